@@ -1,0 +1,82 @@
+use core::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Memory model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Memory {
+    /// Sequential consistency.
+    Sc,
+    /// Total store order: one FIFO store buffer per CPU (x86, SPARC TSO).
+    Tso,
+    /// Partial store order: a FIFO per CPU and location; release stores and fences order.
+    Pso,
+}
+
+/// Which reductions are on. Each is argued where it is implemented.
+#[derive(Clone, Copy, Debug)]
+pub struct Reductions {
+    /// Steps that commute with all that others can still do run at once.
+    pub partial_order: bool,
+    /// Interchangeable CPUs are sorted.
+    pub symmetry: bool,
+    /// [`crate::sync::forget`] is honoured.
+    pub forget: bool,
+}
+
+/// Limits and switches of an exploration.
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    /// Memory model.
+    pub memory: Memory,
+    /// Reductions.
+    pub reductions: Reductions,
+    /// Worker threads, at least 1.
+    pub workers: usize,
+    /// Interrupt frames at most on one CPU.
+    pub nesting: u8,
+    /// Stop after this many stored states.
+    pub max_states: u64,
+    /// Stop when states and tables take this many bytes.
+    pub max_bytes: u64,
+    /// Stop after this long.
+    pub deadline: Option<Duration>,
+    /// Stop when set (Ctrl-C).
+    pub stop: Option<&'a AtomicBool>,
+    /// Called about every 0.1 s.
+    pub progress: Option<&'a (dyn Fn(Progress) + Sync)>,
+    /// Collect the reached local and final states (for comparing runs).
+    pub collect: bool,
+    /// Look for the shortest trace by a second, unreduced search after a violation.
+    pub shortest: bool,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self {
+            memory: Memory::Tso,
+            reductions: Reductions { partial_order: true, symmetry: true, forget: true },
+            workers: 2,
+            nesting: 2,
+            max_states: 200_000_000,
+            max_bytes: 4 << 30,
+            deadline: None,
+            stop: None,
+            progress: None,
+            collect: false,
+            shortest: true,
+        }
+    }
+}
+
+/// How far an exploration is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// States stored.
+    pub states: u64,
+    /// States stored and not yet expanded.
+    pub frontier: u64,
+    /// Length of the longest path so far, in stored steps.
+    pub depth: u32,
+    /// Which round (footprints are learned in the first ones).
+    pub round: u32,
+}

@@ -1,0 +1,145 @@
+use crate::options::Options;
+use crate::scenario::Scenario;
+use std::collections::BTreeSet;
+use std::panic::Location;
+use std::time::Duration;
+
+/// What an exploration found.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The outcome.
+    pub verdict: Verdict,
+    /// States stored in the final round.
+    pub states: u64,
+    /// Transitions taken in the final round.
+    pub transitions: u64,
+    /// Executions of the code under check, all rounds.
+    pub executions: u64,
+    /// Nodes of the trie: distinct (entry point, values seen).
+    pub nodes: u64,
+    /// Rounds run (the last one had complete footprints).
+    pub rounds: u32,
+    /// Time of all rounds.
+    pub elapsed: Duration,
+    /// Time of the final round.
+    pub final_round: Duration,
+    /// Most bytes that states and tables took.
+    pub peak_bytes: u64,
+    /// Longest path in stored steps.
+    pub depth: u32,
+    /// The failing execution, where there is one.
+    pub trace: Option<Trace>,
+    /// Local and final states reached, if asked for.
+    pub reached: Option<Reached>,
+}
+
+impl Report {
+    /// Whether every execution was visited.
+    pub fn complete(&self) -> bool {
+        !matches!(self.verdict, Verdict::Stopped(_))
+    }
+}
+
+/// Outcome of an exploration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every execution was visited and none breaks a rule.
+    Holds,
+    /// An execution breaks a rule: which one, in a sentence.
+    Violates(String),
+    /// A state from which no CPU can go on though some have not finished.
+    Deadlock(String),
+    /// A state from which CPUs go on for ever and can never finish.
+    Livelock(String),
+    /// Not every execution was visited: why.
+    Stopped(String),
+}
+
+/// One move of the machine: enough to replay it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// The CPU that moves.
+    pub cpu: usize,
+    /// What it does.
+    pub action: Action,
+}
+
+/// Kinds of moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Runs the next step of its topmost frame.
+    Run,
+    /// Runs it and answers `sync::choose` with this.
+    Choose(u8),
+    /// Writes entry `n` of its store buffer to memory.
+    Drain(u8),
+    /// Takes interrupt `line`.
+    Interrupt(u8),
+}
+
+/// An execution, move by move.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    /// The steps in order.
+    pub steps: Vec<Step>,
+    /// What went wrong at its end (empty for a replay that ends well).
+    pub outcome: String,
+}
+
+/// One step of a trace, with words for people.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The move.
+    pub mov: Move,
+    /// What it did: `A.mask |= 0x2 (was 0x1)`.
+    pub text: String,
+    /// Heading in force on that CPU (`sync::note`).
+    pub note: &'static str,
+    /// Where in the code under check.
+    pub place: Option<&'static Location<'static>>,
+    /// 0 in main code, 1 in a handler, 2 in a handler's handler.
+    pub depth: u8,
+    /// The device's state after the step, in words.
+    pub state: Vec<String>,
+}
+
+/// What was reached, in a form that two runs of one process can compare.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// Hashes of (CPU, frame entry, values seen) of every frame position passed.
+    pub locals: BTreeSet<u64>,
+    /// Hashes of memory and device state where every CPU had finished or was stuck.
+    pub finals: BTreeSet<u64>,
+}
+
+/// Visits every execution of `scenario`.
+pub fn explore<S: Scenario>(scenario: &S, options: &Options<'_>) -> Report {
+    let _ = (scenario.cpus(), options);
+    Report {
+        verdict: Verdict::Stopped("not built yet".into()),
+        states: 0,
+        transitions: 0,
+        executions: 0,
+        nodes: 0,
+        rounds: 0,
+        elapsed: Duration::ZERO,
+        final_round: Duration::ZERO,
+        peak_bytes: 0,
+        depth: 0,
+        trace: None,
+        reached: None,
+    }
+}
+
+/// Runs exactly `moves`; says at which move it became impossible, if so.
+///
+/// # Errors
+/// The index of the first move that the machine cannot make, and why.
+pub fn replay<S: Scenario>(
+    scenario: &S,
+    options: &Options<'_>,
+    moves: &[Move],
+) -> Result<Trace, (usize, String)> {
+    let _ = (scenario.cpus(), options, moves);
+    Err((0, "not built yet".into()))
+}

@@ -1,0 +1,49 @@
+use crate::device::Device;
+use crate::sync::Word;
+
+/// What runs: the code of each CPU and of its interrupt handlers, on one device. Built once, never changed during
+/// an exploration: all that changes lives in words and in the device's state.
+pub trait Scenario: Sync {
+    /// The device.
+    type Device: Device;
+    /// Number of CPUs.
+    fn cpus(&self) -> usize;
+    /// What `cpu` runs, from start to end.
+    fn main(&self, cpu: usize);
+    /// Handler of interrupt `line` on `cpu`; runs with interrupts off.
+    fn interrupt(&self, cpu: usize, line: u8) {
+        panic!("cpu {cpu}: interrupt {line} has no handler");
+    }
+    /// The device.
+    fn device(&self) -> &Self::Device;
+    /// Names the objects that hold words, and the words that hardware reads.
+    fn register(&self, registry: &mut Registry);
+    /// Lines pending at start, per CPU, as bits: an interrupt that may come at any time, once.
+    fn pending_at_start(&self, cpu: usize) -> u32 {
+        let _ = cpu;
+        0
+    }
+    /// Lines that are taken even with interrupts off (NMIs), as bits.
+    fn non_maskable(&self) -> u32 {
+        0
+    }
+    /// Groups of CPUs that are interchangeable: same code, which never asks which CPU it runs on.
+    fn symmetric(&self) -> Vec<Vec<usize>> {
+        Vec::new()
+    }
+}
+
+/// Collects where words live.
+#[derive(Debug, Default)]
+pub struct Registry {}
+
+impl Registry {
+    /// Names `object`; its words show as `name.word`.
+    pub fn object<T>(&mut self, _name: impl Into<String>, _object: &T) {}
+    /// Names an object whose words mostly `cpu` uses (a hint for storage, nothing else).
+    pub fn local<T>(&mut self, _cpu: usize, _name: impl Into<String>, _object: &T) {}
+    /// Declares that hardware reads `word` by itself; returns its index for [`crate::View`].
+    pub fn watch(&mut self, _word: &Word) -> usize {
+        0
+    }
+}
