@@ -24,7 +24,7 @@ pub struct Reductions {
 }
 
 /// Limits and switches of an exploration.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options<'a> {
     /// Memory model.
     pub memory: Memory,
