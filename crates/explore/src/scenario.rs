@@ -27,6 +27,10 @@ pub trait Scenario: Sync {
     fn non_maskable(&self) -> u32 {
         0
     }
+    /// A number that code under check reads back with [`crate::sync::context`] (which fault to inject, say).
+    fn context(&self) -> u64 {
+        0
+    }
     /// Groups of CPUs that are interchangeable: same code, which never asks which CPU it runs on.
     fn symmetric(&self) -> Vec<Vec<usize>> {
         Vec::new()

@@ -99,6 +99,10 @@ pub fn retry<T>(attempt: impl Fn() -> Option<T>) -> T {
 pub fn cpu() -> usize {
     0
 }
+/// What the running scenario's [`crate::Scenario::context`] says; 0 outside an exploration.
+pub fn context() -> u64 {
+    0
+}
 /// Turns interrupts off on this CPU; returns whether they were on.
 #[track_caller]
 pub fn irq_save() -> bool {
