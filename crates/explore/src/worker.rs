@@ -99,6 +99,9 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
                 }
             }
             self.expand(index);
+            if self.hub.restart.load(Relaxed) {
+                break;
+            }
         }
     }
 
