@@ -12,6 +12,7 @@ mod footprint;
 mod hash;
 mod intern;
 mod learn;
+mod livelock;
 mod machine;
 mod op;
 mod options;
