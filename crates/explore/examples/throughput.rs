@@ -4,7 +4,7 @@
 mod toy;
 
 use shootdown_explore::{Memory, Options, Reductions, explore};
-use toy::Call::{self, Lazy, Switch, Unmap};
+use toy::Call::{self, Switch, Unmap};
 use toy::Toy;
 
 fn main() {
@@ -14,8 +14,8 @@ fn main() {
             vec![&[Unmap(0, 0), Switch(1)], &[Unmap(1, 0), Switch(0)], &[Switch(1), Switch(0)]],
         ),
         (
-            "two flushers and a lazy CPU",
-            vec![&[Unmap(0, 0), Lazy], &[Switch(0), Unmap(0, 1)], &[Lazy, Switch(0), Switch(1)]],
+            "two flushers and a switcher",
+            vec![&[Unmap(0, 0), Switch(1)], &[Switch(0), Unmap(0, 1)], &[Switch(1), Switch(0)]],
         ),
         (
             "three calls, two, two",

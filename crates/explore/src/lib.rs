@@ -104,6 +104,7 @@ mod livelock;
 mod machine;
 mod op;
 mod options;
+mod program;
 mod reached;
 mod reduce;
 mod report;

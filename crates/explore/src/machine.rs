@@ -10,7 +10,7 @@ use crate::run::Executor;
 use crate::scenario::Scenario;
 use crate::state::{BARRIER, BUFFER, CPUS, Layout, RELEASE, Work, entry_cell};
 use crate::values::Values;
-use crate::world::{DONE, Kick, NONE, Node, World};
+use crate::world::{DONE, Kick, Node, World};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Why a move could not simply be made.
@@ -41,10 +41,10 @@ pub(crate) struct Machine<'a, 's, S: Scenario> {
     /// The kicks' bits at the top of a set.
     pub(crate) kick_mask: u64,
     pub(crate) values: Values,
-    reads: Vec<(u16, u16)>,
-    kids: Map<(u32, u16), u32>,
+    pub(crate) reads: Vec<(u16, u16)>,
+    pub(crate) kids: Map<(u32, u16), u32>,
     /// One of the kids of each node, with its answer, where no hashing is needed.
-    first_kids: Vec<(u16, u32)>,
+    pub(crate) first_kids: Vec<(u16, u32)>,
     pub(crate) executor: Executor,
     /// Nodes passed, as bits; empty if nobody asks.
     pub(crate) passed: Vec<u64>,
@@ -380,7 +380,7 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
 
     /// Moves frames whose awaited words have changed back to where they evaluate their condition. A real waiter
     /// spins there all the time, so doing it at once takes no behaviour away.
-    fn wake(&mut self, work: &mut Work<S::Device>) {
+    pub(crate) fn wake(&mut self, work: &mut Work<S::Device>) {
         if !core::mem::take(&mut work.stirred) {
             return;
         }
@@ -448,21 +448,7 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
         self.arrive(work, cpu, next)
     }
 
-    /// The node after `node` answered by `answer`.
-    #[inline]
-    pub(crate) fn kid(&mut self, node: u32, answer: u16) -> Result<u32, Box<Trouble>> {
-        if let Some(&(first, next)) = self.first_kids.get(node as usize) {
-            if first == answer && next != NONE {
-                return Ok(next);
-            }
-        }
-        match self.kids.get(&(node, answer)) {
-            Some(&next) => Ok(next),
-            None => self.grow(node, answer),
-        }
-    }
-
-    fn arrive(&mut self, work: &mut Work<S::Device>, cpu: usize, node: u32) -> Moved {
+    pub(crate) fn arrive(&mut self, work: &mut Work<S::Device>, cpu: usize, node: u32) -> Moved {
         if self.collect {
             let word = node as usize / 64;
             if word >= self.passed.len() {
@@ -484,90 +470,5 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
             _ => work.set_frame(&self.layout, cpu, top, node),
         }
         Ok(true)
-    }
-
-    /// The state at power-on, with everything done that runs at once.
-    pub(crate) fn start(&mut self) -> Result<Work<S::Device>, Box<Trouble>> {
-        let mut work = self.power_on()?;
-        self.normalise_all(&mut work)?;
-        Ok(work)
-    }
-
-    /// Puts every CPU's main code at its start and pending interrupts in place.
-    pub(crate) fn power_on(&mut self) -> Result<Work<S::Device>, Box<Trouble>> {
-        let cpus = self.layout.cpus;
-        let mut work = Work::new(&self.layout, self.scenario.device().reset(cpus));
-        for cpu in 0..cpus {
-            let node = {
-                let mut world = lock(self.world);
-                let lines = self.scenario.pending_at_start(cpu);
-                work.set_pending(&self.layout, cpu, lines);
-                for line in (0..32).filter(|line| lines >> line & 1 != 0) {
-                    world.kick(cpu as u8, line).map_err(|text| Box::new(Trouble::Stop(text)))?;
-                }
-                world.start_handlers(&mut self.executor);
-                world.root(&mut self.executor, crate::coroutine::Root::Main { cpu: cpu as u8 })
-            };
-            self.sync();
-            self.current()?;
-            self.arrive(&mut work, cpu, node)?;
-        }
-        for cell in 0..self.layout.cells {
-            let initial = lock(self.world).cells.all[cell].word.initial;
-            let value = self.encode(initial)?;
-            work.set_cell(&self.layout, cell as u16, value);
-        }
-        self.settle(&mut work)?;
-        self.wake(&mut work);
-        Ok(work)
-    }
-
-    /// The id of a value.
-    pub(crate) fn encode(&mut self, value: u64) -> Result<u16, Box<Trouble>> {
-        if let Some(id) = self.values.find(value) {
-            return Ok(id);
-        }
-        let id = lock(self.world).encode(value);
-        self.sync();
-        id.map_err(|text| Box::new(Trouble::Stop(text)))
-    }
-
-    #[cold]
-    fn grow(&mut self, node: u32, answer: u16) -> Result<u32, Box<Trouble>> {
-        let next = lock(self.world).grow(&mut self.executor, node, answer);
-        self.sync();
-        // A node with a word that the layout does not know must not be found again in this round.
-        self.current()?;
-        self.kids.insert((node, answer), next);
-        if self.first_kids.len() < self.nodes.len() {
-            self.first_kids.resize(self.nodes.len(), (0, NONE));
-        }
-        let first = &mut self.first_kids[node as usize];
-        if first.1 == NONE {
-            *first = (answer, next);
-        }
-        Ok(next)
-    }
-
-    fn current(&self) -> Result<(), Box<Trouble>> {
-        if lock(self.world).edition == self.layout.edition { Ok(()) } else { Err(Box::new(Trouble::Restart)) }
-    }
-
-    /// Copies what other workers have found.
-    pub(crate) fn sync(&mut self) {
-        let world = lock(self.world);
-        self.nodes.extend_from_slice(&world.nodes[self.nodes.len()..]);
-        self.footprints.extend_from_slice(&world.footprints[self.footprints.len()..]);
-        self.reads.extend_from_slice(&world.reads[self.reads.len()..]);
-        self.kicks.clone_from(&world.kicks);
-        self.kick_mask = (0..self.kicks.len()).fold(0, |mask, index| mask | 1 << (63 - index));
-        self.values.follow(&world.values);
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.nodes.capacity() * size_of::<Node>()
-            + self.footprints.capacity() * size_of::<Footprint>()
-            + self.kids.allocation_size()
-            + self.values.bytes()
     }
 }

@@ -97,7 +97,8 @@ pub(crate) struct Hub<'a, 's, S: Scenario> {
     pub(crate) groups: Vec<Vec<usize>>,
     pub(crate) workers: usize,
     pub(crate) livelock: bool,
-    pub(crate) mail: Vec<Mutex<Vec<u32>>>,
+    /// Bundles of states that wait for their owners.
+    pub(crate) mail: Vec<Mutex<Vec<Vec<u32>>>>,
     pub(crate) barrier: Barrier,
     pub(crate) boards: Vec<Board>,
     pub(crate) restart: AtomicBool,
@@ -258,7 +259,7 @@ pub(crate) fn round<'s, S: Scenario>(
         groups,
         workers: plan.workers,
         livelock: plan.livelock,
-        mail: (0..plan.workers * plan.workers).map(|_| Mutex::default()).collect(),
+        mail: (0..plan.workers).map(|_| Mutex::default()).collect(),
         barrier: Barrier::new(plan.workers),
         boards: (0..plan.workers).map(|_| Board::default()).collect(),
         restart: AtomicBool::new(false),

@@ -18,6 +18,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// States expanded between two looks at the clock and the limits.
 const PATIENCE: u32 = 512;
+/// Numbers in a bundle of mail.
+const BATCH: usize = 1 << 13;
 
 pub(crate) struct Worker<'a, 's, S: Scenario> {
     hub: &'a Hub<'a, 's, S>,
@@ -93,6 +95,7 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
     fn level(&mut self, low: u32, high: u32) {
         for index in low..high {
             if index % PATIENCE == 0 {
+                self.collect();
                 self.publish(high - index);
                 if self.hub.halted() {
                     break;
@@ -192,6 +195,9 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
             let outbox = &mut self.outboxes[owner];
             outbox.extend_from_slice(&self.key);
             outbox.push(from);
+            if outbox.len() >= BATCH {
+                self.post(owner);
+            }
         }
         true
     }
@@ -228,30 +234,35 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
         }
     }
 
-    /// Swaps mail with the other workers.
+    /// Hands over what belongs to others, and takes in what others have found for this worker.
     fn exchange(&mut self) {
-        let workers = self.hub.workers;
-        if workers == 1 {
+        if self.hub.workers == 1 {
             return;
         }
-        for to in 0..workers {
-            if to != self.me {
-                core::mem::swap(&mut *lock(&self.hub.mail[self.me * workers + to]), &mut self.outboxes[to]);
-            }
+        for to in 0..self.hub.workers {
+            self.post(to);
         }
         self.hub.barrier.wait();
-        for other in 0..workers {
-            if other == self.me {
-                continue;
-            }
-            let mut mail = core::mem::take(&mut *lock(&self.hub.mail[other * workers + self.me]));
-            for letter in mail.chunks_exact(self.key.len() + 1) {
-                let (key, from) = letter.split_at(self.key.len());
+        self.collect();
+    }
+
+    fn post(&mut self, to: usize) {
+        if !self.outboxes[to].is_empty() {
+            let letters = core::mem::take(&mut self.outboxes[to]);
+            lock(&self.hub.mail[to]).push(letters);
+        }
+    }
+
+    /// States that arrive in the middle of a level belong to the next one like all others.
+    fn collect(&mut self) {
+        let width = self.key.len();
+        let mail = core::mem::take(&mut *lock(&self.hub.mail[self.me]));
+        for letters in mail {
+            for letter in letters.chunks_exact(width + 1) {
+                let (key, from) = letter.split_at(width);
                 let (index, _) = self.states.insert(key, hash::of_ids(key), from[0]);
                 self.link(from[0], index);
             }
-            mail.clear();
-            *lock(&self.hub.mail[other * workers + self.me]) = mail;
         }
     }
 
