@@ -243,6 +243,8 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
             self.post(to);
         }
         self.hub.barrier.wait();
+        // The letters name nodes that others may have made in this level.
+        self.machine.sync();
         self.collect();
     }
 
