@@ -1,0 +1,9 @@
+//! Reads the sources for what compilers do not look at.
+
+mod comments;
+mod files;
+mod orders;
+mod read;
+mod rules;
+
+pub use read::run;
