@@ -1,0 +1,277 @@
+//! Asking every CPU to forget translations, and waiting until it has.
+
+use crate::engine::Shootdown;
+use crate::event::Event;
+use crate::fault::{Rule, Site, without};
+use crate::here::Here;
+use crate::percpu::Loaded;
+use crate::platform::{OnLeave, Platform, Remote, RemoteFlush, Span};
+use crate::space::AddressSpace;
+use crate::sync::{self, Waited};
+use crate::types::{CpuId, Generation, Scope, Tables};
+use core::sync::atomic::Ordering;
+
+/// A flush that was sent and not yet waited for: the old translations may still be in use.
+///
+/// Waits when dropped, so forgetting it costs time and never safety. Hold no lock over it that a target may need with
+/// interrupts off (SD-11).
+#[must_use = "old translations may be in use until finish() returns"]
+pub struct Pending<'a, P: Platform> {
+    engine: &'a Shootdown<P>,
+    target: Target<'a, P>,
+    generation: u64,
+    done: bool,
+}
+
+/// Whose CPUs a flush waits for.
+enum Target<'a, P: Platform> {
+    Space(&'a AddressSpace<P>, Tables),
+    Kernel,
+}
+
+impl<P: Platform> Shootdown<P> {
+    /// Flushes `scope` of `space` on every CPU that may hold translations of it, and returns when none does. Page tables
+    /// were changed before; with [`Tables::Freed`] the tables may be reused afterwards. Waits.
+    pub fn flush(&self, space: &AddressSpace<P>, scope: Scope, tables: Tables) {
+        self.send(space, scope, tables).finish();
+    }
+
+    /// Begins a flush: rings whoever must hear of it and flushes this CPU. Never waits.
+    pub fn send<'a>(&'a self, space: &'a AddressSpace<P>, scope: Scope, tables: Tables) -> Pending<'a, P> {
+        if without(Rule::NoCountShortcut) && space.users() == 1 {
+            // The rule removed: one user, so nobody else can have it loaded. The seed's mistake.
+            return self.send_alone(space, scope, tables);
+        }
+        self.platform().publish_tables();
+        let generation = space.clock.announce(scope, tables);
+        // ORDER(SD-4): page-table stores and generation before mask and loaded words; partners: the switch fence and the
+        // lazy fence, drawn in `here.rs`.
+        Site::FlushFence.full_fence();
+        let request = RemoteFlush { space: Some(space), scope, tables };
+        let done = self.platform().flush_remote(request) == Remote::Done;
+        let pinned = self.platform().pin();
+        let me = self.platform().cpu();
+        let late = Late { engine: self, space, generation, tables };
+        if !done {
+            late.ring_others(me);
+        }
+        self.flush_here(space, generation, done);
+        drop(pinned);
+        self.platform().local(me).own.counters.flushes.bump();
+        self.platform().event(Event::Announced(Some(space.id()), Generation(generation)));
+        Pending { engine: self, target: Target::Space(space, tables), generation, done }
+    }
+
+    /// Flushes `scope` of kernel memory on every CPU that is on line, and returns when none holds it. Waits.
+    pub fn flush_kernel(&self, scope: Scope, tables: Tables) {
+        self.send_kernel(scope, tables).finish();
+    }
+
+    /// Begins a flush of kernel memory. Never waits.
+    pub fn send_kernel(&self, scope: Scope, tables: Tables) -> Pending<'_, P> {
+        self.platform().publish_tables();
+        let generation = self.kernel.announce(scope, tables);
+        // ORDER(SD-4): page-table stores and generation before the mask of CPUs on line; partner: the online fence.
+        Site::FlushFence.full_fence();
+        let done = self.platform().flush_remote(RemoteFlush { space: None, scope, tables }) == Remote::Done;
+        let here = Here::enter(self, Span::LocalFlush);
+        if !done {
+            self.online().for_each_other(Some(here.me), |cpu| here.ring(cpu));
+        }
+        here.catch_up_kernel();
+        here.local.own.counters.flushes.bump();
+        self.platform().event(Event::Announced(None, Generation(generation)));
+        Pending { engine: self, target: Target::Kernel, generation, done }
+    }
+
+    /// Asks every CPU that has no use for `space` to leave its mask, and returns when they have: lazy CPUs leave the
+    /// space, CPUs that ran it before take their bits away. Each removes itself: this is how the optimisation that
+    /// Linux gave up on sparc64 (commit bafb056ce279) comes back without its race. Waits.
+    pub fn trim(&self, space: &AddressSpace<P>) {
+        {
+            let here = Here::enter(self, Span::Leave);
+            let loaded = here.loaded();
+            if loaded == Loaded::lazy(space.address()) {
+                here.leave();
+            } else if loaded.address() != space.address() && space.members().contains(here.me) {
+                here.local.own.counters.trims.bump();
+                space.members().remove_self(here.me);
+            }
+            space.members().for_each_other(Some(here.me), |cpu| self.ask_to_trim(&here, space, cpu));
+        }
+        space.members().for_each_other(None, |cpu| {
+            self.wait_for(cpu, || {
+                let asked =
+                    self.platform().local(cpu).mail.trim.load(Site::TrimTake.acquire()) == space.address();
+                !asked && self.loaded_of(cpu) != Loaded::lazy(space.address())
+            });
+        });
+    }
+
+    fn ask_to_trim(&self, here: &Here<'_, P>, space: &AddressSpace<P>, cpu: CpuId) {
+        if without(Rule::SelfRemove) {
+            space.members().remove_other(cpu);
+            return;
+        }
+        let loaded = self.loaded_of(cpu);
+        if loaded == Loaded::lazy(space.address()) {
+            here.ring(cpu);
+        } else if P::ON_LEAVE == OnLeave::KeepBit && loaded.address() != space.address() {
+            let request = &self.platform().local(cpu).mail.trim;
+            // ORDER(SD-3): the ring that follows publishes the request. Another request in the box: this one is dropped,
+            // which leaves a bit too many and nothing worse.
+            if request
+                .compare_exchange(0, space.address(), Site::TrimAsk.release(), Ordering::Relaxed)
+                .is_ok()
+            {
+                here.ring(cpu);
+            }
+        }
+    }
+
+    /// The initiator's own part of a flush.
+    fn flush_here(&self, space: &AddressSpace<P>, generation: u64, done: bool) {
+        let here = Here::enter(self, Span::LocalFlush);
+        if here.loaded().address() != space.address() {
+            return;
+        }
+        let caught = &here.local.published.caught;
+        if done && caught.load(Ordering::Relaxed) + 1 == generation {
+            // ORDER(SD-6): the transport has flushed this CPU too.
+            caught.store(generation, Site::Ack.release());
+        } else {
+            here.catch_up(space);
+        }
+    }
+
+    /// What SD-9 forbids: flushes this CPU alone because a count says "one user".
+    fn send_alone<'a>(&'a self, space: &'a AddressSpace<P>, scope: Scope, tables: Tables) -> Pending<'a, P> {
+        let generation = space.clock.announce(scope, tables);
+        self.flush_here(space, generation, false);
+        Pending { engine: self, target: Target::Space(space, tables), generation, done: true }
+    }
+
+    /// Waits until `ready`, serving this CPU's own doorbell while interrupts are off (SD-11), and telling the platform
+    /// when `cpu` is late.
+    pub(crate) fn wait_for(&self, cpu: CpuId, ready: impl Fn() -> bool) {
+        let platform = self.platform();
+        let poll_bell = !platform.irq_enabled() && !without(Rule::WaitServes);
+        let mut polls = 0;
+        loop {
+            let bell = core::cell::Cell::new(false);
+            let outcome = sync::patience(
+                &mut polls,
+                P::STALL_POLLS,
+                || {
+                    bell.set(false);
+                    ready()
+                        || (poll_bell && {
+                            bell.set(self.rung_here());
+                            bell.get()
+                        })
+                },
+                |polls| platform.relax(polls),
+            );
+            match outcome {
+                Waited::Ready if bell.get() => Here::in_handler(self).serve(),
+                Waited::Ready => return,
+                Waited::Late => {
+                    platform.stalled(cpu, polls);
+                    platform.local(platform.cpu()).own.counters.stalls.bump();
+                    // The request stands; only the interrupt may have been lost (SD-14).
+                    platform.kick(cpu);
+                }
+            }
+        }
+    }
+
+    fn rung_here(&self) -> bool {
+        let me = self.platform().cpu();
+        // ORDER: relaxed; `serve` takes the ring with acquire.
+        self.platform().local(me).mail.rung.load(Ordering::Relaxed) != 0
+    }
+}
+
+/// The CPUs that a flush of a space concerns.
+struct Late<'a, P: Platform> {
+    engine: &'a Shootdown<P>,
+    space: &'a AddressSpace<P>,
+    generation: u64,
+    tables: Tables,
+}
+
+impl<P: Platform> Late<'_, P> {
+    /// Rings every member of the mask that must hear of the flush.
+    fn ring_others(&self, me: CpuId) {
+        let here = Here::<P>::in_handler(self.engine);
+        self.space.members().for_each_other(Some(me), |cpu| {
+            if self.is_late(cpu) {
+                here.ring(cpu);
+            } else {
+                here.local.own.counters.skipped.bump();
+            }
+        });
+    }
+
+    /// Whether `cpu` may still use a translation older than the generation.
+    ///
+    /// Not late is a CPU that has another space loaded or none (it reads the generation when it comes back), that is
+    /// lazy while only leaves changed (the same), or that has caught up. The word `loaded` is read before `caught`: what
+    /// `caught` says belongs to that loading or to a later one, and a later one means that this one has ended.
+    fn is_late(&self, cpu: CpuId) -> bool {
+        let loaded = self.engine.loaded_of(cpu);
+        if loaded != Loaded::SWITCHING {
+            if loaded.address() != self.space.address() {
+                return false;
+            }
+            let skip_lazy = self.tables == Tables::Kept || without(Rule::TablesReachLazy);
+            if loaded.is_lazy() && skip_lazy {
+                return false;
+            }
+            // ORDER(SD-8): what that CPU did with old translations is over before their frames are reused; partner:
+            // `Here::catch_up`.
+            let caught = self.engine.platform().local(cpu).published.caught.load(Site::AckSeen.acquire());
+            if caught >= self.generation {
+                return false;
+            }
+        }
+        self.engine.platform().must_wait(cpu)
+    }
+}
+
+impl<P: Platform> Pending<'_, P> {
+    /// Waits until no CPU can use the old translations.
+    pub fn finish(self) {}
+
+    fn wait(&self) {
+        if self.done {
+            return;
+        }
+        match self.target {
+            Target::Space(space, tables) => {
+                let late = Late { engine: self.engine, space, generation: self.generation, tables };
+                // The mask is read anew: who joined since has read the generation, who left has nothing loaded.
+                space.members().for_each_other(None, |cpu| self.engine.wait_for(cpu, || !late.is_late(cpu)));
+            }
+            Target::Kernel => {
+                self.engine.online().for_each_other(None, |cpu| {
+                    self.engine.wait_for(cpu, || self.kernel_caught_up(cpu));
+                });
+            }
+        }
+    }
+
+    fn kernel_caught_up(&self, cpu: CpuId) -> bool {
+        // ORDER(SD-8): as in `Late::is_late`; partner: `Here::catch_up_kernel`.
+        let caught = self.engine.platform().local(cpu).published.kernel_caught.load(Site::AckSeen.acquire());
+        caught >= self.generation
+            || !self.engine.online().holds(cpu)
+            || !self.engine.platform().must_wait(cpu)
+    }
+}
+
+impl<P: Platform> Drop for Pending<'_, P> {
+    fn drop(&mut self) {
+        self.wait();
+    }
+}

@@ -1,0 +1,311 @@
+//! What a CPU does to itself with interrupts off.
+
+use crate::clock::Plan;
+use crate::engine::Shootdown;
+use crate::event::Event;
+use crate::fault::{Rule, Site, without};
+use crate::hw;
+use crate::percpu::{CpuLocal, Loaded};
+use crate::platform::{LocalFlush, OnInstall, OnLeave, Platform, Span};
+use crate::space::AddressSpace;
+use crate::tags::TagPolicy;
+use crate::types::{CpuId, Generation, Tables, Tag};
+use core::sync::atomic::Ordering;
+
+/// The calling CPU, for as long as interrupts stay off.
+pub(crate) struct Here<'a, P: Platform> {
+    engine: &'a Shootdown<P>,
+    pub(crate) me: CpuId,
+    pub(crate) local: &'a CpuLocal,
+    restore: Option<bool>,
+}
+
+impl<P: Platform> Drop for Here<'_, P> {
+    fn drop(&mut self) {
+        if let Some(were_on) = self.restore {
+            self.engine.platform().irq_restore(were_on);
+        }
+    }
+}
+
+impl<'a, P: Platform> Here<'a, P> {
+    /// Turns interrupts off until the value is dropped.
+    #[inline]
+    pub(crate) fn enter(engine: &'a Shootdown<P>, span: Span) -> Self {
+        let were_on = engine.platform().irq_save(span);
+        Self { restore: Some(were_on), ..Self::in_handler(engine) }
+    }
+
+    /// The same where interrupts are off already.
+    #[inline]
+    pub(crate) fn in_handler(engine: &'a Shootdown<P>) -> Self {
+        let me = engine.platform().cpu();
+        Self { engine, me, local: engine.platform().local(me), restore: None }
+    }
+
+    /// What this CPU has loaded.
+    #[inline]
+    pub(crate) fn loaded(&self) -> Loaded {
+        // ORDER: relaxed, as only this CPU writes it.
+        Loaded(self.local.published.loaded.load(Ordering::Relaxed))
+    }
+
+    /// Makes `next` the space that user code on this CPU runs in.
+    pub(crate) fn switch_to(&self, next: &AddressSpace<P>) {
+        let loaded = self.loaded();
+        if loaded.address() == next.address() {
+            if loaded.is_lazy() {
+                self.leave_lazy(next);
+            }
+            return;
+        }
+        self.load(next, hw::space_of(loaded));
+        self.engine.platform().event(Event::Switched(next.id()));
+    }
+
+    /// Returns to the space that this lazy CPU still has loaded.
+    ///
+    /// ```text
+    ///   this CPU                     initiator of a flush
+    ///   loaded := active             generation += 1
+    ///   full fence                   full fence
+    ///   reads generation             reads loaded
+    /// ```
+    /// So this CPU sees the generation and catches up, or the initiator sees it active and rings, or both.
+    /// Explored by `lazy-vs-flush`.
+    fn leave_lazy(&self, space: &AddressSpace<P>) {
+        // ORDER(SD-5): relaxed; the fence orders it before the generation is read.
+        self.local.published.loaded.store(Loaded::active(space.address()).0, Ordering::Relaxed);
+        // ORDER(SD-5): see the drawing; partner: the flush fence.
+        Site::LeaveLazyFence.full_fence();
+        if !without(Rule::SwitchIn) {
+            self.catch_up(space);
+        }
+        self.engine.platform().event(Event::Switched(space.id()));
+    }
+
+    /// Loads `next` in place of `previous`.
+    ///
+    /// ```text
+    ///   this CPU                     initiator of a flush of `next`
+    ///   loaded := switching          page tables change; generation += 1
+    ///   mask of next += me           full fence
+    ///   full fence                   reads mask, then loaded
+    ///   reads generation
+    ///   installs the root
+    /// ```
+    /// So this CPU sees the generation and installs with what it must flush, or the initiator sees the bit and
+    /// "switching" and rings, or both. Explored by `switch-vs-flush`.
+    fn load(&self, next: &AddressSpace<P>, previous: Option<&AddressSpace<P>>) {
+        let published = &self.local.published;
+        // ORDER(SD-5): relaxed; the fence orders it before the generation is read.
+        published.loaded.store(Loaded::SWITCHING.0, Ordering::Relaxed);
+        let members = next.members();
+        let add = !without(Rule::MaskCovers) && !members.contains(self.me);
+        if add && !without(Rule::SelfAdd) {
+            members.add_self(self.me);
+        }
+        // ORDER(SD-2, SD-5): see the drawing; partner: the flush fence.
+        Site::SwitchFence.full_fence();
+        let now = next.clock.now();
+        if let Some(previous) = previous {
+            self.save(previous);
+            if without(Rule::SelfRemove) {
+                // The rule removed: the bit goes while the hardware still uses the root.
+                previous.members().remove_self(self.me);
+            }
+        }
+        let tag = self.install(next, now);
+        if add && without(Rule::SelfAdd) {
+            members.add_self(self.me);
+        }
+        self.local.own.tag.store(u64::from(tag.number()), Ordering::Relaxed);
+        // ORDER(SD-6): relaxed; who reads it has read what `publish_loaded` releases.
+        published.caught.store(now, Ordering::Relaxed);
+        if let Some(previous) = previous {
+            self.left(previous);
+        }
+        self.publish_loaded(Loaded::active(next.address()));
+    }
+
+    /// Installs `next` with no entry under its tag older than generation `now`; returns the tag.
+    fn install(&self, next: &AddressSpace<P>, now: u64) -> Tag {
+        let platform = self.engine.platform();
+        let assigned = platform.tags().assign(&self.local.own.slots, next.id());
+        let plan = match assigned.caught {
+            Some(caught) if !without(Rule::SwitchIn) => next.clock.plan(caught, now, P::RANGE_CEILING),
+            Some(_) => Plan::Current,
+            None if assigned.tag != Tag::NONE && without(Rule::TagReuseFlushes) => Plan::Current,
+            None => Plan::Everything,
+        };
+        // A walker must never meet a freed table, not even for the moment between the install and a flush that follows:
+        // ranges are flushed after the install only where no tables went (Xen's XSA-292 is the other order, for leaves).
+        match plan {
+            Plan::Current => hw::install(platform, Some(next), assigned.tag, OnInstall::Keep),
+            Plan::Pages { tables: Tables::Kept, .. } => {
+                hw::install(platform, Some(next), assigned.tag, OnInstall::Keep);
+                self.carry_out(plan, assigned.tag);
+            }
+            Plan::Pages { .. } | Plan::Everything => {
+                self.local.own.counters.full.bump();
+                hw::install(platform, Some(next), assigned.tag, OnInstall::Flush);
+            }
+        }
+        assigned.tag
+    }
+
+    /// Marks this CPU lazy: user code has stopped, a kernel thread runs on what is loaded.
+    pub(crate) fn enter_lazy(&self) {
+        let loaded = self.loaded();
+        if loaded.is_active() {
+            // ORDER(SD-8): user accesses are over before an initiator sees this and lets their frames go; partner:
+            // `Shootdown::loaded_of`.
+            self.local.published.loaded.store(Loaded::lazy(loaded.address()).0, Site::EnterLazy.release());
+            self.engine.platform().event(Event::WentLazy);
+        }
+    }
+
+    /// Loads the kernel's own root, if a space is loaded, and removes this CPU from its mask.
+    pub(crate) fn leave(&self) {
+        let Some(space) = hw::space_of::<P>(self.loaded()) else { return };
+        self.save(space);
+        hw::install(self.engine.platform(), None, Tag::NONE, OnInstall::Keep);
+        self.engine.platform().event(Event::Left(space.id()));
+        self.local.own.counters.trims.bump();
+        // ORDER(SD-3): the hardware has stopped using the root (install is complete on return); its entries are under a
+        // tag whose generation was saved, or are gone. The space's memory is last used here.
+        space.members().remove_self(self.me);
+        self.publish_loaded(Loaded::NOTHING);
+    }
+
+    /// Answers the doorbell: everything that may have been asked since it last did.
+    pub(crate) fn serve(&self) {
+        let platform = self.engine.platform();
+        // ORDER(SD-6): the ring before what it announced is read; partner: `ring`. Who rings later finds 0 and kicks.
+        if self.local.mail.rung.swap(0, Site::Take.acquire()) == 0 {
+            return;
+        }
+        self.local.own.counters.answered.bump();
+        self.catch_up_kernel();
+        let loaded = self.loaded();
+        if let Some(space) = hw::space_of::<P>(loaded) {
+            if loaded.is_lazy() {
+                self.local.own.counters.evictions.bump();
+                self.leave();
+            } else {
+                self.catch_up(space);
+            }
+        }
+        if P::ON_LEAVE == OnLeave::KeepBit {
+            self.trim();
+        }
+        platform.event(Event::Answered);
+    }
+
+    /// Rings `cpu`, unless it is rung already.
+    pub(crate) fn ring(&self, cpu: CpuId) {
+        let platform = self.engine.platform();
+        // ORDER(SD-6): the request (a generation, an empty count, a trim address) before the ring; partner: `serve`. Where
+        // the bell was up, its answer is still to come and will see the request.
+        if platform.local(cpu).mail.rung.swap(1, Site::Ring.release()) != 0 {
+            self.local.own.counters.merged.bump();
+            return;
+        }
+        self.local.own.counters.sent.bump();
+        platform.kick(cpu);
+        platform.event(Event::Rang(cpu));
+    }
+
+    /// Brings this CPU's TLB up to date with `space`, which it has loaded, and says so.
+    pub(crate) fn catch_up(&self, space: &AddressSpace<P>) {
+        let caught = &self.local.published.caught;
+        // ORDER: relaxed, as only this CPU writes it.
+        let seen = caught.load(Ordering::Relaxed);
+        let now = space.clock.now();
+        if seen == now {
+            return;
+        }
+        if without(Rule::AckAfterFlush) {
+            caught.store(now, Ordering::Release);
+        }
+        let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
+        self.carry_out(space.clock.plan(seen, now, P::RANGE_CEILING), tag);
+        // ORDER(SD-6): the flush is complete (platform contract) before the acknowledgement; partner: `Late::of`.
+        caught.store(now, Site::Ack.release());
+        self.engine.platform().event(Event::CaughtUp(space.id(), Generation(now)));
+    }
+
+    /// Brings this CPU's TLB up to date with kernel memory, and says so.
+    pub(crate) fn catch_up_kernel(&self) {
+        let caught = &self.local.published.kernel_caught;
+        let seen = caught.load(Ordering::Relaxed);
+        let now = self.engine.kernel.now();
+        match self.engine.kernel.plan(seen, now, P::RANGE_CEILING) {
+            Plan::Current => return,
+            Plan::Pages { ranges, count, tables } => {
+                for &range in &ranges[..count] {
+                    self.flush_hardware(LocalFlush::KernelPages { range, tables });
+                }
+            }
+            Plan::Everything => self.flush_hardware(LocalFlush::Everything),
+        }
+        // ORDER(SD-6): the flush is complete before the acknowledgement; partner: `Late::kernel`.
+        caught.store(now, Site::Ack.release());
+    }
+
+    pub(crate) fn flush_hardware(&self, what: LocalFlush) {
+        let counters = &self.local.own.counters;
+        match what {
+            LocalFlush::Tag(_) | LocalFlush::Everything => counters.full.bump(),
+            LocalFlush::Pages { .. } | LocalFlush::KernelPages { .. } => counters.selective.bump(),
+        }
+        hw::flush_local(self.engine.platform(), what);
+    }
+
+    fn carry_out(&self, plan: Plan, tag: Tag) {
+        match plan {
+            Plan::Current => {}
+            Plan::Pages { ranges, count, tables } => {
+                for &range in &ranges[..count] {
+                    self.flush_hardware(LocalFlush::Pages { tag, range, tables });
+                }
+            }
+            Plan::Everything => self.flush_hardware(LocalFlush::Tag(tag)),
+        }
+    }
+
+    /// Answers a trim request: leaves the mask of a space that is not loaded here. Whoever asked keeps the space alive
+    /// until the request is gone.
+    fn trim(&self) {
+        // ORDER(SD-3): relaxed; the ring that followed the request was taken with acquire.
+        let address = self.local.mail.trim.load(Site::TrimTake.acquire());
+        let Some(space) = hw::space_at::<P>(address) else { return };
+        if self.loaded().address() != address && space.members().contains(self.me) {
+            self.local.own.counters.trims.bump();
+            space.members().remove_self(self.me);
+        }
+        // ORDER(SD-3): the space is last used above; partner: the wait in `Shootdown::trim`.
+        self.local.mail.trim.store(0, Site::TrimAsk.release());
+    }
+
+    /// Remembers how far this CPU's entries of a space that it leaves are up to date.
+    fn save(&self, space: &AddressSpace<P>) {
+        let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
+        let caught = self.local.published.caught.load(Ordering::Relaxed);
+        self.engine.platform().tags().leave(&self.local.own.slots, tag, space.id(), caught);
+    }
+
+    /// The hardware has left `previous` for another root.
+    fn left(&self, previous: &AddressSpace<P>) {
+        if P::ON_LEAVE == OnLeave::RemoveBit && !without(Rule::SelfRemove) {
+            self.local.own.counters.trims.bump();
+            previous.members().remove_self(self.me);
+        }
+    }
+
+    fn publish_loaded(&self, loaded: Loaded) {
+        // ORDER(SD-3): the install, the acknowledged generation and the last use of what was loaded before, all before
+        // others see the new word; partner: `Shootdown::loaded_of`.
+        self.local.published.loaded.store(loaded.0, Site::Loaded.release());
+    }
+}
