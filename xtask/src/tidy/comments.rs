@@ -9,7 +9,7 @@ use super::read::{Finding, Source};
 static TAG: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^([A-Z][A-Z]+)(\([^)]*\))?:").expect("a constant pattern"));
 
-/// Tags that are allowed, with what must stand in their brackets.
+/// Tags that are allowed, with what must stand in their brackets. An ordering without a rule is checked apart.
 static ALLOWED: LazyLock<[(&str, Regex); 6]> = LazyLock::new(|| {
     [
         ("SAFETY", r"^$"),
@@ -58,6 +58,10 @@ fn fault(comment: &str) -> Option<String> {
     if CODE.is_match(text) {
         return Some("code in a comment: delete it, the history keeps it".into());
     }
+    // No rule rests on a relaxed access; its comment says why not.
+    if text.starts_with("ORDER: relaxed") {
+        return None;
+    }
     let found = TAG.captures(text)?;
     let (tag, brackets) = (&found[1], found.get(2).map_or("", |brackets| brackets.as_str()));
     let allowed = ALLOWED.iter().any(|(name, inside)| *name == tag && inside.is_match(brackets));
@@ -87,6 +91,7 @@ mod tests {
             "// SAFETY: (1) the pointer is valid.",
             "    // ORDER(SD-2): the bit before the root.",
             "// ORDER(SD-2, SD-4): both.",
+            "// ORDER: relaxed; only this CPU writes it.",
             "// BUG(linux-bafb056c): as it was.",
             concat!("// TO", "DO(#12): later."),
             "// HW: the manual, revision 3, section 4.",

@@ -5,5 +5,6 @@ mod files;
 mod orders;
 mod read;
 mod rules;
+mod sites;
 
 pub use read::run;

@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::Command;
 
-use super::{comments, files, orders, rules};
+use super::{comments, files, orders, rules, sites};
 use crate::process;
 
 /// A file of the project.
@@ -61,6 +61,7 @@ impl fmt::Display for Finding {
 pub fn run(root: &Path) -> Result<usize> {
     let sources = sources(root)?;
     let mut findings = rules::read(&sources);
+    findings.extend(sites::read(&sources));
     for source in &sources {
         findings.extend(files::read(source));
         findings.extend(comments::read(source));

@@ -8,7 +8,8 @@ use super::comments::comment;
 use super::read::{Finding, Source};
 use crate::LAST_RULE;
 
-const INVARIANTS: &str = "INVARIANTS.md";
+/// The file of the rules.
+pub const INVARIANTS: &str = "INVARIANTS.md";
 
 static CITED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\bSD-(\d+)").expect("a constant pattern"));
 
