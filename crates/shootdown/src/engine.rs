@@ -5,7 +5,7 @@ use crate::fault::{Rule, Site, without};
 use crate::here::Here;
 use crate::mask::Members;
 use crate::platform::{LocalFlush, Platform, SpaceHandle, Span};
-use crate::refs::{Teardown, UserRef};
+use crate::refs::{StructRef, Teardown, UserRef};
 use crate::space::{AddressSpace, FRESH};
 use crate::sync::{Word, const_fn};
 use crate::types::{CpuId, SpaceId};
@@ -95,17 +95,37 @@ impl<P: Platform> Shootdown<P> {
             return Err((refused, handle));
         }
         space.users.store(1, Ordering::Relaxed);
-        Ok(UserRef::first(self, handle))
+        Ok(UserRef::counted(self, handle))
+    }
+
+    /// Puts a user reference together that [`UserRef::into_handle`] took apart.
+    ///
+    /// # Safety
+    /// The caller owes:
+    /// 1. the handle came from `UserRef::into_handle` on this machine, and is used here once.
+    #[expect(unsafe_code, reason = "that the handle counts cannot be seen in its type")]
+    pub unsafe fn user_from_handle(&self, handle: P::Handle) -> UserRef<'_, P> {
+        UserRef::counted(self, handle)
+    }
+
+    /// Puts a struct reference together that [`StructRef::into_handle`] took apart.
+    ///
+    /// # Safety
+    /// The caller owes:
+    /// 1. the handle came from `StructRef::into_handle` on this machine, and is used here once.
+    #[expect(unsafe_code, reason = "that the handle counts cannot be seen in its type")]
+    pub unsafe fn struct_from_handle(&self, handle: P::Handle) -> StructRef<'_, P> {
+        StructRef::counted(self, handle)
     }
 
     /// Takes up a teardown that [`Teardown::into_handle`] took apart.
     ///
     /// # Safety
     /// The caller owes:
-    /// 1. the handle came from `into_handle` on this machine, and is used here once.
+    /// 1. the handle came from `Teardown::into_handle` on this machine, and is used here once.
     #[expect(unsafe_code, reason = "the duty of the handle cannot be seen in its type")]
-    pub unsafe fn resume_teardown(&self, handle: P::Handle) -> Teardown<'_, P> {
-        Teardown::resume(self, handle)
+    pub unsafe fn teardown_from_handle(&self, handle: P::Handle) -> Teardown<'_, P> {
+        Teardown::counted(self, handle)
     }
 
     /// Brings the calling CPU on line: from now on it takes part in kernel-memory flushes and may load spaces. Its TLB

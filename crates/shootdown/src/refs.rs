@@ -70,20 +70,26 @@ impl fmt::Display for Exiting {
 impl core::error::Error for Exiting {}
 
 impl<'m, P: Platform> UserRef<'m, P> {
-    /// The first user reference of an adopted space, which counts already.
-    pub(crate) fn first(engine: &'m Shootdown<P>, handle: P::Handle) -> Self {
-        Self { held: StructLike { engine, handle }, armed: true }
-    }
-
     /// Takes a struct reference (Linux: `mmgrab`).
     pub fn grab(&self) -> StructRef<'m, P> {
-        StructRef::counted(self.held.clone())
+        StructRef::raised(self.held.clone())
     }
 
     /// Gives the reference up; returns the duty to unmap if it was the last (Linux: `mmput`).
     pub fn put(mut self) -> Option<Teardown<'m, P>> {
         self.armed = false;
         self.release()
+    }
+
+    /// Takes the reference apart, still counted, so that it can be kept as a bare handle (in a word, in C); put it
+    /// together again with [`Shootdown::user_from_handle`].
+    pub fn into_handle(mut self) -> P::Handle {
+        self.armed = false;
+        self.held.handle.clone()
+    }
+
+    pub(crate) fn counted(engine: &'m Shootdown<P>, handle: P::Handle) -> Self {
+        Self { held: StructLike { engine, handle }, armed: true }
     }
 
     fn release(&self) -> Option<Teardown<'m, P>> {
@@ -117,10 +123,21 @@ impl<P: Platform> Drop for UserRef<'_, P> {
 }
 
 impl<'m, P: Platform> StructRef<'m, P> {
-    fn counted(held: StructLike<'m, P>) -> Self {
+    fn raised(held: StructLike<'m, P>) -> Self {
         // ORDER: relaxed, as the caller's own reference keeps the count above 0.
         held.handle.space().structs.fetch_add(1, Ordering::Relaxed);
         Self { held, armed: true }
+    }
+
+    pub(crate) fn counted(engine: &'m Shootdown<P>, handle: P::Handle) -> Self {
+        Self { held: StructLike { engine, handle }, armed: true }
+    }
+
+    /// Takes the reference apart, still counted, so that it can be kept as a bare handle; put it together again with
+    /// [`Shootdown::struct_from_handle`].
+    pub fn into_handle(mut self) -> P::Handle {
+        self.armed = false;
+        self.held.handle.clone()
     }
 
     /// Takes a user reference if the space still has one (Linux: `mmget_not_zero`).
@@ -143,7 +160,7 @@ impl<'m, P: Platform> StructRef<'m, P> {
 impl<P: Platform> Clone for StructRef<'_, P> {
     /// Takes another struct reference (Linux: `mmgrab`).
     fn clone(&self) -> Self {
-        Self::counted(self.held.clone())
+        Self::raised(self.held.clone())
     }
 }
 
@@ -170,15 +187,15 @@ impl<'m, P: Platform> Teardown<'m, P> {
     }
 
     /// Takes the duty apart so that it can be kept without a lifetime, an allocation or a type parameter; put it
-    /// together again with [`Shootdown::resume_teardown`]. The struct reference stays counted.
+    /// together again with [`Shootdown::teardown_from_handle`]. The struct reference stays counted.
     pub fn into_handle(mut self) -> P::Handle {
         self.armed = false;
         self.held.armed = false;
         self.held.held.handle.clone()
     }
 
-    pub(crate) fn resume(engine: &'m Shootdown<P>, handle: P::Handle) -> Self {
-        Self { held: StructRef { held: StructLike { engine, handle }, armed: true }, armed: true }
+    pub(crate) fn counted(engine: &'m Shootdown<P>, handle: P::Handle) -> Self {
+        Self { held: StructRef::counted(engine, handle), armed: true }
     }
 }
 
