@@ -53,7 +53,7 @@ pub enum Command {
 /// Arguments of `shootdown check`.
 #[derive(Args, Debug, Default)]
 pub struct CheckArgs {
-    /// Cases, groups (`pairs`, `corpus`, ...) or patterns ('linux-*'); default: all but deep cases
+    /// Cases, bugs, groups (`pairs`, `corpus`, ...) or patterns ('linux-*'); default: all but deep cases
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// Name the chosen cases and run nothing
@@ -85,7 +85,7 @@ pub struct CheckArgs {
 /// Arguments of `shootdown explain`.
 #[derive(Args, Debug)]
 pub struct ExplainArgs {
-    /// The case
+    /// A case; of a bug, the broken variant
     pub name: String,
     /// Show the machine's state after each step, not only at the end
     #[arg(long)]

@@ -121,9 +121,12 @@ pub fn seconds(time: f64) -> String {
 /// Characters in a line of the terminal; where there is none, those of a wide page.
 pub fn width() -> usize {
     const PAGE: usize = 100;
-    terminal_size::terminal_size()
-        .map_or(PAGE, |(terminal_size::Width(columns), _)| usize::from(columns))
-        .max(40)
+    terminal_width().unwrap_or(PAGE)
+}
+
+/// Characters in a line of the terminal, if there is one; at least as many as a drawing needs.
+pub fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size().map(|(terminal_size::Width(columns), _)| usize::from(columns).max(40))
 }
 
 fn cpus(count: usize) -> String {

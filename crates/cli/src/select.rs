@@ -1,7 +1,7 @@
 //! Picks cases by name, group and pattern, and suggests names for those that do not exist.
 
 use globset::Glob;
-use shootdown_machine::Case;
+use shootdown_machine::{Case, Variant};
 
 use crate::failure::{BadInput, Failure};
 use crate::names;
@@ -37,12 +37,14 @@ pub fn select<'c>(cases: &'c [Case], wanted: Wanted<'_>) -> Result<Vec<&'c Case>
     }
 }
 
-/// Returns the one case called `name`.
+/// Returns the one case called `name`; of a bug's variants, the broken one.
 ///
 /// # Errors
 /// No case is called that.
 pub fn find<'c>(cases: &'c [Case], name: &str) -> Result<&'c Case, Failure> {
-    cases.iter().find(|case| case.name == name).ok_or_else(|| {
+    let exact = cases.iter().find(|case| case.name == name);
+    let broken = || cases.iter().find(|case| family(case) == Some(name) && case.variant == Variant::Broken);
+    exact.or_else(broken).ok_or_else(|| {
         Failure::BadInput(BadInput {
             what: format!("no case is called {name:?}"),
             near: near(name, cases.iter().map(|case| case.name.as_str())),
@@ -77,7 +79,7 @@ fn pick(picked: &mut [bool], cases: &[Case], name: &str, deep: bool) -> Result<(
     let pattern = if name.contains(['*', '?', '[', '{']) { Some(glob(name)?) } else { None };
     let answers = |case: &Case| match &pattern {
         Some(pattern) => pattern.is_match(&case.name),
-        None => in_group(case, name),
+        None => in_group(case, name) || family(case) == Some(name),
     };
     if mark(picked, cases, |case| answers(case) && (deep || !case.deep)) {
         return Ok(());
@@ -118,6 +120,11 @@ fn mark(picked: &mut [bool], cases: &[Case], wanted: impl Fn(&Case) -> bool) -> 
     any
 }
 
+/// What a case's name begins with, where it has variants: `linux-x` of `linux-x/broken`.
+fn family(case: &Case) -> Option<&str> {
+    case.name.split_once('/').map(|(family, _)| family)
+}
+
 fn in_group(case: &Case, group: &str) -> bool {
     names::kind(case.kind) == group || case.groups.contains(&group)
 }
@@ -153,7 +160,7 @@ fn with_cpus(cases: Vec<&Case>, cpus: usize) -> Result<Vec<&Case>, Failure> {
 mod tests {
     use super::{Wanted, find, near, select};
     use crate::failure::Failure;
-    use crate::testing::{corpus_case, engine_case};
+    use crate::testing::{corpus_case, engine_case, fixed_case};
     use shootdown_machine::Case;
 
     fn catalogue() -> Vec<Case> {
@@ -164,8 +171,9 @@ mod tests {
             engine_case("pairs-flush-switch", 2),
             engine_case("three-seed", 3),
             deep,
-            corpus_case("linux-bafb056c-sparc64-trim"),
-            corpus_case("linux-a665eec0-powerpc-trim"),
+            fixed_case("linux-bafb056c-sparc64-trim/fixed"),
+            corpus_case("linux-bafb056c-sparc64-trim/broken"),
+            corpus_case("linux-a665eec0-powerpc-trim/broken"),
         ]
     }
 
@@ -182,14 +190,17 @@ mod tests {
 
     #[test]
     fn everything_leaves_deep_cases_out_unless_asked() {
-        assert_eq!(names(&[], None, false).expect("cases").len(), 4);
-        assert_eq!(names(&[], None, true).expect("cases").len(), 5);
+        assert_eq!(names(&[], None, false).expect("cases").len(), 5);
+        assert_eq!(names(&[], None, true).expect("cases").len(), 6);
     }
 
     #[test]
     fn groups_patterns_and_names_select_in_the_catalogues_order_and_once() {
-        let picked = names(&["corpus", "linux-*", "three-seed"], None, false).expect("cases");
-        assert_eq!(picked, ["three-seed", "linux-bafb056c-sparc64-trim", "linux-a665eec0-powerpc-trim"]);
+        let picked =
+            names(&["*powerpc*", "linux-bafb056c-*", "corpus", "three-seed"], None, false).expect("cases");
+        let [first, second] =
+            ["fixed", "broken"].map(|variant| format!("linux-bafb056c-sparc64-trim/{variant}"));
+        assert_eq!(picked, ["three-seed", &first, &second, "linux-a665eec0-powerpc-trim/broken"]);
     }
 
     #[test]
@@ -224,6 +235,16 @@ mod tests {
         assert_eq!(near("sparc64", known.into_iter()), ["linux-bafb056c-sparc64-trim"]);
         assert_eq!(near("Pairs-flush-swich", known.into_iter()), ["pairs-flush-switch"]);
         assert!(near("zzz", known.into_iter()).is_empty());
+    }
+
+    #[test]
+    fn a_bugs_name_selects_its_variants_and_finds_the_broken_one() {
+        let bug = "linux-bafb056c-sparc64-trim";
+        let variants = [format!("{bug}/fixed"), format!("{bug}/broken")];
+        assert_eq!(names(&[bug], None, false).expect("cases"), variants);
+        let cases = catalogue();
+        assert_eq!(find(&cases, bug).map(|case| case.name.as_str()).expect("there"), variants[1]);
+        assert_eq!(find(&cases, &variants[0]).map(|case| case.name.as_str()).expect("there"), variants[0]);
     }
 
     #[test]

@@ -39,6 +39,11 @@ pub fn corpus_case(name: &str) -> Case {
     }
 }
 
+/// A mended case of the corpus that holds.
+pub fn fixed_case(name: &str) -> Case {
+    Case { kind: Kind::Corpus, variant: Variant::Fixed, groups: &[], ..engine_case(name, 2) }
+}
+
 /// A report without figures.
 pub fn report(verdict: Verdict) -> Report {
     Report {

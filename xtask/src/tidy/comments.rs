@@ -10,13 +10,15 @@ static TAG: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^([A-Z][A-Z]+)(\([^)]*\))?:").expect("a constant pattern"));
 
 /// Tags that are allowed, with what must stand in their brackets. An ordering without a rule is checked apart.
-static ALLOWED: LazyLock<[(&str, Regex); 6]> = LazyLock::new(|| {
+static ALLOWED: LazyLock<[(&str, Regex); 7]> = LazyLock::new(|| {
     [
         ("SAFETY", r"^$"),
         ("INVARIANT", r"^$"),
         ("ORDER", r"^\(SD-\d+(?:, SD-\d+)*\)$"),
         ("HW", r"^$"),
-        ("BUG", r"^\([\w-]+\)$"),
+        // Marks what README.md quotes.
+        ("README", r"^$"),
+        ("BUG", r"^\([\w/-]+\)$"),
         (concat!("TO", "DO"), r"^\(#\d+\)$"),
     ]
     .map(|(tag, brackets)| (tag, Regex::new(brackets).expect("a constant pattern")))

@@ -76,30 +76,56 @@ fn header(case: &Case, memory: Memory, width: usize) -> String {
         Expected::Holds => "must hold",
         Expected::Violates => "must violate a rule",
     };
-    format!(
-        "{bold}{}{bold:#} ({}, {}; {}; {must})\n{}\n\n{}\n",
+    let mut header = format!(
+        "{bold}{}{bold:#} ({}, {}; {}; {must})\n{}\n\n",
         case.name,
         names::kind(case.kind),
         names::variant(case.variant),
         machine(case.cpus, memory),
         prose(&case.about, width),
-        prose(case.story, width),
-    )
+    );
+    if !case.story.is_empty() {
+        header += &format!("{}\n\n", prose(case.story, width));
+    }
+    header
 }
 
-/// Wraps paragraphs; lines that begin with a space are drawings and stay as they are.
+/// Wraps paragraphs and list items; lines that begin with a space are drawings and stay as they are.
 fn prose(text: &str, width: usize) -> String {
     let mut out = String::new();
     for paragraph in text.trim_matches('\n').split("\n\n") {
         if paragraph.lines().any(|line| line.starts_with(' ')) {
             out += paragraph;
+            out.push('\n');
         } else {
-            out += &textwrap::fill(&replay_file::one_line(paragraph), width.min(PROSE));
+            for item in items(paragraph) {
+                let hanging = if is_item(&item) { "   " } else { "" };
+                let options = textwrap::Options::new(width.min(PROSE)).subsequent_indent(hanging);
+                out += &textwrap::fill(&item, options);
+                out.push('\n');
+            }
         }
-        out += "\n\n";
+        out.push('\n');
     }
     out.truncate(out.trim_end().len());
     out
+}
+
+/// Joins the lines of a paragraph, but for those that begin a list item.
+fn items(paragraph: &str) -> Vec<String> {
+    let mut items: Vec<String> = Vec::new();
+    for line in paragraph.lines() {
+        match items.last_mut() {
+            Some(item) if !is_item(line) => *item += &format!(" {line}"),
+            _ => items.push(line.to_owned()),
+        }
+    }
+    items
+}
+
+/// Whether `line` begins an item of a list: `- this`, `3. that`.
+fn is_item(line: &str) -> bool {
+    line.starts_with("- ") || line.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with(". ")
 }
 
 /// Says in a sentence what came out.
@@ -156,8 +182,9 @@ mod tests {
     }
 
     #[test]
-    fn prose_is_wrapped_but_drawings_are_kept() {
+    fn prose_and_lists_are_wrapped_but_drawings_are_kept() {
         assert_eq!(prose("one\ntwo three\n\n  a | b\n  c | d\n", 40), "one two three\n\n  a | b\n  c | d");
+        assert_eq!(prose("1. one\ntwo\n2. three four", 10), "1. one two\n2. three\n   four");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::commands::check::{Outcome, choose, run_and_print};
 use crate::draw::columns::{self, Look};
 use crate::failure::Failure;
 use crate::output::width;
+use crate::select::find;
 
 /// The bug that the project began with.
 const SEED: &str = "linux-bafb056c-sparc64-trim";
@@ -20,10 +21,11 @@ const SEED: &str = "linux-bafb056c-sparc64-trim";
 pub fn welcome() -> Result<ExitCode, Failure> {
     let cases = catalogue::cases(None);
     let args = CheckArgs::default();
+    let seed_name = find(&cases, SEED).map(|case| case.name.clone()).unwrap_or_default();
     let picked = choose(&cases, &args)?;
     let mut seed: Option<(usize, Trace)> = None;
     let outcome = run_and_print(&picked, &args, &mut |case, report| {
-        if let (SEED, Some(trace)) = (case.name.as_str(), &report.trace) {
+        if let (true, Some(trace)) = (case.name == seed_name, &report.trace) {
             seed = Some((case.cpus, trace.clone()));
         }
     })?;
