@@ -154,7 +154,10 @@ fn two(list: &mut List) {
             };
             let reaper: Code<Plain> = |cpu| {
                 let pin = cpu.pinned(0);
-                cpu.upgrade_and_borrow(0, &pin);
+                let upgraded = pin.upgrade();
+                cpu.forget(u64::from(upgraded.is_ok()));
+                drop(upgraded);
+                cpu.forget(0);
                 cpu.drop_pin(pin);
                 shootdown_explore::sync::wait_until(|| {
                     cpu.engine().platform().deferred[0].load(std::sync::atomic::Ordering::Acquire) == 1
