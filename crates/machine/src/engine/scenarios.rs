@@ -311,6 +311,21 @@ fn three(list: &mut List) {
         },
     );
     list.add(
+        &named("trim-vs-hotplug", three, &[Tso], "a CPU that is asked to trim goes off and on line"),
+        || {
+            let owner: Code<Keep> = |cpu| cpu.trim(0);
+            let cycles: Code<Keep> = |cpu| {
+                let b = cpu.user(1);
+                cpu.run(&b);
+                b.into_handle();
+                cpu.cycle();
+            };
+            let runs: Code<Keep> = |cpu| cpu.unmap(0, 0);
+            let cpus = vec![(Start::User(0), owner), (Start::User(0), cycles), (Start::User(0), runs)];
+            Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }
+        },
+    );
+    list.add(
         &named("switch-vs-flush", three, &[Tso], "two CPUs switch between two spaces while a third unmaps"),
         || {
             let flusher: Code<Plain> = |cpu| cpu.unmap(0, 0);
