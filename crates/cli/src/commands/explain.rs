@@ -150,8 +150,9 @@ fn picture(path: &Path, case: &Case, trace: Option<&Trace>) -> Result<bool, Fail
         anstream::eprintln!("nothing to draw: {} is left as it was", path.display());
         return Ok(false);
     };
-    let title = format!("{}: {}", case.name, replay_file::one_line(&case.about));
-    std::fs::write(path, svg::draw(trace, case.cpus, &title)).map_err(|error| unwritable(path, &error))?;
+    let about = replay_file::one_line(&case.about);
+    std::fs::write(path, svg::draw(trace, case.cpus, &case.name, &about))
+        .map_err(|error| unwritable(path, &error))?;
     Ok(true)
 }
 

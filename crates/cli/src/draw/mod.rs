@@ -10,12 +10,16 @@ fn lanes(trace: &Trace, cpus: usize) -> usize {
     trace.steps.iter().map(|step| step.mov.cpu + 1).max().unwrap_or(0).max(cpus).max(1)
 }
 
-/// Yields for each step the heading that begins with it, if one does.
+/// Yields for each step the heading that begins with it, if one does. A step without a heading, as in most handlers,
+/// ends none.
 fn headings(trace: &Trace, lanes: usize) -> impl Iterator<Item = Option<&'static str>> {
     let mut current = vec![""; lanes];
     trace.steps.iter().map(move |step| {
+        if step.note.is_empty() {
+            return None;
+        }
         let before = std::mem::replace(&mut current[step.mov.cpu], step.note);
-        (before != step.note && !step.note.is_empty()).then_some(step.note)
+        (before != step.note).then_some(step.note)
     })
 }
 
@@ -46,9 +50,18 @@ fn raised(text: &str) -> Option<(usize, u8)> {
 
 #[cfg(test)]
 mod tests {
-    use super::interrupts;
+    use super::{headings, interrupts};
     use crate::testing::trace;
     use shootdown_explore::{Action, Move, Step};
+
+    #[test]
+    fn a_handler_without_a_heading_does_not_repeat_the_one_around_it() {
+        let mut trace = trace("");
+        for (step, note) in trace.steps.iter_mut().zip(["borrow", "", "borrow"]) {
+            (step.mov.cpu, step.note) = (0, note);
+        }
+        assert_eq!(headings(&trace, 1).collect::<Vec<_>>(), [Some("borrow"), None, None]);
+    }
 
     #[test]
     fn an_interrupt_belongs_to_the_first_raise_since_it_was_last_taken() {
