@@ -18,7 +18,7 @@ pub(crate) fn cases() -> Vec<Case> {
         pair(&linux_bafb056c::HEADER, linux_bafb056c::model),
         pair(&linux_a665eec0::HEADER, linux_a665eec0::model),
         pair(&linux_38cf307c::HEADER, linux_38cf307c::UseMm::new),
-        pair(&linux_82dd33fd::HEADER, linux_82dd33fd::Migration::new),
+        pair(&linux_82dd33fd::HEADER, linux_82dd33fd::Switching::new),
         pair(&linux_2ff6ddf1::HEADER, linux_2ff6ddf1::LazyTables::new),
         pair(&linux_71b3c126::HEADER, linux_71b3c126::Reclaim::new),
         pair(&linux_eb66ae03::HEADER, linux_eb66ae03::Mremap::new),
