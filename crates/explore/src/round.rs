@@ -103,6 +103,7 @@ pub(crate) struct Hub<'a, 's, S: Scenario> {
     halt: Mutex<Option<String>>,
     halting: AtomicBool,
     found: Mutex<Option<Found>>,
+    panic: Mutex<Option<Box<dyn std::any::Any + Send>>>,
     over: AtomicBool,
     depth: AtomicU32,
     peak: AtomicU64,
@@ -124,6 +125,12 @@ impl<S: Scenario> Hub<'_, '_, S> {
         if best.as_ref().is_none_or(|best| found.kind < best.kind) {
             *best = Some(found);
         }
+    }
+
+    /// Keeps a worker's panic until all have stopped.
+    pub(crate) fn crash(&self, panic: Box<dyn std::any::Any + Send>) {
+        lock(&self.panic).get_or_insert(panic);
+        self.halting.store(true, Relaxed);
     }
 
     pub(crate) fn halted(&self) -> bool {
@@ -178,7 +185,7 @@ impl<S: Scenario> Hub<'_, '_, S> {
             self.watch();
             let over = waiting == 0
                 || self.halted()
-                || lock(&self.found).is_some()
+                || self.enough()
                 || states >= self.plan.cap
                 || self.escaped(states);
             if waiting > 0 {
@@ -188,6 +195,13 @@ impl<S: Scenario> Hub<'_, '_, S> {
         }
         self.barrier.wait();
         self.over.load(Relaxed)
+    }
+
+    /// Whether a finding ends the round. A run that collects what is reached goes on: where the first finding stands
+    /// depends on the order of exploration.
+    fn enough(&self) -> bool {
+        let found = lock(&self.found);
+        found.as_ref().is_some_and(|found| !self.options.collect || matches!(found.kind, Kind::Stop(_)))
     }
 
     /// Whether a round whose footprints have turned out too small has gone on long enough to find most of the others.
@@ -205,6 +219,9 @@ impl<S: Scenario> Hub<'_, '_, S> {
     }
 
     fn end(&self) -> End {
+        if let Some(panic) = lock(&self.panic).take() {
+            std::panic::resume_unwind(panic);
+        }
         if self.restart.load(Relaxed) {
             return End::Again;
         }
@@ -245,6 +262,7 @@ pub(crate) fn round<'s, S: Scenario>(
         halt: Mutex::new(None),
         halting: AtomicBool::new(false),
         found: Mutex::new(None),
+        panic: Mutex::new(None),
         over: AtomicBool::new(false),
         depth: AtomicU32::new(0),
         peak: AtomicU64::new(0),
@@ -262,9 +280,11 @@ pub(crate) fn round<'s, S: Scenario>(
             return hub.close(end, Vec::new());
         }
     };
+    let passed = core::mem::take(&mut machine.passed);
     drop(machine);
     let work = |me: usize| {
         let mut worker = Worker::new(&hub, me, hub.machine(), &start);
+        worker.machine.passed.clone_from(&passed);
         let mut start = start.clone();
         worker.explore(&mut start);
         worker.finish()

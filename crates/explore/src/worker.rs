@@ -13,6 +13,7 @@ use crate::set::States;
 use crate::state::Work;
 use crate::world::{DONE, NONE};
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// States expanded between two looks at the clock and the limits.
@@ -74,20 +75,32 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
         let mut low = 0;
         loop {
             let high = self.states.len();
-            for index in low..high {
-                if index % PATIENCE == 0 {
-                    self.publish(high - index);
-                    if self.hub.halted() {
-                        break;
-                    }
-                }
-                self.expand(index);
+            // A panic (of the device, say) must not leave the other workers waiting.
+            let level = AssertUnwindSafe(|| self.level(low, high));
+            if let Err(panic) = catch_unwind(level) {
+                self.hub.crash(panic);
             }
             self.exchange();
             low = high;
             self.publish(self.states.len() - low);
             if self.hub.level_ended(self.me) {
                 return;
+            }
+        }
+    }
+
+    /// Expands the states of one level.
+    fn level(&mut self, low: u32, high: u32) {
+        for index in low..high {
+            if index % PATIENCE == 0 {
+                self.publish(high - index);
+                if self.hub.halted() {
+                    break;
+                }
+            }
+            self.expand(index);
+            if self.hub.restart.load(Relaxed) {
+                break;
             }
         }
     }
@@ -187,7 +200,10 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
         let cpus = self.hub.layout.cpus;
         let layout = &self.machine.layout;
         let stuck = (0..cpus).any(|cpu| self.base.node(layout, cpu) != DONE);
-        if self.machine.collect {
+        // A handler that is stuck keeps the code that it interrupted from steps that others cannot tell; reductions
+        // may have run them first. The verdict is the same, memory need not be.
+        let interrupted = (0..cpus).any(|cpu| self.base.top(layout, cpu) > 0);
+        if self.machine.collect && !interrupted {
             self.finals.insert(crate::reached::final_hash(&self.machine, &self.base));
         }
         if stuck {
