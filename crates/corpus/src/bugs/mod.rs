@@ -1,14 +1,14 @@
 //! The bugs, one file each, after the commit that fixed it.
 
-mod linux_2ff6ddf1;
-mod linux_38cf307c;
-mod linux_71b3c126;
-mod linux_82dd33fd;
-mod linux_a665eec0;
-mod linux_b67fbebd;
-mod linux_bafb056c;
-mod linux_cb185d5f;
-mod linux_eb66ae03;
+pub(crate) mod linux_2ff6ddf1;
+pub(crate) mod linux_38cf307c;
+pub(crate) mod linux_71b3c126;
+pub(crate) mod linux_82dd33fd;
+pub(crate) mod linux_a665eec0;
+pub(crate) mod linux_b67fbebd;
+pub(crate) mod linux_bafb056c;
+pub(crate) mod linux_cb185d5f;
+pub(crate) mod linux_eb66ae03;
 
 use crate::header::{Header, pair};
 use shootdown_machine::Case;
