@@ -8,6 +8,7 @@ pub fn switch_in_vs_flush() {
         pages: &[1],
         kernel: 0,
         tables: false,
+        puppets: &[],
         before: |machine| {
             machine.on(0);
             machine.adopt(0, 2, 0);
@@ -29,6 +30,7 @@ pub fn tagged_switch_in_vs_flush() {
         pages: &[1, 0],
         kernel: 0,
         tables: false,
+        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.adopt(1, 1, 0);
@@ -52,6 +54,7 @@ pub fn lazy_return_vs_flush() {
         pages: &[1],
         kernel: 0,
         tables: false,
+        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(1).run(0);
@@ -74,6 +77,7 @@ pub fn borrow_vs_unmap() {
         pages: &[1],
         kernel: 0,
         tables: false,
+        puppets: &[],
         before: |machine| {
             machine.adopt(0, 1, 1);
             machine.on(0).run(0);
@@ -100,6 +104,7 @@ pub fn online_vs_kernel_flush() {
         pages: &[],
         kernel: 1,
         tables: false,
+        puppets: &[],
         before: |machine| machine.on(1).go_offline(),
         scripts: &[
             |cpu| cpu.unmap_kernel(0),

@@ -8,6 +8,7 @@ pub fn unmap_under_user() {
         pages: &[1],
         kernel: 0,
         tables: false,
+        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(1).run(0);
@@ -29,6 +30,7 @@ pub fn enter_lazy_vs_flush() {
         pages: &[1],
         kernel: 0,
         tables: false,
+        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(1).run(0);
@@ -50,6 +52,7 @@ pub fn leave_vs_flush() {
         pages: &[2],
         kernel: 0,
         tables: true,
+        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(1).run(0);
@@ -66,6 +69,7 @@ pub fn switch_away_vs_table_free() {
         pages: &[2, 0],
         kernel: 0,
         tables: true,
+        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.adopt(1, 1, 0);
@@ -88,6 +92,7 @@ pub fn kept_bit_switch_away_vs_table_free() {
         pages: &[2, 1],
         kernel: 0,
         tables: true,
+        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.adopt(1, 1, 0);
@@ -110,6 +115,7 @@ pub fn lazy_vs_table_free() {
         pages: &[2],
         kernel: 0,
         tables: true,
+        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(1).run(0);
@@ -133,6 +139,7 @@ pub fn offline_vs_kernel_flush() {
         pages: &[],
         kernel: 1,
         tables: false,
+        puppets: &[],
         before: |_| {},
         scripts: &[
             |cpu| cpu.unmap_kernel(0),

@@ -8,6 +8,7 @@ pub fn lazy_vs_final_drop() {
         pages: &[1],
         kernel: 0,
         tables: false,
+        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(0).run(0);
@@ -30,6 +31,7 @@ pub fn switch_away_vs_final_drop() {
         pages: &[0, 0],
         kernel: 0,
         tables: false,
+        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.adopt(1, 1, 0);
@@ -53,6 +55,7 @@ pub fn put_vs_teardown() {
         pages: &[0],
         kernel: 0,
         tables: false,
+        puppets: &[],
         before: |machine| machine.adopt(0, 2, 0),
         scripts: &[put_and_check, put_and_check],
     });
@@ -70,6 +73,7 @@ pub fn upgrade_vs_last_put() {
         pages: &[0],
         kernel: 0,
         tables: false,
+        puppets: &[],
         before: |machine| machine.adopt(0, 1, 1),
         scripts: &[
             |cpu| {
@@ -105,6 +109,7 @@ pub fn struct_drop_vs_free() {
         pages: &[0],
         kernel: 0,
         tables: false,
+        puppets: &[],
         before: |machine| {
             machine.adopt(0, 1, 2);
             machine.on(0).user(0).put().expect("the only one").finish();

@@ -1,6 +1,6 @@
 //! Flushes that meet: doorbells, gathers, the ring of recent requests.
 
-use crate::support::{Plain, Plan, TABLE, explore, explore_bounded, page};
+use crate::support::{Cpu, Plain, Plan, TABLE, explore, explore_bounded, page};
 use shootdown_under_loom::{Scope, Tables};
 
 /// SD-6: a second request finds the bell up, or just taken.
@@ -9,6 +9,7 @@ pub fn merged_rings() {
         pages: &[2],
         kernel: 0,
         tables: false,
+        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(1).run(0);
@@ -35,6 +36,7 @@ pub fn two_flushers() {
         pages: &[2],
         kernel: 0,
         tables: false,
+        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(1).run(0);
@@ -49,54 +51,51 @@ pub fn two_flushers() {
 
 /// SD-6: two CPUs ring a third.
 pub fn two_flushers_one_target() {
-    explore_bounded::<Plain>(1, || Plan {
+    explore::<Plain>(|| Plan {
         pages: &[2],
         kernel: 0,
         tables: false,
+        puppets: &[(1, 0)],
         before: |machine| {
             machine.adopt(0, 3, 0);
             machine.on(2).run(0);
+            machine.on(0);
         },
-        scripts: &[|cpu| cpu.unmap(0, 0), |cpu| cpu.unmap(0, 1), |cpu| {
-            cpu.touch(0);
-            cpu.touch(1);
-        }],
+        scripts: &[|cpu| cpu.unmap(0, 0), |cpu| cpu.unmap(0, 1)],
     });
 }
 
 /// SD-8: a gather that finds an entry already cleared relies on whoever cleared it.
 pub fn nested_gathers() {
-    explore_bounded::<Plain>(2, || Plan {
+    explore::<Plain>(|| Plan {
         pages: &[1],
         kernel: 0,
         tables: false,
+        puppets: &[(1, 0)],
         before: |machine| {
             machine.adopt(0, 1, 0);
             machine.on(2).run(0);
+            machine.on(0);
         },
         scripts: &[
             |cpu| {
-                // Page tables change under a lock; whoever has it may find the entry gone.
-                let mut gather = cpu.gather(0);
-                let pending = cpu.locked(|| {
-                    cpu.clear(0, 0, &mut gather);
-                    gather.send()
-                });
-                pending.finish();
+                unmap_under_lock(cpu);
                 // Nobody uses the address any more: the caller may say so, whoever did the work.
                 cpu.address_is_free(0);
             },
-            |cpu| {
-                let mut gather = cpu.gather(0);
-                let pending = cpu.locked(|| {
-                    cpu.clear(0, 0, &mut gather);
-                    gather.send()
-                });
-                pending.finish();
-            },
-            |cpu| cpu.touch(0),
+            unmap_under_lock,
         ],
     });
+}
+
+/// Page tables change under a lock; whoever has it may find the entry gone.
+fn unmap_under_lock(cpu: &Cpu<'_, Plain>) {
+    let mut gather = cpu.gather(0);
+    let pending = cpu.locked(|| {
+        cpu.clear(0, 0, &mut gather);
+        gather.send()
+    });
+    pending.finish();
 }
 
 /// SD-14: a lazy CPU that comes back catches up with a request that is being written into a place used before.
@@ -105,6 +104,7 @@ pub fn recall_vs_record() {
         pages: &[2],
         kernel: 0,
         tables: false,
+        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(0).run(0);
@@ -127,6 +127,7 @@ pub fn recall_vs_overwrite() {
         pages: &[2],
         kernel: 0,
         tables: false,
+        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(1).run(0);
@@ -149,6 +150,7 @@ pub fn record_vs_record() {
         pages: &[2],
         kernel: 0,
         tables: false,
+        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(1).run(0);

@@ -8,6 +8,7 @@ pub fn kept_bit() {
         pages: &[1, 0],
         kernel: 0,
         tables: false,
+        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.adopt(1, 1, 0);
@@ -34,6 +35,7 @@ pub fn bit_gone_before_the_answer() {
         pages: &[0, 0],
         kernel: 0,
         tables: false,
+        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.adopt(1, 1, 0);
@@ -67,6 +69,7 @@ pub fn trim_vs_enter_lazy() {
         pages: &[0],
         kernel: 0,
         tables: false,
+        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(1).run(0);
@@ -82,6 +85,7 @@ pub fn trim_of_an_offline_cpu() {
         pages: &[0, 0],
         kernel: 0,
         tables: false,
+        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.adopt(1, 1, 0);

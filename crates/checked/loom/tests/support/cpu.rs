@@ -162,7 +162,7 @@ impl<'m, K: Kind> Cpu<'m, K> {
 
     /// Nothing is left to do here: answers doorbells until that is so everywhere.
     pub(super) fn serve_until_all_finish(&self) {
-        let (finished, all) = (&self.hw().finished, self.hw().cores.len());
+        let (finished, all) = (&self.hw().finished, self.hw().cores.len() - self.hw().puppets.len());
         finished.fetch_add(1, Relaxed);
         while finished.load(Relaxed) < all {
             self.hw().poll();

@@ -95,8 +95,25 @@ pub struct Hw<K: Kind> {
     pub(super) blame: Blame,
     pub(super) machine: OnceLock<Weak<Machine<K>>>,
     pub(super) finished: AtomicUsize,
+    /// See [`Hw::may_switch`].
+    meeting: AtomicU64,
+    /// CPUs that have no thread of their own, the page that each one's user touches, and the CPU whose thread they are.
+    pub(super) puppets: Vec<Puppet>,
     tags: K::Tags,
     kind: PhantomData<K>,
+}
+
+/// A CPU that acts whenever the thread of `host` waits or polls: its user touches `page`, then it takes its interrupt.
+///
+/// It stands in for a third thread, which would not finish: waiting threads yield, yields are no preemptions, and so loom
+/// follows ever longer schedules in which two waiting threads alternate.
+pub struct Puppet {
+    /// Its number.
+    pub cpu: usize,
+    /// CPU whose thread it runs on.
+    pub host: usize,
+    /// What its user touches.
+    pub page: usize,
 }
 
 /// A mask of 64 CPUs whose every use is a use of its space's memory.
@@ -114,7 +131,7 @@ unsafe impl MaskStore for Mask {
 }
 
 impl<K: Kind> Hw<K> {
-    pub(super) fn new(cpus: usize, roots: Vec<Root>, kernel: usize, memory: Vec<Arc<Memory>>, blame: Blame) -> Self {
+    pub(super) fn new(cpus: usize, puppets: Vec<Puppet>, roots: Vec<Root>, kernel: usize, memory: Vec<Arc<Memory>>, blame: Blame) -> Self {
         let core = |_| Core { local: CpuLocal::new(), line: AtomicU64::new(0), inside: Mutex::default() };
         let first = memory.len() - kernel;
         Self {
@@ -125,6 +142,8 @@ impl<K: Kind> Hw<K> {
             blame,
             machine: OnceLock::new(),
             finished: AtomicUsize::new(0),
+            meeting: AtomicU64::new(0),
+            puppets,
             tags: K::Tags::default(),
             kind: PhantomData,
         }
@@ -134,9 +153,32 @@ impl<K: Kind> Hw<K> {
         self.machine.get().and_then(Weak::upgrade).expect("set before anything runs")
     }
 
+    /// A place where loom shall consider switching to the other CPU.
+    ///
+    /// loom remembers one last access a cell: a CPU that reads a word of its own before it writes it hides the other CPU's
+    /// earlier read from the search. All CPUs change this word at the places where interrupts come on, which makes those
+    /// places dependent on each other. Relaxed, so it orders nothing.
+    fn may_switch(&self) {
+        self.meeting.fetch_add(1, Relaxed);
+    }
+
     /// Takes an interrupt if one is pending and interrupts are on. The line is only ever changed by read-modify-writes and
     /// carries no order of its own, as on hardware whose interrupts are not memory operations.
     pub(super) fn poll(&self) {
+        let me = self.me();
+        for puppet in self.puppets.iter().filter(|puppet| puppet.host == me) {
+            become_cpu(puppet.cpu);
+            if let Some(frame) = self.translate(puppet.page) {
+                self.memory[frame].used();
+                self.machine().addresses[puppet.page].used();
+            }
+            self.take_interrupt();
+            become_cpu(me);
+        }
+        self.take_interrupt();
+    }
+
+    fn take_interrupt(&self) {
         let (masked, halted) = self.inside(|inside| (inside.irqs_masked, inside.halted));
         if masked || halted || self.cores[self.me()].line.swap(0, Relaxed) == 0 {
             return;
@@ -255,6 +297,9 @@ unsafe impl<K: Kind> Platform for Hw<K> {
 
     fn irq_restore(&self, were_on: bool) {
         self.inside(|inside| inside.irqs_masked = !were_on);
+        if were_on {
+            self.may_switch();
+        }
     }
 
     fn irq_enabled(&self) -> bool {

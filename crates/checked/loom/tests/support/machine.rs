@@ -1,7 +1,7 @@
 //! Building a machine, running scripts on its CPUs in all ways that loom finds, and judging each.
 
 use super::cpu::Cpu;
-use super::hw::{Hw, Kind, Mask, Root, become_cpu};
+use super::hw::{Hw, Kind, Mask, Puppet, Root, become_cpu};
 use super::memory::{Blame, Memory};
 use loom::sync::atomic::AtomicU64;
 use shootdown_under_loom::{AddressSpace, CpuId, MaskWord, PageRange, Shootdown, SpaceHandle, VirtAddr};
@@ -13,6 +13,7 @@ pub const KERNEL: usize = 64;
 pub const TABLE: usize = 1;
 
 /// What a machine has at the start.
+#[derive(Clone, Copy)]
 pub struct Plan<K: Kind> {
     /// User pages of each space; page [`TABLE`] of a space that has it lies behind a table of its own.
     pub pages: &'static [usize],
@@ -24,6 +25,8 @@ pub struct Plan<K: Kind> {
     pub before: fn(&Machine<K>),
     /// What each CPU does.
     pub scripts: &'static [fn(&Cpu<K>)],
+    /// CPUs without a thread of their own, numbered on from the scripts: whose thread they run on, and what they touch.
+    pub puppets: &'static [(usize, usize)],
 }
 
 /// A machine with its engine and spaces.
@@ -85,7 +88,10 @@ impl<K: Kind> Machine<K> {
         let addresses = (0..pages).map(|page| Memory::new(format!("address of page {page}"), &blame)).collect();
         let mask = |memory: &Arc<Memory>| Mask { words: [MaskWord::new()], memory: memory.clone() };
         let online = mask(&Memory::new("machine", &blame));
-        let engine = Shootdown::new(Hw::new(plan.scripts.len(), roots, plan.kernel, memory, blame), online);
+        let puppet = |(index, &(host, page))| Puppet { cpu: plan.scripts.len() + index, host, page };
+        let puppets: Vec<_> = plan.puppets.iter().enumerate().map(puppet).collect();
+        let cpus = plan.scripts.len() + puppets.len();
+        let engine = Shootdown::new(Hw::new(cpus, puppets, roots, plan.kernel, memory, blame), online);
         let space = |(root, memory)| {
             let space = engine.new_space(root, mask(memory)).expect("masks of one size");
             Arc::new(Object { space })
@@ -126,7 +132,7 @@ impl<K: Kind> Machine<K> {
 
 /// Explores a plan with up to 2 preemptions.
 pub fn explore<K: Kind>(plan: fn() -> Plan<K>) {
-    explore_bounded(2, plan);
+    explore_bounded(4, plan);
 }
 
 /// Explores a plan with up to `preemptions` preemptions.
@@ -137,13 +143,17 @@ pub fn explore_bounded<K: Kind>(preemptions: usize, plan: fn() -> Plan<K>) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(preemptions);
     model.max_branches = 20_000;
-    model.check(move || execute(&plan()));
+    let n = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let m = n.clone();
+    let r = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| model.check(move || { m.fetch_add(1, std::sync::atomic::Ordering::Relaxed); execute(&plan()) })));
+    eprintln!("EXECUTIONS {}", n.load(std::sync::atomic::Ordering::Relaxed));
+    r.unwrap();
 }
 
 /// One execution.
 fn execute<K: Kind>(plan: &Plan<K>) {
     let machine = Machine::new(plan);
-    for cpu in 0..plan.scripts.len() {
+    for cpu in 0..plan.scripts.len() + plan.puppets.len() {
         machine.on(cpu);
         machine.engine.online_cpu().expect("fits");
     }
