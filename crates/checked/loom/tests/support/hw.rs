@@ -230,7 +230,8 @@ impl<K: Kind> Hw<K> {
             _ => return,
         };
         let known = |inside: &mut Inside| inside.entries.iter().any(|entry| entry.page == page && entry.tag == tag);
-        if self.inside(known) || !self.reach_table(root, tag, page) {
+        // Other pages lie behind the same table, so a walker goes there even for a page that has its entry.
+        if !self.reach_table(root, tag, page) || self.inside(known) {
             return;
         }
         // The walk itself: it reads what this CPU's own loads could read here.

@@ -147,7 +147,7 @@ pub fn explore_bounded<K: Kind>(preemptions: usize, plan: fn() -> Plan<K>) {
     let m = n.clone();
     let r = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| model.check(move || { m.fetch_add(1, std::sync::atomic::Ordering::Relaxed); execute(&plan()) })));
     eprintln!("EXECUTIONS {}", n.load(std::sync::atomic::Ordering::Relaxed));
-    r.unwrap();
+    if let Err(e) = r { std::panic::resume_unwind(e) }
 }
 
 /// One execution.
