@@ -66,6 +66,8 @@ sites! {
     Claim = "claim",
     /// SD-14: range before the second look at the stamp (acquire fence).
     Recheck = "recheck",
+    /// SD-14: the range that a ring entry held before the range that replaces it (acquire).
+    Replace = "replace",
     /// SD-10: use of the space before giving up a user reference (release).
     UserDrop = "user-drop",
     /// SD-10: all uses before the teardown (acquire fence).

@@ -4,7 +4,7 @@ use crate::engine::Shootdown;
 use crate::event::Event;
 use crate::fault::{Rule, Site, without};
 use crate::here::Here;
-use crate::percpu::Loaded;
+use crate::percpu::{Loaded, TAKEN};
 use crate::platform::{OnLeave, Platform, Remote, RemoteFlush, Span};
 use crate::space::AddressSpace;
 use crate::sync::{self, Waited};
@@ -97,35 +97,50 @@ impl<P: Platform> Shootdown<P> {
                 here.local.own.counters.trims.bump();
                 space.members().remove_self(here.me);
             }
-            space.members().for_each_other(Some(here.me), |cpu| self.ask_to_trim(&here, space, cpu));
         }
         space.members().for_each_other(None, |cpu| {
-            self.wait_for(cpu, || {
-                let asked =
-                    self.platform().local(cpu).mail.trim.load(Site::TrimTake.acquire()) == space.address();
-                !asked && self.loaded_of(cpu) != Loaded::lazy(space.address())
-            });
+            if without(Rule::SelfRemove) {
+                space.members().remove_other(cpu);
+                return;
+            }
+            self.trim_lazy(space, cpu);
+            if P::ON_LEAVE == OnLeave::KeepBit {
+                self.trim_kept(space, cpu);
+            }
         });
     }
 
-    fn ask_to_trim(&self, here: &Here<'_, P>, space: &AddressSpace<P>, cpu: CpuId) {
-        if without(Rule::SelfRemove) {
-            space.members().remove_other(cpu);
+    /// Makes `cpu` leave `space` if it is lazy on it. It is rung each time that it is found lazy: it may have gone lazy
+    /// after it answered.
+    fn trim_lazy(&self, space: &AddressSpace<P>, cpu: CpuId) {
+        let lazy = Loaded::lazy(space.address());
+        // ORDER: relaxed; only whether to ring again rests on it.
+        let answered = || self.platform().local(cpu).mail.rung.load(Ordering::Relaxed) == 0;
+        while self.loaded_of(cpu) == lazy {
+            Here::enter(self, Span::Leave).ring(cpu);
+            self.wait_for(cpu, || self.loaded_of(cpu) != lazy || answered());
+        }
+    }
+
+    /// Makes `cpu` take its bit away if it has something else loaded, and waits until it has nothing more to do with the
+    /// request: even if its bit goes in the meantime, it will look at the space.
+    fn trim_kept(&self, space: &AddressSpace<P>, cpu: CpuId) {
+        let (address, request) = (space.address(), &self.platform().local(cpu).mail.trim);
+        if self.loaded_of(cpu).address() == address || !self.online().holds(cpu) {
             return;
         }
-        let loaded = self.loaded_of(cpu);
-        if loaded == Loaded::lazy(space.address()) {
-            here.ring(cpu);
-        } else if P::ON_LEAVE == OnLeave::KeepBit && loaded.address() != space.address() {
-            let request = &self.platform().local(cpu).mail.trim;
-            // ORDER(SD-3): the ring that follows publishes the request. Another request in the box: this one is dropped,
-            // which leaves a bit too many and nothing worse.
-            if request
-                .compare_exchange(0, space.address(), Site::TrimAsk.release(), Ordering::Relaxed)
-                .is_ok()
-            {
-                here.ring(cpu);
-            }
+        // ORDER(SD-3): the ring that follows publishes the request. Another request in the box: this one is dropped,
+        // which leaves a bit too many and nothing worse.
+        if request.compare_exchange(0, address, Site::TrimAsk.release(), Ordering::Relaxed).is_err() {
+            return;
+        }
+        Here::enter(self, Span::Leave).ring(cpu);
+        let asked = || request.load(Site::TrimTake.acquire()) & !TAKEN == address;
+        self.wait_for(cpu, || !asked() || !self.online().holds(cpu));
+        // A CPU that went off line does not answer: the request is withdrawn, unless it was taken before.
+        // ORDER(SD-3): relaxed; a request that is withdrawn was never read.
+        if request.compare_exchange(address, 0, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            self.wait_for(cpu, || !asked());
         }
     }
 

@@ -5,7 +5,7 @@ use crate::engine::Shootdown;
 use crate::event::Event;
 use crate::fault::{Rule, Site, without};
 use crate::hw;
-use crate::percpu::{CpuLocal, Loaded};
+use crate::percpu::{CpuLocal, Loaded, TAKEN};
 use crate::platform::{LocalFlush, OnInstall, OnLeave, Platform, Span};
 use crate::space::AddressSpace;
 use crate::tags::TagPolicy;
@@ -120,8 +120,9 @@ impl<'a, P: Platform> Here<'a, P> {
             members.add_self(self.me);
         }
         self.local.own.tag.store(u64::from(tag.number()), Ordering::Relaxed);
-        // ORDER(SD-6): relaxed; who reads it has read what `publish_loaded` releases.
-        published.caught.store(now, Ordering::Relaxed);
+        // ORDER(SD-8): the hardware is out of the old root before others see this: whoever still reads the old space as
+        // loaded, and this generation with it, takes it for an answer; partner: `Late::is_late`.
+        published.caught.store(now, Site::Ack.release());
         if let Some(previous) = previous {
             self.left(previous);
         }
@@ -277,15 +278,23 @@ impl<'a, P: Platform> Here<'a, P> {
     /// Answers a trim request: leaves the mask of a space that is not loaded here. Whoever asked keeps the space alive
     /// until the request is gone.
     fn trim(&self) {
-        // ORDER(SD-3): relaxed; the ring that followed the request was taken with acquire.
-        let address = self.local.mail.trim.load(Site::TrimTake.acquire());
+        let request = &self.local.mail.trim;
+        // ORDER: relaxed; the claim below orders the use of the space.
+        let address = request.load(Ordering::Relaxed);
         let Some(space) = hw::space_at::<P>(address) else { return };
+        // ORDER(SD-3): the request before the space that it names is used; partner: `Shootdown::trim`. Taken, it can no
+        // longer be withdrawn.
+        let claim =
+            request.compare_exchange(address, address | TAKEN, Site::TrimTake.acquire(), Ordering::Relaxed);
+        if claim.is_err() {
+            return;
+        }
         if self.loaded().address() != address && space.members().contains(self.me) {
             self.local.own.counters.trims.bump();
             space.members().remove_self(self.me);
         }
         // ORDER(SD-3): the space is last used above; partner: the wait in `Shootdown::trim`.
-        self.local.mail.trim.store(0, Site::TrimAsk.release());
+        request.store(0, Site::TrimAsk.release());
     }
 
     /// Remembers how far this CPU's entries of a space that it leaves are up to date.
