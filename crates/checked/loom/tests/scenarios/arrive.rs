@@ -1,6 +1,6 @@
 //! A CPU begins to use a space (or kernel memory) while another flushes.
 
-use crate::support::{KERNEL, Plain, Plan, Tagged, explore};
+use crate::support::{Idle, KERNEL, Plain, Plan, Tagged, explore};
 
 /// SD-2, SD-5: a CPU with nothing loaded switches in.
 pub fn switch_in_vs_flush() {
@@ -8,6 +8,7 @@ pub fn switch_in_vs_flush() {
         pages: &[1],
         kernel: 0,
         tables: false,
+        idle: Idle::Serves,
         puppets: &[],
         before: |machine| {
             machine.on(0);
@@ -30,6 +31,7 @@ pub fn tagged_switch_in_vs_flush() {
         pages: &[1, 0],
         kernel: 0,
         tables: false,
+        idle: Idle::Serves,
         puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
@@ -54,6 +56,7 @@ pub fn lazy_return_vs_flush() {
         pages: &[1],
         kernel: 0,
         tables: false,
+        idle: Idle::Serves,
         puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
@@ -77,6 +80,7 @@ pub fn borrow_vs_unmap() {
         pages: &[1],
         kernel: 0,
         tables: false,
+        idle: Idle::Serves,
         puppets: &[],
         before: |machine| {
             machine.adopt(0, 1, 1);
@@ -104,6 +108,7 @@ pub fn online_vs_kernel_flush() {
         pages: &[],
         kernel: 1,
         tables: false,
+        idle: Idle::Serves,
         puppets: &[],
         before: |machine| machine.on(1).go_offline(),
         scripts: &[

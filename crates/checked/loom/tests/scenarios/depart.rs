@@ -1,6 +1,6 @@
 //! A CPU stops using a space (or kernel memory), or goes on, while another flushes.
 
-use crate::support::{KERNEL, Keep, Plain, Plan, TABLE, explore};
+use crate::support::{Idle, KERNEL, Keep, Plain, Plan, TABLE, explore};
 
 /// SD-6, SD-8: user code runs on until its CPU has answered.
 pub fn unmap_under_user() {
@@ -8,6 +8,7 @@ pub fn unmap_under_user() {
         pages: &[1],
         kernel: 0,
         tables: false,
+        idle: Idle::Serves,
         puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
@@ -30,6 +31,7 @@ pub fn enter_lazy_vs_flush() {
         pages: &[1],
         kernel: 0,
         tables: false,
+        idle: Idle::Serves,
         puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
@@ -52,6 +54,7 @@ pub fn leave_vs_flush() {
         pages: &[2],
         kernel: 0,
         tables: true,
+        idle: Idle::Serves,
         puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
@@ -69,6 +72,7 @@ pub fn switch_away_vs_table_free() {
         pages: &[2, 0],
         kernel: 0,
         tables: true,
+        idle: Idle::Serves,
         puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
@@ -92,6 +96,7 @@ pub fn kept_bit_switch_away_vs_table_free() {
         pages: &[2, 1],
         kernel: 0,
         tables: true,
+        idle: Idle::Serves,
         puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
@@ -115,6 +120,7 @@ pub fn lazy_vs_table_free() {
         pages: &[2],
         kernel: 0,
         tables: true,
+        idle: Idle::Serves,
         puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
@@ -139,6 +145,7 @@ pub fn offline_vs_kernel_flush() {
         pages: &[],
         kernel: 1,
         tables: false,
+        idle: Idle::Serves,
         puppets: &[],
         before: |_| {},
         scripts: &[

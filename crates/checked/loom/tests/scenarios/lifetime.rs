@@ -1,6 +1,6 @@
 //! References, teardown and the end of a root.
 
-use crate::support::{Cpu, Plain, Plan, explore};
+use crate::support::{Cpu, Idle, Plain, Plan, explore};
 
 /// SD-10: a space dies under a lazy CPU, whose walker may use the root until it has left.
 pub fn lazy_vs_final_drop() {
@@ -8,6 +8,7 @@ pub fn lazy_vs_final_drop() {
         pages: &[1],
         kernel: 0,
         tables: false,
+        idle: Idle::Serves,
         puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
@@ -31,6 +32,7 @@ pub fn switch_away_vs_final_drop() {
         pages: &[0, 0],
         kernel: 0,
         tables: false,
+        idle: Idle::Serves,
         puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
@@ -55,6 +57,7 @@ pub fn put_vs_teardown() {
         pages: &[0],
         kernel: 0,
         tables: false,
+        idle: Idle::Serves,
         puppets: &[],
         before: |machine| machine.adopt(0, 2, 0),
         scripts: &[put_and_check, put_and_check],
@@ -73,6 +76,7 @@ pub fn upgrade_vs_last_put() {
         pages: &[0],
         kernel: 0,
         tables: false,
+        idle: Idle::Serves,
         puppets: &[],
         before: |machine| machine.adopt(0, 1, 1),
         scripts: &[
@@ -109,6 +113,7 @@ pub fn struct_drop_vs_free() {
         pages: &[0],
         kernel: 0,
         tables: false,
+        idle: Idle::Serves,
         puppets: &[],
         before: |machine| {
             machine.adopt(0, 1, 2);

@@ -36,6 +36,7 @@ macro_rules! with_scenarios {
             request::record_vs_record,
             trim::kept_bit,
             trim::bit_gone_before_the_answer,
+            trim::a_third_frees_what_was_trimmed,
             trim::trim_vs_enter_lazy,
             trim::trim_of_an_offline_cpu,
         }

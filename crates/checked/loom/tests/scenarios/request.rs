@@ -1,6 +1,6 @@
 //! Flushes that meet: doorbells, gathers, the ring of recent requests.
 
-use crate::support::{Cpu, Plain, Plan, TABLE, explore, explore_bounded, page};
+use crate::support::{Cpu, Idle, Plain, Plan, TABLE, explore, explore_bounded, page};
 use shootdown_under_loom::{Scope, Tables};
 
 /// SD-6: a second request finds the bell up, or just taken.
@@ -9,6 +9,7 @@ pub fn merged_rings() {
         pages: &[2],
         kernel: 0,
         tables: false,
+        idle: Idle::Serves,
         puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
@@ -32,20 +33,24 @@ pub fn merged_rings() {
 
 /// SD-6, SD-11: two CPUs flush each other.
 pub fn two_flushers() {
-    explore::<Plain>(|| Plan {
+    explore_bounded::<Plain>(3, || Plan {
         pages: &[2],
         kernel: 0,
         tables: false,
+        idle: Idle::Serves,
         puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(1).run(0);
             machine.on(0).run(0);
         },
-        scripts: &[|cpu| cpu.unmap(0, 0), |cpu| {
-            cpu.unmap(0, 1);
-            cpu.touch(0);
-        }],
+        scripts: &[
+            |cpu| cpu.unmap(0, 0),
+            |cpu| {
+                cpu.unmap(0, 1);
+                cpu.touch(0);
+            },
+        ],
     });
 }
 
@@ -55,6 +60,7 @@ pub fn two_flushers_one_target() {
         pages: &[2],
         kernel: 0,
         tables: false,
+        idle: Idle::Serves,
         puppets: &[(1, 0)],
         before: |machine| {
             machine.adopt(0, 3, 0);
@@ -71,6 +77,7 @@ pub fn nested_gathers() {
         pages: &[1],
         kernel: 0,
         tables: false,
+        idle: Idle::Serves,
         puppets: &[(1, 0)],
         before: |machine| {
             machine.adopt(0, 1, 0);
@@ -104,6 +111,7 @@ pub fn recall_vs_record() {
         pages: &[2],
         kernel: 0,
         tables: false,
+        idle: Idle::Serves,
         puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
@@ -114,10 +122,13 @@ pub fn recall_vs_record() {
             machine.on(1).run(0);
             machine.on(1).go_lazy();
         },
-        scripts: &[|cpu| cpu.unmap(0, TABLE), |cpu| {
-            cpu.run(0);
-            cpu.touch(TABLE);
-        }],
+        scripts: &[
+            |cpu| cpu.unmap(0, TABLE),
+            |cpu| {
+                cpu.run(0);
+                cpu.touch(TABLE);
+            },
+        ],
     });
 }
 
@@ -127,6 +138,7 @@ pub fn recall_vs_overwrite() {
         pages: &[2],
         kernel: 0,
         tables: false,
+        idle: Idle::Serves,
         puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
@@ -137,10 +149,13 @@ pub fn recall_vs_overwrite() {
             machine.on(0).unmap(0, 1);
             machine.on(0).engine().flush(machine.on(0).space(0), Scope::Pages(page(3)), Tables::Kept);
         },
-        scripts: &[|cpu| cpu.unmap(0, 0), |cpu| {
-            cpu.run(0);
-            cpu.touch(1);
-        }],
+        scripts: &[
+            |cpu| cpu.unmap(0, 0),
+            |cpu| {
+                cpu.run(0);
+                cpu.touch(1);
+            },
+        ],
     });
 }
 
@@ -150,6 +165,7 @@ pub fn record_vs_record() {
         pages: &[2],
         kernel: 0,
         tables: false,
+        idle: Idle::Serves,
         puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);

@@ -3,7 +3,9 @@
 use super::hw::{Hw, Kind};
 use super::machine::{KERNEL, Machine, page};
 use super::memory::Owned;
-use shootdown_under_loom::{AddressSpace, Gather, PendingFrames, Scope, Shootdown, SpaceHandle, StructRef, Tables, UserRef};
+use shootdown_under_loom::{
+    AddressSpace, Gather, PendingFrames, Scope, Shootdown, SpaceHandle, StructRef, Tables, UserRef,
+};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// One CPU, for the script that it runs.

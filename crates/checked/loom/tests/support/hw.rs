@@ -4,12 +4,12 @@ use super::machine::{KERNEL, Machine, Object, TABLE, number};
 use super::memory::{Blame, Memory};
 use loom::sync::atomic::{AtomicU64, AtomicUsize};
 use shootdown_under_loom::{
-    AddressSpace, CpuId, CpuLocal, LocalFlush, MaskStore, MaskWord, OnInstall, OnLeave, PageRange, PerCpuSlots,
-    Platform, Scope, Span, TagPolicy, Tables, Tag, Teardown, Untagged,
+    AddressSpace, CpuId, CpuLocal, LocalFlush, MaskStore, MaskWord, OnInstall, OnLeave, PageRange,
+    PerCpuSlots, Platform, Scope, Span, Tables, Tag, TagPolicy, Teardown, Untagged,
 };
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 /// A choice of tags and masks.
@@ -73,6 +73,8 @@ struct Entry {
 pub(super) struct Core {
     local: CpuLocal,
     line: AtomicU64,
+    /// 1 while the CPU's thread has ended and nobody acts in its place.
+    parked: AtomicU64,
     inside: Mutex<Inside>,
 }
 
@@ -131,8 +133,20 @@ unsafe impl MaskStore for Mask {
 }
 
 impl<K: Kind> Hw<K> {
-    pub(super) fn new(cpus: usize, puppets: Vec<Puppet>, roots: Vec<Root>, kernel: usize, memory: Vec<Arc<Memory>>, blame: Blame) -> Self {
-        let core = |_| Core { local: CpuLocal::new(), line: AtomicU64::new(0), inside: Mutex::default() };
+    pub(super) fn new(
+        cpus: usize,
+        puppets: Vec<Puppet>,
+        roots: Vec<Root>,
+        kernel: usize,
+        memory: Vec<Arc<Memory>>,
+        blame: Blame,
+    ) -> Self {
+        let core = |_| Core {
+            local: CpuLocal::new(),
+            line: AtomicU64::new(0),
+            parked: AtomicU64::new(0),
+            inside: Mutex::default(),
+        };
         let first = memory.len() - kernel;
         Self {
             cores: (0..cpus).map(core).collect(),
@@ -178,6 +192,25 @@ impl<K: Kind> Hw<K> {
         self.take_interrupt();
     }
 
+    /// Leaves this CPU to those who wait for it.
+    pub(super) fn park(&self) {
+        self.cores[self.me()].parked.store(1, Release);
+    }
+
+    /// Takes the interrupts of CPUs that have parked. What they did is seen by whoever acts for them, and so hides the
+    /// engine's own orderings: but only where the CPU had not answered before it parked.
+    fn act_for_parked(&self) {
+        let me = self.me();
+        for (other, core) in self.cores.iter().enumerate() {
+            if core.parked.compare_exchange(1, 0, Acquire, Relaxed).is_ok() {
+                become_cpu(other);
+                self.take_interrupt();
+                become_cpu(me);
+                core.parked.store(1, Release);
+            }
+        }
+    }
+
     fn take_interrupt(&self) {
         let (masked, halted) = self.inside(|inside| (inside.irqs_masked, inside.halted));
         if masked || halted || self.cores[self.me()].line.swap(0, Relaxed) == 0 {
@@ -203,7 +236,11 @@ impl<K: Kind> Hw<K> {
         self.fill(page);
         let hit = |inside: &mut Inside| {
             let tag = (page < KERNEL).then_some(inside.tag);
-            inside.entries.iter().find(|entry| entry.page == page && entry.tag == tag).map(|entry| entry.frame)
+            inside
+                .entries
+                .iter()
+                .find(|entry| entry.page == page && entry.tag == tag)
+                .map(|entry| entry.frame)
         };
         self.inside(hit)
     }
@@ -226,10 +263,13 @@ impl<K: Kind> Hw<K> {
         let (root, tag) = self.inside(|inside| (inside.root, inside.tag));
         let (word, tag) = match (page.checked_sub(KERNEL), root) {
             (Some(kernel), _) => (&self.kernel[kernel], None),
-            (None, Some(root)) if page < self.roots[root].pages.len() => (&self.roots[root].pages[page], Some(tag)),
+            (None, Some(root)) if page < self.roots[root].pages.len() => {
+                (&self.roots[root].pages[page], Some(tag))
+            }
             _ => return,
         };
-        let known = |inside: &mut Inside| inside.entries.iter().any(|entry| entry.page == page && entry.tag == tag);
+        let known =
+            |inside: &mut Inside| inside.entries.iter().any(|entry| entry.page == page && entry.tag == tag);
         // Other pages lie behind the same table, so a walker goes there even for a page that has its entry.
         if !self.reach_table(root, tag, page) || self.inside(known) {
             return;
@@ -243,7 +283,9 @@ impl<K: Kind> Hw<K> {
     /// Goes through the second table where `page` lies behind one; the walk cache remembers it until flushed.
     fn reach_table(&self, root: Option<usize>, tag: Option<u16>, page: usize) -> bool {
         let (Some(root), Some(tag)) = (root, tag) else { return true };
-        let Some(directory) = self.roots[root].directory.as_ref().filter(|_| page == TABLE) else { return true };
+        let Some(directory) = self.roots[root].directory.as_ref().filter(|_| page == TABLE) else {
+            return true;
+        };
         let cached = self.inside(|inside| inside.walks.iter().find(|walk| walk.0 == tag).map(|walk| walk.1));
         let Some(table) = cached.or_else(|| (directory.load(Relaxed) as usize).checked_sub(1)) else {
             return false;
@@ -363,6 +405,7 @@ unsafe impl<K: Kind> Platform for Hw<K> {
 
     fn relax(&self, _: u64) {
         self.poll();
+        self.act_for_parked();
     }
 
     /// No scenario has a CPU that is late for good: this is a lost doorbell. The model must end all the same, so the target

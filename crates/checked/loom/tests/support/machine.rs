@@ -12,6 +12,16 @@ pub const KERNEL: usize = 64;
 /// The page that lies behind a second table.
 pub const TABLE: usize = 1;
 
+/// What a CPU does after its script.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Idle {
+    /// Answers doorbells until all have finished. The stronger check, for two threads: with three, two that wait would
+    /// alternate for ever.
+    Serves,
+    /// Hands its part over: whoever waits for it answers its doorbell in its place.
+    Parks,
+}
+
 /// What a machine has at the start.
 #[derive(Clone, Copy)]
 pub struct Plan<K: Kind> {
@@ -25,6 +35,8 @@ pub struct Plan<K: Kind> {
     pub before: fn(&Machine<K>),
     /// What each CPU does.
     pub scripts: &'static [fn(&Cpu<K>)],
+    /// What CPUs do after their scripts.
+    pub idle: Idle,
     /// CPUs without a thread of their own, numbered on from the scripts: whose thread they run on, and what they touch.
     pub puppets: &'static [(usize, usize)],
 }
@@ -74,7 +86,8 @@ impl<K: Kind> Machine<K> {
         };
         let mut roots = Vec::new();
         for (space, &pages) in plan.pages.iter().enumerate() {
-            let frames = (0..pages).map(|page| AtomicU64::new(add(format!("frame of page {page} of space {space}"))));
+            let frames =
+                (0..pages).map(|page| AtomicU64::new(add(format!("frame of page {page} of space {space}"))));
             let pages = frames.collect();
             let directory = plan.tables.then(|| AtomicU64::new(add(format!("table of space {space}"))));
             roots.push(Root { memory: Memory::new(format!("space {space}"), &blame), directory, pages });
@@ -83,9 +96,11 @@ impl<K: Kind> Machine<K> {
             add(format!("frame of kernel page {page}"));
         }
         let owners: Vec<_> = roots.iter().map(|root| root.memory.clone()).collect();
-        let notes = (0..roots.len()).map(|space| Memory::new(format!("notes of space {space}"), &blame)).collect();
+        let notes =
+            (0..roots.len()).map(|space| Memory::new(format!("notes of space {space}"), &blame)).collect();
         let pages = plan.pages.iter().copied().max().unwrap_or(0);
-        let addresses = (0..pages).map(|page| Memory::new(format!("address of page {page}"), &blame)).collect();
+        let addresses =
+            (0..pages).map(|page| Memory::new(format!("address of page {page}"), &blame)).collect();
         let mask = |memory: &Arc<Memory>| Mask { words: [MaskWord::new()], memory: memory.clone() };
         let online = mask(&Memory::new("machine", &blame));
         let puppet = |(index, &(host, page))| Puppet { cpu: plan.scripts.len() + index, host, page };
@@ -111,7 +126,8 @@ impl<K: Kind> Machine<K> {
 
     /// Adopts `space` and counts `users` user references and `pins` struct references, which scripts take up.
     pub fn adopt(&self, space: usize, users: usize, pins: usize) {
-        let first = self.engine.adopt(self.spaces[space].clone()).map_err(|refused| refused.0).expect("adopted once");
+        let first =
+            self.engine.adopt(self.spaces[space].clone()).map_err(|refused| refused.0).expect("adopted once");
         for _ in 0..pins {
             first.grab().into_handle();
         }
@@ -121,16 +137,19 @@ impl<K: Kind> Machine<K> {
         first.into_handle();
     }
 
-    /// Runs the CPU that the calling thread is, and serves until all have finished.
-    fn run(&self, cpu: usize, script: fn(&Cpu<K>)) {
+    /// Runs the CPU that the calling thread is.
+    fn run(&self, cpu: usize, script: fn(&Cpu<K>), idle: Idle) {
         become_cpu(cpu);
         let cpu = Cpu::new(self);
         script(&cpu);
-        cpu.serve_until_all_finish();
+        match idle {
+            Idle::Serves => cpu.serve_until_all_finish(),
+            Idle::Parks => self.engine.platform().park(),
+        }
     }
 }
 
-/// Explores a plan with up to 2 preemptions.
+/// Explores a plan with up to 4 preemptions, which takes each scenario of two threads at most a few seconds.
 pub fn explore<K: Kind>(plan: fn() -> Plan<K>) {
     explore_bounded(4, plan);
 }
@@ -143,11 +162,7 @@ pub fn explore_bounded<K: Kind>(preemptions: usize, plan: fn() -> Plan<K>) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(preemptions);
     model.max_branches = 20_000;
-    let n = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let m = n.clone();
-    let r = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| model.check(move || { m.fetch_add(1, std::sync::atomic::Ordering::Relaxed); execute(&plan()) })));
-    eprintln!("EXECUTIONS {}", n.load(std::sync::atomic::Ordering::Relaxed));
-    if let Err(e) = r { std::panic::resume_unwind(e) }
+    model.check(move || execute(&plan()));
 }
 
 /// One execution.
@@ -160,11 +175,11 @@ fn execute<K: Kind>(plan: &Plan<K>) {
     (plan.before)(&machine);
     let others: Vec<_> = (1..plan.scripts.len())
         .map(|cpu| {
-            let (machine, script) = (machine.clone(), plan.scripts[cpu]);
-            loom::thread::spawn(move || machine.run(cpu, script))
+            let (machine, script, idle) = (machine.clone(), plan.scripts[cpu], plan.idle);
+            loom::thread::spawn(move || machine.run(cpu, script, idle))
         })
         .collect();
-    machine.run(0, plan.scripts[0]);
+    machine.run(0, plan.scripts[0], plan.idle);
     for other in others {
         other.join().expect("failures are collected, not thrown");
     }

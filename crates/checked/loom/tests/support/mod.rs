@@ -7,4 +7,4 @@ mod memory;
 
 pub use cpu::Cpu;
 pub use hw::{Keep, Plain, Tagged};
-pub use machine::{KERNEL, Plan, TABLE, explore, explore_bounded, page};
+pub use machine::{Idle, KERNEL, Plan, TABLE, explore, explore_bounded, page};
