@@ -5,7 +5,7 @@ use crate::engine::Shootdown;
 use crate::event::Event;
 use crate::fault::{Rule, Site, without};
 use crate::hw;
-use crate::percpu::{CpuLocal, Loaded};
+use crate::percpu::{CpuLocal, Loaded, TAKEN};
 use crate::platform::{LocalFlush, OnInstall, OnLeave, Platform, Span};
 use crate::space::AddressSpace;
 use crate::tags::TagPolicy;
@@ -120,8 +120,9 @@ impl<'a, P: Platform> Here<'a, P> {
             members.add_self(self.me);
         }
         self.local.own.tag.store(u64::from(tag.number()), Ordering::Relaxed);
-        // ORDER(SD-6): relaxed; who reads it has read what `publish_loaded` releases.
-        published.caught.store(now, Ordering::Relaxed);
+        // ORDER(SD-8): the hardware is out of the old root before others see this: whoever still reads the old space as
+        // loaded, and this generation with it, takes it for an answer; partner: `Late::is_late`.
+        published.caught.store(now, Site::Ack.release());
         if let Some(previous) = previous {
             self.left(previous);
         }
