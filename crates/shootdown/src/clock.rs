@@ -34,8 +34,15 @@ struct Entry {
 pub(crate) enum Plan {
     /// Nothing: it is up to date.
     Current,
-    /// These pages; `tables` where the walk caches must go as well.
-    Pages {
+    /// These pages; `tables` where the walk caches must go as well. Apart from the next, for speed.
+    Range {
+        /// The pages.
+        range: PageRange,
+        /// Whether table pages were freed.
+        tables: Tables,
+    },
+    /// The pages of several requests.
+    Ranges {
         /// The ranges, `count` of them.
         ranges: [PageRange; RING],
         /// How many are meant.
@@ -55,6 +62,7 @@ impl Clock {
     }
 
     /// Announces a request: bumps the generation, then notes the range under it. Returns the new generation.
+    #[inline]
     pub(crate) fn announce(&self, scope: Scope, tables: Tables) -> u64 {
         if without(Rule::Publish) {
             // The rule removed: readers see a generation of which nothing was published yet.
@@ -68,16 +76,27 @@ impl Clock {
     }
 
     /// Reads the current generation.
+    #[inline]
     pub(crate) fn now(&self) -> u64 {
         // ORDER(SD-4): walks that follow see the page-table stores before that generation; partner: `announce`.
         self.generation.load(Site::CatchUp.acquire())
     }
 
     /// Says what a CPU that is up to date with `seen` must flush to be up to date with `now`.
+    #[inline]
     pub(crate) fn plan(&self, seen: u64, now: u64, ceiling: u64) -> Plan {
-        if seen == now {
-            return Plan::Current;
+        match now.wrapping_sub(seen) {
+            0 => Plan::Current,
+            1 => match self.recall(now).and_then(Packed::unpack) {
+                Some((range, tables)) if range.count() <= ceiling => Plan::Range { range, tables },
+                _ => Plan::Everything,
+            },
+            _ => self.plan_several(seen, now, ceiling),
         }
+    }
+
+    #[inline(never)]
+    fn plan_several(&self, seen: u64, now: u64, ceiling: u64) -> Plan {
         let empty = PageRange::page(crate::types::VirtAddr(0));
         let (mut ranges, mut count, mut pages, mut all_tables) = ([empty; RING], 0, 0, Tables::Kept);
         let mut first = seen + 1;
@@ -101,10 +120,11 @@ impl Clock {
         if pages > ceiling {
             return Plan::Everything;
         }
-        Plan::Pages { ranges, count, tables: all_tables }
+        Plan::Ranges { ranges, count, tables: all_tables }
     }
 
     /// Notes a request, unless a later one already took its place: then whoever needs it flushes everything.
+    #[inline]
     fn record(&self, generation: u64, request: Packed) {
         let entry = &self.ring[generation as usize % RING];
         // ORDER(SD-14): relaxed; the value only decides whether to try.
@@ -128,6 +148,7 @@ impl Clock {
     }
 
     /// Returns the request of `generation`, if the ring still has it whole.
+    #[inline]
     fn recall(&self, generation: u64) -> Option<Packed> {
         let entry = &self.ring[generation as usize % RING];
         // ORDER(SD-14): the stamp before the range it vouches for; partner: the last store of `record`.
@@ -162,7 +183,8 @@ mod tests {
     fn planned(clock: &Clock, seen: u64, ceiling: u64) -> Option<(u64, Tables)> {
         match clock.plan(seen, clock.now(), ceiling) {
             Plan::Current => Some((0, Tables::Kept)),
-            Plan::Pages { ranges, count, tables } => {
+            Plan::Range { range, tables } => Some((range.count(), tables)),
+            Plan::Ranges { ranges, count, tables } => {
                 Some((ranges[..count].iter().map(PageRange::count).sum(), tables))
             }
             Plan::Everything => None,

@@ -3,7 +3,7 @@
 use crate::engine::Shootdown;
 use crate::event::Event;
 use crate::fault::{Rule, Site, without};
-use crate::here::Here;
+use crate::here::{Cpu, Here};
 use crate::percpu::Loaded;
 use crate::platform::{OnLeave, Platform, Remote, RemoteFlush, Span};
 use crate::space::AddressSpace;
@@ -173,7 +173,7 @@ impl<P: Platform> Shootdown<P> {
                 |polls| platform.relax(polls),
             );
             match outcome {
-                Waited::Ready if bell.get() => Here::in_handler(self).serve(),
+                Waited::Ready if bell.get() => Cpu::in_handler(self).serve(),
                 Waited::Ready => return,
                 Waited::Late => {
                     platform.stalled(cpu, polls);
@@ -203,7 +203,7 @@ struct Late<'a, P: Platform> {
 impl<P: Platform> Late<'_, P> {
     /// Rings every member of the mask that must hear of the flush.
     fn ring_others(&self, me: CpuId) {
-        let here = Here::<P>::in_handler(self.engine);
+        let here = Cpu::in_handler(self.engine);
         self.space.members().for_each_other(Some(me), |cpu| {
             if self.is_late(cpu) {
                 here.ring(cpu);

@@ -88,23 +88,28 @@ impl Loaded {
     pub(crate) const SWITCHING: Loaded = Loaded(1);
     const LAZY: u64 = 2;
 
+    #[inline]
     pub(crate) const fn active(address: u64) -> Self {
         Loaded(address)
     }
 
+    #[inline]
     pub(crate) const fn lazy(address: u64) -> Self {
         Loaded(address | Self::LAZY)
     }
 
     /// Address of the space, 0 where there is none or the CPU is between two.
+    #[inline]
     pub(crate) const fn address(self) -> u64 {
         self.0 & !3
     }
 
+    #[inline]
     pub(crate) const fn is_lazy(self) -> bool {
         self.0 & Self::LAZY != 0
     }
 
+    #[inline]
     pub(crate) const fn is_active(self) -> bool {
         self.address() != 0 && !self.is_lazy()
     }

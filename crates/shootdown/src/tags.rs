@@ -120,6 +120,7 @@ impl<const N: usize> TagPolicy for PerCpuSlots<N> {
     }
 }
 
+#[inline]
 const fn tag_of(index: usize) -> Tag {
     Tag::new(index as u16 + 1)
 }
