@@ -1,3 +1,5 @@
+use crate::state::{BARRIER, Layout, entry_cell};
+use crate::values::Values;
 use core::fmt::Debug;
 use core::hash::Hash;
 
@@ -87,17 +89,33 @@ pub struct View<'a, D: Device + ?Sized> {
     pub shared: &'a mut D::Shared,
     /// State of each CPU.
     pub locals: &'a mut [D::Local],
-    // private: memory and store buffers
+    pub(crate) words: &'a [u16],
+    pub(crate) layout: &'a Layout,
+    pub(crate) values: &'a Values,
 }
 
 impl<D: Device + ?Sized> View<'_, D> {
-    /// Value in memory of watched word `index` (order of [`crate::Registry::watch`]).
-    pub fn memory(&self, _index: usize) -> u64 {
-        0
+    /// Returns the value in memory of watched word `index` (order of [`crate::Registry::watch`]).
+    ///
+    /// # Panics
+    /// If there is no such word.
+    pub fn memory(&self, index: usize) -> u64 {
+        assert!(index < self.layout.watched, "watched word {index} of {}", self.layout.watched);
+        self.values.decode(self.layout.cell(self.words, index as u16))
     }
     /// Calls `see` with every value that `cpu`'s own hardware could read of watched word `index` now: memory's,
     /// and each one in its own store buffer.
-    pub fn readable(&self, _cpu: usize, _index: usize, _see: impl FnMut(u64)) {}
+    ///
+    /// # Panics
+    /// If there is no such word.
+    pub fn readable(&self, cpu: usize, index: usize, mut see: impl FnMut(u64)) {
+        see(self.memory(index));
+        for (entry, value) in self.layout.entries(self.words, cpu) {
+            if entry & BARRIER == 0 && usize::from(entry_cell(entry)) == index {
+                see(self.values.decode(value));
+            }
+        }
+    }
 }
 
 /// No device.

@@ -1,5 +1,3 @@
-use crate::options::Options;
-use crate::scenario::Scenario;
 use std::collections::BTreeSet;
 use std::panic::Location;
 use std::time::Duration;
@@ -110,36 +108,4 @@ pub struct Reached {
     pub locals: BTreeSet<u64>,
     /// Hashes of memory and device state where every CPU had finished or was stuck.
     pub finals: BTreeSet<u64>,
-}
-
-/// Visits every execution of `scenario`.
-pub fn explore<S: Scenario>(scenario: &S, options: &Options<'_>) -> Report {
-    let _ = (scenario.cpus(), options);
-    Report {
-        verdict: Verdict::Stopped("not built yet".into()),
-        states: 0,
-        transitions: 0,
-        executions: 0,
-        nodes: 0,
-        rounds: 0,
-        elapsed: Duration::ZERO,
-        final_round: Duration::ZERO,
-        peak_bytes: 0,
-        depth: 0,
-        trace: None,
-        reached: None,
-    }
-}
-
-/// Runs exactly `moves`; says at which move it became impossible, if so.
-///
-/// # Errors
-/// The index of the first move that the machine cannot make, and why.
-pub fn replay<S: Scenario>(
-    scenario: &S,
-    options: &Options<'_>,
-    moves: &[Move],
-) -> Result<Trace, (usize, String)> {
-    let _ = (scenario.cpus(), options, moves);
-    Err((0, "not built yet".into()))
 }

@@ -1,4 +1,5 @@
 use crate::device::Device;
+use crate::op::WordRef;
 use crate::sync::Word;
 
 /// What runs: the code of each CPU and of its interrupt handlers, on one device. Built once, never changed during
@@ -39,15 +40,41 @@ pub trait Scenario: Sync {
 
 /// Collects where words live.
 #[derive(Debug, Default)]
-pub struct Registry {}
+pub struct Registry {
+    pub(crate) objects: Vec<Object>,
+    pub(crate) watched: Vec<WordRef>,
+}
+
+/// A named piece of memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Object {
+    pub(crate) name: String,
+    pub(crate) start: usize,
+    pub(crate) size: usize,
+    pub(crate) cpu: Option<usize>,
+}
 
 impl Registry {
     /// Names `object`; its words show as `name.word`.
-    pub fn object<T>(&mut self, _name: impl Into<String>, _object: &T) {}
+    pub fn object<T>(&mut self, name: impl Into<String>, object: &T) {
+        self.add(name.into(), object, None);
+    }
     /// Names an object whose words mostly `cpu` uses (a hint for storage, nothing else).
-    pub fn local<T>(&mut self, _cpu: usize, _name: impl Into<String>, _object: &T) {}
+    pub fn local<T>(&mut self, cpu: usize, name: impl Into<String>, object: &T) {
+        self.add(name.into(), object, Some(cpu));
+    }
     /// Declares that hardware reads `word` by itself; returns its index for [`crate::View`].
-    pub fn watch(&mut self, _word: &Word) -> usize {
-        0
+    pub fn watch(&mut self, word: &Word) -> usize {
+        let word = word.reference();
+        if let Some(index) = self.watched.iter().position(|known| known.address == word.address) {
+            return index;
+        }
+        self.watched.push(word);
+        self.watched.len() - 1
+    }
+
+    fn add<T>(&mut self, name: String, object: &T, cpu: Option<usize>) {
+        let start = core::ptr::from_ref(object).addr();
+        self.objects.push(Object { name, start, size: size_of::<T>(), cpu });
     }
 }

@@ -191,7 +191,7 @@ impl Machine {
     }
 
     fn own_tables(&self, space: usize) -> u8 {
-        ((1u16 << self.tables.per_space) - 1 << (space * self.tables.per_space)) as u8
+        (((1u16 << self.tables.per_space) - 1) << (space * self.tables.per_space)) as u8
     }
 
     fn install(&self, local: &mut Local, space: Option<usize>, tag: u8, how: Install) {
@@ -240,7 +240,10 @@ impl Device for Machine {
 
     fn step(&self, view: &mut View<'_, Self>, cpu: usize, op: u64) -> Effect {
         let Some(op) = Op::decode(op).filter(|&op| self.fits(op)) else {
-            return Effect::Violation(format!("CPU {cpu}: the machine has no {}", self.show(op, 0)));
+            return Effect::Violation(format!(
+                "CPU {cpu}: this machine cannot do this: {}",
+                self.show(op, 0)
+            ));
         };
         if !view.locals[cpu].is(ONLINE) && !judge::is_mark(op) && op != Op::Online {
             return Effect::Violation(format!("CPU {cpu} is offline: {}", self.show(op.encode(), 0)));

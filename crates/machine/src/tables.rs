@@ -31,6 +31,11 @@ impl Tables {
         &self.leaves[table as usize - 1][slot]
     }
 
+    /// The memory of leaf table `table`, for [`shootdown_explore::sync::retire`].
+    pub fn page(&self, table: u64) -> &[Word; SLOTS] {
+        &self.leaves[table as usize - 1]
+    }
+
     /// Number of the leaf table that `space` starts with for `page`.
     pub fn table(&self, space: usize, page: usize) -> u64 {
         assert!(page / SLOTS < self.per_space, "space {} has no page {page}", space_name(space));

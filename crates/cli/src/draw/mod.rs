@@ -1,0 +1,20 @@
+//! Drawings of an execution: columns in a terminal, and a picture.
+
+pub mod columns;
+pub mod svg;
+
+use shootdown_explore::Trace;
+
+/// Returns the number of columns that `trace` on a machine with `cpus` CPUs needs.
+fn lanes(trace: &Trace, cpus: usize) -> usize {
+    trace.steps.iter().map(|step| step.mov.cpu + 1).max().unwrap_or(0).max(cpus).max(1)
+}
+
+/// Yields for each step the heading that begins with it, if one does.
+fn headings(trace: &Trace, lanes: usize) -> impl Iterator<Item = Option<&'static str>> {
+    let mut current = vec![""; lanes];
+    trace.steps.iter().map(move |step| {
+        let before = std::mem::replace(&mut current[step.mov.cpu], step.note);
+        (before != step.note && !step.note.is_empty()).then_some(step.note)
+    })
+}

@@ -1,0 +1,215 @@
+//! The whole of an exploration: learning, rounds, verdict, trace.
+
+use crate::footprint;
+use crate::learn;
+use crate::machine::{Trouble, lock};
+use crate::options::Options;
+use crate::report::{Move, Report, Trace, Verdict};
+use crate::round::{End, Found, Kind, Outcome, Plan, round};
+use crate::scenario::Scenario;
+use crate::state::{CPUS, NESTING};
+use crate::trace;
+use crate::world::World;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// States of the first round, which mostly learns.
+const FIRST: u64 = 20_000;
+/// States of the search for a shorter trace, and how long it may take.
+const SHORTER: u64 = 1_500_000;
+const SHORTER_TIME: Duration = Duration::from_secs(2);
+
+/// Visits every execution of `scenario`.
+pub fn explore<S: Scenario>(scenario: &S, options: &Options<'_>) -> Report {
+    let started = Instant::now();
+    let mut report = Report::empty();
+    match check(scenario, options).and_then(|()| World::new(scenario, options)) {
+        Ok(world) => run(&Mutex::new(world), options, started, &mut report),
+        Err(reason) => report.verdict = Verdict::Stopped(reason),
+    }
+    report.elapsed = started.elapsed();
+    report
+}
+
+/// Runs exactly `moves`; says at which move it became impossible, if so.
+///
+/// # Errors
+/// The index of the first move that the machine cannot make, and why.
+pub fn replay<S: Scenario>(
+    scenario: &S,
+    options: &Options<'_>,
+    moves: &[Move],
+) -> Result<Trace, (usize, String)> {
+    let world =
+        check(scenario, options).and_then(|()| World::new(scenario, options)).map_err(|text| (0, text))?;
+    trace::perform(&Mutex::new(world), options, moves)
+}
+
+fn check<S: Scenario>(scenario: &S, options: &Options<'_>) -> Result<(), String> {
+    let cpus = scenario.cpus();
+    if cpus == 0 || cpus > CPUS {
+        return Err(format!("{cpus} CPUs: the explorer takes 1 to {CPUS}"));
+    }
+    if usize::from(options.nesting) > NESTING {
+        return Err(format!(
+            "nesting {}: the explorer takes at most {NESTING} interrupt frames",
+            options.nesting
+        ));
+    }
+    if options.workers == 0 {
+        return Err("no worker".to_owned());
+    }
+    Ok(())
+}
+
+fn run<S: Scenario>(
+    world: &Mutex<World<'_, S>>,
+    options: &Options<'_>,
+    started: Instant,
+    report: &mut Report,
+) {
+    let mut plan = Plan {
+        workers: options.workers,
+        cap: u64::MAX,
+        round: 0,
+        partial_order: options.reductions.partial_order,
+        symmetry: options.reductions.symmetry,
+        livelock: false,
+        started,
+        deadline: options.deadline.and_then(|limit| started.checked_add(limit)),
+    };
+    report.executions += learn::walk(world, options);
+    loop {
+        plan.round += 1;
+        footprint::close(&mut lock(world));
+        plan.livelock = lock(world).loops;
+        let begun = Instant::now();
+        let outcome = if plan.round == 1 {
+            round(world, options, Plan { workers: 1, cap: FIRST, ..plan })
+        } else {
+            round(world, options, plan)
+        };
+        report.take(&outcome, plan.round, begun.elapsed());
+        let known = lock(world);
+        let stale = plan.partial_order && known.escapes > 0 || known.loops && !plan.livelock;
+        report.nodes = known.nodes.len() as u64;
+        drop(known);
+        match &outcome.end {
+            End::Again => continue,
+            End::Complete if stale => continue,
+            _ => {}
+        }
+        conclude(world, options, plan, outcome, report);
+        return;
+    }
+}
+
+fn conclude<S: Scenario>(
+    world: &Mutex<World<'_, S>>,
+    options: &Options<'_>,
+    plan: Plan,
+    mut outcome: Outcome<S::Device>,
+    report: &mut Report,
+) {
+    if options.collect {
+        report.reached = Some(core::mem::take(&mut outcome.reached));
+    }
+    let end = core::mem::replace(&mut outcome.end, End::Again);
+    match end {
+        End::Complete | End::Again => report.verdict = Verdict::Holds,
+        End::Stopped(reason) => report.verdict = Verdict::Stopped(reason),
+        End::Start(trouble, moves) => {
+            report.verdict = match trouble {
+                Trouble::Violation(text) => Verdict::Violates(text),
+                Trouble::Stop(text) => Verdict::Stopped(text),
+                Trouble::Restart => Verdict::Stopped("the start needs a word that is not known".to_owned()),
+            };
+            report.trace = trace::perform(world, options, &moves).ok();
+        }
+        End::Found(found) => {
+            let moves = trace::moves_to(world, options, &outcome, &found, plan.partial_order);
+            drop(outcome);
+            finding(world, options, plan, (found, moves), report);
+        }
+    }
+}
+
+/// Reports a finding with the shortest trace that can be had.
+fn finding<S: Scenario>(
+    world: &Mutex<World<'_, S>>,
+    options: &Options<'_>,
+    plan: Plan,
+    (mut found, mut moves): (Found, Option<Vec<Move>>),
+    report: &mut Report,
+) {
+    if options.shortest && plan.partial_order && !matches!(found.kind, Kind::Stop(_)) {
+        if let Some((shorter, path)) = shorter(world, options, plan, &found.kind) {
+            if moves.as_ref().is_none_or(|moves| path.len() <= moves.len()) {
+                (found, moves) = (shorter, Some(path));
+            }
+        }
+    }
+    report.verdict = match found.kind {
+        Kind::Violation(text) => Verdict::Violates(text),
+        Kind::Deadlock(text) => Verdict::Deadlock(text),
+        Kind::Stop(text) => Verdict::Stopped(text),
+    };
+    report.trace = moves.and_then(|moves| trace::perform(world, options, &moves).ok());
+    if let (Some(trace), Verdict::Violates(text) | Verdict::Deadlock(text)) =
+        (&mut report.trace, &report.verdict)
+    {
+        trace.outcome.clone_from(text);
+    }
+}
+
+/// Looks for a finding of the same kind without reduction, so that its path has the fewest moves.
+fn shorter<S: Scenario>(
+    world: &Mutex<World<'_, S>>,
+    options: &Options<'_>,
+    plan: Plan,
+    kind: &Kind,
+) -> Option<(Found, Vec<Move>)> {
+    let quiet = Options { collect: false, progress: None, max_states: SHORTER, ..options.clone() };
+    let limit = Instant::now().checked_add(SHORTER_TIME);
+    let plan = Plan { workers: 1, partial_order: false, livelock: false, deadline: limit, ..plan };
+    loop {
+        let mut outcome = round(world, &quiet, plan);
+        match core::mem::replace(&mut outcome.end, End::Complete) {
+            End::Again => continue,
+            End::Found(found) if core::mem::discriminant(&found.kind) == core::mem::discriminant(kind) => {
+                let moves = trace::moves_to(world, &quiet, &outcome, &found, false)?;
+                return Some((found, moves));
+            }
+            _ => return None,
+        }
+    }
+}
+
+impl Report {
+    fn empty() -> Self {
+        Self {
+            verdict: Verdict::Holds,
+            states: 0,
+            transitions: 0,
+            executions: 0,
+            nodes: 0,
+            rounds: 0,
+            elapsed: Duration::ZERO,
+            final_round: Duration::ZERO,
+            peak_bytes: 0,
+            depth: 0,
+            trace: None,
+            reached: None,
+        }
+    }
+
+    fn take<D: crate::Device>(&mut self, outcome: &Outcome<D>, round: u32, time: Duration) {
+        self.states = outcome.states;
+        self.transitions = outcome.transitions;
+        self.executions += outcome.started;
+        self.rounds = round;
+        self.final_round = time;
+        self.peak_bytes = self.peak_bytes.max(outcome.bytes);
+        self.depth = outcome.depth;
+    }
+}

@@ -1,0 +1,93 @@
+//! Sets of cells that a frame may still read and write.
+
+use crate::scenario::Scenario;
+use crate::world::{NONE, Node, World};
+
+/// Bits of a set: cells from below, interrupt lines from above.
+pub(crate) const BITS: usize = 256;
+const WORDS: usize = BITS / 64;
+
+/// A set of cells and of interrupt lines that may be raised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Bits([u64; WORDS]);
+
+impl Bits {
+    #[inline]
+    pub(crate) fn add(&mut self, bit: usize) {
+        self.0[bit / 64] |= 1 << (bit % 64);
+    }
+    #[inline]
+    pub(crate) fn has(&self, bit: usize) -> bool {
+        self.0[bit / 64] >> (bit % 64) & 1 != 0
+    }
+    /// Adds all of `other`.
+    #[inline]
+    pub(crate) fn join(&mut self, other: &Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
+            *mine |= theirs;
+        }
+    }
+    #[inline]
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).any(|(a, b)| a & b != 0)
+    }
+    #[inline]
+    pub(crate) fn contains(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).all(|(a, b)| b & !a == 0)
+    }
+    /// The highest 64 bits, where interrupt lines are.
+    #[inline]
+    pub(crate) fn top(&self) -> u64 {
+        self.0[WORDS - 1]
+    }
+}
+
+/// Bit of the `index`-th interrupt line that was ever raised.
+pub(crate) fn kick_bit(index: usize) -> usize {
+    BITS - 1 - index
+}
+
+/// What a frame may still read and write, interrupts that it may raise among the writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Footprint {
+    pub(crate) reads: Bits,
+    pub(crate) writes: Bits,
+}
+
+impl Footprint {
+    #[inline]
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.reads.join(&other.reads);
+        self.writes.join(&other.writes);
+    }
+    pub(crate) fn contains(&self, other: &Self) -> bool {
+        self.reads.contains(&other.reads) && self.writes.contains(&other.writes)
+    }
+}
+
+/// Makes every node's footprint what it and all that may follow it are known to do, and starts counting escapes anew.
+pub(crate) fn close<S: Scenario>(world: &mut World<'_, S>) {
+    for node in 0..world.nodes.len() {
+        world.footprints[node] = world.access(world.nodes[node].op);
+    }
+    let mut edges: Vec<(u32, u32)> = world.kids.iter().map(|(&(parent, _), &kid)| (parent, kid)).collect();
+    let back = |(node, all): (usize, &Node)| (all.back != NONE).then_some((node as u32, all.back));
+    edges.extend(world.nodes.iter().enumerate().filter_map(back));
+    // Children mostly have higher numbers than their parents: going down settles nearly all in one pass.
+    edges.sort_unstable_by(|a, b| b.cmp(a));
+    loop {
+        let mut changed = false;
+        for &(node, next) in &edges {
+            let add = world.footprints[next as usize];
+            let print = &mut world.footprints[node as usize];
+            if !print.contains(&add) {
+                print.join(&add);
+                changed = true;
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+    world.escapes = 0;
+}

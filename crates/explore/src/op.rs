@@ -1,0 +1,202 @@
+//! What code under check asks for, and what the explorer makes of it.
+
+use crate::device::{Commutes, Facts};
+use core::sync::atomic::Ordering;
+use std::panic::Location;
+
+/// A request as the code under check makes it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Request {
+    pub(crate) act: Act,
+    pub(crate) place: &'static Location<'static>,
+}
+
+/// A word as the code under check names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WordRef {
+    pub(crate) address: usize,
+    pub(crate) name: &'static str,
+    pub(crate) initial: u64,
+}
+
+/// Kinds of requests. Those of the last group are silent: the explorer answers them at once, without a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Act {
+    Load(WordRef, Ordering),
+    Store(WordRef, u64, Ordering),
+    Rmw(WordRef, Change, Ordering),
+    Fence(Ordering),
+    IrqSave,
+    IrqRestore(bool),
+    IrqEnabled,
+    Raise(usize, u8),
+    Choose(u8),
+    Device(u64),
+    Retire { start: usize, size: usize, kind: &'static str },
+    WaitFalse,
+    LoopBack,
+    WaitBegin,
+    WaitEnd,
+    LoopBegin,
+    LoopEnd,
+    Forget(u64),
+    Note(&'static str),
+}
+
+/// How a read-modify-write changes a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Swap(u64),
+    Add(u64),
+    Sub(u64),
+    Or(u64),
+    And(u64),
+    /// Current, new.
+    Cas(u64, u64),
+}
+
+impl Change {
+    /// The word's next value.
+    pub(crate) fn apply(self, old: u64) -> u64 {
+        match self {
+            Self::Swap(new) => new,
+            Self::Add(by) => old.wrapping_add(by),
+            Self::Sub(by) => old.wrapping_sub(by),
+            Self::Or(bits) => old | bits,
+            Self::And(bits) => old & bits,
+            Self::Cas(current, new) => {
+                if old == current {
+                    new
+                } else {
+                    old
+                }
+            }
+        }
+    }
+}
+
+/// What the CPU's own store buffer must look like before a step can happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// Anything.
+    Open,
+    /// No entry of the step's cell and no barrier marker.
+    NoEntry,
+    /// Empty.
+    Empty,
+}
+
+/// A request made ready for the memory model in force: what a node of the trie does next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Op {
+    Load {
+        cell: u16,
+    },
+    /// Writes memory directly.
+    Put {
+        cell: u16,
+        value: u16,
+        gate: Gate,
+    },
+    /// Enters the store buffer.
+    Buffer {
+        cell: u16,
+        value: u16,
+        release: bool,
+    },
+    Rmw {
+        cell: u16,
+        change: Change,
+        gate: Gate,
+    },
+    Fence {
+        gate: Gate,
+    },
+    /// A barrier marker in the store buffer.
+    Mark,
+    IrqSave,
+    IrqRestore(bool),
+    IrqEnabled,
+    Raise {
+        cpu: u8,
+        line: u8,
+    },
+    Choose(u8),
+    Device {
+        op: u64,
+        gate: Gate,
+        commutes: Commutes,
+    },
+    Retire(u8),
+    /// Blocked until a word that the evaluation read changes.
+    WaitFalse,
+    LoopBack,
+    /// The frame has ended.
+    Done,
+    /// The code panicked; the trie holds the text.
+    Panicked,
+    /// The exploration cannot go on; the trie holds the text.
+    Stop,
+}
+
+impl Op {
+    /// The cell that it accesses.
+    pub(crate) fn cell(self) -> Option<u16> {
+        match self {
+            Self::Load { cell }
+            | Self::Put { cell, .. }
+            | Self::Buffer { cell, .. }
+            | Self::Rmw { cell, .. } => Some(cell),
+            _ => None,
+        }
+    }
+}
+
+/// Gates that a memory model gives to each kind of access.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gates {
+    pub(crate) memory: crate::Memory,
+}
+
+impl Gates {
+    /// Whether stores go through a buffer; a sequentially consistent store is modelled as an exchange, which is
+    /// what compilers emit for it on TSO machines.
+    pub(crate) fn buffers(self, order: Ordering) -> bool {
+        self.memory != crate::Memory::Sc && order != Ordering::SeqCst
+    }
+    /// Gate of a store that does not go through the buffer.
+    pub(crate) fn put(self) -> Gate {
+        if self.memory == crate::Memory::Sc { Gate::Open } else { Gate::Empty }
+    }
+    /// Gate of a read-modify-write.
+    pub(crate) fn rmw(self, order: Ordering) -> Gate {
+        match self.memory {
+            crate::Memory::Sc => Gate::Open,
+            crate::Memory::Tso => Gate::Empty,
+            crate::Memory::Pso if matches!(order, Ordering::Relaxed | Ordering::Acquire) => Gate::NoEntry,
+            crate::Memory::Pso => Gate::Empty,
+        }
+    }
+    /// What a fence does.
+    pub(crate) fn fence(self, order: Ordering) -> Op {
+        match (self.memory, order) {
+            (crate::Memory::Sc, _) => Op::Fence { gate: Gate::Open },
+            (_, Ordering::SeqCst) => Op::Fence { gate: Gate::Empty },
+            (crate::Memory::Pso, Ordering::Release | Ordering::AcqRel) => Op::Mark,
+            _ => Op::Fence { gate: Gate::Open },
+        }
+    }
+    /// Gate of a device operation.
+    pub(crate) fn device(self, facts: Facts) -> Gate {
+        let drains = match self.memory {
+            crate::Memory::Sc => false,
+            crate::Memory::Tso => facts.drains_tso,
+            crate::Memory::Pso => facts.drains_pso,
+        };
+        if drains { Gate::Empty } else { Gate::Open }
+    }
+    /// Gate of a return from an interrupt: on x86, IRET drains the store buffer, interrupt entry does not.
+    pub(crate) fn interrupt_return(self) -> Gate {
+        if self.memory == crate::Memory::Tso { Gate::Empty } else { Gate::Open }
+    }
+}

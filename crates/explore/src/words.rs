@@ -1,0 +1,175 @@
+//! Words for people: what a step did, who is stuck where.
+
+use crate::device::Device;
+use crate::machine::{Machine, lock};
+use crate::op::{Act, Change, Op};
+use crate::report::{Action, Move};
+use crate::scenario::Scenario;
+use crate::state::{Work, entry_cell};
+use crate::world::{DONE, World};
+use std::fmt::Write as _;
+
+/// Who has not finished and waits for what, in a state in which nothing moves.
+pub(crate) fn stuck<S: Scenario>(machine: &Machine<'_, '_, S>, work: &Work<S::Device>) -> String {
+    let world = lock(machine.world);
+    let mut text = String::new();
+    for cpu in 0..machine.layout.cpus {
+        let node = work.node(&machine.layout, cpu);
+        if node == DONE {
+            continue;
+        }
+        let separator = if text.is_empty() { "" } else { "; " };
+        let what = match world.nodes[node as usize].op {
+            Op::WaitFalse => format!("waits for {}", awaited(&world, node)),
+            _ => format!("cannot do {}", intent(&world, node)),
+        };
+        let place =
+            world.stories[node as usize].place.map(|place| format!(" at {place}")).unwrap_or_default();
+        let _ = write!(text, "{separator}CPU {cpu} {what}{place}");
+    }
+    format!("no CPU can go on: {text}")
+}
+
+/// The words that a blocked frame waits for, with what it has read.
+fn awaited<S: Scenario>(world: &World<'_, S>, node: u32) -> String {
+    let (start, count) = world.nodes[node as usize].reads;
+    let reads = &world.reads[start as usize..start as usize + usize::from(count)];
+    if reads.is_empty() {
+        return "nothing (its condition reads no word)".to_owned();
+    }
+    let one = |&(cell, value): &(u16, u16)| {
+        format!("{} to change from {:#x}", world.cells.name(cell), world.values.decode(value))
+    };
+    reads.iter().map(one).collect::<Vec<_>>().join(" or ")
+}
+
+/// What the frame at `node` wants to do next.
+fn intent<S: Scenario>(world: &World<'_, S>, node: u32) -> String {
+    let cell = |cell: u16| world.cells.name(cell);
+    match world.nodes[node as usize].op {
+        Op::Load { cell: id } => format!("a load of {}", cell(id)),
+        Op::Put { cell: id, .. } | Op::Buffer { cell: id, .. } => format!("a store to {}", cell(id)),
+        Op::Rmw { cell: id, .. } => format!("a read-modify-write of {}", cell(id)),
+        Op::Device { op, .. } => format!("device operation {op:#x}"),
+        op => format!("{op:?}"),
+    }
+}
+
+/// What `mov` did, from the states around it.
+pub(crate) fn describe<S: Scenario>(
+    machine: &Machine<'_, '_, S>,
+    before: &Work<S::Device>,
+    after: Option<&Work<S::Device>>,
+    mov: Move,
+) -> String {
+    let world = lock(machine.world);
+    let layout = &machine.layout;
+    match mov.action {
+        Action::Interrupt(line) => format!("takes interrupt {line}"),
+        Action::Drain(index) => {
+            let (entry, value) = before.entry(layout, mov.cpu, index.into());
+            let name = world.cells.name(entry_cell(entry));
+            format!("{name} = {:#x} reaches memory", machine.values.decode(value))
+        }
+        Action::Choose(pick) => format!("chooses {pick}"),
+        Action::Run => {
+            let node = before.node(layout, mov.cpu);
+            let answer = machine.answered.map(|answer| machine.values.decode(answer));
+            let blocked = after.is_some_and(|after| {
+                let next = after.node(layout, mov.cpu);
+                world.nodes[next as usize].op == Op::WaitFalse && next != node
+            });
+            let mut text = step(machine, &world, before, mov.cpu, node, answer);
+            if blocked {
+                let next = after.map_or(node, |after| after.node(layout, mov.cpu));
+                let _ = write!(text, ", waits for {}", awaited(&world, next));
+            }
+            text
+        }
+    }
+}
+
+fn step<S: Scenario>(
+    machine: &Machine<'_, '_, S>,
+    world: &World<'_, S>,
+    before: &Work<S::Device>,
+    cpu: usize,
+    node: u32,
+    answer: Option<u64>,
+) -> String {
+    let layout = &machine.layout;
+    let memory = |cell: u16| world.values.decode(layout.cell(&before.words, cell));
+    let name = |cell: u16| world.cells.name(cell);
+    match world.nodes[node as usize].op {
+        Op::Load { cell } => {
+            let (value, own) = machine.view(before, cpu, cell);
+            let source = if own { " (own buffer)" } else { "" };
+            format!("reads {} = {:#x}{source}", name(cell), world.values.decode(value))
+        }
+        Op::Put { cell, value, .. } => {
+            format!("{} := {:#x} (was {:#x})", name(cell), world.values.decode(value), memory(cell))
+        }
+        Op::Buffer { cell, value, .. } => {
+            format!("{} := {:#x} (buffered)", name(cell), world.values.decode(value))
+        }
+        Op::Rmw { cell, change, .. } => modification(&name(cell), change, memory(cell)),
+        Op::Fence { .. } | Op::Mark => match world.act(node) {
+            Some(Act::Fence(order)) => format!("fence({order:?})"),
+            _ => "fence".to_owned(),
+        },
+        Op::IrqSave => "interrupts off".to_owned(),
+        Op::IrqRestore(true) => "interrupts on".to_owned(),
+        Op::IrqRestore(false) => "interrupts stay off".to_owned(),
+        Op::IrqEnabled => format!("interrupts are {}", if before.irq(layout, cpu) { "on" } else { "off" }),
+        Op::Raise { cpu: target, line } => format!("raises interrupt {line} on CPU {target}"),
+        Op::Choose(n) => format!("chooses among {n}"),
+        Op::Device { op, .. } => machine.scenario.device().show(op, answer.unwrap_or(0)),
+        Op::Retire(object) => format!("gives back {}", world.cells.object_name(object)),
+        Op::LoopBack => "tries again".to_owned(),
+        Op::Done => "returns".to_owned(),
+        Op::WaitFalse | Op::Panicked | Op::Stop => "waits".to_owned(),
+    }
+}
+
+fn modification(name: &str, change: Change, old: u64) -> String {
+    match change {
+        Change::Swap(new) => format!("{name} <- {new:#x} (was {old:#x})"),
+        Change::Add(by) => format!("{name} += {by:#x} (was {old:#x})"),
+        Change::Sub(by) => format!("{name} -= {by:#x} (was {old:#x})"),
+        Change::Or(bits) => format!("{name} |= {bits:#x} (was {old:#x})"),
+        Change::And(bits) => format!("{name} &= {bits:#x} (was {old:#x})"),
+        Change::Cas(current, new) if current == old => format!("{name}: {old:#x} -> {new:#x}"),
+        Change::Cas(current, new) => {
+            format!("{name}: {current:#x} -> {new:#x} fails (is {old:#x})")
+        }
+    }
+}
+
+/// Why `mov` is not possible in this state.
+pub(crate) fn refusal<S: Scenario>(
+    machine: &Machine<'_, '_, S>,
+    work: &Work<S::Device>,
+    mov: Move,
+) -> String {
+    let layout = &machine.layout;
+    if mov.cpu >= layout.cpus {
+        return format!("there is no CPU {}", mov.cpu);
+    }
+    let cpu = mov.cpu;
+    match mov.action {
+        Action::Drain(index) => format!("entry {index} of CPU {cpu}'s store buffer cannot reach memory now"),
+        Action::Interrupt(line) => format!("CPU {cpu} cannot take interrupt {line} now"),
+        Action::Run | Action::Choose(_) => {
+            let node = work.node(layout, cpu);
+            let world = lock(machine.world);
+            match world.nodes[node as usize].op {
+                Op::Done if work.top(layout, cpu) == 0 => format!("CPU {cpu} has finished"),
+                Op::WaitFalse => format!("CPU {cpu} waits for {}", awaited(&world, node)),
+                _ if work.buffered(layout, cpu) > 0 => {
+                    format!("CPU {cpu} must wait for its store buffer before {}", intent(&world, node))
+                }
+                _ => format!("CPU {cpu} cannot do {}", intent(&world, node)),
+            }
+        }
+    }
+}

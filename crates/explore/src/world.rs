@@ -1,0 +1,457 @@
+//! What all workers share about the program: cells, values and the trie of histories.
+//!
+//! A node of the trie stands for a frame that has seen certain answers since it started, or since it last promised
+//! to have forgotten what it saw. It holds the next step. The code runs once for every node.
+
+use crate::cells::Cells;
+use crate::coroutine::{Event, Root};
+use crate::footprint::{Footprint, kick_bit};
+use crate::hash::{self, Map};
+use crate::op::{Act, Gates, Op, Request};
+use crate::options::Options;
+use crate::run::{Executor, Forget, Live, Marks};
+use crate::scenario::{Registry, Scenario};
+use crate::state::Layout;
+use crate::values::Values;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::panic::Location;
+
+/// The node of every frame that has ended.
+pub(crate) const DONE: u32 = 0;
+/// No node.
+pub(crate) const NONE: u32 = u32::MAX;
+/// Steps that one frame may take without forgetting.
+const STEPS: u32 = 20_000;
+/// Interrupt lines (CPU and line) that may ever be raised.
+const KICKS: usize = 16;
+
+/// The part of a node that exploring needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node {
+    pub(crate) op: Op,
+    /// Where `LoopBack` and `WaitFalse` go on.
+    pub(crate) back: u32,
+    /// What the evaluation that ended in this `WaitFalse` read.
+    pub(crate) reads: (u32, u16),
+    /// A false evaluation of one load: as good as the blocked frame that it leads to.
+    pub(crate) instant: bool,
+}
+
+/// The rest of a node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Story {
+    pub(crate) parent: u32,
+    pub(crate) answer: u16,
+    pub(crate) root: u32,
+    position: u32,
+    steps: u32,
+    pub(crate) note: &'static str,
+    pub(crate) place: Option<&'static Location<'static>>,
+    /// Hash of the root and the answers since the last promise.
+    pub(crate) hash: u64,
+    request: Option<Request>,
+}
+
+/// An interrupt line that may be raised.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kick {
+    pub(crate) cpu: u8,
+    pub(crate) line: u8,
+    pub(crate) node: u32,
+}
+
+/// The program as known so far.
+pub(crate) struct World<'s, S: Scenario> {
+    pub(crate) scenario: &'s S,
+    pub(crate) gates: Gates,
+    forget: bool,
+    /// First CPU of each CPU's group of interchangeable ones, and whether it has company.
+    pub(crate) twins: Vec<(u8, bool)>,
+    pub(crate) cells: Cells,
+    pub(crate) values: Values,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) stories: Vec<Story>,
+    pub(crate) reads: Vec<(u16, u16)>,
+    pub(crate) footprints: Vec<Footprint>,
+    pub(crate) kids: Map<(u32, u16), u32>,
+    roots: Map<Root, u32>,
+    promises: Map<(u32, &'static Location<'static>, u64), u32>,
+    pub(crate) texts: Map<u32, String>,
+    pub(crate) kicks: Vec<Kick>,
+    /// Counts changes that need a new layout: cells, objects.
+    pub(crate) edition: u32,
+    /// Nodes of this round that their ancestors' footprints do not cover.
+    pub(crate) escapes: u64,
+    /// Some loop can go back.
+    pub(crate) loops: bool,
+}
+
+impl<'s, S: Scenario> World<'s, S> {
+    pub(crate) fn new(scenario: &'s S, options: &Options<'_>) -> Result<Self, String> {
+        let mut registry = Registry::default();
+        scenario.register(&mut registry);
+        let mut world = Self {
+            scenario,
+            gates: Gates { memory: options.memory },
+            forget: options.reductions.forget,
+            twins: crate::symmetry::twins(scenario)?,
+            cells: Cells::new(registry)?,
+            values: Values::default(),
+            nodes: Vec::new(),
+            stories: Vec::new(),
+            reads: Vec::new(),
+            footprints: Vec::new(),
+            kids: Map::default(),
+            roots: Map::default(),
+            promises: Map::default(),
+            texts: Map::default(),
+            kicks: Vec::new(),
+            edition: 0,
+            escapes: 0,
+            loops: false,
+        };
+        for cell in world.cells.all.clone() {
+            world.encode(cell.word.initial)?;
+        }
+        let done = Node { op: Op::Done, back: NONE, reads: (0, 0), instant: false };
+        world.push(done, Story::first(NONE, 0), Footprint::default());
+        Ok(world)
+    }
+
+    /// The first node of a frame.
+    pub(crate) fn root(&mut self, executor: &mut Executor, root: Root) -> u32 {
+        let (twin, anonymous) = self.twins[usize::from(root.cpu())];
+        let root = match root {
+            Root::Main { .. } => Root::Main { cpu: twin },
+            Root::Interrupt { line, .. } => Root::Interrupt { cpu: twin, line },
+        };
+        if let Some(&node) = self.roots.get(&root) {
+            return node;
+        }
+        let node = self.nodes.len() as u32;
+        self.roots.insert(root, node);
+        let story = Story::first(node, hash_of(&root));
+        match executor.start(self.scenario, root, anonymous) {
+            Ok(mut live) => match live.advance(0) {
+                Ok((event, _)) => self.settle(executor, live, event, story),
+                Err(text) => {
+                    executor.keep(live, false);
+                    self.stop(story, text)
+                }
+            },
+            Err(text) => self.stop(story, text),
+        };
+        self.start_handlers(executor);
+        node
+    }
+
+    /// The node after `parent` answered by `answer`.
+    pub(crate) fn grow(&mut self, executor: &mut Executor, parent: u32, answer: u16) -> u32 {
+        if let Some(&node) = self.kids.get(&(parent, answer)) {
+            return node;
+        }
+        let story = self.stories[parent as usize].child(parent, answer, self.values.decode(answer));
+        let node = match executor.take(parent).map_or_else(|| self.replay(executor, parent), Ok) {
+            Ok(live) => self.follow(executor, live, story),
+            Err(text) => self.stop(story, text),
+        };
+        let footprint = self.footprints[node as usize];
+        if !self.footprints[parent as usize].contains(&footprint) {
+            self.escapes += 1;
+        }
+        self.kids.insert((parent, answer), node);
+        self.start_handlers(executor);
+        node
+    }
+
+    /// Index of an interrupt line among those that may be raised.
+    pub(crate) fn kick(&mut self, cpu: u8, line: u8) -> Result<usize, String> {
+        if let Some(index) = self.kicks.iter().position(|kick| (kick.cpu, kick.line) == (cpu, line)) {
+            return Ok(index);
+        }
+        if self.kicks.len() >= KICKS {
+            return Err(format!("more than {KICKS} interrupt lines are raised"));
+        }
+        self.escapes += 1;
+        self.kicks.push(Kick { cpu, line, node: NONE });
+        Ok(self.kicks.len() - 1)
+    }
+
+    /// Runs the first step of handlers whose line has become known.
+    pub(crate) fn start_handlers(&mut self, executor: &mut Executor) {
+        while let Some(index) = self.kicks.iter().position(|kick| kick.node == NONE) {
+            let Kick { cpu, line, .. } = self.kicks[index];
+            // Marks it as started: its own steps may raise further lines.
+            self.kicks[index].node = DONE;
+            self.kicks[index].node = self.root(executor, Root::Interrupt { cpu, line });
+        }
+    }
+
+    /// What a step reads and writes.
+    pub(crate) fn access(&self, op: Op) -> Footprint {
+        let mut print = Footprint::default();
+        match op {
+            Op::Load { cell } => print.reads.add(cell.into()),
+            Op::Put { cell, .. } | Op::Buffer { cell, .. } => print.writes.add(cell.into()),
+            Op::Rmw { cell, .. } => {
+                print.reads.add(cell.into());
+                print.writes.add(cell.into());
+            }
+            Op::Raise { cpu, line } => {
+                let same = |kick: &Kick| (kick.cpu, kick.line) == (cpu, line);
+                if let Some(index) = self.kicks.iter().position(same) {
+                    print.writes.add(kick_bit(index));
+                }
+            }
+            // Giving memory back conflicts with every access to it.
+            Op::Retire(object) => {
+                for (id, cell) in self.cells.all.iter().enumerate() {
+                    if cell.objects >> object & 1 != 0 {
+                        print.writes.add(id);
+                    }
+                }
+            }
+            _ => {}
+        }
+        print
+    }
+
+    /// Where everything lies in a state, as far as cells are known.
+    pub(crate) fn layout(&self, options: &Options<'_>) -> Layout {
+        let mixed: Vec<bool> = self.twins.iter().map(|&(_, company)| company).collect();
+        let nesting = usize::from(options.nesting);
+        Layout::new(&self.cells, self.edition, self.scenario.cpus(), nesting, &mixed)
+    }
+
+    /// Groups of interchangeable CPUs.
+    pub(crate) fn groups(&self) -> Vec<Vec<usize>> {
+        let members = |first: usize| {
+            let twins = self.twins.iter().enumerate();
+            twins.filter(|&(_, twin)| *twin == (first as u8, true)).map(|(cpu, _)| cpu).collect::<Vec<_>>()
+        };
+        (0..self.twins.len()).map(members).filter(|group| group.len() > 1).collect()
+    }
+
+    /// Text for a node that ends an exploration.
+    pub(crate) fn text(&self, node: u32) -> String {
+        self.texts.get(&node).cloned().unwrap_or_default()
+    }
+
+    /// Replays the history of `node` on a new run.
+    fn replay(&mut self, executor: &mut Executor, node: u32) -> Result<Live, String> {
+        let mut path = vec![node];
+        while self.stories[path[path.len() - 1] as usize].parent != NONE {
+            path.push(self.stories[path[path.len() - 1] as usize].parent);
+        }
+        let root = self.root_of(node);
+        let (twin, anonymous) = self.twins[usize::from(root.cpu())];
+        debug_assert_eq!(twin, root.cpu());
+        let mut live = executor.start(self.scenario, root, anonymous)?;
+        let result = self.walk(&mut live, &path);
+        live.node = node;
+        match result {
+            Ok(()) => Ok(live),
+            Err(text) => {
+                executor.keep(live, false);
+                Err(text)
+            }
+        }
+    }
+
+    /// Leads a new run along `path` (last node first).
+    fn walk(&self, live: &mut Live, path: &[u32]) -> Result<(), String> {
+        let mut answer = 0;
+        for (step, &node) in path.iter().rev().enumerate() {
+            if step > 0 {
+                live.answered();
+                answer = self.values.decode(self.stories[node as usize].answer);
+            }
+            let (event, _) = live.advance(answer)?;
+            let known = self.stories[node as usize].request;
+            match event {
+                Event::Asked(request) if known == Some(request) => {}
+                Event::Asked(request) => {
+                    return Err(format!(
+                        "the code is not deterministic: the same history led to {known:?} and to {request:?}"
+                    ));
+                }
+                _ => return Err(format!("the code is not deterministic: it ended instead of {known:?}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a run its answer and makes the node that it leads to, or finds it.
+    fn follow(&mut self, executor: &mut Executor, mut live: Live, mut story: Story) -> u32 {
+        live.answered();
+        let (event, forget) = match live.advance(self.values.decode(story.answer)) {
+            Ok(result) => result,
+            Err(text) => {
+                executor.keep(live, false);
+                return self.stop(story, text);
+            }
+        };
+        if let (Some((place, key)), true) = (forget, self.forget) {
+            if let Some(&node) = self.promises.get(&(story.root, place, key)) {
+                executor.keep(live, false);
+                return node;
+            }
+            self.promises.insert((story.root, place, key), self.nodes.len() as u32);
+            story.promise(self.stories[story.root as usize].hash, (place, key));
+            // Which history finds it first depends on the order of exploration; its footprint must not.
+            self.escapes += 1;
+        }
+        self.settle(executor, live, event, story)
+    }
+
+    /// Makes the node for what a run asks now.
+    fn settle(&mut self, executor: &mut Executor, mut live: Live, event: Event, mut story: Story) -> u32 {
+        let id = self.nodes.len() as u32;
+        story.position = live.marks.position;
+        story.note = live.marks.note;
+        let marks = live.marks.clone();
+        live.node = id;
+        executor.keep(live, matches!(event, Event::Asked(_)));
+        match event {
+            Event::Returned => self.push_plain(Op::Done, story),
+            Event::Panicked(text) => {
+                self.texts.insert(id, text);
+                self.push_plain(Op::Panicked, story)
+            }
+            Event::Asked(request) => {
+                story.place = Some(request.place);
+                story.request = Some(request);
+                if story.steps > STEPS {
+                    let text = format!("{}: a frame does not end: more than {STEPS} steps", request.place);
+                    return self.stop(story, text);
+                }
+                match self.resolve(request) {
+                    Ok(op) => self.push_step(op, story, &marks),
+                    Err(text) => self.stop(story, text),
+                }
+            }
+        }
+    }
+
+    fn push_step(&mut self, op: Op, story: Story, marks: &Marks) -> u32 {
+        let mut node = Node { op, back: NONE, reads: (0, 0), instant: false };
+        let id = self.nodes.len() as u32;
+        let path = |from: u32| {
+            let mut path = vec![id];
+            let mut above = story.parent;
+            for _ in from..story.position {
+                path.push(above);
+                above = self.stories[above as usize].parent;
+            }
+            path
+        };
+        match op {
+            Op::LoopBack => {
+                let from = marks.loops.last().copied().unwrap_or(story.position);
+                node.back = path(from)[(story.position - from) as usize];
+                self.loops = true;
+            }
+            Op::WaitFalse => {
+                let from = marks.wait.unwrap_or(story.position);
+                let path = path(from);
+                node.back = path[path.len() - 1];
+                let start = self.reads.len() as u32;
+                let answers = std::iter::once(story.answer)
+                    .chain(path[1..].iter().map(|&node| self.stories[node as usize].answer));
+                for (&above, answer) in path[1..].iter().zip(answers) {
+                    if let Op::Load { cell } = self.nodes[above as usize].op {
+                        self.reads.push((cell, answer));
+                    }
+                }
+                node.reads = (start, (self.reads.len() as u32 - start) as u16);
+                node.instant = path.len() == 2 && node.reads.1 == 1;
+            }
+            _ => {}
+        }
+        self.push_new(node, story)
+    }
+
+    fn push_plain(&mut self, op: Op, story: Story) -> u32 {
+        self.push_new(Node { op, back: NONE, reads: (0, 0), instant: false }, story)
+    }
+
+    fn stop(&mut self, story: Story, text: String) -> u32 {
+        self.texts.insert(self.nodes.len() as u32, text);
+        self.push_plain(Op::Stop, story)
+    }
+
+    /// A new node may do what its parent was known to do later on; more is an escape.
+    fn push_new(&mut self, node: Node, story: Story) -> u32 {
+        let own = self.access(node.op);
+        let footprint = if story.parent == NONE {
+            self.escapes += 1;
+            own
+        } else {
+            let mut footprint = self.footprints[story.parent as usize];
+            if !footprint.contains(&own) {
+                self.escapes += 1;
+                footprint.join(&own);
+            }
+            footprint
+        };
+        self.push(node, story, footprint)
+    }
+
+    fn push(&mut self, node: Node, story: Story, footprint: Footprint) -> u32 {
+        self.nodes.push(node);
+        self.stories.push(story);
+        self.footprints.push(footprint);
+        self.nodes.len() as u32 - 1
+    }
+
+    pub(crate) fn root_of(&self, node: u32) -> Root {
+        let first = self.stories[node as usize].root;
+        let find = self.roots.iter().find(|&(_, &node)| node == first);
+        find.map_or(Root::Main { cpu: 0 }, |(&root, _)| root)
+    }
+
+    /// The request of a node as the code made it.
+    pub(crate) fn act(&self, node: u32) -> Option<Act> {
+        self.stories[node as usize].request.map(|request| request.act)
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.nodes.capacity() * size_of::<Node>()
+            + self.stories.capacity() * size_of::<Story>()
+            + self.footprints.capacity() * size_of::<Footprint>()
+            + self.kids.allocation_size()
+            + self.values.bytes()
+    }
+}
+
+impl Story {
+    fn first(root: u32, hash: u64) -> Self {
+        Self {
+            parent: NONE,
+            answer: 0,
+            root,
+            position: 0,
+            steps: 0,
+            note: "",
+            place: None,
+            hash,
+            request: None,
+        }
+    }
+
+    fn child(&self, parent: u32, answer: u16, value: u64) -> Self {
+        let hash = hash::finish(hash::mix(self.hash, value));
+        Self { parent, answer, steps: self.steps + 1, hash, ..*self }
+    }
+
+    fn promise(&mut self, root: u64, (place, key): Forget) {
+        self.steps = 0;
+        self.hash = hash::finish(hash::mix(hash::mix(root, hash_of(place)), key));
+    }
+}
+
+fn hash_of<T: Hash>(value: &T) -> u64 {
+    let mut hasher = hash::Mix.build_hasher();
+    value.hash(&mut hasher);
+    hasher.finish()
+}

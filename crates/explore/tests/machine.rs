@@ -1,0 +1,263 @@
+//! What the machine does: interrupts, waits, retries, dead memory, panics, limits.
+
+mod common;
+
+use common::{MODELS, Program, Words, plain, reduced, run};
+use shootdown_explore::sync::{
+    choose, fence, irq_enabled, irq_restore, irq_save, raise, retire, retry, wait_until,
+};
+use shootdown_explore::{Memory, Verdict, explore, replay};
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+
+fn set(outcomes: &[&[u64]]) -> BTreeSet<Vec<u64>> {
+    outcomes.iter().map(|outcome| outcome.to_vec()).collect()
+}
+
+#[test]
+fn store_buffering_shows_under_tso_only() {
+    for memory in MODELS {
+        let program = Program::new(&[
+            |w: &Words| {
+                w.x[0].store(1, Relaxed);
+                w.out[0].store(w.x[1].load(Relaxed), Relaxed);
+            },
+            |w: &Words| {
+                w.x[1].store(1, Relaxed);
+                w.out[1].store(w.x[0].load(Relaxed), Relaxed);
+            },
+        ]);
+        let report = run(&program, memory);
+        assert_eq!(report.verdict, Verdict::Holds);
+        let mut expected = set(&[&[0, 1], &[1, 0], &[1, 1]]);
+        if memory != Memory::Sc {
+            expected.insert(vec![0, 0]);
+        }
+        assert_eq!(program.outs(2), expected, "{memory:?}");
+    }
+}
+
+#[test]
+fn an_interrupt_comes_anywhere_once() {
+    let mut program = Program::new(&[|w: &Words| {
+        w.out[0].store(w.x[0].load(Relaxed), Relaxed);
+        w.out[1].store(w.x[0].load(Relaxed), Relaxed);
+    }])
+    .with_irq(|w, _, _| {
+        w.x[0].fetch_add(1, Relaxed);
+    });
+    program.pending = vec![1];
+    assert_eq!(run(&program, Memory::Sc).verdict, Verdict::Holds);
+    assert_eq!(program.outs(2), set(&[&[0, 0], &[0, 1], &[1, 1]]));
+}
+
+#[test]
+fn masked_interrupts_wait_and_non_maskable_ones_do_not() {
+    for (non_maskable, expected) in [(0, set(&[&[0]])), (1, set(&[&[0], &[1]]))] {
+        let mut program = Program::new(&[|w: &Words| {
+            let on = irq_save();
+            let before = w.x[0].load(Relaxed);
+            let after = w.x[0].load(Relaxed);
+            w.out[0].store(after - before, Relaxed);
+            irq_restore(on);
+        }])
+        .with_irq(|w, _, _| {
+            assert!(!irq_enabled());
+            w.x[0].fetch_add(1, Relaxed);
+        });
+        program.pending = vec![1];
+        program.non_maskable = non_maskable;
+        assert_eq!(run(&program, Memory::Tso).verdict, Verdict::Holds);
+        assert_eq!(program.outs(1), expected);
+    }
+}
+
+#[test]
+fn handlers_nest_up_to_the_limit() {
+    for nesting in [1, 2] {
+        let mut program = Program::new(&[|w: &Words| w.x[3].store(1, Relaxed)]).with_irq(|w, _, line| {
+            // out[line]: whether the other handler was in the middle of its work.
+            w.out[usize::from(line)].store(w.x[usize::from(1 - line)].load(Relaxed), Relaxed);
+            w.x[usize::from(line)].store(1, Relaxed);
+            irq_restore(true);
+            w.x[usize::from(line)].store(0, Relaxed);
+        });
+        program.pending = vec![3];
+        let options = shootdown_explore::Options { nesting, ..plain(Memory::Sc) };
+        assert_eq!(explore(&program, &options).verdict, Verdict::Holds);
+        let expected = if nesting == 1 { set(&[&[0, 0]]) } else { set(&[&[0, 0], &[0, 1], &[1, 0]]) };
+        assert_eq!(program.outs(2), expected, "nesting {nesting}");
+    }
+}
+
+#[test]
+fn a_finished_cpu_serves_interrupts() {
+    for memory in MODELS {
+        let program = Program::new(&[
+            |w: &Words| {
+                raise(1, 5);
+                wait_until(|| w.x[0].load(Acquire) == 1);
+            },
+            |_: &Words| {},
+        ])
+        .with_irq(|w, cpu, line| {
+            assert_eq!((cpu, line), (1, 5));
+            w.x[0].store(1, Release);
+        });
+        assert_eq!(run(&program, memory).verdict, Verdict::Holds);
+        assert_eq!(explore(&program, &reduced(memory)).verdict, Verdict::Holds);
+    }
+}
+
+#[test]
+fn waiting_with_interrupts_off_for_ones_own_handler_is_a_deadlock() {
+    let program = Program::new(&[
+        |w: &Words| {
+            irq_save();
+            raise(1, 0);
+            wait_until(|| w.x[1].load(Relaxed) == 1);
+        },
+        |w: &Words| {
+            irq_save();
+            raise(0, 0);
+            wait_until(|| w.x[0].load(Relaxed) == 1);
+        },
+    ])
+    .with_irq(|w, cpu, _| w.x[cpu].store(1, Relaxed));
+    for options in [plain(Memory::Tso), reduced(Memory::Tso)] {
+        let report = explore(&program, &options);
+        let Verdict::Deadlock(text) = &report.verdict else { panic!("{:?}", report.verdict) };
+        assert!(text.contains("CPU 0 waits for W.x[1] to change from 0x0"), "{text}");
+        assert!(text.contains("CPU 1 waits for W.x[0]"), "{text}");
+        let trace = report.trace.expect("a deadlock has a trace");
+        let moves: Vec<_> = trace.steps.iter().map(|step| step.mov).collect();
+        let again = replay(&program, &options, &moves).expect("the trace replays");
+        assert_eq!(&again.outcome, text);
+        assert_eq!(again.steps.len(), trace.steps.len());
+    }
+}
+
+#[test]
+fn waits_wake_when_a_word_they_read_changes() {
+    for memory in MODELS {
+        let program = Program::new(&[
+            |w: &Words| {
+                wait_until(|| w.x[0].load(Relaxed) == 2 || w.x[1].load(Relaxed) == 1);
+                w.out[0].store(w.x[0].load(Relaxed), Relaxed);
+            },
+            |w: &Words| {
+                w.x[0].store(1, Relaxed);
+                w.x[0].store(2, Relaxed);
+            },
+        ]);
+        assert_eq!(run(&program, memory).verdict, Verdict::Holds);
+        assert_eq!(program.outs(1), set(&[&[2]]));
+    }
+}
+
+#[test]
+fn retries_end_and_leave_no_history() {
+    for memory in MODELS {
+        let program = Program::new(&[increment, increment, increment]);
+        let report = run(&program, memory);
+        assert_eq!(report.verdict, Verdict::Holds);
+        assert!(program.seen().iter().all(|outcome| outcome[0] == 3));
+    }
+    fn increment(w: &Words) {
+        retry(|| {
+            let value = w.x[0].load(Relaxed);
+            w.x[0].compare_exchange(value, value + 1, SeqCst, Relaxed).ok()
+        });
+    }
+}
+
+#[test]
+fn choose_tries_all() {
+    let program = Program::new(&[|w: &Words| w.out[0].store(choose(3).into(), Relaxed)]);
+    assert_eq!(run(&program, Memory::Tso).verdict, Verdict::Holds);
+    assert_eq!(program.outs(1), set(&[&[0], &[1], &[2]]));
+}
+
+#[test]
+fn a_panic_is_a_violation_with_its_text() {
+    let program = Program::new(&[
+        |w: &Words| assert_eq!(w.x[0].load(Relaxed), 0, "x must stay 0"),
+        |w: &Words| w.x[0].store(1, Relaxed),
+    ]);
+    for options in [plain(Memory::Tso), reduced(Memory::Tso)] {
+        let report = explore(&program, &options);
+        let Verdict::Violates(text) = &report.verdict else { panic!("{:?}", report.verdict) };
+        assert!(text.contains("x must stay 0"), "{text}");
+        let texts: Vec<String> = report.trace.unwrap().steps.into_iter().map(|step| step.text).collect();
+        assert_eq!(texts, ["W.x[0] := 0x1 (buffered)", "W.x[0] = 0x1 reaches memory", "reads W.x[0] = 0x1"]);
+    }
+}
+
+#[test]
+fn destructors_that_run_during_a_panic_do_not_disturb() {
+    struct Guard<'a>(&'a Words);
+    impl Drop for Guard<'_> {
+        fn drop(&mut self) {
+            irq_restore(true);
+            self.0.x[0].store(7, SeqCst);
+            wait_until(|| self.0.x[1].load(Relaxed) == 5);
+        }
+    }
+    let program = Program::new(&[|w: &Words| {
+        let _guard = Guard(w);
+        w.x[2].load(Relaxed);
+        panic!("on purpose");
+    }]);
+    assert_eq!(run(&program, Memory::Sc).verdict, Verdict::Violates("on purpose".into()));
+}
+
+#[test]
+fn retired_memory_must_not_be_used() {
+    for memory in MODELS {
+        let program = Program::new(&[
+            |w: &Words| {
+                w.x[0].store(1, Relaxed);
+                fence(SeqCst);
+                retire(w);
+            },
+            |w: &Words| {
+                if w.x[0].load(Relaxed) == 0 {
+                    w.x[1].load(Relaxed);
+                }
+            },
+        ]);
+        for options in [plain(memory), reduced(memory)] {
+            let report = explore(&program, &options);
+            let Verdict::Violates(text) = &report.verdict else { panic!("{:?}", report.verdict) };
+            assert!(text.starts_with("use of W.x["), "{text}");
+            assert!(text.ends_with("after its memory was given back"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_buffered_store_to_retired_memory_is_found() {
+    let program = Program::new(&[|w: &Words| {
+        w.x[0].store(1, Relaxed);
+        retire(w);
+    }]);
+    assert_eq!(run(&program, Memory::Sc).verdict, Verdict::Holds);
+    for options in [plain(Memory::Tso), reduced(Memory::Tso)] {
+        let report = explore(&program, &options);
+        let expected = "use of W.x[0] after its memory was given back";
+        assert_eq!(report.verdict, Verdict::Violates(expected.into()));
+    }
+}
+
+#[test]
+fn replay_says_where_a_move_is_impossible() {
+    let program = Program::new(&[|w: &Words| {
+        w.x[0].load(Relaxed);
+    }]);
+    let run = shootdown_explore::Move { cpu: 0, action: shootdown_explore::Action::Run };
+    let trace = replay(&program, &plain(Memory::Tso), &[run]).unwrap();
+    assert_eq!(trace.steps[0].text, "reads W.x[0] = 0x0");
+    assert_eq!(trace.outcome, "");
+    let (index, reason) = replay(&program, &plain(Memory::Tso), &[run, run]).unwrap_err();
+    assert_eq!((index, reason.as_str()), (1, "CPU 0 has finished"));
+}
