@@ -37,25 +37,43 @@ unsafe impl Platform for Kernel {
     type Pin = ();
 
     fn pin(&self) {}
-    fn cpu(&self) -> CpuId { CpuId::new(arch::this_cpu()) }
-    fn local(&self, cpu: CpuId) -> &CpuLocal { &self.cpus[cpu.index()] }
-    fn irq_save(&self, _: Span) -> bool { arch::irq_disable() }
-    fn irq_restore(&self, were_on: bool) { arch::irq_restore(were_on) }
-    fn irq_enabled(&self) -> bool { arch::irqs_on() }
-    fn tags(&self) -> &Untagged { &Untagged }
-    fn kick(&self, cpu: CpuId) { arch::send_ipi(cpu.number()) } // its handler: ENGINE.serve()
+    fn cpu(&self) -> CpuId {
+        CpuId::new(arch::this_cpu())
+    }
+    fn local(&self, cpu: CpuId) -> &CpuLocal {
+        &self.cpus[cpu.index()]
+    }
+    fn irq_save(&self, _: Span) -> bool {
+        arch::irq_disable()
+    }
+    fn irq_restore(&self, were_on: bool) {
+        arch::irq_restore(were_on)
+    }
+    fn irq_enabled(&self) -> bool {
+        arch::irqs_on()
+    }
+    fn tags(&self) -> &Untagged {
+        &Untagged
+    }
+    fn kick(&self, cpu: CpuId) {
+        arch::send_ipi(cpu.number())
+    } // its handler: ENGINE.serve()
     unsafe fn flush_local(&self, what: LocalFlush) {
         match what {
-            LocalFlush::Pages { range, .. } => (0..range.count())
-                .for_each(|n| arch::invlpg(range.start().0 + n * range.size().bytes())),
+            LocalFlush::Pages { range, .. } => {
+                (0..range.count()).for_each(|n| arch::invlpg(range.start().0 + n * range.size().bytes()))
+            }
             _ => arch::flush_all(),
         }
     }
     unsafe fn install(&self, root: Option<u64>, _: Tag, _: OnInstall) {
         arch::write_cr3(root.unwrap_or(arch::KERNEL_ROOT))
     }
-    unsafe fn free_root(&self, _: &AddressSpace<Self>) { /* give the top table back */ }
-    fn defer_teardown(&self, late: Teardown<'_, Self>) { late.into_handle(); /* queue it */ }
+    unsafe fn free_root(&self, _: &AddressSpace<Self>) { /* give the top table back */
+    }
+    fn defer_teardown(&self, late: Teardown<'_, Self>) {
+        late.into_handle(); /* queue it */
+    }
 }
 
 static ENGINE: Shootdown<Kernel> =

@@ -76,7 +76,7 @@ impl<P: Platform> Shootdown<P> {
         let done = self.platform().flush_remote(RemoteFlush { space: None, scope, tables }) == Remote::Done;
         let here = Here::enter(self, Span::LocalFlush);
         if !done {
-            self.online().for_each_other(Some(here.me), |cpu| here.ring(cpu));
+            self.online().for_each_other(Some(here.me()), |cpu| here.ring(cpu));
         }
         here.catch_up_kernel();
         here.local.own.counters.flushes.bump();
@@ -93,11 +93,11 @@ impl<P: Platform> Shootdown<P> {
             let loaded = here.loaded();
             if loaded == Loaded::lazy(space.address()) {
                 here.leave();
-            } else if loaded.address() != space.address() && space.members().contains(here.me) {
+            } else if loaded.address() != space.address() && space.members().contains(here.me()) {
                 here.local.own.counters.trims.bump();
-                space.members().remove_self(here.me);
+                space.members().remove_self(here.me());
             }
-            space.members().for_each_other(Some(here.me), |cpu| self.ask_to_trim(&here, space, cpu));
+            space.members().for_each_other(Some(here.me()), |cpu| self.ask_to_trim(&here, space, cpu));
         }
         space.members().for_each_other(None, |cpu| {
             self.wait_for(cpu, || {

@@ -19,10 +19,9 @@ pub(crate) struct Here<'a, P: Platform> {
     were_on: bool,
 }
 
-/// The calling CPU while interrupts are off. It goes by value, so that it stays in registers.
+/// The calling CPU while interrupts are off. It goes by value in two registers, which is why it does not hold its number.
 pub(crate) struct Cpu<'a, P: Platform> {
     engine: &'a Shootdown<P>,
-    pub(crate) me: CpuId,
     pub(crate) local: &'a CpuLocal,
 }
 
@@ -63,8 +62,13 @@ impl<'a, P: Platform> Cpu<'a, P> {
     /// The calling CPU where interrupts are off already.
     #[inline]
     pub(crate) fn in_handler(engine: &'a Shootdown<P>) -> Self {
-        let me = engine.platform().cpu();
-        Self { engine, me, local: engine.platform().local(me) }
+        Self { engine, local: engine.platform().local(engine.platform().cpu()) }
+    }
+
+    /// Number of this CPU.
+    #[inline]
+    pub(crate) fn me(self) -> CpuId {
+        self.engine.platform().cpu()
     }
 
     /// What this CPU has loaded.
@@ -128,9 +132,9 @@ impl<'a, P: Platform> Cpu<'a, P> {
         // ORDER(SD-5): relaxed; the fence orders it before the generation is read.
         published.loaded.store(Loaded::SWITCHING.0, Ordering::Relaxed);
         let members = next.members();
-        let add = !without(Rule::MaskCovers) && !members.contains(self.me);
+        let add = !without(Rule::MaskCovers) && !members.contains(self.me());
         if add && !without(Rule::SelfAdd) {
-            members.add_self(self.me);
+            members.add_self(self.me());
         }
         // ORDER(SD-2, SD-5): see the drawing; partner: the flush fence.
         Site::SwitchFence.full_fence();
@@ -139,12 +143,12 @@ impl<'a, P: Platform> Cpu<'a, P> {
             self.save(previous);
             if without(Rule::SelfRemove) {
                 // The rule removed: the bit goes while the hardware still uses the root.
-                previous.members().remove_self(self.me);
+                previous.members().remove_self(self.me());
             }
         }
         let tag = self.install(next, now);
         if add && without(Rule::SelfAdd) {
-            members.add_self(self.me);
+            members.add_self(self.me());
         }
         self.local.own.tag.store(u64::from(tag.number()), Ordering::Relaxed);
         // ORDER(SD-6): relaxed; who reads it has read what `publish_loaded` releases.
@@ -204,7 +208,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         self.local.own.counters.trims.bump();
         // ORDER(SD-3): the hardware has stopped using the root (install is complete on return); its entries are under a
         // tag whose generation was saved, or are gone. The space's memory is last used here.
-        space.members().remove_self(self.me);
+        space.members().remove_self(self.me());
         self.publish_loaded(Loaded::NOTHING);
     }
 
@@ -325,9 +329,9 @@ impl<'a, P: Platform> Cpu<'a, P> {
         // ORDER(SD-3): relaxed; the ring that followed the request was taken with acquire.
         let address = self.local.mail.trim.load(Site::TrimTake.acquire());
         let Some(space) = hw::space_at::<P>(address) else { return };
-        if self.loaded().address() != address && space.members().contains(self.me) {
+        if self.loaded().address() != address && space.members().contains(self.me()) {
             self.local.own.counters.trims.bump();
-            space.members().remove_self(self.me);
+            space.members().remove_self(self.me());
         }
         // ORDER(SD-3): the space is last used above; partner: the wait in `Shootdown::trim`.
         self.local.mail.trim.store(0, Site::TrimAsk.release());
@@ -346,7 +350,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     fn left(self, previous: &AddressSpace<P>) {
         if P::ON_LEAVE == OnLeave::RemoveBit && !without(Rule::SelfRemove) {
             self.local.own.counters.trims.bump();
-            previous.members().remove_self(self.me);
+            previous.members().remove_self(self.me());
         }
     }
 

@@ -111,6 +111,6 @@ impl Loaded {
 
     #[inline]
     pub(crate) const fn is_active(self) -> bool {
-        self.address() != 0 && !self.is_lazy()
+        self.0 != 0 && self.0 & 3 == 0
     }
 }

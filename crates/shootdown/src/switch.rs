@@ -39,7 +39,7 @@ impl<P: Platform> Shootdown<P> {
     pub fn borrow<'a>(&'a self, user: &'a UserRef<'_, P>) -> Result<Borrow<'a, P>, Refused> {
         let here = Here::enter(self, Span::Switch);
         if here.loaded().is_active() {
-            return Err(Refused::NotAKernelThread(here.me));
+            return Err(Refused::NotAKernelThread(here.me()));
         }
         here.switch_to(user);
         Ok(Borrow { engine: self, user_space: user, on_this_thread: PhantomData })
