@@ -34,15 +34,8 @@ struct Entry {
 pub(crate) enum Plan {
     /// Nothing: it is up to date.
     Current,
-    /// These pages; `tables` where the walk caches must go as well. Apart from the next, for speed.
-    Range {
-        /// The pages.
-        range: PageRange,
-        /// Whether table pages were freed.
-        tables: Tables,
-    },
-    /// The pages of several requests.
-    Ranges {
+    /// These pages; `tables` where the walk caches must go as well.
+    Pages {
         /// The ranges, `count` of them.
         ranges: [PageRange; RING],
         /// How many are meant.
@@ -83,20 +76,10 @@ impl Clock {
     }
 
     /// Says what a CPU that is up to date with `seen` must flush to be up to date with `now`.
-    #[inline]
     pub(crate) fn plan(&self, seen: u64, now: u64, ceiling: u64) -> Plan {
-        match now.wrapping_sub(seen) {
-            0 => Plan::Current,
-            1 => match self.recall(now).and_then(Packed::unpack) {
-                Some((range, tables)) if range.count() <= ceiling => Plan::Range { range, tables },
-                _ => Plan::Everything,
-            },
-            _ => self.plan_several(seen, now, ceiling),
+        if seen == now {
+            return Plan::Current;
         }
-    }
-
-    #[inline(never)]
-    fn plan_several(&self, seen: u64, now: u64, ceiling: u64) -> Plan {
         let empty = PageRange::page(crate::types::VirtAddr(0));
         let (mut ranges, mut count, mut pages, mut all_tables) = ([empty; RING], 0, 0, Tables::Kept);
         let mut first = seen + 1;
@@ -120,7 +103,13 @@ impl Clock {
         if pages > ceiling {
             return Plan::Everything;
         }
-        Plan::Ranges { ranges, count, tables: all_tables }
+        Plan::Pages { ranges, count, tables: all_tables }
+    }
+
+    /// The plan of a CPU that is one request behind `now`: its pages, or nothing where everything must go.
+    #[inline]
+    pub(crate) fn plan_one(&self, now: u64, ceiling: u64) -> Option<(PageRange, Tables)> {
+        self.recall(now).and_then(Packed::unpack).filter(|(range, _)| range.count() <= ceiling)
     }
 
     /// Notes a request, unless a later one already took its place: then whoever needs it flushes everything.
@@ -183,8 +172,7 @@ mod tests {
     fn planned(clock: &Clock, seen: u64, ceiling: u64) -> Option<(u64, Tables)> {
         match clock.plan(seen, clock.now(), ceiling) {
             Plan::Current => Some((0, Tables::Kept)),
-            Plan::Range { range, tables } => Some((range.count(), tables)),
-            Plan::Ranges { ranges, count, tables } => {
+            Plan::Pages { ranges, count, tables } => {
                 Some((ranges[..count].iter().map(PageRange::count).sum(), tables))
             }
             Plan::Everything => None,

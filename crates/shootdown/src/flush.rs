@@ -37,6 +37,7 @@ impl<P: Platform> Shootdown<P> {
     }
 
     /// Begins a flush: rings whoever must hear of it and flushes this CPU. Never waits.
+    #[inline]
     pub fn send<'a>(&'a self, space: &'a AddressSpace<P>, scope: Scope, tables: Tables) -> Pending<'a, P> {
         if without(Rule::NoCountShortcut) && space.users() == 1 {
             // The rule removed: one user, so nobody else can have it loaded. The seed's mistake.
@@ -130,6 +131,7 @@ impl<P: Platform> Shootdown<P> {
     }
 
     /// The initiator's own part of a flush.
+    #[inline]
     fn flush_here(&self, space: &AddressSpace<P>, generation: u64, done: bool) {
         let here = Here::enter(self, Span::LocalFlush);
         if here.loaded().address() != space.address() {
@@ -202,6 +204,7 @@ struct Late<'a, P: Platform> {
 
 impl<P: Platform> Late<'_, P> {
     /// Rings every member of the mask that must hear of the flush.
+    #[inline]
     fn ring_others(&self, me: CpuId) {
         let here = Cpu::in_handler(self.engine);
         self.space.members().for_each_other(Some(me), |cpu| {
@@ -218,6 +221,7 @@ impl<P: Platform> Late<'_, P> {
     /// Not late is a CPU that has another space loaded or none (it reads the generation when it comes back), that is
     /// lazy while only leaves changed (the same), or that has caught up. The word `loaded` is read before `caught`: what
     /// `caught` says belongs to that loading or to a later one, and a later one means that this one has ended.
+    #[inline]
     fn is_late(&self, cpu: CpuId) -> bool {
         let loaded = self.engine.loaded_of(cpu);
         if loaded != Loaded::SWITCHING {

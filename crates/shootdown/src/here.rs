@@ -8,7 +8,7 @@ use crate::hw;
 use crate::percpu::{CpuLocal, Loaded};
 use crate::platform::{LocalFlush, OnInstall, OnLeave, Platform, Span};
 use crate::space::AddressSpace;
-use crate::tags::TagPolicy;
+use crate::tags::{Assignment, TagPolicy};
 use crate::types::{CpuId, Generation, PageRange, Tables, Tag};
 use core::ops::Deref;
 use core::sync::atomic::Ordering;
@@ -131,10 +131,10 @@ impl<'a, P: Platform> Cpu<'a, P> {
         let published = &self.local.published;
         // ORDER(SD-5): relaxed; the fence orders it before the generation is read.
         published.loaded.store(Loaded::SWITCHING.0, Ordering::Relaxed);
-        let members = next.members();
-        let add = !without(Rule::MaskCovers) && !members.contains(self.me());
+        let (me, members) = (self.me(), next.members());
+        let add = !without(Rule::MaskCovers) && !members.contains(me);
         if add && !without(Rule::SelfAdd) {
-            members.add_self(self.me());
+            members.add_self(me);
         }
         // ORDER(SD-2, SD-5): see the drawing; partner: the flush fence.
         Site::SwitchFence.full_fence();
@@ -143,18 +143,18 @@ impl<'a, P: Platform> Cpu<'a, P> {
             self.save(previous);
             if without(Rule::SelfRemove) {
                 // The rule removed: the bit goes while the hardware still uses the root.
-                previous.members().remove_self(self.me());
+                previous.members().remove_self(me);
             }
         }
         let tag = self.install(next, now);
         if add && without(Rule::SelfAdd) {
-            members.add_self(self.me());
+            members.add_self(me);
         }
         self.local.own.tag.store(u64::from(tag.number()), Ordering::Relaxed);
         // ORDER(SD-6): relaxed; who reads it has read what `publish_loaded` releases.
         published.caught.store(now, Ordering::Relaxed);
         if let Some(previous) = previous {
-            self.left(previous);
+            self.left(me, previous);
         }
         self.publish_loaded(Loaded::active(next.address()));
         self.engine.platform().event(Event::Switched(next.id()));
@@ -164,27 +164,40 @@ impl<'a, P: Platform> Cpu<'a, P> {
     #[inline]
     fn install(self, next: &AddressSpace<P>, now: u64) -> Tag {
         let platform = self.engine.platform();
-        let assigned = platform.tags().assign(&self.local.own.slots, next.id());
-        let plan = match assigned.caught {
-            Some(caught) if !without(Rule::SwitchIn) => next.clock.plan(caught, now, P::RANGE_CEILING),
-            Some(_) => Plan::Current,
-            None if assigned.tag != Tag::NONE && without(Rule::TagReuseFlushes) => Plan::Current,
-            None => Plan::Everything,
-        };
+        let Assignment { tag, caught } = platform.tags().assign(&self.local.own.slots, next.id());
+        match caught {
+            Some(caught) if caught >= now || without(Rule::SwitchIn) => {
+                hw::install(platform, Some(next), tag, OnInstall::Keep);
+            }
+            Some(caught) => self.install_late(next, tag, caught, now),
+            None => self.install_flushed(next, tag),
+        }
+        tag
+    }
+
+    /// Installs `next`, of whose entries under `tag` those since generation `caught` must go.
+    #[cold]
+    fn install_late(self, next: &AddressSpace<P>, tag: Tag, caught: u64, now: u64) {
+        let plan = next.clock.plan(caught, now, P::RANGE_CEILING);
         // A walker must never meet a freed table, not even for the moment between the install and a flush that follows:
         // ranges are flushed after the install only where no tables went (Xen's XSA-292 is the other order, for leaves).
         match plan {
-            Plan::Current => hw::install(platform, Some(next), assigned.tag, OnInstall::Keep),
-            Plan::Range { tables: Tables::Kept, .. } | Plan::Ranges { tables: Tables::Kept, .. } => {
-                hw::install(platform, Some(next), assigned.tag, OnInstall::Keep);
-                self.flush_tag(plan, assigned.tag);
-            }
-            Plan::Range { .. } | Plan::Ranges { .. } | Plan::Everything => {
-                self.local.own.counters.full.bump();
-                hw::install(platform, Some(next), assigned.tag, OnInstall::Flush);
+            Plan::Pages { tables: Tables::Freed, .. } | Plan::Everything => self.install_flushed(next, tag),
+            Plan::Current | Plan::Pages { .. } => {
+                hw::install(self.engine.platform(), Some(next), tag, OnInstall::Keep);
+                self.carry_out(
+                    plan,
+                    |range, tables| LocalFlush::Pages { tag, range, tables },
+                    LocalFlush::Tag(tag),
+                );
             }
         }
-        assigned.tag
+    }
+
+    #[inline]
+    fn install_flushed(self, next: &AddressSpace<P>, tag: Tag) {
+        self.local.own.counters.full.bump();
+        hw::install(self.engine.platform(), Some(next), tag, OnInstall::Flush);
     }
 
     /// Marks this CPU lazy: user code has stopped, a kernel thread runs on what is loaded.
@@ -264,14 +277,32 @@ impl<'a, P: Platform> Cpu<'a, P> {
 
     #[inline(never)]
     fn catch_up_from(self, space: &AddressSpace<P>, seen: u64, now: u64) {
-        let caught = &self.local.published.caught;
         if without(Rule::AckAfterFlush) {
-            caught.store(now, Ordering::Release);
+            self.local.published.caught.store(now, Ordering::Release);
         }
         let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
-        self.flush_tag(space.clock.plan(seen, now, P::RANGE_CEILING), tag);
+        if now.wrapping_sub(seen) == 1 {
+            // The usual case, which needs no array.
+            let one = space.clock.plan_one(now, P::RANGE_CEILING);
+            let pages = one.map(|(range, tables)| LocalFlush::Pages { tag, range, tables });
+            self.flush_hardware(pages.unwrap_or(LocalFlush::Tag(tag)));
+            self.acknowledge(space, now);
+        } else {
+            self.catch_up_far(space, tag, seen, now);
+        }
+    }
+
+    #[cold]
+    fn catch_up_far(self, space: &AddressSpace<P>, tag: Tag, seen: u64, now: u64) {
+        let plan = space.clock.plan(seen, now, P::RANGE_CEILING);
+        self.carry_out(plan, |range, tables| LocalFlush::Pages { tag, range, tables }, LocalFlush::Tag(tag));
+        self.acknowledge(space, now);
+    }
+
+    #[inline]
+    fn acknowledge(self, space: &AddressSpace<P>, now: u64) {
         // ORDER(SD-6): the flush is complete (platform contract) before the acknowledgement; partner: `Late::of`.
-        caught.store(now, Site::Ack.release());
+        self.local.published.caught.store(now, Site::Ack.release());
         self.engine.platform().event(Event::CaughtUp(space.id(), Generation(now)));
     }
 
@@ -285,11 +316,14 @@ impl<'a, P: Platform> Cpu<'a, P> {
         }
     }
 
-    #[inline(never)]
+    #[cold]
     fn catch_up_kernel_from(self, seen: u64, now: u64) {
         let plan = self.engine.kernel.plan(seen, now, P::RANGE_CEILING);
-        let pages = |range, tables| LocalFlush::KernelPages { range, tables };
-        self.carry_out(plan, pages, LocalFlush::Everything);
+        self.carry_out(
+            plan,
+            |range, tables| LocalFlush::KernelPages { range, tables },
+            LocalFlush::Everything,
+        );
         // ORDER(SD-6): the flush is complete before the acknowledgement; partner: `Late::kernel`.
         self.local.published.kernel_caught.store(now, Site::Ack.release());
     }
@@ -304,17 +338,10 @@ impl<'a, P: Platform> Cpu<'a, P> {
         hw::flush_local(self.engine.platform(), what);
     }
 
-    #[inline]
-    fn flush_tag(self, plan: Plan, tag: Tag) {
-        self.carry_out(plan, |range, tables| LocalFlush::Pages { tag, range, tables }, LocalFlush::Tag(tag));
-    }
-
-    #[inline]
     fn carry_out(self, plan: Plan, pages: impl Fn(PageRange, Tables) -> LocalFlush, all: LocalFlush) {
         match plan {
             Plan::Current => {}
-            Plan::Range { range, tables } => self.flush_hardware(pages(range, tables)),
-            Plan::Ranges { ranges, count, tables } => {
+            Plan::Pages { ranges, count, tables } => {
                 for &range in &ranges[..count] {
                     self.flush_hardware(pages(range, tables));
                 }
@@ -347,10 +374,10 @@ impl<'a, P: Platform> Cpu<'a, P> {
 
     /// The hardware has left `previous` for another root.
     #[inline]
-    fn left(self, previous: &AddressSpace<P>) {
+    fn left(self, me: CpuId, previous: &AddressSpace<P>) {
         if P::ON_LEAVE == OnLeave::RemoveBit && !without(Rule::SelfRemove) {
             self.local.own.counters.trims.bump();
-            previous.members().remove_self(self.me());
+            previous.members().remove_self(me);
         }
     }
 

@@ -90,6 +90,19 @@ impl TagPolicy for Untagged {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PerCpuSlots<const N: usize>;
 
+impl<const N: usize> PerCpuSlots<N> {
+    /// Gives the next tag in turn to `space`.
+    #[cold]
+    fn replace(cpu: &TagSlots, space: SpaceId) -> Assignment {
+        let victim = cpu.next.load(Ordering::Relaxed) as usize % N;
+        cpu.next.store((victim as u64 + 1) % N as u64, Ordering::Relaxed);
+        let slot = &cpu.slots[victim];
+        slot.space.store(space.number(), Ordering::Relaxed);
+        let caught = without(Rule::TagReuseFlushes).then_some(u64::MAX);
+        Assignment { tag: tag_of(victim), caught }
+    }
+}
+
 impl<const N: usize> TagPolicy for PerCpuSlots<N> {
     #[inline]
     fn assign(&self, cpu: &TagSlots, space: SpaceId) -> Assignment {
@@ -100,12 +113,7 @@ impl<const N: usize> TagPolicy for PerCpuSlots<N> {
                 return Assignment { tag: tag_of(index), caught };
             }
         }
-        let victim = cpu.next.load(Ordering::Relaxed) as usize % N;
-        cpu.next.store((victim as u64 + 1) % N as u64, Ordering::Relaxed);
-        let slot = &cpu.slots[victim];
-        slot.space.store(space.number(), Ordering::Relaxed);
-        let caught = without(Rule::TagReuseFlushes).then_some(u64::MAX);
-        Assignment { tag: tag_of(victim), caught }
+        Self::replace(cpu, space)
     }
 
     #[inline]
