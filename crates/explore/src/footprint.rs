@@ -28,10 +28,6 @@ impl Bits {
         }
     }
     #[inline]
-    pub(crate) fn meets(&self, other: &Self) -> bool {
-        self.0.iter().zip(&other.0).any(|(a, b)| a & b != 0)
-    }
-    #[inline]
     pub(crate) fn contains(&self, other: &Self) -> bool {
         self.0.iter().zip(&other.0).all(|(a, b)| b & !a == 0)
     }
@@ -47,11 +43,19 @@ pub(crate) fn kick_bit(index: usize) -> usize {
     BITS - 1 - index
 }
 
+/// Index of the first interrupt line in the top 64 bits of a set.
+#[inline]
+pub(crate) fn kick_index(top: u64) -> usize {
+    63 - top.trailing_zeros() as usize
+}
+
 /// What a frame may still read and write, interrupts that it may raise among the writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Footprint {
     pub(crate) reads: Bits,
     pub(crate) writes: Bits,
+    /// Objects whose memory it may give back.
+    pub(crate) retires: u64,
 }
 
 impl Footprint {
@@ -59,9 +63,17 @@ impl Footprint {
     pub(crate) fn join(&mut self, other: &Self) {
         self.reads.join(&other.reads);
         self.writes.join(&other.writes);
+        self.retires |= other.retires;
+    }
+    /// Whether `cell` may be read or written.
+    #[inline]
+    pub(crate) fn touches(&self, cell: u16) -> bool {
+        self.reads.has(cell.into()) || self.writes.has(cell.into())
     }
     pub(crate) fn contains(&self, other: &Self) -> bool {
-        self.reads.contains(&other.reads) && self.writes.contains(&other.writes)
+        self.reads.contains(&other.reads)
+            && self.writes.contains(&other.writes)
+            && other.retires & !self.retires == 0
     }
 }
 

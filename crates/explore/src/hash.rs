@@ -44,7 +44,7 @@ pub(crate) struct Mix;
 impl BuildHasher for Mix {
     type Hasher = Mixer;
     fn build_hasher(&self) -> Mixer {
-        Mixer(0)
+        Mixer(FACTOR)
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Machine<'a, 's, S: Scenario> {
     pub(crate) nodes: Vec<Node>,
     pub(crate) footprints: Vec<Footprint>,
     pub(crate) kicks: Vec<Kick>,
+    /// The kicks' bits at the top of a set.
+    pub(crate) kick_mask: u64,
     pub(crate) values: Values,
     reads: Vec<(u16, u16)>,
     kids: Map<(u32, u16), u32>,
@@ -72,6 +74,7 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
             nodes: Vec::new(),
             footprints: Vec::new(),
             kicks: Vec::new(),
+            kick_mask: 0,
             values: Values::default(),
             reads: Vec::new(),
             kids: Map::default(),
@@ -376,7 +379,12 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
                 continue;
             };
             let reads = &self.reads[start as usize..start as usize + usize::from(count)];
-            if reads.iter().any(|&(cell, value)| self.view(work, cpu, cell).0 != value) {
+            let dead = work.dead();
+            let news = |&(cell, value): &(u16, u16)| {
+                // A waiter on memory that was given back goes on reading it.
+                self.view(work, cpu, cell).0 != value || self.layout.objects[usize::from(cell)] & dead != 0
+            };
+            if reads.iter().any(news) {
                 let top = work.top(&self.layout, cpu);
                 work.set_frame(&self.layout, cpu, top, back);
             }
@@ -424,11 +432,17 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
     /// Gives `cpu`'s topmost frame its answer.
     fn advance(&mut self, work: &mut Work<S::Device>, cpu: usize, node: u32, answer: u16) -> Moved {
         self.answered = Some(answer);
-        let next = match self.kids.get(&(node, answer)) {
-            Some(&next) => next,
-            None => self.grow(node, answer)?,
-        };
+        let next = self.kid(node, answer)?;
         self.arrive(work, cpu, next)
+    }
+
+    /// The node after `node` answered by `answer`.
+    #[inline]
+    pub(crate) fn kid(&mut self, node: u32, answer: u16) -> Result<u32, Box<Trouble>> {
+        match self.kids.get(&(node, answer)) {
+            Some(&next) => Ok(next),
+            None => self.grow(node, answer),
+        }
     }
 
     fn arrive(&mut self, work: &mut Work<S::Device>, cpu: usize, node: u32) -> Moved {
@@ -516,6 +530,7 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
         self.footprints.extend_from_slice(&world.footprints[self.footprints.len()..]);
         self.reads.extend_from_slice(&world.reads[self.reads.len()..]);
         self.kicks.clone_from(&world.kicks);
+        self.kick_mask = (0..self.kicks.len()).fold(0, |mask, index| mask | 1 << (63 - index));
         self.values.follow(&world.values);
     }
 

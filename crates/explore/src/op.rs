@@ -139,19 +139,6 @@ pub(crate) enum Op {
     Stop,
 }
 
-impl Op {
-    /// The cell that it accesses.
-    pub(crate) fn cell(self) -> Option<u16> {
-        match self {
-            Self::Load { cell }
-            | Self::Put { cell, .. }
-            | Self::Buffer { cell, .. }
-            | Self::Rmw { cell, .. } => Some(cell),
-            _ => None,
-        }
-    }
-}
-
 /// Gates that a memory model gives to each kind of access.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gates {

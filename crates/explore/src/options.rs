@@ -44,7 +44,7 @@ pub struct Options<'a> {
     pub stop: Option<&'a AtomicBool>,
     /// Called about every 0.1 s.
     pub progress: Option<&'a (dyn Fn(Progress) + Sync)>,
-    /// Collect the reached local and final states (for comparing runs).
+    /// Collect the reached local and final states (for comparing runs). Such a run does not end at the first finding.
     pub collect: bool,
     /// Look for the shortest trace by a second, unreduced search after a violation.
     pub shortest: bool,

@@ -106,6 +106,6 @@ pub struct Step {
 pub struct Reached {
     /// Hashes of (CPU, frame entry, values seen) of every frame position passed.
     pub locals: BTreeSet<u64>,
-    /// Hashes of memory and device state where every CPU had finished or was stuck.
+    /// Hashes of memory and device state where every CPU had finished or was stuck, though not in a handler.
     pub finals: BTreeSet<u64>,
 }

@@ -178,7 +178,7 @@ impl<S: Scenario> Hub<'_, '_, S> {
             self.watch();
             let over = waiting == 0
                 || self.halted()
-                || lock(&self.found).is_some()
+                || self.enough()
                 || states >= self.plan.cap
                 || self.escaped(states);
             if waiting > 0 {
@@ -188,6 +188,13 @@ impl<S: Scenario> Hub<'_, '_, S> {
         }
         self.barrier.wait();
         self.over.load(Relaxed)
+    }
+
+    /// Whether a finding ends the round. A run that collects what is reached goes on: where the first finding stands
+    /// depends on the order of exploration.
+    fn enough(&self) -> bool {
+        let found = lock(&self.found);
+        found.as_ref().is_some_and(|found| !self.options.collect || matches!(found.kind, Kind::Stop(_)))
     }
 
     /// Whether a round whose footprints have turned out too small has gone on long enough to find most of the others.
@@ -262,9 +269,11 @@ pub(crate) fn round<'s, S: Scenario>(
             return hub.close(end, Vec::new());
         }
     };
+    let passed = core::mem::take(&mut machine.passed);
     drop(machine);
     let work = |me: usize| {
         let mut worker = Worker::new(&hub, me, hub.machine(), &start);
+        worker.machine.passed.clone_from(&passed);
         let mut start = start.clone();
         worker.explore(&mut start);
         worker.finish()

@@ -187,7 +187,10 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
         let cpus = self.hub.layout.cpus;
         let layout = &self.machine.layout;
         let stuck = (0..cpus).any(|cpu| self.base.node(layout, cpu) != DONE);
-        if self.machine.collect {
+        // A handler that is stuck keeps the code that it interrupted from steps that others cannot tell; reductions
+        // may have run them first. The verdict is the same, memory need not be.
+        let interrupted = (0..cpus).any(|cpu| self.base.top(layout, cpu) > 0);
+        if self.machine.collect && !interrupted {
             self.finals.insert(crate::reached::final_hash(&self.machine, &self.base));
         }
         if stuck {

@@ -35,6 +35,8 @@ pub(crate) struct Node {
     pub(crate) reads: (u32, u16),
     /// A false evaluation of one load: as good as the blocked frame that it leads to.
     pub(crate) instant: bool,
+    /// The first step of a wait's condition.
+    pub(crate) begins_wait: bool,
 }
 
 /// The rest of a node.
@@ -113,7 +115,7 @@ impl<'s, S: Scenario> World<'s, S> {
         for cell in world.cells.all.clone() {
             world.encode(cell.word.initial)?;
         }
-        let done = Node { op: Op::Done, back: NONE, reads: (0, 0), instant: false };
+        let done = Node { op: Op::Done, back: NONE, reads: (0, 0), instant: false, begins_wait: false };
         world.push(done, Story::first(NONE, 0), Footprint::default());
         Ok(world)
     }
@@ -205,6 +207,7 @@ impl<'s, S: Scenario> World<'s, S> {
             }
             // Giving memory back conflicts with every access to it.
             Op::Retire(object) => {
+                print.retires = 1 << object;
                 for (id, cell) in self.cells.all.iter().enumerate() {
                     if cell.objects >> object & 1 != 0 {
                         print.writes.add(id);
@@ -334,7 +337,7 @@ impl<'s, S: Scenario> World<'s, S> {
     }
 
     fn push_step(&mut self, op: Op, story: Story, marks: &Marks) -> u32 {
-        let mut node = Node { op, back: NONE, reads: (0, 0), instant: false };
+        let mut node = Node { op, back: NONE, reads: (0, 0), instant: false, begins_wait: false };
         let id = self.nodes.len() as u32;
         let path = |from: u32| {
             let mut path = vec![id];
@@ -345,6 +348,7 @@ impl<'s, S: Scenario> World<'s, S> {
             }
             path
         };
+        node.begins_wait = marks.wait == Some(story.position);
         match op {
             Op::LoopBack => {
                 let from = marks.loops.last().copied().unwrap_or(story.position);
@@ -372,7 +376,7 @@ impl<'s, S: Scenario> World<'s, S> {
     }
 
     fn push_plain(&mut self, op: Op, story: Story) -> u32 {
-        self.push_new(Node { op, back: NONE, reads: (0, 0), instant: false }, story)
+        self.push_new(Node { op, back: NONE, reads: (0, 0), instant: false, begins_wait: false }, story)
     }
 
     fn stop(&mut self, story: Story, text: String) -> u32 {
@@ -394,6 +398,11 @@ impl<'s, S: Scenario> World<'s, S> {
             }
             footprint
         };
+        // Going back leads to what the loop's first step was known to lead to.
+        if node.back != NONE && (node.back as usize) < self.nodes.len() {
+            let back = self.footprints[node.back as usize];
+            self.escapes += u64::from(!footprint.contains(&back));
+        }
         self.push(node, story, footprint)
     }
 

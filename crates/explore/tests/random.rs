@@ -1,0 +1,317 @@
+//! Random small programs: reductions and workers must not change what is reached.
+
+mod common;
+
+use common::{MODELS, plain, reduced};
+use shootdown_explore::sync::{
+    Word, choose, device, fence, forget, irq_enabled, irq_restore, irq_save, raise, retire, retry, wait_until,
+};
+use shootdown_explore::{
+    Commutes, Device, Effect, Facts, Memory, Options, Registry, Report, Scenario, Verdict, View, Violation, explore,
+};
+use std::cell::Cell;
+use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
+
+#[derive(Clone, Copy, Debug)]
+enum Ins {
+    Load(usize),
+    Store(usize, u64, Ordering),
+    StoreSeen(usize),
+    Add(usize, Ordering),
+    Cas(usize, u64, u64, Ordering),
+    Fence(Ordering),
+    Save,
+    Restore,
+    Enabled,
+    Raise(usize, u8),
+    Wait(usize, u64),
+    WaitEither(usize, usize),
+    Retry(usize),
+    Choose,
+    SkipIf(u64, usize),
+    Forget,
+    Retire(usize),
+    Device(u64),
+}
+
+struct Random {
+    objects: [Object; 2],
+    mains: Vec<Vec<Ins>>,
+    handlers: Vec<Vec<Ins>>,
+    pending: Vec<u32>,
+    non_maskable: u32,
+    watched: usize,
+    judge: Judge,
+}
+
+struct Object {
+    words: [Word; 2],
+}
+
+/// Device operations: 0 never commutes, 1 always, 2 with interrupts masked.
+struct Judge {
+    watched: usize,
+}
+
+impl Device for Judge {
+    /// What operation 0 saw, bits that operation 1 left.
+    type Shared = (u64, u8);
+    /// What this CPU's hardware could read, and a counter that code and handlers share.
+    type Local = (u16, u8);
+    fn reset(&self, cpus: usize) -> ((u64, u8), Vec<(u16, u8)>) {
+        ((0, 0), vec![(0, 0); cpus])
+    }
+    fn step(&self, view: &mut View<'_, Self>, cpu: usize, op: u64) -> Effect {
+        match op {
+            0 => {
+                if self.watched > 0 {
+                    view.shared.0 = view.memory(0);
+                }
+                Effect::Done(view.shared.0)
+            }
+            1 => {
+                view.shared.1 |= 1 << cpu;
+                Effect::Done(0)
+            }
+            2 => {
+                let counter = &mut view.locals[cpu].1;
+                *counter = *counter % 3 * 2 + 1;
+                Effect::Done((*counter).into())
+            }
+            _ => {
+                if view.shared.0 == 0 {
+                    Effect::Blocked
+                } else {
+                    Effect::Done(view.shared.0)
+                }
+            }
+        }
+    }
+    fn settle(&self, view: &mut View<'_, Self>) -> Result<(), Violation> {
+        for cpu in 0..view.locals.len() {
+            let mut seen = 0;
+            for index in 0..self.watched {
+                view.readable(cpu, index, |value| seen |= 1 << (value % 8 + 8 * index as u64 % 16));
+            }
+            view.locals[cpu].0 |= seen;
+        }
+        Ok(())
+    }
+    fn facts(&self, op: u64) -> Facts {
+        let commutes = match op {
+            1 => Commutes::Always,
+            2 => Commutes::Masked,
+            _ => Commutes::Never,
+        };
+        Facts { drains_tso: op != 1, drains_pso: op == 2, commutes }
+    }
+}
+
+impl Random {
+    fn word(&self, index: usize) -> &Word {
+        &self.objects[index / 2 % 2].words[index % 2]
+    }
+
+    fn execute(&self, program: &[Ins]) {
+        let (mut seen, mut saved, mut at) = (0, None, 0);
+        while at < program.len() {
+            let ins = program[at];
+            at += 1;
+            match ins {
+                Ins::Load(x) => seen = self.word(x).load(Relaxed),
+                Ins::Store(x, value, order) => self.word(x).store(value, order),
+                Ins::StoreSeen(x) => self.word(x).store(seen + 1 & 3, Relaxed),
+                Ins::Add(x, order) => seen = self.word(x).fetch_add(1, order),
+                Ins::Cas(x, old, new, order) => {
+                    seen = self.word(x).compare_exchange(old, new, order, Relaxed).unwrap_or_else(|found| found);
+                }
+                Ins::Fence(order) => fence(order),
+                Ins::Save => saved = Some(irq_save()),
+                Ins::Restore => {
+                    if let Some(on) = saved.take() {
+                        irq_restore(on);
+                    }
+                }
+                Ins::Enabled => seen = irq_enabled().into(),
+                Ins::Raise(cpu, line) => raise(cpu, line),
+                Ins::Wait(x, value) => wait_until(|| self.word(x).load(Acquire) >= value),
+                Ins::WaitEither(x, y) => {
+                    wait_until(|| self.word(x).load(Relaxed) != 0 || self.word(y).load(Relaxed) != 0);
+                }
+                Ins::Retry(x) => {
+                    seen = retry(|| {
+                        let old = self.word(x).load(Relaxed);
+                        if old > 2 { Some(old) } else { self.word(x).compare_exchange(old, old + 1, AcqRel, Relaxed).ok() }
+                    });
+                }
+                Ins::Choose => seen = choose(2).into(),
+                Ins::SkipIf(value, by) => at += if seen == value { by } else { 0 },
+                Ins::Forget => {
+                    // All that the rest depends on is the key.
+                    seen &= 3;
+                    let saved = saved.map_or(2, u64::from);
+                    forget((at as u64) << 8 | saved << 4 | seen);
+                }
+                Ins::Retire(object) => retire(&self.objects[object]),
+                Ins::Device(op) => seen = device(op),
+            }
+        }
+    }
+}
+
+impl Scenario for Random {
+    type Device = Judge;
+    fn cpus(&self) -> usize {
+        self.mains.len()
+    }
+    fn main(&self, cpu: usize) {
+        self.execute(&self.mains[cpu]);
+    }
+    fn interrupt(&self, _: usize, line: u8) {
+        self.execute(&self.handlers[usize::from(line)]);
+    }
+    fn device(&self) -> &Judge {
+        &self.judge
+    }
+    fn register(&self, registry: &mut Registry) {
+        registry.object("A", &self.objects[0]);
+        registry.local(0, "B", &self.objects[1]);
+        for index in 0..self.watched {
+            registry.watch(self.word(index));
+        }
+    }
+    fn pending_at_start(&self, cpu: usize) -> u32 {
+        self.pending[cpu]
+    }
+    fn non_maskable(&self) -> u32 {
+        self.non_maskable
+    }
+}
+
+struct Dice(Cell<u64>);
+
+impl Dice {
+    fn roll(&self, sides: u64) -> u64 {
+        let mut x = self.0.get();
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        self.0.set(x);
+        (x >> 11) % sides
+    }
+
+    fn order(&self) -> Ordering {
+        [Relaxed, Relaxed, Release, SeqCst][self.roll(4) as usize]
+    }
+
+    fn rmw_order(&self) -> Ordering {
+        [Relaxed, Acquire, Release, AcqRel, SeqCst][self.roll(5) as usize]
+    }
+
+    fn ins(&self, cpus: u64, words: u64, handler: bool) -> Ins {
+        let x = || self.roll(words) as usize;
+        match self.roll(34) {
+            0..=5 => Ins::Load(x()),
+            6..=11 => Ins::Store(x(), 1 + self.roll(3), self.order()),
+            12 => Ins::StoreSeen(x()),
+            13..=14 => Ins::Add(x(), self.rmw_order()),
+            15 => Ins::Cas(x(), self.roll(2), 2, self.rmw_order()),
+            16..=17 => Ins::Fence([Acquire, Release, AcqRel, SeqCst][self.roll(4) as usize]),
+            18..=19 => Ins::Save,
+            20..=21 => Ins::Restore,
+            22 => Ins::Enabled,
+            23..=25 => Ins::Raise(self.roll(cpus) as usize, self.roll(2) as u8),
+            26 if !handler => Ins::Wait(x(), 1 + self.roll(2)),
+            27 if !handler => Ins::WaitEither(x(), x()),
+            28 => Ins::Retry(x()),
+            29 => Ins::Choose,
+            30 => Ins::SkipIf(self.roll(2), 1 + self.roll(2) as usize),
+            31 => Ins::Forget,
+            32 if self.roll(6) == 0 => Ins::Retire(self.roll(2) as usize),
+            33 => Ins::Device(self.roll(4)),
+            _ => Ins::Load(x()),
+        }
+    }
+
+    fn program(&self, most: u64, cpus: u64, words: u64, handler: bool) -> Vec<Ins> {
+        let mut raised = false;
+        (0..1 + self.roll(most))
+            .map(|_| loop {
+                let ins = self.ins(cpus, words, handler);
+                // Handlers that raise each other could go on for ever; at most one raise per program keeps it small.
+                if matches!(ins, Ins::Raise(..)) && (raised || handler) {
+                    continue;
+                }
+                raised |= matches!(ins, Ins::Raise(..));
+                break ins;
+            })
+            .collect()
+    }
+
+    fn scenario(&self) -> Random {
+        let cpus = 2 + u64::from(self.roll(4) == 0);
+        let words = 2 + self.roll(3);
+        let most = if cpus == 2 { 5 } else { 3 };
+        let watched = [0, 0, 1, 2][self.roll(4) as usize];
+        let word = |name| Word::new(name, 0);
+        Random {
+            objects: [(); 2].map(|()| Object { words: [word("x"), word("y")] }),
+            mains: (0..cpus).map(|_| self.program(most, cpus, words, false)).collect(),
+            handlers: (0..2).map(|_| self.program(2, cpus, words, true)).collect(),
+            pending: (0..cpus).map(|_| u32::from(self.roll(5) == 0)).collect(),
+            non_maskable: if self.roll(5) == 0 { 2 } else { 0 },
+            watched,
+            judge: Judge { watched },
+        }
+    }
+}
+
+/// Which kind of verdict, without the words.
+fn kind(report: &Report) -> &'static str {
+    match &report.verdict {
+        Verdict::Holds => "holds",
+        Verdict::Violates(_) => "violates",
+        Verdict::Deadlock(_) => "deadlock",
+        Verdict::Livelock(_) => "livelock",
+        Verdict::Stopped(text) => panic!("stopped: {text}"),
+    }
+}
+
+fn compare(seed: u64, memory: Memory, workers: bool) -> (u64, u64) {
+    // Objects lie at the same place in both runs: one scenario serves both.
+    let dice = Dice(Cell::new(0x9e37_79b9_7f4a_7c15 ^ seed.wrapping_mul(0xd134_2543_de82_ef95)));
+    let scenario = dice.scenario();
+    let quick = |options: Options<'static>| Options { shortest: false, max_states: 200_000, ..options };
+    let full = explore(&scenario, &quick(plain(memory)));
+    if matches!(full.verdict, Verdict::Stopped(_)) {
+        return (0, 0);
+    }
+    let less = explore(&scenario, &quick(reduced(memory)));
+    let context = || format!("seed {seed} {memory:?}: {:?} {:?} nmi {}", scenario.mains, scenario.handlers, scenario.non_maskable);
+    assert_eq!(kind(&full), kind(&less), "{}", context());
+    if kind(&full) != "violates" {
+        assert_eq!(full.reached, less.reached, "{}", context());
+    }
+    if workers {
+        let both = explore(&scenario, &Options { workers: 2, ..quick(reduced(memory)) });
+        assert_eq!((less.states, less.transitions), (both.states, both.transitions), "{}", context());
+        assert_eq!(less.reached, both.reached, "{}", context());
+    }
+    (full.states, less.states)
+}
+
+#[test]
+fn reductions_reach_what_full_exploration_reaches() {
+    let (mut full, mut less) = (0, 0);
+    let from = std::env::var("SEED").map_or(0, |seed| seed.parse().unwrap());
+    let count = std::env::var("COUNT").map_or(4_000, |count| count.parse().unwrap());
+    for seed in from..from + count {
+        for memory in MODELS {
+            let (a, b) = compare(seed, memory, seed % 16 == 0);
+            full += a;
+            less += b;
+        }
+    }
+    assert!(less < full, "{less} of {full} states");
+    println!("{less} of {full} states");
+}
