@@ -8,8 +8,9 @@ use crate::tags::TagSlots;
 /// [`Platform::local`](crate::Platform::local).
 ///
 /// Three parts on lines of their own (128 bytes: adjacent-line prefetch): what others write, what this CPU
-/// publishes, and what it keeps to itself.
+/// publishes, and what it keeps to itself, in this order.
 #[derive(Debug)]
+#[repr(C)]
 pub struct CpuLocal {
     pub(crate) mail: Mail,
     pub(crate) published: Published,
