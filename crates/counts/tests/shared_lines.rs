@@ -33,7 +33,7 @@ impl Shared {
         let start = unsafe {
             mmap_anonymous(
                 core::ptr::null_mut(),
-                2 * PAGE,
+                2 * page,
                 ProtFlags::READ | ProtFlags::WRITE,
                 MapFlags::PRIVATE,
             )
