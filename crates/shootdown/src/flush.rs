@@ -53,14 +53,12 @@ impl<P: Platform> Shootdown<P> {
         let pinned = self.platform().pin();
         let me = self.platform().cpu();
         let late = Late { engine: self, space, generation, tables };
-        if !done {
-            late.ring_others(me);
-        }
+        let wait = !done && late.ring_others(me);
         self.flush_here(space, generation, done);
         drop(pinned);
         self.platform().local(me).own.counters.flushes.bump();
         self.platform().event(Event::Announced(Some(space.id()), Generation(generation)));
-        Pending { engine: self, target: Target::Space(space, tables), generation, done }
+        Pending { engine: self, target: Target::Space(space, tables), generation, done: !wait }
     }
 
     /// Flushes `scope` of kernel memory on every CPU that is on line, and returns when none holds it. Waits.
@@ -203,17 +201,22 @@ struct Late<'a, P: Platform> {
 }
 
 impl<P: Platform> Late<'_, P> {
-    /// Rings every member of the mask that must hear of the flush.
+    /// Rings every member of the mask that must hear of the flush, and says whether there was one. If not, there is
+    /// nothing to wait for: a CPU that was not late does not become late, since it reads the generation before it uses
+    /// the space again.
     #[inline]
-    fn ring_others(&self, me: CpuId) {
+    fn ring_others(&self, me: CpuId) -> bool {
         let here = Cpu::in_handler(self.engine);
+        let mut rang = false;
         self.space.members().for_each_other(Some(me), |cpu| {
             if self.is_late(cpu) {
+                rang = true;
                 here.ring(cpu);
             } else {
                 here.local.own.counters.skipped.bump();
             }
         });
+        rang
     }
 
     /// Whether `cpu` may still use a translation older than the generation.
