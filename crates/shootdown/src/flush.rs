@@ -20,6 +20,8 @@ pub struct Pending<'a, P: Platform> {
     engine: &'a Shootdown<P>,
     target: Target<'a, P>,
     generation: u64,
+    /// The CPU that sent it, which has flushed already.
+    sender: CpuId,
     done: bool,
 }
 
@@ -32,6 +34,7 @@ enum Target<'a, P: Platform> {
 impl<P: Platform> Shootdown<P> {
     /// Flushes `scope` of `space` on every CPU that may hold translations of it, and returns when none does. Page tables
     /// were changed before; with [`Tables::Freed`] the tables may be reused afterwards. Waits.
+    #[inline]
     pub fn flush(&self, space: &AddressSpace<P>, scope: Scope, tables: Tables) {
         self.send(space, scope, tables).finish();
     }
@@ -58,7 +61,7 @@ impl<P: Platform> Shootdown<P> {
         drop(pinned);
         self.platform().local(me).own.counters.flushes.bump();
         self.platform().event(Event::Announced(Some(space.id()), Generation(generation)));
-        Pending { engine: self, target: Target::Space(space, tables), generation, done: !wait }
+        Pending { engine: self, target: Target::Space(space, tables), generation, sender: me, done: !wait }
     }
 
     /// Flushes `scope` of kernel memory on every CPU that is on line, and returns when none holds it. Waits.
@@ -80,7 +83,7 @@ impl<P: Platform> Shootdown<P> {
         here.catch_up_kernel();
         here.local.own.counters.flushes.bump();
         self.platform().event(Event::Announced(None, Generation(generation)));
-        Pending { engine: self, target: Target::Kernel, generation, done }
+        Pending { engine: self, target: Target::Kernel, generation, sender: here.me(), done }
     }
 
     /// Asks every CPU that has no use for `space` to leave its mask, and returns when they have: lazy CPUs leave the
@@ -147,12 +150,14 @@ impl<P: Platform> Shootdown<P> {
     /// What SD-9 forbids: flushes this CPU alone because a count says "one user".
     fn send_alone<'a>(&'a self, space: &'a AddressSpace<P>, scope: Scope, tables: Tables) -> Pending<'a, P> {
         let generation = space.clock.announce(scope, tables);
+        let sender = self.platform().cpu();
         self.flush_here(space, generation, false);
-        Pending { engine: self, target: Target::Space(space, tables), generation, done: true }
+        Pending { engine: self, target: Target::Space(space, tables), generation, sender, done: true }
     }
 
     /// Waits until `ready`, serving this CPU's own doorbell while interrupts are off (SD-11), and telling the platform
     /// when `cpu` is late.
+    #[inline]
     pub(crate) fn wait_for(&self, cpu: CpuId, ready: impl Fn() -> bool) {
         let platform = self.platform();
         let poll_bell = !platform.irq_enabled() && !without(Rule::WaitServes);
@@ -175,14 +180,18 @@ impl<P: Platform> Shootdown<P> {
             match outcome {
                 Waited::Ready if bell.get() => Cpu::in_handler(self).serve(),
                 Waited::Ready => return,
-                Waited::Late => {
-                    platform.stalled(cpu, polls);
-                    platform.local(platform.cpu()).own.counters.stalls.bump();
-                    // The request stands; only the interrupt may have been lost (SD-14).
-                    platform.kick(cpu);
-                }
+                Waited::Late => self.still_late(cpu, polls),
             }
         }
+    }
+
+    #[cold]
+    fn still_late(&self, cpu: CpuId, polls: u64) {
+        let platform = self.platform();
+        platform.stalled(cpu, polls);
+        platform.local(platform.cpu()).own.counters.stalls.bump();
+        // The request stands; only the interrupt may have been lost (SD-14).
+        platform.kick(cpu);
     }
 
     fn rung_here(&self) -> bool {
@@ -248,20 +257,22 @@ impl<P: Platform> Late<'_, P> {
 
 impl<P: Platform> Pending<'_, P> {
     /// Waits until no CPU can use the old translations.
+    #[inline]
     pub fn finish(self) {}
 
+    #[inline(never)]
     fn wait(&self) {
-        if self.done {
-            return;
-        }
         match self.target {
             Target::Space(space, tables) => {
                 let late = Late { engine: self.engine, space, generation: self.generation, tables };
                 // The mask is read anew: who joined since has read the generation, who left has nothing loaded.
-                space.members().for_each_other(None, |cpu| self.engine.wait_for(cpu, || !late.is_late(cpu)));
+                let others = space.members();
+                others.for_each_other(Some(self.sender), |cpu| {
+                    self.engine.wait_for(cpu, || !late.is_late(cpu))
+                });
             }
             Target::Kernel => {
-                self.engine.online().for_each_other(None, |cpu| {
+                self.engine.online().for_each_other(Some(self.sender), |cpu| {
                     self.engine.wait_for(cpu, || self.kernel_caught_up(cpu));
                 });
             }
@@ -278,7 +289,10 @@ impl<P: Platform> Pending<'_, P> {
 }
 
 impl<P: Platform> Drop for Pending<'_, P> {
+    #[inline]
     fn drop(&mut self) {
-        self.wait();
+        if !self.done {
+            self.wait();
+        }
     }
 }
