@@ -57,7 +57,7 @@ impl<P: Platform> Shootdown<P> {
         let me = self.platform().cpu();
         let late = Late { engine: self, space, generation, tables };
         let wait = !done && late.ring_others(me);
-        self.flush_here(space, generation, done);
+        self.flush_here(space, scope, tables, generation, done);
         drop(pinned);
         self.platform().local(me).own.counters.flushes.bump();
         self.platform().event(Event::Announced(Some(space.id()), Generation(generation)));
@@ -131,27 +131,30 @@ impl<P: Platform> Shootdown<P> {
         }
     }
 
-    /// The initiator's own part of a flush.
+    /// The initiator's own part of a flush. Where this CPU lacks that flush alone, it need not look at the ring; a later
+    /// one that was announced meanwhile finds the acknowledged generation too old, and rings.
     #[inline]
-    fn flush_here(&self, space: &AddressSpace<P>, generation: u64, done: bool) {
+    fn flush_here(&self, space: &AddressSpace<P>, scope: Scope, tables: Tables, generation: u64, done: bool) {
         let here = Here::enter(self, Span::LocalFlush);
         if here.loaded().address() != space.address() {
             return;
         }
-        let caught = &here.local.published.caught;
-        if done && caught.load(Ordering::Relaxed) + 1 == generation {
-            // ORDER(SD-6): the transport has flushed this CPU too.
-            caught.store(generation, Site::Ack.release());
-        } else {
+        // ORDER: relaxed, as only this CPU writes it.
+        if here.local.published.caught.load(Ordering::Relaxed) + 1 != generation {
             here.catch_up(space);
+            return;
         }
+        if !done {
+            here.flush_scope(scope, tables);
+        }
+        here.acknowledge(space, generation);
     }
 
     /// What SD-9 forbids: flushes this CPU alone because a count says "one user".
     fn send_alone<'a>(&'a self, space: &'a AddressSpace<P>, scope: Scope, tables: Tables) -> Pending<'a, P> {
         let generation = space.clock.announce(scope, tables);
         let sender = self.platform().cpu();
-        self.flush_here(space, generation, false);
+        self.flush_here(space, scope, tables, generation, false);
         Pending { engine: self, target: Target::Space(space, tables), generation, sender, done: true }
     }
 
@@ -178,11 +181,16 @@ impl<P: Platform> Shootdown<P> {
                 |polls| platform.relax(polls),
             );
             match outcome {
-                Waited::Ready if bell.get() => Cpu::in_handler(self).serve(),
+                Waited::Ready if bell.get() => self.serve_while_waiting(),
                 Waited::Ready => return,
                 Waited::Late => self.still_late(cpu, polls),
             }
         }
+    }
+
+    #[cold]
+    fn serve_while_waiting(&self) {
+        Cpu::in_handler(self).serve();
     }
 
     #[cold]
@@ -228,6 +236,14 @@ impl<P: Platform> Late<'_, P> {
         rang
     }
 
+    /// Waits until no member of the mask may use an older translation. The mask is read anew: who joined since has read
+    /// the generation, who left has nothing loaded.
+    #[inline(never)]
+    fn wait_for_others(self, sender: CpuId) {
+        let members = self.space.members();
+        members.for_each_other(Some(sender), |cpu| self.engine.wait_for(cpu, || !self.is_late(cpu)));
+    }
+
     /// Whether `cpu` may still use a translation older than the generation.
     ///
     /// Not late is a CPU that has another space loaded or none (it reads the generation when it comes back), that is
@@ -260,16 +276,11 @@ impl<P: Platform> Pending<'_, P> {
     #[inline]
     pub fn finish(self) {}
 
-    #[inline(never)]
     fn wait(&self) {
         match self.target {
             Target::Space(space, tables) => {
-                let late = Late { engine: self.engine, space, generation: self.generation, tables };
-                // The mask is read anew: who joined since has read the generation, who left has nothing loaded.
-                let others = space.members();
-                others.for_each_other(Some(self.sender), |cpu| {
-                    self.engine.wait_for(cpu, || !late.is_late(cpu))
-                });
+                let (engine, generation) = (self.engine, self.generation);
+                Late { engine, space, generation, tables }.wait_for_others(self.sender);
             }
             Target::Kernel => {
                 self.engine.online().for_each_other(Some(self.sender), |cpu| {

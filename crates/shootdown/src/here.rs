@@ -9,7 +9,7 @@ use crate::percpu::{CpuLocal, Loaded};
 use crate::platform::{LocalFlush, OnInstall, OnLeave, Platform, Span};
 use crate::space::AddressSpace;
 use crate::tags::{Assignment, TagPolicy};
-use crate::types::{CpuId, Generation, PageRange, Tables, Tag};
+use crate::types::{CpuId, Generation, PageRange, Scope, Tables, Tag};
 use core::ops::Deref;
 use core::sync::atomic::Ordering;
 
@@ -299,8 +299,21 @@ impl<'a, P: Platform> Cpu<'a, P> {
         self.acknowledge(space, now);
     }
 
+    /// Flushes `scope` of the loaded space.
     #[inline]
-    fn acknowledge(self, space: &AddressSpace<P>, now: u64) {
+    pub(crate) fn flush_scope(self, scope: Scope, tables: Tables) {
+        let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
+        self.flush_hardware(match scope {
+            Scope::Pages(range) if range.count() <= P::RANGE_CEILING => {
+                LocalFlush::Pages { tag, range, tables }
+            }
+            _ => LocalFlush::Tag(tag),
+        });
+    }
+
+    /// Says that this CPU agrees with generation `now` of the loaded space.
+    #[inline]
+    pub(crate) fn acknowledge(self, space: &AddressSpace<P>, now: u64) {
         // ORDER(SD-6): the flush is complete (platform contract) before the acknowledgement; partner: `Late::of`.
         self.local.published.caught.store(now, Site::Ack.release());
         self.engine.platform().event(Event::CaughtUp(space.id(), Generation(now)));
