@@ -67,7 +67,7 @@ impl Costs {
                 callee = Some(name);
             } else if let Some(calls) = line.strip_prefix("calls=") {
                 let calls = first_number(calls).with_context(|| format!("a call without a count: {line}"))?;
-                let cost = lines.next().and_then(|line| last_number(line)).context("calls without a cost")?;
+                let cost = lines.next().and_then(last_number).context("calls without a cost")?;
                 let name = callee.take().context("calls of nobody")?;
                 let sum = costs.entry(name.to_owned()).or_default();
                 *sum = (sum.0 + calls, sum.1 + cost);

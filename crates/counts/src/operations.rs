@@ -43,7 +43,31 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// The operations that cost more than their aim, and why.
-pub const EXCEPTIONS: &[Exception] = &[];
+///
+/// Limits leave a few instructions for what another compiler makes of the same source.
+pub const EXCEPTIONS: &[Exception] = &[
+    Exception {
+        function: "measured_other_tagged",
+        limit: 80,
+        reason: "a search among tags, a generation saved for the old one, registers saved around the rare flush",
+    },
+    Exception { function: "measured_other_kept", limit: 72, reason: "as above; no bit is removed" },
+    Exception {
+        function: "measured_lazy_round",
+        limit: 32,
+        reason: "two calls: 12 to mark, 17 to return, with the fence and both generations read",
+    },
+    Exception {
+        function: "measured_local_flush",
+        limit: 115,
+        reason: "27 of them note the request for late CPUs, though none is in the mask now",
+    },
+    Exception {
+        function: "measured_target_flush",
+        limit: 205,
+        reason: "the ring, this CPU's own flush, and a wait that can serve, with registers saved three times",
+    },
+];
 
 const fn counted(function: &'static str, title: &'static str, aim: Option<u64>) -> Operation {
     Operation { function, title, aim, without: None }

@@ -39,7 +39,7 @@ pub(crate) enum Plan {
         /// The ranges, `count` of them.
         ranges: [PageRange; RING],
         /// How many are meant.
-        count: usize,
+        count: u8,
         /// Whether table pages were freed.
         tables: Tables,
     },
@@ -81,7 +81,7 @@ impl Clock {
             return Plan::Current;
         }
         let empty = PageRange::page(crate::types::VirtAddr(0));
-        let (mut ranges, mut count, mut pages, mut all_tables) = ([empty; RING], 0, 0, Tables::Kept);
+        let (mut ranges, mut count, mut pages, mut all_tables) = ([empty; RING], 0_u8, 0, Tables::Kept);
         let mut first = seen + 1;
         if now - seen > RING as u64 {
             if !without(Rule::Widen) {
@@ -97,7 +97,7 @@ impl Clock {
             if tables == Tables::Freed {
                 all_tables = Tables::Freed;
             }
-            ranges[count] = range;
+            ranges[usize::from(count)] = range;
             count += 1;
         }
         if pages > ceiling {
@@ -173,7 +173,7 @@ mod tests {
         match clock.plan(seen, clock.now(), ceiling) {
             Plan::Current => Some((0, Tables::Kept)),
             Plan::Pages { ranges, count, tables } => {
-                Some((ranges[..count].iter().map(PageRange::count).sum(), tables))
+                Some((ranges[..usize::from(count)].iter().map(PageRange::count).sum(), tables))
             }
             Plan::Everything => None,
         }

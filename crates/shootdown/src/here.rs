@@ -355,7 +355,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         match plan {
             Plan::Current => {}
             Plan::Pages { ranges, count, tables } => {
-                for &range in &ranges[..count] {
+                for &range in &ranges[..usize::from(count)] {
                     self.flush_hardware(pages(range, tables));
                 }
             }

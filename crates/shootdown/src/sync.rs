@@ -148,21 +148,15 @@ mod imp {
         ready: impl Fn() -> bool,
         relax: impl Fn(u64),
     ) -> super::Waited {
-        if ready() { super::Waited::Ready } else { poll(spins, bound, ready, relax) }
-    }
-
-    /// What [`patience`] does after the first look.
-    #[cold]
-    fn poll(spins: &mut u64, bound: u64, ready: impl Fn() -> bool, relax: impl Fn(u64)) -> super::Waited {
         loop {
+            if ready() {
+                return super::Waited::Ready;
+            }
             *spins += 1;
             relax(*spins);
             hint();
             if *spins % bound == 0 {
                 return super::Waited::Late;
-            }
-            if ready() {
-                return super::Waited::Ready;
             }
         }
     }
