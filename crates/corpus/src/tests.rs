@@ -5,17 +5,38 @@ use std::collections::BTreeSet;
 
 /// What each broken case ends in.
 const VIOLATIONS: [(&str, &str); 9] = [
-    ("linux-bafb056c-sparc64-trim", "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)"),
-    ("linux-a665eec0-powerpc-trim", "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)"),
-    ("linux-38cf307c-kthread-use-mm", "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)"),
-    ("linux-82dd33fd-riscv-asid-mask", "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)"),
+    (
+        "linux-bafb056c-sparc64-trim",
+        "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    ),
+    (
+        "linux-a665eec0-powerpc-trim",
+        "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    ),
+    (
+        "linux-38cf307c-kthread-use-mm",
+        "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    ),
+    (
+        "linux-82dd33fd-riscv-asid-mask",
+        "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    ),
     (
         "linux-2ff6ddf1-x86-lazy-tables",
         "CPU 1 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     ),
-    ("linux-71b3c126-x86-switch-barrier", "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)"),
-    ("linux-eb66ae03-mremap-flush", "CPU 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)"),
-    ("linux-b67fbebd-pfnmap-unlink", "CPU 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)"),
+    (
+        "linux-71b3c126-x86-switch-barrier",
+        "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    ),
+    (
+        "linux-eb66ae03-mremap-flush",
+        "CPU 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    ),
+    (
+        "linux-b67fbebd-pfnmap-unlink",
+        "CPU 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    ),
     ("linux-cb185d5f-userfaultfd-exit", ""),
 ];
 
@@ -66,7 +87,11 @@ fn headers_are_distinct_and_cite_rules_that_exist() {
     let names: BTreeSet<_> = cases().into_iter().map(|case| case.name).collect();
     assert_eq!((ids.len(), names.len()), (headers().len(), cases().len()));
     for header in headers() {
-        assert!(!header.rules.is_empty() && header.rules.iter().all(|n| (1..=14).contains(n)), "{}", header.name);
+        assert!(
+            !header.rules.is_empty() && header.rules.iter().all(|n| (1..=14).contains(n)),
+            "{}",
+            header.name
+        );
         let words = header.story.split_whitespace().count();
         assert!((150..=310).contains(&words), "{}: a story of {words} words", header.name);
         assert!(header.about.len() <= 200, "{}", header.name);

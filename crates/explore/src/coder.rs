@@ -68,11 +68,17 @@ impl<'a, D: Device> Coder<'a, D> {
             let record = if index == 0 { self.shared.record(id) } else { self.local.record(id) };
             work.words[self.layout.part(index)].copy_from_slice(record);
         }
-        let id = work.device_id(&self.layout, None);
-        work.shared = self.shared_device.all[id as usize];
+        let id = work.device_id(&self.layout, None) as usize;
+        if id >= self.shared_device.all.len() {
+            self.follow();
+        }
+        work.shared = self.shared_device.all[id];
         for cpu in 0..self.layout.cpus {
-            let id = work.device_id(&self.layout, Some(cpu));
-            work.locals[cpu] = self.local_device.all[id as usize];
+            let id = work.device_id(&self.layout, Some(cpu)) as usize;
+            if id >= self.local_device.all.len() {
+                self.follow();
+            }
+            work.locals[cpu] = self.local_device.all[id];
         }
         work.dirty = 0;
         work.device = false;

@@ -97,6 +97,8 @@ fn run<S: Scenario>(
         match &outcome.end {
             End::Again => continue,
             End::Complete if stale => continue,
+            // A finding is real whatever the footprints; but a run that collects wants all there is.
+            End::Found(found) if stale && options.collect && !matches!(found.kind, Kind::Stop(_)) => continue,
             _ => {}
         }
         conclude(world, options, plan, outcome, report);

@@ -513,9 +513,10 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
     #[cold]
     fn grow(&mut self, node: u32, answer: u16) -> Result<u32, Box<Trouble>> {
         let next = lock(self.world).grow(&mut self.executor, node, answer);
-        self.kids.insert((node, answer), next);
         self.sync();
+        // A node with a word that the layout does not know must not be found again in this round.
         self.current()?;
+        self.kids.insert((node, answer), next);
         Ok(next)
     }
 

@@ -212,7 +212,9 @@ impl<S: Scenario> Machine<'_, '_, S> {
         }
         let cell = entry_cell(work.entry(&self.layout, cpu, index).0);
         let retires = own.retires | around.handlers.retires;
-        !self.watched(cell) && !around.others.touches(cell) && retires & self.layout.objects[usize::from(cell)] == 0
+        !self.watched(cell)
+            && !around.others.touches(cell)
+            && retires & self.layout.objects[usize::from(cell)] == 0
     }
 
     fn runs_at_once(&self, work: &Work<S::Device>, cpu: usize, op: Op, around: &Around) -> bool {
@@ -254,7 +256,9 @@ impl<S: Scenario> Machine<'_, '_, S> {
                         || !work.irq(&self.layout, cpu)
                         || takeable & !self.non_maskable == 0)
             }
-            Op::Raise { .. } | Op::Choose(_) | Op::WaitFalse | Op::LoopBack | Op::Panicked | Op::Stop => false,
+            Op::Raise { .. } | Op::Choose(_) | Op::WaitFalse | Op::LoopBack | Op::Panicked | Op::Stop => {
+                false
+            }
         }
     }
 

@@ -103,6 +103,7 @@ pub(crate) struct Hub<'a, 's, S: Scenario> {
     halt: Mutex<Option<String>>,
     halting: AtomicBool,
     found: Mutex<Option<Found>>,
+    panic: Mutex<Option<Box<dyn std::any::Any + Send>>>,
     over: AtomicBool,
     depth: AtomicU32,
     peak: AtomicU64,
@@ -124,6 +125,12 @@ impl<S: Scenario> Hub<'_, '_, S> {
         if best.as_ref().is_none_or(|best| found.kind < best.kind) {
             *best = Some(found);
         }
+    }
+
+    /// Keeps a worker's panic until all have stopped.
+    pub(crate) fn crash(&self, panic: Box<dyn std::any::Any + Send>) {
+        lock(&self.panic).get_or_insert(panic);
+        self.halting.store(true, Relaxed);
     }
 
     pub(crate) fn halted(&self) -> bool {
@@ -212,6 +219,9 @@ impl<S: Scenario> Hub<'_, '_, S> {
     }
 
     fn end(&self) -> End {
+        if let Some(panic) = lock(&self.panic).take() {
+            std::panic::resume_unwind(panic);
+        }
         if self.restart.load(Relaxed) {
             return End::Again;
         }
@@ -252,6 +262,7 @@ pub(crate) fn round<'s, S: Scenario>(
         halt: Mutex::new(None),
         halting: AtomicBool::new(false),
         found: Mutex::new(None),
+        panic: Mutex::new(None),
         over: AtomicBool::new(false),
         depth: AtomicU32::new(0),
         peak: AtomicU64::new(0),

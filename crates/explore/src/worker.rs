@@ -13,6 +13,7 @@ use crate::set::States;
 use crate::state::Work;
 use crate::world::{DONE, NONE};
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// States expanded between two looks at the clock and the limits.
@@ -74,20 +75,32 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
         let mut low = 0;
         loop {
             let high = self.states.len();
-            for index in low..high {
-                if index % PATIENCE == 0 {
-                    self.publish(high - index);
-                    if self.hub.halted() {
-                        break;
-                    }
-                }
-                self.expand(index);
+            // A panic (of the device, say) must not leave the other workers waiting.
+            let level = AssertUnwindSafe(|| self.level(low, high));
+            if let Err(panic) = catch_unwind(level) {
+                self.hub.crash(panic);
             }
             self.exchange();
             low = high;
             self.publish(self.states.len() - low);
             if self.hub.level_ended(self.me) {
                 return;
+            }
+        }
+    }
+
+    /// Expands the states of one level.
+    fn level(&mut self, low: u32, high: u32) {
+        for index in low..high {
+            if index % PATIENCE == 0 {
+                self.publish(high - index);
+                if self.hub.halted() {
+                    break;
+                }
+            }
+            self.expand(index);
+            if self.hub.restart.load(Relaxed) {
+                break;
             }
         }
     }

@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::fault::{Rule, Site, without};
 use crate::here::Here;
 use crate::mask::Members;
-use crate::platform::{LocalFlush, Platform, SpaceHandle, Span};
+use crate::platform::{LocalFlush, OnLeave, Platform, SpaceHandle, Span};
 use crate::refs::{StructRef, Teardown, UserRef};
 use crate::space::{AddressSpace, FRESH};
 use crate::sync::{Word, const_fn};
@@ -139,8 +139,9 @@ impl<P: Platform> Shootdown<P> {
         if me.index() >= capacity {
             return Err(Refused::CpuTooLarge(me, capacity));
         }
-        // A ring for this CPU's former life: whoever rang no longer waits.
-        here.local.mail.rung.store(0, Ordering::Relaxed);
+        // ORDER(SD-6): a ring for this CPU's former life is taken here, since its interrupt may be lost: what it may have
+        // asked is done below, or was done by going off line; partner: `ring`.
+        here.local.mail.rung.swap(0, Site::Take.acquire());
         self.online().add_self(me);
         // ORDER(SD-13): as at switch-in: either a flush of kernel memory sees this CPU on line, or this CPU sees the
         // flush's generation; partner: the flush fence.
@@ -152,6 +153,9 @@ impl<P: Platform> Shootdown<P> {
         }
         // ORDER(SD-6): flush before acknowledgement; partner: `Late::kernel`.
         here.local.published.kernel_caught.store(kernel, Site::Ack.release());
+        if P::ON_LEAVE == OnLeave::KeepBit {
+            here.answer_trim();
+        }
         self.platform.event(Event::Online);
         Ok(())
     }
@@ -188,7 +192,7 @@ impl<P: Platform> Shootdown<P> {
             space.members().for_each_other(Some(here.me()), |cpu| {
                 let loaded = self.loaded_of(cpu);
                 if loaded.address() == space.address() || loaded == Loaded::SWITCHING {
-                    here.ring(cpu);
+                    self.ring(cpu);
                 }
             });
         }
@@ -198,6 +202,21 @@ impl<P: Platform> Shootdown<P> {
                 loaded.address() != space.address() && loaded != Loaded::SWITCHING
             });
         });
+    }
+
+    /// Rings `cpu`, unless it is rung already.
+    pub(crate) fn ring(&self, cpu: CpuId) {
+        let platform = self.platform();
+        let counters = &platform.local(platform.cpu()).own.counters;
+        // ORDER(SD-6): the request (a generation, an empty count, a trim address) before the ring; partner: `Here::serve`.
+        // Where the bell was up, its answer is still to come and will see the request.
+        if platform.local(cpu).mail.rung.swap(1, Site::Ring.release()) != 0 {
+            counters.merged.bump();
+            return;
+        }
+        counters.sent.bump();
+        platform.kick(cpu);
+        platform.event(Event::Rang(cpu));
     }
 
     /// What `cpu` says it has loaded.

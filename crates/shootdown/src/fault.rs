@@ -78,10 +78,10 @@ sites! {
     GatherClose = "gather-close",
     /// SD-8: a peer's completion before deciding that none is open (acquire).
     GatherSeen = "gather-seen",
-    /// SD-3: the space that a trim request names before the request (release).
-    TrimAsk = "trim-ask",
-    /// SD-3: the trim request before use of the space it names (acquire).
-    TrimTake = "trim-take",
+    /// SD-3: last use of the space before its trim request is gone (release).
+    TrimDone = "trim-done",
+    /// SD-3: a trim request that is gone before the space may die (acquire).
+    TrimSeen = "trim-seen",
 }
 
 impl Site {

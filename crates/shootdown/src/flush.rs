@@ -5,7 +5,7 @@ use crate::event::Event;
 use crate::fault::{Rule, Site, without};
 use crate::here::{Cpu, Here};
 use crate::percpu::Loaded;
-use crate::platform::{OnLeave, Platform, Remote, RemoteFlush, Span};
+use crate::platform::{Platform, Remote, RemoteFlush, Span};
 use crate::space::AddressSpace;
 use crate::sync::{self, Waited};
 use crate::types::{CpuId, Generation, Scope, Tables};
@@ -78,57 +78,12 @@ impl<P: Platform> Shootdown<P> {
         let done = self.platform().flush_remote(RemoteFlush { space: None, scope, tables }) == Remote::Done;
         let here = Here::enter(self, Span::LocalFlush);
         if !done {
-            self.online().for_each_other(Some(here.me()), |cpu| here.ring(cpu));
+            self.online().for_each_other(Some(here.me()), |cpu| self.ring(cpu));
         }
         here.catch_up_kernel();
         here.local.own.counters.flushes.bump();
         self.platform().event(Event::Announced(None, Generation(generation)));
         Pending { engine: self, target: Target::Kernel, generation, sender: here.me(), done }
-    }
-
-    /// Asks every CPU that has no use for `space` to leave its mask, and returns when they have: lazy CPUs leave the
-    /// space, CPUs that ran it before take their bits away. Each removes itself: this is how the optimisation that
-    /// Linux gave up on sparc64 (commit bafb056ce279) comes back without its race. Waits.
-    pub fn trim(&self, space: &AddressSpace<P>) {
-        {
-            let here = Here::enter(self, Span::Leave);
-            let loaded = here.loaded();
-            if loaded == Loaded::lazy(space.address()) {
-                here.leave();
-            } else if loaded.address() != space.address() && space.members().contains(here.me()) {
-                here.local.own.counters.trims.bump();
-                space.members().remove_self(here.me());
-            }
-            space.members().for_each_other(Some(here.me()), |cpu| self.ask_to_trim(&here, space, cpu));
-        }
-        space.members().for_each_other(None, |cpu| {
-            self.wait_for(cpu, || {
-                let asked =
-                    self.platform().local(cpu).mail.trim.load(Site::TrimTake.acquire()) == space.address();
-                !asked && self.loaded_of(cpu) != Loaded::lazy(space.address())
-            });
-        });
-    }
-
-    fn ask_to_trim(&self, here: &Here<'_, P>, space: &AddressSpace<P>, cpu: CpuId) {
-        if without(Rule::SelfRemove) {
-            space.members().remove_other(cpu);
-            return;
-        }
-        let loaded = self.loaded_of(cpu);
-        if loaded == Loaded::lazy(space.address()) {
-            here.ring(cpu);
-        } else if P::ON_LEAVE == OnLeave::KeepBit && loaded.address() != space.address() {
-            let request = &self.platform().local(cpu).mail.trim;
-            // ORDER(SD-3): the ring that follows publishes the request. Another request in the box: this one is dropped,
-            // which leaves a bit too many and nothing worse.
-            if request
-                .compare_exchange(0, space.address(), Site::TrimAsk.release(), Ordering::Relaxed)
-                .is_ok()
-            {
-                here.ring(cpu);
-            }
-        }
     }
 
     /// The initiator's own part of a flush. Where this CPU lacks that flush alone, it need not look at the ring; a later
@@ -228,7 +183,7 @@ impl<P: Platform> Late<'_, P> {
         self.space.members().for_each_other(Some(me), |cpu| {
             if self.is_late(cpu) {
                 rang = true;
-                here.ring(cpu);
+                self.engine.ring(cpu);
             } else {
                 here.local.own.counters.skipped.bump();
             }

@@ -228,7 +228,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     /// Answers the doorbell: everything that may have been asked since it last did.
     pub(crate) fn serve(self) {
         let platform = self.engine.platform();
-        // ORDER(SD-6): the ring before what it announced is read; partner: `ring`. Who rings later finds 0 and kicks.
+        // ORDER(SD-6): the ring before what it announced is read; partner: `Shootdown::ring`. Who rings later finds 0 and kicks.
         if self.local.mail.rung.swap(0, Site::Take.acquire()) == 0 {
             return;
         }
@@ -244,24 +244,9 @@ impl<'a, P: Platform> Cpu<'a, P> {
             }
         }
         if P::ON_LEAVE == OnLeave::KeepBit {
-            self.trim();
+            self.answer_trim();
         }
         platform.event(Event::Answered);
-    }
-
-    /// Rings `cpu`, unless it is rung already.
-    #[inline]
-    pub(crate) fn ring(self, cpu: CpuId) {
-        let platform = self.engine.platform();
-        // ORDER(SD-6): the request (a generation, an empty count, a trim address) before the ring; partner: `serve`. Where
-        // the bell was up, its answer is still to come and will see the request.
-        if platform.local(cpu).mail.rung.swap(1, Site::Ring.release()) != 0 {
-            self.local.own.counters.merged.bump();
-            return;
-        }
-        self.local.own.counters.sent.bump();
-        platform.kick(cpu);
-        platform.event(Event::Rang(cpu));
     }
 
     /// Brings this CPU's TLB up to date with `space`, which it has loaded, and says so.
@@ -361,20 +346,6 @@ impl<'a, P: Platform> Cpu<'a, P> {
             }
             Plan::Everything => self.flush_hardware(all),
         }
-    }
-
-    /// Answers a trim request: leaves the mask of a space that is not loaded here. Whoever asked keeps the space alive
-    /// until the request is gone.
-    fn trim(self) {
-        // ORDER(SD-3): relaxed; the ring that followed the request was taken with acquire.
-        let address = self.local.mail.trim.load(Site::TrimTake.acquire());
-        let Some(space) = hw::space_at::<P>(address) else { return };
-        if self.loaded().address() != address && space.members().contains(self.me()) {
-            self.local.own.counters.trims.bump();
-            space.members().remove_self(self.me());
-        }
-        // ORDER(SD-3): the space is last used above; partner: the wait in `Shootdown::trim`.
-        self.local.mail.trim.store(0, Site::TrimAsk.release());
     }
 
     /// Remembers how far this CPU's entries of a space that it leaves are up to date.

@@ -38,6 +38,7 @@ mod space;
 mod switch;
 mod sync;
 mod tags;
+mod trim;
 mod types;
 
 pub use counters::Counters;

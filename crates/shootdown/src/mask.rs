@@ -140,18 +140,23 @@ impl<'a> Members<'a> {
         self.word(cpu).fetch_and(!bit(cpu), Ordering::Relaxed);
     }
 
-    /// Calls `visit` with each member other than `me`, word by word.
+    /// Calls `visit` with each member other than `me`.
     #[inline]
     pub(crate) fn for_each_other(&self, me: Option<CpuId>, mut visit: impl FnMut(CpuId)) {
+        self.for_each_batch(me, |batch| batch.for_each(&mut visit));
+    }
+
+    /// Calls `visit` with the members other than `me`, up to 64 at a time, as they are when it comes to them.
+    #[inline]
+    pub(crate) fn for_each_batch(&self, me: Option<CpuId>, mut visit: impl FnMut(Batch)) {
         for (index, word) in self.0.iter().enumerate() {
             // ORDER(SD-8): a bit seen gone means that its CPU's last use of the space is over; partner: `remove_self`.
             let mut bits = word.0.load(Site::MaskSeen.acquire());
             if let Some(me) = me.filter(|me| me.index() / 64 == index) {
                 bits &= !bit(me);
             }
-            while bits != 0 {
-                visit(CpuId::new((index * 64) as u32 + bits.trailing_zeros()));
-                bits &= bits - 1;
+            if bits != 0 {
+                visit(Batch { first: (index * 64) as u32, bits });
             }
         }
     }
@@ -159,6 +164,24 @@ impl<'a> Members<'a> {
     #[inline]
     fn word(&self, cpu: CpuId) -> &'a Word {
         &self.0[cpu.index() / 64].0
+    }
+}
+
+/// Members found in one word.
+#[derive(Clone, Copy)]
+pub(crate) struct Batch {
+    first: u32,
+    bits: u64,
+}
+
+impl Batch {
+    #[inline]
+    pub(crate) fn for_each(self, mut visit: impl FnMut(CpuId)) {
+        let mut bits = self.bits;
+        while bits != 0 {
+            visit(CpuId::new(self.first + bits.trailing_zeros()));
+            bits &= bits - 1;
+        }
     }
 }
 

@@ -154,7 +154,10 @@ fn two(list: &mut List) {
             };
             let reaper: Code<Plain> = |cpu| {
                 let pin = cpu.pinned(0);
-                cpu.upgrade_and_borrow(0, &pin);
+                let upgraded = pin.upgrade();
+                cpu.forget(u64::from(upgraded.is_ok()));
+                drop(upgraded);
+                cpu.forget(0);
                 cpu.drop_pin(pin);
                 shootdown_explore::sync::wait_until(|| {
                     cpu.engine().platform().deferred[0].load(std::sync::atomic::Ordering::Acquire) == 1
@@ -304,6 +307,21 @@ fn three(list: &mut List) {
             };
             let other: Code<Keep> = |cpu| cpu.trim(0);
             let cpus = vec![(Start::User(0), owner), (Start::User(0), switcher), (Start::Kernel, other)];
+            Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }
+        },
+    );
+    list.add(
+        &named("trim-vs-hotplug", three, &[Tso], "a CPU that is asked to trim goes off and on line"),
+        || {
+            let owner: Code<Keep> = |cpu| cpu.trim(0);
+            let cycles: Code<Keep> = |cpu| {
+                let b = cpu.user(1);
+                cpu.run(&b);
+                b.into_handle();
+                cpu.cycle();
+            };
+            let runs: Code<Keep> = |cpu| cpu.unmap(0, 0);
+            let cpus = vec![(Start::User(0), owner), (Start::User(0), cycles), (Start::User(0), runs)];
             Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }
         },
     );

@@ -214,7 +214,9 @@ pub struct Cpu<'w, S: Setup> {
 }
 
 impl<'w, S: Setup> Cpu<'w, S> {
-    /// Promises that the rest of the script depends on `key` and on the place in it alone.
+    /// Promises that the rest of the script depends on `key` and on the place in it alone. The place is the line that
+    /// calls this and the number of such lines passed before.
+    #[track_caller]
     pub fn forget(&self, key: u64) {
         self.passed.set(self.passed.get() + 1);
         sync::forget(self.passed.get() << 8 | key);
