@@ -28,7 +28,7 @@ impl Shared {
     /// Maps two pages, of which the first will be read-only, and moves `value` to `before` bytes before the second.
     fn place<T>(&mut self, value: T, before: usize) -> &'static T {
         let page = page_size();
-        assert!(before <= page && size_of::<T>() <= before + page && before.is_multiple_of(align_of::<T>()));
+        assert!(before <= page && size_of::<T>() <= before + page && before % align_of::<T>() == 0);
         // SAFETY: the kernel chooses an address where nothing lies.
         let start = unsafe {
             mmap_anonymous(
