@@ -39,7 +39,7 @@ pub(crate) enum Plan {
         /// The ranges, `count` of them.
         ranges: [PageRange; RING],
         /// How many are meant.
-        count: usize,
+        count: u8,
         /// Whether table pages were freed.
         tables: Tables,
     },
@@ -55,6 +55,7 @@ impl Clock {
     }
 
     /// Announces a request: bumps the generation, then notes the range under it. Returns the new generation.
+    #[inline]
     pub(crate) fn announce(&self, scope: Scope, tables: Tables) -> u64 {
         if without(Rule::Publish) {
             // The rule removed: readers see a generation of which nothing was published yet.
@@ -68,6 +69,7 @@ impl Clock {
     }
 
     /// Reads the current generation.
+    #[inline]
     pub(crate) fn now(&self) -> u64 {
         // ORDER(SD-4): walks that follow see the page-table stores before that generation; partner: `announce`.
         self.generation.load(Site::CatchUp.acquire())
@@ -79,7 +81,7 @@ impl Clock {
             return Plan::Current;
         }
         let empty = PageRange::page(crate::types::VirtAddr(0));
-        let (mut ranges, mut count, mut pages, mut all_tables) = ([empty; RING], 0, 0, Tables::Kept);
+        let (mut ranges, mut count, mut pages, mut all_tables) = ([empty; RING], 0_u8, 0, Tables::Kept);
         let mut first = seen + 1;
         if now - seen > RING as u64 {
             if !without(Rule::Widen) {
@@ -95,7 +97,7 @@ impl Clock {
             if tables == Tables::Freed {
                 all_tables = Tables::Freed;
             }
-            ranges[count] = range;
+            ranges[usize::from(count)] = range;
             count += 1;
         }
         if pages > ceiling {
@@ -104,7 +106,14 @@ impl Clock {
         Plan::Pages { ranges, count, tables: all_tables }
     }
 
+    /// The plan of a CPU that is one request behind `now`: its pages, or nothing where everything must go.
+    #[inline]
+    pub(crate) fn plan_one(&self, now: u64, ceiling: u64) -> Option<(PageRange, Tables)> {
+        self.recall(now).and_then(Packed::unpack).filter(|(range, _)| range.count() <= ceiling)
+    }
+
     /// Notes a request, unless a later one already took its place: then whoever needs it flushes everything.
+    #[inline]
     fn record(&self, generation: u64, request: Packed) {
         let entry = &self.ring[generation as usize % RING];
         // ORDER(SD-14): relaxed; the value only decides whether to try.
@@ -129,6 +138,7 @@ impl Clock {
     }
 
     /// Returns the request of `generation`, if the ring still has it whole.
+    #[inline]
     fn recall(&self, generation: u64) -> Option<Packed> {
         let entry = &self.ring[generation as usize % RING];
         // ORDER(SD-14): the stamp before the range it vouches for; partner: the last store of `record`.
@@ -164,7 +174,7 @@ mod tests {
         match clock.plan(seen, clock.now(), ceiling) {
             Plan::Current => Some((0, Tables::Kept)),
             Plan::Pages { ranges, count, tables } => {
-                Some((ranges[..count].iter().map(PageRange::count).sum(), tables))
+                Some((ranges[..usize::from(count)].iter().map(PageRange::count).sum(), tables))
             }
             Plan::Everything => None,
         }

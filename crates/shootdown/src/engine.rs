@@ -135,7 +135,7 @@ impl<P: Platform> Shootdown<P> {
     /// [`Refused::CpuTooLarge`].
     pub fn online_cpu(&self) -> Result<(), Refused> {
         let here = Here::enter(self, Span::Hotplug);
-        let (me, capacity) = (here.me, self.online().capacity());
+        let (me, capacity) = (here.me(), self.online().capacity());
         if me.index() >= capacity {
             return Err(Refused::CpuTooLarge(me, capacity));
         }
@@ -168,7 +168,7 @@ impl<P: Platform> Shootdown<P> {
         here.flush_hardware(LocalFlush::Everything);
         here.local.own.slots.reset();
         self.platform.quiesce();
-        self.online().remove_self(here.me);
+        self.online().remove_self(here.me());
         self.platform.event(Event::Offline);
     }
 
@@ -189,7 +189,7 @@ impl<P: Platform> Shootdown<P> {
             if here.loaded().address() == space.address() {
                 here.leave();
             }
-            space.members().for_each_other(Some(here.me), |cpu| {
+            space.members().for_each_other(Some(here.me()), |cpu| {
                 let loaded = self.loaded_of(cpu);
                 if loaded.address() == space.address() || loaded == Loaded::SWITCHING {
                     self.ring(cpu);

@@ -3,7 +3,7 @@
 use crate::engine::Shootdown;
 use crate::event::Event;
 use crate::fault::{Rule, Site, without};
-use crate::here::Here;
+use crate::here::{Cpu, Here};
 use crate::percpu::Loaded;
 use crate::platform::{Platform, Remote, RemoteFlush, Span};
 use crate::space::AddressSpace;
@@ -20,6 +20,8 @@ pub struct Pending<'a, P: Platform> {
     engine: &'a Shootdown<P>,
     target: Target<'a, P>,
     generation: u64,
+    /// The CPU that sent it, which has flushed already.
+    sender: CpuId,
     done: bool,
 }
 
@@ -32,11 +34,13 @@ enum Target<'a, P: Platform> {
 impl<P: Platform> Shootdown<P> {
     /// Flushes `scope` of `space` on every CPU that may hold translations of it, and returns when none does. Page tables
     /// were changed before; with [`Tables::Freed`] the tables may be reused afterwards. Waits.
+    #[inline]
     pub fn flush(&self, space: &AddressSpace<P>, scope: Scope, tables: Tables) {
         self.send(space, scope, tables).finish();
     }
 
     /// Begins a flush: rings whoever must hear of it and flushes this CPU. Never waits.
+    #[inline]
     pub fn send<'a>(&'a self, space: &'a AddressSpace<P>, scope: Scope, tables: Tables) -> Pending<'a, P> {
         if without(Rule::NoCountShortcut) && space.users() == 1 {
             // The rule removed: one user, so nobody else can have it loaded. The seed's mistake.
@@ -52,14 +56,12 @@ impl<P: Platform> Shootdown<P> {
         let pinned = self.platform().pin();
         let me = self.platform().cpu();
         let late = Late { engine: self, space, generation, tables };
-        if !done {
-            late.ring_others(me);
-        }
-        self.flush_here(space, generation, done);
+        let wait = !done && late.ring_others(me);
+        self.flush_here(space, scope, tables, generation, done);
         drop(pinned);
         self.platform().local(me).own.counters.flushes.bump();
         self.platform().event(Event::Announced(Some(space.id()), Generation(generation)));
-        Pending { engine: self, target: Target::Space(space, tables), generation, done }
+        Pending { engine: self, target: Target::Space(space, tables), generation, sender: me, done: !wait }
     }
 
     /// Flushes `scope` of kernel memory on every CPU that is on line, and returns when none holds it. Waits.
@@ -76,38 +78,44 @@ impl<P: Platform> Shootdown<P> {
         let done = self.platform().flush_remote(RemoteFlush { space: None, scope, tables }) == Remote::Done;
         let here = Here::enter(self, Span::LocalFlush);
         if !done {
-            self.online().for_each_other(Some(here.me), |cpu| self.ring(cpu));
+            self.online().for_each_other(Some(here.me()), |cpu| self.ring(cpu));
         }
         here.catch_up_kernel();
         here.local.own.counters.flushes.bump();
         self.platform().event(Event::Announced(None, Generation(generation)));
-        Pending { engine: self, target: Target::Kernel, generation, done }
+        Pending { engine: self, target: Target::Kernel, generation, sender: here.me(), done }
     }
 
-    /// The initiator's own part of a flush.
-    fn flush_here(&self, space: &AddressSpace<P>, generation: u64, done: bool) {
+    /// The initiator's own part of a flush. Where this CPU lacks that flush alone, it need not look at the ring; a later
+    /// one that was announced meanwhile finds the acknowledged generation too old, and rings.
+    #[inline]
+    fn flush_here(&self, space: &AddressSpace<P>, scope: Scope, tables: Tables, generation: u64, done: bool) {
         let here = Here::enter(self, Span::LocalFlush);
         if here.loaded().address() != space.address() {
             return;
         }
-        let caught = &here.local.published.caught;
-        if done && caught.load(Ordering::Relaxed) + 1 == generation {
-            // ORDER(SD-6): the transport has flushed this CPU too.
-            caught.store(generation, Site::Ack.release());
-        } else {
+        // ORDER: relaxed, as only this CPU writes it.
+        if here.local.published.caught.load(Ordering::Relaxed) + 1 != generation {
             here.catch_up(space);
+            return;
         }
+        if !done {
+            here.flush_scope(scope, tables);
+        }
+        here.acknowledge(space, generation);
     }
 
     /// What SD-9 forbids: flushes this CPU alone because a count says "one user".
     fn send_alone<'a>(&'a self, space: &'a AddressSpace<P>, scope: Scope, tables: Tables) -> Pending<'a, P> {
         let generation = space.clock.announce(scope, tables);
-        self.flush_here(space, generation, false);
-        Pending { engine: self, target: Target::Space(space, tables), generation, done: true }
+        let sender = self.platform().cpu();
+        self.flush_here(space, scope, tables, generation, false);
+        Pending { engine: self, target: Target::Space(space, tables), generation, sender, done: true }
     }
 
     /// Waits until `ready`, serving this CPU's own doorbell while interrupts are off (SD-11), and telling the platform
     /// when `cpu` is late.
+    #[inline]
     pub(crate) fn wait_for(&self, cpu: CpuId, ready: impl Fn() -> bool) {
         let platform = self.platform();
         let poll_bell = !platform.irq_enabled() && !without(Rule::WaitServes);
@@ -128,16 +136,25 @@ impl<P: Platform> Shootdown<P> {
                 |polls| platform.relax(polls),
             );
             match outcome {
-                Waited::Ready if bell.get() => Here::in_handler(self).serve(),
+                Waited::Ready if bell.get() => self.serve_while_waiting(),
                 Waited::Ready => return,
-                Waited::Late => {
-                    platform.stalled(cpu, polls);
-                    platform.local(platform.cpu()).own.counters.stalls.bump();
-                    // The request stands; only the interrupt may have been lost (SD-14).
-                    platform.kick(cpu);
-                }
+                Waited::Late => self.still_late(cpu, polls),
             }
         }
+    }
+
+    #[cold]
+    fn serve_while_waiting(&self) {
+        Cpu::in_handler(self).serve();
+    }
+
+    #[cold]
+    fn still_late(&self, cpu: CpuId, polls: u64) {
+        let platform = self.platform();
+        platform.stalled(cpu, polls);
+        platform.local(platform.cpu()).own.counters.stalls.bump();
+        // The request stands; only the interrupt may have been lost (SD-14).
+        platform.kick(cpu);
     }
 
     fn rung_here(&self) -> bool {
@@ -156,16 +173,30 @@ struct Late<'a, P: Platform> {
 }
 
 impl<P: Platform> Late<'_, P> {
-    /// Rings every member of the mask that must hear of the flush.
-    fn ring_others(&self, me: CpuId) {
-        let here = Here::<P>::in_handler(self.engine);
+    /// Rings every member of the mask that must hear of the flush, and says whether there was one. If not, there is
+    /// nothing to wait for: a CPU that was not late does not become late, since it reads the generation before it uses
+    /// the space again.
+    #[inline]
+    fn ring_others(&self, me: CpuId) -> bool {
+        let here = Cpu::in_handler(self.engine);
+        let mut rang = false;
         self.space.members().for_each_other(Some(me), |cpu| {
             if self.is_late(cpu) {
+                rang = true;
                 self.engine.ring(cpu);
             } else {
                 here.local.own.counters.skipped.bump();
             }
         });
+        rang
+    }
+
+    /// Waits until no member of the mask may use an older translation. The mask is read anew: who joined since has read
+    /// the generation, who left has nothing loaded.
+    #[inline(never)]
+    fn wait_for_others(self, sender: CpuId) {
+        let members = self.space.members();
+        members.for_each_other(Some(sender), |cpu| self.engine.wait_for(cpu, || !self.is_late(cpu)));
     }
 
     /// Whether `cpu` may still use a translation older than the generation.
@@ -173,6 +204,7 @@ impl<P: Platform> Late<'_, P> {
     /// Not late is a CPU that has another space loaded or none (it reads the generation when it comes back), that is
     /// lazy while only leaves changed (the same), or that has caught up. The word `loaded` is read before `caught`: what
     /// `caught` says belongs to that loading or to a later one, and a later one means that this one has ended.
+    #[inline]
     fn is_late(&self, cpu: CpuId) -> bool {
         let loaded = self.engine.loaded_of(cpu);
         if loaded != Loaded::SWITCHING {
@@ -196,20 +228,17 @@ impl<P: Platform> Late<'_, P> {
 
 impl<P: Platform> Pending<'_, P> {
     /// Waits until no CPU can use the old translations.
+    #[inline]
     pub fn finish(self) {}
 
     fn wait(&self) {
-        if self.done {
-            return;
-        }
         match self.target {
             Target::Space(space, tables) => {
-                let late = Late { engine: self.engine, space, generation: self.generation, tables };
-                // The mask is read anew: who joined since has read the generation, who left has nothing loaded.
-                space.members().for_each_other(None, |cpu| self.engine.wait_for(cpu, || !late.is_late(cpu)));
+                let (engine, generation) = (self.engine, self.generation);
+                Late { engine, space, generation, tables }.wait_for_others(self.sender);
             }
             Target::Kernel => {
-                self.engine.online().for_each_other(None, |cpu| {
+                self.engine.online().for_each_other(Some(self.sender), |cpu| {
                     self.engine.wait_for(cpu, || self.kernel_caught_up(cpu));
                 });
             }
@@ -226,7 +255,10 @@ impl<P: Platform> Pending<'_, P> {
 }
 
 impl<P: Platform> Drop for Pending<'_, P> {
+    #[inline]
     fn drop(&mut self) {
-        self.wait();
+        if !self.done {
+            self.wait();
+        }
     }
 }

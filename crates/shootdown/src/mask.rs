@@ -67,6 +67,7 @@ impl<const WORDS: usize> Default for CpuMask<WORDS> {
 
 // SAFETY: the words are a field of the value and are never replaced.
 unsafe impl<const WORDS: usize> MaskStore for CpuMask<WORDS> {
+    #[inline]
     fn words(&self) -> &[MaskWord] {
         &self.0
     }
@@ -85,6 +86,7 @@ impl<'a> BorrowedMask<'a> {
 
 // SAFETY: the slice is fixed at construction.
 unsafe impl MaskStore for BorrowedMask<'_> {
+    #[inline]
     fn words(&self) -> &[MaskWord] {
         self.0
     }
@@ -94,34 +96,40 @@ unsafe impl MaskStore for BorrowedMask<'_> {
 pub(crate) struct Members<'a>(&'a [MaskWord]);
 
 impl<'a> Members<'a> {
+    #[inline]
     pub(crate) fn of(store: &'a impl MaskStore) -> Self {
         Self(store.words())
     }
 
     /// Number of CPUs that fit.
+    #[inline]
     pub(crate) fn capacity(&self) -> usize {
         self.0.len() * 64
     }
 
     /// Whether `cpu` is a member, as far as the caller can see.
+    #[inline]
     pub(crate) fn contains(&self, cpu: CpuId) -> bool {
         // ORDER(SD-2): relaxed, since only `cpu` itself asks about its own bit, which nobody else writes.
         self.word(cpu).load(Ordering::Relaxed) & bit(cpu) != 0
     }
 
     /// Whether `cpu` is a member; seen gone means that its last use is over.
+    #[inline]
     pub(crate) fn holds(&self, cpu: CpuId) -> bool {
         // ORDER(SD-8): as in `for_each_other`; partner: `remove_self`.
         self.word(cpu).load(Site::MaskSeen.acquire()) & bit(cpu) != 0
     }
 
     /// Adds the calling CPU, which is `me` (SD-2). A full fence must follow before it reads a generation.
+    #[inline]
     pub(crate) fn add_self(&self, me: CpuId) {
         // ORDER(SD-2): relaxed; the switch fence that follows orders it before the generation is read.
         self.word(me).fetch_or(bit(me), Ordering::Relaxed);
     }
 
     /// Removes the calling CPU, which is `me`, after its hardware stopped using the root (SD-3).
+    #[inline]
     pub(crate) fn remove_self(&self, me: CpuId) {
         // ORDER(SD-3): everything this CPU did with the space comes before the bit goes; partner: `for_each`.
         self.word(me).fetch_and(!bit(me), Site::MaskRemove.release());
@@ -153,6 +161,7 @@ impl<'a> Members<'a> {
         }
     }
 
+    #[inline]
     fn word(&self, cpu: CpuId) -> &'a Word {
         &self.0[cpu.index() / 64].0
     }
@@ -176,6 +185,7 @@ impl Batch {
     }
 }
 
+#[inline]
 const fn bit(cpu: CpuId) -> u64 {
     1 << (cpu.number() % 64)
 }

@@ -8,8 +8,9 @@ use crate::tags::TagSlots;
 /// [`Platform::local`](crate::Platform::local).
 ///
 /// Three parts on lines of their own (128 bytes: adjacent-line prefetch): what others write, what this CPU
-/// publishes, and what it keeps to itself.
+/// publishes, and what it keeps to itself, in this order.
 #[derive(Debug)]
+#[repr(C)]
 pub struct CpuLocal {
     pub(crate) mail: Mail,
     pub(crate) published: Published,
@@ -91,24 +92,29 @@ impl Loaded {
     pub(crate) const SWITCHING: Loaded = Loaded(1);
     const LAZY: u64 = 2;
 
+    #[inline]
     pub(crate) const fn active(address: u64) -> Self {
         Loaded(address)
     }
 
+    #[inline]
     pub(crate) const fn lazy(address: u64) -> Self {
         Loaded(address | Self::LAZY)
     }
 
     /// Address of the space, 0 where there is none or the CPU is between two.
+    #[inline]
     pub(crate) const fn address(self) -> u64 {
         self.0 & !3
     }
 
+    #[inline]
     pub(crate) const fn is_lazy(self) -> bool {
         self.0 & Self::LAZY != 0
     }
 
+    #[inline]
     pub(crate) const fn is_active(self) -> bool {
-        self.address() != 0 && !self.is_lazy()
+        self.0 != 0 && self.0 & 3 == 0
     }
 }

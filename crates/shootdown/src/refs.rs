@@ -213,6 +213,7 @@ macro_rules! leads_to_space {
     ($($ty:ident),*) => {$(
         impl<P: Platform> Deref for $ty<'_, P> {
             type Target = AddressSpace<P>;
+            #[inline]
             fn deref(&self) -> &AddressSpace<P> {
                 self.held.space()
             }
@@ -227,12 +228,14 @@ macro_rules! leads_to_space {
 leads_to_space!(UserRef, StructRef, Teardown);
 
 impl<P: Platform> StructLike<'_, P> {
+    #[inline]
     fn space(&self) -> &AddressSpace<P> {
         self.handle.space()
     }
 }
 
 impl<P: Platform> StructRef<'_, P> {
+    #[inline]
     fn space(&self) -> &AddressSpace<P> {
         self.held.space()
     }

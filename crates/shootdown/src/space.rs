@@ -42,11 +42,13 @@ impl<P: Platform> AddressSpace<P> {
     }
 
     /// Identity; never reused on this machine.
+    #[inline]
     pub fn id(&self) -> SpaceId {
         self.id
     }
 
     /// Root of the page tables.
+    #[inline]
     pub fn root(&self) -> P::Root {
         self.root
     }
@@ -58,6 +60,7 @@ impl<P: Platform> AddressSpace<P> {
 
     /// User references; a snapshot, for statistics. No decision may rest on it: it bounds who may finish, never who
     /// may begin (SD-9).
+    #[inline]
     pub fn users(&self) -> u64 {
         self.users.load(Ordering::Relaxed)
     }
@@ -67,11 +70,13 @@ impl<P: Platform> AddressSpace<P> {
         &self.mask
     }
 
+    #[inline]
     pub(crate) fn members(&self) -> Members<'_> {
         Members::of(&self.mask)
     }
 
     /// What [`CpuLocal`](crate::CpuLocal)'s `loaded` word holds for this space.
+    #[inline]
     pub(crate) fn address(&self) -> u64 {
         core::ptr::from_ref(self).expose_provenance() as u64
     }

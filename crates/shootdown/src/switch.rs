@@ -1,7 +1,7 @@
 //! What schedulers and kernel threads call.
 
 use crate::engine::{Refused, Shootdown};
-use crate::here::Here;
+use crate::here::{Cpu, Here};
 use crate::hw;
 use crate::platform::{Platform, Span};
 use crate::refs::UserRef;
@@ -39,7 +39,7 @@ impl<P: Platform> Shootdown<P> {
     pub fn borrow<'a>(&'a self, user: &'a UserRef<'_, P>) -> Result<Borrow<'a, P>, Refused> {
         let here = Here::enter(self, Span::Switch);
         if here.loaded().is_active() {
-            return Err(Refused::NotAKernelThread(here.me));
+            return Err(Refused::NotAKernelThread(here.me()));
         }
         here.switch_to(user);
         Ok(Borrow { engine: self, user_space: user, on_this_thread: PhantomData })
@@ -67,7 +67,7 @@ impl<P: Platform> Shootdown<P> {
     /// Answers this CPU's doorbell: call it from the doorbell's interrupt handler, or from a spin loop that runs with
     /// interrupts off. Interrupts must be off. Safe in interrupt context; not in an NMI. Never waits.
     pub fn serve(&self) {
-        Here::in_handler(self).serve();
+        Cpu::in_handler(self).serve();
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which TLB tag a space runs under on a CPU.
 
+use crate::fault::{Rule, without};
 use crate::sync::{Word, const_fn};
 use crate::types::{SpaceId, Tag};
 use core::sync::atomic::Ordering;
@@ -89,6 +90,19 @@ impl TagPolicy for Untagged {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PerCpuSlots<const N: usize>;
 
+impl<const N: usize> PerCpuSlots<N> {
+    /// Gives the next tag in turn to `space`.
+    #[cold]
+    fn replace(cpu: &TagSlots, space: SpaceId) -> Assignment {
+        let victim = cpu.next.load(Ordering::Relaxed) as usize % N;
+        cpu.next.store((victim as u64 + 1) % N as u64, Ordering::Relaxed);
+        let slot = &cpu.slots[victim];
+        slot.space.store(space.number(), Ordering::Relaxed);
+        let caught = without(Rule::TagReuseFlushes).then_some(u64::MAX);
+        Assignment { tag: tag_of(victim), caught }
+    }
+}
+
 impl<const N: usize> TagPolicy for PerCpuSlots<N> {
     #[inline]
     fn assign(&self, cpu: &TagSlots, space: SpaceId) -> Assignment {
@@ -99,11 +113,7 @@ impl<const N: usize> TagPolicy for PerCpuSlots<N> {
                 return Assignment { tag: tag_of(index), caught };
             }
         }
-        let victim = cpu.next.load(Ordering::Relaxed) as usize % N;
-        cpu.next.store((victim as u64 + 1) % N as u64, Ordering::Relaxed);
-        let slot = &cpu.slots[victim];
-        slot.space.store(space.number(), Ordering::Relaxed);
-        Assignment { tag: tag_of(victim), caught: None }
+        Self::replace(cpu, space)
     }
 
     #[inline]
@@ -118,6 +128,7 @@ impl<const N: usize> TagPolicy for PerCpuSlots<N> {
     }
 }
 
+#[inline]
 const fn tag_of(index: usize) -> Tag {
     Tag::new(index as u16 + 1)
 }

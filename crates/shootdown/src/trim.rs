@@ -2,7 +2,7 @@
 
 use crate::engine::Shootdown;
 use crate::fault::{Rule, Site, without};
-use crate::here::Here;
+use crate::here::{Cpu, Here};
 use crate::percpu::{Loaded, TAKEN};
 use crate::platform::{OnLeave, Platform, Span};
 use crate::space::AddressSpace;
@@ -22,11 +22,11 @@ impl<P: Platform> Shootdown<P> {
             let loaded = here.loaded();
             if loaded == Loaded::lazy(space.address()) {
                 here.leave();
-            } else if loaded.address() != space.address() && space.members().contains(here.me) {
+            } else if loaded.address() != space.address() && space.members().contains(here.me()) {
                 here.local.own.counters.trims.bump();
-                space.members().remove_self(here.me);
+                space.members().remove_self(here.me());
             }
-            here.me
+            here.me()
         };
         space.members().for_each_batch(Some(me), |batch| {
             batch.for_each(|cpu| self.ask_to_trim(space, cpu));
@@ -48,7 +48,10 @@ impl<P: Platform> Shootdown<P> {
             let request = &self.platform().local(cpu).mail.trim;
             // ORDER(SD-3): the space before the request that names it; partner: the claim in `answer_trim`. Where another
             // space's request is in the box this one is dropped, which leaves a bit too many and nothing worse.
-            if request.compare_exchange(0, space.address(), Site::TrimAsk.release(), Ordering::Relaxed).is_ok() {
+            if request
+                .compare_exchange(0, space.address(), Site::TrimAsk.release(), Ordering::Relaxed)
+                .is_ok()
+            {
                 self.ring(cpu);
             }
         }
@@ -71,10 +74,10 @@ impl<P: Platform> Shootdown<P> {
     }
 }
 
-impl<P: Platform> Here<'_, P> {
+impl<P: Platform> Cpu<'_, P> {
     /// Answers a trim request: leaves the mask of a space that is not loaded here. Whoever asked keeps the space alive
     /// until the box is empty or the request was taken back, which cannot happen once it is marked as taken.
-    pub(crate) fn answer_trim(&self) {
+    pub(crate) fn answer_trim(self) {
         let request = &self.local.mail.trim;
         // ORDER: relaxed; the ring that followed the request was taken with acquire.
         let address = request.load(Ordering::Relaxed);
@@ -86,9 +89,9 @@ impl<P: Platform> Here<'_, P> {
             return;
         }
         if let Some(space) = crate::hw::space_at::<P>(address) {
-            if self.loaded().address() != address && space.members().contains(self.me) {
+            if self.loaded().address() != address && space.members().contains(self.me()) {
                 self.local.own.counters.trims.bump();
-                space.members().remove_self(self.me);
+                space.members().remove_self(self.me());
             }
         }
         // ORDER(SD-3): the space is last used above; partner: `Shootdown::await_trim`.

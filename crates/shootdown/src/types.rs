@@ -8,16 +8,19 @@ pub struct CpuId(u32);
 
 impl CpuId {
     /// Wraps a CPU number.
+    #[inline]
     pub const fn new(number: u32) -> Self {
         Self(number)
     }
 
     /// The number.
+    #[inline]
     pub const fn number(self) -> u32 {
         self.0
     }
 
     /// The number, as an index.
+    #[inline]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
@@ -35,6 +38,7 @@ pub struct SpaceId(pub(crate) u64);
 
 impl SpaceId {
     /// The number.
+    #[inline]
     pub const fn number(self) -> u64 {
         self.0
     }
@@ -46,6 +50,7 @@ pub struct Generation(pub(crate) u64);
 
 impl Generation {
     /// The number.
+    #[inline]
     pub const fn number(self) -> u64 {
         self.0
     }
@@ -60,11 +65,13 @@ impl Tag {
     pub const NONE: Tag = Tag(0);
 
     /// Wraps a tag number.
+    #[inline]
     pub const fn new(number: u16) -> Self {
         Self(number)
     }
 
     /// The number.
+    #[inline]
     pub const fn number(self) -> u16 {
         self.0
     }
@@ -96,6 +103,7 @@ pub enum PageSize {
 
 impl PageSize {
     /// Base-2 logarithm of the size in bytes.
+    #[inline]
     pub const fn shift(self) -> u32 {
         match self {
             PageSize::Size4K => 12,
@@ -109,10 +117,12 @@ impl PageSize {
     }
 
     /// Size in bytes.
+    #[inline]
     pub const fn bytes(self) -> u64 {
         1 << self.shift()
     }
 
+    #[inline]
     const fn from_code(code: u64) -> Self {
         match code {
             0 => PageSize::Size4K,
@@ -155,26 +165,31 @@ impl PageRange {
     }
 
     /// Makes the run of one 4 KiB page that holds `address`.
+    #[inline]
     pub const fn page(address: VirtAddr) -> Self {
         Self { start: address.0 & !0xfff, count: 1, size: PageSize::Size4K }
     }
 
     /// First address.
+    #[inline]
     pub const fn start(&self) -> VirtAddr {
         VirtAddr(self.start)
     }
 
     /// Number of pages.
+    #[inline]
     pub const fn count(&self) -> u64 {
         self.count
     }
 
     /// Size of each page.
+    #[inline]
     pub const fn size(&self) -> PageSize {
         self.size
     }
 
     /// The smallest run of the smaller page size that holds both.
+    #[inline]
     pub(crate) const fn cover(self, other: PageRange) -> PageRange {
         let size = if self.size.shift() < other.size.shift() { self.size } else { other.size };
         let start = if self.start < other.start { self.start } else { other.start };
@@ -183,6 +198,7 @@ impl PageRange {
         PageRange { start, count: ((last - start) >> size.shift()) + 1, size }
     }
 
+    #[inline]
     const fn last(&self) -> u64 {
         self.start + ((self.count << self.size.shift()) - 1)
     }
@@ -236,6 +252,7 @@ pub enum Scope {
 
 impl Scope {
     /// The smallest scope that holds both.
+    #[inline]
     pub(crate) const fn cover(self, other: Scope) -> Scope {
         match (self, other) {
             (Scope::Pages(a), Scope::Pages(b)) => Scope::Pages(a.cover(b)),
@@ -262,6 +279,7 @@ pub(crate) struct Packed(pub(crate) u64);
 impl Packed {
     const COUNT_MAX: u64 = 0xff;
 
+    #[inline]
     pub(crate) const fn new(scope: Scope, tables: Tables) -> Self {
         match scope {
             Scope::Pages(range) if range.count <= Self::COUNT_MAX => {
@@ -273,6 +291,7 @@ impl Packed {
     }
 
     /// The pages and whether tables were freed; nothing where the whole space is meant.
+    #[inline]
     pub(crate) const fn unpack(self) -> Option<(PageRange, Tables)> {
         let count = self.0 >> 52 & Self::COUNT_MAX;
         if count == 0 {
