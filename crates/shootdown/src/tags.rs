@@ -1,6 +1,5 @@
 //! Which TLB tag a space runs under on a CPU.
 
-use crate::fault::{Rule, without};
 use crate::sync::{Word, const_fn};
 use crate::types::{SpaceId, Tag};
 use core::sync::atomic::Ordering;
@@ -104,8 +103,7 @@ impl<const N: usize> TagPolicy for PerCpuSlots<N> {
         cpu.next.store((victim as u64 + 1) % N as u64, Ordering::Relaxed);
         let slot = &cpu.slots[victim];
         slot.space.store(space.number(), Ordering::Relaxed);
-        let caught = without(Rule::TagReuseFlushes).then_some(u64::MAX);
-        Assignment { tag: tag_of(victim), caught }
+        Assignment { tag: tag_of(victim), caught: None }
     }
 
     #[inline]

@@ -3,8 +3,8 @@
 use super::judge::{Judge, Lease};
 use super::run::{Machine, Object};
 use shootdown_under_shuttle::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, Event, LocalFlush, OnInstall, OnLeave, PageRange, PerCpuSlots, Platform,
-    Scope, Span, TagPolicy, Tables, Tag, Teardown, Untagged,
+    AddressSpace, CpuId, CpuLocal, CpuMask, Event, LocalFlush, OnInstall, OnLeave, PageRange, PerCpuSlots,
+    Platform, Scope, Span, Tables, Tag, TagPolicy, Teardown, Untagged,
 };
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -169,7 +169,8 @@ impl<K: Kind> Hw<K> {
         for entry in hits {
             if !self.judge.holds(entry.lease) {
                 let me = self.me();
-                self.judge.report(format!("CPU {me}: {what} page {} through a stale translation", entry.page));
+                self.judge
+                    .report(format!("CPU {me}: {what} page {} through a stale translation", entry.page));
             }
         }
     }
@@ -184,7 +185,8 @@ impl<K: Kind> Hw<K> {
                 Some(tag) => inside.user.is_some() && tag == inside.tag,
                 None => inside.online,
             };
-            let walks = |walk: &(u16, Lease)| walk.1 == lease && inside.root.is_some() && walk.0 == inside.tag;
+            let walks =
+                |walk: &(u16, Lease)| walk.1 == lease && inside.root.is_some() && walk.0 == inside.tag;
             if inside.entries.iter().any(reaches) || inside.walks.iter().any(walks) {
                 self.judge.report(format!("frame {} reused while CPU {cpu} can reach it", lease.frame));
             }

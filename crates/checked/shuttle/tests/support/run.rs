@@ -46,7 +46,9 @@ unsafe impl<K: Kind> SpaceHandle<Hw<K>> for Arc<Object<K>> {
 impl<K: Kind> Machine<K> {
     fn new() -> Arc<Self> {
         let engine = Shootdown::new(Hw::new(CPUS, SPACES), CpuMask::new());
-        let space = |root| Arc::new(Object { space: engine.new_space(root, CpuMask::new()).expect("masks of one size") });
+        let space = |root| {
+            Arc::new(Object { space: engine.new_space(root, CpuMask::new()).expect("masks of one size") })
+        };
         let spaces: Vec<_> = (0..SPACES).map(space).collect();
         let mut shares = vec![Vec::new(); CPUS];
         for (number, object) in spaces.iter().enumerate() {
@@ -104,9 +106,11 @@ impl<K: Kind> Machine<K> {
         let hw = self.engine.platform();
         let kernel_pages = hw.tables(hw.kernel(), |tables| tables.pages.len());
         for space in 0..SPACES {
-            let (dead, mapped) = hw.tables(space, |tables| (tables.dead, tables.pages.iter().flatten().count()));
+            let (dead, mapped) =
+                hw.tables(space, |tables| (tables.dead, tables.pages.iter().flatten().count()));
             if !dead || mapped > 0 {
-                hw.judge.report(format!("space {space} outlived its references, with {mapped} of {PAGES} pages"));
+                hw.judge
+                    .report(format!("space {space} outlived its references, with {mapped} of {PAGES} pages"));
             }
         }
         if hw.judge.in_use() != kernel_pages {
