@@ -139,8 +139,6 @@ impl<P: Platform> Shootdown<P> {
         if me.index() >= capacity {
             return Err(Refused::CpuTooLarge(me, capacity));
         }
-        // A ring for this CPU's former life: whoever rang no longer waits.
-        here.local.mail.rung.store(0, Ordering::Relaxed);
         self.online().add_self(me);
         // ORDER(SD-13): as at switch-in: either a flush of kernel memory sees this CPU on line, or this CPU sees the
         // flush's generation; partner: the flush fence.
@@ -152,6 +150,8 @@ impl<P: Platform> Shootdown<P> {
         }
         // ORDER(SD-6): flush before acknowledgement; partner: `Late::kernel`.
         here.local.published.kernel_caught.store(kernel, Site::Ack.release());
+        // Who rang in this CPU's former life may still wait for an answer (a trim), and while the bell is up nobody kicks.
+        here.serve();
         self.platform.event(Event::Online);
         Ok(())
     }
