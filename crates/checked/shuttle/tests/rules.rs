@@ -8,18 +8,26 @@ use std::time::Instant;
 use support::{Kept, Kind, OneTag, Plain, Tagged, explore};
 
 /// Rule, and the kind of machine that shows it.
+///
+/// Missing are SD-2 and SD-14, whose windows are too small to be hit at random on 16 CPUs (a flush must read the mask twice
+/// within one switch; a CPU must miss nine requests in a row none of which was widened). The explorer covers both.
 const CAUGHT_BY: &[(u8, &str, fn())] = &[
     (1, "plain", run::<Plain>),
     (3, "kept bits", run::<Kept>),
+    (4, "plain", run::<Plain>),
+    (5, "tags", run::<Tagged>),
     (6, "tags", run::<Tagged>),
+    (7, "plain", run::<Plain>),
     (8, "plain", run::<Plain>),
     (9, "plain", run::<Plain>),
     (10, "plain", run::<Plain>),
+    (11, "plain", run::<Plain>),
     (12, "one tag", run::<OneTag>),
+    (13, "kept bits", run::<Kept>),
 ];
 
 fn run<K: Kind>() {
-    explore::<K>(RandomScheduler::new_from_seed(1, 300), 24);
+    explore::<K>(RandomScheduler::new_from_seed(1, 400), 40);
 }
 
 #[test]

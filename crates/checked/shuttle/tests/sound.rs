@@ -5,8 +5,8 @@ mod support;
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use support::{Kept, Kind, OneTag, Plain, Tagged, explore};
 
-const ITERATIONS: usize = 75;
-const STEPS: usize = 24;
+const ITERATIONS: usize = 400;
+const STEPS: usize = 40;
 
 fn random<K: Kind>(seed: u64) {
     explore::<K>(RandomScheduler::new_from_seed(seed, ITERATIONS), STEPS);

@@ -159,9 +159,12 @@ pub fn trim_of_a_cpu_that_comes_back() {
             machine.on(1).go_lazy();
             machine.on(0).run(0);
         },
-        scripts: &[|cpu| cpu.engine().trim(cpu.space(0)), |cpu| {
-            cpu.go_offline();
-            cpu.go_online();
-        }],
+        scripts: &[
+            |cpu| cpu.engine().trim(cpu.space(0)),
+            |cpu| {
+                cpu.go_offline();
+                cpu.go_online();
+            },
+        ],
     });
 }

@@ -283,7 +283,6 @@ unsafe impl<K: Kind> Platform for Hw<K> {
     type Tags = K::Tags;
     type Pin = ();
     const ON_LEAVE: OnLeave = K::ON_LEAVE;
-    const RANGE_CEILING: u64 = 4;
     const STALL_POLLS: u64 = 3_000;
 
     fn pin(&self) {}

@@ -126,7 +126,7 @@ impl<K: Kind> Machine<K> {
 pub fn explore<K: Kind>(scheduler: impl Scheduler + 'static, steps: usize) {
     let mut config = shuttle::Config::new();
     config.stack_size = 0x2_0000;
-    config.max_steps = shuttle::MaxSteps::FailAfter(20_000_000);
+    config.max_steps = shuttle::MaxSteps::FailAfter(2_000_000);
     config.silence_warnings = true;
     config.failure_persistence = shuttle::FailurePersistence::None;
     shuttle::Runner::new(scheduler, config).run(move || execute::<K>(steps));
