@@ -28,14 +28,21 @@ pub fn run(root: &Path, cases: &[String]) -> Result<()> {
         sites(&std::fs::read_to_string(root.join(LIST)).with_context(|| format!("cannot read {LIST}"))?);
     ensure!(!sites.is_empty(), "{LIST} lists no orderings");
     let argued = argued(&std::fs::read_to_string(root.join(CAVEATS)).unwrap_or_default());
-    let loom = loom(root)?;
     let cases = if cases.is_empty() { USUAL.join(" ") } else { cases.join(" ") };
+    for model in MODELS {
+        if let Some(case) = explored(root, &cases, "", model)? {
+            bail!("{case} fails under {model} with nothing weakened; mend that first");
+        }
+    }
+    let loom = loom(root)?;
     println!("{:16} | caught by | where", "site");
     let mut open = Vec::new();
     for site in &sites {
         let mut catches = Catches::new();
         for model in MODELS {
-            catches.extend(explored(root, &cases, site, model)?.map(|case| (model, case)));
+            catches.extend(
+                explored(root, &cases, &format!("--drop-site {site}"), model)?.map(|case| (model, case)),
+            );
         }
         catches.extend(loom.get(site).map(|scenario| ("loom", scenario.clone())));
         println!("{}", row(site, &catches, argued.contains(site)));
@@ -49,10 +56,10 @@ pub fn run(root: &Path, cases: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Runs `cases` with `site` weakened until one fails, and names it.
-fn explored(root: &Path, cases: &str, site: &str, model: &str) -> Result<Option<String>> {
+/// Runs `cases` with what `weakened` says until one fails, and names it.
+fn explored(root: &Path, cases: &str, weakened: &str, model: &str) -> Result<Option<String>> {
     let program = "run --quiet --release --package shootdown-cli -- check";
-    let options = format!("--drop-site {site} --memory {model} --workers 1 --deadline {DEADLINE} --json");
+    let options = format!("{weakened} --memory {model} --workers 1 --deadline {DEADLINE} --json");
     let mut command = cargo(root, &format!("{program} {cases} {options}"));
     let output = command.output().with_context(|| format!("cannot start {}", line(&command)))?;
     // A failure is what is looked for, so the exit code says little; the lines say all.
