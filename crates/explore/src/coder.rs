@@ -81,6 +81,8 @@ impl<'a, D: Device> Coder<'a, D> {
             work.locals[cpu] = self.local_device.all[id];
         }
         work.dirty = 0;
+        work.fresh = 0;
+        work.stirred = false;
         work.device = false;
     }
 

@@ -77,7 +77,7 @@ impl Footprint {
     }
 }
 
-/// Makes every node's footprint what it and all that may follow it are known to do, and starts counting escapes anew.
+/// Makes every node's footprint what it and all that may follow it are known to do, and starts counting news anew.
 pub(crate) fn close<S: Scenario>(world: &mut World<'_, S>) {
     for node in 0..world.nodes.len() {
         world.footprints[node] = world.access(world.nodes[node].op);
@@ -101,5 +101,5 @@ pub(crate) fn close<S: Scenario>(world: &mut World<'_, S>) {
             break;
         }
     }
-    world.escapes = 0;
+    world.news = 0;
 }

@@ -8,22 +8,23 @@ use std::sync::Mutex;
 
 /// Walks without news after which to stop, and the most steps of all walks and of one.
 const BORED: u32 = 30;
-const STEPS: u32 = 60_000;
+const STEPS: u32 = 1_000_000;
 const LENGTH: u32 = 2_000;
 
 /// Walks at random, always in the same way; returns how often code was run.
 pub(crate) fn walk<S: Scenario>(world: &Mutex<World<'_, S>>, options: &Options<'_>) -> u64 {
     let mut runs = 0;
-    let mut walker = Walker { random: 0x2545_f491_4f6c_dd1d, steps: 0, bored: 0 };
-    while walker.steps < STEPS && walker.bored < BORED {
+    let mut walker = Walker { random: 0x2545_f491_4f6c_dd1d, steps: 0, bored: 0, content: false };
+    while walker.steps < STEPS && !walker.content {
         let layout = lock(world).layout(options);
         let mut machine = Machine::new(world, layout, options);
         machine.partial_order = false;
         machine.collect = false;
-        while walker.steps < STEPS && walker.bored < BORED {
+        while walker.steps < STEPS && !walker.content {
             if walker.once(&mut machine) == Err(Trouble::Restart) {
                 break;
             }
+            walker.content = walker.bored > BORED + machine.nodes.len() as u32 / 4;
         }
         runs += machine.executor.started;
     }
@@ -34,6 +35,7 @@ struct Walker {
     random: u64,
     steps: u32,
     bored: u32,
+    content: bool,
 }
 
 impl Walker {

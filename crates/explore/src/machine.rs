@@ -8,9 +8,9 @@ use crate::options::Options;
 use crate::report::{Action, Move};
 use crate::run::Executor;
 use crate::scenario::Scenario;
-use crate::state::{BARRIER, BUFFER, Layout, RELEASE, Work, entry_cell};
+use crate::state::{BARRIER, BUFFER, CPUS, Layout, RELEASE, Work, entry_cell};
 use crate::values::Values;
-use crate::world::{DONE, Kick, Node, World};
+use crate::world::{DONE, Kick, NONE, Node, World};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Why a move could not simply be made.
@@ -43,12 +43,18 @@ pub(crate) struct Machine<'a, 's, S: Scenario> {
     pub(crate) values: Values,
     reads: Vec<(u16, u16)>,
     kids: Map<(u32, u16), u32>,
+    /// One of the kids of each node, with its answer, where no hashing is needed.
+    first_kids: Vec<(u16, u32)>,
     pub(crate) executor: Executor,
     /// Nodes passed, as bits; empty if nobody asks.
     pub(crate) passed: Vec<u64>,
     pub(crate) collect: bool,
     /// Steps that may run at once do.
     pub(crate) partial_order: bool,
+    /// What each CPU may still do in the state that is being expanded.
+    pub(crate) prints: [Footprint; CPUS],
+    /// The same in the state that is being made.
+    pub(crate) ahead: [Footprint; CPUS],
     spare: Vec<<S::Device as Device>::Local>,
     /// The answer that the last step got.
     pub(crate) answered: Option<u16>,
@@ -78,6 +84,9 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
             values: Values::default(),
             reads: Vec::new(),
             kids: Map::default(),
+            first_kids: Vec::new(),
+            prints: [Footprint::default(); CPUS],
+            ahead: [Footprint::default(); CPUS],
             executor: Executor::default(),
             passed: Vec::new(),
             collect: options.collect,
@@ -372,6 +381,9 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
     /// Moves frames whose awaited words have changed back to where they evaluate their condition. A real waiter
     /// spins there all the time, so doing it at once takes no behaviour away.
     fn wake(&mut self, work: &mut Work<S::Device>) {
+        if !core::mem::take(&mut work.stirred) {
+            return;
+        }
         for cpu in 0..self.layout.cpus {
             let node = work.node(&self.layout, cpu);
             let Node { op: Op::WaitFalse, back, reads: (start, count), .. } = self.nodes[node as usize]
@@ -439,6 +451,11 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
     /// The node after `node` answered by `answer`.
     #[inline]
     pub(crate) fn kid(&mut self, node: u32, answer: u16) -> Result<u32, Box<Trouble>> {
+        if let Some(&(first, next)) = self.first_kids.get(node as usize) {
+            if first == answer && next != NONE {
+                return Ok(next);
+            }
+        }
         match self.kids.get(&(node, answer)) {
             Some(&next) => Ok(next),
             None => self.grow(node, answer),
@@ -455,6 +472,11 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
         }
         let top = work.top(&self.layout, cpu);
         match self.nodes[node as usize].op {
+            Op::WaitFalse => {
+                // Its words may have changed while it was reading them.
+                work.stirred = true;
+                work.set_frame(&self.layout, cpu, top, node);
+            }
             // Frames that have ended are all alike.
             Op::Done => work.set_frame(&self.layout, cpu, top, DONE),
             Op::Panicked => return Err(Box::new(Trouble::Violation(lock(self.world).text(node)))),
@@ -467,7 +489,7 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
     /// The state at power-on, with everything done that runs at once.
     pub(crate) fn start(&mut self) -> Result<Work<S::Device>, Box<Trouble>> {
         let mut work = self.power_on()?;
-        self.normalise(&mut work)?;
+        self.normalise_all(&mut work)?;
         Ok(work)
     }
 
@@ -517,6 +539,13 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
         // A node with a word that the layout does not know must not be found again in this round.
         self.current()?;
         self.kids.insert((node, answer), next);
+        if self.first_kids.len() < self.nodes.len() {
+            self.first_kids.resize(self.nodes.len(), (0, NONE));
+        }
+        let first = &mut self.first_kids[node as usize];
+        if first.1 == NONE {
+            *first = (answer, next);
+        }
         Ok(next)
     }
 

@@ -14,8 +14,8 @@
 //! them is cut after [`CHAIN`], so nothing is put off for ever.
 //!
 //! What else may happen is read off *footprints*: for each node, the cells that its frame may read or write from there
-//! on and the interrupts that it may raise. Earlier rounds learn them; the run checks them (`World::escapes`), and a
-//! round in which a footprint was too small does not count.
+//! on and the interrupts that it may raise. Earlier rounds learn them; a round that finds a node which they do not
+//! cover (`World::news`) does not count.
 //!
 //! Rules, with what `e` must not meet:
 //!
@@ -56,7 +56,7 @@ use crate::machine::{Machine, Moved};
 use crate::op::Op;
 use crate::report::{Action, Move};
 use crate::scenario::Scenario;
-use crate::state::{BARRIER, BUFFER, CPUS, Work, entry_cell};
+use crate::state::{BARRIER, BUFFER, Work, entry_cell};
 
 /// Steps that run at once after one move, at most.
 const CHAIN: u32 = 4096;
@@ -85,35 +85,80 @@ impl<S: Scenario> Machine<'_, '_, S> {
         Ok(true)
     }
 
-    /// Makes all steps that may run at once.
-    pub(crate) fn normalise(&mut self, work: &mut Work<S::Device>) -> Moved {
+    /// Notes what each CPU may still do in a state whose successors are wanted.
+    pub(crate) fn prepare(&mut self, work: &Work<S::Device>) {
+        if self.partial_order {
+            for cpu in 0..self.layout.cpus {
+                self.prints[cpu] = self.print(work, cpu);
+            }
+        }
+    }
+
+    /// Makes all steps that may run at once in a state that nobody has looked at.
+    pub(crate) fn normalise_all(&mut self, work: &mut Work<S::Device>) -> Moved {
+        self.prepare(work);
+        work.fresh = u32::MAX;
+        self.normalise(work)
+    }
+
+    /// Makes all steps that may run at once. Where nothing is fresh no step can: the state before the move had none
+    /// left, and a CPU gets one only by its own change or when another has less ahead of it than before.
+    fn normalise(&mut self, work: &mut Work<S::Device>) -> Moved {
         if !self.partial_order {
             return Ok(true);
         }
         let cpus = self.layout.cpus;
-        let mut prints = [Footprint::default(); CPUS];
-        for (cpu, print) in prints[..cpus].iter_mut().enumerate() {
-            *print = self.print(work, cpu);
+        for cpu in 0..cpus {
+            self.ahead[cpu] = self.prints[cpu];
         }
+        let mut look = self.refresh(work);
         let mut chain = 0;
-        let mut idle = 0;
-        let mut cpu = 0;
-        while idle < cpus {
-            idle += 1;
-            while let Some(action) = self.at_once(work, cpu, &prints)? {
-                if !self.apply(work, Move { cpu, action })? {
+        while look != 0 && chain < CHAIN {
+            let cpu = look.trailing_zeros() as usize;
+            look &= look - 1;
+            // While only this CPU steps, what may happen around it does not grow.
+            let around = self.around(cpu);
+            let before = chain;
+            while let Some(action) = self.at_once(work, cpu, &around)? {
+                if chain == CHAIN || !self.apply(work, Move { cpu, action })? {
                     break;
                 }
-                prints[cpu] = self.print(work, cpu);
-                idle = 1;
                 chain += 1;
-                if chain == CHAIN {
-                    return Ok(true);
-                }
             }
-            cpu = (cpu + 1) % cpus;
+            if chain > before {
+                look |= self.refresh(work);
+            }
         }
         Ok(true)
+    }
+
+    /// Brings what CPUs may still do up to date; returns those that may have got a step that can run at once.
+    fn refresh(&mut self, work: &mut Work<S::Device>) -> u32 {
+        let cpus = self.layout.cpus;
+        let all = (1 << cpus) - 1;
+        let fresh = (core::mem::take(&mut work.fresh) >> 1) & all;
+        let mut look = fresh;
+        for cpu in 0..cpus {
+            if fresh >> cpu & 1 != 0 {
+                let now = self.print(work, cpu);
+                if self.ahead[cpu] != now {
+                    self.ahead[cpu] = now;
+                    look = all;
+                }
+            } else if work.device && self.asks_device(work, cpu) {
+                // What the device did may have made its operation possible.
+                look |= 1 << cpu;
+            }
+        }
+        look
+    }
+
+    /// Whether `cpu` is about to do a device operation that may run at once.
+    fn asks_device(&self, work: &Work<S::Device>, cpu: usize) -> bool {
+        matches!(
+            self.nodes[work.node(&self.layout, cpu) as usize].op,
+            Op::Device { commutes: Commutes::Always | Commutes::Masked, .. }
+        )
     }
 
     /// What `cpu` may still do: frames, pending interrupts, store buffer.
@@ -140,10 +185,10 @@ impl<S: Scenario> Machine<'_, '_, S> {
     }
 
     /// What may happen before `cpu`'s next step.
-    fn around(&self, cpu: usize, prints: &[Footprint; CPUS]) -> Around {
+    fn around(&self, cpu: usize) -> Around {
         let mut around = Around { others: Footprint::default(), handlers: Footprint::default(), lines: 0 };
         let mut raised = 0;
-        for (other, print) in prints[..self.layout.cpus].iter().enumerate() {
+        for (other, print) in self.ahead[..self.layout.cpus].iter().enumerate() {
             raised |= print.writes.top() & self.kick_mask;
             if other != cpu {
                 around.others.join(print);
@@ -172,7 +217,7 @@ impl<S: Scenario> Machine<'_, '_, S> {
         &mut self,
         work: &Work<S::Device>,
         cpu: usize,
-        prints: &[Footprint; CPUS],
+        around: &Around,
     ) -> Result<Option<Action>, Box<crate::machine::Trouble>> {
         let node = work.node(&self.layout, cpu);
         let op = self.nodes[node as usize].op;
@@ -180,13 +225,12 @@ impl<S: Scenario> Machine<'_, '_, S> {
         if buffered == 0 && matches!(op, Op::WaitFalse | Op::LoopBack | Op::Choose(_) | Op::Raise { .. }) {
             return Ok(None);
         }
-        let around = self.around(cpu, prints);
         for index in 0..buffered {
-            if self.drains_at_once(work, cpu, index, &around, &prints[cpu]) {
+            if self.drains_at_once(work, cpu, index, around) {
                 return Ok(Some(Action::Drain(index as u8)));
             }
         }
-        let mut now = self.runs_at_once(work, cpu, op, &around);
+        let mut now = self.runs_at_once(work, cpu, op, around);
         if let (false, Op::Load { cell }) = (now, op) {
             // A false evaluation that read one word: blocked or about to be blocked are the same.
             let answer = self.view(work, cpu, cell).0;
@@ -199,19 +243,12 @@ impl<S: Scenario> Machine<'_, '_, S> {
         Ok(now.then_some(Action::Run))
     }
 
-    fn drains_at_once(
-        &self,
-        work: &Work<S::Device>,
-        cpu: usize,
-        index: usize,
-        around: &Around,
-        own: &Footprint,
-    ) -> bool {
+    fn drains_at_once(&self, work: &Work<S::Device>, cpu: usize, index: usize, around: &Around) -> bool {
         if !self.drainable(work, cpu, index) {
             return false;
         }
         let cell = entry_cell(work.entry(&self.layout, cpu, index).0);
-        let retires = own.retires | around.handlers.retires;
+        let retires = self.ahead[cpu].retires | around.handlers.retires;
         !self.watched(cell)
             && !around.others.touches(cell)
             && retires & self.layout.objects[usize::from(cell)] == 0

@@ -107,7 +107,7 @@ pub(crate) struct Hub<'a, 's, S: Scenario> {
     over: AtomicBool,
     depth: AtomicU32,
     peak: AtomicU64,
-    first_escape: AtomicU64,
+    first_news: AtomicU64,
     last_progress: Mutex<Instant>,
 }
 
@@ -187,7 +187,7 @@ impl<S: Scenario> Hub<'_, '_, S> {
                 || self.halted()
                 || self.enough()
                 || states >= self.plan.cap
-                || self.escaped(states);
+                || self.outdated(states);
             if waiting > 0 {
                 self.depth.fetch_add(1, Relaxed);
             }
@@ -205,17 +205,17 @@ impl<S: Scenario> Hub<'_, '_, S> {
     }
 
     /// Whether a round whose footprints have turned out too small has gone on long enough to find most of the others.
-    fn escaped(&self, states: u64) -> bool {
+    fn outdated(&self, states: u64) -> bool {
         let world = lock(self.world);
-        if !self.plan.partial_order || world.escapes == 0 {
+        if !self.plan.partial_order || world.news == 0 {
             return false;
         }
-        let first = self.first_escape.load(Relaxed);
+        let first = self.first_news.load(Relaxed);
         if first == 0 {
-            self.first_escape.store(states, Relaxed);
+            self.first_news.store(states, Relaxed);
             return false;
         }
-        states > first + first / 2 + 10_000
+        states > 4 * first + 10_000
     }
 
     fn end(&self) -> End {
@@ -266,7 +266,7 @@ pub(crate) fn round<'s, S: Scenario>(
         over: AtomicBool::new(false),
         depth: AtomicU32::new(0),
         peak: AtomicU64::new(0),
-        first_escape: AtomicU64::new(0),
+        first_news: AtomicU64::new(0),
         last_progress: Mutex::new(Instant::now()),
     };
     let mut machine = hub.machine();

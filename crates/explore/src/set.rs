@@ -1,6 +1,7 @@
 //! The set of states that one worker owns: a few ids and a parent each, in chunks that never move.
 
 use crate::hash;
+use hashbrown::HashTable;
 
 /// States per chunk.
 const CHUNK: usize = 1 << 14;
@@ -8,56 +9,58 @@ const CHUNK: usize = 1 << 14;
 /// A set of keys of one width. Beside each key it keeps the state that first led to it.
 #[derive(Debug)]
 pub(crate) struct States {
+    entries: Entries,
+    /// Numbers of the states, by the hash of their keys.
+    index: HashTable<u32>,
+}
+
+/// Keys, each followed by its parent.
+#[derive(Debug)]
+struct Entries {
     width: usize,
-    /// Keys, each followed by its parent.
     chunks: Vec<Box<[u32]>>,
     count: u32,
-    /// State number plus one; 0 is free. The length is a power of two.
-    slots: Vec<u32>,
 }
 
 impl States {
     pub(crate) fn new(width: usize) -> Self {
-        Self { width, chunks: Vec::new(), count: 0, slots: vec![0; 1 << 10] }
+        Self { entries: Entries { width, chunks: Vec::new(), count: 0 }, index: HashTable::new() }
     }
 
     pub(crate) fn len(&self) -> u32 {
-        self.count
+        self.entries.count
     }
 
     #[inline]
     pub(crate) fn key(&self, index: u32) -> &[u32] {
-        let entry = self.entry(index);
-        &entry[..self.width]
+        self.entries.key(index)
     }
 
     pub(crate) fn parent(&self, index: u32) -> u32 {
-        self.entry(index)[self.width]
+        self.entries.entry(index)[self.entries.width]
     }
 
     /// Number of the state, and whether it is new.
     #[inline]
     pub(crate) fn insert(&mut self, key: &[u32], hash: u64, parent: u32) -> (u32, bool) {
-        let mask = self.slots.len() - 1;
-        let mut slot = hash as usize & mask;
-        loop {
-            match self.slots[slot] {
-                0 => break,
-                used if self.key(used - 1) == key => return (used - 1, false),
-                _ => slot = (slot + 1) & mask,
-            }
+        let entries = &mut self.entries;
+        if let Some(&index) = self.index.find(hash, |&index| same(entries.key(index), key)) {
+            return (index, false);
         }
-        let index = self.count;
-        self.slots[slot] = index + 1;
-        self.push(key, parent);
-        if self.count as usize * 4 > self.slots.len() * 3 {
-            self.grow();
-        }
+        let index = entries.push(key, parent);
+        self.index.insert_unique(hash, index, |&index| hash::of_ids(entries.key(index)));
         (index, true)
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.slots.capacity() * 4 + self.chunks.len() * CHUNK * (self.width + 1) * 4
+        self.index.allocation_size() + self.entries.chunks.len() * CHUNK * (self.entries.width + 1) * 4
+    }
+}
+
+impl Entries {
+    #[inline]
+    fn key(&self, index: u32) -> &[u32] {
+        &self.entry(index)[..self.width]
     }
 
     #[inline]
@@ -67,28 +70,22 @@ impl States {
         &self.chunks[index as usize / CHUNK][start..start + stride]
     }
 
-    fn push(&mut self, key: &[u32], parent: u32) {
+    fn push(&mut self, key: &[u32], parent: u32) -> u32 {
         let stride = self.width + 1;
-        let place = self.count as usize % CHUNK;
-        if place == 0 {
+        let start = self.count as usize % CHUNK * stride;
+        if start == 0 {
             self.chunks.push(vec![0; CHUNK * stride].into_boxed_slice());
         }
         let chunk = &mut self.chunks[self.count as usize / CHUNK];
-        chunk[place * stride..][..self.width].copy_from_slice(key);
-        chunk[place * stride + self.width] = parent;
+        chunk[start..start + self.width].copy_from_slice(key);
+        chunk[start + self.width] = parent;
         self.count += 1;
+        self.count - 1
     }
+}
 
-    fn grow(&mut self) {
-        let mut slots = vec![0; self.slots.len() * 2];
-        let mask = slots.len() - 1;
-        for index in 0..self.count {
-            let mut slot = hash::of_ids(self.key(index)) as usize & mask;
-            while slots[slot] != 0 {
-                slot = (slot + 1) & mask;
-            }
-            slots[slot] = index + 1;
-        }
-        self.slots = slots;
-    }
+/// Keys are short: comparing in place beats a call.
+#[inline]
+fn same(one: &[u32], other: &[u32]) -> bool {
+    one.iter().zip(other).all(|(a, b)| a == b)
 }

@@ -138,8 +138,12 @@ pub(crate) struct Work<D: Device> {
     pub(crate) words: Vec<u16>,
     pub(crate) shared: D::Shared,
     pub(crate) locals: Vec<D::Local>,
-    /// Parts that may have changed, as bits.
+    /// Parts that may have changed since the state was unfolded, as bits.
     pub(crate) dirty: u32,
+    /// The same since the last look at what CPUs may still do; cells do not count.
+    pub(crate) fresh: u32,
+    /// Something has changed that may wake a waiter.
+    pub(crate) stirred: bool,
     /// The device's state may have changed.
     pub(crate) device: bool,
 }
@@ -153,7 +157,15 @@ impl<D: Device> Clone for Work<D> {
 impl<D: Device> Work<D> {
     /// The state at power-on, without frames.
     pub(crate) fn new(layout: &Layout, (shared, locals): (D::Shared, Vec<D::Local>)) -> Self {
-        let mut work = Self { words: vec![0; layout.len()], shared, locals, dirty: u32::MAX, device: true };
+        let mut work = Self {
+            words: vec![0; layout.len()],
+            shared,
+            locals,
+            dirty: u32::MAX,
+            fresh: u32::MAX,
+            stirred: true,
+            device: true,
+        };
         for cpu in 0..layout.cpus {
             work.words[layout.cpu(cpu) + STATUS] = 1;
             work.set_frame(layout, cpu, 0, DONE);
@@ -167,6 +179,8 @@ impl<D: Device> Work<D> {
         self.shared = other.shared;
         self.locals.copy_from_slice(&other.locals);
         self.dirty = other.dirty;
+        self.fresh = other.fresh;
+        self.stirred = other.stirred;
         self.device = other.device;
     }
 
@@ -175,6 +189,7 @@ impl<D: Device> Work<D> {
         let (slot, part) = layout.slots[usize::from(cell)];
         self.words[usize::from(slot)] = value;
         self.dirty |= 1 << part;
+        self.stirred = true;
     }
 
     /// Whether `cpu` has interrupts on.
@@ -208,7 +223,7 @@ impl<D: Device> Work<D> {
         let at = layout.cpu(cpu) + STACK + 2 * frame;
         self.words[at] = node as u16;
         self.words[at + 1] = (node >> 16) as u16;
-        self.dirty |= 2 << cpu;
+        self.touch(cpu);
     }
     /// The node of the topmost frame.
     #[inline]
@@ -233,6 +248,7 @@ impl<D: Device> Work<D> {
         let status = self.status(layout, cpu);
         let irq = *status >> top & 1;
         *status = ((*status - 0x100) & !(1 << top)) & !1 | irq;
+        self.stirred = true;
     }
 
     /// Whether the handler of a non-maskable interrupt is among the frames.
@@ -251,7 +267,7 @@ impl<D: Device> Work<D> {
         let at = layout.cpu(cpu) + PENDING;
         self.words[at] = lines as u16;
         self.words[at + 1] = (lines >> 16) as u16;
-        self.dirty |= 2 << cpu;
+        self.touch(cpu);
     }
 
     #[inline]
@@ -290,6 +306,7 @@ impl<D: Device> Work<D> {
     pub(crate) fn kill(&mut self, object: u8) {
         self.words[DEAD + usize::from(object / 16)] |= 1 << (object % 16);
         self.dirty |= 1;
+        self.stirred = true;
     }
 
     /// Id of the device's shared state (`None`) or of a CPU's.
@@ -307,8 +324,14 @@ impl<D: Device> Work<D> {
     }
 
     #[inline]
-    fn status(&mut self, layout: &Layout, cpu: usize) -> &mut u16 {
+    fn touch(&mut self, cpu: usize) {
         self.dirty |= 2 << cpu;
+        self.fresh |= 2 << cpu;
+    }
+
+    #[inline]
+    fn status(&mut self, layout: &Layout, cpu: usize) -> &mut u16 {
+        self.touch(cpu);
         &mut self.words[layout.cpu(cpu) + STATUS]
     }
 }

@@ -55,6 +55,7 @@ fn towards<S: Scenario>(
 ) -> Option<Work<S::Device>> {
     let length = machine.log.as_ref().map_or(0, Vec::len);
     for mov in machine.candidates(&work) {
+        machine.prepare(&work);
         let mut next = work.clone();
         if machine.successor(&mut next, mov) == Ok(true) {
             coder.encode(&mut next, None, key);
@@ -75,6 +76,7 @@ fn final_move<S: Scenario>(machine: &mut Machine<'_, '_, S>, work: &Work<S::Devi
     let mut candidates = machine.candidates(work);
     candidates.sort_by_key(|&mov| mov != wanted);
     for mov in candidates {
+        machine.prepare(work);
         let mut next = work.clone();
         if machine.successor(&mut next, mov).is_err() {
             return;

@@ -131,6 +131,7 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
     fn expand(&mut self, index: u32) {
         self.base_key.copy_from_slice(self.states.key(index));
         self.coder.decode(&self.base_key, &mut self.base);
+        self.machine.prepare(&self.base);
         let from = self.global(index);
         let mut any = false;
         for cpu in 0..self.hub.layout.cpus {

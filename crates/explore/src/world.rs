@@ -82,8 +82,8 @@ pub(crate) struct World<'s, S: Scenario> {
     pub(crate) kicks: Vec<Kick>,
     /// Counts changes that need a new layout: cells, objects.
     pub(crate) edition: u32,
-    /// Nodes of this round that their ancestors' footprints do not cover.
-    pub(crate) escapes: u64,
+    /// Nodes and edges that footprints do not cover, because they were found after the footprints were closed.
+    pub(crate) news: u64,
     /// Some loop can go back.
     pub(crate) loops: bool,
 }
@@ -109,7 +109,7 @@ impl<'s, S: Scenario> World<'s, S> {
             texts: Map::default(),
             kicks: Vec::new(),
             edition: 0,
-            escapes: 0,
+            news: 0,
             loops: false,
         };
         for cell in world.cells.all.clone() {
@@ -157,10 +157,7 @@ impl<'s, S: Scenario> World<'s, S> {
             Ok(live) => self.follow(executor, live, story),
             Err(text) => self.stop(story, text),
         };
-        let footprint = self.footprints[node as usize];
-        if !self.footprints[parent as usize].contains(&footprint) {
-            self.escapes += 1;
-        }
+        self.news += 1;
         self.kids.insert((parent, answer), node);
         self.start_handlers(executor);
         node
@@ -174,7 +171,7 @@ impl<'s, S: Scenario> World<'s, S> {
         if self.kicks.len() >= KICKS {
             return Err(format!("more than {KICKS} interrupt lines are raised"));
         }
-        self.escapes += 1;
+        self.news += 1;
         self.kicks.push(Kick { cpu, line, node: NONE });
         Ok(self.kicks.len() - 1)
     }
@@ -301,8 +298,6 @@ impl<'s, S: Scenario> World<'s, S> {
             }
             self.promises.insert((story.root, place, key), self.nodes.len() as u32);
             story.promise(self.stories[story.root as usize].hash, (place, key));
-            // Which history finds it first depends on the order of exploration; its footprint must not.
-            self.escapes += 1;
         }
         self.settle(executor, live, event, story)
     }
@@ -384,25 +379,12 @@ impl<'s, S: Scenario> World<'s, S> {
         self.push_plain(Op::Stop, story)
     }
 
-    /// A new node may do what its parent was known to do later on; more is an escape.
+    /// A new node is news: footprints that were closed without it do not count any more. It may well do only what its
+    /// parent was known to do later on; but then the footprints of a round, and with them the number of its states,
+    /// would depend on who had found what before.
     fn push_new(&mut self, node: Node, story: Story) -> u32 {
-        let own = self.access(node.op);
-        let footprint = if story.parent == NONE {
-            self.escapes += 1;
-            own
-        } else {
-            let mut footprint = self.footprints[story.parent as usize];
-            if !footprint.contains(&own) {
-                self.escapes += 1;
-                footprint.join(&own);
-            }
-            footprint
-        };
-        // Going back leads to what the loop's first step was known to lead to.
-        if node.back != NONE && (node.back as usize) < self.nodes.len() {
-            let back = self.footprints[node.back as usize];
-            self.escapes += u64::from(!footprint.contains(&back));
-        }
+        self.news += 1;
+        let footprint = self.access(node.op);
         self.push(node, story, footprint)
     }
 

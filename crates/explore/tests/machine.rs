@@ -113,14 +113,16 @@ fn a_finished_cpu_serves_interrupts() {
 fn waiting_with_interrupts_off_for_ones_own_handler_is_a_deadlock() {
     let program = Program::new(&[
         |w: &Words| {
-            irq_save();
+            let on = irq_save();
             raise(1, 0);
             wait_until(|| w.x[1].load(Relaxed) == 1);
+            irq_restore(on);
         },
         |w: &Words| {
-            irq_save();
+            let on = irq_save();
             raise(0, 0);
             wait_until(|| w.x[0].load(Relaxed) == 1);
+            irq_restore(on);
         },
     ])
     .with_irq(|w, cpu, _| w.x[cpu].store(1, Relaxed));

@@ -11,6 +11,7 @@ pub mod engine;
 pub mod hw;
 mod judge;
 mod machine;
+mod show;
 mod state;
 mod tables;
 #[cfg(test)]

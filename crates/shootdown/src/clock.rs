@@ -121,10 +121,11 @@ impl Clock {
         if old & 1 == 1 || old >= generation << 1 {
             return;
         }
-        // ORDER(SD-14): relaxed; the claim is ordered before the range by the fence below.
+        // ORDER(SD-14): acquire: the range that this place held before is written before the range written below. The
+        // claim itself is ordered before the range by the fence below.
         if entry
             .stamp
-            .compare_exchange(old, generation << 1 | 1, Ordering::Relaxed, Ordering::Relaxed)
+            .compare_exchange(old, generation << 1 | 1, Site::Replace.acquire(), Ordering::Relaxed)
             .is_err()
         {
             return;

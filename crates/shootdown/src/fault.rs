@@ -66,6 +66,8 @@ sites! {
     Claim = "claim",
     /// SD-14: range before the second look at the stamp (acquire fence).
     Recheck = "recheck",
+    /// SD-14: the range that a ring entry held before the range that replaces it (acquire).
+    Replace = "replace",
     /// SD-10: use of the space before giving up a user reference (release).
     UserDrop = "user-drop",
     /// SD-10: all uses before the teardown (acquire fence).
@@ -78,10 +80,10 @@ sites! {
     GatherClose = "gather-close",
     /// SD-8: a peer's completion before deciding that none is open (acquire).
     GatherSeen = "gather-seen",
-    /// SD-3: last use of the space before its trim request is gone (release).
-    TrimDone = "trim-done",
-    /// SD-3: a trim request that is gone before the space may die (acquire).
-    TrimSeen = "trim-seen",
+    /// SD-3: a trim request after what its receiver will use, and its end after that use (release).
+    TrimAsk = "trim-ask",
+    /// SD-3: the request before the use of what it names, and its end before that may die (acquire).
+    TrimTake = "trim-take",
 }
 
 impl Site {

@@ -151,8 +151,9 @@ impl<'a, P: Platform> Cpu<'a, P> {
             members.add_self(me);
         }
         self.local.own.tag.store(u64::from(tag.number()), Ordering::Relaxed);
-        // ORDER(SD-6): relaxed; who reads it has read what `publish_loaded` releases.
-        published.caught.store(now, Ordering::Relaxed);
+        // ORDER(SD-8): the hardware is out of the old root before others see this: whoever still reads the old space as
+        // loaded, and this generation with it, takes it for an answer; partner: `Late::is_late`.
+        published.caught.store(now, Site::Ack.release());
         if let Some(previous) = previous {
             self.left(me, previous);
         }

@@ -78,6 +78,9 @@ impl Default for CpuLocal {
     }
 }
 
+/// Bit of [`Mail::trim`]: the request is being answered and can no longer be withdrawn.
+pub(crate) const TAKEN: u64 = 1;
+
 /// Meaning of [`Published::loaded`]: one word, so that space, laziness and transition are always seen together.
 ///
 /// 0 nothing; 1 between two roots; else the address of the space, plus 2 while a kernel thread runs on it (lazy).

@@ -3,14 +3,11 @@
 use crate::engine::Shootdown;
 use crate::fault::{Rule, Site, without};
 use crate::here::{Cpu, Here};
-use crate::percpu::Loaded;
+use crate::percpu::{Loaded, TAKEN};
 use crate::platform::{OnLeave, Platform, Span};
 use crate::space::AddressSpace;
 use crate::types::CpuId;
 use core::sync::atomic::Ordering;
-
-/// Set in a mailbox's trim request, besides the address, while its CPU works on it.
-const TAKEN: u64 = 1;
 
 impl<P: Platform> Shootdown<P> {
     /// Asks every CPU that has no use for `space` to leave its mask: lazy CPUs leave the space, CPUs that ran it before
@@ -49,9 +46,12 @@ impl<P: Platform> Shootdown<P> {
             self.ring(cpu);
         } else if P::ON_LEAVE == OnLeave::KeepBit && loaded.address() != space.address() {
             let request = &self.platform().local(cpu).mail.trim;
-            // ORDER(SD-3): relaxed; the ring publishes the request. Where another space's request is in the box this one
-            // is dropped, which leaves a bit too many and nothing worse.
-            if request.compare_exchange(0, space.address(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            // ORDER(SD-3): the space before the request that names it; partner: the claim in `answer_trim`. Where another
+            // space's request is in the box this one is dropped, which leaves a bit too many and nothing worse.
+            if request
+                .compare_exchange(0, space.address(), Site::TrimAsk.release(), Ordering::Relaxed)
+                .is_ok()
+            {
                 self.ring(cpu);
             }
         }
@@ -63,13 +63,13 @@ impl<P: Platform> Shootdown<P> {
         let address = space.address();
         self.wait_for(cpu, || {
             // ORDER(SD-3): an empty box means that its CPU is done with the space; partner: the store in `Here::trim`.
-            let asked = request.load(Site::TrimSeen.acquire());
+            let asked = request.load(Site::TrimTake.acquire());
             asked & !TAKEN != address || (asked == address && !self.online().holds(cpu))
         });
         // ORDER: relaxed; who took the request before it could be taken back is waited for.
         if request.compare_exchange(address, 0, Ordering::Relaxed, Ordering::Relaxed) == Err(address | TAKEN)
         {
-            self.wait_for(cpu, || request.load(Site::TrimSeen.acquire()) != address | TAKEN);
+            self.wait_for(cpu, || request.load(Site::TrimTake.acquire()) != address | TAKEN);
         }
     }
 }
@@ -95,6 +95,6 @@ impl<P: Platform> Cpu<'_, P> {
             }
         }
         // ORDER(SD-3): the space is last used above; partner: `Shootdown::await_trim`.
-        request.store(0, Site::TrimDone.release());
+        request.store(0, Site::TrimAsk.release());
     }
 }

@@ -20,7 +20,7 @@ pub fn msrv(root: &Path) -> Result<Done> {
     let toolchains = read(Command::new("rustup").args(["toolchain", "list"])).unwrap_or_default();
     if !toolchains.lines().any(|line| line.starts_with(&format!("{MSRV}-")) || line.starts_with("1.85.")) {
         return Ok(Done::Skipped(format!(
-            "{} packages say {MSRV}; not compiled: toolchain {MSRV} is not installed (rustup toolchain install {MSRV})",
+            "{} packages say {MSRV}; not compiled: toolchain {MSRV} is not installed (rustup toolchain install {MSRV} --profile minimal --no-self-update)",
             names.len()
         )));
     }

@@ -55,10 +55,11 @@ pub fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
         }
         (Some(trace), false) => {
             let look = Look { width: width(), state: args.state, places: args.places };
-            writeln!(out, "{}\n\n{}", summary(&report), columns::draw(trace, case.cpus, look))?;
+            let summary = textwrap::fill(&summary(&report), width());
+            writeln!(out, "{summary}\n\n{}", columns::draw(trace, case.cpus, look))?;
         }
         (None, true) => anstream::eprintln!("no counterexample to list: {}", summary(&report)),
-        (None, false) => writeln!(out, "{}", summary(&report))?,
+        (None, false) => writeln!(out, "{}", textwrap::fill(&summary(&report), width()))?,
     }
     let drawn = args.svg.as_deref().map(|path| picture(path, case, report.trace.as_ref())).transpose()?;
     let missing = drawn == Some(false) || (args.text && report.trace.is_none());
@@ -149,8 +150,9 @@ fn picture(path: &Path, case: &Case, trace: Option<&Trace>) -> Result<bool, Fail
         anstream::eprintln!("nothing to draw: {} is left as it was", path.display());
         return Ok(false);
     };
-    let title = format!("{}: {}", case.name, replay_file::one_line(&case.about));
-    std::fs::write(path, svg::draw(trace, case.cpus, &title)).map_err(|error| unwritable(path, &error))?;
+    let about = replay_file::one_line(&case.about);
+    std::fs::write(path, svg::draw(trace, case.cpus, &case.name, &about))
+        .map_err(|error| unwritable(path, &error))?;
     Ok(true)
 }
 

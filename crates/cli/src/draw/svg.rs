@@ -2,7 +2,7 @@
 
 use shootdown_explore::{Action, Step, Trace};
 use svg::Document;
-use svg::node::element::{Group, Line, Rectangle, Text, Title};
+use svg::node::element::{Definitions, Group, Line, Marker, Path, Rectangle, Text, Title};
 
 /// Width of a column's boxes.
 const BOX: usize = 300;
@@ -22,15 +22,18 @@ const INDENT: usize = 14;
 const CHARACTER: usize = 8;
 
 const INK: &str = "#1b1f24";
+const AMBER: &str = "#d4a72c";
 const RED: &str = "#b3261e";
 
-/// Draws `trace` on a machine with `cpus` CPUs, under `title`.
-pub fn draw(trace: &Trace, cpus: usize, title: &str) -> String {
+/// Draws `trace` on a machine with `cpus` CPUs, under the case's name and what it is about.
+pub fn draw(trace: &Trace, cpus: usize, name: &str, about: &str) -> String {
     let lanes = super::lanes(trace, cpus);
     let width = 2 * MARGIN + lanes * COLUMN;
-    let head = MARGIN + 3 * LINE;
+    let about = wrap(about, width - 2 * MARGIN);
+    let head = MARGIN + (3 + about.len()) * LINE;
     let mut y = head + LINE;
     let mut boxes = Group::new();
+    let mut places = Vec::new();
     for ((at, step), heading) in trace.steps.iter().enumerate().zip(super::headings(trace, lanes)) {
         let x = MARGIN + step.mov.cpu * COLUMN;
         if let Some(heading) = heading {
@@ -43,7 +46,11 @@ pub fn draw(trace: &Trace, cpus: usize, title: &str) -> String {
         let fatal = at + 1 == trace.steps.len() && !trace.outcome.is_empty();
         let (drawn, height) = step_box(step, at + 1, x, y, fatal);
         boxes = boxes.add(drawn);
+        places.push((x, INDENT * usize::from(step.depth), y + height / 2));
         y += height + GAP;
+    }
+    for (from, to) in super::interrupts(trace) {
+        boxes = boxes.add(arrow(places[from], places[to]));
     }
     let lines_of_time = y;
     if !trace.outcome.is_empty() {
@@ -57,11 +64,15 @@ pub fn draw(trace: &Trace, cpus: usize, title: &str) -> String {
         .set("width", width)
         .set("height", height)
         .set("viewBox", (0, 0, width, height))
-        .set("font-family", "ui-monospace, Menlo, Consolas, monospace")
+        .set("font-family", "ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace")
         .set("font-size", 12)
-        .add(Title::new(title))
+        .add(Title::new(name))
+        .add(Definitions::new().add(arrow_head()))
         .add(background)
-        .add(text(MARGIN, MARGIN + LINE, title, INK).set("font-weight", "bold").set("font-size", 15));
+        .add(text(MARGIN, MARGIN + LINE / 2, name, INK).set("font-weight", "bold").set("font-size", 15));
+    let document = about.iter().enumerate().fold(document, |document, (n, line)| {
+        document.add(text(MARGIN, MARGIN + LINE / 2 + (n + 1) * LINE, line, INK))
+    });
     let document = (0..lanes).fold(document, |document, cpu| document.add(lane(cpu, head, lines_of_time)));
     format!("{}\n", document.add(boxes))
 }
@@ -89,7 +100,7 @@ fn step_box(step: &Step, number: usize, x: usize, y: usize, fatal: bool) -> (Gro
         _ if fatal => ("#fdecea", RED),
         Action::Run | Action::Choose(_) => ("#f6f8fa", "#afb8c1"),
         Action::Drain(_) => ("#e7f5fb", "#6cb2d3"),
-        Action::Interrupt(_) => ("#fff5d6", "#d4a72c"),
+        Action::Interrupt(_) => ("#fff5d6", AMBER),
     };
     let frame = Rectangle::new()
         .set("x", x + indent)
@@ -108,6 +119,33 @@ fn step_box(step: &Step, number: usize, x: usize, y: usize, fatal: bool) -> (Gro
         group.add(text(x + indent + PAD, y + (n + 1) * LINE, line, ink))
     });
     (group, height)
+}
+
+/// Draws an arrow from the middle of one column's box to another's, on the sides that face each other.
+/// Boxes are given as column, indent and height on the page.
+fn arrow(from: (usize, usize, usize), to: (usize, usize, usize)) -> Line {
+    let right = from.0 <= to.0;
+    let (start, end) = if right { (from.0 + BOX, to.0 + to.1) } else { (from.0 + from.1, to.0 + BOX) };
+    Line::new()
+        .set("x1", start)
+        .set("y1", from.2)
+        .set("x2", end)
+        .set("y2", to.2)
+        .set("stroke", AMBER)
+        .set("stroke-width", 2)
+        .set("marker-end", "url(#head)")
+}
+
+fn arrow_head() -> Marker {
+    Marker::new()
+        .set("id", "head")
+        .set("viewBox", "0 0 8 8")
+        .set("refX", 8)
+        .set("refY", 4)
+        .set("markerWidth", 6)
+        .set("markerHeight", 6)
+        .set("orient", "auto")
+        .add(Path::new().set("d", "M0,0 L8,4 L0,8 z").set("fill", AMBER))
 }
 
 /// Draws what went wrong, across all columns; returns its height too.
@@ -148,11 +186,12 @@ mod tests {
 
     #[test]
     fn the_picture_is_well_formed_and_says_all_that_happened() {
-        let picture = draw(&trace("\"a\" & 'b' <c> ]]> \u{1}"), 3, "linux-x: <A> & B");
+        let picture = draw(&trace("\"a\" & 'b' <c> ]]> \u{1}"), 3, "linux-x", "<A> & B");
         let document = Document::parse(&picture).expect("well-formed XML");
         let said: Vec<&str> = document.descendants().filter_map(|n| n.text()).map(str::trim).collect();
         for expected in [
-            "linux-x: <A> & B",
+            "linux-x",
+            "<A> & B",
             "CPU 0",
             "CPU 2",
             "unmap page 0",
@@ -165,7 +204,7 @@ mod tests {
 
     #[test]
     fn all_boxes_lie_within_the_picture() {
-        let picture = draw(&trace("frame 1 is reused"), 2, "x");
+        let picture = draw(&trace("frame 1 is reused"), 2, "x", "y");
         let document = Document::parse(&picture).expect("well-formed XML");
         let number = |node: roxmltree::Node<'_, '_>, name| -> usize {
             node.attribute(name).unwrap_or("0").parse().expect("a whole number")
@@ -181,8 +220,18 @@ mod tests {
     }
 
     #[test]
+    fn an_arrow_leads_from_the_raise_to_the_handler() {
+        let mut trace = trace("");
+        trace.steps[0].text = "raises interrupt 0 on CPU 1".to_owned();
+        let picture = draw(&trace, 2, "x", "y");
+        let document = Document::parse(&picture).expect("well-formed XML");
+        let arrows = document.descendants().filter(|n| n.attribute("marker-end").is_some()).count();
+        assert_eq!(arrows, 1);
+    }
+
+    #[test]
     fn only_a_violation_is_red() {
-        assert!(draw(&trace("x"), 2, "x").contains(super::RED));
-        assert!(!draw(&trace(""), 2, "x").contains(super::RED));
+        assert!(draw(&trace("x"), 2, "x", "y").contains(super::RED));
+        assert!(!draw(&trace(""), 2, "x", "y").contains(super::RED));
     }
 }

@@ -30,6 +30,14 @@ const CATCH_UP: u64 = 1;
 const LEAVE: u64 = 2;
 const OTHER: usize = 1;
 
+/// What CPU 1 keeps about itself: whether it is lazy, whether it has the root loaded, the last flush it took part in.
+#[derive(Debug)]
+struct Cpu {
+    lazy: Word,
+    loaded: Word,
+    seen: Word,
+}
+
 /// CPU 0 unmaps a region and frees its table. CPU 1 runs another thread of the space, goes lazy, and comes back.
 #[derive(Debug)]
 pub(crate) struct LazyTables {
@@ -39,10 +47,7 @@ pub(crate) struct LazyTables {
     calls: CrossCall,
     /// Number of flushes of the space.
     generation: Word,
-    /// CPU 1's: whether it is lazy, whether it has the root loaded, the last flush it took part in.
-    lazy: Word,
-    loaded: Word,
-    seen: Word,
+    cpu1: Cpu,
 }
 
 impl LazyTables {
@@ -61,9 +66,11 @@ impl LazyTables {
             mm: Mm::new(2, 1, 0b11),
             calls: CrossCall::new(2),
             generation: Word::new("generation", 0),
-            lazy: Word::new("is_lazy", 0),
-            loaded: Word::new("loaded", 1),
-            seen: Word::new("seen", 0),
+            cpu1: Cpu {
+                lazy: Word::new("is_lazy", 0),
+                loaded: Word::new("loaded", 1),
+                seen: Word::new("seen", 0),
+            },
         }
     }
 
@@ -82,7 +89,7 @@ impl LazyTables {
         if self.mm.members() & 1 << OTHER == 0 {
             return;
         }
-        if self.lazy.load(Acquire) == 0 {
+        if self.cpu1.lazy.load(Acquire) == 0 {
             self.calls.call(0, 1 << OTHER, CATCH_UP);
         } else if self.variant == Variant::Fixed {
             self.calls.call(0, 1 << OTHER, LEAVE);
@@ -92,19 +99,19 @@ impl LazyTables {
     fn go_lazy_and_back(&self) {
         sync::note("run a kernel thread");
         hw::user(false);
-        self.lazy.store(1, Relaxed);
+        self.cpu1.lazy.store(1, Relaxed);
         sync::fence(SeqCst);
         sync::note("back to the user thread");
         let on = sync::irq_save();
-        self.lazy.store(0, Relaxed);
-        if self.loaded.load(Relaxed) == 0 {
+        self.cpu1.lazy.store(0, Relaxed);
+        if self.cpu1.loaded.load(Relaxed) == 0 {
             self.mm.join(OTHER);
         }
         sync::fence(SeqCst);
         let generation = self.generation.load(Acquire);
-        if self.loaded.load(Relaxed) == 0 || self.seen.load(Relaxed) != generation {
-            self.loaded.store(1, Relaxed);
-            self.seen.store(generation, Relaxed);
+        if self.cpu1.loaded.load(Relaxed) == 0 || self.cpu1.seen.load(Relaxed) != generation {
+            self.cpu1.loaded.store(1, Relaxed);
+            self.cpu1.seen.store(generation, Relaxed);
             hw::install(Some(SPACE), TAG, Install::FlushTag);
         }
         sync::irq_restore(on);
@@ -113,23 +120,23 @@ impl LazyTables {
     }
 
     fn catch_up(&self) {
-        if self.loaded.load(Relaxed) == 0 {
+        if self.cpu1.loaded.load(Relaxed) == 0 {
             return;
         }
         let generation = self.generation.load(Acquire);
-        if self.seen.load(Relaxed) != generation {
+        if self.cpu1.seen.load(Relaxed) != generation {
             hw::flush_tag(TAG);
-            self.seen.store(generation, Relaxed);
+            self.cpu1.seen.store(generation, Relaxed);
         }
     }
 
     /// Leaves the space if the CPU is lazy; else it may have come back in the meantime, and catches up.
     fn leave(&self) {
-        if self.lazy.load(Relaxed) == 0 {
+        if self.cpu1.lazy.load(Relaxed) == 0 {
             return self.catch_up();
         }
         hw::install(None, TAG, Install::FlushTag);
-        self.loaded.store(0, Relaxed);
+        self.cpu1.loaded.store(0, Relaxed);
         self.mm.leave(OTHER);
     }
 }
@@ -156,11 +163,9 @@ impl Scenario for LazyTables {
 
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.mm);
-        registry.object("mm.generation", &self.generation);
+        registry.object("mm", &self.generation);
         self.calls.register(registry);
-        for word in [&self.lazy, &self.loaded, &self.seen] {
-            registry.local(OTHER, format!("cpu1.{}", word.name()), word);
-        }
+        registry.local(OTHER, "cpu1", &self.cpu1);
         self.machine.register(registry, &[]);
     }
 }

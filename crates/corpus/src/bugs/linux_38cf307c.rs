@@ -35,6 +35,16 @@ fn tag(space: usize) -> u8 {
     space as u8 + 1
 }
 
+/// What CPU 1 keeps about itself.
+#[derive(Debug)]
+struct Thread {
+    /// Space that the CPU is said to be on, and the one that it has loaded.
+    active: Word,
+    loaded: Word,
+    /// Whether what the CPU holds of the borrowed space is to be flushed when it is next switched to.
+    stale: Word,
+}
+
 /// CPU 0 owns the borrowed space and unmaps a page. CPU 1 ran it before, is lazy on another one now, and runs a kernel
 /// thread that borrows it.
 #[derive(Debug)]
@@ -43,11 +53,7 @@ pub(crate) struct UseMm {
     machine: Machine,
     mm: Mm,
     calls: CrossCall,
-    /// Space that the thread's CPU is said to be on, and the one that it has loaded.
-    active: Word,
-    loaded: Word,
-    /// Whether what the CPU holds of the borrowed space is to be flushed when it is next switched to.
-    stale: Word,
+    thread: Thread,
 }
 
 impl UseMm {
@@ -69,9 +75,11 @@ impl UseMm {
             machine,
             mm: Mm::new(1, 2, 0b11),
             calls: CrossCall::new(2),
-            active: Word::new("active_mm", OLD as u64),
-            loaded: Word::new("loaded", OLD as u64),
-            stale: Word::new("stale", 0),
+            thread: Thread {
+                active: Word::new("active_mm", OLD as u64),
+                loaded: Word::new("loaded", OLD as u64),
+                stale: Word::new("stale", 0),
+            },
         }
     }
 
@@ -91,14 +99,14 @@ impl UseMm {
         }
         match self.variant {
             Variant::Broken => {
-                self.active.store(BORROWED as u64, Relaxed);
+                self.thread.active.store(BORROWED as u64, Relaxed);
                 let on = sync::irq_save();
                 self.switch();
                 sync::irq_restore(on);
             }
             _ => {
                 let on = sync::irq_save();
-                self.active.store(BORROWED as u64, Relaxed);
+                self.thread.active.store(BORROWED as u64, Relaxed);
                 self.switch();
                 sync::irq_restore(on);
             }
@@ -113,17 +121,17 @@ impl UseMm {
     fn switch(&self) {
         self.mm.join(THREAD);
         sync::fence(SeqCst);
-        let how = if self.stale.swap(0, AcqRel) != 0 { Install::FlushTag } else { Install::Keep };
-        self.loaded.store(BORROWED as u64, Relaxed);
+        let how = if self.thread.stale.swap(0, AcqRel) != 0 { Install::FlushTag } else { Install::Keep };
+        self.thread.loaded.store(BORROWED as u64, Relaxed);
         hw::install(Some(BORROWED), tag(BORROWED), how);
     }
 
     /// Flushes what is loaded if that is said to be the space; else notes that a switch to it must flush.
     fn flush_request(&self) {
-        if self.active.load(Relaxed) == BORROWED as u64 {
-            hw::flush_tag(tag(self.loaded.load(Relaxed) as usize));
+        if self.thread.active.load(Relaxed) == BORROWED as u64 {
+            hw::flush_tag(tag(self.thread.loaded.load(Relaxed) as usize));
         } else {
-            self.stale.store(1, Relaxed);
+            self.thread.stale.store(1, Relaxed);
         }
     }
 }
@@ -151,9 +159,7 @@ impl Scenario for UseMm {
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.mm);
         self.calls.register(registry);
-        for word in [&self.active, &self.loaded, &self.stale] {
-            registry.local(THREAD, format!("thread.{}", word.name()), word);
-        }
+        registry.local(THREAD, "thread", &self.thread);
         self.machine.register(registry, &[]);
     }
 }

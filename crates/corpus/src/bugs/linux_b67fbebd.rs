@@ -17,7 +17,7 @@ pub(crate) const HEADER: Header = Header {
     class: Class::FlushBeforeFree,
     rules: &[8],
     needs: Needs::Interleaving,
-    cpus: 3,
+    cpus: 2,
     memory: Memory::Tso,
     about: "munmap of a device mapping leaves its flush for later but unlinks the area at once; the driver's own unmap \
             finds no area, returns without a flush, and the device's pages are reused.",
@@ -29,8 +29,8 @@ const TAG: u8 = 0;
 const DRIVER: usize = 1;
 const FLUSH: u64 = 1;
 
-/// CPU 0 unmaps a device mapping. CPU 1, which does not run the space, is the driver and takes the page away from all
-/// who map it. CPU 2 runs a second thread of the space.
+/// Two threads of a process, both in a system call: CPU 0 unmaps a device mapping; CPU 1 is in the driver, which takes
+/// the page away from all who map it. Then both go back to user mode.
 #[derive(Debug)]
 pub(crate) struct Unlink {
     variant: Variant,
@@ -46,18 +46,18 @@ pub(crate) struct Unlink {
 
 impl Unlink {
     pub(crate) fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(3)
+        let machine = Machine::builder(2)
             .translation(1, Some(SPACE), true)
             .map(SPACE, 0, 1)
-            .start(0, SPACE, TAG, true)
-            .start(2, SPACE, TAG, true)
+            .start(0, SPACE, TAG, false)
+            .start(1, SPACE, TAG, false)
             .must_free_frame(1)
             .build();
         Self {
             variant,
             machine,
-            mm: Mm::new(2, 1, 0b101),
-            calls: CrossCall::new(3),
+            mm: Mm::new(2, 1, 0b11),
+            calls: CrossCall::new(2),
             ptl: Lock::new(),
             i_mmap: Lock::new(),
             linked: Word::new("area", 1),
@@ -66,11 +66,8 @@ impl Unlink {
 
     fn flush(&self, cpu: usize) {
         sync::fence(SeqCst);
-        let members = self.mm.members();
-        self.calls.call(cpu, members, FLUSH);
-        if members >> cpu & 1 != 0 {
-            hw::flush_page(TAG, 0, WalkCache::Drop);
-        }
+        self.calls.call(cpu, self.mm.members(), FLUSH);
+        hw::flush_page(TAG, 0, WalkCache::Drop);
     }
 
     fn zap(&self) {
@@ -111,15 +108,17 @@ impl Scenario for Unlink {
     type Device = Machine;
 
     fn cpus(&self) -> usize {
-        3
+        2
     }
 
     fn main(&self, cpu: usize) {
-        match cpu {
-            0 => self.unmap(),
-            DRIVER => self.revoke(),
-            _ => {}
+        if cpu == DRIVER {
+            self.revoke()
+        } else {
+            self.unmap()
         }
+        sync::note("back to user mode");
+        hw::user(true);
     }
 
     fn interrupt(&self, cpu: usize, line: u8) {
@@ -135,7 +134,7 @@ impl Scenario for Unlink {
         registry.object("mm", &self.mm);
         self.calls.register(registry);
         registry.object("ptl", &self.ptl);
-        registry.object("file.i_mmap", &self.i_mmap);
+        registry.object("i_mmap", &self.i_mmap);
         registry.object("file", &self.linked);
         self.machine.register(registry, &[]);
     }

@@ -16,7 +16,7 @@ pub(crate) const HEADER: Header = Header {
     class: Class::FlushBeforeFree,
     rules: &[8],
     needs: Needs::Interleaving,
-    cpus: 3,
+    cpus: 2,
     memory: Memory::Tso,
     about: "mremap moves a page-table entry and drops its locks before it flushes the old address; truncation finds the \
             page at the new address, flushes only that, and frees it.",
@@ -30,8 +30,8 @@ const TO: usize = 2;
 const TRUNCATOR: usize = 1;
 const FLUSH_PAGE: u64 = 1;
 
-/// CPU 0 moves a page to another address. CPU 1, which does not run the space, truncates the file behind it. CPU 2
-/// runs a second thread of the space.
+/// Two threads of a process, both in a system call: CPU 0 moves a page to another address, CPU 1 truncates the file
+/// behind it. Then both go back to user mode.
 #[derive(Debug)]
 pub(crate) struct Mremap {
     variant: Variant,
@@ -45,20 +45,20 @@ pub(crate) struct Mremap {
 
 impl Mremap {
     pub(crate) fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(3)
+        let machine = Machine::builder(2)
             .spaces(1, 2)
             .translation(1, Some(SPACE), true)
             .map(SPACE, FROM, 1)
             .link(SPACE, 1)
-            .start(0, SPACE, TAG, true)
-            .start(2, SPACE, TAG, true)
+            .start(0, SPACE, TAG, false)
+            .start(1, SPACE, TAG, false)
             .must_free_frame(1)
             .build();
         Self {
             variant,
             machine,
-            mm: Mm::new(2, 1, 0b101),
-            calls: CrossCall::new(3),
+            mm: Mm::new(2, 1, 0b11),
+            calls: CrossCall::new(2),
             old: Lock::new(),
             new: Lock::new(),
         }
@@ -66,11 +66,8 @@ impl Mremap {
 
     fn flush(&self, cpu: usize, page: usize) {
         sync::fence(SeqCst);
-        let members = self.mm.members();
-        self.calls.call(cpu, members, FLUSH_PAGE + page as u64);
-        if members >> cpu & 1 != 0 {
-            hw::flush_page(TAG, page, WalkCache::Drop);
-        }
+        self.calls.call(cpu, self.mm.members(), FLUSH_PAGE + page as u64);
+        hw::flush_page(TAG, page, WalkCache::Drop);
     }
 
     fn remap(&self) {
@@ -112,15 +109,17 @@ impl Scenario for Mremap {
     type Device = Machine;
 
     fn cpus(&self) -> usize {
-        3
+        2
     }
 
     fn main(&self, cpu: usize) {
-        match cpu {
-            0 => self.remap(),
-            TRUNCATOR => self.truncate(),
-            _ => {}
+        if cpu == TRUNCATOR {
+            self.truncate()
+        } else {
+            self.remap()
         }
+        sync::note("back to user mode");
+        hw::user(true);
     }
 
     fn interrupt(&self, cpu: usize, line: u8) {

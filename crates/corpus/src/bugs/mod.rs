@@ -1,14 +1,14 @@
 //! The bugs, one file each, after the commit that fixed it.
 
-mod linux_2ff6ddf1;
-mod linux_38cf307c;
-mod linux_71b3c126;
-mod linux_82dd33fd;
-mod linux_a665eec0;
-mod linux_b67fbebd;
-mod linux_bafb056c;
-mod linux_cb185d5f;
-mod linux_eb66ae03;
+pub(crate) mod linux_2ff6ddf1;
+pub(crate) mod linux_38cf307c;
+pub(crate) mod linux_71b3c126;
+pub(crate) mod linux_82dd33fd;
+pub(crate) mod linux_a665eec0;
+pub(crate) mod linux_b67fbebd;
+pub(crate) mod linux_bafb056c;
+pub(crate) mod linux_cb185d5f;
+pub(crate) mod linux_eb66ae03;
 
 use crate::header::{Header, pair};
 use shootdown_machine::Case;
@@ -18,7 +18,7 @@ pub(crate) fn cases() -> Vec<Case> {
         pair(&linux_bafb056c::HEADER, linux_bafb056c::model),
         pair(&linux_a665eec0::HEADER, linux_a665eec0::model),
         pair(&linux_38cf307c::HEADER, linux_38cf307c::UseMm::new),
-        pair(&linux_82dd33fd::HEADER, linux_82dd33fd::Migration::new),
+        pair(&linux_82dd33fd::HEADER, linux_82dd33fd::Switching::new),
         pair(&linux_2ff6ddf1::HEADER, linux_2ff6ddf1::LazyTables::new),
         pair(&linux_71b3c126::HEADER, linux_71b3c126::Reclaim::new),
         pair(&linux_eb66ae03::HEADER, linux_eb66ae03::Mremap::new),

@@ -13,10 +13,7 @@ impl Lock {
     }
 
     pub(crate) fn lock(&self) {
-        sync::retry(|| {
-            sync::wait_until(|| self.held.load(Relaxed) == 0);
-            self.held.compare_exchange(0, 1, Acquire, Relaxed).ok()
-        });
+        sync::retry(|| self.held.compare_exchange(0, 1, Acquire, Relaxed).ok());
     }
 
     pub(crate) fn unlock(&self) {

@@ -51,15 +51,20 @@ const TAG: u8 = 1;
 const LEAVE: u64 = 1;
 const FLUSH_PAGE: u64 = 2;
 
+/// What the borrower's CPU keeps: whether its thread uses the space, and whether it has the root loaded.
+#[derive(Debug)]
+struct Borrower {
+    current: Word,
+    active: Word,
+}
+
 #[derive(Debug)]
 pub(crate) struct SingleUser {
     machine: Machine,
     policy: Policy,
     mm: Mm,
     calls: CrossCall,
-    /// Whether the borrower's thread uses the space, and whether its CPU has the root loaded.
-    current: Word,
-    active: Word,
+    borrower: Borrower,
 }
 
 impl SingleUser {
@@ -80,8 +85,7 @@ impl SingleUser {
             policy,
             mm: Mm::new(1, 2, 0b11),
             calls: CrossCall::new(2),
-            current: Word::new("current", 0),
-            active: Word::new("active", 1),
+            borrower: Borrower { current: Word::new("current", 0), active: Word::new("active", 1) },
         }
     }
 
@@ -128,7 +132,7 @@ impl SingleUser {
             return;
         }
         let on = sync::irq_save();
-        self.current.store(1, Relaxed);
+        self.borrower.current.store(1, Relaxed);
         self.switch_in();
         sync::irq_restore(on);
         sync::note("work on user memory");
@@ -136,7 +140,7 @@ impl SingleUser {
         hw::touch(0);
         hw::user(false);
         sync::note("give the space back, stay lazy");
-        self.current.store(0, Relaxed);
+        self.borrower.current.store(0, Relaxed);
         self.mm.put_user();
     }
 
@@ -146,8 +150,8 @@ impl SingleUser {
             self.mm.join(BORROWER);
             sync::fence(SeqCst);
         }
-        if self.active.load(Relaxed) == 0 {
-            self.active.store(1, Relaxed);
+        if self.borrower.active.load(Relaxed) == 0 {
+            self.borrower.active.store(1, Relaxed);
             hw::install(Some(SPACE), TAG, Install::Keep);
         }
         if joins && self.policy.joins_clean {
@@ -157,13 +161,13 @@ impl SingleUser {
 
     /// The borrower's CPU is asked to leave.
     fn leave(&self) {
-        let uses = self.current.load(Relaxed) != 0;
+        let uses = self.borrower.current.load(Relaxed) != 0;
         if uses && self.policy.trim == Trim::AskAndOverwrite {
             return;
         }
         if !uses {
-            if self.active.load(Relaxed) != 0 {
-                self.active.store(0, Relaxed);
+            if self.borrower.active.load(Relaxed) != 0 {
+                self.borrower.active.store(0, Relaxed);
                 hw::install(None, 0, Install::Keep);
             }
             if self.policy.trim == Trim::AskToLeave {
@@ -207,8 +211,7 @@ impl Scenario for SingleUser {
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.mm);
         self.calls.register(registry);
-        registry.local(BORROWER, "borrower.current", &self.current);
-        registry.local(BORROWER, "borrower.active", &self.active);
+        registry.local(BORROWER, "borrower", &self.borrower);
         self.machine.register(registry, &[]);
     }
 }

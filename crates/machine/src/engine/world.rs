@@ -340,6 +340,14 @@ impl<'w, S: Setup> Cpu<'w, S> {
         self.forget(0);
     }
 
+    /// Flushes one page, to no purpose.
+    pub fn flush_page(&self, space: usize, page: usize) {
+        sync::note(["flush page 0", "flush page 1"][page]);
+        let scope = Scope::Pages(PageRange::page(page_address(page)));
+        self.engine().flush(self.space(space), scope, Tables::Kept);
+        self.forget(0);
+    }
+
     /// Unmaps a kernel page and gives its frame back.
     pub fn unmap_kernel(&self, page: usize) {
         sync::note("unmap kernel page");
