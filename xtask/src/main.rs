@@ -1,6 +1,7 @@
 //! The one entry for people: `cargo xtask ci` is what `./test` and continuous integration run.
 
 mod ci;
+mod mutate;
 mod process;
 mod tidy;
 
@@ -30,6 +31,17 @@ enum Command {
     },
     /// Read the sources for what compilers do not look at
     Tidy,
+    /// Count the engine's instructions and hold them against their aims
+    Counts {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Weaken each named ordering of the engine and see that a checker notices
+    Mutate {
+        /// Cases of `shootdown check` to run; default: those with two CPUs
+        cases: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -46,6 +58,14 @@ fn run(cli: &Cli) -> Result<()> {
     let root = root()?;
     match &cli.command {
         Command::Ci { steps } => ci::run(&root, steps),
+        Command::Counts { json } => {
+            let json = if *json { " --json" } else { "" };
+            let program = "run --quiet --release --package shootdown-counts --";
+            let mut command = process::cargo(&root, &format!("{program}{json}"));
+            let status = command.status().context("cannot start cargo")?;
+            process::check(&command, status)
+        }
+        Command::Mutate { cases } => mutate::run(&root, cases),
         Command::Tidy => tidy::run(&root).map(|files| println!("tidy: {files} files read, nothing to mend")),
     }
 }

@@ -62,7 +62,7 @@ pub fn check(command: &Command, status: ExitStatus) -> Result<()> {
     Ok(())
 }
 
-fn line(command: &Command) -> String {
+pub fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
