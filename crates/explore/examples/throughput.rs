@@ -23,8 +23,8 @@ fn main() {
         ),
     ];
     for (name, calls) in scripts {
-        for memory in [Memory::Tso] {
-            for (workers, partial_order) in [(1, true)] {
+        for memory in [Memory::Tso, Memory::Pso] {
+            for (workers, partial_order) in [(1, true), (2, true), (2, false)] {
                 let toy = Toy::new(&[0, 1, 0], &calls);
                 let options = Options {
                     memory,

@@ -2,6 +2,7 @@
 
 use crate::footprint;
 use crate::learn;
+use crate::livelock;
 use crate::machine::{Trouble, lock};
 use crate::options::Options;
 use crate::report::{Move, Report, Trace, Verdict};
@@ -117,7 +118,14 @@ fn conclude<S: Scenario>(
     if options.collect {
         report.reached = Some(core::mem::take(&mut outcome.reached));
     }
-    let end = core::mem::replace(&mut outcome.end, End::Again);
+    let mut end = core::mem::replace(&mut outcome.end, End::Again);
+    if end == End::Complete && plan.livelock {
+        match livelock::find(world, options, &outcome) {
+            Ok(Some(found)) => end = End::Found(found),
+            Ok(None) => {}
+            Err(reason) => end = End::Stopped(reason),
+        }
+    }
     match end {
         End::Complete | End::Again => report.verdict = Verdict::Holds,
         End::Stopped(reason) => report.verdict = Verdict::Stopped(reason),
@@ -145,7 +153,8 @@ fn finding<S: Scenario>(
     (mut found, mut moves): (Found, Option<Vec<Move>>),
     report: &mut Report,
 ) {
-    if options.shortest && plan.partial_order && !matches!(found.kind, Kind::Stop(_)) {
+    if options.shortest && plan.partial_order && matches!(found.kind, Kind::Violation(_) | Kind::Deadlock(_))
+    {
         if let Some((shorter, path)) = shorter(world, options, plan, &found.kind) {
             if moves.as_ref().is_none_or(|moves| path.len() <= moves.len()) {
                 (found, moves) = (shorter, Some(path));
@@ -155,12 +164,15 @@ fn finding<S: Scenario>(
     report.verdict = match found.kind {
         Kind::Violation(text) => Verdict::Violates(text),
         Kind::Deadlock(text) => Verdict::Deadlock(text),
+        Kind::Livelock(text) => Verdict::Livelock(text),
         Kind::Stop(text) => Verdict::Stopped(text),
     };
     report.trace = moves.and_then(|moves| trace::perform(world, options, &moves).ok());
-    if let (Some(trace), Verdict::Violates(text) | Verdict::Deadlock(text)) =
-        (&mut report.trace, &report.verdict)
-    {
+    let text = match &report.verdict {
+        Verdict::Violates(text) | Verdict::Deadlock(text) | Verdict::Livelock(text) => text,
+        Verdict::Holds | Verdict::Stopped(_) => return,
+    };
+    if let Some(trace) = &mut report.trace {
         trace.outcome.clone_from(text);
     }
 }

@@ -1,7 +1,95 @@
 //! Runs ordinary synchronous Rust through every execution of a small SMP machine.
 //!
-//! Code under check uses the cells and functions of [`sync`]; a [`Scenario`] says what each CPU runs,
-//! a [`Device`] adds what hardware does besides memory; [`explore`] visits every reachable state.
+//! Code under check uses the cells and functions of [`sync`]; a [`Scenario`] says what each CPU runs, a [`Device`] adds
+//! what hardware does besides memory and interrupts; [`explore`] visits every reachable state and says whether a rule
+//! is broken, CPUs block each other or spin for ever, with the moves that lead there; [`replay`] makes such moves again.
+//!
+//! ```
+//! use shootdown_explore::sync::{Word, fence};
+//! use shootdown_explore::{Memory, NoDevice, Options, Registry, Scenario, Verdict, explore};
+//! use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+//!
+//! /// Two CPUs enter a room if the other's flag is down (Dekker's first idea).
+//! struct Room {
+//!     flags: [Word; 2],
+//!     inside: Word,
+//!     fenced: bool,
+//! }
+//!
+//! impl Scenario for Room {
+//!     type Device = NoDevice;
+//!     fn cpus(&self) -> usize {
+//!         2
+//!     }
+//!     fn main(&self, cpu: usize) {
+//!         self.flags[cpu].store(1, Relaxed);
+//!         if self.fenced {
+//!             fence(SeqCst);
+//!         }
+//!         if self.flags[1 - cpu].load(Relaxed) == 0 {
+//!             assert_eq!(self.inside.fetch_add(1, Relaxed), 0, "both are inside");
+//!         }
+//!     }
+//!     fn device(&self) -> &NoDevice {
+//!         &NoDevice
+//!     }
+//!     fn register(&self, registry: &mut Registry) {
+//!         registry.object("room", self);
+//!     }
+//! }
+//!
+//! let room = |fenced| Room { flags: [const { Word::new("flag", 0) }; 2], inside: Word::new("inside", 0), fenced };
+//! let options = Options { memory: Memory::Tso, ..Options::default() };
+//! let broken = explore(&room(false), &options);
+//! assert!(matches!(broken.verdict, Verdict::Violates(_)));
+//! assert_eq!(broken.trace.unwrap().steps[0].text, "room.flag[0] := 0x1 (buffered)");
+//! assert_eq!(explore(&room(true), &options).verdict, Verdict::Holds);
+//! ```
+//!
+//! # How it works
+//!
+//! The code of each CPU and of each interrupt handler runs as a coroutine, up to its next operation on a word, a fence,
+//! an interrupt or the device. Given what the operations answered so far, it must always do the same; so each pair
+//! (entry point, answers) is run once and becomes a node of a trie that holds the next operation. From then on exploring
+//! is table look-up over a compact state: memory, store buffers, each CPU's stack of frames (nodes), the device. Each
+//! distinct part of a state is stored once and has a 32-bit number; a state is one number per part and its parent, about
+//! 30 bytes for three CPUs. Levels of equal distance from the start are expanded one after the other, by any number of
+//! workers, to the same result.
+//!
+//! [`sync::wait_until`] blocks until a word it read changes: a stuck machine is a state in which nothing moves.
+//! [`sync::retry`] goes back to where it began: spinning is a cycle. [`sync::forget`] promises that the past does not
+//! matter any more; histories that meet at such a promise go on as one.
+//!
+//! # The machine
+//!
+//! * At most 8 CPUs, 8 store buffer entries each, 240 words, 64 objects, 16 interrupt lines that are raised, 32768
+//!   different large values. Whatever exceeds a limit ends in [`Verdict::Stopped`], never in a pass.
+//! * [`Memory::Sc`]: every store is in memory at once.
+//! * [`Memory::Tso`]: one FIFO per CPU; its own loads see it. Read-modify-writes, `fence(SeqCst)` and a handler's return
+//!   (x86: IRET) wait until it is empty; entering a handler does not.
+//! * [`Memory::Pso`]: a FIFO per CPU and word. Release stores wait for all before them, a release fence keeps later
+//!   stores behind earlier ones, relaxed and acquire read-modify-writes wait for their own word's stores only.
+//! * A `SeqCst` store acts as an exchange, which is what compilers make of it on TSO machines.
+//! * An interrupt that is pending is taken at any state with interrupts on, up to [`Options::nesting`] deep. Raising one
+//!   orders no memory access. A non-maskable one waits only while the handler of another runs.
+//!
+//! # What a verdict means
+//!
+//! [`Verdict::Holds`]: no execution of this scenario on this machine breaks a rule; [`Report::complete`] says so, too.
+//! Steps that commute with all that others can still do are not interleaved ([`Reductions::partial_order`], argued and
+//! listed in `reduce.rs`); this keeps every local state of every frame, every final state, deadlock and livelock. Runs
+//! with and without reductions are compared by that on random programs in the tests.
+//!
+//! Not promised: loads that pass each other or are delayed past stores (ARM, RISC-V and POWER do that), stores that
+//! reach some CPUs before others, values out of thin air; more CPUs, words or calls than the scenario has.
+//!
+//! # Rules for code under check
+//!
+//! * All state that another CPU or a handler can see is in [`sync::Word`]s, which live in the scenario, not on the stack.
+//! * It does the same whenever it gets the same answers: no clock, no randomness, no hash order, no statics.
+//! * Runs are abandoned without unwinding: destructors do not run and what they own leaks. Better not to allocate.
+//! * The condition of a wait only loads words; an attempt of a retry keeps nothing outside words.
+//! * A panic (`assert!`) is a violation with that text.
 
 mod cells;
 mod coder;
@@ -12,6 +100,7 @@ mod footprint;
 mod hash;
 mod intern;
 mod learn;
+mod livelock;
 mod machine;
 mod op;
 mod options;

@@ -28,6 +28,7 @@ pub(crate) struct Found {
 pub(crate) enum Kind {
     Violation(String),
     Deadlock(String),
+    Livelock(String),
     Stop(String),
 }
 
@@ -115,7 +116,7 @@ impl<S: Scenario> Hub<'_, '_, S> {
     /// The worker that owns states with this hash.
     #[inline]
     pub(crate) fn owner(&self, hash: u64) -> usize {
-        ((hash >> 48) * self.workers as u64 >> 16) as usize
+        (((hash >> 48) * self.workers as u64) >> 16) as usize
     }
 
     /// Keeps the most important finding of this level; of equals the first in the alphabet, so that the outcome

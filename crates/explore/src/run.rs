@@ -68,10 +68,9 @@ impl Live {
 
     fn check(&self, request: &Request) -> Result<(), String> {
         let place = request.place;
-        if self.marks.wait.is_some() {
-            if !matches!(request.act, Act::Load(..) | Act::IrqEnabled | Act::WaitFalse) {
-                return Err(format!("{place}: the condition of a wait_until may only load words"));
-            }
+        let looks = matches!(request.act, Act::Load(..) | Act::IrqEnabled | Act::WaitFalse);
+        if self.marks.wait.is_some() && !looks {
+            return Err(format!("{place}: the condition of a wait_until may only load words"));
         }
         if let Act::Load(word, _) | Act::Store(word, ..) | Act::Rmw(word, ..) = request.act {
             if self.run.owns(word.address) {

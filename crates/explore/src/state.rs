@@ -237,7 +237,7 @@ impl<D: Device> Work<D> {
         self.words[layout.cpu(cpu) + URGENT] |= u16::from(urgent) << top;
         let status = self.status(layout, cpu);
         let irq = *status & 1;
-        *status = (*status & !1) + 0x100 | irq << top;
+        *status = ((*status & !1) + 0x100) | (irq << top);
         self.set_frame(layout, cpu, top, node);
     }
     /// Leaves an interrupt handler.

@@ -30,6 +30,18 @@ pub(crate) fn stuck<S: Scenario>(machine: &Machine<'_, '_, S>, work: &Work<S::De
     format!("no CPU can go on: {text}")
 }
 
+/// Who goes on for ever, in a state from which not all CPUs can finish.
+pub(crate) fn endless<S: Scenario>(machine: &Machine<'_, '_, S>, work: &Work<S::Device>) -> String {
+    let world = lock(machine.world);
+    let place = |cpu: usize| {
+        let node = work.node(&machine.layout, cpu);
+        let place = world.stories[node as usize].place.filter(|_| node != DONE)?;
+        Some(format!("CPU {cpu} is at {place}"))
+    };
+    let places: Vec<String> = (0..machine.layout.cpus).filter_map(place).collect();
+    format!("from here on not all CPUs can finish, though some go on for ever: {}", places.join("; "))
+}
+
 /// The words that a blocked frame waits for, with what it has read.
 fn awaited<S: Scenario>(world: &World<'_, S>, node: u32) -> String {
     let (start, count) = world.nodes[node as usize].reads;

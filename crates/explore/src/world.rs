@@ -13,7 +13,7 @@ use crate::run::{Executor, Forget, Live, Marks};
 use crate::scenario::{Registry, Scenario};
 use crate::state::Layout;
 use crate::values::Values;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash};
 use std::panic::Location;
 
 /// The node of every frame that has ended.
@@ -442,7 +442,5 @@ impl Story {
 }
 
 fn hash_of<T: Hash>(value: &T) -> u64 {
-    let mut hasher = hash::Mix.build_hasher();
-    value.hash(&mut hasher);
-    hasher.finish()
+    hash::Mix.hash_one(value)
 }

@@ -121,7 +121,7 @@ impl Random {
             match ins {
                 Ins::Load(x) => seen = self.word(x).load(Relaxed),
                 Ins::Store(x, value, order) => self.word(x).store(value, order),
-                Ins::StoreSeen(x) => self.word(x).store(seen + 1 & 3, Relaxed),
+                Ins::StoreSeen(x) => self.word(x).store((seen + 1) & 3, Relaxed),
                 Ins::Add(x, order) => seen = self.word(x).fetch_add(1, order),
                 Ins::Cas(x, old, new, order) => {
                     seen =

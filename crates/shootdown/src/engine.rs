@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::fault::{Rule, Site, without};
 use crate::here::Here;
 use crate::mask::Members;
-use crate::platform::{LocalFlush, OnLeave, Platform, SpaceHandle, Span};
+use crate::platform::{LocalFlush, Platform, SpaceHandle, Span};
 use crate::refs::{StructRef, Teardown, UserRef};
 use crate::space::{AddressSpace, FRESH};
 use crate::sync::{Word, const_fn};
@@ -139,9 +139,6 @@ impl<P: Platform> Shootdown<P> {
         if me.index() >= capacity {
             return Err(Refused::CpuTooLarge(me, capacity));
         }
-        // ORDER(SD-6): a ring for this CPU's former life is taken here, since its interrupt may be lost: what it may have
-        // asked is done below, or was done by going off line; partner: `ring`.
-        here.local.mail.rung.swap(0, Site::Take.acquire());
         self.online().add_self(me);
         // ORDER(SD-13): as at switch-in: either a flush of kernel memory sees this CPU on line, or this CPU sees the
         // flush's generation; partner: the flush fence.
@@ -153,9 +150,8 @@ impl<P: Platform> Shootdown<P> {
         }
         // ORDER(SD-6): flush before acknowledgement; partner: `Late::kernel`.
         here.local.published.kernel_caught.store(kernel, Site::Ack.release());
-        if P::ON_LEAVE == OnLeave::KeepBit {
-            here.answer_trim();
-        }
+        // Who rang in this CPU's former life may still wait for an answer (a trim), and while the bell is up nobody kicks.
+        here.serve();
         self.platform.event(Event::Online);
         Ok(())
     }

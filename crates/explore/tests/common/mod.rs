@@ -1,6 +1,8 @@
 //! Small scenarios for tests: words, one function per CPU, and a judge that collects outcomes.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod toy;
+
 use shootdown_explore::sync::Word;
 use shootdown_explore::{
     Commutes, Device, Effect, Facts, Memory, Options, Reductions, Registry, Report, Scenario, View,

@@ -167,7 +167,7 @@ impl Toy {
         self.spaces[space].mask.fetch_or(Self::bit(), AcqRel);
         fence(SeqCst);
         let generation = self.spaces[space].generation.load(Acquire);
-        device(LOAD_ROOT | space as u64 + 1);
+        device(LOAD_ROOT | (space as u64 + 1));
         me.seen[space].store(generation, Relaxed);
         me.lazy.store(0, Relaxed);
         me.loaded.store(space as u64 + 1, Release);
@@ -224,7 +224,7 @@ impl Toy {
         let frame = entry.load(Relaxed);
         entry.store(0, Relaxed);
         self.flush(space, page);
-        device(FREE | frame - 1);
+        device(FREE | (frame - 1));
     }
 }
 

@@ -39,6 +39,7 @@ macro_rules! with_scenarios {
             trim::a_third_frees_what_was_trimmed,
             trim::trim_vs_enter_lazy,
             trim::trim_of_an_offline_cpu,
+            trim::trim_of_a_cpu_that_comes_back,
         }
     };
 }

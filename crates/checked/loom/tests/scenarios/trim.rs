@@ -142,3 +142,29 @@ pub fn trim_of_an_offline_cpu() {
         ],
     });
 }
+
+/// SD-13: a CPU that was rung before it went off line answers when it comes back.
+pub fn trim_of_a_cpu_that_comes_back() {
+    explore::<Keep>(|| Plan {
+        pages: &[0, 0],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 2, 0);
+            machine.adopt(1, 1, 0);
+            machine.on(1).run(0);
+            machine.on(1).run(1);
+            machine.on(1).go_lazy();
+            machine.on(0).run(0);
+        },
+        scripts: &[
+            |cpu| cpu.engine().trim(cpu.space(0)),
+            |cpu| {
+                cpu.go_offline();
+                cpu.go_online();
+            },
+        ],
+    });
+}
