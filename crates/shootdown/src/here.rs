@@ -167,10 +167,13 @@ impl<'a, P: Platform> Cpu<'a, P> {
         let platform = self.engine.platform();
         let Assignment { tag, caught } = platform.tags().assign(&self.local.own.slots, next.id());
         match caught {
-            Some(caught) if caught >= now || without(Rule::SwitchIn) => {
+            Some(caught) if caught == now || without(Rule::SwitchIn) => {
                 hw::install(platform, Some(next), tag, OnInstall::Keep);
             }
             Some(caught) => self.install_late(next, tag, caught, now),
+            None if tag != Tag::NONE && without(Rule::TagReuseFlushes) => {
+                hw::install(platform, Some(next), tag, OnInstall::Keep);
+            }
             None => self.install_flushed(next, tag),
         }
         tag

@@ -98,8 +98,7 @@ impl<const N: usize> PerCpuSlots<N> {
         cpu.next.store((victim as u64 + 1) % N as u64, Ordering::Relaxed);
         let slot = &cpu.slots[victim];
         slot.space.store(space.number(), Ordering::Relaxed);
-        let caught = without(Rule::TagReuseFlushes).then_some(u64::MAX);
-        Assignment { tag: tag_of(victim), caught }
+        Assignment { tag: tag_of(victim), caught: None }
     }
 }
 

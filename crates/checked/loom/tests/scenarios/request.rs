@@ -159,7 +159,8 @@ pub fn recall_vs_overwrite() {
     });
 }
 
-/// SD-14: two CPUs write requests into one place of the ring, one after the other, and then read it.
+/// SD-14: two CPUs write requests into one place of the ring, one after the other, and the first one, which answers the
+/// second one's doorbell, reads it.
 pub fn record_vs_record() {
     explore_bounded::<Plain>(3, || Plan {
         pages: &[2],
@@ -169,12 +170,14 @@ pub fn record_vs_record() {
         puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
+            machine.on(0).run(0);
             machine.on(1).run(0);
         },
         scripts: &[
             |cpu| {
                 let pending = cpu.engine().send(cpu.space(0), Scope::Pages(page(0)), Tables::Kept);
                 pending.finish();
+                cpu.touch(1);
             },
             |cpu| {
                 let space = cpu.space(0);
