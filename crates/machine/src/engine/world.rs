@@ -277,7 +277,7 @@ impl<'w, S: Setup> Cpu<'w, S> {
     /// Clears a page-table entry; the page-table lock is held, by name only.
     fn clear(&self, space: usize, page: usize) -> Option<Page> {
         let old = self.take_entry(self.world.machine.tables.leaf(space, page));
-        (old != 0).then_some(Page::Frame(old as usize))
+        (old != 0).then(|| Page::Frame(old as usize))
     }
 
     /// Clears an entry: by a plain store, which may linger in the store buffer, unless others clear it too.
