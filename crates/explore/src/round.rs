@@ -226,11 +226,13 @@ impl<S: Scenario> Hub<'_, '_, S> {
         if self.restart.load(Relaxed) {
             return End::Again;
         }
-        if let Some(found) = lock(&self.found).take() {
-            return End::Found(found);
-        }
-        if let Some(reason) = lock(&self.halt).take() {
-            return End::Stopped(reason);
+        let (found, halt) = (lock(&self.found).take(), lock(&self.halt).take());
+        match (found, halt) {
+            // What was collected before a limit was met is not all there is.
+            (Some(_), Some(reason)) if self.options.collect => return End::Stopped(reason),
+            (Some(found), _) => return End::Found(found),
+            (None, Some(reason)) => return End::Stopped(reason),
+            (None, None) => {}
         }
         let waiting = self.boards.iter().any(|board| board.waiting.load(Relaxed) > 0);
         if waiting { End::Again } else { End::Complete }

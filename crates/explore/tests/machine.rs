@@ -263,3 +263,38 @@ fn replay_says_where_a_move_is_impossible() {
     let (index, reason) = replay(&program, &plain(Memory::Tso), &[run, run]).unwrap_err();
     assert_eq!((index, reason.as_str()), (1, "CPU 0 has finished"));
 }
+
+#[test]
+fn a_raise_may_merge_with_a_pending_interrupt_or_come_after_it() {
+    for options in [plain(Memory::Tso), reduced(Memory::Tso)] {
+        let mut program = Program::new(&[|_: &Words| raise(1, 0), |_: &Words| {}]).with_irq(|w, _, _| {
+            w.out[0].fetch_sub(1, Relaxed);
+        });
+        program.pending = vec![0, 1];
+        assert_eq!(explore(&program, &options).verdict, Verdict::Holds);
+        assert_eq!(program.outs(1), set(&[&[97], &[98]]));
+    }
+}
+
+#[test]
+fn a_non_maskable_handler_that_turns_interrupts_on_lets_others_in_before_it_returns() {
+    for options in [plain(Memory::Pso), reduced(Memory::Pso)] {
+        let mut program = Program::new(&[|w: &Words| {
+            let on = irq_save();
+            let before = w.x[0].load(Relaxed);
+            let after = w.x[0].load(Relaxed);
+            w.out[0].store(after - before, Relaxed);
+            irq_restore(on);
+        }])
+        .with_irq(|w, _, line| {
+            if line == 1 {
+                irq_restore(true);
+            } else {
+                w.x[0].fetch_add(1, Relaxed);
+            }
+        });
+        (program.pending, program.non_maskable) = (vec![3], 2);
+        assert_eq!(explore(&program, &options).verdict, Verdict::Holds);
+        assert_eq!(program.outs(1), set(&[&[0], &[1]]));
+    }
+}
