@@ -240,6 +240,8 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
             }
         }
         self.hub.barrier.wait();
+        // The letters name nodes that others may have made in this level.
+        self.machine.sync();
         for other in 0..workers {
             if other == self.me {
                 continue;

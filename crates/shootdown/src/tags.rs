@@ -1,6 +1,5 @@
 //! Which TLB tag a space runs under on a CPU.
 
-use crate::fault::{Rule, without};
 use crate::sync::{Word, const_fn};
 use crate::types::{SpaceId, Tag};
 use core::sync::atomic::Ordering;

@@ -52,9 +52,9 @@ impl<'m, K: Kind> Kernel<'m, K> {
         match thread_rng().gen_range(0..32) {
             0..=4 => self.run_user(space),
             5..=6 => self.map(space),
-            7..=11 => self.unmap(space, false),
-            12 => self.unmap(space, true),
-            13 => self.masked_unmap(space),
+            7..=10 => self.unmap(space, false),
+            11 => self.unmap(space, true),
+            12..=13 => self.masked_unmap(space),
             14 => self.flush_everything(space),
             15..=16 => self.go_lazy(),
             17 => self.leave(),

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 const CPUS: usize = 16;
 /// Spaces, each of which lives once.
 pub const SPACES: usize = 5;
-/// CPUs that hold a user reference of each space at the start.
-const OWNERS: usize = 3;
+/// One CPU in so many has a thread of a given space at the start; all hold a struct reference.
+const OWNERS: usize = 4;
 
 /// A machine with its engine and spaces.
 pub struct Machine<K: Kind> {
@@ -56,7 +56,7 @@ impl<K: Kind> Machine<K> {
             for (cpu, shares) in shares.iter_mut().enumerate() {
                 first.grab().into_handle();
                 shares.push((number, false));
-                if (cpu + number) % SPACES < 2 && shares.len() < OWNERS * 2 {
+                if (cpu + number) % OWNERS == 0 {
                     first.clone().into_handle();
                     shares.push((number, true));
                 }
