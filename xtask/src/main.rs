@@ -1,2 +1,77 @@
-//! Placeholder.
-fn main() {}
+//! The one entry for people: `cargo xtask ci` is what `./test` and continuous integration run.
+
+mod ci;
+mod mutate;
+mod process;
+mod tidy;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Number of the last rule; the rules are SD-1 to this one.
+const LAST_RULE: u8 = 14;
+
+/// Runs what the project is checked with.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run all steps, or the named ones, and stop at the first that fails
+    Ci {
+        /// Steps, in the order in which to run them
+        #[arg(value_enum)]
+        steps: Vec<ci::Step>,
+    },
+    /// Read the sources for what compilers do not look at
+    Tidy,
+    /// Count the engine's instructions and hold them against their aims
+    Counts {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Weaken each named ordering of the engine and see that a checker notices
+    Mutate {
+        /// Cases of `shootdown check` to run; default: those with two CPUs
+        cases: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<()> {
+    let root = root()?;
+    match &cli.command {
+        Command::Ci { steps } => ci::run(&root, steps),
+        Command::Counts { json } => {
+            let json = if *json { " --json" } else { "" };
+            let program = "run --quiet --release --package shootdown-counts --";
+            let mut command = process::cargo(&root, &format!("{program}{json}"));
+            let status = command.status().context("cannot start cargo")?;
+            process::check(&command, status)
+        }
+        Command::Mutate { cases } => mutate::run(&root, cases),
+        Command::Tidy => tidy::run(&root).map(|files| println!("tidy: {files} files read, nothing to mend")),
+    }
+}
+
+/// Returns the folder of the workspace.
+fn root() -> Result<PathBuf> {
+    let parent = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    parent.map(Path::to_path_buf).context("xtask lies in a folder of the workspace")
+}

@@ -43,6 +43,12 @@ impl Live {
                 Act::WaitBegin if self.marks.wait.is_some() => {
                     return Err(format!("{}: wait_until inside a wait_until", request.place));
                 }
+                Act::Forget(_) if self.marks.wait.is_some() => {
+                    return Err(format!(
+                        "{}: the condition of a wait_until may only load words",
+                        request.place
+                    ));
+                }
                 Act::WaitBegin => self.marks.wait = Some(self.marks.position),
                 Act::WaitEnd => self.marks.wait = None,
                 Act::Forget(key) => forget = Some((request.place, key)),
@@ -51,7 +57,7 @@ impl Live {
             event = self.run.resume(0);
         }
         if let Event::Asked(request) = &event {
-            self.check(request, forget)?;
+            self.check(request)?;
         }
         Ok((event, forget))
     }
@@ -60,10 +66,9 @@ impl Live {
         self.marks.position += 1;
     }
 
-    fn check(&self, request: &Request, forget: Option<Forget>) -> Result<(), String> {
+    fn check(&self, request: &Request) -> Result<(), String> {
         let place = request.place;
-        let looks =
-            matches!(request.act, Act::Load(..) | Act::IrqEnabled | Act::WaitFalse) && forget.is_none();
+        let looks = matches!(request.act, Act::Load(..) | Act::IrqEnabled | Act::WaitFalse);
         if self.marks.wait.is_some() && !looks {
             return Err(format!("{place}: the condition of a wait_until may only load words"));
         }

@@ -1,6 +1,24 @@
 //! What hardware may do with page tables and TLBs, a judge that watches it, and the engine's scenarios on it.
+//!
+//! A [`Machine`] is the [`shootdown_explore::Device`] of a scenario. Page tables are ordinary words in [`Tables`];
+//! TLB and root instructions are the functions of [`hw`]. After every step the machine adds to each CPU's TLB all
+//! that hardware could have read by then, so the TLB is the *set* of translations that the CPU may hold, and only a
+//! flush takes something out. The judge then asks whether a CPU can use what was already given away.
 
 mod case;
+mod config;
 pub mod engine;
+pub mod hw;
+mod judge;
+mod machine;
+mod show;
+mod state;
+mod tables;
+#[cfg(test)]
+mod tests;
 
-pub use case::{Case, Expected, Kind, Variant};
+pub use case::{Case, Expected, Kind, ReplayFn, Variant};
+pub use config::{Builder, Translation};
+pub use machine::{Machine, MaskWord};
+pub use state::{Local, Shared};
+pub use tables::{Tables, space_name};

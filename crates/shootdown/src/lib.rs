@@ -1,2 +1,56 @@
-//! Placeholder.
+//! Address-space lifetime and TLB coherence for kernels, hypervisors and emulators.
+//!
+//! A kernel that unmaps a page must not reuse its frame while any CPU's TLB can still translate to it. This crate is the
+//! protocol for that: who has a space loaded ([masks](CpuMask) that CPUs enter and leave by themselves), who must hear of
+//! a change (doorbells, no payload), when a frame may be reused ([`Gather`]), and when a space may die ([`UserRef`],
+//! [`StructRef`], [`Teardown`]). The embedder provides a [`Platform`]: TLB instructions, an inter-processor interrupt,
+//! per-CPU memory.
+//!
+//! `no_std`; no allocation, no statics, no assembly. The rules that the code keeps are numbered SD-1 to SD-14 and listed in
+//! INVARIANTS.md with the check that fails without each. The source is checked as it ships: the packages under
+//! `crates/checked` compile it with a model checker's cells in place of `core`'s atomics.
 #![no_std]
+#![deny(unsafe_code)]
+
+#[cfg(not(target_has_atomic = "64"))]
+compile_error!("shootdown needs 64-bit atomics: identities and generations never wrap (SD-12)");
+
+mod clock;
+mod counters;
+mod engine;
+mod event;
+#[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle))]
+pub mod fault;
+#[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle)))]
+mod fault;
+mod flush;
+mod gather;
+mod here;
+#[expect(unsafe_code, reason = "the engine's unsafe calls, all in one place")]
+mod hw;
+#[expect(unsafe_code, reason = "storage promises")]
+mod mask;
+mod percpu;
+#[expect(unsafe_code, reason = "the embedder's promises")]
+mod platform;
+mod refs;
+mod space;
+mod switch;
+mod sync;
+mod tags;
+mod trim;
+mod types;
+
+pub use counters::Counters;
+pub use engine::{Refused, Shootdown};
+pub use event::Event;
+pub use flush::Pending;
+pub use gather::{Full, Gather, PendingFrames};
+pub use mask::{BorrowedMask, CpuMask, MaskStore, MaskWord};
+pub use percpu::CpuLocal;
+pub use platform::{LocalFlush, OnInstall, OnLeave, Platform, Remote, RemoteFlush, SpaceHandle, Span};
+pub use refs::{Exiting, StructRef, Teardown, UserRef};
+pub use space::AddressSpace;
+pub use switch::Borrow;
+pub use tags::{Assignment, PerCpuSlots, SLOTS, TagPolicy, TagSlots, Untagged};
+pub use types::{CpuId, Generation, PageRange, PageSize, RangeError, Scope, SpaceId, Tables, Tag, VirtAddr};

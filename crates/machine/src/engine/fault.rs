@@ -1,3 +1,5 @@
+use shootdown::fault::{self, Site};
+
 /// A rule or an ordering that is removed from the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault(u64);
@@ -6,23 +8,22 @@ impl Fault {
     /// Nothing removed.
     pub const NONE: Fault = Fault(0);
 
-    /// Removes rule SD-`n`.
+    /// Removes rule SD-`n`, if there is such a rule.
     pub fn rule(n: u8) -> Option<Fault> {
-        (1..=14).contains(&n).then_some(Fault(u64::from(n)))
+        fault::rule(n).map(Fault)
     }
 
-    /// Weakens the ordering at a named site of the engine.
+    /// Weakens the ordering at a named site of the engine, if there is one of that name.
     pub fn site(name: &str) -> Option<Fault> {
-        let _ = name;
-        None
+        Site::ALL.iter().find(|site| site.name() == name).map(|&site| Fault(fault::site(site)))
     }
 
     /// Names of all sites.
-    pub fn sites() -> &'static [&'static str] {
-        &[]
+    pub fn sites() -> Vec<&'static str> {
+        Site::ALL.iter().map(|site| site.name()).collect()
     }
 
-    /// For `Scenario::context`.
+    /// For [`shootdown_explore::Scenario::context`].
     pub fn context(self) -> u64 {
         self.0
     }

@@ -1,0 +1,5 @@
+//! Prints the comparison.
+
+fn main() {
+    print!("{}", shootdown_bench::explore_vs_loom());
+}

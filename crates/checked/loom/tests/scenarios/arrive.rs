@@ -1,0 +1,122 @@
+//! A CPU begins to use a space (or kernel memory) while another flushes.
+
+use crate::support::{Idle, KERNEL, Plain, Plan, Tagged, explore};
+
+/// SD-2, SD-5: a CPU with nothing loaded switches in.
+pub fn switch_in_vs_flush() {
+    explore::<Plain>(|| Plan {
+        pages: &[1],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.on(0);
+            machine.adopt(0, 2, 0);
+            machine.on(0).run(0);
+        },
+        scripts: &[
+            |cpu| cpu.unmap(0, 0),
+            |cpu| {
+                cpu.run(0);
+                cpu.touch(0);
+            },
+        ],
+    });
+}
+
+/// SD-5, SD-12: a CPU comes back to a tag under which it still has entries.
+pub fn tagged_switch_in_vs_flush() {
+    explore::<Tagged>(|| Plan {
+        pages: &[1, 0],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 2, 0);
+            machine.adopt(1, 1, 0);
+            machine.on(1).run(0);
+            machine.on(1).run(1);
+            machine.on(0).run(0);
+        },
+        scripts: &[
+            |cpu| cpu.unmap(0, 0),
+            |cpu| {
+                cpu.run(0);
+                cpu.touch(0);
+            },
+        ],
+    });
+}
+
+/// SD-5: a lazy CPU returns to what it has loaded.
+pub fn lazy_return_vs_flush() {
+    explore::<Plain>(|| Plan {
+        pages: &[1],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 2, 0);
+            machine.on(1).run(0);
+            machine.on(1).go_lazy();
+            machine.on(0).run(0);
+        },
+        scripts: &[
+            |cpu| cpu.unmap(0, 0),
+            |cpu| {
+                cpu.run(0);
+                cpu.touch(0);
+            },
+        ],
+    });
+}
+
+/// SD-9: a kernel thread upgrades and borrows while the only user unmaps. The seed.
+pub fn borrow_vs_unmap() {
+    explore::<Plain>(|| Plan {
+        pages: &[1],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 1, 1);
+            machine.on(0).run(0);
+        },
+        scripts: &[
+            |cpu| cpu.unmap(0, 0),
+            |cpu| {
+                let pin = cpu.pin(0);
+                let user = pin.upgrade().expect("its user stays");
+                {
+                    let _borrowed = cpu.engine().borrow(&user).expect("a kernel thread");
+                    cpu.touch(0);
+                }
+                assert!(user.put().is_none(), "its user stays");
+                pin.into_handle();
+            },
+        ],
+    });
+}
+
+/// SD-13: a CPU comes on line while kernel memory goes.
+pub fn online_vs_kernel_flush() {
+    explore::<Plain>(|| Plan {
+        pages: &[],
+        kernel: 1,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| machine.on(1).go_offline(),
+        scripts: &[
+            |cpu| cpu.unmap_kernel(0),
+            |cpu| {
+                cpu.go_online();
+                cpu.touch(KERNEL);
+            },
+        ],
+    });
+}

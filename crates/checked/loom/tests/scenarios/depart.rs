@@ -1,0 +1,159 @@
+//! A CPU stops using a space (or kernel memory), or goes on, while another flushes.
+
+use crate::support::{Idle, KERNEL, Keep, Plain, Plan, TABLE, explore};
+
+/// SD-6, SD-8: user code runs on until its CPU has answered.
+pub fn unmap_under_user() {
+    explore::<Plain>(|| Plan {
+        pages: &[1],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 2, 0);
+            machine.on(1).run(0);
+            machine.on(0).run(0);
+        },
+        scripts: &[
+            |cpu| cpu.unmap(0, 0),
+            |cpu| {
+                cpu.touch(0);
+                cpu.touch(0);
+            },
+        ],
+    });
+}
+
+/// SD-8: user accesses come before the mark that says they are over.
+pub fn enter_lazy_vs_flush() {
+    explore::<Plain>(|| Plan {
+        pages: &[1],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 2, 0);
+            machine.on(1).run(0);
+            machine.on(0).run(0);
+        },
+        scripts: &[
+            |cpu| cpu.unmap(0, 0),
+            |cpu| {
+                cpu.touch(0);
+                cpu.go_lazy();
+            },
+        ],
+    });
+}
+
+/// SD-3: the walker is out of the root before the bit goes.
+pub fn leave_vs_flush() {
+    explore::<Plain>(|| Plan {
+        pages: &[2],
+        kernel: 0,
+        tables: true,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 2, 0);
+            machine.on(1).run(0);
+            machine.on(1).go_lazy();
+            machine.on(0).run(0);
+        },
+        scripts: &[|cpu| cpu.free_table(0), |cpu| cpu.engine().leave()],
+    });
+}
+
+/// SD-3, SD-7: the hardware may walk the old root until the new one is in.
+pub fn switch_away_vs_table_free() {
+    explore::<Plain>(|| Plan {
+        pages: &[2, 0],
+        kernel: 0,
+        tables: true,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 2, 0);
+            machine.adopt(1, 1, 0);
+            machine.on(1).run(0);
+            machine.on(0).run(0);
+        },
+        scripts: &[
+            |cpu| cpu.free_table(0),
+            |cpu| {
+                cpu.touch(TABLE);
+                cpu.run(1);
+            },
+        ],
+    });
+}
+
+/// The same where the bit stays and the other space is ahead by many generations.
+pub fn kept_bit_switch_away_vs_table_free() {
+    explore::<Keep>(|| Plan {
+        pages: &[2, 1],
+        kernel: 0,
+        tables: true,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 2, 0);
+            machine.adopt(1, 1, 0);
+            let cpu = machine.on(0);
+            for _ in 0..4 {
+                let mut gather = cpu.gather(1);
+                gather.changed(crate::support::page(0));
+                gather.finish();
+            }
+            machine.on(1).run(0);
+            machine.on(0).run(0);
+        },
+        scripts: &[|cpu| cpu.free_table(0), |cpu| cpu.run(1)],
+    });
+}
+
+/// SD-7: a lazy CPU's walker hears of a freed table.
+pub fn lazy_vs_table_free() {
+    explore::<Plain>(|| Plan {
+        pages: &[2],
+        kernel: 0,
+        tables: true,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 2, 0);
+            machine.on(1).run(0);
+            machine.on(1).go_lazy();
+            machine.on(0).run(0);
+        },
+        scripts: &[
+            |cpu| cpu.free_table(0),
+            |cpu| {
+                cpu.poll();
+                cpu.run(0);
+                cpu.touch(TABLE);
+            },
+        ],
+    });
+}
+
+/// SD-13: a CPU that goes off line has done with kernel memory.
+pub fn offline_vs_kernel_flush() {
+    explore::<Plain>(|| Plan {
+        pages: &[],
+        kernel: 1,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |_| {},
+        scripts: &[
+            |cpu| cpu.unmap_kernel(0),
+            |cpu| {
+                cpu.touch(KERNEL);
+                cpu.go_offline();
+            },
+        ],
+    });
+}

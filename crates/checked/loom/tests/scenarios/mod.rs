@@ -1,0 +1,45 @@
+//! What is explored, by name.
+
+pub mod arrive;
+pub mod depart;
+pub mod lifetime;
+pub mod request;
+pub mod trim;
+
+/// Hands all scenarios, as `module::name`, to a macro.
+macro_rules! with_scenarios {
+    ($then:ident) => {
+        $then! {
+            arrive::switch_in_vs_flush,
+            arrive::tagged_switch_in_vs_flush,
+            arrive::lazy_return_vs_flush,
+            arrive::borrow_vs_unmap,
+            arrive::online_vs_kernel_flush,
+            depart::unmap_under_user,
+            depart::enter_lazy_vs_flush,
+            depart::leave_vs_flush,
+            depart::switch_away_vs_table_free,
+            depart::kept_bit_switch_away_vs_table_free,
+            depart::lazy_vs_table_free,
+            depart::offline_vs_kernel_flush,
+            lifetime::lazy_vs_final_drop,
+            lifetime::switch_away_vs_final_drop,
+            lifetime::put_vs_teardown,
+            lifetime::upgrade_vs_last_put,
+            lifetime::struct_drop_vs_free,
+            request::merged_rings,
+            request::two_flushers,
+            request::two_flushers_one_target,
+            request::nested_gathers,
+            request::recall_vs_record,
+            request::recall_vs_overwrite,
+            request::record_vs_record,
+            trim::kept_bit,
+            trim::bit_gone_before_the_answer,
+            trim::a_third_frees_what_was_trimmed,
+            trim::trim_vs_enter_lazy,
+            trim::trim_of_an_offline_cpu,
+            trim::trim_of_a_cpu_that_comes_back,
+        }
+    };
+}

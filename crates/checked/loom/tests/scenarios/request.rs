@@ -1,0 +1,190 @@
+//! Flushes that meet: doorbells, gathers, the ring of recent requests.
+
+use crate::support::{Cpu, Idle, Plain, Plan, TABLE, explore, explore_bounded, page};
+use shootdown_under_loom::{Scope, Tables};
+
+/// SD-6: a second request finds the bell up, or just taken.
+pub fn merged_rings() {
+    explore::<Plain>(|| Plan {
+        pages: &[2],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 2, 0);
+            machine.on(1).run(0);
+            machine.on(0).run(0);
+        },
+        scripts: &[
+            |cpu| {
+                let first = cpu.send_unmap(0, 0);
+                let second = cpu.send_unmap(0, 1);
+                second.finish();
+                first.finish();
+            },
+            |cpu| {
+                cpu.touch(0);
+                cpu.touch(1);
+            },
+        ],
+    });
+}
+
+/// SD-6, SD-11: two CPUs flush each other.
+pub fn two_flushers() {
+    explore_bounded::<Plain>(3, || Plan {
+        pages: &[2],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 2, 0);
+            machine.on(1).run(0);
+            machine.on(0).run(0);
+        },
+        scripts: &[
+            |cpu| cpu.unmap(0, 0),
+            |cpu| {
+                cpu.unmap(0, 1);
+                cpu.touch(0);
+            },
+        ],
+    });
+}
+
+/// SD-6: two CPUs ring a third.
+pub fn two_flushers_one_target() {
+    explore::<Plain>(|| Plan {
+        pages: &[2],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[(1, 0)],
+        before: |machine| {
+            machine.adopt(0, 3, 0);
+            machine.on(2).run(0);
+            machine.on(0);
+        },
+        scripts: &[|cpu| cpu.unmap(0, 0), |cpu| cpu.unmap(0, 1)],
+    });
+}
+
+/// SD-8: a gather that finds an entry already cleared relies on whoever cleared it.
+pub fn nested_gathers() {
+    explore::<Plain>(|| Plan {
+        pages: &[1],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[(1, 0)],
+        before: |machine| {
+            machine.adopt(0, 1, 0);
+            machine.on(2).run(0);
+            machine.on(0);
+        },
+        scripts: &[
+            |cpu| {
+                unmap_under_lock(cpu);
+                // Nobody uses the address any more: the caller may say so, whoever did the work.
+                cpu.address_is_free(0);
+            },
+            unmap_under_lock,
+        ],
+    });
+}
+
+/// Page tables change under a lock; whoever has it may find the entry gone.
+fn unmap_under_lock(cpu: &Cpu<'_, Plain>) {
+    let mut gather = cpu.gather(0);
+    let pending = cpu.locked(|| {
+        cpu.clear(0, 0, &mut gather);
+        gather.send()
+    });
+    pending.finish();
+}
+
+/// SD-14: a lazy CPU that comes back catches up with a request that is being written into a place used before.
+pub fn recall_vs_record() {
+    explore_bounded::<Plain>(3, || Plan {
+        pages: &[2],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 2, 0);
+            machine.on(0).run(0);
+            // Generations 2 and 3: the next request takes the place of the first, which named another page.
+            machine.on(0).engine().flush(machine.on(0).space(0), Scope::Pages(page(0)), Tables::Kept);
+            machine.on(0).engine().flush(machine.on(0).space(0), Scope::Pages(page(0)), Tables::Kept);
+            machine.on(1).run(0);
+            machine.on(1).go_lazy();
+        },
+        scripts: &[
+            |cpu| cpu.unmap(0, TABLE),
+            |cpu| {
+                cpu.run(0);
+                cpu.touch(TABLE);
+            },
+        ],
+    });
+}
+
+/// SD-14: what a lazy CPU missed is overwritten while it catches up.
+pub fn recall_vs_overwrite() {
+    explore_bounded::<Plain>(3, || Plan {
+        pages: &[2],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 2, 0);
+            machine.on(1).run(0);
+            machine.on(1).go_lazy();
+            machine.on(0).run(0);
+            // Generations 2 and 3, of which the lazy CPU does not hear; the page of the first is reused.
+            machine.on(0).unmap(0, 1);
+            machine.on(0).engine().flush(machine.on(0).space(0), Scope::Pages(page(3)), Tables::Kept);
+        },
+        scripts: &[
+            |cpu| cpu.unmap(0, 0),
+            |cpu| {
+                cpu.run(0);
+                cpu.touch(1);
+            },
+        ],
+    });
+}
+
+/// SD-14: two CPUs write requests into one place of the ring, one after the other, and one of them catches up with what
+/// the other wrote last.
+pub fn record_vs_record() {
+    explore_bounded::<Plain>(3, || Plan {
+        pages: &[2],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 1, 0);
+            machine.on(0).run(0);
+        },
+        scripts: &[
+            |cpu| {
+                let pending = cpu.engine().send(cpu.space(0), Scope::Pages(page(0)), Tables::Kept);
+                cpu.touch(1);
+                pending.finish();
+                cpu.touch(1);
+            },
+            |cpu| {
+                let first = cpu.engine().send(cpu.space(0), Scope::Pages(page(5)), Tables::Kept);
+                let second = cpu.send_unmap(0, 1);
+                second.finish();
+                first.finish();
+            },
+        ],
+    });
+}

@@ -1,0 +1,170 @@
+//! CPUs leave masks on request.
+
+use crate::support::{Idle, Keep, Plain, Plan, explore, explore_bounded};
+
+/// SD-3, SD-6: a CPU that ran the space before takes its bit away when asked.
+pub fn kept_bit() {
+    explore::<Keep>(|| Plan {
+        pages: &[1, 0],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 2, 0);
+            machine.adopt(1, 1, 0);
+            machine.on(1).run(0);
+            machine.on(0).run(0);
+        },
+        scripts: &[
+            |cpu| {
+                cpu.engine().trim(cpu.space(0));
+                cpu.unmap(0, 0);
+            },
+            |cpu| {
+                cpu.touch(0);
+                cpu.run(1);
+            },
+        ],
+    });
+}
+
+/// SD-3: the CPU that is asked took its bit away in the meantime, and looks at the mask for nothing: even that look comes
+/// before the space is freed.
+pub fn bit_gone_before_the_answer() {
+    explore::<Keep>(|| Plan {
+        pages: &[0, 0],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 2, 0);
+            machine.adopt(1, 1, 0);
+            machine.on(1).run(0);
+            machine.on(1).run(1);
+        },
+        scripts: &[
+            |cpu| {
+                let user = cpu.user(0);
+                cpu.engine().trim(&user);
+                if let Some(teardown) = user.put() {
+                    teardown.finish();
+                }
+            },
+            |cpu| {
+                let user = cpu.user(0);
+                cpu.engine().switch_to(&user);
+                cpu.engine().leave();
+                if let Some(teardown) = user.put() {
+                    teardown.finish();
+                }
+                cpu.poll();
+            },
+        ],
+    });
+}
+
+/// SD-3: the same where neither the CPU that asks nor the one that answers frees the space.
+pub fn a_third_frees_what_was_trimmed() {
+    explore_bounded::<Keep>(3, || Plan {
+        pages: &[0, 0],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Parks,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 2, 2);
+            machine.adopt(1, 1, 0);
+            machine.on(1).run(0);
+            machine.on(1).run(1);
+            machine.on(0).user(0).put();
+            machine.on(0);
+        },
+        scripts: &[
+            |cpu| {
+                let pin = cpu.pin(0);
+                cpu.engine().trim(&pin);
+                drop(pin);
+            },
+            |cpu| {
+                let user = cpu.user(0);
+                cpu.engine().switch_to(&user);
+                cpu.engine().leave();
+                if let Some(teardown) = user.put() {
+                    teardown.finish();
+                }
+                cpu.poll();
+            },
+            |cpu| drop(cpu.pin(0)),
+        ],
+    });
+}
+
+/// SD-11: a CPU that goes lazy after it was passed over is not waited for.
+pub fn trim_vs_enter_lazy() {
+    explore::<Plain>(|| Plan {
+        pages: &[0],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 2, 0);
+            machine.on(1).run(0);
+            machine.on(0).run(0);
+        },
+        scripts: &[|cpu| cpu.engine().trim(cpu.space(0)), |cpu| cpu.go_lazy()],
+    });
+}
+
+/// SD-13: a CPU that is off line cannot answer.
+pub fn trim_of_an_offline_cpu() {
+    explore::<Keep>(|| Plan {
+        pages: &[0, 0],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 2, 0);
+            machine.adopt(1, 1, 0);
+            machine.on(1).run(0);
+            machine.on(1).run(1);
+            machine.on(0).run(0);
+        },
+        scripts: &[
+            |cpu| cpu.engine().trim(cpu.space(0)),
+            |cpu| {
+                cpu.engine().enter_lazy();
+                cpu.go_offline();
+            },
+        ],
+    });
+}
+
+/// SD-13: a CPU that was rung before it went off line answers when it comes back.
+pub fn trim_of_a_cpu_that_comes_back() {
+    explore::<Keep>(|| Plan {
+        pages: &[0, 0],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 2, 0);
+            machine.adopt(1, 1, 0);
+            machine.on(1).run(0);
+            machine.on(1).run(1);
+            machine.on(1).go_lazy();
+            machine.on(0).run(0);
+        },
+        scripts: &[
+            |cpu| cpu.engine().trim(cpu.space(0)),
+            |cpu| {
+                cpu.go_offline();
+                cpu.go_online();
+            },
+        ],
+    });
+}

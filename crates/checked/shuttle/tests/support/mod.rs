@@ -1,0 +1,9 @@
+//! A machine of 16 CPUs under the engine, on which kernels act at random.
+
+mod hw;
+mod judge;
+mod kernel;
+mod run;
+
+pub use hw::{Kept, Kind, OneTag, Plain, Tagged};
+pub use run::explore;

@@ -1,0 +1,253 @@
+//! What the command line understands.
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use shootdown_explore::{Memory, Options, Progress, Reductions};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::catalogue::Removed;
+use crate::interrupt::Interrupt;
+use crate::names;
+
+/// Most CPUs of a machine that `--cpus` may ask for.
+const MAX_CPUS: usize = 8;
+/// Most worker threads; beyond this more threads only wait for each other.
+const MAX_WORKERS: usize = 64;
+
+const AFTER_HELP: &str = "\
+Examples:
+  shootdown                          Check everything, then show the first bug
+  shootdown check pairs 'linux-*'    Check a group, and what a pattern matches
+  shootdown check --drop-rule SD-9   Remove a rule: which check notices?
+  shootdown check --list             Name all cases
+  shootdown explain NAME             Tell a case's story, draw its counterexample
+  shootdown explain NAME --text | shootdown replay -
+
+Exit codes: 0 all as expected, 1 not, 2 input cannot be used, 130 after Ctrl-C.";
+
+/// Checks TLB shootdown: every execution of small machines, the shipped engine and historical bugs.
+#[derive(Debug, Parser)]
+#[command(name = "shootdown", version, after_help = AFTER_HELP, arg_required_else_help = false)]
+#[command(
+    about = "Checks every execution of TLB-coherence protocols on small simulated machines: the shipped \
+engine `shootdown`, and historical kernel bugs, broken and mended. Without a command: checks everything."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Visit every execution of the chosen cases, and compare with what each must do
+    Check(CheckArgs),
+    /// Tell a case's story, and draw its counterexample, one column per CPU
+    Explain(ExplainArgs),
+    /// Run a recorded execution, move by move, and draw it
+    Replay(ReplayArgs),
+}
+
+/// Arguments of `shootdown check`.
+#[derive(Args, Debug, Default)]
+pub struct CheckArgs {
+    /// Cases, bugs, groups (`pairs`, `corpus`, ...) or patterns ('linux-*'); default: all but deep cases
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Name the chosen cases and run nothing
+    #[arg(long)]
+    pub list: bool,
+    /// Only machines with N CPUs
+    #[arg(long, value_name = "N", value_parser = parse_cpus, allow_negative_numbers = true)]
+    pub cpus: Option<usize>,
+    /// Also cases that take minutes
+    #[arg(long)]
+    pub deep: bool,
+    /// What to remove from the engine.
+    #[command(flatten)]
+    pub removal: Removal,
+    /// With a rule or an ordering removed: go on after the first case that catches it
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Limits and switches.
+    #[command(flatten)]
+    pub limits: Limits,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Also write the JSON lines to PATH
+    #[arg(long, value_name = "PATH")]
+    pub json_file: Option<PathBuf>,
+}
+
+/// Arguments of `shootdown explain`.
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// A case; of a bug, the broken variant
+    pub name: String,
+    /// Show the machine's state after each step, not only at the end
+    #[arg(long)]
+    pub state: bool,
+    /// Show the line of code of each step
+    #[arg(long)]
+    pub places: bool,
+    /// Also draw the counterexample as a picture
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Print the counterexample as a list for `shootdown replay`, and nothing else
+    #[arg(long, conflicts_with_all = ["state", "places"])]
+    pub text: bool,
+    /// What to remove from the engine.
+    #[command(flatten)]
+    pub removal: Removal,
+    /// Limits and switches.
+    #[command(flatten)]
+    pub limits: Limits,
+}
+
+/// Arguments of `shootdown replay`.
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// A list that `shootdown explain --text` printed; `-`: standard input
+    pub file: PathBuf,
+    /// Show the machine's state after each step, not only at the end
+    #[arg(long)]
+    pub state: bool,
+    /// Show the line of code of each step
+    #[arg(long)]
+    pub places: bool,
+}
+
+/// What is removed from the engine before a run.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Removal {
+    /// Remove a rule from the engine, SD-1 to SD-14; a case must then fail, and the exit code is 1
+    #[arg(long, value_name = "SD-n", value_parser = Removed::rule, conflicts_with = "drop_site")]
+    drop_rule: Option<Removed>,
+    /// Weaken one named ordering of the engine; a case must then fail, and the exit code is 1
+    #[arg(long, value_name = "SITE", value_parser = Removed::site)]
+    drop_site: Option<Removed>,
+}
+
+impl Removal {
+    /// The rule or ordering, if any.
+    pub fn removed(&self) -> Option<&Removed> {
+        self.drop_rule.as_ref().or(self.drop_site.as_ref())
+    }
+}
+
+/// Limits and switches of an exploration.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Limits {
+    /// Memory model of the machine; default: the one that each case is stated for
+    #[arg(long, value_name = "MODEL", value_parser = memory_parser())]
+    memory: Option<Memory>,
+    /// Stop a case after this long; it then counts as not passed
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, allow_negative_numbers = true)]
+    deadline: Option<Duration>,
+    /// Stop a case when its states take this much, as in 512MiB; it then counts as not passed [default: 4GiB]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, allow_negative_numbers = true)]
+    memory_budget: Option<u64>,
+    /// Worker threads [default: 2]
+    #[arg(long, value_name = "N", value_parser = parse_workers, allow_negative_numbers = true)]
+    workers: Option<usize>,
+    /// Visit every state there is, without reductions
+    #[arg(long)]
+    no_reduction: bool,
+}
+
+impl Limits {
+    /// Memory model for a case that is stated for `own`.
+    pub fn memory_for(&self, own: Memory) -> Memory {
+        self.memory.unwrap_or(own)
+    }
+
+    /// Options for a case that is stated for memory model `own`.
+    pub fn options<'a>(
+        &self,
+        own: Memory,
+        interrupt: &'a Interrupt,
+        progress: &'a (dyn Fn(Progress) + Sync),
+    ) -> Options<'a> {
+        let defaults = Options::default();
+        Options {
+            memory: self.memory_for(own),
+            reductions: match self.no_reduction {
+                true => Reductions { partial_order: false, symmetry: false, forget: false },
+                false => defaults.reductions,
+            },
+            workers: self.workers.unwrap_or(defaults.workers),
+            max_bytes: self.memory_budget.unwrap_or(defaults.max_bytes),
+            deadline: self.deadline,
+            stop: Some(interrupt.flag()),
+            progress: Some(progress),
+            ..defaults
+        }
+    }
+}
+
+fn memory_parser() -> impl TypedValueParser<Value = Memory> {
+    PossibleValuesParser::new(names::MEMORIES)
+        .try_map(|name| names::parse_memory(&name).ok_or("a memory model is sc, tso or pso"))
+}
+
+fn parse_cpus(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(cpus) if (1..=MAX_CPUS).contains(&cpus) => Ok(cpus),
+        _ => Err(format!(
+            "a machine here has 1 to {MAX_CPUS} CPUs: every interleaving is visited, and their number grows \
+             exponentially with the CPUs"
+        )),
+    }
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|&s: &f64| s > 0.0);
+    seconds
+        .and_then(|s| Duration::try_from_secs_f64(s).ok())
+        .ok_or_else(|| "give a number of seconds above 0, as in 30 or 0.5".to_owned())
+}
+
+fn parse_bytes(text: &str) -> Result<u64, String> {
+    match text.parse::<bytesize::ByteSize>() {
+        Ok(size) if size.as_u64() > 0 => Ok(size.as_u64()),
+        _ => Err("give a number of bytes above 0, as in 1000000, 512MiB or 4GiB".to_owned()),
+    }
+}
+
+fn parse_workers(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(workers) if (1..=MAX_WORKERS).contains(&workers) => Ok(workers),
+        _ => Err(format!("give 1 to {MAX_WORKERS} threads")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cli, parse_bytes, parse_cpus, parse_seconds, parse_workers};
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused_with_the_range() {
+        assert_eq!(parse_cpus("8"), Ok(8));
+        for text in ["0", "9", "-1", "x"] {
+            assert!(parse_cpus(text).expect_err(text).contains("1 to 8 CPUs"));
+        }
+        assert!(parse_workers("0").is_err() && parse_workers("2") == Ok(2));
+        assert!(parse_seconds("0").is_err() && parse_seconds("inf").is_err() && parse_seconds("0.5").is_ok());
+    }
+
+    #[test]
+    fn bytes_are_read_with_and_without_units() {
+        assert_eq!(parse_bytes("1000"), Ok(1000));
+        assert_eq!(parse_bytes("512MiB"), Ok(512 << 20));
+        assert!(parse_bytes("0").is_err() && parse_bytes("a lot").is_err());
+    }
+}

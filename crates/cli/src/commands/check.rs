@@ -1,0 +1,301 @@
+use shootdown_explore::Report;
+use shootdown_machine::Case;
+use std::fs::File;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::args::CheckArgs;
+use crate::catalogue::{self, Removed};
+use crate::commands::list::list;
+use crate::failure::{AS_EXPECTED, Failure, INTERRUPTED, NOT_AS_EXPECTED};
+use crate::interrupt::Interrupt;
+use crate::output::{JsonLines, Sink, Table, totals};
+use crate::progress::Line;
+use crate::record::Record;
+use crate::select::{Wanted, select};
+
+/// Runs `shootdown check`.
+///
+/// # Errors
+/// Input that cannot be used, or output that cannot be written.
+pub fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
+    let cases = catalogue::cases(args.removal.removed());
+    let picked = choose(&cases, args)?;
+    if args.list {
+        return list(&picked, args.json);
+    }
+    let outcome = run_and_print(&picked, args, &mut |_, _| {})?;
+    Ok(outcome.exit_code())
+}
+
+/// What came out of a run of several cases.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Results, in the order in which they came.
+    pub records: Vec<Record>,
+    /// Names of the cases that were not begun.
+    pub not_run: Vec<String>,
+    /// Whether Ctrl-C kept it from being complete.
+    pub interrupted: bool,
+}
+
+impl Outcome {
+    /// The exit code: 0 if every case came out as expected.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.code())
+    }
+
+    fn code(&self) -> u8 {
+        match self.records.iter().all(|record| record.as_expected) {
+            _ if self.interrupted => INTERRUPTED,
+            true => AS_EXPECTED,
+            false => NOT_AS_EXPECTED,
+        }
+    }
+
+    /// The lines that close the run.
+    fn closing(&self, removed: Option<&Removed>) -> Vec<String> {
+        let expected = self.records.iter().filter(|record| record.as_expected).count();
+        let ran = self.records.len();
+        let mut lines = vec![format!("{expected} of {ran} as expected; {}", totals(&self.records))];
+        if let Some(removed) = removed {
+            lines.push(self.noticed(removed));
+        }
+        let stopped = self.names(|record| !record.complete);
+        if !stopped.is_empty() {
+            lines.push(format!("Not complete, hence not passed: {stopped}"));
+        }
+        if self.interrupted {
+            let complete = self.records.iter().filter(|record| record.complete).count();
+            lines.push(format!(
+                "Stopped by Ctrl-C with {complete} of {} cases complete.",
+                ran + self.not_run.len()
+            ));
+            if !self.not_run.is_empty() {
+                lines.push(format!("Not run: {}", self.not_run.join(", ")));
+            }
+        }
+        let wrong = self.names(|record| record.complete && !record.as_expected);
+        if !wrong.is_empty() && removed.is_none() {
+            lines.push(format!("Not as expected: {wrong}"));
+            lines.push("`shootdown explain NAME` shows how each came about.".to_owned());
+        }
+        lines
+    }
+
+    fn names(&self, which: impl Fn(&Record) -> bool) -> String {
+        let names: Vec<&str> = self.records.iter().filter(|r| which(r)).map(|r| r.name.as_str()).collect();
+        names.join(", ")
+    }
+
+    /// Which case noticed that something was removed from the engine.
+    fn noticed(&self, removed: &Removed) -> String {
+        let name = &removed.name;
+        let caught = self.names(Record::caught);
+        if !caught.is_empty() {
+            let option = if name.starts_with("SD-") { "--drop-rule" } else { "--drop-site" };
+            return format!(
+                "{name} is removed. Caught by: {caught}\n`shootdown explain NAME {option} {name}` shows how."
+            );
+        }
+        match self.interrupted || self.records.iter().any(|record| !record.complete) {
+            true => format!("{name} is removed, and nothing has noticed it so far."),
+            false => format!("{name} is removed, and no case that ran notices it."),
+        }
+    }
+}
+
+/// Selects what `args` name from `cases`.
+pub fn choose<'c>(cases: &'c [Case], args: &CheckArgs) -> Result<Vec<&'c Case>, Failure> {
+    let wanted = Wanted { names: &args.names, cpus: args.cpus, deep: args.deep };
+    let removed = args.removal.removed();
+    let picked = select(cases, wanted).map_err(|failure| failure.with_removed(removed))?;
+    if picked.is_empty() {
+        return Err(Failure::bad_input("there is nothing to check", "this build has no cases"));
+    }
+    Ok(picked)
+}
+
+/// Runs `cases`, prints the results as they come and what they add up to; shows each report to `see`.
+pub fn run_and_print(
+    cases: &[&Case],
+    args: &CheckArgs,
+    see: &mut dyn FnMut(&Case, &Report),
+) -> Result<Outcome, Failure> {
+    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    if let Some(path) = &args.json_file {
+        let file = File::create(path).map_err(|error| {
+            Failure::bad_input(
+                format!("cannot write {}: {error}", path.display()),
+                "give --json-file a path to write",
+            )
+        })?;
+        sinks.push(Box::new(JsonLines(file)));
+    }
+    if args.json {
+        sinks.push(Box::new(JsonLines(io::stdout())));
+    } else {
+        sinks.push(Box::new(Table::begin(anstream::stdout(), cases)?));
+    }
+    let interrupt = Interrupt::listen();
+    let outcome = run(cases, args, &interrupt, &mut sinks, see)?;
+    let closing = outcome.closing(args.removal.removed()).join("\n");
+    // Standard output carries JSON alone when JSON is asked for.
+    if args.json {
+        anstream::eprintln!("{closing}");
+    } else {
+        writeln!(anstream::stdout(), "\n{closing}")?;
+    }
+    Ok(outcome)
+}
+
+fn run(
+    cases: &[&Case],
+    args: &CheckArgs,
+    interrupt: &Interrupt,
+    sinks: &mut [Box<dyn Sink>],
+    see: &mut dyn FnMut(&Case, &Report),
+) -> Result<Outcome, Failure> {
+    let removed = args.removal.removed();
+    let mut outcome = Outcome::default();
+    let mut left = cases.iter();
+    while let Some(case) = left.next() {
+        let report = {
+            let line = Line::start(&case.name);
+            let progress = |progress| line.show(progress);
+            (case.run)(&args.limits.options(case.memory, interrupt, &progress))
+        };
+        let record = Record::new(case, args.limits.memory_for(case.memory), removed, &report);
+        for sink in sinks.iter_mut() {
+            sink.result(&record)?;
+        }
+        see(case, &report);
+        let caught = record.caught() && removed.is_some() && !args.keep_going;
+        let cut_short = interrupt.came() && (!record.complete || left.len() > 0);
+        outcome.records.push(record);
+        if caught || cut_short {
+            outcome.interrupted = cut_short;
+            break;
+        }
+    }
+    outcome.not_run = left.map(|case| case.name.clone()).collect();
+    Ok(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Outcome, run};
+    use crate::args::{CheckArgs, Cli, Command};
+    use crate::interrupt::Interrupt;
+    use crate::testing::{corpus_case, engine_case, report, violation};
+    use clap::Parser;
+    use shootdown_explore::{Memory, Verdict};
+    use shootdown_machine::Case;
+    use std::sync::atomic::Ordering;
+
+    fn args(line: &str) -> CheckArgs {
+        match Cli::try_parse_from(["shootdown", "check"].into_iter().chain(line.split_whitespace())) {
+            Ok(Cli { command: Some(Command::Check(args)) }) => args,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn outcome(cases: &[Case], args: &CheckArgs, interrupt: &Interrupt) -> Outcome {
+        let cases: Vec<&Case> = cases.iter().collect();
+        run(&cases, args, interrupt, &mut [], &mut |_, _| {}).expect("no output to fail")
+    }
+
+    fn verdicts(outcome: &Outcome) -> Vec<&str> {
+        outcome.records.iter().map(|record| record.verdict.as_str()).collect()
+    }
+
+    #[test]
+    fn an_engine_that_holds_and_a_bug_that_is_found_are_as_expected() {
+        let cases = [engine_case("a", 2), corpus_case("b")];
+        let outcome = outcome(&cases, &args(""), &Interrupt::default());
+        assert_eq!((outcome.code(), verdicts(&outcome)), (0, vec!["holds", "violates"]));
+        assert!(outcome.closing(None)[0].starts_with("2 of 2 as expected"));
+    }
+
+    #[test]
+    fn a_bug_that_is_not_found_is_not_as_expected_and_is_named() {
+        let mut case = corpus_case("linux-x");
+        case.run = Box::new(|_| report(Verdict::Holds));
+        let outcome = outcome(&[case], &args(""), &Interrupt::default());
+        assert_eq!(outcome.code(), 1);
+        assert!(outcome.closing(None).join("\n").contains("Not as expected: linux-x"));
+    }
+
+    #[test]
+    fn a_stopped_case_does_not_pass_and_the_others_still_run() {
+        let mut case = engine_case("a", 2);
+        case.run = Box::new(|_| report(Verdict::Stopped("deadline".into())));
+        let outcome = outcome(&[case, engine_case("b", 2)], &args(""), &Interrupt::default());
+        assert_eq!((outcome.code(), verdicts(&outcome)), (1, vec!["stopped", "holds"]));
+        assert!(outcome.closing(None).join("\n").contains("Not complete, hence not passed: a"));
+    }
+
+    fn three_with_a_catch() -> [Case; 3] {
+        let mut middle = engine_case("b", 2);
+        middle.run = Box::new(|_| violation("mask misses CPU 1"));
+        [engine_case("a", 2), middle, engine_case("c", 2)]
+    }
+
+    #[test]
+    fn a_removed_rule_stops_at_the_first_case_that_catches_it() {
+        let args = args("--drop-rule SD-9");
+        let outcome = outcome(&three_with_a_catch(), &args, &Interrupt::default());
+        assert_eq!((outcome.code(), verdicts(&outcome)), (1, vec!["holds", "violates"]));
+        assert_eq!(outcome.not_run, ["c"]);
+        let closing = outcome.closing(args.removal.removed()).join("\n");
+        assert!(
+            closing.contains("SD-9 is removed. Caught by: b") && !closing.contains("Ctrl-C"),
+            "{closing}"
+        );
+        assert_eq!(outcome.records[1].removed.as_deref(), Some("SD-9"));
+    }
+
+    #[test]
+    fn a_removed_rule_goes_on_when_asked() {
+        let args = args("--drop-rule SD-9 --keep-going");
+        let outcome = outcome(&three_with_a_catch(), &args, &Interrupt::default());
+        assert_eq!((outcome.code(), outcome.records.len()), (1, 3));
+    }
+
+    #[test]
+    fn a_removed_rule_that_nothing_notices_is_said_and_passes() {
+        let args = args("--drop-rule 3");
+        let outcome = outcome(&[engine_case("a", 2)], &args, &Interrupt::default());
+        assert_eq!(outcome.code(), 0);
+        assert!(outcome.closing(args.removal.removed()).join("\n").contains("no case that ran notices it"));
+    }
+
+    #[test]
+    fn ctrl_c_ends_the_run_and_names_what_did_not_run() {
+        let interrupt = Interrupt::default();
+        let mut case = engine_case("b", 2);
+        let flag = interrupt.clone();
+        case.run = Box::new(move |_| {
+            flag.flag().store(true, Ordering::Relaxed);
+            report(Verdict::Stopped("interrupted".into()))
+        });
+        let outcome = outcome(&[engine_case("a", 2), case, engine_case("c", 2)], &args(""), &interrupt);
+        assert_eq!((outcome.code(), outcome.not_run.as_slice()), (130, ["c".to_owned()].as_slice()));
+        let closing = outcome.closing(None).join("\n");
+        assert!(closing.contains("1 of 3 cases complete") && closing.contains("Not run: c"), "{closing}");
+    }
+
+    #[test]
+    fn the_limits_reach_the_explorer() {
+        let mut case = engine_case("a", 2);
+        case.run = Box::new(|options| {
+            assert_eq!((options.memory, options.workers, options.max_bytes), (Memory::Pso, 3, 1 << 20));
+            assert_eq!(options.deadline.map(|d| d.as_secs()), Some(9));
+            assert!(!options.reductions.partial_order && !options.reductions.forget);
+            report(Verdict::Holds)
+        });
+        let args = args("--memory pso --workers 3 --memory-budget 1MiB --deadline 9 --no-reduction");
+        let outcome = outcome(&[case], &args, &Interrupt::default());
+        assert_eq!(outcome.records[0].memory, "pso");
+    }
+}

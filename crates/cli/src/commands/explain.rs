@@ -1,0 +1,199 @@
+use anstyle::Style;
+use indicatif::HumanCount;
+use shootdown_explore::{Memory, Report, Trace, Verdict};
+use shootdown_machine::{Case, Expected};
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::args::ExplainArgs;
+use crate::catalogue;
+use crate::draw::columns::{self, Look};
+use crate::draw::svg;
+use crate::failure::{Failure, INTERRUPTED, NOT_AS_EXPECTED};
+use crate::interrupt::Interrupt;
+use crate::names;
+use crate::output::{machine, seconds, width};
+use crate::progress::Line;
+use crate::replay_file;
+use crate::select::find;
+
+/// Lines of prose longer than this are hard to read.
+const PROSE: usize = 88;
+
+/// Runs `shootdown explain`.
+///
+/// # Errors
+/// Input that cannot be used, or output that cannot be written.
+pub fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
+    let removed = args.removal.removed();
+    let cases = catalogue::cases(removed);
+    let case = find(&cases, &args.name).map_err(|failure| failure.with_removed(removed))?;
+    if let Some(path) = &args.svg {
+        probe(path)?;
+    }
+    let memory = args.limits.memory_for(case.memory);
+    let mut out = anstream::stdout();
+    if !args.text {
+        write!(out, "{}", header(case, memory, width()))?;
+        if let Some(removed) = removed {
+            writeln!(out, "{} is removed from the engine in this run.\n", removed.name)?;
+        }
+        out.flush()?;
+    }
+    let interrupt = Interrupt::listen();
+    let report = {
+        let line = Line::start(&case.name);
+        let progress = |progress| line.show(progress);
+        (case.run)(&args.limits.options(case.memory, &interrupt, &progress))
+    };
+    match (&report.trace, args.text) {
+        (Some(trace), true) => {
+            let removed = removed.map(|removed| removed.name.as_str());
+            write!(io::stdout(), "{}", replay_file::write(&case.name, memory, removed, trace))?;
+        }
+        (Some(trace), false) => {
+            let look = Look { width: width(), state: args.state, places: args.places };
+            let summary = textwrap::fill(&summary(&report), width());
+            writeln!(out, "{summary}\n\n{}", columns::draw(trace, case.cpus, look))?;
+        }
+        (None, true) => anstream::eprintln!("no counterexample to list: {}", summary(&report)),
+        (None, false) => writeln!(out, "{}", textwrap::fill(&summary(&report), width()))?,
+    }
+    let drawn = args.svg.as_deref().map(|path| picture(path, case, report.trace.as_ref())).transpose()?;
+    let missing = drawn == Some(false) || (args.text && report.trace.is_none());
+    Ok(ExitCode::from(match report.verdict {
+        Verdict::Stopped(_) if interrupt.came() => INTERRUPTED,
+        Verdict::Stopped(_) => NOT_AS_EXPECTED,
+        _ => u8::from(missing) * NOT_AS_EXPECTED,
+    }))
+}
+
+/// Returns the case's name, machine, sentence and story.
+fn header(case: &Case, memory: Memory, width: usize) -> String {
+    let bold = Style::new().bold();
+    let must = match case.expected {
+        Expected::Holds => "must hold",
+        Expected::Violates => "must violate a rule",
+    };
+    let mut header = format!(
+        "{bold}{}{bold:#} ({}, {}; {}; {must})\n{}\n\n",
+        case.name,
+        names::kind(case.kind),
+        names::variant(case.variant),
+        machine(case.cpus, memory),
+        prose(&case.about, width),
+    );
+    if !case.story.is_empty() {
+        header += &format!("{}\n\n", prose(case.story, width));
+    }
+    header
+}
+
+/// Wraps paragraphs and list items; lines that begin with a space are drawings and stay as they are.
+fn prose(text: &str, width: usize) -> String {
+    let mut out = String::new();
+    for paragraph in text.trim_matches('\n').split("\n\n") {
+        if paragraph.lines().any(|line| line.starts_with(' ')) {
+            out += paragraph;
+            out.push('\n');
+        } else {
+            for item in items(paragraph) {
+                let hanging = if is_item(&item) { "   " } else { "" };
+                let options = textwrap::Options::new(width.min(PROSE)).subsequent_indent(hanging);
+                out += &textwrap::fill(&item, options);
+                out.push('\n');
+            }
+        }
+        out.push('\n');
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+/// Joins the lines of a paragraph, but for those that begin a list item.
+fn items(paragraph: &str) -> Vec<String> {
+    let mut items: Vec<String> = Vec::new();
+    for line in paragraph.lines() {
+        match items.last_mut() {
+            Some(item) if !is_item(line) => *item += &format!(" {line}"),
+            _ => items.push(line.to_owned()),
+        }
+    }
+    items
+}
+
+/// Whether `line` begins an item of a list: `- this`, `3. that`.
+fn is_item(line: &str) -> bool {
+    line.starts_with("- ") || line.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with(". ")
+}
+
+/// Says in a sentence what came out.
+fn summary(report: &Report) -> String {
+    let effort = format!("{} states, {}", HumanCount(report.states), seconds(report.elapsed.as_secs_f64()));
+    let (_, message) = names::verdict(&report.verdict);
+    let message = message.unwrap_or_default();
+    match &report.verdict {
+        Verdict::Holds => format!("Holds: all executions were visited ({effort}), and none breaks a rule."),
+        Verdict::Stopped(_) => format!("Stopped before all executions were visited ({effort}): {message}"),
+        _ => {
+            let steps = report.trace.as_ref().map(|trace| format!(", {} steps", trace.steps.len()));
+            format!("Counterexample ({effort}{}): {message}", steps.unwrap_or_default())
+        }
+    }
+}
+
+/// Writes the picture, if there is something to draw; returns whether there was.
+fn picture(path: &Path, case: &Case, trace: Option<&Trace>) -> Result<bool, Failure> {
+    let Some(trace) = trace else {
+        anstream::eprintln!("nothing to draw: {} is left as it was", path.display());
+        return Ok(false);
+    };
+    let about = replay_file::one_line(&case.about);
+    std::fs::write(path, svg::draw(trace, case.cpus, &case.name, &about))
+        .map_err(|error| unwritable(path, &error))?;
+    Ok(true)
+}
+
+/// Finds out whether `path` can be written, before a long run rather than after it, and leaves it as it was.
+fn probe(path: &Path) -> Result<(), Failure> {
+    let existed = path.exists();
+    OpenOptions::new().append(true).create(true).open(path).map_err(|error| unwritable(path, &error))?;
+    if !existed {
+        std::fs::remove_file(path).map_err(|error| unwritable(path, &error))?;
+    }
+    Ok(())
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    Failure::bad_input(format!("cannot write {}: {error}", path.display()), "give --svg a path to write")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{header, prose, summary};
+    use crate::testing::{corpus_case, report, violation};
+    use anstream::adapter::strip_str;
+    use shootdown_explore::{Memory, Verdict};
+
+    #[test]
+    fn the_header_tells_the_story() {
+        let header = header(&corpus_case("linux-x"), Memory::Tso, 80);
+        insta::assert_snapshot!(strip_str(&header).to_string());
+    }
+
+    #[test]
+    fn prose_and_lists_are_wrapped_but_drawings_are_kept() {
+        assert_eq!(prose("one\ntwo three\n\n  a | b\n  c | d\n", 40), "one two three\n\n  a | b\n  c | d");
+        assert_eq!(prose("1. one\ntwo\n2. three four", 10), "1. one two\n2. three\n   four");
+    }
+
+    #[test]
+    fn the_summary_says_what_was_visited() {
+        assert!(summary(&report(Verdict::Holds)).starts_with("Holds: all executions were visited (0 states"));
+        let found = summary(&violation("frame 1 is reused"));
+        assert!(found.contains("1,234 states") && found.contains("3 steps") && found.ends_with("is reused"));
+        assert!(summary(&report(Verdict::Stopped("deadline".into()))).starts_with("Stopped before"));
+    }
+}

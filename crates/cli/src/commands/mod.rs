@@ -1,0 +1,12 @@
+//! One module for each command.
+
+mod check;
+mod explain;
+mod list;
+mod replay;
+mod welcome;
+
+pub use check::check;
+pub use explain::explain;
+pub use replay::replay;
+pub use welcome::welcome;

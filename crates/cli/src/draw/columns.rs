@@ -1,0 +1,214 @@
+//! An execution as text: one column per CPU, time running down.
+
+use anstyle::{AnsiColor, Style};
+use shootdown_explore::{Action, Step, Trace};
+use std::fmt::Write as _;
+use unicode_width::UnicodeWidthStr as _;
+
+/// Narrower columns break words too often to read; the steps then go into one list.
+const NARROWEST: usize = 20;
+/// Wider columns only push the CPUs apart.
+const WIDEST: usize = 52;
+/// Stands left of each column: the CPU's line of time.
+const LINE_OF_TIME: &str = "│ ";
+/// Stands before a step of an interrupt handler, once for each level.
+const IN_HANDLER: &str = "┊ ";
+
+/// What a drawing shows, and where it must fit.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// Characters in a line.
+    pub width: usize,
+    /// Whether the machine's state is shown after each step that changes it.
+    pub state: bool,
+    /// Whether each step names its line of code.
+    pub places: bool,
+}
+
+/// Draws `trace` on a machine with `cpus` CPUs; contains colours.
+pub fn draw(trace: &Trace, cpus: usize, look: Look) -> String {
+    let lanes = super::lanes(trace, cpus);
+    let grid = Grid::new(lanes, trace.steps.len(), look.width);
+    let mut out = String::new();
+    grid.head(&mut out);
+    let mut state: &[String] = &[];
+    let last = trace.steps.len().saturating_sub(1);
+    for ((at, step), heading) in trace.steps.iter().enumerate().zip(super::headings(trace, lanes)) {
+        if let Some(heading) = heading {
+            grid.cell(&mut out, None, step.mov.cpu, "", Style::new().bold(), &format!("[{heading}]"));
+        }
+        let fatal = at == last && !trace.outcome.is_empty();
+        let style = if fatal { AnsiColor::Red.on_default().bold() } else { style_of(step) };
+        let indent = IN_HANDLER.repeat(usize::from(step.depth));
+        grid.cell(&mut out, Some(at + 1), step.mov.cpu, &indent, style, &step.text);
+        if let (true, Some(place)) = (look.places, step.place) {
+            let place = format!("{}:{}", place.file(), place.line());
+            grid.cell(&mut out, None, step.mov.cpu, &indent, Style::new().dimmed(), &place);
+        }
+        if look.state {
+            for line in step.state.iter().filter(|line| !state.contains(line)) {
+                grid.full(&mut out, Style::new().dimmed(), line);
+            }
+            state = &step.state;
+        }
+    }
+    grid.end(&mut out, trace);
+    out
+}
+
+fn style_of(step: &Step) -> Style {
+    match step.mov.action {
+        Action::Run | Action::Choose(_) => Style::new(),
+        Action::Drain(_) => AnsiColor::Cyan.on_default(),
+        Action::Interrupt(_) => AnsiColor::Yellow.on_default(),
+    }
+}
+
+/// Where columns stand.
+#[derive(Debug)]
+struct Grid {
+    /// CPUs, whether or not each has its own column.
+    cpus: usize,
+    /// Width of the numbers at the left.
+    digits: usize,
+    /// Characters of text in a column.
+    column: usize,
+    /// Whether all CPUs share one column, for want of room.
+    shared: bool,
+    /// Characters in a line.
+    width: usize,
+}
+
+impl Grid {
+    fn new(cpus: usize, steps: usize, width: usize) -> Self {
+        let digits = steps.to_string().len().max(2);
+        let room = |columns: usize| {
+            let each = width.saturating_sub(digits + 1) / columns;
+            each.saturating_sub(LINE_OF_TIME.width() + 1)
+        };
+        let shared = room(cpus) < NARROWEST;
+        let column = if shared { room(1).max(NARROWEST) } else { room(cpus).min(WIDEST) };
+        Self { cpus, digits, column, shared, width: width.max(NARROWEST) }
+    }
+
+    fn head(&self, out: &mut String) {
+        let bold = Style::new().bold();
+        let _ = write!(out, "{:1$} ", "", self.digits);
+        let mut names: Vec<String> = (0..self.cpus).map(|cpu| format!("CPU {cpu}")).collect();
+        if self.shared {
+            names = vec!["All CPUs".to_owned()];
+        }
+        let room = self.column + LINE_OF_TIME.width() + 1;
+        let names: String = names.iter().map(|name| format!("{name:room$}")).collect();
+        let _ = writeln!(out, "{bold}{}{bold:#}", names.trim_end());
+    }
+
+    /// Writes `text` into the column of `cpu`, over as many lines as it needs, each after `indent`.
+    fn cell(
+        &self,
+        out: &mut String,
+        number: Option<usize>,
+        cpu: usize,
+        indent: &str,
+        style: Style,
+        text: &str,
+    ) {
+        let first = if self.shared { format!("cpu {cpu}: {indent}") } else { indent.to_owned() };
+        let hanging = format!("{indent}  ");
+        let options = textwrap::Options::new(self.column).initial_indent(&first).subsequent_indent(&hanging);
+        let mut number = number.map(|n| n.to_string()).unwrap_or_default();
+        let dim = Style::new().dimmed();
+        let columns = if self.shared { 1 } else { self.cpus };
+        let own = if self.shared { 0 } else { cpu };
+        for line in textwrap::wrap(text, options) {
+            let _ = write!(out, "{dim}{number:>0$} ", self.digits);
+            number.clear();
+            for column in 0..columns {
+                let text = if column == own { line.as_ref() } else { "" };
+                // Padding would be left hanging at the end of the line.
+                let last = column + 1 == columns;
+                let free = if last { 0 } else { (self.column + 1).saturating_sub(text.width()) };
+                let time = if last && text.is_empty() { LINE_OF_TIME.trim_end() } else { LINE_OF_TIME };
+                let _ = write!(out, "{time}{dim:#}{style}{text}{style:#}{:free$}{dim}", "");
+            }
+            let _ = writeln!(out, "{dim:#}");
+        }
+    }
+
+    /// Writes `text` across all columns.
+    fn full(&self, out: &mut String, style: Style, text: &str) {
+        let indent = " ".repeat(self.digits + 1);
+        let options = textwrap::Options::new(self.width).initial_indent(&indent).subsequent_indent(&indent);
+        for line in textwrap::wrap(text, options) {
+            let _ = writeln!(out, "{style}{line}{style:#}");
+        }
+    }
+
+    fn end(&self, out: &mut String, trace: &Trace) {
+        if !trace.outcome.is_empty() {
+            self.full(out, AnsiColor::Red.on_default().bold(), &format!("✗ {}", trace.outcome));
+        }
+        let Some(last) = trace.steps.last().filter(|step| !step.state.is_empty()) else { return };
+        self.full(out, Style::new().bold(), "The machine at the end:");
+        for line in &last.state {
+            self.full(out, Style::new(), &format!("  {line}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Look, draw};
+    use crate::testing::trace;
+    use anstream::adapter::strip_str;
+
+    fn drawn(cpus: usize, width: usize, state: bool) -> String {
+        let drawing = draw(
+            &trace("frame 1 is reused while CPU 1 can reach it"),
+            cpus,
+            Look { width, state, places: false },
+        );
+        strip_str(&drawing).to_string()
+    }
+
+    #[test]
+    fn each_cpu_has_its_column_and_the_violation_ends_it() {
+        insta::assert_snapshot!(drawn(2, 80, false));
+    }
+
+    #[test]
+    fn state_is_shown_at_each_step_that_changes_it() {
+        insta::assert_snapshot!(drawn(2, 80, true));
+    }
+
+    #[test]
+    fn too_many_cpus_for_the_width_become_one_list() {
+        insta::assert_snapshot!(drawn(4, 60, false));
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        use unicode_width::UnicodeWidthStr as _;
+        for (cpus, width) in [(2, 40), (2, 55), (2, 80), (3, 80), (4, 120), (8, 200), (1, 40)] {
+            for line in drawn(cpus, width, true).lines() {
+                assert!(line.width() <= width, "{cpus} CPUs in {width}: {line:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_line_ends_in_a_space() {
+        for (cpus, width) in [(2, 80), (3, 80), (4, 60)] {
+            assert!(
+                drawn(cpus, width, true).lines().all(|line| !line.ends_with(' ')),
+                "{cpus} CPUs in {width}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_execution_that_ends_well_shows_no_violation() {
+        let drawing = draw(&trace(""), 2, Look { width: 80, state: false, places: false });
+        assert!(!drawing.contains('✗'));
+    }
+}

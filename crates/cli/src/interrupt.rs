@@ -1,0 +1,35 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::failure::INTERRUPTED;
+
+/// Whether the user asked to stop (Ctrl-C). A second Ctrl-C ends the process at once.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Listens for Ctrl-C. Where no handler can be set, Ctrl-C keeps ending the process, which is what it says.
+    pub fn listen() -> Self {
+        let interrupt = Self::default();
+        let flag = Arc::clone(&interrupt.0);
+        let set = ctrlc::set_handler(move || {
+            if flag.swap(true, Ordering::Relaxed) {
+                std::process::exit(i32::from(INTERRUPTED));
+            }
+        });
+        if let Err(error) = set {
+            anstream::eprintln!("note: Ctrl-C will end the run without a summary: {error}");
+        }
+        interrupt
+    }
+
+    /// The flag, for [`shootdown_explore::Options::stop`].
+    pub fn flag(&self) -> &AtomicBool {
+        &self.0
+    }
+
+    /// Whether Ctrl-C came.
+    pub fn came(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,70 @@
+//! The words that the command line, JSON and replay files use for what the checker's types say.
+
+use shootdown_explore::{Memory, Verdict};
+use shootdown_machine::{Expected, Kind, Variant};
+
+/// Names of all memory models, strongest first.
+pub const MEMORIES: [&str; 3] = ["sc", "tso", "pso"];
+
+/// Name of a memory model.
+pub fn memory(memory: Memory) -> &'static str {
+    match memory {
+        Memory::Sc => "sc",
+        Memory::Tso => "tso",
+        Memory::Pso => "pso",
+    }
+}
+
+/// Memory model of a name.
+pub fn parse_memory(name: &str) -> Option<Memory> {
+    [Memory::Sc, Memory::Tso, Memory::Pso].into_iter().find(|&m| memory(m) == name)
+}
+
+/// Name of a kind of case.
+pub fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Engine => "engine",
+        Kind::Corpus => "corpus",
+    }
+}
+
+/// Name of a variant.
+pub fn variant(variant: Variant) -> &'static str {
+    match variant {
+        Variant::Shipped => "shipped",
+        Variant::Broken => "broken",
+        Variant::Fixed => "fixed",
+    }
+}
+
+/// Name of an expected outcome.
+pub fn expected(expected: Expected) -> &'static str {
+    match expected {
+        Expected::Holds => "holds",
+        Expected::Violates => "violates",
+    }
+}
+
+/// Name of an outcome, and what it says beyond that.
+pub fn verdict(verdict: &Verdict) -> (&'static str, Option<&str>) {
+    match verdict {
+        Verdict::Holds => ("holds", None),
+        Verdict::Violates(what) => ("violates", Some(what)),
+        Verdict::Deadlock(what) => ("deadlock", Some(what)),
+        Verdict::Livelock(what) => ("livelock", Some(what)),
+        Verdict::Stopped(why) => ("stopped", Some(why)),
+    }
+}
+
+/// Whether an outcome is a counterexample.
+pub fn is_caught(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Violates(_) | Verdict::Deadlock(_) | Verdict::Livelock(_))
+}
+
+/// Whether `verdict` is what `expected` says. A run that was stopped never is.
+pub fn meets(verdict: &Verdict, expected: Expected) -> bool {
+    match expected {
+        Expected::Holds => matches!(verdict, Verdict::Holds),
+        Expected::Violates => is_caught(verdict),
+    }
+}

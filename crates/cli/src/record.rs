@@ -1,0 +1,172 @@
+//! The result of one case as `--json` prints it.
+
+use serde::{Deserialize, Serialize};
+use shootdown_explore::{Memory, Report};
+use shootdown_machine::Case;
+
+use crate::catalogue::Removed;
+use crate::names;
+
+/// The result of one case: one line of JSON.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Record {
+    /// Name of the case.
+    pub name: String,
+    /// `engine` or `corpus`.
+    pub kind: String,
+    /// `shipped`, `broken` or `fixed`.
+    pub variant: String,
+    /// Memory model it ran under.
+    pub memory: String,
+    /// CPUs of the machine.
+    pub cpus: usize,
+    /// Rule or ordering that was removed from the engine.
+    pub removed: Option<String>,
+    /// `holds` or `violates`.
+    pub expected: String,
+    /// `holds`, `violates`, `deadlock`, `livelock` or `stopped`.
+    pub verdict: String,
+    /// Whether the verdict is what was expected.
+    pub as_expected: bool,
+    /// Whether every execution was visited, or one that breaks a rule was found.
+    pub complete: bool,
+    /// States stored.
+    pub states: u64,
+    /// Executions of the code under check.
+    pub executions: u64,
+    /// Time it took.
+    pub seconds: f64,
+    /// Most bytes that states and tables took.
+    pub peak_bytes: u64,
+    /// The same for one state; none without states.
+    pub bytes_per_state: Option<f64>,
+    /// Length of the counterexample, where there is one.
+    pub steps: Option<usize>,
+    /// What the verdict says in words.
+    pub message: Option<String>,
+}
+
+impl Record {
+    /// Sums up `report`, the outcome of `case` under `memory` with `removed` taken out.
+    pub fn new(case: &Case, memory: Memory, removed: Option<&Removed>, report: &Report) -> Self {
+        let (verdict, message) = names::verdict(&report.verdict);
+        Self {
+            name: case.name.clone(),
+            kind: names::kind(case.kind).to_owned(),
+            variant: names::variant(case.variant).to_owned(),
+            memory: names::memory(memory).to_owned(),
+            cpus: case.cpus,
+            removed: removed.map(|removed| removed.name.clone()),
+            expected: names::expected(case.expected).to_owned(),
+            verdict: verdict.to_owned(),
+            as_expected: names::meets(&report.verdict, case.expected),
+            complete: report.complete(),
+            states: report.states,
+            executions: report.executions,
+            seconds: report.elapsed.as_secs_f64(),
+            peak_bytes: report.peak_bytes,
+            bytes_per_state: (report.states > 0).then(|| rounded(report.peak_bytes, report.states)),
+            steps: report.trace.as_ref().map(|trace| trace.steps.len()),
+            message: message.map(str::to_owned),
+        }
+    }
+
+    /// Whether the case found a counterexample.
+    pub fn caught(&self) -> bool {
+        matches!(self.verdict.as_str(), "violates" | "deadlock" | "livelock")
+    }
+}
+
+/// Line of `check --list --json`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Entry {
+    /// Name of the case.
+    pub name: String,
+    /// `engine` or `corpus`.
+    pub kind: String,
+    /// `shipped`, `broken` or `fixed`.
+    pub variant: String,
+    /// Memory model it is stated for.
+    pub memory: String,
+    /// CPUs of the machine.
+    pub cpus: usize,
+    /// `holds` or `violates`.
+    pub expected: String,
+    /// Whether only `--deep` or its own name runs it.
+    pub deep: bool,
+    /// Groups it is in.
+    pub groups: Vec<String>,
+    /// One sentence: what it shows.
+    pub about: String,
+}
+
+impl Entry {
+    /// Describes `case`.
+    pub fn new(case: &Case) -> Self {
+        Self {
+            name: case.name.clone(),
+            kind: names::kind(case.kind).to_owned(),
+            variant: names::variant(case.variant).to_owned(),
+            memory: names::memory(case.memory).to_owned(),
+            cpus: case.cpus,
+            expected: names::expected(case.expected).to_owned(),
+            deep: case.deep,
+            groups: case.groups.iter().map(|&group| group.to_owned()).collect(),
+            about: case.about.clone(),
+        }
+    }
+}
+
+/// Returns `part / whole` to one decimal; both are far below 2^52, where floats stop counting.
+#[expect(clippy::cast_precision_loss, reason = "byte and state counts stay far below 2^52")]
+fn rounded(part: u64, whole: u64) -> f64 {
+    (part as f64 / whole as f64 * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, Record};
+    use crate::testing::{corpus_case, engine_case, report, violation};
+    use shootdown_explore::{Memory, Verdict};
+
+    #[test]
+    fn a_record_survives_a_round_trip_as_one_line() {
+        let case = corpus_case("linux-x");
+        let record = Record::new(&case, Memory::Tso, None, &violation("frame 1 is\nreused"));
+        let line = serde_json::to_string(&record).expect("json");
+        assert!(!line.contains('\n'), "{line}");
+        assert_eq!(serde_json::from_str::<Record>(&line).expect("a record"), record);
+        assert_eq!(record.steps, Some(3));
+        assert!(record.as_expected && record.caught() && record.complete);
+    }
+
+    #[test]
+    fn the_fields_have_the_documented_names_and_values() {
+        let mut report = report(Verdict::Holds);
+        (report.states, report.peak_bytes) = (4, 90);
+        let record = Record::new(&engine_case("pairs-x", 2), Memory::Pso, None, &report);
+        insta::assert_snapshot!(serde_json::to_string_pretty(&record).expect("json"));
+    }
+
+    #[test]
+    fn a_stopped_run_is_never_as_expected() {
+        for case in [engine_case("a", 2), corpus_case("b")] {
+            let record = Record::new(&case, Memory::Tso, None, &report(Verdict::Stopped("budget".into())));
+            assert!(!record.as_expected && !record.complete && !record.caught());
+            assert_eq!(record.message.as_deref(), Some("budget"));
+        }
+    }
+
+    #[test]
+    fn a_run_without_states_has_no_bytes_per_state() {
+        let record = Record::new(&engine_case("a", 2), Memory::Tso, None, &report(Verdict::Holds));
+        assert_eq!(record.bytes_per_state, None);
+    }
+
+    #[test]
+    fn an_entry_survives_a_round_trip() {
+        let entry = Entry::new(&engine_case("pairs-x", 2));
+        let line = serde_json::to_string(&entry).expect("json");
+        assert_eq!(serde_json::from_str::<Entry>(&line).expect("an entry"), entry);
+    }
+}

@@ -1,0 +1,257 @@
+//! Picks cases by name, group and pattern, and suggests names for those that do not exist.
+
+use globset::Glob;
+use shootdown_machine::{Case, Variant};
+
+use crate::failure::{BadInput, Failure};
+use crate::names;
+
+/// What a user asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// Names, groups and patterns; empty: everything.
+    pub names: &'a [String],
+    /// Only machines with this many CPUs.
+    pub cpus: Option<usize>,
+    /// Whether groups, patterns and "everything" include deep cases. A deep case's own name always does.
+    pub deep: bool,
+}
+
+/// Returns the wanted cases, each once, in the catalogue's order.
+///
+/// # Errors
+/// The first name that nothing answers to, or a filter that leaves nothing.
+pub fn select<'c>(cases: &'c [Case], wanted: Wanted<'_>) -> Result<Vec<&'c Case>, Failure> {
+    let mut picked = vec![false; cases.len()];
+    if wanted.names.is_empty() {
+        mark(&mut picked, cases, |case| wanted.deep || !case.deep);
+    }
+    for name in wanted.names {
+        pick(&mut picked, cases, name, wanted.deep)?;
+    }
+    let named: Vec<&Case> =
+        cases.iter().zip(&picked).filter(|(_, picked)| **picked).map(|(c, _)| c).collect();
+    match wanted.cpus {
+        None => Ok(named),
+        Some(cpus) => with_cpus(named, cpus),
+    }
+}
+
+/// Returns the one case called `name`; of a bug's variants, the broken one.
+///
+/// # Errors
+/// No case is called that.
+pub fn find<'c>(cases: &'c [Case], name: &str) -> Result<&'c Case, Failure> {
+    let exact = cases.iter().find(|case| case.name == name);
+    let broken = || cases.iter().find(|case| family(case) == Some(name) && case.variant == Variant::Broken);
+    exact.or_else(broken).ok_or_else(|| {
+        Failure::BadInput(BadInput {
+            what: format!("no case is called {name:?}"),
+            near: near(name, cases.iter().map(|case| case.name.as_str())),
+            remedy: "`shootdown check --list` names them all; one case is needed here, not a group".into(),
+        })
+    })
+}
+
+/// Returns at most three of `known` that resemble `name`, best first.
+pub fn near<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Vec<String> {
+    /// Below this, two names have little in common.
+    const ALIKE: f64 = 0.55;
+    let lower = name.to_lowercase();
+    let mut scored: Vec<(f64, &str)> = known
+        .map(|candidate| {
+            let distance = strsim::normalized_damerau_levenshtein(&lower, &candidate.to_lowercase());
+            // A part of a name is what people remember, however long the whole is.
+            let part = lower.len() >= 3 && candidate.to_lowercase().contains(&lower);
+            (if part { distance.max(0.9) } else { distance }, candidate)
+        })
+        .filter(|(score, _)| *score >= ALIKE)
+        .collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    scored.dedup_by_key(|(_, candidate)| *candidate);
+    scored.into_iter().take(3).map(|(_, candidate)| candidate.to_owned()).collect()
+}
+
+fn pick(picked: &mut [bool], cases: &[Case], name: &str, deep: bool) -> Result<(), Failure> {
+    if mark(picked, cases, |case| case.name == name) {
+        return Ok(());
+    }
+    let pattern = if name.contains(['*', '?', '[', '{']) { Some(glob(name)?) } else { None };
+    let answers = |case: &Case| match &pattern {
+        Some(pattern) => pattern.is_match(&case.name),
+        None => in_group(case, name) || family(case) == Some(name),
+    };
+    if mark(picked, cases, |case| answers(case) && (deep || !case.deep)) {
+        return Ok(());
+    }
+    if cases.iter().any(answers) {
+        return Err(Failure::bad_input(
+            format!("{name:?} names deep cases only"),
+            "add --deep to run them, or give a case by its own name",
+        ));
+    }
+    let known = cases.iter().map(|case| case.name.as_str()).chain(groups(cases));
+    Err(Failure::BadInput(BadInput {
+        what: match pattern {
+            Some(_) => format!("no case matches {name:?}"),
+            None => format!("no case or group is called {name:?}"),
+        },
+        near: near(name.trim_matches('*'), known),
+        remedy: format!("`shootdown check --list` names all cases; groups: {}", groups(cases).join(", ")),
+    }))
+}
+
+fn glob(pattern: &str) -> Result<globset::GlobMatcher, Failure> {
+    Glob::new(pattern).map(|glob| glob.compile_matcher()).map_err(|error| {
+        Failure::bad_input(
+            format!("{pattern:?} is not a pattern: {}", error.kind()),
+            "patterns use *, ?, [abc] and {this,that}, as in 'linux-*'",
+        )
+    })
+}
+
+/// Marks the cases that `wanted` is true of; returns whether there was one.
+fn mark(picked: &mut [bool], cases: &[Case], wanted: impl Fn(&Case) -> bool) -> bool {
+    let mut any = false;
+    for (mark, _) in picked.iter_mut().zip(cases).filter(|(_, case)| wanted(case)) {
+        *mark = true;
+        any = true;
+    }
+    any
+}
+
+/// What a case's name begins with, where it has variants: `linux-x` of `linux-x/broken`.
+fn family(case: &Case) -> Option<&str> {
+    case.name.split_once('/').map(|(family, _)| family)
+}
+
+fn in_group(case: &Case, group: &str) -> bool {
+    names::kind(case.kind) == group || case.groups.contains(&group)
+}
+
+/// Returns the groups that `cases` are in, sorted.
+pub fn groups(cases: &[Case]) -> Vec<&'static str> {
+    let mut all: Vec<&'static str> =
+        cases.iter().flat_map(|case| case.groups.iter().copied().chain([names::kind(case.kind)])).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+fn with_cpus(cases: Vec<&Case>, cpus: usize) -> Result<Vec<&Case>, Failure> {
+    let mut have: Vec<usize> = cases.iter().map(|case| case.cpus).collect();
+    have.sort_unstable();
+    have.dedup();
+    let left: Vec<&Case> = cases.into_iter().filter(|case| case.cpus == cpus).collect();
+    if !left.is_empty() {
+        return Ok(left);
+    }
+    let have: Vec<String> = have.iter().map(ToString::to_string).collect();
+    Err(Failure::bad_input(
+        format!("none of the chosen cases has {cpus} CPUs"),
+        match have.is_empty() {
+            true => "no case is chosen at all".to_owned(),
+            false => format!("they have {} CPUs; choose one of these, or leave --cpus out", have.join(", ")),
+        },
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Wanted, find, near, select};
+    use crate::failure::Failure;
+    use crate::testing::{corpus_case, engine_case, fixed_case};
+    use shootdown_machine::Case;
+
+    fn catalogue() -> Vec<Case> {
+        let mut deep = engine_case("four-everything", 4);
+        deep.deep = true;
+        deep.groups = &["four"];
+        vec![
+            engine_case("pairs-flush-switch", 2),
+            engine_case("three-seed", 3),
+            deep,
+            fixed_case("linux-bafb056c-sparc64-trim/fixed"),
+            corpus_case("linux-bafb056c-sparc64-trim/broken"),
+            corpus_case("linux-a665eec0-powerpc-trim/broken"),
+        ]
+    }
+
+    fn names(wanted: &[&str], cpus: Option<usize>, deep: bool) -> Result<Vec<String>, Failure> {
+        let names: Vec<String> = wanted.iter().map(|&n| n.to_owned()).collect();
+        let cases = catalogue();
+        let picked = select(&cases, Wanted { names: &names, cpus, deep })?;
+        Ok(picked.into_iter().map(|case| case.name.clone()).collect())
+    }
+
+    fn refusal(result: Result<Vec<String>, Failure>) -> String {
+        result.expect_err("must be refused").to_string()
+    }
+
+    #[test]
+    fn everything_leaves_deep_cases_out_unless_asked() {
+        assert_eq!(names(&[], None, false).expect("cases").len(), 5);
+        assert_eq!(names(&[], None, true).expect("cases").len(), 6);
+    }
+
+    #[test]
+    fn groups_patterns_and_names_select_in_the_catalogues_order_and_once() {
+        let picked =
+            names(&["*powerpc*", "linux-bafb056c-*", "corpus", "three-seed"], None, false).expect("cases");
+        let [first, second] =
+            ["fixed", "broken"].map(|variant| format!("linux-bafb056c-sparc64-trim/{variant}"));
+        assert_eq!(picked, ["three-seed", &first, &second, "linux-a665eec0-powerpc-trim/broken"]);
+    }
+
+    #[test]
+    fn a_deep_case_runs_by_its_own_name_but_not_by_its_group() {
+        assert_eq!(names(&["four-everything"], None, false).expect("cases"), ["four-everything"]);
+        assert!(refusal(names(&["four"], None, false)).contains("--deep"));
+        assert_eq!(names(&["four"], None, true).expect("cases"), ["four-everything"]);
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused_with_near_ones_and_the_remedy() {
+        let said = refusal(names(&["thre-seed"], None, false));
+        assert!(said.contains("\"thre-seed\"") && said.contains("did you mean: three-seed"), "{said}");
+        assert!(said.contains("check --list") && said.contains("corpus, engine, four"), "{said}");
+    }
+
+    #[test]
+    fn a_pattern_that_matches_nothing_or_cannot_be_read_is_refused() {
+        assert!(refusal(names(&["freebsd-*"], None, false)).contains("no case matches"));
+        assert!(refusal(names(&["linux-["], None, false)).contains("not a pattern"));
+    }
+
+    #[test]
+    fn a_cpu_count_that_no_case_has_is_refused_with_those_there_are() {
+        assert_eq!(names(&[], Some(3), false).expect("cases"), ["three-seed"]);
+        assert!(refusal(names(&[], Some(7), false)).contains("they have 2, 3 CPUs"));
+    }
+
+    #[test]
+    fn near_prefers_parts_and_close_spellings_and_stays_silent_otherwise() {
+        let known = ["linux-bafb056c-sparc64-trim", "pairs-flush-switch", "three-seed"];
+        assert_eq!(near("sparc64", known.into_iter()), ["linux-bafb056c-sparc64-trim"]);
+        assert_eq!(near("Pairs-flush-swich", known.into_iter()), ["pairs-flush-switch"]);
+        assert!(near("zzz", known.into_iter()).is_empty());
+    }
+
+    #[test]
+    fn a_bugs_name_selects_its_variants_and_finds_the_broken_one() {
+        let bug = "linux-bafb056c-sparc64-trim";
+        let variants = [format!("{bug}/fixed"), format!("{bug}/broken")];
+        assert_eq!(names(&[bug], None, false).expect("cases"), variants);
+        let cases = catalogue();
+        assert_eq!(find(&cases, bug).map(|case| case.name.as_str()).expect("there"), variants[1]);
+        assert_eq!(find(&cases, &variants[0]).map(|case| case.name.as_str()).expect("there"), variants[0]);
+    }
+
+    #[test]
+    fn find_wants_exactly_one_case() {
+        let cases = catalogue();
+        assert_eq!(find(&cases, "three-seed").map(|case| case.cpus).expect("there"), 3);
+        let Err(failure) = find(&cases, "corpus") else { panic!("a group is no case") };
+        assert!(failure.to_string().contains("not a group"));
+    }
+}

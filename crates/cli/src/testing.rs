@@ -1,0 +1,100 @@
+//! Cases and reports made by hand, so that the command line is tested without exploring anything.
+
+use shootdown_explore::{Action, Memory, Move, Report, Step, Trace, Verdict};
+use shootdown_machine::{Case, Expected, Kind, Variant};
+use std::time::Duration;
+
+/// A shipped case in the group `pairs` that holds.
+pub fn engine_case(name: &str, cpus: usize) -> Case {
+    Case {
+        name: name.to_owned(),
+        kind: Kind::Engine,
+        variant: Variant::Shipped,
+        expected: Expected::Holds,
+        memory: Memory::Tso,
+        cpus,
+        deep: false,
+        groups: &["pairs"],
+        about: "Two CPUs share a space.".to_owned(),
+        story: "One flushes.\n\nThe other\nswitches.",
+        run: Box::new(|_| report(Verdict::Holds)),
+        replay: Box::new(|_, _| Ok(Trace { steps: Vec::new(), outcome: String::new() })),
+    }
+}
+
+/// A broken case of the corpus that violates after three moves.
+pub fn corpus_case(name: &str) -> Case {
+    Case {
+        kind: Kind::Corpus,
+        variant: Variant::Broken,
+        expected: Expected::Violates,
+        groups: &[],
+        run: Box::new(|_| violation("frame 1 is reused while CPU 1 can reach it")),
+        replay: Box::new(|_, moves| match moves.iter().position(|m| m.action == Action::Drain(9)) {
+            Some(at) => Err((at, "the store buffer has no entry 9".to_owned())),
+            None if moves.len() < 3 => Ok(Trace { outcome: String::new(), ..trace("") }),
+            None => Ok(trace("frame 1 is reused while CPU 1 can reach it")),
+        }),
+        ..engine_case(name, 2)
+    }
+}
+
+/// A mended case of the corpus that holds.
+pub fn fixed_case(name: &str) -> Case {
+    Case { kind: Kind::Corpus, variant: Variant::Fixed, groups: &[], ..engine_case(name, 2) }
+}
+
+/// A report without figures.
+pub fn report(verdict: Verdict) -> Report {
+    Report {
+        verdict,
+        states: 0,
+        transitions: 0,
+        executions: 0,
+        nodes: 0,
+        rounds: 1,
+        elapsed: Duration::from_millis(1500),
+        final_round: Duration::from_millis(1000),
+        peak_bytes: 0,
+        depth: 0,
+        trace: None,
+        reached: None,
+    }
+}
+
+/// A report with [`trace`].
+pub fn violation(message: &str) -> Report {
+    Report {
+        states: 1234,
+        peak_bytes: 123_400,
+        trace: Some(trace(message)),
+        ..report(Verdict::Violates(message.to_owned()))
+    }
+}
+
+/// A trace of three moves on two CPUs: a step, an interrupt with its handler's first step, a drain.
+pub fn trace(outcome: &str) -> Trace {
+    let step = |cpu, action, text: &str, note, depth, state: &[&str]| Step {
+        mov: Move { cpu, action },
+        text: text.to_owned(),
+        note,
+        place: None,
+        depth,
+        state: state.iter().map(|&line| line.to_owned()).collect(),
+    };
+    Trace {
+        steps: vec![
+            step(0, Action::Run, "A.mask |= 0x2 (was 0x1)", "unmap page 0", 0, &["cpu 1: may hold page 0"]),
+            step(1, Action::Interrupt(0), "takes interrupt 0 <doorbell>", "", 1, &["cpu 1: may hold page 0"]),
+            step(
+                0,
+                Action::Drain(0),
+                "drains A.pte0 = 0",
+                "unmap page 0",
+                0,
+                &["cpu 1: holds page 0, stale"],
+            ),
+        ],
+        outcome: outcome.to_owned(),
+    }
+}

@@ -1,0 +1,84 @@
+//! Input that cannot be used: exit code 2, the value, and what to do instead.
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::contains;
+
+fn shootdown(arguments: &[&str]) -> assert_cmd::assert::Assert {
+    let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");
+    command.args(arguments).assert()
+}
+
+/// Runs with `arguments`; demands exit code 2 and each of `said` on standard error, nothing on standard output.
+fn refused(arguments: &[&str], said: &[&str]) {
+    let mut assert = shootdown(arguments).code(2).stdout(predicate::str::is_empty());
+    for part in said {
+        assert = assert.stderr(contains(*part));
+    }
+}
+
+#[test]
+fn help_shows_the_commands_and_examples() {
+    shootdown(&["--help"]).code(0).stdout(
+        contains("check").and(contains("explain")).and(contains("replay")).and(contains("Examples:")),
+    );
+}
+
+#[test]
+fn an_unknown_command_or_option_is_refused() {
+    refused(&["chekc"], &["chekc", "check"]);
+    refused(&["check", "--memry", "sc"], &["--memry", "--memory"]);
+}
+
+#[test]
+fn an_unknown_case_is_refused_with_the_way_to_list_them() {
+    refused(&["check", "no-such-case"], &["\"no-such-case\"", "check --list"]);
+    refused(&["explain", "no-such-case"], &["\"no-such-case\"", "check --list"]);
+    refused(&["check", "no-such-*"], &["no case matches \"no-such-*\""]);
+    refused(&["check", "linux-["], &["not a pattern"]);
+}
+
+#[test]
+fn numbers_out_of_range_are_refused_with_the_range() {
+    refused(&["check", "--cpus", "0"], &["'0'", "1 to 8 CPUs", "every interleaving"]);
+    refused(&["check", "--cpus", "9"], &["'9'", "1 to 8 CPUs", "every interleaving"]);
+    refused(&["check", "--workers", "0"], &["'0'", "1 to 64"]);
+    refused(&["check", "--deadline", "-1"], &["above 0"]);
+    refused(&["check", "--deadline", "soon"], &["'soon'", "seconds"]);
+    refused(&["check", "--memory-budget", "much"], &["'much'", "512MiB"]);
+}
+
+#[test]
+fn names_from_a_fixed_list_are_refused_with_the_list() {
+    refused(&["check", "--memory", "arm"], &["'arm'", "sc, tso, pso"]);
+    refused(&["check", "--drop-rule", "SD-15"], &["'SD-15'", "SD-1 to SD-14", "INVARIANTS.md"]);
+    refused(&["check", "--drop-site", "no-such-site"], &["'no-such-site'"]);
+    refused(&["check", "--drop-rule", "SD-1", "--drop-site", "x"], &["--drop-site"]);
+}
+
+#[test]
+fn a_list_that_is_not_there_is_refused() {
+    refused(&["replay", "no-such-file"], &["no-such-file", "explain NAME --text"]);
+}
+
+#[test]
+fn a_malformed_list_is_refused_with_its_line() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("list");
+    std::fs::write(&path, "# shootdown replay 1\ncase a\nmemory tso\n0 jump\n").expect("a file");
+    let path = path.to_str().expect("a name in UTF-8");
+    refused(&["replay", path], &["line 4", "\"0 jump\"", "`CPU run`"]);
+    let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");
+    command.args(["replay", "-"]).write_stdin("nonsense\n").assert().code(2).stderr(contains("line 1"));
+}
+
+#[test]
+fn a_list_of_an_unknown_case_or_rule_is_refused() {
+    for (text, said) in [
+        ("# shootdown replay 1\ncase no-such-case\nmemory tso\n0 run\n", "no-such-case"),
+        ("# shootdown replay 1\ncase a\nmemory tso\ndrop SD-15\n0 run\n", "SD-1 to SD-14"),
+    ] {
+        let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");
+        command.args(["replay", "-"]).write_stdin(text).assert().code(2).stderr(contains(said));
+    }
+}

@@ -1,0 +1,95 @@
+//! The commands on the corpus, which is small: what one writes the other reads.
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::contains;
+use serde_json::Value;
+
+fn shootdown(arguments: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");
+    command.args(arguments);
+    command
+}
+
+/// Runs with `arguments`, demands exit code 0, and returns what it printed.
+fn printed(arguments: &[&str]) -> String {
+    let output = shootdown(arguments).assert().code(0).get_output().stdout.clone();
+    String::from_utf8(output).expect("text")
+}
+
+/// Names of the corpus's broken cases.
+fn broken() -> Vec<String> {
+    let list = printed(&["check", "corpus", "--list", "--json"]);
+    let entries = list.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
+    let broken = entries.filter(|entry| entry["expected"] == "violates");
+    broken.map(|entry| entry["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+#[test]
+fn every_bug_of_the_corpus_is_found_and_its_execution_replays() {
+    let cases = broken();
+    assert!(!cases.is_empty());
+    for case in cases {
+        let list = printed(&["explain", &case, "--text", "--workers", "1"]);
+        assert!(list.len() <= 4096, "{case}: {} bytes", list.len());
+        shootdown(&["replay", "-"]).write_stdin(list).assert().code(0).stdout(contains("Reproduced"));
+    }
+}
+
+#[test]
+fn a_shortened_execution_does_not_reproduce() {
+    let list = printed(&["explain", &broken()[0], "--text", "--workers", "1"]);
+    let shorter: Vec<&str> = list.lines().collect();
+    let shorter = shorter[..shorter.len() - 1].join("\n");
+    shootdown(&["replay", "-"]).write_stdin(shorter).assert().code(1).stdout(contains("Not reproduced"));
+}
+
+#[test]
+fn an_impossible_move_is_refused_with_its_line() {
+    let list = printed(&["explain", &broken()[0], "--text", "--workers", "1"]);
+    let head: Vec<&str> =
+        list.lines().take_while(|line| !line.starts_with(|c: char| c.is_ascii_digit())).collect();
+    let text = format!("{}\n1 drain 7\n", head.join("\n"));
+    let line = format!("line {}", head.len() + 1);
+    shootdown(&["replay", "-"])
+        .write_stdin(text)
+        .assert()
+        .code(2)
+        .stderr(contains(line).and(contains("`1 drain 7`")));
+}
+
+#[test]
+fn a_bug_is_drawn_as_a_picture() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("bug.svg");
+    printed(&["explain", &broken()[0], "--workers", "1", "--svg", path.to_str().expect("a name in UTF-8")]);
+    let picture = std::fs::read_to_string(&path).expect("a picture");
+    assert!(roxmltree::Document::parse(&picture).is_ok());
+}
+
+#[test]
+fn a_picture_that_cannot_be_written_is_refused_before_the_run() {
+    let missing = std::path::Path::new("no-such-folder").join("bug.svg");
+    let missing = missing.to_str().expect("a name in UTF-8");
+    shootdown(&["explain", &broken()[0], "--svg", missing])
+        .assert()
+        .code(2)
+        .stderr(contains(missing))
+        .stdout("");
+    shootdown(&["check", &broken()[0], "--json-file", missing])
+        .assert()
+        .code(2)
+        .stderr(contains(missing))
+        .stdout("");
+}
+
+#[test]
+fn json_results_are_one_object_a_line_on_standard_output_and_in_the_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("results.jsonl");
+    let file = path.to_str().expect("a name in UTF-8");
+    let out = printed(&["check", &broken()[0], "--workers", "1", "--json", "--json-file", file]);
+    assert_eq!(std::fs::read_to_string(&path).expect("a file"), out);
+    let record: Value = serde_json::from_str(out.trim()).expect("one object");
+    assert_eq!((&record["verdict"], &record["as_expected"]), (&"violates".into(), &true.into()));
+}

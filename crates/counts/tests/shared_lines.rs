@@ -1,0 +1,137 @@
+//! A user thread that gives way to a kernel thread and comes back must not write to memory that other CPUs write: its
+//! cost would grow with the machine. Here that memory is read-only while it does so, and any write ends the process.
+#![cfg(unix)]
+
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
+use rustix::param::page_size;
+use shootdown::{
+    AddressSpace, CpuLocal, CpuMask, PageRange, Scope, Shootdown, Tables, Untagged, UserRef, VirtAddr,
+};
+use shootdown_counts::host::Host;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus};
+
+type Machine = Host<Untagged, false, false>;
+type Engine = Shootdown<Machine>;
+type User = UserRef<'static, Machine>;
+
+/// Tells a child process what to do with the memory read-only.
+const ACT: &str = "SHOOTDOWN_ACT";
+/// Signal of an access that memory does not allow.
+const SIGSEGV: i32 = 11;
+
+/// Read-only on demand: the engine, the spaces, the other CPU's memory, and the part of this CPU's own memory that
+/// other CPUs write.
+struct Shared(Vec<*mut u8>);
+
+impl Shared {
+    /// Maps two pages, of which the first will be read-only, and moves `value` to `before` bytes before the second.
+    fn place<T>(&mut self, value: T, before: usize) -> &'static T {
+        let page = page_size();
+        assert!(before <= page && size_of::<T>() <= before + page && before % align_of::<T>() == 0);
+        // SAFETY: the kernel chooses an address where nothing lies.
+        let start = unsafe {
+            mmap_anonymous(
+                core::ptr::null_mut(),
+                2 * page,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::PRIVATE,
+            )
+        };
+        let start = start.expect("two pages of memory").cast::<u8>();
+        // SAFETY: the offset is inside the mapping.
+        let place = unsafe { start.add(page - before) }.cast::<T>();
+        // SAFETY: the place is free, large enough and aligned, as asserted.
+        unsafe { place.write(value) };
+        self.0.push(start);
+        // SAFETY: the mapping holds the value and is never unmapped.
+        unsafe { &*place }
+    }
+
+    fn protect(&self) {
+        for &start in &self.0 {
+            // SAFETY: the page belongs to the mapping; its values change through atomics alone, whose writes are what
+            // is to be caught.
+            unsafe { mprotect(start.cast(), page_size(), MprotectFlags::READ) }
+                .expect("mprotect of a mapped page");
+        }
+    }
+}
+
+/// Makes a machine whose CPU 0 runs in the space that is returned.
+fn machine(shared: &mut Shared) -> (&'static Engine, User) {
+    // What others write of a CPU's memory are its first 128 bytes; the rest is this CPU's own and stays writable.
+    let own = shared.place(CpuLocal::new(), 128);
+    let other = shared.place(CpuLocal::new(), page_size());
+    let engine =
+        shared.place(Shootdown::new(Machine::new(Untagged, [own, other]), CpuMask::new()), page_size());
+    for cpu in [1, 0] {
+        engine.platform().play(cpu);
+        engine.online_cpu().expect("the mask holds both CPUs");
+    }
+    let space = engine.new_space(0x1000, CpuMask::new()).expect("masks of one size");
+    let space: &'static AddressSpace<Machine> = shared.place(space, page_size());
+    let user = engine.adopt(space).map_err(|(refused, _)| refused).expect("a new space");
+    engine.platform().play(1);
+    engine.switch_to(&user);
+    engine.platform().play(0);
+    engine.switch_to(&user);
+    (engine, user)
+}
+
+fn round_trip(engine: &Engine, user: &User) {
+    engine.enter_lazy();
+    engine.switch_to(user);
+    // A second time as a borrower of the same space.
+    engine.enter_lazy();
+    drop(engine.borrow(user).expect("a kernel thread"));
+    engine.switch_to(user);
+}
+
+fn flush(engine: &Engine, user: &User) {
+    let page = Scope::Pages(PageRange::page(VirtAddr(0x7000)));
+    drop(engine.send(user, page, Tables::Kept));
+}
+
+/// In the child: does what `ACT` says. In the parent: does nothing.
+#[test]
+fn child() {
+    let Ok(act) = std::env::var(ACT) else { return };
+    let mut shared = Shared(Vec::new());
+    let (engine, user) = machine(&mut shared);
+    shared.protect();
+    match act.as_str() {
+        "round trip" => round_trip(engine, &user),
+        "flush" => flush(engine, &user),
+        "serve" => engine.serve(),
+        "switch" => engine.leave(),
+        "count" => drop(user.clone()),
+        "nothing" => {}
+        other => panic!("no act {other}"),
+    }
+    // Without destructors: those write counts.
+    std::process::exit(0);
+}
+
+fn outcome_of(act: &str) -> ExitStatus {
+    let program = std::env::current_exe().expect("a test has a path");
+    let mut child = Command::new(program);
+    child.args(["--exact", "child", "--test-threads=1"]).env(ACT, act);
+    child.output().expect("the test starts again").status
+}
+
+#[test]
+fn user_to_kernel_thread_and_back_writes_no_shared_line() {
+    assert!(outcome_of("nothing").success(), "the set-up alone must not fault");
+    let outcome = outcome_of("round trip");
+    assert!(outcome.success(), "a write to a shared line: {outcome}");
+}
+
+#[test]
+fn what_does_write_shared_lines_is_caught() {
+    // A generation, this CPU's own bell, a mask, a reference count.
+    for act in ["flush", "serve", "switch", "count"] {
+        let outcome = outcome_of(act);
+        assert_eq!(outcome.signal(), Some(SIGSEGV), "{act} must fault and ended with {outcome}");
+    }
+}

@@ -1,0 +1,209 @@
+use crate::machine::Machine;
+use crate::state::{Local, ONLINE, USER};
+use crate::tables::Tables;
+use shootdown_explore::sync::Word;
+
+pub(crate) const MAX_CPUS: usize = 8;
+pub(crate) const MAX_SPACES: usize = 4;
+pub(crate) const MAX_ENTRIES: usize = 2;
+pub(crate) const SLOTS: usize = 2;
+pub(crate) const MAX_PAGES: usize = MAX_ENTRIES * SLOTS;
+pub(crate) const MAX_TAGS: usize = 4;
+pub(crate) const MAX_KERNEL: usize = 2;
+pub(crate) const MAX_FRAMES: usize = 16;
+pub(crate) const MAX_VALUES: usize = 16;
+
+/// What a translation value means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Translation {
+    /// The frame it leads to.
+    pub frame: usize,
+    /// The space that may use it; `None`: any (the kernel's, or a shared frame).
+    pub space: Option<usize>,
+    /// Whether it allows writes (words for people; write protection is another value plus [`crate::hw::revoke`]).
+    pub writable: bool,
+}
+
+/// Collects what a machine is to be like at the start.
+#[derive(Debug)]
+pub struct Builder {
+    pub(crate) cpus: usize,
+    pub(crate) spaces: usize,
+    pub(crate) per_space: usize,
+    pub(crate) tags: usize,
+    pub(crate) kernel_pages: usize,
+    pub(crate) remaps: bool,
+    pub(crate) translations: Vec<Translation>,
+    pub(crate) must_free: [Vec<usize>; 3],
+    links: Vec<(usize, usize)>,
+    maps: Vec<(usize, usize, u64)>,
+    kernel_maps: Vec<(usize, u64)>,
+    pub(crate) locals: Vec<Local>,
+}
+
+impl Builder {
+    /// A machine of `cpus` CPUs (up to 8), all online without a root; 1 space with 1 leaf table, no tags, no kernel
+    /// pages, nothing mapped.
+    pub fn new(cpus: usize) -> Self {
+        assert!((1..=MAX_CPUS).contains(&cpus), "1 to {MAX_CPUS} CPUs");
+        Self {
+            cpus,
+            spaces: 1,
+            per_space: 1,
+            tags: 1,
+            kernel_pages: 0,
+            remaps: false,
+            translations: Vec::new(),
+            must_free: Default::default(),
+            links: Vec::new(),
+            maps: Vec::new(),
+            kernel_maps: Vec::new(),
+            locals: vec![Local { flags: ONLINE, ..Local::default() }; cpus],
+        }
+    }
+
+    /// Sets the number of spaces (up to 4) and of leaf tables of each (1 or 2; 2 pages per table).
+    pub fn spaces(mut self, spaces: usize, tables_each: usize) -> Self {
+        assert!((1..=MAX_SPACES).contains(&spaces), "1 to {MAX_SPACES} spaces");
+        assert!((1..=MAX_ENTRIES).contains(&tables_each), "1 to {MAX_ENTRIES} tables per space");
+        (self.spaces, self.per_space) = (spaces, tables_each);
+        self
+    }
+
+    /// Sets the number of tags (1 to 4). With 1 the machine is untagged: every root load flushes.
+    pub fn tags(mut self, tags: usize) -> Self {
+        assert!((1..=MAX_TAGS).contains(&tags), "1 to {MAX_TAGS} tags");
+        self.tags = tags;
+        self
+    }
+
+    /// Sets the number of kernel pages (0 to 2).
+    pub fn kernel_pages(mut self, pages: usize) -> Self {
+        assert!(pages <= MAX_KERNEL, "0 to {MAX_KERNEL} kernel pages");
+        self.kernel_pages = pages;
+        self
+    }
+
+    /// Allows [`crate::hw::mapped`], at the price of fewer reductions.
+    pub fn remaps(mut self) -> Self {
+        self.remaps = true;
+        self
+    }
+
+    /// Adds a translation; its value is the number of translations added so far: 1, 2, ... up to 15.
+    pub fn translation(mut self, frame: usize, space: Option<usize>, writable: bool) -> Self {
+        assert!(frame < MAX_FRAMES && self.translations.len() < MAX_VALUES - 1, "at most 15 translations");
+        self.translations.push(Translation { frame, space, writable });
+        self
+    }
+
+    /// Maps `page` of `space` to `value` at the start, and links its table.
+    pub fn map(mut self, space: usize, page: usize, value: u64) -> Self {
+        self.maps.push((space, page, value));
+        self.links.push((space, page / SLOTS));
+        self
+    }
+
+    /// Links an empty table at root entry `entry` of `space` at the start.
+    pub fn link(mut self, space: usize, entry: usize) -> Self {
+        self.links.push((space, entry));
+        self
+    }
+
+    /// Maps kernel page `page` to `value` at the start.
+    pub fn map_kernel(mut self, page: usize, value: u64) -> Self {
+        self.kernel_maps.push((page, value));
+        self
+    }
+
+    /// Has `cpu` start with the root of `space` loaded under `tag`, in user mode or lazy. It may hold by then all that
+    /// it could have read.
+    pub fn start(mut self, cpu: usize, space: usize, tag: u8, user: bool) -> Self {
+        let local = &mut self.locals[cpu];
+        (local.root, local.tag) = (space as u8 + 1, tag);
+        local.set(USER, user);
+        self
+    }
+
+    /// Has `cpu` start with `value` of `page` under `tag` in its TLB, from an earlier time.
+    pub fn cached(mut self, cpu: usize, tag: u8, page: usize, value: u64) -> Self {
+        self.locals[cpu].tlb[usize::from(tag)][page] |= 1 << value;
+        self
+    }
+
+    /// Has `cpu` start offline.
+    pub fn offline(mut self, cpu: usize) -> Self {
+        self.locals[cpu].set(ONLINE, false);
+        self
+    }
+
+    /// Demands that `frame` has been freed when all CPUs have finished.
+    pub fn must_free_frame(mut self, frame: usize) -> Self {
+        self.must_free[0].push(frame);
+        self
+    }
+
+    /// Demands that leaf table `table` has been freed when all CPUs have finished.
+    pub fn must_free_table(mut self, table: u64) -> Self {
+        self.must_free[1].push(table as usize);
+        self
+    }
+
+    /// Demands that the root of `space` has been freed when all CPUs have finished.
+    pub fn must_free_root(mut self, space: usize) -> Self {
+        self.must_free[2].push(space);
+        self
+    }
+
+    /// Makes the machine.
+    pub fn build(self) -> Machine {
+        let tables = Tables {
+            per_space: self.per_space,
+            roots: (0..self.spaces)
+                .map(|space| {
+                    let linked = |entry| {
+                        let yes = self.links.contains(&(space, entry));
+                        if yes { (space * self.per_space + entry + 1) as u64 } else { 0 }
+                    };
+                    [Word::new("entry0", linked(0)), Word::new("entry1", linked(1))]
+                })
+                .collect(),
+            leaves: (0..self.spaces * self.per_space)
+                .map(|table| {
+                    let value = |slot| {
+                        let page = (table / self.per_space, table % self.per_space * SLOTS + slot);
+                        self.maps.iter().rfind(|m| (m.0, m.1) == page).map_or(0, |m| m.2)
+                    };
+                    [Word::new("slot0", value(0)), Word::new("slot1", value(1))]
+                })
+                .collect(),
+            kernel: (0..self.kernel_pages)
+                .map(|page| {
+                    let value = self.kernel_maps.iter().rfind(|m| m.0 == page).map_or(0, |m| m.1);
+                    Word::new("page", value)
+                })
+                .collect(),
+        };
+        self.check();
+        Machine::new(self, tables)
+    }
+
+    fn check(&self) {
+        let pages = self.per_space * SLOTS;
+        let value = |v: u64| (1..=self.translations.len() as u64).contains(&v);
+        assert!(
+            self.maps.iter().all(|m| m.0 < self.spaces && m.1 < pages && value(m.2)),
+            "mapping out of range"
+        );
+        assert!(self.links.iter().all(|l| l.0 < self.spaces && l.1 < self.per_space), "link out of range");
+        assert!(
+            self.kernel_maps.iter().all(|m| m.0 < self.kernel_pages && value(m.1)),
+            "kernel page out of range"
+        );
+        assert!(self.translations.iter().all(|t| t.space.is_none_or(|s| s < self.spaces)), "no such space");
+        for local in &self.locals {
+            assert!(usize::from(local.root) <= self.spaces, "no such space");
+            assert!(usize::from(local.tag) < self.tags, "no such tag");
+        }
+    }
+}

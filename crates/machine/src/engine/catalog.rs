@@ -1,0 +1,68 @@
+//! All engine cases by name.
+
+use super::fault::Fault;
+use super::sim::Setup;
+use super::world::{Plan, World};
+use super::{pairs, scenarios};
+use crate::case::{Case, Expected, Kind, Variant};
+use shootdown_explore::{Memory, explore, replay};
+
+/// All engine cases, with `fault` injected.
+pub fn cases(fault: Fault) -> Vec<Case> {
+    let mut list = List { fault, cases: Vec::new() };
+    scenarios::add(&mut list);
+    pairs::add(&mut list);
+    list.cases
+}
+
+/// Cases so far.
+pub(crate) struct List {
+    fault: Fault,
+    cases: Vec<Case>,
+}
+
+/// What a case is called and when it runs.
+pub(crate) struct Entry<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) about: &'a str,
+    pub(crate) memories: &'a [Memory],
+    pub(crate) groups: &'static [&'static str],
+    pub(crate) deep: bool,
+}
+
+impl List {
+    /// Adds a scenario: one case a memory model; names of all but the first carry the model.
+    pub(crate) fn add<S: Setup>(&mut self, entry: &Entry<'_>, plan: fn() -> Plan<S>) {
+        self.add_with(entry, plan);
+    }
+
+    /// The same with a plan that depends on something.
+    pub(crate) fn add_with<S: Setup, F>(&mut self, entry: &Entry<'_>, plan: F)
+    where
+        F: Fn() -> Plan<S> + Copy + Send + Sync + 'static,
+    {
+        let fault = self.fault;
+        for (index, &memory) in entry.memories.iter().enumerate() {
+            let suffix = match memory {
+                _ if index == 0 => "",
+                Memory::Sc => "/sc",
+                Memory::Tso => "/tso",
+                Memory::Pso => "/pso",
+            };
+            self.cases.push(Case {
+                name: format!("{}{suffix}", entry.name),
+                kind: Kind::Engine,
+                variant: Variant::Shipped,
+                expected: Expected::Holds,
+                memory,
+                cpus: plan().cpus.len(),
+                deep: entry.deep,
+                groups: entry.groups,
+                about: entry.about.to_string(),
+                story: "",
+                run: Box::new(move |options| explore(&World::new(&plan(), fault), options)),
+                replay: Box::new(move |options, moves| replay(&World::new(&plan(), fault), options, moves)),
+            });
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Named scenarios on 2, 3 and 4 CPUs.
+
+mod four;
+mod three;
+mod three_more;
+mod two;
+
+use super::catalog::{Entry, List};
+use super::sim::Setup;
+use super::world::{Code, Plan, Start};
+use shootdown::{OnLeave, PerCpuSlots, Untagged};
+use shootdown_explore::Memory::{self, Pso, Tso};
+
+/// No tags, exact masks.
+pub(crate) struct Plain;
+impl Setup for Plain {
+    type Tags = Untagged;
+}
+
+/// No tags, bits stay until trimmed.
+pub(crate) struct Keep;
+impl Setup for Keep {
+    type Tags = Untagged;
+    const ON_LEAVE: OnLeave = OnLeave::KeepBit;
+}
+
+/// Two tags a CPU.
+pub(crate) struct Tagged;
+impl Setup for Tagged {
+    type Tags = PerCpuSlots<2>;
+    const TAGS: usize = 2;
+}
+
+/// One tag a CPU: every switch reuses it.
+pub(crate) struct OneTag;
+impl Setup for OneTag {
+    type Tags = PerCpuSlots<1>;
+    const TAGS: usize = 1;
+}
+
+/// A broadcast that may answer "done" or not.
+pub(crate) struct Broadcast;
+impl Setup for Broadcast {
+    type Tags = Untagged;
+    const BROADCAST: bool = true;
+}
+
+/// A ceiling of one page: two pages are a full flush.
+pub(crate) struct LowCeiling;
+impl Setup for LowCeiling {
+    type Tags = PerCpuSlots<2>;
+    const TAGS: usize = 2;
+    const CEILING: u64 = 1;
+}
+
+const BOTH: &[Memory] = &[Tso, Pso];
+
+fn plan<S: Setup>(cpus: Vec<(Start, Code<S>)>) -> Plan<S> {
+    Plan {
+        cpus,
+        spaces: 1,
+        sleepers: [0; 2],
+        pins: [0; 2],
+        die: &[],
+        kernel_pages: 0,
+        contested: false,
+        context: 0,
+    }
+}
+
+fn named<'a>(
+    name: &'a str,
+    groups: &'static [&'static str],
+    memories: &'a [Memory],
+    about: &'a str,
+) -> Entry<'a> {
+    Entry { name, about, memories, groups, deep: false }
+}
+
+pub(crate) fn add(list: &mut List) {
+    two::add(list);
+    three::add(list);
+    three_more::add(list);
+    four::add(list);
+}

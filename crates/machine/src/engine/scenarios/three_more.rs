@@ -1,0 +1,148 @@
+//! Three CPUs: flushes, tags, hotplug and transports.
+
+use super::{Broadcast, LowCeiling, OneTag, Plain, named, plan};
+use crate::engine::catalog::List;
+use crate::engine::world::{Code, Plan, Start};
+use shootdown::fault::STALLS;
+use shootdown_explore::Memory::Tso;
+
+pub(super) fn add(list: &mut List) {
+    let three = &["three"];
+    list.add(&named("two-flushers", three, &[Tso], "two threads unmap at once while a third runs"), || {
+        let first: Code<Plain> = |cpu| cpu.unmap(0, 0);
+        let second: Code<Plain> = |cpu| cpu.unmap_split(0, 1);
+        let runs: Code<Plain> = |cpu| cpu.run_kernel_thread();
+        plan(vec![(Start::User(0), first), (Start::User(0), second), (Start::User(0), runs)])
+    });
+    list.add(
+        &named("nested-gathers", three, &[Tso], "two gathers clear the same page while a third CPU uses it"),
+        || {
+            let unmap: Code<Plain> = |cpu| cpu.unmap(0, 0);
+            let runs: Code<Plain> = |_| {};
+            let cpus = vec![(Start::User(0), unmap), (Start::User(0), unmap), (Start::User(0), runs)];
+            Plan { contested: true, ..plan(cpus) }
+        },
+    );
+    list.add(
+        &named("offline-vs-flush", three, &[Tso], "a CPU goes off and on line while another unmaps"),
+        || {
+            let flusher: Code<Plain> = |cpu| {
+                cpu.unmap(0, 0);
+                cpu.unmap(0, 1);
+            };
+            let cycles: Code<Plain> = |cpu| {
+                cpu.cycle();
+                let user = cpu.user(0);
+                cpu.run(&user);
+                user.into_handle();
+            };
+            let runs: Code<Plain> = |_| {};
+            plan(vec![(Start::User(0), flusher), (Start::User(0), cycles), (Start::User(0), runs)])
+        },
+    );
+    list.add(
+        &named(
+            "stalled-target",
+            three,
+            &[Tso],
+            "a target answers late: it is reported, rung again, and waited for",
+        ),
+        || {
+            let flusher: Code<Plain> = |cpu| cpu.unmap(0, 0);
+            let masked: Code<Plain> = |cpu| {
+                let were_on = shootdown_explore::sync::irq_save();
+                cpu.forget(1);
+                shootdown_explore::sync::irq_restore(were_on);
+                cpu.forget(2);
+            };
+            let runs: Code<Plain> = |cpu| cpu.run_kernel_thread();
+            let cpus = vec![(Start::User(0), flusher), (Start::User(0), masked), (Start::User(0), runs)];
+            Plan { context: STALLS, ..plan(cpus) }
+        },
+    );
+    list.add(
+        &named(
+            "tag-reuse",
+            &["three", "tags"],
+            &[Tso],
+            "spaces take turns on one tag while one of them is unmapped",
+        ),
+        || {
+            let flusher: Code<OneTag> = |cpu| cpu.unmap(0, 0);
+            let switcher: Code<OneTag> = |cpu| {
+                let (a, b) = (cpu.user(0), cpu.user(1));
+                cpu.run(&b);
+                cpu.run(&a);
+                (a.into_handle(), b.into_handle());
+            };
+            let goes: Code<OneTag> = |cpu| {
+                let user = cpu.user(1);
+                cpu.run(&user);
+                user.into_handle();
+            };
+            let cpus = vec![(Start::User(0), flusher), (Start::User(0), switcher), (Start::User(0), goes)];
+            Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }
+        },
+    );
+    list.add(
+        &named(
+            "warm-tags",
+            &["three", "tags"],
+            &[Tso],
+            "a CPU returns to a warm tag after unmaps it did not hear of",
+        ),
+        || {
+            let flusher: Code<LowCeiling> = |cpu| {
+                cpu.unmap(0, 0);
+                cpu.unmap_table(0);
+            };
+            let switcher: Code<LowCeiling> = |cpu| {
+                let (a, b) = (cpu.user(0), cpu.user(1));
+                cpu.run(&b);
+                cpu.run(&a);
+                (a.into_handle(), b.into_handle());
+            };
+            let runs: Code<LowCeiling> = |_| {};
+            let cpus = vec![(Start::User(0), flusher), (Start::User(0), switcher), (Start::User(0), runs)];
+            Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }
+        },
+    );
+    list.add(
+        &named(
+            "broadcast-fallback",
+            three,
+            &[Tso],
+            "a broadcast transport answers done, or not, as it pleases",
+        ),
+        || {
+            let first: Code<Broadcast> = |cpu| cpu.unmap(0, 0);
+            let second: Code<Broadcast> = |cpu| cpu.unmap(0, 1);
+            let comes_and_goes: Code<Broadcast> = |cpu| {
+                cpu.run_kernel_thread();
+                let user = cpu.user(0);
+                cpu.run(&user);
+                user.into_handle();
+            };
+            plan(vec![(Start::User(0), first), (Start::User(0), second), (Start::User(0), comes_and_goes)])
+        },
+    );
+    list.add(
+        &named(
+            "temporary-vs-exit",
+            three,
+            &[Tso],
+            "a lazy CPU patches through a temporary space while its own dies",
+        ),
+        || {
+            let owner: Code<Plain> = |cpu| cpu.exit(0);
+            let patches: Code<Plain> = |cpu| {
+                let temporary = cpu.user(1);
+                cpu.patch(&temporary, false);
+                temporary.into_handle();
+            };
+            let unmaps: Code<Plain> = |cpu| cpu.unmap(1, 0);
+            let cpus = vec![(Start::User(0), owner), (Start::Lazy(0), patches), (Start::User(1), unmaps)];
+            Plan { spaces: 2, sleepers: [0, 1], die: &[0], ..plan(cpus) }
+        },
+    );
+}

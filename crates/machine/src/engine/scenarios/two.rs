@@ -1,0 +1,130 @@
+//! The seed's machine, the store-buffering pairs, and what two CPUs suffice to show.
+
+use super::{BOTH, Plain, Tagged, named, plan};
+use crate::engine::catalog::List;
+use crate::engine::world::{Code, Plan, Start};
+use shootdown_explore::Memory::Tso;
+
+pub(super) fn add(list: &mut List) {
+    let two = &["two"];
+    list.add(
+        &named(
+            "seed",
+            two,
+            BOTH,
+            "the 2020 sparc64 machine: an outsider upgrades and borrows while the one user unmaps",
+        ),
+        || {
+            let owner: Code<Plain> = |cpu| {
+                cpu.unmap(0, 0);
+                cpu.unmap(0, 1);
+            };
+            let outsider: Code<Plain> = |cpu| {
+                let pin = cpu.pinned(0);
+                cpu.upgrade_and_borrow(0, &pin);
+                cpu.upgrade_and_borrow(0, &pin);
+                cpu.drop_pin(pin);
+            };
+            Plan { pins: [1, 0], ..plan(vec![(Start::User(0), owner), (Start::Kernel, outsider)]) }
+        },
+    );
+    list.add(
+        &named("lazy-return", two, BOTH, "a lazy CPU returns to its space while another unmaps"),
+        || {
+            let flusher: Code<Plain> = |cpu| cpu.unmap(0, 0);
+            let sleeper: Code<Plain> = |cpu| {
+                cpu.run_kernel_thread();
+                let user = cpu.user(0);
+                cpu.run(&user);
+                user.into_handle();
+            };
+            plan(vec![(Start::User(0), flusher), (Start::User(0), sleeper)])
+        },
+    );
+    list.add(
+        &named("switch-in", two, BOTH, "a CPU switches into a space while another unmaps from it"),
+        || {
+            let flusher: Code<Tagged> = |cpu| cpu.unmap(0, 0);
+            let switcher: Code<Tagged> = |cpu| {
+                let (a, b) = (cpu.user(0), cpu.user(1));
+                cpu.run(&b);
+                cpu.run(&a);
+                (a.into_handle(), b.into_handle());
+            };
+            let cpus = vec![(Start::User(0), flusher), (Start::User(0), switcher)];
+            Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }
+        },
+    );
+    list.add(&named("kernel-memory", two, BOTH, "two CPUs unmap kernel pages"), || {
+        let first: Code<Plain> = |cpu| cpu.unmap_kernel(0);
+        let second: Code<Plain> = |cpu| cpu.unmap_kernel(1);
+        Plan { kernel_pages: 2, ..plan(vec![(Start::User(0), first), (Start::Lazy(0), second)]) }
+    });
+    list.add(
+        &named("kernel-memory-hotplug", two, BOTH, "a CPU goes off and on line while kernel memory goes"),
+        || {
+            let first: Code<Plain> = |cpu| cpu.unmap_kernel(0);
+            let second: Code<Plain> = |cpu| {
+                cpu.cycle();
+                let user = cpu.user(0);
+                cpu.run(&user);
+                user.into_handle();
+            };
+            Plan {
+                kernel_pages: 1,
+                sleepers: [1, 0],
+                ..plan(vec![(Start::User(0), first), (Start::Lazy(0), second)])
+            }
+        },
+    );
+    list.add(
+        &named("deferred-teardown", two, &[Tso], "the last user reference is dropped where nothing may run"),
+        || {
+            let owner: Code<Plain> = |cpu| {
+                cpu.run_kernel_thread();
+                drop(cpu.user(0));
+                cpu.forget(0);
+            };
+            let reaper: Code<Plain> = |cpu| {
+                let pin = cpu.pinned(0);
+                let upgraded = pin.upgrade();
+                cpu.forget(u64::from(upgraded.is_ok()));
+                drop(upgraded);
+                cpu.forget(0);
+                cpu.drop_pin(pin);
+                shootdown_explore::sync::wait_until(|| {
+                    cpu.engine().platform().deferred[0].load(std::sync::atomic::Ordering::Acquire) == 1
+                });
+                cpu.forget(0);
+                cpu.reap(0);
+            };
+            Plan { pins: [1, 0], die: &[0], ..plan(vec![(Start::User(0), owner), (Start::Kernel, reaper)]) }
+        },
+    );
+    list.add(
+        &named("ring-overflow", two, &[Tso], "more flushes than the ring remembers while a CPU is away"),
+        || {
+            let flusher: Code<Tagged> = |cpu| {
+                cpu.unmap(0, 0);
+                cpu.unmap(0, 1);
+                cpu.flush_page(0, 1);
+            };
+            let away: Code<Tagged> = |cpu| {
+                let (a, b) = (cpu.user(0), cpu.user(1));
+                cpu.run(&b);
+                cpu.run(&a);
+                (a.into_handle(), b.into_handle());
+            };
+            let cpus = vec![(Start::User(0), flusher), (Start::User(0), away)];
+            Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }
+        },
+    );
+    list.add(
+        &named("masked-flushers", two, &[Tso], "two CPUs flush each other's space with interrupts off"),
+        || {
+            let first: Code<Plain> = |cpu| cpu.unmap_masked(1, 0);
+            let second: Code<Plain> = |cpu| cpu.unmap_masked(0, 0);
+            Plan { spaces: 2, ..plan(vec![(Start::User(0), first), (Start::User(1), second)]) }
+        },
+    );
+}

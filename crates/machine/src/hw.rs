@@ -1,0 +1,295 @@
+//! Hardware operations of the simulated machine, and marks by which code under check tells the judge what it gave away.
+//!
+//! Ordering, per memory model. TSO, after x86: root loads and flushes wait until this CPU's store buffer is empty.
+//! PSO: they do not, so a protocol needs its own fence between page-table stores and what follows. A broadcast stands
+//! for the whole sequence (`DSB ISHST; TLBI; DSB ISH`) and waits under both. Everything else waits for nothing.
+
+use shootdown_explore::{Commutes, Facts, sync};
+
+/// What a root load does to the translations already held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Install {
+    /// Keeps all (x86: no-flush bit; other tagged machines: a plain write). An untagged machine flushes all the same.
+    Keep,
+    /// Drops what is held under the new tag.
+    FlushTag,
+    /// Drops what is held under any tag; kernel entries stay.
+    FlushAll,
+}
+
+/// What a page flush does to cached upper levels of the tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WalkCache {
+    /// Leaves them: a last-level flush.
+    Keep,
+    /// Drops them too.
+    Drop,
+}
+
+/// Whose translations a broadcast drops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Those under a tag, on every CPU, whichever space they belong to.
+    Tag(u8),
+    /// Those of a space, on every CPU, under whichever tag (a hypervisor that knows spaces).
+    Space(usize),
+    /// The kernel's.
+    Kernel,
+}
+
+/// Which of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// One page, and the cached upper levels or not.
+    Page(usize, WalkCache),
+    /// All, cached upper levels too.
+    All,
+}
+
+/// Loads the root of `space` (`None`: a root that maps no user page) under `tag`. The walker runs from here on.
+#[track_caller]
+pub fn install(space: Option<usize>, tag: u8, how: Install) {
+    issue(Op::Install { space, tag, how });
+}
+
+/// Drops `page` under `tag` on this CPU.
+#[track_caller]
+pub fn flush_page(tag: u8, page: usize, walk: WalkCache) {
+    issue(Op::FlushPage { tag, page, walk });
+}
+
+/// Drops all that is held under `tag` on this CPU.
+#[track_caller]
+pub fn flush_tag(tag: u8) {
+    issue(Op::FlushTag { tag });
+}
+
+/// Drops all user translations, of every tag, on this CPU.
+#[track_caller]
+pub fn flush_user() {
+    issue(Op::FlushUser);
+}
+
+/// Drops kernel page `page` on this CPU.
+#[track_caller]
+pub fn flush_kernel_page(page: usize) {
+    issue(Op::FlushKernelPage { page });
+}
+
+/// Drops everything on this CPU, kernel translations too.
+#[track_caller]
+pub fn flush_all() {
+    issue(Op::FlushAll);
+}
+
+/// Drops translations on all online CPUs at once, without interrupts.
+#[track_caller]
+pub fn broadcast(whose: Whose, which: Which) {
+    issue(Op::Broadcast { whose, which });
+}
+
+/// Says that this CPU may use user translations from now on, or no longer does. Off with a root loaded is lazy: the
+/// walker still fills.
+#[track_caller]
+pub fn user(on: bool) {
+    issue(Op::User { on });
+}
+
+/// Accesses user page `page` through the loaded root.
+#[track_caller]
+pub fn touch(page: usize) {
+    issue(Op::Touch { page });
+}
+
+/// Takes this CPU off: no root, no walker, not judged. Its TLB keeps what it holds.
+#[track_caller]
+pub fn offline() {
+    issue(Op::Offline);
+}
+
+/// Brings this CPU back with the TLB it left with. Kernel entries are judged from its next [`install`] on, so that it
+/// can flush first.
+#[track_caller]
+pub fn online() {
+    issue(Op::Online);
+}
+
+/// Gives a frame back: from now on no CPU may be able to use it.
+#[track_caller]
+pub fn free_frame(frame: usize) {
+    issue(Op::FreeFrame { frame });
+}
+
+/// Gives a leaf table back, by its number (1 and up).
+#[track_caller]
+pub fn free_table(table: u64) {
+    issue(Op::FreeTable { table });
+}
+
+/// Gives the root of `space` back.
+#[track_caller]
+pub fn free_root(space: usize) {
+    issue(Op::FreeRoot { space });
+}
+
+/// Declares a translation value dead, its frame alive: after write protection, say.
+#[track_caller]
+pub fn revoke(value: u64) {
+    issue(Op::Revoke { value });
+}
+
+/// Declares that nobody may use `page` of `space` any more: its munmap has returned.
+#[track_caller]
+pub fn unreachable(space: usize, page: usize) {
+    issue(Op::Unreachable { space, page });
+}
+
+/// Takes [`unreachable`] back. Only on a machine built with [`crate::Builder::remaps`].
+#[track_caller]
+pub fn mapped(space: usize, page: usize) {
+    issue(Op::Mapped { space, page });
+}
+
+/// Declares the mappings of `space` dead, which happens once: no CPU may be in user mode there from now on.
+#[track_caller]
+pub fn teardown(space: usize) {
+    issue(Op::Teardown { space });
+}
+
+#[track_caller]
+fn issue(op: Op) {
+    sync::device(op.encode());
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Install { space: Option<usize>, tag: u8, how: Install },
+    FlushPage { tag: u8, page: usize, walk: WalkCache },
+    FlushTag { tag: u8 },
+    FlushUser,
+    FlushKernelPage { page: usize },
+    FlushAll,
+    Broadcast { whose: Whose, which: Which },
+    User { on: bool },
+    Touch { page: usize },
+    Offline,
+    Online,
+    FreeFrame { frame: usize },
+    FreeTable { table: u64 },
+    FreeRoot { space: usize },
+    Revoke { value: u64 },
+    Unreachable { space: usize, page: usize },
+    Mapped { space: usize, page: usize },
+    Teardown { space: usize },
+}
+
+/// Operands are bytes above the code's byte. None of them is ever near 255, so a saturated one is simply refused.
+fn pack(code: u8, operands: [usize; 4]) -> u64 {
+    operands.iter().rev().fold(0, |word, &o| word << 8 | o.min(255) as u64) << 8 | u64::from(code)
+}
+
+impl Op {
+    pub(crate) fn encode(self) -> u64 {
+        match self {
+            Op::Install { space, tag, how } => {
+                pack(1, [space.map_or(0, |s| s.saturating_add(1)), tag.into(), how as usize, 0])
+            }
+            Op::FlushPage { tag, page, walk } => pack(2, [tag.into(), page, walk as usize, 0]),
+            Op::FlushTag { tag } => pack(3, [tag.into(), 0, 0, 0]),
+            Op::FlushUser => pack(4, [0; 4]),
+            Op::FlushKernelPage { page } => pack(5, [page, 0, 0, 0]),
+            Op::FlushAll => pack(6, [0; 4]),
+            Op::Broadcast { whose, which } => {
+                let (kind, who) = match whose {
+                    Whose::Tag(tag) => (0, tag.into()),
+                    Whose::Space(space) => (1, space),
+                    Whose::Kernel => (2, 0),
+                };
+                let (page, walk) = match which {
+                    Which::All => (0, 2),
+                    Which::Page(page, walk) => (page, walk as usize),
+                };
+                pack(7, [kind, who, page, walk])
+            }
+            Op::User { on } => pack(8, [on.into(), 0, 0, 0]),
+            Op::Touch { page } => pack(9, [page, 0, 0, 0]),
+            Op::Offline => pack(10, [0; 4]),
+            Op::Online => pack(11, [0; 4]),
+            Op::FreeFrame { frame } => pack(12, [frame, 0, 0, 0]),
+            Op::FreeTable { table } => pack(13, [table as usize, 0, 0, 0]),
+            Op::FreeRoot { space } => pack(14, [space, 0, 0, 0]),
+            Op::Revoke { value } => pack(15, [value as usize, 0, 0, 0]),
+            Op::Unreachable { space, page } => pack(16, [space, page, 0, 0]),
+            Op::Mapped { space, page } => pack(17, [space, page, 0, 0]),
+            Op::Teardown { space } => pack(18, [space, 0, 0, 0]),
+        }
+    }
+
+    pub(crate) fn decode(word: u64) -> Option<Op> {
+        let byte = |n: u32| (word >> (8 * n)) as u8;
+        let [a, b, c, d] = [1, 2, 3, 4].map(|n| usize::from(byte(n)));
+        let walk = |n| if n == 0 { WalkCache::Keep } else { WalkCache::Drop };
+        Some(match byte(0) {
+            1 => Op::Install {
+                space: a.checked_sub(1),
+                tag: byte(2),
+                how: *[Install::Keep, Install::FlushTag, Install::FlushAll].get(c)?,
+            },
+            2 => Op::FlushPage { tag: byte(1), page: b, walk: walk(c) },
+            3 => Op::FlushTag { tag: byte(1) },
+            4 => Op::FlushUser,
+            5 => Op::FlushKernelPage { page: a },
+            6 => Op::FlushAll,
+            7 => Op::Broadcast {
+                whose: *[Whose::Tag(byte(2)), Whose::Space(b), Whose::Kernel].get(a)?,
+                which: if d == 2 { Which::All } else { Which::Page(c, walk(d)) },
+            },
+            8 => Op::User { on: a != 0 },
+            9 => Op::Touch { page: a },
+            10 => Op::Offline,
+            11 => Op::Online,
+            12 => Op::FreeFrame { frame: a },
+            13 => Op::FreeTable { table: a as u64 },
+            14 => Op::FreeRoot { space: a },
+            15 => Op::Revoke { value: a as u64 },
+            16 => Op::Unreachable { space: a, page: b },
+            17 => Op::Mapped { space: a, page: b },
+            18 => Op::Teardown { space: a },
+            _ => return None,
+        })
+    }
+
+    /// What the explorer's orderings and reductions may assume.
+    ///
+    /// What gives something away only ever adds to persistent ghosts, and the judge is monotone in them: if giving
+    /// away now breaks a rule, "now" is an execution; if giving away later does, so does the state that the early one
+    /// leads to, for it holds the same ghosts. So its early execution loses nothing and invents nothing. Entering user
+    /// mode is the same with regard to other CPUs, but a handler on this CPU may flush or leave user mode first.
+    /// Everything that takes translations or rights away can mend a state and stays in its place.
+    pub(crate) fn facts(self, remaps: bool) -> Facts {
+        let (drains_tso, drains_pso, commutes) = match self {
+            Op::Install { .. }
+            | Op::FlushPage { .. }
+            | Op::FlushTag { .. }
+            | Op::FlushUser
+            | Op::FlushKernelPage { .. }
+            | Op::FlushAll => (true, false, Commutes::Never),
+            Op::Broadcast { .. } => (true, true, Commutes::Never),
+            Op::User { on: true } => (false, false, Commutes::Masked),
+            Op::FreeFrame { .. }
+            | Op::FreeTable { .. }
+            | Op::FreeRoot { .. }
+            | Op::Revoke { .. }
+            | Op::Teardown { .. } => (false, false, Commutes::Always),
+            // Where pages come back, the order against `mapped` decides.
+            Op::Unreachable { .. } if !remaps => (false, false, Commutes::Always),
+            Op::Unreachable { .. }
+            | Op::Mapped { .. }
+            | Op::User { on: false }
+            | Op::Touch { .. }
+            | Op::Offline
+            | Op::Online => (false, false, Commutes::Never),
+        };
+        Facts { drains_tso, drains_pso, commutes }
+    }
+}

@@ -1,0 +1,290 @@
+use crate::config::{Builder, MAX_CPUS, MAX_FRAMES, MAX_KERNEL, MAX_SPACES, SLOTS, Translation};
+use crate::hw::{Install, Op, Which, Whose};
+use crate::judge;
+use crate::state::{ARRIVING, Local, ONLINE, Shared, USER};
+use crate::tables::Tables;
+use shootdown_explore::sync::Word;
+use shootdown_explore::{Device, Effect, Facts, Registry, View, Violation};
+use std::sync::OnceLock;
+
+/// One word of a space's CPU mask, for [`Machine::register`].
+#[derive(Clone, Copy, Debug)]
+pub struct MaskWord<'a> {
+    /// The space.
+    pub space: usize,
+    /// The word: bit `n` is CPU `first + n`.
+    pub word: &'a Word,
+    /// CPU of its bit 0.
+    pub first: usize,
+}
+
+/// The simulated hardware: page tables in memory, what TLBs may hold of them, and the judge.
+#[derive(Debug)]
+pub struct Machine {
+    /// Page tables in memory.
+    pub tables: Tables,
+    pub(crate) config: Builder,
+    /// Values of frames that belong to another space, per space.
+    pub(crate) foreign: [u16; MAX_SPACES],
+    /// Values that lead to each frame.
+    pub(crate) leading_to: [u16; MAX_FRAMES],
+    /// Values of each space's own frames.
+    own: [u16; MAX_SPACES],
+    watched: OnceLock<Watched>,
+}
+
+/// Where the words that hardware and judge read are found in a [`View`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Watched {
+    roots: usize,
+    per_space: usize,
+    leaves: usize,
+    kernel: usize,
+    /// Per space and CPU: index of the mask word, and the bit.
+    pub(crate) masks: [[Option<(usize, u32)>; MAX_CPUS]; MAX_SPACES],
+}
+
+impl Watched {
+    pub(crate) fn root(&self, space: usize, entry: usize) -> usize {
+        self.roots + space * self.per_space + entry
+    }
+
+    fn leaf(&self, table: usize, slot: usize) -> usize {
+        self.leaves + table * SLOTS + slot
+    }
+}
+
+impl Machine {
+    /// Starts the description of a machine.
+    pub fn builder(cpus: usize) -> Builder {
+        Builder::new(cpus)
+    }
+
+    pub(crate) fn new(config: Builder, tables: Tables) -> Self {
+        let values = |wanted: &dyn Fn(&Translation) -> bool| {
+            config
+                .translations
+                .iter()
+                .enumerate()
+                .fold(0u16, |set, (n, t)| if wanted(t) { set | 2 << n } else { set })
+        };
+        Self {
+            foreign: std::array::from_fn(|s| values(&|t| t.space.is_some_and(|owner| owner != s))),
+            own: std::array::from_fn(|s| values(&|t| t.space == Some(s))),
+            leading_to: std::array::from_fn(|f| values(&|t| t.frame == f)),
+            tables,
+            config,
+            watched: OnceLock::new(),
+        }
+    }
+
+    /// Registers the page tables, and the words in which the protocol keeps its CPU masks, if rule SD-1 is to be
+    /// judged: a CPU that has a space's root loaded without its bit in memory breaks it. To be called from
+    /// [`shootdown_explore::Scenario::register`], always with the same masks; the words may be registered as parts of
+    /// other objects before.
+    pub fn register(&self, registry: &mut Registry, masks: &[MaskWord<'_>]) {
+        let roots = self.tables.register(registry);
+        let per_space = self.tables.per_space;
+        let leaves = roots + self.tables.roots.len() * per_space;
+        let kernel = leaves + self.tables.leaves.len() * SLOTS;
+        let mut watched = Watched { roots, per_space, leaves, kernel, masks: [[None; MAX_CPUS]; MAX_SPACES] };
+        for mask in masks {
+            let index = registry.watch(mask.word);
+            let cpus = mask.first..self.config.cpus.min(mask.first.saturating_add(64));
+            for cpu in cpus {
+                watched.masks[mask.space][cpu] = Some((index, (cpu - mask.first) as u32));
+            }
+        }
+        let known = self.watched.get_or_init(|| watched);
+        assert_eq!(*known, watched, "a machine must be registered the same way each time");
+    }
+
+    pub(crate) fn watched(&self) -> &Watched {
+        self.watched.get().expect("a scenario's register must call Machine::register")
+    }
+
+    /// Adds to the TLB of `cpu` whatever its walker could read now.
+    fn fill(&self, view: &mut View<'_, Self>, cpu: usize) -> Result<(), Violation> {
+        let mut local = view.locals[cpu];
+        let watched = self.watched();
+        let mut junk = None;
+        for page in 0..self.tables.kernel.len() {
+            view.readable(cpu, watched.kernel + page, |value| match value {
+                0 => {}
+                1..16 => local.kernel[page] |= 1 << value,
+                _ => junk = Some(value),
+            });
+        }
+        if let Some(space) = local.space() {
+            let tag = usize::from(local.tag);
+            for entry in 0..self.tables.per_space {
+                view.readable(cpu, watched.root(space, entry), |table| match table {
+                    0 => {}
+                    _ if table <= self.tables.leaves.len() as u64 => {
+                        local.walk[tag] |= 1 << (8 * entry as u64 + table - 1);
+                    }
+                    _ => junk = Some(table),
+                });
+            }
+            let mut walk = local.walk[tag];
+            while walk != 0 {
+                let bit = walk.trailing_zeros() as usize;
+                walk &= walk - 1;
+                let (entry, table) = (bit / 8, bit % 8);
+                for slot in 0..SLOTS {
+                    let set = &mut local.tlb[tag][entry * SLOTS + slot];
+                    view.readable(cpu, watched.leaf(table, slot), |value| match value {
+                        0 => {}
+                        1..16 => *set |= 1 << value,
+                        _ => junk = Some(value),
+                    });
+                }
+            }
+        }
+        view.locals[cpu] = local;
+        match junk {
+            None => Ok(()),
+            Some(value) => Err(format!("CPU {cpu} walks into {value:#x}, which is no page-table entry")),
+        }
+    }
+
+    /// Whether this machine has what `op` names.
+    fn fits(&self, op: Op) -> bool {
+        let Builder { spaces, per_space, tags, kernel_pages, translations, .. } = &self.config;
+        let pages = per_space * SLOTS;
+        let page = |which| match which {
+            Which::All => true,
+            Which::Page(page, _) => page < pages,
+        };
+        match op {
+            Op::Install { space, tag, .. } => space.is_none_or(|s| s < *spaces) && usize::from(tag) < *tags,
+            Op::FlushPage { tag, page, .. } => usize::from(tag) < *tags && page < pages,
+            Op::FlushTag { tag } => usize::from(tag) < *tags,
+            Op::FlushKernelPage { page } => page < *kernel_pages,
+            Op::Broadcast { whose: Whose::Tag(tag), which } => usize::from(tag) < *tags && page(which),
+            Op::Broadcast { whose: Whose::Space(space), which } => space < *spaces && page(which),
+            Op::Broadcast { whose: Whose::Kernel, which } => {
+                matches!(which, Which::All) || matches!(which, Which::Page(page, _) if page < *kernel_pages)
+            }
+            Op::Touch { page } => page < pages,
+            Op::FreeFrame { frame } => frame < MAX_FRAMES,
+            Op::FreeTable { table } => (1..=self.tables.leaves.len() as u64).contains(&table),
+            Op::FreeRoot { space } | Op::Teardown { space } => space < *spaces,
+            Op::Revoke { value } => (1..=translations.len() as u64).contains(&value),
+            Op::Unreachable { space, page } => space < *spaces && page < pages,
+            Op::Mapped { space, page } => self.config.remaps && space < *spaces && page < pages,
+            Op::FlushUser | Op::FlushAll | Op::User { .. } | Op::Offline | Op::Online => true,
+        }
+    }
+
+    fn broadcast(&self, locals: &mut [Local], whose: Whose, which: Which) {
+        for local in locals.iter_mut().filter(|local| local.is(ONLINE)) {
+            match (whose, which) {
+                (Whose::Tag(tag), Which::All) => local.drop_tag(tag.into()),
+                (Whose::Tag(tag), Which::Page(page, walk)) => local.drop_page(tag.into(), page, walk),
+                (Whose::Space(space), _) => local.drop_values(self.own[space], self.own_tables(space), which),
+                (Whose::Kernel, _) => local.drop_kernel(which),
+            }
+        }
+    }
+
+    fn own_tables(&self, space: usize) -> u8 {
+        (((1u16 << self.tables.per_space) - 1) << (space * self.tables.per_space)) as u8
+    }
+
+    fn install(&self, local: &mut Local, space: Option<usize>, tag: u8, how: Install) {
+        local.root = space.map_or(0, |s| s as u8 + 1);
+        local.tag = tag;
+        local.set(ARRIVING, false);
+        match how {
+            _ if self.config.tags == 1 => local.drop_user(),
+            Install::Keep => {}
+            Install::FlushTag => local.drop_tag(tag.into()),
+            Install::FlushAll => local.drop_user(),
+        }
+    }
+
+    /// What `op` does to the CPU that issues it.
+    fn change(&self, local: &mut Local, op: Op) {
+        match op {
+            Op::Install { space, tag, how } => self.install(local, space, tag, how),
+            Op::FlushPage { tag, page, walk } => local.drop_page(tag.into(), page, walk),
+            Op::FlushTag { tag } => local.drop_tag(tag.into()),
+            Op::FlushUser => local.drop_user(),
+            Op::FlushKernelPage { page } => local.kernel[page] = 0,
+            Op::FlushAll => {
+                local.drop_user();
+                local.kernel = [0; MAX_KERNEL];
+            }
+            Op::User { on } => local.set(USER, on),
+            Op::Offline => {
+                (local.root, local.tag) = (0, 0);
+                local.flags = 0;
+            }
+            Op::Online => local.flags = ONLINE | ARRIVING,
+            _ => {}
+        }
+    }
+}
+
+impl Device for Machine {
+    type Shared = Shared;
+    type Local = Local;
+
+    fn reset(&self, cpus: usize) -> (Shared, Vec<Local>) {
+        assert_eq!(cpus, self.config.cpus, "the scenario and its machine must agree on the number of CPUs");
+        (Shared::default(), self.config.locals.clone())
+    }
+
+    fn step(&self, view: &mut View<'_, Self>, cpu: usize, op: u64) -> Effect {
+        let Some(op) = Op::decode(op).filter(|&op| self.fits(op)) else {
+            return Effect::Violation(format!(
+                "CPU {cpu}: this machine cannot do this: {}",
+                self.show(op, 0)
+            ));
+        };
+        if !view.locals[cpu].is(ONLINE) && !judge::is_mark(op) && op != Op::Online {
+            return Effect::Violation(format!("CPU {cpu} is offline: {}", self.show(op.encode(), 0)));
+        }
+        if let Op::Broadcast { whose, which } = op {
+            self.broadcast(view.locals, whose, which);
+        }
+        self.change(&mut view.locals[cpu], op);
+        match self.mark(view.shared, &view.locals[cpu], cpu, op) {
+            Ok(()) => Effect::Done(0),
+            Err(violation) => Effect::Violation(violation),
+        }
+    }
+
+    fn settle(&self, view: &mut View<'_, Self>) -> Result<(), Violation> {
+        for cpu in 0..view.locals.len() {
+            if view.locals[cpu].is(ONLINE) {
+                self.fill(view, cpu)?;
+            }
+        }
+        self.judge(view)
+    }
+
+    fn finish(&self, view: &mut View<'_, Self>) -> Result<(), Violation> {
+        self.lost(view.shared)
+    }
+
+    fn facts(&self, op: u64) -> Facts {
+        let op = Op::decode(op).unwrap_or(Op::Offline);
+        op.facts(self.config.remaps)
+    }
+
+    fn show(&self, op: u64, _result: u64) -> String {
+        match Op::decode(op) {
+            Some(op) => self.words(op),
+            None => format!("device operation {op:#x}"),
+        }
+    }
+
+    fn show_state(&self, view: &View<'_, Self>) -> Vec<String> {
+        let mut lines: Vec<String> =
+            view.locals.iter().enumerate().map(|(cpu, local)| self.show_local(cpu, local)).collect();
+        lines.extend(self.show_given_away(view.shared));
+        lines
+    }
+}

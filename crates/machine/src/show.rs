@@ -1,0 +1,119 @@
+//! Words for drawings.
+
+use crate::config::{MAX_ENTRIES, MAX_TAGS};
+use crate::hw::{Install, Op, WalkCache, Which, Whose};
+use crate::machine::Machine;
+use crate::state::{Local, ONLINE, USER};
+use crate::tables::space_name;
+
+impl Machine {
+    pub(crate) fn words(&self, op: Op) -> String {
+        let tagged = |tag: u8| if self.config.tags == 1 { String::new() } else { format!(" tag {tag}") };
+        let pages = |which| match which {
+            Which::All => "all".to_owned(),
+            Which::Page(page, walk) => format!("page {page}{}", also(walk)),
+        };
+        match op {
+            Op::Install { space, tag, how } => {
+                let root = space.map_or("none".into(), |s| space_name(s).to_string());
+                let how = match how {
+                    _ if self.config.tags == 1 => "",
+                    Install::Keep => ", keep",
+                    Install::FlushTag => ", flush tag",
+                    Install::FlushAll => ", flush all",
+                };
+                format!("load root {root}{}{how}", tagged(tag))
+            }
+            Op::FlushPage { tag, page, walk } => format!("flush page {page}{}{}", tagged(tag), also(walk)),
+            Op::FlushTag { tag } => {
+                format!("flush{}", if self.config.tags == 1 { " user".into() } else { tagged(tag) })
+            }
+            Op::FlushUser => "flush user".into(),
+            Op::FlushKernelPage { page } => format!("flush kernel page {page}"),
+            Op::FlushAll => "flush everything".into(),
+            Op::Broadcast { whose, which } => match whose {
+                Whose::Tag(tag) => format!("broadcast flush {}{}", pages(which), tagged(tag)),
+                Whose::Space(space) => format!("broadcast flush {} of {}", pages(which), space_name(space)),
+                Whose::Kernel => format!("broadcast flush kernel {}", pages(which)),
+            },
+            Op::User { on: true } => "user on".into(),
+            Op::User { on: false } => "user off".into(),
+            Op::Touch { page } => format!("touch page {page}"),
+            Op::Offline => "offline".into(),
+            Op::Online => "online".into(),
+            Op::FreeFrame { frame } => format!("free frame {frame}"),
+            Op::FreeTable { table } => format!("free table {table}"),
+            Op::FreeRoot { space } => format!("free root {}", space_name(space)),
+            Op::Revoke { value } => format!("revoke {}", self.value_name(value as usize)),
+            Op::Unreachable { space, page } => format!("page {page} of {} gone", space_name(space)),
+            Op::Mapped { space, page } => format!("page {page} of {} back", space_name(space)),
+            Op::Teardown { space } => format!("mappings of {} die", space_name(space)),
+        }
+    }
+
+    /// `f1` for frame 1, `f1w` where value tells writable from not.
+    pub(crate) fn value_name(&self, value: usize) -> String {
+        let Some(meant) = value.checked_sub(1).and_then(|n| self.config.translations.get(n)) else {
+            return format!("value {value}");
+        };
+        let alone = self.leading_to[meant.frame].count_ones() == 1;
+        let mode = if alone {
+            ""
+        } else if meant.writable {
+            "w"
+        } else {
+            "r"
+        };
+        format!("f{}{mode}", meant.frame)
+    }
+
+    pub(crate) fn show_local(&self, cpu: usize, local: &Local) -> String {
+        let mut line = format!("CPU{cpu}");
+        if !local.is(ONLINE) {
+            line += " offline";
+        }
+        if let Some(space) = local.space() {
+            line += &format!(" root={}", space_name(space));
+            if self.config.tags > 1 {
+                line += &format!(" tag={}", local.tag);
+            }
+            line += if local.is(USER) { " user" } else { " lazy" };
+        }
+        for tag in 0..MAX_TAGS {
+            let entries = self.show_entries("p", &local.tlb[tag]);
+            let tables: Vec<String> = (0..MAX_ENTRIES * 8)
+                .filter(|bit| local.walk[tag] >> bit & 1 != 0)
+                .map(|bit| format!("t{}", bit % 8 + 1))
+                .collect();
+            let name = if self.config.tags == 1 { String::new() } else { tag.to_string() };
+            if !entries.is_empty() {
+                line += &format!(" tlb{name}{{{entries}}}");
+            }
+            if !tables.is_empty() {
+                line += &format!(" walk{name}{{{}}}", tables.join(" "));
+            }
+        }
+        let entries = self.show_entries("k", &local.kernel);
+        if !entries.is_empty() {
+            line += &format!(" kernel{{{entries}}}");
+        }
+        line
+    }
+
+    fn show_entries(&self, prefix: &str, sets: &[u16]) -> String {
+        let of_page = |(page, set): (usize, &u16)| {
+            let names: Vec<String> =
+                (1..16).filter(|v| set >> v & 1 != 0).map(|v| self.value_name(v)).collect();
+            format!("{prefix}{page}:{}", names.join("|"))
+        };
+        let shown: Vec<String> = sets.iter().enumerate().filter(|e| *e.1 != 0).map(of_page).collect();
+        shown.join(" ")
+    }
+}
+
+fn also(walk: WalkCache) -> &'static str {
+    match walk {
+        WalkCache::Keep => " (leaf only)",
+        WalkCache::Drop => "",
+    }
+}

@@ -1,0 +1,89 @@
+use crate::config::{MAX_KERNEL, MAX_PAGES, MAX_TAGS};
+
+/// What the machine remembers besides its CPUs: only what was given away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Shared {
+    /// Translation values that nobody may use: frame freed, or revoked. Bit per value.
+    pub(crate) dead_values: u16,
+    pub(crate) freed_frames: u16,
+    /// Bit per `space * MAX_PAGES + page`.
+    pub(crate) unreachable: u16,
+    /// Bit per table, table 1 first.
+    pub(crate) freed_tables: u8,
+    pub(crate) freed_roots: u8,
+    pub(crate) dead_spaces: u8,
+}
+
+/// What one CPU may hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Local {
+    /// Translation values that the TLB may hold, bit per value, per tag and page.
+    pub(crate) tlb: [[u16; MAX_PAGES]; MAX_TAGS],
+    /// Leaf tables that cached root entries may name: bit per table, entry 0 in the low byte, per tag.
+    pub(crate) walk: [u16; MAX_TAGS],
+    pub(crate) kernel: [u16; MAX_KERNEL],
+    /// Space whose root is loaded, plus one; 0 is none.
+    pub(crate) root: u8,
+    pub(crate) tag: u8,
+    pub(crate) flags: u8,
+}
+
+pub(crate) const ONLINE: u8 = 1;
+pub(crate) const USER: u8 = 2;
+/// Back online, kernel entries not judged yet.
+pub(crate) const ARRIVING: u8 = 4;
+
+impl Local {
+    pub(crate) fn is(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    pub(crate) fn set(&mut self, flag: u8, on: bool) {
+        self.flags = if on { self.flags | flag } else { self.flags & !flag };
+    }
+
+    /// Space whose root is loaded.
+    pub(crate) fn space(&self) -> Option<usize> {
+        usize::from(self.root).checked_sub(1)
+    }
+
+    pub(crate) fn drop_tag(&mut self, tag: usize) {
+        self.tlb[tag] = [0; MAX_PAGES];
+        self.walk[tag] = 0;
+    }
+
+    pub(crate) fn drop_page(&mut self, tag: usize, page: usize, walk: crate::hw::WalkCache) {
+        self.tlb[tag][page] = 0;
+        if walk == crate::hw::WalkCache::Drop {
+            self.walk[tag] = 0;
+        }
+    }
+
+    pub(crate) fn drop_user(&mut self) {
+        self.tlb = Default::default();
+        self.walk = Default::default();
+    }
+
+    pub(crate) fn drop_kernel(&mut self, which: crate::hw::Which) {
+        match which {
+            crate::hw::Which::All => self.kernel = Default::default(),
+            crate::hw::Which::Page(page, _) => self.kernel[page] = 0,
+        }
+    }
+
+    /// Drops what belongs to a space: the given values and tables, wherever they are.
+    pub(crate) fn drop_values(&mut self, values: u16, tables: u8, which: crate::hw::Which) {
+        for tag in 0..MAX_TAGS {
+            for page in 0..MAX_PAGES {
+                if matches!(which, crate::hw::Which::All)
+                    || matches!(which, crate::hw::Which::Page(p, _) if p == page)
+                {
+                    self.tlb[tag][page] &= !values;
+                }
+            }
+            if !matches!(which, crate::hw::Which::Page(_, crate::hw::WalkCache::Keep)) {
+                self.walk[tag] &= !(u16::from(tables) * 0x101);
+            }
+        }
+    }
+}

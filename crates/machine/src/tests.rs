@@ -1,0 +1,488 @@
+use crate::hw::{self, Install, WalkCache, Which, Whose};
+use crate::{Builder, Machine, MaskWord};
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Action, Memory, Options, Registry, Report, Scenario, Verdict, explore};
+
+type Main = fn(&Rig);
+
+/// A machine, what each CPU runs on it, and a word for them to talk through.
+struct Rig {
+    machine: Machine,
+    mains: Vec<Main>,
+    word: Word,
+    mask: Option<Word>,
+}
+
+impl Scenario for Rig {
+    type Device = Machine;
+    fn cpus(&self) -> usize {
+        self.mains.len()
+    }
+    fn main(&self, cpu: usize) {
+        self.mains[cpu](self);
+    }
+    fn device(&self) -> &Machine {
+        &self.machine
+    }
+    fn register(&self, registry: &mut Registry) {
+        registry.object("rig", &self.word);
+        let mask = self.mask.as_ref().map(|word| MaskWord { space: 0, word, first: 0 });
+        if let Some(mask) = mask {
+            registry.object("mask", mask.word);
+        }
+        self.machine.register(registry, mask.as_slice());
+    }
+}
+
+fn run(builder: Builder, mains: &[Main], memory: Memory) -> Report {
+    let mask = None;
+    let rig = Rig { machine: builder.build(), mains: mains.to_vec(), word: Word::new("word", 0), mask };
+    explore(&rig, &Options { memory, workers: 1, ..Options::default() })
+}
+
+#[track_caller]
+fn holds(builder: Builder, mains: &[Main]) {
+    assert_eq!(run(builder, mains, Memory::Tso).verdict, Verdict::Holds);
+}
+
+#[track_caller]
+fn breaks(builder: Builder, mains: &[Main], message: &str) {
+    assert_eq!(run(builder, mains, Memory::Tso).verdict, Verdict::Violates(message.into()));
+}
+
+fn idle(_: &Rig) {}
+
+/// Two CPUs in user mode in space A, where page 0 leads to frame 1; value 2 is the same, read-only.
+fn pair() -> Builder {
+    Machine::builder(2)
+        .translation(1, Some(0), true)
+        .translation(1, Some(0), false)
+        .map(0, 0, 1)
+        .start(0, 0, 0, true)
+        .start(1, 0, 0, true)
+}
+
+fn unmap(rig: &Rig) {
+    rig.machine.tables.leaf(0, 0).store(0, Relaxed);
+    sync::fence(SeqCst);
+}
+
+fn flush_all_cpus() {
+    hw::broadcast(Whose::Tag(0), Which::All);
+}
+
+#[test]
+fn freed_frame_must_be_out_of_every_tlb() {
+    let flushed: Main = |rig| {
+        unmap(rig);
+        flush_all_cpus();
+        hw::free_frame(1);
+    };
+    let only_here: Main = |rig| {
+        unmap(rig);
+        hw::flush_page(0, 0, WalkCache::Drop);
+        hw::free_frame(1);
+    };
+    holds(pair(), &[flushed, idle]);
+    let message = "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)";
+    breaks(pair(), &[only_here, idle], message);
+}
+
+#[test]
+fn flush_before_the_entry_is_gone_refills() {
+    let too_early: Main = |rig| {
+        flush_all_cpus();
+        unmap(rig);
+        hw::free_frame(1);
+    };
+    let message = "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)";
+    breaks(pair(), &[too_early, idle], message);
+}
+
+#[test]
+fn revoked_translation_must_be_out_of_every_tlb() {
+    let flushed: Main = |rig| {
+        rig.machine.tables.leaf(0, 0).store(2, Relaxed);
+        hw::broadcast(Whose::Tag(0), Which::Page(0, WalkCache::Keep));
+        hw::revoke(1);
+    };
+    let not_flushed: Main = |rig| {
+        rig.machine.tables.leaf(0, 0).store(2, Relaxed);
+        hw::flush_page(0, 0, WalkCache::Keep);
+        hw::revoke(1);
+    };
+    holds(pair(), &[flushed, idle]);
+    let message = "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)";
+    breaks(pair(), &[not_flushed, idle], message);
+}
+
+#[test]
+fn unmapped_page_must_not_be_usable_until_it_is_mapped_again() {
+    let unmapped: Main = |rig| {
+        unmap(rig);
+        flush_all_cpus();
+        hw::unreachable(0, 0);
+    };
+    let back: Main = |rig| {
+        unmap(rig);
+        flush_all_cpus();
+        hw::unreachable(0, 0);
+        hw::mapped(0, 0);
+        rig.machine.tables.leaf(0, 0).store(1, Relaxed);
+    };
+    let too_soon: Main = |rig| {
+        unmap(rig);
+        flush_all_cpus();
+        hw::unreachable(0, 0);
+        rig.machine.tables.leaf(0, 0).store(1, Relaxed);
+        hw::mapped(0, 0);
+    };
+    holds(pair(), &[unmapped, idle]);
+    holds(pair().remaps(), &[back, idle]);
+    let message = "CPU 0 can still use page 0 of space A, which was unmapped (SD-8)";
+    breaks(pair().remaps(), &[too_soon, idle], message);
+    breaks(pair(), &[back, idle], "CPU 0: this machine cannot do this: page 0 of A back");
+}
+
+#[test]
+fn entries_under_another_tag_are_judged_when_it_is_loaded() {
+    let tagged = || {
+        Machine::builder(1)
+            .spaces(2, 1)
+            .tags(3)
+            .translation(1, Some(0), true)
+            .start(0, 1, 2, true)
+            .cached(0, 1, 0, 1)
+    };
+    let keep: Main = |_| {
+        hw::free_frame(1);
+        hw::user(false);
+        hw::install(Some(0), 1, Install::Keep);
+        hw::user(true);
+    };
+    let flush: Main = |_| {
+        hw::free_frame(1);
+        hw::user(false);
+        hw::install(Some(0), 1, Install::FlushTag);
+        hw::user(true);
+    };
+    let lazy: Main = |_| {
+        hw::free_frame(1);
+        hw::user(false);
+        hw::install(Some(0), 1, Install::Keep);
+    };
+    holds(tagged(), &[flush]);
+    holds(tagged(), &[lazy]);
+    let message = "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)";
+    breaks(tagged(), &[keep], message);
+}
+
+#[test]
+fn untagged_machine_flushes_at_every_root_load() {
+    let switch: Main = |rig| {
+        hw::user(false);
+        unmap(rig);
+        hw::install(Some(0), 0, Install::Keep);
+        hw::free_frame(1);
+        hw::user(true);
+    };
+    let alone = Machine::builder(1).translation(1, Some(0), true).map(0, 0, 1).start(0, 0, 0, true);
+    holds(alone, &[switch]);
+}
+
+#[test]
+fn freed_table_must_be_out_of_walk_caches_of_lazy_cpus_too() {
+    let lazy_pair = || pair().start(1, 0, 0, false);
+    let whole: Main = |rig| {
+        rig.machine.tables.root(0, 0).store(0, Relaxed);
+        unmap(rig);
+        flush_all_cpus();
+        hw::free_table(1);
+    };
+    let leaf_only: Main = |rig| {
+        rig.machine.tables.root(0, 0).store(0, Relaxed);
+        unmap(rig);
+        hw::broadcast(Whose::Tag(0), Which::Page(0, WalkCache::Keep));
+        hw::flush_tag(0);
+        hw::free_table(1);
+    };
+    let linked: Main = |rig| {
+        unmap(rig);
+        flush_all_cpus();
+        hw::free_table(1);
+    };
+    holds(lazy_pair(), &[whole, idle]);
+    let message = "CPU 1 is lazy but can still walk table 1 in space A, which was freed (SD-7)";
+    breaks(lazy_pair(), &[leaf_only, idle], message);
+    let message = "root entry 0 of space A still points to table 1, which was freed (SD-7)";
+    breaks(pair(), &[linked, idle], message);
+}
+
+#[test]
+fn freed_root_must_be_loaded_nowhere() {
+    let evicted: Main = |_| {
+        hw::install(None, 0, Install::FlushAll);
+        hw::free_root(0);
+    };
+    let loaded: Main = |_| hw::free_root(0);
+    let alone = || Machine::builder(1).start(0, 0, 0, false).must_free_root(0);
+    holds(alone(), &[evicted]);
+    breaks(alone(), &[loaded], "CPU 0 has the root of space A loaded, which was freed (SD-10)");
+}
+
+#[test]
+fn two_spaces_must_not_share_a_live_tag() {
+    let two = || {
+        Machine::builder(1)
+            .spaces(2, 1)
+            .tags(3)
+            .translation(1, Some(0), true)
+            .translation(2, Some(1), true)
+            .map(0, 0, 1)
+            .map(1, 0, 2)
+            .start(0, 0, 1, true)
+    };
+    let other_tag: Main = |_| hw::install(Some(1), 2, Install::Keep);
+    let same_tag: Main = |_| hw::install(Some(1), 1, Install::Keep);
+    let flushed: Main = |_| hw::install(Some(1), 1, Install::FlushTag);
+    holds(two(), &[other_tag]);
+    holds(two(), &[flushed]);
+    breaks(two(), &[same_tag], "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)");
+}
+
+#[test]
+fn kernel_entries_count_on_every_online_cpu() {
+    let kernel = || Machine::builder(2).kernel_pages(1).translation(1, None, true).map_kernel(0, 1);
+    let flushed: Main = |rig| {
+        rig.machine.tables.kernel(0).store(0, Relaxed);
+        hw::broadcast(Whose::Kernel, Which::Page(0, WalkCache::Keep));
+        hw::free_frame(1);
+    };
+    let only_here: Main = |rig| {
+        rig.machine.tables.kernel(0).store(0, Relaxed);
+        hw::flush_kernel_page(0);
+        hw::flush_user();
+        hw::free_frame(1);
+    };
+    holds(kernel(), &[flushed, idle]);
+    let message = "CPU 1 can still use kernel page 0 -> frame 1, which was freed (SD-8)";
+    breaks(kernel(), &[only_here, idle], message);
+}
+
+#[test]
+fn cpu_that_comes_online_has_until_its_first_root_load_to_flush() {
+    let kernel = || Machine::builder(1).kernel_pages(1).translation(1, None, true).map_kernel(0, 1);
+    let flushes: Main = |rig| {
+        hw::offline();
+        rig.machine.tables.kernel(0).store(0, SeqCst);
+        sync::fence(SeqCst);
+        hw::free_frame(1);
+        hw::online();
+        hw::flush_all();
+        hw::install(None, 0, Install::Keep);
+    };
+    let forgets: Main = |rig| {
+        hw::offline();
+        rig.machine.tables.kernel(0).store(0, SeqCst);
+        sync::fence(SeqCst);
+        hw::free_frame(1);
+        hw::online();
+        hw::install(None, 0, Install::Keep);
+    };
+    holds(kernel(), &[flushes]);
+    let message = "CPU 0 can still use kernel page 0 -> frame 1, which was freed (SD-8)";
+    breaks(kernel(), &[forgets], message);
+    let touches: Main = |_| {
+        hw::offline();
+        hw::flush_user();
+    };
+    breaks(kernel(), &[touches], "CPU 0 is offline: flush user");
+}
+
+#[test]
+fn nothing_is_given_back_twice() {
+    let machine = || Machine::builder(1);
+    let frame: Main = |_| [1, 1].into_iter().for_each(hw::free_frame);
+    let table: Main = |_| [1, 1].into_iter().for_each(hw::free_table);
+    let root: Main = |_| [0, 0].into_iter().for_each(hw::free_root);
+    let teardown: Main = |_| [0, 0].into_iter().for_each(hw::teardown);
+    breaks(machine(), &[frame], "CPU 0 frees frame 1, which was freed before (SD-8)");
+    breaks(machine(), &[table], "CPU 0 frees table 1, which was freed before (SD-8)");
+    breaks(machine(), &[root], "CPU 0 frees the root of space A, which was freed before (SD-10)");
+    breaks(machine(), &[teardown], "CPU 0 tears space A down, which was torn down before (SD-10)");
+}
+
+#[test]
+fn user_mode_and_accesses_need_a_live_space() {
+    let machine = |user| Machine::builder(1).start(0, 0, 0, user);
+    let touch: Main = |_| hw::touch(0);
+    let no_root: Main = |_| {
+        hw::install(None, 0, Install::FlushAll);
+        hw::touch(0);
+    };
+    let dies: Main = |_| hw::teardown(0);
+    let leaves: Main = |_| {
+        hw::user(false);
+        hw::teardown(0);
+    };
+    holds(machine(true), &[touch]);
+    holds(machine(true), &[leaves]);
+    breaks(machine(false), &[touch], "CPU 0 touches page 0 of space A while lazy");
+    breaks(machine(true), &[no_root], "CPU 0 touches page 0 with no root loaded");
+    breaks(machine(true), &[dies], "CPU 0 is in user mode in space A, whose mappings are dead (SD-10)");
+}
+
+#[test]
+fn mask_must_name_every_cpu_that_has_the_root_loaded() {
+    let check = |main: Main| {
+        let machine = Machine::builder(1).build();
+        let mask = Some(Word::new("mask", 0));
+        let rig = Rig { machine, mains: vec![main], word: Word::new("word", 0), mask };
+        explore(&rig, &Options::default()).verdict
+    };
+    let in_order: Main = |rig| {
+        rig.mask.as_ref().map(|mask| mask.fetch_or(1, SeqCst));
+        hw::install(Some(0), 0, Install::Keep);
+        hw::install(None, 0, Install::Keep);
+        rig.mask.as_ref().map(|mask| mask.fetch_and(0, SeqCst));
+    };
+    let leaves_early: Main = |rig| {
+        rig.mask.as_ref().map(|mask| mask.fetch_or(1, SeqCst));
+        hw::install(Some(0), 0, Install::Keep);
+        rig.mask.as_ref().map(|mask| mask.fetch_and(0, SeqCst));
+        hw::install(None, 0, Install::Keep);
+    };
+    assert_eq!(check(in_order), Verdict::Holds);
+    let message = "CPU 0 has the root of space A loaded but is not in its mask (SD-1)";
+    assert_eq!(check(leaves_early), Verdict::Violates(message.into()));
+}
+
+#[test]
+fn what_is_never_given_back_is_lost() {
+    let machine = || Machine::builder(1).must_free_frame(1).must_free_table(2).must_free_root(0).spaces(1, 2);
+    let all: Main = |_| {
+        hw::free_frame(1);
+        hw::free_table(2);
+        hw::free_root(0);
+    };
+    let no_table: Main = |_| {
+        hw::free_frame(1);
+        hw::free_root(0);
+    };
+    holds(machine(), &[all]);
+    breaks(machine(), &[no_table], "table 2 is lost: all CPUs have finished and it was never freed (SD-14)");
+}
+
+/// CPU 0 clears the entry and looks whether CPU 1 has announced itself; CPU 1 announces itself and loads the root.
+#[test]
+fn walker_reads_memory_while_the_store_waits_in_the_buffer() {
+    let machine = || Machine::builder(2).translation(1, Some(0), true).map(0, 0, 1);
+    let hasty: Main = |rig| {
+        rig.machine.tables.leaf(0, 0).store(0, Relaxed);
+        if rig.word.load(Relaxed) == 0 {
+            hw::free_frame(1);
+        }
+    };
+    let careful: Main = |rig| {
+        rig.machine.tables.leaf(0, 0).store(0, Relaxed);
+        sync::fence(SeqCst);
+        if rig.word.load(Relaxed) == 0 {
+            hw::free_frame(1);
+        }
+    };
+    let arrives: Main = |rig| {
+        rig.word.swap(1, SeqCst);
+        hw::install(Some(0), 0, Install::FlushAll);
+        hw::user(true);
+    };
+    let verdict = |main, memory| run(machine(), &[main, arrives], memory).verdict;
+    let message = "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)";
+    assert_eq!(verdict(hasty, Memory::Sc), Verdict::Holds);
+    assert_eq!(verdict(hasty, Memory::Tso), Verdict::Violates(message.into()));
+    assert_eq!(verdict(careful, Memory::Tso), Verdict::Holds);
+    assert_eq!(verdict(careful, Memory::Pso), Verdict::Holds);
+}
+
+#[test]
+fn walker_reads_its_own_cpus_store_buffer() {
+    let machine = Machine::builder(1).translation(1, Some(0), true).link(0, 0).start(0, 0, 0, true);
+    let main: Main = |rig| {
+        rig.machine.tables.leaf(0, 0).store(1, Relaxed);
+        hw::free_frame(1);
+    };
+    let report = run(machine, &[main], Memory::Tso);
+    let message = "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)";
+    assert_eq!(report.verdict, Verdict::Violates(message.into()));
+    let steps = report.trace.map(|trace| trace.steps).unwrap_or_default();
+    assert!(
+        !steps.iter().any(|step| matches!(step.mov.action, Action::Drain(_))),
+        "the store never left the buffer"
+    );
+}
+
+/// The order of flush and store matters where flushes do not wait for the buffer.
+#[test]
+fn local_flush_waits_for_stores_under_tso_only() {
+    let machine = || Machine::builder(1).translation(1, Some(0), true).map(0, 0, 1).start(0, 0, 0, true);
+    let main: Main = |rig| {
+        rig.machine.tables.leaf(0, 0).store(0, Relaxed);
+        hw::flush_page(0, 0, WalkCache::Keep);
+        hw::free_frame(1);
+    };
+    let message = "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)";
+    assert_eq!(run(machine(), &[main], Memory::Tso).verdict, Verdict::Holds);
+    assert_eq!(run(machine(), &[main], Memory::Pso).verdict, Verdict::Violates(message.into()));
+}
+
+#[test]
+fn broadcast_for_a_space_leaves_other_spaces_alone() {
+    let two = || {
+        Machine::builder(2)
+            .spaces(2, 1)
+            .tags(3)
+            .translation(1, Some(0), true)
+            .translation(2, Some(1), true)
+            .cached(0, 1, 0, 1)
+            .cached(0, 2, 0, 2)
+    };
+    let first: Main = |_| {
+        hw::install(Some(0), 1, Install::Keep);
+        hw::user(true);
+    };
+    let second: Main = |_| {
+        hw::install(Some(1), 2, Install::Keep);
+        hw::user(true);
+    };
+    let frees_first: Main = |_| {
+        hw::broadcast(Whose::Space(0), Which::All);
+        hw::free_frame(1);
+    };
+    let frees_second: Main = |_| {
+        hw::broadcast(Whose::Space(0), Which::All);
+        hw::free_frame(2);
+    };
+    holds(two(), &[first, frees_first]);
+    let message = "CPU 0 can still use page 0 of space B -> frame 2, which was freed (SD-8)";
+    breaks(two(), &[second, frees_second], message);
+}
+
+#[test]
+fn operations_survive_their_encoding() {
+    use crate::hw::Op;
+    for op in [
+        Op::Install { space: None, tag: 0, how: Install::FlushAll },
+        Op::Install { space: Some(3), tag: 3, how: Install::Keep },
+        Op::FlushPage { tag: 2, page: 3, walk: WalkCache::Drop },
+        Op::Broadcast { whose: Whose::Space(2), which: Which::Page(1, WalkCache::Keep) },
+        Op::Broadcast { whose: Whose::Kernel, which: Which::All },
+        Op::Broadcast { whose: Whose::Tag(3), which: Which::Page(2, WalkCache::Drop) },
+        Op::User { on: true },
+        Op::FreeTable { table: 8 },
+        Op::Unreachable { space: 3, page: 3 },
+        Op::Teardown { space: 2 },
+    ] {
+        assert_eq!(Op::decode(op.encode()), Some(op));
+    }
+    assert_eq!(Op::decode(0), None);
+}

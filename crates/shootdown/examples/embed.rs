@@ -1,0 +1,110 @@
+//! What a kernel writes to use the engine. The part between the marks is in the README.
+//!
+//! Run it with `cargo run -p shootdown --example embed`: one CPU maps, unmaps and tears down.
+
+/// Stand-ins for what every kernel has.
+mod arch {
+    pub fn this_cpu() -> u32 {
+        0
+    }
+    pub fn irq_disable() -> bool {
+        true
+    }
+    pub fn irq_restore(_: bool) {}
+    pub fn irqs_on() -> bool {
+        true
+    }
+    pub fn send_ipi(_: u32) {}
+    pub fn invlpg(_: u64) {}
+    pub fn write_cr3(_: u64) {}
+    pub fn flush_all() {}
+    pub const KERNEL_ROOT: u64 = 0x1000;
+}
+
+// README: begin
+use shootdown::*;
+
+struct Kernel {
+    cpus: [CpuLocal; 8],
+}
+
+// SAFETY: the obligations are listed at `Platform`; each line below meets the one it serves.
+unsafe impl Platform for Kernel {
+    type Root = u64;
+    type Mask = CpuMask<1>;
+    type Handle = &'static AddressSpace<Kernel>;
+    type Tags = Untagged;
+    type Pin = ();
+
+    fn pin(&self) {}
+    fn cpu(&self) -> CpuId {
+        CpuId::new(arch::this_cpu())
+    }
+    fn local(&self, cpu: CpuId) -> &CpuLocal {
+        &self.cpus[cpu.index()]
+    }
+    fn irq_save(&self, _: Span) -> bool {
+        arch::irq_disable()
+    }
+    fn irq_restore(&self, were_on: bool) {
+        arch::irq_restore(were_on)
+    }
+    fn irq_enabled(&self) -> bool {
+        arch::irqs_on()
+    }
+    fn tags(&self) -> &Untagged {
+        &Untagged
+    }
+    fn kick(&self, cpu: CpuId) {
+        arch::send_ipi(cpu.number())
+    } // its handler: ENGINE.serve()
+    unsafe fn flush_local(&self, what: LocalFlush) {
+        match what {
+            LocalFlush::Pages { range, .. } => {
+                (0..range.count()).for_each(|n| arch::invlpg(range.start().0 + n * range.size().bytes()))
+            }
+            _ => arch::flush_all(),
+        }
+    }
+    unsafe fn install(&self, root: Option<u64>, _: Tag, _: OnInstall) {
+        arch::write_cr3(root.unwrap_or(arch::KERNEL_ROOT))
+    }
+    unsafe fn free_root(&self, _: &AddressSpace<Self>) { /* give the top table back */
+    }
+    fn defer_teardown(&self, late: Teardown<'_, Self>) {
+        late.into_handle(); /* queue it */
+    }
+}
+
+static ENGINE: Shootdown<Kernel> =
+    Shootdown::new(Kernel { cpus: [const { CpuLocal::new() }; 8] }, CpuMask::new());
+// README: end
+
+/// A frame that says when it is given back.
+struct Frame(u64);
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        println!("frame {:#x} can be reused", self.0);
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ENGINE.online_cpu()?;
+    let space = Box::leak(Box::new(ENGINE.new_space(0x2000, CpuMask::new())?));
+    let user = ENGINE.adopt(space).map_err(|(refused, _)| refused)?;
+    ENGINE.switch_to(&user);
+
+    // munmap: clear the entry, hand the frame to a gather, flush, let go.
+    let mut gather = ENGINE.gather::<Frame, 8>(&user);
+    gather.unmapped(PageRange::page(VirtAddr(0x40_0000)), Frame(0x7000))?;
+    gather.finish();
+
+    // exit: the last user reference leaves a teardown behind.
+    ENGINE.enter_lazy();
+    if let Some(teardown) = user.put() {
+        teardown.finish();
+    }
+    println!("doorbells rung: {}", ENGINE.platform().local(CpuId::new(0)).counters().doorbells_sent());
+    Ok(())
+}

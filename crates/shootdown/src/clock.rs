@@ -1,0 +1,208 @@
+//! Generations and the ring of recent requests.
+
+use crate::fault::{Rule, Site, without};
+use crate::sync::{Word, const_fn};
+use crate::types::{Packed, PageRange, Scope, Tables};
+use core::sync::atomic::Ordering;
+
+/// How many recent requests a late CPU can catch up with one by one.
+#[cfg(not(any(shootdown_explore, shootdown_loom)))]
+pub(crate) const RING: usize = 8;
+/// The same, small enough that the checker sees it overflow.
+#[cfg(any(shootdown_explore, shootdown_loom))]
+pub(crate) const RING: usize = 2;
+
+/// The generation of a space (or of kernel memory) and what its latest requests were.
+///
+/// A CPU that has caught up with generation `s` and finds `n` flushes what requests `s + 1 ..= n` say, or everything
+/// where the ring no longer tells (SD-14). Linux keeps the count alone (`tlb_gen`, commit b0579ade7cd8), so that a CPU
+/// that is more than one behind always flushes everything.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    generation: Word,
+    ring: [Entry; RING],
+}
+
+/// One request. `stamp` is twice the generation, plus 1 while the range is being written.
+#[derive(Debug)]
+struct Entry {
+    stamp: Word,
+    range: Word,
+}
+
+/// What a CPU must flush to catch up.
+pub(crate) enum Plan {
+    /// Nothing: it is up to date.
+    Current,
+    /// These pages; `tables` where the walk caches must go as well.
+    Pages {
+        /// The ranges, `count` of them.
+        ranges: [PageRange; RING],
+        /// How many are meant.
+        count: u8,
+        /// Whether table pages were freed.
+        tables: Tables,
+    },
+    /// Everything.
+    Everything,
+}
+
+impl Clock {
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Self { generation: Word::new("generation", 1), ring: ring() }
+        }
+    }
+
+    /// Announces a request: bumps the generation, then notes the range under it. Returns the new generation.
+    #[inline]
+    pub(crate) fn announce(&self, scope: Scope, tables: Tables) -> u64 {
+        if without(Rule::Publish) {
+            // The rule removed: readers see a generation of which nothing was published yet.
+            return self.generation.load(Ordering::Relaxed);
+        }
+        // ORDER(SD-4): the caller's page-table stores come before the generation; partner: `now`. Who catches up with
+        // this generation walks the new tables.
+        let generation = self.generation.fetch_add(1, Site::Bump.release()) + 1;
+        self.record(generation, Packed::new(scope, tables));
+        generation
+    }
+
+    /// Reads the current generation.
+    #[inline]
+    pub(crate) fn now(&self) -> u64 {
+        // ORDER(SD-4): walks that follow see the page-table stores before that generation; partner: `announce`.
+        self.generation.load(Site::CatchUp.acquire())
+    }
+
+    /// Says what a CPU that is up to date with `seen` must flush to be up to date with `now`.
+    pub(crate) fn plan(&self, seen: u64, now: u64, ceiling: u64) -> Plan {
+        if seen == now {
+            return Plan::Current;
+        }
+        let empty = PageRange::page(crate::types::VirtAddr(0));
+        let (mut ranges, mut count, mut pages, mut all_tables) = ([empty; RING], 0_u8, 0, Tables::Kept);
+        let mut first = seen + 1;
+        if now - seen > RING as u64 {
+            if !without(Rule::Widen) {
+                return Plan::Everything;
+            }
+            first = now - (RING as u64 - 1);
+        }
+        for generation in first..=now {
+            let Some((range, tables)) = self.recall(generation).and_then(Packed::unpack) else {
+                return Plan::Everything;
+            };
+            pages += range.count();
+            if tables == Tables::Freed {
+                all_tables = Tables::Freed;
+            }
+            ranges[usize::from(count)] = range;
+            count += 1;
+        }
+        if pages > ceiling {
+            return Plan::Everything;
+        }
+        Plan::Pages { ranges, count, tables: all_tables }
+    }
+
+    /// The plan of a CPU that is one request behind `now`: its pages, or nothing where everything must go.
+    #[inline]
+    pub(crate) fn plan_one(&self, now: u64, ceiling: u64) -> Option<(PageRange, Tables)> {
+        self.recall(now).and_then(Packed::unpack).filter(|(range, _)| range.count() <= ceiling)
+    }
+
+    /// Notes a request, unless a later one already took its place: then whoever needs it flushes everything.
+    #[inline]
+    fn record(&self, generation: u64, request: Packed) {
+        let entry = &self.ring[generation as usize % RING];
+        // ORDER(SD-14): relaxed; the value only decides whether to try.
+        let old = entry.stamp.load(Ordering::Relaxed);
+        if old & 1 == 1 || old >= generation << 1 {
+            return;
+        }
+        // ORDER(SD-14): acquire: the range that this place held before is written before the range written below. The
+        // claim itself is ordered before the range by the fence below.
+        if entry
+            .stamp
+            .compare_exchange(old, generation << 1 | 1, Site::Replace.acquire(), Ordering::Relaxed)
+            .is_err()
+        {
+            return;
+        }
+        // ORDER(SD-14): a reader that sees the new range sees the claim too and turns it down; partner: `recall`.
+        Site::Claim.release_fence();
+        entry.range.store(request.0, Ordering::Relaxed);
+        // ORDER(SD-14): the range is whole before the stamp says so; partner: `recall`.
+        entry.stamp.store(generation << 1, Site::Record.release());
+    }
+
+    /// Returns the request of `generation`, if the ring still has it whole.
+    #[inline]
+    fn recall(&self, generation: u64) -> Option<Packed> {
+        let entry = &self.ring[generation as usize % RING];
+        // ORDER(SD-14): the stamp before the range it vouches for; partner: the last store of `record`.
+        if entry.stamp.load(Site::Recall.acquire()) != generation << 1 {
+            return None;
+        }
+        let request = Packed(entry.range.load(Ordering::Relaxed));
+        // ORDER(SD-14): the range before the second look at the stamp; partner: the fence in `record`.
+        Site::Recheck.acquire_fence();
+        (entry.stamp.load(Ordering::Relaxed) == generation << 1).then_some(request)
+    }
+}
+
+#[cfg(not(shootdown_loom))]
+const fn ring() -> [Entry; RING] {
+    [const { Entry { stamp: Word::new("stamp", 0), range: Word::new("range", 0) } }; RING]
+}
+#[cfg(shootdown_loom)]
+fn ring() -> [Entry; RING] {
+    core::array::from_fn(|_| Entry { stamp: Word::new("stamp", 0), range: Word::new("range", 0) })
+}
+
+#[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle))))]
+mod tests {
+    use super::*;
+    use crate::types::{PageSize, VirtAddr};
+
+    fn pages(start: u64, count: u64) -> Scope {
+        Scope::Pages(PageRange::new(VirtAddr(start), count, PageSize::Size4K).expect("valid range"))
+    }
+
+    fn planned(clock: &Clock, seen: u64, ceiling: u64) -> Option<(u64, Tables)> {
+        match clock.plan(seen, clock.now(), ceiling) {
+            Plan::Current => Some((0, Tables::Kept)),
+            Plan::Pages { ranges, count, tables } => {
+                Some((ranges[..usize::from(count)].iter().map(PageRange::count).sum(), tables))
+            }
+            Plan::Everything => None,
+        }
+    }
+
+    #[test]
+    fn a_late_cpu_flushes_the_ranges_it_missed() {
+        let clock = Clock::new();
+        let seen = clock.now();
+        assert_eq!(planned(&clock, seen, 33), Some((0, Tables::Kept)));
+        clock.announce(pages(0x1000, 2), Tables::Kept);
+        clock.announce(pages(0x9000, 3), Tables::Freed);
+        assert_eq!(planned(&clock, seen, 33), Some((5, Tables::Freed)));
+        assert_eq!(planned(&clock, seen, 4), None, "above the ceiling everything goes");
+    }
+
+    #[test]
+    fn a_request_that_does_not_fit_widens_and_is_never_lost() {
+        let clock = Clock::new();
+        let seen = clock.now();
+        clock.announce(pages(0x1000, 256), Tables::Kept);
+        assert_eq!(planned(&clock, seen, u64::MAX), None);
+        let seen = clock.now();
+        for _ in 0..RING {
+            clock.announce(pages(0x1000, 1), Tables::Kept);
+        }
+        assert_eq!(planned(&clock, seen, 33), Some((RING as u64, Tables::Kept)));
+        clock.announce(pages(0x1000, 1), Tables::Kept);
+        assert_eq!(planned(&clock, seen, 33), None, "one more than the ring holds");
+    }
+}

@@ -1,0 +1,233 @@
+//! One machine's engine: spaces come and go, CPUs go on and off line.
+
+use crate::clock::Clock;
+use crate::fault::{Rule, Site, without};
+use crate::here::Here;
+use crate::mask::Members;
+use crate::platform::{LocalFlush, Platform, SpaceHandle, Span};
+use crate::refs::{StructRef, Teardown, UserRef};
+use crate::space::{AddressSpace, FRESH};
+use crate::sync::{Word, const_fn};
+use crate::types::{CpuId, SpaceId};
+use crate::{event::Event, percpu::Loaded};
+use core::fmt;
+use core::sync::atomic::Ordering;
+
+/// The engine of one machine. All of its methods take `&self`; none allocates, and none waits unless it says so.
+pub struct Shootdown<P: Platform> {
+    platform: P,
+    next_id: Word,
+    online: P::Mask,
+    pub(crate) kernel: Clock,
+}
+
+/// Why an operation was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refused {
+    /// The CPU's number does not fit a mask of this capacity.
+    CpuTooLarge(CpuId, usize),
+    /// The mask of a space holds fewer CPUs (first) than the machine's (second).
+    MaskTooSmall(usize, usize),
+    /// The space was adopted before.
+    AlreadyAdopted(SpaceId),
+    /// This CPU runs a user thread: only a kernel thread may borrow.
+    NotAKernelThread(CpuId),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::CpuTooLarge(cpu, capacity) => {
+                write!(f, "{cpu} does not fit a mask of {capacity} CPUs; give the machine a larger mask")
+            }
+            Refused::MaskTooSmall(space, machine) => {
+                write!(f, "mask for {space} CPUs on a machine of {machine}; give the space as many words")
+            }
+            Refused::AlreadyAdopted(id) => {
+                write!(f, "space {} was adopted before; clone its first reference instead", id.0)
+            }
+            Refused::NotAKernelThread(cpu) => {
+                write!(f, "{cpu} runs a user thread with a space of its own; borrow from a kernel thread")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Refused {}
+
+impl<P: Platform> Shootdown<P> {
+    const_fn! {
+        /// Makes the engine of a machine; `online` is an empty mask with room for every CPU.
+        pub fn new(platform: P, online: P::Mask) -> Self {
+            Self { platform, next_id: Word::new("next_id", 1), online, kernel: Clock::new() }
+        }
+    }
+
+    /// The platform.
+    pub fn platform(&self) -> &P {
+        &self.platform
+    }
+
+    /// Makes the engine's part of a space; put it into your own object and hand that to [`adopt`](Self::adopt).
+    ///
+    /// # Errors
+    /// [`Refused::MaskTooSmall`].
+    pub fn new_space(&self, root: P::Root, mask: P::Mask) -> Result<AddressSpace<P>, Refused> {
+        let (space, machine) = (Members::of(&mask).capacity(), self.online().capacity());
+        if space < machine {
+            return Err(Refused::MaskTooSmall(space, machine));
+        }
+        // ORDER: relaxed; only uniqueness matters.
+        let id = SpaceId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        Ok(AddressSpace::new(id, root, mask))
+    }
+
+    /// Starts counting references to a new space and returns the first one.
+    ///
+    /// # Errors
+    /// [`Refused::AlreadyAdopted`], with the handle.
+    pub fn adopt(&self, handle: P::Handle) -> Result<UserRef<'_, P>, (Refused, P::Handle)> {
+        let space = handle.space();
+        // ORDER: relaxed; the space becomes known to others only through references made from the one returned.
+        if space.structs.compare_exchange(FRESH, 1, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            let refused = Refused::AlreadyAdopted(space.id());
+            return Err((refused, handle));
+        }
+        space.users.store(1, Ordering::Relaxed);
+        Ok(UserRef::counted(self, handle))
+    }
+
+    /// Puts a user reference together that [`UserRef::into_handle`] took apart.
+    ///
+    /// # Safety
+    /// The caller owes:
+    /// 1. the handle came from `UserRef::into_handle` on this machine, and is used here once.
+    #[expect(unsafe_code, reason = "that the handle counts cannot be seen in its type")]
+    pub unsafe fn user_from_handle(&self, handle: P::Handle) -> UserRef<'_, P> {
+        UserRef::counted(self, handle)
+    }
+
+    /// Puts a struct reference together that [`StructRef::into_handle`] took apart.
+    ///
+    /// # Safety
+    /// The caller owes:
+    /// 1. the handle came from `StructRef::into_handle` on this machine, and is used here once.
+    #[expect(unsafe_code, reason = "that the handle counts cannot be seen in its type")]
+    pub unsafe fn struct_from_handle(&self, handle: P::Handle) -> StructRef<'_, P> {
+        StructRef::counted(self, handle)
+    }
+
+    /// Takes up a teardown that [`Teardown::into_handle`] took apart.
+    ///
+    /// # Safety
+    /// The caller owes:
+    /// 1. the handle came from `Teardown::into_handle` on this machine, and is used here once.
+    #[expect(unsafe_code, reason = "the duty of the handle cannot be seen in its type")]
+    pub unsafe fn teardown_from_handle(&self, handle: P::Handle) -> Teardown<'_, P> {
+        Teardown::counted(self, handle)
+    }
+
+    /// Brings the calling CPU on line: from now on it takes part in kernel-memory flushes and may load spaces. Its TLB
+    /// may hold anything before (SD-13).
+    ///
+    /// # Errors
+    /// [`Refused::CpuTooLarge`].
+    pub fn online_cpu(&self) -> Result<(), Refused> {
+        let here = Here::enter(self, Span::Hotplug);
+        let (me, capacity) = (here.me(), self.online().capacity());
+        if me.index() >= capacity {
+            return Err(Refused::CpuTooLarge(me, capacity));
+        }
+        self.online().add_self(me);
+        // ORDER(SD-13): as at switch-in: either a flush of kernel memory sees this CPU on line, or this CPU sees the
+        // flush's generation; partner: the flush fence.
+        Site::OnlineFence.full_fence();
+        let kernel = self.kernel.now();
+        if !without(Rule::HotplugFlushes) {
+            here.flush_hardware(LocalFlush::Everything);
+            here.local.own.slots.reset();
+        }
+        // ORDER(SD-6): flush before acknowledgement; partner: `Late::kernel`.
+        here.local.published.kernel_caught.store(kernel, Site::Ack.release());
+        // Who rang in this CPU's former life may still wait for an answer (a trim), and while the bell is up nobody kicks.
+        here.serve();
+        self.platform.event(Event::Online);
+        Ok(())
+    }
+
+    /// Takes the calling CPU off line: it leaves every space, flushes everything, and then is no longer waited for. The
+    /// caller only halts it from here on, and brings it back with [`online_cpu`](Self::online_cpu).
+    pub fn offline_cpu(&self) {
+        let here = Here::enter(self, Span::Hotplug);
+        here.leave();
+        here.flush_hardware(LocalFlush::Everything);
+        here.local.own.slots.reset();
+        self.platform.quiesce();
+        self.online().remove_self(here.me());
+        self.platform.event(Event::Offline);
+    }
+
+    /// Last struct reference gone: makes every CPU leave the root, then frees it, once (SD-10).
+    pub(crate) fn free_space(&self, space: &AddressSpace<P>) {
+        if !without(Rule::TeardownEvicts) {
+            self.evict(space);
+        }
+        self.platform.event(Event::RootFreed(space.id()));
+        crate::hw::free_root(&self.platform, space);
+    }
+
+    /// Makes every CPU leave `space`, which has no references left: nobody can begin to use it (that is what owning the
+    /// last reference means), and whoever still has it loaded is lazy on it.
+    fn evict(&self, space: &AddressSpace<P>) {
+        {
+            let here = Here::enter(self, Span::Leave);
+            if here.loaded().address() == space.address() {
+                here.leave();
+            }
+            space.members().for_each_other(Some(here.me()), |cpu| {
+                let loaded = self.loaded_of(cpu);
+                if loaded.address() == space.address() || loaded == Loaded::SWITCHING {
+                    self.ring(cpu);
+                }
+            });
+        }
+        space.members().for_each_other(None, |cpu| {
+            self.wait_for(cpu, || {
+                let loaded = self.loaded_of(cpu);
+                loaded.address() != space.address() && loaded != Loaded::SWITCHING
+            });
+        });
+    }
+
+    /// Rings `cpu`, unless it is rung already.
+    pub(crate) fn ring(&self, cpu: CpuId) {
+        let platform = self.platform();
+        let counters = &platform.local(platform.cpu()).own.counters;
+        // ORDER(SD-6): the request (a generation, an empty count, a trim address) before the ring; partner: `Here::serve`.
+        // Where the bell was up, its answer is still to come and will see the request.
+        if platform.local(cpu).mail.rung.swap(1, Site::Ring.release()) != 0 {
+            counters.merged.bump();
+            return;
+        }
+        counters.sent.bump();
+        platform.kick(cpu);
+        platform.event(Event::Rang(cpu));
+    }
+
+    /// What `cpu` says it has loaded.
+    pub(crate) fn loaded_of(&self, cpu: CpuId) -> Loaded {
+        // ORDER(SD-8): what that CPU did before it published this is over; partner: `Here::publish_loaded`.
+        Loaded(self.platform.local(cpu).published.loaded.load(Site::LoadedSeen.acquire()))
+    }
+
+    pub(crate) fn online(&self) -> Members<'_> {
+        Members::of(&self.online)
+    }
+}
+
+impl<P: Platform> fmt::Debug for Shootdown<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shootdown").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,206 @@
+//! Switches that remove a protocol rule or weaken one ordering, in check builds only.
+//!
+//! In the shipped build both questions below are constants and vanish.
+
+use core::sync::atomic::Ordering;
+
+/// Orderings of the engine, by name. INVARIANTS.md lists, for each, the rule it serves, its partner and the check that
+/// fails without it.
+macro_rules! sites {
+    ($($(#[$meta:meta])* $site:ident = $name:literal,)*) => {
+        /// An ordering of the engine, by name; see INVARIANTS.md.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Site { $($(#[$meta])* $site,)* }
+
+        impl Site {
+            /// All sites.
+            #[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle))]
+            pub const ALL: &'static [Site] = &[$(Site::$site,)*];
+
+            /// Name in INVARIANTS.md and on the command line.
+            #[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle))]
+            pub const fn name(self) -> &'static str {
+                match self { $(Site::$site => $name,)* }
+            }
+        }
+    };
+}
+
+sites! {
+    /// SD-4: full fence between the generation bump and reading mask and loaded words.
+    FlushFence = "flush-fence",
+    /// SD-2, SD-5: full fence between announcing oneself and reading the generation.
+    SwitchFence = "switch-fence",
+    /// SD-5: the same when a lazy CPU returns to the space that it still has loaded.
+    LeaveLazyFence = "leave-lazy-fence",
+    /// SD-13: the same when a CPU comes on line.
+    OnlineFence = "online-fence",
+    /// SD-4: page-table stores before the generation that announces them (release).
+    Bump = "bump",
+    /// SD-4: page-table stores seen by the walks that follow a catch-up (acquire).
+    CatchUp = "catch-up",
+    /// SD-6: flush before acknowledgement (release).
+    Ack = "ack",
+    /// SD-8: acknowledgement before reuse (acquire).
+    AckSeen = "ack-seen",
+    /// SD-3: what was done with the old root before the word that says it is left (release).
+    Loaded = "loaded",
+    /// SD-8: having left before reuse (acquire).
+    LoadedSeen = "loaded-seen",
+    /// SD-8: user accesses before the mark that says they are over (release).
+    EnterLazy = "enter-lazy",
+    /// SD-3: last use of the space before the bit goes (release).
+    MaskRemove = "mask-remove",
+    /// SD-8: a bit that is gone before reuse (acquire).
+    MaskSeen = "mask-seen",
+    /// SD-6: the request before the ring (release).
+    Ring = "ring",
+    /// SD-6: the ring before reading what was requested (acquire).
+    Take = "take",
+    /// SD-14: range before the stamp that says it is whole (release).
+    Record = "record",
+    /// SD-14: stamp before the range (acquire).
+    Recall = "recall",
+    /// SD-14: claim of a ring entry before its range is overwritten (release fence).
+    Claim = "claim",
+    /// SD-14: range before the second look at the stamp (acquire fence).
+    Recheck = "recheck",
+    /// SD-14: the range that a ring entry held before the range that replaces it (acquire).
+    Replace = "replace",
+    /// SD-10: use of the space before giving up a user reference (release).
+    UserDrop = "user-drop",
+    /// SD-10: all uses before the teardown (acquire fence).
+    UserLast = "user-last",
+    /// SD-10: use of the space before giving up a struct reference (release).
+    StructDrop = "struct-drop",
+    /// SD-10: all uses before the root is freed (acquire fence).
+    StructLast = "struct-last",
+    /// SD-8: completion of a gather before it stops counting as open (release).
+    GatherClose = "gather-close",
+    /// SD-8: a peer's completion before deciding that none is open (acquire).
+    GatherSeen = "gather-seen",
+    /// SD-3: a trim request after what its receiver will use, and its end after that use (release).
+    TrimAsk = "trim-ask",
+    /// SD-3: the request before the use of what it names, and its end before that may die (acquire).
+    TrimTake = "trim-take",
+}
+
+impl Site {
+    /// Release, unless the site is weakened.
+    #[inline(always)]
+    pub(crate) fn release(self) -> Ordering {
+        if weakened(self) { Ordering::Relaxed } else { Ordering::Release }
+    }
+
+    /// Acquire, unless the site is weakened.
+    #[inline(always)]
+    pub(crate) fn acquire(self) -> Ordering {
+        if weakened(self) { Ordering::Relaxed } else { Ordering::Acquire }
+    }
+
+    /// A full fence (store to load included), unless the site is weakened.
+    #[inline(always)]
+    pub(crate) fn full_fence(self) {
+        if !weakened(self) {
+            crate::sync::fence(Ordering::SeqCst);
+        }
+    }
+
+    /// An acquire fence, unless the site is weakened.
+    #[inline(always)]
+    pub(crate) fn acquire_fence(self) {
+        if !weakened(self) {
+            crate::sync::fence(Ordering::Acquire);
+        }
+    }
+
+    /// A release fence, unless the site is weakened.
+    #[inline(always)]
+    pub(crate) fn release_fence(self) {
+        if !weakened(self) {
+            crate::sync::fence(Ordering::Release);
+        }
+    }
+}
+
+/// A protocol rule, SD-1 to SD-14; see INVARIANTS.md.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Rule {
+    MaskCovers = 1,
+    SelfAdd = 2,
+    SelfRemove = 3,
+    Publish = 4,
+    SwitchIn = 5,
+    AckAfterFlush = 6,
+    TablesReachLazy = 7,
+    FreeAfterCompletion = 8,
+    NoCountShortcut = 9,
+    TeardownEvicts = 10,
+    WaitServes = 11,
+    TagReuseFlushes = 12,
+    HotplugFlushes = 13,
+    Widen = 14,
+}
+
+/// Whether `rule` is removed in this run.
+#[inline(always)]
+pub(crate) fn without(rule: Rule) -> bool {
+    injected() & FAULT == rule as u64
+}
+
+#[inline(always)]
+fn weakened(site: Site) -> bool {
+    injected() & FAULT == SITE_BASE + site as u64
+}
+
+const FAULT: u64 = 0xffff;
+const SITE_BASE: u64 = 0x100;
+
+/// Context bit: a wait may turn out late once (check builds).
+#[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle))]
+pub const STALLS: u64 = 1 << 16;
+
+/// Number to hand to the checker so that rule SD-`n` is removed, if there is such a rule.
+#[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle))]
+pub fn rule(n: u8) -> Option<u64> {
+    (1..=14).contains(&n).then_some(u64::from(n))
+}
+
+/// Number to hand to the checker so that `site` is weakened.
+#[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle))]
+pub fn site(site: Site) -> u64 {
+    SITE_BASE + site as u64
+}
+
+#[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle)))]
+#[inline(always)]
+const fn injected() -> u64 {
+    0
+}
+
+#[cfg(shootdown_explore)]
+fn injected() -> u64 {
+    shootdown_explore::sync::context()
+}
+
+#[cfg(any(shootdown_loom, shootdown_shuttle))]
+mod local {
+    extern crate std;
+    use std::cell::Cell;
+    std::thread_local! {
+        static INJECTED: Cell<u64> = const { Cell::new(0) };
+    }
+    pub(super) fn injected() -> u64 {
+        INJECTED.with(Cell::get)
+    }
+    /// Injects a fault into every engine that this host thread checks from now on (see [`super::rule`], [`super::site`]).
+    pub fn inject(fault: u64) {
+        INJECTED.with(|cell| cell.set(fault));
+    }
+}
+#[cfg(any(shootdown_loom, shootdown_shuttle))]
+pub use local::inject;
+#[cfg(any(shootdown_loom, shootdown_shuttle))]
+use local::injected;

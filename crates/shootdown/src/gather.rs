@@ -1,0 +1,165 @@
+//! Holding unmapped frames until no CPU can reach them (Linux: `mmu_gather`).
+
+use crate::engine::Shootdown;
+use crate::fault::{Rule, Site, without};
+use crate::flush::Pending;
+use crate::platform::Platform;
+use crate::space::AddressSpace;
+use crate::types::{PageRange, Scope, Tables};
+use core::fmt;
+use core::sync::atomic::Ordering;
+
+/// Collects what was unmapped from a space, up to `N` frames of any type `F` (an owned frame, a counted page, a
+/// `(frame, order)` pair), and lets go of them after the flush that covers them is complete (SD-8).
+///
+/// Open it before the first page-table entry is cleared. Dropped, it finishes.
+#[must_use = "unmapped frames are held until the gather finishes"]
+pub struct Gather<'a, P: Platform, F, const N: usize> {
+    engine: &'a Shootdown<P>,
+    space: &'a AddressSpace<P>,
+    frames: [Option<F>; N],
+    held: usize,
+    scope: Option<Scope>,
+    tables: Tables,
+}
+
+/// A gather whose flush was sent: the frames wait for its completion, and can do so outside the page-table lock.
+///
+/// Dropped, it waits, then drops the frames.
+#[must_use = "the frames are held until finish() returns"]
+pub struct PendingFrames<'a, P: Platform, F, const N: usize> {
+    space: &'a AddressSpace<P>,
+    flush: Option<Pending<'a, P>>,
+    frames: [Option<F>; N],
+}
+
+/// The gather is full: the frame comes back. Nothing was recorded; finish this gather and open another.
+pub struct Full<F>(pub F);
+
+impl<F> fmt::Debug for Full<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Full(..)")
+    }
+}
+
+impl<F> fmt::Display for Full<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the gather is full; finish it and open another for the frame that comes back with this error",
+        )
+    }
+}
+
+impl<F> core::error::Error for Full<F> {}
+
+impl<P: Platform> Shootdown<P> {
+    /// Opens a gather for `space`.
+    pub fn gather<'a, F, const N: usize>(&'a self, space: &'a AddressSpace<P>) -> Gather<'a, P, F, N> {
+        // ORDER(SD-8): before this CPU clears an entry or finds one cleared; the caller's page-table lock orders both.
+        space.gathers.fetch_add(1, Ordering::Relaxed);
+        let frames = [const { None }; N];
+        Gather { engine: self, space, frames, held: 0, scope: None, tables: Tables::Kept }
+    }
+}
+
+impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
+    /// Records that the entries of `range` were cleared and takes the frame that they mapped.
+    ///
+    /// # Errors
+    /// [`Full`], with the frame, which must not be freed before another gather took it and finished.
+    pub fn unmapped(&mut self, range: PageRange, frame: F) -> Result<(), Full<F>> {
+        self.take(range, Tables::Kept, frame)
+    }
+
+    /// Records that a table page that mapped `range` was unhooked, and takes the table page (SD-7).
+    ///
+    /// # Errors
+    /// [`Full`], with the table page.
+    pub fn table_freed(&mut self, range: PageRange, table: F) -> Result<(), Full<F>> {
+        self.take(range, Tables::Freed, table)
+    }
+
+    /// Records that entries of `range` changed without a frame to hold (write-protected, say).
+    pub fn changed(&mut self, range: PageRange) {
+        self.note(range, Tables::Kept);
+    }
+
+    fn take(&mut self, range: PageRange, tables: Tables, frame: F) -> Result<(), Full<F>> {
+        let Some(place) = self.frames.get_mut(self.held) else { return Err(Full(frame)) };
+        *place = Some(frame);
+        self.held += 1;
+        self.note(range, tables);
+        Ok(())
+    }
+
+    fn note(&mut self, range: PageRange, tables: Tables) {
+        let scope = Scope::Pages(range);
+        self.scope = Some(self.scope.map_or(scope, |so_far| so_far.cover(scope)));
+        if tables == Tables::Freed {
+            self.tables = Tables::Freed;
+        }
+    }
+
+    /// Sends the flush that covers what was recorded; call it before the page-table lock is dropped. Never waits.
+    ///
+    /// If another gather on the space is open, it may have cleared entries that this one then found empty and did not
+    /// record, so the flush widens to everything (Linux: `tlb_finish_mmu`).
+    pub fn send(mut self) -> PendingFrames<'a, P, F, N> {
+        let frames = core::mem::replace(&mut self.frames, [const { None }; N]);
+        let pending = self.begin(frames);
+        core::mem::forget(self);
+        pending
+    }
+
+    /// Sends the flush, waits for it, and drops the frames.
+    pub fn finish(self) {
+        self.send().finish();
+    }
+
+    fn begin(&self, mut frames: [Option<F>; N]) -> PendingFrames<'a, P, F, N> {
+        // ORDER(SD-8): a peer that is seen gone has completed its flush; partner: the release in `close`.
+        let nested = self.space.gathers.load(Site::GatherSeen.acquire()) > 1;
+        let (scope, tables) =
+            if nested { (Some(Scope::All), Tables::Freed) } else { (self.scope, self.tables) };
+        let flush = scope.map(|scope| self.engine.send(self.space, scope, tables));
+        if without(Rule::FreeAfterCompletion) {
+            // The rule removed: frames go as soon as the doorbells are rung.
+            frames = [const { None }; N];
+        }
+        PendingFrames { space: self.space, flush, frames }
+    }
+}
+
+impl<P: Platform, F, const N: usize> Drop for Gather<'_, P, F, N> {
+    fn drop(&mut self) {
+        let frames = core::mem::replace(&mut self.frames, [const { None }; N]);
+        drop(self.begin(frames));
+    }
+}
+
+impl<P: Platform, F, const N: usize> PendingFrames<'_, P, F, N> {
+    /// Waits for the flush, then drops the frames.
+    pub fn finish(self) {}
+
+    /// Waits for the flush, then hands each frame over.
+    pub fn finish_with(mut self, mut take: impl FnMut(F)) {
+        self.complete();
+        for frame in self.frames.iter_mut().filter_map(Option::take) {
+            take(frame);
+        }
+    }
+
+    /// Waits for the flush; no frame is touched before it is complete, and nothing runs while they wait.
+    fn complete(&mut self) {
+        drop(self.flush.take());
+    }
+}
+
+impl<P: Platform, F, const N: usize> Drop for PendingFrames<'_, P, F, N> {
+    fn drop(&mut self) {
+        self.complete();
+        // ORDER(SD-8): the flush is complete before peers stop counting on it; partner: the load in `begin`.
+        self.space.gathers.fetch_sub(1, Site::GatherClose.release());
+        // The frames drop after this, as fields: nobody can reach them.
+    }
+}

@@ -1,0 +1,378 @@
+//! What a CPU does to itself with interrupts off.
+
+use crate::clock::Plan;
+use crate::engine::Shootdown;
+use crate::event::Event;
+use crate::fault::{Rule, Site, without};
+use crate::hw;
+use crate::percpu::{CpuLocal, Loaded};
+use crate::platform::{LocalFlush, OnInstall, OnLeave, Platform, Span};
+use crate::space::AddressSpace;
+use crate::tags::{Assignment, TagPolicy};
+use crate::types::{CpuId, Generation, PageRange, Scope, Tables, Tag};
+use core::ops::Deref;
+use core::sync::atomic::Ordering;
+
+/// The calling CPU, for as long as interrupts stay off.
+pub(crate) struct Here<'a, P: Platform> {
+    cpu: Cpu<'a, P>,
+    were_on: bool,
+}
+
+/// The calling CPU while interrupts are off. It goes by value in two registers, which is why it does not hold its number.
+pub(crate) struct Cpu<'a, P: Platform> {
+    engine: &'a Shootdown<P>,
+    pub(crate) local: &'a CpuLocal,
+}
+
+impl<P: Platform> Clone for Cpu<'_, P> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P: Platform> Copy for Cpu<'_, P> {}
+
+impl<P: Platform> Drop for Here<'_, P> {
+    #[inline]
+    fn drop(&mut self) {
+        self.cpu.engine.platform().irq_restore(self.were_on);
+    }
+}
+
+impl<'a, P: Platform> Deref for Here<'a, P> {
+    type Target = Cpu<'a, P>;
+    #[inline]
+    fn deref(&self) -> &Cpu<'a, P> {
+        &self.cpu
+    }
+}
+
+impl<'a, P: Platform> Here<'a, P> {
+    /// Turns interrupts off until the value is dropped.
+    #[inline]
+    pub(crate) fn enter(engine: &'a Shootdown<P>, span: Span) -> Self {
+        let were_on = engine.platform().irq_save(span);
+        Self { cpu: Cpu::in_handler(engine), were_on }
+    }
+}
+
+impl<'a, P: Platform> Cpu<'a, P> {
+    /// The calling CPU where interrupts are off already.
+    #[inline]
+    pub(crate) fn in_handler(engine: &'a Shootdown<P>) -> Self {
+        Self { engine, local: engine.platform().local(engine.platform().cpu()) }
+    }
+
+    /// Number of this CPU.
+    #[inline]
+    pub(crate) fn me(self) -> CpuId {
+        self.engine.platform().cpu()
+    }
+
+    /// What this CPU has loaded.
+    #[inline]
+    pub(crate) fn loaded(self) -> Loaded {
+        // ORDER: relaxed, as only this CPU writes it.
+        Loaded(self.local.published.loaded.load(Ordering::Relaxed))
+    }
+
+    /// Makes `next` the space that user code on this CPU runs in.
+    #[inline]
+    pub(crate) fn switch_to(self, next: &AddressSpace<P>) {
+        let loaded = self.loaded();
+        if loaded == Loaded::active(next.address()) {
+            return;
+        }
+        if loaded == Loaded::lazy(next.address()) {
+            self.leave_lazy(next);
+            return;
+        }
+        self.load(next, hw::space_of(loaded));
+    }
+
+    /// Returns to the space that this lazy CPU still has loaded.
+    ///
+    /// ```text
+    ///   this CPU                     initiator of a flush
+    ///   loaded := active             generation += 1
+    ///   full fence                   full fence
+    ///   reads generation             reads loaded
+    /// ```
+    /// So this CPU sees the generation and catches up, or the initiator sees it active and rings, or both.
+    /// Explored by `lazy-vs-flush`.
+    #[inline]
+    fn leave_lazy(self, space: &AddressSpace<P>) {
+        // ORDER(SD-5): relaxed; the fence orders it before the generation is read.
+        self.local.published.loaded.store(Loaded::active(space.address()).0, Ordering::Relaxed);
+        // ORDER(SD-5): see the drawing; partner: the flush fence.
+        Site::LeaveLazyFence.full_fence();
+        if !without(Rule::SwitchIn) {
+            self.catch_up(space);
+        }
+        self.engine.platform().event(Event::Switched(space.id()));
+    }
+
+    /// Loads `next` in place of `previous`.
+    ///
+    /// ```text
+    ///   this CPU                     initiator of a flush of `next`
+    ///   loaded := switching          page tables change; generation += 1
+    ///   mask of next += me           full fence
+    ///   full fence                   reads mask, then loaded
+    ///   reads generation
+    ///   installs the root
+    /// ```
+    /// So this CPU sees the generation and installs with what it must flush, or the initiator sees the bit and
+    /// "switching" and rings, or both. Explored by `switch-vs-flush`.
+    #[inline(never)]
+    fn load(self, next: &AddressSpace<P>, previous: Option<&AddressSpace<P>>) {
+        let published = &self.local.published;
+        // ORDER(SD-5): relaxed; the fence orders it before the generation is read.
+        published.loaded.store(Loaded::SWITCHING.0, Ordering::Relaxed);
+        let (me, members) = (self.me(), next.members());
+        let add = !without(Rule::MaskCovers) && !members.contains(me);
+        if add && !without(Rule::SelfAdd) {
+            members.add_self(me);
+        }
+        // ORDER(SD-2, SD-5): see the drawing; partner: the flush fence.
+        Site::SwitchFence.full_fence();
+        let now = next.clock.now();
+        if let Some(previous) = previous {
+            self.save(previous);
+            if without(Rule::SelfRemove) {
+                // The rule removed: the bit goes while the hardware still uses the root.
+                previous.members().remove_self(me);
+            }
+        }
+        let tag = self.install(next, now);
+        if add && without(Rule::SelfAdd) {
+            members.add_self(me);
+        }
+        self.local.own.tag.store(u64::from(tag.number()), Ordering::Relaxed);
+        // ORDER(SD-8): the hardware is out of the old root before others see this: whoever still reads the old space as
+        // loaded, and this generation with it, takes it for an answer; partner: `Late::is_late`.
+        published.caught.store(now, Site::Ack.release());
+        if let Some(previous) = previous {
+            self.left(me, previous);
+        }
+        self.publish_loaded(Loaded::active(next.address()));
+        self.engine.platform().event(Event::Switched(next.id()));
+    }
+
+    /// Installs `next` with no entry under its tag older than generation `now`; returns the tag.
+    #[inline]
+    fn install(self, next: &AddressSpace<P>, now: u64) -> Tag {
+        let platform = self.engine.platform();
+        let Assignment { tag, caught } = platform.tags().assign(&self.local.own.slots, next.id());
+        match caught {
+            Some(caught) if caught == now || without(Rule::SwitchIn) => {
+                hw::install(platform, Some(next), tag, OnInstall::Keep);
+            }
+            Some(caught) => self.install_late(next, tag, caught, now),
+            None if tag != Tag::NONE && without(Rule::TagReuseFlushes) => {
+                hw::install(platform, Some(next), tag, OnInstall::Keep);
+            }
+            None => self.install_flushed(next, tag),
+        }
+        tag
+    }
+
+    /// Installs `next`, of whose entries under `tag` those since generation `caught` must go.
+    #[cold]
+    fn install_late(self, next: &AddressSpace<P>, tag: Tag, caught: u64, now: u64) {
+        let plan = next.clock.plan(caught, now, P::RANGE_CEILING);
+        // A walker must never meet a freed table, not even for the moment between the install and a flush that follows:
+        // ranges are flushed after the install only where no tables went (Xen's XSA-292 is the other order, for leaves).
+        match plan {
+            Plan::Pages { tables: Tables::Freed, .. } | Plan::Everything => self.install_flushed(next, tag),
+            Plan::Current | Plan::Pages { .. } => {
+                hw::install(self.engine.platform(), Some(next), tag, OnInstall::Keep);
+                self.carry_out(
+                    plan,
+                    |range, tables| LocalFlush::Pages { tag, range, tables },
+                    LocalFlush::Tag(tag),
+                );
+            }
+        }
+    }
+
+    #[inline]
+    fn install_flushed(self, next: &AddressSpace<P>, tag: Tag) {
+        self.local.own.counters.full.bump();
+        hw::install(self.engine.platform(), Some(next), tag, OnInstall::Flush);
+    }
+
+    /// Marks this CPU lazy: user code has stopped, a kernel thread runs on what is loaded.
+    #[inline]
+    pub(crate) fn enter_lazy(self) {
+        let loaded = self.loaded();
+        if loaded.is_active() {
+            // ORDER(SD-8): user accesses are over before an initiator sees this and lets their frames go; partner:
+            // `Shootdown::loaded_of`.
+            self.local.published.loaded.store(Loaded::lazy(loaded.address()).0, Site::EnterLazy.release());
+            self.engine.platform().event(Event::WentLazy);
+        }
+    }
+
+    /// Loads the kernel's own root, if a space is loaded, and removes this CPU from its mask.
+    pub(crate) fn leave(self) {
+        let Some(space) = hw::space_of::<P>(self.loaded()) else { return };
+        self.save(space);
+        hw::install(self.engine.platform(), None, Tag::NONE, OnInstall::Keep);
+        self.engine.platform().event(Event::Left(space.id()));
+        self.local.own.counters.trims.bump();
+        // ORDER(SD-3): the hardware has stopped using the root (install is complete on return); its entries are under a
+        // tag whose generation was saved, or are gone. The space's memory is last used here.
+        space.members().remove_self(self.me());
+        self.publish_loaded(Loaded::NOTHING);
+    }
+
+    /// Answers the doorbell: everything that may have been asked since it last did.
+    pub(crate) fn serve(self) {
+        let platform = self.engine.platform();
+        // ORDER(SD-6): the ring before what it announced is read; partner: `Shootdown::ring`. Who rings later finds 0 and kicks.
+        if self.local.mail.rung.swap(0, Site::Take.acquire()) == 0 {
+            return;
+        }
+        self.local.own.counters.answered.bump();
+        self.catch_up_kernel();
+        let loaded = self.loaded();
+        if let Some(space) = hw::space_of::<P>(loaded) {
+            if loaded.is_lazy() {
+                self.local.own.counters.evictions.bump();
+                self.leave();
+            } else {
+                self.catch_up(space);
+            }
+        }
+        if P::ON_LEAVE == OnLeave::KeepBit {
+            self.answer_trim();
+        }
+        platform.event(Event::Answered);
+    }
+
+    /// Brings this CPU's TLB up to date with `space`, which it has loaded, and says so.
+    #[inline]
+    pub(crate) fn catch_up(self, space: &AddressSpace<P>) {
+        // ORDER: relaxed, as only this CPU writes it.
+        let seen = self.local.published.caught.load(Ordering::Relaxed);
+        let now = space.clock.now();
+        if seen != now {
+            self.catch_up_from(space, seen, now);
+        }
+    }
+
+    #[inline(never)]
+    fn catch_up_from(self, space: &AddressSpace<P>, seen: u64, now: u64) {
+        if without(Rule::AckAfterFlush) {
+            self.local.published.caught.store(now, Ordering::Release);
+        }
+        let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
+        if now.wrapping_sub(seen) == 1 {
+            // The usual case, which needs no array.
+            let one = space.clock.plan_one(now, P::RANGE_CEILING);
+            let pages = one.map(|(range, tables)| LocalFlush::Pages { tag, range, tables });
+            self.flush_hardware(pages.unwrap_or(LocalFlush::Tag(tag)));
+            self.acknowledge(space, now);
+        } else {
+            self.catch_up_far(space, tag, seen, now);
+        }
+    }
+
+    #[cold]
+    fn catch_up_far(self, space: &AddressSpace<P>, tag: Tag, seen: u64, now: u64) {
+        let plan = space.clock.plan(seen, now, P::RANGE_CEILING);
+        self.carry_out(plan, |range, tables| LocalFlush::Pages { tag, range, tables }, LocalFlush::Tag(tag));
+        self.acknowledge(space, now);
+    }
+
+    /// Flushes `scope` of the loaded space.
+    #[inline]
+    pub(crate) fn flush_scope(self, scope: Scope, tables: Tables) {
+        let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
+        self.flush_hardware(match scope {
+            Scope::Pages(range) if range.count() <= P::RANGE_CEILING => {
+                LocalFlush::Pages { tag, range, tables }
+            }
+            _ => LocalFlush::Tag(tag),
+        });
+    }
+
+    /// Says that this CPU agrees with generation `now` of the loaded space.
+    #[inline]
+    pub(crate) fn acknowledge(self, space: &AddressSpace<P>, now: u64) {
+        // ORDER(SD-6): the flush is complete (platform contract) before the acknowledgement; partner: `Late::of`.
+        self.local.published.caught.store(now, Site::Ack.release());
+        self.engine.platform().event(Event::CaughtUp(space.id(), Generation(now)));
+    }
+
+    /// Brings this CPU's TLB up to date with kernel memory, and says so.
+    #[inline]
+    pub(crate) fn catch_up_kernel(self) {
+        let seen = self.local.published.kernel_caught.load(Ordering::Relaxed);
+        let now = self.engine.kernel.now();
+        if seen != now {
+            self.catch_up_kernel_from(seen, now);
+        }
+    }
+
+    #[cold]
+    fn catch_up_kernel_from(self, seen: u64, now: u64) {
+        let plan = self.engine.kernel.plan(seen, now, P::RANGE_CEILING);
+        self.carry_out(
+            plan,
+            |range, tables| LocalFlush::KernelPages { range, tables },
+            LocalFlush::Everything,
+        );
+        // ORDER(SD-6): the flush is complete before the acknowledgement; partner: `Late::kernel`.
+        self.local.published.kernel_caught.store(now, Site::Ack.release());
+    }
+
+    #[inline]
+    pub(crate) fn flush_hardware(self, what: LocalFlush) {
+        let counters = &self.local.own.counters;
+        match what {
+            LocalFlush::Tag(_) | LocalFlush::Everything => counters.full.bump(),
+            LocalFlush::Pages { .. } | LocalFlush::KernelPages { .. } => counters.selective.bump(),
+        }
+        hw::flush_local(self.engine.platform(), what);
+    }
+
+    fn carry_out(self, plan: Plan, pages: impl Fn(PageRange, Tables) -> LocalFlush, all: LocalFlush) {
+        match plan {
+            Plan::Current => {}
+            Plan::Pages { ranges, count, tables } => {
+                for &range in &ranges[..usize::from(count)] {
+                    self.flush_hardware(pages(range, tables));
+                }
+            }
+            Plan::Everything => self.flush_hardware(all),
+        }
+    }
+
+    /// Remembers how far this CPU's entries of a space that it leaves are up to date.
+    #[inline]
+    fn save(self, space: &AddressSpace<P>) {
+        let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
+        let caught = self.local.published.caught.load(Ordering::Relaxed);
+        self.engine.platform().tags().leave(&self.local.own.slots, tag, space.id(), caught);
+    }
+
+    /// The hardware has left `previous` for another root.
+    #[inline]
+    fn left(self, me: CpuId, previous: &AddressSpace<P>) {
+        if P::ON_LEAVE == OnLeave::RemoveBit && !without(Rule::SelfRemove) {
+            self.local.own.counters.trims.bump();
+            previous.members().remove_self(me);
+        }
+    }
+
+    #[inline]
+    fn publish_loaded(self, loaded: Loaded) {
+        // ORDER(SD-3): the install, the acknowledged generation and the last use of what was loaded before, all before
+        // others see the new word; partner: `Shootdown::loaded_of`.
+        self.local.published.loaded.store(loaded.0, Site::Loaded.release());
+    }
+}

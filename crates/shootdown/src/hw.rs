@@ -1,0 +1,53 @@
+//! Every unsafe call of the engine.
+
+use crate::percpu::Loaded;
+use crate::platform::{LocalFlush, OnInstall, Platform};
+use crate::space::AddressSpace;
+use crate::types::Tag;
+
+/// Drops translations of this CPU. Only [`crate::here::Here`] calls it, which has interrupts off.
+#[inline]
+pub(crate) fn flush_local<P: Platform>(platform: &P, what: LocalFlush) {
+    // SAFETY: 1. `Here` exists only while interrupts are off.
+    unsafe { platform.flush_local(what) }
+}
+
+/// Loads a root. Only [`crate::here::Here`] calls it, which has interrupts off.
+#[inline]
+pub(crate) fn install<P: Platform>(platform: &P, space: Option<&AddressSpace<P>>, tag: Tag, how: OnInstall) {
+    // SAFETY: 1. as above; 2. SD-10: a root is freed only after every CPU in the mask has left it, and this CPU put
+    // itself in before it came here; 3. SD-5 and SD-12: `how` was chosen from the generation read after that.
+    unsafe { platform.install(space.map(AddressSpace::root), tag, how) }
+}
+
+/// Frees a root. Only [`crate::Shootdown::free_space`] calls it.
+#[inline]
+pub(crate) fn free_root<P: Platform>(platform: &P, space: &AddressSpace<P>) {
+    // SAFETY: 1. all CPUs were evicted, and loading it again takes a reference, of which there is none.
+    unsafe { platform.free_root(space) }
+}
+
+/// Returns the space that `loaded` of the calling CPU names.
+///
+/// # Invariants
+/// A space's memory outlives its being loaded: its last struct reference waits until no CPU has it loaded before the
+/// handle is dropped (SD-10). The caller must not use the answer after it has published something else as loaded.
+#[inline]
+pub(crate) fn space_of<'a, P: Platform>(loaded: Loaded) -> Option<&'a AddressSpace<P>> {
+    let address = loaded.address() as usize;
+    if address == 0 {
+        return None;
+    }
+    let space = core::ptr::with_exposed_provenance::<AddressSpace<P>>(address);
+    // SAFETY: the address came from `AddressSpace::address` of a live space; it stays live by the invariant above.
+    Some(unsafe { &*space })
+}
+
+/// Returns the space that a trim request names.
+///
+/// # Invariants
+/// Whoever asks keeps a reference until the request is answered or withdrawn.
+#[inline]
+pub(crate) fn space_at<'a, P: Platform>(address: u64) -> Option<&'a AddressSpace<P>> {
+    space_of(Loaded::active(address))
+}

@@ -1,0 +1,120 @@
+//! What the embedder lends the engine for each CPU.
+
+use crate::counters::Counters;
+use crate::sync::{Word, const_fn};
+use crate::tags::TagSlots;
+
+/// The engine's memory of one CPU: make one per CPU, in whatever per-CPU storage there is, and hand it out by
+/// [`Platform::local`](crate::Platform::local).
+///
+/// Three parts on lines of their own (128 bytes: adjacent-line prefetch): what others write, what this CPU
+/// publishes, and what it keeps to itself, in this order.
+#[derive(Debug)]
+#[repr(C)]
+pub struct CpuLocal {
+    pub(crate) mail: Mail,
+    pub(crate) published: Published,
+    pub(crate) own: Own,
+}
+
+/// What other CPUs write.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Mail {
+    /// 1 from a ring until this CPU takes it. While it is 1 nobody rings again.
+    pub(crate) rung: Word,
+    /// Address of a space that asks this CPU to leave its mask, or 0. One at a time; a second request is dropped, which
+    /// costs time and nothing else.
+    pub(crate) trim: Word,
+}
+
+/// What this CPU writes and others read.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Published {
+    /// What the hardware has loaded; see [`Loaded`].
+    pub(crate) loaded: Word,
+    /// Generation of the loaded space with which this CPU's TLB agrees.
+    pub(crate) caught: Word,
+    /// Generation of kernel memory with which this CPU's TLB agrees.
+    pub(crate) kernel_caught: Word,
+}
+
+/// What this CPU's threads and interrupt handlers keep to themselves.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Own {
+    /// Tag under which the loaded space runs.
+    pub(crate) tag: Word,
+    pub(crate) slots: TagSlots,
+    pub(crate) counters: Counters,
+}
+
+impl CpuLocal {
+    const_fn! {
+        /// Makes the memory of a CPU that is off line with nothing loaded.
+        pub fn new() -> Self {
+            Self {
+                mail: Mail { rung: Word::new("rung", 0), trim: Word::new("trim", 0) },
+                published: Published {
+                    loaded: Word::new("loaded", 0),
+                    caught: Word::new("caught", 0),
+                    kernel_caught: Word::new("kernel_caught", 0),
+                },
+                own: Own { tag: Word::new("tag", 0), slots: TagSlots::new(), counters: Counters::new() },
+            }
+        }
+    }
+
+    /// Counts of what this CPU did.
+    pub fn counters(&self) -> &Counters {
+        &self.own.counters
+    }
+}
+
+impl Default for CpuLocal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Bit of [`Mail::trim`]: the request is being answered and can no longer be withdrawn.
+pub(crate) const TAKEN: u64 = 1;
+
+/// Meaning of [`Published::loaded`]: one word, so that space, laziness and transition are always seen together.
+///
+/// 0 nothing; 1 between two roots; else the address of the space, plus 2 while a kernel thread runs on it (lazy).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Loaded(pub(crate) u64);
+
+impl Loaded {
+    pub(crate) const NOTHING: Loaded = Loaded(0);
+    pub(crate) const SWITCHING: Loaded = Loaded(1);
+    const LAZY: u64 = 2;
+
+    #[inline]
+    pub(crate) const fn active(address: u64) -> Self {
+        Loaded(address)
+    }
+
+    #[inline]
+    pub(crate) const fn lazy(address: u64) -> Self {
+        Loaded(address | Self::LAZY)
+    }
+
+    /// Address of the space, 0 where there is none or the CPU is between two.
+    #[inline]
+    pub(crate) const fn address(self) -> u64 {
+        self.0 & !3
+    }
+
+    #[inline]
+    pub(crate) const fn is_lazy(self) -> bool {
+        self.0 & Self::LAZY != 0
+    }
+
+    #[inline]
+    pub(crate) const fn is_active(self) -> bool {
+        self.0 != 0 && self.0 & 3 == 0
+    }
+}

@@ -1,0 +1,226 @@
+//! What the embedder provides.
+
+use crate::event::Event;
+use crate::mask::MaskStore;
+use crate::percpu::CpuLocal;
+use crate::refs::Teardown;
+use crate::space::AddressSpace;
+use crate::tags::TagPolicy;
+use crate::types::{CpuId, PageRange, Tables, Tag};
+
+/// A machine: CPUs, interrupts, TLB instructions. One value per machine (a kernel has one; a hypervisor one per guest, a
+/// checker one per run).
+///
+/// A Rust fence orders no page walk and no TLB: the methods below are the only places where the engine relies on the
+/// MMU, and each says what it must order against what.
+///
+/// # Safety
+/// Implementers promise:
+/// 1. [`cpu`](Self::cpu) names the CPU that runs the caller, and two CPUs never share a number;
+/// 2. [`local`](Self::local) returns the same [`CpuLocal`] for the same CPU always, and different ones for different CPUs;
+/// 3. [`irq_save`](Self::irq_save) keeps interrupts that call into the engine, and preemption, away until
+///    [`irq_restore`](Self::irq_restore); [`pin`](Self::pin) keeps the thread on its CPU until the value is dropped;
+/// 4. [`flush_local`](Self::flush_local) and [`install`](Self::install) do what they say, and are complete on return: no
+///    access of this CPU uses a dropped translation afterwards;
+/// 5. [`kick`](Self::kick) makes the target call [`Shootdown::serve`](crate::Shootdown::serve) soon, with interrupts off; a
+///    kick may be late or spurious, and is never lost for good (after a stall the engine kicks again);
+/// 6. [`flush_remote`](Self::flush_remote) answers [`Remote::Done`] only if every CPU's TLB has dropped the translations.
+pub unsafe trait Platform: Sync + Sized {
+    /// What the root register takes (CR3 or TTBR0 or satp without the tag, EPTP, an emulator's handle).
+    type Root: Copy + Send + Sync;
+    /// Storage of CPU masks.
+    type Mask: MaskStore;
+    /// The embedder's smart pointer to the object in which it keeps the [`AddressSpace`].
+    type Handle: SpaceHandle<Self>;
+    /// How spaces get tags.
+    type Tags: TagPolicy;
+    /// Keeps a thread on its CPU.
+    type Pin;
+
+    /// Most pages that are flushed one by one; above, a full flush is cheaper. Linux uses 33 on x86
+    /// (`tlb_single_page_flush_ceiling`, about 100 ns each).
+    const RANGE_CEILING: u64 = 33;
+    /// Polls of one wait after which [`stalled`](Self::stalled) is told, and again after as many more. Not 0.
+    const STALL_POLLS: u64 = 1 << 24;
+    /// What a CPU does about its bit in the mask of a space that it leaves for another.
+    const ON_LEAVE: OnLeave = OnLeave::RemoveBit;
+
+    /// Keeps the calling thread on its CPU until the answer is dropped (preemption off; `()` where nothing preempts).
+    fn pin(&self) -> Self::Pin;
+    /// Number of the calling CPU. Called pinned or with interrupts off.
+    fn cpu(&self) -> CpuId;
+    /// The memory lent for `cpu`.
+    fn local(&self, cpu: CpuId) -> &CpuLocal;
+    /// Turns interrupts off and says whether they were on; `span` names what for.
+    fn irq_save(&self, span: Span) -> bool;
+    /// Undoes [`irq_save`](Self::irq_save).
+    fn irq_restore(&self, were_on: bool);
+    /// Whether interrupts are on. While they are off, waits poll the doorbell themselves (SD-11).
+    fn irq_enabled(&self) -> bool;
+    /// Tag policy of this machine.
+    fn tags(&self) -> &Self::Tags;
+
+    /// Drops translations of this CPU, and waits until that is complete.
+    ///
+    /// # Safety
+    /// The caller owes:
+    /// 1. interrupts are off on this CPU.
+    unsafe fn flush_local(&self, what: LocalFlush);
+
+    /// Loads a root, or for `None` one that maps kernel memory alone. Page walks through it begin after all earlier
+    /// loads of this CPU (write to CR3; `msr ttbr0; isb`; `csrw satp; sfence.vma`).
+    ///
+    /// # Safety
+    /// The caller owes:
+    /// 1. interrupts are off on this CPU;
+    /// 2. the root's tables stay allocated until another root is installed on this CPU;
+    /// 3. `how` is such that no entry under `tag` belongs to another space or to an older state of this one.
+    unsafe fn install(&self, root: Option<Self::Root>, tag: Tag, how: OnInstall);
+
+    /// Rings `cpu`'s doorbell: an interrupt without payload. The request is visible before the ring (an interrupt
+    /// controller reached by system registers may need a barrier for that, on GICv3 a `dsb ishst`).
+    fn kick(&self, cpu: CpuId);
+
+    /// Frees the tables of a root: nobody refers to the space and no CPU has it loaded. Called once per space.
+    ///
+    /// # Safety
+    /// The caller owes:
+    /// 1. no CPU has the root loaded, and no CPU will load it again.
+    unsafe fn free_root(&self, space: &AddressSpace<Self>);
+
+    /// Takes over a teardown that was dropped in a place where it cannot run: keeps it, and runs it later from a
+    /// context that may wait (see [`Teardown::into_handle`]). Must not drop it.
+    fn defer_teardown(&self, teardown: Teardown<'_, Self>);
+
+    /// Drops translations on all CPUs by other means than doorbells (`TLBI ...IS`, INVLPGB and TLBSYNC, SBI RFENCE, a
+    /// hypercall). Anything short of done is [`Remote::Kick`].
+    fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
+        let _ = what;
+        Remote::Kick
+    }
+    /// Whether completion must wait for `cpu`; `false` only for a CPU that is certain to flush before it next uses a
+    /// translation (a virtual CPU outside guest mode).
+    fn must_wait(&self, cpu: CpuId) -> bool {
+        let _ = cpu;
+        true
+    }
+    /// Orders the caller's page-table stores before later page walks of other CPUs (aarch64: `dsb ishst`). The engine's
+    /// own full fence follows.
+    fn publish_tables(&self) {}
+    /// Called between polls of a wait, with the number of polls so far. Must not block.
+    fn relax(&self, polls: u64) {
+        let _ = polls;
+    }
+    /// Called when `cpu` has not answered for another [`STALL_POLLS`](Self::STALL_POLLS) polls; then it is kicked again and
+    /// the wait goes on. Must return.
+    fn stalled(&self, cpu: CpuId, polls: u64) {
+        let _ = (cpu, polls);
+    }
+    /// Called on a CPU that goes off line, after its last flush: from its return on this CPU touches nothing that can
+    /// be unmapped.
+    fn quiesce(&self) {}
+    /// Called at each protocol event, for tracing; any context, interrupts on or off.
+    #[inline]
+    fn event(&self, event: Event) {
+        let _ = event;
+    }
+}
+
+/// The embedder's smart pointer to the object that holds an [`AddressSpace`].
+///
+/// # Safety
+/// Implementers promise:
+/// 1. [`space`](Self::space) of a value and of all its clones returns the same reference;
+/// 2. the [`AddressSpace`] does not move and is not dropped while a clone exists.
+pub unsafe trait SpaceHandle<P: Platform>: Clone {
+    /// The address space inside.
+    fn space(&self) -> &AddressSpace<P>;
+}
+
+// SAFETY: 1. it is one reference; 2. it borrows for ever.
+unsafe impl<P: Platform> SpaceHandle<P> for &'static AddressSpace<P> {
+    fn space(&self) -> &AddressSpace<P> {
+        self
+    }
+}
+
+/// What [`Platform::flush_local`] drops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalFlush {
+    /// These pages under a tag; with [`Tables::Freed`] whatever the walker caches of that tag too.
+    Pages {
+        /// The tag.
+        tag: Tag,
+        /// The pages.
+        range: PageRange,
+        /// Whether table pages were freed.
+        tables: Tables,
+    },
+    /// Everything under a tag, walk caches included.
+    Tag(Tag),
+    /// These pages of kernel memory, under all tags.
+    KernelPages {
+        /// The pages.
+        range: PageRange,
+        /// Whether table pages were freed.
+        tables: Tables,
+    },
+    /// Everything, global entries included.
+    Everything,
+}
+
+/// What happens to the entries under the tag when a root is installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnInstall {
+    /// They stay (x86: CR3 with bit 63).
+    Keep,
+    /// They go. On hardware without tags every install does this.
+    Flush,
+}
+
+/// What [`Platform::flush_remote`] is asked to drop.
+pub struct RemoteFlush<'a, P: Platform> {
+    /// The space; nothing for kernel memory.
+    pub space: Option<&'a AddressSpace<P>>,
+    /// Which part of it.
+    pub scope: crate::types::Scope,
+    /// Whether table pages are freed.
+    pub tables: Tables,
+}
+
+/// Answer of [`Platform::flush_remote`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remote {
+    /// No CPU can use the old translations any more.
+    Done,
+    /// Not done, or not by all: doorbells do it.
+    Kick,
+}
+
+/// What a CPU does about its bit in the mask of a space that it leaves for another (SD-3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLeave {
+    /// Removes it: masks are exact, a switch writes two masks.
+    RemoveBit,
+    /// Keeps it until asked to trim: a switch back writes none, a flush looks at one more CPU.
+    KeepBit,
+}
+
+/// Why interrupts are off: the engine's spans, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// From marking the CPU as switching to publishing what it has loaded.
+    Switch,
+    /// Marking a CPU lazy.
+    EnterLazy,
+    /// Leaving a root for none.
+    Leave,
+    /// The initiator's own flush.
+    LocalFlush,
+    /// Answering the doorbell from a wait.
+    Serve,
+    /// A temporary space is loaded: lasts as long as the caller's closure.
+    Temporary,
+    /// Going on or off line.
+    Hotplug,
+}

@@ -1,0 +1,242 @@
+//! The two references and the teardown between them.
+//!
+//! ```text
+//!             adopt                 last UserRef goes              last StructRef goes
+//!   fresh ───────────► live ─────────────────────────► exiting ─────────────────────► root freed
+//!                 upgrade succeeds        Teardown            upgrade fails
+//! ```
+
+use crate::engine::Shootdown;
+use crate::fault::Site;
+use crate::platform::{Platform, SpaceHandle};
+use crate::space::AddressSpace;
+use crate::sync;
+use core::fmt;
+use core::ops::Deref;
+use core::sync::atomic::Ordering;
+
+/// Keeps the mappings of a space alive (Linux: a count in `mm_users`).
+///
+/// Dropping the last one hands a [`Teardown`] to [`Platform::defer_teardown`]; [`put`](Self::put) returns it instead. Safe
+/// to drop in any context.
+#[must_use = "dropping the last user reference tears the mappings down"]
+pub struct UserRef<'m, P: Platform> {
+    held: StructLike<'m, P>,
+    armed: bool,
+}
+
+/// Keeps a space's object and root alive, not its mappings (Linux: a count in `mm_count`).
+///
+/// Dropping the last one evicts the CPUs that are lazy on the space and frees the root; that waits for them, so drop it
+/// where waiting for doorbells is allowed.
+#[must_use = "dropping the last struct reference frees the root"]
+pub struct StructRef<'m, P: Platform> {
+    held: StructLike<'m, P>,
+    armed: bool,
+}
+
+/// The duty to unmap everything, once: what the last [`UserRef`] leaves behind.
+///
+/// Unmap through [`Shootdown::gather`], then [`finish`](Self::finish). Dropped instead, it goes to
+/// [`Platform::defer_teardown`].
+#[must_use = "the mappings are still there: unmap them, then call finish"]
+pub struct Teardown<'m, P: Platform> {
+    held: StructRef<'m, P>,
+    armed: bool,
+}
+
+/// Machine and pointer, without a count.
+struct StructLike<'m, P: Platform> {
+    engine: &'m Shootdown<P>,
+    handle: P::Handle,
+}
+
+impl<P: Platform> Clone for StructLike<'_, P> {
+    fn clone(&self) -> Self {
+        Self { engine: self.engine, handle: self.handle.clone() }
+    }
+}
+
+/// The space is past its last user reference: there is nothing to upgrade to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exiting;
+
+impl fmt::Display for Exiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the address space has no user left; its mappings are gone or going")
+    }
+}
+
+impl core::error::Error for Exiting {}
+
+impl<'m, P: Platform> UserRef<'m, P> {
+    /// Takes a struct reference (Linux: `mmgrab`).
+    pub fn grab(&self) -> StructRef<'m, P> {
+        StructRef::raised(self.held.clone())
+    }
+
+    /// Gives the reference up; returns the duty to unmap if it was the last (Linux: `mmput`).
+    pub fn put(mut self) -> Option<Teardown<'m, P>> {
+        self.armed = false;
+        self.release()
+    }
+
+    /// Takes the reference apart, still counted, so that it can be kept as a bare handle (in a word, in C); put it
+    /// together again with [`Shootdown::user_from_handle`].
+    pub fn into_handle(mut self) -> P::Handle {
+        self.armed = false;
+        self.held.handle.clone()
+    }
+
+    pub(crate) fn counted(engine: &'m Shootdown<P>, handle: P::Handle) -> Self {
+        Self { held: StructLike { engine, handle }, armed: true }
+    }
+
+    fn release(&self) -> Option<Teardown<'m, P>> {
+        let space = self.held.handle.space();
+        // ORDER(SD-10): what this user did with the mappings comes before the count drops; partner: the fence below.
+        if space.users.fetch_sub(1, Site::UserDrop.release()) != 1 {
+            return None;
+        }
+        // ORDER(SD-10): the teardown sees what every former user did; partner: the release above, in all of them.
+        Site::UserLast.acquire_fence();
+        // The struct reference that all users shared passes to the teardown.
+        Some(Teardown { held: StructRef { held: self.held.clone(), armed: true }, armed: true })
+    }
+}
+
+impl<P: Platform> Clone for UserRef<'_, P> {
+    /// Takes another user reference (Linux: `mmget`).
+    fn clone(&self) -> Self {
+        // ORDER: relaxed, as the caller's own reference keeps the count above 0.
+        self.held.handle.space().users.fetch_add(1, Ordering::Relaxed);
+        Self { held: self.held.clone(), armed: true }
+    }
+}
+
+impl<P: Platform> Drop for UserRef<'_, P> {
+    fn drop(&mut self) {
+        if self.armed {
+            drop(self.release());
+        }
+    }
+}
+
+impl<'m, P: Platform> StructRef<'m, P> {
+    fn raised(held: StructLike<'m, P>) -> Self {
+        // ORDER: relaxed, as the caller's own reference keeps the count above 0.
+        held.handle.space().structs.fetch_add(1, Ordering::Relaxed);
+        Self { held, armed: true }
+    }
+
+    pub(crate) fn counted(engine: &'m Shootdown<P>, handle: P::Handle) -> Self {
+        Self { held: StructLike { engine, handle }, armed: true }
+    }
+
+    /// Takes the reference apart, still counted, so that it can be kept as a bare handle; put it together again with
+    /// [`Shootdown::struct_from_handle`].
+    pub fn into_handle(mut self) -> P::Handle {
+        self.armed = false;
+        self.held.handle.clone()
+    }
+
+    /// Takes a user reference if the space still has one (Linux: `mmget_not_zero`).
+    ///
+    /// # Errors
+    /// [`Exiting`] from teardown on.
+    pub fn upgrade(&self) -> Result<UserRef<'m, P>, Exiting> {
+        // ORDER: relaxed. Success means that a user reference existed, so the mappings live; what they are is published
+        // by page-table locks, not by this count (SD-9).
+        let raised = sync::update(&self.held.handle.space().users, Ordering::Relaxed, |users| {
+            if users == 0 { None } else { Some(users + 1) }
+        });
+        match raised {
+            Ok(_) => Ok(UserRef { held: self.held.clone(), armed: true }),
+            Err(_) => Err(Exiting),
+        }
+    }
+}
+
+impl<P: Platform> Clone for StructRef<'_, P> {
+    /// Takes another struct reference (Linux: `mmgrab`).
+    fn clone(&self) -> Self {
+        Self::raised(self.held.clone())
+    }
+}
+
+impl<P: Platform> Drop for StructRef<'_, P> {
+    fn drop(&mut self) {
+        if !self.armed {
+            return;
+        }
+        let space = self.held.handle.space();
+        // ORDER(SD-10): what this holder did with the space comes before the count drops; partner: the fence below.
+        if space.structs.fetch_sub(1, Site::StructDrop.release()) == 1 {
+            // ORDER(SD-10): eviction and freeing see what every former holder did, the lazy marks of their CPUs
+            // included; partner: the release above, in all of them.
+            Site::StructLast.acquire_fence();
+            self.held.engine.free_space(space);
+        }
+    }
+}
+
+impl<'m, P: Platform> Teardown<'m, P> {
+    /// Ends the teardown after the last gather has finished: gives up the struct reference that the users shared.
+    pub fn finish(mut self) {
+        self.armed = false;
+    }
+
+    /// Takes the duty apart so that it can be kept without a lifetime, an allocation or a type parameter; put it
+    /// together again with [`Shootdown::teardown_from_handle`]. The struct reference stays counted.
+    pub fn into_handle(mut self) -> P::Handle {
+        self.armed = false;
+        self.held.armed = false;
+        self.held.held.handle.clone()
+    }
+
+    pub(crate) fn counted(engine: &'m Shootdown<P>, handle: P::Handle) -> Self {
+        Self { held: StructRef::counted(engine, handle), armed: true }
+    }
+}
+
+impl<P: Platform> Drop for Teardown<'_, P> {
+    fn drop(&mut self) {
+        if self.armed {
+            // A counted clone goes to the platform, since a value being dropped cannot be moved out of.
+            let again = Teardown { held: self.held.clone(), armed: true };
+            self.held.held.engine.platform().defer_teardown(again);
+        }
+    }
+}
+
+macro_rules! leads_to_space {
+    ($($ty:ident),*) => {$(
+        impl<P: Platform> Deref for $ty<'_, P> {
+            type Target = AddressSpace<P>;
+            #[inline]
+            fn deref(&self) -> &AddressSpace<P> {
+                self.held.space()
+            }
+        }
+        impl<P: Platform> fmt::Debug for $ty<'_, P> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($ty)).field(&self.id()).finish()
+            }
+        }
+    )*};
+}
+leads_to_space!(UserRef, StructRef, Teardown);
+
+impl<P: Platform> StructLike<'_, P> {
+    #[inline]
+    fn space(&self) -> &AddressSpace<P> {
+        self.handle.space()
+    }
+}
+
+impl<P: Platform> StructRef<'_, P> {
+    #[inline]
+    fn space(&self) -> &AddressSpace<P> {
+        self.held.space()
+    }
+}

@@ -1,0 +1,89 @@
+//! The engine's part of an address space.
+
+use crate::clock::Clock;
+use crate::mask::Members;
+use crate::platform::Platform;
+use crate::sync::Word;
+use crate::types::{Generation, SpaceId};
+use core::fmt;
+use core::sync::atomic::Ordering;
+
+/// The engine's part of an address space: embed it in your own object (made by
+/// [`Shootdown::new_space`](crate::Shootdown::new_space)) and hand that over by
+/// [`Shootdown::adopt`](crate::Shootdown::adopt).
+#[repr(align(128))]
+pub struct AddressSpace<P: Platform> {
+    id: SpaceId,
+    root: P::Root,
+    mask: P::Mask,
+    pub(crate) clock: Clock,
+    /// User references; 0 from teardown on.
+    pub(crate) users: Word,
+    /// Struct references; all user references together own one. [`FRESH`] before adoption.
+    pub(crate) structs: Word,
+    /// Gathers that are open.
+    pub(crate) gathers: Word,
+}
+
+/// Struct count of a space that nobody has adopted.
+pub(crate) const FRESH: u64 = u64::MAX;
+
+impl<P: Platform> AddressSpace<P> {
+    pub(crate) fn new(id: SpaceId, root: P::Root, mask: P::Mask) -> Self {
+        Self {
+            id,
+            root,
+            mask,
+            clock: Clock::new(),
+            users: Word::new("users", 0),
+            structs: Word::new("structs", FRESH),
+            gathers: Word::new("gathers", 0),
+        }
+    }
+
+    /// Identity; never reused on this machine.
+    #[inline]
+    pub fn id(&self) -> SpaceId {
+        self.id
+    }
+
+    /// Root of the page tables.
+    #[inline]
+    pub fn root(&self) -> P::Root {
+        self.root
+    }
+
+    /// Generation of the latest flush; a snapshot, for statistics.
+    pub fn generation(&self) -> Generation {
+        Generation(self.clock.now())
+    }
+
+    /// User references; a snapshot, for statistics. No decision may rest on it: it bounds who may finish, never who
+    /// may begin (SD-9).
+    #[inline]
+    pub fn users(&self) -> u64 {
+        self.users.load(Ordering::Relaxed)
+    }
+
+    /// The mask's storage, for a checker's judge to watch.
+    pub fn mask(&self) -> &P::Mask {
+        &self.mask
+    }
+
+    #[inline]
+    pub(crate) fn members(&self) -> Members<'_> {
+        Members::of(&self.mask)
+    }
+
+    /// What [`CpuLocal`](crate::CpuLocal)'s `loaded` word holds for this space.
+    #[inline]
+    pub(crate) fn address(&self) -> u64 {
+        core::ptr::from_ref(self).expose_provenance() as u64
+    }
+}
+
+impl<P: Platform> fmt::Debug for AddressSpace<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AddressSpace").field("id", &self.id).finish_non_exhaustive()
+    }
+}

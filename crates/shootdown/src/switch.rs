@@ -1,0 +1,94 @@
+//! What schedulers and kernel threads call.
+
+use crate::engine::{Refused, Shootdown};
+use crate::here::{Cpu, Here};
+use crate::hw;
+use crate::platform::{Platform, Span};
+use crate::refs::UserRef;
+use core::marker::PhantomData;
+use core::ops::Deref;
+
+impl<P: Platform> Shootdown<P> {
+    /// Makes `next` the space that user code on this CPU runs in (Linux: `switch_mm`). Nothing happens if it is so
+    /// already; a lazy CPU that returns to what it has loaded writes no shared line.
+    ///
+    /// The thread that runs keeps a user reference for as long as it runs in the space. Never waits.
+    pub fn switch_to(&self, next: &UserRef<'_, P>) {
+        Here::enter(self, Span::Switch).switch_to(next);
+    }
+
+    /// Says that user code has stopped on this CPU and a kernel thread runs on whatever is loaded (Linux:
+    /// `enter_lazy_tlb`). The space is not counted: its end evicts this CPU. Never waits.
+    pub fn enter_lazy(&self) {
+        Here::enter(self, Span::EnterLazy).enter_lazy();
+    }
+
+    /// Loads the kernel's own root and takes this CPU out of the mask (Linux: `leave_mm`). Never waits.
+    pub fn leave(&self) {
+        Here::enter(self, Span::Leave).leave();
+    }
+
+    /// Lets a kernel thread work on user memory of a space (Linux: `kthread_use_mm`). The borrower puts itself into the
+    /// mask before it loads anything, like any other CPU: that a count says "one user" never matters (SD-9).
+    ///
+    /// A kernel thread that is moved to another CPU while it borrows is switched there with
+    /// [`switch_to`](Self::switch_to), like a user thread. Never waits.
+    ///
+    /// # Errors
+    /// [`Refused::NotAKernelThread`].
+    pub fn borrow<'a>(&'a self, user: &'a UserRef<'_, P>) -> Result<Borrow<'a, P>, Refused> {
+        let here = Here::enter(self, Span::Switch);
+        if here.loaded().is_active() {
+            return Err(Refused::NotAKernelThread(here.me()));
+        }
+        here.switch_to(user);
+        Ok(Borrow { engine: self, user_space: user, on_this_thread: PhantomData })
+    }
+
+    /// Runs `body` with `temporary` loaded and interrupts off, then returns to what was loaded (Linux:
+    /// `use_temporary_mm`, for patching code through a private mapping). A lazy CPU leaves its space first, so that it
+    /// cannot return to one that died meanwhile (Linux commit abee7c494d8c). `body` must not wait for other CPUs.
+    pub fn with_temporary<R>(&self, temporary: &UserRef<'_, P>, body: impl FnOnce() -> R) -> R {
+        let here = Here::enter(self, Span::Temporary);
+        if here.loaded().is_lazy() {
+            here.leave();
+        }
+        // Whoever was active here is this very thread, which keeps its space alive.
+        let home = hw::space_of::<P>(here.loaded());
+        here.switch_to(temporary);
+        let answer = body();
+        match home {
+            Some(home) => here.switch_to(home),
+            None => here.leave(),
+        }
+        answer
+    }
+
+    /// Answers this CPU's doorbell: call it from the doorbell's interrupt handler, or from a spin loop that runs with
+    /// interrupts off. Interrupts must be off. Safe in interrupt context; not in an NMI. Never waits.
+    pub fn serve(&self) {
+        Cpu::in_handler(self).serve();
+    }
+}
+
+/// A space loaded by a kernel thread; see [`Shootdown::borrow`]. Dropped, the thread goes lazy on it.
+#[must_use = "dropped at once, the space is not borrowed"]
+pub struct Borrow<'a, P: Platform> {
+    engine: &'a Shootdown<P>,
+    user_space: &'a UserRef<'a, P>,
+    /// Another thread is on another CPU, which has nothing borrowed.
+    on_this_thread: PhantomData<*const ()>,
+}
+
+impl<'a, P: Platform> Deref for Borrow<'a, P> {
+    type Target = UserRef<'a, P>;
+    fn deref(&self) -> &UserRef<'a, P> {
+        self.user_space
+    }
+}
+
+impl<P: Platform> Drop for Borrow<'_, P> {
+    fn drop(&mut self) {
+        self.engine.enter_lazy();
+    }
+}

@@ -1,0 +1,173 @@
+//! The one place where atomics come from.
+//!
+//! Kernels get `core`'s. The packages under `crates/checked` compile this same source with cells of the explorer, of
+//! loom or of shuttle, so that what is checked is what ships.
+
+use core::sync::atomic::Ordering;
+
+pub(crate) use imp::{Word, fence, patience};
+
+/// Declares a function `const` wherever cells can be made in constants (everywhere but under loom).
+macro_rules! const_fn {
+    ($(#[$meta:meta])* $vis:vis fn $($rest:tt)*) => {
+        #[cfg(not(shootdown_loom))]
+        $(#[$meta])*
+        $vis const fn $($rest)*
+        #[cfg(shootdown_loom)]
+        $(#[$meta])*
+        $vis fn $($rest)*
+    };
+}
+pub(crate) use const_fn;
+
+/// How a round of waiting ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// The condition holds.
+    Ready,
+    /// It did not come true within the bound.
+    Late,
+}
+
+/// Replaces the word's value by `step` of it, until that succeeds or `step` declines.
+///
+/// # Errors
+/// The value that `step` declined.
+pub(crate) fn update(word: &Word, order: Ordering, step: impl Fn(u64) -> Option<u64>) -> Result<u64, u64> {
+    imp::retry(|| {
+        let old = word.load(Ordering::Relaxed);
+        match step(old) {
+            None => Some(Err(old)),
+            Some(new) => word.compare_exchange(old, new, order, Ordering::Relaxed).ok().map(Ok),
+        }
+    })
+}
+
+#[cfg(shootdown_explore)]
+mod imp {
+    pub(crate) use shootdown_explore::sync::{Word, fence, retry};
+
+    /// Blocks until `ready`. With [`crate::fault::STALLS`] in the scenario's context the wait may also turn out late,
+    /// once, at any moment.
+    pub(crate) fn patience(
+        spins: &mut u64,
+        bound: u64,
+        ready: impl Fn() -> bool,
+        _: impl Fn(u64),
+    ) -> super::Waited {
+        use shootdown_explore::sync;
+        if *spins < bound && sync::context() & crate::fault::STALLS != 0 && sync::choose(2) == 1 {
+            *spins = bound;
+            return super::Waited::Late;
+        }
+        sync::wait_until(ready);
+        super::Waited::Ready
+    }
+}
+
+#[cfg(not(shootdown_explore))]
+mod imp {
+    #[cfg(not(any(shootdown_loom, shootdown_shuttle)))]
+    use core::sync::atomic as cells;
+    #[cfg(shootdown_loom)]
+    use loom::sync::atomic as cells;
+    #[cfg(shootdown_shuttle)]
+    use shuttle::sync::atomic as cells;
+
+    use cells::AtomicU64;
+    pub(crate) use cells::fence;
+    use core::sync::atomic::Ordering;
+
+    /// A 64-bit shared word; `name` is for the explorer's drawings and costs nothing here.
+    #[derive(Debug)]
+    pub(crate) struct Word(AtomicU64);
+
+    impl Word {
+        super::const_fn! {
+            #[inline]
+            pub(crate) fn new(_name: &'static str, value: u64) -> Self {
+                Self(AtomicU64::new(value))
+            }
+        }
+        #[inline]
+        pub(crate) fn load(&self, order: Ordering) -> u64 {
+            self.0.load(order)
+        }
+        #[inline]
+        pub(crate) fn store(&self, value: u64, order: Ordering) {
+            self.0.store(value, order);
+        }
+        #[inline]
+        pub(crate) fn swap(&self, value: u64, order: Ordering) -> u64 {
+            self.0.swap(value, order)
+        }
+        #[inline]
+        pub(crate) fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
+            self.0.fetch_add(value, order)
+        }
+        #[inline]
+        pub(crate) fn fetch_sub(&self, value: u64, order: Ordering) -> u64 {
+            self.0.fetch_sub(value, order)
+        }
+        #[inline]
+        pub(crate) fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
+            self.0.fetch_or(value, order)
+        }
+        #[inline]
+        pub(crate) fn fetch_and(&self, value: u64, order: Ordering) -> u64 {
+            self.0.fetch_and(value, order)
+        }
+        #[inline]
+        pub(crate) fn compare_exchange(
+            &self,
+            old: u64,
+            new: u64,
+            ok: Ordering,
+            failed: Ordering,
+        ) -> Result<u64, u64> {
+            self.0.compare_exchange(old, new, ok, failed)
+        }
+    }
+
+    /// Repeats `attempt` until it answers.
+    #[inline]
+    pub(crate) fn retry<T>(attempt: impl Fn() -> Option<T>) -> T {
+        loop {
+            if let Some(answer) = attempt() {
+                return answer;
+            }
+            hint();
+        }
+    }
+
+    /// Polls `ready` with `relax` in between; answers `Late` each time another `bound` polls have failed.
+    #[inline]
+    pub(crate) fn patience(
+        spins: &mut u64,
+        bound: u64,
+        ready: impl Fn() -> bool,
+        relax: impl Fn(u64),
+    ) -> super::Waited {
+        loop {
+            if ready() {
+                return super::Waited::Ready;
+            }
+            *spins += 1;
+            relax(*spins);
+            hint();
+            if *spins % bound == 0 {
+                return super::Waited::Late;
+            }
+        }
+    }
+
+    #[inline]
+    fn hint() {
+        #[cfg(not(any(shootdown_loom, shootdown_shuttle)))]
+        core::hint::spin_loop();
+        #[cfg(shootdown_loom)]
+        loom::thread::yield_now();
+        #[cfg(shootdown_shuttle)]
+        shuttle::thread::yield_now();
+    }
+}

@@ -1,0 +1,348 @@
+//! Numbers that the engine deals in, each a type of its own.
+
+use core::fmt;
+
+/// Number of a CPU, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CpuId(u32);
+
+impl CpuId {
+    /// Wraps a CPU number.
+    #[inline]
+    pub const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    #[inline]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The number, as an index.
+    #[inline]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Display for CpuId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CPU {}", self.0)
+    }
+}
+
+/// Identity of an address space; never reused, never 0 (SD-12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SpaceId(pub(crate) u64);
+
+impl SpaceId {
+    /// The number.
+    #[inline]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// Count of flushes that a space has asked for; never goes back (SD-12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Generation(pub(crate) u64);
+
+impl Generation {
+    /// The number.
+    #[inline]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// TLB tag as the hardware knows it: PCID, ASID, context number, VMID. 0 where there are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tag(u16);
+
+impl Tag {
+    /// The only tag of hardware without tags.
+    pub const NONE: Tag = Tag(0);
+
+    /// Wraps a tag number.
+    #[inline]
+    pub const fn new(number: u16) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    #[inline]
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+}
+
+/// A virtual address; 64 bits on every host, since the checker and emulators run other machines than their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VirtAddr(pub u64);
+
+/// Page sizes that a range of pages can be made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum PageSize {
+    /// 4 KiB.
+    Size4K = 0,
+    /// 16 KiB.
+    Size16K = 1,
+    /// 64 KiB.
+    Size64K = 2,
+    /// 2 MiB.
+    Size2M = 3,
+    /// 32 MiB.
+    Size32M = 4,
+    /// 512 MiB.
+    Size512M = 5,
+    /// 1 GiB.
+    Size1G = 6,
+}
+
+impl PageSize {
+    /// Base-2 logarithm of the size in bytes.
+    #[inline]
+    pub const fn shift(self) -> u32 {
+        match self {
+            PageSize::Size4K => 12,
+            PageSize::Size16K => 14,
+            PageSize::Size64K => 16,
+            PageSize::Size2M => 21,
+            PageSize::Size32M => 25,
+            PageSize::Size512M => 29,
+            PageSize::Size1G => 30,
+        }
+    }
+
+    /// Size in bytes.
+    #[inline]
+    pub const fn bytes(self) -> u64 {
+        1 << self.shift()
+    }
+
+    #[inline]
+    const fn from_code(code: u64) -> Self {
+        match code {
+            0 => PageSize::Size4K,
+            1 => PageSize::Size16K,
+            2 => PageSize::Size64K,
+            3 => PageSize::Size2M,
+            4 => PageSize::Size32M,
+            5 => PageSize::Size512M,
+            _ => PageSize::Size1G,
+        }
+    }
+}
+
+/// A run of pages of one size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageRange {
+    start: u64,
+    count: u64,
+    size: PageSize,
+}
+
+impl PageRange {
+    /// Makes a run of `count` pages of `size` from `start`.
+    ///
+    /// # Errors
+    /// A start that is not a multiple of the size, no pages, or a run past the end of the address space.
+    pub const fn new(start: VirtAddr, count: u64, size: PageSize) -> Result<Self, RangeError> {
+        if start.0 & (size.bytes() - 1) != 0 {
+            return Err(RangeError::Misaligned(start, size));
+        }
+        if count == 0 {
+            return Err(RangeError::Empty(start));
+        }
+        match count.checked_mul(size.bytes()) {
+            Some(bytes) if start.0.checked_add(bytes - 1).is_some() => {
+                Ok(Self { start: start.0, count, size })
+            }
+            _ => Err(RangeError::Wraps(start, count)),
+        }
+    }
+
+    /// Makes the run of one 4 KiB page that holds `address`.
+    #[inline]
+    pub const fn page(address: VirtAddr) -> Self {
+        Self { start: address.0 & !0xfff, count: 1, size: PageSize::Size4K }
+    }
+
+    /// First address.
+    #[inline]
+    pub const fn start(&self) -> VirtAddr {
+        VirtAddr(self.start)
+    }
+
+    /// Number of pages.
+    #[inline]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Size of each page.
+    #[inline]
+    pub const fn size(&self) -> PageSize {
+        self.size
+    }
+
+    /// The smallest run of the smaller page size that holds both.
+    #[inline]
+    pub(crate) const fn cover(self, other: PageRange) -> PageRange {
+        let size = if self.size.shift() < other.size.shift() { self.size } else { other.size };
+        let start = if self.start < other.start { self.start } else { other.start };
+        let (a, b) = (self.last(), other.last());
+        let last = if a > b { a } else { b };
+        PageRange { start, count: ((last - start) >> size.shift()) + 1, size }
+    }
+
+    #[inline]
+    const fn last(&self) -> u64 {
+        self.start + ((self.count << self.size.shift()) - 1)
+    }
+}
+
+/// Why a range was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RangeError {
+    /// The start is not a multiple of the page size.
+    Misaligned(VirtAddr, PageSize),
+    /// No pages.
+    Empty(VirtAddr),
+    /// This many pages from here run past the end of the address space.
+    Wraps(VirtAddr, u64),
+}
+
+impl fmt::Display for RangeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RangeError::Misaligned(start, size) => {
+                write!(
+                    f,
+                    "range starts at {:#x}, which is not a multiple of {:#x}; align it down",
+                    start.0,
+                    size.bytes()
+                )
+            }
+            RangeError::Empty(start) => write!(f, "range at {:#x} has no pages; skip the flush", start.0),
+            RangeError::Wraps(start, count) => {
+                write!(
+                    f,
+                    "{count} pages from {:#x} pass the end of the address space; flush the whole space",
+                    start.0
+                )
+            }
+        }
+    }
+}
+
+impl core::error::Error for RangeError {}
+
+/// What a flush must reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// These pages.
+    Pages(PageRange),
+    /// All of the space.
+    All,
+}
+
+impl Scope {
+    /// The smallest scope that holds both.
+    #[inline]
+    pub(crate) const fn cover(self, other: Scope) -> Scope {
+        match (self, other) {
+            (Scope::Pages(a), Scope::Pages(b)) => Scope::Pages(a.cover(b)),
+            _ => Scope::All,
+        }
+    }
+}
+
+/// Whether page-table pages are given back, besides the frames that they mapped (SD-7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tables {
+    /// Only leaf entries changed: CPUs that are lazy on the space may be skipped.
+    Kept,
+    /// Table pages are freed: every CPU with the root loaded must drop what its walker caches.
+    Freed,
+}
+
+/// A flush request in one word, for the ring of recent requests. 0 stands for the whole space.
+///
+/// Bits 0..52 page number of the start, 52..60 count, 60..63 size, 63 tables. What does not fit is widened (SD-14).
+#[derive(Clone, Copy)]
+pub(crate) struct Packed(pub(crate) u64);
+
+impl Packed {
+    const COUNT_MAX: u64 = 0xff;
+
+    #[inline]
+    pub(crate) const fn new(scope: Scope, tables: Tables) -> Self {
+        match scope {
+            Scope::Pages(range) if range.count <= Self::COUNT_MAX => {
+                let tables = matches!(tables, Tables::Freed) as u64;
+                Self(range.start >> 12 | range.count << 52 | (range.size as u64) << 60 | tables << 63)
+            }
+            _ => Self(0),
+        }
+    }
+
+    /// The pages and whether tables were freed; nothing where the whole space is meant.
+    #[inline]
+    pub(crate) const fn unpack(self) -> Option<(PageRange, Tables)> {
+        let count = self.0 >> 52 & Self::COUNT_MAX;
+        if count == 0 {
+            return None;
+        }
+        let size = PageSize::from_code(self.0 >> 60 & 7);
+        let range = PageRange { start: self.0 << 12, count, size };
+        Some((range, if self.0 >> 63 == 1 { Tables::Freed } else { Tables::Kept }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(start: u64, count: u64, size: PageSize) -> PageRange {
+        PageRange::new(VirtAddr(start), count, size).expect("valid range")
+    }
+
+    #[test]
+    fn bad_ranges_are_refused_with_their_value() {
+        let misaligned = PageRange::new(VirtAddr(0x1800), 1, PageSize::Size4K);
+        assert_eq!(misaligned, Err(RangeError::Misaligned(VirtAddr(0x1800), PageSize::Size4K)));
+        assert_eq!(PageRange::new(VirtAddr(0), 0, PageSize::Size4K), Err(RangeError::Empty(VirtAddr(0))));
+        let top = VirtAddr(0xffff_ffff_ffff_f000);
+        assert!(PageRange::new(top, 1, PageSize::Size4K).is_ok());
+        assert_eq!(PageRange::new(top, 2, PageSize::Size4K), Err(RangeError::Wraps(top, 2)));
+        let huge = PageRange::new(VirtAddr(0), u64::MAX, PageSize::Size1G);
+        assert_eq!(huge, Err(RangeError::Wraps(VirtAddr(0), u64::MAX)));
+    }
+
+    #[test]
+    fn packing_returns_the_request_or_widens_it() {
+        for size in [PageSize::Size4K, PageSize::Size64K, PageSize::Size2M, PageSize::Size1G] {
+            for tables in [Tables::Kept, Tables::Freed] {
+                let pages = range(0xffff_8000_0000_0000 & !(size.bytes() - 1), 7, size);
+                assert_eq!(Packed::new(Scope::Pages(pages), tables).unpack(), Some((pages, tables)));
+            }
+        }
+        let long = range(0, 256, PageSize::Size4K);
+        assert_eq!(Packed::new(Scope::Pages(long), Tables::Kept).unpack(), None);
+        assert_eq!(Packed::new(Scope::All, Tables::Freed).unpack(), None);
+    }
+
+    #[test]
+    fn cover_holds_both_ranges_at_the_top_too() {
+        let low = range(0x1000, 1, PageSize::Size4K);
+        let top = range(0xffff_ffff_ffff_f000, 1, PageSize::Size4K);
+        let both = low.cover(top);
+        assert_eq!((both.start(), both.last()), (VirtAddr(0x1000), u64::MAX));
+        let mixed = low.cover(range(0x20_0000, 1, PageSize::Size2M));
+        assert_eq!((mixed.size(), mixed.count()), (PageSize::Size4K, 0x3ff));
+    }
+}

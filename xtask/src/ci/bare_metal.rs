@@ -1,0 +1,63 @@
+//! The engine on targets without an operating system.
+
+use anyhow::{Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::steps::Done;
+use crate::process::{self, cargo, read};
+
+/// Targets, and the packages that each must build.
+const TARGETS: [(&str, &[&str]); 3] = [
+    ("x86_64-unknown-none", &["shootdown"]),
+    ("aarch64-unknown-none", &["shootdown"]),
+    ("riscv64gc-unknown-none-elf", &["shootdown"]),
+];
+
+pub fn bare_metal(root: &Path) -> Result<Done> {
+    for (target, packages) in TARGETS {
+        let toolchain = core_for(root, target)?;
+        let packages: String = packages.iter().map(|name| format!(" -p {name}")).collect();
+        let arguments = match toolchain {
+            Core::Installed => format!("build --release --target {target}{packages}"),
+            Core::FromSource => {
+                format!("+nightly build -Zbuild-std=core --release --target {target}{packages}")
+            }
+        };
+        process::run(&mut cargo(root, &arguments))?;
+    }
+    let targets: Vec<&str> = TARGETS.iter().map(|(target, _)| *target).collect();
+    Ok(Done::Passed(targets.join(", ")))
+}
+
+/// Where the core library for a target comes from.
+enum Core {
+    /// It is installed.
+    Installed,
+    /// It is built from the nightly toolchain's sources.
+    FromSource,
+}
+
+/// Finds the core library for `target`, or installs it.
+fn core_for(root: &Path, target: &str) -> Result<Core> {
+    if installed(target) {
+        return Ok(Core::Installed);
+    }
+    let added = process::run(Command::new("rustup").args(["target", "add", target]));
+    if added.is_ok() && installed(target) {
+        return Ok(Core::Installed);
+    }
+    let setup = root.join("../shared/toolchain/setup");
+    if setup.exists() {
+        process::run(&mut Command::new(setup))?;
+        return Ok(Core::FromSource);
+    }
+    bail!("no core library for {target}: `rustup target add {target}` installs it, and needs the network")
+}
+
+fn installed(target: &str) -> bool {
+    let folder = read(Command::new("rustc").args(["--print", "target-libdir", "--target", target]));
+    let files = folder.ok().and_then(|folder| PathBuf::from(folder.trim()).read_dir().ok());
+    let mut names = files.into_iter().flatten().flatten().map(|file| file.file_name());
+    names.any(|name| name.to_string_lossy().starts_with("libcore-"))
+}

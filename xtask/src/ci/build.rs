@@ -1,0 +1,77 @@
+//! Steps that call cargo once.
+
+use anyhow::Result;
+use std::path::Path;
+
+use super::steps::Done;
+use crate::process::{self, cargo, stream};
+
+/// Packages with the engine's source and its library's name: cargo would write their documentation over the engine's.
+const SAME_LIBRARY: &str =
+    "--exclude shootdown-under-explore --exclude shootdown-under-loom --exclude shootdown-under-shuttle";
+
+pub fn fmt(root: &Path) -> Result<Done> {
+    process::run(&mut cargo(root, "fmt --all --check"))?;
+    Ok(Done::Passed("laid out".into()))
+}
+
+pub fn clippy(root: &Path) -> Result<Done> {
+    process::run(&mut cargo(root, "clippy --workspace --all-targets -- -D warnings"))?;
+    Ok(Done::Passed("no warnings".into()))
+}
+
+pub fn doc(root: &Path) -> Result<Done> {
+    let mut command = cargo(root, &format!("doc --workspace --no-deps {SAME_LIBRARY}"));
+    process::run(command.env("RUSTDOCFLAGS", "-D warnings"))?;
+    Ok(Done::Passed("no warnings".into()))
+}
+
+pub fn tests(root: &Path) -> Result<Done> {
+    let mut counts = Counts::default();
+    // A snapshot that differs is a failure here, never a new snapshot.
+    let mut command = cargo(root, "test --workspace --release");
+    let status = stream(command.env("INSTA_UPDATE", "no"), |line| {
+        println!("{line}");
+        counts.add(line);
+        Ok(())
+    })?;
+    process::check(&command, status)?;
+    anyhow::ensure!(counts.passed > 0, "no test ran");
+    Ok(Done::Passed(format!("{} tests passed, {} ignored", counts.passed, counts.ignored)))
+}
+
+/// Sums over the lines with which test programs end.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Counts {
+    passed: u64,
+    ignored: u64,
+}
+
+impl Counts {
+    fn add(&mut self, line: &str) {
+        let Some(result) = line.strip_prefix("test result: ") else { return };
+        let count = |what: &str| {
+            let part =
+                result.split("; ").flat_map(|part| part.rsplit(". ")).find(|part| part.ends_with(what));
+            part.and_then(|part| part.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
+        };
+        self.passed += count(" passed");
+        self.ignored += count(" ignored");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Counts;
+
+    #[test]
+    fn the_last_lines_of_test_programs_are_summed() {
+        let mut counts = Counts::default();
+        counts.add("running 3 tests");
+        counts.add(
+            "test result: ok. 51 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.02s",
+        );
+        counts.add("test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.02s");
+        assert_eq!(counts, Counts { passed: 54, ignored: 2 });
+    }
+}

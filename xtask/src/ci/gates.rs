@@ -1,0 +1,66 @@
+//! Steps that run the command `shootdown` and read what it says.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::path::Path;
+
+use super::steps::Done;
+use crate::LAST_RULE;
+use crate::process::{self, cargo, stream};
+
+const SHOOTDOWN: &str = "run --quiet --release --package shootdown-cli --bin shootdown --";
+
+pub fn check(root: &Path) -> Result<Done> {
+    let (mut cases, mut states) = (0_u64, 0_u64);
+    let mut command = cargo(root, &format!("{SHOOTDOWN} check --json"));
+    let status = stream(&mut command, |line| {
+        println!("{line}");
+        let record: Value = serde_json::from_str(line).context("a line that is not JSON")?;
+        cases += 1;
+        states += record["states"].as_u64().context("a record without states")?;
+        Ok(())
+    })?;
+    process::check(&command, status)?;
+    ensure!(cases > 0, "no case ran");
+    Ok(Done::Passed(format!("{cases} cases as expected, {states} states")))
+}
+
+pub fn rules(root: &Path) -> Result<Done> {
+    for rule in 1..=LAST_RULE {
+        let mut command = cargo(root, &format!("{SHOOTDOWN} check --json --drop-rule SD-{rule}"));
+        let mut records = Vec::new();
+        let status = stream(&mut command, |line| {
+            records.push(serde_json::from_str(line).context("a line that is not JSON")?);
+            Ok(())
+        })?;
+        let catch = caught(&records).with_context(|| format!("SD-{rule} is removed, and no case notices"))?;
+        ensure!(
+            status.code() == Some(1),
+            "SD-{rule} is caught by {catch}, but the exit code is not 1: {status}"
+        );
+        println!("SD-{rule} removed: caught by {catch}");
+    }
+    Ok(Done::Passed(format!("SD-1 to SD-{LAST_RULE} each caught when removed")))
+}
+
+/// Returns the case that found a counterexample. One that was merely stopped has caught nothing.
+fn caught(records: &[Value]) -> Option<&str> {
+    let found = |record: &&Value| {
+        matches!(record["verdict"].as_str(), Some("violates" | "deadlock" | "livelock"))
+            && record["expected"] == "holds"
+    };
+    records.iter().find(found).and_then(|record| record["name"].as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::caught;
+    use serde_json::json;
+
+    #[test]
+    fn a_stopped_case_catches_nothing() {
+        let record = |verdict: &str| json!({"name": "a", "expected": "holds", "verdict": verdict});
+        assert_eq!(caught(&[record("holds"), record("stopped")]), None);
+        assert_eq!(caught(&[record("holds"), record("deadlock")]), Some("a"));
+    }
+}

@@ -1,0 +1,9 @@
+//! The steps of continuous integration.
+
+mod bare_metal;
+mod build;
+mod gates;
+mod msrv;
+mod steps;
+
+pub use steps::{Step, run};

@@ -1,0 +1,92 @@
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use std::path::Path;
+use std::time::Instant;
+
+use super::{bare_metal, build, gates, msrv};
+use crate::tidy;
+
+/// One step; the order is that of a full run, cheapest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Step {
+    /// The layout of the code
+    Fmt,
+    /// What compilers do not look at
+    Tidy,
+    /// Lints
+    Clippy,
+    /// Documentation
+    Doc,
+    /// Tests of all packages
+    Tests,
+    /// The oldest Rust that is promised
+    Msrv,
+    /// The engine on targets without an operating system
+    BareMetal,
+    /// Every case of `shootdown check`
+    Check,
+    /// Each rule removed from the engine: a case must notice
+    Rules,
+}
+
+/// How a step ended, if it did not fail.
+#[derive(Debug)]
+pub enum Done {
+    /// It passed: with which totals.
+    Passed(String),
+    /// It could not run here: why.
+    Skipped(String),
+}
+
+/// Runs `steps`, or all where none is named, and stops at the first that fails.
+///
+/// # Errors
+/// A step failed.
+pub fn run(root: &Path, steps: &[Step]) -> Result<()> {
+    let steps = if steps.is_empty() { Step::value_variants() } else { steps };
+    let begin = Instant::now();
+    let mut closing = Vec::new();
+    for step in steps {
+        println!("\n== {}", step.name());
+        let begin = Instant::now();
+        let done = step
+            .run(root)
+            .with_context(|| format!("step {0} failed; `cargo xtask ci {0}` repeats it", step.name()))?;
+        let (word, what) = match done {
+            Done::Passed(what) => ("passed ", what),
+            Done::Skipped(why) => ("SKIPPED", why),
+        };
+        closing.push(format!(
+            "  {:10}  {word}  {:>6.1} s  {what}",
+            step.name(),
+            begin.elapsed().as_secs_f64()
+        ));
+    }
+    println!(
+        "\nci: nothing failed in {} steps, {:.0} s\n{}",
+        steps.len(),
+        begin.elapsed().as_secs_f64(),
+        closing.join("\n")
+    );
+    Ok(())
+}
+
+impl Step {
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    fn run(self, root: &Path) -> Result<Done> {
+        match self {
+            Self::Fmt => build::fmt(root),
+            Self::Tidy => tidy::run(root).map(|files| Done::Passed(format!("{files} files"))),
+            Self::Clippy => build::clippy(root),
+            Self::Doc => build::doc(root),
+            Self::Tests => build::tests(root),
+            Self::Msrv => msrv::msrv(root),
+            Self::BareMetal => bare_metal::bare_metal(root),
+            Self::Check => gates::check(root),
+            Self::Rules => gates::rules(root),
+        }
+    }
+}

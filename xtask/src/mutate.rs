@@ -1,0 +1,172 @@
+//! Weakens every named ordering of the engine, one at a time, and asks who notices: the explorer under TSO and under
+//! store buffers per location, and loom. What nobody notices must be argued in CAVEATS.md under `### site NAME`.
+
+use anyhow::{Context, Result, bail, ensure};
+use regex::Regex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use crate::process::{cargo, line};
+
+const LIST: &str = "crates/shootdown/src/fault.rs";
+const CAVEATS: &str = "CAVEATS.md";
+/// Cases that run where none are named: two CPUs, each in a second or less.
+const USUAL: [&str; 2] = ["two", "pairs"];
+/// Seconds for one case; a case that takes longer notices nothing.
+const DEADLINE: &str = "30";
+const MODELS: [&str; 2] = ["tso", "pso"];
+
+/// Who noticed that one ordering was weakened: checker and case.
+type Catches = Vec<(&'static str, String)>;
+
+/// Runs the explorer on `cases` (or the usual ones) and loom's table, and prints who caught what.
+///
+/// # Errors
+/// A checker cannot be run, or an ordering is neither caught nor argued.
+pub fn run(root: &Path, cases: &[String]) -> Result<()> {
+    let sites =
+        sites(&std::fs::read_to_string(root.join(LIST)).with_context(|| format!("cannot read {LIST}"))?);
+    ensure!(!sites.is_empty(), "{LIST} lists no orderings");
+    let argued = argued(&std::fs::read_to_string(root.join(CAVEATS)).unwrap_or_default());
+    let cases = if cases.is_empty() { USUAL.join(" ") } else { cases.join(" ") };
+    for model in MODELS {
+        if let Some(case) = explored(root, &cases, "", model)? {
+            bail!("{case} fails under {model} with nothing weakened; mend that first");
+        }
+    }
+    let loom = loom(root)?;
+    println!("{:16} | caught by | where", "site");
+    let mut open = Vec::new();
+    for site in &sites {
+        let mut catches = Catches::new();
+        for model in MODELS {
+            catches.extend(
+                explored(root, &cases, &format!("--drop-site {site}"), model)?.map(|case| (model, case)),
+            );
+        }
+        catches.extend(loom.get(site).map(|scenario| ("loom", scenario.clone())));
+        println!("{}", row(site, &catches, argued.contains(site)));
+        if catches.is_empty() && !argued.contains(site) {
+            open.push(site.as_str());
+        }
+    }
+    let names = open.join(", ");
+    ensure!(open.is_empty(), "neither caught nor argued in {CAVEATS} under `### site NAME`: {names}");
+    println!("{} orderings, each caught or argued", sites.len());
+    Ok(())
+}
+
+/// Runs `cases` with what `weakened` says until one fails, and names it.
+fn explored(root: &Path, cases: &str, weakened: &str, model: &str) -> Result<Option<String>> {
+    let program = "run --quiet --release --package shootdown-cli -- check";
+    let options = format!("{weakened} --memory {model} --workers 1 --deadline {DEADLINE} --json");
+    let mut command = cargo(root, &format!("{program} {cases} {options}"));
+    let output = command.output().with_context(|| format!("cannot start {}", line(&command)))?;
+    // A failure is what is looked for, so the exit code says little; the lines say all.
+    let lines = String::from_utf8(output.stdout)?;
+    if lines.trim().is_empty() {
+        bail!("{} says nothing: {}", line(&command), String::from_utf8_lossy(&output.stderr));
+    }
+    caught(&lines)
+}
+
+/// Names the first case in the CLI's JSON `lines` that must hold and did not, stopped ones apart.
+fn caught(lines: &str) -> Result<Option<String>> {
+    for text in lines.lines() {
+        let case: serde_json::Value =
+            serde_json::from_str(text).with_context(|| format!("no JSON: {text}"))?;
+        let (Some(name), Some(verdict)) = (case["name"].as_str(), case["verdict"].as_str()) else { continue };
+        if case["expected"] == "holds" && !matches!(verdict, "holds" | "stopped") {
+            return Ok(Some(name.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// Runs loom's table; the scenario that catches each site.
+fn loom(root: &Path) -> Result<BTreeMap<String, String>> {
+    let test = "test --quiet --release --package shootdown-under-loom --test sites -- --nocapture";
+    let mut command = cargo(root, test);
+    let output = command.output().with_context(|| format!("cannot start {}", line(&command)))?;
+    let text = String::from_utf8(output.stdout)?;
+    let table = loom_table(&text);
+    if table.is_empty() {
+        bail!("{} shows no table: {}", line(&command), String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(table)
+}
+
+/// Reads lines `site | scenario | seconds`; `NOTHING` is no scenario.
+fn loom_table(text: &str) -> BTreeMap<String, String> {
+    let rows = text.lines().filter_map(|line| {
+        let mut cells = line.split('|').map(str::trim);
+        let (site, scenario, seconds) = (cells.next()?, cells.next()?, cells.next()?);
+        let caught = scenario != "NOTHING" && seconds.parse::<f64>().is_ok();
+        caught.then(|| (site.to_owned(), scenario.to_owned()))
+    });
+    rows.collect()
+}
+
+fn row(site: &str, catches: &Catches, argued: bool) -> String {
+    let who: Vec<&str> = catches.iter().map(|(who, _)| *who).collect();
+    let places: Vec<String> = catches.iter().map(|(who, place)| format!("{who}: {place}")).collect();
+    match (who.is_empty(), argued) {
+        (false, _) => format!("{site:16} | {} | {}", who.join(", "), places.join(", ")),
+        (true, true) => format!("{site:16} | nobody | argued in {CAVEATS}"),
+        (true, false) => format!("{site:16} | NOBODY | -"),
+    }
+}
+
+/// Names of the orderings in the engine's list, in its order.
+fn sites(text: &str) -> Vec<String> {
+    let entry = Regex::new(r#"(?m)^\s+\w+ = "([a-z-]+)",$"#).expect("a constant pattern");
+    entry.captures_iter(text).map(|found| found[1].to_owned()).collect()
+}
+
+/// Orderings that have a heading of their own in CAVEATS.md.
+fn argued(text: &str) -> BTreeSet<String> {
+    text.lines()
+        .filter_map(|line| line.strip_prefix("### site "))
+        .map(|name| name.trim().to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_s_list_is_read() {
+        let list = include_str!("../../crates/shootdown/src/fault.rs");
+        let sites = sites(list);
+        assert!(sites.len() > 20, "{sites:?}");
+        assert_eq!(sites[0], "flush-fence");
+    }
+
+    #[test]
+    fn a_case_that_was_stopped_catches_nothing() {
+        let holds = r#"{"name":"a","expected":"holds","verdict":"holds"}"#;
+        let stopped = r#"{"name":"b","expected":"holds","verdict":"stopped"}"#;
+        let fails = r#"{"name":"c","expected":"holds","verdict":"violates"}"#;
+        assert_eq!(caught(&format!("{holds}\n{stopped}\n")).expect("JSON"), None);
+        assert_eq!(caught(&format!("{holds}\n{stopped}\n{fails}\n")).expect("JSON").as_deref(), Some("c"));
+        assert!(caught("a table").is_err());
+    }
+
+    #[test]
+    fn loom_s_table_is_read_without_its_head_and_misses() {
+        let text =
+            "running 1 test\nsite | caught by | seconds\nring  | kept_bit | 0.12\ntake | NOTHING | 3.00\n";
+        let table = loom_table(text);
+        assert_eq!(table.len(), 1);
+        assert_eq!(table["ring"], "kept_bit");
+    }
+
+    #[test]
+    fn only_the_exact_heading_argues() {
+        let text = "### site ring\ntext\n## site take\n### sites\nabout ### site bump\n";
+        assert_eq!(argued(text), BTreeSet::from(["ring".to_owned()]));
+        assert!(row("take", &Catches::new(), false).contains("NOBODY"));
+        assert!(row("ring", &Catches::new(), true).contains("argued in CAVEATS.md"));
+    }
+}

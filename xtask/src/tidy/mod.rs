@@ -1,0 +1,10 @@
+//! Reads the sources for what compilers do not look at.
+
+mod comments;
+mod files;
+mod orders;
+mod read;
+mod rules;
+mod sites;
+
+pub use read::run;
