@@ -50,7 +50,15 @@ pub(super) fn add(list: &mut List) {
         Plan { spaces: 2, sleepers: [0, 1], die: &[0], ..plan(cpus) }
     });
     list.add(
-        &named("four-two-spaces", four, &[Tso], "two spaces are unmapped while two CPUs change between them"),
+        &Entry {
+            deep: true,
+            ..named(
+                "four-two-spaces",
+                four,
+                &[Tso],
+                "two spaces are unmapped while two CPUs change between them",
+            )
+        },
         || {
             let first: Code<Plain> = |cpu| cpu.unmap(0, 0);
             let second: Code<Plain> = |cpu| cpu.unmap(1, 0);

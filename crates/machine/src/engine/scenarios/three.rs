@@ -12,11 +12,11 @@ pub(super) fn add(list: &mut List) {
             "borrow-vs-unmap",
             three,
             &[Tso],
-            "a kernel thread borrows while two threads of the space unmap",
+            "a kernel thread borrows while one thread of the space unmaps and another goes lazy",
         ),
         || {
             let first: Code<Plain> = |cpu| cpu.unmap(0, 0);
-            let second: Code<Plain> = |cpu| cpu.unmap(0, 1);
+            let second: Code<Plain> = |cpu| cpu.run_kernel_thread();
             let outsider: Code<Plain> = |cpu| {
                 let pin = cpu.pinned(0);
                 cpu.upgrade_and_borrow(0, &pin);
