@@ -30,7 +30,8 @@ pub fn check(root: &Path) -> Result<Done> {
 
 pub fn rules(root: &Path) -> Result<Done> {
     for rule in 1..=LAST_RULE {
-        let mut command = cargo(root, &format!("{SHOOTDOWN} check {RULE_CASES} --json --drop-rule SD-{rule}"));
+        let mut command =
+            cargo(root, &format!("{SHOOTDOWN} check {RULE_CASES} --json --drop-rule SD-{rule}"));
         let mut records = Vec::new();
         let status = stream(&mut command, |line| {
             records.push(serde_json::from_str(line).context("a line that is not JSON")?);
