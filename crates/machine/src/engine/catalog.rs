@@ -6,6 +6,7 @@ use super::world::{Plan, World};
 use super::{pairs, scenarios};
 use crate::case::{Case, Expected, Kind, Variant};
 use shootdown_explore::{Memory, explore, replay};
+use std::sync::{Arc, OnceLock};
 
 /// All engine cases, with `fault` injected.
 pub fn cases(fault: Fault) -> Vec<Case> {
@@ -49,6 +50,10 @@ impl List {
                 Memory::Tso => "/tso",
                 Memory::Pso => "/pso",
             };
+            // One world for all runs of a case: what they reach can be compared only by the same words' addresses.
+            let built = Arc::new(OnceLock::new());
+            let again = Arc::clone(&built);
+            let build = move || World::new(&plan(), fault);
             self.cases.push(Case {
                 name: format!("{}{suffix}", entry.name),
                 kind: Kind::Engine,
@@ -60,8 +65,8 @@ impl List {
                 groups: entry.groups,
                 about: entry.about.to_string(),
                 story: "",
-                run: Box::new(move |options| explore(&World::new(&plan(), fault), options)),
-                replay: Box::new(move |options, moves| replay(&World::new(&plan(), fault), options, moves)),
+                run: Box::new(move |options| explore(built.get_or_init(build), options)),
+                replay: Box::new(move |options, moves| replay(again.get_or_init(build), options, moves)),
             });
         }
     }

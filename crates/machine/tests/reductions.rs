@@ -1,0 +1,77 @@
+//! The reductions lose nothing on the engine's cases: runs with and without them reach the same states.
+
+use shootdown_explore::{Memory, Options, Reached, Reductions, Verdict};
+use shootdown_machine::Case;
+use shootdown_machine::engine::{Fault, cases};
+
+/// States up to which a run counts as small enough to be compared.
+const LIMIT: u64 = 5_000_000;
+const REDUCED: bool = true;
+const PLAIN: bool = false;
+
+/// A case, with the memory model that it is run under.
+fn name(case: &Case, memory: Memory) -> String {
+    format!("{} on {memory:?}", case.name)
+}
+
+/// All that a run reaches; nothing if it is too large.
+fn reached(case: &Case, memory: Memory, reduced: bool, forget: bool) -> Option<Reached> {
+    let options = Options {
+        memory,
+        reductions: Reductions { partial_order: reduced, symmetry: reduced, forget },
+        collect: true,
+        max_states: LIMIT,
+        ..Options::default()
+    };
+    let report = (case.run)(&options);
+    if let Verdict::Stopped(reason) = &report.verdict {
+        assert!(reason.contains("states"), "{}: {reason}", name(case, memory));
+        return None;
+    }
+    assert_eq!(report.verdict, Verdict::Holds, "{}", name(case, memory));
+    let reached = report.reached.expect("asked for");
+    assert!(!reached.finals.is_empty(), "{}: every execution ends somewhere", name(case, memory));
+    Some(reached)
+}
+
+/// Runs a case in the four ways of switching; returns whether the plainest one was small enough.
+fn compare(case: &Case, memory: Memory) -> bool {
+    let name = name(case, memory);
+    let reduced = reached(case, memory, REDUCED, true).expect("the default check is small");
+    let plain =
+        reached(case, memory, PLAIN, true).unwrap_or_else(|| panic!("{name}: too large without reductions"));
+    assert_eq!(reduced.finals, plain.finals, "{name}: final states that the reductions lose or invent");
+    assert_eq!(reduced.locals, plain.locals, "{name}: local states that the reductions lose or invent");
+
+    // A promise that does not hold shows as final states that only whole histories lead to.
+    let Some(plain) = reached(case, memory, PLAIN, false) else { return false };
+    assert_eq!(reduced.finals, plain.finals, "{name}: final states that a forget loses or invents");
+    let reduced = reached(case, memory, REDUCED, false).expect("smaller than the plain one");
+    assert_eq!(reduced, plain, "{name}: states that the reductions lose or invent between whole histories");
+    true
+}
+
+/// Runs all cases on two CPUs that are made for the model `made_for` under `memory`; returns how many.
+fn compare_all(made_for: Memory, memory: Memory) -> usize {
+    let mut list = cases(Fault::NONE);
+    list.retain(|case| case.cpus == 2 && case.memory == made_for);
+    let large: Vec<_> = list.iter().filter(|case| !compare(case, memory)).map(|case| &case.name).collect();
+    println!("{} cases compared on {memory:?}; only with `forget`: {large:?}", list.len());
+    assert!(large.is_empty(), "whole histories too large to compare: {large:?}");
+    list.len()
+}
+
+#[test]
+fn reductions_lose_nothing_under_total_store_order() {
+    assert!(compare_all(Memory::Tso, Memory::Tso) >= 113);
+}
+
+#[test]
+fn reductions_lose_nothing_under_partial_store_order() {
+    assert!(compare_all(Memory::Pso, Memory::Pso) >= 5);
+}
+
+#[test]
+fn reductions_lose_nothing_under_sequential_consistency() {
+    assert!(compare_all(Memory::Tso, Memory::Sc) >= 113);
+}

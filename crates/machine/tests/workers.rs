@@ -1,0 +1,39 @@
+//! The number of workers changes nothing about what an exploration of the engine finds.
+
+use shootdown_explore::{Options, Report, Verdict};
+use shootdown_machine::Case;
+use shootdown_machine::engine::{Fault, cases};
+
+/// Cases with more states are left out.
+const LIMIT: u64 = 300_000;
+/// These cases are larger, which the test checks as well.
+const LARGE: &[&str] = &["two-flushers", "nested-gathers", "broadcast-fallback"];
+
+fn run(case: &Case, workers: usize) -> Report {
+    let options =
+        Options { memory: case.memory, workers, collect: true, max_states: LIMIT, ..Options::default() };
+    (case.run)(&options)
+}
+
+#[test]
+fn two_workers_find_what_one_finds() {
+    let mut list = cases(Fault::NONE);
+    list.retain(|case| case.cpus <= 3 && !case.deep && !case.groups.contains(&"pairs"));
+    let mut large = Vec::new();
+    for case in &list {
+        let alone = run(case, 1);
+        if matches!(alone.verdict, Verdict::Stopped(_)) {
+            large.push(case.name.as_str());
+            continue;
+        }
+        let both = run(case, 2);
+        assert_eq!(alone.verdict, Verdict::Holds, "{}", case.name);
+        assert_eq!(alone.verdict, both.verdict, "{}", case.name);
+        assert_eq!(alone.states, both.states, "{}", case.name);
+        assert_eq!(alone.reached, both.reached, "{}", case.name);
+        assert!(alone.reached.is_some_and(|reached| !reached.finals.is_empty()), "{}", case.name);
+    }
+    println!("{} cases compared, too large: {large:?}", list.len() - large.len());
+    assert_eq!(large, LARGE, "cases above {LIMIT} states");
+    assert!(list.len() - large.len() >= 25, "{} cases compared", list.len() - large.len());
+}
