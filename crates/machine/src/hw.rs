@@ -144,7 +144,7 @@ pub fn unreachable(space: usize, page: usize) {
     issue(Op::Unreachable { space, page });
 }
 
-/// Takes [`unreachable`] back. Only on a machine built with [`crate::Builder::remaps`].
+/// Takes [`unreachable()`] back. Only on a machine built with [`crate::Builder::remaps`].
 #[track_caller]
 pub fn mapped(space: usize, page: usize) {
     issue(Op::Mapped { space, page });
