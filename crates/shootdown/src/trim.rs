@@ -46,9 +46,8 @@ impl<P: Platform> Shootdown<P> {
             self.ring(cpu);
         } else if P::ON_LEAVE == OnLeave::KeepBit && loaded.address() != space.address() {
             let request = &self.platform().local(cpu).mail.trim;
-            // ORDER(SD-3): relaxed; who is asked is a member, so it has used the space itself and needs no word of it from
-            // here. Where another space's request is in the box this one is dropped, which leaves a bit too many and
-            // nothing worse.
+            // ORDER(SD-3): relaxed; a member is asked, which joined the mask itself and so knows the space already. Where
+            // another space's request is in the box this one is dropped, which leaves a bit too many and nothing worse.
             if request.compare_exchange(0, space.address(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
                 self.ring(cpu);
             }
@@ -64,11 +63,12 @@ impl<P: Platform> Shootdown<P> {
             let asked = request.load(Ordering::Relaxed);
             asked & !TAKEN != address || (asked == address && !self.online().holds(cpu))
         });
-        // ORDER(SD-3): a box found without the space means that its CPU is done with the space, be it since the wait; partner:
-        // the last store of `answer_trim`. Taken back, the request was never seen, which needs no order.
+        // ORDER(SD-3): a box found without the space means that its CPU is done with the space, even if it came back and
+        // answered since the wait; partner: the last store of `answer_trim`. Relaxed where the request is taken back, as
+        // nobody acted on it.
         let found = request.compare_exchange(address, 0, Ordering::Relaxed, Site::TrimSeen.acquire());
         if found == Err(address | TAKEN) {
-            // ORDER(SD-3): who took the request before it could be taken back is done with the space; partner: the same.
+            // ORDER(SD-3): whoever took the request first has done with the space; partner: the same.
             self.wait_for(cpu, || request.load(Site::TrimLateSeen.acquire()) != address | TAKEN);
         }
     }
@@ -79,7 +79,7 @@ impl<P: Platform> Cpu<'_, P> {
     /// until the box is empty or the request was taken back, which cannot happen once it is marked as taken.
     pub(crate) fn answer_trim(self) {
         let request = &self.local.mail.trim;
-        // ORDER: relaxed; this CPU is a member of the space that is named, so it has used that before.
+        // ORDER: relaxed; this CPU was a member of the space that is named, and knows it from joining.
         let address = request.load(Ordering::Relaxed);
         if address == 0
             || request
