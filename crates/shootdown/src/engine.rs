@@ -141,15 +141,16 @@ impl<P: Platform> Shootdown<P> {
         }
         self.online().add_self(me);
         // ORDER(SD-13): as at switch-in: either a flush of kernel memory sees this CPU on line, or this CPU sees the
-        // flush's generation; partner: the flush fence.
+        // flush's generation; partner: the fence in `send_kernel`.
         Site::OnlineFence.full_fence();
         let kernel = self.kernel.now();
         if !without(Rule::HotplugFlushes) {
             here.flush_hardware(LocalFlush::Everything);
             here.local.own.slots.reset();
         }
-        // ORDER(SD-6): flush before acknowledgement; partner: `Late::kernel`.
-        here.local.published.kernel_caught.store(kernel, Site::OnlineAck.release());
+        // ORDER(SD-6): relaxed. What this CPU did before the online fence is ordered by that fence, which is a release
+        // fence too; since then it has only flushed, which is complete on return (platform contract).
+        here.local.published.kernel_caught.store(kernel, Ordering::Relaxed);
         // Who rang in this CPU's former life may still wait for an answer (a trim), and while the bell is up nobody kicks.
         here.serve();
         self.platform.event(Event::Online);

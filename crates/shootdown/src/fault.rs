@@ -49,8 +49,6 @@ sites! {
     SwitchAck = "switch-ack",
     /// SD-6: flush of kernel memory before its acknowledgement (release).
     KernelAck = "kernel-ack",
-    /// SD-6: the flush of a CPU that comes on line before its acknowledgement (release).
-    OnlineAck = "online-ack",
     /// SD-8: acknowledgement before reuse (acquire).
     AckSeen = "ack-seen",
     /// SD-8: the same for kernel memory (acquire).
@@ -93,13 +91,11 @@ sites! {
     GatherClose = "gather-close",
     /// SD-8: a peer's completion before deciding that none is open (acquire).
     GatherSeen = "gather-seen",
-    /// SD-3: the space before the trim request that names it (release).
-    TrimAsk = "trim-ask",
     /// SD-3: last use of the space before the box of requests is empty again (release).
     TrimDone = "trim-done",
-    /// SD-3: the box seen without the space before the space may die (acquire).
+    /// SD-3: the box found without the space before the space may die (acquire).
     TrimSeen = "trim-seen",
-    /// SD-3: the same where the request could not be taken back (acquire).
+    /// SD-3: the same where the request was found taken and is waited for (acquire).
     TrimLateSeen = "trim-late-seen",
 }
 

@@ -73,7 +73,8 @@ impl<P: Platform> Shootdown<P> {
     pub fn send_kernel(&self, scope: Scope, tables: Tables) -> Pending<'_, P> {
         self.platform().publish_tables();
         let generation = self.kernel.announce(scope, tables);
-        // ORDER(SD-4): page-table stores and generation before the mask of CPUs on line; partner: the online fence.
+        // ORDER(SD-4): page-table stores and generation before the mask of CPUs on line; partner: the fence in
+        // `online_cpu`.
         Site::KernelFlushFence.full_fence();
         let done = self.platform().flush_remote(RemoteFlush { space: None, scope, tables }) == Remote::Done;
         let here = Here::enter(self, Span::LocalFlush);
@@ -215,8 +216,8 @@ impl<P: Platform> Late<'_, P> {
             if loaded.is_lazy() && skip_lazy {
                 return false;
             }
-            // ORDER(SD-8): what that CPU did with old translations is over before their frames are reused; partner:
-            // `Here::catch_up`.
+            // ORDER(SD-8): what that CPU did with old translations is over before their frames are reused; partners:
+            // `Here::acknowledge`, `Here::load`.
             let caught = self.engine.platform().local(cpu).published.caught.load(Site::AckSeen.acquire());
             if caught >= self.generation {
                 return false;
@@ -246,8 +247,9 @@ impl<P: Platform> Pending<'_, P> {
     }
 
     fn kernel_caught_up(&self, cpu: CpuId) -> bool {
-        // ORDER(SD-8): as in `Late::is_late`; partner: `Here::catch_up_kernel`.
-        let caught = self.engine.platform().local(cpu).published.kernel_caught.load(Site::KernelAckSeen.acquire());
+        // ORDER(SD-8): as in `Late::is_late`; partner: `Here::catch_up_kernel_from`.
+        let caught =
+            self.engine.platform().local(cpu).published.kernel_caught.load(Site::KernelAckSeen.acquire());
         caught >= self.generation
             || !self.engine.online().holds(cpu)
             || !self.engine.platform().must_wait(cpu)

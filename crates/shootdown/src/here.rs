@@ -106,7 +106,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     fn leave_lazy(self, space: &AddressSpace<P>) {
         // ORDER(SD-5): relaxed; the fence orders it before the generation is read.
         self.local.published.loaded.store(Loaded::active(space.address()).0, Ordering::Relaxed);
-        // ORDER(SD-5): see the drawing; partner: the flush fence.
+        // ORDER(SD-5): see the drawing; partner: the flush fence in `Shootdown::send`.
         Site::LeaveLazyFence.full_fence();
         if !without(Rule::SwitchIn) {
             self.catch_up(space);
@@ -136,7 +136,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         if add && !without(Rule::SelfAdd) {
             members.add_self(me);
         }
-        // ORDER(SD-2, SD-5): see the drawing; partner: the flush fence.
+        // ORDER(SD-2, SD-5): see the drawing; partner: the flush fence in `Shootdown::send`.
         Site::SwitchFence.full_fence();
         let now = next.clock.now();
         if let Some(previous) = previous {
@@ -303,7 +303,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     /// Says that this CPU agrees with generation `now` of the loaded space.
     #[inline]
     pub(crate) fn acknowledge(self, space: &AddressSpace<P>, now: u64) {
-        // ORDER(SD-6): the flush is complete (platform contract) before the acknowledgement; partner: `Late::of`.
+        // ORDER(SD-6): the flush is complete (platform contract) before the acknowledgement; partner: `Late::is_late`.
         self.local.published.caught.store(now, Site::Ack.release());
         self.engine.platform().event(Event::CaughtUp(space.id(), Generation(now)));
     }
@@ -326,7 +326,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
             |range, tables| LocalFlush::KernelPages { range, tables },
             LocalFlush::Everything,
         );
-        // ORDER(SD-6): the flush is complete before the acknowledgement; partner: `Late::kernel`.
+        // ORDER(SD-6): the flush is complete before the acknowledgement; partner: `Pending::kernel_caught_up`.
         self.local.published.kernel_caught.store(now, Site::KernelAck.release());
     }
 

@@ -117,7 +117,7 @@ impl<'a> Members<'a> {
     /// Whether `cpu` is a member; seen gone means that its last use is over.
     #[inline]
     pub(crate) fn holds(&self, cpu: CpuId) -> bool {
-        // ORDER(SD-8): as in `for_each_other`; partner: `remove_self`.
+        // ORDER(SD-8): as in `for_each_batch`; partner: `remove_self`, called by `offline_cpu`.
         self.word(cpu).load(Site::OnlineSeen.acquire()) & bit(cpu) != 0
     }
 
@@ -131,7 +131,8 @@ impl<'a> Members<'a> {
     /// Removes the calling CPU, which is `me`, after its hardware stopped using the root (SD-3).
     #[inline]
     pub(crate) fn remove_self(&self, me: CpuId) {
-        // ORDER(SD-3): everything this CPU did with the space comes before the bit goes; partner: `for_each`.
+        // ORDER(SD-3): everything this CPU did with the space comes before the bit goes; partners: `for_each_batch`,
+        // `holds`.
         self.word(me).fetch_and(!bit(me), Site::MaskRemove.release());
     }
 

@@ -46,12 +46,9 @@ impl<P: Platform> Shootdown<P> {
             self.ring(cpu);
         } else if P::ON_LEAVE == OnLeave::KeepBit && loaded.address() != space.address() {
             let request = &self.platform().local(cpu).mail.trim;
-            // ORDER(SD-3): the space before the request that names it; partner: the claim in `answer_trim`. Where another
-            // space's request is in the box this one is dropped, which leaves a bit too many and nothing worse.
-            if request
-                .compare_exchange(0, space.address(), Site::TrimAsk.release(), Ordering::Relaxed)
-                .is_ok()
-            {
+            // ORDER(SD-3): relaxed; a member is asked, which joined the mask itself and so knows the space already. Where
+            // another space's request is in the box this one is dropped, which leaves a bit too many and nothing worse.
+            if request.compare_exchange(0, space.address(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
                 self.ring(cpu);
             }
         }
@@ -62,13 +59,16 @@ impl<P: Platform> Shootdown<P> {
         let request = &self.platform().local(cpu).mail.trim;
         let address = space.address();
         self.wait_for(cpu, || {
-            // ORDER(SD-3): an empty box means that its CPU is done with the space; partner: the store in `Here::trim`.
-            let asked = request.load(Site::TrimSeen.acquire());
+            // ORDER(SD-3): relaxed; the exchange below looks again.
+            let asked = request.load(Ordering::Relaxed);
             asked & !TAKEN != address || (asked == address && !self.online().holds(cpu))
         });
-        // ORDER: relaxed; who took the request before it could be taken back is waited for.
-        if request.compare_exchange(address, 0, Ordering::Relaxed, Ordering::Relaxed) == Err(address | TAKEN)
-        {
+        // ORDER(SD-3): a box found without the space means that its CPU is done with the space, even if it came back and
+        // answered since the wait; partner: the last store of `answer_trim`. Relaxed where the request is taken back, as
+        // nobody acted on it.
+        let found = request.compare_exchange(address, 0, Ordering::Relaxed, Site::TrimSeen.acquire());
+        if found == Err(address | TAKEN) {
+            // ORDER(SD-3): whoever took the request first has done with the space; partner: the same.
             self.wait_for(cpu, || request.load(Site::TrimLateSeen.acquire()) != address | TAKEN);
         }
     }
@@ -79,7 +79,7 @@ impl<P: Platform> Cpu<'_, P> {
     /// until the box is empty or the request was taken back, which cannot happen once it is marked as taken.
     pub(crate) fn answer_trim(self) {
         let request = &self.local.mail.trim;
-        // ORDER: relaxed; the ring that followed the request was taken with acquire.
+        // ORDER: relaxed; this CPU was a member of the space that is named, and knows it from joining.
         let address = request.load(Ordering::Relaxed);
         if address == 0
             || request
@@ -94,7 +94,7 @@ impl<P: Platform> Cpu<'_, P> {
                 space.members().remove_self(self.me());
             }
         }
-        // ORDER(SD-3): the space is last used above; partner: `Shootdown::await_trim`.
+        // ORDER(SD-3): the space is last used above; partners: the exchange and the last wait of `Shootdown::await_trim`.
         request.store(0, Site::TrimDone.release());
     }
 }
