@@ -79,3 +79,17 @@ fn each_removed_rule_is_caught_by_its_named_case_in_an_execution_that_replays() 
         assert!(by.contains(&name.as_str()), "SD-{rule}: INVARIANTS.md names {name}, but only {by:?} notice");
     }
 }
+
+#[test]
+fn what_the_pairs_notice_replays() {
+    let mut catches = Vec::new();
+    for rule in 1..=RULES {
+        let mut list = cases(Fault::rule(rule).expect("there is such a rule"));
+        list.retain(|case| case.groups.contains(&"pairs"));
+        catches.extend(list.iter().filter_map(|case| run(rule, case)));
+    }
+    let by_rule = |rule| catches.iter().filter(|catch| catch.rule == rule).count();
+    let counts: Vec<_> = (1..=RULES).map(by_rule).collect();
+    println!("pairs that notice each rule's removal: {counts:?}");
+    assert!(catches.len() >= 300, "{} executions replayed", catches.len());
+}
