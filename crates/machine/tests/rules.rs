@@ -91,5 +91,5 @@ fn what_the_pairs_notice_replays() {
     let by_rule = |rule| catches.iter().filter(|catch| catch.rule == rule).count();
     let counts: Vec<_> = (1..=RULES).map(by_rule).collect();
     println!("pairs that notice each rule's removal: {counts:?}");
-    assert!(catches.len() >= 300, "{} executions replayed", catches.len());
+    assert!(catches.len() >= 250, "{} executions replayed", catches.len());
 }
