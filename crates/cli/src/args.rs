@@ -1,7 +1,7 @@
 //! What the command line understands.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use shootdown_explore::{Memory, Options, Progress, Reductions};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,6 +48,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Run a recorded execution, move by move, and draw it
     Replay(ReplayArgs),
+    /// Compare this project's explorer with loom on one small protocol: what each visits, and how long it takes
+    Bench(BenchArgs),
 }
 
 /// Arguments of `shootdown check`.
@@ -74,6 +76,9 @@ pub struct CheckArgs {
     /// Limits and switches.
     #[command(flatten)]
     pub limits: Limits,
+    /// Show each pair of operations in a line of its own, also where no names are given
+    #[arg(long, short)]
+    pub verbose: bool,
     /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,
@@ -118,6 +123,24 @@ pub struct ReplayArgs {
     /// Show the line of code of each step
     #[arg(long)]
     pub places: bool,
+}
+
+/// Arguments of `shootdown bench`.
+#[derive(Args, Debug)]
+pub struct BenchArgs {
+    /// What to compare
+    #[arg(value_enum)]
+    pub contest: Contest,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `shootdown bench` compares.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Contest {
+    /// The explorer and loom
+    Explore,
 }
 
 /// What is removed from the engine before a run.

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Some(Command::Check(args)) => commands::check(&args),
         Some(Command::Explain(args)) => commands::explain(&args),
         Some(Command::Replay(args)) => commands::replay(&args),
+        Some(Command::Bench(args)) => commands::bench(&args),
     };
     result.unwrap_or_else(|failure| failure.report())
 }

@@ -4,6 +4,7 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{BinaryBytes, HumanCount};
 use shootdown_explore::Memory;
 use shootdown_machine::Case;
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use crate::names;
@@ -16,6 +17,14 @@ pub trait Sink {
     /// # Errors
     /// It could not be written.
     fn result(&mut self, record: &Record) -> io::Result<()>;
+
+    /// Takes that there are no more.
+    ///
+    /// # Errors
+    /// What was held back could not be written.
+    fn end(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Prints aligned columns.
@@ -23,6 +32,31 @@ pub trait Sink {
 pub struct Table<W> {
     out: W,
     name: usize,
+    fold: Option<Fold>,
+}
+
+/// The pairs of operations: many alike, of which only those that fail get a line of their own.
+#[derive(Debug, Default)]
+struct Fold {
+    names: HashSet<String>,
+    hold: usize,
+    states: u64,
+    seconds: f64,
+    machine: Option<String>,
+}
+
+impl Fold {
+    /// Adds `record` if it is to be folded.
+    fn takes(&mut self, record: &Record) -> bool {
+        if !record.as_expected || !self.names.contains(&record.name) {
+            return false;
+        }
+        self.hold += 1;
+        self.states += record.states;
+        self.seconds += record.seconds;
+        self.machine.get_or_insert_with(|| format!("{}, {}", cpus(record.cpus), record.memory));
+        true
+    }
 }
 
 impl<W: Write> Table<W> {
@@ -36,31 +70,63 @@ impl<W: Write> Table<W> {
         let head =
             format!("{:name$}  {:12}  {:24}  {:>13}  {:>9}", "name", "machine", "verdict", "states", "time");
         writeln!(out, "{dim}{head}{dim:#}")?;
-        Ok(Self { out, name })
+        Ok(Self { out, name, fold: None })
+    }
+
+    /// Makes one line of those of `cases` that are pairs of operations and hold.
+    pub fn fold_pairs(mut self, cases: &[&Case]) -> Self {
+        let pairs = cases.iter().filter(|case| case.groups.contains(&"pairs"));
+        let names = pairs.map(|case| case.name.clone()).collect();
+        self.fold = Some(Fold { names, ..Fold::default() });
+        self
+    }
+
+    fn row(
+        &mut self,
+        name: &str,
+        machine: &str,
+        verdict: (Style, &str),
+        figures: (u64, f64),
+    ) -> io::Result<()> {
+        let width = self.name;
+        let ((colour, verdict), (states, time)) = (verdict, figures);
+        let (states, time) = (HumanCount(states).to_string(), seconds(time));
+        writeln!(
+            self.out,
+            "{name:width$}  {machine:12}  {colour}{verdict:24}{colour:#}  {states:>13}  {time:>9}"
+        )
     }
 }
 
 impl<W: Write> Sink for Table<W> {
     fn result(&mut self, record: &Record) -> io::Result<()> {
-        let name = self.name;
+        if self.fold.as_mut().is_some_and(|fold| fold.takes(record)) {
+            return Ok(());
+        }
         let colour = match (record.as_expected, record.complete) {
             (true, _) => AnsiColor::Green.on_default(),
             (false, true) => AnsiColor::Red.on_default().bold(),
             (false, false) => AnsiColor::Yellow.on_default().bold(),
         };
         let machine = format!("{}, {}", cpus(record.cpus), record.memory);
-        writeln!(
-            self.out,
-            "{:name$}  {machine:12}  {colour}{:24}{colour:#}  {:>13}  {:>9}",
-            record.name,
-            verdict(record),
-            HumanCount(record.states).to_string(),
-            seconds(record.seconds),
-        )?;
+        let figures = (record.states, record.seconds);
+        self.row(&record.name, &machine, (colour, &verdict(record)), figures)?;
         match &record.message {
             Some(message) if !record.as_expected => writeln!(self.out, "    {message}"),
             _ => Ok(()),
         }
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        let Some(Fold { names, hold, states, seconds, machine: Some(machine) }) = self.fold.take() else {
+            return Ok(());
+        };
+        let name = format!("pairs: {hold} of {} hold", names.len());
+        let (colour, verdict) = match hold == names.len() {
+            true => (AnsiColor::Green.on_default(), "holds"),
+            false => (AnsiColor::Yellow.on_default().bold(), "not all"),
+        };
+        self.row(&name, &machine, (colour, verdict), (states, seconds))
     }
 }
 
@@ -162,6 +228,30 @@ mod tests {
         }
         let text = String::from_utf8(out).expect("text");
         insta::assert_snapshot!(strip_str(&text).to_string());
+    }
+
+    #[test]
+    fn pairs_that_hold_become_one_line_and_others_keep_theirs() {
+        let cases = ["a", "b", "c"].map(|name| engine_case(name, 2));
+        let corpus = corpus_case("linux-x");
+        let [a, b, c] = &cases;
+        let reports = [
+            (a, report(Verdict::Holds)),
+            (b, violation("frame 2 is reused")),
+            (c, report(Verdict::Holds)),
+            (&corpus, violation("frame 1 is reused")),
+        ];
+        let shown = reports.each_ref().map(|(case, _)| *case);
+        let mut out = Vec::new();
+        let mut table = Table::begin(&mut out, &shown).expect("a head").fold_pairs(&shown);
+        for (case, report) in &reports {
+            table.result(&Record::new(case, Memory::Tso, None, report)).expect("a row");
+        }
+        table.end().expect("the pairs");
+        let text = strip_str(&String::from_utf8(out).expect("text")).to_string();
+        let firsts: Vec<&str> = text.lines().map(|line| line.split("  ").next().unwrap_or("")).collect();
+        assert_eq!(firsts, ["name", "b", "", "linux-x", "pairs: 2 of 3 hold"], "{text}");
+        assert!(text.ends_with("3.00 s\n"), "{text}");
     }
 
     #[test]

@@ -93,3 +93,11 @@ fn json_results_are_one_object_a_line_on_standard_output_and_in_the_file() {
     let record: Value = serde_json::from_str(out.trim()).expect("one object");
     assert_eq!((&record["verdict"], &record["as_expected"]), (&"violates".into(), &true.into()));
 }
+
+#[test]
+fn the_explorer_and_loom_are_compared_in_both_forms() {
+    let table = printed(&["bench", "explore"]);
+    assert!(table.contains("explorer") && table.contains("loom takes"), "{table}");
+    let comparison: Value = serde_json::from_str(&printed(&["bench", "explore", "--json"])).expect("JSON");
+    assert_eq!(comparison["rows"].as_array().map(Vec::len), Some(2));
+}

@@ -2,6 +2,9 @@
 //!
 //! Run it with `cargo run -p shootdown --example embed`: one CPU maps, unmaps and tears down.
 
+// A line for each duty of the platform reads best, and rustfmt would make four of it.
+#![cfg_attr(rustfmt, rustfmt::skip)]
+
 /// Stand-ins for what every kernel has.
 mod arch {
     pub fn this_cpu() -> u32 {
@@ -24,9 +27,7 @@ mod arch {
 // README: begin
 use shootdown::*;
 
-struct Kernel {
-    cpus: [CpuLocal; 8],
-}
+struct Kernel { cpus: [CpuLocal; 8] }
 
 // SAFETY: the obligations are listed at `Platform`; each line below meets the one it serves.
 unsafe impl Platform for Kernel {
@@ -37,43 +38,23 @@ unsafe impl Platform for Kernel {
     type Pin = ();
 
     fn pin(&self) {}
-    fn cpu(&self) -> CpuId {
-        CpuId::new(arch::this_cpu())
-    }
-    fn local(&self, cpu: CpuId) -> &CpuLocal {
-        &self.cpus[cpu.index()]
-    }
-    fn irq_save(&self, _: Span) -> bool {
-        arch::irq_disable()
-    }
-    fn irq_restore(&self, were_on: bool) {
-        arch::irq_restore(were_on)
-    }
-    fn irq_enabled(&self) -> bool {
-        arch::irqs_on()
-    }
-    fn tags(&self) -> &Untagged {
-        &Untagged
-    }
-    fn kick(&self, cpu: CpuId) {
-        arch::send_ipi(cpu.number())
-    } // its handler: ENGINE.serve()
+    fn cpu(&self) -> CpuId { CpuId::new(arch::this_cpu()) }
+    fn local(&self, cpu: CpuId) -> &CpuLocal { &self.cpus[cpu.index()] }
+    fn irq_save(&self, _: Span) -> bool { arch::irq_disable() }
+    fn irq_restore(&self, were_on: bool) { arch::irq_restore(were_on) }
+    fn irq_enabled(&self) -> bool { arch::irqs_on() }
+    fn tags(&self) -> &Untagged { &Untagged }
+    fn kick(&self, cpu: CpuId) { arch::send_ipi(cpu.number()) } // its handler calls ENGINE.serve()
     unsafe fn flush_local(&self, what: LocalFlush) {
-        match what {
-            LocalFlush::Pages { range, .. } => {
-                (0..range.count()).for_each(|n| arch::invlpg(range.start().0 + n * range.size().bytes()))
-            }
-            _ => arch::flush_all(),
-        }
+        let LocalFlush::Pages { range, .. } = what else { return arch::flush_all() };
+        let page = |n| range.start().0 + n * range.size().bytes();
+        (0..range.count()).for_each(|n| arch::invlpg(page(n)))
     }
     unsafe fn install(&self, root: Option<u64>, _: Tag, _: OnInstall) {
         arch::write_cr3(root.unwrap_or(arch::KERNEL_ROOT))
     }
-    unsafe fn free_root(&self, _: &AddressSpace<Self>) { /* give the top table back */
-    }
-    fn defer_teardown(&self, late: Teardown<'_, Self>) {
-        late.into_handle(); /* queue it */
-    }
+    unsafe fn free_root(&self, _: &AddressSpace<Self>) {} // give the top table back
+    fn defer_teardown(&self, late: Teardown<'_, Self>) { late.into_handle(); } // queue it
 }
 
 static ENGINE: Shootdown<Kernel> =

@@ -149,7 +149,7 @@ impl<P: Platform> Shootdown<P> {
             here.local.own.slots.reset();
         }
         // ORDER(SD-6): flush before acknowledgement; partner: `Late::kernel`.
-        here.local.published.kernel_caught.store(kernel, Site::Ack.release());
+        here.local.published.kernel_caught.store(kernel, Site::OnlineAck.release());
         // Who rang in this CPU's former life may still wait for an answer (a trim), and while the bell is up nobody kicks.
         here.serve();
         self.platform.event(Event::Online);

@@ -30,6 +30,8 @@ macro_rules! sites {
 sites! {
     /// SD-4: full fence between the generation bump and reading mask and loaded words.
     FlushFence = "flush-fence",
+    /// SD-4: the same for kernel memory, before reading which CPUs are on line.
+    KernelFlushFence = "kernel-flush-fence",
     /// SD-2, SD-5: full fence between announcing oneself and reading the generation.
     SwitchFence = "switch-fence",
     /// SD-5: the same when a lazy CPU returns to the space that it still has loaded.
@@ -42,8 +44,17 @@ sites! {
     CatchUp = "catch-up",
     /// SD-6: flush before acknowledgement (release).
     Ack = "ack",
+    /// SD-8: leaving the old root before the generation of the next space, which an initiator may take for an
+    /// acknowledgement (release).
+    SwitchAck = "switch-ack",
+    /// SD-6: flush of kernel memory before its acknowledgement (release).
+    KernelAck = "kernel-ack",
+    /// SD-6: the flush of a CPU that comes on line before its acknowledgement (release).
+    OnlineAck = "online-ack",
     /// SD-8: acknowledgement before reuse (acquire).
     AckSeen = "ack-seen",
+    /// SD-8: the same for kernel memory (acquire).
+    KernelAckSeen = "kernel-ack-seen",
     /// SD-3: what was done with the old root before the word that says it is left (release).
     Loaded = "loaded",
     /// SD-8: having left before reuse (acquire).
@@ -54,6 +65,8 @@ sites! {
     MaskRemove = "mask-remove",
     /// SD-8: a bit that is gone before reuse (acquire).
     MaskSeen = "mask-seen",
+    /// SD-8: a CPU that is seen to go off line before reuse (acquire).
+    OnlineSeen = "online-seen",
     /// SD-6: the request before the ring (release).
     Ring = "ring",
     /// SD-6: the ring before reading what was requested (acquire).
@@ -80,10 +93,14 @@ sites! {
     GatherClose = "gather-close",
     /// SD-8: a peer's completion before deciding that none is open (acquire).
     GatherSeen = "gather-seen",
-    /// SD-3: a trim request after what its receiver will use, and its end after that use (release).
+    /// SD-3: the space before the trim request that names it (release).
     TrimAsk = "trim-ask",
-    /// SD-3: the request before the use of what it names, and its end before that may die (acquire).
-    TrimTake = "trim-take",
+    /// SD-3: last use of the space before the box of requests is empty again (release).
+    TrimDone = "trim-done",
+    /// SD-3: the box seen without the space before the space may die (acquire).
+    TrimSeen = "trim-seen",
+    /// SD-3: the same where the request could not be taken back (acquire).
+    TrimLateSeen = "trim-late-seen",
 }
 
 impl Site {

@@ -74,7 +74,7 @@ impl<P: Platform> Shootdown<P> {
         self.platform().publish_tables();
         let generation = self.kernel.announce(scope, tables);
         // ORDER(SD-4): page-table stores and generation before the mask of CPUs on line; partner: the online fence.
-        Site::FlushFence.full_fence();
+        Site::KernelFlushFence.full_fence();
         let done = self.platform().flush_remote(RemoteFlush { space: None, scope, tables }) == Remote::Done;
         let here = Here::enter(self, Span::LocalFlush);
         if !done {
@@ -247,7 +247,7 @@ impl<P: Platform> Pending<'_, P> {
 
     fn kernel_caught_up(&self, cpu: CpuId) -> bool {
         // ORDER(SD-8): as in `Late::is_late`; partner: `Here::catch_up_kernel`.
-        let caught = self.engine.platform().local(cpu).published.kernel_caught.load(Site::AckSeen.acquire());
+        let caught = self.engine.platform().local(cpu).published.kernel_caught.load(Site::KernelAckSeen.acquire());
         caught >= self.generation
             || !self.engine.online().holds(cpu)
             || !self.engine.platform().must_wait(cpu)

@@ -153,7 +153,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         self.local.own.tag.store(u64::from(tag.number()), Ordering::Relaxed);
         // ORDER(SD-8): the hardware is out of the old root before others see this: whoever still reads the old space as
         // loaded, and this generation with it, takes it for an answer; partner: `Late::is_late`.
-        published.caught.store(now, Site::Ack.release());
+        published.caught.store(now, Site::SwitchAck.release());
         if let Some(previous) = previous {
             self.left(me, previous);
         }
@@ -327,7 +327,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
             LocalFlush::Everything,
         );
         // ORDER(SD-6): the flush is complete before the acknowledgement; partner: `Late::kernel`.
-        self.local.published.kernel_caught.store(now, Site::Ack.release());
+        self.local.published.kernel_caught.store(now, Site::KernelAck.release());
     }
 
     #[inline]

@@ -118,7 +118,7 @@ impl<'a> Members<'a> {
     #[inline]
     pub(crate) fn holds(&self, cpu: CpuId) -> bool {
         // ORDER(SD-8): as in `for_each_other`; partner: `remove_self`.
-        self.word(cpu).load(Site::MaskSeen.acquire()) & bit(cpu) != 0
+        self.word(cpu).load(Site::OnlineSeen.acquire()) & bit(cpu) != 0
     }
 
     /// Adds the calling CPU, which is `me` (SD-2). A full fence must follow before it reads a generation.

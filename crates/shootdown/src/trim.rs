@@ -63,13 +63,13 @@ impl<P: Platform> Shootdown<P> {
         let address = space.address();
         self.wait_for(cpu, || {
             // ORDER(SD-3): an empty box means that its CPU is done with the space; partner: the store in `Here::trim`.
-            let asked = request.load(Site::TrimTake.acquire());
+            let asked = request.load(Site::TrimSeen.acquire());
             asked & !TAKEN != address || (asked == address && !self.online().holds(cpu))
         });
         // ORDER: relaxed; who took the request before it could be taken back is waited for.
         if request.compare_exchange(address, 0, Ordering::Relaxed, Ordering::Relaxed) == Err(address | TAKEN)
         {
-            self.wait_for(cpu, || request.load(Site::TrimTake.acquire()) != address | TAKEN);
+            self.wait_for(cpu, || request.load(Site::TrimLateSeen.acquire()) != address | TAKEN);
         }
     }
 }
@@ -95,6 +95,6 @@ impl<P: Platform> Cpu<'_, P> {
             }
         }
         // ORDER(SD-3): the space is last used above; partner: `Shootdown::await_trim`.
-        request.store(0, Site::TrimAsk.release());
+        request.store(0, Site::TrimDone.release());
     }
 }

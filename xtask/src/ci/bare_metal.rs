@@ -16,41 +16,22 @@ const TARGETS: [(&str, &[&str]); 3] = [
 
 pub fn bare_metal(root: &Path) -> Result<Done> {
     for (target, packages) in TARGETS {
-        let toolchain = core_for(root, target)?;
+        ensure_core(target)?;
         let packages: String = packages.iter().map(|name| format!(" -p {name}")).collect();
-        let arguments = match toolchain {
-            Core::Installed => format!("build --release --target {target}{packages}"),
-            Core::FromSource => {
-                format!("+nightly build -Zbuild-std=core --release --target {target}{packages}")
-            }
-        };
-        process::run(&mut cargo(root, &arguments))?;
+        process::run(&mut cargo(root, &format!("build --release --target {target}{packages}")))?;
     }
     let targets: Vec<&str> = TARGETS.iter().map(|(target, _)| *target).collect();
     Ok(Done::Passed(targets.join(", ")))
 }
 
-/// Where the core library for a target comes from.
-enum Core {
-    /// It is installed.
-    Installed,
-    /// It is built from the nightly toolchain's sources.
-    FromSource,
-}
-
 /// Finds the core library for `target`, or installs it.
-fn core_for(root: &Path, target: &str) -> Result<Core> {
+fn ensure_core(target: &str) -> Result<()> {
     if installed(target) {
-        return Ok(Core::Installed);
+        return Ok(());
     }
     let added = process::run(Command::new("rustup").args(["target", "add", target]));
     if added.is_ok() && installed(target) {
-        return Ok(Core::Installed);
-    }
-    let setup = root.join("../shared/toolchain/setup");
-    if setup.exists() {
-        process::run(&mut Command::new(setup))?;
-        return Ok(Core::FromSource);
+        return Ok(());
     }
     bail!("no core library for {target}: `rustup target add {target}` installs it, and needs the network")
 }

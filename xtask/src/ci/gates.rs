@@ -1,4 +1,4 @@
-//! Steps that run the command `shootdown` and read what it says.
+//! Steps that run what this workspace builds, and read what it says.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -6,9 +6,12 @@ use std::path::Path;
 
 use super::steps::Done;
 use crate::LAST_RULE;
+use crate::mutate;
 use crate::process::{self, cargo, stream};
 
 const SHOOTDOWN: &str = "run --quiet --release --package shootdown-cli --bin shootdown --";
+/// Groups that notice a removed rule soonest.
+const RULE_CASES: &str = "two three tags";
 
 pub fn check(root: &Path) -> Result<Done> {
     let (mut cases, mut states) = (0_u64, 0_u64);
@@ -27,7 +30,8 @@ pub fn check(root: &Path) -> Result<Done> {
 
 pub fn rules(root: &Path) -> Result<Done> {
     for rule in 1..=LAST_RULE {
-        let mut command = cargo(root, &format!("{SHOOTDOWN} check --json --drop-rule SD-{rule}"));
+        let mut command =
+            cargo(root, &format!("{SHOOTDOWN} check {RULE_CASES} --json --drop-rule SD-{rule}"));
         let mut records = Vec::new();
         let status = stream(&mut command, |line| {
             records.push(serde_json::from_str(line).context("a line that is not JSON")?);
@@ -41,6 +45,16 @@ pub fn rules(root: &Path) -> Result<Done> {
         println!("SD-{rule} removed: caught by {catch}");
     }
     Ok(Done::Passed(format!("SD-1 to SD-{LAST_RULE} each caught when removed")))
+}
+
+pub fn counts(root: &Path) -> Result<Done> {
+    process::run(&mut cargo(root, "run --quiet --release --package shootdown-counts"))?;
+    Ok(Done::Passed("instruction counts within their aims, or excepted".into()))
+}
+
+pub fn mutate(root: &Path) -> Result<Done> {
+    let orderings = mutate::run(root, &[])?;
+    Ok(Done::Passed(format!("{orderings} orderings, each noticed when weakened")))
 }
 
 /// Returns the case that found a counterexample. One that was merely stopped has caught nothing.

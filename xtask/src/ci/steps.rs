@@ -17,16 +17,20 @@ pub enum Step {
     Clippy,
     /// Documentation
     Doc,
-    /// Tests of all packages
-    Tests,
     /// The oldest Rust that is promised
     Msrv,
     /// The engine on targets without an operating system
     BareMetal,
+    /// Tests of all packages
+    Tests,
     /// Every case of `shootdown check`
     Check,
     /// Each rule removed from the engine: a case must notice
     Rules,
+    /// Each ordering of the engine weakened: a checker must notice
+    Mutate,
+    /// Instructions of the engine's operations
+    Counts,
 }
 
 /// How a step ended, if it did not fail.
@@ -87,6 +91,8 @@ impl Step {
             Self::BareMetal => bare_metal::bare_metal(root),
             Self::Check => gates::check(root),
             Self::Rules => gates::rules(root),
+            Self::Mutate => gates::mutate(root),
+            Self::Counts => gates::counts(root),
         }
     }
 }

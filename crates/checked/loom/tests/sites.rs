@@ -21,18 +21,24 @@ with_scenarios!(table);
 /// The scenario that shows each ordering to be needed.
 const CAUGHT_BY: &[(Site, &str)] = &[
     (Site::FlushFence, "switch_in_vs_flush"),
+    (Site::KernelFlushFence, "online_vs_kernel_flush"),
     (Site::SwitchFence, "switch_in_vs_flush"),
     (Site::LeaveLazyFence, "lazy_return_vs_flush"),
     (Site::OnlineFence, "online_vs_kernel_flush"),
     (Site::Bump, "lazy_return_vs_flush"),
     (Site::CatchUp, "lazy_return_vs_flush"),
     (Site::Ack, "unmap_under_user"),
+    (Site::SwitchAck, "kept_bit_switch_away_vs_table_free"),
+    (Site::KernelAck, "unmap_under_kernel"),
+    (Site::OnlineAck, "back_on_line_vs_kernel_flush"),
     (Site::AckSeen, "unmap_under_user"),
+    (Site::KernelAckSeen, "unmap_under_kernel"),
     (Site::Loaded, "switch_away_vs_final_drop"),
     (Site::LoadedSeen, "switch_away_vs_final_drop"),
     (Site::EnterLazy, "enter_lazy_vs_flush"),
     (Site::MaskRemove, "leave_vs_flush"),
     (Site::MaskSeen, "leave_vs_flush"),
+    (Site::OnlineSeen, "offline_vs_kernel_flush"),
     (Site::Ring, "kept_bit"),
     (Site::Take, "unmap_under_user"),
     (Site::Record, "recall_vs_record"),
@@ -47,7 +53,9 @@ const CAUGHT_BY: &[(Site, &str)] = &[
     (Site::GatherClose, "nested_gathers"),
     (Site::GatherSeen, "nested_gathers"),
     (Site::TrimAsk, "bit_gone_before_the_answer"),
-    (Site::TrimTake, "a_third_frees_what_was_trimmed"),
+    (Site::TrimDone, "bit_gone_before_the_answer"),
+    (Site::TrimSeen, "a_third_frees_what_was_trimmed"),
+    (Site::TrimLateSeen, "back_before_the_request_is_taken_back"),
 ];
 
 #[test]

@@ -1,8 +1,10 @@
-use shootdown_explore::Report;
+use shootdown_explore::{Options, Report, Verdict};
 use shootdown_machine::Case;
 use std::fs::File;
 use std::io::{self, Write};
+use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use crate::args::CheckArgs;
 use crate::catalogue::{self, Removed};
@@ -135,7 +137,10 @@ pub fn run_and_print(
     if args.json {
         sinks.push(Box::new(JsonLines(io::stdout())));
     } else {
-        sinks.push(Box::new(Table::begin(anstream::stdout(), cases)?));
+        let table = Table::begin(anstream::stdout(), cases)?;
+        // Who names cases wants to see them.
+        let fold = args.names.is_empty() && !args.verbose;
+        sinks.push(Box::new(if fold { table.fold_pairs(cases) } else { table }));
     }
     let interrupt = Interrupt::listen();
     let outcome = run(cases, args, &interrupt, &mut sinks, see)?;
@@ -163,7 +168,7 @@ fn run(
         let report = {
             let line = Line::start(&case.name);
             let progress = |progress| line.show(progress);
-            (case.run)(&args.limits.options(case.memory, interrupt, &progress))
+            guarded(case, &args.limits.options(case.memory, interrupt, &progress))
         };
         let record = Record::new(case, args.limits.memory_for(case.memory), removed, &report);
         for sink in sinks.iter_mut() {
@@ -178,8 +183,35 @@ fn run(
             break;
         }
     }
+    for sink in sinks {
+        sink.end()?;
+    }
     outcome.not_run = left.map(|case| case.name.clone()).collect();
     Ok(outcome)
+}
+
+/// Runs `case`. A panic of the checker itself is that case's result, so that the others and the summary are not lost.
+fn guarded(case: &Case, options: &Options<'_>) -> Report {
+    let begin = Instant::now();
+    // What the run leaves half done is its own: a case builds its machine anew for each run.
+    panic::catch_unwind(AssertUnwindSafe(|| (case.run)(options))).unwrap_or_else(|payload| {
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or(payload.downcast_ref::<String>().map(String::as_str));
+        Report {
+            verdict: Verdict::Stopped(format!("the check panicked: {}", text.unwrap_or("no text"))),
+            states: 0,
+            transitions: 0,
+            executions: 0,
+            nodes: 0,
+            rounds: 0,
+            elapsed: begin.elapsed(),
+            final_round: Duration::ZERO,
+            peak_bytes: 0,
+            depth: 0,
+            trace: None,
+            reached: None,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -233,6 +265,17 @@ mod tests {
         let outcome = outcome(&[case, engine_case("b", 2)], &args(""), &Interrupt::default());
         assert_eq!((outcome.code(), verdicts(&outcome)), (1, vec!["stopped", "holds"]));
         assert!(outcome.closing(None).join("\n").contains("Not complete, hence not passed: a"));
+    }
+
+    #[test]
+    fn a_panic_is_the_result_of_its_case_and_the_others_still_run() {
+        let mut case = engine_case("a", 2);
+        case.run = Box::new(|_| panic!("an index beyond the end"));
+        let outcome = outcome(&[case, engine_case("b", 2)], &args(""), &Interrupt::default());
+        assert_eq!((outcome.code(), verdicts(&outcome)), (1, vec!["stopped", "holds"]));
+        let message = outcome.records[0].message.as_deref().unwrap_or_default();
+        assert!(message.contains("panicked: an index beyond the end"), "{message}");
+        assert!(outcome.closing(None)[0].starts_with("1 of 2 as expected"));
     }
 
     fn three_with_a_catch() -> [Case; 3] {

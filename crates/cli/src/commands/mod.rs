@@ -1,11 +1,13 @@
 //! One module for each command.
 
+mod bench;
 mod check;
 mod explain;
 mod list;
 mod replay;
 mod welcome;
 
+pub use bench::bench;
 pub use check::check;
 pub use explain::explain;
 pub use replay::replay;

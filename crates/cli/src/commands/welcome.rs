@@ -59,8 +59,9 @@ fn meaning(outcome: &Outcome) -> String {
     format!(
         "\
 A kernel unmaps a page and gives its memory away. Another CPU may still hold the old translation in its TLB,
-and a program there may read what now belongs to someone else. Each line above is one small machine on which
-all executions of a protocol against that were visited: every interleaving, interrupt and store-buffer delay.
+and a program there may read what now belongs to someone else. Each line above is one small machine (the pairs:
+one machine for any two operations) on which all executions of a protocol against that were visited: every
+interleaving, interrupt and store-buffer delay.
 
   the engine `shootdown`, as kernels link it: {:3} cases hold
   published kernel bugs:                      {:3} found again

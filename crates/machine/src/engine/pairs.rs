@@ -29,7 +29,8 @@ const OPERATIONS: &[Operation] = &[
         let (a, b) = (cpu.user(0), cpu.user(1));
         cpu.run(&b);
         cpu.run(&a);
-        (a.into_handle(), b.into_handle());
+        a.into_handle();
+        b.into_handle();
     }),
     operation("lazy", Start::User(0), 0, |cpu| {
         cpu.run_kernel_thread();

@@ -157,3 +157,43 @@ pub fn offline_vs_kernel_flush() {
         ],
     });
 }
+
+/// SD-6, SD-8: a CPU that stays on line uses kernel memory until it has answered.
+pub fn unmap_under_kernel() {
+    explore::<Plain>(|| Plan {
+        pages: &[],
+        kernel: 1,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |_| {},
+        scripts: &[
+            |cpu| cpu.unmap_kernel(0),
+            |cpu| {
+                cpu.touch(KERNEL);
+                cpu.touch(KERNEL);
+            },
+        ],
+    });
+}
+
+/// SD-13: a CPU used kernel memory in its former life, and says in its next one that it has flushed.
+pub fn back_on_line_vs_kernel_flush() {
+    explore::<Plain>(|| Plan {
+        pages: &[],
+        kernel: 1,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |_| {},
+        scripts: &[
+            |cpu| cpu.unmap_kernel(0),
+            |cpu| {
+                cpu.touch(KERNEL);
+                cpu.go_offline();
+                cpu.go_online();
+                cpu.touch(KERNEL);
+            },
+        ],
+    });
+}

@@ -22,6 +22,8 @@ macro_rules! with_scenarios {
             depart::kept_bit_switch_away_vs_table_free,
             depart::lazy_vs_table_free,
             depart::offline_vs_kernel_flush,
+            depart::unmap_under_kernel,
+            depart::back_on_line_vs_kernel_flush,
             lifetime::lazy_vs_final_drop,
             lifetime::switch_away_vs_final_drop,
             lifetime::put_vs_teardown,
@@ -40,6 +42,7 @@ macro_rules! with_scenarios {
             trim::trim_vs_enter_lazy,
             trim::trim_of_an_offline_cpu,
             trim::trim_of_a_cpu_that_comes_back,
+            trim::back_before_the_request_is_taken_back,
         }
     };
 }

@@ -168,3 +168,31 @@ pub fn trim_of_a_cpu_that_comes_back() {
         ],
     });
 }
+
+/// SD-3, SD-13: a CPU comes back while the request to it is being taken back, and a third frees the space.
+pub fn back_before_the_request_is_taken_back() {
+    explore_bounded::<Keep>(3, || Plan {
+        pages: &[0, 0],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Parks,
+        puppets: &[],
+        before: |machine| {
+            machine.adopt(0, 1, 2);
+            machine.adopt(1, 1, 0);
+            machine.on(1).run(0);
+            machine.on(1).run(1);
+            machine.on(1).go_offline();
+            machine.on(0).user(0).put().expect("the only one").finish();
+        },
+        scripts: &[
+            |cpu| {
+                let pin = cpu.pin(0);
+                cpu.engine().trim(&pin);
+                drop(pin);
+            },
+            |cpu| cpu.go_online(),
+            |cpu| drop(cpu.pin(0)),
+        ],
+    });
+}

@@ -6,12 +6,20 @@ use crate::engine::catalog::List;
 use crate::engine::world::{Code, Plan, Start};
 use shootdown_explore::Memory::Tso;
 
+const FOUR: &[&str] = &["four"];
+
 pub(super) fn add(list: &mut List) {
-    let four = &["four"];
+    let scenarios = [four_borrow, four_exit, four_two_spaces, deep_three];
+    for scenario in scenarios {
+        scenario(list);
+    }
+}
+
+fn four_borrow(list: &mut List) {
     list.add(
         &named(
             "four-borrow",
-            four,
+            FOUR,
             &[Tso],
             "an unmap meets a borrower, a thread that goes lazy and one that runs",
         ),
@@ -33,7 +41,10 @@ pub(super) fn add(list: &mut List) {
             Plan { sleepers: [1, 0], ..plan(cpus) }
         },
     );
-    list.add(&named("four-exit", four, &[Tso], "a space dies under three lazy CPUs"), || {
+}
+
+fn four_exit(list: &mut List) {
+    list.add(&named("four-exit", FOUR, &[Tso], "a space dies under three lazy CPUs"), || {
         let owner: Code<Plain> = |cpu| cpu.exit(0);
         let lazy: Code<Plain> = |_| {};
         let leaving: Code<Plain> = |cpu| {
@@ -49,12 +60,15 @@ pub(super) fn add(list: &mut List) {
         ];
         Plan { spaces: 2, sleepers: [0, 1], die: &[0], ..plan(cpus) }
     });
+}
+
+fn four_two_spaces(list: &mut List) {
     list.add(
         &Entry {
             deep: true,
             ..named(
                 "four-two-spaces",
-                four,
+                FOUR,
                 &[Tso],
                 "two spaces are unmapped while two CPUs change between them",
             )
@@ -81,6 +95,9 @@ pub(super) fn add(list: &mut List) {
             Plan { spaces: 2, sleepers: [1, 1], ..plan(cpus) }
         },
     );
+}
+
+fn deep_three(list: &mut List) {
     let deep = Entry {
         name: "deep-three",
         about: "3 CPUs, 2 spaces, 2 pages, 8 calls: unmaps and switches of both",
@@ -107,7 +124,8 @@ pub(super) fn add(list: &mut List) {
             let (a, b) = (cpu.user(0), cpu.user(1));
             cpu.run(&b);
             cpu.run(&a);
-            (a.into_handle(), b.into_handle());
+            a.into_handle();
+            b.into_handle();
         };
         let cpus = vec![(Start::User(0), first), (Start::User(1), second), (Start::User(0), third)];
         Plan { spaces: 2, sleepers: [1, 2], ..plan(cpus) }

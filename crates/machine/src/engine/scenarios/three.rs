@@ -5,12 +5,29 @@ use crate::engine::catalog::List;
 use crate::engine::world::{Code, Plan, Start};
 use shootdown_explore::Memory::Tso;
 
+const THREE: &[&str] = &["three"];
+
 pub(super) fn add(list: &mut List) {
-    let three = &["three"];
+    let scenarios = [
+        borrow_vs_unmap,
+        upgrade_vs_last_drop,
+        lazy_vs_table_free,
+        lazy_vs_final_drop,
+        trim_vs_borrow,
+        trim_kept_bits,
+        trim_vs_hotplug,
+        switch_vs_flush,
+    ];
+    for scenario in scenarios {
+        scenario(list);
+    }
+}
+
+fn borrow_vs_unmap(list: &mut List) {
     list.add(
         &named(
             "borrow-vs-unmap",
-            three,
+            THREE,
             &[Tso],
             "a kernel thread borrows while one thread of the space unmaps and another goes lazy",
         ),
@@ -26,10 +43,13 @@ pub(super) fn add(list: &mut List) {
             Plan { pins: [1, 0], ..plan(cpus) }
         },
     );
+}
+
+fn upgrade_vs_last_drop(list: &mut List) {
     list.add(
         &named(
             "upgrade-vs-last-drop",
-            three,
+            THREE,
             &[Tso],
             "two outsiders upgrade and borrow while the last user exits",
         ),
@@ -44,10 +64,13 @@ pub(super) fn add(list: &mut List) {
             Plan { pins: [2, 0], die: &[0], ..plan(cpus) }
         },
     );
+}
+
+fn lazy_vs_table_free(list: &mut List) {
     list.add(
         &named(
             "lazy-vs-table-free",
-            three,
+            THREE,
             &[Tso],
             "a page table is freed under a lazy CPU and an active one",
         ),
@@ -63,8 +86,11 @@ pub(super) fn add(list: &mut List) {
             plan(vec![(Start::User(0), flusher), (Start::User(0), comes_and_goes), (Start::Lazy(0), lazy)])
         },
     );
+}
+
+fn lazy_vs_final_drop(list: &mut List) {
     list.add(
-        &named("lazy-vs-final-drop", three, &[Tso], "a space dies under lazy CPUs, one of which is leaving"),
+        &named("lazy-vs-final-drop", THREE, &[Tso], "a space dies under lazy CPUs, one of which is leaving"),
         || {
             let owner: Code<Plain> = |cpu| cpu.exit(0);
             let lazy: Code<Plain> = |_| {};
@@ -77,10 +103,13 @@ pub(super) fn add(list: &mut List) {
             Plan { spaces: 2, sleepers: [0, 1], die: &[0], ..plan(cpus) }
         },
     );
+}
+
+fn trim_vs_borrow(list: &mut List) {
     list.add(
         &named(
             "trim-vs-borrow",
-            three,
+            THREE,
             &[Tso],
             "the seed's exercise: trimming while a kernel thread borrows",
         ),
@@ -99,10 +128,13 @@ pub(super) fn add(list: &mut List) {
             Plan { pins: [1, 0], ..plan(cpus) }
         },
     );
+}
+
+fn trim_kept_bits(list: &mut List) {
     list.add(
         &named(
             "trim-kept-bits",
-            three,
+            THREE,
             &[Tso],
             "bits that switching CPUs left behind are trimmed on request",
         ),
@@ -115,15 +147,19 @@ pub(super) fn add(list: &mut List) {
                 let (a, b) = (cpu.user(0), cpu.user(1));
                 cpu.run(&b);
                 cpu.run(&a);
-                (a.into_handle(), b.into_handle());
+                a.into_handle();
+                b.into_handle();
             };
             let other: Code<Keep> = |cpu| cpu.trim(0);
             let cpus = vec![(Start::User(0), owner), (Start::User(0), switcher), (Start::Kernel, other)];
             Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }
         },
     );
+}
+
+fn trim_vs_hotplug(list: &mut List) {
     list.add(
-        &named("trim-vs-hotplug", three, &[Tso], "a CPU that is asked to trim goes off and on line"),
+        &named("trim-vs-hotplug", THREE, &[Tso], "a CPU that is asked to trim goes off and on line"),
         || {
             let owner: Code<Keep> = |cpu| cpu.trim(0);
             let cycles: Code<Keep> = |cpu| {
@@ -137,8 +173,11 @@ pub(super) fn add(list: &mut List) {
             Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }
         },
     );
+}
+
+fn switch_vs_flush(list: &mut List) {
     list.add(
-        &named("switch-vs-flush", three, &[Tso], "two CPUs switch between two spaces while a third unmaps"),
+        &named("switch-vs-flush", THREE, &[Tso], "two CPUs switch between two spaces while a third unmaps"),
         || {
             let flusher: Code<Plain> = |cpu| cpu.unmap(0, 0);
             let comes: Code<Plain> = |cpu| {

@@ -6,16 +6,36 @@ use crate::engine::world::{Code, Plan, Start};
 use shootdown::fault::STALLS;
 use shootdown_explore::Memory::Tso;
 
+const THREE: &[&str] = &["three"];
+
 pub(super) fn add(list: &mut List) {
-    let three = &["three"];
-    list.add(&named("two-flushers", three, &[Tso], "two threads unmap at once while a third runs"), || {
+    let scenarios = [
+        two_flushers,
+        nested_gathers,
+        offline_vs_flush,
+        stalled_target,
+        tag_reuse,
+        warm_tags,
+        broadcast_fallback,
+        temporary_vs_exit,
+    ];
+    for scenario in scenarios {
+        scenario(list);
+    }
+}
+
+fn two_flushers(list: &mut List) {
+    list.add(&named("two-flushers", THREE, &[Tso], "two threads unmap at once while a third runs"), || {
         let first: Code<Plain> = |cpu| cpu.unmap(0, 0);
         let second: Code<Plain> = |cpu| cpu.unmap_split(0, 1);
         let runs: Code<Plain> = |_| {};
         plan(vec![(Start::User(0), first), (Start::User(0), second), (Start::User(0), runs)])
     });
+}
+
+fn nested_gathers(list: &mut List) {
     list.add(
-        &named("nested-gathers", three, &[Tso], "two gathers clear the same page while a third CPU uses it"),
+        &named("nested-gathers", THREE, &[Tso], "two gathers clear the same page while a third CPU uses it"),
         || {
             let unmap: Code<Plain> = |cpu| cpu.unmap(0, 0);
             let runs: Code<Plain> = |_| {};
@@ -23,8 +43,11 @@ pub(super) fn add(list: &mut List) {
             Plan { contested: true, ..plan(cpus) }
         },
     );
+}
+
+fn offline_vs_flush(list: &mut List) {
     list.add(
-        &named("offline-vs-flush", three, &[Tso], "a CPU goes off and on line while another unmaps"),
+        &named("offline-vs-flush", THREE, &[Tso], "a CPU goes off and on line while another unmaps"),
         || {
             let flusher: Code<Plain> = |cpu| {
                 cpu.unmap(0, 0);
@@ -40,10 +63,13 @@ pub(super) fn add(list: &mut List) {
             plan(vec![(Start::User(0), flusher), (Start::User(0), cycles), (Start::User(0), runs)])
         },
     );
+}
+
+fn stalled_target(list: &mut List) {
     list.add(
         &named(
             "stalled-target",
-            three,
+            THREE,
             &[Tso],
             "a target answers late: it is reported, rung again, and waited for",
         ),
@@ -60,6 +86,9 @@ pub(super) fn add(list: &mut List) {
             Plan { context: STALLS, ..plan(cpus) }
         },
     );
+}
+
+fn tag_reuse(list: &mut List) {
     list.add(
         &named(
             "tag-reuse",
@@ -73,7 +102,8 @@ pub(super) fn add(list: &mut List) {
                 let (a, b) = (cpu.user(0), cpu.user(1));
                 cpu.run(&b);
                 cpu.run(&a);
-                (a.into_handle(), b.into_handle());
+                a.into_handle();
+                b.into_handle();
             };
             let goes: Code<OneTag> = |cpu| {
                 let user = cpu.user(1);
@@ -84,6 +114,9 @@ pub(super) fn add(list: &mut List) {
             Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }
         },
     );
+}
+
+fn warm_tags(list: &mut List) {
     list.add(
         &named(
             "warm-tags",
@@ -100,17 +133,21 @@ pub(super) fn add(list: &mut List) {
                 let (a, b) = (cpu.user(0), cpu.user(1));
                 cpu.run(&b);
                 cpu.run(&a);
-                (a.into_handle(), b.into_handle());
+                a.into_handle();
+                b.into_handle();
             };
             let runs: Code<LowCeiling> = |_| {};
             let cpus = vec![(Start::User(0), flusher), (Start::User(0), switcher), (Start::User(0), runs)];
             Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }
         },
     );
+}
+
+fn broadcast_fallback(list: &mut List) {
     list.add(
         &named(
             "broadcast-fallback",
-            three,
+            THREE,
             &[Tso],
             "a broadcast transport answers done, or not, as it pleases",
         ),
@@ -121,10 +158,13 @@ pub(super) fn add(list: &mut List) {
             plan(vec![(Start::User(0), first), (Start::User(0), second), (Start::User(0), runs)])
         },
     );
+}
+
+fn temporary_vs_exit(list: &mut List) {
     list.add(
         &named(
             "temporary-vs-exit",
-            three,
+            THREE,
             &[Tso],
             "a lazy CPU patches through a temporary space while its own dies",
         ),

@@ -5,12 +5,29 @@ use crate::engine::catalog::List;
 use crate::engine::world::{Code, Plan, Start};
 use shootdown_explore::Memory::Tso;
 
+const TWO: &[&str] = &["two"];
+
 pub(super) fn add(list: &mut List) {
-    let two = &["two"];
+    let scenarios = [
+        seed,
+        lazy_return,
+        switch_in,
+        kernel_memory,
+        kernel_memory_hotplug,
+        deferred_teardown,
+        ring_overflow,
+        masked_flushers,
+    ];
+    for scenario in scenarios {
+        scenario(list);
+    }
+}
+
+fn seed(list: &mut List) {
     list.add(
         &named(
             "seed",
-            two,
+            TWO,
             BOTH,
             "the 2020 sparc64 machine: an outsider upgrades and borrows while the one user unmaps",
         ),
@@ -28,8 +45,11 @@ pub(super) fn add(list: &mut List) {
             Plan { pins: [1, 0], ..plan(vec![(Start::User(0), owner), (Start::Kernel, outsider)]) }
         },
     );
+}
+
+fn lazy_return(list: &mut List) {
     list.add(
-        &named("lazy-return", two, BOTH, "a lazy CPU returns to its space while another unmaps"),
+        &named("lazy-return", TWO, BOTH, "a lazy CPU returns to its space while another unmaps"),
         || {
             let flusher: Code<Plain> = |cpu| cpu.unmap(0, 0);
             let sleeper: Code<Plain> = |cpu| {
@@ -41,27 +61,37 @@ pub(super) fn add(list: &mut List) {
             plan(vec![(Start::User(0), flusher), (Start::User(0), sleeper)])
         },
     );
+}
+
+fn switch_in(list: &mut List) {
     list.add(
-        &named("switch-in", two, BOTH, "a CPU switches into a space while another unmaps from it"),
+        &named("switch-in", TWO, BOTH, "a CPU switches into a space while another unmaps from it"),
         || {
             let flusher: Code<Tagged> = |cpu| cpu.unmap(0, 0);
             let switcher: Code<Tagged> = |cpu| {
                 let (a, b) = (cpu.user(0), cpu.user(1));
                 cpu.run(&b);
                 cpu.run(&a);
-                (a.into_handle(), b.into_handle());
+                a.into_handle();
+                b.into_handle();
             };
             let cpus = vec![(Start::User(0), flusher), (Start::User(0), switcher)];
             Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }
         },
     );
-    list.add(&named("kernel-memory", two, BOTH, "two CPUs unmap kernel pages"), || {
+}
+
+fn kernel_memory(list: &mut List) {
+    list.add(&named("kernel-memory", TWO, BOTH, "two CPUs unmap kernel pages"), || {
         let first: Code<Plain> = |cpu| cpu.unmap_kernel(0);
         let second: Code<Plain> = |cpu| cpu.unmap_kernel(1);
         Plan { kernel_pages: 2, ..plan(vec![(Start::User(0), first), (Start::Lazy(0), second)]) }
     });
+}
+
+fn kernel_memory_hotplug(list: &mut List) {
     list.add(
-        &named("kernel-memory-hotplug", two, BOTH, "a CPU goes off and on line while kernel memory goes"),
+        &named("kernel-memory-hotplug", TWO, BOTH, "a CPU goes off and on line while kernel memory goes"),
         || {
             let first: Code<Plain> = |cpu| cpu.unmap_kernel(0);
             let second: Code<Plain> = |cpu| {
@@ -77,8 +107,11 @@ pub(super) fn add(list: &mut List) {
             }
         },
     );
+}
+
+fn deferred_teardown(list: &mut List) {
     list.add(
-        &named("deferred-teardown", two, &[Tso], "the last user reference is dropped where nothing may run"),
+        &named("deferred-teardown", TWO, &[Tso], "the last user reference is dropped where nothing may run"),
         || {
             let owner: Code<Plain> = |cpu| {
                 cpu.run_kernel_thread();
@@ -101,8 +134,11 @@ pub(super) fn add(list: &mut List) {
             Plan { pins: [1, 0], die: &[0], ..plan(vec![(Start::User(0), owner), (Start::Kernel, reaper)]) }
         },
     );
+}
+
+fn ring_overflow(list: &mut List) {
     list.add(
-        &named("ring-overflow", two, &[Tso], "more flushes than the ring remembers while a CPU is away"),
+        &named("ring-overflow", TWO, &[Tso], "more flushes than the ring remembers while a CPU is away"),
         || {
             let flusher: Code<Tagged> = |cpu| {
                 cpu.unmap(0, 0);
@@ -113,14 +149,18 @@ pub(super) fn add(list: &mut List) {
                 let (a, b) = (cpu.user(0), cpu.user(1));
                 cpu.run(&b);
                 cpu.run(&a);
-                (a.into_handle(), b.into_handle());
+                a.into_handle();
+                b.into_handle();
             };
             let cpus = vec![(Start::User(0), flusher), (Start::User(0), away)];
             Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }
         },
     );
+}
+
+fn masked_flushers(list: &mut List) {
     list.add(
-        &named("masked-flushers", two, &[Tso], "two CPUs flush each other's space with interrupts off"),
+        &named("masked-flushers", TWO, &[Tso], "two CPUs flush each other's space with interrupts off"),
         || {
             let first: Code<Plain> = |cpu| cpu.unmap_masked(1, 0);
             let second: Code<Plain> = |cpu| cpu.unmap_masked(0, 0);

@@ -1,0 +1,317 @@
+//! What embedders see of the engine, on a host platform where the test says which CPU runs.
+
+use shootdown::*;
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+/// Two words of mask lent at run time: 128 CPUs.
+type Mask = BorrowedMask<'static>;
+
+#[derive(Default)]
+struct Log {
+    flushes: Vec<(u32, LocalFlush)>,
+    installs: Vec<(u32, Option<u64>)>,
+    kicks: Vec<u32>,
+    freed_roots: Vec<u64>,
+    events: Vec<Event>,
+}
+
+struct Host {
+    cpus: Vec<CpuLocal>,
+    cpu: AtomicU32,
+    /// Polls of a wait before the kicked CPUs answer.
+    answer_after: AtomicU64,
+    stalls: AtomicUsize,
+    deferred: RefCell<Vec<&'static AddressSpace<Host>>>,
+    log: RefCell<Log>,
+    engine: std::cell::OnceCell<&'static Shootdown<Host>>,
+}
+
+// SAFETY: the tests are single-threaded; a platform is shared between its test's "CPUs" alone.
+unsafe impl Sync for Host {}
+
+// SAFETY: 1. the test sets the number; 2. a fixed vector; 3. one thread; 4. there is no TLB; 5. a kicked CPU serves when the
+// waiter relaxes; 6. never done.
+unsafe impl Platform for Host {
+    type Root = u64;
+    type Mask = Mask;
+    type Handle = &'static AddressSpace<Host>;
+    type Tags = PerCpuSlots<2>;
+    type Pin = ();
+    const STALL_POLLS: u64 = 4;
+
+    fn pin(&self) {}
+    fn cpu(&self) -> CpuId {
+        CpuId::new(self.cpu.load(Relaxed))
+    }
+    fn local(&self, cpu: CpuId) -> &CpuLocal {
+        &self.cpus[cpu.index()]
+    }
+    fn irq_save(&self, _: Span) -> bool {
+        true
+    }
+    fn irq_restore(&self, _: bool) {}
+    fn irq_enabled(&self) -> bool {
+        true
+    }
+    fn tags(&self) -> &PerCpuSlots<2> {
+        &PerCpuSlots
+    }
+    unsafe fn flush_local(&self, what: LocalFlush) {
+        self.log.borrow_mut().flushes.push((self.cpu.load(Relaxed), what));
+    }
+    unsafe fn install(&self, root: Option<u64>, _: Tag, _: OnInstall) {
+        self.log.borrow_mut().installs.push((self.cpu.load(Relaxed), root));
+    }
+    fn kick(&self, cpu: CpuId) {
+        self.log.borrow_mut().kicks.push(cpu.number());
+    }
+    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
+        self.log.borrow_mut().freed_roots.push(space.root());
+    }
+    fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
+        self.deferred.borrow_mut().push(teardown.into_handle());
+    }
+    fn relax(&self, polls: u64) {
+        if polls >= self.answer_after.load(Relaxed) {
+            let kicked = std::mem::take(&mut self.log.borrow_mut().kicks);
+            for cpu in kicked {
+                self.on(cpu, || self.engine().serve());
+            }
+        }
+    }
+    fn stalled(&self, _: CpuId, _: u64) {
+        self.stalls.fetch_add(1, Relaxed);
+    }
+    fn event(&self, event: Event) {
+        self.log.borrow_mut().events.push(event);
+    }
+}
+
+impl Host {
+    fn engine(&self) -> &'static Shootdown<Host> {
+        self.engine.get().expect("the engine is made first")
+    }
+
+    /// Runs `body` as CPU `cpu`.
+    fn on<R>(&self, cpu: u32, body: impl FnOnce() -> R) -> R {
+        let before = self.cpu.swap(cpu, Relaxed);
+        let answer = body();
+        self.cpu.store(before, Relaxed);
+        answer
+    }
+
+    fn counters(&self, cpu: u32) -> &Counters {
+        self.cpus[cpu as usize].counters()
+    }
+}
+
+fn mask(words: usize) -> Mask {
+    BorrowedMask::new(Vec::leak((0..words).map(|_| MaskWord::new()).collect()))
+}
+
+/// A machine with `cpus` CPUs on line.
+fn machine(cpus: u32) -> &'static Shootdown<Host> {
+    let host = Host {
+        cpus: (0..cpus).map(|_| CpuLocal::new()).collect(),
+        cpu: AtomicU32::new(0),
+        answer_after: AtomicU64::new(0),
+        stalls: AtomicUsize::new(0),
+        deferred: RefCell::default(),
+        log: RefCell::default(),
+        engine: std::cell::OnceCell::new(),
+    };
+    let engine = Box::leak(Box::new(Shootdown::new(host, mask(2))));
+    assert!(engine.platform().engine.set(engine).is_ok());
+    for cpu in 0..cpus.min(128) {
+        engine.platform().on(cpu, || engine.online_cpu()).expect("fits");
+    }
+    engine
+}
+
+fn space(engine: &'static Shootdown<Host>, root: u64) -> UserRef<'static, Host> {
+    let space = Box::leak(Box::new(engine.new_space(root, mask(2)).expect("the mask is large enough")));
+    engine.adopt(space).expect("adopted once")
+}
+
+fn page(number: u64) -> PageRange {
+    PageRange::page(VirtAddr(number << 12))
+}
+
+/// A frame that notes when it is given back.
+struct Frame<'a>(u64, &'a RefCell<Vec<u64>>);
+
+impl Drop for Frame<'_> {
+    fn drop(&mut self) {
+        self.1.borrow_mut().push(self.0);
+    }
+}
+
+#[test]
+fn a_flush_rings_who_runs_the_space_and_skips_the_rest() {
+    let engine = machine(100);
+    let host = engine.platform();
+    let (a, b) = (space(engine, 0xa000), space(engine, 0xb000));
+    engine.switch_to(&a);
+    host.on(70, || engine.switch_to(&a));
+    host.on(71, || engine.switch_to(&b));
+    host.on(99, || {
+        engine.switch_to(&a);
+        engine.enter_lazy();
+    });
+    host.log.borrow_mut().flushes.clear();
+    engine.flush(&a, Scope::Pages(page(5)), Tables::Kept);
+    let counters = host.counters(0);
+    assert_eq!((counters.flushes(), counters.doorbells_sent(), counters.doorbells_skipped()), (1, 1, 1));
+    let flushed: Vec<u32> = host.log.borrow().flushes.iter().map(|flush| flush.0).collect();
+    assert_eq!(flushed, [0, 70], "the caller and the other thread, by range");
+    assert_eq!(host.counters(70).selective_flushes(), 1);
+    engine.flush(&a, Scope::All, Tables::Freed);
+    assert_eq!(host.counters(0).doorbells_sent(), 3, "freed tables reach the lazy CPU too");
+    assert_eq!(host.counters(99).evictions(), 1);
+    for user in [a, b] {
+        user.into_handle();
+    }
+}
+
+#[test]
+fn frames_are_held_until_the_flush_is_complete_and_handed_back_when_full() {
+    let engine = machine(2);
+    let host = engine.platform();
+    let a = space(engine, 0xa000);
+    engine.switch_to(&a);
+    host.on(1, || engine.switch_to(&a));
+    let freed = RefCell::default();
+    let mut gather = engine.gather::<Frame, 2>(&a);
+    gather.unmapped(page(1), Frame(1, &freed)).expect("first of two");
+    gather.unmapped(page(2), Frame(2, &freed)).expect("second of two");
+    let Err(Full(third)) = gather.unmapped(page(3), Frame(3, &freed)) else { panic!("two fit, not three") };
+    assert_eq!(third.0, 3);
+    let pending = gather.send();
+    assert!(freed.borrow().is_empty(), "CPU 1 has not answered");
+    assert_eq!(host.log.borrow().kicks, [1]);
+    let mut taken = Vec::new();
+    pending.finish_with(|frame| taken.push(frame.0));
+    assert_eq!(taken, [1, 2]);
+    drop(third);
+    let empty = engine.gather::<Frame, 2>(&a);
+    empty.finish();
+    assert_eq!(host.counters(0).flushes(), 1, "nothing recorded, nothing flushed");
+    a.into_handle();
+}
+
+#[test]
+fn the_last_user_leaves_a_teardown_and_the_last_struct_frees_the_root_once() {
+    let engine = machine(2);
+    let host = engine.platform();
+    let a = space(engine, 0xa000);
+    let pin = a.grab();
+    engine.switch_to(&a);
+    engine.enter_lazy();
+    let second = pin.upgrade().expect("a user is left");
+    assert!(second.put().is_none());
+    drop(a);
+    assert_eq!(pin.upgrade().err(), Some(Exiting));
+    let handle = host.deferred.borrow_mut().pop().expect("an implicit drop defers the teardown");
+    // SAFETY: 1. it came from `into_handle` just now.
+    let teardown = unsafe { engine.teardown_from_handle(handle) };
+    assert_eq!(teardown.root(), 0xa000);
+    teardown.finish();
+    assert!(host.log.borrow().freed_roots.is_empty(), "a struct reference is left");
+    drop(pin);
+    assert_eq!(host.log.borrow().freed_roots, [0xa000]);
+    assert_eq!(host.log.borrow().installs.last(), Some(&(0, None)), "the lazy CPU left it first");
+    assert!(host.log.borrow().events.iter().any(|event| matches!(event, Event::RootFreed(_))));
+}
+
+#[test]
+fn a_late_target_is_reported_rung_again_and_waited_for() {
+    let engine = machine(2);
+    let host = engine.platform();
+    let a = space(engine, 0xa000);
+    engine.switch_to(&a);
+    host.on(1, || engine.switch_to(&a));
+    host.answer_after.store(9, Relaxed);
+    engine.flush(&a, Scope::All, Tables::Kept);
+    assert_eq!(host.stalls.load(Relaxed), 2, "at 4 polls and at 8");
+    assert_eq!(host.counters(0).stalls(), 2);
+    assert_eq!(host.counters(1).doorbells_answered(), 1);
+    a.into_handle();
+}
+
+#[test]
+fn a_warm_tag_is_kept_and_catches_up_by_range() {
+    let engine = machine(2);
+    let host = engine.platform();
+    let (a, b) = (space(engine, 0xa000), space(engine, 0xb000));
+    engine.switch_to(&a);
+    engine.switch_to(&b);
+    let full = host.counters(0).full_flushes();
+    engine.switch_to(&a);
+    assert_eq!(host.counters(0).full_flushes(), full, "nothing happened: no flush");
+    engine.switch_to(&b);
+    host.on(1, || engine.flush(&a, Scope::Pages(page(7)), Tables::Kept));
+    host.log.borrow_mut().flushes.clear();
+    engine.switch_to(&a);
+    let flushes = host.log.borrow().flushes.clone();
+    assert!(matches!(flushes[..], [(0, LocalFlush::Pages { range, .. })] if range == page(7)), "{flushes:?}");
+    for user in [a, b] {
+        user.into_handle();
+    }
+}
+
+#[test]
+fn borrowing_and_temporary_spaces_return_to_where_they_began() {
+    let engine = machine(1);
+    let (a, b) = (space(engine, 0xa000), space(engine, 0xb000));
+    engine.switch_to(&a);
+    assert_eq!(engine.borrow(&b).err(), Some(Refused::NotAKernelThread(CpuId::new(0))));
+    let seen = engine.with_temporary(&b, || engine.platform().log.borrow().installs.last().copied());
+    assert_eq!(seen, Some((0, Some(0xb000))));
+    assert_eq!(engine.platform().log.borrow().installs.last(), Some(&(0, Some(0xa000))));
+    engine.enter_lazy();
+    let borrow = engine.borrow(&b).expect("a kernel thread may");
+    assert_eq!(borrow.root(), 0xb000);
+    drop(borrow);
+    for user in [a, b] {
+        user.into_handle();
+    }
+}
+
+#[test]
+fn refusals_name_the_value_and_the_remedy() {
+    let engine = machine(1);
+    let small = engine.new_space(0xa000, mask(1)).err();
+    assert_eq!(small, Some(Refused::MaskTooSmall(64, 128)));
+    let space = Box::leak(Box::new(engine.new_space(0xa000, mask(2)).expect("large enough")));
+    let first = engine.adopt(space).expect("first");
+    let Err((refused, _)) = engine.adopt(space) else { panic!("adopted twice") };
+    assert!(refused.to_string().contains("clone its first reference"), "{refused}");
+    first.into_handle();
+    let wide = machine(129);
+    let refused = wide.platform().on(128, || wide.online_cpu());
+    assert_eq!(refused, Err(Refused::CpuTooLarge(CpuId::new(128), 128)));
+    assert_eq!(
+        refused.expect_err("as above").to_string(),
+        "CPU 128 does not fit a mask of 128 CPUs; give the machine a larger mask"
+    );
+}
+
+#[test]
+fn a_cpu_that_went_off_line_is_not_waited_for_and_comes_back_clean() {
+    let engine = machine(2);
+    let host = engine.platform();
+    let a = space(engine, 0xa000);
+    host.on(1, || {
+        engine.switch_to(&a);
+        engine.offline_cpu();
+    });
+    host.answer_after.store(u64::MAX, Relaxed);
+    engine.flush(&a, Scope::All, Tables::Freed);
+    engine.flush_kernel(Scope::Pages(page(9)), Tables::Kept);
+    assert_eq!(host.counters(0).doorbells_sent(), 0);
+    host.log.borrow_mut().flushes.clear();
+    host.on(1, || engine.online_cpu()).expect("fits");
+    assert_eq!(host.log.borrow().flushes, [(1, LocalFlush::Everything)]);
+    a.into_handle();
+}
