@@ -1,8 +1,9 @@
 //! The reductions lose nothing on the engine's cases: runs with and without them reach the same states.
 
-use shootdown_explore::{Memory, Options, Reached, Reductions, Verdict};
+use shootdown_explore::{Memory, Options, Reached, Reductions, Report, Verdict};
 use shootdown_machine::Case;
 use shootdown_machine::engine::{Fault, cases};
+use std::mem::discriminant;
 
 /// States up to which a run counts as small enough to be compared.
 const LIMIT: u64 = 5_000_000;
@@ -14,16 +15,21 @@ fn name(case: &Case, memory: Memory) -> String {
     format!("{} on {memory:?}", case.name)
 }
 
-/// All that a run reaches; nothing if it is too large.
-fn reached(case: &Case, memory: Memory, reduced: bool, forget: bool) -> Option<Reached> {
+fn run(case: &Case, memory: Memory, reduced: bool, forget: bool) -> Report {
     let options = Options {
         memory,
         reductions: Reductions { partial_order: reduced, symmetry: reduced, forget },
         collect: true,
         max_states: LIMIT,
+        shortest: false,
         ..Options::default()
     };
-    let report = (case.run)(&options);
+    (case.run)(&options)
+}
+
+/// All that a run reaches; nothing if it is too large.
+fn reached(case: &Case, memory: Memory, reduced: bool, forget: bool) -> Option<Reached> {
+    let report = run(case, memory, reduced, forget);
     if let Verdict::Stopped(reason) = &report.verdict {
         assert!(reason.contains("states"), "{}: {reason}", name(case, memory));
         return None;
@@ -74,4 +80,30 @@ fn reductions_lose_nothing_under_partial_store_order() {
 #[test]
 fn reductions_lose_nothing_under_sequential_consistency() {
     assert!(compare_all(Memory::Tso, Memory::Sc) >= 113);
+}
+
+#[test]
+fn reductions_hide_no_removed_rule() {
+    let mut caught = 0;
+    let mut missed = 0;
+    for rule in 1..=14 {
+        let mut list = cases(Fault::rule(rule).expect("there is such a rule"));
+        list.retain(|case| case.cpus == 2 && !case.groups.contains(&"pairs"));
+        for case in &list {
+            let name = format!("{} without SD-{rule}", case.name);
+            let reduced = run(case, case.memory, REDUCED, true);
+            let plain = run(case, case.memory, PLAIN, false);
+            assert_eq!(discriminant(&reduced.verdict), discriminant(&plain.verdict), "{name}");
+            assert!(plain.complete(), "{name}: {:?}", plain.verdict);
+            if plain.verdict == Verdict::Holds {
+                let finals = |report: &Report| report.reached.as_ref().map(|reached| reached.finals.clone());
+                assert_eq!(finals(&reduced), finals(&plain), "{name}");
+                missed += 1;
+            } else {
+                caught += 1;
+            }
+        }
+    }
+    println!("{caught} pairs of runs break a rule, {missed} do not");
+    assert!(caught >= 50 && missed >= 50, "{caught} break a rule, {missed} do not");
 }
