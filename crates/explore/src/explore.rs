@@ -79,14 +79,14 @@ fn run<S: Scenario>(
         started,
         deadline: options.deadline.and_then(|limit| started.checked_add(limit)),
     };
-    report.executions += learn::walk(world, options);
+    report.executions += learn::walk(world, options, (Vec::new(), 0), learn::STEPS);
     loop {
         plan.round += 1;
         footprint::close(&mut lock(world));
         plan.livelock = lock(world).loops;
         let begun = Instant::now();
         // The first round mostly learns, unless there is nothing to learn.
-        let outcome = if plan.round == 1 && (plan.partial_order || plan.workers > 1) {
+        let mut outcome = if plan.round == 1 && (plan.partial_order || plan.workers > 1) {
             round(world, options, Plan { workers: 1, cap: FIRST, ..plan })
         } else {
             round(world, options, plan)
@@ -96,15 +96,24 @@ fn run<S: Scenario>(
         let stale = plan.partial_order && known.news > 0 || known.loops && !plan.livelock;
         report.nodes = known.nodes.len() as u64;
         drop(known);
-        match &outcome.end {
-            End::Again => continue,
-            End::Complete if stale => continue,
+        let again = match &outcome.end {
+            End::Again => true,
+            End::Complete => stale,
             // A finding is real whatever the footprints; but a run that collects wants all there is.
-            End::Found(found) if stale && options.collect && !matches!(found.kind, Kind::Stop(_)) => continue,
-            _ => {}
+            End::Found(found) => stale && options.collect && !matches!(found.kind, Kind::Stop(_)),
+            End::Start(..) | End::Stopped(_) => false,
+        };
+        if !again {
+            conclude(world, options, plan, outcome, report);
+            return;
         }
-        conclude(world, options, plan, outcome, report);
-        return;
+        let finds = (core::mem::take(&mut outcome.finds), outcome.layout.edition);
+        // Walks after a round are worth a fraction of what the round has cost.
+        let worth = outcome.transitions / 4;
+        drop(outcome);
+        if plan.partial_order {
+            report.executions += learn::walk(world, options, finds, worth);
+        }
     }
 }
 

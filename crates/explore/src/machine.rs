@@ -46,6 +46,8 @@ pub(crate) struct Machine<'a, 's, S: Scenario> {
     /// One of the kids of each node, with its answer, where no hashing is needed.
     pub(crate) first_kids: Vec<(u16, u32)>,
     pub(crate) executor: Executor,
+    /// A node has been made since somebody last looked.
+    pub(crate) grew: bool,
     /// Nodes passed, as bits; empty if nobody asks.
     pub(crate) passed: Vec<u64>,
     pub(crate) collect: bool,
@@ -88,6 +90,7 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
             prints: [Footprint::default(); CPUS],
             ahead: [Footprint::default(); CPUS],
             executor: Executor::default(),
+            grew: false,
             passed: Vec::new(),
             collect: options.collect,
             partial_order: options.reductions.partial_order,

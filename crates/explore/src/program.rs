@@ -72,7 +72,11 @@ impl<S: Scenario> Machine<'_, '_, S> {
 
     #[cold]
     fn grow(&mut self, node: u32, answer: u16) -> Result<u32, Box<Trouble>> {
-        let next = lock(self.world).grow(&mut self.executor, node, answer);
+        let mut world = lock(self.world);
+        let news = world.news;
+        let next = world.grow(&mut self.executor, node, answer);
+        self.grew |= world.news != news;
+        drop(world);
         self.sync();
         // A node with a word that the layout does not know must not be found again in this round.
         self.current()?;

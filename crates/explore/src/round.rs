@@ -6,7 +6,7 @@ use crate::options::{Options, Progress};
 use crate::report::{Move, Reached};
 use crate::scenario::Scenario;
 use crate::set::States;
-use crate::state::Layout;
+use crate::state::{Layout, Work};
 use crate::worker::Worker;
 use crate::world::World;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -70,6 +70,7 @@ pub(crate) struct Outcome<D: crate::Device> {
     pub(crate) edges: Vec<Vec<(u32, u32)>>,
     pub(crate) ends: Vec<u32>,
     pub(crate) reached: Reached,
+    pub(crate) finds: Vec<Work<D>>,
     pub(crate) states: u64,
     pub(crate) transitions: u64,
     pub(crate) depth: u32,
@@ -313,7 +314,8 @@ pub(crate) fn round<'s, S: Scenario>(
 }
 
 /// What one worker leaves behind.
-pub(crate) struct Leavings {
+pub(crate) struct Leavings<D: crate::Device> {
+    pub(crate) finds: Vec<Work<D>>,
     pub(crate) states: States,
     pub(crate) edges: Vec<(u32, u32)>,
     pub(crate) ends: Vec<u32>,
@@ -328,7 +330,7 @@ impl<'a, 's, S: Scenario> Hub<'a, 's, S> {
         machine
     }
 
-    fn close(self, end: End, leavings: Vec<Leavings>) -> Outcome<S::Device> {
+    fn close(self, end: End, leavings: Vec<Leavings<S::Device>>) -> Outcome<S::Device> {
         let sum = |pick: fn(&Board) -> &AtomicU64| {
             self.boards.iter().map(|board| pick(board).load(Relaxed)).sum::<u64>()
         };
@@ -338,6 +340,7 @@ impl<'a, 's, S: Scenario> Hub<'a, 's, S> {
             edges: Vec::new(),
             ends: Vec::new(),
             reached: Reached::default(),
+            finds: Vec::new(),
             states: sum(|board| &board.states),
             transitions: sum(|board| &board.transitions),
             depth: self.depth.load(Relaxed),
@@ -353,6 +356,7 @@ impl<'a, 's, S: Scenario> Hub<'a, 's, S> {
             outcome.ends.extend(leaving.ends);
             outcome.reached.locals.extend(leaving.reached.locals);
             outcome.reached.finals.extend(leaving.reached.finals);
+            outcome.finds.extend(leaving.finds);
             outcome.started += leaving.started;
         }
         outcome

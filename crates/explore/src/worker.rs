@@ -20,6 +20,8 @@ use std::sync::atomic::Ordering::Relaxed;
 const PATIENCE: u32 = 512;
 /// Numbers in a bundle of mail.
 const BATCH: usize = 1 << 13;
+/// Finds kept at most.
+const FINDS: usize = 1 << 11;
 
 pub(crate) struct Worker<'a, 's, S: Scenario> {
     hub: &'a Hub<'a, 's, S>,
@@ -32,6 +34,8 @@ pub(crate) struct Worker<'a, 's, S: Scenario> {
     /// States in which all CPUs have finished.
     pub(crate) ends: Vec<u32>,
     pub(crate) finals: BTreeSet<u64>,
+    /// States in which code did something new, for learning.
+    finds: Vec<Work<S::Device>>,
     base: Work<S::Device>,
     work: Work<S::Device>,
     base_key: Vec<u32>,
@@ -57,6 +61,7 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
             edges: Vec::new(),
             ends: Vec::new(),
             finals: BTreeSet::new(),
+            finds: Vec::new(),
             base: start.clone(),
             work: start.clone(),
             base_key: vec![0; width],
@@ -109,7 +114,7 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
     }
 
     /// Ends the worker's part of the round.
-    pub(crate) fn finish(self) -> Leavings {
+    pub(crate) fn finish(self) -> Leavings<S::Device> {
         let mut locals = BTreeSet::new();
         let world = lock(self.machine.world);
         for (index, bits) in self.machine.passed.iter().enumerate() {
@@ -122,6 +127,7 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
             edges: self.edges,
             ends: self.ends,
             reached: Reached { locals, finals: self.finals },
+            finds: self.finds,
             started: self.machine.executor.started,
         }
     }
@@ -185,6 +191,9 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
             }
         }
         self.transitions += 1;
+        if core::mem::take(&mut self.machine.grew) && self.finds.len() < FINDS {
+            self.finds.push(self.work.clone());
+        }
         self.coder.encode(&mut self.work, Some((&self.base_key, &self.base)), &mut self.key);
         let hash = hash::of_ids(&self.key);
         let owner = self.hub.owner(hash);

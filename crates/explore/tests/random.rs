@@ -43,6 +43,7 @@ struct Random {
     pending: Vec<u32>,
     non_maskable: u32,
     watched: usize,
+    symmetric: bool,
     judge: Judge,
 }
 
@@ -196,6 +197,9 @@ impl Scenario for Random {
     fn non_maskable(&self) -> u32 {
         self.non_maskable
     }
+    fn symmetric(&self) -> Vec<Vec<usize>> {
+        if self.symmetric { vec![(0..self.mains.len()).collect()] } else { Vec::new() }
+    }
 }
 
 struct Dice(Cell<u64>);
@@ -277,15 +281,36 @@ impl Dice {
         let watched = [0, 0, 1, 2][self.roll(4) as usize];
         let word = |name| Word::new(name, 0);
         let kind = (cpus, words, self.roll(5));
-        Random {
+        let mut random = Random {
             objects: [(); 2].map(|()| Object { words: [word("x"), word("y")] }),
             mains: (0..cpus).map(|_| self.program(most, kind, None)).collect(),
             handlers: (0..2).map(|line| self.program(2, kind, Some(line))).collect(),
             pending: (0..cpus).map(|_| [0, 0, 0, 1, 2, 3][self.roll(6) as usize]).collect(),
             non_maskable: if self.roll(5) == 0 { 2 } else { 0 },
             watched,
+            symmetric: self.roll(8) == 0,
             judge: Judge { watched },
+        };
+        if random.symmetric {
+            random.make_symmetric();
         }
+        random
+    }
+}
+
+impl Random {
+    /// All CPUs run what the first one runs, without steps that single a CPU out.
+    fn make_symmetric(&mut self) {
+        let named = |ins: &mut Ins| {
+            if matches!(ins, Ins::Raise(..) | Ins::Device(0..=1)) {
+                *ins = Ins::Add(0, AcqRel);
+            }
+        };
+        self.mains[0].iter_mut().for_each(named);
+        self.handlers.iter_mut().flatten().for_each(named);
+        let (main, pending) = (self.mains[0].clone(), self.pending[0]);
+        self.mains.fill(main);
+        self.pending.fill(pending);
     }
 }
 
