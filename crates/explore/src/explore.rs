@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 /// States of the first round, which mostly learns.
 const FIRST: u64 = 20_000;
+/// States of a round from which on the next ones put up with nodes that footprints turn out to cover.
+const LARGE: u64 = 400_000;
 /// States of the search for a shorter trace, and how long it may take.
 const SHORTER: u64 = 1_500_000;
 const SHORTER_TIME: Duration = Duration::from_secs(2);
@@ -80,9 +82,11 @@ fn run<S: Scenario>(
         deadline: options.deadline.and_then(|limit| started.checked_add(limit)),
     };
     report.executions += learn::walk(world, options, (Vec::new(), 0), learn::STEPS);
+    let mut large = false;
     loop {
         plan.round += 1;
         footprint::close(&mut lock(world));
+        lock(world).lenient = large;
         plan.livelock = lock(world).loops;
         let begun = Instant::now();
         // The first round mostly learns, unless there is nothing to learn.
@@ -108,6 +112,8 @@ fn run<S: Scenario>(
             return;
         }
         let finds = (core::mem::take(&mut outcome.finds), outcome.layout.edition);
+        large |= outcome.states > LARGE;
+        lock(world).lenient = false;
         // Walks after a round are worth a fraction of what the round has cost.
         let worth = outcome.transitions / 4;
         drop(outcome);

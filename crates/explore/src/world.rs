@@ -84,6 +84,9 @@ pub(crate) struct World<'s, S: Scenario> {
     pub(crate) edition: u32,
     /// Nodes and edges that footprints do not cover, because they were found after the footprints were closed.
     pub(crate) news: u64,
+    /// Nodes that do only what their parents were known to do are no news: for programs of which many rounds do not find
+    /// the last node. The number of states then depends on who found what first, its completeness does not.
+    pub(crate) lenient: bool,
     /// Some loop can go back.
     pub(crate) loops: bool,
 }
@@ -110,6 +113,7 @@ impl<'s, S: Scenario> World<'s, S> {
             kicks: Vec::new(),
             edition: 0,
             news: 0,
+            lenient: false,
             loops: false,
         };
         for cell in world.cells.all.clone() {
@@ -152,6 +156,7 @@ impl<'s, S: Scenario> World<'s, S> {
         if let Some(&node) = self.kids.get(&(parent, answer)) {
             return node;
         }
+        let (news, kicks, first_new) = (self.news, self.kicks.len(), self.nodes.len() as u32);
         let story = self.stories[parent as usize].child(parent, answer, self.values.decode(answer));
         let node = match executor.take(parent).map_or_else(|| self.replay(executor, parent), Ok) {
             Ok(live) => self.follow(executor, live, story),
@@ -160,7 +165,31 @@ impl<'s, S: Scenario> World<'s, S> {
         self.news += 1;
         self.kids.insert((parent, answer), node);
         self.start_handlers(executor);
+        if self.lenient && self.kicks.len() == kicks && self.inherit(parent, node, first_new) {
+            self.news = news;
+        }
         node
+    }
+
+    /// Whether `node`, found after the footprints were closed, does only what its parent was known to do later on. If so
+    /// it takes over its parent's footprint, which holds until something that follows it does more. `first_new` and what
+    /// comes after it are nodes that were not there when the step was made.
+    ///
+    /// So all that follows a node stays inside its footprint, by induction over the steps made since the footprints were
+    /// closed, and inside those of the nodes before it, from which it was inherited: such a node is no news.
+    fn inherit(&mut self, parent: u32, node: u32, first_new: u32) -> bool {
+        let print = self.footprints[parent as usize];
+        if node < first_new {
+            return print.contains(&self.footprints[node as usize]);
+        }
+        let back = self.nodes[node as usize].back;
+        // A loop that goes back does again what follows its head.
+        let covered = print.contains(&self.footprints[node as usize])
+            && (back == NONE || print.contains(&self.footprints[back as usize]));
+        if covered {
+            self.footprints[node as usize] = print;
+        }
+        covered
     }
 
     /// Index of an interrupt line among those that may be raised.

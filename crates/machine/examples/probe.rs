@@ -9,7 +9,7 @@ fn main() {
         let options = Options {
             memory: case.memory,
             workers,
-            deadline: Some(std::time::Duration::from_secs(100)),
+            deadline: Some(std::time::Duration::from_secs(290)),
             ..Options::default()
         };
         let r = (case.run)(&options);
