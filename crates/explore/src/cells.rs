@@ -94,6 +94,17 @@ impl Cells {
         format!("{owner}{}{index}", cell.word.name)
     }
 
+    /// A value in words: the address of a registered object by its name, so that no text depends on where things lie.
+    pub(crate) fn show(&self, value: u64) -> String {
+        let Some(object) = self.home(value as usize).map(|index| &self.objects[index]) else {
+            return format!("{value:#x}");
+        };
+        match value - object.start as u64 {
+            0 => format!("&{}", object.name),
+            offset => format!("&{}+{offset:#x}", object.name),
+        }
+    }
+
     /// The smallest object around an address.
     fn home(&self, address: usize) -> Option<usize> {
         let around = |o: &Object| (o.start..o.start + o.size).contains(&address);

@@ -1,5 +1,6 @@
 //! Words for people: what a step did, who is stuck where.
 
+use crate::cells::Cells;
 use crate::device::Device;
 use crate::machine::{Machine, lock};
 use crate::op::{Act, Change, Op};
@@ -8,6 +9,7 @@ use crate::scenario::Scenario;
 use crate::state::{Work, entry_cell};
 use crate::world::{DONE, World};
 use std::fmt::Write as _;
+use std::panic::Location;
 
 /// Who has not finished and waits for what, in a state in which nothing moves.
 pub(crate) fn stuck<S: Scenario>(machine: &Machine<'_, '_, S>, work: &Work<S::Device>) -> String {
@@ -23,8 +25,10 @@ pub(crate) fn stuck<S: Scenario>(machine: &Machine<'_, '_, S>, work: &Work<S::De
             Op::WaitFalse => format!("waits for {}", awaited(&world, node)),
             _ => format!("cannot do {}", intent(&world, node)),
         };
-        let place =
-            world.stories[node as usize].place.map(|place| format!(" at {place}")).unwrap_or_default();
+        let place = world.stories[node as usize]
+            .place
+            .map(|place| format!(" at {}", short(place)))
+            .unwrap_or_default();
         let _ = write!(text, "{separator}CPU {cpu} {what}{place}");
     }
     format!("no CPU can go on: {text}")
@@ -36,7 +40,7 @@ pub(crate) fn endless<S: Scenario>(machine: &Machine<'_, '_, S>, work: &Work<S::
     let place = |cpu: usize| {
         let node = work.node(&machine.layout, cpu);
         let place = world.stories[node as usize].place.filter(|_| node != DONE)?;
-        Some(format!("CPU {cpu} is at {place}"))
+        Some(format!("CPU {cpu} is at {}", short(place)))
     };
     let places: Vec<String> = (0..machine.layout.cpus).filter_map(place).collect();
     format!("from here on not all CPUs can finish, though some go on for ever: {}", places.join("; "))
@@ -50,7 +54,7 @@ fn awaited<S: Scenario>(world: &World<'_, S>, node: u32) -> String {
         return "nothing (its condition reads no word)".to_owned();
     }
     let one = |&(cell, value): &(u16, u16)| {
-        format!("{} to change from {:#x}", world.cells.name(cell), world.values.decode(value))
+        format!("{} to change from {}", world.cells.name(cell), shown(world, value))
     };
     reads.iter().map(one).collect::<Vec<_>>().join(" or ")
 }
@@ -81,7 +85,7 @@ pub(crate) fn describe<S: Scenario>(
         Action::Drain(index) => {
             let (entry, value) = before.entry(layout, mov.cpu, index.into());
             let name = world.cells.name(entry_cell(entry));
-            format!("{name} = {:#x} reaches memory", machine.values.decode(value))
+            format!("{name} = {} reaches memory", world.cells.show(machine.values.decode(value)))
         }
         Action::Choose(pick) => format!("chooses {pick}"),
         Action::Run => {
@@ -116,15 +120,15 @@ fn step<S: Scenario>(
         Op::Load { cell } => {
             let (value, own) = machine.view(before, cpu, cell);
             let source = if own { " (own buffer)" } else { "" };
-            format!("reads {} = {:#x}{source}", name(cell), world.values.decode(value))
+            format!("reads {} = {}{source}", name(cell), shown(world, value))
         }
         Op::Put { cell, value, .. } => {
-            format!("{} := {:#x} (was {:#x})", name(cell), world.values.decode(value), memory(cell))
+            format!("{} := {} (was {})", name(cell), shown(world, value), world.cells.show(memory(cell)))
         }
         Op::Buffer { cell, value, .. } => {
-            format!("{} := {:#x} (buffered)", name(cell), world.values.decode(value))
+            format!("{} := {} (buffered)", name(cell), shown(world, value))
         }
-        Op::Rmw { cell, change, .. } => modification(&name(cell), change, memory(cell)),
+        Op::Rmw { cell, change, .. } => modification(&world.cells, &name(cell), change, memory(cell)),
         Op::Fence { .. } | Op::Mark => match world.act(node) {
             Some(Act::Fence(order)) => format!("fence({order:?})"),
             _ => "fence".to_owned(),
@@ -143,18 +147,35 @@ fn step<S: Scenario>(
     }
 }
 
-fn modification(name: &str, change: Change, old: u64) -> String {
+fn modification(cells: &Cells, name: &str, change: Change, old: u64) -> String {
+    let (was, show) = (cells.show(old), |value: u64| cells.show(value));
     match change {
-        Change::Swap(new) => format!("{name} <- {new:#x} (was {old:#x})"),
-        Change::Add(by) => format!("{name} += {by:#x} (was {old:#x})"),
-        Change::Sub(by) => format!("{name} -= {by:#x} (was {old:#x})"),
-        Change::Or(bits) => format!("{name} |= {bits:#x} (was {old:#x})"),
-        Change::And(bits) => format!("{name} &= {bits:#x} (was {old:#x})"),
-        Change::Cas(current, new) if current == old => format!("{name}: {old:#x} -> {new:#x}"),
-        Change::Cas(current, new) => {
-            format!("{name}: {current:#x} -> {new:#x} fails (is {old:#x})")
+        Change::Swap(new) => format!("{name} <- {} (was {was})", show(new)),
+        Change::Add(by) => format!("{name} += {by:#x} (was {was})"),
+        Change::Sub(by) => format!("{name} -= {by:#x} (was {was})"),
+        Change::Or(bits) => format!("{name} |= {bits:#x} (was {was})"),
+        Change::And(bits) => format!("{name} &= {bits:#x} (was {was})"),
+        Change::Cas(current, new) if current == old => format!("{name}: {was} -> {}", show(new)),
+        Change::Cas(current, new) => format!("{name}: {} -> {} fails (is {was})", show(current), show(new)),
+    }
+}
+
+/// An encoded value in words.
+fn shown<S: Scenario>(world: &World<'_, S>, value: u16) -> String {
+    world.cells.show(world.values.decode(value))
+}
+
+/// A place in the code, with its path made short: `a/b/../../c` is `c`.
+fn short(place: &Location<'_>) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in place.file().split('/') {
+        if part == ".." && parts.last().is_some_and(|last| *last != "..") {
+            parts.pop();
+        } else {
+            parts.push(part);
         }
     }
+    format!("{}:{}:{}", parts.join("/"), place.line(), place.column())
 }
 
 /// Why `mov` is not possible in this state.
