@@ -16,8 +16,6 @@ use std::time::{Duration, Instant};
 
 /// States of the first round, which mostly learns.
 const FIRST: u64 = 20_000;
-/// States of a round from which on the next ones put up with nodes that footprints turn out to cover.
-const LARGE: u64 = 400_000;
 /// States of the search for a shorter trace, and how long it may take.
 const SHORTER: u64 = 1_500_000;
 const SHORTER_TIME: Duration = Duration::from_secs(2);
@@ -82,7 +80,7 @@ fn run<S: Scenario>(
         deadline: options.deadline.and_then(|limit| started.checked_add(limit)),
     };
     report.executions += learn::walk(world, options, (Vec::new(), 0), learn::STEPS);
-    let mut large = false;
+    let mut large = options.lenient_above == 0;
     loop {
         plan.round += 1;
         footprint::close(&mut lock(world));
@@ -112,7 +110,7 @@ fn run<S: Scenario>(
             return;
         }
         let finds = (core::mem::take(&mut outcome.finds), outcome.layout.edition);
-        large |= outcome.states > LARGE;
+        large |= outcome.states > options.lenient_above;
         lock(world).lenient = false;
         // Walks after a round are worth a fraction of what the round has cost.
         let worth = outcome.transitions / 4;

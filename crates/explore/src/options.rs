@@ -44,6 +44,10 @@ pub struct Options<'a> {
     pub stop: Option<&'a AtomicBool>,
     /// Called about every 0.1 s.
     pub progress: Option<&'a (dyn Fn(Progress) + Sync)>,
+    /// After a round of more states than this, later rounds put up with steps that were found after what frames may
+    /// still do was learned, as long as that covers them. Such a round is as complete, but how many states it stores
+    /// depends on which worker found what first.
+    pub lenient_above: u64,
     /// Collect the reached local and final states (for comparing runs). Such a run does not end at the first finding.
     pub collect: bool,
     /// Look for the shortest trace by a second, unreduced search after a violation.
@@ -62,6 +66,7 @@ impl Default for Options<'_> {
             deadline: None,
             stop: None,
             progress: None,
+            lenient_above: 400_000,
             collect: false,
             shortest: true,
         }
