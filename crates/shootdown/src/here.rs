@@ -101,7 +101,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     ///   reads generation             reads loaded
     /// ```
     /// So this CPU sees the generation and catches up, or the initiator sees it active and rings, or both.
-    /// Explored by `lazy-vs-flush`.
+    /// Explored by `lazy-return` (and loom, `lazy_return_vs_flush`).
     #[inline]
     fn leave_lazy(self, space: &AddressSpace<P>) {
         // ORDER(SD-5): relaxed; the fence orders it before the generation is read.
