@@ -201,7 +201,7 @@ impl<P: Platform> Shootdown<P> {
         });
     }
 
-    /// Rings `cpu`, unless it is rung already.
+    /// Rings `cpu`, unless it is rung already. Called pinned or with interrupts off.
     pub(crate) fn ring(&self, cpu: CpuId) {
         let platform = self.platform();
         let counters = &platform.local(platform.cpu()).own.counters;

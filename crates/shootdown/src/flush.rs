@@ -58,8 +58,8 @@ impl<P: Platform> Shootdown<P> {
         let late = Late { engine: self, space, generation, tables };
         let wait = !done && late.ring_others(me);
         self.flush_here(space, scope, tables, generation, done);
-        drop(pinned);
         self.platform().local(me).own.counters.flushes.bump();
+        drop(pinned);
         self.platform().event(Event::Announced(Some(space.id()), Generation(generation)));
         Pending { engine: self, target: Target::Space(space, tables), generation, sender: me, done: !wait }
     }
@@ -153,7 +153,9 @@ impl<P: Platform> Shootdown<P> {
     fn still_late(&self, cpu: CpuId, polls: u64) {
         let platform = self.platform();
         platform.stalled(cpu, polls);
+        let pinned = platform.pin();
         platform.local(platform.cpu()).own.counters.stalls.bump();
+        drop(pinned);
         // The request stands; only the interrupt may have been lost (SD-14).
         platform.kick(cpu);
     }

@@ -29,7 +29,10 @@ impl<P: Platform> Shootdown<P> {
             here.me()
         };
         space.members().for_each_batch(Some(me), |batch| {
+            // Ringing counts on the CPU that rings.
+            let pinned = self.platform().pin();
             batch.for_each(|cpu| self.ask_to_trim(space, cpu));
+            drop(pinned);
             if P::ON_LEAVE == OnLeave::KeepBit {
                 batch.for_each(|cpu| self.await_trim(space, cpu));
             }
