@@ -25,6 +25,7 @@ pub fn kind(kind: Kind) -> &'static str {
     match kind {
         Kind::Engine => "engine",
         Kind::Corpus => "corpus",
+        Kind::Suspect => "suspect",
     }
 }
 

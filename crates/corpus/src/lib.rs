@@ -1,20 +1,20 @@
 //! Historical TLB-coherence bugs, each as a broken and a fixed protocol on the simulated machine.
 //!
 //! Every model is ordinary Rust over [`shootdown_explore::sync`] and [`shootdown_machine::hw`], written for this corpus,
-//! and shares no line with the engine. A [`Header`] says where the bug is from and what it takes to show it.
+//! and shares no line with the engine. A [`Bug`] says where it is from, what it takes to show it, and builds the model.
 
+mod bug;
 mod bugs;
-mod header;
 mod shapes;
 #[cfg(test)]
 mod tests;
 
-pub use bugs::headers;
-pub use header::{Class, Header, Needs};
+pub use bug::{Bug, Class, Needs};
+pub use bugs::bugs;
 
 use shootdown_machine::Case;
 
 /// All cases: each bug as `NAME/broken` and `NAME/fixed`.
 pub fn cases() -> Vec<Case> {
-    bugs::cases()
+    bugs().flat_map(Bug::cases).collect()
 }

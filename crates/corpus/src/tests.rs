@@ -1,77 +1,40 @@
-use crate::bugs::{
-    linux_2ff6ddf1, linux_38cf307c, linux_71b3c126, linux_82dd33fd, linux_a665eec0, linux_b67fbebd,
-    linux_bafb056c, linux_cb185d5f, linux_eb66ae03,
-};
-use crate::{Needs, cases, headers};
-use shootdown_explore::{Memory, Options, Reductions, Scenario, Verdict, explore};
-use shootdown_machine::{Case, Expected, Variant};
+use crate::{Bug, Needs, bugs, cases};
+use shootdown_explore::{Memory, Options, Reductions, Verdict};
+use shootdown_machine::{Expected, Variant, run};
 use std::collections::BTreeSet;
 
-/// What each broken case ends in.
-const VIOLATIONS: [(&str, &str); 9] = [
-    (
-        "linux-bafb056c-sparc64-trim",
-        "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
-    ),
-    (
-        "linux-a665eec0-powerpc-trim",
-        "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
-    ),
-    (
-        "linux-38cf307c-kthread-use-mm",
-        "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
-    ),
-    (
-        "linux-82dd33fd-riscv-asid-mask",
-        "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
-    ),
-    (
-        "linux-2ff6ddf1-x86-lazy-tables",
-        "CPU 1 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
-    ),
-    (
-        "linux-71b3c126-x86-switch-barrier",
-        "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
-    ),
-    (
-        "linux-eb66ae03-mremap-flush",
-        "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
-    ),
-    (
-        "linux-b67fbebd-pfnmap-unlink",
-        "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
-    ),
-    ("linux-cb185d5f-userfaultfd-exit", "use of areas.first after its memory was given back"),
-];
+const MODELS: [Memory; 3] = [Memory::Sc, Memory::Tso, Memory::Pso];
 
 fn options(memory: Memory) -> Options<'static> {
     Options { memory, ..Options::default() }
 }
 
-fn of(variant: Variant) -> impl Iterator<Item = Case> {
-    cases().into_iter().filter(move |case| case.variant == variant)
-}
-
 #[test]
 fn broken_protocols_break_as_they_did() {
-    for (case, (name, message)) in of(Variant::Broken).zip(VIOLATIONS) {
-        assert_eq!(case.name, format!("{name}/broken"));
-        let report = (case.run)(&options(case.memory));
-        assert_eq!(report.verdict, Verdict::Violates(message.into()), "{name}");
-        let trace = report.trace.expect("a violation has a trace");
-        assert!(trace.steps.len() <= 30, "{name}: {} moves", trace.steps.len());
+    for bug in bugs() {
+        let [broken, _] = bug.cases();
+        let report = (broken.run)(&options(bug.memory));
+        let (Verdict::Violates(words) | Verdict::Deadlock(words) | Verdict::Livelock(words)) =
+            &report.verdict
+        else {
+            panic!("{}: {:?}", bug.name, report.verdict);
+        };
+        assert_eq!(words, bug.ends, "{}", bug.name);
+        let trace = report.trace.expect("what goes wrong has a trace");
+        assert!(trace.steps.len() <= 40, "{}: {} moves", bug.name, trace.steps.len());
         let moves: Vec<_> = trace.steps.iter().map(|step| step.mov).collect();
-        let again = (case.replay)(&options(case.memory), &moves).expect("the trace can be replayed");
-        assert_eq!(again.outcome, trace.outcome, "{name}");
+        let again = (broken.replay)(&options(bug.memory), &moves).expect("the trace can be replayed");
+        assert_eq!(again.outcome, trace.outcome, "{}", bug.name);
     }
 }
 
 #[test]
 fn fixed_protocols_hold_under_every_memory_model() {
-    for case in of(Variant::Fixed) {
-        for memory in [Memory::Sc, Memory::Tso, Memory::Pso] {
-            let report = (case.run)(&options(memory));
-            assert_eq!(report.verdict, Verdict::Holds, "{} under {memory:?}", case.name);
+    for bug in bugs() {
+        let [_, fixed] = bug.cases();
+        for memory in MODELS {
+            let report = (fixed.run)(&options(memory));
+            assert_eq!(report.verdict, Verdict::Holds, "{} under {memory:?}", fixed.name);
         }
     }
 }
@@ -79,65 +42,59 @@ fn fixed_protocols_hold_under_every_memory_model() {
 /// Checks what the machine says of its operations: if one ran early that must not, states would be missing here.
 #[test]
 fn reductions_lose_no_local_and_no_final_state() {
-    let fixed = Variant::Fixed;
-    compare(&linux_bafb056c::model(fixed));
-    compare(&linux_a665eec0::model(fixed));
-    compare(&linux_38cf307c::UseMm::new(fixed));
-    compare(&linux_82dd33fd::Switching::new(fixed));
-    compare(&linux_2ff6ddf1::LazyTables::new(fixed));
-    compare(&linux_71b3c126::Reclaim::new(fixed));
-    compare(&linux_eb66ae03::Mremap::new(fixed));
-    compare(&linux_b67fbebd::Unlink::new(fixed));
-    compare(&linux_cb185d5f::WriteProtect::new(fixed));
-}
-
-/// One scenario for both runs, as what was reached is told apart by the addresses of words.
-#[track_caller]
-fn compare<S: Scenario>(scenario: &S) {
-    for memory in [Memory::Sc, Memory::Tso, Memory::Pso] {
-        let [reduced, full] = [true, false].map(|partial_order| {
-            let reductions = Reductions { partial_order, symmetry: false, forget: false };
-            explore(scenario, &Options { reductions, collect: true, ..options(memory) }).reached
-        });
-        assert!(full.as_ref().is_some_and(|reached| !reached.finals.is_empty()), "something is reached");
-        assert_eq!(reduced, full, "under {memory:?}");
+    for bug in bugs() {
+        // One model for both runs, as what was reached is told apart by the addresses of words.
+        let model = (bug.build)(Variant::Fixed);
+        for memory in MODELS {
+            let [reduced, full] = [true, false].map(|partial_order| {
+                let reductions = Reductions { partial_order, symmetry: false, forget: false };
+                run(&model, &Options { reductions, collect: true, ..options(memory) }).reached
+            });
+            let finals = full.as_ref().map_or(0, |reached| reached.finals.len());
+            assert!(finals > 0, "{}: nothing is reached", bug.name);
+            assert_eq!(reduced, full, "{} under {memory:?}", bug.name);
+        }
     }
 }
 
 #[test]
 fn only_bugs_that_need_a_store_buffer_are_hidden_by_sequential_consistency() {
-    for (case, header) in of(Variant::Broken).zip(headers()) {
-        let verdict = (case.run)(&options(Memory::Sc)).verdict;
-        let shown = matches!(verdict, Verdict::Violates(_));
-        assert_eq!(shown, header.needs == Needs::Interleaving, "{}: {verdict:?}", case.name);
+    for bug in bugs() {
+        let [broken, _] = bug.cases();
+        let verdict = (broken.run)(&options(Memory::Sc)).verdict;
+        let shown = verdict != Verdict::Holds;
+        assert_eq!(shown, bug.needs == Needs::Interleaving, "{}: {verdict:?}", bug.name);
     }
 }
 
 #[test]
-fn headers_are_distinct_and_cite_rules_that_exist() {
-    let ids: BTreeSet<_> = headers().iter().map(|header| header.id).collect();
-    let names: BTreeSet<_> = cases().into_iter().map(|case| case.name).collect();
-    assert_eq!((ids.len(), names.len()), (headers().len(), cases().len()));
-    for header in headers() {
-        assert!(
-            !header.rules.is_empty() && header.rules.iter().all(|n| (1..=14).contains(n)),
-            "{}",
-            header.name
-        );
-        let words = header.story.split_whitespace().count();
-        assert!((150..=310).contains(&words), "{}: a story of {words} words", header.name);
-        assert!(header.about.len() <= 200, "{}", header.name);
-    }
+fn bugs_are_distinct_and_cite_rules_that_exist() {
+    let ids: BTreeSet<_> = bugs().map(|bug| bug.id).collect();
+    let names: BTreeSet<_> = bugs().map(|bug| bug.name).collect();
+    assert_eq!((ids.len(), names.len()), (bugs().count(), bugs().count()));
+    bugs().for_each(well_formed);
+}
+
+#[track_caller]
+fn well_formed(bug: &Bug) {
+    let Bug { name, rules, story, about, class, .. } = bug;
+    assert!(!rules.is_empty() && rules.iter().all(|n| (1..=14).contains(n)), "{name}: {rules:?}");
+    let words = story.split_whitespace().count();
+    assert!((150..=310).contains(&words), "{name}: a story of {words} words");
+    assert!(about.len() <= 200, "{name}: {} characters of about", about.len());
+    assert!(bug.id.starts_with(class.letter()), "{name}: {} is not of class {class:?}", bug.id);
+    assert!(!bug.code.is_empty() && bug.code.iter().all(|(_, text)| !text.is_empty()), "{name}: no code");
 }
 
 #[test]
-fn cases_say_what_their_headers_say() {
-    for pair in cases().chunks(2).zip(headers()) {
-        let ([broken, fixed], header) = (pair.0, pair.1) else { panic!("cases come in pairs") };
+fn cases_say_what_their_bugs_say() {
+    assert_eq!(cases().len(), 2 * bugs().count());
+    for bug in bugs() {
+        let [broken, fixed] = bug.cases();
         assert_eq!((broken.expected, fixed.expected), (Expected::Violates, Expected::Holds));
         for case in [broken, fixed] {
-            assert!(case.name.starts_with(header.name) && case.story == header.story);
-            assert_eq!((case.memory, case.cpus), (header.memory, header.cpus));
+            assert!(case.name.starts_with(bug.name) && case.story == bug.story);
+            assert_eq!((case.memory, case.cpus), (bug.memory, bug.cpus));
         }
     }
 }

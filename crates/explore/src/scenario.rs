@@ -38,6 +38,38 @@ pub trait Scenario: Sync {
     }
 }
 
+/// So that scenarios of many types can share one compiled explorer.
+impl<S: Scenario + ?Sized> Scenario for Box<S> {
+    type Device = S::Device;
+    fn cpus(&self) -> usize {
+        (**self).cpus()
+    }
+    fn main(&self, cpu: usize) {
+        (**self).main(cpu);
+    }
+    fn interrupt(&self, cpu: usize, line: u8) {
+        (**self).interrupt(cpu, line);
+    }
+    fn device(&self) -> &S::Device {
+        (**self).device()
+    }
+    fn register(&self, registry: &mut Registry) {
+        (**self).register(registry);
+    }
+    fn pending_at_start(&self, cpu: usize) -> u32 {
+        (**self).pending_at_start(cpu)
+    }
+    fn non_maskable(&self) -> u32 {
+        (**self).non_maskable()
+    }
+    fn context(&self) -> u64 {
+        (**self).context()
+    }
+    fn symmetric(&self) -> Vec<Vec<usize>> {
+        (**self).symmetric()
+    }
+}
+
 /// Collects where words live.
 #[derive(Debug, Default)]
 pub struct Registry {

@@ -1,4 +1,5 @@
-use shootdown_explore::{Memory, Move, Options, Report, Trace};
+use crate::machine::Machine;
+use shootdown_explore::{Memory, Move, Options, Report, Scenario, Trace, explore, replay};
 
 /// One thing to check: a scenario by name, and what is expected of it.
 pub struct Case {
@@ -28,6 +29,22 @@ pub struct Case {
     pub replay: ReplayFn,
 }
 
+/// A protocol on the machine, whatever its type: the explorer is compiled once for all of them.
+pub type Model = Box<dyn Scenario<Device = Machine> + Send>;
+
+/// Visits every execution of `model`.
+pub fn run(model: &Model, options: &Options<'_>) -> Report {
+    explore(model, options)
+}
+
+/// Runs exactly `moves`.
+///
+/// # Errors
+/// The index of the first move that the machine cannot make, and why.
+pub fn run_again(model: &Model, options: &Options<'_>, moves: &[Move]) -> Result<Trace, (usize, String)> {
+    replay(model, options, moves)
+}
+
 /// See [`Case::replay`].
 pub type ReplayFn = Box<dyn Fn(&Options<'_>, &[Move]) -> Result<Trace, (usize, String)> + Send + Sync>;
 
@@ -38,6 +55,8 @@ pub enum Kind {
     Engine,
     /// A protocol of the corpus.
     Corpus,
+    /// A protocol as read in a current kernel, which looks wrong and is not confirmed to be.
+    Suspect,
 }
 
 /// Variant of the protocol.

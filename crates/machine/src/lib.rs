@@ -17,7 +17,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use case::{Case, Expected, Kind, ReplayFn, Variant};
+pub use case::{Case, Expected, Kind, Model, ReplayFn, Variant, run, run_again};
 pub use config::{Builder, Translation};
 pub use machine::{Machine, MaskWord};
 pub use state::{Local, Shared};

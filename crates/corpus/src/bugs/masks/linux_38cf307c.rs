@@ -1,7 +1,7 @@
 //! A kernel thread announces the space it is about to borrow before hardware has switched; a flush that comes in
 //! between flushes the wrong tag and is believed.
 
-use crate::header::{Class, Header, Needs};
+use crate::bug::{Bug, Class, Needs};
 use crate::shapes::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
@@ -9,11 +9,12 @@ use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, Install, WalkCache};
 use shootdown_machine::{Machine, Variant};
 
-pub(crate) const HEADER: Header = Header {
+pub(super) const BUG: Bug = Bug {
     name: "linux-38cf307c-kthread-use-mm",
     id: "A4",
     source: "38cf307c1f20",
     title: "mm: fix kthread_use_mm() vs TLB invalidate",
+    kernel: "Linux",
     arch: "generic (alpha, ia64, xtensa)",
     class: Class::Mask,
     rules: &[5, 6],
@@ -22,7 +23,11 @@ pub(crate) const HEADER: Header = Header {
     memory: Memory::Pso,
     about: "A flush request that arrives between `active_mm = mm` and the hardware's switch flushes the tag of the old \
             space and counts as served.",
-    story: include_str!("../stories/linux-38cf307c-kthread-use-mm.md"),
+    story: include_str!("linux_38cf307c.md"),
+    ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    engine: "switch-in",
+    code: &[("linux_38cf307c.rs", include_str!("linux_38cf307c.rs"))],
+    build: |variant| Box::new(UseMm::new(variant)),
 };
 
 const BORROWED: usize = 0;

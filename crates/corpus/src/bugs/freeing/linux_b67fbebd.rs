@@ -1,6 +1,6 @@
 //! munmap of a device mapping unlinks the area before it flushes; the driver then finds nothing left to unmap.
 
-use crate::header::{Class, Header, Needs};
+use crate::bug::{Bug, Class, Needs};
 use crate::shapes::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
@@ -8,11 +8,12 @@ use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Variant};
 
-pub(crate) const HEADER: Header = Header {
+pub(super) const BUG: Bug = Bug {
     name: "linux-b67fbebd-pfnmap-unlink",
     id: "D3",
     source: "b67fbebd4cf9 (CVE-2022-39188)",
     title: "mmu_gather: Force tlb-flush VM_PFNMAP vmas",
+    kernel: "Linux",
     arch: "generic",
     class: Class::FlushBeforeFree,
     rules: &[8],
@@ -21,7 +22,11 @@ pub(crate) const HEADER: Header = Header {
     memory: Memory::Tso,
     about: "munmap of a device mapping leaves its flush for later but unlinks the area at once; the driver's own unmap \
             finds no area, returns without a flush, and the device's pages are reused.",
-    story: include_str!("../stories/linux-b67fbebd-pfnmap-unlink.md"),
+    story: include_str!("linux_b67fbebd.md"),
+    ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    engine: "nested-gathers",
+    code: &[("linux_b67fbebd.rs", include_str!("linux_b67fbebd.rs"))],
+    build: |variant| Box::new(Unlink::new(variant)),
 };
 
 const SPACE: usize = 0;

@@ -1,17 +1,18 @@
 //! mremap moves an entry and flushes the old address only after it has dropped the page-table locks.
 
-use crate::header::{Class, Header, Needs};
+use crate::bug::{Bug, Class, Needs};
 use crate::shapes::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::{Memory, Registry, Scenario, sync};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Variant};
 
-pub(crate) const HEADER: Header = Header {
+pub(super) const BUG: Bug = Bug {
     name: "linux-eb66ae03-mremap-flush",
     id: "D1",
     source: "eb66ae030829 (CVE-2018-18281)",
     title: "mremap: properly flush TLB before releasing the page",
+    kernel: "Linux",
     arch: "generic",
     class: Class::FlushBeforeFree,
     rules: &[8],
@@ -20,7 +21,11 @@ pub(crate) const HEADER: Header = Header {
     memory: Memory::Tso,
     about: "mremap moves a page-table entry and drops its locks before it flushes the old address; truncation finds the \
             page at the new address, flushes only that, and frees it.",
-    story: include_str!("../stories/linux-eb66ae03-mremap-flush.md"),
+    story: include_str!("linux_eb66ae03.md"),
+    ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    engine: "two-flushers",
+    code: &[("linux_eb66ae03.rs", include_str!("linux_eb66ae03.rs"))],
+    build: |variant| Box::new(Mremap::new(variant)),
 };
 
 const SPACE: usize = 0;

@@ -1,15 +1,16 @@
 //! The owner of an address space that has one user overwrites the mask; a borrower's bit is lost.
 
-use crate::header::{Class, Header, Needs};
+use crate::bug::{Bug, Class, Needs};
 use crate::shapes::single_user::{Policy, Remote, SingleUser, Trim};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
-pub(crate) const HEADER: Header = Header {
+pub(super) const BUG: Bug = Bug {
     name: "linux-bafb056c-sparc64-trim",
     id: "A1",
     source: "bafb056ce279",
     title: "sparc64: remove mm_cpumask clearing to fix kthread_use_mm race",
+    kernel: "Linux",
     arch: "sparc64",
     class: Class::Mask,
     rules: &[3, 9],
@@ -18,10 +19,17 @@ pub(crate) const HEADER: Header = Header {
     memory: Memory::Tso,
     about: "An owner that sees one user overwrites the CPU mask with itself, and wipes out the bit of a kernel thread \
             that has just borrowed the space.",
-    story: include_str!("../stories/linux-bafb056c-sparc64-trim.md"),
+    story: include_str!("linux_bafb056c.md"),
+    ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    engine: "seed",
+    code: &[
+        ("linux_bafb056c.rs", include_str!("linux_bafb056c.rs")),
+        ("single_user.rs", include_str!("../../shapes/single_user.rs")),
+    ],
+    build: |variant| Box::new(model(variant)),
 };
 
-pub(crate) fn model(variant: Variant) -> SingleUser {
+fn model(variant: Variant) -> SingleUser {
     let trim = if variant == Variant::Broken { Trim::Overwrite } else { Trim::Never };
     SingleUser::new(Policy { trim, remote: Remote::CrossCall, joins_clean: true })
 }

@@ -1,6 +1,6 @@
 //! Lazy CPUs are skipped by flushes; when a page-table page is freed they may still walk it.
 
-use crate::header::{Class, Header, Needs};
+use crate::bug::{Bug, Class, Needs};
 use crate::shapes::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
@@ -8,11 +8,12 @@ use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, Install};
 use shootdown_machine::{Machine, Variant};
 
-pub(crate) const HEADER: Header = Header {
+pub(super) const BUG: Bug = Bug {
     name: "linux-2ff6ddf1-x86-lazy-tables",
     id: "A11",
     source: "2ff6ddf19c0e",
     title: "x86/mm/tlb: Leave lazy TLB mode at page table free time",
+    kernel: "Linux",
     arch: "x86",
     class: Class::Mask,
     rules: &[7],
@@ -21,7 +22,11 @@ pub(crate) const HEADER: Header = Header {
     memory: Memory::Tso,
     about: "A flush that skips lazy CPUs is enough for pages but not for page-table pages: a lazy CPU's walker can read \
             the freed table.",
-    story: include_str!("../stories/linux-2ff6ddf1-x86-lazy-tables.md"),
+    story: include_str!("linux_2ff6ddf1.md"),
+    ends: "CPU 1 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
+    engine: "lazy-vs-table-free",
+    code: &[("linux_2ff6ddf1.rs", include_str!("linux_2ff6ddf1.rs"))],
+    build: |variant| Box::new(LazyTables::new(variant)),
 };
 
 const SPACE: usize = 0;

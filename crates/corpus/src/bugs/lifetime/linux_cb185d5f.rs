@@ -1,6 +1,6 @@
 //! userfaultfd holds a structure reference only and works on mappings that exit has torn down.
 
-use crate::header::{Class, Header, Needs};
+use crate::bug::{Bug, Class, Needs};
 use crate::shapes::{Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::sync::{self, Word};
@@ -8,11 +8,12 @@ use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
 use shootdown_machine::{Machine, Variant};
 
-pub(crate) const HEADER: Header = Header {
+pub(super) const BUG: Bug = Bug {
     name: "linux-cb185d5f-userfaultfd-exit",
     id: "E1",
     source: "cb185d5f1ebf (CVE-2021-47461)",
     title: "userfaultfd: fix a race between writeprotect and exit_mmap()",
+    kernel: "Linux",
     arch: "generic",
     class: Class::Lifetime,
     rules: &[9, 10],
@@ -21,7 +22,11 @@ pub(crate) const HEADER: Header = Header {
     memory: Memory::Tso,
     about: "A holder of a structure reference write-protects pages without taking a user reference, while the last user \
             exits and frees areas and page tables.",
-    story: include_str!("../stories/linux-cb185d5f-userfaultfd-exit.md"),
+    story: include_str!("linux_cb185d5f.md"),
+    ends: "use of areas.first after its memory was given back",
+    engine: "upgrade-vs-last-drop",
+    code: &[("linux_cb185d5f.rs", include_str!("linux_cb185d5f.rs"))],
+    build: |variant| Box::new(WriteProtect::new(variant)),
 };
 
 const SPACE: usize = 0;

@@ -1,17 +1,18 @@
 //! A flush reads the mask before its page-table store has left the store buffer.
 
-use crate::header::{Class, Header, Needs};
+use crate::bug::{Bug, Class, Needs};
 use crate::shapes::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, Registry, Scenario, sync};
 use shootdown_machine::hw::{self, Install, WalkCache};
 use shootdown_machine::{Machine, Variant};
 
-pub(crate) const HEADER: Header = Header {
+pub(super) const BUG: Bug = Bug {
     name: "linux-71b3c126-x86-switch-barrier",
     id: "B1",
     source: "71b3c126e611 (CVE-2016-2069)",
     title: "x86/mm: Add barriers and document switch_mm()-vs-flush synchronization",
+    kernel: "Linux",
     arch: "x86",
     class: Class::Ordering,
     rules: &[4, 5],
@@ -20,7 +21,11 @@ pub(crate) const HEADER: Header = Header {
     memory: Memory::Tso,
     about: "A CPU that does not run the space clears an entry and reads the mask with no barrier between: a CPU that \
             switches in meanwhile is not in the mask yet and still reads the old entry.",
-    story: include_str!("../stories/linux-71b3c126-x86-switch-barrier.md"),
+    story: include_str!("linux_71b3c126.md"),
+    ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    engine: "switch-in/pso",
+    code: &[("linux_71b3c126.rs", include_str!("linux_71b3c126.rs"))],
+    build: |variant| Box::new(Reclaim::new(variant)),
 };
 
 const SPACE: usize = 0;

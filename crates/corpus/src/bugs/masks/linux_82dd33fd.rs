@@ -1,17 +1,18 @@
 //! A CPU leaves the mask when it switches away, though with ASIDs its TLB keeps what it holds.
 
-use crate::header::{Class, Header, Needs};
+use crate::bug::{Bug, Class, Needs};
 use crate::shapes::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, Registry, Scenario, sync};
 use shootdown_machine::hw::{self, Install, WalkCache};
 use shootdown_machine::{Machine, Variant};
 
-pub(crate) const HEADER: Header = Header {
+pub(super) const BUG: Bug = Bug {
     name: "linux-82dd33fd-riscv-asid-mask",
     id: "A6",
     source: "82dd33fde026",
     title: "riscv: asid: Fixup stale TLB entry cause application crash",
+    kernel: "Linux",
     arch: "riscv64",
     class: Class::Mask,
     rules: &[1, 3],
@@ -20,7 +21,11 @@ pub(crate) const HEADER: Header = Header {
     memory: Memory::Pso,
     about: "A CPU drops out of the mask at switch-out while its TLB keeps the space's ASID; the next flush misses it, \
             and it comes back to stale translations.",
-    story: include_str!("../stories/linux-82dd33fd-riscv-asid-mask.md"),
+    story: include_str!("linux_82dd33fd.md"),
+    ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    engine: "warm-tags",
+    code: &[("linux_82dd33fd.rs", include_str!("linux_82dd33fd.rs"))],
+    build: |variant| Box::new(Switching::new(variant)),
 };
 
 const SPACE: usize = 0;

@@ -1,0 +1,107 @@
+use shootdown_explore::{Memory, Options};
+use shootdown_machine::{Case, Expected, Kind, Model, Variant, run, run_again};
+
+/// A bug: where it is from, what it takes to show it, and its protocol as it was and as it was mended.
+#[derive(Clone, Copy, Debug)]
+pub struct Bug {
+    /// Name of the pair of cases, without the variant: kernel, commit or advisory, subject.
+    pub name: &'static str,
+    /// Number in the collection of bugs: class letter and number.
+    pub id: &'static str,
+    /// The commit or advisory that fixed it.
+    pub source: &'static str,
+    /// Its title.
+    pub title: &'static str,
+    /// The kernel or hypervisor.
+    pub kernel: &'static str,
+    /// Architecture, or `generic`.
+    pub arch: &'static str,
+    /// Class of bug.
+    pub class: Class,
+    /// Rules SD-n that the broken protocol breaks.
+    pub rules: &'static [u8],
+    /// What shows it.
+    pub needs: Needs,
+    /// CPUs of the smallest machine that shows it as modelled.
+    pub cpus: usize,
+    /// Memory model of the architecture, used by default.
+    pub memory: Memory,
+    /// One sentence: what goes wrong.
+    pub about: &'static str,
+    /// A page of prose for someone who never saw it.
+    pub story: &'static str,
+    /// How the broken protocol ends, in the judge's words, or the explorer's if it gets stuck.
+    pub ends: &'static str,
+    /// The engine's scenario that shows that the engine does not have the bug.
+    pub engine: &'static str,
+    /// The model's source: file name and text, the case's own file first, then the shapes it shares with others.
+    pub code: &'static [(&'static str, &'static str)],
+    /// Builds the protocol, as it was or as it was mended.
+    pub build: fn(Variant) -> Model,
+}
+
+/// Classes of bugs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// A: CPU masks, borrowing, lazy TLB.
+    Mask,
+    /// B: ordering between switching in and flushing.
+    Ordering,
+    /// C: tags and hardware broadcast.
+    Tag,
+    /// D: flushing against freeing.
+    FlushBeforeFree,
+    /// E: lifetime by reference counts.
+    Lifetime,
+    /// F: interrupts, hotplug, paravirtual flushes.
+    Interrupt,
+    /// G: kernels other than Linux, whatever the mechanism.
+    OtherKernel,
+    /// H: read in a current kernel, unconfirmed.
+    Suspect,
+}
+
+/// What it takes to show a bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Interleaving of sequentially consistent steps.
+    Interleaving,
+    /// Stores that wait in a store buffer.
+    StoreBuffer,
+}
+
+impl Class {
+    /// Returns the letter that ids of this class begin with.
+    pub fn letter(self) -> char {
+        (b'A' + self as u8) as char
+    }
+}
+
+impl Bug {
+    /// Makes the two cases of the bug, `NAME/broken` and `NAME/fixed`.
+    pub fn cases(&self) -> [Case; 2] {
+        [Variant::Broken, Variant::Fixed].map(|variant| self.case(variant))
+    }
+
+    fn case(&self, variant: Variant) -> Case {
+        let (word, expected) = match variant {
+            Variant::Broken => ("broken", Expected::Violates),
+            _ => ("fixed", Expected::Holds),
+        };
+        let build = self.build;
+        Case {
+            name: format!("{}/{word}", self.name),
+            kind: if self.class == Class::Suspect { Kind::Suspect } else { Kind::Corpus },
+            variant,
+            expected,
+            memory: self.memory,
+            cpus: self.cpus,
+            deep: false,
+            groups: &["corpus"],
+            about: self.about.to_owned(),
+            story: self.story,
+            run: Box::new(move |options: &Options<'_>| run(&build(variant), options)),
+            replay: Box::new(move |options, moves| run_again(&build(variant), options, moves)),
+        }
+    }
+}

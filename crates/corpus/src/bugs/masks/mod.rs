@@ -1,0 +1,17 @@
+//! CPU masks, borrowing and lazy TLB (class A).
+
+mod linux_2ff6ddf1;
+mod linux_38cf307c;
+mod linux_82dd33fd;
+mod linux_a665eec0;
+mod linux_bafb056c;
+
+use crate::bug::Bug;
+
+pub(super) const ALL: &[Bug] = &[
+    linux_bafb056c::BUG,
+    linux_a665eec0::BUG,
+    linux_38cf307c::BUG,
+    linux_82dd33fd::BUG,
+    linux_2ff6ddf1::BUG,
+];

@@ -1,0 +1,5 @@
+//! Tags and hardware broadcast (class C).
+
+use crate::bug::Bug;
+
+pub(super) const ALL: &[Bug] = &[];
