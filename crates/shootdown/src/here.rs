@@ -9,7 +9,7 @@ use crate::percpu::{CpuLocal, Loaded};
 use crate::platform::{LocalFlush, OnInstall, OnLeave, Platform, Span};
 use crate::space::AddressSpace;
 use crate::tags::{Assignment, TagPolicy};
-use crate::types::{CpuId, Generation, PageRange, Scope, Tables, Tag};
+use crate::types::{CpuId, Generation, PageRange, Tables, Tag};
 use core::ops::Deref;
 use core::sync::atomic::Ordering;
 
@@ -269,31 +269,29 @@ impl<'a, P: Platform> Cpu<'a, P> {
         if without(Rule::AckAfterFlush) {
             self.local.published.caught.store(now, Ordering::Release);
         }
-        let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
         if now.wrapping_sub(seen) == 1 {
             // The usual case, which needs no array.
-            let one = space.clock.plan_one(now, P::RANGE_CEILING);
-            let pages = one.map(|(range, tables)| LocalFlush::Pages { tag, range, tables });
-            self.flush_hardware(pages.unwrap_or(LocalFlush::Tag(tag)));
+            self.flush_loaded(space.clock.recall_latest(now));
             self.acknowledge(space, now);
         } else {
-            self.catch_up_far(space, tag, seen, now);
+            self.catch_up_far(space, seen, now);
         }
     }
 
     #[cold]
-    fn catch_up_far(self, space: &AddressSpace<P>, tag: Tag, seen: u64, now: u64) {
+    fn catch_up_far(self, space: &AddressSpace<P>, seen: u64, now: u64) {
+        let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
         let plan = space.clock.plan(seen, now, P::RANGE_CEILING);
         self.carry_out(plan, |range, tables| LocalFlush::Pages { tag, range, tables }, LocalFlush::Tag(tag));
         self.acknowledge(space, now);
     }
 
-    /// Flushes `scope` of the loaded space.
+    /// Flushes these pages of the loaded space, or all of it.
     #[inline]
-    pub(crate) fn flush_scope(self, scope: Scope, tables: Tables) {
+    pub(crate) fn flush_loaded(self, pages: Option<(PageRange, Tables)>) {
         let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
-        self.flush_hardware(match scope {
-            Scope::Pages(range) if range.count() <= P::RANGE_CEILING => {
+        self.flush_hardware(match pages {
+            Some((range, tables)) if range.count() <= P::RANGE_CEILING => {
                 LocalFlush::Pages { tag, range, tables }
             }
             _ => LocalFlush::Tag(tag),

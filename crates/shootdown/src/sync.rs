@@ -29,6 +29,10 @@ pub(crate) enum Waited {
     Late,
 }
 
+/// Whether a condition is worth a look before a wait for it begins. The explorer's wait looks by itself, and a second look
+/// would only multiply its states.
+pub(crate) const EAGER: bool = cfg!(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle)));
+
 /// Replaces the word's value by `step` of it, until that succeeds or `step` declines.
 ///
 /// # Errors

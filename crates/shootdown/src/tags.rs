@@ -65,6 +65,10 @@ pub struct Assignment {
 /// Source of the split: Linux's x86 `choose_new_asid` (per-CPU numbers keyed by a context identity that is never
 /// reused, so that there is no rollover).
 pub trait TagPolicy: Sync {
+    /// Whether entries of a space may outlive its being left, so that a CPU that returns catches up with flushes made
+    /// meanwhile.
+    const WARM: bool;
+
     /// Picks the tag under which `space` runs from now on.
     fn assign(&self, slots: &TagSlots, space: SpaceId) -> Assignment;
 
@@ -77,6 +81,8 @@ pub trait TagPolicy: Sync {
 pub struct Untagged;
 
 impl TagPolicy for Untagged {
+    const WARM: bool = false;
+
     #[inline]
     fn assign(&self, _: &TagSlots, _: SpaceId) -> Assignment {
         Assignment { tag: Tag::NONE, caught: None }
@@ -102,6 +108,8 @@ impl<const N: usize> PerCpuSlots<N> {
 }
 
 impl<const N: usize> TagPolicy for PerCpuSlots<N> {
+    const WARM: bool = true;
+
     #[inline]
     fn assign(&self, cpu: &TagSlots, space: SpaceId) -> Assignment {
         const { assert!(N >= 1 && N <= SLOTS, "per-CPU tag slots must number 1 to SLOTS") };
