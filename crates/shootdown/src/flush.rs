@@ -311,7 +311,7 @@ impl<P: Platform> Late<'_, P> {
         let mut next = self.space.members().others(Some(sender), 0);
         while let Some(batch) = next {
             for cpu in batch {
-                if !(sync::EAGER && !self.is_late(cpu)) {
+                if !sync::EAGER || self.is_late(cpu) {
                     self.wait_for_one(cpu);
                 }
             }
