@@ -2,9 +2,12 @@
 
 mod linux_2ff6ddf1;
 mod linux_38cf307c;
+mod linux_3ef938c3;
 mod linux_82dd33fd;
 mod linux_a665eec0;
+mod linux_b956575b;
 mod linux_bafb056c;
+mod openbsd_9f1181d5;
 
 use crate::bug::Bug;
 
@@ -14,4 +17,7 @@ pub(super) const ALL: &[Bug] = &[
     linux_38cf307c::BUG,
     linux_82dd33fd::BUG,
     linux_2ff6ddf1::BUG,
+    linux_b956575b::BUG,
+    linux_3ef938c3::BUG,
+    openbsd_9f1181d5::BUG,
 ];
