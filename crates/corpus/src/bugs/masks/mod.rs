@@ -1,5 +1,6 @@
 //! CPU masks, borrowing and lazy TLB (class A).
 
+mod linux_01b0f0ea;
 mod linux_2ff6ddf1;
 mod linux_38cf307c;
 mod linux_3ef938c3;
@@ -7,6 +8,7 @@ mod linux_82dd33fd;
 mod linux_a665eec0;
 mod linux_b956575b;
 mod linux_bafb056c;
+mod linux_dfaed3e1;
 mod openbsd_9f1181d5;
 
 use crate::bug::Bug;
@@ -14,6 +16,8 @@ use crate::bug::Bug;
 pub(super) const ALL: &[Bug] = &[
     linux_bafb056c::BUG,
     linux_a665eec0::BUG,
+    linux_dfaed3e1::BUG,
+    linux_01b0f0ea::BUG,
     linux_38cf307c::BUG,
     linux_82dd33fd::BUG,
     linux_2ff6ddf1::BUG,
