@@ -31,5 +31,10 @@ pub(super) const BUG: Bug = Bug {
 
 fn model(variant: Variant) -> SingleUser {
     let trim = if variant == Variant::Broken { Trim::AskAndOverwrite } else { Trim::AskToLeave };
-    SingleUser::new(Policy { trim, remote: Remote::Broadcast, outsider: Outsider::Borrows, joins_clean: false })
+    SingleUser::new(Policy {
+        trim,
+        remote: Remote::Broadcast,
+        outsider: Outsider::Borrows,
+        joins_clean: false,
+    })
 }

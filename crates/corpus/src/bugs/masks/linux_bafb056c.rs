@@ -31,5 +31,10 @@ pub(super) const BUG: Bug = Bug {
 
 fn model(variant: Variant) -> SingleUser {
     let trim = if variant == Variant::Broken { Trim::Overwrite } else { Trim::Never };
-    SingleUser::new(Policy { trim, remote: Remote::CrossCall, outsider: Outsider::Borrows, joins_clean: true })
+    SingleUser::new(Policy {
+        trim,
+        remote: Remote::CrossCall,
+        outsider: Outsider::Borrows,
+        joins_clean: true,
+    })
 }
