@@ -1,10 +1,15 @@
 //! What several models have in common: reference counts, cross calls, locks, and the single-user shortcut.
 
 mod cross_call;
+pub(crate) mod diagonal;
 mod lock;
+mod mailbox;
 mod mm;
+pub(crate) mod one_tag;
 pub(crate) mod single_user;
+pub(crate) mod unmap;
 
 pub(crate) use cross_call::{CROSS_CALL, CrossCall};
 pub(crate) use lock::Lock;
+pub(crate) use mailbox::{MAIL, Mailbox};
 pub(crate) use mm::Mm;
