@@ -8,6 +8,7 @@ mod mm;
 pub(crate) mod one_tag;
 pub(crate) mod single_user;
 pub(crate) mod unmap;
+pub(crate) mod wrap;
 
 pub(crate) use cross_call::{CROSS_CALL, CrossCall};
 pub(crate) use lock::Lock;
