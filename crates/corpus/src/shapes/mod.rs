@@ -1,25 +1,19 @@
 //! What several models have in common: reference counts, cross calls, locks, and the single-user shortcut.
 
 mod cross_call;
-<<<<<<< HEAD
+pub(crate) mod diagonal;
 pub(crate) mod flush_pending;
 pub(crate) mod hypercall_mask;
 pub(crate) mod last_exit;
 pub(crate) mod lazy_tables;
-=======
-pub(crate) mod diagonal;
->>>>>>> cg
 mod lock;
 mod mailbox;
 mod mm;
 pub(crate) mod one_tag;
 pub(crate) mod single_user;
-<<<<<<< HEAD
 pub(crate) mod switching;
-=======
 pub(crate) mod unmap;
 pub(crate) mod wrap;
->>>>>>> cg
 
 pub(crate) use cross_call::{CROSS_CALL, CrossCall};
 pub(crate) use lock::Lock;
