@@ -167,6 +167,9 @@ impl Machine {
                 matches!(which, Which::All) || matches!(which, Which::Page(page, _) if page < *kernel_pages)
             }
             Op::Touch { page } => page < pages,
+            Op::Access { space, value } => {
+                space < *spaces && (1..=translations.len() as u64).contains(&value)
+            }
             Op::FreeFrame { frame } => frame < MAX_FRAMES,
             Op::FreeTable { table } => (1..=self.tables.leaves.len() as u64).contains(&table),
             Op::FreeRoot { space } | Op::Teardown { space } => space < *spaces,

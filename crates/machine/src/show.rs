@@ -39,6 +39,9 @@ impl Machine {
             Op::User { on: true } => "user on".into(),
             Op::User { on: false } => "user off".into(),
             Op::Touch { page } => format!("touch page {page}"),
+            Op::Access { space, value } => {
+                format!("use {} for {}", self.value_name(value as usize), space_name(space))
+            }
             Op::Offline => "offline".into(),
             Op::Online => "online".into(),
             Op::FreeFrame { frame } => format!("free frame {frame}"),
