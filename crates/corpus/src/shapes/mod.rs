@@ -1,6 +1,7 @@
 //! What several models have in common: reference counts, cross calls, locks, and the single-user shortcut.
 
 mod cross_call;
+pub(crate) mod deferred;
 mod lock;
 mod mm;
 pub(crate) mod single_user;
