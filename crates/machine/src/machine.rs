@@ -171,6 +171,9 @@ impl Machine {
                 let known = (1..=translations.len() as u64).contains(&value);
                 self.config.software_refill && known && usize::from(tag) < *tags && page < pages
             }
+            Op::Access { space, value } => {
+                space < *spaces && (1..=translations.len() as u64).contains(&value)
+            }
             Op::FreeFrame { frame } => frame < MAX_FRAMES,
             Op::FreeTable { table } => (1..=self.tables.leaves.len() as u64).contains(&table),
             Op::FreeRoot { space } | Op::Teardown { space } => space < *spaces,
