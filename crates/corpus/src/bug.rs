@@ -71,9 +71,35 @@ pub enum Needs {
 }
 
 impl Class {
+    /// All classes, in the order of their letters.
+    pub const ALL: [Self; 8] = [
+        Self::Mask,
+        Self::Ordering,
+        Self::Tag,
+        Self::FlushBeforeFree,
+        Self::Lifetime,
+        Self::Interrupt,
+        Self::OtherKernel,
+        Self::Suspect,
+    ];
+
     /// Returns the letter that ids of this class begin with.
     pub fn letter(self) -> char {
         (b'A' + self as u8) as char
+    }
+
+    /// Returns what the class is about, in a few words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Mask => "masks, borrowing, lazy TLB",
+            Self::Ordering => "switching in against flushing",
+            Self::Tag => "tags and broadcast",
+            Self::FlushBeforeFree => "flushing against freeing",
+            Self::Lifetime => "reference counts",
+            Self::Interrupt => "interrupts and hotplug",
+            Self::OtherKernel => "other kernels",
+            Self::Suspect => "suspects",
+        }
     }
 }
 
@@ -83,7 +109,18 @@ impl Bug {
         [Variant::Broken, Variant::Fixed].map(|variant| self.case(variant))
     }
 
-    fn case(&self, variant: Variant) -> Case {
+    /// Makes the case of one variant.
+    pub fn case(&self, variant: Variant) -> Case {
+        self.case_of(variant, variant)
+    }
+
+    /// Makes the case of one variant with the other's protocol in it: a checker that checks must be surprised.
+    pub fn swapped(&self, variant: Variant) -> Case {
+        let other = if variant == Variant::Broken { Variant::Fixed } else { Variant::Broken };
+        self.case_of(variant, other)
+    }
+
+    fn case_of(&self, variant: Variant, model: Variant) -> Case {
         let (word, expected) = match variant {
             Variant::Broken => ("broken", Expected::Violates),
             _ => ("fixed", Expected::Holds),
@@ -100,8 +137,8 @@ impl Bug {
             groups: &["corpus"],
             about: self.about.to_owned(),
             story: self.story,
-            run: Box::new(move |options: &Options<'_>| run(&build(variant), options)),
-            replay: Box::new(move |options, moves| run_again(&build(variant), options, moves)),
+            run: Box::new(move |options: &Options<'_>| run(&build(model), options)),
+            replay: Box::new(move |options, moves| run_again(&build(model), options, moves)),
         }
     }
 }
