@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 /// The bug; every field is explained at `Bug`, and `shootdown check` says what is wrong with one.
 pub const BUG: Bug = Bug {
     name: "@NAME@",
-    id: "G1",
+    id: "G99",
     source: "the commit or advisory that fixed it",
     title: "its title",
     kernel: "its kernel",
