@@ -30,7 +30,8 @@ pub struct Bug {
     pub about: &'static str,
     /// A page of prose for someone who never saw it.
     pub story: &'static str,
-    /// How the broken protocol ends, in the judge's words, or the explorer's if it gets stuck.
+    /// How the broken protocol ends, in the judge's words, or the explorer's if it gets stuck; the explorer's places in
+    /// the code (` at FILE:LINE:COLUMN`) may be left out, see [`Bug::ends_as`].
     pub ends: &'static str,
     /// The engine's scenario that shows that the engine does not have the bug.
     pub engine: &'static str,
@@ -120,6 +121,11 @@ impl Bug {
         self.case_of(variant, other)
     }
 
+    /// Returns whether `words` say that the broken protocol ended as it did, whatever the places in the code.
+    pub fn ends_as(&self, words: &str) -> bool {
+        without_places(words) == without_places(self.ends)
+    }
+
     fn case_of(&self, variant: Variant, model: Variant) -> Case {
         let (word, expected) = match variant {
             Variant::Broken => ("broken", Expected::Violates),
@@ -139,6 +145,36 @@ impl Bug {
             story: self.story,
             run: Box::new(move |options: &Options<'_>| run(&build(model), options)),
             replay: Box::new(move |options, moves| run_again(&build(model), options, moves)),
+        }
+    }
+}
+
+/// Drops ` at FILE:LINE:COLUMN` wherever it is the end of a clause: lines move with every edit.
+fn without_places(words: &str) -> String {
+    let clauses = words.split("; ").map(|clause| match clause.rsplit_once(" at ") {
+        Some((before, place)) if is_place(place) => before,
+        _ => clause,
+    });
+    clauses.collect::<Vec<_>>().join("; ")
+}
+
+fn is_place(text: &str) -> bool {
+    let mut parts = text.rsplitn(3, ':');
+    let mut number = || parts.next().is_some_and(|part| part.parse::<u32>().is_ok());
+    let (column, line) = (number(), number());
+    column && line && parts.next().is_some_and(|file| file.ends_with(".rs") && !file.contains(' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_places;
+
+    #[test]
+    fn places_are_dropped_and_other_words_kept() {
+        let stuck = "stuck: CPU 0 waits for io at src/a.rs:177:30; CPU 2 is at src/b.rs:2:9";
+        assert_eq!(without_places(stuck), "stuck: CPU 0 waits for io; CPU 2 is");
+        for words in ["it looks at page 0", "it looks at a.rs", "frame 1, at last: 1:2", "at"] {
+            assert_eq!(without_places(words), words);
         }
     }
 }

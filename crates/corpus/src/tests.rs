@@ -19,7 +19,7 @@ fn broken_protocols_break_as_they_did() {
         else {
             panic!("{}: {:?}", bug.name, report.verdict);
         };
-        assert_eq!(words, bug.ends, "{}", bug.name);
+        assert!(bug.ends_as(words), "{}: {words}", bug.name);
         let trace = report.trace.expect("what goes wrong has a trace");
         assert!(trace.steps.len() <= 40, "{}: {} moves", bug.name, trace.steps.len());
         let moves: Vec<_> = trace.steps.iter().map(|step| step.mov).collect();
