@@ -52,5 +52,7 @@ pub use platform::{LocalFlush, OnInstall, OnLeave, Platform, Remote, RemoteFlush
 pub use refs::{Exiting, StructRef, Teardown, UserRef};
 pub use space::AddressSpace;
 pub use switch::Borrow;
-pub use tags::{Assignment, PerCpuSlots, SLOTS, TagPolicy, TagSlots, Untagged};
+pub use tags::{
+    Assignment, Held, PerCpuSlots, Reach, SLOTS, TagCpu, TagPolicy, TagSlots, TagSpace, Untagged,
+};
 pub use types::{CpuId, Generation, PageRange, PageSize, RangeError, Scope, SpaceId, Tables, Tag, VirtAddr};
