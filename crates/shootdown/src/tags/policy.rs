@@ -129,6 +129,14 @@ pub enum Reach {
     Nobody,
 }
 
+/// Drops what CPUs hold under all tags at once, by other means than interrupts.
+pub trait TagBroadcast: Sync {
+    /// Drops all user translations of all CPUs, under every tag, and waits until that is complete. Called with interrupts
+    /// off under the allocator's lock: must not wait for software on other CPUs (INVLPGB for all of them, TLBSYNC; `TLBI
+    /// VMALLS12E1IS`, `DSB ISH`).
+    fn flush_all_tags(&self);
+}
+
 /// No tags: every root load flushes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Untagged;
