@@ -173,7 +173,8 @@ impl Machine {
             Op::Revoke { value } => (1..=translations.len() as u64).contains(&value),
             Op::Unreachable { space, page } => space < *spaces && page < pages,
             Op::Mapped { space, page } => self.config.remaps && space < *spaces && page < pages,
-            Op::FlushUser | Op::FlushAll | Op::User { .. } | Op::Offline | Op::Online => true,
+            Op::FlushUser | Op::FlushAll | Op::User { .. } => true,
+            Op::Offline | Op::Online => !self.config.domains.iter().any(|domain| domain.count_ones() > 1),
         }
     }
 
@@ -211,6 +212,7 @@ impl Machine {
             Op::FlushPage { tag, page, walk } => local.drop_page(tag.into(), page, walk),
             Op::FlushTag { tag } => local.drop_tag(tag.into()),
             Op::FlushUser => local.drop_user(),
+            Op::FlushKernelPage { .. } if self.config.sticky_kernel_pages && self.config.tags > 1 => {}
             Op::FlushKernelPage { page } => local.kernel[page] = 0,
             Op::FlushAll => {
                 local.drop_user();
@@ -250,6 +252,9 @@ impl Device for Machine {
             self.broadcast(view.locals, whose, which);
         }
         self.change(&mut view.locals[cpu], op);
+        if self.shares(cpu) {
+            self.spread(view.locals, cpu);
+        }
         match self.mark(view.shared, &view.locals[cpu], cpu, op) {
             Ok(()) => Effect::Done(0),
             Err(violation) => Effect::Violation(violation),
@@ -257,12 +262,16 @@ impl Device for Machine {
     }
 
     fn settle(&self, view: &mut View<'_, Self>) -> Result<(), Violation> {
-        for cpu in 0..view.locals.len() {
-            if view.locals[cpu].is(ONLINE) {
-                self.fill(view, cpu)?;
+        loop {
+            for cpu in 0..view.locals.len() {
+                if view.locals[cpu].is(ONLINE) {
+                    self.fill(view, cpu)?;
+                }
+            }
+            if !self.pool(view.locals) {
+                return self.judge(view);
             }
         }
-        self.judge(view)
     }
 
     fn finish(&self, view: &mut View<'_, Self>) -> Result<(), Violation> {
