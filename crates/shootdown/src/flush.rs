@@ -9,8 +9,8 @@ use crate::percpu::Loaded;
 use crate::platform::{Platform, Remote, RemoteFlush, Span};
 use crate::space::AddressSpace;
 use crate::sync::{self, Waited};
-use crate::tags::TagPolicy;
-use crate::types::{CpuId, Generation, Packed, PageRange, Scope, Tables};
+use crate::tags::{Reach, TagPolicy};
+use crate::types::{CpuId, Generation, Packed, PageRange, Scope, Tables, Tag};
 use core::sync::atomic::Ordering;
 
 /// A flush that was sent and not yet waited for: the old translations may still be in use.
@@ -70,7 +70,7 @@ impl<P: Platform> Shootdown<P> {
         // ORDER(SD-4): page-table stores and generation before mask and loaded words; partners: the switch fence and the
         // lazy fence, drawn in `here.rs`.
         Site::FlushFence.full_fence();
-        let done = platform.flush_remote(RemoteFlush { space: Some(space), scope, tables }) == Remote::Done;
+        let done = self.broadcast(space, scope, tables);
         let pin = platform.pin();
         let me = platform.cpu();
         if !done {
@@ -88,6 +88,23 @@ impl<P: Platform> Shootdown<P> {
         None
     }
 
+    /// Flushes by other means than doorbells, and says whether that is all there is to do.
+    #[inline]
+    fn broadcast(&self, space: &AddressSpace<P>, scope: Scope, tables: Tables) -> bool {
+        let flush = |tag| {
+            let request = RemoteFlush { space: Some(space), tag, scope, tables };
+            self.platform().flush_remote(request) == Remote::Done
+        };
+        // ORDER(SD-4): after the full fence. Where a CPU is given another tag for this space meanwhile, a fence of its own
+        // follows, and its walks see the page tables as they are now; partner: `Rolling::renew`.
+        match self.platform().tags().reach(space.tags()) {
+            Reach::Doorbells(tag) => flush(tag),
+            Reach::Broadcast(tag) | Reach::Both(tag) if !flush(Some(tag)) => broadcast_refused(tag),
+            Reach::Broadcast(_) | Reach::Nobody => true,
+            Reach::Both(_) => false,
+        }
+    }
+
     /// Flushes `scope` of kernel memory on every CPU that is on line, and returns when none holds it. Waits.
     pub fn flush_kernel(&self, scope: Scope, tables: Tables) {
         self.send_kernel(scope, tables).finish();
@@ -100,7 +117,8 @@ impl<P: Platform> Shootdown<P> {
         // ORDER(SD-4): page-table stores and generation before the mask of CPUs on line; partner: the fence in
         // `online_cpu`.
         Site::KernelFlushFence.full_fence();
-        let done = self.platform().flush_remote(RemoteFlush { space: None, scope, tables }) == Remote::Done;
+        let done = self.platform().flush_remote(RemoteFlush { space: None, tag: None, scope, tables })
+            == Remote::Done;
         let here = Here::enter(self, Span::LocalFlush);
         if !done {
             self.online().for_each_other(Some(here.me()), |cpu| self.ring(cpu));
@@ -129,7 +147,8 @@ impl<P: Platform> Shootdown<P> {
             return;
         }
         // ORDER: relaxed, as only this CPU writes it.
-        if here.local.published.caught.load(Ordering::Relaxed) + 1 != generation {
+        let caught = here.local.published.caught.load(Ordering::Relaxed);
+        if caught + 1 != generation || (P::Tags::MOVES && !done) {
             here.catch_up(space);
             return;
         }
@@ -190,6 +209,12 @@ impl<P: Platform> Shootdown<P> {
         // ORDER: relaxed; `serve` takes the ring with acquire.
         self.platform().local(me).mail.rung.load(Ordering::Relaxed) != 0
     }
+}
+
+/// A CPU that has left a space and trusts broadcasts would use stale entries when it comes back: stop before that (SD-8).
+#[cold]
+fn broadcast_refused(tag: Tag) -> ! {
+    panic!("tag {} rests on broadcasts, and the platform did not finish one", tag.number());
 }
 
 #[inline]

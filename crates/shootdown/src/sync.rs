@@ -5,7 +5,7 @@
 
 use core::sync::atomic::Ordering;
 
-pub(crate) use imp::{Word, fence, patience};
+pub(crate) use imp::{Word, fence, patience, retry};
 
 /// Declares a function `const` wherever cells can be made in constants (everywhere but under loom).
 macro_rules! const_fn {
