@@ -23,7 +23,7 @@ fn drops(op: Tlbi, granule: Granule, size: u64, entry: Entry) -> bool {
     let va = page & !(size - 1) == address & !(size - 1);
     let range = {
         let base = (((operand << 27) as i64 >> 27) << granule.shift()) as u64 & ((1 << 56) - 1);
-        let granules = (operand >> 39 & 31) + 1 << (5 * (operand >> 44 & 3) + 1);
+        let granules = ((operand >> 39 & 31) + 1) << (5 * (operand >> 44 & 3) + 1);
         (base..=base + ((granules << granule.shift()) - 1)).contains(&address)
     };
     let mine = asid == entry.asid || entry.global;
