@@ -198,7 +198,7 @@ fn asid_rollover(list: &mut List) {
         &named(
             "asid-rollover",
             TAGS,
-            &[Tso, Pso],
+            &[Tso],
             "CPUs switch among more spaces than there are ASIDs while one is unmapped",
         ),
         || {
@@ -218,7 +218,7 @@ fn asid_generation_wrap(list: &mut List) {
         &named(
             "asid-generation-wrap",
             TAGS,
-            &[Tso, Pso],
+            &[Tso],
             "generations of ASIDs wrap, and a space comes back that slept since the first",
         ),
         || {
@@ -244,34 +244,33 @@ fn asid_pinned(list: &mut List) {
                 cpu.pin_tag(0, 1);
                 cpu.unpin_tag(0);
                 cpu.unpin_tag(0);
-                run_in_turn(cpu, &[2]);
+                run_in_turn(cpu, &[4, 1]);
             };
-            let second: Code<PinnedAsids> = |cpu| run_in_turn(cpu, &[2, 0, 3]);
-            spaces(4, first, second)
+            let second: Code<PinnedAsids> = |cpu| run_in_turn(cpu, &[4, 0, 3, 2]);
+            spaces(5, first, second)
         },
     );
 }
 
 fn asid_broadcast(list: &mut List) {
     list.add(
-        &named(
-            "asid-broadcast",
-            TAGS,
-            &[Tso, Pso],
-            "flushes are broadcasts under ASIDs that roll over meanwhile",
-        ),
+        &named("asid-broadcast", TAGS, &[Tso], "flushes are broadcasts under ASIDs that roll over meanwhile"),
         || {
             let first: Code<BroadcastAsids> = |cpu| {
-                cpu.unmap(1, 0);
-                run_in_turn(cpu, &[2, 3]);
-                cpu.unmap_table(1);
+                run_in_turn(cpu, &[2, 3, 1, 0]);
+                cpu.unmap(0, 0);
             };
             let second: Code<BroadcastAsids> = |cpu| {
-                run_in_turn(cpu, &[3, 2]);
+                cpu.unmap_table(1);
+                run_in_turn(cpu, &[3]);
                 cpu.unmap(0, 1);
-                run_in_turn(cpu, &[1]);
+                run_in_turn(cpu, &[2]);
             };
-            spaces(4, first, second)
+            Plan {
+                cpus: vec![(Start::User(0), first), (Start::User(0), second)],
+                contested: true,
+                ..spaces(4, first, second)
+            }
         },
     );
 }
@@ -297,7 +296,7 @@ fn contexts_rollover(list: &mut List) {
         &named(
             "contexts-rollover",
             TAGS,
-            &[Tso, Pso],
+            &[Tso],
             "context numbers run out on CPUs that share a TLB while a space is unmapped",
         ),
         || {
@@ -317,7 +316,7 @@ fn contexts_version_wrap(list: &mut List) {
         &named(
             "contexts-version-wrap",
             TAGS,
-            &[Tso, Pso],
+            &[Tso],
             "versions of context numbers wrap, and a space comes back that slept since the first",
         ),
         || {
@@ -337,7 +336,7 @@ fn vmid_rollover(list: &mut List) {
         &named(
             "vmid-rollover",
             TAGS,
-            &[Tso, Pso],
+            &[Tso],
             "virtual CPUs are loaded and put while VMIDs run out and a machine is unmapped",
         ),
         || {
@@ -362,7 +361,7 @@ fn vmid_generation_wrap(list: &mut List) {
         &named(
             "vmid-generation-wrap",
             TAGS,
-            &[Tso, Pso],
+            &[Tso],
             "generations of VMIDs wrap, and a machine comes back that slept since the first",
         ),
         || {
