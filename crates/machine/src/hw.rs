@@ -279,6 +279,7 @@ impl Op {
                 | Op::FlushUser
                 | Op::FlushKernelPage { .. }
                 | Op::FlushAll
+                | Op::Broadcast { .. }
         )
     }
 

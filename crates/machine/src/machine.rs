@@ -181,8 +181,8 @@ impl Machine {
         }
     }
 
-    fn broadcast(&self, locals: &mut [Local], whose: Whose, which: Which) {
-        for local in locals.iter_mut().filter(|local| local.is(ONLINE)) {
+    fn broadcast(&self, locals: &mut [Local], issuer: usize, whose: Whose, which: Which) {
+        for (cpu, local) in locals.iter_mut().enumerate().filter(|(_, local)| local.is(ONLINE)) {
             let held = local.held();
             match (whose, which) {
                 (Whose::Tag(tag), Which::All) => local.drop_tag(tag.into()),
@@ -190,7 +190,7 @@ impl Machine {
                 (Whose::Space(space), _) => local.drop_values(self.own[space], self.own_tables(space), which),
                 (Whose::Kernel, _) => local.drop_kernel(which),
             }
-            if self.config.late_accesses {
+            if self.config.late_accesses && cpu != issuer {
                 local.in_flight = held & !local.held();
             }
         }
@@ -259,7 +259,7 @@ impl Device for Machine {
             return Effect::Violation(format!("CPU {cpu} is offline: {}", self.show(op.encode(), 0)));
         }
         if let Op::Broadcast { whose, which } = op {
-            self.broadcast(view.locals, whose, which);
+            self.broadcast(view.locals, cpu, whose, which);
         }
         self.change(&mut view.locals[cpu], op);
         match self.mark(view.shared, &view.locals[cpu], cpu, op) {
