@@ -1,6 +1,7 @@
 //! What several models have in common: reference counts, cross calls, locks, and the single-user shortcut.
 
 mod cross_call;
+pub(crate) mod flagged_call;
 pub(crate) mod flush_pending;
 pub(crate) mod hypercall_mask;
 pub(crate) mod last_exit;
