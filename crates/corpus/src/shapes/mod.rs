@@ -1,4 +1,5 @@
-//! What several models have in common: reference counts, cross calls, locks, and the single-user shortcut.
+//! What several models have in common: reference counts, cross calls and locks; and whole frames of code in which
+//! several bugs differ by a policy.
 
 mod cross_call;
 pub(crate) mod flagged_call;
