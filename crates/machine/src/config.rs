@@ -37,6 +37,10 @@ pub struct Builder {
     pub(crate) late_accesses: bool,
     pub(crate) translations: Vec<Translation>,
     pub(crate) must_free: [Vec<usize>; 3],
+    /// Per CPU, those that share its TLB, itself included.
+    pub(crate) domains: [u8; MAX_CPUS],
+    /// Whether a flush of one kernel page may miss, where there are tags.
+    pub(crate) sticky_kernel_pages: bool,
     links: Vec<(usize, usize)>,
     maps: Vec<(usize, usize, u64)>,
     kernel_maps: Vec<(usize, u64)>,
@@ -59,6 +63,8 @@ impl Builder {
             late_accesses: false,
             translations: Vec::new(),
             must_free: Default::default(),
+            domains: std::array::from_fn(|cpu| 1 << cpu),
+            sticky_kernel_pages: false,
             links: Vec::new(),
             maps: Vec::new(),
             kernel_maps: Vec::new(),
@@ -85,6 +91,13 @@ impl Builder {
     pub fn kernel_pages(mut self, pages: usize) -> Self {
         assert!(pages <= MAX_KERNEL, "0 to {MAX_KERNEL} kernel pages");
         self.kernel_pages = pages;
+        self
+    }
+
+    /// Gives the machine a known fault of real ones: while tags are in use, [`crate::hw::flush_kernel_page`] may leave
+    /// what it should drop (here it always does). Flushes of everything work.
+    pub fn sticky_kernel_pages(mut self) -> Self {
+        self.sticky_kernel_pages = true;
         self
     }
 
@@ -220,7 +233,9 @@ impl Builder {
             "kernel page out of range"
         );
         assert!(self.translations.iter().all(|t| t.space.is_none_or(|s| s < self.spaces)), "no such space");
-        for local in &self.locals {
+        for (local, domain) in self.locals.iter().zip(self.domains) {
+            let alone = domain.count_ones() == 1;
+            assert!(alone || local.is(ONLINE), "CPUs that share a TLB stay online");
             assert!(usize::from(local.root) <= self.spaces, "no such space");
             assert!(usize::from(local.tag) < self.tags, "no such tag");
         }

@@ -108,6 +108,14 @@ pub fn insert(tag: u8, page: usize, value: u64) {
     issue(Op::Insert { tag, page, value });
 }
 
+/// Uses, in software, the frame that `value` leads to, on behalf of `space`: a lockless walk or a hypervisor that found
+/// the value in the tables by itself, past any TLB. From the next step on the machine knows nothing of it: what keeps
+/// the frame alive until the software is done with it is the protocol's business.
+#[track_caller]
+pub fn access(space: usize, value: u64) {
+    issue(Op::Access { space, value });
+}
+
 /// Takes this CPU off: no root, no walker, not judged. Its TLB keeps what it holds.
 #[track_caller]
 pub fn offline() {
@@ -180,6 +188,7 @@ pub(crate) enum Op {
     User { on: bool },
     Touch { page: usize },
     Insert { tag: u8, page: usize, value: u64 },
+    Access { space: usize, value: u64 },
     Offline,
     Online,
     FreeFrame { frame: usize },
@@ -221,6 +230,7 @@ impl Op {
             }
             Op::User { on } => pack(8, [on.into(), 0, 0, 0]),
             Op::Touch { page } => pack(9, [page, 0, 0, 0]),
+            Op::Access { space, value } => pack(30, [space, value as usize, 0, 0]),
             Op::Offline => pack(10, [0; 4]),
             Op::Online => pack(11, [0; 4]),
             Op::FreeFrame { frame } => pack(12, [frame, 0, 0, 0]),
@@ -265,6 +275,7 @@ impl Op {
             17 => Op::Mapped { space: a, page: b },
             18 => Op::Teardown { space: a },
             19 => Op::Insert { tag: byte(1), page: b, value: c as u64 },
+            30 => Op::Access { space: a, value: b as u64 },
             _ => return None,
         })
     }
@@ -312,6 +323,7 @@ impl Op {
             | Op::User { on: false }
             | Op::Touch { .. }
             | Op::Insert { .. }
+            | Op::Access { .. }
             | Op::Offline
             | Op::Online => (false, false, Commutes::Never),
         };

@@ -171,13 +171,17 @@ impl Machine {
                 let known = (1..=translations.len() as u64).contains(&value);
                 self.config.software_refill && known && usize::from(tag) < *tags && page < pages
             }
+            Op::Access { space, value } => {
+                space < *spaces && (1..=translations.len() as u64).contains(&value)
+            }
             Op::FreeFrame { frame } => frame < MAX_FRAMES,
             Op::FreeTable { table } => (1..=self.tables.leaves.len() as u64).contains(&table),
             Op::FreeRoot { space } | Op::Teardown { space } => space < *spaces,
             Op::Revoke { value } => (1..=translations.len() as u64).contains(&value),
             Op::Unreachable { space, page } => space < *spaces && page < pages,
             Op::Mapped { space, page } => self.config.remaps && space < *spaces && page < pages,
-            Op::FlushUser | Op::FlushAll | Op::User { .. } | Op::Offline | Op::Online => true,
+            Op::FlushUser | Op::FlushAll | Op::User { .. } => true,
+            Op::Offline | Op::Online => !self.config.domains.iter().any(|domain| domain.count_ones() > 1),
         }
     }
 
@@ -222,6 +226,7 @@ impl Machine {
             Op::FlushPage { tag, page, walk } => local.drop_page(tag.into(), page, walk),
             Op::FlushTag { tag } => local.drop_tag(tag.into()),
             Op::FlushUser => local.drop_user(),
+            Op::FlushKernelPage { .. } if self.config.sticky_kernel_pages && self.config.tags > 1 => {}
             Op::FlushKernelPage { page } => local.kernel[page] = 0,
             Op::FlushAll => {
                 local.drop_user();
@@ -262,6 +267,9 @@ impl Device for Machine {
             self.broadcast(view.locals, cpu, whose, which);
         }
         self.change(&mut view.locals[cpu], op);
+        if self.shares(cpu) {
+            self.spread(view.locals, cpu);
+        }
         match self.mark(view.shared, &view.locals[cpu], cpu, op) {
             Ok(()) => Effect::Done(0),
             Err(violation) => Effect::Violation(violation),
@@ -269,12 +277,16 @@ impl Device for Machine {
     }
 
     fn settle(&self, view: &mut View<'_, Self>) -> Result<(), Violation> {
-        for cpu in 0..view.locals.len() {
-            if view.locals[cpu].is(ONLINE) {
-                self.fill(view, cpu)?;
+        loop {
+            for cpu in 0..view.locals.len() {
+                if view.locals[cpu].is(ONLINE) {
+                    self.fill(view, cpu)?;
+                }
+            }
+            if !self.pool(view.locals) {
+                return self.judge(view);
             }
         }
-        self.judge(view)
     }
 
     fn finish(&self, view: &mut View<'_, Self>) -> Result<(), Violation> {

@@ -42,6 +42,9 @@ impl Machine {
             Op::Insert { tag, page, value } => {
                 format!("insert page {page}{} -> {}", tagged(tag), self.value_name(value as usize))
             }
+            Op::Access { space, value } => {
+                format!("use {} for {}", self.value_name(value as usize), space_name(space))
+            }
             Op::Offline => "offline".into(),
             Op::Online => "online".into(),
             Op::FreeFrame { frame } => format!("free frame {frame}"),
