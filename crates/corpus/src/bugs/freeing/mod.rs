@@ -6,6 +6,7 @@ mod linux_1cf35d47;
 mod linux_2ba99c5e;
 mod linux_383c4613;
 mod linux_3ea27719;
+mod linux_59d9094d;
 mod linux_5ee2fa2f;
 mod linux_60bae737;
 mod linux_6ce64428;
@@ -40,6 +41,7 @@ pub(super) const ALL: &[Bug] = &[
     linux_d86564a2::BUG,
     linux_a4a118f2::BUG,
     linux_1013af4f::BUG,
+    linux_59d9094d::BUG,
     linux_70cbc3cc::BUG,
     linux_2ba99c5e::BUG,
     linux_f268f6cf::BUG,
