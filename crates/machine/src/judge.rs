@@ -86,6 +86,10 @@ impl Machine {
             if !local.is(ARRIVING) && local.kernel.iter().any(|set| set & shared.dead_values != 0) {
                 return Err(self.kernel_violation(&shared, cpu, local));
             }
+            if local.in_flight & shared.dead_values != 0 {
+                let what = self.dead_value(&shared, local.in_flight);
+                return Err(format!("an access by CPU {cpu} may still arrive at {what}"));
+            }
             let Some(space) = local.space() else { continue };
             if shared.freed_roots >> space & 1 != 0 {
                 let name = space_name(space);
