@@ -22,9 +22,8 @@ pub(super) const BUG: Bug = Bug {
     about: "An allocator's checker changes a kernel mapping with interrupts off and flushes by a call that waits \
             for all CPUs; two CPUs that do so wait for each other.",
     story: include_str!("linux_b3431a8b.md"),
-    ends: "no CPU can go on: CPU 0 waits for calls.to1 to change from 0x1 at \
-            crates/corpus/src/bugs/freeing/linux_b3431a8b.rs:74:9; CPU 1 waits for calls.to0 to change from 0x1 \
-            at crates/corpus/src/bugs/freeing/linux_b3431a8b.rs:74:9",
+    ends: "no CPU can go on: CPU 0 waits for calls.to1 to change from 0x1; CPU 1 waits for calls.to0 to change \
+            from 0x1",
     engine: "masked-flushers",
     code: &[("linux_b3431a8b.rs", include_str!("linux_b3431a8b.rs"))],
     build: |variant| Box::new(Protect::new(variant)),
