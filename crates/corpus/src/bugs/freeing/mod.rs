@@ -24,6 +24,7 @@ mod linux_b67fbebd;
 mod linux_c444eb56;
 mod linux_d62007ed;
 mod linux_d86564a2;
+mod linux_dd5712f3;
 mod linux_e37d5a2d;
 mod linux_eb66ae03;
 mod linux_f268f6cf;
@@ -55,6 +56,7 @@ pub(super) const ALL: &[Bug] = &[
     linux_6fa1066f::BUG,
     linux_f36391d2::BUG,
     linux_7a1ac526::BUG,
+    linux_dd5712f3::BUG,
     linux_c444eb56::BUG,
     xen_xsa401::BUG,
     xen_xsa346::BUG,
