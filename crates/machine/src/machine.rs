@@ -1,4 +1,4 @@
-use crate::config::{Builder, MAX_CPUS, MAX_FRAMES, MAX_KERNEL, MAX_SPACES, SLOTS, Translation};
+use crate::config::{Builder, MAX_CPUS, MAX_FRAMES, MAX_KERNEL, MAX_SPACES, MAX_TAGS, SLOTS, Translation};
 use crate::hw::{Install, Op, Which, Whose};
 use crate::judge;
 use crate::state::{ARRIVING, Local, ONLINE, Shared, USER};
@@ -163,6 +163,7 @@ impl Machine {
             Op::FlushKernelPage { page } => page < *kernel_pages,
             Op::Broadcast { whose: Whose::Tag(tag), which } => usize::from(tag) < *tags && page(which),
             Op::Broadcast { whose: Whose::Space(space), which } => space < *spaces && page(which),
+            Op::Broadcast { whose: Whose::Users, which } => page(which),
             Op::Broadcast { whose: Whose::Kernel, which } => {
                 matches!(which, Which::All) || matches!(which, Which::Page(page, _) if page < *kernel_pages)
             }
@@ -193,6 +194,10 @@ impl Machine {
                 (Whose::Tag(tag), Which::Page(page, walk)) => local.drop_page(tag.into(), page, walk),
                 (Whose::Space(space), _) => local.drop_values(self.own[space], self.own_tables(space), which),
                 (Whose::Kernel, _) => local.drop_kernel(which),
+                (Whose::Users, Which::All) => local.drop_user(),
+                (Whose::Users, Which::Page(page, walk)) => {
+                    (0..MAX_TAGS).for_each(|tag| local.drop_page(tag, page, walk));
+                }
             }
             if self.config.late_accesses {
                 local.in_flight = held & !local.held();
