@@ -116,9 +116,9 @@ impl Builder {
         self
     }
 
-    /// Lets a broadcast finish before the accesses that the translations it dropped had already allowed (an erratum):
-    /// they may arrive until the next broadcast, or until their CPU flushes or loads a root itself. On other machines a
-    /// flush waits for them.
+    /// Lets a broadcast finish before the accesses of other CPUs that used the translations it dropped (an erratum): they
+    /// may arrive until the next broadcast, or until their CPU flushes or loads a root itself. On other machines a flush
+    /// waits for them.
     pub fn late_accesses(mut self) -> Self {
         self.late_accesses = true;
         self

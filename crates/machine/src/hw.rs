@@ -293,6 +293,7 @@ impl Op {
                 | Op::FlushUser
                 | Op::FlushKernelPage { .. }
                 | Op::FlushAll
+                | Op::Broadcast { .. }
         )
     }
 

@@ -186,8 +186,8 @@ impl Machine {
         }
     }
 
-    fn broadcast(&self, locals: &mut [Local], whose: Whose, which: Which) {
-        for local in locals.iter_mut().filter(|local| local.is(ONLINE)) {
+    fn broadcast(&self, locals: &mut [Local], issuer: usize, whose: Whose, which: Which) {
+        for (cpu, local) in locals.iter_mut().enumerate().filter(|(_, local)| local.is(ONLINE)) {
             let held = local.held();
             match (whose, which) {
                 (Whose::Tag(tag), Which::All) => local.drop_tag(tag.into()),
@@ -199,7 +199,7 @@ impl Machine {
                     (0..MAX_TAGS).for_each(|tag| local.drop_page(tag, page, walk));
                 }
             }
-            if self.config.late_accesses {
+            if self.config.late_accesses && cpu != issuer {
                 local.in_flight = held & !local.held();
             }
         }
@@ -269,7 +269,7 @@ impl Device for Machine {
             return Effect::Violation(format!("CPU {cpu} is offline: {}", self.show(op.encode(), 0)));
         }
         if let Op::Broadcast { whose, which } = op {
-            self.broadcast(view.locals, whose, which);
+            self.broadcast(view.locals, cpu, whose, which);
         }
         self.change(&mut view.locals[cpu], op);
         if self.shares(cpu) {
