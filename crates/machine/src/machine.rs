@@ -191,7 +191,11 @@ impl Machine {
             Whose::Space(space) => space < self.config.spaces,
             Whose::Users | Whose::Kernel => true,
         };
-        known && matches!(which, Which::All) || known && matches!(which, Which::Page(page, _) if page < pages)
+        known
+            && match which {
+                Which::All => true,
+                Which::Page(page, _) => page < pages,
+            }
     }
 
     fn broadcast(&self, locals: &mut [Local], issuer: usize, whose: Whose, which: Which) {

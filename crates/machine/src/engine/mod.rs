@@ -2,6 +2,7 @@
 
 mod boot;
 mod catalog;
+mod cpu;
 mod fault;
 mod pairs;
 mod scenarios;
@@ -12,8 +13,9 @@ mod world;
 
 pub use boot::{Boot, History};
 pub use catalog::cases;
+pub use cpu::Cpu;
 pub use fault::Fault;
 pub use sim::{MakeTags, Setup, TagRoom};
 pub use tags::Everywhere;
 pub use transport::Transport;
-pub use world::{Code, Cpu, Page, Plan, Start, World};
+pub use world::{Code, Page, Plan, Start, World};

@@ -4,10 +4,11 @@
 use super::{named, plan};
 use crate::engine::boot::History;
 use crate::engine::catalog::List;
+use crate::engine::cpu::Cpu;
 use crate::engine::sim::Setup;
 use crate::engine::tags::Everywhere;
 use crate::engine::transport::Transport;
-use crate::engine::world::{Code, Cpu, Plan, Start};
+use crate::engine::world::{Code, Plan, Start};
 use shootdown::{
     ByBroadcast, ByDoorbell, GlobalAsids, GlobalOverLocal, PerCpuSlots, VersionedContexts, Vmids,
 };
