@@ -66,6 +66,17 @@ impl Setup for RenewedAsids {
     }
 }
 
+/// The same, where C has the last tag.
+struct FullAsids;
+impl Setup for FullAsids {
+    type Tags = GlobalAsids<'static, ByBroadcast, 3>;
+    const TAGS: usize = 3;
+    const TAG_BROADCAST: bool = true;
+    fn before(history: &History<'_, Self>) {
+        [2, 0].into_iter().for_each(|space| history.run(0, space));
+    }
+}
+
 /// Context numbers with versions of three bits, on CPUs that share a TLB.
 struct Contexts;
 impl Setup for Contexts {
@@ -134,6 +145,7 @@ pub(super) fn add(list: &mut List) {
         asid_pinned,
         asid_broadcast,
         asid_renewal,
+        asid_switch_vs_table_free,
         contexts_rollover,
         contexts_version_wrap,
         vmid_rollover,
@@ -291,6 +303,25 @@ fn asid_renewal(list: &mut List) {
     );
 }
 
+fn asid_switch_vs_table_free(list: &mut List) {
+    list.add(
+        &named(
+            "asid-switch-vs-table-free",
+            TAGS,
+            &[Tso, Pso],
+            "a space that a CPU is just leaving gets another ASID, and its table is freed by a broadcast",
+        ),
+        || {
+            let first: Code<FullAsids> = |cpu| run_in_turn(cpu, &[2]);
+            let second: Code<FullAsids> = |cpu| {
+                run_in_turn(cpu, &[3, 0]);
+                cpu.unmap_table(0);
+            };
+            spaces(4, first, second)
+        },
+    );
+}
+
 fn contexts_rollover(list: &mut List) {
     list.add(
         &named(
@@ -412,18 +443,19 @@ fn global_tag_wrap(list: &mut List) {
             "global-tag-wrap",
             TAGS,
             &[Tso, Pso],
-            "a space dies, and another gets its global tag on a CPU that has run both",
+            "a space dies unflushed, and another gets its global tag on a CPU that has run both",
         ),
         || {
             let first: Code<LongShared> = |cpu| {
-                cpu.exit(0);
+                cpu.run_kernel_thread();
+                cpu.die_mapped(0);
                 cpu.share_tag(1);
                 cpu.share_tag(2);
                 run_in_turn(cpu, &[1]);
                 cpu.unmap(2, 0);
             };
             let second: Code<LongShared> = |cpu| run_in_turn(cpu, &[2, 3, 2]);
-            Plan { sleepers: [0, 1], die: &[0], ..spaces(4, first, second) }
+            Plan { sleepers: [0, 1], ..spaces(4, first, second) }
         },
     );
 }
