@@ -79,8 +79,9 @@ impl<P: Platform> Shootdown<P> {
                 return Some(Shared { engine: self, space, generation, request, first, pin });
             }
         }
-        // Who joins the mask later brings no entries, or needs the scope to catch up.
-        if P::Tags::WARM {
+        // Members that a broadcast has reached do not know it, and catch up by the scope when they next look; who joins
+        // the mask later brings no entries, or needs the scope as well.
+        if done || P::Tags::WARM {
             space.clock.record(generation, Packed::new(scope, tables));
         }
         self.flush_here(space, pages(scope, tables), generation, done);
@@ -336,7 +337,7 @@ impl<P: Platform> Late<'_, P> {
         let mut next = self.space.members().others(Some(sender), 0);
         while let Some(batch) = next {
             for cpu in batch {
-                if !(sync::EAGER && !self.is_late(cpu)) {
+                if !sync::EAGER || self.is_late(cpu) {
                     self.wait_for_one(cpu);
                 }
             }
