@@ -204,7 +204,7 @@ pub fn spaces<T: TagPolicy>(engine: &'static Shootdown<Host<T>>, count: usize) -
         let root = tlbs.unmaps.borrow().len();
         tlbs.unmaps.borrow_mut().push(0);
         let space = engine.new_space(root, CpuMask::new()).expect("64 CPUs fit");
-        engine.adopt(&*Box::leak(Box::new(space))).ok().expect("adopted once")
+        engine.adopt(&*Box::leak(Box::new(space))).map_err(|refused| refused.0).expect("adopted once")
     };
     (0..count).map(|_| new()).collect()
 }
