@@ -76,6 +76,21 @@ fn words(count: usize) -> &'static [TagWord] {
     (0..count).map(|_| TagWord::new()).collect::<Vec<_>>().leak()
 }
 
+impl<S: Setup> Cpu<'_, S> {
+    /// Gives up the last user reference of a space whose frames are not given back (shared memory, say): nothing is
+    /// unmapped or flushed.
+    pub fn die_mapped(&self, space: usize) {
+        sync::note("die mapped");
+        let last = self.user(space).put();
+        self.forget(u64::from(last.is_some()));
+        if let Some(teardown) = last {
+            hw::teardown(space);
+            teardown.finish();
+        }
+        self.forget(0);
+    }
+}
+
 impl<S: Setup> Cpu<'_, S>
 where
     S::Tags: ShareTags,

@@ -10,7 +10,7 @@ use crate::engine::tags::Everywhere;
 use crate::engine::transport::Transport;
 use crate::engine::world::{Code, Plan, Start};
 use shootdown::{
-    ByBroadcast, ByDoorbell, GlobalAsids, GlobalOverLocal, PerCpuSlots, VersionedContexts, Vmids,
+    ByBroadcast, ByDoorbell, GlobalAsids, GlobalOverLocal, PerCpuSlots, Platform, VersionedContexts, Vmids,
 };
 use shootdown_explore::Memory::{Pso, Tso};
 
@@ -39,6 +39,11 @@ impl Setup for OldAsids {
     fn before(history: &History<'_, Self>) {
         history.run(0, 4);
         age(history);
+        assert_eq!(
+            history.on(0).platform().tags().rollovers(),
+            6,
+            "two before generations of three bits wrap"
+        );
     }
 }
 
@@ -68,6 +73,17 @@ impl Setup for RenewedAsids {
     }
 }
 
+/// The same, where C has the last tag.
+struct FullAsids;
+impl Setup for FullAsids {
+    type Tags = GlobalAsids<'static, ByBroadcast, 3>;
+    const TAGS: usize = 3;
+    const TAG_BROADCAST: bool = true;
+    fn before(history: &History<'_, Self>) {
+        [2, 0].into_iter().for_each(|space| history.run(0, space));
+    }
+}
+
 /// Context numbers with versions of three bits, on CPUs that share a TLB.
 struct Contexts;
 impl Setup for Contexts {
@@ -84,6 +100,11 @@ impl Setup for OldContexts {
     fn before(history: &History<'_, Self>) {
         history.run(0, 4);
         age(history);
+        assert_eq!(
+            history.on(0).platform().tags().rollovers(),
+            6,
+            "two before generations of three bits wrap"
+        );
     }
 }
 
@@ -104,6 +125,11 @@ impl Setup for OldVms {
     fn before(history: &History<'_, Self>) {
         history.run(0, 4);
         age(history);
+        assert_eq!(
+            history.on(0).platform().tags().rollovers(),
+            6,
+            "two before generations of three bits wrap"
+        );
     }
 }
 
@@ -136,6 +162,7 @@ pub(super) fn add(list: &mut List) {
         asid_pinned,
         asid_broadcast,
         asid_renewal,
+        asid_switch_vs_table_free,
         contexts_rollover,
         contexts_version_wrap,
         vmid_rollover,
@@ -228,6 +255,7 @@ fn asid_generation_wrap(list: &mut List) {
                 run_in_turn(cpu, &[2, 3]);
                 cpu.unmap(1, 0);
                 run_in_turn(cpu, &[4]);
+                assert!(cpu.engine().platform().tags().rollovers() > 7, "generations have wrapped");
             };
             let second: Code<OldAsids> = |cpu| run_in_turn(cpu, &[3, 4, 1]);
             spaces(5, first, second)
@@ -293,6 +321,25 @@ fn asid_renewal(list: &mut List) {
     );
 }
 
+fn asid_switch_vs_table_free(list: &mut List) {
+    list.add(
+        &named(
+            "asid-switch-vs-table-free",
+            TAGS,
+            &[Tso],
+            "a space that a CPU is just leaving gets another ASID, and its table is freed by a broadcast",
+        ),
+        || {
+            let first: Code<FullAsids> = |cpu| run_in_turn(cpu, &[2]);
+            let second: Code<FullAsids> = |cpu| {
+                run_in_turn(cpu, &[3, 0]);
+                cpu.unmap_table(0);
+            };
+            spaces(4, first, second)
+        },
+    );
+}
+
 fn contexts_rollover(list: &mut List) {
     list.add(
         &named(
@@ -326,6 +373,7 @@ fn contexts_version_wrap(list: &mut List) {
                 run_in_turn(cpu, &[2, 3]);
                 cpu.unmap(1, 0);
                 run_in_turn(cpu, &[4]);
+                assert!(cpu.engine().platform().tags().rollovers() > 7, "generations have wrapped");
             };
             let second: Code<OldContexts> = |cpu| run_in_turn(cpu, &[3, 4, 1]);
             spaces(5, first, second)
@@ -371,6 +419,7 @@ fn vmid_generation_wrap(list: &mut List) {
                 run_in_turn(cpu, &[2, 3]);
                 cpu.unmap(1, 0);
                 run_in_turn(cpu, &[4]);
+                assert!(cpu.engine().platform().tags().rollovers() > 7, "generations have wrapped");
             };
             let second: Code<OldVms> = |cpu| {
                 put_vcpu(cpu);
@@ -414,18 +463,19 @@ fn global_tag_wrap(list: &mut List) {
             "global-tag-wrap",
             TAGS,
             &[Tso, Pso],
-            "a space dies, and another gets its global tag on a CPU that has run both",
+            "a space dies unflushed, and another gets its global tag on a CPU that has run both",
         ),
         || {
             let first: Code<LongShared> = |cpu| {
-                cpu.exit(0);
+                cpu.run_kernel_thread();
+                cpu.die_mapped(0);
                 cpu.share_tag(1);
                 cpu.share_tag(2);
                 run_in_turn(cpu, &[1]);
                 cpu.unmap(2, 0);
             };
             let second: Code<LongShared> = |cpu| run_in_turn(cpu, &[2, 3, 2]);
-            Plan { sleepers: [0, 1], die: &[0], ..spaces(4, first, second) }
+            Plan { sleepers: [0, 1], ..spaces(4, first, second) }
         },
     );
 }
