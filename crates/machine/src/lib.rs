@@ -7,6 +7,7 @@
 
 mod case;
 mod config;
+mod dissect;
 pub mod engine;
 pub mod hw;
 mod judge;
