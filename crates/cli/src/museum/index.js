@@ -38,7 +38,8 @@
   };
 
   const form = document.querySelector(".filters");
-  form.addEventListener("input", () => { filter(); remember(); });
+  // A search tells of each letter, a choice in some browsers only of its end.
+  for (const event of ["input", "change"]) form.addEventListener(event, () => { filter(); remember(); });
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(() => { filter(); remember(); }));
   addEventListener("hashchange", () => { if (location.hash.includes("=")) restore(); });

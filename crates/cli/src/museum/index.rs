@@ -40,7 +40,7 @@ pub fn index(entries: &[Entry<'_>]) -> String {
         main {
             div.hero {
                 p.kicker { "A museum of TLB bugs" }
-                h1 { (entries.len()) " ways to free memory that a CPU can still reach" }
+                h1 { (entries.len()) " ways to get a TLB shootdown wrong" }
                 p.lead {
                     "Bugs of real kernels in how they keep translations, page tables and address spaces of many CPUs in "
                     "step. Each is a small model, broken and fixed, of which every execution was visited; each page "

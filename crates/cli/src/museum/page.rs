@@ -76,6 +76,9 @@ pub fn document(title: &str, about: &str, body: &Markup, script: &str) -> String
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
+                // Nothing may be loaded, whatever a story says.
+                meta http-equiv="Content-Security-Policy"
+                    content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
                 meta name="description" content=(about);
                 title { (title) " · shootdown" }
                 link rel="icon" href="data:,";
@@ -154,12 +157,12 @@ fn figures(exhibit: &Exhibit<'_>) -> Markup {
 }
 
 fn facts(exhibit: &Exhibit<'_>) -> Markup {
-    let machine = crate::output::machine(exhibit.case.cpus, exhibit.memory);
+    let machine = words::machine(exhibit.case.cpus, exhibit.memory);
     html! {
         aside.facts aria-label="Facts" {
             dl {
                 @if let Some(bug) = exhibit.bug {
-                    dt { "Mended by" } dd { code { (bug.source) } br; (bug.title) }
+                    dt { (if bug.class == Class::Suspect { "Read in" } else { "Mended by" }) } dd { code { (bug.source) } br; (bug.title) }
                     dt { "Number" } dd { (bug.id) ", " (words::class(bug.class)) }
                     dt { "Kernel" } dd { (bug.kernel) ", " (bug.arch) }
                 }
