@@ -79,7 +79,7 @@ pub(crate) fn next<S: Scenario>(world: &World<'_, S>, node: u32) -> String {
         Op::Put { cell: id, value, .. } | Op::Buffer { cell: id, value, .. } => {
             format!("store {} to {}", shown(world, value), cell(id))
         }
-        Op::Rmw { cell: id, .. } => format!("change {} at once", cell(id)),
+        Op::Rmw { cell: id, change, .. } => format!("{} {}", verb(change), cell(id)),
         Op::Fence { .. } | Op::Mark => "fence".to_owned(),
         Op::IrqSave => "turn interrupts off".to_owned(),
         Op::IrqRestore(true) => "turn interrupts on".to_owned(),
@@ -93,6 +93,17 @@ pub(crate) fn next<S: Scenario>(world: &World<'_, S>, node: u32) -> String {
         Op::LoopBack => "try again".to_owned(),
         Op::Done => "return".to_owned(),
         Op::Panicked | Op::Stop => world.text(node),
+    }
+}
+
+fn verb(change: Change) -> &'static str {
+    match change {
+        Change::Swap(_) => "exchange",
+        Change::Add(_) => "add to",
+        Change::Sub(_) => "subtract from",
+        Change::Or(_) => "set bits of",
+        Change::And(_) => "clear bits of",
+        Change::Cas(..) => "compare and exchange",
     }
 }
 

@@ -139,18 +139,18 @@ impl Machine {
         let values = (1..=self.config.translations.len()).filter(revoked);
         let pages = (0..MAX_SPACES * MAX_PAGES).filter(|n| shared.unreachable >> n & 1 != 0);
         let mut facts = vec![
-            Fact::sound("frames given away", freed.map(|frame| format!("frame {frame}"))),
-            Fact::sound("tables given away", tables.map(|table| format!("table {}", table + 1))),
-            Fact::sound("roots given away", spaces(shared.freed_roots).map(|space| format!("root {space}"))),
-            Fact::sound("translations revoked", values.map(|value| self.target(value))),
+            Fact::sound("frames", freed.map(|frame| format!("frame {frame}"))),
+            Fact::sound("tables", tables.map(|table| format!("table {}", table + 1))),
+            Fact::sound("roots", spaces(shared.freed_roots).map(|space| format!("root {space}"))),
+            Fact::sound("translations", values.map(|value| self.target(value))),
             Fact::sound(
-                "pages gone",
+                "pages",
                 pages.map(|n| format!("page {} of {}", n % MAX_PAGES, space_name(n / MAX_PAGES))),
             ),
-            Fact::sound("dead spaces", spaces(shared.dead_spaces).map(|space| space.to_string())),
+            Fact::sound("mappings of", spaces(shared.dead_spaces).map(|space| space.to_string())),
         ];
         // Frames are what it is all about; of the rest only what there is.
-        facts.retain(|fact| fact.name == "frames given away" || !fact.items.is_empty());
+        facts.retain(|fact| fact.name == "frames" || !fact.items.is_empty());
         facts
     }
 }
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(tlb(1), entry(Standing::Sound), "the store is in the buffer only");
         assert_eq!(tlb(2), entry(Standing::Stale));
         assert_eq!(tlb(5), entry(Standing::Dangling));
-        assert_eq!(held(&snapshots[5].facts, "frames given away")[0].0, "frame 1");
+        assert_eq!(held(&snapshots[5].facts, "frames")[0].0, "frame 1");
         let leaf = |at: usize| snapshots[at].words.iter().find(|word| word.name == "table1.slot0").cloned();
         assert_eq!(leaf(1).and_then(|word| word.meaning).as_deref(), Some("frame 1"));
         assert_eq!(leaf(2).and_then(|word| word.meaning).as_deref(), Some("nothing"));

@@ -61,7 +61,8 @@ impl Browser {
             "goog:chromeOptions": {"args": flags},
             "goog:loggingPrefs": {"browser": "ALL"},
         }}});
-        let config = Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false).proxy(None);
+        let config =
+            Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false).proxy(None);
         let agent = Agent::new_with_config(config.build());
         let base = format!("http://127.0.0.1:{}/session", driver.port);
         let answer = call(&agent, &base, Some(&wanted)).context("the browser does not start")?;
@@ -250,7 +251,8 @@ mod tests {
 
     #[test]
     fn base_64_is_decoded_whatever_its_padding() {
-        for (text, bytes) in [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYg==", "foob")] {
+        for (text, bytes) in [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYg==", "foob")]
+        {
             assert_eq!(decode(text).expect(text), bytes.as_bytes());
         }
         assert!(decode("Zm9%").is_err());

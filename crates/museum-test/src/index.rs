@@ -24,13 +24,17 @@ pub fn check(browser: &Browser, museum: &Path, pages: usize) -> Result<()> {
             _ => "9",
         };
         browser.click(&format!("#{choice} option[value=\"{value}\"]"))?;
-        browser.expect(&format!("[...document.querySelectorAll('.card')].every((c) => c.hidden !== ({kept}))"))?;
+        browser.expect(&format!(
+            "[...document.querySelectorAll('.card')].every((c) => c.hidden !== ({kept}))"
+        ))?;
         browser.click("[type=reset]")?;
         browser.expect("document.querySelectorAll('.card[hidden]').length === 0")?;
     }
     browser.type_into("#text", "IO_uring sparc64")?;
     browser.expect("location.hash.includes('q=IO_uring')")?;
-    let found = browser.run("return [...document.querySelectorAll('.card:not([hidden]) h3')].map((h) => h.textContent).join()")?;
+    let found = browser.run(
+        "return [...document.querySelectorAll('.card:not([hidden]) h3')].map((h) => h.textContent).join()",
+    )?;
     ensure!(found == "linux-bafb056c-sparc64-trim", "a search finds {found}");
     ensure!(browser.text("#shown")? == format!("1 of {pages}"), "the count is not what is shown");
     ensure!(browser.shown(".class")? == 1, "classes without cards are still there");

@@ -97,10 +97,16 @@ fn check_freed(browser: &Browser, freed: u64) -> Result<()> {
     let held = browser.text("#state [aria-label='CPU 1'] .dangling")?;
     ensure!(held.contains("page 0 → frame 1"), "CPU 1 holds {held}");
     ensure!(browser.shown("#state [aria-label='CPU 0'] .dangling")? == 0, "CPU 0 has flushed");
-    ensure!(browser.text("#state [aria-label='Given away']")?.contains("frame 1"), "frame 1 is not shown as free");
+    ensure!(
+        browser.text("#state [aria-label='Given away']")?.contains("frame 1"),
+        "frame 1 is not shown as free"
+    );
     let place = browser.text("#state [aria-label='CPU 1'] .place")?;
     ensure!(place.contains(".rs:"), "CPU 1 is nowhere in its code: {place}");
-    ensure!(browser.run("return location.hash")? == json!(format!("#step={freed}")), "the address is another step's");
+    ensure!(
+        browser.run("return location.hash")? == json!(format!("#step={freed}")),
+        "the address is another step's"
+    );
     Ok(())
 }
 
@@ -116,14 +122,18 @@ fn step_of(browser: &Browser, what: &str) -> Result<u64> {
 
 /// The step that is marked as the current one; the counter must say the same.
 fn current(browser: &Browser) -> Result<u64> {
-    let marked = "return [...document.querySelectorAll('[aria-current=step]')].map((b) => Number(b.dataset.step))";
+    let marked =
+        "return [...document.querySelectorAll('[aria-current=step]')].map((b) => Number(b.dataset.step))";
     let marked = browser.run(marked)?;
     let [step] = marked.as_array().map(Vec::as_slice).unwrap_or_default() else {
         anyhow::bail!("not one step is marked: {marked}");
     };
     let step = step.as_u64().context("a step has a number")?;
     let counter = browser.text("#counter")?;
-    ensure!(counter.starts_with(&format!("{step} of ")), "step {step} is marked, and the counter says {counter}");
+    ensure!(
+        counter.starts_with(&format!("{step} of ")),
+        "step {step} is marked, and the counter says {counter}"
+    );
     Ok(step)
 }
 

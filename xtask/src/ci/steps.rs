@@ -25,6 +25,8 @@ pub enum Step {
     Tests,
     /// Every case of `shootdown check`
     Check,
+    /// The pages about the corpus's bugs, in a browser
+    Museum,
     /// Each rule removed from the engine: a case must notice
     Rules,
     /// Each ordering of the engine weakened: a checker must notice
@@ -90,6 +92,7 @@ impl Step {
             Self::Msrv => msrv::msrv(root),
             Self::BareMetal => bare_metal::bare_metal(root),
             Self::Check => gates::check(root),
+            Self::Museum => gates::museum(root),
             Self::Rules => gates::rules(root),
             Self::Mutate => gates::mutate(root),
             Self::Counts => gates::counts(root),

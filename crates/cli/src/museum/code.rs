@@ -209,9 +209,9 @@ fn colour(text: &str, spans: &[Coloured]) -> Markup {
 }
 
 const KEYWORDS: [&str; 30] = [
-    "as", "break", "const", "continue", "crate", "else", "enum", "false", "fn", "for", "if", "impl", "in", "let",
-    "loop", "match", "mod", "move", "mut", "pub", "ref", "return", "self", "static", "struct", "super", "true",
-    "type", "use", "while",
+    "as", "break", "const", "continue", "crate", "else", "enum", "false", "fn", "for", "if", "impl", "in",
+    "let", "loop", "match", "mod", "move", "mut", "pub", "ref", "return", "self", "static", "struct",
+    "super", "true", "type", "use", "while",
 ];
 
 #[cfg(test)]

@@ -139,7 +139,8 @@ fn tidy(lines: Vec<Line>) -> Vec<Line> {
     let mut kept: Vec<Line> = Vec::new();
     for line in lines {
         let before = kept.last().map_or("{", |line| line.text.as_str());
-        if line.text.is_empty() && (before.is_empty() || before.ends_with('{')) {
+        let opened = before.is_empty() || before.ends_with('{');
+        if line.text.is_empty() && opened {
             continue;
         }
         if line.text.trim_start().starts_with('}') && before.is_empty() {

@@ -117,7 +117,8 @@ fn card(entry: &Entry<'_>) -> Markup {
     let bug = entry.bug;
     let rules: Vec<String> = bug.rules.iter().map(u8::to_string).collect();
     // What the page shows and what people remember, the story included.
-    let text = [bug.name, bug.id, bug.source, bug.title, bug.kernel, bug.arch, bug.about, bug.story].join(" ");
+    let text =
+        [bug.name, bug.id, bug.source, bug.title, bug.kernel, bug.arch, bug.about, bug.story].join(" ");
     html! {
         li.card data-class=(bug.class.letter()) data-kernel=(bug.kernel) data-rules=(rules.join(" "))
             data-text=(words_of(&text)) {

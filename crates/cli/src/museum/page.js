@@ -194,5 +194,5 @@
   });
   const first = linked();
   show(first ?? 0, false);
-  if (first !== null) find("execution").scrollIntoView();
+  if (first !== null) stepper.scrollIntoView();
 })();

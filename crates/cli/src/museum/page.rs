@@ -103,7 +103,7 @@ impl Exhibit<'_> {
 fn top(exhibit: &Exhibit<'_>) -> Markup {
     html! {
         header.top {
-            @if exhibit.indexed { a.home href="index.html" { "← All TLB bugs" } } @else { span.home { "shootdown" } }
+            @if exhibit.indexed { a.home href="index.html" { "← All bugs" } } @else { span.home { "shootdown" } }
             nav aria-label="On this page" {
                 a href="#execution" { "Execution" }
                 @if exhibit.bug.is_some() { a href="#code" { "Code" } }
@@ -215,10 +215,10 @@ fn execution(exhibit: &Exhibit<'_>) -> Markup {
             noscript { p.banner { "Stepping needs JavaScript; the steps themselves are all here." } }
             div.stepper #stepper {
                 div.bar role="group" aria-label="Steps" {
-                    button type="button" data-go="first" aria-label="First step" { "⏮" }
-                    button type="button" data-go="back" aria-label="Step back" { "◀" }
-                    button type="button" data-go="next" aria-label="Step forward" { "▶" }
-                    button type="button" data-go="last" aria-label="Last step" { "⏭" }
+                    (button("first", "First step", "M3 3h2v10H3zM13 3v10L6 8z"))
+                    (button("back", "Step back", "M11 3v10L4 8z"))
+                    (button("next", "Step forward", "M5 3v10l7-5z"))
+                    (button("last", "Last step", "M11 3h2v10h-2zM3 3v10l7-5z"))
                     input #slider type="range" min="0" max=(steps) value="0" aria-label="Step";
                     output #counter for="slider" { "0 of " (steps) }
                 }
@@ -228,6 +228,15 @@ fn execution(exhibit: &Exhibit<'_>) -> Markup {
                     div #state aria-label="The machine after this step" role="region" {}
                 }
             }
+        }
+    }
+}
+
+fn button(go: &str, label: &str, path: &str) -> Markup {
+    html! {
+        button type="button" data-go=(go) aria-label=(label) title=(label) {
+            // Drawn, because not every font has these signs.
+            svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" { path d=(path) fill="currentColor" {} }
         }
     }
 }

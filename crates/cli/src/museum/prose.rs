@@ -25,7 +25,7 @@ mod tests {
 
     #[test]
     fn paragraphs_lists_and_code_become_elements() {
-        let html = render("One `x`\ntwo.\n\n1. a\n2. b\n\n    drawing | kept\n").into_string();
+        let html = render("One `x`\ntwo.\n\n    drawing | kept\n\n1. a\n2. b\n").into_string();
         for part in ["<p>One <code>x</code>\ntwo.</p>", "<ol>\n<li>a</li>", "drawing | kept\n</code></pre>"] {
             assert!(html.contains(part), "{part:?} is missing in {html}");
         }

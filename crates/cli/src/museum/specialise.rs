@@ -6,7 +6,7 @@ use shootdown_machine::Variant;
 use std::ops::Range;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{Block, Expr, ExprIf, ExprMatch, Stmt};
+use syn::{Block, Expr, ExprIf, ExprMatch, ItemConst, Stmt};
 
 use super::decide;
 use super::edits::{Edits, Line};
@@ -48,6 +48,15 @@ enum Choice<'a> {
 }
 
 impl<'ast> Visit<'ast> for Pruner<'_> {
+    /// What is said about a bug is shown as prose, so that of the code only the protocol is left.
+    fn visit_item_const(&mut self, item: &'ast ItemConst) {
+        if item.ident == "BUG" {
+            self.drop_statement(range(item));
+        } else {
+            visit::visit_item_const(self, item);
+        }
+    }
+
     fn visit_block(&mut self, block: &'ast Block) {
         let last = block.stmts.len().saturating_sub(1);
         for (at, stmt) in block.stmts.iter().enumerate() {
@@ -242,8 +251,7 @@ impl Pruner<'_> {
         let (open, close) = (self.edits.line(inside.start), self.edits.line(inside.end));
         if open == close {
             let trimmed = self.source[inside.clone()].trim();
-            let blanks =
-                self.source[inside.clone()].len() - self.source[inside.clone()].trim_start().len();
+            let blanks = self.source[inside.clone()].len() - self.source[inside.clone()].trim_start().len();
             let start = inside.start + blanks;
             self.keep(whole, start..start + trimmed.len());
         } else {

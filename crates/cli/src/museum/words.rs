@@ -3,8 +3,8 @@
 use indicatif::HumanCount;
 use maud::{Markup, html};
 use shootdown_corpus::Class;
-use std::time::Duration;
 use shootdown_explore::{Memory, Report, Verdict};
+use std::time::Duration;
 
 /// A class of bugs in words.
 pub fn class(class: Class) -> &'static str {

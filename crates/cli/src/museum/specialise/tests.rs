@@ -145,12 +145,22 @@ fn tests_inside_what_is_kept_are_decided_too() {
 
 #[test]
 fn lines_keep_the_numbers_of_the_source() {
-    let source = "fn f() {\n    a();\n    if variant == Variant::Broken {\n        b();\n    }\n    c();\n}\n";
+    let source =
+        "fn f() {\n    a();\n    if variant == Variant::Broken {\n        b();\n    }\n    c();\n}\n";
     let numbers = |variant| -> Vec<usize> {
         specialise(source, variant).expect("Rust").iter().map(|line| line.number).collect()
     };
     assert_eq!(numbers(Broken), [1, 2, 4, 6, 7]);
     assert_eq!(numbers(Fixed), [1, 2, 6, 7]);
+}
+
+#[test]
+fn the_facts_about_a_bug_are_left_out() {
+    let source = "use a::B;\n\npub(super) const BUG: Bug = Bug {\n    name: \"x\",\n};\n\nfn f() {}\n";
+    let lines: Vec<_> =
+        specialise(source, Broken).expect("Rust").into_iter().map(|l| (l.number, l.text)).collect();
+    let expected = [(1, "use a::B;"), (2, ""), (7, "fn f() {}")];
+    assert_eq!(lines, expected.map(|(number, text)| (number, text.to_owned())));
 }
 
 #[test]
