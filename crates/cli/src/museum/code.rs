@@ -6,6 +6,7 @@ use shootdown_machine::Variant;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use super::edits::Line;
+use super::policy::Knowledge;
 use super::specialise::specialise;
 
 /// Equal lines around a difference that stay in sight.
@@ -13,10 +14,15 @@ const CONTEXT: usize = 6;
 /// Fewer equal lines than this are not worth folding.
 const FOLD: usize = 5;
 
-/// Renders a file of the model: both variants side by side, or once where they are the same.
-pub fn file(name: &str, source: &str) -> Markup {
-    let variant = |variant| specialise(source, variant).unwrap_or_else(|_| plain(source));
-    let (broken, fixed) = (variant(Variant::Broken), variant(Variant::Fixed));
+/// Renders the files of a model, each with both variants side by side, or once where they are the same.
+pub fn files(code: &[(&str, &str)]) -> Markup {
+    let [broken, fixed] = [Variant::Broken, Variant::Fixed].map(|variant| Knowledge::read(code, variant));
+    html! { @for (name, source) in code { (file(name, source, &broken, &fixed)) } }
+}
+
+fn file(name: &str, source: &str, broken: &Knowledge, fixed: &Knowledge) -> Markup {
+    let lines = |knowledge| specialise(source, knowledge).unwrap_or_else(|_| plain(source));
+    let (broken, fixed) = (lines(broken), lines(fixed));
     let texts = |lines: &[Line]| lines.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
     let (old, new) = (texts(&broken), texts(&fixed));
     if old == new {
@@ -216,7 +222,7 @@ const KEYWORDS: [&str; 30] = [
 
 #[cfg(test)]
 mod tests {
-    use super::file;
+    use super::files;
     use scraper::{Html, Selector};
 
     const SOURCE: &str = "fn f(&self) {\n    if self.variant == Variant::Fixed {\n        a(\"//\"); // why <b>\n    }\n    b();\n}\n";
@@ -228,7 +234,7 @@ mod tests {
 
     #[test]
     fn lines_that_differ_stand_side_by_side() {
-        let html = file("a.rs", SOURCE).into_string();
+        let html = files(&[("a.rs", SOURCE)]).into_string();
         assert_eq!(texts(&html, ".differs .right code"), ["    a(\"//\"); // why <b>"]);
         assert_eq!(texts(&html, ".differs .left code"), Vec::<String>::new());
         assert_eq!(texts(&html, ".row .left code"), ["fn f(&self) {", "    b();", "}"]);
@@ -238,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_the_same_is_shown_once() {
-        let html = file("a.rs", "fn f() {\n    g();\n}\n").into_string();
+        let html = files(&[("a.rs", "fn f() {\n    g();\n}\n")]).into_string();
         assert_eq!(texts(&html, "summary"), ["a.rs 3 lines, the same in both"]);
         assert_eq!(texts(&html, ".left code").len(), 3);
         assert!(texts(&html, ".right code").is_empty());
@@ -247,7 +253,7 @@ mod tests {
     #[test]
     fn long_runs_of_equal_lines_are_folded() {
         let source = format!("{}{SOURCE}", "fn g() {}\n".repeat(20));
-        let html = file("a.rs", &source).into_string();
+        let html = files(&[("a.rs", &source)]).into_string();
         assert_eq!(texts(&html, ".fold summary"), ["15 lines, the same in both"]);
     }
 }

@@ -1,22 +1,24 @@
-//! Which conditions and patterns are tests of the variant, and how they come out.
+//! Which conditions and patterns test something that is known, and how they come out.
 
 use proc_macro2::Span;
-use shootdown_machine::Variant;
 use syn::spanned::Spanned as _;
-use syn::{BinOp, Expr, Pat, Path, UnOp};
+use syn::{BinOp, Expr, Pat, UnOp};
 
-/// Says how `condition` comes out where the variant alone decides it.
-pub fn condition(condition: &Expr, variant: Variant) -> Option<bool> {
+use super::policy::{self, Knowledge, Value};
+
+/// Says how `condition` comes out where what is known decides it.
+pub fn condition(condition: &Expr, knowledge: &Knowledge) -> Option<bool> {
     match condition {
-        Expr::Paren(inner) => self::condition(&inner.expr, variant),
+        Expr::Paren(inner) => self::condition(&inner.expr, knowledge),
         Expr::Unary(unary) if matches!(unary.op, UnOp::Not(_)) => {
-            self::condition(&unary.expr, variant).map(|known| !known)
+            self::condition(&unary.expr, knowledge).map(|known| !known)
         }
         Expr::Binary(binary) => {
-            let sides = || (self::condition(&binary.left, variant), self::condition(&binary.right, variant));
+            let sides =
+                || (self::condition(&binary.left, knowledge), self::condition(&binary.right, knowledge));
             match binary.op {
-                BinOp::Eq(_) => equal(&binary.left, &binary.right, variant),
-                BinOp::Ne(_) => equal(&binary.left, &binary.right, variant).map(|known| !known),
+                BinOp::Eq(_) => equal(&binary.left, &binary.right, knowledge),
+                BinOp::Ne(_) => equal(&binary.left, &binary.right, knowledge).map(|known| !known),
                 BinOp::And(_) => match sides() {
                     (Some(false), _) => Some(false),
                     (Some(true), known) => known,
@@ -30,45 +32,41 @@ pub fn condition(condition: &Expr, variant: Variant) -> Option<bool> {
                 _ => None,
             }
         }
+        Expr::Path(_) | Expr::Field(_) => match knowledge.value(condition) {
+            Some(Value::Bool(known)) => Some(*known),
+            _ => None,
+        },
         _ => None,
     }
 }
 
-/// Says whether `pattern` takes the variant; `None` where that cannot be read off it.
-pub fn pattern(pattern: &Pat, variant: Variant) -> Option<bool> {
+/// Says whether `pattern` takes `value`; `None` where that cannot be read off it.
+pub fn pattern(pattern: &Pat, value: &Value) -> Option<bool> {
     match pattern {
         Pat::Wild(_) => Some(true),
-        Pat::Paren(inner) => self::pattern(&inner.pat, variant),
-        Pat::Path(path) => named(&path.path).map(|named| named == variant),
+        Pat::Paren(inner) => self::pattern(&inner.pat, value),
+        Pat::Path(path) => policy::name(&path.path).map(|named| named == *value),
+        // A guard can only refuse what the pattern takes.
+        Pat::Guard(guarded) => self::pattern(&guarded.pat, value).filter(|taken| !taken),
         Pat::Or(cases) => cases.cases.iter().try_fold(false, |any, case| {
-            let one = self::pattern(case, variant)?;
+            let one = self::pattern(case, value)?;
             Some(any || one)
         }),
         _ => None,
     }
 }
 
-/// Whether `expr` is the variant: `variant`, `self.variant`, `policy.variant`.
-pub fn is_variant(expr: &Expr) -> bool {
-    match expr {
-        Expr::Paren(inner) => is_variant(&inner.expr),
-        Expr::Path(path) => path.path.is_ident("variant"),
-        Expr::Field(field) => matches!(&field.member, syn::Member::Named(name) if name == "variant"),
-        _ => false,
-    }
-}
-
 /// The part of `a && b` or `a || b` that is left where the other part has no say: the span of the whole is to become
 /// the part's.
-pub fn remainder(expr: &Expr, variant: Variant) -> Option<(&Expr, Span)> {
+pub fn remainder<'a>(expr: &'a Expr, knowledge: &Knowledge) -> Option<(&'a Expr, Span)> {
     let Expr::Binary(binary) = expr else { return None };
     let neutral = match binary.op {
         BinOp::And(_) => true,
         BinOp::Or(_) => false,
         _ => return None,
     };
-    let left = condition(&binary.left, variant);
-    let right = condition(&binary.right, variant);
+    let left = condition(&binary.left, knowledge);
+    let right = condition(&binary.right, knowledge);
     let rest = match (left, right) {
         (Some(known), None) if known == neutral => &binary.right,
         (None, Some(known)) if known == neutral => &binary.left,
@@ -77,29 +75,10 @@ pub fn remainder(expr: &Expr, variant: Variant) -> Option<(&Expr, Span)> {
     Some((rest, expr.span()))
 }
 
-fn equal(left: &Expr, right: &Expr, variant: Variant) -> Option<bool> {
-    let name = |expr: &Expr| match expr {
-        Expr::Path(path) => named(&path.path),
-        _ => None,
+fn equal(left: &Expr, right: &Expr, knowledge: &Knowledge) -> Option<bool> {
+    let one = |place: &Expr, value: &Expr| {
+        let named = policy::named(value)?;
+        knowledge.value(place).map(|known| *known == named)
     };
-    match (is_variant(left), is_variant(right)) {
-        (true, false) => name(right).map(|named| named == variant),
-        (false, true) => name(left).map(|named| named == variant),
-        _ => None,
-    }
-}
-
-/// The variant that a path names: `Variant::Broken`.
-fn named(path: &Path) -> Option<Variant> {
-    let mut segments = path.segments.iter().rev();
-    let last = segments.next()?;
-    if segments.next()?.ident != "Variant" {
-        return None;
-    }
-    match last.ident.to_string().as_str() {
-        "Broken" => Some(Variant::Broken),
-        "Fixed" => Some(Variant::Fixed),
-        "Shipped" => Some(Variant::Shipped),
-        _ => None,
-    }
+    one(left, right).or_else(|| one(right, left))
 }

@@ -6,6 +6,7 @@ mod decide;
 mod edits;
 mod index;
 mod page;
+mod policy;
 mod prose;
 mod rules;
 mod specialise;

@@ -287,10 +287,10 @@ fn sources_of(bug: &Bug) -> Markup {
         section #code aria-labelledby="code-title" {
             h2 #code-title { "The code, broken and fixed" }
             p.quiet {
-                "The model that was run, in Rust; both variants are read out of one text. Lines that differ are marked; "
-                "a dot marks where a CPU is at the step chosen above."
+                "The model that was run, in Rust. Both sides are read out of one text: code that several bugs share is shown "
+                "as this bug runs it. Lines that differ are marked; a dot marks where a CPU is at the step chosen above."
             }
-            @for (name, source) in bug.code { (code::file(name, source)) }
+            (code::files(bug.code))
         }
     }
 }

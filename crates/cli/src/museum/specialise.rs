@@ -1,8 +1,7 @@
-//! Reads a model's source and leaves of it what one variant runs: tests of the variant are decided, and what remains
+//! Reads a model's source and leaves of it what one variant runs: tests of what is known are decided, and what remains
 //! keeps its comments and its layout.
 
 use proc_macro2::Span;
-use shootdown_machine::Variant;
 use std::ops::Range;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
@@ -10,21 +9,22 @@ use syn::{Block, Expr, ExprIf, ExprMatch, ItemConst, Stmt};
 
 use super::decide;
 use super::edits::{Edits, Line};
+use super::policy::Knowledge;
 
-/// Returns the lines of `source` that `variant` runs.
+/// Returns the lines of `source` that are left, given what is known.
 ///
 /// # Errors
 /// `source` is not Rust.
-pub fn specialise(source: &str, variant: Variant) -> syn::Result<Vec<Line>> {
+pub fn specialise(source: &str, knowledge: &Knowledge) -> syn::Result<Vec<Line>> {
     let file = syn::parse_file(source)?;
-    let mut pruner = Pruner { source, variant, edits: Edits::new(source) };
+    let mut pruner = Pruner { source, knowledge, edits: Edits::new(source) };
     pruner.visit_file(&file);
     Ok(pruner.edits.apply())
 }
 
 struct Pruner<'s> {
     source: &'s str,
-    variant: Variant,
+    knowledge: &'s Knowledge,
     edits: Edits<'s>,
 }
 
@@ -73,13 +73,13 @@ impl<'ast> Visit<'ast> for Pruner<'_> {
     }
 
     fn visit_expr(&mut self, expr: &'ast Expr) {
-        if let Some(known) = decide::condition(expr, self.variant) {
+        if let Some(known) = decide::condition(expr, self.knowledge) {
             let range = range(expr);
             self.edits.insert(range.start, if known { "true" } else { "false" });
             self.edits.delete(range);
         } else if let Some(choice) = self.choose(expr) {
             self.keep_value(expr, choice);
-        } else if let Some((rest, whole)) = decide::remainder(expr, self.variant) {
+        } else if let Some((rest, whole)) = decide::remainder(expr, self.knowledge) {
             self.keep(whole.byte_range(), range(rest));
             self.visit_expr(rest);
         } else if let Expr::If(chain) = expr {
@@ -95,9 +95,9 @@ impl Pruner<'_> {
     fn choose<'a>(&self, expr: &'a Expr) -> Option<Choice<'a>> {
         match expr {
             Expr::If(chain) => {
-                decide::condition(&chain.cond, self.variant).map(|known| self.branch(chain, known))
+                decide::condition(&chain.cond, self.knowledge).map(|known| self.branch(chain, known))
             }
-            Expr::Match(choices) if decide::is_variant(&choices.expr) => self.arm(choices),
+            Expr::Match(choices) => self.arm(choices),
             _ => None,
         }
     }
@@ -114,8 +114,9 @@ impl Pruner<'_> {
     }
 
     fn arm<'a>(&self, choices: &'a ExprMatch) -> Option<Choice<'a>> {
+        let value = self.knowledge.value(&choices.expr)?;
         for arm in &choices.arms {
-            if decide::pattern(&arm.pat, self.variant)? {
+            if decide::pattern(&arm.pat, value)? {
                 return Some(match arm.body.as_ref() {
                     Expr::Block(block) if block.label.is_none() => Choice::Block(&block.block),
                     body => Choice::Arm(body, range(&arm.pat).start),
