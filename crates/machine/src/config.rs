@@ -4,11 +4,12 @@ use crate::tables::Tables;
 use shootdown_explore::sync::Word;
 
 pub(crate) const MAX_CPUS: usize = 8;
-pub(crate) const MAX_SPACES: usize = 4;
+pub(crate) const MAX_SPACES: usize = 6;
+pub(crate) const MAX_TABLES: usize = 8;
 pub(crate) const MAX_ENTRIES: usize = 2;
 pub(crate) const SLOTS: usize = 2;
 pub(crate) const MAX_PAGES: usize = MAX_ENTRIES * SLOTS;
-pub(crate) const MAX_TAGS: usize = 4;
+pub(crate) const MAX_TAGS: usize = 6;
 pub(crate) const MAX_KERNEL: usize = 2;
 pub(crate) const MAX_FRAMES: usize = 16;
 pub(crate) const MAX_VALUES: usize = 16;
@@ -33,8 +34,14 @@ pub struct Builder {
     pub(crate) tags: usize,
     pub(crate) kernel_pages: usize,
     pub(crate) remaps: bool,
+    pub(crate) software_refill: bool,
+    pub(crate) late_accesses: bool,
     pub(crate) translations: Vec<Translation>,
     pub(crate) must_free: [Vec<usize>; 3],
+    /// Per CPU, those that share its TLB, itself included.
+    pub(crate) domains: [u8; MAX_CPUS],
+    /// Whether a flush of one kernel page may miss, where there are tags.
+    pub(crate) sticky_kernel_pages: bool,
     links: Vec<(usize, usize)>,
     maps: Vec<(usize, usize, u64)>,
     kernel_maps: Vec<(usize, u64)>,
@@ -53,8 +60,12 @@ impl Builder {
             tags: 1,
             kernel_pages: 0,
             remaps: false,
+            software_refill: false,
+            late_accesses: false,
             translations: Vec::new(),
             must_free: Default::default(),
+            domains: std::array::from_fn(|cpu| 1 << cpu),
+            sticky_kernel_pages: false,
             links: Vec::new(),
             maps: Vec::new(),
             kernel_maps: Vec::new(),
@@ -62,15 +73,16 @@ impl Builder {
         }
     }
 
-    /// Sets the number of spaces (up to 4) and of leaf tables of each (1 or 2; 2 pages per table).
+    /// Sets the number of spaces (up to 6) and of leaf tables of each (1 or 2; 2 pages per table).
     pub fn spaces(mut self, spaces: usize, tables_each: usize) -> Self {
         assert!((1..=MAX_SPACES).contains(&spaces), "1 to {MAX_SPACES} spaces");
         assert!((1..=MAX_ENTRIES).contains(&tables_each), "1 to {MAX_ENTRIES} tables per space");
+        assert!(spaces * tables_each <= MAX_TABLES, "{MAX_TABLES} leaf tables at most");
         (self.spaces, self.per_space) = (spaces, tables_each);
         self
     }
 
-    /// Sets the number of tags (1 to 4). With 1 the machine is untagged: every root load flushes.
+    /// Sets the number of tags (1 to 6). With 1 the machine is untagged: every root load flushes.
     pub fn tags(mut self, tags: usize) -> Self {
         assert!((1..=MAX_TAGS).contains(&tags), "1 to {MAX_TAGS} tags");
         self.tags = tags;
@@ -84,9 +96,31 @@ impl Builder {
         self
     }
 
+    /// Gives the machine a known fault of real ones: while tags are in use, [`crate::hw::flush_kernel_page`] may leave
+    /// what it should drop (here it always does). Flushes of everything work.
+    pub fn sticky_kernel_pages(mut self) -> Self {
+        self.sticky_kernel_pages = true;
+        self
+    }
+
     /// Allows [`crate::hw::mapped`], at the price of fewer reductions.
     pub fn remaps(mut self) -> Self {
         self.remaps = true;
+        self
+    }
+
+    /// Takes the hardware walker away (MIPS, say): user translations come from [`crate::hw::insert`] alone. Kernel pages
+    /// are still walked.
+    pub fn software_refill(mut self) -> Self {
+        self.software_refill = true;
+        self
+    }
+
+    /// Lets a broadcast finish before the accesses of other CPUs that used the translations it dropped (an erratum): they
+    /// may arrive until the next broadcast, or until their CPU flushes or loads a root itself. On other machines a flush
+    /// waits for them.
+    pub fn late_accesses(mut self) -> Self {
+        self.late_accesses = true;
         self
     }
 
@@ -201,7 +235,9 @@ impl Builder {
             "kernel page out of range"
         );
         assert!(self.translations.iter().all(|t| t.space.is_none_or(|s| s < self.spaces)), "no such space");
-        for local in &self.locals {
+        for (local, domain) in self.locals.iter().zip(self.domains) {
+            let alone = domain.count_ones() == 1;
+            assert!(alone || local.is(ONLINE), "CPUs that share a TLB stay online");
             assert!(usize::from(local.root) <= self.spaces, "no such space");
             assert!(usize::from(local.tag) < self.tags, "no such tag");
         }

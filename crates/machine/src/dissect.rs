@@ -45,6 +45,12 @@ impl Machine {
             Fact { name: "TLB", items: self.translations(view, local) },
             Fact { name: "walk cache", items: self.tables_held(view, local) },
         ];
+        if local.in_flight != 0 {
+            let values = (1..16).filter(|value| local.in_flight >> value & 1 != 0);
+            let dead = |value: usize| view.shared.dead_values >> value & 1 != 0;
+            let item = |value| Item { text: self.target(value), standing: standing(true, dead(value)) };
+            facts.push(Fact { name: "in flight", items: values.map(item).collect() });
+        }
         if !self.tables.kernel.is_empty() {
             facts.push(Fact { name: "kernel TLB", items: self.kernel_held(view, local) });
         }

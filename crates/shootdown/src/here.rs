@@ -5,11 +5,11 @@ use crate::engine::Shootdown;
 use crate::event::Event;
 use crate::fault::{Rule, Site, without};
 use crate::hw;
-use crate::percpu::{CpuLocal, Loaded};
+use crate::percpu::{CpuLocal, Loaded, Mode};
 use crate::platform::{LocalFlush, OnInstall, OnLeave, Platform, Span};
 use crate::space::AddressSpace;
-use crate::tags::{Assignment, TagPolicy};
-use crate::types::{CpuId, Generation, PageRange, Scope, Tables, Tag};
+use crate::tags::{Assignment, Held, TagCpu, TagPolicy};
+use crate::types::{CpuId, Generation, PageRange, Tables, Tag};
 use core::ops::Deref;
 use core::sync::atomic::Ordering;
 
@@ -24,6 +24,25 @@ pub(crate) struct Cpu<'a, P: Platform> {
     engine: &'a Shootdown<P>,
     pub(crate) local: &'a CpuLocal,
 }
+
+/// A space on its way into a CPU.
+struct Arrival<'a, P: Platform> {
+    me: CpuId,
+    next: &'a AddressSpace<P>,
+    previous: Option<&'a AddressSpace<P>>,
+    tag: Tag,
+    /// Generation with which what is loaded agrees.
+    now: u64,
+}
+
+impl<P: Platform> Clone for Arrival<'_, P> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P: Platform> Copy for Arrival<'_, P> {}
 
 impl<P: Platform> Clone for Cpu<'_, P> {
     #[inline]
@@ -82,14 +101,11 @@ impl<'a, P: Platform> Cpu<'a, P> {
     #[inline]
     pub(crate) fn switch_to(self, next: &AddressSpace<P>) {
         let loaded = self.loaded();
-        if loaded == Loaded::active(next.address()) {
-            return;
+        match loaded.how(next.address()) {
+            Some(Mode::Active) => {}
+            Some(Mode::Lazy) => self.leave_lazy(next),
+            None => self.load(next, hw::space_of(loaded)),
         }
-        if loaded == Loaded::lazy(next.address()) {
-            self.leave_lazy(next);
-            return;
-        }
-        self.load(next, hw::space_of(loaded));
     }
 
     /// Returns to the space that this lazy CPU still has loaded.
@@ -128,9 +144,8 @@ impl<'a, P: Platform> Cpu<'a, P> {
     /// "switching" and rings, or both. Explored by `switch-vs-flush`.
     #[inline(never)]
     fn load(self, next: &AddressSpace<P>, previous: Option<&AddressSpace<P>>) {
-        let published = &self.local.published;
         // ORDER(SD-5): relaxed; the fence orders it before the generation is read.
-        published.loaded.store(Loaded::SWITCHING.0, Ordering::Relaxed);
+        self.local.published.loaded.store(Loaded::SWITCHING.0, Ordering::Relaxed);
         let (me, members) = (self.me(), next.members());
         let add = !without(Rule::MaskCovers) && !members.contains(me);
         if add && !without(Rule::SelfAdd) {
@@ -140,48 +155,40 @@ impl<'a, P: Platform> Cpu<'a, P> {
         Site::SwitchFence.full_fence();
         let now = next.clock.now();
         if let Some(previous) = previous {
-            self.save(previous);
+            self.save(me, previous);
             if without(Rule::SelfRemove) {
                 // The rule removed: the bit goes while the hardware still uses the root.
                 previous.members().remove_self(me);
             }
         }
-        let tag = self.install(next, now);
-        if add && without(Rule::SelfAdd) {
-            members.add_self(me);
-        }
-        self.local.own.tag.store(u64::from(tag.number()), Ordering::Relaxed);
-        // ORDER(SD-8): the hardware is out of the old root before others see this: whoever still reads the old space as
-        // loaded, and this generation with it, takes it for an answer; partner: `Late::is_late`.
-        published.caught.store(now, Site::SwitchAck.release());
-        if let Some(previous) = previous {
-            self.left(me, previous);
-        }
-        self.publish_loaded(Loaded::active(next.address()));
-        self.engine.platform().event(Event::Switched(next.id()));
-    }
-
-    /// Installs `next` with no entry under its tag older than generation `now`; returns the tag.
-    #[inline]
-    fn install(self, next: &AddressSpace<P>, now: u64) -> Tag {
         let platform = self.engine.platform();
-        let Assignment { tag, caught } = platform.tags().assign(&self.local.own.slots, next.id());
-        match caught {
-            Some(caught) if caught == now || without(Rule::SwitchIn) => {
-                hw::install(platform, Some(next), tag, OnInstall::Keep);
-            }
-            Some(caught) => self.install_late(next, tag, caught, now),
-            None if tag != Tag::NONE && without(Rule::TagReuseFlushes) => {
-                hw::install(platform, Some(next), tag, OnInstall::Keep);
-            }
-            None => self.install_flushed(next, tag),
+        if P::Tags::UNLOADS && previous.is_some() {
+            hw::install(platform, None, Tag::NONE, OnInstall::Keep);
         }
-        tag
+        let Assignment { tag, held } = platform.tags().assign(self.tags(me), next.tag_space());
+        // Made where it is needed, so that it stays in registers where nothing is called.
+        let arrival = || Arrival { me, next, previous, tag, now };
+        match held {
+            Held::UpTo(caught) if caught != now && !without(Rule::SwitchIn) => {
+                self.load_late(arrival(), caught)
+            }
+            Held::AllOthers => self.load_after_rollover(arrival()),
+            Held::Others if tag == Tag::NONE || !without(Rule::TagReuseFlushes) => {
+                self.install_flushed(next, tag);
+                self.arrive(arrival());
+            }
+            Held::UpTo(_) | Held::Current | Held::Others => {
+                hw::install(platform, Some(next), tag, OnInstall::Keep);
+                self.arrive(arrival());
+            }
+        }
     }
 
-    /// Installs `next`, of whose entries under `tag` those since generation `caught` must go.
+    /// Loads a space of whose entries under its tag those since generation `caught` must go.
     #[cold]
-    fn install_late(self, next: &AddressSpace<P>, tag: Tag, caught: u64, now: u64) {
+    #[inline(never)]
+    fn load_late(self, arrival: Arrival<'_, P>, caught: u64) {
+        let Arrival { next, tag, now, .. } = arrival;
         let plan = next.clock.plan(caught, now, P::RANGE_CEILING);
         // A walker must never meet a freed table, not even for the moment between the install and a flush that follows:
         // ranges are flushed after the install only where no tables went (Xen's XSA-292 is the other order, for leaves).
@@ -196,6 +203,42 @@ impl<'a, P: Platform> Cpu<'a, P> {
                 );
             }
         }
+        self.arrive(arrival);
+    }
+
+    /// Flushes all tags, since each may have changed hands, then loads the space. What the walker fills in between belongs
+    /// to the root that is still loaded, and goes under its tag.
+    #[cold]
+    #[inline(never)]
+    fn load_after_rollover(self, arrival: Arrival<'_, P>) {
+        let Arrival { me, next, previous, tag, .. } = arrival;
+        if !without(Rule::TagReuseFlushes) {
+            self.flush_hardware(LocalFlush::Everything);
+        }
+        self.engine.platform().tags().flushed(self.tags(me));
+        if let Some(previous) = previous {
+            self.save(me, previous);
+        }
+        hw::install(self.engine.platform(), Some(next), tag, OnInstall::Keep);
+        self.arrive(arrival);
+    }
+
+    /// Says that the hardware has what the arrival names.
+    #[inline]
+    fn arrive(self, Arrival { me, next, previous, tag, now }: Arrival<'_, P>) {
+        if without(Rule::SelfAdd) && !without(Rule::MaskCovers) && !next.members().contains(me) {
+            // The rule removed: the bit comes when the walker has begun.
+            next.members().add_self(me);
+        }
+        self.local.own.tag.store(u64::from(tag.number()), Ordering::Relaxed);
+        // ORDER(SD-8): the hardware is out of the old root before others see this: whoever still reads the old space as
+        // loaded, and this generation with it, takes it for an answer; partner: `Late::is_late`.
+        self.local.published.caught.store(now, Site::SwitchAck.release());
+        if let Some(previous) = previous {
+            self.left(me, previous);
+        }
+        self.publish_loaded(Loaded::active(next.address()));
+        self.engine.platform().event(Event::Switched(next.id()));
     }
 
     #[inline]
@@ -219,13 +262,15 @@ impl<'a, P: Platform> Cpu<'a, P> {
     /// Loads the kernel's own root, if a space is loaded, and removes this CPU from its mask.
     pub(crate) fn leave(self) {
         let Some(space) = hw::space_of::<P>(self.loaded()) else { return };
-        self.save(space);
+        let me = self.me();
+        self.save(me, space);
         hw::install(self.engine.platform(), None, Tag::NONE, OnInstall::Keep);
+        self.engine.platform().tags().left(me);
         self.engine.platform().event(Event::Left(space.id()));
         self.local.own.counters.trims.bump();
         // ORDER(SD-3): the hardware has stopped using the root (install is complete on return); its entries are under a
         // tag whose generation was saved, or are gone. The space's memory is last used here.
-        space.members().remove_self(self.me());
+        space.members().remove_self(me);
         self.publish_loaded(Loaded::NOTHING);
     }
 
@@ -269,31 +314,43 @@ impl<'a, P: Platform> Cpu<'a, P> {
         if without(Rule::AckAfterFlush) {
             self.local.published.caught.store(now, Ordering::Release);
         }
-        let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
+        if P::Tags::MOVES && self.move_tag(space, now) {
+            return;
+        }
         if now.wrapping_sub(seen) == 1 {
             // The usual case, which needs no array.
-            let one = space.clock.plan_one(now, P::RANGE_CEILING);
-            let pages = one.map(|(range, tables)| LocalFlush::Pages { tag, range, tables });
-            self.flush_hardware(pages.unwrap_or(LocalFlush::Tag(tag)));
+            self.flush_loaded(space.clock.recall_latest(now));
             self.acknowledge(space, now);
         } else {
-            self.catch_up_far(space, tag, seen, now);
+            self.catch_up_far(space, seen, now);
         }
     }
 
+    /// Loads the loaded space under another tag, if its policy says so; what that one holds is current.
+    fn move_tag(self, space: &AddressSpace<P>, now: u64) -> bool {
+        let platform = self.engine.platform();
+        let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
+        let Some(tag) = platform.tags().moved(space.tags(), tag) else { return false };
+        hw::install(platform, Some(space), tag, OnInstall::Keep);
+        self.local.own.tag.store(u64::from(tag.number()), Ordering::Relaxed);
+        self.acknowledge(space, now);
+        true
+    }
+
     #[cold]
-    fn catch_up_far(self, space: &AddressSpace<P>, tag: Tag, seen: u64, now: u64) {
+    fn catch_up_far(self, space: &AddressSpace<P>, seen: u64, now: u64) {
+        let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
         let plan = space.clock.plan(seen, now, P::RANGE_CEILING);
         self.carry_out(plan, |range, tables| LocalFlush::Pages { tag, range, tables }, LocalFlush::Tag(tag));
         self.acknowledge(space, now);
     }
 
-    /// Flushes `scope` of the loaded space.
+    /// Flushes these pages of the loaded space, or all of it.
     #[inline]
-    pub(crate) fn flush_scope(self, scope: Scope, tables: Tables) {
+    pub(crate) fn flush_loaded(self, pages: Option<(PageRange, Tables)>) {
         let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
-        self.flush_hardware(match scope {
-            Scope::Pages(range) if range.count() <= P::RANGE_CEILING => {
+        self.flush_hardware(match pages {
+            Some((range, tables)) if range.count() <= P::RANGE_CEILING => {
                 LocalFlush::Pages { tag, range, tables }
             }
             _ => LocalFlush::Tag(tag),
@@ -354,10 +411,16 @@ impl<'a, P: Platform> Cpu<'a, P> {
 
     /// Remembers how far this CPU's entries of a space that it leaves are up to date.
     #[inline]
-    fn save(self, space: &AddressSpace<P>) {
+    fn save(self, me: CpuId, space: &AddressSpace<P>) {
         let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
         let caught = self.local.published.caught.load(Ordering::Relaxed);
-        self.engine.platform().tags().leave(&self.local.own.slots, tag, space.id(), caught);
+        self.engine.platform().tags().leave(self.tags(me), space.tag_space(), tag, caught);
+    }
+
+    /// This CPU, for the tag policy.
+    #[inline]
+    pub(crate) fn tags(self, me: CpuId) -> TagCpu<'a> {
+        TagCpu { id: me, slots: &self.local.own.slots }
     }
 
     /// The hardware has left `previous` for another root.

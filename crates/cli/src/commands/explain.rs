@@ -1,7 +1,8 @@
 use anstyle::Style;
 use indicatif::HumanCount;
+use shootdown_corpus::Bug;
 use shootdown_explore::{Memory, Report, Trace, Verdict};
-use shootdown_machine::{Case, Expected};
+use shootdown_machine::{Case, Expected, Kind};
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -25,16 +26,16 @@ const PROSE: usize = 88;
 ///
 /// # Errors
 /// Input that cannot be used, or output that cannot be written.
-pub fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
+pub fn explain(args: &ExplainArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     match &args.name {
-        Some(name) => explain_one(args, name),
-        None => museum::all(args),
+        Some(name) => explain_one(args, name, bugs),
+        None => museum::all(args, bugs),
     }
 }
 
-fn explain_one(args: &ExplainArgs, name: &str) -> Result<ExitCode, Failure> {
+fn explain_one(args: &ExplainArgs, name: &str, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     let removed = args.removal.removed();
-    let cases = catalogue::cases(removed);
+    let cases = catalogue::cases(bugs, removed);
     let case = find(&cases, name).map_err(|failure| failure.with_removed(removed))?;
     for path in [&args.svg, &args.html].into_iter().flatten() {
         probe(path)?;
@@ -49,7 +50,7 @@ fn explain_one(args: &ExplainArgs, name: &str) -> Result<ExitCode, Failure> {
         out.flush()?;
     }
     let interrupt = Interrupt::listen();
-    let guide = Guide { cases: &cases, limits: &args.limits, interrupt: &interrupt };
+    let guide = Guide { bugs, cases: &cases, limits: &args.limits, interrupt: &interrupt };
     let report = guide.run(case);
     match (&report.trace, args.text) {
         (Some(trace), true) => {
@@ -58,11 +59,11 @@ fn explain_one(args: &ExplainArgs, name: &str) -> Result<ExitCode, Failure> {
         }
         (Some(trace), false) => {
             let look = Look { width: width(), state: args.state, places: args.places };
-            let summary = textwrap::fill(&summary(&report), width());
+            let summary = textwrap::fill(&summary(case.kind, &report), width());
             writeln!(out, "{summary}\n\n{}", columns::draw(trace, case.cpus, look))?;
         }
-        (None, true) => anstream::eprintln!("no counterexample to list: {}", summary(&report)),
-        (None, false) => writeln!(out, "{}", textwrap::fill(&summary(&report), width()))?,
+        (None, true) => anstream::eprintln!("no counterexample to list: {}", summary(case.kind, &report)),
+        (None, false) => writeln!(out, "{}", textwrap::fill(&summary(case.kind, &report), width()))?,
     }
     let drawn = args.svg.as_deref().map(|path| picture(path, case, report.trace.as_ref())).transpose()?;
     if let (Some(path), false) = (&args.html, interrupt.came()) {
@@ -91,6 +92,9 @@ fn header(case: &Case, memory: Memory, width: usize) -> String {
         machine(case.cpus, memory),
         prose(&case.about, width),
     );
+    if case.kind == Kind::Suspect {
+        header += &format!("Suspect: a {}.\n\n", names::SUSPECT);
+    }
     if !case.story.is_empty() {
         header += &format!("{}\n\n", prose(case.story, width));
     }
@@ -136,7 +140,7 @@ fn is_item(line: &str) -> bool {
 }
 
 /// Says in a sentence what came out.
-fn summary(report: &Report) -> String {
+fn summary(kind: Kind, report: &Report) -> String {
     let effort = format!("{} states, {}", HumanCount(report.states), seconds(report.elapsed.as_secs_f64()));
     let (_, message) = names::verdict(&report.verdict);
     let message = message.unwrap_or_default();
@@ -145,7 +149,8 @@ fn summary(report: &Report) -> String {
         Verdict::Stopped(_) => format!("Stopped before all executions were visited ({effort}): {message}"),
         _ => {
             let steps = report.trace.as_ref().map(|trace| format!(", {} steps", trace.steps.len()));
-            format!("Counterexample ({effort}{}): {message}", steps.unwrap_or_default())
+            let of = if kind == Kind::Suspect { format!(", {}", names::SUSPECT) } else { String::new() };
+            format!("Counterexample{of} ({effort}{}): {message}", steps.unwrap_or_default())
         }
     }
 }
@@ -168,6 +173,7 @@ mod tests {
     use crate::testing::{corpus_case, report, violation};
     use anstream::adapter::strip_str;
     use shootdown_explore::{Memory, Verdict};
+    use shootdown_machine::{Case, Kind};
 
     #[test]
     fn the_header_tells_the_story() {
@@ -183,9 +189,21 @@ mod tests {
 
     #[test]
     fn the_summary_says_what_was_visited() {
-        assert!(summary(&report(Verdict::Holds)).starts_with("Holds: all executions were visited (0 states"));
-        let found = summary(&violation("frame 1 is reused"));
+        assert!(
+            summary(Kind::Engine, &report(Verdict::Holds))
+                .starts_with("Holds: all executions were visited (0 states")
+        );
+        let found = summary(Kind::Corpus, &violation("frame 1 is reused"));
         assert!(found.contains("1,234 states") && found.contains("3 steps") && found.ends_with("is reused"));
-        assert!(summary(&report(Verdict::Stopped("deadline".into()))).starts_with("Stopped before"));
+        let stopped = summary(Kind::Corpus, &report(Verdict::Stopped("deadline".into())));
+        assert!(stopped.starts_with("Stopped before"));
+    }
+
+    #[test]
+    fn a_suspect_is_told_to_be_unconfirmed() {
+        let suspect = Case { kind: Kind::Suspect, ..corpus_case("linux-x") };
+        assert!(strip_str(&header(&suspect, Memory::Tso, 80)).to_string().contains("as read, unconfirmed."));
+        let found = summary(Kind::Suspect, &violation("frame 1 is reused"));
+        assert!(found.starts_with("Counterexample, model of the code as read, unconfirmed ("), "{found}");
     }
 }

@@ -17,17 +17,18 @@ use crate::progress::Line;
 ///
 /// # Errors
 /// A folder that cannot be written.
-pub fn all(args: &ExplainArgs) -> Result<ExitCode, Failure> {
+pub fn all(args: &ExplainArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     let Some(folder) = &args.html else {
         return Err(Failure::bad_input("--all without --html", "say where: --all --html DIR"));
     };
     fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
     probe(&folder.join("index.html"))?;
     let interrupt = Interrupt::listen();
-    let guide = Guide { cases: &catalogue::cases(None), limits: &args.limits, interrupt: &interrupt };
+    let cases = catalogue::cases(bugs, None);
+    let guide = Guide { bugs, cases: &cases, limits: &args.limits, interrupt: &interrupt };
     let mut out = anstream::stdout();
     let (mut entries, mut missing) = (Vec::new(), 0);
-    for bug in shootdown_corpus::bugs() {
+    for bug in bugs {
         let Some(case) = guide.variant(bug.name, Variant::Broken) else { continue };
         let report = guide.run(case);
         if interrupt.came() {
@@ -69,6 +70,8 @@ pub fn one(
 
 /// What pages need besides the case itself.
 pub struct Guide<'a> {
+    /// All bugs.
+    pub bugs: &'a [Bug],
     /// All cases.
     pub cases: &'a [Case],
     /// Limits of each run.
@@ -99,7 +102,7 @@ impl Guide<'_> {
         indexed: bool,
     ) -> Result<String, Failure> {
         let family = case.name.split_once('/').map_or(case.name.as_str(), |(family, _)| family);
-        let bug: Option<&Bug> = shootdown_corpus::bugs().find(|bug| bug.name == family);
+        let bug = self.bugs.iter().find(|bug| bug.name == family);
         let mended = bug.and_then(|bug| self.variant(bug.name, Variant::Fixed));
         let fixed = mended.map(|case| self.run(case));
         let engine = bug.and_then(|bug| self.cases.iter().find(|case| case.name == bug.engine));

@@ -34,7 +34,7 @@ pub fn index(entries: &[Entry<'_>]) -> String {
         a.skip href="#bugs" { "Skip to the bugs" }
         header.top {
             span.home { "shootdown" }
-            nav aria-label="Classes" { @for class in &classes { a href={ "#" (class.letter()) } title=(words::class(*class)) { (class.letter()) } } }
+            nav aria-label="Classes" { @for class in &classes { a href={ "#" (class.letter()) } title=(class.title()) { (class.letter()) } } }
             button #theme.plain type="button" aria-label="Light or dark" title="Light or dark" { "◐" }
         }
         main {
@@ -77,7 +77,7 @@ fn filters(entries: &[Entry<'_>], classes: &BTreeSet<Class>, kernels: &BTreeMap<
                 select #class {
                     option value="" { "all classes" }
                     @for class in classes {
-                        option value=(class.letter()) { (class.letter()) ": " (words::class(*class)) " (" (of_class(*class)) ")" }
+                        option value=(class.letter()) { (class.letter()) ": " (class.title()) " (" (of_class(*class)) ")" }
                     }
                 }
             }
@@ -106,7 +106,7 @@ fn section(class: Class, entries: &[Entry<'_>]) -> Markup {
     html! {
         section.class #(class.letter()) aria-labelledby={ "title-" (class.letter()) } {
             h2 id={ "title-" (class.letter()) } {
-                (class.letter()) ": " (words::class(class)) " " span.quiet { (of_class.len()) }
+                (class.letter()) ": " (class.title()) " " span.quiet { (of_class.len()) }
             }
             ul.cards { @for entry in of_class { (card(entry)) } }
         }

@@ -119,7 +119,7 @@ fn hero(exhibit: &Exhibit<'_>, name: &str) -> Markup {
         div.hero {
             p.kicker {
                 @match exhibit.bug {
-                    Some(bug) => { (bug.kernel) " · " (bug.arch) " · " (words::class(bug.class)) },
+                    Some(bug) => { (bug.kernel) " · " (bug.arch) " · " (bug.class.title()) },
                     None => "The engine, without one of its rules",
                 }
             }
@@ -163,7 +163,7 @@ fn facts(exhibit: &Exhibit<'_>) -> Markup {
             dl {
                 @if let Some(bug) = exhibit.bug {
                     dt { (if bug.class == Class::Suspect { "Read in" } else { "Mended by" }) } dd { code { (bug.source) } br; (bug.title) }
-                    dt { "Number" } dd { (bug.id) ", " (words::class(bug.class)) }
+                    dt { "Number" } dd { (bug.id) ", " (bug.class.title()) }
                     dt { "Kernel" } dd { (bug.kernel) ", " (bug.arch) }
                 }
                 @if let Some(removed) = exhibit.removed { dt { "Removed" } dd { (removed) } }

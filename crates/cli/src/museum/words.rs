@@ -2,23 +2,8 @@
 
 use indicatif::HumanCount;
 use maud::{Markup, html};
-use shootdown_corpus::Class;
 use shootdown_explore::{Memory, Report, Verdict};
 use std::time::Duration;
-
-/// A class of bugs in words.
-pub fn class(class: Class) -> &'static str {
-    match class {
-        Class::Mask => "CPU masks and lazy TLB",
-        Class::Ordering => "switching against flushing",
-        Class::Tag => "tags and broadcast",
-        Class::FlushBeforeFree => "flushing against freeing",
-        Class::Lifetime => "lifetime of address spaces",
-        Class::Interrupt => "interrupts, hotplug, paravirtual flushes",
-        Class::OtherKernel => "other kernels",
-        Class::Suspect => "suspects, unconfirmed",
-    }
-}
 
 /// `text` as a sentence, with what stands between backticks as code.
 pub fn sentence(text: &str) -> Markup {

@@ -1,0 +1,132 @@
+//! Machines that differ from the usual one: no hardware walker, broadcasts that do not wait for accesses.
+
+use shootdown_explore::sync::{self, Word, fence};
+use shootdown_explore::{Memory, Options, Registry, Scenario, Verdict, explore};
+use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
+use shootdown_machine::{Builder, Machine};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+
+type Main = fn(&Rig);
+
+struct Rig {
+    machine: Machine,
+    mains: Vec<Main>,
+    /// For CPUs to talk through.
+    word: Word,
+}
+
+impl Scenario for Rig {
+    type Device = Machine;
+    fn cpus(&self) -> usize {
+        self.mains.len()
+    }
+    fn main(&self, cpu: usize) {
+        self.mains[cpu](self);
+    }
+    fn device(&self) -> &Machine {
+        &self.machine
+    }
+    fn register(&self, registry: &mut Registry) {
+        registry.object("rig", &self.word);
+        self.machine.register(registry, &[]);
+    }
+}
+
+fn verdict(builder: Builder, mains: &[Main]) -> Verdict {
+    let rig = Rig { machine: builder.build(), mains: mains.to_vec(), word: Word::new("word", 0) };
+    explore(&rig, &Options { memory: Memory::Tso, workers: 1, ..Options::default() }).verdict
+}
+
+#[track_caller]
+fn breaks(builder: Builder, mains: &[Main], message: &str) {
+    assert_eq!(verdict(builder, mains), Verdict::Violates(message.into()));
+}
+
+/// Two CPUs in user mode in space A, where page 0 leads to frame 1.
+fn pair() -> Builder {
+    Machine::builder(2).translation(1, Some(0), true).map(0, 0, 1).start(0, 0, 0, true).start(1, 0, 0, true)
+}
+
+fn idle(_: &Rig) {}
+
+fn unmap(rig: &Rig) {
+    rig.machine.tables.leaf(0, 0).store(0, Relaxed);
+    fence(SeqCst);
+}
+
+fn flush_everywhere() {
+    hw::broadcast(Whose::Space(0), Which::Page(0, WalkCache::Drop));
+}
+
+#[test]
+fn without_a_hardware_walker_only_inserts_fill() {
+    let free: Main = |rig| {
+        unmap(rig);
+        hw::free_frame(1);
+    };
+    let stale: Main = |rig| {
+        let value = rig.machine.tables.leaf(0, 0).load(Relaxed);
+        if value != 0 {
+            hw::insert(0, 0, value);
+        }
+    };
+    assert_eq!(verdict(pair().software_refill(), &[free, idle]), Verdict::Holds);
+    let message = "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)";
+    breaks(pair().software_refill(), &[free, stale], message);
+    let message = "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)";
+    breaks(pair(), &[free, idle], message);
+}
+
+#[test]
+fn inserts_are_refused_where_hardware_walks_and_where_they_mean_nothing() {
+    let insert: Main = |_| hw::insert(0, 0, 1);
+    let junk: Main = |_| hw::insert(0, 0, 7);
+    breaks(pair(), &[insert, idle], "CPU 0: this machine cannot do this: insert page 0 -> f1");
+    let message = "CPU 0: this machine cannot do this: insert page 0 -> value 7";
+    breaks(pair().software_refill(), &[junk, idle], message);
+}
+
+const LATE: &str = "an access by CPU 1 may still arrive at frame 1, which was freed (SD-8)";
+
+#[test]
+fn one_broadcast_does_not_wait_for_accesses_where_it_may_be_early() {
+    let once: Main = |rig| {
+        unmap(rig);
+        flush_everywhere();
+        hw::flush_page(0, 0, WalkCache::Drop);
+        hw::free_frame(1);
+    };
+    let twice: Main = |rig| {
+        unmap(rig);
+        flush_everywhere();
+        flush_everywhere();
+        hw::free_frame(1);
+    };
+    assert_eq!(verdict(pair(), &[once, idle]), Verdict::Holds);
+    breaks(pair().late_accesses(), &[once, idle], LATE);
+    assert_eq!(verdict(pair().late_accesses(), &[twice, idle]), Verdict::Holds);
+}
+
+#[test]
+fn accesses_in_flight_end_with_a_root_load_but_not_with_user_mode() {
+    let flushes_and_frees: Main = |rig| {
+        unmap(rig);
+        flush_everywhere();
+        rig.word.store(1, Release);
+        sync::wait_until(|| rig.word.load(Acquire) == 2);
+        hw::free_frame(1);
+    };
+    let leaves_user_mode: Main = |rig| {
+        hw::user(false);
+        sync::wait_until(|| rig.word.load(Acquire) == 1);
+        rig.word.store(2, Release);
+    };
+    let loads_a_root: Main = |rig| {
+        hw::user(false);
+        sync::wait_until(|| rig.word.load(Acquire) == 1);
+        hw::install(None, 0, Install::FlushAll);
+        rig.word.store(2, Release);
+    };
+    breaks(pair().late_accesses(), &[flushes_and_frees, leaves_user_mode], LATE);
+    assert_eq!(verdict(pair().late_accesses(), &[flushes_and_frees, loads_a_root]), Verdict::Holds);
+}
