@@ -22,12 +22,12 @@ pub fn condition(condition: &Expr, knowledge: &Knowledge) -> Option<bool> {
                 BinOp::And(_) => match sides() {
                     (Some(false), _) => Some(false),
                     (Some(true), known) => known,
-                    (None, _) => None,
+                    (None, known) => known.filter(|known| !known && is_quiet(&binary.left)),
                 },
                 BinOp::Or(_) => match sides() {
                     (Some(true), _) => Some(true),
                     (Some(false), known) => known,
-                    (None, _) => None,
+                    (None, known) => known.filter(|known| *known && is_quiet(&binary.left)),
                 },
                 _ => None,
             }
@@ -53,6 +53,18 @@ pub fn pattern(pattern: &Pat, value: &Value) -> Option<bool> {
             Some(any || one)
         }),
         _ => None,
+    }
+}
+
+/// Whether evaluating `expr` does nothing but have a value, so that nothing is missed where it does not matter.
+fn is_quiet(expr: &Expr) -> bool {
+    match expr {
+        Expr::Path(_) | Expr::Lit(_) => true,
+        Expr::Paren(inner) => is_quiet(&inner.expr),
+        Expr::Field(field) => is_quiet(&field.base),
+        Expr::Unary(unary) => is_quiet(&unary.expr),
+        Expr::Binary(binary) => is_quiet(&binary.left) && is_quiet(&binary.right),
+        _ => false,
     }
 }
 

@@ -129,7 +129,7 @@ fn card(entry: &Entry<'_>) -> Markup {
                 span.badge { (bug.kernel) }
                 span.badge { (bug.arch) }
                 @for &rule in bug.rules { span.badge { "SD-" (rule) } }
-                span { (bug.id) ", " (bug.cpus) " CPUs, " (entry.steps) " steps, " (indicatif::HumanCount(entry.states)) " states" }
+                span { (bug.id) ", " (bug.cpus) (if bug.cpus == 1 { " CPU, " } else { " CPUs, " }) (entry.steps) " steps, " (indicatif::HumanCount(entry.states)) " states" }
             }
         }
     }

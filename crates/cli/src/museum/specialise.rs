@@ -5,7 +5,7 @@ use proc_macro2::Span;
 use std::ops::Range;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{Block, Expr, ExprIf, ExprMatch, ItemConst, Stmt};
+use syn::{Block, Expr, ExprIf, ExprMatch, ItemConst, PatIdent, Stmt};
 
 use super::decide;
 use super::edits::{Edits, Line};
@@ -66,7 +66,7 @@ impl<'ast> Visit<'ast> for Pruner<'_> {
             };
             let place = if at == last && semicolon.is_none() { Place::Tail } else { Place::Middle };
             match self.choose(expr) {
-                Some(choice) => self.keep_statement(stmt, choice, place, at == last),
+                Some(choice) => self.keep_statement(stmt, choice, place, &block.stmts[at + 1..]),
                 None => self.visit_expr(expr),
             }
         }
@@ -174,15 +174,14 @@ impl Pruner<'_> {
     }
 
     /// Leaves of a statement what was chosen.
-    fn keep_statement(&mut self, stmt: &Stmt, choice: Choice<'_>, place: Place, last: bool) {
+    fn keep_statement(&mut self, stmt: &Stmt, choice: Choice<'_>, place: Place, rest: &[Stmt]) {
         let whole = range(stmt);
         match choice {
             Choice::Nothing => self.drop_statement(whole),
             Choice::Block(block) if block.stmts.is_empty() => self.drop_statement(whole),
             Choice::Block(block) => {
-                let binds = block.stmts.iter().any(|s| matches!(s, Stmt::Local(_) | Stmt::Item(_)));
                 // What a block binds must not be seen by the statements after it.
-                if binds && !last {
+                if self.binds_for(block, rest) {
                     self.keep(whole, range(block));
                 } else {
                     self.splice(whole, block, place);
@@ -200,6 +199,22 @@ impl Pruner<'_> {
                 self.visit_expr(rest);
             }
         }
+    }
+
+    /// Whether `rest` would take something that `block` binds for its own, were it not for the braces.
+    fn binds_for(&self, block: &Block, rest: &[Stmt]) -> bool {
+        let (Some(first), Some(last)) = (rest.first(), rest.last()) else { return false };
+        let text = &self.source[range(first).start..range(last).end];
+        let mut bound = Bound::default();
+        for stmt in &block.stmts {
+            match stmt {
+                Stmt::Local(local) => bound.visit_pat(&local.pat),
+                Stmt::Item(_) => return true,
+                _ => {}
+            }
+        }
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        text.split(|c| !is_part(c)).any(|word| bound.0.iter().any(|name| name == word))
     }
 
     /// Keeps the comments that stand right above an arm; returns what is left to edit.
@@ -287,6 +302,17 @@ impl Pruner<'_> {
     fn keep(&mut self, whole: Range<usize>, kept: Range<usize>) {
         self.edits.delete(whole.start..kept.start);
         self.edits.delete(kept.end..whole.end);
+    }
+}
+
+/// Names that patterns bind.
+#[derive(Default)]
+struct Bound(Vec<String>);
+
+impl<'ast> Visit<'ast> for Bound {
+    fn visit_pat_ident(&mut self, name: &'ast PatIdent) {
+        self.0.push(name.ident.to_string());
+        visit::visit_pat_ident(self, name);
     }
 }
 

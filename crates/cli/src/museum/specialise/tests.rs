@@ -63,13 +63,14 @@ fn statements_on_one_line_move_out() {
 }
 
 #[test]
-fn what_a_block_binds_stays_in_it_if_statements_follow() {
+fn what_a_block_binds_stays_in_it_if_statements_that_follow_use_the_name() {
     let body = "    if variant == Variant::Fixed {\n        let n = g();\n        h(n);\n    }\n";
     check(body, "", "    let n = g();\n    h(n);\n");
+    check(&format!("{body}    i();\n"), "    i();\n", "    let n = g();\n    h(n);\n    i();\n");
     check(
-        &format!("{body}    i();\n"),
-        "    i();\n",
-        "    {\n        let n = g();\n        h(n);\n    }\n    i();\n",
+        &format!("{body}    i(n);\n"),
+        "    i(n);\n",
+        "    {\n        let n = g();\n        h(n);\n    }\n    i(n);\n",
     );
 }
 
@@ -122,7 +123,13 @@ fn a_test_that_is_part_of_a_condition_leaves_the_rest() {
     check(
         "    if value != 0 || !(variant == Variant::Broken) {\n        a();\n    }\n",
         "    if value != 0 {\n        a();\n    }\n",
-        "    if value != 0 || true {\n        a();\n    }\n",
+        "    a();\n",
+    );
+    // A load happens whatever becomes of its value.
+    check(
+        "    if users.load() == 1 && variant == Variant::Broken {\n        a();\n    }\n",
+        "    if users.load() == 1 {\n        a();\n    }\n",
+        "    if users.load() == 1 && false {\n        a();\n    }\n",
     );
 }
 
