@@ -129,6 +129,8 @@
     const head = 40;
     if (box.top < pane.top + head) lanes.scrollTop += box.top - pane.top - head;
     else if (box.bottom > pane.bottom) lanes.scrollTop += box.bottom - pane.bottom + 8;
+    if (box.left < pane.left) lanes.scrollLeft += box.left - pane.left - 8;
+    else if (box.right > pane.right) lanes.scrollLeft += box.right - pane.right + 8;
   };
 
   const show = (wanted, remember) => {

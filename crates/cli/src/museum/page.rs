@@ -271,7 +271,7 @@ fn one(step: &Step, number: usize, note: Option<&str>, fatal: bool) -> Markup {
     };
     let place = step.place.map(|place| format!("{}:{}", data::base(place.file()), place.line()));
     html! {
-        li class={ (kind) @if fatal { " fatal" } } style=(format!("--cpu:{};--depth:{}", step.mov.cpu, step.depth)) {
+        li class={ (kind) @if fatal { " fatal" } } style=(format!("--at:{number};--cpu:{};--depth:{}", step.mov.cpu, step.depth)) {
             @if let Some(note) = note { span.note { (note) } }
             button type="button" data-step=(number) title=[place] {
                 span.number { (number) }
