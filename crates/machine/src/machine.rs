@@ -4,7 +4,7 @@ use crate::judge;
 use crate::state::{ARRIVING, Local, ONLINE, PAUSED, Shared, USER};
 use crate::tables::Tables;
 use shootdown_explore::sync::Word;
-use shootdown_explore::{Device, Effect, Facts, Registry, View, Violation};
+use shootdown_explore::{Device, Dissection, Effect, Facts, Registry, View, Violation};
 use std::sync::OnceLock;
 
 /// One word of a space's CPU mask, for [`Machine::register`].
@@ -49,7 +49,7 @@ impl Watched {
         self.roots + space * self.per_space + entry
     }
 
-    fn leaf(&self, table: usize, slot: usize) -> usize {
+    pub(crate) fn leaf(&self, table: usize, slot: usize) -> usize {
         self.leaves + table * SLOTS + slot
     }
 }
@@ -337,5 +337,13 @@ impl Device for Machine {
             view.locals.iter().enumerate().map(|(cpu, local)| self.show_local(cpu, local)).collect();
         lines.extend(self.show_given_away(view.shared));
         lines
+    }
+
+    fn dissect(&self, view: &View<'_, Self>) -> Dissection {
+        self.take_apart(view)
+    }
+
+    fn show_watched(&self, index: usize, value: u64) -> Option<String> {
+        self.entry_meaning(index, value)
     }
 }
