@@ -33,6 +33,8 @@ pub struct Builder {
     pub(crate) tags: usize,
     pub(crate) kernel_pages: usize,
     pub(crate) remaps: bool,
+    pub(crate) software_refill: bool,
+    pub(crate) late_accesses: bool,
     pub(crate) translations: Vec<Translation>,
     pub(crate) must_free: [Vec<usize>; 3],
     /// Per CPU, those that share its TLB, itself included.
@@ -57,6 +59,8 @@ impl Builder {
             tags: 1,
             kernel_pages: 0,
             remaps: false,
+            software_refill: false,
+            late_accesses: false,
             translations: Vec::new(),
             must_free: Default::default(),
             domains: std::array::from_fn(|cpu| 1 << cpu),
@@ -100,6 +104,21 @@ impl Builder {
     /// Allows [`crate::hw::mapped`], at the price of fewer reductions.
     pub fn remaps(mut self) -> Self {
         self.remaps = true;
+        self
+    }
+
+    /// Takes the hardware walker away (MIPS, say): user translations come from [`crate::hw::insert`] alone. Kernel pages
+    /// are still walked.
+    pub fn software_refill(mut self) -> Self {
+        self.software_refill = true;
+        self
+    }
+
+    /// Lets a broadcast finish before the accesses that the translations it dropped had already allowed (an erratum):
+    /// they may arrive until the next broadcast, or until their CPU flushes or loads a root itself. On other machines a
+    /// flush waits for them.
+    pub fn late_accesses(mut self) -> Self {
+        self.late_accesses = true;
         self
     }
 

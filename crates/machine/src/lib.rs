@@ -13,6 +13,7 @@ pub mod hw;
 mod judge;
 mod machine;
 mod show;
+mod software;
 mod state;
 mod tables;
 #[cfg(test)]

@@ -1,0 +1,140 @@
+//! What a CPU can do, decoded from its identification registers.
+
+use crate::encode::{Granule, Width};
+
+/// The registers that are looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IdRegisters {
+    /// ID_AA64ISAR0_EL1.
+    pub isar0: u64,
+    /// ID_AA64MMFR0_EL1.
+    pub mmfr0: u64,
+    /// ID_AA64MMFR1_EL1.
+    pub mmfr1: u64,
+    /// ID_AA64MMFR2_EL1.
+    pub mmfr2: u64,
+}
+
+/// What a CPU can do about its TLB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Features {
+    /// ASIDs.
+    pub asid: Width,
+    /// VMIDs.
+    pub vmid: Width,
+    /// FEAT_TLBIRANGE.
+    pub ranges: bool,
+    /// FEAT_TTL.
+    pub level_hints: bool,
+}
+
+impl Features {
+    /// Decodes the registers (Arm D19.2.61 to D19.2.66). Systems whose CPUs differ take what all of them have.
+    pub const fn decode(registers: &IdRegisters) -> Self {
+        Self {
+            asid: width(registers.mmfr0 >> 4 & 0xf),
+            vmid: width(registers.mmfr1 >> 4 & 0xf),
+            ranges: registers.isar0 >> 56 & 0xf >= 0b0010,
+            level_hints: registers.mmfr2 >> 48 & 0xf >= 0b0001,
+        }
+    }
+
+    /// Asks the CPU that runs the caller.
+    ///
+    /// # Safety
+    /// The caller owes:
+    /// 1. it runs at EL1 or above.
+    #[cfg(target_arch = "aarch64")]
+    #[expect(unsafe_code, reason = "reads registers that user code cannot")]
+    pub unsafe fn of_this_cpu() -> Self {
+        // SAFETY: 1. the caller's.
+        Self::decode(&unsafe { crate::exec::read_id_registers() })
+    }
+}
+
+const fn width(field: u64) -> Width {
+    if field == 0b0010 { Width::Bits16 } else { Width::Bits8 }
+}
+
+/// How TCR_EL1 sets translation up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Translation {
+    /// Granule of TTBR0_EL1.
+    pub granule: Granule,
+    /// ASIDs that are used (TCR_EL1.AS).
+    pub asid: Width,
+    /// Which register holds the current ASID (TCR_EL1.A1).
+    pub asid_in: AsidIn,
+    /// Whether addresses of 52 bits are in use with small granules (TCR_EL1.DS), which moves the base of ranges.
+    pub wide: bool,
+}
+
+/// Which register holds the current ASID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AsidIn {
+    /// TTBR0_EL1, with the root: a switch is one write.
+    Ttbr0,
+    /// TTBR1_EL1, with the kernel's root: a switch takes two writes, and an empty root in between.
+    Ttbr1,
+}
+
+impl Translation {
+    /// Decodes TCR_EL1 (Arm D19.2.139).
+    pub const fn decode(tcr: u64) -> Self {
+        let granule = match tcr >> 14 & 0b11 {
+            0b01 => Granule::Size64K,
+            0b10 => Granule::Size16K,
+            _ => Granule::Size4K,
+        };
+        Self {
+            granule,
+            asid: if tcr >> 36 & 1 == 1 { Width::Bits16 } else { Width::Bits8 },
+            asid_in: if tcr >> 22 & 1 == 1 { AsidIn::Ttbr1 } else { AsidIn::Ttbr0 },
+            wide: tcr >> 59 & 1 == 1,
+        }
+    }
+
+    /// Reads TCR_EL1 of the CPU that runs the caller.
+    ///
+    /// # Safety
+    /// The caller owes:
+    /// 1. it runs at EL1 or above.
+    #[cfg(target_arch = "aarch64")]
+    #[expect(unsafe_code, reason = "reads a register that user code cannot")]
+    pub unsafe fn of_this_cpu() -> Self {
+        // SAFETY: 1. the caller's.
+        Self::decode(unsafe { crate::exec::read_tcr() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_are_fields_of_the_identification_registers() {
+        let none = Features::decode(&IdRegisters::default());
+        let least = Features { asid: Width::Bits8, vmid: Width::Bits8, ranges: false, level_hints: false };
+        assert_eq!(none, least);
+        let registers = IdRegisters { isar0: 2 << 56, mmfr0: 2 << 4, mmfr1: 2 << 4, mmfr2: 1 << 48 };
+        let all = Features { asid: Width::Bits16, vmid: Width::Bits16, ranges: true, level_hints: true };
+        assert_eq!(Features::decode(&registers), all);
+        let outer_shareable = IdRegisters { isar0: 1 << 56, ..IdRegisters::default() };
+        assert!(!Features::decode(&outer_shareable).ranges);
+    }
+
+    #[test]
+    fn translation_is_decoded_from_tcr() {
+        let plain =
+            Translation { granule: Granule::Size4K, asid: Width::Bits8, asid_in: AsidIn::Ttbr0, wide: false };
+        assert_eq!(Translation::decode(0), plain);
+        let other = Translation {
+            granule: Granule::Size16K,
+            asid: Width::Bits16,
+            asid_in: AsidIn::Ttbr1,
+            wide: true,
+        };
+        assert_eq!(Translation::decode(0b10 << 14 | 1 << 36 | 1 << 22 | 1 << 59), other);
+        assert_eq!(Translation::decode(0b01 << 14).granule, Granule::Size64K);
+    }
+}

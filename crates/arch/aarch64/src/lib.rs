@@ -1,0 +1,37 @@
+//! TLB maintenance of AArch64, and the part of a [`shootdown::Platform`] that is made of it.
+//!
+//! [`Mmu`] has the bodies of `flush_local`, `install`, `flush_remote`, `publish_tables` and the interrupt methods; an
+//! embedder adds its interrupts between processors, its per-CPU memory and its frames. [`Stage2`] does the same for the
+//! guests of a hypervisor. [`encode`] computes operands and [`Strategies`] chooses instructions, both pure and tested on
+//! any host; [`exec`] runs one sequence a function, on AArch64 alone.
+//!
+//! A request that the hardware cannot carry out exactly is widened, never narrowed: a tag that is no ASID drops
+//! everything, pages smaller than the granule drop the granule. Level hints ([`encode::Ttl`]) are never given on behalf
+//! of the engine: a wrong hint drops nothing, and the engine merges requests of several page sizes into one of the
+//! smallest. Nor is the common-not-private bit set: CPUs number spaces each for itself.
+//!
+//! Manual: Arm is the Arm Architecture Reference Manual for A-profile architecture, DDI 0487, issue J.a.
+#![no_std]
+#![deny(unsafe_code)]
+
+pub mod encode;
+#[cfg(target_arch = "aarch64")]
+#[expect(unsafe_code, reason = "one instruction sequence a function")]
+pub mod exec;
+mod features;
+#[cfg(target_arch = "aarch64")]
+#[expect(unsafe_code, reason = "carries plans out")]
+mod mmu;
+mod ops;
+mod plan;
+#[cfg(target_arch = "aarch64")]
+#[expect(unsafe_code, reason = "carries sequences out")]
+mod stage2;
+
+pub use features::{AsidIn, Features, IdRegisters, Translation};
+#[cfg(target_arch = "aarch64")]
+pub use mmu::Mmu;
+pub use ops::{Form, Ops, Tlbi};
+pub use plan::{Errata, Install, RANGE_CEILING, Roots, Strategies};
+#[cfg(target_arch = "aarch64")]
+pub use stage2::Stage2;

@@ -1,0 +1,232 @@
+//! The part of a platform.
+
+use crate::encode::{Asid, DAIF_I, Root, asid_of, by_asid};
+use crate::exec;
+use crate::features::AsidIn;
+use crate::ops::{Form, Tlbi};
+use crate::plan::{Errata, Roots, Strategies};
+use shootdown::{LocalFlush, OnInstall, Platform, Remote, RemoteFlush, Tag};
+
+/// Bodies of the methods of a [`Platform`] that touch the hardware. One value for all CPUs, so that they agree.
+#[derive(Clone, Copy, Debug)]
+pub struct Mmu {
+    strategies: Strategies,
+    roots: Roots,
+}
+
+impl Mmu {
+    /// Makes the part.
+    ///
+    /// # Safety
+    /// The caller owes:
+    /// 1. the value is used at EL1 alone, or at EL2 of a host (HCR_EL2.E2H and TGE), on CPUs that have what the
+    ///    strategies were chosen from;
+    /// 2. the roots stay allocated; the empty one maps nothing, the other is what TTBR1_EL1 holds.
+    pub const unsafe fn new(strategies: Strategies, roots: Roots) -> Self {
+        Self { strategies, roots }
+    }
+
+    /// What is used of the hardware.
+    pub const fn strategies(&self) -> &Strategies {
+        &self.strategies
+    }
+
+    /// Body of [`Platform::flush_local`].
+    ///
+    /// # Safety
+    /// The caller owes:
+    /// 1. interrupts are off.
+    #[inline]
+    pub unsafe fn flush_local(&self, what: LocalFlush) {
+        // TLBI is not ordered after earlier loads, acquires included: without this it could run before the generation was
+        // read, and a walk in between refill what was to go.
+        dsb_nsh();
+        for op in self.strategies.local(what) {
+            here(op);
+            if self.strategies.errata() == Errata::RepeatTlbi {
+                dsb_nsh();
+                here(op);
+            }
+        }
+        dsb_nsh();
+        isb();
+    }
+
+    /// Body of [`Platform::install`]. Tags that are no ASID, and no root, share ASID 0, which is flushed at each load.
+    ///
+    /// # Safety
+    /// The caller owes:
+    /// 1. interrupts are off;
+    /// 2. the root's tables stay until another is installed;
+    /// 3. `how` is such that no entry under `tag` belongs to another space or to an older state of this one.
+    #[inline]
+    pub unsafe fn install(&self, root: Option<Root>, tag: Tag, how: OnInstall) {
+        let plan = self.strategies.install(self.roots, root, tag, how, self.current());
+        // Walks through the new root come after all earlier loads, which the writes below do not wait for.
+        dsb_ishld();
+        if let Some(detour) = plan.detour {
+            write_ttbr0(detour);
+        }
+        if let Some(asid) = plan.flush {
+            self.flush_asid(asid);
+        }
+        if let Some(ttbr1) = plan.ttbr1 {
+            // SAFETY: 1. `new` owes it; 2. it is the kernel's root with another ASID.
+            unsafe { exec::write_ttbr1(ttbr1) };
+            isb();
+        }
+        write_ttbr0(plan.ttbr0);
+    }
+
+    /// Body of [`Platform::flush_remote`]: broadcasts in the inner-shareable domain, where they are used.
+    #[inline]
+    pub fn flush_remote<P: Platform>(&self, what: &RemoteFlush<'_, P>) -> Remote {
+        let Some(ops) = self.strategies.remote(what.scope, what.tables) else { return Remote::Kick };
+        // DSB waits for what this very CPU asked: the thread must not move in between.
+        let were_on = self.irq_save();
+        self.publish_tables();
+        for op in ops {
+            everywhere(op);
+            if self.strategies.errata() == Errata::RepeatTlbi {
+                dsb_ish();
+                everywhere(op);
+            }
+        }
+        dsb_ish();
+        isb();
+        self.irq_restore(were_on);
+        Remote::Done
+    }
+
+    /// Body of [`Platform::publish_tables`].
+    #[inline]
+    pub fn publish_tables(&self) {
+        // SAFETY: 1. `new` owes it.
+        unsafe { exec::dsb_ishst() };
+    }
+
+    /// Body of [`Platform::irq_save`]: IRQ alone, FIQ stays as it is.
+    #[inline]
+    pub fn irq_save(&self) -> bool {
+        // SAFETY: 1. `new` owes it.
+        let daif = unsafe { exec::interrupts_off() };
+        daif & DAIF_I == 0
+    }
+
+    /// Body of [`Platform::irq_restore`].
+    #[inline]
+    pub fn irq_restore(&self, were_on: bool) {
+        if were_on {
+            // SAFETY: 1. `new` owes it.
+            unsafe { exec::interrupts_on() };
+        }
+    }
+
+    /// Body of [`Platform::irq_enabled`].
+    #[inline]
+    pub fn irq_enabled(&self) -> bool {
+        // SAFETY: 1. `new` owes it.
+        let daif = unsafe { exec::read_daif() };
+        daif & DAIF_I == 0
+    }
+
+    /// Body of [`Platform::relax`].
+    #[inline]
+    pub fn relax(&self) {
+        core::hint::spin_loop();
+    }
+
+    #[inline]
+    fn current(&self) -> Asid {
+        asid_of(match self.strategies.translation().asid_in {
+            // SAFETY: 1. `new` owes it.
+            AsidIn::Ttbr0 => unsafe { exec::read_ttbr0() },
+            // SAFETY: 1. as above.
+            AsidIn::Ttbr1 => unsafe { exec::read_ttbr1() },
+        })
+    }
+
+    #[inline]
+    fn flush_asid(&self, asid: Asid) {
+        let op = Tlbi { form: Form::Asid, operand: by_asid(asid) };
+        dsb_nsh();
+        here(op);
+        if self.strategies.errata() == Errata::RepeatTlbi {
+            dsb_nsh();
+            here(op);
+        }
+        dsb_nsh();
+        isb();
+    }
+}
+
+/// Runs one TLBI for this CPU.
+#[inline]
+fn here(op: Tlbi) {
+    let run = match op.form {
+        Form::Va => exec::tlbi_vae1,
+        Form::VaLeaf => exec::tlbi_vale1,
+        Form::VaAll => exec::tlbi_vaae1,
+        Form::VaAllLeaf => exec::tlbi_vaale1,
+        Form::Range => exec::tlbi_rvae1,
+        Form::RangeLeaf => exec::tlbi_rvale1,
+        Form::RangeAll => exec::tlbi_rvaae1,
+        Form::RangeAllLeaf => exec::tlbi_rvaale1,
+        Form::Asid => exec::tlbi_aside1,
+        // SAFETY: 1. `Mmu::new` owes it.
+        Form::All => return unsafe { exec::tlbi_vmalle1() },
+    };
+    // SAFETY: 1. `Mmu::new` owes it.
+    unsafe { run(op.operand) };
+}
+
+/// Runs one TLBI for the inner-shareable domain.
+#[inline]
+fn everywhere(op: Tlbi) {
+    let run = match op.form {
+        Form::Va => exec::tlbi_vae1is,
+        Form::VaLeaf => exec::tlbi_vale1is,
+        Form::VaAll => exec::tlbi_vaae1is,
+        Form::VaAllLeaf => exec::tlbi_vaale1is,
+        Form::Range => exec::tlbi_rvae1is,
+        Form::RangeLeaf => exec::tlbi_rvale1is,
+        Form::RangeAll => exec::tlbi_rvaae1is,
+        Form::RangeAllLeaf => exec::tlbi_rvaale1is,
+        Form::Asid => exec::tlbi_aside1is,
+        // SAFETY: 1. `Mmu::new` owes it.
+        Form::All => return unsafe { exec::tlbi_vmalle1is() },
+    };
+    // SAFETY: 1. `Mmu::new` owes it.
+    unsafe { run(op.operand) };
+}
+
+#[inline]
+fn write_ttbr0(value: u64) {
+    // SAFETY: 1. `Mmu::new` owes it; 2. `Mmu::new` and `Mmu::install` owe it.
+    unsafe { exec::write_ttbr0(value) };
+    isb();
+}
+
+#[inline]
+fn dsb_nsh() {
+    // SAFETY: 1. `Mmu::new` owes it.
+    unsafe { exec::dsb_nsh() };
+}
+
+#[inline]
+fn dsb_ish() {
+    // SAFETY: 1. `Mmu::new` owes it.
+    unsafe { exec::dsb_ish() };
+}
+
+#[inline]
+fn dsb_ishld() {
+    // SAFETY: 1. `Mmu::new` owes it.
+    unsafe { exec::dsb_ishld() };
+}
+
+#[inline]
+fn isb() {
+    // SAFETY: 1. `Mmu::new` owes it.
+    unsafe { exec::isb() };
+}

@@ -1,0 +1,129 @@
+//! TLBI instructions, one after the other.
+
+use crate::encode::{Asid, Chunk, Chunks, Ttl, by_address, by_asid};
+use shootdown::{Tables, VirtAddr};
+
+/// A TLBI, by its name without the suffix for its reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// VAE1: address and ASID, all levels.
+    Va,
+    /// VALE1: address and ASID, the leaf.
+    VaLeaf,
+    /// VAAE1: address under all ASIDs, all levels.
+    VaAll,
+    /// VAALE1: address under all ASIDs, the leaf.
+    VaAllLeaf,
+    /// RVAE1: range and ASID, all levels.
+    Range,
+    /// RVALE1: range and ASID, leaves.
+    RangeLeaf,
+    /// RVAAE1: range under all ASIDs, all levels.
+    RangeAll,
+    /// RVAALE1: range under all ASIDs, leaves.
+    RangeAllLeaf,
+    /// ASIDE1: everything under an ASID.
+    Asid,
+    /// VMALLE1: everything.
+    All,
+}
+
+/// One TLBI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tlbi {
+    /// Which.
+    pub form: Form,
+    /// Its operand; 0 for [`Form::All`], which has none.
+    pub operand: u64,
+}
+
+/// Whose translations go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// Those of one ASID.
+    One(Asid),
+    /// Those of all, global ones included.
+    All,
+}
+
+/// TLBI instructions that carry a request out, between two barriers.
+#[derive(Clone, Copy, Debug)]
+pub struct Ops {
+    left: Left,
+    owner: Owner,
+    tables: Tables,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Left {
+    Pages { next: u64, stride: u64, count: u64 },
+    Chunks(Chunks),
+    Whole,
+    Nothing,
+}
+
+impl Ops {
+    pub(crate) const fn new(left: Left, owner: Owner, tables: Tables) -> Self {
+        Self { left, owner, tables }
+    }
+
+    pub(crate) const fn whole(owner: Owner) -> Self {
+        Self { left: Left::Whole, owner, tables: Tables::Freed }
+    }
+
+    #[inline]
+    fn by_page(&self, page: VirtAddr) -> Tlbi {
+        let form = match (self.owner, self.tables) {
+            (Owner::One(_), Tables::Freed) => Form::Va,
+            (Owner::One(_), Tables::Kept) => Form::VaLeaf,
+            (Owner::All, Tables::Freed) => Form::VaAll,
+            (Owner::All, Tables::Kept) => Form::VaAllLeaf,
+        };
+        Tlbi { form, operand: by_address(page, self.asid(), Ttl::ANY) }
+    }
+
+    fn by_range(&self, operand: u64) -> Tlbi {
+        let form = match (self.owner, self.tables) {
+            (Owner::One(_), Tables::Freed) => Form::Range,
+            (Owner::One(_), Tables::Kept) => Form::RangeLeaf,
+            (Owner::All, Tables::Freed) => Form::RangeAll,
+            (Owner::All, Tables::Kept) => Form::RangeAllLeaf,
+        };
+        Tlbi { form, operand }
+    }
+
+    const fn asid(&self) -> Asid {
+        match self.owner {
+            Owner::One(asid) => asid,
+            Owner::All => Asid::SHARED,
+        }
+    }
+}
+
+impl Iterator for Ops {
+    type Item = Tlbi;
+
+    #[inline]
+    fn next(&mut self) -> Option<Tlbi> {
+        match &mut self.left {
+            Left::Pages { next, stride, count } => {
+                *count = count.checked_sub(1)?;
+                let page = VirtAddr(*next);
+                *next = next.wrapping_add(*stride);
+                Some(self.by_page(page))
+            }
+            Left::Chunks(chunks) => match chunks.next()? {
+                Chunk::Range(operand) => Some(self.by_range(operand)),
+                Chunk::Page(page) => Some(self.by_page(page)),
+            },
+            Left::Whole => {
+                self.left = Left::Nothing;
+                Some(match self.owner {
+                    Owner::One(asid) => Tlbi { form: Form::Asid, operand: by_asid(asid) },
+                    Owner::All => Tlbi { form: Form::All, operand: 0 },
+                })
+            }
+            Left::Nothing => None,
+        }
+    }
+}

@@ -1,0 +1,201 @@
+use super::*;
+use crate::encode::{Granule, Width, asid_of};
+use crate::ops::{Form, Tlbi};
+use proptest::prelude::*;
+use shootdown::PageSize;
+
+/// Something that a CPU may have cached.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    asid: u16,
+    address: u64,
+    global: bool,
+    /// Of a table above the leaf.
+    table: bool,
+}
+
+/// Whether the manual promises that `op` drops `entry`, whose leaf maps `size` bytes.
+fn drops(op: Tlbi, granule: Granule, size: u64, entry: Entry) -> bool {
+    let Tlbi { form, operand } = op;
+    let asid = (operand >> 48) as u16;
+    let page = (operand & ((1 << 44) - 1)) << 12;
+    let address = entry.address & ((1 << 56) - 1);
+    let va = page & !(size - 1) == address & !(size - 1);
+    let range = {
+        let base = (((operand << 27) as i64 >> 27) << granule.shift()) as u64 & ((1 << 56) - 1);
+        let granules = ((operand >> 39 & 31) + 1) << (5 * (operand >> 44 & 3) + 1);
+        (base..=base + ((granules << granule.shift()) - 1)).contains(&address)
+    };
+    let mine = asid == entry.asid || entry.global;
+    match form {
+        Form::Va => va && mine,
+        Form::VaLeaf => va && mine && !entry.table,
+        Form::VaAll => va,
+        Form::VaAllLeaf => va && !entry.table,
+        Form::Range => range && mine,
+        Form::RangeLeaf => range && mine && !entry.table,
+        Form::RangeAll => range,
+        Form::RangeAllLeaf => range && !entry.table,
+        Form::Asid => asid == entry.asid && !entry.global,
+        Form::All => true,
+    }
+}
+
+fn strategies() -> impl Strategy<Value = Strategies> {
+    let granule = prop::sample::select(&[Granule::Size4K, Granule::Size16K, Granule::Size64K]);
+    let asid = prop::sample::select(&[Width::Bits8, Width::Bits16]);
+    let asid_in = prop::sample::select(&[AsidIn::Ttbr0, AsidIn::Ttbr1]);
+    (granule, asid, asid_in, any::<bool>(), any::<bool>()).prop_map(
+        |(granule, asid, asid_in, wide, ranges)| {
+            let features = Features { asid, vmid: Width::Bits8, ranges, level_hints: true };
+            let translation = Translation { granule, asid, asid_in, wide };
+            Strategies::choose(&features, translation, Errata::None)
+        },
+    )
+}
+
+/// A range, an address in it, and the size of its pages.
+fn range_and_address() -> impl Strategy<Value = (PageRange, u64)> {
+    let sizes = [
+        PageSize::Size4K,
+        PageSize::Size16K,
+        PageSize::Size64K,
+        PageSize::Size2M,
+        PageSize::Size32M,
+        PageSize::Size512M,
+        PageSize::Size1G,
+    ];
+    let anchor = prop::sample::select(&[0_u64, 0xffff_0000_0000_0000, u64::MAX - (1 << 45)]);
+    let count = prop_oneof![1_u64..10, 500_u64..530, 1_u64..5000];
+    (anchor, 0_u64..1 << 20, count, 0_usize..7, any::<u64>()).prop_map(
+        move |(anchor, page, count, size, at)| {
+            let size = sizes[size];
+            let start = (anchor + (page << 12)) & !(size.bytes() - 1);
+            let range = PageRange::new(VirtAddr(start), count, size).expect("a range");
+            (range, start + at % (count * size.bytes()))
+        },
+    )
+}
+
+fn tables() -> impl Strategy<Value = Tables> {
+    prop::sample::select(&[Tables::Kept, Tables::Freed])
+}
+
+fn covered(strategies: &Strategies, range: PageRange, mut ops: Ops, entry: Entry) -> bool {
+    let granule = strategies.translation().granule;
+    // The smallest leaf that can map the pages of the range.
+    let size = granule.stride(range.size()).bytes();
+    ops.any(|op| drops(op, granule, size, entry))
+}
+
+proptest! {
+    #[test]
+    fn pages_of_a_tag_go_and_freed_tables_too(
+        (range, address) in range_and_address(),
+        (strategies, tables) in (strategies(), tables()),
+        (tag, table) in (any::<u16>(), any::<bool>()),
+    ) {
+        let tag = Tag::new(tag);
+        let table = table && tables == Tables::Freed;
+        let entry = Entry { asid: strategies.asid(tag).number(), address, global: false, table };
+        let ops = strategies.local(LocalFlush::Pages { tag, range, tables });
+        prop_assert!(covered(&strategies, range, ops, entry), "{ops:?} leaves {entry:?}");
+        prop_assert!(covered(&strategies, range, strategies.local(LocalFlush::Tag(tag)), entry));
+        prop_assert!(ops.count() <= 512);
+    }
+
+    #[test]
+    fn kernel_pages_and_broadcasts_reach_every_asid(
+        (range, address) in range_and_address(),
+        (strategies, tables) in (strategies(), tables()),
+        (asid, global, table) in (any::<u16>(), any::<bool>(), any::<bool>()),
+    ) {
+        let entry = Entry { asid, address, global, table: table && tables == Tables::Freed };
+        let local = strategies.local(LocalFlush::KernelPages { range, tables });
+        prop_assert!(covered(&strategies, range, local, entry), "{local:?} leaves {entry:?}");
+        let remote = strategies.remote(Scope::Pages(range), tables).expect("broadcasts");
+        prop_assert!(covered(&strategies, range, remote, entry), "{remote:?} leaves {entry:?}");
+        let all = strategies.remote(Scope::All, tables).expect("broadcasts");
+        prop_assert!(covered(&strategies, range, all, entry));
+        prop_assert!(covered(&strategies, range, strategies.local(LocalFlush::Everything), entry));
+        prop_assert!(strategies.without_broadcast().remote(Scope::All, tables).is_none());
+    }
+
+    #[test]
+    fn no_asid_is_flushed_while_it_is_loaded(
+        (strategies, tag, current, root) in (strategies(), any::<u16>(), any::<u16>(), any::<bool>()),
+        keep in any::<bool>(),
+    ) {
+        let how = if keep { OnInstall::Keep } else { OnInstall::Flush };
+        let current = strategies.asid(Tag::new(current));
+        let root = root.then(|| Root::new(0x5000_0000).expect("a root"));
+        let plan = strategies.install(ROOTS, root, Tag::new(tag), how, current);
+        let asid = if root.is_some() { strategies.asid(Tag::new(tag)) } else { Asid::SHARED };
+        let must = how == OnInstall::Flush || asid == Asid::SHARED;
+        prop_assert_eq!(plan.flush, must.then_some(asid));
+        let through_empty = plan.detour == Some(EMPTY);
+        prop_assert!(plan.detour.is_none() || through_empty);
+        let in_ttbr1 = strategies.translation().asid_in == AsidIn::Ttbr1;
+        prop_assert_eq!(through_empty, in_ttbr1 || must && asid == current);
+        let holder = plan.ttbr1.unwrap_or(plan.ttbr0);
+        prop_assert_eq!((asid_of(holder), plan.ttbr1.is_some()), (asid, in_ttbr1));
+        prop_assert_eq!(plan.ttbr0 & 0xffff_ffff_ffff, root.map_or(EMPTY, Root::address));
+    }
+}
+
+const EMPTY: u64 = 0x4100_0000;
+const ROOTS: Roots = {
+    let (Ok(empty), Ok(kernel)) = (Root::new(EMPTY), Root::new(0x4200_0000)) else { panic!() };
+    Roots { empty, kernel }
+};
+
+fn plain(ranges: bool) -> Strategies {
+    let features = Features { asid: Width::Bits16, vmid: Width::Bits8, ranges, level_hints: false };
+    let translation =
+        Translation { granule: Granule::Size4K, asid: Width::Bits16, asid_in: AsidIn::Ttbr0, wide: false };
+    Strategies::choose(&features, translation, Errata::RepeatTlbi)
+}
+
+#[test]
+fn the_usual_flush_is_one_tlbi_a_page_or_a_few_ranges() {
+    let tag = Tag::new(3);
+    let ops = |strategies: Strategies, count, tables| {
+        let range = PageRange::new(VirtAddr(0x5000), count, PageSize::Size4K).expect("a range");
+        strategies.local(LocalFlush::Pages { tag, range, tables })
+    };
+    let one = Tlbi { form: Form::VaLeaf, operand: 3 << 48 | 5 };
+    assert_eq!(ops(plain(true), 1, Tables::Kept).next(), Some(one));
+    assert_eq!(ops(plain(false), 512, Tables::Kept).count(), 512);
+    let whole = Tlbi { form: Form::Asid, operand: 3 << 48 };
+    assert_eq!(ops(plain(false), 513, Tables::Kept).next(), Some(whole));
+    assert_eq!(ops(plain(false).with_ceiling(2), 3, Tables::Kept).next(), Some(whole));
+    let mut ranges = ops(plain(true), 1025, Tables::Freed);
+    assert_eq!(
+        [ranges.next(), ranges.next()].map(|op| op.map(|op| op.form)),
+        [Some(Form::Range), Some(Form::Va)]
+    );
+    assert_eq!(ranges.next(), None);
+    assert_eq!(plain(true).errata(), Errata::RepeatTlbi);
+}
+
+#[test]
+fn pages_smaller_than_the_granule_drop_the_granule() {
+    let mut large = plain(false);
+    large.translation.granule = Granule::Size64K;
+    let range = PageRange::new(VirtAddr(0x1_f000), 2, PageSize::Size4K).expect("a range");
+    let what = LocalFlush::Pages { tag: Tag::new(3), range, tables: Tables::Kept };
+    let operands: [u64; 2] = {
+        let mut ops = large.local(what).map(|op| op.operand & 0xffff);
+        [ops.next(), ops.next()].map(|operand| operand.expect("two granules"))
+    };
+    assert_eq!(operands, [0x10, 0x20]);
+}
+
+#[test]
+fn a_switch_between_tags_is_one_write() {
+    let root = Root::new(0x5000_0000).expect("a root");
+    let strategies = plain(true);
+    let current = strategies.asid(Tag::new(2));
+    let plan = strategies.install(ROOTS, Some(root), Tag::new(3), OnInstall::Keep, current);
+    assert_eq!(plan, Install { detour: None, flush: None, ttbr1: None, ttbr0: 3 << 48 | 0x5000_0000 });
+}

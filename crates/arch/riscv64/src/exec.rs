@@ -1,0 +1,260 @@
+//! Instruction sequences. No decisions: operands come from [`crate::encode`].
+//!
+//! All but the reads are fences or change translation, so none is `nomem` or `readonly`: the compiler must keep
+//! page-table accesses on their side.
+
+use crate::encode::{ASID_FIELD, Asid, SSTATUS_SIE, SbiCall};
+use core::arch::asm;
+use shootdown::VirtAddr;
+
+/// Reads satp.
+///
+/// # Safety
+/// The caller owes:
+/// 1. it runs in supervisor mode.
+#[inline]
+pub unsafe fn read_satp() -> u64 {
+    let value;
+    // HW: Priv 12.1.11.
+    // SAFETY: 1. the caller's.
+    unsafe { asm!("csrr {}, satp", out(reg) value, options(nostack, preserves_flags)) };
+    value
+}
+
+/// Writes satp. Orders nothing and drops nothing: a fence follows where either matters.
+///
+/// # Safety
+/// The caller owes:
+/// 1. it runs in supervisor mode;
+/// 2. `value` names a root that maps the running kernel and stays allocated while loaded.
+#[inline]
+pub unsafe fn write_satp(value: u64) {
+    // HW: Priv 12.1.11: takes effect at once, and is no fence.
+    // SAFETY: 1. and 2. the caller's.
+    unsafe { asm!("csrw satp, {}", in(reg) value, options(nostack, preserves_flags)) };
+}
+
+/// Returns what satp holds after all ones were written to its ASID field, with satp as it was before.
+///
+/// # Safety
+/// The caller owes:
+/// 1. it runs in supervisor mode, with interrupts off and translation on.
+pub unsafe fn probe_asid() -> u64 {
+    let probed;
+    // HW: Priv 12.1.11: bits that are not there read 0. The fence drops what was cached under the probed number.
+    // SAFETY: 1. the caller's; the root stays the same.
+    unsafe {
+        asm!(
+            "csrr {old}, satp",
+            "or {probed}, {old}, {field}",
+            "csrw satp, {probed}",
+            "csrr {probed}, satp",
+            "csrw satp, {old}",
+            "sfence.vma zero, zero",
+            old = out(reg) _, probed = out(reg) probed, field = in(reg) ASID_FIELD,
+            options(nostack, preserves_flags)
+        );
+    }
+    probed
+}
+
+/// Drops everything of this hart, global translations and all ASIDs, tables too.
+///
+/// # Safety
+/// The caller owes:
+/// 1. it runs in supervisor mode.
+#[inline]
+pub unsafe fn sfence_all() {
+    // HW: Priv 12.2.1, both operands x0.
+    // SAFETY: 1. the caller's.
+    unsafe { asm!("sfence.vma zero, zero", options(nostack, preserves_flags)) };
+}
+
+/// Drops everything under one ASID, tables too, global translations excepted.
+///
+/// # Safety
+/// The caller owes:
+/// 1. it runs in supervisor mode.
+#[inline]
+pub unsafe fn sfence_asid(asid: Asid) {
+    // HW: Priv 12.2.1, rs1 = x0, rs2 another register, which also holds for ASID 0.
+    // SAFETY: 1. the caller's.
+    unsafe {
+        asm!("sfence.vma zero, {}", in(reg) u64::from(asid.number()), options(nostack, preserves_flags));
+    }
+}
+
+/// Drops the leaf translations of an address under all ASIDs, global ones as well.
+///
+/// # Safety
+/// The caller owes:
+/// 1. it runs in supervisor mode.
+#[inline]
+pub unsafe fn sfence_address(address: VirtAddr) {
+    // HW: Priv 12.2.1, rs2 = x0, rs1 another register. An address that is not valid does nothing.
+    // SAFETY: 1. the caller's.
+    unsafe { asm!("sfence.vma {}, zero", in(reg) address.0, options(nostack, preserves_flags)) };
+}
+
+/// Drops the leaf translations of an address under one ASID, global ones excepted.
+///
+/// # Safety
+/// The caller owes:
+/// 1. it runs in supervisor mode.
+#[inline]
+pub unsafe fn sfence_address_asid(address: VirtAddr, asid: Asid) {
+    // HW: Priv 12.2.1, neither operand x0.
+    // SAFETY: 1. the caller's.
+    unsafe {
+        asm!(
+            "sfence.vma {}, {}",
+            in(reg) address.0, in(reg) u64::from(asid.number()),
+            options(nostack, preserves_flags)
+        );
+    }
+}
+
+/// Orders this hart's stores before the `sinval.vma`s that follow.
+///
+/// # Safety
+/// The caller owes:
+/// 1. it runs in supervisor mode of a hart with Svinval.
+#[inline]
+pub unsafe fn sfence_w_inval() {
+    // HW: Priv chapter 13, Svinval.
+    // SAFETY: 1. the caller's.
+    unsafe {
+        asm!(
+            ".option push",
+            ".option arch, +svinval",
+            "sfence.w.inval",
+            ".option pop",
+            options(nostack, preserves_flags)
+        );
+    }
+}
+
+/// As [`sfence_address`], between [`sfence_w_inval`] and [`sfence_inval_ir`].
+///
+/// # Safety
+/// The caller owes:
+/// 1. it runs in supervisor mode of a hart with Svinval.
+#[inline]
+pub unsafe fn sinval_address(address: VirtAddr) {
+    // HW: Priv chapter 13, Svinval: orders nothing by itself.
+    // SAFETY: 1. the caller's.
+    unsafe {
+        asm!(
+            ".option push",
+            ".option arch, +svinval",
+            "sinval.vma {}, zero",
+            ".option pop",
+            in(reg) address.0,
+            options(nostack, preserves_flags)
+        );
+    }
+}
+
+/// As [`sfence_address_asid`], between [`sfence_w_inval`] and [`sfence_inval_ir`].
+///
+/// # Safety
+/// The caller owes:
+/// 1. it runs in supervisor mode of a hart with Svinval.
+#[inline]
+pub unsafe fn sinval_address_asid(address: VirtAddr, asid: Asid) {
+    // HW: Priv chapter 13, Svinval: orders nothing by itself.
+    // SAFETY: 1. the caller's.
+    unsafe {
+        asm!(
+            ".option push",
+            ".option arch, +svinval",
+            "sinval.vma {}, {}",
+            ".option pop",
+            in(reg) address.0, in(reg) u64::from(asid.number()),
+            options(nostack, preserves_flags)
+        );
+    }
+}
+
+/// Orders the `sinval.vma`s before it ahead of page walks that follow.
+///
+/// # Safety
+/// The caller owes:
+/// 1. it runs in supervisor mode of a hart with Svinval.
+#[inline]
+pub unsafe fn sfence_inval_ir() {
+    // HW: Priv chapter 13, Svinval.
+    // SAFETY: 1. the caller's.
+    unsafe {
+        asm!(
+            ".option push",
+            ".option arch, +svinval",
+            "sfence.inval.ir",
+            ".option pop",
+            options(nostack, preserves_flags)
+        );
+    }
+}
+
+/// Calls the execution environment and returns its error code, 0 for none.
+///
+/// # Safety
+/// The caller owes:
+/// 1. it runs in supervisor mode;
+/// 2. the call is one that changes no memory of the caller.
+#[inline]
+pub unsafe fn sbi_call(call: SbiCall) -> i64 {
+    let error: i64;
+    let [a0, a1, a2, a3, a4] = call.arguments;
+    // HW: SBI 3: all registers but a0 and a1 are kept.
+    // SAFETY: 1. and 2. the caller's.
+    unsafe {
+        asm!(
+            "ecall",
+            inlateout("a0") a0 => error, inlateout("a1") a1 => _,
+            in("a2") a2, in("a3") a3, in("a4") a4, in("a6") call.function, in("a7") call.extension,
+            options(nostack)
+        );
+    }
+    error
+}
+
+/// Turns interrupts off and returns sstatus from before.
+///
+/// # Safety
+/// The caller owes:
+/// 1. it runs in supervisor mode.
+#[inline]
+pub unsafe fn interrupts_off() -> u64 {
+    let status;
+    // HW: Priv 12.1.1: one instruction reads and clears.
+    // SAFETY: 1. the caller's.
+    unsafe { asm!("csrrci {}, sstatus, {}", out(reg) status, const SSTATUS_SIE, options(nostack)) };
+    status
+}
+
+/// Turns interrupts on.
+///
+/// # Safety
+/// The caller owes:
+/// 1. it runs in supervisor mode, where interrupts may come.
+#[inline]
+pub unsafe fn interrupts_on() {
+    // HW: Priv 12.1.1.
+    // SAFETY: 1. the caller's.
+    unsafe { asm!("csrsi sstatus, {}", const SSTATUS_SIE, options(nostack)) };
+}
+
+/// Reads sstatus.
+///
+/// # Safety
+/// The caller owes:
+/// 1. it runs in supervisor mode.
+#[inline]
+pub unsafe fn read_sstatus() -> u64 {
+    let status;
+    // HW: Priv 12.1.1.
+    // SAFETY: 1. the caller's.
+    unsafe { asm!("csrr {}, sstatus", out(reg) status, options(nostack, preserves_flags)) };
+    status
+}

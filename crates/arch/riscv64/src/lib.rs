@@ -1,0 +1,26 @@
+//! TLB instructions of RISC-V with 64 bits, and the part of a [`shootdown::Platform`] that is made of them.
+//!
+//! [`Mmu`] has the bodies of `flush_local`, `install`, `flush_remote` and the interrupt methods; an embedder adds its
+//! interrupts between processors, its per-CPU memory and its frames. [`encode`] computes operands and [`Strategies`]
+//! chooses instructions, both pure and tested on any host; [`exec`] runs one sequence a function, on RISC-V alone.
+//!
+//! A request that the hardware cannot carry out exactly is widened, never narrowed: a tag that is no ASID of this machine
+//! drops everything, and freed tables drop the whole ASID, since `sfence.vma` with an address reaches leaf entries alone.
+//!
+//! Manuals: Priv is The RISC-V Instruction Set Manual, volume II, Privileged Architecture, version 20240411; SBI is the
+//! RISC-V Supervisor Binary Interface Specification, version 2.0.
+#![no_std]
+#![deny(unsafe_code)]
+
+pub mod encode;
+#[cfg(target_arch = "riscv64")]
+#[expect(unsafe_code, reason = "one instruction sequence a function")]
+pub mod exec;
+#[cfg(target_arch = "riscv64")]
+#[expect(unsafe_code, reason = "carries plans out")]
+mod mmu;
+mod plan;
+
+#[cfg(target_arch = "riscv64")]
+pub use mmu::Mmu;
+pub use plan::{Install, Pages, RANGE_CEILING, SatpWrite, Step, Strategies};

@@ -1,0 +1,153 @@
+//! The part of a platform.
+
+use crate::encode::{Asid, Root, SSTATUS_SIE, asid_bits, asid_of};
+use crate::exec;
+use crate::plan::{Pages, Step, Strategies};
+use shootdown::{LocalFlush, OnInstall, Platform, Remote, RemoteFlush, Tag};
+
+/// Bodies of the methods of a [`Platform`] that touch the hardware. One value for all harts, so that they agree.
+#[derive(Clone, Copy, Debug)]
+pub struct Mmu {
+    strategies: Strategies,
+    kernel_root: Root,
+}
+
+impl Mmu {
+    /// Makes the part. `kernel_root` maps kernel memory alone, and is loaded for no space.
+    ///
+    /// # Safety
+    /// The caller owes:
+    /// 1. the value is used in supervisor mode alone, on harts that have what the strategies say.
+    pub const unsafe fn new(strategies: Strategies, kernel_root: Root) -> Self {
+        Self { strategies, kernel_root }
+    }
+
+    /// What is used of the hardware.
+    pub const fn strategies(&self) -> &Strategies {
+        &self.strategies
+    }
+
+    /// Finds how many bits ASIDs have on this hart.
+    ///
+    /// # Safety
+    /// The caller owes:
+    /// 1. it runs in supervisor mode, with interrupts off and translation on.
+    pub unsafe fn probe_asid_bits() -> u32 {
+        // SAFETY: 1. the caller's.
+        asid_bits(unsafe { exec::probe_asid() })
+    }
+
+    /// Body of [`Platform::flush_local`].
+    ///
+    /// # Safety
+    /// The caller owes:
+    /// 1. interrupts are off.
+    #[inline]
+    pub unsafe fn flush_local(&self, what: LocalFlush) {
+        match self.strategies.local(what) {
+            Step::Pages(pages, asid) if self.strategies.svinval() => {
+                pipelined(pages, |page| {
+                    // SAFETY: 1. `new` owes it; Svinval is used where it exists.
+                    unsafe { exec::sinval_address_asid(page, asid) };
+                });
+            }
+            Step::Pages(pages, asid) => pages.for_each(|page| {
+                // SAFETY: 1. `new` owes it.
+                unsafe { exec::sfence_address_asid(page, asid) };
+            }),
+            Step::PagesOfAll(pages) if self.strategies.svinval() => {
+                pipelined(pages, |page| {
+                    // SAFETY: 1. as above.
+                    unsafe { exec::sinval_address(page) };
+                });
+            }
+            Step::PagesOfAll(pages) => pages.for_each(|page| {
+                // SAFETY: 1. `new` owes it.
+                unsafe { exec::sfence_address(page) };
+            }),
+            Step::Asid(asid) => fence_asid(asid),
+            // SAFETY: 1. `new` owes it.
+            Step::All => unsafe { exec::sfence_all() },
+        }
+    }
+
+    /// Body of [`Platform::install`]. Tags that are no ASID, and no root, share ASID 0, which is flushed at each load.
+    ///
+    /// # Safety
+    /// The caller owes:
+    /// 1. interrupts are off;
+    /// 2. the root maps the running kernel, and its tables stay until another is installed;
+    /// 3. `how` is such that no entry under `tag` belongs to another space or to an older state of this one.
+    #[inline]
+    pub unsafe fn install(&self, root: Option<Root>, tag: Tag, how: OnInstall) {
+        let tag = if root.is_some() { tag } else { Tag::NONE };
+        let root = root.unwrap_or(self.kernel_root);
+        // SAFETY: 1. `new` owes it.
+        let current = asid_of(unsafe { exec::read_satp() });
+        let plan = self.strategies.install(root, tag, how, current);
+        if let Some(asid) = plan.before {
+            fence_asid(asid);
+        }
+        // SAFETY: 1. `new` owes it; 2. the caller does.
+        unsafe { exec::write_satp(plan.satp) };
+        if let Some(asid) = plan.after {
+            fence_asid(asid);
+        }
+    }
+
+    /// Body of [`Platform::flush_remote`]: the firmware's remote fences, where they are used. A firmware that refuses is
+    /// replaced by doorbells.
+    #[inline]
+    pub fn flush_remote<P: Platform>(&self, what: &RemoteFlush<'_, P>) -> Remote {
+        let Some(call) = self.strategies.remote(what.scope, what.tables) else { return Remote::Kick };
+        // SAFETY: 1. `new` owes it; 2. a fence changes no memory.
+        if unsafe { exec::sbi_call(call) } == 0 { Remote::Done } else { Remote::Kick }
+    }
+
+    /// Body of [`Platform::irq_save`].
+    #[inline]
+    pub fn irq_save(&self) -> bool {
+        // SAFETY: 1. `new` owes it.
+        let status = unsafe { exec::interrupts_off() };
+        status & SSTATUS_SIE != 0
+    }
+
+    /// Body of [`Platform::irq_restore`].
+    #[inline]
+    pub fn irq_restore(&self, were_on: bool) {
+        if were_on {
+            // SAFETY: 1. `new` owes it; they were on before.
+            unsafe { exec::interrupts_on() };
+        }
+    }
+
+    /// Body of [`Platform::irq_enabled`].
+    #[inline]
+    pub fn irq_enabled(&self) -> bool {
+        // SAFETY: 1. `new` owes it.
+        let status = unsafe { exec::read_sstatus() };
+        status & SSTATUS_SIE != 0
+    }
+
+    /// Body of [`Platform::relax`].
+    #[inline]
+    pub fn relax(&self) {
+        core::hint::spin_loop();
+    }
+}
+
+#[inline]
+fn fence_asid(asid: Asid) {
+    // SAFETY: 1. `Mmu::new` owes it.
+    unsafe { exec::sfence_asid(asid) };
+}
+
+/// Runs `invalidate` for each page, between the two fences that Svinval asks for.
+#[inline]
+fn pipelined(pages: Pages, invalidate: impl Fn(shootdown::VirtAddr)) {
+    // SAFETY: 1. `Mmu::new` owes it; Svinval is used where it exists.
+    unsafe { exec::sfence_w_inval() };
+    pages.for_each(invalidate);
+    // SAFETY: 1. as above.
+    unsafe { exec::sfence_inval_ir() };
+}

@@ -1,0 +1,234 @@
+//! Which instructions carry a request out.
+
+use crate::encode::{Asid, Harts, Mode, Root, SbiCall, Span, remote_fence, satp};
+use shootdown::{LocalFlush, OnInstall, PageRange, PageSize, Scope, Tables, Tag, VirtAddr};
+
+/// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`] and the default of
+/// [`Strategies::with_ceiling`].
+///
+/// Linux's number (`tlb_flush_all_threshold`, arch/riscv/mm/tlbflush.c): above 64 fences the loop costs more than
+/// the refills after a full flush, on the cores that it was measured on.
+pub const RANGE_CEILING: u64 = 64;
+
+/// What a write to satp does to page walks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SatpWrite {
+    /// Nothing, as the manual has it (Priv 12.1.11): a fence follows each, so that tags save nothing at a switch.
+    NeedsFence,
+    /// Walks through the new root begin after all earlier loads. True of cores that drain their pipeline at a CSR write,
+    /// which Linux relies on (`set_mm_asid`, arch/riscv/mm/context.c); ask the core's vendor.
+    OrdersWalks,
+}
+
+/// What is used of the hardware. Extensions and the firmware's services are in the device tree, not in registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strategies {
+    mode: Mode,
+    asid_bits: u32,
+    satp_write: SatpWrite,
+    svinval: bool,
+    sbi_fences: bool,
+    ceiling: u64,
+}
+
+impl Strategies {
+    /// What works on every hart: no ASIDs, no Svinval, no firmware.
+    pub const fn new(mode: Mode) -> Self {
+        let satp_write = SatpWrite::NeedsFence;
+        Self { mode, asid_bits: 0, satp_write, svinval: false, sbi_fences: false, ceiling: RANGE_CEILING }
+    }
+
+    /// Uses ASIDs of `bits` bits: the fewest that [`crate::encode::asid_bits`] found on any hart.
+    pub const fn with_asids(mut self, bits: u32, satp_write: SatpWrite) -> Self {
+        self.asid_bits = if bits > 16 { 16 } else { bits };
+        self.satp_write = satp_write;
+        self
+    }
+
+    /// Uses Svinval, which all harts have.
+    pub const fn with_svinval(mut self) -> Self {
+        self.svinval = true;
+        self
+    }
+
+    /// Uses the firmware's remote fences (extension RFENCE of the SBI).
+    pub const fn with_sbi_fences(mut self) -> Self {
+        self.sbi_fences = true;
+        self
+    }
+
+    /// Drops ranges of more than `pages` pages as a whole.
+    pub const fn with_ceiling(mut self, pages: u64) -> Self {
+        self.ceiling = pages;
+        self
+    }
+
+    /// Bits of the ASIDs that are used; 0 for none.
+    pub const fn asid_bits(&self) -> u32 {
+        self.asid_bits
+    }
+
+    /// Whether Svinval is used.
+    pub const fn svinval(&self) -> bool {
+        self.svinval
+    }
+
+    /// Returns the ASID that stands for `tag`. [`Asid::SHARED`], which is flushed at each load, stands for tags that are
+    /// no ASID, and for all where there are none.
+    pub const fn asid(&self, tag: Tag) -> Asid {
+        match self.exact(tag) {
+            Some(asid) => asid,
+            None => Asid::SHARED,
+        }
+    }
+
+    const fn exact(&self, tag: Tag) -> Option<Asid> {
+        if self.asid_bits == 0 {
+            return Some(Asid::SHARED);
+        }
+        match Asid::new(tag.number(), self.asid_bits) {
+            Ok(asid) => Some(asid),
+            Err(_) => None,
+        }
+    }
+
+    /// Chooses the instructions for `what`.
+    #[inline]
+    pub const fn local(&self, what: LocalFlush) -> Step {
+        match what {
+            LocalFlush::Pages { tag, range, tables } => match (self.exact(tag), self.leaves(range, tables)) {
+                (Some(asid), Some(pages)) => Step::Pages(pages, asid),
+                (Some(asid), None) => Step::Asid(asid),
+                (None, _) => Step::All,
+            },
+            LocalFlush::Tag(tag) => match self.exact(tag) {
+                Some(asid) => Step::Asid(asid),
+                None => Step::All,
+            },
+            LocalFlush::KernelPages { range, tables } => match self.leaves(range, tables) {
+                Some(pages) => Step::PagesOfAll(pages),
+                None => Step::All,
+            },
+            LocalFlush::Everything => Step::All,
+        }
+    }
+
+    /// The pages of `range`, unless they are too many, or tables were freed: a fence with an address orders leaf entries
+    /// alone (Priv 12.2.1).
+    #[inline]
+    const fn leaves(&self, range: PageRange, tables: Tables) -> Option<Pages> {
+        let pages = Pages::of(range);
+        match tables {
+            Tables::Kept if pages.count <= self.ceiling && pages.valid(self.mode) => Some(pages),
+            _ => None,
+        }
+    }
+
+    /// Chooses how to load a root on a hart that has `current` loaded.
+    ///
+    /// What must go under another ASID than the loaded one goes before: afterwards the walker could use it, and meet tables
+    /// that were freed. Under the loaded ASID it goes after: before, it would be refilled (Xen's XSA-292), and its tables
+    /// are those of the space that is left, which stay until it is left.
+    #[inline]
+    pub const fn install(&self, root: Root, tag: Tag, how: OnInstall, current: Asid) -> Install {
+        let asid = self.asid(tag);
+        let satp = satp(self.mode, asid, root);
+        let flush = matches!(how, OnInstall::Flush) || asid.number() == 0;
+        let late = matches!(self.satp_write, SatpWrite::NeedsFence);
+        Install {
+            before: if flush && asid.number() != current.number() { Some(asid) } else { None },
+            satp,
+            after: if flush || late { Some(asid) } else { None },
+        }
+    }
+
+    /// Builds the remote fence for a request, or nothing where the firmware offers none. All ASIDs are meant: harts number
+    /// spaces each for itself.
+    pub const fn remote(&self, scope: Scope, tables: Tables) -> Option<SbiCall> {
+        if !self.sbi_fences {
+            return None;
+        }
+        let leaves = match scope {
+            Scope::Pages(range) => self.leaves(range, tables),
+            Scope::All => None,
+        };
+        let span = match leaves {
+            Some(pages) => Span::Bytes { start: pages.next, size: pages.count * pages.stride },
+            None => Span::All,
+        };
+        Some(remote_fence(Harts::All, span, None))
+    }
+}
+
+/// Pages at equal distances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pages {
+    next: u64,
+    stride: u64,
+    count: u64,
+}
+
+impl Pages {
+    /// Returns the hardware pages of `range`. A size that RISC-V lacks is made of pages of the next size that it has; so
+    /// are naturally aligned runs (Svnapot), each entry of which must be named.
+    #[inline]
+    pub const fn of(range: PageRange) -> Self {
+        let stride = match range.size() {
+            PageSize::Size4K | PageSize::Size16K | PageSize::Size64K => PageSize::Size4K,
+            PageSize::Size2M | PageSize::Size32M | PageSize::Size512M => PageSize::Size2M,
+            PageSize::Size1G => PageSize::Size1G,
+        };
+        let count = range.count() << (range.size().shift() - stride.shift());
+        Self { next: range.start().0, stride: stride.bytes(), count }
+    }
+
+    /// Number of pages that are left.
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    const fn valid(&self, mode: Mode) -> bool {
+        // Both ends in the same half: a range across the hole has pages in it.
+        let last = self.next + (self.count - 1) * self.stride;
+        mode.is_valid(VirtAddr(self.next)) && mode.is_valid(VirtAddr(last)) && self.next >> 63 == last >> 63
+    }
+}
+
+impl Iterator for Pages {
+    type Item = VirtAddr;
+
+    #[inline]
+    fn next(&mut self) -> Option<VirtAddr> {
+        self.count = self.count.checked_sub(1)?;
+        let page = VirtAddr(self.next);
+        self.next = self.next.wrapping_add(self.stride);
+        Some(page)
+    }
+}
+
+/// What carries a local request out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A fence for each page and this ASID.
+    Pages(Pages, Asid),
+    /// A fence for each page and all ASIDs, global translations included.
+    PagesOfAll(Pages),
+    /// A fence for this ASID.
+    Asid(Asid),
+    /// A fence for everything.
+    All,
+}
+
+/// How a root is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Install {
+    /// First a fence for this ASID, if any.
+    pub before: Option<Asid>,
+    /// Then this is written to satp.
+    pub satp: u64,
+    /// Then a fence for this ASID, if any.
+    pub after: Option<Asid>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+use super::*;
+use crate::encode::asid_of;
+use proptest::prelude::*;
+
+/// Something that a hart may have cached.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    asid: u16,
+    address: u64,
+    global: bool,
+    /// Of a table above the leaf.
+    table: bool,
+}
+
+/// Whether the manual promises that `step` drops `entry`.
+fn drops(step: Step, entry: Entry) -> bool {
+    let holds = |pages: Pages| {
+        let last = pages.next + (pages.count - 1) * pages.stride + (pages.stride - 1);
+        !entry.table && (pages.next..=last).contains(&entry.address)
+    };
+    match step {
+        Step::Pages(pages, asid) => entry.asid == asid.number() && !entry.global && holds(pages),
+        Step::PagesOfAll(pages) => holds(pages),
+        Step::Asid(asid) => entry.asid == asid.number() && !entry.global,
+        Step::All => true,
+    }
+}
+
+fn strategies() -> impl Strategy<Value = Strategies> {
+    let mode = prop::sample::select(&[Mode::Sv39, Mode::Sv48, Mode::Sv57]);
+    let satp_write = prop::sample::select(&[SatpWrite::NeedsFence, SatpWrite::OrdersWalks]);
+    let bits = prop::sample::select(&[0_u32, 9, 16, 20]);
+    (mode, bits, satp_write)
+        .prop_map(|(mode, bits, write)| Strategies::new(mode).with_asids(bits, write).with_sbi_fences())
+}
+
+fn range_and_address() -> impl Strategy<Value = (PageRange, u64)> {
+    let sizes = [
+        PageSize::Size4K,
+        PageSize::Size16K,
+        PageSize::Size64K,
+        PageSize::Size2M,
+        PageSize::Size32M,
+        PageSize::Size512M,
+        PageSize::Size1G,
+    ];
+    let anchor = prop::sample::select(&[0_u64, 0x3f_c000_0000, 0x7fff_c000_0000, u64::MAX - (1 << 38)]);
+    (anchor, 0_u64..1 << 20, 1_u64..130, 0_usize..7, any::<u64>()).prop_map(
+        move |(anchor, page, count, size, at)| {
+            let size = sizes[size];
+            let start = (anchor + (page << 12)) & !(size.bytes() - 1);
+            let range = PageRange::new(VirtAddr(start), count, size).expect("a range");
+            (range, start + at % (count * size.bytes()))
+        },
+    )
+}
+
+fn tables() -> impl Strategy<Value = Tables> {
+    prop::sample::select(&[Tables::Kept, Tables::Freed])
+}
+
+proptest! {
+    #[test]
+    fn pages_of_a_tag_go_and_freed_tables_too(
+        (range, address) in range_and_address(),
+        (strategies, tables) in (strategies(), tables()),
+        (tag, table) in (any::<u16>(), any::<bool>()),
+    ) {
+        let tag = Tag::new(tag);
+        let step = strategies.local(LocalFlush::Pages { tag, range, tables });
+        let table = table && tables == Tables::Freed;
+        let entry = Entry { asid: strategies.asid(tag).number(), address, global: false, table };
+        prop_assert!(drops(step, entry), "{step:?} leaves {entry:?}");
+        let whole = strategies.local(LocalFlush::Tag(tag));
+        prop_assert!(drops(whole, entry), "{whole:?} leaves {entry:?}");
+    }
+
+    #[test]
+    fn kernel_pages_go_from_every_asid(
+        (range, address) in range_and_address(),
+        (strategies, tables) in (strategies(), tables()),
+        (asid, global, table) in (any::<u16>(), any::<bool>(), any::<bool>()),
+    ) {
+        let step = strategies.local(LocalFlush::KernelPages { range, tables });
+        let entry = Entry { asid, address, global, table: table && tables == Tables::Freed };
+        prop_assert!(drops(step, entry), "{step:?} leaves {entry:?}");
+        prop_assert!(drops(strategies.local(LocalFlush::Everything), entry));
+    }
+
+    #[test]
+    fn remote_fences_cover_the_request(
+        (range, address) in range_and_address(),
+        (strategies, tables) in (strategies(), tables()),
+    ) {
+        let call = strategies.remote(Scope::Pages(range), tables).expect("firmware");
+        let [mask, base, start, size, _] = call.arguments;
+        prop_assert_eq!((mask, base), (0, u64::MAX));
+        let all = size == u64::MAX;
+        prop_assert!(all || tables == Tables::Kept && (start..=start + (size - 1)).contains(&address));
+        let whole = strategies.remote(Scope::All, tables).expect("firmware");
+        prop_assert_eq!(whole.arguments[3], u64::MAX);
+    }
+
+    #[test]
+    fn a_flushing_install_leaves_nothing_under_the_asid_and_never_walks_what_it_drops(
+        (strategies, tag, current) in (strategies(), any::<u16>(), any::<u16>()),
+    ) {
+        let (tag, current) = (Tag::new(tag), strategies.asid(Tag::new(current)));
+        let root = Root::new(0x8020_0000).expect("a root");
+        let asid = strategies.asid(tag);
+        let plan = strategies.install(root, tag, OnInstall::Flush, current);
+        prop_assert_eq!(asid_of(plan.satp), asid);
+        prop_assert_eq!(plan.after, Some(asid));
+        prop_assert_eq!(plan.before, (asid != current).then_some(asid));
+    }
+}
+
+#[test]
+fn keeping_needs_a_satp_write_that_orders_walks() {
+    let root = Root::new(0x8020_0000).expect("a root");
+    let strategies = Strategies::new(Mode::Sv39).with_asids(16, SatpWrite::OrdersWalks);
+    let keep =
+        |strategies: Strategies, tag| strategies.install(root, Tag::new(tag), OnInstall::Keep, Asid::SHARED);
+    let plan = keep(strategies, 5);
+    assert_eq!((plan.before, plan.after), (None, None));
+    let careful = keep(strategies.with_asids(16, SatpWrite::NeedsFence), 5);
+    assert_eq!((careful.before, careful.after), (None, Some(strategies.asid(Tag::new(5)))));
+    // ASID 0 is shared, so it is flushed whatever is asked.
+    assert_eq!(keep(strategies, 0).after, Some(Asid::SHARED));
+}
+
+#[test]
+fn the_usual_flush_is_one_fence_a_page() {
+    let strategies = Strategies::new(Mode::Sv39).with_asids(16, SatpWrite::OrdersWalks).with_svinval();
+    let tag = Tag::new(3);
+    let flush = |count, tables| {
+        let range = PageRange::new(VirtAddr(0x5000), count, PageSize::Size4K).expect("a range");
+        strategies.local(LocalFlush::Pages { tag, range, tables })
+    };
+    let pages = Pages { next: 0x5000, stride: 0x1000, count: 64 };
+    assert_eq!(flush(64, Tables::Kept), Step::Pages(pages, strategies.asid(tag)));
+    assert_eq!(
+        (pages.count(), { pages }.next(), { pages }.last()),
+        (64, Some(VirtAddr(0x5000)), Some(VirtAddr(0x4_4000)))
+    );
+    assert_eq!(flush(65, Tables::Kept), Step::Asid(strategies.asid(tag)));
+    assert_eq!(flush(1, Tables::Freed), Step::Asid(strategies.asid(tag)));
+    assert_eq!((strategies.asid_bits(), strategies.svinval()), (16, true));
+    let low = strategies.with_ceiling(0);
+    let one = LocalFlush::Pages { tag, range: PageRange::page(VirtAddr(0)), tables: Tables::Kept };
+    assert_eq!(low.local(one), Step::Asid(strategies.asid(tag)));
+}
+
+#[test]
+fn tags_that_are_no_asid_drop_everything() {
+    let strategies = Strategies::new(Mode::Sv39).with_asids(9, SatpWrite::OrdersWalks);
+    let tag = Tag::new(0x200);
+    assert_eq!(strategies.asid(tag), Asid::SHARED);
+    assert_eq!(strategies.local(LocalFlush::Tag(tag)), Step::All);
+    let page = LocalFlush::Pages { tag, range: PageRange::page(VirtAddr(0)), tables: Tables::Kept };
+    assert_eq!(strategies.local(page), Step::All);
+    assert_eq!(Strategies::new(Mode::Sv39).remote(Scope::All, Tables::Kept), None);
+}

@@ -1,0 +1,37 @@
+//! TLB instructions of x86-64, and the part of a [`shootdown::Platform`] that is made of them.
+//!
+//! [`Mmu`] has the bodies of `flush_local`, `install`, `flush_remote` and the interrupt methods; an embedder adds its
+//! interrupts between processors, its per-CPU memory and its frames:
+//!
+//! ```text
+//! unsafe fn flush_local(&self, what: LocalFlush) {
+//!     // SAFETY: 1. as the engine promises.
+//!     unsafe { self.mmu.flush_local(what) }
+//! }
+//! ```
+//!
+//! [`encode`] computes operands and [`Plan`] chooses instructions, both pure and tested on any host; [`exec`] runs one
+//! sequence a function, on x86-64 alone. [`Features`] decodes CPUID, [`Strategies`] says what is used of it.
+//!
+//! A request that the hardware cannot carry out exactly is widened, never narrowed: a tag that is no PCID drops
+//! everything, a range that is not canonical drops the whole context.
+//!
+//! Manuals: SDM is Intel's Software Developer's Manual, volume 3A, order number 325384-080; APM is AMD's Architecture
+//! Programmer's Manual, volumes 2 and 3, publications 24593 and 24594.
+#![no_std]
+#![deny(unsafe_code)]
+
+pub mod encode;
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "one instruction sequence a function")]
+pub mod exec;
+mod features;
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "carries plans out")]
+mod mmu;
+mod plan;
+
+pub use features::{Features, Leaf, Leaves};
+#[cfg(target_arch = "x86_64")]
+pub use mmu::Mmu;
+pub use plan::{Broadcast, KernelMappings, Pages, Plan, RANGE_CEILING, Step, Strategies, Tagging};

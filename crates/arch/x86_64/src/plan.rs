@@ -1,0 +1,385 @@
+//! Which instructions carry a request out.
+
+use crate::encode::{Depth, Globals, Invlpgb, LinearWidth, Pcid, Stride};
+use crate::features::Features;
+use shootdown::{LocalFlush, PageRange, PageSize, Scope, Tables, Tag, VirtAddr};
+
+/// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`] and the default of
+/// [`Strategies::ceiling`].
+///
+/// Linux measured it (`tlb_single_page_flush_ceiling`, arch/x86/mm/tlb.c): one INVLPG costs about 100 ns, what a full
+/// flush costs in refills is about 3 us, so up to 33 pages one by one are cheaper.
+pub const RANGE_CEILING: u64 = 33;
+
+/// How tags are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tagging {
+    /// CR4.PCIDE is 0, and each root load flushes.
+    None,
+    /// A tag is a PCID.
+    Pcid,
+    /// A tag is a pair of PCIDs, for kernel page-table isolation: user code runs under the half with bit 11.
+    Pairs,
+}
+
+/// How the kernel's own pages are mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KernelMappings {
+    /// As global pages: INVLPG drops them whatever PCID is current.
+    Global,
+    /// As others: every PCID may have its copy.
+    PerTag,
+}
+
+/// What is used of a CPU's [`Features`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strategies {
+    tagging: Tagging,
+    kernel: KernelMappings,
+    width: LinearWidth,
+    invpcid: bool,
+    global_pages: bool,
+    invlpgb: Option<u32>,
+    ceiling: u64,
+}
+
+impl Strategies {
+    /// What works on every x86-64: no tags, no broadcast.
+    pub const PLAIN: Self = Self {
+        tagging: Tagging::None,
+        kernel: KernelMappings::Global,
+        width: LinearWidth::Bits48,
+        invpcid: false,
+        global_pages: true,
+        invlpgb: None,
+        ceiling: RANGE_CEILING,
+    };
+
+    /// Takes the best of `features` that fits: tags where `wanted` and available, else [`Tagging::None`].
+    ///
+    /// - Pairs need INVPCID, as nothing else drops a PCID that is not loaded; without it each switch of roots flushes.
+    /// - INVLPGB is used with PCIDs alone, and never with pairs: Linux had to give up both other combinations (commits
+    ///   44126343d58c, 94a17f2dc90b), so that nobody runs them.
+    /// - `width` says whether CR4.LA57 is set.
+    pub const fn choose(
+        features: &Features,
+        wanted: Tagging,
+        kernel: KernelMappings,
+        width: LinearWidth,
+    ) -> Self {
+        let tagging = match wanted {
+            Tagging::Pcid if features.pcid && features.global_pages => Tagging::Pcid,
+            Tagging::Pairs if features.pcid && features.global_pages && features.invpcid => Tagging::Pairs,
+            _ => Tagging::None,
+        };
+        let invlpgb = match tagging {
+            Tagging::Pcid => features.invlpgb,
+            Tagging::None | Tagging::Pairs => None,
+        };
+        let (invpcid, global_pages) = (features.invpcid, features.global_pages);
+        Self { tagging, kernel, width, invpcid, global_pages, invlpgb, ceiling: RANGE_CEILING }
+    }
+
+    /// Drops ranges of more than `pages` pages as a whole.
+    pub const fn with_ceiling(mut self, pages: u64) -> Self {
+        self.ceiling = pages;
+        self
+    }
+
+    /// Does without broadcasts: hardware that announces them by mistake exists (Linux commit a74bb5f202da).
+    pub const fn without_broadcast(mut self) -> Self {
+        self.invlpgb = None;
+        self
+    }
+
+    /// How tags are used.
+    pub const fn tagging(&self) -> Tagging {
+        self.tagging
+    }
+
+    /// Whether the CPU has CR4.PGE.
+    pub const fn global_pages(&self) -> bool {
+        self.global_pages
+    }
+
+    /// Most pages that are dropped one by one.
+    pub const fn ceiling(&self) -> u64 {
+        self.ceiling
+    }
+
+    /// Returns the PCID that stands for `tag`. [`Pcid::SHARED`], which is flushed at each load, stands for tags that are
+    /// no PCID, and for all where there are no PCIDs.
+    pub const fn pcid(&self, tag: Tag) -> Pcid {
+        match self.exact(tag) {
+            Some(pcid) => pcid,
+            None => Pcid::SHARED,
+        }
+    }
+
+    const fn exact(&self, tag: Tag) -> Option<Pcid> {
+        let pcid = match self.tagging {
+            Tagging::None => Ok(Pcid::SHARED),
+            Tagging::Pcid => Pcid::new(tag.number()),
+            Tagging::Pairs => Pcid::paired(tag.number()),
+        };
+        match pcid {
+            Ok(pcid) => Some(pcid),
+            Err(_) => None,
+        }
+    }
+
+    /// Chooses the instructions for `what` on a CPU that has `current` loaded.
+    #[inline]
+    pub const fn local(&self, what: LocalFlush, current: Pcid) -> Plan {
+        match what {
+            LocalFlush::Pages { tag, range, tables } => match self.exact(tag) {
+                Some(pcid) => self.user_pages(pcid, range, tables, current),
+                None => self.everything(),
+            },
+            LocalFlush::Tag(tag) => match self.exact(tag) {
+                Some(pcid) => self.context(pcid, current),
+                None => self.everything(),
+            },
+            LocalFlush::KernelPages { range, tables } => self.kernel_pages(range, tables),
+            LocalFlush::Everything => self.everything(),
+        }
+    }
+
+    /// What must go besides the write to CR3 when a root is installed with a flush: the user half, which CR3 does not name.
+    #[inline]
+    pub const fn besides_install(&self, pcid: Pcid) -> Option<Step> {
+        match self.tagging {
+            Tagging::Pairs => Some(Step::InvpcidContext(pcid.user_half())),
+            Tagging::None | Tagging::Pcid => None,
+        }
+    }
+
+    #[inline]
+    const fn user_pages(&self, pcid: Pcid, range: PageRange, tables: Tables, current: Pcid) -> Plan {
+        let Some(pages) = self.one_by_one(range) else { return self.context(pcid, current) };
+        let is_current = pcid.number() == current.number();
+        match (self.tagging, tables) {
+            // INVLPG drops the paging-structure caches of the current PCID, whatever the address (SDM 4.10.4.1).
+            (Tagging::None, _) => Plan::one(Step::Invlpg(pages)),
+            (Tagging::Pcid, _) if is_current => Plan::one(Step::Invlpg(pages)),
+            (Tagging::Pcid, Tables::Kept) if self.invpcid => Plan::one(Step::InvpcidAddress(pages, pcid)),
+            (Tagging::Pairs, Tables::Kept) if is_current => {
+                Plan::two(Step::Invlpg(pages), Step::InvpcidAddress(pages, pcid.user_half()))
+            }
+            // INVPCID of an address promises nothing for tables above other addresses.
+            (Tagging::Pairs, Tables::Freed) if is_current => {
+                Plan::two(Step::Invlpg(pages), Step::InvpcidContext(pcid.user_half()))
+            }
+            (Tagging::Pcid | Tagging::Pairs, _) => self.context(pcid, current),
+        }
+    }
+
+    const fn context(&self, pcid: Pcid, current: Pcid) -> Plan {
+        let is_current = pcid.number() == current.number();
+        match self.tagging {
+            Tagging::None => Plan::one(Step::ReloadCr3),
+            Tagging::Pcid if is_current => Plan::one(Step::ReloadCr3),
+            Tagging::Pcid if self.invpcid => Plan::one(Step::InvpcidContext(pcid)),
+            Tagging::Pcid => self.everything(),
+            Tagging::Pairs => Plan::two(Step::InvpcidContext(pcid), Step::InvpcidContext(pcid.user_half())),
+        }
+    }
+
+    const fn kernel_pages(&self, range: PageRange, tables: Tables) -> Plan {
+        let Some(pages) = self.one_by_one(range) else { return self.everything() };
+        match (self.tagging, self.kernel, tables) {
+            (Tagging::None, _, _) => Plan::one(Step::Invlpg(pages)),
+            (Tagging::Pcid | Tagging::Pairs, KernelMappings::Global, Tables::Kept) => {
+                Plan::one(Step::Invlpg(pages))
+            }
+            // Each PCID has its own translations, or its own cached entries of the tables: those are never global.
+            (Tagging::Pcid | Tagging::Pairs, _, _) => self.everything(),
+        }
+    }
+
+    const fn everything(&self) -> Plan {
+        Plan::one(if self.invpcid {
+            Step::InvpcidAll
+        } else if self.global_pages {
+            Step::TogglePge
+        } else {
+            // No CPU has PCIDs and no CR4.PGE, and without either this is all there is.
+            Step::ReloadCr3
+        })
+    }
+
+    /// The pages of `range`, unless they are too many or not all canonical.
+    #[inline]
+    const fn one_by_one(&self, range: PageRange) -> Option<Pages> {
+        let pages = Pages::of(range);
+        if pages.count > self.ceiling || !pages.canonical(self.width) { None } else { Some(pages) }
+    }
+
+    /// Chooses the broadcasts for a request, or nothing where this machine has none. Every PCID is meant: CPUs number
+    /// spaces each for itself.
+    #[inline]
+    pub const fn broadcast(&self, space: Target, scope: Scope, tables: Tables) -> Option<Broadcast> {
+        let Some(most) = self.invlpgb else { return None };
+        let globals = match space {
+            Target::User => Globals::Excepted,
+            Target::Kernel => Globals::Included,
+        };
+        let left = match scope {
+            Scope::Pages(range) => match self.one_by_one(range) {
+                Some(pages) => Left::Pages(pages),
+                None => Left::All,
+            },
+            Scope::All => Left::All,
+        };
+        let depth = match tables {
+            Tables::Kept => Depth::Final,
+            Tables::Freed => Depth::Tables,
+        };
+        Some(Broadcast { left, most, what: (depth, globals), width: self.width })
+    }
+}
+
+/// Whose memory a broadcast is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A space's.
+    User,
+    /// The kernel's.
+    Kernel,
+}
+
+/// Pages at equal distances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pages {
+    next: u64,
+    stride: u64,
+    count: u64,
+}
+
+impl Pages {
+    /// Returns the hardware pages of `range`. A size that x86-64 lacks is made of pages of the next size that it has.
+    #[inline]
+    pub const fn of(range: PageRange) -> Self {
+        let stride = match range.size() {
+            PageSize::Size4K | PageSize::Size16K | PageSize::Size64K => PageSize::Size4K,
+            PageSize::Size2M | PageSize::Size32M | PageSize::Size512M => PageSize::Size2M,
+            PageSize::Size1G => PageSize::Size1G,
+        };
+        let count = range.count() << (range.size().shift() - stride.shift());
+        Self { next: range.start().0, stride: stride.bytes(), count }
+    }
+
+    /// Number of pages that are left.
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    const fn canonical(&self, width: LinearWidth) -> bool {
+        // Both ends in the same half: a range across the hole has pages in it.
+        let last = self.next + (self.count - 1) * self.stride;
+        width.is_canonical(VirtAddr(self.next))
+            && width.is_canonical(VirtAddr(last))
+            && self.next >> 63 == last >> 63
+    }
+}
+
+impl Iterator for Pages {
+    type Item = VirtAddr;
+
+    #[inline]
+    fn next(&mut self) -> Option<VirtAddr> {
+        self.count = self.count.checked_sub(1)?;
+        let page = VirtAddr(self.next);
+        self.next = self.next.wrapping_add(self.stride);
+        Some(page)
+    }
+}
+
+/// One kind of instruction, or several of the kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// INVLPG for each page.
+    Invlpg(Pages),
+    /// INVPCID of type 0 for each page.
+    InvpcidAddress(Pages, Pcid),
+    /// INVPCID of type 1.
+    InvpcidContext(Pcid),
+    /// CR3 is written with what it holds: drops the current PCID, global translations excepted.
+    ReloadCr3,
+    /// INVPCID of type 2.
+    InvpcidAll,
+    /// CR4.PGE is changed there and back.
+    TogglePge,
+}
+
+/// What carries a local request out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// First.
+    pub first: Step,
+    /// Then, if anything.
+    pub second: Option<Step>,
+}
+
+impl Plan {
+    #[inline]
+    const fn one(first: Step) -> Self {
+        Self { first, second: None }
+    }
+
+    #[inline]
+    const fn two(first: Step, second: Step) -> Self {
+        Self { first, second: Some(second) }
+    }
+}
+
+/// The INVLPGBs that carry a request out, before one TLBSYNC.
+#[derive(Clone, Copy, Debug)]
+pub struct Broadcast {
+    left: Left,
+    most: u32,
+    what: (Depth, Globals),
+    width: LinearWidth,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Left {
+    Pages(Pages),
+    All,
+    Nothing,
+}
+
+impl Iterator for Broadcast {
+    type Item = Invlpgb;
+
+    #[inline]
+    fn next(&mut self) -> Option<Invlpgb> {
+        let Left::Pages(pages) = &mut self.left else {
+            let all = matches!(self.left, Left::All);
+            self.left = Left::Nothing;
+            return all.then(|| Invlpgb::all(self.what.1));
+        };
+        if pages.count == 0 {
+            return None;
+        }
+        let (stride, most) = match pages.stride {
+            0x1000 => (Stride::Small, self.most),
+            0x20_0000 => (Stride::Large, self.most),
+            // No stride of that size: one at a time.
+            _ => (Stride::Large, 1),
+        };
+        let count = pages.count.min(u64::from(most)).min(1 << 16);
+        let request = Invlpgb::pages(VirtAddr(pages.next), count, stride, self.what, (most, self.width));
+        pages.count -= count;
+        pages.next = pages.next.wrapping_add(count * pages.stride);
+        let Ok(request) = request else {
+            // Not reached, as the pages were looked at before; more is dropped rather than less.
+            self.left = Left::Nothing;
+            return Some(Invlpgb::all(self.what.1));
+        };
+        Some(request)
+    }
+}
+
+#[cfg(test)]
+mod tests;

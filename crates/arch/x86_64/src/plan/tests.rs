@@ -1,0 +1,241 @@
+use super::*;
+use proptest::prelude::*;
+
+const WIDTH: LinearWidth = LinearWidth::Bits48;
+/// Distance from one number to its user half.
+const USER_HALF: u16 = 0x800;
+
+/// Something that a CPU may have cached.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    pcid: u16,
+    address: u64,
+    global: bool,
+    /// Of a table above the page, rather than of the page.
+    table: bool,
+}
+
+/// Whether the manuals promise that `step` drops `entry` on a CPU that has `current` loaded.
+fn drops(step: Step, current: Pcid, entry: Entry) -> bool {
+    let holds = |pages: Pages| {
+        let last = pages.next + (pages.count - 1) * pages.stride + (pages.stride - 1);
+        (pages.next..=last).contains(&entry.address)
+    };
+    match step {
+        Step::Invlpg(pages) => {
+            let here = entry.pcid == current.number();
+            if entry.table { here } else { holds(pages) && (here || entry.global) }
+        }
+        Step::InvpcidAddress(pages, pcid) => {
+            entry.pcid == pcid.number() && !entry.global && !entry.table && holds(pages)
+        }
+        Step::InvpcidContext(pcid) => entry.pcid == pcid.number() && !entry.global,
+        Step::ReloadCr3 => entry.pcid == current.number() && !entry.global,
+        Step::InvpcidAll | Step::TogglePge => true,
+    }
+}
+
+fn planned(plan: Plan, current: Pcid, entry: Entry) -> bool {
+    drops(plan.first, current, entry) || plan.second.is_some_and(|second| drops(second, current, entry))
+}
+
+fn features() -> impl Strategy<Value = Features> {
+    (any::<bool>(), any::<bool>(), prop::option::of(1_u32..9)).prop_map(|(pcid, invpcid, invlpgb)| Features {
+        global_pages: true,
+        pcid,
+        invpcid,
+        invlpgb,
+        five_levels: false,
+    })
+}
+
+fn strategies() -> impl Strategy<Value = Strategies> {
+    let tagging = prop::sample::select(&[Tagging::None, Tagging::Pcid, Tagging::Pairs]);
+    let kernel = prop::sample::select(&[KernelMappings::Global, KernelMappings::PerTag]);
+    (features(), tagging, kernel)
+        .prop_map(|(features, tagging, kernel)| Strategies::choose(&features, tagging, kernel, WIDTH))
+}
+
+fn size() -> impl Strategy<Value = PageSize> {
+    prop::sample::select(&[
+        PageSize::Size4K,
+        PageSize::Size16K,
+        PageSize::Size64K,
+        PageSize::Size2M,
+        PageSize::Size32M,
+        PageSize::Size512M,
+        PageSize::Size1G,
+    ])
+}
+
+/// A range, which may lie anywhere, hole and top included, and an address in it.
+fn range_and_address() -> impl Strategy<Value = (PageRange, u64)> {
+    let anchor =
+        prop::sample::select(&[0_u64, 0x7fff_c000_0000, 0xffff_8000_0000_0000, u64::MAX - (1 << 37)]);
+    (anchor, 0_u64..1 << 20, 1_u64..70, size(), any::<u64>()).prop_map(|(anchor, page, count, size, at)| {
+        let start = (anchor + (page << 12)) & !(size.bytes() - 1);
+        let range = PageRange::new(VirtAddr(start), count, size).expect("a range");
+        (range, start + at % (count * size.bytes()))
+    })
+}
+
+fn tables() -> impl Strategy<Value = Tables> {
+    prop::sample::select(&[Tables::Kept, Tables::Freed])
+}
+
+/// PCIDs that entries of the space tagged `tag` may carry.
+fn owners(strategies: &Strategies, tag: Tag) -> [u16; 2] {
+    let pcid = strategies.pcid(tag).number();
+    let both = strategies.tagging() == Tagging::Pairs;
+    [pcid, if both { pcid | USER_HALF } else { pcid }]
+}
+
+proptest! {
+    #[test]
+    fn pages_of_a_tag_go_and_freed_tables_too(
+        (range, address) in range_and_address(),
+        (strategies, tables) in (strategies(), tables()),
+        (tag, current, is_current) in (0_u16..0x1100, 0_u16..0x1000, any::<bool>()),
+        (user_half, table) in (0_usize..2, any::<bool>()),
+    ) {
+        prop_assume!(WIDTH.is_canonical(VirtAddr(address)));
+        let tag = Tag::new(tag);
+        let current = if is_current { strategies.pcid(tag) } else { strategies.pcid(Tag::new(current)) };
+        let plan = strategies.local(LocalFlush::Pages { tag, range, tables }, current);
+        let pcid = owners(&strategies, tag)[user_half];
+        let entry = Entry { pcid, address, global: false, table: table && tables == Tables::Freed };
+        prop_assert!(planned(plan, current, entry), "{plan:?} leaves {entry:?}");
+    }
+
+    #[test]
+    fn a_tag_goes_whole(
+        strategies in strategies(),
+        (tag, current, is_current) in (0_u16..0x1100, 0_u16..0x1000, any::<bool>()),
+        (address, user_half, table) in (any::<u64>(), 0_usize..2, any::<bool>()),
+    ) {
+        let tag = Tag::new(tag);
+        let current = if is_current { strategies.pcid(tag) } else { strategies.pcid(Tag::new(current)) };
+        let plan = strategies.local(LocalFlush::Tag(tag), current);
+        let entry = Entry { pcid: owners(&strategies, tag)[user_half], address, global: false, table };
+        prop_assert!(planned(plan, current, entry), "{plan:?} leaves {entry:?}");
+    }
+
+    #[test]
+    fn kernel_pages_go_from_every_pcid(
+        (range, address) in range_and_address(),
+        (strategies, tables) in (strategies(), tables()),
+        (pcid, current, table) in (0_u16..0x1000, 0_u16..0x1000, any::<bool>()),
+    ) {
+        prop_assume!(WIDTH.is_canonical(VirtAddr(address)));
+        let current = strategies.pcid(Tag::new(current));
+        let plan = strategies.local(LocalFlush::KernelPages { range, tables }, current);
+        let pcid = if strategies.tagging() == Tagging::None { 0 } else { pcid };
+        let table = table && tables == Tables::Freed;
+        // Tables are cached under a PCID even where they lead to global pages.
+        let global = strategies.kernel == KernelMappings::Global && !table;
+        let entry = Entry { pcid, address, global, table };
+        prop_assert!(planned(plan, current, entry), "{plan:?} leaves {entry:?}");
+    }
+
+    #[test]
+    fn broadcasts_name_every_page_and_no_reserved_bit(
+        (range, address) in range_and_address(),
+        (strategies, tables) in (strategies(), tables()),
+        kernel in any::<bool>(),
+    ) {
+        prop_assume!(WIDTH.is_canonical(VirtAddr(address)));
+        let target = if kernel { Target::Kernel } else { Target::User };
+        let Some(requests) = strategies.broadcast(target, Scope::Pages(range), tables) else {
+            prop_assert!(strategies.invlpgb.is_none());
+            return Ok(());
+        };
+        let mut covered = false;
+        for Invlpgb { rax, ecx, edx } in requests {
+            let distance = if ecx >> 31 == 1 { 0x20_0000 } else { 0x1000 };
+            let (first, count) = (rax & !0xfff, u64::from(ecx & 0xffff) + 1);
+            let one_huge = range.size() == PageSize::Size1G && count == 1;
+            let bytes = if one_huge { 1 << 30 } else { count * distance };
+            covered |= rax & 1 == 0 || (first..=first + (bytes - 1)).contains(&address);
+            prop_assert_eq!((ecx & 0x7fff_0000, edx, rax & 0xfe2, rax >> 2 & 1), (0, 0, 0, 1));
+            prop_assert_eq!(rax >> 3 & 1 == 1, kernel);
+            prop_assert!(rax >> 4 & 1 == 0 || tables == Tables::Kept);
+            prop_assert!(count <= u64::from(strategies.invlpgb.unwrap_or(0)));
+        }
+        prop_assert!(covered);
+    }
+}
+
+fn with(pcid: bool, invpcid: bool, wanted: Tagging) -> Strategies {
+    let features = Features { global_pages: true, pcid, invpcid, invlpgb: Some(8), five_levels: false };
+    Strategies::choose(&features, wanted, KernelMappings::Global, WIDTH)
+}
+
+fn page(address: u64) -> PageRange {
+    PageRange::page(VirtAddr(address))
+}
+
+#[test]
+fn the_usual_flush_is_one_invlpg_a_page() {
+    let strategies = with(true, true, Tagging::Pcid);
+    let tag = Tag::new(3);
+    let what = LocalFlush::Pages { tag, range: page(0x5000), tables: Tables::Freed };
+    let plan = strategies.local(what, strategies.pcid(tag));
+    assert_eq!(plan, Plan::one(Step::Invlpg(Pages::of(page(0x5000)))));
+    let mut pages = Pages::of(page(0x5000));
+    assert_eq!((pages.count(), pages.next(), Iterator::next(&mut pages)), (1, Some(VirtAddr(0x5000)), None));
+}
+
+#[test]
+fn what_a_cpu_lacks_is_done_without() {
+    assert_eq!(with(false, true, Tagging::Pcid).tagging(), Tagging::None);
+    assert_eq!(with(true, false, Tagging::Pairs).tagging(), Tagging::None);
+    assert_eq!(with(true, true, Tagging::Pairs).tagging(), Tagging::Pairs);
+    let tag = Tag::new(3);
+    let elsewhere = Pcid::SHARED;
+    let without_invpcid = with(true, false, Tagging::Pcid);
+    assert_eq!(without_invpcid.local(LocalFlush::Tag(tag), elsewhere), Plan::one(Step::TogglePge));
+    let bare =
+        Features { global_pages: false, pcid: true, invpcid: false, invlpgb: None, five_levels: false };
+    let bare = Strategies::choose(&bare, Tagging::Pcid, KernelMappings::Global, WIDTH);
+    assert_eq!((bare.tagging(), bare.global_pages()), (Tagging::None, false));
+    assert_eq!(bare.local(LocalFlush::Everything, elsewhere), Plan::one(Step::ReloadCr3));
+}
+
+#[test]
+fn broadcasts_are_used_with_pcids_alone() {
+    let all = |strategies: Strategies| {
+        strategies.broadcast(Target::User, Scope::All, Tables::Kept).map(Iterator::count)
+    };
+    assert_eq!(all(with(true, true, Tagging::Pcid)), Some(1));
+    assert_eq!(all(with(true, true, Tagging::Pcid).without_broadcast()), None);
+    assert_eq!(all(with(true, true, Tagging::Pairs)), None);
+    assert_eq!(all(with(true, true, Tagging::None)), None);
+    assert_eq!(all(Strategies::PLAIN), None);
+}
+
+#[test]
+fn long_ranges_and_ranges_across_the_hole_are_widened() {
+    let strategies = with(true, true, Tagging::Pcid);
+    let tag = Tag::new(3);
+    let plan = |start, count| {
+        let range = PageRange::new(VirtAddr(start), count, PageSize::Size4K).expect("a range");
+        strategies.local(LocalFlush::Pages { tag, range, tables: Tables::Kept }, strategies.pcid(tag))
+    };
+    assert_eq!(strategies.ceiling(), 33);
+    assert!(matches!(plan(0x1000, 33).first, Step::Invlpg(_)));
+    assert_eq!(plan(0x1000, 34), Plan::one(Step::ReloadCr3));
+    assert_eq!(plan(0x7fff_ffff_f000, 2), Plan::one(Step::ReloadCr3));
+    let high = strategies.with_ceiling(u64::MAX);
+    let range = PageRange::new(VirtAddr(0), 1 << 36, PageSize::Size4K).expect("a range");
+    let across = high.local(LocalFlush::Pages { tag, range, tables: Tables::Kept }, high.pcid(tag));
+    assert_eq!(across, Plan::one(Step::ReloadCr3));
+}
+
+#[test]
+fn the_user_half_goes_with_the_root() {
+    let pairs = with(true, true, Tagging::Pairs);
+    let pcid = pairs.pcid(Tag::new(3));
+    assert_eq!(pairs.besides_install(pcid), Some(Step::InvpcidContext(pcid.user_half())));
+    assert_eq!(with(true, true, Tagging::Pcid).besides_install(pcid), None);
+    assert_eq!(pairs.pcid(Tag::new(0x800)), Pcid::SHARED, "no PCID of a pair");
+}
