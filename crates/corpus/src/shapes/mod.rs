@@ -1,4 +1,3 @@
-//! What several models have in common: reference counts, cross calls, locks, and frames of code that several bugs fill.
 //! What several models have in common: reference counts, cross calls, locks, and frames of code of which each of
 //! several bugs is one policy.
 

@@ -22,7 +22,7 @@ pub(super) const BUG: Bug = Bug {
     about: "Kernel shootdowns go to every CPU in the firmware's table; at boot the first CPU waits for one that it \
             has yet to start.",
     story: include_str!("maestro_097b6b21.md"),
-    ends: "no CPU can go on: CPU 0 waits for cpu1.call to change from 0x1 at crates/corpus/src/bugs/others/maestro_097b6b21.rs:81:9; CPU 1 waits for cpu1.started to change from 0x0 at crates/corpus/src/bugs/others/maestro_097b6b21.rs:86:9",
+    ends: "no CPU can go on: CPU 0 waits for cpu1.call to change from 0x1; CPU 1 waits for cpu1.started to change from 0x0",
     engine: "kernel-memory-hotplug",
     code: &[("maestro_097b6b21.rs", include_str!("maestro_097b6b21.rs"))],
     build: |variant| Box::new(Boot::new(variant)),

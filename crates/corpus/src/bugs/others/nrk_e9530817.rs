@@ -22,7 +22,7 @@ pub(super) const BUG: Bug = Bug {
     about: "A shootdown request that meets a full queue is dropped in silence; its sender waits for an answer for \
             ever.",
     story: include_str!("nrk_e9530817.md"),
-    ends: "no CPU can go on: CPU 0 waits for shootdown0.acknowledged to change from 0x0 at crates/corpus/src/bugs/others/nrk_e9530817.rs:67:9",
+    ends: "no CPU can go on: CPU 0 waits for shootdown0.acknowledged to change from 0x0",
     engine: "ring-overflow",
     code: &[("nrk_e9530817.rs", include_str!("nrk_e9530817.rs"))],
     build: |variant| Box::new(Queue::new(variant)),

@@ -23,7 +23,7 @@ pub(super) const BUG: Bug = Bug {
     about: "A CPU flushes under a space's lock and waits for one that spins for that lock with interrupts off and \
             serves nothing.",
     story: include_str!("redox_1f8d7bc6.md"),
-    ends: "from here on not all CPUs can finish, though some go on for ever: CPU 0 is at crates/corpus/src/bugs/others/redox_1f8d7bc6.rs:79:44; CPU 1 is at crates/corpus/src/bugs/others/redox_1f8d7bc6.rs:61:9",
+    ends: "no CPU can go on: CPU 0 waits for mail1to0.request to change from 0x0 or mail0to1.request to change from 0x1; CPU 1 waits for space.lock.held to change from 0x1",
     engine: "masked-flushers",
     code: &[
         ("redox_1f8d7bc6.rs", include_str!("redox_1f8d7bc6.rs")),
@@ -58,15 +58,19 @@ impl SpaceLock {
     }
 
     fn lock(&self, me: usize) {
-        sync::retry(|| {
+        let free = || self.held.load(Relaxed) == 0;
+        loop {
+            match self.variant {
+                Variant::Broken => sync::wait_until(free),
+                _ => {
+                    sync::wait_until(|| free() || self.mail.asked(me));
+                    self.mail.serve(me, flush);
+                }
+            }
             if self.held.compare_exchange(0, 1, Acquire, Relaxed).is_ok() {
-                return Some(());
+                return;
             }
-            if self.variant == Variant::Fixed {
-                self.mail.serve(me, flush);
-            }
-            None
-        });
+        }
     }
 
     fn unlock(&self) {
