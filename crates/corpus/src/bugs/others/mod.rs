@@ -8,6 +8,7 @@ mod litebox_pr848;
 mod maestro_097b6b21;
 mod maestro_5d98d94b;
 mod maestro_6fd36556;
+mod nanos_pr1418;
 mod nrk_72e720f2;
 mod nrk_e9530817;
 mod redox_1f8d7bc6;
@@ -15,6 +16,8 @@ mod redox_4158d899;
 mod redox_4e392d05;
 mod sel4_6b8c09a6;
 mod starry_366b8cff;
+mod zephyr_113559;
+mod zephyr_113569;
 
 use crate::bug::Bug;
 
@@ -34,4 +37,7 @@ pub(super) const ALL: &[Bug] = &[
     maestro_6fd36556::BUG,
     maestro_5d98d94b::BUG,
     maestro_097b6b21::BUG,
+    zephyr_113559::BUG,
+    nanos_pr1418::BUG,
+    zephyr_113569::BUG,
 ];
