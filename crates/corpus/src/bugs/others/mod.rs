@@ -4,6 +4,7 @@ mod asterinas_035e12a4;
 mod asterinas_491b35b0;
 mod asterinas_69abc09f;
 mod hermitcore_37f47877;
+mod hermitcore_b08965d8;
 mod litebox_pr848;
 mod maestro_097b6b21;
 mod maestro_5d98d94b;
@@ -16,6 +17,7 @@ mod redox_4158d899;
 mod redox_4e392d05;
 mod sel4_6b8c09a6;
 mod starry_366b8cff;
+mod svsm_338cbc2d;
 mod zephyr_113559;
 mod zephyr_113569;
 
@@ -40,4 +42,6 @@ pub(super) const ALL: &[Bug] = &[
     zephyr_113559::BUG,
     nanos_pr1418::BUG,
     zephyr_113569::BUG,
+    hermitcore_b08965d8::BUG,
+    svsm_338cbc2d::BUG,
 ];
