@@ -5,6 +5,7 @@ pub(crate) mod balance;
 mod cross_call;
 pub(crate) mod deferred;
 pub(crate) mod diagonal;
+pub(crate) mod flagged_call;
 pub(crate) mod flush_pending;
 pub(crate) mod half_built;
 pub(crate) mod hypercall_mask;
