@@ -21,7 +21,7 @@ pub(super) const BUG: Bug = Bug {
     about: "A removed memory domain leaves its translations under its ASID, which a later domain gets again.",
     story: include_str!("zephyr_113559.md"),
     ends: "CPU 0 is lazy but can still walk table 1 in space B, which was freed (SD-7)",
-    engine: "tag-reuse",
+    engine: "asid-rollover",
     code: &[("zephyr_113559.rs", include_str!("zephyr_113559.rs"))],
     build: |variant| Box::new(Domains::new(variant)),
 };

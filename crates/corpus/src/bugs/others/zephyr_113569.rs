@@ -23,7 +23,7 @@ pub(super) const BUG: Bug = Bug {
             each other in the TLB.",
     story: include_str!("zephyr_113569.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
-    engine: "tag-reuse",
+    engine: "asid-rollover",
     code: &[("zephyr_113569.rs", include_str!("zephyr_113569.rs"))],
     build: |variant| Box::new(RoundRobin::new(variant)),
 };

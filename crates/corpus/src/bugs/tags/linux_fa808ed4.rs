@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
             skips its reload and runs with 0.",
     story: include_str!("linux_fa808ed4.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
-    engine: "tag-reuse",
+    engine: "vmid-rollover",
     code: &[("linux_fa808ed4.rs", include_str!("linux_fa808ed4.rs"))],
     build: |variant| Box::new(FirstRun::new(variant)),
 };

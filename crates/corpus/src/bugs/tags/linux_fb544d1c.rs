@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
             with the old one.",
     story: include_str!("linux_fb544d1c.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
-    engine: "tag-reuse",
+    engine: "vmid-rollover",
     code: &[("linux_fb544d1c.rs", include_str!("linux_fb544d1c.rs"))],
     build: |variant| Box::new(Vmid::new(variant)),
 };
