@@ -6,4 +6,5 @@ mod gates;
 mod msrv;
 mod steps;
 
+pub use bare_metal::ensure_core;
 pub use steps::{Step, run};

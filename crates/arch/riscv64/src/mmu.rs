@@ -104,6 +104,11 @@ impl Mmu {
         if unsafe { exec::sbi_call(call) } == 0 { Remote::Done } else { Remote::Kick }
     }
 
+    /// Body of [`Platform::publish_tables`]. Nothing is needed: the engine's fence orders this hart's stores before its doorbell,
+    /// and each hart fences its own walks.
+    #[inline]
+    pub fn publish_tables(&self) {}
+
     /// Body of [`Platform::irq_save`].
     #[inline]
     pub fn irq_save(&self) -> bool {

@@ -105,6 +105,11 @@ impl Mmu {
         Remote::Done
     }
 
+    /// Body of [`Platform::publish_tables`]. Nothing is needed: walks of other CPUs see stores in the order of memory, and the engine's fence drains this CPU's
+    /// buffer.
+    #[inline]
+    pub fn publish_tables(&self) {}
+
     /// Body of [`Platform::irq_save`].
     #[inline]
     pub fn irq_save(&self) -> bool {
