@@ -3,6 +3,7 @@
 mod arch;
 mod ci;
 mod mutate;
+mod mutate_corpus;
 mod process;
 mod tidy;
 
@@ -49,6 +50,8 @@ enum Command {
         /// Cases of `shootdown check` to run; default: group `two`
         cases: Vec<String>,
     },
+    /// Put the other variant's protocol into each case of the corpus and see that `check` notices
+    MutateCorpus,
 }
 
 fn main() -> ExitCode {
@@ -77,6 +80,7 @@ fn run(cli: &Cli) -> Result<()> {
             process::check(&command, status)
         }
         Command::Mutate { cases } => mutate::run(&root, cases).map(|_| ()),
+        Command::MutateCorpus => mutate_corpus::run(&root).map(|_| ()),
         Command::Tidy => tidy::run(&root).map(|files| println!("tidy: {files} files read, nothing to mend")),
     }
 }

@@ -23,6 +23,7 @@ Examples:
   shootdown check --list             Name all cases
   shootdown explain NAME             Tell a case's story, draw its counterexample
   shootdown explain NAME --text | shootdown replay -
+  shootdown new-case NAME            Write a template of a case of your own
 
 Exit codes: 0 all as expected, 1 not, 2 input cannot be used, 130 after Ctrl-C.";
 
@@ -48,6 +49,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Run a recorded execution, move by move, and draw it
     Replay(ReplayArgs),
+    /// Write a template of a bug's two protocols, to start a case of your own from
+    NewCase(NewCaseArgs),
     /// Compare this project's explorer with loom on one small protocol: what each visits, and how long it takes
     Bench(BenchArgs),
 }
@@ -67,6 +70,9 @@ pub struct CheckArgs {
     /// Also cases that take minutes
     #[arg(long)]
     pub deep: bool,
+    /// Put the other variant's protocol into this case of a bug; it must then come out otherwise than expected
+    #[arg(long, value_name = "NAME", hide = true, conflicts_with_all = ["drop_rule", "drop_site"])]
+    pub swap: Option<String>,
     /// What to remove from the engine.
     #[command(flatten)]
     pub removal: Removal,
@@ -123,6 +129,16 @@ pub struct ReplayArgs {
     /// Show the line of code of each step
     #[arg(long)]
     pub places: bool,
+}
+
+/// Arguments of `shootdown new-case`.
+#[derive(Args, Debug)]
+pub struct NewCaseArgs {
+    /// Name of the bug: kernel, commit or advisory, subject, as in toy-1a2b3c4d-counted-acks
+    pub name: String,
+    /// Folder to write to
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
 }
 
 /// Arguments of `shootdown bench`.

@@ -1,7 +1,8 @@
 //! All cases there are, and the rule or ordering that a run takes out of the engine.
 
+use shootdown_corpus::Bug;
 use shootdown_machine::engine::Fault;
-use shootdown_machine::{Case, engine};
+use shootdown_machine::{Case, Variant, engine};
 
 use crate::failure::{BadInput, Failure};
 use crate::select::near;
@@ -72,12 +73,33 @@ impl Removed {
     }
 }
 
-/// Returns every case; with something removed, the engine's only, since the corpus does not contain the engine.
-pub fn cases(removed: Option<&Removed>) -> Vec<Case> {
+/// Returns every case: the engine's and those of `bugs`; with something removed, the engine's only, since no bug
+/// contains the engine.
+pub fn cases(bugs: &[Bug], removed: Option<&Removed>) -> Vec<Case> {
     match removed {
         Some(removed) => engine::cases(removed.fault),
-        None => engine::cases(Fault::NONE).into_iter().chain(shootdown_corpus::cases()).collect(),
+        None => engine::cases(Fault::NONE).into_iter().chain(bugs.iter().flat_map(Bug::cases)).collect(),
     }
+}
+
+/// Puts the other variant's protocol into the case called `name`, which must then surprise `check`.
+///
+/// # Errors
+/// No bug has such a case.
+pub fn swap(cases: &mut [Case], bugs: &[Bug], name: &str) -> Result<(), Failure> {
+    let swapped = bugs
+        .iter()
+        .flat_map(|bug| [Variant::Broken, Variant::Fixed].map(|variant| bug.swapped(variant)))
+        .find(|case| case.name == name);
+    let place = cases.iter_mut().find(|case| case.name == name);
+    let (Some(swapped), Some(place)) = (swapped, place) else {
+        return Err(Failure::bad_input(
+            format!("no bug has a case called {name:?}"),
+            "`shootdown check corpus --list` names them all",
+        ));
+    };
+    *place = swapped;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -20,6 +20,9 @@ pub fn parse_memory(name: &str) -> Option<Memory> {
     [Memory::Sc, Memory::Tso, Memory::Pso].into_iter().find(|&m| memory(m) == name)
 }
 
+/// What a suspect is, as opposed to a published bug.
+pub const SUSPECT: &str = "model of the code as read, unconfirmed";
+
 /// Name of a kind of case.
 pub fn kind(kind: Kind) -> &'static str {
     match kind {

@@ -145,6 +145,7 @@ impl<W: Write> Sink for JsonLines<W> {
 /// The verdict in a few words, with what was expected where it is not that.
 fn verdict(record: &Record) -> String {
     match (record.as_expected, record.steps) {
+        (true, Some(steps)) if record.suspect() => format!("suspect, {steps} steps"),
         (true, Some(steps)) => format!("{}, {steps} steps", record.verdict),
         (true, None) => record.verdict.clone(),
         (false, _) if record.expected == "holds" => format!("{}, must hold", record.verdict.to_uppercase()),

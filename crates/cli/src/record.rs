@@ -1,8 +1,9 @@
 //! The result of one case as `--json` prints it.
 
 use serde::{Deserialize, Serialize};
+use shootdown_corpus::{Bug, Needs};
 use shootdown_explore::{Memory, Report};
-use shootdown_machine::Case;
+use shootdown_machine::{Case, Kind};
 
 use crate::catalogue::Removed;
 use crate::names;
@@ -12,7 +13,7 @@ use crate::names;
 pub struct Record {
     /// Name of the case.
     pub name: String,
-    /// `engine` or `corpus`.
+    /// `engine`, `corpus` or `suspect`.
     pub kind: String,
     /// `shipped`, `broken` or `fixed`.
     pub variant: String,
@@ -71,6 +72,11 @@ impl Record {
         }
     }
 
+    /// Whether it is a model of code as read, which nobody has confirmed.
+    pub fn suspect(&self) -> bool {
+        self.kind == names::kind(Kind::Suspect)
+    }
+
     /// Whether the case found a counterexample.
     pub fn caught(&self) -> bool {
         matches!(self.verdict.as_str(), "violates" | "deadlock" | "livelock")
@@ -82,7 +88,7 @@ impl Record {
 pub struct Entry {
     /// Name of the case.
     pub name: String,
-    /// `engine` or `corpus`.
+    /// `engine`, `corpus` or `suspect`.
     pub kind: String,
     /// `shipped`, `broken` or `fixed`.
     pub variant: String,
@@ -98,11 +104,54 @@ pub struct Entry {
     pub groups: Vec<String>,
     /// One sentence: what it shows.
     pub about: String,
+    /// The bug that it is a case of, in the same object; none of the engine's scenarios has one.
+    #[serde(flatten)]
+    pub bug: Option<Header>,
+}
+
+/// What [`Entry`] says of a bug.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Header {
+    /// Number in the collection of bugs.
+    pub id: String,
+    /// Letter of its class.
+    pub class: char,
+    /// The kernel or hypervisor.
+    pub kernel: String,
+    /// Architecture, or `generic`.
+    pub arch: String,
+    /// The commit or advisory that fixed it.
+    pub source: String,
+    /// Rules that the broken protocol breaks: `SD-3`, ...
+    pub rules: Vec<String>,
+    /// What shows it: `interleaving` or `store-buffer`.
+    pub needs: String,
+    /// The engine's scenario that shows that the engine does not have it.
+    pub engine: String,
+}
+
+impl Header {
+    fn new(bug: &Bug) -> Self {
+        Self {
+            id: bug.id.to_owned(),
+            class: bug.class.letter(),
+            kernel: bug.kernel.to_owned(),
+            arch: bug.arch.to_owned(),
+            source: bug.source.to_owned(),
+            rules: bug.rules.iter().map(|rule| format!("SD-{rule}")).collect(),
+            needs: match bug.needs {
+                Needs::Interleaving => "interleaving",
+                Needs::StoreBuffer => "store-buffer",
+            }
+            .to_owned(),
+            engine: bug.engine.to_owned(),
+        }
+    }
 }
 
 impl Entry {
-    /// Describes `case`.
-    pub fn new(case: &Case) -> Self {
+    /// Describes `case`, a case of `bug` if it is one of a bug's.
+    pub fn new(case: &Case, bug: Option<&Bug>) -> Self {
         Self {
             name: case.name.clone(),
             kind: names::kind(case.kind).to_owned(),
@@ -113,6 +162,7 @@ impl Entry {
             deep: case.deep,
             groups: case.groups.iter().map(|&group| group.to_owned()).collect(),
             about: case.about.clone(),
+            bug: bug.map(Header::new),
         }
     }
 }
@@ -165,8 +215,16 @@ mod tests {
 
     #[test]
     fn an_entry_survives_a_round_trip() {
-        let entry = Entry::new(&engine_case("pairs-x", 2));
-        let line = serde_json::to_string(&entry).expect("json");
-        assert_eq!(serde_json::from_str::<Entry>(&line).expect("an entry"), entry);
+        let bug = shootdown_corpus::bugs().next().expect("a bug");
+        let [broken, _] = bug.cases();
+        for (case, bug) in [(engine_case("pairs-x", 2), None), (broken, Some(bug))] {
+            let entry = Entry::new(&case, bug);
+            let line = serde_json::to_string(&entry).expect("json");
+            assert_eq!(
+                line.contains("\"engine\":\"seed\",") || line.ends_with("\"engine\":\"seed\"}"),
+                bug.is_some()
+            );
+            assert_eq!(serde_json::from_str::<Entry>(&line).expect("an entry"), entry);
+        }
     }
 }

@@ -120,8 +120,8 @@ fn mark(picked: &mut [bool], cases: &[Case], wanted: impl Fn(&Case) -> bool) -> 
     any
 }
 
-/// What a case's name begins with, where it has variants: `linux-x` of `linux-x/broken`.
-fn family(case: &Case) -> Option<&str> {
+/// Returns what a case's name begins with, where it has variants: `linux-x` of `linux-x/broken`.
+pub fn family(case: &Case) -> Option<&str> {
     case.name.split_once('/').map(|(family, _)| family)
 }
 

@@ -32,6 +32,30 @@ fn an_unknown_command_or_option_is_refused() {
 }
 
 #[test]
+fn a_template_is_written_once_and_only_under_a_name_that_a_bug_can_have() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let folder = directory.path().to_str().expect("a name in UTF-8");
+    for name in ["Toy-Acks", "toy", "toy_acks", "toy-", "../toy-acks", ""] {
+        refused(&["new-case", name, "--dir", folder], &["is no name for a bug", "toy-1a2b3c4d-counted-acks"]);
+    }
+    shootdown(&["new-case", "toy-acks", "--dir", folder])
+        .code(0)
+        .stdout(contains("toy_acks.rs").and(contains("toy_acks.md")).and(contains("check toy-acks")));
+    let model = std::fs::read_to_string(directory.path().join("toy_acks.rs")).expect("the model");
+    assert!(
+        model.contains("name: \"toy-acks\"") && model.contains("\"toy_acks.md\"") && !model.contains('@')
+    );
+    std::fs::write(directory.path().join("toy_acks.rs"), "mine").expect("a file");
+    refused(&["new-case", "toy-acks", "--dir", folder], &["toy_acks.rs is there already"]);
+    assert_eq!(std::fs::read_to_string(directory.path().join("toy_acks.rs")).expect("it"), "mine");
+    let missing = directory.path().join("no-such-folder");
+    refused(
+        &["new-case", "toy-acks", "--dir", missing.to_str().expect("UTF-8")],
+        &["no-such-folder", "--dir"],
+    );
+}
+
+#[test]
 fn an_unknown_case_is_refused_with_the_way_to_list_them() {
     refused(&["check", "no-such-case"], &["\"no-such-case\"", "check --list"]);
     refused(&["explain", "no-such-case"], &["\"no-such-case\"", "check --list"]);
@@ -55,6 +79,7 @@ fn names_from_a_fixed_list_are_refused_with_the_list() {
     refused(&["check", "--drop-rule", "SD-15"], &["'SD-15'", "SD-1 to SD-14", "INVARIANTS.md"]);
     refused(&["check", "--drop-site", "no-such-site"], &["'no-such-site'"]);
     refused(&["check", "--drop-rule", "SD-1", "--drop-site", "x"], &["--drop-site"]);
+    refused(&["check", "--swap", "no-such-bug/fixed"], &["\"no-such-bug/fixed\"", "corpus --list"]);
 }
 
 #[test]

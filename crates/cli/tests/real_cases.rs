@@ -90,8 +90,48 @@ fn json_results_are_one_object_a_line_on_standard_output_and_in_the_file() {
     let file = path.to_str().expect("a name in UTF-8");
     let out = printed(&["check", &broken()[0], "--workers", "1", "--json", "--json-file", file]);
     assert_eq!(std::fs::read_to_string(&path).expect("a file"), out);
-    let record: Value = serde_json::from_str(out.trim()).expect("one object");
-    assert_eq!((&record["verdict"], &record["as_expected"]), (&"violates".into(), &true.into()));
+    let records: Vec<Value> =
+        out.lines().map(|line| serde_json::from_str(line).expect("one object")).collect();
+    let said =
+        |record: &Value| [&record["kind"], &record["verdict"], &record["as_expected"]].map(Value::to_string);
+    assert_eq!(said(&records[0]), ["\"corpus\"", "\"violates\"", "true"]);
+    assert_eq!(
+        said(&records[1]),
+        ["\"engine\"", "\"holds\"", "true"],
+        "the engine's scenario that the bug names"
+    );
+    assert_eq!(records.len(), 2);
+}
+
+#[test]
+fn the_list_says_where_a_bug_is_from_and_counts_bugs_by_class() {
+    let list = printed(&["check", "linux-bafb056c-sparc64-trim", "--list", "--json"]);
+    let entry: Value = serde_json::from_str(list.lines().next().expect("a line")).expect("JSON");
+    let text = |key: &str| entry[key].as_str().unwrap_or_else(|| panic!("{key}: {}", entry[key])).to_owned();
+    assert_eq!(text("name"), "linux-bafb056c-sparc64-trim/broken");
+    assert_eq!((text("id"), text("class"), text("kernel")), ("A1".into(), "A".into(), "Linux".into()));
+    assert_eq!(
+        (text("arch"), text("needs"), text("engine")),
+        ("sparc64".into(), "interleaving".into(), "seed".into())
+    );
+    assert_eq!((&entry["rules"], &entry["cpus"]), (&serde_json::json!(["SD-3", "SD-9"]), &2.into()));
+    assert!(printed(&["check", "linux-bafb056c-sparc64-trim", "--list"]).ends_with("    1  in all\n"));
+    assert!(!printed(&["check", "pairs", "--list"]).contains("in all"));
+}
+
+#[test]
+fn the_whole_corpus_comes_out_as_expected_with_the_engines_scenarios_that_it_names() {
+    let results = printed(&["check", "corpus", "--json"]);
+    assert!(results.lines().any(|line| line.contains("\"name\":\"seed\"")));
+}
+
+#[test]
+fn a_case_with_the_other_variants_protocol_fails_and_is_named() {
+    for variant in ["broken", "fixed"] {
+        let case = format!("linux-bafb056c-sparc64-trim/{variant}");
+        let said = contains(format!("Not as expected: {case}"));
+        shootdown(&["check", &case, "--swap", &case]).assert().code(1).stdout(said);
+    }
 }
 
 #[test]

@@ -30,7 +30,8 @@ pub struct Bug {
     pub about: &'static str,
     /// A page of prose for someone who never saw it.
     pub story: &'static str,
-    /// How the broken protocol ends, in the judge's words, or the explorer's if it gets stuck.
+    /// How the broken protocol ends, in the judge's words, or the explorer's if it gets stuck; the explorer's places in
+    /// the code (` at FILE:LINE:COLUMN`) may be left out, see [`Bug::ends_as`].
     pub ends: &'static str,
     /// The engine's scenario that shows that the engine does not have the bug.
     pub engine: &'static str,
@@ -71,9 +72,35 @@ pub enum Needs {
 }
 
 impl Class {
+    /// All classes, in the order of their letters.
+    pub const ALL: [Self; 8] = [
+        Self::Mask,
+        Self::Ordering,
+        Self::Tag,
+        Self::FlushBeforeFree,
+        Self::Lifetime,
+        Self::Interrupt,
+        Self::OtherKernel,
+        Self::Suspect,
+    ];
+
     /// Returns the letter that ids of this class begin with.
     pub fn letter(self) -> char {
         (b'A' + self as u8) as char
+    }
+
+    /// Returns what the class is about, in a few words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Mask => "masks, borrowing, lazy TLB",
+            Self::Ordering => "switching in against flushing",
+            Self::Tag => "tags and broadcast",
+            Self::FlushBeforeFree => "flushing against freeing",
+            Self::Lifetime => "reference counts",
+            Self::Interrupt => "interrupts and hotplug",
+            Self::OtherKernel => "other kernels",
+            Self::Suspect => "suspects",
+        }
     }
 }
 
@@ -83,7 +110,23 @@ impl Bug {
         [Variant::Broken, Variant::Fixed].map(|variant| self.case(variant))
     }
 
-    fn case(&self, variant: Variant) -> Case {
+    /// Makes the case of one variant.
+    pub fn case(&self, variant: Variant) -> Case {
+        self.case_of(variant, variant)
+    }
+
+    /// Makes the case of one variant with the other's protocol in it: a checker that checks must be surprised.
+    pub fn swapped(&self, variant: Variant) -> Case {
+        let other = if variant == Variant::Broken { Variant::Fixed } else { Variant::Broken };
+        self.case_of(variant, other)
+    }
+
+    /// Returns whether `words` say that the broken protocol ended as it did, whatever the places in the code.
+    pub fn ends_as(&self, words: &str) -> bool {
+        without_places(words) == without_places(self.ends)
+    }
+
+    fn case_of(&self, variant: Variant, model: Variant) -> Case {
         let (word, expected) = match variant {
             Variant::Broken => ("broken", Expected::Violates),
             _ => ("fixed", Expected::Holds),
@@ -100,8 +143,38 @@ impl Bug {
             groups: &["corpus"],
             about: self.about.to_owned(),
             story: self.story,
-            run: Box::new(move |options: &Options<'_>| run(&build(variant), options)),
-            replay: Box::new(move |options, moves| run_again(&build(variant), options, moves)),
+            run: Box::new(move |options: &Options<'_>| run(&build(model), options)),
+            replay: Box::new(move |options, moves| run_again(&build(model), options, moves)),
+        }
+    }
+}
+
+/// Drops ` at FILE:LINE:COLUMN` wherever it is the end of a clause: lines move with every edit.
+fn without_places(words: &str) -> String {
+    let clauses = words.split("; ").map(|clause| match clause.rsplit_once(" at ") {
+        Some((before, place)) if is_place(place) => before,
+        _ => clause,
+    });
+    clauses.collect::<Vec<_>>().join("; ")
+}
+
+fn is_place(text: &str) -> bool {
+    let mut parts = text.rsplitn(3, ':');
+    let mut number = || parts.next().is_some_and(|part| part.parse::<u32>().is_ok());
+    let (column, line) = (number(), number());
+    column && line && parts.next().is_some_and(|file| file.ends_with(".rs") && !file.contains(' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_places;
+
+    #[test]
+    fn places_are_dropped_and_other_words_kept() {
+        let stuck = "stuck: CPU 0 waits for io at src/a.rs:177:30; CPU 2 is at src/b.rs:2:9";
+        assert_eq!(without_places(stuck), "stuck: CPU 0 waits for io; CPU 2 is");
+        for words in ["it looks at page 0", "it looks at a.rs", "frame 1, at last: 1:2", "at"] {
+            assert_eq!(without_places(words), words);
         }
     }
 }

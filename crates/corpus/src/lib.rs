@@ -5,12 +5,14 @@
 
 mod bug;
 mod bugs;
+mod header;
 mod shapes;
 #[cfg(test)]
 mod tests;
 
 pub use bug::{Bug, Class, Needs};
 pub use bugs::bugs;
+pub use header::{Problem, is_kebab_case, problems};
 
 use shootdown_machine::Case;
 

@@ -27,8 +27,8 @@ impl<D: Device> Authority<D> {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        lock(&self.shared).bytes()
-            + lock(&self.local).bytes()
+        lock(&self.shared).bytes(true)
+            + lock(&self.local).bytes(true)
             + lock(&self.shared_device).bytes()
             + lock(&self.local_device).bytes()
     }
@@ -104,7 +104,10 @@ impl<'a, D: Device> Coder<'a, D> {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.shared.bytes() + self.local.bytes() + self.shared_device.bytes() + self.local_device.bytes()
+        self.shared.bytes(false)
+            + self.local.bytes(false)
+            + self.shared_device.bytes()
+            + self.local_device.bytes()
     }
 
     #[inline]

@@ -33,8 +33,14 @@ pub struct Builder {
     pub(crate) tags: usize,
     pub(crate) kernel_pages: usize,
     pub(crate) remaps: bool,
+    pub(crate) software_refill: bool,
+    pub(crate) late_accesses: bool,
     pub(crate) translations: Vec<Translation>,
     pub(crate) must_free: [Vec<usize>; 3],
+    /// Per CPU, those that share its TLB, itself included.
+    pub(crate) domains: [u8; MAX_CPUS],
+    /// Whether a flush of one kernel page may miss, where there are tags.
+    pub(crate) sticky_kernel_pages: bool,
     links: Vec<(usize, usize)>,
     maps: Vec<(usize, usize, u64)>,
     kernel_maps: Vec<(usize, u64)>,
@@ -53,8 +59,12 @@ impl Builder {
             tags: 1,
             kernel_pages: 0,
             remaps: false,
+            software_refill: false,
+            late_accesses: false,
             translations: Vec::new(),
             must_free: Default::default(),
+            domains: std::array::from_fn(|cpu| 1 << cpu),
+            sticky_kernel_pages: false,
             links: Vec::new(),
             maps: Vec::new(),
             kernel_maps: Vec::new(),
@@ -84,9 +94,31 @@ impl Builder {
         self
     }
 
+    /// Gives the machine a known fault of real ones: while tags are in use, [`crate::hw::flush_kernel_page`] may leave
+    /// what it should drop (here it always does). Flushes of everything work.
+    pub fn sticky_kernel_pages(mut self) -> Self {
+        self.sticky_kernel_pages = true;
+        self
+    }
+
     /// Allows [`crate::hw::mapped`], at the price of fewer reductions.
     pub fn remaps(mut self) -> Self {
         self.remaps = true;
+        self
+    }
+
+    /// Takes the hardware walker away (MIPS, say): user translations come from [`crate::hw::insert`] alone. Kernel pages
+    /// are still walked.
+    pub fn software_refill(mut self) -> Self {
+        self.software_refill = true;
+        self
+    }
+
+    /// Lets a broadcast finish before the accesses that the translations it dropped had already allowed (an erratum):
+    /// they may arrive until the next broadcast, or until their CPU flushes or loads a root itself. On other machines a
+    /// flush waits for them.
+    pub fn late_accesses(mut self) -> Self {
+        self.late_accesses = true;
         self
     }
 
@@ -201,7 +233,9 @@ impl Builder {
             "kernel page out of range"
         );
         assert!(self.translations.iter().all(|t| t.space.is_none_or(|s| s < self.spaces)), "no such space");
-        for local in &self.locals {
+        for (local, domain) in self.locals.iter().zip(self.domains) {
+            let alone = domain.count_ones() == 1;
+            assert!(alone || local.is(ONLINE), "CPUs that share a TLB stay online");
             assert!(usize::from(local.root) <= self.spaces, "no such space");
             assert!(usize::from(local.tag) < self.tags, "no such tag");
         }

@@ -101,6 +101,21 @@ pub fn touch(page: usize) {
     issue(Op::Touch { page });
 }
 
+/// Puts a translation into this CPU's TLB, as the miss handler of a machine without a hardware walker does. Only on a
+/// machine built with [`crate::Builder::software_refill`].
+#[track_caller]
+pub fn insert(tag: u8, page: usize, value: u64) {
+    issue(Op::Insert { tag, page, value });
+}
+
+/// Uses, in software, the frame that `value` leads to, on behalf of `space`: a lockless walk or a hypervisor that found
+/// the value in the tables by itself, past any TLB. From the next step on the machine knows nothing of it: what keeps
+/// the frame alive until the software is done with it is the protocol's business.
+#[track_caller]
+pub fn access(space: usize, value: u64) {
+    issue(Op::Access { space, value });
+}
+
 /// Takes this CPU off: no root, no walker, not judged. Its TLB keeps what it holds.
 #[track_caller]
 pub fn offline() {
@@ -172,6 +187,8 @@ pub(crate) enum Op {
     Broadcast { whose: Whose, which: Which },
     User { on: bool },
     Touch { page: usize },
+    Insert { tag: u8, page: usize, value: u64 },
+    Access { space: usize, value: u64 },
     Offline,
     Online,
     FreeFrame { frame: usize },
@@ -213,6 +230,7 @@ impl Op {
             }
             Op::User { on } => pack(8, [on.into(), 0, 0, 0]),
             Op::Touch { page } => pack(9, [page, 0, 0, 0]),
+            Op::Access { space, value } => pack(30, [space, value as usize, 0, 0]),
             Op::Offline => pack(10, [0; 4]),
             Op::Online => pack(11, [0; 4]),
             Op::FreeFrame { frame } => pack(12, [frame, 0, 0, 0]),
@@ -222,6 +240,7 @@ impl Op {
             Op::Unreachable { space, page } => pack(16, [space, page, 0, 0]),
             Op::Mapped { space, page } => pack(17, [space, page, 0, 0]),
             Op::Teardown { space } => pack(18, [space, 0, 0, 0]),
+            Op::Insert { tag, page, value } => pack(19, [tag.into(), page, value as usize, 0]),
         }
     }
 
@@ -255,8 +274,23 @@ impl Op {
             16 => Op::Unreachable { space: a, page: b },
             17 => Op::Mapped { space: a, page: b },
             18 => Op::Teardown { space: a },
+            19 => Op::Insert { tag: byte(1), page: b, value: c as u64 },
+            30 => Op::Access { space: a, value: b as u64 },
             _ => return None,
         })
+    }
+
+    /// Whether the CPU that issues it has completed its own accesses by then.
+    pub(crate) fn waits_for_own_accesses(self) -> bool {
+        matches!(
+            self,
+            Op::Install { .. }
+                | Op::FlushPage { .. }
+                | Op::FlushTag { .. }
+                | Op::FlushUser
+                | Op::FlushKernelPage { .. }
+                | Op::FlushAll
+        )
     }
 
     /// What the explorer's orderings and reductions may assume.
@@ -287,6 +321,8 @@ impl Op {
             | Op::Mapped { .. }
             | Op::User { on: false }
             | Op::Touch { .. }
+            | Op::Insert { .. }
+            | Op::Access { .. }
             | Op::Offline
             | Op::Online => (false, false, Commutes::Never),
         };

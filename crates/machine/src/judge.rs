@@ -67,6 +67,7 @@ impl Machine {
             Op::Unreachable { space, page } => shared.unreachable |= 1 << (space * MAX_PAGES + page),
             Op::Mapped { space, page } => shared.unreachable &= !(1 << (space * MAX_PAGES + page)),
             Op::Touch { page } => return touch(shared, local, cpu, page),
+            Op::Access { space, value } => return self.access(shared, cpu, space, value as usize),
             _ => {}
         }
         Ok(())
@@ -84,6 +85,10 @@ impl Machine {
             }
             if !local.is(ARRIVING) && local.kernel.iter().any(|set| set & shared.dead_values != 0) {
                 return Err(self.kernel_violation(&shared, cpu, local));
+            }
+            if local.in_flight & shared.dead_values != 0 {
+                let what = self.dead_value(&shared, local.in_flight);
+                return Err(format!("an access by CPU {cpu} may still arrive at {what}"));
             }
             let Some(space) = local.space() else { continue };
             if shared.freed_roots >> space & 1 != 0 {
@@ -179,7 +184,7 @@ impl Machine {
         format!("CPU {cpu} can still use kernel page {page} -> {what}")
     }
 
-    fn dead_value(&self, shared: &Shared, set: u16) -> String {
+    pub(crate) fn dead_value(&self, shared: &Shared, set: u16) -> String {
         let value = (set & shared.dead_values).trailing_zeros() as usize;
         let meant = self.config.translations[value - 1];
         if shared.freed_frames >> meant.frame & 1 != 0 {

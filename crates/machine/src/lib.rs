@@ -7,11 +7,13 @@
 
 mod case;
 mod config;
+mod domain;
 pub mod engine;
 pub mod hw;
 mod judge;
 mod machine;
 mod show;
+mod software;
 mod state;
 mod tables;
 #[cfg(test)]

@@ -115,7 +115,7 @@ impl Machine {
                 _ => junk = Some(value),
             });
         }
-        if let Some(space) = local.space() {
+        if let Some(space) = local.space().filter(|_| !self.config.software_refill) {
             let tag = usize::from(local.tag);
             for entry in 0..self.tables.per_space {
                 view.readable(cpu, watched.root(space, entry), |table| match table {
@@ -167,23 +167,35 @@ impl Machine {
                 matches!(which, Which::All) || matches!(which, Which::Page(page, _) if page < *kernel_pages)
             }
             Op::Touch { page } => page < pages,
+            Op::Insert { tag, page, value } => {
+                let known = (1..=translations.len() as u64).contains(&value);
+                self.config.software_refill && known && usize::from(tag) < *tags && page < pages
+            }
+            Op::Access { space, value } => {
+                space < *spaces && (1..=translations.len() as u64).contains(&value)
+            }
             Op::FreeFrame { frame } => frame < MAX_FRAMES,
             Op::FreeTable { table } => (1..=self.tables.leaves.len() as u64).contains(&table),
             Op::FreeRoot { space } | Op::Teardown { space } => space < *spaces,
             Op::Revoke { value } => (1..=translations.len() as u64).contains(&value),
             Op::Unreachable { space, page } => space < *spaces && page < pages,
             Op::Mapped { space, page } => self.config.remaps && space < *spaces && page < pages,
-            Op::FlushUser | Op::FlushAll | Op::User { .. } | Op::Offline | Op::Online => true,
+            Op::FlushUser | Op::FlushAll | Op::User { .. } => true,
+            Op::Offline | Op::Online => !self.config.domains.iter().any(|domain| domain.count_ones() > 1),
         }
     }
 
     fn broadcast(&self, locals: &mut [Local], whose: Whose, which: Which) {
         for local in locals.iter_mut().filter(|local| local.is(ONLINE)) {
+            let held = local.held();
             match (whose, which) {
                 (Whose::Tag(tag), Which::All) => local.drop_tag(tag.into()),
                 (Whose::Tag(tag), Which::Page(page, walk)) => local.drop_page(tag.into(), page, walk),
                 (Whose::Space(space), _) => local.drop_values(self.own[space], self.own_tables(space), which),
                 (Whose::Kernel, _) => local.drop_kernel(which),
+            }
+            if self.config.late_accesses {
+                local.in_flight = held & !local.held();
             }
         }
     }
@@ -206,17 +218,22 @@ impl Machine {
 
     /// What `op` does to the CPU that issues it.
     fn change(&self, local: &mut Local, op: Op) {
+        if op.waits_for_own_accesses() {
+            local.in_flight = 0;
+        }
         match op {
             Op::Install { space, tag, how } => self.install(local, space, tag, how),
             Op::FlushPage { tag, page, walk } => local.drop_page(tag.into(), page, walk),
             Op::FlushTag { tag } => local.drop_tag(tag.into()),
             Op::FlushUser => local.drop_user(),
+            Op::FlushKernelPage { .. } if self.config.sticky_kernel_pages && self.config.tags > 1 => {}
             Op::FlushKernelPage { page } => local.kernel[page] = 0,
             Op::FlushAll => {
                 local.drop_user();
                 local.kernel = [0; MAX_KERNEL];
             }
             Op::User { on } => local.set(USER, on),
+            Op::Insert { tag, page, value } => local.tlb[usize::from(tag)][page] |= 1 << value,
             Op::Offline => {
                 (local.root, local.tag) = (0, 0);
                 local.flags = 0;
@@ -250,6 +267,9 @@ impl Device for Machine {
             self.broadcast(view.locals, whose, which);
         }
         self.change(&mut view.locals[cpu], op);
+        if self.shares(cpu) {
+            self.spread(view.locals, cpu);
+        }
         match self.mark(view.shared, &view.locals[cpu], cpu, op) {
             Ok(()) => Effect::Done(0),
             Err(violation) => Effect::Violation(violation),
@@ -257,12 +277,16 @@ impl Device for Machine {
     }
 
     fn settle(&self, view: &mut View<'_, Self>) -> Result<(), Violation> {
-        for cpu in 0..view.locals.len() {
-            if view.locals[cpu].is(ONLINE) {
-                self.fill(view, cpu)?;
+        loop {
+            for cpu in 0..view.locals.len() {
+                if view.locals[cpu].is(ONLINE) {
+                    self.fill(view, cpu)?;
+                }
+            }
+            if !self.pool(view.locals) {
+                return self.judge(view);
             }
         }
-        self.judge(view)
     }
 
     fn finish(&self, view: &mut View<'_, Self>) -> Result<(), Violation> {

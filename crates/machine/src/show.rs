@@ -39,6 +39,12 @@ impl Machine {
             Op::User { on: true } => "user on".into(),
             Op::User { on: false } => "user off".into(),
             Op::Touch { page } => format!("touch page {page}"),
+            Op::Insert { tag, page, value } => {
+                format!("insert page {page}{} -> {}", tagged(tag), self.value_name(value as usize))
+            }
+            Op::Access { space, value } => {
+                format!("use {} for {}", self.value_name(value as usize), space_name(space))
+            }
             Op::Offline => "offline".into(),
             Op::Online => "online".into(),
             Op::FreeFrame { frame } => format!("free frame {frame}"),
@@ -93,6 +99,10 @@ impl Machine {
                 line += &format!(" walk{name}{{{}}}", tables.join(" "));
             }
         }
+        if local.in_flight != 0 {
+            let names = self.set_names(local.in_flight);
+            line += &format!(" in flight{{{names}}}");
+        }
         let entries = self.show_entries("k", &local.kernel);
         if !entries.is_empty() {
             line += &format!(" kernel{{{entries}}}");
@@ -101,13 +111,14 @@ impl Machine {
     }
 
     fn show_entries(&self, prefix: &str, sets: &[u16]) -> String {
-        let of_page = |(page, set): (usize, &u16)| {
-            let names: Vec<String> =
-                (1..16).filter(|v| set >> v & 1 != 0).map(|v| self.value_name(v)).collect();
-            format!("{prefix}{page}:{}", names.join("|"))
-        };
+        let of_page = |(page, set): (usize, &u16)| format!("{prefix}{page}:{}", self.set_names(*set));
         let shown: Vec<String> = sets.iter().enumerate().filter(|e| *e.1 != 0).map(of_page).collect();
         shown.join(" ")
+    }
+
+    fn set_names(&self, set: u16) -> String {
+        let names: Vec<String> = (1..16).filter(|v| set >> v & 1 != 0).map(|v| self.value_name(v)).collect();
+        names.join("|")
     }
 }
 

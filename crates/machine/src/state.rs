@@ -22,6 +22,8 @@ pub struct Local {
     /// Leaf tables that cached root entries may name: bit per table, entry 0 in the low byte, per tag.
     pub(crate) walk: [u16; MAX_TAGS],
     pub(crate) kernel: [u16; MAX_KERNEL],
+    /// Translation values through which accesses may still be on their way though no entry is left.
+    pub(crate) in_flight: u16,
     /// Space whose root is loaded, plus one; 0 is none.
     pub(crate) root: u8,
     pub(crate) tag: u8,
@@ -45,6 +47,11 @@ impl Local {
     /// Space whose root is loaded.
     pub(crate) fn space(&self) -> Option<usize> {
         usize::from(self.root).checked_sub(1)
+    }
+
+    /// Values of all user translations that the TLB may hold.
+    pub(crate) fn held(&self) -> u16 {
+        self.tlb.iter().flatten().fold(0, |all, set| all | set)
     }
 
     pub(crate) fn drop_tag(&mut self, tag: usize) {

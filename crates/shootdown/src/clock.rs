@@ -57,15 +57,22 @@ impl Clock {
     /// Announces a request: bumps the generation, then notes the range under it. Returns the new generation.
     #[inline]
     pub(crate) fn announce(&self, scope: Scope, tables: Tables) -> u64 {
+        let generation = self.bump();
+        self.record(generation, Packed::new(scope, tables));
+        generation
+    }
+
+    /// Bumps the generation and returns the new one. Until [`record`](Self::record) has noted what was asked, and for
+    /// good if it never does, whoever catches up with this generation flushes everything.
+    #[inline]
+    pub(crate) fn bump(&self) -> u64 {
         if without(Rule::Publish) {
             // The rule removed: readers see a generation of which nothing was published yet.
             return self.generation.load(Ordering::Relaxed);
         }
         // ORDER(SD-4): the caller's page-table stores come before the generation; partner: `now`. Who catches up with
         // this generation walks the new tables.
-        let generation = self.generation.fetch_add(1, Site::Bump.release()) + 1;
-        self.record(generation, Packed::new(scope, tables));
-        generation
+        self.generation.fetch_add(1, Site::Bump.release()) + 1
     }
 
     /// Reads the current generation.
@@ -106,15 +113,18 @@ impl Clock {
         Plan::Pages { ranges, count, tables: all_tables }
     }
 
-    /// The plan of a CPU that is one request behind `now`: its pages, or nothing where everything must go.
+    /// The pages of the latest request, nothing where everything must go.
     #[inline]
-    pub(crate) fn plan_one(&self, now: u64, ceiling: u64) -> Option<(PageRange, Tables)> {
-        self.recall(now).and_then(Packed::unpack).filter(|(range, _)| range.count() <= ceiling)
+    pub(crate) fn recall_latest(&self, now: u64) -> Option<(PageRange, Tables)> {
+        self.recall(now).and_then(Packed::unpack)
     }
 
     /// Notes a request, unless a later one already took its place: then whoever needs it flushes everything.
     #[inline]
-    fn record(&self, generation: u64, request: Packed) {
+    pub(crate) fn record(&self, generation: u64, request: Packed) {
+        if without(Rule::Publish) {
+            return;
+        }
         let entry = &self.ring[generation as usize % RING];
         // ORDER(SD-14): relaxed; the value only decides whether to try.
         let old = entry.stamp.load(Ordering::Relaxed);

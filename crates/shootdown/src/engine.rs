@@ -8,6 +8,7 @@ use crate::platform::{LocalFlush, Platform, SpaceHandle, Span};
 use crate::refs::{StructRef, Teardown, UserRef};
 use crate::space::{AddressSpace, FRESH};
 use crate::sync::{Word, const_fn};
+use crate::tags::TagPolicy;
 use crate::types::{CpuId, SpaceId};
 use crate::{event::Event, percpu::Loaded};
 use core::fmt;
@@ -80,7 +81,7 @@ impl<P: Platform> Shootdown<P> {
         }
         // ORDER: relaxed; only uniqueness matters.
         let id = SpaceId(self.next_id.fetch_add(1, Ordering::Relaxed));
-        Ok(AddressSpace::new(id, root, mask))
+        Ok(AddressSpace::new(id, root, mask, self.platform.tags().new_space()))
     }
 
     /// Starts counting references to a new space and returns the first one.
@@ -146,7 +147,7 @@ impl<P: Platform> Shootdown<P> {
         let kernel = self.kernel.now();
         if !without(Rule::HotplugFlushes) {
             here.flush_hardware(LocalFlush::Everything);
-            here.local.own.slots.reset();
+            self.platform.tags().flushed(here.tags(me));
         }
         // ORDER(SD-6): relaxed. What this CPU did before the online fence is ordered by that fence, which is a release
         // fence too; since then it has only flushed, which is complete on return (platform contract).
@@ -163,9 +164,10 @@ impl<P: Platform> Shootdown<P> {
         let here = Here::enter(self, Span::Hotplug);
         here.leave();
         here.flush_hardware(LocalFlush::Everything);
-        here.local.own.slots.reset();
+        let me = here.me();
+        self.platform.tags().flushed(here.tags(me));
         self.platform.quiesce();
-        self.online().remove_self(here.me());
+        self.online().remove_self(me);
         self.platform.event(Event::Offline);
     }
 
@@ -173,6 +175,10 @@ impl<P: Platform> Shootdown<P> {
     pub(crate) fn free_space(&self, space: &AddressSpace<P>) {
         if !without(Rule::TeardownEvicts) {
             self.evict(space);
+        }
+        if P::Tags::RETIRES {
+            let _here = Here::enter(self, Span::Tags);
+            self.platform.tags().retire(space.tags());
         }
         self.platform.event(Event::RootFreed(space.id()));
         crate::hw::free_root(&self.platform, space);

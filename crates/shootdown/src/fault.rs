@@ -97,6 +97,20 @@ sites! {
     TrimSeen = "trim-seen",
     /// SD-3: the same where the request was found taken and is waited for (acquire).
     TrimLateSeen = "trim-late-seen",
+    /// SD-12: what the last holder of a tag allocator's lock did before what the next one reads (acquire).
+    TagLock = "tag-lock",
+    /// SD-12: the same, of the holder that goes (release).
+    TagUnlock = "tag-unlock",
+    /// SD-4, SD-12: a space's new tag before walks under it (full fence).
+    TagFence = "tag-fence",
+    /// SD-12: a tag before the count of wraps that makes it current (release).
+    TagWraps = "tag-wraps",
+    /// SD-12: the count of wraps before the tag (acquire).
+    TagWrapsSeen = "tag-wraps-seen",
+    /// SD-8: all CPUs have moved to a global tag before it counts as shared (release).
+    SharedTag = "shared-tag",
+    /// SD-8: a tag seen shared before flushes rest on broadcasts alone (acquire).
+    SharedTagSeen = "shared-tag-seen",
 }
 
 impl Site {

@@ -8,8 +8,8 @@ use crate::hw;
 use crate::percpu::{CpuLocal, Loaded};
 use crate::platform::{LocalFlush, OnInstall, OnLeave, Platform, Span};
 use crate::space::AddressSpace;
-use crate::tags::{Assignment, TagPolicy};
-use crate::types::{CpuId, Generation, PageRange, Scope, Tables, Tag};
+use crate::tags::{Assignment, Held, TagCpu, TagPolicy};
+use crate::types::{CpuId, Generation, PageRange, Tables, Tag};
 use core::ops::Deref;
 use core::sync::atomic::Ordering;
 
@@ -140,13 +140,16 @@ impl<'a, P: Platform> Cpu<'a, P> {
         Site::SwitchFence.full_fence();
         let now = next.clock.now();
         if let Some(previous) = previous {
-            self.save(previous);
+            self.save(me, previous);
             if without(Rule::SelfRemove) {
                 // The rule removed: the bit goes while the hardware still uses the root.
                 previous.members().remove_self(me);
             }
         }
-        let tag = self.install(next, now);
+        if P::Tags::UNLOADS && previous.is_some() {
+            hw::install(self.engine.platform(), None, Tag::NONE, OnInstall::Keep);
+        }
+        let tag = self.install(me, next, now, previous);
         if add && without(Rule::SelfAdd) {
             members.add_self(me);
         }
@@ -163,20 +166,42 @@ impl<'a, P: Platform> Cpu<'a, P> {
 
     /// Installs `next` with no entry under its tag older than generation `now`; returns the tag.
     #[inline]
-    fn install(self, next: &AddressSpace<P>, now: u64) -> Tag {
+    fn install(self, me: CpuId, next: &AddressSpace<P>, now: u64, previous: Option<&AddressSpace<P>>) -> Tag {
         let platform = self.engine.platform();
-        let Assignment { tag, caught } = platform.tags().assign(&self.local.own.slots, next.id());
-        match caught {
-            Some(caught) if caught == now || without(Rule::SwitchIn) => {
+        let Assignment { tag, held } = platform.tags().assign(self.tags(me), next.tag_space());
+        match held {
+            Held::Current => hw::install(platform, Some(next), tag, OnInstall::Keep),
+            Held::UpTo(caught) if caught == now || without(Rule::SwitchIn) => {
                 hw::install(platform, Some(next), tag, OnInstall::Keep);
             }
-            Some(caught) => self.install_late(next, tag, caught, now),
-            None if tag != Tag::NONE && without(Rule::TagReuseFlushes) => {
+            Held::UpTo(caught) => self.install_late(next, tag, caught, now),
+            Held::Others if tag != Tag::NONE && without(Rule::TagReuseFlushes) => {
                 hw::install(platform, Some(next), tag, OnInstall::Keep);
             }
-            None => self.install_flushed(next, tag),
+            Held::Others => self.install_flushed(next, tag),
+            Held::AllOthers => self.install_all_flushed(me, next, tag, previous),
         }
         tag
+    }
+
+    /// Flushes all tags, since each may have changed hands, then installs `next`. What the walker fills in between belongs
+    /// to the root that is still loaded, and goes under its tag.
+    #[cold]
+    fn install_all_flushed(
+        self,
+        me: CpuId,
+        next: &AddressSpace<P>,
+        tag: Tag,
+        previous: Option<&AddressSpace<P>>,
+    ) {
+        if !without(Rule::TagReuseFlushes) {
+            self.flush_hardware(LocalFlush::Everything);
+        }
+        self.engine.platform().tags().flushed(self.tags(me));
+        if let Some(previous) = previous {
+            self.save(me, previous);
+        }
+        hw::install(self.engine.platform(), Some(next), tag, OnInstall::Keep);
     }
 
     /// Installs `next`, of whose entries under `tag` those since generation `caught` must go.
@@ -219,13 +244,15 @@ impl<'a, P: Platform> Cpu<'a, P> {
     /// Loads the kernel's own root, if a space is loaded, and removes this CPU from its mask.
     pub(crate) fn leave(self) {
         let Some(space) = hw::space_of::<P>(self.loaded()) else { return };
-        self.save(space);
+        let me = self.me();
+        self.save(me, space);
         hw::install(self.engine.platform(), None, Tag::NONE, OnInstall::Keep);
+        self.engine.platform().tags().left(me);
         self.engine.platform().event(Event::Left(space.id()));
         self.local.own.counters.trims.bump();
         // ORDER(SD-3): the hardware has stopped using the root (install is complete on return); its entries are under a
         // tag whose generation was saved, or are gone. The space's memory is last used here.
-        space.members().remove_self(self.me());
+        space.members().remove_self(me);
         self.publish_loaded(Loaded::NOTHING);
     }
 
@@ -269,31 +296,43 @@ impl<'a, P: Platform> Cpu<'a, P> {
         if without(Rule::AckAfterFlush) {
             self.local.published.caught.store(now, Ordering::Release);
         }
-        let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
+        if P::Tags::MOVES && self.move_tag(space, now) {
+            return;
+        }
         if now.wrapping_sub(seen) == 1 {
             // The usual case, which needs no array.
-            let one = space.clock.plan_one(now, P::RANGE_CEILING);
-            let pages = one.map(|(range, tables)| LocalFlush::Pages { tag, range, tables });
-            self.flush_hardware(pages.unwrap_or(LocalFlush::Tag(tag)));
+            self.flush_loaded(space.clock.recall_latest(now));
             self.acknowledge(space, now);
         } else {
-            self.catch_up_far(space, tag, seen, now);
+            self.catch_up_far(space, seen, now);
         }
     }
 
+    /// Loads the loaded space under another tag, if its policy says so; what that one holds is current.
+    fn move_tag(self, space: &AddressSpace<P>, now: u64) -> bool {
+        let platform = self.engine.platform();
+        let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
+        let Some(tag) = platform.tags().moved(space.tags(), tag) else { return false };
+        hw::install(platform, Some(space), tag, OnInstall::Keep);
+        self.local.own.tag.store(u64::from(tag.number()), Ordering::Relaxed);
+        self.acknowledge(space, now);
+        true
+    }
+
     #[cold]
-    fn catch_up_far(self, space: &AddressSpace<P>, tag: Tag, seen: u64, now: u64) {
+    fn catch_up_far(self, space: &AddressSpace<P>, seen: u64, now: u64) {
+        let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
         let plan = space.clock.plan(seen, now, P::RANGE_CEILING);
         self.carry_out(plan, |range, tables| LocalFlush::Pages { tag, range, tables }, LocalFlush::Tag(tag));
         self.acknowledge(space, now);
     }
 
-    /// Flushes `scope` of the loaded space.
+    /// Flushes these pages of the loaded space, or all of it.
     #[inline]
-    pub(crate) fn flush_scope(self, scope: Scope, tables: Tables) {
+    pub(crate) fn flush_loaded(self, pages: Option<(PageRange, Tables)>) {
         let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
-        self.flush_hardware(match scope {
-            Scope::Pages(range) if range.count() <= P::RANGE_CEILING => {
+        self.flush_hardware(match pages {
+            Some((range, tables)) if range.count() <= P::RANGE_CEILING => {
                 LocalFlush::Pages { tag, range, tables }
             }
             _ => LocalFlush::Tag(tag),
@@ -354,10 +393,16 @@ impl<'a, P: Platform> Cpu<'a, P> {
 
     /// Remembers how far this CPU's entries of a space that it leaves are up to date.
     #[inline]
-    fn save(self, space: &AddressSpace<P>) {
+    fn save(self, me: CpuId, space: &AddressSpace<P>) {
         let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
         let caught = self.local.published.caught.load(Ordering::Relaxed);
-        self.engine.platform().tags().leave(&self.local.own.slots, tag, space.id(), caught);
+        self.engine.platform().tags().leave(self.tags(me), space.tag_space(), tag, caught);
+    }
+
+    /// This CPU, for the tag policy.
+    #[inline]
+    pub(crate) fn tags(self, me: CpuId) -> TagCpu<'a> {
+        TagCpu { id: me, slots: &self.local.own.slots }
     }
 
     /// The hardware has left `previous` for another root.

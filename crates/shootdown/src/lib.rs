@@ -52,5 +52,10 @@ pub use platform::{LocalFlush, OnInstall, OnLeave, Platform, Remote, RemoteFlush
 pub use refs::{Exiting, StructRef, Teardown, UserRef};
 pub use space::AddressSpace;
 pub use switch::Borrow;
-pub use tags::{Assignment, PerCpuSlots, SLOTS, TagPolicy, TagSlots, Untagged};
+pub use tags::{
+    AsidFlush, Assignment, ByBroadcast, ByDoorbell, CpuTags, GlobalAsids, GlobalOverLocal, Held, PerCpuSlots,
+    PinRefused, PinTags, Reach, SLOTS, ShareRefused, ShareTags, SharedTag, TagBroadcast, TagContext, TagCpu,
+    TagPolicy, TagSlots, TagSpace, TagStorage, TagWord, TagsRefused, Untagged, VersionedContext,
+    VersionedContexts, Vmids, tag_words,
+};
 pub use types::{CpuId, Generation, PageRange, PageSize, RangeError, Scope, SpaceId, Tables, Tag, VirtAddr};

@@ -150,16 +150,27 @@ impl<'a> Members<'a> {
     /// Calls `visit` with the members other than `me`, up to 64 at a time, as they are when it comes to them.
     #[inline]
     pub(crate) fn for_each_batch(&self, me: Option<CpuId>, mut visit: impl FnMut(Batch)) {
-        for (index, word) in self.0.iter().enumerate() {
+        let mut next = self.others(me, 0);
+        while let Some(batch) = next {
+            visit(batch);
+            next = self.others(me, batch.word + 1);
+        }
+    }
+
+    /// Returns the first members other than `me` in the words from `first` on.
+    #[inline]
+    pub(crate) fn others(&self, me: Option<CpuId>, first: u32) -> Option<Batch> {
+        for word in first..self.0.len() as u32 {
             // ORDER(SD-8): a bit seen gone means that its CPU's last use of the space is over; partner: `remove_self`.
-            let mut bits = word.0.load(Site::MaskSeen.acquire());
-            if let Some(me) = me.filter(|me| me.index() / 64 == index) {
+            let mut bits = self.0[word as usize].0.load(Site::MaskSeen.acquire());
+            if let Some(me) = me.filter(|me| me.number() / 64 == word) {
                 bits &= !bit(me);
             }
             if bits != 0 {
-                visit(Batch { first: (index * 64) as u32, bits });
+                return Some(Batch { word, bits });
             }
         }
+        None
     }
 
     #[inline]
@@ -171,18 +182,20 @@ impl<'a> Members<'a> {
 /// Members found in one word.
 #[derive(Clone, Copy)]
 pub(crate) struct Batch {
-    first: u32,
+    pub(crate) word: u32,
     bits: u64,
 }
 
-impl Batch {
+impl Iterator for Batch {
+    type Item = CpuId;
     #[inline]
-    pub(crate) fn for_each(self, mut visit: impl FnMut(CpuId)) {
-        let mut bits = self.bits;
-        while bits != 0 {
-            visit(CpuId::new(self.first + bits.trailing_zeros()));
-            bits &= bits - 1;
+    fn next(&mut self) -> Option<CpuId> {
+        if self.bits == 0 {
+            return None;
         }
+        let cpu = CpuId::new(self.word * 64 + self.bits.trailing_zeros());
+        self.bits &= self.bits - 1;
+        Some(cpu)
     }
 }
 

@@ -93,7 +93,8 @@ pub unsafe trait Platform: Sync + Sized {
     fn defer_teardown(&self, teardown: Teardown<'_, Self>);
 
     /// Drops translations on all CPUs by other means than doorbells (`TLBI ...IS`, INVLPGB and TLBSYNC, SBI RFENCE, a
-    /// hypercall). Anything short of done is [`Remote::Kick`].
+    /// hypercall). Anything short of done is [`Remote::Kick`], which tags that rest on broadcasts forbid
+    /// ([`Reach::Broadcast`](crate::Reach::Broadcast)).
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
         let _ = what;
         Remote::Kick
@@ -182,6 +183,8 @@ pub enum OnInstall {
 pub struct RemoteFlush<'a, P: Platform> {
     /// The space; nothing for kernel memory.
     pub space: Option<&'a AddressSpace<P>>,
+    /// The tag under which every CPU runs it, where there is one such tag (see [`Reach`](crate::Reach)).
+    pub tag: Option<Tag>,
     /// Which part of it.
     pub scope: crate::types::Scope,
     /// Whether table pages are freed.
@@ -223,4 +226,6 @@ pub enum Span {
     Temporary,
     /// Going on or off line.
     Hotplug,
+    /// Working on the tag policy's tables.
+    Tags,
 }

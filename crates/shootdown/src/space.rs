@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::mask::Members;
 use crate::platform::Platform;
 use crate::sync::Word;
+use crate::tags::{TagPolicy, TagSpace};
 use crate::types::{Generation, SpaceId};
 use core::fmt;
 use core::sync::atomic::Ordering;
@@ -16,6 +17,7 @@ pub struct AddressSpace<P: Platform> {
     id: SpaceId,
     root: P::Root,
     mask: P::Mask,
+    tags: <P::Tags as TagPolicy>::Space,
     pub(crate) clock: Clock,
     /// User references; 0 from teardown on.
     pub(crate) users: Word,
@@ -29,11 +31,17 @@ pub struct AddressSpace<P: Platform> {
 pub(crate) const FRESH: u64 = u64::MAX;
 
 impl<P: Platform> AddressSpace<P> {
-    pub(crate) fn new(id: SpaceId, root: P::Root, mask: P::Mask) -> Self {
+    pub(crate) fn new(
+        id: SpaceId,
+        root: P::Root,
+        mask: P::Mask,
+        tags: <P::Tags as TagPolicy>::Space,
+    ) -> Self {
         Self {
             id,
             root,
             mask,
+            tags,
             clock: Clock::new(),
             users: Word::new("users", 0),
             structs: Word::new("structs", FRESH),
@@ -68,6 +76,17 @@ impl<P: Platform> AddressSpace<P> {
     /// The mask's storage, for a checker's judge to watch.
     pub fn mask(&self) -> &P::Mask {
         &self.mask
+    }
+
+    /// What the space remembers for the tag policy.
+    #[inline]
+    pub fn tags(&self) -> &<P::Tags as TagPolicy>::Space {
+        &self.tags
+    }
+
+    #[inline]
+    pub(crate) fn tag_space(&self) -> TagSpace<'_, <P::Tags as TagPolicy>::Space> {
+        TagSpace { id: self.id, memory: &self.tags }
     }
 
     #[inline]

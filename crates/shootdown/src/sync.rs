@@ -5,7 +5,7 @@
 
 use core::sync::atomic::Ordering;
 
-pub(crate) use imp::{Word, fence, patience};
+pub(crate) use imp::{Word, fence, patience, retry};
 
 /// Declares a function `const` wherever cells can be made in constants (everywhere but under loom).
 macro_rules! const_fn {
@@ -28,6 +28,10 @@ pub(crate) enum Waited {
     /// It did not come true within the bound.
     Late,
 }
+
+/// Whether a condition is worth a look before a wait for it begins. The explorer's wait looks by itself, and a second look
+/// would only multiply its states.
+pub(crate) const EAGER: bool = cfg!(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle)));
 
 /// Replaces the word's value by `step` of it, until that succeeds or `step` declines.
 ///

@@ -281,13 +281,19 @@ impl Packed {
 
     #[inline]
     pub(crate) const fn new(scope: Scope, tables: Tables) -> Self {
+        let tables = (matches!(tables, Tables::Freed) as u64) << 63;
         match scope {
             Scope::Pages(range) if range.count <= Self::COUNT_MAX => {
-                let tables = matches!(tables, Tables::Freed) as u64;
-                Self(range.start >> 12 | range.count << 52 | (range.size as u64) << 60 | tables << 63)
+                Self(range.start >> 12 | range.count << 52 | (range.size as u64) << 60 | tables)
             }
-            _ => Self(0),
+            _ => Self(tables),
         }
+    }
+
+    /// Whether tables were freed.
+    #[inline]
+    pub(crate) const fn tables(self) -> Tables {
+        if self.0 >> 63 == 1 { Tables::Freed } else { Tables::Kept }
     }
 
     /// The pages and whether tables were freed; nothing where the whole space is meant.
@@ -299,7 +305,7 @@ impl Packed {
         }
         let size = PageSize::from_code(self.0 >> 60 & 7);
         let range = PageRange { start: self.0 << 12, count, size };
-        Some((range, if self.0 >> 63 == 1 { Tables::Freed } else { Tables::Kept }))
+        Some((range, self.tables()))
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::steps::Done;
 use crate::LAST_RULE;
-use crate::mutate;
 use crate::process::{self, cargo, stream};
+use crate::{mutate, mutate_corpus};
 
 const SHOOTDOWN: &str = "run --quiet --release --package shootdown-cli --bin shootdown --";
 /// Groups that notice a removed rule soonest.
@@ -55,6 +55,11 @@ pub fn counts(root: &Path) -> Result<Done> {
 pub fn mutate(root: &Path) -> Result<Done> {
     let orderings = mutate::run(root, &[])?;
     Ok(Done::Passed(format!("{orderings} orderings, each noticed when weakened")))
+}
+
+pub fn mutate_corpus(root: &Path) -> Result<Done> {
+    let cases = mutate_corpus::run(root)?;
+    Ok(Done::Passed(format!("{cases} cases, each noticed when swapped")))
 }
 
 /// Returns the case that found a counterexample. One that was merely stopped has caught nothing.

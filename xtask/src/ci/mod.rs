@@ -4,6 +4,7 @@ mod bare_metal;
 mod build;
 mod gates;
 mod msrv;
+mod own_case;
 mod steps;
 
 pub use bare_metal::ensure_core;

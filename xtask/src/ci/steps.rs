@@ -3,7 +3,7 @@ use clap::ValueEnum;
 use std::path::Path;
 use std::time::Instant;
 
-use super::{bare_metal, build, gates, msrv};
+use super::{bare_metal, build, gates, msrv, own_case};
 use crate::{arch, tidy};
 
 /// One step; the order is that of a full run, cheapest first.
@@ -27,6 +27,10 @@ pub enum Step {
     Tests,
     /// Every case of `shootdown check`
     Check,
+    /// Each case of the corpus with the other variant's protocol: `check` must notice
+    MutateCorpus,
+    /// A corpus of somebody's own, and the template for one
+    OwnCase,
     /// Each rule removed from the engine: a case must notice
     Rules,
     /// Each ordering of the engine weakened: a checker must notice
@@ -63,7 +67,7 @@ pub fn run(root: &Path, steps: &[Step]) -> Result<()> {
             Done::Skipped(why) => ("SKIPPED", why),
         };
         closing.push(format!(
-            "  {:10}  {word}  {:>6.1} s  {what}",
+            "  {:13}  {word}  {:>6.1} s  {what}",
             step.name(),
             begin.elapsed().as_secs_f64()
         ));
@@ -93,6 +97,8 @@ impl Step {
             Self::BareMetal => bare_metal::bare_metal(root),
             Self::Arch => arch::run(root, arch::Differing::Fails).map(Done::Passed),
             Self::Check => gates::check(root),
+            Self::MutateCorpus => gates::mutate_corpus(root),
+            Self::OwnCase => own_case::own_case(root),
             Self::Rules => gates::rules(root),
             Self::Mutate => gates::mutate(root),
             Self::Counts => gates::counts(root),

@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::Command;
 
-use super::{comments, files, orders, rules, sites};
+use super::{comments, corpus, files, orders, rules, sites};
 use crate::process;
 
 /// A file of the project.
@@ -62,6 +62,7 @@ pub fn run(root: &Path) -> Result<usize> {
     let sources = sources(root)?;
     let mut findings = rules::read(&sources);
     findings.extend(sites::read(&sources));
+    findings.extend(corpus::read(&sources));
     for source in &sources {
         findings.extend(files::read(source));
         findings.extend(comments::read(source));
@@ -70,8 +71,13 @@ pub fn run(root: &Path) -> Result<usize> {
     for finding in &findings {
         println!("{finding}");
     }
-    if !findings.is_empty() {
-        bail!("tidy: things to mend: {}", findings.len());
+    let headers = corpus::headers(root)?;
+    for header in &headers {
+        println!("{header}");
+    }
+    let wrong = findings.len() + headers.len();
+    if wrong > 0 {
+        bail!("tidy: things to mend: {wrong}");
     }
     Ok(sources.len())
 }

@@ -1,3 +1,4 @@
+use shootdown_corpus::Bug;
 use shootdown_explore::{Options, Report, Verdict};
 use shootdown_machine::Case;
 use std::fs::File;
@@ -11,8 +12,10 @@ use crate::catalogue::{self, Removed};
 use crate::commands::list::list;
 use crate::failure::{AS_EXPECTED, Failure, INTERRUPTED, NOT_AS_EXPECTED};
 use crate::interrupt::Interrupt;
+use crate::names;
 use crate::output::{JsonLines, Sink, Table, totals};
 use crate::progress::Line;
+use crate::promises::Promises;
 use crate::record::Record;
 use crate::select::{Wanted, select};
 
@@ -20,13 +23,16 @@ use crate::select::{Wanted, select};
 ///
 /// # Errors
 /// Input that cannot be used, or output that cannot be written.
-pub fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
-    let cases = catalogue::cases(args.removal.removed());
-    let picked = choose(&cases, args)?;
-    if args.list {
-        return list(&picked, args.json);
+pub fn check(args: &CheckArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
+    let mut cases = catalogue::cases(bugs, args.removal.removed());
+    if let Some(name) = &args.swap {
+        catalogue::swap(&mut cases, bugs, name)?;
     }
-    let outcome = run_and_print(&picked, args, &mut |_, _| {})?;
+    if args.list {
+        let picked = choose(&cases, args)?;
+        return list(&picked, &Promises::of(&picked, bugs, &cases), args.json);
+    }
+    let outcome = run_and_print(&cases, bugs, args, &mut |_, _| {})?;
     Ok(outcome.exit_code())
 }
 
@@ -37,6 +43,8 @@ pub struct Outcome {
     pub records: Vec<Record>,
     /// Names of the cases that were not begun.
     pub not_run: Vec<String>,
+    /// What bugs promised and did not keep: malformed headers, engine scenarios that do not exist or do not hold.
+    pub broken_promises: Vec<String>,
     /// Whether Ctrl-C kept it from being complete.
     pub interrupted: bool,
 }
@@ -48,7 +56,7 @@ impl Outcome {
     }
 
     fn code(&self) -> u8 {
-        match self.records.iter().all(|record| record.as_expected) {
+        match self.broken_promises.is_empty() && self.records.iter().all(|record| record.as_expected) {
             _ if self.interrupted => INTERRUPTED,
             true => AS_EXPECTED,
             false => NOT_AS_EXPECTED,
@@ -82,6 +90,11 @@ impl Outcome {
             lines.push(format!("Not as expected: {wrong}"));
             lines.push("`shootdown explain NAME` shows how each came about.".to_owned());
         }
+        let suspects = self.names(|record| record.suspect());
+        if !suspects.is_empty() {
+            lines.push(format!("Suspects, each a {}: {suspects}", names::SUSPECT));
+        }
+        lines.extend(self.broken_promises.iter().map(|broken| format!("Not as promised: {broken}")));
         lines
     }
 
@@ -107,8 +120,7 @@ impl Outcome {
     }
 }
 
-/// Selects what `args` name from `cases`.
-pub fn choose<'c>(cases: &'c [Case], args: &CheckArgs) -> Result<Vec<&'c Case>, Failure> {
+fn choose<'c>(cases: &'c [Case], args: &CheckArgs) -> Result<Vec<&'c Case>, Failure> {
     let wanted = Wanted { names: &args.names, cpus: args.cpus, deep: args.deep };
     let removed = args.removal.removed();
     let picked = select(cases, wanted).map_err(|failure| failure.with_removed(removed))?;
@@ -118,12 +130,20 @@ pub fn choose<'c>(cases: &'c [Case], args: &CheckArgs) -> Result<Vec<&'c Case>, 
     Ok(picked)
 }
 
-/// Runs `cases`, prints the results as they come and what they add up to; shows each report to `see`.
+/// Runs those of `cases` that `args` name and the engine's scenarios that their bugs name, prints the results as they
+/// come and what they add up to; shows each report to `see`.
 pub fn run_and_print(
-    cases: &[&Case],
+    cases: &[Case],
+    bugs: &[Bug],
     args: &CheckArgs,
     see: &mut dyn FnMut(&Case, &Report),
 ) -> Result<Outcome, Failure> {
+    let mut picked = choose(cases, args)?;
+    let promises = Promises::of(&picked, bugs, cases);
+    // A swapped case is to be noticed by itself.
+    if args.swap.is_none() {
+        picked.extend(promises.scenarios(&picked, cases));
+    }
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     if let Some(path) = &args.json_file {
         let file = File::create(path).map_err(|error| {
@@ -137,13 +157,15 @@ pub fn run_and_print(
     if args.json {
         sinks.push(Box::new(JsonLines(io::stdout())));
     } else {
-        let table = Table::begin(anstream::stdout(), cases)?;
+        let table = Table::begin(anstream::stdout(), &picked)?;
         // Who names cases wants to see them.
         let fold = args.names.is_empty() && !args.verbose;
-        sinks.push(Box::new(if fold { table.fold_pairs(cases) } else { table }));
+        sinks.push(Box::new(if fold { table.fold_pairs(&picked) } else { table }));
     }
     let interrupt = Interrupt::listen();
-    let outcome = run(cases, args, &interrupt, &mut sinks, see)?;
+    let mut outcome = run(&picked, args, &interrupt, &mut sinks, see)?;
+    outcome.broken_promises =
+        promises.malformed.iter().cloned().chain(promises.broken(&outcome.records)).collect();
     let closing = outcome.closing(args.removal.removed()).join("\n");
     // Standard output carries JSON alone when JSON is asked for.
     if args.json {
@@ -219,10 +241,10 @@ mod tests {
     use super::{Outcome, run};
     use crate::args::{CheckArgs, Cli, Command};
     use crate::interrupt::Interrupt;
-    use crate::testing::{corpus_case, engine_case, report, violation};
+    use crate::testing::{corpus_case, engine_case, fixed_case, report, violation};
     use clap::Parser;
     use shootdown_explore::{Memory, Verdict};
-    use shootdown_machine::Case;
+    use shootdown_machine::{Case, Kind};
     use std::sync::atomic::Ordering;
 
     fn args(line: &str) -> CheckArgs {
@@ -256,6 +278,32 @@ mod tests {
         let outcome = outcome(&[case], &args(""), &Interrupt::default());
         assert_eq!(outcome.code(), 1);
         assert!(outcome.closing(None).join("\n").contains("Not as expected: linux-x"));
+    }
+
+    #[test]
+    fn a_mended_protocol_that_fails_is_not_as_expected_and_is_named() {
+        let mut case = fixed_case("linux-x/fixed");
+        case.run = Box::new(|_| violation("frame 1 is reused"));
+        let outcome = outcome(&[case], &args(""), &Interrupt::default());
+        assert_eq!(outcome.code(), 1);
+        assert!(outcome.closing(None).join("\n").contains("Not as expected: linux-x/fixed"));
+    }
+
+    #[test]
+    fn a_broken_promise_is_named_and_fails_though_every_case_came_out_as_expected() {
+        let mut outcome = outcome(&[corpus_case("b")], &args(""), &Interrupt::default());
+        assert_eq!(outcome.code(), 0);
+        outcome.broken_promises.push("linux-x: the engine has no scenario \"y\"".to_owned());
+        assert_eq!(outcome.code(), 1);
+        assert!(outcome.closing(None).join("\n").contains("Not as promised: linux-x"));
+    }
+
+    #[test]
+    fn suspects_are_told_to_be_unconfirmed() {
+        let suspect = Case { kind: Kind::Suspect, ..corpus_case("linux-h1/broken") };
+        let outcome = outcome(&[suspect], &args(""), &Interrupt::default());
+        let closing = outcome.closing(None).join("\n");
+        assert!(closing.contains("each a model of the code as read, unconfirmed: linux-h1"), "{closing}");
     }
 
     #[test]

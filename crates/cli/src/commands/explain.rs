@@ -1,7 +1,8 @@
 use anstyle::Style;
 use indicatif::HumanCount;
+use shootdown_corpus::Bug;
 use shootdown_explore::{Memory, Report, Trace, Verdict};
-use shootdown_machine::{Case, Expected};
+use shootdown_machine::{Case, Expected, Kind};
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
@@ -26,9 +27,9 @@ const PROSE: usize = 88;
 ///
 /// # Errors
 /// Input that cannot be used, or output that cannot be written.
-pub fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
+pub fn explain(args: &ExplainArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     let removed = args.removal.removed();
-    let cases = catalogue::cases(removed);
+    let cases = catalogue::cases(bugs, removed);
     let case = find(&cases, &args.name).map_err(|failure| failure.with_removed(removed))?;
     if let Some(path) = &args.svg {
         probe(path)?;
@@ -55,11 +56,11 @@ pub fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
         }
         (Some(trace), false) => {
             let look = Look { width: width(), state: args.state, places: args.places };
-            let summary = textwrap::fill(&summary(&report), width());
+            let summary = textwrap::fill(&summary(case.kind, &report), width());
             writeln!(out, "{summary}\n\n{}", columns::draw(trace, case.cpus, look))?;
         }
-        (None, true) => anstream::eprintln!("no counterexample to list: {}", summary(&report)),
-        (None, false) => writeln!(out, "{}", textwrap::fill(&summary(&report), width()))?,
+        (None, true) => anstream::eprintln!("no counterexample to list: {}", summary(case.kind, &report)),
+        (None, false) => writeln!(out, "{}", textwrap::fill(&summary(case.kind, &report), width()))?,
     }
     let drawn = args.svg.as_deref().map(|path| picture(path, case, report.trace.as_ref())).transpose()?;
     let missing = drawn == Some(false) || (args.text && report.trace.is_none());
@@ -85,6 +86,9 @@ fn header(case: &Case, memory: Memory, width: usize) -> String {
         machine(case.cpus, memory),
         prose(&case.about, width),
     );
+    if case.kind == Kind::Suspect {
+        header += &format!("Suspect: a {}.\n\n", names::SUSPECT);
+    }
     if !case.story.is_empty() {
         header += &format!("{}\n\n", prose(case.story, width));
     }
@@ -130,7 +134,7 @@ fn is_item(line: &str) -> bool {
 }
 
 /// Says in a sentence what came out.
-fn summary(report: &Report) -> String {
+fn summary(kind: Kind, report: &Report) -> String {
     let effort = format!("{} states, {}", HumanCount(report.states), seconds(report.elapsed.as_secs_f64()));
     let (_, message) = names::verdict(&report.verdict);
     let message = message.unwrap_or_default();
@@ -139,7 +143,8 @@ fn summary(report: &Report) -> String {
         Verdict::Stopped(_) => format!("Stopped before all executions were visited ({effort}): {message}"),
         _ => {
             let steps = report.trace.as_ref().map(|trace| format!(", {} steps", trace.steps.len()));
-            format!("Counterexample ({effort}{}): {message}", steps.unwrap_or_default())
+            let of = if kind == Kind::Suspect { format!(", {}", names::SUSPECT) } else { String::new() };
+            format!("Counterexample{of} ({effort}{}): {message}", steps.unwrap_or_default())
         }
     }
 }
@@ -176,6 +181,7 @@ mod tests {
     use crate::testing::{corpus_case, report, violation};
     use anstream::adapter::strip_str;
     use shootdown_explore::{Memory, Verdict};
+    use shootdown_machine::{Case, Kind};
 
     #[test]
     fn the_header_tells_the_story() {
@@ -191,9 +197,21 @@ mod tests {
 
     #[test]
     fn the_summary_says_what_was_visited() {
-        assert!(summary(&report(Verdict::Holds)).starts_with("Holds: all executions were visited (0 states"));
-        let found = summary(&violation("frame 1 is reused"));
+        assert!(
+            summary(Kind::Engine, &report(Verdict::Holds))
+                .starts_with("Holds: all executions were visited (0 states")
+        );
+        let found = summary(Kind::Corpus, &violation("frame 1 is reused"));
         assert!(found.contains("1,234 states") && found.contains("3 steps") && found.ends_with("is reused"));
-        assert!(summary(&report(Verdict::Stopped("deadline".into()))).starts_with("Stopped before"));
+        let stopped = summary(Kind::Corpus, &report(Verdict::Stopped("deadline".into())));
+        assert!(stopped.starts_with("Stopped before"));
+    }
+
+    #[test]
+    fn a_suspect_is_told_to_be_unconfirmed() {
+        let suspect = Case { kind: Kind::Suspect, ..corpus_case("linux-x") };
+        assert!(strip_str(&header(&suspect, Memory::Tso, 80)).to_string().contains("as read, unconfirmed."));
+        let found = summary(Kind::Suspect, &violation("frame 1 is reused"));
+        assert!(found.starts_with("Counterexample, model of the code as read, unconfirmed ("), "{found}");
     }
 }

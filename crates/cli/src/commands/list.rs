@@ -1,29 +1,43 @@
-use shootdown_machine::Case;
+use shootdown_corpus::{Bug, Class};
+use shootdown_machine::{Case, Kind};
 use std::io::Write;
 use std::process::ExitCode;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::failure::Failure;
+use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
 use crate::names;
 use crate::output::{machine, terminal_width};
+use crate::promises::Promises;
 use crate::record::Entry;
+use crate::select::family;
 
-/// Prints the names of `cases` with what they show, as a table or as JSON lines.
-pub fn list(cases: &[&Case], json: bool) -> Result<ExitCode, Failure> {
+/// Prints the names of `cases` with what they show, as a table that counts bugs at its end, or as JSON lines. Malformed
+/// headers go to standard error, and make the exit code 1.
+pub fn list(cases: &[&Case], promises: &Promises<'_>, json: bool) -> Result<ExitCode, Failure> {
     let mut out = anstream::stdout().lock();
     if json {
         for case in cases {
-            let line = serde_json::to_string(&Entry::new(case)).map_err(std::io::Error::from)?;
+            let bug = promises.bugs().iter().find(|bug| family(case) == Some(bug.name));
+            let entry = Entry::new(case, bug.copied());
+            let line = serde_json::to_string(&entry).map_err(std::io::Error::from)?;
             writeln!(out, "{line}")?;
         }
-        return Ok(ExitCode::SUCCESS);
+    } else {
+        table(&mut out, cases)?;
+        write!(out, "{}", counts(promises.bugs()))?;
     }
+    for problem in &promises.malformed {
+        anstream::eprintln!("malformed: {problem}");
+    }
+    Ok(ExitCode::from(if promises.malformed.is_empty() { AS_EXPECTED } else { NOT_AS_EXPECTED }))
+}
+
+fn table(out: &mut impl Write, cases: &[&Case]) -> Result<(), Failure> {
     let widest = cases.iter().map(|case| case.name.len()).max().unwrap_or(0);
     for case in cases {
-        let deep = if case.deep { " (deep)" } else { "" };
         let (machine, groups) = (machine(case.cpus, case.memory), groups(case));
         let row = format!("{:widest$}  {machine:12}  {groups:11}  ", case.name);
-        let about = format!("{}{deep}", case.about);
+        let about = about(case);
         // Without a terminal, one line a case: that is what other programs read.
         match terminal_width() {
             None => writeln!(out, "{row}{about}")?,
@@ -34,25 +48,66 @@ pub fn list(cases: &[&Case], json: bool) -> Result<ExitCode, Failure> {
             }
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
+}
+
+/// What a case shows, and whether it is confirmed and quick.
+fn about(case: &Case) -> String {
+    match case.kind {
+        Kind::Suspect => format!("({}) {}", names::SUSPECT, case.about),
+        _ if case.deep => format!("{} (deep)", case.about),
+        _ => case.about.clone(),
+    }
 }
 
 /// The groups that name `case`, the corpus among them.
 fn groups(case: &Case) -> String {
-    match case.groups {
-        [] => names::kind(case.kind).to_owned(),
-        groups => groups.join(", "),
+    match (case.kind, case.groups) {
+        (Kind::Suspect, _) | (_, []) => names::kind(case.kind).to_owned(),
+        (_, groups) => groups.join(", "),
     }
+}
+
+/// Counts `bugs` by class, a line each; nothing where there are none.
+fn counts(bugs: &[&Bug]) -> String {
+    if bugs.is_empty() {
+        return String::new();
+    }
+    let of = |class: Class| bugs.iter().filter(|bug| bug.class == class).count();
+    let classes = Class::ALL.into_iter().map(|class| (of(class), class)).filter(|(count, _)| *count > 0);
+    let lines = classes.map(|(count, class)| format!("{count:5}  {}  {}\n", class.letter(), class.title()));
+    format!("\nbugs by class:\n{}{:5}  in all\n", lines.collect::<String>(), bugs.len())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::groups;
+    use super::{about, counts, groups};
     use crate::testing::{corpus_case, engine_case};
+    use shootdown_corpus::{Bug, Class};
+    use shootdown_machine::{Case, Kind};
 
     #[test]
     fn a_case_without_groups_is_named_by_its_kind() {
         assert_eq!(groups(&engine_case("a", 2)), "pairs");
         assert_eq!(groups(&corpus_case("linux-x")), "corpus");
+    }
+
+    #[test]
+    fn a_suspect_is_shown_as_one() {
+        let suspect = Case { kind: Kind::Suspect, groups: &["corpus"], ..corpus_case("linux-x") };
+        assert_eq!(groups(&suspect), "suspect");
+        assert!(about(&suspect).starts_with("(model of the code as read, unconfirmed) "));
+    }
+
+    #[test]
+    fn bugs_are_counted_by_class() {
+        let mask = *shootdown_corpus::bugs().find(|bug| bug.class == Class::Mask).expect("a bug of class A");
+        let suspect = Bug { class: Class::Suspect, ..mask };
+        let counted = counts(&[&mask, &suspect, &mask]);
+        assert_eq!(
+            counted,
+            "\nbugs by class:\n    2  A  masks, borrowing, lazy TLB\n    1  H  suspects\n    3  in all\n"
+        );
+        assert_eq!(counts(&[]), "");
     }
 }

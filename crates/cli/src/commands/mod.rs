@@ -4,11 +4,13 @@ mod bench;
 mod check;
 mod explain;
 mod list;
+mod new_case;
 mod replay;
 mod welcome;
 
 pub use bench::bench;
 pub use check::check;
 pub use explain::explain;
+pub use new_case::new_case;
 pub use replay::replay;
 pub use welcome::welcome;

@@ -1,3 +1,4 @@
+use shootdown_corpus::Bug;
 use shootdown_explore::{Options, Trace};
 use shootdown_machine::Case;
 use std::io::{self, Read, Write};
@@ -16,11 +17,11 @@ use crate::select::find;
 ///
 /// # Errors
 /// A list that cannot be read, or a move that the machine cannot make; output that cannot be written.
-pub fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
+pub fn replay(args: &ReplayArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     let name = args.file.display().to_string();
     let file = parse(&name, &read(&args.file)?)?;
     let removed = file.removed.as_deref().map(Removed::rule_or_site).transpose()?;
-    let cases = catalogue::cases(removed.as_ref());
+    let cases = catalogue::cases(bugs, removed.as_ref());
     let case = find(&cases, &file.case).map_err(|failure| failure.with_removed(removed.as_ref()))?;
     let trace = run(&name, &file, case)?;
     let look = Look { width: width(), state: args.state, places: args.places };

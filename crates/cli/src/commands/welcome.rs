@@ -1,13 +1,15 @@
 use anstyle::Style;
+use shootdown_corpus::Bug;
 use shootdown_explore::Trace;
 use std::io::Write;
 use std::process::ExitCode;
 
 use crate::args::CheckArgs;
 use crate::catalogue;
-use crate::commands::check::{Outcome, choose, run_and_print};
+use crate::commands::check::{Outcome, run_and_print};
 use crate::draw::columns::{self, Look};
 use crate::failure::Failure;
+use crate::names;
 use crate::output::width;
 use crate::select::find;
 
@@ -18,13 +20,12 @@ const SEED: &str = "linux-bafb056c-sparc64-trim";
 ///
 /// # Errors
 /// Output that cannot be written.
-pub fn welcome() -> Result<ExitCode, Failure> {
-    let cases = catalogue::cases(None);
+pub fn welcome(bugs: &[Bug]) -> Result<ExitCode, Failure> {
+    let cases = catalogue::cases(bugs, None);
     let args = CheckArgs::default();
     let seed_name = find(&cases, SEED).map(|case| case.name.clone()).unwrap_or_default();
-    let picked = choose(&cases, &args)?;
     let mut seed: Option<(usize, Trace)> = None;
-    let outcome = run_and_print(&picked, &args, &mut |case, report| {
+    let outcome = run_and_print(&cases, bugs, &args, &mut |case, report| {
         if let (true, Some(trace)) = (case.name == seed_name, &report.trace) {
             seed = Some((case.cpus, trace.clone()));
         }
@@ -39,8 +40,8 @@ pub fn welcome() -> Result<ExitCode, Failure> {
         writeln!(out, "{bold}The bug this began with: {SEED}{bold:#}\n")?;
         let look = Look { width: width(), state: false, places: false };
         writeln!(out, "{}", columns::draw(&trace, cpus, look))?;
+        writeln!(out, "{NEXT}")?;
     }
-    writeln!(out, "{NEXT}")?;
     Ok(outcome.exit_code())
 }
 
@@ -53,8 +54,13 @@ Next:
 
 /// Says what the table above means.
 fn meaning(outcome: &Outcome) -> String {
-    let count = |variant: &str| {
-        outcome.records.iter().filter(|record| record.variant == variant && record.as_expected).count()
+    let expected = || outcome.records.iter().filter(|record| record.as_expected);
+    let count =
+        |variant: &str| expected().filter(|record| record.variant == variant && !record.suspect()).count();
+    let suspects = expected().filter(|record| record.suspect() && record.caught()).count();
+    let suspects = match suspects {
+        0 => String::new(),
+        n => format!("  suspects, each a {}: {n}\n", names::SUSPECT),
     };
     format!(
         "\
@@ -66,7 +72,7 @@ interleaving, interrupt and store-buffer delay.
   the engine `shootdown`, as kernels link it: {:3} cases hold
   published kernel bugs:                      {:3} found again
   the same protocols as they were mended:     {:3} hold
-",
+{suspects}",
         count("shipped"),
         count("broken"),
         count("fixed")

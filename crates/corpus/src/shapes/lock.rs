@@ -13,7 +13,14 @@ impl Lock {
     }
 
     pub(crate) fn lock(&self) {
-        sync::retry(|| self.held.compare_exchange(0, 1, Acquire, Relaxed).ok());
+        sync::retry(|| {
+            let taken = self.held.compare_exchange(0, 1, Acquire, Relaxed);
+            if taken.is_err() {
+                // Waits rather than spins: who can never get it is stuck, and not busy for ever.
+                sync::wait_until(|| self.held.load(Relaxed) == 0);
+            }
+            taken.ok()
+        });
     }
 
     pub(crate) fn unlock(&self) {

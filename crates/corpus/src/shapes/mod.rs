@@ -1,10 +1,33 @@
-//! What several models have in common: reference counts, cross calls, locks, and the single-user shortcut.
+//! What several models have in common: reference counts, cross calls, locks, and frames of code that several bugs fill.
+//! What several models have in common: reference counts, cross calls, locks, and frames of code of which each of
+//! several bugs is one policy.
 
+pub(crate) mod balance;
 mod cross_call;
+pub(crate) mod deferred;
+pub(crate) mod diagonal;
+pub(crate) mod flush_pending;
+pub(crate) mod half_built;
+pub(crate) mod hypercall_mask;
+pub(crate) mod last_exit;
+pub(crate) mod late_drop;
+pub(crate) mod lazy_tables;
 mod lock;
+pub(crate) mod lockless;
+mod mailbox;
 mod mm;
+pub(crate) mod moved_page;
+pub(crate) mod one_tag;
+pub(crate) mod other_mmu;
+pub(crate) mod outsider;
 pub(crate) mod single_user;
+pub(crate) mod switching;
+pub(crate) mod table_batch;
+pub(crate) mod table_move;
+pub(crate) mod unmap;
+pub(crate) mod wrap;
 
 pub(crate) use cross_call::{CROSS_CALL, CrossCall};
 pub(crate) use lock::Lock;
+pub(crate) use mailbox::{MAIL, Mailbox};
 pub(crate) use mm::Mm;

@@ -2,15 +2,15 @@
 //! then on, so it takes the other CPUs out of the mask. One frame of code; architectures differ in how they trim.
 //!
 //! CPU 0 owns the address space and unmaps two pages. CPU 1 runs a kernel thread that is still lazy on it (root
-//! loaded, bit set, translations held) and holds a structure reference; it borrows the space, works on it, and is lazy
-//! again.
+//! loaded, bit set, translations held) and holds a structure reference. What it does next is part of the policy; in
+//! most cases it borrows the space, works on it, and is lazy again.
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Registry, Scenario};
-use shootdown_machine::Machine;
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
+use shootdown_machine::{Machine, MaskWord};
 
 /// How an architecture trims the mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +35,29 @@ pub(crate) enum Remote {
     Broadcast,
 }
 
+/// What CPU 1 does meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outsider {
+    /// Borrows the space.
+    Borrows,
+    /// Goes off line and comes back, then borrows the space.
+    Unplugged {
+        /// Whether it leaves the space and flushes before it goes.
+        leaves: bool,
+    },
+    /// Leaves the space by itself, not asked.
+    Leaves {
+        /// Whether interrupts are off meanwhile.
+        irqs_off: bool,
+    },
+}
+
 /// What an architecture does.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) trim: Trim,
     pub(crate) remote: Remote,
+    pub(crate) outsider: Outsider,
     /// Whether a CPU that is not in the mask flushes the tag when it joins.
     pub(crate) joins_clean: bool,
 }
@@ -65,6 +83,8 @@ pub(crate) struct SingleUser {
     mm: Mm,
     calls: CrossCall,
     borrower: Borrower,
+    /// CPUs that can be called.
+    online: Word,
 }
 
 impl SingleUser {
@@ -86,6 +106,7 @@ impl SingleUser {
             mm: Mm::new(1, 2, 0b11),
             calls: CrossCall::new(2),
             borrower: Borrower { current: Word::new("current", 0), active: Word::new("active", 1) },
+            online: Word::new("online", 0b11),
         }
     }
 
@@ -108,7 +129,8 @@ impl SingleUser {
 
     fn trim(&self) {
         if self.policy.trim != Trim::Overwrite {
-            self.calls.call(OWNER, self.mm.members(), LEAVE);
+            let targets = self.mm.members() & self.online.load(Relaxed);
+            self.calls.call(OWNER, targets, LEAVE);
         }
         if self.policy.trim != Trim::AskToLeave {
             self.mm.mask.store(1 << OWNER, Relaxed);
@@ -124,6 +146,40 @@ impl SingleUser {
             Remote::CrossCall => self.calls.call(OWNER, members, FLUSH_PAGE + page as u64),
             Remote::Broadcast => hw::broadcast(Whose::Tag(TAG), Which::Page(page, WalkCache::Drop)),
         }
+    }
+
+    fn run_outsider(&self) {
+        match self.policy.outsider {
+            Outsider::Borrows => self.borrow(),
+            Outsider::Unplugged { leaves } => {
+                self.go_off_line_and_back(leaves);
+                self.borrow();
+            }
+            Outsider::Leaves { irqs_off: false } => self.leave(),
+            Outsider::Leaves { irqs_off: true } => {
+                let on = sync::irq_save();
+                self.leave();
+                sync::irq_restore(on);
+            }
+        }
+    }
+
+    /// A CPU that is off line keeps its TLB, and broadcasts still reach it. It is not called; a call that was on its way
+    /// is answered when it is back.
+    fn go_off_line_and_back(&self, leaves: bool) {
+        sync::note("go off line");
+        let on = sync::irq_save();
+        self.borrower.active.store(0, Relaxed);
+        hw::install(None, 0, Install::Keep);
+        if leaves {
+            self.mm.leave(BORROWER);
+            hw::flush_user();
+        }
+        self.online.store(1 << OWNER, Relaxed);
+        sync::fence(SeqCst);
+        sync::note("come back");
+        self.online.store(0b11, Relaxed);
+        sync::irq_restore(on);
     }
 
     fn borrow(&self) {
@@ -187,7 +243,7 @@ impl Scenario for SingleUser {
 
     fn main(&self, cpu: usize) {
         if cpu == BORROWER {
-            return self.borrow();
+            return self.run_outsider();
         }
         sync::note("munmap page 0");
         self.unmap(0);
@@ -212,6 +268,9 @@ impl Scenario for SingleUser {
         registry.object("mm", &self.mm);
         self.calls.register(registry);
         registry.local(BORROWER, "borrower", &self.borrower);
-        self.machine.register(registry, &[]);
+        registry.object("cpus", &self.online);
+        let judged = matches!(self.policy.outsider, Outsider::Leaves { .. });
+        let mask = judged.then_some(MaskWord { space: SPACE, word: &self.mm.mask, first: 0 });
+        self.machine.register(registry, mask.as_slice());
     }
 }

@@ -1,6 +1,6 @@
 //! Flushes that meet: doorbells, gathers, the ring of recent requests.
 
-use crate::support::{Cpu, Idle, Plain, Plan, TABLE, explore, explore_bounded, page};
+use crate::support::{Cpu, Idle, Plain, Plan, TABLE, Tagged, explore, explore_bounded, page};
 use shootdown_under_loom::{Scope, Tables};
 
 /// SD-6: a second request finds the bell up, or just taken.
@@ -107,7 +107,7 @@ fn unmap_under_lock(cpu: &Cpu<'_, Plain>) {
 
 /// SD-14: a lazy CPU that comes back catches up with a request that is being written into a place used before.
 pub fn recall_vs_record() {
-    explore_bounded::<Plain>(3, || Plan {
+    explore_bounded::<Tagged>(3, || Plan {
         pages: &[2],
         kernel: 0,
         tables: false,
@@ -162,7 +162,7 @@ pub fn recall_vs_overwrite() {
 /// SD-14: two CPUs write requests into one place of the ring, one after the other, and one of them catches up with what
 /// the other wrote last.
 pub fn record_vs_record() {
-    explore_bounded::<Plain>(3, || Plan {
+    explore_bounded::<Tagged>(3, || Plan {
         pages: &[2],
         kernel: 0,
         tables: false,

@@ -1,5 +1,19 @@
-//! Interrupts, hotplug and paravirtual flushes (class F).
+//! Interrupts, hotplug, and what virtual machines leave to their hosts (class F).
+
+mod linux_227a4aad;
+mod linux_35551efb;
+mod linux_723aae25;
+mod linux_8d056c48;
+mod linux_b0431382;
+mod linux_ce29ddc4;
 
 use crate::bug::Bug;
 
-pub(super) const ALL: &[Bug] = &[];
+pub(super) const ALL: &[Bug] = &[
+    linux_b0431382::BUG,
+    linux_35551efb::BUG,
+    linux_8d056c48::BUG,
+    linux_ce29ddc4::BUG,
+    linux_227a4aad::BUG,
+    linux_723aae25::BUG,
+];

@@ -1,7 +1,7 @@
 //! The owner asks lazy CPUs to leave and then overwrites the mask; one that had just become a borrower stays, unseen.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::single_user::{Policy, Remote, SingleUser, Trim};
+use crate::shapes::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -31,5 +31,10 @@ pub(super) const BUG: Bug = Bug {
 
 fn model(variant: Variant) -> SingleUser {
     let trim = if variant == Variant::Broken { Trim::AskAndOverwrite } else { Trim::AskToLeave };
-    SingleUser::new(Policy { trim, remote: Remote::Broadcast, joins_clean: false })
+    SingleUser::new(Policy {
+        trim,
+        remote: Remote::Broadcast,
+        outsider: Outsider::Borrows,
+        joins_clean: false,
+    })
 }

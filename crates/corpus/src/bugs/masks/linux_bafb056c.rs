@@ -1,7 +1,7 @@
 //! The owner of an address space that has one user overwrites the mask; a borrower's bit is lost.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::single_user::{Policy, Remote, SingleUser, Trim};
+use crate::shapes::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -31,5 +31,10 @@ pub(super) const BUG: Bug = Bug {
 
 fn model(variant: Variant) -> SingleUser {
     let trim = if variant == Variant::Broken { Trim::Overwrite } else { Trim::Never };
-    SingleUser::new(Policy { trim, remote: Remote::CrossCall, joins_clean: true })
+    SingleUser::new(Policy {
+        trim,
+        remote: Remote::CrossCall,
+        outsider: Outsider::Borrows,
+        joins_clean: true,
+    })
 }

@@ -1,4 +1,4 @@
-//! Four CPUs, and the deep scenario.
+//! Four CPUs, and the deep scenario on three.
 
 use super::{Plain, named, plan};
 use crate::engine::catalog::Entry;
@@ -9,7 +9,7 @@ use shootdown_explore::Memory::Tso;
 const FOUR: &[&str] = &["four"];
 
 pub(super) fn add(list: &mut List) {
-    let scenarios = [four_borrow, four_exit, four_two_spaces, deep_six, deep_three];
+    let scenarios = [four_borrow, four_exit, four_two_spaces, deep_three];
     for scenario in scenarios {
         scenario(list);
     }
@@ -100,7 +100,7 @@ fn four_two_spaces(list: &mut List) {
 fn deep_three(list: &mut List) {
     let deep = Entry {
         name: "deep-three",
-        about: "3 CPUs, 2 spaces, 2 pages, 8 calls: unmaps and switches of both",
+        about: "3 CPUs, 2 spaces, 2 pages, 8 calls: an unmap of each space while everybody changes sides and goes lazy",
         memories: &[Tso],
         groups: &["three", "deep"],
         deep: true,
@@ -115,47 +115,14 @@ fn deep_three(list: &mut List) {
         };
         let second: Code<Plain> = |cpu| {
             let a = cpu.user(0);
-            cpu.unmap(1, 0);
             cpu.run(&a);
-            cpu.unmap(0, 1);
+            cpu.run_kernel_thread();
             a.into_handle();
         };
         let third: Code<Plain> = |cpu| {
             let (a, b) = (cpu.user(0), cpu.user(1));
             cpu.run(&b);
-            cpu.run(&a);
-            a.into_handle();
-            b.into_handle();
-        };
-        let cpus = vec![(Start::User(0), first), (Start::User(1), second), (Start::User(0), third)];
-        Plan { spaces: 2, sleepers: [1, 2], ..plan(cpus) }
-    });
-}
-
-fn deep_six(list: &mut List) {
-    let deep = Entry {
-        name: "deep-six",
-        about: "3 CPUs, 2 spaces, 2 pages, 6 calls: an unmap of each space, then everybody changes sides",
-        memories: &[Tso],
-        groups: &["three", "deep"],
-        deep: true,
-    };
-    list.add(&deep, || {
-        let first: Code<Plain> = |cpu| {
-            let b = cpu.user(1);
-            cpu.unmap(0, 0);
-            cpu.run(&b);
-            b.into_handle();
-        };
-        let second: Code<Plain> = |cpu| {
-            let a = cpu.user(0);
-            cpu.unmap(1, 1);
-            cpu.run(&a);
-            a.into_handle();
-        };
-        let third: Code<Plain> = |cpu| {
-            let (a, b) = (cpu.user(0), cpu.user(1));
-            cpu.run(&b);
+            cpu.run_kernel_thread();
             cpu.run(&a);
             a.into_handle();
             b.into_handle();

@@ -1,6 +1,7 @@
-//! Which TLB tag a space runs under on a CPU.
+//! Per-CPU tags keyed by the space's identity.
 
 use crate::sync::{Word, const_fn};
+use crate::tags::{Assignment, Held, TagCpu, TagPolicy, TagSpace};
 use crate::types::{SpaceId, Tag};
 use core::sync::atomic::Ordering;
 
@@ -50,41 +51,6 @@ fn slots() -> [Slot; SLOTS] {
     core::array::from_fn(|_| Slot { space: Word::new("slot", 0), generation: Word::new("slot_gen", 0) })
 }
 
-/// Answer of [`TagPolicy::assign`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Assignment {
-    /// Tag to load with the root.
-    pub tag: Tag,
-    /// Generation with which the entries under the tag agree; nothing where they may belong to another space and must
-    /// go before use (SD-12).
-    pub caught: Option<u64>,
-}
-
-/// How spaces get tags. Called with interrupts off on the CPU that `slots` belong to.
-///
-/// Source of the split: Linux's x86 `choose_new_asid` (per-CPU numbers keyed by a context identity that is never
-/// reused, so that there is no rollover).
-pub trait TagPolicy: Sync {
-    /// Picks the tag under which `space` runs from now on.
-    fn assign(&self, slots: &TagSlots, space: SpaceId) -> Assignment;
-
-    /// Notes that `space`, which ran under `tag` and is being left, is up to date with `generation` there.
-    fn leave(&self, slots: &TagSlots, tag: Tag, space: SpaceId, generation: u64);
-}
-
-/// No tags: every root load flushes.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Untagged;
-
-impl TagPolicy for Untagged {
-    #[inline]
-    fn assign(&self, _: &TagSlots, _: SpaceId) -> Assignment {
-        Assignment { tag: Tag::NONE, caught: None }
-    }
-    #[inline]
-    fn leave(&self, _: &TagSlots, _: Tag, _: SpaceId, _: u64) {}
-}
-
 /// Tags 1 to `N` of each CPU, reused in turn, keyed by the space's identity (x86 PCID; `N` at most [`SLOTS`]).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PerCpuSlots<const N: usize>;
@@ -97,32 +63,42 @@ impl<const N: usize> PerCpuSlots<N> {
         cpu.next.store((victim as u64 + 1) % N as u64, Ordering::Relaxed);
         let slot = &cpu.slots[victim];
         slot.space.store(space.number(), Ordering::Relaxed);
-        Assignment { tag: tag_of(victim), caught: None }
+        Assignment { tag: tag_of(victim), held: Held::Others }
     }
 }
 
 impl<const N: usize> TagPolicy for PerCpuSlots<N> {
+    type Space = ();
+    const WARM: bool = true;
+
     #[inline]
-    fn assign(&self, cpu: &TagSlots, space: SpaceId) -> Assignment {
+    fn new_space(&self) {}
+
+    #[inline]
+    fn assign(&self, cpu: TagCpu<'_>, space: TagSpace<'_, ()>) -> Assignment {
         const { assert!(N >= 1 && N <= SLOTS, "per-CPU tag slots must number 1 to SLOTS") };
-        for (index, slot) in cpu.slots[..N].iter().enumerate() {
-            if slot.space.load(Ordering::Relaxed) == space.number() {
-                let caught = Some(slot.generation.load(Ordering::Relaxed));
-                return Assignment { tag: tag_of(index), caught };
+        for (index, slot) in cpu.slots.slots[..N].iter().enumerate() {
+            if slot.space.load(Ordering::Relaxed) == space.id.number() {
+                let held = Held::UpTo(slot.generation.load(Ordering::Relaxed));
+                return Assignment { tag: tag_of(index), held };
             }
         }
-        Self::replace(cpu, space)
+        Self::replace(cpu.slots, space.id)
     }
 
     #[inline]
-    fn leave(&self, cpu: &TagSlots, tag: Tag, space: SpaceId, generation: u64) {
-        let slot = &cpu.slots[tag.number() as usize - 1];
+    fn leave(&self, cpu: TagCpu<'_>, space: TagSpace<'_, ()>, tag: Tag, generation: u64) {
+        let slot = &cpu.slots.slots[tag.number() as usize - 1];
         debug_assert_eq!(
             slot.space.load(Ordering::Relaxed),
-            space.number(),
+            space.id.number(),
             "a tag changed hands while loaded"
         );
         slot.generation.store(generation, Ordering::Relaxed);
+    }
+
+    fn flushed(&self, cpu: TagCpu<'_>) {
+        cpu.slots.reset();
     }
 }
 

@@ -1,0 +1,39 @@
+//! The command `shootdown`: checks the engine and a corpus of bugs on simulated machines, and shows what goes wrong.
+//!
+//! A corpus of your own gets the same command: its `main` is one call of [`main_with`]. `shootdown new-case NAME` writes
+//! a first bug to start from; `examples/own-case` is a whole package.
+
+mod args;
+mod catalogue;
+mod commands;
+mod draw;
+mod failure;
+mod interrupt;
+mod names;
+mod output;
+mod progress;
+mod promises;
+mod record;
+mod replay_file;
+mod select;
+#[cfg(test)]
+mod testing;
+
+use args::{Cli, Command};
+use clap::Parser;
+use shootdown_corpus::Bug;
+use std::process::ExitCode;
+
+/// Runs the command line of this process on the engine and `bugs`, and returns the exit code: 0 all as expected, 1 not,
+/// 2 input that cannot be used, 130 after Ctrl-C.
+pub fn main_with(bugs: &[Bug]) -> ExitCode {
+    let result = match Cli::parse().command {
+        None => commands::welcome(bugs),
+        Some(Command::Check(args)) => commands::check(&args, bugs),
+        Some(Command::Explain(args)) => commands::explain(&args, bugs),
+        Some(Command::Replay(args)) => commands::replay(&args, bugs),
+        Some(Command::Bench(args)) => commands::bench(&args),
+        Some(Command::NewCase(args)) => commands::new_case(&args),
+    };
+    result.unwrap_or_else(|failure| failure.report())
+}

@@ -1,0 +1,115 @@
+//! A get for each put: one function takes a user reference, and has more than one way out. One frame of code; the ways
+//! out differ.
+//!
+//! CPU 0 runs a process that asks about its own mappings, uses its memory, and exits.
+
+use super::Mm;
+use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::sync;
+use shootdown_explore::{Registry, Scenario};
+use shootdown_machine::Machine;
+use shootdown_machine::hw::{self, Install, Which, Whose};
+
+/// Where the function drops the reference.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    /// Whether the way out for errors drops it even where it was dropped before.
+    pub(crate) twice_on_error: bool,
+    /// Whether it is dropped before the function starts again.
+    pub(crate) before_retry: bool,
+}
+
+const SPACE: usize = 0;
+const TAG: u8 = 0;
+
+#[derive(Debug)]
+pub(crate) struct Balance {
+    machine: Machine,
+    policy: Policy,
+    mm: Mm,
+}
+
+impl Balance {
+    pub(crate) fn new(policy: Policy) -> Self {
+        let machine = Machine::builder(1)
+            .translation(1, Some(SPACE), true)
+            .map(SPACE, 0, 1)
+            .start(0, SPACE, TAG, true)
+            .must_free_frame(1)
+            .must_free_root(SPACE)
+            .build();
+        Self { machine, policy, mm: Mm::new(1, 1, 0b1) }
+    }
+
+    /// Looks something up in the space, starts again at most once, and copies the answer out, which may fail.
+    fn query(&self) {
+        sync::note("query");
+        if !self.mm.upgrade() {
+            return;
+        }
+        if sync::choose(2) == 1 {
+            sync::note("start again");
+            if self.policy.before_retry {
+                self.put_user();
+            }
+            if !self.mm.upgrade() {
+                return;
+            }
+        }
+        self.put_user();
+        let copied = sync::choose(2) == 0;
+        if !copied {
+            sync::note("cannot copy: error");
+            if self.policy.twice_on_error {
+                self.put_user();
+            }
+        }
+    }
+
+    fn put_user(&self) {
+        if !self.mm.put_user() {
+            return;
+        }
+        sync::note("tear down");
+        hw::teardown(SPACE);
+        self.machine.tables.leaf(SPACE, 0).store(0, Relaxed);
+        hw::broadcast(Whose::Space(SPACE), Which::All);
+        hw::free_frame(1);
+        if self.mm.put_struct() {
+            hw::free_root(SPACE);
+        }
+    }
+
+    fn exit(&self) {
+        sync::note("exit");
+        hw::user(false);
+        hw::install(None, TAG, Install::FlushTag);
+        self.put_user();
+    }
+}
+
+impl Scenario for Balance {
+    type Device = Machine;
+
+    fn cpus(&self) -> usize {
+        1
+    }
+
+    fn main(&self, _cpu: usize) {
+        hw::user(false);
+        self.query();
+        sync::note("return to user mode");
+        hw::user(true);
+        hw::touch(0);
+        self.exit();
+    }
+
+    fn device(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.object("mm", &self.mm);
+        self.machine.register(registry, &[]);
+    }
+}

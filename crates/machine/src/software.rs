@@ -1,0 +1,35 @@
+//! Accesses that go past the TLB: software that walks page tables by itself and uses what it finds.
+//!
+//! A walk itself is loads of [`crate::Tables`]' words; the memory of a freed table is watched with
+//! [`shootdown_explore::sync::retire`]. What is judged here is the use of the frame at the end of a walk.
+
+use crate::machine::Machine;
+use crate::state::Shared;
+use crate::tables::space_name;
+use shootdown_explore::Violation;
+
+impl Machine {
+    /// Judges the use of `value` for `space`, as [`crate::hw::access`] says.
+    pub(crate) fn access(
+        &self,
+        shared: &Shared,
+        cpu: usize,
+        space: usize,
+        value: usize,
+    ) -> Result<(), Violation> {
+        let set = 1u16 << value;
+        if set & shared.dead_values != 0 {
+            return Err(format!("CPU {cpu} uses {}", self.dead_value(shared, set)));
+        }
+        if set & self.foreign[space] != 0 {
+            let meant = self.config.translations[value - 1];
+            let owner = meant.space.map_or('?', space_name);
+            let name = space_name(space);
+            return Err(format!(
+                "CPU {cpu} uses frame {} of space {owner} for space {name} (SD-12)",
+                meant.frame
+            ));
+        }
+        Ok(())
+    }
+}

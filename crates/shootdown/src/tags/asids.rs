@@ -1,0 +1,199 @@
+//! One tag a space on all CPUs, with generations (aarch64, riscv64).
+
+use crate::engine::Shootdown;
+use crate::here::Here;
+use crate::platform::{Platform, Span};
+use crate::space::AddressSpace;
+use crate::tags::rolling::{PinRefused, Rolling, TagContext};
+use crate::tags::storage::{TagStorage, TagWord, TagsRefused, tag_words};
+use crate::tags::{Assignment, Held, Reach, TagCpu, TagPolicy, TagSpace};
+use crate::types::{CpuId, Tag};
+use core::marker::PhantomData;
+
+/// ASIDs: each space has one tag, the same on all CPUs, for as long as tags last; then generations roll over, and each CPU
+/// flushes once, when it next takes a tag under the lock. Spaces that run at a rollover keep theirs, so a CPU that goes on
+/// running is not disturbed.
+///
+/// A switch between spaces that have tags takes no lock and writes one word of this CPU's. A tag is given back by rollovers
+/// alone: a space that dies keeps its tag until then.
+///
+/// `F` says how flushes reach CPUs that have left a space: [`ByDoorbell`], they do not, and the CPU catches up when it comes
+/// back, for which the allocator remembers a generation per CPU and tag; or [`ByBroadcast`], the hardware does it under the
+/// tag (aarch64's `TLBI ...IS`) and nothing is remembered. `G` is the number of bits of a generation, see the drawing in the
+/// source.
+///
+/// Sources: Linux `arch/arm64/mm/context.c` (`check_and_switch_context`, `new_context`, `check_update_reserved_asid`,
+/// `flush_context`, `arm64_mm_context_get`), `arch/riscv/mm/context.c`; Arm ARM (DDI 0487) D8.16 on ASIDs; RISC-V
+/// Privileged, section on `satp` and `sfence.vma`.
+#[derive(Debug)]
+pub struct GlobalAsids<'a, F: AsidFlush, const G: u32 = 48> {
+    rolling: Rolling<'a, G>,
+    flush: PhantomData<F>,
+}
+
+/// How flushes reach CPUs that have left a space: [`ByDoorbell`] or [`ByBroadcast`].
+pub trait AsidFlush: Sync {
+    /// Whether every flush reaches every CPU's TLB in hardware.
+    const BROADCAST: bool;
+}
+
+/// Flushes reach CPUs that have the space loaded, others catch up (riscv64, aarch64 without broadcasts).
+#[derive(Clone, Copy, Debug)]
+pub struct ByDoorbell;
+
+impl AsidFlush for ByDoorbell {
+    const BROADCAST: bool = false;
+}
+
+/// Every flush is a broadcast under the tag, which [`Platform::flush_remote`] always finishes.
+#[derive(Clone, Copy, Debug)]
+pub struct ByBroadcast;
+
+impl AsidFlush for ByBroadcast {
+    const BROADCAST: bool = true;
+}
+
+impl<'a, F: AsidFlush, const G: u32> GlobalAsids<'a, F, G> {
+    /// Makes an allocator of tags 1 to `tags - 1` (tag 0 is the kernel's) for as many CPUs as `storage` has.
+    ///
+    /// # Errors
+    /// Fewer tags than CPUs and two more: each CPU may reserve one at a rollover, 0 is none, and one must be left to give
+    /// out. More than 65536. Storage that is too small.
+    pub fn new(tags: u32, storage: TagStorage<'a>) -> Result<Self, TagsRefused> {
+        let needed = if F::BROADCAST { 0 } else { storage.cpus.len() * tags as usize };
+        if storage.caught.len() < needed {
+            return Err(TagsRefused::CaughtTooSmall(storage.caught.len(), needed));
+        }
+        Ok(Self { rolling: Rolling::new(tags, storage)?, flush: PhantomData })
+    }
+
+    /// Words of [`TagStorage::caught`] for so many CPUs and tags.
+    pub const fn caught_words(cpus: usize, tags: u32) -> usize {
+        if F::BROADCAST { 0 } else { cpus * tags as usize }
+    }
+
+    /// Words of each of the two bitmaps.
+    pub const fn bitmap_words(tags: u32) -> usize {
+        tag_words(tags)
+    }
+
+    /// Rollovers so far, for statistics.
+    pub fn rollovers(&self) -> u64 {
+        self.rolling.rollovers()
+    }
+
+    /// What `cpu` may hold under `tag`. Since its latest flush for a rollover it has run no other space under it.
+    #[inline]
+    fn held(&self, cpu: CpuId, tag: Tag) -> Held {
+        if F::BROADCAST {
+            return Held::Current;
+        }
+        match self.caught(cpu, tag).load() {
+            0 => Held::Current,
+            generation => Held::UpTo(generation),
+        }
+    }
+
+    #[inline]
+    fn caught(&self, cpu: CpuId, tag: Tag) -> &TagWord {
+        &self.row(cpu)[usize::from(tag.number())]
+    }
+
+    /// Per tag the generation of its space with which this CPU's entries agree; 0 for no entries.
+    #[inline]
+    fn row(&self, cpu: CpuId) -> &[TagWord] {
+        let tags = self.rolling.tags();
+        &self.rolling.storage().caught[cpu.index() * tags..][..tags]
+    }
+}
+
+impl<F: AsidFlush, const G: u32> TagPolicy for GlobalAsids<'_, F, G> {
+    type Space = TagContext;
+    const WARM: bool = true;
+    /// A broadcast under a tag does not reach a CPU that walks the old root under a tag that was taken from it: between
+    /// roots no tag is in use. By doorbells such a CPU is waited for.
+    const UNLOADS: bool = F::BROADCAST;
+
+    fn new_space(&self) -> TagContext {
+        TagContext::new()
+    }
+
+    #[inline]
+    fn assign(&self, cpu: TagCpu<'_>, space: TagSpace<'_, TagContext>) -> Assignment {
+        if let Some(tag) = self.rolling.try_fast(cpu.id, space.memory) {
+            return Assignment { tag, held: self.held(cpu.id, tag) };
+        }
+        let taken = self.rolling.take(cpu.id, space.memory, || {}, || {});
+        let held = if taken.rolled { Held::AllOthers } else { self.held(cpu.id, taken.tag) };
+        Assignment { tag: taken.tag, held }
+    }
+
+    #[inline]
+    fn leave(&self, cpu: TagCpu<'_>, _: TagSpace<'_, TagContext>, tag: Tag, generation: u64) {
+        if !F::BROADCAST {
+            self.caught(cpu.id, tag).store(generation);
+        }
+    }
+
+    fn flushed(&self, cpu: TagCpu<'_>) {
+        if !F::BROADCAST {
+            self.row(cpu.id).iter().for_each(|word| word.store(0));
+        }
+    }
+
+    #[inline]
+    fn reach(&self, space: &TagContext) -> Reach {
+        match (F::BROADCAST, space.tag()) {
+            (false, tag) => Reach::Doorbells(tag),
+            (true, Some(tag)) => Reach::Broadcast(tag),
+            (true, None) => Reach::Nobody,
+        }
+    }
+}
+
+/// A policy whose tags can be kept for devices.
+pub trait PinTags: TagPolicy {
+    /// Keeps the tag of a space over rollovers. Called with interrupts off.
+    ///
+    /// # Errors
+    /// See [`PinRefused`].
+    fn pin(&self, space: &Self::Space) -> Result<Tag, PinRefused>;
+
+    /// Undoes one [`pin`](Self::pin). Called with interrupts off.
+    fn unpin(&self, space: &Self::Space);
+}
+
+impl<F: AsidFlush, const G: u32> PinTags for GlobalAsids<'_, F, G> {
+    fn pin(&self, space: &TagContext) -> Result<Tag, PinRefused> {
+        self.rolling.pin(space, || {})
+    }
+
+    fn unpin(&self, space: &TagContext) {
+        self.rolling.unpin(space);
+    }
+}
+
+impl<P: Platform> Shootdown<P>
+where
+    P::Tags: PinTags,
+{
+    /// Gives `space` a tag that it keeps, for a device that walks its tables under the same tag (an IOMMU with shared
+    /// virtual addressing; Linux `arm64_mm_context_get`), until [`unpin_tag`](Self::unpin_tag) was called as often. A space
+    /// that dies pinned keeps its tag for ever. Never waits.
+    ///
+    /// # Errors
+    /// [`PinRefused::NoneLeft`] where CPUs might run short of tags.
+    pub fn pin_tag(&self, space: &AddressSpace<P>) -> Result<Tag, PinRefused> {
+        let _here = Here::enter(self, Span::Tags);
+        self.platform().tags().pin(space.tags())
+    }
+
+    /// Undoes one [`pin_tag`](Self::pin_tag). Never waits.
+    ///
+    /// # Panics
+    /// If the space is not pinned.
+    pub fn unpin_tag(&self, space: &AddressSpace<P>) {
+        let _here = Here::enter(self, Span::Tags);
+        self.platform().tags().unpin(space.tags());
+    }
+}

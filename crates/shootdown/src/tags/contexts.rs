@@ -1,0 +1,103 @@
+//! Context numbers with versions, flushed on first use (sparc64).
+
+use crate::sync::Word;
+use crate::tags::rolling::{Rolling, TagContext};
+use crate::tags::storage::{TagStorage, TagsRefused};
+use crate::tags::{Assignment, Held, Reach, TagCpu, TagPolicy, TagSpace};
+use crate::types::{CpuId, Tag};
+use core::sync::atomic::Ordering;
+
+/// Context numbers: each space has one on all CPUs, of some version (a generation of `G` bits). Nothing is flushed when
+/// numbers run out and the version goes up: a CPU flushes a number when it first runs a space under it. Which CPUs have
+/// done so is remembered in the space, for up to `CPUS` of them, and forgotten when the space gets another number: what a
+/// CPU holds under that one is somebody else's (bug C2 of the corpus, Linux commit 588974857359).
+///
+/// A number that a CPU runs under is not given away when the version goes up, and a CPU runs under none while it changes
+/// spaces, so numbers are safe on CPUs that share one TLB, too (bug C1, Linux commit a0663a79ad4f).
+///
+/// Sources: Linux `arch/sparc/mm/init_64.c` (`get_new_mmu_context`, `mmu_context_wrap`) and
+/// `arch/sparc/include/asm/mmu_context_64.h` (`switch_mm`). There CPUs that have left a space are sent every flush; here they
+/// remember a generation and catch up.
+#[derive(Debug)]
+pub struct VersionedContexts<'a, const CPUS: usize, const G: u32 = 48> {
+    rolling: Rolling<'a, G>,
+}
+
+/// What a space remembers: its number, and per CPU what that CPU holds under it.
+#[derive(Debug)]
+pub struct VersionedContext<const CPUS: usize> {
+    context: TagContext,
+    /// Generation of the space with which the CPU's entries agree; 0 where it has not run the space under this number.
+    caught: [Word; CPUS],
+}
+
+impl<const CPUS: usize> VersionedContext<CPUS> {
+    /// The latest number.
+    pub fn tag(&self) -> Option<Tag> {
+        self.context.tag()
+    }
+}
+
+impl<'a, const CPUS: usize, const G: u32> VersionedContexts<'a, CPUS, G> {
+    /// Makes an allocator of numbers 1 to `tags - 1` (0 is the kernel's) for as many CPUs as `storage` has, which needs
+    /// neither a bitmap of pinned ones nor words for what was caught.
+    ///
+    /// # Errors
+    /// As [`GlobalAsids::new`](crate::GlobalAsids::new); more than `CPUS` CPUs.
+    pub fn new(tags: u32, storage: TagStorage<'a>) -> Result<Self, TagsRefused> {
+        let (cpus, room) = (storage.cpus.len() as u32, CPUS as u32);
+        if cpus > room {
+            return Err(TagsRefused::TooManyCpus(cpus, room));
+        }
+        Ok(Self { rolling: Rolling::new(tags, storage)? })
+    }
+
+    /// How often the version went up, for statistics.
+    pub fn rollovers(&self) -> u64 {
+        self.rolling.rollovers()
+    }
+}
+
+impl<const CPUS: usize, const G: u32> TagPolicy for VersionedContexts<'_, CPUS, G> {
+    type Space = VersionedContext<CPUS>;
+    const WARM: bool = true;
+    const UNLOADS: bool = true;
+
+    fn new_space(&self) -> VersionedContext<CPUS> {
+        VersionedContext {
+            context: TagContext::new(),
+            caught: core::array::from_fn(|_| Word::new("context_caught", 0)),
+        }
+    }
+
+    /// Takes the lock always, as Linux does here: under it, the words of the CPUs belong to the number.
+    fn assign(&self, cpu: TagCpu<'_>, space: TagSpace<'_, VersionedContext<CPUS>>) -> Assignment {
+        let VersionedContext { context, caught } = space.memory;
+        // ORDER: relaxed, all words of this kind: written by their CPU alone while it runs the space, whose number then
+        // stays, and else under the lock.
+        let forget = || caught.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        let tag = self.rolling.take(cpu.id, context, forget, || {}).tag;
+        let held = match caught[cpu.id.index()].load(Ordering::Relaxed) {
+            0 => Held::Others,
+            generation => Held::UpTo(generation),
+        };
+        Assignment { tag, held }
+    }
+
+    #[inline]
+    fn leave(&self, cpu: TagCpu<'_>, space: TagSpace<'_, VersionedContext<CPUS>>, _: Tag, generation: u64) {
+        space.memory.caught[cpu.id.index()].store(generation, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn left(&self, cpu: CpuId) {
+        self.rolling.idle(cpu);
+    }
+
+    fn flushed(&self, _: TagCpu<'_>) {}
+
+    #[inline]
+    fn reach(&self, space: &VersionedContext<CPUS>) -> Reach {
+        Reach::Doorbells(space.tag())
+    }
+}

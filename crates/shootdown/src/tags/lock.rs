@@ -1,0 +1,41 @@
+//! The lock of an allocator's tables.
+
+use crate::fault::Site;
+use crate::sync::{self, Word, const_fn};
+use core::sync::atomic::Ordering;
+
+/// A spin lock: held with interrupts off, for a bounded time, by code that waits for no other CPU, so that a CPU that
+/// spins need not serve (SD-11).
+#[derive(Debug)]
+pub(crate) struct TagLock(Word);
+
+/// The lock, held.
+pub(crate) struct Held<'a>(&'a Word);
+
+impl TagLock {
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Self(Word::new("tag_lock", 0))
+        }
+    }
+
+    /// Takes the lock; interrupts are off.
+    pub(crate) fn lock(&self) -> Held<'_> {
+        sync::retry(|| {
+            // ORDER: relaxed; the value only decides whether to try.
+            if self.0.load(Ordering::Relaxed) != 0 {
+                return None;
+            }
+            // ORDER(SD-12): what the last holder did to the tables before what this one reads of them; partner: `drop`.
+            self.0.compare_exchange(0, 1, Site::TagLock.acquire(), Ordering::Relaxed).ok()
+        });
+        Held(&self.0)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // ORDER(SD-12): what this holder did before the next one reads it; partner: `lock`.
+        self.0.store(0, Site::TagUnlock.release());
+    }
+}

@@ -1,0 +1,29 @@
+//! Which TLB tag a space runs under on a CPU.
+//!
+//! | policy | a tag means | given back by | flushed |
+//! |---|---|---|---|
+//! | [`Untagged`] | nothing | - | at every root load |
+//! | [`PerCpuSlots`] | a space, on one CPU | the CPU, in turn | when it changes hands |
+//! | [`GlobalAsids`] | a space, on all CPUs | rollover | by each CPU once a rollover |
+//! | [`VersionedContexts`] | a space, on all CPUs | rollover | by each CPU on first use |
+//! | [`GlobalOverLocal`] | a space, on one CPU or on all | the CPU, in turn; death and wrap | as slots; once a wrap, by broadcast |
+//! | [`Vmids`] | a machine, on all CPUs | rollover | once a rollover, by broadcast |
+
+mod asids;
+mod contexts;
+mod lock;
+mod policy;
+mod rolling;
+mod shared;
+mod slots;
+mod storage;
+mod vmids;
+
+pub use asids::{AsidFlush, ByBroadcast, ByDoorbell, GlobalAsids, PinTags};
+pub use contexts::{VersionedContext, VersionedContexts};
+pub use policy::{Assignment, Held, Reach, TagBroadcast, TagCpu, TagPolicy, TagSpace, Untagged};
+pub use rolling::{PinRefused, TagContext};
+pub use shared::{GlobalOverLocal, ShareRefused, ShareTags, SharedTag};
+pub use slots::{PerCpuSlots, SLOTS, TagSlots};
+pub use storage::{CpuTags, TagStorage, TagWord, TagsRefused, tag_words};
+pub use vmids::Vmids;

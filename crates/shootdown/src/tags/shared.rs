@@ -1,0 +1,270 @@
+//! Global tags for busy spaces on top of per-CPU ones (x86 with INVLPGB).
+
+use crate::engine::Shootdown;
+use crate::fault::{Rule, Site, without};
+use crate::here::Here;
+use crate::platform::{Platform, Span};
+use crate::space::AddressSpace;
+use crate::sync::Word;
+use crate::tags::lock::TagLock;
+use crate::tags::storage::{TagWord, TagsRefused, check_bitmaps, first_free, insert};
+use crate::tags::{Assignment, Held, PerCpuSlots, Reach, TagBroadcast, TagCpu, TagPolicy, TagSpace};
+use crate::types::{Scope, Tables, Tag};
+use core::fmt;
+use core::sync::atomic::Ordering;
+
+/// Tags 1 to `N` of each CPU, keyed by identity ([`PerCpuSlots`]), and above them tags that mean the same space on all CPUs,
+/// for spaces that run on many: their flushes are broadcasts under the tag, without doorbells. A space begins with tags of
+/// its CPUs and is given a global one by [`Shootdown::share_tag`], which keeps it until it dies.
+///
+/// ```text
+///             begin_share                flush, all moved             the space dies
+///   per CPU -----------------> moving ----------------------> shared -----------------> freed
+///   doorbells                  both                           broadcast                   |
+///                                                                  a wrap: one broadcast  |
+///   free <--------------------------------------------------------------------------------'
+/// ```
+/// While moving, flushes go both ways: CPUs that have moved are reached by the broadcast, the others by doorbells. The move
+/// itself is a flush: its generation announces the tag, a CPU that catches up with it loads the root under the new tag, and
+/// when the flush is complete nobody runs the space under a tag of its own. A freed tag is given out again only when the
+/// search has come to the end of the tags and one broadcast has dropped what is held under any of them.
+///
+/// Source: Linux `arch/x86/mm/tlb.c` (`consider_global_asid`, `use_global_asid`, `finish_asid_transition`,
+/// `reset_global_asid_space`); AMD APM volume 3, INVLPGB and TLBSYNC.
+#[derive(Debug)]
+pub struct GlobalOverLocal<'a, B: TagBroadcast, const N: usize> {
+    local: PerCpuSlots<N>,
+    broadcast: B,
+    lock: TagLock,
+    /// Where the search for a free tag goes on.
+    cursor: Word,
+    first: u64,
+    end: u64,
+    taken: &'a [TagWord],
+    freed: &'a [TagWord],
+}
+
+/// What a space remembers: its global tag, if it has one.
+#[derive(Debug)]
+pub struct SharedTag(Word);
+
+/// Bit of a [`SharedTag`]: some CPU may still run the space under a tag of its own.
+const MOVING: u64 = 1 << 16;
+
+impl SharedTag {
+    /// The global tag.
+    #[inline]
+    pub fn tag(&self) -> Option<Tag> {
+        // ORDER: relaxed; see `GlobalOverLocal::assign`.
+        Some(Tag::new(self.0.load(Ordering::Relaxed) as u16)).filter(|&tag| tag != Tag::NONE)
+    }
+}
+
+/// Why a space was not given a global tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ShareRefused {
+    /// All so many are in use by live spaces.
+    NoneLeft(u64),
+    /// The space has one, or is about to.
+    AlreadyShared(Tag),
+}
+
+impl fmt::Display for ShareRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ShareRefused::NoneLeft(tags) => {
+                write!(f, "all {tags} global tags are in use; the space goes on with tags of its CPUs")
+            }
+            ShareRefused::AlreadyShared(tag) => write!(f, "the space has global tag {}", tag.number()),
+        }
+    }
+}
+
+impl core::error::Error for ShareRefused {}
+
+impl<'a, B: TagBroadcast, const N: usize> GlobalOverLocal<'a, B, N> {
+    /// Makes an allocator of global tags from `first`, which is above `N`, to `tags - 1`. `taken` and `freed` have a bit for
+    /// each tag below `tags`; see [`tag_words`](crate::tag_words).
+    ///
+    /// # Errors
+    /// A first tag among the CPUs' own or no tag from it on, more than 65536, bitmaps that are too small.
+    pub fn new(
+        first: Tag,
+        tags: u32,
+        taken: &'a [TagWord],
+        freed: &'a [TagWord],
+        broadcast: B,
+    ) -> Result<Self, TagsRefused> {
+        if usize::from(first.number()) <= N {
+            return Err(TagsRefused::Overlaps(first, N as u32));
+        }
+        if tags <= u32::from(first.number()) {
+            return Err(TagsRefused::TooFew(tags, u32::from(first.number())));
+        }
+        check_bitmaps(tags, taken, freed)?;
+        if freed.is_empty() {
+            return Err(TagsRefused::BitmapTooSmall(0, taken.len()));
+        }
+        let first = u64::from(first.number());
+        Ok(Self {
+            local: PerCpuSlots,
+            broadcast,
+            lock: TagLock::new(),
+            cursor: Word::new("cursor", first),
+            first,
+            end: tags.into(),
+            taken,
+            freed,
+        })
+    }
+
+    /// Takes a tag that is free; under the lock.
+    fn free_tag(&self) -> Option<u64> {
+        let found = first_free(self.taken, self.cursor.load(Ordering::Relaxed), self.end);
+        let tag = found.or_else(|| {
+            self.wrap();
+            first_free(self.taken, self.first, self.end)
+        })?;
+        insert(self.taken, tag);
+        self.cursor.store(tag + 1, Ordering::Relaxed);
+        Some(tag)
+    }
+
+    /// Makes freed tags free: what is held under them goes first, on all CPUs.
+    #[cold]
+    fn wrap(&self) {
+        if self.freed.iter().all(|word| word.load() == 0) {
+            return;
+        }
+        if !without(Rule::TagReuseFlushes) {
+            self.broadcast.flush_all_tags();
+        }
+        for (taken, freed) in self.taken.iter().zip(self.freed) {
+            taken.store(taken.load() & !freed.load());
+            freed.store(0);
+        }
+    }
+}
+
+impl<B: TagBroadcast, const N: usize> TagPolicy for GlobalOverLocal<'_, B, N> {
+    type Space = SharedTag;
+    const WARM: bool = true;
+    const MOVES: bool = true;
+    const RETIRES: bool = true;
+
+    fn new_space(&self) -> SharedTag {
+        SharedTag(Word::new("shared_tag", 0))
+    }
+
+    /// A global tag is current by itself: every flush since it was given reaches it.
+    ///
+    /// ```text
+    ///   this CPU                         initiator of a flush          whoever shares
+    ///   switching, bit, full fence       page tables change            shared_tag := tag, moving
+    ///   reads generation                 generation += 1, full fence   generation += 1, full fence
+    ///   reads shared_tag                 reads shared_tag              waits for whoever is late
+    ///   installs
+    /// ```
+    /// An initiator that reads no tag rings whoever is late, under whichever tag. If this CPU ran under the tag and left
+    /// before that initiator looked at it, it read the tag after the initiator did, so its walks began after the page
+    /// tables had changed. Explored by `global-tag`.
+    #[inline]
+    fn assign(&self, cpu: TagCpu<'_>, space: TagSpace<'_, SharedTag>) -> Assignment {
+        // ORDER: relaxed: it is read before the walks under it (platform contract of `install`); see the drawing.
+        match space.memory.tag() {
+            Some(tag) => Assignment { tag, held: Held::Current },
+            None => self.local.assign(cpu, TagSpace { id: space.id, memory: &() }),
+        }
+    }
+
+    #[inline]
+    fn leave(&self, cpu: TagCpu<'_>, space: TagSpace<'_, SharedTag>, tag: Tag, generation: u64) {
+        if usize::from(tag.number()) <= N {
+            self.local.leave(cpu, TagSpace { id: space.id, memory: &() }, tag, generation);
+        }
+    }
+
+    fn flushed(&self, cpu: TagCpu<'_>) {
+        self.local.flushed(cpu);
+    }
+
+    #[inline]
+    fn moved(&self, space: &SharedTag, tag: Tag) -> Option<Tag> {
+        space.tag().filter(|&shared| shared != tag)
+    }
+
+    #[inline]
+    fn reach(&self, space: &SharedTag) -> Reach {
+        // ORDER(SD-8): seen shared, what CPUs did under tags of their own is over before reuse; partner: `finish_share`.
+        let word = space.0.load(Site::SharedTagSeen.acquire());
+        let tag = Tag::new(word as u16);
+        match word {
+            0 => Reach::Doorbells(None),
+            _ if word & MOVING != 0 => Reach::Both(tag),
+            _ => Reach::Broadcast(tag),
+        }
+    }
+
+    fn retire(&self, space: &SharedTag) {
+        if let Some(tag) = space.tag() {
+            let _held = self.lock.lock();
+            insert(self.freed, tag.number().into());
+        }
+    }
+}
+
+/// A policy that can give a space a tag that all CPUs use.
+pub trait ShareTags: TagPolicy {
+    /// Gives `space` a tag that CPUs move to as they catch up. Called with interrupts off.
+    ///
+    /// # Errors
+    /// See [`ShareRefused`].
+    fn begin_share(&self, space: &Self::Space) -> Result<Tag, ShareRefused>;
+
+    /// Notes that all CPUs have moved.
+    fn finish_share(&self, space: &Self::Space);
+}
+
+impl<B: TagBroadcast, const N: usize> ShareTags for GlobalOverLocal<'_, B, N> {
+    fn begin_share(&self, space: &SharedTag) -> Result<Tag, ShareRefused> {
+        let _held = self.lock.lock();
+        if let Some(tag) = space.tag() {
+            return Err(ShareRefused::AlreadyShared(tag));
+        }
+        let Some(tag) = self.free_tag() else {
+            return Err(ShareRefused::NoneLeft(self.end - self.first));
+        };
+        // ORDER: relaxed; the generation that announces the move is bumped by a release (SD-4).
+        space.0.store(tag | MOVING, Ordering::Relaxed);
+        Ok(Tag::new(tag as u16))
+    }
+
+    fn finish_share(&self, space: &SharedTag) {
+        let word = space.0.load(Ordering::Relaxed) & !MOVING;
+        // ORDER(SD-8): the acknowledgements of those who moved before initiators rest on the broadcast; partner: `reach`.
+        space.0.store(word, Site::SharedTag.release());
+    }
+}
+
+impl<P: Platform> Shootdown<P>
+where
+    P::Tags: ShareTags,
+{
+    /// Gives `space`, which runs on many CPUs, a tag that all of them use, so that from now on its flushes are broadcasts.
+    /// Waits, until every CPU that runs it has moved.
+    ///
+    /// # Errors
+    /// [`ShareRefused::NoneLeft`]; [`ShareRefused::AlreadyShared`], also while another CPU is at it.
+    pub fn share_tag(&self, space: &AddressSpace<P>) -> Result<Tag, ShareRefused> {
+        let tag = {
+            let _here = Here::enter(self, Span::Tags);
+            self.platform().tags().begin_share(space.tags())?
+        };
+        // As if tables were freed, so that lazy CPUs hear of it: broadcasts do not reach what their walkers cache under
+        // tags of their own.
+        self.flush(space, Scope::All, Tables::Freed);
+        self.platform().tags().finish_share(space.tags());
+        Ok(tag)
+    }
+}

@@ -1,0 +1,201 @@
+//! Memory that the embedder lends to allocators of global tags, and why they may refuse it.
+
+use crate::sync::{Word, const_fn};
+use crate::types::Tag;
+use core::fmt;
+use core::sync::atomic::Ordering;
+
+/// A word of an allocator's storage.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct TagWord(Word);
+
+impl TagWord {
+    const_fn! {
+        /// Makes an empty word.
+        pub fn new() -> Self {
+            Self(Word::new("tag_word", 0))
+        }
+    }
+
+    #[inline]
+    pub(crate) fn load(&self) -> u64 {
+        // ORDER: relaxed; the allocator's lock orders it, or only one CPU uses the word.
+        self.0.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn store(&self, value: u64) {
+        // ORDER: relaxed, as above.
+        self.0.store(value, Ordering::Relaxed);
+    }
+}
+
+impl Default for TagWord {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A CPU's part of the memory of an allocator with generations.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct CpuTags {
+    /// Tag and generation under which this CPU runs; 0 from a rollover until this CPU has taken the lock; [`IDLE`] where
+    /// it has nothing loaded.
+    pub(crate) active: Word,
+    /// Tag and generation that this CPU ran under at the latest rollover, and ...
+    pub(crate) reserved: Word,
+    /// ... how often generations had wrapped then.
+    pub(crate) reserved_wraps: Word,
+    /// 1 from a rollover until this CPU flushes.
+    pub(crate) pending: Word,
+}
+
+/// Not 0, and no tag.
+pub(crate) const IDLE: u64 = 1 << 16;
+
+impl CpuTags {
+    const_fn! {
+        /// Makes the memory of a CPU that has run nothing yet.
+        pub fn new() -> Self {
+            Self {
+                active: Word::new("active", 0),
+                reserved: Word::new("reserved", 0),
+                reserved_wraps: Word::new("reserved_wraps", 0),
+                pending: Word::new("pending", 0),
+            }
+        }
+    }
+}
+
+impl Default for CpuTags {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What the embedder lends an allocator with generations. All of it is fresh, and lent to one allocator.
+#[derive(Clone, Copy, Debug)]
+pub struct TagStorage<'a> {
+    /// A bit a tag: the tags given out in this generation.
+    pub taken: &'a [TagWord],
+    /// A bit a tag: the pinned ones. Empty where none is ever pinned.
+    pub pinned: &'a [TagWord],
+    /// One for each CPU.
+    pub cpus: &'a [CpuTags],
+    /// For [`GlobalAsids`](crate::GlobalAsids) that rest on doorbells, a word a tag for each CPU, one CPU after the other;
+    /// else empty. A kernel that finds this too much uses fewer tags than the hardware has.
+    pub caught: &'a [TagWord],
+}
+
+/// Words of a bitmap of `tags` tags.
+pub const fn tag_words(tags: u32) -> usize {
+    tags.div_ceil(64) as usize
+}
+
+/// Why an allocator of tags was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TagsRefused {
+    /// So many tags (first), 0 counted, do not suffice for so many CPUs (second): there must be two more than CPUs.
+    TooFew(u32, u32),
+    /// More tags than a [`Tag`] can name.
+    TooMany(u32),
+    /// A bitmap has so many words (first) and needs so many (second).
+    BitmapTooSmall(usize, usize),
+    /// The words of what CPUs have caught up with are so many (first), and so many are needed (second).
+    CaughtTooSmall(usize, usize),
+    /// So many CPUs (first) are more than the spaces have room for (second).
+    TooManyCpus(u32, u32),
+    /// The first global tag is one of the tags that each CPU hands out by itself, of which there are so many.
+    Overlaps(Tag, u32),
+}
+
+impl fmt::Display for TagsRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TagsRefused::TooFew(tags, cpus) => {
+                let needed = u64::from(*cpus) + 2;
+                write!(
+                    f,
+                    "{tags} tags for {cpus} CPUs, {needed} are needed; run untagged or with per-CPU tags"
+                )
+            }
+            TagsRefused::TooMany(tags) => write!(f, "{tags} tags, of which 65536 can be named; pass fewer"),
+            TagsRefused::BitmapTooSmall(words, needed) => {
+                write!(f, "a bitmap of {words} words where {needed} are needed; see `tag_words`")
+            }
+            TagsRefused::CaughtTooSmall(words, needed) => {
+                write!(
+                    f,
+                    "{words} words for what CPUs have caught up with, {needed} are needed; pass fewer tags"
+                )
+            }
+            TagsRefused::TooManyCpus(cpus, room) => {
+                write!(f, "{cpus} CPUs, and spaces have room for {room}; raise the policy's constant")
+            }
+            TagsRefused::Overlaps(first, local) => {
+                write!(f, "global tags from {} overlap the {local} per-CPU tags; begin above", first.number())
+            }
+        }
+    }
+}
+
+impl core::error::Error for TagsRefused {}
+
+impl TagStorage<'_> {
+    /// Whether this suffices for `tags` tags, 0 counted.
+    pub(crate) fn check(&self, tags: u32) -> Result<(), TagsRefused> {
+        let cpus = u32::try_from(self.cpus.len()).unwrap_or(u32::MAX);
+        if u64::from(tags) < u64::from(cpus) + 2 {
+            return Err(TagsRefused::TooFew(tags, cpus));
+        }
+        check_bitmaps(tags, self.taken, self.pinned)
+    }
+}
+
+/// Whether bitmaps have room for `tags` tags; the second may be empty.
+pub(crate) fn check_bitmaps(tags: u32, taken: &[TagWord], other: &[TagWord]) -> Result<(), TagsRefused> {
+    if tags > MOST_TAGS {
+        return Err(TagsRefused::TooMany(tags));
+    }
+    let needed = tag_words(tags);
+    if taken.len() < needed {
+        return Err(TagsRefused::BitmapTooSmall(taken.len(), needed));
+    }
+    if !other.is_empty() && other.len() < needed {
+        return Err(TagsRefused::BitmapTooSmall(other.len(), needed));
+    }
+    Ok(())
+}
+
+/// As many tags as 16 bits name.
+const MOST_TAGS: u32 = 1 << 16;
+
+/// Sets the bit of `tag`.
+pub(crate) fn insert(bitmap: &[TagWord], tag: u64) {
+    let word = &bitmap[tag as usize / 64];
+    word.store(word.load() | 1 << (tag % 64));
+}
+
+/// Clears the bit of `tag`.
+pub(crate) fn remove(bitmap: &[TagWord], tag: u64) {
+    let word = &bitmap[tag as usize / 64];
+    word.store(word.load() & !(1 << (tag % 64)));
+}
+
+/// First tag from `from` on, and below `end`, whose bit is clear.
+pub(crate) fn first_free(bitmap: &[TagWord], from: u64, end: u64) -> Option<u64> {
+    let mut tag = from;
+    while tag < end {
+        let rest = bitmap[tag as usize / 64].load() >> (tag % 64);
+        let skip = u64::from(rest.trailing_ones());
+        // Bits shifted in from above look clear: whether the word had any left is the question.
+        if skip < 64 - tag % 64 {
+            return Some(tag + skip).filter(|&found| found < end);
+        }
+        tag += 64 - tag % 64;
+    }
+    None
+}

@@ -1,0 +1,81 @@
+//! VMIDs for stage 2.
+
+use crate::fault::{Rule, without};
+use crate::tags::rolling::{Rolling, TagContext};
+use crate::tags::storage::{TagStorage, TagsRefused};
+use crate::tags::{Assignment, Held, Reach, TagBroadcast, TagCpu, TagPolicy, TagSpace};
+use crate::types::{CpuId, Tag};
+
+/// VMIDs: each virtual machine (a space of the engine) has one tag on all CPUs, with generations, like
+/// [`GlobalAsids`](crate::GlobalAsids). What differs:
+///
+/// - at a rollover one broadcast drops every CPU's entries under every tag, so that no CPU has a flush pending and the
+///   lock-free path stays open to all;
+/// - a CPU runs under a VMID only while a virtual CPU is loaded: [`Shootdown::leave`](crate::Shootdown::leave), called when
+///   it is put, gives up the CPU's claim, so that the VMIDs of machines that do not run are not reserved;
+/// - between two virtual CPUs no stage 2 is loaded, so that the old machine's tag may be given away at once. (The order in
+///   which a tag is published and believed was the bug of Linux commit fb544d1ca65a: here tag and generation are one word.)
+///
+/// Every flush is a broadcast under the VMID. Source: Linux `arch/arm64/kvm/vmid.c` (`kvm_arm_vmid_update`,
+/// `kvm_arm_vmid_clear_active`, `flush_context`). On x86, where VPIDs and ASIDs belong to a CPU, use
+/// [`PerCpuSlots`](crate::PerCpuSlots).
+#[derive(Debug)]
+pub struct Vmids<'a, B: TagBroadcast, const G: u32 = 48> {
+    rolling: Rolling<'a, G>,
+    broadcast: B,
+}
+
+impl<'a, B: TagBroadcast, const G: u32> Vmids<'a, B, G> {
+    /// Makes an allocator of VMIDs 1 to `tags - 1` (0 is the host's) for as many CPUs as `storage` has, which needs neither
+    /// a bitmap of pinned ones nor words for what was caught.
+    ///
+    /// # Errors
+    /// As [`GlobalAsids::new`](crate::GlobalAsids::new).
+    pub fn new(tags: u32, storage: TagStorage<'a>, broadcast: B) -> Result<Self, TagsRefused> {
+        Ok(Self { rolling: Rolling::new(tags, storage)?, broadcast })
+    }
+
+    /// Rollovers so far, for statistics.
+    pub fn rollovers(&self) -> u64 {
+        self.rolling.rollovers()
+    }
+
+    #[cold]
+    fn drop_all(&self) {
+        if !without(Rule::TagReuseFlushes) {
+            self.broadcast.flush_all_tags();
+        }
+    }
+}
+
+impl<B: TagBroadcast, const G: u32> TagPolicy for Vmids<'_, B, G> {
+    type Space = TagContext;
+    const WARM: bool = true;
+    const UNLOADS: bool = true;
+
+    fn new_space(&self) -> TagContext {
+        TagContext::new()
+    }
+
+    #[inline]
+    fn assign(&self, cpu: TagCpu<'_>, space: TagSpace<'_, TagContext>) -> Assignment {
+        let tag = self.rolling.try_fast(cpu.id, space.memory);
+        let take = || self.rolling.take(cpu.id, space.memory, || {}, || self.drop_all()).tag;
+        Assignment { tag: tag.unwrap_or_else(take), held: Held::Current }
+    }
+
+    #[inline]
+    fn leave(&self, _: TagCpu<'_>, _: TagSpace<'_, TagContext>, _: Tag, _: u64) {}
+
+    #[inline]
+    fn left(&self, cpu: CpuId) {
+        self.rolling.idle(cpu);
+    }
+
+    fn flushed(&self, _: TagCpu<'_>) {}
+
+    #[inline]
+    fn reach(&self, space: &TagContext) -> Reach {
+        space.tag().map_or(Reach::Nobody, Reach::Broadcast)
+    }
+}

@@ -1,0 +1,140 @@
+//! Two CPUs flush a third, which acknowledges by a count: one takes the other's acknowledgement for its own.
+
+use shootdown_corpus::{Bug, Class, Needs};
+use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry, Scenario};
+use shootdown_machine::hw::{self, WalkCache};
+use shootdown_machine::{Machine, Variant};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+
+/// The bug.
+pub const BUG: Bug = Bug {
+    name: "toy-issue7-counted-acks",
+    id: "G1",
+    source: "made up for this example",
+    title: "flush: number the requests",
+    kernel: "Toy",
+    arch: "generic",
+    class: Class::OtherKernel,
+    rules: &[6, 8],
+    needs: Needs::Interleaving,
+    cpus: 3,
+    memory: Memory::Tso,
+    about: "Acknowledgements are counted, so a second CPU that flushes the same target takes the first one's for its own \
+            and frees a frame that the target can still use.",
+    story: include_str!("counted_acks.md"),
+    ends: "CPU 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    engine: "two-flushers",
+    code: &[("counted_acks.rs", include_str!("counted_acks.rs"))],
+    build: |variant| Box::new(Flush::new(variant)),
+};
+
+const SPACE: usize = 0;
+const TAG: u8 = 0;
+const TARGET: usize = 2;
+const DOORBELL: u8 = 0;
+
+/// CPUs 0 and 1 unmap a page each; CPU 2 runs a third thread of the same program.
+#[derive(Debug)]
+struct Flush {
+    variant: Variant,
+    machine: Machine,
+    requests: Requests,
+}
+
+/// What the target is asked, and what it has answered.
+#[derive(Debug)]
+struct Requests {
+    /// Broken: acknowledgements since somebody last began to count.
+    acks: Word,
+    /// Mended: number of the newest request.
+    asked: Word,
+    /// Mended: number of the newest request that is answered.
+    answered: Word,
+}
+
+impl Flush {
+    fn new(variant: Variant) -> Self {
+        let mut machine = Machine::builder(3)
+            .translation(1, Some(SPACE), true)
+            .translation(2, Some(SPACE), true)
+            .map(SPACE, 0, 1)
+            .map(SPACE, 1, 2)
+            .must_free_frame(1)
+            .must_free_frame(2);
+        for cpu in 0..3 {
+            machine = machine.start(cpu, SPACE, TAG, cpu == TARGET);
+        }
+        let requests = Requests {
+            acks: Word::new("acks", 0),
+            asked: Word::new("asked", 0),
+            answered: Word::new("answered", 0),
+        };
+        Self { variant, machine: machine.build(), requests }
+    }
+
+    fn unmap(&self, page: usize) {
+        sync::note("unmap");
+        self.machine.tables.leaf(SPACE, page).store(0, Relaxed);
+        sync::fence(SeqCst);
+        hw::flush_page(TAG, page, WalkCache::Drop);
+        match self.variant {
+            Variant::Broken => self.count(),
+            _ => self.number(),
+        }
+        hw::free_frame(page + 1);
+    }
+
+    fn count(&self) {
+        self.requests.acks.swap(0, AcqRel);
+        sync::raise(TARGET, DOORBELL);
+        sync::wait_until(|| self.requests.acks.load(Acquire) >= 1);
+    }
+
+    fn number(&self) {
+        let ticket = self.requests.asked.fetch_add(1, AcqRel) + 1;
+        sync::raise(TARGET, DOORBELL);
+        sync::wait_until(|| self.requests.answered.load(Acquire) >= ticket);
+    }
+}
+
+impl Scenario for Flush {
+    type Device = Machine;
+
+    fn cpus(&self) -> usize {
+        3
+    }
+
+    fn main(&self, cpu: usize) {
+        if cpu == TARGET {
+            hw::touch(0);
+            hw::touch(1);
+        } else {
+            self.unmap(cpu);
+        }
+    }
+
+    fn interrupt(&self, _cpu: usize, _line: u8) {
+        match self.variant {
+            Variant::Broken => {
+                hw::flush_user();
+                self.requests.acks.fetch_add(1, AcqRel);
+            }
+            _ => {
+                // Read before the flush: what is asked later, this flush may have come too early for.
+                let asked = self.requests.asked.load(Acquire);
+                hw::flush_user();
+                self.requests.answered.store(asked, Release);
+            }
+        }
+    }
+
+    fn device(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.object("requests", &self.requests);
+        self.machine.register(registry, &[]);
+    }
+}

@@ -1,0 +1,37 @@
+//! The command `shootdown` for bugs of one's own: `cargo run --release -- check corpus`.
+
+mod counted_acks;
+
+use shootdown_corpus::Bug;
+use std::process::ExitCode;
+
+const BUGS: &[Bug] = &[counted_acks::BUG];
+
+fn main() -> ExitCode {
+    shootdown_cli::main_with(BUGS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::BUGS;
+    use shootdown_explore::{Memory, Options, Verdict};
+    use shootdown_machine::engine::{self, Fault};
+
+    #[test]
+    fn headers_are_sound() {
+        assert_eq!(shootdown_corpus::problems(BUGS, &engine::cases(Fault::NONE)), []);
+    }
+
+    #[test]
+    fn broken_protocols_break_as_they_say_and_mended_ones_hold_under_every_memory_model() {
+        for bug in BUGS {
+            let [broken, fixed] = bug.cases();
+            let report = (broken.run)(&Options { memory: bug.memory, ..Options::default() });
+            assert_eq!(report.verdict, Verdict::Violates(bug.ends.to_owned()), "{}", bug.name);
+            for memory in [Memory::Sc, Memory::Tso, Memory::Pso] {
+                let report = (fixed.run)(&Options { memory, ..Options::default() });
+                assert_eq!(report.verdict, Verdict::Holds, "{} under {memory:?}", bug.name);
+            }
+        }
+    }
+}
