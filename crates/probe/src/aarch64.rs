@@ -24,6 +24,7 @@ probes! {
     tlbi_ipas2e1is(operand: u64) { exec::tlbi_ipas2e1is(operand) }
     tlbi_vmalle1() { exec::tlbi_vmalle1() }
     tlbi_vmalle1is() { exec::tlbi_vmalle1is() }
+    tlbi_alle1is() { exec::tlbi_alle1is() }
     tlbi_vmalls12e1is() { exec::tlbi_vmalls12e1is() }
     dsb_nsh() { exec::dsb_nsh() }
     dsb_ish() { exec::dsb_ish() }

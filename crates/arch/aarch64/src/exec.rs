@@ -115,6 +115,8 @@ plain! {
     tlbi_vmalle1is, "tlbi vmalle1is", "C5.5, TLBI VMALLE1IS";
     /// Drops everything of both stages under the current VMID in the inner-shareable domain.
     tlbi_vmalls12e1is, "tlbi vmalls12e1is", "C5.5, TLBI VMALLS12E1IS";
+    /// Drops everything of EL1, of both stages and all VMIDs, in the inner-shareable domain. For EL2.
+    tlbi_alle1is, "tlbi alle1is", "C5.5, TLBI ALLE1IS";
     /// Waits for this CPU's accesses and maintenance.
     dsb_nsh, "dsb nsh", "C6.2.104, DSB; D8.14.3";
     /// Waits for this CPU's accesses, and for maintenance in the inner-shareable domain.

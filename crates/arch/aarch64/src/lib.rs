@@ -30,7 +30,7 @@ mod stage2;
 
 pub use features::{AsidIn, Features, IdRegisters, Translation};
 #[cfg(target_arch = "aarch64")]
-pub use mmu::Mmu;
+pub use mmu::{Broadcaster, Mmu};
 pub use ops::{Form, Ops, Tlbi};
 pub use plan::{Errata, Install, RANGE_CEILING, Roots, Strategies};
 #[cfg(target_arch = "aarch64")]

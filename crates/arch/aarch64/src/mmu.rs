@@ -3,9 +3,9 @@
 use crate::encode::{Asid, DAIF_I, Root, asid_of, by_asid};
 use crate::exec;
 use crate::features::AsidIn;
-use crate::ops::{Form, Tlbi};
+use crate::ops::{Form, Ops, Tlbi};
 use crate::plan::{Errata, Roots, Strategies};
-use shootdown::{LocalFlush, OnInstall, Platform, Remote, RemoteFlush, Tag};
+use shootdown::{LocalFlush, OnInstall, Platform, Remote, RemoteFlush, Scope, Tables, Tag, TagBroadcast};
 
 /// Bodies of the methods of a [`Platform`] that touch the hardware. One value for all CPUs, so that they agree.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +81,22 @@ impl Mmu {
     /// Body of [`Platform::flush_remote`]: broadcasts in the inner-shareable domain, where they are used.
     #[inline]
     pub fn flush_remote<P: Platform>(&self, what: &RemoteFlush<'_, P>) -> Remote {
-        let Some(ops) = self.strategies.remote(what.scope, what.tables) else { return Remote::Kick };
+        let tag = what.space.and(what.tag);
+        match self.strategies.remote(tag, what.scope, what.tables) {
+            Some(ops) => {
+                self.broadcast(ops);
+                Remote::Done
+            }
+            None => Remote::Kick,
+        }
+    }
+
+    /// Returns what flushes all tags of all CPUs at once, for tags that rest on broadcasts, if broadcasts are used.
+    pub const fn broadcaster(&self) -> Option<Broadcaster> {
+        if self.strategies.broadcasts() { Some(Broadcaster(*self)) } else { None }
+    }
+
+    fn broadcast(&self, ops: Ops) {
         // DSB waits for what this very CPU asked: the thread must not move in between.
         let were_on = self.irq_save();
         self.publish_tables();
@@ -95,7 +110,6 @@ impl Mmu {
         dsb_ish();
         isb();
         self.irq_restore(were_on);
-        Remote::Done
     }
 
     /// Body of [`Platform::publish_tables`].
@@ -160,10 +174,22 @@ impl Mmu {
     }
 }
 
+/// Flushes all tags of all CPUs at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Broadcaster(Mmu);
+
+impl TagBroadcast for Broadcaster {
+    fn flush_all_tags(&self) {
+        if let Some(ops) = self.0.strategies.remote(None, Scope::All, Tables::Freed) {
+            self.0.broadcast(ops);
+        }
+    }
+}
+
 /// Runs one TLBI for this CPU.
 #[inline]
 fn here(op: Tlbi) {
-    let run = match op.form {
+    let run: unsafe fn(u64) = match op.form {
         Form::Va => exec::tlbi_vae1,
         Form::VaLeaf => exec::tlbi_vale1,
         Form::VaAll => exec::tlbi_vaae1,
@@ -183,7 +209,7 @@ fn here(op: Tlbi) {
 /// Runs one TLBI for the inner-shareable domain.
 #[inline]
 fn everywhere(op: Tlbi) {
-    let run = match op.form {
+    let run: unsafe fn(u64) = match op.form {
         Form::Va => exec::tlbi_vae1is,
         Form::VaLeaf => exec::tlbi_vale1is,
         Form::VaAll => exec::tlbi_vaae1is,

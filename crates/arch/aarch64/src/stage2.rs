@@ -3,6 +3,7 @@
 use crate::encode::{Root, Ttl, Vmid, by_ipa, vttbr};
 use crate::exec;
 use crate::plan::{Errata, RANGE_CEILING};
+use shootdown::TagBroadcast;
 
 /// What a hypervisor at EL2 drops of a guest, on all CPUs of the inner-shareable domain.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +68,18 @@ impl Stage2 {
             dsb_ish();
             run();
         }
+    }
+}
+
+impl TagBroadcast for Stage2 {
+    fn flush_all_tags(&self) {
+        // SAFETY: 1. `new` owes it.
+        unsafe { exec::dsb_ishst() };
+        // SAFETY: 1. `new` owes it.
+        self.repeat(|| unsafe { exec::tlbi_alle1is() });
+        dsb_ish();
+        // SAFETY: 1. as above.
+        unsafe { exec::isb() };
     }
 }
 

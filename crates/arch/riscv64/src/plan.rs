@@ -142,9 +142,14 @@ impl Strategies {
         }
     }
 
-    /// Builds the remote fence for a request, or nothing where the firmware offers none. All ASIDs are meant: harts number
-    /// spaces each for itself.
-    pub const fn remote(&self, scope: Scope, tables: Tables) -> Option<SbiCall> {
+    /// Whether the firmware's remote fences are used.
+    pub const fn sbi_fences(&self) -> bool {
+        self.sbi_fences
+    }
+
+    /// Builds the remote fence for a request, or nothing where the firmware offers none. `tag` is the one under which all
+    /// harts run the space; nothing where each numbers spaces for itself, and for kernel memory.
+    pub const fn remote(&self, tag: Option<Tag>, scope: Scope, tables: Tables) -> Option<SbiCall> {
         if !self.sbi_fences {
             return None;
         }
@@ -156,7 +161,11 @@ impl Strategies {
             Some(pages) => Span::Bytes { start: pages.next, size: pages.count * pages.stride },
             None => Span::All,
         };
-        Some(remote_fence(Harts::All, span, None))
+        let asid = match tag {
+            Some(tag) => self.exact(tag),
+            None => None,
+        };
+        Some(remote_fence(Harts::All, span, asid))
     }
 }
 

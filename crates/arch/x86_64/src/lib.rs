@@ -33,5 +33,5 @@ mod plan;
 
 pub use features::{Features, Leaf, Leaves};
 #[cfg(target_arch = "x86_64")]
-pub use mmu::Mmu;
-pub use plan::{Broadcast, KernelMappings, Pages, Plan, RANGE_CEILING, Step, Strategies, Tagging};
+pub use mmu::{Broadcaster, Mmu};
+pub use plan::{Broadcast, KernelMappings, Pages, Plan, RANGE_CEILING, Step, Strategies, Tagging, Target};

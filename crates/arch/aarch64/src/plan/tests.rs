@@ -102,6 +102,10 @@ proptest! {
         prop_assert!(covered(&strategies, range, ops, entry), "{ops:?} leaves {entry:?}");
         prop_assert!(covered(&strategies, range, strategies.local(LocalFlush::Tag(tag)), entry));
         prop_assert!(ops.count() <= 512);
+        let remote = strategies.remote(Some(tag), Scope::Pages(range), tables).expect("broadcasts");
+        prop_assert!(covered(&strategies, range, remote, entry), "{remote:?} leaves {entry:?}");
+        let whole = strategies.remote(Some(tag), Scope::All, tables).expect("broadcasts");
+        prop_assert!(covered(&strategies, range, whole, entry));
     }
 
     #[test]
@@ -113,12 +117,12 @@ proptest! {
         let entry = Entry { asid, address, global, table: table && tables == Tables::Freed };
         let local = strategies.local(LocalFlush::KernelPages { range, tables });
         prop_assert!(covered(&strategies, range, local, entry), "{local:?} leaves {entry:?}");
-        let remote = strategies.remote(Scope::Pages(range), tables).expect("broadcasts");
+        let remote = strategies.remote(None, Scope::Pages(range), tables).expect("broadcasts");
         prop_assert!(covered(&strategies, range, remote, entry), "{remote:?} leaves {entry:?}");
-        let all = strategies.remote(Scope::All, tables).expect("broadcasts");
+        let all = strategies.remote(None, Scope::All, tables).expect("broadcasts");
         prop_assert!(covered(&strategies, range, all, entry));
         prop_assert!(covered(&strategies, range, strategies.local(LocalFlush::Everything), entry));
-        prop_assert!(strategies.without_broadcast().remote(Scope::All, tables).is_none());
+        prop_assert!(strategies.without_broadcast().remote(None, Scope::All, tables).is_none());
     }
 
     #[test]
@@ -176,6 +180,7 @@ fn the_usual_flush_is_one_tlbi_a_page_or_a_few_ranges() {
     );
     assert_eq!(ranges.next(), None);
     assert_eq!(plain(true).errata(), Errata::RepeatTlbi);
+    assert!(plain(true).broadcasts() && !plain(true).without_broadcast().broadcasts());
 }
 
 #[test]

@@ -90,14 +90,17 @@ proptest! {
     #[test]
     fn remote_fences_cover_the_request(
         (range, address) in range_and_address(),
-        (strategies, tables) in (strategies(), tables()),
+        (strategies, tables, tag) in (strategies(), tables(), prop::option::of(any::<u16>())),
     ) {
-        let call = strategies.remote(Scope::Pages(range), tables).expect("firmware");
-        let [mask, base, start, size, _] = call.arguments;
+        let tag = tag.map(Tag::new);
+        let call = strategies.remote(tag, Scope::Pages(range), tables).expect("firmware");
+        let [mask, base, start, size, asid] = call.arguments;
+        // Function 2 is for one ASID, 1 for all: a tag that is none widens.
+        prop_assert!(call.function == 1 || tag.is_some_and(|tag| asid == u64::from(strategies.asid(tag).number())));
         prop_assert_eq!((mask, base), (0, u64::MAX));
         let all = size == u64::MAX;
         prop_assert!(all || tables == Tables::Kept && (start..=start + (size - 1)).contains(&address));
-        let whole = strategies.remote(Scope::All, tables).expect("firmware");
+        let whole = strategies.remote(tag, Scope::All, tables).expect("firmware");
         prop_assert_eq!(whole.arguments[3], u64::MAX);
     }
 
@@ -159,5 +162,10 @@ fn tags_that_are_no_asid_drop_everything() {
     assert_eq!(strategies.local(LocalFlush::Tag(tag)), Step::All);
     let page = LocalFlush::Pages { tag, range: PageRange::page(VirtAddr(0)), tables: Tables::Kept };
     assert_eq!(strategies.local(page), Step::All);
-    assert_eq!(Strategies::new(Mode::Sv39).remote(Scope::All, Tables::Kept), None);
+    assert_eq!(Strategies::new(Mode::Sv39).remote(None, Scope::All, Tables::Kept), None);
+    assert_eq!(
+        strategies.with_sbi_fences().remote(Some(tag), Scope::All, Tables::Kept).map(|call| call.function),
+        Some(1)
+    );
+    assert!(strategies.with_sbi_fences().sbi_fences() && !strategies.sbi_fences());
 }

@@ -141,10 +141,11 @@ proptest! {
     fn broadcasts_name_every_page_and_no_reserved_bit(
         (range, address) in range_and_address(),
         (strategies, tables) in (strategies(), tables()),
-        kernel in any::<bool>(),
+        (kernel, tag) in (any::<bool>(), prop::option::of(0_u16..0x1100)),
     ) {
         prop_assume!(WIDTH.is_canonical(VirtAddr(address)));
-        let target = if kernel { Target::Kernel } else { Target::User };
+        let tag = tag.map(Tag::new);
+        let target = if kernel { Target::Kernel } else { Target::Space(tag) };
         let Some(requests) = strategies.broadcast(target, Scope::Pages(range), tables) else {
             prop_assert!(strategies.invlpgb.is_none());
             return Ok(());
@@ -156,7 +157,10 @@ proptest! {
             let one_huge = range.size() == PageSize::Size1G && count == 1;
             let bytes = if one_huge { 1 << 30 } else { count * distance };
             covered |= rax & 1 == 0 || (first..=first + (bytes - 1)).contains(&address);
-            prop_assert_eq!((ecx & 0x7fff_0000, edx, rax & 0xfe2, rax >> 2 & 1), (0, 0, 0, 1));
+            prop_assert_eq!((ecx & 0x7fff_0000, rax & 0xfe0, rax >> 2 & 1), (0, 0, 1));
+            let pcid = tag.filter(|tag| !kernel && tag.number() < 0x1000);
+            let expected = pcid.map_or((0, 0), |tag| (1, u32::from(tag.number()) << 16));
+            prop_assert_eq!((rax >> 1 & 1, edx), expected, "one PCID, or all");
             prop_assert_eq!(rax >> 3 & 1 == 1, kernel);
             prop_assert!(rax >> 4 & 1 == 0 || tables == Tables::Kept);
             prop_assert!(count <= u64::from(strategies.invlpgb.unwrap_or(0)));
@@ -204,13 +208,14 @@ fn what_a_cpu_lacks_is_done_without() {
 #[test]
 fn broadcasts_are_used_with_pcids_alone() {
     let all = |strategies: Strategies| {
-        strategies.broadcast(Target::User, Scope::All, Tables::Kept).map(Iterator::count)
+        strategies.broadcast(Target::Space(None), Scope::All, Tables::Kept).map(Iterator::count)
     };
     assert_eq!(all(with(true, true, Tagging::Pcid)), Some(1));
     assert_eq!(all(with(true, true, Tagging::Pcid).without_broadcast()), None);
     assert_eq!(all(with(true, true, Tagging::Pairs)), None);
     assert_eq!(all(with(true, true, Tagging::None)), None);
     assert_eq!(all(Strategies::PLAIN), None);
+    assert!(with(true, true, Tagging::Pcid).broadcasts() && !Strategies::PLAIN.broadcasts());
 }
 
 #[test]
