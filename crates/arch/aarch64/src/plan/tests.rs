@@ -102,6 +102,10 @@ proptest! {
         prop_assert!(covered(&strategies, range, ops, entry), "{ops:?} leaves {entry:?}");
         prop_assert!(covered(&strategies, range, strategies.local(LocalFlush::Tag(tag)), entry));
         prop_assert!(ops.count() <= 512);
+        // The two ways to go through them agree.
+        let mut one_by_one = ops;
+        ops.for_each(|op| assert_eq!(one_by_one.next(), Some(op)));
+        prop_assert_eq!(one_by_one.next(), None);
         let remote = strategies.remote(Some(tag), Scope::Pages(range), tables).expect("broadcasts");
         prop_assert!(covered(&strategies, range, remote, entry), "{remote:?} leaves {entry:?}");
         let whole = strategies.remote(Some(tag), Scope::All, tables).expect("broadcasts");
