@@ -33,18 +33,17 @@ impl Granule {
         }
     }
 
-    /// Returns the largest page or block that divides `size`, or the granule where none does. Sizes in between are runs
-    /// of contiguous entries, each of which must be named.
+    /// Returns the page or block that pages of `size` are made of: itself, or for a run of contiguous entries one of the
+    /// run, as each must be named (Arm D8.7.1). Of what other sizes are made, nobody knows: the granule.
     pub const fn stride(self, size: PageSize) -> PageSize {
-        let bytes = size.shift();
-        match self {
-            Self::Size4K if bytes >= PageSize::Size1G.shift() => PageSize::Size1G,
-            Self::Size4K if bytes >= PageSize::Size2M.shift() => PageSize::Size2M,
-            Self::Size4K => PageSize::Size4K,
-            Self::Size16K if bytes >= PageSize::Size32M.shift() => PageSize::Size32M,
-            Self::Size16K => PageSize::Size16K,
-            Self::Size64K if bytes >= PageSize::Size512M.shift() => PageSize::Size512M,
-            Self::Size64K => PageSize::Size64K,
+        match (self, size) {
+            (Self::Size4K, PageSize::Size2M | PageSize::Size1G) => size,
+            (Self::Size4K, PageSize::Size32M) => PageSize::Size2M,
+            (Self::Size4K, _) => PageSize::Size4K,
+            (Self::Size16K, PageSize::Size32M | PageSize::Size1G) => PageSize::Size32M,
+            (Self::Size16K, _) => PageSize::Size16K,
+            (Self::Size64K, PageSize::Size512M) => PageSize::Size512M,
+            (Self::Size64K, _) => PageSize::Size64K,
         }
     }
 }

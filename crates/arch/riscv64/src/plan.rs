@@ -178,14 +178,13 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// Returns the hardware pages of `range`. A size that RISC-V lacks is made of pages of the next size that it has; so
-    /// are naturally aligned runs (Svnapot), each entry of which must be named.
+    /// Returns the hardware pages of `range`. Of which pages a size is made that RISC-V lacks, nobody
+    /// knows: the smallest. Naturally aligned runs (Svnapot) are made of them, too: each entry must be named.
     #[inline]
     pub const fn of(range: PageRange) -> Self {
         let stride = match range.size() {
-            PageSize::Size4K | PageSize::Size16K | PageSize::Size64K => PageSize::Size4K,
-            PageSize::Size2M | PageSize::Size32M | PageSize::Size512M => PageSize::Size2M,
-            PageSize::Size1G => PageSize::Size1G,
+            PageSize::Size2M | PageSize::Size1G => range.size(),
+            _ => PageSize::Size4K,
         };
         let count = range.count() << (range.size().shift() - stride.shift());
         Self { next: range.start().0, stride: stride.bytes(), count }

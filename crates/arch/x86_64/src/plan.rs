@@ -269,13 +269,13 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// Returns the hardware pages of `range`. A size that x86-64 lacks is made of pages of the next size that it has.
+    /// Returns the hardware pages of `range`. Of which pages a size is made that x86-64 lacks, nobody
+    /// knows: the smallest.
     #[inline]
     pub const fn of(range: PageRange) -> Self {
         let stride = match range.size() {
-            PageSize::Size4K | PageSize::Size16K | PageSize::Size64K => PageSize::Size4K,
-            PageSize::Size2M | PageSize::Size32M | PageSize::Size512M => PageSize::Size2M,
-            PageSize::Size1G => PageSize::Size1G,
+            PageSize::Size2M | PageSize::Size1G => range.size(),
+            _ => PageSize::Size4K,
         };
         let count = range.count() << (range.size().shift() - stride.shift());
         Self { next: range.start().0, stride: stride.bytes(), count }
