@@ -13,14 +13,14 @@
 #![deny(unsafe_code)]
 
 pub mod encode;
-#[cfg(target_arch = "riscv64")]
+#[cfg(any(target_arch = "riscv64", doc))]
 #[expect(unsafe_code, reason = "one instruction sequence a function")]
 pub mod exec;
-#[cfg(target_arch = "riscv64")]
+#[cfg(any(target_arch = "riscv64", doc))]
 #[expect(unsafe_code, reason = "carries plans out")]
 mod mmu;
 mod plan;
 
-#[cfg(target_arch = "riscv64")]
+#[cfg(any(target_arch = "riscv64", doc))]
 pub use mmu::Mmu;
 pub use plan::{Install, Pages, RANGE_CEILING, SatpWrite, Step, Strategies};

@@ -1,7 +1,7 @@
 //! TLB instructions of sparc64, and the part of a [`shootdown::Platform`] that is made of them: for sun4u, where the
 //! kernel works the MMU itself, and for sun4v, where a hypervisor does.
 //!
-//! `Mmu` has the bodies of `flush_local`, `install`, `kick` and the interrupt methods; an embedder adds its per-CPU memory,
+//! [`Mmu`] has the bodies of `flush_local`, `install`, `kick` and the interrupt methods; an embedder adds its per-CPU memory,
 //! its frames, and the handlers of TLB misses. [`encode`] computes operands and [`Strategies`] chooses instructions, both
 //! pure and tested on any host. The instructions need the feature `nightly`, since `asm!` for sparc64 is unstable, and a
 //! core library built from source:
@@ -18,14 +18,14 @@
 #![cfg_attr(all(target_arch = "sparc64", feature = "nightly"), feature(asm_experimental_arch))]
 
 pub mod encode;
-#[cfg(all(target_arch = "sparc64", feature = "nightly"))]
+#[cfg(any(all(target_arch = "sparc64", feature = "nightly"), doc))]
 #[expect(unsafe_code, reason = "one instruction sequence a function")]
 pub mod exec;
-#[cfg(all(target_arch = "sparc64", feature = "nightly"))]
+#[cfg(any(all(target_arch = "sparc64", feature = "nightly"), doc))]
 #[expect(unsafe_code, reason = "carries plans out")]
 mod mmu;
 mod plan;
 
-#[cfg(all(target_arch = "sparc64", feature = "nightly"))]
+#[cfg(any(all(target_arch = "sparc64", feature = "nightly"), doc))]
 pub use mmu::Mmu;
 pub use plan::{Machine, Pages, RANGE_CEILING, Step, Strategies};
