@@ -35,6 +35,8 @@ pub enum Whose {
     Space(usize),
     /// The kernel's.
     Kernel,
+    /// All users', under whichever tag.
+    Users,
 }
 
 /// Which of them.
@@ -221,6 +223,7 @@ impl Op {
                     Whose::Tag(tag) => (0, tag.into()),
                     Whose::Space(space) => (1, space),
                     Whose::Kernel => (2, 0),
+                    Whose::Users => (3, 0),
                 };
                 let (page, walk) = match which {
                     Which::All => (0, 2),
@@ -260,7 +263,7 @@ impl Op {
             5 => Op::FlushKernelPage { page: a },
             6 => Op::FlushAll,
             7 => Op::Broadcast {
-                whose: *[Whose::Tag(byte(2)), Whose::Space(b), Whose::Kernel].get(a)?,
+                whose: *[Whose::Tag(byte(2)), Whose::Space(b), Whose::Kernel, Whose::Users].get(a)?,
                 which: if d == 2 { Which::All } else { Which::Page(c, walk(d)) },
             },
             8 => Op::User { on: a != 0 },
@@ -290,6 +293,7 @@ impl Op {
                 | Op::FlushUser
                 | Op::FlushKernelPage { .. }
                 | Op::FlushAll
+                | Op::Broadcast { .. }
         )
     }
 

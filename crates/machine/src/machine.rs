@@ -1,4 +1,4 @@
-use crate::config::{Builder, MAX_CPUS, MAX_FRAMES, MAX_KERNEL, MAX_SPACES, SLOTS, Translation};
+use crate::config::{Builder, MAX_CPUS, MAX_FRAMES, MAX_KERNEL, MAX_SPACES, MAX_TAGS, SLOTS, Translation};
 use crate::hw::{Install, Op, Which, Whose};
 use crate::judge;
 use crate::state::{ARRIVING, Local, ONLINE, Shared, USER};
@@ -163,6 +163,7 @@ impl Machine {
             Op::FlushKernelPage { page } => page < *kernel_pages,
             Op::Broadcast { whose: Whose::Tag(tag), which } => usize::from(tag) < *tags && page(which),
             Op::Broadcast { whose: Whose::Space(space), which } => space < *spaces && page(which),
+            Op::Broadcast { whose: Whose::Users, which } => page(which),
             Op::Broadcast { whose: Whose::Kernel, which } => {
                 matches!(which, Which::All) || matches!(which, Which::Page(page, _) if page < *kernel_pages)
             }
@@ -185,16 +186,20 @@ impl Machine {
         }
     }
 
-    fn broadcast(&self, locals: &mut [Local], whose: Whose, which: Which) {
-        for local in locals.iter_mut().filter(|local| local.is(ONLINE)) {
+    fn broadcast(&self, locals: &mut [Local], issuer: usize, whose: Whose, which: Which) {
+        for (cpu, local) in locals.iter_mut().enumerate().filter(|(_, local)| local.is(ONLINE)) {
             let held = local.held();
             match (whose, which) {
                 (Whose::Tag(tag), Which::All) => local.drop_tag(tag.into()),
                 (Whose::Tag(tag), Which::Page(page, walk)) => local.drop_page(tag.into(), page, walk),
                 (Whose::Space(space), _) => local.drop_values(self.own[space], self.own_tables(space), which),
                 (Whose::Kernel, _) => local.drop_kernel(which),
+                (Whose::Users, Which::All) => local.drop_user(),
+                (Whose::Users, Which::Page(page, walk)) => {
+                    (0..MAX_TAGS).for_each(|tag| local.drop_page(tag, page, walk));
+                }
             }
-            if self.config.late_accesses {
+            if self.config.late_accesses && cpu != issuer {
                 local.in_flight = held & !local.held();
             }
         }
@@ -264,7 +269,7 @@ impl Device for Machine {
             return Effect::Violation(format!("CPU {cpu} is offline: {}", self.show(op.encode(), 0)));
         }
         if let Op::Broadcast { whose, which } = op {
-            self.broadcast(view.locals, whose, which);
+            self.broadcast(view.locals, cpu, whose, which);
         }
         self.change(&mut view.locals[cpu], op);
         if self.shares(cpu) {

@@ -34,6 +34,7 @@ impl Machine {
             Op::Broadcast { whose, which } => match whose {
                 Whose::Tag(tag) => format!("broadcast flush {}{}", pages(which), tagged(tag)),
                 Whose::Space(space) => format!("broadcast flush {} of {}", pages(which), space_name(space)),
+                Whose::Users => format!("broadcast flush {} of all users", pages(which)),
                 Whose::Kernel => format!("broadcast flush kernel {}", pages(which)),
             },
             Op::User { on: true } => "user on".into(),

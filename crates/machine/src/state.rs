@@ -7,7 +7,7 @@ pub struct Shared {
     pub(crate) dead_values: u16,
     pub(crate) freed_frames: u16,
     /// Bit per `space * MAX_PAGES + page`.
-    pub(crate) unreachable: u16,
+    pub(crate) unreachable: u32,
     /// Bit per table, table 1 first.
     pub(crate) freed_tables: u8,
     pub(crate) freed_roots: u8,

@@ -478,6 +478,7 @@ fn operations_survive_their_encoding() {
         Op::Broadcast { whose: Whose::Kernel, which: Which::All },
         Op::Broadcast { whose: Whose::Tag(3), which: Which::Page(2, WalkCache::Drop) },
         Op::User { on: true },
+        Op::Insert { tag: 3, page: 3, value: 15 },
         Op::FreeTable { table: 8 },
         Op::Unreachable { space: 3, page: 3 },
         Op::Teardown { space: 2 },

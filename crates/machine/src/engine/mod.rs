@@ -1,13 +1,17 @@
 //! The shipped engine on the simulated machine: platform, scenarios, and the switches that remove a rule or an ordering.
 
+mod boot;
 mod catalog;
 mod fault;
 mod pairs;
 mod scenarios;
 mod sim;
+mod tags;
 mod world;
 
+pub use boot::{Boot, History};
 pub use catalog::cases;
 pub use fault::Fault;
-pub use sim::Setup;
+pub use sim::{MakeTags, Setup, TagRoom};
+pub use tags::Everywhere;
 pub use world::{Code, Cpu, Page, Plan, Start, World};

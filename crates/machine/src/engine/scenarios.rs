@@ -1,6 +1,7 @@
 //! Named scenarios on 2, 3 and 4 CPUs.
 
 mod four;
+mod tags;
 mod three;
 mod three_more;
 mod two;
@@ -82,4 +83,5 @@ pub(crate) fn add(list: &mut List) {
     three::add(list);
     three_more::add(list);
     four::add(list);
+    tags::add(list);
 }

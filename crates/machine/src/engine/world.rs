@@ -1,7 +1,8 @@
 //! Builds a machine with spaces and threads, and gives scenario code the vocabulary of a small kernel.
 
+use super::boot::{self, History};
 use super::fault::Fault;
-use super::sim::{DOORBELL, Handle, RUNNING, Setup, Sim, page_address};
+use super::sim::{DOORBELL, Handle, Setup, Sim, page_address};
 use crate::hw;
 use crate::machine::{Machine, MaskWord};
 use shootdown::{
@@ -42,11 +43,11 @@ pub struct World<S: Setup> {
 pub struct Plan<S: Setup> {
     /// Start and code of each CPU.
     pub cpus: Vec<(Start, Code<S>)>,
-    /// Number of spaces (1 or 2).
+    /// Number of spaces (1 to 5).
     pub spaces: usize,
-    /// Per space: user references owned by threads that sleep for ever.
+    /// Per space: user references owned by threads that sleep for ever; 1 for the third space and on.
     pub sleepers: [u64; 2],
-    /// Per space: struct references owned by code (`Cpu::pinned`).
+    /// Per space: struct references owned by code (`Cpu::pinned`); 0 for the third space and on.
     pub pins: [u64; 2],
     /// Spaces whose root must be freed by the end.
     pub die: &'static [usize],
@@ -80,16 +81,20 @@ fn frame(space: usize, page: usize) -> usize {
     1 + space * 2 + page
 }
 
+/// Spaces whose frames a machine of so many spaces has.
+fn spaces_with_frames(spaces: usize) -> usize {
+    spaces.max(2)
+}
+
 /// Frame of a kernel page.
-fn kernel_frame(page: usize) -> usize {
-    1 + 2 * 2 + page
+fn kernel_frame(spaces: usize, page: usize) -> usize {
+    1 + spaces_with_frames(spaces) * 2 + page
 }
 
 impl<S: Setup> World<S> {
     /// Builds the world.
     pub fn new(plan: &Plan<S>, fault: Fault) -> Self {
         let cpus = plan.cpus.len();
-        let machine = Self::machine(plan);
         let engine = Box::leak(Box::new(Shootdown::new(Sim::new(cpus), CpuMask::new())));
         let space = |root| {
             let space = engine.new_space(root, CpuMask::new()).expect("one mask word holds eight CPUs");
@@ -98,11 +103,11 @@ impl<S: Setup> World<S> {
         let spaces: Vec<_> = (0..plan.spaces).map(space).collect();
         for (index, &space) in spaces.iter().enumerate() {
             let Ok(first) = engine.adopt(Handle(space)) else { unreachable!("a new space is adopted once") };
-            for _ in 0..plan.pins[index] {
+            for _ in 0..plan.pins.get(index).copied().unwrap_or(0) {
                 first.grab().into_handle();
             }
             let owners = plan.cpus.iter().filter(|cpu| cpu.0 == Start::User(index)).count() as u64;
-            let users = owners + plan.sleepers[index];
+            let users = owners + plan.sleepers.get(index).copied().unwrap_or(1);
             assert!(users > 0, "space {index} needs a user at the start");
             for _ in 1..users {
                 first.clone().into_handle();
@@ -110,21 +115,24 @@ impl<S: Setup> World<S> {
             first.into_handle();
         }
         for (cpu, (start, _)) in plan.cpus.iter().enumerate() {
-            engine.platform().build_for(cpu);
-            boot(engine, &spaces, *start);
+            engine.platform().boot.go_on(cpu);
+            boot::start(engine, &spaces, *start);
         }
-        engine.platform().build_for(RUNNING);
+        S::before(&History { engine, spaces: &spaces });
+        let machine = Self::machine(plan, engine.platform());
+        engine.platform().boot.finish();
         let code = plan.cpus.iter().map(|cpu| cpu.1).collect();
         let context = fault.context() | plan.context;
         Self { engine, machine, spaces, code, contested: plan.contested, context }
     }
 
-    fn machine(plan: &Plan<S>) -> Machine {
+    fn machine(plan: &Plan<S>, sim: &Sim<S>) -> Machine {
         let mut builder = Machine::builder(plan.cpus.len())
             .spaces(plan.spaces, 1)
             .tags(S::TAGS + 1)
-            .kernel_pages(plan.kernel_pages);
-        for space in 0..2 {
+            .kernel_pages(plan.kernel_pages)
+            .share_tlb(S::SHARED_TLB);
+        for space in 0..spaces_with_frames(plan.spaces) {
             for page in 0..2 {
                 builder =
                     builder.translation(frame(space, page), (space < plan.spaces).then_some(space), true);
@@ -134,11 +142,11 @@ impl<S: Setup> World<S> {
             }
         }
         for page in 0..plan.kernel_pages {
-            builder = builder.translation(kernel_frame(page), None, true);
-            builder = builder.map_kernel(page, kernel_frame(page) as u64);
+            let frame = kernel_frame(plan.spaces, page);
+            builder = builder.translation(frame, None, true).map_kernel(page, frame as u64);
         }
         for (cpu, (start, _)) in plan.cpus.iter().enumerate() {
-            let tag = u8::from(S::TAGS > 0);
+            let tag = sim.boot.tag(cpu);
             builder = match *start {
                 Start::User(space) => builder.start(cpu, space, tag, true),
                 Start::Lazy(space) => builder.start(cpu, space, tag, false),
@@ -150,24 +158,8 @@ impl<S: Setup> World<S> {
             builder = builder.must_free_root(space).must_free_table(space as u64 + 1);
             builder = builder.must_free_frame(frame(space, 0)).must_free_frame(frame(space, 1));
         }
-        builder.build()
-    }
-}
-
-/// Brings the CPU for which the engine is being built to its start.
-fn boot<S: Setup>(engine: &Shootdown<Sim<S>>, spaces: &[&'static AddressSpace<Sim<S>>], start: Start) {
-    if start == Start::Offline {
-        return;
-    }
-    engine.online_cpu().expect("eight CPUs fit one mask word");
-    if let Start::User(space) | Start::Lazy(space) = start {
-        // SAFETY: 1. the thread's reference is counted; it is taken apart again below.
-        let user = unsafe { engine.user_from_handle(Handle(spaces[space])) };
-        engine.switch_to(&user);
-        user.into_handle();
-    }
-    if let Start::Lazy(_) = start {
-        engine.enter_lazy();
+        let values = |space| [0, 1].map(|page| frame(space, page) as u64);
+        sim.boot.fill(builder, values).build()
     }
 }
 
@@ -354,7 +346,7 @@ impl<'w, S: Setup> Cpu<'w, S> {
         self.world.machine.tables.kernel(page).store(0, Ordering::Relaxed);
         let range = PageRange::page(page_address(page));
         self.engine().flush_kernel(Scope::Pages(range), Tables::Kept);
-        hw::free_frame(kernel_frame(page));
+        hw::free_frame(kernel_frame(self.world.spaces.len(), page));
         self.forget(0);
     }
 

@@ -48,8 +48,8 @@ pub struct CpuTags {
     pub(crate) reserved: Word,
     /// ... how often generations had wrapped then.
     pub(crate) reserved_wraps: Word,
-    /// 1 from a rollover until this CPU flushes.
-    pub(crate) pending: Word,
+    /// The rollover for which this CPU has flushed last, by their count.
+    pub(crate) flushed: Word,
 }
 
 /// Not 0, and no tag.
@@ -63,7 +63,7 @@ impl CpuTags {
                 active: Word::new("active", 0),
                 reserved: Word::new("reserved", 0),
                 reserved_wraps: Word::new("reserved_wraps", 0),
-                pending: Word::new("pending", 0),
+                flushed: Word::new("flushed", 0),
             }
         }
     }
