@@ -207,6 +207,18 @@ fn the_usual_flush_is_one_tlbi_a_page_or_a_few_ranges() {
 }
 
 #[test]
+fn addresses_of_52_bits_go_page_by_page() {
+    let mut translation = *plain(true).translation();
+    translation.wide = true;
+    let features = Features { asid: Width::Bits16, vmid: Width::Bits8, ranges: true, level_hints: false };
+    let wide = Strategies::choose(&features, translation, Errata::None);
+    let range = PageRange::new(VirtAddr(0x5000), 4, PageSize::Size4K).expect("a range");
+    let what = LocalFlush::Pages { tag: Tag::new(3), range, tables: Tables::Kept };
+    assert_eq!(wide.local(what).count(), 4);
+    assert_eq!(plain(true).local(what).count(), 1);
+}
+
+#[test]
 fn pages_smaller_than_the_granule_drop_the_granule() {
     let mut large = plain(false);
     large.translation.granule = Granule::Size64K;
