@@ -25,7 +25,7 @@ fn x86(code: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Svinval (Privileged Architecture, chapter 13).
+/// Svinval (Privileged Architecture, "Svinval").
 fn riscv(word: u32) -> Option<String> {
     let name = |number: u32| match number {
         0 => "zero".to_owned(),

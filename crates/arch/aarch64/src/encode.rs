@@ -34,7 +34,7 @@ impl Granule {
     }
 
     /// Returns the page or block that pages of `size` are made of: itself, or for a run of contiguous entries one of the
-    /// run, as each must be named (Arm D8.7.1). Of what other sizes are made, nobody knows: the granule.
+    /// run, as each must be named (Arm D8.7). Of what other sizes are made, nobody knows: the granule.
     pub const fn stride(self, size: PageSize) -> PageSize {
         match (self, size) {
             (Self::Size4K, PageSize::Size2M | PageSize::Size1G) => size,
@@ -165,7 +165,7 @@ impl core::error::Error for Refused {}
 const TTBR_ADDRESS: u64 = 0x0000_ffff_ffff_f000;
 const TAG_SHIFT: u32 = 48;
 
-/// Computes TTBR0_EL1 or TTBR1_EL1 (Arm D19.2.155): base, and the ASID for the register that TCR_EL1.A1 names.
+/// Computes TTBR0_EL1 or TTBR1_EL1 (Arm D19.2): base, and the ASID for the register that TCR_EL1.A1 names.
 pub const fn ttbr(root: Root, asid: Asid) -> u64 {
     (asid.0 as u64) << TAG_SHIFT | root.0
 }
@@ -175,7 +175,7 @@ pub const fn asid_of(ttbr: u64) -> Asid {
     Asid((ttbr >> TAG_SHIFT) as u16)
 }
 
-/// Computes VTTBR_EL2 (Arm D19.2.175).
+/// Computes VTTBR_EL2 (Arm D19.2).
 pub const fn vttbr(root: Root, vmid: Vmid) -> u64 {
     (vmid.0 as u64) << TAG_SHIFT | root.0
 }
@@ -315,7 +315,7 @@ impl Iterator for Chunks {
     }
 }
 
-/// Interrupt mask, a bit of DAIF (Arm C5.2.3).
+/// Interrupt mask, a bit of DAIF (Arm C5.2).
 pub const DAIF_I: u64 = 1 << 7;
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ impl Stage2 {
     /// what stage 1 made of them. More than [`RANGE_CEILING`] drop the whole guest.
     ///
     /// Entries of both stages together are found by virtual address alone, which nobody knows here: so stage 1 goes whole
-    /// once stage 2 is gone (Arm D8.14.5).
+    /// once stage 2 is gone (Arm D8.14).
     pub fn flush_addresses(&self, guest: (Root, Vmid), first: u64, count: u64, granule_bytes: u64) {
         if count > RANGE_CEILING {
             self.flush_guest(guest);

@@ -86,7 +86,7 @@ pub const SECONDARY_CONTEXT: u64 = 0x10;
 pub const TSB: u64 = 0x28;
 /// Address of the tag access registers.
 pub const TAG_ACCESS: u64 = 0x30;
-/// Entries of each TLB of UltraSPARC I and II (US 6.1).
+/// Entries of each TLB of UltraSPARC I and II (US 6).
 pub const TLB_ENTRIES: u64 = 64;
 /// Lock, a bit of an entry: it stays (US 6.2).
 pub const TTE_LOCK: u64 = 1 << 6;
@@ -142,7 +142,7 @@ pub enum Root {
 }
 
 impl Root {
-    /// Computes the TSB registers: 512 << `size` entries at `base` (US 6.9.6).
+    /// Computes the TSB registers: 512 << `size` entries at `base` (US 6.9, TSB registers).
     ///
     /// # Errors
     /// The base is not a multiple of 8192; a size above 7.
@@ -171,7 +171,7 @@ impl Root {
     }
 }
 
-/// Where the three words of a mondo go, in space [`asi::INTR_W`] (US 11.10).
+/// Where the three words of a mondo go, in space [`asi::INTR_W`] (US 11, outgoing interrupts).
 pub const MONDO_DATA: [u64; 3] = [0x40, 0x50, 0x60];
 
 /// How CPUs tell mondos that are on their way from one another.
@@ -212,7 +212,7 @@ pub enum Dispatch {
     Refused,
 }
 
-/// Decodes the dispatch status register for the mondo that was sent to `target` (US 11.10.3; US3: two bits a slot).
+/// Decodes the dispatch status register for the mondo that was sent to `target` (US 11, dispatch status; US3: two bits a slot).
 pub const fn dispatch(status: u64, target: u32, slots: Slots) -> Dispatch {
     let slot = match slots {
         Slots::One => 0,
@@ -290,7 +290,7 @@ impl Status {
     }
 }
 
-/// Interrupt enable, a bit of PSTATE (SPARC Architecture Manual 9, 5.2.1.9).
+/// Interrupt enable, a bit of PSTATE (SPARC Architecture Manual 9, 5.2.1).
 pub const PSTATE_IE: u64 = 1 << 1;
 
 #[cfg(test)]

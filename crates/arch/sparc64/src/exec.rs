@@ -54,7 +54,7 @@ pub unsafe fn write_secondary(value: u64) {
 /// 1. it runs in privileged mode of a sun4v.
 #[inline]
 pub unsafe fn write_secondary_sun4v(value: u64) {
-    // HW: UltraSPARC Architecture 2005, 13.7.2.
+    // HW: UltraSPARC Architecture 2005, context registers.
     // SAFETY: 1. the caller's.
     unsafe {
         asm!(
@@ -75,7 +75,7 @@ pub unsafe fn write_secondary_sun4v(value: u64) {
 /// 2. the TSB stays allocated until another is written.
 #[inline]
 pub unsafe fn write_tsb(value: u64) {
-    // HW: US 6.9.6, 6.9.
+    // HW: US 6.9, TSB registers, 6.9.
     // SAFETY: 1. and 2. the caller's.
     unsafe {
         asm!(
@@ -96,7 +96,7 @@ pub unsafe fn write_tsb(value: u64) {
 /// 1. it runs in privileged mode of a sun4u, with interrupts off.
 #[inline]
 pub unsafe fn demap(operand: u64) {
-    // HW: US 6.9.10.
+    // HW: US 6.9, demap.
     // SAFETY: 1. the caller's.
     unsafe {
         asm!(
@@ -178,7 +178,7 @@ pub unsafe fn demap_in_primary(context: u64, operand: u64) {
 #[inline]
 pub unsafe fn read_data_entry(entry: u64) -> u64 {
     let value;
-    // HW: US 6.9.9. Read twice: UltraSPARC I may return what is not there the first time.
+    // HW: US 6.9, TLB data access. Read twice: UltraSPARC I may return what is not there the first time.
     // SAFETY: 1. the caller's.
     unsafe {
         asm!(
@@ -199,7 +199,7 @@ pub unsafe fn read_data_entry(entry: u64) -> u64 {
 #[inline]
 pub unsafe fn read_instruction_entry(entry: u64) -> u64 {
     let value;
-    // HW: US 6.9.9, as above.
+    // HW: US 6.9, TLB data access, as above.
     // SAFETY: 1. the caller's.
     unsafe {
         asm!(
@@ -220,7 +220,7 @@ pub unsafe fn read_instruction_entry(entry: u64) -> u64 {
 /// 2. the entry is not locked.
 #[inline]
 pub unsafe fn clear_data_entry(entry: u64) {
-    // HW: US 6.9.9: the tag comes from the tag access register.
+    // HW: US 6.9, TLB data access: the tag comes from the tag access register.
     // SAFETY: 1. and 2. the caller's.
     unsafe {
         asm!(
@@ -243,7 +243,7 @@ pub unsafe fn clear_data_entry(entry: u64) {
 /// 2. the entry is not locked.
 #[inline]
 pub unsafe fn clear_instruction_entry(entry: u64) {
-    // HW: US 6.9.9: the tag comes from the tag access register.
+    // HW: US 6.9, TLB data access: the tag comes from the tag access register.
     // SAFETY: 1. and 2. the caller's.
     unsafe {
         asm!(
@@ -267,7 +267,7 @@ pub unsafe fn clear_instruction_entry(entry: u64) {
 #[inline]
 pub unsafe fn send_mondo(words: [u64; 3], address: u64) {
     let [a, b, c] = words;
-    // HW: US 11.10: data registers, then the dispatch, each followed by MEMBAR #Sync.
+    // HW: US 11, outgoing interrupts: data registers, then the dispatch, each followed by MEMBAR #Sync.
     // SAFETY: 1. the caller's.
     unsafe {
         asm!(
@@ -293,7 +293,7 @@ pub unsafe fn send_mondo(words: [u64; 3], address: u64) {
 #[inline]
 pub unsafe fn read_dispatch() -> u64 {
     let value;
-    // HW: US 11.10.3.
+    // HW: US 11, dispatch status.
     // SAFETY: 1. the caller's.
     unsafe {
         asm!("ldxa [%g0] {space}, {value}", value = out(reg) value, space = const asi::INTR_DISPATCH_STAT, options(nostack));
@@ -332,7 +332,7 @@ pub unsafe fn hypervisor(call: HvCall) -> u64 {
 #[inline]
 pub unsafe fn interrupts_off() -> u64 {
     let state;
-    // HW: SPARC Architecture Manual 9, 5.2.1.9. Mondos come by this bit, whatever %pil holds.
+    // HW: SPARC Architecture Manual 9, 5.2.1. Mondos come by this bit, whatever %pil holds.
     // SAFETY: 1. the caller's.
     unsafe {
         asm!("rdpr %pstate, {state}", "andn {state}, 2, {off}", "wrpr {off}, 0, %pstate",
@@ -348,7 +348,7 @@ pub unsafe fn interrupts_off() -> u64 {
 /// 1. it runs in privileged mode, where interrupts may come.
 #[inline]
 pub unsafe fn interrupts_on() {
-    // HW: SPARC Architecture Manual 9, 5.2.1.9.
+    // HW: SPARC Architecture Manual 9, 5.2.1.
     // SAFETY: 1. the caller's.
     unsafe {
         asm!("rdpr %pstate, {on}", "or {on}, 2, {on}", "wrpr {on}, 0, %pstate", on = out(reg) _, options(nostack));
@@ -363,7 +363,7 @@ pub unsafe fn interrupts_on() {
 #[inline]
 pub unsafe fn read_pstate() -> u64 {
     let state;
-    // HW: SPARC Architecture Manual 9, 5.2.1.9.
+    // HW: SPARC Architecture Manual 9, 5.2.1.
     // SAFETY: 1. the caller's.
     unsafe { asm!("rdpr %pstate, {}", out(reg) state, options(nostack)) };
     state
