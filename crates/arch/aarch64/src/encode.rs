@@ -90,6 +90,9 @@ impl Asid {
 pub struct Vmid(u16);
 
 impl Vmid {
+    /// What guests without a tag of their own are loaded under, and none. It is flushed at each load.
+    pub const SHARED: Vmid = Vmid(0);
+
     /// Wraps a number.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ pub mod encode;
 #[expect(unsafe_code, reason = "one instruction sequence a function")]
 pub mod exec;
 mod features;
+mod guest;
 #[cfg(any(target_arch = "aarch64", doc))]
 #[expect(unsafe_code, reason = "carries plans out")]
 mod mmu;
@@ -29,6 +30,7 @@ mod plan;
 mod stage2;
 
 pub use features::{AsidIn, Features, IdRegisters, Translation};
+pub use guest::{GuestFlush, GuestPages, Guests};
 #[cfg(any(target_arch = "aarch64", doc))]
 pub use mmu::{Broadcaster, Mmu};
 pub use ops::{Form, Ops, Tlbi};

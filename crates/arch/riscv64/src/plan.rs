@@ -13,7 +13,7 @@ pub const RANGE_CEILING: u64 = 64;
 /// What a write to satp does to page walks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SatpWrite {
-    /// Nothing, as the manual has it (Priv, "Supervisor Address Translation and Protection"): a fence follows each, so that tags save nothing at a switch.
+    /// Nothing, as the manual has it (Priv, satp): a fence follows each, so that tags save nothing at a switch.
     NeedsFence,
     /// Walks through the new root begin after all earlier loads. True of cores that drain their pipeline at a CSR write,
     /// which Linux relies on (`set_mm_asid`, arch/riscv/mm/context.c); ask the core's vendor.
@@ -114,7 +114,7 @@ impl Strategies {
     }
 
     /// The pages of `range`, unless they are too many, or tables were freed: a fence with an address orders leaf entries
-    /// alone (Priv, "Supervisor Memory-Management Fence Instruction").
+    /// alone (Priv, SFENCE.VMA).
     #[inline]
     const fn leaves(&self, range: PageRange, tables: Tables) -> Option<Pages> {
         let pages = Pages::of(range);
