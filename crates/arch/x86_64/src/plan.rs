@@ -102,6 +102,11 @@ impl Strategies {
         self.global_pages
     }
 
+    /// Width of linear addresses.
+    pub const fn width(&self) -> LinearWidth {
+        self.width
+    }
+
     /// Most pages that are dropped one by one.
     pub const fn ceiling(&self) -> u64 {
         self.ceiling
