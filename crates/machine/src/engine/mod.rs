@@ -7,6 +7,7 @@ mod pairs;
 mod scenarios;
 mod sim;
 mod tags;
+mod transport;
 mod world;
 
 pub use boot::{Boot, History};
@@ -14,4 +15,5 @@ pub use catalog::cases;
 pub use fault::Fault;
 pub use sim::{MakeTags, Setup, TagRoom};
 pub use tags::Everywhere;
+pub use transport::Transport;
 pub use world::{Code, Cpu, Page, Plan, Start, World};

@@ -3,6 +3,7 @@
 use super::boot::{self, History};
 use super::fault::Fault;
 use super::sim::{DOORBELL, Handle, Setup, Sim, page_address};
+use super::transport::{ACTION, HOST};
 use crate::hw;
 use crate::machine::{Machine, MaskWord};
 use shootdown::{
@@ -37,6 +38,7 @@ pub struct World<S: Setup> {
     code: Vec<Code<S>>,
     contested: bool,
     context: u64,
+    preempted: &'static [usize],
 }
 
 /// How a world begins.
@@ -57,6 +59,8 @@ pub struct Plan<S: Setup> {
     pub contested: bool,
     /// Context bits besides the fault.
     pub context: u64,
+    /// CPUs that the hypervisor takes off once, at any time.
+    pub preempted: &'static [usize],
 }
 
 /// An unmapped frame or table; given back when dropped.
@@ -123,7 +127,7 @@ impl<S: Setup> World<S> {
         engine.platform().boot.finish();
         let code = plan.cpus.iter().map(|cpu| cpu.1).collect();
         let context = fault.context() | plan.context;
-        Self { engine, machine, spaces, code, contested: plan.contested, context }
+        Self { engine, machine, spaces, code, contested: plan.contested, context, preempted: plan.preempted }
     }
 
     fn machine(plan: &Plan<S>, sim: &Sim<S>) -> Machine {
@@ -172,9 +176,18 @@ impl<S: Setup> Scenario for World<S> {
     fn main(&self, cpu: usize) {
         self.code[cpu](&Cpu { world: self, id: cpu, passed: Cell::new(0) });
     }
-    fn interrupt(&self, _: usize, line: u8) {
-        assert_eq!(line, DOORBELL, "the doorbell is the only interrupt here");
-        self.engine.serve();
+    fn interrupt(&self, cpu: usize, line: u8) {
+        match line {
+            DOORBELL => self.engine.serve(),
+            ACTION => self.engine.platform().wires.act(cpu),
+            _ => self.engine.platform().wires.preempt(cpu),
+        }
+    }
+    fn pending_at_start(&self, cpu: usize) -> u32 {
+        u32::from(self.preempted.contains(&cpu)) << HOST
+    }
+    fn non_maskable(&self) -> u32 {
+        1 << ACTION | 1 << HOST
     }
     fn device(&self) -> &Machine {
         &self.machine
@@ -242,6 +255,13 @@ impl<'w, S: Setup> Cpu<'w, S> {
         hw::user(false);
         self.engine().switch_to(user);
         hw::user(true);
+        self.forget(0);
+    }
+
+    /// Has the machine use broadcasts from now on instead of doorbells.
+    pub fn switch_transport(&self) {
+        sync::note("change to broadcasts");
+        self.engine().platform().wires.use_broadcasts();
         self.forget(0);
     }
 

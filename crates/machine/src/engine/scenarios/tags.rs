@@ -6,6 +6,7 @@ use crate::engine::boot::History;
 use crate::engine::catalog::List;
 use crate::engine::sim::Setup;
 use crate::engine::tags::Everywhere;
+use crate::engine::transport::Transport;
 use crate::engine::world::{Code, Cpu, Plan, Start};
 use shootdown::{
     ByBroadcast, ByDoorbell, GlobalAsids, GlobalOverLocal, PerCpuSlots, VersionedContexts, Vmids,
@@ -52,7 +53,7 @@ struct BroadcastAsids;
 impl Setup for BroadcastAsids {
     type Tags = GlobalAsids<'static, ByBroadcast, 3>;
     const TAGS: usize = 3;
-    const TAG_BROADCAST: bool = true;
+    const TRANSPORT: Transport = Transport::TagBroadcast;
 }
 
 /// The same, where A's tag is void.
@@ -60,7 +61,7 @@ struct RenewedAsids;
 impl Setup for RenewedAsids {
     type Tags = GlobalAsids<'static, ByBroadcast, 3>;
     const TAGS: usize = 3;
-    const TAG_BROADCAST: bool = true;
+    const TRANSPORT: Transport = Transport::TagBroadcast;
     fn before(history: &History<'_, Self>) {
         [2, 3, 2].into_iter().for_each(|space| history.run(0, space));
     }
@@ -90,7 +91,7 @@ struct Vms;
 impl Setup for Vms {
     type Tags = Vmids<'static, Everywhere, 3>;
     const TAGS: usize = 3;
-    const TAG_BROADCAST: bool = true;
+    const TRANSPORT: Transport = Transport::TagBroadcast;
 }
 
 /// The same, two generations before they wrap; E ran in the first one alone.
@@ -98,7 +99,7 @@ struct OldVms;
 impl Setup for OldVms {
     type Tags = Vmids<'static, Everywhere, 3>;
     const TAGS: usize = 3;
-    const TAG_BROADCAST: bool = true;
+    const TRANSPORT: Transport = Transport::TagBroadcast;
     fn before(history: &History<'_, Self>) {
         history.run(0, 4);
         age(history);
@@ -110,7 +111,7 @@ struct Shared;
 impl Setup for Shared {
     type Tags = GlobalOverLocal<'static, Everywhere, 1>;
     const TAGS: usize = 3;
-    const TAG_BROADCAST: bool = true;
+    const TRANSPORT: Transport = Transport::TagBroadcast;
 }
 
 /// The same; A has the first global tag, and CPU 1 has run it.
@@ -118,7 +119,7 @@ struct LongShared;
 impl Setup for LongShared {
     type Tags = GlobalOverLocal<'static, Everywhere, 1>;
     const TAGS: usize = 3;
-    const TAG_BROADCAST: bool = true;
+    const TRANSPORT: Transport = Transport::TagBroadcast;
     fn before(history: &History<'_, Self>) {
         let shared = history.on(0).share_tag(history.space(0));
         assert!(shared.is_ok(), "{shared:?}");
