@@ -8,4 +8,5 @@ mod msrv;
 mod own_case;
 mod steps;
 
+pub use bare_metal::ensure_core;
 pub use steps::{Step, run};
