@@ -78,7 +78,7 @@ struct FullAsids;
 impl Setup for FullAsids {
     type Tags = GlobalAsids<'static, ByBroadcast, 3>;
     const TAGS: usize = 3;
-    const TAG_BROADCAST: bool = true;
+    const TRANSPORT: Transport = Transport::TagBroadcast;
     fn before(history: &History<'_, Self>) {
         [2, 0].into_iter().for_each(|space| history.run(0, space));
     }
