@@ -162,7 +162,7 @@ fn facts(exhibit: &Exhibit<'_>) -> Markup {
         aside.facts aria-label="Facts" {
             dl {
                 @if let Some(bug) = exhibit.bug {
-                    dt { (if bug.class == Class::Suspect { "Read in" } else { "Mended by" }) } dd { code { (bug.source) } br; (bug.title) }
+                    dt { (if bug.class == Class::Suspect { "Source" } else { "Mended by" }) } dd { code { (bug.source) } br; (bug.title) }
                     dt { "Number" } dd { (bug.id) ", " (bug.class.title()) }
                     dt { "Kernel" } dd { (bug.kernel) ", " (bug.arch) }
                 }
