@@ -323,7 +323,7 @@ fn asid_switch_vs_table_free(list: &mut List) {
     list.add(
         &named(
             "asid-switch-vs-table-free",
-            TAGS,
+            TWO_TAGS,
             &[Tso],
             "a space that a CPU is just leaving gets another ASID, and its table is freed by a broadcast",
         ),
