@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod explain;
 mod list;
+mod museum;
 mod new_case;
 mod replay;
 mod welcome;

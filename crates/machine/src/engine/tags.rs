@@ -1,8 +1,8 @@
 //! Tag allocators on the simulated machine: what they are lent, their broadcast, and their verbs.
 
 use super::boot::Boot;
+use super::cpu::Cpu;
 use super::sim::{MakeTags, Setup, TagRoom};
-use super::world::Cpu;
 use crate::hw::{self, Which, Whose};
 use shootdown::{
     AsidFlush, CpuTags, GlobalAsids, GlobalOverLocal, PerCpuSlots, PinTags, ShareTags, Tag, TagBroadcast,

@@ -4,9 +4,11 @@
 use super::{named, plan};
 use crate::engine::boot::History;
 use crate::engine::catalog::List;
+use crate::engine::cpu::Cpu;
 use crate::engine::sim::Setup;
 use crate::engine::tags::Everywhere;
-use crate::engine::world::{Code, Cpu, Plan, Start};
+use crate::engine::transport::Transport;
+use crate::engine::world::{Code, Plan, Start};
 use shootdown::{
     ByBroadcast, ByDoorbell, GlobalAsids, GlobalOverLocal, PerCpuSlots, Platform, VersionedContexts, Vmids,
 };
@@ -57,7 +59,7 @@ struct BroadcastAsids;
 impl Setup for BroadcastAsids {
     type Tags = GlobalAsids<'static, ByBroadcast, 3>;
     const TAGS: usize = 3;
-    const TAG_BROADCAST: bool = true;
+    const TRANSPORT: Transport = Transport::TagBroadcast;
 }
 
 /// The same with one tag more; A's is void, both CPUs have flushed since, and one is free.
@@ -65,7 +67,7 @@ struct RenewedAsids;
 impl Setup for RenewedAsids {
     type Tags = GlobalAsids<'static, ByBroadcast, 3>;
     const TAGS: usize = 4;
-    const TAG_BROADCAST: bool = true;
+    const TRANSPORT: Transport = Transport::TagBroadcast;
     fn before(history: &History<'_, Self>) {
         [2, 3, 4].into_iter().for_each(|space| history.run(0, space));
         [3, 1].into_iter().for_each(|space| history.run(1, space));
@@ -77,7 +79,7 @@ struct FullAsids;
 impl Setup for FullAsids {
     type Tags = GlobalAsids<'static, ByBroadcast, 3>;
     const TAGS: usize = 3;
-    const TAG_BROADCAST: bool = true;
+    const TRANSPORT: Transport = Transport::TagBroadcast;
     fn before(history: &History<'_, Self>) {
         [2, 0].into_iter().for_each(|space| history.run(0, space));
     }
@@ -112,7 +114,7 @@ struct Vms;
 impl Setup for Vms {
     type Tags = Vmids<'static, Everywhere, 3>;
     const TAGS: usize = 3;
-    const TAG_BROADCAST: bool = true;
+    const TRANSPORT: Transport = Transport::TagBroadcast;
 }
 
 /// The same, two generations before they wrap; E ran in the first one alone.
@@ -120,7 +122,7 @@ struct OldVms;
 impl Setup for OldVms {
     type Tags = Vmids<'static, Everywhere, 3>;
     const TAGS: usize = 3;
-    const TAG_BROADCAST: bool = true;
+    const TRANSPORT: Transport = Transport::TagBroadcast;
     fn before(history: &History<'_, Self>) {
         history.run(0, 4);
         age(history);
@@ -137,7 +139,7 @@ struct Shared;
 impl Setup for Shared {
     type Tags = GlobalOverLocal<'static, Everywhere, 1>;
     const TAGS: usize = 3;
-    const TAG_BROADCAST: bool = true;
+    const TRANSPORT: Transport = Transport::TagBroadcast;
 }
 
 /// The same; A has the first global tag, and CPU 1 has run it.
@@ -145,7 +147,7 @@ struct LongShared;
 impl Setup for LongShared {
     type Tags = GlobalOverLocal<'static, Everywhere, 1>;
     const TAGS: usize = 3;
-    const TAG_BROADCAST: bool = true;
+    const TRANSPORT: Transport = Transport::TagBroadcast;
     fn before(history: &History<'_, Self>) {
         let shared = history.on(0).share_tag(history.space(0));
         assert!(shared.is_ok(), "{shared:?}");
