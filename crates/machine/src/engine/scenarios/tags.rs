@@ -62,14 +62,15 @@ impl Setup for BroadcastAsids {
     const TRANSPORT: Transport = Transport::TagBroadcast;
 }
 
-/// The same, where A's tag is void.
+/// The same with one tag more; A's is void, both CPUs have flushed since, and one is free.
 struct RenewedAsids;
 impl Setup for RenewedAsids {
     type Tags = GlobalAsids<'static, ByBroadcast, 3>;
-    const TAGS: usize = 3;
+    const TAGS: usize = 4;
     const TRANSPORT: Transport = Transport::TagBroadcast;
     fn before(history: &History<'_, Self>) {
-        [2, 3, 2].into_iter().for_each(|space| history.run(0, space));
+        [2, 3, 4].into_iter().for_each(|space| history.run(0, space));
+        [3, 1].into_iter().for_each(|space| history.run(1, space));
     }
 }
 
@@ -316,7 +317,7 @@ fn asid_renewal(list: &mut List) {
         || {
             let first: Code<RenewedAsids> = |cpu| cpu.unmap(0, 0);
             let second: Code<RenewedAsids> = |cpu| run_in_turn(cpu, &[0]);
-            Plan { cpus: vec![(Start::User(2), first), (Start::User(1), second)], ..spaces(4, first, second) }
+            Plan { cpus: vec![(Start::User(4), first), (Start::User(1), second)], ..spaces(5, first, second) }
         },
     );
 }
@@ -325,7 +326,7 @@ fn asid_switch_vs_table_free(list: &mut List) {
     list.add(
         &named(
             "asid-switch-vs-table-free",
-            TAGS,
+            TWO_TAGS,
             &[Tso],
             "a space that a CPU is just leaving gets another ASID, and its table is freed by a broadcast",
         ),
