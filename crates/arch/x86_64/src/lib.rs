@@ -29,6 +29,7 @@ mod features;
 #[cfg(any(target_arch = "x86_64", doc))]
 #[expect(unsafe_code, reason = "carries plans out")]
 mod mmu;
+pub mod paravirt;
 mod plan;
 
 pub use features::{Features, Leaf, Leaves};
