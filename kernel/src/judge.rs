@@ -8,6 +8,7 @@ use crate::arch::{self, MAX_CPUS};
 use crate::console::say;
 use crate::frames::Canary;
 use crate::paging::{self, PAGES};
+use crate::sched;
 use core::sync::atomic::{AtomicU64, Ordering};
 use shootdown::{LocalFlush, Tables};
 
@@ -96,8 +97,9 @@ pub fn count() -> Count {
     Count { stale: read(&STALE), shadow: read(&SHADOW), lost: read(&LOST) }
 }
 
-/// Counts a finding and writes the first few out.
+/// Counts a finding and writes the first few out. The scenario ends with it: what follows would be consequences.
 pub fn report(finding: Finding) {
+    sched::stop();
     let (counter, by) = match finding {
         Finding::StaleRead { .. } | Finding::StaleWrite { .. } | Finding::WriteThroughProtection { .. } => (&STALE, 1),
         Finding::LostFrames { count } => (&LOST, count as u64),

@@ -73,6 +73,9 @@ pub(crate) fn main_first() -> ! {
     let params = params::read();
     CPUS.store(params.cpus, Ordering::Relaxed);
     remove(params.broken);
+    if params.shared_thread {
+        sched::give_way();
+    }
     frames::init();
     ENGINE.platform().init(paging::init());
     go_online();

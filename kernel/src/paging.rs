@@ -79,7 +79,8 @@ pub fn region_entry(middle: u64, region: usize) -> &'static AtomicU64 {
 #[derive(Debug)]
 pub struct RootTables {
     root: Frame,
-    /// The table that the root's first entry leads to, where there are four levels.
+    /// The table that the root's first entry leads to, where there are four levels; held, and never looked at.
+    #[expect(dead_code, reason = "it is given back with the rest")]
     upper: Option<Frame>,
     /// The table above the leaf tables of the window.
     middle: Frame,
@@ -107,11 +108,6 @@ impl RootTables {
     /// Address of the table above the leaf tables.
     pub fn middle(&self) -> u64 {
         self.middle.address()
-    }
-
-    /// How many frames these tables take.
-    pub fn frames(&self) -> usize {
-        2 + usize::from(self.upper.is_some())
     }
 }
 

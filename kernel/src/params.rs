@@ -15,6 +15,8 @@ pub struct Params {
     pub cycles: u64,
     /// Which rule is missing.
     pub broken: Broken,
+    /// Whether all CPUs share one host thread, so that each must give way for the others to run.
+    pub shared_thread: bool,
 }
 
 /// Which rule is missing.
@@ -40,7 +42,14 @@ pub fn read() -> Params {
     let bytes = unsafe { core::slice::from_raw_parts(arch::PARAMETERS as *const u8, LENGTH) };
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(LENGTH);
     let text = core::str::from_utf8(&bytes[..end]).expect("parameters are text");
-    let mut params = Params { cpus: 1, scenario: "all", seconds: 1, cycles: 0, broken: Broken::Nothing };
+    let mut params = Params {
+        cpus: 1,
+        scenario: "all",
+        seconds: 1,
+        cycles: 0,
+        broken: Broken::Nothing,
+        shared_thread: false,
+    };
     for (key, value) in text.split_whitespace().filter_map(|word| word.split_once('=')) {
         let number = || value.parse::<u64>().expect("a number");
         match key {
@@ -48,6 +57,7 @@ pub fn read() -> Params {
             "scenario" => params.scenario = value,
             "seconds" => params.seconds = number(),
             "cycles" => params.cycles = number(),
+            "threads" => params.shared_thread = value == "single",
             "break" => params.broken = broken(value),
             _ => panic!("parameter {key} is not known"),
         }

@@ -40,6 +40,20 @@ static DEADLINE: AtomicU64 = AtomicU64::new(0);
 static CYCLES: AtomicU64 = AtomicU64::new(0);
 static CYCLES_WANTED: AtomicU64 = AtomicU64::new(0);
 
+static GIVES_WAY: AtomicBool = AtomicBool::new(false);
+
+/// Lets other CPUs run after each step, for machines whose CPUs share one thread of the host.
+pub fn give_way() {
+    GIVES_WAY.store(true, Ordering::Relaxed);
+}
+
+/// Lets other CPUs run in the middle of a step.
+pub fn breathe() {
+    if GIVES_WAY.load(Ordering::Relaxed) {
+        arch::yield_now();
+    }
+}
+
 /// Forgets the last scenario: the next one ends at `deadline` or after `cycles`.
 pub fn begin(deadline: u64, cycles: u64) {
     CYCLES.store(0, Ordering::Relaxed);
@@ -53,6 +67,11 @@ pub fn stopping() -> bool {
     STOP.load(Ordering::Acquire)
 }
 
+/// Asks tasks to come to an end.
+pub fn stop() {
+    STOP.store(true, Ordering::Release);
+}
+
 /// Counts a cycle of a scenario: what it is about happened once more.
 pub fn cycle() {
     count_cycles(1);
@@ -63,7 +82,7 @@ pub fn count_cycles(number: u64) {
     let so_far = CYCLES.fetch_add(number, Ordering::Relaxed) + number;
     let wanted = CYCLES_WANTED.load(Ordering::Relaxed);
     if wanted != 0 && so_far >= wanted {
-        STOP.store(true, Ordering::Release);
+        stop();
     }
 }
 
@@ -83,7 +102,7 @@ pub fn run() {
     let queue = &QUEUES[arch::this_cpu()];
     while ALIVE.load(Ordering::Acquire) > 0 {
         if arch::ticks() > DEADLINE.load(Ordering::Relaxed) {
-            STOP.store(true, Ordering::Release);
+            stop();
         }
         let Some(mut task) = next(queue) else {
             enter_kernel();
@@ -100,7 +119,9 @@ pub fn run() {
                 space::reap();
             }
         }
-        match task.step() {
+        let flow = task.step();
+        breathe();
+        match flow {
             Flow::Again => queue.lock().push_back(task),
             Flow::Done => {
                 enter_kernel();

@@ -49,6 +49,7 @@ unsafe impl SpaceHandle<Kernel> for SpaceRef {
 
 /// What a gather holds until nobody can reach it.
 #[derive(Debug)]
+#[expect(dead_code, reason = "held, and dropped")]
 pub enum Held {
     /// A page, perhaps shared.
     Page(Arc<Frame>),

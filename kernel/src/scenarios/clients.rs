@@ -7,7 +7,7 @@ use crate::machine;
 use crate::paging;
 use crate::sched::{Flow, Task, cycle, spawn, stopping};
 use crate::space::{Grabbed, Process, Space};
-use crate::{arch, frames};
+use crate::arch;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use spin::Mutex;
@@ -162,7 +162,6 @@ fn fresh() -> Arc<Process> {
             frame.word(index).store(0, core::sync::atomic::Ordering::Relaxed);
         }
     }
-    debug_assert!(SUBMITTED > frames::SCRATCH);
     process
 }
 

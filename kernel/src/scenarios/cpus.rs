@@ -6,7 +6,7 @@ use crate::frames::{Canary, Frame, next_epoch};
 use crate::judge::{self, Finding};
 use crate::machine::{ENGINE, masked};
 use crate::paging::{KERNEL_WINDOW, kernel_window_entry};
-use crate::sched::{Flow, Task, cycle, spawn, stopping};
+use crate::sched::{Flow, Task, breathe, cycle, spawn, stopping};
 use crate::space::Process;
 use crate::{arch, sched};
 use alloc::sync::Arc;
@@ -126,7 +126,12 @@ impl Task for MaskedFlusher {
             return Flow::Done;
         }
         let page = self.random.page(PAGES);
-        masked(|| self.process.space().remap(page)).expect("a frame");
+        let remap = || {
+            // Others get as far as this, with interrupts off as well.
+            breathe();
+            self.process.space().remap(page)
+        };
+        masked(remap).expect("a frame");
         cycle();
         Flow::Again
     }

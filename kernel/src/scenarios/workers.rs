@@ -1,7 +1,7 @@
 //! Tasks that several scenarios have, and what they share.
 
 use crate::arch;
-use crate::sched::{Flow, Task, stopping};
+use crate::sched::{Flow, Task, breathe, stopping};
 use crate::space::{Met, Process, Space};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -42,7 +42,10 @@ pub fn counts() -> [u64; 2] {
 /// Reads some pages below `end` and judges what it meets; says which page was missing, if one was.
 pub fn check_some(space: &Space, random: &mut Random, end: u8, reads: u64) -> Option<u8> {
     let (mut missing, mut faults) = (None, 0);
-    for _ in 0..reads {
+    for read in 0..reads {
+        if read == reads / 2 {
+            breathe();
+        }
         let page = random.page(end);
         if space.check(page) == Met::Fault {
             missing = Some(page);
