@@ -102,23 +102,25 @@ impl Task for Plug {
     }
 }
 
-/// CPUs flush the space that they all run, with interrupts off: each waits for the others, and must serve them.
+/// Each CPU runs one of two spaces and flushes the other, with interrupts off: they wait for each other, and must serve.
 pub fn masked_flushers(cpus: usize) {
-    let process = process(PAGES);
+    let processes = [process(PAGES), process(PAGES)];
     for cpu in 0..cpus {
-        spawn(cpu, MaskedFlusher { process: process.clone(), random: Random::new(cpu as u64 + 510) });
-        spawn(cpu, Worker::reader(&process, PAGES, cpu + 520));
+        let (home, other) = (&processes[cpu % 2], processes[(cpu + 1) % 2].clone());
+        spawn(cpu, MaskedFlusher { home: home.clone(), other, random: Random::new(cpu as u64 + 510) });
+        spawn(cpu, Worker::reader(home, PAGES, cpu + 520));
     }
 }
 
 struct MaskedFlusher {
-    process: Arc<Process>,
+    home: Arc<Process>,
+    other: Arc<Process>,
     random: Random,
 }
 
 impl Task for MaskedFlusher {
     fn process(&self) -> Option<Arc<Process>> {
-        Some(self.process.clone())
+        Some(self.home.clone())
     }
 
     fn step(&mut self) -> Flow {
@@ -129,7 +131,7 @@ impl Task for MaskedFlusher {
         let remap = || {
             // Others get as far as this, with interrupts off as well.
             breathe();
-            self.process.space().remap(page)
+            self.other.space().remap(page)
         };
         masked(remap).expect("a frame");
         cycle();

@@ -23,8 +23,6 @@ pub const PARAMETERS: u64 = 0x8f00_0000;
 pub const HEAP: (u64, usize) = (0x8800_0000, 32 << 20);
 /// Where frames are.
 pub const FRAMES: u64 = 0x8c00_0000;
-/// Why some rules cannot be seen to be missing: any fence empties the whole TLB in QEMU.
-pub const FLUSHES_WHOLE_TLB: bool = true;
 
 const UART: *mut u8 = 0x1000_0000 as *mut u8;
 const TEST_DEVICE: *mut u32 = 0x10_0000 as *mut u32;
