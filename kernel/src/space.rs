@@ -185,6 +185,10 @@ impl Space {
         if arch::BREAK_BEFORE_MAKE {
             self.unmap([page]);
             let mut tables = self.tables.lock();
+            if tables.pages[usize::from(page)].is_some() {
+                // Another thread was faster.
+                return Some(());
+            }
             let frame = self.versioned(page, version)?;
             return self.put(&mut tables, page, frame, true);
         }
@@ -344,7 +348,8 @@ impl Space {
         };
         // The frame's canary is written before the walker can find it.
         paging::page_entry(leaf, page).store(arch::page_entry(frame.address(), writable), Ordering::Release);
-        tables.pages[usize::from(page)] = Some(frame);
+        let before = tables.pages[usize::from(page)].replace(frame);
+        assert!(before.is_none(), "page {page} is mapped: nobody would flush what it was");
         arch::tables_written();
         Some(())
     }
