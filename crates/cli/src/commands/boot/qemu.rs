@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// The same where a rule is missing, and something was found already: the rest is consequences.
 const GRACE: Duration = Duration::from_secs(8);
 /// The same where a rule is missing and nothing was found yet: a hang may be what is to be shown.
-const PATIENCE_BROKEN: Duration = Duration::from_secs(30);
+const PATIENCE_BROKEN: Duration = Duration::from_secs(15);
 
 /// Makes sure that QEMU is there.
 ///
@@ -127,6 +127,7 @@ impl<'a> Guest<'a> {
         show: &mut dyn FnMut(&Row) -> Result<(), Failure>,
     ) -> Result<Vec<Row>, Failure> {
         let progress = Line::start(self.machine.name);
+        let mut shown = 0;
         let mut last = Instant::now();
         while !self.ended && !interrupt.came() {
             match lines.recv_timeout(Duration::from_millis(100)) {
@@ -134,6 +135,7 @@ impl<'a> Guest<'a> {
                     last = Instant::now();
                     if let Some(row) = self.take(&line) {
                         show(&row)?;
+                        shown += 1;
                         self.rows.push(row);
                     }
                     progress.say(&self.progress());
@@ -148,9 +150,8 @@ impl<'a> Guest<'a> {
         }
         drop(progress);
         if !interrupt.came() {
-            let reported = self.rows.len();
             self.add_missing();
-            self.rows[reported..].iter().try_for_each(show)?;
+            self.rows[shown..].iter().try_for_each(show)?;
         }
         Ok(std::mem::take(&mut self.rows))
     }
