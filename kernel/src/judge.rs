@@ -101,7 +101,9 @@ pub fn count() -> Count {
 pub fn report(finding: Finding) {
     sched::stop();
     let (counter, by) = match finding {
-        Finding::StaleRead { .. } | Finding::StaleWrite { .. } | Finding::WriteThroughProtection { .. } => (&STALE, 1),
+        Finding::StaleRead { .. } | Finding::StaleWrite { .. } | Finding::WriteThroughProtection { .. } => {
+            (&STALE, 1)
+        }
         Finding::LostFrames { count } => (&LOST, count as u64),
         _ => (&SHADOW, 1),
     };
@@ -113,16 +115,22 @@ pub fn report(finding: Finding) {
         Finding::StaleRead { page, owner, floor, found } => say!(
             "@{{\"event\":\"finding\",\"what\":\"stale read\",\"cpu\":{cpu},\"page\":\"{:#x}\",\"frame\":{},\"reader\":{owner},\
              \"owner\":{},\"owner_page\":{},\"epoch\":{},\"expected_epoch\":{floor}}}",
-            paging::address(page), found.frame, found.owner, found.page, found.epoch
+            paging::address(page),
+            found.frame,
+            found.owner,
+            found.page,
+            found.epoch
         ),
         Finding::StaleWrite { frame, word, value } => say!(
             "@{{\"event\":\"finding\",\"what\":\"stale write\",\"cpu\":{},\"frame\":{frame},\"word\":{word},\"owner\":{}}}",
-            value & 0xff, value >> 8 & 0xffff
+            value & 0xff,
+            value >> 8 & 0xffff
         ),
         Finding::WriteThroughProtection { page, was, is } => say!(
             "@{{\"event\":\"finding\",\"what\":\"write to a protected page\",\"cpu\":{},\"page\":\"{:#x}\",\"was\":\"{was:#x}\",\
              \"is\":\"{is:#x}\"}}",
-            is & 0xff, paging::address(page)
+            is & 0xff,
+            paging::address(page)
         ),
         Finding::ShadowedFrame { frame, cpu, page } => say!(
             "@{{\"event\":\"finding\",\"what\":\"frame given back while translated\",\"cpu\":{cpu},\"page\":\"{:#x}\",\

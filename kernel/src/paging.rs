@@ -47,7 +47,8 @@ pub const fn region_address(region: usize) -> u64 {
 pub fn pages_in(start: u64, bytes: u64) -> impl Iterator<Item = usize> {
     let single = bytes == PAGE_BYTES;
     let first = start.wrapping_sub(USER);
-    let one = (first / REGION_BYTES) as usize * PAGES_OF_REGION + (first % REGION_BYTES / PAGE_BYTES) as usize;
+    let one =
+        (first / REGION_BYTES) as usize * PAGES_OF_REGION + (first % REGION_BYTES / PAGE_BYTES) as usize;
     // One page, which is the usual case, need not be searched for.
     let pages = if single { one..(one + 1).min(PAGES).max(one) } else { 0..PAGES };
     pages.filter(move |&page| (start..start + bytes).contains(&address(page as u8)))

@@ -10,8 +10,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use shootdown::{
-    AddressSpace, CpuMask, Gather, LocalFlush, PageRange, PageSize, Platform, SpaceHandle, StructRef, Tag, Teardown,
-    VirtAddr,
+    AddressSpace, CpuMask, Gather, LocalFlush, PageRange, PageSize, Platform, SpaceHandle, StructRef, Tag,
+    Teardown, VirtAddr,
 };
 use spin::Mutex;
 
@@ -100,13 +100,18 @@ impl Process {
     fn with_brand(brand: u16) -> Option<Self> {
         let roots = RootTables::new()?;
         let root = roots.root();
-        let tables =
-            Tables { middle: roots.middle(), leaves: [const { None }; REGIONS], pages: [const { None }; PAGES] };
+        let tables = Tables {
+            middle: roots.middle(),
+            leaves: [const { None }; REGIONS],
+            pages: [const { None }; PAGES],
+        };
         ROOTS.lock().insert(root, roots);
-        let engine = ENGINE.new_space(arch::root(root), CpuMask::new()).expect("masks are as large as the machine's");
+        let engine =
+            ENGINE.new_space(arch::root(root), CpuMask::new()).expect("masks are as large as the machine's");
         let (floors, leaves) = ([const { AtomicU32::new(0) }; PAGES], [const { AtomicU64::new(0) }; REGIONS]);
         let space = Arc::new(Space { engine, tables: Mutex::new(tables), brand, floors, leaves });
-        let user = ENGINE.adopt(SpaceRef(space.clone())).map_err(|(refused, _)| refused).expect("a new space");
+        let user =
+            ENGINE.adopt(SpaceRef(space.clone())).map_err(|(refused, _)| refused).expect("a new space");
         Some(Self { space, user })
     }
 
@@ -340,7 +345,8 @@ impl Space {
             None => {
                 let leaf = Frame::table()?;
                 let address = leaf.address();
-                paging::region_entry(tables.middle, region).store(arch::table_entry(address), Ordering::Release);
+                paging::region_entry(tables.middle, region)
+                    .store(arch::table_entry(address), Ordering::Release);
                 self.leaves[region].store(address, Ordering::Release);
                 tables.leaves[region] = Some(leaf);
                 address
@@ -417,7 +423,8 @@ fn range(page: u8) -> PageRange {
 }
 
 fn region_range(region: usize) -> PageRange {
-    PageRange::new(VirtAddr(paging::region_address(region)), 1, PageSize::Size2M).expect("regions are aligned")
+    PageRange::new(VirtAddr(paging::region_address(region)), 1, PageSize::Size2M)
+        .expect("regions are aligned")
 }
 
 /// A number that differs each time.

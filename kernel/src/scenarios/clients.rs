@@ -3,11 +3,11 @@
 
 use super::helper;
 use super::workers::{Decoy, Random, Slot, check_some, map, pause, process};
+use crate::arch;
 use crate::machine;
 use crate::paging;
 use crate::sched::{Flow, Task, cycle, spawn, stopping};
 use crate::space::{Grabbed, Process, Space};
-use crate::arch;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use spin::Mutex;

@@ -194,7 +194,8 @@ impl Task for Forker {
         let child = self.process.fork().expect("frames for a process");
         let page = |page| child.space().frame(page).map(|frame| (page, frame));
         let shared: Vec<(u8, Arc<Frame>)> = (0..PAGES).filter_map(page).collect();
-        let was: Vec<u64> = shared.iter().map(|(_, frame)| frame.word(SCRATCH).load(Ordering::Acquire)).collect();
+        let was: Vec<u64> =
+            shared.iter().map(|(_, frame)| frame.word(SCRATCH).load(Ordering::Acquire)).collect();
         super::workers::pause(400, || false);
         // What the child shares is nobody's to write.
         shared.iter().zip(was).for_each(|((page, frame), was)| same(*page, frame, was));

@@ -46,7 +46,10 @@ pub fn boot(root: &Path) -> Result<Done> {
     process::run(&mut cargo(&kernel, "fmt --check"))?;
     for (_, target) in ARCHITECTURES {
         super::bare_metal::ensure_core(target)?;
-        process::run(&mut cargo(&kernel, &format!("clippy --quiet --release --locked --target {target} -- -D warnings")))?;
+        process::run(&mut cargo(
+            &kernel,
+            &format!("clippy --quiet --release --locked --target {target} -- -D warnings"),
+        ))?;
     }
     process::run(&mut cargo(root, "build --quiet --release --package shootdown-cli --bin shootdown"))?;
     // QEMU uses one thread of the host for each machine, so that the machines can run side by side.
@@ -71,9 +74,12 @@ pub fn boot(root: &Path) -> Result<Done> {
 
 fn one(root: &Path, name: &str) -> Result<Outcome> {
     let mut scenarios = 0;
-    for arguments in
-        ["--seconds 1", "--host-threads each --seconds 1", "--cpus 1 --scenario soak", "--cpus 16 --scenario soak"]
-    {
+    for arguments in [
+        "--seconds 1",
+        "--host-threads each --seconds 1",
+        "--cpus 1 --scenario soak",
+        "--cpus 16 --scenario soak",
+    ] {
         let rows = clean(root, name, arguments)?;
         scenarios += rows.len();
     }
@@ -92,7 +98,11 @@ fn clean(root: &Path, name: &str, arguments: &str) -> Result<Vec<Value>> {
     for row in &rows {
         ensure!(row["verdict"] == "clean", "{arguments}: not clean: {row}");
     }
-    ensure!(code == Some(0) && !rows.is_empty(), "{arguments}: exit code {code:?} after {} scenarios", rows.len());
+    ensure!(
+        code == Some(0) && !rows.is_empty(),
+        "{arguments}: exit code {code:?} after {} scenarios",
+        rows.len()
+    );
     println!("{name} {arguments}: {} scenarios clean", rows.len());
     Ok(rows)
 }
@@ -114,6 +124,10 @@ fn run(root: &Path, name: &str, arguments: &str) -> Result<(Option<i32>, Vec<Val
     let output = command.output().context("cannot start the command")?;
     ensure!(output.status.code() != Some(2), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout)?;
-    let rows = text.lines().map(serde_json::from_str).collect::<Result<_, _>>().context("a line that is not JSON")?;
+    let rows = text
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()
+        .context("a line that is not JSON")?;
     Ok((output.status.code(), rows))
 }

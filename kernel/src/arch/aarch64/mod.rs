@@ -110,7 +110,7 @@ pub fn start_others(cpus: usize) {
 
 /// Affinity of a CPU: QEMU makes clusters of 16.
 const fn affinity(cpu: usize) -> u64 {
-    (cpu as u64 / 16) << 8 | cpu as u64 % 16
+    ((cpu as u64 / 16) << 8) | (cpu as u64 % 16)
 }
 
 /// Rings the doorbell of a CPU.

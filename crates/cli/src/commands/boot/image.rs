@@ -15,8 +15,9 @@ const FILE: &str = "shootdown-kernel";
 /// It cannot be read, or is no ELF file.
 pub fn existing(path: &Path) -> Result<PathBuf, Failure> {
     let remedy = "leave --image away to build one";
-    let bytes = std::fs::read(path)
-        .map_err(|error| Failure::bad_input(format!("image {} cannot be read: {error}", path.display()), remedy))?;
+    let bytes = std::fs::read(path).map_err(|error| {
+        Failure::bad_input(format!("image {} cannot be read: {error}", path.display()), remedy)
+    })?;
     if !bytes.starts_with(b"\x7fELF") {
         return Err(Failure::bad_input(format!("image {} is no ELF file", path.display()), remedy));
     }
@@ -42,14 +43,24 @@ pub fn build(machine: &Machine, removes_rule: bool) -> Result<PathBuf, Failure> 
     for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET"] {
         command.env_remove(name);
     }
-    command.current_dir(&folder).args(["build", "--quiet", "--release", "--locked", "--target", machine.target]);
+    command.current_dir(&folder).args([
+        "build",
+        "--quiet",
+        "--release",
+        "--locked",
+        "--target",
+        machine.target,
+    ]);
     command.arg("--target-dir").arg(&target_folder);
     if removes_rule {
         let flags = format!("target.{}.rustflags=[\"--cfg\",\"shootdown_break\"]", machine.target);
         command.args(["--config", &flags]);
     }
     let built = command.output().map_err(|error| {
-        Failure::bad_input(format!("cargo cannot be started: {error}"), "install Rust with rustup, https://rustup.rs")
+        Failure::bad_input(
+            format!("cargo cannot be started: {error}"),
+            "install Rust with rustup, https://rustup.rs",
+        )
     })?;
     if !built.status.success() {
         let text = String::from_utf8_lossy(&built.stderr).into_owned();

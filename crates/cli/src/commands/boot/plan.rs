@@ -120,7 +120,12 @@ fn machine(name: &str) -> Result<&'static Machine, Failure> {
     let found = MACHINES.iter().find(|machine| machine.name == name || machine.aliases.contains(&name));
     found.ok_or_else(|| {
         let names = MACHINES.iter().map(|machine| machine.name);
-        unknown("architecture", name, names.collect(), "sparc64 is checked in the model alone: QEMU has no SMP machine")
+        unknown(
+            "architecture",
+            name,
+            names.collect(),
+            "sparc64 is checked in the model alone: QEMU has no SMP machine",
+        )
     })
 }
 
@@ -135,7 +140,12 @@ fn rule(name: &str) -> Result<String, Failure> {
         return Ok(name.to_owned());
     }
     let rules: Vec<String> = (1..=14).map(|n| format!("SD-{n}")).chain([SINGLE_USER.to_owned()]).collect();
-    Err(unknown("rule", name, rules.iter().map(String::as_str).collect(), "rules are listed in INVARIANTS.md"))
+    Err(unknown(
+        "rule",
+        name,
+        rules.iter().map(String::as_str).collect(),
+        "rules are listed in INVARIANTS.md",
+    ))
 }
 
 fn unknown(what: &str, name: &str, known: Vec<&str>, hint: &str) -> Failure {

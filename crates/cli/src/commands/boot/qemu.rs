@@ -28,7 +28,8 @@ const PATIENCE_BROKEN: Duration = Duration::from_secs(15);
 /// # Errors
 /// It is not.
 pub fn find(machine: &Machine) -> Result<(), Failure> {
-    let started = Command::new(machine.program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let started =
+        Command::new(machine.program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     match started {
         Ok(status) if status.success() => Ok(()),
         _ => Err(Failure::bad_input(
@@ -55,9 +56,9 @@ pub fn run(
     let mut page = plan.parameters().into_bytes();
     page.resize(4096, 0);
     std::fs::write(&parameters, page)?;
-    let mut child = command(machine, image, plan, &parameters, &monitor)
-        .spawn()
-        .map_err(|error| Failure::bad_input(format!("{} does not start: {error}", machine.program), "see above"))?;
+    let mut child = command(machine, image, plan, &parameters, &monitor).spawn().map_err(|error| {
+        Failure::bad_input(format!("{} does not start: {error}", machine.program), "see above")
+    })?;
     let lines = follow(&mut child);
     let mut guest = Guest::new(machine, plan, image);
     let rows = guest.watch(&lines, &monitor, interrupt, show);
@@ -70,7 +71,17 @@ pub fn run(
 fn command(machine: &Machine, image: &Path, plan: &Plan, parameters: &Path, monitor: &Path) -> Command {
     let mut command = Command::new(machine.program);
     command.args(machine.arguments);
-    command.args(["-m", "256M", "-display", "none", "-no-reboot", "-serial", "stdio", "-smp", &plan.cpus.to_string()]);
+    command.args([
+        "-m",
+        "256M",
+        "-display",
+        "none",
+        "-no-reboot",
+        "-serial",
+        "stdio",
+        "-smp",
+        &plan.cpus.to_string(),
+    ]);
     command.args(["-accel", if plan.one_thread { "tcg,thread=single" } else { "tcg,thread=multi" }]);
     command.arg("-monitor").arg(format!("unix:{},server,nowait", monitor.display()));
     command.arg("-device");
@@ -309,7 +320,9 @@ mod tests {
         let mut guest = Guest::new(plan.machines[0], &plan, Path::new("none"));
         assert!(guest.take("@{\"event\":\"begin\",\"scenario\":\"remap\"}").is_none());
         assert!(guest.take("@{\"event\":\"finding\",\"what\":\"stale read\",\"cpu\":1}").is_none());
-        let row = guest.take("@{\"event\":\"scenario\",\"scenario\":\"remap\",\"cycles\":7,\"stale\":1}").expect("a row");
+        let row = guest
+            .take("@{\"event\":\"scenario\",\"scenario\":\"remap\",\"cycles\":7,\"stale\":1}")
+            .expect("a row");
         assert_eq!((row.verdict, row.count("cycles"), row.findings.len()), (Verdict::Finding, 7, 1));
     }
 

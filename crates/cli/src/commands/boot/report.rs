@@ -97,11 +97,19 @@ pub fn tell(finding: &Value) -> String {
             format!(
                 "stale read: CPU {cpu} read page {} of space {} and met frame {}, which is {owner}'s since epoch {} \
                  (expected: its own, of epoch {} or later)",
-                text("page"), number("reader"), number("frame"), number("epoch"), number("expected_epoch")
+                text("page"),
+                number("reader"),
+                number("frame"),
+                number("epoch"),
+                number("expected_epoch")
             )
         }
         "stale write" => {
-            format!("stale write: CPU {cpu} wrote to frame {} for space {} after it was given back", number("frame"), number("owner"))
+            format!(
+                "stale write: CPU {cpu} wrote to frame {} for space {} after it was given back",
+                number("frame"),
+                number("owner")
+            )
         }
         "frames lost" => format!("{} frames were not given back", number("count")),
         "root given back while loaded" => format!("{what}: {} on CPU {cpu}", text("root")),

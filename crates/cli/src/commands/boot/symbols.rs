@@ -14,7 +14,9 @@ impl Symbols {
         let Ok(file) = object::File::parse(&*bytes) else { return Self::default() };
         let mut functions: Vec<(u64, String)> = file
             .symbols()
-            .filter(|symbol| matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Label | SymbolKind::Unknown))
+            .filter(|symbol| {
+                matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Label | SymbolKind::Unknown)
+            })
             .filter_map(|symbol| Some((symbol.address(), symbol.name().ok()?)))
             .filter(|(address, name)| *address > 0 && !name.is_empty() && !name.starts_with(['$', '.']))
             .map(|(address, name)| (address, format!("{:#}", rustc_demangle::demangle(name))))
