@@ -149,6 +149,9 @@ pub fn report(finding: Finding) {
     }
 }
 
+/// Whether there is a shadow: counts of instructions are made without.
+const WATCHES: bool = cfg!(not(feature = "unwatched"));
+
 /// What a CPU may hold: written by that CPU with interrupts off, read by all.
 struct Shadow {
     root: AtomicU64,
@@ -190,13 +193,21 @@ pub fn end_use() {
 }
 
 /// Notes that the calling CPU has loaded a root, and dropped everything. Interrupts are off.
+#[inline]
 pub fn loaded(root: u64) {
+    if !WATCHES {
+        return;
+    }
     mine().root.store(root, Ordering::Release);
     forget_all();
 }
 
 /// Notes what the calling CPU has flushed. Interrupts are off.
+#[inline]
 pub fn flushed(what: LocalFlush) {
+    if !WATCHES {
+        return;
+    }
     let LocalFlush::Pages { range, tables, .. } = what else {
         if !matches!(what, LocalFlush::KernelPages { .. }) {
             forget_all();

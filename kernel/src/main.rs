@@ -126,7 +126,31 @@ fn remove(broken: Broken) {
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    console::last_line(format_args!("@{{\"event\":\"panic\",\"cpu\":{}}}", arch::this_cpu()));
+    let [a, b, c, d, e, f, g, h] = callers();
+    console::last_line(format_args!(
+        "@{{\"event\":\"panic\",\"cpu\":{},\"pcs\":[{a},{b},{c},{d},{e},{f},{g},{h}]}}",
+        arch::this_cpu()
+    ));
     console::last_line(format_args!("{info}"));
     arch::exit(2)
+}
+
+/// Where the callers of this function are to go on, innermost first; 0 where there are no more.
+fn callers() -> [u64; 8] {
+    let stacks = STACKS.0.get() as u64;
+    let end = stacks + (STACK * MAX_CPUS) as u64;
+    let (return_at, previous_at) = arch::FRAME;
+    let mut frame = arch::frame_pointer();
+    [(); 8].map(|()| {
+        if frame < stacks + 16 || frame > end || frame % 8 != 0 {
+            return 0;
+        }
+        // SAFETY: it is a word of a stack.
+        let pc = unsafe { ((frame as i64 + return_at) as *const u64).read() };
+        // SAFETY: as above.
+        let previous = unsafe { ((frame as i64 + previous_at) as *const u64).read() };
+        // Stacks grow down: who called has a frame above.
+        frame = if previous > frame { previous } else { 0 };
+        pc
+    })
 }

@@ -123,6 +123,9 @@ pub struct BootArgs {
     /// Threads of this host for the machine's CPUs: one for all is fast on a busy host; one each runs them at once
     #[arg(long, value_name = "HOW", value_enum, default_value_t = HostThreads::One)]
     pub host_threads: HostThreads,
+    /// Count the instructions of the engine's operations instead, with a plugin of QEMU
+    #[arg(long, conflicts_with_all = ["scenario", "broken", "cycles", "image", "host_threads", "seconds"])]
+    pub count: bool,
     /// Boot this image instead of building one
     #[arg(long, value_name = "FILE")]
     pub image: Option<PathBuf>,

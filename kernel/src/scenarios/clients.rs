@@ -2,7 +2,7 @@
 //! an asynchronous fault handler in the manner of userfaultfd.
 
 use super::helper;
-use super::workers::{Decoy, Random, Slot, check_some, map, pause, process};
+use super::workers::{Decoy, Random, Slot, check_page, check_some, map, pause, process};
 use crate::arch;
 use crate::machine;
 use crate::paging;
@@ -75,8 +75,8 @@ fn serve_ring(space: &Space) -> Option<bool> {
     }
     let request = arch::load_user(ring_word(REQUESTS + (done % ROOM) as usize))?;
     let (from, to) = (request as u8 % PAGES, (request >> 8) as u8 % PAGES);
-    space.check(from);
-    space.check(to);
+    check_page(space, from);
+    check_page(space, to);
     space.scribble(to);
     arch::store_user(ring_word(DONE), done + 1);
     Some(true)
@@ -232,7 +232,7 @@ impl Task for Handler {
             Ok(user) => {
                 grabbed.space.map_new(page).expect("a frame");
                 // Another page of the same space is the next request's source, so the handler looks at it as well.
-                machine::borrow(&user, || grabbed.space.check(page));
+                machine::borrow(&user, || check_page(&grabbed.space, page));
                 cycle();
             }
             Err(_) => self.grabbed = None,

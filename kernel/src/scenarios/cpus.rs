@@ -68,12 +68,14 @@ impl Task for KernelRemap {
         flush();
         let epoch = next_epoch();
         KERNEL_FLOOR.store(epoch, Ordering::Release);
-        drop(self.frame.take());
+        let old = self.frame.take();
         if stopping() {
             return Flow::Done;
         }
         self.process.space().remap(self.random.page(PAGES)).expect("a frame");
         let frame = Frame::page(KERNEL_BRAND, 0).expect("a frame");
+        // Not before there is a new one, which would else be the same.
+        drop(old);
         kernel_window_entry().store(arch::page_entry(frame.address(), true), Ordering::Release);
         arch::tables_written();
         self.frame = Some(frame);

@@ -1,6 +1,7 @@
 //! The scenarios, the same on all architectures.
 
 mod clients;
+mod count;
 mod cpus;
 mod kthreads;
 mod lifetime;
@@ -39,6 +40,9 @@ const SCENARIOS: &[Scenario] = &[
     ("soak", soak),
 ];
 
+/// What `count` stands for; no part of `all`.
+const COUNTED: &[Scenario] = &[("count-one", count::one), ("count-three", count::three)];
+
 /// A bit of everything.
 fn soak(cpus: usize) {
     memory::reuse(cpus);
@@ -68,8 +72,9 @@ static ENDED: AtomicUsize = AtomicUsize::new(0);
 pub fn run_chosen(params: &Params) -> bool {
     let mut clean = true;
     let mut found = false;
-    for &(name, setup) in SCENARIOS {
-        if params.scenario == "all" || params.scenario == name {
+    let counted = params.scenario == "count";
+    for &(name, setup) in if counted { COUNTED } else { SCENARIOS } {
+        if counted || params.scenario == "all" || params.scenario == name {
             found = true;
             clean &= run_one(name, setup, params);
         }

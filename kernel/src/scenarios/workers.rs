@@ -39,6 +39,14 @@ pub fn counts() -> [u64; 2] {
     [READS.load(Ordering::Relaxed), FAULTS.load(Ordering::Relaxed)]
 }
 
+/// Reads a page and judges what it meets.
+pub fn check_page(space: &Space, page: u8) {
+    READS.fetch_add(1, Ordering::Relaxed);
+    if space.check(page) == Met::Fault {
+        FAULTS.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Reads some pages below `end` and judges what it meets; says which page was missing, if one was.
 pub fn check_some(space: &Space, random: &mut Random, end: u8, reads: u64) -> Option<u8> {
     let (mut missing, mut faults) = (None, 0);

@@ -6,6 +6,7 @@ mod regs;
 use core::arch::global_asm;
 use shootdown_aarch64::{Errata, Features, Roots, Strategies, Translation};
 
+pub use regs::{frame_pointer, mark};
 pub use shootdown_aarch64::Mmu;
 pub use shootdown_aarch64::encode::Root;
 
@@ -23,6 +24,8 @@ pub const PARAMETERS: u64 = 0x4f00_0000;
 pub const HEAP: (u64, usize) = (0x4800_0000, 32 << 20);
 /// Where frames are.
 pub const FRAMES: u64 = 0x4c00_0000;
+/// Where a frame has its return address and the frame before it, in bytes from the frame pointer.
+pub const FRAME: (i64, i64) = (8, 0);
 /// Levels of page tables.
 pub const LEVELS: usize = 3;
 

@@ -110,3 +110,19 @@ pub fn semihosting_exit(code: u64) {
     // SAFETY: QEMU runs with semihosting, and reads the block.
     unsafe { asm!("hlt #0xf000", inlateout("x0") EXIT => _, in("x1") block.as_ptr(), options(nostack)) };
 }
+
+/// Does nothing; a plugin of QEMU knows the instruction.
+#[inline(always)]
+pub fn mark<const NUMBER: u32>() {
+    // SAFETY: it is a hint that no CPU knows.
+    unsafe { asm!("hint #{}", const 0x60 + NUMBER, options(nostack, preserves_flags)) };
+}
+
+/// The frame pointer.
+#[inline(always)]
+pub fn frame_pointer() -> u64 {
+    let pointer;
+    // SAFETY: it copies a register.
+    unsafe { asm!("mov {}, x29", out(reg) pointer, options(nomem, nostack, preserves_flags)) };
+    pointer
+}

@@ -70,3 +70,19 @@ pub fn time() -> u64 {
     unsafe { asm!("rdtime {}", out(reg) time, options(nomem, nostack)) };
     time
 }
+
+/// Does nothing; a plugin of QEMU knows the instruction.
+#[inline(always)]
+pub fn mark<const NUMBER: u32>() {
+    // SAFETY: it writes to no register.
+    unsafe { asm!("addi x0, x0, {}", const 0x5a0 + NUMBER, options(nostack, preserves_flags)) };
+}
+
+/// The frame pointer.
+#[inline(always)]
+pub fn frame_pointer() -> u64 {
+    let pointer;
+    // SAFETY: it copies a register.
+    unsafe { asm!("mv {}, s0", out(reg) pointer, options(nomem, nostack, preserves_flags)) };
+    pointer
+}

@@ -6,6 +6,7 @@ use core::arch::global_asm;
 use shootdown_riscv64::encode::{Mode, SbiCall};
 use shootdown_riscv64::{Strategies, exec};
 
+pub use csr::{frame_pointer, mark};
 pub use shootdown_riscv64::Mmu;
 pub use shootdown_riscv64::encode::Root;
 
@@ -27,6 +28,9 @@ pub const FRAMES: u64 = 0x8c00_0000;
 const UART: *mut u8 = 0x1000_0000 as *mut u8;
 const TEST_DEVICE: *mut u32 = 0x10_0000 as *mut u32;
 const TICKS_PER_SECOND: u64 = 10_000_000;
+
+/// Where a frame has its return address and the frame before it, in bytes from the frame pointer.
+pub const FRAME: (i64, i64) = (-8, -16);
 
 /// Levels of page tables.
 pub const LEVELS: usize = 3;

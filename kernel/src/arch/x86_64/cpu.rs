@@ -108,3 +108,21 @@ pub fn write_port(port: u16, value: u8) {
     // SAFETY: the ports used here are those of the serial line and of the device that ends the machine.
     unsafe { asm!("out dx, al", in("dx") port, in("al") value, options(nostack)) };
 }
+
+/// Does nothing; a plugin of QEMU knows the instruction.
+#[inline(always)]
+pub fn mark<const NUMBER: u32>() {
+    // SAFETY: it names an address and does not access it.
+    unsafe {
+        asm!("nop dword ptr [rax + {}]", const 0x5a5a_0000 + NUMBER, options(nostack, preserves_flags))
+    };
+}
+
+/// The frame pointer.
+#[inline(always)]
+pub fn frame_pointer() -> u64 {
+    let pointer;
+    // SAFETY: it copies a register.
+    unsafe { asm!("mov {}, rbp", out(reg) pointer, options(nomem, nostack, preserves_flags)) };
+    pointer
+}

@@ -7,6 +7,7 @@ use core::arch::global_asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 use shootdown_x86_64::Strategies;
 
+pub use cpu::{frame_pointer, mark};
 pub use shootdown_x86_64::Mmu;
 pub use shootdown_x86_64::encode::Root;
 
@@ -24,6 +25,8 @@ pub const PARAMETERS: u64 = 0x0f00_0000;
 pub const HEAP: (u64, usize) = (0x0800_0000, 32 << 20);
 /// Where frames are.
 pub const FRAMES: u64 = 0x0c00_0000;
+/// Where a frame has its return address and the frame before it, in bytes from the frame pointer.
+pub const FRAME: (i64, i64) = (8, 0);
 /// Levels of page tables.
 pub const LEVELS: usize = 4;
 

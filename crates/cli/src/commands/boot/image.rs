@@ -24,11 +24,22 @@ pub fn existing(path: &Path) -> Result<PathBuf, Failure> {
     Ok(path.to_owned())
 }
 
-/// Builds the kernel for a machine, with switches for the engine's rules or without, and returns its image.
+/// What is different about a build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Build {
+    /// Nothing.
+    Usual,
+    /// The engine has switches for its rules.
+    Switches,
+    /// The kernel has no shadow.
+    Unwatched,
+}
+
+/// Builds the kernel for a machine and returns its image.
 ///
 /// # Errors
 /// The source is not there, the target is not installed, or the build fails.
-pub fn build(machine: &Machine, removes_rule: bool) -> Result<PathBuf, Failure> {
+pub fn build(machine: &Machine, build: Build) -> Result<PathBuf, Failure> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kernel");
     if !folder.join("Cargo.toml").is_file() {
         return Err(Failure::bad_input(
@@ -37,25 +48,51 @@ pub fn build(machine: &Machine, removes_rule: bool) -> Result<PathBuf, Failure> 
         ));
     }
     ensure_core(machine.target)?;
-    let target_folder = folder.join(if removes_rule { "target/break" } else { "target" });
+    let target_folder = folder.join(match build {
+        Build::Usual => "target",
+        Build::Switches => "target/break",
+        Build::Unwatched => "target/count",
+    });
+    let mut command = cargo(&folder);
+    command.args(["build", "--quiet", "--release", "--locked", "--target", machine.target]);
+    command.arg("--target-dir").arg(&target_folder);
+    match build {
+        Build::Usual => {}
+        Build::Switches => {
+            let flags = format!("target.{}.rustflags=[\"--cfg\",\"shootdown_break\"]", machine.target);
+            command.args(["--config", &flags]);
+        }
+        Build::Unwatched => {
+            command.args(["--features", "unwatched"]);
+        }
+    }
+    run(command, "the kernel")?;
+    Ok(target_folder.join(machine.target).join("release").join(FILE))
+}
+
+/// Builds the plugin that counts instructions, and returns its file.
+///
+/// # Errors
+/// The source is not there, or the build fails.
+pub fn plugin() -> Result<PathBuf, Failure> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut command = cargo(&folder);
+    command.args(["build", "--quiet", "--release", "--package", "shootdown-qemu-count"]);
+    run(command, "the plugin")?;
+    Ok(folder.join("target/release/libshootdown_qemu_count.so"))
+}
+
+/// Cargo in `folder`, without what the caller's cargo has set for the caller's package.
+fn cargo(folder: &Path) -> Command {
     let mut command = Command::new("cargo");
-    // What the caller's cargo has set is meant for the caller's package.
     for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET"] {
         command.env_remove(name);
     }
-    command.current_dir(&folder).args([
-        "build",
-        "--quiet",
-        "--release",
-        "--locked",
-        "--target",
-        machine.target,
-    ]);
-    command.arg("--target-dir").arg(&target_folder);
-    if removes_rule {
-        let flags = format!("target.{}.rustflags=[\"--cfg\",\"shootdown_break\"]", machine.target);
-        command.args(["--config", &flags]);
-    }
+    command.current_dir(folder);
+    command
+}
+
+fn run(mut command: Command, what: &str) -> Result<(), Failure> {
     let built = command.output().map_err(|error| {
         Failure::bad_input(
             format!("cargo cannot be started: {error}"),
@@ -64,9 +101,9 @@ pub fn build(machine: &Machine, removes_rule: bool) -> Result<PathBuf, Failure> 
     })?;
     if !built.status.success() {
         let text = String::from_utf8_lossy(&built.stderr).into_owned();
-        return Err(Failure::bad_input(format!("the kernel does not build:\n{text}"), "see above"));
+        return Err(Failure::bad_input(format!("{what} does not build:\n{text}"), "see above"));
     }
-    Ok(target_folder.join(machine.target).join("release").join(FILE))
+    Ok(())
 }
 
 fn ensure_core(target: &str) -> Result<(), Failure> {

@@ -17,6 +17,10 @@ pub struct Machine {
     pub arguments: &'static [&'static str],
     /// Where the kernel looks for its parameters.
     pub parameters: u64,
+    /// Where doorbells enter the kernel: a symbol, and bytes after it.
+    pub doorbell: (&'static str, u64),
+    /// Code below this address is the firmware's.
+    pub firmware: u64,
 }
 
 /// As many CPUs as the kernel has stacks for.
@@ -32,6 +36,8 @@ pub const MACHINES: [Machine; 3] = [
         package: "qemu-system-misc",
         arguments: &["-machine", "virt"],
         parameters: 0x8f00_0000,
+        doorbell: ("trap_entry", 0),
+        firmware: 0x8020_0000,
     },
     Machine {
         name: "x86_64",
@@ -41,6 +47,8 @@ pub const MACHINES: [Machine; 3] = [
         package: "qemu-system-x86",
         arguments: &["-machine", "pc", "-cpu", "max", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"],
         parameters: 0x0f00_0000,
+        doorbell: ("trap_stubs", 64 * 16),
+        firmware: 0,
     },
     Machine {
         name: "aarch64",
@@ -57,5 +65,7 @@ pub const MACHINES: [Machine; 3] = [
             "enable=on,target=native",
         ],
         parameters: 0x4f00_0000,
+        doorbell: ("vectors", 0x280),
+        firmware: 0,
     },
 ];

@@ -27,6 +27,11 @@ pub const SCENARIOS: [&str; 16] = [
     "soak",
 ];
 
+/// What the kernel runs for counting.
+const COUNTED: [&str; 2] = ["count-one", "count-three"];
+/// CPUs that counting needs: one that flushes, and three that must hear of it.
+const LEAST_CPUS_COUNTED: usize = 4;
+
 /// Linux's short cut of 2020, as a rule to break.
 const SINGLE_USER: &str = "linux-bafb056c";
 
@@ -47,6 +52,8 @@ pub struct Plan {
     pub broken: Option<String>,
     /// Whether all CPUs share a thread of this host.
     pub one_thread: bool,
+    /// Whether instructions are counted, instead of scenarios run.
+    pub count: bool,
     /// An image to boot instead of building one.
     pub image: Option<PathBuf>,
 }
@@ -63,6 +70,12 @@ impl Plan {
                 format!("give --cpus 1 to {MOST_CPUS}, as many as the kernel has stacks for"),
             ));
         }
+        if args.count && args.cpus < LEAST_CPUS_COUNTED {
+            return Err(Failure::bad_input(
+                format!("counting needs more than {} CPUs", args.cpus),
+                format!("give --cpus {LEAST_CPUS_COUNTED} or more: one flushes, three must hear of it"),
+            ));
+        }
         let scenario = match args.scenario.as_deref() {
             None | Some("all") => None,
             Some(name) => Some(scenario(name)?),
@@ -70,6 +83,7 @@ impl Plan {
         let machines = match (&args.arch, args.all) {
             (Some(name), _) => vec![machine(name)?],
             (None, true) => MACHINES.iter().collect(),
+            (None, false) if args.count => MACHINES.iter().collect(),
             (None, false) => {
                 let names: Vec<&str> = MACHINES.iter().map(|machine| machine.name).collect();
                 let remedy = format!("give --arch {}, or --all", names.join(" or --arch "));
@@ -84,6 +98,7 @@ impl Plan {
             cycles: args.cycles.unwrap_or(0),
             broken: args.broken.as_deref().map(rule).transpose()?,
             one_thread: args.host_threads == HostThreads::One,
+            count: args.count,
             image: args.image.clone(),
         })
     }
@@ -96,6 +111,7 @@ impl Plan {
     /// The scenarios that will run.
     pub fn scenarios(&self) -> Vec<&'static str> {
         match self.scenario {
+            _ if self.count => COUNTED.to_vec(),
             Some(name) => vec![name],
             None => SCENARIOS.to_vec(),
         }
@@ -103,7 +119,7 @@ impl Plan {
 
     /// What the kernel reads.
     pub fn parameters(&self) -> String {
-        let scenario = self.scenario.unwrap_or("all");
+        let scenario = if self.count { "count" } else { self.scenario.unwrap_or("all") };
         let mut text =
             format!("cpus={} scenario={scenario} seconds={} cycles={}", self.cpus, self.seconds, self.cycles);
         if self.one_thread {
@@ -172,6 +188,7 @@ mod tests {
             all: false,
             broken: None,
             host_threads: HostThreads::One,
+            count: false,
             image: None,
             json: false,
         }
@@ -205,6 +222,14 @@ mod tests {
         for cpus in [0, 65] {
             assert!(refused(&BootArgs { cpus, ..args() }).contains("--cpus 1 to 64"));
         }
+    }
+
+    #[test]
+    fn counting_is_a_run_of_its_own() {
+        let plan = Plan::of(&BootArgs { arch: None, count: true, ..args() }).expect("a plan");
+        assert_eq!((plan.machines.len(), plan.scenarios().len()), (3, 2));
+        assert!(plan.parameters().contains("scenario=count "));
+        assert!(refused(&BootArgs { cpus: 3, count: true, ..args() }).contains("--cpus 4"));
     }
 
     #[test]

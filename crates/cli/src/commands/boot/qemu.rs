@@ -47,6 +47,7 @@ pub fn run(
     machine: &'static Machine,
     image: &Path,
     plan: &Plan,
+    plugin: Option<&str>,
     interrupt: &Interrupt,
     show: &mut dyn FnMut(&Row) -> Result<(), Failure>,
 ) -> Result<Vec<Row>, Failure> {
@@ -62,10 +63,21 @@ pub fn run(
     let lines = follow(&mut child);
     let mut guest = Guest::new(machine, plan, image);
     let rows = guest.watch(&lines, &monitor, interrupt, show);
+    if plugin.is_some() {
+        wait_a_little(&mut child);
+    }
     // It may have ended by itself.
     let _ = child.kill();
     let _ = child.wait();
     rows
+}
+
+/// Lets a machine that has ended its work write what its plugin has counted.
+fn wait_a_little(child: &mut Child) {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(20) && matches!(child.try_wait(), Ok(None)) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn command(machine: &Machine, image: &Path, plan: &Plan, parameters: &Path, monitor: &Path) -> Command {
@@ -191,6 +203,11 @@ impl<'a> Guest<'a> {
             return None;
         };
         match report["event"].as_str() {
+            Some("boot") => {
+                // The firmware's words.
+                self.other.clear();
+                None
+            }
             Some("begin") => {
                 let name = report["scenario"].as_str().unwrap_or("?");
                 self.running = Some(Row::new(self.machine.name, name, Verdict::Clean));
@@ -308,6 +325,7 @@ mod tests {
             all: false,
             broken: None,
             host_threads: HostThreads::One,
+            count: false,
             image: None,
             json: false,
         };

@@ -25,6 +25,11 @@ impl Symbols {
         Self(functions)
     }
 
+    /// Where a function begins.
+    pub fn address(&self, name: &str) -> Option<u64> {
+        self.0.iter().find(|(_, candidate)| candidate == name).map(|(address, _)| *address)
+    }
+
     /// An address with the function that it is in.
     pub fn name(&self, address: u64) -> String {
         let after = self.0.partition_point(|(begin, _)| *begin <= address);
@@ -46,6 +51,7 @@ mod tests {
         assert_eq!(symbols.name(0x1010), "0x1010 first+0x10");
         assert_eq!(symbols.name(0x2000), "0x2000 second+0x0");
         assert_eq!(symbols.name(0x10), "0x10");
+        assert_eq!((symbols.address("second"), symbols.address("third")), (Some(0x2000), None));
         assert_eq!(Symbols::of(Path::new("no/such/image")).name(0x10), "0x10");
     }
 }
