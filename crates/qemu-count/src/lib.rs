@@ -1,5 +1,5 @@
 //! A plugin for QEMU's TCG: counts the instructions that a virtual CPU executes between marks, and from the entry of a
-//! trap to the return from it.
+//! trap to the return from it, if a TLB was flushed in between.
 //!
 //! A mark is an instruction that does nothing: on x86-64 `nopl 0x5a5a00NN(%rax)`, on AArch64 `hint #(0x60 + NN)`, on
 //! RISC-V `addi x0, x0, 0x5a0 + NN`. Operation k begins at mark 2k and ends at mark 2k + 1, on the same CPU.
@@ -51,6 +51,8 @@ pub struct Info {
 }
 
 const CPUS: usize = 64;
+/// Whether a CPU has flushed since it last entered a trap.
+static FLUSHED: [AtomicU64; CPUS] = [const { AtomicU64::new(0) }; CPUS];
 /// Operations that marks name; the handler of traps comes after them.
 const OPERATIONS: usize = 16;
 const HANDLER: usize = OPERATIONS;
@@ -85,8 +87,13 @@ extern "C" fn count(cpu: c_uint, place: *mut c_void) {
     counter.store(counter.load(Relaxed) + 1, Relaxed);
 }
 
+extern "C" fn flushed(cpu: c_uint, _: *mut c_void) {
+    FLUSHED[cpu as usize % CPUS].store(1, Relaxed);
+}
+
 extern "C" fn begin(cpu: c_uint, kind: *mut c_void) {
     let cpu = cpu as usize % CPUS;
+    FLUSHED[cpu].store(0, Relaxed);
     for (begun, count) in BEGUN[cpu][kind as usize].iter().zip(&COUNTS[cpu]) {
         begun.store(count.load(Relaxed), Relaxed);
     }
@@ -96,7 +103,8 @@ extern "C" fn end(cpu: c_uint, kind: *mut c_void) {
     let (cpu, kind) = (cpu as usize % CPUS, kind as usize);
     let [in_kernel, in_firmware] = &BEGUN[cpu][kind];
     let begun = in_kernel.swap(u64::MAX, Relaxed);
-    if begun == u64::MAX {
+    // A trap in which nothing was flushed answered no doorbell.
+    if begun == u64::MAX || (kind == HANDLER && FLUSHED[cpu].load(Relaxed) == 0) {
         return;
     }
     let took =
@@ -130,6 +138,7 @@ extern "C" fn translated(_: u64, block: *mut Block) {
         // What begins here counts from here on; the other end is counted before it ends.
         match event {
             Some(Event::Entry) => call(begin, HANDLER),
+            Some(Event::Flush) => call(flushed, 0),
             Some(Event::Begin(_) | Event::End(_) | Event::Return) | None => {}
         }
         call(count, place);
@@ -137,7 +146,7 @@ extern "C" fn translated(_: u64, block: *mut Block) {
             Some(Event::Begin(operation)) => call(begin, operation),
             Some(Event::End(operation)) => call(end, operation),
             Some(Event::Return) => call(end, HANDLER),
-            Some(Event::Entry) | None => {}
+            Some(Event::Entry | Event::Flush) | None => {}
         }
     }
 }
@@ -147,6 +156,7 @@ enum Event {
     End(usize),
     Entry,
     Return,
+    Flush,
 }
 
 fn event(target: &str, traps: &[u64], address: u64, bytes: &[u8]) -> Option<Event> {
@@ -161,6 +171,18 @@ fn event(target: &str, traps: &[u64], address: u64, bytes: &[u8]) -> Option<Even
     };
     if returns {
         return Some(Event::Return);
+    }
+    // INVLPG; TLBI, a SYS of register 8; SFENCE.VMA.
+    let flushes = match target {
+        "x86_64" => matches!(
+            bytes,
+            [0x0f, 0x01, operand, ..] | [0x40..=0x4f, 0x0f, 0x01, operand, ..] if operand >> 3 & 7 == 7 && *operand < 0xc0
+        ),
+        "aarch64" => word.is_some_and(|word| word & 0xfff8_f000 == 0xd508_8000),
+        _ => word.is_some_and(|word| word & 0xfe00_7fff == 0x1200_0073),
+    };
+    if flushes {
+        return Some(Event::Flush);
     }
     let mark = match (target, word) {
         ("x86_64", _) => match bytes {

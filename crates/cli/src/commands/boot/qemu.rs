@@ -57,7 +57,11 @@ pub fn run(
     let mut page = plan.parameters().into_bytes();
     page.resize(4096, 0);
     std::fs::write(&parameters, page)?;
-    let mut child = command(machine, image, plan, &parameters, &monitor).spawn().map_err(|error| {
+    let mut command = command(machine, image, plan, &parameters, &monitor);
+    if let Some(plugin) = plugin {
+        command.args(["-plugin", plugin]);
+    }
+    let mut child = command.spawn().map_err(|error| {
         Failure::bad_input(format!("{} does not start: {error}", machine.program), "see above")
     })?;
     let lines = follow(&mut child);
