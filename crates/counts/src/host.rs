@@ -112,9 +112,7 @@ unsafe impl<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: bool> Platfo
     }
     #[inline(always)]
     unsafe fn install(&self, root: Option<u64>, tag: shootdown::Tag, how: OnInstall) {
-        // As the x86 register has it: the tag in the low bits, "keep" in the highest.
-        let keep = u64::from(how == OnInstall::Keep) << 63;
-        consume([root.unwrap_or(0) | u64::from(tag.number()) | keep, 0, 0]);
+        consume([root.unwrap_or(0), u64::from(tag.number()), u64::from(how == OnInstall::Keep)]);
     }
     #[inline(always)]
     fn kick(&self, cpu: CpuId) {

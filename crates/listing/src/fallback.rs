@@ -25,7 +25,7 @@ fn x86(code: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Svinval (Privileged Architecture, chapter 13).
+/// Svinval (Privileged Architecture, "Svinval").
 fn riscv(word: u32) -> Option<String> {
     let name = |number: u32| match number {
         0 => "zero".to_owned(),
@@ -42,7 +42,7 @@ fn riscv(word: u32) -> Option<String> {
     }
 }
 
-/// Accesses to alternate spaces, and barriers (SPARC Architecture Manual 9, A.25 to A.60).
+/// Accesses to alternate spaces, privileged registers and FLUSH (SPARC Architecture Manual 9, A.20 to A.62).
 fn sparc(word: u32) -> Option<String> {
     let register = |at: u32| {
         let number = word >> at & 0x1f;
@@ -51,7 +51,18 @@ fn sparc(word: u32) -> Option<String> {
     let (op, op3, immediate) = (word >> 30, word >> 19 & 0x3f, word >> 13 & 1 == 1);
     let (rd, address) = (register(25), register(14));
     let space = if immediate { "%asi".to_owned() } else { format!("{:#x}", word >> 5 & 0xff) };
+    let privileged = |number: u32| match number & 0x1f {
+        6 => "%pstate".to_owned(),
+        7 => "%tl".to_owned(),
+        8 => "%pil".to_owned(),
+        other => format!("%pr{other}"),
+    };
     match (op, op3) {
+        (2, 0x2a) => Some(format!("rdpr {}, {rd}", privileged(word >> 14))),
+        (2, 0x32) => {
+            Some(format!("wrpr {address}, {}, {}", offset(word, &register(0)), privileged(word >> 25)))
+        }
+        (2, 0x3b) => Some(format!("flush {address} + {}", offset(word, &register(0)))),
         (3, 0x1e) => Some(format!("stxa {rd}, [{address} + {}] {space}", offset(word, &register(0)))),
         (3, 0x1b) => Some(format!("ldxa [{address} + {}] {space}, {rd}", offset(word, &register(0)))),
         _ => None,
@@ -94,5 +105,20 @@ mod tests {
         assert_eq!(sparc(0xd0da_4b00).as_deref(), Some("ldxa [%o1 + %g0] 0x58, %o0"));
         assert_eq!(sparc(0xc0f2_2008).as_deref(), Some("stxa %g0, [%o0 + 0x8] %asi"));
         assert_eq!(sparc(0x81c3_e008), None);
+    }
+
+    #[test]
+    fn privileged_registers_and_flush_are_named() {
+        let table = [
+            (0xb951_c000, "rdpr %tl, %i4"),
+            (0x8f90_2001, "wrpr %g0, 0x1, %tl"),
+            (0x8d96_6000, "wrpr %i1, 0x0, %pstate"),
+            (0x9190_000f, "wrpr %g0, %o7, %pil"),
+            (0x8b90_0000, "wrpr %g0, %g0, %pr5"),
+            (0x81db_a7ff, "flush %o6 + 0x7ff"),
+        ];
+        for (word, text) in table {
+            assert_eq!(sparc(word).as_deref(), Some(text));
+        }
     }
 }

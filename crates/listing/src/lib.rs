@@ -104,7 +104,7 @@ pub fn sequences(source: &str) -> Vec<&str> {
                     && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
             };
             let words: Vec<&str> = list.split(", ").collect();
-            if words.iter().all(|word| is_name(&word)) {
+            if words.iter().all(is_name) {
                 names.extend(words);
             }
         }

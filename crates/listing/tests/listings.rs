@@ -38,3 +38,8 @@ fn aarch64() {
 fn riscv64() {
     insta::assert_snapshot!(list("SHOOTDOWN_PROBE_RISCV64", "riscv64", Architecture::Riscv64));
 }
+
+#[test]
+fn sparc64() {
+    insta::assert_snapshot!(list("SHOOTDOWN_PROBE_SPARC64", "sparc64", Architecture::Sparc64));
+}

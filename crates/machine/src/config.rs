@@ -4,11 +4,12 @@ use crate::tables::Tables;
 use shootdown_explore::sync::Word;
 
 pub(crate) const MAX_CPUS: usize = 8;
-pub(crate) const MAX_SPACES: usize = 4;
+pub(crate) const MAX_SPACES: usize = 6;
+pub(crate) const MAX_TABLES: usize = 8;
 pub(crate) const MAX_ENTRIES: usize = 2;
 pub(crate) const SLOTS: usize = 2;
 pub(crate) const MAX_PAGES: usize = MAX_ENTRIES * SLOTS;
-pub(crate) const MAX_TAGS: usize = 4;
+pub(crate) const MAX_TAGS: usize = 6;
 pub(crate) const MAX_KERNEL: usize = 2;
 pub(crate) const MAX_FRAMES: usize = 16;
 pub(crate) const MAX_VALUES: usize = 16;
@@ -72,15 +73,16 @@ impl Builder {
         }
     }
 
-    /// Sets the number of spaces (up to 4) and of leaf tables of each (1 or 2; 2 pages per table).
+    /// Sets the number of spaces (up to 6) and of leaf tables of each (1 or 2; 2 pages per table).
     pub fn spaces(mut self, spaces: usize, tables_each: usize) -> Self {
         assert!((1..=MAX_SPACES).contains(&spaces), "1 to {MAX_SPACES} spaces");
         assert!((1..=MAX_ENTRIES).contains(&tables_each), "1 to {MAX_ENTRIES} tables per space");
+        assert!(spaces * tables_each <= MAX_TABLES, "{MAX_TABLES} leaf tables at most");
         (self.spaces, self.per_space) = (spaces, tables_each);
         self
     }
 
-    /// Sets the number of tags (1 to 4). With 1 the machine is untagged: every root load flushes.
+    /// Sets the number of tags (1 to 6). With 1 the machine is untagged: every root load flushes.
     pub fn tags(mut self, tags: usize) -> Self {
         assert!((1..=MAX_TAGS).contains(&tags), "1 to {MAX_TAGS} tags");
         self.tags = tags;
@@ -114,9 +116,9 @@ impl Builder {
         self
     }
 
-    /// Lets a broadcast finish before the accesses that the translations it dropped had already allowed (an erratum):
-    /// they may arrive until the next broadcast, or until their CPU flushes or loads a root itself. On other machines a
-    /// flush waits for them.
+    /// Lets a broadcast finish before the accesses of other CPUs that used the translations it dropped (an erratum): they
+    /// may arrive until the next broadcast, or until their CPU flushes or loads a root itself. On other machines a flush
+    /// waits for them.
     pub fn late_accesses(mut self) -> Self {
         self.late_accesses = true;
         self

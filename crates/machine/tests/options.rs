@@ -1,16 +1,18 @@
 //! Machines that differ from the usual one: no hardware walker, broadcasts that do not wait for accesses.
 
-use shootdown_explore::sync::{self, fence};
+use shootdown_explore::sync::{self, Word, fence};
 use shootdown_explore::{Memory, Options, Registry, Scenario, Verdict, explore};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
 use shootdown_machine::{Builder, Machine};
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
-type Main = fn(&Machine);
+type Main = fn(&Rig);
 
 struct Rig {
     machine: Machine,
     mains: Vec<Main>,
+    /// For CPUs to talk through.
+    word: Word,
 }
 
 impl Scenario for Rig {
@@ -19,18 +21,19 @@ impl Scenario for Rig {
         self.mains.len()
     }
     fn main(&self, cpu: usize) {
-        self.mains[cpu](&self.machine);
+        self.mains[cpu](self);
     }
     fn device(&self) -> &Machine {
         &self.machine
     }
     fn register(&self, registry: &mut Registry) {
+        registry.object("rig", &self.word);
         self.machine.register(registry, &[]);
     }
 }
 
 fn verdict(builder: Builder, mains: &[Main]) -> Verdict {
-    let rig = Rig { machine: builder.build(), mains: mains.to_vec() };
+    let rig = Rig { machine: builder.build(), mains: mains.to_vec(), word: Word::new("word", 0) };
     explore(&rig, &Options { memory: Memory::Tso, workers: 1, ..Options::default() }).verdict
 }
 
@@ -44,10 +47,10 @@ fn pair() -> Builder {
     Machine::builder(2).translation(1, Some(0), true).map(0, 0, 1).start(0, 0, 0, true).start(1, 0, 0, true)
 }
 
-fn idle(_: &Machine) {}
+fn idle(_: &Rig) {}
 
-fn unmap(machine: &Machine) {
-    machine.tables.leaf(0, 0).store(0, Relaxed);
+fn unmap(rig: &Rig) {
+    rig.machine.tables.leaf(0, 0).store(0, Relaxed);
     fence(SeqCst);
 }
 
@@ -57,12 +60,12 @@ fn flush_everywhere() {
 
 #[test]
 fn without_a_hardware_walker_only_inserts_fill() {
-    let free: Main = |machine| {
-        unmap(machine);
+    let free: Main = |rig| {
+        unmap(rig);
         hw::free_frame(1);
     };
-    let stale: Main = |machine| {
-        let value = machine.tables.leaf(0, 0).load(Relaxed);
+    let stale: Main = |rig| {
+        let value = rig.machine.tables.leaf(0, 0).load(Relaxed);
         if value != 0 {
             hw::insert(0, 0, value);
         }
@@ -87,14 +90,14 @@ const LATE: &str = "an access by CPU 1 may still arrive at frame 1, which was fr
 
 #[test]
 fn one_broadcast_does_not_wait_for_accesses_where_it_may_be_early() {
-    let once: Main = |machine| {
-        unmap(machine);
+    let once: Main = |rig| {
+        unmap(rig);
         flush_everywhere();
         hw::flush_page(0, 0, WalkCache::Drop);
         hw::free_frame(1);
     };
-    let twice: Main = |machine| {
-        unmap(machine);
+    let twice: Main = |rig| {
+        unmap(rig);
         flush_everywhere();
         flush_everywhere();
         hw::free_frame(1);
@@ -105,25 +108,71 @@ fn one_broadcast_does_not_wait_for_accesses_where_it_may_be_early() {
 }
 
 #[test]
-fn accesses_in_flight_arrive_before_their_cpu_loads_a_root() {
-    let unmaps: Main = |machine| {
-        hw::user(false);
-        unmap(machine);
+fn accesses_in_flight_end_with_a_root_load_but_not_with_user_mode() {
+    let flushes_and_frees: Main = |rig| {
+        unmap(rig);
         flush_everywhere();
-        if sync::choose(2) == 0 {
-            hw::install(None, 0, Install::FlushAll);
-        }
-        hw::revoke(1);
+        rig.word.store(1, Release);
+        sync::wait_until(|| rig.word.load(Acquire) == 2);
+        hw::free_frame(1);
     };
-    let alone: Main = |machine| {
+    let leaves_user_mode: Main = |rig| {
         hw::user(false);
-        unmap(machine);
-        flush_everywhere();
+        sync::wait_until(|| rig.word.load(Acquire) == 1);
+        rig.word.store(2, Release);
+    };
+    let loads_a_root: Main = |rig| {
+        hw::user(false);
+        sync::wait_until(|| rig.word.load(Acquire) == 1);
         hw::install(None, 0, Install::FlushAll);
-        hw::revoke(1);
+        rig.word.store(2, Release);
     };
-    let late = "an access by CPU 0 may still arrive at frame 1 writable, which was revoked (SD-8)";
-    let single = || Machine::builder(1).translation(1, Some(0), true).map(0, 0, 1).start(0, 0, 0, true);
-    breaks(single().late_accesses(), &[unmaps], late);
-    assert_eq!(verdict(single().late_accesses(), &[alone]), Verdict::Holds);
+    breaks(pair().late_accesses(), &[flushes_and_frees, leaves_user_mode], LATE);
+    assert_eq!(verdict(pair().late_accesses(), &[flushes_and_frees, loads_a_root]), Verdict::Holds);
+}
+
+#[test]
+fn firmware_flushes_the_cpu_that_is_named_and_no_other() {
+    let flushed: Main = |rig| {
+        unmap(rig);
+        hw::flush_page(0, 0, WalkCache::Drop);
+        hw::flush_on(1, Whose::Tag(0), Which::Page(0, WalkCache::Keep));
+        hw::free_frame(1);
+    };
+    let forgotten: Main = |rig| {
+        unmap(rig);
+        hw::flush_on(0, Whose::Tag(0), Which::Page(0, WalkCache::Keep));
+        hw::free_frame(1);
+    };
+    assert_eq!(verdict(pair(), &[flushed, idle]), Verdict::Holds);
+    let message = "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)";
+    breaks(pair(), &[forgotten, idle], message);
+}
+
+#[test]
+fn a_cpu_that_is_taken_off_keeps_what_it_holds_and_is_judged_when_it_runs_again() {
+    // CPU 1 is off until CPU 0 has freed the frame.
+    let frees: Main = |rig| {
+        sync::wait_until(|| rig.word.load(Acquire) == 1);
+        unmap(rig);
+        hw::flush_page(0, 0, WalkCache::Drop);
+        hw::free_frame(1);
+        rig.word.store(2, Release);
+    };
+    let flushes: Main = |rig| {
+        hw::running(false);
+        rig.word.store(1, Release);
+        sync::wait_until(|| rig.word.load(Acquire) == 2);
+        hw::flush_all();
+        hw::running(true);
+    };
+    let forgets: Main = |rig| {
+        hw::running(false);
+        rig.word.store(1, Release);
+        sync::wait_until(|| rig.word.load(Acquire) == 2);
+        hw::running(true);
+    };
+    assert_eq!(verdict(pair(), &[frees, flushes]), Verdict::Holds);
+    let message = "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)";
+    breaks(pair(), &[frees, forgets], message);
 }

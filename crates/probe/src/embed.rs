@@ -4,6 +4,8 @@
 use shootdown_aarch64 as arch;
 #[cfg(target_arch = "riscv64")]
 use shootdown_riscv64 as arch;
+#[cfg(target_arch = "sparc64")]
+use shootdown_sparc64 as arch;
 #[cfg(target_arch = "x86_64")]
 use shootdown_x86_64 as arch;
 

@@ -32,7 +32,17 @@ mod sparc64;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
+#[cfg(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_arch = "riscv64",
+    all(target_arch = "sparc64", feature = "nightly")
+))]
 mod embed;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
+#[cfg(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_arch = "riscv64",
+    all(target_arch = "sparc64", feature = "nightly")
+))]
 pub use embed::Kernel;

@@ -5,7 +5,7 @@ use crate::engine::Shootdown;
 use crate::event::Event;
 use crate::fault::{Rule, Site, without};
 use crate::hw;
-use crate::percpu::{CpuLocal, Loaded};
+use crate::percpu::{CpuLocal, Loaded, Mode};
 use crate::platform::{LocalFlush, OnInstall, OnLeave, Platform, Span};
 use crate::space::AddressSpace;
 use crate::tags::{Assignment, Held, TagCpu, TagPolicy};
@@ -24,6 +24,25 @@ pub(crate) struct Cpu<'a, P: Platform> {
     engine: &'a Shootdown<P>,
     pub(crate) local: &'a CpuLocal,
 }
+
+/// A space on its way into a CPU.
+struct Arrival<'a, P: Platform> {
+    me: CpuId,
+    next: &'a AddressSpace<P>,
+    previous: Option<&'a AddressSpace<P>>,
+    tag: Tag,
+    /// Generation with which what is loaded agrees.
+    now: u64,
+}
+
+impl<P: Platform> Clone for Arrival<'_, P> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P: Platform> Copy for Arrival<'_, P> {}
 
 impl<P: Platform> Clone for Cpu<'_, P> {
     #[inline]
@@ -82,14 +101,11 @@ impl<'a, P: Platform> Cpu<'a, P> {
     #[inline]
     pub(crate) fn switch_to(self, next: &AddressSpace<P>) {
         let loaded = self.loaded();
-        if loaded == Loaded::active(next.address()) {
-            return;
+        match loaded.how(next.address()) {
+            Some(Mode::Active) => {}
+            Some(Mode::Lazy) => self.leave_lazy(next),
+            None => self.load(next, hw::space_of(loaded)),
         }
-        if loaded == Loaded::lazy(next.address()) {
-            self.leave_lazy(next);
-            return;
-        }
-        self.load(next, hw::space_of(loaded));
     }
 
     /// Returns to the space that this lazy CPU still has loaded.
@@ -128,9 +144,8 @@ impl<'a, P: Platform> Cpu<'a, P> {
     /// "switching" and rings, or both. Explored by `switch-vs-flush`.
     #[inline(never)]
     fn load(self, next: &AddressSpace<P>, previous: Option<&AddressSpace<P>>) {
-        let published = &self.local.published;
         // ORDER(SD-5): relaxed; the fence orders it before the generation is read.
-        published.loaded.store(Loaded::SWITCHING.0, Ordering::Relaxed);
+        self.local.published.loaded.store(Loaded::SWITCHING.0, Ordering::Relaxed);
         let (me, members) = (self.me(), next.members());
         let add = !without(Rule::MaskCovers) && !members.contains(me);
         if add && !without(Rule::SelfAdd) {
@@ -146,67 +161,34 @@ impl<'a, P: Platform> Cpu<'a, P> {
                 previous.members().remove_self(me);
             }
         }
-        if P::Tags::UNLOADS && previous.is_some() {
-            hw::install(self.engine.platform(), None, Tag::NONE, OnInstall::Keep);
-        }
-        let tag = self.install(me, next, now, previous);
-        if add && without(Rule::SelfAdd) {
-            members.add_self(me);
-        }
-        self.local.own.tag.store(u64::from(tag.number()), Ordering::Relaxed);
-        // ORDER(SD-8): the hardware is out of the old root before others see this: whoever still reads the old space as
-        // loaded, and this generation with it, takes it for an answer; partner: `Late::is_late`.
-        published.caught.store(now, Site::SwitchAck.release());
-        if let Some(previous) = previous {
-            self.left(me, previous);
-        }
-        self.publish_loaded(Loaded::active(next.address()));
-        self.engine.platform().event(Event::Switched(next.id()));
-    }
-
-    /// Installs `next` with no entry under its tag older than generation `now`; returns the tag.
-    #[inline]
-    fn install(self, me: CpuId, next: &AddressSpace<P>, now: u64, previous: Option<&AddressSpace<P>>) -> Tag {
         let platform = self.engine.platform();
+        if P::Tags::UNLOADS && previous.is_some() {
+            hw::install(platform, None, Tag::NONE, OnInstall::Keep);
+        }
         let Assignment { tag, held } = platform.tags().assign(self.tags(me), next.tag_space());
+        // Made where it is needed, so that it stays in registers where nothing is called.
+        let arrival = || Arrival { me, next, previous, tag, now };
         match held {
-            Held::Current => hw::install(platform, Some(next), tag, OnInstall::Keep),
-            Held::UpTo(caught) if caught == now || without(Rule::SwitchIn) => {
-                hw::install(platform, Some(next), tag, OnInstall::Keep);
+            Held::UpTo(caught) if caught != now && !without(Rule::SwitchIn) => {
+                self.load_late(arrival(), caught)
             }
-            Held::UpTo(caught) => self.install_late(next, tag, caught, now),
-            Held::Others if tag != Tag::NONE && without(Rule::TagReuseFlushes) => {
-                hw::install(platform, Some(next), tag, OnInstall::Keep);
+            Held::AllOthers => self.load_after_rollover(arrival()),
+            Held::Others if tag == Tag::NONE || !without(Rule::TagReuseFlushes) => {
+                self.install_flushed(next, tag);
+                self.arrive(arrival());
             }
-            Held::Others => self.install_flushed(next, tag),
-            Held::AllOthers => self.install_all_flushed(me, next, tag, previous),
+            Held::UpTo(_) | Held::Current | Held::Others => {
+                hw::install(platform, Some(next), tag, OnInstall::Keep);
+                self.arrive(arrival());
+            }
         }
-        tag
     }
 
-    /// Flushes all tags, since each may have changed hands, then installs `next`. What the walker fills in between belongs
-    /// to the root that is still loaded, and goes under its tag.
+    /// Loads a space of whose entries under its tag those since generation `caught` must go.
     #[cold]
-    fn install_all_flushed(
-        self,
-        me: CpuId,
-        next: &AddressSpace<P>,
-        tag: Tag,
-        previous: Option<&AddressSpace<P>>,
-    ) {
-        if !without(Rule::TagReuseFlushes) {
-            self.flush_hardware(LocalFlush::Everything);
-        }
-        self.engine.platform().tags().flushed(self.tags(me));
-        if let Some(previous) = previous {
-            self.save(me, previous);
-        }
-        hw::install(self.engine.platform(), Some(next), tag, OnInstall::Keep);
-    }
-
-    /// Installs `next`, of whose entries under `tag` those since generation `caught` must go.
-    #[cold]
-    fn install_late(self, next: &AddressSpace<P>, tag: Tag, caught: u64, now: u64) {
+    #[inline(never)]
+    fn load_late(self, arrival: Arrival<'_, P>, caught: u64) {
+        let Arrival { next, tag, now, .. } = arrival;
         let plan = next.clock.plan(caught, now, P::RANGE_CEILING);
         // A walker must never meet a freed table, not even for the moment between the install and a flush that follows:
         // ranges are flushed after the install only where no tables went (Xen's XSA-292 is the other order, for leaves).
@@ -221,6 +203,42 @@ impl<'a, P: Platform> Cpu<'a, P> {
                 );
             }
         }
+        self.arrive(arrival);
+    }
+
+    /// Flushes all tags, since each may have changed hands, then loads the space. What the walker fills in between belongs
+    /// to the root that is still loaded, and goes under its tag.
+    #[cold]
+    #[inline(never)]
+    fn load_after_rollover(self, arrival: Arrival<'_, P>) {
+        let Arrival { me, next, previous, tag, .. } = arrival;
+        if !without(Rule::TagReuseFlushes) {
+            self.flush_hardware(LocalFlush::Everything);
+        }
+        self.engine.platform().tags().flushed(self.tags(me));
+        if let Some(previous) = previous {
+            self.save(me, previous);
+        }
+        hw::install(self.engine.platform(), Some(next), tag, OnInstall::Keep);
+        self.arrive(arrival);
+    }
+
+    /// Says that the hardware has what the arrival names.
+    #[inline]
+    fn arrive(self, Arrival { me, next, previous, tag, now }: Arrival<'_, P>) {
+        if without(Rule::SelfAdd) && !without(Rule::MaskCovers) && !next.members().contains(me) {
+            // The rule removed: the bit comes when the walker has begun.
+            next.members().add_self(me);
+        }
+        self.local.own.tag.store(u64::from(tag.number()), Ordering::Relaxed);
+        // ORDER(SD-8): the hardware is out of the old root before others see this: whoever still reads the old space as
+        // loaded, and this generation with it, takes it for an answer; partner: `Late::is_late`.
+        self.local.published.caught.store(now, Site::SwitchAck.release());
+        if let Some(previous) = previous {
+            self.left(me, previous);
+        }
+        self.publish_loaded(Loaded::active(next.address()));
+        self.engine.platform().event(Event::Switched(next.id()));
     }
 
     #[inline]

@@ -87,6 +87,15 @@ pub(crate) const TAKEN: u64 = 1;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Loaded(pub(crate) u64);
 
+/// How a CPU has a space loaded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// User code may run in it.
+    Active,
+    /// A kernel thread runs on it.
+    Lazy,
+}
+
 impl Loaded {
     pub(crate) const NOTHING: Loaded = Loaded(0);
     pub(crate) const SWITCHING: Loaded = Loaded(1);
@@ -106,6 +115,16 @@ impl Loaded {
     #[inline]
     pub(crate) const fn address(self) -> u64 {
         self.0 & !3
+    }
+
+    /// How the space at `address` is loaded, if it is.
+    #[inline]
+    pub(crate) const fn how(self, address: u64) -> Option<Mode> {
+        match self.0 ^ address {
+            0 => Some(Mode::Active),
+            Self::LAZY => Some(Mode::Lazy),
+            _ => None,
+        }
     }
 
     #[inline]

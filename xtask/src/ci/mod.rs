@@ -2,6 +2,7 @@
 
 mod bare_metal;
 mod boot;
+mod book;
 mod build;
 mod gates;
 mod msrv;

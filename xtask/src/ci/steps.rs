@@ -27,6 +27,8 @@ pub enum Step {
     Tests,
     /// Every case of `shootdown check`
     Check,
+    /// The pages about the corpus's bugs, in a browser
+    Museum,
     /// Each case of the corpus with the other variant's protocol: `check` must notice
     MutateCorpus,
     /// A corpus of somebody's own, and the template for one
@@ -99,6 +101,7 @@ impl Step {
             Self::BareMetal => bare_metal::bare_metal(root),
             Self::Arch => arch::run(root, arch::Differing::Fails).map(Done::Passed),
             Self::Check => gates::check(root),
+            Self::Museum => gates::museum(root),
             Self::MutateCorpus => gates::mutate_corpus(root),
             Self::OwnCase => own_case::own_case(root),
             Self::Rules => gates::rules(root),

@@ -184,15 +184,15 @@ pub struct Install {
 
 /// Pages of one size that hold a range.
 #[derive(Clone, Copy, Debug)]
-struct Run {
-    first: u64,
-    count: u64,
-    shift: u32,
+pub(crate) struct Run {
+    pub(crate) first: u64,
+    pub(crate) count: u64,
+    pub(crate) shift: u32,
 }
 
 impl Run {
     #[inline]
-    const fn of(range: PageRange, shift: u32) -> Self {
+    pub(crate) const fn of(range: PageRange, shift: u32) -> Self {
         let start = range.start().0;
         let last = start + ((range.count() << range.size().shift()).wrapping_sub(1));
         let first = start >> shift;

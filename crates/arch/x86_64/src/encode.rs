@@ -170,12 +170,6 @@ impl InvpcidDescriptor {
         }
     }
 
-    /// Builds the operand of [`InvpcidType::Address`] for a page of a plan, of which all are canonical.
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) const fn planned(pcid: Pcid, page: VirtAddr) -> Self {
-        Self([pcid.0 as u64, page.0])
-    }
-
     /// Builds the operand of [`InvpcidType::Context`].
     pub const fn context(pcid: Pcid) -> Self {
         Self([pcid.0 as u64, 0])

@@ -57,9 +57,9 @@ impl Mmu {
             Tagging::Pcid | Tagging::Pairs => pcid_of(current_cr3()),
         };
         let Plan { first, second } = self.strategies.local(what, current);
-        carry_out(first);
+        self.carry_out(first);
         if let Some(second) = second {
-            carry_out(second);
+            self.carry_out(second);
         }
     }
 
@@ -81,7 +81,7 @@ impl Mmu {
         if how == OnInstall::Flush {
             // Nothing is cached under the user half before user code runs again.
             if let Some(step) = self.strategies.besides_install(pcid) {
-                carry_out(step);
+                self.carry_out(step);
             }
         }
     }
@@ -132,6 +132,35 @@ impl Mmu {
     pub fn relax(&self) {
         core::hint::spin_loop();
     }
+
+    /// Carries out one step.
+    #[inline]
+    fn carry_out(&self, step: Step) {
+        match step {
+            Step::Invlpg(pages) => pages.for_each(|page| {
+                // SAFETY: 1. `new` owes it.
+                unsafe { exec::invlpg(page) }
+            }),
+            Step::InvpcidAddress(pages, pcid) => pages.for_each(|page| {
+                match InvpcidDescriptor::address(pcid, page, self.strategies.width()) {
+                    Ok(descriptor) => invpcid(InvpcidType::Address, descriptor),
+                    // Plans hold canonical pages alone.
+                    Err(_) => invpcid(InvpcidType::Context, InvpcidDescriptor::context(pcid)),
+                }
+            }),
+            Step::InvpcidContext(pcid) => invpcid(InvpcidType::Context, InvpcidDescriptor::context(pcid)),
+            Step::InvpcidAll => invpcid(InvpcidType::AllWithGlobals, InvpcidDescriptor::all()),
+            Step::ReloadCr3 => {
+                let value = flushing(current_cr3());
+                // SAFETY: 1. `new` owes it; 2. it is what is loaded.
+                unsafe { exec::write_cr3(value) };
+            }
+            Step::TogglePge => {
+                // SAFETY: 1. `new` owes it, and callers have interrupts off; 2. plans hold this step where CR4.PGE exists.
+                unsafe { exec::toggle_pge() };
+            }
+        }
+    }
 }
 
 /// Flushes all tags of all CPUs at once.
@@ -176,32 +205,6 @@ fn irq_restore(were_on: bool) {
 }
 
 const INTERRUPT_FLAG: u64 = 1 << 9;
-
-/// Carries out one step.
-#[inline]
-fn carry_out(step: Step) {
-    match step {
-        Step::Invlpg(pages) => pages.for_each(|page| {
-            // SAFETY: 1. `Mmu::new` owes it.
-            unsafe { exec::invlpg(page) }
-        }),
-        // The width decides about canonical addresses when the plan is made.
-        Step::InvpcidAddress(pages, pcid) => pages.for_each(|page| {
-            invpcid(InvpcidType::Address, InvpcidDescriptor::planned(pcid, page));
-        }),
-        Step::InvpcidContext(pcid) => invpcid(InvpcidType::Context, InvpcidDescriptor::context(pcid)),
-        Step::InvpcidAll => invpcid(InvpcidType::AllWithGlobals, InvpcidDescriptor::all()),
-        Step::ReloadCr3 => {
-            let value = flushing(current_cr3());
-            // SAFETY: 1. as above; 2. it is what is loaded.
-            unsafe { exec::write_cr3(value) };
-        }
-        Step::TogglePge => {
-            // SAFETY: 1. as above; 2. plans hold this step where CR4.PGE exists.
-            unsafe { exec::toggle_pge() };
-        }
-    }
-}
 
 #[inline]
 fn invpcid(kind: InvpcidType, descriptor: InvpcidDescriptor) {

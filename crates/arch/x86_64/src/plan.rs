@@ -102,6 +102,11 @@ impl Strategies {
         self.global_pages
     }
 
+    /// Width of linear addresses.
+    pub const fn width(&self) -> LinearWidth {
+        self.width
+    }
+
     /// Most pages that are dropped one by one.
     pub const fn ceiling(&self) -> u64 {
         self.ceiling
@@ -269,13 +274,13 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// Returns the hardware pages of `range`. A size that x86-64 lacks is made of pages of the next size that it has.
+    /// Returns the hardware pages of `range`. Of which pages a size is made that x86-64 lacks, nobody
+    /// knows: the smallest.
     #[inline]
     pub const fn of(range: PageRange) -> Self {
         let stride = match range.size() {
-            PageSize::Size4K | PageSize::Size16K | PageSize::Size64K => PageSize::Size4K,
-            PageSize::Size2M | PageSize::Size32M | PageSize::Size512M => PageSize::Size2M,
-            PageSize::Size1G => PageSize::Size1G,
+            PageSize::Size2M | PageSize::Size1G => range.size(),
+            _ => PageSize::Size4K,
         };
         let count = range.count() << (range.size().shift() - stride.shift());
         Self { next: range.start().0, stride: stride.bytes(), count }

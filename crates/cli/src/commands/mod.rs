@@ -5,6 +5,7 @@ mod boot;
 mod check;
 mod explain;
 mod list;
+mod museum;
 mod new_case;
 mod replay;
 mod welcome;

@@ -25,13 +25,29 @@ pub(crate) enum Other {
     },
 }
 
+/// What a CPU does that is asked to let go and is on the space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Leaves it: it must be lazy, or it would not have been asked.
+    Leaves,
+    /// Leaves it if it is lazy.
+    LeavesIfLazy,
+}
+
+/// Where exit looks for CPUs that have the root loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Looks {
+    /// In the mask.
+    AtMask,
+    /// In the mask, and at the root that each CPU has really loaded.
+    AtMaskAndRoots,
+}
+
 /// What a kernel does.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
-    /// Whether a CPU that is asked to let go looks once more whether it is lazy.
-    pub(crate) rechecks: bool,
-    /// Whether exit also looks at the root that each CPU has really loaded.
-    pub(crate) sees_loaded: bool,
+    pub(crate) asked: Asked,
+    pub(crate) looks: Looks,
     pub(crate) other: Other,
 }
 
@@ -83,7 +99,7 @@ impl LastExit {
     fn exit(&self) {
         sync::note("exit of the last user");
         let mut targets = self.mm.members();
-        if self.policy.sees_loaded && self.cpu1.loaded.load(Relaxed) == DYING as u64 {
+        if self.has_root_loaded() {
             targets |= 1 << OTHER;
         }
         self.calls.call(0, targets, LET_GO);
@@ -92,12 +108,17 @@ impl LastExit {
 
     fn let_go(&self) {
         let on_it = self.cpu1.active.load(Relaxed) == DYING as u64;
-        if on_it && (!self.policy.rechecks || self.cpu1.lazy.load(Relaxed) != 0) {
+        if on_it && (self.policy.asked == Asked::Leaves || self.cpu1.lazy.load(Relaxed) != 0) {
             self.leave();
         }
-        if self.policy.sees_loaded && self.cpu1.loaded.load(Relaxed) == DYING as u64 {
+        if self.has_root_loaded() {
             self.load(None);
         }
+    }
+
+    /// Whether CPU 1 is seen to have the root loaded.
+    fn has_root_loaded(&self) -> bool {
+        self.policy.looks == Looks::AtMaskAndRoots && self.cpu1.loaded.load(Relaxed) == DYING as u64
     }
 
     /// Goes from a space on which the CPU is lazy to the kernel's own root.

@@ -23,12 +23,20 @@ pub(crate) enum Lazy {
     Leaves,
 }
 
+/// What the caller of a flush says that it will free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Says {
+    /// Only pages.
+    Pages,
+    /// Page tables, too.
+    Tables,
+}
+
 /// What a kernel does.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) lazy: Lazy,
-    /// Whether the caller of the flush says that it will free tables.
-    pub(crate) says_tables: bool,
+    pub(crate) says: Says,
 }
 
 const SPACE: usize = 0;
@@ -97,7 +105,7 @@ impl LazyTables {
         }
         let leaves = match self.policy.lazy {
             Lazy::Unlisted | Lazy::Skipped => false,
-            Lazy::LeavesForTables => self.policy.says_tables,
+            Lazy::LeavesForTables => self.policy.says == Says::Tables,
             Lazy::Leaves => true,
         };
         if leaves {

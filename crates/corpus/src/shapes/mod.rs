@@ -1,4 +1,3 @@
-//! What several models have in common: reference counts, cross calls, locks, and frames of code that several bugs fill.
 //! What several models have in common: reference counts, cross calls, locks, and frames of code of which each of
 //! several bugs is one policy.
 
@@ -6,6 +5,7 @@ pub(crate) mod balance;
 mod cross_call;
 pub(crate) mod deferred;
 pub(crate) mod diagonal;
+pub(crate) mod flagged_call;
 pub(crate) mod flush_pending;
 pub(crate) mod half_built;
 pub(crate) mod hypercall_mask;
@@ -21,6 +21,7 @@ pub(crate) mod one_tag;
 pub(crate) mod other_mmu;
 pub(crate) mod outsider;
 pub(crate) mod single_user;
+pub(crate) mod switch_in;
 pub(crate) mod switching;
 pub(crate) mod table_batch;
 pub(crate) mod table_move;

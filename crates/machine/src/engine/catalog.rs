@@ -4,8 +4,8 @@ use super::fault::Fault;
 use super::sim::Setup;
 use super::world::{Plan, World};
 use super::{pairs, scenarios};
-use crate::case::{Case, Expected, Kind, Variant};
-use shootdown_explore::{Memory, explore, replay};
+use crate::case::{Case, Expected, Kind, Model, Variant, run, run_again};
+use shootdown_explore::Memory;
 use std::sync::{Arc, OnceLock};
 
 /// All engine cases, with `fault` injected.
@@ -51,9 +51,9 @@ impl List {
                 Memory::Pso => "/pso",
             };
             // One world for all runs of a case: what they reach can be compared only by the same words' addresses.
-            let built = Arc::new(OnceLock::new());
+            let built = Arc::new(OnceLock::<Model>::new());
             let again = Arc::clone(&built);
-            let build = move || World::new(&plan(), fault);
+            let build = move || -> Model { Box::new(World::new(&plan(), fault)) };
             self.cases.push(Case {
                 name: format!("{}{suffix}", entry.name),
                 kind: Kind::Engine,
@@ -65,8 +65,8 @@ impl List {
                 groups: entry.groups,
                 about: entry.about.to_string(),
                 story: "",
-                run: Box::new(move |options| explore(built.get_or_init(build), options)),
-                replay: Box::new(move |options, moves| replay(again.get_or_init(build), options, moves)),
+                run: Box::new(move |options| run(built.get_or_init(build), options)),
+                replay: Box::new(move |options, moves| run_again(again.get_or_init(build), options, moves)),
             });
         }
     }

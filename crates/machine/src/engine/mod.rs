@@ -1,13 +1,21 @@
 //! The shipped engine on the simulated machine: platform, scenarios, and the switches that remove a rule or an ordering.
 
+mod boot;
 mod catalog;
+mod cpu;
 mod fault;
 mod pairs;
 mod scenarios;
 mod sim;
+mod tags;
+mod transport;
 mod world;
 
+pub use boot::{Boot, History};
 pub use catalog::cases;
+pub use cpu::Cpu;
 pub use fault::Fault;
-pub use sim::Setup;
-pub use world::{Code, Cpu, Page, Plan, Start, World};
+pub use sim::{MakeTags, Setup, TagRoom};
+pub use tags::Everywhere;
+pub use transport::Transport;
+pub use world::{Code, Page, Plan, Start, World};

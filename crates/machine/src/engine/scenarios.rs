@@ -1,12 +1,15 @@
 //! Named scenarios on 2, 3 and 4 CPUs.
 
 mod four;
+mod tags;
 mod three;
 mod three_more;
+mod transports;
 mod two;
 
 use super::catalog::{Entry, List};
 use super::sim::Setup;
+use super::transport::Transport;
 use super::world::{Code, Plan, Start};
 use shootdown::{OnLeave, PerCpuSlots, Untagged};
 use shootdown_explore::Memory::{self, Pso, Tso};
@@ -42,7 +45,7 @@ impl Setup for OneTag {
 pub(crate) struct Broadcast;
 impl Setup for Broadcast {
     type Tags = Untagged;
-    const BROADCAST: bool = true;
+    const TRANSPORT: Transport = Transport::Broadcast;
 }
 
 /// A ceiling of one page: two pages are a full flush.
@@ -65,6 +68,7 @@ fn plan<S: Setup>(cpus: Vec<(Start, Code<S>)>) -> Plan<S> {
         kernel_pages: 0,
         contested: false,
         context: 0,
+        preempted: &[],
     }
 }
 
@@ -82,4 +86,6 @@ pub(crate) fn add(list: &mut List) {
     three::add(list);
     three_more::add(list);
     four::add(list);
+    tags::add(list);
+    transports::add(list);
 }

@@ -1,26 +1,54 @@
 //! The engine's platform on the simulated machine: what an embedder writes, thirty lines of it.
 
+use super::boot::{Boot, History};
+use super::transport::{Transport, Wires};
 use crate::config::MAX_PAGES;
-use crate::hw::{self, WalkCache, Whose};
+use crate::hw::{self, WalkCache};
 use shootdown::{
     AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, OnLeave, PageRange, Platform, Remote,
-    RemoteFlush, Scope, SpaceHandle, Span, Tables, Tag, TagPolicy, Teardown,
+    RemoteFlush, SpaceHandle, Span, Tables, Tag, TagPolicy, Teardown,
 };
 use shootdown_explore::sync::{self, Word};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 /// How the machine's software is set up.
 pub trait Setup: 'static {
     /// Tags.
-    type Tags: TagPolicy + Default + 'static;
+    type Tags: TagPolicy + MakeTags + 'static;
     /// What switching CPUs do about their bits.
     const ON_LEAVE: OnLeave = OnLeave::RemoveBit;
     /// Tags besides the untagged one that the hardware needs.
     const TAGS: usize = 0;
-    /// Whether there is a broadcast transport, which answers done or not as it pleases.
-    const BROADCAST: bool = false;
+    /// How flushes reach other CPUs.
+    const TRANSPORT: Transport = Transport::Doorbells;
+    /// CPUs that share a TLB, a bit each; 0 for none.
+    const SHARED_TLB: u8 = 0;
     /// Pages up to which ranges are flushed one by one.
     const CEILING: u64 = 33;
+
+    /// What has happened before the exploration begins: CPUs have run spaces, and run by now what the plan says.
+    fn before(history: &History<'_, Self>)
+    where
+        Self: Sized,
+    {
+        let _ = history;
+    }
+}
+
+/// What a tag policy is made for.
+pub struct TagRoom {
+    /// CPUs.
+    pub cpus: usize,
+    /// Tags, 0 counted.
+    pub tags: u32,
+    /// The CPUs while the scenario is being built.
+    pub boot: &'static Boot,
+}
+
+/// Makes tag policies; what they are lent is never given back.
+pub trait MakeTags: Sized {
+    /// Makes one.
+    fn make(room: &TagRoom) -> Self;
 }
 
 /// A simulated machine's platform.
@@ -29,11 +57,11 @@ pub struct Sim<S: Setup> {
     /// Per space: 1 where its teardown waits to be resumed.
     pub(crate) deferred: [Word; 2],
     tags: S::Tags,
-    /// CPU for which the scenario is being built; [`RUNNING`] afterwards.
-    building: AtomicUsize,
+    pub(crate) wires: Wires,
+    /// What CPUs do while the scenario is being built.
+    pub(crate) boot: &'static Boot,
 }
 
-pub(crate) const RUNNING: usize = usize::MAX;
 pub(crate) const DOORBELL: u8 = 0;
 
 /// A pointer to a space, which knows its number.
@@ -54,17 +82,14 @@ unsafe impl<S: Setup> SpaceHandle<Sim<S>> for Handle<S> {
 
 impl<S: Setup> Sim<S> {
     pub(crate) fn new(cpus: usize) -> Self {
+        let boot = &*Box::leak(Box::new(Boot::new(cpus)));
         Self {
             locals: (0..cpus).map(|_| CpuLocal::new()).collect(),
             deferred: [Word::new("deferred", 0), Word::new("deferred", 0)],
-            tags: S::Tags::default(),
-            building: AtomicUsize::new(0),
+            tags: S::Tags::make(&TagRoom { cpus, tags: S::TAGS as u32 + 1, boot }),
+            wires: Wires::new(cpus),
+            boot,
         }
-    }
-
-    /// Has the engine believe that the caller runs on `cpu`, or that the exploration is on.
-    pub(crate) fn build_for(&self, cpu: usize) {
-        self.building.store(cpu, Ordering::Relaxed);
     }
 }
 
@@ -73,13 +98,13 @@ pub(crate) fn page_address(page: usize) -> shootdown::VirtAddr {
 }
 
 /// The machine's pages that a range covers.
-fn pages(range: PageRange) -> impl Iterator<Item = usize> {
+pub(crate) fn pages(range: PageRange) -> impl Iterator<Item = usize> {
     let first = (range.start().0 >> 12) as usize;
     let last = first + (range.count() << (range.size().shift() - 12)) as usize;
     first.min(MAX_PAGES)..last.min(MAX_PAGES)
 }
 
-fn walk(tables: Tables) -> WalkCache {
+pub(crate) fn walk(tables: Tables) -> WalkCache {
     match tables {
         Tables::Kept => WalkCache::Keep,
         Tables::Freed => WalkCache::Drop,
@@ -102,11 +127,11 @@ unsafe impl<S: Setup> Platform for Sim<S> {
 
     const RANGE_CEILING: u64 = S::CEILING;
     const ON_LEAVE: OnLeave = S::ON_LEAVE;
+    const DEFERS: bool = matches!(S::TRANSPORT, Transport::Paravirtual);
 
     fn pin(&self) {}
     fn cpu(&self) -> CpuId {
-        let building = self.building.load(Ordering::Relaxed);
-        CpuId::new(if building == RUNNING { sync::cpu() } else { building } as u32)
+        CpuId::new(self.boot.cpu().unwrap_or_else(sync::cpu) as u32)
     }
     fn local(&self, cpu: CpuId) -> &CpuLocal {
         &self.locals[cpu.index()]
@@ -125,6 +150,9 @@ unsafe impl<S: Setup> Platform for Sim<S> {
         &self.tags
     }
     unsafe fn flush_local(&self, what: LocalFlush) {
+        if let Some(cpu) = self.boot.cpu() {
+            return self.boot.flush(cpu, what);
+        }
         match what {
             LocalFlush::Pages { tag, range, tables } => {
                 pages(range).for_each(|page| hw::flush_page(tag_number(tag), page, walk(tables)));
@@ -135,6 +163,9 @@ unsafe impl<S: Setup> Platform for Sim<S> {
         }
     }
     unsafe fn install(&self, root: Option<usize>, tag: Tag, how: OnInstall) {
+        if let Some(cpu) = self.boot.cpu() {
+            return self.boot.install(cpu, root, tag, how);
+        }
         let how = match how {
             OnInstall::Keep => hw::Install::Keep,
             OnInstall::Flush => hw::Install::FlushTag,
@@ -154,17 +185,13 @@ unsafe impl<S: Setup> Platform for Sim<S> {
         self.deferred[root].store(1, Ordering::Release);
     }
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
-        if !S::BROADCAST || sync::choose(2) == 0 {
-            return Remote::Kick;
-        }
-        let whose = what.space.map_or(Whose::Kernel, |space| Whose::Space(space.root()));
-        match what.scope {
-            Scope::Pages(range) => {
-                pages(range).for_each(|page| hw::broadcast(whose, hw::Which::Page(page, walk(what.tables))));
-            }
-            Scope::All => hw::broadcast(whose, hw::Which::All),
-        }
-        Remote::Done
+        self.by_transport(&what)
+    }
+    fn must_wait(&self, cpu: CpuId) -> bool {
+        !Self::DEFERS || self.wires.must_wait(cpu)
+    }
+    fn defer(&self, cpu: CpuId) -> bool {
+        self.wires.defer(cpu)
     }
     fn quiesce(&self) {
         hw::offline();

@@ -178,9 +178,10 @@ impl<'a, const G: u32> Rolling<'a, G> {
         let _held = self.lock.lock();
         let word = self.renew(context, on_new, on_rollover);
         let cpu = self.cpu(cpu);
-        let rolled = cpu.pending.load(Ordering::Relaxed) != 0;
+        let epoch = self.epoch.load(Ordering::Relaxed);
+        let rolled = cpu.flushed.load(Ordering::Relaxed) != epoch;
         if rolled {
-            cpu.pending.store(0, Ordering::Relaxed);
+            cpu.flushed.store(epoch, Ordering::Relaxed);
         }
         // ORDER: relaxed; a rollover changes it under the lock, which this CPU holds.
         cpu.active.store(word, Ordering::Relaxed);
@@ -299,7 +300,6 @@ impl<'a, const G: u32> Rolling<'a, G> {
             // A CPU that did not come by since the last rollover still runs under what it had then.
             let reserved = tag_of(cpu.reserved.load(Ordering::Relaxed));
             insert(self.storage.taken, reserved.number().into());
-            cpu.pending.store(1, Ordering::Relaxed);
         }
     }
 

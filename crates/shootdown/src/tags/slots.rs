@@ -29,7 +29,8 @@ struct Slot {
 
 impl TagSlots {
     const_fn! {
-        pub(crate) fn new() -> Self {
+        /// Makes the memory of a CPU that has run nothing yet.
+        pub fn new() -> Self {
             Self { slots: slots(), next: Word::new("next", 0) }
         }
     }
@@ -39,6 +40,12 @@ impl TagSlots {
         for slot in &self.slots {
             slot.space.store(0, Ordering::Relaxed);
         }
+    }
+}
+
+impl Default for TagSlots {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -88,7 +95,8 @@ impl<const N: usize> TagPolicy for PerCpuSlots<N> {
 
     #[inline]
     fn leave(&self, cpu: TagCpu<'_>, space: TagSpace<'_, ()>, tag: Tag, generation: u64) {
-        let slot = &cpu.slots.slots[tag.number() as usize - 1];
+        // The remainder is no change; it spares a check of the bound.
+        let slot = &cpu.slots.slots[(tag.number() as usize).wrapping_sub(1) % SLOTS];
         debug_assert_eq!(
             slot.space.load(Ordering::Relaxed),
             space.id.number(),

@@ -48,8 +48,8 @@ pub struct CpuTags {
     pub(crate) reserved: Word,
     /// ... how often generations had wrapped then.
     pub(crate) reserved_wraps: Word,
-    /// 1 from a rollover until this CPU flushes.
-    pub(crate) pending: Word,
+    /// The rollover for which this CPU has flushed last, by their count.
+    pub(crate) flushed: Word,
 }
 
 /// Not 0, and no tag.
@@ -63,7 +63,7 @@ impl CpuTags {
                 active: Word::new("active", 0),
                 reserved: Word::new("reserved", 0),
                 reserved_wraps: Word::new("reserved_wraps", 0),
-                pending: Word::new("pending", 0),
+                flushed: Word::new("flushed", 0),
             }
         }
     }
@@ -110,6 +110,8 @@ pub enum TagsRefused {
     TooManyCpus(u32, u32),
     /// The first global tag is one of the tags that each CPU hands out by itself, of which there are so many.
     Overlaps(Tag, u32),
+    /// No tag from this one on is below the number of tags (second).
+    NoneFrom(Tag, u32),
 }
 
 impl fmt::Display for TagsRefused {
@@ -137,6 +139,9 @@ impl fmt::Display for TagsRefused {
             }
             TagsRefused::Overlaps(first, local) => {
                 write!(f, "global tags from {} overlap the {local} per-CPU tags; begin above", first.number())
+            }
+            TagsRefused::NoneFrom(first, tags) => {
+                write!(f, "no tag from {} on is below {tags}; begin lower or pass more", first.number())
             }
         }
     }

@@ -30,8 +30,11 @@ pub(super) const BUG: Bug = Bug {
 };
 
 fn model(variant: Variant) -> SingleUser {
-    let leaves = variant != Variant::Broken;
-    let outsider = Outsider::Unplugged { leaves };
+    let outsider = if variant == Variant::Broken {
+        Outsider::Unplugged { leaves: false }
+    } else {
+        Outsider::Unplugged { leaves: true }
+    };
     let trim = Trim::AskToLeave;
     SingleUser::new(Policy { trim, remote: Remote::Broadcast, outsider, joins_clean: false })
 }

@@ -1,7 +1,7 @@
 //! Lazy CPUs are skipped by flushes; when a page-table page is freed they may still walk it.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::lazy_tables::{Lazy, LazyTables, Policy};
+use crate::shapes::lazy_tables::{Lazy, LazyTables, Policy, Says};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -31,5 +31,5 @@ pub(super) const BUG: Bug = Bug {
 
 fn model(variant: Variant) -> LazyTables {
     let lazy = if variant == Variant::Broken { Lazy::Skipped } else { Lazy::LeavesForTables };
-    LazyTables::new(Policy { lazy, says_tables: true })
+    LazyTables::new(Policy { lazy, says: Says::Tables })
 }

@@ -1,7 +1,7 @@
 //! A flush before a table is freed says that no tables are freed, so lazy CPUs are skipped.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::lazy_tables::{Lazy, LazyTables, Policy};
+use crate::shapes::lazy_tables::{Lazy, LazyTables, Policy, Says};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -30,6 +30,6 @@ pub(super) const BUG: Bug = Bug {
 };
 
 fn model(variant: Variant) -> LazyTables {
-    let says_tables = variant != Variant::Broken;
-    LazyTables::new(Policy { lazy: Lazy::LeavesForTables, says_tables })
+    let says = if variant == Variant::Broken { Says::Pages } else { Says::Tables };
+    LazyTables::new(Policy { lazy: Lazy::LeavesForTables, says })
 }

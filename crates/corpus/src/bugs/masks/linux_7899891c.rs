@@ -1,7 +1,7 @@
 //! A CPU is asked to leave a space because it was lazy there; when the request arrives it is lazy no more.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::last_exit::{LastExit, Other, Policy};
+use crate::shapes::last_exit::{Asked, LastExit, Looks, Other, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -30,6 +30,6 @@ pub(super) const BUG: Bug = Bug {
 };
 
 fn model(variant: Variant) -> LastExit {
-    let rechecks = variant != Variant::Broken;
-    LastExit::new(Policy { rechecks, sees_loaded: true, other: Other::Exec })
+    let asked = if variant == Variant::Broken { Asked::Leaves } else { Asked::LeavesIfLazy };
+    LastExit::new(Policy { asked, looks: Looks::AtMaskAndRoots, other: Other::Exec })
 }

@@ -1,7 +1,7 @@
 //! A root load waits in a queue while the CPU already says that it has left the old root.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::last_exit::{LastExit, Other, Policy};
+use crate::shapes::last_exit::{Asked, LastExit, Looks, Other, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -30,6 +30,6 @@ pub(super) const BUG: Bug = Bug {
 };
 
 fn model(variant: Variant) -> LastExit {
-    let sees_loaded = variant == Variant::Fixed;
-    LastExit::new(Policy { rechecks: true, sees_loaded, other: Other::QueuedSwitch })
+    let looks = if variant == Variant::Broken { Looks::AtMask } else { Looks::AtMaskAndRoots };
+    LastExit::new(Policy { asked: Asked::LeavesIfLazy, looks, other: Other::QueuedSwitch })
 }

@@ -1,7 +1,7 @@
 //! A lazy CPU patches code through a temporary space and goes back to a root that died meanwhile.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::last_exit::{LastExit, Other, Policy};
+use crate::shapes::last_exit::{Asked, LastExit, Looks, Other, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -30,7 +30,10 @@ pub(super) const BUG: Bug = Bug {
 };
 
 fn model(variant: Variant) -> LastExit {
-    let leaves_first = variant == Variant::Fixed;
-    let other = Other::Patch { leaves_first };
-    LastExit::new(Policy { rechecks: true, sees_loaded: true, other })
+    let other = if variant == Variant::Broken {
+        Other::Patch { leaves_first: false }
+    } else {
+        Other::Patch { leaves_first: true }
+    };
+    LastExit::new(Policy { asked: Asked::LeavesIfLazy, looks: Looks::AtMaskAndRoots, other })
 }

@@ -1,7 +1,7 @@
 //! A CPU that goes lazy leaves the mask but keeps the root loaded; no flush reaches the upper levels that it caches.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::lazy_tables::{Lazy, LazyTables, Policy};
+use crate::shapes::lazy_tables::{Lazy, LazyTables, Policy, Says};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -31,5 +31,5 @@ pub(super) const BUG: Bug = Bug {
 
 fn model(variant: Variant) -> LazyTables {
     let lazy = if variant == Variant::Broken { Lazy::Unlisted } else { Lazy::Leaves };
-    LazyTables::new(Policy { lazy, says_tables: true })
+    LazyTables::new(Policy { lazy, says: Says::Tables })
 }

@@ -30,8 +30,11 @@ pub(super) const BUG: Bug = Bug {
 };
 
 fn model(variant: Variant) -> SingleUser {
-    let irqs_off = variant != Variant::Broken;
-    let outsider = Outsider::Leaves { irqs_off };
+    let outsider = if variant == Variant::Broken {
+        Outsider::Leaves { irqs_off: false }
+    } else {
+        Outsider::Leaves { irqs_off: true }
+    };
     let trim = Trim::AskToLeave;
     SingleUser::new(Policy { trim, remote: Remote::Broadcast, outsider, joins_clean: false })
 }
