@@ -1,6 +1,7 @@
 //! The steps of continuous integration.
 
 mod bare_metal;
+mod boot;
 mod book;
 mod build;
 mod gates;

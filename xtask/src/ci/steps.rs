@@ -3,7 +3,7 @@ use clap::ValueEnum;
 use std::path::Path;
 use std::time::Instant;
 
-use super::{bare_metal, build, gates, msrv, own_case};
+use super::{bare_metal, boot, build, gates, msrv, own_case};
 use crate::{arch, tidy};
 
 /// One step; the order is that of a full run, cheapest first.
@@ -39,6 +39,8 @@ pub enum Step {
     Mutate,
     /// Instructions of the engine's operations
     Counts,
+    /// The kernel in QEMU, on all architectures
+    Boot,
 }
 
 /// How a step ended, if it did not fail.
@@ -105,6 +107,7 @@ impl Step {
             Self::Rules => gates::rules(root),
             Self::Mutate => gates::mutate(root),
             Self::Counts => gates::counts(root),
+            Self::Boot => boot::boot(root),
         }
     }
 }

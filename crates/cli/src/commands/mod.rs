@@ -1,6 +1,7 @@
 //! One module for each command.
 
 mod bench;
+mod boot;
 mod check;
 mod explain;
 mod list;
@@ -10,6 +11,7 @@ mod replay;
 mod welcome;
 
 pub use bench::bench;
+pub use boot::boot;
 pub use check::check;
 pub use explain::explain;
 pub use new_case::new_case;
