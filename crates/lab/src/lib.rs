@@ -7,4 +7,5 @@
 pub mod bench;
 pub mod machine;
 pub mod policy;
+pub mod trace;
 pub mod workload;

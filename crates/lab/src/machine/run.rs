@@ -59,6 +59,8 @@ pub enum Op {
     Touch(Pages),
     /// The program unmaps them.
     Unmap(Pages, Tables),
+    /// Pages of a space, whichever is loaded, are changed and flushed, as a recording says.
+    Flush(u32, Pages, Tables),
     /// The program changes what they allow.
     Protect(Pages),
     /// The program makes a copy of its space, of this number; its own pages become copy-on-write.
@@ -357,6 +359,7 @@ fn carry_out(policy: &dyn Policy, op: Op) {
             policy.unborrow();
         }
         Op::Unmap(pages, tables) => change(policy, None, pages, tables, false),
+        Op::Flush(space, pages, tables) => change(policy, Some(space), pages, tables, true),
         Op::Protect(pages) => change(policy, None, pages, Tables::Kept, true),
         Op::Fork(child) => {
             begin(Class::Lifetime);
