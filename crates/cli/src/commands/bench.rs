@@ -8,9 +8,15 @@ use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
 /// Runs `shootdown bench`.
 ///
 /// # Errors
-/// Output that cannot be written.
+/// A policy or workload that does not exist; output that cannot be written.
 pub fn bench(args: &BenchArgs) -> Result<ExitCode, Failure> {
-    let Contest::Explore = args.contest;
+    match args.contest {
+        None => super::policies::policies(args),
+        Some(Contest::Explore) => explore(args),
+    }
+}
+
+fn explore(args: &BenchArgs) -> Result<ExitCode, Failure> {
     let comparison = explore_vs_loom();
     let mut out = anstream::stdout().lock();
     if args.json {

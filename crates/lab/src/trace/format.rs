@@ -299,12 +299,12 @@ impl<R: Read> Reader<R> {
         }
         let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
         let expected = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
-        if length == 0 {
+        if length == 0 && expected == 0 {
             self.ended = true;
             return Ok(false);
         }
-        if length > BLOCK_BYTES {
-            return Err(TraceError::Corrupt(start, "a block longer than any is"));
+        if length == 0 || length > BLOCK_BYTES {
+            return Err(TraceError::Corrupt(start, "a block of a length that none has"));
         }
         self.offset = start + 8;
         let mut block = vec![0; length];

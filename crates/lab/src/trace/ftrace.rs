@@ -41,6 +41,8 @@ pub fn import(
         tasks: HashMap::new(),
         users: HashMap::new(),
         loaded: HashMap::new(),
+        arriving: HashMap::new(),
+        flushing: (0, 0),
         switched: HashMap::new(),
         sent: HashMap::new(),
     };
@@ -126,6 +128,10 @@ struct Importer<W> {
     users: HashMap<u32, u32>,
     /// The space that each CPU has loaded.
     loaded: HashMap<u16, u32>,
+    /// CPUs that have switched to a program of this space, if their next event says that they flushed.
+    arriving: HashMap<u16, u32>,
+    /// Switches to another space that were followed by a flush, and that were not.
+    flushing: (u64, u64),
     /// CPUs whose last event was a switch, and the task that they left: what the switch flushes is put down to it.
     switched: HashMap<u16, u32>,
     /// CPUs that have said that they turn to others, and not yet what they flush themselves.
@@ -140,6 +146,7 @@ impl<W: Write + Seek> Importer<W> {
         };
         self.found.cpus = self.found.cpus.max(line.cpu + 1);
         let switched = self.switched.remove(&line.cpu) == Some(line.pid);
+        self.arrive(&line, switched)?;
         match line.event {
             "sched_switch" => {
                 self.switched.insert(line.cpu, line.pid);
@@ -189,9 +196,34 @@ impl<W: Write + Seek> Importer<W> {
         self.settle(line.cpu)?;
         let next = line.number("next_pid=", 10).unwrap_or(0) as u32;
         match self.tasks.get(&next).map(|task| task.space) {
+            Some(space) if self.loaded.get(&line.cpu) != Some(&space) => {
+                self.arriving.insert(line.cpu, space);
+                if self.has_no_tags() { Ok(()) } else { self.run(line, space) }
+            }
             Some(space) => self.run(line, space),
             None if next == 0 => self.add(line, Entry::Idle),
             None => self.add(line, Entry::Kernel),
+        }
+    }
+
+    /// Whether this kernel runs without tags, and so flushes whenever it loads another space.
+    fn has_no_tags(&self) -> bool {
+        let (followed, not) = self.flushing;
+        followed > 20 && followed > 20 * not
+    }
+
+    /// Looks at what follows a switch to a program of another space. Without a flush none was loaded: the task is on its
+    /// way out and has no memory any more.
+    fn arrive(&mut self, line: &Line<'_>, switched: bool) -> io::Result<()> {
+        let Some(space) = self.arriving.remove(&line.cpu) else { return Ok(()) };
+        let followed = switched && line.event == "tlb_flush" && line.rest.ends_with("(0)");
+        let waited = self.has_no_tags() && self.loaded.get(&line.cpu) != Some(&space);
+        self.flushing.0 += u64::from(followed);
+        self.flushing.1 += u64::from(!followed);
+        match (waited, followed) {
+            (true, true) => self.run(line, space),
+            (true, false) => self.add(line, Entry::Kernel),
+            (false, _) => Ok(()),
         }
     }
 
