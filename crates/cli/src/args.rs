@@ -188,6 +188,9 @@ pub struct BenchArgs {
     /// Seed of what is random in workloads: the same gives the same counts
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// Folder for the report that a run of all policies under all workloads writes
+    #[arg(long, value_name = "DIR", default_value = "target/report")]
+    pub report: PathBuf,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

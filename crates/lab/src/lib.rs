@@ -5,7 +5,10 @@
 //! written from their descriptions, all under the same [workloads](workload). A judge watches every translation, so that a
 //! policy cannot win by being wrong.
 pub mod bench;
+pub mod commute;
 pub mod machine;
 pub mod policy;
+pub mod probe;
+pub mod report;
 pub mod trace;
 pub mod workload;

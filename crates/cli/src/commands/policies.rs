@@ -1,18 +1,22 @@
+use anstyle::AnsiColor;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use shootdown_lab::bench::{Row, bench};
 use shootdown_lab::policy::PolicyKind;
+use shootdown_lab::report::{Figure, Report, page, report};
 use shootdown_lab::workload::{Params, WorkloadKind};
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::lab_table::{self, LEGEND};
 use crate::args::BenchArgs;
 use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
+use crate::output::width;
 
-/// What `shootdown bench --json` prints.
+/// What `shootdown bench --json` prints for chosen policies or workloads.
 #[derive(Serialize)]
-struct Report<'a> {
+struct Rows<'a> {
     rows: &'a [Row],
 }
 
@@ -47,13 +51,63 @@ pub fn policies(args: &BenchArgs) -> Result<ExitCode, Failure> {
         }
         all.extend(rows);
     }
+    bar.set_message("single flushes, pairs of operations, sizes of machines");
+    let whole = args.policy.is_empty() && args.workload.is_empty();
+    let (promised, verdict) = (all.iter().all(Row::is_as_promised), verdict(&all));
+    let json = if whole {
+        let report = report(all, args.seed);
+        let json = serde_json::to_string(&report).map_err(io::Error::from)?;
+        write(&args.report, &page(&report), &json)?;
+        if !args.json {
+            bar.suspend(|| aims(&mut out, &report))?;
+        }
+        json
+    } else {
+        serde_json::to_string(&Rows { rows: &all }).map_err(io::Error::from)?
+    };
     bar.finish_and_clear();
     if args.json {
-        writeln!(out, "{}", serde_json::to_string(&Report { rows: &all }).map_err(io::Error::from)?)?;
+        writeln!(out, "{json}")?;
     } else {
-        writeln!(out, "\n{}", verdict(&all))?;
+        writeln!(out, "\n{verdict}")?;
+        if whole {
+            writeln!(
+                out,
+                "{} has tables and plots, report.json beside it the numbers.",
+                page_of(&args.report).display()
+            )?;
+        }
     }
-    Ok(ExitCode::from(if all.iter().all(Row::is_as_promised) { AS_EXPECTED } else { NOT_AS_EXPECTED }))
+    Ok(ExitCode::from(if promised { AS_EXPECTED } else { NOT_AS_EXPECTED }))
+}
+
+fn page_of(folder: &Path) -> PathBuf {
+    folder.join("index.html")
+}
+
+fn write(folder: &Path, page: &str, json: &str) -> Result<(), Failure> {
+    let written = std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(page_of(folder), page))
+        .and_then(|()| std::fs::write(folder.join("report.json"), json));
+    written.map_err(|error| {
+        Failure::bad_input(
+            format!("cannot write the report to {}: {error}", folder.display()),
+            "`--report` names another folder",
+        )
+    })
+}
+
+/// Prints what was aimed at, and what came out.
+fn aims(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    writeln!(out)?;
+    for Figure { aim, found, reached } in &report.figures {
+        let style = if *reached { AnsiColor::Green } else { AnsiColor::Yellow }.on_default();
+        let word = if *reached { "reached" } else { "missed " };
+        let text = format!("{aim}: {found}");
+        let text = textwrap::fill(&text, textwrap::Options::new(width()).subsequent_indent("         "));
+        writeln!(out, "{style}{word}{style:#}  {text}")?;
+    }
+    Ok(())
 }
 
 fn bar(runs: usize) -> ProgressBar {

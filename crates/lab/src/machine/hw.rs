@@ -2,6 +2,7 @@
 
 use super::cost::COSTS;
 use super::lines::{Lines, NumberMap};
+use super::run::Touched;
 use super::tally::{Class, Totals};
 use super::tlb::{Fate, Pages, Tables, Tlb, Translation};
 use shootdown_cells::Access;
@@ -81,6 +82,7 @@ pub(crate) struct Hw {
     pub(crate) current: u32,
     pub(crate) totals: Totals,
     pub(super) cpus: Vec<Cpu>,
+    pub(super) watched: Option<Vec<Touched>>,
     lines: Lines,
     /// Page tables: by space and page, numbers of translations.
     tables: Vec<NumberMap<u64, u32>>,
@@ -111,6 +113,7 @@ impl Hw {
             current: 0,
             totals: Totals::default(),
             cpus: (0..cpus).map(|_| cpu()).collect(),
+            watched: None,
             lines: Lines::new(cpus),
             tables: Vec::new(),
             translations: Vec::new(),
@@ -158,6 +161,9 @@ impl Hw {
             Access::Load => self.lines.read(cpu, address),
             _ => self.lines.write(cpu, address),
         };
+        if let Some(watched) = &mut self.watched {
+            watched.push(Touched { line: moved.place, cpu, written: access != Access::Load });
+        }
         let transfers = u64::from(moved.transfer);
         match access {
             Access::Load => {

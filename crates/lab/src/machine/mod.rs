@@ -15,6 +15,6 @@ mod tlb;
 pub use cost::COSTS;
 pub(crate) use hw::{forget_lines, with};
 pub(crate) use run::suspend;
-pub use run::{CpuCount, MAX_CPUS, Op, Outcome, Source, run};
+pub use run::{CpuCount, MAX_CPUS, Op, Outcome, Source, Touched, run, run_watched};
 pub use tally::{Class, Tally, Totals};
 pub use tlb::{Pages, Tables};

@@ -73,6 +73,8 @@ pub enum Op {
     Post(u32),
     /// Waits for that.
     Take(u32),
+    /// From now on lines that are accessed are remembered, for [`run_watched`].
+    Watch,
 }
 
 /// Where operations come from.
@@ -122,8 +124,24 @@ pub(crate) fn suspend() {
     exit.suspend(Paused::Waiting);
 }
 
+/// An access to a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Touched {
+    /// The line.
+    pub line: u32,
+    /// Who.
+    pub cpu: u32,
+    /// Whether it was written.
+    pub written: bool,
+}
+
 /// Runs `source` on a machine of `cpus` CPUs under `policy`.
 pub fn run(cpus: CpuCount, policy: Rc<dyn Policy>, source: Source<'_>) -> Outcome {
+    run_watched(cpus, policy, source).0
+}
+
+/// Does the same, and says which lines were accessed since [`Op::Watch`].
+pub fn run_watched(cpus: CpuCount, policy: Rc<dyn Policy>, source: Source<'_>) -> (Outcome, Vec<Touched>) {
     let before = hw::replace(Some(Hw::new(cpus.number() as usize)));
     let observer = shootdown_cells::observe(Some(|address, access| {
         with(|hw| hw.access(address as u64, access));
@@ -133,10 +151,11 @@ pub fn run(cpus: CpuCount, policy: Rc<dyn Policy>, source: Source<'_>) -> Outcom
     let mut runner = Runner::new(cpus, policy, source);
     runner.run();
     let stuck = runner.end();
+    runner.policy.finish();
     shootdown_cells::observe(observer);
     let mut hw = hw::replace(before).expect("the machine is where it was put");
     hw.totals.cycles = hw.cpus.iter().map(|cpu| cpu.now).max().unwrap_or(0);
-    Outcome { totals: hw.totals, stuck }
+    (Outcome { totals: hw.totals, stuck }, hw.watched.unwrap_or_default())
 }
 
 #[derive(Default)]
@@ -235,6 +254,7 @@ impl<'a> Runner<'a> {
         match op {
             Op::Touch(pages) => with(|hw| hw.touch(pages)),
             Op::Compute(cycles) => with(|hw| hw.advance(cycles)),
+            Op::Watch => with(|hw| hw.watched = Some(Vec::new())),
             Op::Post(channel) => self.post(channel),
             Op::Take(channel) => {
                 let channel = self.channels.entry(channel).or_default();
@@ -373,7 +393,7 @@ fn carry_out(policy: &dyn Policy, op: Op) {
             begin(Class::Lifetime);
             policy.end(space);
         }
-        Op::Touch(_) | Op::Compute(_) | Op::Post(_) | Op::Take(_) => {}
+        Op::Touch(_) | Op::Compute(_) | Op::Post(_) | Op::Take(_) | Op::Watch => {}
     }
 }
 

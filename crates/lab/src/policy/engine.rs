@@ -249,4 +249,10 @@ impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Policy for En
     fn serve(&self) {
         self.engine.serve();
     }
+
+    fn finish(&self) {
+        let locals = &self.engine.platform().locals;
+        let merged = locals.iter().map(|local| local.counters().doorbells_merged()).sum();
+        with(|hw| hw.totals.merged = merged);
+    }
 }

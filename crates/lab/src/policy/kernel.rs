@@ -74,6 +74,10 @@ pub(super) struct Kernel {
 mod words {
     use super::Word;
 
+    /// Identities come from one counter.
+    pub(super) fn identities() -> Word {
+        Word::new(11, 0, 0)
+    }
     pub(super) fn generation(space: u32) -> Word {
         Word::new(1, space, 0)
     }
@@ -448,6 +452,9 @@ impl Policy for Kernel {
     }
 
     fn create(&self, space: u32) {
+        if self.style.generations {
+            words::identities().update();
+        }
         let mut state = self.state.borrow_mut();
         let words = state.cpus.len().div_ceil(64);
         let at = space as usize;

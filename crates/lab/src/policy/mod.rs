@@ -38,6 +38,8 @@ pub trait Policy {
     fn end(&self, space: u32);
     /// Answers the current CPU's doorbell. Must not wait.
     fn serve(&self);
+    /// Adds what only the policy has counted.
+    fn finish(&self) {}
 }
 
 /// What is to be flushed.
