@@ -191,6 +191,9 @@ pub struct BenchArgs {
     /// Folder for the report that a run of all policies under all workloads writes
     #[arg(long, value_name = "DIR", default_value = "target/report")]
     pub report: PathBuf,
+    /// With `host`: threads besides the one that flushes
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(1..64))]
+    pub sharers: u8,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -201,6 +204,8 @@ pub struct BenchArgs {
 pub enum Contest {
     /// The explorer and loom
     Explore,
+    /// The engine with threads as CPUs on this host, and the ways that a program has today
+    Host,
 }
 
 /// What is removed from the engine before a run.

@@ -6,6 +6,8 @@
 //! policy cannot win by being wrong.
 pub mod bench;
 pub mod commute;
+#[cfg(target_os = "linux")]
+pub mod host;
 pub mod machine;
 pub mod policy;
 pub mod probe;
