@@ -25,6 +25,8 @@ pub enum Step {
     Tests,
     /// Every case of `shootdown check`
     Check,
+    /// Policies under workloads, and the shipped traces
+    Lab,
     /// Each case of the corpus with the other variant's protocol: `check` must notice
     MutateCorpus,
     /// A corpus of somebody's own, and the template for one
@@ -94,6 +96,7 @@ impl Step {
             Self::Msrv => msrv::msrv(root),
             Self::BareMetal => bare_metal::bare_metal(root),
             Self::Check => gates::check(root),
+            Self::Lab => gates::lab(root),
             Self::MutateCorpus => gates::mutate_corpus(root),
             Self::OwnCase => own_case::own_case(root),
             Self::Rules => gates::rules(root),

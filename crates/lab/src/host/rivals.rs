@@ -160,10 +160,10 @@ fn membarrier(command: libc::c_int) -> io::Result<()> {
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// A page whose protection changes to and fro, while the other threads read it.
+/// A page that is made writable, written and made read-only again, which takes translations away from the threads that
+/// read it.
 struct Mprotect {
     page: usize,
-    writable: bool,
 }
 
 impl Mprotect {
@@ -173,10 +173,16 @@ impl Mprotect {
         // SAFETY: a new mapping at an address of the kernel's choice touches nothing that exists.
         let page = unsafe { libc::mmap(ptr::null_mut(), PAGE, protection, flags, -1, 0) };
         if page == libc::MAP_FAILED {
-            Err(io::Error::last_os_error())
-        } else {
-            Ok(Self { page: page.expose_provenance(), writable: true })
+            return Err(io::Error::last_os_error());
         }
+        Ok(Self { page: page.expose_provenance() })
+    }
+
+    fn protect(&self, protection: libc::c_int) {
+        let page = ptr::with_exposed_provenance_mut(self.page);
+        // SAFETY: the page is this value's own mapping, which stays readable.
+        let answer = unsafe { libc::mprotect(page, PAGE, protection) };
+        assert_eq!(answer, 0, "{}", io::Error::last_os_error());
     }
 }
 
@@ -185,12 +191,11 @@ impl Way for Mprotect {
         "mprotect"
     }
     fn flush(&mut self) {
-        self.writable = !self.writable;
-        let protection = if self.writable { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_READ };
-        let page = ptr::with_exposed_provenance_mut(self.page);
-        // SAFETY: the page is this value's own mapping, which stays readable, and others only read it.
-        let answer = unsafe { libc::mprotect(page, PAGE, protection) };
-        assert_eq!(answer, 0, "{}", io::Error::last_os_error());
+        self.protect(libc::PROT_READ | libc::PROT_WRITE);
+        // SAFETY: the page is mapped, and atomic accesses race with nothing.
+        let word = unsafe { AtomicU64::from_ptr(ptr::with_exposed_provenance_mut(self.page)) };
+        word.store(0, Ordering::Relaxed);
+        self.protect(libc::PROT_READ);
     }
 }
 
@@ -242,10 +247,9 @@ pub(super) fn rivals(sharers: usize) -> io::Result<(Vec<Box<dyn Way>>, Threads)>
             threads.lock().expect("nobody panics with it").push(me);
         };
         let again = move || {
-            let word = ptr::with_exposed_provenance::<u8>(page);
-            // SAFETY: the mapping is never unmapped, and stays readable.
-            let value = unsafe { word.read_volatile() };
-            assert_eq!(value, 0, "nobody writes to the page");
+            // SAFETY: the mapping is never unmapped and stays readable; all accesses are atomic.
+            let word = unsafe { AtomicU64::from_ptr(ptr::with_exposed_provenance_mut(page)) };
+            assert_eq!(word.load(Ordering::Relaxed), 0, "nobody writes anything else to the page");
         };
         (Box::new(first), Box::new(again))
     });

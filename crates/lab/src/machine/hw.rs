@@ -11,7 +11,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// Marks the number of a table page among page numbers; a table maps this many pages, as a shift.
-const TABLE: u64 = 1 << 60;
+pub(super) const TABLE: u64 = 1 << 60;
 const TABLE_SHIFT: u32 = 9;
 /// Lines that a CPU read last: those that a wait polls.
 const RECENT: usize = 4;
@@ -60,12 +60,12 @@ pub(super) struct Cpu {
     /// Until then interrupts wait.
     pub(super) masked_until: u64,
     pub(super) class: Class,
-    root: Option<u32>,
-    tag: u16,
+    pub(super) root: Option<u32>,
+    pub(super) tag: u16,
     /// Whether a program may use the loaded space.
-    user: bool,
+    pub(super) user: bool,
     pub(super) idle: bool,
-    tlb: Tlb,
+    pub(super) tlb: Tlb,
     /// Entries of its TLB, under any tag, that lead to what was given back.
     gone: u32,
     recent: [u32; RECENT],
@@ -86,7 +86,7 @@ pub(crate) struct Hw {
     lines: Lines,
     /// Page tables: by space and page, numbers of translations.
     tables: Vec<NumberMap<u64, u32>>,
-    translations: Vec<Translation>,
+    pub(super) translations: Vec<Translation>,
     spare: Vec<u32>,
     queue: BinaryHeap<Reverse<(u64, u64, u32, Event)>>,
     sequence: u64,
@@ -308,7 +308,7 @@ impl Hw {
         }
     }
 
-    fn dropped(&mut self, cpu: u32, dropped: &[u32]) {
+    pub(super) fn dropped(&mut self, cpu: u32, dropped: &[u32]) {
         for &number in dropped {
             let translation = &mut self.translations[number as usize];
             match translation.fate {
@@ -442,44 +442,6 @@ impl Hw {
     pub(crate) fn free_root(&mut self, space: u32) {
         let loaded = self.cpus.iter().filter(|cpu| cpu.root == Some(space)).count();
         self.totals.violations += loaded as u64;
-    }
-
-    /// CPUs other than the current one that hold a translation of `pages` that is no longer mapped, and could use it now.
-    pub(crate) fn stale_users(&self, space: u32, retired: &[u32]) -> Vec<u32> {
-        let mut users = Vec::new();
-        for &number in retired {
-            let translation = &self.translations[number as usize];
-            let table = translation.page & TABLE != 0;
-            for &cpu in &translation.holders {
-                let state = &self.cpus[cpu as usize];
-                if cpu != self.current && state.root == Some(space) && (state.user || table) {
-                    users.push(cpu);
-                }
-            }
-        }
-        users.sort_unstable();
-        users.dedup();
-        users
-    }
-
-    /// Drops from the current CPU's TLB what is mapped no more, under the loaded tag: what only an oracle can.
-    pub(crate) fn drop_stale(&mut self) {
-        let me = self.current as usize;
-        let tag = self.cpus[me].tag;
-        let Some(entries) = self.cpus[me].tlb.of(tag) else { return };
-        let stale =
-            entries.iter().filter(|(_, number)| self.translations[**number as usize].fate != Fate::Mapped);
-        let mut pages: Vec<u64> = stale.map(|(page, _)| *page).collect();
-        pages.sort_unstable();
-        if pages.is_empty() {
-            return;
-        }
-        self.totals.selective_flushes += 1;
-        self.cpus[me].flushes += 1;
-        for page in pages {
-            let dropped = self.cpus[me].tlb.drop_pages(tag, Pages { first: page, count: 1 });
-            self.dropped(me as u32, &dropped);
-        }
     }
 
     /// Judges what the current CPU could use from now on.

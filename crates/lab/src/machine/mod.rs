@@ -8,6 +8,7 @@ mod cost;
 mod hw;
 mod lines;
 pub mod model;
+mod oracle;
 mod run;
 mod tally;
 mod tlb;

@@ -1,117 +1,20 @@
 //! A kernel that does what its [`Style`] says.
 
+use super::state::{Call, Cpu, SLOTS, Slot, Space, State, What, words};
 use super::style::{Counts, Lazy, Mask, Style, Tags, Transport};
 use super::{Policy, Request};
-use crate::machine::model::{Word, fence, me, wait_until};
+use crate::machine::model::{fence, me, wait_until};
 use crate::machine::{Pages, Tables, with};
 use std::cell::{RefCell, RefMut};
 
-/// Slots of [`Tags::Slots`].
-const SLOTS: usize = 6;
 /// Flushes of a CPU after which powerpc asks members to go (`tlb_mm_cpumask_trim_timer`).
 const TRIM_EVERY: u64 = 1073;
-
-/// A member's answer, or a request that waits for it.
-#[derive(Clone, Copy, Debug)]
-struct Call {
-    from: u32,
-    space: u32,
-    what: What,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum What {
-    Flush { pages: Pages, tables: Tables, generation: u64 },
-    Trim,
-}
-
-#[derive(Debug, Default)]
-struct Space {
-    generation: u64,
-    mask: Vec<u64>,
-    members: u32,
-    /// References beyond those of programs.
-    counted: u32,
-    gathers: u32,
-    ended: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Slot {
-    space: Option<u32>,
-    generation: u64,
-}
-
-#[derive(Debug, Default)]
-struct Cpu {
-    loaded: Option<u32>,
-    /// The space that is counted for this CPU.
-    counted: Option<u32>,
-    lazy: bool,
-    slot: usize,
-    slots: [Slot; SLOTS],
-    next: usize,
-    calls: Vec<Call>,
-    /// Members that have not answered.
-    awaited: Vec<u32>,
-    flushes: u64,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    spaces: Vec<Space>,
-    cpus: Vec<Cpu>,
-}
 
 /// A modelled kernel.
 #[derive(Debug)]
 pub(super) struct Kernel {
     style: Style,
     state: RefCell<State>,
-}
-
-/// The words that CPUs share, each on a line of its own.
-mod words {
-    use super::Word;
-
-    /// Identities come from one counter.
-    pub(super) fn identities() -> Word {
-        Word::new(11, 0, 0)
-    }
-    pub(super) fn generation(space: u32) -> Word {
-        Word::new(1, space, 0)
-    }
-    /// Eight words of a mask are on one line.
-    pub(super) fn mask(space: u32, word: u32) -> Word {
-        Word::new(2, space, word / 8)
-    }
-    pub(super) fn count(space: u32) -> Word {
-        Word::new(3, space, 0)
-    }
-    pub(super) fn gathers(space: u32) -> Word {
-        Word::new(4, space, 0)
-    }
-    pub(super) fn members(space: u32) -> Word {
-        Word::new(5, space, 0)
-    }
-    pub(super) fn lazy(cpu: u32) -> Word {
-        Word::new(6, cpu, 0)
-    }
-    pub(super) fn loaded(cpu: u32) -> Word {
-        Word::new(7, cpu, 0)
-    }
-    pub(super) fn queue(cpu: u32) -> Word {
-        Word::new(8, cpu, 0)
-    }
-    pub(super) fn request(from: u32) -> Word {
-        Word::new(9, from, 0)
-    }
-    pub(super) fn answer(from: u32, by: u32) -> Word {
-        Word::new(10, from, by + 1)
-    }
-    pub(super) fn answers(from: u32) -> Word {
-        Word::new(10, from, 0)
-    }
 }
 
 impl Kernel {

@@ -3,6 +3,7 @@
 mod engine;
 mod kernel;
 mod kinds;
+mod state;
 mod style;
 
 use crate::machine::{Pages, Tables};
