@@ -3,7 +3,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use shootdown_lab::bench::{Row, bench};
 use shootdown_lab::policy::PolicyKind;
-use shootdown_lab::report::{Figure, Report, page, report};
+use shootdown_lab::report::{Figure, Report, page, pictures, report};
 use shootdown_lab::workload::{Params, WorkloadKind};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -57,7 +57,7 @@ pub fn policies(args: &BenchArgs) -> Result<ExitCode, Failure> {
     let json = if whole {
         let report = report(all, args.seed);
         let json = serde_json::to_string(&report).map_err(io::Error::from)?;
-        write(&args.report, &page(&report), &json)?;
+        write(&args.report, &report, &json)?;
         if !args.json {
             bar.suspend(|| aims(&mut out, &report))?;
         }
@@ -85,10 +85,12 @@ fn page_of(folder: &Path) -> PathBuf {
     folder.join("index.html")
 }
 
-fn write(folder: &Path, page: &str, json: &str) -> Result<(), Failure> {
+fn write(folder: &Path, report: &Report, json: &str) -> Result<(), Failure> {
+    let put = |name: &str, text: &str| std::fs::write(folder.join(name), text);
     let written = std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(page_of(folder), page))
-        .and_then(|()| std::fs::write(folder.join("report.json"), json));
+        .and_then(|()| std::fs::write(page_of(folder), page(report)))
+        .and_then(|()| put("report.json", json))
+        .and_then(|()| pictures(report).iter().try_for_each(|(name, plot)| put(name, plot)));
     written.map_err(|error| {
         Failure::bad_input(
             format!("cannot write the report to {}: {error}", folder.display()),

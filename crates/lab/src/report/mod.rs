@@ -13,7 +13,7 @@ use crate::workload::{Params, WorkloadKind};
 use serde::Serialize;
 
 pub use figures::Figure;
-pub use page::page;
+pub use page::{page, pictures};
 
 /// Policies that are shown over numbers of CPUs.
 pub(crate) const SHOWN: [PolicyKind; 6] = [

@@ -9,6 +9,11 @@ table{border-collapse:collapse;margin:1rem 0}td,th{padding:.15rem .6rem;text-ali
 td:first-child,th:first-child{text-align:left}.ours{background:#e8f5ec}.missed{color:#a33}.reached{color:#063}\
 .aims td{text-align:left;vertical-align:top}svg{max-width:100%;height:auto}";
 
+/// The plots of the page, by the name of a file.
+pub fn pictures(report: &Report) -> [(&'static str, String); 2] {
+    [("doorbells.svg", plots::doorbells(report)), ("transfers.svg", plots::transfers(report))]
+}
+
 /// Writes the page: tables, plots and aims, with nothing from elsewhere.
 pub fn page(report: &Report) -> String {
     let mut out = format!(
