@@ -9,11 +9,11 @@ use shootdown::{
     AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, OnLeave, Platform, Shootdown, Span, Tag,
     Teardown, Untagged, UserRef,
 };
-use spin::{Mutex, Once};
+use spin::Mutex;
 
 /// The engine.
 pub static ENGINE: Shootdown<Kernel> = Shootdown::new(
-    Kernel { mmu: Once::new(), kernel_root: AtomicU64::new(0), cpus: [const { CpuLocal::new() }; MAX_CPUS] },
+    Kernel { kernel_root: AtomicU64::new(0), cpus: [const { CpuLocal::new() }; MAX_CPUS] },
     CpuMask::new(),
 );
 
@@ -26,7 +26,6 @@ pub type User = UserRef<'static, Kernel>;
 /// The machine.
 #[derive(Debug)]
 pub struct Kernel {
-    mmu: Once<Mmu>,
     kernel_root: AtomicU64,
     cpus: [CpuLocal; MAX_CPUS],
 }
@@ -35,19 +34,22 @@ impl Kernel {
     /// Makes the hardware part known, once, before any CPU goes on line.
     pub fn init(&self, kernel_root: u64) {
         self.kernel_root.store(kernel_root, Ordering::Relaxed);
-        self.mmu.call_once(|| arch::mmu(kernel_root));
     }
 
-    /// The hardware part.
+    /// The hardware part. What it is made of is known when the kernel is compiled, but for the root.
     #[inline]
-    pub fn mmu(&self) -> &Mmu {
-        match self.mmu.get() {
-            Some(mmu) => mmu,
-            None => panic!("the kernel's page tables are not ready"),
-        }
+    pub fn mmu(&self) -> Mmu {
+        arch::mmu(self.kernel_root())
+    }
+
+    /// The hardware part for what concerns no root.
+    #[inline]
+    const fn without_root() -> Mmu {
+        arch::mmu(0)
     }
 
     /// Table that maps kernel memory alone.
+    #[inline]
     pub fn kernel_root(&self) -> u64 {
         self.kernel_root.load(Ordering::Relaxed)
     }
@@ -80,17 +82,17 @@ unsafe impl Platform for Kernel {
 
     #[inline]
     fn irq_save(&self, _: Span) -> bool {
-        self.mmu().irq_save()
+        Self::without_root().irq_save()
     }
 
     #[inline]
     fn irq_restore(&self, were_on: bool) {
-        self.mmu().irq_restore(were_on);
+        Self::without_root().irq_restore(were_on);
     }
 
     #[inline]
     fn irq_enabled(&self) -> bool {
-        self.mmu().irq_enabled()
+        Self::without_root().irq_enabled()
     }
 
     #[inline]
@@ -101,7 +103,7 @@ unsafe impl Platform for Kernel {
     #[inline]
     unsafe fn flush_local(&self, what: LocalFlush) {
         // SAFETY: 1. the engine promises it.
-        unsafe { self.mmu().flush_local(what) };
+        unsafe { Self::without_root().flush_local(what) };
         judge::flushed(what);
     }
 
@@ -112,6 +114,7 @@ unsafe impl Platform for Kernel {
         judge::loaded(root.map_or(self.kernel_root(), arch::root_address));
     }
 
+    #[inline]
     fn kick(&self, cpu: CpuId) {
         arch::kick(cpu.index());
     }
@@ -128,7 +131,7 @@ unsafe impl Platform for Kernel {
 
     #[cfg(target_arch = "aarch64")]
     fn publish_tables(&self) {
-        self.mmu().publish_tables();
+        Self::without_root().publish_tables();
     }
 
     #[inline]

@@ -103,7 +103,7 @@ pub(crate) fn main_other() -> ! {
 fn go_online() {
     let kernel = ENGINE.platform();
     kernel.mmu().irq_save();
-    arch::prepare_cpu(kernel.mmu());
+    arch::prepare_cpu(&kernel.mmu());
     // SAFETY: 1. interrupts are off; 2. the kernel's own tables are never given back; 3. nothing was cached before.
     unsafe { kernel.install(None, Tag::NONE, OnInstall::Flush) };
     ENGINE.online_cpu().expect("a CPU number that fits");

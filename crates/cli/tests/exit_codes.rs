@@ -160,3 +160,23 @@ fn text_without_events_is_no_recording() {
     refused(&["record-import", path.to_str().expect("UTF-8")], &["notes.txt", "2 lines"]);
     refused(&["record-import", "/no/such/file"], &["/no/such/file", "trace"]);
 }
+fn a_machine_that_cannot_be_booted_is_refused() {
+    refused(&["boot", "--arch", "riscv"], &["\"riscv\"", "did you mean: riscv64"]);
+    refused(&["boot"], &["--arch x86_64", "--all"]);
+    refused(&["boot", "--arch", "x86_64", "--cpus", "0"], &["0 CPUs", "--cpus 1 to 64"]);
+    refused(&["boot", "--arch", "x86_64", "--cpus", "65"], &["65 CPUs", "--cpus 1 to 64"]);
+    refused(&["boot", "--arch", "x86_64", "--scenario", "sqpol"], &["\"sqpol\"", "sqpoll"]);
+    refused(&["boot", "--arch", "x86_64", "--break", "SD-99"], &["\"SD-99\"", "INVARIANTS.md"]);
+    refused(&["boot", "--count", "--cpus", "2"], &["--cpus 4"]);
+}
+
+#[test]
+fn a_missing_qemu_is_named_with_the_command_that_installs_it() {
+    let nothing = tempfile::tempdir().expect("a directory");
+    let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");
+    let assert = command.env("PATH", nothing.path()).args(["boot", "--arch", "aarch64"]).assert();
+    assert.code(2).stderr(
+        contains("qemu-system-aarch64 is missing")
+            .and(contains("apt-get install -y --no-install-recommends qemu-system-arm")),
+    );
+}

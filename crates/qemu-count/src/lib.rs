@@ -4,8 +4,8 @@
 //! A mark is an instruction that does nothing: on x86-64 `nopl 0x5a5a00NN(%rax)`, on AArch64 `hint #(0x60 + NN)`, on
 //! RISC-V `addi x0, x0, 0x5a0 + NN`. Operation k begins at mark 2k and ends at mark 2k + 1, on the same CPU.
 //!
-//! Arguments: `trap=ADDRESS` for each entry of traps, `firmware=ADDRESS` below which code is the firmware's, `out=FILE` for
-//! the report: a line of JSON for each operation, written when QEMU ends.
+//! Arguments: `trap=ADDRESS` for each entry of traps, `firmware=ADDRESS` below which code is the firmware's,
+//! `wait=BEGIN:END` for a function whose instructions do not count, since it waits for other CPUs, `out=FILE` for the report: a line of JSON for each operation, written when QEMU ends.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
@@ -60,6 +60,8 @@ const KINDS: usize = OPERATIONS + 1;
 
 /// Instructions of a CPU so far, in the kernel and in the firmware.
 static COUNTS: [[AtomicU64; 2]; CPUS] = [const { [const { AtomicU64::new(0) }; 2] }; CPUS];
+/// Place of an instruction that does not count: it waits.
+const WAITING: usize = 2;
 /// The same where an operation began.
 static BEGUN: [[[AtomicU64; 2]; KINDS]; CPUS] =
     [const { [const { [const { AtomicU64::new(u64::MAX) }; 2] }; KINDS] }; CPUS];
@@ -69,6 +71,7 @@ struct State {
     target: String,
     traps: Vec<u64>,
     firmware: u64,
+    waiting: std::ops::Range<u64>,
     out: String,
     /// For each operation, what each time took.
     samples: BTreeMap<usize, Vec<[u64; 2]>>,
@@ -82,7 +85,7 @@ fn with_state<R>(work: impl FnOnce(&mut State) -> R) -> R {
 }
 
 extern "C" fn count(cpu: c_uint, place: *mut c_void) {
-    let counter = &COUNTS[cpu as usize % CPUS][place as usize % 2];
+    let Some(counter) = COUNTS[cpu as usize % CPUS].get(place as usize) else { return };
     // Only this CPU writes.
     counter.store(counter.load(Relaxed) + 1, Relaxed);
 }
@@ -128,7 +131,10 @@ extern "C" fn translated(_: u64, block: *mut Block) {
         // SAFETY: QEMU says that there are as many bytes.
         let bytes = unsafe { std::slice::from_raw_parts(data, size) };
         let (place, event) = with_state(|state| {
-            let place = usize::from(address < state.firmware);
+            let place = match state.waiting.contains(&address) {
+                true => WAITING,
+                false => usize::from(address < state.firmware),
+            };
             (place, event(&state.target, &state.traps, address, bytes))
         });
         let call = |call: Executed, data: usize| {
@@ -252,6 +258,10 @@ pub unsafe extern "C" fn qemu_plugin_install(
         match argument.split_once('=') {
             Some(("trap", address)) => state.traps.push(number(address)),
             Some(("firmware", address)) => state.firmware = number(address),
+            Some(("wait", range)) => {
+                let (begin, end) = range.split_once(':').unwrap_or_default();
+                state.waiting = number(begin)..number(end);
+            }
             Some(("out", file)) => file.clone_into(&mut state.out),
             _ => return -1,
         }

@@ -9,6 +9,7 @@ use crate::paging::{KERNEL_WINDOW, kernel_window_entry};
 use crate::sched::{Flow, Task, breathe, cycle, spawn, stopping};
 use crate::space::Process;
 use crate::{arch, sched};
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 use shootdown::{PageRange, Scope, Tables, VirtAddr};
@@ -30,7 +31,7 @@ pub fn hotplug(cpus: usize) {
             spawn(helper(cpus, n), Plug);
         }
     }
-    spawn(0, KernelRemap { frame: None, process, random: Random::new(501) });
+    spawn(0, KernelRemap { frames: VecDeque::new(), process, random: Random::new(501) });
 }
 
 /// Reads the page of the kernel's window.
@@ -53,7 +54,8 @@ impl Task for KernelReader {
 
 /// Changes the page of the kernel's window, and user pages as well.
 struct KernelRemap {
-    frame: Option<Frame>,
+    /// What the page was, the latest last: given back late, so that the same frame does not come back at once.
+    frames: VecDeque<Frame>,
     process: Arc<Process>,
     random: Random,
 }
@@ -68,17 +70,17 @@ impl Task for KernelRemap {
         flush();
         let epoch = next_epoch();
         KERNEL_FLOOR.store(epoch, Ordering::Release);
-        let old = self.frame.take();
+        if self.frames.len() > 3 {
+            drop(self.frames.pop_front());
+        }
         if stopping() {
             return Flow::Done;
         }
         self.process.space().remap(self.random.page(PAGES)).expect("a frame");
         let frame = Frame::page(KERNEL_BRAND, 0).expect("a frame");
-        // Not before there is a new one, which would else be the same.
-        drop(old);
         kernel_window_entry().store(arch::page_entry(frame.address(), true), Ordering::Release);
         arch::tables_written();
-        self.frame = Some(frame);
+        self.frames.push_back(frame);
         pause(50, || false);
         cycle();
         Flow::Again

@@ -28,8 +28,7 @@ enter_cpu:
     mov sp, x1
     ldr x1, =0xff04
     msr mair_el1, x1
-    // 39 bits of TTBR0 with pages of 4 KiB, cached and inner shareable; no TTBR1; addresses of 40 bits, tags of 16.
-    ldr x1, =0x0000001200803519
+    ldr x1, ={translation}
     msr tcr_el1, x1
     adrp x1, boot_table
     msr ttbr0_el1, x1

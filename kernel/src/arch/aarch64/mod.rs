@@ -4,13 +4,16 @@ mod gic;
 mod regs;
 
 use core::arch::global_asm;
-use shootdown_aarch64::{Errata, Features, Roots, Strategies, Translation};
+use shootdown_aarch64::{Errata, Features, IdRegisters, Roots, Strategies, Translation};
 
 pub use regs::{frame_pointer, mark};
 pub use shootdown_aarch64::Mmu;
 pub use shootdown_aarch64::encode::Root;
 
-global_asm!(include_str!("boot.s"));
+/// TCR_EL1: 39 bits of TTBR0 with pages of 4 KiB, cached and inner shareable; no TTBR1; addresses of 40 bits, tags of 16.
+const TRANSLATION_CONTROL: u64 = 0x12_0080_3519;
+
+global_asm!(include_str!("boot.s"), translation = const TRANSLATION_CONTROL);
 
 /// Name on the command line.
 pub const NAME: &str = "aarch64";
@@ -61,25 +64,29 @@ pub fn kernel_entry(gib: u64) -> u64 {
     gib << 30 | BLOCK | if gib == 0 { ACCESSED } else { NORMAL }
 }
 
-/// The hardware part of the platform, given the table that maps kernel memory alone.
-pub fn mmu(kernel_root: u64) -> Mmu {
-    // SAFETY: 1. this kernel runs at EL1.
-    let features = unsafe { Features::of_this_cpu() };
-    // SAFETY: 1. this kernel runs at EL1.
-    let translation = unsafe { Translation::of_this_cpu() };
-    // Doorbells are what this kernel is to show.
-    let strategies = Strategies::choose(&features, translation, Errata::None).without_broadcast();
+/// The hardware part of the platform, given the table that maps kernel memory alone. Nothing is assumed of the CPUs but how
+/// `boot.s` sets translation up; doorbells instead of broadcasts, as they are what this kernel is to show.
+#[inline]
+pub const fn mmu(kernel_root: u64) -> Mmu {
+    const FEATURES: Features = Features::decode(&IdRegisters { isar0: 0, mmfr0: 0, mmfr1: 0, mmfr2: 0 });
+    const STRATEGIES: Strategies =
+        Strategies::choose(&FEATURES, Translation::decode(TRANSLATION_CONTROL), Errata::None)
+            .without_broadcast();
     let root = root(kernel_root);
     // SAFETY: 1. this kernel runs at EL1; 2. its root is never given back, and maps no user page. TTBR1_EL1 is not used.
-    unsafe { Mmu::new(strategies, Roots { empty: root, kernel: root }) }
+    unsafe { Mmu::new(STRATEGIES, Roots { empty: root, kernel: root }) }
 }
 
 /// Root of the tables at an address.
 ///
 /// # Panics
 /// The address is that of no page.
-pub fn root(table: u64) -> Root {
-    Root::new(table).expect("page tables are pages below 1 << 48")
+#[inline]
+pub const fn root(table: u64) -> Root {
+    match Root::new(table) {
+        Ok(root) => root,
+        Err(_) => panic!("page tables are pages below 1 << 48"),
+    }
 }
 
 /// Address of a root.

@@ -66,7 +66,8 @@ pub fn kernel_entry(gib: u64) -> u64 {
 }
 
 /// The hardware part of the platform, given the table that maps kernel memory alone.
-pub fn mmu(kernel_root: u64) -> Mmu {
+#[inline]
+pub const fn mmu(kernel_root: u64) -> Mmu {
     // SAFETY: 1. this kernel runs in ring 0; every x86-64 has what is used.
     unsafe { Mmu::new(Strategies::PLAIN, root(kernel_root)) }
 }
@@ -75,8 +76,12 @@ pub fn mmu(kernel_root: u64) -> Mmu {
 ///
 /// # Panics
 /// The address is that of no page.
-pub fn root(table: u64) -> Root {
-    Root::new(table).expect("page tables are pages")
+#[inline]
+pub const fn root(table: u64) -> Root {
+    match Root::new(table) {
+        Ok(root) => root,
+        Err(_) => panic!("page tables are pages"),
+    }
 }
 
 /// Address of a root.

@@ -9,7 +9,7 @@ use super::symbols::Symbols;
 use crate::failure::Failure;
 
 /// What the kernel's marks stand for, in order; the handler of doorbells comes last.
-const OPERATIONS: [(usize, &str); 9] = [
+const OPERATIONS: [(usize, &str); 11] = [
     (0, "local flush"),
     (1, "send to one"),
     (2, "wait for one"),
@@ -18,8 +18,13 @@ const OPERATIONS: [(usize, &str); 9] = [
     (5, "switch"),
     (6, "lazy round trip"),
     (7, "borrow"),
+    (8, "flush, one"),
+    (9, "flush, three"),
     (16, "handler"),
 ];
+
+/// The engine's function that waits for a CPU.
+const WAIT: &str = "::wait_for_one";
 
 /// Instructions of Linux 6.1 on amd64, counted the same way: flush of a page with one target, and its handler.
 const LINUX: (u64, u64) = (402, 416);
@@ -43,12 +48,15 @@ pub struct Counted {
 
 /// What QEMU is told about the plugin.
 pub fn argument(machine: &Machine, plugin: &Path, image: &Path, report: &Path) -> Result<String, Failure> {
+    let symbols = Symbols::of(image);
     let (symbol, bytes) = machine.doorbell;
-    let Some(trap) = Symbols::of(image).address(symbol) else {
-        return Err(Failure::bad_input(format!("the kernel has no symbol {symbol}"), "build it anew"));
+    let (Some(trap), Some((begin, end))) = (symbols.address(symbol), symbols.range(WAIT)) else {
+        let what = format!("the kernel has no symbol {symbol}, or none that ends with {WAIT}");
+        return Err(Failure::bad_input(what, "build it anew"));
     };
     let (plugin, report, firmware) = (plugin.display(), report.display(), machine.firmware);
-    Ok(format!("file={plugin},trap={:#x},firmware={firmware:#x},out={report}", trap + bytes))
+    let places = format!("trap={:#x},firmware={firmware:#x},wait={begin:#x}:{end:#x}", trap + bytes);
+    Ok(format!("file={plugin},{places},out={report}"))
 }
 
 /// Reads what the plugin has counted.

@@ -30,6 +30,14 @@ impl Symbols {
         self.0.iter().find(|(_, candidate)| candidate == name).map(|(address, _)| *address)
     }
 
+    /// Where the first function begins whose name ends so, and where the next begins.
+    pub fn range(&self, ending: &str) -> Option<(u64, u64)> {
+        let index = self.0.iter().position(|(_, name)| name.ends_with(ending))?;
+        let (begin, _) = self.0[index];
+        let next = self.0[index..].iter().find(|(address, _)| *address > begin)?;
+        Some((begin, next.0))
+    }
+
     /// An address with the function that it is in.
     pub fn name(&self, address: u64) -> String {
         let after = self.0.partition_point(|(begin, _)| *begin <= address);
@@ -51,6 +59,7 @@ mod tests {
         assert_eq!(symbols.name(0x1010), "0x1010 first+0x10");
         assert_eq!(symbols.name(0x2000), "0x2000 second+0x0");
         assert_eq!(symbols.name(0x10), "0x10");
+        assert_eq!(symbols.range("irst"), Some((0x1000, 0x2000)));
         assert_eq!((symbols.address("second"), symbols.address("third")), (Some(0x2000), None));
         assert_eq!(Symbols::of(Path::new("no/such/image")).name(0x10), "0x10");
     }
