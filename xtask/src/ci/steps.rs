@@ -3,7 +3,7 @@ use clap::ValueEnum;
 use std::path::Path;
 use std::time::Instant;
 
-use super::{bare_metal, build, gates, msrv, own_case};
+use super::{bare_metal, boot, build, gates, msrv, own_case};
 use crate::{arch, tidy};
 
 /// One step; the order is that of a full run, cheapest first.
@@ -29,6 +29,8 @@ pub enum Step {
     Check,
     /// The pages about the corpus's bugs, in a browser
     Museum,
+    /// Policies under workloads, and the shipped traces
+    Lab,
     /// Each case of the corpus with the other variant's protocol: `check` must notice
     MutateCorpus,
     /// A corpus of somebody's own, and the template for one
@@ -39,6 +41,8 @@ pub enum Step {
     Mutate,
     /// Instructions of the engine's operations
     Counts,
+    /// The kernel in QEMU, on all architectures
+    Boot,
 }
 
 /// How a step ended, if it did not fail.
@@ -100,11 +104,13 @@ impl Step {
             Self::Arch => arch::run(root, arch::Differing::Fails).map(Done::Passed),
             Self::Check => gates::check(root),
             Self::Museum => gates::museum(root),
+            Self::Lab => gates::lab(root),
             Self::MutateCorpus => gates::mutate_corpus(root),
             Self::OwnCase => own_case::own_case(root),
             Self::Rules => gates::rules(root),
             Self::Mutate => gates::mutate(root),
             Self::Counts => gates::counts(root),
+            Self::Boot => boot::boot(root),
         }
     }
 }

@@ -1,17 +1,24 @@
 //! One module for each command.
 
 mod bench;
+mod boot;
 mod check;
 mod explain;
+mod lab_table;
 mod list;
 mod museum;
 mod new_case;
+mod policies;
+mod record_import;
 mod replay;
+mod replay_trace;
 mod welcome;
 
 pub use bench::bench;
+pub use boot::boot;
 pub use check::check;
 pub use explain::explain;
 pub use new_case::new_case;
+pub use record_import::record_import;
 pub use replay::replay;
 pub use welcome::welcome;
