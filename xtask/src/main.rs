@@ -1,5 +1,6 @@
 //! The one entry for people: `cargo xtask ci` is what `./test` and continuous integration run.
 
+mod arch;
 mod ci;
 mod mutate;
 mod mutate_corpus;
@@ -32,6 +33,12 @@ enum Command {
     },
     /// Read the sources for what compilers do not look at
     Tidy,
+    /// Disassemble the arch crates and compare with the committed listings
+    Arch {
+        /// Take the listings as they are now
+        #[arg(long)]
+        accept: bool,
+    },
     /// Count the engine's instructions and hold them against their aims
     Counts {
         /// Print JSON
@@ -61,6 +68,10 @@ fn run(cli: &Cli) -> Result<()> {
     let root = root()?;
     match &cli.command {
         Command::Ci { steps } => ci::run(&root, steps),
+        Command::Arch { accept } => {
+            let differing = if *accept { arch::Differing::IsTaken } else { arch::Differing::Fails };
+            arch::run(&root, differing).map(|seen| println!("arch: {seen}"))
+        }
         Command::Counts { json } => {
             let json = if *json { " --json" } else { "" };
             let program = "run --quiet --release --package shootdown-counts --";

@@ -23,6 +23,7 @@ Examples:
   shootdown check --drop-rule SD-9   Remove a rule: which check notices?
   shootdown check --list             Name all cases
   shootdown explain NAME             Tell a case's story, draw its counterexample
+  shootdown explain NAME --html FILE Write a page to step through it
   shootdown explain NAME --text | shootdown replay -
   shootdown bench                    Count what each policy costs
   shootdown new-case NAME            Write a template of a case of your own
@@ -102,7 +103,12 @@ pub struct CheckArgs {
 #[derive(Args, Debug)]
 pub struct ExplainArgs {
     /// A case; of a bug, the broken variant
-    pub name: String,
+    #[arg(required_unless_present = "all")]
+    pub name: Option<String>,
+    /// With --html: a page for each bug of the corpus, and an index
+    #[arg(long, requires = "html")]
+    #[arg(conflicts_with_all = ["name", "state", "places", "svg", "text", "drop_rule", "drop_site"])]
+    pub all: bool,
     /// Show the machine's state after each step, not only at the end
     #[arg(long)]
     pub state: bool,
@@ -112,6 +118,9 @@ pub struct ExplainArgs {
     /// Also draw the counterexample as a picture
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
+    /// Also write a page to step through the counterexample; with --all, a folder of pages
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Print the counterexample as a list for `shootdown replay`, and nothing else
     #[arg(long, conflicts_with_all = ["state", "places"])]
     pub text: bool,

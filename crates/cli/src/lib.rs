@@ -9,6 +9,7 @@ mod commands;
 mod draw;
 mod failure;
 mod interrupt;
+mod museum;
 mod names;
 mod output;
 mod progress;

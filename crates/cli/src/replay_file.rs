@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn a_long_trace_stays_under_four_kilobytes() {
         let step = trace("x").steps[1].clone();
-        let trace = Trace { steps: vec![step; 250], outcome: "x".repeat(200) };
+        let trace = Trace { steps: vec![step; 250], outcome: "x".repeat(200), ..Trace::default() };
         assert!(write("linux-bafb056c-sparc64-trim", Memory::Tso, None, &trace).len() < 4096);
     }
 

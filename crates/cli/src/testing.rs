@@ -18,7 +18,7 @@ pub fn engine_case(name: &str, cpus: usize) -> Case {
         about: "Two CPUs share a space.".to_owned(),
         story: "One flushes.\n\nThe other\nswitches.",
         run: Box::new(|_| report(Verdict::Holds)),
-        replay: Box::new(|_, _| Ok(Trace { steps: Vec::new(), outcome: String::new() })),
+        replay: Box::new(|_, _| Ok(Trace::default())),
     }
 }
 
@@ -96,5 +96,6 @@ pub fn trace(outcome: &str) -> Trace {
             ),
         ],
         outcome: outcome.to_owned(),
+        ..Trace::default()
     }
 }

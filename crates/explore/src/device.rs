@@ -1,3 +1,4 @@
+use crate::snapshot::Dissection;
 use crate::state::{BARRIER, Layout, entry_cell};
 use crate::values::Values;
 use core::fmt::Debug;
@@ -44,6 +45,18 @@ pub trait Device: Sync {
     fn show_state(&self, view: &View<'_, Self>) -> Vec<String> {
         let _ = view;
         Vec::new()
+    }
+
+    /// The state taken apart, for a drawing that one can step through.
+    fn dissect(&self, view: &View<'_, Self>) -> Dissection {
+        let _ = view;
+        Dissection::default()
+    }
+
+    /// What `value` of watched word `index` (order of [`crate::Registry::watch`]) means to hardware, in words.
+    fn show_watched(&self, index: usize, value: u64) -> Option<String> {
+        let _ = (index, value);
+        None
     }
 }
 

@@ -113,6 +113,7 @@ mod round;
 mod run;
 mod scenario;
 mod set;
+mod snapshot;
 mod state;
 mod symmetry;
 pub mod sync;
@@ -127,3 +128,6 @@ pub use explore::{explore, replay};
 pub use options::{Memory, Options, Progress, Reductions};
 pub use report::{Action, Move, Reached, Report, Step, Trace, Verdict};
 pub use scenario::{Registry, Scenario};
+pub use snapshot::{
+    Buffered, CpuSnapshot, Dissection, Fact, FrameSnapshot, Item, Snapshot, Standing, WordSnapshot,
+};

@@ -52,6 +52,8 @@ pub struct Options<'a> {
     pub collect: bool,
     /// Look for the shortest trace by a second, unreduced search after a violation.
     pub shortest: bool,
+    /// Take the machine apart before and after each step of the trace. Exploring is not concerned.
+    pub snapshots: bool,
 }
 
 impl Default for Options<'_> {
@@ -69,6 +71,7 @@ impl Default for Options<'_> {
             lenient_above: 400_000,
             collect: false,
             shortest: true,
+            snapshots: false,
         }
     }
 }

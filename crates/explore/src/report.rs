@@ -1,3 +1,4 @@
+use crate::snapshot::Snapshot;
 use std::collections::BTreeSet;
 use std::panic::Location;
 use std::time::Duration;
@@ -76,10 +77,12 @@ pub enum Action {
 }
 
 /// An execution, move by move.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Trace {
     /// The steps in order.
     pub steps: Vec<Step>,
+    /// The machine at power-on and after each step, if [`crate::Options::snapshots`] asks for it.
+    pub snapshots: Vec<Snapshot>,
     /// What went wrong at its end (empty for a replay that ends well).
     pub outcome: String,
 }

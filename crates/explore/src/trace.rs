@@ -8,6 +8,7 @@ use crate::options::Options;
 use crate::report::{Action, Move, Step, Trace};
 use crate::round::{Found, Outcome};
 use crate::scenario::Scenario;
+use crate::snapshot;
 use crate::state::Work;
 use crate::words;
 use crate::world::{NONE, World};
@@ -120,7 +121,7 @@ pub(crate) fn perform<S: Scenario>(
         let layout = lock(world).layout(options);
         let mut machine = Machine::new(world, layout, options);
         machine.partial_order = false;
-        match attempt(&mut machine, moves) {
+        match attempt(&mut machine, options, moves) {
             Ok(Some(trace)) => return Ok(trace),
             Ok(None) => {}
             Err(error) => return Err(error),
@@ -130,13 +131,17 @@ pub(crate) fn perform<S: Scenario>(
 
 fn attempt<S: Scenario>(
     machine: &mut Machine<'_, '_, S>,
+    options: &Options<'_>,
     moves: &[Move],
 ) -> Result<Option<Trace>, (usize, String)> {
-    let mut trace = Trace { steps: Vec::new(), outcome: String::new() };
+    let mut trace = Trace::default();
     let mut work = match machine.power_on() {
         Ok(work) => work,
         Err(trouble) => return verdict(*trouble, trace, 0),
     };
+    if options.snapshots {
+        trace.snapshots.push(snapshot::take(machine, &work));
+    }
     for (index, &mov) in moves.iter().enumerate() {
         if mov.cpu >= machine.layout.cpus {
             return Err((index, words::refusal(machine, &work, mov)));
@@ -151,6 +156,9 @@ fn attempt<S: Scenario>(
         let text = words::describe(machine, &work, after, mov);
         let state = machine.scenario.device().show_state(&machine.device_view(&mut next.clone()));
         trace.steps.push(describe(machine, &work, &next, mov, (text, state)));
+        if options.snapshots {
+            trace.snapshots.push(snapshot::take(machine, &next));
+        }
         if let Err(trouble) = moved {
             return verdict(*trouble, trace, index + 1);
         }

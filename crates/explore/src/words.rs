@@ -71,6 +71,42 @@ fn intent<S: Scenario>(world: &World<'_, S>, node: u32) -> String {
     }
 }
 
+/// What the frame at `node` does next, as a wish.
+pub(crate) fn next<S: Scenario>(world: &World<'_, S>, node: u32) -> String {
+    let cell = |cell: u16| world.cells.name(cell);
+    match world.nodes[node as usize].op {
+        Op::Load { cell: id } => format!("read {}", cell(id)),
+        Op::Put { cell: id, value, .. } | Op::Buffer { cell: id, value, .. } => {
+            format!("store {} to {}", shown(world, value), cell(id))
+        }
+        Op::Rmw { cell: id, change, .. } => format!("{} {}", verb(change), cell(id)),
+        Op::Fence { .. } | Op::Mark => "fence".to_owned(),
+        Op::IrqSave => "turn interrupts off".to_owned(),
+        Op::IrqRestore(true) => "turn interrupts on".to_owned(),
+        Op::IrqRestore(false) => "leave interrupts off".to_owned(),
+        Op::IrqEnabled => "see whether interrupts are on".to_owned(),
+        Op::Raise { cpu, line } => format!("raise interrupt {line} on CPU {cpu}"),
+        Op::Choose(n) => format!("choose among {n}"),
+        Op::Device { op, .. } => world.scenario.device().show(op, 0),
+        Op::Retire(object) => format!("give back {}", world.cells.object_name(object)),
+        Op::WaitFalse => format!("wait for {}", awaited(world, node)),
+        Op::LoopBack => "try again".to_owned(),
+        Op::Done => "return".to_owned(),
+        Op::Panicked | Op::Stop => world.text(node),
+    }
+}
+
+fn verb(change: Change) -> &'static str {
+    match change {
+        Change::Swap(_) => "exchange",
+        Change::Add(_) => "add to",
+        Change::Sub(_) => "subtract from",
+        Change::Or(_) => "set bits of",
+        Change::And(_) => "clear bits of",
+        Change::Cas(..) => "compare and exchange",
+    }
+}
+
 /// What `mov` did, from the states around it.
 pub(crate) fn describe<S: Scenario>(
     machine: &Machine<'_, '_, S>,

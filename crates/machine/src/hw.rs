@@ -2,7 +2,7 @@
 //!
 //! Ordering, per memory model. TSO, after x86: root loads and flushes wait until this CPU's store buffer is empty.
 //! PSO: they do not, so a protocol needs its own fence between page-table stores and what follows. A broadcast stands
-//! for the whole sequence (`DSB ISHST; TLBI; DSB ISH`) and waits under both. Everything else waits for nothing.
+//! for the whole sequence (`DSB ISHST; TLBI; DSB ISH`) and waits under both, as calls of firmware and hypervisor do. Everything else waits for nothing.
 
 use shootdown_explore::{Commutes, Facts, sync};
 
@@ -88,6 +88,20 @@ pub fn flush_all() {
 #[track_caller]
 pub fn broadcast(whose: Whose, which: Which) {
     issue(Op::Broadcast { whose, which });
+}
+
+/// Drops translations on one CPU, whoever issues it: firmware, a hypervisor or another agent acts there at once. Nothing
+/// happens on a CPU that is off line.
+#[track_caller]
+pub fn flush_on(cpu: usize, whose: Whose, which: Which) {
+    issue(Op::FlushOn { cpu, whose, which });
+}
+
+/// Says that this CPU stops being run (a hypervisor has taken the virtual CPU off), or is run again. Meanwhile nothing is
+/// translated on it and its walker rests, so it is not judged; it keeps what it holds.
+#[track_caller]
+pub fn running(on: bool) {
+    issue(Op::Running { on });
 }
 
 /// Says that this CPU may use user translations from now on, or no longer does. Off with a root loaded is lazy: the
@@ -187,6 +201,8 @@ pub(crate) enum Op {
     FlushKernelPage { page: usize },
     FlushAll,
     Broadcast { whose: Whose, which: Which },
+    FlushOn { cpu: usize, whose: Whose, which: Which },
+    Running { on: bool },
     User { on: bool },
     Touch { page: usize },
     Insert { tag: u8, page: usize, value: u64 },
@@ -203,8 +219,21 @@ pub(crate) enum Op {
 }
 
 /// Operands are bytes above the code's byte. None of them is ever near 255, so a saturated one is simply refused.
-fn pack(code: u8, operands: [usize; 4]) -> u64 {
+fn pack<const N: usize>(code: u8, operands: [usize; N]) -> u64 {
     operands.iter().rev().fold(0, |word, &o| word << 8 | o.min(255) as u64) << 8 | u64::from(code)
+}
+
+fn operands(whose: Whose, which: Which) -> [usize; 4] {
+    let (kind, who) = match whose {
+        Whose::Tag(tag) => (0, tag.into()),
+        Whose::Space(space) => (1, space),
+        Whose::Kernel => (2, 0),
+        Whose::Users => (3, 0),
+    };
+    match which {
+        Which::All => [kind, who, 0, 2],
+        Which::Page(page, walk) => [kind, who, page, walk as usize],
+    }
 }
 
 impl Op {
@@ -218,19 +247,12 @@ impl Op {
             Op::FlushUser => pack(4, [0; 4]),
             Op::FlushKernelPage { page } => pack(5, [page, 0, 0, 0]),
             Op::FlushAll => pack(6, [0; 4]),
-            Op::Broadcast { whose, which } => {
-                let (kind, who) = match whose {
-                    Whose::Tag(tag) => (0, tag.into()),
-                    Whose::Space(space) => (1, space),
-                    Whose::Kernel => (2, 0),
-                    Whose::Users => (3, 0),
-                };
-                let (page, walk) = match which {
-                    Which::All => (0, 2),
-                    Which::Page(page, walk) => (page, walk as usize),
-                };
-                pack(7, [kind, who, page, walk])
+            Op::Broadcast { whose, which } => pack(7, operands(whose, which)),
+            Op::FlushOn { cpu, whose, which } => {
+                let [kind, who, page, walk] = operands(whose, which);
+                pack(20, [kind, who, page, walk, cpu])
             }
+            Op::Running { on } => pack(21, [on.into(), 0, 0, 0]),
             Op::User { on } => pack(8, [on.into(), 0, 0, 0]),
             Op::Touch { page } => pack(9, [page, 0, 0, 0]),
             Op::Access { space, value } => pack(30, [space, value as usize, 0, 0]),
@@ -251,6 +273,8 @@ impl Op {
         let byte = |n: u32| (word >> (8 * n)) as u8;
         let [a, b, c, d] = [1, 2, 3, 4].map(|n| usize::from(byte(n)));
         let walk = |n| if n == 0 { WalkCache::Keep } else { WalkCache::Drop };
+        let whose = [Whose::Tag(byte(2)), Whose::Space(b), Whose::Kernel, Whose::Users].get(a).copied();
+        let which = if d == 2 { Which::All } else { Which::Page(c, walk(d)) };
         Some(match byte(0) {
             1 => Op::Install {
                 space: a.checked_sub(1),
@@ -262,10 +286,7 @@ impl Op {
             4 => Op::FlushUser,
             5 => Op::FlushKernelPage { page: a },
             6 => Op::FlushAll,
-            7 => Op::Broadcast {
-                whose: *[Whose::Tag(byte(2)), Whose::Space(b), Whose::Kernel, Whose::Users].get(a)?,
-                which: if d == 2 { Which::All } else { Which::Page(c, walk(d)) },
-            },
+            7 => Op::Broadcast { whose: whose?, which },
             8 => Op::User { on: a != 0 },
             9 => Op::Touch { page: a },
             10 => Op::Offline,
@@ -278,6 +299,8 @@ impl Op {
             17 => Op::Mapped { space: a, page: b },
             18 => Op::Teardown { space: a },
             19 => Op::Insert { tag: byte(1), page: b, value: c as u64 },
+            20 => Op::FlushOn { cpu: byte(5).into(), whose: whose?, which },
+            21 => Op::Running { on: a != 0 },
             30 => Op::Access { space: a, value: b as u64 },
             _ => return None,
         })
@@ -312,7 +335,7 @@ impl Op {
             | Op::FlushUser
             | Op::FlushKernelPage { .. }
             | Op::FlushAll => (true, false, Commutes::Never),
-            Op::Broadcast { .. } => (true, true, Commutes::Never),
+            Op::Broadcast { .. } | Op::FlushOn { .. } | Op::Running { .. } => (true, true, Commutes::Never),
             Op::User { on: true } => (false, false, Commutes::Masked),
             Op::FreeFrame { .. }
             | Op::FreeTable { .. }

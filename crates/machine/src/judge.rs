@@ -4,7 +4,7 @@
 use crate::config::{MAX_PAGES, MAX_SPACES};
 use crate::hw::Op;
 use crate::machine::Machine;
-use crate::state::{ARRIVING, Local, ONLINE, Shared, USER};
+use crate::state::{ARRIVING, Local, Shared, USER};
 use crate::tables::space_name;
 use shootdown_explore::{View, Violation};
 
@@ -80,7 +80,7 @@ impl Machine {
             self.linked(view)?;
         }
         for (cpu, local) in view.locals.iter().enumerate() {
-            if !local.is(ONLINE) {
+            if !local.runs() {
                 continue;
             }
             if !local.is(ARRIVING) && local.kernel.iter().any(|set| set & shared.dead_values != 0) {

@@ -7,6 +7,7 @@
 
 mod case;
 mod config;
+mod dissect;
 mod domain;
 pub mod engine;
 pub mod hw;

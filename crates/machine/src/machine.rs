@@ -1,10 +1,10 @@
 use crate::config::{Builder, MAX_CPUS, MAX_FRAMES, MAX_KERNEL, MAX_SPACES, MAX_TAGS, SLOTS, Translation};
 use crate::hw::{Install, Op, Which, Whose};
 use crate::judge;
-use crate::state::{ARRIVING, Local, ONLINE, Shared, USER};
+use crate::state::{ARRIVING, Local, ONLINE, PAUSED, Shared, USER};
 use crate::tables::Tables;
 use shootdown_explore::sync::Word;
-use shootdown_explore::{Device, Effect, Facts, Registry, View, Violation};
+use shootdown_explore::{Device, Dissection, Effect, Facts, Registry, View, Violation};
 use std::sync::OnceLock;
 
 /// One word of a space's CPU mask, for [`Machine::register`].
@@ -49,7 +49,7 @@ impl Watched {
         self.roots + space * self.per_space + entry
     }
 
-    fn leaf(&self, table: usize, slot: usize) -> usize {
+    pub(crate) fn leaf(&self, table: usize, slot: usize) -> usize {
         self.leaves + table * SLOTS + slot
     }
 }
@@ -152,20 +152,14 @@ impl Machine {
     fn fits(&self, op: Op) -> bool {
         let Builder { spaces, per_space, tags, kernel_pages, translations, .. } = &self.config;
         let pages = per_space * SLOTS;
-        let page = |which| match which {
-            Which::All => true,
-            Which::Page(page, _) => page < pages,
-        };
         match op {
             Op::Install { space, tag, .. } => space.is_none_or(|s| s < *spaces) && usize::from(tag) < *tags,
             Op::FlushPage { tag, page, .. } => usize::from(tag) < *tags && page < pages,
             Op::FlushTag { tag } => usize::from(tag) < *tags,
             Op::FlushKernelPage { page } => page < *kernel_pages,
-            Op::Broadcast { whose: Whose::Tag(tag), which } => usize::from(tag) < *tags && page(which),
-            Op::Broadcast { whose: Whose::Space(space), which } => space < *spaces && page(which),
-            Op::Broadcast { whose: Whose::Users, which } => page(which),
-            Op::Broadcast { whose: Whose::Kernel, which } => {
-                matches!(which, Which::All) || matches!(which, Which::Page(page, _) if page < *kernel_pages)
+            Op::Broadcast { whose, which } => self.names(whose, which),
+            Op::FlushOn { cpu, whose, which } => {
+                cpu < self.config.cpus && !self.shares(cpu) && self.names(whose, which)
             }
             Op::Touch { page } => page < pages,
             Op::Insert { tag, page, value } => {
@@ -181,26 +175,48 @@ impl Machine {
             Op::Revoke { value } => (1..=translations.len() as u64).contains(&value),
             Op::Unreachable { space, page } => space < *spaces && page < pages,
             Op::Mapped { space, page } => self.config.remaps && space < *spaces && page < pages,
-            Op::FlushUser | Op::FlushAll | Op::User { .. } => true,
+            Op::FlushUser | Op::FlushAll | Op::User { .. } | Op::Running { .. } => true,
             Op::Offline | Op::Online => !self.config.domains.iter().any(|domain| domain.count_ones() > 1),
         }
+    }
+
+    /// Whether this machine has the translations that a broadcast names.
+    fn names(&self, whose: Whose, which: Which) -> bool {
+        let pages = match whose {
+            Whose::Kernel => self.config.kernel_pages,
+            Whose::Tag(_) | Whose::Space(_) | Whose::Users => self.config.per_space * SLOTS,
+        };
+        let known = match whose {
+            Whose::Tag(tag) => usize::from(tag) < self.config.tags,
+            Whose::Space(space) => space < self.config.spaces,
+            Whose::Users | Whose::Kernel => true,
+        };
+        known
+            && match which {
+                Which::All => true,
+                Which::Page(page, _) => page < pages,
+            }
     }
 
     fn broadcast(&self, locals: &mut [Local], issuer: usize, whose: Whose, which: Which) {
         for (cpu, local) in locals.iter_mut().enumerate().filter(|(_, local)| local.is(ONLINE)) {
             let held = local.held();
-            match (whose, which) {
-                (Whose::Tag(tag), Which::All) => local.drop_tag(tag.into()),
-                (Whose::Tag(tag), Which::Page(page, walk)) => local.drop_page(tag.into(), page, walk),
-                (Whose::Space(space), _) => local.drop_values(self.own[space], self.own_tables(space), which),
-                (Whose::Kernel, _) => local.drop_kernel(which),
-                (Whose::Users, Which::All) => local.drop_user(),
-                (Whose::Users, Which::Page(page, walk)) => {
-                    (0..MAX_TAGS).for_each(|tag| local.drop_page(tag, page, walk));
-                }
-            }
+            self.drop_on(local, whose, which);
             if self.config.late_accesses && cpu != issuer {
                 local.in_flight = held & !local.held();
+            }
+        }
+    }
+
+    fn drop_on(&self, local: &mut Local, whose: Whose, which: Which) {
+        match (whose, which) {
+            (Whose::Tag(tag), Which::All) => local.drop_tag(tag.into()),
+            (Whose::Tag(tag), Which::Page(page, walk)) => local.drop_page(tag.into(), page, walk),
+            (Whose::Space(space), _) => local.drop_values(self.own[space], self.own_tables(space), which),
+            (Whose::Kernel, _) => local.drop_kernel(which),
+            (Whose::Users, Which::All) => local.drop_user(),
+            (Whose::Users, Which::Page(page, walk)) => {
+                (0..MAX_TAGS).for_each(|tag| local.drop_page(tag, page, walk));
             }
         }
     }
@@ -238,6 +254,7 @@ impl Machine {
                 local.kernel = [0; MAX_KERNEL];
             }
             Op::User { on } => local.set(USER, on),
+            Op::Running { on } => local.set(PAUSED, !on),
             Op::Insert { tag, page, value } => local.tlb[usize::from(tag)][page] |= 1 << value,
             Op::Offline => {
                 (local.root, local.tag) = (0, 0);
@@ -271,6 +288,11 @@ impl Device for Machine {
         if let Op::Broadcast { whose, which } = op {
             self.broadcast(view.locals, cpu, whose, which);
         }
+        if let Op::FlushOn { cpu, whose, which } = op {
+            if view.locals[cpu].is(ONLINE) {
+                self.drop_on(&mut view.locals[cpu], whose, which);
+            }
+        }
         self.change(&mut view.locals[cpu], op);
         if self.shares(cpu) {
             self.spread(view.locals, cpu);
@@ -284,7 +306,7 @@ impl Device for Machine {
     fn settle(&self, view: &mut View<'_, Self>) -> Result<(), Violation> {
         loop {
             for cpu in 0..view.locals.len() {
-                if view.locals[cpu].is(ONLINE) {
+                if view.locals[cpu].runs() {
                     self.fill(view, cpu)?;
                 }
             }
@@ -315,5 +337,13 @@ impl Device for Machine {
             view.locals.iter().enumerate().map(|(cpu, local)| self.show_local(cpu, local)).collect();
         lines.extend(self.show_given_away(view.shared));
         lines
+    }
+
+    fn dissect(&self, view: &View<'_, Self>) -> Dissection {
+        self.take_apart(view)
+    }
+
+    fn show_watched(&self, index: usize, value: u64) -> Option<String> {
+        self.entry_meaning(index, value)
     }
 }

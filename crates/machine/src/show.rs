@@ -7,12 +7,22 @@ use crate::state::{Local, ONLINE, USER};
 use crate::tables::space_name;
 
 impl Machine {
-    pub(crate) fn words(&self, op: Op) -> String {
-        let tagged = |tag: u8| if self.config.tags == 1 { String::new() } else { format!(" tag {tag}") };
-        let pages = |which| match which {
+    fn meant(&self, whose: Whose, which: Which) -> String {
+        let pages = match which {
             Which::All => "all".to_owned(),
             Which::Page(page, walk) => format!("page {page}{}", also(walk)),
         };
+        match whose {
+            Whose::Tag(_) if self.config.tags == 1 => pages,
+            Whose::Tag(tag) => format!("{pages} tag {tag}"),
+            Whose::Space(space) => format!("{pages} of {}", space_name(space)),
+            Whose::Users => format!("{pages} of all users"),
+            Whose::Kernel => format!("kernel {pages}"),
+        }
+    }
+
+    pub(crate) fn words(&self, op: Op) -> String {
+        let tagged = |tag: u8| if self.config.tags == 1 { String::new() } else { format!(" tag {tag}") };
         match op {
             Op::Install { space, tag, how } => {
                 let root = space.map_or("none".into(), |s| space_name(s).to_string());
@@ -31,12 +41,10 @@ impl Machine {
             Op::FlushUser => "flush user".into(),
             Op::FlushKernelPage { page } => format!("flush kernel page {page}"),
             Op::FlushAll => "flush everything".into(),
-            Op::Broadcast { whose, which } => match whose {
-                Whose::Tag(tag) => format!("broadcast flush {}{}", pages(which), tagged(tag)),
-                Whose::Space(space) => format!("broadcast flush {} of {}", pages(which), space_name(space)),
-                Whose::Users => format!("broadcast flush {} of all users", pages(which)),
-                Whose::Kernel => format!("broadcast flush kernel {}", pages(which)),
-            },
+            Op::Broadcast { whose, which } => format!("broadcast flush {}", self.meant(whose, which)),
+            Op::FlushOn { cpu, whose, which } => format!("flush {} on CPU {cpu}", self.meant(whose, which)),
+            Op::Running { on: true } => "runs again".into(),
+            Op::Running { on: false } => "taken off".into(),
             Op::User { on: true } => "user on".into(),
             Op::User { on: false } => "user off".into(),
             Op::Touch { page } => format!("touch page {page}"),

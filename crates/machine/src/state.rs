@@ -34,6 +34,8 @@ pub(crate) const ONLINE: u8 = 1;
 pub(crate) const USER: u8 = 2;
 /// Back online, kernel entries not judged yet.
 pub(crate) const ARRIVING: u8 = 4;
+/// Taken off by a hypervisor.
+pub(crate) const PAUSED: u8 = 8;
 
 impl Local {
     pub(crate) fn is(&self, flag: u8) -> bool {
@@ -42,6 +44,11 @@ impl Local {
 
     pub(crate) fn set(&mut self, flag: u8, on: bool) {
         self.flags = if on { self.flags | flag } else { self.flags & !flag };
+    }
+
+    /// Whether it translates anything at all.
+    pub(crate) fn runs(&self) -> bool {
+        self.flags & (ONLINE | PAUSED) == ONLINE
     }
 
     /// Space whose root is loaded.

@@ -471,6 +471,8 @@ fn broadcast_for_a_space_leaves_other_spaces_alone() {
 fn operations_survive_their_encoding() {
     use crate::hw::Op;
     for op in [
+        Op::FlushOn { cpu: 7, whose: Whose::Space(3), which: Which::Page(2, WalkCache::Drop) },
+        Op::Running { on: false },
         Op::Install { space: None, tag: 0, how: Install::FlushAll },
         Op::Install { space: Some(3), tag: 3, how: Install::Keep },
         Op::FlushPage { tag: 2, page: 3, walk: WalkCache::Drop },

@@ -130,3 +130,49 @@ fn accesses_in_flight_end_with_a_root_load_but_not_with_user_mode() {
     breaks(pair().late_accesses(), &[flushes_and_frees, leaves_user_mode], LATE);
     assert_eq!(verdict(pair().late_accesses(), &[flushes_and_frees, loads_a_root]), Verdict::Holds);
 }
+
+#[test]
+fn firmware_flushes_the_cpu_that_is_named_and_no_other() {
+    let flushed: Main = |rig| {
+        unmap(rig);
+        hw::flush_page(0, 0, WalkCache::Drop);
+        hw::flush_on(1, Whose::Tag(0), Which::Page(0, WalkCache::Keep));
+        hw::free_frame(1);
+    };
+    let forgotten: Main = |rig| {
+        unmap(rig);
+        hw::flush_on(0, Whose::Tag(0), Which::Page(0, WalkCache::Keep));
+        hw::free_frame(1);
+    };
+    assert_eq!(verdict(pair(), &[flushed, idle]), Verdict::Holds);
+    let message = "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)";
+    breaks(pair(), &[forgotten, idle], message);
+}
+
+#[test]
+fn a_cpu_that_is_taken_off_keeps_what_it_holds_and_is_judged_when_it_runs_again() {
+    // CPU 1 is off until CPU 0 has freed the frame.
+    let frees: Main = |rig| {
+        sync::wait_until(|| rig.word.load(Acquire) == 1);
+        unmap(rig);
+        hw::flush_page(0, 0, WalkCache::Drop);
+        hw::free_frame(1);
+        rig.word.store(2, Release);
+    };
+    let flushes: Main = |rig| {
+        hw::running(false);
+        rig.word.store(1, Release);
+        sync::wait_until(|| rig.word.load(Acquire) == 2);
+        hw::flush_all();
+        hw::running(true);
+    };
+    let forgets: Main = |rig| {
+        hw::running(false);
+        rig.word.store(1, Release);
+        sync::wait_until(|| rig.word.load(Acquire) == 2);
+        hw::running(true);
+    };
+    assert_eq!(verdict(pair(), &[frees, flushes]), Verdict::Holds);
+    let message = "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)";
+    breaks(pair(), &[frees, forgets], message);
+}

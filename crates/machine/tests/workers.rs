@@ -7,7 +7,14 @@ use shootdown_machine::engine::{Fault, cases};
 /// Cases with more states are left out.
 const LIMIT: u64 = 300_000;
 /// These cases are larger, which the test checks as well.
-const LARGE: &[&str] = &["two-flushers", "nested-gathers", "broadcast-fallback"];
+const LARGE: &[&str] = &[
+    "two-flushers",
+    "nested-gathers",
+    "broadcast-fallback",
+    "transport-paravirtual",
+    "transport-actions",
+    "transport-switched",
+];
 
 fn run(case: &Case, workers: usize) -> Report {
     let options =

@@ -316,7 +316,7 @@ impl<P: Platform> Late<'_, P> {
         let mut next = Some(first);
         while let Some(batch) = next {
             for cpu in batch {
-                if self.is_late(cpu) {
+                if self.is_late(cpu) && !(P::DEFERS && engine.platform().defer(cpu)) {
                     rang = Some(me);
                     engine.ring(cpu);
                 } else {
@@ -348,6 +348,16 @@ impl<P: Platform> Late<'_, P> {
     #[cold]
     #[inline(never)]
     fn wait_for_one(self, cpu: CpuId) {
+        if P::DEFERS {
+            if !self.is_late(cpu) {
+                return;
+            }
+            // It may have been passed over because it did not run, and runs now: it has flushed, but does not say so
+            // unasked. Where it was rung before, its bell is up or its answer is close.
+            let pinned = self.engine.platform().pin();
+            self.engine.ring(cpu);
+            drop(pinned);
+        }
         self.engine.wait_for(cpu, || !self.is_late(cpu));
     }
 

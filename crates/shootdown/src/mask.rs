@@ -186,6 +186,20 @@ pub(crate) struct Batch {
     bits: u64,
 }
 
+impl Batch {
+    /// The CPU of the lowest bit.
+    #[inline]
+    pub(crate) fn first(self) -> CpuId {
+        CpuId::new(self.word * 64)
+    }
+
+    /// One bit a member.
+    #[inline]
+    pub(crate) fn bits(self) -> u64 {
+        self.bits
+    }
+}
+
 impl Iterator for Batch {
     type Item = CpuId;
     #[inline]

@@ -99,11 +99,21 @@ pub unsafe trait Platform: Sync + Sized {
         let _ = what;
         Remote::Kick
     }
-    /// Whether completion must wait for `cpu`; `false` only for a CPU that is certain to flush before it next uses a
-    /// translation (a virtual CPU outside guest mode).
+    /// Whether completion must wait for `cpu`; `false` only for a CPU that is certain to flush everything before it next
+    /// uses a translation (a virtual CPU outside guest mode, or one that [`defer`](Self::defer) answered for). Only reads.
     fn must_wait(&self, cpu: CpuId) -> bool {
         let _ = cpu;
         true
+    }
+    /// Whether [`must_wait`](Self::must_wait) or [`defer`](Self::defer) is anything but its default: a CPU that was passed
+    /// over may then turn up running, and is rung after all.
+    const DEFERS: bool = false;
+    /// Has `cpu` flush everything before it next uses a translation, if that takes no interrupt: a virtual CPU that is
+    /// preempted and whose hypervisor flushes when it enters (Linux: `KVM_VCPU_FLUSH_TLB`, commit 858a43aae236). `true`
+    /// only if that is certain, and [`must_wait`](Self::must_wait) then answers `false` until the CPU runs again.
+    fn defer(&self, cpu: CpuId) -> bool {
+        let _ = cpu;
+        false
     }
     /// Orders the caller's page-table stores before later page walks of other CPUs (aarch64: `dsb ishst`). The engine's
     /// own full fence follows.
@@ -189,6 +199,19 @@ pub struct RemoteFlush<'a, P: Platform> {
     pub scope: crate::types::Scope,
     /// Whether table pages are freed.
     pub tables: Tables,
+}
+
+impl<P: Platform> RemoteFlush<'_, P> {
+    /// Calls `visit` with the CPUs that must be reached, up to 64 at a time: the number of the first, and a bit for it and
+    /// each of the 63 that follow (a hart mask, a processor set). The caller's own bit is among them where it holds
+    /// translations. Kernel memory has no mask: nothing is visited, and every CPU on line must be reached.
+    ///
+    /// Who joins the mask after this has been read sees the page tables as they are now.
+    pub fn for_each_target(&self, mut visit: impl FnMut(CpuId, u64)) {
+        if let Some(space) = self.space {
+            space.members().for_each_batch(None, |batch| visit(batch.first(), batch.bits()));
+        }
+    }
 }
 
 /// Answer of [`Platform::flush_remote`].

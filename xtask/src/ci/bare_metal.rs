@@ -1,4 +1,4 @@
-//! The engine on targets without an operating system.
+//! The engine and the arch crates on targets without an operating system.
 
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
@@ -9,9 +9,9 @@ use crate::process::{self, cargo, read};
 
 /// Targets, and the packages that each must build.
 const TARGETS: [(&str, &[&str]); 3] = [
-    ("x86_64-unknown-none", &["shootdown"]),
-    ("aarch64-unknown-none", &["shootdown"]),
-    ("riscv64gc-unknown-none-elf", &["shootdown"]),
+    ("x86_64-unknown-none", &["shootdown", "shootdown-x86_64", "shootdown-probe"]),
+    ("aarch64-unknown-none", &["shootdown", "shootdown-aarch64", "shootdown-probe"]),
+    ("riscv64gc-unknown-none-elf", &["shootdown", "shootdown-riscv64", "shootdown-probe"]),
 ];
 
 pub fn bare_metal(root: &Path) -> Result<Done> {
@@ -25,7 +25,10 @@ pub fn bare_metal(root: &Path) -> Result<Done> {
 }
 
 /// Finds the core library for `target`, or installs it.
-fn ensure_core(target: &str) -> Result<()> {
+///
+/// # Errors
+/// Neither.
+pub fn ensure_core(target: &str) -> Result<()> {
     if installed(target) {
         return Ok(());
     }

@@ -10,6 +10,8 @@ use crate::process::{self, cargo, stream};
 use crate::{mutate, mutate_corpus};
 
 const SHOOTDOWN: &str = "run --quiet --release --package shootdown-cli --bin shootdown --";
+const MUSEUM: &str = "target/museum";
+const SHOTS: &str = "target/museum-shots";
 /// Groups that notice a removed rule soonest.
 const RULE_CASES: &str = "two three tags";
 
@@ -26,6 +28,19 @@ pub fn check(root: &Path) -> Result<Done> {
     process::check(&command, status)?;
     ensure!(cases > 0, "no case ran");
     Ok(Done::Passed(format!("{cases} cases as expected, {states} states")))
+}
+
+pub fn museum(root: &Path) -> Result<Done> {
+    // Pages of bugs that have gone must not be looked at again.
+    let old = std::fs::remove_dir_all(root.join(MUSEUM));
+    ensure!(
+        old.as_ref().map_or_else(|error| error.kind() == std::io::ErrorKind::NotFound, |()| true),
+        "{MUSEUM} cannot be removed: {old:?}"
+    );
+    process::run(&mut cargo(root, &format!("{SHOOTDOWN} explain --all --html {MUSEUM}")))?;
+    let look = "run --quiet --release --package shootdown-museum-test --";
+    process::run(&mut cargo(root, &format!("{look} {MUSEUM} --shots {SHOTS}")))?;
+    Ok(Done::Passed(format!("the pages work in a browser; screenshots are in {SHOTS}")))
 }
 
 pub fn rules(root: &Path) -> Result<Done> {

@@ -1,10 +1,12 @@
 //! The steps of continuous integration.
 
 mod bare_metal;
+mod book;
 mod build;
 mod gates;
 mod msrv;
 mod own_case;
 mod steps;
 
+pub use bare_metal::ensure_core;
 pub use steps::{Step, run};

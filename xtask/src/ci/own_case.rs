@@ -3,7 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
+use super::book;
 use super::steps::Done;
 use crate::process::{self, cargo};
 
@@ -22,22 +24,32 @@ pub fn own_case(root: &Path) -> Result<Done> {
     copy_files(&root.join(EXAMPLE), &copy)?;
     // The versions that everything else is tested with, not the newest there are.
     fs::copy(root.join("Cargo.lock"), copy.join("Cargo.lock")).context("cannot copy Cargo.lock")?;
-    // The target folder of the workspace, where the packages it depends on are built already.
-    let shared = |arguments: &str| {
-        let mut command = cargo(&copy, arguments);
-        command.env("CARGO_TARGET_DIR", root.join("target"));
-        command
-    };
+    let shared = |arguments: &str| in_copy(root, &copy, arguments);
     process::run(&mut shared("test --quiet --release"))?;
     process::run(&mut shared("run --quiet --release -- check corpus"))?;
     process::run(&mut shared(&format!("run --quiet --release -- new-case {TEMPLATE} --dir src")))?;
-    let main = copy.join("src/main.rs");
-    let text = fs::read_to_string(&main).with_context(|| format!("cannot read {}", main.display()))?;
-    fs::write(&main, with_template(&text)?).with_context(|| format!("cannot write {}", main.display()))?;
+    name_in_main(&copy, MODULE)?;
     process::run(&mut shared("test --quiet --release headers"))?;
     process::run(&mut shared(&format!("run --quiet --release -- check {TEMPLATE}")))?;
     process::run(&mut shared(&format!("run --quiet --release -- explain {TEMPLATE}")))?;
-    Ok(Done::Passed("the example and the template build, and check finds their bugs".into()))
+    let commands = book::follow(root, &copy)?;
+    Ok(Done::Passed(format!(
+        "example, template and chapter build and are checked; {commands} commands of the chapter"
+    )))
+}
+
+/// Builds a call of cargo in the copy. It shares the workspace's target folder, where most of what it needs is built.
+pub fn in_copy(root: &Path, copy: &Path, arguments: &str) -> Command {
+    let mut command = cargo(copy, arguments);
+    command.env("CARGO_TARGET_DIR", root.join("target"));
+    command
+}
+
+/// Does to the copy's `main` what `new-case` says to do.
+pub fn name_in_main(copy: &Path, module: &str) -> Result<()> {
+    let main = copy.join("src/main.rs");
+    let text = fs::read_to_string(&main).with_context(|| format!("cannot read {}", main.display()))?;
+    fs::write(&main, with_module(&text, module)?).with_context(|| format!("cannot write {}", main.display()))
 }
 
 fn copy_files(from: &Path, to: &Path) -> Result<()> {
@@ -54,27 +66,26 @@ fn copy_files(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Does to the example's `main` what the template says to do.
-fn with_template(main: &str) -> Result<String> {
-    let (list, module) = ("const BUGS: &[Bug] = &[", "mod counted_acks;\n");
+fn with_module(main: &str, module: &str) -> Result<String> {
+    let (list, first) = ("const BUGS: &[Bug] = &[", "mod counted_acks;\n");
     ensure!(
-        main.contains(list) && main.contains(module),
+        main.contains(list) && main.contains(first),
         "{EXAMPLE}/src/main.rs is not as this step knows it"
     );
-    let main = main.replace(list, &format!("{list}{MODULE}::BUG, "));
-    Ok(main.replace(module, &format!("{module}mod {MODULE};\n")))
+    let main = main.replace(list, &format!("{list}{module}::BUG, "));
+    Ok(main.replace(first, &format!("{first}mod {module};\n")))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::with_template;
+    use super::with_module;
 
     #[test]
     fn the_template_is_named_where_the_example_names_its_own() {
         let example = include_str!("../../../examples/own-case/src/main.rs");
-        let main = with_template(example).expect("the example");
-        assert!(main.contains("mod sample_1a2b3c4d_template;\n"));
-        assert!(main.contains("&[sample_1a2b3c4d_template::BUG, counted_acks::BUG]"), "{main}");
-        assert!(with_template("fn main() {}").is_err());
+        let main = with_module(example, "linux_x").expect("the example");
+        assert!(main.contains("mod linux_x;\n"));
+        assert!(main.contains("&[linux_x::BUG, counted_acks::BUG]"), "{main}");
+        assert!(with_module("fn main() {}", "linux_x").is_err());
     }
 }

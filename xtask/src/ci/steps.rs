@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::{bare_metal, build, gates, msrv, own_case};
-use crate::tidy;
+use crate::{arch, tidy};
 
 /// One step; the order is that of a full run, cheapest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -19,14 +19,18 @@ pub enum Step {
     Doc,
     /// The oldest Rust that is promised
     Msrv,
-    /// The engine on targets without an operating system
+    /// The engine and the arch crates on targets without an operating system
     BareMetal,
+    /// The instruction sequences of the arch crates, disassembled
+    Arch,
     /// Tests of all packages
     Tests,
     /// Every case of `shootdown check`
     Check,
     /// Policies under workloads, and the shipped traces
     Lab,
+    /// The pages about the corpus's bugs, in a browser
+    Museum,
     /// Each case of the corpus with the other variant's protocol: `check` must notice
     MutateCorpus,
     /// A corpus of somebody's own, and the template for one
@@ -95,8 +99,10 @@ impl Step {
             Self::Tests => build::tests(root),
             Self::Msrv => msrv::msrv(root),
             Self::BareMetal => bare_metal::bare_metal(root),
+            Self::Arch => arch::run(root, arch::Differing::Fails).map(Done::Passed),
             Self::Check => gates::check(root),
             Self::Lab => gates::lab(root),
+            Self::Museum => gates::museum(root),
             Self::MutateCorpus => gates::mutate_corpus(root),
             Self::OwnCase => own_case::own_case(root),
             Self::Rules => gates::rules(root),

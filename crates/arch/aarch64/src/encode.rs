@@ -33,18 +33,17 @@ impl Granule {
         }
     }
 
-    /// Returns the largest page or block that divides `size`, or the granule where none does. Sizes in between are runs
-    /// of contiguous entries, each of which must be named.
+    /// Returns the page or block that pages of `size` are made of: itself, or for a run of contiguous entries one of the
+    /// run, as each must be named (Arm D8.7). Of what other sizes are made, nobody knows: the granule.
     pub const fn stride(self, size: PageSize) -> PageSize {
-        let bytes = size.shift();
-        match self {
-            Self::Size4K if bytes >= PageSize::Size1G.shift() => PageSize::Size1G,
-            Self::Size4K if bytes >= PageSize::Size2M.shift() => PageSize::Size2M,
-            Self::Size4K => PageSize::Size4K,
-            Self::Size16K if bytes >= PageSize::Size32M.shift() => PageSize::Size32M,
-            Self::Size16K => PageSize::Size16K,
-            Self::Size64K if bytes >= PageSize::Size512M.shift() => PageSize::Size512M,
-            Self::Size64K => PageSize::Size64K,
+        match (self, size) {
+            (Self::Size4K, PageSize::Size2M | PageSize::Size1G) => size,
+            (Self::Size4K, PageSize::Size32M) => PageSize::Size2M,
+            (Self::Size4K, _) => PageSize::Size4K,
+            (Self::Size16K, PageSize::Size32M | PageSize::Size1G) => PageSize::Size32M,
+            (Self::Size16K, _) => PageSize::Size16K,
+            (Self::Size64K, PageSize::Size512M) => PageSize::Size512M,
+            (Self::Size64K, _) => PageSize::Size64K,
         }
     }
 }
@@ -91,6 +90,9 @@ impl Asid {
 pub struct Vmid(u16);
 
 impl Vmid {
+    /// What guests without a tag of their own are loaded under, and none. It is flushed at each load.
+    pub const SHARED: Vmid = Vmid(0);
+
     /// Wraps a number.
     ///
     /// # Errors
@@ -166,7 +168,7 @@ impl core::error::Error for Refused {}
 const TTBR_ADDRESS: u64 = 0x0000_ffff_ffff_f000;
 const TAG_SHIFT: u32 = 48;
 
-/// Computes TTBR0_EL1 or TTBR1_EL1 (Arm D19.2.155): base, and the ASID for the register that TCR_EL1.A1 names.
+/// Computes TTBR0_EL1 or TTBR1_EL1 (Arm D19.2): base, and the ASID for the register that TCR_EL1.A1 names.
 pub const fn ttbr(root: Root, asid: Asid) -> u64 {
     (asid.0 as u64) << TAG_SHIFT | root.0
 }
@@ -176,7 +178,7 @@ pub const fn asid_of(ttbr: u64) -> Asid {
     Asid((ttbr >> TAG_SHIFT) as u16)
 }
 
-/// Computes VTTBR_EL2 (Arm D19.2.175).
+/// Computes VTTBR_EL2 (Arm D19.2).
 pub const fn vttbr(root: Root, vmid: Vmid) -> u64 {
     (vmid.0 as u64) << TAG_SHIFT | root.0
 }
@@ -316,7 +318,7 @@ impl Iterator for Chunks {
     }
 }
 
-/// Interrupt mask, a bit of DAIF (Arm C5.2.3).
+/// Interrupt mask, a bit of DAIF (Arm C5.2).
 pub const DAIF_I: u64 = 1 << 7;
 
 #[cfg(test)]

@@ -115,24 +115,26 @@ plain! {
     tlbi_vmalle1is, "tlbi vmalle1is", "C5.5, TLBI VMALLE1IS";
     /// Drops everything of both stages under the current VMID in the inner-shareable domain.
     tlbi_vmalls12e1is, "tlbi vmalls12e1is", "C5.5, TLBI VMALLS12E1IS";
+    /// Drops everything of EL1, of both stages and all VMIDs, in the inner-shareable domain. For EL2.
+    tlbi_alle1is, "tlbi alle1is", "C5.5, TLBI ALLE1IS";
     /// Waits for this CPU's accesses and maintenance.
-    dsb_nsh, "dsb nsh", "C6.2.104, DSB; D8.14.3";
+    dsb_nsh, "dsb nsh", "C6.2, DSB; D8.14";
     /// Waits for this CPU's accesses, and for maintenance in the inner-shareable domain.
-    dsb_ish, "dsb ish", "C6.2.104, DSB; D8.14.3";
+    dsb_ish, "dsb ish", "C6.2, DSB; D8.14";
     /// Waits until this CPU's stores are seen by all walkers of the inner-shareable domain.
-    dsb_ishst, "dsb ishst", "C6.2.104, DSB; D8.2.6";
+    dsb_ishst, "dsb ishst", "C6.2, DSB";
     /// Waits for this CPU's loads.
-    dsb_ishld, "dsb ishld", "C6.2.104, DSB";
+    dsb_ishld, "dsb ishld", "C6.2, DSB";
     /// Makes writes to system registers count for what follows.
-    isb, "isb", "C6.2.135, ISB";
+    isb, "isb", "C6.2, ISB";
     /// Turns interrupts on.
-    interrupts_on, "msr daifclr, #2", "C5.2.3, DAIF";
+    interrupts_on, "msr daifclr, #2", "C5.2, DAIF";
 }
 
 register! {
-    read_ttbr0, write_ttbr0, "ttbr0_el1", "D19.2.155";
-    read_ttbr1, write_ttbr1, "ttbr1_el1", "D19.2.158";
-    read_vttbr, write_vttbr, "vttbr_el2", "D19.2.175";
+    read_ttbr0, write_ttbr0, "ttbr0_el1", "D19.2, TTBR0_EL1";
+    read_ttbr1, write_ttbr1, "ttbr1_el1", "D19.2, TTBR1_EL1";
+    read_vttbr, write_vttbr, "vttbr_el2", "D19.2, VTTBR_EL2";
 }
 
 /// Turns interrupts off and returns DAIF from before.
@@ -143,7 +145,7 @@ register! {
 #[inline]
 pub unsafe fn interrupts_off() -> u64 {
     let daif;
-    // HW: Arm C5.2.3, DAIF.
+    // HW: Arm C5.2, DAIF.
     // SAFETY: 1. the caller's.
     unsafe { asm!("mrs {}, daif", "msr daifset, #2", out(reg) daif, options(nostack, preserves_flags)) };
     daif
@@ -157,7 +159,7 @@ pub unsafe fn interrupts_off() -> u64 {
 #[inline]
 pub unsafe fn read_daif() -> u64 {
     let daif;
-    // HW: Arm C5.2.3, DAIF.
+    // HW: Arm C5.2, DAIF.
     // SAFETY: 1. the caller's.
     unsafe { asm!("mrs {}, daif", out(reg) daif, options(nostack, preserves_flags)) };
     daif
@@ -171,7 +173,7 @@ pub unsafe fn read_daif() -> u64 {
 #[inline]
 pub unsafe fn read_tcr() -> u64 {
     let tcr;
-    // HW: Arm D19.2.139.
+    // HW: Arm D19.2, TCR_EL1.
     // SAFETY: 1. the caller's.
     unsafe { asm!("mrs {}, tcr_el1", out(reg) tcr, options(nostack, preserves_flags)) };
     tcr
@@ -184,7 +186,7 @@ pub unsafe fn read_tcr() -> u64 {
 /// 1. it runs at EL1 or above.
 pub unsafe fn read_id_registers() -> IdRegisters {
     let (isar0, mmfr0, mmfr1, mmfr2);
-    // HW: Arm D19.2.61 to D19.2.66.
+    // HW: Arm D19.2, ID_AA64ISAR0_EL1 and its neighbours.
     // SAFETY: 1. the caller's.
     unsafe {
         asm!(

@@ -29,7 +29,7 @@ pub struct Features {
 }
 
 impl Features {
-    /// Decodes the registers (Arm D19.2.61 to D19.2.66). Systems whose CPUs differ take what all of them have.
+    /// Decodes the registers (Arm D19.2). Systems whose CPUs differ take what all of them have.
     pub const fn decode(registers: &IdRegisters) -> Self {
         Self {
             asid: width(registers.mmfr0 >> 4 & 0xf),
@@ -79,7 +79,7 @@ pub enum AsidIn {
 }
 
 impl Translation {
-    /// Decodes TCR_EL1 (Arm D19.2.139).
+    /// Decodes TCR_EL1 (Arm D19.2).
     pub const fn decode(tcr: u64) -> Self {
         let granule = match tcr >> 14 & 0b11 {
             0b01 => Granule::Size64K,

@@ -15,23 +15,25 @@
 #![deny(unsafe_code)]
 
 pub mod encode;
-#[cfg(target_arch = "aarch64")]
+#[cfg(any(target_arch = "aarch64", doc))]
 #[expect(unsafe_code, reason = "one instruction sequence a function")]
 pub mod exec;
 mod features;
-#[cfg(target_arch = "aarch64")]
+mod guest;
+#[cfg(any(target_arch = "aarch64", doc))]
 #[expect(unsafe_code, reason = "carries plans out")]
 mod mmu;
 mod ops;
 mod plan;
-#[cfg(target_arch = "aarch64")]
+#[cfg(any(target_arch = "aarch64", doc))]
 #[expect(unsafe_code, reason = "carries sequences out")]
 mod stage2;
 
 pub use features::{AsidIn, Features, IdRegisters, Translation};
-#[cfg(target_arch = "aarch64")]
-pub use mmu::Mmu;
+pub use guest::{GuestFlush, GuestPages, Guests};
+#[cfg(any(target_arch = "aarch64", doc))]
+pub use mmu::{Broadcaster, Mmu};
 pub use ops::{Form, Ops, Tlbi};
 pub use plan::{Errata, Install, RANGE_CEILING, Roots, Strategies};
-#[cfg(target_arch = "aarch64")]
+#[cfg(any(target_arch = "aarch64", doc))]
 pub use stage2::Stage2;

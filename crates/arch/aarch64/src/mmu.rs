@@ -3,9 +3,9 @@
 use crate::encode::{Asid, DAIF_I, Root, asid_of, by_asid};
 use crate::exec;
 use crate::features::AsidIn;
-use crate::ops::{Form, Tlbi};
+use crate::ops::{Form, Ops, Tlbi};
 use crate::plan::{Errata, Roots, Strategies};
-use shootdown::{LocalFlush, OnInstall, Platform, Remote, RemoteFlush, Tag};
+use shootdown::{LocalFlush, OnInstall, Platform, Remote, RemoteFlush, Scope, Tables, Tag, TagBroadcast};
 
 /// Bodies of the methods of a [`Platform`] that touch the hardware. One value for all CPUs, so that they agree.
 #[derive(Clone, Copy, Debug)]
@@ -41,13 +41,13 @@ impl Mmu {
         // TLBI is not ordered after earlier loads, acquires included: without this it could run before the generation was
         // read, and a walk in between refill what was to go.
         dsb_nsh();
-        for op in self.strategies.local(what) {
+        self.strategies.local(what).for_each(|op| {
             here(op);
             if self.strategies.errata() == Errata::RepeatTlbi {
                 dsb_nsh();
                 here(op);
             }
-        }
+        });
         dsb_nsh();
         isb();
     }
@@ -81,21 +81,35 @@ impl Mmu {
     /// Body of [`Platform::flush_remote`]: broadcasts in the inner-shareable domain, where they are used.
     #[inline]
     pub fn flush_remote<P: Platform>(&self, what: &RemoteFlush<'_, P>) -> Remote {
-        let Some(ops) = self.strategies.remote(what.scope, what.tables) else { return Remote::Kick };
+        let tag = what.space.and(what.tag);
+        match self.strategies.remote(tag, what.scope, what.tables) {
+            Some(ops) => {
+                self.broadcast(ops);
+                Remote::Done
+            }
+            None => Remote::Kick,
+        }
+    }
+
+    /// Returns what flushes all tags of all CPUs at once, for tags that rest on broadcasts, if broadcasts are used.
+    pub const fn broadcaster(&self) -> Option<Broadcaster> {
+        if self.strategies.broadcasts() { Some(Broadcaster(*self)) } else { None }
+    }
+
+    fn broadcast(&self, ops: Ops) {
         // DSB waits for what this very CPU asked: the thread must not move in between.
         let were_on = self.irq_save();
         self.publish_tables();
-        for op in ops {
+        ops.for_each(|op| {
             everywhere(op);
             if self.strategies.errata() == Errata::RepeatTlbi {
                 dsb_ish();
                 everywhere(op);
             }
-        }
+        });
         dsb_ish();
         isb();
         self.irq_restore(were_on);
-        Remote::Done
     }
 
     /// Body of [`Platform::publish_tables`].
@@ -160,44 +174,49 @@ impl Mmu {
     }
 }
 
-/// Runs one TLBI for this CPU.
-#[inline]
-fn here(op: Tlbi) {
-    let run = match op.form {
-        Form::Va => exec::tlbi_vae1,
-        Form::VaLeaf => exec::tlbi_vale1,
-        Form::VaAll => exec::tlbi_vaae1,
-        Form::VaAllLeaf => exec::tlbi_vaale1,
-        Form::Range => exec::tlbi_rvae1,
-        Form::RangeLeaf => exec::tlbi_rvale1,
-        Form::RangeAll => exec::tlbi_rvaae1,
-        Form::RangeAllLeaf => exec::tlbi_rvaale1,
-        Form::Asid => exec::tlbi_aside1,
-        // SAFETY: 1. `Mmu::new` owes it.
-        Form::All => return unsafe { exec::tlbi_vmalle1() },
-    };
-    // SAFETY: 1. `Mmu::new` owes it.
-    unsafe { run(op.operand) };
+/// Flushes all tags of all CPUs at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Broadcaster(Mmu);
+
+impl TagBroadcast for Broadcaster {
+    fn flush_all_tags(&self) {
+        if let Some(ops) = self.0.strategies.remote(None, Scope::All, Tables::Freed) {
+            self.0.broadcast(ops);
+        }
+    }
 }
 
-/// Runs one TLBI for the inner-shareable domain.
-#[inline]
-fn everywhere(op: Tlbi) {
-    let run = match op.form {
-        Form::Va => exec::tlbi_vae1is,
-        Form::VaLeaf => exec::tlbi_vale1is,
-        Form::VaAll => exec::tlbi_vaae1is,
-        Form::VaAllLeaf => exec::tlbi_vaale1is,
-        Form::Range => exec::tlbi_rvae1is,
-        Form::RangeLeaf => exec::tlbi_rvale1is,
-        Form::RangeAll => exec::tlbi_rvaae1is,
-        Form::RangeAllLeaf => exec::tlbi_rvaale1is,
-        Form::Asid => exec::tlbi_aside1is,
-        // SAFETY: 1. `Mmu::new` owes it.
-        Form::All => return unsafe { exec::tlbi_vmalle1is() },
+/// Makes a function that runs one TLBI. A choice among calls, as one among function pointers would stay indirect.
+macro_rules! run {
+    ($(#[$doc:meta])+ $name:ident: $($form:ident => $instruction:ident),+; $all:ident) => {
+        $(#[$doc])+
+        #[inline]
+        fn $name(op: Tlbi) {
+            match op.form {
+                // SAFETY: 1. `Mmu::new` owes it.
+                $(Form::$form => unsafe { exec::$instruction(op.operand) },)+
+                // SAFETY: 1. as above.
+                Form::All => unsafe { exec::$all() },
+            }
+        }
     };
-    // SAFETY: 1. `Mmu::new` owes it.
-    unsafe { run(op.operand) };
+}
+
+run! {
+    /// Runs one TLBI for this CPU.
+    here:
+    Va => tlbi_vae1, VaLeaf => tlbi_vale1, VaAll => tlbi_vaae1, VaAllLeaf => tlbi_vaale1,
+    Range => tlbi_rvae1, RangeLeaf => tlbi_rvale1, RangeAll => tlbi_rvaae1, RangeAllLeaf => tlbi_rvaale1,
+    Asid => tlbi_aside1; tlbi_vmalle1
+}
+
+run! {
+    /// Runs one TLBI for the inner-shareable domain.
+    everywhere:
+    Va => tlbi_vae1is, VaLeaf => tlbi_vale1is, VaAll => tlbi_vaae1is, VaAllLeaf => tlbi_vaale1is,
+    Range => tlbi_rvae1is, RangeLeaf => tlbi_rvale1is, RangeAll => tlbi_rvaae1is,
+    RangeAllLeaf => tlbi_rvaale1is,
+    Asid => tlbi_aside1is; tlbi_vmalle1is
 }
 
 #[inline]

@@ -126,4 +126,30 @@ impl Iterator for Ops {
             Left::Nothing => None,
         }
     }
+    /// One loop for each kind, rather than one loop that looks at the kind each time.
+    #[inline]
+    fn fold<B, F: FnMut(B, Tlbi) -> B>(self, init: B, mut f: F) -> B {
+        match self.left {
+            Left::Pages { next, stride, count } => {
+                let page = |n: u64| VirtAddr(next.wrapping_add(n * stride));
+                (0..count).fold(init, |done, n| f(done, self.by_page(page(n))))
+            }
+            Left::Chunks(chunks) => chunks.fold(init, |done, chunk| {
+                f(
+                    done,
+                    match chunk {
+                        Chunk::Range(operand) => self.by_range(operand),
+                        Chunk::Page(page) => self.by_page(page),
+                    },
+                )
+            }),
+            Left::Whole | Left::Nothing => {
+                let mut whole = self;
+                match whole.next() {
+                    Some(op) => f(init, op),
+                    None => init,
+                }
+            }
+        }
+    }
 }

@@ -89,14 +89,23 @@ impl Strategies {
         }
     }
 
-    /// Chooses the broadcasts for a request, or nothing where doorbells do it. All ASIDs are meant: CPUs number spaces each
-    /// for itself.
+    /// Whether broadcasts are used: whether tags may rest on them.
+    pub const fn broadcasts(&self) -> bool {
+        self.broadcast
+    }
+
+    /// Chooses the broadcasts for a request, or nothing where doorbells do it. `tag` is the one under which all CPUs run
+    /// the space; nothing where each numbers spaces for itself, and for kernel memory.
     #[inline]
-    pub const fn remote(&self, scope: Scope, tables: Tables) -> Option<Ops> {
+    pub const fn remote(&self, tag: Option<Tag>, scope: Scope, tables: Tables) -> Option<Ops> {
+        let owner = match tag {
+            Some(tag) => self.owner(tag),
+            None => Owner::All,
+        };
         match (self.broadcast, scope) {
             (false, _) => None,
-            (true, Scope::Pages(range)) => Some(self.pages(range, Owner::All, tables)),
-            (true, Scope::All) => Some(Ops::whole(Owner::All)),
+            (true, Scope::Pages(range)) => Some(self.pages(range, owner, tables)),
+            (true, Scope::All) => Some(Ops::whole(owner)),
         }
     }
 
@@ -175,15 +184,15 @@ pub struct Install {
 
 /// Pages of one size that hold a range.
 #[derive(Clone, Copy, Debug)]
-struct Run {
-    first: u64,
-    count: u64,
-    shift: u32,
+pub(crate) struct Run {
+    pub(crate) first: u64,
+    pub(crate) count: u64,
+    pub(crate) shift: u32,
 }
 
 impl Run {
     #[inline]
-    const fn of(range: PageRange, shift: u32) -> Self {
+    pub(crate) const fn of(range: PageRange, shift: u32) -> Self {
         let start = range.start().0;
         let last = start + ((range.count() << range.size().shift()).wrapping_sub(1));
         let first = start >> shift;

@@ -1,61 +1,110 @@
-//! The same for guests: stage 2, by VMID.
+//! The part of a hypervisor's platform.
 
-use crate::encode::{Root, Ttl, Vmid, by_ipa, vttbr};
+use crate::encode::{Root, Vmid, vttbr};
 use crate::exec;
-use crate::plan::{Errata, RANGE_CEILING};
+use crate::guest::{GuestFlush, Guests};
+use crate::plan::Errata;
+use shootdown::{LocalFlush, OnInstall, Platform, Remote, RemoteFlush, Tag, TagBroadcast};
 
-/// What a hypervisor at EL2 drops of a guest, on all CPUs of the inner-shareable domain.
+/// Bodies of the methods of a [`Platform`] whose spaces are guests: stage 2, at EL2. Every flush is a broadcast.
 #[derive(Clone, Copy, Debug)]
 pub struct Stage2 {
-    errata: Errata,
+    guests: Guests,
+    empty: Root,
 }
 
 impl Stage2 {
-    /// Makes the part.
+    /// Makes the part. `empty` is a table of stage 2 that maps nothing.
     ///
     /// # Safety
     /// The caller owes:
-    /// 1. the value is used at EL2 alone, with interrupts off, and with no guest's EL1 in use while it works
-    ///    (HCR_EL2.TGE, or the guest's registers saved).
-    pub const unsafe fn new(errata: Errata) -> Self {
-        Self { errata }
+    /// 1. the value is used at EL2 alone, with HCR_EL2.TGE 0 (where E2H and TGE are set, these instructions mean the host's
+    ///    own translations), while no translation of EL1 is used on the CPU, in one inner-shareable domain, with stage 2
+    ///    set up as `guests` says;
+    /// 2. the empty table stays allocated.
+    pub const unsafe fn new(guests: Guests, empty: Root) -> Self {
+        Self { guests, empty }
     }
 
-    /// Drops `count` granules of intermediate physical addresses from `first`, each a multiple of `granule_bytes`, and
-    /// what stage 1 made of them. More than [`RANGE_CEILING`] drop the whole guest.
+    /// How stage 2 is set up.
+    pub const fn guests(&self) -> &Guests {
+        &self.guests
+    }
+
+    /// Body of [`Platform::flush_local`]: reaches the other CPUs as well.
     ///
-    /// Entries of both stages together are found by virtual address alone, which nobody knows here: so stage 1 goes whole
-    /// once stage 2 is gone (Arm D8.14.5).
-    pub fn flush_addresses(&self, guest: (Root, Vmid), first: u64, count: u64, granule_bytes: u64) {
-        if count > RANGE_CEILING {
-            self.flush_guest(guest);
-            return;
+    /// # Safety
+    /// The caller owes:
+    /// 1. interrupts are off.
+    pub unsafe fn flush_local(&self, what: LocalFlush) {
+        self.carry_out(self.guests.local(what));
+    }
+
+    /// Body of [`Platform::install`]. Tags that are no VMID, and no root, share VMID 0, which is flushed at each load.
+    ///
+    /// # Safety
+    /// The caller owes:
+    /// 1. interrupts are off;
+    /// 2. the root's tables stay until another is installed;
+    /// 3. `how` is such that no entry under `tag` belongs to another guest or to an older state of this one.
+    pub unsafe fn install(&self, root: Option<Root>, tag: Tag, how: OnInstall) {
+        let (root, vmid) = match root {
+            Some(root) => (root, self.guests.vmid(tag)),
+            None => (self.empty, Vmid::SHARED),
+        };
+        // SAFETY: 1. `new` owes it. Walks for the guest come after all earlier loads.
+        unsafe { exec::dsb_ishld() };
+        if how == OnInstall::Flush || vmid == Vmid::SHARED {
+            // What goes, goes while its tables are not loaded.
+            write_vttbr(vttbr(self.empty, Vmid::SHARED));
+            self.carry_out(GuestFlush::Guest(vmid));
         }
-        self.in_guest(guest, || {
-            for page in 0..count {
-                let operand = by_ipa(first.wrapping_add(page * granule_bytes), Ttl::ANY);
+        write_vttbr(vttbr(root, vmid));
+    }
+
+    /// Body of [`Platform::flush_remote`]; always done, so that tags may rest on it.
+    pub fn flush_remote<P: Platform>(&self, what: &RemoteFlush<'_, P>) -> Remote {
+        let tag = what.space.and(what.tag);
+        // DSB waits for what this very CPU asked: the thread must not move in between.
+        // SAFETY: 1. `new` owes it.
+        let daif = unsafe { exec::interrupts_off() };
+        self.carry_out(self.guests.flush(tag, what.scope));
+        if daif & crate::encode::DAIF_I == 0 {
+            // SAFETY: 1. as above; they were on before.
+            unsafe { exec::interrupts_on() };
+        }
+        Remote::Done
+    }
+
+    fn carry_out(&self, flush: GuestFlush) {
+        // The page-table stores, and the loads that brought the request, come before the maintenance.
+        dsb_ish();
+        match flush {
+            GuestFlush::Pages(vmid, pages) => self.under(vmid, || {
+                for operand in pages {
+                    // SAFETY: 1. `new` owes it.
+                    self.repeat(|| unsafe { exec::tlbi_ipas2e1is(operand) });
+                }
+                dsb_ish();
                 // SAFETY: 1. `new` owes it.
-                self.repeat(|| unsafe { exec::tlbi_ipas2e1is(operand) });
-            }
-            dsb_ish();
+                self.repeat(|| unsafe { exec::tlbi_vmalle1is() });
+            }),
+            GuestFlush::Guest(vmid) => self.under(vmid, || {
+                // SAFETY: 1. `new` owes it.
+                self.repeat(|| unsafe { exec::tlbi_vmalls12e1is() });
+            }),
             // SAFETY: 1. `new` owes it.
-            self.repeat(|| unsafe { exec::tlbi_vmalle1is() });
-        });
+            GuestFlush::All => self.repeat(|| unsafe { exec::tlbi_alle1is() }),
+        }
+        dsb_ish();
+        isb();
     }
 
-    /// Drops everything of a guest.
-    pub fn flush_guest(&self, guest: (Root, Vmid)) {
-        // SAFETY: 1. `new` owes it.
-        self.in_guest(guest, || self.repeat(|| unsafe { exec::tlbi_vmalls12e1is() }));
-    }
-
-    /// Runs `maintenance` under the guest's VMID, which the instructions take from VTTBR_EL2.
-    fn in_guest(&self, (root, vmid): (Root, Vmid), maintenance: impl FnOnce()) {
-        // SAFETY: 1. `new` owes it.
-        unsafe { exec::dsb_ishst() };
+    /// Runs `maintenance` under a VMID, which the instructions take from VTTBR_EL2.
+    fn under(&self, vmid: Vmid, maintenance: impl FnOnce()) {
         // SAFETY: 1. `new` owes it.
         let before = unsafe { exec::read_vttbr() };
-        write_vttbr(vttbr(root, vmid));
+        write_vttbr(vttbr(self.empty, vmid));
         maintenance();
         dsb_ish();
         write_vttbr(before);
@@ -63,21 +112,31 @@ impl Stage2 {
 
     fn repeat(&self, run: impl Fn()) {
         run();
-        if self.errata == Errata::RepeatTlbi {
+        if self.guests.errata == Errata::RepeatTlbi {
             dsb_ish();
             run();
         }
     }
 }
 
+impl TagBroadcast for Stage2 {
+    fn flush_all_tags(&self) {
+        self.carry_out(GuestFlush::All);
+    }
+}
+
 fn write_vttbr(value: u64) {
-    // SAFETY: 1. `Stage2::new` owes it; 2. nothing is walked through it meanwhile, or it is what was loaded.
+    // SAFETY: 1. `Stage2::new` owes it; 2. `Stage2::new` and `Stage2::install` do.
     unsafe { exec::write_vttbr(value) };
-    // SAFETY: 1. as above.
-    unsafe { exec::isb() };
+    isb();
 }
 
 fn dsb_ish() {
     // SAFETY: 1. `Stage2::new` owes it.
     unsafe { exec::dsb_ish() };
+}
+
+fn isb() {
+    // SAFETY: 1. `Stage2::new` owes it.
+    unsafe { exec::isb() };
 }

@@ -3,7 +3,7 @@
 use core::fmt;
 use shootdown::VirtAddr;
 
-/// How many levels of page tables there are: the mode field of satp (Priv 12.1.11).
+/// How many levels of page tables there are: the mode field of satp (Priv, satp).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Mode {
@@ -104,7 +104,7 @@ const ASID_MASK: u64 = 0xffff;
 /// All bits of the ASID field of satp, which a probe writes to see which stay.
 pub const ASID_FIELD: u64 = ASID_MASK << ASID_SHIFT;
 
-/// Computes satp (Priv 12.1.11): mode from bit 60, ASID from bit 44, page number of the root.
+/// Computes satp (Priv, satp): mode from bit 60, ASID from bit 44, page number of the root.
 pub const fn satp(mode: Mode, asid: Asid, root: Root) -> u64 {
     (mode as u64) << 60 | (asid.0 as u64) << ASID_SHIFT | root.0 >> 12
 }
@@ -115,7 +115,7 @@ pub const fn asid_of(satp: u64) -> Asid {
 }
 
 /// Returns how many bits ASIDs have, given what satp held after all ones were written to the field. The bits are the
-/// lowest of the field (Priv 12.1.11); a gap counts as the end.
+/// lowest of the field (Priv, satp); a gap counts as the end.
 pub const fn asid_bits(satp: u64) -> u32 {
     (asid_of(satp).0).trailing_ones()
 }
@@ -184,7 +184,7 @@ pub const fn remote_fence(harts: Harts, span: Span, asid: Option<Asid>) -> SbiCa
     SbiCall { extension: RFENCE, function, arguments: [mask, base, start, size, asid] }
 }
 
-/// Interrupt enable, a bit of sstatus (Priv 12.1.1).
+/// Interrupt enable, a bit of sstatus (Priv, sstatus).
 pub const SSTATUS_SIE: u64 = 1 << 1;
 
 #[cfg(test)]

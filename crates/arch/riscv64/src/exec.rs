@@ -15,7 +15,7 @@ use shootdown::VirtAddr;
 #[inline]
 pub unsafe fn read_satp() -> u64 {
     let value;
-    // HW: Priv 12.1.11.
+    // HW: Priv, satp.
     // SAFETY: 1. the caller's.
     unsafe { asm!("csrr {}, satp", out(reg) value, options(nostack, preserves_flags)) };
     value
@@ -29,7 +29,7 @@ pub unsafe fn read_satp() -> u64 {
 /// 2. `value` names a root that maps the running kernel and stays allocated while loaded.
 #[inline]
 pub unsafe fn write_satp(value: u64) {
-    // HW: Priv 12.1.11: takes effect at once, and is no fence.
+    // HW: Priv, satp: takes effect at once, and is no fence.
     // SAFETY: 1. and 2. the caller's.
     unsafe { asm!("csrw satp, {}", in(reg) value, options(nostack, preserves_flags)) };
 }
@@ -41,7 +41,7 @@ pub unsafe fn write_satp(value: u64) {
 /// 1. it runs in supervisor mode, with interrupts off and translation on.
 pub unsafe fn probe_asid() -> u64 {
     let probed;
-    // HW: Priv 12.1.11: bits that are not there read 0. The fence drops what was cached under the probed number.
+    // HW: Priv, satp: bits that are not there read 0. The fence drops what was cached under the probed number.
     // SAFETY: 1. the caller's; the root stays the same.
     unsafe {
         asm!(
@@ -65,7 +65,7 @@ pub unsafe fn probe_asid() -> u64 {
 /// 1. it runs in supervisor mode.
 #[inline]
 pub unsafe fn sfence_all() {
-    // HW: Priv 12.2.1, both operands x0.
+    // HW: Priv, SFENCE.VMA, both operands x0.
     // SAFETY: 1. the caller's.
     unsafe { asm!("sfence.vma zero, zero", options(nostack, preserves_flags)) };
 }
@@ -77,7 +77,7 @@ pub unsafe fn sfence_all() {
 /// 1. it runs in supervisor mode.
 #[inline]
 pub unsafe fn sfence_asid(asid: Asid) {
-    // HW: Priv 12.2.1, rs1 = x0, rs2 another register, which also holds for ASID 0.
+    // HW: Priv, SFENCE.VMA, rs1 = x0, rs2 another register, which also holds for ASID 0.
     // SAFETY: 1. the caller's.
     unsafe {
         asm!("sfence.vma zero, {}", in(reg) u64::from(asid.number()), options(nostack, preserves_flags));
@@ -91,7 +91,7 @@ pub unsafe fn sfence_asid(asid: Asid) {
 /// 1. it runs in supervisor mode.
 #[inline]
 pub unsafe fn sfence_address(address: VirtAddr) {
-    // HW: Priv 12.2.1, rs2 = x0, rs1 another register. An address that is not valid does nothing.
+    // HW: Priv, SFENCE.VMA, rs2 = x0, rs1 another register. An address that is not valid does nothing.
     // SAFETY: 1. the caller's.
     unsafe { asm!("sfence.vma {}, zero", in(reg) address.0, options(nostack, preserves_flags)) };
 }
@@ -103,7 +103,7 @@ pub unsafe fn sfence_address(address: VirtAddr) {
 /// 1. it runs in supervisor mode.
 #[inline]
 pub unsafe fn sfence_address_asid(address: VirtAddr, asid: Asid) {
-    // HW: Priv 12.2.1, neither operand x0.
+    // HW: Priv, SFENCE.VMA, neither operand x0.
     // SAFETY: 1. the caller's.
     unsafe {
         asm!(
@@ -121,7 +121,7 @@ pub unsafe fn sfence_address_asid(address: VirtAddr, asid: Asid) {
 /// 1. it runs in supervisor mode of a hart with Svinval.
 #[inline]
 pub unsafe fn sfence_w_inval() {
-    // HW: Priv chapter 13, Svinval.
+    // HW: Priv, Svinval.
     // SAFETY: 1. the caller's.
     unsafe {
         asm!(
@@ -141,7 +141,7 @@ pub unsafe fn sfence_w_inval() {
 /// 1. it runs in supervisor mode of a hart with Svinval.
 #[inline]
 pub unsafe fn sinval_address(address: VirtAddr) {
-    // HW: Priv chapter 13, Svinval: orders nothing by itself.
+    // HW: Priv, Svinval: orders nothing by itself.
     // SAFETY: 1. the caller's.
     unsafe {
         asm!(
@@ -162,7 +162,7 @@ pub unsafe fn sinval_address(address: VirtAddr) {
 /// 1. it runs in supervisor mode of a hart with Svinval.
 #[inline]
 pub unsafe fn sinval_address_asid(address: VirtAddr, asid: Asid) {
-    // HW: Priv chapter 13, Svinval: orders nothing by itself.
+    // HW: Priv, Svinval: orders nothing by itself.
     // SAFETY: 1. the caller's.
     unsafe {
         asm!(
@@ -183,7 +183,7 @@ pub unsafe fn sinval_address_asid(address: VirtAddr, asid: Asid) {
 /// 1. it runs in supervisor mode of a hart with Svinval.
 #[inline]
 pub unsafe fn sfence_inval_ir() {
-    // HW: Priv chapter 13, Svinval.
+    // HW: Priv, Svinval.
     // SAFETY: 1. the caller's.
     unsafe {
         asm!(
@@ -227,7 +227,7 @@ pub unsafe fn sbi_call(call: SbiCall) -> i64 {
 #[inline]
 pub unsafe fn interrupts_off() -> u64 {
     let status;
-    // HW: Priv 12.1.1: one instruction reads and clears.
+    // HW: Priv, sstatus: one instruction reads and clears.
     // SAFETY: 1. the caller's.
     unsafe { asm!("csrrci {}, sstatus, {}", out(reg) status, const SSTATUS_SIE, options(nostack)) };
     status
@@ -240,7 +240,7 @@ pub unsafe fn interrupts_off() -> u64 {
 /// 1. it runs in supervisor mode, where interrupts may come.
 #[inline]
 pub unsafe fn interrupts_on() {
-    // HW: Priv 12.1.1.
+    // HW: Priv, sstatus.
     // SAFETY: 1. the caller's.
     unsafe { asm!("csrsi sstatus, {}", const SSTATUS_SIE, options(nostack)) };
 }
@@ -253,7 +253,7 @@ pub unsafe fn interrupts_on() {
 #[inline]
 pub unsafe fn read_sstatus() -> u64 {
     let status;
-    // HW: Priv 12.1.1.
+    // HW: Priv, sstatus.
     // SAFETY: 1. the caller's.
     unsafe { asm!("csrr {}, sstatus", out(reg) status, options(nostack, preserves_flags)) };
     status

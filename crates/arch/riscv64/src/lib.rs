@@ -7,20 +7,21 @@
 //! A request that the hardware cannot carry out exactly is widened, never narrowed: a tag that is no ASID of this machine
 //! drops everything, and freed tables drop the whole ASID, since `sfence.vma` with an address reaches leaf entries alone.
 //!
-//! Manuals: Priv is The RISC-V Instruction Set Manual, volume II, Privileged Architecture, version 20240411; SBI is the
-//! RISC-V Supervisor Binary Interface Specification, version 2.0.
+//! Manuals: Priv is The RISC-V Instruction Set Manual, volume II, Privileged Architecture, version 20240411, cited by the
+//! register or instruction that a section is about; SBI is the RISC-V Supervisor Binary Interface Specification, version
+//! 2.0.
 #![no_std]
 #![deny(unsafe_code)]
 
 pub mod encode;
-#[cfg(target_arch = "riscv64")]
+#[cfg(any(target_arch = "riscv64", doc))]
 #[expect(unsafe_code, reason = "one instruction sequence a function")]
 pub mod exec;
-#[cfg(target_arch = "riscv64")]
+#[cfg(any(target_arch = "riscv64", doc))]
 #[expect(unsafe_code, reason = "carries plans out")]
 mod mmu;
 mod plan;
 
-#[cfg(target_arch = "riscv64")]
+#[cfg(any(target_arch = "riscv64", doc))]
 pub use mmu::Mmu;
 pub use plan::{Install, Pages, RANGE_CEILING, SatpWrite, Step, Strategies};

@@ -96,13 +96,19 @@ impl Mmu {
     }
 
     /// Body of [`Platform::flush_remote`]: the firmware's remote fences, where they are used. A firmware that refuses is
-    /// replaced by doorbells.
+    /// replaced by doorbells, so tags must not rest on broadcasts here.
     #[inline]
     pub fn flush_remote<P: Platform>(&self, what: &RemoteFlush<'_, P>) -> Remote {
-        let Some(call) = self.strategies.remote(what.scope, what.tables) else { return Remote::Kick };
+        let tag = what.space.and(what.tag);
+        let Some(call) = self.strategies.remote(tag, what.scope, what.tables) else { return Remote::Kick };
         // SAFETY: 1. `new` owes it; 2. a fence changes no memory.
         if unsafe { exec::sbi_call(call) } == 0 { Remote::Done } else { Remote::Kick }
     }
+
+    /// Body of [`Platform::publish_tables`]. Nothing is needed: the engine's fence orders this hart's stores before its doorbell,
+    /// and each hart fences its own walks.
+    #[inline]
+    pub fn publish_tables(&self) {}
 
     /// Body of [`Platform::irq_save`].
     #[inline]

@@ -13,7 +13,7 @@ pub const RANGE_CEILING: u64 = 64;
 /// What a write to satp does to page walks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SatpWrite {
-    /// Nothing, as the manual has it (Priv 12.1.11): a fence follows each, so that tags save nothing at a switch.
+    /// Nothing, as the manual has it (Priv, satp): a fence follows each, so that tags save nothing at a switch.
     NeedsFence,
     /// Walks through the new root begin after all earlier loads. True of cores that drain their pipeline at a CSR write,
     /// which Linux relies on (`set_mm_asid`, arch/riscv/mm/context.c); ask the core's vendor.
@@ -114,7 +114,7 @@ impl Strategies {
     }
 
     /// The pages of `range`, unless they are too many, or tables were freed: a fence with an address orders leaf entries
-    /// alone (Priv 12.2.1).
+    /// alone (Priv, SFENCE.VMA).
     #[inline]
     const fn leaves(&self, range: PageRange, tables: Tables) -> Option<Pages> {
         let pages = Pages::of(range);
@@ -142,9 +142,14 @@ impl Strategies {
         }
     }
 
-    /// Builds the remote fence for a request, or nothing where the firmware offers none. All ASIDs are meant: harts number
-    /// spaces each for itself.
-    pub const fn remote(&self, scope: Scope, tables: Tables) -> Option<SbiCall> {
+    /// Whether the firmware's remote fences are used.
+    pub const fn sbi_fences(&self) -> bool {
+        self.sbi_fences
+    }
+
+    /// Builds the remote fence for a request, or nothing where the firmware offers none. `tag` is the one under which all
+    /// harts run the space; nothing where each numbers spaces for itself, and for kernel memory.
+    pub const fn remote(&self, tag: Option<Tag>, scope: Scope, tables: Tables) -> Option<SbiCall> {
         if !self.sbi_fences {
             return None;
         }
@@ -156,7 +161,11 @@ impl Strategies {
             Some(pages) => Span::Bytes { start: pages.next, size: pages.count * pages.stride },
             None => Span::All,
         };
-        Some(remote_fence(Harts::All, span, None))
+        let asid = match tag {
+            Some(tag) => self.exact(tag),
+            None => None,
+        };
+        Some(remote_fence(Harts::All, span, asid))
     }
 }
 
@@ -169,14 +178,13 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// Returns the hardware pages of `range`. A size that RISC-V lacks is made of pages of the next size that it has; so
-    /// are naturally aligned runs (Svnapot), each entry of which must be named.
+    /// Returns the hardware pages of `range`. Of which pages a size is made that RISC-V lacks, nobody
+    /// knows: the smallest. Naturally aligned runs (Svnapot) are made of them, too: each entry must be named.
     #[inline]
     pub const fn of(range: PageRange) -> Self {
         let stride = match range.size() {
-            PageSize::Size4K | PageSize::Size16K | PageSize::Size64K => PageSize::Size4K,
-            PageSize::Size2M | PageSize::Size32M | PageSize::Size512M => PageSize::Size2M,
-            PageSize::Size1G => PageSize::Size1G,
+            PageSize::Size2M | PageSize::Size1G => range.size(),
+            _ => PageSize::Size4K,
         };
         let count = range.count() << (range.size().shift() - stride.shift());
         Self { next: range.start().0, stride: stride.bytes(), count }

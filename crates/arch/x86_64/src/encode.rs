@@ -170,12 +170,6 @@ impl InvpcidDescriptor {
         }
     }
 
-    /// Builds the operand of [`InvpcidType::Address`] for a page of a plan, of which all are canonical.
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) const fn planned(pcid: Pcid, page: VirtAddr) -> Self {
-        Self([pcid.0 as u64, page.0])
-    }
-
     /// Builds the operand of [`InvpcidType::Context`].
     pub const fn context(pcid: Pcid) -> Self {
         Self([pcid.0 as u64, 0])
@@ -221,52 +215,66 @@ pub enum Depth {
     Tables,
 }
 
-/// Whose translations INVLPGB drops, for every PCID.
+/// Under which PCIDs INVLPGB drops translations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Under {
+    /// All of them.
+    All,
+    /// One, which stands for the same space on all CPUs.
+    One(Pcid),
+}
+
+/// Whether INVLPGB drops global translations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Globals {
-    /// Those of user memory.
+    /// It does not: user memory has none.
     Excepted,
-    /// Global ones as well.
+    /// It does.
     Included,
 }
 
 impl Invlpgb {
     const VALID_ADDRESS: u64 = 1 << 0;
+    const VALID_PCID: u64 = 1 << 1;
     /// Always with ASID 0: a host must not reach its guests' translations, and for a guest hardware fills in its own.
     const VALID_ASID: u64 = 1 << 2;
     const INCLUDE_GLOBALS: u64 = 1 << 3;
     const FINAL_ONLY: u64 = 1 << 4;
 
-    /// Builds the request for `count` pages under all PCIDs of this host or guest. `most` is the number of pages that
-    /// one instruction takes.
+    /// Builds the request for `count` pages of this host or guest. `limits` are the number of pages that one instruction
+    /// takes, and the width of addresses.
     ///
     /// # Errors
-    /// More pages than `most` or none; the address is not canonical.
+    /// More pages than one instruction takes or none; the address is not canonical.
     pub const fn pages(
-        first: VirtAddr,
-        count: u64,
-        stride: Stride,
-        what: (Depth, Globals),
-        limits: (u32, LinearWidth),
+        (first, count, stride): (VirtAddr, u64, Stride),
+        depth: Depth,
+        globals: Globals,
+        under: Under,
+        (most, width): (u32, LinearWidth),
     ) -> Result<Self, Refused> {
-        let (most, width) = limits;
         if count == 0 || count > most as u64 || count > 1 << 16 {
             return Err(Refused::Count(count));
         }
         if !width.is_canonical(first) {
             return Err(Refused::Address(first));
         }
-        let depth = match what.0 {
+        let depth = match depth {
             Depth::Final => Self::FINAL_ONLY,
             Depth::Tables => 0,
         };
-        let rax = first.0 & !0xfff | Self::VALID_ADDRESS | Self::VALID_ASID | depth | Self::globals(what.1);
-        Ok(Self { rax, ecx: (count - 1) as u32 | (stride as u32) << 31, edx: 0 })
+        let all = Self::all(globals, under);
+        let rax = first.0 & !0xfff | Self::VALID_ADDRESS | depth | all.rax;
+        Ok(Self { rax, ecx: (count - 1) as u32 | (stride as u32) << 31, edx: all.edx })
     }
 
-    /// Builds the request for everything under all PCIDs of this host or guest.
-    pub const fn all(globals: Globals) -> Self {
-        Self { rax: Self::VALID_ASID | Self::globals(globals), ecx: 0, edx: 0 }
+    /// Builds the request for everything of this host or guest.
+    pub const fn all(globals: Globals, under: Under) -> Self {
+        let (valid, pcid) = match under {
+            Under::All => (0, 0),
+            Under::One(pcid) => (Self::VALID_PCID, pcid.0 as u32),
+        };
+        Self { rax: Self::VALID_ASID | valid | Self::globals(globals), ecx: 0, edx: pcid << 16 }
     }
 
     const fn globals(globals: Globals) -> u64 {
@@ -338,20 +346,27 @@ mod tests {
     #[test]
     fn invlpgb_counts_the_pages_after_the_first() {
         let limits = (8, LinearWidth::Bits48);
-        let pages = |count, stride, what| Invlpgb::pages(VirtAddr(0x40_0000), count, stride, what, limits);
-        let user = (Depth::Final, Globals::Excepted);
-        let kernel = (Depth::Tables, Globals::Included);
-        assert_eq!(pages(1, Stride::Small, user), Ok(Invlpgb { rax: 0x40_0015, ecx: 0, edx: 0 }));
-        assert_eq!(pages(8, Stride::Large, kernel), Ok(Invlpgb { rax: 0x40_000d, ecx: 0x8000_0007, edx: 0 }));
-        assert_eq!(pages(9, Stride::Small, user), Err(Refused::Count(9)));
-        assert_eq!(pages(0, Stride::Small, user), Err(Refused::Count(0)));
+        let first = VirtAddr(0x40_0000);
+        let user = |count| {
+            Invlpgb::pages((first, count, Stride::Small), Depth::Final, Globals::Excepted, Under::All, limits)
+        };
+        assert_eq!(user(1), Ok(Invlpgb { rax: 0x40_0015, ecx: 0, edx: 0 }));
+        assert_eq!(user(9), Err(Refused::Count(9)));
+        assert_eq!(user(0), Err(Refused::Count(0)));
+        let kernel = |first, count, most| {
+            let pages = (first, count, Stride::Large);
+            Invlpgb::pages(pages, Depth::Tables, Globals::Included, Under::All, (most, LinearWidth::Bits48))
+        };
+        assert_eq!(kernel(first, 8, 8), Ok(Invlpgb { rax: 0x40_000d, ecx: 0x8000_0007, edx: 0 }));
         let bad = VirtAddr(1 << 47);
-        assert_eq!(Invlpgb::pages(bad, 1, Stride::Small, user, limits), Err(Refused::Address(bad)));
-        let long =
-            Invlpgb::pages(VirtAddr(0), 0x1_0001, Stride::Small, user, (u32::MAX, LinearWidth::Bits48));
-        assert_eq!(long, Err(Refused::Count(0x1_0001)), "the field has 16 bits");
-        assert_eq!(Invlpgb::all(Globals::Included), Invlpgb { rax: 0xc, ecx: 0, edx: 0 });
-        assert_eq!(Invlpgb::all(Globals::Excepted), Invlpgb { rax: 0x4, ecx: 0, edx: 0 });
+        assert_eq!(kernel(bad, 1, 8), Err(Refused::Address(bad)));
+        assert_eq!(kernel(first, 0x1_0001, u32::MAX), Err(Refused::Count(0x1_0001)), "the field has 16 bits");
+        let one = Under::One(Pcid::new(0xabc).expect("a PCID"));
+        let tagged = Invlpgb::pages((first, 2, Stride::Small), Depth::Tables, Globals::Excepted, one, limits);
+        assert_eq!(tagged, Ok(Invlpgb { rax: 0x40_0007, ecx: 1, edx: 0x0abc_0000 }));
+        assert_eq!(Invlpgb::all(Globals::Included, Under::All), Invlpgb { rax: 0xc, ecx: 0, edx: 0 });
+        assert_eq!(Invlpgb::all(Globals::Excepted, Under::All), Invlpgb { rax: 0x4, ecx: 0, edx: 0 });
+        assert_eq!(Invlpgb::all(Globals::Excepted, one), Invlpgb { rax: 0x6, ecx: 0, edx: 0x0abc_0000 });
     }
 
     #[test]

@@ -108,7 +108,8 @@ pub unsafe fn invlpg(address: VirtAddr) {
 /// 2. the PCID is 0 unless CR4.PCIDE is set.
 #[inline]
 pub unsafe fn invpcid(kind: InvpcidType, descriptor: InvpcidDescriptor) {
-    // HW: SDM 4.10.4.1 and volume 2A, INVPCID: a serialising instruction.
+    // HW: SDM 4.10.4.1 and volume 2A, INVPCID. Not in the list of serialising instructions (SDM 9.3); what follows it is
+    // translated after it all the same, which every kernel that uses it relies on. Nothing here needs it to drain stores.
     // SAFETY: 1. and 2. the caller's; the descriptor is readable.
     unsafe {
         asm!("invpcid {}, [{}]", in(reg) kind as u64, in(reg) &raw const descriptor, options(nostack, preserves_flags));

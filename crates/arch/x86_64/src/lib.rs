@@ -22,16 +22,17 @@
 #![deny(unsafe_code)]
 
 pub mod encode;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", doc))]
 #[expect(unsafe_code, reason = "one instruction sequence a function")]
 pub mod exec;
 mod features;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", doc))]
 #[expect(unsafe_code, reason = "carries plans out")]
 mod mmu;
+pub mod paravirt;
 mod plan;
 
 pub use features::{Features, Leaf, Leaves};
-#[cfg(target_arch = "x86_64")]
-pub use mmu::Mmu;
-pub use plan::{Broadcast, KernelMappings, Pages, Plan, RANGE_CEILING, Step, Strategies, Tagging};
+#[cfg(any(target_arch = "x86_64", doc))]
+pub use mmu::{Broadcaster, Mmu};
+pub use plan::{Broadcast, KernelMappings, Pages, Plan, RANGE_CEILING, Step, Strategies, Tagging, Target};

@@ -2,8 +2,8 @@
 
 use crate::encode::{CR4_PCIDE, CR4_PGE, InvpcidDescriptor, InvpcidType, Pcid, Root, cr3, flushing, pcid_of};
 use crate::exec;
-use crate::plan::{Plan, Step, Strategies, Tagging, Target};
-use shootdown::{LocalFlush, OnInstall, Platform, Remote, RemoteFlush, Tag};
+use crate::plan::{Broadcast, Plan, Step, Strategies, Tagging, Target};
+use shootdown::{LocalFlush, OnInstall, Platform, Remote, RemoteFlush, Scope, Tables, Tag, TagBroadcast};
 
 /// Bodies of the methods of a [`Platform`] that touch the hardware. One value for all CPUs, so that they agree.
 #[derive(Clone, Copy, Debug)]
@@ -57,9 +57,9 @@ impl Mmu {
             Tagging::Pcid | Tagging::Pairs => pcid_of(current_cr3()),
         };
         let Plan { first, second } = self.strategies.local(what, current);
-        carry_out(first);
+        self.carry_out(first);
         if let Some(second) = second {
-            carry_out(second);
+            self.carry_out(second);
         }
     }
 
@@ -81,7 +81,7 @@ impl Mmu {
         if how == OnInstall::Flush {
             // Nothing is cached under the user half before user code runs again.
             if let Some(step) = self.strategies.besides_install(pcid) {
-                carry_out(step);
+                self.carry_out(step);
             }
         }
     }
@@ -89,37 +89,36 @@ impl Mmu {
     /// Body of [`Platform::flush_remote`]: INVLPGB and TLBSYNC, where they are used.
     #[inline]
     pub fn flush_remote<P: Platform>(&self, what: &RemoteFlush<'_, P>) -> Remote {
-        let target = if what.space.is_some() { Target::User } else { Target::Kernel };
-        let Some(requests) = self.strategies.broadcast(target, what.scope, what.tables) else {
-            return Remote::Kick;
-        };
-        // TLBSYNC waits for what this very CPU asked: the thread must not move in between.
-        let were_on = self.irq_save();
-        for request in requests {
-            // SAFETY: 1. interrupts are off until `tlbsync`; the strategies use INVLPGB where it exists.
-            unsafe { exec::invlpgb(request) };
+        let whose = if what.space.is_some() { Target::Space(what.tag) } else { Target::Kernel };
+        match self.strategies.broadcast(whose, what.scope, what.tables) {
+            Some(requests) => {
+                broadcast(requests);
+                Remote::Done
+            }
+            None => Remote::Kick,
         }
-        // SAFETY: 1. as above.
-        unsafe { exec::tlbsync() };
-        self.irq_restore(were_on);
-        Remote::Done
     }
+
+    /// Returns what flushes all tags of all CPUs at once, for tags that rest on broadcasts, if broadcasts are used.
+    pub const fn broadcaster(&self) -> Option<Broadcaster> {
+        if self.strategies.broadcasts() { Some(Broadcaster(*self)) } else { None }
+    }
+
+    /// Body of [`Platform::publish_tables`]. Nothing is needed: walks of other CPUs see stores in the order of memory, and the engine's fence drains this CPU's
+    /// buffer.
+    #[inline]
+    pub fn publish_tables(&self) {}
 
     /// Body of [`Platform::irq_save`].
     #[inline]
     pub fn irq_save(&self) -> bool {
-        // SAFETY: 1. `new` owes it.
-        let flags = unsafe { exec::interrupts_off() };
-        flags & INTERRUPT_FLAG != 0
+        irq_save()
     }
 
     /// Body of [`Platform::irq_restore`].
     #[inline]
     pub fn irq_restore(&self, were_on: bool) {
-        if were_on {
-            // SAFETY: 1. as above; they were on before.
-            unsafe { exec::interrupts_on() };
-        }
+        irq_restore(were_on);
     }
 
     /// Body of [`Platform::irq_enabled`].
@@ -133,35 +132,79 @@ impl Mmu {
     pub fn relax(&self) {
         core::hint::spin_loop();
     }
-}
 
-const INTERRUPT_FLAG: u64 = 1 << 9;
-
-/// Carries out one step.
-#[inline]
-fn carry_out(step: Step) {
-    match step {
-        Step::Invlpg(pages) => pages.for_each(|page| {
-            // SAFETY: 1. `Mmu::new` owes it.
-            unsafe { exec::invlpg(page) }
-        }),
-        // The width decides about canonical addresses when the plan is made.
-        Step::InvpcidAddress(pages, pcid) => pages.for_each(|page| {
-            invpcid(InvpcidType::Address, InvpcidDescriptor::planned(pcid, page));
-        }),
-        Step::InvpcidContext(pcid) => invpcid(InvpcidType::Context, InvpcidDescriptor::context(pcid)),
-        Step::InvpcidAll => invpcid(InvpcidType::AllWithGlobals, InvpcidDescriptor::all()),
-        Step::ReloadCr3 => {
-            let value = flushing(current_cr3());
-            // SAFETY: 1. as above; 2. it is what is loaded.
-            unsafe { exec::write_cr3(value) };
-        }
-        Step::TogglePge => {
-            // SAFETY: 1. as above; 2. plans hold this step where CR4.PGE exists.
-            unsafe { exec::toggle_pge() };
+    /// Carries out one step.
+    #[inline]
+    fn carry_out(&self, step: Step) {
+        match step {
+            Step::Invlpg(pages) => pages.for_each(|page| {
+                // SAFETY: 1. `new` owes it.
+                unsafe { exec::invlpg(page) }
+            }),
+            Step::InvpcidAddress(pages, pcid) => pages.for_each(|page| {
+                match InvpcidDescriptor::address(pcid, page, self.strategies.width()) {
+                    Ok(descriptor) => invpcid(InvpcidType::Address, descriptor),
+                    // Plans hold canonical pages alone.
+                    Err(_) => invpcid(InvpcidType::Context, InvpcidDescriptor::context(pcid)),
+                }
+            }),
+            Step::InvpcidContext(pcid) => invpcid(InvpcidType::Context, InvpcidDescriptor::context(pcid)),
+            Step::InvpcidAll => invpcid(InvpcidType::AllWithGlobals, InvpcidDescriptor::all()),
+            Step::ReloadCr3 => {
+                let value = flushing(current_cr3());
+                // SAFETY: 1. `new` owes it; 2. it is what is loaded.
+                unsafe { exec::write_cr3(value) };
+            }
+            Step::TogglePge => {
+                // SAFETY: 1. `new` owes it, and callers have interrupts off; 2. plans hold this step where CR4.PGE exists.
+                unsafe { exec::toggle_pge() };
+            }
         }
     }
 }
+
+/// Flushes all tags of all CPUs at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Broadcaster(Mmu);
+
+impl TagBroadcast for Broadcaster {
+    fn flush_all_tags(&self) {
+        let all = self.0.strategies.broadcast(Target::Space(None), Scope::All, Tables::Freed);
+        if let Some(requests) = all {
+            broadcast(requests);
+        }
+    }
+}
+
+/// Runs INVLPGB for each request, and waits.
+fn broadcast(requests: Broadcast) {
+    // TLBSYNC waits for what this very CPU asked: the thread must not move in between.
+    let were_on = irq_save();
+    for request in requests {
+        // SAFETY: 1. interrupts are off until `tlbsync`; the strategies use INVLPGB where it exists.
+        unsafe { exec::invlpgb(request) };
+    }
+    // SAFETY: 1. as above.
+    unsafe { exec::tlbsync() };
+    irq_restore(were_on);
+}
+
+#[inline]
+fn irq_save() -> bool {
+    // SAFETY: 1. `Mmu::new` owes it.
+    let flags = unsafe { exec::interrupts_off() };
+    flags & INTERRUPT_FLAG != 0
+}
+
+#[inline]
+fn irq_restore(were_on: bool) {
+    if were_on {
+        // SAFETY: 1. as above; they were on before.
+        unsafe { exec::interrupts_on() };
+    }
+}
+
+const INTERRUPT_FLAG: u64 = 1 << 9;
 
 #[inline]
 fn invpcid(kind: InvpcidType, descriptor: InvpcidDescriptor) {

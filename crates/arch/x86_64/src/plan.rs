@@ -1,6 +1,6 @@
 //! Which instructions carry a request out.
 
-use crate::encode::{Depth, Globals, Invlpgb, LinearWidth, Pcid, Stride};
+use crate::encode::{Depth, Globals, Invlpgb, LinearWidth, Pcid, Stride, Under};
 use crate::features::Features;
 use shootdown::{LocalFlush, PageRange, PageSize, Scope, Tables, Tag, VirtAddr};
 
@@ -100,6 +100,11 @@ impl Strategies {
     /// Whether the CPU has CR4.PGE.
     pub const fn global_pages(&self) -> bool {
         self.global_pages
+    }
+
+    /// Width of linear addresses.
+    pub const fn width(&self) -> LinearWidth {
+        self.width
     }
 
     /// Most pages that are dropped one by one.
@@ -215,14 +220,26 @@ impl Strategies {
         if pages.count > self.ceiling || !pages.canonical(self.width) { None } else { Some(pages) }
     }
 
-    /// Chooses the broadcasts for a request, or nothing where this machine has none. Every PCID is meant: CPUs number
-    /// spaces each for itself.
+    /// Whether INVLPGB is used: whether tags may rest on broadcasts.
+    pub const fn broadcasts(&self) -> bool {
+        self.invlpgb.is_some()
+    }
+
+    /// Chooses the broadcasts for a request, or nothing where they are not used.
     #[inline]
-    pub const fn broadcast(&self, space: Target, scope: Scope, tables: Tables) -> Option<Broadcast> {
+    pub const fn broadcast(&self, whose: Target, scope: Scope, tables: Tables) -> Option<Broadcast> {
         let Some(most) = self.invlpgb else { return None };
-        let globals = match space {
-            Target::User => Globals::Excepted,
+        let globals = match whose {
+            Target::Space(_) => Globals::Excepted,
             Target::Kernel => Globals::Included,
+        };
+        let under = match whose {
+            Target::Space(Some(tag)) => match self.exact(tag) {
+                Some(pcid) => Under::One(pcid),
+                None => Under::All,
+            },
+            // Each CPU numbers spaces for itself.
+            Target::Space(None) | Target::Kernel => Under::All,
         };
         let left = match scope {
             Scope::Pages(range) => match self.one_by_one(range) {
@@ -235,15 +252,15 @@ impl Strategies {
             Tables::Kept => Depth::Final,
             Tables::Freed => Depth::Tables,
         };
-        Some(Broadcast { left, most, what: (depth, globals), width: self.width })
+        Some(Broadcast { left, limits: (most, self.width), depth, globals, under })
     }
 }
 
 /// Whose memory a broadcast is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// A space's.
-    User,
+    /// A space's, which all CPUs run under this tag, if there is one such.
+    Space(Option<Tag>),
     /// The kernel's.
     Kernel,
 }
@@ -257,13 +274,13 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// Returns the hardware pages of `range`. A size that x86-64 lacks is made of pages of the next size that it has.
+    /// Returns the hardware pages of `range`. Of which pages a size is made that x86-64 lacks, nobody
+    /// knows: the smallest.
     #[inline]
     pub const fn of(range: PageRange) -> Self {
         let stride = match range.size() {
-            PageSize::Size4K | PageSize::Size16K | PageSize::Size64K => PageSize::Size4K,
-            PageSize::Size2M | PageSize::Size32M | PageSize::Size512M => PageSize::Size2M,
-            PageSize::Size1G => PageSize::Size1G,
+            PageSize::Size2M | PageSize::Size1G => range.size(),
+            _ => PageSize::Size4K,
         };
         let count = range.count() << (range.size().shift() - stride.shift());
         Self { next: range.start().0, stride: stride.bytes(), count }
@@ -337,9 +354,10 @@ impl Plan {
 #[derive(Clone, Copy, Debug)]
 pub struct Broadcast {
     left: Left,
-    most: u32,
-    what: (Depth, Globals),
-    width: LinearWidth,
+    limits: (u32, LinearWidth),
+    depth: Depth,
+    globals: Globals,
+    under: Under,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -357,25 +375,26 @@ impl Iterator for Broadcast {
         let Left::Pages(pages) = &mut self.left else {
             let all = matches!(self.left, Left::All);
             self.left = Left::Nothing;
-            return all.then(|| Invlpgb::all(self.what.1));
+            return all.then(|| Invlpgb::all(self.globals, self.under));
         };
         if pages.count == 0 {
             return None;
         }
         let (stride, most) = match pages.stride {
-            0x1000 => (Stride::Small, self.most),
-            0x20_0000 => (Stride::Large, self.most),
+            0x1000 => (Stride::Small, self.limits.0),
+            0x20_0000 => (Stride::Large, self.limits.0),
             // No stride of that size: one at a time.
             _ => (Stride::Large, 1),
         };
         let count = pages.count.min(u64::from(most)).min(1 << 16);
-        let request = Invlpgb::pages(VirtAddr(pages.next), count, stride, self.what, (most, self.width));
+        let run = (VirtAddr(pages.next), count, stride);
+        let request = Invlpgb::pages(run, self.depth, self.globals, self.under, (most, self.limits.1));
         pages.count -= count;
         pages.next = pages.next.wrapping_add(count * pages.stride);
         let Ok(request) = request else {
             // Not reached, as the pages were looked at before; more is dropped rather than less.
             self.left = Left::Nothing;
-            return Some(Invlpgb::all(self.what.1));
+            return Some(Invlpgb::all(self.globals, self.under));
         };
         Some(request)
     }

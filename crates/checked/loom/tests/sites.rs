@@ -54,6 +54,13 @@ const CAUGHT_BY: &[(Site, &str)] = &[
     (Site::TrimDone, "bit_gone_before_the_answer"),
     (Site::TrimSeen, "a_third_frees_what_was_trimmed"),
     (Site::TrimLateSeen, "back_before_the_request_is_taken_back"),
+    (Site::TagLock, "two_spaces_take_a_tag"),
+    (Site::TagUnlock, "two_spaces_are_shared"),
+    (Site::TagFence, "renewal_vs_broadcast"),
+    (Site::TagWraps, "renewal_vs_lock_free_switch"),
+    (Site::TagWrapsSeen, "renewal_vs_lock_free_switch"),
+    (Site::SharedTag, "reuse_after_sharing"),
+    (Site::SharedTagSeen, "reuse_after_sharing"),
 ];
 
 #[test]

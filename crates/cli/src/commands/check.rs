@@ -90,9 +90,12 @@ impl Outcome {
             lines.push(format!("Not as expected: {wrong}"));
             lines.push("`shootdown explain NAME` shows how each came about.".to_owned());
         }
-        let suspects = self.names(|record| record.suspect());
+        let suspects = self.records.iter().filter(|record| record.suspect());
+        let mut suspects: Vec<&str> =
+            suspects.map(|record| record.name.split('/').next().unwrap_or("")).collect();
+        suspects.dedup();
         if !suspects.is_empty() {
-            lines.push(format!("Suspects, each a {}: {suspects}", names::SUSPECT));
+            lines.push(format!("Suspects, each a {}: {}", names::SUSPECT, suspects.join(", ")));
         }
         lines.extend(self.broken_promises.iter().map(|broken| format!("Not as promised: {broken}")));
         lines

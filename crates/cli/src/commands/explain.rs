@@ -3,20 +3,19 @@ use indicatif::HumanCount;
 use shootdown_corpus::Bug;
 use shootdown_explore::{Memory, Report, Trace, Verdict};
 use shootdown_machine::{Case, Expected, Kind};
-use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use crate::args::ExplainArgs;
 use crate::catalogue;
+use crate::commands::museum::{self, Guide, probe, unwritable};
 use crate::draw::columns::{self, Look};
 use crate::draw::svg;
 use crate::failure::{Failure, INTERRUPTED, NOT_AS_EXPECTED};
 use crate::interrupt::Interrupt;
 use crate::names;
 use crate::output::{machine, seconds, width};
-use crate::progress::Line;
 use crate::replay_file;
 use crate::select::find;
 
@@ -28,10 +27,17 @@ const PROSE: usize = 88;
 /// # Errors
 /// Input that cannot be used, or output that cannot be written.
 pub fn explain(args: &ExplainArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
+    match &args.name {
+        Some(name) => explain_one(args, name, bugs),
+        None => museum::all(args, bugs),
+    }
+}
+
+fn explain_one(args: &ExplainArgs, name: &str, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     let removed = args.removal.removed();
     let cases = catalogue::cases(bugs, removed);
-    let case = find(&cases, &args.name).map_err(|failure| failure.with_removed(removed))?;
-    if let Some(path) = &args.svg {
+    let case = find(&cases, name).map_err(|failure| failure.with_removed(removed))?;
+    for path in [&args.svg, &args.html].into_iter().flatten() {
         probe(path)?;
     }
     let memory = args.limits.memory_for(case.memory);
@@ -44,11 +50,8 @@ pub fn explain(args: &ExplainArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
         out.flush()?;
     }
     let interrupt = Interrupt::listen();
-    let report = {
-        let line = Line::start(&case.name);
-        let progress = |progress| line.show(progress);
-        (case.run)(&args.limits.options(case.memory, &interrupt, &progress))
-    };
+    let guide = Guide { bugs, cases: &cases, limits: &args.limits, interrupt: &interrupt };
+    let report = guide.run(case);
     match (&report.trace, args.text) {
         (Some(trace), true) => {
             let removed = removed.map(|removed| removed.name.as_str());
@@ -63,6 +66,9 @@ pub fn explain(args: &ExplainArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
         (None, false) => writeln!(out, "{}", textwrap::fill(&summary(case.kind, &report), width()))?,
     }
     let drawn = args.svg.as_deref().map(|path| picture(path, case, report.trace.as_ref())).transpose()?;
+    if let (Some(path), false) = (&args.html, interrupt.came()) {
+        museum::one(path, &guide, (case, &report), removed.map(|removed| removed.name.as_str()))?;
+    }
     let missing = drawn == Some(false) || (args.text && report.trace.is_none());
     Ok(ExitCode::from(match report.verdict {
         Verdict::Stopped(_) if interrupt.came() => INTERRUPTED,
@@ -159,20 +165,6 @@ fn picture(path: &Path, case: &Case, trace: Option<&Trace>) -> Result<bool, Fail
     std::fs::write(path, svg::draw(trace, case.cpus, &case.name, &about))
         .map_err(|error| unwritable(path, &error))?;
     Ok(true)
-}
-
-/// Finds out whether `path` can be written, before a long run rather than after it, and leaves it as it was.
-fn probe(path: &Path) -> Result<(), Failure> {
-    let existed = path.exists();
-    OpenOptions::new().append(true).create(true).open(path).map_err(|error| unwritable(path, &error))?;
-    if !existed {
-        std::fs::remove_file(path).map_err(|error| unwritable(path, &error))?;
-    }
-    Ok(())
-}
-
-fn unwritable(path: &Path, error: &io::Error) -> Failure {
-    Failure::bad_input(format!("cannot write {}: {error}", path.display()), "give --svg a path to write")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod check;
 mod explain;
 mod lab_table;
 mod list;
+mod museum;
 mod new_case;
 mod policies;
 mod record_import;

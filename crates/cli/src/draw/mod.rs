@@ -6,13 +6,13 @@ pub mod svg;
 use shootdown_explore::{Action, Trace};
 
 /// Returns the number of columns that `trace` on a machine with `cpus` CPUs needs.
-fn lanes(trace: &Trace, cpus: usize) -> usize {
+pub fn lanes(trace: &Trace, cpus: usize) -> usize {
     trace.steps.iter().map(|step| step.mov.cpu + 1).max().unwrap_or(0).max(cpus).max(1)
 }
 
 /// Yields for each step the heading that begins with it, if one does. A step without a heading, as in most handlers,
 /// ends none.
-fn headings(trace: &Trace, lanes: usize) -> impl Iterator<Item = Option<&'static str>> {
+pub fn headings(trace: &Trace, lanes: usize) -> impl Iterator<Item = Option<&'static str>> {
     let mut current = vec![""; lanes];
     trace.steps.iter().map(move |step| {
         if step.note.is_empty() {

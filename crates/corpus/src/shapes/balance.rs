@@ -1,7 +1,7 @@
 //! A get for each put: one function takes a user reference, and has more than one way out. One frame of code; the ways
 //! out differ.
 //!
-//! CPU 0 runs a process that asks about its own mappings, uses its memory, and exits.
+//! CPU 0 runs a process that has the kernel look at its mappings, uses its memory, and exits.
 
 use super::Mm;
 use core::sync::atomic::Ordering::Relaxed;
@@ -41,9 +41,9 @@ impl Balance {
         Self { machine, policy, mm: Mm::new(1, 1, 0b1) }
     }
 
-    /// Looks something up in the space, starts again at most once, and copies the answer out, which may fail.
+    /// Looks at the space, starts again at most once, and hands the answer out, for which there may be no room.
     fn query(&self) {
-        sync::note("query");
+        sync::note("look at the mappings");
         if !self.mm.upgrade() {
             return;
         }
@@ -57,9 +57,9 @@ impl Balance {
             }
         }
         self.put_user();
-        let copied = sync::choose(2) == 0;
-        if !copied {
-            sync::note("cannot copy: error");
+        let fits = sync::choose(2) == 0;
+        if !fits {
+            sync::note("no room for the answer: error");
             if self.policy.twice_on_error {
                 self.put_user();
             }

@@ -61,7 +61,8 @@ impl Mailbox {
         self.slot(me, to).load(Acquire) == 0
     }
 
-    fn asked(&self, me: usize) -> bool {
+    /// Whether somebody asks something of `me`.
+    pub(crate) fn asked(&self, me: usize) -> bool {
         (0..self.cpus).any(|from| from != me && self.slot(from, me).load(Acquire) != 0)
     }
 

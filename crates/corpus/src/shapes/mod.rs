@@ -21,6 +21,7 @@ pub(crate) mod one_tag;
 pub(crate) mod other_mmu;
 pub(crate) mod outsider;
 pub(crate) mod single_user;
+pub(crate) mod switch_in;
 pub(crate) mod switching;
 pub(crate) mod table_batch;
 pub(crate) mod table_move;

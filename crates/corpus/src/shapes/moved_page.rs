@@ -62,10 +62,10 @@ pub(crate) struct MovedPage {
 
 impl MovedPage {
     pub(crate) fn new(policy: Policy) -> Self {
-        let cpus = if policy.user == User::Device { 3 } else { 2 };
+        let (cpus, tags) = if policy.user == User::Device { (3, 2) } else { (2, 1) };
         let mut machine = Machine::builder(cpus)
             .spaces(1, 2)
-            .tags(2)
+            .tags(tags)
             .translation(1, Some(SPACE), true)
             .map(SPACE, FROM, 1)
             .link(SPACE, TO / 2)

@@ -22,6 +22,12 @@ pub(crate) enum Trim {
     /// Asks all members to leave, which those that use the space refuse in silence; then overwrites the mask with
     /// itself (powerpc before the fix).
     AskAndOverwrite,
+    /// Calls all members and then, if it still finds itself the only user, overwrites the mask with itself (sparc32 as
+    /// read).
+    OverwriteAfterCall,
+    /// Takes the tag of the space away from every other CPU, without telling it: a CPU that finds none takes a fresh one
+    /// at its next switch (MIPS, LoongArch, sh and alpha as read).
+    TakeTagsAway,
     /// Asks all members to flush, and each that does not use the space to take itself out (powerpc since).
     AskToLeave,
 }
@@ -66,6 +72,9 @@ const OWNER: usize = 0;
 const BORROWER: usize = 1;
 const SPACE: usize = 0;
 const TAG: u8 = 1;
+/// A tag that nothing was ever cached under.
+const FRESH: u8 = 2;
+const NO_TAG: u64 = 0;
 const LEAVE: u64 = 1;
 const FLUSH_PAGE: u64 = 2;
 
@@ -74,6 +83,8 @@ const FLUSH_PAGE: u64 = 2;
 struct Borrower {
     current: Word,
     active: Word,
+    /// The tag that it has the space under, where CPUs have tags of their own.
+    tag: Word,
 }
 
 #[derive(Debug)]
@@ -83,6 +94,8 @@ pub(crate) struct SingleUser {
     mm: Mm,
     calls: CrossCall,
     borrower: Borrower,
+    /// Whether each CPU has a tag of its own for the space.
+    own_tags: bool,
     /// CPUs that can be called.
     online: Word,
 }
@@ -90,7 +103,7 @@ pub(crate) struct SingleUser {
 impl SingleUser {
     pub(crate) fn new(policy: Policy) -> Self {
         let machine = Machine::builder(2)
-            .tags(2)
+            .tags(3)
             .translation(1, Some(SPACE), true)
             .translation(2, Some(SPACE), true)
             .map(SPACE, 0, 1)
@@ -105,9 +118,19 @@ impl SingleUser {
             policy,
             mm: Mm::new(1, 2, 0b11),
             calls: CrossCall::new(2),
-            borrower: Borrower { current: Word::new("current", 0), active: Word::new("active", 1) },
+            borrower: Borrower {
+                current: Word::new("current", 0),
+                active: Word::new("active", 1),
+                tag: Word::new("tag", TAG.into()),
+            },
+            own_tags: false,
             online: Word::new("online", 0b11),
         }
+    }
+
+    /// Gives each CPU a tag of its own for the space, which it loads at every switch.
+    pub(crate) fn with_own_tags(self) -> Self {
+        Self { own_tags: true, ..self }
     }
 
     fn unmap(&self, page: usize) {
@@ -118,16 +141,25 @@ impl SingleUser {
     }
 
     fn flush(&self, page: usize) {
-        let single = self.policy.trim != Trim::Never && self.mm.users.load(Relaxed) == 1;
-        if single {
-            self.trim();
-        } else {
-            self.flush_members(page);
+        match self.policy.trim {
+            Trim::Never => self.flush_members(page),
+            Trim::OverwriteAfterCall => {
+                self.flush_members(page);
+                if self.mm.users.load(Relaxed) == 1 {
+                    self.mm.mask.store(1 << OWNER, Relaxed);
+                }
+            }
+            _ if self.mm.users.load(Relaxed) == 1 => self.trim(),
+            _ => self.flush_members(page),
         }
         hw::flush_page(TAG, page, WalkCache::Drop);
     }
 
     fn trim(&self) {
+        if self.policy.trim == Trim::TakeTagsAway {
+            self.borrower.tag.store(NO_TAG, Relaxed);
+            return;
+        }
         if self.policy.trim != Trim::Overwrite {
             let targets = self.mm.members() & self.online.load(Relaxed);
             self.calls.call(OWNER, targets, LEAVE);
@@ -206,12 +238,31 @@ impl SingleUser {
             self.mm.join(BORROWER);
             sync::fence(SeqCst);
         }
-        if self.borrower.active.load(Relaxed) == 0 {
+        if self.own_tags {
+            self.switch_in_with_own_tag();
+        } else if self.borrower.active.load(Relaxed) == 0 {
             self.borrower.active.store(1, Relaxed);
             hw::install(Some(SPACE), TAG, Install::Keep);
         }
         if joins && self.policy.joins_clean {
             hw::flush_tag(TAG);
+        }
+    }
+
+    /// The borrower's CPU is asked to flush a page.
+    fn flush_here(&self, page: usize) {
+        hw::flush_page(TAG, page, WalkCache::Drop);
+        if self.own_tags {
+            hw::flush_page(FRESH, page, WalkCache::Drop);
+        }
+    }
+
+    fn switch_in_with_own_tag(&self) {
+        if self.borrower.tag.load(Relaxed) == NO_TAG {
+            self.borrower.tag.store(FRESH.into(), Relaxed);
+            hw::install(Some(SPACE), FRESH, Install::FlushTag);
+        } else {
+            hw::install(Some(SPACE), TAG, Install::Keep);
         }
     }
 
@@ -256,7 +307,7 @@ impl Scenario for SingleUser {
         assert_eq!((cpu, line), (BORROWER, CROSS_CALL), "only the owner calls");
         self.calls.serve(cpu, |what| match what {
             LEAVE => self.leave(),
-            _ => hw::flush_page(TAG, (what - FLUSH_PAGE) as usize, WalkCache::Drop),
+            _ => self.flush_here((what - FLUSH_PAGE) as usize),
         });
     }
 

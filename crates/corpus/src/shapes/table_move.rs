@@ -17,14 +17,28 @@ pub(crate) enum Other {
     Retract,
 }
 
+/// The file's lock, while mremap moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileLock {
+    NotTaken,
+    Held,
+}
+
+/// How often mremap looks at the old entry before it moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Before it has its locks.
+    Once,
+    /// Before, and again when it has them.
+    Again,
+}
+
 /// What mremap does.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) other: Other,
-    /// Whether it holds the file's lock while it moves.
-    pub(crate) holds_file_lock: bool,
-    /// Whether it looks at the old entry again when it has its locks.
-    pub(crate) looks_again: bool,
+    pub(crate) lock: FileLock,
+    pub(crate) look: Look,
 }
 
 const SPACE: usize = 0;
@@ -75,13 +89,13 @@ impl TableMove {
         if self.machine.tables.root(SPACE, FROM).load(Acquire) == 0 {
             return;
         }
-        if self.policy.holds_file_lock {
+        if self.policy.lock == FileLock::Held {
             self.i_mmap.lock();
         }
         self.pmd.lock();
         self.relink();
         self.pmd.unlock();
-        if self.policy.holds_file_lock {
+        if self.policy.lock == FileLock::Held {
             self.i_mmap.unlock();
         }
         sync::note("back to user mode");
@@ -90,7 +104,7 @@ impl TableMove {
 
     fn relink(&self) {
         let [from, to] = [FROM, TO].map(|entry| self.machine.tables.root(SPACE, entry));
-        if self.policy.looks_again && from.load(Relaxed) == 0 {
+        if self.policy.look == Look::Again && from.load(Relaxed) == 0 {
             return;
         }
         let old = from.swap(0, AcqRel);

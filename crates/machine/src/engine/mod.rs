@@ -2,16 +2,20 @@
 
 mod boot;
 mod catalog;
+mod cpu;
 mod fault;
 mod pairs;
 mod scenarios;
 mod sim;
 mod tags;
+mod transport;
 mod world;
 
 pub use boot::{Boot, History};
 pub use catalog::cases;
+pub use cpu::Cpu;
 pub use fault::Fault;
 pub use sim::{MakeTags, Setup, TagRoom};
 pub use tags::Everywhere;
-pub use world::{Code, Cpu, Page, Plan, Start, World};
+pub use transport::Transport;
+pub use world::{Code, Page, Plan, Start, World};

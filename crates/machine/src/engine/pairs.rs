@@ -84,5 +84,6 @@ fn pair(first: &Operation, second: &Operation) -> Plan<Plain> {
         kernel_pages: 2,
         contested: true,
         context: 0,
+        preempted: &[],
     }
 }

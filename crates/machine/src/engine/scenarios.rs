@@ -4,10 +4,12 @@ mod four;
 mod tags;
 mod three;
 mod three_more;
+mod transports;
 mod two;
 
 use super::catalog::{Entry, List};
 use super::sim::Setup;
+use super::transport::Transport;
 use super::world::{Code, Plan, Start};
 use shootdown::{OnLeave, PerCpuSlots, Untagged};
 use shootdown_explore::Memory::{self, Pso, Tso};
@@ -43,7 +45,7 @@ impl Setup for OneTag {
 pub(crate) struct Broadcast;
 impl Setup for Broadcast {
     type Tags = Untagged;
-    const BROADCAST: bool = true;
+    const TRANSPORT: Transport = Transport::Broadcast;
 }
 
 /// A ceiling of one page: two pages are a full flush.
@@ -66,6 +68,7 @@ fn plan<S: Setup>(cpus: Vec<(Start, Code<S>)>) -> Plan<S> {
         kernel_pages: 0,
         contested: false,
         context: 0,
+        preempted: &[],
     }
 }
 
@@ -84,4 +87,5 @@ pub(crate) fn add(list: &mut List) {
     three_more::add(list);
     four::add(list);
     tags::add(list);
+    transports::add(list);
 }

@@ -1,11 +1,12 @@
 //! The engine's platform on the simulated machine: what an embedder writes, thirty lines of it.
 
 use super::boot::{Boot, History};
+use super::transport::{Transport, Wires};
 use crate::config::MAX_PAGES;
-use crate::hw::{self, WalkCache, Whose};
+use crate::hw::{self, WalkCache};
 use shootdown::{
     AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, OnLeave, PageRange, Platform, Remote,
-    RemoteFlush, Scope, SpaceHandle, Span, Tables, Tag, TagPolicy, Teardown,
+    RemoteFlush, SpaceHandle, Span, Tables, Tag, TagPolicy, Teardown,
 };
 use shootdown_explore::sync::{self, Word};
 use std::sync::atomic::Ordering;
@@ -18,10 +19,8 @@ pub trait Setup: 'static {
     const ON_LEAVE: OnLeave = OnLeave::RemoveBit;
     /// Tags besides the untagged one that the hardware needs.
     const TAGS: usize = 0;
-    /// Whether there is a broadcast transport, which answers done or not as it pleases.
-    const BROADCAST: bool = false;
-    /// Whether the hardware broadcasts under tags, which is done wherever all CPUs run a space under one.
-    const TAG_BROADCAST: bool = false;
+    /// How flushes reach other CPUs.
+    const TRANSPORT: Transport = Transport::Doorbells;
     /// CPUs that share a TLB, a bit each; 0 for none.
     const SHARED_TLB: u8 = 0;
     /// Pages up to which ranges are flushed one by one.
@@ -58,6 +57,7 @@ pub struct Sim<S: Setup> {
     /// Per space: 1 where its teardown waits to be resumed.
     pub(crate) deferred: [Word; 2],
     tags: S::Tags,
+    pub(crate) wires: Wires,
     /// What CPUs do while the scenario is being built.
     pub(crate) boot: &'static Boot,
 }
@@ -87,6 +87,7 @@ impl<S: Setup> Sim<S> {
             locals: (0..cpus).map(|_| CpuLocal::new()).collect(),
             deferred: [Word::new("deferred", 0), Word::new("deferred", 0)],
             tags: S::Tags::make(&TagRoom { cpus, tags: S::TAGS as u32 + 1, boot }),
+            wires: Wires::new(cpus),
             boot,
         }
     }
@@ -97,13 +98,13 @@ pub(crate) fn page_address(page: usize) -> shootdown::VirtAddr {
 }
 
 /// The machine's pages that a range covers.
-fn pages(range: PageRange) -> impl Iterator<Item = usize> {
+pub(crate) fn pages(range: PageRange) -> impl Iterator<Item = usize> {
     let first = (range.start().0 >> 12) as usize;
     let last = first + (range.count() << (range.size().shift() - 12)) as usize;
     first.min(MAX_PAGES)..last.min(MAX_PAGES)
 }
 
-fn walk(tables: Tables) -> WalkCache {
+pub(crate) fn walk(tables: Tables) -> WalkCache {
     match tables {
         Tables::Kept => WalkCache::Keep,
         Tables::Freed => WalkCache::Drop,
@@ -126,6 +127,7 @@ unsafe impl<S: Setup> Platform for Sim<S> {
 
     const RANGE_CEILING: u64 = S::CEILING;
     const ON_LEAVE: OnLeave = S::ON_LEAVE;
+    const DEFERS: bool = matches!(S::TRANSPORT, Transport::Paravirtual);
 
     fn pin(&self) {}
     fn cpu(&self) -> CpuId {
@@ -183,19 +185,13 @@ unsafe impl<S: Setup> Platform for Sim<S> {
         self.deferred[root].store(1, Ordering::Release);
     }
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
-        let whose = match (what.tag, what.space) {
-            (Some(tag), _) if S::TAG_BROADCAST => Whose::Tag(tag_number(tag)),
-            _ if !S::BROADCAST || sync::choose(2) == 0 => return Remote::Kick,
-            (_, Some(space)) => Whose::Space(space.root()),
-            (_, None) => Whose::Kernel,
-        };
-        match what.scope {
-            Scope::Pages(range) => {
-                pages(range).for_each(|page| hw::broadcast(whose, hw::Which::Page(page, walk(what.tables))));
-            }
-            Scope::All => hw::broadcast(whose, hw::Which::All),
-        }
-        Remote::Done
+        self.by_transport(&what)
+    }
+    fn must_wait(&self, cpu: CpuId) -> bool {
+        !Self::DEFERS || self.wires.must_wait(cpu)
+    }
+    fn defer(&self, cpu: CpuId) -> bool {
+        self.wires.defer(cpu)
     }
     fn quiesce(&self) {
         hw::offline();

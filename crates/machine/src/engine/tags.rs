@@ -1,8 +1,8 @@
 //! Tag allocators on the simulated machine: what they are lent, their broadcast, and their verbs.
 
 use super::boot::Boot;
+use super::cpu::Cpu;
 use super::sim::{MakeTags, Setup, TagRoom};
-use super::world::Cpu;
 use crate::hw::{self, Which, Whose};
 use shootdown::{
     AsidFlush, CpuTags, GlobalAsids, GlobalOverLocal, PerCpuSlots, PinTags, ShareTags, Tag, TagBroadcast,
@@ -74,6 +74,21 @@ fn bitmap(room: &TagRoom) -> &'static [TagWord] {
 
 fn words(count: usize) -> &'static [TagWord] {
     (0..count).map(|_| TagWord::new()).collect::<Vec<_>>().leak()
+}
+
+impl<S: Setup> Cpu<'_, S> {
+    /// Gives up the last user reference of a space whose frames are not given back (shared memory, say): nothing is
+    /// unmapped or flushed.
+    pub fn die_mapped(&self, space: usize) {
+        sync::note("die mapped");
+        let last = self.user(space).put();
+        self.forget(u64::from(last.is_some()));
+        if let Some(teardown) = last {
+            hw::teardown(space);
+            teardown.finish();
+        }
+        self.forget(0);
+    }
 }
 
 impl<S: Setup> Cpu<'_, S>

@@ -1,17 +1,14 @@
 //! Builds a machine with spaces and threads, and gives scenario code the vocabulary of a small kernel.
 
 use super::boot::{self, History};
+use super::cpu::Cpu;
 use super::fault::Fault;
-use super::sim::{DOORBELL, Handle, Setup, Sim, page_address};
+use super::sim::{DOORBELL, Handle, Setup, Sim};
+use super::transport::{ACTION, HOST};
 use crate::hw;
 use crate::machine::{Machine, MaskWord};
-use shootdown::{
-    AddressSpace, CpuMask, Exiting, MaskStore, PageRange, PageSize, Scope, Shootdown, StructRef, Tables,
-    UserRef,
-};
-use shootdown_explore::{Registry, Scenario, sync};
-use std::cell::Cell;
-use std::sync::atomic::Ordering;
+use shootdown::{AddressSpace, CpuMask, MaskStore, Shootdown};
+use shootdown_explore::{Registry, Scenario};
 
 /// What a CPU does at the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +28,13 @@ pub type Code<S> = fn(&Cpu<'_, S>);
 
 /// A scenario: starts, references that sleep, and code.
 pub struct World<S: Setup> {
-    engine: &'static Shootdown<Sim<S>>,
-    machine: Machine,
-    spaces: Vec<&'static AddressSpace<Sim<S>>>,
+    pub(super) engine: &'static Shootdown<Sim<S>>,
+    pub(super) machine: Machine,
+    pub(super) spaces: Vec<&'static AddressSpace<Sim<S>>>,
     code: Vec<Code<S>>,
-    contested: bool,
+    pub(super) contested: bool,
     context: u64,
+    preempted: &'static [usize],
 }
 
 /// How a world begins.
@@ -57,6 +55,8 @@ pub struct Plan<S: Setup> {
     pub contested: bool,
     /// Context bits besides the fault.
     pub context: u64,
+    /// CPUs that the hypervisor takes off once, at any time.
+    pub preempted: &'static [usize],
 }
 
 /// An unmapped frame or table; given back when dropped.
@@ -87,7 +87,7 @@ fn spaces_with_frames(spaces: usize) -> usize {
 }
 
 /// Frame of a kernel page.
-fn kernel_frame(spaces: usize, page: usize) -> usize {
+pub(super) fn kernel_frame(spaces: usize, page: usize) -> usize {
     1 + spaces_with_frames(spaces) * 2 + page
 }
 
@@ -123,7 +123,7 @@ impl<S: Setup> World<S> {
         engine.platform().boot.finish();
         let code = plan.cpus.iter().map(|cpu| cpu.1).collect();
         let context = fault.context() | plan.context;
-        Self { engine, machine, spaces, code, contested: plan.contested, context }
+        Self { engine, machine, spaces, code, contested: plan.contested, context, preempted: plan.preempted }
     }
 
     fn machine(plan: &Plan<S>, sim: &Sim<S>) -> Machine {
@@ -170,11 +170,20 @@ impl<S: Setup> Scenario for World<S> {
         self.code.len()
     }
     fn main(&self, cpu: usize) {
-        self.code[cpu](&Cpu { world: self, id: cpu, passed: Cell::new(0) });
+        self.code[cpu](&Cpu::new(self, cpu));
     }
-    fn interrupt(&self, _: usize, line: u8) {
-        assert_eq!(line, DOORBELL, "the doorbell is the only interrupt here");
-        self.engine.serve();
+    fn interrupt(&self, cpu: usize, line: u8) {
+        match line {
+            DOORBELL => self.engine.serve(),
+            ACTION => self.engine.platform().wires.act(cpu),
+            _ => self.engine.platform().wires.preempt(cpu),
+        }
+    }
+    fn pending_at_start(&self, cpu: usize) -> u32 {
+        u32::from(self.preempted.contains(&cpu)) << HOST
+    }
+    fn non_maskable(&self) -> u32 {
+        1 << ACTION | 1 << HOST
     }
     fn device(&self) -> &Machine {
         &self.machine
@@ -195,287 +204,4 @@ impl<S: Setup> Scenario for World<S> {
     fn context(&self) -> u64 {
         self.context
     }
-}
-
-/// A CPU, for scenario code: the verbs of a small kernel.
-pub struct Cpu<'w, S: Setup> {
-    world: &'w World<S>,
-    id: usize,
-    /// Forget points passed: the place in the script, since one verb may be used twice.
-    passed: Cell<u64>,
-}
-
-impl<'w, S: Setup> Cpu<'w, S> {
-    /// Promises that the rest of the script depends on `key` and on the place in it alone. The place is the line that
-    /// calls this and the number of such lines passed before.
-    #[track_caller]
-    pub fn forget(&self, key: u64) {
-        self.passed.set(self.passed.get() + 1);
-        sync::forget(self.passed.get() << 8 | key);
-    }
-
-    /// The engine.
-    pub fn engine(&self) -> &'static Shootdown<Sim<S>> {
-        self.world.engine
-    }
-
-    /// The space's object, as a page-table lock's owner sees it.
-    pub fn space(&self, space: usize) -> &'static AddressSpace<Sim<S>> {
-        self.world.spaces[space]
-    }
-
-    /// The user reference that the thread on this CPU owns, or one of the sleepers'.
-    pub fn user(&self, space: usize) -> UserRef<'static, Sim<S>> {
-        // SAFETY: 1. the plan counted it; each scenario takes up each reference once.
-        unsafe { self.engine().user_from_handle(Handle(self.space(space))) }
-    }
-
-    /// A struct reference that the plan counted.
-    pub fn pinned(&self, space: usize) -> StructRef<'static, Sim<S>> {
-        // SAFETY: 1. the plan counted it; each scenario takes up each reference once.
-        unsafe { self.engine().struct_from_handle(Handle(self.space(space))) }
-    }
-
-    /// Schedules a thread of the space.
-    pub fn run(&self, user: &UserRef<'_, Sim<S>>) {
-        sync::note("switch");
-        hw::user(false);
-        self.engine().switch_to(user);
-        hw::user(true);
-        self.forget(0);
-    }
-
-    /// Schedules a kernel thread.
-    pub fn run_kernel_thread(&self) {
-        sync::note("go lazy");
-        hw::user(false);
-        self.engine().enter_lazy();
-        self.forget(0);
-    }
-
-    /// Unmaps a page and gives its frame back.
-    pub fn unmap(&self, space: usize, page: usize) {
-        sync::note(["munmap page 0", "munmap page 1"][page]);
-        let mut gather = self.engine().gather::<Page, 1>(self.space(space));
-        if let Some(frame) = self.clear(space, page) {
-            let full = gather.unmapped(PageRange::page(page_address(page)), frame);
-            assert!(full.is_ok(), "one frame fits");
-        }
-        gather.finish();
-        hw::unreachable(space, page);
-        self.forget(0);
-    }
-
-    /// Clears a page-table entry; the page-table lock is held, by name only.
-    fn clear(&self, space: usize, page: usize) -> Option<Page> {
-        let old = self.take_entry(self.world.machine.tables.leaf(space, page));
-        (old != 0).then(|| Page::Frame(old as usize))
-    }
-
-    /// Clears an entry: by a plain store, which may linger in the store buffer, unless others clear it too.
-    fn take_entry(&self, entry: &sync::Word) -> u64 {
-        if self.world.contested {
-            return entry.swap(0, Ordering::Relaxed);
-        }
-        let old = entry.load(Ordering::Relaxed);
-        if old != 0 {
-            entry.store(0, Ordering::Relaxed);
-        }
-        old
-    }
-
-    /// Unhooks the leaf table and gives back whatever it held, and itself.
-    pub fn unmap_table(&self, space: usize) {
-        sync::note("free the page table");
-        let mut gather = self.engine().gather::<Page, 3>(self.space(space));
-        self.gather_all(&mut gather, space);
-        gather.finish();
-        self.forget(0);
-    }
-
-    fn gather_all(&self, gather: &mut shootdown::Gather<'_, Sim<S>, Page, 3>, space: usize) {
-        for page in 0..2 {
-            if let Some(frame) = self.clear(space, page) {
-                assert!(gather.unmapped(PageRange::page(page_address(page)), frame).is_ok(), "three fit");
-            }
-        }
-        let table = self.take_entry(self.world.machine.tables.root(space, 0));
-        if table != 0 {
-            assert!(gather.table_freed(whole_table(), Page::Table(table)).is_ok(), "three fit");
-        }
-    }
-
-    /// Unmaps a page, and waits outside the page-table lock.
-    pub fn unmap_split(&self, space: usize, page: usize) {
-        sync::note(["send unmap of page 0", "send unmap of page 1"][page]);
-        let mut gather = self.engine().gather::<Page, 1>(self.space(space));
-        if let Some(frame) = self.clear(space, page) {
-            assert!(gather.unmapped(PageRange::page(page_address(page)), frame).is_ok(), "one frame fits");
-        }
-        let pending = gather.send();
-        pending.finish();
-        self.forget(0);
-    }
-
-    /// Unmaps a page with interrupts off all along.
-    pub fn unmap_masked(&self, space: usize, page: usize) {
-        let were_on = sync::irq_save();
-        self.unmap(space, page);
-        sync::irq_restore(were_on);
-        self.forget(0);
-    }
-
-    /// Flushes the whole space, to no purpose.
-    pub fn flush_all(&self, space: usize) {
-        sync::note("flush all");
-        self.engine().flush(self.space(space), Scope::All, Tables::Kept);
-        self.forget(0);
-    }
-
-    /// Flushes one page, to no purpose.
-    pub fn flush_page(&self, space: usize, page: usize) {
-        sync::note(["flush page 0", "flush page 1"][page]);
-        let scope = Scope::Pages(PageRange::page(page_address(page)));
-        self.engine().flush(self.space(space), scope, Tables::Kept);
-        self.forget(0);
-    }
-
-    /// Unmaps a kernel page and gives its frame back.
-    pub fn unmap_kernel(&self, page: usize) {
-        sync::note("unmap kernel page");
-        self.world.machine.tables.kernel(page).store(0, Ordering::Relaxed);
-        let range = PageRange::page(page_address(page));
-        self.engine().flush_kernel(Scope::Pages(range), Tables::Kept);
-        hw::free_frame(kernel_frame(self.world.spaces.len(), page));
-        self.forget(0);
-    }
-
-    /// Ends the thread that runs here: its CPU goes lazy, its reference goes, and the last one tears down.
-    pub fn exit(&self, space: usize) {
-        self.run_kernel_thread();
-        self.put(space, self.user(space));
-    }
-
-    /// Gives up a user reference; tears down if it was the last.
-    pub fn put(&self, space: usize, user: UserRef<'_, Sim<S>>) {
-        sync::note("put user");
-        let last = user.put();
-        self.forget(u64::from(last.is_some()));
-        if let Some(teardown) = last {
-            self.tear_down(space, teardown);
-        }
-        self.forget(0);
-    }
-
-    /// Unmaps all of a space that has no user left.
-    pub fn tear_down(&self, space: usize, teardown: shootdown::Teardown<'_, Sim<S>>) {
-        sync::note("teardown");
-        hw::teardown(space);
-        let mut gather = self.engine().gather::<Page, 3>(&teardown);
-        self.gather_all(&mut gather, space);
-        gather.finish();
-        self.forget(1);
-        sync::note("drop struct");
-        teardown.finish();
-    }
-
-    /// Runs a teardown that was handed to the platform.
-    pub fn reap(&self, space: usize) {
-        let deferred = &self.engine().platform().deferred[space];
-        if deferred.load(Ordering::Acquire) == 1 {
-            // SAFETY: 1. `defer_teardown` took it apart, and this is the only reaper.
-            let teardown = unsafe { self.engine().teardown_from_handle(Handle(self.space(space))) };
-            self.forget(2);
-            self.tear_down(space, teardown);
-        }
-        self.forget(0);
-    }
-
-    /// Gives up a struct reference.
-    pub fn drop_pin(&self, pin: StructRef<'_, Sim<S>>) {
-        sync::note("drop struct");
-        drop(pin);
-        self.forget(0);
-    }
-
-    /// What an outsider with a struct reference does: upgrade, borrow, touch a page, give everything back.
-    pub fn upgrade_and_borrow(&self, space: usize, pin: &StructRef<'_, Sim<S>>) {
-        sync::note("mmget_not_zero");
-        let upgraded = pin.upgrade();
-        self.forget(u64::from(upgraded.is_ok()));
-        if let Ok(user) = upgraded {
-            self.borrow(&user);
-            self.put(space, user);
-        } else {
-            assert_eq!(upgraded.err(), Some(Exiting), "the only reason");
-        }
-        self.forget(0);
-    }
-
-    /// Borrows a space for one touch.
-    pub fn borrow(&self, user: &UserRef<'_, Sim<S>>) {
-        sync::note("kthread_use_mm");
-        let borrow = self.engine().borrow(user).expect("this CPU runs a kernel thread");
-        hw::user(true);
-        self.forget(1);
-        hw::user(false);
-        sync::note("kthread_unuse_mm");
-        drop(borrow);
-        self.forget(2);
-    }
-
-    /// Maps another space for a moment.
-    pub fn patch(&self, temporary: &UserRef<'_, Sim<S>>, returns_to_user: bool) {
-        sync::note("temporary space");
-        hw::user(false);
-        self.engine().with_temporary(temporary, || {
-            hw::user(true);
-            hw::user(false);
-        });
-        if returns_to_user {
-            hw::user(true);
-        }
-        self.forget(0);
-    }
-
-    /// Asks idle members to leave the mask.
-    pub fn trim(&self, space: usize) {
-        sync::note("trim");
-        self.engine().trim(self.space(space));
-        self.forget(0);
-    }
-
-    /// Goes off line and comes back.
-    pub fn cycle(&self) {
-        self.go_offline();
-        self.come_online();
-    }
-
-    /// Goes off line.
-    pub fn go_offline(&self) {
-        sync::note("offline");
-        hw::user(false);
-        // The CPU runs no more code: interrupts stay off until it comes back.
-        sync::irq_save();
-        self.engine().offline_cpu();
-        self.forget(0);
-    }
-
-    /// Comes on line.
-    pub fn come_online(&self) {
-        sync::note("online");
-        hw::online();
-        self.engine().online_cpu().expect("eight CPUs fit one mask word");
-        sync::irq_restore(true);
-        self.forget(0);
-    }
-
-    /// The CPU's number.
-    pub fn id(&self) -> usize {
-        self.id
-    }
-}
-
-fn whole_table() -> PageRange {
-    PageRange::new(page_address(0), 2, PageSize::Size4K).expect("two pages from 0")
 }

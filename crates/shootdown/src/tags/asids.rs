@@ -23,8 +23,8 @@ use core::marker::PhantomData;
 /// source.
 ///
 /// Sources: Linux `arch/arm64/mm/context.c` (`check_and_switch_context`, `new_context`, `check_update_reserved_asid`,
-/// `flush_context`, `arm64_mm_context_get`), `arch/riscv/mm/context.c`; Arm ARM (DDI 0487) D8.16 on ASIDs; RISC-V
-/// Privileged, section on `satp` and `sfence.vma`.
+/// `flush_context`, `arm64_mm_context_get`), `arch/riscv/mm/context.c`; Arm ARM (DDI 0487), Translation Lookaside
+/// Buffers, on ASIDs; RISC-V Privileged, on the `satp` register and `SFENCE.VMA`.
 #[derive(Debug)]
 pub struct GlobalAsids<'a, F: AsidFlush, const G: u32 = 48> {
     rolling: Rolling<'a, G>,

@@ -10,10 +10,11 @@ use core::sync::atomic::Ordering;
 /// Context numbers: each space has one on all CPUs, of some version (a generation of `G` bits). Nothing is flushed when
 /// numbers run out and the version goes up: a CPU flushes a number when it first runs a space under it. Which CPUs have
 /// done so is remembered in the space, for up to `CPUS` of them, and forgotten when the space gets another number: what a
-/// CPU holds under that one is somebody else's (bug C2 of the corpus, Linux commit 588974857359).
+/// CPU holds under that one is somebody else's (Linux
+/// "sparc64: reset mm cpumask after wrap", merged by b3aefc2fbdff).
 ///
 /// A number that a CPU runs under is not given away when the version goes up, and a CPU runs under none while it changes
-/// spaces, so numbers are safe on CPUs that share one TLB, too (bug C1, Linux commit a0663a79ad4f).
+/// spaces, so numbers are safe on CPUs that share one TLB, too (Linux commit a0663a79ad4f).
 ///
 /// Sources: Linux `arch/sparc/mm/init_64.c` (`get_new_mmu_context`, `mmu_context_wrap`) and
 /// `arch/sparc/include/asm/mmu_context_64.h` (`switch_mm`). There CPUs that have left a space are sent every flush; here they

@@ -10,7 +10,7 @@ use crate::types::{CpuId, SpaceId, Tag};
 /// (versions, flushed on first use), x86's `allocate_global_asid` (INVLPGB), arm64 KVM's `vmid.c`.
 pub trait TagPolicy: Sync {
     /// What a space remembers for the policy.
-    type Space: Sync;
+    type Space: Send + Sync;
 
     /// Whether entries of a space may outlive its being left, so that a CPU that returns catches up with flushes made
     /// meanwhile.

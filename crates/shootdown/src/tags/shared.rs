@@ -100,7 +100,7 @@ impl<'a, B: TagBroadcast, const N: usize> GlobalOverLocal<'a, B, N> {
             return Err(TagsRefused::Overlaps(first, N as u32));
         }
         if tags <= u32::from(first.number()) {
-            return Err(TagsRefused::TooFew(tags, u32::from(first.number())));
+            return Err(TagsRefused::NoneFrom(first, tags));
         }
         check_bitmaps(tags, taken, freed)?;
         if freed.is_empty() {

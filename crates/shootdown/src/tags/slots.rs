@@ -29,7 +29,8 @@ struct Slot {
 
 impl TagSlots {
     const_fn! {
-        pub(crate) fn new() -> Self {
+        /// Makes the memory of a CPU that has run nothing yet.
+        pub fn new() -> Self {
             Self { slots: slots(), next: Word::new("next", 0) }
         }
     }
@@ -39,6 +40,12 @@ impl TagSlots {
         for slot in &self.slots {
             slot.space.store(0, Ordering::Relaxed);
         }
+    }
+}
+
+impl Default for TagSlots {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -110,6 +110,8 @@ pub enum TagsRefused {
     TooManyCpus(u32, u32),
     /// The first global tag is one of the tags that each CPU hands out by itself, of which there are so many.
     Overlaps(Tag, u32),
+    /// No tag from this one on is below the number of tags (second).
+    NoneFrom(Tag, u32),
 }
 
 impl fmt::Display for TagsRefused {
@@ -137,6 +139,9 @@ impl fmt::Display for TagsRefused {
             }
             TagsRefused::Overlaps(first, local) => {
                 write!(f, "global tags from {} overlap the {local} per-CPU tags; begin above", first.number())
+            }
+            TagsRefused::NoneFrom(first, tags) => {
+                write!(f, "no tag from {} on is below {tags}; begin lower or pass more", first.number())
             }
         }
     }

@@ -13,8 +13,10 @@ use crate::types::{CpuId, Tag};
 ///   lock-free path stays open to all;
 /// - a CPU runs under a VMID only while a virtual CPU is loaded: [`Shootdown::leave`](crate::Shootdown::leave), called when
 ///   it is put, gives up the CPU's claim, so that the VMIDs of machines that do not run are not reserved;
-/// - between two virtual CPUs no stage 2 is loaded, so that the old machine's tag may be given away at once. (The order in
-///   which a tag is published and believed was the bug of Linux commit fb544d1ca65a: here tag and generation are one word.)
+/// - between two virtual CPUs no stage 2 is loaded, so that the old machine's tag may be given away at once. (The
+///   order in which a tag is published and believed was the bug that Linux mended in "KVM: arm/arm64: Fix VMID alloc race by
+///   reverting to lock-less": here tag and generation are one word, and a root is loaded only after it has a tag, which was
+///   the bug of commit fa808ed4e199.)
 ///
 /// Every flush is a broadcast under the VMID. Source: Linux `arch/arm64/kvm/vmid.c` (`kvm_arm_vmid_update`,
 /// `kvm_arm_vmid_clear_active`, `flush_context`). On x86, where VPIDs and ASIDs belong to a CPU, use

@@ -1,12 +1,15 @@
 use super::*;
 use crate::encode::asid_of;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 /// Something that a hart may have cached.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     asid: u16,
     address: u64,
+    /// Bytes that the leaf maps.
+    size: u64,
     global: bool,
     /// Of a table above the leaf.
     table: bool,
@@ -14,15 +17,22 @@ struct Entry {
 
 /// Whether the manual promises that `step` drops `entry`.
 fn drops(step: Step, entry: Entry) -> bool {
-    let holds = |pages: Pages| {
-        let last = pages.next + (pages.count - 1) * pages.stride + (pages.stride - 1);
-        !entry.table && (pages.next..=last).contains(&entry.address)
-    };
+    let same = |page: u64| page & !(entry.size - 1) == entry.address & !(entry.size - 1);
+    let holds = |mut pages: Pages| !entry.table && pages.any(|page| same(page.0));
     match step {
         Step::Pages(pages, asid) => entry.asid == asid.number() && !entry.global && holds(pages),
         Step::PagesOfAll(pages) => holds(pages),
         Step::Asid(asid) => entry.asid == asid.number() && !entry.global,
         Step::All => true,
+    }
+}
+
+/// Bytes of the smallest page that the pages of `range` may be mapped by.
+fn smallest(range: PageRange) -> u64 {
+    match range.size() {
+        PageSize::Size2M => 2 << 20,
+        PageSize::Size1G => 1 << 30,
+        _ => 4096,
     }
 }
 
@@ -59,7 +69,19 @@ fn tables() -> impl Strategy<Value = Tables> {
     prop::sample::select(&[Tables::Kept, Tables::Freed])
 }
 
+/// The same cases in every run.
+fn fixed() -> ProptestConfig {
+    ProptestConfig {
+        cases: 2048,
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
+    #![proptest_config(fixed())]
+
     #[test]
     fn pages_of_a_tag_go_and_freed_tables_too(
         (range, address) in range_and_address(),
@@ -69,7 +91,8 @@ proptest! {
         let tag = Tag::new(tag);
         let step = strategies.local(LocalFlush::Pages { tag, range, tables });
         let table = table && tables == Tables::Freed;
-        let entry = Entry { asid: strategies.asid(tag).number(), address, global: false, table };
+        let (asid, size) = (strategies.asid(tag).number(), smallest(range));
+        let entry = Entry { asid, address, size, global: false, table };
         prop_assert!(drops(step, entry), "{step:?} leaves {entry:?}");
         let whole = strategies.local(LocalFlush::Tag(tag));
         prop_assert!(drops(whole, entry), "{whole:?} leaves {entry:?}");
@@ -82,7 +105,8 @@ proptest! {
         (asid, global, table) in (any::<u16>(), any::<bool>(), any::<bool>()),
     ) {
         let step = strategies.local(LocalFlush::KernelPages { range, tables });
-        let entry = Entry { asid, address, global, table: table && tables == Tables::Freed };
+        let size = smallest(range);
+        let entry = Entry { asid, address, size, global, table: table && tables == Tables::Freed };
         prop_assert!(drops(step, entry), "{step:?} leaves {entry:?}");
         prop_assert!(drops(strategies.local(LocalFlush::Everything), entry));
     }
@@ -90,14 +114,17 @@ proptest! {
     #[test]
     fn remote_fences_cover_the_request(
         (range, address) in range_and_address(),
-        (strategies, tables) in (strategies(), tables()),
+        (strategies, tables, tag) in (strategies(), tables(), prop::option::of(any::<u16>())),
     ) {
-        let call = strategies.remote(Scope::Pages(range), tables).expect("firmware");
-        let [mask, base, start, size, _] = call.arguments;
+        let tag = tag.map(Tag::new);
+        let call = strategies.remote(tag, Scope::Pages(range), tables).expect("firmware");
+        let [mask, base, start, size, asid] = call.arguments;
+        // Function 2 is for one ASID, 1 for all: a tag that is none widens.
+        prop_assert!(call.function == 1 || tag.is_some_and(|tag| asid == u64::from(strategies.asid(tag).number())));
         prop_assert_eq!((mask, base), (0, u64::MAX));
         let all = size == u64::MAX;
         prop_assert!(all || tables == Tables::Kept && (start..=start + (size - 1)).contains(&address));
-        let whole = strategies.remote(Scope::All, tables).expect("firmware");
+        let whole = strategies.remote(tag, Scope::All, tables).expect("firmware");
         prop_assert_eq!(whole.arguments[3], u64::MAX);
     }
 
@@ -159,5 +186,10 @@ fn tags_that_are_no_asid_drop_everything() {
     assert_eq!(strategies.local(LocalFlush::Tag(tag)), Step::All);
     let page = LocalFlush::Pages { tag, range: PageRange::page(VirtAddr(0)), tables: Tables::Kept };
     assert_eq!(strategies.local(page), Step::All);
-    assert_eq!(Strategies::new(Mode::Sv39).remote(Scope::All, Tables::Kept), None);
+    assert_eq!(Strategies::new(Mode::Sv39).remote(None, Scope::All, Tables::Kept), None);
+    assert_eq!(
+        strategies.with_sbi_fences().remote(Some(tag), Scope::All, Tables::Kept).map(|call| call.function),
+        Some(1)
+    );
+    assert!(strategies.with_sbi_fences().sbi_fences() && !strategies.sbi_fences());
 }

@@ -4,6 +4,7 @@ pub mod arrive;
 pub mod depart;
 pub mod lifetime;
 pub mod request;
+pub mod tags;
 pub mod trim;
 
 /// Hands all scenarios, as `module::name`, to a macro.
@@ -36,6 +37,11 @@ macro_rules! with_scenarios {
             request::recall_vs_record,
             request::recall_vs_overwrite,
             request::record_vs_record,
+            tags::two_spaces_take_a_tag,
+            tags::renewal_vs_lock_free_switch,
+            tags::renewal_vs_broadcast,
+            tags::two_spaces_are_shared,
+            tags::reuse_after_sharing,
             trim::kept_bit,
             trim::bit_gone_before_the_answer,
             trim::a_third_frees_what_was_trimmed,

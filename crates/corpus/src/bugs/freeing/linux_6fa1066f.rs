@@ -1,7 +1,7 @@
 //! mremap decides to move a table, and moves what it finds after it has its locks: nothing.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::table_move::{Other, Policy, TableMove};
+use crate::shapes::table_move::{FileLock, Look, Other, Policy, TableMove};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -30,6 +30,6 @@ pub(super) const BUG: Bug = Bug {
 };
 
 fn model(variant: Variant) -> TableMove {
-    let looks_again = variant == Variant::Fixed;
-    TableMove::new(Policy { other: Other::Retract, holds_file_lock: true, looks_again })
+    let look = if variant == Variant::Broken { Look::Once } else { Look::Again };
+    TableMove::new(Policy { other: Other::Retract, lock: FileLock::Held, look })
 }

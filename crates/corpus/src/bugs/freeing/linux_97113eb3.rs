@@ -1,7 +1,7 @@
 //! mremap moves a whole table while reclaim is clearing an entry in it.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::table_move::{Other, Policy, TableMove};
+use crate::shapes::table_move::{FileLock, Look, Other, Policy, TableMove};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -30,6 +30,6 @@ pub(super) const BUG: Bug = Bug {
 };
 
 fn model(variant: Variant) -> TableMove {
-    let holds_file_lock = variant == Variant::Fixed;
-    TableMove::new(Policy { other: Other::Reclaim, holds_file_lock, looks_again: true })
+    let lock = if variant == Variant::Broken { FileLock::NotTaken } else { FileLock::Held };
+    TableMove::new(Policy { other: Other::Reclaim, lock, look: Look::Again })
 }

@@ -22,8 +22,7 @@ pub(super) const BUG: Bug = Bug {
     about: "A call to many CPUs finds two in the mask, but copies it only when both have left: the copy is \
             empty, nobody answers, and the call structure is never released.",
     story: include_str!("linux_723aae25.md"),
-    ends: "no CPU can go on: CPU 0 waits for call.taken to change from 0x1 at \
-            crates/corpus/src/bugs/interrupts/linux_723aae25.rs:77:13",
+    ends: "no CPU can go on: CPU 0 waits for call.taken to change from 0x1",
     engine: "switch-vs-flush",
     code: &[("linux_723aae25.rs", include_str!("linux_723aae25.rs"))],
     build: |variant| Box::new(Many::new(variant)),

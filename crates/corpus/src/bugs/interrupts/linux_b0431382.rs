@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
             has just read the flags and overwrites them: the flush is lost.",
     story: include_str!("linux_b0431382.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
-    engine: "lazy-return",
+    engine: "transport-paravirtual",
     code: &[("linux_b0431382.rs", include_str!("linux_b0431382.rs"))],
     build: |variant| Box::new(Preempted::new(variant)),
 };

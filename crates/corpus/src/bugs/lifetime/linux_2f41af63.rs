@@ -1,4 +1,4 @@
-//! A query that starts again takes a second reference and drops one.
+//! A driver that starts again takes a second reference and drops one.
 
 use crate::bug::{Bug, Class, Needs};
 use crate::shapes::balance::{Balance, Policy};
@@ -6,10 +6,10 @@ use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
-    name: "linux-2f41af63-procmap-retry-leak",
+    name: "linux-2f41af63-amdxdna-retry-leak",
     id: "E6b",
     source: "2f41af638c92 (CVE-2026-63873)",
-    title: "proc: drop the mm reference before the query is retried",
+    title: "accel/amdxdna: Fix mm_struct reference leak in aie2_populate_range()",
     kernel: "Linux",
     arch: "generic",
     class: Class::Lifetime,
@@ -17,8 +17,8 @@ pub(super) const BUG: Bug = Bug {
     needs: Needs::Interleaving,
     cpus: 1,
     memory: Memory::Tso,
-    about: "A query about mappings that has to start again takes its user reference a second time without dropping the first: the \
-            address space never dies.",
+    about: "A driver that has to start again takes its user reference a second time without dropping the first: the address space \
+            never dies.",
     story: include_str!("linux_2f41af63.md"),
     ends: "frame 1 is lost: all CPUs have finished and it was never freed (SD-14)",
     engine: "upgrade-vs-last-drop",

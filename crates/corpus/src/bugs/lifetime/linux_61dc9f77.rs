@@ -17,7 +17,7 @@ pub(super) const BUG: Bug = Bug {
     needs: Needs::Interleaving,
     cpus: 1,
     memory: Memory::Tso,
-    about: "A query about mappings drops its user reference, then fails to copy the answer out and drops it once more: the \
+    about: "A query about mappings drops its user reference, then finds the buffer too short and drops it once more: the \
             mappings of a running program are torn down under it.",
     story: include_str!("linux_61dc9f77.md"),
     ends: "CPU 0 has the root of space A loaded, which was freed (SD-10)",

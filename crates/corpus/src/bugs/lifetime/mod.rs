@@ -3,8 +3,10 @@
 mod linux_04f5866e;
 mod linux_1367da7e;
 mod linux_2f41af63;
+mod linux_35e35178;
 mod linux_4f6fc782;
 mod linux_61dc9f77;
+mod linux_64c37e13;
 mod linux_6db504ce;
 mod linux_7283094e;
 mod linux_985da552;
@@ -34,6 +36,8 @@ pub(super) const ALL: &[Bug] = &[
     linux_04f5866e::BUG,
     linux_985da552::BUG,
     linux_1367da7e::BUG,
+    linux_64c37e13::BUG,
+    linux_35e35178::BUG,
     linux_4f6fc782::BUG,
     linux_c392cbec::BUG,
 ];

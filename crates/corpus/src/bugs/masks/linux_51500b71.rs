@@ -21,7 +21,7 @@ pub(super) const BUG: Bug = Bug {
             and the flush looks up the last CPU of an empty set.",
     story: include_str!("linux_51500b71.md"),
     ends: "CPU 0 reads past the end of the table of virtual processor numbers",
-    engine: "switch-vs-flush",
+    engine: "transport-hypercall",
     code: &[
         ("linux_51500b71.rs", include_str!("linux_51500b71.rs")),
         ("hypercall_mask.rs", include_str!("../../shapes/hypercall_mask.rs")),

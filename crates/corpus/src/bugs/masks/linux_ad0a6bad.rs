@@ -21,7 +21,7 @@ pub(super) const BUG: Bug = Bug {
             looks up the last CPU of an empty set.",
     story: include_str!("linux_ad0a6bad.md"),
     ends: "CPU 0 reads past the end of the table of virtual processor numbers",
-    engine: "trim-vs-borrow",
+    engine: "transport-hypercall",
     code: &[
         ("linux_ad0a6bad.rs", include_str!("linux_ad0a6bad.rs")),
         ("hypercall_mask.rs", include_str!("../../shapes/hypercall_mask.rs")),

@@ -20,7 +20,7 @@ pub(super) const BUG: Bug = Bug {
     about: "Two cores that unmap at once wait for each other with interrupts off; neither empties its own queue of \
             shootdowns.",
     story: include_str!("nrk_72e720f2.md"),
-    ends: "no CPU can go on: CPU 0 waits for mail0to1.request to change from 0x1 at crates/corpus/src/shapes/mailbox.rs:29:9; CPU 1 waits for mail1to0.request to change from 0x2 at crates/corpus/src/shapes/mailbox.rs:29:9",
+    ends: "no CPU can go on: CPU 0 waits for mail0to1.request to change from 0x1; CPU 1 waits for mail1to0.request to change from 0x2",
     engine: "masked-flushers",
     code: &[
         ("nrk_72e720f2.rs", include_str!("nrk_72e720f2.rs")),

@@ -20,7 +20,7 @@ pub(super) const BUG: Bug = Bug {
     about: "Two CPUs with interrupts off each send the other a flush request and spin for the answer; neither serves \
             the other.",
     story: include_str!("redox_4158d899.md"),
-    ends: "no CPU can go on: CPU 0 waits for mail0to1.request to change from 0x1 at crates/corpus/src/shapes/mailbox.rs:29:9; CPU 1 waits for mail1to0.request to change from 0x2 at crates/corpus/src/shapes/mailbox.rs:29:9",
+    ends: "no CPU can go on: CPU 0 waits for mail0to1.request to change from 0x1; CPU 1 waits for mail1to0.request to change from 0x2",
     engine: "masked-flushers",
     code: &[
         ("redox_4158d899.rs", include_str!("redox_4158d899.rs")),

@@ -25,7 +25,7 @@ pub(super) const BUG: Bug = Bug {
             use, and old entries are hit.",
     story: include_str!("linux_58897485.md"),
     ends: "CPU 1, in space A, can use page 0 -> frame 2 of space B (SD-12)",
-    engine: "tag-reuse",
+    engine: "contexts-rollover",
     code: &[("linux_58897485.rs", include_str!("linux_58897485.rs"))],
     build: |variant| Box::new(FirstUse::new(variant)),
 };

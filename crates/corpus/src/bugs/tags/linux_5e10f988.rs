@@ -23,7 +23,7 @@ pub(super) const BUG: Bug = Bug {
             ASID caches the old entry under that.",
     story: include_str!("linux_5e10f988.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
-    engine: "warm-tags",
+    engine: "asid-renewal/pso",
     code: &[("linux_5e10f988.rs", include_str!("linux_5e10f988.rs"))],
     build: |variant| Box::new(Rollover::new(variant)),
 };

@@ -23,7 +23,7 @@ pub(super) const BUG: Bug = Bug {
             into a neighbour and is lost.",
     story: include_str!("linux_94a17f2d.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
-    engine: "ring-overflow",
+    engine: "global-tag",
     code: &[("linux_94a17f2d.rs", include_str!("linux_94a17f2d.rs"))],
     build: |variant| Box::new(Isolated::new(variant)),
 };

@@ -21,7 +21,7 @@ pub(super) const BUG: Bug = Bug {
             the first has left.",
     story: include_str!("linux_94d0e598.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
-    engine: "tag-reuse",
+    engine: "vmid-rollover",
     code: &[
         ("linux_94d0e598.rs", include_str!("linux_94d0e598.rs")),
         ("one_tag.rs", include_str!("../../shapes/one_tag.rs")),

@@ -21,7 +21,7 @@ pub(super) const BUG: Bug = Bug {
             number that another space has got.",
     story: include_str!("linux_a0582f26.md"),
     ends: "CPU 1, in space A, can use page 0 -> frame 2 of space B (SD-12)",
-    engine: "tag-reuse",
+    engine: "contexts-rollover",
     code: &[
         ("linux_a0582f26.rs", include_str!("linux_a0582f26.rs")),
         ("wrap.rs", include_str!("../../shapes/wrap.rs")),

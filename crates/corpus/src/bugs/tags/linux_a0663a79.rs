@@ -21,7 +21,7 @@ pub(super) const BUG: Bug = Bug {
             fills the TLB they share.",
     story: include_str!("linux_a0663a79.md"),
     ends: "CPU 1, in space A, can use page 0 -> frame 2 of space B (SD-12)",
-    engine: "tag-reuse",
+    engine: "contexts-rollover",
     code: &[
         ("linux_a0663a79.rs", include_str!("linux_a0663a79.rs")),
         ("wrap.rs", include_str!("../../shapes/wrap.rs")),

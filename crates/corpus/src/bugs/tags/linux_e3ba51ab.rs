@@ -22,7 +22,7 @@ pub(super) const BUG: Bug = Bug {
             write protection.",
     story: include_str!("linux_e3ba51ab.md"),
     ends: "CPU 0 can still use page 3 of space A -> frame 1 writable, which was revoked (SD-8)",
-    engine: "ring-overflow",
+    engine: "asid-broadcast",
     code: &[("linux_e3ba51ab.rs", include_str!("linux_e3ba51ab.rs"))],
     build: |variant| Box::new(Migration::new(variant)),
 };

@@ -1,7 +1,7 @@
 //! A guest's VMID generation is published before its VMID: a virtual CPU enters with the new one and the old other.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::{CROSS_CALL, CrossCall, Lock};
+use crate::shapes::Lock;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry, Scenario};
@@ -24,14 +24,12 @@ pub(super) const BUG: Bug = Bug {
             with the old one.",
     story: include_str!("linux_fb544d1c.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
-    engine: "tag-reuse",
+    engine: "vmid-rollover",
     code: &[("linux_fb544d1c.rs", include_str!("linux_fb544d1c.rs"))],
     build: |variant| Box::new(Vmid::new(variant)),
 };
 
 const GUEST: usize = 0;
-const HOST: u8 = 0;
-const EXIT: u64 = 1;
 
 /// What the virtual CPUs of a guest share. The VMID is the number of its generation here.
 #[derive(Debug)]
@@ -44,14 +42,13 @@ struct Guest {
     vmid: Word,
 }
 
-/// CPU 0 enters virtual CPU 0 of the guest. On CPU 1 another guest has used up the VMIDs; then virtual CPU 1 of this
-/// guest prepares to enter, and the host takes a page from the guest.
+/// CPU 0 had made all preparations to run virtual CPU 0 of the guest when another guest used up the VMIDs; now it enters.
+/// CPU 1 prepares virtual CPU 1 of the same guest. Then the host takes a page from the guest.
 #[derive(Debug)]
 pub(crate) struct Vmid {
     variant: Variant,
     machine: Machine,
     guest: Guest,
-    calls: CrossCall,
 }
 
 impl Vmid {
@@ -64,11 +61,11 @@ impl Vmid {
             .build();
         let guest = Guest {
             lock: Lock::new(),
-            current: Word::new("current", 1),
+            current: Word::new("current", 2),
             generation: Word::new("generation", 1),
             vmid: Word::new("vmid", 1),
         };
-        Self { variant, machine, guest, calls: CrossCall::new(2) }
+        Self { variant, machine, guest }
     }
 
     fn is_stale(&self) -> bool {
@@ -93,26 +90,13 @@ impl Vmid {
         self.guest.lock.unlock();
     }
 
-    /// Enters the guest, with interrupts off until it runs; goes back if the generation is not the current one.
+    /// Enters the guest, if the generation is still the current one; else there would be preparations again.
     fn enter(&self) {
-        loop {
-            self.update();
-            let on = sync::irq_save();
-            if !self.is_stale() {
-                let vmid = self.guest.vmid.load(Relaxed) as u8;
-                hw::install(Some(GUEST), vmid, Install::Keep);
-                hw::user(true);
-                sync::irq_restore(on);
-                return;
-            }
-            sync::irq_restore(on);
+        if !self.is_stale() {
+            let vmid = self.guest.vmid.load(Relaxed) as u8;
+            hw::install(Some(GUEST), vmid, Install::Keep);
+            hw::user(true);
         }
-    }
-
-    fn roll_over(&self) {
-        self.guest.current.store(2, Release);
-        self.calls.call(1, 0b01, EXIT);
-        hw::broadcast(Whose::Space(GUEST), Which::All);
     }
 
     fn take_page(&self) {
@@ -133,23 +117,13 @@ impl Scenario for Vmid {
 
     fn main(&self, cpu: usize) {
         if cpu == 0 {
-            sync::note("run virtual CPU 0");
+            sync::note("enter virtual CPU 0");
             return self.enter();
         }
-        sync::note("another guest rolls over");
-        self.roll_over();
-        sync::note("run virtual CPU 1");
+        sync::note("prepare virtual CPU 1");
         self.update();
         sync::note("take page 0 from the guest");
         self.take_page();
-    }
-
-    fn interrupt(&self, cpu: usize, line: u8) {
-        assert_eq!((cpu, line), (0, CROSS_CALL), "only CPU 1 calls");
-        self.calls.serve(cpu, |_| {
-            hw::user(false);
-            hw::install(None, HOST, Install::Keep);
-        });
     }
 
     fn device(&self) -> &Machine {
@@ -158,7 +132,6 @@ impl Scenario for Vmid {
 
     fn register(&self, registry: &mut Registry) {
         registry.object("guest", &self.guest);
-        self.calls.register(registry);
         self.machine.register(registry, &[]);
     }
 }

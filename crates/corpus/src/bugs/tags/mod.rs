@@ -1,6 +1,7 @@
 //! Tags and hardware broadcast (class C).
 
 mod freebsd_3fd989da;
+mod freebsd_r312954;
 mod linux_02a8f3ab;
 mod linux_44126343;
 mod linux_58897485;
@@ -12,6 +13,7 @@ mod linux_a0663a79;
 mod linux_c2ff4764;
 mod linux_ce0b15d1;
 mod linux_e3ba51ab;
+mod linux_fa808ed4;
 mod linux_fb544d1c;
 mod xen_xsa292;
 mod xen_xsa294;
@@ -34,4 +36,6 @@ pub(super) const ALL: &[Bug] = &[
     linux_94a17f2d::BUG,
     linux_e3ba51ab::BUG,
     linux_c2ff4764::BUG,
+    freebsd_r312954::BUG,
+    linux_fa808ed4::BUG,
 ];

@@ -21,7 +21,7 @@ pub(super) const BUG: Bug = Bug {
             what the old tables left.",
     story: include_str!("xen_xsa294.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
-    engine: "tag-reuse",
+    engine: "slots-reuse",
     code: &[
         ("xen_xsa294.rs", include_str!("xen_xsa294.rs")),
         ("one_tag.rs", include_str!("../../shapes/one_tag.rs")),

@@ -4,11 +4,13 @@
 use super::{named, plan};
 use crate::engine::boot::History;
 use crate::engine::catalog::List;
+use crate::engine::cpu::Cpu;
 use crate::engine::sim::Setup;
 use crate::engine::tags::Everywhere;
-use crate::engine::world::{Code, Cpu, Plan, Start};
+use crate::engine::transport::Transport;
+use crate::engine::world::{Code, Plan, Start};
 use shootdown::{
-    ByBroadcast, ByDoorbell, GlobalAsids, GlobalOverLocal, PerCpuSlots, VersionedContexts, Vmids,
+    ByBroadcast, ByDoorbell, GlobalAsids, GlobalOverLocal, PerCpuSlots, Platform, VersionedContexts, Vmids,
 };
 use shootdown_explore::Memory::{Pso, Tso};
 
@@ -37,6 +39,11 @@ impl Setup for OldAsids {
     fn before(history: &History<'_, Self>) {
         history.run(0, 4);
         age(history);
+        assert_eq!(
+            history.on(0).platform().tags().rollovers(),
+            6,
+            "two before generations of three bits wrap"
+        );
     }
 }
 
@@ -52,17 +59,29 @@ struct BroadcastAsids;
 impl Setup for BroadcastAsids {
     type Tags = GlobalAsids<'static, ByBroadcast, 3>;
     const TAGS: usize = 3;
-    const TAG_BROADCAST: bool = true;
+    const TRANSPORT: Transport = Transport::TagBroadcast;
 }
 
-/// The same, where A's tag is void.
+/// The same with one tag more; A's is void, both CPUs have flushed since, and one is free.
 struct RenewedAsids;
 impl Setup for RenewedAsids {
     type Tags = GlobalAsids<'static, ByBroadcast, 3>;
-    const TAGS: usize = 3;
-    const TAG_BROADCAST: bool = true;
+    const TAGS: usize = 4;
+    const TRANSPORT: Transport = Transport::TagBroadcast;
     fn before(history: &History<'_, Self>) {
-        [2, 3, 2].into_iter().for_each(|space| history.run(0, space));
+        [2, 3, 4].into_iter().for_each(|space| history.run(0, space));
+        [3, 1].into_iter().for_each(|space| history.run(1, space));
+    }
+}
+
+/// The same, where C has the last tag.
+struct FullAsids;
+impl Setup for FullAsids {
+    type Tags = GlobalAsids<'static, ByBroadcast, 3>;
+    const TAGS: usize = 3;
+    const TRANSPORT: Transport = Transport::TagBroadcast;
+    fn before(history: &History<'_, Self>) {
+        [2, 0].into_iter().for_each(|space| history.run(0, space));
     }
 }
 
@@ -82,6 +101,11 @@ impl Setup for OldContexts {
     fn before(history: &History<'_, Self>) {
         history.run(0, 4);
         age(history);
+        assert_eq!(
+            history.on(0).platform().tags().rollovers(),
+            6,
+            "two before generations of three bits wrap"
+        );
     }
 }
 
@@ -90,7 +114,7 @@ struct Vms;
 impl Setup for Vms {
     type Tags = Vmids<'static, Everywhere, 3>;
     const TAGS: usize = 3;
-    const TAG_BROADCAST: bool = true;
+    const TRANSPORT: Transport = Transport::TagBroadcast;
 }
 
 /// The same, two generations before they wrap; E ran in the first one alone.
@@ -98,10 +122,15 @@ struct OldVms;
 impl Setup for OldVms {
     type Tags = Vmids<'static, Everywhere, 3>;
     const TAGS: usize = 3;
-    const TAG_BROADCAST: bool = true;
+    const TRANSPORT: Transport = Transport::TagBroadcast;
     fn before(history: &History<'_, Self>) {
         history.run(0, 4);
         age(history);
+        assert_eq!(
+            history.on(0).platform().tags().rollovers(),
+            6,
+            "two before generations of three bits wrap"
+        );
     }
 }
 
@@ -110,7 +139,7 @@ struct Shared;
 impl Setup for Shared {
     type Tags = GlobalOverLocal<'static, Everywhere, 1>;
     const TAGS: usize = 3;
-    const TAG_BROADCAST: bool = true;
+    const TRANSPORT: Transport = Transport::TagBroadcast;
 }
 
 /// The same; A has the first global tag, and CPU 1 has run it.
@@ -118,7 +147,7 @@ struct LongShared;
 impl Setup for LongShared {
     type Tags = GlobalOverLocal<'static, Everywhere, 1>;
     const TAGS: usize = 3;
-    const TAG_BROADCAST: bool = true;
+    const TRANSPORT: Transport = Transport::TagBroadcast;
     fn before(history: &History<'_, Self>) {
         let shared = history.on(0).share_tag(history.space(0));
         assert!(shared.is_ok(), "{shared:?}");
@@ -134,6 +163,7 @@ pub(super) fn add(list: &mut List) {
         asid_pinned,
         asid_broadcast,
         asid_renewal,
+        asid_switch_vs_table_free,
         contexts_rollover,
         contexts_version_wrap,
         vmid_rollover,
@@ -226,6 +256,7 @@ fn asid_generation_wrap(list: &mut List) {
                 run_in_turn(cpu, &[2, 3]);
                 cpu.unmap(1, 0);
                 run_in_turn(cpu, &[4]);
+                assert!(cpu.engine().platform().tags().rollovers() > 7, "generations have wrapped");
             };
             let second: Code<OldAsids> = |cpu| run_in_turn(cpu, &[3, 4, 1]);
             spaces(5, first, second)
@@ -286,7 +317,26 @@ fn asid_renewal(list: &mut List) {
         || {
             let first: Code<RenewedAsids> = |cpu| cpu.unmap(0, 0);
             let second: Code<RenewedAsids> = |cpu| run_in_turn(cpu, &[0]);
-            Plan { cpus: vec![(Start::User(2), first), (Start::User(1), second)], ..spaces(4, first, second) }
+            Plan { cpus: vec![(Start::User(4), first), (Start::User(1), second)], ..spaces(5, first, second) }
+        },
+    );
+}
+
+fn asid_switch_vs_table_free(list: &mut List) {
+    list.add(
+        &named(
+            "asid-switch-vs-table-free",
+            TWO_TAGS,
+            &[Tso],
+            "a space that a CPU is just leaving gets another ASID, and its table is freed by a broadcast",
+        ),
+        || {
+            let first: Code<FullAsids> = |cpu| run_in_turn(cpu, &[2]);
+            let second: Code<FullAsids> = |cpu| {
+                run_in_turn(cpu, &[3, 0]);
+                cpu.unmap_table(0);
+            };
+            spaces(4, first, second)
         },
     );
 }
@@ -324,6 +374,7 @@ fn contexts_version_wrap(list: &mut List) {
                 run_in_turn(cpu, &[2, 3]);
                 cpu.unmap(1, 0);
                 run_in_turn(cpu, &[4]);
+                assert!(cpu.engine().platform().tags().rollovers() > 7, "generations have wrapped");
             };
             let second: Code<OldContexts> = |cpu| run_in_turn(cpu, &[3, 4, 1]);
             spaces(5, first, second)
@@ -369,6 +420,7 @@ fn vmid_generation_wrap(list: &mut List) {
                 run_in_turn(cpu, &[2, 3]);
                 cpu.unmap(1, 0);
                 run_in_turn(cpu, &[4]);
+                assert!(cpu.engine().platform().tags().rollovers() > 7, "generations have wrapped");
             };
             let second: Code<OldVms> = |cpu| {
                 put_vcpu(cpu);
@@ -412,18 +464,19 @@ fn global_tag_wrap(list: &mut List) {
             "global-tag-wrap",
             TAGS,
             &[Tso, Pso],
-            "a space dies, and another gets its global tag on a CPU that has run both",
+            "a space dies unflushed, and another gets its global tag on a CPU that has run both",
         ),
         || {
             let first: Code<LongShared> = |cpu| {
-                cpu.exit(0);
+                cpu.run_kernel_thread();
+                cpu.die_mapped(0);
                 cpu.share_tag(1);
                 cpu.share_tag(2);
                 run_in_turn(cpu, &[1]);
                 cpu.unmap(2, 0);
             };
             let second: Code<LongShared> = |cpu| run_in_turn(cpu, &[2, 3, 2]);
-            Plan { sleepers: [0, 1], die: &[0], ..spaces(4, first, second) }
+            Plan { sleepers: [0, 1], ..spaces(4, first, second) }
         },
     );
 }

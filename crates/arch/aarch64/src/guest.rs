@@ -1,0 +1,158 @@
+//! What carries a request about a guest out: stage 2, by VMID.
+
+use crate::encode::{Granule, Ttl, Vmid, Width, by_ipa};
+use crate::plan::{Errata, RANGE_CEILING, Run};
+use shootdown::{LocalFlush, PageRange, Scope, Tag};
+
+/// How stage 2 is set up. A space of the engine is a guest, its addresses are intermediate physical ones, its tag a VMID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guests {
+    /// Granule of stage 2.
+    pub granule: Granule,
+    /// VMIDs that are used (VTCR_EL2.VS).
+    pub vmid: Width,
+    /// What is wrong with the CPUs.
+    pub errata: Errata,
+}
+
+/// What goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GuestFlush {
+    /// Pages of a guest, and then all that stage 1 made of them: entries of both stages together are found by virtual address
+    /// alone, which nobody knows here (Arm D8.14).
+    Pages(Vmid, GuestPages),
+    /// A guest.
+    Guest(Vmid),
+    /// All guests.
+    All,
+}
+
+impl Guests {
+    /// Returns the VMID that stands for `tag`: [`Vmid::SHARED`], which is flushed at each load, for tags that are none.
+    pub const fn vmid(&self, tag: Tag) -> Vmid {
+        match Vmid::new(tag.number(), self.vmid) {
+            Ok(vmid) => vmid,
+            Err(_) => Vmid::SHARED,
+        }
+    }
+
+    /// Chooses what goes from one CPU for `what`.
+    pub const fn local(&self, what: LocalFlush) -> GuestFlush {
+        match what {
+            LocalFlush::Pages { tag, range, .. } => self.flush(Some(tag), Scope::Pages(range)),
+            LocalFlush::Tag(tag) => self.flush(Some(tag), Scope::All),
+            // A hypervisor's own memory is not stage 2's; who asks for it here gets everything there is.
+            LocalFlush::KernelPages { .. } | LocalFlush::Everything => GuestFlush::All,
+        }
+    }
+
+    /// Chooses what goes from all CPUs; `tag` is the guest's on all of them, if it has one such.
+    ///
+    /// `TLBI IPAS2E1` drops entries of all levels, so whether tables were freed makes no difference.
+    pub const fn flush(&self, tag: Option<Tag>, scope: Scope) -> GuestFlush {
+        let Some(tag) = tag else { return GuestFlush::All };
+        let Ok(vmid) = Vmid::new(tag.number(), self.vmid) else { return GuestFlush::All };
+        match scope {
+            Scope::Pages(range) => match GuestPages::of(range, self.granule) {
+                Some(pages) => GuestFlush::Pages(vmid, pages),
+                None => GuestFlush::Guest(vmid),
+            },
+            Scope::All => GuestFlush::Guest(vmid),
+        }
+    }
+}
+
+/// Operands of `TLBI IPAS2E1IS` for a run of pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuestPages {
+    next: u64,
+    stride: u64,
+    count: u64,
+}
+
+impl GuestPages {
+    /// Returns the operands, unless there are more than [`RANGE_CEILING`] or an address has more than the 52 bits that the
+    /// operand holds.
+    const fn of(range: PageRange, granule: Granule) -> Option<Self> {
+        let Run { first: next, count, shift } = Run::of(range, granule.stride(range.size()).shift());
+        if count > RANGE_CEILING || next + ((count - 1) << shift) >= 1 << 52 {
+            return None;
+        }
+        Some(Self { next, stride: 1 << shift, count })
+    }
+}
+
+impl Iterator for GuestPages {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        self.count = self.count.checked_sub(1)?;
+        let operand = by_ipa(self.next, Ttl::ANY);
+        self.next += self.stride;
+        Some(operand)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shootdown::{PageSize, Tables, VirtAddr};
+
+    const GUESTS: Guests = Guests { granule: Granule::Size4K, vmid: Width::Bits8, errata: Errata::None };
+
+    fn range(start: u64, count: u64, size: PageSize) -> PageRange {
+        PageRange::new(VirtAddr(start), count, size).expect("a range")
+    }
+
+    fn pages(range: PageRange) -> Option<impl Iterator<Item = u64>> {
+        match GUESTS.flush(Some(Tag::new(7)), Scope::Pages(range)) {
+            GuestFlush::Pages(vmid, pages) => {
+                assert_eq!(vmid.number(), 7);
+                Some(pages)
+            }
+            whole => {
+                assert_eq!(whole, GuestFlush::Guest(GUESTS.vmid(Tag::new(7))));
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn each_page_of_a_run_is_named() {
+        let small = pages(range(0x4000_5000, 3, PageSize::Size4K)).expect("a run");
+        assert!(small.eq([0x4_0005, 0x4_0006, 0x4_0007]));
+        let large = pages(range(0x4020_0000, 2, PageSize::Size2M)).expect("a run");
+        assert!(large.eq([0x4_0200, 0x4_0400]));
+    }
+
+    #[test]
+    fn what_does_not_fit_drops_the_guest() {
+        assert!(pages(range(0, 512, PageSize::Size4K)).is_some());
+        assert!(pages(range(0, 513, PageSize::Size4K)).is_none());
+        assert!(pages(range((1 << 52) - 0x1000, 1, PageSize::Size4K)).is_some());
+        assert!(pages(range((1 << 52) - 0x1000, 2, PageSize::Size4K)).is_none());
+        assert!(pages(range(u64::MAX - 0xfff, 1, PageSize::Size4K)).is_none());
+    }
+
+    #[test]
+    fn tags_that_are_no_vmid_drop_all_guests() {
+        let tag = Tag::new(0x100);
+        assert_eq!(GUESTS.vmid(tag), Vmid::SHARED);
+        assert_eq!(GUESTS.flush(Some(tag), Scope::All), GuestFlush::All);
+        assert_eq!(GUESTS.flush(None, Scope::All), GuestFlush::All);
+        assert_eq!(GUESTS.local(LocalFlush::Tag(tag)), GuestFlush::All);
+    }
+
+    #[test]
+    fn local_requests_are_the_same_ones() {
+        let (tag, range) = (Tag::new(7), PageRange::page(VirtAddr(0x5000)));
+        let vmid = GUESTS.vmid(tag);
+        for tables in [Tables::Kept, Tables::Freed] {
+            let flush = GUESTS.local(LocalFlush::Pages { tag, range, tables });
+            assert_eq!(flush, GUESTS.flush(Some(tag), Scope::Pages(range)));
+            assert_eq!(GUESTS.local(LocalFlush::KernelPages { range, tables }), GuestFlush::All);
+        }
+        assert_eq!(GUESTS.local(LocalFlush::Tag(tag)), GuestFlush::Guest(vmid));
+        assert_eq!(GUESTS.local(LocalFlush::Everything), GuestFlush::All);
+    }
+}

@@ -1,0 +1,128 @@
+//! Which instructions carry a request out.
+
+use crate::encode::{Context, Slots};
+use shootdown::{LocalFlush, PageRange, PageSize, Tag, VirtAddr};
+
+/// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`] and the default of
+/// [`Strategies::with_ceiling`].
+///
+/// Linux's number (`TLB_BATCH_NR`, arch/sparc/include/asm/tlbflush_64.h): addresses that it collects before it demaps them
+/// one by one. No measurement is recorded with it.
+pub const RANGE_CEILING: u64 = 192;
+
+/// What kind of machine it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Machine {
+    /// UltraSPARC I and II: demaps by the secondary context; TLBs have 64 entries, which go one by one where all go.
+    Spitfire,
+    /// UltraSPARC III and later sun4u: demaps by the primary context, at trap level 1, and has one demap for all.
+    Cheetah(Slots),
+    /// A hypervisor works the MMU.
+    Sun4v,
+}
+
+/// What is used of the hardware.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strategies {
+    machine: Machine,
+    ceiling: u64,
+}
+
+impl Strategies {
+    /// Takes what `machine` has.
+    pub const fn new(machine: Machine) -> Self {
+        Self { machine, ceiling: RANGE_CEILING }
+    }
+
+    /// Drops ranges of more than `pages` pages as a whole.
+    pub const fn with_ceiling(mut self, pages: u64) -> Self {
+        self.ceiling = pages;
+        self
+    }
+
+    /// What kind of machine it is.
+    pub const fn machine(&self) -> Machine {
+        self.machine
+    }
+
+    /// Returns the context that stands for `tag`: [`Context::SHARED`], which is flushed at each load, for tags that are
+    /// none.
+    pub const fn context(&self, tag: Tag) -> Context {
+        match Context::new(tag.number()) {
+            Ok(context) => context,
+            Err(_) => Context::SHARED,
+        }
+    }
+
+    /// Chooses the instructions for `what`. Nothing caches tables here, so whether tables were freed makes no difference.
+    #[inline]
+    pub const fn local(&self, what: LocalFlush) -> Step {
+        match what {
+            LocalFlush::Pages { tag, range, .. } => {
+                let (pages, context) = (Pages::of(range), self.context(tag));
+                if pages.count > self.ceiling { Step::Context(context) } else { Step::Pages(pages, context) }
+            }
+            LocalFlush::Tag(tag) => Step::Context(self.context(tag)),
+            LocalFlush::KernelPages { range, .. } => {
+                let pages = Pages::of(range);
+                // A demap of context 0 would leave global entries.
+                if pages.count > self.ceiling { Step::All } else { Step::Pages(pages, Context::KERNEL) }
+            }
+            LocalFlush::Everything => Step::All,
+        }
+    }
+}
+
+/// Pages at equal distances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pages {
+    next: u64,
+    stride: u64,
+    count: u64,
+}
+
+impl Pages {
+    /// Returns the hardware pages that hold `range`: of its own size where sparc64 has it, else of 8 KiB.
+    #[inline]
+    pub const fn of(range: PageRange) -> Self {
+        let shift = match range.size() {
+            PageSize::Size64K | PageSize::Size32M => range.size().shift(),
+            _ => 13,
+        };
+        let start = range.start().0;
+        let last = start + ((range.count() << range.size().shift()).wrapping_sub(1));
+        let first = start >> shift;
+        Self { next: first << shift, stride: 1 << shift, count: (last >> shift) - first + 1 }
+    }
+
+    /// Number of pages that are left.
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+}
+
+impl Iterator for Pages {
+    type Item = VirtAddr;
+
+    #[inline]
+    fn next(&mut self) -> Option<VirtAddr> {
+        self.count = self.count.checked_sub(1)?;
+        let page = VirtAddr(self.next);
+        self.next = self.next.wrapping_add(self.stride);
+        Some(page)
+    }
+}
+
+/// What carries a local request out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A demap for each page, of instructions and of data.
+    Pages(Pages, Context),
+    /// A demap of a space's context.
+    Context(Context),
+    /// Everything that is not locked.
+    All,
+}
+
+#[cfg(test)]
+mod tests;

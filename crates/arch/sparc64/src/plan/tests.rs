@@ -1,0 +1,117 @@
+use super::*;
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+use shootdown::Tables;
+
+/// Something that a CPU may have cached, of 8 KiB or of a larger page.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    context: u16,
+    address: u64,
+    /// Bytes that it maps.
+    size: u64,
+    global: bool,
+}
+
+/// Whether the manual promises that `step` drops `entry`.
+fn drops(step: Step, entry: Entry) -> bool {
+    match step {
+        Step::Pages(pages, context) => {
+            let same = |page: u64| page & !(entry.size - 1) == entry.address & !(entry.size - 1);
+            let mine = entry.context == context.number() || entry.global;
+            mine && { pages }.any(|page| same(page.0))
+        }
+        Step::Context(context) => entry.context == context.number() && !entry.global,
+        Step::All => true,
+    }
+}
+
+/// Bytes of the smallest page that the pages of `range` may be mapped by.
+fn smallest(range: PageRange) -> u64 {
+    match range.size() {
+        PageSize::Size64K => 64 << 10,
+        PageSize::Size32M => 32 << 20,
+        _ => 8192,
+    }
+}
+
+fn range_and_address() -> impl Strategy<Value = (PageRange, u64)> {
+    let sizes = [
+        PageSize::Size4K,
+        PageSize::Size16K,
+        PageSize::Size64K,
+        PageSize::Size2M,
+        PageSize::Size32M,
+        PageSize::Size512M,
+        PageSize::Size1G,
+    ];
+    let anchor = prop::sample::select(&[0_u64, 0xffff_f800_0000_0000, u64::MAX - (1 << 40)]);
+    (anchor, 0_u64..1 << 20, 1_u64..400, 0_usize..7, any::<u64>()).prop_map(
+        move |(anchor, page, count, size, at)| {
+            let size = sizes[size];
+            let start = (anchor + (page << 12)) & !(size.bytes() - 1);
+            let range = PageRange::new(VirtAddr(start), count, size).expect("a range");
+            (range, start + at % (count * size.bytes()))
+        },
+    )
+}
+
+/// The same cases in every run.
+fn fixed() -> ProptestConfig {
+    ProptestConfig {
+        cases: 2048,
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(fixed())]
+
+    #[test]
+    fn pages_of_a_tag_go((range, address) in range_and_address(), tag in any::<u16>()) {
+        let strategies = Strategies::new(Machine::Sun4v);
+        let tag = Tag::new(tag);
+        let (context, size) = (strategies.context(tag).number(), smallest(range));
+        let entry = Entry { context, address, size, global: false };
+        for tables in [Tables::Kept, Tables::Freed] {
+            let step = strategies.local(LocalFlush::Pages { tag, range, tables });
+            prop_assert!(drops(step, entry), "{step:?} leaves {entry:?}");
+        }
+        prop_assert!(drops(strategies.local(LocalFlush::Tag(tag)), entry));
+        prop_assert!(entry.context != 0, "the kernel's is no space's");
+    }
+
+    #[test]
+    fn kernel_pages_go_and_global_ones_too((range, address) in range_and_address(), global in any::<bool>()) {
+        let strategies = Strategies::new(Machine::Spitfire);
+        let entry = Entry { context: 0, address, size: smallest(range), global };
+        let step = strategies.local(LocalFlush::KernelPages { range, tables: Tables::Freed });
+        prop_assert!(drops(step, entry), "{step:?} leaves {entry:?}");
+        prop_assert!(drops(strategies.local(LocalFlush::Everything), entry));
+    }
+}
+
+#[test]
+fn the_usual_flush_is_one_demap_a_page() {
+    let strategies = Strategies::new(Machine::Cheetah(Slots::Chosen(0)));
+    let tag = Tag::new(3);
+    let flush = |count| {
+        let range = PageRange::new(VirtAddr(0x5000), count, PageSize::Size4K).expect("a range");
+        strategies.local(LocalFlush::Pages { tag, range, tables: Tables::Kept })
+    };
+    // One page of 4 KiB is in one of 8; two that do not begin with an even one are in two.
+    let mut one = Pages { next: 0x4000, stride: 0x2000, count: 1 };
+    assert_eq!(flush(1), Step::Pages(one, strategies.context(tag)));
+    assert_eq!((one.count(), one.next(), one.next()), (1, Some(VirtAddr(0x4000)), None));
+    assert_eq!(
+        flush(2),
+        Step::Pages(Pages { next: 0x4000, stride: 0x2000, count: 2 }, strategies.context(tag))
+    );
+    assert_eq!(flush(400), Step::Context(strategies.context(tag)));
+    assert_eq!(strategies.machine(), Machine::Cheetah(Slots::Chosen(0)));
+    let low = strategies.with_ceiling(0);
+    let kernel = LocalFlush::KernelPages { range: PageRange::page(VirtAddr(0)), tables: Tables::Kept };
+    assert_eq!(low.local(kernel), Step::All);
+}

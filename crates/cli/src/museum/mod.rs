@@ -1,0 +1,16 @@
+//! Pages about bugs: the story, the code broken and fixed, and the execution to step through.
+
+mod code;
+mod data;
+mod decide;
+mod edits;
+mod index;
+mod page;
+mod policy;
+mod prose;
+mod rules;
+mod specialise;
+mod words;
+
+pub use index::{Entry, file_name, index};
+pub use page::{Exhibit, page};

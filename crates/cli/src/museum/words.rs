@@ -1,0 +1,78 @@
+//! Words that pages and index share.
+
+use indicatif::HumanCount;
+use maud::{Markup, html};
+use shootdown_explore::{Memory, Report, Verdict};
+use std::time::Duration;
+
+/// `text` as a sentence, with what stands between backticks as code.
+pub fn sentence(text: &str) -> Markup {
+    let text = complete(text);
+    html! {
+        @for (at, part) in text.split('`').enumerate() {
+            @if at % 2 == 0 { (part) } @else { code { (part) } }
+        }
+    }
+}
+
+/// Gives `text` a capital and a full stop.
+fn complete(text: &str) -> String {
+    let text = text.trim();
+    let mut characters = text.chars();
+    let first = characters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    let stop = if text.ends_with(['.', '?', '!']) { "" } else { "." };
+    format!("{first}{}{stop}", characters.as_str())
+}
+
+/// How much a run visited, and how long it took.
+pub fn effort(report: &Report) -> String {
+    format!("{} states, {}", HumanCount(report.states), time(report.elapsed))
+}
+
+/// A time in words; a short one not as 0.00 s.
+fn time(time: Duration) -> String {
+    match time.as_millis() {
+        0 => "under 1 ms".to_owned(),
+        short @ 1..100 => format!("{short} ms"),
+        _ => crate::output::seconds(time.as_secs_f64()),
+    }
+}
+
+/// A machine in words.
+pub fn machine(cpus: usize, memory: Memory) -> String {
+    let memory = match memory {
+        Memory::Sc => "sequential consistency",
+        Memory::Tso => "total store order",
+        Memory::Pso => "partial store order",
+    };
+    format!("{cpus} CPU{}, {memory}", if cpus == 1 { "" } else { "s" })
+}
+
+/// What came out of a run that should hold.
+pub fn outcome(report: &Report) -> &'static str {
+    match report.verdict {
+        Verdict::Holds => "no execution fails",
+        Verdict::Stopped(_) => "not all executions visited",
+        _ => "fails as well",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{complete, sentence, time};
+    use std::time::Duration;
+
+    #[test]
+    fn a_sentence_begins_and_ends_as_one() {
+        assert_eq!(complete("two CPUs meet"), "Two CPUs meet.");
+        assert_eq!(complete("Done. "), "Done.");
+        assert_eq!(complete(""), ".");
+        assert_eq!(sentence("after `a < b`").into_string(), "After <code>a &lt; b</code>.");
+    }
+
+    #[test]
+    fn short_times_are_not_zero() {
+        let words = [500, 12_000, 340_000].map(|us| time(Duration::from_micros(us)));
+        assert_eq!(words, ["under 1 ms", "12 ms", "0.34 s"]);
+    }
+}

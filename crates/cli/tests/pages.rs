@@ -1,0 +1,179 @@
+//! Pages to step through: what is on them, without a browser. `cargo xtask ci museum` looks at them in one.
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::contains;
+use scraper::{Html, Selector};
+use serde_json::Value;
+use std::path::Path;
+use tempfile::TempDir;
+
+const BUG: &str = "linux-bafb056c-sparc64-trim";
+
+fn shootdown(arguments: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");
+    command.args(arguments);
+    command
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a name in UTF-8")
+}
+
+/// Writes the page of `BUG`, and returns it.
+fn page() -> String {
+    let folder = folder();
+    let path = folder.path().join("bug.html");
+    shootdown(&["explain", BUG, "--html", text(&path)]).assert().code(0).stdout(contains("Counterexample"));
+    std::fs::read_to_string(&path).expect("a page")
+}
+
+fn parsed(page: &str) -> Html {
+    let html = Html::parse_document(page);
+    assert!(html.errors.is_empty(), "not well-formed: {:?}", html.errors);
+    html
+}
+
+fn texts(html: &Html, selector: &str) -> Vec<String> {
+    let selector = Selector::parse(selector).expect("a selector");
+    html.select(&selector).map(|element| element.text().collect()).collect()
+}
+
+/// Demands that nothing on the page makes a browser load anything.
+fn loads_nothing(html: &Html, page: &str) {
+    let selector =
+        Selector::parse("[src], link, [srcset], [data], [action], object, iframe").expect("a selector");
+    for element in html.select(&selector) {
+        assert_eq!(element.attr("href"), Some("data:,"), "{} loads something", element.html());
+    }
+    for loader in ["@import", "url(", "fetch(", "XMLHttpRequest", "import("] {
+        assert!(!page.contains(loader), "{loader} may load something");
+    }
+}
+
+#[test]
+fn a_page_is_well_formed_loads_nothing_and_says_all_that_there_is() {
+    let page = page();
+    assert!(page.len() < 300 << 10, "{} bytes", page.len());
+    let html = parsed(&page);
+    loads_nothing(&html, &page);
+    assert_eq!(texts(&html, "h1"), [BUG]);
+    let facts = texts(&html, ".facts").concat();
+    for fact in ["bafb056ce279", "sparc64: remove", "Linux", "A1", "SD-9", "2 CPUs", "seed"] {
+        assert!(facts.contains(fact), "{fact} is missing in {facts}");
+    }
+    assert!(texts(&html, ".story li").len() >= 3, "the story has its steps");
+    let figures = texts(&html, ".figures").concat();
+    assert!(figures.contains("steps to failure") && figures.contains("no execution fails"), "{figures}");
+    // The bug's own file says what differs; the shared one shows what that makes of it.
+    let first = |side: &str| texts(&html, &format!(".differs .{side} code"))[0].trim().to_owned();
+    assert_eq!(first("left"), "let trim = Trim::Overwrite;");
+    assert_eq!(first("right"), "let trim = Trim::Never;");
+    assert_eq!(texts(&html, "#code figure figcaption"), ["linux_bafb056c.rs", "single_user.rs"]);
+    assert!(texts(&html, ".outcome").concat().contains("which was freed (SD-8)"));
+}
+
+#[test]
+fn the_data_of_a_page_has_a_state_for_each_step() {
+    let html = parsed(&page());
+    let data: Value = serde_json::from_str(&texts(&html, "#data").concat()).expect("JSON");
+    let steps = data["steps"].as_array().expect("steps");
+    let states = data["states"].as_array().expect("states");
+    assert_eq!(states.len(), steps.len() + 1);
+    assert_eq!(texts(&html, "[data-step]").len(), states.len());
+    let at = |text: &str| steps.iter().position(|step| step[1] == text).expect(text) + 1;
+    let freed = &states[at("free frame 1")];
+    let held = freed["cpus"][1]["facts"].to_string();
+    assert!(held.contains(r#"["page 0 → frame 1 (tag 1)","dangling"]"#), "{held}");
+    let buffered = &states[at("mm.mask := 0x1 (buffered)")]["cpus"][0]["buffer"];
+    assert_eq!(buffered, &serde_json::json!(["mm.mask := 0x1"]));
+    let place = |frame: &Value| data["places"][frame["place"].as_u64().expect("a place") as usize].clone();
+    let borrower = place(&freed["cpus"][1]["frames"][0]);
+    assert_eq!(borrower["file"], "single_user.rs");
+    assert!(borrower["code"].as_str().expect("its text").contains("self.borrower"), "{borrower}");
+}
+
+#[test]
+fn a_case_of_the_engine_has_a_page_once_a_rule_is_removed() {
+    let folder = folder();
+    let path = folder.path().join("seed.html");
+    shootdown(&["explain", "seed", "--drop-rule", "SD-9", "--html", text(&path)]).assert().code(0);
+    let page = std::fs::read_to_string(&path).expect("a page");
+    let html = parsed(&page);
+    assert!(texts(&html, ".facts").concat().contains("SD-9"));
+    assert!(texts(&html, "#code").is_empty(), "the engine has no broken and fixed text");
+    let run = texts(&html, "#again").concat();
+    assert!(run.contains("shootdown check seed --drop-rule SD-9"), "{run}");
+}
+
+#[test]
+fn a_case_that_holds_has_no_page_and_says_what_would_have_one() {
+    let folder = folder();
+    let path = folder.path().join("none.html");
+    for (case, remedy) in [("seed", "--drop-rule"), (&format!("{BUG}/fixed"), "the bug's name alone")] {
+        let told = contains("no page").and(contains(remedy));
+        shootdown(&["explain", case, "--html", text(&path)]).assert().code(2).stderr(told);
+        assert!(!path.exists(), "{case}: nothing is written");
+    }
+}
+
+#[test]
+fn the_museum_has_a_page_for_each_bug_and_an_index_of_them() {
+    let folder = folder();
+    let museum = folder.path().join("new").join("museum");
+    shootdown(&["explain", "--all", "--html", text(&museum)]).assert().code(0).stdout(contains("index.html"));
+    let page = std::fs::read_to_string(museum.join("index.html")).expect("an index");
+    assert!(page.len() < 300 << 10, "{} bytes", page.len());
+    let index = parsed(&page);
+    loads_nothing(&index, &page);
+    let bugs = shootdown_corpus::bugs().count();
+    assert_eq!(texts(&index, ".card").len(), bugs);
+    assert!(texts(&index, "h1").concat().contains(&bugs.to_string()));
+    let link = Selector::parse(".card a").expect("a selector");
+    for link in index.select(&link).filter_map(|link| link.attr("href")) {
+        let page = std::fs::read_to_string(museum.join(link)).expect(link);
+        assert!(page.len() < 300 << 10, "{link}: {} bytes", page.len());
+        loads_nothing(&parsed(&page), &page);
+    }
+    for bug in shootdown_corpus::bugs() {
+        let suspect = bug.class == shootdown_corpus::Class::Suspect;
+        let page = std::fs::read_to_string(museum.join(format!("{}.html", bug.name))).expect(bug.name);
+        assert_eq!(page.contains("Unconfirmed. "), suspect, "{}", bug.name);
+    }
+    // Once more, over what is there.
+    shootdown(&["explain", "--all", "--html", text(&museum)]).assert().code(0);
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_refused_before_the_run() {
+    let folder = folder();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").expect("a file");
+    let (file, below) = (text(&file), file.join("bug.html"));
+    for arguments in [
+        &["explain", "--all", "--html", file][..],
+        &["explain", "--all", "--html", text(&below)],
+        &["explain", BUG, "--html", text(&below)],
+        &["explain", BUG, "--html", text(folder.path())],
+    ] {
+        let named = contains(arguments[arguments.len() - 1]);
+        shootdown(arguments).assert().code(2).stdout("").stderr(contains("cannot write").and(named));
+    }
+}
+
+#[test]
+fn options_that_do_not_go_together_are_refused() {
+    for arguments in [
+        &["explain"][..],
+        &["explain", "--all"],
+        &["explain", "--all", BUG, "--html", "x"],
+        &["explain", "--all", "--html", "x", "--drop-rule", "SD-1"],
+        &["explain", "--all", "--html", "x", "--svg", "y"],
+    ] {
+        shootdown(arguments).assert().code(2).stdout("").stderr(contains("Usage"));
+    }
+}

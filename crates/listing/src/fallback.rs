@@ -1,0 +1,124 @@
+//! Instructions that Capstone 5 does not know.
+
+use object::Architecture;
+
+/// Disassembles the first instruction of `code` if it is one of those, and returns how long it is.
+pub fn first(architecture: Architecture, code: &[u8]) -> Option<(usize, String)> {
+    match architecture {
+        Architecture::X86_64 => x86(code).map(|text| (3, text.to_owned())),
+        Architecture::Riscv64 => {
+            riscv(u32::from_le_bytes(code.first_chunk().copied()?)).map(|text| (4, text))
+        }
+        Architecture::Sparc64 => {
+            sparc(u32::from_be_bytes(code.first_chunk().copied()?)).map(|text| (4, text))
+        }
+        _ => None,
+    }
+}
+
+/// Broadcasts (APM volume 3, INVLPGB and TLBSYNC).
+fn x86(code: &[u8]) -> Option<&'static str> {
+    match code.first_chunk()? {
+        [0x0f, 0x01, 0xfe] => Some("invlpgb rax, ecx, edx"),
+        [0x0f, 0x01, 0xff] => Some("tlbsync"),
+        _ => None,
+    }
+}
+
+/// Svinval (Privileged Architecture, "Svinval").
+fn riscv(word: u32) -> Option<String> {
+    let name = |number: u32| match number {
+        0 => "zero".to_owned(),
+        10..=17 => format!("a{}", number - 10),
+        other => format!("x{other}"),
+    };
+    match (word & 0x7fff, word >> 25) {
+        (0x0073, 0x0c) if word >> 20 & 0x1f == 0 => Some("sfence.w.inval".into()),
+        (0x0073, 0x0c) if word >> 20 & 0x1f == 1 => Some("sfence.inval.ir".into()),
+        (0x0073, 0x0b) => {
+            Some(format!("sinval.vma {}, {}", name(word >> 15 & 0x1f), name(word >> 20 & 0x1f)))
+        }
+        _ => None,
+    }
+}
+
+/// Accesses to alternate spaces, privileged registers and FLUSH (SPARC Architecture Manual 9, A.20 to A.62).
+fn sparc(word: u32) -> Option<String> {
+    let register = |at: u32| {
+        let number = word >> at & 0x1f;
+        format!("%{}{}", ["g", "o", "l", "i"][number as usize / 8], number % 8)
+    };
+    let (op, op3, immediate) = (word >> 30, word >> 19 & 0x3f, word >> 13 & 1 == 1);
+    let (rd, address) = (register(25), register(14));
+    let space = if immediate { "%asi".to_owned() } else { format!("{:#x}", word >> 5 & 0xff) };
+    let privileged = |number: u32| match number & 0x1f {
+        6 => "%pstate".to_owned(),
+        7 => "%tl".to_owned(),
+        8 => "%pil".to_owned(),
+        other => format!("%pr{other}"),
+    };
+    match (op, op3) {
+        (2, 0x2a) => Some(format!("rdpr {}, {rd}", privileged(word >> 14))),
+        (2, 0x32) => {
+            Some(format!("wrpr {address}, {}, {}", offset(word, &register(0)), privileged(word >> 25)))
+        }
+        (2, 0x3b) => Some(format!("flush {address} + {}", offset(word, &register(0)))),
+        (3, 0x1e) => Some(format!("stxa {rd}, [{address} + {}] {space}", offset(word, &register(0)))),
+        (3, 0x1b) => Some(format!("ldxa [{address} + {}] {space}, {rd}", offset(word, &register(0)))),
+        _ => None,
+    }
+}
+
+fn offset(word: u32, register: &str) -> String {
+    if word >> 13 & 1 == 1 { format!("{:#x}", word & 0x1fff) } else { register.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{riscv, sparc, x86};
+
+    #[test]
+    fn broadcasts_are_named() {
+        assert_eq!(x86(&[0x0f, 0x01, 0xff, 0xc3]), Some("tlbsync"));
+        assert_eq!(x86(&[0x0f, 0x01, 0x3f]), None);
+        assert_eq!(x86(&[0x0f]), None);
+    }
+
+    #[test]
+    fn svinval_is_named() {
+        let table = [
+            (0x1800_0073, "sfence.w.inval"),
+            (0x1810_0073, "sfence.inval.ir"),
+            (0x16b5_0073, "sinval.vma a0, a1"),
+            (0x1605_0073, "sinval.vma a0, zero"),
+            (0x1652_8073, "sinval.vma x5, x5"),
+        ];
+        for (word, text) in table {
+            assert_eq!(riscv(word).as_deref(), Some(text));
+        }
+        assert_eq!(riscv(0x12b5_0073), None);
+    }
+
+    #[test]
+    fn accesses_to_alternate_spaces_are_named() {
+        assert_eq!(sparc(0xc0f2_0be0).as_deref(), Some("stxa %g0, [%o0 + %g0] 0x5f"));
+        assert_eq!(sparc(0xd0da_4b00).as_deref(), Some("ldxa [%o1 + %g0] 0x58, %o0"));
+        assert_eq!(sparc(0xc0f2_2008).as_deref(), Some("stxa %g0, [%o0 + 0x8] %asi"));
+        assert_eq!(sparc(0x81c3_e008), None);
+    }
+
+    #[test]
+    fn privileged_registers_and_flush_are_named() {
+        let table = [
+            (0xb951_c000, "rdpr %tl, %i4"),
+            (0x8f90_2001, "wrpr %g0, 0x1, %tl"),
+            (0x8d96_6000, "wrpr %i1, 0x0, %pstate"),
+            (0x9190_000f, "wrpr %g0, %o7, %pil"),
+            (0x8b90_0000, "wrpr %g0, %g0, %pr5"),
+            (0x81db_a7ff, "flush %o6 + 0x7ff"),
+        ];
+        for (word, text) in table {
+            assert_eq!(sparc(word).as_deref(), Some(text));
+        }
+    }
+}
