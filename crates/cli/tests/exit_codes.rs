@@ -160,6 +160,8 @@ fn text_without_events_is_no_recording() {
     refused(&["record-import", path.to_str().expect("UTF-8")], &["notes.txt", "2 lines"]);
     refused(&["record-import", "/no/such/file"], &["/no/such/file", "trace"]);
 }
+
+#[test]
 fn a_machine_that_cannot_be_booted_is_refused() {
     refused(&["boot", "--arch", "riscv"], &["\"riscv\"", "did you mean: riscv64"]);
     refused(&["boot"], &["--arch x86_64", "--all"]);

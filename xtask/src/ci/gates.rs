@@ -82,7 +82,7 @@ pub fn lab(root: &Path) -> Result<Done> {
         }
     }
     ensure!(traces > 0, "no trace was replayed");
-    Ok(Done::Passed(format!("{runs} runs without a stale use, {traces} traces; target/report/index.html")))
+    Ok(Done::Passed(format!("{runs} runs as promised, {traces} traces; target/report/index.html")))
 }
 
 pub fn counts(root: &Path) -> Result<Done> {
