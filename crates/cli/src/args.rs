@@ -3,6 +3,7 @@
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use shootdown_explore::{Memory, Options, Progress, Reductions};
+use shootdown_lab::machine::{CpuCount, MAX_CPUS as LAB_MAX_CPUS};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ Examples:
   shootdown explain NAME             Tell a case's story, draw its counterexample
   shootdown explain NAME --html FILE Write a page to step through it
   shootdown explain NAME --text | shootdown replay -
+  shootdown bench                    Count what each policy costs
   shootdown new-case NAME            Write a template of a case of your own
   shootdown boot --all               Run the engine on real page tables, in QEMU
 
@@ -49,13 +51,16 @@ pub enum Command {
     Check(CheckArgs),
     /// Tell a case's story, and draw its counterexample, one column per CPU
     Explain(ExplainArgs),
-    /// Run a recorded execution, move by move, and draw it
+    /// Run a recorded execution, move by move, and draw it; or a recorded trace of a kernel, under any policy
     Replay(ReplayArgs),
+    /// Read ftrace text into a trace for `shootdown replay`
+    RecordImport(ImportArgs),
     /// Write a template of a bug's two protocols, to start a case of your own from
     NewCase(NewCaseArgs),
     /// Boot a small SMP kernel in QEMU that runs the engine on real page tables, and look for stale translations
     Boot(BootArgs),
-    /// Compare this project's explorer with loom on one small protocol: what each visits, and how long it takes
+    /// Count what the engine and other kernels' policies cost under the same workloads, on a simulated machine; or
+    /// compare the explorer with loom
     Bench(BenchArgs),
 }
 
@@ -180,8 +185,18 @@ pub struct ExplainArgs {
 /// Arguments of `shootdown replay`.
 #[derive(Args, Debug)]
 pub struct ReplayArgs {
-    /// A list that `shootdown explain --text` printed; `-`: standard input
+    /// A list that `shootdown explain --text` printed, or a trace that `shootdown record-import` wrote; `-`: standard
+    /// input
     pub file: PathBuf,
+    /// Of a trace: a policy, more than once for several; default: all
+    #[arg(long, value_name = "NAME")]
+    pub policy: Vec<String>,
+    /// Of a trace: machines with TLB tags; default: without, as under QEMU
+    #[arg(long)]
+    pub tags: bool,
+    /// Of a trace: print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
     /// Show the machine's state after each step, not only at the end
     #[arg(long)]
     pub state: bool,
@@ -200,22 +215,56 @@ pub struct NewCaseArgs {
     pub dir: PathBuf,
 }
 
+/// Arguments of `shootdown record-import`.
+#[derive(Args, Debug)]
+pub struct ImportArgs {
+    /// ftrace text: events tlb_flush, sched_switch, sched_process_fork, sched_process_exit and the calls munmap, mprotect,
+    /// madvise, mremap, execve, with option record-tgid
+    pub file: PathBuf,
+    /// Where the trace goes; default: FILE with `.sdt` at its end
+    #[arg(long, value_name = "TRACE")]
+    pub out: Option<PathBuf>,
+}
+
 /// Arguments of `shootdown bench`.
 #[derive(Args, Debug)]
 pub struct BenchArgs {
-    /// What to compare
+    /// Another comparison than that of policies under workloads
     #[arg(value_enum)]
-    pub contest: Contest,
-    /// Print one JSON object
+    pub contest: Option<Contest>,
+    /// A policy, more than once for several; default: all
+    #[arg(long, value_name = "NAME")]
+    pub policy: Vec<String>,
+    /// A workload, more than once for several; default: all
+    #[arg(long, value_name = "NAME")]
+    pub workload: Vec<String>,
+    /// CPUs of the simulated machine, 1 to 4096
+    #[arg(long, value_name = "N", default_value = "16", value_parser = parse_lab_cpus, allow_negative_numbers = true)]
+    pub cpus: CpuCount,
+    /// Address spaces that programs share out among themselves
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub spaces: u32,
+    /// Seed of what is random in workloads: the same gives the same counts
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Folder for the report that a run of all policies under all workloads writes
+    #[arg(long, value_name = "DIR", default_value = "target/report")]
+    pub report: PathBuf,
+    /// With `host`: threads besides the one that flushes
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(1..64))]
+    pub sharers: u8,
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
 
-/// What `shootdown bench` compares.
+/// What `shootdown bench` compares besides policies.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Contest {
     /// The explorer and loom
     Explore,
+    /// The engine with threads as CPUs on this host, and the ways that a program has today
+    Host,
 }
 
 /// What is removed from the engine before a run.
@@ -299,6 +348,13 @@ fn parse_cpus(text: &str) -> Result<usize, String> {
              exponentially with the CPUs"
         )),
     }
+}
+
+fn parse_lab_cpus(text: &str) -> Result<CpuCount, String> {
+    let cpus = text.parse().ok().and_then(|cpus| CpuCount::new(cpus).ok());
+    cpus.ok_or_else(|| {
+        format!("a simulated machine has 1 to {LAB_MAX_CPUS} CPUs; the engine's masks end there")
+    })
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {

@@ -110,6 +110,56 @@ fn a_list_of_an_unknown_case_or_rule_is_refused() {
 }
 
 #[test]
+fn an_unknown_policy_or_workload_or_number_of_cpus_is_refused_with_what_there_is() {
+    refused(&["bench", "--policy", "linux-x68"], &["\"linux-x68\"", "linux-x86", "exact-sharers"]);
+    refused(&["bench", "--workload", "pingpon"], &["\"pingpon\"", "did you mean: pingpong"]);
+    for cpus in ["0", "4097", "-1", "many"] {
+        refused(&["bench", "--cpus", cpus], &[cpus, "1 to 4096 CPUs"]);
+    }
+    refused(&["bench", "--spaces", "0"], &["0 spaces", "1 or more"]);
+}
+
+#[test]
+fn the_same_seed_prints_the_same_counts() {
+    let run = || {
+        let bench = ["bench", "--json", "--cpus", "6", "--seed", "9", "--workload", "mmap-server"];
+        shootdown(&bench).code(0).get_output().stdout.clone()
+    };
+    let first = run();
+    assert!(!first.is_empty());
+    assert_eq!(first, run());
+}
+
+#[test]
+fn a_trace_is_replayed_and_a_truncated_one_is_named_after_what_was_read() {
+    let trace = concat!(env!("CARGO_MANIFEST_DIR"), "/../../traces/linux61-4cpu-threads.sdt");
+    shootdown(&["replay", trace, "--policy", "shootdown", "--policy", "linux-x86-6.1"])
+        .code(0)
+        .stdout(contains("shootdown").and(contains("linux-x86-6.1")).and(contains("2,427 flushes turned")));
+    refused(&["replay", trace, "--policy", "redx"], &["\"redx\"", "did you mean: redox"]);
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = folder.path().join("cut.sdt");
+    let mut bytes = std::fs::read(trace).expect("the trace");
+    bytes.truncate(90_000);
+    std::fs::write(&path, &bytes).expect("a file");
+    let cut = path.to_str().expect("a name in UTF-8");
+    shootdown(&["replay", cut, "--policy", "shootdown"])
+        .code(2)
+        .stdout(contains("doorbells"))
+        .stderr(contains("cut.sdt").and(contains("byte 90000")).and(contains("record-import")));
+    bytes[8] = 7;
+    std::fs::write(&path, &bytes).expect("a file");
+    refused(&["replay", cut], &["version 7", "record-import"]);
+}
+
+#[test]
+fn text_without_events_is_no_recording() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = folder.path().join("notes.txt");
+    std::fs::write(&path, "# tracer: nop\nnothing here\n").expect("a file");
+    refused(&["record-import", path.to_str().expect("UTF-8")], &["notes.txt", "2 lines"]);
+    refused(&["record-import", "/no/such/file"], &["/no/such/file", "trace"]);
+}
 fn a_machine_that_cannot_be_booted_is_refused() {
     refused(&["boot", "--arch", "riscv"], &["\"riscv\"", "did you mean: riscv64"]);
     refused(&["boot"], &["--arch x86_64", "--all"]);

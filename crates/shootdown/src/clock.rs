@@ -172,6 +172,9 @@ fn ring() -> [Entry; RING] {
 }
 
 #[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle))))]
+mod properties;
+
+#[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle))))]
 mod tests {
     use super::*;
     use crate::types::{PageSize, VirtAddr};

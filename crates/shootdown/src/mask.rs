@@ -217,3 +217,6 @@ impl Iterator for Batch {
 const fn bit(cpu: CpuId) -> u64 {
     1 << (cpu.number() % 64)
 }
+
+#[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle))))]
+mod properties;

@@ -76,6 +76,7 @@ impl<'m, P: Platform> UserRef<'m, P> {
     }
 
     /// Gives the reference up; returns the duty to unmap if it was the last (Linux: `mmput`).
+    #[must_use = "the last user leaves a teardown: unmap everything, then finish it"]
     pub fn put(mut self) -> Option<Teardown<'m, P>> {
         self.armed = false;
         self.release()

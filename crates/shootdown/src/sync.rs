@@ -1,7 +1,7 @@
 //! The one place where atomics come from.
 //!
 //! Kernels get `core`'s. The packages under `crates/checked` compile this same source with cells of the explorer, of
-//! loom or of shuttle, so that what is checked is what ships.
+//! loom or of shuttle, so that what is checked is what ships; or with cells that report each access, to be counted.
 
 use core::sync::atomic::Ordering;
 
@@ -71,10 +71,12 @@ mod imp {
 
 #[cfg(not(shootdown_explore))]
 mod imp {
-    #[cfg(not(any(shootdown_loom, shootdown_shuttle)))]
+    #[cfg(not(any(shootdown_loom, shootdown_shuttle, shootdown_counted)))]
     use core::sync::atomic as cells;
     #[cfg(shootdown_loom)]
     use loom::sync::atomic as cells;
+    #[cfg(shootdown_counted)]
+    use shootdown_cells as cells;
     #[cfg(shootdown_shuttle)]
     use shuttle::sync::atomic as cells;
 

@@ -205,7 +205,8 @@ impl PageRange {
 
     #[inline]
     const fn last(&self) -> u64 {
-        self.start + ((self.count << self.size.shift()) - 1)
+        // What covers the whole of the address space has a byte more than a word counts.
+        self.start.wrapping_add((self.count << self.size.shift()).wrapping_sub(1))
     }
 }
 
@@ -313,6 +314,9 @@ impl Packed {
         Some((range, self.tables()))
     }
 }
+
+#[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle))))]
+mod properties;
 
 #[cfg(test)]
 mod tests {

@@ -62,6 +62,29 @@ pub fn rules(root: &Path) -> Result<Done> {
     Ok(Done::Passed(format!("SD-1 to SD-{LAST_RULE} each caught when removed")))
 }
 
+pub fn lab(root: &Path) -> Result<Done> {
+    let mut runs = 0_u64;
+    let mut command = cargo(root, &format!("{SHOOTDOWN} bench --json"));
+    let status = stream(&mut command, |line| {
+        let report: Value = serde_json::from_str(line).context("a line that is not JSON")?;
+        runs += report["rows"].as_array().map_or(0, Vec::len) as u64;
+        Ok(())
+    })?;
+    process::check(&command, status)?;
+    ensure!(runs > 0, "no policy ran");
+    let mut traces = 0;
+    for trace in root.join("traces").read_dir().context("the shipped traces")? {
+        let path = trace?.path();
+        if path.extension().is_some_and(|ending| ending == "sdt") {
+            let mut command = cargo(root, &format!("{SHOOTDOWN} replay"));
+            process::run(command.arg(&path))?;
+            traces += 1;
+        }
+    }
+    ensure!(traces > 0, "no trace was replayed");
+    Ok(Done::Passed(format!("{runs} runs without a stale use, {traces} traces; target/report/index.html")))
+}
+
 pub fn counts(root: &Path) -> Result<Done> {
     process::run(&mut cargo(root, "run --quiet --release --package shootdown-counts"))?;
     Ok(Done::Passed("instruction counts within their aims, or excepted".into()))

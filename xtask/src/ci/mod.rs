@@ -1,8 +1,8 @@
 //! The steps of continuous integration.
 
 mod bare_metal;
-mod boot;
 mod book;
+mod boot;
 mod build;
 mod gates;
 mod msrv;

@@ -29,6 +29,8 @@ pub enum Step {
     Check,
     /// The pages about the corpus's bugs, in a browser
     Museum,
+    /// Policies under workloads, and the shipped traces
+    Lab,
     /// Each case of the corpus with the other variant's protocol: `check` must notice
     MutateCorpus,
     /// A corpus of somebody's own, and the template for one
@@ -102,6 +104,7 @@ impl Step {
             Self::Arch => arch::run(root, arch::Differing::Fails).map(Done::Passed),
             Self::Check => gates::check(root),
             Self::Museum => gates::museum(root),
+            Self::Lab => gates::lab(root),
             Self::MutateCorpus => gates::mutate_corpus(root),
             Self::OwnCase => own_case::own_case(root),
             Self::Rules => gates::rules(root),

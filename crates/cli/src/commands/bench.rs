@@ -8,9 +8,49 @@ use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
 /// Runs `shootdown bench`.
 ///
 /// # Errors
-/// Output that cannot be written.
+/// A policy or workload that does not exist; output that cannot be written.
 pub fn bench(args: &BenchArgs) -> Result<ExitCode, Failure> {
-    let Contest::Explore = args.contest;
+    match args.contest {
+        None => super::policies::policies(args),
+        Some(Contest::Explore) => explore(args),
+        Some(Contest::Host) => host(args),
+    }
+}
+
+/// Times flushes on this host.
+fn host(args: &BenchArgs) -> Result<ExitCode, Failure> {
+    let timings = timings(usize::from(args.sharers))?;
+    let mut out = anstream::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string(&timings).map_err(std::io::Error::from)?)?;
+        return Ok(ExitCode::from(AS_EXPECTED));
+    }
+    writeln!(out, "one flush with {} other threads; medians over {ROUNDS} rounds in turn", args.sharers)?;
+    for timing in timings {
+        writeln!(out, "{:16} {:>10.0} ns  {:>7.2} x", timing.way, timing.nanoseconds, timing.over_engine)?;
+    }
+    Ok(ExitCode::from(AS_EXPECTED))
+}
+
+/// Rounds of `bench host`.
+const ROUNDS: usize = 41;
+
+#[cfg(target_os = "linux")]
+fn timings(sharers: usize) -> Result<Vec<shootdown_lab::host::Timing>, Failure> {
+    shootdown_lab::host::host(sharers, ROUNDS).map_err(|error| {
+        Failure::bad_input(
+            format!("this host refuses what is to be timed: {error}"),
+            "a Linux kernel with membarrier(2), 4.14 or later, is needed",
+        )
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn timings(_: usize) -> Result<Vec<Comparison>, Failure> {
+    Err(Failure::bad_input("native runs on a host other than Linux", "run it on Linux"))
+}
+
+fn explore(args: &BenchArgs) -> Result<ExitCode, Failure> {
     let comparison = explore_vs_loom();
     let mut out = anstream::stdout().lock();
     if args.json {

@@ -18,6 +18,9 @@ use crate::select::find;
 /// # Errors
 /// A list that cannot be read, or a move that the machine cannot make; output that cannot be written.
 pub fn replay(args: &ReplayArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
+    if let Some(trace) = super::replay_trace::open(&args.file)? {
+        return super::replay_trace::replay(args, trace);
+    }
     let name = args.file.display().to_string();
     let file = parse(&name, &read(&args.file)?)?;
     let removed = file.removed.as_deref().map(Removed::rule_or_site).transpose()?;

@@ -73,7 +73,7 @@ impl StealTime {
     /// Has KVM flush this CPU's TLB when it runs again, if it does not run: the body of
     /// [`Platform::defer`](shootdown::Platform::defer).
     pub fn defer(&self) -> bool {
-        // ORDER: acquire and release: the page tables and the generation come before the request, by the engine's fence;
+        // ORDER(SD-4): the page tables and the generation come before the request, by the engine's fence;
         // KVM's exchange comes after it, and so do the walks of the CPU.
         match self.preempted.load(Ordering::Acquire) {
             PREEMPTED => self

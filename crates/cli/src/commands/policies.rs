@@ -1,0 +1,133 @@
+use anstyle::AnsiColor;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use shootdown_lab::bench::{Row, bench};
+use shootdown_lab::policy::PolicyKind;
+use shootdown_lab::report::{Figure, Report, page, pictures, report};
+use shootdown_lab::workload::{Params, WorkloadKind};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::lab_table::{self, LEGEND};
+use crate::args::BenchArgs;
+use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
+use crate::output::width;
+
+/// What `shootdown bench --json` prints for chosen policies or workloads.
+#[derive(Serialize)]
+struct Rows<'a> {
+    rows: &'a [Row],
+}
+
+/// Runs `shootdown bench`: policies under workloads.
+///
+/// # Errors
+/// A policy or workload that does not exist; output that cannot be written.
+pub fn policies(args: &BenchArgs) -> Result<ExitCode, Failure> {
+    let policies = lab_table::policies(&args.policy, &PolicyKind::ALL)?;
+    let names = WorkloadKind::ALL.map(WorkloadKind::name);
+    let workloads =
+        lab_table::chosen("workload", &args.workload, &WorkloadKind::ALL, &names, WorkloadKind::of)?;
+    if args.spaces == 0 {
+        return Err(Failure::bad_input("0 spaces", "programs need a space to run in; give 1 or more"));
+    }
+    let params = Params { cpus: args.cpus, spaces: args.spaces, seed: args.seed };
+    let mut out = anstream::stdout().lock();
+    if !args.json {
+        writeln!(out, "{} CPUs, {} spaces, seed {}. {LEGEND}", args.cpus, args.spaces, args.seed)?;
+    }
+    let bar = bar(policies.len() * workloads.len());
+    let mut all = Vec::new();
+    for workload in workloads {
+        let mut rows = Vec::new();
+        for &policy in &policies {
+            bar.set_message(format!("{} under {}", workload.name(), policy.name()));
+            rows.push(bench(policy, workload, params));
+            bar.inc(1);
+        }
+        if !args.json {
+            bar.suspend(|| lab_table::workload(&mut out, &rows))?;
+        }
+        all.extend(rows);
+    }
+    bar.set_message("single flushes, pairs of operations, sizes of machines");
+    let whole = args.policy.is_empty() && args.workload.is_empty();
+    let (promised, verdict) = (all.iter().all(Row::is_as_promised), verdict(&all));
+    let json = if whole {
+        let report = report(all, args.seed);
+        let json = serde_json::to_string(&report).map_err(io::Error::from)?;
+        write(&args.report, &report, &json)?;
+        if !args.json {
+            bar.suspend(|| aims(&mut out, &report))?;
+        }
+        json
+    } else {
+        serde_json::to_string(&Rows { rows: &all }).map_err(io::Error::from)?
+    };
+    bar.finish_and_clear();
+    if args.json {
+        writeln!(out, "{json}")?;
+    } else {
+        writeln!(out, "\n{verdict}")?;
+        if whole {
+            writeln!(
+                out,
+                "{} has tables and plots, report.json beside it the numbers.",
+                page_of(&args.report).display()
+            )?;
+        }
+    }
+    Ok(ExitCode::from(if promised { AS_EXPECTED } else { NOT_AS_EXPECTED }))
+}
+
+fn page_of(folder: &Path) -> PathBuf {
+    folder.join("index.html")
+}
+
+fn write(folder: &Path, report: &Report, json: &str) -> Result<(), Failure> {
+    let put = |name: &str, text: &str| std::fs::write(folder.join(name), text);
+    let written = std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(page_of(folder), page(report)))
+        .and_then(|()| put("report.json", json))
+        .and_then(|()| pictures(report).iter().try_for_each(|(name, plot)| put(name, plot)));
+    written.map_err(|error| {
+        Failure::bad_input(
+            format!("cannot write the report to {}: {error}", folder.display()),
+            "`--report` names another folder",
+        )
+    })
+}
+
+/// Prints what was aimed at, and what came out.
+fn aims(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    writeln!(out)?;
+    for Figure { aim, found, reached } in &report.figures {
+        let style = if *reached { AnsiColor::Green } else { AnsiColor::Yellow }.on_default();
+        let word = if *reached { "reached" } else { "missed " };
+        let text = format!("{aim}: {found}");
+        let text = textwrap::fill(&text, textwrap::Options::new(width()).subsequent_indent("         "));
+        writeln!(out, "{style}{word}{style:#}  {text}")?;
+    }
+    Ok(())
+}
+
+fn bar(runs: usize) -> ProgressBar {
+    let bar = ProgressBar::new(runs as u64);
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Says what the judge found.
+fn verdict(rows: &[Row]) -> String {
+    let bad: Vec<&Row> = rows.iter().filter(|row| !row.is_as_promised()).collect();
+    match bad.first() {
+        None => "No safe policy let a stale translation be used.".into(),
+        Some(row) => format!(
+            "NOT AS PROMISED: {} under {}: {} uses of stale translations, {} CPUs that wait for ever",
+            row.workload, row.policy, row.totals.violations, row.stuck
+        ),
+    }
+}

@@ -1,0 +1,134 @@
+//! `shootdown replay` of a recorded trace.
+
+use indicatif::HumanCount;
+use serde::Serialize;
+use shootdown_lab::bench::Rates;
+use shootdown_lab::machine::Totals;
+use shootdown_lab::policy::PolicyKind;
+use shootdown_lab::trace::{MAGIC, Reader, Recorded, Replayed, TraceError, replay as run};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::lab_table::{self, LEGEND};
+use super::record_import::bytes_bar;
+use crate::args::ReplayArgs;
+use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
+
+/// A file that begins as traces do.
+pub struct Trace {
+    path: PathBuf,
+    length: u64,
+}
+
+/// One policy's line of JSON.
+#[derive(Serialize)]
+struct Record<'a> {
+    policy: &'a str,
+    tags: bool,
+    error: Option<String>,
+    recorded: Recorded,
+    totals: Totals,
+    rates: Rates,
+}
+
+/// Returns the trace at `path`, if it begins as one. What cannot be opened is for the reader of lists to name.
+///
+/// # Errors
+/// A trace of another version, or one whose header cannot be.
+pub fn open(path: &Path) -> Result<Option<Trace>, Failure> {
+    let Ok(mut file) = File::open(path) else { return Ok(None) };
+    let mut start = [0; MAGIC.len()];
+    if file.read_exact(&mut start).is_err() || start != MAGIC {
+        return Ok(None);
+    }
+    let length = file.metadata().map(|data| data.len()).unwrap_or(0);
+    let trace = Trace { path: path.to_owned(), length };
+    trace.reader()?;
+    Ok(Some(trace))
+}
+
+impl Trace {
+    fn reader(&self) -> Result<Reader<BufReader<File>>, Failure> {
+        let file = File::open(&self.path).map_err(TraceError::from);
+        file.and_then(|file| Reader::new(BufReader::new(file)))
+            .map_err(|error| Failure::bad_input(format!("{}: {error}", self.path.display()), REMEDY))
+    }
+}
+
+const REMEDY: &str = "record it again with `shootdown record-import FILE`";
+
+/// Replays a trace under each policy that is wanted.
+///
+/// # Errors
+/// An unknown policy; a trace that is truncated or corrupt, after what was read of it has been reported.
+pub fn replay(args: &ReplayArgs, trace: Trace) -> Result<ExitCode, Failure> {
+    // The oracle needs to know which pages are used, which no trace says.
+    let known = PolicyKind::ALL.into_iter().filter(|kind| *kind != PolicyKind::ExactSharers);
+    let policies = lab_table::policies(&args.policy, &known.collect::<Vec<_>>())?;
+    let mut out = anstream::stdout().lock();
+    let (mut sound, mut broken, mut recorded) = (true, None, None);
+    for (at, policy) in policies.iter().enumerate() {
+        let bar = bytes_bar(trace.length);
+        bar.set_message(policy.name());
+        let replayed = run(*policy, trace.reader()?, args.tags, |bytes| bar.set_position(bytes));
+        bar.finish_and_clear();
+        sound &=
+            replayed.outcome.stuck == 0 && (!policy.is_safe() || replayed.outcome.totals.violations == 0);
+        if args.json {
+            writeln!(out, "{}", json(*policy, args.tags, &replayed)?)?;
+        } else {
+            if at == 0 {
+                writeln!(out, "{}. {LEGEND}\n", trace.path.display())?;
+                lab_table::head(&mut out, "")?;
+            }
+            let totals = &replayed.outcome.totals;
+            lab_table::line(&mut out, policy.name(), totals, !policy.is_safe() || totals.violations == 0)?;
+            if totals.remote_flushes > 0 {
+                recorded.get_or_insert_with(Vec::new).push((policy.name(), totals.remote_flushes));
+            }
+        }
+        broken = replayed.error.or(broken);
+        if at + 1 == policies.len() && !args.json {
+            said(&mut out, &replayed.recorded, recorded.as_deref().unwrap_or_default())?;
+        }
+    }
+    drop(out);
+    match broken {
+        Some(error) => Err(Failure::bad_input(
+            format!("{}: {error}; what came before it is reported above", trace.path.display()),
+            REMEDY,
+        )),
+        None => Ok(ExitCode::from(if sound { AS_EXPECTED } else { NOT_AS_EXPECTED })),
+    }
+}
+
+/// Prints what the recorded kernel said that it did, beside what its models do.
+fn said(out: &mut impl Write, recorded: &Recorded, models: &[(&str, u64)]) -> io::Result<()> {
+    writeln!(
+        out,
+        "\nRecorded: {} entries; {} flushes turned to other CPUs, {} were answered, {} local, {} at switches.",
+        HumanCount(recorded.entries),
+        HumanCount(recorded.remote_sends),
+        HumanCount(recorded.remote_shootdowns),
+        HumanCount(recorded.local),
+        HumanCount(recorded.switches)
+    )?;
+    for (name, sends) in models.iter().filter(|(name, _)| name.starts_with("linux-x86")) {
+        writeln!(out, "  {name} turns to other CPUs {} times.", HumanCount(*sends))?;
+    }
+    Ok(())
+}
+
+fn json(policy: PolicyKind, tags: bool, replayed: &Replayed) -> io::Result<String> {
+    let totals = replayed.outcome.totals;
+    Ok(serde_json::to_string(&Record {
+        policy: policy.name(),
+        tags,
+        error: replayed.error.as_ref().map(ToString::to_string),
+        recorded: replayed.recorded,
+        totals,
+        rates: Rates::of(&totals),
+    })?)
+}

@@ -1,0 +1,464 @@
+//! The state of the machine.
+
+use super::cost::COSTS;
+use super::lines::{Lines, NumberMap};
+use super::run::Touched;
+use super::tally::{Class, Totals};
+use super::tlb::{Fate, Pages, Tables, Tlb, Translation};
+use shootdown_cells::Access;
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Marks the number of a table page among page numbers; a table maps this many pages, as a shift.
+pub(super) const TABLE: u64 = 1 << 60;
+const TABLE_SHIFT: u32 = 9;
+/// Lines that a CPU read last: those that a wait polls.
+const RECENT: usize = 4;
+
+thread_local! {
+    static HW: RefCell<Option<Hw>> = const { RefCell::new(None) };
+}
+
+/// Lets `work` look at the machine that runs on this thread.
+///
+/// # Panics
+/// Where none does, or when called from inside itself.
+pub(crate) fn with<R>(work: impl FnOnce(&mut Hw) -> R) -> R {
+    HW.with_borrow_mut(|hw| work(hw.as_mut().expect("a machine runs on this thread")))
+}
+
+/// Forgets the lines of memory that was given back, where a machine runs.
+pub(crate) fn forget_lines(address: u64, bytes: u64) {
+    HW.with_borrow_mut(|hw| {
+        if let Some(hw) = hw {
+            hw.lines.forget(address, bytes);
+        }
+    });
+}
+
+/// Puts a machine on this thread, or takes it away; returns the one that was there.
+pub(super) fn replace(hw: Option<Hw>) -> Option<Hw> {
+    HW.replace(hw)
+}
+
+/// Something that happens to a CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Event {
+    /// It is done with what it did.
+    Step,
+    /// A line that it polls was written.
+    Wake,
+    /// Its doorbell.
+    Bell,
+}
+
+/// One CPU.
+#[derive(Debug)]
+pub(super) struct Cpu {
+    pub(super) now: u64,
+    /// Until then interrupts wait.
+    pub(super) masked_until: u64,
+    pub(super) class: Class,
+    pub(super) root: Option<u32>,
+    pub(super) tag: u16,
+    /// Whether a program may use the loaded space.
+    pub(super) user: bool,
+    pub(super) idle: bool,
+    pub(super) tlb: Tlb,
+    /// Entries of its TLB, under any tag, that lead to what was given back.
+    gone: u32,
+    recent: [u32; RECENT],
+    turn: usize,
+    /// Flushes of its TLB so far.
+    pub(super) flushes: u64,
+    /// Doorbells that it rang so far.
+    pub(super) kicks: u64,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub(crate) struct Hw {
+    pub(crate) current: u32,
+    pub(crate) totals: Totals,
+    pub(super) cpus: Vec<Cpu>,
+    pub(super) watched: Option<Vec<Touched>>,
+    lines: Lines,
+    /// Page tables: by space and page, numbers of translations.
+    tables: Vec<NumberMap<u64, u32>>,
+    pub(super) translations: Vec<Translation>,
+    spare: Vec<u32>,
+    queue: BinaryHeap<Reverse<(u64, u64, u32, Event)>>,
+    sequence: u64,
+}
+
+impl Hw {
+    pub(super) fn new(cpus: usize) -> Self {
+        let cpu = || Cpu {
+            now: 0,
+            masked_until: 0,
+            class: Class::User,
+            root: None,
+            tag: 0,
+            user: false,
+            idle: false,
+            tlb: Tlb::default(),
+            gone: 0,
+            recent: [u32::MAX; RECENT],
+            turn: 0,
+            flushes: 0,
+            kicks: 0,
+        };
+        Self {
+            current: 0,
+            totals: Totals::default(),
+            cpus: (0..cpus).map(|_| cpu()).collect(),
+            watched: None,
+            lines: Lines::new(cpus),
+            tables: Vec::new(),
+            translations: Vec::new(),
+            spare: Vec::new(),
+            queue: BinaryHeap::new(),
+            sequence: 0,
+        }
+    }
+
+    fn me(&mut self) -> &mut Cpu {
+        &mut self.cpus[self.current as usize]
+    }
+
+    /// Adds to the current CPU's clock.
+    pub(crate) fn advance(&mut self, cycles: u64) {
+        self.me().now += cycles;
+    }
+
+    /// Counts instructions that touch no shared word.
+    pub(crate) fn work(&mut self, instructions: u64) {
+        let class = self.me().class;
+        self.totals.class(class).instructions += instructions;
+        self.advance(instructions);
+    }
+
+    /// Counts that work of the current class was begun.
+    pub(super) fn begin(&mut self, class: Class) {
+        self.me().class = class;
+        self.totals.class(class).operations += 1;
+        self.work(COSTS.call_instructions);
+    }
+
+    /// The current CPU accesses a shared word.
+    pub(crate) fn access(&mut self, address: u64, access: Access) {
+        let cpu = self.current;
+        let class = self.me().class;
+        let tally = self.totals.class(class);
+        if access == Access::Fence {
+            tally.fences += 1;
+            tally.instructions += COSTS.fence_instructions;
+            return self.advance(COSTS.fence);
+        }
+        tally.instructions += COSTS.access_instructions;
+        let moved = match access {
+            Access::Load => self.lines.read(cpu, address),
+            _ => self.lines.write(cpu, address),
+        };
+        if let Some(watched) = &mut self.watched {
+            watched.push(Touched { line: moved.place, cpu, written: access != Access::Load });
+        }
+        let transfers = u64::from(moved.transfer);
+        match access {
+            Access::Load => {
+                tally.reads += 1;
+                tally.read_transfers += transfers;
+                let me = self.me();
+                me.recent[me.turn % RECENT] = moved.place;
+                me.turn += 1;
+            }
+            Access::Store => {
+                tally.writes += 1;
+                tally.write_transfers += transfers;
+            }
+            _ => {
+                tally.updates += 1;
+                tally.write_transfers += transfers;
+            }
+        }
+        let locked = if access == Access::Update { COSTS.fence } else { 0 };
+        self.advance(locked + if moved.transfer { COSTS.transfer } else { COSTS.hit });
+        if access != Access::Load {
+            let now = self.me().now;
+            for sleeper in self.lines.wake(moved.place) {
+                if sleeper != cpu {
+                    self.push(now + COSTS.transfer, sleeper, Event::Wake);
+                }
+            }
+        }
+    }
+
+    /// The current CPU sleeps until one of the lines that it read last is written.
+    pub(super) fn sleep(&mut self) {
+        let cpu = self.current;
+        for place in self.me().recent {
+            if place != u32::MAX {
+                self.lines.sleep(cpu, place);
+            }
+        }
+    }
+
+    /// Rings `cpu`'s doorbell.
+    pub(crate) fn kick(&mut self, cpu: u32) {
+        self.totals.sent += 1;
+        self.me().kicks += 1;
+        self.work(COSTS.hardware_instructions);
+        self.advance(COSTS.send);
+        let at = self.me().now + COSTS.delivery;
+        self.push(at, cpu, Event::Bell);
+    }
+
+    pub(super) fn push(&mut self, at: u64, cpu: u32, event: Event) {
+        self.sequence += 1;
+        self.queue.push(Reverse((at, self.sequence, cpu, event)));
+    }
+
+    pub(super) fn next_time(&self) -> Option<u64> {
+        self.queue.peek().map(|Reverse((at, ..))| *at)
+    }
+
+    pub(super) fn pop(&mut self) -> Option<(u64, u32, Event)> {
+        let Reverse((at, _, cpu, event)) = self.queue.pop()?;
+        self.totals.events += 1;
+        Some((at, cpu, event))
+    }
+}
+
+/// Roots, TLBs and page tables.
+impl Hw {
+    /// Loads a root on the current CPU; `keep` leaves what the TLB has under `tag`.
+    pub(crate) fn install(&mut self, root: Option<u32>, tag: u16, keep: bool) {
+        self.totals.installs += 1;
+        self.work(COSTS.hardware_instructions);
+        self.advance(COSTS.install);
+        if !keep {
+            self.totals.full_flushes += 1;
+            self.drop_tag(tag, Pages::ALL, Tables::Freed);
+        }
+        let me = self.me();
+        // Whoever leaves a space has done what a doorbell may ask.
+        me.flushes += u64::from(root.is_none());
+        (me.root, me.tag) = (root, tag);
+    }
+
+    /// Says whether a program may use what is loaded on the current CPU.
+    pub(super) fn set_user(&mut self, user: bool) {
+        self.me().user = user;
+        if user {
+            self.check_usable();
+        }
+    }
+
+    /// The space that the current CPU has loaded.
+    pub(crate) fn loaded(&self) -> Option<u32> {
+        self.cpus[self.current as usize].root
+    }
+
+    /// Flushes pages under a tag on the current CPU, one by one.
+    pub(crate) fn flush_pages(&mut self, tag: u16, pages: Pages, tables: Tables) {
+        self.totals.selective_flushes += 1;
+        self.work(COSTS.hardware_instructions * pages.count);
+        self.advance(COSTS.flush_page * pages.count);
+        self.drop_tag(tag, pages, tables);
+    }
+
+    /// Flushes a tag on the current CPU.
+    pub(crate) fn flush_tag(&mut self, tag: u16) {
+        self.totals.full_flushes += 1;
+        self.work(COSTS.hardware_instructions);
+        self.advance(COSTS.flush_tag);
+        self.drop_tag(tag, Pages::ALL, Tables::Freed);
+    }
+
+    /// Flushes all tags on the current CPU.
+    pub(crate) fn flush_everything(&mut self) {
+        self.totals.full_flushes += 1;
+        self.work(COSTS.hardware_instructions);
+        self.advance(COSTS.flush_tag);
+        let dropped = self.me().tlb.drop_all();
+        self.dropped(self.current, &dropped);
+    }
+
+    /// Drops pages of all CPUs under a tag, by a broadcast of the hardware.
+    pub(crate) fn broadcast(&mut self, tag: u16, pages: Pages, tables: Tables) {
+        self.totals.broadcasts += 1;
+        self.work(COSTS.hardware_instructions * pages.count.max(1));
+        self.advance(COSTS.broadcast);
+        let me = self.current;
+        for cpu in 0..self.cpus.len() as u32 {
+            self.current = cpu;
+            self.drop_tag(tag, pages, tables);
+        }
+        self.current = me;
+    }
+
+    fn drop_tag(&mut self, tag: u16, pages: Pages, tables: Tables) {
+        self.me().flushes += 1;
+        let dropped = self.me().tlb.drop_pages(tag, pages);
+        self.dropped(self.current, &dropped);
+        if tables == Tables::Freed && pages.count != 0 {
+            let dropped = self.me().tlb.drop_pages(tag, tables_of(pages));
+            self.dropped(self.current, &dropped);
+        }
+    }
+
+    pub(super) fn dropped(&mut self, cpu: u32, dropped: &[u32]) {
+        for &number in dropped {
+            let translation = &mut self.translations[number as usize];
+            match translation.fate {
+                Fate::Mapped => self.totals.lost += 1,
+                Fate::Held => {}
+                Fate::Gone => self.cpus[cpu as usize].gone -= 1,
+            }
+            if let Some(at) = translation.holders.iter().position(|&holder| holder == cpu) {
+                translation.holders.swap_remove(at);
+            }
+            if translation.fate == Fate::Gone && translation.holders.is_empty() {
+                self.spare.push(number);
+            }
+        }
+    }
+
+    fn table(&mut self, space: u32) -> &mut NumberMap<u64, u32> {
+        let at = space as usize;
+        if at >= self.tables.len() {
+            self.tables.resize_with(at + 1, NumberMap::default);
+        }
+        &mut self.tables[at]
+    }
+
+    /// The translation of a page, which is mapped if it is not.
+    fn map(&mut self, space: u32, page: u64) -> u32 {
+        if let Some(&number) = self.table(space).get(&page) {
+            return number;
+        }
+        let translation = Translation { space, page, fate: Fate::Mapped, holders: Vec::new() };
+        let number = match self.spare.pop() {
+            Some(number) => {
+                self.translations[number as usize] = translation;
+                number
+            }
+            None => {
+                self.translations.push(translation);
+                self.translations.len() as u32 - 1
+            }
+        };
+        self.table(space).insert(page, number);
+        number
+    }
+
+    /// A program on the current CPU uses pages of the loaded space.
+    pub(super) fn touch(&mut self, pages: Pages) {
+        let Some(space) = self.me().root.filter(|_| self.cpus[self.current as usize].user) else { return };
+        for page in pages.first..pages.first + pages.count {
+            self.advance(1);
+            self.use_page(space, page);
+        }
+    }
+
+    fn use_page(&mut self, space: u32, page: u64) {
+        let cpu = self.current as usize;
+        let tag = self.cpus[cpu].tag;
+        if let Some(number) = self.cpus[cpu].tlb.find(tag, page) {
+            let found = &self.translations[number as usize];
+            if found.fate != Fate::Gone && found.space == space {
+                return;
+            }
+            self.totals.violations += 1;
+        }
+        self.totals.refills += 1;
+        self.advance(COSTS.walk);
+        for page in [TABLE | page >> TABLE_SHIFT, page] {
+            let number = self.map(space, page);
+            if let Some(old) = self.cpus[cpu].tlb.fill(tag, page, number) {
+                if old == number {
+                    continue;
+                }
+                self.dropped(cpu as u32, &[old]);
+            }
+            self.translations[number as usize].holders.push(cpu as u32);
+        }
+    }
+
+    /// Takes pages out of the page tables, and says what they were; with `replace` others take their place.
+    pub(super) fn retire(&mut self, space: u32, pages: Pages, tables: Tables, replace: bool) -> Vec<u32> {
+        let mut gone: Vec<u64> = match pages.count {
+            0 => self.table(space).keys().copied().filter(|page| !replace || page & TABLE == 0).collect(),
+            _ => (pages.first..pages.first + pages.count).collect(),
+        };
+        gone.sort_unstable();
+        if tables == Tables::Freed && pages.count != 0 {
+            let tables = tables_of(pages);
+            gone.extend(tables.first..tables.first + tables.count);
+        }
+        let mut retired = Vec::new();
+        for page in gone {
+            let Some(number) = self.table(space).remove(&page) else { continue };
+            self.translations[number as usize].fate = Fate::Held;
+            retired.push(number);
+            if replace {
+                self.map(space, page);
+            }
+        }
+        retired
+    }
+
+    /// Gives back what was retired: the flush that covers it is said to be complete.
+    pub(super) fn release(&mut self, retired: &[u32]) {
+        for &number in retired {
+            let translation = &mut self.translations[number as usize];
+            translation.fate = Fate::Gone;
+            let (space, page) = (translation.space, translation.page);
+            let holders = translation.holders.clone();
+            if holders.is_empty() {
+                self.spare.push(number);
+            }
+            for holder in holders {
+                let cpu = &mut self.cpus[holder as usize];
+                cpu.gone += 1;
+                // A lazy CPU uses no page of the space; its walker may still read tables.
+                let usable = cpu.root == Some(space) && (cpu.user || page & TABLE != 0);
+                if usable && cpu.tlb.find(cpu.tag, page) == Some(number) {
+                    self.totals.violations += 1;
+                }
+            }
+        }
+    }
+
+    /// Counts frames that waited since `from`.
+    pub(super) fn held(&mut self, frames: u64, from: u64) {
+        let now = self.me().now;
+        self.totals.frames_held += frames;
+        self.totals.held_cycles += frames * (now - from);
+    }
+
+    /// The root of a space is given back: no CPU may have it loaded.
+    pub(crate) fn free_root(&mut self, space: u32) {
+        let loaded = self.cpus.iter().filter(|cpu| cpu.root == Some(space)).count();
+        self.totals.violations += loaded as u64;
+    }
+
+    /// Judges what the current CPU could use from now on.
+    fn check_usable(&mut self) {
+        let me = &self.cpus[self.current as usize];
+        if me.gone == 0 {
+            return;
+        }
+        let Some(entries) = me.tlb.of(me.tag) else { return };
+        let gone = entries.values().filter(|number| self.translations[**number as usize].fate == Fate::Gone);
+        self.totals.violations += gone.count() as u64;
+    }
+}
+
+/// The tables that map `pages`.
+fn tables_of(pages: Pages) -> Pages {
+    let first = pages.first >> TABLE_SHIFT;
+    let last = (pages.first + pages.count - 1) >> TABLE_SHIFT;
+    Pages { first: TABLE | first, count: last - first + 1 }
+}

@@ -1,0 +1,437 @@
+//! The loop of events, and the coroutines that CPUs run on.
+
+use super::cost::COSTS;
+use super::hw::{self, Event, Hw, with};
+use super::tally::{Class, Totals};
+use super::tlb::{Pages, Tables};
+use crate::policy::{Policy, Request};
+use corosensei::stack::DefaultStack;
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::iter::Peekable;
+use std::rc::Rc;
+
+/// Most CPUs of a machine.
+pub const MAX_CPUS: usize = 4096;
+const STACK_BYTES: usize = 128 * 1024;
+
+/// A number of CPUs that a machine may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CpuCount(u32);
+
+impl CpuCount {
+    /// Checks a number of CPUs.
+    ///
+    /// # Errors
+    /// The number, unless it is 1 to [`MAX_CPUS`].
+    pub fn new(cpus: usize) -> Result<Self, usize> {
+        if (1..=MAX_CPUS).contains(&cpus) { Ok(Self(cpus as u32)) } else { Err(cpus) }
+    }
+
+    /// The number.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for CpuCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// What a CPU is told to do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Op {
+    /// Makes a space.
+    Create(u32),
+    /// Runs a program in a space.
+    Switch(u32),
+    /// Runs a kernel thread, or with `true` nothing at all.
+    Lazy(bool),
+    /// A kernel thread borrows a space.
+    Borrow(u32),
+    /// It gives it back.
+    Unborrow,
+    /// The program uses these pages of the loaded space.
+    Touch(Pages),
+    /// The program unmaps them.
+    Unmap(Pages, Tables),
+    /// Pages of a space, whichever is loaded, are changed and flushed, as a recording says.
+    Flush(u32, Pages, Tables),
+    /// The program changes what they allow.
+    Protect(Pages),
+    /// The program makes a copy of its space, of this number; its own pages become copy-on-write.
+    Fork(u32),
+    /// The last program in a space, which is loaded here, ends.
+    Exit(u32),
+    /// The program computes for so many cycles.
+    Compute(u64),
+    /// Lets one waiter of a channel go on.
+    Post(u32),
+    /// Waits for that.
+    Take(u32),
+    /// From now on lines that are accessed are remembered, for [`run_watched`].
+    Watch,
+}
+
+/// Where operations come from.
+pub enum Source<'a> {
+    /// For each CPU, what it does; each goes on when it is done.
+    Scripts(Vec<Vec<Op>>),
+    /// What happens when (in cycles) on which CPU, in order of time.
+    Stream(Box<dyn Iterator<Item = (u64, u32, Op)> + 'a>),
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What was counted.
+    pub totals: Totals,
+    /// CPUs that still waited for something at the end.
+    pub stuck: usize,
+}
+
+enum Paused {
+    Done,
+    Waiting,
+}
+
+type Thread = Coroutine<Option<Op>, Paused, ()>;
+type Switch = Yielder<Option<Op>, Paused>;
+
+thread_local! {
+    /// Where each CPU's coroutine is left.
+    static EXITS: RefCell<Vec<*const Switch>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Suspends the current CPU until a line that it read is written.
+///
+/// # Panics
+/// On a CPU that runs no operation (in a handler, say): only operations may wait.
+pub(crate) fn suspend() {
+    let cpu = with(|hw| {
+        hw.sleep();
+        hw.current
+    });
+    let exit = EXITS.with_borrow(|exits| exits[cpu as usize]);
+    assert!(!exit.is_null(), "CPU {cpu} waits outside an operation");
+    // SAFETY: the pointer is set while the operation of this CPU's coroutine runs, which is the caller, and the yielder
+    // lives on that coroutine's stack.
+    let exit = unsafe { &*exit };
+    exit.suspend(Paused::Waiting);
+}
+
+/// An access to a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Touched {
+    /// The line.
+    pub line: u32,
+    /// Who.
+    pub cpu: u32,
+    /// Whether it was written.
+    pub written: bool,
+}
+
+/// Runs `source` on a machine of `cpus` CPUs under `policy`.
+pub fn run(cpus: CpuCount, policy: Rc<dyn Policy>, source: Source<'_>) -> Outcome {
+    run_watched(cpus, policy, source).0
+}
+
+/// Does the same, and says which lines were accessed since [`Op::Watch`].
+pub fn run_watched(cpus: CpuCount, policy: Rc<dyn Policy>, source: Source<'_>) -> (Outcome, Vec<Touched>) {
+    let before = hw::replace(Some(Hw::new(cpus.number() as usize)));
+    let observer = shootdown_cells::observe(Some(|address, access| {
+        with(|hw| hw.access(address as u64, access));
+    }));
+    policy.boot(cpus.number());
+    with(|hw| hw.totals = Totals::default());
+    let mut runner = Runner::new(cpus, policy, source);
+    runner.run();
+    let stuck = runner.end();
+    runner.policy.finish();
+    shootdown_cells::observe(observer);
+    let mut hw = hw::replace(before).expect("the machine is where it was put");
+    hw.totals.cycles = hw.cpus.iter().map(|cpu| cpu.now).max().unwrap_or(0);
+    (Outcome { totals: hw.totals, stuck }, hw.watched.unwrap_or_default())
+}
+
+#[derive(Default)]
+struct Channel {
+    tokens: u64,
+    waiters: VecDeque<u32>,
+}
+
+struct Runner<'a> {
+    policy: Rc<dyn Policy>,
+    threads: Vec<Thread>,
+    inbox: Vec<VecDeque<Op>>,
+    /// CPUs that will come back for their next operation by themselves.
+    busy: Vec<bool>,
+    waiting: Vec<bool>,
+    parked: usize,
+    channels: HashMap<u32, Channel>,
+    stream: Peekable<Box<dyn Iterator<Item = (u64, u32, Op)> + 'a>>,
+}
+
+impl<'a> Runner<'a> {
+    fn new(cpus: CpuCount, policy: Rc<dyn Policy>, source: Source<'a>) -> Self {
+        let cpus = cpus.number() as usize;
+        let nothing: Box<dyn Iterator<Item = (u64, u32, Op)>> = Box::new(std::iter::empty());
+        let (mut inbox, stream) = match source {
+            Source::Scripts(scripts) => (scripts.into_iter().map(VecDeque::from).collect(), nothing),
+            Source::Stream(stream) => (Vec::new(), stream),
+        };
+        inbox.resize_with(cpus, VecDeque::new);
+        EXITS.set(vec![std::ptr::null(); cpus]);
+        let threads = (0..cpus).map(|cpu| thread(cpu as u32, Rc::clone(&policy))).collect();
+        for cpu in 0..cpus as u32 {
+            // CPUs do not start in step.
+            with(|hw| hw.push(u64::from(cpu) * 17 % 1024, cpu, Event::Step));
+        }
+        Self {
+            policy,
+            threads,
+            inbox,
+            busy: vec![true; cpus],
+            waiting: vec![false; cpus],
+            parked: 0,
+            channels: HashMap::new(),
+            stream: stream.peekable(),
+        }
+    }
+
+    fn run(&mut self) {
+        loop {
+            let next = with(|hw| hw.next_time());
+            match self.stream.peek() {
+                Some((at, ..)) if next.is_none_or(|next| *at <= next) => self.arrive(),
+                _ if next.is_none() => return,
+                _ => self.event(),
+            }
+        }
+    }
+
+    fn arrive(&mut self) {
+        let Some((at, cpu, op)) = self.stream.next() else { return };
+        self.inbox[cpu as usize].push_back(op);
+        if !self.busy[cpu as usize] {
+            self.busy[cpu as usize] = true;
+            with(|hw| hw.push(at, cpu, Event::Step));
+        }
+    }
+
+    fn event(&mut self) {
+        let Some((at, cpu, event)) = with(Hw::pop) else { return };
+        match event {
+            Event::Step => self.step(at, cpu),
+            Event::Wake => {
+                if self.waiting[cpu as usize] {
+                    with(|hw| hw.cpus[cpu as usize].now = hw.cpus[cpu as usize].now.max(at));
+                    self.resume(cpu, None);
+                }
+            }
+            Event::Bell => self.bell(at, cpu),
+        }
+    }
+
+    fn step(&mut self, at: u64, cpu: u32) {
+        let now = with(|hw| {
+            let state = &mut hw.cpus[cpu as usize];
+            state.now = state.now.max(at);
+            state.now
+        });
+        if now > at {
+            return with(|hw| hw.push(now, cpu, Event::Step));
+        }
+        let Some(op) = self.inbox[cpu as usize].pop_front() else {
+            self.busy[cpu as usize] = false;
+            return;
+        };
+        with(|hw| hw.current = cpu);
+        match op {
+            Op::Touch(pages) => with(|hw| hw.touch(pages)),
+            Op::Compute(cycles) => with(|hw| hw.advance(cycles)),
+            Op::Watch => with(|hw| hw.watched = Some(Vec::new())),
+            Op::Post(channel) => self.post(channel),
+            Op::Take(channel) => {
+                let channel = self.channels.entry(channel).or_default();
+                if channel.tokens == 0 {
+                    channel.waiters.push_back(cpu);
+                    self.parked += 1;
+                    return;
+                }
+                channel.tokens -= 1;
+            }
+            op => return self.resume(cpu, Some(op)),
+        }
+        self.again(cpu);
+    }
+
+    fn again(&self, cpu: u32) {
+        with(|hw| {
+            let at = hw.cpus[cpu as usize].now;
+            hw.push(at, cpu, Event::Step);
+        });
+    }
+
+    fn post(&mut self, channel: u32) {
+        let channel = self.channels.entry(channel).or_default();
+        match channel.waiters.pop_front() {
+            None => channel.tokens += 1,
+            Some(waiter) => {
+                self.parked -= 1;
+                with(|hw| {
+                    let at = hw.cpus[hw.current as usize].now + COSTS.transfer;
+                    hw.push(at, waiter, Event::Step);
+                });
+            }
+        }
+    }
+
+    fn resume(&mut self, cpu: u32, op: Option<Op>) {
+        with(|hw| hw.current = cpu);
+        match self.threads[cpu as usize].resume(op) {
+            CoroutineResult::Yield(Paused::Waiting) => self.waiting[cpu as usize] = true,
+            CoroutineResult::Yield(Paused::Done) | CoroutineResult::Return(()) => {
+                self.waiting[cpu as usize] = false;
+                with(|hw| {
+                    let state = &mut hw.cpus[cpu as usize];
+                    state.masked_until = state.now;
+                    state.class = Class::User;
+                });
+                self.again(cpu);
+            }
+        }
+    }
+
+    /// Delivers a doorbell: after the operation that runs, or in the middle of a wait or of a computation.
+    fn bell(&mut self, at: u64, cpu: u32) {
+        let later = with(|hw| Some(hw.cpus[cpu as usize].masked_until).filter(|&until| until > at));
+        if let Some(later) = later {
+            return with(|hw| hw.push(later, cpu, Event::Bell));
+        }
+        let (class, back, flushes) = with(|hw| {
+            hw.current = cpu;
+            let state = &mut hw.cpus[cpu as usize];
+            let saved = (state.class, state.now, state.flushes);
+            let waits = if self.waiting[cpu as usize] { state.now } else { 0 };
+            let idle = state.idle;
+            state.now = at.max(waits) + COSTS.interrupt + if idle { COSTS.wake } else { 0 };
+            hw.totals.delivered += 1;
+            hw.totals.to_idle += u64::from(idle);
+            hw.begin(Class::Handler);
+            saved
+        });
+        self.policy.serve();
+        with(|hw| {
+            let state = &mut hw.cpus[cpu as usize];
+            hw.totals.useless += u64::from(state.flushes == flushes);
+            let cost = state.now - at.max(if self.waiting[cpu as usize] { back } else { 0 });
+            state.masked_until = state.now;
+            state.now = back.max(at) + cost;
+            state.class = class;
+        });
+    }
+
+    /// Ends the coroutines; answers how many CPUs still waited.
+    fn end(&mut self) -> usize {
+        let waiting = self.waiting.iter().filter(|waits| **waits).count();
+        for (thread, waits) in self.threads.iter_mut().zip(&self.waiting) {
+            if !waits {
+                thread.resume(None);
+            }
+        }
+        waiting + self.parked
+    }
+}
+
+/// The coroutine on which `cpu` carries out operations, one after the other, until it gets none.
+fn thread(cpu: u32, policy: Rc<dyn Policy>) -> Thread {
+    let stack = DefaultStack::new(STACK_BYTES).expect("memory for a stack");
+    Coroutine::with_stack(stack, move |exit: &Switch, mut op| {
+        EXITS.with_borrow_mut(|exits| exits[cpu as usize] = std::ptr::from_ref(exit));
+        while let Some(todo) = op {
+            carry_out(policy.as_ref(), todo);
+            op = exit.suspend(Paused::Done);
+        }
+    })
+}
+
+fn begin(class: Class) {
+    with(|hw| hw.begin(class));
+}
+
+fn carry_out(policy: &dyn Policy, op: Op) {
+    match op {
+        Op::Create(space) => {
+            begin(Class::Lifetime);
+            policy.create(space);
+        }
+        Op::Switch(space) => enter(|| policy.switch(space)),
+        Op::Borrow(space) => enter(|| policy.borrow(space)),
+        Op::Lazy(idle) => lazy(policy, idle),
+        Op::Unborrow => {
+            with(|hw| hw.set_user(false));
+            begin(Class::Lazy);
+            policy.unborrow();
+        }
+        Op::Unmap(pages, tables) => change(policy, None, pages, tables, false),
+        Op::Flush(space, pages, tables) => change(policy, Some(space), pages, tables, true),
+        Op::Protect(pages) => change(policy, None, pages, Tables::Kept, true),
+        Op::Fork(child) => {
+            begin(Class::Lifetime);
+            policy.create(child);
+            change(policy, None, Pages::ALL, Tables::Kept, true);
+        }
+        Op::Exit(space) => {
+            lazy(policy, false);
+            policy.last_user(space);
+            change(policy, Some(space), Pages::ALL, Tables::Freed, false);
+            begin(Class::Lifetime);
+            policy.end(space);
+        }
+        Op::Touch(_) | Op::Compute(_) | Op::Post(_) | Op::Take(_) | Op::Watch => {}
+    }
+}
+
+fn enter(switch: impl FnOnce()) {
+    begin(Class::Switch);
+    with(|hw| {
+        let cpu = hw.current as usize;
+        hw.cpus[cpu].idle = false;
+    });
+    switch();
+    with(|hw| hw.set_user(true));
+}
+
+fn lazy(policy: &dyn Policy, idle: bool) {
+    with(|hw| {
+        hw.set_user(false);
+        let cpu = hw.current as usize;
+        hw.cpus[cpu].idle = idle;
+    });
+    begin(Class::Lazy);
+    policy.enter_lazy();
+}
+
+/// Changes page tables of a space (the loaded one, if not another is named), flushes, and gives back what went.
+fn change(policy: &dyn Policy, space: Option<u32>, pages: Pages, tables: Tables, replace: bool) {
+    let Some(space) = space.or_else(|| with(|hw| hw.loaded())) else { return };
+    begin(Class::Flush);
+    let (retired, from, kicks) = with(|hw| {
+        let retired = hw.retire(space, pages, tables, replace);
+        let me = &hw.cpus[hw.current as usize];
+        (retired, me.now, me.kicks)
+    });
+    policy.flush(&Request { space, pages, tables, retired: &retired });
+    with(|hw| {
+        hw.totals.flushes_with_doorbells += u64::from(hw.cpus[hw.current as usize].kicks != kicks);
+        hw.release(&retired);
+        if !replace {
+            hw.held(retired.len() as u64, from);
+        }
+    });
+}

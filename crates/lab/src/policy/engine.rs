@@ -1,0 +1,258 @@
+//! The shipped engine on the machine.
+
+use super::{Policy, Request};
+use crate::machine::{Pages, Tables, forget_lines, suspend, with};
+use shootdown_counted as sd;
+use shootdown_counted::{
+    AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, OnLeave, PageRange, PageSize, PerCpuSlots,
+    Platform, Scope, Shootdown, SpaceHandle, Span, Tag, TagPolicy, Teardown, Untagged, UserRef, VirtAddr,
+};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Makes the engine's policy with a mask that is wide enough.
+pub(super) fn policy(cpus: u32, tags: bool, keep: bool) -> Rc<dyn Policy> {
+    match (cpus, tags, keep) {
+        (..=64, true, false) => engine::<_, 1, false>(PerCpuSlots::<6>, cpus),
+        (..=64, true, true) => engine::<_, 1, true>(PerCpuSlots::<6>, cpus),
+        (..=64, false, false) => engine::<_, 1, false>(Untagged, cpus),
+        (..=64, false, true) => engine::<_, 1, true>(Untagged, cpus),
+        (..=512, true, false) => engine::<_, 8, false>(PerCpuSlots::<6>, cpus),
+        (..=512, true, true) => engine::<_, 8, true>(PerCpuSlots::<6>, cpus),
+        (..=512, false, _) => engine::<_, 8, false>(Untagged, cpus),
+        (_, true, false) => engine::<_, 64, false>(PerCpuSlots::<6>, cpus),
+        (_, true, true) => engine::<_, 64, true>(PerCpuSlots::<6>, cpus),
+        (_, false, _) => engine::<_, 64, false>(Untagged, cpus),
+    }
+}
+
+fn engine<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool>(
+    tags: T,
+    cpus: u32,
+) -> Rc<dyn Policy> {
+    let locals = (0..cpus).map(|_| CpuLocal::new()).collect();
+    let engine = Shootdown::new(Host { locals, tags }, CpuMask::new());
+    // An engine lives as long as its kernel; references to spaces borrow it.
+    let engine: &'static Line<_> = Box::leak(Box::new(Line(engine)));
+    Rc::new(Engine::<T, WORDS, KEEP> { engine: &engine.0, spaces: RefCell::default() })
+}
+
+/// Begins on a line of its own wherever the allocator puts it, so that lines are the same in every run.
+#[repr(align(128))]
+struct Line<T>(T);
+
+/// The simulated machine, as the engine sees it.
+struct Host<T, const WORDS: usize, const KEEP: bool> {
+    locals: Vec<CpuLocal>,
+    tags: T,
+}
+
+type Space<T, const WORDS: usize, const KEEP: bool> = AddressSpace<Host<T, WORDS, KEEP>>;
+
+/// A space, and the memory that it is in.
+struct Held<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool>(Line<Space<T, WORDS, KEEP>>);
+
+impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Drop for Held<T, WORDS, KEEP> {
+    fn drop(&mut self) {
+        let address = std::ptr::from_ref(&self.0).addr() as u64;
+        let bytes = size_of::<Line<Space<T, WORDS, KEEP>>>() as u64;
+        forget_lines(address, bytes);
+    }
+}
+
+struct Handle<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool>(Arc<Held<T, WORDS, KEEP>>);
+
+impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Clone for Handle<T, WORDS, KEEP> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+// SAFETY: 1. clones of an `Arc` lead to one object; 2. which does not move, and goes with the last of them.
+unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> SpaceHandle<Host<T, WORDS, KEEP>>
+    for Handle<T, WORDS, KEEP>
+{
+    fn space(&self) -> &AddressSpace<Host<T, WORDS, KEEP>> {
+        &self.0.0.0
+    }
+}
+
+// SAFETY: 1. `current` is the CPU whose coroutine or handler runs, and one runs at a time; 2. `locals` never changes; 3.
+// the machine delivers doorbells only between operations and in `relax`, and moves nothing; 4. the machine's TLB does it
+// at once; 5. each kick becomes an event, after which the machine calls `serve`; 6. `flush_remote` is the default.
+unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Platform for Host<T, WORDS, KEEP> {
+    type Root = u32;
+    type Mask = CpuMask<WORDS>;
+    type Handle = Handle<T, WORDS, KEEP>;
+    type Tags = T;
+    type Pin = ();
+
+    const STALL_POLLS: u64 = u64::MAX;
+    const ON_LEAVE: OnLeave = if KEEP { OnLeave::KeepBit } else { OnLeave::RemoveBit };
+
+    fn pin(&self) {}
+    fn cpu(&self) -> CpuId {
+        CpuId::new(with(|hw| hw.current))
+    }
+    fn local(&self, cpu: CpuId) -> &CpuLocal {
+        &self.locals[cpu.index()]
+    }
+    fn irq_save(&self, _: Span) -> bool {
+        true
+    }
+    fn irq_restore(&self, _: bool) {}
+    fn irq_enabled(&self) -> bool {
+        true
+    }
+    fn tags(&self) -> &T {
+        &self.tags
+    }
+    unsafe fn flush_local(&self, what: LocalFlush) {
+        with(|hw| match what {
+            LocalFlush::Pages { tag, range, tables } => {
+                let pages = Pages { first: range.start().0 >> 12, count: range.count() };
+                hw.flush_pages(
+                    tag.number(),
+                    pages,
+                    match tables {
+                        sd::Tables::Kept => Tables::Kept,
+                        sd::Tables::Freed => Tables::Freed,
+                    },
+                );
+            }
+            LocalFlush::Tag(tag) => hw.flush_tag(tag.number()),
+            LocalFlush::KernelPages { .. } | LocalFlush::Everything => hw.flush_everything(),
+        });
+    }
+    unsafe fn install(&self, root: Option<u32>, tag: Tag, how: OnInstall) {
+        with(|hw| hw.install(root, tag.number(), how == OnInstall::Keep));
+    }
+    fn kick(&self, cpu: CpuId) {
+        with(|hw| hw.kick(cpu.number()));
+    }
+    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
+        with(|hw| hw.free_root(space.root()));
+    }
+    fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
+        // Only spaces that a workload leaves behind come here, at the end of a run.
+        let _ = teardown.into_handle();
+    }
+    fn relax(&self, _: u64) {
+        suspend();
+    }
+}
+
+type User<T, const WORDS: usize, const KEEP: bool> = UserRef<'static, Host<T, WORDS, KEEP>>;
+
+/// One space's references.
+enum Life<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> {
+    Live(Rc<User<T, WORDS, KEEP>>),
+    Exiting(Teardown<'static, Host<T, WORDS, KEEP>>),
+    Ended,
+}
+
+type Entry<T, const WORDS: usize, const KEEP: bool> = (Life<T, WORDS, KEEP>, Option<Handle<T, WORDS, KEEP>>);
+
+struct Engine<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> {
+    engine: &'static Shootdown<Host<T, WORDS, KEEP>>,
+    spaces: RefCell<Vec<Entry<T, WORDS, KEEP>>>,
+}
+
+impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Engine<T, WORDS, KEEP> {
+    fn user(&self, space: u32) -> Option<Rc<User<T, WORDS, KEEP>>> {
+        match &self.spaces.borrow().get(space as usize)?.0 {
+            Life::Live(user) => Some(Rc::clone(user)),
+            _ => None,
+        }
+    }
+
+    fn handle(&self, space: u32) -> Handle<T, WORDS, KEEP> {
+        self.spaces.borrow()[space as usize].1.clone().expect("the space was made")
+    }
+}
+
+impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Policy for Engine<T, WORDS, KEEP> {
+    fn boot(&self, cpus: u32) {
+        for cpu in 0..cpus {
+            with(|hw| hw.current = cpu);
+            self.engine.online_cpu().expect("the mask holds all CPUs");
+        }
+    }
+
+    fn create(&self, space: u32) {
+        let made = self.engine.new_space(space, CpuMask::new()).expect("both masks are as wide");
+        let handle = Handle(Arc::new(Held(Line(made))));
+        let adopted = self.engine.adopt(handle.clone()).map_err(|(refused, _)| refused);
+        let user = adopted.expect("the space is new");
+        let mut spaces = self.spaces.borrow_mut();
+        let at = space as usize;
+        if at >= spaces.len() {
+            spaces.resize_with(at + 1, || (Life::Ended, None));
+        }
+        spaces[at] = (Life::Live(Rc::new(user)), Some(handle));
+    }
+
+    fn switch(&self, space: u32) {
+        if let Some(user) = self.user(space) {
+            self.engine.switch_to(&user);
+        }
+    }
+
+    fn enter_lazy(&self) {
+        self.engine.enter_lazy();
+    }
+
+    fn borrow(&self, space: u32) {
+        if let Some(user) = self.user(space) {
+            // The borrow ends when the workload says so.
+            std::mem::forget(self.engine.borrow(&user).expect("a kernel thread borrows"));
+        }
+    }
+
+    fn flush(&self, request: &Request<'_>) {
+        let handle = self.handle(request.space);
+        let space = handle.space();
+        let tables = match request.tables {
+            Tables::Kept => sd::Tables::Kept,
+            Tables::Freed => sd::Tables::Freed,
+        };
+        if request.pages.count == 0 {
+            return self.engine.flush(space, Scope::All, tables);
+        }
+        let start = VirtAddr(request.pages.first << 12);
+        let range =
+            PageRange::new(start, request.pages.count, PageSize::Size4K).expect("pages of a workload");
+        let mut gather = self.engine.gather::<(), 1>(space);
+        match tables {
+            sd::Tables::Freed => gather.table_freed(range, ()).expect("the gather is empty"),
+            sd::Tables::Kept => gather.unmapped(range, ()).expect("the gather is empty"),
+        }
+        gather.finish();
+    }
+
+    fn last_user(&self, space: u32) {
+        let entry = &mut self.spaces.borrow_mut()[space as usize].0;
+        let Life::Live(user) = std::mem::replace(entry, Life::Ended) else { return };
+        if let Some(teardown) = Rc::into_inner(user).and_then(UserRef::put) {
+            *entry = Life::Exiting(teardown);
+        }
+    }
+
+    fn end(&self, space: u32) {
+        let entry = std::mem::replace(&mut self.spaces.borrow_mut()[space as usize], (Life::Ended, None));
+        if let (Life::Exiting(teardown), _) = entry {
+            teardown.finish();
+        }
+    }
+
+    fn serve(&self) {
+        self.engine.serve();
+    }
+
+    fn finish(&self) {
+        let locals = &self.engine.platform().locals;
+        let merged = locals.iter().map(|local| local.counters().doorbells_merged()).sum();
+        with(|hw| hw.totals.merged = merged);
+    }
+}

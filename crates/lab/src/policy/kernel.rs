@@ -1,0 +1,473 @@
+//! A kernel that does what its [`Style`] says.
+
+use super::state::{Call, Cpu, SLOTS, Slot, Space, State, What, words};
+use super::style::{Counts, Lazy, Mask, Style, Tags, Transport};
+use super::{Policy, Request};
+use crate::machine::model::{fence, me, wait_until};
+use crate::machine::{Pages, Tables, with};
+use std::cell::{RefCell, RefMut};
+
+/// Flushes of a CPU after which powerpc asks members to go (`tlb_mm_cpumask_trim_timer`).
+const TRIM_EVERY: u64 = 1073;
+
+/// A modelled kernel.
+#[derive(Debug)]
+pub(super) struct Kernel {
+    style: Style,
+    state: RefCell<State>,
+}
+
+impl Kernel {
+    pub(super) fn new(style: Style) -> Self {
+        Self { style, state: RefCell::default() }
+    }
+
+    fn cpu(&self, cpu: u32) -> RefMut<'_, Cpu> {
+        RefMut::map(self.state.borrow_mut(), |state| &mut state.cpus[cpu as usize])
+    }
+
+    fn space(&self, space: u32) -> RefMut<'_, Space> {
+        RefMut::map(self.state.borrow_mut(), |state| &mut state.spaces[space as usize])
+    }
+
+    fn cpus(&self) -> u32 {
+        self.state.borrow().cpus.len() as u32
+    }
+
+    /// Tag under which the current CPU runs what it has loaded, or would run `space`.
+    fn tag(&self, space: u32) -> u16 {
+        match self.style.tags {
+            Tags::None => 0,
+            Tags::Slots => self.cpu(me()).slot as u16 + 1,
+            Tags::Global => (space % 0xffff) as u16 + 1,
+        }
+    }
+
+    fn has_mask(&self) -> bool {
+        matches!(self.style.mask, Mask::Loaded | Mask::UntilUseless | Mask::Grows)
+    }
+
+    /// Puts the current CPU into the mask; says whether it was there.
+    fn join(&self, space: u32) -> bool {
+        if !self.has_mask() {
+            return true;
+        }
+        let me = me();
+        words::mask(space, me / 64).read();
+        let mut state = self.space(space);
+        let word = &mut state.mask[me as usize / 64];
+        if *word & 1 << (me % 64) != 0 {
+            return true;
+        }
+        *word |= 1 << (me % 64);
+        state.members += 1;
+        words::mask(space, me / 64).update();
+        if self.style.transport == Transport::HardwareAndTrim {
+            words::members(space).update();
+        }
+        false
+    }
+
+    /// Takes the current CPU out of the mask.
+    fn part(&self, space: u32) {
+        let me = me();
+        let mut state = self.space(space);
+        let word = &mut state.mask[me as usize / 64];
+        if *word & 1 << (me % 64) == 0 {
+            return;
+        }
+        *word &= !(1 << (me % 64));
+        state.members -= 1;
+        words::mask(space, me / 64).update();
+        if self.style.transport == Transport::HardwareAndTrim {
+            words::members(space).update();
+        }
+    }
+
+    /// Makes the current CPU count for `space`, and no more for what it counted for.
+    fn count(&self, space: Option<u32>) {
+        let before = std::mem::replace(&mut self.cpu(me()).counted, space);
+        if before == space {
+            return;
+        }
+        if let Some(space) = space {
+            words::count(space).update();
+            self.space(space).counted += 1;
+        }
+        if let Some(before) = before {
+            words::count(before).update();
+            let last = {
+                let mut state = self.space(before);
+                state.counted -= 1;
+                state.ended && state.counted == 0
+            };
+            if last {
+                with(|hw| hw.free_root(before));
+            }
+        }
+    }
+
+    /// Loads `space` in place of what the current CPU has.
+    fn load(&self, space: u32) {
+        let me = me();
+        let previous = self.cpu(me).loaded;
+        if let (Some(previous), Mask::Loaded) = (previous, self.style.mask) {
+            self.part(previous);
+        }
+        if self.style.generations {
+            words::loaded(me).write();
+        }
+        let known = self.join(space);
+        fence();
+        let keep = self.pick_tag(space);
+        let tag = self.tag(space);
+        with(|hw| hw.install(Some(space), tag, keep));
+        if !known && self.style.mask == Mask::Grows && self.style.transport == Transport::PairLines {
+            // sparc64: a context's first run on a CPU flushes it there.
+            with(|hw| hw.flush_tag(tag));
+        }
+        self.cpu(me).loaded = Some(space);
+        words::loaded(me).write();
+    }
+
+    /// Picks a tag; says whether what the TLB has under it may stay.
+    fn pick_tag(&self, space: u32) -> bool {
+        if self.style.tags == Tags::Global {
+            return true;
+        }
+        if self.style.generations {
+            words::generation(space).read();
+        }
+        let generation = self.space(space).generation;
+        let slots = if self.style.tags == Tags::Slots { SLOTS } else { 1 };
+        let mut cpu = self.cpu(me());
+        let found = cpu.slots[..slots].iter().position(|slot| slot.space == Some(space));
+        let slot = found.unwrap_or_else(|| {
+            cpu.next = (cpu.next + 1) % slots;
+            cpu.next
+        });
+        let keep =
+            self.style.tags == Tags::Slots && found.is_some() && cpu.slots[slot].generation == generation;
+        cpu.slot = slot;
+        cpu.slots[slot] = Slot { space: Some(space), generation };
+        keep
+    }
+
+    /// Loads the kernel's own root.
+    fn unload(&self) {
+        let me = me();
+        let Some(space) = self.cpu(me).loaded.take() else { return };
+        with(|hw| hw.install(None, 0, true));
+        if self.style.mask == Mask::Loaded {
+            self.part(space);
+        }
+    }
+
+    /// Flushes the current CPU's own TLB.
+    fn flush_here(&self, space: u32, pages: Pages, tables: Tables, generation: u64) {
+        let tag = self.tag(space);
+        if self.style.mask == Mask::Holders {
+            return with(|hw| hw.drop_stale());
+        }
+        let mut few = pages.count != 0 && pages.count <= self.style.ceiling;
+        if self.style.generations {
+            let mut cpu = self.cpu(me());
+            let slot = cpu.slot;
+            let seen = cpu.slots[slot].generation;
+            if seen >= generation {
+                return;
+            }
+            drop(cpu);
+            words::generation(space).read();
+            let now = self.space(space).generation;
+            few &= generation == seen + 1 && generation == now;
+            cpu = self.cpu(me());
+            cpu.slots[slot].generation = now;
+        }
+        match few {
+            true => with(|hw| hw.flush_pages(tag, pages, tables)),
+            false => with(|hw| hw.flush_tag(tag)),
+        }
+    }
+
+    /// CPUs that a flush must reach.
+    fn targets(&self, request: &Request<'_>, tables: Tables) -> Vec<u32> {
+        let me = me();
+        match self.style.mask {
+            Mask::Nobody => Vec::new(),
+            Mask::Everyone => (0..self.cpus()).filter(|&cpu| cpu != me).collect(),
+            Mask::Holders => with(|hw| hw.stale_users(request.space, request.retired)),
+            Mask::Loaded | Mask::UntilUseless | Mask::Grows => {
+                let members = self.members(request.space);
+                if !members.is_empty() {
+                    with(|hw| hw.totals.remote_flushes += 1);
+                }
+                members.into_iter().filter(|&cpu| self.must_hear(cpu, request.space, tables)).collect()
+            }
+        }
+    }
+
+    /// Members of the mask besides the current CPU.
+    fn members(&self, space: u32) -> Vec<u32> {
+        let me = me();
+        let mask = self.space(space).mask.clone();
+        let mut members = Vec::new();
+        for (word, bits) in mask.into_iter().enumerate() {
+            words::mask(space, word as u32).read();
+            let all = (0..64).filter(|bit| bits & 1 << bit != 0).map(|bit| word as u32 * 64 + bit);
+            members.extend(all.filter(|&cpu| cpu != me));
+        }
+        members
+    }
+
+    fn must_hear(&self, cpu: u32, space: u32, tables: Tables) -> bool {
+        if self.style.lazy != Lazy::Skipped || tables == Tables::Freed {
+            return true;
+        }
+        words::lazy(cpu).read();
+        let (lazy, loaded) = {
+            let state = self.cpu(cpu);
+            (state.lazy, state.loaded)
+        };
+        if self.style.mask == Mask::UntilUseless && !lazy {
+            // 6.13 and later look at what is loaded as well, and ring members that are elsewhere once a second only.
+            words::loaded(cpu).read();
+            return loaded == Some(space);
+        }
+        !lazy
+    }
+
+    /// Asks `targets`, does the current CPU's part meanwhile, and waits for the answers.
+    fn call(&self, targets: &[u32], call: Call, here: impl FnOnce()) {
+        let me = call.from;
+        if !targets.is_empty() {
+            words::request(me).write();
+        }
+        self.cpu(me).awaited = targets.to_vec();
+        for &target in targets {
+            if self.style.transport == Transport::PairLines {
+                words::answer(me, target).update();
+            }
+            words::queue(target).update();
+            let first = {
+                let mut cpu = self.cpu(target);
+                cpu.calls.push(call);
+                cpu.calls.len() == 1
+            };
+            with(|hw| match first {
+                true => hw.kick(target),
+                false => hw.totals.merged += 1,
+            });
+        }
+        here();
+        match self.style.transport {
+            Transport::Counter if !targets.is_empty() => wait_until(|| {
+                words::answers(me).read();
+                self.cpu(me).awaited.is_empty()
+            }),
+            Transport::Counter => {}
+            _ => targets.iter().for_each(|&target| {
+                wait_until(|| {
+                    words::answer(me, target).read();
+                    !self.cpu(me).awaited.contains(&target)
+                });
+            }),
+        }
+    }
+
+    fn answer(&self, call: Call) {
+        let me = me();
+        match self.style.transport {
+            Transport::Counter => {
+                words::answers(call.from).update();
+                self.cpu(call.from).awaited.retain(|&cpu| cpu != me);
+            }
+            _ => {
+                self.cpu(call.from).awaited.retain(|&cpu| cpu != me);
+                words::answer(call.from, me).write();
+            }
+        }
+    }
+
+    /// What a rung CPU does about one request.
+    fn take(&self, call: Call) {
+        words::request(call.from).read();
+        let (loaded, lazy) = {
+            let cpu = self.cpu(me());
+            (cpu.loaded, cpu.lazy)
+        };
+        let here = loaded == Some(call.space);
+        match call.what {
+            What::Trim if here && !lazy => {}
+            What::Trim => {
+                if here {
+                    self.unload();
+                }
+                self.part(call.space);
+                let tag = self.tag(call.space);
+                with(|hw| hw.flush_tag(tag));
+            }
+            What::Flush { .. } if !here && self.style.mask == Mask::UntilUseless => self.part(call.space),
+            What::Flush { .. } if !here && self.style.tags != Tags::Global => {}
+            What::Flush { .. } if lazy && self.style.lazy == Lazy::Skipped => self.unload(),
+            What::Flush { pages, tables, generation } => {
+                self.flush_here(call.space, pages, tables, generation);
+            }
+        }
+    }
+
+    /// Flushes where the hardware reaches other CPUs.
+    fn flush_by_hardware(&self, space: u32, pages: Pages, tables: Tables) {
+        let tag = self.tag(space);
+        let pages = if pages.count <= self.style.ceiling { pages } else { Pages::ALL };
+        if self.style.transport == Transport::HardwareAndTrim {
+            words::members(space).read();
+            let (members, mine) = {
+                let state = self.space(space);
+                (state.members, state.mask[me() as usize / 64] & 1 << (me() % 64) != 0)
+            };
+            if members == 0 {
+                return;
+            }
+            let flushes = {
+                let mut cpu = self.cpu(me());
+                cpu.flushes += 1;
+                cpu.flushes
+            };
+            if !(members == 1 && mine) && flushes % TRIM_EVERY == 0 {
+                let call = Call { from: me(), space, what: What::Trim };
+                self.call(&self.members(space), call, || {});
+            }
+            if members == 1 && mine {
+                return match pages.count {
+                    0 => with(|hw| hw.flush_tag(tag)),
+                    _ => with(|hw| hw.flush_pages(tag, pages, tables)),
+                };
+            }
+        }
+        with(|hw| hw.broadcast(tag, pages, tables));
+    }
+}
+
+impl Policy for Kernel {
+    fn boot(&self, cpus: u32) {
+        self.state.borrow_mut().cpus.resize_with(cpus as usize, Cpu::default);
+    }
+
+    fn create(&self, space: u32) {
+        if self.style.generations {
+            words::identities().update();
+        }
+        let mut state = self.state.borrow_mut();
+        let words = state.cpus.len().div_ceil(64);
+        let at = space as usize;
+        if at >= state.spaces.len() {
+            state.spaces.resize_with(at + 1, Space::default);
+        }
+        state.spaces[at] = Space { generation: 1, mask: vec![0; words], ..Space::default() };
+    }
+
+    fn switch(&self, space: u32) {
+        let me = me();
+        let (loaded, lazy) = {
+            let mut cpu = self.cpu(me);
+            (cpu.loaded, std::mem::replace(&mut cpu.lazy, false))
+        };
+        if loaded != Some(space) {
+            self.load(space);
+        } else if lazy && self.style.lazy == Lazy::Skipped {
+            words::lazy(me).write();
+            fence();
+            words::generation(space).read();
+            let now = self.space(space).generation;
+            let slot = self.cpu(me).slot;
+            if self.cpu(me).slots[slot].generation < now {
+                self.cpu(me).slots[slot].generation = now;
+                let tag = self.tag(space);
+                with(|hw| hw.install(Some(space), tag, false));
+            }
+        }
+        if self.style.mask == Mask::Holders {
+            with(|hw| hw.drop_stale());
+        }
+        match self.style.counts {
+            Counts::Lazies => self.count(None),
+            Counts::Loaded => self.count(Some(space)),
+            Counts::Nobody => {}
+        }
+    }
+
+    fn enter_lazy(&self) {
+        let me = me();
+        let (loaded, lazy) = {
+            let mut cpu = self.cpu(me);
+            (cpu.loaded, std::mem::replace(&mut cpu.lazy, true))
+        };
+        if lazy || loaded.is_none() {
+            return;
+        }
+        match self.style.lazy {
+            Lazy::Skipped => words::lazy(me).write(),
+            Lazy::Disturbed => {}
+            Lazy::Leaves => self.unload(),
+        }
+        if self.style.counts == Counts::Lazies {
+            self.count(loaded);
+        }
+    }
+
+    fn flush(&self, request: &Request<'_>) {
+        let me = me();
+        let space = request.space;
+        let (mut pages, mut tables) = (request.pages, request.tables);
+        if self.style.gathers {
+            words::gathers(space).update();
+            let mut state = self.space(space);
+            state.gathers += 1;
+            if state.gathers > 1 {
+                (pages, tables) = (Pages::ALL, Tables::Freed);
+            }
+        }
+        if self.style.generations {
+            words::generation(space).update();
+            self.space(space).generation += 1;
+        }
+        fence();
+        if matches!(self.style.transport, Transport::Hardware | Transport::HardwareAndTrim) {
+            self.flush_by_hardware(space, pages, tables);
+        } else {
+            let generation = self.space(space).generation;
+            let call = Call { from: me, space, what: What::Flush { pages, tables, generation } };
+            self.call(&self.targets(request, tables), call, || {
+                if self.cpu(me).loaded == Some(space) {
+                    self.flush_here(space, pages, tables, generation);
+                }
+            });
+        }
+        if self.style.gathers {
+            words::gathers(space).update();
+            self.space(space).gathers -= 1;
+        }
+    }
+
+    fn end(&self, space: u32) {
+        let counted = {
+            let mut state = self.space(space);
+            state.ended = true;
+            state.counted
+        };
+        if counted == 0 && self.style.counts != Counts::Nobody {
+            with(|hw| hw.free_root(space));
+        }
+    }
+
+    fn serve(&self) {
+        let me = me();
+        words::queue(me).update();
+        let calls = std::mem::take(&mut self.cpu(me).calls);
+        for call in calls {
+            self.take(call);
+            self.answer(call);
+        }
+    }
+}

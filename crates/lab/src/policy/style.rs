@@ -1,0 +1,155 @@
+//! The policies of kernels, as rows of one table. Written from published descriptions; what each leaves out is in
+//! CAVEATS.md.
+
+use super::kinds::PolicyKind;
+
+/// Which CPUs a flush turns to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mask {
+    /// Those that have the space loaded: the bit goes at the switch.
+    Loaded,
+    /// Those that have had it since a flush last found them elsewhere: then they take their bit away.
+    UntilUseless,
+    /// Those that have ever had it.
+    Grows,
+    /// All.
+    Everyone,
+    /// Those that hold what goes, and could use it: an oracle.
+    Holders,
+    /// None.
+    Nobody,
+}
+
+/// What a CPU does when it turns to a kernel thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lazy {
+    /// It says so, and is skipped unless tables go.
+    Skipped,
+    /// It keeps the space, and is disturbed like any other.
+    Disturbed,
+    /// It leaves the space.
+    Leaves,
+}
+
+/// How translations are tagged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tags {
+    /// Not at all: loading a root flushes.
+    None,
+    /// With six numbers of each CPU.
+    Slots,
+    /// With one number for each space.
+    Global,
+}
+
+/// What carries the request to other CPUs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transport {
+    /// Doorbells; each pair of CPUs has a line for request and answer.
+    PairLines,
+    /// Doorbells; answers are added up in one word.
+    Counter,
+    /// The hardware, for all CPUs.
+    Hardware,
+    /// The hardware, unless this CPU is the only member; doorbells ask members to go now and then.
+    HardwareAndTrim,
+}
+
+/// Whose references a space counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counts {
+    /// Those of lazy CPUs.
+    Lazies,
+    /// Those of all CPUs that have it loaded.
+    Loaded,
+    /// Nobody's.
+    Nobody,
+}
+
+/// A policy's description.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Style {
+    pub(super) mask: Mask,
+    pub(super) lazy: Lazy,
+    pub(super) tags: Tags,
+    pub(super) transport: Transport,
+    pub(super) counts: Counts,
+    /// Whether a space counts its flushes, so that a CPU that comes late knows what it missed.
+    pub(super) generations: bool,
+    /// Most pages that go one by one; 0: everything goes always.
+    pub(super) ceiling: u64,
+    /// Whether open gathers are counted, and a second one widens the flush.
+    pub(super) gathers: bool,
+}
+
+const LINUX: Style = Style {
+    mask: Mask::UntilUseless,
+    lazy: Lazy::Skipped,
+    tags: Tags::Slots,
+    transport: Transport::PairLines,
+    counts: Counts::Lazies,
+    generations: true,
+    ceiling: 33,
+    gathers: true,
+};
+
+/// The description of a modelled policy.
+pub(super) fn style(kind: PolicyKind, tags: bool) -> Style {
+    let described = described(kind);
+    // What kernels without tags do is what their descriptions say already.
+    match (tags, described.tags) {
+        (false, Tags::Slots) => Style { tags: Tags::None, ..described },
+        _ => described,
+    }
+}
+
+fn described(kind: PolicyKind) -> Style {
+    let simple = Style {
+        mask: Mask::Loaded,
+        lazy: Lazy::Disturbed,
+        tags: Tags::None,
+        transport: Transport::Counter,
+        counts: Counts::Nobody,
+        generations: false,
+        ceiling: 0,
+        gathers: false,
+    };
+    match kind {
+        PolicyKind::LinuxX86Exact => Style { mask: Mask::Loaded, ..LINUX },
+        PolicyKind::LinuxPowerpc => Style {
+            mask: Mask::Grows,
+            lazy: Lazy::Disturbed,
+            tags: Tags::Global,
+            transport: Transport::HardwareAndTrim,
+            counts: Counts::Nobody,
+            generations: false,
+            ..LINUX
+        },
+        PolicyKind::LinuxSparc64 => Style {
+            mask: Mask::Grows,
+            lazy: Lazy::Disturbed,
+            tags: Tags::Global,
+            generations: false,
+            ..LINUX
+        },
+        PolicyKind::LinuxArm64 => Style {
+            mask: Mask::Nobody,
+            lazy: Lazy::Disturbed,
+            tags: Tags::Global,
+            transport: Transport::Hardware,
+            generations: false,
+            ceiling: 512,
+            ..LINUX
+        },
+        PolicyKind::BroadcastAll => Style { mask: Mask::Everyone, counts: Counts::Lazies, ..simple },
+        PolicyKind::Redox => Style { lazy: Lazy::Leaves, ..simple },
+        PolicyKind::Asterinas => {
+            Style { counts: Counts::Loaded, transport: Transport::PairLines, ceiling: 32, ..simple }
+        }
+        PolicyKind::ExactSharers => {
+            Style { mask: Mask::Holders, tags: Tags::Global, ceiling: u64::MAX, ..simple }
+        }
+        PolicyKind::None => Style { mask: Mask::Nobody, ..simple },
+        PolicyKind::LinuxX86 | PolicyKind::Shootdown | PolicyKind::ShootdownKeep => LINUX,
+    }
+}

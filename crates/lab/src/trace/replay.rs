@@ -1,0 +1,109 @@
+//! Runs a trace under a policy.
+
+use super::format::{Entry, Reader, Seen, TraceError};
+use crate::machine::{CpuCount, Op, Outcome, Pages, Source, Tables, run};
+use crate::policy::{PolicyKind, policy};
+use serde::Serialize;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::Read;
+
+/// Cycles of a microsecond.
+const MICRO: u64 = 2_000;
+/// Where pages that a flush names are put; a trace does not say.
+const FIRST_PAGE: u64 = 0x1000;
+
+/// What the recorded kernel said that it did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Recorded {
+    /// Flushes because another root was loaded.
+    pub switches: u64,
+    /// Flushes in the handler of a doorbell.
+    pub remote_shootdowns: u64,
+    /// Flushes of the initiator's own TLB.
+    pub local: u64,
+    /// Flushes that turned to other CPUs.
+    pub remote_sends: u64,
+    /// Entries read.
+    pub entries: u64,
+}
+
+/// What a replay gave.
+#[derive(Debug)]
+pub struct Replayed {
+    /// The counts under the policy.
+    pub outcome: Outcome,
+    /// What the recorded kernel did.
+    pub recorded: Recorded,
+    /// Why the trace was not read to its end, if it was not.
+    pub error: Option<TraceError>,
+}
+
+struct State<R, P> {
+    reader: Reader<R>,
+    recorded: Recorded,
+    error: Option<TraceError>,
+    queued: VecDeque<(u64, u32, Op)>,
+    progress: P,
+}
+
+/// Runs the trace that `reader` reads under a policy, with tags or without; `progress` hears of the bytes read.
+pub fn replay<R: Read>(
+    kind: PolicyKind,
+    reader: Reader<R>,
+    tags: bool,
+    progress: impl FnMut(u64),
+) -> Replayed {
+    let cpus = CpuCount::new(usize::from(reader.header().cpus)).expect("the reader has checked it");
+    let (recorded, queued) = (Recorded::default(), VecDeque::new());
+    let state = RefCell::new(State { reader, recorded, error: None, queued, progress });
+    let stream = std::iter::from_fn(|| state.borrow_mut().next());
+    let outcome = run(cpus, policy(kind, cpus.number(), tags), Source::Stream(Box::new(stream)));
+    let state = state.into_inner();
+    Replayed { outcome, recorded: state.recorded, error: state.error }
+}
+
+impl<R: Read, P: FnMut(u64)> State<R, P> {
+    fn next(&mut self) -> Option<(u64, u32, Op)> {
+        loop {
+            if let Some(op) = self.queued.pop_front() {
+                return Some(op);
+            }
+            let (micros, cpu, entry) = match self.reader.entry() {
+                Ok(entry) => entry?,
+                Err(error) => {
+                    self.error.get_or_insert(error);
+                    return None;
+                }
+            };
+            self.recorded.entries += 1;
+            if self.recorded.entries % 4096 == 0 {
+                (self.progress)(self.reader.offset());
+            }
+            self.take(micros * MICRO, u32::from(cpu), entry);
+        }
+    }
+
+    fn take(&mut self, at: u64, cpu: u32, entry: Entry) {
+        let mut push = |op| self.queued.push_back((at, cpu, op));
+        match entry {
+            Entry::Create(space) => push(Op::Create(space)),
+            Entry::Run(space) => {
+                push(Op::Switch(space));
+                push(Op::Touch(Pages { first: FIRST_PAGE, count: 8 }));
+            }
+            Entry::Kernel => push(Op::Lazy(false)),
+            Entry::Idle => push(Op::Lazy(true)),
+            Entry::Flush { pages, tables, space } => {
+                let tables = if tables { Tables::Freed } else { Tables::Kept };
+                let first = if pages == 0 { 0 } else { FIRST_PAGE };
+                push(Op::Flush(space, Pages { first, count: u64::from(pages) }, tables));
+            }
+            Entry::Exit(space) => push(Op::Exit(space)),
+            Entry::Seen(Seen::Switch) => self.recorded.switches += 1,
+            Entry::Seen(Seen::RemoteShootdown) => self.recorded.remote_shootdowns += 1,
+            Entry::Seen(Seen::Local) => self.recorded.local += 1,
+            Entry::Seen(Seen::RemoteSend) => self.recorded.remote_sends += 1,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Names.
+
+/// A workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkloadKind {
+    /// will-it-scale `tlb_flush2_threads`: each thread drops a page of its own, and uses it again.
+    TlbFlush2,
+    /// RadixVM `mapbench local`: each thread maps, uses and unmaps pages of its own.
+    MapbenchLocal,
+    /// RadixVM `mapbench pipeline`: a neighbour uses and unmaps what a thread mapped.
+    MapbenchPipeline,
+    /// RadixVM `mapbench global`: all use everything, then each unmaps its part.
+    MapbenchGlobal,
+    /// will-it-scale `context_switch1_threads`: two threads wake each other and go idle; nothing is unmapped.
+    Pingpong,
+    /// The shape of a kernel's build: fork, exec, a short life with a move to another CPU, exit.
+    ForkExecMigrate,
+    /// A kernel thread that borrows a space now and then while its owner unmaps: what Linux commit bafb056ce279 is about.
+    Sqpoll,
+    /// A web server's churn: small files mapped, used and unmapped by threads that idle between requests.
+    MmapServer,
+    /// One thread unmaps after many others have left the space.
+    SingleAfterMany,
+    /// Threads that are mostly idle, woken for short requests; a page goes now and then.
+    MemcachedLazy,
+}
+
+impl WorkloadKind {
+    /// All of them, in the order of tables.
+    pub const ALL: [Self; 10] = [
+        Self::TlbFlush2,
+        Self::MapbenchLocal,
+        Self::MapbenchPipeline,
+        Self::MapbenchGlobal,
+        Self::Pingpong,
+        Self::ForkExecMigrate,
+        Self::Sqpoll,
+        Self::MmapServer,
+        Self::SingleAfterMany,
+        Self::MemcachedLazy,
+    ];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TlbFlush2 => "tlb_flush2",
+            Self::MapbenchLocal => "mapbench-local",
+            Self::MapbenchPipeline => "mapbench-pipeline",
+            Self::MapbenchGlobal => "mapbench-global",
+            Self::Pingpong => "pingpong",
+            Self::ForkExecMigrate => "fork-exec-migrate",
+            Self::Sqpoll => "sqpoll",
+            Self::MmapServer => "mmap-server",
+            Self::SingleAfterMany => "single-after-many",
+            Self::MemcachedLazy => "memcached-lazy",
+        }
+    }
+
+    /// The workload of a name.
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}

@@ -1,0 +1,40 @@
+//! What the machine's CPUs do: the shapes of published benchmarks and of real loads, as scripts.
+
+mod kinds;
+mod processes;
+mod script;
+mod threads;
+
+use crate::machine::{CpuCount, Op};
+use script::Scripts;
+
+pub use kinds::WorkloadKind;
+
+/// Size and seed of a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Params {
+    /// CPUs.
+    pub cpus: CpuCount,
+    /// Spaces that programs share out among themselves; at most one for each CPU is used.
+    pub spaces: u32,
+    /// Seed of what is random.
+    pub seed: u64,
+}
+
+/// Writes the script of each CPU.
+pub fn scripts(kind: WorkloadKind, params: Params) -> Vec<Vec<Op>> {
+    let mut scripts = Scripts::new(params);
+    match kind {
+        WorkloadKind::TlbFlush2 => threads::tlb_flush2(&mut scripts),
+        WorkloadKind::MapbenchLocal => threads::mapbench_local(&mut scripts),
+        WorkloadKind::MapbenchPipeline => threads::mapbench_pipeline(&mut scripts),
+        WorkloadKind::MapbenchGlobal => threads::mapbench_global(&mut scripts),
+        WorkloadKind::Pingpong => threads::pingpong(&mut scripts),
+        WorkloadKind::ForkExecMigrate => processes::fork_exec_migrate(&mut scripts),
+        WorkloadKind::Sqpoll => processes::sqpoll(&mut scripts),
+        WorkloadKind::MmapServer => processes::mmap_server(&mut scripts),
+        WorkloadKind::SingleAfterMany => processes::single_after_many(&mut scripts),
+        WorkloadKind::MemcachedLazy => processes::memcached_lazy(&mut scripts),
+    }
+    scripts.finish()
+}

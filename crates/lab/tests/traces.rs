@@ -1,0 +1,49 @@
+//! The shipped traces, against what the recorded kernel itself said that it did.
+
+use shootdown_lab::policy::PolicyKind;
+use shootdown_lab::trace::{Reader, Replayed, TraceError, replay};
+use std::path::PathBuf;
+
+const TRACES: [&str; 2] = ["linux61-4cpu-threads.sdt", "linux61-4cpu-storm.sdt"];
+
+fn bytes(name: &str) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../traces").join(name);
+    std::fs::read(path).expect("a shipped trace")
+}
+
+fn replayed(bytes: &[u8], policy: PolicyKind) -> Replayed {
+    replay(policy, Reader::new(bytes).expect("a trace"), false, |_| ())
+}
+
+#[test]
+fn the_model_of_linux_turns_to_other_cpus_as_often_as_linux_did() {
+    for name in TRACES {
+        let run = replayed(&bytes(name), PolicyKind::LinuxX86Exact);
+        let (model, linux) = (run.outcome.totals.remote_flushes, run.recorded.remote_sends);
+        assert!(run.error.is_none() && run.outcome.stuck == 0 && linux > 0, "{name}");
+        assert!(10 * model.abs_diff(linux) <= linux, "{name}: {model} and {linux}");
+    }
+}
+
+#[test]
+fn every_safe_policy_gets_through_every_trace() {
+    for name in TRACES {
+        let bytes = bytes(name);
+        for policy in PolicyKind::ALL.into_iter().filter(|policy| policy.is_safe()) {
+            let run = replayed(&bytes, policy);
+            let found = (run.outcome.stuck, run.outcome.totals.violations);
+            assert_eq!(found, (0, 0), "{name} under {}", policy.name());
+        }
+        let engine = replayed(&bytes, PolicyKind::Shootdown).outcome.totals;
+        let linux = replayed(&bytes, PolicyKind::LinuxX86).outcome.totals;
+        assert!(engine.sent <= linux.sent, "{name}: {} and {}", engine.sent, linux.sent);
+    }
+}
+
+#[test]
+fn what_a_truncated_trace_still_holds_is_counted() {
+    let whole = bytes(TRACES[0]);
+    let run = replayed(&whole[..90_000], PolicyKind::Shootdown);
+    assert!(matches!(run.error, Some(TraceError::Truncated(90_000))), "{:?}", run.error);
+    assert!(run.recorded.entries > 10_000 && run.outcome.totals.sent > 0);
+}

@@ -1,0 +1,9 @@
+//! SD-4: a generation grows with a flush that is announced to the mask.
+
+use kernel::*;
+
+fn main() {
+    let user = user();
+    //= ENGINE.flush(&user, Scope::All, Tables::Kept);
+    user.clock.bump(); //~ E0616
+}

@@ -1,0 +1,11 @@
+//! SD-8: a flush is waited for once, by the token that it left.
+
+use kernel::*;
+
+fn main() {
+    let user = user();
+    let pending = ENGINE.send(&user, Scope::All, Tables::Kept);
+    pending.finish();
+    //= ENGINE.send(&user, Scope::All, Tables::Kept).finish();
+    pending.finish(); //~ E0382
+}

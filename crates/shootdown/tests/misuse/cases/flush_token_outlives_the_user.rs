@@ -1,0 +1,11 @@
+//! SD-10: whoever waits for a flush keeps the space alive until it is over.
+
+use kernel::*;
+
+fn main() {
+    let user = user();
+    let pending = ENGINE.send(&user, Scope::All, Tables::Kept);
+    //= drop(user.clone());
+    drop(user); //~ E0505
+    pending.finish();
+}

@@ -1,0 +1,8 @@
+//! SD-8: the instructions that flush owe that interrupts are off; the engine is the one that knows.
+
+use kernel::*;
+
+fn main() {
+    //= unsafe { ENGINE.platform().flush_local(LocalFlush::Everything) };
+    ENGINE.platform().flush_local(LocalFlush::Everything); //~ E0133
+}

@@ -1,0 +1,9 @@
+//! SD-8: after `send` old translations are in use until the token has been waited for.
+
+use kernel::*;
+
+fn main() {
+    let user = user();
+    //= ENGINE.send(&user, Scope::All, Tables::Kept).finish();
+    ENGINE.send(&user, Scope::All, Tables::Kept); //~ "must be used"
+}

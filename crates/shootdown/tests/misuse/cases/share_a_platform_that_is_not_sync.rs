@@ -1,0 +1,17 @@
+//! SD-6: all CPUs call the platform at once.
+
+use kernel::*;
+
+pub struct Rogue {
+    cpus: [CpuLocal; 2],
+    tags: Untagged,
+    //= pub kicks: std::sync::atomic::AtomicU32,
+    pub kicks: std::cell::Cell<u32>,
+}
+
+//= unsafe impl Platform for Rogue {
+unsafe impl Platform for Rogue { //~ E0277
+    kernel::duties!(Untagged);
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+//! SD-11: whoever waits serves: the loop that does both is the engine's own.
+
+use kernel::*;
+
+fn main() {
+    //= ENGINE.serve();
+    ENGINE.wait_for(CpuId::new(1), || true); //~ E0624
+}
