@@ -27,6 +27,7 @@ Examples:
   shootdown explain NAME --text | shootdown replay -
   shootdown bench                    Count what each policy costs
   shootdown new-case NAME            Write a template of a case of your own
+  shootdown boot --all               Run the engine on real page tables, in QEMU
 
 Exit codes: 0 all as expected, 1 not, 2 input cannot be used, 130 after Ctrl-C.";
 
@@ -56,6 +57,8 @@ pub enum Command {
     RecordImport(ImportArgs),
     /// Write a template of a bug's two protocols, to start a case of your own from
     NewCase(NewCaseArgs),
+    /// Boot a small SMP kernel in QEMU that runs the engine on real page tables, and look for stale translations
+    Boot(BootArgs),
     /// Count what the engine and other kernels' policies cost under the same workloads, on a simulated machine; or
     /// compare the explorer with loom
     Bench(BenchArgs),
@@ -97,6 +100,53 @@ pub struct CheckArgs {
     /// Also write the JSON lines to PATH
     #[arg(long, value_name = "PATH")]
     pub json_file: Option<PathBuf>,
+}
+
+/// Arguments of `shootdown boot`.
+#[derive(Args, Debug)]
+pub struct BootArgs {
+    /// riscv64, x86_64 or aarch64
+    #[arg(long, value_name = "A")]
+    pub arch: Option<String>,
+    /// CPUs of the machine
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub cpus: usize,
+    /// A scenario, or `all`; default: all
+    #[arg(long, value_name = "S")]
+    pub scenario: Option<String>,
+    /// How long each scenario runs
+    #[arg(long, value_name = "T", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub seconds: u64,
+    /// End each scenario after N cycles, if that is sooner
+    #[arg(long, value_name = "N")]
+    pub cycles: Option<u64>,
+    /// Every architecture and every scenario
+    #[arg(long, conflicts_with_all = ["arch", "scenario"])]
+    pub all: bool,
+    /// Remove a rule: SD-1 to SD-14 from the engine, or linux-bafb056c, the short cut of 2020 in the kernel's flush path
+    #[arg(long = "break", value_name = "RULE")]
+    pub broken: Option<String>,
+    /// Threads of this host for the machine's CPUs: one for all is fast on a busy host; one each runs them at once
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = HostThreads::One)]
+    pub host_threads: HostThreads,
+    /// Count the instructions of the engine's operations instead, with a plugin of QEMU
+    #[arg(long, conflicts_with_all = ["scenario", "broken", "cycles", "image", "host_threads", "seconds"])]
+    pub count: bool,
+    /// Boot this image instead of building one
+    #[arg(long, value_name = "FILE")]
+    pub image: Option<PathBuf>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Threads of the host that run a machine's CPUs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HostThreads {
+    /// One for all: they take turns, at each step of a task and in each wait
+    One,
+    /// One each: they run at once
+    Each,
 }
 
 /// Arguments of `shootdown explain`.

@@ -32,6 +32,11 @@ impl Line {
             progress.round
         ));
     }
+
+    /// Shows a text.
+    pub fn say(&self, text: &str) {
+        self.bar.set_message(text.to_owned());
+    }
 }
 
 impl Drop for Line {

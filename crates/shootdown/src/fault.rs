@@ -190,7 +190,7 @@ const SITE_BASE: u64 = 0x100;
 pub const STALLS: u64 = 1 << 16;
 
 /// Number to hand to the checker so that rule SD-`n` is removed, if there is such a rule.
-#[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle))]
+#[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break))]
 pub fn rule(n: u8) -> Option<u64> {
     (1..=14).contains(&n).then_some(u64::from(n))
 }
@@ -201,7 +201,7 @@ pub fn site(site: Site) -> u64 {
     SITE_BASE + site as u64
 }
 
-#[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle)))]
+#[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break)))]
 #[inline(always)]
 const fn injected() -> u64 {
     0
@@ -231,3 +231,25 @@ mod local {
 pub use local::inject;
 #[cfg(any(shootdown_loom, shootdown_shuttle))]
 use local::injected;
+
+/// A bare-metal build with `--cfg shootdown_break`: one fault for the machine, chosen at boot.
+#[cfg(all(shootdown_break, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle))))]
+mod machine {
+    use core::sync::atomic::{AtomicU64, Ordering};
+
+    static INJECTED: AtomicU64 = AtomicU64::new(0);
+
+    #[inline]
+    pub(super) fn injected() -> u64 {
+        // ORDER: relaxed; it is set before the other CPUs start.
+        INJECTED.load(Ordering::Relaxed)
+    }
+    /// Injects a fault into every engine of this machine (see [`super::rule`]). Call it before other CPUs start.
+    pub fn inject(fault: u64) {
+        INJECTED.store(fault, Ordering::Relaxed);
+    }
+}
+#[cfg(all(shootdown_break, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle))))]
+pub use machine::inject;
+#[cfg(all(shootdown_break, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle))))]
+use machine::injected;

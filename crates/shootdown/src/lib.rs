@@ -19,9 +19,9 @@ mod clock;
 mod counters;
 mod engine;
 mod event;
-#[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle))]
+#[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break))]
 pub mod fault;
-#[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle)))]
+#[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break)))]
 mod fault;
 mod flush;
 mod gather;

@@ -2,6 +2,7 @@
 
 mod bare_metal;
 mod book;
+mod boot;
 mod build;
 mod gates;
 mod msrv;

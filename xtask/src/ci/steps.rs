@@ -3,7 +3,7 @@ use clap::ValueEnum;
 use std::path::Path;
 use std::time::Instant;
 
-use super::{bare_metal, build, gates, msrv, own_case};
+use super::{bare_metal, boot, build, gates, msrv, own_case};
 use crate::{arch, tidy};
 
 /// One step; the order is that of a full run, cheapest first.
@@ -27,10 +27,10 @@ pub enum Step {
     Tests,
     /// Every case of `shootdown check`
     Check,
-    /// Policies under workloads, and the shipped traces
-    Lab,
     /// The pages about the corpus's bugs, in a browser
     Museum,
+    /// Policies under workloads, and the shipped traces
+    Lab,
     /// Each case of the corpus with the other variant's protocol: `check` must notice
     MutateCorpus,
     /// A corpus of somebody's own, and the template for one
@@ -41,6 +41,8 @@ pub enum Step {
     Mutate,
     /// Instructions of the engine's operations
     Counts,
+    /// The kernel in QEMU, on all architectures
+    Boot,
 }
 
 /// How a step ended, if it did not fail.
@@ -101,13 +103,14 @@ impl Step {
             Self::BareMetal => bare_metal::bare_metal(root),
             Self::Arch => arch::run(root, arch::Differing::Fails).map(Done::Passed),
             Self::Check => gates::check(root),
-            Self::Lab => gates::lab(root),
             Self::Museum => gates::museum(root),
+            Self::Lab => gates::lab(root),
             Self::MutateCorpus => gates::mutate_corpus(root),
             Self::OwnCase => own_case::own_case(root),
             Self::Rules => gates::rules(root),
             Self::Mutate => gates::mutate(root),
             Self::Counts => gates::counts(root),
+            Self::Boot => boot::boot(root),
         }
     }
 }

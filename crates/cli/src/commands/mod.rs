@@ -1,6 +1,7 @@
 //! One module for each command.
 
 mod bench;
+mod boot;
 mod check;
 mod explain;
 mod lab_table;
@@ -14,6 +15,7 @@ mod replay_trace;
 mod welcome;
 
 pub use bench::bench;
+pub use boot::boot;
 pub use check::check;
 pub use explain::explain;
 pub use new_case::new_case;

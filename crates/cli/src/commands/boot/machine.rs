@@ -1,0 +1,71 @@
+//! The machines that QEMU is asked for.
+
+/// A machine of QEMU, and what is built for it.
+#[derive(Debug)]
+pub struct Machine {
+    /// Name of the architecture.
+    pub name: &'static str,
+    /// What else it is called.
+    pub aliases: &'static [&'static str],
+    /// Target that rustc builds for.
+    pub target: &'static str,
+    /// QEMU's program.
+    pub program: &'static str,
+    /// Package of Debian that has it.
+    pub package: &'static str,
+    /// Arguments that make the machine.
+    pub arguments: &'static [&'static str],
+    /// Where the kernel looks for its parameters.
+    pub parameters: u64,
+    /// Where doorbells enter the kernel: a symbol, and bytes after it.
+    pub doorbell: (&'static str, u64),
+    /// Code below this address is the firmware's.
+    pub firmware: u64,
+}
+
+/// As many CPUs as the kernel has stacks for.
+pub const MOST_CPUS: usize = 64;
+
+/// All machines.
+pub const MACHINES: [Machine; 3] = [
+    Machine {
+        name: "riscv64",
+        aliases: &["riscv64gc"],
+        target: "riscv64gc-unknown-none-elf",
+        program: "qemu-system-riscv64",
+        package: "qemu-system-misc",
+        arguments: &["-machine", "virt"],
+        parameters: 0x8f00_0000,
+        doorbell: ("trap_entry", 0),
+        firmware: 0x8020_0000,
+    },
+    Machine {
+        name: "x86_64",
+        aliases: &["x86-64", "amd64"],
+        target: "x86_64-unknown-none",
+        program: "qemu-system-x86_64",
+        package: "qemu-system-x86",
+        arguments: &["-machine", "pc", "-cpu", "max", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"],
+        parameters: 0x0f00_0000,
+        doorbell: ("trap_stubs", 64 * 16),
+        firmware: 0,
+    },
+    Machine {
+        name: "aarch64",
+        aliases: &["arm64"],
+        target: "aarch64-unknown-none-softfloat",
+        program: "qemu-system-aarch64",
+        package: "qemu-system-arm",
+        arguments: &[
+            "-machine",
+            "virt,gic-version=3",
+            "-cpu",
+            "cortex-a72",
+            "-semihosting-config",
+            "enable=on,target=native",
+        ],
+        parameters: 0x4f00_0000,
+        doorbell: ("vectors", 0x280),
+        firmware: 0,
+    },
+];

@@ -1,0 +1,83 @@
+//! Boots the bare-metal kernel in QEMU and judges what it reports.
+
+mod count;
+mod image;
+mod machine;
+mod plan;
+mod qemu;
+mod report;
+mod symbols;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::args::BootArgs;
+use crate::failure::{AS_EXPECTED, Failure, INTERRUPTED, NOT_AS_EXPECTED};
+use crate::interrupt::Interrupt;
+use image::Build;
+use plan::Plan;
+use report::Row;
+
+/// Runs `shootdown boot`.
+///
+/// # Errors
+/// Arguments that cannot be used, programs that are missing, a kernel that does not build, output that cannot be written.
+pub fn boot(args: &BootArgs) -> Result<ExitCode, Failure> {
+    let plan = Plan::of(args)?;
+    let interrupt = Interrupt::listen();
+    if plan.count {
+        return count(&plan, &interrupt, args.json);
+    }
+    let mut rows = Vec::new();
+    for &machine in &plan.machines {
+        qemu::find(machine)?;
+        let image = match &plan.image {
+            Some(image) => image::existing(image)?,
+            None => image::build(machine, if plan.removes_rule() { Build::Switches } else { Build::Usual })?,
+        };
+        let mut show = |row: &Row| -> Result<(), Failure> {
+            if args.json {
+                writeln!(anstream::stdout().lock(), "{}", row.json(&plan))?;
+            }
+            Ok(())
+        };
+        rows.extend(qemu::run(machine, &image, &plan, None, &interrupt, &mut show)?);
+        if interrupt.came() {
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+    }
+    if !args.json {
+        report::table(&mut anstream::stdout().lock(), &rows, &plan)?;
+    }
+    let clean = !rows.is_empty() && rows.iter().all(Row::is_clean);
+    Ok(ExitCode::from(if clean { AS_EXPECTED } else { NOT_AS_EXPECTED }))
+}
+
+/// Counts instructions on each machine.
+fn count(plan: &Plan, interrupt: &Interrupt, json: bool) -> Result<ExitCode, Failure> {
+    let plugin = image::plugin()?;
+    let mut counted = Vec::new();
+    for &machine in &plan.machines {
+        qemu::find(machine)?;
+        let image = image::build(machine, Build::Unwatched)?;
+        let files = tempfile::tempdir()?;
+        let report = files.path().join("report");
+        let argument = count::argument(machine, &plugin, &image, &report)?;
+        let rows = qemu::run(machine, &image, plan, Some(&argument), interrupt, &mut |_| Ok(()))?;
+        if interrupt.came() {
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        if !rows.iter().all(Row::is_clean) {
+            report::table(&mut anstream::stdout().lock(), &rows, plan)?;
+            return Ok(ExitCode::from(NOT_AS_EXPECTED));
+        }
+        counted.extend(count::read(machine, &report)?);
+    }
+    let mut out = anstream::stdout().lock();
+    if json {
+        counted.iter().try_for_each(|row| writeln!(out, "{}", row.json()))?;
+    } else {
+        count::table(&mut out, &counted)?;
+    }
+    Ok(ExitCode::from(AS_EXPECTED))
+}

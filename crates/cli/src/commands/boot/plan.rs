@@ -1,0 +1,242 @@
+//! What was asked for, once it is known to make sense.
+
+use std::path::PathBuf;
+
+use super::machine::{MACHINES, MOST_CPUS, Machine};
+use crate::args::{BootArgs, HostThreads};
+use crate::failure::{BadInput, Failure};
+use crate::select::near;
+
+/// Names of the kernel's scenarios, in the order in which it runs them.
+pub const SCENARIOS: [&str; 16] = [
+    "remap",
+    "reuse",
+    "write-protect",
+    "table-free",
+    "cow",
+    "borrow",
+    "lazy",
+    "trim",
+    "upgrade-exit",
+    "exec",
+    "many-spaces",
+    "hotplug",
+    "masked-flushers",
+    "sqpoll",
+    "userfault",
+    "soak",
+];
+
+/// What the kernel runs for counting.
+const COUNTED: [&str; 2] = ["count-one", "count-three"];
+/// CPUs that counting needs: one that flushes, and three that must hear of it.
+const LEAST_CPUS_COUNTED: usize = 4;
+
+/// Linux's short cut of 2020, as a rule to break.
+const SINGLE_USER: &str = "linux-bafb056c";
+
+/// What to boot, and what to run there.
+#[derive(Debug)]
+pub struct Plan {
+    /// Machines, in order.
+    pub machines: Vec<&'static Machine>,
+    /// CPUs of each.
+    pub cpus: usize,
+    /// A scenario's name, or nothing for all.
+    pub scenario: Option<&'static str>,
+    /// Seconds for each scenario.
+    pub seconds: u64,
+    /// Cycles after which a scenario ends; 0 for never.
+    pub cycles: u64,
+    /// The rule that is missing.
+    pub broken: Option<String>,
+    /// Whether all CPUs share a thread of this host.
+    pub one_thread: bool,
+    /// Whether instructions are counted, instead of scenarios run.
+    pub count: bool,
+    /// An image to boot instead of building one.
+    pub image: Option<PathBuf>,
+}
+
+impl Plan {
+    /// Checks the arguments.
+    ///
+    /// # Errors
+    /// An architecture, a scenario or a rule that there is not; more CPUs than fit.
+    pub fn of(args: &BootArgs) -> Result<Self, Failure> {
+        if !(1..=MOST_CPUS).contains(&args.cpus) {
+            return Err(Failure::bad_input(
+                format!("a machine with {} CPUs cannot be booted", args.cpus),
+                format!("give --cpus 1 to {MOST_CPUS}, as many as the kernel has stacks for"),
+            ));
+        }
+        if args.count && args.cpus < LEAST_CPUS_COUNTED {
+            return Err(Failure::bad_input(
+                format!("counting needs more than {} CPUs", args.cpus),
+                format!("give --cpus {LEAST_CPUS_COUNTED} or more: one flushes, three must hear of it"),
+            ));
+        }
+        let scenario = match args.scenario.as_deref() {
+            None | Some("all") => None,
+            Some(name) => Some(scenario(name)?),
+        };
+        let machines = match (&args.arch, args.all) {
+            (Some(name), _) => vec![machine(name)?],
+            (None, true) => MACHINES.iter().collect(),
+            (None, false) if args.count => MACHINES.iter().collect(),
+            (None, false) => {
+                let names: Vec<&str> = MACHINES.iter().map(|machine| machine.name).collect();
+                let remedy = format!("give --arch {}, or --all", names.join(" or --arch "));
+                return Err(Failure::bad_input("no architecture is named", remedy));
+            }
+        };
+        Ok(Self {
+            machines,
+            cpus: args.cpus,
+            scenario: if args.all { None } else { scenario },
+            seconds: args.seconds,
+            cycles: args.cycles.unwrap_or(0),
+            broken: args.broken.as_deref().map(rule).transpose()?,
+            one_thread: args.host_threads == HostThreads::One,
+            count: args.count,
+            image: args.image.clone(),
+        })
+    }
+
+    /// Whether the engine must be built with switches for its rules.
+    pub fn removes_rule(&self) -> bool {
+        self.broken.as_deref().is_some_and(|rule| rule != SINGLE_USER)
+    }
+
+    /// The scenarios that will run.
+    pub fn scenarios(&self) -> Vec<&'static str> {
+        match self.scenario {
+            _ if self.count => COUNTED.to_vec(),
+            Some(name) => vec![name],
+            None => SCENARIOS.to_vec(),
+        }
+    }
+
+    /// What the kernel reads.
+    pub fn parameters(&self) -> String {
+        let scenario = if self.count { "count" } else { self.scenario.unwrap_or("all") };
+        let mut text =
+            format!("cpus={} scenario={scenario} seconds={} cycles={}", self.cpus, self.seconds, self.cycles);
+        if self.one_thread {
+            text += " threads=single";
+        }
+        if let Some(rule) = &self.broken {
+            text += &format!(" break={rule}");
+        }
+        text
+    }
+}
+
+fn machine(name: &str) -> Result<&'static Machine, Failure> {
+    let found = MACHINES.iter().find(|machine| machine.name == name || machine.aliases.contains(&name));
+    found.ok_or_else(|| {
+        let names = MACHINES.iter().map(|machine| machine.name);
+        unknown(
+            "architecture",
+            name,
+            names.collect(),
+            "sparc64 is checked in the model alone: QEMU has no SMP machine",
+        )
+    })
+}
+
+fn scenario(name: &str) -> Result<&'static str, Failure> {
+    let found = SCENARIOS.into_iter().find(|&scenario| scenario == name);
+    found.ok_or_else(|| unknown("scenario", name, SCENARIOS.to_vec(), "or leave it away for all"))
+}
+
+fn rule(name: &str) -> Result<String, Failure> {
+    let number = name.strip_prefix("SD-").and_then(|number| number.parse::<u8>().ok());
+    if number.is_some_and(|number| (1..=14).contains(&number)) || name == SINGLE_USER {
+        return Ok(name.to_owned());
+    }
+    let rules: Vec<String> = (1..=14).map(|n| format!("SD-{n}")).chain([SINGLE_USER.to_owned()]).collect();
+    Err(unknown(
+        "rule",
+        name,
+        rules.iter().map(String::as_str).collect(),
+        "rules are listed in INVARIANTS.md",
+    ))
+}
+
+fn unknown(what: &str, name: &str, known: Vec<&str>, hint: &str) -> Failure {
+    Failure::BadInput(BadInput {
+        what: format!("{what} {name:?} is not known"),
+        near: near(name, known.iter().copied()),
+        remedy: format!("there is {}; {hint}", known.join(", ")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Plan;
+    use crate::args::{BootArgs, HostThreads};
+    use crate::failure::Failure;
+
+    fn args() -> BootArgs {
+        BootArgs {
+            arch: Some("riscv64".into()),
+            cpus: 4,
+            scenario: None,
+            seconds: 1,
+            cycles: None,
+            all: false,
+            broken: None,
+            host_threads: HostThreads::One,
+            count: false,
+            image: None,
+            json: false,
+        }
+    }
+
+    fn refused(args: &BootArgs) -> String {
+        match Plan::of(args) {
+            Err(failure @ Failure::BadInput(_)) => failure.to_string(),
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn parameters_are_words_that_the_kernel_reads() {
+        let mut args = args();
+        args.scenario = Some("sqpoll".into());
+        args.broken = Some("linux-bafb056c".into());
+        let plan = Plan::of(&args).expect("a plan");
+        let expected = "cpus=4 scenario=sqpoll seconds=1 cycles=0 threads=single break=linux-bafb056c";
+        assert_eq!(plan.parameters(), expected);
+        assert!(!plan.removes_rule(), "that one is the kernel's own");
+    }
+
+    #[test]
+    fn what_there_is_not_is_refused_with_what_there_is() {
+        let riscv = refused(&BootArgs { arch: Some("riscv".into()), ..args() });
+        assert!(riscv.contains("did you mean: riscv64"), "{riscv}");
+        assert!(refused(&BootArgs { scenario: Some("sqpol".into()), ..args() }).contains("sqpoll"));
+        assert!(refused(&BootArgs { broken: Some("SD-15".into()), ..args() }).contains("SD-1,"));
+        assert!(refused(&BootArgs { arch: None, ..args() }).contains("--arch x86_64"));
+        for cpus in [0, 65] {
+            assert!(refused(&BootArgs { cpus, ..args() }).contains("--cpus 1 to 64"));
+        }
+    }
+
+    #[test]
+    fn counting_is_a_run_of_its_own() {
+        let plan = Plan::of(&BootArgs { arch: None, count: true, ..args() }).expect("a plan");
+        assert_eq!((plan.machines.len(), plan.scenarios().len()), (3, 2));
+        assert!(plan.parameters().contains("scenario=count "));
+        assert!(refused(&BootArgs { cpus: 3, count: true, ..args() }).contains("--cpus 4"));
+    }
+
+    #[test]
+    fn all_means_all_machines_and_scenarios() {
+        let plan = Plan::of(&BootArgs { arch: None, all: true, ..args() }).expect("a plan");
+        assert_eq!((plan.machines.len(), plan.scenarios().len()), (3, 16));
+        let other_name = Plan::of(&BootArgs { arch: Some("amd64".into()), ..args() }).expect("a plan");
+        assert_eq!(other_name.machines[0].name, "x86_64");
+    }
+}

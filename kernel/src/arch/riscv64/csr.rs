@@ -1,0 +1,88 @@
+//! Control and status registers, one sequence a function.
+
+use core::arch::asm;
+
+const SUM: u64 = 1 << 18;
+const FLOATING_POINT: u64 = 3 << 13;
+const SOFTWARE: u64 = 1 << 1;
+
+unsafe extern "C" {
+    static trap_entry: u8;
+    static secondary_start: u8;
+}
+
+/// Sets the trap vector, lets the kernel reach user pages, turns floating point off and doorbells on.
+pub fn prepare() {
+    let vector = &raw const trap_entry as u64;
+    // SAFETY: the kernel runs in supervisor mode; the vector is the handler of all traps; no code here uses floating point.
+    unsafe {
+        asm!(
+            "csrw stvec, {vector}",
+            "csrc sstatus, {floating}",
+            "csrs sstatus, {sum}",
+            "csrw sie, {software}",
+            vector = in(reg) vector, floating = in(reg) FLOATING_POINT, sum = in(reg) SUM, software = in(reg) SOFTWARE,
+        );
+    }
+}
+
+/// Where other harts begin.
+pub fn secondary_entry() -> u64 {
+    &raw const secondary_start as u64
+}
+
+/// The number that `boot.s` put into tp.
+#[inline]
+pub fn hart() -> usize {
+    let hart;
+    // SAFETY: it copies a register that nothing changes after the start.
+    unsafe { asm!("mv {}, tp", out(reg) hart, options(nomem, nostack, preserves_flags, pure)) };
+    hart
+}
+
+/// Takes the doorbell's interrupt down.
+pub fn clear_doorbell() {
+    // SAFETY: the kernel runs in supervisor mode, and rereads what the doorbell announces afterwards.
+    unsafe { asm!("csrc sip, {}", in(reg) SOFTWARE, options(nostack)) };
+}
+
+/// Waits for an interrupt with one pending, which only makes QEMU run other CPUs: with interrupts off it is not taken, and
+/// stays pending until they are on again, when the handler finds nothing to do.
+#[inline]
+pub fn yield_now() {
+    // SAFETY: the kernel runs in supervisor mode; a spurious doorbell is harmless.
+    unsafe {
+        asm!(
+            "csrrci {status}, sstatus, 2",
+            "csrs sip, {software}",
+            "wfi",
+            "andi {status}, {status}, 2",
+            "csrs sstatus, {status}",
+            status = out(reg) _, software = in(reg) SOFTWARE, options(nostack)
+        );
+    }
+}
+
+/// The time.
+pub fn time() -> u64 {
+    let time;
+    // SAFETY: the firmware lets supervisor mode read the time.
+    unsafe { asm!("rdtime {}", out(reg) time, options(nomem, nostack)) };
+    time
+}
+
+/// Does nothing; a plugin of QEMU knows the instruction.
+#[inline(always)]
+pub fn mark<const NUMBER: u32>() {
+    // SAFETY: it writes to no register.
+    unsafe { asm!("addi x0, x0, {}", const 0x5a0 + NUMBER, options(nostack, preserves_flags)) };
+}
+
+/// The frame pointer.
+#[inline(always)]
+pub fn frame_pointer() -> u64 {
+    let pointer;
+    // SAFETY: it copies a register.
+    unsafe { asm!("mv {}, s0", out(reg) pointer, options(nomem, nostack, preserves_flags)) };
+    pointer
+}

@@ -1,0 +1,185 @@
+//! Frames of memory, each with a canary that says whose it is.
+//!
+//! The frame that was given back last is given out first, so that a translation that outlives its frame meets a new owner
+//! at once.
+
+use crate::arch;
+use crate::judge::{self, Finding};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use spin::Mutex;
+
+/// How many frames there are.
+pub const COUNT: usize = 4096;
+const SIZE: u64 = 4096;
+const WORDS: usize = 512;
+/// What the scratch words of a free frame hold.
+const POISON: u64 = 0xdead_dead_dead_dead;
+
+/// Word of a frame that holds its [`Canary`].
+pub const CANARY: usize = 0;
+/// Word that its owner writes. No table of this kernel uses the entries of these numbers: a stale write is found, and
+/// ruins nothing.
+pub const VERSION: usize = 200;
+/// Word that workers write.
+pub const SCRATCH: usize = 201;
+
+/// What is written into a frame: one word, so that it is read whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Canary {
+    /// Brand of the owner; 0 for nobody.
+    pub owner: u16,
+    /// Page of the owner that it is meant for.
+    pub page: u8,
+    /// Number of the frame.
+    pub frame: u16,
+    /// When it was given out or back: counts all such events.
+    pub epoch: u32,
+}
+
+impl Canary {
+    /// Owners are below this.
+    pub const OWNERS: u16 = 1 << 12;
+    const EPOCHS: u32 = 1 << 28;
+
+    fn pack(self) -> u64 {
+        let owner = u64::from(self.owner % Self::OWNERS) << 52;
+        let (page, frame) = (u64::from(self.page) << 44, u64::from(self.frame) << 28);
+        owner | page | frame | u64::from(self.epoch % Self::EPOCHS)
+    }
+
+    /// Reads the word back.
+    pub fn unpack(word: u64) -> Self {
+        Self {
+            owner: (word >> 52) as u16,
+            page: (word >> 44) as u8,
+            frame: (word >> 28) as u16,
+            epoch: word as u32 % Self::EPOCHS,
+        }
+    }
+}
+
+/// A frame that somebody owns; dropped, it is given back.
+#[derive(Debug)]
+pub struct Frame {
+    number: u16,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Page,
+    Table,
+}
+
+struct Free {
+    numbers: [u16; COUNT],
+    count: usize,
+}
+
+static FREE: Mutex<Free> = Mutex::new(Free { numbers: [0; COUNT], count: 0 });
+static EPOCH: AtomicU32 = AtomicU32::new(1);
+
+/// Fills the pool. Once, before other CPUs start.
+pub fn init() {
+    let mut free = FREE.lock();
+    for number in 0..COUNT as u16 {
+        release(number);
+        free.numbers[usize::from(number)] = number;
+    }
+    free.count = COUNT;
+}
+
+/// How many frames nobody owns.
+pub fn free_count() -> usize {
+    FREE.lock().count
+}
+
+/// The epoch that the next frame will have, or a later one.
+pub fn next_epoch() -> u32 {
+    EPOCH.load(Ordering::Acquire)
+}
+
+impl Frame {
+    /// Gives out a frame for `page` of the owner with this brand; nothing if there is none.
+    pub fn page(owner: u16, page: u8) -> Option<Self> {
+        let number = take()?;
+        word(number, VERSION).store(0, Ordering::Relaxed);
+        word(number, SCRATCH).store(0, Ordering::Relaxed);
+        let epoch = EPOCH.fetch_add(1, Ordering::AcqRel);
+        let canary = Canary { owner, page, frame: number, epoch };
+        word(number, CANARY).store(canary.pack(), Ordering::Release);
+        Some(Self { number, kind: Kind::Page })
+    }
+
+    /// Gives out an empty page table.
+    pub fn table() -> Option<Self> {
+        let number = take()?;
+        (0..WORDS).for_each(|index| word(number, index).store(0, Ordering::Relaxed));
+        Some(Self { number, kind: Kind::Table })
+    }
+
+    /// Its address.
+    pub fn address(&self) -> u64 {
+        address(self.number)
+    }
+
+    /// One of its words, as the kernel sees it.
+    pub fn word(&self, index: usize) -> &'static AtomicU64 {
+        word(self.number, index)
+    }
+
+    /// What its canary says.
+    pub fn canary(&self) -> Canary {
+        Canary::unpack(self.word(CANARY).load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        match self.kind {
+            Kind::Page => judge::page_reused(self.number),
+            Kind::Table => judge::table_reused(self.address()),
+        }
+        release(self.number);
+        let mut free = FREE.lock();
+        let count = free.count;
+        free.numbers[count] = self.number;
+        free.count += 1;
+    }
+}
+
+/// Takes a frame off the pile, and looks whether anybody wrote to it meanwhile.
+fn take() -> Option<u16> {
+    let number = {
+        let mut free = FREE.lock();
+        free.count = free.count.checked_sub(1)?;
+        free.numbers[free.count]
+    };
+    for index in [VERSION, SCRATCH] {
+        let found = word(number, index).load(Ordering::Acquire);
+        if found != POISON {
+            judge::report(Finding::StaleWrite { frame: number, word: index, value: found });
+        }
+    }
+    Some(number)
+}
+
+/// Says in the frame that it is nobody's.
+fn release(number: u16) {
+    let epoch = EPOCH.fetch_add(1, Ordering::AcqRel);
+    let nobody = Canary { owner: 0, page: 0, frame: number, epoch };
+    word(number, CANARY).store(nobody.pack(), Ordering::Release);
+    word(number, VERSION).store(POISON, Ordering::Relaxed);
+    word(number, SCRATCH).store(POISON, Ordering::Release);
+}
+
+fn address(number: u16) -> u64 {
+    arch::FRAMES + u64::from(number) * SIZE
+}
+
+fn word(number: u16, index: usize) -> &'static AtomicU64 {
+    assert!(usize::from(number) < COUNT && index < WORDS, "no word {index} of frame {number}");
+    let address = address(number) + 8 * index as u64;
+    // SAFETY: frames lie where nothing else does, are mapped where they are for ever, and are accessed as atomics alone.
+    unsafe { AtomicU64::from_ptr(address as *mut u64) }
+}

@@ -1,0 +1,199 @@
+//! The engine's platform: what this kernel provides.
+
+use crate::arch::{self, MAX_CPUS, Mmu};
+use crate::judge;
+use crate::space::{self, Process, Space, SpaceRef};
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use shootdown::{
+    AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, OnLeave, Platform, Shootdown, Span, Tag,
+    Teardown, Untagged, UserRef,
+};
+use spin::{Mutex, Once};
+
+/// The engine.
+pub static ENGINE: Shootdown<Kernel> = Shootdown::new(
+    Kernel { mmu: Once::new(), kernel_root: AtomicU64::new(0), cpus: [const { CpuLocal::new() }; MAX_CPUS] },
+    CpuMask::new(),
+);
+
+/// Whether Linux's short cut of 2020 is in this kernel's flush path.
+pub static SINGLE_USER_SHORT_CUT: AtomicBool = AtomicBool::new(false);
+
+/// A reference that keeps a space's mappings.
+pub type User = UserRef<'static, Kernel>;
+
+/// The machine.
+#[derive(Debug)]
+pub struct Kernel {
+    mmu: Once<Mmu>,
+    kernel_root: AtomicU64,
+    cpus: [CpuLocal; MAX_CPUS],
+}
+
+impl Kernel {
+    /// Makes the hardware part known, once, before any CPU goes on line.
+    pub fn init(&self, kernel_root: u64) {
+        self.kernel_root.store(kernel_root, Ordering::Relaxed);
+        self.mmu.call_once(|| arch::mmu(kernel_root));
+    }
+
+    /// The hardware part.
+    #[inline]
+    pub fn mmu(&self) -> &Mmu {
+        match self.mmu.get() {
+            Some(mmu) => mmu,
+            None => panic!("the kernel's page tables are not ready"),
+        }
+    }
+
+    /// Table that maps kernel memory alone.
+    pub fn kernel_root(&self) -> u64 {
+        self.kernel_root.load(Ordering::Relaxed)
+    }
+}
+
+// SAFETY: 1. every CPU has a number of its own from its start; 2. it indexes an array; 3. interrupts are the only thing that
+// calls in, and nothing preempts; 4. the arch crate promises it; 5. interrupts between CPUs come once they are on, and
+// the handler clears before it serves; 6. no broadcast is used.
+unsafe impl Platform for Kernel {
+    type Root = arch::Root;
+    type Mask = CpuMask<1>;
+    type Handle = SpaceRef;
+    type Tags = Untagged;
+    type Pin = ();
+
+    const STALL_POLLS: u64 = 1 << 20;
+    const ON_LEAVE: OnLeave = OnLeave::KeepBit;
+
+    fn pin(&self) {}
+
+    #[inline]
+    fn cpu(&self) -> CpuId {
+        CpuId::new(arch::this_cpu() as u32)
+    }
+
+    #[inline]
+    fn local(&self, cpu: CpuId) -> &CpuLocal {
+        &self.cpus[cpu.index()]
+    }
+
+    #[inline]
+    fn irq_save(&self, _: Span) -> bool {
+        self.mmu().irq_save()
+    }
+
+    #[inline]
+    fn irq_restore(&self, were_on: bool) {
+        self.mmu().irq_restore(were_on);
+    }
+
+    #[inline]
+    fn irq_enabled(&self) -> bool {
+        self.mmu().irq_enabled()
+    }
+
+    #[inline]
+    fn tags(&self) -> &Untagged {
+        &Untagged
+    }
+
+    #[inline]
+    unsafe fn flush_local(&self, what: LocalFlush) {
+        // SAFETY: 1. the engine promises it.
+        unsafe { self.mmu().flush_local(what) };
+        judge::flushed(what);
+    }
+
+    #[inline]
+    unsafe fn install(&self, root: Option<arch::Root>, tag: Tag, how: OnInstall) {
+        // SAFETY: 1. to 3. the engine promises them; every root maps the kernel.
+        unsafe { self.mmu().install(root, tag, how) };
+        judge::loaded(root.map_or(self.kernel_root(), arch::root_address));
+    }
+
+    fn kick(&self, cpu: CpuId) {
+        arch::kick(cpu.index());
+    }
+
+    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
+        let root = arch::root_address(space.root());
+        judge::root_reused(root);
+        space::free_root(root);
+    }
+
+    fn defer_teardown(&self, late: Teardown<'_, Self>) {
+        space::defer(late.into_handle());
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn publish_tables(&self) {
+        self.mmu().publish_tables();
+    }
+
+    #[inline]
+    fn relax(&self, polls: u64) {
+        // Another CPU must run for the wait to end; where CPUs share a host thread it does not run by itself.
+        if polls % 64 == 0 {
+            arch::yield_now();
+        }
+    }
+}
+
+/// Answers the doorbell; interrupts are off.
+pub fn doorbell() {
+    ENGINE.serve();
+}
+
+/// The process whose user code each CPU runs.
+static LOADED: [Mutex<Option<Arc<Process>>>; MAX_CPUS] = [const { Mutex::new(None) }; MAX_CPUS];
+
+/// Runs user code of a process from here on; the process lives until this CPU enters another or forgets it.
+pub fn enter_user(process: Arc<Process>) {
+    ENGINE.switch_to(process.user());
+    judge::begin_use();
+    let before = LOADED[arch::this_cpu()].lock().replace(process);
+    // This CPU has left its space, so it may be the last reference.
+    drop(before);
+}
+
+/// Lets go of the process whose user code ran here before a kernel thread.
+pub fn forget_user() {
+    let before = LOADED[arch::this_cpu()].lock().take();
+    drop(before);
+}
+
+/// Runs `work` on the space of the process whose user code runs here.
+pub fn with_loaded<R>(work: impl FnOnce(&Space) -> R) -> Option<R> {
+    let process = LOADED[arch::this_cpu()].lock().clone()?;
+    let answer = work(process.space());
+    Some(answer)
+}
+
+/// Runs a kernel thread from here on, on whatever is loaded.
+pub fn enter_kernel() {
+    judge::end_use();
+    ENGINE.enter_lazy();
+}
+
+/// Runs `work` with the user memory of a space: what a kernel thread does.
+///
+/// # Panics
+/// The caller is no kernel thread.
+pub fn borrow<R>(user: &User, work: impl FnOnce() -> R) -> R {
+    let borrowed = ENGINE.borrow(user).expect("kernel threads borrow");
+    judge::begin_use();
+    let answer = work();
+    judge::end_use();
+    drop(borrowed);
+    answer
+}
+
+/// Runs `work` with interrupts off.
+pub fn masked<R>(work: impl FnOnce() -> R) -> R {
+    let mmu = ENGINE.platform().mmu();
+    let were_on = mmu.irq_save();
+    let answer = work();
+    mmu.irq_restore(were_on);
+    answer
+}

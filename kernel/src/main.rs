@@ -1,0 +1,156 @@
+//! A small kernel that runs the engine on real page tables, interrupts and TLBs, and looks for stale translations.
+//!
+//! Each scenario is a set of tasks that unmap, remap, write-protect, fork, borrow and exit under each other. Frames carry
+//! canaries that say whose they are; whoever reads through a user mapping checks what it meets.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod arch;
+mod console;
+mod frames;
+mod judge;
+mod machine;
+mod paging;
+mod params;
+mod scenarios;
+mod sched;
+mod space;
+
+use arch::MAX_CPUS;
+use console::say;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use linked_list_allocator::Heap;
+use machine::ENGINE;
+use params::Broken;
+use shootdown::{OnInstall, Platform, Tag};
+
+const STACK: usize = 64 << 10;
+
+/// A stack for each CPU, which `boot.s` hands out.
+#[repr(C, align(4096))]
+struct Stacks(core::cell::UnsafeCell<[[u8; STACK]; MAX_CPUS]>);
+
+// SAFETY: each CPU uses the stack of its number.
+unsafe impl Sync for Stacks {}
+
+#[unsafe(no_mangle)]
+static STACKS: Stacks = Stacks(core::cell::UnsafeCell::new([[0; STACK]; MAX_CPUS]));
+
+/// The kernel's heap.
+struct Memory(spin::Mutex<Heap>);
+
+#[global_allocator]
+static MEMORY: Memory = Memory(spin::Mutex::new(Heap::empty()));
+
+// SAFETY: the heap under the lock hands out memory that nobody else has, of the size and alignment asked for.
+unsafe impl core::alloc::GlobalAlloc for Memory {
+    unsafe fn alloc(&self, layout: core::alloc::Layout) -> *mut u8 {
+        self.0.lock().allocate_first_fit(layout).map_or(core::ptr::null_mut(), core::ptr::NonNull::as_ptr)
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: core::alloc::Layout) {
+        let Some(memory) = core::ptr::NonNull::new(memory) else { return };
+        // SAFETY: the caller got it from `alloc` with this layout.
+        unsafe { self.0.lock().deallocate(memory, layout) };
+    }
+}
+
+static CPUS: AtomicUsize = AtomicUsize::new(1);
+static ONLINE: AtomicUsize = AtomicUsize::new(0);
+
+/// How many CPUs there are.
+pub(crate) fn cpus() -> usize {
+    CPUS.load(Ordering::Relaxed)
+}
+
+/// Where the CPU that boots begins.
+pub(crate) fn main_first() -> ! {
+    let (heap, size) = arch::HEAP;
+    // SAFETY: the memory is used for nothing else, and this is done once.
+    unsafe { MEMORY.0.lock().init(heap as *mut u8, size) };
+    let params = params::read();
+    CPUS.store(params.cpus, Ordering::Relaxed);
+    remove(params.broken);
+    if params.shared_thread {
+        sched::give_way();
+    }
+    frames::init();
+    ENGINE.platform().init(paging::init());
+    go_online();
+    arch::start_others(params.cpus);
+    while ONLINE.load(Ordering::Acquire) < params.cpus {
+        arch::yield_now();
+    }
+    say!(
+        "@{{\"event\":\"boot\",\"arch\":\"{}\",\"cpus\":{},\"ms\":{}}}",
+        arch::NAME,
+        params.cpus,
+        arch::ticks() * 1000 / arch::ticks_per_second()
+    );
+    let clean = scenarios::run_chosen(&params);
+    arch::exit(u8::from(!clean));
+}
+
+/// Where other CPUs begin.
+pub(crate) fn main_other() -> ! {
+    go_online();
+    scenarios::help()
+}
+
+/// Loads the kernel's tables and takes part from here on.
+fn go_online() {
+    let kernel = ENGINE.platform();
+    kernel.mmu().irq_save();
+    arch::prepare_cpu(kernel.mmu());
+    // SAFETY: 1. interrupts are off; 2. the kernel's own tables are never given back; 3. nothing was cached before.
+    unsafe { kernel.install(None, Tag::NONE, OnInstall::Flush) };
+    ENGINE.online_cpu().expect("a CPU number that fits");
+    ONLINE.fetch_add(1, Ordering::AcqRel);
+    kernel.mmu().irq_restore(true);
+}
+
+fn remove(broken: Broken) {
+    match broken {
+        Broken::Nothing => {}
+        Broken::SingleUser => machine::SINGLE_USER_SHORT_CUT.store(true, Ordering::Relaxed),
+        #[cfg(shootdown_break)]
+        Broken::Rule(rule) => {
+            shootdown::fault::inject(shootdown::fault::rule(rule).expect("rules are SD-1 to SD-14"));
+        }
+        #[cfg(not(shootdown_break))]
+        Broken::Rule(rule) => panic!("SD-{rule} can be removed in builds with --cfg shootdown_break alone"),
+    }
+}
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    let [a, b, c, d, e, f, g, h] = callers();
+    console::last_line(format_args!(
+        "@{{\"event\":\"panic\",\"cpu\":{},\"pcs\":[{a},{b},{c},{d},{e},{f},{g},{h}]}}",
+        arch::this_cpu()
+    ));
+    console::last_line(format_args!("{info}"));
+    arch::exit(2)
+}
+
+/// Where the callers of this function are to go on, innermost first; 0 where there are no more.
+fn callers() -> [u64; 8] {
+    let stacks = STACKS.0.get() as u64;
+    let end = stacks + (STACK * MAX_CPUS) as u64;
+    let (return_at, previous_at) = arch::FRAME;
+    let mut frame = arch::frame_pointer();
+    [(); 8].map(|()| {
+        if frame < stacks + 16 || frame > end || frame % 8 != 0 {
+            return 0;
+        }
+        // SAFETY: it is a word of a stack.
+        let pc = unsafe { ((frame as i64 + return_at) as *const u64).read() };
+        // SAFETY: as above.
+        let previous = unsafe { ((frame as i64 + previous_at) as *const u64).read() };
+        // Stacks grow down: who called has a frame above.
+        frame = if previous > frame { previous } else { 0 };
+        pc
+    })
+}

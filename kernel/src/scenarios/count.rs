@@ -1,0 +1,110 @@
+//! Operations between marks, for a plugin of QEMU that counts their instructions.
+
+use super::helper;
+use super::workers::{pause, process};
+use crate::arch::{MAX_CPUS, mark};
+use crate::machine::ENGINE;
+use crate::paging;
+use crate::sched::{Flow, Task, breathe, cycle, spawn, stop, stopping};
+use crate::space::Process;
+use alloc::sync::Arc;
+use shootdown::{PageRange, Scope, Tables, VirtAddr};
+
+const PAGES: u8 = 4;
+const ROUNDS: u64 = 300;
+
+/// A flush that one other CPU must hear of, and what concerns this CPU alone.
+pub fn one(cpus: usize) {
+    flushes(cpus, 1);
+}
+
+/// A flush that three other CPUs must hear of.
+pub fn three(cpus: usize) {
+    flushes(cpus, 3);
+}
+
+fn flushes(cpus: usize, targets: usize) {
+    assert!(targets < cpus.min(MAX_CPUS), "{targets} targets on {cpus} CPUs");
+    let shared = process(PAGES);
+    (0..targets).for_each(|n| spawn(helper(cpus, n), Resident(shared.clone())));
+    spawn(0, Counted { shared, alone: process(PAGES), targets, rounds: 0 });
+}
+
+/// A user thread that is only there.
+struct Resident(Arc<Process>);
+
+impl Task for Resident {
+    fn process(&self) -> Option<Arc<Process>> {
+        Some(self.0.clone())
+    }
+
+    fn step(&mut self) -> Flow {
+        pause(1000, || false);
+        if stopping() { Flow::Done } else { Flow::Again }
+    }
+}
+
+struct Counted {
+    shared: Arc<Process>,
+    alone: Arc<Process>,
+    targets: usize,
+    rounds: u64,
+}
+
+impl Counted {
+    /// Sends a flush, and waits for it once everybody has answered: no time is lost between the marks.
+    fn flush<const SEND: u32, const SENT: u32, const WAIT: u32, const WAITED: u32>(&self) {
+        let space = self.shared.space().engine();
+        let pages = Scope::Pages(PageRange::page(VirtAddr(paging::address(0))));
+        mark::<SEND>();
+        let pending = ENGINE.send(space, pages, Tables::Kept);
+        mark::<SENT>();
+        (0..32).for_each(|_| breathe());
+        mark::<WAIT>();
+        pending.finish();
+        mark::<WAITED>();
+    }
+
+    /// What this CPU does by itself.
+    fn alone(&self) {
+        let (shared, alone) = (self.shared.user(), self.alone.user());
+        let pages = Scope::Pages(PageRange::page(VirtAddr(paging::address(0))));
+        mark::<10>();
+        ENGINE.switch_to(alone);
+        mark::<11>();
+        mark::<0>();
+        ENGINE.flush(self.alone.space().engine(), pages, Tables::Kept);
+        mark::<1>();
+        mark::<12>();
+        ENGINE.enter_lazy();
+        ENGINE.switch_to(alone);
+        mark::<13>();
+        ENGINE.enter_lazy();
+        mark::<14>();
+        drop(ENGINE.borrow(shared));
+        mark::<15>();
+        ENGINE.switch_to(shared);
+    }
+}
+
+impl Task for Counted {
+    fn process(&self) -> Option<Arc<Process>> {
+        Some(self.shared.clone())
+    }
+
+    fn step(&mut self) -> Flow {
+        if self.rounds == ROUNDS || stopping() {
+            stop();
+            return Flow::Done;
+        }
+        self.rounds += 1;
+        if self.targets == 1 {
+            self.flush::<2, 3, 4, 5>();
+            self.alone();
+        } else {
+            self.flush::<6, 7, 8, 9>();
+        }
+        cycle();
+        Flow::Again
+    }
+}

@@ -1,0 +1,142 @@
+//! CPUs that go off line, and CPUs that flush with interrupts off.
+
+use super::helper;
+use super::workers::{Random, Worker, pause, process};
+use crate::frames::{Canary, Frame, next_epoch};
+use crate::judge::{self, Finding};
+use crate::machine::{ENGINE, masked};
+use crate::paging::{KERNEL_WINDOW, kernel_window_entry};
+use crate::sched::{Flow, Task, breathe, cycle, spawn, stopping};
+use crate::space::Process;
+use crate::{arch, sched};
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU32, Ordering};
+use shootdown::{PageRange, Scope, Tables, VirtAddr};
+
+const PAGES: u8 = 16;
+/// Whose canary the page of the kernel's window carries.
+const KERNEL_BRAND: u16 = Canary::OWNERS - 1;
+
+/// The oldest epoch that a read of the kernel's window may meet.
+static KERNEL_FLOOR: AtomicU32 = AtomicU32::new(0);
+
+/// CPUs go off line and come back, while kernel memory changes.
+pub fn hotplug(cpus: usize) {
+    let process = process(PAGES);
+    for n in 0..cpus - 1 {
+        spawn(helper(cpus, n), Worker::reader(&process, PAGES, n + 500));
+        spawn(helper(cpus, n), KernelReader);
+        if n % 2 == 0 {
+            spawn(helper(cpus, n), Plug);
+        }
+    }
+    spawn(0, KernelRemap { frame: None, process, random: Random::new(501) });
+}
+
+/// Reads the page of the kernel's window.
+fn check_kernel() {
+    let floor = KERNEL_FLOOR.load(Ordering::Acquire);
+    let Some(found) = arch::load_user(KERNEL_WINDOW).map(Canary::unpack) else { return };
+    if found.owner != KERNEL_BRAND || found.epoch < floor {
+        judge::report(Finding::StaleRead { page: 0, owner: KERNEL_BRAND, floor, found });
+    }
+}
+
+struct KernelReader;
+
+impl Task for KernelReader {
+    fn step(&mut self) -> Flow {
+        (0..8).for_each(|_| check_kernel());
+        if stopping() { Flow::Done } else { Flow::Again }
+    }
+}
+
+/// Changes the page of the kernel's window, and user pages as well.
+struct KernelRemap {
+    frame: Option<Frame>,
+    process: Arc<Process>,
+    random: Random,
+}
+
+impl Task for KernelRemap {
+    fn step(&mut self) -> Flow {
+        let flush = || {
+            let range = PageRange::page(VirtAddr(KERNEL_WINDOW));
+            ENGINE.flush_kernel(Scope::Pages(range), Tables::Kept);
+        };
+        kernel_window_entry().store(0, Ordering::Release);
+        flush();
+        let epoch = next_epoch();
+        KERNEL_FLOOR.store(epoch, Ordering::Release);
+        let old = self.frame.take();
+        if stopping() {
+            return Flow::Done;
+        }
+        self.process.space().remap(self.random.page(PAGES)).expect("a frame");
+        let frame = Frame::page(KERNEL_BRAND, 0).expect("a frame");
+        // Not before there is a new one, which would else be the same.
+        drop(old);
+        kernel_window_entry().store(arch::page_entry(frame.address(), true), Ordering::Release);
+        arch::tables_written();
+        self.frame = Some(frame);
+        pause(50, || false);
+        cycle();
+        Flow::Again
+    }
+}
+
+/// Takes its CPU off line and brings it back.
+struct Plug;
+
+impl Task for Plug {
+    fn step(&mut self) -> Flow {
+        if stopping() {
+            return Flow::Done;
+        }
+        ENGINE.offline_cpu();
+        // Stands for what an idle CPU's walker, or its firmware, may fill in by itself, which QEMU's does not.
+        let _ = arch::load_user(KERNEL_WINDOW);
+        let before = sched::cycles();
+        pause(2000, || sched::cycles() > before + 1);
+        ENGINE.online_cpu().expect("it was on line before");
+        check_kernel();
+        Flow::Again
+    }
+}
+
+/// Each CPU runs one of two spaces and flushes the other, with interrupts off: they wait for each other, and must serve.
+pub fn masked_flushers(cpus: usize) {
+    let processes = [process(PAGES), process(PAGES)];
+    for cpu in 0..cpus {
+        let (home, other) = (&processes[cpu % 2], processes[(cpu + 1) % 2].clone());
+        spawn(cpu, MaskedFlusher { home: home.clone(), other, random: Random::new(cpu as u64 + 510) });
+        spawn(cpu, Worker::reader(home, PAGES, cpu + 520));
+    }
+}
+
+struct MaskedFlusher {
+    home: Arc<Process>,
+    other: Arc<Process>,
+    random: Random,
+}
+
+impl Task for MaskedFlusher {
+    fn process(&self) -> Option<Arc<Process>> {
+        Some(self.home.clone())
+    }
+
+    fn step(&mut self) -> Flow {
+        if stopping() {
+            return Flow::Done;
+        }
+        let page = self.random.page(PAGES);
+        let remap = || {
+            // Others get as far as this, with interrupts off as well.
+            breathe();
+            self.other.space().remap(page)
+        };
+        masked(remap).expect("a frame");
+        cycle();
+        Flow::Again
+    }
+}

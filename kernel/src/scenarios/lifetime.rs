@@ -1,0 +1,128 @@
+//! Processes that come and go.
+
+use super::helper;
+use super::workers::{Random, Slot, check_some, pause, process};
+use crate::machine;
+use crate::sched::{Flow, Task, cycle, spawn, stopping};
+use crate::space::{Grabbed, Process};
+use alloc::sync::Arc;
+
+const PAGES: u8 = 8;
+
+/// Kernel threads upgrade their references while the owner exits.
+pub fn upgrade_exit(cpus: usize) {
+    let slot = Slot::new(process(PAGES));
+    for n in 0..cpus - 1 {
+        let random = Random::new(n as u64 + 400);
+        spawn(helper(cpus, n), Upgrader { slot: slot.clone(), grabbed: None, random });
+    }
+    spawn(0, Replacer { slot, polls: 100 });
+}
+
+struct Upgrader {
+    slot: Arc<Slot>,
+    grabbed: Option<Grabbed>,
+    random: Random,
+}
+
+impl Task for Upgrader {
+    fn step(&mut self) -> Flow {
+        if stopping() {
+            return Flow::Done;
+        }
+        let Some(grabbed) = &self.grabbed else {
+            self.grabbed = self.slot.current().map(|process| process.grab());
+            return Flow::Again;
+        };
+        let Ok(user) = grabbed.reference.upgrade() else {
+            self.grabbed = None;
+            return Flow::Again;
+        };
+        machine::borrow(&user, || check_some(&grabbed.space, &mut self.random, PAGES, 8));
+        Flow::Again
+    }
+}
+
+/// Puts a new process in the place of the old one, which exits.
+struct Replacer {
+    slot: Arc<Slot>,
+    polls: u64,
+}
+
+impl Task for Replacer {
+    fn step(&mut self) -> Flow {
+        if stopping() {
+            drop(self.slot.replace(None));
+            return Flow::Done;
+        }
+        drop(self.slot.replace(Some(process(PAGES))));
+        pause(self.polls, || false);
+        cycle();
+        Flow::Again
+    }
+}
+
+/// A process replaces its space under its own threads, which move over one by one.
+pub fn exec(cpus: usize) {
+    let slot = Slot::new(process(PAGES));
+    for n in 0..cpus - 1 {
+        spawn(helper(cpus, n), Follower { slot: slot.clone(), random: Random::new(n as u64 + 410) });
+    }
+    spawn(0, Replacer { slot, polls: 20 });
+}
+
+struct Follower {
+    slot: Arc<Slot>,
+    random: Random,
+}
+
+impl Task for Follower {
+    fn process(&self) -> Option<Arc<Process>> {
+        self.slot.current()
+    }
+
+    fn step(&mut self) -> Flow {
+        if stopping() {
+            return Flow::Done;
+        }
+        // What is loaded is what `process` answered; another may be current by now.
+        machine::with_loaded(|space| check_some(space, &mut self.random, PAGES, 8));
+        Flow::Again
+    }
+}
+
+/// Every CPU makes processes that live for a few steps.
+pub fn many_spaces(cpus: usize) {
+    for cpu in 0..cpus {
+        spawn(cpu, ShortLived { process: None, random: Random::new(cpu as u64 + 420) });
+    }
+}
+
+struct ShortLived {
+    process: Option<Arc<Process>>,
+    random: Random,
+}
+
+impl Task for ShortLived {
+    fn process(&self) -> Option<Arc<Process>> {
+        self.process.clone()
+    }
+
+    fn step(&mut self) -> Flow {
+        if stopping() {
+            return Flow::Done;
+        }
+        match &self.process {
+            None => self.process = Some(process(PAGES)),
+            Some(process) => {
+                check_some(process.space(), &mut self.random, PAGES, 8);
+                process.space().scribble(self.random.page(PAGES));
+                if self.random.below(3) == 0 {
+                    self.process = None;
+                    cycle();
+                }
+            }
+        }
+        Flow::Again
+    }
+}

@@ -1,0 +1,133 @@
+//! The kernel in QEMU: every scenario, a soak, and each rule that can be seen to be missing there.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+
+use super::steps::Done;
+use crate::process::{self, cargo};
+
+const ARCHITECTURES: [(&str, &str); 3] = [
+    ("riscv64", "riscv64gc-unknown-none-elf"),
+    ("x86_64", "x86_64-unknown-none"),
+    ("aarch64", "aarch64-unknown-none-softfloat"),
+];
+const PROGRAM: &str = "target/release/shootdown";
+/// Unmap-and-reuse cycles of the soak. The time is a bound for a machine that is busy with other things.
+const SOAK: &str = "--scenario reuse --cycles 1000000 --seconds 900";
+/// Rules that can be seen to be missing, and the scenario that shows it; CAVEATS.md says why the others cannot.
+const REMOVALS: [(&str, &str); 13] = [
+    ("SD-1", "remap"),
+    ("SD-3", "trim"),
+    ("SD-4", "remap"),
+    ("SD-5", "lazy"),
+    ("SD-6", "reuse"),
+    ("SD-7", "table-free"),
+    ("SD-8", "reuse"),
+    ("SD-9", "reuse"),
+    ("SD-10", "many-spaces"),
+    ("SD-11", "masked-flushers"),
+    ("SD-13", "hotplug"),
+    ("SD-14", "lazy"),
+    ("linux-bafb056c", "sqpoll"),
+];
+
+/// What one architecture came to.
+struct Outcome {
+    scenarios: usize,
+    cycles: u64,
+    removals: usize,
+}
+
+pub fn boot(root: &Path) -> Result<Done> {
+    let kernel = root.join("kernel");
+    process::run(&mut cargo(&kernel, "fmt --check"))?;
+    for (_, target) in ARCHITECTURES {
+        super::bare_metal::ensure_core(target)?;
+        process::run(&mut cargo(
+            &kernel,
+            &format!("clippy --quiet --release --locked --target {target} -- -D warnings"),
+        ))?;
+    }
+    process::run(&mut cargo(root, "build --quiet --release --package shootdown-cli --bin shootdown"))?;
+    // QEMU uses one thread of the host for each machine, so that the machines can run side by side.
+    let outcomes: Vec<Result<Outcome>> = thread::scope(|scope| {
+        let start = |(name, _)| scope.spawn(move || one(root, name).with_context(|| format!("on {name}")));
+        let running: Vec<_> = ARCHITECTURES.map(start).into_iter().collect();
+        let join = |handle: thread::ScopedJoinHandle<'_, Result<Outcome>>| match handle.join() {
+            Ok(outcome) => outcome,
+            Err(_) => Err(anyhow::anyhow!("a machine's thread panicked")),
+        };
+        running.into_iter().map(join).collect()
+    });
+    let outcomes: Vec<Outcome> = outcomes.into_iter().collect::<Result<_>>()?;
+    let sum = |count: fn(&Outcome) -> usize| outcomes.iter().map(count).sum::<usize>();
+    let cycles: u64 = outcomes.iter().map(|outcome| outcome.cycles).sum();
+    Ok(Done::Passed(format!(
+        "{} scenarios clean, {cycles} pages unmapped and reused, {} removals seen",
+        sum(|outcome| outcome.scenarios),
+        sum(|outcome| outcome.removals)
+    )))
+}
+
+fn one(root: &Path, name: &str) -> Result<Outcome> {
+    let mut scenarios = 0;
+    for arguments in [
+        "--seconds 1",
+        "--host-threads each --seconds 1",
+        "--cpus 1 --scenario soak",
+        "--cpus 16 --scenario soak",
+    ] {
+        let rows = clean(root, name, arguments)?;
+        scenarios += rows.len();
+    }
+    let soak = clean(root, name, SOAK)?;
+    let cycles = soak.iter().filter_map(|row| row["cycles"].as_u64()).sum();
+    ensure!(cycles >= 1_000_000, "the soak came to {cycles} cycles");
+    for (rule, scenario) in REMOVALS {
+        removed(root, name, rule, scenario)?;
+    }
+    Ok(Outcome { scenarios: scenarios + soak.len(), cycles, removals: REMOVALS.len() })
+}
+
+/// Boots, and fails unless everything is clean.
+fn clean(root: &Path, name: &str, arguments: &str) -> Result<Vec<Value>> {
+    let (code, rows) = run(root, name, arguments)?;
+    for row in &rows {
+        ensure!(row["verdict"] == "clean", "{arguments}: not clean: {row}");
+    }
+    ensure!(
+        code == Some(0) && !rows.is_empty(),
+        "{arguments}: exit code {code:?} after {} scenarios",
+        rows.len()
+    );
+    println!("{name} {arguments}: {} scenarios clean", rows.len());
+    Ok(rows)
+}
+
+/// Boots without a rule, and fails unless that is noticed.
+fn removed(root: &Path, name: &str, rule: &str, scenario: &str) -> Result<()> {
+    let (code, rows) = run(root, name, &format!("--break {rule} --scenario {scenario} --seconds 60"))?;
+    let seen = rows.iter().find(|row| matches!(row["verdict"].as_str(), Some("finding" | "hang")));
+    let seen = seen.with_context(|| format!("{rule} is removed, and {scenario} does not notice"))?;
+    ensure!(code == Some(1), "{rule} is noticed, and the exit code is {code:?}");
+    let what = seen["findings"][0].as_str().unwrap_or("a hang");
+    println!("{name} without {rule}: {scenario}: {}: {what}", seen["verdict"].as_str().unwrap_or("?"));
+    Ok(())
+}
+
+fn run(root: &Path, name: &str, arguments: &str) -> Result<(Option<i32>, Vec<Value>)> {
+    let mut command = Command::new(root.join(PROGRAM));
+    command.args(["boot", "--json", "--arch", name]).args(arguments.split_whitespace());
+    let output = command.output().context("cannot start the command")?;
+    ensure!(output.status.code() != Some(2), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout)?;
+    let rows = text
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()
+        .context("a line that is not JSON")?;
+    Ok((output.status.code(), rows))
+}
