@@ -171,7 +171,7 @@ fn ring() -> [Entry; RING] {
     core::array::from_fn(|_| Entry { stamp: Word::new("stamp", 0), range: Word::new("range", 0) })
 }
 
-#[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle))))]
+#[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_counted))))]
 mod properties;
 
 #[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle))))]

@@ -315,7 +315,7 @@ impl Packed {
     }
 }
 
-#[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle))))]
+#[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_counted))))]
 mod properties;
 
 #[cfg(test)]
