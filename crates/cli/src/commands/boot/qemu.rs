@@ -241,7 +241,12 @@ impl<'a> Guest<'a> {
             Some("panic") => {
                 self.panicked = true;
                 let symbols = Symbols::of(self.image);
-                let pcs = report["pcs"].as_array().into_iter().flatten().filter_map(Value::as_u64).filter(|pc| *pc != 0);
+                let pcs = report["pcs"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_u64)
+                    .filter(|pc| *pc != 0);
                 self.other = vec![format!("CPU {} panicked", report["cpu"])];
                 self.other.extend(pcs.map(|pc| format!("  at {}", symbols.name(pc))));
                 None
