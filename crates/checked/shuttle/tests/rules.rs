@@ -27,7 +27,7 @@ const CAUGHT_BY: &[(u8, &str, fn())] = &[
 ];
 
 fn run<K: Kind>() {
-    explore::<K>(RandomScheduler::new_from_seed(1, 400), 40);
+    explore::<K>(RandomScheduler::new_from_seed(1, 4_000), 40);
 }
 
 #[test]
