@@ -211,7 +211,7 @@ impl<P: Platform> Shootdown<P> {
     pub(crate) fn ring(&self, cpu: CpuId) {
         let platform = self.platform();
         let counters = &platform.local(platform.cpu()).own.counters;
-        // ORDER(SD-6): the request (a generation, an empty count, a trim address) before the ring; partner: `Here::serve`.
+        // ORDER(SD-6): the request (a generation, an empty count, a trim address) before the ring; partner: `Cpu::serve`.
         // Where the bell was up, its answer is still to come and will see the request.
         if platform.local(cpu).mail.rung.swap(1, Site::Ring.release()) != 0 {
             counters.merged.bump();
@@ -224,7 +224,7 @@ impl<P: Platform> Shootdown<P> {
 
     /// What `cpu` says it has loaded.
     pub(crate) fn loaded_of(&self, cpu: CpuId) -> Loaded {
-        // ORDER(SD-8): what that CPU did before it published this is over; partner: `Here::publish_loaded`.
+        // ORDER(SD-8): what that CPU did before it published this is over; partner: `Cpu::publish_loaded`.
         Loaded(self.platform.local(cpu).published.loaded.load(Site::LoadedSeen.acquire()))
     }
 

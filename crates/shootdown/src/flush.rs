@@ -15,8 +15,8 @@ use core::sync::atomic::Ordering;
 
 /// A flush that was sent and not yet waited for: the old translations may still be in use.
 ///
-/// Waits when dropped, so forgetting it costs time and never safety. Hold no lock over it that a target may need with
-/// interrupts off (SD-11).
+/// Waits when dropped, so neglecting it costs time and never safety; what `core::mem::forget` takes is never waited for.
+/// Hold no lock over it that a target may need with interrupts off (SD-11).
 #[must_use = "old translations may be in use until finish() returns"]
 pub struct Pending<'a, P: Platform> {
     engine: &'a Shootdown<P>,
@@ -304,8 +304,8 @@ impl<P: Platform> Copy for Late<'_, P> {}
 
 impl<P: Platform> Late<'_, P> {
     /// Rings every member of the mask that must hear of the flush, and flushes this CPU, which is returned if somebody
-    /// was late. If not, there is nothing to wait for: a CPU that was not late does not become late, since it reads the
-    /// generation before it uses the space again.
+    /// was late and was rung. If not, there is nothing to wait for: a CPU that was not late reads the generation before it
+    /// uses the space again, and one that the platform answers for flushes before it does.
     #[inline(always)]
     fn ring_and_flush(self, request: Packed, first: Batch, pin: P::Pin) -> Option<CpuId> {
         let Self { engine, space, generation, .. } = self;
@@ -378,7 +378,7 @@ impl<P: Platform> Late<'_, P> {
                 return false;
             }
             // ORDER(SD-8): what that CPU did with old translations is over before their frames are reused; partners:
-            // `Here::acknowledge`, `Here::load`.
+            // `Cpu::acknowledge`, `Cpu::arrive`.
             let caught = self.engine.platform().local(cpu).published.caught.load(Site::AckSeen.acquire());
             if caught >= self.generation {
                 return false;
@@ -400,7 +400,7 @@ impl<P: Platform> Pending<'_, P> {
     }
 
     fn kernel_caught_up(&self, cpu: CpuId, generation: u64) -> bool {
-        // ORDER(SD-8): as in `Late::is_late`; partner: `Here::catch_up_kernel_from`.
+        // ORDER(SD-8): as in `Late::is_late`; partner: `Cpu::catch_up_kernel_from`.
         let caught =
             self.engine.platform().local(cpu).published.kernel_caught.load(Site::KernelAckSeen.acquire());
         caught >= generation || !self.engine.online().holds(cpu) || !self.engine.platform().must_wait(cpu)

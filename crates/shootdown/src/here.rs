@@ -122,7 +122,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     fn leave_lazy(self, space: &AddressSpace<P>) {
         // ORDER(SD-5): relaxed; the fence orders it before the generation is read.
         self.local.published.loaded.store(Loaded::active(space.address()).0, Ordering::Relaxed);
-        // ORDER(SD-5): see the drawing; partner: the flush fence in `Shootdown::send`.
+        // ORDER(SD-5): see the drawing; partner: the flush fence in `Shootdown::begin`.
         Site::LeaveLazyFence.full_fence();
         if !without(Rule::SwitchIn) {
             self.catch_up(space);
@@ -151,7 +151,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         if add && !without(Rule::SelfAdd) {
             members.add_self(me);
         }
-        // ORDER(SD-2, SD-5): see the drawing; partner: the flush fence in `Shootdown::send`.
+        // ORDER(SD-2, SD-5): see the drawing; partner: the flush fence in `Shootdown::begin`.
         Site::SwitchFence.full_fence();
         let now = next.clock.now();
         if let Some(previous) = previous {
