@@ -1,41 +1,13 @@
 //! Machines that differ from the usual one: no hardware walker, broadcasts that do not wait for accesses.
 
-use shootdown_explore::sync::{self, Word, fence};
-use shootdown_explore::{Memory, Options, Registry, Scenario, Verdict, explore};
+mod common;
+
+use common::{Main, Rig, verdict};
+use shootdown_explore::Verdict;
+use shootdown_explore::sync::{self, fence};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
 use shootdown_machine::{Builder, Machine};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-
-type Main = fn(&Rig);
-
-struct Rig {
-    machine: Machine,
-    mains: Vec<Main>,
-    /// For CPUs to talk through.
-    word: Word,
-}
-
-impl Scenario for Rig {
-    type Device = Machine;
-    fn cpus(&self) -> usize {
-        self.mains.len()
-    }
-    fn main(&self, cpu: usize) {
-        self.mains[cpu](self);
-    }
-    fn device(&self) -> &Machine {
-        &self.machine
-    }
-    fn register(&self, registry: &mut Registry) {
-        registry.object("rig", &self.word);
-        self.machine.register(registry, &[]);
-    }
-}
-
-fn verdict(builder: Builder, mains: &[Main]) -> Verdict {
-    let rig = Rig { machine: builder.build(), mains: mains.to_vec(), word: Word::new("word", 0) };
-    explore(&rig, &Options { memory: Memory::Tso, workers: 1, ..Options::default() }).verdict
-}
 
 #[track_caller]
 fn breaks(builder: Builder, mains: &[Main], message: &str) {

@@ -1,40 +1,12 @@
 //! TLBs that several CPUs share, and page flushes that miss kernel pages.
 
+mod common;
+
+use common::{Main, Rig, verdict};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Options, Registry, Scenario, Verdict, explore};
+use shootdown_explore::{Verdict, sync};
 use shootdown_machine::hw::{self, Install, WalkCache};
 use shootdown_machine::{Builder, Machine};
-
-type Main = fn(&Rig);
-
-struct Rig {
-    machine: Machine,
-    mains: Vec<Main>,
-    word: Word,
-}
-
-impl Scenario for Rig {
-    type Device = Machine;
-    fn cpus(&self) -> usize {
-        self.mains.len()
-    }
-    fn main(&self, cpu: usize) {
-        self.mains[cpu](self);
-    }
-    fn device(&self) -> &Machine {
-        &self.machine
-    }
-    fn register(&self, registry: &mut Registry) {
-        registry.object("rig", &self.word);
-        self.machine.register(registry, &[]);
-    }
-}
-
-fn run(builder: Builder, mains: &[Main]) -> Verdict {
-    let rig = Rig { machine: builder.build(), mains: mains.to_vec(), word: Word::new("word", 0) };
-    explore(&rig, &Options { memory: Memory::Tso, workers: 1, ..Options::default() }).verdict
-}
 
 /// Two CPUs that run space A, where page 0 leads to frame 1, and one that has no root.
 fn three() -> Builder {
@@ -59,10 +31,10 @@ fn idle(_: &Rig) {}
 #[test]
 fn what_one_sibling_flushes_both_have_lost() {
     let mains: [Main; 3] = [unmap_and_flush_here, idle, idle];
-    assert_eq!(run(three().share_tlb(0b011), &mains), Verdict::Holds);
+    assert_eq!(verdict(three().share_tlb(0b011), &mains), Verdict::Holds);
     let stale = "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)";
-    assert_eq!(run(three(), &mains), Verdict::Violates(stale.into()));
-    assert_eq!(run(three().share_tlb(0b101), &mains), Verdict::Violates(stale.into()));
+    assert_eq!(verdict(three(), &mains), Verdict::Violates(stale.into()));
+    assert_eq!(verdict(three().share_tlb(0b101), &mains), Verdict::Violates(stale.into()));
 }
 
 #[test]
@@ -78,9 +50,12 @@ fn what_one_sibling_fills_the_other_uses() {
     };
     let clash = "CPU 2, in space B, can use page 0 -> frame 1 of space A (SD-12)";
     let shared = || three().share_tlb(0b110);
-    assert_eq!(run(shared(), &[idle, idle, enters_b_under_the_tag_of_a]), Verdict::Violates(clash.into()));
-    assert_eq!(run(shared(), &[idle, idle, under_its_own]), Verdict::Holds);
-    assert_eq!(run(three(), &[idle, idle, enters_b_under_the_tag_of_a]), Verdict::Holds);
+    assert_eq!(
+        verdict(shared(), &[idle, idle, enters_b_under_the_tag_of_a]),
+        Verdict::Violates(clash.into())
+    );
+    assert_eq!(verdict(shared(), &[idle, idle, under_its_own]), Verdict::Holds);
+    assert_eq!(verdict(three(), &[idle, idle, enters_b_under_the_tag_of_a]), Verdict::Holds);
 }
 
 /// CPU 0 walks its own store early; its sibling then holds what memory never showed it.
@@ -97,15 +72,15 @@ fn siblings_share_what_came_out_of_one_store_buffer() {
     };
     let stale = "CPU 0 can still use page 1 of space A, which was unmapped (SD-8)";
     let mains: [Main; 3] = [maps_and_unmaps, waits_and_frees, idle];
-    let verdict = run(three().share_tlb(0b011), &mains);
-    assert_eq!(verdict, Verdict::Violates(stale.into()));
+    let found = verdict(three().share_tlb(0b011), &mains);
+    assert_eq!(found, Verdict::Violates(stale.into()));
 }
 
 #[test]
 fn cpus_that_share_a_tlb_stay_online() {
     let leaves: Main = |_| hw::offline();
-    let verdict = run(three().share_tlb(0b011), &[leaves, idle, idle]);
-    assert_eq!(verdict, Verdict::Violates("CPU 0: this machine cannot do this: offline".into()));
+    let found = verdict(three().share_tlb(0b011), &[leaves, idle, idle]);
+    assert_eq!(found, Verdict::Violates("CPU 0: this machine cannot do this: offline".into()));
 }
 
 /// One CPU that has kernel page 0, frame 2, and gives it back.
@@ -131,9 +106,9 @@ fn sticky_kernel_pages_survive_a_page_flush_while_tags_are_in_use() {
         hw::free_frame(2);
     };
     let stale = "CPU 0 can still use kernel page 0 -> frame 2, which was freed (SD-8)";
-    let verdict = run(kernel(2).sticky_kernel_pages(), &[flushes_the_page]);
-    assert_eq!(verdict, Verdict::Violates(stale.into()));
-    assert_eq!(run(kernel(1).sticky_kernel_pages(), &[flushes_the_page]), Verdict::Holds);
-    assert_eq!(run(kernel(2), &[flushes_the_page]), Verdict::Holds);
-    assert_eq!(run(kernel(2).sticky_kernel_pages(), &[flushes_everything]), Verdict::Holds);
+    let found = verdict(kernel(2).sticky_kernel_pages(), &[flushes_the_page]);
+    assert_eq!(found, Verdict::Violates(stale.into()));
+    assert_eq!(verdict(kernel(1).sticky_kernel_pages(), &[flushes_the_page]), Verdict::Holds);
+    assert_eq!(verdict(kernel(2), &[flushes_the_page]), Verdict::Holds);
+    assert_eq!(verdict(kernel(2).sticky_kernel_pages(), &[flushes_everything]), Verdict::Holds);
 }

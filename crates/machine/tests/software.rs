@@ -1,32 +1,11 @@
 //! Software that uses frames past the TLB.
 
+mod common;
+
+use common::{Main, Rig};
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
-use shootdown_explore::sync;
-use shootdown_explore::{Options, Registry, Scenario, Verdict, explore};
+use shootdown_explore::{Verdict, sync};
 use shootdown_machine::{Machine, hw};
-
-type Main = fn(&Rig);
-
-struct Rig {
-    machine: Machine,
-    mains: Vec<Main>,
-}
-
-impl Scenario for Rig {
-    type Device = Machine;
-    fn cpus(&self) -> usize {
-        self.mains.len()
-    }
-    fn main(&self, cpu: usize) {
-        self.mains[cpu](self);
-    }
-    fn device(&self) -> &Machine {
-        &self.machine
-    }
-    fn register(&self, registry: &mut Registry) {
-        self.machine.register(registry, &[]);
-    }
-}
 
 /// Two spaces; page 0 of each is mapped, value 1 belongs to the first, value 2 to the second.
 fn verdict(mains: &[Main]) -> Verdict {
@@ -35,9 +14,8 @@ fn verdict(mains: &[Main]) -> Verdict {
         .translation(1, Some(0), true)
         .translation(2, Some(1), true)
         .map(0, 0, 1)
-        .map(1, 0, 2)
-        .build();
-    explore(&Rig { machine, mains: mains.to_vec() }, &Options::default()).verdict
+        .map(1, 0, 2);
+    common::verdict(machine, mains)
 }
 
 /// Looks page 0 of the first space up and uses what is found.
