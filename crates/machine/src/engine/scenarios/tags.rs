@@ -203,6 +203,17 @@ fn spaces<S: Setup>(spaces: usize, first: Code<S>, second: Code<S>) -> Plan<S> {
     Plan { spaces, sleepers: [1, 1], ..plan(cpus) }
 }
 
+/// More spaces than tags take turns on both CPUs while B is unmapped.
+fn rolls_over<S: Setup>() -> Plan<S> {
+    let first: Code<S> = |cpu| {
+        run_in_turn(cpu, &[2, 3]);
+        cpu.unmap(1, 0);
+        run_in_turn(cpu, &[0]);
+    };
+    let second: Code<S> = |cpu| run_in_turn(cpu, &[3, 1, 2]);
+    spaces(4, first, second)
+}
+
 fn slots_reuse(list: &mut List) {
     list.add(
         &named(
@@ -231,15 +242,7 @@ fn asid_rollover(list: &mut List) {
             &[Tso],
             "CPUs switch among more spaces than there are ASIDs while one is unmapped",
         ),
-        || {
-            let first: Code<Asids> = |cpu| {
-                run_in_turn(cpu, &[2, 3]);
-                cpu.unmap(1, 0);
-                run_in_turn(cpu, &[0]);
-            };
-            let second: Code<Asids> = |cpu| run_in_turn(cpu, &[3, 1, 2]);
-            spaces(4, first, second)
-        },
+        rolls_over::<Asids>,
     );
 }
 
@@ -349,15 +352,7 @@ fn contexts_rollover(list: &mut List) {
             &[Tso],
             "context numbers run out on CPUs that share a TLB while a space is unmapped",
         ),
-        || {
-            let first: Code<Contexts> = |cpu| {
-                run_in_turn(cpu, &[2, 3]);
-                cpu.unmap(1, 0);
-                run_in_turn(cpu, &[0]);
-            };
-            let second: Code<Contexts> = |cpu| run_in_turn(cpu, &[3, 1, 2]);
-            spaces(4, first, second)
-        },
+        rolls_over::<Contexts>,
     );
 }
 
