@@ -8,6 +8,8 @@ mod catalogue;
 mod commands;
 mod draw;
 mod failure;
+#[doc(hidden)]
+pub mod fuzzing;
 mod interrupt;
 mod museum;
 mod names;

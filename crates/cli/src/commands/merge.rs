@@ -22,10 +22,29 @@ const REMEDY: &str = "run all shards and the merge with one build and the same o
 /// # Errors
 /// Files that are not the results of all shards of one check, or output that cannot be written.
 pub fn merge(args: &MergeArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
-    let mut parts = Vec::new();
+    let mut texts = Vec::new();
     for file in &args.files {
-        let name = file.display().to_string();
-        parts.extend(parse(&name, &read(file)?)?);
+        texts.push((file.display().to_string(), read(file)?));
+    }
+    merge_texts(&texts, bugs, |outcome, whole, flags, removed| {
+        show(outcome, whole, flags, args.json)?;
+        outcome.print(removed, args.json)?;
+        Ok(outcome.exit_code())
+    })
+}
+
+/// Merges files, each a name and what it holds, and hands the outcome over with all cases that were asked for.
+///
+/// # Errors
+/// As [`merge`].
+pub fn merge_texts<R>(
+    texts: &[(String, String)],
+    bugs: &[Bug],
+    then: impl FnOnce(&Outcome, &[&Case], &Flags, Option<&Removed>) -> Result<R, Failure>,
+) -> Result<R, Failure> {
+    let mut parts = Vec::new();
+    for (name, text) in texts {
+        parts.extend(parse(name, text)?);
     }
     let parts = by_shard(parts)?;
     let flags = parts.values().next().map(|part| part.head.flags.clone()).unwrap_or_default();
@@ -36,9 +55,7 @@ pub fn merge(args: &MergeArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     let (whole, promises) = choose_all(&cases, bugs, wanted, removed.as_ref())?;
     let mut outcome = put_together(&whole, parts, &flags)?;
     outcome.broken_promises = promises.all_broken(&outcome.records);
-    show(&outcome, &whole, &flags, args.json)?;
-    outcome.print(removed.as_ref(), args.json)?;
-    Ok(outcome.exit_code())
+    then(&outcome, &whole, &flags, removed.as_ref())
 }
 
 fn show(outcome: &Outcome, whole: &[&Case], flags: &Flags, json: bool) -> Result<(), Failure> {

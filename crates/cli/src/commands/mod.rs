@@ -19,7 +19,7 @@ pub use bench::bench;
 pub use boot::boot;
 pub use check::check;
 pub use explain::explain;
-pub use merge::merge;
+pub use merge::{merge, merge_texts};
 pub use new_case::new_case;
 pub use record_import::record_import;
 pub use replay::replay;
