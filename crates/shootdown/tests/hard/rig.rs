@@ -181,7 +181,7 @@ unsafe impl Platform for Host {
         self.may_panic(Callback::Kick);
         self.kicks.set(self.kicks.get() + 1);
         let fate = self.fate.borrow_mut().pop_front().unwrap_or(self.afterwards.get());
-        let mut send = |later| self.under_way.borrow_mut().push((self.now.get() + later, cpu.number()));
+        let send = |later| self.under_way.borrow_mut().push((self.now.get() + later, cpu.number()));
         match fate {
             Bell::Rings => send(0),
             Bell::Lost => {}
