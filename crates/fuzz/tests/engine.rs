@@ -47,13 +47,13 @@ fn gather(input: &[u8]) {
     let (user, other) = (space(host, 0xa000), space(host, 0xb000));
     (0..2).for_each(|cpu| host.run(cpu, &user));
     while !bytes.is_empty() {
-        let mut pages = Vec::new();
+        let count = 1 + bytes.below(8);
+        let ranges: Vec<PageRange> = (0..count).filter_map(|_| range(&mut bytes)).collect();
+        let pages: Vec<[u64; 3]> = ranges.iter().map(|&range| samples(range, &mut bytes)).collect();
+        pages.as_flattened().iter().for_each(|&page| (0..2).for_each(|cpu| host.touch(cpu, page)));
         let mut gather = host.engine().gather::<Vec<rig::Frame>, 4>(&user);
-        for _ in 0..=bytes.below(4) {
-            let Some(range) = range(&mut bytes) else { continue };
-            let some = samples(range, &mut bytes);
-            some.iter().for_each(|&page| (0..2).for_each(|cpu| host.touch(cpu, page)));
-            let frames = some.iter().map(|&page| host.clear(0xa000, page)).collect();
+        for (&range, pages) in ranges.iter().zip(&pages) {
+            let frames = pages.iter().map(|&page| host.clear(0xa000, page)).collect();
             let full = match bytes.byte() & 1 {
                 0 => gather.unmapped(range, frames),
                 _ => gather.table_freed(range, frames),
@@ -63,7 +63,6 @@ fn gather(input: &[u8]) {
                 gather = host.engine().gather(&user);
                 assert!(gather.unmapped(range, frames).is_ok(), "it is empty");
             }
-            pages.extend(some);
         }
         let away = bytes.byte() & 3 == 0;
         if away {
@@ -73,9 +72,9 @@ fn gather(input: &[u8]) {
         if away {
             host.run(1, &user);
         }
-        assert!(host.freed.borrow().len() >= pages.len(), "each frame goes with its gather");
+        assert_eq!(host.freed.borrow().len(), 3 * pages.len(), "each frame goes with its gather");
         host.freed.borrow_mut().clear();
-        pages.iter().for_each(|&page| (0..2).for_each(|cpu| host.touch(cpu, page)));
+        pages.as_flattened().iter().for_each(|&page| (0..2).for_each(|cpu| host.touch(cpu, page)));
         host.check();
     }
     user.into_handle();
