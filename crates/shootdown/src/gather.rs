@@ -18,8 +18,7 @@ use core::sync::atomic::Ordering;
 pub struct Gather<'a, P: Platform, F, const N: usize> {
     engine: &'a Shootdown<P>,
     space: &'a AddressSpace<P>,
-    /// Not dropped as a field: where a callback unwinds, what CPUs may still reach is held for good.
-    frames: ManuallyDrop<[Option<F>; N]>,
+    frames: [Option<F>; N],
     held: usize,
     scope: Option<Scope>,
     tables: Tables,
@@ -36,7 +35,7 @@ pub struct PendingFrames<'a, P: Platform, F, const N: usize> {
     flush: Option<Pending<'a, P>>,
     /// Whether a wait has begun and not come to its end.
     waiting: bool,
-    /// As in [`Gather`].
+    /// Not dropped as a field: where a wait unwinds, what CPUs may still reach is held for good.
     frames: ManuallyDrop<[Option<F>; N]>,
 }
 
@@ -87,7 +86,7 @@ impl<P: Platform> Shootdown<P> {
     ) -> Gather<'a, P, F, N> {
         // ORDER(SD-8): before this CPU clears an entry or finds one cleared; the caller's page-table lock orders both.
         space.gathers.fetch_add(1, Ordering::Relaxed);
-        let frames = ManuallyDrop::new([const { None }; N]);
+        let frames = [const { None }; N];
         Gather { engine: self, space, frames, held: 0, scope: None, tables: Tables::Kept, within }
     }
 }
@@ -135,17 +134,24 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
     /// If another gather on the space is open, it may have cleared entries that this one then found empty and did not
     /// record, so the flush widens to all that this one looked at (Linux, `tlb_finish_mmu`: to the whole space).
     pub fn send(mut self) -> PendingFrames<'a, P, F, N> {
-        let pending = self.begin();
+        let pending = self.begin(|engine, space, scope, tables| Some(engine.send(space, scope, tables)));
         core::mem::forget(self);
         pending
     }
 
     /// Sends the flush, waits for it, and drops the frames.
-    pub fn finish(self) {
-        self.send().finish();
-    }
+    pub fn finish(self) {}
 
-    fn begin(&mut self) -> PendingFrames<'a, P, F, N> {
+    fn begin(
+        &mut self,
+        flush: impl FnOnce(&'a Shootdown<P>, &'a AddressSpace<P>, Scope, Tables) -> Option<Pending<'a, P>>,
+    ) -> PendingFrames<'a, P, F, N> {
+        // Should the platform panic meanwhile, frames leak; nobody may have them before the flush is complete.
+        let mut frames = ManuallyDrop::new(core::mem::replace(&mut self.frames, [const { None }; N]));
+        if without(Rule::FreeAfterCompletion) {
+            // The rule removed: frames go whether or not the flush is complete.
+            *frames = [const { None }; N];
+        }
         // ORDER(SD-8): a peer that is seen gone has completed its flush; partner: the release in `close`.
         let nested = self.space.gathers.load(Site::GatherSeen.acquire()) > 1;
         let (scope, tables) = if nested && !without(Rule::CoverPeers) {
@@ -154,19 +160,17 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
         } else {
             (self.scope, self.tables)
         };
-        let flush = scope.map(|scope| self.engine.send(self.space, scope, tables));
-        if without(Rule::FreeAfterCompletion) {
-            // The rule removed: frames go as soon as the doorbells are rung.
-            self.frames.iter_mut().for_each(|frame| *frame = None);
-        }
-        let frames = core::mem::replace(&mut self.frames, ManuallyDrop::new([const { None }; N]));
+        let flush = scope.and_then(|scope| flush(self.engine, self.space, scope, tables));
         PendingFrames { space: self.space, flush, waiting: false, frames }
     }
 }
 
 impl<P: Platform, F, const N: usize> Drop for Gather<'_, P, F, N> {
     fn drop(&mut self) {
-        drop(self.begin());
+        drop(self.begin(|engine, space, scope, tables| {
+            engine.flush(space, scope, tables);
+            None
+        }));
     }
 }
 

@@ -3,7 +3,7 @@ use clap::ValueEnum;
 use std::path::Path;
 use std::time::Instant;
 
-use super::{bare_metal, boot, build, gates, msrv, own_case};
+use super::{bare_metal, boot, build, gates, miri, msrv, own_case};
 use crate::{arch, tidy};
 
 /// One step; the order is that of a full run, cheapest first.
@@ -25,6 +25,8 @@ pub enum Step {
     Arch,
     /// Tests of all packages
     Tests,
+    /// Host tests of the engine under Miri, where it is installed
+    Miri,
     /// Every case of `shootdown check`
     Check,
     /// The pages about the corpus's bugs, in a browser
@@ -102,6 +104,7 @@ impl Step {
             Self::Msrv => msrv::msrv(root),
             Self::BareMetal => bare_metal::bare_metal(root),
             Self::Arch => arch::run(root, arch::Differing::Fails).map(Done::Passed),
+            Self::Miri => miri::miri(root),
             Self::Check => gates::check(root),
             Self::Museum => gates::museum(root),
             Self::Lab => gates::lab(root),
