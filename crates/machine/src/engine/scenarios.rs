@@ -1,6 +1,7 @@
 //! Named scenarios on 2, 3 and 4 CPUs.
 
 mod four;
+mod hard;
 mod tags;
 mod three;
 mod three_more;
@@ -88,4 +89,5 @@ pub(crate) fn add(list: &mut List) {
     four::add(list);
     tags::add(list);
     transports::add(list);
+    hard::add(list);
 }

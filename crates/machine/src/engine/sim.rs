@@ -1,6 +1,7 @@
 //! The engine's platform on the simulated machine: what an embedder writes, thirty lines of it.
 
 use super::boot::{Boot, History};
+use super::nmi::Nmi;
 use super::transport::{Transport, Wires};
 use crate::config::MAX_PAGES;
 use crate::hw::{self, WalkCache};
@@ -23,6 +24,8 @@ pub trait Setup: 'static {
     const TRANSPORT: Transport = Transport::Doorbells;
     /// CPUs that share a TLB, a bit each; 0 for none.
     const SHARED_TLB: u8 = 0;
+    /// What the handler of a non-maskable interrupt does.
+    const NMI: Nmi = Nmi::Never;
     /// Pages up to which ranges are flushed one by one.
     const CEILING: u64 = 33;
 

@@ -3,6 +3,7 @@
 use super::boot::{self, History};
 use super::cpu::Cpu;
 use super::fault::Fault;
+use super::nmi::{LINE, Marks, Nmi};
 use super::sim::{DOORBELL, Handle, Setup, Sim};
 use super::transport::{ACTION, HOST};
 use crate::hw;
@@ -35,6 +36,7 @@ pub struct World<S: Setup> {
     pub(super) contested: bool,
     context: u64,
     preempted: &'static [usize],
+    pub(super) nmi: Marks,
 }
 
 /// How a world begins.
@@ -123,7 +125,17 @@ impl<S: Setup> World<S> {
         engine.platform().boot.finish();
         let code = plan.cpus.iter().map(|cpu| cpu.1).collect();
         let context = fault.context() | plan.context;
-        Self { engine, machine, spaces, code, contested: plan.contested, context, preempted: plan.preempted }
+        let nmi = Marks::new(plan.cpus.iter().map(|(start, _)| matches!(start, Start::User(_))));
+        Self {
+            engine,
+            machine,
+            spaces,
+            code,
+            contested: plan.contested,
+            context,
+            preempted: plan.preempted,
+            nmi,
+        }
     }
 
     fn machine(plan: &Plan<S>, sim: &Sim<S>) -> Machine {
@@ -176,14 +188,16 @@ impl<S: Setup> Scenario for World<S> {
         match line {
             DOORBELL => self.engine.serve(),
             ACTION => self.engine.platform().wires.act(cpu),
+            LINE => self.nmi.taken(S::NMI, cpu, self.spaces[0]),
             _ => self.engine.platform().wires.preempt(cpu),
         }
     }
     fn pending_at_start(&self, cpu: usize) -> u32 {
-        u32::from(self.preempted.contains(&cpu)) << HOST
+        let nmi = u32::from(S::NMI != Nmi::Never) << LINE;
+        nmi | u32::from(self.preempted.contains(&cpu)) << HOST
     }
     fn non_maskable(&self) -> u32 {
-        1 << ACTION | 1 << HOST
+        1 << ACTION | 1 << HOST | 1 << LINE
     }
     fn device(&self) -> &Machine {
         &self.machine
