@@ -134,7 +134,7 @@ _start:
     .endr
     .endm
 
-    .section .text.traps, "ax"
+    .section .traps, "ax"
     .balign 32768
     .globl trap_table
 trap_table:

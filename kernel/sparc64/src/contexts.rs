@@ -8,6 +8,8 @@ use shootdown::{AddressSpace, CpuMask, PageRange, Scope, Shootdown, Tables, User
 /// Spaces; the last one of the memory is for when none is loaded.
 const SPACES: usize = memory::SPACES - 1;
 const CYCLES: u64 = 200_000;
+/// Remaps in a row, now and then.
+const MANY: usize = 24;
 /// Findings that are written out.
 const WRITTEN: u64 = 3;
 
@@ -26,7 +28,8 @@ struct Process {
 pub fn run(kernel: &'static Shootdown<Kernel>) -> bool {
     remove_rule();
     let mut processes: [Process; SPACES] = core::array::from_fn(|space| {
-        let new = || kernel.new_space(memory::root(space), CpuMask::new()).expect("a mask of the machine's size");
+        let new =
+            || kernel.new_space(memory::root(space), CpuMask::new()).expect("a mask of the machine's size");
         let Ok(user) = kernel.adopt(OBJECTS[space].make(new)) else { panic!("a new space is adopted once") };
         (0..PAGES).for_each(|page| memory::map(space, page, 0, canary(space, page, 0)));
         Process { user, epochs: [0; PAGES] }
@@ -49,11 +52,19 @@ pub fn run(kernel: &'static Shootdown<Kernel>) -> bool {
                 }
             }
         }
-        // A page of this space or of another changes: who is not loaded must flush it when it comes back.
-        let (target, page) = (if below(2) == 0 { space } else { below(SPACES) }, below(PAGES));
-        remap(kernel, target, &mut processes[target], page);
+        // Pages of this space or of another change, at times more than the engine remembers: who is not loaded must flush
+        // them when it comes back.
+        let target = if below(2) == 0 { space } else { below(SPACES) };
+        let times = if below(32) == 0 { MANY } else { 1 };
+        for _ in 0..times {
+            remap(kernel, target, &mut processes[target], below(PAGES));
+        }
     }
     kernel.leave();
+    // They live as long as the machine.
+    processes.into_iter().for_each(|process| {
+        process.user.into_handle();
+    });
     let rollovers = kernel.platform().rollovers();
     say!(
         "@{{\"event\":\"contexts\",\"cycles\":{CYCLES},\"reads\":{reads},\"rollovers\":{rollovers},\"stale\":{stale}}}"

@@ -3,14 +3,19 @@
 use crate::memory::{address, load, map, store, unmap};
 use crate::{machine, memory};
 use shootdown::{LocalFlush, OnInstall, PageRange, Tables, Tag};
-use shootdown_sparc64::Mmu;
+use shootdown_sparc64::encode::Slots;
+use shootdown_sparc64::{Machine, Mmu, Strategies};
 
-/// Names of the checks, and whether what they name holds.
-pub const CHECKS: [(&str, fn(&Mmu) -> bool); 8] = [
+/// What a check is called, and whether that holds.
+type Check = (&'static str, fn(&Mmu) -> bool);
+
+/// The checks, in order.
+pub const CHECKS: [Check; 9] = [
     ("what is not flushed stays", not_flushed_stays),
     ("a page is demapped alone", page_alone),
     ("a page is demapped in a context that is not loaded", page_elsewhere),
     ("a context is demapped alone", context_alone),
+    ("the same through the primary context", through_primary),
     ("an install without flush keeps", install_keeps),
     ("an install with flush drops", install_drops),
     ("everything goes but what is locked", everything),
@@ -77,6 +82,17 @@ fn context_alone(mmu: &Mmu) -> bool {
     both_old(mmu);
     flush(mmu, LocalFlush::Tag(B.1));
     reads(mmu, A, [OLD, OLD]) && reads(mmu, B, [NEW, NEW])
+}
+
+/// What UltraSPARC III and later do, at trap level 1.
+fn through_primary(mmu: &Mmu) -> bool {
+    let strategies = Strategies::new(Machine::Cheetah(Slots::One));
+    // SAFETY: 1. and 2. as where `mmu` was made; QEMU's UltraSPARC II demaps by the primary context as well.
+    let primary = unsafe { Mmu::new(strategies, memory::root(B.0)) };
+    both_old(mmu);
+    flush(&primary, page(B.1, 1));
+    flush(&primary, LocalFlush::Tag(A.1));
+    reads(mmu, A, [NEW, NEW]) && reads(mmu, B, [OLD, NEW])
 }
 
 fn install_keeps(mmu: &Mmu) -> bool {

@@ -48,9 +48,9 @@ struct Frame(AtomicU64, UnsafeCell<[u64; 1023]>);
 unsafe impl Sync for Frame {}
 
 static TSBS: [Tsb; SPACES] = [const { Tsb([const { [const { AtomicU64::new(0) }; 2] }; ENTRIES]) }; SPACES];
-static FRAMES: [[[Frame; TURNS]; PAGES]; SPACES] = [const {
-    [const { [const { Frame(AtomicU64::new(0), UnsafeCell::new([0; 1023])) }; TURNS] }; PAGES]
-}; SPACES];
+static FRAMES: [[[Frame; TURNS]; PAGES]; SPACES] =
+    [const { [const { [const { Frame(AtomicU64::new(0), UnsafeCell::new([0; 1023])) }; TURNS] }; PAGES] };
+        SPACES];
 
 /// Address of a page; the same in all spaces.
 pub const fn address(page: usize) -> VirtAddr {
