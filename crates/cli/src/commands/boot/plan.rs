@@ -141,7 +141,7 @@ fn machine(name: &str) -> Result<&'static Machine, Failure> {
             "architecture",
             name,
             names.collect(),
-            "sparc64 is checked in the model alone: QEMU has no SMP machine",
+            "QEMU has no SMP machine of sparc64: `cargo xtask ci sparc64` boots one CPU",
         )
     })
 }
