@@ -7,6 +7,7 @@ use crate::platform::Platform;
 use crate::space::AddressSpace;
 use crate::types::{PageRange, Scope, Tables};
 use core::fmt;
+use core::mem::ManuallyDrop;
 use core::sync::atomic::Ordering;
 
 /// Collects what was unmapped from a space, up to `N` frames of any type `F` (an owned frame, a counted page, a
@@ -21,6 +22,8 @@ pub struct Gather<'a, P: Platform, F, const N: usize> {
     held: usize,
     scope: Option<Scope>,
     tables: Tables,
+    /// Where the caller looks at entries, in the smallest pages, since a peer may have cleared any size there.
+    within: Scope,
 }
 
 /// A gather whose flush was sent: the frames wait for its completion, and can do so outside the page-table lock.
@@ -53,12 +56,35 @@ impl<F> fmt::Display for Full<F> {
 impl<F> core::error::Error for Full<F> {}
 
 impl<P: Platform> Shootdown<P> {
-    /// Opens a gather for `space`.
+    /// Opens a gather for `space`, whose caller may look at any entry.
+    ///
+    /// Where the caller knows what it is about to unmap, [`gather_within`](Self::gather_within) flushes less.
     pub fn gather<'a, F, const N: usize>(&'a self, space: &'a AddressSpace<P>) -> Gather<'a, P, F, N> {
+        self.open_gather(space, Scope::All)
+    }
+
+    /// Opens a gather for `space`, whose caller looks at entries of `range` alone (the arguments of `munmap`, say).
+    ///
+    /// Once it has finished, no CPU uses an old translation of `range`, whether this gather recorded it or another that
+    /// is open at the same time cleared it first. What is recorded outside `range` is flushed as well.
+    pub fn gather_within<'a, F, const N: usize>(
+        &'a self,
+        space: &'a AddressSpace<P>,
+        range: PageRange,
+    ) -> Gather<'a, P, F, N> {
+        self.open_gather(space, Scope::Pages(range.in_smallest_pages()))
+    }
+
+    #[inline]
+    fn open_gather<'a, F, const N: usize>(
+        &'a self,
+        space: &'a AddressSpace<P>,
+        within: Scope,
+    ) -> Gather<'a, P, F, N> {
         // ORDER(SD-8): before this CPU clears an entry or finds one cleared; the caller's page-table lock orders both.
         space.gathers.fetch_add(1, Ordering::Relaxed);
         let frames = [const { None }; N];
-        Gather { engine: self, space, frames, held: 0, scope: None, tables: Tables::Kept }
+        Gather { engine: self, space, frames, held: 0, scope: None, tables: Tables::Kept, within }
     }
 }
 
@@ -103,37 +129,45 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
     /// Sends the flush that covers what was recorded; call it before the page-table lock is dropped. Never waits.
     ///
     /// If another gather on the space is open, it may have cleared entries that this one then found empty and did not
-    /// record, so the flush widens to everything (Linux: `tlb_finish_mmu`).
+    /// record, so the flush widens to all that this one looked at (Linux, `tlb_finish_mmu`: to the whole space).
     pub fn send(mut self) -> PendingFrames<'a, P, F, N> {
-        let frames = core::mem::replace(&mut self.frames, [const { None }; N]);
-        let pending = self.begin(frames);
+        let pending = self.begin(|engine, space, scope, tables| Some(engine.send(space, scope, tables)));
         core::mem::forget(self);
         pending
     }
 
     /// Sends the flush, waits for it, and drops the frames.
-    pub fn finish(self) {
-        self.send().finish();
-    }
+    pub fn finish(self) {}
 
-    fn begin(&self, mut frames: [Option<F>; N]) -> PendingFrames<'a, P, F, N> {
+    fn begin(
+        &mut self,
+        flush: impl FnOnce(&'a Shootdown<P>, &'a AddressSpace<P>, Scope, Tables) -> Option<Pending<'a, P>>,
+    ) -> PendingFrames<'a, P, F, N> {
+        // Should the platform panic meanwhile, frames leak; nobody may have them before the flush is complete.
+        let mut frames = ManuallyDrop::new(core::mem::replace(&mut self.frames, [const { None }; N]));
+        if without(Rule::FreeAfterCompletion) {
+            // The rule removed: frames go whether or not the flush is complete.
+            *frames = [const { None }; N];
+        }
         // ORDER(SD-8): a peer that is seen gone has completed its flush; partner: the release in `close`.
         let nested = self.space.gathers.load(Site::GatherSeen.acquire()) > 1;
-        let (scope, tables) =
-            if nested { (Some(Scope::All), Tables::Freed) } else { (self.scope, self.tables) };
-        let flush = scope.map(|scope| self.engine.send(self.space, scope, tables));
-        if without(Rule::FreeAfterCompletion) {
-            // The rule removed: frames go as soon as the doorbells are rung.
-            frames = [const { None }; N];
-        }
-        PendingFrames { space: self.space, flush, frames }
+        let (scope, tables) = if nested && !without(Rule::CoverPeers) {
+            let looked_at = self.scope.map_or(self.within, |noted| self.within.cover(noted));
+            (Some(looked_at), Tables::Freed)
+        } else {
+            (self.scope, self.tables)
+        };
+        let flush = scope.and_then(|scope| flush(self.engine, self.space, scope, tables));
+        PendingFrames { space: self.space, flush, frames: ManuallyDrop::into_inner(frames) }
     }
 }
 
 impl<P: Platform, F, const N: usize> Drop for Gather<'_, P, F, N> {
     fn drop(&mut self) {
-        let frames = core::mem::replace(&mut self.frames, [const { None }; N]);
-        drop(self.begin(frames));
+        drop(self.begin(|engine, space, scope, tables| {
+            engine.flush(space, scope, tables);
+            None
+        }));
     }
 }
 

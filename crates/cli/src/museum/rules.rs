@@ -24,14 +24,16 @@ const TEXTS: [&str; crate::catalogue::LAST_RULE as usize] = [
      one.",
     "Mappings die once, when the last user reference goes; the root is freed once, when no struct \
      reference is left and no CPU has it loaded.",
-    "A CPU that waits answers its own doorbell; past a bound the platform is told who is late, and the \
-     wait goes on.",
+    "A CPU that waits listens to its own doorbell and answers it, so that nobody need interrupt it; past a \
+     bound the platform is told who is late, and the wait goes on.",
     "While an entry tagged t may be live on c, t on c names one space; a tag is reused only after a \
      flush; identities and generations are 64-bit and never go back.",
     "A CPU that goes off line leaves the space it has loaded and flushes everything, then it is no \
      longer waited for; bits that `OnLeave::KeepBit` left in other masks stay, and mean nothing while \
      it has nothing loaded. It comes back with all flushed.",
     "A request that does not fit widens to a full flush; no failure drops a frame or frees one early.",
+    "Who finishes a gather has flushed all that it looked at, also what another open gather cleared \
+     first and has not flushed yet.",
 ];
 
 #[cfg(test)]
@@ -46,6 +48,6 @@ mod tests {
             let row = format!("| SD-{number} | {} |", text(number).expect("a rule"));
             assert!(table.contains(&row), "INVARIANTS.md does not say {row:?}");
         }
-        assert_eq!((text(0), text(15)), (None, None));
+        assert_eq!((text(0), text(16)), (None, None));
     }
 }
