@@ -1,5 +1,6 @@
 //! Named scenarios on 2, 3 and 4 CPUs.
 
+mod clients;
 mod four;
 mod hard;
 mod tags;
@@ -70,6 +71,7 @@ fn plan<S: Setup>(cpus: Vec<(Start, Code<S>)>) -> Plan<S> {
         contested: false,
         context: 0,
         preempted: &[],
+        missing: false,
     }
 }
 
@@ -84,6 +86,7 @@ fn named<'a>(
 
 pub(crate) fn add(list: &mut List) {
     two::add(list);
+    clients::add(list);
     three::add(list);
     three_more::add(list);
     four::add(list);

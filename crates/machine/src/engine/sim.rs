@@ -59,6 +59,8 @@ pub struct Sim<S: Setup> {
     pub(crate) locals: Vec<CpuLocal>,
     /// Per space: 1 where its teardown waits to be resumed.
     pub(crate) deferred: [Word; 2],
+    /// Requests that a thread has made of a kernel thread, and those that were answered.
+    pub(crate) requests: [Word; 2],
     tags: S::Tags,
     pub(crate) wires: Wires,
     /// What CPUs do while the scenario is being built.
@@ -89,6 +91,7 @@ impl<S: Setup> Sim<S> {
         Self {
             locals: (0..cpus).map(|_| CpuLocal::new()).collect(),
             deferred: [Word::new("deferred", 0), Word::new("deferred", 0)],
+            requests: [Word::new("submitted", 0), Word::new("answered", 0)],
             tags: S::Tags::make(&TagRoom { cpus, tags: S::TAGS as u32 + 1, boot }),
             wires: Wires::new(cpus),
             boot,

@@ -59,6 +59,8 @@ pub struct Plan<S: Setup> {
     pub context: u64,
     /// CPUs that the hypervisor takes off once, at any time.
     pub preempted: &'static [usize],
+    /// Whether page 1 of the first space is not mapped at the start; its frame is there for [`Cpu::resolve`].
+    pub missing: bool,
 }
 
 /// An unmapped frame or table; given back when dropped.
@@ -78,8 +80,17 @@ impl Drop for Page {
     }
 }
 
+/// The page that [`Plan::missing`] is about.
+pub(super) const MISSING: (usize, usize) = (0, 1);
+
+impl<S: Setup> Plan<S> {
+    fn lacks(&self, space: usize, page: usize) -> bool {
+        self.missing && (space, page) == MISSING
+    }
+}
+
 /// Frame (and translation value) of a page of a space.
-fn frame(space: usize, page: usize) -> usize {
+pub(super) fn frame(space: usize, page: usize) -> usize {
     1 + space * 2 + page
 }
 
@@ -148,7 +159,7 @@ impl<S: Setup> World<S> {
             for page in 0..2 {
                 builder =
                     builder.translation(frame(space, page), (space < plan.spaces).then_some(space), true);
-                if space < plan.spaces {
+                if space < plan.spaces && !plan.lacks(space, page) {
                     builder = builder.map(space, page, frame(space, page) as u64);
                 }
             }
@@ -170,7 +181,7 @@ impl<S: Setup> World<S> {
             builder = builder.must_free_root(space).must_free_table(space as u64 + 1);
             builder = builder.must_free_frame(frame(space, 0)).must_free_frame(frame(space, 1));
         }
-        let values = |space| [0, 1].map(|page| frame(space, page) as u64);
+        let values = |space| [0, 1].map(|page| (!plan.lacks(space, page)).then(|| frame(space, page) as u64));
         sim.boot.fill(builder, values).build()
     }
 }
