@@ -6,6 +6,7 @@ mod three;
 mod three_more;
 mod transports;
 mod two;
+mod wide;
 
 use super::catalog::{Entry, List};
 use super::sim::Setup;
@@ -88,4 +89,5 @@ pub(crate) fn add(list: &mut List) {
     four::add(list);
     tags::add(list);
     transports::add(list);
+    wide::add(list);
 }
