@@ -3,10 +3,18 @@
 use shootdown_lab::bench::bench;
 use shootdown_lab::machine::CpuCount;
 use shootdown_lab::policy::PolicyKind;
+use shootdown_lab::probe::probe;
 use shootdown_lab::workload::{Params, WorkloadKind};
 
 fn params(cpus: usize, spaces: u32, seed: u64) -> Params {
     Params { cpus: CpuCount::new(cpus).expect("a number of CPUs"), spaces, seed }
+}
+
+#[test]
+fn one_target_among_4096_cpus_takes_four_lines_and_200_instructions() {
+    let cpus = CpuCount::new(4_096).expect("a number of CPUs");
+    let one = probe(PolicyKind::Shootdown, cpus, 1);
+    assert!(one.initiator_transfers <= 4.0 && one.instructions <= 200.0, "{one:?}");
 }
 
 #[test]

@@ -20,8 +20,9 @@
 //! `join_under_a_mark_vs_flush`).
 //!
 //! "A later one" is why no mark ever goes: who joins may have seen it, and not yet set its bit, when another CPU finds the
-//! word empty and clears the mark. A space that has been everywhere is therefore read word by word, as if it had no
-//! summary; a new one begins without marks.
+//! word empty and clears the mark (`wide-leaver` fails then), and who leaves would touch the space after its bit is gone
+//! (`wide-final-drop`). A space that has been everywhere is therefore read word by word, as if it had no summary; a new one
+//! begins without marks.
 
 use crate::fault::{Rule, Site, without};
 use crate::sync::{Word, const_fn};
@@ -221,7 +222,7 @@ impl<'a> Members<'a> {
     #[inline]
     pub(crate) fn add_self(&self, me: CpuId) {
         if let Some(summary) = self.summary.filter(|_| !without(Rule::MaskCovers)) {
-            let mark = 1 << (me.index() / 64 >> self.shift());
+            let mark = 1 << ((me.number() / 64) >> self.shift());
             // ORDER(SD-1): relaxed, read or written before the fence that follows; see the drawing above. Almost always the
             // mark is there, and then its line stays shared.
             if summary.load(Ordering::Relaxed) & mark == 0 {

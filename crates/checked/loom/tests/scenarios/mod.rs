@@ -16,6 +16,8 @@ macro_rules! with_scenarios {
             arrive::lazy_return_vs_flush,
             arrive::borrow_vs_unmap,
             arrive::online_vs_kernel_flush,
+            arrive::switch_into_another_word_vs_flush,
+            arrive::join_under_a_mark_vs_flush,
             depart::unmap_under_user,
             depart::enter_lazy_vs_flush,
             depart::leave_vs_flush,

@@ -4,7 +4,7 @@ use super::cpu::Cpu;
 use super::hw::{Hw, Kind, Mask, Puppet, Root, become_cpu};
 use super::memory::{Blame, Memory};
 use loom::sync::atomic::AtomicU64;
-use shootdown_under_loom::{AddressSpace, CpuId, MaskWord, PageRange, Shootdown, SpaceHandle, VirtAddr};
+use shootdown_under_loom::{AddressSpace, PageRange, Shootdown, SpaceHandle, VirtAddr};
 use std::sync::Arc;
 
 /// Number of the first kernel page.
@@ -66,11 +66,6 @@ unsafe impl<K: Kind> SpaceHandle<Hw<K>> for Arc<Object<K>> {
     }
 }
 
-/// Typed number of a CPU.
-pub(super) fn number(cpu: usize) -> CpuId {
-    CpuId::new(u32::try_from(cpu).expect("few CPUs"))
-}
-
 /// Range of one page.
 pub fn page(page: usize) -> PageRange {
     PageRange::page(VirtAddr((page as u64) << 12))
@@ -101,14 +96,13 @@ impl<K: Kind> Machine<K> {
         let pages = plan.pages.iter().copied().max().unwrap_or(0);
         let addresses =
             (0..pages).map(|page| Memory::new(format!("address of page {page}"), &blame)).collect();
-        let mask = |memory: &Arc<Memory>| Mask { words: [MaskWord::new()], memory: memory.clone() };
-        let online = mask(&Memory::new("machine", &blame));
+        let online = Mask::new::<K>(&Memory::new("machine", &blame));
         let puppet = |(index, &(host, page))| Puppet { cpu: plan.scripts.len() + index, host, page };
         let puppets: Vec<_> = plan.puppets.iter().enumerate().map(puppet).collect();
         let cpus = plan.scripts.len() + puppets.len();
         let engine = Shootdown::new(Hw::new(cpus, puppets, roots, plan.kernel, memory, blame), online);
         let space = |(root, memory)| {
-            let space = engine.new_space(root, mask(memory)).expect("masks of one size");
+            let space = engine.new_space(root, Mask::new::<K>(memory)).expect("masks of one size");
             Arc::new(Object { space })
         };
         let spaces = owners.iter().enumerate().map(space).collect();

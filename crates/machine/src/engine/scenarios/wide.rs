@@ -33,7 +33,7 @@ impl Setup for Paired {
 }
 
 pub(super) fn add(list: &mut List) {
-    for scenario in [switch_in, hotplug, joiners, comes_back, final_drop, trim] {
+    for scenario in [switch_in, hotplug, joiners, leaver, comes_back, final_drop, trim] {
         scenario(list);
     }
 }
@@ -103,6 +103,32 @@ fn joiners(list: &mut List) {
             let flusher: Code<Paired> = |cpu| cpu.unmap(0, 0);
             let cpus = vec![(Start::Kernel, joins), (Start::Kernel, joins), (Start::User(0), flusher)];
             Plan { sleepers: [2, 0], ..plan(cpus) }
+        },
+    );
+}
+
+fn leaver(list: &mut List) {
+    list.add(
+        &named(
+            "wide-leaver",
+            THREE,
+            &[Tso],
+            "the only member in a word leaves, another joins under its mark, while a third unmaps",
+        ),
+        || {
+            let leaves: Code<Paired> = |cpu| {
+                let user = cpu.user(1);
+                cpu.run(&user);
+                user.into_handle();
+            };
+            let joins: Code<Paired> = |cpu| {
+                let user = cpu.user(0);
+                cpu.run(&user);
+                user.into_handle();
+            };
+            let flusher: Code<Paired> = |cpu| cpu.unmap(0, 0);
+            let cpus = vec![(Start::User(0), leaves), (Start::Kernel, joins), (Start::User(0), flusher)];
+            Plan { spaces: 2, sleepers: [1, 1], ..plan(cpus) }
         },
     );
 }
