@@ -397,3 +397,16 @@ fn kernel_memory_is_flushed_on_every_cpu_of_a_wide_machine() {
     };
     assert!((0..200).all(|cpu| flushed(cpu) != (cpu == 130)));
 }
+
+#[test]
+fn spaces_that_cpus_make_in_turn_have_identities_of_their_own() {
+    let engine = machine(3);
+    let make =
+        |cpu| engine.platform().on(cpu, || engine.new_space(0x1000, mask(2)).expect("large enough").id());
+    let made: Vec<_> = (0..600).map(|turn| make([0, 1, 0, 2, 0][turn % 5])).collect();
+    let mut numbers: Vec<_> = made.iter().map(|id| id.number()).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), made.len());
+    assert_ne!(numbers[0], 0, "no space");
+}

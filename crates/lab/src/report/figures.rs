@@ -149,7 +149,7 @@ fn conflicts(pairs: &[Pair]) -> Figure {
         aim: "at least 99 % of commutative pairs free of conflicts".into(),
         reached: different.0 && lazy.0 && flush.0,
         found: format!(
-            "on different spaces {} (the rest: two identities from one counter), on one space without a flush {} \
+            "on different spaces {}, on one space without a flush {} \
              (the rest: two CPUs join one word of its mask), with a flush {}: a flush tells the space's other CPUs",
             different.1, lazy.1, flush.1
         ),

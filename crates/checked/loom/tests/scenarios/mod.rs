@@ -32,6 +32,7 @@ macro_rules! with_scenarios {
             lifetime::put_vs_teardown,
             lifetime::upgrade_vs_last_put,
             lifetime::struct_drop_vs_free,
+            lifetime::spaces_made_at_once,
             request::merged_rings,
             request::two_flushers,
             request::two_flushers_one_target,
