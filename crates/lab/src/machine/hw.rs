@@ -85,7 +85,7 @@ pub(crate) struct Hw {
     pub(super) watched: Option<Vec<Touched>>,
     lines: Lines,
     /// Page tables: by space and page, numbers of translations.
-    tables: Vec<NumberMap<u64, u32>>,
+    tables: NumberMap<u32, NumberMap<u64, u32>>,
     pub(super) translations: Vec<Translation>,
     spare: Vec<u32>,
     queue: BinaryHeap<Reverse<(u64, u64, u32, Event)>>,
@@ -115,7 +115,7 @@ impl Hw {
             cpus: (0..cpus).map(|_| cpu()).collect(),
             watched: None,
             lines: Lines::new(cpus),
-            tables: Vec::new(),
+            tables: NumberMap::default(),
             translations: Vec::new(),
             spare: Vec::new(),
             queue: BinaryHeap::new(),
@@ -202,6 +202,12 @@ impl Hw {
                 self.lines.sleep(cpu, place);
             }
         }
+    }
+
+    /// From now on remembers which lines are accessed.
+    pub(super) fn watch(&mut self) {
+        self.watched = Some(Vec::new());
+        self.lines.watch();
     }
 
     /// Rings `cpu`'s doorbell.
@@ -326,11 +332,14 @@ impl Hw {
     }
 
     fn table(&mut self, space: u32) -> &mut NumberMap<u64, u32> {
-        let at = space as usize;
-        if at >= self.tables.len() {
-            self.tables.resize_with(at + 1, NumberMap::default);
+        self.tables.entry(space).or_default()
+    }
+
+    /// Forgets the tables of a space that has ended, if nothing is mapped.
+    pub(super) fn forget_tables(&mut self, space: u32) {
+        if self.tables.get(&space).is_some_and(NumberMap::is_empty) {
+            self.tables.remove(&space);
         }
-        &mut self.tables[at]
     }
 
     /// The translation of a page, which is mapped if it is not.
@@ -388,8 +397,10 @@ impl Hw {
 
     /// Takes pages out of the page tables, and says what they were; with `replace` others take their place.
     pub(super) fn retire(&mut self, space: u32, pages: Pages, tables: Tables, replace: bool) -> Vec<u32> {
+        // A recording may flush a space that has ended.
+        let Some(table) = self.tables.get(&space) else { return Vec::new() };
         let mut gone: Vec<u64> = match pages.count {
-            0 => self.table(space).keys().copied().filter(|page| !replace || page & TABLE == 0).collect(),
+            0 => table.keys().copied().filter(|page| !replace || page & TABLE == 0).collect(),
             _ => (pages.first..pages.first + pages.count).collect(),
         };
         gone.sort_unstable();

@@ -254,7 +254,7 @@ impl<'a> Runner<'a> {
         match op {
             Op::Touch(pages) => with(|hw| hw.touch(pages)),
             Op::Compute(cycles) => with(|hw| hw.advance(cycles)),
-            Op::Watch => with(|hw| hw.watched = Some(Vec::new())),
+            Op::Watch => with(Hw::watch),
             Op::Post(channel) => self.post(channel),
             Op::Take(channel) => {
                 let channel = self.channels.entry(channel).or_default();
@@ -392,6 +392,7 @@ fn carry_out(policy: &dyn Policy, op: Op) {
             change(policy, Some(space), Pages::ALL, Tables::Freed, false);
             begin(Class::Lifetime);
             policy.end(space);
+            with(|hw| hw.forget_tables(space));
         }
         Op::Touch(_) | Op::Compute(_) | Op::Post(_) | Op::Take(_) | Op::Watch => {}
     }
