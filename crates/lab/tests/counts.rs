@@ -68,3 +68,19 @@ fn four_thousand_cpus_run() {
     assert!(row.is_as_promised());
     assert_eq!(row.totals.sent, 0, "everyone else has left or is lazy");
 }
+
+#[test]
+fn operations_add_up_to_what_was_counted_by_class() {
+    for workload in WorkloadKind::ALL {
+        for policy in [PolicyKind::Shootdown, PolicyKind::LinuxX86, PolicyKind::Redox] {
+            let totals = bench(policy, workload, params(8, 2, 3)).totals;
+            let kernel = totals.kernel();
+            let sum = |part: fn(&shootdown_lab::machine::Spent) -> u64| -> u64 {
+                totals.operations.iter().map(|(_, spent)| part(&spent)).sum()
+            };
+            let found =
+                (sum(|spent| spent.doorbells), sum(|spent| spent.transfers), sum(|spent| spent.instructions));
+            assert_eq!(found, (totals.sent, kernel.transfers(), kernel.instructions), "{}", workload.name());
+        }
+    }
+}

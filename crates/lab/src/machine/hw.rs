@@ -2,6 +2,7 @@
 
 use super::cost::COSTS;
 use super::lines::{Lines, NumberMap};
+use super::operation::{Operation, Spent};
 use super::run::Touched;
 use super::tally::{Class, Totals};
 use super::tlb::{Fate, Pages, Tables, Tlb, Translation};
@@ -60,6 +61,8 @@ pub(super) struct Cpu {
     /// Until then interrupts wait.
     pub(super) masked_until: u64,
     pub(super) class: Class,
+    /// What it carries out.
+    operation: Operation,
     pub(super) root: Option<u32>,
     pub(super) tag: u16,
     /// Whether a program may use the loaded space.
@@ -98,6 +101,7 @@ impl Hw {
             now: 0,
             masked_until: 0,
             class: Class::User,
+            operation: Operation::Create,
             root: None,
             tag: 0,
             user: false,
@@ -136,6 +140,7 @@ impl Hw {
     pub(crate) fn work(&mut self, instructions: u64) {
         let class = self.me().class;
         self.totals.class(class).instructions += instructions;
+        self.spent().instructions += instructions;
         self.advance(instructions);
     }
 
@@ -146,6 +151,25 @@ impl Hw {
         self.work(COSTS.call_instructions);
     }
 
+    /// The current CPU begins an operation.
+    pub(super) fn begin_operation(&mut self, operation: Operation) {
+        self.me().operation = operation;
+        self.totals.operations.at(operation).times += 1;
+    }
+
+    /// What is spent on what the current CPU does; its handler is apart from the operation that it interrupts.
+    fn spent(&mut self) -> &mut Spent {
+        let me = &self.cpus[self.current as usize];
+        let operation = if me.class == Class::Handler { Operation::Answer } else { me.operation };
+        self.totals.operations.at(operation)
+    }
+
+    /// The current CPU's handler begins.
+    pub(super) fn begin_answer(&mut self) {
+        self.totals.operations.at(Operation::Answer).times += 1;
+        self.begin(Class::Handler);
+    }
+
     /// The current CPU accesses a shared word.
     pub(crate) fn access(&mut self, address: u64, access: Access) {
         let cpu = self.current;
@@ -154,6 +178,7 @@ impl Hw {
         if access == Access::Fence {
             tally.fences += 1;
             tally.instructions += COSTS.fence_instructions;
+            self.spent().instructions += COSTS.fence_instructions;
             return self.advance(COSTS.fence);
         }
         tally.instructions += COSTS.access_instructions;
@@ -165,6 +190,10 @@ impl Hw {
             watched.push(Touched { line: moved.place, cpu, written: access != Access::Load });
         }
         let transfers = u64::from(moved.transfer);
+        let spent = self.spent();
+        spent.instructions += COSTS.access_instructions;
+        spent.transfers += transfers;
+        let tally = self.totals.class(class);
         match access {
             Access::Load => {
                 tally.reads += 1;
@@ -214,6 +243,7 @@ impl Hw {
     pub(crate) fn kick(&mut self, cpu: u32) {
         self.totals.sent += 1;
         self.me().kicks += 1;
+        self.spent().doorbells += 1;
         self.work(COSTS.hardware_instructions);
         self.advance(COSTS.send);
         let at = self.me().now + COSTS.delivery;
