@@ -355,7 +355,7 @@ impl<'w, S: Setup> Cpu<'w, S> {
     pub fn come_online(&self) {
         sync::note("online");
         hw::online();
-        self.engine().online_cpu().expect("eight CPUs fit one mask word");
+        self.engine().online_cpu().expect("a mask holds eight CPUs");
         sync::irq_restore(true);
         self.forget(0);
     }

@@ -8,6 +8,7 @@ mod three;
 mod three_more;
 mod transports;
 mod two;
+mod wide;
 
 use super::catalog::{Entry, List};
 use super::sim::Setup;
@@ -93,4 +94,5 @@ pub(crate) fn add(list: &mut List) {
     tags::add(list);
     transports::add(list);
     hard::add(list);
+    wide::add(list);
 }
