@@ -2,6 +2,7 @@
 
 mod arch;
 mod ci;
+mod footprint;
 mod mutate;
 mod mutate_corpus;
 mod process;
@@ -39,6 +40,16 @@ enum Command {
         #[arg(long)]
         accept: bool,
     },
+    /// Weigh the engine's machine code, built for size
+    Size {
+        /// Print each function
+        #[arg(long)]
+        functions: bool,
+    },
+    /// Look for ways to a panic in the engine's machine code
+    Panics,
+    /// Measure the stack of the engine's operations
+    Stack,
     /// Count the engine's instructions and hold them against their aims
     Counts {
         /// Print JSON
@@ -79,10 +90,21 @@ fn run(cli: &Cli) -> Result<()> {
             let status = command.status().context("cannot start cargo")?;
             process::check(&command, status)
         }
+        Command::Size { functions } => {
+            let functions =
+                if *functions { footprint::Functions::Listed } else { footprint::Functions::Summed };
+            weigh(&root, footprint::Look::Size(functions))
+        }
+        Command::Panics => weigh(&root, footprint::Look::Panics),
+        Command::Stack => weigh(&root, footprint::Look::Stack),
         Command::Mutate { cases } => mutate::run(&root, cases).map(|_| ()),
         Command::MutateCorpus => mutate_corpus::run(&root).map(|_| ()),
         Command::Tidy => tidy::run(&root).map(|files| println!("tidy: {files} files read, nothing to mend")),
     }
+}
+
+fn weigh(root: &Path, look: footprint::Look) -> Result<()> {
+    footprint::run(root, look).map(|seen| println!("{seen}"))
 }
 
 /// Returns the folder of the workspace.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::{bare_metal, boot, build, gates, msrv, own_case};
+use crate::footprint::{self, Functions, Look};
 use crate::{arch, tidy};
 
 /// One step; the order is that of a full run, cheapest first.
@@ -23,6 +24,12 @@ pub enum Step {
     BareMetal,
     /// The instruction sequences of the arch crates, disassembled
     Arch,
+    /// Bytes of the engine's machine code
+    Size,
+    /// Ways to a panic in the engine's machine code
+    Panics,
+    /// Stack of the engine's operations
+    Stack,
     /// Tests of all packages
     Tests,
     /// Every case of `shootdown check`
@@ -102,6 +109,9 @@ impl Step {
             Self::Msrv => msrv::msrv(root),
             Self::BareMetal => bare_metal::bare_metal(root),
             Self::Arch => arch::run(root, arch::Differing::Fails).map(Done::Passed),
+            Self::Size => footprint::run(root, Look::Size(Functions::Summed)).map(Done::Passed),
+            Self::Panics => footprint::run(root, Look::Panics).map(Done::Passed),
+            Self::Stack => footprint::run(root, Look::Stack).map(Done::Passed),
             Self::Check => gates::check(root),
             Self::Museum => gates::museum(root),
             Self::Lab => gates::lab(root),
