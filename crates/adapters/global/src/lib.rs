@@ -39,7 +39,9 @@ impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Missing::NotSet => "the engine was not set yet; call set() on the provided global at boot",
-            Missing::OtherPlatform => "the provided engine is of another platform; name the same one in both macros",
+            Missing::OtherPlatform => {
+                "the provided engine is of another platform; name the same one in both macros"
+            }
         })
     }
 }

@@ -1,8 +1,8 @@
 //! A machine of one CPU that says what is done to it, on which adapters are tried out.
 
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, Event, LocalFlush, OnInstall, PageRange, Platform, Shootdown, Span, Tables,
-    Tag, Teardown, Untagged, UserRef,
+    AddressSpace, CpuId, CpuLocal, CpuMask, Event, LocalFlush, OnInstall, PageRange, Platform, Shootdown,
+    Span, Tables, Tag, Teardown, Untagged, UserRef,
 };
 use std::sync::{Mutex, PoisonError};
 

@@ -14,14 +14,25 @@ impl defmt::Format for Record {
         let cpu = self.cpu.number();
         match (self.space, self.generation, self.rang) {
             (None, None, None) => defmt::write!(f, "CPU {=u32} {=str}", cpu, self.name),
-            (Some(space), None, _) => defmt::write!(f, "CPU {=u32} {=str} space={=u64}", cpu, self.name, space),
+            (Some(space), None, _) => {
+                defmt::write!(f, "CPU {=u32} {=str} space={=u64}", cpu, self.name, space)
+            }
             (Some(space), Some(generation), _) => {
-                defmt::write!(f, "CPU {=u32} {=str} space={=u64} generation={=u64}", cpu, self.name, space, generation);
+                defmt::write!(
+                    f,
+                    "CPU {=u32} {=str} space={=u64} generation={=u64}",
+                    cpu,
+                    self.name,
+                    space,
+                    generation
+                );
             }
             (None, Some(generation), _) => {
                 defmt::write!(f, "CPU {=u32} {=str} generation={=u64}", cpu, self.name, generation);
             }
-            (None, None, Some(rang)) => defmt::write!(f, "CPU {=u32} {=str} rang={=u32}", cpu, self.name, rang),
+            (None, None, Some(rang)) => {
+                defmt::write!(f, "CPU {=u32} {=str} rang={=u32}", cpu, self.name, rang)
+            }
         }
     }
 }

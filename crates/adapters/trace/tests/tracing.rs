@@ -49,7 +49,10 @@ fn events_arrive_with_the_fields_that_they_have() {
     });
     shootdown_trace::to_tracing(cpu, Event::Online);
     let lines = lines.lock().expect("no panic");
-    let expected =
-        [r#"cpu=1 space=7 message="switched" "#, r#"cpu=1 rang=3 message="rang" "#, r#"cpu=1 message="answered" "#];
+    let expected = [
+        r#"cpu=1 space=7 message="switched" "#,
+        r#"cpu=1 rang=3 message="rang" "#,
+        r#"cpu=1 message="answered" "#,
+    ];
     assert_eq!(*lines, expected);
 }

@@ -4,7 +4,9 @@
 
 use shootdown_adapter_rig::{Frame, running};
 use shootdown_with_x86_64::MapperGather;
-use x86_64::structures::paging::{FrameAllocator, Mapper, OffsetPageTable, Page, PageTable, PageTableFlags, PhysFrame, Size4KiB};
+use x86_64::structures::paging::{
+    FrameAllocator, Mapper, OffsetPageTable, Page, PageTable, PageTableFlags, PhysFrame, Size4KiB,
+};
 use x86_64::{PhysAddr, VirtAddr};
 
 /// Tables are the host's own memory, at the same addresses.

@@ -3,10 +3,11 @@
 use shootdown::{Full, PageRange, PageSize, Tables, Tag, VirtAddr};
 use shootdown_adapter_rig::{Did, Frame, flushed, running};
 use shootdown_with_x86_64::{MapperGather, Refused};
-use x86_64::structures::paging::{
-    FrameAllocator, Mapper, OffsetPageTable, Page, PageTable, PageTableFlags, PhysFrame, Size1GiB, Size2MiB, Size4KiB, Translate,
-};
 use x86_64::PhysAddr;
+use x86_64::structures::paging::{
+    FrameAllocator, Mapper, OffsetPageTable, Page, PageTable, PageTableFlags, PhysFrame, Size1GiB, Size2MiB,
+    Size4KiB, Translate,
+};
 
 const USER: PageTableFlags =
     PageTableFlags::PRESENT.union(PageTableFlags::WRITABLE).union(PageTableFlags::USER_ACCESSIBLE);
@@ -60,9 +61,15 @@ fn an_unmapped_page_is_flushed_with_its_size_before_its_frame_goes() {
     for (index, (address, size)) in table.into_iter().enumerate() {
         let mut gather = engine.gather::<Frame, 2>(&user);
         match index {
-            0 => gather.unmap(&mut mapper, page::<Size4KiB>(address), |f| Frame(f.start_address().as_u64(), machine)),
-            1 => gather.unmap(&mut mapper, page::<Size2MiB>(address), |f| Frame(f.start_address().as_u64(), machine)),
-            _ => gather.unmap(&mut mapper, page::<Size1GiB>(address), |f| Frame(f.start_address().as_u64(), machine)),
+            0 => gather.unmap(&mut mapper, page::<Size4KiB>(address), |f| {
+                Frame(f.start_address().as_u64(), machine)
+            }),
+            1 => gather.unmap(&mut mapper, page::<Size2MiB>(address), |f| {
+                Frame(f.start_address().as_u64(), machine)
+            }),
+            _ => gather.unmap(&mut mapper, page::<Size1GiB>(address), |f| {
+                Frame(f.start_address().as_u64(), machine)
+            }),
         }
         .expect("a mapped page");
         assert_eq!(mapper.translate_addr(x86_64::VirtAddr::new(address)), None);
