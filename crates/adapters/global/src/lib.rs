@@ -75,6 +75,7 @@ impl<P: Platform> Global<P> {
     ///
     /// # Errors
     /// [`AlreadySet`], with the engine.
+    #[expect(clippy::result_large_err, reason = "the engine comes back by value, as nothing is allocated")]
     pub fn set(&self, engine: Shootdown<P>) -> Result<&Shootdown<P>, AlreadySet<P>> {
         // ORDER: relaxed; who wins has nothing to see of others, and publishes below.
         if self.state.compare_exchange(EMPTY, FILLING, Ordering::Relaxed, Ordering::Relaxed).is_err() {
