@@ -4,6 +4,7 @@ mod api;
 mod arch;
 mod ci;
 mod footprint;
+mod licences;
 mod mutate;
 mod mutate_corpus;
 mod package;

@@ -13,7 +13,7 @@ pub fn item(mut item: Item) -> String {
     match &mut item {
         Item::Fn(item) => {
             strip(&mut item.attrs);
-            item.block = Box::new(parse_quote!({}));
+            *item.block = parse_quote!({});
         }
         Item::Struct(item) => {
             strip(&mut item.attrs);

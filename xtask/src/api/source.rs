@@ -48,7 +48,7 @@ fn module_of_file(file: &Path, folder: &Path) -> Result<Module> {
 fn module(items: Vec<Item>, folder: &Path) -> Result<Module> {
     let mut found = Module::default();
     for item in items {
-        if !attributes(&item).is_none_or(|attributes| is_compiled(attributes)) {
+        if !attributes(&item).is_none_or(is_compiled) {
             continue;
         }
         let Item::Mod(inner) = item else {

@@ -20,6 +20,12 @@ pub enum Step {
     Doc,
     /// The oldest Rust that is promised
     Msrv,
+    /// What published packages offer, as committed
+    Api,
+    /// What published packages' manifests say, and the licences of dependencies
+    Release,
+    /// Published packages, packed from a clean clone and built from that
+    Package,
     /// The engine and the arch crates on targets without an operating system
     BareMetal,
     /// The instruction sequences of the arch crates, disassembled
@@ -107,6 +113,9 @@ impl Step {
             Self::Doc => build::doc(root),
             Self::Tests => build::tests(root),
             Self::Msrv => msrv::msrv(root),
+            Self::Api => build::api(root),
+            Self::Release => build::release(root),
+            Self::Package => build::package(root),
             Self::BareMetal => bare_metal::bare_metal(root),
             Self::Arch => arch::run(root, arch::Differing::Fails).map(Done::Passed),
             Self::Size => footprint::run(root, Look::Size(Functions::Summed)).map(Done::Passed),
