@@ -36,6 +36,9 @@ macro_rules! operations {
                     engine.send_kernel(scope, tables)
                 }
                 gather(engine: &'static Engine, space: &'static Space) -> Open { engine.gather(space) }
+                gather_within(engine: &'static Engine, space: &'static Space, range: PageRange) -> Open {
+                    engine.gather_within(space, range)
+                }
                 gather_unmapped(gather: &mut Open, range: PageRange, frame: Frame) -> Result<(), Full<Frame>> {
                     gather.unmapped(range, frame)
                 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 pub const PLATFORMS: [&str; 5] = ["untagged", "slots", "asids", "kept", "hardware"];
 
 /// Operations of which each platform has a function.
-const OPERATIONS: usize = 32;
+const OPERATIONS: usize = 33;
 
 /// A library, and for what and how it was built.
 #[derive(Debug)]

@@ -85,7 +85,7 @@ impl<P: Platform> Global<P> {
         // SAFETY: the state is FILLING, and it was this caller who made it so: nobody else reads or writes the place.
         let place = unsafe { &mut *place };
         let engine = place.write(engine);
-        // ORDER: the engine before the state that shows it; partner: `get`.
+        // Released: the engine before the state that shows it; `get` acquires.
         self.state.store(FILLED, Ordering::Release);
         Ok(engine)
     }
@@ -96,7 +96,7 @@ impl<P: Platform> Global<P> {
     /// [`Missing::NotSet`].
     #[inline]
     pub fn get(&self) -> Result<&Shootdown<P>, Missing> {
-        // ORDER: the state before the engine that it shows; partner: `set`.
+        // Acquired: the state before the engine that it shows; `set` releases.
         if self.state.load(Ordering::Acquire) != FILLED {
             return Err(Missing::NotSet);
         }
