@@ -11,7 +11,7 @@ use shootdown::{Platform, Shootdown};
 /// A place for one engine, filled once.
 ///
 /// # Invariants
-/// `engine` is written by whoever moved `state` from [`EMPTY`] to [`FILLING`], before it stores [`FILLED`], and never again.
+/// `engine` is written by whoever moved `state` from `EMPTY` to `FILLING`, before it stores `FILLED`, and never again.
 pub struct Global<P: Platform> {
     state: AtomicU8,
     engine: UnsafeCell<MaybeUninit<Shootdown<P>>>,
