@@ -14,6 +14,20 @@ use shootdown::{
 /// which says what it must do; what is said here is what differs.
 ///
 /// An `object` is the kernel's own object around a space, as one word: the pointer of an `Arc`, say.
+///
+/// All of them are wanted; an implementation that leaves one out does not compile:
+///
+/// ```compile_fail,E0046
+/// use shootdown_with_crate_interface::PlatformIf;
+///
+/// struct Hardware;
+/// #[crate_interface::impl_interface(namespace = Shootdown)]
+/// impl PlatformIf for Hardware {
+///     fn cpu() -> u32 {
+///         0
+///     }
+/// }
+/// ```
 #[crate_interface::def_interface(namespace = Shootdown)]
 pub trait PlatformIf {
     /// Number of the calling CPU.

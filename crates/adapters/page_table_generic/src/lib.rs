@@ -31,6 +31,17 @@ impl<M: TableMeta> TableMeta for Unflushed<M> {
 ///
 /// `M` is the metadata that the table would have by itself, and `A` what gives frames to tables. Dropped, it gives its tables
 /// back: keep it beside the engine's `AddressSpace`, and drop it where that is dropped, when no CPU has the root loaded.
+///
+/// The methods by which a change would be flushed nowhere it does not have:
+///
+/// ```compile_fail,E0599
+/// use page_table_generic::{FrameAllocator, TableMeta, VirtAddr};
+/// use shootdown_with_page_table_generic::SharedPageTable;
+///
+/// fn past<M: TableMeta, A: FrameAllocator>(table: &mut SharedPageTable<M, A>, address: VirtAddr) {
+///     let _ = table.unmap_page(address);
+/// }
+/// ```
 pub struct SharedPageTable<M: TableMeta, A: FrameAllocator> {
     table: PageTable<Unflushed<M>, A>,
 }

@@ -37,6 +37,17 @@ impl<M: PagingMetaData> PagingMetaData for Unflushed<M> {
 /// `M` is the metadata that the table would have by itself (`Sv39MetaData`, `X64PagingMetaData`, ...). Dropped, it gives its
 /// tables back: keep it beside the engine's `AddressSpace`, and drop it where that is dropped, when no CPU has the root
 /// loaded.
+///
+/// A cursor of its own, by which a change would be flushed nowhere, it does not have:
+///
+/// ```compile_fail,E0599
+/// use page_table_multiarch::{GenericPTE, PagingHandler, PagingMetaData};
+/// use shootdown_with_page_table_multiarch::SharedPageTable;
+///
+/// fn past<M: PagingMetaData, T: GenericPTE, H: PagingHandler>(table: &mut SharedPageTable<M, T, H>) {
+///     table.cursor().flush();
+/// }
+/// ```
 pub struct SharedPageTable<M: PagingMetaData, T: GenericPTE, H: PagingHandler> {
     table: PageTable64<Unflushed<M>, T, H>,
 }
