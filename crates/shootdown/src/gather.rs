@@ -114,6 +114,17 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
         self.note(range, Tables::Kept);
     }
 
+    /// Records that entries anywhere in the space may have changed, without a frame to hold.
+    pub fn changed_all(&mut self) {
+        self.scope = Some(Scope::All);
+    }
+
+    /// How many more frames it takes; look before an entry is cleared, for its frame must then go somewhere.
+    #[inline]
+    pub fn room(&self) -> usize {
+        N - self.held
+    }
+
     fn take(&mut self, range: PageRange, tables: Tables, frame: F) -> Result<(), Full<F>> {
         let Some(place) = self.frames.get_mut(self.held) else { return Err(Full(frame)) };
         *place = Some(frame);

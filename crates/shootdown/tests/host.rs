@@ -241,6 +241,24 @@ fn a_gather_beside_another_flushes_what_it_looked_at_and_no_more() {
 }
 
 #[test]
+fn a_gather_says_how_much_room_it_has_and_flushes_everything_where_anything_changed() {
+    let engine = machine(1);
+    let host = engine.platform();
+    let user = space(engine, 1);
+    engine.switch_to(&user);
+    let mut gather = engine.gather::<(), 2>(&user);
+    assert_eq!(gather.room(), 2);
+    gather.unmapped(page(7), ()).expect("room for two");
+    assert_eq!(gather.room(), 1);
+    gather.changed_all();
+    gather.changed(page(9));
+    assert_eq!(gather.room(), 1, "a change has no frame");
+    host.log.borrow_mut().flushes.clear();
+    gather.finish();
+    assert!(matches!(host.log.borrow().flushes[..], [(0, LocalFlush::Tag(_))]), "no page is left out");
+}
+
+#[test]
 fn the_last_user_leaves_a_teardown_and_the_last_struct_frees_the_root_once() {
     let engine = machine(2);
     let host = engine.platform();

@@ -154,9 +154,6 @@ unsafe impl Platform for Host {
     fn irq_restore(&self, _: bool) {
         self.open.set(self.open.get() - 1);
     }
-    fn irq_enabled(&self) -> bool {
-        true
-    }
     fn tags(&self) -> &PerCpuSlots<2> {
         &PerCpuSlots
     }
