@@ -22,7 +22,6 @@ unsafe extern "C" {
     safe fn embedder_local(cpu: u32) -> &'static CpuLocal;
     safe fn embedder_irq_save() -> bool;
     safe fn embedder_irq_restore(were_on: bool);
-    safe fn embedder_irq_enabled() -> bool;
     safe fn embedder_tags() -> *const ();
     safe fn embedder_kick(cpu: u32);
     safe fn embedder_free_root();

@@ -42,8 +42,6 @@ pub trait PlatformIf {
     fn irq_save(span: Span) -> bool;
     /// Undoes `irq_save`.
     fn irq_restore(were_on: bool);
-    /// Whether interrupts are on.
-    fn irq_enabled() -> bool;
     /// Drops translations of this CPU; interrupts are off.
     fn flush_local(what: LocalFlush);
     /// Drops translations on all CPUs by other means than doorbells; [`Remote::Kick`] where there are none.
