@@ -269,9 +269,12 @@ pub struct BenchArgs {
     /// A policy, more than once for several; default: all
     #[arg(long, value_name = "NAME")]
     pub policy: Vec<String>,
-    /// A workload, more than once for several; default: all
+    /// A workload or a group of them (mapbench), more than once for several; default: all
     #[arg(long, value_name = "NAME")]
     pub workload: Vec<String>,
+    /// Print what each kind of operation costs under each policy, too
+    #[arg(long)]
+    pub operations: bool,
     /// CPUs of the simulated machine, 1 to 4096
     #[arg(long, value_name = "N", default_value = "16", value_parser = parse_lab_cpus, allow_negative_numbers = true)]
     pub cpus: CpuCount,

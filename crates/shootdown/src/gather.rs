@@ -113,6 +113,17 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
         self.note(range, Tables::Kept);
     }
 
+    /// Records that entries anywhere in the space may have changed, without a frame to hold.
+    pub fn changed_all(&mut self) {
+        self.scope = Some(Scope::All);
+    }
+
+    /// How many more frames it takes; look before an entry is cleared, for its frame must then go somewhere.
+    #[inline]
+    pub fn room(&self) -> usize {
+        N - self.held
+    }
+
     fn take(&mut self, range: PageRange, tables: Tables, frame: F) -> Result<(), Full<F>> {
         let Some(place) = self.frames.get_mut(self.held) else { return Err(Full(frame)) };
         *place = Some(frame);
@@ -146,11 +157,9 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
         &mut self,
         flush: impl FnOnce(&'a Shootdown<P>, &'a AddressSpace<P>, Scope, Tables) -> Option<Pending<'a, P>>,
     ) -> PendingFrames<'a, P, F, N> {
-        // Should the platform panic meanwhile, frames leak; nobody may have them before the flush is complete.
-        let mut frames = ManuallyDrop::new(core::mem::replace(&mut self.frames, [const { None }; N]));
         if without(Rule::FreeAfterCompletion) {
             // The rule removed: frames go whether or not the flush is complete.
-            *frames = [const { None }; N];
+            self.frames.iter_mut().for_each(|frame| *frame = None);
         }
         // ORDER(SD-8): a peer that is seen gone has completed its flush; partner: the release in `close`.
         let nested = self.space.gathers.load(Site::GatherSeen.acquire()) > 1;
@@ -161,6 +170,10 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
             (self.scope, self.tables)
         };
         let flush = scope.and_then(|scope| flush(self.engine, self.space, scope, tables));
+<<<<<<< HEAD
+=======
+        let frames = core::mem::replace(&mut self.frames, ManuallyDrop::new([const { None }; N]));
+>>>>>>> main
         PendingFrames { space: self.space, flush, waiting: false, frames }
     }
 }

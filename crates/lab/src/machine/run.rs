@@ -2,6 +2,7 @@
 
 use super::cost::COSTS;
 use super::hw::{self, Event, Hw, with};
+use super::operation::Operation;
 use super::tally::{Class, Totals};
 use super::tlb::{Pages, Tables};
 use crate::policy::{Policy, Request};
@@ -254,7 +255,7 @@ impl<'a> Runner<'a> {
         match op {
             Op::Touch(pages) => with(|hw| hw.touch(pages)),
             Op::Compute(cycles) => with(|hw| hw.advance(cycles)),
-            Op::Watch => with(|hw| hw.watched = Some(Vec::new())),
+            Op::Watch => with(Hw::watch),
             Op::Post(channel) => self.post(channel),
             Op::Take(channel) => {
                 let channel = self.channels.entry(channel).or_default();
@@ -322,7 +323,7 @@ impl<'a> Runner<'a> {
             state.now = at.max(waits) + COSTS.interrupt + if idle { COSTS.wake } else { 0 };
             hw.totals.delivered += 1;
             hw.totals.to_idle += u64::from(idle);
-            hw.begin(Class::Handler);
+            hw.begin_answer();
             saved
         });
         self.policy.serve();
@@ -364,7 +365,29 @@ fn begin(class: Class) {
     with(|hw| hw.begin(class));
 }
 
+/// What an operation is for those who ask for it.
+fn kind(op: Op) -> Option<Operation> {
+    Some(match op {
+        Op::Create(_) => Operation::Create,
+        Op::Switch(space) if with(|hw| hw.loaded()) == Some(space) => Operation::Return,
+        Op::Switch(_) => Operation::Switch,
+        Op::Lazy(_) => Operation::GoLazy,
+        Op::Borrow(_) => Operation::Borrow,
+        Op::Unborrow => Operation::GiveBack,
+        Op::Unmap(_, Tables::Freed) | Op::Flush(_, _, Tables::Freed) => Operation::UnmapTables,
+        Op::Unmap(pages, _) | Op::Flush(_, pages, _) if pages.count == 1 => Operation::UnmapOne,
+        Op::Unmap(..) | Op::Flush(..) => Operation::UnmapMany,
+        Op::Protect(_) => Operation::Protect,
+        Op::Fork(_) => Operation::Fork,
+        Op::Exit(_) => Operation::Exit,
+        Op::Touch(_) | Op::Compute(_) | Op::Post(_) | Op::Take(_) | Op::Watch => return None,
+    })
+}
+
 fn carry_out(policy: &dyn Policy, op: Op) {
+    if let Some(kind) = kind(op) {
+        with(|hw| hw.begin_operation(kind));
+    }
     match op {
         // A CPU may be ahead of the one that makes the space, or behind the one that ends it: recordings have such.
         Op::Switch(space) | Op::Borrow(space) | Op::Flush(space, ..) | Op::Exit(space)
@@ -392,6 +415,7 @@ fn carry_out(policy: &dyn Policy, op: Op) {
             change(policy, Some(space), Pages::ALL, Tables::Freed, false);
             begin(Class::Lifetime);
             policy.end(space);
+            with(|hw| hw.forget_tables(space));
         }
         Op::Touch(_) | Op::Compute(_) | Op::Post(_) | Op::Take(_) | Op::Watch => {}
     }

@@ -2,12 +2,16 @@
 
 use super::nmi::Nmi;
 use super::sim::{DOORBELL, Handle, Setup, Sim, page_address};
-use super::world::{Page, World, kernel_frame};
+use super::world::{MISSING, Page, World, frame, kernel_frame};
 use crate::hw;
 use shootdown::{AddressSpace, Exiting, PageRange, PageSize, Scope, Shootdown, StructRef, Tables, UserRef};
 use shootdown_explore::sync;
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
+
+/// Words of requests.
+const SUBMITTED: usize = 0;
+const ANSWERED: usize = 1;
 
 /// A CPU, for scenario code: the verbs of a small kernel.
 pub struct Cpu<'w, S: Setup> {
@@ -260,6 +264,44 @@ impl<'w, S: Setup> Cpu<'w, S> {
         self.forget(0);
     }
 
+    /// Asks a kernel thread for something, by a word that it looks at: request `number`, counted from 1.
+    pub fn submit(&self, number: u64) {
+        sync::note("submit");
+        self.engine().platform().requests[SUBMITTED].store(number, Ordering::Release);
+        self.forget(0);
+    }
+
+    /// Sleeps until there are so many requests.
+    pub fn await_request(&self, number: u64) {
+        self.await_word(SUBMITTED, number);
+    }
+
+    /// Sleeps until so many requests were answered.
+    pub fn await_answer(&self, number: u64) {
+        self.await_word(ANSWERED, number);
+    }
+
+    fn await_word(&self, word: usize, number: u64) {
+        sync::wait_until(|| self.engine().platform().requests[word].load(Ordering::Acquire) >= number);
+        self.forget(0);
+    }
+
+    /// What a fault handler does for page 1 of the first space, whose thread sleeps until request `number` is answered:
+    /// upgrade, map a frame, answer, look through the space, give everything back.
+    pub fn resolve(&self, number: u64, pin: &StructRef<'_, Sim<S>>) {
+        let (space, page) = MISSING;
+        sync::note("mmget_not_zero");
+        let user = pin.upgrade().expect("whoever has met the fault has not exited");
+        self.forget(3);
+        sync::note("map page 1");
+        let entry = self.world.machine.tables.leaf(space, page);
+        entry.store(frame(space, page) as u64, Ordering::Release);
+        self.engine().platform().requests[ANSWERED].store(number, Ordering::Release);
+        self.forget(4);
+        self.borrow(&user);
+        self.put(space, user);
+    }
+
     /// Borrows a space for one touch.
     pub fn borrow(&self, user: &UserRef<'_, Sim<S>>) {
         sync::note("kthread_use_mm");
@@ -313,7 +355,7 @@ impl<'w, S: Setup> Cpu<'w, S> {
     pub fn come_online(&self) {
         sync::note("online");
         hw::online();
-        self.engine().online_cpu().expect("eight CPUs fit one mask word");
+        self.engine().online_cpu().expect("a mask holds eight CPUs");
         sync::irq_restore(true);
         self.forget(0);
     }
