@@ -18,12 +18,15 @@ use core::sync::atomic::Ordering;
 pub struct Gather<'a, P: Platform, F, const N: usize> {
     engine: &'a Shootdown<P>,
     space: &'a AddressSpace<P>,
-    frames: [Option<F>; N],
+    /// Not dropped as a field: where a callback unwinds, what CPUs may still reach is held for good.
+    frames: ManuallyDrop<[Option<F>; N]>,
     held: usize,
     scope: Option<Scope>,
     tables: Tables,
     /// Where the caller looks at entries, in the smallest pages, since a peer may have cleared any size there.
     within: Scope,
+    /// Whether the flush has begun.
+    begun: bool,
 }
 
 /// A gather whose flush was sent: the frames wait for its completion, and can do so outside the page-table lock.
@@ -35,7 +38,7 @@ pub struct PendingFrames<'a, P: Platform, F, const N: usize> {
     flush: Option<Pending<'a, P>>,
     /// Whether a wait has begun and not come to its end.
     waiting: bool,
-    /// Not dropped as a field: where a wait unwinds, what CPUs may still reach is held for good.
+    /// As in [`Gather`].
     frames: ManuallyDrop<[Option<F>; N]>,
 }
 
@@ -86,8 +89,17 @@ impl<P: Platform> Shootdown<P> {
     ) -> Gather<'a, P, F, N> {
         // ORDER(SD-8): before this CPU clears an entry or finds one cleared; the caller's page-table lock orders both.
         space.gathers.fetch_add(1, Ordering::Relaxed);
-        let frames = [const { None }; N];
-        Gather { engine: self, space, frames, held: 0, scope: None, tables: Tables::Kept, within }
+        let frames = ManuallyDrop::new([const { None }; N]);
+        Gather {
+            engine: self,
+            space,
+            frames,
+            held: 0,
+            scope: None,
+            tables: Tables::Kept,
+            within,
+            begun: false,
+        }
     }
 }
 
@@ -157,6 +169,7 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
         &mut self,
         flush: impl FnOnce(&'a Shootdown<P>, &'a AddressSpace<P>, Scope, Tables) -> Option<Pending<'a, P>>,
     ) -> PendingFrames<'a, P, F, N> {
+        self.begun = true;
         if without(Rule::FreeAfterCompletion) {
             // The rule removed: frames go whether or not the flush is complete.
             self.frames.iter_mut().for_each(|frame| *frame = None);
@@ -170,16 +183,17 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
             (self.scope, self.tables)
         };
         let flush = scope.and_then(|scope| flush(self.engine, self.space, scope, tables));
-<<<<<<< HEAD
-=======
         let frames = core::mem::replace(&mut self.frames, ManuallyDrop::new([const { None }; N]));
->>>>>>> main
         PendingFrames { space: self.space, flush, waiting: false, frames }
     }
 }
 
 impl<P: Platform, F, const N: usize> Drop for Gather<'_, P, F, N> {
     fn drop(&mut self) {
+        if self.begun {
+            // Sending has unwound (SD-8).
+            return;
+        }
         drop(self.begin(|engine, space, scope, tables| {
             engine.flush(space, scope, tables);
             None

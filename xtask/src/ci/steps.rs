@@ -3,12 +3,8 @@ use clap::ValueEnum;
 use std::path::Path;
 use std::time::Instant;
 
-<<<<<<< HEAD
-use super::{bare_metal, boot, build, gates, miri, msrv, own_case};
-=======
-use super::{bare_metal, boot, build, gates, msrv, own_case, sparc64};
+use super::{bare_metal, boot, build, gates, miri, msrv, own_case, sparc64};
 use crate::footprint::{self, Functions, Look};
->>>>>>> main
 use crate::{arch, tidy};
 
 /// One step; the order is that of a full run, cheapest first.
@@ -128,13 +124,10 @@ impl Step {
             Self::Package => build::package(root),
             Self::BareMetal => bare_metal::bare_metal(root),
             Self::Arch => arch::run(root, arch::Differing::Fails).map(Done::Passed),
-<<<<<<< HEAD
             Self::Miri => miri::miri(root),
-=======
             Self::Size => footprint::run(root, Look::Size(Functions::Summed)).map(Done::Passed),
             Self::Panics => footprint::run(root, Look::Panics).map(Done::Passed),
             Self::Stack => footprint::run(root, Look::Stack).map(Done::Passed),
->>>>>>> main
             Self::Check => gates::check(root),
             Self::Museum => gates::museum(root),
             Self::Lab => gates::lab(root),
