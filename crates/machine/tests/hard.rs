@@ -23,7 +23,8 @@ fn each_scenario_of_hard_life_fails_without_its_rule() {
         let cases = cases(Fault::rule(rule).expect("a rule"));
         let case = cases.iter().find(|case| case.name == name).expect("a scenario");
         let report = (case.run)(&Options { memory: case.memory, shortest: false, ..Options::default() });
-        let caught = matches!(report.verdict, Verdict::Violates(_) | Verdict::Deadlock(_) | Verdict::Livelock(_));
+        let caught =
+            matches!(report.verdict, Verdict::Violates(_) | Verdict::Deadlock(_) | Verdict::Livelock(_));
         assert!(caught, "{name} without SD-{rule}: {:?}", report.verdict);
     }
 }
