@@ -51,9 +51,6 @@ unsafe impl Platform for Host {
         true
     }
     fn irq_restore(&self, _: bool) {}
-    fn irq_enabled(&self) -> bool {
-        true
-    }
     fn tags(&self) -> &PerCpuSlots<2> {
         &PerCpuSlots
     }
@@ -241,6 +238,24 @@ fn a_gather_beside_another_flushes_what_it_looked_at_and_no_more() {
     );
     assert_eq!(flushed_by(engine.gather(&user)), [LocalFlush::Tag(tag)], "it may have looked anywhere");
     other.finish();
+}
+
+#[test]
+fn a_gather_says_how_much_room_it_has_and_flushes_everything_where_anything_changed() {
+    let engine = machine(1);
+    let host = engine.platform();
+    let user = space(engine, 1);
+    engine.switch_to(&user);
+    let mut gather = engine.gather::<(), 2>(&user);
+    assert_eq!(gather.room(), 2);
+    gather.unmapped(page(7), ()).expect("room for two");
+    assert_eq!(gather.room(), 1);
+    gather.changed_all();
+    gather.changed(page(9));
+    assert_eq!(gather.room(), 1, "a change has no frame");
+    host.log.borrow_mut().flushes.clear();
+    gather.finish();
+    assert!(matches!(host.log.borrow().flushes[..], [(0, LocalFlush::Tag(_))]), "no page is left out");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::tlb::{Fate, Pages, Tables, Tlb, Translation};
 use shootdown_cells::Access;
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 
 /// Marks the number of a table page among page numbers; a table maps this many pages, as a shift.
 pub(super) const TABLE: u64 = 1 << 60;
@@ -86,6 +86,8 @@ pub(crate) struct Hw {
     pub(crate) totals: Totals,
     pub(super) cpus: Vec<Cpu>,
     pub(super) watched: Option<Vec<Touched>>,
+    /// Spaces that were made and have not ended.
+    living: HashSet<u32>,
     lines: Lines,
     /// Page tables: by space and page, numbers of translations.
     tables: NumberMap<u32, NumberMap<u64, u32>>,
@@ -118,6 +120,7 @@ impl Hw {
             totals: Totals::default(),
             cpus: (0..cpus).map(|_| cpu()).collect(),
             watched: None,
+            living: HashSet::new(),
             lines: Lines::new(cpus),
             tables: NumberMap::default(),
             translations: Vec::new(),
@@ -129,6 +132,20 @@ impl Hw {
 
     fn me(&mut self) -> &mut Cpu {
         &mut self.cpus[self.current as usize]
+    }
+
+    /// Whether a space was made and has not ended.
+    pub(super) fn lives(&self, space: u32) -> bool {
+        self.living.contains(&space)
+    }
+
+    /// Notes that a space was made, or ends.
+    pub(super) fn set_lives(&mut self, space: u32, lives: bool) {
+        if lives {
+            self.living.insert(space);
+        } else {
+            self.living.remove(&space);
+        }
     }
 
     /// Adds to the current CPU's clock.

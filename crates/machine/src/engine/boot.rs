@@ -80,13 +80,15 @@ impl Boot {
     }
 
     /// Has the machine begin with what CPUs may hold; `values` are those that a space maps, page by page.
-    pub(crate) fn fill(&self, mut builder: Builder, values: impl Fn(usize) -> [u64; 2]) -> Builder {
+    pub(crate) fn fill(&self, mut builder: Builder, values: impl Fn(usize) -> [Option<u64>; 2]) -> Builder {
         let cpus = self.with(|cpus| cpus.clone());
         for (cpu, booted) in cpus.iter().enumerate() {
             for (tag, held) in booted.held.iter().enumerate() {
                 for space in (0..8).filter(|space| held >> space & 1 != 0) {
                     for (page, value) in values(space).into_iter().enumerate() {
-                        builder = builder.cached(cpu, tag as u8, page, value);
+                        if let Some(value) = value {
+                            builder = builder.cached(cpu, tag as u8, page, value);
+                        }
                     }
                 }
             }

@@ -1,6 +1,7 @@
 //! The engine's platform on the simulated machine: what an embedder writes, thirty lines of it.
 
 use super::boot::{Boot, History};
+use super::nmi::Nmi;
 use super::transport::{Transport, Wires};
 use crate::config::MAX_PAGES;
 use crate::hw::{self, WalkCache};
@@ -24,6 +25,8 @@ pub trait Setup: 'static {
     const TRANSPORT: Transport = Transport::Doorbells;
     /// CPUs that share a TLB, a bit each; 0 for none.
     const SHARED_TLB: u8 = 0;
+    /// What the handler of a non-maskable interrupt does.
+    const NMI: Nmi = Nmi::Never;
     /// Pages up to which ranges are flushed one by one.
     const CEILING: u64 = 33;
     /// CPUs to a word of a mask, by the numbers that the engine knows them by. Below 64, masks have a summary.
@@ -59,6 +62,8 @@ pub struct Sim<S: Setup> {
     pub(crate) locals: Vec<CpuLocal>,
     /// Per space: 1 where its teardown waits to be resumed.
     pub(crate) deferred: [Word; 2],
+    /// Requests that a thread has made of a kernel thread, and those that were answered.
+    pub(crate) requests: [Word; 2],
     tags: S::Tags,
     pub(crate) wires: Wires,
     /// What CPUs do while the scenario is being built.
@@ -132,6 +137,7 @@ impl<S: Setup> Sim<S> {
         Self {
             locals: (0..cpus).map(|_| CpuLocal::new()).collect(),
             deferred: [Word::new("deferred", 0), Word::new("deferred", 0)],
+            requests: [Word::new("submitted", 0), Word::new("answered", 0)],
             tags: S::Tags::make(&TagRoom { cpus, tags: S::TAGS as u32 + 1, boot }),
             wires: Wires::new(cpus),
             boot,
@@ -188,9 +194,6 @@ unsafe impl<S: Setup> Platform for Sim<S> {
     }
     fn irq_restore(&self, were_on: bool) {
         sync::irq_restore(were_on);
-    }
-    fn irq_enabled(&self) -> bool {
-        sync::irq_enabled()
     }
     fn tags(&self) -> &S::Tags {
         &self.tags
