@@ -64,7 +64,11 @@ fn probes(folder: &Path, target: &str) -> PathBuf {
     folder.join(target).join("release/libshootdown_probe.rlib")
 }
 
-fn target_folder(root: &Path) -> Result<PathBuf> {
+/// Where cargo builds.
+///
+/// # Errors
+/// Cargo does not say.
+pub fn target_folder(root: &Path) -> Result<PathBuf> {
     let metadata = read(&mut cargo(root, "metadata --no-deps --format-version 1"))?;
     let metadata: Value = serde_json::from_str(&metadata)?;
     metadata["target_directory"].as_str().map(PathBuf::from).context("cargo metadata names the target folder")

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::{bare_metal, boot, build, gates, msrv, own_case, sparc64};
+use crate::footprint::{self, Functions, Look};
 use crate::{arch, tidy};
 
 /// One step; the order is that of a full run, cheapest first.
@@ -19,10 +20,22 @@ pub enum Step {
     Doc,
     /// The oldest Rust that is promised
     Msrv,
+    /// What published packages offer, as committed
+    Api,
+    /// What published packages' manifests say, and the licences of dependencies
+    Release,
+    /// Published packages, packed from a clean clone and built from that
+    Package,
     /// The engine and the arch crates on targets without an operating system
     BareMetal,
     /// The instruction sequences of the arch crates, disassembled
     Arch,
+    /// Bytes of the engine's machine code
+    Size,
+    /// Ways to a panic in the engine's machine code
+    Panics,
+    /// Stack of the engine's operations
+    Stack,
     /// Tests of all packages
     Tests,
     /// Every case of `shootdown check`
@@ -104,8 +117,14 @@ impl Step {
             Self::Doc => build::doc(root),
             Self::Tests => build::tests(root),
             Self::Msrv => msrv::msrv(root),
+            Self::Api => build::api(root),
+            Self::Release => build::release(root),
+            Self::Package => build::package(root),
             Self::BareMetal => bare_metal::bare_metal(root),
             Self::Arch => arch::run(root, arch::Differing::Fails).map(Done::Passed),
+            Self::Size => footprint::run(root, Look::Size(Functions::Summed)).map(Done::Passed),
+            Self::Panics => footprint::run(root, Look::Panics).map(Done::Passed),
+            Self::Stack => footprint::run(root, Look::Stack).map(Done::Passed),
             Self::Check => gates::check(root),
             Self::Museum => gates::museum(root),
             Self::Lab => gates::lab(root),

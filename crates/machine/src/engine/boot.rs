@@ -110,7 +110,7 @@ pub(crate) fn start<S: Setup>(
     if start == Start::Offline {
         return;
     }
-    engine.online_cpu().expect("eight CPUs fit one mask word");
+    engine.online_cpu().expect("a mask holds eight CPUs");
     if let Start::User(space) | Start::Lazy(space) = start {
         // SAFETY: 1. the thread's reference is counted; it is taken apart again below.
         let user = unsafe { engine.user_from_handle(Handle(spaces[space])) };

@@ -2,11 +2,13 @@
 
 mod clients;
 mod four;
+mod hard;
 mod tags;
 mod three;
 mod three_more;
 mod transports;
 mod two;
+mod wide;
 
 use super::catalog::{Entry, List};
 use super::sim::Setup;
@@ -91,4 +93,6 @@ pub(crate) fn add(list: &mut List) {
     four::add(list);
     tags::add(list);
     transports::add(list);
+    hard::add(list);
+    wide::add(list);
 }

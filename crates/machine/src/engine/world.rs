@@ -3,11 +3,12 @@
 use super::boot::{self, History};
 use super::cpu::Cpu;
 use super::fault::Fault;
-use super::sim::{DOORBELL, Handle, Setup, Sim};
+use super::nmi::{LINE, Marks, Nmi};
+use super::sim::{DOORBELL, Handle, Mask, Setup, Sim};
 use super::transport::{ACTION, HOST};
 use crate::hw;
 use crate::machine::{Machine, MaskWord};
-use shootdown::{AddressSpace, CpuMask, MaskStore, Shootdown};
+use shootdown::{AddressSpace, MaskStore, Shootdown};
 use shootdown_explore::{Registry, Scenario};
 
 /// What a CPU does at the start.
@@ -35,6 +36,7 @@ pub struct World<S: Setup> {
     pub(super) contested: bool,
     context: u64,
     preempted: &'static [usize],
+    pub(super) nmi: Marks,
 }
 
 /// How a world begins.
@@ -106,9 +108,9 @@ impl<S: Setup> World<S> {
     /// Builds the world.
     pub fn new(plan: &Plan<S>, fault: Fault) -> Self {
         let cpus = plan.cpus.len();
-        let engine = Box::leak(Box::new(Shootdown::new(Sim::new(cpus), CpuMask::new())));
+        let engine = Box::leak(Box::new(Shootdown::new(Sim::new(cpus), Mask::new())));
         let space = |root| {
-            let space = engine.new_space(root, CpuMask::new()).expect("one mask word holds eight CPUs");
+            let space = engine.new_space(root, Mask::new()).expect("masks are equally large");
             &*Box::leak(Box::new(space))
         };
         let spaces: Vec<_> = (0..plan.spaces).map(space).collect();
@@ -134,7 +136,17 @@ impl<S: Setup> World<S> {
         engine.platform().boot.finish();
         let code = plan.cpus.iter().map(|cpu| cpu.1).collect();
         let context = fault.context() | plan.context;
-        Self { engine, machine, spaces, code, contested: plan.contested, context, preempted: plan.preempted }
+        let nmi = Marks::new(plan.cpus.iter().map(|(start, _)| matches!(start, Start::User(_))));
+        Self {
+            engine,
+            machine,
+            spaces,
+            code,
+            contested: plan.contested,
+            context,
+            preempted: plan.preempted,
+            nmi,
+        }
     }
 
     fn machine(plan: &Plan<S>, sim: &Sim<S>) -> Machine {
@@ -187,22 +199,28 @@ impl<S: Setup> Scenario for World<S> {
         match line {
             DOORBELL => self.engine.serve(),
             ACTION => self.engine.platform().wires.act(cpu),
+            LINE => self.nmi.taken(S::NMI, cpu, self.spaces[0]),
             _ => self.engine.platform().wires.preempt(cpu),
         }
     }
     fn pending_at_start(&self, cpu: usize) -> u32 {
-        u32::from(self.preempted.contains(&cpu)) << HOST
+        let nmi = u32::from(S::NMI != Nmi::Never) << LINE;
+        nmi | u32::from(self.preempted.contains(&cpu)) << HOST
     }
     fn non_maskable(&self) -> u32 {
-        1 << ACTION | 1 << HOST
+        1 << ACTION | 1 << HOST | 1 << LINE
     }
     fn device(&self) -> &Machine {
         &self.machine
     }
     fn register(&self, registry: &mut Registry) {
-        let masks: Vec<_> = self.spaces.iter().map(|space| space.mask().words()[0].cell()).collect();
-        let masks: Vec<_> =
-            masks.iter().enumerate().map(|(space, &word)| MaskWord { space, word, first: 0 }).collect();
+        // In each later word are the CPUs from a later one on.
+        let words = |space: usize| {
+            let words = self.spaces[space].mask().words().iter().enumerate();
+            let first = |at: usize| at * S::CPUS_PER_WORD as usize;
+            words.map(move |(at, word)| MaskWord { space, word: word.cell(), first: first(at) })
+        };
+        let masks: Vec<_> = (0..self.spaces.len()).flat_map(words).collect();
         for (index, &space) in self.spaces.iter().enumerate() {
             registry.object(crate::tables::space_name(index), space);
         }
