@@ -28,6 +28,9 @@ pub struct Gather<'a, P: Platform, F, const N: usize> {
 /// Dropped, it waits, then drops the frames.
 #[must_use = "the frames are held until finish() returns"]
 pub struct PendingFrames<'a, P: Platform, F, const N: usize> {
+    engine: &'a Shootdown<P>,
+    /// What [`Platform::gathered`] answered, until it is told of the release; 0 for nothing.
+    number: u64,
     space: &'a AddressSpace<P>,
     flush: Option<Pending<'a, P>>,
     frames: [Option<F>; N],
@@ -121,12 +124,15 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
         let nested = self.space.gathers.load(Site::GatherSeen.acquire()) > 1;
         let (scope, tables) =
             if nested { (Some(Scope::All), Tables::Freed) } else { (self.scope, self.tables) };
+        let mut number =
+            self.scope.map_or(0, |own| self.engine.platform().gathered(self.space, own, self.tables));
         let flush = scope.map(|scope| self.engine.send(self.space, scope, tables));
         if without(Rule::FreeAfterCompletion) {
             // The rule removed: frames go as soon as the doorbells are rung.
+            self.engine.platform().released(core::mem::take(&mut number));
             frames = [const { None }; N];
         }
-        PendingFrames { space: self.space, flush, frames }
+        PendingFrames { engine: self.engine, number, space: self.space, flush, frames }
     }
 }
 
@@ -152,6 +158,7 @@ impl<P: Platform, F, const N: usize> PendingFrames<'_, P, F, N> {
     /// Waits for the flush; no frame is touched before it is complete, and nothing runs while they wait.
     fn complete(&mut self) {
         drop(self.flush.take());
+        self.engine.platform().released(self.number);
     }
 }
 
