@@ -24,8 +24,6 @@ pub(crate) const TAGS: usize = 4;
 pub(crate) struct Cpu {
     /// Counts loads of roots: who finds another number after looking has looked at two different things.
     turn: Word,
-    /// The tag that was loaded last.
-    tag: Word,
     /// All removals up to this one were followed by a flush of everything.
     since: Word,
     /// The same, of a flush that is certain to come before this CPU next translates anything. Others write it.
@@ -103,7 +101,6 @@ impl Cpu {
     pub(crate) const fn new() -> Self {
         Self {
             turn: Word::new("turn", 0),
-            tag: Word::new("tag", 0),
             since: Word::new("since", 0),
             excused: Word::new("excused", 0),
             online: Word::new("online", 0),
@@ -117,24 +114,25 @@ impl Cpu {
 
 /// What this CPU does to its own shadow. Interrupts are off.
 impl Cpu {
-    /// A root was loaded; `now` is the number of the latest removal before that. Whose it is comes with [`begin`](Self::begin).
+    /// A root was loaded under `tag`, in place of one under `old` or of none; `now` is the number of the latest removal
+    /// before that. Whose it is comes with [`begin`](Self::begin).
     #[inline]
-    pub(crate) fn load(&self, tag: Tag, how: OnInstall, now: u64) {
+    pub(crate) fn load(&self, old: Option<Tag>, tag: Tag, how: OnInstall, now: u64) {
         // ORDER: relaxed, as only this CPU writes it. What follows is seen with the new number; partner: `turn`.
         self.turn.store(self.turn.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
-        self.slot(self.tag()).left.store(now, Ordering::Relaxed);
-        self.tag.store(u64::from(tag.number()), Ordering::Relaxed);
+        if let Some(old) = old {
+            self.slot(old).left.store(now, Ordering::Relaxed);
+        }
         if how == OnInstall::Flush {
             self.slot(tag).set(Holder::new(0, tag), now);
         }
     }
 
-    /// This CPU begins to use `space` under what was loaded last; `now` is the number of the latest removal before it was
+    /// This CPU begins to use `space`, which was loaded under `tag`; `now` is the number of the latest removal before it was
     /// loaded or later. `wiped_by` is the number at the end of the latest flush of all tags on all CPUs.
     #[inline]
-    pub(crate) fn begin(&self, space: u64, now: u64, wiped_by: u64) -> Found {
-        let tag = self.tag();
+    pub(crate) fn begin(&self, space: u64, tag: Tag, now: u64, wiped_by: u64) -> Found {
         let slot = self.slot(tag);
         let holder = slot.holder();
         let own = Holder::new(space, tag);
@@ -151,10 +149,10 @@ impl Cpu {
         if gone { Found::Own } else { Found::Others(holder.space()) }
     }
 
-    /// Something was flushed; `now` is the number of the latest removal before that. `loaded` says whether a root is
-    /// loaded.
+    /// Something was flushed; `now` is the number of the latest removal before that. `loaded` is the tag of what is
+    /// loaded, if anything.
     #[inline]
-    pub(crate) fn flush(&self, what: LocalFlush, now: u64, loaded: bool) {
+    pub(crate) fn flush(&self, what: LocalFlush, now: u64, loaded: Option<Tag>) {
         match what {
             LocalFlush::Pages { tag, range, tables } => {
                 let slot = self.slot(tag);
@@ -172,7 +170,7 @@ impl Cpu {
                 let slot = self.slot(tag);
                 let holder = slot.holder();
                 if holder.is_of(tag) {
-                    let runs = loaded && self.tag() == tag;
+                    let runs = loaded == Some(tag);
                     slot.set(if runs { holder } else { Holder::new(0, tag) }, now);
                 }
             }
@@ -181,10 +179,9 @@ impl Cpu {
     }
 
     #[cold]
-    fn flush_everything(&self, now: u64, loaded: bool) {
-        let tag = self.tag();
+    fn flush_everything(&self, now: u64, loaded: Option<Tag>) {
         for slot in &self.slots {
-            if !(loaded && slot.holder().is_of(tag)) {
+            if !loaded.is_some_and(|tag| slot.holder().is_of(tag)) {
                 slot.holder.store(0, Ordering::Relaxed);
             }
         }
@@ -207,12 +204,6 @@ impl Cpu {
     /// Kernel memory is used from now on.
     pub(crate) fn set_online(&self, online: bool) {
         self.online.store(online.into(), Ordering::Release);
-    }
-
-    /// The tag that was loaded last.
-    #[inline]
-    pub(crate) fn tag(&self) -> Tag {
-        Tag::new(self.tag.load(Ordering::Relaxed) as u16)
     }
 }
 

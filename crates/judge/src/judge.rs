@@ -66,6 +66,20 @@ impl Loaded {
     const fn is_active(self) -> bool {
         self.0 & Self::ACTIVE != 0
     }
+    #[inline]
+    const fn is_between(self) -> bool {
+        self.0 & Self::BETWEEN != 0
+    }
+    /// The tag, where anything is loaded.
+    #[inline]
+    const fn tag_if_any(self) -> Option<Tag> {
+        if self.0 == 0 { None } else { Some(self.tag()) }
+    }
+    /// What follows: a root under `tag`, of which it is not known whose it is.
+    #[inline]
+    const fn then(self, tag: Tag) -> Self {
+        Loaded(Loaded::new(0, tag).0 | Self::BETWEEN | self.0 & Self::ACTIVE)
+    }
 }
 
 impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING> {
@@ -241,7 +255,8 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
     #[inline]
     pub fn flushed(&self, cpu: CpuId, what: LocalFlush, moment: Moment) {
         let Some(shadow) = self.cpus.get(cpu.index()) else { return };
-        shadow.flush(what, moment.0, self.loaded[cpu.index()].load(Ordering::Relaxed) != 0);
+        let loaded = Loaded(self.loaded[cpu.index()].load(Ordering::Relaxed));
+        shadow.flush(what, moment.0, loaded.tag_if_any());
     }
 
     /// Notes that `cpu`, which calls it, has loaded a root (or none for the kernel's own) since `moment`. Interrupts are off.
@@ -250,11 +265,11 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
     pub fn installed(&self, cpu: CpuId, root: bool, tag: Tag, how: OnInstall, moment: Moment) {
         let Some(shadow) = self.cpus.get(cpu.index()) else { return };
         let word = &self.loaded[cpu.index()];
-        shadow.load(tag, how, moment.0);
-        let active = word.load(Ordering::Relaxed) & Loaded::ACTIVE;
-        let now = if root { Loaded::BETWEEN | active } else { Loaded::NOTHING.0 };
+        let before = Loaded(word.load(Ordering::Relaxed));
+        shadow.load(before.tag_if_any(), tag, how, moment.0);
+        let now = if root { before.then(tag) } else { Loaded::NOTHING };
         // ORDER: the new turn and what was flushed before the new word; partner: `look`.
-        word.store(now, Ordering::Release);
+        word.store(now.0, Ordering::Release);
     }
 
     /// Notes that `cpu`, which calls it, begins to use `space`: it has loaded it, or it is no longer lazy. Checks that it
@@ -263,7 +278,8 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
     pub fn begun(&self, cpu: CpuId, space: SpaceId) {
         let Some(word) = self.loaded.get(cpu.index()) else { return };
         let loaded = Loaded(word.load(Ordering::Relaxed));
-        let loaded = if loaded.space() == space.number() { loaded } else { self.adopt(cpu, space) };
+        let known = loaded.space() == space.number();
+        let loaded = if known { loaded } else { self.adopt(cpu, space, loaded.tag()) };
         word.store(loaded.active().0, Ordering::Release);
         // ORDER: see `released`.
         fence(Ordering::SeqCst);
@@ -277,19 +293,19 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
     #[inline]
     pub fn moved(&self, cpu: CpuId, space: SpaceId) {
         let Some(word) = self.loaded.get(cpu.index()) else { return };
-        let before = word.load(Ordering::Relaxed);
-        if before & Loaded::BETWEEN != 0 {
-            let loaded = self.adopt(cpu, space);
-            word.store(loaded.0 | before & Loaded::ACTIVE, Ordering::Release);
+        let before = Loaded(word.load(Ordering::Relaxed));
+        if before.is_between() {
+            let loaded = self.adopt(cpu, space, before.tag());
+            let loaded = if before.is_active() { loaded.active() } else { loaded };
+            word.store(loaded.0, Ordering::Release);
         }
     }
 
     /// Learns whose the root is that was loaded last.
     #[inline]
-    fn adopt(&self, cpu: CpuId, space: SpaceId) -> Loaded {
+    fn adopt(&self, cpu: CpuId, space: SpaceId, tag: Tag) -> Loaded {
         let shadow = &self.cpus[cpu.index()];
-        let tag = shadow.tag();
-        let found = shadow.begin(space.number(), self.now().0, self.wiped_by.load(Ordering::Acquire));
+        let found = shadow.begin(space.number(), tag, self.now().0, self.wiped_by.load(Ordering::Acquire));
         if let Found::Others(other) = found {
             self.taken(cpu, space, tag, other);
         }

@@ -114,11 +114,10 @@ pub(crate) enum Stage {
 struct Place {
     /// Number of the removal, times 4, and its [`Stage`].
     stamp: Word,
-    space: Word,
+    /// Space; CPU; whether tables are freed.
+    whose: Word,
     first: Word,
     last: Word,
-    /// The CPU, times 2, and 1 where tables are freed.
-    by: Word,
     reached: Word,
 }
 
@@ -156,11 +155,11 @@ impl<const PENDING: usize> Removals<PENDING> {
         place.stamp.compare_exchange(old, writing).map_err(|_| Displaced)?;
         // ORDER: whoever reads one of the words below sees the stamp above too, and turns them down; partner: `read`.
         fence(Ordering::Release);
-        place.space.store(removal.space, Ordering::Relaxed);
+        let tables = u64::from(removal.tables == Tables::Freed);
+        let by = u64::from(removal.by.number() & 0xffff) << 1;
+        place.whose.store(removal.space << 17 | by | tables, Ordering::Relaxed);
         place.first.store(removal.span.first, Ordering::Relaxed);
         place.last.store(removal.span.last, Ordering::Relaxed);
-        let tables = u64::from(removal.tables == Tables::Freed);
-        place.by.store(u64::from(removal.by.number()) << 1 | tables, Ordering::Relaxed);
         place.reached.store(removal.reached.0, Ordering::Relaxed);
         // ORDER: the words are whole before the stamp says so; partner: `read`.
         place.stamp.store(stamp(removal.number, Stage::Held), Ordering::Release);
@@ -219,10 +218,9 @@ impl Place {
     const fn new() -> Self {
         Self {
             stamp: Word::new("stamp", 0),
-            space: Word::new("of", 0),
+            whose: Word::new("whose", 0),
             first: Word::new("first", 0),
             last: Word::new("last", 0),
-            by: Word::new("by", 0),
             reached: Word::new("reached", 0),
         }
     }
@@ -233,13 +231,13 @@ impl Place {
         if expected & 3 < Stage::Held as u64 || self.stamp.load(Ordering::Acquire) != expected {
             return None;
         }
-        let by = self.by.load(Ordering::Relaxed);
+        let whose = self.whose.load(Ordering::Relaxed);
         let removal = Removal {
             number: expected >> 2,
-            space: self.space.load(Ordering::Relaxed),
+            space: whose >> 17,
             span: Span { first: self.first.load(Ordering::Relaxed), last: self.last.load(Ordering::Relaxed) },
-            tables: if by & 1 == 1 { Tables::Freed } else { Tables::Kept },
-            by: CpuId::new((by >> 1) as u32),
+            tables: if whose & 1 == 1 { Tables::Freed } else { Tables::Kept },
+            by: CpuId::new((whose >> 1) as u32 & 0xffff),
             reached: Reached(self.reached.load(Ordering::Relaxed)),
         };
         // ORDER: the words before the second look at the stamp; partner: the fence in `hold`. What `release` changes
