@@ -252,7 +252,11 @@ impl Cpu {
         }
         // ORDER: the flushes before what is forgotten of them; partner: `remember`.
         fence(Ordering::Acquire);
-        if removal.number <= self.forgotten.load(Ordering::Relaxed) { Cover::Unknown } else { Cover::Missing }
+        if removal.number <= self.forgotten.load(Ordering::Relaxed) {
+            return Cover::Unknown;
+        }
+        // Whoever passed this CPU over noted that before the release, which the caller has seen; `clean` may be older.
+        if removal.number <= self.excused.load(Ordering::Relaxed) { Cover::Flushed } else { Cover::Missing }
     }
 
     #[inline]

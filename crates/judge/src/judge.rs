@@ -362,7 +362,9 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
         }
     }
 
-    /// Notes that `cpu` is certain to flush everything before it next translates anything; anybody may say so.
+    /// Notes that `cpu` is certain to flush everything before it next translates anything
+    /// ([`Platform::must_wait`](shootdown::Platform::must_wait) is about to answer `false`, or
+    /// [`Platform::defer`](shootdown::Platform::defer) `true`). Anybody may say so.
     #[inline]
     pub fn excused(&self, cpu: CpuId) {
         if let Some(shadow) = self.cpus.get(cpu.index()) {

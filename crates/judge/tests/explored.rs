@@ -18,8 +18,12 @@ fn look() {
             continue;
         }
         let start = Instant::now();
-        let options =
-            Options { memory: if std::env::var("SC").is_ok() { shootdown_explore::Memory::Sc } else { case.memory }, max_states: limit, shortest: false, ..Options::default() };
+        let options = Options {
+            memory: if std::env::var("SC").is_ok() { shootdown_explore::Memory::Sc } else { case.memory },
+            max_states: limit,
+            shortest: std::env::var("TR").is_ok(),
+            ..Options::default()
+        };
         let report = (case.run)(&options);
         let what = match &report.verdict {
             Verdict::Violates(w) | Verdict::Deadlock(w) | Verdict::Livelock(w) => w.clone(),
