@@ -158,8 +158,11 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
     fn look(&self, removal: &Removal, index: usize) {
         let cpu = &self.cpus[index];
         let turn = cpu.turn();
+        let reaches = |loaded: Loaded| {
+            loaded.space() == removal.space && (loaded.is_active() || removal.tables == Tables::Freed)
+        };
         let loaded = Loaded(self.loaded[index].load(Ordering::Acquire));
-        if loaded.space() != removal.space || !(loaded.is_active() || removal.tables == Tables::Freed) {
+        if !reaches(loaded) {
             return;
         }
         let clean = cpu.clean_tag(loaded.tag(), self.wiped.load(Ordering::Acquire));
@@ -167,9 +170,10 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
         if cover == Cover::Flushed {
             return;
         }
-        // ORDER: what was read above before the second look at the turn; partner: `Cpu::load`.
+        // ORDER: what was read above before the second look; partners: `Cpu::load`, `installed`. The turn comes before the
+        // word that it changes, so that word has to be the same too.
         fence(Ordering::Acquire);
-        if cpu.turn() == turn {
+        if cpu.turn() == turn && reaches(Loaded(self.loaded[index].load(Ordering::Relaxed))) {
             self.conclude(removal, Kind::GivenBack, index, Some(loaded.tag()), cover);
         }
     }

@@ -21,7 +21,7 @@ fn look() {
         let options = Options {
             memory: if std::env::var("SC").is_ok() { shootdown_explore::Memory::Sc } else { case.memory },
             max_states: limit,
-            shortest: std::env::var("TR").is_ok(),
+            shortest: false,
             ..Options::default()
         };
         let report = (case.run)(&options);
@@ -29,6 +29,17 @@ fn look() {
             Verdict::Violates(w) | Verdict::Deadlock(w) | Verdict::Livelock(w) => w.clone(),
             other => format!("{other:?}"),
         };
+        if std::env::var("TR").is_ok() {
+            for step in report.trace.iter().flat_map(|t| &t.steps) {
+                println!(
+                    "   {:?} {} [{}] {:?}",
+                    step.mov,
+                    step.text,
+                    step.note,
+                    step.place.map(|p| (p.file().rsplit('/').next(), p.line()))
+                );
+            }
+        }
         println!(
             "{:30} {:>8} states {:6.2}s {}",
             case.name,
