@@ -95,19 +95,19 @@ where
     const ON_LEAVE: OnLeave = P::ON_LEAVE;
     const DEFERS: bool = P::DEFERS;
 
-    #[inline]
+    #[inline(always)]
     fn pin(&self) -> P::Pin {
         self.platform.pin()
     }
-    #[inline]
+    #[inline(always)]
     fn cpu(&self) -> CpuId {
         self.platform.cpu()
     }
-    #[inline]
+    #[inline(always)]
     fn local(&self, cpu: CpuId) -> &CpuLocal {
         self.platform.local(cpu)
     }
-    #[inline]
+    #[inline(always)]
     fn irq_save(&self, span: Span) -> bool {
         let were_on = self.platform.irq_save(span);
         if span == Span::EnterLazy {
@@ -116,33 +116,33 @@ where
         }
         were_on
     }
-    #[inline]
+    #[inline(always)]
     fn irq_restore(&self, were_on: bool) {
         self.platform.irq_restore(were_on);
     }
-    #[inline]
+    #[inline(always)]
     fn irq_enabled(&self) -> bool {
         self.platform.irq_enabled()
     }
-    #[inline]
+    #[inline(always)]
     fn tags(&self) -> &P::Tags {
         self.platform.tags()
     }
-    #[inline]
+    #[inline(always)]
     unsafe fn flush_local(&self, what: LocalFlush) {
         let now = self.judge.now();
         // SAFETY: 1. the caller promises it.
         unsafe { self.platform.flush_local(what) };
         self.judge.flushed(self.platform.cpu(), what, now);
     }
-    #[inline]
+    #[inline(always)]
     unsafe fn install(&self, root: Option<P::Root>, tag: Tag, how: OnInstall) {
         let (now, is_root) = (self.judge.now(), root.is_some());
         // SAFETY: 1. to 3. the caller promises them.
         unsafe { self.platform.install(root, tag, how) };
         self.judge.installed(self.platform.cpu(), is_root, tag, how, now);
     }
-    #[inline]
+    #[inline(always)]
     fn kick(&self, cpu: CpuId) {
         self.platform.kick(cpu);
     }
@@ -156,7 +156,7 @@ where
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
         Wrapped::<Self>::defer_teardown(&self.platform, teardown);
     }
-    #[inline]
+    #[inline(always)]
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
         let (space, tag, scope, tables) = (what.space, what.tag, what.scope, what.tables);
         let now = self.judge.now();
@@ -166,7 +166,7 @@ where
         }
         answer
     }
-    #[inline]
+    #[inline(always)]
     fn must_wait(&self, cpu: CpuId) -> bool {
         let must = self.platform.must_wait(cpu);
         if P::DEFERS && !must {
@@ -174,7 +174,7 @@ where
         }
         must
     }
-    #[inline]
+    #[inline(always)]
     fn defer(&self, cpu: CpuId) -> bool {
         let deferred = self.platform.defer(cpu);
         if deferred {
@@ -182,11 +182,11 @@ where
         }
         deferred
     }
-    #[inline]
+    #[inline(always)]
     fn publish_tables(&self) {
         self.platform.publish_tables();
     }
-    #[inline]
+    #[inline(always)]
     fn relax(&self, polls: u64) {
         self.platform.relax(polls);
     }
@@ -197,15 +197,15 @@ where
         self.platform.quiesce();
         self.judge.offline(self.platform.cpu());
     }
-    #[inline]
+    #[inline(always)]
     fn gathered(&self, space: &AddressSpace<Self>, scope: Scope, tables: Tables) -> u64 {
         self.removed(Some(space.id()), scope, tables)
     }
-    #[inline]
+    #[inline(always)]
     fn released(&self, number: u64) {
         self.judge.released(number);
     }
-    #[inline]
+    #[inline(always)]
     fn event(&self, event: Event) {
         match event {
             Event::Switched(space) => self.judge.begun(self.platform.cpu(), space),

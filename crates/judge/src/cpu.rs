@@ -246,8 +246,7 @@ impl Cpu {
         if removal.number <= clean || removal.reached(tag.unwrap_or(Tag::NONE)) {
             return Cover::Flushed;
         }
-        let wanted = Flush::code(removal.number, tag, removal.tables);
-        if self.flushes.iter().any(|flush| flush.covers(removal, wanted)) {
+        if self.remembers(removal, Flush::code(removal.number, tag, removal.tables)) {
             return Cover::Flushed;
         }
         // ORDER: the flushes before what is forgotten of them; partner: `remember`.
@@ -257,6 +256,23 @@ impl Cpu {
         }
         // Whoever passed this CPU over noted that before the release, which the caller has seen; `clean` may be older.
         if removal.number <= self.excused.load(Ordering::Relaxed) { Cover::Flushed } else { Cover::Missing }
+    }
+
+    /// Whether a flush that is remembered took out what `removal` did. Looks at the latest first, and no further back than
+    /// the removal.
+    fn remembers(&self, removal: &Removal, wanted: u64) -> bool {
+        let count = self.count.load(Ordering::Relaxed);
+        for back in 1..=FLUSHES as u64 {
+            let flush = &self.flushes[count.wrapping_sub(back) as usize % FLUSHES];
+            let what = flush.what.load(Ordering::Relaxed);
+            if what >> 18 < removal.number {
+                return false;
+            }
+            if flush.covers(removal, what, wanted) {
+                return true;
+            }
+        }
+        false
     }
 
     #[inline]
@@ -296,12 +312,12 @@ impl Flush {
         number << 18 | tag << 2 | kernel | matches!(tables, Tables::Freed) as u64
     }
 
-    /// Whether the flush took out what `removal` did; `wanted` is the [`code`](Self::code) of a flush that just does.
-    fn covers(&self, removal: &Removal, wanted: u64) -> bool {
-        let what = self.what.load(Ordering::Relaxed);
+    /// Whether the flush, which is of this kind and not older, took out what `removal` did; `wanted` is the [`code`](Self::code) of a flush that just does.
+    #[inline]
+    fn covers(&self, removal: &Removal, what: u64, wanted: u64) -> bool {
         let same = (what ^ wanted) & 0x3_ffff & !1 == 0;
         let span =
             Span { first: self.first.load(Ordering::Relaxed), last: self.last.load(Ordering::Relaxed) };
-        same && what >> 18 >= wanted >> 18 && what & 1 >= wanted & 1 && span.holds(removal.span)
+        same && what & 1 >= wanted & 1 && span.holds(removal.span)
     }
 }
