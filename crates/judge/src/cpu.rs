@@ -3,7 +3,7 @@
 use crate::removal::{Removal, Span};
 use crate::sync::{Word, fence, raise};
 use core::sync::atomic::Ordering;
-use shootdown::{LocalFlush, OnInstall, Scope, Tables, Tag};
+use shootdown::{OnInstall, PageRange, Tables, Tag};
 
 /// Flushes of single ranges that a CPU remembers. One more than the engine's ring tells a CPU that is late.
 #[cfg(not(shootdown_explore))]
@@ -40,7 +40,7 @@ pub(crate) struct Cpu {
 
 /// A flush of a range.
 #[derive(Debug)]
-struct Flush {
+pub(crate) struct Flush {
     first: Word,
     last: Word,
     /// Number of the latest removal before it; tag; whether walk caches went; whether of kernel memory.
@@ -58,22 +58,68 @@ struct Slot {
     left: Word,
 }
 
-/// A tag and whose entries are held under it: space, tag, 1; or 0 where nothing is known. Space 0 for nobody's.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Holder(u64);
+/// A tag, and the space that is loaded or has entries under it. 0 for nothing; space 0 for nobody's, or not known yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Holder(u64);
 
 impl Holder {
+    pub(crate) const NOTHING: Holder = Holder(0);
+    /// User code may use what is loaded.
+    const ACTIVE: u64 = 1;
+    const VALID: u64 = 2;
+    const SPACE: u32 = 18;
+
+    /// Nobody's entries under `tag`.
     #[inline]
-    const fn new(space: u64, tag: Tag) -> Self {
-        Holder(space << 17 | (tag.number() as u64) << 1 | 1)
+    pub(crate) const fn nobody(tag: Tag) -> Self {
+        Holder((tag.number() as u64) << 2 | Self::VALID)
     }
     #[inline]
-    const fn is_of(self, tag: Tag) -> bool {
-        (self.0 ^ Holder::new(0, tag).0) & 0x1_ffff == 0
+    pub(crate) const fn from_word(word: u64) -> Self {
+        Holder(word)
     }
     #[inline]
-    const fn space(self) -> u64 {
-        self.0 >> 17
+    pub(crate) const fn word(self) -> u64 {
+        self.0
+    }
+    #[inline]
+    pub(crate) const fn space(self) -> u64 {
+        self.0 >> Self::SPACE
+    }
+    #[inline]
+    pub(crate) const fn tag(self) -> Tag {
+        Tag::new((self.0 >> 2) as u16)
+    }
+    /// The tag, where anything is loaded.
+    #[inline]
+    pub(crate) const fn tag_if_any(self) -> Option<Tag> {
+        if self.0 == 0 { None } else { Some(self.tag()) }
+    }
+    #[inline]
+    pub(crate) const fn is_of(self, tag: Tag) -> bool {
+        (self.0 ^ Holder::nobody(tag).0) >> 1 & 0x1_ffff == 0
+    }
+    /// The same tag, with the entries of `space`.
+    #[inline]
+    pub(crate) const fn with(self, space: u64) -> Self {
+        Holder(self.0 & 0x3_ffff | space << Self::SPACE)
+    }
+    #[inline]
+    pub(crate) const fn active(self) -> Self {
+        Holder(self.0 | Self::ACTIVE)
+    }
+    #[inline]
+    pub(crate) const fn idle(self) -> Self {
+        Holder(self.0 & !Self::ACTIVE)
+    }
+    #[inline]
+    pub(crate) const fn is_active(self) -> bool {
+        self.0 & Self::ACTIVE != 0
+    }
+    /// Active if `other` is.
+    #[inline]
+    pub(crate) const fn like(self, other: Holder) -> Self {
+        Holder(self.0 | other.0 & Self::ACTIVE)
     }
 }
 
@@ -114,72 +160,60 @@ impl Cpu {
 
 /// What this CPU does to its own shadow. Interrupts are off.
 impl Cpu {
-    /// A root was loaded under `tag`, in place of one under `old` or of none; `now` is the number of the latest removal
-    /// before that. Whose it is comes with [`begin`](Self::begin).
+    /// A root was loaded under `tag`, in place of `old`; `now` is the number of the latest removal before that. Whose it is
+    /// comes with [`begin`](Self::begin). `wipes` says whether all tags were ever flushed on all CPUs.
     #[inline]
-    pub(crate) fn load(&self, old: Option<Tag>, tag: Tag, how: OnInstall, now: u64) {
+    pub(crate) fn load(&self, old: Holder, tag: Tag, how: OnInstall, now: u64, wipes: bool) {
         // ORDER: relaxed, as only this CPU writes it. What follows is seen with the new number; partner: `turn`.
         self.turn.store(self.turn.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
-        if let Some(old) = old {
+        if let (true, Some(old)) = (wipes, old.tag_if_any()) {
             self.slot(old).left.store(now, Ordering::Relaxed);
         }
         if how == OnInstall::Flush {
-            self.slot(tag).set(Holder::new(0, tag), now);
+            self.slot(tag).set(Holder::nobody(tag), now);
         }
     }
 
-    /// This CPU begins to use `space`, which was loaded under `tag`; `now` is the number of the latest removal before it was
-    /// loaded or later. `wiped_by` is the number at the end of the latest flush of all tags on all CPUs.
+    /// This CPU begins to use a space under what was loaded last, together `own`. Answers up to which removal it has flushed
+    /// everything under that tag, if the tag was not another space's before.
     #[inline]
-    pub(crate) fn begin(&self, space: u64, tag: Tag, now: u64, wiped_by: u64) -> Found {
-        let slot = self.slot(tag);
+    pub(crate) fn begin(&self, own: Holder) -> Option<&Word> {
+        let slot = self.slot(own.tag());
         let holder = slot.holder();
-        let own = Holder::new(space, tag);
-        if holder == own {
-            return Found::Own;
-        }
-        if holder == Holder::new(0, tag) {
+        if holder != own {
+            if holder != own.with(0) {
+                return None;
+            }
             slot.holder.store(own.0, Ordering::Relaxed);
-            return Found::Own;
         }
+        Some(&slot.since)
+    }
+
+    /// The same where the tag was last another space's, or is not remembered. `now` is the number of the latest removal
+    /// before it was loaded or later, `wiped_by` that at the end of the latest flush of all tags on all CPUs.
+    #[cold]
+    pub(crate) fn take_over(&self, own: Holder, now: u64, wiped_by: u64) -> Found {
+        let slot = self.slot(own.tag());
+        let holder = slot.holder();
         // What is not remembered counts as flushed: that may miss something, and accuses nobody.
-        let gone = !holder.is_of(tag) || wiped_by > slot.left.load(Ordering::Relaxed);
+        let gone = !holder.is_of(own.tag()) || wiped_by > slot.left.load(Ordering::Relaxed);
         slot.set(own, now);
         if gone { Found::Own } else { Found::Others(holder.space()) }
     }
 
-    /// Something was flushed; `now` is the number of the latest removal before that. `loaded` is the tag of what is
+    /// All under `tag` was flushed; `now` is the number of the latest removal before that. `loaded` is the tag of what is
     /// loaded, if anything.
-    #[inline]
-    pub(crate) fn flush(&self, what: LocalFlush, now: u64, loaded: Option<Tag>) {
-        match what {
-            LocalFlush::Pages { tag, range, tables } => {
-                let slot = self.slot(tag);
-                // Nothing was removed since the tag was flushed whole: there is nothing to remember.
-                if !slot.holder().is_of(tag) || slot.since.load(Ordering::Relaxed) != now {
-                    self.remember(Span::of(Scope::Pages(range)), Flush::code(now, Some(tag), tables));
-                }
-            }
-            LocalFlush::KernelPages { range, tables } => {
-                if self.since.load(Ordering::Relaxed) != now {
-                    self.remember(Span::of(Scope::Pages(range)), Flush::code(now, None, tables));
-                }
-            }
-            LocalFlush::Tag(tag) => {
-                let slot = self.slot(tag);
-                let holder = slot.holder();
-                if holder.is_of(tag) {
-                    let runs = loaded == Some(tag);
-                    slot.set(if runs { holder } else { Holder::new(0, tag) }, now);
-                }
-            }
-            LocalFlush::Everything => self.flush_everything(now, loaded),
+    pub(crate) fn flush_tag(&self, tag: Tag, now: u64, loaded: Option<Tag>) {
+        let slot = self.slot(tag);
+        let holder = slot.holder();
+        if holder.is_of(tag) {
+            slot.set(if loaded == Some(tag) { holder } else { Holder::nobody(tag) }, now);
         }
     }
 
-    #[cold]
-    fn flush_everything(&self, now: u64, loaded: Option<Tag>) {
+    /// The same of everything.
+    pub(crate) fn flush_everything(&self, now: u64, loaded: Option<Tag>) {
         for slot in &self.slots {
             if !loaded.is_some_and(|tag| slot.holder().is_of(tag)) {
                 slot.holder.store(0, Ordering::Relaxed);
@@ -188,8 +222,10 @@ impl Cpu {
         self.since.store(now, Ordering::Release);
     }
 
+    /// Pages were flushed, as `what` says.
     #[inline]
-    fn remember(&self, span: Span, what: u64) {
+    pub(crate) fn remember(&self, range: PageRange, what: u64) {
+        let span = Span::of_pages(range);
         let count = self.count.load(Ordering::Relaxed);
         let flush = &self.flushes[count as usize % FLUSHES];
         // ORDER: who sees the new flush in this place sees that the old one is forgotten; partner: `look_up`.
@@ -226,36 +262,33 @@ impl Cpu {
         raise(&self.excused, now);
     }
 
-    /// Up to which removal everything under `tag` was flushed.
+    /// Whether it is plain that this CPU has flushed what a removal took out, of what it holds under `tag`.
     #[inline]
-    pub(crate) fn clean_tag(&self, tag: Tag, wiped: u64) -> u64 {
+    pub(crate) fn has_flushed(&self, removal: &Removal, tag: Tag) -> bool {
         let slot = self.slot(tag);
-        let whole = if slot.holder().is_of(tag) { slot.since.load(Ordering::Acquire) } else { 0 };
-        whole.max(wiped).max(self.clean())
-    }
-
-    /// Up to which removal everything was flushed.
-    #[inline]
-    pub(crate) fn clean(&self) -> u64 {
-        self.since.load(Ordering::Acquire).max(self.excused.load(Ordering::Acquire))
+        slot.holder().is_of(tag) && slot.since.load(Ordering::Acquire) >= removal.number
+            || self.remembers(removal, Flush::code(removal.number, Some(tag), removal.tables))
     }
 
     /// Whether this CPU has flushed what a removal took out, of what it holds under `tag` (nothing for kernel memory).
-    /// `clean` is up to which removal it has flushed everything.
-    pub(crate) fn cover(&self, removal: &Removal, tag: Option<Tag>, clean: u64) -> Cover {
-        if removal.number <= clean || removal.reached(tag.unwrap_or(Tag::NONE)) {
-            return Cover::Flushed;
-        }
-        if self.remembers(removal, Flush::code(removal.number, tag, removal.tables)) {
+    /// `wiped` is up to which removal all CPUs have flushed what they hold under any tag.
+    pub(crate) fn cover(&self, removal: &Removal, tag: Option<Tag>, wiped: u64) -> Cover {
+        let number = removal.number;
+        let plain = match tag {
+            Some(tag) => number <= wiped || self.has_flushed(removal, tag),
+            None => self.remembers(removal, Flush::code(number, None, removal.tables)),
+        };
+        if plain || number <= self.since.load(Ordering::Acquire) || removal.reached(tag.unwrap_or(Tag::NONE))
+        {
             return Cover::Flushed;
         }
         // ORDER: the flushes before what is forgotten of them; partner: `remember`.
         fence(Ordering::Acquire);
-        if removal.number <= self.forgotten.load(Ordering::Relaxed) {
+        if number <= self.forgotten.load(Ordering::Relaxed) {
             return Cover::Unknown;
         }
-        // Whoever passed this CPU over noted that before the release, which the caller has seen; `clean` may be older.
-        if removal.number <= self.excused.load(Ordering::Relaxed) { Cover::Flushed } else { Cover::Missing }
+        // Whoever passed this CPU over noted that before the release, which the caller has seen.
+        if number <= self.excused.load(Ordering::Acquire) { Cover::Flushed } else { Cover::Missing }
     }
 
     /// Whether a flush that is remembered took out what `removal` did. Looks at the latest first, and no further back than
@@ -303,8 +336,9 @@ impl Flush {
         Self { first: Word::new("first", 0), last: Word::new("last", 0), what: Word::new("what", 0) }
     }
 
+    /// Number of the latest removal before it, tag (nothing for kernel memory), and whether walk caches went.
     #[inline]
-    const fn code(number: u64, tag: Option<Tag>, tables: Tables) -> u64 {
+    pub(crate) const fn code(number: u64, tag: Option<Tag>, tables: Tables) -> u64 {
         let (tag, kernel) = match tag {
             Some(tag) => (tag.number() as u64, 0),
             None => (0, 2),

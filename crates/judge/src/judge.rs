@@ -1,6 +1,6 @@
 //! The judge: what a platform tells it, and what it concludes.
 
-use crate::cpu::{Cover, Cpu, Found};
+use crate::cpu::{Cover, Cpu, Flush, Found, Holder};
 use crate::removal::{Removal, Removals, Span};
 use crate::sync::{Word, fence};
 use crate::verdict::{Kind, Missing, Tally, Verdict, Violation};
@@ -25,8 +25,11 @@ pub struct Judge<V, const CPUS: usize, const PENDING: usize> {
     wiped_by: Word,
     violations: Word,
     unchecked: Word,
-    /// [`Loaded`] of each CPU, close together for whoever looks at all.
+    /// What each CPU has loaded, as a [`Holder`], close together for whoever looks at all.
     loaded: [Word; CPUS],
+    /// Number up to which each CPU has flushed all that it holds under the tag that is loaded: while that is the latest,
+    /// flushes of pages need not be remembered.
+    quiet: [Word; CPUS],
     removals: Removals<PENDING>,
     cpus: [Cpu; CPUS],
     verdict: V,
@@ -35,52 +38,6 @@ pub struct Judge<V, const CPUS: usize, const PENDING: usize> {
 /// Number of the latest removal at some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(u64);
-
-/// What a CPU has loaded: space, tag, and how. 0 for nothing. Without a space: between two.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Loaded(u64);
-
-impl Loaded {
-    const NOTHING: Loaded = Loaded(0);
-    /// User code may use what is loaded.
-    const ACTIVE: u64 = 1;
-    const BETWEEN: u64 = 2;
-
-    #[inline]
-    const fn new(space: u64, tag: Tag) -> Self {
-        Loaded(space << 18 | (tag.number() as u64) << 2)
-    }
-    #[inline]
-    const fn space(self) -> u64 {
-        self.0 >> 18
-    }
-    #[inline]
-    const fn tag(self) -> Tag {
-        Tag::new((self.0 >> 2) as u16)
-    }
-    #[inline]
-    const fn active(self) -> Self {
-        Loaded(self.0 | Self::ACTIVE)
-    }
-    #[inline]
-    const fn is_active(self) -> bool {
-        self.0 & Self::ACTIVE != 0
-    }
-    #[inline]
-    const fn is_between(self) -> bool {
-        self.0 & Self::BETWEEN != 0
-    }
-    /// The tag, where anything is loaded.
-    #[inline]
-    const fn tag_if_any(self) -> Option<Tag> {
-        if self.0 == 0 { None } else { Some(self.tag()) }
-    }
-    /// What follows: a root under `tag`, of which it is not known whose it is.
-    #[inline]
-    const fn then(self, tag: Tag) -> Self {
-        Loaded(Loaded::new(0, tag).0 | Self::BETWEEN | self.0 & Self::ACTIVE)
-    }
-}
 
 impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING> {
     /// Makes the judge of a machine on which nothing has happened yet.
@@ -93,6 +50,7 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
             violations: Word::new("violations", 0),
             unchecked: Word::new("unchecked", 0),
             loaded: [const { Word::new("shadow", 0) }; CPUS],
+            quiet: [const { Word::new("quiet", u64::MAX) }; CPUS],
             removals: Removals::new(),
             cpus: [const { Cpu::new() }; CPUS],
             verdict,
@@ -114,11 +72,17 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
     }
 }
 
+/// Whether a CPU that has the space of a removal loaded like this may reach what it took out.
+#[inline]
+fn reaches(loaded: Holder, removal: &Removal) -> bool {
+    loaded.is_active() || removal.tables == Tables::Freed
+}
+
 /// What is removed and given back.
 impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING> {
     /// Notes that `by` has taken translations out of the page tables of a space (of kernel memory where there is none),
     /// before it asks for their flush, and returns the number of the removal.
-    #[inline]
+    #[inline(never)]
     pub fn removed(&self, by: CpuId, space: Option<SpaceId>, scope: Scope, tables: Tables) -> u64 {
         // ORDER: page-table stores before the number; who reads it and flushes then walks the new tables; partner: `now`.
         let number = self.clock.add(1) + 1;
@@ -131,7 +95,7 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
     }
 
     /// Checks that no CPU may use what removal `number` took out, which is about to be given back. For 0 nothing happens.
-    #[inline]
+    #[inline(never)]
     pub fn released(&self, number: u64) {
         if number == 0 {
             return;
@@ -141,47 +105,51 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
         // ORDER: a CPU that begins to use the space looks for releases after it has said so, and this one looks at CPUs
         // after it has noted the release: one of the two sees the other; partner: `begun`.
         fence(Ordering::SeqCst);
-        for (index, (word, cpu)) in self.loaded.iter().zip(&self.cpus).enumerate() {
-            let loaded = Loaded(word.load(Ordering::Acquire));
-            if removal.space == 0 {
-                if cpu.is_online() {
-                    self.settle(&removal, Kind::GivenBack, index, None, cpu.clean());
+        if removal.space == 0 {
+            return self.released_kernel(&removal);
+        }
+        for (index, word) in self.loaded.iter().enumerate() {
+            let loaded = Holder::from_word(word.load(Ordering::Acquire));
+            if loaded.space() == removal.space && reaches(loaded, &removal) {
+                // A mistake here makes it look again.
+                if !self.cpus[index].has_flushed(&removal, loaded.tag()) {
+                    self.look(&removal, index);
                 }
-            } else if loaded.space() == removal.space {
-                self.look(&removal, index);
             }
         }
     }
 
-    /// Looks at a CPU that has the space of a removal loaded. One that loads another root meanwhile looks for itself.
-    #[inline(never)]
+    #[cold]
+    fn released_kernel(&self, removal: &Removal) {
+        for (index, _) in self.cpus.iter().enumerate().filter(|(_, cpu)| cpu.is_online()) {
+            self.settle(removal, Kind::GivenBack, index, None);
+        }
+    }
+
+    /// Looks at a CPU that seems to have the space of a removal loaded. One that loads another root meanwhile looks for
+    /// itself.
+    #[cold]
     fn look(&self, removal: &Removal, index: usize) {
         let cpu = &self.cpus[index];
-        let turn = cpu.turn();
-        let reaches = |loaded: Loaded| {
-            loaded.space() == removal.space && (loaded.is_active() || removal.tables == Tables::Freed)
-        };
-        let loaded = Loaded(self.loaded[index].load(Ordering::Acquire));
-        if !reaches(loaded) {
+        let loaded = || Holder::from_word(self.loaded[index].load(Ordering::Acquire));
+        let (turn, before) = (cpu.turn(), loaded());
+        if before.space() != removal.space || !reaches(before, removal) {
             return;
         }
-        let clean = cpu.clean_tag(loaded.tag(), self.wiped.load(Ordering::Acquire));
-        let cover = cpu.cover(removal, Some(loaded.tag()), clean);
-        if cover == Cover::Flushed {
-            return;
-        }
+        let cover = cpu.cover(removal, Some(before.tag()), self.wiped.load(Ordering::Acquire));
         // ORDER: what was read above before the second look; partners: `Cpu::load`, `installed`. The turn comes before the
         // word that it changes, so that word has to be the same too.
         fence(Ordering::Acquire);
-        if cpu.turn() == turn && reaches(Loaded(self.loaded[index].load(Ordering::Relaxed))) {
-            self.conclude(removal, Kind::GivenBack, index, Some(loaded.tag()), cover);
+        let after = loaded();
+        if cpu.turn() == turn && after.idle() == before.idle() && reaches(after, removal) {
+            self.conclude(removal, Kind::GivenBack, index, Some(before.tag()), cover);
         }
     }
 
     /// Checks that no CPU has the root of `space` loaded, which `by` is about to free.
     pub fn root_freed(&self, by: CpuId, space: SpaceId) {
         for (index, word) in self.loaded.iter().enumerate() {
-            let loaded = Loaded(word.load(Ordering::Acquire));
+            let loaded = Holder::from_word(word.load(Ordering::Acquire));
             if loaded.space() == space.number() {
                 self.report(&Violation {
                     kind: Kind::RootFreed,
@@ -198,8 +166,8 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
         }
     }
 
-    fn settle(&self, removal: &Removal, kind: Kind, index: usize, tag: Option<Tag>, clean: u64) {
-        let cover = self.cpus[index].cover(removal, tag, clean);
+    fn settle(&self, removal: &Removal, kind: Kind, index: usize, tag: Option<Tag>) {
+        let cover = self.cpus[index].cover(removal, tag, self.wiped.load(Ordering::Acquire));
         self.conclude(removal, kind, index, tag, cover);
     }
 
@@ -258,9 +226,40 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
     /// Notes what `cpu`, which calls it, has flushed since `moment`. Interrupts are off.
     #[inline]
     pub fn flushed(&self, cpu: CpuId, what: LocalFlush, moment: Moment) {
-        let Some(shadow) = self.cpus.get(cpu.index()) else { return };
-        let loaded = Loaded(self.loaded[cpu.index()].load(Ordering::Relaxed));
-        shadow.flush(what, moment.0, loaded.tag_if_any());
+        let Some(quiet) = self.quiet.get(cpu.index()) else { return };
+        let pages = matches!(what, LocalFlush::Pages { .. });
+        if !(pages && quiet.load(Ordering::Relaxed) == moment.0) {
+            self.remember(cpu, &what, moment);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn remember(&self, cpu: CpuId, what: &LocalFlush, moment: Moment) {
+        let shadow = &self.cpus[cpu.index()];
+        match *what {
+            LocalFlush::Pages { tag, range, tables } => {
+                shadow.remember(range, Flush::code(moment.0, Some(tag), tables));
+            }
+            LocalFlush::KernelPages { range, tables } => {
+                shadow.remember(range, Flush::code(moment.0, None, tables));
+            }
+            LocalFlush::Tag(tag) => self.flushed_whole(cpu, Some(tag), moment),
+            LocalFlush::Everything => self.flushed_whole(cpu, None, moment),
+        }
+    }
+
+    /// All under a tag was flushed, or everything.
+    fn flushed_whole(&self, cpu: CpuId, tag: Option<Tag>, moment: Moment) {
+        let loaded = Holder::from_word(self.loaded[cpu.index()].load(Ordering::Relaxed)).tag_if_any();
+        let shadow = &self.cpus[cpu.index()];
+        match tag {
+            Some(tag) => shadow.flush_tag(tag, moment.0, loaded),
+            None => shadow.flush_everything(moment.0, loaded),
+        }
+        if loaded.is_some() && (tag.is_none() || tag == loaded) {
+            self.quiet[cpu.index()].store(moment.0, Ordering::Relaxed);
+        }
     }
 
     /// Notes that `cpu`, which calls it, has loaded a root (or none for the kernel's own) since `moment`. Interrupts are off.
@@ -269,11 +268,13 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
     pub fn installed(&self, cpu: CpuId, root: bool, tag: Tag, how: OnInstall, moment: Moment) {
         let Some(shadow) = self.cpus.get(cpu.index()) else { return };
         let word = &self.loaded[cpu.index()];
-        let before = Loaded(word.load(Ordering::Relaxed));
-        shadow.load(before.tag_if_any(), tag, how, moment.0);
-        let now = if root { before.then(tag) } else { Loaded::NOTHING };
+        let before = Holder::from_word(word.load(Ordering::Relaxed));
+        shadow.load(before, tag, how, moment.0, self.wiped_by.load(Ordering::Relaxed) != 0);
+        let quiet = if how == OnInstall::Flush { moment.0 } else { u64::MAX };
+        self.quiet[cpu.index()].store(quiet, Ordering::Relaxed);
+        let now = if root { Holder::nobody(tag).like(before) } else { Holder::NOTHING };
         // ORDER: the new turn and what was flushed before the new word; partner: `look`.
-        word.store(now.0, Ordering::Release);
+        word.store(now.word(), Ordering::Release);
     }
 
     /// Notes that `cpu`, which calls it, begins to use `space`: it has loaded it, or it is no longer lazy. Checks that it
@@ -281,39 +282,47 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
     #[inline]
     pub fn begun(&self, cpu: CpuId, space: SpaceId) {
         let Some(word) = self.loaded.get(cpu.index()) else { return };
-        let loaded = Loaded(word.load(Ordering::Relaxed));
-        let known = loaded.space() == space.number();
-        let loaded = if known { loaded } else { self.adopt(cpu, space, loaded.tag()) };
-        word.store(loaded.active().0, Ordering::Release);
+        let own = Holder::from_word(word.load(Ordering::Relaxed)).idle().with(space.number());
+        let Some(since) = self.cpus[cpu.index()].begin(own) else { return self.take_over(cpu, space, own) };
+        let since = since.load(Ordering::Relaxed);
+        word.store(own.active().word(), Ordering::Release);
         // ORDER: see `released`.
         fence(Ordering::SeqCst);
-        let clean = self.cpus[cpu.index()].clean_tag(loaded.tag(), self.wiped.load(Ordering::Relaxed));
-        if self.released.load(Ordering::Acquire) > clean {
-            self.look_back(cpu, space, loaded.tag(), clean);
+        if self.released.load(Ordering::Acquire) > since {
+            self.look_back(cpu, space, own.tag());
         }
+    }
+
+    /// The same where the tag was last another space's, or is not remembered: now it is this one's.
+    #[cold]
+    #[inline(never)]
+    fn take_over(&self, cpu: CpuId, space: SpaceId, own: Holder) {
+        self.adopt(cpu, space, own);
+        self.begun(cpu, space);
     }
 
     /// Notes that `cpu`, which calls it, has moved what it had loaded to another tag. Interrupts are off.
     #[inline]
     pub fn moved(&self, cpu: CpuId, space: SpaceId) {
         let Some(word) = self.loaded.get(cpu.index()) else { return };
-        let before = Loaded(word.load(Ordering::Relaxed));
-        if before.is_between() {
-            let loaded = self.adopt(cpu, space, before.tag());
-            let loaded = if before.is_active() { loaded.active() } else { loaded };
-            word.store(loaded.0, Ordering::Release);
+        let before = Holder::from_word(word.load(Ordering::Relaxed));
+        if before.space() == 0 {
+            let own = before.idle().with(space.number());
+            self.adopt(cpu, space, own);
+            word.store(own.like(before).word(), Ordering::Release);
         }
     }
 
     /// Learns whose the root is that was loaded last.
-    #[inline]
-    fn adopt(&self, cpu: CpuId, space: SpaceId, tag: Tag) -> Loaded {
+    fn adopt(&self, cpu: CpuId, space: SpaceId, own: Holder) {
         let shadow = &self.cpus[cpu.index()];
-        let found = shadow.begin(space.number(), tag, self.now().0, self.wiped_by.load(Ordering::Acquire));
-        if let Found::Others(other) = found {
-            self.taken(cpu, space, tag, other);
+        if shadow.begin(own).is_some() {
+            return;
         }
-        Loaded::new(space.number(), tag)
+        let found = shadow.take_over(own, self.now().0, self.wiped_by.load(Ordering::Acquire));
+        if let Found::Others(other) = found {
+            self.taken(cpu, space, own.tag(), other);
+        }
     }
 
     #[cold]
@@ -333,9 +342,9 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
 
     #[cold]
     #[inline(never)]
-    fn look_back(&self, cpu: CpuId, space: SpaceId, tag: Tag, clean: u64) {
-        self.removals.each_released(space.number(), clean, |removal| {
-            self.settle(removal, Kind::CameBack, cpu.index(), Some(tag), clean);
+    fn look_back(&self, cpu: CpuId, space: SpaceId, tag: Tag) {
+        self.removals.each_released(space.number(), |removal| {
+            self.settle(removal, Kind::CameBack, cpu.index(), Some(tag));
         });
     }
 
@@ -343,7 +352,8 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
     #[inline]
     pub fn idle(&self, cpu: CpuId) {
         let Some(word) = self.loaded.get(cpu.index()) else { return };
-        word.store(word.load(Ordering::Relaxed) & !Loaded::ACTIVE, Ordering::Release);
+        let loaded = Holder::from_word(word.load(Ordering::Relaxed));
+        word.store(loaded.idle().word(), Ordering::Release);
     }
 
     /// Notes that `cpu`, which calls it, uses kernel memory from now on. Checks that it has flushed what was given back
@@ -353,9 +363,8 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
         shadow.set_online(true);
         // ORDER: as in `begun`.
         fence(Ordering::SeqCst);
-        let clean = shadow.clean();
-        self.removals.each_released(0, clean, |removal| {
-            self.settle(removal, Kind::CameBack, cpu.index(), None, clean);
+        self.removals.each_released(0, |removal| {
+            self.settle(removal, Kind::CameBack, cpu.index(), None);
         });
     }
 

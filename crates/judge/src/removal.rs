@@ -2,7 +2,7 @@
 
 use crate::sync::{Word, fence};
 use core::sync::atomic::Ordering;
-use shootdown::{CpuId, Scope, SpaceId, Tables, Tag};
+use shootdown::{CpuId, PageRange, Scope, SpaceId, Tables, Tag};
 
 /// A run of addresses, both ends in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,14 +17,17 @@ impl Span {
     #[inline]
     pub(crate) const fn of(scope: Scope) -> Self {
         match scope {
-            Scope::Pages(range) => {
-                let first = range.start().0;
-                // What ends with the address space has a byte more than a word counts.
-                let last = first.wrapping_add((range.count() << range.size().shift()).wrapping_sub(1));
-                Span { first, last }
-            }
+            Scope::Pages(range) => Self::of_pages(range),
             Scope::All => Span::ALL,
         }
+    }
+
+    #[inline]
+    pub(crate) const fn of_pages(range: PageRange) -> Self {
+        let first = range.start().0;
+        // What ends with the address space has a byte more than a word counts.
+        let last = first.wrapping_add((range.count() << range.size().shift()).wrapping_sub(1));
+        Span { first, last }
     }
 
     #[inline]
@@ -179,11 +182,11 @@ impl<const PENDING: usize> Removals<PENDING> {
         Ok(removal)
     }
 
-    /// Calls `visit` with each removal of `space` after number `after` whose frames were let go.
-    pub(crate) fn each_released(&self, space: u64, after: u64, mut visit: impl FnMut(&Removal)) {
+    /// Calls `visit` with each removal of `space` whose frames were let go.
+    pub(crate) fn each_released(&self, space: u64, mut visit: impl FnMut(&Removal)) {
         for place in &self.places {
             let now = place.stamp.load(Ordering::Acquire);
-            if now & 3 != Stage::Released as u64 || now >> 2 <= after {
+            if now & 3 != Stage::Released as u64 {
                 continue;
             }
             if let Some(removal) = place.read(now).filter(|removal| removal.space == space) {
