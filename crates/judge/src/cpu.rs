@@ -3,7 +3,7 @@
 use crate::removal::{Removal, Span};
 use crate::sync::{Word, fence, raise};
 use core::sync::atomic::Ordering;
-use shootdown::{OnInstall, PageRange, Tables, Tag};
+use shootdown::{OnInstall, Tables, Tag};
 
 /// Flushes of single ranges that a CPU remembers. One more than the engine's ring tells a CPU that is late.
 #[cfg(not(shootdown_explore))]
@@ -224,8 +224,7 @@ impl Cpu {
 
     /// Pages were flushed, as `what` says.
     #[inline]
-    pub(crate) fn remember(&self, range: PageRange, what: u64) {
-        let span = Span::of_pages(range);
+    pub(crate) fn remember(&self, span: Span, what: u64) {
         let count = self.count.load(Ordering::Relaxed);
         let flush = &self.flushes[count as usize % FLUSHES];
         // ORDER: who sees the new flush in this place sees that the old one is forgotten; partner: `look_up`.

@@ -5,7 +5,7 @@ use crate::removal::{Removal, Removals, Span};
 use crate::sync::{Word, fence};
 use crate::verdict::{Kind, Missing, Tally, Verdict, Violation};
 use core::sync::atomic::Ordering;
-use shootdown::{CpuId, LocalFlush, OnInstall, Scope, SpaceId, Tables, Tag, VirtAddr};
+use shootdown::{CpuId, LocalFlush, OnInstall, PageRange, Scope, SpaceId, Tables, Tag, VirtAddr};
 
 /// A shadow of what the CPUs of one machine may hold, for up to `CPUS` CPUs, and of the latest `PENDING` removals.
 ///
@@ -227,29 +227,32 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
     #[inline]
     pub fn flushed(&self, cpu: CpuId, what: LocalFlush, moment: Moment) {
         let Some(quiet) = self.quiet.get(cpu.index()) else { return };
-        let pages = matches!(what, LocalFlush::Pages { .. });
-        if !(pages && quiet.load(Ordering::Relaxed) == moment.0) {
-            self.remember(cpu, &what, moment);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn remember(&self, cpu: CpuId, what: &LocalFlush, moment: Moment) {
-        let shadow = &self.cpus[cpu.index()];
-        match *what {
-            LocalFlush::Pages { tag, range, tables } => {
-                shadow.remember(range, Flush::code(moment.0, Some(tag), tables));
-            }
-            LocalFlush::KernelPages { range, tables } => {
-                shadow.remember(range, Flush::code(moment.0, None, tables));
-            }
+        match what {
+            LocalFlush::Pages { .. } if quiet.load(Ordering::Relaxed) == moment.0 => {}
+            LocalFlush::Pages { tag, range, tables } => self.pages(cpu, range, Some(tag), tables, moment),
+            LocalFlush::KernelPages { range, tables } => self.pages(cpu, range, None, tables, moment),
             LocalFlush::Tag(tag) => self.flushed_whole(cpu, Some(tag), moment),
             LocalFlush::Everything => self.flushed_whole(cpu, None, moment),
         }
     }
 
+    /// Takes the range apart, so that what engines inline has it in registers.
+    #[inline(always)]
+    fn pages(&self, cpu: CpuId, range: PageRange, tag: Option<Tag>, tables: Tables, moment: Moment) {
+        let kind = Flush::code(0, tag, tables) << 8 | range.size() as u64;
+        self.flushed_pages(cpu, range.start().0, range.count(), kind, moment);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn flushed_pages(&self, cpu: CpuId, first: u64, count: u64, kind: u64, moment: Moment) {
+        let span = Span::of_pages(first, count, kind as u8);
+        self.cpus[cpu.index()].remember(span, moment.0 << 18 | kind >> 8);
+    }
+
     /// All under a tag was flushed, or everything.
+    #[cold]
+    #[inline(never)]
     fn flushed_whole(&self, cpu: CpuId, tag: Option<Tag>, moment: Moment) {
         let loaded = Holder::from_word(self.loaded[cpu.index()].load(Ordering::Relaxed)).tag_if_any();
         let shadow = &self.cpus[cpu.index()];

@@ -2,7 +2,7 @@
 
 use crate::sync::{Word, fence};
 use core::sync::atomic::Ordering;
-use shootdown::{CpuId, PageRange, Scope, SpaceId, Tables, Tag};
+use shootdown::{CpuId, PageSize, Scope, SpaceId, Tables, Tag};
 
 /// A run of addresses, both ends in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,16 +17,15 @@ impl Span {
     #[inline]
     pub(crate) const fn of(scope: Scope) -> Self {
         match scope {
-            Scope::Pages(range) => Self::of_pages(range),
+            Scope::Pages(range) => Self::of_pages(range.start().0, range.count(), range.size() as u8),
             Scope::All => Span::ALL,
         }
     }
 
     #[inline]
-    pub(crate) const fn of_pages(range: PageRange) -> Self {
-        let first = range.start().0;
+    pub(crate) const fn of_pages(first: u64, count: u64, size: u8) -> Self {
         // What ends with the address space has a byte more than a word counts.
-        let last = first.wrapping_add((range.count() << range.size().shift()).wrapping_sub(1));
+        let last = first.wrapping_add((count << shift(size)).wrapping_sub(1));
         Span { first, last }
     }
 
@@ -34,6 +33,29 @@ impl Span {
     pub(crate) const fn holds(self, other: Span) -> bool {
         self.first <= other.first && other.last <= self.last
     }
+}
+
+/// Base-2 logarithm of the bytes of a page, by the number of its [`PageSize`]: eight of them in a word.
+#[inline]
+const fn shift(size: u8) -> u64 {
+    const SHIFTS: u64 = {
+        let sizes = [
+            PageSize::Size4K,
+            PageSize::Size16K,
+            PageSize::Size64K,
+            PageSize::Size2M,
+            PageSize::Size32M,
+            PageSize::Size512M,
+            PageSize::Size1G,
+        ];
+        let (mut word, mut at) = (0, 0);
+        while at < sizes.len() {
+            word |= (sizes[at].shift() as u64) << (8 * sizes[at] as u32);
+            at += 1;
+        }
+        word
+    };
+    SHIFTS >> (8 * (size & 7)) & 0xff
 }
 
 /// Translations that were taken out of the page tables.
