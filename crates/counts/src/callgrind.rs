@@ -46,6 +46,7 @@ fn watch(watched: &Watched, costs: &Costs) -> Result<Watch> {
         operation: plain.title,
         without: own(plain.function, plain.without, costs)?,
         with: own(watched.function, watched.without, costs)?,
+        limited: watched.limited,
     })
 }
 

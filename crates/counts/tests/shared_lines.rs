@@ -11,7 +11,7 @@ use shootdown_counts::host::Host;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 
-type Machine = Host<Untagged, false, false>;
+type Machine = Host<Untagged, false, 0>;
 type Engine = Shootdown<Machine>;
 type User = UserRef<'static, Machine>;
 

@@ -12,7 +12,7 @@ use shootdown::{CpuId, LocalFlush, OnInstall, PageRange, Scope, SpaceId, Tables,
 /// [`Checked`](crate::Checked) tells it all that happens. An embedder with a platform of its own can do so too: around
 /// every flush and every root load comes a [`now`](Self::now) before and the method that says what was done after.
 ///
-/// Nothing is allocated or locked. CPUs beyond `CPUS` are not watched.
+/// Nothing is allocated or locked. `CPUS` is a power of two.
 #[derive(Debug)]
 pub struct Judge<V, const CPUS: usize, const PENDING: usize> {
     /// Number of the latest removal.
@@ -55,6 +55,13 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
             cpus: [const { Cpu::new() }; CPUS],
             verdict,
         }
+    }
+
+    /// Where a CPU's words are. The mask costs less than a check of bounds.
+    #[inline(always)]
+    const fn place(cpu: CpuId) -> usize {
+        const { assert!(CPUS.is_power_of_two(), "a judge is for 1, 2, 4, 8... CPUs") };
+        cpu.index() & (CPUS - 1)
     }
 
     /// What was seen so far.
@@ -226,7 +233,7 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
     /// Notes what `cpu`, which calls it, has flushed since `moment`. Interrupts are off.
     #[inline]
     pub fn flushed(&self, cpu: CpuId, what: LocalFlush, moment: Moment) {
-        let Some(quiet) = self.quiet.get(cpu.index()) else { return };
+        let quiet = &self.quiet[Self::place(cpu)];
         match what {
             LocalFlush::Pages { .. } if quiet.load(Ordering::Relaxed) == moment.0 => {}
             LocalFlush::Pages { tag, range, tables } => self.pages(cpu, range, Some(tag), tables, moment),
@@ -247,21 +254,21 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
     #[inline(never)]
     fn flushed_pages(&self, cpu: CpuId, first: u64, count: u64, kind: u64, moment: Moment) {
         let span = Span::of_pages(first, count, kind as u8);
-        self.cpus[cpu.index()].remember(span, moment.0 << 18 | kind >> 8);
+        self.cpus[Self::place(cpu)].remember(span, moment.0 << 18 | kind >> 8);
     }
 
     /// All under a tag was flushed, or everything.
     #[cold]
     #[inline(never)]
     fn flushed_whole(&self, cpu: CpuId, tag: Option<Tag>, moment: Moment) {
-        let loaded = Holder::from_word(self.loaded[cpu.index()].load(Ordering::Relaxed)).tag_if_any();
-        let shadow = &self.cpus[cpu.index()];
+        let loaded = Holder::from_word(self.loaded[Self::place(cpu)].load(Ordering::Relaxed)).tag_if_any();
+        let shadow = &self.cpus[Self::place(cpu)];
         match tag {
             Some(tag) => shadow.flush_tag(tag, moment.0, loaded),
             None => shadow.flush_everything(moment.0, loaded),
         }
         if loaded.is_some() && (tag.is_none() || tag == loaded) {
-            self.quiet[cpu.index()].store(moment.0, Ordering::Relaxed);
+            self.quiet[Self::place(cpu)].store(moment.0, Ordering::Relaxed);
         }
     }
 
@@ -269,12 +276,11 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
     /// Whose it is comes with [`begun`](Self::begun).
     #[inline]
     pub fn installed(&self, cpu: CpuId, root: bool, tag: Tag, how: OnInstall, moment: Moment) {
-        let Some(shadow) = self.cpus.get(cpu.index()) else { return };
-        let word = &self.loaded[cpu.index()];
+        let (shadow, word) = (&self.cpus[Self::place(cpu)], &self.loaded[Self::place(cpu)]);
         let before = Holder::from_word(word.load(Ordering::Relaxed));
         shadow.load(before, tag, how, moment.0, self.wiped_by.load(Ordering::Relaxed) != 0);
         let quiet = if how == OnInstall::Flush { moment.0 } else { u64::MAX };
-        self.quiet[cpu.index()].store(quiet, Ordering::Relaxed);
+        self.quiet[Self::place(cpu)].store(quiet, Ordering::Relaxed);
         let now = if root { Holder::nobody(tag).like(before) } else { Holder::NOTHING };
         // ORDER: the new turn and what was flushed before the new word; partner: `look`.
         word.store(now.word(), Ordering::Release);
@@ -284,9 +290,11 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
     /// has flushed what was given back meanwhile. Interrupts are off.
     #[inline]
     pub fn begun(&self, cpu: CpuId, space: SpaceId) {
-        let Some(word) = self.loaded.get(cpu.index()) else { return };
+        let word = &self.loaded[Self::place(cpu)];
         let own = Holder::from_word(word.load(Ordering::Relaxed)).idle().with(space.number());
-        let Some(since) = self.cpus[cpu.index()].begin(own) else { return self.take_over(cpu, space, own) };
+        let Some(since) = self.cpus[Self::place(cpu)].begin(own) else {
+            return self.take_over(cpu, space, own);
+        };
         let since = since.load(Ordering::Relaxed);
         word.store(own.active().word(), Ordering::Release);
         // ORDER: see `released`.
@@ -307,7 +315,7 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
     /// Notes that `cpu`, which calls it, has moved what it had loaded to another tag. Interrupts are off.
     #[inline]
     pub fn moved(&self, cpu: CpuId, space: SpaceId) {
-        let Some(word) = self.loaded.get(cpu.index()) else { return };
+        let word = &self.loaded[Self::place(cpu)];
         let before = Holder::from_word(word.load(Ordering::Relaxed));
         if before.space() == 0 {
             let own = before.idle().with(space.number());
@@ -318,7 +326,7 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
 
     /// Learns whose the root is that was loaded last.
     fn adopt(&self, cpu: CpuId, space: SpaceId, own: Holder) {
-        let shadow = &self.cpus[cpu.index()];
+        let shadow = &self.cpus[Self::place(cpu)];
         if shadow.begin(own).is_some() {
             return;
         }
@@ -347,35 +355,40 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
     #[inline(never)]
     fn look_back(&self, cpu: CpuId, space: SpaceId, tag: Tag) {
         self.removals.each_released(space.number(), |removal| {
-            self.settle(removal, Kind::CameBack, cpu.index(), Some(tag));
+            self.settle(removal, Kind::CameBack, Self::place(cpu), Some(tag));
         });
     }
 
     /// Notes that no user code runs on `cpu`, which calls it, until it has [`begun`](Self::begun) to use a space.
     #[inline]
     pub fn idle(&self, cpu: CpuId) {
-        let Some(word) = self.loaded.get(cpu.index()) else { return };
+        let word = &self.loaded[Self::place(cpu)];
         let loaded = Holder::from_word(word.load(Ordering::Relaxed));
         word.store(loaded.idle().word(), Ordering::Release);
     }
 
     /// Notes that `cpu`, which calls it, uses kernel memory from now on. Checks that it has flushed what was given back
     /// meanwhile.
+    ///
+    /// # Panics
+    /// Where there is no room for that CPU: its flushes would count as another's.
     pub fn online(&self, cpu: CpuId) {
-        let Some(shadow) = self.cpus.get(cpu.index()) else { return };
+        assert!(
+            cpu.index() < CPUS,
+            "{cpu} comes on line under a judge of {CPUS} CPUs; make the judge larger"
+        );
+        let shadow = &self.cpus[Self::place(cpu)];
         shadow.set_online(true);
         // ORDER: as in `begun`.
         fence(Ordering::SeqCst);
         self.removals.each_released(0, |removal| {
-            self.settle(removal, Kind::CameBack, cpu.index(), None);
+            self.settle(removal, Kind::CameBack, Self::place(cpu), None);
         });
     }
 
     /// Notes that `cpu`, which calls it, uses no kernel memory that may be unmapped until it is [`online`](Self::online).
     pub fn offline(&self, cpu: CpuId) {
-        if let Some(shadow) = self.cpus.get(cpu.index()) {
-            shadow.set_online(false);
-        }
+        self.cpus[Self::place(cpu)].set_online(false);
     }
 
     /// Notes that `cpu` is certain to flush everything before it next translates anything
@@ -383,9 +396,7 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
     /// [`Platform::defer`](shootdown::Platform::defer) `true`). Anybody may say so.
     #[inline]
     pub fn excused(&self, cpu: CpuId) {
-        if let Some(shadow) = self.cpus.get(cpu.index()) {
-            shadow.excuse(self.now().0);
-        }
+        self.cpus[Self::place(cpu)].excuse(self.now().0);
     }
 
     /// Notes that a broadcast since `moment` has reached what all CPUs hold of `scope` under `tag` (under any tag, where none is
