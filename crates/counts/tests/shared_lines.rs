@@ -7,7 +7,7 @@ use rustix::param::page_size;
 use shootdown::{
     AddressSpace, CpuLocal, CpuMask, PageRange, Scope, Shootdown, Tables, Untagged, UserRef, VirtAddr,
 };
-use shootdown_counts::host::Host;
+use shootdown_counts::host::{Host, Stage};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 
