@@ -147,10 +147,6 @@ unsafe impl<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: u8> Platform
     #[inline(always)]
     fn irq_restore(&self, _: bool) {}
     #[inline(always)]
-    fn irq_enabled(&self) -> bool {
-        true
-    }
-    #[inline(always)]
     fn tags(&self) -> &T {
         &self.tags
     }

@@ -121,10 +121,6 @@ where
         self.platform.irq_restore(were_on);
     }
     #[inline(always)]
-    fn irq_enabled(&self) -> bool {
-        self.platform.irq_enabled()
-    }
-    #[inline(always)]
     fn tags(&self) -> &P::Tags {
         self.platform.tags()
     }

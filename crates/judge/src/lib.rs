@@ -15,7 +15,6 @@
 //! #     fn local(&self, _: CpuId) -> &CpuLocal { &self.0 }
 //! #     fn irq_save(&self, _: Span) -> bool { true }
 //! #     fn irq_restore(&self, _: bool) {}
-//! #     fn irq_enabled(&self) -> bool { true }
 //! #     fn tags(&self) -> &Untagged { &Untagged }
 //! #     unsafe fn flush_local(&self, _: LocalFlush) {}
 //! #     unsafe fn install(&self, _: Option<u64>, _: Tag, _: OnInstall) {}
