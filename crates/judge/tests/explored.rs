@@ -20,7 +20,7 @@ const REPORTS: &[(u8, &str, &str)] = &[
     (4, "seed", "given back while CPU 0 may still use them"),
     (5, "lazy-return", "given back while CPU 1 may still use them"),
     (6, "lazy-return", "given back while CPU 1 may still use them"),
-    (7, "lazy-vs-table-free", "missing on CPU 2: a flush of these pages with the walk caches"),
+    (7, "lazy-vs-table-free", "a flush of these pages with the walk caches"),
     (8, "lazy-return", "given back while CPU 1 may still use them"),
     (9, "masked-flushers", "given back while CPU 0 may still use them"),
     (10, "lazy-vs-final-drop", "CPU 0 frees the root of space 1 while"),
@@ -53,16 +53,21 @@ fn without(rule: u8, judges: Judges) -> Vec<Case> {
     judged_cases(Fault::rule(rule).expect("a rule"), judges)
 }
 
+/// States after which a case is cut; SHOOTDOWN_JUDGE_STATES says another number.
+fn limit() -> u64 {
+    std::env::var("SHOOTDOWN_JUDGE_STATES").ok().and_then(|text| text.parse().ok()).unwrap_or(30_000)
+}
+
 #[test]
 fn nothing_is_reported_of_the_engine_as_it_ships() {
     let (mut ordered, mut interleaved, mut cut) = (0, 0, Vec::new());
     let cases = judged_cases(Fault::NONE, Judges::Both);
     for case in cases.iter().filter(|case| !case.deep) {
-        let outcome = match run(case, case.memory, 30_000) {
+        let outcome = match run(case, case.memory, limit()) {
             // The judge's stores make a store buffer longer than the explorer's.
             Outcome::Cut(why) if why.contains("store buffer") => {
                 interleaved += 1;
-                run(case, Memory::Sc, 30_000)
+                run(case, Memory::Sc, limit())
             }
             other => {
                 ordered += 1;
@@ -75,8 +80,8 @@ fn nothing_is_reported_of_the_engine_as_it_ships() {
             Outcome::Report(what) => panic!("{}: {what}", case.name),
         }
     }
-    println!("{ordered} cases with store buffers, {interleaved} without; cut at 30000 states: {cut:?}");
-    assert!(cut.len() < 60, "most cases are explored to the end: {cut:?}");
+    println!("{ordered} cases with store buffers, {interleaved} without; cut: {cut:?}");
+    assert!(2 * cut.len() < ordered + interleaved, "most cases are explored to the end: {cut:?}");
 }
 
 #[test]
