@@ -1,0 +1,8 @@
+//! A hart: registers, control registers, traps, and what one instruction does. It knows memory by a trait alone.
+
+mod csr;
+mod state;
+mod step;
+
+pub use state::{Cause, Hart, Mode, Trap, View};
+pub use step::{Memory, Next, Stop, step};
