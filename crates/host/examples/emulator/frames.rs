@@ -31,6 +31,8 @@ pub struct Owner {
     pub epoch: u32,
     /// By whom it is used.
     pub holder: Holder,
+    /// Whether it is being copied, so that nobody may write it.
+    pub sealed: bool,
 }
 
 /// By whom a frame is used.
@@ -53,6 +55,8 @@ pub struct Trampled {
     pub found: u64,
 }
 
+const SEALED: u32 = 1 << 31;
+
 impl Owner {
     const fn pack(self) -> u64 {
         let holder = match self.holder {
@@ -60,16 +64,16 @@ impl Owner {
             Holder::Neighbour => 1,
             Holder::Guest(page) => 2 + page as u64,
         };
-        (self.epoch as u64) << 32 | holder
+        (self.epoch as u64) << 32 | (self.sealed as u64) << 31 | holder
     }
 
     const fn unpack(word: u64) -> Self {
-        let holder = match word as u32 {
+        let holder = match word as u32 & !SEALED {
             0 => Holder::Free,
             1 => Holder::Neighbour,
             page => Holder::Guest(page - 2),
         };
-        Self { epoch: (word >> 32) as u32, holder }
+        Self { epoch: (word >> 32) as u32, holder, sealed: word as u32 & SEALED != 0 }
     }
 }
 
@@ -138,10 +142,15 @@ impl Frames {
         Owner::unpack(self.owners[frame as usize].load(Ordering::Relaxed))
     }
 
+    /// Says that a frame of the guest is not written from now on, until it changes hands.
+    pub fn seal(&self, frame: u32) {
+        self.owners[frame as usize].store(Owner { sealed: true, ..self.owner(frame) }.pack(), Ordering::Relaxed);
+    }
+
     /// Makes the next epoch of a frame begin, and returns it. One thread at a time passes a frame on.
     fn pass(&self, frame: u32, holder: Holder) -> u32 {
         let epoch = self.owner(frame).epoch + 1;
-        self.owners[frame as usize].store(Owner { epoch, holder }.pack(), Ordering::Relaxed);
+        self.owners[frame as usize].store(Owner { epoch, holder, sealed: false }.pack(), Ordering::Relaxed);
         epoch
     }
 
@@ -231,9 +240,11 @@ mod tests {
     fn a_frame_changes_hands_under_a_new_epoch_and_the_neighbour_notices_writes() {
         let frames = Frames::new(2);
         let (frame, epoch) = frames.take(7).expect("two are free");
-        assert_eq!(frames.owner(frame), Owner { epoch, holder: Holder::Guest(7) });
+        assert_eq!(frames.owner(frame), Owner { epoch, holder: Holder::Guest(7), sealed: false });
+        frames.seal(frame);
+        assert_eq!(frames.owner(frame), Owner { epoch, holder: Holder::Guest(7), sealed: true });
         frames.hand_over(frame);
-        assert_eq!(frames.owner(frame), Owner { epoch: epoch + 1, holder: Holder::Neighbour });
+        assert_eq!(frames.owner(frame), Owner { epoch: epoch + 1, holder: Holder::Neighbour, sealed: false });
         assert_eq!(frames.take_back(1), Ok(()), "it may keep one");
         frames.store(frame, 16, Size::Byte, 1);
         let trampled = frames.take_back(0).expect_err("somebody wrote");

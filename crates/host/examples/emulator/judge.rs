@@ -6,7 +6,7 @@ use std::fmt;
 /// Something that coherent TLBs do not let happen: the host's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// A virtual CPU used a frame that is no longer the guest's.
+    /// A virtual CPU used a frame that is no longer the guest's, or wrote to one that is being copied.
     StaleFrame(StaleFrame),
     /// A virtual CPU used a guest-virtual translation after a remote fence for it was complete.
     StaleFence(StaleFence),
@@ -31,7 +31,7 @@ pub struct StaleFrame {
     pub frame: u32,
     /// Who has it now.
     pub holder: Holder,
-    /// The move that took it from the guest.
+    /// The move whose flush should have dropped the translation.
     pub moved: Move,
 }
 
@@ -112,7 +112,7 @@ impl fmt::Display for StaleFrame {
         match self.holder {
             Holder::Free => f.write_str("which is free now")?,
             Holder::Neighbour => f.write_str("which is the host's neighbour's now")?,
-            Holder::Guest(page) => write!(f, "which is the guest's page {page} now")?,
+            Holder::Guest(page) => write!(f, "which is the guest's page {page} now, or its copy is being taken")?,
         }
         write!(
             f,

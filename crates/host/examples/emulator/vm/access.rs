@@ -86,7 +86,7 @@ impl Access<'_> {
     fn judge(&self, place: Place, access: Did, value: u64) -> Result<(), Stop> {
         let Entry { frame, epoch, .. } = place.entry;
         let owner = self.shared.frames.owner(frame);
-        if owner.epoch == epoch {
+        if owner.epoch == epoch && !(owner.sealed && access == Did::Write) {
             return Ok(());
         }
         self.shared.end(End::Found(Finding::StaleFrame(StaleFrame {

@@ -63,23 +63,28 @@ fn move_pages(machine: &Machine, space: &Space<'_>, shared: &Shared, number: u32
     let range = PageRange::new(start, count.into(), PageSize::Size4K).expect("a few pages of guest memory");
     let pages = first..first + count;
 
+    // Only this thread flushes the guest's memory, so the next generation is that of the next gather.
+    let next = || Move { number, generation: space.generation().number() as u32 + 1 };
+
+    let protecting = next();
     let mut protect: Leaving<'_> = machine.gather(space);
     for page in pages.clone() {
         let entry = shared.stage2.read(page);
         shared.stage2.replace(page, Entry { writable: false, ..entry });
+        shared.leave(entry.frame, protecting);
     }
     protect.changed(range);
     protect.finish();
 
+    let leaves = next();
     let mut leaving: Leaving<'_> = machine.gather(space);
-    // Only this thread flushes the guest's memory, so the next generation is that of the gather.
-    let generation = space.generation().number() as u32 + 1;
     for page in pages {
         let old = shared.stage2.read(page).frame;
+        shared.frames.seal(old);
         let (frame, epoch) = shared.frames.take(page).expect("the neighbour leaves some free");
         shared.frames.copy(old, frame);
         shared.stage2.replace(page, Entry { frame, epoch, writable: true });
-        shared.leave(old, Move { number, generation });
+        shared.leave(old, leaves);
         let gone = PageRange::page(VirtAddr(Stage2::address_of(page)));
         let left = Left { frames: &shared.frames, frame: old };
         leaving.unmapped(gone, left).expect("a gather has room for a move");
