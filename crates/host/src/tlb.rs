@@ -145,6 +145,3 @@ unsafe impl<T: Copy + 'static> Tlb for SoftTlb<T> {
         self.tag = tag;
     }
 }
-
-#[cfg(test)]
-mod tests;

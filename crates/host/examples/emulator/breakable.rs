@@ -7,6 +7,11 @@ use shootdown_host_breakable as host;
 #[path = "vm/mod.rs"]
 pub mod vm;
 
+/// Whether there is a rule of that number.
+pub fn has_rule(number: u8) -> bool {
+    fault::rule(number).is_some()
+}
+
 /// Removes a rule from the engine of every machine of this process. Call it before there is one.
 pub fn drop_rule(number: u8) {
     fault::inject(fault::rule(number).expect("the command line knows the rules"));

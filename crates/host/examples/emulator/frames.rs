@@ -144,7 +144,8 @@ impl Frames {
 
     /// Says that a frame of the guest is not written from now on, until it changes hands.
     pub fn seal(&self, frame: u32) {
-        self.owners[frame as usize].store(Owner { sealed: true, ..self.owner(frame) }.pack(), Ordering::Relaxed);
+        self.owners[frame as usize]
+            .store(Owner { sealed: true, ..self.owner(frame) }.pack(), Ordering::Relaxed);
     }
 
     /// Makes the next epoch of a frame begin, and returns it. One thread at a time passes a frame on.

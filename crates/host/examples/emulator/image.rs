@@ -135,7 +135,10 @@ mod tests {
         assert!(refusal(b"#!/bin/sh\n").contains("not a 64-bit ELF file"));
         assert!(refusal(&changed(18, &62_u16.to_le_bytes())).contains("made for ELF machine 62"));
         assert!(refusal(&changed(24, &0x1234_u64.to_le_bytes())).contains("entry point 0x1234"));
-        assert!(refusal(&changed(32, &u64::MAX.to_le_bytes())).contains("not a 64-bit ELF file"), "program headers beyond the end");
+        assert!(
+            refusal(&changed(32, &u64::MAX.to_le_bytes())).contains("not a 64-bit ELF file"),
+            "program headers beyond the end"
+        );
         assert!(refusal(&changed(56, &0_u16.to_le_bytes())).contains("nothing to load"));
     }
 

@@ -21,9 +21,11 @@ pub struct StaleFrame {
     pub cpu: u32,
     /// What it did.
     pub access: Access,
-    /// The address that the guest used, if it was its own access and not a walk of its page tables.
-    pub virtual_address: Option<u64>,
-    /// Where that is in guest-physical memory.
+    /// The address that the guest used.
+    pub virtual_address: u64,
+    /// Whether the memory is what it used, or a page table on the way there.
+    pub on: Part,
+    /// Where the memory is.
     pub physical_address: u64,
     /// What was read or written there.
     pub value: u64,
@@ -51,6 +53,15 @@ pub enum Access {
     Read,
     /// It was written.
     Write,
+}
+
+/// What part of a guest's access touched memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The access itself.
+    Itself,
+    /// The walk of the guest's page tables that it took.
+    Walk,
 }
 
 /// See [`Finding::StaleFence`].
@@ -103,16 +114,22 @@ impl fmt::Display for StaleFrame {
             Access::Write => ("wrote to a stale page", "put"),
         };
         write!(f, "CPU {} {did}: ", self.cpu)?;
-        match self.virtual_address {
-            Some(address) => write!(f, "guest-virtual {address:#x}, ")?,
-            None => f.write_str("in a walk of the guest's page tables, ")?,
+        match self.on {
+            Part::Itself => write!(f, "guest-virtual {:#x}, ", self.virtual_address)?,
+            Part::Walk => write!(f, "in the walk for guest-virtual {:#x}, ", self.virtual_address)?,
         }
         let (frame, value_read) = (self.frame, self.value);
-        write!(f, "guest-physical {:#x}, {value} {value_read:#018x} in frame {frame}, ", self.physical_address)?;
+        write!(
+            f,
+            "guest-physical {:#x}, {value} {value_read:#018x} in frame {frame}, ",
+            self.physical_address
+        )?;
         match self.holder {
             Holder::Free => f.write_str("which is free now")?,
             Holder::Neighbour => f.write_str("which is the host's neighbour's now")?,
-            Holder::Guest(page) => write!(f, "which is the guest's page {page} now, or its copy is being taken")?,
+            Holder::Guest(page) => {
+                write!(f, "which is the guest's page {page} now, or its copy is being taken")?
+            }
         }
         write!(
             f,

@@ -93,12 +93,19 @@ impl Report {
             plan.cpus
         );
         if let Some(rule) = plan.dropped {
-            let _ = writeln!(text, "engine: rule SD-{rule} is removed");
+            let missed = match self.end {
+                End::Found(_) => "",
+                _ => ", and this guest did not show it; `migrate` shows SD-1, SD-3, SD-4, SD-5 and SD-9",
+            };
+            let _ = writeln!(text, "engine: rule SD-{rule} is removed{missed}");
         }
         let _ = match (self.verdict(), self.end) {
             (_, End::Found(finding)) => writeln!(text, "judge: INCOHERENT: {finding}"),
             (Verdict::GuestFailed, _) => {
-                writeln!(text, "judge: the guest failed by its own doing; no CPU used what was somebody else's")
+                writeln!(
+                    text,
+                    "judge: the guest failed by its own doing; no CPU used what was somebody else's"
+                )
             }
             _ => writeln!(text, "judge: coherent: no CPU used what was somebody else's"),
         };
@@ -140,7 +147,8 @@ impl Watchdog {
             while !seen.load(Ordering::Relaxed) {
                 let left = deadline.saturating_duration_since(std::time::Instant::now());
                 if left.is_zero() {
-                    let rule = dropped.map(|rule| format!(" (rule SD-{rule} is removed)")).unwrap_or_default();
+                    let rule =
+                        dropped.map(|rule| format!(" (rule SD-{rule} is removed)")).unwrap_or_default();
                     println!("judge: HUNG: a CPU waits for another for ever{rule}");
                     std::process::exit(Verdict::Incoherent as i32);
                 }

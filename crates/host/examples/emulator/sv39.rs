@@ -82,7 +82,11 @@ pub fn asid(satp: u64) -> u16 {
 ///
 /// # Errors
 /// What `read` answers.
-pub fn walk<E>(satp: u64, address: u64, mut read: impl FnMut(u64) -> Result<u64, E>) -> Result<Option<Mapping>, E> {
+pub fn walk<E>(
+    satp: u64,
+    address: u64,
+    mut read: impl FnMut(u64) -> Result<u64, E>,
+) -> Result<Option<Mapping>, E> {
     if address as i64 >> 38 != 0 && address as i64 >> 38 != -1 {
         return Ok(None);
     }
@@ -101,7 +105,9 @@ pub fn walk<E>(satp: u64, address: u64, mut read: impl FnMut(u64) -> Result<u64,
         }
         let within = (1_u64 << shift) - 1;
         // A large page that is not aligned to its size is no page.
-        return Ok((next & within == 0).then_some(Mapping { page: next | (address & within & !0xfff), flags }));
+        return Ok(
+            (next & within == 0).then_some(Mapping { page: next | (address & within & !0xfff), flags })
+        );
     }
     Ok(None)
 }
@@ -151,8 +157,16 @@ mod tests {
         let all = [(0x80_000, entry(0x4000_0000, V | R | A))];
         assert!(find(&all, 0x1000).is_some());
         assert_eq!(find(&all, 1 << 39), None);
-        assert_eq!(find(&[(0x80_000, entry(0x4000_0000, V | W | A))], 0x1000), None, "writable, not readable");
-        assert_eq!(find(&[(0x80_000, entry(0x80_000, V))], 0), None, "a table that names itself ends at the third level");
+        assert_eq!(
+            find(&[(0x80_000, entry(0x4000_0000, V | W | A))], 0x1000),
+            None,
+            "writable, not readable"
+        );
+        assert_eq!(
+            find(&[(0x80_000, entry(0x80_000, V))], 0),
+            None,
+            "a table that names itself ends at the third level"
+        );
     }
 
     #[test]

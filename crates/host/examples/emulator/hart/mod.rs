@@ -3,6 +3,8 @@
 mod csr;
 mod state;
 mod step;
+#[cfg(test)]
+mod tests;
 
 pub use state::{Cause, Hart, Mode, Trap, View};
 pub use step::{Memory, Next, Stop, step};

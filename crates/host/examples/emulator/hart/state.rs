@@ -1,6 +1,6 @@
 //! Registers and traps.
 
-use super::csr::{SPIE, SPP, SIE, SUM, Csrs};
+use super::csr::{Csrs, SIE, SPIE, SPP, SUM};
 use std::fmt;
 
 /// A hart.

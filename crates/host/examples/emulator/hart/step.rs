@@ -76,7 +76,9 @@ pub fn step(hart: &mut Hart, memory: &mut impl Memory) -> Result<Next, Stop> {
             let value = alu(op, size, hart.register(rs1), operand(hart, second));
             hart.set_register(rd, value);
         }
-        Inst::Pause | Inst::Fence | Inst::FenceI => std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst),
+        Inst::Pause | Inst::Fence | Inst::FenceI => {
+            std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst)
+        }
         Inst::Ebreak => return Err(Trap { cause: Cause::Breakpoint, value: hart.pc }.into()),
         Inst::Ecall if hart.mode == Mode::User => {
             return Err(Trap { cause: Cause::UserCall, value: 0 }.into());
@@ -119,9 +121,7 @@ fn access(hart: &mut Hart, memory: &mut impl Memory, inst: Inst) -> Result<(), S
     let view = hart.view();
     let at = |rs1: u8, imm: u64| hart.register(rs1).wrapping_add(imm);
     let (rd, value) = match inst {
-        Inst::Load { size, rd, rs1, imm } => {
-            (rd, size.sign_extend(memory.load(view, at(rs1, imm), size)?))
-        }
+        Inst::Load { size, rd, rs1, imm } => (rd, size.sign_extend(memory.load(view, at(rs1, imm), size)?)),
         Inst::LoadUnsigned { size, rd, rs1, imm } => (rd, memory.load(view, at(rs1, imm), size)?),
         Inst::Store { size, rs1, rs2, imm } => {
             memory.store(view, at(rs1, imm), size, hart.register(rs2))?;

@@ -61,9 +61,9 @@ fn on_doubles(op: Alu, a: u64, b: u64) -> u64 {
         Alu::Or => a | b,
         Alu::And => a & b,
         Alu::Mul => a.wrapping_mul(b),
-        Alu::Mulh => (i128::from(x) * i128::from(y) >> 64) as u64,
-        Alu::Mulhsu => (i128::from(x) * i128::from(b) >> 64) as u64,
-        Alu::Mulhu => (u128::from(a) * u128::from(b) >> 64) as u64,
+        Alu::Mulh => ((i128::from(x) * i128::from(y)) >> 64) as u64,
+        Alu::Mulhsu => ((i128::from(x) * i128::from(b)) >> 64) as u64,
+        Alu::Mulhu => ((u128::from(a) * u128::from(b)) >> 64) as u64,
         // Division by zero answers all ones and leaves the dividend; overflow answers the dividend and leaves nothing.
         Alu::Div if b == 0 => u64::MAX,
         Alu::Div => x.wrapping_div(y) as u64,

@@ -153,7 +153,16 @@ fn registers(word: u32, size: Size) -> Option<Inst> {
     };
     let on_words = matches!(
         op,
-        Alu::Add | Alu::Sub | Alu::Sll | Alu::Srl | Alu::Sra | Alu::Mul | Alu::Div | Alu::Divu | Alu::Rem | Alu::Remu
+        Alu::Add
+            | Alu::Sub
+            | Alu::Sll
+            | Alu::Srl
+            | Alu::Sra
+            | Alu::Mul
+            | Alu::Div
+            | Alu::Divu
+            | Alu::Rem
+            | Alu::Remu
     );
     let second = Operand::Reg(rs2(word));
     (size == Size::Double || on_words).then_some(Inst::Alu { op, size, rd: rd(word), rs1: rs1(word), second })

@@ -3,6 +3,8 @@
 mod alu;
 mod decode;
 mod fields;
+#[cfg(test)]
+mod tests;
 
 pub use alu::{Alu, AmoOp, alu, amo, taken};
 pub use decode::{Cond, CsrOp, Inst, Operand, decode};

@@ -5,7 +5,7 @@ use super::tlbs::{Filled, Tlbs};
 use crate::frames::FRAME;
 use crate::hart::{Cause, Memory, Stop, Trap, View};
 use crate::isa::Size;
-use crate::judge::{Access as Did, Finding, StaleFence, StaleFrame, Unfenced};
+use crate::judge::{Access as Did, Finding, Part, StaleFence, StaleFrame, Unfenced};
 use crate::shared::{End, Shared};
 use crate::stage2::{Entry, Stage2};
 use crate::sv39::{self, Kind, Mapping};
@@ -26,15 +26,15 @@ struct Place {
     entry: Entry,
     /// Guest-physical.
     address: u64,
-    /// Guest-virtual, but for walks.
-    from: Option<u64>,
+    /// Guest-virtual, and whether this is what is there or a page table on the way.
+    from: (u64, Part),
 }
 
 impl Access<'_> {
     fn place(&mut self, view: View, address: u64, kind: Kind) -> Result<Place, Stop> {
         let physical = self.translate(view, address, kind)?;
         let entry = self.entry(physical, kind, address)?;
-        Ok(Place { entry, address: physical, from: Some(address) })
+        Ok(Place { entry, address: physical, from: (address, Part::Itself) })
     }
 
     /// Guest-virtual to guest-physical.
@@ -46,14 +46,14 @@ impl Access<'_> {
         if let Some(held) = self.tlbs.guest.get_tagged(tag, VirtAddr(address)) {
             if held.mapping.allows(view, kind) {
                 self.judge_guest(view, address, kind, held)?;
-                return Ok(held.mapping.page | address % FRAME);
+                return Ok(held.mapping.page + address % FRAME);
             }
         }
         let since = self.shared.fences.begun();
         let mapping = self.walk(view, address, kind)?.filter(|mapping| mapping.allows(view, kind));
         let mapping = mapping.ok_or(kind.page_fault(address))?;
         self.tlbs.guest.insert_tagged(tag, VirtAddr(address), Filled { mapping, since });
-        Ok(mapping.page | address % FRAME)
+        Ok(mapping.page + address % FRAME)
     }
 
     fn walk(&mut self, view: View, address: u64, kind: Kind) -> Result<Option<Mapping>, Stop> {
@@ -64,7 +64,7 @@ impl Access<'_> {
                 other => other,
             })?;
             let value = self.shared.frames.load(entry.frame, at, Size::Double);
-            self.judge(Place { entry, address: at, from: None }, Did::Read, value)?;
+            self.judge(Place { entry, address: at, from: (address, Part::Walk) }, Did::Read, value)?;
             Ok(value)
         })
     }
@@ -92,7 +92,8 @@ impl Access<'_> {
         self.shared.end(End::Found(Finding::StaleFrame(StaleFrame {
             cpu: self.cpu,
             access,
-            virtual_address: place.from,
+            virtual_address: place.from.0,
+            on: place.from.1,
             physical_address: place.address,
             value,
             frame,

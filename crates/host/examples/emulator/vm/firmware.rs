@@ -100,7 +100,8 @@ fn each_hart(shared: &Shared, mask: u64, base: u64, mut visit: impl FnMut(usize)
 /// Drops guest-virtual translations of all harts, whichever the guest has named. Harts outside guest code are passed over.
 fn fence(machine: &Machine, shared: &Shared, start: u64, size: u64) {
     let first = start & !0xfff;
-    let pages = size.checked_add(start & 0xfff).map(|bytes| bytes.div_ceil(4096)).filter(|_| (start | size) != 0);
+    let pages =
+        size.checked_add(start & 0xfff).map(|bytes| bytes.div_ceil(4096)).filter(|_| (start | size) != 0);
     let range = pages.and_then(|pages| PageRange::new(VirtAddr(first), pages, PageSize::Size4K).ok());
     let (scope, first, last) = match range {
         Some(range) => (Scope::Pages(range), first, first + (range.count() * 4096 - 1)),

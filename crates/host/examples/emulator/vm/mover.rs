@@ -1,7 +1,7 @@
 //! The host's thread that moves the guest's memory: what a balloon, a merger of equal pages or a migration does.
 
-use super::host::shootdown::{Gather, PageRange, PageSize, VirtAddr};
 use super::host::Host;
+use super::host::shootdown::{Gather, PageRange, PageSize, VirtAddr};
 use super::{Machine, Root, Space};
 use crate::frames::Frames;
 use crate::judge::{Finding, Move};
@@ -58,7 +58,13 @@ pub fn run(machine: &Machine, space: &Space<'_>, shared: &Shared, seed: u64) {
 ///
 /// They are made read-only first, and that is flushed, so that the copy is whole. Guest code reads the old frames until the
 /// second flush; then these are the neighbour's.
-fn move_pages(machine: &Machine, space: &Space<'_>, shared: &Shared, number: u32, (first, count): (u32, u32)) {
+fn move_pages(
+    machine: &Machine,
+    space: &Space<'_>,
+    shared: &Shared,
+    number: u32,
+    (first, count): (u32, u32),
+) {
     let start = VirtAddr(Stage2::address_of(first));
     let range = PageRange::new(start, count.into(), PageSize::Size4K).expect("a few pages of guest memory");
     let pages = first..first + count;

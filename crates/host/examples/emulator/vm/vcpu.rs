@@ -59,7 +59,12 @@ pub fn run(machine: &Machine, space: &Space<'_>, shared: &Shared, number: u32, m
 }
 
 /// Runs guest code until it needs something.
-fn guest_code(guest: &mut Guest<'_, '_, Root, Tlbs>, shared: &Shared, hart: &mut Hart, most_steps: u64) -> Exit {
+fn guest_code(
+    guest: &mut Guest<'_, '_, Root, Tlbs>,
+    shared: &Shared,
+    hart: &mut Hart,
+    most_steps: u64,
+) -> Exit {
     let cpu = guest.id().number();
     while guest.poll() == Poll::Continue && !shared.has_ended() {
         if shared.harts[cpu as usize].interrupt.swap(false, Ordering::Acquire) {
@@ -93,7 +98,13 @@ fn guest_code(guest: &mut Guest<'_, '_, Root, Tlbs>, shared: &Shared, hart: &mut
 }
 
 /// Does what guest code needs, outside of it: no flush waits for this CPU meanwhile.
-fn after(exit: Exit, cpu: &mut VirtualCpu<'_, Root, Tlbs>, machine: &Machine, shared: &Shared, hart: &mut Hart) {
+fn after(
+    exit: Exit,
+    cpu: &mut VirtualCpu<'_, Root, Tlbs>,
+    machine: &Machine,
+    shared: &Shared,
+    hart: &mut Hart,
+) {
     match exit {
         Exit::Called | Exit::Stopped => {}
         Exit::Busy | Exit::Pause => std::thread::yield_now(),

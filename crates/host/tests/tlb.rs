@@ -1,8 +1,8 @@
 //! The TLB alone.
 
-use super::*;
 use proptest::prelude::*;
-use shootdown::{PageSize, Tables};
+use shootdown_host::shootdown::{LocalFlush, OnInstall, PageRange, PageSize, Tables, Tag, VirtAddr};
+use shootdown_host::{SoftTlb, Tlb};
 use std::collections::HashMap;
 
 fn pages(first: u64, count: u64) -> PageRange {
