@@ -30,10 +30,10 @@ pub struct Shared {
     pub fences: Fences,
     /// Uses of translations for which the guest has forgotten a fence.
     pub unfenced: Mutex<Vec<Unfenced>>,
+    /// Whether the host moves pages.
+    pub moving: bool,
     /// Pages moved so far.
     pub moves: AtomicU32,
-    /// Instructions of all harts that have ended.
-    pub steps: AtomicU64,
     /// The move by which the guest left a frame last.
     left: Box<[AtomicU64]>,
     end: Mutex<Option<End>>,
@@ -79,6 +79,8 @@ pub struct Slot {
     pub power: Mutex<Power>,
     /// Whether another hart has sent it an interrupt.
     pub interrupt: AtomicBool,
+    /// Instructions that it has carried out, from time to time.
+    pub steps: AtomicU64,
 }
 
 /// Whether a hart runs.
@@ -95,7 +97,7 @@ pub enum Power {
 
 impl Shared {
     /// Makes the memory of a machine with `image` in it; hart 0 is about to start.
-    pub fn new(image: &Image, harts: u32) -> Self {
+    pub fn new(image: &Image, harts: u32, moving: bool) -> Self {
         let frames = Frames::new(PAGES + SPARE);
         let mut pages = image.memory.chunks(FRAME as usize);
         let entries: Vec<_> = (0..PAGES)
@@ -114,8 +116,8 @@ impl Shared {
             harts,
             fences: Fences::default(),
             unfenced: Mutex::default(),
+            moving,
             moves: AtomicU32::new(0),
-            steps: AtomicU64::new(0),
             left: (0..PAGES + SPARE).map(|_| AtomicU64::new(0)).collect(),
             end: Mutex::new(None),
             ended: AtomicBool::new(false),
@@ -150,6 +152,11 @@ impl Shared {
     /// Why it ended.
     pub fn why(&self) -> End {
         lock(&self.end).unwrap_or(End::Seconds)
+    }
+
+    /// Instructions of all harts so far.
+    pub fn steps(&self) -> u64 {
+        self.harts.iter().map(|slot| slot.steps.load(Ordering::Relaxed)).sum()
     }
 
     /// Notes by which move the guest leaves a frame.
@@ -214,7 +221,7 @@ mod tests {
     use crate::frames::Trampled;
 
     fn shared() -> Shared {
-        Shared::new(&Image { entry: 0x8000_0000, memory: vec![1; 5000] }, 2)
+        Shared::new(&Image { entry: 0x8000_0000, memory: vec![1; 5000] }, 2, true)
     }
 
     #[test]

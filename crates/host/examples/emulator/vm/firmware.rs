@@ -18,7 +18,7 @@ const IPI: u64 = 0x73_5049;
 const RFENCE: u64 = 0x5246_4e43;
 const HSM: u64 = 0x48_534d;
 const SRST: u64 = 0x5352_5354;
-/// Ours, from the range for vendors: function 0 answers how many pages the host has moved.
+/// Ours, from the range for vendors: function 0 answers how many pages the host has moved, and is not supported where it moves none.
 const MOVES: u64 = 0x0900_0000;
 
 const KNOWN: [u64; 8] = [LEGACY_PUTCHAR, LEGACY_SHUTDOWN, BASE, IPI, RFENCE, HSM, SRST, MOVES];
@@ -75,7 +75,7 @@ fn carry_out(machine: &Machine, shared: &Shared, hart: &Hart, extension: u64) ->
         }
         (SRST, 0) if a0 <= 2 => shared.end(if a1 == 0 { End::Shutdown } else { End::Failed }),
         (SRST, 0) => return Err(Refused::InvalidParameter),
-        (MOVES, 0) => return Ok(shared.moves.load(Ordering::Relaxed).into()),
+        (MOVES, 0) if shared.moving => return Ok(shared.moves.load(Ordering::Relaxed).into()),
         _ => return Err(Refused::NotSupported),
     }
     Ok(0)

@@ -14,8 +14,11 @@ use std::time::Duration;
 const RUN: usize = 4;
 /// Moves between two trims: CPUs that are outside guest code leave the mask, so that moves need not look at them.
 const TRIM_EVERY: u32 = 8;
-/// How long the host does other things between two moves.
-const PACE: Duration = Duration::from_micros(100);
+/// Instructions of the guest between two moves, so that it uses what has moved, whatever else the host's cores do.
+const PACE: u64 = 8192;
+/// How often the host looks whether they are done, and how often at most: a guest may have nothing to do.
+const LOOK: Duration = Duration::from_micros(100);
+const LOOKS: u32 = 20;
 
 /// A frame that the guest has left: the neighbour gets it when this is dropped, which the gather does when no CPU can use it.
 struct Left<'a> {
@@ -47,7 +50,10 @@ pub fn run(machine: &Machine, space: &Space<'_>, shared: &Shared, seed: u64) {
         if let Err(trampled) = shared.frames.take_back(Frames::neighbours_most()) {
             shared.end(End::Found(Finding::Trampled(trampled)));
         }
-        std::thread::sleep(PACE);
+        let goal = shared.steps() + PACE;
+        for _ in (0..LOOKS).take_while(|_| shared.steps() < goal && !shared.has_ended()) {
+            std::thread::sleep(LOOK);
+        }
     }
     if let Err(trampled) = shared.frames.take_back(0) {
         shared.end(End::Found(Finding::Trampled(trampled)));

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// Runs a guest.
 pub fn run(plan: &Plan) -> Report {
-    let shared = Shared::new(&plan.image, plan.cpus);
+    let shared = Shared::new(&plan.image, plan.cpus, plan.moves.is_some());
     let machine = Machine::new(plan.cpus).expect("the command line knows how many fit");
     let space = machine.new_space(());
     let watchdog = Watchdog::start(plan);
@@ -39,7 +39,7 @@ pub fn run(plan: &Plan) -> Report {
 
 fn totals(machine: &Machine, shared: &Shared) -> Totals {
     let mut totals = Totals {
-        steps: shared.steps.load(Ordering::Relaxed),
+        steps: shared.steps(),
         moved: shared.moves.load(Ordering::Relaxed).into(),
         fences: shared.fences.begun(),
         ..Totals::default()

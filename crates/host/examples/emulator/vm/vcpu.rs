@@ -52,8 +52,8 @@ pub fn run(machine: &Machine, space: &Space<'_>, shared: &Shared, number: u32, m
             after(exit, &mut cpu, machine, shared, &mut hart);
         }
         steps = hart.steps;
+        slot.steps.store(steps, Ordering::Relaxed);
     }
-    shared.steps.fetch_add(steps, Ordering::Relaxed);
     // What the guest never fenced is known now.
     cpu.run(space, |guest| lock(&shared.unfenced).append(&mut guest.tlb().unfenced));
 }
@@ -67,7 +67,9 @@ fn guest_code(
 ) -> Exit {
     let cpu = guest.id().number();
     while guest.poll() == Poll::Continue && !shared.has_ended() {
-        if shared.harts[cpu as usize].interrupt.swap(false, Ordering::Acquire) {
+        let slot = &shared.harts[cpu as usize];
+        slot.steps.store(hart.steps, Ordering::Relaxed);
+        if slot.interrupt.swap(false, Ordering::Acquire) {
             hart.interrupt();
         }
         if hart.steps >= most_steps {
