@@ -7,6 +7,7 @@ use crate::{MAX_CPUS, TAGS};
 use shootdown::{
     AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, PerCpuSlots, Platform, Span, Tag, Teardown,
 };
+use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Mutex, PoisonError};
@@ -21,8 +22,31 @@ pub struct Host<R: Copy + Send + Sync + 'static> {
     pub(crate) cpus: Box<[HostCpu]>,
     /// How many of them are virtual CPUs; the rest are for helpers.
     pub(crate) virtual_cpus: u32,
-    pub(crate) late: Mutex<Vec<SpaceHandle<R>>>,
+    /// Handles of teardowns that nobody has finished; of which machine's type, only the machine knows.
+    pub(crate) late: Mutex<Vec<Box<dyn Any + Send>>>,
     pub(crate) hooks: Hooks<R>,
+}
+
+/// Storage of the CPU masks of a hosted machine.
+pub type Mask = CpuMask<{ MAX_CPUS / 64 }>;
+
+/// A platform that a [`Machine`](crate::Machine) can be made of: [`Host`], or something around one.
+pub trait Hosted: Platform<Mask = Mask, Handle = SpaceHandle<Self>> + Sealed + 'static {
+    /// The host inside.
+    fn host(&self) -> &Host<Self::Root>
+    where
+        Self::Root: 'static;
+}
+
+/// Keeps others from implementing [`Hosted`]: a machine relies on it.
+pub trait Sealed {}
+
+impl<R: Copy + Send + Sync> Sealed for Host<R> {}
+
+impl<R: Copy + Send + Sync> Hosted for Host<R> {
+    fn host(&self) -> &Host<R> {
+        self
+    }
 }
 
 /// What the embedder wants to hear of.
@@ -44,6 +68,11 @@ pub(crate) struct HostCpu {
 impl<R: Copy + Send + Sync> Host<R> {
     pub(crate) fn at(&self, cpu: CpuId) -> &HostCpu {
         &self.cpus[cpu.index()]
+    }
+
+    /// Keeps the handle of a teardown until somebody asks for it.
+    pub(crate) fn keep(&self, late: impl Any + Send) {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(late));
     }
 
     /// Marks the calling CPU as one that runs guest code. It must then ask the engine what changed before it does.
@@ -76,8 +105,8 @@ impl<R: Copy + Send + Sync> Host<R> {
 // poll, every wait and every entry to guest code does; 6. never done.
 unsafe impl<R: Copy + Send + Sync + 'static> Platform for Host<R> {
     type Root = R;
-    type Mask = CpuMask<{ MAX_CPUS / 64 }>;
-    type Handle = SpaceHandle<R>;
+    type Mask = Mask;
+    type Handle = SpaceHandle<Self>;
     type Tags = PerCpuSlots<TAGS>;
     type Pin = ();
     const STALL_POLLS: u64 = 1 << 16;
@@ -133,7 +162,7 @@ unsafe impl<R: Copy + Send + Sync + 'static> Platform for Host<R> {
     }
 
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
-        self.late.lock().unwrap_or_else(PoisonError::into_inner).push(teardown.into_handle());
+        self.keep(teardown.into_handle());
     }
 
     fn must_wait(&self, cpu: CpuId) -> bool {

@@ -70,7 +70,7 @@ mod tlb;
 mod vcpu;
 
 pub use error::{AttachError, SetupError};
-pub use host::Host;
+pub use host::{Host, Hosted, Mask};
 pub use machine::{Helper, Machine, Setup};
 pub use shootdown;
 pub use space::SpaceHandle;

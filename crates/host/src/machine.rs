@@ -4,11 +4,12 @@ use crate::MAX_CPUS;
 use crate::bell::Call;
 use crate::error::{AttachError, SetupError};
 use crate::here;
-use crate::host::{Hooks, Host, HostCpu};
+use crate::host::{Hooks, Host, HostCpu, Hosted};
 use crate::space::SpaceHandle;
 use crate::tlb::Tlb;
 use crate::vcpu::VirtualCpu;
 use shootdown::{CpuId, CpuMask, Shootdown, Teardown, UserRef};
+use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -89,11 +90,11 @@ impl<R> fmt::Debug for Setup<R> {
 /// A machine in user space, and its engine, to which it dereferences. `R` is what the embedder finds the page tables of a
 /// space by: an index, an address, a `&'static` reference.
 #[derive(Debug)]
-pub struct Machine<R: Copy + Send + Sync + 'static> {
-    engine: Shootdown<Host<R>>,
+pub struct Machine<R: Copy + Send + Sync + 'static, P: Hosted<Root = R> = Host<R>> {
+    engine: Shootdown<P>,
 }
 
-impl<R: Copy + Send + Sync + 'static> Machine<R> {
+impl<R: Copy + Send + Sync> Machine<R> {
     /// Makes a machine of `cpus` virtual CPUs; see [`Setup`] for more.
     ///
     /// # Errors
@@ -101,14 +102,16 @@ impl<R: Copy + Send + Sync + 'static> Machine<R> {
     pub fn new(cpus: u32) -> Result<Self, SetupError> {
         Setup::new(cpus).build()
     }
+}
 
+impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
     /// Number of virtual CPUs.
     pub fn virtual_cpus(&self) -> u32 {
-        self.platform().virtual_cpus
+        self.host().virtual_cpus
     }
 
     /// Makes an address space whose page tables are found by `root`, with a first reference to it.
-    pub fn new_space(&self, root: R) -> UserRef<'_, Host<R>> {
+    pub fn new_space(&self, root: R) -> UserRef<'_, P> {
         let space = self.engine.new_space(root, CpuMask::new()).expect("all masks have one size");
         let adopted = self.engine.adopt(SpaceHandle::new(space));
         adopted.map_err(|(refused, _)| refused).expect("a new space was never adopted")
@@ -118,7 +121,7 @@ impl<R: Copy + Send + Sync + 'static> Machine<R> {
     ///
     /// # Errors
     /// [`AttachError`]: there is no such CPU, or it is a thread already, or the thread is a CPU already.
-    pub fn virtual_cpu<T: Tlb>(&self, number: u32, tlb: T) -> Result<VirtualCpu<'_, R, T>, AttachError> {
+    pub fn virtual_cpu<T: Tlb>(&self, number: u32, tlb: T) -> Result<VirtualCpu<'_, P, T>, AttachError> {
         let me = CpuId::new(number);
         if number >= self.virtual_cpus() {
             return Err(AttachError::NoSuchCpu(me, self.virtual_cpus()));
@@ -133,8 +136,8 @@ impl<R: Copy + Send + Sync + 'static> Machine<R> {
     ///
     /// # Errors
     /// [`AttachError`]: there are enough helpers, or the thread is a CPU already.
-    pub fn helper(&self) -> Result<Helper<'_, R>, AttachError> {
-        let numbers = self.virtual_cpus()..self.platform().cpus.len() as u32;
+    pub fn helper(&self) -> Result<Helper<'_, P>, AttachError> {
+        let numbers = self.virtual_cpus()..self.host().cpus.len() as u32;
         let most = numbers.len() as u32;
         for number in numbers {
             match self.sit(CpuId::new(number), None) {
@@ -148,27 +151,32 @@ impl<R: Copy + Send + Sync + 'static> Machine<R> {
     /// Wants virtual CPU `cpu` out of guest code: its next [`poll`](crate::Guest::poll) says so, or the
     /// [`wait`](VirtualCpu::wait) that it is in ends. The wish stands until one of the two has seen it.
     pub fn call_out(&self, cpu: CpuId) {
-        if let Some(cpu) = self.platform().cpus.get(cpu.index()) {
+        if let Some(cpu) = self.host().cpus.get(cpu.index()) {
             cpu.bell.ring(Call::Leave);
         }
     }
 
     /// Takes the teardowns of spaces whose last user reference was dropped instead of
     /// [`put`](UserRef::put): unmap what they map, and finish them. The calling thread must be a CPU or a helper.
-    pub fn late_teardowns(&self) -> Vec<Teardown<'_, Host<R>>> {
-        let late = std::mem::take(&mut *self.platform().late.lock().unwrap_or_else(PoisonError::into_inner));
-        let take_up = |handle| {
+    pub fn late_teardowns(&self) -> Vec<Teardown<'_, P>> {
+        let late = std::mem::take(&mut *self.host().late.lock().unwrap_or_else(PoisonError::into_inner));
+        let take_up = |handle: Box<dyn Any + Send>| {
+            let handle = handle.downcast::<SpaceHandle<P>>().expect("a host serves one machine");
             // SAFETY: 1. the handles in the list came from `Teardown::into_handle`, and each was taken from it once.
-            unsafe { self.engine.teardown_from_handle(handle) }
+            unsafe { self.engine.teardown_from_handle(*handle) }
         };
         late.into_iter().map(take_up).collect()
     }
 
-    fn sit(&self, me: CpuId, tlb: Option<Rc<RefCell<dyn Tlb>>>) -> Result<Seat<'_, R>, AttachError> {
+    pub(crate) fn host(&self) -> &Host<R> {
+        self.engine.platform().host()
+    }
+
+    fn sit(&self, me: CpuId, tlb: Option<Rc<RefCell<dyn Tlb>>>) -> Result<Seat<'_, P>, AttachError> {
         if let Some(cpu) = here::attached() {
             return Err(AttachError::ThreadIsCpu(cpu));
         }
-        let host = self.platform();
+        let host = self.host();
         // ORDER(SD-13): what the thread that was this CPU before did to its memory comes first; partner: the store in
         // `Seat::drop`.
         if host.at(me).taken.swap(true, Ordering::Acquire) {
@@ -180,43 +188,43 @@ impl<R: Copy + Send + Sync + 'static> Machine<R> {
     }
 }
 
-impl<R: Copy + Send + Sync> Deref for Machine<R> {
-    type Target = Shootdown<Host<R>>;
-    fn deref(&self) -> &Shootdown<Host<R>> {
+impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Deref for Machine<R, P> {
+    type Target = Shootdown<P>;
+    fn deref(&self) -> &Shootdown<P> {
         &self.engine
     }
 }
 
 /// A thread that may call the engine and runs no guest code; see [`Machine::helper`].
 #[must_use = "dropped at once, the thread is no helper"]
-pub struct Helper<'m, R: Copy + Send + Sync + 'static> {
-    seat: Seat<'m, R>,
+pub struct Helper<'m, P: Hosted> {
+    seat: Seat<'m, P>,
 }
 
-impl<R: Copy + Send + Sync> Helper<'_, R> {
+impl<P: Hosted> Helper<'_, P> {
     /// The number under which the engine knows this thread.
     pub fn id(&self) -> CpuId {
         self.seat.me
     }
 }
 
-impl<R: Copy + Send + Sync> fmt::Debug for Helper<'_, R> {
+impl<P: Hosted> fmt::Debug for Helper<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Helper").field(&self.id()).finish()
     }
 }
 
 /// A CPU number that this thread has taken.
-pub(crate) struct Seat<'m, R: Copy + Send + Sync + 'static> {
-    pub(crate) machine: &'m Machine<R>,
+pub(crate) struct Seat<'m, P: Hosted> {
+    pub(crate) machine: &'m Machine<P::Root, P>,
     pub(crate) me: CpuId,
     on_this_thread: PhantomData<*const ()>,
 }
 
-impl<R: Copy + Send + Sync> Drop for Seat<'_, R> {
+impl<P: Hosted> Drop for Seat<'_, P> {
     fn drop(&mut self) {
         here::detach();
-        let cpu = self.machine.platform().at(self.me);
+        let cpu = self.machine.host().at(self.me);
         cpu.bell.belongs_to(None);
         // ORDER(SD-13): what this thread did to the CPU's memory comes before another takes the number; partner: `sit`.
         cpu.taken.store(false, Ordering::Release);

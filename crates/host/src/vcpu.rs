@@ -1,10 +1,10 @@
 //! A virtual CPU, in guest code and outside.
 
 use crate::bell::Call;
-use crate::host::Host;
+use crate::host::Hosted;
 use crate::machine::{Machine, Seat};
 use crate::tlb::{SoftTlb, Tlb};
-use shootdown::{Counters, CpuId, Platform, Span, UserRef, VirtAddr};
+use shootdown::{Counters, CpuId, Span, UserRef, VirtAddr};
 use std::cell::{RefCell, RefMut};
 use std::fmt;
 use std::rc::Rc;
@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 /// A virtual CPU: the calling thread, until this is dropped. See [`Machine::virtual_cpu`].
 #[must_use = "dropped at once, the thread is no virtual CPU"]
-pub struct VirtualCpu<'m, R: Copy + Send + Sync + 'static, T: Tlb> {
-    seat: Seat<'m, R>,
+pub struct VirtualCpu<'m, P: Hosted, T: Tlb> {
+    seat: Seat<'m, P>,
     tlb: Rc<RefCell<T>>,
 }
 
-impl<'m, R: Copy + Send + Sync, T: Tlb> VirtualCpu<'m, R, T> {
-    pub(crate) fn new(seat: Seat<'m, R>, tlb: Rc<RefCell<T>>) -> Self {
+impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
+    pub(crate) fn new(seat: Seat<'m, P>, tlb: Rc<RefCell<T>>) -> Self {
         Self { seat, tlb }
     }
 
@@ -28,7 +28,7 @@ impl<'m, R: Copy + Send + Sync, T: Tlb> VirtualCpu<'m, R, T> {
     }
 
     /// The machine.
-    pub fn machine(&self) -> &'m Machine<R> {
+    pub fn machine(&self) -> &'m Machine<P::Root, P> {
         self.seat.machine
     }
 
@@ -41,11 +41,7 @@ impl<'m, R: Copy + Send + Sync, T: Tlb> VirtualCpu<'m, R, T> {
     ///
     /// On the way in the CPU drops what was flushed while it was outside. On the way out, by a panic too, it stops being
     /// waited for, and keeps its translations for the next time.
-    pub fn run<A>(
-        &mut self,
-        space: &UserRef<'_, Host<R>>,
-        body: impl FnOnce(&mut Guest<'_, 'm, R, T>) -> A,
-    ) -> A {
+    pub fn run<A>(&mut self, space: &UserRef<'_, P>, body: impl FnOnce(&mut Guest<'_, 'm, P, T>) -> A) -> A {
         let inside = Inside { cpu: self };
         inside.enter(space);
         body(&mut Guest { cpu: inside.cpu, root: space.root() })
@@ -77,7 +73,7 @@ impl<'m, R: Copy + Send + Sync, T: Tlb> VirtualCpu<'m, R, T> {
 
     /// Answers what was called for, and says whether that was to leave guest code.
     fn answer(&self) -> bool {
-        let host = self.machine().platform();
+        let host = self.machine().host();
         let calls = host.at(self.id()).bell.take();
         if calls.has(Call::Serve) {
             self.serve();
@@ -94,27 +90,27 @@ impl<'m, R: Copy + Send + Sync, T: Tlb> VirtualCpu<'m, R, T> {
     }
 }
 
-impl<R: Copy + Send + Sync, T: Tlb> Drop for VirtualCpu<'_, R, T> {
+impl<P: Hosted, T: Tlb> Drop for VirtualCpu<'_, P, T> {
     fn drop(&mut self) {
         self.machine().offline_cpu();
     }
 }
 
-impl<R: Copy + Send + Sync, T: Tlb> fmt::Debug for VirtualCpu<'_, R, T> {
+impl<P: Hosted, T: Tlb> fmt::Debug for VirtualCpu<'_, P, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("VirtualCpu").field(&self.id()).finish()
     }
 }
 
 /// Guest code runs while this lives.
-struct Inside<'c, 'm, R: Copy + Send + Sync + 'static, T: Tlb> {
-    cpu: &'c VirtualCpu<'m, R, T>,
+struct Inside<'c, 'm, P: Hosted, T: Tlb> {
+    cpu: &'c VirtualCpu<'m, P, T>,
 }
 
-impl<R: Copy + Send + Sync, T: Tlb> Inside<'_, '_, R, T> {
-    fn enter(&self, space: &UserRef<'_, Host<R>>) {
+impl<P: Hosted, T: Tlb> Inside<'_, '_, P, T> {
+    fn enter(&self, space: &UserRef<'_, P>) {
         let machine = self.cpu.machine();
-        machine.platform().enter_guest(self.cpu.id());
+        machine.host().enter_guest(self.cpu.id());
         // What was rung while flushes passed this CPU over: for kernel memory there is no other sign. The engine's own mark
         // decides, since the bell may have been taken in a wait.
         self.cpu.serve();
@@ -125,11 +121,11 @@ impl<R: Copy + Send + Sync, T: Tlb> Inside<'_, '_, R, T> {
     }
 }
 
-impl<R: Copy + Send + Sync, T: Tlb> Drop for Inside<'_, '_, R, T> {
+impl<P: Hosted, T: Tlb> Drop for Inside<'_, '_, P, T> {
     fn drop(&mut self) {
         let machine = self.cpu.machine();
         machine.enter_lazy();
-        machine.platform().leave_guest(self.cpu.id());
+        machine.host().leave_guest(self.cpu.id());
     }
 }
 
@@ -143,19 +139,19 @@ pub enum Poll {
 }
 
 /// A virtual CPU in guest code.
-pub struct Guest<'c, 'm, R: Copy + Send + Sync + 'static, T: Tlb> {
-    cpu: &'c VirtualCpu<'m, R, T>,
-    root: R,
+pub struct Guest<'c, 'm, P: Hosted, T: Tlb> {
+    cpu: &'c VirtualCpu<'m, P, T>,
+    root: P::Root,
 }
 
-impl<R: Copy + Send + Sync, T: Tlb> Guest<'_, '_, R, T> {
+impl<P: Hosted, T: Tlb> Guest<'_, '_, P, T> {
     /// The CPU's number.
     pub fn id(&self) -> CpuId {
         self.cpu.id()
     }
 
     /// Root of the space that it runs in.
-    pub fn root(&self) -> R {
+    pub fn root(&self) -> P::Root {
         self.root
     }
 
@@ -163,7 +159,7 @@ impl<R: Copy + Send + Sync, T: Tlb> Guest<'_, '_, R, T> {
     /// for it. One relaxed load where nobody has called.
     #[inline]
     pub fn poll(&mut self) -> Poll {
-        if self.cpu.machine().platform().at(self.id()).bell.is_up() && self.cpu.answer() {
+        if self.cpu.machine().host().at(self.id()).bell.is_up() && self.cpu.answer() {
             return Poll::Leave;
         }
         Poll::Continue
@@ -180,11 +176,11 @@ impl<R: Copy + Send + Sync, T: Tlb> Guest<'_, '_, R, T> {
     }
 }
 
-impl<R: Copy + Send + Sync, V: Copy + 'static> Guest<'_, '_, R, SoftTlb<V>> {
+impl<P: Hosted, V: Copy + 'static> Guest<'_, '_, P, SoftTlb<V>> {
     /// Translates `address`: from the TLB, or by `walk`, whose answer the TLB keeps. `walk` gets the root and reads page
     /// tables as they are now; it must not poll. The answer is good until the next poll.
     #[inline]
-    pub fn translate(&mut self, address: VirtAddr, walk: impl FnOnce(R) -> Option<V>) -> Option<V> {
+    pub fn translate(&mut self, address: VirtAddr, walk: impl FnOnce(P::Root) -> Option<V>) -> Option<V> {
         if let Some(value) = self.tlb().get(address) {
             return Some(value);
         }
@@ -194,7 +190,7 @@ impl<R: Copy + Send + Sync, V: Copy + 'static> Guest<'_, '_, R, SoftTlb<V>> {
     }
 }
 
-impl<R: Copy + Send + Sync, T: Tlb> fmt::Debug for Guest<'_, '_, R, T> {
+impl<P: Hosted, T: Tlb> fmt::Debug for Guest<'_, '_, P, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Guest").field(&self.id()).finish()
     }

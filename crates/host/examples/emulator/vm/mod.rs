@@ -14,6 +14,8 @@ pub use run::run;
 
 /// What the engine has for a root: there is one table, and it is in `Shared`.
 type Root = ();
-type Machine = host::Machine<Root>;
+/// What the engine runs on.
+type Platform = host::Host<Root>;
+type Machine = host::Machine<Root, Platform>;
 /// The guest's memory, as an address space of the engine: its addresses are guest-physical.
-type Space<'m> = UserRef<'m, host::Host<Root>>;
+type Space<'m> = UserRef<'m, Platform>;

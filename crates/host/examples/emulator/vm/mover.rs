@@ -1,8 +1,7 @@
 //! The host's thread that moves the guest's memory: what a balloon, a merger of equal pages or a migration does.
 
-use super::host::Host;
 use super::host::shootdown::{Gather, PageRange, PageSize, VirtAddr};
-use super::{Machine, Root, Space};
+use super::{Machine, Platform, Space};
 use crate::frames::Frames;
 use crate::judge::{Finding, Move};
 use crate::shared::{End, Shared};
@@ -32,7 +31,7 @@ impl Drop for Left<'_> {
     }
 }
 
-type Leaving<'a> = Gather<'a, Host<Root>, Left<'a>, RUN>;
+type Leaving<'a> = Gather<'a, Platform, Left<'a>, RUN>;
 
 /// Moves pages until the machine ends.
 pub fn run(machine: &Machine, space: &Space<'_>, shared: &Shared, seed: u64) {

@@ -4,7 +4,7 @@ use super::access::Access;
 use super::firmware;
 use super::host::{Guest, Poll, VirtualCpu};
 use super::tlbs::Tlbs;
-use super::{Machine, Root, Space};
+use super::{Machine, Platform, Space};
 use crate::frames::lock;
 use crate::hart::{Hart, Next, Stop, step};
 use crate::shared::{End, Power, Shared};
@@ -60,7 +60,7 @@ pub fn run(machine: &Machine, space: &Space<'_>, shared: &Shared, number: u32, m
 
 /// Runs guest code until it needs something.
 fn guest_code(
-    guest: &mut Guest<'_, '_, Root, Tlbs>,
+    guest: &mut Guest<'_, '_, Platform, Tlbs>,
     shared: &Shared,
     hart: &mut Hart,
     most_steps: u64,
@@ -102,7 +102,7 @@ fn guest_code(
 /// Does what guest code needs, outside of it: no flush waits for this CPU meanwhile.
 fn after(
     exit: Exit,
-    cpu: &mut VirtualCpu<'_, Root, Tlbs>,
+    cpu: &mut VirtualCpu<'_, Platform, Tlbs>,
     machine: &Machine,
     shared: &Shared,
     hart: &mut Hart,
