@@ -4,9 +4,9 @@
 
 use shootdown_host::shootdown::{CpuId, PageRange, PageSize, Platform, Scope, Tables, VirtAddr};
 use shootdown_host::{AttachError, Host, Machine, Poll, Setup, SetupError, SoftTlb};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
@@ -212,14 +212,16 @@ fn two_cpus_that_flush_at_once_answer_each_other_while_they_wait() {
     within_bounds(|| {
         let machine = machine(2);
         let space = machine.new_space(0);
+        let both = Barrier::new(2);
         thread::scope(|threads| {
             for number in 0..2 {
-                let (machine, space) = (&machine, &space);
+                let (machine, space, both) = (&machine, &space, &both);
                 threads.spawn(move || {
                     let mut cpu = machine.virtual_cpu(number, tlb()).expect("it is free");
                     // From guest code, so that each is waited for.
                     cpu.run(space, |guest| {
                         let scope = Scope::Pages(PageRange::page(PAGE));
+                        both.wait();
                         for round in 0..500 {
                             guest.tlb().insert(PAGE, round);
                             // Of two kinds: neither carries out the other's on the way.
