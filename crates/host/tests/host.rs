@@ -10,7 +10,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(120);
 const PAGE: VirtAddr = VirtAddr(0x5000);
 
 fn machine(cpus: u32) -> Arc<Machine<u64>> {
@@ -222,7 +222,7 @@ fn two_cpus_that_flush_at_once_answer_each_other_while_they_wait() {
                     cpu.run(space, |guest| {
                         let scope = Scope::Pages(PageRange::page(PAGE));
                         both.wait();
-                        for round in 0..500 {
+                        for round in 0..100 {
                             guest.tlb().insert(PAGE, round);
                             // Of two kinds: neither carries out the other's on the way.
                             match number {
@@ -236,7 +236,7 @@ fn two_cpus_that_flush_at_once_answer_each_other_while_they_wait() {
             }
         });
         let flushes = |cpu| machine.platform().local(CpuId::new(cpu)).counters().flushes();
-        assert_eq!((flushes(0), flushes(1)), (500, 500));
+        assert_eq!((flushes(0), flushes(1)), (100, 100));
     });
 }
 
