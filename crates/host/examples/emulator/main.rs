@@ -55,6 +55,8 @@ mod args;
 mod breakable;
 mod console;
 mod frames;
+#[cfg(test)]
+mod fuzz;
 mod guests;
 mod hart;
 mod image;
