@@ -134,11 +134,6 @@ unsafe impl<R: Copy + Send + Sync + 'static> Platform for Host<R> {
         here::set_irqs(were_on);
     }
 
-    fn irq_enabled(&self) -> bool {
-        // Whatever the flag says, nobody interrupts a thread: the engine's waits must look at the bell themselves.
-        false
-    }
-
     #[inline]
     fn tags(&self) -> &PerCpuSlots<TAGS> {
         &PerCpuSlots
