@@ -271,7 +271,7 @@ fn a_frame_goes_only_when_no_cpu_can_use_it() {
                 });
             }
             let _me = machine.helper().expect("a free seat");
-            for round in 1..400_u64 {
+            for round in 1..100_u64 {
                 let frame = round as usize % FRAMES;
                 let epoch = frames[frame].load(SeqCst);
                 let old = entry.swap(epoch * FRAMES as u64 + frame as u64, SeqCst) as usize % FRAMES;
