@@ -7,6 +7,7 @@ mod build;
 mod gates;
 mod msrv;
 mod own_case;
+mod sparc64;
 mod steps;
 
 pub use bare_metal::ensure_core;
