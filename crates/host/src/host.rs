@@ -31,11 +31,15 @@ pub struct Host<R: Copy + Send + Sync + 'static> {
 pub type Mask = CpuMask<{ MAX_CPUS / 64 }>;
 
 /// A platform that a [`Machine`](crate::Machine) can be made of: [`Host`], or something around one.
-pub trait Hosted: Platform<Mask = Mask, Handle = SpaceHandle<Self>> + Sealed + 'static {
+pub trait Hosted: Platform + Sealed + 'static {
     /// The host inside.
     fn host(&self) -> &Host<Self::Root>
     where
         Self::Root: 'static;
+    /// Makes an empty mask.
+    fn mask() -> Self::Mask;
+    /// Makes a pointer to a space.
+    fn handle(space: AddressSpace<Self>) -> Self::Handle;
 }
 
 /// Keeps others from implementing [`Hosted`]: a machine relies on it.
@@ -46,6 +50,12 @@ impl<R: Copy + Send + Sync> Sealed for Host<R> {}
 impl<R: Copy + Send + Sync> Hosted for Host<R> {
     fn host(&self) -> &Host<R> {
         self
+    }
+    fn mask() -> Mask {
+        Mask::new()
+    }
+    fn handle(space: AddressSpace<Self>) -> SpaceHandle<Self> {
+        SpaceHandle::new(space)
     }
 }
 

@@ -5,10 +5,9 @@ use crate::bell::Call;
 use crate::error::{AttachError, SetupError};
 use crate::here;
 use crate::host::{Hooks, Host, HostCpu, Hosted};
-use crate::space::SpaceHandle;
 use crate::tlb::Tlb;
 use crate::vcpu::VirtualCpu;
-use shootdown::{CpuId, CpuMask, Shootdown, Teardown, UserRef};
+use shootdown::{CpuId, CpuMask, Platform, Shootdown, Teardown, UserRef};
 use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
@@ -74,7 +73,7 @@ impl<R: Copy + Send + Sync + 'static> Setup<R> {
             late: Default::default(),
             hooks: self.hooks,
         };
-        Ok(Machine { engine: Shootdown::new(host, CpuMask::new()) })
+        Ok(Machine { engine: Shootdown::new(host, CpuMask::new()), roots: PhantomData })
     }
 }
 
@@ -90,8 +89,9 @@ impl<R> fmt::Debug for Setup<R> {
 /// A machine in user space, and its engine, to which it dereferences. `R` is what the embedder finds the page tables of a
 /// space by: an index, an address, a `&'static` reference.
 #[derive(Debug)]
-pub struct Machine<R: Copy + Send + Sync + 'static, P: Hosted<Root = R> = Host<R>> {
+pub struct Machine<R: Copy + Send + Sync + 'static, P: Platform = Host<R>> {
     engine: Shootdown<P>,
+    roots: PhantomData<fn(R)>,
 }
 
 impl<R: Copy + Send + Sync> Machine<R> {
@@ -111,9 +111,16 @@ impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
     }
 
     /// Makes an address space whose page tables are found by `root`, with a first reference to it.
+    ///
+    /// # Panics
+    /// The calling thread is no CPU of this machine, and there is no room for another [helper](Self::helper), which it is
+    /// for as long as this takes.
     pub fn new_space(&self, root: R) -> UserRef<'_, P> {
-        let space = self.engine.new_space(root, CpuMask::new()).expect("all masks have one size");
-        let adopted = self.engine.adopt(SpaceHandle::new(space));
+        // The engine numbers spaces by the CPU that makes them.
+        let _seat =
+            here::attached().is_none().then(|| self.helper().unwrap_or_else(|refused| panic!("{refused}")));
+        let space = self.engine.new_space(root, P::mask()).expect("all masks have one size");
+        let adopted = self.engine.adopt(P::handle(space));
         adopted.map_err(|(refused, _)| refused).expect("a new space was never adopted")
     }
 
@@ -161,7 +168,7 @@ impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
     pub fn late_teardowns(&self) -> Vec<Teardown<'_, P>> {
         let late = std::mem::take(&mut *self.host().late.lock().unwrap_or_else(PoisonError::into_inner));
         let take_up = |handle: Box<dyn Any + Send>| {
-            let handle = handle.downcast::<SpaceHandle<P>>().expect("a host serves one machine");
+            let handle = handle.downcast::<P::Handle>().expect("a host serves one machine");
             // SAFETY: 1. the handles in the list came from `Teardown::into_handle`, and each was taken from it once.
             unsafe { self.engine.teardown_from_handle(*handle) }
         };
