@@ -196,6 +196,8 @@ proptest! {
             }
         }
         host.check();
-        users.into_iter().for_each(|user| drop(user.into_handle()));
+        users.into_iter().for_each(|user| {
+            let _ = user.into_handle();
+        });
     }
 }
