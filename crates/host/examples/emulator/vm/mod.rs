@@ -1,0 +1,21 @@
+//! What touches the engine: virtual CPUs, their TLBs, the firmware's remote fences and the thread that moves memory.
+
+mod access;
+mod firmware;
+mod mover;
+mod run;
+mod tlbs;
+mod vcpu;
+
+use super::host;
+use host::shootdown::UserRef;
+
+pub use run::run;
+
+/// What the engine has for a root: there is one table, and it is in `Shared`.
+type Root = ();
+/// What the engine runs on.
+type Platform = host::Host<Root>;
+type Machine = host::Machine<Root, Platform>;
+/// The guest's memory, as an address space of the engine: its addresses are guest-physical.
+type Space<'m> = UserRef<'m, Platform>;
