@@ -22,7 +22,7 @@ pub struct Args {
     /// Virtual CPUs
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_HARTS)))]
     pub cpus: u32,
-    /// Removes a rule from the engine, as INVARIANTS.md numbers them (`migrate` shows SD-1, SD-3, SD-4, SD-5, SD-8 and SD-9)
+    /// Removes a rule from the engine, as INVARIANTS.md numbers them (`migrate` shows SD-1, SD-3, SD-4, SD-5 and SD-9)
     #[arg(long, value_name = "SD-N", value_parser = rule)]
     pub drop_rule: Option<u8>,
     /// Instructions after which a hart is stopped

@@ -46,7 +46,7 @@
 //!
 //! The machine (`vm/`) is compiled twice: on the engine as it ships (`shipped.rs`), and on the same source with the switches
 //! that remove a rule (`breakable.rs`), which `--drop-rule` runs. The guest `migrate` shows the absence of SD-1, SD-3, SD-4,
-//! SD-5, SD-8 and SD-9, and sometimes of SD-6 and SD-14. The others are about what this machine has not got (several spaces,
+//! SD-5 and SD-9, and often of SD-6, SD-8 and SD-14. The others are about what this machine has not got (several spaces,
 //! freed tables, hotplug).
 //!
 //! # What is left out

@@ -98,7 +98,7 @@ impl Report {
         if let Some(rule) = plan.dropped {
             let missed = match self.verdict() {
                 Verdict::Incoherent => "",
-                _ => ", and this guest did not show it; `migrate` shows SD-1, SD-3, SD-4, SD-5, SD-8 and SD-9",
+                _ => ", and this guest did not show it; `migrate` shows SD-1, SD-3, SD-4, SD-5 and SD-9",
             };
             let _ = writeln!(text, "engine: rule SD-{rule} is removed{missed}");
         }
