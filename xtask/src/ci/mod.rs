@@ -5,6 +5,7 @@ mod book;
 mod boot;
 mod build;
 mod gates;
+mod miri;
 mod msrv;
 mod own_case;
 mod sparc64;

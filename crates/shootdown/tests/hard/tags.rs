@@ -1,6 +1,7 @@
 //! Tag allocators when a broadcast panics, and when there are no tags left.
 
 #[path = "../tags/machine.rs"]
+#[allow(dead_code, reason = "tests of allocators use more of it")]
 mod machine;
 
 use machine::{Everywhere, Host, Tlbs, User, machine, spaces};
