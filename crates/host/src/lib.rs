@@ -12,6 +12,9 @@
 //! - A thread that unmaps without being a virtual CPU is a [`Helper`].
 //! - [`SoftTlb`] is a TLB; anything else that is flushed as one can take its place ([`Tlb`]).
 //!
+//! While you write your emulator, [`Setup::judged`] makes a machine that watches itself: whoever gives a frame back while a
+//! virtual CPU may still use it is named, with the flush that was missing.
+//!
 //! Do not hold a lock over a flush that a virtual CPU may wait for in guest code, where it does not poll. Gathers send
 //! the flush under the lock and wait outside: [`Gather::send`](shootdown::Gather::send).
 //!
@@ -64,6 +67,7 @@ mod bell;
 mod error;
 mod here;
 mod host;
+mod judged;
 mod machine;
 mod space;
 mod tlb;
@@ -71,8 +75,10 @@ mod vcpu;
 
 pub use error::{AttachError, SetupError};
 pub use host::{Host, Hosted, Mask};
+pub use judged::Judged;
 pub use machine::{Helper, Machine, Setup};
 pub use shootdown;
+pub use shootdown_judge;
 pub use space::SpaceHandle;
 pub use tlb::{SoftTlb, Tlb};
 pub use vcpu::{Guest, Poll, VirtualCpu};

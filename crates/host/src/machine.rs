@@ -7,7 +7,7 @@ use crate::here;
 use crate::host::{Hooks, Host, HostCpu, Hosted};
 use crate::tlb::Tlb;
 use crate::vcpu::VirtualCpu;
-use shootdown::{CpuId, CpuMask, Platform, Shootdown, Teardown, UserRef};
+use shootdown::{CpuId, Platform, Shootdown, Teardown, UserRef};
 use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
@@ -57,6 +57,10 @@ impl<R: Copy + Send + Sync + 'static> Setup<R> {
     /// # Errors
     /// [`SetupError`], for no CPUs or too many.
     pub fn build(self) -> Result<Machine<R>, SetupError> {
+        Ok(Machine::of(self.host()?))
+    }
+
+    pub(crate) fn host(self) -> Result<Host<R>, SetupError> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let all = u64::from(self.cpus) + u64::from(self.helpers);
         if self.cpus == 0 {
@@ -65,15 +69,14 @@ impl<R: Copy + Send + Sync + 'static> Setup<R> {
         if all > MAX_CPUS as u64 {
             return Err(SetupError::TooManyCpus(all, MAX_CPUS));
         }
-        let host = Host {
+        Ok(Host {
             // ORDER: relaxed; only uniqueness matters.
             number: NEXT.fetch_add(1, Ordering::Relaxed),
             cpus: (0..all).map(|_| HostCpu::default()).collect(),
             virtual_cpus: self.cpus,
             late: Default::default(),
             hooks: self.hooks,
-        };
-        Ok(Machine { engine: Shootdown::new(host, CpuMask::new()), roots: PhantomData })
+        })
     }
 }
 
@@ -105,6 +108,10 @@ impl<R: Copy + Send + Sync> Machine<R> {
 }
 
 impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
+    pub(crate) fn of(platform: P) -> Self {
+        Self { engine: Shootdown::new(platform, P::mask()), roots: PhantomData }
+    }
+
     /// Number of virtual CPUs.
     pub fn virtual_cpus(&self) -> u32 {
         self.host().virtual_cpus

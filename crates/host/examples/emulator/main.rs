@@ -37,14 +37,17 @@
 //! translation is compared with the guest's page tables at every load and store: one that outlives a complete remote fence
 //! is the host's fault, one for which the guest has not fenced is the guest's own, and it is told.
 //!
+//! That is about what was used. The engine's own judge (`vm/watch.rs`) hears of each flush and each gather, and says when a
+//! frame is given back that a CPU could still use, whether it does or not, and which flush is missing.
+//!
 //! Guests cannot harm the host: all memory that they reach is the array of frames, whatever their page tables say.
 //!
 //! # Removing a rule
 //!
 //! The machine (`vm/`) is compiled twice: on the engine as it ships (`shipped.rs`), and on the same source with the switches
 //! that remove a rule (`breakable.rs`), which `--drop-rule` runs. The guest `migrate` shows the absence of SD-1, SD-3, SD-4,
-//! SD-5 and SD-9. The others are about what this machine has not got (several spaces, freed tables, hotplug) or open a window
-//! of a few instructions.
+//! SD-5 and SD-9, and often of SD-6, SD-8 and SD-14. The others are about what this machine has not got (several spaces,
+//! freed tables, hotplug).
 //!
 //! # What is left out
 //!

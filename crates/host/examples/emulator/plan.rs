@@ -31,6 +31,8 @@ pub struct Plan {
 pub struct Report {
     /// Why it ended.
     pub end: End,
+    /// What was given back too early, as the judge of the engine's platform noticed it.
+    pub early: Option<String>,
     /// Fences that the guest has forgotten.
     pub unfenced: Vec<Unfenced>,
     /// Counts.
@@ -71,8 +73,9 @@ impl Report {
     /// How it went.
     pub fn verdict(&self) -> Verdict {
         match self.end {
-            End::Shutdown | End::AllOff => Verdict::Good,
             End::Found(_) => Verdict::Incoherent,
+            _ if self.early.is_some() => Verdict::Incoherent,
+            End::Shutdown | End::AllOff => Verdict::Good,
             End::Failed | End::Trap { .. } | End::Steps { .. } | End::Seconds => Verdict::GuestFailed,
         }
     }
@@ -93,14 +96,23 @@ impl Report {
             plan.cpus
         );
         if let Some(rule) = plan.dropped {
-            let missed = match self.end {
-                End::Found(_) => "",
+            let missed = match self.verdict() {
+                Verdict::Incoherent => "",
                 _ => ", and this guest did not show it; `migrate` shows SD-1, SD-3, SD-4, SD-5 and SD-9",
             };
             let _ = writeln!(text, "engine: rule SD-{rule} is removed{missed}");
         }
+        if let Some(early) = &self.early {
+            let _ = writeln!(text, "watch: {early}");
+        }
         let _ = match (self.verdict(), self.end) {
             (_, End::Found(finding)) => writeln!(text, "judge: INCOHERENT: {finding}"),
+            (Verdict::Incoherent, _) => {
+                writeln!(
+                    text,
+                    "judge: INCOHERENT: a CPU could use what was somebody else's, and did not by luck"
+                )
+            }
             (Verdict::GuestFailed, _) => {
                 writeln!(
                     text,

@@ -1,6 +1,8 @@
 //! A machine from its start to its end.
 
+use super::host::Setup;
 use super::host::shootdown::{CpuId, Platform};
+use super::watch::Watch;
 use super::{Machine, mover, vcpu};
 use crate::plan::{Plan, Report, Totals, Watchdog};
 use crate::shared::Shared;
@@ -11,7 +13,9 @@ use std::time::Duration;
 /// Runs a guest.
 pub fn run(plan: &Plan) -> Report {
     let shared = Shared::new(&plan.image, plan.cpus, plan.moves.is_some());
-    let machine = Machine::new(plan.cpus).expect("the command line knows how many fit");
+    let watch = Watch::default();
+    let setup = Setup::new(plan.cpus).judged(watch.clone());
+    let machine = setup.expect("the command line knows how many fit");
     let space = machine.new_space(());
     let watchdog = Watchdog::start(plan);
     thread::scope(|threads| {
@@ -34,7 +38,7 @@ pub fn run(plan: &Plan) -> Report {
     }
     drop(helper);
     let unfenced = std::mem::take(&mut *crate::frames::lock(&shared.unfenced));
-    Report { end: shared.why(), unfenced, totals: totals(&machine, &shared) }
+    Report { end: shared.why(), early: watch.first(), unfenced, totals: totals(&machine, &shared) }
 }
 
 fn totals(machine: &Machine, shared: &Shared) -> Totals {
