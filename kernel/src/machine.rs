@@ -6,9 +6,8 @@ use crate::space::{self, Process, Space, SpaceRef};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, Event, LocalFlush, OnInstall, OnLeave, PageRange, PageSize, Platform,
-    Scope,
-    Shootdown, Span, Tables, Tag, Teardown, Untagged, UserRef,
+    AddressSpace, CpuId, CpuLocal, CpuMask, Event, LocalFlush, OnInstall, OnLeave, PageRange, Platform,
+    Scope, Shootdown, Span, Tables, Tag, Teardown, Untagged, UserRef,
 };
 use spin::Mutex;
 
