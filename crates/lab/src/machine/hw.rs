@@ -87,7 +87,7 @@ pub(crate) struct Hw {
     pub(super) cpus: Vec<Cpu>,
     pub(super) watched: Option<Vec<Touched>>,
     /// Spaces that were made and have not ended.
-    living: HashSet<u32>,
+    pub(super) living: HashSet<u32>,
     lines: Lines,
     /// Page tables: by space and page, numbers of translations.
     tables: NumberMap<u32, NumberMap<u64, u32>>,
@@ -132,20 +132,6 @@ impl Hw {
 
     fn me(&mut self) -> &mut Cpu {
         &mut self.cpus[self.current as usize]
-    }
-
-    /// Whether a space was made and has not ended.
-    pub(super) fn lives(&self, space: u32) -> bool {
-        self.living.contains(&space)
-    }
-
-    /// Notes that a space was made, or ends.
-    pub(super) fn set_lives(&mut self, space: u32, lives: bool) {
-        if lives {
-            self.living.insert(space);
-        } else {
-            self.living.remove(&space);
-        }
     }
 
     /// Adds to the current CPU's clock.

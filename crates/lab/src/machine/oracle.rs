@@ -1,9 +1,23 @@
-//! What only a simulator can know: the policy `exact-sharers`, a bound, asks.
+//! What only a simulator can know: which spaces live, and what the policy `exact-sharers`, a bound, asks.
 
 use super::hw::{Hw, TABLE};
 use super::tlb::{Fate, Pages};
 
 impl Hw {
+    /// Whether a space was made and has not ended.
+    pub(super) fn lives(&self, space: u32) -> bool {
+        self.living.contains(&space)
+    }
+
+    /// Notes that a space was made, or ends.
+    pub(super) fn set_lives(&mut self, space: u32, lives: bool) {
+        if lives {
+            self.living.insert(space);
+        } else {
+            self.living.remove(&space);
+        }
+    }
+
     /// CPUs other than the current one that hold a translation of `pages` that is no longer mapped, and could use it now.
     pub(crate) fn stale_users(&self, space: u32, retired: &[u32]) -> Vec<u32> {
         let mut users = Vec::new();
