@@ -21,7 +21,7 @@ const REPORTS: &[(u8, &str, &str)] = &[
     (5, "lazy-return", "given back while CPU 1 may still use them"),
     (6, "lazy-return", "given back while CPU 1 may still use them"),
     (7, "lazy-vs-table-free", "a flush of these pages with the walk caches"),
-    (8, "lazy-return", "given back while CPU 1 may still use them"),
+    (8, "lazy-return", "given back while CPU 0 may still use them"),
     (9, "masked-flushers", "given back while CPU 0 may still use them"),
     (10, "lazy-vs-final-drop", "CPU 0 frees the root of space 1 while"),
     (
