@@ -91,11 +91,6 @@ unsafe impl Platform for Kernel {
     }
 
     #[inline]
-    fn irq_enabled(&self) -> bool {
-        Self::without_root().irq_enabled()
-    }
-
-    #[inline]
     fn tags(&self) -> &Untagged {
         &Untagged
     }

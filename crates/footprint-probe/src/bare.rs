@@ -22,7 +22,6 @@ unsafe extern "C" {
     safe fn embedder_local(cpu: u32) -> &'static CpuLocal;
     safe fn embedder_irq_save() -> bool;
     safe fn embedder_irq_restore(were_on: bool);
-    safe fn embedder_irq_enabled() -> bool;
     safe fn embedder_tags() -> *const ();
     safe fn embedder_kick(cpu: u32);
     safe fn embedder_free_root();
@@ -84,10 +83,6 @@ where
     #[inline]
     fn irq_restore(&self, were_on: bool) {
         embedder_irq_restore(were_on);
-    }
-    #[inline]
-    fn irq_enabled(&self) -> bool {
-        embedder_irq_enabled()
     }
     #[inline]
     fn tags(&self) -> &T {

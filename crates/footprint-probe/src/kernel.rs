@@ -66,10 +66,6 @@ unsafe impl Platform for Kernel {
         self.mmu.irq_restore(were_on);
     }
     #[inline]
-    fn irq_enabled(&self) -> bool {
-        self.mmu.irq_enabled()
-    }
-    #[inline]
     fn tags(&self) -> &Tags {
         &self.tags
     }

@@ -10,7 +10,10 @@ use crate::space::{AddressSpace, FRESH};
 use crate::sync::{Word, const_fn};
 use crate::tags::TagPolicy;
 use crate::types::{CpuId, SpaceId};
-use crate::{event::Event, percpu::Loaded};
+use crate::{
+    event::Event,
+    percpu::{LISTENS, Loaded, RUNG},
+};
 use core::fmt;
 use core::sync::atomic::Ordering;
 
@@ -207,15 +210,17 @@ impl<P: Platform> Shootdown<P> {
         });
     }
 
-    /// Rings `cpu`, unless it is rung already. Called pinned or with interrupts off.
+    /// Rings `cpu`, with an interrupt unless it is rung already or listens. Called pinned or with interrupts off.
     pub(crate) fn ring(&self, cpu: CpuId) {
         let platform = self.platform();
         let counters = &platform.local(platform.cpu()).own.counters;
         // ORDER(SD-6): the request (a generation, an empty count, a trim address) before the ring; partner: `Cpu::serve`.
-        // Where the bell was up, its answer is still to come and will see the request.
-        if platform.local(cpu).mail.rung.swap(1, Site::Ring.release()) != 0 {
-            counters.merged.bump();
-            return;
+        // Where the bell was up, its answer is still to come and will see the request; where that CPU listens, it answers
+        // by itself.
+        match platform.local(cpu).mail.rung.swap(RUNG, Site::Ring.release()) {
+            0 => {}
+            LISTENS => return counters.heard.bump(),
+            _ => return counters.merged.bump(),
         }
         counters.sent.bump();
         platform.kick(cpu);

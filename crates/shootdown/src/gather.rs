@@ -7,6 +7,7 @@ use crate::platform::Platform;
 use crate::space::AddressSpace;
 use crate::types::{PageRange, Scope, Tables};
 use core::fmt;
+use core::mem::ManuallyDrop;
 use core::sync::atomic::Ordering;
 
 /// Collects what was unmapped from a space, up to `N` frames of any type `F` (an owned frame, a counted page, a
@@ -141,18 +142,24 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
     /// If another gather on the space is open, it may have cleared entries that this one then found empty and did not
     /// record, so the flush widens to all that this one looked at (Linux, `tlb_finish_mmu`: to the whole space).
     pub fn send(mut self) -> PendingFrames<'a, P, F, N> {
-        let frames = core::mem::replace(&mut self.frames, [const { None }; N]);
-        let pending = self.begin(frames);
+        let pending = self.begin(|engine, space, scope, tables| Some(engine.send(space, scope, tables)));
         core::mem::forget(self);
         pending
     }
 
     /// Sends the flush, waits for it, and drops the frames.
-    pub fn finish(self) {
-        self.send().finish();
-    }
+    pub fn finish(self) {}
 
-    fn begin(&self, mut frames: [Option<F>; N]) -> PendingFrames<'a, P, F, N> {
+    fn begin(
+        &mut self,
+        flush: impl FnOnce(&'a Shootdown<P>, &'a AddressSpace<P>, Scope, Tables) -> Option<Pending<'a, P>>,
+    ) -> PendingFrames<'a, P, F, N> {
+        // Should the platform panic meanwhile, frames leak; nobody may have them before the flush is complete.
+        let mut frames = ManuallyDrop::new(core::mem::replace(&mut self.frames, [const { None }; N]));
+        if without(Rule::FreeAfterCompletion) {
+            // The rule removed: frames go whether or not the flush is complete.
+            *frames = [const { None }; N];
+        }
         // ORDER(SD-8): a peer that is seen gone has completed its flush; partner: the release in `close`.
         let nested = self.space.gathers.load(Site::GatherSeen.acquire()) > 1;
         let (scope, tables) = if nested && !without(Rule::CoverPeers) {
@@ -161,19 +168,17 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
         } else {
             (self.scope, self.tables)
         };
-        let flush = scope.map(|scope| self.engine.send(self.space, scope, tables));
-        if without(Rule::FreeAfterCompletion) {
-            // The rule removed: frames go as soon as the doorbells are rung.
-            frames = [const { None }; N];
-        }
-        PendingFrames { space: self.space, flush, frames }
+        let flush = scope.and_then(|scope| flush(self.engine, self.space, scope, tables));
+        PendingFrames { space: self.space, flush, frames: ManuallyDrop::into_inner(frames) }
     }
 }
 
 impl<P: Platform, F, const N: usize> Drop for Gather<'_, P, F, N> {
     fn drop(&mut self) {
-        let frames = core::mem::replace(&mut self.frames, [const { None }; N]);
-        drop(self.begin(frames));
+        drop(self.begin(|engine, space, scope, tables| {
+            engine.flush(space, scope, tables);
+            None
+        }));
     }
 }
 

@@ -40,6 +40,7 @@ mod sync;
 mod tags;
 mod trim;
 mod types;
+mod wait;
 
 pub use counters::Counters;
 pub use engine::{Refused, Shootdown};

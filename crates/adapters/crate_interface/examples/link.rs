@@ -43,9 +43,6 @@ mod hardware {
             true
         }
         fn irq_restore(_were_on: bool) {}
-        fn irq_enabled() -> bool {
-            true
-        }
         fn flush_local(what: LocalFlush) {
             println!("flush {what:?}");
         }

@@ -34,7 +34,7 @@ pub trait PlatformIf {
     fn cpu() -> u32;
     /// The memory lent for a CPU.
     fn local(cpu: u32) -> &'static CpuLocal;
-    /// Keeps the calling thread on its CPU, until as many calls of `unpin`.
+    /// Keeps the calling thread on its CPU, and other threads off it, until as many calls of `unpin`.
     fn pin();
     /// Undoes one `pin`.
     fn unpin();
@@ -42,8 +42,6 @@ pub trait PlatformIf {
     fn irq_save(span: Span) -> bool;
     /// Undoes `irq_save`.
     fn irq_restore(were_on: bool);
-    /// Whether interrupts are on.
-    fn irq_enabled() -> bool;
     /// Drops translations of this CPU; interrupts are off.
     fn flush_local(what: LocalFlush);
     /// Drops translations on all CPUs by other means than doorbells; [`Remote::Kick`] where there are none.
@@ -127,10 +125,6 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize> Platform for Linked<T, W
     #[inline]
     fn irq_restore(&self, were_on: bool) {
         call_interface!(namespace = Shootdown, PlatformIf::irq_restore(were_on));
-    }
-    #[inline]
-    fn irq_enabled(&self) -> bool {
-        call_interface!(namespace = Shootdown, PlatformIf::irq_enabled())
     }
     #[inline]
     fn tags(&self) -> &T {

@@ -46,9 +46,6 @@ impl PlatformIf for Hardware {
         true
     }
     fn irq_restore(_were_on: bool) {}
-    fn irq_enabled() -> bool {
-        true
-    }
     fn flush_local(what: LocalFlush) {
         DID.lock().expect("no panic").push(format!("flush {what:?}"));
     }

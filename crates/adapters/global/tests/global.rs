@@ -97,9 +97,6 @@ unsafe impl shootdown::Platform for Other {
     fn irq_restore(&self, were_on: bool) {
         self.0.irq_restore(were_on);
     }
-    fn irq_enabled(&self) -> bool {
-        self.0.irq_enabled()
-    }
     fn tags(&self) -> &Untagged {
         &Untagged
     }

@@ -43,9 +43,6 @@ unsafe impl Platform for Machine {
         true
     }
     fn irq_restore(&self, _: bool) {}
-    fn irq_enabled(&self) -> bool {
-        true
-    }
     fn tags(&self) -> &Untagged {
         &Untagged
     }

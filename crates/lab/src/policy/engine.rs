@@ -102,9 +102,6 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Platfo
         true
     }
     fn irq_restore(&self, _: bool) {}
-    fn irq_enabled(&self) -> bool {
-        true
-    }
     fn tags(&self) -> &T {
         &self.tags
     }

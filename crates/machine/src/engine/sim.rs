@@ -143,9 +143,6 @@ unsafe impl<S: Setup> Platform for Sim<S> {
     fn irq_restore(&self, were_on: bool) {
         sync::irq_restore(were_on);
     }
-    fn irq_enabled(&self) -> bool {
-        sync::irq_enabled()
-    }
     fn tags(&self) -> &S::Tags {
         &self.tags
     }

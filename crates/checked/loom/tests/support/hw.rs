@@ -345,10 +345,6 @@ unsafe impl<K: Kind> Platform for Hw<K> {
         }
     }
 
-    fn irq_enabled(&self) -> bool {
-        self.inside(|inside| !inside.irqs_masked)
-    }
-
     fn tags(&self) -> &K::Tags {
         &self.tags
     }
