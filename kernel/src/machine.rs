@@ -6,8 +6,8 @@ use crate::space::{self, Process, Space, SpaceRef};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, OnLeave, Platform, Shootdown, Span, Tag,
-    Teardown, Untagged, UserRef,
+    AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, OnLeave, PageRange, PageSize, Platform,
+    Shootdown, Span, Tables, Tag, Teardown, Untagged, UserRef,
 };
 use spin::Mutex;
 
@@ -19,6 +19,9 @@ pub static ENGINE: Shootdown<Kernel> = Shootdown::new(
 
 /// Whether Linux's short cut of 2020 is in this kernel's flush path.
 pub static SINGLE_USER_SHORT_CUT: AtomicBool = AtomicBool::new(false);
+
+/// One doorbell in so many is not rung, as if the interrupt had been lost; 0 for none.
+pub static LOST_DOORBELLS: AtomicU64 = AtomicU64::new(0);
 
 /// A reference that keeps a space's mappings.
 pub type User = UserRef<'static, Kernel>;
@@ -65,7 +68,8 @@ unsafe impl Platform for Kernel {
     type Tags = Untagged;
     type Pin = ();
 
-    const STALL_POLLS: u64 = 1 << 20;
+    /// Few, so that a doorbell that is lost costs milliseconds; one that is late is rung again to no harm.
+    const STALL_POLLS: u64 = 1 << 14;
     const ON_LEAVE: OnLeave = OnLeave::KeepBit;
 
     fn pin(&self) {}
@@ -77,7 +81,7 @@ unsafe impl Platform for Kernel {
 
     #[inline]
     fn local(&self, cpu: CpuId) -> &CpuLocal {
-        &self.cpus[cpu.index()]
+        &self.cpus[cpu.index() % MAX_CPUS]
     }
 
     #[inline]
@@ -97,8 +101,19 @@ unsafe impl Platform for Kernel {
 
     #[inline]
     unsafe fn flush_local(&self, what: LocalFlush) {
-        // SAFETY: 1. the engine promises it.
-        unsafe { Self::without_root().flush_local(what) };
+        let mmu = Self::without_root();
+        match what {
+            // The usual case: of a page whose size is known when this is compiled little is left to choose.
+            LocalFlush::Pages { tag, range, tables: Tables::Kept }
+                if range == PageRange::page(range.start()) =>
+            {
+                let page = PageRange::page(range.start());
+                // SAFETY: 1. the engine promises it.
+                unsafe { mmu.flush_local(LocalFlush::Pages { tag, range: page, tables: Tables::Kept }) };
+            }
+            // SAFETY: 1. the engine promises it.
+            _ => unsafe { mmu.flush_local(what) },
+        }
         judge::flushed(what);
     }
 
@@ -111,7 +126,9 @@ unsafe impl Platform for Kernel {
 
     #[inline]
     fn kick(&self, cpu: CpuId) {
-        arch::kick(cpu.index());
+        if !is_lost() {
+            arch::kick(cpu.index());
+        }
     }
 
     unsafe fn free_root(&self, space: &AddressSpace<Self>) {
@@ -136,6 +153,17 @@ unsafe impl Platform for Kernel {
             arch::yield_now();
         }
     }
+}
+
+/// Whether the next doorbell is one of [`LOST_DOORBELLS`]; never where instructions are counted.
+#[inline]
+fn is_lost() -> bool {
+    static RUNG: AtomicU64 = AtomicU64::new(0);
+    if cfg!(feature = "unwatched") {
+        return false;
+    }
+    let one_in = LOST_DOORBELLS.load(Ordering::Relaxed);
+    one_in != 0 && RUNG.fetch_add(1, Ordering::Relaxed) % one_in == one_in - 1
 }
 
 /// Answers the doorbell; interrupts are off.

@@ -75,7 +75,7 @@ pub fn target_folder(root: &Path) -> Result<PathBuf> {
 }
 
 /// Whether there is a nightly toolchain with the source of the core library.
-fn nightly_builds_core() -> bool {
+pub fn nightly_builds_core() -> bool {
     let sysroot = Command::new("rustc").args(["+nightly", "--print", "sysroot"]).output();
     let sysroot = sysroot.ok().filter(|output| output.status.success());
     sysroot.and_then(|output| String::from_utf8(output.stdout).ok()).is_some_and(|sysroot| {

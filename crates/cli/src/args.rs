@@ -8,32 +8,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::catalogue::Removed;
+use crate::examples;
 use crate::interrupt::Interrupt;
 use crate::names;
+use crate::shard::Shard;
 
 /// Most CPUs of a machine that `--cpus` may ask for.
 const MAX_CPUS: usize = 8;
 /// Most worker threads; beyond this more threads only wait for each other.
 const MAX_WORKERS: usize = 64;
 
-const AFTER_HELP: &str = "\
-Examples:
-  shootdown                          Check everything, then show the first bug
-  shootdown check pairs 'linux-*'    Check a group, and what a pattern matches
-  shootdown check --drop-rule SD-9   Remove a rule: which check notices?
-  shootdown check --list             Name all cases
-  shootdown explain NAME             Tell a case's story, draw its counterexample
-  shootdown explain NAME --html FILE Write a page to step through it
-  shootdown explain NAME --text | shootdown replay -
-  shootdown bench                    Count what each policy costs
-  shootdown new-case NAME            Write a template of a case of your own
-  shootdown boot --all               Run the engine on real page tables, in QEMU
-
-Exit codes: 0 all as expected, 1 not, 2 input cannot be used, 130 after Ctrl-C.";
-
 /// Checks TLB shootdown: every execution of small machines, the shipped engine and historical bugs.
 #[derive(Debug, Parser)]
-#[command(name = "shootdown", version, after_help = AFTER_HELP, arg_required_else_help = false)]
+#[command(name = "shootdown", version, after_help = examples::ALL, arg_required_else_help = false)]
 #[command(
     about = "Checks every execution of TLB-coherence protocols on small simulated machines: the shipped \
 engine `shootdown`, and historical kernel bugs, broken and mended. Without a command: checks everything."
@@ -48,20 +35,36 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Visit every execution of the chosen cases, and compare with what each must do
+    #[command(after_help = examples::CHECK)]
     Check(CheckArgs),
+    /// Put the results of all parts of a check together, with the exit code that the whole check would have had
+    #[command(after_help = examples::MERGE)]
+    Merge(MergeArgs),
     /// Tell a case's story, and draw its counterexample, one column per CPU
+    #[command(after_help = examples::EXPLAIN)]
     Explain(ExplainArgs),
     /// Run a recorded execution, move by move, and draw it; or a recorded trace of a kernel, under any policy
+    #[command(after_help = examples::REPLAY)]
     Replay(ReplayArgs),
     /// Read ftrace text into a trace for `shootdown replay`
+    #[command(after_help = examples::IMPORT)]
     RecordImport(ImportArgs),
     /// Write a template of a bug's two protocols, to start a case of your own from
+    #[command(after_help = examples::NEW_CASE)]
     NewCase(NewCaseArgs),
     /// Boot a small SMP kernel in QEMU that runs the engine on real page tables, and look for stale translations
+    #[command(after_help = examples::BOOT)]
     Boot(BootArgs),
     /// Count what the engine and other kernels' policies cost under the same workloads, on a simulated machine; or
     /// compare the explorer with loom
+    #[command(after_help = examples::BENCH)]
     Bench(BenchArgs),
+    /// Print a script that completes this command in a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one for each command
+    #[command(after_help = examples::MAN)]
+    Man(ManArgs),
 }
 
 /// Arguments of `shootdown check`.
@@ -100,6 +103,37 @@ pub struct CheckArgs {
     /// Also write the JSON lines to PATH
     #[arg(long, value_name = "PATH")]
     pub json_file: Option<PathBuf>,
+    /// Only part I of N, I from 1 to N: every Nth of the chosen cases; `shootdown merge` puts the JSON lines of all parts
+    /// together
+    #[arg(long, value_name = "I/N", value_parser = Shard::parse, conflicts_with = "swap")]
+    pub shard: Option<Shard>,
+}
+
+/// Arguments of `shootdown merge`.
+#[derive(Args, Debug)]
+pub struct MergeArgs {
+    /// What `check --shard I/N --json-file FILE` wrote, a file for each I
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Print the results as JSON, one object a line, as the whole check would have
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `shootdown completions`.
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `shootdown man`.
+#[derive(Args, Debug)]
+pub struct ManArgs {
+    /// Write pages into this folder, one for each command, instead of printing one for all
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 /// Arguments of `shootdown boot`.
@@ -235,9 +269,12 @@ pub struct BenchArgs {
     /// A policy, more than once for several; default: all
     #[arg(long, value_name = "NAME")]
     pub policy: Vec<String>,
-    /// A workload, more than once for several; default: all
+    /// A workload or a group of them (mapbench), more than once for several; default: all
     #[arg(long, value_name = "NAME")]
     pub workload: Vec<String>,
+    /// Print what each kind of operation costs under each policy, too
+    #[arg(long)]
+    pub operations: bool,
     /// CPUs of the simulated machine, 1 to 4096
     #[arg(long, value_name = "N", default_value = "16", value_parser = parse_lab_cpus, allow_negative_numbers = true)]
     pub cpus: CpuCount,
@@ -305,7 +342,26 @@ pub struct Limits {
     no_reduction: bool,
 }
 
+/// What of [`Limits`] decides results.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recorded {
+    /// `--memory`.
+    pub memory: Option<Memory>,
+    /// `--deadline`.
+    pub deadline: Option<Duration>,
+    /// `--memory-budget`.
+    pub memory_budget: Option<u64>,
+    /// `--no-reduction`.
+    pub no_reduction: bool,
+}
+
 impl Limits {
+    /// Returns what decides results, which the number of worker threads does not.
+    pub fn recorded(&self) -> Recorded {
+        let Self { memory, deadline, memory_budget, workers: _, no_reduction } = *self;
+        Recorded { memory, deadline, memory_budget, no_reduction }
+    }
+
     /// Memory model for a case that is stated for `own`.
     pub fn memory_for(&self, own: Memory) -> Memory {
         self.memory.unwrap_or(own)

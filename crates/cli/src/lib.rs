@@ -7,7 +7,10 @@ mod args;
 mod catalogue;
 mod commands;
 mod draw;
+mod examples;
 mod failure;
+#[doc(hidden)]
+pub mod fuzzing;
 mod interrupt;
 mod museum;
 mod names;
@@ -17,6 +20,7 @@ mod promises;
 mod record;
 mod replay_file;
 mod select;
+mod shard;
 #[cfg(test)]
 mod testing;
 
@@ -31,12 +35,15 @@ pub fn main_with(bugs: &[Bug]) -> ExitCode {
     let result = match Cli::parse().command {
         None => commands::welcome(bugs),
         Some(Command::Check(args)) => commands::check(&args, bugs),
+        Some(Command::Merge(args)) => commands::merge(&args, bugs),
         Some(Command::Explain(args)) => commands::explain(&args, bugs),
         Some(Command::Replay(args)) => commands::replay(&args, bugs),
         Some(Command::Boot(args)) => commands::boot(&args),
         Some(Command::RecordImport(args)) => commands::record_import(&args),
         Some(Command::Bench(args)) => commands::bench(&args),
         Some(Command::NewCase(args)) => commands::new_case(&args),
+        Some(Command::Completions(args)) => commands::completions(&args),
+        Some(Command::Man(args)) => commands::man(&args),
     };
     result.unwrap_or_else(|failure| failure.report())
 }

@@ -11,7 +11,10 @@ use object::Architecture;
 pub const BOUND: Bound = Bound {
     what: "of machine code of the engine on riscv64",
     bytes: 12 * 1024,
-    excepted: Some((12_714, "sending and finishing a gather each have a copy of its end, about 480 bytes")),
+    excepted: Some((
+        13 * 1024,
+        "the ends of a gather, 480 bytes, are there twice; waits listen, and large masks have summaries",
+    )),
 };
 /// Platform whose functions are listed.
 const LISTED: &str = "asids";

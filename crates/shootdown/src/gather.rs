@@ -18,12 +18,15 @@ use core::sync::atomic::Ordering;
 pub struct Gather<'a, P: Platform, F, const N: usize> {
     engine: &'a Shootdown<P>,
     space: &'a AddressSpace<P>,
-    frames: [Option<F>; N],
+    /// Not dropped as a field: where a callback unwinds, what CPUs may still reach is held for good.
+    frames: ManuallyDrop<[Option<F>; N]>,
     held: usize,
     scope: Option<Scope>,
     tables: Tables,
     /// Where the caller looks at entries, in the smallest pages, since a peer may have cleared any size there.
     within: Scope,
+    /// Whether the flush has begun.
+    begun: bool,
 }
 
 /// A gather whose flush was sent: the frames wait for its completion, and can do so outside the page-table lock.
@@ -33,7 +36,10 @@ pub struct Gather<'a, P: Platform, F, const N: usize> {
 pub struct PendingFrames<'a, P: Platform, F, const N: usize> {
     space: &'a AddressSpace<P>,
     flush: Option<Pending<'a, P>>,
-    frames: [Option<F>; N],
+    /// Whether a wait has begun and not come to its end.
+    waiting: bool,
+    /// As in [`Gather`].
+    frames: ManuallyDrop<[Option<F>; N]>,
 }
 
 /// The gather is full: the frame comes back. Nothing was recorded; finish this gather and open another.
@@ -83,8 +89,17 @@ impl<P: Platform> Shootdown<P> {
     ) -> Gather<'a, P, F, N> {
         // ORDER(SD-8): before this CPU clears an entry or finds one cleared; the caller's page-table lock orders both.
         space.gathers.fetch_add(1, Ordering::Relaxed);
-        let frames = [const { None }; N];
-        Gather { engine: self, space, frames, held: 0, scope: None, tables: Tables::Kept, within }
+        let frames = ManuallyDrop::new([const { None }; N]);
+        Gather {
+            engine: self,
+            space,
+            frames,
+            held: 0,
+            scope: None,
+            tables: Tables::Kept,
+            within,
+            begun: false,
+        }
     }
 }
 
@@ -154,11 +169,10 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
         &mut self,
         flush: impl FnOnce(&'a Shootdown<P>, &'a AddressSpace<P>, Scope, Tables) -> Option<Pending<'a, P>>,
     ) -> PendingFrames<'a, P, F, N> {
-        // Should the platform panic meanwhile, frames leak; nobody may have them before the flush is complete.
-        let mut frames = ManuallyDrop::new(core::mem::replace(&mut self.frames, [const { None }; N]));
+        self.begun = true;
         if without(Rule::FreeAfterCompletion) {
             // The rule removed: frames go whether or not the flush is complete.
-            *frames = [const { None }; N];
+            self.frames.iter_mut().for_each(|frame| *frame = None);
         }
         // ORDER(SD-8): a peer that is seen gone has completed its flush; partner: the release in `close`.
         let nested = self.space.gathers.load(Site::GatherSeen.acquire()) > 1;
@@ -169,12 +183,17 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
             (self.scope, self.tables)
         };
         let flush = scope.and_then(|scope| flush(self.engine, self.space, scope, tables));
-        PendingFrames { space: self.space, flush, frames: ManuallyDrop::into_inner(frames) }
+        let frames = core::mem::replace(&mut self.frames, ManuallyDrop::new([const { None }; N]));
+        PendingFrames { space: self.space, flush, waiting: false, frames }
     }
 }
 
 impl<P: Platform, F, const N: usize> Drop for Gather<'_, P, F, N> {
     fn drop(&mut self) {
+        if self.begun {
+            // Sending has unwound (SD-8).
+            return;
+        }
         drop(self.begin(|engine, space, scope, tables| {
             engine.flush(space, scope, tables);
             None
@@ -196,15 +215,23 @@ impl<P: Platform, F, const N: usize> PendingFrames<'_, P, F, N> {
 
     /// Waits for the flush; no frame is touched before it is complete, and nothing runs while they wait.
     fn complete(&mut self) {
-        drop(self.flush.take());
+        let flush = self.flush.take();
+        self.waiting = true;
+        drop(flush);
+        self.waiting = false;
     }
 }
 
 impl<P: Platform, F, const N: usize> Drop for PendingFrames<'_, P, F, N> {
     fn drop(&mut self) {
+        if self.waiting {
+            // The wait has unwound (SD-8).
+            return;
+        }
         self.complete();
         // ORDER(SD-8): the flush is complete before peers stop counting on it; partner: the load in `begin`.
         self.space.gathers.fetch_sub(1, Site::GatherClose.release());
-        // The frames drop after this, as fields: nobody can reach them.
+        // Nobody can reach the frames any more.
+        self.frames.iter_mut().for_each(|frame| *frame = None);
     }
 }

@@ -147,7 +147,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         // ORDER(SD-5): relaxed; the fence orders it before the generation is read.
         self.local.published.loaded.store(Loaded::SWITCHING.0, Ordering::Relaxed);
         let (me, members) = (self.me(), next.members());
-        let add = !without(Rule::MaskCovers) && !members.contains(me);
+        let add = !members.leave_joiners_out() && !members.contains(me);
         if add && !without(Rule::SelfAdd) {
             members.add_self(me);
         }

@@ -45,6 +45,8 @@ pub(crate) struct Published {
 pub(crate) struct Own {
     /// Tag under which the loaded space runs.
     pub(crate) tag: Word,
+    /// The identity that was last given to a space here. Where it ends a block the next space needs a new block.
+    pub(crate) last_id: Word,
     pub(crate) slots: TagSlots,
     pub(crate) counters: Counters,
 }
@@ -60,7 +62,12 @@ impl CpuLocal {
                     caught: Word::new("caught", 0),
                     kernel_caught: Word::new("kernel_caught", 0),
                 },
-                own: Own { tag: Word::new("tag", 0), slots: TagSlots::new(), counters: Counters::new() },
+                own: Own {
+                    tag: Word::new("tag", 0),
+                    last_id: Word::new("last_id", 0),
+                    slots: TagSlots::new(),
+                    counters: Counters::new(),
+                },
             }
         }
     }

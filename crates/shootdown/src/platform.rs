@@ -251,4 +251,6 @@ pub enum Span {
     Hotplug,
     /// Working on the tag policy's tables.
     Tags,
+    /// Taking an identity for a new space.
+    Create,
 }

@@ -5,8 +5,10 @@ mod book;
 mod boot;
 mod build;
 mod gates;
+mod miri;
 mod msrv;
 mod own_case;
+mod sparc64;
 mod steps;
 
 pub use bare_metal::ensure_core;

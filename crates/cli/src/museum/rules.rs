@@ -7,7 +7,7 @@ pub fn text(number: u8) -> Option<&'static str> {
 
 const TEXTS: [&str; crate::catalogue::LAST_RULE as usize] = [
     "If CPU c may hold translations of S that it could use without flushing first, or may start to fill \
-     some, c is in S's mask.",
+     some, c is in S's mask: its bit is set, and the mark over its word where the mask has a summary.",
     "Only CPU c sets its bit, before it loads S's root; then a full fence; then it reads S's generation \
      and lets the walker in.",
     "Only CPU c clears its bit, after its hardware stopped using the root and its entries are flushed \
