@@ -31,7 +31,7 @@ pub(crate) enum Start {
 pub(crate) enum Handler {
     /// The platform's handler.
     Own,
-    /// One that notes that it was called.
+    /// The same, and it notes that it was called.
     Notes,
 }
 
@@ -171,10 +171,8 @@ fn bring_up<P: Subject>(engine: &'static Shootdown<P>, spaces: &[&'static Addres
 }
 
 fn machine<P: Subject>(plan: &Plan<P>, wires: &Wires) -> Machine {
-    let mut builder = Machine::builder(plan.cpus.len())
-        .spaces(plan.spaces, 1)
-        .tags(TAGS)
-        .kernel_pages(plan.kernel_pages);
+    let mut builder =
+        Machine::builder(plan.cpus.len()).spaces(plan.spaces, 1).tags(TAGS).kernel_pages(plan.kernel_pages);
     for (space, page) in (0..2).flat_map(|space| (0..PAGES as usize).map(move |page| (space, page))) {
         let exists = space < plan.spaces;
         builder = builder.translation(frame(space, page), exists.then_some(space), true);
@@ -213,7 +211,10 @@ impl<P: Subject> Scenario for World<P> {
     fn interrupt(&self, cpu: usize, line: u8) {
         match (line, self.handler) {
             (DOORBELL, Handler::Own) => P::doorbell(self.engine),
-            (DOORBELL, Handler::Notes) => self.wires.heard[cpu].store(1, Release),
+            (DOORBELL, Handler::Notes) => {
+                P::doorbell(self.engine);
+                self.wires.heard[cpu].store(1, Release);
+            }
             (ARRIVAL, _) => self.wires.arrive(),
             _ => self.wires.preempt(),
         }

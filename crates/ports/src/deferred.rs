@@ -8,13 +8,13 @@ use shootdown::{AddressSpace, Platform};
 
 /// Places for the handles of `N` spaces whose teardown was deferred. Any context may put one in, interrupt handlers too; none
 /// waits.
-pub struct Deferred<P: Platform, const N: usize> {
+pub struct Deferred<P: Platform + 'static, const N: usize> {
     /// Address of a space, or 0.
     places: [Word; N],
     spaces: PhantomData<fn(P)>,
 }
 
-impl<P: Platform, const N: usize> Deferred<P, N> {
+impl<P: Platform + 'static, const N: usize> Deferred<P, N> {
     /// Makes empty places.
     pub const fn new() -> Self {
         Self { places: [const { Word::new("deferred", 0) }; N], spaces: PhantomData }
@@ -27,9 +27,8 @@ impl<P: Platform, const N: usize> Deferred<P, N> {
     pub fn put(&self, space: &'static AddressSpace<P>) -> Result<(), &'static AddressSpace<P>> {
         let address = core::ptr::from_ref(space).expose_provenance() as u64;
         // ORDER: release, so that who takes it up sees what was done with the space before.
-        let taken = |place: &&Word| {
-            place.compare_exchange(0, address, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-        };
+        let taken =
+            |place: &&Word| place.compare_exchange(0, address, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         self.places.iter().find(taken).map(|_| ()).ok_or(space)
     }
 
@@ -45,13 +44,13 @@ impl<P: Platform, const N: usize> Deferred<P, N> {
     }
 }
 
-impl<P: Platform, const N: usize> Default for Deferred<P, N> {
+impl<P: Platform + 'static, const N: usize> Default for Deferred<P, N> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<P: Platform, const N: usize> fmt::Debug for Deferred<P, N> {
+impl<P: Platform + 'static, const N: usize> fmt::Debug for Deferred<P, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Deferred").field("places", &N).finish_non_exhaustive()
     }

@@ -10,7 +10,7 @@ use shootdown::{AddressSpace, Platform, Shootdown};
 /// ```text
 /// pub type Subject<H> = Kernel<H>;
 /// ```
-pub trait Portable<H: Ports>: Platform<Root = u64, Handle = &'static AddressSpace<Self>> {
+pub trait Portable<H: Ports>: Platform<Root = u64, Handle = &'static AddressSpace<Self>> + 'static {
     /// What the platform is lent: its per-CPU memory, and what its tag policy keeps. In a kernel, a static.
     type Room: Sync + 'static;
     /// Whether the machine needs the barriers among the ports. `false` where stores reach walkers and interrupt controllers
