@@ -27,6 +27,7 @@ Examples:
   shootdown explain NAME --text | shootdown replay -
   shootdown bench                    Count what each policy costs
   shootdown new-case NAME            Write a template of a case of your own
+  shootdown doctor src/platform.rs   Examine a platform of your own
   shootdown boot --all               Run the engine on real page tables, in QEMU
 
 Exit codes: 0 all as expected, 1 not, 2 input cannot be used, 130 after Ctrl-C.";
@@ -57,6 +58,8 @@ pub enum Command {
     RecordImport(ImportArgs),
     /// Write a template of a bug's two protocols, to start a case of your own from
     NewCase(NewCaseArgs),
+    /// Examine a platform of your own on a simulated machine, and say which line of the contract it breaks
+    Doctor(DoctorArgs),
     /// Boot a small SMP kernel in QEMU that runs the engine on real page tables, and look for stale translations
     Boot(BootArgs),
     /// Count what the engine and other kernels' policies cost under the same workloads, on a simulated machine; or
@@ -213,6 +216,19 @@ pub struct NewCaseArgs {
     /// Folder to write to
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
+}
+
+/// Arguments of `shootdown doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// A Rust source file, or the folder of a crate, that names its platform `Subject`
+    pub path: PathBuf,
+    /// Show the machine's state after each step of what is found
+    #[arg(long)]
+    pub state: bool,
+    /// Print one JSON object a line
+    #[arg(long, conflicts_with = "state")]
+    pub json: bool,
 }
 
 /// Arguments of `shootdown record-import`.

@@ -1,28 +1,45 @@
 //! Runs the checks.
 
 use crate::checks::{self, Check};
-use crate::report::{Drawn, Finding, Outcome, Report, Verdict};
+use crate::report::{Drawn, Event, Finding, Outcome, Report, Verdict};
 use crate::world::{Subject, World};
 use shootdown_explore::{Memory, Options, Report as Explored, Verdict as Found};
 use shootdown_machine::{Model, run};
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// The source in which the contract stands.
 pub(crate) const CONTRACT: &str = include_str!("../../shootdown/src/platform.rs");
 
-/// Examines a platform; `seen` is told of each check when it has ended.
+/// Examines a platform; `seen` is told when a check begins, and when it has ended.
 ///
 /// Each check runs on a machine of its own, through every execution. A check that rests on something that was found wrong
 /// is left out, so that one mistake is reported once.
-pub fn examine_with<P: Subject>(mut seen: impl FnMut(&Outcome)) -> Report {
+pub fn examine_with<P: Subject>(mut seen: impl FnMut(Event)) -> Report {
     let mut report = Report::default();
     for check in checks::all::<P>() {
+        let begins = Outcome { finding: Some(finding(&check, Vec::new())), ..blank(&check) };
+        seen(Event::Begins(begins));
         let outcome = look(&check, &report);
-        seen(&outcome);
+        seen(Event::Ended(outcome.clone()));
         report.checks.push(outcome);
     }
     report
+}
+
+/// Examines a platform and prints each [`Event`] as a line of JSON: the whole of the program that `shootdown doctor` builds
+/// around a platform.
+pub fn print_events<P: Subject>() {
+    // What code under check says when it panics is in the report.
+    std::panic::set_hook(Box::new(|_| {}));
+    examine_with::<P>(|event| {
+        let line = serde_json::to_string(&event).expect("names and numbers");
+        // Nobody listens any more: there is nothing left to do.
+        if writeln!(std::io::stdout(), "{line}").is_err() {
+            std::process::exit(1);
+        }
+    });
 }
 
 /// Examines a platform.
@@ -30,8 +47,9 @@ pub fn examine<P: Subject>() -> Report {
     examine_with::<P>(|_| {})
 }
 
-fn look<P: Subject>(check: &Check<P>, before: &Report) -> Outcome {
-    let mut outcome = Outcome {
+/// The outcome of a check that nothing is known of.
+fn blank<P: Subject>(check: &Check<P>) -> Outcome {
+    Outcome {
         check: check.name.to_owned(),
         about: check.about.to_owned(),
         verdict: Verdict::Pass,
@@ -40,7 +58,11 @@ fn look<P: Subject>(check: &Check<P>, before: &Report) -> Outcome {
         finding: None,
         cpus: 0,
         states: 0,
-    };
+    }
+}
+
+fn look<P: Subject>(check: &Check<P>, before: &Report) -> Outcome {
+    let mut outcome = blank(check);
     if !check.applies {
         outcome.verdict = Verdict::Unneeded;
         return outcome;
@@ -78,7 +100,7 @@ fn look<P: Subject>(check: &Check<P>, before: &Report) -> Outcome {
 
 /// Looks under one memory model; returns whether all is well.
 fn explored<P: Subject>(check: &Check<P>, model: &Model, memory: Memory, outcome: &mut Outcome) -> bool {
-    let options = Options { memory, deadline: Some(Duration::from_secs(120)), ..Options::default() };
+    let options = Options { memory, deadline: Some(Duration::from_secs(30)), ..Options::default() };
     let report = run(model, &options);
     outcome.states += report.states;
     outcome.memories.push(name(memory).to_owned());

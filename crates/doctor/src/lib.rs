@@ -15,9 +15,11 @@ mod cpu;
 mod examine;
 mod report;
 mod sim;
+mod workshop;
 mod world;
 
-pub use examine::{examine, examine_with};
-pub use report::{Drawn, Finding, Outcome, Report, Verdict};
+pub use examine::{examine, examine_with, print_events};
+pub use report::{Drawn, Event, Finding, Outcome, Report, Verdict};
 pub use sim::Sim;
+pub use workshop::{Refused, Workshop, examine_path};
 pub use world::Subject;

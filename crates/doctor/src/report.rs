@@ -32,6 +32,15 @@ pub struct Outcome {
     pub states: u64,
 }
 
+/// What happens while a platform is examined.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub enum Event {
+    /// A check begins; if the program ends in it, this is the finding.
+    Begins(Outcome),
+    /// It has ended.
+    Ended(Outcome),
+}
+
 /// How a check ended.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -121,7 +130,7 @@ impl fmt::Display for Outcome {
         for step in &finding.steps {
             writeln!(f, "  CPU {}: {}{}", step.cpu, "  ".repeat(step.depth.into()), step.text)?;
         }
-        writeln!(f, "  contract of {}: {}", finding.method, finding.clause)?;
+        writeln!(f, "  contract of {}: {}", finding.method, finding.plain_clause())?;
         write!(f, "  remedy: {}", finding.remedy)
     }
 }
@@ -142,6 +151,24 @@ impl From<&Step> for Drawn {
             state: step.state.clone(),
             kind: kind.to_owned(),
         }
+    }
+}
+
+impl Finding {
+    /// The line of the contract without the marks of rustdoc.
+    pub fn plain_clause(&self) -> String {
+        let mut plain = String::new();
+        let mut rest = self.clause.as_str();
+        while let Some((before, after)) = rest.split_once('[') {
+            plain += before;
+            let Some((name, after)) = after.split_once(']') else { break };
+            plain += name;
+            rest = match after.strip_prefix('(').and_then(|link| link.split_once(')')) {
+                Some((_, after)) => after,
+                None => after,
+            };
+        }
+        plain + rest
     }
 }
 
@@ -166,5 +193,32 @@ impl Outcome {
         });
         let outcome = self.what.clone().unwrap_or_default();
         Some(Trace { steps: steps.collect(), snapshots: Vec::new(), outcome })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Finding;
+
+    #[test]
+    fn clauses_lose_the_marks_of_rustdoc() {
+        let plain = |clause: &str| {
+            let finding = Finding {
+                method: String::new(),
+                clause: clause.to_owned(),
+                line: 1,
+                remedy: String::new(),
+                steps: Vec::new(),
+            };
+            finding.plain_clause()
+        };
+        assert_eq!(
+            plain("makes the target call [`Shootdown::serve`](crate::Shootdown::serve) soon"),
+            "makes the target call `Shootdown::serve` soon"
+        );
+        assert_eq!(
+            plain("with [`Tables::Freed`] whatever (all of it)"),
+            "with `Tables::Freed` whatever (all of it)"
+        );
     }
 }

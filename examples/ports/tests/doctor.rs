@@ -62,7 +62,11 @@ fn a_finding_has_a_line_of_the_contract_a_remedy_and_an_execution() {
         let finding = outcome.finding.as_ref().unwrap_or_else(|| panic!("{name}: nothing is said"));
         assert!(finding.line > 0, "{check}: the contract does not say {:?}", finding.clause);
         // Who the CPU is takes no step of the machine.
-        assert_eq!(finding.steps.is_empty(), ["cpu", "local", "must-wait"].contains(check), "{name}\n{report}");
+        assert_eq!(
+            finding.steps.is_empty(),
+            ["cpu", "local", "must-wait"].contains(check),
+            "{name}\n{report}"
+        );
         assert!(finding.remedy.len() > 20, "{name}\n{report}");
         assert!(outcome.what.as_ref().is_some_and(|what| what.len() > 10), "{name}\n{report}");
     }

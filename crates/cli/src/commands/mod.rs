@@ -3,6 +3,7 @@
 mod bench;
 mod boot;
 mod check;
+mod doctor;
 mod explain;
 mod lab_table;
 mod list;
@@ -17,6 +18,7 @@ mod welcome;
 pub use bench::bench;
 pub use boot::boot;
 pub use check::check;
+pub use doctor::doctor;
 pub use explain::explain;
 pub use new_case::new_case;
 pub use record_import::record_import;
