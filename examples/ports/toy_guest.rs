@@ -88,12 +88,12 @@ unsafe impl<H: Host + 'static> Platform for Kernel<H> {
         assert!(kept.is_ok(), "more deferred teardowns than there is room for");
     }
     fn must_wait(&self, cpu: CpuId) -> bool {
-        // ORDER: acquire, so that what the CPU did before it was taken off is over.
+        // ORDER(SD-8): acquire, so that what the CPU did before it was taken off is over.
         self.ports.vcpu(cpu.number()).load(Acquire) & HOST_FLUSHES == 0
     }
     fn defer(&self, cpu: CpuId) -> bool {
         let word = self.ports.vcpu(cpu.number());
-        // ORDER: acquire, as above; release, so that who runs the CPU again flushes after the page tables have changed.
+        // ORDER(SD-8): acquire, as above; release, so that who runs the CPU again flushes after the page tables have changed.
         let asked = word.compare_exchange(HOST_PREEMPTED, HOST_PREEMPTED | HOST_FLUSHES, AcqRel, Acquire);
         asked.unwrap_or_else(|now| now & HOST_FLUSHES) != 0
     }

@@ -402,7 +402,7 @@ impl Host for Sim {
 }
 
 impl Wires {
-    /// Whether the hypervisor would flush before it runs `cpu` again, or it has not taken it off.
+    /// Names the words for drawings.
     pub(crate) fn name(&self, registry: &mut shootdown_explore::Registry) {
         let lists = [&self.registers, &self.begun, &self.casts, &self.ordered, &self.vcpus, &self.heard];
         for (cpu, word) in lists.into_iter().flat_map(|list| list.iter().enumerate()) {

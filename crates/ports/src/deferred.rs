@@ -26,7 +26,7 @@ impl<P: Platform + 'static, const N: usize> Deferred<P, N> {
     /// Hands it back if every place is taken.
     pub fn put(&self, space: &'static AddressSpace<P>) -> Result<(), &'static AddressSpace<P>> {
         let address = core::ptr::from_ref(space).expose_provenance() as u64;
-        // ORDER: release, so that who takes it up sees what was done with the space before.
+        // ORDER(SD-10): release, so that who takes it up sees what was done with the space before.
         let taken =
             |place: &&Word| place.compare_exchange(0, address, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         self.places.iter().find(taken).map(|_| ()).ok_or(space)
@@ -35,7 +35,7 @@ impl<P: Platform + 'static, const N: usize> Deferred<P, N> {
     /// Takes one up, if there is any.
     #[expect(unsafe_code, reason = "addresses go through words that CPUs share")]
     pub fn take(&self) -> Option<&'static AddressSpace<P>> {
-        // ORDER: acquire; see `put`.
+        // ORDER(SD-10): acquire; see `put`.
         let address =
             self.places.iter().map(|place| place.swap(0, Ordering::AcqRel)).find(|&address| address != 0)?;
         let space = core::ptr::with_exposed_provenance(address as usize);

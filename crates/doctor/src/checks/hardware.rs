@@ -15,87 +15,108 @@ const LOADS: &str = "Loads a root, or for `None` one that maps kernel memory alo
 
 pub(super) fn checks<P: Subject>() -> Vec<Check<P>> {
     let mut checks = drops();
+    checks.extend(whole_drops());
     checks.extend(roots());
     checks
 }
 
+/// A check on what `flush_local` drops.
+fn drop_check<P: Subject>(
+    name: &'static str,
+    [about, clause, remedy]: [&'static str; 3],
+    needs: &'static [&'static str],
+    plan: fn() -> Plan<P>,
+) -> Check<P> {
+    Check { name, about, method: "flush_local", clause, remedy, needs, memories: ONE, applies: true, plan }
+}
+
+/// Pages of one space.
 fn drops<P: Subject>() -> Vec<Check<P>> {
-    let check = |name, about, clause, remedy, plan| Check {
-        name,
-        about,
-        method: "flush_local",
-        clause,
-        remedy,
-        needs: &[],
-        memories: ONE,
-        applies: true,
-        plan,
-    };
     vec![
-        check(
+        drop_check(
             "flush-pages",
-            "pages are dropped, of the space that is loaded and of one that is not",
-            "These pages under a tag",
-            "drop every page of the range, each by its own address, under the tag in the request: it may be that of a space \
-             that is not loaded",
-            (|| one_cpu(pages::<P>)) as fn() -> Plan<P>,
+            [
+                "pages are dropped, of the space that is loaded and of one that is not",
+                "These pages under a tag",
+                "drop every page of the range, each by its own address, under the tag in the request: it may be that of a \
+                 space that is not loaded",
+            ],
+            &[],
+            || one_cpu(pages::<P>),
         ),
-        Check {
-            needs: &["flush-pages"],
-            ..check(
-                "flush-large",
+        drop_check(
+            "flush-large",
+            [
                 "pages of 2 MiB are dropped",
                 "These pages under a tag",
                 "step by range.size().bytes(): the pages of a range may be large",
-                || {
-                    let profile = Profile { page_shift: 21, ..Profile::PLAIN };
-                    Plan { profile, ..one_cpu(large::<P>) }
-                },
-            )
-        },
-        Check {
-            needs: &["flush-pages"],
-            ..check(
-                "flush-tables",
+            ],
+            &["flush-pages"],
+            || {
+                let profile = Profile { page_shift: 21, ..Profile::PLAIN };
+                Plan { profile, ..one_cpu(large::<P>) }
+            },
+        ),
+        drop_check(
+            "flush-tables",
+            [
                 "pages are dropped whose table page was freed",
                 "with [`Tables::Freed`] whatever the walker caches of that tag too",
                 "with Tables::Freed use the form for all levels, or drop the whole tag; a last-level drop leaves the walker's \
-             cached upper levels, and they lead to a freed table",
-                || one_cpu(tables::<P>),
-            )
-        },
-        check(
+                 cached upper levels, and they lead to a freed table",
+            ],
+            &["flush-pages"],
+            || one_cpu(tables::<P>),
+        ),
+    ]
+}
+
+/// More than pages of one space.
+fn whole_drops<P: Subject>() -> Vec<Check<P>> {
+    vec![
+        drop_check(
             "flush-tag",
-            "all of a tag is dropped",
-            "Everything under a tag, walk caches included.",
-            "drop by tag, or everything",
+            [
+                "all of a tag is dropped",
+                "Everything under a tag, walk caches included.",
+                "drop by tag, or everything",
+            ],
+            &[],
             || one_cpu(whole_tag::<P>),
         ),
-        check(
+        drop_check(
             "flush-kernel",
-            "pages of kernel memory are dropped",
-            "These pages of kernel memory, under all tags.",
-            "kernel memory is cached under every tag and as global entries: use the form that reaches all of them, or drop \
-             everything",
+            [
+                "pages of kernel memory are dropped",
+                "These pages of kernel memory, under all tags.",
+                "kernel memory is cached under every tag and as global entries: use the form that reaches all of them, or \
+                 drop everything",
+            ],
+            &[],
             || Plan { kernel_pages: 2, ..one_cpu(kernel::<P>) },
         ),
-        check(
+        drop_check(
             "flush-everything",
-            "everything is dropped: two spaces, and kernel memory",
-            "Everything, global entries included.",
-            "reloading a root keeps global entries and other tags: toggle CR4.PGE, INVPCID type 2, TLBI VMALLE1, sfence.vma \
-             without operands",
+            [
+                "everything is dropped: two spaces, and kernel memory",
+                "Everything, global entries included.",
+                "reloading a root keeps global entries and other tags: toggle CR4.PGE, INVPCID type 2, TLBI VMALLE1, \
+                 sfence.vma without operands",
+            ],
+            &[],
             || Plan { kernel_pages: 1, ..one_cpu(everything::<P>) },
         ),
         Check {
             applies: P::NEEDS_BARRIERS,
-            needs: &["flush-pages", "flush-tag"],
-            ..check(
+            ..drop_check(
                 "flush-complete",
-                "drops take effect only when they are waited for",
-                DROPS,
-                "wait before returning (aarch64: dsb nsh; isb); the engine acknowledges the flush as soon as flush_local() is \
-                 back, and the frame is then reused",
+                [
+                    "drops take effect only when they are waited for",
+                    DROPS,
+                    "wait before returning (aarch64: dsb nsh; isb); the engine acknowledges the flush as soon as \
+                     flush_local() is back, and the frame is then reused",
+                ],
+                &["flush-pages", "flush-tag"],
                 || {
                     let profile = Profile { late: true, ..Profile::PLAIN };
                     Plan { profile, ..one_cpu(pages::<P>) }

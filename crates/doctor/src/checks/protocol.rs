@@ -13,6 +13,7 @@ const SOUND: &str = "A machine: CPUs, interrupts, TLB instructions.";
 pub(super) fn checks<P: Subject>() -> Vec<Check<P>> {
     let mut checks = doorbells();
     checks.extend(elsewhere());
+    checks.extend(around());
     checks.extend(lifetime());
     checks.extend(whole());
     checks
@@ -93,6 +94,12 @@ fn elsewhere<P: Subject>() -> Vec<Check<P>> {
                 Plan { kernel_pages: 1, ..Plan::new(vec![(Start::User(0), unmaps), (Start::User(0), runs)]) }
             },
         },
+    ]
+}
+
+/// Walkers, waits and hypervisors.
+fn around<P: Subject>() -> Vec<Check<P>> {
+    vec![
         Check {
             name: "publish-tables",
             about: "CPU 0 unmaps a page, and its page-table store takes its time to reach the walkers",

@@ -9,88 +9,116 @@ use shootdown_explore::{Memory, sync};
 const ONE: &[Memory] = &[Memory::Tso];
 
 pub(super) fn checks<P: Subject>() -> Vec<Check<P>> {
-    let check = |name, method, about, clause, remedy, needs, plan| Check {
-        name,
-        about,
-        method,
-        clause,
-        remedy,
-        needs,
-        memories: ONE,
-        applies: true,
-        plan,
-    };
+    let mut checks = interrupts();
+    checks.extend(others());
+    checks
+}
+
+/// A check on one method, under one memory model.
+fn check<P: Subject>(
+    name: &'static str,
+    [method, about, clause, remedy]: [&'static str; 4],
+    needs: &'static [&'static str],
+    plan: fn() -> Plan<P>,
+) -> Check<P> {
+    Check { name, about, method, clause, remedy, needs, memories: ONE, applies: true, plan }
+}
+
+/// Who the CPU is, and what keeps others away.
+fn interrupts<P: Subject>() -> Vec<Check<P>> {
     vec![
         check(
             "cpu",
-            "cpu",
-            "each CPU is asked for its number",
-            "names the CPU that runs the caller, and two CPUs never share a number",
-            "read the number from the CPU itself each time (TPIDR, GS, tp), and do not keep it",
+            [
+                "cpu",
+                "each CPU is asked for its number",
+                "names the CPU that runs the caller, and two CPUs never share a number",
+                "read the number from the CPU itself each time (TPIDR, GS, tp), and do not keep it",
+            ],
             &[],
-            (|| alone(vec![who::<P>, who, who])) as fn() -> Plan<P>,
+            || alone(vec![who::<P>, who, who]),
         ),
         check(
             "local",
-            "local",
-            "the memory of all CPUs is asked for, on each of them",
-            "returns the same [`CpuLocal`] for the same CPU always, and different ones for different CPUs",
-            "index the memory by the number in the argument: local() is asked about other CPUs, too",
+            [
+                "local",
+                "the memory of all CPUs is asked for, on each of them",
+                "returns the same [`CpuLocal`] for the same CPU always, and different ones for different CPUs",
+                "index the memory by the number in the argument: local() is asked about other CPUs, too",
+            ],
             &["cpu"],
             || alone(vec![whose::<P>, whose, whose]),
         ),
         check(
             "irq-save",
-            "irq_save",
-            "interrupts are turned off twice, one inside the other",
-            "Turns interrupts off and says whether they were on",
-            "read the flag, turn interrupts off, and return the flag as it was read",
+            [
+                "irq_save",
+                "interrupts are turned off twice, one inside the other",
+                "Turns interrupts off and says whether they were on",
+                "read the flag, turn interrupts off, and return the flag as it was read",
+            ],
             &[],
             || alone(vec![save::<P>]),
         ),
         check(
             "irq-restore",
-            "irq_restore",
-            "interrupts are restored from the inside out",
-            "Undoes [`irq_save`](Self::irq_save).",
-            "turn interrupts on only if the argument says that they were on: spans nest",
+            [
+                "irq_restore",
+                "interrupts are restored from the inside out",
+                "Undoes [`irq_save`](Self::irq_save).",
+                "turn interrupts on only if the argument says that they were on: spans nest",
+            ],
             &["irq-save"],
             || alone(vec![restore::<P>]),
         ),
         check(
             "irq-enabled",
-            "irq_enabled",
-            "the platform is asked with interrupts on, and with interrupts off",
-            "Whether interrupts are on. While they are off, waits poll the doorbell themselves (SD-11).",
-            "read the flag each time; if it says `on` while interrupts are off, a wait does not serve its own doorbell, and \
+            [
+                "irq_enabled",
+                "the platform is asked with interrupts on, and with interrupts off",
+                "Whether interrupts are on. While they are off, waits poll the doorbell themselves (SD-11).",
+                "read the flag each time; if it says `on` while interrupts are off, a wait does not serve its own doorbell, and \
              two CPUs wait for each other for ever",
+            ],
             &[],
             || alone(vec![enabled::<P>]),
         ),
+    ]
+}
+
+/// Waiting, and telling others.
+fn others<P: Subject>() -> Vec<Check<P>> {
+    vec![
         check(
             "relax",
-            "relax",
-            "a wait polls, and stalls, with interrupts off",
-            "Called between polls of a wait, with the number of polls so far. Must not block.",
-            "ease the loop (PAUSE, YIELD) and return; what the wait is for may need this very CPU",
+            [
+                "relax",
+                "a wait polls, and stalls, with interrupts off",
+                "Called between polls of a wait, with the number of polls so far. Must not block.",
+                "ease the loop (PAUSE, YIELD) and return; what the wait is for may need this very CPU",
+            ],
             &["irq-save", "irq-restore"],
             || alone(vec![relax::<P>, |_| {}]),
         ),
         check(
             "kick",
-            "kick",
-            "CPU 0 rings CPU 1 and CPU 2",
-            "makes the target call [`Shootdown::serve`](crate::Shootdown::serve) soon",
-            "send the interrupt to the CPU in the argument, by whatever the interrupt controller calls it",
+            [
+                "kick",
+                "CPU 0 rings CPU 1 and CPU 2",
+                "makes the target call [`Shootdown::serve`](crate::Shootdown::serve) soon",
+                "send the interrupt to the CPU in the argument, by whatever the interrupt controller calls it",
+            ],
             &["cpu"],
             || Plan { handler: Handler::Notes, ..alone(vec![kick::<P>, |_| {}, |_| {}]) },
         ),
         check(
             "must-wait",
-            "must_wait",
-            "all CPUs run, and the platform is asked whether they must be waited for",
-            "Whether completion must wait for `cpu`; `false` only for a CPU that is certain to flush everything before it next uses a translation",
-            "answer `false` only where defer() has got the hypervisor's word for that very stay off the CPU",
+            [
+                "must_wait",
+                "all CPUs run, and the platform is asked whether they must be waited for",
+                "Whether completion must wait for `cpu`; `false` only for a CPU that is certain to flush everything before it next uses a translation",
+                "answer `false` only where defer() has got the hypervisor's word for that very stay off the CPU",
+            ],
             &["cpu", "local"],
             || alone(vec![running::<P>, |_| {}]),
         ),
