@@ -1,5 +1,6 @@
 //! The platform of a toy kernel: two tags a CPU, doorbells, nothing else.
 
+// ANCHOR: head
 use shootdown::{
     AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, PageRange, PerCpuSlots, Platform,
     Shootdown, Span, Tables, Tag, Teardown,
@@ -9,6 +10,8 @@ use shootdown_ports::{Deferred, Entries, Levels, Portable, Ports};
 /// Most CPUs.
 const CPUS: usize = 8;
 
+// ANCHOR_END: head
+// ANCHOR: types
 /// What the kernel lends the engine: a static.
 pub struct Room<H: Ports + 'static> {
     cpus: [CpuLocal; CPUS],
@@ -25,6 +28,8 @@ pub struct Kernel<H: Ports + 'static> {
 /// What the doctor examines.
 pub type Subject<H> = Kernel<H>;
 
+// ANCHOR_END: types
+// ANCHOR: who
 // SAFETY: 1. the port's promise; 2. an array, indexed by the number; 3. interrupts go off and come back as they were, and
 // nothing preempts; 4. both wait for completion; 5. the doorbell's handler serves, and the request is ordered before the
 // ring; 6. `flush_remote` is left as it is.
@@ -56,6 +61,8 @@ unsafe impl<H: Ports + 'static> Platform for Kernel<H> {
     fn tags(&self) -> &PerCpuSlots<2> {
         &self.tags
     }
+    // ANCHOR_END: who
+    // ANCHOR: flush
     unsafe fn flush_local(&self, what: LocalFlush) {
         match what {
             LocalFlush::Pages { tag, range, tables } => {
@@ -69,6 +76,8 @@ unsafe impl<H: Ports + 'static> Platform for Kernel<H> {
         }
         self.ports.complete();
     }
+    // ANCHOR_END: flush
+    // ANCHOR: install
     unsafe fn install(&self, root: Option<u64>, tag: Tag, how: OnInstall) {
         let entries = match how {
             OnInstall::Keep => Entries::Kept,
@@ -77,10 +86,14 @@ unsafe impl<H: Ports + 'static> Platform for Kernel<H> {
         self.ports.write_root(root.unwrap_or(self.ports.kernel_root()), tag.number(), entries);
         self.ports.complete();
     }
+    // ANCHOR_END: install
+    // ANCHOR: kick
     fn kick(&self, cpu: CpuId) {
         self.ports.order_before_interrupt();
         self.ports.send_interrupt(cpu.number());
     }
+    // ANCHOR_END: kick
+    // ANCHOR: life
     unsafe fn free_root(&self, space: &AddressSpace<Self>) {
         self.ports.free_root(space.root());
     }
@@ -88,6 +101,8 @@ unsafe impl<H: Ports + 'static> Platform for Kernel<H> {
         let kept = self.room.deferred.put(teardown.into_handle());
         assert!(kept.is_ok(), "more deferred teardowns than there is room for");
     }
+    // ANCHOR_END: life
+    // ANCHOR: rest
     fn publish_tables(&self) {
         self.ports.publish_tables();
     }
@@ -96,6 +111,8 @@ unsafe impl<H: Ports + 'static> Platform for Kernel<H> {
     }
 }
 
+// ANCHOR_END: rest
+// ANCHOR: portable
 impl<H: Ports + 'static> Portable<H> for Kernel<H> {
     type Room = Room<H>;
 
@@ -113,6 +130,8 @@ impl<H: Ports + 'static> Portable<H> for Kernel<H> {
     }
 }
 
+// ANCHOR_END: portable
+// ANCHOR: helpers
 fn pages(range: PageRange) -> impl Iterator<Item = u64> {
     (0..range.count()).map(move |page| range.start().0 + page * range.size().bytes())
 }
@@ -123,3 +142,4 @@ fn levels(tables: Tables) -> Levels {
         Tables::Freed => Levels::All,
     }
 }
+// ANCHOR_END: helpers
