@@ -247,14 +247,11 @@ fn push(queue: &Word, what: Begun) {
     let before = queue.load(Relaxed);
     assert!(before >> 48 == 0, "four drops were begun and none was waited for: complete() is missing");
     let free = (0..4).find(|place| before >> (16 * place) & 0xffff == 0).unwrap_or(0);
-    queue.store(before | what.encode() << (16 * free), Relaxed);
+    queue.swap(before | what.encode() << (16 * free), Relaxed);
 }
 
 fn take(queue: &Word) -> impl Iterator<Item = Begun> + use<> {
-    let all = queue.load(Relaxed);
-    if all != 0 {
-        queue.store(0, Relaxed);
-    }
+    let all = queue.swap(0, Relaxed);
     (0..4).map(move |place| all >> (16 * place) & 0xffff).filter(|&code| code != 0).map(Begun::decode)
 }
 
@@ -278,7 +275,7 @@ impl Ports for Sim {
 
     fn order_before_interrupt(&self) {
         if self.0.profile.overtaking {
-            self.0.ordered[sync::cpu()].store(1, Relaxed);
+            self.0.ordered[sync::cpu()].swap(1, Relaxed);
         }
     }
     #[track_caller]
@@ -286,10 +283,8 @@ impl Ports for Sim {
         let cpu = cpu as usize;
         assert!(cpu < self.0.vcpus.len(), "an interrupt for CPU {cpu}, which this machine does not have");
         if self.0.profile.overtaking {
-            let ordered = &self.0.ordered[sync::cpu()];
-            let overtakes = ordered.load(Relaxed) == 0 && sync::choose(2) == 1;
-            ordered.store(0, Relaxed);
-            if overtakes {
+            let ordered = self.0.ordered[sync::cpu()].swap(0, Relaxed) == 1;
+            if !ordered && sync::choose(2) == 1 {
                 // It is taken before the request is in memory: its handler finds nothing, and is as if it had not run.
                 sync::note("the interrupt overtakes the request: its handler finds nothing");
                 return;

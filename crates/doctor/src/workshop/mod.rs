@@ -68,6 +68,17 @@ impl Workshop {
         Ok(report)
     }
 
+    /// Names the engine's files as they are named in the checkout.
+    fn shorten(&self, outcome: &mut Outcome) {
+        let checkout = format!("{}/", self.checkout.display());
+        let shorten = |text: &mut String| *text = text.replace(&checkout, "");
+        outcome.what.iter_mut().for_each(shorten);
+        for step in outcome.finding.iter_mut().flat_map(|finding| &mut finding.steps) {
+            shorten(&mut step.text);
+            step.place.iter_mut().for_each(shorten);
+        }
+    }
+
     /// Collects what the program says, and what it does not live to say.
     fn listen(&self, child: &mut Child, seen: &mut impl FnMut(&Outcome)) -> Report {
         let events = events(child);
@@ -76,8 +87,9 @@ impl Workshop {
         let why = loop {
             match events.recv_timeout(self.patience) {
                 Ok(Event::Begins(outcome)) => begun = Some(outcome),
-                Ok(Event::Ended(outcome)) => {
+                Ok(Event::Ended(mut outcome)) => {
                     begun = None;
+                    self.shorten(&mut outcome);
                     seen(&outcome);
                     report.checks.push(outcome);
                 }

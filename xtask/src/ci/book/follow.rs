@@ -65,7 +65,9 @@ fn add(path: &Path, text: &str) -> Result<()> {
 
 fn make_mistake(path: &Path, change: &str) -> Result<()> {
     let before = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    fs::write(path, Wrong::parse("the chapter's change", change).applied(&before))?;
+    // A change that is written in the chapter itself has no head.
+    let head = if change.starts_with("platform: ") { "" } else { "platform: -\ncheck: -\nabout: -\n\n" };
+    fs::write(path, Wrong::parse("the chapter's change", &format!("{head}{change}")).applied(&before))?;
     Ok(())
 }
 
