@@ -126,7 +126,7 @@ pub struct BootArgs {
     /// Every architecture and every scenario
     #[arg(long, conflicts_with_all = ["arch", "scenario"])]
     pub all: bool,
-    /// Remove a rule: SD-1 to SD-14 from the engine, or linux-bafb056c, the short cut of 2020 in the kernel's flush path
+    /// Remove a rule: SD-1 to SD-15 from the engine, or linux-bafb056c, the short cut of 2020 in the kernel's flush path
     #[arg(long = "break", value_name = "RULE")]
     pub broken: Option<String>,
     /// Threads of this host for the machine's CPUs: one for all is fast on a busy host; one each runs them at once
@@ -286,7 +286,7 @@ pub enum Contest {
 /// What is removed from the engine before a run.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Removal {
-    /// Remove a rule from the engine, SD-1 to SD-14; a case must then fail, and the exit code is 1
+    /// Remove a rule from the engine, SD-1 to SD-15; a case must then fail, and the exit code is 1
     #[arg(long, value_name = "SD-n", value_parser = Removed::rule, conflicts_with = "drop_site")]
     drop_rule: Option<Removed>,
     /// Weaken one named ordering of the engine; a case must then fail, and the exit code is 1

@@ -8,7 +8,7 @@ use crate::failure::{BadInput, Failure};
 use crate::select::near;
 
 /// Number of the last rule.
-pub const LAST_RULE: u8 = 14;
+pub const LAST_RULE: u8 = 15;
 
 /// A rule (`SD-3`) or a named ordering that is removed from the engine.
 #[derive(Clone, Debug)]
@@ -115,9 +115,9 @@ mod tests {
 
     #[test]
     fn a_rule_that_does_not_exist_is_refused_with_the_range() {
-        for text in ["SD-0", "SD-15", "SD-", "+3", "sd-3x", ""] {
+        for text in ["SD-0", "SD-16", "SD-", "+3", "sd-3x", ""] {
             let refusal = Removed::rule(text).expect_err(text);
-            assert!(refusal.contains("SD-1 to SD-14"), "{refusal}");
+            assert!(refusal.contains("SD-1 to SD-15"), "{refusal}");
         }
     }
 }

@@ -151,7 +151,11 @@ impl Site {
     }
 }
 
-/// A protocol rule, SD-1 to SD-14; see INVARIANTS.md.
+/// How many protocol rules there are: SD-1 to this.
+#[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break))]
+pub const RULES: u8 = 15;
+
+/// A protocol rule, SD-1 to SD-15; see INVARIANTS.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Rule {
@@ -169,6 +173,7 @@ pub(crate) enum Rule {
     TagReuseFlushes = 12,
     HotplugFlushes = 13,
     Widen = 14,
+    CoverPeers = 15,
 }
 
 /// Whether `rule` is removed in this run.
@@ -192,7 +197,7 @@ pub const STALLS: u64 = 1 << 16;
 /// Number to hand to the checker so that rule SD-`n` is removed, if there is such a rule.
 #[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break))]
 pub fn rule(n: u8) -> Option<u64> {
-    (1..=14).contains(&n).then_some(u64::from(n))
+    (1..=RULES).contains(&n).then_some(u64::from(n))
 }
 
 /// Number to hand to the checker so that `site` is weakened.

@@ -21,6 +21,8 @@ pub struct Gather<'a, P: Platform, F, const N: usize> {
     held: usize,
     scope: Option<Scope>,
     tables: Tables,
+    /// Where the caller looks at entries, in the smallest pages, since a peer may have cleared any size there.
+    within: Scope,
 }
 
 /// A gather whose flush was sent: the frames wait for its completion, and can do so outside the page-table lock.
@@ -53,12 +55,35 @@ impl<F> fmt::Display for Full<F> {
 impl<F> core::error::Error for Full<F> {}
 
 impl<P: Platform> Shootdown<P> {
-    /// Opens a gather for `space`.
+    /// Opens a gather for `space`, whose caller may look at any entry.
+    ///
+    /// Where the caller knows what it is about to unmap, [`gather_within`](Self::gather_within) flushes less.
     pub fn gather<'a, F, const N: usize>(&'a self, space: &'a AddressSpace<P>) -> Gather<'a, P, F, N> {
+        self.open_gather(space, Scope::All)
+    }
+
+    /// Opens a gather for `space`, whose caller looks at entries of `range` alone (the arguments of `munmap`, say).
+    ///
+    /// Once it has finished, no CPU uses an old translation of `range`, whether this gather recorded it or another that
+    /// is open at the same time cleared it first. What is recorded outside `range` is flushed as well.
+    pub fn gather_within<'a, F, const N: usize>(
+        &'a self,
+        space: &'a AddressSpace<P>,
+        range: PageRange,
+    ) -> Gather<'a, P, F, N> {
+        self.open_gather(space, Scope::Pages(range.in_smallest_pages()))
+    }
+
+    #[inline]
+    fn open_gather<'a, F, const N: usize>(
+        &'a self,
+        space: &'a AddressSpace<P>,
+        within: Scope,
+    ) -> Gather<'a, P, F, N> {
         // ORDER(SD-8): before this CPU clears an entry or finds one cleared; the caller's page-table lock orders both.
         space.gathers.fetch_add(1, Ordering::Relaxed);
         let frames = [const { None }; N];
-        Gather { engine: self, space, frames, held: 0, scope: None, tables: Tables::Kept }
+        Gather { engine: self, space, frames, held: 0, scope: None, tables: Tables::Kept, within }
     }
 }
 
@@ -103,7 +128,7 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
     /// Sends the flush that covers what was recorded; call it before the page-table lock is dropped. Never waits.
     ///
     /// If another gather on the space is open, it may have cleared entries that this one then found empty and did not
-    /// record, so the flush widens to everything (Linux: `tlb_finish_mmu`).
+    /// record, so the flush widens to all that this one looked at (Linux, `tlb_finish_mmu`: to the whole space).
     pub fn send(mut self) -> PendingFrames<'a, P, F, N> {
         let frames = core::mem::replace(&mut self.frames, [const { None }; N]);
         let pending = self.begin(frames);
@@ -119,8 +144,12 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
     fn begin(&self, mut frames: [Option<F>; N]) -> PendingFrames<'a, P, F, N> {
         // ORDER(SD-8): a peer that is seen gone has completed its flush; partner: the release in `close`.
         let nested = self.space.gathers.load(Site::GatherSeen.acquire()) > 1;
-        let (scope, tables) =
-            if nested { (Some(Scope::All), Tables::Freed) } else { (self.scope, self.tables) };
+        let (scope, tables) = if nested && !without(Rule::CoverPeers) {
+            let looked_at = self.scope.map_or(self.within, |noted| self.within.cover(noted));
+            (Some(looked_at), Tables::Freed)
+        } else {
+            (self.scope, self.tables)
+        };
         let flush = scope.map(|scope| self.engine.send(self.space, scope, tables));
         if without(Rule::FreeAfterCompletion) {
             // The rule removed: frames go as soon as the doorbells are rung.

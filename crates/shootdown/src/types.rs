@@ -193,6 +193,13 @@ impl PageRange {
         self.size
     }
 
+    /// The same addresses in pages of the smallest size.
+    #[inline]
+    pub(crate) const fn in_smallest_pages(self) -> PageRange {
+        let size = PageSize::Size4K;
+        PageRange { start: self.start, count: self.count << (self.size.shift() - size.shift()), size }
+    }
+
     /// The smallest run of the smaller page size that holds both.
     #[inline]
     pub(crate) const fn cover(self, other: PageRange) -> PageRange {

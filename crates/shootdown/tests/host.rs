@@ -201,6 +201,41 @@ fn frames_are_held_until_the_flush_is_complete_and_handed_back_when_full() {
 }
 
 #[test]
+fn a_gather_beside_another_flushes_what_it_looked_at_and_no_more() {
+    let engine = machine(1);
+    let host = engine.platform();
+    let user = space(engine, 1);
+    engine.switch_to(&user);
+    let flushed_by = |gather: Gather<'_, Host, (), 1>| {
+        host.log.borrow_mut().flushes.clear();
+        gather.finish();
+        host.log.borrow().flushes.iter().map(|&(_, what)| what).collect::<Vec<_>>()
+    };
+    assert_eq!(flushed_by(engine.gather_within(&user, page(7))), [], "alone, and nothing recorded");
+
+    let other: Gather<'_, Host, (), 1> = engine.gather(&user);
+    let tag = match flushed_by(engine.gather_within(&user, page(7)))[..] {
+        [LocalFlush::Pages { tag, range, tables }] => {
+            assert_eq!(
+                (range, tables),
+                (page(7), Tables::Freed),
+                "the peer may have cleared page 7, or its table"
+            );
+            tag
+        }
+        ref other => panic!("{other:?}"),
+    };
+    let huge = PageRange::new(VirtAddr(0x20_0000), 1, PageSize::Size2M).expect("aligned");
+    assert_eq!(
+        flushed_by(engine.gather_within(&user, huge)),
+        [LocalFlush::Tag(tag)],
+        "the peer may have cleared any of 512 small pages"
+    );
+    assert_eq!(flushed_by(engine.gather(&user)), [LocalFlush::Tag(tag)], "it may have looked anywhere");
+    other.finish();
+}
+
+#[test]
 fn the_last_user_leaves_a_teardown_and_the_last_struct_frees_the_root_once() {
     let engine = machine(2);
     let host = engine.platform();

@@ -223,7 +223,7 @@ impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Policy for En
         let start = VirtAddr(request.pages.first << 12);
         let range =
             PageRange::new(start, request.pages.count, PageSize::Size4K).expect("pages of a workload");
-        let mut gather = self.engine.gather::<(), 1>(space);
+        let mut gather = self.engine.gather_within::<(), 1>(space, range);
         match tables {
             sd::Tables::Freed => gather.table_freed(range, ()).expect("the gather is empty"),
             sd::Tables::Kept => gather.unmapped(range, ()).expect("the gather is empty"),

@@ -80,9 +80,10 @@ impl<'w, S: Setup> Cpu<'w, S> {
     /// Unmaps a page and gives its frame back.
     pub fn unmap(&self, space: usize, page: usize) {
         sync::note(["munmap page 0", "munmap page 1"][page]);
-        let mut gather = self.engine().gather::<Page, 1>(self.space(space));
+        let range = PageRange::page(page_address(page));
+        let mut gather = self.engine().gather_within::<Page, 1>(self.space(space), range);
         if let Some(frame) = self.clear(space, page) {
-            let full = gather.unmapped(PageRange::page(page_address(page)), frame);
+            let full = gather.unmapped(range, frame);
             assert!(full.is_ok(), "one frame fits");
         }
         gather.finish();

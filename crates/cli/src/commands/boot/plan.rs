@@ -152,10 +152,14 @@ fn scenario(name: &str) -> Result<&'static str, Failure> {
 
 fn rule(name: &str) -> Result<String, Failure> {
     let number = name.strip_prefix("SD-").and_then(|number| number.parse::<u8>().ok());
-    if number.is_some_and(|number| (1..=14).contains(&number)) || name == SINGLE_USER {
+    if number.is_some_and(|number| (1..=crate::catalogue::LAST_RULE).contains(&number)) || name == SINGLE_USER
+    {
         return Ok(name.to_owned());
     }
-    let rules: Vec<String> = (1..=14).map(|n| format!("SD-{n}")).chain([SINGLE_USER.to_owned()]).collect();
+    let rules: Vec<String> = (1..=crate::catalogue::LAST_RULE)
+        .map(|n| format!("SD-{n}"))
+        .chain([SINGLE_USER.to_owned()])
+        .collect();
     Err(unknown(
         "rule",
         name,
@@ -217,7 +221,7 @@ mod tests {
         let riscv = refused(&BootArgs { arch: Some("riscv".into()), ..args() });
         assert!(riscv.contains("did you mean: riscv64"), "{riscv}");
         assert!(refused(&BootArgs { scenario: Some("sqpol".into()), ..args() }).contains("sqpoll"));
-        assert!(refused(&BootArgs { broken: Some("SD-15".into()), ..args() }).contains("SD-1,"));
+        assert!(refused(&BootArgs { broken: Some("SD-16".into()), ..args() }).contains("SD-1,"));
         assert!(refused(&BootArgs { arch: None, ..args() }).contains("--arch x86_64"));
         for cpus in [0, 65] {
             assert!(refused(&BootArgs { cpus, ..args() }).contains("--cpus 1 to 64"));

@@ -12,6 +12,7 @@ pub(super) fn add(list: &mut List) {
     let scenarios = [
         two_flushers,
         nested_gathers,
+        nested_table_gathers,
         offline_vs_flush,
         stalled_target,
         tag_reuse,
@@ -40,6 +41,24 @@ fn nested_gathers(list: &mut List) {
             let unmap: Code<Plain> = |cpu| cpu.unmap(0, 0);
             let runs: Code<Plain> = |_| {};
             let cpus = vec![(Start::User(0), unmap), (Start::User(0), unmap), (Start::User(0), runs)];
+            Plan { contested: true, ..plan(cpus) }
+        },
+    );
+}
+
+fn nested_table_gathers(list: &mut List) {
+    list.add(
+        &named(
+            "nested-table-gathers",
+            THREE,
+            &[Tso],
+            "one gather unmaps a page whose table another unhooks, while a third CPU uses it",
+        ),
+        || {
+            let table: Code<Plain> = |cpu| cpu.unmap_table(0);
+            let page: Code<Plain> = |cpu| cpu.unmap(0, 0);
+            let runs: Code<Plain> = |_| {};
+            let cpus = vec![(Start::User(0), table), (Start::User(0), page), (Start::User(0), runs)];
             Plan { contested: true, ..plan(cpus) }
         },
     );
