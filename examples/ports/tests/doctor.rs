@@ -1,6 +1,6 @@
 //! Sound platforms pass, and each wrong one is found, by the check that is about its mistake.
 
-use shootdown_doctor::{Report, Sim, Verdict};
+use shootdown_doctor::{Event, Report, Sim, Verdict};
 
 #[path = "../toy_guest.rs"]
 mod toy_guest;
@@ -70,4 +70,16 @@ fn a_finding_has_a_line_of_the_contract_a_remedy_and_an_execution() {
         assert!(finding.remedy.len() > 20, "{name}\n{report}");
         assert!(outcome.what.as_ref().is_some_and(|what| what.len() > 10), "{name}\n{report}");
     }
+}
+
+#[test]
+fn every_check_names_a_line_of_the_contract_that_stands_there() {
+    let mut begun = 0;
+    shootdown_doctor::examine_with::<toy_kernel::Subject<Sim>>(|event| {
+        let Event::Begins(outcome) = event else { return };
+        let finding = outcome.finding.expect("what would be said");
+        assert!(finding.line > 0, "{}: the contract does not say {:?}", outcome.check, finding.clause);
+        begun += 1;
+    });
+    assert_eq!(begun, 31);
 }

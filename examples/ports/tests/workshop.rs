@@ -45,6 +45,23 @@ fn a_loop_that_the_machine_does_not_see_is_found_and_ended() {
 }
 
 #[test]
+fn a_machine_that_needs_no_barriers_is_not_asked_for_any() {
+    let sound = include_str!("../toy_kernel.rs");
+    let without =
+        ["self.ports.order_before_interrupt();", "self.ports.complete();", "self.ports.publish_tables();"];
+    let text = without.iter().fold(sound.to_owned(), |text, barrier| text.replace(barrier, ""));
+    let declared = "const NEEDS_BARRIERS: bool = false;\n    type Room = Room<H>;";
+    let text = text.replace("type Room = Room<H>;", declared);
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ordered.rs");
+    std::fs::write(&path, text).expect("a place to write to");
+    let report = examine_path(&path).expect("it compiles");
+    assert!(report.is_sound(), "{report}");
+    let unneeded = report.checks.iter().filter(|check| check.verdict == Verdict::Unneeded);
+    let names: Vec<&str> = unneeded.map(|check| check.check.as_str()).collect();
+    assert_eq!(names, ["flush-complete", "install-complete", "kick-order", "publish-tables", "defer"]);
+}
+
+#[test]
 fn without_the_engines_sources_nothing_is_built() {
     let workshop = Workshop { checkout: env!("CARGO_TARGET_TMPDIR").into(), ..Workshop::default() };
     let path = kernel_with("sound.rs", "self.ports.pause();", "self.ports.pause();");
