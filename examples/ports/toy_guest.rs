@@ -53,9 +53,6 @@ unsafe impl<H: Host + 'static> Platform for Kernel<H> {
             self.ports.interrupts_on();
         }
     }
-    fn irq_enabled(&self) -> bool {
-        self.ports.interrupts_are_on()
-    }
     fn tags(&self) -> &Untagged {
         &Untagged
     }

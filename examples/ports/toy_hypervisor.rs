@@ -65,9 +65,6 @@ unsafe impl<H: Broadcasts + Copy + 'static> Platform for Hypervisor<H> {
             self.ports.interrupts_on();
         }
     }
-    fn irq_enabled(&self) -> bool {
-        self.ports.interrupts_are_on()
-    }
     fn tags(&self) -> &Self::Tags {
         &self.tags
     }

@@ -55,9 +55,6 @@ unsafe impl<H: Ports + 'static> Platform for Kernel<H> {
             self.ports.interrupts_on();
         }
     }
-    fn irq_enabled(&self) -> bool {
-        self.ports.interrupts_are_on()
-    }
     fn tags(&self) -> &PerCpuSlots<2> {
         &self.tags
     }

@@ -64,14 +64,18 @@ fn probes(folder: &Path, target: &str) -> PathBuf {
     folder.join(target).join("release/libshootdown_probe.rlib")
 }
 
-fn target_folder(root: &Path) -> Result<PathBuf> {
+/// Where cargo builds.
+///
+/// # Errors
+/// Cargo does not say.
+pub fn target_folder(root: &Path) -> Result<PathBuf> {
     let metadata = read(&mut cargo(root, "metadata --no-deps --format-version 1"))?;
     let metadata: Value = serde_json::from_str(&metadata)?;
     metadata["target_directory"].as_str().map(PathBuf::from).context("cargo metadata names the target folder")
 }
 
 /// Whether there is a nightly toolchain with the source of the core library.
-fn nightly_builds_core() -> bool {
+pub fn nightly_builds_core() -> bool {
     let sysroot = Command::new("rustc").args(["+nightly", "--print", "sysroot"]).output();
     let sysroot = sysroot.ok().filter(|output| output.status.success());
     sysroot.and_then(|output| String::from_utf8(output.stdout).ok()).is_some_and(|sysroot| {

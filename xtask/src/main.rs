@@ -1,9 +1,13 @@
 //! The one entry for people: `cargo xtask ci` is what `./test` and continuous integration run.
 
+mod api;
 mod arch;
 mod ci;
+mod footprint;
+mod licences;
 mod mutate;
 mod mutate_corpus;
+mod package;
 mod process;
 mod tidy;
 
@@ -39,6 +43,22 @@ enum Command {
         #[arg(long)]
         accept: bool,
     },
+    /// Compare what each published package offers with its committed listing
+    Api {
+        /// Take the listings as they are now
+        #[arg(long)]
+        bless: bool,
+    },
+    /// Weigh the engine's machine code, built for size
+    Size {
+        /// Print each function
+        #[arg(long)]
+        functions: bool,
+    },
+    /// Look for ways to a panic in the engine's machine code
+    Panics,
+    /// Measure the stack of the engine's operations
+    Stack,
     /// Count the engine's instructions and hold them against their aims
     Counts {
         /// Print JSON
@@ -79,10 +99,25 @@ fn run(cli: &Cli) -> Result<()> {
             let status = command.status().context("cannot start cargo")?;
             process::check(&command, status)
         }
+        Command::Api { bless } => {
+            let differing = if *bless { api::Differing::IsBlessed } else { api::Differing::Fails };
+            api::run(&root, differing).map(|packages| println!("api: {packages} packages as listed"))
+        }
+        Command::Size { functions } => {
+            let functions =
+                if *functions { footprint::Functions::Listed } else { footprint::Functions::Summed };
+            weigh(&root, footprint::Look::Size(functions))
+        }
+        Command::Panics => weigh(&root, footprint::Look::Panics),
+        Command::Stack => weigh(&root, footprint::Look::Stack),
         Command::Mutate { cases } => mutate::run(&root, cases).map(|_| ()),
         Command::MutateCorpus => mutate_corpus::run(&root).map(|_| ()),
         Command::Tidy => tidy::run(&root).map(|files| println!("tidy: {files} files read, nothing to mend")),
     }
+}
+
+fn weigh(root: &Path, look: footprint::Look) -> Result<()> {
+    footprint::run(root, look).map(|seen| println!("{seen}"))
 }
 
 /// Returns the folder of the workspace.

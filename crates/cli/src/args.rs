@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::catalogue::Removed;
 use crate::interrupt::Interrupt;
 use crate::names;
+use crate::shard::Shard;
 
 /// Most CPUs of a machine that `--cpus` may ask for.
 const MAX_CPUS: usize = 8;
@@ -50,6 +51,8 @@ pub struct Cli {
 pub enum Command {
     /// Visit every execution of the chosen cases, and compare with what each must do
     Check(CheckArgs),
+    /// Put the results of all parts of a check together, with the exit code that the whole check would have had
+    Merge(MergeArgs),
     /// Tell a case's story, and draw its counterexample, one column per CPU
     Explain(ExplainArgs),
     /// Run a recorded execution, move by move, and draw it; or a recorded trace of a kernel, under any policy
@@ -103,6 +106,21 @@ pub struct CheckArgs {
     /// Also write the JSON lines to PATH
     #[arg(long, value_name = "PATH")]
     pub json_file: Option<PathBuf>,
+    /// Only part I of N, I from 1 to N: every Nth of the chosen cases; `shootdown merge` puts the JSON lines of all parts
+    /// together
+    #[arg(long, value_name = "I/N", value_parser = Shard::parse, conflicts_with = "swap")]
+    pub shard: Option<Shard>,
+}
+
+/// Arguments of `shootdown merge`.
+#[derive(Args, Debug)]
+pub struct MergeArgs {
+    /// What `check --shard I/N --json-file FILE` wrote, a file for each I
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Print the results as JSON, one object a line, as the whole check would have
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `shootdown boot`.
@@ -251,9 +269,12 @@ pub struct BenchArgs {
     /// A policy, more than once for several; default: all
     #[arg(long, value_name = "NAME")]
     pub policy: Vec<String>,
-    /// A workload, more than once for several; default: all
+    /// A workload or a group of them (mapbench), more than once for several; default: all
     #[arg(long, value_name = "NAME")]
     pub workload: Vec<String>,
+    /// Print what each kind of operation costs under each policy, too
+    #[arg(long)]
+    pub operations: bool,
     /// CPUs of the simulated machine, 1 to 4096
     #[arg(long, value_name = "N", default_value = "16", value_parser = parse_lab_cpus, allow_negative_numbers = true)]
     pub cpus: CpuCount,
@@ -321,7 +342,26 @@ pub struct Limits {
     no_reduction: bool,
 }
 
+/// What of [`Limits`] decides results.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recorded {
+    /// `--memory`.
+    pub memory: Option<Memory>,
+    /// `--deadline`.
+    pub deadline: Option<Duration>,
+    /// `--memory-budget`.
+    pub memory_budget: Option<u64>,
+    /// `--no-reduction`.
+    pub no_reduction: bool,
+}
+
 impl Limits {
+    /// Returns what decides results, which the number of worker threads does not.
+    pub fn recorded(&self) -> Recorded {
+        let Self { memory, deadline, memory_budget, workers: _, no_reduction } = *self;
+        Recorded { memory, deadline, memory_budget, no_reduction }
+    }
+
     /// Memory model for a case that is stated for `own`.
     pub fn memory_for(&self, own: Memory) -> Memory {
         self.memory.unwrap_or(own)

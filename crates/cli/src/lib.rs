@@ -8,6 +8,8 @@ mod catalogue;
 mod commands;
 mod draw;
 mod failure;
+#[doc(hidden)]
+pub mod fuzzing;
 mod interrupt;
 mod museum;
 mod names;
@@ -17,6 +19,7 @@ mod promises;
 mod record;
 mod replay_file;
 mod select;
+mod shard;
 #[cfg(test)]
 mod testing;
 
@@ -31,6 +34,7 @@ pub fn main_with(bugs: &[Bug]) -> ExitCode {
     let result = match Cli::parse().command {
         None => commands::welcome(bugs),
         Some(Command::Check(args)) => commands::check(&args, bugs),
+        Some(Command::Merge(args)) => commands::merge(&args, bugs),
         Some(Command::Explain(args)) => commands::explain(&args, bugs),
         Some(Command::Replay(args)) => commands::replay(&args, bugs),
         Some(Command::Doctor(args)) => commands::doctor(&args),

@@ -2,6 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{BinaryBytes, HumanCount};
+use serde::Serialize;
 use shootdown_explore::Memory;
 use shootdown_machine::Case;
 use std::collections::HashSet;
@@ -9,9 +10,28 @@ use std::io::{self, Write};
 
 use crate::names;
 use crate::record::Record;
+use crate::shard::{End, Head};
 
 /// Takes results as they come.
 pub trait Sink {
+    /// Takes that a shard's results begin.
+    ///
+    /// # Errors
+    /// It could not be written.
+    fn head(&mut self, head: &Head) -> io::Result<()> {
+        let _ = head;
+        Ok(())
+    }
+
+    /// Takes that a shard's results end.
+    ///
+    /// # Errors
+    /// It could not be written.
+    fn foot(&mut self, end: &End) -> io::Result<()> {
+        let _ = end;
+        Ok(())
+    }
+
     /// Takes the result of one case.
     ///
     /// # Errors
@@ -134,11 +154,25 @@ impl<W: Write> Sink for Table<W> {
 #[derive(Debug)]
 pub struct JsonLines<W>(pub W);
 
-impl<W: Write> Sink for JsonLines<W> {
-    fn result(&mut self, record: &Record) -> io::Result<()> {
-        let line = serde_json::to_string(record)?;
+impl<W: Write> JsonLines<W> {
+    fn line(&mut self, object: &impl Serialize) -> io::Result<()> {
+        let line = serde_json::to_string(object)?;
         writeln!(self.0, "{line}")?;
         self.0.flush()
+    }
+}
+
+impl<W: Write> Sink for JsonLines<W> {
+    fn head(&mut self, head: &Head) -> io::Result<()> {
+        self.line(head)
+    }
+
+    fn result(&mut self, record: &Record) -> io::Result<()> {
+        self.line(record)
+    }
+
+    fn foot(&mut self, end: &End) -> io::Result<()> {
+        self.line(end)
     }
 }
 

@@ -40,6 +40,11 @@ impl<'b> Promises<'b> {
         cases.iter().filter(|case| named.contains(case.name.as_str()) && !case.deep).filter(lacks).collect()
     }
 
+    /// Returns what is wrong before anything runs, and what `records` show to be broken.
+    pub fn all_broken(&self, records: &[Record]) -> Vec<String> {
+        self.malformed.iter().cloned().chain(self.broken(records)).collect()
+    }
+
     /// Returns the promises that `records` show to be broken: a bug's name and its scenario, a line each.
     pub fn broken(&self, records: &[Record]) -> Vec<String> {
         let failed: BTreeSet<&str> =

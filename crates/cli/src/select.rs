@@ -57,19 +57,25 @@ pub fn find<'c>(cases: &'c [Case], name: &str) -> Result<&'c Case, Failure> {
 pub fn near<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Vec<String> {
     /// Below this, two names have little in common.
     const ALIKE: f64 = 0.55;
+    /// The same for one word of a name, of which there are many.
+    const ALIKE_WORD: f64 = 0.75;
     let lower = name.to_lowercase();
-    let mut scored: Vec<(f64, &str)> = known
+    let mut scored: Vec<(f64, f64, &str)> = known
         .map(|candidate| {
-            let distance = strsim::normalized_damerau_levenshtein(&lower, &candidate.to_lowercase());
-            // A part of a name is what people remember, however long the whole is.
-            let part = lower.len() >= 3 && candidate.to_lowercase().contains(&lower);
-            (if part { distance.max(0.9) } else { distance }, candidate)
+            let known = candidate.to_lowercase();
+            let like = |part: &str| strsim::normalized_damerau_levenshtein(&lower, part);
+            let whole = like(&known);
+            // A part of a name is what people remember, however long the whole is; and they may mistype that, too.
+            let part = lower.len() >= 3 && known.contains(&lower);
+            let words = known.split(['-', '_', '/']).filter(|_| lower.len() >= 3);
+            let word = words.map(like).filter(|score| *score >= ALIKE_WORD).fold(0.0, f64::max);
+            (if part { whole.max(0.9) } else { whole.max(0.9 * word) }, whole, candidate)
         })
-        .filter(|(score, _)| *score >= ALIKE)
+        .filter(|(score, ..)| *score >= ALIKE)
         .collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    scored.dedup_by_key(|(_, candidate)| *candidate);
-    scored.into_iter().take(3).map(|(_, candidate)| candidate.to_owned()).collect()
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(b.2)));
+    scored.dedup_by_key(|(.., candidate)| *candidate);
+    scored.into_iter().take(3).map(|(.., candidate)| candidate.to_owned()).collect()
 }
 
 fn pick(picked: &mut [bool], cases: &[Case], name: &str, deep: bool) -> Result<(), Failure> {
@@ -235,6 +241,8 @@ mod tests {
         assert_eq!(near("sparc64", known.into_iter()), ["linux-bafb056c-sparc64-trim"]);
         assert_eq!(near("Pairs-flush-swich", known.into_iter()), ["pairs-flush-switch"]);
         assert!(near("zzz", known.into_iter()).is_empty());
+        let policies = ["redox", "linux-sparc64", "linux-x86", "linux-arm64", "shootdown"];
+        assert_eq!(near("linx", policies.into_iter()), ["linux-x86", "linux-arm64", "linux-sparc64"]);
     }
 
     #[test]

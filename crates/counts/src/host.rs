@@ -88,10 +88,6 @@ unsafe impl<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: bool> Platfo
     #[inline(always)]
     fn irq_restore(&self, _: bool) {}
     #[inline(always)]
-    fn irq_enabled(&self) -> bool {
-        true
-    }
-    #[inline(always)]
     fn tags(&self) -> &T {
         &self.tags
     }

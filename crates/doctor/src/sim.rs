@@ -267,10 +267,6 @@ impl Ports for Sim {
     fn interrupts_on(&self) {
         sync::irq_restore(true);
     }
-    #[track_caller]
-    fn interrupts_are_on(&self) -> bool {
-        sync::irq_enabled()
-    }
     fn pause(&self) {}
 
     fn order_before_interrupt(&self) {

@@ -3,10 +3,18 @@
 use shootdown_lab::bench::bench;
 use shootdown_lab::machine::CpuCount;
 use shootdown_lab::policy::PolicyKind;
+use shootdown_lab::probe::probe;
 use shootdown_lab::workload::{Params, WorkloadKind};
 
 fn params(cpus: usize, spaces: u32, seed: u64) -> Params {
     Params { cpus: CpuCount::new(cpus).expect("a number of CPUs"), spaces, seed }
+}
+
+#[test]
+fn one_target_among_4096_cpus_takes_four_lines_and_200_instructions() {
+    let cpus = CpuCount::new(4_096).expect("a number of CPUs");
+    let one = probe(PolicyKind::Shootdown, cpus, 1);
+    assert!(one.initiator_transfers <= 4.0 && one.instructions <= 200.0, "{one:?}");
 }
 
 #[test]
@@ -59,4 +67,20 @@ fn four_thousand_cpus_run() {
     let row = bench(PolicyKind::Shootdown, WorkloadKind::SingleAfterMany, params(4096, 2, 1));
     assert!(row.is_as_promised());
     assert_eq!(row.totals.sent, 0, "everyone else has left or is lazy");
+}
+
+#[test]
+fn operations_add_up_to_what_was_counted_by_class() {
+    for workload in WorkloadKind::ALL {
+        for policy in [PolicyKind::Shootdown, PolicyKind::LinuxX86, PolicyKind::Redox] {
+            let totals = bench(policy, workload, params(8, 2, 3)).totals;
+            let kernel = totals.kernel();
+            let sum = |part: fn(&shootdown_lab::machine::Spent) -> u64| -> u64 {
+                totals.operations.iter().map(|(_, spent)| part(&spent)).sum()
+            };
+            let found =
+                (sum(|spent| spent.doorbells), sum(|spent| spent.transfers), sum(|spent| spent.instructions));
+            assert_eq!(found, (totals.sent, kernel.transfers(), kernel.instructions), "{}", workload.name());
+        }
+    }
 }

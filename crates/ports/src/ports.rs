@@ -32,8 +32,6 @@ pub trait Ports: Sync {
     fn interrupts_off(&self) -> bool;
     /// Turns interrupts on.
     fn interrupts_on(&self);
-    /// Whether interrupts are on.
-    fn interrupts_are_on(&self) -> bool;
     /// Eases a polling loop (PAUSE, YIELD). Must not block.
     fn pause(&self) {
         core::hint::spin_loop();

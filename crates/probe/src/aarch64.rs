@@ -39,7 +39,6 @@ probes! {
     read_vttbr() -> u64 { exec::read_vttbr() }
     write_vttbr(value: u64) { exec::write_vttbr(value) }
     interrupts_off() -> u64 { exec::interrupts_off() }
-    read_daif() -> u64 { exec::read_daif() }
     read_tcr() -> u64 { exec::read_tcr() }
     read_id_registers(to: &mut IdRegisters) { *to = exec::read_id_registers() }
 }

@@ -53,9 +53,6 @@ unsafe impl Platform for Kernel {
     fn irq_restore(&self, were_on: bool) {
         self.mmu.irq_restore(were_on);
     }
-    fn irq_enabled(&self) -> bool {
-        self.mmu.irq_enabled()
-    }
     fn tags(&self) -> &Self::Tags {
         &self.tags
     }

@@ -29,5 +29,4 @@ probes! {
     }
     interrupts_off() -> u64 { exec::interrupts_off() }
     interrupts_on() { exec::interrupts_on() }
-    read_sstatus() -> u64 { exec::read_sstatus() }
 }

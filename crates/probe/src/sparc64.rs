@@ -22,5 +22,4 @@ probes! {
     }
     interrupts_off() -> u64 { exec::interrupts_off() }
     interrupts_on() { exec::interrupts_on() }
-    read_pstate() -> u64 { exec::read_pstate() }
 }

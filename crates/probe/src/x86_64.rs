@@ -17,9 +17,3 @@ probes! {
     interrupts_off() -> u64 { exec::interrupts_off() }
     interrupts_on() { exec::interrupts_on() }
 }
-
-/// Holds the instructions of `read_flags`, which owes nothing.
-#[unsafe(no_mangle)]
-pub extern "C" fn read_flags() -> u64 {
-    exec::read_flags()
-}

@@ -14,9 +14,6 @@ mod arch {
         true
     }
     pub fn irq_restore(_: bool) {}
-    pub fn irqs_on() -> bool {
-        true
-    }
     pub fn send_ipi(_: u32) {}
     pub fn invlpg(_: u64) {}
     pub fn write_cr3(_: u64) {}
@@ -42,7 +39,6 @@ unsafe impl Platform for Kernel {
     fn local(&self, cpu: CpuId) -> &CpuLocal { &self.cpus[cpu.index()] }
     fn irq_save(&self, _: Span) -> bool { arch::irq_disable() }
     fn irq_restore(&self, were_on: bool) { arch::irq_restore(were_on) }
-    fn irq_enabled(&self) -> bool { arch::irqs_on() }
     fn tags(&self) -> &Untagged { &Untagged }
     fn kick(&self, cpu: CpuId) { arch::send_ipi(cpu.number()) } // its handler calls ENGINE.serve()
     unsafe fn flush_local(&self, what: LocalFlush) {

@@ -31,6 +31,8 @@ counters! {
     skipped: doorbells_skipped,
     /// Targets that somebody else had rung already.
     merged: doorbells_merged,
+    /// Targets that waited themselves, and so listened: they needed no interrupt.
+    heard: doorbells_heard,
     /// Doorbells that it answered.
     answered: doorbells_answered,
     /// Times that it flushed a whole tag or everything.

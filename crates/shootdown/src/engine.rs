@@ -10,17 +10,28 @@ use crate::space::{AddressSpace, FRESH};
 use crate::sync::{Word, const_fn};
 use crate::tags::TagPolicy;
 use crate::types::{CpuId, SpaceId};
-use crate::{event::Event, percpu::Loaded};
+use crate::{
+    event::Event,
+    percpu::{LISTENS, Loaded, RUNG},
+};
 use core::fmt;
 use core::sync::atomic::Ordering;
 
 /// The engine of one machine. All of its methods take `&self`; none allocates, and none waits unless it says so.
 pub struct Shootdown<P: Platform> {
     platform: P,
-    next_id: Word,
+    /// Identities that CPUs have taken, in blocks.
+    ids_taken: Word,
     online: P::Mask,
     pub(crate) kernel: Clock,
 }
+
+/// Identities that a CPU takes at a time.
+#[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle)))]
+const ID_BLOCK: u64 = 64;
+/// The same, small enough that the checkers see a block run out.
+#[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle))]
+const ID_BLOCK: u64 = 2;
 
 /// Why an operation was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +72,7 @@ impl<P: Platform> Shootdown<P> {
     const_fn! {
         /// Makes the engine of a machine; `online` is an empty mask with room for every CPU.
         pub fn new(platform: P, online: P::Mask) -> Self {
-            Self { platform, next_id: Word::new("next_id", 1), online, kernel: Clock::new() }
+            Self { platform, ids_taken: Word::new("ids_taken", 0), online, kernel: Clock::new() }
         }
     }
 
@@ -70,7 +81,8 @@ impl<P: Platform> Shootdown<P> {
         &self.platform
     }
 
-    /// Makes the engine's part of a space; put it into your own object and hand that to [`adopt`](Self::adopt).
+    /// Makes the engine's part of a space; put it into your own object and hand that to [`adopt`](Self::adopt). The calling
+    /// CPU's memory must be in place; it need not be on line.
     ///
     /// # Errors
     /// [`Refused::MaskTooSmall`].
@@ -79,9 +91,22 @@ impl<P: Platform> Shootdown<P> {
         if space < machine {
             return Err(Refused::MaskTooSmall(space, machine));
         }
-        // ORDER: relaxed; only uniqueness matters.
-        let id = SpaceId(self.next_id.fetch_add(1, Ordering::Relaxed));
-        Ok(AddressSpace::new(id, root, mask, self.platform.tags().new_space()))
+        Ok(AddressSpace::new(self.new_id(), root, mask, self.platform.tags().new_space()))
+    }
+
+    /// Takes an identity from this CPU's block, so that CPUs that make spaces share no line but once a block. Identities are
+    /// compared for being the same and nothing else (SD-12).
+    fn new_id(&self) -> SpaceId {
+        let here = Here::enter(self, Span::Create);
+        let last = &here.local.own.last_id;
+        // ORDER: relaxed, as only this CPU uses it, and no interrupt comes in between.
+        let mut used = last.load(Ordering::Relaxed);
+        if used % ID_BLOCK == 0 {
+            // ORDER: relaxed; only uniqueness matters.
+            used = self.ids_taken.fetch_add(ID_BLOCK, Ordering::Relaxed);
+        }
+        last.store(used + 1, Ordering::Relaxed);
+        SpaceId(used + 1)
     }
 
     /// Starts counting references to a new space and returns the first one.
@@ -207,15 +232,17 @@ impl<P: Platform> Shootdown<P> {
         });
     }
 
-    /// Rings `cpu`, unless it is rung already. Called pinned or with interrupts off.
+    /// Rings `cpu`, with an interrupt unless it is rung already or listens. Called pinned or with interrupts off.
     pub(crate) fn ring(&self, cpu: CpuId) {
         let platform = self.platform();
         let counters = &platform.local(platform.cpu()).own.counters;
         // ORDER(SD-6): the request (a generation, an empty count, a trim address) before the ring; partner: `Cpu::serve`.
-        // Where the bell was up, its answer is still to come and will see the request.
-        if platform.local(cpu).mail.rung.swap(1, Site::Ring.release()) != 0 {
-            counters.merged.bump();
-            return;
+        // Where the bell was up, its answer is still to come and will see the request; where that CPU listens, it answers
+        // by itself.
+        match platform.local(cpu).mail.rung.swap(RUNG, Site::Ring.release()) {
+            0 => {}
+            LISTENS => return counters.heard.bump(),
+            _ => return counters.merged.bump(),
         }
         counters.sent.bump();
         platform.kick(cpu);

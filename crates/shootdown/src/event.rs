@@ -14,7 +14,7 @@ pub enum Event {
     Left(SpaceId),
     /// A flush was announced under this generation (of kernel memory where there is no space).
     Announced(Option<SpaceId>, Generation),
-    /// A doorbell was rung.
+    /// A doorbell was rung, with an interrupt.
     Rang(CpuId),
     /// This CPU answered its doorbell.
     Answered,

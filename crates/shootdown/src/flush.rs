@@ -3,14 +3,15 @@
 use crate::engine::Shootdown;
 use crate::event::Event;
 use crate::fault::{Rule, Site, without};
-use crate::here::{Cpu, Here};
+use crate::here::Here;
 use crate::mask::Batch;
 use crate::percpu::Loaded;
 use crate::platform::{Platform, Remote, RemoteFlush, Span};
 use crate::space::AddressSpace;
-use crate::sync::{self, Waited};
+use crate::sync;
 use crate::tags::{Reach, TagPolicy};
 use crate::types::{CpuId, Generation, Packed, PageRange, Scope, Tables, Tag};
+use crate::wait::Listener;
 use core::sync::atomic::Ordering;
 
 /// A flush that was sent and not yet waited for: the old translations may still be in use.
@@ -157,58 +158,6 @@ impl<P: Platform> Shootdown<P> {
         }
         here.acknowledge(space, generation);
     }
-
-    /// Waits until `ready`, serving this CPU's own doorbell while interrupts are off (SD-11), and telling the platform
-    /// when `cpu` is late.
-    #[inline]
-    pub(crate) fn wait_for(&self, cpu: CpuId, ready: impl Fn() -> bool) {
-        let platform = self.platform();
-        let poll_bell = !platform.irq_enabled() && !without(Rule::WaitServes);
-        let mut polls = 0;
-        loop {
-            let bell = core::cell::Cell::new(false);
-            let outcome = sync::patience(
-                &mut polls,
-                P::STALL_POLLS,
-                || {
-                    bell.set(false);
-                    ready()
-                        || (poll_bell && {
-                            bell.set(self.rung_here());
-                            bell.get()
-                        })
-                },
-                |polls| platform.relax(polls),
-            );
-            match outcome {
-                Waited::Ready if bell.get() => self.serve_while_waiting(),
-                Waited::Ready => return,
-                Waited::Late => self.still_late(cpu, polls),
-            }
-        }
-    }
-
-    #[cold]
-    fn serve_while_waiting(&self) {
-        Cpu::in_handler(self).serve();
-    }
-
-    #[cold]
-    fn still_late(&self, cpu: CpuId, polls: u64) {
-        let platform = self.platform();
-        platform.stalled(cpu, polls);
-        let pinned = platform.pin();
-        platform.local(platform.cpu()).own.counters.stalls.bump();
-        drop(pinned);
-        // The request stands; only the interrupt may have been lost (SD-14).
-        platform.kick(cpu);
-    }
-
-    fn rung_here(&self) -> bool {
-        let me = self.platform().cpu();
-        // ORDER: relaxed; `serve` takes the ring with acquire.
-        self.platform().local(me).mail.rung.load(Ordering::Relaxed) != 0
-    }
 }
 
 /// A CPU that has left a space and trusts broadcasts would use stale entries when it comes back: stop before that (SD-8).
@@ -262,8 +211,12 @@ impl<P: Platform> Shootdown<P> {
         pin: P::Pin,
     ) {
         let late = Late { engine: self, space, generation, tables: request.tables() };
-        if let Some(me) = late.ring_and_flush(request, first, pin) {
-            late.wait_for_others(me);
+        // Noted before this CPU answers others, or it would find its own request missing and flush everything.
+        space.clock.record(generation, request);
+        // Who also flushes and rings this CPU from now on need not interrupt it.
+        let listener = Listener::begin(self, &pin);
+        if let Some(me) = late.ring_and_flush(request, first) {
+            late.wait_for_others(me, &listener);
         }
     }
 
@@ -277,10 +230,12 @@ impl<P: Platform> Shootdown<P> {
         pin: P::Pin,
     ) -> Pending<'a, P> {
         let late = Late { engine: self, space, generation, tables: request.tables() };
-        let target = match late.ring_and_flush(request, first, pin) {
+        space.clock.record(generation, request);
+        let target = match late.ring_and_flush(request, first) {
             Some(me) => Target::Space(late, me),
             None => Target::Nobody,
         };
+        drop(pin);
         Pending { engine: self, target }
     }
 }
@@ -307,9 +262,8 @@ impl<P: Platform> Late<'_, P> {
     /// was late and was rung. If not, there is nothing to wait for: a CPU that was not late reads the generation before it
     /// uses the space again, and one that the platform answers for flushes before it does.
     #[inline(always)]
-    fn ring_and_flush(self, request: Packed, first: Batch, pin: P::Pin) -> Option<CpuId> {
+    fn ring_and_flush(self, request: Packed, first: Batch) -> Option<CpuId> {
         let Self { engine, space, generation, .. } = self;
-        space.clock.record(generation, request);
         let me = engine.platform().cpu();
         let counters = &engine.platform().local(me).own.counters;
         let mut rang = None;
@@ -326,19 +280,18 @@ impl<P: Platform> Late<'_, P> {
             next = space.members().others(Some(me), batch.word + 1);
         }
         engine.flush_here(space, request.unpack(), generation, false);
-        drop(pin);
         rang
     }
 
     /// Waits until no member of the mask may use an older translation. The mask is read anew: who joined since has read
     /// the generation, who left has nothing loaded.
     #[inline]
-    fn wait_for_others(self, sender: CpuId) {
+    fn wait_for_others(self, sender: CpuId, listener: &Listener<'_, P>) {
         let mut next = self.space.members().others(Some(sender), 0);
         while let Some(batch) = next {
             for cpu in batch {
                 if !sync::EAGER || self.is_late(cpu) {
-                    self.wait_for_one(cpu);
+                    self.wait_for_one(cpu, listener);
                 }
             }
             next = self.space.members().others(Some(sender), batch.word + 1);
@@ -347,7 +300,7 @@ impl<P: Platform> Late<'_, P> {
 
     #[cold]
     #[inline(never)]
-    fn wait_for_one(self, cpu: CpuId) {
+    fn wait_for_one(self, cpu: CpuId, listener: &Listener<'_, P>) {
         if P::DEFERS {
             if !self.is_late(cpu) {
                 return;
@@ -358,7 +311,7 @@ impl<P: Platform> Late<'_, P> {
             self.engine.ring(cpu);
             drop(pinned);
         }
-        self.engine.wait_for(cpu, || !self.is_late(cpu));
+        listener.wait_for(cpu, || !self.is_late(cpu));
     }
 
     /// Whether `cpu` may still use a translation older than the generation.
@@ -412,7 +365,10 @@ impl<P: Platform> Drop for Pending<'_, P> {
     fn drop(&mut self) {
         match self.target {
             Target::Nobody => {}
-            Target::Space(late, sender) => late.wait_for_others(sender),
+            Target::Space(late, sender) => {
+                let pin = self.engine.platform().pin();
+                late.wait_for_others(sender, &Listener::begin(self.engine, &pin));
+            }
             Target::Kernel(generation, sender) => self.wait_for_kernel(generation, sender),
         }
     }

@@ -7,6 +7,7 @@ use crate::platform::Platform;
 use crate::space::AddressSpace;
 use crate::types::{PageRange, Scope, Tables};
 use core::fmt;
+use core::mem::ManuallyDrop;
 use core::sync::atomic::Ordering;
 
 /// Collects what was unmapped from a space, up to `N` frames of any type `F` (an owned frame, a counted page, a
@@ -17,7 +18,8 @@ use core::sync::atomic::Ordering;
 pub struct Gather<'a, P: Platform, F, const N: usize> {
     engine: &'a Shootdown<P>,
     space: &'a AddressSpace<P>,
-    frames: [Option<F>; N],
+    /// Not dropped as a field: where a callback unwinds, what CPUs may still reach is held for good.
+    frames: ManuallyDrop<[Option<F>; N]>,
     held: usize,
     scope: Option<Scope>,
     tables: Tables,
@@ -32,7 +34,10 @@ pub struct Gather<'a, P: Platform, F, const N: usize> {
 pub struct PendingFrames<'a, P: Platform, F, const N: usize> {
     space: &'a AddressSpace<P>,
     flush: Option<Pending<'a, P>>,
-    frames: [Option<F>; N],
+    /// Whether a wait has begun and not come to its end.
+    waiting: bool,
+    /// As in [`Gather`].
+    frames: ManuallyDrop<[Option<F>; N]>,
 }
 
 /// The gather is full: the frame comes back. Nothing was recorded; finish this gather and open another.
@@ -82,7 +87,7 @@ impl<P: Platform> Shootdown<P> {
     ) -> Gather<'a, P, F, N> {
         // ORDER(SD-8): before this CPU clears an entry or finds one cleared; the caller's page-table lock orders both.
         space.gathers.fetch_add(1, Ordering::Relaxed);
-        let frames = [const { None }; N];
+        let frames = ManuallyDrop::new([const { None }; N]);
         Gather { engine: self, space, frames, held: 0, scope: None, tables: Tables::Kept, within }
     }
 }
@@ -109,6 +114,17 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
         self.note(range, Tables::Kept);
     }
 
+    /// Records that entries anywhere in the space may have changed, without a frame to hold.
+    pub fn changed_all(&mut self) {
+        self.scope = Some(Scope::All);
+    }
+
+    /// How many more frames it takes; look before an entry is cleared, for its frame must then go somewhere.
+    #[inline]
+    pub fn room(&self) -> usize {
+        N - self.held
+    }
+
     fn take(&mut self, range: PageRange, tables: Tables, frame: F) -> Result<(), Full<F>> {
         let Some(place) = self.frames.get_mut(self.held) else { return Err(Full(frame)) };
         *place = Some(frame);
@@ -130,18 +146,22 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
     /// If another gather on the space is open, it may have cleared entries that this one then found empty and did not
     /// record, so the flush widens to all that this one looked at (Linux, `tlb_finish_mmu`: to the whole space).
     pub fn send(mut self) -> PendingFrames<'a, P, F, N> {
-        let frames = core::mem::replace(&mut self.frames, [const { None }; N]);
-        let pending = self.begin(frames);
+        let pending = self.begin(|engine, space, scope, tables| Some(engine.send(space, scope, tables)));
         core::mem::forget(self);
         pending
     }
 
     /// Sends the flush, waits for it, and drops the frames.
-    pub fn finish(self) {
-        self.send().finish();
-    }
+    pub fn finish(self) {}
 
-    fn begin(&self, mut frames: [Option<F>; N]) -> PendingFrames<'a, P, F, N> {
+    fn begin(
+        &mut self,
+        flush: impl FnOnce(&'a Shootdown<P>, &'a AddressSpace<P>, Scope, Tables) -> Option<Pending<'a, P>>,
+    ) -> PendingFrames<'a, P, F, N> {
+        if without(Rule::FreeAfterCompletion) {
+            // The rule removed: frames go whether or not the flush is complete.
+            self.frames.iter_mut().for_each(|frame| *frame = None);
+        }
         // ORDER(SD-8): a peer that is seen gone has completed its flush; partner: the release in `close`.
         let nested = self.space.gathers.load(Site::GatherSeen.acquire()) > 1;
         let (scope, tables) = if nested && !without(Rule::CoverPeers) {
@@ -150,19 +170,18 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
         } else {
             (self.scope, self.tables)
         };
-        let flush = scope.map(|scope| self.engine.send(self.space, scope, tables));
-        if without(Rule::FreeAfterCompletion) {
-            // The rule removed: frames go as soon as the doorbells are rung.
-            frames = [const { None }; N];
-        }
-        PendingFrames { space: self.space, flush, frames }
+        let flush = scope.and_then(|scope| flush(self.engine, self.space, scope, tables));
+        let frames = core::mem::replace(&mut self.frames, ManuallyDrop::new([const { None }; N]));
+        PendingFrames { space: self.space, flush, waiting: false, frames }
     }
 }
 
 impl<P: Platform, F, const N: usize> Drop for Gather<'_, P, F, N> {
     fn drop(&mut self) {
-        let frames = core::mem::replace(&mut self.frames, [const { None }; N]);
-        drop(self.begin(frames));
+        drop(self.begin(|engine, space, scope, tables| {
+            engine.flush(space, scope, tables);
+            None
+        }));
     }
 }
 
@@ -180,15 +199,23 @@ impl<P: Platform, F, const N: usize> PendingFrames<'_, P, F, N> {
 
     /// Waits for the flush; no frame is touched before it is complete, and nothing runs while they wait.
     fn complete(&mut self) {
-        drop(self.flush.take());
+        let flush = self.flush.take();
+        self.waiting = true;
+        drop(flush);
+        self.waiting = false;
     }
 }
 
 impl<P: Platform, F, const N: usize> Drop for PendingFrames<'_, P, F, N> {
     fn drop(&mut self) {
+        if self.waiting {
+            // The wait has unwound (SD-8).
+            return;
+        }
         self.complete();
         // ORDER(SD-8): the flush is complete before peers stop counting on it; partner: the load in `begin`.
         self.space.gathers.fetch_sub(1, Site::GatherClose.release());
-        // The frames drop after this, as fields: nobody can reach them.
+        // Nobody can reach the frames any more.
+        self.frames.iter_mut().for_each(|frame| *frame = None);
     }
 }

@@ -5,7 +5,7 @@ use crate::engine::Shootdown;
 use crate::event::Event;
 use crate::fault::{Rule, Site, without};
 use crate::hw;
-use crate::percpu::{CpuLocal, Loaded, Mode};
+use crate::percpu::{CpuLocal, Loaded, Mode, RUNG};
 use crate::platform::{LocalFlush, OnInstall, OnLeave, Platform, Span};
 use crate::space::AddressSpace;
 use crate::tags::{Assignment, Held, TagCpu, TagPolicy};
@@ -147,7 +147,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         // ORDER(SD-5): relaxed; the fence orders it before the generation is read.
         self.local.published.loaded.store(Loaded::SWITCHING.0, Ordering::Relaxed);
         let (me, members) = (self.me(), next.members());
-        let add = !without(Rule::MaskCovers) && !members.contains(me);
+        let add = !members.leave_joiners_out() && !members.contains(me);
         if add && !without(Rule::SelfAdd) {
             members.add_self(me);
         }
@@ -276,11 +276,17 @@ impl<'a, P: Platform> Cpu<'a, P> {
 
     /// Answers the doorbell: everything that may have been asked since it last did.
     pub(crate) fn serve(self) {
-        let platform = self.engine.platform();
-        // ORDER(SD-6): the ring before what it announced is read; partner: `Shootdown::ring`. Who rings later finds 0 and kicks.
-        if self.local.mail.rung.swap(0, Site::Take.acquire()) == 0 {
-            return;
+        // ORDER(SD-6): the ring before what it announced is read; partner: `Shootdown::ring`. Who rings later finds 0 and
+        // kicks. An interrupt that finds no ring leaves a wait on this CPU to its listening.
+        let taken = self.local.mail.rung.compare_exchange(RUNG, 0, Site::Take.acquire(), Ordering::Relaxed);
+        if taken.is_ok() {
+            self.answer();
         }
+    }
+
+    /// Does what may have been asked of this CPU.
+    #[inline]
+    pub(crate) fn answer(self) {
         self.local.own.counters.answered.bump();
         self.catch_up_kernel();
         let loaded = self.loaded();
@@ -295,7 +301,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         if P::ON_LEAVE == OnLeave::KeepBit {
             self.answer_trim();
         }
-        platform.event(Event::Answered);
+        self.engine.platform().event(Event::Answered);
     }
 
     /// Brings this CPU's TLB up to date with `space`, which it has loaded, and says so.

@@ -40,13 +40,14 @@ mod sync;
 mod tags;
 mod trim;
 mod types;
+mod wait;
 
 pub use counters::Counters;
 pub use engine::{Refused, Shootdown};
 pub use event::Event;
 pub use flush::Pending;
 pub use gather::{Full, Gather, PendingFrames};
-pub use mask::{BorrowedMask, CpuMask, MaskStore, MaskWord};
+pub use mask::{BorrowedMask, CpuMask, MaskStore, MaskSummary, MaskWord, mask_words};
 pub use percpu::CpuLocal;
 pub use platform::{LocalFlush, OnInstall, OnLeave, Platform, Remote, RemoteFlush, SpaceHandle, Span};
 pub use refs::{Exiting, StructRef, Teardown, UserRef};

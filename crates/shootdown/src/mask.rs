@@ -1,6 +1,30 @@
 //! Sets of CPUs that only their members change (SD-2, SD-3).
+//!
+//! # Summaries
+//!
+//! A flush that looks for one CPU among 4,096 would read 64 words, twice. So a mask of more than a few words has a summary:
+//! a word with a mark for each word of members (for each 2, 4 or more of them where there are more than 64). A flush reads
+//! the summary, and of the words those that are marked. A mark is set by the first CPU that joins under it, and stays.
+//!
+//! ```text
+//!   joining CPU                                 initiator of a flush
+//!   reads the mark, and sets it if it is not    page tables change; generation += 1
+//!   sets its bit                                full fence
+//!   full fence                                  reads the summary
+//!   reads the generation                        reads the words that are marked
+//! ```
+//! So the joining CPU sees the generation, or the initiator sees the mark and the bit, or both: the fences are those that
+//! order the bit (`here.rs`, `load`; `engine.rs`, `online_cpu`). A CPU that finds the mark there does not write it, but it
+//! reads it before its fence, and a load behind the initiator's fence returns that value or a later one, never an earlier one.
+//! Explored by `wide-switch-in`, `wide-joiners`, `wide-hotplug` (and loom, `switch_into_another_word_vs_flush`,
+//! `join_under_a_mark_vs_flush`).
+//!
+//! "A later one" is why no mark ever goes: who joins may have seen it, and not yet set its bit, when another CPU finds the
+//! word empty and clears the mark (`wide-leaver` fails then), and who leaves would touch the space after its bit is gone
+//! (`wide-final-drop`). A space that has been everywhere is therefore read word by word, as if it had no summary; a new one
+//! begins without marks.
 
-use crate::fault::Site;
+use crate::fault::{Rule, Site, without};
 use crate::sync::{Word, const_fn};
 use crate::types::CpuId;
 use core::sync::atomic::Ordering;
@@ -8,11 +32,19 @@ use core::sync::atomic::Ordering;
 /// Storage of a CPU mask. Bit `c % 64` of word `c / 64` is CPU `c`.
 ///
 /// # Safety
-/// Implementers must return the same words on every call, for as long as the value lives: the engine's proof that a
-/// CPU with a space loaded is in its mask rests on it.
+/// Implementers promise, for as long as the value lives:
+/// 1. every call returns the same words and the same summary: the engine's proof that a CPU with a space loaded is in its
+///    mask rests on it;
+/// 2. no other value returns any of them, and all were new when this value was made.
 pub unsafe trait MaskStore: Sync {
     /// The words.
     fn words(&self) -> &[MaskWord];
+
+    /// The summary of the words, which spares flushes those where nobody has ever been; without one all are read.
+    #[inline]
+    fn summary(&self) -> Option<&MaskSummary> {
+        None
+    }
 }
 
 /// A word of a [`MaskStore`].
@@ -41,21 +73,52 @@ impl Default for MaskWord {
     }
 }
 
+/// Which words of a [`MaskStore`] may have members.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct MaskSummary(Word);
+
+impl MaskSummary {
+    const_fn! {
+        /// Makes the summary of words without members.
+        pub fn new() -> Self {
+            Self(Word::new("mask_summary", 0))
+        }
+    }
+}
+
+impl Default for MaskSummary {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Most words that are read one by one: a summary would cost what it spares.
+const READ_ALL: usize = 2;
+
+/// Number of mask words for so many CPUs.
+pub const fn mask_words(cpus: u32) -> usize {
+    cpus.div_ceil(64) as usize
+}
+
 /// A mask of up to `64 * WORDS` CPUs, stored inline.
 #[derive(Debug)]
-pub struct CpuMask<const WORDS: usize>([MaskWord; WORDS]);
+pub struct CpuMask<const WORDS: usize> {
+    words: [MaskWord; WORDS],
+    summary: MaskSummary,
+}
 
 impl<const WORDS: usize> CpuMask<WORDS> {
     /// Makes an empty mask.
     #[cfg(not(shootdown_loom))]
     pub const fn new() -> Self {
-        Self([const { MaskWord::new() }; WORDS])
+        Self { words: [const { MaskWord::new() }; WORDS], summary: MaskSummary::new() }
     }
 
     /// Makes an empty mask.
     #[cfg(shootdown_loom)]
     pub fn new() -> Self {
-        Self(core::array::from_fn(|_| MaskWord::new()))
+        Self { words: core::array::from_fn(|_| MaskWord::new()), summary: MaskSummary::new() }
     }
 }
 
@@ -65,46 +128,73 @@ impl<const WORDS: usize> Default for CpuMask<WORDS> {
     }
 }
 
-// SAFETY: the words are a field of the value and are never replaced.
+// SAFETY: 1. and 2. words and summary are fields of the value, made with it and never replaced.
 unsafe impl<const WORDS: usize> MaskStore for CpuMask<WORDS> {
     #[inline]
     fn words(&self) -> &[MaskWord] {
-        &self.0
+        &self.words
+    }
+
+    #[inline]
+    fn summary(&self) -> Option<&MaskSummary> {
+        (WORDS > READ_ALL).then_some(&self.summary)
     }
 }
 
-/// A mask whose words the embedder lends, for a number of CPUs known only at boot.
-#[derive(Clone, Copy, Debug)]
-pub struct BorrowedMask<'a>(&'a [MaskWord]);
+/// A mask whose words the embedder lends, for a number of CPUs known only at boot: [`mask_words`] says how many words.
+///
+/// Lent for good: two masks never share words, and so it cannot be copied.
+#[derive(Debug)]
+pub struct BorrowedMask<'a> {
+    words: &'a [MaskWord],
+    summary: MaskSummary,
+}
 
 impl<'a> BorrowedMask<'a> {
-    /// Uses `words`, which must be empty and lent to nobody else.
-    pub const fn new(words: &'a [MaskWord]) -> Self {
-        Self(words)
+    const_fn! {
+        /// Empties `words` and uses them. A space's mask needs as many as that of the engine, else
+        /// [`new_space`](crate::Shootdown::new_space) refuses it.
+        pub fn new(words: &'a mut [MaskWord]) -> Self {
+            let mut next = 0;
+            while next < words.len() {
+                words[next] = MaskWord::new();
+                next += 1;
+            }
+            Self { words, summary: MaskSummary::new() }
+        }
     }
 }
 
-// SAFETY: the slice is fixed at construction.
+// SAFETY: 1. the slice is fixed at construction, the summary a field; 2. the slice was borrowed exclusively and its words
+// were replaced by new ones.
 unsafe impl MaskStore for BorrowedMask<'_> {
     #[inline]
     fn words(&self) -> &[MaskWord] {
-        self.0
+        self.words
+    }
+
+    #[inline]
+    fn summary(&self) -> Option<&MaskSummary> {
+        (self.words.len() > READ_ALL).then_some(&self.summary)
     }
 }
 
 /// The operations on a mask, for the engine alone: there is none that touches another CPU's bit.
-pub(crate) struct Members<'a>(&'a [MaskWord]);
+pub(crate) struct Members<'a> {
+    words: &'a [MaskWord],
+    summary: Option<&'a Word>,
+}
 
 impl<'a> Members<'a> {
     #[inline]
     pub(crate) fn of(store: &'a impl MaskStore) -> Self {
-        Self(store.words())
+        Self { words: store.words(), summary: store.summary().map(|summary| &summary.0) }
     }
 
     /// Number of CPUs that fit.
     #[inline]
     pub(crate) fn capacity(&self) -> usize {
-        self.0.len() * 64
+        self.words.len() * 64
     }
 
     /// Whether `cpu` is a member, as far as the caller can see.
@@ -121,9 +211,24 @@ impl<'a> Members<'a> {
         self.word(cpu).load(Site::OnlineSeen.acquire()) & bit(cpu) != 0
     }
 
+    /// Whether a CPU that switches in leaves its bit away, because rule SD-1 is removed. Where there is a summary it is the
+    /// mark that is missing then.
+    #[inline]
+    pub(crate) fn leave_joiners_out(&self) -> bool {
+        without(Rule::MaskCovers) && self.summary.is_none()
+    }
+
     /// Adds the calling CPU, which is `me` (SD-2). A full fence must follow before it reads a generation.
     #[inline]
     pub(crate) fn add_self(&self, me: CpuId) {
+        if let Some(summary) = self.summary.filter(|_| !without(Rule::MaskCovers)) {
+            let mark = 1 << ((me.number() / 64) >> self.shift());
+            // ORDER(SD-1): relaxed, read or written before the fence that follows; see the drawing above. Almost always the
+            // mark is there, and then its line stays shared.
+            if summary.load(Ordering::Relaxed) & mark == 0 {
+                summary.fetch_or(mark, Ordering::Relaxed);
+            }
+        }
         // ORDER(SD-2): relaxed; the switch fence that follows orders it before the generation is read.
         self.word(me).fetch_or(bit(me), Ordering::Relaxed);
     }
@@ -160,9 +265,35 @@ impl<'a> Members<'a> {
     /// Returns the first members other than `me` in the words from `first` on.
     #[inline]
     pub(crate) fn others(&self, me: Option<CpuId>, first: u32) -> Option<Batch> {
-        for word in first..self.0.len() as u32 {
+        match self.summary {
+            None => self.others_between(me, first, self.words.len() as u32),
+            Some(summary) => self.others_marked(summary, me, first),
+        }
+    }
+
+    #[inline]
+    fn others_marked(&self, summary: &Word, me: Option<CpuId>, first: u32) -> Option<Batch> {
+        let (shift, words) = (self.shift(), self.words.len() as u32);
+        // ORDER(SD-4): relaxed; the caller's fence orders it, see the drawing above. A mark never goes, so nothing is read
+        // from its absence but that nobody has joined.
+        let marks = summary.load(Ordering::Relaxed);
+        let mut marks = marks & u64::MAX.checked_shl(first >> shift).unwrap_or(0);
+        while marks != 0 {
+            let start = marks.trailing_zeros() << shift;
+            let found = self.others_between(me, first.max(start), words.min(start + (1 << shift)));
+            if found.is_some() {
+                return found;
+            }
+            marks &= marks - 1;
+        }
+        None
+    }
+
+    #[inline]
+    fn others_between(&self, me: Option<CpuId>, first: u32, end: u32) -> Option<Batch> {
+        for word in first..end {
             // ORDER(SD-8): a bit seen gone means that its CPU's last use of the space is over; partner: `remove_self`.
-            let mut bits = self.0[word as usize].0.load(Site::MaskSeen.acquire());
+            let mut bits = self.words[word as usize].0.load(Site::MaskSeen.acquire());
             if let Some(me) = me.filter(|me| me.number() / 64 == word) {
                 bits &= !bit(me);
             }
@@ -173,9 +304,18 @@ impl<'a> Members<'a> {
         None
     }
 
+    /// Binary logarithm of the words under one mark.
+    #[inline]
+    fn shift(&self) -> u32 {
+        match self.words.len() {
+            0..=64 => 0,
+            words => usize::BITS - ((words - 1) / 64).leading_zeros(),
+        }
+    }
+
     #[inline]
     fn word(&self, cpu: CpuId) -> &'a Word {
-        &self.0[cpu.index() / 64].0
+        &self.words[cpu.index() / 64].0
     }
 }
 

@@ -7,10 +7,10 @@ use crate::tags::TagSlots;
 /// The engine's memory of one CPU: make one per CPU, in whatever per-CPU storage there is, and hand it out by
 /// [`Platform::local`](crate::Platform::local).
 ///
-/// Three parts on lines of their own (128 bytes: adjacent-line prefetch): what others write, what this CPU
-/// publishes, and what it keeps to itself, in this order.
+/// Two parts on lines of their own (128 bytes: adjacent-line prefetch): what this CPU shares, which is its mailbox and what
+/// it publishes, so that a flush moves one line to a target and back; and what it keeps to itself.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(128))]
 pub struct CpuLocal {
     pub(crate) mail: Mail,
     pub(crate) published: Published,
@@ -19,9 +19,9 @@ pub struct CpuLocal {
 
 /// What other CPUs write.
 #[derive(Debug)]
-#[repr(align(128))]
 pub(crate) struct Mail {
-    /// 1 from a ring until this CPU takes it. While it is 1 nobody rings again.
+    /// [`RUNG`] from a ring until this CPU takes it; [`LISTENS`] while this CPU waits and looks here by itself; else 0, and
+    /// only then does a ring take an interrupt.
     pub(crate) rung: Word,
     /// Address of a space that asks this CPU to leave its mask, or 0. One at a time; a second request is dropped, which
     /// costs time and nothing else.
@@ -30,7 +30,6 @@ pub(crate) struct Mail {
 
 /// What this CPU writes and others read.
 #[derive(Debug)]
-#[repr(align(128))]
 pub(crate) struct Published {
     /// What the hardware has loaded; see [`Loaded`].
     pub(crate) loaded: Word,
@@ -46,6 +45,8 @@ pub(crate) struct Published {
 pub(crate) struct Own {
     /// Tag under which the loaded space runs.
     pub(crate) tag: Word,
+    /// The identity that was last given to a space here. Where it ends a block the next space needs a new block.
+    pub(crate) last_id: Word,
     pub(crate) slots: TagSlots,
     pub(crate) counters: Counters,
 }
@@ -61,7 +62,12 @@ impl CpuLocal {
                     caught: Word::new("caught", 0),
                     kernel_caught: Word::new("kernel_caught", 0),
                 },
-                own: Own { tag: Word::new("tag", 0), slots: TagSlots::new(), counters: Counters::new() },
+                own: Own {
+                    tag: Word::new("tag", 0),
+                    last_id: Word::new("last_id", 0),
+                    slots: TagSlots::new(),
+                    counters: Counters::new(),
+                },
             }
         }
     }
@@ -77,6 +83,11 @@ impl Default for CpuLocal {
         Self::new()
     }
 }
+
+/// Value of [`Mail::rung`]: somebody rang.
+pub(crate) const RUNG: u64 = 1;
+/// Value of [`Mail::rung`]: nobody has rung since this CPU began to listen.
+pub(crate) const LISTENS: u64 = 2;
 
 /// Bit of [`Mail::trim`]: the request is being answered and can no longer be withdrawn.
 pub(crate) const TAKEN: u64 = 1;

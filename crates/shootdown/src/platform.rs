@@ -19,7 +19,8 @@ use crate::types::{CpuId, PageRange, Tables, Tag};
 /// 1. [`cpu`](Self::cpu) names the CPU that runs the caller, and two CPUs never share a number;
 /// 2. [`local`](Self::local) returns the same [`CpuLocal`] for the same CPU always, and different ones for different CPUs;
 /// 3. [`irq_save`](Self::irq_save) keeps interrupts that call into the engine, and preemption, away until
-///    [`irq_restore`](Self::irq_restore); [`pin`](Self::pin) keeps the thread on its CPU until the value is dropped;
+///    [`irq_restore`](Self::irq_restore); [`pin`](Self::pin) keeps the thread on its CPU, and other threads off it, until
+///    the value is dropped;
 /// 4. [`flush_local`](Self::flush_local) and [`install`](Self::install) do what they say, and are complete on return: no
 ///    access of this CPU uses a dropped translation afterwards;
 /// 5. [`kick`](Self::kick) makes the target call [`Shootdown::serve`](crate::Shootdown::serve) soon, with interrupts off; a
@@ -45,7 +46,8 @@ pub unsafe trait Platform: Sync + Sized {
     /// What a CPU does about its bit in the mask of a space that it leaves for another.
     const ON_LEAVE: OnLeave = OnLeave::RemoveBit;
 
-    /// Keeps the calling thread on its CPU until the answer is dropped (preemption off; `()` where nothing preempts).
+    /// Keeps the calling thread on its CPU, and running, until the answer is dropped (preemption off; `()` where nothing
+    /// preempts). Waits hold it: a CPU that waits listens to its doorbell, and is not interrupted.
     fn pin(&self) -> Self::Pin;
     /// Number of the calling CPU. Called pinned or with interrupts off.
     fn cpu(&self) -> CpuId;
@@ -55,8 +57,6 @@ pub unsafe trait Platform: Sync + Sized {
     fn irq_save(&self, span: Span) -> bool;
     /// Undoes [`irq_save`](Self::irq_save).
     fn irq_restore(&self, were_on: bool);
-    /// Whether interrupts are on. While they are off, waits poll the doorbell themselves (SD-11).
-    fn irq_enabled(&self) -> bool;
     /// Tag policy of this machine.
     fn tags(&self) -> &Self::Tags;
 
@@ -251,4 +251,6 @@ pub enum Span {
     Hotplug,
     /// Working on the tag policy's tables.
     Tags,
+    /// Taking an identity for a new space.
+    Create,
 }

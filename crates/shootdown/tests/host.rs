@@ -4,7 +4,7 @@ use shootdown::*;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-/// Two words of mask lent at run time: 128 CPUs.
+/// Words of mask lent at run time, 64 CPUs each.
 type Mask = BorrowedMask<'static>;
 
 #[derive(Default)]
@@ -51,9 +51,6 @@ unsafe impl Platform for Host {
         true
     }
     fn irq_restore(&self, _: bool) {}
-    fn irq_enabled(&self) -> bool {
-        true
-    }
     fn tags(&self) -> &PerCpuSlots<2> {
         &PerCpuSlots
     }
@@ -110,8 +107,12 @@ fn mask(words: usize) -> Mask {
     BorrowedMask::new(Vec::leak((0..words).map(|_| MaskWord::new()).collect()))
 }
 
-/// A machine with `cpus` CPUs on line.
+/// A machine with `cpus` CPUs, of which 128 have room in its masks and are on line.
 fn machine(cpus: u32) -> &'static Shootdown<Host> {
+    machine_with(cpus, 2)
+}
+
+fn machine_with(cpus: u32, words: usize) -> &'static Shootdown<Host> {
     let host = Host {
         cpus: (0..cpus).map(|_| CpuLocal::new()).collect(),
         cpu: AtomicU32::new(0),
@@ -121,16 +122,20 @@ fn machine(cpus: u32) -> &'static Shootdown<Host> {
         log: RefCell::default(),
         engine: std::cell::OnceCell::new(),
     };
-    let engine = Box::leak(Box::new(Shootdown::new(host, mask(2))));
+    let engine = Box::leak(Box::new(Shootdown::new(host, mask(words))));
     assert!(engine.platform().engine.set(engine).is_ok());
-    for cpu in 0..cpus.min(128) {
+    for cpu in 0..cpus.min(64 * words as u32) {
         engine.platform().on(cpu, || engine.online_cpu()).expect("fits");
     }
     engine
 }
 
 fn space(engine: &'static Shootdown<Host>, root: u64) -> UserRef<'static, Host> {
-    let space = Box::leak(Box::new(engine.new_space(root, mask(2)).expect("the mask is large enough")));
+    space_with(engine, root, 2)
+}
+
+fn space_with(engine: &'static Shootdown<Host>, root: u64, words: usize) -> UserRef<'static, Host> {
+    let space = Box::leak(Box::new(engine.new_space(root, mask(words)).expect("the mask is large enough")));
     engine.adopt(space).expect("adopted once")
 }
 
@@ -236,6 +241,24 @@ fn a_gather_beside_another_flushes_what_it_looked_at_and_no_more() {
 }
 
 #[test]
+fn a_gather_says_how_much_room_it_has_and_flushes_everything_where_anything_changed() {
+    let engine = machine(1);
+    let host = engine.platform();
+    let user = space(engine, 1);
+    engine.switch_to(&user);
+    let mut gather = engine.gather::<(), 2>(&user);
+    assert_eq!(gather.room(), 2);
+    gather.unmapped(page(7), ()).expect("room for two");
+    assert_eq!(gather.room(), 1);
+    gather.changed_all();
+    gather.changed(page(9));
+    assert_eq!(gather.room(), 1, "a change has no frame");
+    host.log.borrow_mut().flushes.clear();
+    gather.finish();
+    assert!(matches!(host.log.borrow().flushes[..], [(0, LocalFlush::Tag(_))]), "no page is left out");
+}
+
+#[test]
 fn the_last_user_leaves_a_teardown_and_the_last_struct_frees_the_root_once() {
     let engine = machine(2);
     let host = engine.platform();
@@ -316,8 +339,10 @@ fn borrowing_and_temporary_spaces_return_to_where_they_began() {
 #[test]
 fn refusals_name_the_value_and_the_remedy() {
     let engine = machine(1);
-    let small = engine.new_space(0xa000, mask(1)).err();
-    assert_eq!(small, Some(Refused::MaskTooSmall(64, 128)));
+    let small = engine.new_space(0xa000, mask(1)).expect_err("one word is less than two");
+    assert_eq!(small, Refused::MaskTooSmall(64, 128));
+    assert_eq!(small.to_string(), "mask for 64 CPUs on a machine of 128; give the space as many words");
+    assert_eq!(engine.new_space(0xa000, mask(0)).err(), Some(Refused::MaskTooSmall(0, 128)));
     let space = Box::leak(Box::new(engine.new_space(0xa000, mask(2)).expect("large enough")));
     let first = engine.adopt(space).expect("first");
     let Err((refused, _)) = engine.adopt(space) else { panic!("adopted twice") };
@@ -349,4 +374,54 @@ fn a_cpu_that_went_off_line_is_not_waited_for_and_comes_back_clean() {
     host.on(1, || engine.online_cpu()).expect("fits");
     assert_eq!(host.log.borrow().flushes, [(1, LocalFlush::Everything)]);
     a.into_handle();
+}
+
+#[test]
+fn a_flush_finds_one_cpu_among_thousands() {
+    let words = mask_words(4_096);
+    assert_eq!(words, 64);
+    let engine = machine_with(4_096, words);
+    let host = engine.platform();
+    let user = space_with(engine, 0x1000, words);
+    for cpu in [0, 64, 4_095] {
+        host.on(cpu, || engine.switch_to(&user));
+    }
+    let other = space_with(engine, 0x2000, words);
+    host.on(64, || engine.switch_to(&other));
+    let pending = engine.send(&user, Scope::Pages(page(1)), Tables::Kept);
+    assert_eq!(host.log.borrow().kicks, [4_095], "CPU 64 has left");
+    pending.finish();
+    host.on(64, || engine.switch_to(&user));
+    let pending = engine.send(&user, Scope::Pages(page(2)), Tables::Kept);
+    assert_eq!(host.log.borrow().kicks, [64, 4_095], "CPU 64 is back, under a mark that was there");
+    pending.finish();
+}
+
+#[test]
+fn kernel_memory_is_flushed_on_every_cpu_of_a_wide_machine() {
+    let engine = machine_with(200, mask_words(200));
+    let host = engine.platform();
+    host.on(130, || engine.offline_cpu());
+    engine.flush_kernel(Scope::Pages(page(1)), Tables::Kept);
+    let flushed = |cpu: u32| {
+        host.log
+            .borrow()
+            .flushes
+            .iter()
+            .any(|(on, what)| *on == cpu && matches!(what, LocalFlush::KernelPages { .. }))
+    };
+    assert!((0..200).all(|cpu| flushed(cpu) != (cpu == 130)));
+}
+
+#[test]
+fn spaces_that_cpus_make_in_turn_have_identities_of_their_own() {
+    let engine = machine(3);
+    let make =
+        |cpu| engine.platform().on(cpu, || engine.new_space(0x1000, mask(2)).expect("large enough").id());
+    let made: Vec<_> = (0..600).map(|turn| make([0, 1, 0, 2, 0][turn % 5])).collect();
+    let mut numbers: Vec<_> = made.iter().map(|id| id.number()).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), made.len());
+    assert_ne!(numbers[0], 0, "no space");
 }

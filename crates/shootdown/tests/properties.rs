@@ -62,9 +62,6 @@ unsafe impl Platform for Host {
         true
     }
     fn irq_restore(&self, _: bool) {}
-    fn irq_enabled(&self) -> bool {
-        true
-    }
     fn tags(&self) -> &PerCpuSlots<2> {
         &PerCpuSlots
     }

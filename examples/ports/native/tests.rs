@@ -24,9 +24,6 @@ impl Ports for &'static Counts {
         true
     }
     fn interrupts_on(&self) {}
-    fn interrupts_are_on(&self) -> bool {
-        true
-    }
     fn order_before_interrupt(&self) {}
     fn send_interrupt(&self, _: u32) {}
     fn publish_tables(&self) {}

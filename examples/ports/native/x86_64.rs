@@ -57,9 +57,6 @@ impl Ports for X86 {
         // SAFETY: 1. `new` owes it.
         unsafe { exec::interrupts_on() };
     }
-    fn interrupts_are_on(&self) -> bool {
-        exec::read_flags() & 1 << 9 != 0
-    }
     /// Nothing: the command register is uncached memory, and stores reach that in order.
     fn order_before_interrupt(&self) {}
     fn send_interrupt(&self, cpu: u32) {

@@ -27,7 +27,7 @@ fn sound_platforms_pass_every_check() {
         assert!(report.is_sound(), "{name}\n{report}");
         assert!(report.checks.iter().all(|check| check.verdict != Verdict::Skipped), "{name}\n{report}");
         assert!(
-            report.checks.iter().filter(|check| check.verdict == Verdict::Pass).count() >= 28,
+            report.checks.iter().filter(|check| check.verdict == Verdict::Pass).count() >= 27,
             "{report}"
         );
     }
@@ -81,5 +81,5 @@ fn every_check_names_a_line_of_the_contract_that_stands_there() {
         assert!(finding.line > 0, "{}: the contract does not say {:?}", outcome.check, finding.clause);
         begun += 1;
     });
-    assert_eq!(begun, 31);
+    assert_eq!(begun, 30);
 }

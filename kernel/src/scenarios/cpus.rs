@@ -1,10 +1,10 @@
-//! CPUs that go off line, and CPUs that flush with interrupts off.
+//! CPUs that go off line, that flush with interrupts off, and that miss a doorbell.
 
 use super::helper;
 use super::workers::{Random, Worker, pause, process};
 use crate::frames::{Canary, Frame, next_epoch};
 use crate::judge::{self, Finding};
-use crate::machine::{ENGINE, masked};
+use crate::machine::{ENGINE, LOST_DOORBELLS, masked};
 use crate::paging::{KERNEL_WINDOW, kernel_window_entry};
 use crate::sched::{Flow, Task, breathe, cycle, spawn, stopping};
 use crate::space::Process;
@@ -139,6 +139,27 @@ impl Task for MaskedFlusher {
         };
         masked(remap).expect("a frame");
         cycle();
+        Flow::Again
+    }
+}
+
+/// Interrupts between CPUs get lost, as they do where a handler answers before it clears: whoever waits rings again.
+pub fn lost_doorbells(cpus: usize) {
+    const ONE_IN: u64 = 500;
+    LOST_DOORBELLS.store(ONE_IN, Ordering::Relaxed);
+    super::memory::remap(cpus);
+    spawn(0, Heal);
+}
+
+/// Loses no more doorbells once the scenario is over.
+struct Heal;
+
+impl Task for Heal {
+    fn step(&mut self) -> Flow {
+        if stopping() {
+            LOST_DOORBELLS.store(0, Ordering::Relaxed);
+            return Flow::Done;
+        }
         Flow::Again
     }
 }

@@ -35,6 +35,7 @@ const SCENARIOS: &[Scenario] = &[
     ("many-spaces", lifetime::many_spaces),
     ("hotplug", cpus::hotplug),
     ("masked-flushers", cpus::masked_flushers),
+    ("lost-doorbells", cpus::lost_doorbells),
     ("sqpoll", clients::sqpoll),
     ("userfault", clients::userfault),
     ("soak", soak),

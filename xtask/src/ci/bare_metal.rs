@@ -14,11 +14,34 @@ const TARGETS: [(&str, &[&str]); 3] = [
     ("riscv64gc-unknown-none-elf", &["shootdown", "shootdown-riscv64", "shootdown-probe", "ports-native"]),
 ];
 
+/// Adapters, with all that records can be made of, where they make sense.
+const ADAPTERS: [(&str, &[&str]); 3] = [
+    (
+        "x86_64-unknown-none",
+        &[
+            "shootdown-trace",
+            "shootdown-global",
+            "shootdown-with-x86_64",
+            "shootdown-with-crate_interface",
+            "shootdown-with-page_table_multiarch",
+            "shootdown-with-page-table-generic",
+        ],
+    ),
+    ("aarch64-unknown-none", &["shootdown-trace", "shootdown-global", "shootdown-with-page_table_multiarch"]),
+    ("riscv64gc-unknown-none-elf", &["shootdown-trace", "shootdown-with-page-table-generic"]),
+];
+const TRACES: &str = "shootdown-trace/log,shootdown-trace/tracing,shootdown-trace/defmt";
+
 pub fn bare_metal(root: &Path) -> Result<Done> {
     for (target, packages) in TARGETS {
         ensure_core(target)?;
         let packages: String = packages.iter().map(|name| format!(" -p {name}")).collect();
         process::run(&mut cargo(root, &format!("build --release --target {target}{packages}")))?;
+    }
+    for (target, packages) in ADAPTERS {
+        let packages: String = packages.iter().map(|name| format!(" -p {name}")).collect();
+        let build = format!("build --release --target {target} --features {TRACES}{packages}");
+        process::run(&mut cargo(root, &build))?;
     }
     let targets: Vec<&str> = TARGETS.iter().map(|(target, _)| *target).collect();
     Ok(Done::Passed(targets.join(", ")))

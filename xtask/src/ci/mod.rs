@@ -8,6 +8,7 @@ mod chapter;
 mod gates;
 mod msrv;
 mod own_case;
+mod sparc64;
 mod steps;
 
 pub use bare_metal::ensure_core;

@@ -3,7 +3,8 @@ use clap::ValueEnum;
 use std::path::Path;
 use std::time::Instant;
 
-use super::{bare_metal, book, boot, build, gates, msrv, own_case};
+use super::{bare_metal, book, boot, build, gates, msrv, own_case, sparc64};
+use crate::footprint::{self, Functions, Look};
 use crate::{arch, tidy};
 
 /// One step; the order is that of a full run, cheapest first.
@@ -19,10 +20,22 @@ pub enum Step {
     Doc,
     /// The oldest Rust that is promised
     Msrv,
+    /// What published packages offer, as committed
+    Api,
+    /// What published packages' manifests say, and the licences of dependencies
+    Release,
+    /// Published packages, packed from a clean clone and built from that
+    Package,
     /// The engine and the arch crates on targets without an operating system
     BareMetal,
     /// The instruction sequences of the arch crates, disassembled
     Arch,
+    /// Bytes of the engine's machine code
+    Size,
+    /// Ways to a panic in the engine's machine code
+    Panics,
+    /// Stack of the engine's operations
+    Stack,
     /// Tests of all packages
     Tests,
     /// Every case of `shootdown check`
@@ -45,6 +58,8 @@ pub enum Step {
     Counts,
     /// The kernel in QEMU, on all architectures
     Boot,
+    /// The MMU of sun4u and the allocator of contexts in QEMU; needs nightly, and runs where it is named alone
+    Sparc64,
 }
 
 /// How a step ended, if it did not fail.
@@ -56,12 +71,14 @@ pub enum Done {
     Skipped(String),
 }
 
-/// Runs `steps`, or all where none is named, and stops at the first that fails.
+/// Runs `steps`, or all that stable Rust suffices for where none is named, and stops at the first that fails.
 ///
 /// # Errors
 /// A step failed.
 pub fn run(root: &Path, steps: &[Step]) -> Result<()> {
-    let steps = if steps.is_empty() { Step::value_variants() } else { steps };
+    let usual: Vec<Step> =
+        Step::value_variants().iter().copied().filter(|step| *step != Step::Sparc64).collect();
+    let steps = if steps.is_empty() { &usual } else { steps };
     let begin = Instant::now();
     let mut closing = Vec::new();
     for step in steps {
@@ -102,8 +119,14 @@ impl Step {
             Self::Doc => build::doc(root),
             Self::Tests => build::tests(root),
             Self::Msrv => msrv::msrv(root),
+            Self::Api => build::api(root),
+            Self::Release => build::release(root),
+            Self::Package => build::package(root),
             Self::BareMetal => bare_metal::bare_metal(root),
             Self::Arch => arch::run(root, arch::Differing::Fails).map(Done::Passed),
+            Self::Size => footprint::run(root, Look::Size(Functions::Summed)).map(Done::Passed),
+            Self::Panics => footprint::run(root, Look::Panics).map(Done::Passed),
+            Self::Stack => footprint::run(root, Look::Stack).map(Done::Passed),
             Self::Check => gates::check(root),
             Self::Museum => gates::museum(root),
             Self::Lab => gates::lab(root),
@@ -114,6 +137,7 @@ impl Step {
             Self::Mutate => gates::mutate(root),
             Self::Counts => gates::counts(root),
             Self::Boot => boot::boot(root),
+            Self::Sparc64 => sparc64::sparc64(root),
         }
     }
 }

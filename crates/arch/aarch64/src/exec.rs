@@ -151,20 +151,6 @@ pub unsafe fn interrupts_off() -> u64 {
     daif
 }
 
-/// Reads DAIF.
-///
-/// # Safety
-/// The caller owes:
-/// 1. it runs at EL1 or above.
-#[inline]
-pub unsafe fn read_daif() -> u64 {
-    let daif;
-    // HW: Arm C5.2, DAIF.
-    // SAFETY: 1. the caller's.
-    unsafe { asm!("mrs {}, daif", out(reg) daif, options(nostack, preserves_flags)) };
-    daif
-}
-
 /// Reads TCR_EL1.
 ///
 /// # Safety

@@ -136,14 +136,6 @@ impl Mmu {
         }
     }
 
-    /// Body of [`Platform::irq_enabled`].
-    #[inline]
-    pub fn irq_enabled(&self) -> bool {
-        // SAFETY: 1. `new` owes it.
-        let daif = unsafe { exec::read_daif() };
-        daif & DAIF_I == 0
-    }
-
     /// Body of [`Platform::relax`].
     #[inline]
     pub fn relax(&self) {

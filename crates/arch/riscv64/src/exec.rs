@@ -244,17 +244,3 @@ pub unsafe fn interrupts_on() {
     // SAFETY: 1. the caller's.
     unsafe { asm!("csrsi sstatus, {}", const SSTATUS_SIE, options(nostack)) };
 }
-
-/// Reads sstatus.
-///
-/// # Safety
-/// The caller owes:
-/// 1. it runs in supervisor mode.
-#[inline]
-pub unsafe fn read_sstatus() -> u64 {
-    let status;
-    // HW: Priv, sstatus.
-    // SAFETY: 1. the caller's.
-    unsafe { asm!("csrr {}, sstatus", out(reg) status, options(nostack, preserves_flags)) };
-    status
-}

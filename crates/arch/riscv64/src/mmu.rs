@@ -127,14 +127,6 @@ impl Mmu {
         }
     }
 
-    /// Body of [`Platform::irq_enabled`].
-    #[inline]
-    pub fn irq_enabled(&self) -> bool {
-        // SAFETY: 1. `new` owes it.
-        let status = unsafe { exec::read_sstatus() };
-        status & SSTATUS_SIE != 0
-    }
-
     /// Body of [`Platform::relax`].
     #[inline]
     pub fn relax(&self) {

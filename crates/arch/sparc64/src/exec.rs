@@ -354,17 +354,3 @@ pub unsafe fn interrupts_on() {
         asm!("rdpr %pstate, {on}", "or {on}, 2, {on}", "wrpr {on}, 0, %pstate", on = out(reg) _, options(nostack));
     }
 }
-
-/// Reads PSTATE.
-///
-/// # Safety
-/// The caller owes:
-/// 1. it runs in privileged mode.
-#[inline]
-pub unsafe fn read_pstate() -> u64 {
-    let state;
-    // HW: SPARC Architecture Manual 9, 5.2.1.
-    // SAFETY: 1. the caller's.
-    unsafe { asm!("rdpr %pstate, {}", out(reg) state, options(nostack)) };
-    state
-}

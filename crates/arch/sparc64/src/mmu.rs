@@ -145,14 +145,6 @@ impl Mmu {
         }
     }
 
-    /// Body of [`Platform::irq_enabled`].
-    #[inline]
-    pub fn irq_enabled(&self) -> bool {
-        // SAFETY: 1. `new` owes it.
-        let state = unsafe { exec::read_pstate() };
-        state & PSTATE_IE != 0
-    }
-
     fn drop_page(&self, page: VirtAddr, context: Context) {
         let number = u64::from(context.number());
         match (self.strategies.machine(), context) {

@@ -173,16 +173,6 @@ pub unsafe fn interrupts_on() {
     unsafe { asm!("sti", options(nostack)) };
 }
 
-/// Reads RFLAGS.
-#[inline]
-pub fn read_flags() -> u64 {
-    let flags;
-    // HW: SDM volume 2, PUSHF.
-    // SAFETY: reads a register, by way of the stack.
-    unsafe { asm!("pushfq", "pop {}", out(reg) flags, options(preserves_flags)) };
-    flags
-}
-
 /// Reads the CPUID leaves that [`crate::Features`] decodes. Leaves that the CPU lacks are 0.
 pub fn read_leaves() -> Leaves {
     let leaf = |number: u32, last: u32| if number <= last { cpuid(number) } else { Leaf::default() };

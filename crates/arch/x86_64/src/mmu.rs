@@ -121,12 +121,6 @@ impl Mmu {
         irq_restore(were_on);
     }
 
-    /// Body of [`Platform::irq_enabled`].
-    #[inline]
-    pub fn irq_enabled(&self) -> bool {
-        exec::read_flags() & INTERRUPT_FLAG != 0
-    }
-
     /// Body of [`Platform::relax`].
     #[inline]
     pub fn relax(&self) {

@@ -78,6 +78,20 @@ fn every_weakened_ordering_is_caught() {
     assert!(missed.is_empty(), "weakened and not caught: {missed:?}");
 }
 
+/// Rule SD-1 removed: where a mask has a summary, a CPU that joins does not mark its word.
+#[test]
+fn a_word_that_is_not_marked_is_caught() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    fault::inject(fault::rule(1).expect("a rule"));
+    let scenarios =
+        [scenarios::arrive::switch_into_another_word_vs_flush, scenarios::arrive::join_under_a_mark_vs_flush];
+    let caught = scenarios.map(|scenario| std::panic::catch_unwind(scenario).is_err());
+    fault::inject(0);
+    std::panic::set_hook(hook);
+    assert_eq!(caught, [true; 2]);
+}
+
 /// Weakens `site` and runs the scenario that must show it: whether it did, its name, and the time that it took.
 fn weaken(site: Site) -> (bool, &'static str, f64) {
     let Some(&(_, name)) = CAUGHT_BY.iter().find(|row| row.0 == site) else { return (false, "", 0.0) };

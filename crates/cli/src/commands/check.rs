@@ -18,6 +18,7 @@ use crate::progress::Line;
 use crate::promises::Promises;
 use crate::record::Record;
 use crate::select::{Wanted, select};
+use crate::shard::{End, Head};
 
 /// Runs `shootdown check`.
 ///
@@ -29,7 +30,10 @@ pub fn check(args: &CheckArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
         catalogue::swap(&mut cases, bugs, name)?;
     }
     if args.list {
-        let picked = choose(&cases, args)?;
+        let picked = match args.shard {
+            None => choose(&cases, wanted(args), args.removal.removed())?,
+            Some(shard) => shard.part(&whole(&cases, bugs, args)?.0),
+        };
         return list(&picked, &Promises::of(&picked, bugs, &cases), args.json);
     }
     let outcome = run_and_print(&cases, bugs, args, &mut |_, _| {})?;
@@ -61,6 +65,17 @@ impl Outcome {
             true => AS_EXPECTED,
             false => NOT_AS_EXPECTED,
         }
+    }
+
+    /// Prints the lines that close the run; where results go to standard output as JSON, on standard error.
+    pub fn print(&self, removed: Option<&Removed>, json: bool) -> Result<(), Failure> {
+        let closing = self.closing(removed).join("\n");
+        if json {
+            anstream::eprintln!("{closing}");
+        } else {
+            writeln!(anstream::stdout(), "\n{closing}")?;
+        }
+        Ok(())
     }
 
     /// The lines that close the run.
@@ -123,14 +138,49 @@ impl Outcome {
     }
 }
 
-fn choose<'c>(cases: &'c [Case], args: &CheckArgs) -> Result<Vec<&'c Case>, Failure> {
-    let wanted = Wanted { names: &args.names, cpus: args.cpus, deep: args.deep };
-    let removed = args.removal.removed();
+fn wanted(args: &CheckArgs) -> Wanted<'_> {
+    Wanted { names: &args.names, cpus: args.cpus, deep: args.deep }
+}
+
+fn choose<'c>(
+    cases: &'c [Case],
+    wanted: Wanted<'_>,
+    removed: Option<&Removed>,
+) -> Result<Vec<&'c Case>, Failure> {
     let picked = select(cases, wanted).map_err(|failure| failure.with_removed(removed))?;
     if picked.is_empty() {
         return Err(Failure::bad_input("there is nothing to check", "this build has no cases"));
     }
     Ok(picked)
+}
+
+/// Returns those of `cases` that are `wanted`, then the engine's scenarios that their bugs name; and what bugs promise.
+pub fn choose_all<'c, 'b>(
+    cases: &'c [Case],
+    bugs: &'b [Bug],
+    wanted: Wanted<'_>,
+    removed: Option<&Removed>,
+) -> Result<(Vec<&'c Case>, Promises<'b>), Failure> {
+    let mut picked = choose(cases, wanted, removed)?;
+    let promises = Promises::of(&picked, bugs, cases);
+    picked.extend(promises.scenarios(&picked, cases));
+    Ok((picked, promises))
+}
+
+/// Returns all that `args` ask for, whichever shard of it.
+fn whole<'c, 'b>(
+    cases: &'c [Case],
+    bugs: &'b [Bug],
+    args: &CheckArgs,
+) -> Result<(Vec<&'c Case>, Promises<'b>), Failure> {
+    let removed = args.removal.removed();
+    if args.swap.is_none() {
+        return choose_all(cases, bugs, wanted(args), removed);
+    }
+    // A swapped case is to be noticed by itself.
+    let picked = choose(cases, wanted(args), removed)?;
+    let promises = Promises::of(&picked, bugs, cases);
+    Ok((picked, promises))
 }
 
 /// Runs those of `cases` that `args` name and the engine's scenarios that their bugs name, prints the results as they
@@ -141,12 +191,28 @@ pub fn run_and_print(
     args: &CheckArgs,
     see: &mut dyn FnMut(&Case, &Report),
 ) -> Result<Outcome, Failure> {
-    let mut picked = choose(cases, args)?;
-    let promises = Promises::of(&picked, bugs, cases);
-    // A swapped case is to be noticed by itself.
-    if args.swap.is_none() {
-        picked.extend(promises.scenarios(&picked, cases));
+    let (mut picked, promises) = whole(cases, bugs, args)?;
+    if let Some(shard) = args.shard {
+        picked = shard.part(&picked);
     }
+    let mut sinks = sinks(args, &picked)?;
+    if let Some(shard) = args.shard {
+        let head = Head::new(shard, args, cases);
+        sinks.iter_mut().try_for_each(|sink| sink.head(&head))?;
+    }
+    let interrupt = Interrupt::listen();
+    let mut outcome = run(&picked, args, &interrupt, &mut sinks, see)?;
+    if let Some(end) = args.shard {
+        let end = End { end, results: outcome.records.len(), interrupted: outcome.interrupted };
+        sinks.iter_mut().try_for_each(|sink| sink.foot(&end))?;
+    }
+    outcome.broken_promises = promises.all_broken(&outcome.records);
+    outcome.print(args.removal.removed(), args.json)?;
+    Ok(outcome)
+}
+
+/// Opens what results go to.
+fn sinks(args: &CheckArgs, picked: &[&Case]) -> Result<Vec<Box<dyn Sink>>, Failure> {
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     if let Some(path) = &args.json_file {
         let file = File::create(path).map_err(|error| {
@@ -160,23 +226,12 @@ pub fn run_and_print(
     if args.json {
         sinks.push(Box::new(JsonLines(io::stdout())));
     } else {
-        let table = Table::begin(anstream::stdout(), &picked)?;
+        let table = Table::begin(anstream::stdout(), picked)?;
         // Who names cases wants to see them.
         let fold = args.names.is_empty() && !args.verbose;
-        sinks.push(Box::new(if fold { table.fold_pairs(&picked) } else { table }));
+        sinks.push(Box::new(if fold { table.fold_pairs(picked) } else { table }));
     }
-    let interrupt = Interrupt::listen();
-    let mut outcome = run(&picked, args, &interrupt, &mut sinks, see)?;
-    outcome.broken_promises =
-        promises.malformed.iter().cloned().chain(promises.broken(&outcome.records)).collect();
-    let closing = outcome.closing(args.removal.removed()).join("\n");
-    // Standard output carries JSON alone when JSON is asked for.
-    if args.json {
-        anstream::eprintln!("{closing}");
-    } else {
-        writeln!(anstream::stdout(), "\n{closing}")?;
-    }
-    Ok(outcome)
+    Ok(sinks)
 }
 
 fn run(

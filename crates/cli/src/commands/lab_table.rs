@@ -16,19 +16,19 @@ use crate::select::near;
 /// The first name that no policy has.
 pub fn policies(names: &[String], default: &[PolicyKind]) -> Result<Vec<PolicyKind>, Failure> {
     let all = PolicyKind::ALL.map(PolicyKind::name);
-    chosen("policy", names, default, &all, PolicyKind::of)
+    chosen("policy", names, default, &all, |name| PolicyKind::of(name).into_iter().collect())
 }
 
-/// Returns what has these names; `default` where there are none.
+/// Returns what has these names, each once; `default` where there are none.
 ///
 /// # Errors
 /// The first name that nothing has.
-pub fn chosen<T: Copy>(
+pub fn chosen<T: Copy + PartialEq>(
     what: &str,
     names: &[String],
     default: &[T],
     all: &[&str],
-    of: impl Fn(&str) -> Option<T>,
+    of: impl Fn(&str) -> Vec<T>,
 ) -> Result<Vec<T>, Failure> {
     if names.is_empty() {
         return Ok(default.to_vec());
@@ -40,7 +40,21 @@ pub fn chosen<T: Copy>(
             remedy: format!("there are: {}", all.join(", ")),
         })
     };
-    names.iter().map(|name| of(name).ok_or_else(|| unknown(name))).collect()
+    let mut found = Vec::new();
+    for name in names {
+        let named = of(name);
+        if named.is_empty() {
+            return Err(unknown(name));
+        }
+        found.extend(named);
+    }
+    let mut once = Vec::new();
+    found.into_iter().for_each(|one| {
+        if !once.contains(&one) {
+            once.push(one)
+        }
+    });
+    Ok(once)
 }
 
 /// Prints the heads of the columns, after one for names.
@@ -105,6 +119,34 @@ pub const LEGEND: &str = "each: doorbells a flush. merged: found the doorbell ru
 full, select: flushes of a tag, of pages. lost: good translations dropped. lines, instr: cache-line transfers (handlers \
 included) and the initiator's instructions a flush. stale: uses of what was given away.";
 
+/// Prints what each kind of operation costs under the policy of a row: doorbells, line transfers and instructions of the
+/// CPU that carries it out.
+///
+/// # Errors
+/// They could not be written.
+pub fn operations(out: &mut impl Write, row: &Row) -> io::Result<()> {
+    let dim = Style::new().dimmed();
+    let policy = row.policy;
+    writeln!(
+        out,
+        "{dim}  {policy:15} {:>9} {:>12} {:>8} {:>8}{dim:#}",
+        "times", "doorbells", "lines", "instr"
+    )?;
+    for (operation, spent) in row.totals.operations.iter() {
+        let each = |count: u64| count as f64 / spent.times as f64;
+        writeln!(
+            out,
+            "  {:15} {:>9} {:>12.2} {:>8.2} {:>8.1}",
+            operation.name(),
+            HumanCount(spent.times).to_string(),
+            each(spent.doorbells),
+            each(spent.transfers),
+            each(spent.instructions)
+        )?;
+    }
+    Ok(())
+}
+
 /// Prints the rows of one workload.
 ///
 /// # Errors
@@ -126,11 +168,22 @@ pub fn workload(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
 mod tests {
     use super::policies;
     use shootdown_lab::policy::PolicyKind;
+    use shootdown_lab::workload::WorkloadKind;
+
+    #[test]
+    fn what_is_named_twice_or_by_its_group_is_chosen_once() {
+        let names = ["mapbench-local".to_owned(), "mapbench".to_owned()];
+        let chosen = super::chosen("workload", &names, &[], &[], WorkloadKind::of).expect("workloads");
+        let names: Vec<_> = chosen.into_iter().map(WorkloadKind::name).collect();
+        assert_eq!(names, ["mapbench-local", "mapbench-pipeline", "mapbench-global"]);
+    }
 
     #[test]
     fn an_unknown_policy_is_named_with_what_may_have_been_meant() {
         let said = policies(&["linux-x68".into()], &PolicyKind::ALL).expect_err("no policy").to_string();
         assert!(said.contains("\"linux-x68\"") && said.contains("did you mean: linux-x86"), "{said}");
+        let said = policies(&["linx".into()], &PolicyKind::ALL).expect_err("no policy").to_string();
+        assert!(said.contains("did you mean: linux-x86"), "{said}");
         assert_eq!(policies(&[], &PolicyKind::ALL).expect("all").len(), PolicyKind::ALL.len());
     }
 }

@@ -26,7 +26,8 @@ struct Rows<'a> {
 /// A policy or workload that does not exist; output that cannot be written.
 pub fn policies(args: &BenchArgs) -> Result<ExitCode, Failure> {
     let policies = lab_table::policies(&args.policy, &PolicyKind::ALL)?;
-    let names = WorkloadKind::ALL.map(WorkloadKind::name);
+    let names: Vec<_> =
+        WorkloadKind::ALL.map(WorkloadKind::name).into_iter().chain(WorkloadKind::GROUPS).collect();
     let workloads =
         lab_table::chosen("workload", &args.workload, &WorkloadKind::ALL, &names, WorkloadKind::of)?;
     if args.spaces == 0 {
@@ -48,6 +49,9 @@ pub fn policies(args: &BenchArgs) -> Result<ExitCode, Failure> {
         }
         if !args.json {
             bar.suspend(|| lab_table::workload(&mut out, &rows))?;
+            if args.operations {
+                bar.suspend(|| rows.iter().try_for_each(|row| lab_table::operations(&mut out, row)))?;
+            }
         }
         all.extend(rows);
     }

@@ -7,7 +7,7 @@ pub fn text(number: u8) -> Option<&'static str> {
 
 const TEXTS: [&str; crate::catalogue::LAST_RULE as usize] = [
     "If CPU c may hold translations of S that it could use without flushing first, or may start to fill \
-     some, c is in S's mask.",
+     some, c is in S's mask: its bit is set, and the mark over its word where the mask has a summary.",
     "Only CPU c sets its bit, before it loads S's root; then a full fence; then it reads S's generation \
      and lets the walker in.",
     "Only CPU c clears its bit, after its hardware stopped using the root and its entries are flushed \
@@ -24,8 +24,8 @@ const TEXTS: [&str; crate::catalogue::LAST_RULE as usize] = [
      one.",
     "Mappings die once, when the last user reference goes; the root is freed once, when no struct \
      reference is left and no CPU has it loaded.",
-    "A CPU that waits answers its own doorbell; past a bound the platform is told who is late, and the \
-     wait goes on.",
+    "A CPU that waits listens to its own doorbell and answers it, so that nobody need interrupt it; past a \
+     bound the platform is told who is late, and the wait goes on.",
     "While an entry tagged t may be live on c, t on c names one space; a tag is reused only after a \
      flush; identities and generations are 64-bit and never go back.",
     "A CPU that goes off line leaves the space it has loaded and flushes everything, then it is no \

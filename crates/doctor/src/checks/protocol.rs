@@ -25,7 +25,6 @@ const FLUSHES: &[&str] = &[
     "local",
     "irq-save",
     "irq-restore",
-    "irq-enabled",
     "install-root",
     "kick",
     "doorbell",
@@ -45,7 +44,7 @@ fn doorbells<P: Subject>() -> Vec<Check<P>> {
             method: "kick",
             clause: "makes the target call [`Shootdown::serve`](crate::Shootdown::serve) soon, with interrupts off",
             remedy: "the handler of the doorbell's interrupt must call engine.serve(), whatever else it does",
-            needs: &["cpu", "local", "irq-save", "irq-restore", "irq-enabled", "install-root", "kick"],
+            needs: &["cpu", "local", "irq-save", "irq-restore", "install-root", "kick"],
             memories: &[Tso],
             applies: true,
             plan: evicts::<P> as fn() -> Plan<P>,
@@ -120,10 +119,10 @@ fn around<P: Subject>() -> Vec<Check<P>> {
         Check {
             name: "masked-wait",
             about: "two CPUs flush each other's space with interrupts off",
-            method: "irq_enabled",
-            clause: "While they are off, waits poll the doorbell themselves (SD-11).",
-            remedy: "whatever waits for another CPU with interrupts off must answer its own doorbell (engine.serve()), or not \
-                     wait: the other CPU may be waiting for this one",
+            method: "kick",
+            clause: "a kick may be late or spurious, and is never lost for good (after a stall the engine kicks again)",
+            remedy: "no method may wait until another CPU has taken an interrupt or done something: that CPU may be waiting for \
+                     this one with interrupts off. The engine's waits answer their own doorbell; a platform's do not",
             needs: &["remote"],
             memories: &[Tso],
             applies: true,

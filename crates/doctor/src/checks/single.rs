@@ -71,18 +71,6 @@ fn interrupts<P: Subject>() -> Vec<Check<P>> {
             &["irq-save"],
             || alone(vec![restore::<P>]),
         ),
-        check(
-            "irq-enabled",
-            [
-                "irq_enabled",
-                "the platform is asked with interrupts on, and with interrupts off",
-                "Whether interrupts are on. While they are off, waits poll the doorbell themselves (SD-11).",
-                "read the flag each time; if it says `on` while interrupts are off, a wait does not serve its own doorbell, and \
-             two CPUs wait for each other for ever",
-            ],
-            &[],
-            || alone(vec![enabled::<P>]),
-        ),
     ]
 }
 
@@ -168,13 +156,6 @@ fn restore<P: Subject>(cpu: &Cpu<'_, P>) {
     note("irq_restore");
     cpu.platform().irq_restore(outer);
     assert!(sync::irq_enabled(), "interrupts are still off after the outermost irq_restore()");
-}
-
-fn enabled<P: Subject>(cpu: &Cpu<'_, P>) {
-    assert!(cpu.platform().irq_enabled(), "irq_enabled() says off, and interrupts are on");
-    let were_on = sync::irq_save();
-    assert!(!cpu.platform().irq_enabled(), "irq_enabled() says on, and interrupts are off");
-    sync::irq_restore(were_on);
 }
 
 fn relax<P: Subject>(cpu: &Cpu<'_, P>) {

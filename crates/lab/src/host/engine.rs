@@ -40,9 +40,6 @@ unsafe impl Platform for Host {
         true
     }
     fn irq_restore(&self, _: bool) {}
-    fn irq_enabled(&self) -> bool {
-        true
-    }
     fn tags(&self) -> &Untagged {
         &Untagged
     }

@@ -2,13 +2,14 @@
 
 use super::cost::COSTS;
 use super::lines::{Lines, NumberMap};
+use super::operation::{Operation, Spent};
 use super::run::Touched;
 use super::tally::{Class, Totals};
 use super::tlb::{Fate, Pages, Tables, Tlb, Translation};
 use shootdown_cells::Access;
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 
 /// Marks the number of a table page among page numbers; a table maps this many pages, as a shift.
 pub(super) const TABLE: u64 = 1 << 60;
@@ -60,6 +61,8 @@ pub(super) struct Cpu {
     /// Until then interrupts wait.
     pub(super) masked_until: u64,
     pub(super) class: Class,
+    /// What it carries out.
+    operation: Operation,
     pub(super) root: Option<u32>,
     pub(super) tag: u16,
     /// Whether a program may use the loaded space.
@@ -83,9 +86,11 @@ pub(crate) struct Hw {
     pub(crate) totals: Totals,
     pub(super) cpus: Vec<Cpu>,
     pub(super) watched: Option<Vec<Touched>>,
+    /// Spaces that were made and have not ended.
+    living: HashSet<u32>,
     lines: Lines,
     /// Page tables: by space and page, numbers of translations.
-    tables: Vec<NumberMap<u64, u32>>,
+    tables: NumberMap<u32, NumberMap<u64, u32>>,
     pub(super) translations: Vec<Translation>,
     spare: Vec<u32>,
     queue: BinaryHeap<Reverse<(u64, u64, u32, Event)>>,
@@ -98,6 +103,7 @@ impl Hw {
             now: 0,
             masked_until: 0,
             class: Class::User,
+            operation: Operation::Create,
             root: None,
             tag: 0,
             user: false,
@@ -114,8 +120,9 @@ impl Hw {
             totals: Totals::default(),
             cpus: (0..cpus).map(|_| cpu()).collect(),
             watched: None,
+            living: HashSet::new(),
             lines: Lines::new(cpus),
-            tables: Vec::new(),
+            tables: NumberMap::default(),
             translations: Vec::new(),
             spare: Vec::new(),
             queue: BinaryHeap::new(),
@@ -127,6 +134,20 @@ impl Hw {
         &mut self.cpus[self.current as usize]
     }
 
+    /// Whether a space was made and has not ended.
+    pub(super) fn lives(&self, space: u32) -> bool {
+        self.living.contains(&space)
+    }
+
+    /// Notes that a space was made, or ends.
+    pub(super) fn set_lives(&mut self, space: u32, lives: bool) {
+        if lives {
+            self.living.insert(space);
+        } else {
+            self.living.remove(&space);
+        }
+    }
+
     /// Adds to the current CPU's clock.
     pub(crate) fn advance(&mut self, cycles: u64) {
         self.me().now += cycles;
@@ -136,6 +157,7 @@ impl Hw {
     pub(crate) fn work(&mut self, instructions: u64) {
         let class = self.me().class;
         self.totals.class(class).instructions += instructions;
+        self.spent().instructions += instructions;
         self.advance(instructions);
     }
 
@@ -146,6 +168,25 @@ impl Hw {
         self.work(COSTS.call_instructions);
     }
 
+    /// The current CPU begins an operation.
+    pub(super) fn begin_operation(&mut self, operation: Operation) {
+        self.me().operation = operation;
+        self.totals.operations.at(operation).times += 1;
+    }
+
+    /// What is spent on what the current CPU does; its handler is apart from the operation that it interrupts.
+    fn spent(&mut self) -> &mut Spent {
+        let me = &self.cpus[self.current as usize];
+        let operation = if me.class == Class::Handler { Operation::Answer } else { me.operation };
+        self.totals.operations.at(operation)
+    }
+
+    /// The current CPU's handler begins.
+    pub(super) fn begin_answer(&mut self) {
+        self.totals.operations.at(Operation::Answer).times += 1;
+        self.begin(Class::Handler);
+    }
+
     /// The current CPU accesses a shared word.
     pub(crate) fn access(&mut self, address: u64, access: Access) {
         let cpu = self.current;
@@ -154,6 +195,7 @@ impl Hw {
         if access == Access::Fence {
             tally.fences += 1;
             tally.instructions += COSTS.fence_instructions;
+            self.spent().instructions += COSTS.fence_instructions;
             return self.advance(COSTS.fence);
         }
         tally.instructions += COSTS.access_instructions;
@@ -165,6 +207,10 @@ impl Hw {
             watched.push(Touched { line: moved.place, cpu, written: access != Access::Load });
         }
         let transfers = u64::from(moved.transfer);
+        let spent = self.spent();
+        spent.instructions += COSTS.access_instructions;
+        spent.transfers += transfers;
+        let tally = self.totals.class(class);
         match access {
             Access::Load => {
                 tally.reads += 1;
@@ -204,10 +250,17 @@ impl Hw {
         }
     }
 
+    /// From now on remembers which lines are accessed.
+    pub(super) fn watch(&mut self) {
+        self.watched = Some(Vec::new());
+        self.lines.watch();
+    }
+
     /// Rings `cpu`'s doorbell.
     pub(crate) fn kick(&mut self, cpu: u32) {
         self.totals.sent += 1;
         self.me().kicks += 1;
+        self.spent().doorbells += 1;
         self.work(COSTS.hardware_instructions);
         self.advance(COSTS.send);
         let at = self.me().now + COSTS.delivery;
@@ -326,11 +379,14 @@ impl Hw {
     }
 
     fn table(&mut self, space: u32) -> &mut NumberMap<u64, u32> {
-        let at = space as usize;
-        if at >= self.tables.len() {
-            self.tables.resize_with(at + 1, NumberMap::default);
+        self.tables.entry(space).or_default()
+    }
+
+    /// Forgets the tables of a space that has ended, if nothing is mapped.
+    pub(super) fn forget_tables(&mut self, space: u32) {
+        if self.tables.get(&space).is_some_and(NumberMap::is_empty) {
+            self.tables.remove(&space);
         }
-        &mut self.tables[at]
     }
 
     /// The translation of a page, which is mapped if it is not.
@@ -388,8 +444,10 @@ impl Hw {
 
     /// Takes pages out of the page tables, and says what they were; with `replace` others take their place.
     pub(super) fn retire(&mut self, space: u32, pages: Pages, tables: Tables, replace: bool) -> Vec<u32> {
+        // A recording may flush a space that has ended.
+        let Some(table) = self.tables.get(&space) else { return Vec::new() };
         let mut gone: Vec<u64> = match pages.count {
-            0 => self.table(space).keys().copied().filter(|page| !replace || page & TABLE == 0).collect(),
+            0 => table.keys().copied().filter(|page| !replace || page & TABLE == 0).collect(),
             _ => (pages.first..pages.first + pages.count).collect(),
         };
         gone.sort_unstable();

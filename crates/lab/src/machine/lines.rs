@@ -1,6 +1,7 @@
 //! Which caches hold which lines: MESI with caches that never evict.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// Bytes of a line, as a shift.
@@ -42,6 +43,10 @@ pub(super) struct Lines {
     holders: Vec<u64>,
     /// For each place, how many hold it.
     counts: Vec<u32>,
+    /// Places whose lines were forgotten, to be used again ...
+    spare: Vec<u32>,
+    /// ... unless whoever watches takes a place for one line for ever.
+    watched: bool,
     /// CPUs that sleep until a line is written.
     sleepers: NumberMap<u32, Vec<u32>>,
 }
@@ -62,18 +67,22 @@ impl Lines {
             places: NumberMap::default(),
             holders: Vec::new(),
             counts: Vec::new(),
+            spare: Vec::new(),
+            watched: false,
             sleepers: NumberMap::default(),
         }
     }
 
     fn place(&mut self, address: u64) -> u32 {
-        let next = self.counts.len() as u32;
-        let place = *self.places.entry(address >> LINE).or_insert(next);
-        if place == next {
+        let Entry::Vacant(entry) = self.places.entry(address >> LINE) else {
+            return self.places[&(address >> LINE)];
+        };
+        let place = self.spare.pop().unwrap_or_else(|| {
             self.counts.push(0);
             self.holders.resize(self.holders.len() + self.words, 0);
-        }
-        place
+            self.counts.len() as u32 - 1
+        });
+        *entry.insert(place)
     }
 
     fn bit(&self, place: u32, cpu: u32) -> (usize, u64) {
@@ -122,10 +131,23 @@ impl Lines {
         if self.sleepers.is_empty() { Vec::new() } else { self.sleepers.remove(&place).unwrap_or_default() }
     }
 
+    /// Gives each line a place of its own from now on.
+    pub(super) fn watch(&mut self) {
+        self.watched = true;
+        self.spare.clear();
+    }
+
     /// Forgets the lines of memory that was given back, so that what is put there next begins in no cache.
     pub(super) fn forget(&mut self, address: u64, bytes: u64) {
         for line in address >> LINE..=(address + bytes - 1) >> LINE {
-            self.places.remove(&line);
+            let Some(place) = self.places.remove(&line) else { continue };
+            let from = place as usize * self.words;
+            self.holders[from..from + self.words].fill(0);
+            self.counts[place as usize] = 0;
+            self.sleepers.remove(&place);
+            if !self.watched {
+                self.spare.push(place);
+            }
         }
     }
 }
@@ -152,6 +174,16 @@ mod tests {
         lines.write(0, 0x1000);
         lines.forget(0x1000, 64);
         assert!(!lines.write(1, 0x1000).transfer);
+    }
+
+    #[test]
+    fn memory_that_comes_and_goes_takes_one_place() {
+        let mut lines = Lines::new(2);
+        for turn in 0..100 {
+            assert!(!lines.write(0, turn << 12).transfer);
+            lines.forget(turn << 12, 64);
+        }
+        assert_eq!(lines.counts.len(), 1);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod cost;
 mod hw;
 mod lines;
 pub mod model;
+mod operation;
 mod oracle;
 mod run;
 mod tally;
@@ -15,6 +16,7 @@ mod tlb;
 
 pub use cost::COSTS;
 pub(crate) use hw::{forget_lines, with};
+pub use operation::{ByOperation, Operation, Spent};
 pub(crate) use run::suspend;
 pub use run::{CpuCount, MAX_CPUS, Op, Outcome, Source, Touched, run, run_watched};
 pub use tally::{Class, Tally, Totals};

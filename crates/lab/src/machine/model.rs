@@ -1,6 +1,6 @@
 //! What code on the machine may do: policies that are written for it call this.
 
-use super::hw::with;
+use super::hw::{forget_lines, with};
 use super::run::suspend;
 use shootdown_cells::Access;
 
@@ -25,6 +25,11 @@ impl Word {
     /// Stores to it.
     pub fn write(self) {
         with(|hw| hw.access(self.0, Access::Store));
+    }
+
+    /// Gives its line back.
+    pub fn forget(self) {
+        forget_lines(self.0, 1);
     }
 
     /// Changes it by one instruction.

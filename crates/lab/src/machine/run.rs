@@ -2,6 +2,7 @@
 
 use super::cost::COSTS;
 use super::hw::{self, Event, Hw, with};
+use super::operation::Operation;
 use super::tally::{Class, Totals};
 use super::tlb::{Pages, Tables};
 use crate::policy::{Policy, Request};
@@ -254,7 +255,7 @@ impl<'a> Runner<'a> {
         match op {
             Op::Touch(pages) => with(|hw| hw.touch(pages)),
             Op::Compute(cycles) => with(|hw| hw.advance(cycles)),
-            Op::Watch => with(|hw| hw.watched = Some(Vec::new())),
+            Op::Watch => with(Hw::watch),
             Op::Post(channel) => self.post(channel),
             Op::Take(channel) => {
                 let channel = self.channels.entry(channel).or_default();
@@ -322,7 +323,7 @@ impl<'a> Runner<'a> {
             state.now = at.max(waits) + COSTS.interrupt + if idle { COSTS.wake } else { 0 };
             hw.totals.delivered += 1;
             hw.totals.to_idle += u64::from(idle);
-            hw.begin(Class::Handler);
+            hw.begin_answer();
             saved
         });
         self.policy.serve();
@@ -364,12 +365,34 @@ fn begin(class: Class) {
     with(|hw| hw.begin(class));
 }
 
+/// What an operation is for those who ask for it.
+fn kind(op: Op) -> Option<Operation> {
+    Some(match op {
+        Op::Create(_) => Operation::Create,
+        Op::Switch(space) if with(|hw| hw.loaded()) == Some(space) => Operation::Return,
+        Op::Switch(_) => Operation::Switch,
+        Op::Lazy(_) => Operation::GoLazy,
+        Op::Borrow(_) => Operation::Borrow,
+        Op::Unborrow => Operation::GiveBack,
+        Op::Unmap(_, Tables::Freed) | Op::Flush(_, _, Tables::Freed) => Operation::UnmapTables,
+        Op::Unmap(pages, _) | Op::Flush(_, pages, _) if pages.count == 1 => Operation::UnmapOne,
+        Op::Unmap(..) | Op::Flush(..) => Operation::UnmapMany,
+        Op::Protect(_) => Operation::Protect,
+        Op::Fork(_) => Operation::Fork,
+        Op::Exit(_) => Operation::Exit,
+        Op::Touch(_) | Op::Compute(_) | Op::Post(_) | Op::Take(_) | Op::Watch => return None,
+    })
+}
+
 fn carry_out(policy: &dyn Policy, op: Op) {
+    if let Some(kind) = kind(op) {
+        with(|hw| hw.begin_operation(kind));
+    }
     match op {
-        Op::Create(space) => {
-            begin(Class::Lifetime);
-            policy.create(space);
-        }
+        // A CPU may be ahead of the one that makes the space, or behind the one that ends it: recordings have such.
+        Op::Switch(space) | Op::Borrow(space) | Op::Flush(space, ..) | Op::Exit(space)
+            if !with(|hw| hw.lives(space)) => {}
+        Op::Create(space) => create(policy, space),
         Op::Switch(space) => enter(|| policy.switch(space)),
         Op::Borrow(space) => enter(|| policy.borrow(space)),
         Op::Lazy(idle) => lazy(policy, idle),
@@ -382,19 +405,26 @@ fn carry_out(policy: &dyn Policy, op: Op) {
         Op::Flush(space, pages, tables) => change(policy, Some(space), pages, tables, true),
         Op::Protect(pages) => change(policy, None, pages, Tables::Kept, true),
         Op::Fork(child) => {
-            begin(Class::Lifetime);
-            policy.create(child);
+            create(policy, child);
             change(policy, None, Pages::ALL, Tables::Kept, true);
         }
         Op::Exit(space) => {
             lazy(policy, false);
+            with(|hw| hw.set_lives(space, false));
             policy.last_user(space);
             change(policy, Some(space), Pages::ALL, Tables::Freed, false);
             begin(Class::Lifetime);
             policy.end(space);
+            with(|hw| hw.forget_tables(space));
         }
         Op::Touch(_) | Op::Compute(_) | Op::Post(_) | Op::Take(_) | Op::Watch => {}
     }
+}
+
+fn create(policy: &dyn Policy, space: u32) {
+    begin(Class::Lifetime);
+    policy.create(space);
+    with(|hw| hw.set_lives(space, true));
 }
 
 fn enter(switch: impl FnOnce()) {

@@ -1,5 +1,6 @@
 //! Counts.
 
+use super::operation::ByOperation;
 use serde::Serialize;
 use std::ops::AddAssign;
 
@@ -76,6 +77,8 @@ pub struct Totals {
     pub lifetime: Tally,
     /// Handlers of doorbells.
     pub handler: Tally,
+    /// The same work once more, by what was asked for.
+    pub operations: ByOperation,
     /// Flushes that sent at least one doorbell.
     pub flushes_with_doorbells: u64,
     /// Flushes that turned to other CPUs, whether or not one was rung (Linux records a `remote ipi send` for each); of the

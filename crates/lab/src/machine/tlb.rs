@@ -72,10 +72,17 @@ impl Tlb {
 
     /// Drops entries under `tag`, and returns what they held, in no order that matters.
     pub(super) fn drop_pages(&mut self, tag: u16, pages: Pages) -> Vec<u32> {
-        let Some(entries) = self.tags.get_mut(&tag) else { return Vec::new() };
         if pages.count == 0 {
-            return entries.drain().map(|(_, translation)| translation).collect();
+            // Not emptied but taken out: a kernel may use any number of tags once.
+            return self
+                .tags
+                .remove(&tag)
+                .into_iter()
+                .flatten()
+                .map(|(_, translation)| translation)
+                .collect();
         }
+        let Some(entries) = self.tags.get_mut(&tag) else { return Vec::new() };
         if pages.count <= entries.len() as u64 {
             return (pages.first..pages.first + pages.count)
                 .filter_map(|page| entries.remove(&page))

@@ -8,6 +8,7 @@ use shootdown_counted::{
     Platform, Scope, Shootdown, SpaceHandle, Span, Tag, TagPolicy, Teardown, Untagged, UserRef, VirtAddr,
 };
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -102,9 +103,6 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Platfo
         true
     }
     fn irq_restore(&self, _: bool) {}
-    fn irq_enabled(&self) -> bool {
-        true
-    }
     fn tags(&self) -> &T {
         &self.tags
     }
@@ -145,30 +143,31 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Platfo
 
 type User<T, const WORDS: usize, const KEEP: bool> = UserRef<'static, Host<T, WORDS, KEEP>>;
 
-/// One space's references.
+/// The references to a space that has not ended.
 enum Life<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> {
     Live(Rc<User<T, WORDS, KEEP>>),
     Exiting(Teardown<'static, Host<T, WORDS, KEEP>>),
-    Ended,
+    /// Between the two: the last user is giving up.
+    Ending,
 }
 
-type Entry<T, const WORDS: usize, const KEEP: bool> = (Life<T, WORDS, KEEP>, Option<Handle<T, WORDS, KEEP>>);
+type Entry<T, const WORDS: usize, const KEEP: bool> = (Life<T, WORDS, KEEP>, Handle<T, WORDS, KEEP>);
 
 struct Engine<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> {
     engine: &'static Shootdown<Host<T, WORDS, KEEP>>,
-    spaces: RefCell<Vec<Entry<T, WORDS, KEEP>>>,
+    spaces: RefCell<HashMap<u32, Entry<T, WORDS, KEEP>>>,
 }
 
 impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Engine<T, WORDS, KEEP> {
     fn user(&self, space: u32) -> Option<Rc<User<T, WORDS, KEEP>>> {
-        match &self.spaces.borrow().get(space as usize)?.0 {
+        match &self.spaces.borrow().get(&space)?.0 {
             Life::Live(user) => Some(Rc::clone(user)),
             _ => None,
         }
     }
 
-    fn handle(&self, space: u32) -> Handle<T, WORDS, KEEP> {
-        self.spaces.borrow()[space as usize].1.clone().expect("the space was made")
+    fn handle(&self, space: u32) -> Option<Handle<T, WORDS, KEEP>> {
+        self.spaces.borrow().get(&space).map(|entry| entry.1.clone())
     }
 }
 
@@ -185,12 +184,7 @@ impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Policy for En
         let handle = Handle(Arc::new(Held(Line(made))));
         let adopted = self.engine.adopt(handle.clone()).map_err(|(refused, _)| refused);
         let user = adopted.expect("the space is new");
-        let mut spaces = self.spaces.borrow_mut();
-        let at = space as usize;
-        if at >= spaces.len() {
-            spaces.resize_with(at + 1, || (Life::Ended, None));
-        }
-        spaces[at] = (Life::Live(Rc::new(user)), Some(handle));
+        self.spaces.borrow_mut().insert(space, (Life::Live(Rc::new(user)), handle));
     }
 
     fn switch(&self, space: u32) {
@@ -211,7 +205,8 @@ impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Policy for En
     }
 
     fn flush(&self, request: &Request<'_>) {
-        let handle = self.handle(request.space);
+        // Recordings may flush a space that has ended.
+        let Some(handle) = self.handle(request.space) else { return };
         let space = handle.space();
         let tables = match request.tables {
             Tables::Kept => sd::Tables::Kept,
@@ -232,16 +227,17 @@ impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Policy for En
     }
 
     fn last_user(&self, space: u32) {
-        let entry = &mut self.spaces.borrow_mut()[space as usize].0;
-        let Life::Live(user) = std::mem::replace(entry, Life::Ended) else { return };
+        let mut spaces = self.spaces.borrow_mut();
+        let Some((entry, _)) = spaces.get_mut(&space) else { return };
+        let Life::Live(user) = std::mem::replace(entry, Life::Ending) else { return };
         if let Some(teardown) = Rc::into_inner(user).and_then(UserRef::put) {
             *entry = Life::Exiting(teardown);
         }
     }
 
     fn end(&self, space: u32) {
-        let entry = std::mem::replace(&mut self.spaces.borrow_mut()[space as usize], (Life::Ended, None));
-        if let (Life::Exiting(teardown), _) = entry {
+        let ended = self.spaces.borrow_mut().remove(&space);
+        if let Some((Life::Exiting(teardown), _)) = ended {
             teardown.finish();
         }
     }

@@ -27,7 +27,7 @@ impl Kernel {
     }
 
     fn space(&self, space: u32) -> RefMut<'_, Space> {
-        RefMut::map(self.state.borrow_mut(), |state| &mut state.spaces[space as usize])
+        RefMut::map(self.state.borrow_mut(), |state| state.space(space))
     }
 
     fn cpus(&self) -> u32 {
@@ -358,13 +358,7 @@ impl Policy for Kernel {
         if self.style.generations {
             words::identities().update();
         }
-        let mut state = self.state.borrow_mut();
-        let words = state.cpus.len().div_ceil(64);
-        let at = space as usize;
-        if at >= state.spaces.len() {
-            state.spaces.resize_with(at + 1, Space::default);
-        }
-        state.spaces[at] = Space { generation: 1, mask: vec![0; words], ..Space::default() };
+        self.state.borrow_mut().create(space);
     }
 
     fn switch(&self, space: u32) {
@@ -451,11 +445,8 @@ impl Policy for Kernel {
     }
 
     fn end(&self, space: u32) {
-        let counted = {
-            let mut state = self.space(space);
-            state.ended = true;
-            state.counted
-        };
+        self.state.borrow_mut().end(space);
+        let counted = self.space(space).counted;
         if counted == 0 && self.style.counts != Counts::Nobody {
             with(|hw| hw.free_root(space));
         }

@@ -2,6 +2,7 @@
 
 use crate::machine::model::Word;
 use crate::machine::{Pages, Tables};
+use std::collections::HashMap;
 
 /// Slots of [`Tags::Slots`](super::style::Tags::Slots).
 pub(super) const SLOTS: usize = 6;
@@ -54,14 +55,62 @@ pub(super) struct Cpu {
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    pub(super) spaces: Vec<Space>,
+    pub(super) spaces: HashMap<u32, Space>,
+    /// Spaces that have ended and may still be loaded somewhere.
+    ended: Vec<u32>,
     pub(super) cpus: Vec<Cpu>,
+}
+
+impl State {
+    /// A space; one that is not known any more has ended.
+    pub(super) fn space(&mut self, space: u32) -> &mut Space {
+        let words = self.cpus.len().div_ceil(64);
+        self.spaces.entry(space).or_insert_with(|| {
+            self.ended.push(space);
+            Space { mask: vec![0; words], ended: true, ..Space::default() }
+        })
+    }
+
+    /// Makes a space, and forgets those that have ended and that no CPU has loaded: a recording may make any number.
+    pub(super) fn create(&mut self, space: u32) {
+        let words = self.cpus.len().div_ceil(64);
+        let (spaces, cpus) = (&mut self.spaces, &self.cpus);
+        self.ended.retain(|&ended| {
+            let used = |cpu: &Cpu| {
+                cpu.loaded == Some(ended)
+                    || cpu.counted == Some(ended)
+                    || cpu.calls.iter().any(|call| call.space == ended)
+            };
+            let stays = cpus.iter().any(used) || spaces.get(&ended).is_some_and(|space| space.gathers > 0);
+            if !stays && spaces.remove(&ended).is_some() {
+                words::forget(ended, words as u32);
+            }
+            stays
+        });
+        self.spaces.insert(space, Space { generation: 1, mask: vec![0; words], ..Space::default() });
+    }
+
+    /// Marks a space as ended.
+    pub(super) fn end(&mut self, space: u32) {
+        let state = self.space(space);
+        if !std::mem::replace(&mut state.ended, true) {
+            self.ended.push(space);
+        }
+    }
 }
 
 /// The words that CPUs share, each on a line of its own.
 pub(super) mod words {
     use super::Word;
 
+    /// Gives back the lines of a space.
+    pub(in crate::policy) fn forget(space: u32, mask_words: u32) {
+        let lines = [generation(space), count(space), gathers(space), members(space)];
+        lines
+            .into_iter()
+            .chain((0..mask_words).step_by(8).map(|word| mask(space, word)))
+            .for_each(Word::forget);
+    }
     /// Identities come from one counter.
     pub(in crate::policy) fn identities() -> Word {
         Word::new(11, 0, 0)

@@ -130,7 +130,8 @@ fn one_among_many(probes: &[Probe]) -> Figure {
         reached: probe.is_some_and(|p| p.initiator_transfers <= 4.0 && p.instructions <= 200.0),
         found: probe.map_or("not measured".into(), |p| {
             format!(
-                "{:.2} lines come from other CPUs; {:.0} instructions, as {:.0} words are read: the mask's 64, twice",
+                "{:.2} lines come from other CPUs; {:.0} instructions; {:.0} words are read, of the mask's 64 those that its \
+                 summary marks",
                 p.initiator_transfers, p.instructions, p.initiator_reads
             )
         }),
@@ -148,7 +149,7 @@ fn conflicts(pairs: &[Pair]) -> Figure {
         aim: "at least 99 % of commutative pairs free of conflicts".into(),
         reached: different.0 && lazy.0 && flush.0,
         found: format!(
-            "on different spaces {} (the rest: two identities from one counter), on one space without a flush {} \
+            "on different spaces {}, on one space without a flush {} \
              (the rest: two CPUs join one word of its mask), with a flush {}: a flush tells the space's other CPUs",
             different.1, lazy.1, flush.1
         ),

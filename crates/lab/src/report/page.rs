@@ -90,6 +90,33 @@ fn workload(out: &mut String, rows: &[Row]) {
         );
     }
     out.push_str("</table>\n");
+    operations(out, rows);
+}
+
+/// A table for each policy: what each kind of operation costs the CPU that carries it out.
+fn operations(out: &mut String, rows: &[Row]) {
+    out.push_str("<details><summary>by operation</summary>\n");
+    for row in rows {
+        let _ = writeln!(
+            out,
+            "<table><tr><th>{}</th><th>times</th><th>doorbells each</th><th>lines each</th><th>instructions each</th></tr>",
+            row.policy
+        );
+        for (operation, spent) in row.totals.operations.iter() {
+            let each = |count: u64| count as f64 / spent.times as f64;
+            let _ = writeln!(
+                out,
+                "<tr><td>{}</td><td>{}</td><td>{:.2}</td><td>{:.2}</td><td>{:.1}</td></tr>",
+                operation.name(),
+                spent.times,
+                each(spent.doorbells),
+                each(spent.transfers),
+                each(spent.instructions)
+            );
+        }
+        out.push_str("</table>\n");
+    }
+    out.push_str("</details>\n");
 }
 
 fn conflicts(out: &mut String, report: &Report) {

@@ -23,6 +23,8 @@ pub const MAGIC: [u8; 8] = *b"SDTRACE\0";
 const VERSION: u16 = 1;
 const HEADER_BYTES: u64 = 16;
 const BLOCK_BYTES: usize = 1 << 16;
+/// Latest time of an entry, in microseconds: 142 years.
+pub(super) const LAST_MICROS: u64 = (1 << 52) - 1;
 /// Room for one more entry.
 const ENTRY_BYTES: usize = 64;
 
@@ -265,7 +267,8 @@ impl<R: Read> Reader<R> {
         }
         let from = self.offset();
         let corrupt = |what| TraceError::Corrupt(from, what);
-        self.micros += self.varint()?;
+        let later = self.micros.checked_add(self.varint()?).filter(|micros| *micros <= LAST_MICROS);
+        self.micros = later.ok_or_else(|| corrupt("a time that no machine lives to see"))?;
         let cpu = self.varint()?;
         let cpu = u16::try_from(cpu).ok().filter(|cpu| *cpu < self.header.cpus);
         let cpu = cpu.ok_or_else(|| corrupt("a CPU that the machine does not have"))?;

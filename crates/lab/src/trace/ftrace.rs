@@ -4,7 +4,8 @@
 //! that does, is a program; a fork right after a whole flush of the parent copies the space, any other shares it; exec
 //! makes a new one at the switch that follows it.
 
-use super::format::{Entry, Seen, Writer};
+use super::format::{Entry, LAST_MICROS, Seen, Writer};
+use crate::machine::MAX_CPUS;
 use std::collections::HashMap;
 use std::io::{self, BufRead, Seek, Write};
 
@@ -95,10 +96,16 @@ impl<'a> Line<'a> {
                 },
             )?;
         let (seconds, micros) = time.strip_suffix(':')?.split_once('.')?;
-        let micros = seconds.parse::<u64>().ok()? * 1_000_000 + micros.get(..6)?.parse::<u64>().ok()?;
+        let seconds = seconds.parse::<u64>().ok()?.checked_mul(1_000_000)?;
+        let micros = seconds.checked_add(micros.get(..6)?.parse::<u64>().ok()?)?;
         let rest = rest.trim();
         let end = rest.find([':', '('])?;
-        Some(Self { pid, cpu: cpu.parse().ok()?, micros, event: &rest[..end], rest: rest[end + 1..].trim() })
+        let cpu: u16 = cpu.parse().ok()?;
+        // Neither is one of a machine that can be replayed.
+        if usize::from(cpu) >= MAX_CPUS || micros > LAST_MICROS {
+            return None;
+        }
+        Some(Self { pid, cpu, micros, event: &rest[..end], rest: rest[end + 1..].trim() })
     }
 
     /// The number after `name`, which ends in `:` or `=`.

@@ -2,8 +2,10 @@
 
 mod format;
 mod ftrace;
+mod invented;
 mod replay;
 
 pub use format::{Entry, Header, MAGIC, Reader, Seen, TraceError, Writer};
 pub use ftrace::{Imported, import};
+pub use invented::Invented;
 pub use replay::{Recorded, Replayed, replay};

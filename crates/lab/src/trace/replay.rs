@@ -5,13 +5,18 @@ use crate::machine::{CpuCount, Op, Outcome, Pages, Source, Tables, run};
 use crate::policy::{PolicyKind, policy};
 use serde::Serialize;
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io::Read;
 
 /// Cycles of a microsecond.
 const MICRO: u64 = 2_000;
 /// Where pages that a flush names are put; a trace does not say.
 const FIRST_PAGE: u64 = 0x1000;
+
+/// Spaces that a trace may number.
+const MAX_SPACES: u32 = 1 << 20;
+/// Pages from which a flush is one of the whole space: 4 GiB.
+const MAX_PAGES: u32 = 1 << 20;
 
 /// What the recorded kernel said that it did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -41,6 +46,8 @@ pub struct Replayed {
 
 struct State<R, P> {
     reader: Reader<R>,
+    /// Spaces that were made and have not ended.
+    live: HashSet<u32>,
     recorded: Recorded,
     error: Option<TraceError>,
     queued: VecDeque<(u64, u32, Op)>,
@@ -56,7 +63,7 @@ pub fn replay<R: Read>(
 ) -> Replayed {
     let cpus = CpuCount::new(usize::from(reader.header().cpus)).expect("the reader has checked it");
     let (recorded, queued) = (Recorded::default(), VecDeque::new());
-    let state = RefCell::new(State { reader, recorded, error: None, queued, progress });
+    let state = RefCell::new(State { reader, live: HashSet::new(), recorded, error: None, queued, progress });
     let stream = std::iter::from_fn(|| state.borrow_mut().next());
     let outcome = run(cpus, policy(kind, cpus.number(), tags), Source::Stream(Box::new(stream)));
     let state = state.into_inner();
@@ -69,18 +76,38 @@ impl<R: Read, P: FnMut(u64)> State<R, P> {
             if let Some(op) = self.queued.pop_front() {
                 return Some(op);
             }
+            if self.error.is_some() {
+                return None;
+            }
             let (micros, cpu, entry) = match self.reader.entry() {
                 Ok(entry) => entry?,
                 Err(error) => {
-                    self.error.get_or_insert(error);
+                    self.error = Some(error);
                     return None;
                 }
             };
             self.recorded.entries += 1;
+            if let Some(what) = self.impossible(entry) {
+                self.error = Some(TraceError::Corrupt(self.reader.offset(), what));
+                return None;
+            }
             if self.recorded.entries % 4096 == 0 {
                 (self.progress)(self.reader.offset());
             }
             self.take(micros * MICRO, u32::from(cpu), entry);
+        }
+    }
+
+    /// Says why no machine can have done what `entry` says, and keeps account of spaces.
+    fn impossible(&mut self, entry: Entry) -> Option<&'static str> {
+        match entry {
+            Entry::Create(space) if space >= MAX_SPACES => Some("a space of too large a number"),
+            Entry::Create(space) if !self.live.insert(space) => Some("a space is made that is there"),
+            Entry::Run(space) | Entry::Flush { space, .. } if !self.live.contains(&space) => {
+                Some("a space that is not there")
+            }
+            Entry::Exit(space) if !self.live.remove(&space) => Some("a space ends that is not there"),
+            _ => None,
         }
     }
 
@@ -96,8 +123,11 @@ impl<R: Read, P: FnMut(u64)> State<R, P> {
             Entry::Idle => push(Op::Lazy(true)),
             Entry::Flush { pages, tables, space } => {
                 let tables = if tables { Tables::Freed } else { Tables::Kept };
-                let first = if pages == 0 { 0 } else { FIRST_PAGE };
-                push(Op::Flush(space, Pages { first, count: u64::from(pages) }, tables));
+                let pages = match pages {
+                    0 | MAX_PAGES.. => Pages::ALL,
+                    count => Pages { first: FIRST_PAGE, count: count.into() },
+                };
+                push(Op::Flush(space, pages, tables));
             }
             Entry::Exit(space) => push(Op::Exit(space)),
             Entry::Seen(Seen::Switch) => self.recorded.switches += 1,

@@ -56,8 +56,15 @@ impl WorkloadKind {
         }
     }
 
-    /// The workload of a name.
-    pub fn of(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    /// Names of several workloads at once.
+    pub const GROUPS: [&str; 1] = ["mapbench"];
+
+    /// The workload of a name, or those of a group; none where nothing is called that.
+    pub fn of(name: &str) -> Vec<Self> {
+        let named = |kind: &Self| match kind {
+            Self::MapbenchLocal | Self::MapbenchPipeline | Self::MapbenchGlobal if name == "mapbench" => true,
+            kind => kind.name() == name,
+        };
+        Self::ALL.into_iter().filter(named).collect()
     }
 }

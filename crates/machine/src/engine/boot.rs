@@ -80,13 +80,15 @@ impl Boot {
     }
 
     /// Has the machine begin with what CPUs may hold; `values` are those that a space maps, page by page.
-    pub(crate) fn fill(&self, mut builder: Builder, values: impl Fn(usize) -> [u64; 2]) -> Builder {
+    pub(crate) fn fill(&self, mut builder: Builder, values: impl Fn(usize) -> [Option<u64>; 2]) -> Builder {
         let cpus = self.with(|cpus| cpus.clone());
         for (cpu, booted) in cpus.iter().enumerate() {
             for (tag, held) in booted.held.iter().enumerate() {
                 for space in (0..8).filter(|space| held >> space & 1 != 0) {
                     for (page, value) in values(space).into_iter().enumerate() {
-                        builder = builder.cached(cpu, tag as u8, page, value);
+                        if let Some(value) = value {
+                            builder = builder.cached(cpu, tag as u8, page, value);
+                        }
                     }
                 }
             }
@@ -108,7 +110,7 @@ pub(crate) fn start<S: Setup>(
     if start == Start::Offline {
         return;
     }
-    engine.online_cpu().expect("eight CPUs fit one mask word");
+    engine.online_cpu().expect("a mask holds eight CPUs");
     if let Start::User(space) | Start::Lazy(space) = start {
         // SAFETY: 1. the thread's reference is counted; it is taken apart again below.
         let user = unsafe { engine.user_from_handle(Handle(spaces[space])) };

@@ -1,12 +1,17 @@
 //! What scenario code can have a CPU do: the verbs of a small kernel.
 
-use super::sim::{Handle, Setup, Sim, page_address};
-use super::world::{Page, World, kernel_frame};
+use super::nmi::Nmi;
+use super::sim::{DOORBELL, Handle, Setup, Sim, page_address};
+use super::world::{MISSING, Page, World, frame, kernel_frame};
 use crate::hw;
 use shootdown::{AddressSpace, Exiting, PageRange, PageSize, Scope, Shootdown, StructRef, Tables, UserRef};
 use shootdown_explore::sync;
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
+
+/// Words of requests.
+const SUBMITTED: usize = 0;
+const ANSWERED: usize = 1;
 
 /// A CPU, for scenario code: the verbs of a small kernel.
 pub struct Cpu<'w, S: Setup> {
@@ -56,9 +61,31 @@ impl<'w, S: Setup> Cpu<'w, S> {
     /// Schedules a thread of the space.
     pub fn run(&self, user: &UserRef<'_, Sim<S>>) {
         sync::note("switch");
-        hw::user(false);
+        self.uses_memory(false);
         self.engine().switch_to(user);
-        hw::user(true);
+        self.uses_memory(true);
+        self.forget(0);
+    }
+
+    /// Says whether user translations are used from now on, to the judge and to this CPU's NMI handler.
+    fn uses_memory(&self, on: bool) {
+        match (S::NMI, on) {
+            (Nmi::Never, _) => hw::user(on),
+            (_, true) => {
+                hw::user(true);
+                self.world.nmi.mark(self.id, true);
+            }
+            (_, false) => {
+                self.world.nmi.mark(self.id, false);
+                hw::user(false);
+            }
+        }
+    }
+
+    /// Rings a doorbell to no purpose: nothing was asked.
+    pub fn ring_falsely(&self, cpu: usize) {
+        sync::note("false doorbell");
+        sync::raise(cpu, DOORBELL);
         self.forget(0);
     }
 
@@ -72,7 +99,7 @@ impl<'w, S: Setup> Cpu<'w, S> {
     /// Schedules a kernel thread.
     pub fn run_kernel_thread(&self) {
         sync::note("go lazy");
-        hw::user(false);
+        self.uses_memory(false);
         self.engine().enter_lazy();
         self.forget(0);
     }
@@ -237,13 +264,51 @@ impl<'w, S: Setup> Cpu<'w, S> {
         self.forget(0);
     }
 
+    /// Asks a kernel thread for something, by a word that it looks at: request `number`, counted from 1.
+    pub fn submit(&self, number: u64) {
+        sync::note("submit");
+        self.engine().platform().requests[SUBMITTED].store(number, Ordering::Release);
+        self.forget(0);
+    }
+
+    /// Sleeps until there are so many requests.
+    pub fn await_request(&self, number: u64) {
+        self.await_word(SUBMITTED, number);
+    }
+
+    /// Sleeps until so many requests were answered.
+    pub fn await_answer(&self, number: u64) {
+        self.await_word(ANSWERED, number);
+    }
+
+    fn await_word(&self, word: usize, number: u64) {
+        sync::wait_until(|| self.engine().platform().requests[word].load(Ordering::Acquire) >= number);
+        self.forget(0);
+    }
+
+    /// What a fault handler does for page 1 of the first space, whose thread sleeps until request `number` is answered:
+    /// upgrade, map a frame, answer, look through the space, give everything back.
+    pub fn resolve(&self, number: u64, pin: &StructRef<'_, Sim<S>>) {
+        let (space, page) = MISSING;
+        sync::note("mmget_not_zero");
+        let user = pin.upgrade().expect("whoever has met the fault has not exited");
+        self.forget(3);
+        sync::note("map page 1");
+        let entry = self.world.machine.tables.leaf(space, page);
+        entry.store(frame(space, page) as u64, Ordering::Release);
+        self.engine().platform().requests[ANSWERED].store(number, Ordering::Release);
+        self.forget(4);
+        self.borrow(&user);
+        self.put(space, user);
+    }
+
     /// Borrows a space for one touch.
     pub fn borrow(&self, user: &UserRef<'_, Sim<S>>) {
         sync::note("kthread_use_mm");
         let borrow = self.engine().borrow(user).expect("this CPU runs a kernel thread");
-        hw::user(true);
+        self.uses_memory(true);
         self.forget(1);
-        hw::user(false);
+        self.uses_memory(false);
         sync::note("kthread_unuse_mm");
         drop(borrow);
         self.forget(2);
@@ -252,13 +317,13 @@ impl<'w, S: Setup> Cpu<'w, S> {
     /// Maps another space for a moment.
     pub fn patch(&self, temporary: &UserRef<'_, Sim<S>>, returns_to_user: bool) {
         sync::note("temporary space");
-        hw::user(false);
+        self.uses_memory(false);
         self.engine().with_temporary(temporary, || {
-            hw::user(true);
-            hw::user(false);
+            self.uses_memory(true);
+            self.uses_memory(false);
         });
         if returns_to_user {
-            hw::user(true);
+            self.uses_memory(true);
         }
         self.forget(0);
     }
@@ -279,7 +344,7 @@ impl<'w, S: Setup> Cpu<'w, S> {
     /// Goes off line.
     pub fn go_offline(&self) {
         sync::note("offline");
-        hw::user(false);
+        self.uses_memory(false);
         // The CPU runs no more code: interrupts stay off until it comes back.
         sync::irq_save();
         self.engine().offline_cpu();
@@ -290,7 +355,7 @@ impl<'w, S: Setup> Cpu<'w, S> {
     pub fn come_online(&self) {
         sync::note("online");
         hw::online();
-        self.engine().online_cpu().expect("eight CPUs fit one mask word");
+        self.engine().online_cpu().expect("a mask holds eight CPUs");
         sync::irq_restore(true);
         self.forget(0);
     }

@@ -85,5 +85,6 @@ fn pair(first: &Operation, second: &Operation) -> Plan<Plain> {
         contested: true,
         context: 0,
         preempted: &[],
+        missing: false,
     }
 }

@@ -1,11 +1,14 @@
 //! Named scenarios on 2, 3 and 4 CPUs.
 
+mod clients;
 mod four;
+mod hard;
 mod tags;
 mod three;
 mod three_more;
 mod transports;
 mod two;
+mod wide;
 
 use super::catalog::{Entry, List};
 use super::sim::Setup;
@@ -69,6 +72,7 @@ fn plan<S: Setup>(cpus: Vec<(Start, Code<S>)>) -> Plan<S> {
         contested: false,
         context: 0,
         preempted: &[],
+        missing: false,
     }
 }
 
@@ -83,9 +87,12 @@ fn named<'a>(
 
 pub(crate) fn add(list: &mut List) {
     two::add(list);
+    clients::add(list);
     three::add(list);
     three_more::add(list);
     four::add(list);
     tags::add(list);
     transports::add(list);
+    hard::add(list);
+    wide::add(list);
 }

@@ -1,14 +1,16 @@
 //! The engine's platform on the simulated machine: what an embedder writes, thirty lines of it.
 
 use super::boot::{Boot, History};
+use super::nmi::Nmi;
 use super::transport::{Transport, Wires};
 use crate::config::MAX_PAGES;
 use crate::hw::{self, WalkCache};
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, OnLeave, PageRange, Platform, Remote,
-    RemoteFlush, SpaceHandle, Span, Tables, Tag, TagPolicy, Teardown,
+    AddressSpace, CpuId, CpuLocal, LocalFlush, MaskStore, MaskSummary, MaskWord, OnInstall, OnLeave,
+    PageRange, Platform, Remote, RemoteFlush, SpaceHandle, Span, Tables, Tag, TagPolicy, Teardown,
 };
 use shootdown_explore::sync::{self, Word};
+use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
 /// How the machine's software is set up.
@@ -23,8 +25,12 @@ pub trait Setup: 'static {
     const TRANSPORT: Transport = Transport::Doorbells;
     /// CPUs that share a TLB, a bit each; 0 for none.
     const SHARED_TLB: u8 = 0;
+    /// What the handler of a non-maskable interrupt does.
+    const NMI: Nmi = Nmi::Never;
     /// Pages up to which ranges are flushed one by one.
     const CEILING: u64 = 33;
+    /// CPUs to a word of a mask, by the numbers that the engine knows them by. Below 64, masks have a summary.
+    const CPUS_PER_WORD: u32 = 64;
 
     /// What has happened before the exploration begins: CPUs have run spaces, and run by now what the plan says.
     fn before(history: &History<'_, Self>)
@@ -56,6 +62,8 @@ pub struct Sim<S: Setup> {
     pub(crate) locals: Vec<CpuLocal>,
     /// Per space: 1 where its teardown waits to be resumed.
     pub(crate) deferred: [Word; 2],
+    /// Requests that a thread has made of a kernel thread, and those that were answered.
+    pub(crate) requests: [Word; 2],
     tags: S::Tags,
     pub(crate) wires: Wires,
     /// What CPUs do while the scenario is being built.
@@ -63,6 +71,49 @@ pub struct Sim<S: Setup> {
 }
 
 pub(crate) const DOORBELL: u8 = 0;
+
+/// A mask of one word, or of several with a summary.
+#[derive(Debug)]
+pub struct Mask<S> {
+    words: [MaskWord; MAX_WORDS],
+    summary: MaskSummary,
+    setup: PhantomData<fn() -> S>,
+}
+
+/// Words of a mask that has a summary.
+const MAX_WORDS: usize = 3;
+
+impl<S: Setup> Mask<S> {
+    /// Makes an empty mask.
+    pub(crate) fn new() -> Self {
+        Self {
+            words: [const { MaskWord::new() }; MAX_WORDS],
+            summary: MaskSummary::new(),
+            setup: PhantomData,
+        }
+    }
+}
+
+// SAFETY: 1. and 2. words and summary are fields of the value, made with it and never replaced.
+unsafe impl<S: Setup> MaskStore for Mask<S> {
+    fn words(&self) -> &[MaskWord] {
+        if S::CPUS_PER_WORD < 64 { &self.words } else { &self.words[..1] }
+    }
+    fn summary(&self) -> Option<&MaskSummary> {
+        (S::CPUS_PER_WORD < 64).then_some(&self.summary)
+    }
+}
+
+/// The number that the engine knows a CPU by.
+fn number<S: Setup>(cpu: usize) -> CpuId {
+    let cpu = cpu as u32;
+    CpuId::new(cpu / S::CPUS_PER_WORD * 64 + cpu % S::CPUS_PER_WORD)
+}
+
+/// The CPU that the engine knows by a number.
+fn index<S: Setup>(cpu: CpuId) -> usize {
+    (cpu.number() / 64 * S::CPUS_PER_WORD + cpu.number() % 64) as usize
+}
 
 /// A pointer to a space, which knows its number.
 pub struct Handle<S: Setup>(pub(crate) &'static AddressSpace<Sim<S>>);
@@ -86,6 +137,7 @@ impl<S: Setup> Sim<S> {
         Self {
             locals: (0..cpus).map(|_| CpuLocal::new()).collect(),
             deferred: [Word::new("deferred", 0), Word::new("deferred", 0)],
+            requests: [Word::new("submitted", 0), Word::new("answered", 0)],
             tags: S::Tags::make(&TagRoom { cpus, tags: S::TAGS as u32 + 1, boot }),
             wires: Wires::new(cpus),
             boot,
@@ -120,7 +172,7 @@ fn tag_number(tag: Tag) -> u8 {
 // after the broadcast.
 unsafe impl<S: Setup> Platform for Sim<S> {
     type Root = usize;
-    type Mask = CpuMask<1>;
+    type Mask = Mask<S>;
     type Handle = Handle<S>;
     type Tags = S::Tags;
     type Pin = ();
@@ -131,10 +183,10 @@ unsafe impl<S: Setup> Platform for Sim<S> {
 
     fn pin(&self) {}
     fn cpu(&self) -> CpuId {
-        CpuId::new(self.boot.cpu().unwrap_or_else(sync::cpu) as u32)
+        number::<S>(self.boot.cpu().unwrap_or_else(sync::cpu))
     }
     fn local(&self, cpu: CpuId) -> &CpuLocal {
-        &self.locals[cpu.index()]
+        &self.locals[index::<S>(cpu)]
     }
     #[track_caller]
     fn irq_save(&self, _: Span) -> bool {
@@ -142,9 +194,6 @@ unsafe impl<S: Setup> Platform for Sim<S> {
     }
     fn irq_restore(&self, were_on: bool) {
         sync::irq_restore(were_on);
-    }
-    fn irq_enabled(&self) -> bool {
-        sync::irq_enabled()
     }
     fn tags(&self) -> &S::Tags {
         &self.tags
@@ -173,7 +222,7 @@ unsafe impl<S: Setup> Platform for Sim<S> {
         hw::install(root, tag_number(tag), how);
     }
     fn kick(&self, cpu: CpuId) {
-        sync::raise(cpu.index(), DOORBELL);
+        sync::raise(index::<S>(cpu), DOORBELL);
     }
     unsafe fn free_root(&self, space: &AddressSpace<Self>) {
         hw::free_root(space.root());

@@ -3,11 +3,12 @@
 use super::boot::{self, History};
 use super::cpu::Cpu;
 use super::fault::Fault;
-use super::sim::{DOORBELL, Handle, Setup, Sim};
+use super::nmi::{LINE, Marks, Nmi};
+use super::sim::{DOORBELL, Handle, Mask, Setup, Sim};
 use super::transport::{ACTION, HOST};
 use crate::hw;
 use crate::machine::{Machine, MaskWord};
-use shootdown::{AddressSpace, CpuMask, MaskStore, Shootdown};
+use shootdown::{AddressSpace, MaskStore, Shootdown};
 use shootdown_explore::{Registry, Scenario};
 
 /// What a CPU does at the start.
@@ -35,6 +36,7 @@ pub struct World<S: Setup> {
     pub(super) contested: bool,
     context: u64,
     preempted: &'static [usize],
+    pub(super) nmi: Marks,
 }
 
 /// How a world begins.
@@ -57,6 +59,8 @@ pub struct Plan<S: Setup> {
     pub context: u64,
     /// CPUs that the hypervisor takes off once, at any time.
     pub preempted: &'static [usize],
+    /// Whether page 1 of the first space is not mapped at the start; its frame is there for [`Cpu::resolve`].
+    pub missing: bool,
 }
 
 /// An unmapped frame or table; given back when dropped.
@@ -76,8 +80,17 @@ impl Drop for Page {
     }
 }
 
+/// The page that [`Plan::missing`] is about.
+pub(super) const MISSING: (usize, usize) = (0, 1);
+
+impl<S: Setup> Plan<S> {
+    fn lacks(&self, space: usize, page: usize) -> bool {
+        self.missing && (space, page) == MISSING
+    }
+}
+
 /// Frame (and translation value) of a page of a space.
-fn frame(space: usize, page: usize) -> usize {
+pub(super) fn frame(space: usize, page: usize) -> usize {
     1 + space * 2 + page
 }
 
@@ -95,9 +108,9 @@ impl<S: Setup> World<S> {
     /// Builds the world.
     pub fn new(plan: &Plan<S>, fault: Fault) -> Self {
         let cpus = plan.cpus.len();
-        let engine = Box::leak(Box::new(Shootdown::new(Sim::new(cpus), CpuMask::new())));
+        let engine = Box::leak(Box::new(Shootdown::new(Sim::new(cpus), Mask::new())));
         let space = |root| {
-            let space = engine.new_space(root, CpuMask::new()).expect("one mask word holds eight CPUs");
+            let space = engine.new_space(root, Mask::new()).expect("masks are equally large");
             &*Box::leak(Box::new(space))
         };
         let spaces: Vec<_> = (0..plan.spaces).map(space).collect();
@@ -123,7 +136,17 @@ impl<S: Setup> World<S> {
         engine.platform().boot.finish();
         let code = plan.cpus.iter().map(|cpu| cpu.1).collect();
         let context = fault.context() | plan.context;
-        Self { engine, machine, spaces, code, contested: plan.contested, context, preempted: plan.preempted }
+        let nmi = Marks::new(plan.cpus.iter().map(|(start, _)| matches!(start, Start::User(_))));
+        Self {
+            engine,
+            machine,
+            spaces,
+            code,
+            contested: plan.contested,
+            context,
+            preempted: plan.preempted,
+            nmi,
+        }
     }
 
     fn machine(plan: &Plan<S>, sim: &Sim<S>) -> Machine {
@@ -136,7 +159,7 @@ impl<S: Setup> World<S> {
             for page in 0..2 {
                 builder =
                     builder.translation(frame(space, page), (space < plan.spaces).then_some(space), true);
-                if space < plan.spaces {
+                if space < plan.spaces && !plan.lacks(space, page) {
                     builder = builder.map(space, page, frame(space, page) as u64);
                 }
             }
@@ -158,7 +181,7 @@ impl<S: Setup> World<S> {
             builder = builder.must_free_root(space).must_free_table(space as u64 + 1);
             builder = builder.must_free_frame(frame(space, 0)).must_free_frame(frame(space, 1));
         }
-        let values = |space| [0, 1].map(|page| frame(space, page) as u64);
+        let values = |space| [0, 1].map(|page| (!plan.lacks(space, page)).then(|| frame(space, page) as u64));
         sim.boot.fill(builder, values).build()
     }
 }
@@ -176,22 +199,28 @@ impl<S: Setup> Scenario for World<S> {
         match line {
             DOORBELL => self.engine.serve(),
             ACTION => self.engine.platform().wires.act(cpu),
+            LINE => self.nmi.taken(S::NMI, cpu, self.spaces[0]),
             _ => self.engine.platform().wires.preempt(cpu),
         }
     }
     fn pending_at_start(&self, cpu: usize) -> u32 {
-        u32::from(self.preempted.contains(&cpu)) << HOST
+        let nmi = u32::from(S::NMI != Nmi::Never) << LINE;
+        nmi | u32::from(self.preempted.contains(&cpu)) << HOST
     }
     fn non_maskable(&self) -> u32 {
-        1 << ACTION | 1 << HOST
+        1 << ACTION | 1 << HOST | 1 << LINE
     }
     fn device(&self) -> &Machine {
         &self.machine
     }
     fn register(&self, registry: &mut Registry) {
-        let masks: Vec<_> = self.spaces.iter().map(|space| space.mask().words()[0].cell()).collect();
-        let masks: Vec<_> =
-            masks.iter().enumerate().map(|(space, &word)| MaskWord { space, word, first: 0 }).collect();
+        // In each later word are the CPUs from a later one on.
+        let words = |space: usize| {
+            let words = self.spaces[space].mask().words().iter().enumerate();
+            let first = |at: usize| at * S::CPUS_PER_WORD as usize;
+            words.map(move |(at, word)| MaskWord { space, word: word.cell(), first: first(at) })
+        };
+        let masks: Vec<_> = (0..self.spaces.len()).flat_map(words).collect();
         for (index, &space) in self.spaces.iter().enumerate() {
             registry.object(crate::tables::space_name(index), space);
         }

@@ -32,9 +32,15 @@ fn moves() -> impl Strategy<Value = Vec<(CpuId, bool)>> {
 }
 
 fn replay(moves: &[(CpuId, bool)]) -> (CpuMask<WORDS>, BTreeSet<CpuId>) {
-    let (mask, mut set) = (CpuMask::new(), BTreeSet::new());
+    let mask = CpuMask::new();
+    let set = replay_on(&mask, moves);
+    (mask, set)
+}
+
+fn replay_on(mask: &impl MaskStore, moves: &[(CpuId, bool)]) -> BTreeSet<CpuId> {
+    let mut set = BTreeSet::new();
     for &(cpu, enters) in moves {
-        let members = Members::of(&mask);
+        let members = Members::of(mask);
         if enters {
             members.add_self(cpu);
             set.insert(cpu);
@@ -43,7 +49,7 @@ fn replay(moves: &[(CpuId, bool)]) -> (CpuMask<WORDS>, BTreeSet<CpuId>) {
             set.remove(&cpu);
         }
     }
-    (mask, set)
+    set
 }
 
 fn visited(members: &Members<'_>, me: Option<CpuId>) -> Vec<CpuId> {
@@ -106,9 +112,43 @@ proptest! {
 
     #[test]
     fn lent_words_are_the_same_mask(moves in moves()) {
-        let (mask, set) = replay(&moves);
-        let lent = BorrowedMask::new(mask.words());
+        let mut words: [MaskWord; WORDS] = core::array::from_fn(|_| MaskWord::new());
+        let lent = BorrowedMask::new(&mut words);
+        let set = replay_on(&lent, &moves);
         prop_assert_eq!(visited(&Members::of(&lent), None), set.into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn words_that_are_lent_again_have_no_members(moves in moves()) {
+        let mut words: [MaskWord; WORDS] = core::array::from_fn(|_| MaskWord::new());
+        replay_on(&BorrowedMask::new(&mut words), &moves);
+        let again = BorrowedMask::new(&mut words);
+        prop_assert_eq!(visited(&Members::of(&again), None), Vec::new());
+        prop_assert_eq!(again.summary().map(|summary| summary.0.load(Ordering::Relaxed)), Some(0));
+    }
+
+    #[test]
+    fn masks_of_every_size_tell_their_members(words in 1_usize..200, picks in prop::collection::vec(0_u32..12_800, 0..40)) {
+        let cpus = words as u32 * 64;
+        let mut storage: Vec<_> = (0..words).map(|_| MaskWord::new()).collect();
+        let mask = BorrowedMask::new(&mut storage);
+        let moves: Vec<_> = picks.iter().map(|pick| (CpuId::new(pick % cpus), true)).collect();
+        let set = replay_on(&mask, &moves);
+        let members = Members::of(&mask);
+        for (at, cpu) in set.iter().enumerate() {
+            let rest: Vec<_> = set.iter().skip(at).copied().collect();
+            let found = members.others(None, cpu.number() / 64).map(|batch| batch.first());
+            prop_assert_eq!(found, rest.first().map(|cpu| CpuId::new(cpu.number() / 64 * 64)));
+        }
+        prop_assert_eq!(visited(&members, None), set.into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_is_read_of_a_wide_mask_is_what_somebody_joined(moves in moves()) {
+        let (mask, _) = replay(&moves);
+        let marks = mask.summary().expect("three words have one").0.load(Ordering::Relaxed);
+        let joined = moves.iter().filter(|(_, enters)| *enters);
+        prop_assert_eq!(marks, joined.fold(0, |marks, (cpu, _)| marks | 1 << (cpu.number() / 64)));
     }
 
     #[test]

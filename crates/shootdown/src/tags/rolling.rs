@@ -273,6 +273,8 @@ impl<'a, const G: u32> Rolling<'a, G> {
         let (taken, end) = (self.storage.taken, self.tags.into());
         let tag = first_free(taken, self.cursor.load(Ordering::Relaxed), end).or_else(|| {
             self.roll_over();
+            // Should the embedder's broadcast unwind, whoever comes next finds no tag free, and rolls over again.
+            self.cursor.store(end, Ordering::Relaxed);
             on_rollover();
             first_free(taken, 1, end)
         });

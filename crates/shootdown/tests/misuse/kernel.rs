@@ -38,9 +38,6 @@ macro_rules! duties {
             true
         }
         fn irq_restore(&self, _: bool) {}
-        fn irq_enabled(&self) -> bool {
-            true
-        }
         fn tags(&self) -> &$tags {
             &self.tags
         }

@@ -76,9 +76,6 @@ unsafe impl<T: TagPolicy> Platform for Host<T> {
         true
     }
     fn irq_restore(&self, _: bool) {}
-    fn irq_enabled(&self) -> bool {
-        true
-    }
     fn tags(&self) -> &T {
         &self.tags
     }

@@ -5,6 +5,7 @@ use core::arch::asm;
 const SUM: u64 = 1 << 18;
 const FLOATING_POINT: u64 = 3 << 13;
 const SOFTWARE: u64 = 1 << 1;
+const TIMER: u64 = 1 << 5;
 
 unsafe extern "C" {
     static trap_entry: u8;
@@ -46,21 +47,29 @@ pub fn clear_doorbell() {
     unsafe { asm!("csrc sip, {}", in(reg) SOFTWARE, options(nostack)) };
 }
 
-/// Waits for an interrupt with one pending, which only makes QEMU run other CPUs: with interrupts off it is not taken, and
-/// stays pending until they are on again, when the handler finds nothing to do.
+/// Waits for an interrupt with one pending, which only makes QEMU run other CPUs. The one that is pending is the timer's
+/// ([`super::prepare_cpu`]): it is let through here alone, where interrupts are off, so that it is never taken.
 #[inline]
 pub fn yield_now() {
-    // SAFETY: the kernel runs in supervisor mode; a spurious doorbell is harmless.
+    // SAFETY: the kernel runs in supervisor mode; interrupts are as before at the end.
     unsafe {
         asm!(
             "csrrci {status}, sstatus, 2",
-            "csrs sip, {software}",
+            "csrs sie, {timer}",
             "wfi",
+            "csrc sie, {timer}",
             "andi {status}, {status}, 2",
             "csrs sstatus, {status}",
-            status = out(reg) _, software = in(reg) SOFTWARE, options(nostack)
+            status = out(reg) _, timer = in(reg) TIMER, options(nostack)
         );
     }
+}
+
+/// Orders stores before the stores to devices that follow.
+#[inline]
+pub fn stores_before_devices() {
+    // SAFETY: it is a fence.
+    unsafe { asm!("fence w, o", options(nostack, preserves_flags)) };
 }
 
 /// The time.

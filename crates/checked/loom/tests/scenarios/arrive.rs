@@ -1,6 +1,6 @@
 //! A CPU begins to use a space (or kernel memory) while another flushes.
 
-use crate::support::{Idle, KERNEL, Plain, Plan, Tagged, explore};
+use crate::support::{Idle, KERNEL, Paired, Plain, Plan, Tagged, Wide, explore, explore_bounded};
 
 /// SD-2, SD-5: a CPU with nothing loaded switches in.
 pub fn switch_in_vs_flush() {
@@ -117,6 +117,57 @@ pub fn online_vs_kernel_flush() {
                 cpu.go_online();
                 cpu.touch(KERNEL);
             },
+        ],
+    });
+}
+
+/// SD-1: a CPU is the first in its word of a mask, and marks it.
+pub fn switch_into_another_word_vs_flush() {
+    explore::<Wide>(|| Plan {
+        pages: &[1],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| {
+            machine.on(0);
+            machine.adopt(0, 2, 0);
+            machine.on(0).run(0);
+        },
+        scripts: &[
+            |cpu| cpu.unmap(0, 0),
+            |cpu| {
+                cpu.run(0);
+                cpu.touch(0);
+            },
+        ],
+    });
+}
+
+/// SD-1: a CPU joins under the mark that another one, of which the CPU that flushes knows nothing, may have set.
+pub fn join_under_a_mark_vs_flush() {
+    explore_bounded::<Paired>(2, || Plan {
+        pages: &[1],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Parks,
+        puppets: &[],
+        before: |machine| {
+            machine.on(2);
+            machine.adopt(0, 3, 0);
+            machine.on(2).run(0);
+            machine.on(0);
+        },
+        scripts: &[
+            |cpu| {
+                cpu.run(0);
+                cpu.touch(0);
+            },
+            |cpu| {
+                cpu.run(0);
+                cpu.touch(0);
+            },
+            |cpu| cpu.unmap(0, 0),
         ],
     });
 }

@@ -107,6 +107,19 @@ fn put(cpu: &Cpu<'_, Plain>) -> bool {
     true
 }
 
+/// SD-12: CPUs that make spaces, more than a block of identities each.
+pub fn spaces_made_at_once() {
+    explore::<Plain>(|| Plan {
+        pages: &[0],
+        kernel: 0,
+        tables: false,
+        idle: Idle::Serves,
+        puppets: &[],
+        before: |machine| machine.adopt(0, 1, 0),
+        scripts: &[|cpu| (0..3).for_each(|_| cpu.make_space()), |cpu| (0..3).for_each(|_| cpu.make_space())],
+    });
+}
+
 /// SD-10: what a holder did with the space comes before the root is freed.
 pub fn struct_drop_vs_free() {
     explore::<Plain>(|| Plan {

@@ -1,8 +1,8 @@
 //! What a CPU of a scenario does: the kernel code around the engine.
 
-use super::hw::{Hw, Kind};
+use super::hw::{Hw, Kind, Mask};
 use super::machine::{KERNEL, Machine, page};
-use super::memory::Owned;
+use super::memory::{Memory, Owned};
 use shootdown_under_loom::{
     AddressSpace, Gather, PendingFrames, Scope, Shootdown, SpaceHandle, StructRef, Tables, UserRef,
 };
@@ -160,6 +160,13 @@ impl<'m, K: Kind> Cpu<'m, K> {
     /// Whether a space's root was freed.
     pub fn is_freed(&self, space: usize) -> bool {
         self.hw().roots[space].memory.is_gone()
+    }
+
+    /// Makes a space that nobody will use.
+    pub fn make_space(&self) {
+        let mask = Mask::new::<K>(&Memory::new("mask".to_string(), &self.hw().blame));
+        let space = self.engine().new_space(0, mask).expect("masks of one size");
+        self.machine.identify(space.id());
     }
 
     /// Nothing is left to do here: answers doorbells until that is so everywhere.

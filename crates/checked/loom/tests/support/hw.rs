@@ -1,11 +1,11 @@
 //! The hardware: TLBs that fill at the worst moments, walkers, interrupt lines.
 
-use super::machine::{KERNEL, Machine, Object, TABLE, number};
+use super::machine::{KERNEL, Machine, Object, TABLE};
 use super::memory::{Blame, Memory};
 use loom::sync::atomic::{AtomicU64, AtomicUsize};
 use shootdown_under_loom::{
-    AddressSpace, CpuId, CpuLocal, LocalFlush, MaskStore, MaskWord, OnInstall, OnLeave, PageRange,
-    PerCpuSlots, Platform, Scope, Span, Tables, Tag, TagPolicy, Teardown, Untagged,
+    AddressSpace, CpuId, CpuLocal, LocalFlush, MaskStore, MaskSummary, MaskWord, OnInstall, OnLeave,
+    PageRange, PerCpuSlots, Platform, Scope, Span, Tables, Tag, TagPolicy, Teardown, Untagged,
 };
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -18,6 +18,8 @@ pub trait Kind: Send + Sync + Sized + 'static {
     type Tags: TagPolicy + Default + Send + 'static;
     /// What a leaving CPU does about its bit.
     const ON_LEAVE: OnLeave = OnLeave::RemoveBit;
+    /// CPUs to a word of a mask, by the numbers that the engine knows them by. Below 64, masks have a summary.
+    const CPUS_PER_WORD: u32 = 64;
 }
 
 /// No tags, exact masks.
@@ -33,6 +35,20 @@ impl Kind for Keep {
     const ON_LEAVE: OnLeave = OnLeave::KeepBit;
 }
 
+/// Each CPU in a mask word of its own.
+pub struct Wide;
+impl Kind for Wide {
+    type Tags = Untagged;
+    const CPUS_PER_WORD: u32 = 1;
+}
+
+/// Two CPUs to a mask word.
+pub struct Paired;
+impl Kind for Paired {
+    type Tags = Untagged;
+    const CPUS_PER_WORD: u32 = 2;
+}
+
 /// Two tags a CPU.
 pub struct Tagged;
 impl Kind for Tagged {
@@ -46,7 +62,18 @@ loom::thread_local! {
 
 /// Makes the calling thread CPU `cpu`.
 pub(super) fn become_cpu(cpu: usize) {
-    CPU.with(|me| me.set(number(cpu).number()));
+    CPU.with(|me| me.set(u32::try_from(cpu).expect("few CPUs")));
+}
+
+/// The number that the engine knows a CPU by.
+fn number<K: Kind>(cpu: usize) -> CpuId {
+    let cpu = u32::try_from(cpu).expect("few CPUs");
+    CpuId::new(cpu / K::CPUS_PER_WORD * 64 + cpu % K::CPUS_PER_WORD)
+}
+
+/// The CPU that the engine knows by a number.
+fn index<K: Kind>(cpu: CpuId) -> usize {
+    (cpu.number() / 64 * K::CPUS_PER_WORD + cpu.number() % 64) as usize
 }
 
 /// What one CPU's hardware has inside. Only the thread that is the CPU touches it; locked for the type checker, and never
@@ -118,17 +145,34 @@ pub struct Puppet {
     pub page: usize,
 }
 
-/// A mask of 64 CPUs whose every use is a use of its space's memory.
+/// A mask of one word, or of two with a summary, whose every use is a use of its space's memory.
 pub struct Mask {
-    pub(super) words: [MaskWord; 1],
-    pub(super) memory: Arc<Memory>,
+    words: Vec<MaskWord>,
+    summary: Option<MaskSummary>,
+    memory: Arc<Memory>,
 }
 
-// SAFETY: the words are a field of the value and are never replaced.
+impl Mask {
+    /// Makes the mask of a space with that memory.
+    pub(super) fn new<K: Kind>(memory: &Arc<Memory>) -> Self {
+        let wide = K::CPUS_PER_WORD < 64;
+        Self {
+            words: (0..=usize::from(wide)).map(|_| MaskWord::new()).collect(),
+            summary: wide.then(MaskSummary::new),
+            memory: memory.clone(),
+        }
+    }
+}
+
+// SAFETY: 1. and 2. words and summary are fields of the value, made with it and never replaced.
 unsafe impl MaskStore for Mask {
     fn words(&self) -> &[MaskWord] {
         self.memory.used();
         &self.words
+    }
+
+    fn summary(&self) -> Option<&MaskSummary> {
+        self.summary.as_ref()
     }
 }
 
@@ -327,11 +371,11 @@ unsafe impl<K: Kind> Platform for Hw<K> {
     fn pin(&self) {}
 
     fn cpu(&self) -> CpuId {
-        number(self.me())
+        number::<K>(self.me())
     }
 
     fn local(&self, cpu: CpuId) -> &CpuLocal {
-        &self.cores[cpu.index()].local
+        &self.cores[index::<K>(cpu)].local
     }
 
     fn irq_save(&self, _: Span) -> bool {
@@ -343,10 +387,6 @@ unsafe impl<K: Kind> Platform for Hw<K> {
         if were_on {
             self.may_switch();
         }
-    }
-
-    fn irq_enabled(&self) -> bool {
-        self.inside(|inside| !inside.irqs_masked)
     }
 
     fn tags(&self) -> &K::Tags {
@@ -391,7 +431,7 @@ unsafe impl<K: Kind> Platform for Hw<K> {
     }
 
     fn kick(&self, cpu: CpuId) {
-        self.cores[cpu.index()].line.fetch_or(1, Relaxed);
+        self.cores[index::<K>(cpu)].line.fetch_or(1, Relaxed);
     }
 
     unsafe fn free_root(&self, space: &AddressSpace<Self>) {

@@ -4,8 +4,9 @@ use super::cpu::Cpu;
 use super::hw::{Hw, Kind, Mask, Puppet, Root, become_cpu};
 use super::memory::{Blame, Memory};
 use loom::sync::atomic::AtomicU64;
-use shootdown_under_loom::{AddressSpace, CpuId, MaskWord, PageRange, Shootdown, SpaceHandle, VirtAddr};
-use std::sync::Arc;
+use shootdown_under_loom::{AddressSpace, PageRange, Shootdown, SpaceHandle, SpaceId, VirtAddr};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 /// Number of the first kernel page.
 pub const KERNEL: usize = 64;
@@ -50,6 +51,8 @@ pub struct Machine<K: Kind> {
     pub(super) notes: Vec<Arc<Memory>>,
     /// What user code may assume of each page's address: nobody uses what was there.
     pub(super) addresses: Vec<Arc<Memory>>,
+    /// Identities of all spaces.
+    pub(super) identities: Mutex<BTreeSet<u64>>,
     /// Lock over all page tables.
     pub(super) lock: loom::sync::Mutex<()>,
 }
@@ -64,11 +67,6 @@ unsafe impl<K: Kind> SpaceHandle<Hw<K>> for Arc<Object<K>> {
     fn space(&self) -> &AddressSpace<Hw<K>> {
         &self.space
     }
-}
-
-/// Typed number of a CPU.
-pub(super) fn number(cpu: usize) -> CpuId {
-    CpuId::new(u32::try_from(cpu).expect("few CPUs"))
 }
 
 /// Range of one page.
@@ -101,21 +99,33 @@ impl<K: Kind> Machine<K> {
         let pages = plan.pages.iter().copied().max().unwrap_or(0);
         let addresses =
             (0..pages).map(|page| Memory::new(format!("address of page {page}"), &blame)).collect();
-        let mask = |memory: &Arc<Memory>| Mask { words: [MaskWord::new()], memory: memory.clone() };
-        let online = mask(&Memory::new("machine", &blame));
+        let online = Mask::new::<K>(&Memory::new("machine", &blame));
         let puppet = |(index, &(host, page))| Puppet { cpu: plan.scripts.len() + index, host, page };
         let puppets: Vec<_> = plan.puppets.iter().enumerate().map(puppet).collect();
         let cpus = plan.scripts.len() + puppets.len();
         let engine = Shootdown::new(Hw::new(cpus, puppets, roots, plan.kernel, memory, blame), online);
         let space = |(root, memory)| {
-            let space = engine.new_space(root, mask(memory)).expect("masks of one size");
+            let space = engine.new_space(root, Mask::new::<K>(memory)).expect("masks of one size");
             Arc::new(Object { space })
         };
         let spaces = owners.iter().enumerate().map(space).collect();
-        let machine = Arc::new(Self { engine, spaces, notes, addresses, lock: loom::sync::Mutex::new(()) });
+        let identities = Mutex::default();
+        let lock = loom::sync::Mutex::new(());
+        let machine = Arc::new(Self { engine, spaces, notes, addresses, identities, lock });
+        for object in &machine.spaces {
+            machine.identify(object.space.id());
+        }
         let known = machine.engine.platform().machine.set(Arc::downgrade(&machine));
         assert!(known.is_ok(), "a new platform");
         machine
+    }
+
+    /// Notes the identity of a space, which no other may have.
+    pub(super) fn identify(&self, id: SpaceId) {
+        let new = self.identities.lock().expect("no panic under this lock").insert(id.number());
+        if !new {
+            self.engine.platform().blame.report(format!("two spaces have identity {}", id.number()));
+        }
     }
 
     /// Acts as CPU `cpu`, before the CPUs run at once.

@@ -6,5 +6,5 @@ mod machine;
 mod memory;
 
 pub use cpu::Cpu;
-pub use hw::{Keep, Plain, Tagged};
+pub use hw::{Keep, Paired, Plain, Tagged, Wide};
 pub use machine::{Idle, KERNEL, Plan, TABLE, explore, explore_bounded, page};

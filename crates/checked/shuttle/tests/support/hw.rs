@@ -305,10 +305,6 @@ unsafe impl<K: Kind> Platform for Hw<K> {
         self.poll();
     }
 
-    fn irq_enabled(&self) -> bool {
-        self.inside(|inside| !inside.irqs_masked)
-    }
-
     fn tags(&self) -> &K::Tags {
         &self.tags
     }

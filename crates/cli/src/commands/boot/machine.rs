@@ -34,7 +34,7 @@ pub const MACHINES: [Machine; 3] = [
         target: "riscv64gc-unknown-none-elf",
         program: "qemu-system-riscv64",
         package: "qemu-system-misc",
-        arguments: &["-machine", "virt"],
+        arguments: &["-machine", "virt,aclint=on"],
         parameters: 0x8f00_0000,
         doorbell: ("trap_entry", 0),
         firmware: 0x8020_0000,

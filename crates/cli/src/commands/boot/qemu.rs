@@ -248,7 +248,7 @@ impl<'a> Guest<'a> {
                     .filter_map(Value::as_u64)
                     .filter(|pc| *pc != 0);
                 self.other = vec![format!("CPU {} panicked", report["cpu"])];
-                self.other.extend(pcs.map(|pc| format!("  at {}", symbols.name(pc))));
+                self.other.extend(pcs.map(|pc| format!("  at {}", symbols.caller(pc))));
                 None
             }
             _ => None,
@@ -362,10 +362,10 @@ mod tests {
         guest.take("no memory");
         guest.stop(Verdict::Panic, Vec::new());
         guest.add_missing();
-        assert_eq!(guest.rows.len(), 16);
+        assert_eq!(guest.rows.len(), 17);
         assert_eq!(guest.rows[0].verdict, Verdict::Panic);
-        assert_eq!(guest.rows[0].findings, ["CPU 1 panicked", "  at 0x10", "no memory"]);
-        assert_eq!(guest.rows[15].verdict, Verdict::NotRun);
+        assert_eq!(guest.rows[0].findings, ["CPU 1 panicked", "  at 0xf", "no memory"]);
+        assert_eq!(guest.rows[16].verdict, Verdict::NotRun);
     }
 
     #[test]

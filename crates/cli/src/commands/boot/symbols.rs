@@ -38,6 +38,12 @@ impl Symbols {
         Some((begin, next.0))
     }
 
+    /// The address to which a call returns, with the function that made the call: one that never returns may be the last
+    /// instruction of its function.
+    pub fn caller(&self, returns_to: u64) -> String {
+        self.name(returns_to.saturating_sub(1))
+    }
+
     /// An address with the function that it is in.
     pub fn name(&self, address: u64) -> String {
         let after = self.0.partition_point(|(begin, _)| *begin <= address);
@@ -58,6 +64,7 @@ mod tests {
         let symbols = Symbols(vec![(0x1000, "first".into()), (0x2000, "second".into())]);
         assert_eq!(symbols.name(0x1010), "0x1010 first+0x10");
         assert_eq!(symbols.name(0x2000), "0x2000 second+0x0");
+        assert_eq!(symbols.caller(0x2000), "0x1fff first+0xfff");
         assert_eq!(symbols.name(0x10), "0x10");
         assert_eq!(symbols.range("irst"), Some((0x1000, 0x2000)));
         assert_eq!((symbols.address("second"), symbols.address("third")), (Some(0x2000), None));

@@ -1,0 +1,37 @@
+//! A kernel in one file: the crate on top makes the engine, a crate below uses it without a reference.
+//!
+//! Run it with `cargo run -p shootdown-global --example boot`.
+
+use shootdown::{CpuMask, Shootdown};
+use shootdown_adapter_rig::Machine;
+
+shootdown_global::provide! {
+    /// The engine of this kernel.
+    static ENGINE: Machine;
+}
+
+mod memory {
+    use shootdown_adapter_rig::Machine;
+
+    shootdown_global::require! {
+        /// The kernel's engine.
+        fn engine() -> Machine;
+    }
+
+    /// Deep in some call tree.
+    pub fn generation() -> Result<u64, Box<dyn std::error::Error>> {
+        let engine = engine()?;
+        let space = engine.new_space(0x1000, shootdown::CpuMask::new())?;
+        engine.flush(&space, shootdown::Scope::All, shootdown::Tables::Kept);
+        Ok(space.generation().number())
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    if let Err(early) = memory::generation() {
+        println!("before boot: {early}");
+    }
+    ENGINE.set(Shootdown::new(Machine::new(), CpuMask::new()))?.online_cpu()?;
+    println!("after boot: generation {}", memory::generation()?);
+    Ok(())
+}

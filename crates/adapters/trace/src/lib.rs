@@ -1,0 +1,84 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![deny(unsafe_code)]
+
+#[cfg(feature = "defmt")]
+mod defmt_record;
+#[cfg(feature = "log")]
+mod log_record;
+#[cfg(feature = "tracing")]
+mod tracing_event;
+
+#[cfg(feature = "defmt")]
+pub use defmt_record::to_defmt;
+#[cfg(feature = "log")]
+pub use log_record::to_log;
+#[cfg(feature = "tracing")]
+pub use tracing_event::to_tracing;
+
+use core::fmt;
+use shootdown::{CpuId, Event};
+
+/// What the records are filed under: log's and tracing's target.
+pub const TARGET: &str = "shootdown";
+
+/// An event, taken apart: who, what, and the numbers that go with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Record {
+    /// The CPU that says so.
+    pub cpu: CpuId,
+    /// The event in one word; the same in every version.
+    pub name: &'static str,
+    /// Number of the space, where there is one.
+    pub space: Option<u64>,
+    /// Generation, where there is one.
+    pub generation: Option<u64>,
+    /// Number of the CPU that was rung, where one was.
+    pub rang: Option<u32>,
+}
+
+impl Record {
+    /// Takes an event of `cpu`'s apart.
+    pub fn new(cpu: CpuId, event: Event) -> Self {
+        let record = |name| Self { cpu, name, space: None, generation: None, rang: None };
+        match event {
+            Event::Switched(space) => Self { space: Some(space.number()), ..record("switched") },
+            Event::WentLazy => record("went-lazy"),
+            Event::Left(space) => Self { space: Some(space.number()), ..record("left") },
+            Event::Announced(space, generation) => Self {
+                space: space.map(shootdown::SpaceId::number),
+                generation: Some(generation.number()),
+                ..record("announced")
+            },
+            Event::Rang(target) => Self { rang: Some(target.number()), ..record("rang") },
+            Event::Answered => record("answered"),
+            Event::CaughtUp(space, generation) => Self {
+                space: Some(space.number()),
+                generation: Some(generation.number()),
+                ..record("caught-up")
+            },
+            Event::RootFreed(space) => Self { space: Some(space.number()), ..record("root-freed") },
+            Event::Online => record("online"),
+            Event::Offline => record("offline"),
+            // An event of a later engine, which this crate does not know yet.
+            _ => record("other"),
+        }
+    }
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.cpu, self.name)?;
+        if let Some(space) = self.space {
+            write!(f, " space={space}")?;
+        }
+        if let Some(generation) = self.generation {
+            write!(f, " generation={generation}")?;
+        }
+        if let Some(rang) = self.rang {
+            write!(f, " rang={rang}")?;
+        }
+        Ok(())
+    }
+}

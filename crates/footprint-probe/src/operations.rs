@@ -1,0 +1,86 @@
+//! The operations, once for each platform.
+
+/// Makes a module of functions for each platform.
+macro_rules! operations {
+    ($($(#[$meta:meta])* $module:ident: $platform:ty;)+) => {$(
+        $(#[$meta])*
+        pub mod $module {
+            #[allow(unused_imports, reason = "each platform needs some")]
+            use super::*;
+            use shootdown::{
+                AddressSpace, CpuMask, Exiting, Full, Gather, PageRange, Pending, PendingFrames, Platform, Refused,
+                Scope, Shootdown, StructRef, Tables, Teardown, UserRef,
+            };
+
+            type P = $platform;
+            type Frame = u64;
+
+            body! { $module:
+                online_cpu(engine: &Engine) -> Result<(), Refused> { engine.online_cpu() }
+                offline_cpu(engine: &Engine) { engine.offline_cpu() }
+                switch_to(engine: &Engine, next: &User) { engine.switch_to(next) }
+                enter_lazy(engine: &Engine) { engine.enter_lazy() }
+                leave(engine: &Engine) { engine.leave() }
+                borrow(engine: &Engine, user: &User, work: fn(&Space)) -> Result<(), Refused> {
+                    engine.borrow(user).map(|borrow| work(&borrow))
+                }
+                with_temporary(engine: &Engine, user: &User, work: fn()) { engine.with_temporary(user, work) }
+                serve(engine: &Engine) { engine.serve() }
+                flush(engine: &Engine, space: &Space, scope: Scope, tables: Tables) { engine.flush(space, scope, tables) }
+                send(engine: &'static Engine, space: &'static Space, scope: Scope, tables: Tables) -> Pending<'static, P> {
+                    engine.send(space, scope, tables)
+                }
+                finish(pending: Pending<'static, P>) { pending.finish() }
+                flush_kernel(engine: &Engine, scope: Scope, tables: Tables) { engine.flush_kernel(scope, tables) }
+                send_kernel(engine: &'static Engine, scope: Scope, tables: Tables) -> Pending<'static, P> {
+                    engine.send_kernel(scope, tables)
+                }
+                gather(engine: &'static Engine, space: &'static Space) -> Open { engine.gather(space) }
+                gather_within(engine: &'static Engine, space: &'static Space, range: PageRange) -> Open {
+                    engine.gather_within(space, range)
+                }
+                gather_unmapped(gather: &mut Open, range: PageRange, frame: Frame) -> Result<(), Full<Frame>> {
+                    gather.unmapped(range, frame)
+                }
+                gather_table_freed(gather: &mut Open, range: PageRange, table: Frame) -> Result<(), Full<Frame>> {
+                    gather.table_freed(range, table)
+                }
+                gather_changed(gather: &mut Open, range: PageRange) { gather.changed(range) }
+                gather_send(gather: Open) -> Sent { gather.send() }
+                gather_finish(gather: Open) { gather.finish() }
+                gather_finish_with(sent: Sent, take: fn(Frame)) { sent.finish_with(take) }
+                trim(engine: &Engine, space: &Space) { engine.trim(space) }
+                new_space(engine: &Engine, root: <P as Platform>::Root) -> Result<Space, Refused> {
+                    engine.new_space(root, CpuMask::new())
+                }
+                adopt(engine: &'static Engine, handle: &'static Space) -> Option<User> { engine.adopt(handle).ok() }
+                user_clone(user: &User) -> User { user.clone() }
+                user_drop(user: User) { drop(user) }
+                user_put(user: User) -> Option<Teardown<'static, P>> { user.put() }
+                user_grab(user: &User) -> StructRef<'static, P> { user.grab() }
+                struct_clone(held: &StructRef<'static, P>) -> StructRef<'static, P> { held.clone() }
+                struct_drop(held: StructRef<'static, P>) { drop(held) }
+                struct_upgrade(held: &StructRef<'static, P>) -> Result<User, Exiting> { held.upgrade() }
+                teardown_finish(teardown: Teardown<'static, P>) { teardown.finish() }
+                teardown_drop(teardown: Teardown<'static, P>) { drop(teardown) }
+            }
+
+            type Engine = Shootdown<P>;
+            type Space = AddressSpace<P>;
+            type User = UserRef<'static, P>;
+            type Open = Gather<'static, P, Frame, 8>;
+            type Sent = PendingFrames<'static, P, Frame, 8>;
+        }
+    )+};
+}
+
+/// Makes functions that are compiled as they stand, each with its symbol.
+macro_rules! body {
+    ($module:ident: $($name:ident($($argument:ident: $type:ty),*) $(-> $answer:ty)? $body:block)+) => {$(
+        #[doc = concat!("Is the operation `", stringify!($name), "`.")]
+        // SAFETY: no other symbol has a dot like this.
+        #[unsafe(export_name = concat!(stringify!($module), ".", stringify!($name)))]
+        #[allow(clippy::missing_errors_doc, clippy::needless_pass_by_value, reason = "only its machine code matters")]
+        pub fn $name($($argument: $type),*) $(-> $answer)? $body
+    )+};
+}

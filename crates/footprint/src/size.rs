@@ -1,0 +1,107 @@
+//! How many bytes of machine code the operations come to.
+
+use crate::built::{Built, PLATFORMS};
+use crate::program::{Kind, Program};
+use crate::reach::Reached;
+use anyhow::{Result, ensure};
+use object::Architecture;
+
+/// Bytes of machine code that the engine may come to on 64-bit RISC-V, built for size, with all its operations.
+pub const BOUND: u64 = 12 * 1024;
+/// Platform whose functions are listed.
+const LISTED: &str = "asids";
+
+/// Bytes of some operations and of all that they reach.
+#[derive(Debug, Default)]
+pub struct Weight {
+    /// The engine's machine code.
+    pub engine: u64,
+    /// Machine code of an arch crate.
+    pub arch: u64,
+    /// Machine code of the core library and of the compiler's.
+    pub core: u64,
+    /// Constants.
+    pub constants: u64,
+    /// Each function of the engine with its bytes, the largest first.
+    pub functions: Vec<(u64, String)>,
+}
+
+/// Weighs what `operations` reach.
+pub fn weigh(program: &Program, operations: &[usize]) -> Weight {
+    let mut weight = Weight::default();
+    for index in Reached::from(program, operations, |_| false).nodes() {
+        let node = &program.nodes[index];
+        let bytes = node.bytes.len() as u64;
+        match node.kind {
+            Kind::External => {}
+            Kind::Data => weight.constants += bytes,
+            Kind::Code if operations.contains(&index) || node.name.contains("shootdown::") => {
+                weight.engine += bytes;
+                weight.functions.push((bytes, node.name.clone()));
+            }
+            Kind::Code if node.name.contains("shootdown_") => weight.arch += bytes,
+            Kind::Code => weight.core += bytes,
+        }
+    }
+    weight.functions.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    weight
+}
+
+/// Prints the weight of each platform, and the functions of one.
+///
+/// # Errors
+/// The engine is past [`BOUND`] where that holds.
+pub fn report(built: &[Built], functions: bool) -> Result<()> {
+    let mut bounded = Vec::new();
+    println!("bytes of machine code, all operations        engine    arch    core  constants");
+    for one in built {
+        for platform in PLATFORMS {
+            let operations: Vec<usize> = one.operations(platform)?.into_values().collect();
+            let weight = weigh(&one.program, &operations);
+            let Weight { engine, arch, core, constants, .. } = weight;
+            println!("  {:16} {platform:23} {engine:>8} {arch:>7} {core:>7} {constants:>10}", one.name);
+            if one.program.architecture == Architecture::Riscv64 {
+                bounded.push((format!("{} {platform}", one.name), engine));
+            }
+            if functions && platform == LISTED {
+                weight.functions.iter().for_each(|(bytes, name)| println!("    {bytes:>6}  {name}"));
+            }
+        }
+    }
+    println!("  bound: {BOUND} bytes of the engine on riscv64");
+    within(&bounded)
+}
+
+fn within(weights: &[(String, u64)]) -> Result<()> {
+    let over = weights.iter().filter(|(_, bytes)| *bytes > BOUND);
+    let over: Vec<String> = over.map(|(name, bytes)| format!("{bytes} bytes of {name}")).collect();
+    ensure!(over.is_empty(), "past the bound of {BOUND}: {}", over.join("; "));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::{Node, Reference};
+
+    #[test]
+    fn what_is_reached_is_weighed_by_whose_it_is() {
+        let names =
+            ["asids.flush", "<shootdown::here::Cpu<P>>::serve", "shootdown_riscv64::asid", "memcpy", "lost"];
+        let mut nodes: Vec<Node> = names.map(|name| Node::new(name, Kind::Code, vec![0; 8])).into();
+        nodes.push(Node::new(".rodata", Kind::Data, vec![0; 3]));
+        nodes.push(Node::new("embedder_cpu", Kind::External, Vec::new()));
+        nodes[0].refers = [1, 2, 5, 6].map(|to| Reference { to, offset: 0 }).into();
+        nodes[5].refers = vec![Reference { to: 3, offset: 0 }];
+        let weight = weigh(&Program { architecture: Architecture::Riscv64, nodes }, &[0]);
+        assert_eq!((weight.engine, weight.arch, weight.core, weight.constants), (16, 8, 8, 3));
+        assert_eq!(weight.functions.len(), 2);
+    }
+
+    #[test]
+    fn a_byte_past_the_bound_fails() {
+        assert!(within(&[("riscv64/size asids".into(), BOUND)]).is_ok());
+        let error = within(&[("riscv64/size asids".into(), BOUND + 1)]).expect_err("past the bound");
+        assert!(error.to_string().contains("12289 bytes of riscv64/size asids"), "{error}");
+    }
+}

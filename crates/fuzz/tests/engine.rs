@@ -1,0 +1,138 @@
+//! The engine on a machine where doorbells go astray, against a model of what each TLB holds.
+
+#[path = "../../shootdown/tests/hard/rig.rs"]
+#[expect(dead_code, reason = "tests of hard life use more of it")]
+mod rig;
+
+use bolero::check;
+use rig::{Bell, Host, User, machine, space};
+use shootdown::*;
+use shootdown_fuzz::Bytes;
+
+const SIZES: [PageSize; 7] = [
+    PageSize::Size4K,
+    PageSize::Size16K,
+    PageSize::Size64K,
+    PageSize::Size2M,
+    PageSize::Size32M,
+    PageSize::Size512M,
+    PageSize::Size1G,
+];
+
+/// Any run of pages that can be made, at one of the ends of memory as often as in the middle.
+fn range(bytes: &mut Bytes<'_>) -> Option<PageRange> {
+    let size = SIZES[bytes.below(7) as usize];
+    let start = bytes.number();
+    let start = if bytes.byte() & 1 == 0 { start } else { u64::MAX - start };
+    let (start, count) = (start & !(size.bytes() - 1), bytes.number());
+    let made = PageRange::new(VirtAddr(start), count, size);
+    let end = u128::from(start) + u128::from(count) * u128::from(size.bytes());
+    let fits = count > 0 && end <= 1 << 64 && end - u128::from(start) < 1 << 64;
+    assert_eq!(made.is_ok(), fits, "{start:#x} {count} {size:?}");
+    made.ok()
+}
+
+/// Some pages of a range: both ends, and one in between.
+fn samples(range: PageRange, bytes: &mut Bytes<'_>) -> [u64; 3] {
+    let pages = range.count() << (range.size().shift() - 12);
+    let first = range.start().0 >> 12;
+    [first, first + bytes.below(pages), first + (pages - 1)]
+}
+
+/// A gather of any ranges covers each of them, on the CPU that flushes and on another, which hears of it by a doorbell or
+/// when it comes back.
+fn gather(input: &[u8]) {
+    let mut bytes = Bytes::new(input);
+    let host = machine(2);
+    let (user, other) = (space(host, 0xa000), space(host, 0xb000));
+    (0..2).for_each(|cpu| host.run(cpu, &user));
+    while !bytes.is_empty() {
+        let count = 1 + bytes.below(8);
+        let ranges: Vec<PageRange> = (0..count).filter_map(|_| range(&mut bytes)).collect();
+        let pages: Vec<[u64; 3]> = ranges.iter().map(|&range| samples(range, &mut bytes)).collect();
+        pages.as_flattened().iter().for_each(|&page| (0..2).for_each(|cpu| host.touch(cpu, page)));
+        let mut gather = host.engine().gather::<Vec<rig::Frame>, 4>(&user);
+        for (&range, pages) in ranges.iter().zip(&pages) {
+            let frames = pages.iter().map(|&page| host.clear(0xa000, page)).collect();
+            let full = match bytes.byte() & 1 {
+                0 => gather.unmapped(range, frames),
+                _ => gather.table_freed(range, frames),
+            };
+            if let Err(Full(frames)) = full {
+                gather.finish();
+                gather = host.engine().gather(&user);
+                assert!(gather.unmapped(range, frames).is_ok(), "it is empty");
+            }
+        }
+        let away = bytes.byte() & 3 == 0;
+        if away {
+            host.run(1, &other);
+        }
+        gather.finish();
+        if away {
+            host.run(1, &user);
+        }
+        assert_eq!(host.freed.borrow().len(), 3 * pages.len(), "each frame goes with its gather");
+        host.freed.borrow_mut().clear();
+        pages.as_flattened().iter().for_each(|&page| (0..2).for_each(|cpu| host.touch(cpu, page)));
+        host.check();
+    }
+    user.into_handle();
+    other.into_handle();
+}
+
+/// Any calls in any order on four CPUs; doorbells are lost, late or doubled.
+fn calls(input: &[u8]) {
+    const CPUS: u32 = 4;
+    let mut bytes = Bytes::new(input);
+    let host = machine(CPUS);
+    let users: Vec<User> = (0..3).map(|number| space(host, 0x1000 + number)).collect();
+    while !bytes.is_empty() {
+        let fate = match bytes.byte() % 8 {
+            0 | 1 => Bell::Lost,
+            2 => Bell::Late(bytes.byte().into()),
+            3 => Bell::Twice(bytes.byte().into()),
+            _ => Bell::Rings,
+        };
+        host.fate.borrow_mut().push_back(fate);
+        call(host, &users, bytes.below(CPUS.into()) as u32, &mut bytes);
+        host.check();
+    }
+    users.into_iter().for_each(|user| {
+        user.into_handle();
+    });
+}
+
+fn call(host: &'static Host, users: &[User], cpu: u32, bytes: &mut Bytes<'_>) {
+    let engine = host.engine();
+    let user = &users[bytes.below(3) as usize];
+    let page = bytes.below(6);
+    match bytes.byte() % 10 {
+        0 | 1 => host.run(cpu, user),
+        2 => host.go_lazy(cpu),
+        3 | 4 => host.touch(cpu, page),
+        5 => host.unmap(cpu, user, page),
+        6 => host.on(cpu, || engine.serve()),
+        7 => host.on(cpu, || engine.trim(user)),
+        8 => {
+            host.masked.borrow_mut().insert(cpu, host.polls() + page * 4);
+        }
+        _ => {
+            host.go_lazy(cpu);
+            host.on(cpu, || {
+                engine.offline_cpu();
+                engine.online_cpu().expect("it fits");
+            });
+        }
+    }
+}
+
+#[test]
+fn gathers_cover_what_they_are_told() {
+    check!().with_iterations(0).for_each(gather);
+}
+
+#[test]
+fn calls_in_any_order_lose_nothing() {
+    check!().with_iterations(0).for_each(calls);
+}

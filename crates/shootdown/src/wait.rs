@@ -1,0 +1,108 @@
+//! Waiting for other CPUs, and listening meanwhile.
+
+use crate::engine::Shootdown;
+use crate::fault::{Rule, Site, without};
+use crate::here::Here;
+use crate::percpu::{CpuLocal, LISTENS, RUNG};
+use crate::platform::{Platform, Span};
+use crate::sync::{self, Waited};
+use crate::types::CpuId;
+use core::cell::Cell;
+use core::sync::atomic::Ordering;
+
+/// The calling CPU while it waits: it looks at its own doorbell (SD-11), so whoever rings need not interrupt it.
+///
+/// ```text
+///   this CPU                     a CPU that rings
+///   bell := listens              request
+///   polls the bell               old := bell := rung
+///   takes the bell, answers      kicks, unless old was "listens" or "rung"
+/// ```
+/// All of these are exchanges of one word. So who finds "listens" has left "rung" for this CPU's next exchange, which
+/// answers; and after the last one, which leaves 0, everybody kicks again. Explored by `two-flushers`.
+pub(crate) struct Listener<'a, P: Platform> {
+    engine: &'a Shootdown<P>,
+    local: &'a CpuLocal,
+}
+
+impl<'a, P: Platform> Listener<'a, P> {
+    /// Begins to listen on the CPU on which the pin keeps the thread.
+    #[inline]
+    pub(crate) fn begin(engine: &'a Shootdown<P>, _: &'a P::Pin) -> Self {
+        let platform = engine.platform();
+        let listener = Self { engine, local: platform.local(platform.cpu()) };
+        listener.take_bell(LISTENS);
+        listener
+    }
+
+    /// Whether somebody rang, or an interrupt handler of this CPU has put the bell back.
+    fn hears(&self) -> bool {
+        // ORDER: relaxed; the exchange that follows has the order.
+        !without(Rule::WaitServes) && self.local.mail.rung.load(Ordering::Relaxed) != LISTENS
+    }
+
+    /// Leaves `next` in the doorbell and answers, if it was rung. An interrupt in between may wait for other CPUs, which
+    /// answer for themselves meanwhile.
+    #[inline]
+    fn take_bell(&self, next: u64) {
+        // ORDER(SD-6): as in `Cpu::serve`.
+        if !without(Rule::WaitServes) && self.local.mail.rung.swap(next, Site::Take.acquire()) == RUNG {
+            self.answer();
+        }
+    }
+
+    #[cold]
+    fn answer(&self) {
+        Here::enter(self.engine, Span::Serve).answer();
+    }
+
+    /// Waits until `ready`, answering this CPU's own doorbell (SD-11), and telling the platform when `cpu` is late.
+    pub(crate) fn wait_for(&self, cpu: CpuId, ready: impl Fn() -> bool) {
+        let platform = self.engine.platform();
+        let mut polls = 0;
+        loop {
+            let heard = Cell::new(false);
+            let outcome = sync::patience(
+                &mut polls,
+                P::STALL_POLLS,
+                || {
+                    let done = ready();
+                    heard.set(!done && self.hears());
+                    done || heard.get()
+                },
+                |polls| platform.relax(polls),
+            );
+            match outcome {
+                Waited::Ready if heard.get() => self.take_bell(LISTENS),
+                Waited::Ready => return,
+                Waited::Late => self.still_late(cpu, polls),
+            }
+        }
+    }
+
+    #[cold]
+    fn still_late(&self, cpu: CpuId, polls: u64) {
+        let platform = self.engine.platform();
+        platform.stalled(cpu, polls);
+        self.local.own.counters.stalls.bump();
+        // The request stands; only the interrupt may have been lost (SD-14).
+        platform.kick(cpu);
+    }
+}
+
+impl<P: Platform> Drop for Listener<'_, P> {
+    #[inline]
+    fn drop(&mut self) {
+        self.take_bell(0);
+    }
+}
+
+impl<P: Platform> Shootdown<P> {
+    /// Waits as [`Listener::wait_for`] does, and listens no longer than that takes.
+    pub(crate) fn wait_for(&self, cpu: CpuId, ready: impl Fn() -> bool) {
+        if !sync::EAGER || !ready() {
+            let pin = self.platform().pin();
+            Listener::begin(self, &pin).wait_for(cpu, ready);
+        }
+    }
+}

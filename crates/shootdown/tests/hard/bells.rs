@@ -1,0 +1,201 @@
+//! Doorbells that are lost, late, doubled or false.
+
+use super::rig::{Bell, FLUSHED_LATE, Host, STALL_POLLS, User, machine, page_range, space};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+use shootdown::*;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// A machine on which CPUs 0 and 1 run a space, and CPU 1 holds page 1 of it.
+fn two() -> (&'static Host, User) {
+    let host = machine(2);
+    let user = space(host, 0xa000);
+    host.run(0, &user);
+    host.run(1, &user);
+    host.touch(1, 1);
+    (host, user)
+}
+
+#[test]
+fn a_lost_doorbell_is_rung_again_until_it_is_answered() {
+    let (host, user) = two();
+    host.fate.borrow_mut().extend([Bell::Lost; 3]);
+    host.unmap(0, &user, 1);
+    assert_eq!(*host.freed.borrow(), [1]);
+    assert_eq!(host.kicks.get(), 4, "once, and once after each of three stalls");
+    let stalls: Vec<_> = (1..=3).map(|stall| (1, stall * STALL_POLLS)).collect();
+    assert_eq!(*host.stalled.borrow(), stalls);
+    host.check();
+    user.into_handle();
+}
+
+#[test]
+fn where_every_doorbell_is_lost_the_wait_goes_on_and_names_the_cpu_each_time() {
+    let (host, user) = two();
+    host.afterwards.set(Bell::Lost);
+    let flush = || host.engine().flush(&user, Scope::Pages(page_range(1)), Tables::Kept);
+    assert!(catch_unwind(AssertUnwindSafe(flush)).is_err(), "the machine gives up after many polls");
+    let stalled = host.stalled.borrow();
+    assert!(stalled.len() > 1000 && stalled.iter().all(|&(cpu, _)| cpu == 1));
+    assert_eq!(host.kicks.get(), 1 + stalled.len() as u64);
+    host.check();
+    user.into_handle();
+}
+
+#[test]
+fn a_late_doorbell_is_waited_for() {
+    let (host, user) = two();
+    host.afterwards.set(Bell::Late(FLUSHED_LATE));
+    host.unmap(0, &user, 1);
+    assert_eq!(*host.freed.borrow(), [1]);
+    assert!(host.stalled.borrow().len() as u64 >= FLUSHED_LATE / STALL_POLLS - 1);
+    // Kicks of the stalls arrive after the first, and find nothing to do.
+    (0..2 * FLUSHED_LATE).for_each(|_| host.poll());
+    assert_eq!(host.counters(1).doorbells_answered(), 1);
+    host.check();
+    user.into_handle();
+}
+
+#[test]
+fn a_doubled_doorbell_is_answered_once() {
+    let (host, user) = two();
+    host.afterwards.set(Bell::Twice(3));
+    let flushes = host.counters(1).selective_flushes();
+    host.unmap(0, &user, 1);
+    (0..8).for_each(|_| host.poll());
+    assert_eq!(host.counters(1).doorbells_answered(), 1);
+    assert_eq!(host.counters(1).selective_flushes(), flushes + 1);
+    host.check();
+    user.into_handle();
+}
+
+#[test]
+fn a_false_doorbell_changes_nothing_whatever_its_cpu_does() {
+    let host = machine(4);
+    let user = space(host, 0xa000);
+    host.run(0, &user);
+    host.run(1, &user);
+    host.go_lazy(1);
+    // CPU 2 has nothing loaded, CPU 3 is off line.
+    host.on(3, || host.engine().offline_cpu());
+    let counted = || (0..4).map(|cpu| format!("{:?}", host.counters(cpu))).collect::<Vec<_>>();
+    let before = counted();
+    (0..4).for_each(|cpu| host.on(cpu, || host.engine().serve()));
+    assert_eq!(counted(), before);
+    assert_eq!(host.counters(1).evictions(), 0, "a lazy CPU stays where it is");
+    host.check();
+    user.into_handle();
+}
+
+#[test]
+fn false_doorbells_at_others_do_not_stand_in_for_the_answer_that_is_missing() {
+    let host = machine(3);
+    let user = space(host, 0xa000);
+    (0..3).for_each(|cpu| host.run(cpu, &user));
+    host.touch(1, 1);
+    // CPU 1 takes no interrupts for a while, and CPU 2 answers as many times as there are CPUs, and more.
+    host.masked.borrow_mut().insert(1, 50);
+    host.afterwards.set(Bell::Twice(1));
+    host.on(0, || {
+        let mut gather = host.engine().gather(&user);
+        let frame = host.clear(0xa000, 1);
+        assert!(gather.unmapped(page_range(1), frame).is_ok());
+        let pending: shootdown::PendingFrames<'_, _, _, 2> = gather.send();
+        for _ in 0..8 {
+            host.on(2, || host.engine().serve());
+            host.poll();
+        }
+        assert!(host.freed.borrow().is_empty());
+        pending.finish();
+    });
+    assert_eq!(*host.freed.borrow(), [1]);
+    assert!(host.stalled.borrow().iter().all(|&(cpu, _)| cpu == 1), "CPU 2 is not late");
+    host.check();
+    user.into_handle();
+}
+
+/// What happens next.
+#[derive(Clone, Debug)]
+enum Act {
+    Run(u32, usize),
+    Lazy(u32),
+    Touch(u32, u64),
+    Unmap(u32, usize, u64),
+    False(u32),
+    Mask(u32, u64),
+    Cycle(u32),
+    Poll,
+}
+
+const CPUS: u32 = 4;
+const SPACES: usize = 3;
+const PAGES: u64 = 6;
+
+fn act() -> impl Strategy<Value = Act> {
+    let (cpu, page) = (|| 0..CPUS, || 0..PAGES);
+    prop_oneof![
+        4 => (cpu(), 0..SPACES).prop_map(|(cpu, space)| Act::Run(cpu, space)),
+        2 => cpu().prop_map(Act::Lazy),
+        6 => (cpu(), page()).prop_map(|(cpu, page)| Act::Touch(cpu, page)),
+        4 => (cpu(), 0..SPACES, page()).prop_map(|(cpu, space, page)| Act::Unmap(cpu, space, page)),
+        2 => cpu().prop_map(Act::False),
+        1 => (cpu(), 1_u64..40).prop_map(|(cpu, polls)| Act::Mask(cpu, polls)),
+        1 => cpu().prop_map(Act::Cycle),
+        1 => Just(Act::Poll),
+    ]
+}
+
+fn bell() -> impl Strategy<Value = Bell> {
+    prop_oneof![
+        3 => Just(Bell::Rings),
+        2 => Just(Bell::Lost),
+        1 => (0_u64..20).prop_map(Bell::Late),
+        1 => (0_u64..20).prop_map(Bell::Twice),
+    ]
+}
+
+proptest! {
+    // The same cases in every run.
+    #![proptest_config(ProptestConfig {
+        cases: 512,
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn no_mix_of_lost_late_doubled_and_false_doorbells_lets_a_frame_go_early_or_a_wait_go_on(
+        acts in prop::collection::vec(act(), 1..120),
+        fate in prop::collection::vec(bell(), 0..60),
+    ) {
+        let host = machine(CPUS);
+        host.fate.borrow_mut().extend(fate);
+        let users: Vec<User> = (0..SPACES as u64).map(|number| space(host, 0x1000 + number)).collect();
+        let mut unmapped = 0;
+        for act in acts {
+            match act {
+                Act::Run(cpu, space) => host.run(cpu, &users[space]),
+                Act::Lazy(cpu) => host.go_lazy(cpu),
+                Act::Touch(cpu, page) => host.touch(cpu, page),
+                Act::Unmap(cpu, space, page) => {
+                    host.unmap(cpu, &users[space], page);
+                    unmapped += 1;
+                    prop_assert_eq!(host.freed.borrow().len(), unmapped, "each frame goes with its gather");
+                }
+                Act::False(cpu) => host.on(cpu, || host.engine().serve()),
+                Act::Mask(cpu, polls) => {
+                    // Its interrupts come on again: until then it answers nothing.
+                    host.masked.borrow_mut().insert(cpu, host.polls() + polls);
+                }
+                Act::Cycle(cpu) => {
+                    host.go_lazy(cpu);
+                    host.on(cpu, || host.engine().offline_cpu());
+                    host.on(cpu, || host.engine().online_cpu()).expect("it fits");
+                }
+                Act::Poll => host.poll(),
+            }
+        }
+        host.check();
+        users.into_iter().for_each(|user| drop(user.into_handle()));
+    }
+}

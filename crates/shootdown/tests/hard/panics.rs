@@ -1,0 +1,227 @@
+//! Platforms that panic in a callback, on hosts where a panic unwinds.
+//!
+//! What is promised then: no frame and no root goes early, none twice, interrupts and pins are as before, no lock is held.
+//! The CPU on which the callback ran may owe others an answer, and its tags may stand for nothing: before it runs user
+//! code again, it calls `leave` and `online_cpu`, and switches to a space; until then others may wait for it.
+
+use super::rig::{Callback, Host, User, machine, page_range, space};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+use shootdown::*;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+const CPUS: u32 = 3;
+const SPACES: usize = 4;
+const PAGES: u64 = 5;
+
+#[derive(Clone, Debug)]
+enum Act {
+    Run(u32, usize),
+    Lazy(u32),
+    Touch(u32, u64),
+    Unmap(u32, usize, u64),
+    Split(u32, usize, u64),
+    Kernel(u32),
+    Trim(u32, usize),
+    Cycle(u32),
+    Fork(u32),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let (cpu, space, page) = (|| 0..CPUS, || 0..SPACES, || 0..PAGES);
+    prop_oneof![
+        5 => (cpu(), space()).prop_map(|(cpu, space)| Act::Run(cpu, space)),
+        2 => cpu().prop_map(Act::Lazy),
+        6 => (cpu(), page()).prop_map(|(cpu, page)| Act::Touch(cpu, page)),
+        4 => (cpu(), space(), page()).prop_map(|(cpu, space, page)| Act::Unmap(cpu, space, page)),
+        2 => (cpu(), space(), page()).prop_map(|(cpu, space, page)| Act::Split(cpu, space, page)),
+        1 => cpu().prop_map(Act::Kernel),
+        1 => (cpu(), space()).prop_map(|(cpu, space)| Act::Trim(cpu, space)),
+        1 => cpu().prop_map(Act::Cycle),
+        1 => cpu().prop_map(Act::Fork),
+    ]
+}
+
+fn perform(host: &'static Host, users: &[User], act: &Act) {
+    let engine = host.engine();
+    match *act {
+        Act::Run(cpu, space) => host.run(cpu, &users[space]),
+        Act::Lazy(cpu) => host.go_lazy(cpu),
+        Act::Touch(cpu, page) => host.touch(cpu, page),
+        Act::Unmap(cpu, space, page) => host.unmap(cpu, &users[space], page),
+        Act::Split(cpu, space, page) => host.on(cpu, || {
+            let mut gather = engine.gather::<_, 1>(&users[space]);
+            let frame = host.clear(users[space].root(), page);
+            assert!(gather.unmapped(page_range(page), frame).is_ok());
+            gather.send().finish_with(drop);
+        }),
+        Act::Kernel(cpu) => {
+            host.on(cpu, || engine.flush_kernel(Scope::Pages(page_range(7)), Tables::Kept));
+        }
+        Act::Trim(cpu, space) => host.on(cpu, || engine.trim(&users[space])),
+        Act::Cycle(cpu) => {
+            host.go_lazy(cpu);
+            host.on(cpu, || engine.offline_cpu());
+            host.on(cpu, || engine.online_cpu()).expect("it fits");
+        }
+        Act::Fork(cpu) => {
+            let child = space(host, 0x9000 + host.freed_roots.borrow().len() as u64);
+            host.run(cpu, &child);
+            host.touch(cpu, 1);
+            host.go_lazy(cpu);
+            host.on(cpu, || child.put().expect("the only user").finish());
+        }
+    }
+}
+
+/// What a CPU does after a panic in one of its callbacks was caught.
+fn recover(host: &Host, cpu: u32, user: &User) {
+    host.active.borrow_mut().remove(&cpu);
+    host.on(cpu, || {
+        host.engine().leave();
+        host.engine().online_cpu().expect("it fits");
+    });
+    host.run(cpu, user);
+}
+
+/// Runs `act`; where a callback panicked, the CPUs that were at work recover. Says whether one did.
+fn survives(host: &'static Host, users: &[User], act: &Act) -> bool {
+    let begun = match *act {
+        Act::Run(cpu, _) | Act::Lazy(cpu) | Act::Touch(cpu, _) | Act::Unmap(cpu, ..) => cpu,
+        Act::Split(cpu, ..) | Act::Kernel(cpu) | Act::Trim(cpu, _) | Act::Cycle(cpu) | Act::Fork(cpu) => cpu,
+    };
+    let Err(payload) = catch_unwind(AssertUnwindSafe(|| perform(host, users, act))) else { return false };
+    let text = payload.downcast_ref::<String>().map_or("", String::as_str);
+    assert!(text.starts_with("the platform panics in"), "{text}");
+    // One panic is all: the bomb is spent. A handler of another CPU may have run inside the wait of the first.
+    BTreeSet::from([begun, host.panicked.get()]).into_iter().for_each(|cpu| recover(host, cpu, &users[0]));
+    true
+}
+
+proptest! {
+    // The same cases in every run.
+    #![proptest_config(ProptestConfig {
+        cases: 1024,
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn a_panic_in_any_callback_frees_nothing_early_and_leaves_no_interrupts_off(
+        before in prop::collection::vec(act(), 0..60),
+        callback in prop::sample::select(&Callback::ALL),
+        nth in 0_u64..6,
+        after in prop::collection::vec(act(), 1..60),
+    ) {
+        let host = machine(CPUS);
+        let users: Vec<User> = (0..SPACES as u64).map(|number| space(host, 0x1000 + number)).collect();
+        before.iter().for_each(|act| perform(host, &users, act));
+        host.check();
+        host.bomb.set(Some((callback, nth)));
+        for act in &after {
+            if survives(host, &users, act) {
+                prop_assert_eq!(host.open.get(), 0, "after a panic in {:?}", callback);
+            }
+        }
+        host.bomb.set(None);
+        // Whatever happened, each CPU may run each space again, and finds nothing old in it.
+        for cpu in 0..CPUS {
+            for user in &users {
+                host.run(cpu, user);
+                (0..PAGES).for_each(|page| host.touch(cpu, page));
+            }
+        }
+        let freed = host.freed.borrow().len();
+        users.iter().for_each(|user| host.unmap(0, user, 1));
+        prop_assert_eq!(host.freed.borrow().len(), freed + users.len(), "flushes go on as before");
+        (0..CPUS).for_each(|cpu| host.go_lazy(cpu));
+        users.into_iter().for_each(|user| user.put().expect("the only user").finish());
+        host.check();
+    }
+}
+
+/// A machine on which CPUs 0 and 1 run a space, and CPU 1 holds page 1 of it.
+fn two() -> (&'static Host, User) {
+    let host = machine(2);
+    let user = space(host, 0xa000);
+    host.run(0, &user);
+    host.run(1, &user);
+    host.touch(1, 1);
+    (host, user)
+}
+
+/// Sends and finishes a gather of page 1, which panics on the way.
+fn unmap_panics(host: &'static Host, user: &User, callback: Callback, nth: u64) {
+    host.bomb.set(Some((callback, nth)));
+    let caught = catch_unwind(AssertUnwindSafe(|| host.unmap(0, user, 1)));
+    assert!(caught.is_err(), "{callback:?} was not called");
+    host.check();
+}
+
+#[test]
+fn a_gather_whose_doorbell_panics_sends_again_and_keeps_its_frames_until_that_is_answered() {
+    for callback in [Callback::Kick, Callback::FlushLocal, Callback::PublishTables, Callback::IrqSave] {
+        let (host, user) = two();
+        unmap_panics(host, &user, callback, 0);
+        // Unwinding drops the gather, which finishes as any that is dropped.
+        assert_eq!(*host.freed.borrow(), [1], "{callback:?}");
+        user.into_handle();
+    }
+}
+
+#[test]
+fn frames_whose_wait_panics_are_never_given_back() {
+    for callback in [Callback::Relax, Callback::MustWait] {
+        let (host, user) = two();
+        host.masked.borrow_mut().insert(1, u64::MAX);
+        // `must_wait` is asked first whether to ring.
+        unmap_panics(host, &user, callback, 1);
+        assert_eq!(*host.freed.borrow(), [], "{callback:?}: CPU 1 has not answered");
+        user.into_handle();
+    }
+}
+
+#[test]
+fn frames_of_a_gather_that_is_dropped_and_panics_are_never_given_back() {
+    let (host, user) = two();
+    host.masked.borrow_mut().insert(1, u64::MAX);
+    host.bomb.set(Some((Callback::PublishTables, 0)));
+    let dropped = || {
+        let mut gather = host.engine().gather::<_, 1>(&user);
+        assert!(gather.unmapped(page_range(1), host.clear(0xa000, 1)).is_ok());
+    };
+    assert!(catch_unwind(AssertUnwindSafe(dropped)).is_err());
+    assert_eq!(*host.freed.borrow(), []);
+    host.check();
+    user.into_handle();
+}
+
+#[test]
+fn who_waits_for_a_cpu_whose_handler_panicked_is_answered_when_that_cpu_leaves() {
+    let host = machine(3);
+    let user = space(host, 0xa000);
+    (0..3).for_each(|cpu| host.run(cpu, &user));
+    host.touch(1, 1);
+    let engine = host.engine();
+    let pending = host.on(0, || engine.send(&user, Scope::Pages(page_range(1)), Tables::Kept));
+    host.bomb.set(Some((Callback::FlushLocal, 0)));
+    let handler = || host.on(1, || engine.serve());
+    assert!(catch_unwind(AssertUnwindSafe(handler)).is_err());
+    recover(host, 1, &user);
+    host.on(0, || pending.finish());
+    host.check();
+    user.into_handle();
+}
+
+#[test]
+fn a_space_whose_root_cannot_be_freed_is_not_freed_twice() {
+    let host = machine(1);
+    let user = space(host, 0xa000);
+    let teardown = user.put().expect("the only user");
+    host.bomb.set(Some((Callback::FreeRoot, 0)));
+    assert!(catch_unwind(AssertUnwindSafe(|| teardown.finish())).is_err());
+    assert_eq!(*host.freed_roots.borrow(), [], "it is lost, which is the callback's doing");
+    host.check();
+}

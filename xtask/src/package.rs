@@ -1,0 +1,147 @@
+//! What is published, in which shape, and whether it can be.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::process::{self, cargo, read};
+
+/// The engine's package, which depends on nothing.
+const ENGINE: &str = "shootdown";
+const LICENCE: &str = "MIT OR Apache-2.0";
+/// A clone, as a release is made from one.
+const CLONE: &str = "target/release-clone";
+const TARGET: &str = "target/release-target";
+
+/// The packages of the workspace that may be published, as `cargo metadata` has them.
+///
+/// # Errors
+/// Cargo does not say.
+pub fn published(root: &Path) -> Result<Vec<Value>> {
+    let metadata = read(&mut cargo(root, "metadata --no-deps --format-version 1"))?;
+    let metadata: Value = serde_json::from_str(&metadata)?;
+    let packages = metadata["packages"].as_array().context("cargo metadata lists packages")?;
+    let public = packages.iter().filter(|package| package["publish"].is_null());
+    let public: Vec<Value> = public.cloned().collect();
+    ensure!(!public.is_empty(), "nothing is published");
+    Ok(public)
+}
+
+/// Looks at what the manifests of published packages say; returns how many there are.
+///
+/// # Errors
+/// One says too little, or depends on what is not published.
+pub fn shape(root: &Path) -> Result<usize> {
+    let packages = published(root)?;
+    let names: Vec<&str> = packages.iter().filter_map(|package| package["name"].as_str()).collect();
+    let mut wrong = Vec::new();
+    for package in &packages {
+        let name = package["name"].as_str().unwrap_or_default();
+        wrong.extend(lacks(package, &names).into_iter().map(|what| format!("{name}: {what}")));
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(packages.len())
+}
+
+/// What is wrong with a manifest.
+fn lacks(package: &Value, published: &[&str]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut check = |holds: bool, what: &str| {
+        if !holds {
+            wrong.push(what.to_owned());
+        }
+    };
+    let some = |field: &str, most: usize| {
+        package[field].as_array().is_some_and(|values| (1..=most).contains(&values.len()))
+    };
+    check(package["description"].as_str().is_some_and(|text| text.len() > 20), "no description");
+    check(package["license"] == LICENCE, "another licence");
+    check(some("keywords", 5), "one to five keywords are wanted");
+    check(some("categories", 5), "one to five categories are wanted");
+    check(package["metadata"]["docs"]["rs"]["targets"].is_array(), "no targets for docs.rs");
+    let folder = package["manifest_path"].as_str().map(PathBuf::from).unwrap_or_default();
+    let has = |name: &str| folder.with_file_name(name).exists();
+    check(package["readme"].as_str().is_some_and(has), "no readme");
+    check(
+        has("LICENSE-MIT") && has("LICENSE-APACHE"),
+        "the texts of the licences are not beside the manifest",
+    );
+    for dependency in package["dependencies"].as_array().into_iter().flatten() {
+        let (name, kind) = (dependency["name"].as_str().unwrap_or_default(), &dependency["kind"]);
+        if kind != "dev" && package["name"] == ENGINE {
+            wrong.push(format!("depends on {name}, and the engine depends on nothing"));
+        }
+        if kind != "dev" && dependency["path"].is_string() {
+            if !published.contains(&name) {
+                wrong.push(format!("depends on {name}, which is not published"));
+            }
+            if dependency["req"] == "*" {
+                wrong.push(format!("depends on {name} without a version"));
+            }
+        }
+    }
+    wrong
+}
+
+/// Clones what is committed, packs every published package there, and builds each from its packed sources; returns how
+/// many there are.
+///
+/// # Errors
+/// A package cannot be packed, or does not build from what was packed.
+pub fn package(root: &Path) -> Result<usize> {
+    let clone = root.join(CLONE);
+    if clone.exists() {
+        fs::remove_dir_all(&clone).with_context(|| format!("cannot remove {CLONE}"))?;
+    }
+    let mut git = Command::new("git");
+    git.arg("-C").arg(root).args(["clone", "--quiet", "--no-hardlinks", "."]).arg(&clone);
+    process::run(&mut git)?;
+    let changed = read(Command::new("git").arg("-C").arg(root).args([
+        "status",
+        "--porcelain",
+        "--untracked-files=no",
+    ]))?;
+    if !changed.is_empty() {
+        println!("what is not committed is not packed:\n{changed}");
+    }
+    let packages = published(&clone)?;
+    let names = packages.iter().filter_map(|package| package["name"].as_str());
+    let names: String = names.map(|name| format!(" -p {name}")).collect();
+    let mut command = cargo(&clone, &format!("package --quiet --locked{names}"));
+    process::run(command.env("CARGO_TARGET_DIR", root.join(TARGET)))?;
+    fs::remove_dir_all(&clone).with_context(|| format!("cannot remove {CLONE}"))?;
+    Ok(packages.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lacks;
+    use serde_json::json;
+
+    #[test]
+    fn what_a_manifest_lacks_is_named() {
+        let bare =
+            json!({"name": "shootdown", "license": "MIT", "dependencies": [{"name": "log", "kind": null}]});
+        let wrong = lacks(&bare, &["shootdown"]);
+        for what in
+            ["no description", "another licence", "keywords", "categories", "docs.rs", "no readme", "texts"]
+        {
+            assert!(wrong.iter().any(|line| line.contains(what)), "{what}: {wrong:?}");
+        }
+        assert!(wrong.contains(&"depends on log, and the engine depends on nothing".to_owned()), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_package_depends_on_published_ones_by_version() {
+        let dependency =
+            |name: &str, req: &str, kind| json!({"name": name, "req": req, "kind": kind, "path": "x"});
+        let package = json!({"name": "a", "dependencies": [
+            dependency("b", "^0.1", json!(null)), dependency("c", "*", json!(null)), dependency("rig", "*", json!("dev")),
+        ]});
+        let wrong = lacks(&package, &["a", "b"]);
+        let about = |name: &str| wrong.iter().filter(|line| line.contains(&format!("on {name}"))).count();
+        assert_eq!((about("b"), about("c"), about("rig")), (0, 2, 0), "{wrong:?}");
+    }
+}
