@@ -6,8 +6,8 @@ use crate::space::{self, Process, Space, SpaceRef};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, OnLeave, Platform, Shootdown, Span, Tag,
-    Teardown, Untagged, UserRef,
+    AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, OnLeave, PageRange, PageSize, Platform,
+    Shootdown, Span, Tables, Tag, Teardown, Untagged, UserRef,
 };
 use spin::Mutex;
 
@@ -81,7 +81,7 @@ unsafe impl Platform for Kernel {
 
     #[inline]
     fn local(&self, cpu: CpuId) -> &CpuLocal {
-        &self.cpus[cpu.index()]
+        &self.cpus[cpu.index() % MAX_CPUS]
     }
 
     #[inline]
@@ -101,8 +101,19 @@ unsafe impl Platform for Kernel {
 
     #[inline]
     unsafe fn flush_local(&self, what: LocalFlush) {
-        // SAFETY: 1. the engine promises it.
-        unsafe { Self::without_root().flush_local(what) };
+        let mmu = Self::without_root();
+        match what {
+            // The usual case: of a page whose size is known when this is compiled little is left to choose.
+            LocalFlush::Pages { tag, range, tables: Tables::Kept }
+                if range == PageRange::page(range.start()) =>
+            {
+                let page = PageRange::page(range.start());
+                // SAFETY: 1. the engine promises it.
+                unsafe { mmu.flush_local(LocalFlush::Pages { tag, range: page, tables: Tables::Kept }) };
+            }
+            // SAFETY: 1. the engine promises it.
+            _ => unsafe { mmu.flush_local(what) },
+        }
         judge::flushed(what);
     }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::catalogue::Removed;
+use crate::examples;
 use crate::interrupt::Interrupt;
 use crate::names;
 use crate::shard::Shard;
@@ -17,25 +18,9 @@ const MAX_CPUS: usize = 8;
 /// Most worker threads; beyond this more threads only wait for each other.
 const MAX_WORKERS: usize = 64;
 
-const AFTER_HELP: &str = "\
-Examples:
-  shootdown                          Check everything, then show the first bug
-  shootdown check pairs 'linux-*'    Check a group, and what a pattern matches
-  shootdown check --drop-rule SD-9   Remove a rule: which check notices?
-  shootdown check --list             Name all cases
-  shootdown explain NAME             Tell a case's story, draw its counterexample
-  shootdown explain NAME --html FILE Write a page to step through it
-  shootdown explain NAME --text | shootdown replay -
-  shootdown bench                    Count what each policy costs
-  shootdown new-case NAME            Write a template of a case of your own
-  shootdown doctor src/platform.rs   Examine a platform of your own
-  shootdown boot --all               Run the engine on real page tables, in QEMU
-
-Exit codes: 0 all as expected, 1 not, 2 input cannot be used, 130 after Ctrl-C.";
-
 /// Checks TLB shootdown: every execution of small machines, the shipped engine and historical bugs.
 #[derive(Debug, Parser)]
-#[command(name = "shootdown", version, after_help = AFTER_HELP, arg_required_else_help = false)]
+#[command(name = "shootdown", version, after_help = examples::ALL, arg_required_else_help = false)]
 #[command(
     about = "Checks every execution of TLB-coherence protocols on small simulated machines: the shipped \
 engine `shootdown`, and historical kernel bugs, broken and mended. Without a command: checks everything."
@@ -50,24 +35,39 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Visit every execution of the chosen cases, and compare with what each must do
+    #[command(after_help = examples::CHECK)]
     Check(CheckArgs),
     /// Put the results of all parts of a check together, with the exit code that the whole check would have had
+    #[command(after_help = examples::MERGE)]
     Merge(MergeArgs),
     /// Tell a case's story, and draw its counterexample, one column per CPU
+    #[command(after_help = examples::EXPLAIN)]
     Explain(ExplainArgs),
     /// Run a recorded execution, move by move, and draw it; or a recorded trace of a kernel, under any policy
+    #[command(after_help = examples::REPLAY)]
     Replay(ReplayArgs),
     /// Read ftrace text into a trace for `shootdown replay`
+    #[command(after_help = examples::IMPORT)]
     RecordImport(ImportArgs),
     /// Write a template of a bug's two protocols, to start a case of your own from
+    #[command(after_help = examples::NEW_CASE)]
     NewCase(NewCaseArgs),
     /// Examine a platform of your own on a simulated machine, and say which line of the contract it breaks
+    #[command(after_help = examples::DOCTOR)]
     Doctor(DoctorArgs),
     /// Boot a small SMP kernel in QEMU that runs the engine on real page tables, and look for stale translations
+    #[command(after_help = examples::BOOT)]
     Boot(BootArgs),
     /// Count what the engine and other kernels' policies cost under the same workloads, on a simulated machine; or
     /// compare the explorer with loom
+    #[command(after_help = examples::BENCH)]
     Bench(BenchArgs),
+    /// Print a script that completes this command in a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one for each command
+    #[command(after_help = examples::MAN)]
+    Man(ManArgs),
 }
 
 /// Arguments of `shootdown check`.
@@ -121,6 +121,22 @@ pub struct MergeArgs {
     /// Print the results as JSON, one object a line, as the whole check would have
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `shootdown completions`.
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `shootdown man`.
+#[derive(Args, Debug)]
+pub struct ManArgs {
+    /// Write pages into this folder, one for each command, instead of printing one for all
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 /// Arguments of `shootdown boot`.

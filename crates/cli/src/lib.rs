@@ -7,6 +7,7 @@ mod args;
 mod catalogue;
 mod commands;
 mod draw;
+mod examples;
 mod failure;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -42,6 +43,8 @@ pub fn main_with(bugs: &[Bug]) -> ExitCode {
         Some(Command::RecordImport(args)) => commands::record_import(&args),
         Some(Command::Bench(args)) => commands::bench(&args),
         Some(Command::NewCase(args)) => commands::new_case(&args),
+        Some(Command::Completions(args)) => commands::completions(&args),
+        Some(Command::Man(args)) => commands::man(&args),
     };
     result.unwrap_or_else(|failure| failure.report())
 }

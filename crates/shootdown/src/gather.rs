@@ -25,6 +25,8 @@ pub struct Gather<'a, P: Platform, F, const N: usize> {
     tables: Tables,
     /// Where the caller looks at entries, in the smallest pages, since a peer may have cleared any size there.
     within: Scope,
+    /// Whether the flush has begun.
+    begun: bool,
 }
 
 /// A gather whose flush was sent: the frames wait for its completion, and can do so outside the page-table lock.
@@ -88,7 +90,16 @@ impl<P: Platform> Shootdown<P> {
         // ORDER(SD-8): before this CPU clears an entry or finds one cleared; the caller's page-table lock orders both.
         space.gathers.fetch_add(1, Ordering::Relaxed);
         let frames = ManuallyDrop::new([const { None }; N]);
-        Gather { engine: self, space, frames, held: 0, scope: None, tables: Tables::Kept, within }
+        Gather {
+            engine: self,
+            space,
+            frames,
+            held: 0,
+            scope: None,
+            tables: Tables::Kept,
+            within,
+            begun: false,
+        }
     }
 }
 
@@ -158,6 +169,7 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
         &mut self,
         flush: impl FnOnce(&'a Shootdown<P>, &'a AddressSpace<P>, Scope, Tables) -> Option<Pending<'a, P>>,
     ) -> PendingFrames<'a, P, F, N> {
+        self.begun = true;
         if without(Rule::FreeAfterCompletion) {
             // The rule removed: frames go whether or not the flush is complete.
             self.frames.iter_mut().for_each(|frame| *frame = None);
@@ -178,6 +190,10 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
 
 impl<P: Platform, F, const N: usize> Drop for Gather<'_, P, F, N> {
     fn drop(&mut self) {
+        if self.begun {
+            // Sending has unwound (SD-8).
+            return;
+        }
         drop(self.begin(|engine, space, scope, tables| {
             engine.flush(space, scope, tables);
             None

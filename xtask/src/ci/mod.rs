@@ -6,6 +6,7 @@ mod boot;
 mod build;
 mod chapter;
 mod gates;
+mod miri;
 mod msrv;
 mod own_case;
 mod sparc64;

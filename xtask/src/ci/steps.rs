@@ -3,7 +3,7 @@ use clap::ValueEnum;
 use std::path::Path;
 use std::time::Instant;
 
-use super::{bare_metal, book, boot, build, gates, msrv, own_case, sparc64};
+use super::{bare_metal, book, boot, build, gates, miri, msrv, own_case, sparc64};
 use crate::footprint::{self, Functions, Look};
 use crate::{arch, tidy};
 
@@ -38,6 +38,8 @@ pub enum Step {
     Stack,
     /// Tests of all packages
     Tests,
+    /// Host tests of the engine under Miri, where it is installed
+    Miri,
     /// Every case of `shootdown check`
     Check,
     /// The pages about the corpus's bugs, in a browser
@@ -124,6 +126,7 @@ impl Step {
             Self::Package => build::package(root),
             Self::BareMetal => bare_metal::bare_metal(root),
             Self::Arch => arch::run(root, arch::Differing::Fails).map(Done::Passed),
+            Self::Miri => miri::miri(root),
             Self::Size => footprint::run(root, Look::Size(Functions::Summed)).map(Done::Passed),
             Self::Panics => footprint::run(root, Look::Panics).map(Done::Passed),
             Self::Stack => footprint::run(root, Look::Stack).map(Done::Passed),

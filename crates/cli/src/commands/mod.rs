@@ -14,6 +14,7 @@ mod policies;
 mod record_import;
 mod replay;
 mod replay_trace;
+mod shell;
 mod welcome;
 
 pub use bench::bench;
@@ -25,4 +26,5 @@ pub use merge::{merge, merge_texts};
 pub use new_case::new_case;
 pub use record_import::record_import;
 pub use replay::replay;
+pub use shell::{completions, man};
 pub use welcome::welcome;

@@ -2,7 +2,7 @@
 
 use super::cost::COSTS;
 use super::lines::{Lines, NumberMap};
-use super::operation::{Operation, Spent};
+use super::operation::Operation;
 use super::run::Touched;
 use super::tally::{Class, Totals};
 use super::tlb::{Fate, Pages, Tables, Tlb, Translation};
@@ -62,7 +62,7 @@ pub(super) struct Cpu {
     pub(super) masked_until: u64,
     pub(super) class: Class,
     /// What it carries out.
-    operation: Operation,
+    pub(super) operation: Operation,
     pub(super) root: Option<u32>,
     pub(super) tag: u16,
     /// Whether a program may use the loaded space.
@@ -166,25 +166,6 @@ impl Hw {
         self.me().class = class;
         self.totals.class(class).operations += 1;
         self.work(COSTS.call_instructions);
-    }
-
-    /// The current CPU begins an operation.
-    pub(super) fn begin_operation(&mut self, operation: Operation) {
-        self.me().operation = operation;
-        self.totals.operations.at(operation).times += 1;
-    }
-
-    /// What is spent on what the current CPU does; its handler is apart from the operation that it interrupts.
-    fn spent(&mut self) -> &mut Spent {
-        let me = &self.cpus[self.current as usize];
-        let operation = if me.class == Class::Handler { Operation::Answer } else { me.operation };
-        self.totals.operations.at(operation)
-    }
-
-    /// The current CPU's handler begins.
-    pub(super) fn begin_answer(&mut self) {
-        self.totals.operations.at(Operation::Answer).times += 1;
-        self.begin(Class::Handler);
     }
 
     /// The current CPU accesses a shared word.

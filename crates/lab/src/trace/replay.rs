@@ -13,8 +13,8 @@ const MICRO: u64 = 2_000;
 /// Where pages that a flush names are put; a trace does not say.
 const FIRST_PAGE: u64 = 0x1000;
 
-/// Spaces that a trace may number.
-const MAX_SPACES: u32 = 1 << 20;
+/// Numbers that spaces of a trace may have: more than a billion come and go in no recording.
+const MAX_SPACES: u32 = 1 << 30;
 /// Pages from which a flush is one of the whole space: 4 GiB.
 const MAX_PAGES: u32 = 1 << 20;
 
@@ -48,6 +48,8 @@ struct State<R, P> {
     reader: Reader<R>,
     /// Spaces that were made and have not ended.
     live: HashSet<u32>,
+    /// The number after the largest that a space had.
+    made: u32,
     recorded: Recorded,
     error: Option<TraceError>,
     queued: VecDeque<(u64, u32, Op)>,
@@ -63,7 +65,15 @@ pub fn replay<R: Read>(
 ) -> Replayed {
     let cpus = CpuCount::new(usize::from(reader.header().cpus)).expect("the reader has checked it");
     let (recorded, queued) = (Recorded::default(), VecDeque::new());
-    let state = RefCell::new(State { reader, live: HashSet::new(), recorded, error: None, queued, progress });
+    let state = RefCell::new(State {
+        reader,
+        live: HashSet::new(),
+        made: 0,
+        recorded,
+        error: None,
+        queued,
+        progress,
+    });
     let stream = std::iter::from_fn(|| state.borrow_mut().next());
     let outcome = run(cpus, policy(kind, cpus.number(), tags), Source::Stream(Box::new(stream)));
     let state = state.into_inner();
@@ -103,9 +113,13 @@ impl<R: Read, P: FnMut(u64)> State<R, P> {
         match entry {
             Entry::Create(space) if space >= MAX_SPACES => Some("a space of too large a number"),
             Entry::Create(space) if !self.live.insert(space) => Some("a space is made that is there"),
-            Entry::Run(space) | Entry::Flush { space, .. } if !self.live.contains(&space) => {
-                Some("a space that is not there")
+            Entry::Create(space) => {
+                self.made = self.made.max(space + 1);
+                None
             }
+            Entry::Run(space) if !self.live.contains(&space) => Some("a space that is not there"),
+            // One that has ended may still be flushed: a CPU that is late to leave it says so.
+            Entry::Flush { space, .. } if space >= self.made => Some("a space that never was"),
             Entry::Exit(space) if !self.live.remove(&space) => Some("a space ends that is not there"),
             _ => None,
         }

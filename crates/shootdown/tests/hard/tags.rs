@@ -1,7 +1,7 @@
 //! Tag allocators when a broadcast panics, and when there are no tags left.
 
 #[path = "../tags/machine.rs"]
-#[expect(dead_code, reason = "tests of allocators use more of it")]
+#[allow(dead_code, reason = "tests of allocators use more of it")]
 mod machine;
 
 use machine::{Everywhere, Host, Tlbs, User, machine, spaces};

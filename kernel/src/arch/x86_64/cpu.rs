@@ -41,8 +41,9 @@ pub fn set_number(cpu: usize) {
 #[inline]
 pub fn number() -> usize {
     let number;
-    // SAFETY: GS points to the number from the start on.
-    unsafe { asm!("mov {}, gs:[0]", out(reg) number, options(nostack, preserves_flags, readonly, pure)) };
+    // SAFETY: GS points to the number from the start on. Nothing ever writes there, so that the compiler may take it for a
+    // register: what it has read once it need not read again.
+    unsafe { asm!("mov {}, gs:[0]", out(reg) number, options(nostack, preserves_flags, nomem, pure)) };
     number
 }
 

@@ -1,0 +1,39 @@
+//! Scenarios of hard life fail without the rule that `docs/hard-life.md` names for them.
+
+use shootdown_explore::{Options, Verdict};
+use shootdown_machine::engine::{Fault, cases};
+
+const CLAIMS: [(&str, u8); 11] = [
+    ("nmi-switch", 3),
+    ("nmi-lazy", 5),
+    ("nmi-leave", 10),
+    ("nmi-flush", 6),
+    ("nmi-serve", 6),
+    ("nmi-temporary", 3),
+    ("nmi-hotplug", 1),
+    ("nmi-tags", 6),
+    ("nmi-borrow", 2),
+    ("doorbell-false", 6),
+    ("hotplug-under-load", 13),
+];
+
+#[test]
+fn each_scenario_of_hard_life_fails_without_its_rule() {
+    for (name, rule) in CLAIMS {
+        let cases = cases(Fault::rule(rule).expect("a rule"));
+        let case = cases.iter().find(|case| case.name == name).expect("a scenario");
+        let report = (case.run)(&Options { memory: case.memory, shortest: false, ..Options::default() });
+        let caught =
+            matches!(report.verdict, Verdict::Violates(_) | Verdict::Deadlock(_) | Verdict::Livelock(_));
+        assert!(caught, "{name} without SD-{rule}: {:?}", report.verdict);
+    }
+}
+
+#[test]
+fn every_scenario_of_hard_life_has_a_claim_and_a_row() {
+    let table = include_str!("../../../docs/hard-life.md");
+    for case in cases(Fault::NONE).iter().filter(|case| case.groups.contains(&"hard")) {
+        assert!(CLAIMS.iter().any(|(name, _)| *name == case.name), "{} has no claim", case.name);
+        assert!(table.contains(&format!("`{}`", case.name)), "{} has no row", case.name);
+    }
+}
