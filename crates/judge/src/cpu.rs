@@ -227,7 +227,7 @@ impl Cpu {
     pub(crate) fn remember(&self, span: Span, what: u64) {
         let count = self.count.load(Ordering::Relaxed);
         let flush = &self.flushes[count as usize % FLUSHES];
-        // ORDER: who sees the new flush in this place sees that the old one is forgotten; partner: `look_up`.
+        // ORDER(SD-8): who sees the new flush in this place sees that the old one is forgotten; partner: `look_up`.
         self.forgotten.store(flush.what.load(Ordering::Relaxed) >> 18, Ordering::Relaxed);
         fence(Ordering::Release);
         flush.first.store(span.first, Ordering::Relaxed);
@@ -281,7 +281,7 @@ impl Cpu {
         {
             return Cover::Flushed;
         }
-        // ORDER: the flushes before what is forgotten of them; partner: `remember`.
+        // ORDER(SD-8): the flushes before what is forgotten of them; partner: `remember`.
         fence(Ordering::Acquire);
         if number <= self.forgotten.load(Ordering::Relaxed) {
             return Cover::Unknown;

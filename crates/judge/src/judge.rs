@@ -91,7 +91,7 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
     /// before it asks for their flush, and returns the number of the removal.
     #[inline(never)]
     pub fn removed(&self, by: CpuId, space: Option<SpaceId>, scope: Scope, tables: Tables) -> u64 {
-        // ORDER: page-table stores before the number; who reads it and flushes then walks the new tables; partner: `now`.
+        // ORDER(SD-8): page-table stores before the number; who reads it and flushes then walks the new tables; partner: `now`.
         let number = self.clock.add(1) + 1;
         let removal = Removal::new(number, Removal::space_word(space), Span::of(scope), tables, by);
         if self.removals.hold(&removal).is_err() {
@@ -109,7 +109,7 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
         }
         let Ok(removal) = self.removals.release(number) else { return self.pass() };
         crate::sync::raise(&self.released, number);
-        // ORDER: a CPU that begins to use the space looks for releases after it has said so, and this one looks at CPUs
+        // ORDER(SD-8): a CPU that begins to use the space looks for releases after it has said so, and this one looks at CPUs
         // after it has noted the release: one of the two sees the other; partner: `begun`.
         fence(Ordering::SeqCst);
         if removal.space == 0 {
@@ -144,7 +144,7 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
             return;
         }
         let cover = cpu.cover(removal, Some(before.tag()), self.wiped.load(Ordering::Acquire));
-        // ORDER: what was read above before the second look; partners: `Cpu::load`, `installed`. The turn comes before the
+        // ORDER(SD-8): what was read above before the second look; partners: `Cpu::load`, `installed`. The turn comes before the
         // word that it changes, so that word has to be the same too.
         fence(Ordering::Acquire);
         let after = loaded();
@@ -226,7 +226,7 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
     /// The moment, to be asked for before something is flushed or loaded.
     #[inline]
     pub fn now(&self) -> Moment {
-        // ORDER: the number before the flush and the walks that follow; partner: `removed`.
+        // ORDER(SD-8): the number before the flush and the walks that follow; partner: `removed`.
         Moment(self.clock.load(Ordering::Acquire))
     }
 
@@ -282,7 +282,7 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
         let quiet = if how == OnInstall::Flush { moment.0 } else { u64::MAX };
         self.quiet[Self::place(cpu)].store(quiet, Ordering::Relaxed);
         let now = if root { Holder::nobody(tag).like(before) } else { Holder::NOTHING };
-        // ORDER: the new turn and what was flushed before the new word; partner: `look`.
+        // ORDER(SD-8): the new turn and what was flushed before the new word; partner: `look`.
         word.store(now.word(), Ordering::Release);
     }
 
@@ -297,7 +297,7 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
         };
         let since = since.load(Ordering::Relaxed);
         word.store(own.active().word(), Ordering::Release);
-        // ORDER: see `released`.
+        // ORDER(SD-8): see `released`.
         fence(Ordering::SeqCst);
         if self.released.load(Ordering::Acquire) > since {
             self.look_back(cpu, space, own.tag());
@@ -379,7 +379,7 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Judge<V, CPUS, PENDING
         );
         let shadow = &self.cpus[Self::place(cpu)];
         shadow.set_online(true);
-        // ORDER: as in `begun`.
+        // ORDER(SD-8): as in `begun`.
         fence(Ordering::SeqCst);
         self.removals.each_released(0, |removal| {
             self.settle(removal, Kind::CameBack, Self::place(cpu), None);

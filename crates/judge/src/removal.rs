@@ -178,7 +178,7 @@ impl<const PENDING: usize> Removals<PENDING> {
             return Err(Displaced);
         }
         place.stamp.compare_exchange(old, writing).map_err(|_| Displaced)?;
-        // ORDER: whoever reads one of the words below sees the stamp above too, and turns them down; partner: `read`.
+        // ORDER(SD-8): whoever reads one of the words below sees the stamp above too, and turns them down; partner: `read`.
         fence(Ordering::Release);
         let tables = u64::from(removal.tables == Tables::Freed);
         let by = u64::from(removal.by.number() & 0xffff) << 1;
@@ -186,7 +186,7 @@ impl<const PENDING: usize> Removals<PENDING> {
         place.first.store(removal.span.first, Ordering::Relaxed);
         place.last.store(removal.span.last, Ordering::Relaxed);
         place.reached.store(removal.reached.0, Ordering::Relaxed);
-        // ORDER: the words are whole before the stamp says so; partner: `read`.
+        // ORDER(SD-8): the words are whole before the stamp says so; partner: `read`.
         place.stamp.store(stamp(removal.number, Stage::Held), Ordering::Release);
         Ok(())
     }
@@ -265,7 +265,7 @@ impl Place {
             by: CpuId::new((whose >> 1) as u32 & 0xffff),
             reached: Reached(self.reached.load(Ordering::Relaxed)),
         };
-        // ORDER: the words before the second look at the stamp; partner: the fence in `hold`. What `release` changes
+        // ORDER(SD-8): the words before the second look at the stamp; partner: the fence in `hold`. What `release` changes
         // meanwhile is the stage alone.
         fence(Ordering::Acquire);
         (self.stamp.load(Ordering::Relaxed) >> 2 == expected >> 2).then_some(removal)
