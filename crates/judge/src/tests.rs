@@ -73,6 +73,9 @@ fn who_has_not_flushed_is_named_with_what_is_missing() {
     assert_eq!(judge.tally(), Tally { removals: 1, violations: 1, unchecked: 0 });
 }
 
+/// What a test does to a judge.
+type Act<'a> = &'a dyn Fn(&Small);
+
 #[test]
 fn a_flush_counts_if_it_is_as_wide_of_that_tag_and_later() {
     let range = pages(7, 2);
@@ -86,7 +89,7 @@ fn a_flush_counts_if_it_is_as_wide_of_that_tag_and_later() {
     let kernel = |judge: &Small| {
         judge.flushed(TWO, LocalFlush::KernelPages { range, tables: Tables::Kept }, judge.now())
     };
-    let cases: [(&dyn Fn(&Small), usize); 6] =
+    let cases: [(Act<'_>, usize); 6] =
         [(&wide, 0), (&whole, 0), (&everything, 0), (&narrow, 1), (&other, 1), (&kernel, 1)];
     for (index, (act, violations)) in cases.iter().enumerate() {
         let judge = both_run_a();
