@@ -64,13 +64,6 @@ impl Canary {
 #[derive(Debug)]
 pub struct Frame {
     number: u16,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Page,
-    Table,
 }
 
 /// Numbers of frames that have owners.
@@ -103,14 +96,14 @@ impl Frame {
         let epoch = EPOCH.fetch_add(1, Ordering::AcqRel);
         let canary = Canary { owner, page, frame: number, epoch };
         word(number, CANARY).store(canary.pack(), Ordering::Release);
-        Some(Self { number, kind: Kind::Page })
+        Some(Self { number })
     }
 
     /// Gives out an empty page table.
     pub fn table() -> Option<Self> {
         let number = take()?;
         (0..WORDS).for_each(|index| word(number, index).store(0, Ordering::Relaxed));
-        Some(Self { number, kind: Kind::Table })
+        Some(Self { number })
     }
 
     /// Its address.
@@ -131,10 +124,6 @@ impl Frame {
 
 impl Drop for Frame {
     fn drop(&mut self) {
-        match self.kind {
-            Kind::Page => judge::page_reused(self.number),
-            Kind::Table => judge::table_reused(self.address()),
-        }
         release(self.number);
         let owned = OWNED.lock().try_remove(self.number.into());
         assert!(owned.is_some(), "frame {} is given back twice", self.number);

@@ -1,16 +1,17 @@
 //! What must never happen, and the shadow of what TLBs hold.
 //!
-//! QEMU drops more than hardware would, so a missing flush may stay without effect. The shadow remembers, for each CPU, the
-//! frames that it has read through user mappings since it last flushed them; a frame that is given back while a CPU still
-//! has it in its shadow is a finding, whatever QEMU's TLB does.
+//! QEMU drops more than hardware would, so a missing flush may stay without effect. The shadow is told what each CPU loads
+//! and flushes and what is taken out of page tables: what is given back while a CPU that may use it has not flushed it is a
+//! finding, whatever QEMU's TLB does.
 
 use crate::arch::{self, MAX_CPUS};
 use crate::console::say;
 use crate::frames::Canary;
-use crate::paging::{self, PAGES};
+use crate::paging;
 use crate::sched;
 use core::sync::atomic::{AtomicU64, Ordering};
-use shootdown::{LocalFlush, Tables};
+use shootdown::{CpuId, PageRange, Scope, SpaceId, Tables};
+use shootdown_judge::{Judge, Verdict, Violation};
 
 /// Something that must not happen.
 #[derive(Clone, Copy, Debug)]
@@ -44,29 +45,8 @@ pub enum Finding {
         /// What it holds.
         is: u64,
     },
-    /// A frame is given back that a CPU may still have a translation to.
-    ShadowedFrame {
-        /// The frame.
-        frame: u16,
-        /// The CPU.
-        cpu: usize,
-        /// The page that leads there.
-        page: u8,
-    },
-    /// A page table is given back that a CPU may still walk.
-    ShadowedTable {
-        /// Its address.
-        table: u64,
-        /// The CPU.
-        cpu: usize,
-    },
-    /// A root is given back that a CPU has loaded.
-    LoadedRoot {
-        /// Its address.
-        root: u64,
-        /// The CPU.
-        cpu: usize,
-    },
+    /// Something is given back, or used again, that a CPU has not flushed.
+    Unflushed(Violation),
     /// Frames that nobody gave back.
     LostFrames {
         /// How many.
@@ -132,16 +112,9 @@ pub fn report(finding: Finding) {
             is & 0xff,
             paging::address(page)
         ),
-        Finding::ShadowedFrame { frame, cpu, page } => say!(
-            "@{{\"event\":\"finding\",\"what\":\"frame given back while translated\",\"cpu\":{cpu},\"page\":\"{:#x}\",\
-             \"frame\":{frame}}}",
-            paging::address(page)
-        ),
-        Finding::ShadowedTable { table, cpu } => say!(
-            "@{{\"event\":\"finding\",\"what\":\"table given back while walked\",\"cpu\":{cpu},\"table\":\"{table:#x}\"}}"
-        ),
-        Finding::LoadedRoot { root, cpu } => say!(
-            "@{{\"event\":\"finding\",\"what\":\"root given back while loaded\",\"cpu\":{cpu},\"root\":\"{root:#x}\"}}"
+        Finding::Unflushed(violation) => say!(
+            "@{{\"event\":\"finding\",\"what\":\"missing flush\",\"cpu\":{},\"text\":\"{violation}\"}}",
+            violation.cpu.number()
         ),
         Finding::LostFrames { count } => {
             say!("@{{\"event\":\"finding\",\"what\":\"frames lost\",\"count\":{count}}}");
@@ -152,108 +125,34 @@ pub fn report(finding: Finding) {
 /// Whether there is a shadow: counts of instructions are made without.
 const WATCHES: bool = cfg!(not(feature = "unwatched"));
 
-/// What a CPU may hold: written by that CPU with interrupts off, read by all.
-struct Shadow {
-    root: AtomicU64,
-    /// 1 while user mappings may be used: a lazy CPU flushes before it uses what it still holds.
-    in_use: AtomicU64,
-    /// For each page, 1 + the frame that was read there.
-    frames: [AtomicU64; PAGES],
-    /// For each leaf table's part of the window, the table through which it was read.
-    tables: [AtomicU64; paging::REGIONS],
-}
+/// Tells a finding of the shadow.
+#[derive(Debug)]
+struct Tell;
 
-static SHADOWS: [Shadow; MAX_CPUS] = [const {
-    Shadow {
-        root: AtomicU64::new(0),
-        in_use: AtomicU64::new(0),
-        frames: [const { AtomicU64::new(0) }; PAGES],
-        tables: [const { AtomicU64::new(0) }; paging::REGIONS],
+impl Verdict for Tell {
+    fn violated(&self, violation: &Violation) {
+        report(Finding::Unflushed(*violation));
     }
-}; MAX_CPUS];
-
-fn mine() -> &'static Shadow {
-    &SHADOWS[arch::this_cpu()]
 }
 
-/// Notes that the calling CPU has read `page` and met `frame`, through the table at `table`. Interrupts are off.
-pub fn read_page(page: u8, frame: u16, table: u64) {
-    mine().frames[usize::from(page)].store(u64::from(frame) + 1, Ordering::Relaxed);
-    mine().tables[paging::region(page)].store(table, Ordering::Relaxed);
-}
+/// The shadow.
+static JUDGE: Judge<Tell, MAX_CPUS, 256> = Judge::new(Tell);
 
-/// Notes that the calling CPU uses user mappings from now on.
-pub fn begin_use() {
-    mine().in_use.store(1, Ordering::Release);
-}
-
-/// Notes that it does not until it has switched again.
-pub fn end_use() {
-    mine().in_use.store(0, Ordering::Release);
-}
-
-/// Notes that the calling CPU has loaded a root, and dropped everything. Interrupts are off.
+/// The shadow, if there is one.
 #[inline]
-pub fn loaded(root: u64) {
-    if !WATCHES {
-        return;
-    }
-    mine().root.store(root, Ordering::Release);
-    forget_all();
+pub fn shadow() -> Option<&'static Judge<impl Verdict, MAX_CPUS, 256>> {
+    WATCHES.then_some(&JUDGE)
 }
 
-/// Notes what the calling CPU has flushed. Interrupts are off.
-#[inline]
-pub fn flushed(what: LocalFlush) {
-    if !WATCHES {
-        return;
-    }
-    let LocalFlush::Pages { range, tables, .. } = what else {
-        if !matches!(what, LocalFlush::KernelPages { .. }) {
-            forget_all();
-        }
-        return;
-    };
-    if tables == Tables::Freed {
-        mine().tables.iter().for_each(|table| table.store(0, Ordering::Release));
-    }
-    let bytes = range.count() * range.size().bytes();
-    for page in paging::pages_in(range.start().0, bytes) {
-        mine().frames[page].store(0, Ordering::Release);
-    }
+/// Notes that translations were taken out of the page tables other than through a gather: of a space, or of kernel memory.
+pub fn removed(space: Option<SpaceId>, range: PageRange) -> u64 {
+    let by = CpuId::new(arch::this_cpu() as u32);
+    shadow().map_or(0, |shadow| shadow.removed(by, space, Scope::Pages(range), Tables::Kept))
 }
 
-fn forget_all() {
-    mine().frames.iter().chain(&mine().tables).for_each(|word| word.store(0, Ordering::Release));
-}
-
-/// Looks whether a frame that is being given back is in the shadow of a CPU.
-pub fn page_reused(frame: u16) {
-    for (cpu, shadow) in SHADOWS.iter().enumerate().take(crate::cpus()) {
-        let held = |word: &AtomicU64| word.load(Ordering::Acquire) == u64::from(frame) + 1;
-        if shadow.in_use.load(Ordering::Acquire) == 0 {
-            continue;
-        }
-        if let Some(page) = shadow.frames.iter().position(held) {
-            report(Finding::ShadowedFrame { frame, cpu, page: page as u8 });
-        }
-    }
-}
-
-/// Looks whether a table that is being given back is in the shadow of a CPU.
-pub fn table_reused(table: u64) {
-    for (cpu, shadow) in SHADOWS.iter().enumerate().take(crate::cpus()) {
-        if shadow.tables.iter().any(|word| word.load(Ordering::Acquire) == table) {
-            report(Finding::ShadowedTable { table, cpu });
-        }
-    }
-}
-
-/// Looks whether a root that is being given back is loaded by a CPU.
-pub fn root_reused(root: u64) {
-    for (cpu, shadow) in SHADOWS.iter().enumerate().take(crate::cpus()) {
-        if shadow.root.load(Ordering::Acquire) == root {
-            report(Finding::LoadedRoot { root, cpu });
-        }
+/// Looks whether anybody can still use what was [`removed`] and is being given back.
+pub fn reused(number: u64) {
+    if let Some(shadow) = shadow() {
+        shadow.released(number);
     }
 }

@@ -6,8 +6,8 @@ use crate::space::{self, Process, Space, SpaceRef};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, OnLeave, PageRange, Platform, Shootdown,
-    Span, Tables, Tag, Teardown, Untagged, UserRef,
+    AddressSpace, CpuId, CpuLocal, CpuMask, Event, LocalFlush, OnInstall, OnLeave, PageRange, Platform,
+    Scope, Shootdown, Span, Tables, Tag, Teardown, Untagged, UserRef,
 };
 use spin::Mutex;
 
@@ -85,8 +85,12 @@ unsafe impl Platform for Kernel {
     }
 
     #[inline]
-    fn irq_save(&self, _: Span) -> bool {
-        Self::without_root().irq_save()
+    fn irq_save(&self, span: Span) -> bool {
+        let were_on = Self::without_root().irq_save();
+        if let (Span::EnterLazy, Some(shadow)) = (span, judge::shadow()) {
+            shadow.idle(self.cpu());
+        }
+        were_on
     }
 
     #[inline]
@@ -101,6 +105,7 @@ unsafe impl Platform for Kernel {
 
     #[inline]
     unsafe fn flush_local(&self, what: LocalFlush) {
+        let shadow = judge::shadow().map(|shadow| (shadow, shadow.now()));
         let mmu = Self::without_root();
         match what {
             // The usual case: of a page whose size is known when this is compiled little is left to choose.
@@ -114,14 +119,20 @@ unsafe impl Platform for Kernel {
             // SAFETY: 1. the engine promises it.
             _ => unsafe { mmu.flush_local(what) },
         }
-        judge::flushed(what);
+        if let Some((shadow, now)) = shadow {
+            shadow.flushed(self.cpu(), what, now);
+        }
     }
 
     #[inline]
     unsafe fn install(&self, root: Option<arch::Root>, tag: Tag, how: OnInstall) {
+        let shadow = judge::shadow().map(|shadow| (shadow, shadow.now()));
+        let is_root = root.is_some();
         // SAFETY: 1. to 3. the engine promises them; every root maps the kernel.
         unsafe { self.mmu().install(root, tag, how) };
-        judge::loaded(root.map_or(self.kernel_root(), arch::root_address));
+        if let Some((shadow, now)) = shadow {
+            shadow.installed(self.cpu(), is_root, tag, how, now);
+        }
     }
 
     #[inline]
@@ -132,9 +143,10 @@ unsafe impl Platform for Kernel {
     }
 
     unsafe fn free_root(&self, space: &AddressSpace<Self>) {
-        let root = arch::root_address(space.root());
-        judge::root_reused(root);
-        space::free_root(root);
+        if let Some(shadow) = judge::shadow() {
+            shadow.root_freed(self.cpu(), space.id());
+        }
+        space::free_root(arch::root_address(space.root()));
     }
 
     fn defer_teardown(&self, late: Teardown<'_, Self>) {
@@ -144,6 +156,32 @@ unsafe impl Platform for Kernel {
     #[cfg(target_arch = "aarch64")]
     fn publish_tables(&self) {
         Self::without_root().publish_tables();
+    }
+
+    fn quiesce(&self) {
+        if let Some(shadow) = judge::shadow() {
+            shadow.offline(self.cpu());
+        }
+    }
+
+    #[inline]
+    fn gathered(&self, space: &AddressSpace<Self>, scope: Scope, tables: Tables) -> u64 {
+        judge::shadow().map_or(0, |shadow| shadow.removed(self.cpu(), Some(space.id()), scope, tables))
+    }
+
+    #[inline]
+    fn released(&self, number: u64) {
+        judge::reused(number);
+    }
+
+    #[inline]
+    fn event(&self, event: Event) {
+        let Some(shadow) = judge::shadow() else { return };
+        match event {
+            Event::Switched(space) => shadow.begun(self.cpu(), space),
+            Event::Online => shadow.online(self.cpu()),
+            _ => {}
+        }
     }
 
     #[inline]
@@ -177,7 +215,6 @@ static LOADED: [Mutex<Option<Arc<Process>>>; MAX_CPUS] = [const { Mutex::new(Non
 /// Runs user code of a process from here on; the process lives until this CPU enters another or forgets it.
 pub fn enter_user(process: Arc<Process>) {
     ENGINE.switch_to(process.user());
-    judge::begin_use();
     let before = LOADED[arch::this_cpu()].lock().replace(process);
     // This CPU has left its space, so it may be the last reference.
     drop(before);
@@ -198,7 +235,6 @@ pub fn with_loaded<R>(work: impl FnOnce(&Space) -> R) -> Option<R> {
 
 /// Runs a kernel thread from here on, on whatever is loaded.
 pub fn enter_kernel() {
-    judge::end_use();
     ENGINE.enter_lazy();
 }
 
@@ -208,9 +244,7 @@ pub fn enter_kernel() {
 /// The caller is no kernel thread.
 pub fn borrow<R>(user: &User, work: impl FnOnce() -> R) -> R {
     let borrowed = ENGINE.borrow(user).expect("kernel threads borrow");
-    judge::begin_use();
     let answer = work();
-    judge::end_use();
     drop(borrowed);
     answer
 }

@@ -57,13 +57,7 @@ unsafe impl core::alloc::GlobalAlloc for Memory {
     }
 }
 
-static CPUS: AtomicUsize = AtomicUsize::new(1);
 static ONLINE: AtomicUsize = AtomicUsize::new(0);
-
-/// How many CPUs there are.
-pub(crate) fn cpus() -> usize {
-    CPUS.load(Ordering::Relaxed)
-}
 
 /// Where the CPU that boots begins.
 pub(crate) fn main_first() -> ! {
@@ -71,7 +65,6 @@ pub(crate) fn main_first() -> ! {
     // SAFETY: the memory is used for nothing else, and this is done once.
     unsafe { MEMORY.0.lock().init(heap as *mut u8, size) };
     let params = params::read();
-    CPUS.store(params.cpus, Ordering::Relaxed);
     remove(params.broken);
     if params.shared_thread {
         sched::give_way();

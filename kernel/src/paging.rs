@@ -43,17 +43,6 @@ pub const fn region_address(region: usize) -> u64 {
     USER + region as u64 * REGION_BYTES
 }
 
-/// Pages that lie in these bytes.
-pub fn pages_in(start: u64, bytes: u64) -> impl Iterator<Item = usize> {
-    let single = bytes == PAGE_BYTES;
-    let first = start.wrapping_sub(USER);
-    let one =
-        (first / REGION_BYTES) as usize * PAGES_OF_REGION + (first % REGION_BYTES / PAGE_BYTES) as usize;
-    // One page, which is the usual case, need not be searched for.
-    let pages = if single { one..(one + 1).min(PAGES).max(one) } else { 0..PAGES };
-    pages.filter(move |&page| (start..start + bytes).contains(&address(page as u8)))
-}
-
 /// Whether an address lies in the window of user memory or in that of kernel memory.
 pub const fn is_window(address: u64) -> bool {
     address >= USER && address < USER + REGIONS as u64 * REGION_BYTES || address >> 12 == KERNEL_WINDOW >> 12

@@ -10,8 +10,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use shootdown::{
-    AddressSpace, CpuMask, Gather, LocalFlush, PageRange, PageSize, Platform, SpaceHandle, StructRef, Tag,
-    Teardown, VirtAddr,
+    AddressSpace, CpuMask, Gather, LocalFlush, PageRange, PageSize, Platform, SpaceHandle, SpaceId,
+    StructRef, Tag, Teardown, VirtAddr,
 };
 use spin::Mutex;
 
@@ -24,8 +24,6 @@ pub struct Space {
     brand: u16,
     /// For each page, the oldest epoch that a read may meet.
     floors: [AtomicU32; PAGES],
-    /// For each region, its leaf table, for the shadow.
-    leaves: [AtomicU64; REGIONS],
 }
 
 /// What the page-table lock guards: entries, and the frames that they lead to.
@@ -108,8 +106,8 @@ impl Process {
         ROOTS.lock().insert(root, roots);
         let engine =
             ENGINE.new_space(arch::root(root), CpuMask::new()).expect("masks are as large as the machine's");
-        let (floors, leaves) = ([const { AtomicU32::new(0) }; PAGES], [const { AtomicU64::new(0) }; REGIONS]);
-        let space = Arc::new(Space { engine, tables: Mutex::new(tables), brand, floors, leaves });
+        let floors = [const { AtomicU32::new(0) }; PAGES];
+        let space = Arc::new(Space { engine, tables: Mutex::new(tables), brand, floors });
         let user =
             ENGINE.adopt(SpaceRef(space.clone())).map_err(|(refused, _)| refused).expect("a new space");
         Some(Self { space, user })
@@ -171,7 +169,7 @@ impl Space {
             (gather.send(), frames::next_epoch())
         };
         pending.finish();
-        flush_here_alone(spared);
+        flush_here_alone(self.engine.id(), spared);
         floors.into_iter().flatten().for_each(|page| self.raise(page, epoch));
     }
 
@@ -225,7 +223,7 @@ impl Space {
             (gather.send(), spared, epoch)
         };
         pending.finish();
-        flush_here_alone(spared);
+        flush_here_alone(self.engine.id(), spared);
         self.raise(page, epoch);
         Some(())
     }
@@ -276,14 +274,9 @@ impl Space {
     /// Reads `page` through the loaded tables, which are this space's, and judges what it meets.
     pub fn check(&self, page: u8) -> Met {
         let floor = self.floors[usize::from(page)].load(Ordering::Acquire);
-        let table = self.leaves[paging::region(page)].load(Ordering::Acquire);
-        // With interrupts off the shadow cannot miss a flush between the read and its note.
-        let found = masked(|| {
-            let found = Canary::unpack(arch::load_user(paging::address(page))?);
-            judge::read_page(page, found.frame, table);
-            Some(found)
-        });
-        let Some(found) = found else { return Met::Fault };
+        let Some(found) = arch::load_user(paging::address(page)).map(Canary::unpack) else {
+            return Met::Fault;
+        };
         if found.owner == self.brand && found.page == page && found.epoch >= floor {
             return Met::Page;
         }
@@ -347,7 +340,6 @@ impl Space {
                 let address = leaf.address();
                 paging::region_entry(tables.middle, region)
                     .store(arch::table_entry(address), Ordering::Release);
-                self.leaves[region].store(address, Ordering::Release);
                 tables.leaves[region] = Some(leaf);
                 address
             }
@@ -383,13 +375,15 @@ impl Tables {
 }
 
 /// The short cut: flushes on this CPU alone and gives the frames back.
-fn flush_here_alone(spared: Vec<(u8, Arc<Frame>)>) {
+fn flush_here_alone(of: SpaceId, spared: Vec<(u8, Arc<Frame>)>) {
     for (page, frame) in spared {
+        let number = judge::removed(Some(of), range(page));
         let what = LocalFlush::Pages { tag: Tag::NONE, range: range(page), tables: shootdown::Tables::Kept };
         masked(|| {
             // SAFETY: 1. interrupts are off.
             unsafe { ENGINE.platform().flush_local(what) };
         });
+        judge::reused(number);
         drop(frame);
     }
 }

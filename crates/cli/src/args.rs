@@ -52,6 +52,9 @@ pub enum Command {
     /// Write a template of a bug's two protocols, to start a case of your own from
     #[command(after_help = examples::NEW_CASE)]
     NewCase(NewCaseArgs),
+    /// Examine a platform of your own on a simulated machine, and say which line of the contract it breaks
+    #[command(after_help = examples::DOCTOR)]
+    Doctor(DoctorArgs),
     /// Boot a small SMP kernel in QEMU that runs the engine on real page tables, and look for stale translations
     #[command(after_help = examples::BOOT)]
     Boot(BootArgs),
@@ -247,6 +250,19 @@ pub struct NewCaseArgs {
     /// Folder to write to
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
+}
+
+/// Arguments of `shootdown doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// A Rust source file, or the folder of a crate, that names its platform `Subject`
+    pub path: PathBuf,
+    /// Show the machine's state after each step of what is found
+    #[arg(long)]
+    pub state: bool,
+    /// Print one JSON object a line
+    #[arg(long, conflicts_with = "state")]
+    pub json: bool,
 }
 
 /// Arguments of `shootdown record-import`.

@@ -12,6 +12,7 @@ Examples:
   shootdown explain NAME --text | shootdown replay -
   shootdown bench                    Count what each policy costs
   shootdown new-case NAME            Write a template of a case of your own
+  shootdown doctor src/platform.rs   Examine a platform of your own
   shootdown boot --all               Run the engine on real page tables, in QEMU
 
 Exit codes: 0 all as expected, 1 not, 2 input cannot be used, 130 after Ctrl-C.";
@@ -62,6 +63,12 @@ Examples:
 pub const NEW_CASE: &str = "\
 Examples:
   shootdown new-case toy-1a2b3c4d-counted-acks --dir src   A model and a story to fill in";
+
+/// Of `doctor`.
+pub const DOCTOR: &str = "\
+Examples:
+  shootdown doctor examples/ports/toy_kernel.rs            A platform that passes
+  shootdown doctor my-kernel --json                        A crate's folder; one JSON object a line";
 
 /// Of `boot`.
 pub const BOOT: &str = "\

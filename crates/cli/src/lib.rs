@@ -38,6 +38,7 @@ pub fn main_with(bugs: &[Bug]) -> ExitCode {
         Some(Command::Merge(args)) => commands::merge(&args, bugs),
         Some(Command::Explain(args)) => commands::explain(&args, bugs),
         Some(Command::Replay(args)) => commands::replay(&args, bugs),
+        Some(Command::Doctor(args)) => commands::doctor(&args),
         Some(Command::Boot(args)) => commands::boot(&args),
         Some(Command::RecordImport(args)) => commands::record_import(&args),
         Some(Command::Bench(args)) => commands::bench(&args),

@@ -1,7 +1,7 @@
 //! Runs the workload under callgrind and reads what it says.
 
-use crate::operations::{EXCEPTIONS, OPERATIONS, Operation};
-use crate::table::{Row, Table};
+use crate::operations::{EXCEPTIONS, OPERATIONS, Operation, WATCHED, Watched};
+use crate::table::{Row, Table, Watch};
 use crate::workload::REPEATS;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
@@ -36,7 +36,23 @@ pub fn measure(program: &Path, arguments: &[&str]) -> Result<Table> {
     let text = std::fs::read_to_string(&output).context("callgrind wrote nothing")?;
     let costs = Costs::read(&text)?;
     let rows = OPERATIONS.iter().map(|operation| row(operation, &costs)).collect::<Result<_>>()?;
-    Ok(Table { rows })
+    let watched = WATCHED.iter().map(|watched| watch(watched, &costs)).collect::<Result<_>>()?;
+    Ok(Table { rows, watched })
+}
+
+fn watch(watched: &Watched, costs: &Costs) -> Result<Watch> {
+    let plain = OPERATIONS.iter().find(|op| op.function == watched.plain).context("counted without")?;
+    Ok(Watch {
+        operation: plain.title,
+        without: own(plain.function, plain.without, costs)?,
+        with: own(watched.function, watched.without, costs)?,
+        limited: watched.limited,
+    })
+}
+
+/// What a function costs, without what runs inside and is not part of it.
+fn own(function: &str, without: Option<&str>, costs: &Costs) -> Result<u64> {
+    Ok(costs.per_call(function)? - without.map_or(Ok(0), |inner| costs.per_call(inner))?)
 }
 
 fn row(operation: &Operation, costs: &Costs) -> Result<Row> {

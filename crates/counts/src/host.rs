@@ -6,49 +6,108 @@ use shootdown::{
     AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, OnLeave, Platform, Shootdown, Span,
     TagPolicy, Teardown, VirtAddr,
 };
+use shootdown_judge::{Checked, Counts, Wrapped};
 use std::sync::OnceLock;
 
 /// CPUs of the machine; one host thread plays them in turn.
 pub const CPUS: usize = 2;
 
-/// A machine with empty primitives. `KEEP` leaves bits in masks at a switch; with `ANSWER` a rung CPU answers at once,
-/// inside [`Platform::kick`].
-pub struct Host<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: bool> {
+/// A machine with empty primitives. `KEEP` leaves bits in masks at a switch; where `ANSWER` is not 0 a rung CPU answers at
+/// once, inside [`Platform::kick`], in a function of that number.
+pub struct Host<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: u8> {
     /// The CPU that the thread plays: one word, as a kernel reads it from its per-CPU segment.
     cpu: AtomicU32,
     locals: [&'static CpuLocal; CPUS],
     tags: T,
-    engine: OnceLock<&'static Shootdown<Self>>,
+    engine: OnceLock<&'static dyn Serves>,
 }
 
-impl<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: bool> Host<T, KEEP, ANSWER> {
+/// The same under a judge, as large as the machine.
+pub type Watched<T, const KEEP: bool, const ANSWER: u8> = Checked<Host<T, KEEP, ANSWER>, Counts, CPUS, 32>;
+
+/// An engine that answers doorbells.
+pub trait Serves: Sync {
+    /// Answers the doorbell of the CPU that is played.
+    fn serve(&self);
+}
+
+impl<P: Platform> Serves for Shootdown<P>
+where
+    P::Mask: Sync,
+{
+    fn serve(&self) {
+        Shootdown::serve(self);
+    }
+}
+
+/// A platform on which the workload plays one CPU after the other.
+pub trait Stage:
+    Platform<Root = u64, Mask = CpuMask<1>, Handle = &'static AddressSpace<Self>> + 'static
+{
+    /// Plays `cpu` from now on.
+    fn play(&self, cpu: u32);
+    /// Names the engine that a rung CPU calls; needed with `ANSWER`.
+    fn connect(&self, engine: &'static Shootdown<Self>);
+}
+
+impl<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: u8> Stage for Host<T, KEEP, ANSWER> {
+    fn play(&self, cpu: u32) {
+        self.begin(cpu);
+    }
+    fn connect(&self, engine: &'static Shootdown<Self>) {
+        self.name(engine);
+    }
+}
+
+impl<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: u8> Stage for Watched<T, KEEP, ANSWER> {
+    fn play(&self, cpu: u32) {
+        self.inner().begin(cpu);
+    }
+    fn connect(&self, engine: &'static Shootdown<Self>) {
+        self.inner().name(engine);
+    }
+}
+
+impl<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: u8> Host<T, KEEP, ANSWER> {
     /// Makes a machine that plays CPU 0.
     pub fn new(tags: T, locals: [&'static CpuLocal; CPUS]) -> Self {
         Self { cpu: AtomicU32::new(0), locals, tags, engine: OnceLock::new() }
     }
 
-    /// Names the engine that a rung CPU calls; needed with `ANSWER`.
-    pub fn connect(&self, engine: &'static Shootdown<Self>) {
+    fn name(&self, engine: &'static dyn Serves) {
         let first = self.engine.set(engine).is_ok();
         assert!(first, "a machine has one engine");
     }
 
-    /// Plays `cpu` from now on.
-    pub fn play(&self, cpu: u32) {
+    fn begin(&self, cpu: u32) {
         assert!((cpu as usize) < CPUS, "CPU {cpu} on a machine of {CPUS}");
         self.cpu.store(cpu, Ordering::Relaxed);
     }
 
-    /// What the interrupt does on the CPU that was rung. A function of its own, so that its cost can be taken away from
-    /// the initiator's.
-    #[inline(never)]
-    fn measured_answer(&self, target: CpuId) {
+    /// What the interrupt does on the CPU that was rung.
+    #[inline(always)]
+    fn answer(&self, target: CpuId) {
         let initiator = self.cpu.load(Ordering::Relaxed);
-        self.play(target.number());
+        self.begin(target.number());
         self.engine.get().expect("the engine is connected").serve();
-        self.play(initiator);
+        self.begin(initiator);
     }
 }
+
+/// Functions of their own, so that what an answer costs can be taken away from the initiator's.
+macro_rules! answers {
+    ($($name:ident)*) => {
+        impl<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: u8> Host<T, KEEP, ANSWER> {$(
+            #[inline(never)]
+            fn $name(&self, target: CpuId) {
+                // SAFETY: a comment executes nothing; it makes the function unlike those with the same body.
+                unsafe { asm!(concat!("/* ", stringify!($name), " */"), options(nomem, nostack, preserves_flags)) }
+                self.answer(target);
+            }
+        )*}
+    };
+}
+answers! { flush_answer gather_answer watched_flush_answer watched_gather_answer }
 
 /// Wants `values` in registers, as an instruction that works on them would, and costs nothing.
 #[inline(always)]
@@ -61,7 +120,7 @@ fn consume(values: [u64; 3]) {
 // SAFETY: 1. `cpu` is the CPU that the one host thread plays; 2. `locals` never changes, and its elements are different
 // ones by `new`'s callers; 3. there are no interrupts and one thread; 4. there is no TLB; 5. a ring is answered at once
 // or, where the workload does it itself, before the waiter waits; 6. `flush_remote` is the default.
-unsafe impl<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: bool> Platform for Host<T, KEEP, ANSWER> {
+unsafe impl<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: u8> Platform for Host<T, KEEP, ANSWER> {
     type Root = u64;
     type Mask = CpuMask<1>;
     type Handle = &'static AddressSpace<Self>;
@@ -112,15 +171,30 @@ unsafe impl<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: bool> Platfo
     }
     #[inline(always)]
     fn kick(&self, cpu: CpuId) {
-        if ANSWER {
-            self.measured_answer(cpu);
-        } else {
-            consume([u64::from(cpu.number()), 0, 0]);
+        match ANSWER {
+            0 => consume([u64::from(cpu.number()), 0, 0]),
+            1 => self.flush_answer(cpu),
+            2 => self.gather_answer(cpu),
+            3 => self.watched_flush_answer(cpu),
+            _ => self.watched_gather_answer(cpu),
         }
     }
     unsafe fn free_root(&self, _: &AddressSpace<Self>) {}
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
         // Spaces live as long as the process.
+        let _ = teardown.into_handle();
+    }
+}
+
+// SAFETY: `flush_remote` is the default.
+unsafe impl<T, const KEEP: bool, const ANSWER: u8> Wrapped<Watched<T, KEEP, ANSWER>> for Host<T, KEEP, ANSWER>
+where
+    T: TagPolicy + 'static,
+{
+    type Handle = &'static AddressSpace<Watched<T, KEEP, ANSWER>>;
+
+    unsafe fn free_root(&self, _: &AddressSpace<Watched<T, KEEP, ANSWER>>) {}
+    fn defer_teardown(&self, teardown: Teardown<'_, Watched<T, KEEP, ANSWER>>) {
         let _ = teardown.into_handle();
     }
 }

@@ -12,5 +12,5 @@ mod table;
 pub mod workload;
 
 pub use callgrind::measure;
-pub use operations::{EXCEPTIONS, Exception, OPERATIONS, Operation};
-pub use table::{Row, Standing, Table};
+pub use operations::{EXCEPTIONS, Exception, OPERATIONS, Operation, WATCH_LIMIT, WATCHED, Watched};
+pub use table::{Row, Standing, Table, Watch};

@@ -33,14 +33,54 @@ pub const OPERATIONS: &[Operation] = &[
     counted("measured_lazy_round", "lazy in and out", Some(12)),
     counted("measured_local_flush", "flush of a page, no target", Some(25)),
     Operation {
-        without: Some("measured_answer"),
+        without: Some("flush_answer"),
         ..counted("measured_target_flush", "flush of a page, one target", Some(120))
     },
     counted("measured_handler", "handler, one page pending", Some(60)),
     counted("measured_borrow", "borrow and return, same space", None),
     counted("measured_borrow_other", "borrow and return, another space", None),
     counted("measured_gather", "gather of one frame, no target", None),
+    Operation {
+        without: Some("gather_answer"),
+        ..counted("measured_target_gather", "gather of one frame, one target", None)
+    },
 ];
+
+/// An operation that is counted once more with a judge that watches.
+#[derive(Clone, Copy, Debug)]
+pub struct Watched {
+    /// Its function without.
+    pub plain: &'static str,
+    /// Its function under watch.
+    pub function: &'static str,
+    /// A function that runs inside and is not part of it.
+    pub without: Option<&'static str>,
+    /// Whether it counts for [`WATCH_LIMIT`].
+    pub limited: bool,
+}
+
+/// All of them. Limited are those that give nothing back; a gather is noted and checked, and a load of a root changes what
+/// a CPU may hold, which costs what it costs and is reported.
+pub const WATCHED: &[Watched] = &[
+    limited("measured_same_space", "watched_same_space"),
+    watched("measured_other_untagged", "watched_other_untagged"),
+    watched("measured_other_tagged", "watched_other_tagged"),
+    watched("measured_lazy_round", "watched_lazy_round"),
+    limited("measured_local_flush", "watched_local_flush"),
+    Watched {
+        without: Some("watched_flush_answer"),
+        ..limited("measured_target_flush", "watched_target_flush")
+    },
+    limited("measured_handler", "watched_handler"),
+    watched("measured_gather", "watched_gather"),
+    Watched {
+        without: Some("watched_gather_answer"),
+        ..watched("measured_target_gather", "watched_target_gather")
+    },
+];
+
+/// How much more operations may cost under watch, in percent of the instructions of all that are limited together.
+pub const WATCH_LIMIT: u64 = 30;
 
 /// The operations that cost more than their aim, and why.
 ///
@@ -73,9 +113,24 @@ const fn counted(function: &'static str, title: &'static str, aim: Option<u64>) 
     Operation { function, title, aim, without: None }
 }
 
+const fn watched(plain: &'static str, function: &'static str) -> Watched {
+    Watched { plain, function, without: None, limited: false }
+}
+
+const fn limited(plain: &'static str, function: &'static str) -> Watched {
+    Watched { limited: true, ..watched(plain, function) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_watched_is_also_counted_without() {
+        for watched in WATCHED {
+            assert!(OPERATIONS.iter().any(|op| op.function == watched.plain), "{}", watched.plain);
+        }
+    }
 
     #[test]
     fn every_exception_is_of_an_operation_with_a_lower_aim() {

@@ -1,5 +1,6 @@
 //! The table of counts.
 
+use crate::operations::WATCH_LIMIT;
 use core::fmt;
 use serde::Serialize;
 
@@ -50,12 +51,51 @@ impl Row {
 pub struct Table {
     /// One row per operation.
     pub rows: Vec<Row>,
+    /// What some of them cost while a judge watches.
+    pub watched: Vec<Watch>,
+}
+
+/// What an operation costs while a judge watches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Watch {
+    /// The operation, in words.
+    pub operation: &'static str,
+    /// Instructions without.
+    pub without: u64,
+    /// Instructions with.
+    pub with: u64,
+    /// Whether it counts for the limit.
+    pub limited: bool,
+}
+
+/// By how many percent the second is more than the first.
+fn more(without: u64, with: u64) -> u64 {
+    (100 * with).div_ceil(without.max(1)).saturating_sub(100)
 }
 
 impl Table {
     /// Whether every count is within its aim or its exception.
     pub fn holds(&self) -> bool {
-        self.rows.iter().all(|row| row.standing() != Standing::Missed)
+        self.rows.iter().all(|row| row.standing() != Standing::Missed) && self.watch_costs() <= WATCH_LIMIT
+    }
+
+    /// By how many percent the operations that are limited cost more under watch, all together.
+    pub fn watch_costs(&self) -> u64 {
+        let sum = |of: fn(&Watch) -> u64| self.watched.iter().filter(|row| row.limited).map(of).sum();
+        more(sum(|row| row.without), sum(|row| row.with))
+    }
+
+    fn show_watched(&self, f: &mut fmt::Formatter<'_>, width: usize) -> fmt::Result {
+        if self.watched.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\n{:width$}  instructions  under watch  more", "operation")?;
+        for Watch { operation, without, with, limited } in &self.watched {
+            let (percent, mark) = (more(*without, *with), if *limited { " *" } else { "" });
+            writeln!(f, "{operation:width$}  {without:>12}  {with:>11}  {percent:>3} %{mark}")?;
+        }
+        let standing = if self.watch_costs() <= WATCH_LIMIT { "yes" } else { "NO" };
+        writeln!(f, "* together: {} % more; at most {WATCH_LIMIT} %: {standing}", self.watch_costs())
     }
 }
 
@@ -78,7 +118,7 @@ impl fmt::Display for Table {
         for row in self.rows.iter().filter(|row| row.apart > 0) {
             writeln!(f, "{}: {} more on the target", row.operation, row.apart)?;
         }
-        Ok(())
+        self.show_watched(f, width)
     }
 }
 
@@ -97,7 +137,17 @@ mod tests {
         assert_eq!(row(13, Some(12), Some(14)).standing(), Standing::Excepted);
         assert_eq!(row(15, Some(12), Some(14)).standing(), Standing::Missed);
         assert_eq!(row(99, None, None).standing(), Standing::Reported);
-        let table = Table { rows: vec![row(12, Some(12), None), row(13, Some(12), None)] };
+        let table =
+            Table { rows: vec![row(12, Some(12), None), row(13, Some(12), None)], watched: Vec::new() };
         assert!(!table.holds());
+    }
+
+    #[test]
+    fn what_a_judge_costs_is_held_against_its_limit() {
+        let watched = |with| vec![Watch { operation: "switch", without: 100, with, limited: true }];
+        let table = |with| Table { rows: vec![row(12, Some(12), None)], watched: watched(with) };
+        assert_eq!(table(100 + WATCH_LIMIT).watch_costs(), WATCH_LIMIT);
+        assert!(table(100 + WATCH_LIMIT).holds());
+        assert!(!table(101 + WATCH_LIMIT).holds());
     }
 }

@@ -7,11 +7,11 @@ use rustix::param::page_size;
 use shootdown::{
     AddressSpace, CpuLocal, CpuMask, PageRange, Scope, Shootdown, Tables, Untagged, UserRef, VirtAddr,
 };
-use shootdown_counts::host::Host;
+use shootdown_counts::host::{Host, Stage};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 
-type Machine = Host<Untagged, false, false>;
+type Machine = Host<Untagged, false, 0>;
 type Engine = Shootdown<Machine>;
 type User = UserRef<'static, Machine>;
 

@@ -6,6 +6,7 @@
 //! pointer that the embedder hands in are the embedder's. So the graph holds every call that there can be, and may hold
 //! more.
 
+mod bound;
 mod built;
 mod known;
 pub mod panics;
@@ -14,6 +15,7 @@ mod reach;
 pub mod size;
 pub mod stack;
 
+pub use bound::Bound;
 pub use built::{Built, PLATFORMS};
 pub use program::{Kind, Node, Program, Reference};
 pub use reach::Reached;

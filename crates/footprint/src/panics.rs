@@ -97,7 +97,7 @@ fn place(program: &Program, constant: Reference) -> Option<String> {
 /// There is a way to a panic at a place that `list` does not name, or one that it names is found no more.
 pub fn report(built: &[Built], root: &Path, list: &str) -> Result<()> {
     let known = Known::parse(list)?;
-    let (mut found, mut failures) = (BTreeMap::<Place, usize>::new(), Vec::new());
+    let (mut found, mut unargued) = (BTreeMap::<Place, usize>::new(), BTreeMap::new());
     for one in built {
         let mut operations = Vec::new();
         for platform in PLATFORMS {
@@ -112,14 +112,14 @@ pub fn report(built: &[Built], root: &Path, list: &str) -> Result<()> {
         );
         for way in ways {
             let places: Vec<Place> = way.places.iter().map(|noted| Place::of(root, noted)).collect();
-            let argued = !places.is_empty() && places.iter().all(|place| known.why(place).is_some());
-            if !argued {
-                failures.push(format!(
-                    "{}: {}\n    at {}",
-                    one.name,
-                    way.names.join(" -> "),
-                    way.places.join(", ")
-                ));
+            let open = places.iter().filter(|place| known.why(place).is_none());
+            let open: Vec<String> = open.map(Place::to_string).collect();
+            if places.is_empty() || !open.is_empty() {
+                // Of the many ways to one place the first is enough.
+                let about = if open.is_empty() { way.names.concat() } else { open.join("; ") };
+                unargued.entry(about).or_insert_with(|| {
+                    format!("{}: {}\n    at {}", one.name, way.names.join(" -> "), way.places.join(", "))
+                });
             }
             places.into_iter().for_each(|place| *found.entry(place).or_default() += 1);
         }
@@ -130,6 +130,7 @@ pub fn report(built: &[Built], root: &Path, list: &str) -> Result<()> {
         println!("  {times:>4} x {place}\n         {}", known.why(place).unwrap_or("NOT ARGUED"));
     }
     let gone = known.places().filter(|place| !found.contains_key(place));
+    let mut failures: Vec<String> = unargued.into_values().collect();
     failures.extend(gone.map(|place| format!("listed in panics.txt, and not found: {place}")));
     if failures.is_empty() { Ok(()) } else { bail!("{}", failures.join("\n")) }
 }

@@ -1,13 +1,21 @@
 //! How many bytes of machine code the operations come to.
 
+use crate::bound::Bound;
 use crate::built::{Built, PLATFORMS};
 use crate::program::{Kind, Program};
 use crate::reach::Reached;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result};
 use object::Architecture;
 
-/// Bytes of machine code that the engine may come to on 64-bit RISC-V, built for size, with all its operations.
-pub const BOUND: u64 = 12 * 1024;
+/// What the engine may come to on 64-bit RISC-V, built for size, with all its operations and the largest of the tag policies.
+pub const BOUND: Bound = Bound {
+    what: "of machine code of the engine on riscv64",
+    bytes: 12 * 1024,
+    excepted: Some((
+        13 * 1024,
+        "the ends of a gather, 480 bytes, are there twice; waits listen, and large masks have summaries",
+    )),
+};
 /// Platform whose functions are listed.
 const LISTED: &str = "asids";
 
@@ -68,15 +76,9 @@ pub fn report(built: &[Built], functions: bool) -> Result<()> {
             }
         }
     }
-    println!("  bound: {BOUND} bytes of the engine on riscv64");
-    within(&bounded)
-}
-
-fn within(weights: &[(String, u64)]) -> Result<()> {
-    let over = weights.iter().filter(|(_, bytes)| *bytes > BOUND);
-    let over: Vec<String> = over.map(|(name, bytes)| format!("{bytes} bytes of {name}")).collect();
-    ensure!(over.is_empty(), "past the bound of {BOUND}: {}", over.join("; "));
-    Ok(())
+    let largest = bounded.iter().max_by_key(|(_, bytes)| *bytes).context("nothing was built for riscv64")?;
+    println!("  the largest on riscv64: {}", largest.0);
+    BOUND.judge(largest.1)
 }
 
 #[cfg(test)]
@@ -96,12 +98,5 @@ mod tests {
         let weight = weigh(&Program { architecture: Architecture::Riscv64, nodes }, &[0]);
         assert_eq!((weight.engine, weight.arch, weight.core, weight.constants), (16, 8, 8, 3));
         assert_eq!(weight.functions.len(), 2);
-    }
-
-    #[test]
-    fn a_byte_past_the_bound_fails() {
-        assert!(within(&[("riscv64/size asids".into(), BOUND)]).is_ok());
-        let error = within(&[("riscv64/size asids".into(), BOUND + 1)]).expect_err("past the bound");
-        assert!(error.to_string().contains("12289 bytes of riscv64/size asids"), "{error}");
     }
 }

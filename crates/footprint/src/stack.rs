@@ -1,5 +1,6 @@
 //! How much stack a function and what it calls take at most.
 
+use crate::bound::Bound;
 use crate::built::{Built, PLATFORMS};
 use crate::panics::{embedders, panics};
 use crate::program::{Kind, Program};
@@ -8,11 +9,12 @@ use capstone::prelude::*;
 use object::Architecture;
 use std::collections::HashMap;
 
-/// Bytes of stack that the doorbell's handler may take, from the call of `serve` on.
-pub const BOUND: u64 = 512;
-/// What it takes until that is mended, and why.
-const EXCEPTED: Option<(u64, &str)> =
-    Some((936, "a CPU that is more than one flush behind copies its plan, 8 ranges, twice"));
+/// What the doorbell's handler may take, from the call of `serve` on.
+pub const BOUND: Bound = Bound {
+    what: "of stack for the doorbell's handler",
+    bytes: 512,
+    excepted: Some((936, "a CPU that is more than one flush behind copies its plan, 8 ranges, twice")),
+};
 /// Operations that are printed; the first is bounded.
 const PRINTED: [&str; 8] =
     ["serve", "switch_to", "enter_lazy", "leave", "borrow", "flush", "gather_finish", "flush_kernel"];
@@ -110,7 +112,7 @@ impl<'a> Stack<'a> {
 /// Prints the stack of some operations on each platform, and the deepest chain of the handler.
 ///
 /// # Errors
-/// The handler is past [`BOUND`], or past what it is excepted to take.
+/// The handler is past [`BOUND`].
 pub fn report(built: &[Built]) -> Result<()> {
     let (mut most, mut worst) = (0, String::new());
     println!("bytes of stack            {}", PRINTED.map(|name| format!("{name:>13}")).concat());
@@ -132,10 +134,14 @@ pub fn report(built: &[Built]) -> Result<()> {
             println!("  {:16} {platform:8}{row}", one.name);
         }
         let control = stack.deepest(one.control("control.large_stack")?)?;
-        ensure!(control.bytes > BOUND, "{}: a function with a large frame is not seen to have one", one.name);
+        ensure!(
+            control.bytes > BOUND.bytes,
+            "{}: a function with a large frame is not seen to have one",
+            one.name
+        );
     }
     println!("  the handler takes most on {worst}");
-    judge(most, EXCEPTED)
+    BOUND.judge(most)
 }
 
 fn chain(one: &Built, platform: &str, deepest: &Deepest) -> String {
@@ -146,20 +152,6 @@ fn chain(one: &Built, platform: &str, deepest: &Deepest) -> String {
         deepest.bytes,
         deepest.frames.iter().map(frame).collect::<String>()
     )
-}
-
-/// Holds what the handler takes against its bound.
-fn judge(most: u64, excepted: Option<(u64, &str)>) -> Result<()> {
-    match excepted {
-        Some((bytes, why)) if most > BOUND && most <= bytes => {
-            println!("  PAST THE BOUND of {BOUND} bytes, excepted up to {bytes}: {why}");
-        }
-        Some((bytes, _)) if most <= BOUND => {
-            bail!("{most} bytes are within the bound: the exception for {bytes} has to go");
-        }
-        _ => ensure!(most <= BOUND, "the handler takes {most} bytes, {BOUND} are the bound"),
-    }
-    Ok(())
 }
 
 /// By how much an instruction lowers the stack pointer.
@@ -270,14 +262,5 @@ mod tests {
         assert!(error.to_string().contains("reached from itself"), "{error}");
         assert!(lowers(Architecture::Riscv64, "sub", "sp, sp, t0").is_err());
         assert!(lowers(Architecture::X86_64, "sub", "rsp, rax").is_err());
-    }
-
-    #[test]
-    fn the_bound_holds_unless_excepted_and_exceptions_do_not_outlive_their_cause() {
-        assert!(judge(512, None).is_ok());
-        assert!(judge(513, None).is_err());
-        assert!(judge(513, Some((600, "why"))).is_ok());
-        assert!(judge(601, Some((600, "why"))).is_err());
-        assert!(judge(512, Some((600, "why"))).is_err());
     }
 }

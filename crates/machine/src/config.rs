@@ -36,6 +36,8 @@ pub struct Builder {
     pub(crate) remaps: bool,
     pub(crate) software_refill: bool,
     pub(crate) late_accesses: bool,
+    /// Whether states are judged.
+    pub(crate) judged: bool,
     pub(crate) translations: Vec<Translation>,
     pub(crate) must_free: [Vec<usize>; 3],
     /// Per CPU, those that share its TLB, itself included.
@@ -62,6 +64,7 @@ impl Builder {
             remaps: false,
             software_refill: false,
             late_accesses: false,
+            judged: true,
             translations: Vec::new(),
             must_free: Default::default(),
             domains: std::array::from_fn(|cpu| 1 << cpu),
@@ -113,6 +116,12 @@ impl Builder {
     /// are still walked.
     pub fn software_refill(mut self) -> Self {
         self.software_refill = true;
+        self
+    }
+
+    /// Leaves states unjudged, so that another judge has to notice.
+    pub(crate) fn unjudged(mut self) -> Self {
+        self.judged = false;
         self
     }
 

@@ -34,6 +34,9 @@ pub struct Gather<'a, P: Platform, F, const N: usize> {
 /// Dropped, it waits, then drops the frames.
 #[must_use = "the frames are held until finish() returns"]
 pub struct PendingFrames<'a, P: Platform, F, const N: usize> {
+    engine: &'a Shootdown<P>,
+    /// What [`Platform::gathered`] answered, until it is told of the release; 0 for nothing.
+    number: u64,
     space: &'a AddressSpace<P>,
     flush: Option<Pending<'a, P>>,
     /// Whether a wait has begun and not come to its end.
@@ -170,8 +173,11 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
         flush: impl FnOnce(&'a Shootdown<P>, &'a AddressSpace<P>, Scope, Tables) -> Option<Pending<'a, P>>,
     ) -> PendingFrames<'a, P, F, N> {
         self.begun = true;
+        let platform = self.engine.platform();
+        let mut number = self.scope.map_or(0, |own| platform.gathered(self.space, own, self.tables));
         if without(Rule::FreeAfterCompletion) {
             // The rule removed: frames go whether or not the flush is complete.
+            platform.released(core::mem::take(&mut number));
             self.frames.iter_mut().for_each(|frame| *frame = None);
         }
         // ORDER(SD-8): a peer that is seen gone has completed its flush; partner: the release in `close`.
@@ -184,7 +190,7 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
         };
         let flush = scope.and_then(|scope| flush(self.engine, self.space, scope, tables));
         let frames = core::mem::replace(&mut self.frames, ManuallyDrop::new([const { None }; N]));
-        PendingFrames { space: self.space, flush, waiting: false, frames }
+        PendingFrames { engine: self.engine, number, space: self.space, flush, waiting: false, frames }
     }
 }
 
@@ -219,6 +225,7 @@ impl<P: Platform, F, const N: usize> PendingFrames<'_, P, F, N> {
         self.waiting = true;
         drop(flush);
         self.waiting = false;
+        self.engine.platform().released(core::mem::take(&mut self.number));
     }
 }
 

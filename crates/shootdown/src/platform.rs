@@ -6,7 +6,7 @@ use crate::percpu::CpuLocal;
 use crate::refs::Teardown;
 use crate::space::AddressSpace;
 use crate::tags::TagPolicy;
-use crate::types::{CpuId, PageRange, Tables, Tag};
+use crate::types::{CpuId, PageRange, Scope, Tables, Tag};
 
 /// A machine: CPUs, interrupts, TLB instructions. One value per machine (a kernel has one; a hypervisor one per guest, a
 /// checker one per run).
@@ -130,6 +130,19 @@ pub unsafe trait Platform: Sync + Sized {
     /// Called on a CPU that goes off line, after its last flush: from its return on this CPU touches nothing that can
     /// be unmapped.
     fn quiesce(&self) {}
+    /// Called when a [`Gather`](crate::Gather) has recorded all that it holds, before it announces its flush: entries of
+    /// `scope` were cleared. The answer comes back in [`released`](Self::released); 0 stands for nothing. For a judge; any context.
+    #[inline]
+    fn gathered(&self, space: &AddressSpace<Self>, scope: Scope, tables: Tables) -> u64 {
+        let _ = (space, scope, tables);
+        0
+    }
+    /// Called when the flush of the gather with this number is complete, before its frames go (with 0 where nothing was
+    /// recorded).
+    #[inline]
+    fn released(&self, number: u64) {
+        let _ = number;
+    }
     /// Called at each protocol event, for tracing; any context, interrupts on or off.
     #[inline]
     fn event(&self, event: Event) {
@@ -196,7 +209,7 @@ pub struct RemoteFlush<'a, P: Platform> {
     /// The tag under which every CPU runs it, where there is one such tag (see [`Reach`](crate::Reach)).
     pub tag: Option<Tag>,
     /// Which part of it.
-    pub scope: crate::types::Scope,
+    pub scope: Scope,
     /// Whether table pages are freed.
     pub tables: Tables,
 }

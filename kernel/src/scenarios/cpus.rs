@@ -64,7 +64,9 @@ impl Task for KernelRemap {
     fn step(&mut self) -> Flow {
         let flush = || {
             let range = PageRange::page(VirtAddr(KERNEL_WINDOW));
+            let number = judge::removed(None, range);
             ENGINE.flush_kernel(Scope::Pages(range), Tables::Kept);
+            judge::reused(number);
         };
         kernel_window_entry().store(0, Ordering::Release);
         flush();

@@ -9,9 +9,9 @@ use crate::process::{self, cargo, read};
 
 /// Targets, and the packages that each must build.
 const TARGETS: [(&str, &[&str]); 3] = [
-    ("x86_64-unknown-none", &["shootdown", "shootdown-x86_64", "shootdown-probe"]),
-    ("aarch64-unknown-none", &["shootdown", "shootdown-aarch64", "shootdown-probe"]),
-    ("riscv64gc-unknown-none-elf", &["shootdown", "shootdown-riscv64", "shootdown-probe"]),
+    ("x86_64-unknown-none", &["shootdown", "shootdown-x86_64", "shootdown-probe", "ports-native"]),
+    ("aarch64-unknown-none", &["shootdown", "shootdown-aarch64", "shootdown-probe", "ports-native"]),
+    ("riscv64gc-unknown-none-elf", &["shootdown", "shootdown-riscv64", "shootdown-probe", "ports-native"]),
 ];
 
 /// Adapters, with all that records can be made of, where they make sense.

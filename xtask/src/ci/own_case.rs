@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::book;
+use super::chapter;
 use super::steps::Done;
 use crate::process::{self, cargo};
 
@@ -32,7 +32,7 @@ pub fn own_case(root: &Path) -> Result<Done> {
     process::run(&mut shared("test --quiet --release headers"))?;
     process::run(&mut shared(&format!("run --quiet --release -- check {TEMPLATE}")))?;
     process::run(&mut shared(&format!("run --quiet --release -- explain {TEMPLATE}")))?;
-    let commands = book::follow(root, &copy)?;
+    let commands = chapter::follow(root, &copy)?;
     Ok(Done::Passed(format!(
         "example, template and chapter build and are checked; {commands} commands of the chapter"
     )))

@@ -3,7 +3,7 @@ use clap::ValueEnum;
 use std::path::Path;
 use std::time::Instant;
 
-use super::{bare_metal, boot, build, gates, miri, msrv, own_case, sparc64};
+use super::{bare_metal, book, boot, build, gates, miri, msrv, own_case, sparc64};
 use crate::footprint::{self, Functions, Look};
 use crate::{arch, tidy};
 
@@ -50,6 +50,8 @@ pub enum Step {
     MutateCorpus,
     /// A corpus of somebody's own, and the template for one
     OwnCase,
+    /// The book: its links, its code, its commands
+    Book,
     /// Each rule removed from the engine: a case must notice
     Rules,
     /// Each ordering of the engine weakened: a checker must notice
@@ -133,6 +135,7 @@ impl Step {
             Self::Lab => gates::lab(root),
             Self::MutateCorpus => gates::mutate_corpus(root),
             Self::OwnCase => own_case::own_case(root),
+            Self::Book => book::book(root),
             Self::Rules => gates::rules(root),
             Self::Mutate => gates::mutate(root),
             Self::Counts => gates::counts(root),

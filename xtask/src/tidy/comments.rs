@@ -10,7 +10,7 @@ static TAG: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^([A-Z][A-Z]+)(\([^)]*\))?:").expect("a constant pattern"));
 
 /// Tags that are allowed, with what must stand in their brackets. An ordering without a rule is checked apart.
-static ALLOWED: LazyLock<[(&str, Regex); 7]> = LazyLock::new(|| {
+static ALLOWED: LazyLock<[(&str, Regex); 8]> = LazyLock::new(|| {
     [
         ("SAFETY", r"^$"),
         ("INVARIANT", r"^$"),
@@ -18,6 +18,8 @@ static ALLOWED: LazyLock<[(&str, Regex); 7]> = LazyLock::new(|| {
         ("HW", r"^$"),
         // Marks what README.md quotes.
         ("README", r"^$"),
+        // The same for the book.
+        ("ANCHOR", r"^$"),
         ("BUG", r"^\([\w/-]+\)$"),
         (concat!("TO", "DO"), r"^\(#\d+\)$"),
     ]

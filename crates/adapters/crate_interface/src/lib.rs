@@ -34,7 +34,7 @@ pub trait PlatformIf {
     fn cpu() -> u32;
     /// The memory lent for a CPU.
     fn local(cpu: u32) -> &'static CpuLocal;
-    /// Keeps the calling thread on its CPU, until as many calls of `unpin`.
+    /// Keeps the calling thread on its CPU, and other threads off it, until as many calls of `unpin`.
     fn pin();
     /// Undoes one `pin`.
     fn unpin();

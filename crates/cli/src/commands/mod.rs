@@ -3,6 +3,7 @@
 mod bench;
 mod boot;
 mod check;
+mod doctor;
 mod explain;
 mod lab_table;
 mod list;
@@ -19,6 +20,7 @@ mod welcome;
 pub use bench::bench;
 pub use boot::boot;
 pub use check::check;
+pub use doctor::doctor;
 pub use explain::explain;
 pub use merge::{merge, merge_texts};
 pub use new_case::new_case;

@@ -1,9 +1,10 @@
 //! What CPUs have done before an exploration begins: from it follows what their TLBs may hold then.
 
 use super::sim::{Handle, Setup, Sim};
-use super::world::Start;
+use super::world::{Judges, Start};
 use crate::config::{Builder, MAX_CPUS, MAX_TAGS};
 use shootdown::{AddressSpace, LocalFlush, OnInstall, Shootdown, Tag};
+use shootdown_judge::{Judge, Panics};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -12,7 +13,12 @@ pub struct Boot {
     cpus: Mutex<Vec<Booted>>,
     /// CPU for which the scenario is being built; [`RUNNING`] afterwards.
     building: AtomicUsize,
+    /// The judge for real kernels, where it watches too.
+    pub(crate) watch: Option<Watch>,
 }
+
+/// The judge for real kernels. What it finds ends an execution.
+pub(crate) type Watch = Judge<Panics, MAX_CPUS, 4>;
 
 const RUNNING: usize = usize::MAX;
 
@@ -26,9 +32,13 @@ pub(crate) struct Booted {
 }
 
 impl Boot {
-    pub(crate) fn new(cpus: usize) -> Self {
+    pub(crate) fn new(cpus: usize, judges: Judges) -> Self {
         assert!(cpus <= MAX_CPUS, "1 to {MAX_CPUS} CPUs");
-        Self { cpus: Mutex::new(vec![Booted::default(); cpus]), building: AtomicUsize::new(0) }
+        Self {
+            cpus: Mutex::new(vec![Booted::default(); cpus]),
+            building: AtomicUsize::new(0),
+            watch: (judges != Judges::Machine).then(|| Watch::new(Panics)),
+        }
     }
 
     /// Has the engine believe that the caller runs on `cpu`.

@@ -2,7 +2,7 @@
 
 use super::fault::Fault;
 use super::sim::Setup;
-use super::world::{Plan, World};
+use super::world::{Judges, Plan, World};
 use super::{pairs, scenarios};
 use crate::case::{Case, Expected, Kind, Model, Variant, run, run_again};
 use shootdown_explore::Memory;
@@ -10,7 +10,12 @@ use std::sync::{Arc, OnceLock};
 
 /// All engine cases, with `fault` injected.
 pub fn cases(fault: Fault) -> Vec<Case> {
-    let mut list = List { fault, cases: Vec::new() };
+    judged_cases(fault, Judges::Machine)
+}
+
+/// The same by other judges.
+pub fn judged_cases(fault: Fault, judges: Judges) -> Vec<Case> {
+    let mut list = List { fault, judges, cases: Vec::new() };
     scenarios::add(&mut list);
     pairs::add(&mut list);
     list.cases
@@ -19,6 +24,7 @@ pub fn cases(fault: Fault) -> Vec<Case> {
 /// Cases so far.
 pub(crate) struct List {
     fault: Fault,
+    judges: Judges,
     cases: Vec<Case>,
 }
 
@@ -42,7 +48,7 @@ impl List {
     where
         F: Fn() -> Plan<S> + Copy + Send + Sync + 'static,
     {
-        let fault = self.fault;
+        let (fault, judges) = (self.fault, self.judges);
         for (index, &memory) in entry.memories.iter().enumerate() {
             let suffix = match memory {
                 _ if index == 0 => "",
@@ -53,7 +59,7 @@ impl List {
             // One world for all runs of a case: what they reach can be compared only by the same words' addresses.
             let built = Arc::new(OnceLock::<Model>::new());
             let again = Arc::clone(&built);
-            let build = move || -> Model { Box::new(World::new(&plan(), fault)) };
+            let build = move || -> Model { Box::new(World::new(&plan(), fault, judges)) };
             self.cases.push(Case {
                 name: format!("{}{suffix}", entry.name),
                 kind: Kind::Engine,

@@ -4,7 +4,9 @@ use super::nmi::Nmi;
 use super::sim::{DOORBELL, Handle, Setup, Sim, page_address};
 use super::world::{MISSING, Page, World, frame, kernel_frame};
 use crate::hw;
-use shootdown::{AddressSpace, Exiting, PageRange, PageSize, Scope, Shootdown, StructRef, Tables, UserRef};
+use shootdown::{
+    AddressSpace, Exiting, PageRange, PageSize, Platform, Scope, Shootdown, StructRef, Tables, UserRef,
+};
 use shootdown_explore::sync;
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
@@ -196,8 +198,11 @@ impl<'w, S: Setup> Cpu<'w, S> {
     pub fn unmap_kernel(&self, page: usize) {
         sync::note("unmap kernel page");
         self.world.machine.tables.kernel(page).store(0, Ordering::Relaxed);
-        let range = PageRange::page(page_address(page));
-        self.engine().flush_kernel(Scope::Pages(range), Tables::Kept);
+        let scope = Scope::Pages(PageRange::page(page_address(page)));
+        let platform = self.engine().platform();
+        let number = platform.removed(None, scope, Tables::Kept);
+        self.engine().flush_kernel(scope, Tables::Kept);
+        platform.released(number);
         hw::free_frame(kernel_frame(self.world.spaces.len(), page));
         self.forget(0);
     }

@@ -3,11 +3,13 @@
 use super::boot::{Boot, History};
 use super::nmi::Nmi;
 use super::transport::{Transport, Wires};
+use super::world::Judges;
 use crate::config::MAX_PAGES;
 use crate::hw::{self, WalkCache};
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, LocalFlush, MaskStore, MaskSummary, MaskWord, OnInstall, OnLeave,
-    PageRange, Platform, Remote, RemoteFlush, SpaceHandle, Span, Tables, Tag, TagPolicy, Teardown,
+    AddressSpace, CpuId, CpuLocal, Event, LocalFlush, MaskStore, MaskSummary, MaskWord, OnInstall, OnLeave,
+    PageRange, Platform, Remote, RemoteFlush, Scope, SpaceHandle, SpaceId, Span, Tables, Tag, TagPolicy,
+    Teardown,
 };
 use shootdown_explore::sync::{self, Word};
 use std::marker::PhantomData;
@@ -132,8 +134,8 @@ unsafe impl<S: Setup> SpaceHandle<Sim<S>> for Handle<S> {
 }
 
 impl<S: Setup> Sim<S> {
-    pub(crate) fn new(cpus: usize) -> Self {
-        let boot = &*Box::leak(Box::new(Boot::new(cpus)));
+    pub(crate) fn new(cpus: usize, judges: Judges) -> Self {
+        let boot = &*Box::leak(Box::new(Boot::new(cpus, judges)));
         Self {
             locals: (0..cpus).map(|_| CpuLocal::new()).collect(),
             deferred: [Word::new("deferred", 0), Word::new("deferred", 0)],
@@ -189,8 +191,12 @@ unsafe impl<S: Setup> Platform for Sim<S> {
         &self.locals[index::<S>(cpu)]
     }
     #[track_caller]
-    fn irq_save(&self, _: Span) -> bool {
-        sync::irq_save()
+    fn irq_save(&self, span: Span) -> bool {
+        let were_on = sync::irq_save();
+        if let (Span::EnterLazy, Some(watch)) = (span, &self.boot.watch) {
+            watch.idle(self.me());
+        }
+        were_on
     }
     fn irq_restore(&self, were_on: bool) {
         sync::irq_restore(were_on);
@@ -199,6 +205,95 @@ unsafe impl<S: Setup> Platform for Sim<S> {
         &self.tags
     }
     unsafe fn flush_local(&self, what: LocalFlush) {
+        let watch = self.boot.watch.as_ref().map(|watch| (watch, watch.now()));
+        self.flush_hardware(what);
+        if let Some((watch, now)) = watch {
+            watch.flushed(self.me(), what, now);
+        }
+    }
+    unsafe fn install(&self, root: Option<usize>, tag: Tag, how: OnInstall) {
+        let watch = self.boot.watch.as_ref().map(|watch| (watch, watch.now()));
+        self.load_root(root, tag, how);
+        if let Some((watch, now)) = watch {
+            watch.installed(self.me(), root.is_some(), tag, how, now);
+        }
+    }
+    fn kick(&self, cpu: CpuId) {
+        sync::raise(index::<S>(cpu), DOORBELL);
+    }
+    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
+        if let Some(watch) = &self.boot.watch {
+            watch.root_freed(self.me(), space.id());
+        }
+        hw::free_root(space.root());
+        sync::retire(space);
+    }
+    fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
+        let root = teardown.root();
+        teardown.into_handle();
+        self.deferred[root].store(1, Ordering::Release);
+    }
+    fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
+        let watch = self.boot.watch.as_ref().map(|watch| (watch, watch.now()));
+        let answer = self.by_transport(&what);
+        if let (Some((watch, now)), Remote::Done) = (watch, answer) {
+            watch.broadcast(what.space.map(AddressSpace::id), what.tag, what.scope, what.tables, now);
+        }
+        answer
+    }
+    fn must_wait(&self, cpu: CpuId) -> bool {
+        let must = !Self::DEFERS || self.wires.must_wait(cpu);
+        self.excuse(cpu, !must);
+        must
+    }
+    fn defer(&self, cpu: CpuId) -> bool {
+        let deferred = self.wires.defer(cpu);
+        self.excuse(cpu, deferred);
+        deferred
+    }
+    fn quiesce(&self) {
+        hw::offline();
+        if let Some(watch) = &self.boot.watch {
+            watch.offline(self.me());
+        }
+    }
+    fn gathered(&self, space: &AddressSpace<Self>, scope: Scope, tables: Tables) -> u64 {
+        self.removed(Some(space.id()), scope, tables)
+    }
+    fn released(&self, number: u64) {
+        if let Some(watch) = &self.boot.watch {
+            watch.released(number);
+        }
+    }
+    fn event(&self, event: Event) {
+        let Some(watch) = &self.boot.watch else { return };
+        match event {
+            Event::Switched(space) => watch.begun(self.me(), space),
+            Event::CaughtUp(space, _) if S::Tags::MOVES => watch.moved(self.me(), space),
+            Event::Online => watch.online(self.me()),
+            _ => {}
+        }
+    }
+}
+
+impl<S: Setup> Sim<S> {
+    /// This CPU, for the judge, whose CPUs have no gaps between their numbers.
+    fn me(&self) -> CpuId {
+        CpuId::new(self.boot.cpu().unwrap_or_else(sync::cpu) as u32)
+    }
+
+    /// Tells the judge for real kernels that translations were taken out.
+    pub(crate) fn removed(&self, space: Option<SpaceId>, scope: Scope, tables: Tables) -> u64 {
+        self.boot.watch.as_ref().map_or(0, |watch| watch.removed(self.me(), space, scope, tables))
+    }
+
+    fn excuse(&self, cpu: CpuId, certain: bool) {
+        if let (true, Some(watch)) = (certain, &self.boot.watch) {
+            watch.excused(CpuId::new(index::<S>(cpu) as u32));
+        }
+    }
+
+    fn flush_hardware(&self, what: LocalFlush) {
         if let Some(cpu) = self.boot.cpu() {
             return self.boot.flush(cpu, what);
         }
@@ -211,7 +306,8 @@ unsafe impl<S: Setup> Platform for Sim<S> {
             LocalFlush::Everything => hw::flush_all(),
         }
     }
-    unsafe fn install(&self, root: Option<usize>, tag: Tag, how: OnInstall) {
+
+    fn load_root(&self, root: Option<usize>, tag: Tag, how: OnInstall) {
         if let Some(cpu) = self.boot.cpu() {
             return self.boot.install(cpu, root, tag, how);
         }
@@ -220,29 +316,5 @@ unsafe impl<S: Setup> Platform for Sim<S> {
             OnInstall::Flush => hw::Install::FlushTag,
         };
         hw::install(root, tag_number(tag), how);
-    }
-    fn kick(&self, cpu: CpuId) {
-        sync::raise(index::<S>(cpu), DOORBELL);
-    }
-    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
-        hw::free_root(space.root());
-        sync::retire(space);
-    }
-    fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
-        let root = teardown.root();
-        teardown.into_handle();
-        self.deferred[root].store(1, Ordering::Release);
-    }
-    fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
-        self.by_transport(&what)
-    }
-    fn must_wait(&self, cpu: CpuId) -> bool {
-        !Self::DEFERS || self.wires.must_wait(cpu)
-    }
-    fn defer(&self, cpu: CpuId) -> bool {
-        self.wires.defer(cpu)
-    }
-    fn quiesce(&self) {
-        hw::offline();
     }
 }

@@ -15,10 +15,13 @@ pub struct Everywhere(&'static Boot);
 
 impl TagBroadcast for Everywhere {
     fn flush_all_tags(&self) {
-        if self.0.cpu().is_some() {
-            self.0.flush_everywhere();
-        } else {
-            hw::broadcast(Whose::Users, Which::All);
+        let flush = || match self.0.cpu() {
+            Some(_) => self.0.flush_everywhere(),
+            None => hw::broadcast(Whose::Users, Which::All),
+        };
+        match &self.0.watch {
+            Some(watch) => watch.wiping(flush),
+            None => flush(),
         }
     }
 }

@@ -63,6 +63,17 @@ pub struct Plan<S: Setup> {
     pub missing: bool,
 }
 
+/// Who judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judges {
+    /// The machine, which knows what TLBs hold.
+    Machine,
+    /// The judge for real kernels (`shootdown-judge`), which knows what the platform is told.
+    Watch,
+    /// Both.
+    Both,
+}
+
 /// An unmapped frame or table; given back when dropped.
 pub enum Page {
     /// A frame.
@@ -106,9 +117,9 @@ pub(super) fn kernel_frame(spaces: usize, page: usize) -> usize {
 
 impl<S: Setup> World<S> {
     /// Builds the world.
-    pub fn new(plan: &Plan<S>, fault: Fault) -> Self {
+    pub fn new(plan: &Plan<S>, fault: Fault, judges: Judges) -> Self {
         let cpus = plan.cpus.len();
-        let engine = Box::leak(Box::new(Shootdown::new(Sim::new(cpus), Mask::new())));
+        let engine = Box::leak(Box::new(Shootdown::new(Sim::new(cpus, judges), Mask::new())));
         let space = |root| {
             let space = engine.new_space(root, Mask::new()).expect("masks are equally large");
             &*Box::leak(Box::new(space))
@@ -132,7 +143,7 @@ impl<S: Setup> World<S> {
             boot::start(engine, &spaces, *start);
         }
         S::before(&History { engine, spaces: &spaces });
-        let machine = Self::machine(plan, engine.platform());
+        let machine = Self::machine(plan, engine.platform(), judges);
         engine.platform().boot.finish();
         let code = plan.cpus.iter().map(|cpu| cpu.1).collect();
         let context = fault.context() | plan.context;
@@ -149,7 +160,7 @@ impl<S: Setup> World<S> {
         }
     }
 
-    fn machine(plan: &Plan<S>, sim: &Sim<S>) -> Machine {
+    fn machine(plan: &Plan<S>, sim: &Sim<S>, judges: Judges) -> Machine {
         let mut builder = Machine::builder(plan.cpus.len())
             .spaces(plan.spaces, 1)
             .tags(S::TAGS + 1)
@@ -182,7 +193,8 @@ impl<S: Setup> World<S> {
             builder = builder.must_free_frame(frame(space, 0)).must_free_frame(frame(space, 1));
         }
         let values = |space| [0, 1].map(|page| (!plan.lacks(space, page)).then(|| frame(space, page) as u64));
-        sim.boot.fill(builder, values).build()
+        let builder = sim.boot.fill(builder, values);
+        if judges == Judges::Watch { builder.unjudged() } else { builder }.build()
     }
 }
 
@@ -228,6 +240,9 @@ impl<S: Setup> Scenario for World<S> {
             registry.local(cpu, format!("cpu{cpu}"), local);
         }
         registry.object("engine", self.engine);
+        if let Some(watch) = &self.engine.platform().boot.watch {
+            registry.object("judge", watch);
+        }
         self.machine.register(registry, &masks);
     }
     fn context(&self) -> u64 {

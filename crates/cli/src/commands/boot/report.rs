@@ -112,11 +112,7 @@ pub fn tell(finding: &Value) -> String {
             )
         }
         "frames lost" => format!("{} frames were not given back", number("count")),
-        "root given back while loaded" => format!("{what}: {} on CPU {cpu}", text("root")),
-        "table given back while walked" => format!("{what}: {} on CPU {cpu}", text("table")),
-        "frame given back while translated" => {
-            format!("{what}: frame {}, which CPU {cpu} may reach by page {}", number("frame"), text("page"))
-        }
+        "missing flush" => format!("{what}: {}", text("text")),
         _ => format!("{what}: CPU {cpu}, page {}", text("page")),
     }
 }

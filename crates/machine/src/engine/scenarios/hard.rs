@@ -157,7 +157,7 @@ mod tests {
     use super::{Nmi, Setup, Untagged, nmi_switch};
     use crate::case::run;
     use crate::engine::fault::Fault;
-    use crate::engine::world::World;
+    use crate::engine::world::{Judges, World};
     use shootdown_explore::{Options, Verdict};
 
     /// NMIs whose handler looks at user memory whatever the CPU does.
@@ -169,7 +169,8 @@ mod tests {
 
     #[test]
     fn an_nmi_that_does_not_ask_reads_user_memory_in_the_middle_of_a_switch() {
-        let world: crate::case::Model = Box::new(World::new(&nmi_switch::<Blunt>(), Fault::NONE));
+        let world: crate::case::Model =
+            Box::new(World::new(&nmi_switch::<Blunt>(), Fault::NONE, Judges::Machine));
         let report = run(&world, &Options { shortest: false, ..Options::default() });
         assert!(matches!(report.verdict, Verdict::Violates(_)), "{:?}", report.verdict);
     }

@@ -11,7 +11,7 @@ use crate::process::read;
 
 const CHAPTER: &str = "docs/book/src/modelling-a-protocol.md";
 /// What its commands begin with.
-const PROMPT: &str = "$ cargo run --release -- ";
+pub const PROMPT: &str = "$ cargo run --release -- ";
 const MODULE: &str = "linux_mips_borrow";
 
 /// Counts and times change with the checker and the machine; what is said does not.
@@ -70,7 +70,7 @@ fn commands(chapter: &str) -> Vec<Shown> {
 }
 
 /// Returns the blocks of `text` in `language`.
-fn blocks(text: &str, language: &str) -> Vec<String> {
+pub fn blocks(text: &str, language: &str) -> Vec<String> {
     let (mut blocks, mut inside) = (Vec::new(), None::<String>);
     for line in text.lines() {
         match (&mut inside, line.strip_prefix("```")) {
@@ -84,7 +84,7 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
 }
 
 /// Returns the first line of `shown` that is not in `printed` behind the ones before it, numbers apart.
-fn missing<'s>(shown: &'s [String], printed: &str) -> Option<&'s str> {
+pub fn missing<'s>(shown: &'s [String], printed: &str) -> Option<&'s str> {
     let alike = |line: &str| NUMBER.replace_all(line, "#").split_whitespace().collect::<Vec<_>>().join(" ");
     let mut printed = printed.lines().map(alike);
     let is_missing = |line: &&String| {

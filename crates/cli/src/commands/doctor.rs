@@ -1,0 +1,154 @@
+use anstyle::{AnsiColor, Style};
+use shootdown_doctor::{Outcome, Refused, Verdict, Workshop};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::args::DoctorArgs;
+use crate::draw::columns::{self, Look};
+use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
+use crate::output::width;
+
+/// The file that holds the contract, as readers find it.
+const CONTRACT: &str = "crates/shootdown/src/platform.rs";
+
+/// Runs `shootdown doctor`.
+///
+/// # Errors
+/// Nothing that can be examined, or output that cannot be written.
+pub fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
+    if !args.json {
+        anstream::eprintln!("building {} against the explorer's engine ...", args.path.display());
+    }
+    let mut failed = None;
+    let report = Workshop::default().examine(&args.path, |outcome| {
+        if failed.is_none() {
+            failed = show(args, outcome).err();
+        }
+    });
+    let report = report.map_err(refused)?;
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    if !args.json {
+        let wrong = report.wrong().count();
+        let passed = report.checks.iter().filter(|check| check.verdict == Verdict::Pass).count();
+        let skipped = report.checks.iter().filter(|check| check.verdict == Verdict::Skipped).count();
+        let rest = if skipped > 0 { format!(", {skipped} rest on what is wrong") } else { String::new() };
+        writeln!(
+            anstream::stdout(),
+            "\n{}: {passed} checks pass, {wrong} do not{rest}",
+            args.path.display()
+        )?;
+    }
+    Ok(ExitCode::from(if report.is_sound() { AS_EXPECTED } else { NOT_AS_EXPECTED }))
+}
+
+fn refused(refused: Refused) -> Failure {
+    Failure::bad_input(refused.to_string(), refused.remedy())
+}
+
+fn show(args: &DoctorArgs, outcome: &Outcome) -> io::Result<()> {
+    if args.json {
+        let line = serde_json::to_string(outcome)?;
+        return writeln!(io::stdout(), "{line}");
+    }
+    let mut out = anstream::stdout();
+    write!(out, "{}", described(outcome, args.state, width()))
+}
+
+/// One line, and where something is wrong the whole of it.
+fn described(outcome: &Outcome, state: bool, width: usize) -> String {
+    let (word, style) = match outcome.verdict {
+        Verdict::Pass => ("pass", AnsiColor::Green.on_default()),
+        Verdict::Wrong => ("WRONG", AnsiColor::Red.on_default().bold()),
+        Verdict::Skipped => ("-", Style::new().dimmed()),
+        Verdict::Unneeded => ("not needed", Style::new().dimmed()),
+        Verdict::Undecided => ("UNDECIDED", AnsiColor::Yellow.on_default().bold()),
+    };
+    let memories = if outcome.memories.len() > 1 {
+        format!(" ({})", outcome.memories.join(", "))
+    } else {
+        String::new()
+    };
+    let tail = match outcome.verdict {
+        Verdict::Skipped | Verdict::Undecided => outcome.what.clone().unwrap_or_default(),
+        _ => format!("{}{memories}", outcome.about),
+    };
+    let mut text = format!("{:17} {style}{word:11}{style:#} {tail}\n", outcome.check);
+    let (Some(finding), Some(what)) = (&outcome.finding, &outcome.what) else { return text };
+    let prose = |label: &str, body: &str| {
+        let options = textwrap::Options::new(width.min(100)).initial_indent(label).subsequent_indent("    ");
+        textwrap::fill(body, options) + "\n"
+    };
+    if let Some(trace) = outcome.trace().filter(|trace| !trace.steps.is_empty()) {
+        text += "\n";
+        text += &columns::draw(&trace, outcome.cpus, Look { width, state, places: false });
+        text += "\n";
+    } else {
+        text += &prose("  ✗ ", what);
+    }
+    let bold = Style::new().bold();
+    text += &prose(
+        &format!("  {bold}contract{bold:#} "),
+        &format!("of {}, {CONTRACT}:{}: “{}”", finding.method, finding.line, finding.plain_clause()),
+    );
+    text += &prose(&format!("  {bold}remedy{bold:#} "), &finding.remedy);
+    text + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{described, refused};
+    use anstream::adapter::strip_str;
+    use shootdown_doctor::{Drawn, Finding, Outcome, Refused, Verdict};
+
+    fn outcome(verdict: Verdict) -> Outcome {
+        let drawn = Drawn {
+            cpu: 0,
+            text: "flush page 0 (leaf only)".to_owned(),
+            note: "flush_local".to_owned(),
+            place: None,
+            depth: 0,
+            state: vec!["CPU0 root=A".to_owned()],
+            kind: "run".to_owned(),
+        };
+        let finding = Finding {
+            method: "flush_local".to_owned(),
+            clause: "with [`Tables::Freed`] whatever the walker caches".to_owned(),
+            line: 208,
+            remedy: "drop all levels".to_owned(),
+            steps: vec![drawn],
+        };
+        let wrong = verdict == Verdict::Wrong;
+        Outcome {
+            check: "flush-tables".to_owned(),
+            about: "pages are dropped whose table page was freed".to_owned(),
+            verdict,
+            memories: vec!["tso".to_owned()],
+            what: wrong.then(|| "CPU 0 can still walk table 1".to_owned()),
+            finding: wrong.then_some(finding),
+            cpus: 1,
+            states: 7,
+        }
+    }
+
+    #[test]
+    fn a_finding_is_drawn_with_the_line_of_the_contract_and_the_remedy() {
+        insta::assert_snapshot!(strip_str(&described(&outcome(Verdict::Wrong), false, 80)).to_string());
+    }
+
+    #[test]
+    fn what_passes_takes_one_line() {
+        let text = strip_str(&described(&outcome(Verdict::Pass), false, 80)).to_string();
+        assert_eq!(text, "flush-tables      pass        pages are dropped whose table page was freed\n");
+    }
+
+    #[test]
+    fn what_cannot_be_examined_is_bad_input_with_a_remedy() {
+        let failure = refused(Refused::NoSubject("x.rs".into())).to_string();
+        assert!(
+            failure.contains("x.rs names no platform") && failure.contains("pub type Subject<H>"),
+            "{failure}"
+        );
+    }
+}

@@ -1,0 +1,360 @@
+//! What is dropped, and which root is loaded.
+
+use super::{Check, is_tagged, tags};
+use crate::cpu::Cpu;
+use crate::sim::{Profile, Sim};
+use crate::world::{Code, Plan, Start, Subject, frame, kernel_frame, note};
+use shootdown::{LocalFlush, OnInstall, PageRange, PageSize, Tables, Tag, VirtAddr};
+use shootdown_explore::{Memory, sync};
+use shootdown_machine::hw::{self, Install};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+const ONE: &[Memory] = &[Memory::Tso];
+const DROPS: &str = "Drops translations of this CPU, and waits until that is complete.";
+const LOADS: &str = "Loads a root, or for `None` one that maps kernel memory alone.";
+
+pub(super) fn checks<P: Subject>() -> Vec<Check<P>> {
+    let mut checks = drops();
+    checks.extend(whole_drops());
+    checks.extend(roots());
+    checks
+}
+
+/// A check on what `flush_local` drops.
+fn drop_check<P: Subject>(
+    name: &'static str,
+    [about, clause, remedy]: [&'static str; 3],
+    needs: &'static [&'static str],
+    plan: fn() -> Plan<P>,
+) -> Check<P> {
+    Check { name, about, method: "flush_local", clause, remedy, needs, memories: ONE, applies: true, plan }
+}
+
+/// Pages of one space.
+fn drops<P: Subject>() -> Vec<Check<P>> {
+    vec![
+        drop_check(
+            "flush-pages",
+            [
+                "pages are dropped, of the space that is loaded and of one that is not",
+                "These pages under a tag",
+                "drop every page of the range, each by its own address, under the tag in the request: it may be that of a \
+                 space that is not loaded",
+            ],
+            &[],
+            || one_cpu(pages::<P>),
+        ),
+        drop_check(
+            "flush-large",
+            [
+                "pages of 2 MiB are dropped",
+                "These pages under a tag",
+                "step by range.size().bytes(): the pages of a range may be large",
+            ],
+            &["flush-pages"],
+            || {
+                let profile = Profile { page_shift: 21, ..Profile::PLAIN };
+                Plan { profile, ..one_cpu(large::<P>) }
+            },
+        ),
+        drop_check(
+            "flush-tables",
+            [
+                "pages are dropped whose table page was freed",
+                "with [`Tables::Freed`] whatever the walker caches of that tag too",
+                "with Tables::Freed use the form for all levels, or drop the whole tag; a last-level drop leaves the walker's \
+                 cached upper levels, and they lead to a freed table",
+            ],
+            &["flush-pages"],
+            || one_cpu(tables::<P>),
+        ),
+    ]
+}
+
+/// More than pages of one space.
+fn whole_drops<P: Subject>() -> Vec<Check<P>> {
+    vec![
+        drop_check(
+            "flush-tag",
+            [
+                "all of a tag is dropped",
+                "Everything under a tag, walk caches included.",
+                "drop by tag, or everything",
+            ],
+            &[],
+            || one_cpu(whole_tag::<P>),
+        ),
+        drop_check(
+            "flush-kernel",
+            [
+                "pages of kernel memory are dropped",
+                "These pages of kernel memory, under all tags.",
+                "kernel memory is cached under every tag and as global entries: use the form that reaches all of them, or \
+                 drop everything",
+            ],
+            &[],
+            || Plan { kernel_pages: 2, ..one_cpu(kernel::<P>) },
+        ),
+        drop_check(
+            "flush-everything",
+            [
+                "everything is dropped: two spaces, and kernel memory",
+                "Everything, global entries included.",
+                "reloading a root keeps global entries and other tags: toggle CR4.PGE, INVPCID type 2, TLBI VMALLE1, \
+                 sfence.vma without operands",
+            ],
+            &[],
+            || Plan { kernel_pages: 1, ..one_cpu(everything::<P>) },
+        ),
+        Check {
+            applies: P::NEEDS_BARRIERS,
+            ..drop_check(
+                "flush-complete",
+                [
+                    "drops take effect only when they are waited for",
+                    DROPS,
+                    "wait before returning (aarch64: dsb nsh; isb); the engine acknowledges the flush as soon as \
+                     flush_local() is back, and the frame is then reused",
+                ],
+                &["flush-pages", "flush-tag"],
+                || {
+                    let profile = Profile { late: true, ..Profile::PLAIN };
+                    Plan { profile, ..one_cpu(pages::<P>) }
+                },
+            )
+        },
+    ]
+}
+
+fn roots<P: Subject>() -> Vec<Check<P>> {
+    let check = |name, about, clause, remedy, needs, plan| Check {
+        name,
+        about,
+        method: "install",
+        clause,
+        remedy,
+        needs,
+        memories: ONE,
+        applies: true,
+        plan,
+    };
+    vec![
+        check(
+            "install-root",
+            "roots of two spaces are loaded, then none",
+            LOADS,
+            "write the root in the argument, under the tag in the argument; for None the kernel's own root, so that the space's \
+             can be freed",
+            &[],
+            (|| {
+                let profile = Profile { registers: true, ..Profile::PLAIN };
+                Plan { profile, ..one_cpu(loads::<P>) }
+            }) as fn() -> Plan<P>,
+        ),
+        check(
+            "install-flush",
+            "a tag that another space had is loaded with Flush",
+            "They go. On hardware without tags every install does this.",
+            "with OnInstall::Flush drop the tag's entries: they are another space's, or old",
+            &["install-root"],
+            || one_cpu(reuses::<P>),
+        ),
+        check(
+            "install-order",
+            "a tag under which the walker caches a freed table is loaded with Flush",
+            "no entry under `tag` belongs to another space or to an older state of this one",
+            "drop the tag's entries before the root is loaded, or in the same write: in between, the walker uses the new root \
+             and what it cached, and follows it into a freed table (Xen's XSA-292)",
+            &["install-root", "install-flush"],
+            || one_cpu(reloads::<P>),
+        ),
+        Check {
+            applies: P::NEEDS_BARRIERS,
+            ..check(
+                "install-complete",
+                "a root write takes effect at once, or only when it is waited for",
+                "are complete on return: no access of this CPU uses a dropped translation afterwards",
+                "wait before returning (aarch64: isb; riscv64: sfence.vma): the engine takes this CPU out of the old space's \
+                 mask, and its root may be freed while it is still in force",
+                &["install-root"],
+                || {
+                    let profile = Profile { late: true, registers: true, ..Profile::PLAIN };
+                    Plan { profile, ..one_cpu(loads::<P>) }
+                },
+            )
+        },
+    ]
+}
+
+fn one_cpu<P: Subject>(code: Code<P>) -> Plan<P> {
+    Plan { spaces: 2, masks: false, ..Plan::new(vec![(Start::Kernel, code)]) }
+}
+
+/// Has the platform drop something, as the engine does: with interrupts off.
+fn flush<P: Subject>(cpu: &Cpu<'_, P>, what: LocalFlush) {
+    let were_on = sync::irq_save();
+    // SAFETY: 1. they are off.
+    unsafe { cpu.platform().flush_local(what) };
+    sync::irq_restore(were_on);
+}
+
+/// Has the platform load a root, as the engine does.
+fn install<P: Subject>(cpu: &Cpu<'_, P>, space: Option<usize>, tag: u8, how: OnInstall) {
+    let were_on = sync::irq_save();
+    // SAFETY: 1. they are off; 2. nothing is freed here that is loaded; 3. that is what the checks are about.
+    unsafe { cpu.platform().install(space.map(Sim::root_of), Tag::new(tag.into()), how) };
+    sync::irq_restore(were_on);
+}
+
+/// Clears both entries of space A's table if `pages` has them.
+fn clear<P: Subject>(cpu: &Cpu<'_, P>, pages: &[usize]) {
+    pages.iter().for_each(|&page| cpu.machine().tables.leaf(0, page).store(0, Relaxed));
+    sync::fence(SeqCst);
+}
+
+fn free_frames(pages: &[usize]) {
+    note("the frames are reused, and user code runs");
+    pages.iter().for_each(|&page| hw::free_frame(frame(0, page)));
+}
+
+/// Space A is loaded under a tag and used; then, if the platform has tags, it may be left for another.
+fn begin<P: Subject>(other_loaded: bool) -> Tag {
+    note("space A runs");
+    let [tag, other] = tags::<P>();
+    hw::install(Some(0), tag, Install::FlushTag);
+    if other_loaded {
+        note("space B runs");
+        hw::install(Some(1), other, Install::FlushTag);
+    }
+    Tag::new(tag.into())
+}
+
+/// Space A runs user code, with whatever is left under its tag.
+fn end<P: Subject>(other_loaded: bool) {
+    if other_loaded {
+        hw::install(Some(0), tags::<P>()[0], Install::Keep);
+    }
+    hw::user(true);
+}
+
+fn other_loaded<P: Subject>() -> bool {
+    is_tagged::<P>() && sync::choose(2) == 1
+}
+
+fn pages<P: Subject>(cpu: &Cpu<'_, P>) {
+    let other = other_loaded::<P>();
+    let tag = begin::<P>(other);
+    let (gone, range, what): (&[usize], _, _) = match sync::choose(3) {
+        0 => (&[0], cpu.range(0), "flush_local of page 0"),
+        1 => (&[1], cpu.range(1), "flush_local of page 1"),
+        _ => (&[0, 1], cpu.both(), "flush_local of two pages"),
+    };
+    clear(cpu, gone);
+    note(what);
+    flush(cpu, LocalFlush::Pages { tag, range, tables: Tables::Kept });
+    free_frames(gone);
+    end::<P>(other);
+}
+
+fn large<P: Subject>(cpu: &Cpu<'_, P>) {
+    let tag = begin::<P>(false);
+    clear(cpu, &[0, 1]);
+    let range = PageRange::new(VirtAddr(0), 2, PageSize::Size2M).expect("two pages from 0");
+    note("flush_local of two pages of 2 MiB");
+    flush(cpu, LocalFlush::Pages { tag, range, tables: Tables::Kept });
+    free_frames(&[0, 1]);
+    end::<P>(false);
+}
+
+/// Takes the table of space A away.
+fn unhook<P: Subject>(cpu: &Cpu<'_, P>) {
+    cpu.machine().tables.root(0, 0).store(0, Relaxed);
+    clear(cpu, &[0, 1]);
+}
+
+fn tables<P: Subject>(cpu: &Cpu<'_, P>) {
+    let other = other_loaded::<P>();
+    let tag = begin::<P>(other);
+    unhook(cpu);
+    note("flush_local, tables freed");
+    flush(cpu, LocalFlush::Pages { tag, range: cpu.both(), tables: Tables::Freed });
+    free_frames(&[0, 1]);
+    hw::free_table(1);
+    end::<P>(other);
+}
+
+fn whole_tag<P: Subject>(cpu: &Cpu<'_, P>) {
+    let other = other_loaded::<P>();
+    let tag = begin::<P>(other);
+    unhook(cpu);
+    note("flush_local of the tag");
+    flush(cpu, LocalFlush::Tag(tag));
+    free_frames(&[0, 1]);
+    hw::free_table(1);
+    end::<P>(other);
+}
+
+fn kernel<P: Subject>(cpu: &Cpu<'_, P>) {
+    begin::<P>(false);
+    for page in [0, 1] {
+        cpu.machine().tables.kernel(page).store(0, Relaxed);
+    }
+    sync::fence(SeqCst);
+    note("flush_local of kernel pages");
+    flush(cpu, LocalFlush::KernelPages { range: cpu.both(), tables: Tables::Kept });
+    note("the frames are reused");
+    hw::free_frame(kernel_frame(0));
+    hw::free_frame(kernel_frame(1));
+}
+
+fn everything<P: Subject>(cpu: &Cpu<'_, P>) {
+    let other = is_tagged::<P>();
+    begin::<P>(other);
+    cpu.machine().tables.kernel(0).store(0, Relaxed);
+    unhook(cpu);
+    note("flush_local of everything");
+    flush(cpu, LocalFlush::Everything);
+    hw::free_frame(kernel_frame(0));
+    free_frames(&[0, 1]);
+    end::<P>(other);
+}
+
+fn loads<P: Subject>(cpu: &Cpu<'_, P>) {
+    let [tag, other] = tags::<P>();
+    for (space, tag, how, what) in [
+        (Some(0), tag, OnInstall::Flush, "install the root of space A, Flush"),
+        (Some(1), other, OnInstall::Flush, "install the root of space B, Flush"),
+        (Some(0), tag, OnInstall::Keep, "install the root of space A, Keep"),
+        (None, 0, OnInstall::Keep, "install no root"),
+    ] {
+        note(what);
+        install(cpu, space, tag, how);
+        let right = cpu.wires().holds(space, tag.into());
+        assert!(right, "after `{what}` the CPU runs on {}", cpu.wires().register());
+    }
+}
+
+fn reuses<P: Subject>(cpu: &Cpu<'_, P>) {
+    let [tag, _] = tags::<P>();
+    note("space B runs");
+    hw::install(Some(1), tag, Install::FlushTag);
+    hw::install(None, tag, Install::Keep);
+    note("install the root of space A, Flush");
+    install(cpu, Some(0), tag, OnInstall::Flush);
+    note("user code runs");
+    hw::user(true);
+}
+
+fn reloads<P: Subject>(cpu: &Cpu<'_, P>) {
+    let [tag, _] = tags::<P>();
+    note("space A runs, and is left");
+    hw::install(Some(0), tag, Install::FlushTag);
+    hw::install(None, tag, Install::Keep);
+    note("its table is freed");
+    unhook(cpu);
+    hw::free_table(1);
+    note("install the root of space A, Flush");
+    install(cpu, Some(0), tag, OnInstall::Flush);
+    note("user code runs");
+    hw::user(true);
+}

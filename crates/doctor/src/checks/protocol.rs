@@ -1,0 +1,269 @@
+//! Several CPUs, and the engine between them.
+
+use super::Check;
+use crate::cpu::Cpu;
+use crate::sim::Profile;
+use crate::world::{Code, Plan, Start, Subject, note};
+use shootdown_explore::Memory::{self, Pso, Sc, Tso};
+use shootdown_machine::hw;
+
+const ALL: &[Memory] = &[Sc, Tso, Pso];
+const SOUND: &str = "A machine: CPUs, interrupts, TLB instructions.";
+
+pub(super) fn checks<P: Subject>() -> Vec<Check<P>> {
+    let mut checks = doorbells();
+    checks.extend(elsewhere());
+    checks.extend(around());
+    checks.extend(lifetime());
+    checks.extend(whole());
+    checks
+}
+
+/// What a flush of several CPUs rests on.
+const FLUSHES: &[&str] = &[
+    "cpu",
+    "local",
+    "irq-save",
+    "irq-restore",
+    "install-root",
+    "kick",
+    "doorbell",
+    "flush-pages",
+    "flush-tables",
+    "flush-tag",
+    "must-wait",
+];
+/// The same where it has been seen to work.
+const WORKS: &[&str] = &["doorbell", "flush-pages", "flush-tables", "flush-tag", "install-flush", "remote"];
+
+fn doorbells<P: Subject>() -> Vec<Check<P>> {
+    vec![
+        Check {
+            name: "doorbell",
+            about: "CPU 0 has CPU 1 leave a space that is about to be freed",
+            method: "kick",
+            clause: "makes the target call [`Shootdown::serve`](crate::Shootdown::serve) soon, with interrupts off",
+            remedy: "the handler of the doorbell's interrupt must call engine.serve(), whatever else it does",
+            needs: &["cpu", "local", "irq-save", "irq-restore", "install-root", "kick"],
+            memories: &[Tso],
+            applies: true,
+            plan: evicts::<P> as fn() -> Plan<P>,
+        },
+        Check {
+            name: "kick-order",
+            about: "the same where an interrupt may overtake the stores before it",
+            method: "kick",
+            clause: "The request is visible before the ring",
+            remedy: "order_before_interrupt() before send_interrupt() (GICv3: dsb ishst; x2APIC: mfence; lfence): else the \
+                     handler reads the mailbox before the request is in it, and nobody rings again",
+            needs: &["doorbell"],
+            memories: &[Tso],
+            applies: P::NEEDS_BARRIERS,
+            plan: || Plan { profile: Profile { overtaking: true, ..Profile::PLAIN }, ..evicts() },
+        },
+    ]
+}
+
+fn elsewhere<P: Subject>() -> Vec<Check<P>> {
+    vec![
+        Check {
+            name: "remote",
+            about: "CPU 0 unmaps a page, then frees a table, while CPU 1 runs and CPU 2 is lazy",
+            method: "flush_remote",
+            clause: "answers [`Remote::Done`] only if every CPU's TLB has dropped the translations",
+            remedy: "answer Done only after all that was asked was broadcast, tables included, and waited for (dsb ish, \
+                     TLBSYNC); else answer Kick",
+            needs: FLUSHES,
+            memories: &[Tso],
+            applies: true,
+            plan: frees_table::<P> as fn() -> Plan<P>,
+        },
+        Check {
+            name: "remote-kernel",
+            about: "CPU 0 unmaps kernel memory while CPU 1 runs",
+            method: "flush_remote",
+            clause: "Kernel memory has no mask: nothing is visited, and every CPU on line must be reached.",
+            remedy: "a request without a space is kernel memory: broadcast that, under all tags, or answer Kick",
+            needs: &["remote", "flush-kernel"],
+            memories: &[Tso],
+            applies: true,
+            plan: || {
+                let unmaps: Code<P> = |cpu| cpu.unmap_kernel(0);
+                let runs: Code<P> = |_| {};
+                Plan { kernel_pages: 1, ..Plan::new(vec![(Start::User(0), unmaps), (Start::User(0), runs)]) }
+            },
+        },
+    ]
+}
+
+/// Walkers, waits and hypervisors.
+fn around<P: Subject>() -> Vec<Check<P>> {
+    vec![
+        Check {
+            name: "publish-tables",
+            about: "CPU 0 unmaps a page, and its page-table store takes its time to reach the walkers",
+            method: "publish_tables",
+            clause: "Orders the caller's page-table stores before later page walks of other CPUs (aarch64: `dsb ishst`).",
+            remedy: "implement publish_tables(), with the barrier that the machine needs between a page-table store and the \
+                     invalidate: else a walker refills from the old entry after the flush",
+            needs: &["remote"],
+            memories: &[Tso],
+            applies: P::NEEDS_BARRIERS,
+            plan: || {
+                let profile = Profile { slow_tables: true, ..Profile::PLAIN };
+                let unmaps: Code<P> = |cpu| cpu.unmap(0, 0);
+                let runs: Code<P> = |_| {};
+                Plan { profile, ..Plan::new(vec![(Start::User(0), unmaps), (Start::User(0), runs)]) }
+            },
+        },
+        Check {
+            name: "masked-wait",
+            about: "two CPUs flush each other's space with interrupts off",
+            method: "kick",
+            clause: "a kick may be late or spurious, and is never lost for good (after a stall the engine kicks again)",
+            remedy: "no method may wait until another CPU has taken an interrupt or done something: that CPU may be waiting for \
+                     this one with interrupts off. The engine's waits answer their own doorbell; a platform's do not",
+            needs: &["remote"],
+            memories: &[Tso],
+            applies: true,
+            plan: || {
+                let first: Code<P> = |cpu| cpu.unmap_masked(1, 0);
+                let second: Code<P> = |cpu| cpu.unmap_masked(0, 0);
+                Plan { spaces: 2, ..Plan::new(vec![(Start::User(0), first), (Start::User(1), second)]) }
+            },
+        },
+        Check {
+            name: "defer",
+            about: "CPU 0 unmaps a page while the hypervisor takes CPU 1 off, at any moment",
+            method: "defer",
+            clause: "only if that is certain, and [`must_wait`](Self::must_wait) then answers `false` until the CPU runs again.",
+            remedy: "answer `true` only if a compare-and-exchange has set the request in the word that says the CPU is off: it \
+                     may begin to run between a load and a store",
+            needs: &["remote", "must-wait"],
+            memories: &[Tso],
+            applies: P::DEFERS,
+            plan: || {
+                let unmaps: Code<P> = |cpu| cpu.unmap(0, 0);
+                let runs: Code<P> = |_| {};
+                let cpus = vec![(Start::User(0), unmaps), (Start::User(0), runs)];
+                Plan { preempted: &[1], ..Plan::new(cpus) }
+            },
+        },
+    ]
+}
+
+fn lifetime<P: Subject>() -> Vec<Check<P>> {
+    vec![
+        Check {
+            name: "free-root",
+            about: "a space dies while CPU 1 is lazy on it",
+            method: "free_root",
+            clause: "Frees the tables of a root: nobody refers to the space and no CPU has it loaded. Called once per space.",
+            remedy: "give the top table back here, and nowhere else",
+            needs: WORKS,
+            memories: &[Tso],
+            applies: true,
+            plan: (|| {
+                let exits: Code<P> = |cpu| cpu.exit(0);
+                let lazy: Code<P> = |_| {};
+                Plan { die: &[0], ..Plan::new(vec![(Start::User(0), exits), (Start::Lazy(0), lazy)]) }
+            }) as fn() -> Plan<P>,
+        },
+        Check {
+            name: "defer-teardown",
+            about: "the last reference is dropped where nothing may run",
+            method: "defer_teardown",
+            clause: "Takes over a teardown that was dropped in a place where it cannot run: keeps it, and runs it later",
+            remedy: "keep teardown.into_handle() where deferred() finds it; what is forgotten is never unmapped, and its frames \
+                     are lost",
+            needs: &["free-root"],
+            memories: &[Tso],
+            applies: true,
+            plan: || {
+                let drops: Code<P> = |cpu| {
+                    cpu.go_lazy();
+                    note("drop the last reference");
+                    drop(cpu.user(0));
+                    cpu.forget(0);
+                    cpu.reap();
+                };
+                Plan { die: &[0], ..Plan::new(vec![(Start::User(0), drops)]) }
+            },
+        },
+    ]
+}
+
+fn whole<P: Subject>() -> Vec<Check<P>> {
+    let check = |name, about, plan| Check {
+        name,
+        about,
+        method: "Platform",
+        clause: SOUND,
+        remedy: "no single method was found wrong; the drawing shows how they go wrong together",
+        needs: &["remote", "masked-wait", "free-root", "install-order"],
+        memories: ALL,
+        applies: true,
+        plan,
+    };
+    vec![
+        check(
+            "protocol-switch",
+            "a CPU switches into a space while another unmaps from it",
+            (|| {
+                let unmaps: Code<P> = |cpu| cpu.unmap(0, 0);
+                let switches: Code<P> = |cpu| {
+                    cpu.run(1);
+                    cpu.run(0);
+                };
+                let cpus = vec![(Start::User(0), unmaps), (Start::User(0), switches)];
+                Plan { spaces: 2, sleepers: [0, 1], ..Plan::new(cpus) }
+            }) as fn() -> Plan<P>,
+        ),
+        check("protocol-lazy", "a lazy CPU returns to its space while another frees a table", || {
+            let frees: Code<P> = |cpu| cpu.unmap_table(0);
+            let returns: Code<P> = |cpu| {
+                cpu.go_lazy();
+                cpu.run(0);
+            };
+            Plan::new(vec![(Start::User(0), frees), (Start::User(0), returns)])
+        }),
+        check(
+            "protocol-borrow",
+            "an outsider upgrades and borrows while the one user unmaps and exits",
+            || {
+                let owner: Code<P> = |cpu| {
+                    cpu.unmap(0, 0);
+                    cpu.exit(0);
+                };
+                let outsider: Code<P> = |cpu| {
+                    let pin = cpu.pinned(0);
+                    cpu.upgrade_and_borrow(0, &pin);
+                    drop(pin);
+                };
+                Plan { pins: [1, 0], ..Plan::new(vec![(Start::User(0), owner), (Start::Kernel, outsider)]) }
+            },
+        ),
+    ]
+}
+
+/// The last user of a space goes, on a CPU that runs something else, while CPU 1 is lazy on it.
+fn evicts<P: Subject>() -> Plan<P> {
+    let last: Code<P> = |cpu: &Cpu<'_, P>| {
+        note("the last user goes");
+        let Some(teardown) = cpu.user(0).put() else { unreachable!("it is the only one") };
+        hw::teardown(0);
+        note("the space is freed");
+        teardown.finish();
+    };
+    let lazy: Code<P> = |_| {};
+    Plan { sleepers: [1, 0], ..Plan::new(vec![(Start::Kernel, last), (Start::Lazy(0), lazy)]) }
+}
+
+fn frees_table<P: Subject>() -> Plan<P> {
+    let unmaps: Code<P> = |cpu| {
+        cpu.unmap(0, 0);
+        cpu.unmap_table(0);
+    };
+    let runs: Code<P> = |_| {};
+    Plan::new(vec![(Start::User(0), unmaps), (Start::User(0), runs), (Start::Lazy(0), runs)])
+}

@@ -1,0 +1,190 @@
+//! Methods by themselves: who the CPU is, interrupts, the doorbell.
+
+use super::Check;
+use crate::cpu::Cpu;
+use crate::world::{Code, Handler, Plan, Start, Subject, note};
+use shootdown::{CpuId, Span};
+use shootdown_explore::{Memory, sync};
+
+const ONE: &[Memory] = &[Memory::Tso];
+
+pub(super) fn checks<P: Subject>() -> Vec<Check<P>> {
+    let mut checks = interrupts();
+    checks.extend(others());
+    checks
+}
+
+/// A check on one method, under one memory model.
+fn check<P: Subject>(
+    name: &'static str,
+    [method, about, clause, remedy]: [&'static str; 4],
+    needs: &'static [&'static str],
+    plan: fn() -> Plan<P>,
+) -> Check<P> {
+    Check { name, about, method, clause, remedy, needs, memories: ONE, applies: true, plan }
+}
+
+/// Who the CPU is, and what keeps others away.
+fn interrupts<P: Subject>() -> Vec<Check<P>> {
+    vec![
+        check(
+            "cpu",
+            [
+                "cpu",
+                "each CPU is asked for its number",
+                "names the CPU that runs the caller, and two CPUs never share a number",
+                "read the number from the CPU itself each time (TPIDR, GS, tp), and do not keep it",
+            ],
+            &[],
+            || alone(vec![who::<P>, who, who]),
+        ),
+        check(
+            "local",
+            [
+                "local",
+                "the memory of all CPUs is asked for, on each of them",
+                "returns the same [`CpuLocal`] for the same CPU always, and different ones for different CPUs",
+                "index the memory by the number in the argument: local() is asked about other CPUs, too",
+            ],
+            &["cpu"],
+            || alone(vec![whose::<P>, whose, whose]),
+        ),
+        check(
+            "irq-save",
+            [
+                "irq_save",
+                "interrupts are turned off twice, one inside the other",
+                "Turns interrupts off and says whether they were on",
+                "read the flag, turn interrupts off, and return the flag as it was read",
+            ],
+            &[],
+            || alone(vec![save::<P>]),
+        ),
+        check(
+            "irq-restore",
+            [
+                "irq_restore",
+                "interrupts are restored from the inside out",
+                "Undoes [`irq_save`](Self::irq_save).",
+                "turn interrupts on only if the argument says that they were on: spans nest",
+            ],
+            &["irq-save"],
+            || alone(vec![restore::<P>]),
+        ),
+    ]
+}
+
+/// Waiting, and telling others.
+fn others<P: Subject>() -> Vec<Check<P>> {
+    vec![
+        check(
+            "relax",
+            [
+                "relax",
+                "a wait polls, and stalls, with interrupts off",
+                "Called between polls of a wait, with the number of polls so far. Must not block.",
+                "ease the loop (PAUSE, YIELD) and return; what the wait is for may need this very CPU",
+            ],
+            &["irq-save", "irq-restore"],
+            || alone(vec![relax::<P>, |_| {}]),
+        ),
+        check(
+            "kick",
+            [
+                "kick",
+                "CPU 0 rings CPU 1 and CPU 2",
+                "makes the target call [`Shootdown::serve`](crate::Shootdown::serve) soon",
+                "send the interrupt to the CPU in the argument, by whatever the interrupt controller calls it",
+            ],
+            &["cpu"],
+            || Plan { handler: Handler::Notes, ..alone(vec![kick::<P>, |_| {}, |_| {}]) },
+        ),
+        check(
+            "must-wait",
+            [
+                "must_wait",
+                "all CPUs run, and the platform is asked whether they must be waited for",
+                "Whether completion must wait for `cpu`; `false` only for a CPU that is certain to flush everything before it next uses a translation",
+                "answer `false` only where defer() has got the hypervisor's word for that very stay off the CPU",
+            ],
+            &["cpu", "local"],
+            || alone(vec![running::<P>, |_| {}]),
+        ),
+    ]
+}
+
+/// CPUs on which nothing runs but this.
+fn alone<P: Subject>(codes: Vec<Code<P>>) -> Plan<P> {
+    let cpus = codes.into_iter().map(|code| (Start::Kernel, code)).collect();
+    Plan { masks: false, ..Plan::new(cpus) }
+}
+
+fn who<P: Subject>(cpu: &Cpu<'_, P>) {
+    let pin = cpu.platform().pin();
+    let said = cpu.platform().cpu().index();
+    drop(pin);
+    assert!(said == cpu.id, "cpu() says {said} on CPU {}", cpu.id);
+}
+
+fn whose<P: Subject>(cpu: &Cpu<'_, P>) {
+    let at = |number| core::ptr::from_ref(cpu.platform().local(CpuId::new(number))).addr();
+    for a in 0..3 {
+        assert!(at(a) == at(a), "local({a}) answers differently when it is asked twice");
+        for b in 0..a {
+            assert!(at(a) != at(b), "local({a}) and local({b}) are the same memory, asked on CPU {}", cpu.id);
+        }
+    }
+}
+
+fn save<P: Subject>(cpu: &Cpu<'_, P>) {
+    note("irq_save");
+    let outer = cpu.platform().irq_save(Span::Switch);
+    assert!(!sync::irq_enabled(), "interrupts are on after irq_save()");
+    assert!(outer, "irq_save() says that interrupts were off, and they were on");
+    note("irq_save, nested");
+    let inner = cpu.platform().irq_save(Span::LocalFlush);
+    assert!(!sync::irq_enabled(), "interrupts are on after a nested irq_save()");
+    assert!(!inner, "irq_save() says that interrupts were on, and they were off");
+}
+
+fn restore<P: Subject>(cpu: &Cpu<'_, P>) {
+    let outer = cpu.platform().irq_save(Span::Switch);
+    let inner = cpu.platform().irq_save(Span::LocalFlush);
+    note("irq_restore, nested");
+    cpu.platform().irq_restore(inner);
+    assert!(!sync::irq_enabled(), "irq_restore() of an inner span turns interrupts on inside the outer one");
+    note("irq_restore");
+    cpu.platform().irq_restore(outer);
+    assert!(sync::irq_enabled(), "interrupts are still off after the outermost irq_restore()");
+}
+
+fn relax<P: Subject>(cpu: &Cpu<'_, P>) {
+    assert!(P::STALL_POLLS != 0, "STALL_POLLS is 0, and a wait is counted modulo it");
+    let were_on = sync::irq_save();
+    note("relax");
+    cpu.platform().relax(1);
+    cpu.platform().relax(1 << 20);
+    note("stalled");
+    cpu.platform().stalled(CpuId::new(1), P::STALL_POLLS);
+    sync::irq_restore(were_on);
+}
+
+fn kick<P: Subject>(cpu: &Cpu<'_, P>) {
+    for target in [1, 2] {
+        note(["", "kick CPU 1", "kick CPU 2"][target]);
+        let pin = cpu.platform().pin();
+        cpu.platform().kick(CpuId::new(target as u32));
+        drop(pin);
+        cpu.wires().await_heard(target);
+    }
+}
+
+fn running<P: Subject>(cpu: &Cpu<'_, P>) {
+    for target in [0, 1] {
+        let id = CpuId::new(target);
+        assert!(cpu.platform().must_wait(id), "must_wait({target}) is false, and CPU {target} runs");
+        let deferred = P::DEFERS && cpu.platform().defer(id);
+        assert!(!deferred, "defer({target}) is true, and CPU {target} runs: nobody flushes there");
+        assert!(cpu.platform().must_wait(id), "must_wait({target}) is false, and CPU {target} runs");
+    }
+}

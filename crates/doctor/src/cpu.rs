@@ -1,0 +1,237 @@
+//! What scenario code can have a CPU do: the verbs of a small kernel.
+
+use crate::sim::{Sim, Wires};
+use crate::world::{Subject, World, frame, kernel_frame, note};
+use shootdown::{
+    AddressSpace, Gather, PageRange, PageSize, Scope, Shootdown, StructRef, Tables, Teardown, UserRef,
+    VirtAddr,
+};
+use shootdown_explore::sync;
+use shootdown_machine::{Machine, hw};
+use std::cell::Cell;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// A CPU, for scenario code.
+pub(crate) struct Cpu<'w, P: Subject> {
+    world: &'w World<P>,
+    pub(crate) id: usize,
+    /// Forget points passed: the place in the script, since one verb may be used twice.
+    passed: Cell<u64>,
+}
+
+/// An unmapped frame or table; given back when dropped.
+enum Page {
+    Frame(usize),
+    Table(u64),
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        match *self {
+            Page::Frame(frame) => hw::free_frame(frame),
+            Page::Table(table) => hw::free_table(table),
+        }
+    }
+}
+
+impl<'w, P: Subject> Cpu<'w, P> {
+    pub(crate) fn new(world: &'w World<P>, id: usize) -> Self {
+        Self { world, id, passed: Cell::new(0) }
+    }
+
+    /// Promises that the rest of the script depends on `key` and on the place in it alone.
+    #[track_caller]
+    pub(crate) fn forget(&self, key: u64) {
+        self.passed.set(self.passed.get() + 1);
+        sync::forget(self.passed.get() << 8 | key);
+    }
+
+    pub(crate) fn engine(&self) -> &'static Shootdown<P> {
+        self.world.engine
+    }
+
+    pub(crate) fn platform(&self) -> &'static P {
+        self.world.engine.platform()
+    }
+
+    pub(crate) fn wires(&self) -> &'static Wires {
+        self.world.wires
+    }
+
+    pub(crate) fn machine(&self) -> &'static Machine {
+        self.world.machine()
+    }
+
+    pub(crate) fn space(&self, space: usize) -> &'static AddressSpace<P> {
+        self.world.spaces[space]
+    }
+
+    /// The user reference that the thread on this CPU owns, or one of the sleepers'.
+    pub(crate) fn user(&self, space: usize) -> UserRef<'static, P> {
+        // SAFETY: 1. the plan counted it; each scenario takes up each reference once.
+        unsafe { self.engine().user_from_handle(self.space(space)) }
+    }
+
+    /// A struct reference that the plan counted.
+    pub(crate) fn pinned(&self, space: usize) -> StructRef<'static, P> {
+        // SAFETY: 1. the plan counted it; each scenario takes up each reference once.
+        unsafe { self.engine().struct_from_handle(self.space(space)) }
+    }
+
+    /// Schedules a thread of the space.
+    pub(crate) fn run(&self, space: usize) {
+        note("switch");
+        let user = self.user(space);
+        hw::user(false);
+        self.engine().switch_to(&user);
+        hw::user(true);
+        user.into_handle();
+        self.forget(0);
+    }
+
+    /// Schedules a kernel thread.
+    pub(crate) fn go_lazy(&self) {
+        note("go lazy");
+        hw::user(false);
+        self.engine().enter_lazy();
+        self.forget(0);
+    }
+
+    /// Unmaps a page and gives its frame back.
+    pub(crate) fn unmap(&self, space: usize, page: usize) {
+        note(["munmap page 0", "munmap page 1"][page]);
+        let mut gather = self.engine().gather::<Page, 1>(self.space(space));
+        if let Some(frame) = self.clear(space, page) {
+            assert!(gather.unmapped(self.range(page), frame).is_ok(), "one frame fits");
+        }
+        gather.finish();
+        hw::unreachable(space, page);
+        self.forget(0);
+    }
+
+    /// The same with interrupts off all along.
+    pub(crate) fn unmap_masked(&self, space: usize, page: usize) {
+        let were_on = sync::irq_save();
+        self.unmap(space, page);
+        sync::irq_restore(were_on);
+        self.forget(0);
+    }
+
+    /// Unhooks the leaf table and gives back whatever it held, and itself.
+    pub(crate) fn unmap_table(&self, space: usize) {
+        note("free the page table");
+        let mut gather = self.engine().gather::<Page, 3>(self.space(space));
+        self.gather_all(&mut gather, space);
+        gather.finish();
+        self.forget(0);
+    }
+
+    /// Unmaps a kernel page and gives its frame back.
+    pub(crate) fn unmap_kernel(&self, page: usize) {
+        note("unmap kernel page");
+        self.machine().tables.kernel(page).store(0, Relaxed);
+        self.engine().flush_kernel(Scope::Pages(self.range(page)), Tables::Kept);
+        hw::free_frame(kernel_frame(page));
+        self.forget(0);
+    }
+
+    /// A page as the engine names it.
+    pub(crate) fn range(&self, page: usize) -> PageRange {
+        PageRange::page(VirtAddr((page as u64) << 12))
+    }
+
+    /// Both pages of a table.
+    pub(crate) fn both(&self) -> PageRange {
+        PageRange::new(VirtAddr(0), 2, PageSize::Size4K).expect("two pages from 0")
+    }
+
+    fn clear(&self, space: usize, page: usize) -> Option<Page> {
+        if self.wires().profile.slow_tables {
+            self.wires().clear_slowly(page);
+            return Some(Page::Frame(frame(space, page)));
+        }
+        let entry = self.machine().tables.leaf(space, page);
+        let old = entry.load(Relaxed);
+        if old == 0 {
+            return None;
+        }
+        entry.store(0, Relaxed);
+        Some(Page::Frame(old as usize))
+    }
+
+    fn gather_all(&self, gather: &mut Gather<'_, P, Page, 3>, space: usize) {
+        for page in 0..2 {
+            if let Some(frame) = self.clear(space, page) {
+                assert!(gather.unmapped(self.range(page), frame).is_ok(), "three fit");
+            }
+        }
+        let entry = self.machine().tables.root(space, 0);
+        let table = entry.load(Relaxed);
+        if table != 0 {
+            entry.store(0, Relaxed);
+            assert!(gather.table_freed(self.both(), Page::Table(table)).is_ok(), "three fit");
+        }
+    }
+
+    /// Ends the thread that runs here: its CPU goes lazy, its reference goes, and the last one tears down.
+    pub(crate) fn exit(&self, space: usize) {
+        self.go_lazy();
+        self.put(space, self.user(space));
+    }
+
+    /// Gives up a user reference; tears down if it was the last.
+    pub(crate) fn put(&self, space: usize, user: UserRef<'_, P>) {
+        note("put user");
+        let last = user.put();
+        self.forget(u64::from(last.is_some()));
+        if let Some(teardown) = last {
+            self.tear_down(space, teardown);
+        }
+        self.forget(0);
+    }
+
+    /// Unmaps all of a space that has no user left.
+    pub(crate) fn tear_down(&self, space: usize, teardown: Teardown<'_, P>) {
+        note("teardown");
+        hw::teardown(space);
+        let mut gather = self.engine().gather::<Page, 3>(&teardown);
+        self.gather_all(&mut gather, space);
+        gather.finish();
+        self.forget(1);
+        note("drop struct");
+        teardown.finish();
+    }
+
+    /// Runs the teardowns that the platform was handed.
+    pub(crate) fn reap(&self) {
+        note("reap");
+        let deferred = self.platform().deferred();
+        self.forget(u64::from(deferred.is_some()));
+        if let Some(space) = deferred {
+            let index = Sim::space_of(space.root()).unwrap_or(0);
+            // SAFETY: 1. the platform took it apart, and gives it out once.
+            let teardown = unsafe { self.engine().teardown_from_handle(space) };
+            self.tear_down(index, teardown);
+        }
+        self.forget(0);
+    }
+
+    /// What an outsider with a struct reference does: upgrade, borrow, touch a page, give everything back.
+    pub(crate) fn upgrade_and_borrow(&self, space: usize, pin: &StructRef<'_, P>) {
+        note("upgrade");
+        let upgraded = pin.upgrade();
+        self.forget(u64::from(upgraded.is_ok()));
+        if let Ok(user) = upgraded {
+            note("borrow");
+            let borrow = self.engine().borrow(&user).expect("this CPU runs a kernel thread");
+            hw::user(true);
+            self.forget(1);
+            hw::user(false);
+            note("give back");
+            drop(borrow);
+            self.forget(2);
+            self.put(space, user);
+        }
+        self.forget(0);
+    }
+}

@@ -1,0 +1,164 @@
+//! Runs the checks.
+
+use crate::checks::{self, Check};
+use crate::report::{Drawn, Event, Finding, Outcome, Report, Verdict};
+use crate::world::{Subject, World};
+use shootdown_explore::{Memory, Options, Report as Explored, Verdict as Found};
+use shootdown_machine::{Model, run};
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+/// The source in which the contract stands.
+pub(crate) const CONTRACT: &str = include_str!("../../shootdown/src/platform.rs");
+
+/// Examines a platform; `seen` is told when a check begins, and when it has ended.
+///
+/// Each check runs on a machine of its own, through every execution. A check that rests on something that was found wrong
+/// is left out, so that one mistake is reported once.
+pub fn examine_with<P: Subject>(mut seen: impl FnMut(Event)) -> Report {
+    let mut report = Report::default();
+    for check in checks::all::<P>() {
+        let begins = Outcome { finding: Some(finding(&check, Vec::new())), ..blank(&check) };
+        seen(Event::Begins(begins));
+        let outcome = look(&check, &report);
+        seen(Event::Ended(outcome.clone()));
+        report.checks.push(outcome);
+    }
+    report
+}
+
+/// Examines a platform and prints each [`Event`] as a line of JSON: the whole of the program that `shootdown doctor` builds
+/// around a platform.
+pub fn print_events<P: Subject>() {
+    // What code under check says when it panics is in the report.
+    std::panic::set_hook(Box::new(|_| {}));
+    examine_with::<P>(|event| {
+        let line = serde_json::to_string(&event).expect("names and numbers");
+        // Nobody listens any more: there is nothing left to do.
+        if writeln!(std::io::stdout(), "{line}").is_err() {
+            std::process::exit(1);
+        }
+    });
+}
+
+/// Examines a platform.
+pub fn examine<P: Subject>() -> Report {
+    examine_with::<P>(|_| {})
+}
+
+/// The outcome of a check that nothing is known of.
+fn blank<P: Subject>(check: &Check<P>) -> Outcome {
+    Outcome {
+        check: check.name.to_owned(),
+        about: check.about.to_owned(),
+        verdict: Verdict::Pass,
+        memories: Vec::new(),
+        what: None,
+        finding: None,
+        cpus: 0,
+        states: 0,
+    }
+}
+
+fn look<P: Subject>(check: &Check<P>, before: &Report) -> Outcome {
+    let mut outcome = blank(check);
+    if !check.applies {
+        outcome.verdict = Verdict::Unneeded;
+        return outcome;
+    }
+    let broken = |name: &&&str| {
+        before.checks.iter().any(|earlier| {
+            earlier.check == **name && !matches!(earlier.verdict, Verdict::Pass | Verdict::Unneeded)
+        })
+    };
+    if let Some(needed) = check.needs.iter().find(broken) {
+        outcome.verdict = Verdict::Skipped;
+        outcome.what = Some(format!("rests on {needed}"));
+        return outcome;
+    }
+    let world = catch_unwind(AssertUnwindSafe(|| {
+        let plan = (check.plan)();
+        (plan.cpus.len(), Box::new(World::new(&plan)) as Model)
+    }));
+    match world {
+        Ok((cpus, model)) => {
+            outcome.cpus = cpus;
+            check.memories.iter().all(|&memory| explored(check, &model, memory, &mut outcome));
+        }
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
+            let text = text.unwrap_or_else(|| "a panic without words".to_owned());
+            outcome.verdict = Verdict::Wrong;
+            outcome.what = Some(format!("panics while CPUs come on line: {text}"));
+            outcome.finding = Some(finding(check, Vec::new()));
+        }
+    }
+    outcome
+}
+
+/// Looks under one memory model; returns whether all is well.
+fn explored<P: Subject>(check: &Check<P>, model: &Model, memory: Memory, outcome: &mut Outcome) -> bool {
+    let options = Options { memory, deadline: Some(Duration::from_secs(30)), ..Options::default() };
+    let report = run(model, &options);
+    outcome.states += report.states;
+    outcome.memories.push(name(memory).to_owned());
+    let what = match &report.verdict {
+        Found::Holds => return true,
+        Found::Stopped(why) => {
+            outcome.verdict = Verdict::Undecided;
+            outcome.what = Some(why.clone());
+            return false;
+        }
+        Found::Violates(what) | Found::Deadlock(what) | Found::Livelock(what) => what.clone(),
+    };
+    outcome.verdict = Verdict::Wrong;
+    outcome.what = Some(what);
+    outcome.finding = Some(finding(check, steps(&report)));
+    false
+}
+
+fn steps(report: &Explored) -> Vec<Drawn> {
+    report.trace.iter().flat_map(|trace| trace.steps.iter().map(Drawn::from)).collect()
+}
+
+fn finding<P: Subject>(check: &Check<P>, steps: Vec<Drawn>) -> Finding {
+    Finding {
+        method: check.method.to_owned(),
+        clause: check.clause.to_owned(),
+        line: line_of(check.clause).unwrap_or(0),
+        remedy: check.remedy.to_owned(),
+        steps,
+    }
+}
+
+fn name(memory: Memory) -> &'static str {
+    match memory {
+        Memory::Sc => "sc",
+        Memory::Tso => "tso",
+        Memory::Pso => "pso",
+    }
+}
+
+/// The line of the contract on which `clause` begins, wherever its lines break.
+pub(crate) fn line_of(clause: &str) -> Option<usize> {
+    let words: Vec<&str> = clause.split_whitespace().collect();
+    let mut contract = Vec::new();
+    for (at, line) in CONTRACT.lines().enumerate() {
+        let text = line.trim_start().trim_start_matches('/').split_whitespace();
+        contract.extend(text.map(|word| (word, at + 1)));
+    }
+    let starts = contract.windows(words.len()).find(|window| {
+        let last = words.len() - 1;
+        window.iter().zip(&words).enumerate().all(|(at, ((word, _), wanted))| {
+            // A clause may begin and end in the middle of a sentence.
+            if at == last {
+                word.starts_with(wanted)
+            } else {
+                word == wanted || (at == 0 && word.ends_with(wanted))
+            }
+        })
+    });
+    starts.map(|window| window[0].1)
+}

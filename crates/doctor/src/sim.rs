@@ -1,0 +1,409 @@
+//! The ports of the simulated machine.
+
+use crate::boot::Boot;
+use shootdown_explore::sync::{self, Word};
+use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
+use shootdown_machine::{Machine, space_name};
+use shootdown_ports::{Broadcasts, Entries, HOST_FLUSHES, HOST_PREEMPTED, Host, Levels, Ports};
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+
+/// Interrupt line of the doorbell.
+pub(crate) const DOORBELL: u8 = 0;
+/// Interrupt line at which the hypervisor takes a virtual CPU off.
+pub(crate) const HOST: u8 = 1;
+/// Interrupt line at which a page-table store, which had left the CPU, reaches the walkers.
+pub(crate) const ARRIVAL: u8 = 2;
+
+/// Tags of the machine, 0 counted.
+pub(crate) const TAGS: usize = 6;
+/// Pages of a space, and of kernel memory.
+pub(crate) const PAGES: u64 = 2;
+
+/// How adverse the machine is, in what the platform must allow for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Profile {
+    /// Drops and root writes take effect when they are waited for, and no sooner.
+    pub(crate) late: bool,
+    /// What the root register holds can be asked.
+    pub(crate) registers: bool,
+    /// An interrupt may overtake the stores before it.
+    pub(crate) overtaking: bool,
+    /// A page-table store may reach walkers after everything that its CPU does next.
+    pub(crate) slow_tables: bool,
+    /// Binary logarithm of the page size.
+    pub(crate) page_shift: u32,
+}
+
+impl Profile {
+    pub(crate) const PLAIN: Profile =
+        Profile { late: false, registers: false, overtaking: false, slow_tables: false, page_shift: 12 };
+}
+
+/// The simulated machine, as ports.
+#[derive(Clone, Copy, Debug)]
+pub struct Sim(pub(crate) &'static Wires);
+
+/// What is shared between CPUs besides page tables and the platform's own words.
+#[derive(Debug)]
+pub(crate) struct Wires {
+    pub(crate) profile: Profile,
+    /// What CPUs did before the exploration began.
+    pub(crate) boot: Boot,
+    pub(crate) machine: OnceLock<Machine>,
+    /// Per CPU: what its root register holds, as [`register`] has it.
+    registers: Vec<Word>,
+    /// Per CPU: what it began and did not wait for, 16 bits each, oldest lowest.
+    begun: Vec<Word>,
+    /// The same for broadcasts.
+    casts: Vec<Word>,
+    /// Per CPU: 1 where its stores are ordered before its next interrupt.
+    ordered: Vec<Word>,
+    /// Per CPU: what the hypervisor shares about it.
+    vcpus: Vec<Word>,
+    /// Page whose cleared entry has not reached the walkers yet, plus 1.
+    on_its_way: Word,
+    /// Per CPU: 1 where its doorbell was heard.
+    pub(crate) heard: Vec<Word>,
+}
+
+impl Wires {
+    pub(crate) fn new(cpus: usize, profile: Profile) -> Self {
+        let words = |name| (0..cpus).map(|_| Word::new(name, 0)).collect();
+        Self {
+            profile,
+            boot: Boot::new(cpus),
+            machine: OnceLock::new(),
+            registers: words("root_register"),
+            begun: words("begun"),
+            casts: words("broadcasts"),
+            ordered: words("stores_ordered"),
+            vcpus: words("vcpu"),
+            on_its_way: Word::new("store_on_its_way", 0),
+            heard: words("heard"),
+        }
+    }
+
+    /// Clears the entry of `page` of space 0 by a store that may take its time.
+    pub(crate) fn clear_slowly(&self, page: usize) {
+        self.on_its_way.swap(page as u64 + 1, AcqRel);
+        sync::raise(sync::cpu(), ARRIVAL);
+    }
+
+    /// Lets the store reach the walkers, if it has not.
+    pub(crate) fn arrive(&self) {
+        let page = self.on_its_way.swap(0, AcqRel);
+        if let (Some(page), Some(machine)) = (page.checked_sub(1), self.machine.get()) {
+            machine.tables.leaf(0, page as usize).swap(0, AcqRel);
+        }
+    }
+
+    /// The hypervisor takes this CPU off, and lets it run again some time later.
+    pub(crate) fn preempt(&self) {
+        let vcpu = &self.vcpus[sync::cpu()];
+        hw::running(false);
+        vcpu.swap(HOST_PREEMPTED, AcqRel);
+        if vcpu.swap(0, AcqRel) & HOST_FLUSHES != 0 {
+            hw::flush_all();
+        }
+        hw::running(true);
+    }
+
+    /// What the root register of this CPU holds, in words.
+    pub(crate) fn register(&self) -> String {
+        let register = self.registers[sync::cpu()].load(Relaxed);
+        match (register & 0xff) as usize {
+            0 => "the kernel's root".to_owned(),
+            space => format!("the root of space {} under tag {}", space_name(space - 1), register >> 8),
+        }
+    }
+
+    /// Whether the root register of this CPU holds this.
+    pub(crate) fn holds(&self, space: Option<usize>, tag: u16) -> bool {
+        let register = self.registers[sync::cpu()].load(Relaxed);
+        match space {
+            None => register & 0xff == 0,
+            Some(space) => register == u64::from(tag) << 8 | (space as u64 + 1),
+        }
+    }
+}
+
+/// Something begun on one CPU or on all.
+#[derive(Clone, Copy, Debug)]
+enum Begun {
+    Root(Option<usize>, u8, Entries),
+    Page(u8, usize, Levels),
+    Tag(u8),
+    KernelPage(usize),
+    Kernel,
+    Users,
+    All,
+}
+
+impl Begun {
+    fn encode(self) -> u64 {
+        let bit = |levels| u64::from(levels == Levels::All);
+        match self {
+            Begun::Root(space, tag, entries) => {
+                let space = space.map_or(0, |space| space as u64 + 1);
+                1 << 12 | space << 8 | u64::from(tag) << 1 | u64::from(entries == Entries::Dropped)
+            }
+            Begun::Page(tag, page, levels) => {
+                2 << 12 | u64::from(tag) << 4 | (page as u64) << 1 | bit(levels)
+            }
+            Begun::Tag(tag) => 3 << 12 | u64::from(tag),
+            Begun::KernelPage(page) => 4 << 12 | page as u64,
+            Begun::Kernel => 5 << 12,
+            Begun::Users => 6 << 12,
+            Begun::All => 7 << 12,
+        }
+    }
+
+    fn decode(code: u64) -> Self {
+        let levels = if code & 1 == 0 { Levels::Leaf } else { Levels::All };
+        match code >> 12 {
+            1 => {
+                let entries = if code & 1 == 0 { Entries::Kept } else { Entries::Dropped };
+                let space = (code >> 8 & 0xf).checked_sub(1).map(|space| space as usize);
+                Begun::Root(space, (code >> 1 & 0x7f) as u8, entries)
+            }
+            2 => Begun::Page((code >> 4 & 0xff) as u8, (code >> 1 & 7) as usize, levels),
+            3 => Begun::Tag(code as u8),
+            4 => Begun::KernelPage((code & 0xff) as usize),
+            5 => Begun::Kernel,
+            6 => Begun::Users,
+            _ => Begun::All,
+        }
+    }
+
+    /// Happens on this CPU.
+    fn here(self, wires: &Wires) {
+        match self {
+            Begun::Root(space, tag, entries) => {
+                let how = if entries == Entries::Kept { Install::Keep } else { Install::FlushTag };
+                hw::install(space, tag, how);
+                if wires.profile.registers {
+                    let value = space.map_or(0, |space| u64::from(tag) << 8 | (space as u64 + 1));
+                    wires.registers[sync::cpu()].store(value, Relaxed);
+                }
+            }
+            Begun::Page(tag, page, levels) => hw::flush_page(tag, page, walk(levels)),
+            Begun::Tag(tag) => hw::flush_tag(tag),
+            Begun::KernelPage(page) => hw::flush_kernel_page(page),
+            Begun::Kernel | Begun::Users | Begun::All => hw::flush_all(),
+        }
+    }
+
+    /// Happens on all CPUs.
+    fn everywhere(self) {
+        match self {
+            Begun::Page(tag, page, levels) => {
+                hw::broadcast(Whose::Tag(tag), Which::Page(page, walk(levels)));
+            }
+            Begun::Tag(tag) => hw::broadcast(Whose::Tag(tag), Which::All),
+            Begun::KernelPage(_) | Begun::Kernel => hw::broadcast(Whose::Kernel, Which::All),
+            Begun::Users | Begun::All | Begun::Root(..) => hw::broadcast(Whose::Users, Which::All),
+        }
+    }
+}
+
+fn walk(levels: Levels) -> WalkCache {
+    match levels {
+        Levels::Leaf => WalkCache::Keep,
+        Levels::All => WalkCache::Drop,
+    }
+}
+
+fn tag(number: u16) -> u8 {
+    assert!(usize::from(number) < TAGS, "this machine has tags 0 to {}; {number} is none", TAGS - 1);
+    number as u8
+}
+
+impl Sim {
+    pub(crate) fn root_of(space: usize) -> u64 {
+        (space as u64 + 1) << 12
+    }
+
+    /// The space that a root belongs to; nothing for the kernel's.
+    pub(crate) fn space_of(root: u64) -> Option<usize> {
+        assert!(root & 0xfff == 0 && root >> 12 <= 8, "{root:#x} is no root of this machine");
+        (root >> 12).checked_sub(1).map(|space| space as usize)
+    }
+
+    /// The page at `address`, if the machine has it.
+    fn page(self, address: u64) -> Option<usize> {
+        Some(address >> self.0.profile.page_shift).filter(|&page| page < PAGES).map(|page| page as usize)
+    }
+
+    fn begin(self, what: Begun) {
+        let wires = self.0;
+        // Where a root write may take its time, it may also not.
+        let late = wires.profile.late && (!matches!(what, Begun::Root(..)) || sync::choose(2) == 1);
+        if late { push(&wires.begun[sync::cpu()], what) } else { what.here(wires) }
+    }
+}
+
+fn push(queue: &Word, what: Begun) {
+    let before = queue.load(Relaxed);
+    assert!(before >> 48 == 0, "four drops were begun and none was waited for: complete() is missing");
+    let free = (0..4).find(|place| before >> (16 * place) & 0xffff == 0).unwrap_or(0);
+    queue.swap(before | what.encode() << (16 * free), Relaxed);
+}
+
+fn take(queue: &Word) -> impl Iterator<Item = Begun> + use<> {
+    let all = queue.swap(0, Relaxed);
+    (0..4).map(move |place| all >> (16 * place) & 0xffff).filter(|&code| code != 0).map(Begun::decode)
+}
+
+impl Ports for Sim {
+    fn this_cpu(&self) -> u32 {
+        self.0.boot.cpu().unwrap_or_else(sync::cpu) as u32
+    }
+    #[track_caller]
+    fn interrupts_off(&self) -> bool {
+        sync::irq_save()
+    }
+    #[track_caller]
+    fn interrupts_on(&self) {
+        sync::irq_restore(true);
+    }
+    fn pause(&self) {}
+
+    fn order_before_interrupt(&self) {
+        if self.0.profile.overtaking {
+            self.0.ordered[sync::cpu()].swap(1, Relaxed);
+        }
+    }
+    #[track_caller]
+    fn send_interrupt(&self, cpu: u32) {
+        let cpu = cpu as usize;
+        assert!(cpu < self.0.vcpus.len(), "an interrupt for CPU {cpu}, which this machine does not have");
+        if self.0.profile.overtaking {
+            let ordered = self.0.ordered[sync::cpu()].swap(0, Relaxed) == 1;
+            if !ordered && sync::choose(2) == 1 {
+                // It is taken before the request is in memory: its handler finds nothing, and is as if it had not run.
+                sync::note("the interrupt overtakes the request: its handler finds nothing");
+                return;
+            }
+        }
+        sync::raise(cpu, DOORBELL);
+    }
+
+    fn publish_tables(&self) {
+        if self.0.profile.slow_tables && self.0.boot.cpu().is_none() {
+            self.0.arrive();
+        }
+    }
+    fn kernel_root(&self) -> u64 {
+        0
+    }
+    #[track_caller]
+    fn write_root(&self, root: u64, number: u16, entries: Entries) {
+        let (space, tag) = (Self::space_of(root), tag(number));
+        match self.0.boot.cpu() {
+            Some(cpu) => self.0.boot.write_root(cpu, space, tag, entries),
+            None => self.begin(Begun::Root(space, tag, entries)),
+        }
+    }
+    #[track_caller]
+    fn drop_page(&self, number: u16, address: u64, levels: Levels) {
+        let tag = tag(number);
+        if let (Some(page), None) = (self.page(address), self.0.boot.cpu()) {
+            self.begin(Begun::Page(tag, page, levels));
+        }
+    }
+    #[track_caller]
+    fn drop_tag(&self, number: u16) {
+        let tag = tag(number);
+        match self.0.boot.cpu() {
+            Some(cpu) => self.0.boot.drop_tag(cpu, tag),
+            None => self.begin(Begun::Tag(tag)),
+        }
+    }
+    #[track_caller]
+    fn drop_kernel_page(&self, address: u64, _: Levels) {
+        if let (Some(page), None) = (self.page(address), self.0.boot.cpu()) {
+            self.begin(Begun::KernelPage(page));
+        }
+    }
+    #[track_caller]
+    fn drop_all(&self) {
+        match self.0.boot.cpu() {
+            Some(cpu) => self.0.boot.drop_all(cpu),
+            None => self.begin(Begun::All),
+        }
+    }
+    #[track_caller]
+    fn complete(&self) {
+        if self.0.profile.late && self.0.boot.cpu().is_none() {
+            take(&self.0.begun[sync::cpu()]).for_each(|what| what.here(self.0));
+        }
+    }
+    #[track_caller]
+    fn free_root(&self, root: u64) {
+        match Self::space_of(root) {
+            Some(space) => hw::free_root(space),
+            None => panic!("the kernel's own root is freed"),
+        }
+    }
+}
+
+impl Sim {
+    #[track_caller]
+    fn cast(self, what: Begun) {
+        if self.0.boot.cpu().is_none() {
+            push(&self.0.casts[sync::cpu()], what);
+        }
+    }
+}
+
+impl Broadcasts for Sim {
+    #[track_caller]
+    fn broadcast_page(&self, number: u16, address: u64, levels: Levels) {
+        let tag = tag(number);
+        if let Some(page) = self.page(address) {
+            self.cast(Begun::Page(tag, page, levels));
+        }
+    }
+    #[track_caller]
+    fn broadcast_tag(&self, number: u16) {
+        self.cast(Begun::Tag(tag(number)));
+    }
+    #[track_caller]
+    fn broadcast_users(&self) {
+        self.cast(Begun::Users);
+    }
+    #[track_caller]
+    fn broadcast_kernel(&self) {
+        self.cast(Begun::Kernel);
+    }
+    #[track_caller]
+    fn complete_broadcast(&self) {
+        match self.0.boot.cpu() {
+            Some(_) => self.0.boot.drop_everywhere(),
+            None => take(&self.0.casts[sync::cpu()]).for_each(Begun::everywhere),
+        }
+    }
+}
+
+impl Host for Sim {
+    fn vcpu(&self, cpu: u32) -> &Word {
+        &self.0.vcpus[cpu as usize]
+    }
+}
+
+impl Wires {
+    /// Names the words for drawings.
+    pub(crate) fn name(&self, registry: &mut shootdown_explore::Registry) {
+        let lists = [&self.registers, &self.begun, &self.casts, &self.ordered, &self.vcpus, &self.heard];
+        for (cpu, word) in lists.into_iter().flat_map(|list| list.iter().enumerate()) {
+            registry.local(cpu, format!("cpu{cpu}"), word);
+        }
+        registry.object("machine", &self.on_its_way);
+    }
+
+    /// Waits until the doorbell of `cpu` was heard.
+    pub(crate) fn await_heard(&self, cpu: usize) {
+        sync::wait_until(|| self.heard[cpu].load(Acquire) == 1);
+    }
+}

@@ -1,0 +1,2 @@
+# The same without the fence: the guest's own mistake.
+.equ FENCES, 0

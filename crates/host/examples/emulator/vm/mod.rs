@@ -1,0 +1,22 @@
+//! What touches the engine: virtual CPUs, their TLBs, the firmware's remote fences and the thread that moves memory.
+
+mod access;
+mod firmware;
+mod mover;
+mod run;
+mod tlbs;
+mod vcpu;
+mod watch;
+
+use super::host;
+use host::shootdown::UserRef;
+
+pub use run::run;
+
+/// What the engine has for a root: there is one table, and it is in `Shared`.
+type Root = ();
+/// What the engine runs on: threads, and a judge who hears of all that the engine does.
+type Platform = host::Judged<Root, watch::Watch>;
+type Machine = host::Machine<Root, Platform>;
+/// The guest's memory, as an address space of the engine: its addresses are guest-physical.
+type Space<'m> = UserRef<'m, Platform>;

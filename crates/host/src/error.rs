@@ -1,0 +1,66 @@
+//! Why a thread could not become a CPU.
+
+use shootdown::{CpuId, Refused};
+use std::fmt;
+
+/// Why a machine could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// No virtual CPUs were asked for.
+    NoCpus,
+    /// So many virtual CPUs and helpers do not fit (the second number does).
+    TooManyCpus(u64, usize),
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoCpus => f.write_str("a machine of 0 virtual CPUs runs nothing; give it at least one"),
+            Self::TooManyCpus(asked, most) => {
+                write!(f, "{asked} virtual CPUs and helpers do not fit a machine; {most} do")
+            }
+        }
+    }
+}
+
+impl std::error::Error for SetupError {}
+
+/// Why a thread could not become a CPU of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AttachError {
+    /// The machine has no virtual CPU of that number; it has as many as the second number says.
+    NoSuchCpu(CpuId, u32),
+    /// Another thread is that CPU, or was and lost the value that stands for it.
+    Taken(CpuId),
+    /// The calling thread is a CPU already, of this machine or of another.
+    ThreadIsCpu(CpuId),
+    /// So many helpers are there already.
+    NoHelperLeft(u32),
+    /// The engine refused the CPU.
+    Refused(Refused),
+}
+
+impl fmt::Display for AttachError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchCpu(cpu, cpus) => {
+                write!(f, "{cpu} is not among the machine's {cpus} virtual CPUs, which are numbered from 0")
+            }
+            Self::Taken(cpu) => write!(f, "{cpu} is another thread; each number stands for one"),
+            Self::ThreadIsCpu(cpu) => {
+                write!(f, "this thread is {cpu} already; drop what says so, or use another thread")
+            }
+            Self::NoHelperLeft(most) => {
+                write!(
+                    f,
+                    "{most} helpers are there already; raise Setup::helpers, or wait until one is dropped"
+                )
+            }
+            Self::Refused(refused) => refused.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for AttachError {}

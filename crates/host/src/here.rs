@@ -1,0 +1,87 @@
+//! Which CPU the calling thread is. All of it is thread-local, which is why none of it needs a lock or an atomic.
+
+use crate::tlb::Tlb;
+use shootdown::{CpuId, LocalFlush, OnInstall, Tag};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+thread_local! {
+    static HERE: Here = const {
+        Here { machine: Cell::new(0), cpu: Cell::new(0), irqs_on: Cell::new(true), tlb: RefCell::new(None) }
+    };
+}
+
+struct Here {
+    /// Number of the machine, from 1; 0 while the thread belongs to none.
+    machine: Cell<u64>,
+    cpu: Cell<u32>,
+    irqs_on: Cell<bool>,
+    tlb: RefCell<Option<Rc<RefCell<dyn Tlb>>>>,
+}
+
+/// The CPU that this thread is, of whatever machine.
+pub(crate) fn attached() -> Option<CpuId> {
+    HERE.with(|here| (here.machine.get() != 0).then(|| CpuId::new(here.cpu.get())))
+}
+
+/// Makes this thread a CPU of a machine.
+pub(crate) fn attach(machine: u64, cpu: CpuId, tlb: Option<Rc<RefCell<dyn Tlb>>>) {
+    HERE.with(|here| {
+        here.cpu.set(cpu.number());
+        here.irqs_on.set(true);
+        *here.tlb.borrow_mut() = tlb;
+        here.machine.set(machine);
+    });
+}
+
+/// Undoes [`attach`].
+pub(crate) fn detach() {
+    HERE.with(|here| {
+        here.machine.set(0);
+        *here.tlb.borrow_mut() = None;
+    });
+}
+
+/// The CPU of `machine` that this thread is.
+///
+/// # Panics
+/// It is none.
+#[inline]
+pub(crate) fn cpu(machine: u64) -> CpuId {
+    HERE.with(|here| {
+        assert!(
+            here.machine.get() == machine,
+            "this thread is no CPU of the machine whose engine it calls: keep what Machine::virtual_cpu or Machine::helper \
+             of that machine returns while you do"
+        );
+        CpuId::new(here.cpu.get())
+    })
+}
+
+/// Sets whether interrupts are on, and says whether they were.
+#[inline]
+pub(crate) fn set_irqs(on: bool) -> bool {
+    HERE.with(|here| here.irqs_on.replace(on))
+}
+
+/// Drops translations of this thread's TLB, if it has one.
+pub(crate) fn flush(what: LocalFlush) {
+    with_tlb(|tlb| tlb.flush(what));
+}
+
+/// Changes the tag under which this thread's TLB is used, if it has one.
+pub(crate) fn load(tag: Tag, how: OnInstall) {
+    with_tlb(|tlb| tlb.load(tag, how));
+}
+
+fn with_tlb(body: impl FnOnce(&mut dyn Tlb)) {
+    HERE.with(|here| {
+        debug_assert!(!here.irqs_on.get(), "the engine works on the TLB with interrupts off");
+        if let Some(tlb) = &*here.tlb.borrow() {
+            let mut tlb = tlb
+                .try_borrow_mut()
+                .expect("the engine was called while the guest's TLB was borrowed: drop it first");
+            body(&mut *tlb);
+        }
+    });
+}

@@ -1,0 +1,196 @@
+//! The platform.
+
+use crate::bell::{Bell, Call};
+use crate::here;
+use crate::space::SpaceHandle;
+use crate::{MAX_CPUS, TAGS};
+use shootdown::{
+    AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, PerCpuSlots, Platform, Span, Tag, Teardown,
+};
+use std::any::Any;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Mutex, PoisonError};
+
+/// The platform of a hosted machine: its CPUs are threads of this process, its TLBs are tables of theirs.
+///
+/// No interrupt ever comes by itself. A doorbell is a flag that a virtual CPU looks at between guest instructions
+/// ([`Guest::poll`](crate::Guest::poll)) and whenever the engine waits, so all of the engine runs as if with interrupts
+/// off, and nothing preempts it.
+pub struct Host<R: Copy + Send + Sync + 'static> {
+    pub(crate) number: u64,
+    pub(crate) cpus: Box<[HostCpu]>,
+    /// How many of them are virtual CPUs; the rest are for helpers.
+    pub(crate) virtual_cpus: u32,
+    /// Handles of teardowns that nobody has finished; of which machine's type, only the machine knows.
+    pub(crate) late: Mutex<Vec<Box<dyn Any + Send>>>,
+    pub(crate) hooks: Hooks<R>,
+}
+
+/// Storage of the CPU masks of a hosted machine.
+pub type Mask = CpuMask<{ MAX_CPUS / 64 }>;
+
+/// A platform that a [`Machine`](crate::Machine) can be made of: [`Host`], or something around one.
+pub trait Hosted: Platform + Sealed + 'static {
+    /// The host inside.
+    fn host(&self) -> &Host<Self::Root>
+    where
+        Self::Root: 'static;
+    /// Makes an empty mask.
+    fn mask() -> Self::Mask;
+    /// Makes a pointer to a space.
+    fn handle(space: AddressSpace<Self>) -> Self::Handle;
+}
+
+/// Keeps others from implementing [`Hosted`]: a machine relies on it.
+pub trait Sealed {}
+
+impl<R: Copy + Send + Sync> Sealed for Host<R> {}
+
+impl<R: Copy + Send + Sync> Hosted for Host<R> {
+    fn host(&self) -> &Host<R> {
+        self
+    }
+    fn mask() -> Mask {
+        Mask::new()
+    }
+    fn handle(space: AddressSpace<Self>) -> SpaceHandle<Self> {
+        SpaceHandle::new(space)
+    }
+}
+
+/// What the embedder wants to hear of.
+pub(crate) struct Hooks<R> {
+    pub(crate) root_freed: Box<dyn Fn(R) + Send + Sync>,
+    pub(crate) stalled: Box<dyn Fn(CpuId, u64) + Send + Sync>,
+}
+
+/// What others see of a CPU.
+#[derive(Default)]
+pub(crate) struct HostCpu {
+    pub(crate) local: CpuLocal,
+    pub(crate) bell: Bell,
+    pub(crate) taken: AtomicBool,
+    /// Whether it runs guest code, that is: whether it may use a translation before it asks the engine what changed.
+    pub(crate) in_guest: AtomicBool,
+}
+
+impl<R: Copy + Send + Sync> Host<R> {
+    pub(crate) fn at(&self, cpu: CpuId) -> &HostCpu {
+        &self.cpus[cpu.index()]
+    }
+
+    /// Keeps the handle of a teardown until somebody asks for it.
+    pub(crate) fn keep(&self, late: impl Any + Send) {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(late));
+    }
+
+    /// Marks the calling CPU as one that runs guest code. It must then ask the engine what changed before it does.
+    ///
+    /// ```text
+    ///   this CPU                         initiator of a flush
+    ///   in_guest := true                 generation += 1, or the bell of a kernel flush is rung
+    ///   full fence                       full fence
+    ///   reads bell and generation        reads in_guest
+    /// ```
+    /// So this CPU sees what it has missed, or the initiator sees it in guest code and waits, or both.
+    pub(crate) fn enter_guest(&self, me: CpuId) {
+        // ORDER(SD-5): relaxed; the fence orders it before bell and generation are read.
+        self.at(me).in_guest.store(true, Ordering::Relaxed);
+        // ORDER(SD-5): see the drawing; partner: the fence in `must_wait`.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Marks the calling CPU as one that runs no guest code.
+    pub(crate) fn leave_guest(&self, me: CpuId) {
+        // ORDER(SD-8): what guest code did with its translations is over before a flush passes this CPU over; partner:
+        // the load in `must_wait`.
+        self.at(me).in_guest.store(false, Ordering::Release);
+    }
+}
+
+// SAFETY: 1. a thread becomes a CPU by taking a number that nobody else has, and the value that stands for that does not
+// leave the thread; 2. they are elements of a fixed slice; 3. no interrupts come, and a CPU is a thread; 4. the calling
+// thread's own TLB is changed by its own call, as `Tlb` promises; 5. the bell stays up until the CPU takes it, which every
+// poll, every wait and every entry to guest code does; 6. never done.
+unsafe impl<R: Copy + Send + Sync + 'static> Platform for Host<R> {
+    type Root = R;
+    type Mask = Mask;
+    type Handle = SpaceHandle<Self>;
+    type Tags = PerCpuSlots<TAGS>;
+    type Pin = ();
+    const STALL_POLLS: u64 = 1 << 16;
+    const DEFERS: bool = true;
+
+    fn pin(&self) {}
+
+    #[inline]
+    fn cpu(&self) -> CpuId {
+        here::cpu(self.number)
+    }
+
+    #[inline]
+    fn local(&self, cpu: CpuId) -> &CpuLocal {
+        &self.at(cpu).local
+    }
+
+    #[inline]
+    fn irq_save(&self, _: Span) -> bool {
+        here::set_irqs(false)
+    }
+
+    #[inline]
+    fn irq_restore(&self, were_on: bool) {
+        here::set_irqs(were_on);
+    }
+
+    #[inline]
+    fn tags(&self) -> &PerCpuSlots<TAGS> {
+        &PerCpuSlots
+    }
+
+    unsafe fn flush_local(&self, what: LocalFlush) {
+        here::flush(what);
+    }
+
+    unsafe fn install(&self, _: Option<R>, tag: Tag, how: OnInstall) {
+        // Guest code gets its root from the space that it runs in; what a soft TLB must know is the tag.
+        here::load(tag, how);
+    }
+
+    fn kick(&self, cpu: CpuId) {
+        self.at(cpu).bell.ring(Call::Serve);
+    }
+
+    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
+        (self.hooks.root_freed)(space.root());
+    }
+
+    fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
+        self.keep(teardown.into_handle());
+    }
+
+    fn must_wait(&self, cpu: CpuId) -> bool {
+        // ORDER(SD-5): the generation, or the ring of a kernel flush, before `in_guest` is read; partner: `enter_guest`.
+        fence(Ordering::SeqCst);
+        // ORDER(SD-8): what that CPU did in guest code is over before frames are reused; partner: `leave_guest`.
+        self.at(cpu).in_guest.load(Ordering::Acquire)
+    }
+
+    fn relax(&self, polls: u64) {
+        // The CPU that is waited for may be a thread that needs this very core.
+        if polls > 16 {
+            std::thread::yield_now();
+        }
+    }
+
+    fn stalled(&self, cpu: CpuId, polls: u64) {
+        (self.hooks.stalled)(cpu, polls);
+    }
+}
+
+impl<R: Copy + Send + Sync> fmt::Debug for Host<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("virtual_cpus", &self.virtual_cpus).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,90 @@
+//! A [`Platform`](shootdown::Platform) for emulators and hypervisors in user space: virtual CPUs are threads, their TLBs
+//! are tables of theirs, and a doorbell is a flag that a virtual CPU looks at between guest instructions.
+//!
+//! An emulator that unmaps a page of its guest, to give the frame to somebody else, must not do so while another virtual
+//! CPU's soft TLB can still translate to it. That is the kernel's problem once more, and the [engine](shootdown) solves
+//! it; this package is the part between.
+//!
+//! - A [`Machine`] is the engine with its CPUs. It dereferences to the engine, whose gathers and flushes are called as
+//!   they are.
+//! - A thread becomes a [`VirtualCpu`], runs guest code by [`run`](VirtualCpu::run), and polls. Outside `run` nobody waits
+//!   for it: flushes pass it over, and it drops what it missed when it comes back, by range where the engine still knows.
+//! - A thread that unmaps without being a virtual CPU is a [`Helper`].
+//! - [`SoftTlb`] is a TLB; anything else that is flushed as one can take its place ([`Tlb`]).
+//!
+//! While you write your emulator, [`Setup::judged`] makes a machine that watches itself: whoever gives a frame back while a
+//! virtual CPU may still use it is named, with the flush that was missing.
+//!
+//! Do not hold a lock over a flush that a virtual CPU may wait for in guest code, where it does not poll. Gathers send
+//! the flush under the lock and wait outside: [`Gather::send`](shootdown::Gather::send).
+//!
+//! # Example
+//!
+//! Two virtual CPUs read a page over and over while the host moves it from frame to frame. A frame that was left is
+//! overwritten at once, and nobody sees that.
+//!
+//! ```
+//! use shootdown_host::shootdown::{CpuId, PageRange, VirtAddr};
+//! use shootdown_host::{Machine, Poll, SoftTlb};
+//! use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::{Acquire, Relaxed, Release}};
+//!
+//! let frames: Vec<AtomicU64> = (0..8).map(|_| AtomicU64::new(0)).collect();
+//! let page = VirtAddr(0x8000_0000);
+//! let table = AtomicUsize::new(0); // the page table: which frame `page` is in
+//! frames[0].store(42, Relaxed);
+//!
+//! let machine = Machine::<u64>::new(2)?;
+//! let space = machine.new_space(0);
+//! std::thread::scope(|threads| {
+//!     for number in 0..2 {
+//!         let (machine, space, frames, table) = (&machine, &space, &frames, &table);
+//!         threads.spawn(move || {
+//!             let mut cpu = machine.virtual_cpu(number, SoftTlb::new(64)).expect("a free CPU");
+//!             cpu.run(space, |guest| {
+//!                 while guest.poll() == Poll::Continue {
+//!                     let frame = guest.translate(page, |_root| Some(table.load(Acquire))).expect("it is mapped");
+//!                     assert_eq!(frames[frame].load(Relaxed), 42, "a frame that is somebody else's");
+//!                 }
+//!             });
+//!         });
+//!     }
+//!     let _me = machine.helper().expect("a free seat");
+//!     for next in 1..8 {
+//!         frames[next].store(42, Relaxed);
+//!         let old = table.swap(next, Release);
+//!         let mut gather = machine.gather::<usize, 1>(&space);
+//!         gather.unmapped(PageRange::page(page), old).expect("room for one");
+//!         gather.send().finish_with(|frame| frames[frame].store(0xdead, Relaxed));
+//!     }
+//!     (0..2).for_each(|number| machine.call_out(CpuId::new(number)));
+//! });
+//! # Ok::<(), shootdown_host::SetupError>(())
+//! ```
+//!
+//! `examples/emulator` is a machine of four RISC-V harts made of the same parts.
+
+mod bell;
+mod error;
+mod here;
+mod host;
+mod judged;
+mod machine;
+mod space;
+mod tlb;
+mod vcpu;
+
+pub use error::{AttachError, SetupError};
+pub use host::{Host, Hosted, Mask};
+pub use judged::Judged;
+pub use machine::{Helper, Machine, Setup};
+pub use shootdown;
+pub use shootdown_judge;
+pub use space::SpaceHandle;
+pub use tlb::{SoftTlb, Tlb};
+pub use vcpu::{Guest, Poll, VirtualCpu};
+
+/// Most CPUs of a machine, virtual ones and helpers together.
+pub const MAX_CPUS: usize = 256;
+
+/// Spaces of which a CPU keeps translations while it runs another.
+pub const TAGS: usize = 6;

@@ -1,0 +1,362 @@
+//! Virtual CPUs that are threads: who is waited for, and who catches up.
+//!
+//! Every wait is bounded: a channel that stays silent fails the test that listens.
+
+use shootdown_host::shootdown::{CpuId, PageRange, PageSize, Platform, Scope, Tables, VirtAddr};
+use shootdown_host::{AttachError, Host, Machine, Poll, Setup, SetupError, SoftTlb};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+const LONG: Duration = Duration::from_secs(120);
+const PAGE: VirtAddr = VirtAddr(0x5000);
+
+fn machine(cpus: u32) -> Arc<Machine<u64>> {
+    Arc::new(Machine::new(cpus).expect("a small machine"))
+}
+
+fn tlb() -> SoftTlb<u64> {
+    SoftTlb::new(16)
+}
+
+/// What another thread says, within bounds.
+fn hear<T>(from: &Receiver<T>) -> T {
+    from.recv_timeout(LONG).expect("the other thread answers")
+}
+
+/// Runs `body` on a thread of its own and fails if it does not come to its end.
+fn within_bounds(body: impl FnOnce() + Send + 'static) {
+    let (says, ends) = channel();
+    let thread = thread::spawn(move || {
+        body();
+        says.send(()).expect("somebody waits");
+    });
+    let ended = ends.recv_timeout(LONG);
+    assert_ne!(ended, Err(RecvTimeoutError::Timeout), "it waits for ever");
+    thread.join().expect("it does not panic");
+}
+
+#[test]
+fn a_flush_waits_for_a_cpu_in_guest_code_until_it_polls() {
+    within_bounds(|| {
+        let machine = machine(1);
+        let space = machine.new_space(7);
+        let table = AtomicU64::new(1);
+        let (entered, enters) = channel();
+        let (flushing, flushes) = channel();
+        let polled = AtomicBool::new(false);
+        thread::scope(|threads| {
+            let (machine, space, table, polled) = (&machine, &space, &table, &polled);
+            threads.spawn(move || {
+                let mut cpu = machine.virtual_cpu(0, tlb()).expect("it is free");
+                cpu.run(space, |guest| {
+                    let walk = |root| Some(root * 100 + table.load(SeqCst));
+                    assert_eq!(guest.translate(PAGE, walk), Some(701));
+                    entered.send(()).expect("the other thread listens");
+                    hear(&flushes);
+                    assert_eq!(guest.translate(PAGE, walk), Some(701), "it has not polled since");
+                    polled.store(true, SeqCst);
+                    while guest.translate(PAGE, walk) == Some(701) {
+                        assert_eq!(guest.poll(), Poll::Continue);
+                    }
+                    assert_eq!(guest.translate(PAGE, walk), Some(702));
+                });
+                assert!(cpu.counters().doorbells_answered() >= 1);
+            });
+            let _me = machine.helper().expect("a free seat");
+            hear(&enters);
+            table.store(2, SeqCst);
+            let pending = machine.send(space, Scope::Pages(PageRange::page(PAGE)), Tables::Kept);
+            flushing.send(()).expect("the other thread listens");
+            pending.finish();
+            assert!(polled.load(SeqCst), "the flush ended before the CPU in guest code had polled");
+        });
+    });
+}
+
+#[test]
+fn a_cpu_in_host_code_is_passed_over_and_catches_up_by_range_when_it_comes_back() {
+    within_bounds(|| {
+        let machine = machine(2);
+        let space = machine.new_space(0);
+        let table = AtomicU64::new(1);
+        let (left, leaves) = channel();
+        let (flushed, flushes) = channel::<()>();
+        thread::scope(|threads| {
+            let (machine, space, table) = (&machine, &space, &table);
+            threads.spawn(move || {
+                let mut cpu = machine.virtual_cpu(0, tlb()).expect("it is free");
+                let walk = |_| Some(table.load(SeqCst));
+                let other = VirtAddr(0x9000);
+                cpu.run(space, |guest| {
+                    assert_eq!(guest.translate(PAGE, walk), Some(1));
+                    assert_eq!(guest.translate(other, |_| Some(9)), Some(9));
+                });
+                // Blocked in host code, where it polls nothing.
+                left.send(()).expect("the other thread listens");
+                hear(&flushes);
+                cpu.run(space, |guest| {
+                    assert_eq!(guest.translate(PAGE, walk), Some(2), "it was flushed on the way in");
+                    assert_eq!(guest.tlb().get(other), Some(9), "what was not flushed is still there");
+                });
+                assert_eq!(cpu.counters().doorbells_answered(), 0, "nobody rang");
+                assert_eq!(cpu.counters().selective_flushes(), 1);
+            });
+            let _me = machine.helper().expect("a free seat");
+            hear(&leaves);
+            table.store(2, SeqCst);
+            machine.flush(space, Scope::Pages(PageRange::page(PAGE)), Tables::Freed);
+            flushed.send(()).expect("the other thread listens");
+        });
+    });
+}
+
+#[test]
+fn a_flush_of_kernel_memory_passes_it_over_too_and_is_not_lost() {
+    within_bounds(|| {
+        let machine = machine(1);
+        let space = machine.new_space(0);
+        let (left, leaves) = channel();
+        let (flushed, flushes) = channel::<()>();
+        thread::scope(|threads| {
+            let (machine, space) = (&machine, &space);
+            threads.spawn(move || {
+                let mut cpu = machine.virtual_cpu(0, tlb()).expect("it is free");
+                cpu.run(space, |guest| guest.tlb().insert(PAGE, 1));
+                left.send(()).expect("the other thread listens");
+                hear(&flushes);
+                cpu.run(space, |guest| assert_eq!(guest.tlb().get(PAGE), None));
+            });
+            let _me = machine.helper().expect("a free seat");
+            hear(&leaves);
+            machine.flush_kernel(Scope::All, Tables::Freed);
+            flushed.send(()).expect("the other thread listens");
+        });
+    });
+}
+
+#[test]
+fn what_the_embedder_does_with_the_engine_between_two_runs_loses_no_flush() {
+    within_bounds(|| {
+        let machine = machine(1);
+        let (a, b) = (machine.new_space(1), machine.new_space(2));
+        thread::scope(|threads| {
+            let (machine, a, b) = (&machine, &a, &b);
+            threads.spawn(move || {
+                let mut cpu = machine.virtual_cpu(0, tlb()).expect("it is free");
+                cpu.run(a, |guest| guest.tlb().insert(PAGE, 1));
+                machine.switch_to(a);
+                thread::scope(|threads| {
+                    threads.spawn(|| {
+                        let _me = machine.helper().expect("a free seat");
+                        machine.flush(a, Scope::Pages(PageRange::page(PAGE)), Tables::Kept);
+                    });
+                });
+                cpu.run(a, |guest| assert_eq!(guest.tlb().get(PAGE), None));
+                cpu.run(a, |guest| guest.tlb().insert(PAGE, 3));
+                cpu.run(b, |guest| assert_eq!(guest.tlb().get(PAGE), None, "that is the other space's"));
+                cpu.run(a, |guest| assert_eq!(guest.tlb().get(PAGE), Some(3), "a tag keeps what it has"));
+                machine.flush(a, Scope::All, Tables::Kept);
+                cpu.run(a, |guest| assert_eq!(guest.tlb().get(PAGE), None));
+            });
+        });
+    });
+}
+
+#[test]
+fn the_end_of_a_space_waits_for_nobody_who_is_away_and_wakes_who_waits() {
+    within_bounds(|| {
+        let freed = Arc::new(AtomicU64::new(0));
+        let hear_freed = Arc::clone(&freed);
+        let setup = Setup::new(2).root_freed(move |root: u64| hear_freed.store(root, SeqCst));
+        let machine = setup.build().expect("a small machine");
+        let space = machine.new_space(77);
+        let (ready, readies) = channel();
+        let (end, ends) = channel::<()>();
+        thread::scope(|threads| {
+            let machine = &machine;
+            let (first, second) = (space.clone(), space.clone());
+            let also_ready = ready.clone();
+            threads.spawn(move || {
+                let mut cpu = machine.virtual_cpu(0, tlb()).expect("it is free");
+                cpu.run(&first, |guest| guest.tlb().insert(PAGE, 1));
+                drop(first);
+                cpu.away(|| {
+                    also_ready.send(()).expect("the other thread listens");
+                    hear(&ends);
+                });
+            });
+            threads.spawn(move || {
+                let mut cpu = machine.virtual_cpu(1, tlb()).expect("it is free");
+                cpu.run(&second, |guest| guest.tlb().insert(PAGE, 1));
+                drop(second);
+                ready.send(()).expect("the other thread listens");
+                assert!(cpu.wait(LONG), "it was called out");
+                assert_eq!(cpu.counters().evictions(), 1, "and has left the space that ended meanwhile");
+            });
+            let _me = machine.helper().expect("a free seat");
+            hear(&readies);
+            hear(&readies);
+            space.put().expect("the last user").finish();
+            assert_eq!(freed.load(SeqCst), 77);
+            end.send(()).expect("the other thread listens");
+            machine.call_out(CpuId::new(1));
+        });
+    });
+}
+
+#[test]
+fn two_cpus_that_flush_at_once_answer_each_other_while_they_wait() {
+    within_bounds(|| {
+        let machine = machine(2);
+        let space = machine.new_space(0);
+        let both = Barrier::new(2);
+        thread::scope(|threads| {
+            for number in 0..2 {
+                let (machine, space, both) = (&machine, &space, &both);
+                threads.spawn(move || {
+                    let mut cpu = machine.virtual_cpu(number, tlb()).expect("it is free");
+                    // From guest code, so that each is waited for.
+                    cpu.run(space, |guest| {
+                        let scope = Scope::Pages(PageRange::page(PAGE));
+                        both.wait();
+                        for round in 0..100 {
+                            guest.tlb().insert(PAGE, round);
+                            // Of two kinds: neither carries out the other's on the way.
+                            match number {
+                                0 => machine.flush(space, scope, Tables::Kept),
+                                _ => machine.flush_kernel(scope, Tables::Kept),
+                            }
+                            assert_eq!(guest.tlb().get(PAGE), None);
+                        }
+                    });
+                });
+            }
+        });
+        let flushes = |cpu| machine.platform().local(CpuId::new(cpu)).counters().flushes();
+        assert_eq!((flushes(0), flushes(1)), (100, 100));
+    });
+}
+
+#[test]
+fn a_frame_goes_only_when_no_cpu_can_use_it() {
+    const FRAMES: usize = 64;
+    within_bounds(|| {
+        let machine = machine(3);
+        let space = machine.new_space(0);
+        // A frame holds its epoch; a translation is a frame and the epoch it was mapped in.
+        let frames: Vec<AtomicU64> = (0..FRAMES).map(|_| AtomicU64::new(0)).collect();
+        let entry = AtomicU64::new(0);
+        thread::scope(|threads| {
+            for number in 0..3 {
+                let (machine, space, frames, entry) = (&machine, &space, &frames, &entry);
+                threads.spawn(move || {
+                    let mut cpu = machine.virtual_cpu(number, tlb()).expect("it is free");
+                    let mut called = false;
+                    while !called {
+                        called = cpu.run(space, |guest| {
+                            for _ in 0..1000 {
+                                if guest.poll() == Poll::Leave {
+                                    return true;
+                                }
+                                let at = guest.translate(PAGE, |_| Some(entry.load(SeqCst))).expect("mapped");
+                                let (frame, epoch) = (at as usize % FRAMES, at / FRAMES as u64);
+                                assert_eq!(frames[frame].load(SeqCst), epoch, "the frame is somebody else's");
+                            }
+                            false
+                        });
+                    }
+                });
+            }
+            let _me = machine.helper().expect("a free seat");
+            for round in 1..100_u64 {
+                let frame = round as usize % FRAMES;
+                let epoch = frames[frame].load(SeqCst);
+                let old = entry.swap(epoch * FRAMES as u64 + frame as u64, SeqCst) as usize % FRAMES;
+                let mut gather = machine.gather::<usize, 1>(&space);
+                gather.unmapped(PageRange::page(PAGE), old).expect("room for one");
+                gather.send().finish_with(|old| {
+                    frames[old].fetch_add(1, SeqCst);
+                });
+                if round % 16 == 0 {
+                    machine.trim(&space);
+                }
+            }
+            (0..3).for_each(|cpu| machine.call_out(CpuId::new(cpu)));
+        });
+    });
+}
+
+#[test]
+fn a_panic_in_guest_code_leaves_it_and_the_cpu_can_be_taken_again() {
+    within_bounds(|| {
+        let machine = machine(1);
+        let space = machine.new_space(0);
+        thread::scope(|threads| {
+            let crashed = threads.spawn(|| {
+                let mut cpu = machine.virtual_cpu(0, tlb()).expect("it is free");
+                cpu.run(&space, |_| std::panic::resume_unwind(Box::new("guest code")));
+            });
+            assert!(crashed.join().is_err());
+        });
+        let mut cpu = machine.virtual_cpu(0, tlb()).expect("it is free again");
+        machine.flush(&space, Scope::All, Tables::Freed);
+        cpu.run(&space, |guest| assert_eq!(guest.poll(), Poll::Continue));
+    });
+}
+
+#[test]
+fn late_teardowns_are_kept_for_whoever_may_wait() {
+    let machine = machine(1);
+    let _me = machine.helper().expect("a free seat");
+    drop(machine.new_space(5));
+    let late = machine.late_teardowns();
+    assert_eq!(late.iter().map(|teardown| teardown.root()).collect::<Vec<_>>(), [5]);
+    late.into_iter().for_each(|teardown| teardown.finish());
+    assert!(machine.late_teardowns().is_empty());
+}
+
+#[test]
+fn refusals_name_the_value_and_the_remedy() {
+    assert_eq!(Machine::<u64>::new(0).err(), Some(SetupError::NoCpus));
+    let many = Machine::<u64>::new(u32::MAX).expect_err("too many");
+    assert_eq!(many.to_string(), "4294967299 virtual CPUs and helpers do not fit a machine; 256 do");
+    let machine = Setup::<u64>::new(2).helpers(1).build().expect("a small machine");
+    let cpu = machine.virtual_cpu(0, tlb()).expect("it is free");
+    let taken = thread::scope(|threads| {
+        let taken = threads.spawn(|| machine.virtual_cpu(0, tlb()).err());
+        taken.join().expect("it does not panic")
+    });
+    assert_eq!(taken, Some(AttachError::Taken(CpuId::new(0))));
+    assert_eq!(machine.virtual_cpu(1, tlb()).err(), Some(AttachError::ThreadIsCpu(CpuId::new(0))));
+    assert_eq!(machine.helper().err(), Some(AttachError::ThreadIsCpu(CpuId::new(0))));
+    drop(cpu);
+    assert_eq!(machine.virtual_cpu(2, tlb()).err(), Some(AttachError::NoSuchCpu(CpuId::new(2), 2)));
+    let helper = machine.helper().expect("a free seat");
+    let second = thread::scope(|threads| {
+        let second = threads.spawn(|| machine.helper().err());
+        second.join().expect("it does not panic")
+    });
+    let refused = second.expect("there is one seat");
+    assert!(refused.to_string().contains("raise Setup::helpers"), "{refused}");
+    drop(helper);
+}
+
+#[test]
+#[should_panic(expected = "this thread is no CPU of the machine")]
+fn a_thread_that_is_no_cpu_is_told_so() {
+    let machine = machine(1);
+    let space = machine.new_space(0);
+    let large = PageRange::new(VirtAddr(0), 1, PageSize::Size2M).expect("aligned");
+    machine.flush(&space, Scope::Pages(large), Tables::Kept);
+}
+
+#[test]
+fn spaces_and_machines_go_from_thread_to_thread() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Machine<u64>>();
+    shared::<Host<u64>>();
+    shared::<shootdown_host::shootdown::UserRef<'static, Host<u64>>>();
+}

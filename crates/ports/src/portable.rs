@@ -1,0 +1,29 @@
+//! What the doctor asks of a platform besides [`Platform`].
+
+use crate::ports::Ports;
+use shootdown::{AddressSpace, Platform, Shootdown};
+
+/// A platform over ports: what makes it, and the code around it that its contract speaks of.
+///
+/// A file that `shootdown doctor` reads names its platform `Subject`:
+///
+/// ```text
+/// pub type Subject<H> = Kernel<H>;
+/// ```
+pub trait Portable<H: Ports>: Platform<Root = u64, Handle = &'static AddressSpace<Self>> + 'static {
+    /// What the platform is lent: its per-CPU memory, and what its tag policy keeps. In a kernel, a static.
+    type Room: Sync + 'static;
+    /// Whether the machine needs the barriers among the ports. `false` where stores reach walkers and interrupt controllers
+    /// in order, and drops are complete when their instruction is (x86 with an xAPIC): the doctor then looks for none.
+    const NEEDS_BARRIERS: bool = true;
+
+    /// Makes the room, with nothing in it.
+    fn room() -> Self::Room;
+    /// Makes the platform.
+    fn new(ports: H, room: &'static Self::Room) -> Self;
+    /// The handler of the interrupt that [`Ports::send_interrupt`] sends; interrupts are off.
+    fn doorbell(engine: &Shootdown<Self>);
+    /// Takes up one of the teardowns that [`Platform::defer_teardown`] was given, if there is any. The kernel calls it from
+    /// a thread that may wait, and runs the teardown.
+    fn deferred(&self) -> Option<&'static AddressSpace<Self>>;
+}

@@ -1,0 +1,85 @@
+//! Sound platforms pass, and each wrong one is found, by the check that is about its mistake.
+
+use shootdown_doctor::{Event, Report, Sim, Verdict};
+
+#[path = "../toy_guest.rs"]
+mod toy_guest;
+#[path = "../toy_hypervisor.rs"]
+mod toy_hypervisor;
+#[path = "../toy_kernel.rs"]
+mod toy_kernel;
+
+/// Examines a platform.
+type Examine = fn() -> Report;
+
+include!(concat!(env!("OUT_DIR"), "/wrong.rs"));
+
+const SOUND: &[(&str, Examine)] = &[
+    ("toy_kernel", shootdown_doctor::examine::<toy_kernel::Subject<Sim>>),
+    ("toy_hypervisor", shootdown_doctor::examine::<toy_hypervisor::Subject<Sim>>),
+    ("toy_guest", shootdown_doctor::examine::<toy_guest::Subject<Sim>>),
+];
+
+#[test]
+fn sound_platforms_pass_every_check() {
+    for (name, examine) in SOUND {
+        let report = examine();
+        assert!(report.is_sound(), "{name}\n{report}");
+        assert!(report.checks.iter().all(|check| check.verdict != Verdict::Skipped), "{name}\n{report}");
+        assert!(
+            report.checks.iter().filter(|check| check.verdict == Verdict::Pass).count() >= 27,
+            "{report}"
+        );
+    }
+}
+
+#[test]
+fn each_wrong_platform_is_found_by_the_check_of_its_mistake_and_by_no_other() {
+    for (name, check, examine) in WRONG {
+        let report = examine();
+        let found: Vec<&str> = report.wrong().map(|outcome| outcome.check.as_str()).collect();
+        assert_eq!(found, [*check], "{name}\n{report}");
+    }
+}
+
+#[test]
+fn every_check_that_blames_a_method_has_a_wrong_platform() {
+    let checks: std::collections::BTreeSet<String> = SOUND
+        .iter()
+        .flat_map(|(_, examine)| examine().checks)
+        .map(|outcome| outcome.check)
+        .filter(|name| !name.starts_with("protocol-"))
+        .collect();
+    let covered = WRONG.iter().map(|(_, check, _)| (*check).to_owned()).collect();
+    assert_eq!(checks, covered);
+}
+
+#[test]
+fn a_finding_has_a_line_of_the_contract_a_remedy_and_an_execution() {
+    for (name, check, examine) in WRONG {
+        let report = examine();
+        let outcome = report.wrong().next().unwrap_or_else(|| panic!("{name} passes"));
+        let finding = outcome.finding.as_ref().unwrap_or_else(|| panic!("{name}: nothing is said"));
+        assert!(finding.line > 0, "{check}: the contract does not say {:?}", finding.clause);
+        // Who the CPU is takes no step of the machine.
+        assert_eq!(
+            finding.steps.is_empty(),
+            ["cpu", "local", "must-wait"].contains(check),
+            "{name}\n{report}"
+        );
+        assert!(finding.remedy.len() > 20, "{name}\n{report}");
+        assert!(outcome.what.as_ref().is_some_and(|what| what.len() > 10), "{name}\n{report}");
+    }
+}
+
+#[test]
+fn every_check_names_a_line_of_the_contract_that_stands_there() {
+    let mut begun = 0;
+    shootdown_doctor::examine_with::<toy_kernel::Subject<Sim>>(|event| {
+        let Event::Begins(outcome) = event else { return };
+        let finding = outcome.finding.expect("what would be said");
+        assert!(finding.line > 0, "{}: the contract does not say {:?}", outcome.check, finding.clause);
+        begun += 1;
+    });
+    assert_eq!(begun, 30);
+}

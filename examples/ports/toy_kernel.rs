@@ -1,0 +1,142 @@
+//! The platform of a toy kernel: two tags a CPU, doorbells, nothing else.
+
+// ANCHOR: head
+use shootdown::{
+    AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, PageRange, PerCpuSlots, Platform,
+    Shootdown, Span, Tables, Tag, Teardown,
+};
+use shootdown_ports::{Deferred, Entries, Levels, Portable, Ports};
+
+/// Most CPUs.
+const CPUS: usize = 8;
+
+// ANCHOR_END: head
+// ANCHOR: types
+/// What the kernel lends the engine: a static.
+pub struct Room<H: Ports + 'static> {
+    cpus: [CpuLocal; CPUS],
+    deferred: Deferred<Kernel<H>, 16>,
+}
+
+/// The kernel, as the engine sees it.
+pub struct Kernel<H: Ports + 'static> {
+    ports: H,
+    tags: PerCpuSlots<2>,
+    room: &'static Room<H>,
+}
+
+/// What the doctor examines.
+pub type Subject<H> = Kernel<H>;
+
+// ANCHOR_END: types
+// ANCHOR: who
+// SAFETY: 1. the port's promise; 2. an array, indexed by the number; 3. interrupts go off and come back as they were, and
+// nothing preempts; 4. both wait for completion; 5. the doorbell's handler serves, and the request is ordered before the
+// ring; 6. `flush_remote` is left as it is.
+unsafe impl<H: Ports + 'static> Platform for Kernel<H> {
+    type Root = u64;
+    type Mask = CpuMask<1>;
+    type Handle = &'static AddressSpace<Self>;
+    type Tags = PerCpuSlots<2>;
+    type Pin = ();
+
+    fn pin(&self) {}
+    fn cpu(&self) -> CpuId {
+        CpuId::new(self.ports.this_cpu())
+    }
+    fn local(&self, cpu: CpuId) -> &CpuLocal {
+        &self.room.cpus[cpu.index()]
+    }
+    fn irq_save(&self, _: Span) -> bool {
+        self.ports.interrupts_off()
+    }
+    fn irq_restore(&self, were_on: bool) {
+        if were_on {
+            self.ports.interrupts_on();
+        }
+    }
+    fn tags(&self) -> &PerCpuSlots<2> {
+        &self.tags
+    }
+    // ANCHOR_END: who
+    // ANCHOR: flush
+    unsafe fn flush_local(&self, what: LocalFlush) {
+        match what {
+            LocalFlush::Pages { tag, range, tables } => {
+                pages(range).for_each(|page| self.ports.drop_page(tag.number(), page, levels(tables)));
+            }
+            LocalFlush::Tag(tag) => self.ports.drop_tag(tag.number()),
+            LocalFlush::KernelPages { range, tables } => {
+                pages(range).for_each(|page| self.ports.drop_kernel_page(page, levels(tables)));
+            }
+            LocalFlush::Everything => self.ports.drop_all(),
+        }
+        self.ports.complete();
+    }
+    // ANCHOR_END: flush
+    // ANCHOR: install
+    unsafe fn install(&self, root: Option<u64>, tag: Tag, how: OnInstall) {
+        let entries = match how {
+            OnInstall::Keep => Entries::Kept,
+            OnInstall::Flush => Entries::Dropped,
+        };
+        self.ports.write_root(root.unwrap_or(self.ports.kernel_root()), tag.number(), entries);
+        self.ports.complete();
+    }
+    // ANCHOR_END: install
+    // ANCHOR: kick
+    fn kick(&self, cpu: CpuId) {
+        self.ports.order_before_interrupt();
+        self.ports.send_interrupt(cpu.number());
+    }
+    // ANCHOR_END: kick
+    // ANCHOR: life
+    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
+        self.ports.free_root(space.root());
+    }
+    fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
+        let kept = self.room.deferred.put(teardown.into_handle());
+        assert!(kept.is_ok(), "more deferred teardowns than there is room for");
+    }
+    // ANCHOR_END: life
+    // ANCHOR: rest
+    fn publish_tables(&self) {
+        self.ports.publish_tables();
+    }
+    fn relax(&self, _: u64) {
+        self.ports.pause();
+    }
+}
+
+// ANCHOR_END: rest
+// ANCHOR: portable
+impl<H: Ports + 'static> Portable<H> for Kernel<H> {
+    type Room = Room<H>;
+
+    fn room() -> Room<H> {
+        Room { cpus: [const { CpuLocal::new() }; CPUS], deferred: Deferred::new() }
+    }
+    fn new(ports: H, room: &'static Room<H>) -> Self {
+        Self { ports, tags: PerCpuSlots, room }
+    }
+    fn doorbell(engine: &Shootdown<Self>) {
+        engine.serve();
+    }
+    fn deferred(&self) -> Option<&'static AddressSpace<Self>> {
+        self.room.deferred.take()
+    }
+}
+
+// ANCHOR_END: portable
+// ANCHOR: helpers
+fn pages(range: PageRange) -> impl Iterator<Item = u64> {
+    (0..range.count()).map(move |page| range.start().0 + page * range.size().bytes())
+}
+
+fn levels(tables: Tables) -> Levels {
+    match tables {
+        Tables::Kept => Levels::Leaf,
+        Tables::Freed => Levels::All,
+    }
+}
+// ANCHOR_END: helpers
