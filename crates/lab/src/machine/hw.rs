@@ -70,7 +70,7 @@ pub(super) struct Cpu {
     pub(super) idle: bool,
     pub(super) tlb: Tlb,
     /// Entries of its TLB, under any tag, that lead to what was given back.
-    gone: u32,
+    pub(super) gone: u32,
     recent: [u32; RECENT],
     turn: usize,
     /// Flushes of its TLB so far.
@@ -92,7 +92,7 @@ pub(crate) struct Hw {
     /// Page tables: by space and page, numbers of translations.
     tables: NumberMap<u32, NumberMap<u64, u32>>,
     pub(super) translations: Vec<Translation>,
-    spare: Vec<u32>,
+    pub(super) spare: Vec<u32>,
     queue: BinaryHeap<Reverse<(u64, u64, u32, Event)>>,
     sequence: u64,
 }
@@ -130,7 +130,7 @@ impl Hw {
         }
     }
 
-    fn me(&mut self) -> &mut Cpu {
+    pub(super) fn me(&mut self) -> &mut Cpu {
         &mut self.cpus[self.current as usize]
     }
 
@@ -432,52 +432,6 @@ impl Hw {
             }
         }
         retired
-    }
-
-    /// Gives back what was retired: the flush that covers it is said to be complete.
-    pub(super) fn release(&mut self, retired: &[u32]) {
-        for &number in retired {
-            let translation = &mut self.translations[number as usize];
-            translation.fate = Fate::Gone;
-            let (space, page) = (translation.space, translation.page);
-            let holders = translation.holders.clone();
-            if holders.is_empty() {
-                self.spare.push(number);
-            }
-            for holder in holders {
-                let cpu = &mut self.cpus[holder as usize];
-                cpu.gone += 1;
-                // A lazy CPU uses no page of the space; its walker may still read tables.
-                let usable = cpu.root == Some(space) && (cpu.user || page & TABLE != 0);
-                if usable && cpu.tlb.find(cpu.tag, page) == Some(number) {
-                    self.totals.violations += 1;
-                }
-            }
-        }
-    }
-
-    /// Counts frames that waited since `from`.
-    pub(super) fn held(&mut self, frames: u64, from: u64) {
-        let now = self.me().now;
-        self.totals.frames_held += frames;
-        self.totals.held_cycles += frames * (now - from);
-    }
-
-    /// The root of a space is given back: no CPU may have it loaded.
-    pub(crate) fn free_root(&mut self, space: u32) {
-        let loaded = self.cpus.iter().filter(|cpu| cpu.root == Some(space)).count();
-        self.totals.violations += loaded as u64;
-    }
-
-    /// Judges what the current CPU could use from now on.
-    fn check_usable(&mut self) {
-        let me = &self.cpus[self.current as usize];
-        if me.gone == 0 {
-            return;
-        }
-        let Some(entries) = me.tlb.of(me.tag) else { return };
-        let gone = entries.values().filter(|number| self.translations[**number as usize].fate == Fate::Gone);
-        self.totals.violations += gone.count() as u64;
     }
 }
 

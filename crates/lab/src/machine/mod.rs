@@ -6,6 +6,7 @@
 
 mod cost;
 mod hw;
+mod judge;
 mod lines;
 pub mod model;
 mod operation;
