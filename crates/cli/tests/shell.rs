@@ -70,7 +70,7 @@ fn manual_pages_are_printed_or_written_one_for_each_command() {
     shootdown(&["man"]).assert().code(0).stdout(contains(".TH shootdown 1").and(contains("check")));
     let folder = tempfile::tempdir().expect("a directory");
     let path = folder.path().to_str().expect("UTF-8");
-    shootdown(&["man", "--dir", path]).assert().code(0).stdout(contains("11 pages written"));
+    shootdown(&["man", "--dir", path]).assert().code(0).stdout(contains("12 pages written"));
     for command in COMMANDS {
         let page =
             std::fs::read_to_string(folder.path().join(format!("shootdown-{command}.1"))).expect("a page");
