@@ -8,7 +8,7 @@ use crate::failure::{BadInput, Failure};
 use crate::select::near;
 
 /// Number of the last rule.
-pub const LAST_RULE: u8 = 15;
+pub const LAST_RULE: u8 = Fault::LAST_RULE;
 
 /// A rule (`SD-3`) or a named ordering that is removed from the engine.
 #[derive(Clone, Debug)]

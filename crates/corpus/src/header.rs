@@ -9,8 +9,6 @@ use std::fmt;
 const STORY: std::ops::RangeInclusive<usize> = 150..=310;
 /// Longest sentence that says what goes wrong.
 const ABOUT: usize = 200;
-/// Number of the last rule.
-const LAST_RULE: u8 = 15;
 /// Most CPUs of a machine.
 const MAX_CPUS: usize = 8;
 
@@ -69,7 +67,11 @@ impl Bug {
             format!("a story of {words} words, not {} to {}", STORY.start(), STORY.end()),
         );
         demand(!self.rules.is_empty(), "it breaks no rule".to_owned());
-        for rule in self.rules.iter().filter(|rule| !(1..=LAST_RULE).contains(*rule)) {
+        for rule in self
+            .rules
+            .iter()
+            .filter(|rule| !(1..=shootdown_machine::engine::Fault::LAST_RULE).contains(*rule))
+        {
             demand(false, format!("there is no rule SD-{rule}"));
         }
         demand((1..=MAX_CPUS).contains(&self.cpus), format!("{} CPUs, not 1 to {MAX_CPUS}", self.cpus));

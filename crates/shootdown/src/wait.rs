@@ -18,7 +18,7 @@ use core::sync::atomic::Ordering;
 ///   polls the bell               old := bell := rung
 ///   takes the bell, answers      kicks, unless old was "listens" or "rung"
 /// ```
-/// All of these are exchanges of one word. So who finds "listens" has left "rung" for this CPU's next exchange, which
+/// Whoever changes the bell exchanges one word. So who finds "listens" has left "rung" for this CPU's next exchange, which
 /// answers; and after the last one, which leaves 0, everybody kicks again. Explored by `two-flushers`.
 pub(crate) struct Listener<'a, P: Platform> {
     engine: &'a Shootdown<P>,

@@ -5,6 +5,9 @@ use shootdown::fault::{self, Site};
 pub struct Fault(u64);
 
 impl Fault {
+    /// Number of the last rule.
+    pub const LAST_RULE: u8 = shootdown::fault::RULES;
+
     /// Nothing removed.
     pub const NONE: Fault = Fault(0);
 
