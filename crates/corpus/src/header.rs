@@ -160,7 +160,7 @@ mod tests {
         assert!(wrong(Bug { id: "E1", ..sound() }).contains("is not A and a number"));
         assert!(wrong(Bug { class: Class::Lifetime, ..sound() }).contains("is not E and a number"));
         assert!(wrong(Bug { rules: &[], ..sound() }).contains("no rule"));
-        assert!(wrong(Bug { rules: &[9, 15], ..sound() }).contains("no rule SD-15"));
+        assert!(wrong(Bug { rules: &[9, 99], ..sound() }).contains("no rule SD-99"));
         assert!(wrong(Bug { story: "Too short.", ..sound() }).contains("a story of 2 words"));
         assert!(wrong(Bug { cpus: 0, ..sound() }).contains("0 CPUs"));
         assert!(wrong(Bug { code: &[], ..sound() }).contains("source"));
