@@ -1,5 +1,8 @@
-//! A user thread that gives way to a kernel thread and comes back must not write to memory that other CPUs write: its
-//! cost would grow with the machine. Here that memory is read-only while it does so, and any write ends the process.
+//! A user thread that gives way to a kernel thread and comes back must not write to memory that is not its CPU's own: its
+//! cost would grow with the machine. Here all other memory is read-only while it does so, and any write ends the process.
+//!
+//! A CPU's own memory is two pairs of lines: what it alone uses, and what it publishes, with its mailbox. Who flushes reads
+//! the latter, and writes it where it rings.
 #![cfg(unix)]
 
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
@@ -20,27 +23,20 @@ const ACT: &str = "SHOOTDOWN_ACT";
 /// Signal of an access that memory does not allow.
 const SIGSEGV: i32 = 11;
 
-/// Read-only on demand: the engine, the spaces, the other CPU's memory, and the part of this CPU's own memory that
-/// other CPUs write.
+/// Read-only on demand: the engine, the spaces and the other CPU's memory.
 struct Shared(Vec<*mut u8>);
 
 impl Shared {
-    /// Maps two pages, of which the first will be read-only, and moves `value` to `before` bytes before the second.
-    fn place<T>(&mut self, value: T, before: usize) -> &'static T {
+    /// Maps a page, which will be read-only, and moves `value` there.
+    fn place<T>(&mut self, value: T) -> &'static T {
         let page = page_size();
-        assert!(before <= page && size_of::<T>() <= before + page && before % align_of::<T>() == 0);
+        assert!(size_of::<T>() <= page && page % align_of::<T>() == 0);
         // SAFETY: the kernel chooses an address where nothing lies.
         let start = unsafe {
-            mmap_anonymous(
-                core::ptr::null_mut(),
-                2 * page,
-                ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::PRIVATE,
-            )
+            mmap_anonymous(core::ptr::null_mut(), page, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)
         };
-        let start = start.expect("two pages of memory").cast::<u8>();
-        // SAFETY: the offset is inside the mapping.
-        let place = unsafe { start.add(page - before) }.cast::<T>();
+        let start = start.expect("a page of memory").cast::<u8>();
+        let place = start.cast::<T>();
         // SAFETY: the place is free, large enough and aligned, as asserted.
         unsafe { place.write(value) };
         self.0.push(start);
@@ -60,17 +56,15 @@ impl Shared {
 
 /// Makes a machine whose CPU 0 runs in the space that is returned.
 fn machine(shared: &mut Shared) -> (&'static Engine, User) {
-    // What others write of a CPU's memory are its first 128 bytes; the rest is this CPU's own and stays writable.
-    let own = shared.place(CpuLocal::new(), 128);
-    let other = shared.place(CpuLocal::new(), page_size());
-    let engine =
-        shared.place(Shootdown::new(Machine::new(Untagged, [own, other]), CpuMask::new()), page_size());
+    let own = Box::leak(Box::new(CpuLocal::new()));
+    let other = shared.place(CpuLocal::new());
+    let engine = shared.place(Shootdown::new(Machine::new(Untagged, [own, other]), CpuMask::new()));
     for cpu in [1, 0] {
         engine.platform().play(cpu);
         engine.online_cpu().expect("the mask holds both CPUs");
     }
     let space = engine.new_space(0x1000, CpuMask::new()).expect("masks of one size");
-    let space: &'static AddressSpace<Machine> = shared.place(space, page_size());
+    let space: &'static AddressSpace<Machine> = shared.place(space);
     let user = engine.adopt(space).map_err(|(refused, _)| refused).expect("a new space");
     engine.platform().play(1);
     engine.switch_to(&user);
@@ -103,7 +97,7 @@ fn child() {
     match act.as_str() {
         "round trip" => round_trip(engine, &user),
         "flush" => flush(engine, &user),
-        "serve" => engine.serve(),
+        "send kernel" => drop(engine.send_kernel(Scope::All, Tables::Kept)),
         "switch" => engine.leave(),
         "count" => drop(user.clone()),
         "nothing" => {}
@@ -129,8 +123,8 @@ fn user_to_kernel_thread_and_back_writes_no_shared_line() {
 
 #[test]
 fn what_does_write_shared_lines_is_caught() {
-    // A generation, this CPU's own bell, a mask, a reference count.
-    for act in ["flush", "serve", "switch", "count"] {
+    // A generation, that of kernel memory, a mask, a reference count.
+    for act in ["flush", "send kernel", "switch", "count"] {
         let outcome = outcome_of(act);
         assert_eq!(outcome.signal(), Some(SIGSEGV), "{act} must fault and ended with {outcome}");
     }

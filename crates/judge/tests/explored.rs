@@ -101,7 +101,7 @@ fn each_removed_rule_is_reported_with_what_was_missing() {
 #[test]
 fn what_the_machines_judge_reports_of_a_pair_is_reported_here_too() {
     let (mut both, mut early) = (0, 0);
-    for rule in 1..=14 {
+    for rule in 1..=Fault::LAST_RULE {
         let (theirs, ours) = (without(rule, Judges::Machine), without(rule, Judges::Watch));
         for (their, our) in theirs.iter().zip(&ours).filter(|(case, _)| case.groups.contains(&"pairs")) {
             let Outcome::Report(what) = run(their, Memory::Sc, 30_000) else { continue };

@@ -10,10 +10,13 @@ const LIMIT: u64 = 300_000;
 const LARGE: &[&str] = &[
     "two-flushers",
     "nested-gathers",
+    "nested-table-gathers",
     "broadcast-fallback",
     "transport-paravirtual",
     "transport-actions",
     "transport-switched",
+    "nmi-flush",
+    "hotplug-under-load",
 ];
 
 fn run(case: &Case, workers: usize) -> Report {

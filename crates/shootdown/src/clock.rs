@@ -30,21 +30,12 @@ struct Entry {
     range: Word,
 }
 
-/// What a CPU must flush to catch up.
-pub(crate) enum Plan {
-    /// Nothing: it is up to date.
-    Current,
-    /// These pages; `tables` where the walk caches must go as well.
-    Pages {
-        /// The ranges, `count` of them.
-        ranges: [PageRange; RING],
-        /// How many are meant.
-        count: u8,
-        /// Whether table pages were freed.
-        tables: Tables,
-    },
-    /// Everything.
-    Everything,
+/// What a CPU must flush to catch up: what each request from a generation on says.
+pub(crate) struct Plan {
+    /// Generation of the first request.
+    pub(crate) first: u64,
+    /// Whether one of them freed table pages.
+    pub(crate) tables: Tables,
 }
 
 impl Clock {
@@ -82,41 +73,26 @@ impl Clock {
         self.generation.load(Site::CatchUp.acquire())
     }
 
-    /// Says what a CPU that is up to date with `seen` must flush to be up to date with `now`.
-    pub(crate) fn plan(&self, seen: u64, now: u64, ceiling: u64) -> Plan {
-        if seen == now {
-            return Plan::Current;
-        }
-        let empty = PageRange::page(crate::types::VirtAddr(0));
-        let (mut ranges, mut count, mut pages, mut all_tables) = ([empty; RING], 0_u8, 0, Tables::Kept);
-        let mut first = seen + 1;
+    /// Says what a CPU that is up to date with `seen` must flush to be up to date with `now`; nothing where everything must
+    /// go. The plan holds no pages: whoever carries it out [`recall`](Self::recall)s them again, and flushes everything where
+    /// one is gone by then.
+    pub(crate) fn plan(&self, seen: u64, now: u64, ceiling: u64) -> Option<Plan> {
+        let mut plan = Plan { first: seen + 1, tables: Tables::Kept };
         if now - seen > RING as u64 {
             if !without(Rule::Widen) {
-                return Plan::Everything;
+                return None;
             }
-            first = now - (RING as u64 - 1);
+            plan.first = now - (RING as u64 - 1);
         }
-        for generation in first..=now {
-            let Some((range, tables)) = self.recall(generation).and_then(Packed::unpack) else {
-                return Plan::Everything;
-            };
+        let mut pages = 0;
+        for generation in plan.first..=now {
+            let (range, tables) = self.recall(generation)?;
             pages += range.count();
             if tables == Tables::Freed {
-                all_tables = Tables::Freed;
+                plan.tables = Tables::Freed;
             }
-            ranges[usize::from(count)] = range;
-            count += 1;
         }
-        if pages > ceiling {
-            return Plan::Everything;
-        }
-        Plan::Pages { ranges, count, tables: all_tables }
-    }
-
-    /// The pages of the latest request, nothing where everything must go.
-    #[inline]
-    pub(crate) fn recall_latest(&self, now: u64) -> Option<(PageRange, Tables)> {
-        self.recall(now).and_then(Packed::unpack)
+        (pages <= ceiling).then_some(plan)
     }
 
     /// Notes a request, unless a later one already took its place: then whoever needs it flushes everything.
@@ -147,9 +123,9 @@ impl Clock {
         entry.stamp.store(generation << 1, Site::Record.release());
     }
 
-    /// Returns the request of `generation`, if the ring still has it whole.
+    /// The pages of the request of `generation`; nothing where everything must go, or the ring no longer has it whole.
     #[inline]
-    fn recall(&self, generation: u64) -> Option<Packed> {
+    pub(crate) fn recall(&self, generation: u64) -> Option<(PageRange, Tables)> {
         let entry = &self.ring[generation as usize % RING];
         // ORDER(SD-14): the stamp before the range it vouches for; partner: the last store of `record`.
         if entry.stamp.load(Site::Recall.acquire()) != generation << 1 {
@@ -158,7 +134,7 @@ impl Clock {
         let request = Packed(entry.range.load(Ordering::Relaxed));
         // ORDER(SD-14): the range before the second look at the stamp; partner: the fence in `record`.
         Site::Recheck.acquire_fence();
-        (entry.stamp.load(Ordering::Relaxed) == generation << 1).then_some(request)
+        if entry.stamp.load(Ordering::Relaxed) == generation << 1 { request.unpack() } else { None }
     }
 }
 
@@ -184,13 +160,9 @@ mod tests {
     }
 
     fn planned(clock: &Clock, seen: u64, ceiling: u64) -> Option<(u64, Tables)> {
-        match clock.plan(seen, clock.now(), ceiling) {
-            Plan::Current => Some((0, Tables::Kept)),
-            Plan::Pages { ranges, count, tables } => {
-                Some((ranges[..usize::from(count)].iter().map(PageRange::count).sum(), tables))
-            }
-            Plan::Everything => None,
-        }
+        let plan = clock.plan(seen, clock.now(), ceiling)?;
+        let requests = (plan.first..=clock.now()).filter_map(|generation| clock.recall(generation));
+        Some((requests.map(|(range, _)| range.count()).sum(), plan.tables))
     }
 
     #[test]

@@ -225,7 +225,7 @@ impl<P: Platform> Shootdown<P> {
             });
         }
         space.members().for_each_other(None, |cpu| {
-            self.wait_for(cpu, || {
+            self.wait_for(cpu, &|| {
                 let loaded = self.loaded_of(cpu);
                 loaded.address() != space.address() && loaded != Loaded::SWITCHING
             });
@@ -255,7 +255,7 @@ impl<P: Platform> Shootdown<P> {
         Loaded(self.platform.local(cpu).published.loaded.load(Site::LoadedSeen.acquire()))
     }
 
-    pub(crate) fn online(&self) -> Members<'_> {
+    pub(crate) fn online(&self) -> Members<'_, P::Mask> {
         Members::of(&self.online)
     }
 }

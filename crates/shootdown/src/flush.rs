@@ -277,7 +277,7 @@ impl<P: Platform> Late<'_, P> {
                     counters.skipped.bump();
                 }
             }
-            next = space.members().others(Some(me), batch.word + 1);
+            next = space.members().others_after(Some(me), batch);
         }
         engine.flush_here(space, request.unpack(), generation, false);
         rang
@@ -294,7 +294,7 @@ impl<P: Platform> Late<'_, P> {
                     self.wait_for_one(cpu, listener);
                 }
             }
-            next = self.space.members().others(Some(sender), batch.word + 1);
+            next = self.space.members().others_after(Some(sender), batch);
         }
     }
 
@@ -348,7 +348,7 @@ impl<P: Platform> Pending<'_, P> {
 
     fn wait_for_kernel(&self, generation: u64, sender: CpuId) {
         self.engine.online().for_each_other(Some(sender), |cpu| {
-            self.engine.wait_for(cpu, || self.kernel_caught_up(cpu, generation));
+            self.engine.wait_for(cpu, &|| self.kernel_caught_up(cpu, generation));
         });
     }
 

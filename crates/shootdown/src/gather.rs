@@ -21,12 +21,18 @@ pub struct Gather<'a, P: Platform, F, const N: usize> {
     /// Not dropped as a field: where a callback unwinds, what CPUs may still reach is held for good.
     frames: ManuallyDrop<[Option<F>; N]>,
     held: usize,
+    noted: Noted,
+    /// Whether the flush has begun.
+    begun: bool,
+}
+
+/// What the flush of a gather must cover; the part that is the same for all frames.
+struct Noted {
+    /// What was recorded.
     scope: Option<Scope>,
     tables: Tables,
     /// Where the caller looks at entries, in the smallest pages, since a peer may have cleared any size there.
     within: Scope,
-    /// Whether the flush has begun.
-    begun: bool,
 }
 
 /// A gather whose flush was sent: the frames wait for its completion, and can do so outside the page-table lock.
@@ -93,16 +99,31 @@ impl<P: Platform> Shootdown<P> {
         // ORDER(SD-8): before this CPU clears an entry or finds one cleared; the caller's page-table lock orders both.
         space.gathers.fetch_add(1, Ordering::Relaxed);
         let frames = ManuallyDrop::new([const { None }; N]);
-        Gather {
-            engine: self,
-            space,
-            frames,
-            held: 0,
-            scope: None,
-            tables: Tables::Kept,
-            within,
-            begun: false,
+        let noted = Noted { scope: None, tables: Tables::Kept, within };
+        Gather { engine: self, space, frames, held: 0, noted, begun: false }
+    }
+}
+
+impl Noted {
+    /// Records that entries of `range` changed.
+    fn add(&mut self, range: PageRange, tables: Tables) {
+        self.scope = Some(self.with(Scope::Pages(range)));
+        if tables == Tables::Freed {
+            self.tables = Tables::Freed;
         }
+    }
+
+    /// What was recorded and `more`.
+    fn with(&self, more: Scope) -> Scope {
+        self.scope.map_or(more, |so_far| so_far.cover(more))
+    }
+
+    /// What to flush where no other gather is open, or where one is.
+    fn to_flush(&self, nested: bool) -> Option<(Scope, Tables)> {
+        if nested && !without(Rule::CoverPeers) {
+            return Some((self.with(self.within), Tables::Freed));
+        }
+        self.scope.map(|scope| (scope, self.tables))
     }
 }
 
@@ -125,12 +146,12 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
 
     /// Records that entries of `range` changed without a frame to hold (write-protected, say).
     pub fn changed(&mut self, range: PageRange) {
-        self.note(range, Tables::Kept);
+        self.noted.add(range, Tables::Kept);
     }
 
     /// Records that entries anywhere in the space may have changed, without a frame to hold.
     pub fn changed_all(&mut self) {
-        self.scope = Some(Scope::All);
+        self.noted.scope = Some(Scope::All);
     }
 
     /// How many more frames it takes; look before an entry is cleared, for its frame must then go somewhere.
@@ -143,16 +164,8 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
         let Some(place) = self.frames.get_mut(self.held) else { return Err(Full(frame)) };
         *place = Some(frame);
         self.held += 1;
-        self.note(range, tables);
+        self.noted.add(range, tables);
         Ok(())
-    }
-
-    fn note(&mut self, range: PageRange, tables: Tables) {
-        let scope = Scope::Pages(range);
-        self.scope = Some(self.scope.map_or(scope, |so_far| so_far.cover(scope)));
-        if tables == Tables::Freed {
-            self.tables = Tables::Freed;
-        }
     }
 
     /// Sends the flush that covers what was recorded; call it before the page-table lock is dropped. Never waits.
@@ -170,11 +183,12 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
 
     fn begin(
         &mut self,
-        flush: impl FnOnce(&'a Shootdown<P>, &'a AddressSpace<P>, Scope, Tables) -> Option<Pending<'a, P>>,
+        send: impl FnOnce(&'a Shootdown<P>, &'a AddressSpace<P>, Scope, Tables) -> Option<Pending<'a, P>>,
     ) -> PendingFrames<'a, P, F, N> {
         self.begun = true;
         let platform = self.engine.platform();
-        let mut number = self.scope.map_or(0, |own| platform.gathered(self.space, own, self.tables));
+        let own = self.noted.scope;
+        let mut number = own.map_or(0, |own| platform.gathered(self.space, own, self.noted.tables));
         if without(Rule::FreeAfterCompletion) {
             // The rule removed: frames go whether or not the flush is complete.
             platform.released(core::mem::take(&mut number));
@@ -182,13 +196,8 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
         }
         // ORDER(SD-8): a peer that is seen gone has completed its flush; partner: the release in `close`.
         let nested = self.space.gathers.load(Site::GatherSeen.acquire()) > 1;
-        let (scope, tables) = if nested && !without(Rule::CoverPeers) {
-            let looked_at = self.scope.map_or(self.within, |noted| self.within.cover(noted));
-            (Some(looked_at), Tables::Freed)
-        } else {
-            (self.scope, self.tables)
-        };
-        let flush = scope.and_then(|scope| flush(self.engine, self.space, scope, tables));
+        let flush = self.noted.to_flush(nested);
+        let flush = flush.and_then(|(scope, tables)| send(self.engine, self.space, scope, tables));
         let frames = core::mem::replace(&mut self.frames, ManuallyDrop::new([const { None }; N]));
         PendingFrames { engine: self.engine, number, space: self.space, flush, waiting: false, frames }
     }

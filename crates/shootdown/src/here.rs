@@ -1,6 +1,6 @@
 //! What a CPU does to itself with interrupts off.
 
-use crate::clock::Plan;
+use crate::clock::{Clock, Plan};
 use crate::engine::Shootdown;
 use crate::event::Event;
 use crate::fault::{Rule, Site, without};
@@ -189,21 +189,16 @@ impl<'a, P: Platform> Cpu<'a, P> {
     #[inline(never)]
     fn load_late(self, arrival: Arrival<'_, P>, caught: u64) {
         let Arrival { next, tag, now, .. } = arrival;
-        let plan = next.clock.plan(caught, now, P::RANGE_CEILING);
         // A walker must never meet a freed table, not even for the moment between the install and a flush that follows:
         // ranges are flushed after the install only where no tables went (Xen's XSA-292 is the other order, for leaves).
-        match plan {
-            Plan::Pages { tables: Tables::Freed, .. } | Plan::Everything => self.install_flushed(next, tag),
-            Plan::Current | Plan::Pages { .. } => {
+        match next.clock.plan(caught, now, P::RANGE_CEILING) {
+            Some(Plan { first, tables: Tables::Kept }) => {
                 hw::install(self.engine.platform(), Some(next), tag, OnInstall::Keep);
-                self.carry_out(
-                    plan,
-                    |range, tables| LocalFlush::Pages { tag, range, tables },
-                    LocalFlush::Tag(tag),
-                );
+                self.flush_requests(&next.clock, first, now, Some(tag));
             }
+            _ => self.install_flushed(next, tag),
         }
-        self.arrive(arrival);
+        self.arrive_late(arrival);
     }
 
     /// Flushes all tags, since each may have changed hands, then loads the space. What the walker fills in between belongs
@@ -220,6 +215,13 @@ impl<'a, P: Platform> Cpu<'a, P> {
             self.save(me, previous);
         }
         hw::install(self.engine.platform(), Some(next), tag, OnInstall::Keep);
+        self.arrive_late(arrival);
+    }
+
+    /// The same as [`arrive`](Self::arrive), for those who have just flushed.
+    #[cold]
+    #[inline(never)]
+    fn arrive_late(self, arrival: Arrival<'_, P>) {
         self.arrive(arrival);
     }
 
@@ -324,12 +326,13 @@ impl<'a, P: Platform> Cpu<'a, P> {
             return;
         }
         if now.wrapping_sub(seen) == 1 {
-            // The usual case, which needs no array.
-            self.flush_loaded(space.clock.recall_latest(now));
-            self.acknowledge(space, now);
+            // The usual case, which needs no plan.
+            self.flush_loaded(space.clock.recall(now));
         } else {
-            self.catch_up_far(space, seen, now);
+            let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
+            self.flush_missed(&space.clock, seen, now, Some(tag));
         }
+        self.acknowledge(space, now);
     }
 
     /// Loads the loaded space under another tag, if its policy says so; what that one holds is current.
@@ -341,14 +344,6 @@ impl<'a, P: Platform> Cpu<'a, P> {
         self.local.own.tag.store(u64::from(tag.number()), Ordering::Relaxed);
         self.acknowledge(space, now);
         true
-    }
-
-    #[cold]
-    fn catch_up_far(self, space: &AddressSpace<P>, seen: u64, now: u64) {
-        let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
-        let plan = space.clock.plan(seen, now, P::RANGE_CEILING);
-        self.carry_out(plan, |range, tables| LocalFlush::Pages { tag, range, tables }, LocalFlush::Tag(tag));
-        self.acknowledge(space, now);
     }
 
     /// Flushes these pages of the loaded space, or all of it.
@@ -383,12 +378,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
 
     #[cold]
     fn catch_up_kernel_from(self, seen: u64, now: u64) {
-        let plan = self.engine.kernel.plan(seen, now, P::RANGE_CEILING);
-        self.carry_out(
-            plan,
-            |range, tables| LocalFlush::KernelPages { range, tables },
-            LocalFlush::Everything,
-        );
+        self.flush_missed(&self.engine.kernel, seen, now, None);
         // ORDER(SD-6): the flush is complete before the acknowledgement; partner: `Pending::kernel_caught_up`.
         self.local.published.kernel_caught.store(now, Site::KernelAck.release());
     }
@@ -403,15 +393,29 @@ impl<'a, P: Platform> Cpu<'a, P> {
         hw::flush_local(self.engine.platform(), what);
     }
 
-    fn carry_out(self, plan: Plan, pages: impl Fn(PageRange, Tables) -> LocalFlush, all: LocalFlush) {
-        match plan {
-            Plan::Current => {}
-            Plan::Pages { ranges, count, tables } => {
-                for &range in &ranges[..usize::from(count)] {
-                    self.flush_hardware(pages(range, tables));
-                }
+    /// Flushes what was asked for since generation `seen`, under a tag or of kernel memory.
+    #[cold]
+    fn flush_missed(self, clock: &Clock, seen: u64, now: u64, tag: Option<Tag>) {
+        match clock.plan(seen, now, P::RANGE_CEILING) {
+            Some(plan) => self.flush_requests(clock, plan.first, now, tag),
+            None => self.flush_hardware(tag.map_or(LocalFlush::Everything, LocalFlush::Tag)),
+        }
+    }
+
+    /// Flushes what each request of a plan says, or everything once one is gone.
+    #[inline(always)]
+    fn flush_requests(self, clock: &Clock, first: u64, now: u64, tag: Option<Tag>) {
+        for generation in first..=now {
+            let pages = clock.recall(generation);
+            self.flush_hardware(match (pages, tag) {
+                (Some((range, tables)), Some(tag)) => LocalFlush::Pages { tag, range, tables },
+                (Some((range, tables)), None) => LocalFlush::KernelPages { range, tables },
+                (None, Some(tag)) => LocalFlush::Tag(tag),
+                (None, None) => LocalFlush::Everything,
+            });
+            if pages.is_none() {
+                return;
             }
-            Plan::Everything => self.flush_hardware(all),
         }
     }
 

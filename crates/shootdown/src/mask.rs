@@ -180,21 +180,23 @@ unsafe impl MaskStore for BorrowedMask<'_> {
 }
 
 /// The operations on a mask, for the engine alone: there is none that touches another CPU's bit.
-pub(crate) struct Members<'a> {
-    words: &'a [MaskWord],
-    summary: Option<&'a Word>,
-}
+pub(crate) struct Members<'a, M: MaskStore>(&'a M);
 
-impl<'a> Members<'a> {
+impl<'a, M: MaskStore> Members<'a, M> {
     #[inline]
-    pub(crate) fn of(store: &'a impl MaskStore) -> Self {
-        Self { words: store.words(), summary: store.summary().map(|summary| &summary.0) }
+    pub(crate) fn of(store: &'a M) -> Self {
+        Self(store)
+    }
+
+    #[inline]
+    fn summary(&self) -> Option<&'a Word> {
+        self.0.summary().map(|summary| &summary.0)
     }
 
     /// Number of CPUs that fit.
     #[inline]
     pub(crate) fn capacity(&self) -> usize {
-        self.words.len() * 64
+        self.0.words().len() * 64
     }
 
     /// Whether `cpu` is a member, as far as the caller can see.
@@ -208,20 +210,21 @@ impl<'a> Members<'a> {
     #[inline]
     pub(crate) fn holds(&self, cpu: CpuId) -> bool {
         // ORDER(SD-8): as in `for_each_batch`; partner: `remove_self`, called by `offline_cpu`.
-        self.word(cpu).load(Site::OnlineSeen.acquire()) & bit(cpu) != 0
+        let word = self.0.words().get(cpu.index() / 64);
+        word.is_some_and(|word| word.0.load(Site::OnlineSeen.acquire()) & bit(cpu) != 0)
     }
 
     /// Whether a CPU that switches in leaves its bit away, because rule SD-1 is removed. Where there is a summary it is the
     /// mark that is missing then.
     #[inline]
     pub(crate) fn leave_joiners_out(&self) -> bool {
-        without(Rule::MaskCovers) && self.summary.is_none()
+        without(Rule::MaskCovers) && self.summary().is_none()
     }
 
     /// Adds the calling CPU, which is `me` (SD-2). A full fence must follow before it reads a generation.
     #[inline]
     pub(crate) fn add_self(&self, me: CpuId) {
-        if let Some(summary) = self.summary.filter(|_| !without(Rule::MaskCovers)) {
+        if let Some(summary) = self.summary().filter(|_| !without(Rule::MaskCovers)) {
             let mark = 1 << ((me.number() / 64) >> self.shift());
             // ORDER(SD-1): relaxed, read or written before the fence that follows; see the drawing above. Almost always the
             // mark is there, and then its line stays shared.
@@ -255,25 +258,41 @@ impl<'a> Members<'a> {
     /// Calls `visit` with the members other than `me`, up to 64 at a time, as they are when it comes to them.
     #[inline]
     pub(crate) fn for_each_batch(&self, me: Option<CpuId>, mut visit: impl FnMut(Batch)) {
-        let mut next = self.others(me, 0);
+        let mut next = self.others_from(me, 0);
         while let Some(batch) = next {
             visit(batch);
-            next = self.others(me, batch.word + 1);
+            next = self.others_after(me, batch);
         }
+    }
+
+    /// Returns the first members other than `me` in the words behind that of `batch`.
+    #[inline]
+    pub(crate) fn others_after(&self, me: Option<CpuId>, batch: Batch) -> Option<Batch> {
+        // As wide as this, the compiler sees that a mask of one word has nothing behind it.
+        if batch.word as usize + 1 < self.0.words().len() {
+            self.others_from(me, batch.word + 1)
+        } else {
+            None
+        }
+    }
+
+    #[inline(never)]
+    fn others_from(&self, me: Option<CpuId>, first: u32) -> Option<Batch> {
+        self.others(me, first)
     }
 
     /// Returns the first members other than `me` in the words from `first` on.
     #[inline]
     pub(crate) fn others(&self, me: Option<CpuId>, first: u32) -> Option<Batch> {
-        match self.summary {
-            None => self.others_between(me, first, self.words.len() as u32),
+        match self.summary() {
+            None => self.others_between(me, first, self.0.words().len() as u32),
             Some(summary) => self.others_marked(summary, me, first),
         }
     }
 
     #[inline]
     fn others_marked(&self, summary: &Word, me: Option<CpuId>, first: u32) -> Option<Batch> {
-        let (shift, words) = (self.shift(), self.words.len() as u32);
+        let (shift, words) = (self.shift(), self.0.words().len() as u32);
         // ORDER(SD-4): relaxed; the caller's fence orders it, see the drawing above. A mark never goes, so nothing is read
         // from its absence but that nobody has joined.
         let marks = summary.load(Ordering::Relaxed);
@@ -292,8 +311,9 @@ impl<'a> Members<'a> {
     #[inline]
     fn others_between(&self, me: Option<CpuId>, first: u32, end: u32) -> Option<Batch> {
         for word in first..end {
+            let cell = self.0.words().get(word as usize)?;
             // ORDER(SD-8): a bit seen gone means that its CPU's last use of the space is over; partner: `remove_self`.
-            let mut bits = self.words[word as usize].0.load(Site::MaskSeen.acquire());
+            let mut bits = cell.0.load(Site::MaskSeen.acquire());
             if let Some(me) = me.filter(|me| me.number() / 64 == word) {
                 bits &= !bit(me);
             }
@@ -307,7 +327,7 @@ impl<'a> Members<'a> {
     /// Binary logarithm of the words under one mark.
     #[inline]
     fn shift(&self) -> u32 {
-        match self.words.len() {
+        match self.0.words().len() {
             0..=64 => 0,
             words => usize::BITS - ((words - 1) / 64).leading_zeros(),
         }
@@ -315,7 +335,7 @@ impl<'a> Members<'a> {
 
     #[inline]
     fn word(&self, cpu: CpuId) -> &'a Word {
-        &self.words[cpu.index() / 64].0
+        &self.0.words()[cpu.index() / 64].0
     }
 }
 

@@ -90,7 +90,7 @@ impl<P: Platform> AddressSpace<P> {
     }
 
     #[inline]
-    pub(crate) fn members(&self) -> Members<'_> {
+    pub(crate) fn members(&self) -> Members<'_, P::Mask> {
         Members::of(&self.mask)
     }
 

@@ -61,7 +61,7 @@ impl<P: Platform> Shootdown<P> {
     fn await_trim(&self, space: &AddressSpace<P>, cpu: CpuId) {
         let request = &self.platform().local(cpu).mail.trim;
         let address = space.address();
-        self.wait_for(cpu, || {
+        self.wait_for(cpu, &|| {
             // ORDER(SD-3): relaxed; the exchange below looks again.
             let asked = request.load(Ordering::Relaxed);
             asked & !TAKEN != address || (asked == address && !self.online().holds(cpu))
@@ -72,7 +72,7 @@ impl<P: Platform> Shootdown<P> {
         let found = request.compare_exchange(address, 0, Ordering::Relaxed, Site::TrimSeen.acquire());
         if found == Err(address | TAKEN) {
             // ORDER(SD-3): whoever took the request first has done with the space; partner: the same.
-            self.wait_for(cpu, || request.load(Site::TrimLateSeen.acquire()) != address | TAKEN);
+            self.wait_for(cpu, &|| request.load(Site::TrimLateSeen.acquire()) != address | TAKEN);
         }
     }
 }

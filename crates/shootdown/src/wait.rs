@@ -99,7 +99,10 @@ impl<P: Platform> Drop for Listener<'_, P> {
 
 impl<P: Platform> Shootdown<P> {
     /// Waits as [`Listener::wait_for`] does, and listens no longer than that takes.
-    pub(crate) fn wait_for(&self, cpu: CpuId, ready: impl Fn() -> bool) {
+    ///
+    /// Not generic, so that its code is there once.
+    #[inline(never)]
+    pub(crate) fn wait_for(&self, cpu: CpuId, ready: &dyn Fn() -> bool) {
         if !sync::EAGER || !ready() {
             let pin = self.platform().pin();
             Listener::begin(self, &pin).wait_for(cpu, ready);

@@ -52,7 +52,7 @@ fn replay_on(mask: &impl MaskStore, moves: &[(CpuId, bool)]) -> BTreeSet<CpuId> 
     set
 }
 
-fn visited(members: &Members<'_>, me: Option<CpuId>) -> Vec<CpuId> {
+fn visited(members: &Members<'_, impl MaskStore>, me: Option<CpuId>) -> Vec<CpuId> {
     let mut seen = Vec::new();
     members.for_each_other(me, |cpu| seen.push(cpu));
     seen
