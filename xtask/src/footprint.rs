@@ -59,9 +59,9 @@ pub fn run(root: &Path, look: Look) -> Result<String> {
     }
     process::run(&mut command)?;
     Ok(match look {
-        Look::Size(_) => "at most 12 KiB of the engine on riscv64, built for size, or excepted",
+        Look::Size(_) => "at most 12 KiB of the engine on riscv64, built for size",
         Look::Panics => "no way to a panic but those that crates/footprint/panics.txt argues",
-        Look::Stack => "the doorbell's handler within its bound, or excepted",
+        Look::Stack => "the doorbell's handler within its bound",
     }
     .to_owned())
 }

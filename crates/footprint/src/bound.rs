@@ -1,34 +1,25 @@
 //! What a figure may be at most.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 
-/// A bound, and what is known to pass it.
+/// A bound.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
     /// What is bounded, as the end of a sentence.
     pub what: &'static str,
     /// At most so many bytes.
     pub bytes: u64,
-    /// So many until that is mended, and why. It has to go when the bound holds.
-    pub excepted: Option<(u64, &'static str)>,
 }
 
 impl Bound {
     /// Holds the largest figure against the bound.
     ///
     /// # Errors
-    /// It is past the bound and past the exception, or the exception has outlived its cause.
+    /// It is past the bound.
     pub fn judge(self, most: u64) -> Result<()> {
-        let Self { what, bytes, excepted } = self;
-        match excepted {
-            Some((up_to, why)) if most > bytes && most <= up_to => {
-                println!("  PAST THE BOUND: {most} of {bytes} bytes {what}; excepted up to {up_to}: {why}");
-            }
-            Some((up_to, _)) if most <= bytes => {
-                bail!("{most} bytes {what} are within {bytes}: the exception for {up_to} has to go");
-            }
-            _ => ensure!(most <= bytes, "{most} bytes {what}, at most {bytes} are wanted"),
-        }
+        let Self { what, bytes } = self;
+        ensure!(most <= bytes, "{most} bytes {what}, at most {bytes} are wanted");
+        println!("  {most} bytes {what}, of {bytes} at most");
         Ok(())
     }
 }
@@ -38,13 +29,10 @@ mod tests {
     use super::Bound;
 
     #[test]
-    fn a_bound_holds_unless_excepted_and_exceptions_do_not_outlive_their_cause() {
-        let bound = |excepted| Bound { what: "of stack", bytes: 512, excepted };
-        let judge = |excepted, most| bound(excepted).judge(most).is_ok();
-        assert!(judge(None, 512));
-        assert!(!judge(None, 513));
-        assert!(judge(Some((600, "why")), 513));
-        assert!(!judge(Some((600, "why")), 601));
-        assert!(!judge(Some((600, "why")), 512));
+    fn what_is_past_the_bound_is_an_error() {
+        let bound = Bound { what: "of stack", bytes: 512 };
+        assert!(bound.judge(512).is_ok());
+        let error = bound.judge(513).expect_err("a byte too many").to_string();
+        assert_eq!(error, "513 bytes of stack, at most 512 are wanted");
     }
 }

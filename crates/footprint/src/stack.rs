@@ -10,7 +10,7 @@ use object::Architecture;
 use std::collections::HashMap;
 
 /// What the doorbell's handler may take, from the call of `serve` on.
-pub const BOUND: Bound = Bound { what: "of stack for the doorbell's handler", bytes: 512, excepted: None };
+pub const BOUND: Bound = Bound { what: "of stack for the doorbell's handler", bytes: 512 };
 /// Operations that are printed; the first is bounded.
 const PRINTED: [&str; 8] =
     ["serve", "switch_to", "enter_lazy", "leave", "borrow", "flush", "gather_finish", "flush_kernel"];
