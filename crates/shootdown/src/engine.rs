@@ -12,7 +12,7 @@ use crate::tags::TagPolicy;
 use crate::types::{CpuId, SpaceId};
 use crate::{
     event::Event,
-    percpu::{LISTENS, Loaded, RUNG},
+    percpu::{Bell, Loaded},
 };
 use core::fmt;
 use core::sync::atomic::Ordering;
@@ -236,13 +236,12 @@ impl<P: Platform> Shootdown<P> {
     pub(crate) fn ring(&self, cpu: CpuId) {
         let platform = self.platform();
         let counters = &platform.local(platform.cpu()).own.counters;
-        // ORDER(SD-6): the request (a generation, an empty count, a trim address) before the ring; partner: `Cpu::serve`.
+        // ORDER(SD-6): the request (a generation, an empty count, a trim address) before the ring; partner: `Cpu::take_bell`.
         // Where the bell was up, its answer is still to come and will see the request; where that CPU listens, it answers
-        // by itself.
-        match platform.local(cpu).mail.rung.swap(RUNG, Site::Ring.release()) {
-            0 => {}
-            LISTENS => return counters.heard.bump(),
-            _ => return counters.merged.bump(),
+        // by itself; where an interrupt is on its way to it, that one's handler will.
+        let bell = Bell(platform.local(cpu).mail.rung.fetch_add(Bell::RING, Site::Ring.release()));
+        if !bell.is_quiet() {
+            return if bell.listens() { counters.heard.bump() } else { counters.merged.bump() };
         }
         counters.sent.bump();
         platform.kick(cpu);

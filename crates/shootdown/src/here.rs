@@ -5,7 +5,7 @@ use crate::engine::Shootdown;
 use crate::event::Event;
 use crate::fault::{Rule, Site, without};
 use crate::hw;
-use crate::percpu::{CpuLocal, Loaded, Mode, RUNG};
+use crate::percpu::{Bell, CpuLocal, Loaded, Mode};
 use crate::platform::{LocalFlush, OnInstall, OnLeave, Platform, Span};
 use crate::space::AddressSpace;
 use crate::tags::{Assignment, Held, TagCpu, TagPolicy};
@@ -276,12 +276,10 @@ impl<'a, P: Platform> Cpu<'a, P> {
         self.publish_loaded(Loaded::NOTHING);
     }
 
-    /// Answers the doorbell: everything that may have been asked since it last did.
+    /// Answers the doorbell: everything that may have been asked since it last did. No interrupt is on its way any more, as
+    /// far as this CPU knows; where one is, it finds nothing, and who rings meanwhile sends another.
     pub(crate) fn serve(self) {
-        // ORDER(SD-6): the ring before what it announced is read; partner: `Shootdown::ring`. Who rings later finds 0 and
-        // kicks. An interrupt that finds no ring leaves a wait on this CPU to its listening.
-        let taken = self.local.mail.rung.compare_exchange(RUNG, 0, Site::Take.acquire(), Ordering::Relaxed);
-        if taken.is_ok() {
+        if self.local.take_bell(Bell::handled) {
             self.answer();
         }
     }

@@ -1,8 +1,10 @@
 //! What the embedder lends the engine for each CPU.
 
 use crate::counters::Counters;
-use crate::sync::{Word, const_fn};
+use crate::fault::Site;
+use crate::sync::{self, Word, const_fn};
 use crate::tags::TagSlots;
+use core::sync::atomic::Ordering;
 
 /// The engine's memory of one CPU: make one per CPU, in whatever per-CPU storage there is, and hand it out by
 /// [`Platform::local`](crate::Platform::local).
@@ -20,8 +22,7 @@ pub struct CpuLocal {
 /// What other CPUs write.
 #[derive(Debug)]
 pub(crate) struct Mail {
-    /// [`RUNG`] from a ring until this CPU takes it; [`LISTENS`] while this CPU waits and looks here by itself; else 0, and
-    /// only then does a ring take an interrupt.
+    /// The doorbell; see [`Bell`].
     pub(crate) rung: Word,
     /// Address of a space that asks this CPU to leave its mask, or 0. One at a time; a second request is dropped, which
     /// costs time and nothing else.
@@ -72,6 +73,20 @@ impl CpuLocal {
         }
     }
 
+    /// Takes the rings of this CPU, whose bell becomes what `next` says, and answers whether there were any.
+    #[inline]
+    pub(crate) fn take_bell(&self, next: impl Fn(Bell) -> Bell) -> bool {
+        let bell = &self.mail.rung;
+        sync::retry(|| {
+            // ORDER(SD-6): relaxed; the exchange that follows has the order.
+            let old = bell.load(Ordering::Relaxed);
+            // ORDER(SD-6): the ring before what it announced is read; partner: `Shootdown::ring`. Who rings later finds what
+            // is left here, and kicks if that is nothing. An interrupt in between changes the bell and so is noticed.
+            let taken = bell.compare_exchange(old, next(Bell(old)).0, Site::Take.acquire(), Ordering::Relaxed);
+            taken.is_ok().then_some(Bell(old).is_rung())
+        })
+    }
+
     /// Counts of what this CPU did.
     pub fn counters(&self) -> &Counters {
         &self.own.counters
@@ -84,10 +99,59 @@ impl Default for CpuLocal {
     }
 }
 
-/// Value of [`Mail::rung`]: somebody rang.
-pub(crate) const RUNG: u64 = 1;
-/// Value of [`Mail::rung`]: nobody has rung since this CPU began to listen.
-pub(crate) const LISTENS: u64 = 2;
+/// Meaning of [`Mail::rung`]: the number of rings since this CPU last took them, and two marks that it sets itself. Where it
+/// is 0 a ring takes an interrupt; else an answer is to come anyhow.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bell(pub(crate) u64);
+
+impl Bell {
+    /// What a ring adds.
+    pub(crate) const RING: u64 = 1;
+    /// This CPU waits, and looks at its bell by itself.
+    const LISTENS: u64 = 1 << 62;
+    /// An interrupt is on its way here whose ring was answered before it came: it will answer what is rung meanwhile.
+    const KICKED: u64 = 1 << 63;
+
+    /// Nobody has rung, and who does must interrupt.
+    #[inline]
+    pub(crate) const fn is_quiet(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether its CPU looks at it by itself.
+    #[inline]
+    pub(crate) const fn listens(self) -> bool {
+        self.0 & Self::LISTENS != 0
+    }
+
+    /// Whether there is something to answer.
+    #[inline]
+    pub(crate) const fn is_rung(self) -> bool {
+        self.0 & !(Self::LISTENS | Self::KICKED) != 0
+    }
+
+    /// What it becomes when its CPU takes the rings and listens.
+    #[inline]
+    pub(crate) const fn listening(self) -> Bell {
+        Bell(Self::LISTENS | self.silent().0)
+    }
+
+    /// What it becomes when its CPU takes the rings and no longer listens. The first ring at a quiet bell has sent an
+    /// interrupt, which no handler has seen as long as the ring is there.
+    #[inline]
+    pub(crate) const fn silent(self) -> Bell {
+        match !self.listens() && self.is_rung() {
+            true => Bell(Self::KICKED),
+            false => Bell(self.0 & Self::KICKED),
+        }
+    }
+
+    /// What it becomes when its CPU takes the rings in the handler of an interrupt.
+    #[inline]
+    pub(crate) const fn handled(self) -> Bell {
+        Bell(self.0 & Self::LISTENS)
+    }
+}
 
 /// Bit of [`Mail::trim`]: the request is being answered and can no longer be withdrawn.
 pub(crate) const TAKEN: u64 = 1;

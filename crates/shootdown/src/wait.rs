@@ -1,9 +1,9 @@
 //! Waiting for other CPUs, and listening meanwhile.
 
 use crate::engine::Shootdown;
-use crate::fault::{Rule, Site, without};
+use crate::fault::{Rule, without};
 use crate::here::Here;
-use crate::percpu::{CpuLocal, LISTENS, RUNG};
+use crate::percpu::{Bell, CpuLocal};
 use crate::platform::{Platform, Span};
 use crate::sync::{self, Waited};
 use crate::types::CpuId;
@@ -15,11 +15,12 @@ use core::sync::atomic::Ordering;
 /// ```text
 ///   this CPU                     a CPU that rings
 ///   bell := listens              request
-///   polls the bell               old := bell := rung
-///   takes the bell, answers      kicks, unless old was "listens" or "rung"
+///   polls the bell               old := bell; bell += 1
+///   takes the bell, answers      kicks if old was 0
 /// ```
-/// Whoever changes the bell exchanges one word. So who finds "listens" has left "rung" for this CPU's next exchange, which
-/// answers; and after the last one, which leaves 0, everybody kicks again. Explored by `two-flushers`.
+/// Whoever changes the bell exchanges one word. So who finds "listens" has left its ring for this CPU's next exchange, which
+/// answers. The last one leaves 0, and everybody kicks again; or, where somebody kicked this CPU and it answered before the
+/// interrupt came, it leaves "kicked", and nobody kicks before it has come. Explored by `two-flushers`.
 pub(crate) struct Listener<'a, P: Platform> {
     engine: &'a Shootdown<P>,
     local: &'a CpuLocal,
@@ -31,22 +32,22 @@ impl<'a, P: Platform> Listener<'a, P> {
     pub(crate) fn begin(engine: &'a Shootdown<P>, _: &'a P::Pin) -> Self {
         let platform = engine.platform();
         let listener = Self { engine, local: platform.local(platform.cpu()) };
-        listener.take_bell(LISTENS);
+        listener.take_bell(Bell::listening);
         listener
     }
 
-    /// Whether somebody rang, or an interrupt handler of this CPU has put the bell back.
+    /// Whether somebody rang, or an interrupt handler of this CPU waited itself, and listens no more.
     fn hears(&self) -> bool {
         // ORDER: relaxed; the exchange that follows has the order.
-        !without(Rule::WaitServes) && self.local.mail.rung.load(Ordering::Relaxed) != LISTENS
+        let bell = Bell(self.local.mail.rung.load(Ordering::Relaxed));
+        !without(Rule::WaitServes) && (bell.is_rung() || !bell.listens())
     }
 
-    /// Leaves `next` in the doorbell and answers, if it was rung. An interrupt in between may wait for other CPUs, which
-    /// answer for themselves meanwhile.
+    /// Leaves in the doorbell what `next` says and answers, if it was rung. An interrupt in between may wait for other CPUs,
+    /// which answer for themselves meanwhile.
     #[inline]
-    fn take_bell(&self, next: u64) {
-        // ORDER(SD-6): as in `Cpu::serve`.
-        if !without(Rule::WaitServes) && self.local.mail.rung.swap(next, Site::Take.acquire()) == RUNG {
+    fn take_bell(&self, next: impl Fn(Bell) -> Bell) {
+        if !without(Rule::WaitServes) && self.local.take_bell(next) {
             self.answer();
         }
     }
@@ -73,7 +74,7 @@ impl<'a, P: Platform> Listener<'a, P> {
                 |polls| platform.relax(polls),
             );
             match outcome {
-                Waited::Ready if heard.get() => self.take_bell(LISTENS),
+                Waited::Ready if heard.get() => self.take_bell(Bell::listening),
                 Waited::Ready => return,
                 Waited::Late => self.still_late(cpu, polls),
             }
@@ -93,7 +94,7 @@ impl<'a, P: Platform> Listener<'a, P> {
 impl<P: Platform> Drop for Listener<'_, P> {
     #[inline]
     fn drop(&mut self) {
-        self.take_bell(0);
+        self.take_bell(Bell::silent);
     }
 }
 
