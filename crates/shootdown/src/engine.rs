@@ -236,11 +236,12 @@ impl<P: Platform> Shootdown<P> {
     pub(crate) fn ring(&self, cpu: CpuId) {
         let platform = self.platform();
         let counters = &platform.local(platform.cpu()).own.counters;
-        // ORDER(SD-6): the request (a generation, an empty count, a trim address) before the ring; partner: `Cpu::take_bell`.
+        // ORDER(SD-6): the request (a generation, an empty count, a trim address) before the ring; partner:
+        // `CpuLocal::exchange_bell`.
         // Where the bell was up, its answer is still to come and will see the request; where that CPU listens, it answers
         // by itself; where an interrupt is on its way to it, that one's handler will.
-        let bell = Bell(platform.local(cpu).mail.rung.fetch_add(Bell::RING, Site::Ring.release()));
-        if !bell.is_quiet() {
+        let bell = Bell(platform.local(cpu).mail.rung.fetch_add(Bell::RUNG.0, Site::Ring.release()));
+        if bell != Bell::QUIET {
             return if bell.listens() { counters.heard.bump() } else { counters.merged.bump() };
         }
         counters.sent.bump();

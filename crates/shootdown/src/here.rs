@@ -279,7 +279,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     /// Answers the doorbell: everything that may have been asked since it last did. No interrupt is on its way any more, as
     /// far as this CPU knows; where one is, it finds nothing, and who rings meanwhile sends another.
     pub(crate) fn serve(self) {
-        if self.local.take_bell(Bell::handled) {
+        if self.local.take_bell(Bell::RUNG, Bell::handled) {
             self.answer();
         }
     }

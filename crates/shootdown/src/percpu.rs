@@ -73,18 +73,31 @@ impl CpuLocal {
         }
     }
 
-    /// Takes the rings of this CPU, whose bell becomes what `next` says, and answers whether there were any.
+    /// Takes the rings of this CPU, whose bell is most often what `usual` says and becomes what `next` makes of it; answers
+    /// whether there were any.
     #[inline]
-    pub(crate) fn take_bell(&self, next: impl Fn(Bell) -> Bell) -> bool {
-        let bell = &self.mail.rung;
+    pub(crate) fn take_bell(&self, usual: Bell, next: fn(Bell) -> Bell) -> bool {
+        match self.exchange_bell(usual, next(usual)) {
+            true => usual.is_rung(),
+            false => self.take_unusual_bell(next),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_unusual_bell(&self, next: fn(Bell) -> Bell) -> bool {
         sync::retry(|| {
             // ORDER(SD-6): relaxed; the exchange that follows has the order.
-            let old = bell.load(Ordering::Relaxed);
-            // ORDER(SD-6): the ring before what it announced is read; partner: `Shootdown::ring`. Who rings later finds what
-            // is left here, and kicks if that is nothing. An interrupt in between changes the bell and so is noticed.
-            let taken = bell.compare_exchange(old, next(Bell(old)).0, Site::Take.acquire(), Ordering::Relaxed);
-            taken.is_ok().then_some(Bell(old).is_rung())
+            let old = Bell(self.mail.rung.load(Ordering::Relaxed));
+            self.exchange_bell(old, next(old)).then_some(old.is_rung())
         })
+    }
+
+    #[inline]
+    fn exchange_bell(&self, old: Bell, next: Bell) -> bool {
+        // ORDER(SD-6): the ring before what it announced is read; partner: `Shootdown::ring`. Who rings later finds what is
+        // left here, and kicks if that is nothing. What an interrupt in between changes is noticed.
+        self.mail.rung.compare_exchange(old.0, next.0, Site::Take.acquire(), Ordering::Relaxed).is_ok()
     }
 
     /// Counts of what this CPU did.
@@ -105,18 +118,17 @@ impl Default for CpuLocal {
 pub(crate) struct Bell(pub(crate) u64);
 
 impl Bell {
-    /// What a ring adds.
-    pub(crate) const RING: u64 = 1;
+    /// Nobody has rung, and who does must interrupt.
+    pub(crate) const QUIET: Bell = Bell(0);
+    /// One ring, which has interrupted.
+    pub(crate) const RUNG: Bell = Bell(1);
+    /// This CPU waits and looks at its bell by itself, and nobody has rung.
+    pub(crate) const LISTENING: Bell = Bell(Self::LISTENS);
+
     /// This CPU waits, and looks at its bell by itself.
     const LISTENS: u64 = 1 << 62;
     /// An interrupt is on its way here whose ring was answered before it came: it will answer what is rung meanwhile.
     const KICKED: u64 = 1 << 63;
-
-    /// Nobody has rung, and who does must interrupt.
-    #[inline]
-    pub(crate) const fn is_quiet(self) -> bool {
-        self.0 == 0
-    }
 
     /// Whether its CPU looks at it by itself.
     #[inline]

@@ -32,7 +32,7 @@ impl<'a, P: Platform> Listener<'a, P> {
     pub(crate) fn begin(engine: &'a Shootdown<P>, _: &'a P::Pin) -> Self {
         let platform = engine.platform();
         let listener = Self { engine, local: platform.local(platform.cpu()) };
-        listener.take_bell(Bell::listening);
+        listener.take_bell(Bell::QUIET, Bell::listening);
         listener
     }
 
@@ -46,8 +46,8 @@ impl<'a, P: Platform> Listener<'a, P> {
     /// Leaves in the doorbell what `next` says and answers, if it was rung. An interrupt in between may wait for other CPUs,
     /// which answer for themselves meanwhile.
     #[inline]
-    fn take_bell(&self, next: impl Fn(Bell) -> Bell) {
-        if !without(Rule::WaitServes) && self.local.take_bell(next) {
+    fn take_bell(&self, usual: Bell, next: fn(Bell) -> Bell) {
+        if !without(Rule::WaitServes) && self.local.take_bell(usual, next) {
             self.answer();
         }
     }
@@ -74,7 +74,7 @@ impl<'a, P: Platform> Listener<'a, P> {
                 |polls| platform.relax(polls),
             );
             match outcome {
-                Waited::Ready if heard.get() => self.take_bell(Bell::listening),
+                Waited::Ready if heard.get() => self.take_bell(Bell::LISTENING, Bell::listening),
                 Waited::Ready => return,
                 Waited::Late => self.still_late(cpu, polls),
             }
@@ -94,7 +94,7 @@ impl<'a, P: Platform> Listener<'a, P> {
 impl<P: Platform> Drop for Listener<'_, P> {
     #[inline]
     fn drop(&mut self) {
-        self.take_bell(Bell::silent);
+        self.take_bell(Bell::LISTENING, Bell::silent);
     }
 }
 
