@@ -106,10 +106,14 @@ fn write(folder: &Path, report: &Report, json: &str) -> Result<(), Failure> {
 /// Prints what was aimed at, and what came out.
 fn aims(out: &mut impl Write, report: &Report) -> io::Result<()> {
     writeln!(out)?;
-    for Figure { aim, found, reached } in &report.figures {
-        let style = if *reached { AnsiColor::Green } else { AnsiColor::Yellow }.on_default();
-        let word = if *reached { "reached" } else { "missed " };
-        let text = format!("{aim}: {found}");
+    for Figure { aim, found, why, kept } in &report.figures {
+        let style = if found.reached { AnsiColor::Green } else { AnsiColor::Yellow }.on_default();
+        let word = if found.reached { "reached" } else { "missed " };
+        let mut text = format!("{aim}: {}", found.measured);
+        if !found.reached {
+            let kept = if kept.reached { "reached" } else { "missed as well" };
+            text += &format!(". By: {}. Why: {why}. With `OnLeave::KeepBit`: {kept}", found.missed_by);
+        }
         let text = textwrap::fill(&text, textwrap::Options::new(width()).subsequent_indent("         "));
         writeln!(out, "{style}{word}{style:#}  {text}")?;
     }

@@ -231,18 +231,6 @@ impl Hw {
         self.work(COSTS.hardware_instructions);
         self.advance(COSTS.send);
         let at = self.me().now + COSTS.delivery;
-        if std::env::var("KICKS").is_ok() {
-            let now = self.me().now;
-            let me = self.current;
-            let my = self.me().class;
-            let t = &self.cpus[cpu as usize];
-            eprintln!(
-                "kick {now} by {me} {my:?} -> {cpu} class {:?} ahead {} masked {}",
-                t.class,
-                t.now as i64 - now as i64,
-                t.masked_until as i64 - now as i64
-            );
-        }
         self.push(at, cpu, Event::Bell);
     }
 

@@ -12,7 +12,7 @@ use crate::probe::{Probe, probe};
 use crate::workload::{Params, WorkloadKind};
 use serde::Serialize;
 
-pub use figures::Figure;
+pub use figures::{Figure, Found};
 pub use page::{page, pictures};
 
 /// Policies that are shown over numbers of CPUs.
@@ -40,6 +40,8 @@ pub struct Report {
     pub probes: Vec<Probe>,
     /// Pairs of operations that commute.
     pub pairs: Vec<Pair>,
+    /// The same where bits are kept.
+    pub pairs_kept: Vec<Pair>,
     /// What was aimed at, and what came out.
     pub figures: Vec<Figure>,
 }
@@ -53,13 +55,14 @@ pub fn report(rows: Vec<Row>, seed: u64) -> Report {
         sweep.extend(SHOWN.map(|policy| bench(policy, SWEPT, params)));
     }
     let mut probes = Vec::new();
-    for policy in SHOWN {
+    for policy in SHOWN.into_iter().chain([PolicyKind::ShootdownKeep]) {
         probes.extend(TARGETS.map(|targets| probe(policy, count(64), targets)));
         probes.push(probe(policy, count(4096), 1));
     }
-    let pairs = pairs(PolicyKind::Shootdown);
-    let figures = figures::figures(&rows, &probes, &pairs);
-    Report { rows, sweep, probes, pairs, figures }
+    let [pairs, pairs_kept] = [PolicyKind::Shootdown, PolicyKind::ShootdownKeep].map(pairs);
+    let measured = figures::Measured { rows: &rows, probes: &probes, pairs: &pairs, pairs_kept: &pairs_kept };
+    let figures = figures::figures(&measured);
+    Report { rows, sweep, probes, pairs, pairs_kept, figures }
 }
 
 #[cfg(test)]

@@ -39,13 +39,36 @@ pub fn page(report: &Report) -> String {
 }
 
 fn aims(out: &mut String, report: &Report) {
-    out.push_str("<h2>Aims</h2>\n<table class=\"aims\"><tr><th>aim</th><th></th><th>found</th></tr>\n");
+    out.push_str(
+        "<h2>Aims</h2>\n<p>The engine as it comes, and with <code>OnLeave::KeepBit</code> (shootdown-keep below).</p>\n\
+         <table class=\"aims\"><tr><th>aim</th><th></th><th>measured</th><th>missed by</th><th>why</th>\
+         <th>bits kept</th></tr>\n",
+    );
     for figure in &report.figures {
-        let (class, word) = if figure.reached { ("reached", "reached") } else { ("missed", "missed") };
-        let (aim, found) = (escaped(&figure.aim), escaped(&figure.found));
-        let _ = writeln!(out, "<tr><td>{aim}</td><td class=\"{class}\">{word}</td><td>{found}</td></tr>");
+        let kept = &figure.kept;
+        let apart = if kept.reached { "" } else { ", missed by " };
+        let _ = writeln!(
+            out,
+            "<tr><td>{}</td>{}<td>{}</td><td>{}</td><td>{}</td><td>{}: {}{apart}{}</td></tr>",
+            escaped(figure.aim),
+            verdict(figure.found.reached),
+            escaped(&figure.found.measured),
+            escaped(&figure.found.missed_by),
+            escaped(&figure.why),
+            word(kept.reached),
+            escaped(&kept.measured),
+            escaped(&kept.missed_by)
+        );
     }
     out.push_str("</table>\n");
+}
+
+fn verdict(reached: bool) -> String {
+    format!("<td class=\"{0}\">{0}</td>", word(reached))
+}
+
+fn word(reached: bool) -> &'static str {
+    if reached { "reached" } else { "missed" }
 }
 
 fn workload(out: &mut String, rows: &[Row]) {
