@@ -20,7 +20,7 @@ use core::sync::atomic::Ordering;
 /// ```
 /// Whoever changes the bell exchanges one word. So who finds "listens" has left its ring for this CPU's next exchange, which
 /// answers. The last one leaves 0, and everybody kicks again; or, where somebody kicked this CPU and it answered before the
-/// interrupt came, it leaves "kicked", and nobody kicks before it has come. Explored by `two-flushers`.
+/// interrupt came, it leaves "kicked", and nobody kicks before it has come. Explored by `two-flushers`, `kick-in-flight`.
 pub(crate) struct Listener<'a, P: Platform> {
     engine: &'a Shootdown<P>,
     local: &'a CpuLocal,

@@ -17,6 +17,7 @@ pub(super) fn add(list: &mut List) {
         deferred_teardown,
         ring_overflow,
         masked_flushers,
+        kick_in_flight,
     ];
     for scenario in scenarios {
         scenario(list);
@@ -165,6 +166,25 @@ fn masked_flushers(list: &mut List) {
             let first: Code<Plain> = |cpu| cpu.unmap_masked(1, 0);
             let second: Code<Plain> = |cpu| cpu.unmap_masked(0, 0);
             Plan { spaces: 2, ..plan(vec![(Start::User(0), first), (Start::User(1), second)]) }
+        },
+    );
+}
+
+fn kick_in_flight(list: &mut List) {
+    list.add(
+        &named(
+            "kick-in-flight",
+            TWO,
+            &[Tso],
+            "a CPU that waits answers before the interrupt of the ring comes, and is rung again",
+        ),
+        || {
+            let waits: Code<Plain> = |cpu| cpu.flush_page(0, 0);
+            let rings: Code<Plain> = |cpu| {
+                cpu.unmap(0, 0);
+                cpu.unmap(0, 1);
+            };
+            plan(vec![(Start::User(0), waits), (Start::User(0), rings)])
         },
     );
 }
