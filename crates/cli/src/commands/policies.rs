@@ -111,7 +111,7 @@ fn aims(out: &mut impl Write, report: &Report) -> io::Result<()> {
         let word = if found.reached { "reached" } else { "missed " };
         let mut text = format!("{aim}: {}", found.measured);
         if !found.reached {
-            let kept = if kept.reached { "reached" } else { "missed as well" };
+            let kept = if kept.reached { kept.measured.as_str() } else { "missed as well" };
             text += &format!(". By: {}. Why: {why}. With `OnLeave::KeepBit`: {kept}", found.missed_by);
         }
         let text = textwrap::fill(&text, textwrap::Options::new(width()).subsequent_indent("         "));
