@@ -8,12 +8,13 @@ use crate::failure::{BadInput, Failure};
 use crate::select::near;
 
 /// Names of the kernel's scenarios, in the order in which it runs them.
-pub const SCENARIOS: [&str; 17] = [
+pub const SCENARIOS: [&str; 18] = [
     "remap",
     "reuse",
     "write-protect",
     "table-free",
     "cow",
+    "nested-gathers",
     "borrow",
     "lazy",
     "trim",
@@ -240,7 +241,7 @@ mod tests {
     #[test]
     fn all_means_all_machines_and_scenarios() {
         let plan = Plan::of(&BootArgs { arch: None, all: true, ..args() }).expect("a plan");
-        assert_eq!((plan.machines.len(), plan.scenarios().len()), (3, 17));
+        assert_eq!((plan.machines.len(), plan.scenarios().len()), (3, 18));
         let other_name = Plan::of(&BootArgs { arch: Some("amd64".into()), ..args() }).expect("a plan");
         assert_eq!(other_name.machines[0].name, "x86_64");
     }
