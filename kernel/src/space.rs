@@ -3,6 +3,7 @@
 use crate::arch;
 use crate::frames::{self, Canary, Frame};
 use crate::judge::{self, Finding};
+use crate::lock::Mutex;
 use crate::machine::{ENGINE, Kernel, SINGLE_USER_SHORT_CUT, User, masked};
 use crate::paging::{self, PAGES, REGIONS, RootTables};
 use alloc::collections::BTreeMap;
@@ -14,7 +15,6 @@ use shootdown::{
     AddressSpace, CpuMask, Gather, LocalFlush, PageRange, PageSize, Platform, SpaceHandle, SpaceId,
     StructRef, Tag, Teardown, VirtAddr,
 };
-use spin::Mutex;
 
 /// An address space: the engine's part, and the page tables.
 #[derive(Debug)]
@@ -305,7 +305,7 @@ impl Space {
 
     /// Writes to `page` through the loaded tables, which are this space's.
     pub fn scribble(&self, page: u8) -> Met {
-        let value = u64::from(self.brand) << 8 | arch::this_cpu() as u64 & 0xff | ticket() << 24;
+        let value = u64::from(self.brand) << 12 | arch::this_cpu() as u64 | ticket() << 24;
         match arch::store_user(paging::address(page) + 8 * frames::SCRATCH as u64, value) {
             true => Met::Page,
             false => Met::Fault,
