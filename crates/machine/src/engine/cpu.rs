@@ -323,10 +323,12 @@ impl<'w, S: Setup> Cpu<'w, S> {
     pub fn patch(&self, temporary: &UserRef<'_, Sim<S>>, returns_to_user: bool) {
         sync::note("temporary space");
         self.uses_memory(false);
-        self.engine().with_temporary(temporary, || {
+        let body = || {
             self.uses_memory(true);
             self.uses_memory(false);
-        });
+        };
+        // SAFETY: 1. the thread's reference is counted, and given up by none of the verbs in between.
+        unsafe { self.engine().with_temporary(temporary, body) };
         if returns_to_user {
             self.uses_memory(true);
         }
