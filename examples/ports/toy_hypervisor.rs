@@ -33,7 +33,8 @@ pub type Subject<H> = Hypervisor<H>;
 /// Drops all guests on all CPUs, when VMIDs run out.
 pub struct AllGuests<H>(H);
 
-impl<H: Broadcasts> TagBroadcast for AllGuests<H> {
+// SAFETY: 1. the port's promise: entries of all guests go on every CPU, and the second call waits for that.
+unsafe impl<H: Broadcasts> TagBroadcast for AllGuests<H> {
     fn flush_all_tags(&self) {
         self.0.broadcast_users();
         self.0.complete_broadcast();

@@ -7,7 +7,13 @@ use std::rc::Rc;
 
 thread_local! {
     static HERE: Here = const {
-        Here { machine: Cell::new(0), cpu: Cell::new(0), irqs_on: Cell::new(true), tlb: RefCell::new(None) }
+        Here {
+            machine: Cell::new(0),
+            cpu: Cell::new(0),
+            irqs_on: Cell::new(true),
+            in_guest: Cell::new(false),
+            tlb: RefCell::new(None),
+        }
     };
 }
 
@@ -16,6 +22,8 @@ struct Here {
     machine: Cell<u64>,
     cpu: Cell<u32>,
     irqs_on: Cell<bool>,
+    /// Whether guest code runs on this thread: what is loaded must stay.
+    in_guest: Cell<bool>,
     tlb: RefCell<Option<Rc<RefCell<dyn Tlb>>>>,
 }
 
@@ -62,6 +70,24 @@ pub(crate) fn cpu(machine: u64) -> CpuId {
 #[inline]
 pub(crate) fn set_irqs(on: bool) -> bool {
     HERE.with(|here| here.irqs_on.replace(on))
+}
+
+/// Says whether guest code runs on this thread from now on.
+pub(crate) fn set_in_guest(in_guest: bool) {
+    HERE.with(|here| here.in_guest.set(in_guest));
+}
+
+/// Refuses to change what is loaded under guest code, before anything has changed.
+///
+/// # Panics
+/// Guest code runs on this thread.
+#[inline]
+pub(crate) fn refuse_in_guest() {
+    assert!(
+        !HERE.with(|here| here.in_guest.get()),
+        "this thread is inside VirtualCpu::run: return from it before you switch, go lazy, leave, borrow, load a temporary \
+         space or go off line"
+    );
 }
 
 /// Drops translations of this thread's TLB, if it has one.

@@ -135,7 +135,11 @@ unsafe impl<R: Copy + Send + Sync + 'static> Platform for Host<R> {
     }
 
     #[inline]
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, span: Span) -> bool {
+        // Leaving is told by `install`: the span is that of evictions, too.
+        if matches!(span, Span::Switch | Span::EnterLazy | Span::Temporary | Span::Hotplug) {
+            here::refuse_in_guest();
+        }
         here::set_irqs(false)
     }
 
@@ -154,6 +158,7 @@ unsafe impl<R: Copy + Send + Sync + 'static> Platform for Host<R> {
     }
 
     unsafe fn install(&self, _: Option<R>, tag: Tag, how: OnInstall) {
+        here::refuse_in_guest();
         // Guest code gets its root from the space that it runs in; what a soft TLB must know is the tag.
         here::load(tag, how);
     }

@@ -1,6 +1,7 @@
 //! A virtual CPU, in guest code and outside.
 
 use crate::bell::Call;
+use crate::here;
 use crate::host::Hosted;
 use crate::machine::{Machine, Seat};
 use crate::tlb::{SoftTlb, Tlb};
@@ -41,6 +42,10 @@ impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
     ///
     /// On the way in the CPU drops what was flushed while it was outside. On the way out, by a panic too, it stops being
     /// waited for, and keeps its translations for the next time.
+    ///
+    /// # Panics
+    /// `body` calls what would change the space that this CPU has loaded: `switch_to`, `enter_lazy`, `leave`, `borrow`,
+    /// `with_temporary`, `offline_cpu`. The guest would go on with translations that no flush reaches.
     pub fn run<A>(&mut self, space: &UserRef<'_, P>, body: impl FnOnce(&mut Guest<'_, 'm, P, T>) -> A) -> A {
         let inside = Inside { cpu: self };
         inside.enter(space);
@@ -118,12 +123,14 @@ impl<P: Hosted, T: Tlb> Inside<'_, '_, P, T> {
         // switch drops what was flushed.
         machine.enter_lazy();
         machine.switch_to(space);
+        here::set_in_guest(true);
     }
 }
 
 impl<P: Hosted, T: Tlb> Drop for Inside<'_, '_, P, T> {
     fn drop(&mut self) {
         let machine = self.cpu.machine();
+        here::set_in_guest(false);
         machine.enter_lazy();
         machine.host().leave_guest(self.cpu.id());
     }

@@ -2,8 +2,9 @@
 //!
 //! Every wait is bounded: a channel that stays silent fails the test that listens.
 
-use shootdown_host::shootdown::{CpuId, PageRange, PageSize, Platform, Scope, Tables, VirtAddr};
+use shootdown_host::shootdown::{CpuId, PageRange, PageSize, Platform, Scope, Tables, UserRef, VirtAddr};
 use shootdown_host::{AttachError, Host, Machine, Poll, Setup, SetupError, SoftTlb};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Barrier};
@@ -351,6 +352,49 @@ fn a_thread_that_is_no_cpu_is_told_so() {
     let space = machine.new_space(0);
     let large = PageRange::new(VirtAddr(0), 1, PageSize::Size2M).expect("aligned");
     machine.flush(&space, Scope::Pages(large), Tables::Kept);
+}
+
+#[test]
+fn what_changes_the_loaded_space_is_refused_inside_run_and_the_cpu_stays_as_it_was() {
+    type Change = (&'static str, for<'m> fn(&Machine<u64>, &UserRef<'m, Host<u64>>));
+    let changes: [Change; 6] = [
+        ("switch_to", |machine, other| machine.switch_to(other)),
+        ("enter_lazy", |machine, _| machine.enter_lazy()),
+        ("leave", |machine, _| machine.leave()),
+        ("borrow", |machine, other| drop(machine.borrow(other))),
+        // SAFETY: 1. the thread's reference outlives the call.
+        ("with_temporary", |machine, other| unsafe { machine.with_temporary(other, || ()) }),
+        ("offline_cpu", |machine, _| machine.offline_cpu()),
+    ];
+    let machine = machine(1);
+    let (space, other) = (machine.new_space(1), machine.new_space(2));
+    let page = VirtAddr(0x1000);
+    let mut cpu = machine.virtual_cpu(0, tlb()).expect("a free CPU");
+    for (name, change) in changes {
+        let refused = cpu.run(&space, |guest| {
+            guest.translate(page, |_| Some(7));
+            let refused = catch_unwind(AssertUnwindSafe(|| change(&machine, &other)));
+            machine.flush(&space, Scope::All, Tables::Kept);
+            assert_eq!(guest.translate(page, |_| None), None, "{name}: a flush still reaches the guest");
+            refused
+        });
+        let said = refused.expect_err(name);
+        let said = said.downcast_ref::<&str>().expect("a message");
+        assert!(said.contains("inside VirtualCpu::run"), "{name}: {said}");
+        assert_eq!(cpu.run(&space, |guest| guest.translate(page, |_| Some(8))), Some(8));
+    }
+    machine.leave();
+}
+
+#[test]
+fn another_space_may_end_inside_run() {
+    let machine = machine(1);
+    let (space, other) = (machine.new_space(1), machine.new_space(2));
+    let mut cpu = machine.virtual_cpu(0, tlb()).expect("a free CPU");
+    cpu.run(&other, |_| ());
+    let pin = other.grab();
+    other.put().expect("the last user").finish();
+    cpu.run(&space, |_| drop(pin));
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use shootdown_explore::{Options, Verdict};
 use shootdown_machine::engine::{Fault, cases};
+use shootdown::Span;
 
-const CLAIMS: [(&str, u8); 11] = [
+const CLAIMS: [(&str, u8); 12] = [
     ("nmi-switch", 3),
     ("nmi-lazy", 5),
     ("nmi-leave", 10),
@@ -13,6 +14,7 @@ const CLAIMS: [(&str, u8); 11] = [
     ("nmi-hotplug", 1),
     ("nmi-tags", 6),
     ("nmi-borrow", 2),
+    ("nmi-create", 6),
     ("doorbell-false", 6),
     ("hotplug-under-load", 13),
 ];
@@ -26,6 +28,30 @@ fn each_scenario_of_hard_life_fails_without_its_rule() {
         let caught =
             matches!(report.verdict, Verdict::Violates(_) | Verdict::Deadlock(_) | Verdict::Livelock(_));
         assert!(caught, "{name} without SD-{rule}: {:?}", report.verdict);
+    }
+}
+
+#[test]
+fn nmis_come_in_every_span_of_the_engine() {
+    // A new span does not compile here until it has a scenario.
+    let scenario = |span| match span {
+        Span::Switch => "nmi-switch",
+        Span::EnterLazy => "nmi-lazy",
+        Span::Leave => "nmi-leave",
+        Span::LocalFlush => "nmi-flush",
+        Span::Serve => "nmi-serve",
+        Span::Temporary => "nmi-temporary",
+        Span::Hotplug => "nmi-hotplug",
+        Span::Tags => "nmi-tags",
+        Span::Create => "nmi-create",
+    };
+    let table = include_str!("../../../docs/hard-life.md");
+    let spans = table.lines().filter_map(|line| line.split_once("| an NMI in span `").or(line.split_once("| ... in `")));
+    let named: Vec<_> = spans.map(|(_, rest)| rest.split('`').next().expect("a name").to_string()).collect();
+    let first = [Span::Switch, Span::EnterLazy, Span::Leave, Span::LocalFlush, Span::Serve, Span::Temporary];
+    for span in first.into_iter().chain([Span::Hotplug, Span::Tags, Span::Create]) {
+        assert!(named.contains(&format!("{span:?}")), "{span:?} has no row");
+        assert!(CLAIMS.iter().any(|(name, _)| *name == scenario(span)), "{span:?} has no claim");
     }
 }
 

@@ -203,7 +203,7 @@ impl<P: Platform> Shootdown<P> {
         }
         if P::Tags::RETIRES {
             let _here = Here::enter(self, Span::Tags);
-            self.platform.tags().retire(space.tags());
+            self.platform.tags().retire(space.tag_space());
         }
         self.platform.event(Event::RootFreed(space.id()));
         crate::hw::free_root(&self.platform, space);

@@ -267,7 +267,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         let me = self.me();
         self.save(me, space);
         hw::install(self.engine.platform(), None, Tag::NONE, OnInstall::Keep);
-        self.engine.platform().tags().left(me);
+        self.engine.platform().tags().left(self.tags(me));
         self.engine.platform().event(Event::Left(space.id()));
         self.local.own.counters.trims.bump();
         // ORDER(SD-3): the hardware has stopped using the root (install is complete on return); its entries are under a

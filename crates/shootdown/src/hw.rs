@@ -8,7 +8,7 @@ use crate::types::Tag;
 /// Drops translations of this CPU. Only [`crate::here::Here`] calls it, which has interrupts off.
 #[inline]
 pub(crate) fn flush_local<P: Platform>(platform: &P, what: LocalFlush) {
-    // SAFETY: 1. `Here` exists only while interrupts are off.
+    // SAFETY: 1. `Here` exists only while interrupts are off, and `serve` is called so (`Platform`, 5).
     unsafe { platform.flush_local(what) }
 }
 
@@ -16,7 +16,8 @@ pub(crate) fn flush_local<P: Platform>(platform: &P, what: LocalFlush) {
 #[inline]
 pub(crate) fn install<P: Platform>(platform: &P, space: Option<&AddressSpace<P>>, tag: Tag, how: OnInstall) {
     // SAFETY: 1. as above; 2. SD-10: a root is freed only after every CPU in the mask has left it, and this CPU put
-    // itself in before it came here; 3. SD-5 and SD-12: `how` was chosen from the generation read after that.
+    // itself in before it came here; 3. SD-5 and SD-12: `how` was chosen from the generation read after that, and from the
+    // tag policy's answer, which it promises to be right.
     unsafe { platform.install(space.map(AddressSpace::root), tag, how) }
 }
 

@@ -37,6 +37,7 @@ mod refs;
 mod space;
 mod switch;
 mod sync;
+#[expect(unsafe_code, reason = "promises of policies")]
 mod tags;
 mod trim;
 mod types;

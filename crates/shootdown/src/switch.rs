@@ -48,7 +48,13 @@ impl<P: Platform> Shootdown<P> {
     /// Runs `body` with `temporary` loaded and interrupts off, then returns to what was loaded (Linux:
     /// `use_temporary_mm`, for patching code through a private mapping). A lazy CPU leaves its space first, so that it
     /// cannot return to one that died meanwhile (Linux commit abee7c494d8c). `body` must not wait for other CPUs.
-    pub fn with_temporary<R>(&self, temporary: &UserRef<'_, P>, body: impl FnOnce() -> R) -> R {
+    ///
+    /// # Safety
+    /// The caller owes:
+    /// 1. a user thread that calls this keeps its reference to the space that it runs in until the call returns: `body` does
+    ///    not put it. The mask does not hold the space meanwhile, so it would die, and then be loaded again.
+    #[expect(unsafe_code, reason = "which references a thread owns cannot be seen in any type")]
+    pub unsafe fn with_temporary<R>(&self, temporary: &UserRef<'_, P>, body: impl FnOnce() -> R) -> R {
         let here = Here::enter(self, Span::Temporary);
         if here.loaded().is_lazy() {
             here.leave();

@@ -324,7 +324,9 @@ fn borrowing_and_temporary_spaces_return_to_where_they_began() {
     let (a, b) = (space(engine, 0xa000), space(engine, 0xb000));
     engine.switch_to(&a);
     assert_eq!(engine.borrow(&b).err(), Some(Refused::NotAKernelThread(CpuId::new(0))));
-    let seen = engine.with_temporary(&b, || engine.platform().log.borrow().installs.last().copied());
+    let look = || engine.platform().log.borrow().installs.last().copied();
+    // SAFETY: 1. `a` lives on.
+    let seen = unsafe { engine.with_temporary(&b, look) };
     assert_eq!(seen, Some((0, Some(0xb000))));
     assert_eq!(engine.platform().log.borrow().installs.last(), Some(&(0, Some(0xa000))));
     engine.enter_lazy();

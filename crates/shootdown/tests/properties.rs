@@ -283,7 +283,10 @@ impl World {
             Act::Touch(page) if self.is_active(cpu) => host.touch(*page),
             Act::Touch(page) | Act::Speculate(page) => host.speculate(*page),
             Act::Borrow(space, page) => self.borrow(cpu, &self.users[*space], *page),
-            Act::Temporary(space, page) => engine.with_temporary(&self.users[*space], || host.touch(*page)),
+            // SAFETY: 1. the users live as long as the machine.
+            Act::Temporary(space, page) => unsafe {
+                engine.with_temporary(&self.users[*space], || host.touch(*page));
+            },
             Act::Unmap(space, runs) => self.unmap(&self.users[*space], runs),
             Act::FlushAll(space) => {
                 engine.flush(&self.users[*space], Scope::All, Tables::Kept);

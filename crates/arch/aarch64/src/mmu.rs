@@ -170,7 +170,8 @@ impl Mmu {
 #[derive(Clone, Copy, Debug)]
 pub struct Broadcaster(Mmu);
 
-impl TagBroadcast for Broadcaster {
+// SAFETY: 1. one is made where broadcasts reach all CPUs, and then there is a TLBI for everything, which a DSB waits for.
+unsafe impl TagBroadcast for Broadcaster {
     fn flush_all_tags(&self) {
         if let Some(ops) = self.0.strategies.remote(None, Scope::All, Tables::Freed) {
             self.0.broadcast(ops);

@@ -119,7 +119,8 @@ impl Stage2 {
     }
 }
 
-impl TagBroadcast for Stage2 {
+// SAFETY: 1. `TLBI VMALLS12E1IS` drops all guests' entries on all CPUs of the Inner Shareable domain, and a DSB waits for it.
+unsafe impl TagBroadcast for Stage2 {
     fn flush_all_tags(&self) {
         self.carry_out(GuestFlush::All);
     }

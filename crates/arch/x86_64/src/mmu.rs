@@ -161,7 +161,8 @@ impl Mmu {
 #[derive(Clone, Copy, Debug)]
 pub struct Broadcaster(Mmu);
 
-impl TagBroadcast for Broadcaster {
+// SAFETY: 1. one is made where INVLPGB exists, and then there is a request for everything, which TLBSYNC waits for.
+unsafe impl TagBroadcast for Broadcaster {
     fn flush_all_tags(&self) {
         let all = self.0.strategies.broadcast(Target::Space(None), Scope::All, Tables::Freed);
         if let Some(requests) = all {

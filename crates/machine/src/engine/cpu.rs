@@ -1,7 +1,7 @@
 //! What scenario code can have a CPU do: the verbs of a small kernel.
 
 use super::nmi::Nmi;
-use super::sim::{DOORBELL, Handle, Setup, Sim, page_address};
+use super::sim::{DOORBELL, Handle, Mask, Setup, Sim, page_address};
 use super::world::{MISSING, Page, World, frame, kernel_frame};
 use crate::hw;
 use shootdown::{
@@ -103,6 +103,17 @@ impl<'w, S: Setup> Cpu<'w, S> {
         sync::note("go lazy");
         self.uses_memory(false);
         self.engine().enter_lazy();
+        self.forget(0);
+    }
+
+    /// Makes a space that nobody uses, which gets an identity that no space has had.
+    pub fn make_space(&self) {
+        sync::note("make a space");
+        let made = self.engine().new_space(0, Mask::new()).expect("masks are equally large");
+        let identity = 1 << made.id().number();
+        // ORDER: relaxed; read by nobody but for this assertion.
+        let given = self.world.identities.fetch_or(identity, Ordering::Relaxed);
+        assert_eq!(given & identity, 0, "two spaces have one identity");
         self.forget(0);
     }
 
@@ -323,10 +334,12 @@ impl<'w, S: Setup> Cpu<'w, S> {
     pub fn patch(&self, temporary: &UserRef<'_, Sim<S>>, returns_to_user: bool) {
         sync::note("temporary space");
         self.uses_memory(false);
-        self.engine().with_temporary(temporary, || {
+        let body = || {
             self.uses_memory(true);
             self.uses_memory(false);
-        });
+        };
+        // SAFETY: 1. the thread's reference is counted, and given up by none of the verbs in between.
+        unsafe { self.engine().with_temporary(temporary, body) };
         if returns_to_user {
             self.uses_memory(true);
         }

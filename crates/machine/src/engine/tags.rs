@@ -13,7 +13,8 @@ use shootdown_explore::sync;
 /// The simulated machine's broadcast to all CPUs under all tags.
 pub struct Everywhere(&'static Boot);
 
-impl TagBroadcast for Everywhere {
+// SAFETY: 1. the machine drops them at once, on all CPUs.
+unsafe impl TagBroadcast for Everywhere {
     fn flush_all_tags(&self) {
         let flush = || match self.0.cpu() {
             Some(_) => self.0.flush_everywhere(),

@@ -9,6 +9,7 @@ use super::transport::{ACTION, HOST};
 use crate::hw;
 use crate::machine::{Machine, MaskWord};
 use shootdown::{AddressSpace, MaskStore, Shootdown};
+use shootdown_explore::sync::Word;
 use shootdown_explore::{Registry, Scenario};
 
 /// What a CPU does at the start.
@@ -37,6 +38,8 @@ pub struct World<S: Setup> {
     context: u64,
     preempted: &'static [usize],
     pub(super) nmi: Marks,
+    /// A bit for each identity that a space has been given.
+    pub(super) identities: Box<Word>,
 }
 
 /// How a world begins.
@@ -148,6 +151,7 @@ impl<S: Setup> World<S> {
         let code = plan.cpus.iter().map(|cpu| cpu.1).collect();
         let context = fault.context() | plan.context;
         let nmi = Marks::new(plan.cpus.iter().map(|(start, _)| matches!(start, Start::User(_))));
+        let identities = spaces.iter().map(|space| 1 << space.id().number()).sum();
         Self {
             engine,
             machine,
@@ -157,6 +161,7 @@ impl<S: Setup> World<S> {
             context,
             preempted: plan.preempted,
             nmi,
+            identities: Box::new(Word::new("identities", identities)),
         }
     }
 

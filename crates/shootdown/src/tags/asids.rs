@@ -31,7 +31,8 @@ pub struct GlobalAsids<'a, F: AsidFlush, const G: u32 = 48> {
     flush: PhantomData<F>,
 }
 
-/// How flushes reach CPUs that have left a space: [`ByDoorbell`] or [`ByBroadcast`].
+/// How flushes reach CPUs that have left a space: [`ByDoorbell`] or [`ByBroadcast`]. Nothing unsafe rests on the choice: where
+/// a platform does not finish a broadcast, the engine stops.
 pub trait AsidFlush: Sync {
     /// Whether every flush reaches every CPU's TLB in hardware.
     const BROADCAST: bool;
@@ -107,7 +108,11 @@ impl<'a, F: AsidFlush, const G: u32> GlobalAsids<'a, F, G> {
     }
 }
 
-impl<F: AsidFlush, const G: u32> TagPolicy for GlobalAsids<'_, F, G> {
+// SAFETY: 1. within a generation a tag means one space; what a CPU holds of an earlier one goes before it first runs under a
+// new tag (`AllOthers`), or stays under a tag that is reserved for the space that the CPU ran; by doorbells, the generation
+// saved at the last leave is named; 2. tags that CPUs run under are reserved at a rollover; 3. there is one tag, written
+// before a full fence and the walks under it; 4. none moves.
+unsafe impl<F: AsidFlush, const G: u32> TagPolicy for GlobalAsids<'_, F, G> {
     type Space = TagContext;
     const WARM: bool = true;
     /// A broadcast under a tag does not reach a CPU that walks the old root under a tag that was taken from it: between
@@ -151,7 +156,7 @@ impl<F: AsidFlush, const G: u32> TagPolicy for GlobalAsids<'_, F, G> {
     }
 }
 
-/// A policy whose tags can be kept for devices.
+/// A policy whose tags can be kept for devices. It keeps the promises of [`TagPolicy`] through these calls as well.
 pub trait PinTags: TagPolicy {
     /// Keeps the tag of a space over rollovers. Called with interrupts off.
     ///

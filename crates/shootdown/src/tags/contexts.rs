@@ -4,7 +4,7 @@ use crate::sync::Word;
 use crate::tags::rolling::{Rolling, TagContext};
 use crate::tags::storage::{TagStorage, TagsRefused};
 use crate::tags::{Assignment, Held, Reach, TagCpu, TagPolicy, TagSpace};
-use crate::types::{CpuId, Tag};
+use crate::types::Tag;
 use core::sync::atomic::Ordering;
 
 /// Context numbers: each space has one on all CPUs, of some version (a generation of `G` bits). Nothing is flushed when
@@ -59,7 +59,10 @@ impl<'a, const CPUS: usize, const G: u32> VersionedContexts<'a, CPUS, G> {
     }
 }
 
-impl<const CPUS: usize, const G: u32> TagPolicy for VersionedContexts<'_, CPUS, G> {
+// SAFETY: 1. a CPU that has not run the space under this number is told of entries of others, any other of the generation saved
+// when it left; both are forgotten with the number; 2. numbers that CPUs run under are reserved, and none is in use while a
+// CPU changes spaces; 3. nothing is taken for current, and flushes go by doorbells; 4. none moves.
+unsafe impl<const CPUS: usize, const G: u32> TagPolicy for VersionedContexts<'_, CPUS, G> {
     type Space = VersionedContext<CPUS>;
     const WARM: bool = true;
     const UNLOADS: bool = true;
@@ -91,8 +94,8 @@ impl<const CPUS: usize, const G: u32> TagPolicy for VersionedContexts<'_, CPUS, 
     }
 
     #[inline]
-    fn left(&self, cpu: CpuId) {
-        self.rolling.idle(cpu);
+    fn left(&self, cpu: TagCpu<'_>) {
+        self.rolling.idle(cpu.id);
     }
 
     fn flushed(&self, _: TagCpu<'_>) {}

@@ -8,7 +8,22 @@ use crate::types::{CpuId, SpaceId, Tag};
 /// Sources of the shapes that are provided: Linux's x86 `choose_new_asid` (per-CPU numbers keyed by an identity that is
 /// never reused), arm64's and riscv's `context.c` (one number a space, generations), sparc64's `get_new_mmu_context`
 /// (versions, flushed on first use), x86's `allocate_global_asid` (INVLPGB), arm64 KVM's `vmid.c`.
-pub trait TagPolicy: Sync {
+///
+/// The engine alone calls what takes a [`TagCpu`] or a [`TagSpace`], which nobody else can make: a policy may count on being
+/// told of every space that a CPU loads and leaves, and of nothing that did not happen.
+///
+/// # Safety
+/// Roots are loaded by what a policy answers ([`Platform::install`](crate::Platform::install), 3). Implementers promise:
+/// 1. what [`assign`](Self::assign) says of a CPU's entries is so ([`Held`]): none under the tag belongs to another space, or
+///    is older than the generation named, or than the latest flush, unless the answer says that there may be some (SD-12);
+/// 2. a tag under which a CPU has a space loaded is given to no other space that the CPU's TLB serves, unless that one's load
+///    flushes it ([`Held::Others`]) or the CPU has no root loaded meanwhile ([`UNLOADS`](Self::UNLOADS));
+/// 3. entries that [`assign`](Self::assign) lets a CPU take for current lie under the tag that [`reach`](Self::reach) names,
+///    from the moment that they may exist: who reads it after the full fence of a flush (SD-4) reaches those whose walk saw
+///    the page tables before they changed. Under [`Reach::Broadcast`] and [`Reach::Nobody`] no CPU holds any under another;
+/// 4. where a CPU is to run a loaded space under another tag, [`moved`](Self::moved) says so from then on, what the CPU
+///    holds under that one is current, and [`MOVES`](Self::MOVES) is `true`.
+pub unsafe trait TagPolicy: Sync {
     /// What a space remembers for the policy.
     type Space: Send + Sync;
 
@@ -36,7 +51,7 @@ pub trait TagPolicy: Sync {
 
     /// Notes that `cpu` has no root loaded. Called with interrupts off on that CPU.
     #[inline]
-    fn left(&self, cpu: CpuId) {
+    fn left(&self, cpu: TagCpu<'_>) {
         let _ = cpu;
     }
 
@@ -60,13 +75,14 @@ pub trait TagPolicy: Sync {
 
     /// Takes back what `space` has: it is dead and no CPU has it loaded. Called once, with interrupts off.
     #[inline]
-    fn retire(&self, space: &Self::Space) {
+    fn retire(&self, space: TagSpace<'_, Self::Space>) {
         let _ = space;
     }
 }
 
-/// A CPU, as a policy sees it.
+/// A CPU, as a policy sees it: the one that calls, with interrupts off. The engine alone makes it.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct TagCpu<'a> {
     /// Its number.
     pub id: CpuId,
@@ -74,13 +90,38 @@ pub struct TagCpu<'a> {
     pub slots: &'a TagSlots,
 }
 
-/// A space, as a policy sees it.
+/// A space, as a policy sees it. The engine alone makes it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct TagSpace<'a, S> {
     /// Its identity, never reused.
     pub id: SpaceId,
     /// What it remembers for the policy.
     pub memory: &'a S,
+}
+
+#[cfg(shootdown_loom)]
+impl<'a> TagCpu<'a> {
+    /// Makes one, for checks of allocators by themselves.
+    pub fn new(id: CpuId, slots: &'a TagSlots) -> Self {
+        Self { id, slots }
+    }
+}
+
+#[cfg(shootdown_loom)]
+impl<'a, S> TagSpace<'a, S> {
+    /// Makes one, for checks of allocators by themselves.
+    pub fn new(id: SpaceId, memory: &'a S) -> Self {
+        Self { id, memory }
+    }
+}
+
+impl<'a, S> TagSpace<'a, S> {
+    /// The same space for a policy inside this one, which remembers something else.
+    #[inline]
+    pub fn remembering<T>(self, memory: &'a T) -> TagSpace<'a, T> {
+        TagSpace { id: self.id, memory }
+    }
 }
 
 impl<S> Clone for TagSpace<'_, S> {
@@ -130,7 +171,12 @@ pub enum Reach {
 }
 
 /// Drops what CPUs hold under all tags at once, by other means than interrupts.
-pub trait TagBroadcast: Sync {
+///
+/// # Safety
+/// Tags change hands on the word of this broadcast (SD-12). Implementers promise:
+/// 1. when [`flush_all_tags`](Self::flush_all_tags) returns, no CPU can use a user translation that one held when it was
+///    called, under any tag. Whatever cannot do that must not return.
+pub unsafe trait TagBroadcast: Sync {
     /// Drops all user translations of all CPUs, under every tag, and waits until that is complete. Called with interrupts
     /// off under the allocator's lock: must not wait for software on other CPUs (INVLPGB for all of them, TLBSYNC; `TLBI
     /// VMALLS12E1IS`, `DSB ISH`).
@@ -141,7 +187,9 @@ pub trait TagBroadcast: Sync {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Untagged;
 
-impl TagPolicy for Untagged {
+// SAFETY: 1. every answer says that there may be entries of others; 2. and 3. there is no tag, and every load flushes; 4. none
+// moves.
+unsafe impl TagPolicy for Untagged {
     type Space = ();
     const WARM: bool = false;
 

@@ -147,7 +147,10 @@ impl<'a, B: TagBroadcast, const N: usize> GlobalOverLocal<'a, B, N> {
     }
 }
 
-impl<B: TagBroadcast, const N: usize> TagPolicy for GlobalOverLocal<'_, B, N> {
+// SAFETY: 1. the CPUs' own tags are those of `PerCpuSlots`; a global one means one space from a broadcast, or from when it was
+// new, to the space's death; 2. global tags are given back by the dead, own ones as in `PerCpuSlots`; 3. drawn at `assign`: while
+// some CPU may be under a tag of its own, flushes go both ways; 4. `moved` names the global tag from when there is one.
+unsafe impl<B: TagBroadcast, const N: usize> TagPolicy for GlobalOverLocal<'_, B, N> {
     type Space = SharedTag;
     const WARM: bool = true;
     const MOVES: bool = true;
@@ -174,14 +177,14 @@ impl<B: TagBroadcast, const N: usize> TagPolicy for GlobalOverLocal<'_, B, N> {
         // ORDER: relaxed: it is read before the walks under it (platform contract of `install`); see the drawing.
         match space.memory.tag() {
             Some(tag) => Assignment { tag, held: Held::Current },
-            None => self.local.assign(cpu, TagSpace { id: space.id, memory: &() }),
+            None => self.local.assign(cpu, space.remembering(&())),
         }
     }
 
     #[inline]
     fn leave(&self, cpu: TagCpu<'_>, space: TagSpace<'_, SharedTag>, tag: Tag, generation: u64) {
         if usize::from(tag.number()) <= N {
-            self.local.leave(cpu, TagSpace { id: space.id, memory: &() }, tag, generation);
+            self.local.leave(cpu, space.remembering(&()), tag, generation);
         }
     }
 
@@ -206,44 +209,44 @@ impl<B: TagBroadcast, const N: usize> TagPolicy for GlobalOverLocal<'_, B, N> {
         }
     }
 
-    fn retire(&self, space: &SharedTag) {
-        if let Some(tag) = space.tag() {
+    fn retire(&self, space: TagSpace<'_, SharedTag>) {
+        if let Some(tag) = space.memory.tag() {
             let _held = self.lock.lock();
             insert(self.freed, tag.number().into());
         }
     }
 }
 
-/// A policy that can give a space a tag that all CPUs use.
+/// A policy that can give a space a tag that all CPUs use. It keeps the promises of [`TagPolicy`] through these calls as well.
 pub trait ShareTags: TagPolicy {
     /// Gives `space` a tag that CPUs move to as they catch up. Called with interrupts off.
     ///
     /// # Errors
     /// See [`ShareRefused`].
-    fn begin_share(&self, space: &Self::Space) -> Result<Tag, ShareRefused>;
+    fn begin_share(&self, space: TagSpace<'_, Self::Space>) -> Result<Tag, ShareRefused>;
 
     /// Notes that all CPUs have moved.
-    fn finish_share(&self, space: &Self::Space);
+    fn finish_share(&self, space: TagSpace<'_, Self::Space>);
 }
 
 impl<B: TagBroadcast, const N: usize> ShareTags for GlobalOverLocal<'_, B, N> {
-    fn begin_share(&self, space: &SharedTag) -> Result<Tag, ShareRefused> {
+    fn begin_share(&self, space: TagSpace<'_, SharedTag>) -> Result<Tag, ShareRefused> {
         let _held = self.lock.lock();
-        if let Some(tag) = space.tag() {
+        if let Some(tag) = space.memory.tag() {
             return Err(ShareRefused::AlreadyShared(tag));
         }
         let Some(tag) = self.free_tag() else {
             return Err(ShareRefused::NoneLeft(self.end - self.first));
         };
         // ORDER: relaxed; the generation that announces the move is bumped by a release (SD-4).
-        space.0.store(tag | MOVING, Ordering::Relaxed);
+        space.memory.0.store(tag | MOVING, Ordering::Relaxed);
         Ok(Tag::new(tag as u16))
     }
 
-    fn finish_share(&self, space: &SharedTag) {
-        let word = space.0.load(Ordering::Relaxed) & !MOVING;
+    fn finish_share(&self, TagSpace { memory: SharedTag(shared), .. }: TagSpace<'_, SharedTag>) {
+        let word = shared.load(Ordering::Relaxed) & !MOVING;
         // ORDER(SD-8): the acknowledgements of those who moved before initiators rest on the broadcast; partner: `reach`.
-        space.0.store(word, Site::SharedTag.release());
+        shared.store(word, Site::SharedTag.release());
     }
 }
 
@@ -259,12 +262,12 @@ where
     pub fn share_tag(&self, space: &AddressSpace<P>) -> Result<Tag, ShareRefused> {
         let tag = {
             let _here = Here::enter(self, Span::Tags);
-            self.platform().tags().begin_share(space.tags())?
+            self.platform().tags().begin_share(space.tag_space())?
         };
         // As if tables were freed, so that lazy CPUs hear of it: broadcasts do not reach what their walkers cache under
         // tags of their own.
         self.flush(space, Scope::All, Tables::Freed);
-        self.platform().tags().finish_share(space.tags());
+        self.platform().tags().finish_share(space.tag_space());
         Ok(tag)
     }
 }

@@ -4,7 +4,7 @@ use crate::fault::{Rule, without};
 use crate::tags::rolling::{Rolling, TagContext};
 use crate::tags::storage::{TagStorage, TagsRefused};
 use crate::tags::{Assignment, Held, Reach, TagBroadcast, TagCpu, TagPolicy, TagSpace};
-use crate::types::{CpuId, Tag};
+use crate::types::Tag;
 
 /// VMIDs: each virtual machine (a space of the engine) has one tag on all CPUs, with generations, like
 /// [`GlobalAsids`](crate::GlobalAsids). What differs:
@@ -50,7 +50,10 @@ impl<'a, B: TagBroadcast, const G: u32> Vmids<'a, B, G> {
     }
 }
 
-impl<B: TagBroadcast, const G: u32> TagPolicy for Vmids<'_, B, G> {
+// SAFETY: 1. within a generation a tag means one space, and between two of them a broadcast drops every CPU's entries; 2. tags
+// that CPUs run under are reserved, and none is in use while a CPU changes spaces; 3. there is one tag, written before a full
+// fence and the walks under it; 4. none moves.
+unsafe impl<B: TagBroadcast, const G: u32> TagPolicy for Vmids<'_, B, G> {
     type Space = TagContext;
     const WARM: bool = true;
     const UNLOADS: bool = true;
@@ -70,8 +73,8 @@ impl<B: TagBroadcast, const G: u32> TagPolicy for Vmids<'_, B, G> {
     fn leave(&self, _: TagCpu<'_>, _: TagSpace<'_, TagContext>, _: Tag, _: u64) {}
 
     #[inline]
-    fn left(&self, cpu: CpuId) {
-        self.rolling.idle(cpu);
+    fn left(&self, cpu: TagCpu<'_>) {
+        self.rolling.idle(cpu.id);
     }
 
     fn flushed(&self, _: TagCpu<'_>) {}

@@ -18,7 +18,8 @@ struct Brittle {
 // SAFETY: each test's machine is used by one thread.
 unsafe impl Sync for Brittle {}
 
-impl TagBroadcast for &'static Brittle {
+// SAFETY: 1. the model's broadcast, or it does not return.
+unsafe impl TagBroadcast for &'static Brittle {
     fn flush_all_tags(&self) {
         assert!(!self.breaks.take(), "the platform panics in a broadcast");
         self.whole.flush_all_tags();

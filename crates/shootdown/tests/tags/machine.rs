@@ -31,7 +31,8 @@ unsafe impl Sync for Tlbs {}
 /// The broadcast to all CPUs and tags.
 pub struct Everywhere(pub &'static Tlbs);
 
-impl TagBroadcast for Everywhere {
+// SAFETY: 1. the model's TLBs are emptied.
+unsafe impl TagBroadcast for Everywhere {
     fn flush_all_tags(&self) {
         self.0.entries.borrow_mut().iter_mut().for_each(|tlb| tlb.fill(None));
         self.0.broadcasts.set(self.0.broadcasts.get() + 1);

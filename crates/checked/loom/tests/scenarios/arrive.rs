@@ -6,10 +6,6 @@ use crate::support::{Idle, KERNEL, Paired, Plain, Plan, Tagged, Wide, explore, e
 pub fn switch_in_vs_flush() {
     explore::<Plain>(|| Plan {
         pages: &[1],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.on(0);
             machine.adopt(0, 2, 0);
@@ -22,6 +18,7 @@ pub fn switch_in_vs_flush() {
                 cpu.touch(0);
             },
         ],
+        ..Plan::default()
     });
 }
 
@@ -29,10 +26,6 @@ pub fn switch_in_vs_flush() {
 pub fn tagged_switch_in_vs_flush() {
     explore::<Tagged>(|| Plan {
         pages: &[1, 0],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.adopt(1, 1, 0);
@@ -47,6 +40,7 @@ pub fn tagged_switch_in_vs_flush() {
                 cpu.touch(0);
             },
         ],
+        ..Plan::default()
     });
 }
 
@@ -54,10 +48,6 @@ pub fn tagged_switch_in_vs_flush() {
 pub fn lazy_return_vs_flush() {
     explore::<Plain>(|| Plan {
         pages: &[1],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(1).run(0);
@@ -71,6 +61,7 @@ pub fn lazy_return_vs_flush() {
                 cpu.touch(0);
             },
         ],
+        ..Plan::default()
     });
 }
 
@@ -78,10 +69,6 @@ pub fn lazy_return_vs_flush() {
 pub fn borrow_vs_unmap() {
     explore::<Plain>(|| Plan {
         pages: &[1],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 1, 1);
             machine.on(0).run(0);
@@ -99,17 +86,14 @@ pub fn borrow_vs_unmap() {
                 pin.into_handle();
             },
         ],
+        ..Plan::default()
     });
 }
 
 /// SD-13: a CPU comes on line while kernel memory goes.
 pub fn online_vs_kernel_flush() {
     explore::<Plain>(|| Plan {
-        pages: &[],
         kernel: 1,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| machine.on(1).go_offline(),
         scripts: &[
             |cpu| cpu.unmap_kernel(0),
@@ -118,6 +102,7 @@ pub fn online_vs_kernel_flush() {
                 cpu.touch(KERNEL);
             },
         ],
+        ..Plan::default()
     });
 }
 
@@ -125,10 +110,6 @@ pub fn online_vs_kernel_flush() {
 pub fn switch_into_another_word_vs_flush() {
     explore::<Wide>(|| Plan {
         pages: &[1],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.on(0);
             machine.adopt(0, 2, 0);
@@ -141,6 +122,7 @@ pub fn switch_into_another_word_vs_flush() {
                 cpu.touch(0);
             },
         ],
+        ..Plan::default()
     });
 }
 
@@ -148,10 +130,7 @@ pub fn switch_into_another_word_vs_flush() {
 pub fn join_under_a_mark_vs_flush() {
     explore_bounded::<Paired>(2, || Plan {
         pages: &[1],
-        kernel: 0,
-        tables: false,
         idle: Idle::Parks,
-        puppets: &[],
         before: |machine| {
             machine.on(2);
             machine.adopt(0, 3, 0);
@@ -169,5 +148,6 @@ pub fn join_under_a_mark_vs_flush() {
             },
             |cpu| cpu.unmap(0, 0),
         ],
+        ..Plan::default()
     });
 }

@@ -1,15 +1,11 @@
 //! A CPU stops using a space (or kernel memory), or goes on, while another flushes.
 
-use crate::support::{Idle, KERNEL, Keep, Plain, Plan, TABLE, explore};
+use crate::support::{KERNEL, Keep, Plain, Plan, TABLE, explore};
 
 /// SD-6, SD-8: user code runs on until its CPU has answered.
 pub fn unmap_under_user() {
     explore::<Plain>(|| Plan {
         pages: &[1],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(1).run(0);
@@ -22,6 +18,7 @@ pub fn unmap_under_user() {
                 cpu.touch(0);
             },
         ],
+        ..Plan::default()
     });
 }
 
@@ -29,10 +26,6 @@ pub fn unmap_under_user() {
 pub fn enter_lazy_vs_flush() {
     explore::<Plain>(|| Plan {
         pages: &[1],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(1).run(0);
@@ -45,6 +38,7 @@ pub fn enter_lazy_vs_flush() {
                 cpu.go_lazy();
             },
         ],
+        ..Plan::default()
     });
 }
 
@@ -52,10 +46,7 @@ pub fn enter_lazy_vs_flush() {
 pub fn leave_vs_flush() {
     explore::<Plain>(|| Plan {
         pages: &[2],
-        kernel: 0,
         tables: true,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(1).run(0);
@@ -63,6 +54,7 @@ pub fn leave_vs_flush() {
             machine.on(0).run(0);
         },
         scripts: &[|cpu| cpu.free_table(0), |cpu| cpu.engine().leave()],
+        ..Plan::default()
     });
 }
 
@@ -70,10 +62,7 @@ pub fn leave_vs_flush() {
 pub fn switch_away_vs_table_free() {
     explore::<Plain>(|| Plan {
         pages: &[2, 0],
-        kernel: 0,
         tables: true,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.adopt(1, 1, 0);
@@ -87,6 +76,7 @@ pub fn switch_away_vs_table_free() {
                 cpu.run(1);
             },
         ],
+        ..Plan::default()
     });
 }
 
@@ -94,10 +84,7 @@ pub fn switch_away_vs_table_free() {
 pub fn kept_bit_switch_away_vs_table_free() {
     explore::<Keep>(|| Plan {
         pages: &[2, 1],
-        kernel: 0,
         tables: true,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.adopt(1, 1, 0);
@@ -111,6 +98,7 @@ pub fn kept_bit_switch_away_vs_table_free() {
             machine.on(0).run(0);
         },
         scripts: &[|cpu| cpu.free_table(0), |cpu| cpu.run(1)],
+        ..Plan::default()
     });
 }
 
@@ -118,10 +106,7 @@ pub fn kept_bit_switch_away_vs_table_free() {
 pub fn lazy_vs_table_free() {
     explore::<Plain>(|| Plan {
         pages: &[2],
-        kernel: 0,
         tables: true,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(1).run(0);
@@ -136,18 +121,14 @@ pub fn lazy_vs_table_free() {
                 cpu.touch(TABLE);
             },
         ],
+        ..Plan::default()
     });
 }
 
 /// SD-13: a CPU that goes off line has done with kernel memory.
 pub fn offline_vs_kernel_flush() {
     explore::<Plain>(|| Plan {
-        pages: &[],
         kernel: 1,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
-        before: |_| {},
         scripts: &[
             |cpu| cpu.unmap_kernel(0),
             |cpu| {
@@ -155,18 +136,14 @@ pub fn offline_vs_kernel_flush() {
                 cpu.go_offline();
             },
         ],
+        ..Plan::default()
     });
 }
 
 /// SD-6, SD-8: a CPU that stays on line uses kernel memory until it has answered.
 pub fn unmap_under_kernel() {
     explore::<Plain>(|| Plan {
-        pages: &[],
         kernel: 1,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
-        before: |_| {},
         scripts: &[
             |cpu| cpu.unmap_kernel(0),
             |cpu| {
@@ -174,18 +151,14 @@ pub fn unmap_under_kernel() {
                 cpu.touch(KERNEL);
             },
         ],
+        ..Plan::default()
     });
 }
 
 /// SD-13: a CPU used kernel memory in its former life, and says in its next one that it has flushed.
 pub fn back_on_line_vs_kernel_flush() {
     explore::<Plain>(|| Plan {
-        pages: &[],
         kernel: 1,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
-        before: |_| {},
         scripts: &[
             |cpu| cpu.unmap_kernel(0),
             |cpu| {
@@ -195,5 +168,6 @@ pub fn back_on_line_vs_kernel_flush() {
                 cpu.touch(KERNEL);
             },
         ],
+        ..Plan::default()
     });
 }

@@ -1,15 +1,11 @@
 //! References, teardown and the end of a root.
 
-use crate::support::{Cpu, Idle, Plain, Plan, explore};
+use crate::support::{Cpu, Plain, Plan, explore};
 
 /// SD-10: a space dies under a lazy CPU, whose walker may use the root until it has left.
 pub fn lazy_vs_final_drop() {
     explore::<Plain>(|| Plan {
         pages: &[1],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(0).run(0);
@@ -23,6 +19,7 @@ pub fn lazy_vs_final_drop() {
             },
             |cpu| cpu.poll(),
         ],
+        ..Plan::default()
     });
 }
 
@@ -30,10 +27,6 @@ pub fn lazy_vs_final_drop() {
 pub fn switch_away_vs_final_drop() {
     explore::<Plain>(|| Plan {
         pages: &[0, 0],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.adopt(1, 1, 0);
@@ -48,6 +41,7 @@ pub fn switch_away_vs_final_drop() {
             },
             |cpu| cpu.run(1),
         ],
+        ..Plan::default()
     });
 }
 
@@ -55,12 +49,9 @@ pub fn switch_away_vs_final_drop() {
 pub fn put_vs_teardown() {
     explore::<Plain>(|| Plan {
         pages: &[0],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| machine.adopt(0, 2, 0),
         scripts: &[put_and_check, put_and_check],
+        ..Plan::default()
     });
 }
 
@@ -74,10 +65,6 @@ fn put_and_check(cpu: &Cpu<'_, Plain>) {
 pub fn upgrade_vs_last_put() {
     explore::<Plain>(|| Plan {
         pages: &[0],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| machine.adopt(0, 1, 1),
         scripts: &[
             |cpu| {
@@ -95,6 +82,7 @@ pub fn upgrade_vs_last_put() {
                 drop(pin);
             },
         ],
+        ..Plan::default()
     });
 }
 
@@ -111,12 +99,9 @@ fn put(cpu: &Cpu<'_, Plain>) -> bool {
 pub fn spaces_made_at_once() {
     explore::<Plain>(|| Plan {
         pages: &[0],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| machine.adopt(0, 1, 0),
         scripts: &[|cpu| (0..3).for_each(|_| cpu.make_space()), |cpu| (0..3).for_each(|_| cpu.make_space())],
+        ..Plan::default()
     });
 }
 
@@ -124,15 +109,12 @@ pub fn spaces_made_at_once() {
 pub fn struct_drop_vs_free() {
     explore::<Plain>(|| Plan {
         pages: &[0],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 1, 2);
             machine.on(0).user(0).put().expect("the only one").finish();
         },
         scripts: &[look_and_drop, look_and_drop],
+        ..Plan::default()
     });
 }
 

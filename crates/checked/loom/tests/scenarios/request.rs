@@ -1,16 +1,12 @@
 //! Flushes that meet: doorbells, gathers, the ring of recent requests.
 
-use crate::support::{Cpu, Idle, Plain, Plan, TABLE, Tagged, explore, explore_bounded, page};
+use crate::support::{Cpu, Plain, Plan, TABLE, Tagged, explore, explore_bounded, page};
 use shootdown_under_loom::{Scope, Tables};
 
 /// SD-6: a second request finds the bell up, or just taken.
 pub fn merged_rings() {
     explore::<Plain>(|| Plan {
         pages: &[2],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(1).run(0);
@@ -28,6 +24,7 @@ pub fn merged_rings() {
                 cpu.touch(1);
             },
         ],
+        ..Plan::default()
     });
 }
 
@@ -35,10 +32,6 @@ pub fn merged_rings() {
 pub fn two_flushers() {
     explore_bounded::<Plain>(3, || Plan {
         pages: &[2],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(1).run(0);
@@ -51,6 +44,7 @@ pub fn two_flushers() {
                 cpu.touch(0);
             },
         ],
+        ..Plan::default()
     });
 }
 
@@ -58,9 +52,6 @@ pub fn two_flushers() {
 pub fn two_flushers_one_target() {
     explore::<Plain>(|| Plan {
         pages: &[2],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
         puppets: &[(1, 0)],
         before: |machine| {
             machine.adopt(0, 3, 0);
@@ -68,6 +59,7 @@ pub fn two_flushers_one_target() {
             machine.on(0);
         },
         scripts: &[|cpu| cpu.unmap(0, 0), |cpu| cpu.unmap(0, 1)],
+        ..Plan::default()
     });
 }
 
@@ -75,9 +67,6 @@ pub fn two_flushers_one_target() {
 pub fn nested_gathers() {
     explore::<Plain>(|| Plan {
         pages: &[1],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
         puppets: &[(1, 0)],
         before: |machine| {
             machine.adopt(0, 1, 0);
@@ -92,6 +81,7 @@ pub fn nested_gathers() {
             },
             unmap_under_lock,
         ],
+        ..Plan::default()
     });
 }
 
@@ -109,10 +99,6 @@ fn unmap_under_lock(cpu: &Cpu<'_, Plain>) {
 pub fn recall_vs_record() {
     explore_bounded::<Tagged>(3, || Plan {
         pages: &[2],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(0).run(0);
@@ -129,6 +115,7 @@ pub fn recall_vs_record() {
                 cpu.touch(TABLE);
             },
         ],
+        ..Plan::default()
     });
 }
 
@@ -136,10 +123,6 @@ pub fn recall_vs_record() {
 pub fn recall_vs_overwrite() {
     explore_bounded::<Plain>(3, || Plan {
         pages: &[2],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(1).run(0);
@@ -156,6 +139,7 @@ pub fn recall_vs_overwrite() {
                 cpu.touch(1);
             },
         ],
+        ..Plan::default()
     });
 }
 
@@ -164,10 +148,6 @@ pub fn recall_vs_overwrite() {
 pub fn record_vs_record() {
     explore_bounded::<Tagged>(3, || Plan {
         pages: &[2],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 1, 0);
             machine.on(0).run(0);
@@ -186,5 +166,6 @@ pub fn record_vs_record() {
                 first.finish();
             },
         ],
+        ..Plan::default()
     });
 }

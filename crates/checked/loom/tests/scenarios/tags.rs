@@ -26,8 +26,8 @@ fn words(count: usize) -> &'static [TagWord] {
 /// Has `cpu` run a space; returns its tag.
 fn assign<T: TagPolicy<Space = TagContext>>(tags: &T, cpu: u32, space: &TagContext) -> Tag {
     let slots = TagSlots::new();
-    let cpu = TagCpu { id: CpuId::new(cpu), slots: &slots };
-    tags.assign(cpu, TagSpace { id: SpaceId::new(1), memory: space }).tag
+    let cpu = TagCpu::new(CpuId::new(cpu), &slots);
+    tags.assign(cpu, self::space(space)).tag
 }
 
 /// SD-12: two CPUs take the next tag at once, for two spaces.
@@ -81,9 +81,15 @@ pub fn renewal_vs_broadcast() {
     });
 }
 
+/// A space, as an allocator sees it.
+fn space<S>(memory: &S) -> TagSpace<'_, S> {
+    TagSpace::new(SpaceId::new(1), memory)
+}
+
 /// The broadcast to all tags.
 struct Everywhere;
-impl TagBroadcast for Everywhere {
+// SAFETY: 1. there are no TLBs.
+unsafe impl TagBroadcast for Everywhere {
     fn flush_all_tags(&self) {}
 }
 
@@ -93,8 +99,8 @@ pub fn two_spaces_are_shared() {
         let tags = GlobalOverLocal::<_, 1>::new(Tag::new(2), 4, words(1), words(1), Everywhere);
         let tags = Arc::new(tags.expect("two tags"));
         let other = tags.clone();
-        let other = loom::thread::spawn(move || other.begin_share(&other.new_space()));
-        let mine = tags.begin_share(&tags.new_space());
+        let other = loom::thread::spawn(move || other.begin_share(space(&other.new_space())));
+        let mine = tags.begin_share(space(&tags.new_space()));
         let other = other.join().expect("an answer");
         assert!(mine.is_ok() && other.is_ok() && mine != other, "two spaces have one tag");
     });
@@ -118,8 +124,8 @@ pub fn reuse_after_sharing() {
         });
         // SAFETY: as above.
         frame.with(|frame| assert_eq!(unsafe { *frame }, 0));
-        tags.begin_share(&space).expect("a tag is free");
-        tags.finish_share(&space);
+        tags.begin_share(self::space(&space)).expect("a tag is free");
+        tags.finish_share(self::space(&space));
         other.join().expect("no race");
     });
 }

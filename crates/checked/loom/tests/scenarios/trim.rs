@@ -6,10 +6,6 @@ use crate::support::{Idle, Keep, Plain, Plan, explore, explore_bounded};
 pub fn kept_bit() {
     explore::<Keep>(|| Plan {
         pages: &[1, 0],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.adopt(1, 1, 0);
@@ -26,6 +22,7 @@ pub fn kept_bit() {
                 cpu.run(1);
             },
         ],
+        ..Plan::default()
     });
 }
 
@@ -34,10 +31,6 @@ pub fn kept_bit() {
 pub fn bit_gone_before_the_answer() {
     explore::<Keep>(|| Plan {
         pages: &[0, 0],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.adopt(1, 1, 0);
@@ -62,6 +55,7 @@ pub fn bit_gone_before_the_answer() {
                 cpu.poll();
             },
         ],
+        ..Plan::default()
     });
 }
 
@@ -69,10 +63,7 @@ pub fn bit_gone_before_the_answer() {
 pub fn a_third_frees_what_was_trimmed() {
     explore_bounded::<Keep>(3, || Plan {
         pages: &[0, 0],
-        kernel: 0,
-        tables: false,
         idle: Idle::Parks,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 2);
             machine.adopt(1, 1, 0);
@@ -98,6 +89,7 @@ pub fn a_third_frees_what_was_trimmed() {
             },
             |cpu| drop(cpu.pin(0)),
         ],
+        ..Plan::default()
     });
 }
 
@@ -105,16 +97,13 @@ pub fn a_third_frees_what_was_trimmed() {
 pub fn trim_vs_enter_lazy() {
     explore::<Plain>(|| Plan {
         pages: &[0],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.on(1).run(0);
             machine.on(0).run(0);
         },
         scripts: &[|cpu| cpu.engine().trim(cpu.space(0)), |cpu| cpu.go_lazy()],
+        ..Plan::default()
     });
 }
 
@@ -122,10 +111,6 @@ pub fn trim_vs_enter_lazy() {
 pub fn trim_of_an_offline_cpu() {
     explore::<Keep>(|| Plan {
         pages: &[0, 0],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.adopt(1, 1, 0);
@@ -140,6 +125,7 @@ pub fn trim_of_an_offline_cpu() {
                 cpu.go_offline();
             },
         ],
+        ..Plan::default()
     });
 }
 
@@ -147,10 +133,6 @@ pub fn trim_of_an_offline_cpu() {
 pub fn trim_of_a_cpu_that_comes_back() {
     explore::<Keep>(|| Plan {
         pages: &[0, 0],
-        kernel: 0,
-        tables: false,
-        idle: Idle::Serves,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 2, 0);
             machine.adopt(1, 1, 0);
@@ -166,6 +148,7 @@ pub fn trim_of_a_cpu_that_comes_back() {
                 cpu.go_online();
             },
         ],
+        ..Plan::default()
     });
 }
 
@@ -173,10 +156,7 @@ pub fn trim_of_a_cpu_that_comes_back() {
 pub fn back_before_the_request_is_taken_back() {
     explore_bounded::<Keep>(3, || Plan {
         pages: &[0, 0],
-        kernel: 0,
-        tables: false,
         idle: Idle::Parks,
-        puppets: &[],
         before: |machine| {
             machine.adopt(0, 1, 2);
             machine.adopt(1, 1, 0);
@@ -194,5 +174,6 @@ pub fn back_before_the_request_is_taken_back() {
             |cpu| cpu.go_online(),
             |cpu| drop(cpu.pin(0)),
         ],
+        ..Plan::default()
     });
 }

@@ -42,6 +42,21 @@ pub struct Plan<K: Kind> {
     pub puppets: &'static [(usize, usize)],
 }
 
+impl<K: Kind> Default for Plan<K> {
+    /// No space, no kernel page and no CPU; CPUs answer doorbells to the end.
+    fn default() -> Self {
+        Self {
+            pages: &[],
+            kernel: 0,
+            tables: false,
+            before: |_| {},
+            scripts: &[],
+            idle: Idle::Serves,
+            puppets: &[],
+        }
+    }
+}
+
 /// A machine with its engine and spaces.
 pub struct Machine<K: Kind> {
     /// The engine.

@@ -203,11 +203,13 @@ impl<'m, K: Kind> Kernel<'m, K> {
         let Some(user) = self.users[space].first() else { return };
         let before = self.hw().user();
         self.hw().set_user(None);
-        self.machine.engine.with_temporary(user, || {
+        let body = || {
             self.hw().set_user(Some(space));
             self.touch();
             self.hw().set_user(None);
-        });
+        };
+        // SAFETY: 1. the references of this thread are in `self`, and stay there.
+        unsafe { self.machine.engine.with_temporary(user, body) };
         self.hw().set_user(before);
     }
 

@@ -70,6 +70,20 @@ fn nmis(list: &mut List) {
         let first: Code<Asks> = |cpu| cpu.unmap_masked(0, 0);
         plan(vec![(Start::User(0), first), (Start::User(0), |cpu| cpu.unmap_masked(0, 1))])
     });
+    list.add(
+        &named("nmi-create", HARD, &[Tso], "an NMI comes while two CPUs make spaces, under an unmap"),
+        || {
+            let first: Code<Asks> = |cpu| {
+                cpu.make_space();
+                cpu.unmap(0, 0);
+            };
+            let second: Code<Asks> = |cpu| {
+                cpu.make_space();
+                cpu.make_space();
+            };
+            plan(vec![(Start::User(0), first), (Start::User(0), second)])
+        },
+    );
     list.add(&named("nmi-borrow", HARD, &[Tso], "an NMI comes while a kernel thread borrows"), || {
         let outsider: Code<Asks> = |cpu| {
             let pin = cpu.pinned(0);

@@ -5,6 +5,7 @@ use kernel::*;
 fn main() {
     let user = user();
     let pin = user.grab();
-    //= ENGINE.with_temporary(&pin.upgrade().expect("there is a user"), || ());
-    ENGINE.with_temporary(&pin, || ()); //~ E0308
+    // SAFETY: 1. a kernel thread calls.
+    //= unsafe { ENGINE.with_temporary(&pin.upgrade().expect("there is a user"), || ()) };
+    unsafe { ENGINE.with_temporary(&pin, || ()) }; //~ E0308
 }
