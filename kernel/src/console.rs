@@ -1,8 +1,8 @@
 //! The report: lines on the serial port. Lines that begin with `@` are JSON for the command `shootdown boot`.
 
 use crate::arch;
+use crate::lock::Mutex;
 use core::fmt::{self, Write};
-use spin::Mutex;
 
 struct Port;
 

@@ -6,12 +6,12 @@
 
 use crate::arch;
 use crate::judge::{self, Finding};
+use crate::lock::Mutex;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use slab::Slab;
-use spin::Mutex;
 
 /// How many frames there are.
-pub const COUNT: usize = 4096;
+pub const COUNT: usize = 12_288;
 const SIZE: u64 = 4096;
 const WORDS: usize = 512;
 /// What the scratch words of a free frame hold.

@@ -103,13 +103,13 @@ pub fn report(finding: Finding) {
         ),
         Finding::StaleWrite { frame, word, value } => say!(
             "@{{\"event\":\"finding\",\"what\":\"stale write\",\"cpu\":{},\"frame\":{frame},\"word\":{word},\"owner\":{}}}",
-            value & 0xff,
-            value >> 8 & 0xffff
+            value & 0xfff,
+            value >> 12 & 0xfff
         ),
         Finding::WriteThroughProtection { page, was, is } => say!(
             "@{{\"event\":\"finding\",\"what\":\"write to a protected page\",\"cpu\":{},\"page\":\"{:#x}\",\"was\":\"{was:#x}\",\
              \"is\":\"{is:#x}\"}}",
-            is & 0xff,
+            is & 0xfff,
             paging::address(page)
         ),
         Finding::Unflushed(violation) => say!(

@@ -2,6 +2,7 @@
 
 use crate::arch::{self, MAX_CPUS, Mmu};
 use crate::judge;
+use crate::lock::Mutex;
 use crate::space::{self, Process, Space, SpaceRef};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,7 +10,6 @@ use shootdown::{
     AddressSpace, CpuId, CpuLocal, CpuMask, Event, LocalFlush, OnInstall, OnLeave, PageRange, Platform,
     Scope, Shootdown, Span, Tables, Tag, Teardown, Untagged, UserRef,
 };
-use spin::Mutex;
 
 /// The engine.
 pub static ENGINE: Shootdown<Kernel> = Shootdown::new(
@@ -63,7 +63,7 @@ impl Kernel {
 // the handler clears before it serves; 6. no broadcast is used.
 unsafe impl Platform for Kernel {
     type Root = arch::Root;
-    type Mask = CpuMask<1>;
+    type Mask = CpuMask<{ MAX_CPUS / 64 }>;
     type Handle = SpaceRef;
     type Tags = Untagged;
     type Pin = ();

@@ -11,6 +11,7 @@ mod arch;
 mod console;
 mod frames;
 mod judge;
+mod lock;
 mod machine;
 mod paging;
 mod params;
@@ -39,10 +40,10 @@ unsafe impl Sync for Stacks {}
 static STACKS: Stacks = Stacks(core::cell::UnsafeCell::new([[0; STACK]; MAX_CPUS]));
 
 /// The kernel's heap.
-struct Memory(spin::Mutex<Heap>);
+struct Memory(crate::lock::Mutex<Heap>);
 
 #[global_allocator]
-static MEMORY: Memory = Memory(spin::Mutex::new(Heap::empty()));
+static MEMORY: Memory = Memory(crate::lock::Mutex::new(Heap::empty()));
 
 // SAFETY: the heap under the lock hands out memory that nobody else has, of the size and alignment asked for.
 unsafe impl core::alloc::GlobalAlloc for Memory {

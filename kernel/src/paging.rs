@@ -17,8 +17,6 @@ pub const PAGES: usize = 64;
 const PAGES_OF_REGION: usize = PAGES / REGIONS;
 const REGION_BYTES: u64 = 2 << 20;
 const PAGE_BYTES: u64 = 4096;
-/// GiB of memory where everything of the machine lies.
-const KERNEL_GIB: u64 = 4;
 const ENTRIES: usize = 512;
 
 /// Address of a page.
@@ -143,7 +141,7 @@ pub fn kernel_window_entry() -> &'static AtomicU64 {
 }
 
 fn fill_kernel(top: u64) {
-    for number in 0..KERNEL_GIB {
+    for &number in arch::KERNEL_GIB {
         entry(top, number as usize).store(arch::kernel_entry(number), Ordering::Relaxed);
     }
     if let Some(shared) = SHARED.get() {

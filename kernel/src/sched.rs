@@ -3,13 +3,13 @@
 //! User tasks run in a space; kernel tasks run on whatever is loaded, lazily.
 
 use crate::arch::{self, MAX_CPUS};
+use crate::lock::Mutex;
 use crate::machine::{ENGINE, enter_kernel, enter_user, forget_user};
 use crate::space::{self, Process};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use spin::Mutex;
 
 /// What a task says at the end of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,17 +3,18 @@
 use crate::arch;
 use crate::frames::{self, Canary, Frame};
 use crate::judge::{self, Finding};
+use crate::lock::Mutex;
 use crate::machine::{ENGINE, Kernel, SINGLE_USER_SHORT_CUT, User, masked};
 use crate::paging::{self, PAGES, REGIONS, RootTables};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use shootdown::{
     AddressSpace, CpuMask, Gather, LocalFlush, PageRange, PageSize, Platform, SpaceHandle, SpaceId,
     StructRef, Tag, Teardown, VirtAddr,
 };
-use spin::Mutex;
 
 /// An address space: the engine's part, and the page tables.
 #[derive(Debug)]
@@ -151,7 +152,7 @@ impl Space {
         self.put(&mut tables, page, frame, true)
     }
 
-    /// Unmaps these pages, at most [`BATCH`], and returns when their frames are given back.
+    /// Unmaps these pages, at most [`BATCH`], and returns when their frames are given back and nobody reads what was there.
     pub fn unmap(&self, pages: impl IntoIterator<Item = u8>) {
         let mut gather = self.gather();
         let (mut floors, mut spared) = ([None; BATCH], Vec::new());
@@ -159,8 +160,9 @@ impl Space {
         let (pending, epoch) = {
             let mut tables = self.tables.lock();
             for (page, floor) in pages.into_iter().zip(&mut floors) {
-                let Some(frame) = tables.clear(page) else { continue };
+                // Also where another thread has taken the frame out, and not flushed it yet (SD-15).
                 *floor = Some(page);
+                let Some(frame) = tables.clear(page) else { continue };
                 match short_cut {
                     true => spared.push((page, frame)),
                     false => gather.unmapped(range(page), Held::Page(frame)).expect("room for a batch"),
@@ -171,6 +173,23 @@ impl Space {
         pending.finish();
         flush_here_alone(self.engine.id(), spared);
         floors.into_iter().flatten().for_each(|page| self.raise(page, epoch));
+    }
+
+    /// Unmaps these pages, at most [`BATCH`], as [`unmap`](Self::unmap) does, and lets go of the page-table lock at each
+    /// step: what other threads do there meanwhile comes before the flush of what is already clear.
+    pub fn unmap_by_steps(&self, pages: Range<u8>, mut unlocked: impl FnMut()) {
+        let mut gather: Held16<'_> = ENGINE.gather_within(&self.engine, range_of(&pages));
+        // Whatever is mapped from here on has this epoch or a later one.
+        let epoch = frames::next_epoch();
+        for page in pages.clone() {
+            let cleared = self.tables.lock().clear(page);
+            if let Some(frame) = cleared {
+                gather.unmapped(range(page), Held::Page(frame)).expect("room for a batch");
+            }
+            unlocked();
+        }
+        gather.finish();
+        pages.for_each(|page| self.raise(page, epoch));
     }
 
     /// Maps a new frame at `page` in place of what is there; nothing if memory has run out.
@@ -286,7 +305,7 @@ impl Space {
 
     /// Writes to `page` through the loaded tables, which are this space's.
     pub fn scribble(&self, page: u8) -> Met {
-        let value = u64::from(self.brand) << 8 | arch::this_cpu() as u64 & 0xff | ticket() << 24;
+        let value = u64::from(self.brand) << 12 | arch::this_cpu() as u64 | ticket() << 24;
         match arch::store_user(paging::address(page) + 8 * frames::SCRATCH as u64, value) {
             true => Met::Page,
             false => Met::Fault,
@@ -414,6 +433,14 @@ pub fn reap() {
 
 fn range(page: u8) -> PageRange {
     PageRange::page(VirtAddr(paging::address(page)))
+}
+
+/// Pages, all of one region.
+fn range_of(pages: &Range<u8>) -> PageRange {
+    let last = pages.end.saturating_sub(1).max(pages.start);
+    assert_eq!(paging::region(pages.start), paging::region(last), "between regions is a gap");
+    PageRange::new(VirtAddr(paging::address(pages.start)), pages.len() as u64, PageSize::Size4K)
+        .expect("pages are aligned")
 }
 
 fn region_range(region: usize) -> PageRange {

@@ -165,8 +165,8 @@ fn text_without_events_is_no_recording() {
 fn a_machine_that_cannot_be_booted_is_refused() {
     refused(&["boot", "--arch", "riscv"], &["\"riscv\"", "did you mean: riscv64"]);
     refused(&["boot"], &["--arch x86_64", "--all"]);
-    refused(&["boot", "--arch", "x86_64", "--cpus", "0"], &["0 CPUs", "--cpus 1 to 64"]);
-    refused(&["boot", "--arch", "x86_64", "--cpus", "65"], &["65 CPUs", "--cpus 1 to 64"]);
+    refused(&["boot", "--arch", "x86_64", "--cpus", "0"], &["0 CPUs", "--cpus 1 to 255"]);
+    refused(&["boot", "--arch", "x86_64", "--cpus", "256"], &["256 CPUs", "--cpus 1 to 255", "x2APIC"]);
     refused(&["boot", "--arch", "x86_64", "--scenario", "sqpol"], &["\"sqpol\"", "sqpoll"]);
     refused(&["boot", "--arch", "x86_64", "--break", "SD-99"], &["\"SD-99\"", "INVARIANTS.md"]);
     refused(&["boot", "--count", "--cpus", "2"], &["--cpus 4"]);

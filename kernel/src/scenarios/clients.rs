@@ -4,13 +4,13 @@
 use super::helper;
 use super::workers::{Decoy, Random, Slot, check_page, check_some, map, pause, process};
 use crate::arch;
+use crate::lock::Mutex;
 use crate::machine;
 use crate::paging;
 use crate::sched::{Flow, Task, cycle, spawn, stopping};
 use crate::space::{Grabbed, Process, Space};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use spin::Mutex;
 
 /// Page of the ring, and the pages that requests name.
 const RING: u8 = 0;

@@ -5,7 +5,7 @@ use super::workers::{Decoy, Random, Worker, map, process};
 use crate::frames::{Frame, SCRATCH};
 use crate::judge::{self, Finding};
 use crate::paging::{self, REGIONS};
-use crate::sched::{Flow, Task, count_cycles, cycle, spawn, stopping};
+use crate::sched::{Flow, Task, breathe, count_cycles, cycle, spawn, stopping};
 use crate::space::{BATCH, Met, Process};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -143,6 +143,45 @@ impl Task for TableFree {
         let region = self.random.below(REGIONS as u64) as usize;
         self.process.space().free_table(region);
         paging::pages_of(region).for_each(|page| map(&self.process, page));
+        cycle();
+        Flow::Again
+    }
+}
+
+/// Threads of a process unmap the same pages at once: one finds clear what another has cleared and is yet to flush. Who
+/// returns has made sure that nobody reads what was there, whoever cleared it; then it maps new pages in the place.
+pub fn nested_gathers(cpus: usize) {
+    let process = process(STRIP);
+    spawn(0, Sweeper { process: process.clone(), most: STRIP, random: Random::new(81) });
+    spawn(helper(cpus, 0), Sweeper { process: process.clone(), most: 2, random: Random::new(82) });
+    (1..cpus.max(2)).for_each(|n| spawn(helper(cpus, n), Worker::reader(&process, STRIP, n)));
+}
+
+/// Pages of [`nested_gathers`]: those of a region, so that they are one range.
+const STRIP: u8 = BATCH as u8;
+
+/// A user thread that unmaps and maps again.
+struct Sweeper {
+    process: Arc<Process>,
+    /// It unmaps so many pages at a time, or fewer.
+    most: u8,
+    random: Random,
+}
+
+impl Task for Sweeper {
+    fn process(&self) -> Option<Arc<Process>> {
+        Some(self.process.clone())
+    }
+
+    fn step(&mut self) -> Flow {
+        if stopping() {
+            return Flow::Done;
+        }
+        let count = 1 + self.random.page(self.most);
+        let first = self.random.page(STRIP + 1 - count);
+        let pages = first..first + count;
+        self.process.space().unmap_by_steps(pages.clone(), breathe);
+        pages.for_each(|page| map(&self.process, page));
         cycle();
         Flow::Again
     }

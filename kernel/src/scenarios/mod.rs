@@ -27,6 +27,7 @@ const SCENARIOS: &[Scenario] = &[
     ("write-protect", memory::write_protect),
     ("table-free", memory::table_free),
     ("cow", memory::cow),
+    ("nested-gathers", memory::nested_gathers),
     ("borrow", kthreads::borrow),
     ("lazy", kthreads::lazy),
     ("trim", kthreads::trim),

@@ -1,11 +1,11 @@
 //! Tasks that several scenarios have, and what they share.
 
 use crate::arch;
+use crate::lock::Mutex;
 use crate::sched::{Flow, Task, breathe, stopping};
 use crate::space::{Met, Process, Space};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
-use spin::Mutex;
 
 /// Numbers that look random, the same in every run.
 #[derive(Debug)]

@@ -123,4 +123,6 @@ user_access_fault:
     .balign 4096
 boot_table:
     .quad 0x401, 0x40000705, 0x80000705, 0xc0000705
-    .fill 508, 8, 0
+    .fill 252, 8, 0
+    .quad 0x4000000401
+    .fill 255, 8, 0

@@ -2,6 +2,10 @@
 
 const DISTRIBUTOR: u64 = 0x0800_0000;
 const REDISTRIBUTORS: u64 = 0x080a_0000;
+/// How many redistributors fit before the next device; those of other CPUs begin at the first GiB above all memory.
+const NEAR_REDISTRIBUTORS: usize = 123;
+/// The GiB of memory where they are.
+pub const FAR_GIB: u64 = 256;
 const REDISTRIBUTOR_BYTES: u64 = 0x2_0000;
 /// Frame of a redistributor that has the CPU's own interrupts.
 const OWN_INTERRUPTS: u64 = 0x1_0000;
@@ -28,7 +32,10 @@ pub fn enable_distributor() {
 pub fn enable(cpu: usize) {
     const SLEEP: u32 = 1 << 1;
     const ASLEEP: u32 = 1 << 2;
-    let base = REDISTRIBUTORS + cpu as u64 * REDISTRIBUTOR_BYTES;
+    let base = match cpu.checked_sub(NEAR_REDISTRIBUTORS) {
+        None => REDISTRIBUTORS + cpu as u64 * REDISTRIBUTOR_BYTES,
+        Some(far) => (FAR_GIB << 30) + far as u64 * REDISTRIBUTOR_BYTES,
+    };
     write(base + WAKER, read(base + WAKER) & !SLEEP);
     while read(base + WAKER) & ASLEEP != 0 {
         core::hint::spin_loop();

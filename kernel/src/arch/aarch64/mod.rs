@@ -17,8 +17,6 @@ global_asm!(include_str!("boot.s"), translation = const TRANSLATION_CONTROL);
 
 /// Name on the command line.
 pub const NAME: &str = "aarch64";
-/// Most CPUs that fit.
-pub const MAX_CPUS: usize = 64;
 /// Whether an entry must be clear, and flushed, before it maps another frame.
 pub const BREAK_BEFORE_MAKE: bool = true;
 /// Where the host puts the parameters.
@@ -29,6 +27,8 @@ pub const HEAP: (u64, usize) = (0x4800_0000, 32 << 20);
 pub const FRAMES: u64 = 0x4c00_0000;
 /// Where a frame has its return address and the frame before it, in bytes from the frame pointer.
 pub const FRAME: (i64, i64) = (8, 0);
+/// The GiB of memory where everything of the machine lies; the last has the interrupt controllers of CPUs beyond 123.
+pub const KERNEL_GIB: &[u64] = &[0, 1, 2, 3, gic::FAR_GIB];
 /// Levels of page tables.
 pub const LEVELS: usize = 3;
 
@@ -60,8 +60,8 @@ pub const fn read_only(entry: u64) -> u64 {
 
 /// Entry that maps the GiB of kernel memory with this number, in the table of the third level.
 pub fn kernel_entry(gib: u64) -> u64 {
-    // Devices are in the first one (index 0 of MAIR).
-    gib << 30 | BLOCK | if gib == 0 { ACCESSED } else { NORMAL }
+    // Devices are in the first one and in the last (index 0 of MAIR).
+    gib << 30 | BLOCK | if gib == 0 || gib == gic::FAR_GIB { ACCESSED } else { NORMAL }
 }
 
 /// The hardware part of the platform, given the table that maps kernel memory alone. Nothing is assumed of the CPUs but how

@@ -14,8 +14,6 @@ global_asm!(include_str!("boot.s"));
 
 /// Name on the command line.
 pub const NAME: &str = "riscv64";
-/// Most CPUs that fit.
-pub const MAX_CPUS: usize = 64;
 /// Whether an entry must be clear, and flushed, before it maps another frame.
 pub const BREAK_BEFORE_MAKE: bool = false;
 /// Where the host puts the parameters.
@@ -34,6 +32,8 @@ const TICKS_PER_SECOND: u64 = 10_000_000;
 /// Where a frame has its return address and the frame before it, in bytes from the frame pointer.
 pub const FRAME: (i64, i64) = (-8, -16);
 
+/// The GiB of memory where everything of the machine lies.
+pub const KERNEL_GIB: &[u64] = &[0, 1, 2, 3];
 /// Levels of page tables.
 pub const LEVELS: usize = 3;
 const VALID: u64 = 1;
@@ -119,7 +119,7 @@ pub fn kick(cpu: usize) {
     // The device must not be faster than the request that the doorbell announces.
     csr::stores_before_devices();
     // HW: RISC-V ACLINT Specification, version 1.0-rc4, SSWI: SETSSIP of each hart is a word.
-    let doorbell = SOFTWARE_INTERRUPTS.wrapping_add(cpu % MAX_CPUS);
+    let doorbell = SOFTWARE_INTERRUPTS.wrapping_add(cpu % crate::arch::MAX_CPUS);
     // SAFETY: the machine has the device there, with a word for each of its harts.
     unsafe { doorbell.write_volatile(1) };
 }

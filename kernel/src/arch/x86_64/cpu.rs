@@ -1,6 +1,6 @@
 //! Registers and tables of a CPU, one sequence a function.
 
-use super::MAX_CPUS;
+use crate::arch::MAX_CPUS;
 use core::arch::asm;
 use core::cell::UnsafeCell;
 

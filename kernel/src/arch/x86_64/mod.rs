@@ -15,8 +15,6 @@ global_asm!(include_str!("boot.s"), options(att_syntax));
 
 /// Name on the command line.
 pub const NAME: &str = "x86_64";
-/// Most CPUs that fit.
-pub const MAX_CPUS: usize = 64;
 /// Whether an entry must be clear, and flushed, before it maps another frame.
 pub const BREAK_BEFORE_MAKE: bool = false;
 /// Where the host puts the parameters.
@@ -27,6 +25,8 @@ pub const HEAP: (u64, usize) = (0x0800_0000, 32 << 20);
 pub const FRAMES: u64 = 0x0c00_0000;
 /// Where a frame has its return address and the frame before it, in bytes from the frame pointer.
 pub const FRAME: (i64, i64) = (8, 0);
+/// The GiB of memory where everything of the machine lies.
+pub const KERNEL_GIB: &[u64] = &[0, 1, 2, 3];
 /// Levels of page tables.
 pub const LEVELS: usize = 4;
 

@@ -26,13 +26,45 @@ pub fn existing(path: &Path) -> Result<PathBuf, Failure> {
 
 /// What is different about a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Build {
-    /// Nothing.
+pub struct Build {
+    /// How the engine is built, and watched.
+    pub engine: Engine,
+    /// How many CPUs there is room for.
+    pub room: Room,
+}
+
+/// How the engine is built, and watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// As it is shipped, with a shadow beside it.
     Usual,
-    /// The engine has switches for its rules.
+    /// With switches for its rules.
     Switches,
-    /// The kernel has no shadow.
+    /// Without the shadow.
     Unwatched,
+}
+
+/// How many CPUs there is room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// A word of a mask.
+    Usual,
+    /// As many as any machine has.
+    Wide,
+}
+
+impl Build {
+    /// Where it is built, below the kernel's folder.
+    fn folder(self) -> &'static str {
+        match (self.engine, self.room) {
+            (Engine::Usual, Room::Usual) => "target",
+            (Engine::Usual, Room::Wide) => "target/wide",
+            (Engine::Switches, Room::Usual) => "target/break",
+            (Engine::Switches, Room::Wide) => "target/break-wide",
+            (Engine::Unwatched, Room::Usual) => "target/count",
+            (Engine::Unwatched, Room::Wide) => "target/count-wide",
+        }
+    }
 }
 
 /// Builds the kernel for a machine and returns its image.
@@ -48,23 +80,22 @@ pub fn build(machine: &Machine, build: Build) -> Result<PathBuf, Failure> {
         ));
     }
     ensure_core(machine.target)?;
-    let target_folder = folder.join(match build {
-        Build::Usual => "target",
-        Build::Switches => "target/break",
-        Build::Unwatched => "target/count",
-    });
+    let target_folder = folder.join(build.folder());
     let mut command = cargo(&folder);
     command.args(["build", "--quiet", "--release", "--locked", "--target", machine.target]);
     command.arg("--target-dir").arg(&target_folder);
-    match build {
-        Build::Usual => {}
-        Build::Switches => {
+    match build.engine {
+        Engine::Usual => {}
+        Engine::Switches => {
             let flags = format!("target.{}.rustflags=[\"--cfg\",\"shootdown_break\"]", machine.target);
             command.args(["--config", &flags]);
         }
-        Build::Unwatched => {
+        Engine::Unwatched => {
             command.args(["--features", "unwatched"]);
         }
+    }
+    if build.room == Room::Wide {
+        command.args(["--features", "wide"]);
     }
     run(command, "the kernel")?;
     Ok(target_folder.join(machine.target).join("release").join(FILE))

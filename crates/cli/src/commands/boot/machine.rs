@@ -15,6 +15,10 @@ pub struct Machine {
     pub package: &'static str,
     /// Arguments that make the machine.
     pub arguments: &'static [&'static str],
+    /// Most CPUs that boot.
+    pub most_cpus: usize,
+    /// What does not know more.
+    pub limit: &'static str,
     /// Where the kernel looks for its parameters.
     pub parameters: u64,
     /// Where doorbells enter the kernel: a symbol, and bytes after it.
@@ -23,8 +27,8 @@ pub struct Machine {
     pub firmware: u64,
 }
 
-/// As many CPUs as the kernel has stacks for.
-pub const MOST_CPUS: usize = 64;
+/// As many CPUs as the kernel has room for where it is not built for more.
+pub const USUAL_CPUS: usize = 64;
 
 /// All machines.
 pub const MACHINES: [Machine; 3] = [
@@ -35,6 +39,8 @@ pub const MACHINES: [Machine; 3] = [
         program: "qemu-system-riscv64",
         package: "qemu-system-misc",
         arguments: &["-machine", "virt,aclint=on"],
+        most_cpus: 128,
+        limit: "OpenSBI as QEMU 7.2 has it",
         parameters: 0x8f00_0000,
         doorbell: ("trap_entry", 0),
         firmware: 0x8020_0000,
@@ -46,6 +52,8 @@ pub const MACHINES: [Machine; 3] = [
         program: "qemu-system-x86_64",
         package: "qemu-system-x86",
         arguments: &["-machine", "pc", "-cpu", "max", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"],
+        most_cpus: 255,
+        limit: "an interrupt controller without x2APIC, which TCG has since QEMU 9.0",
         parameters: 0x0f00_0000,
         doorbell: ("trap_stubs", 64 * 16),
         firmware: 0,
@@ -64,6 +72,8 @@ pub const MACHINES: [Machine; 3] = [
             "-semihosting-config",
             "enable=on,target=native",
         ],
+        most_cpus: 512,
+        limit: "QEMU's machine",
         parameters: 0x4f00_0000,
         doorbell: ("vectors", 0x280),
         firmware: 0,

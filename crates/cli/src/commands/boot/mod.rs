@@ -14,7 +14,6 @@ use std::process::ExitCode;
 use crate::args::BootArgs;
 use crate::failure::{AS_EXPECTED, Failure, INTERRUPTED, NOT_AS_EXPECTED};
 use crate::interrupt::Interrupt;
-use image::Build;
 use plan::Plan;
 use report::Row;
 
@@ -33,7 +32,7 @@ pub fn boot(args: &BootArgs) -> Result<ExitCode, Failure> {
         qemu::find(machine)?;
         let image = match &plan.image {
             Some(image) => image::existing(image)?,
-            None => image::build(machine, if plan.removes_rule() { Build::Switches } else { Build::Usual })?,
+            None => image::build(machine, plan.build())?,
         };
         let mut show = |row: &Row| -> Result<(), Failure> {
             if args.json {
@@ -59,7 +58,7 @@ fn count(plan: &Plan, interrupt: &Interrupt, json: bool) -> Result<ExitCode, Fai
     let mut counted = Vec::new();
     for &machine in &plan.machines {
         qemu::find(machine)?;
-        let image = image::build(machine, Build::Unwatched)?;
+        let image = image::build(machine, plan.build())?;
         let files = tempfile::tempdir()?;
         let report = files.path().join("report");
         let argument = count::argument(machine, &plugin, &image, &report)?;

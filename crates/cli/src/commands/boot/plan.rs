@@ -1,19 +1,22 @@
 //! What was asked for, once it is known to make sense.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use super::machine::{MACHINES, MOST_CPUS, Machine};
+use super::image::{Build, Engine, Room};
+use super::machine::{MACHINES, Machine, USUAL_CPUS};
 use crate::args::{BootArgs, HostThreads};
 use crate::failure::{BadInput, Failure};
 use crate::select::near;
 
 /// Names of the kernel's scenarios, in the order in which it runs them.
-pub const SCENARIOS: [&str; 17] = [
+pub const SCENARIOS: [&str; 18] = [
     "remap",
     "reuse",
     "write-protect",
     "table-free",
     "cow",
+    "nested-gathers",
     "borrow",
     "lazy",
     "trim",
@@ -30,8 +33,8 @@ pub const SCENARIOS: [&str; 17] = [
 
 /// What the kernel runs for counting.
 const COUNTED: [&str; 2] = ["count-one", "count-three"];
-/// CPUs that counting needs: one that flushes, and three that must hear of it.
-const LEAST_CPUS_COUNTED: usize = 4;
+/// CPUs that counting takes: one that flushes and three that must hear of it, up to those that the usual kernel has room for.
+const COUNTED_CPUS: RangeInclusive<usize> = 4..=USUAL_CPUS;
 
 /// Linux's short cut of 2020, as a rule to break.
 const SINGLE_USER: &str = "linux-bafb056c";
@@ -65,18 +68,6 @@ impl Plan {
     /// # Errors
     /// An architecture, a scenario or a rule that there is not; more CPUs than fit.
     pub fn of(args: &BootArgs) -> Result<Self, Failure> {
-        if !(1..=MOST_CPUS).contains(&args.cpus) {
-            return Err(Failure::bad_input(
-                format!("a machine with {} CPUs cannot be booted", args.cpus),
-                format!("give --cpus 1 to {MOST_CPUS}, as many as the kernel has stacks for"),
-            ));
-        }
-        if args.count && args.cpus < LEAST_CPUS_COUNTED {
-            return Err(Failure::bad_input(
-                format!("counting needs more than {} CPUs", args.cpus),
-                format!("give --cpus {LEAST_CPUS_COUNTED} or more: one flushes, three must hear of it"),
-            ));
-        }
         let scenario = match args.scenario.as_deref() {
             None | Some("all") => None,
             Some(name) => Some(scenario(name)?),
@@ -91,6 +82,14 @@ impl Plan {
                 return Err(Failure::bad_input("no architecture is named", remedy));
             }
         };
+        machines.iter().try_for_each(|machine| fits(machine, args.cpus))?;
+        if args.count && !COUNTED_CPUS.contains(&args.cpus) {
+            let (least, most) = (COUNTED_CPUS.start(), COUNTED_CPUS.end());
+            return Err(Failure::bad_input(
+                format!("nothing is counted on {} CPUs", args.cpus),
+                format!("give --cpus {least} to {most}: one flushes, three must hear of it"),
+            ));
+        }
         Ok(Self {
             machines,
             cpus: args.cpus,
@@ -104,9 +103,16 @@ impl Plan {
         })
     }
 
-    /// Whether the engine must be built with switches for its rules.
-    pub fn removes_rule(&self) -> bool {
-        self.broken.as_deref().is_some_and(|rule| rule != SINGLE_USER)
+    /// Which kernel must be built.
+    pub fn build(&self) -> Build {
+        Build {
+            engine: match self.broken.as_deref() {
+                _ if self.count => Engine::Unwatched,
+                Some(rule) if rule != SINGLE_USER => Engine::Switches,
+                _ => Engine::Usual,
+            },
+            room: if self.cpus > USUAL_CPUS { Room::Wide } else { Room::Usual },
+        }
     }
 
     /// The scenarios that will run.
@@ -131,6 +137,16 @@ impl Plan {
         }
         text
     }
+}
+
+fn fits(machine: &Machine, cpus: usize) -> Result<(), Failure> {
+    if (1..=machine.most_cpus).contains(&cpus) {
+        return Ok(());
+    }
+    Err(Failure::bad_input(
+        format!("a machine of {} with {cpus} CPUs cannot be booted", machine.name),
+        format!("give --cpus 1 to {}; what ends there is {}", machine.most_cpus, machine.limit),
+    ))
 }
 
 fn machine(name: &str) -> Result<&'static Machine, Failure> {
@@ -181,6 +197,7 @@ fn unknown(what: &str, name: &str, known: Vec<&str>, hint: &str) -> Failure {
 mod tests {
     use super::Plan;
     use crate::args::{BootArgs, HostThreads};
+    use crate::commands::boot::image::{Engine, Room};
     use crate::failure::Failure;
 
     fn args() -> BootArgs {
@@ -214,7 +231,7 @@ mod tests {
         let plan = Plan::of(&args).expect("a plan");
         let expected = "cpus=4 scenario=sqpoll seconds=1 cycles=0 threads=single break=linux-bafb056c";
         assert_eq!(plan.parameters(), expected);
-        assert!(!plan.removes_rule(), "that one is the kernel's own");
+        assert_eq!(plan.build().engine, Engine::Usual, "that one is the kernel's own");
     }
 
     #[test]
@@ -224,9 +241,22 @@ mod tests {
         assert!(refused(&BootArgs { scenario: Some("sqpol".into()), ..args() }).contains("sqpoll"));
         assert!(refused(&BootArgs { broken: Some("SD-16".into()), ..args() }).contains("SD-1,"));
         assert!(refused(&BootArgs { arch: None, ..args() }).contains("--arch x86_64"));
-        for cpus in [0, 65] {
-            assert!(refused(&BootArgs { cpus, ..args() }).contains("--cpus 1 to 64"));
+        for cpus in [0, 129] {
+            assert!(refused(&BootArgs { cpus, ..args() }).contains("--cpus 1 to 128"));
         }
+        let all = BootArgs { arch: None, all: true, cpus: 256, ..args() };
+        assert!(refused(&all).contains("riscv64 with 256 CPUs"), "the first that cannot");
+    }
+
+    #[test]
+    fn the_kernel_is_built_for_the_rule_and_for_the_cpus() {
+        let build = |cpus, broken: Option<&str>| {
+            let broken = broken.map(Into::into);
+            Plan::of(&BootArgs { cpus, broken, ..args() }).expect("a plan").build()
+        };
+        assert_eq!((build(64, None).engine, build(64, None).room), (Engine::Usual, Room::Usual));
+        let removed = build(65, Some("SD-1"));
+        assert_eq!((removed.engine, removed.room), (Engine::Switches, Room::Wide));
     }
 
     #[test]
@@ -234,13 +264,16 @@ mod tests {
         let plan = Plan::of(&BootArgs { arch: None, count: true, ..args() }).expect("a plan");
         assert_eq!((plan.machines.len(), plan.scenarios().len()), (3, 2));
         assert!(plan.parameters().contains("scenario=count "));
-        assert!(refused(&BootArgs { cpus: 3, count: true, ..args() }).contains("--cpus 4"));
+        assert_eq!(plan.build().engine, Engine::Unwatched);
+        for cpus in [3, 65] {
+            assert!(refused(&BootArgs { cpus, count: true, ..args() }).contains("--cpus 4 to 64"));
+        }
     }
 
     #[test]
     fn all_means_all_machines_and_scenarios() {
         let plan = Plan::of(&BootArgs { arch: None, all: true, ..args() }).expect("a plan");
-        assert_eq!((plan.machines.len(), plan.scenarios().len()), (3, 17));
+        assert_eq!((plan.machines.len(), plan.scenarios().len()), (3, 18));
         let other_name = Plan::of(&BootArgs { arch: Some("amd64".into()), ..args() }).expect("a plan");
         assert_eq!(other_name.machines[0].name, "x86_64");
     }

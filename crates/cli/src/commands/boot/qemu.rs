@@ -362,10 +362,10 @@ mod tests {
         guest.take("no memory");
         guest.stop(Verdict::Panic, Vec::new());
         guest.add_missing();
-        assert_eq!(guest.rows.len(), 17);
+        assert_eq!(guest.rows.len(), 18);
         assert_eq!(guest.rows[0].verdict, Verdict::Panic);
         assert_eq!(guest.rows[0].findings, ["CPU 1 panicked", "  at 0xf", "no memory"]);
-        assert_eq!(guest.rows[16].verdict, Verdict::NotRun);
+        assert_eq!(guest.rows[17].verdict, Verdict::NotRun);
     }
 
     #[test]
