@@ -41,9 +41,9 @@ unsafe impl<H: Broadcasts> TagBroadcast for AllGuests<H> {
     }
 }
 
-// SAFETY: 1. the port's promise; 2. an array, indexed by the number; 3. interrupts go off and come back as they were, and
-// nothing preempts; 4. both wait for completion; 5. the doorbell's handler serves, and the request is ordered before the
-// ring; 6. a broadcast is waited for.
+// SAFETY: 1. the port's promise; 2. an array, indexed by the number, and the room has one platform; 3. interrupts go off
+// and come back as they were, and nothing preempts; 4. both wait for completion; 5. the doorbell's handler serves, and
+// the request is ordered before the ring; 6. a broadcast is waited for.
 unsafe impl<H: Broadcasts + Copy + 'static> Platform for Hypervisor<H> {
     type Root = u64;
     type Mask = CpuMask<1>;

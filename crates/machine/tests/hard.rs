@@ -1,8 +1,8 @@
 //! Scenarios of hard life fail without the rule that `docs/hard-life.md` names for them.
 
+use shootdown::Span;
 use shootdown_explore::{Options, Verdict};
 use shootdown_machine::engine::{Fault, cases};
-use shootdown::Span;
 
 const CLAIMS: [(&str, u8); 12] = [
     ("nmi-switch", 3),
@@ -46,7 +46,9 @@ fn nmis_come_in_every_span_of_the_engine() {
         Span::Create => "nmi-create",
     };
     let table = include_str!("../../../docs/hard-life.md");
-    let spans = table.lines().filter_map(|line| line.split_once("| an NMI in span `").or(line.split_once("| ... in `")));
+    let spans = table
+        .lines()
+        .filter_map(|line| line.split_once("| an NMI in span `").or(line.split_once("| ... in `")));
     let named: Vec<_> = spans.map(|(_, rest)| rest.split('`').next().expect("a name").to_string()).collect();
     let first = [Span::Switch, Span::EnterLazy, Span::Leave, Span::LocalFlush, Span::Serve, Span::Temporary];
     for span in first.into_iter().chain([Span::Hotplug, Span::Tags, Span::Create]) {

@@ -19,7 +19,7 @@ pub trait Portable<H: Ports>: Platform<Root = u64, Handle = &'static AddressSpac
 
     /// Makes the room, with nothing in it.
     fn room() -> Self::Room;
-    /// Makes the platform.
+    /// Makes the platform. A room is lent to one.
     fn new(ports: H, room: &'static Self::Room) -> Self;
     /// The handler of the interrupt that [`Ports::send_interrupt`] sends; interrupts are off.
     fn doorbell(engine: &Shootdown<Self>);

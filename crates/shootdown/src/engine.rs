@@ -82,7 +82,8 @@ impl<P: Platform> Shootdown<P> {
     }
 
     /// Makes the engine's part of a space; put it into your own object and hand that to [`adopt`](Self::adopt). The calling
-    /// CPU's memory must be in place; it need not be on line.
+    /// CPU's memory must be in place; it need not be on line. The space is this engine's for good: another one, of the same
+    /// type, must not be asked to load or flush it, which debug builds look at where it is loaded.
     ///
     /// # Errors
     /// [`Refused::MaskTooSmall`].

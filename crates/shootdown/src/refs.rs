@@ -93,6 +93,13 @@ impl<'m, P: Platform> UserRef<'m, P> {
         Self { held: StructLike { engine, handle }, armed: true }
     }
 
+    /// Looks, in debug builds, whether the space is loaded by the engine that made it: another one of the same type (one for
+    /// each guest, say) would flush other CPUs than those that hold its translations.
+    #[inline]
+    pub(crate) fn belongs_to(&self, engine: &Shootdown<P>) {
+        debug_assert!(core::ptr::eq(self.held.engine, engine), "{:?} is another engine's", self.id());
+    }
+
     fn release(&self) -> Option<Teardown<'m, P>> {
         let space = self.held.handle.space();
         // ORDER(SD-10): what this user did with the mappings comes before the count drops; partner: the fence below.

@@ -14,6 +14,7 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// The thread that runs keeps a user reference for as long as it runs in the space. Never waits.
     pub fn switch_to(&self, next: &UserRef<'_, P>) {
+        next.belongs_to(self);
         Here::enter(self, Span::Switch).switch_to(next);
     }
 
@@ -37,6 +38,7 @@ impl<P: Platform> Shootdown<P> {
     /// # Errors
     /// [`Refused::NotAKernelThread`].
     pub fn borrow<'a>(&'a self, user: &'a UserRef<'_, P>) -> Result<Borrow<'a, P>, Refused> {
+        user.belongs_to(self);
         let here = Here::enter(self, Span::Switch);
         if here.loaded().is_active() {
             return Err(Refused::NotAKernelThread(here.me()));
@@ -55,6 +57,7 @@ impl<P: Platform> Shootdown<P> {
     ///    not put it. The mask does not hold the space meanwhile, so it would die, and then be loaded again.
     #[expect(unsafe_code, reason = "which references a thread owns cannot be seen in any type")]
     pub unsafe fn with_temporary<R>(&self, temporary: &UserRef<'_, P>, body: impl FnOnce() -> R) -> R {
+        temporary.belongs_to(self);
         let here = Here::enter(self, Span::Temporary);
         if here.loaded().is_lazy() {
             here.leave();

@@ -319,6 +319,14 @@ fn a_warm_tag_is_kept_and_catches_up_by_range() {
 }
 
 #[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "is another engine's")]
+fn a_debug_build_refuses_to_load_a_space_of_another_engine() {
+    let (engine, other) = (machine(1), machine(1));
+    engine.switch_to(&space(other, 0xa000));
+}
+
+#[test]
 fn borrowing_and_temporary_spaces_return_to_where_they_began() {
     let engine = machine(1);
     let (a, b) = (space(engine, 0xa000), space(engine, 0xb000));

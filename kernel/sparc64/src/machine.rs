@@ -75,8 +75,8 @@ impl Kernel {
     }
 }
 
-// SAFETY: 1. and 2. there is one CPU; 3. interrupts call nothing here, and nothing preempts; 4. the arch crate promises it;
-// 5. nobody is there to be rung; 6. no broadcast is used.
+// SAFETY: 1. and 2. there is one CPU, and `start`, called once, lends the statics; 3. interrupts call nothing here, and
+// nothing preempts; 4. the arch crate promises it; 5. nobody is there to be rung; 6. no broadcast is used.
 unsafe impl Platform for Kernel {
     type Root = Root;
     type Mask = CpuMask<1>;

@@ -2,7 +2,7 @@
 
 use crate::encode::{CR4_PCIDE, CR4_PGE, InvpcidDescriptor, InvpcidType, Pcid, Root, cr3, flushing, pcid_of};
 use crate::exec;
-use crate::plan::{Broadcast, Plan, Step, Strategies, Tagging, Target};
+use crate::plan::{Broadcast, Pages, Plan, Step, Strategies, Tagging, Target};
 use shootdown::{LocalFlush, OnInstall, Platform, Remote, RemoteFlush, Scope, Tables, Tag, TagBroadcast};
 
 /// Bodies of the methods of a [`Platform`] that touch the hardware. One value for all CPUs, so that they agree.
@@ -56,10 +56,10 @@ impl Mmu {
             Tagging::None => Pcid::SHARED,
             Tagging::Pcid | Tagging::Pairs => pcid_of(current_cr3()),
         };
-        let Plan { first, second } = self.strategies.local(what, current);
-        self.carry_out(first);
+        let Plan { pages, first, second } = self.strategies.local(what, current);
+        self.carry_out(first, pages);
         if let Some(second) = second {
-            self.carry_out(second);
+            self.carry_out(second, pages);
         }
     }
 
@@ -81,7 +81,7 @@ impl Mmu {
         if how == OnInstall::Flush {
             // Nothing is cached under the user half before user code runs again.
             if let Some(step) = self.strategies.besides_install(pcid) {
-                self.carry_out(step);
+                self.carry_out(step, Pages::NONE);
             }
         }
     }
@@ -129,13 +129,13 @@ impl Mmu {
 
     /// Carries out one step.
     #[inline]
-    fn carry_out(&self, step: Step) {
+    fn carry_out(&self, step: Step, pages: Pages) {
         match step {
-            Step::Invlpg(pages) => pages.for_each(|page| {
+            Step::Invlpg => pages.for_each(|page| {
                 // SAFETY: 1. `new` owes it.
                 unsafe { exec::invlpg(page) }
             }),
-            Step::InvpcidAddress(pages, pcid) => pages.for_each(|page| {
+            Step::InvpcidAddress(pcid) => pages.for_each(|page| {
                 match InvpcidDescriptor::address(pcid, page, self.strategies.width()) {
                     Ok(descriptor) => invpcid(InvpcidType::Address, descriptor),
                     // Plans hold canonical pages alone.

@@ -165,15 +165,17 @@ impl Strategies {
         let is_current = pcid.number() == current.number();
         match (self.tagging, tables) {
             // INVLPG drops the paging-structure caches of the current PCID, whatever the address (SDM 4.10.4.1).
-            (Tagging::None, _) => Plan::one(Step::Invlpg(pages)),
-            (Tagging::Pcid, _) if is_current => Plan::one(Step::Invlpg(pages)),
-            (Tagging::Pcid, Tables::Kept) if self.invpcid => Plan::one(Step::InvpcidAddress(pages, pcid)),
+            (Tagging::None, _) => Plan::of(pages, Step::Invlpg, None),
+            (Tagging::Pcid, _) if is_current => Plan::of(pages, Step::Invlpg, None),
+            (Tagging::Pcid, Tables::Kept) if self.invpcid => {
+                Plan::of(pages, Step::InvpcidAddress(pcid), None)
+            }
             (Tagging::Pairs, Tables::Kept) if is_current => {
-                Plan::two(Step::Invlpg(pages), Step::InvpcidAddress(pages, pcid.user_half()))
+                Plan::of(pages, Step::Invlpg, Some(Step::InvpcidAddress(pcid.user_half())))
             }
             // INVPCID of an address promises nothing for tables above other addresses.
             (Tagging::Pairs, Tables::Freed) if is_current => {
-                Plan::two(Step::Invlpg(pages), Step::InvpcidContext(pcid.user_half()))
+                Plan::of(pages, Step::Invlpg, Some(Step::InvpcidContext(pcid.user_half())))
             }
             (Tagging::Pcid | Tagging::Pairs, _) => self.context(pcid, current),
         }
@@ -186,16 +188,19 @@ impl Strategies {
             Tagging::Pcid if is_current => Plan::one(Step::ReloadCr3),
             Tagging::Pcid if self.invpcid => Plan::one(Step::InvpcidContext(pcid)),
             Tagging::Pcid => self.everything(),
-            Tagging::Pairs => Plan::two(Step::InvpcidContext(pcid), Step::InvpcidContext(pcid.user_half())),
+            Tagging::Pairs => {
+                let user = Step::InvpcidContext(pcid.user_half());
+                Plan::of(Pages::NONE, Step::InvpcidContext(pcid), Some(user))
+            }
         }
     }
 
     const fn kernel_pages(&self, range: PageRange, tables: Tables) -> Plan {
         let Some(pages) = self.one_by_one(range) else { return self.everything() };
         match (self.tagging, self.kernel, tables) {
-            (Tagging::None, _, _) => Plan::one(Step::Invlpg(pages)),
+            (Tagging::None, _, _) => Plan::of(pages, Step::Invlpg, None),
             (Tagging::Pcid | Tagging::Pairs, KernelMappings::Global, Tables::Kept) => {
-                Plan::one(Step::Invlpg(pages))
+                Plan::of(pages, Step::Invlpg, None)
             }
             // Each PCID has its own translations, or its own cached entries of the tables: those are never global.
             (Tagging::Pcid | Tagging::Pairs, _, _) => self.everything(),
@@ -274,6 +279,8 @@ pub struct Pages {
 }
 
 impl Pages {
+    pub(crate) const NONE: Self = Self { next: 0, stride: 0, count: 0 };
+
     /// Returns the hardware pages of `range`. Of which pages a size is made that x86-64 lacks, nobody
     /// knows: the smallest.
     #[inline]
@@ -315,10 +322,10 @@ impl Iterator for Pages {
 /// One kind of instruction, or several of the kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// INVLPG for each page.
-    Invlpg(Pages),
-    /// INVPCID of type 0 for each page.
-    InvpcidAddress(Pages, Pcid),
+    /// INVLPG for each page of the plan.
+    Invlpg,
+    /// INVPCID of type 0 for each page of the plan.
+    InvpcidAddress(Pcid),
     /// INVPCID of type 1.
     InvpcidContext(Pcid),
     /// CR3 is written with what it holds: drops the current PCID, global translations excepted.
@@ -332,6 +339,8 @@ pub enum Step {
 /// What carries a local request out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
+    /// For the steps that go page by page. Kept once: a plan lies on the stack of the doorbell's handler.
+    pub pages: Pages,
     /// First.
     pub first: Step,
     /// Then, if anything.
@@ -339,14 +348,15 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A step that asks for no pages.
     #[inline]
     const fn one(first: Step) -> Self {
-        Self { first, second: None }
+        Self::of(Pages::NONE, first, None)
     }
 
     #[inline]
-    const fn two(first: Step, second: Step) -> Self {
-        Self { first, second: Some(second) }
+    const fn of(pages: Pages, first: Step, second: Option<Step>) -> Self {
+        Self { pages, first, second }
     }
 }
 

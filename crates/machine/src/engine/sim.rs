@@ -169,9 +169,9 @@ fn tag_number(tag: Tag) -> u8 {
     tag.number() as u8
 }
 
-// SAFETY: 1. the explorer numbers CPUs; 2. a fixed vector; 3. the explorer's interrupt flag, and nothing preempts; 4. the
-// simulated hardware does them in one step; 5. `raise` reaches the scenario's handler, which calls `serve`; 6. `Done` only
-// after the broadcast.
+// SAFETY: 1. the explorer numbers CPUs; 2. a fixed vector, and each policy's words are new; 3. the explorer's interrupt
+// flag, and nothing preempts; 4. the simulated hardware does them in one step; 5. `raise` reaches the scenario's handler,
+// which calls `serve`; 6. `Done` only after the broadcast.
 unsafe impl<S: Setup> Platform for Sim<S> {
     type Root = usize;
     type Mask = Mask<S>;

@@ -57,8 +57,9 @@ pub struct Host<T: TagPolicy + 'static> {
 // SAFETY: as above.
 unsafe impl<T: TagPolicy> Sync for Host<T> {}
 
-// SAFETY: 1. the test sets the number; 2. a fixed vector; 3. one thread; 4. the model drops what is asked for; 5. a kicked
-// CPU serves when the waiter relaxes; 6. the model drops the tag on all CPUs.
+// SAFETY: 1. the test sets the number; 2. a fixed vector, and each test's tags have words of their own; 3. one thread; 4.
+// the model drops what is asked for; 5. a kicked CPU serves when the waiter relaxes; 6. the model drops the tag on all
+// CPUs.
 unsafe impl<T: TagPolicy> Platform for Host<T> {
     type Root = usize;
     type Mask = CpuMask<1>;
