@@ -11,7 +11,7 @@ use crate::paging;
 use crate::sched;
 use core::sync::atomic::{AtomicU64, Ordering};
 use shootdown::{CpuId, PageRange, Scope, SpaceId, Tables};
-use shootdown_judge::{Judge, Verdict, Violation};
+use shootdown_judge::{Judge, Kind, Verdict, Violation};
 
 /// Something that must not happen.
 #[derive(Clone, Copy, Debug)]
@@ -77,9 +77,14 @@ pub fn count() -> Count {
     Count { stale: read(&STALE), shadow: read(&SHADOW), lost: read(&LOST) }
 }
 
-/// Counts a finding and writes the first few out. The scenario ends with it: what follows would be consequences.
+/// Counts a finding and writes the first few out. The scenario ends with it, as what follows would be consequences: at once
+/// where somebody has met them, and soon where the shadow is the first to know and pages are all that is at stake: so that canaries
+/// are seen as well.
 pub fn report(finding: Finding) {
-    sched::stop();
+    match finding {
+        Finding::Unflushed(violation) if violation.kind != Kind::RootFreed => sched::stop_soon(),
+        _ => sched::stop(),
+    }
     let (counter, by) = match finding {
         Finding::StaleRead { .. } | Finding::StaleWrite { .. } | Finding::WriteThroughProtection { .. } => {
             (&STALE, 1)

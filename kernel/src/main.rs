@@ -40,10 +40,10 @@ unsafe impl Sync for Stacks {}
 static STACKS: Stacks = Stacks(core::cell::UnsafeCell::new([[0; STACK]; MAX_CPUS]));
 
 /// The kernel's heap.
-struct Memory(crate::lock::Mutex<Heap>);
+struct Memory(lock::Mutex<Heap>);
 
 #[global_allocator]
-static MEMORY: Memory = Memory(crate::lock::Mutex::new(Heap::empty()));
+static MEMORY: Memory = Memory(lock::Mutex::new(Heap::empty()));
 
 // SAFETY: the heap under the lock hands out memory that nobody else has, of the size and alignment asked for.
 unsafe impl core::alloc::GlobalAlloc for Memory {
@@ -134,15 +134,15 @@ fn callers() -> [u64; 8] {
     let stacks = STACKS.0.get() as u64;
     let end = stacks + (STACK * MAX_CPUS) as u64;
     let (return_at, previous_at) = arch::FRAME;
+    let word = |frame: u64, offset: i64| {
+        let at = frame.checked_add_signed(offset)?;
+        let lies_there = (stacks..end).contains(&at) && at % 8 == 0;
+        // SAFETY: it is a word of a stack: those begin and end with whole words.
+        lies_there.then(|| unsafe { (at as *const u64).read_volatile() })
+    };
     let mut frame = arch::frame_pointer();
     [(); 8].map(|()| {
-        if frame < stacks + 16 || frame > end || frame % 8 != 0 {
-            return 0;
-        }
-        // SAFETY: it is a word of a stack.
-        let pc = unsafe { ((frame as i64 + return_at) as *const u64).read() };
-        // SAFETY: as above.
-        let previous = unsafe { ((frame as i64 + previous_at) as *const u64).read() };
+        let (Some(pc), Some(previous)) = (word(frame, return_at), word(frame, previous_at)) else { return 0 };
         // Stacks grow down: who called has a frame above.
         frame = if previous > frame { previous } else { 0 };
         pc

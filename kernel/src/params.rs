@@ -7,7 +7,7 @@ use crate::arch;
 pub struct Params {
     /// How many CPUs there are.
     pub cpus: usize,
-    /// Name of a scenario, or `all`.
+    /// Name of a scenario, `all`, or `count`.
     pub scenario: &'static str,
     /// How long each scenario runs.
     pub seconds: u64,

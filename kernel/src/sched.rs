@@ -72,6 +72,11 @@ pub fn stop() {
     STOP.store(true, Ordering::Release);
 }
 
+/// Asks tasks to come to an end within half a second.
+pub fn stop_soon() {
+    DEADLINE.fetch_min(arch::ticks() + arch::ticks_per_second() / 2, Ordering::Relaxed);
+}
+
 /// Counts a cycle of a scenario: what it is about happened once more.
 pub fn cycle() {
     count_cycles(1);

@@ -20,7 +20,7 @@ global_asm!(include_str!("boot.s"));
 
 #[unsafe(no_mangle)]
 extern "C" fn start() -> ! {
-    // SAFETY: nothing was loaded or filled by us yet, and this is called once.
+    // SAFETY: 1. this is where the firmware comes to, once; nothing was loaded or filled by us yet.
     let kernel = unsafe { machine::start() };
     let mut clean = true;
     for (name, holds) in demaps::CHECKS {

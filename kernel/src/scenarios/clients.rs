@@ -231,7 +231,7 @@ impl Task for Handler {
         match grabbed.reference.upgrade() {
             Ok(user) => {
                 grabbed.space.map_new(page).expect("a frame");
-                // Another page of the same space is the next request's source, so the handler looks at it as well.
+                // It reads back what it has mapped, and keeps what its TLB holds of it.
                 machine::borrow(&user, || check_page(&grabbed.space, page));
                 cycle();
             }

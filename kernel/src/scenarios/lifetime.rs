@@ -16,7 +16,7 @@ pub fn upgrade_exit(cpus: usize) {
         let random = Random::new(n as u64 + 400);
         spawn(helper(cpus, n), Upgrader { slot: slot.clone(), grabbed: None, random });
     }
-    spawn(0, Replacer { slot, polls: 100 });
+    spawn(0, Replacer { slot, polls: 600, random: Random::new(399) });
 }
 
 struct Upgrader {
@@ -46,7 +46,9 @@ impl Task for Upgrader {
 /// Puts a new process in the place of the old one, which exits.
 struct Replacer {
     slot: Arc<Slot>,
+    /// It lets processes live for so many polls at most: not always as long, or all references were upgraded too late.
     polls: u64,
+    random: Random,
 }
 
 impl Task for Replacer {
@@ -56,7 +58,7 @@ impl Task for Replacer {
             return Flow::Done;
         }
         drop(self.slot.replace(Some(process(PAGES))));
-        pause(self.polls, || false);
+        pause(self.random.below(self.polls), || false);
         cycle();
         Flow::Again
     }
@@ -68,7 +70,7 @@ pub fn exec(cpus: usize) {
     for n in 0..cpus - 1 {
         spawn(helper(cpus, n), Follower { slot: slot.clone(), random: Random::new(n as u64 + 410) });
     }
-    spawn(0, Replacer { slot, polls: 20 });
+    spawn(0, Replacer { slot, polls: 20, random: Random::new(409) });
 }
 
 struct Follower {

@@ -9,6 +9,9 @@ const TIMER: u64 = 0x320;
 const TIMER_INITIAL: u64 = 0x380;
 const TIMER_CURRENT: u64 = 0x390;
 const TIMER_DIVIDE: u64 = 0x3e0;
+/// Where interrupts go that were withdrawn before they were taken.
+pub const SPURIOUS_VECTOR: u8 = 63;
+const ENABLED: u32 = 1 << 8;
 const BUSY: u32 = 1 << 12;
 
 fn read(register: u64) -> u32 {
@@ -23,7 +26,7 @@ fn write(register: u64, value: u32) {
 
 /// Turns the controller of this CPU on.
 pub fn enable() {
-    write(SPURIOUS, 0x1ff);
+    write(SPURIOUS, ENABLED | u32::from(SPURIOUS_VECTOR));
 }
 
 /// Says that an interrupt was taken.
@@ -50,6 +53,7 @@ fn command(cpu: usize, command: u32) {
     while read(COMMAND_LOW) & BUSY != 0 {
         core::hint::spin_loop();
     }
+    // Handlers ring nobody, so that no interrupt comes between the two with another command.
     write(COMMAND_HIGH, (cpu as u32) << 24);
     write(COMMAND_LOW, command);
 }

@@ -187,6 +187,7 @@ extern "C" fn trap(vector: u64, pc: u64, error: u64, address: u64) -> u64 {
     const PAGE_FAULT: u64 = 14;
     match super::after_fault(pc) {
         Some(next) if vector == PAGE_FAULT => next,
+        _ if vector == u64::from(lapic::SPURIOUS_VECTOR) => pc,
         _ => panic!("trap {vector}: error {error:#x} rip {pc:#x} cr2 {address:#x}"),
     }
 }
