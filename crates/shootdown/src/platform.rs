@@ -17,16 +17,17 @@ use crate::types::{CpuId, PageRange, Scope, Tables, Tag};
 /// # Safety
 /// Implementers promise:
 /// 1. [`cpu`](Self::cpu) names the CPU that runs the caller, and two CPUs never share a number;
-/// 2. [`local`](Self::local) returns the same [`CpuLocal`] for the same CPU always, different ones for different CPUs, and none
-///    of another machine's; [`tags`](Self::tags) returns the same policy always, and no other policy has been lent the memory
-///    that it works on ([`TagStorage`](crate::TagStorage));
+/// 2. [`local`](Self::local) returns the same [`CpuLocal`] for the same CPU always, and different ones for different CPUs; none
+///    is another machine's. [`tags`](Self::tags) returns the same policy always, and no other has been lent the memory that it
+///    works on ([`TagStorage`](crate::TagStorage));
 /// 3. [`irq_save`](Self::irq_save) keeps interrupts that call into the engine, and preemption, away until
 ///    [`irq_restore`](Self::irq_restore); [`pin`](Self::pin) keeps the thread on its CPU, and other threads off it, until
 ///    the value is dropped;
 /// 4. [`flush_local`](Self::flush_local) and [`install`](Self::install) do what they say, and are complete on return: no
 ///    access of this CPU uses a dropped translation afterwards;
-/// 5. [`kick`](Self::kick) makes the target call [`Shootdown::serve`](crate::Shootdown::serve) soon; a kick may be late or
-///    spurious, and is never lost for good (after a stall the engine kicks again). Nothing calls `serve` with interrupts on;
+/// 5. [`kick`](Self::kick) makes the target call [`Shootdown::serve`](crate::Shootdown::serve) soon, with interrupts off; a
+///    kick may be late or spurious, and is never lost for good (after a stall the engine kicks again). Nothing calls `serve`
+///    with interrupts on;
 /// 6. [`flush_remote`](Self::flush_remote) answers [`Remote::Done`] only if every CPU's TLB has dropped the translations.
 pub unsafe trait Platform: Sync + Sized {
     /// What the root register takes (CR3 or TTBR0 or satp without the tag, EPTP, an emulator's handle). The engine hands on
