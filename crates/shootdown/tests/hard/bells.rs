@@ -43,6 +43,28 @@ fn where_every_doorbell_is_lost_the_wait_goes_on_and_names_the_cpu_each_time() {
 }
 
 #[test]
+fn a_doorbell_that_is_lost_after_its_cpu_answered_unasked_costs_whoever_rings_next_one_stall() {
+    let (host, user) = two();
+    host.fate.borrow_mut().push_back(Bell::Lost);
+    let flush = |page| host.engine().send(&user, Scope::Pages(page_range(page)), Tables::Kept);
+    let pending = host.on(0, || flush(1));
+    // CPU 1 waits for CPU 0, and looks at its bell: it answers, and counts on an interrupt that never comes.
+    host.on(1, || flush(2).finish());
+    host.on(0, || pending.finish());
+    assert_eq!((host.kicks.get(), host.stalled.borrow().len()), (2, 0));
+    host.touch(1, 3);
+    host.unmap(0, &user, 3);
+    assert_eq!(*host.stalled.borrow(), [(1, STALL_POLLS)]);
+    assert_eq!(host.kicks.get(), 3, "after the stall alone");
+    // From then on it is as ever.
+    host.touch(1, 4);
+    host.unmap(0, &user, 4);
+    assert_eq!((host.kicks.get(), host.stalled.borrow().len()), (4, 1));
+    host.check();
+    user.into_handle();
+}
+
+#[test]
 fn a_late_doorbell_is_waited_for() {
     let (host, user) = two();
     host.afterwards.set(Bell::Late(FLUSHED_LATE));
