@@ -6,19 +6,6 @@ use shootdown_machine::engine::{Fault, cases};
 
 /// Cases with more states are left out.
 const LIMIT: u64 = 300_000;
-/// These cases are larger, which the test checks as well.
-const LARGE: &[&str] = &[
-    "two-flushers",
-    "nested-gathers",
-    "nested-table-gathers",
-    "broadcast-fallback",
-    "transport-paravirtual",
-    "transport-actions",
-    "transport-switched",
-    "nmi-flush",
-    "hotplug-under-load",
-];
-
 fn run(case: &Case, workers: usize) -> Report {
     let options =
         Options { memory: case.memory, workers, collect: true, max_states: LIMIT, ..Options::default() };
@@ -44,6 +31,9 @@ fn two_workers_find_what_one_finds() {
         assert!(alone.reached.is_some_and(|reached| !reached.finals.is_empty()), "{}", case.name);
     }
     println!("{} cases compared, too large: {large:?}", list.len() - large.len());
-    assert_eq!(large, LARGE, "cases above {LIMIT} states");
-    assert!(list.len() - large.len() >= 25, "{} cases compared", list.len() - large.len());
+    assert!(
+        list.len() >= 5 * large.len(),
+        "most cases are compared: {large:?} have more than {LIMIT} states"
+    );
+    assert!(list.len() - large.len() >= 60, "{} cases compared", list.len() - large.len());
 }
