@@ -112,8 +112,8 @@ impl Default for CpuLocal {
     }
 }
 
-/// Meaning of [`Mail::rung`]: the number of rings since this CPU last took them, and two marks that it sets itself. Where it
-/// is 0 a ring takes an interrupt; else an answer is to come anyhow.
+/// Meaning of [`Mail::rung`]: the number of rings since this CPU last took them, times 4, and two marks that it sets itself.
+/// Where it is 0 a ring takes an interrupt; else an answer is to come anyhow.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bell(pub(crate) u64);
 
@@ -121,14 +121,14 @@ impl Bell {
     /// Nobody has rung, and who does must interrupt.
     pub(crate) const QUIET: Bell = Bell(0);
     /// One ring, which has interrupted.
-    pub(crate) const RUNG: Bell = Bell(1);
+    pub(crate) const RUNG: Bell = Bell(4);
     /// This CPU waits and looks at its bell by itself, and nobody has rung.
     pub(crate) const LISTENING: Bell = Bell(Self::LISTENS);
 
     /// This CPU waits, and looks at its bell by itself.
-    const LISTENS: u64 = 1 << 62;
+    const LISTENS: u64 = 1;
     /// An interrupt is on its way here whose ring was answered before it came: it will answer what is rung meanwhile.
-    const KICKED: u64 = 1 << 63;
+    const KICKED: u64 = 2;
 
     /// Whether its CPU looks at it by itself.
     #[inline]
