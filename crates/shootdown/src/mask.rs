@@ -209,7 +209,7 @@ impl<'a, M: MaskStore> Members<'a, M> {
     /// Whether `cpu` is a member; seen gone means that its last use is over.
     #[inline]
     pub(crate) fn holds(&self, cpu: CpuId) -> bool {
-        // ORDER(SD-8): as in `for_each_batch`; partner: `remove_self`, called by `offline_cpu`.
+        // ORDER(SD-8): as in `others_between`; partner: `remove_self`, called by `offline_cpu`.
         let word = self.0.words().get(cpu.index() / 64);
         word.is_some_and(|word| word.0.load(Site::OnlineSeen.acquire()) & bit(cpu) != 0)
     }
@@ -239,7 +239,7 @@ impl<'a, M: MaskStore> Members<'a, M> {
     /// Removes the calling CPU, which is `me`, after its hardware stopped using the root (SD-3).
     #[inline]
     pub(crate) fn remove_self(&self, me: CpuId) {
-        // ORDER(SD-3): everything this CPU did with the space comes before the bit goes; partners: `for_each_batch`,
+        // ORDER(SD-3): everything this CPU did with the space comes before the bit goes; partners: `others_between`,
         // `holds`.
         self.word(me).fetch_and(!bit(me), Site::MaskRemove.release());
     }
@@ -276,6 +276,7 @@ impl<'a, M: MaskStore> Members<'a, M> {
         }
     }
 
+    /// [`others`](Self::others) for who is not in a hurry: its code is there once.
     #[inline(never)]
     fn others_from(&self, me: Option<CpuId>, first: u32) -> Option<Batch> {
         self.others(me, first)

@@ -15,7 +15,7 @@ use core::sync::atomic::Ordering;
 /// ```text
 ///   this CPU                     a CPU that rings
 ///   bell := listens              request
-///   polls the bell               old := bell; bell += 1
+///   polls the bell               old := bell; bell += a ring
 ///   takes the bell, answers      kicks if old was 0
 /// ```
 /// Whoever changes the bell exchanges one word. So who finds "listens" has left its ring for this CPU's next exchange, which

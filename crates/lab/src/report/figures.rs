@@ -142,8 +142,8 @@ fn why_more_doorbells(measured: &Measured<'_>) -> String {
             let reason = match workload {
                 WorkloadKind::MapbenchLocal => {
                     "A handler that drops 16 pages one by one is busy for 3,200 cycles with its doorbell down, and who \
-                     flushes meanwhile interrupts again: with a `RANGE_CEILING` below 16 it would ring fewer than all of \
-                     them"
+                     flushes meanwhile interrupts again (a trial with a `RANGE_CEILING` of 8, by which it drops \
+                     everything at once, rang fewer than any of them)"
                 }
                 WorkloadKind::ForkExecMigrate => {
                     "Redox leaves a space as soon as a CPU goes idle, so nobody need be told when its tables go; in return \
