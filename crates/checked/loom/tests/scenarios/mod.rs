@@ -2,6 +2,7 @@
 
 pub mod arrive;
 pub mod depart;
+pub mod lazy;
 pub mod lifetime;
 pub mod request;
 pub mod tags;
@@ -27,6 +28,10 @@ macro_rules! with_scenarios {
             depart::offline_vs_kernel_flush,
             depart::unmap_under_kernel,
             depart::back_on_line_vs_kernel_flush,
+            lazy::lazy_return_elsewhere_vs_unmap,
+            lazy::lazy_return_after_another_space_vs_unmap,
+            lazy::lazy_return_after_another_space_vs_table_free,
+            lazy::lazy_return_elsewhere_vs_final_drop,
             lifetime::lazy_vs_final_drop,
             lifetime::switch_away_vs_final_drop,
             lifetime::put_vs_teardown,
