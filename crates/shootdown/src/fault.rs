@@ -59,6 +59,8 @@ sites! {
     LoadedSeen = "loaded-seen",
     /// SD-8: user accesses before the mark that says they are over (release).
     EnterLazy = "enter-lazy",
+    /// SD-8: what a CPU did before it became lazy before the mark that says that it runs user code again (release).
+    LeaveLazy = "leave-lazy",
     /// SD-3: last use of the space before the bit goes (release).
     MaskRemove = "mask-remove",
     /// SD-8: a bit that is gone before reuse (acquire).

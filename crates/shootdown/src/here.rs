@@ -120,8 +120,11 @@ impl<'a, P: Platform> Cpu<'a, P> {
     /// Explored by `lazy-return` (and loom, `lazy_return_vs_flush`).
     #[inline]
     fn leave_lazy(self, space: &AddressSpace<P>) {
-        // ORDER(SD-5): relaxed; the fence orders it before the generation is read.
-        self.local.published.loaded.store(Loaded::active(space.address()).0, Ordering::Relaxed);
+        // ORDER(SD-8): an initiator that reads this word takes what came before it as seen: the last use of the space that
+        // this CPU had loaded earlier, and the generation that `arrive` stored for this one. A relaxed store would end the
+        // release sequence that `publish_loaded` and `enter_lazy` head; partner: `Shootdown::loaded_of`. The fence below
+        // orders it before the generation is read (SD-5).
+        self.local.published.loaded.store(Loaded::active(space.address()).0, Site::LeaveLazy.release());
         // ORDER(SD-5): see the drawing; partner: the flush fence in `Shootdown::begin`.
         Site::LeaveLazyFence.full_fence();
         if !without(Rule::SwitchIn) {
