@@ -58,7 +58,7 @@ impl Clock {
     #[inline]
     pub(crate) fn bump(&self) -> u64 {
         if without(Rule::Publish) {
-            // The rule removed: readers see a generation of which nothing was published yet.
+            // ORDER: relaxed; the rule removed: for statistics, readers see a generation of which nothing was published yet.
             return self.generation.load(Ordering::Relaxed);
         }
         // ORDER(SD-4): the caller's page-table stores come before the generation; partner: `now`. Who catches up with
@@ -102,7 +102,7 @@ impl Clock {
             return;
         }
         let entry = &self.ring[generation as usize % RING];
-        // ORDER(SD-14): relaxed; the value only decides whether to try.
+        // ORDER(SD-14): relaxed; the value only decides whether to try, and the exchange below decides (`record_vs_record`).
         let old = entry.stamp.load(Ordering::Relaxed);
         if old & 1 == 1 || old >= generation << 1 {
             return;
@@ -118,6 +118,7 @@ impl Clock {
         }
         // ORDER(SD-14): a reader that sees the new range sees the claim too and turns it down; partner: `recall`.
         Site::Claim.release_fence();
+        // ORDER(SD-14): relaxed; it stands between the fence and the release below (`recall_vs_overwrite`).
         entry.range.store(request.0, Ordering::Relaxed);
         // ORDER(SD-14): the range is whole before the stamp says so; partner: `recall`.
         entry.stamp.store(generation << 1, Site::Record.release());
@@ -131,8 +132,10 @@ impl Clock {
         if entry.stamp.load(Site::Recall.acquire()) != generation << 1 {
             return None;
         }
+        // ORDER(SD-14): relaxed; it stands between the acquire above and the fence below (`recall_vs_overwrite`).
         let request = Packed(entry.range.load(Ordering::Relaxed));
-        // ORDER(SD-14): the range before the second look at the stamp; partner: the fence in `record`.
+        // ORDER(SD-14): the range before the second look at the stamp; partner: the fence in `record`. The look itself is
+        // relaxed, as nothing is read after it (`recall_vs_overwrite`).
         Site::Recheck.acquire_fence();
         if entry.stamp.load(Ordering::Relaxed) == generation << 1 { request.unpack() } else { None }
     }

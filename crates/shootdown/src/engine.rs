@@ -103,7 +103,7 @@ impl<P: Platform> Shootdown<P> {
         // ORDER: relaxed, as only this CPU uses it, and no interrupt comes in between.
         let mut used = last.load(Ordering::Relaxed);
         if used % ID_BLOCK == 0 {
-            // ORDER: relaxed; only uniqueness matters.
+            // ORDER: relaxed; only uniqueness matters (`spaces_made_at_once`).
             used = self.ids_taken.fetch_add(ID_BLOCK, Ordering::Relaxed);
         }
         last.store(used + 1, Ordering::Relaxed);
@@ -116,7 +116,7 @@ impl<P: Platform> Shootdown<P> {
     /// [`Refused::AlreadyAdopted`], with the handle.
     pub fn adopt(&self, handle: P::Handle) -> Result<UserRef<'_, P>, (Refused, P::Handle)> {
         let space = handle.space();
-        // ORDER: relaxed; the space becomes known to others only through references made from the one returned.
+        // ORDER: relaxed; only this CPU knows the space as counted, until it hands on the reference that is returned.
         if space.structs.compare_exchange(FRESH, 1, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             let refused = Refused::AlreadyAdopted(space.id());
             return Err((refused, handle));
@@ -176,7 +176,7 @@ impl<P: Platform> Shootdown<P> {
             self.platform.tags().flushed(here.tags(me));
         }
         // ORDER(SD-6): relaxed. What this CPU did before the online fence is ordered by that fence, which is a release
-        // fence too; since then it has only flushed, which is complete on return (platform contract).
+        // fence too; since then it has only flushed, which is complete on return (`back_on_line_vs_kernel_flush`).
         here.local.published.kernel_caught.store(kernel, Ordering::Relaxed);
         // Who rang in this CPU's former life may still wait for an answer (a trim), and while the bell is up nobody kicks.
         here.serve();

@@ -96,7 +96,8 @@ impl<P: Platform> Shootdown<P> {
         space: &'a AddressSpace<P>,
         within: Scope,
     ) -> Gather<'a, P, F, N> {
-        // ORDER(SD-8): before this CPU clears an entry or finds one cleared; the caller's page-table lock orders both.
+        // ORDER(SD-8): before this CPU clears an entry or finds one cleared; the caller's page-table lock orders both
+        // (`nested_gathers`).
         space.gathers.fetch_add(1, Ordering::Relaxed);
         let frames = ManuallyDrop::new([const { None }; N]);
         let noted = Noted { scope: None, tables: Tables::Kept, within };

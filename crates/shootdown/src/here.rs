@@ -147,7 +147,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     /// "switching" and rings, or both. Explored by `switch-vs-flush`.
     #[inline(never)]
     fn load(self, next: &AddressSpace<P>, previous: Option<&AddressSpace<P>>) {
-        // ORDER(SD-5): relaxed; the fence orders it before the generation is read.
+        // ORDER(SD-5): relaxed; the fence orders it before the generation is read (`switch_in_vs_flush`).
         self.local.published.loaded.store(Loaded::SWITCHING.0, Ordering::Relaxed);
         let (me, members) = (self.me(), next.members());
         let add = !members.leave_joiners_out() && !members.contains(me);
@@ -370,6 +370,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     /// Brings this CPU's TLB up to date with kernel memory, and says so.
     #[inline]
     pub(crate) fn catch_up_kernel(self) {
+        // ORDER: relaxed, as only this CPU writes it.
         let seen = self.local.published.kernel_caught.load(Ordering::Relaxed);
         let now = self.engine.kernel.now();
         if seen != now {
@@ -424,6 +425,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     #[inline]
     fn save(self, me: CpuId, space: &AddressSpace<P>) {
         let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
+        // ORDER: relaxed, as only this CPU writes it.
         let caught = self.local.published.caught.load(Ordering::Relaxed);
         self.engine.platform().tags().leave(self.tags(me), space.tag_space(), tag, caught);
     }

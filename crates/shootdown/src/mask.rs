@@ -202,7 +202,7 @@ impl<'a, M: MaskStore> Members<'a, M> {
     /// Whether `cpu` is a member, as far as the caller can see.
     #[inline]
     pub(crate) fn contains(&self, cpu: CpuId) -> bool {
-        // ORDER(SD-2): relaxed, since only `cpu` itself asks about its own bit, which nobody else writes.
+        // ORDER(SD-2): relaxed, since only this CPU writes its bit, and `cpu` asks about its own.
         self.word(cpu).load(Ordering::Relaxed) & bit(cpu) != 0
     }
 
@@ -226,13 +226,15 @@ impl<'a, M: MaskStore> Members<'a, M> {
     pub(crate) fn add_self(&self, me: CpuId) {
         if let Some(summary) = self.summary().filter(|_| !without(Rule::MaskCovers)) {
             let mark = 1 << ((me.number() / 64) >> self.shift());
-            // ORDER(SD-1): relaxed, read or written before the fence that follows; see the drawing above. Almost always the
-            // mark is there, and then its line stays shared.
+            // ORDER(SD-1): relaxed, read or written before the fence that follows; see the drawing above
+            // (`switch_into_another_word_vs_flush`, `join_under_a_mark_vs_flush`). Almost always the mark is there, and
+            // then its line stays shared.
             if summary.load(Ordering::Relaxed) & mark == 0 {
                 summary.fetch_or(mark, Ordering::Relaxed);
             }
         }
-        // ORDER(SD-2): relaxed; the switch fence that follows orders it before the generation is read.
+        // ORDER(SD-2): relaxed; the switch fence that follows orders it before the generation is read
+        // (`switch_in_vs_flush`).
         self.word(me).fetch_or(bit(me), Ordering::Relaxed);
     }
 
@@ -246,6 +248,7 @@ impl<'a, M: MaskStore> Members<'a, M> {
 
     /// Removes a CPU that is not the caller: what SD-3 forbids, for the check that it must fail.
     pub(crate) fn remove_other(&self, cpu: CpuId) {
+        // ORDER: relaxed; it is wrong whatever its order (`switch-vs-flush`).
         self.word(cpu).fetch_and(!bit(cpu), Ordering::Relaxed);
     }
 
@@ -294,8 +297,8 @@ impl<'a, M: MaskStore> Members<'a, M> {
     #[inline]
     fn others_marked(&self, summary: &Word, me: Option<CpuId>, first: u32) -> Option<Batch> {
         let (shift, words) = (self.shift(), self.0.words().len() as u32);
-        // ORDER(SD-4): relaxed; the caller's fence orders it, see the drawing above. A mark never goes, so nothing is read
-        // from its absence but that nobody has joined.
+        // ORDER(SD-4): relaxed; the caller's fence orders it, see the drawing above (`join_under_a_mark_vs_flush`). A mark
+        // never goes, so nothing is read from its absence but that nobody has joined.
         let marks = summary.load(Ordering::Relaxed);
         let mut marks = marks & u64::MAX.checked_shl(first >> shift).unwrap_or(0);
         while marks != 0 {

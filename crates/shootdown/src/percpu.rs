@@ -87,7 +87,7 @@ impl CpuLocal {
     #[inline(never)]
     fn take_unusual_bell(&self, next: fn(Bell) -> Bell) -> bool {
         sync::retry(|| {
-            // ORDER(SD-6): relaxed; the exchange that follows has the order.
+            // ORDER(SD-6): relaxed; the exchange that follows has the order (`merged_rings`).
             let old = Bell(self.mail.rung.load(Ordering::Relaxed));
             self.exchange_bell(old, next(old)).then_some(old.is_rung())
         })

@@ -116,7 +116,7 @@ impl<'m, P: Platform> UserRef<'m, P> {
 impl<P: Platform> Clone for UserRef<'_, P> {
     /// Takes another user reference (Linux: `mmget`).
     fn clone(&self) -> Self {
-        // ORDER: relaxed, as the caller's own reference keeps the count above 0.
+        // ORDER: relaxed, as the caller's own reference keeps the count above 0 (`put_vs_teardown`).
         self.held.handle.space().users.fetch_add(1, Ordering::Relaxed);
         Self { held: self.held.clone(), armed: true }
     }
@@ -132,7 +132,7 @@ impl<P: Platform> Drop for UserRef<'_, P> {
 
 impl<'m, P: Platform> StructRef<'m, P> {
     fn raised(held: StructLike<'m, P>) -> Self {
-        // ORDER: relaxed, as the caller's own reference keeps the count above 0.
+        // ORDER: relaxed, as the caller's own reference keeps the count above 0 (`struct_drop_vs_free`).
         held.handle.space().structs.fetch_add(1, Ordering::Relaxed);
         Self { held, armed: true }
     }
@@ -154,7 +154,7 @@ impl<'m, P: Platform> StructRef<'m, P> {
     /// [`Exiting`] from teardown on.
     pub fn upgrade(&self) -> Result<UserRef<'m, P>, Exiting> {
         // ORDER: relaxed. Success means that a user reference existed, so the mappings live; what they are is published
-        // by page-table locks, not by this count (SD-9).
+        // by page-table locks, not by this count (SD-9; `upgrade_vs_last_put`).
         let raised = sync::update(&self.held.handle.space().users, Ordering::Relaxed, |users| {
             if users == 0 { None } else { Some(users + 1) }
         });

@@ -70,6 +70,7 @@ impl<P: Platform> AddressSpace<P> {
     /// may begin (SD-9).
     #[inline]
     pub fn users(&self) -> u64 {
+        // ORDER: relaxed; for statistics.
         self.users.load(Ordering::Relaxed)
     }
 

@@ -50,7 +50,7 @@ impl<P: Platform> Shootdown<P> {
         } else if P::ON_LEAVE == OnLeave::KeepBit && loaded.address() != space.address() {
             let request = &self.platform().local(cpu).mail.trim;
             // ORDER(SD-3): relaxed; a member is asked, which joined the mask itself and so knows the space already. Where
-            // another space's request is in the box this one is dropped, which leaves a bit too many and nothing worse.
+            // another space's request is in the box this one is dropped, which leaves a bit too many and nothing worse (`kept_bit`).
             if request.compare_exchange(0, space.address(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
                 self.ring(cpu);
             }
@@ -62,7 +62,7 @@ impl<P: Platform> Shootdown<P> {
         let request = &self.platform().local(cpu).mail.trim;
         let address = space.address();
         self.wait_for(cpu, &|| {
-            // ORDER(SD-3): relaxed; the exchange below looks again.
+            // ORDER(SD-3): relaxed; the exchange below looks again (`back_before_the_request_is_taken_back`).
             let asked = request.load(Ordering::Relaxed);
             asked & !TAKEN != address || (asked == address && !self.online().holds(cpu))
         });
@@ -82,7 +82,7 @@ impl<P: Platform> Cpu<'_, P> {
     /// until the box is empty or the request was taken back, which cannot happen once it is marked as taken.
     pub(crate) fn answer_trim(self) {
         let request = &self.local.mail.trim;
-        // ORDER: relaxed; this CPU was a member of the space that is named, and knows it from joining.
+        // ORDER: relaxed; this CPU was a member of the space that is named, and knows it from joining (`kept_bit`).
         let address = request.load(Ordering::Relaxed);
         if address == 0
             || request

@@ -38,7 +38,7 @@ impl<'a, P: Platform> Listener<'a, P> {
 
     /// Whether somebody rang, or an interrupt handler of this CPU waited itself, and listens no more.
     fn hears(&self) -> bool {
-        // ORDER: relaxed; the exchange that follows has the order.
+        // ORDER: relaxed; the exchange that follows has the order (`two_flushers`).
         let bell = Bell(self.local.mail.rung.load(Ordering::Relaxed));
         !without(Rule::WaitServes) && (bell.is_rung() || !bell.listens())
     }

@@ -5,6 +5,7 @@ mod corpus;
 mod files;
 mod orders;
 mod read;
+mod relaxed;
 mod rules;
 mod sites;
 

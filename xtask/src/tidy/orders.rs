@@ -44,7 +44,9 @@ pub fn read(source: &Source) -> Vec<Finding> {
 /// and tests are no protocol.
 pub fn protocol(source: &Source) -> impl Iterator<Item = (usize, &str)> {
     let inside = source.path.strip_prefix(ENGINE).filter(|_| source.is_rust() && source.path != SITES);
-    let inside = inside.filter(|inside| !inside.starts_with("sync") && !inside.ends_with("tests.rs"));
+    let tests = ["tests.rs", "properties.rs"];
+    let inside =
+        inside.filter(|inside| !inside.starts_with("sync") && !tests.iter().any(|end| inside.ends_with(end)));
     source.lines().take_while(move |(_, line)| inside.is_some() && line.trim() != "#[cfg(test)]")
 }
 

@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::Command;
 
-use super::{comments, corpus, files, orders, rules, sites};
+use super::{comments, corpus, files, orders, relaxed, rules, sites};
 use crate::process;
 
 /// A file of the project.
@@ -62,6 +62,7 @@ pub fn run(root: &Path) -> Result<usize> {
     let sources = sources(root)?;
     let mut findings = rules::read(&sources);
     findings.extend(sites::read(&sources));
+    findings.extend(relaxed::read(&sources));
     findings.extend(corpus::read(&sources));
     for source in &sources {
         findings.extend(files::read(source));

@@ -90,6 +90,7 @@ unsafe impl<const CPUS: usize, const G: u32> TagPolicy for VersionedContexts<'_,
 
     #[inline]
     fn leave(&self, cpu: TagCpu<'_>, space: TagSpace<'_, VersionedContext<CPUS>>, _: Tag, generation: u64) {
+        // ORDER: relaxed; only this CPU writes its word while the number stays.
         space.memory.caught[cpu.id.index()].store(generation, Ordering::Relaxed);
     }
 

@@ -22,7 +22,7 @@ impl TagLock {
     /// Takes the lock; interrupts are off.
     pub(crate) fn lock(&self) -> Held<'_> {
         sync::retry(|| {
-            // ORDER: relaxed; the value only decides whether to try.
+            // ORDER: relaxed; the value only decides whether to try (`two_spaces_take_a_tag`).
             if self.0.load(Ordering::Relaxed) != 0 {
                 return None;
             }

@@ -48,8 +48,8 @@ pub struct TagContext {
     word: Word,
     /// How often generations had wrapped when it was given.
     wraps: Word,
-    /// Pins; changed under the allocator's lock.
-    pins: Word,
+    /// Pins.
+    pins: TagWord,
 }
 
 const TAG_BITS: u32 = 16;
@@ -60,7 +60,7 @@ impl TagContext {
             Self {
                 word: Word::new("context", 0),
                 wraps: Word::new("context_wraps", 0),
-                pins: Word::new("context_pins", 0),
+                pins: TagWord::named("context_pins", 0),
             }
         }
     }
@@ -68,7 +68,8 @@ impl TagContext {
     /// The latest tag, for flushes: where it is void by now, nobody runs the space under it, and the flush does no harm.
     #[inline]
     pub fn tag(&self) -> Option<Tag> {
-        // ORDER: relaxed; who asks after a full fence (SD-4) sees the tag under which older translations were loaded.
+        // ORDER: relaxed; after a full fence (SD-4) an initiator sees the tag under which older translations were loaded
+        // (`renewal_vs_broadcast`).
         Some(tag_of(self.word.load(Ordering::Relaxed))).filter(|&tag| tag != Tag::NONE)
     }
 }
@@ -80,9 +81,9 @@ pub(crate) struct Rolling<'a, const G: u32> {
     /// Rollovers so far.
     epoch: Word,
     /// Where the search for a free tag goes on.
-    cursor: Word,
+    cursor: TagWord,
     /// Spaces that are pinned.
-    pins: Word,
+    pins: TagWord,
     tags: u32,
     storage: TagStorage<'a>,
 }
@@ -125,8 +126,8 @@ impl<'a, const G: u32> Rolling<'a, G> {
         Ok(Self {
             lock: TagLock::new(),
             epoch: Word::new("epoch", 0),
-            cursor: Word::new("cursor", 1),
-            pins: Word::new("pins", 0),
+            cursor: TagWord::named("cursor", 1),
+            pins: TagWord::named("pins", 0),
             tags,
             storage,
         })
@@ -134,6 +135,7 @@ impl<'a, const G: u32> Rolling<'a, G> {
 
     /// Rollovers so far.
     pub(crate) fn rollovers(&self) -> u64 {
+        // ORDER: relaxed; for statistics.
         self.epoch.load(Ordering::Relaxed)
     }
 
@@ -149,9 +151,11 @@ impl<'a, const G: u32> Rolling<'a, G> {
     /// rollover since the CPU last took the lock. Drawn above.
     #[inline]
     pub(crate) fn try_fast(&self, cpu: CpuId, context: &TagContext) -> Option<Tag> {
-        // ORDER: relaxed, as are all words here but `wraps`: if a rollover is missed, the exchange below fails.
+        // ORDER: relaxed, as are all words here but `wraps`: if a rollover is missed, the exchange below fails
+        // (`renewal_vs_lock_free_switch`).
         let epoch = self.epoch.load(Ordering::Relaxed);
-        // ORDER(SD-12): wraps before the word: seen current, the word is of this wrap too; partner: `renew`.
+        // ORDER(SD-12): wraps before the word: seen current, the word is of this wrap too; partner: `renew`. The word and
+        // this CPU's `active` are relaxed: one exchange decides (`renewal_vs_lock_free_switch`).
         if context.wraps.load(Site::TagWrapsSeen.acquire()) != epoch >> G {
             return None;
         }
@@ -160,6 +164,7 @@ impl<'a, const G: u32> Rolling<'a, G> {
             return None;
         }
         let active = &self.cpu(cpu).active;
+        // ORDER(SD-12): relaxed; a rollover changes the same word, and one of the two comes first (`renewal_vs_lock_free_switch`).
         let old = active.load(Ordering::Relaxed);
         let kept =
             old != 0 && active.compare_exchange(old, word, Ordering::Relaxed, Ordering::Relaxed).is_ok();
@@ -178,12 +183,13 @@ impl<'a, const G: u32> Rolling<'a, G> {
         let _held = self.lock.lock();
         let word = self.renew(context, on_new, on_rollover);
         let cpu = self.cpu(cpu);
+        // ORDER: relaxed; written under the lock, which this CPU holds.
         let epoch = self.epoch.load(Ordering::Relaxed);
-        let rolled = cpu.flushed.load(Ordering::Relaxed) != epoch;
+        let rolled = cpu.flushed.load() != epoch;
         if rolled {
-            cpu.flushed.store(epoch, Ordering::Relaxed);
+            cpu.flushed.store(epoch);
         }
-        // ORDER: relaxed; a rollover changes it under the lock, which this CPU holds.
+        // ORDER: relaxed; a rollover changes it under the lock, which this CPU holds (`two_spaces_take_a_tag`).
         cpu.active.store(word, Ordering::Relaxed);
         Taken { tag: tag_of(word), rolled }
     }
@@ -191,7 +197,7 @@ impl<'a, const G: u32> Rolling<'a, G> {
     /// Notes that `cpu`, the caller, has no root loaded: its tag is not reserved at the next rollover.
     pub(crate) fn idle(&self, cpu: CpuId) {
         // ORDER: relaxed; the hardware has stopped using the tag (platform contract), and a rollover that comes first
-        // reserves the tag for nothing.
+        // reserves the tag for nothing (`vmid-rollover`).
         self.cpu(cpu).active.store(IDLE, Ordering::Relaxed);
     }
 
@@ -201,7 +207,7 @@ impl<'a, const G: u32> Rolling<'a, G> {
             return Err(PinRefused::NoBitmap);
         }
         let _held = self.lock.lock();
-        let (pins, pinned) = (context.pins.load(Ordering::Relaxed), self.pins.load(Ordering::Relaxed));
+        let (pins, pinned) = (context.pins.load(), self.pins.load());
         // Each CPU reserves one, one is 0, and one must be left to give out.
         if pins == 0 && pinned >= u64::from(self.tags) - self.storage.cpus.len() as u64 - 2 {
             return Err(PinRefused::NoneLeft(pinned));
@@ -209,39 +215,43 @@ impl<'a, const G: u32> Rolling<'a, G> {
         let tag = tag_of(self.renew(context, || {}, on_rollover));
         if pins == 0 {
             insert(self.storage.pinned, tag.number().into());
-            self.pins.store(pinned + 1, Ordering::Relaxed);
+            self.pins.store(pinned + 1);
         }
-        context.pins.store(pins + 1, Ordering::Relaxed);
+        context.pins.store(pins + 1);
         Ok(tag)
     }
 
     /// Undoes one [`pin`](Self::pin); interrupts are off. The tag is free after the next rollover.
     pub(crate) fn unpin(&self, context: &TagContext) {
         let _held = self.lock.lock();
-        let pins = context.pins.load(Ordering::Relaxed);
+        let pins = context.pins.load();
         assert!(pins > 0, "a space is unpinned that is not pinned");
-        context.pins.store(pins - 1, Ordering::Relaxed);
+        context.pins.store(pins - 1);
         if pins == 1 {
+            // ORDER: relaxed; written under the lock.
             remove(self.storage.pinned, tag_of(context.word.load(Ordering::Relaxed)).number().into());
-            self.pins.store(self.pins.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+            self.pins.store(self.pins.load() - 1);
         }
     }
 
     /// Gives `context` a tag of this generation, if it has none; returns tag and generation. Under the lock.
     fn renew(&self, context: &TagContext, on_new: impl FnOnce(), on_rollover: impl FnOnce()) -> u64 {
+        // ORDER: relaxed; all three are written under the lock.
         let epoch = self.epoch.load(Ordering::Relaxed);
         let old = (context.word.load(Ordering::Relaxed), context.wraps.load(Ordering::Relaxed));
         let has_tag = tag_of(old.0) != Tag::NONE;
         if has_tag && old == Self::stamp(tag_of(old.0).number().into(), epoch) {
             return old.0;
         }
-        let kept = has_tag && (self.update_reserved(old, epoch) || context.pins.load(Ordering::Relaxed) > 0);
+        let kept = has_tag && (self.update_reserved(old, epoch) || context.pins.load() > 0);
         let tag = if kept {
             tag_of(old.0).number().into()
         } else {
             on_new();
             self.free_tag(on_rollover)
         };
+        // ORDER(SD-12): relaxed; written under the lock, and the release below publishes the word
+        // (`renewal_vs_lock_free_switch`).
         let (word, wraps) = Self::stamp(tag, self.epoch.load(Ordering::Relaxed));
         context.word.store(word, Ordering::Relaxed);
         // ORDER(SD-12): the word before the wraps that make it count; partner: `try_fast`.
@@ -258,11 +268,11 @@ impl<'a, const G: u32> Rolling<'a, G> {
         let new = Self::stamp(tag_of(old.0).number().into(), epoch);
         let mut found = false;
         for cpu in self.storage.cpus {
-            let reserved = (cpu.reserved.load(Ordering::Relaxed), cpu.reserved_wraps.load(Ordering::Relaxed));
+            let reserved = (cpu.reserved.load(), cpu.reserved_wraps.load());
             if reserved == old {
                 found = true;
-                cpu.reserved.store(new.0, Ordering::Relaxed);
-                cpu.reserved_wraps.store(new.1, Ordering::Relaxed);
+                cpu.reserved.store(new.0);
+                cpu.reserved_wraps.store(new.1);
             }
         }
         found
@@ -271,36 +281,38 @@ impl<'a, const G: u32> Rolling<'a, G> {
     /// Takes a tag that is free, after a rollover if need be.
     fn free_tag(&self, on_rollover: impl FnOnce()) -> u64 {
         let (taken, end) = (self.storage.taken, self.tags.into());
-        let tag = first_free(taken, self.cursor.load(Ordering::Relaxed), end).or_else(|| {
+        let tag = first_free(taken, self.cursor.load(), end).or_else(|| {
             self.roll_over();
             // Should the embedder's broadcast unwind, whoever comes next finds no tag free, and rolls over again.
-            self.cursor.store(end, Ordering::Relaxed);
+            self.cursor.store(end);
             on_rollover();
             first_free(taken, 1, end)
         });
         let tag = tag.expect("a rollover leaves a tag: CPUs reserve one each, pins are limited");
         insert(taken, tag);
-        self.cursor.store(tag + 1, Ordering::Relaxed);
+        self.cursor.store(tag + 1);
         tag
     }
 
     /// Begins a generation: all tags are free but those that CPUs run under, and pinned ones.
     #[cold]
     fn roll_over(&self) {
+        // ORDER(SD-12): relaxed; written under the lock. A CPU that still reads the old count on the lock-free path fails
+        // there at its `active` word (`renewal_vs_lock_free_switch`).
         let before = self.epoch.load(Ordering::Relaxed);
         self.epoch.store(before + 1, Ordering::Relaxed);
         for (index, word) in self.storage.taken.iter().enumerate() {
             word.store(self.storage.pinned.get(index).map_or(0, TagWord::load));
         }
         for cpu in self.storage.cpus {
-            // ORDER: relaxed; drawn above.
+            // ORDER: relaxed; drawn above (`renewal_vs_lock_free_switch`).
             let active = cpu.active.swap(0, Ordering::Relaxed);
             if active != 0 {
-                cpu.reserved.store(active, Ordering::Relaxed);
-                cpu.reserved_wraps.store(before >> G, Ordering::Relaxed);
+                cpu.reserved.store(active);
+                cpu.reserved_wraps.store(before >> G);
             }
             // A CPU that did not come by since the last rollover still runs under what it had then.
-            let reserved = tag_of(cpu.reserved.load(Ordering::Relaxed));
+            let reserved = tag_of(cpu.reserved.load());
             insert(self.storage.taken, reserved.number().into());
         }
     }

@@ -37,7 +37,7 @@ pub struct GlobalOverLocal<'a, B: TagBroadcast, const N: usize> {
     broadcast: B,
     lock: TagLock,
     /// Where the search for a free tag goes on.
-    cursor: Word,
+    cursor: TagWord,
     first: u64,
     end: u64,
     taken: &'a [TagWord],
@@ -55,7 +55,7 @@ impl SharedTag {
     /// The global tag.
     #[inline]
     pub fn tag(&self) -> Option<Tag> {
-        // ORDER: relaxed; see `GlobalOverLocal::assign`.
+        // ORDER: relaxed; see `GlobalOverLocal::assign` (`global-tag`, `reuse_after_sharing`).
         Some(Tag::new(self.0.load(Ordering::Relaxed) as u16)).filter(|&tag| tag != Tag::NONE)
     }
 }
@@ -111,7 +111,7 @@ impl<'a, B: TagBroadcast, const N: usize> GlobalOverLocal<'a, B, N> {
             local: PerCpuSlots,
             broadcast,
             lock: TagLock::new(),
-            cursor: Word::new("cursor", first),
+            cursor: TagWord::named("cursor", first),
             first,
             end: tags.into(),
             taken,
@@ -121,13 +121,13 @@ impl<'a, B: TagBroadcast, const N: usize> GlobalOverLocal<'a, B, N> {
 
     /// Takes a tag that is free; under the lock.
     fn free_tag(&self) -> Option<u64> {
-        let found = first_free(self.taken, self.cursor.load(Ordering::Relaxed), self.end);
+        let found = first_free(self.taken, self.cursor.load(), self.end);
         let tag = found.or_else(|| {
             self.wrap();
             first_free(self.taken, self.first, self.end)
         })?;
         insert(self.taken, tag);
-        self.cursor.store(tag + 1, Ordering::Relaxed);
+        self.cursor.store(tag + 1);
         Some(tag)
     }
 
@@ -238,12 +238,13 @@ impl<B: TagBroadcast, const N: usize> ShareTags for GlobalOverLocal<'_, B, N> {
         let Some(tag) = self.free_tag() else {
             return Err(ShareRefused::NoneLeft(self.end - self.first));
         };
-        // ORDER: relaxed; the generation that announces the move is bumped by a release (SD-4).
+        // ORDER: relaxed; the generation that announces the move is bumped by a release (SD-4; `reuse_after_sharing`).
         space.memory.0.store(tag | MOVING, Ordering::Relaxed);
         Ok(Tag::new(tag as u16))
     }
 
     fn finish_share(&self, TagSpace { memory: SharedTag(shared), .. }: TagSpace<'_, SharedTag>) {
+        // ORDER: relaxed; only this CPU writes the word until the move is over.
         let word = shared.load(Ordering::Relaxed) & !MOVING;
         // ORDER(SD-8): the acknowledgements of those who moved before initiators rest on the broadcast; partner: `reach`.
         shared.store(word, Site::SharedTag.release());

@@ -75,6 +75,7 @@ impl<const N: usize> PerCpuSlots<N> {
         let victim = cpu.next.load(Ordering::Relaxed) % N as u64;
         cpu.next.store((victim + 1) % N as u64, Ordering::Relaxed);
         let tag = Tag::new(victim as u16 + 1);
+        // ORDER: relaxed; only this CPU uses its slots.
         cpu.slot(tag).space.store(space.number(), Ordering::Relaxed);
         Assignment { tag, held: Held::Others }
     }

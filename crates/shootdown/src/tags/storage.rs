@@ -5,7 +5,7 @@ use crate::types::Tag;
 use core::fmt;
 use core::sync::atomic::Ordering;
 
-/// A word of an allocator's storage.
+/// A word of an allocator's storage: changed under the allocator's lock, or used by one CPU.
 #[derive(Debug)]
 #[repr(transparent)]
 pub struct TagWord(Word);
@@ -14,19 +14,26 @@ impl TagWord {
     const_fn! {
         /// Makes an empty word.
         pub fn new() -> Self {
-            Self(Word::new("tag_word", 0))
+            Self::named("tag_word", 0)
+        }
+    }
+
+    const_fn! {
+        /// Makes a word that drawings call `name`.
+        pub(crate) fn named(name: &'static str, value: u64) -> Self {
+            Self(Word::new(name, value))
         }
     }
 
     #[inline]
     pub(crate) fn load(&self) -> u64 {
-        // ORDER: relaxed; the allocator's lock orders it, or only one CPU uses the word.
+        // ORDER: relaxed; read under the lock, or only this CPU uses the word.
         self.0.load(Ordering::Relaxed)
     }
 
     #[inline]
     pub(crate) fn store(&self, value: u64) {
-        // ORDER: relaxed, as above.
+        // ORDER: relaxed; written under the lock, or only this CPU uses the word.
         self.0.store(value, Ordering::Relaxed);
     }
 }
@@ -45,11 +52,11 @@ pub struct CpuTags {
     /// it has nothing loaded.
     pub(crate) active: Word,
     /// Tag and generation that this CPU ran under at the latest rollover, and ...
-    pub(crate) reserved: Word,
+    pub(crate) reserved: TagWord,
     /// ... how often generations had wrapped then.
-    pub(crate) reserved_wraps: Word,
+    pub(crate) reserved_wraps: TagWord,
     /// The rollover for which this CPU has flushed last, by their count.
-    pub(crate) flushed: Word,
+    pub(crate) flushed: TagWord,
 }
 
 /// Not 0, and no tag.
@@ -61,9 +68,9 @@ impl CpuTags {
         pub fn new() -> Self {
             Self {
                 active: Word::new("active", 0),
-                reserved: Word::new("reserved", 0),
-                reserved_wraps: Word::new("reserved_wraps", 0),
-                flushed: Word::new("flushed", 0),
+                reserved: TagWord::named("reserved", 0),
+                reserved_wraps: TagWord::named("reserved_wraps", 0),
+                flushed: TagWord::named("flushed", 0),
             }
         }
     }
