@@ -7,7 +7,7 @@ use crate::mask::Members;
 use crate::platform::{LocalFlush, Platform, SpaceHandle, Span};
 use crate::refs::{StructRef, Teardown, UserRef};
 use crate::space::{AddressSpace, FRESH};
-use crate::sync::{Word, const_fn};
+use crate::sync::{UNWINDS, Word, const_fn};
 use crate::tags::TagPolicy;
 use crate::types::{CpuId, SpaceId};
 use crate::{
@@ -166,6 +166,7 @@ impl<P: Platform> Shootdown<P> {
         if me.index() >= capacity {
             return Err(Refused::CpuTooLarge(me, capacity));
         }
+        let newcomer = Newcomer { engine: self, me: (UNWINDS && !self.online().contains(me)).then_some(me) };
         self.online().add_self(me);
         // ORDER(SD-13): as at switch-in: either a flush of kernel memory sees this CPU on line, or this CPU sees the
         // flush's generation; partner: the fence in `send_kernel`.
@@ -178,6 +179,7 @@ impl<P: Platform> Shootdown<P> {
         // ORDER(SD-6): relaxed. What this CPU did before the online fence is ordered by that fence, which is a release
         // fence too; since then it has only flushed, which is complete on return (`back_on_line_vs_kernel_flush`).
         here.local.published.kernel_caught.store(kernel, Ordering::Relaxed);
+        core::mem::forget(newcomer);
         // Who rang in this CPU's former life may still wait for an answer (a trim), and while the bell is up nobody kicks.
         here.serve();
         self.platform.event(Event::Online);
@@ -258,6 +260,22 @@ impl<P: Platform> Shootdown<P> {
 
     pub(crate) fn online(&self) -> Members<'_, P::Mask> {
         Members::of(&self.online)
+    }
+}
+
+/// A CPU that comes on line. Dropped while a callback unwinds, it is off line again: its TLB may hold anything (SD-13).
+struct Newcomer<'a, P: Platform> {
+    engine: &'a Shootdown<P>,
+    /// Nothing where it was on line before, and kept its TLB in order.
+    me: Option<CpuId>,
+}
+
+impl<P: Platform> Drop for Newcomer<'_, P> {
+    #[cold]
+    fn drop(&mut self) {
+        if let Some(me) = self.me {
+            self.engine.online().remove_self(me);
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::hw;
 use crate::percpu::{Bell, CpuLocal, Loaded, Mode};
 use crate::platform::{LocalFlush, OnInstall, OnLeave, Platform, Span};
 use crate::space::AddressSpace;
+use crate::sync::UNWINDS;
 use crate::tags::{Assignment, Held, TagCpu, TagPolicy};
 use crate::types::{CpuId, Generation, PageRange, Tables, Tag};
 use core::ops::Deref;
@@ -69,11 +70,57 @@ impl<'a, P: Platform> Deref for Here<'a, P> {
 }
 
 impl<'a, P: Platform> Here<'a, P> {
-    /// Turns interrupts off until the value is dropped.
+    /// Turns interrupts off until the value is dropped. A CPU that a callback left between two roots has none from here on.
     #[inline]
     pub(crate) fn enter(engine: &'a Shootdown<P>, span: Span) -> Self {
-        let were_on = engine.platform().irq_save(span);
-        Self { cpu: Cpu::in_handler(engine), were_on }
+        let off = Off { engine, were_on: engine.platform().irq_save(span) };
+        let cpu = Cpu::in_handler(engine);
+        let here = Self { cpu, were_on: off.were_on };
+        core::mem::forget(off);
+        here.settle();
+        here
+    }
+}
+
+/// Interrupts that are off while it is not known on which CPU.
+struct Off<'a, P: Platform> {
+    engine: &'a Shootdown<P>,
+    were_on: bool,
+}
+
+impl<P: Platform> Drop for Off<'_, P> {
+    fn drop(&mut self) {
+        self.engine.platform().irq_restore(self.were_on);
+    }
+}
+
+/// An answer to a doorbell that was taken. Dropped while a callback unwinds, it puts the ring back: whoever waits for the
+/// answer interrupts this CPU again after a stall.
+struct Owed<'a>(&'a CpuLocal);
+
+impl Drop for Owed<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        if !UNWINDS {
+            return;
+        }
+        // ORDER(SD-6): relaxed; what was asked was read by this CPU already, which answers it next time.
+        self.0.mail.rung.fetch_add(Bell::RUNG.0, Ordering::Relaxed);
+    }
+}
+
+/// A change of what is loaded that is under way. Dropped while a callback unwinds, it leaves the CPU between two roots: what
+/// the hardware has loaded, and what it holds under which tag, is unknown until [`Cpu::settle`].
+struct Changing<'a>(&'a CpuLocal);
+
+impl Drop for Changing<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        if !UNWINDS {
+            return;
+        }
+        // ORDER: relaxed. It promises less than any word before it: whoever reads it waits (SD-5, SD-10).
+        self.0.published.loaded.store(Loaded::SWITCHING.0, Ordering::Relaxed);
     }
 }
 
@@ -88,6 +135,35 @@ impl<'a, P: Platform> Cpu<'a, P> {
     #[inline]
     pub(crate) fn me(self) -> CpuId {
         self.engine.platform().cpu()
+    }
+
+    /// Makes `home` what user code on this CPU runs in, or leaves what is loaded.
+    pub(crate) fn return_to(self, home: Option<&AddressSpace<P>>) {
+        match home {
+            Some(home) => self.switch_to(home),
+            None => self.leave(),
+        }
+    }
+
+    /// Loads nothing and forgets everything, where a callback has left this CPU between two roots by unwinding. Until then
+    /// flushes and ends of spaces wait for the CPU. It may be in the masks of both spaces, and stays there.
+    #[inline]
+    pub(crate) fn settle(self) {
+        if UNWINDS && self.loaded() == Loaded::SWITCHING {
+            self.load_nothing();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn load_nothing(self) {
+        let platform = self.engine.platform();
+        hw::install(platform, None, Tag::NONE, OnInstall::Keep);
+        self.flush_hardware(LocalFlush::Everything);
+        let tags = self.tags(self.me());
+        platform.tags().flushed(tags);
+        platform.tags().left(tags);
+        self.publish_loaded(Loaded::NOTHING);
     }
 
     /// What this CPU has loaded.
@@ -120,6 +196,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     /// Explored by `lazy-return` (and loom, `lazy_return_vs_flush`).
     #[inline]
     fn leave_lazy(self, space: &AddressSpace<P>) {
+        let changing = Changing(self.local);
         // ORDER(SD-8): an initiator that reads this word takes what came before it as seen: the last use of the space that
         // this CPU had loaded earlier, and the generation that `arrive` stored for this one. A relaxed store would end the
         // release sequence that `publish_loaded` and `enter_lazy` head; partner: `Shootdown::loaded_of`. The fence below
@@ -130,6 +207,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         if !without(Rule::SwitchIn) {
             self.catch_up(space);
         }
+        core::mem::forget(changing);
         self.engine.platform().event(Event::Switched(space.id()));
     }
 
@@ -268,6 +346,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     pub(crate) fn leave(self) {
         let Some(space) = hw::space_of::<P>(self.loaded()) else { return };
         let me = self.me();
+        let changing = Changing(self.local);
         self.save(me, space);
         hw::install(self.engine.platform(), None, Tag::NONE, OnInstall::Keep);
         self.engine.platform().tags().left(self.tags(me));
@@ -277,13 +356,16 @@ impl<'a, P: Platform> Cpu<'a, P> {
         // tag whose generation was saved, or are gone. The space's memory is last used here.
         space.members().remove_self(me);
         self.publish_loaded(Loaded::NOTHING);
+        core::mem::forget(changing);
     }
 
     /// Answers the doorbell: everything that may have been asked since it last did. No interrupt is on its way any more, as
     /// far as this CPU knows; where one is, it finds nothing, and who rings meanwhile sends another.
     pub(crate) fn serve(self) {
         if self.local.take_bell(Bell::RUNG, Bell::handled) {
+            let owed = Owed(self.local);
             self.answer();
+            core::mem::forget(owed);
         }
     }
 

@@ -4,6 +4,7 @@ use crate::percpu::Loaded;
 use crate::platform::{LocalFlush, OnInstall, Platform};
 use crate::space::AddressSpace;
 use crate::types::Tag;
+use core::mem::ManuallyDrop;
 
 /// Drops translations of this CPU. Only [`crate::here::Here`] calls it, which has interrupts off.
 #[inline]
@@ -51,4 +52,14 @@ pub(crate) fn space_of<'a, P: Platform>(loaded: Loaded) -> Option<&'a AddressSpa
 #[inline]
 pub(crate) fn space_at<'a, P: Platform>(address: u64) -> Option<&'a AddressSpace<P>> {
     space_of(Loaded::active(address))
+}
+
+/// Moves the handle out of a reference.
+///
+/// # Invariants
+/// The reference ends with this call: nobody uses its handle again.
+#[inline]
+pub(crate) fn take_handle<H>(handle: &mut ManuallyDrop<H>) -> H {
+    // SAFETY: 1. the handle is not used again, by the invariant above; fields in `ManuallyDrop` are not dropped either.
+    unsafe { ManuallyDrop::take(handle) }
 }

@@ -100,6 +100,14 @@ impl CpuLocal {
         self.mail.rung.compare_exchange(old.0, next.0, Site::Take.acquire(), Ordering::Relaxed).is_ok()
     }
 
+    /// Listens no more, and rings this CPU once: rings were taken whose answer has unwound.
+    #[cold]
+    pub(crate) fn hang_up(&self) {
+        // ORDER(SD-6): relaxed; what was asked was read by this CPU already, which answers it next time.
+        self.mail.rung.fetch_add(Bell::RUNG.0, Ordering::Relaxed);
+        self.mail.rung.fetch_and(!Bell::LISTENS, Ordering::Relaxed);
+    }
+
     /// Counts of what this CPU did.
     pub fn counters(&self) -> &Counters {
         &self.own.counters

@@ -8,10 +8,12 @@
 
 use crate::engine::Shootdown;
 use crate::fault::Site;
+use crate::hw;
 use crate::platform::{Platform, SpaceHandle};
 use crate::space::AddressSpace;
 use crate::sync;
 use core::fmt;
+use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::sync::atomic::Ordering;
 
@@ -22,7 +24,6 @@ use core::sync::atomic::Ordering;
 #[must_use = "dropping the last user reference tears the mappings down"]
 pub struct UserRef<'m, P: Platform> {
     held: StructLike<'m, P>,
-    armed: bool,
 }
 
 /// Keeps a space's object and root alive, not its mappings (Linux: a count in `mm_count`).
@@ -32,7 +33,6 @@ pub struct UserRef<'m, P: Platform> {
 #[must_use = "dropping the last struct reference frees the root"]
 pub struct StructRef<'m, P: Platform> {
     held: StructLike<'m, P>,
-    armed: bool,
 }
 
 /// The duty to unmap everything, once: what the last [`UserRef`] leaves behind.
@@ -41,19 +41,36 @@ pub struct StructRef<'m, P: Platform> {
 /// [`Platform::defer_teardown`].
 #[must_use = "the mappings are still there: unmap them, then call finish"]
 pub struct Teardown<'m, P: Platform> {
-    held: StructRef<'m, P>,
-    armed: bool,
+    held: StructLike<'m, P>,
 }
 
 /// Machine and pointer, without a count.
 struct StructLike<'m, P: Platform> {
     engine: &'m Shootdown<P>,
-    handle: P::Handle,
+    /// Not dropped as a field. A reference drops it as its last step. Where a callback unwinds before that, the count was
+    /// not given up or CPUs may still have the space loaded, so the handle is leaked (SD-10).
+    handle: ManuallyDrop<P::Handle>,
 }
 
 impl<P: Platform> Clone for StructLike<'_, P> {
     fn clone(&self) -> Self {
         Self { engine: self.engine, handle: self.handle.clone() }
+    }
+}
+
+impl<'m, P: Platform> StructLike<'m, P> {
+    fn new(engine: &'m Shootdown<P>, handle: P::Handle) -> Self {
+        Self { engine, handle: ManuallyDrop::new(handle) }
+    }
+
+    /// Moves the handle out of a reference that ends.
+    fn take(&mut self) -> P::Handle {
+        hw::take_handle(&mut self.handle)
+    }
+
+    /// Moves all of it out of a reference that ends.
+    fn pass_on(&mut self) -> Self {
+        Self::new(self.engine, self.take())
     }
 }
 
@@ -77,20 +94,18 @@ impl<'m, P: Platform> UserRef<'m, P> {
 
     /// Gives the reference up; returns the duty to unmap if it was the last (Linux: `mmput`).
     #[must_use = "the last user leaves a teardown: unmap everything, then finish it"]
-    pub fn put(mut self) -> Option<Teardown<'m, P>> {
-        self.armed = false;
-        self.release()
+    pub fn put(self) -> Option<Teardown<'m, P>> {
+        ManuallyDrop::new(self).release()
     }
 
     /// Takes the reference apart, still counted, so that it can be kept as a bare handle (in a word, in C); put it
     /// together again with [`Shootdown::user_from_handle`].
-    pub fn into_handle(mut self) -> P::Handle {
-        self.armed = false;
-        self.held.handle.clone()
+    pub fn into_handle(self) -> P::Handle {
+        ManuallyDrop::new(self).held.take()
     }
 
     pub(crate) fn counted(engine: &'m Shootdown<P>, handle: P::Handle) -> Self {
-        Self { held: StructLike { engine, handle }, armed: true }
+        Self { held: StructLike::new(engine, handle) }
     }
 
     /// Looks, in debug builds, whether the space is loaded by the engine that made it: another one of the same type (one for
@@ -100,33 +115,35 @@ impl<'m, P: Platform> UserRef<'m, P> {
         debug_assert!(core::ptr::eq(self.held.engine, engine), "{:?} is another engine's", self.id());
     }
 
-    fn release(&self) -> Option<Teardown<'m, P>> {
+    /// Gives the count up. The reference is not used afterwards.
+    fn release(&mut self) -> Option<Teardown<'m, P>> {
         let space = self.held.handle.space();
         // ORDER(SD-10): what this user did with the mappings comes before the count drops; partner: the fence below.
         if space.users.fetch_sub(1, Site::UserDrop.release()) != 1 {
+            drop(self.held.take());
             return None;
         }
         // ORDER(SD-10): the teardown sees what every former user did; partner: the release above, in all of them.
         Site::UserLast.acquire_fence();
         // The struct reference that all users shared passes to the teardown.
-        Some(Teardown { held: StructRef { held: self.held.clone(), armed: true }, armed: true })
+        Some(Teardown { held: self.held.pass_on() })
     }
 }
 
 impl<P: Platform> Clone for UserRef<'_, P> {
     /// Takes another user reference (Linux: `mmget`).
     fn clone(&self) -> Self {
+        // Cloned first: a handle that unwinds leaves no count raised.
+        let held = self.held.clone();
         // ORDER: relaxed, as the caller's own reference keeps the count above 0 (`put_vs_teardown`).
-        self.held.handle.space().users.fetch_add(1, Ordering::Relaxed);
-        Self { held: self.held.clone(), armed: true }
+        held.handle.space().users.fetch_add(1, Ordering::Relaxed);
+        Self { held }
     }
 }
 
 impl<P: Platform> Drop for UserRef<'_, P> {
     fn drop(&mut self) {
-        if self.armed {
-            drop(self.release());
-        }
+        drop(self.release());
     }
 }
 
@@ -134,18 +151,17 @@ impl<'m, P: Platform> StructRef<'m, P> {
     fn raised(held: StructLike<'m, P>) -> Self {
         // ORDER: relaxed, as the caller's own reference keeps the count above 0 (`struct_drop_vs_free`).
         held.handle.space().structs.fetch_add(1, Ordering::Relaxed);
-        Self { held, armed: true }
+        Self { held }
     }
 
     pub(crate) fn counted(engine: &'m Shootdown<P>, handle: P::Handle) -> Self {
-        Self { held: StructLike { engine, handle }, armed: true }
+        Self { held: StructLike::new(engine, handle) }
     }
 
     /// Takes the reference apart, still counted, so that it can be kept as a bare handle; put it together again with
     /// [`Shootdown::struct_from_handle`].
-    pub fn into_handle(mut self) -> P::Handle {
-        self.armed = false;
-        self.held.handle.clone()
+    pub fn into_handle(self) -> P::Handle {
+        ManuallyDrop::new(self).held.take()
     }
 
     /// Takes a user reference if the space still has one (Linux: `mmget_not_zero`).
@@ -153,14 +169,19 @@ impl<'m, P: Platform> StructRef<'m, P> {
     /// # Errors
     /// [`Exiting`] from teardown on.
     pub fn upgrade(&self) -> Result<UserRef<'m, P>, Exiting> {
+        // Cloned first: a handle that unwinds leaves no count raised.
+        let mut held = self.held.clone();
         // ORDER: relaxed. Success means that a user reference existed, so the mappings live; what they are is published
         // by page-table locks, not by this count (SD-9; `upgrade_vs_last_put`).
         let raised = sync::update(&self.held.handle.space().users, Ordering::Relaxed, |users| {
             if users == 0 { None } else { Some(users + 1) }
         });
         match raised {
-            Ok(_) => Ok(UserRef { held: self.held.clone(), armed: true }),
-            Err(_) => Err(Exiting),
+            Ok(_) => Ok(UserRef { held }),
+            Err(_) => {
+                drop(held.take());
+                Err(Exiting)
+            }
         }
     }
 }
@@ -174,9 +195,6 @@ impl<P: Platform> Clone for StructRef<'_, P> {
 
 impl<P: Platform> Drop for StructRef<'_, P> {
     fn drop(&mut self) {
-        if !self.armed {
-            return;
-        }
         let space = self.held.handle.space();
         // ORDER(SD-10): what this holder did with the space comes before the count drops; partner: the fence below.
         if space.structs.fetch_sub(1, Site::StructDrop.release()) == 1 {
@@ -185,35 +203,31 @@ impl<P: Platform> Drop for StructRef<'_, P> {
             Site::StructLast.acquire_fence();
             self.held.engine.free_space(space);
         }
+        drop(self.held.take());
     }
 }
 
 impl<'m, P: Platform> Teardown<'m, P> {
     /// Ends the teardown after the last gather has finished: gives up the struct reference that the users shared.
-    pub fn finish(mut self) {
-        self.armed = false;
+    pub fn finish(self) {
+        drop(StructRef { held: ManuallyDrop::new(self).held.pass_on() });
     }
 
     /// Takes the duty apart so that it can be kept without a lifetime, an allocation or a type parameter; put it
     /// together again with [`Shootdown::teardown_from_handle`]. The struct reference stays counted.
-    pub fn into_handle(mut self) -> P::Handle {
-        self.armed = false;
-        self.held.armed = false;
-        self.held.held.handle.clone()
+    pub fn into_handle(self) -> P::Handle {
+        ManuallyDrop::new(self).held.take()
     }
 
     pub(crate) fn counted(engine: &'m Shootdown<P>, handle: P::Handle) -> Self {
-        Self { held: StructRef::counted(engine, handle), armed: true }
+        Self { held: StructLike::new(engine, handle) }
     }
 }
 
 impl<P: Platform> Drop for Teardown<'_, P> {
     fn drop(&mut self) {
-        if self.armed {
-            // A counted clone goes to the platform, since a value being dropped cannot be moved out of.
-            let again = Teardown { held: self.held.clone(), armed: true };
-            self.held.held.engine.platform().defer_teardown(again);
-        }
+        let engine = self.held.engine;
+        engine.platform().defer_teardown(Teardown { held: self.held.pass_on() });
     }
 }
 
@@ -239,12 +253,5 @@ impl<P: Platform> StructLike<'_, P> {
     #[inline]
     fn space(&self) -> &AddressSpace<P> {
         self.handle.space()
-    }
-}
-
-impl<P: Platform> StructRef<'_, P> {
-    #[inline]
-    fn space(&self) -> &AddressSpace<P> {
-        self.held.space()
     }
 }

@@ -5,7 +5,10 @@ use crate::here::{Cpu, Here};
 use crate::hw;
 use crate::platform::{Platform, Span};
 use crate::refs::UserRef;
+use crate::space::AddressSpace;
+use crate::sync::UNWINDS;
 use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::ops::Deref;
 
 impl<P: Platform> Shootdown<P> {
@@ -53,8 +56,8 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// # Safety
     /// The caller owes:
-    /// 1. a user thread that calls this keeps its reference to the space that it runs in until the call returns: `body` does
-    ///    not put it. The mask does not hold the space meanwhile, so it would die, and then be loaded again.
+    /// 1. a user thread that calls this keeps its reference to the space that it runs in until the call returns
+    ///    or unwinds: `body` does not put it. The mask does not hold the space meanwhile, so it would die, and then be loaded again.
     #[expect(unsafe_code, reason = "which references a thread owns cannot be seen in any type")]
     pub unsafe fn with_temporary<R>(&self, temporary: &UserRef<'_, P>, body: impl FnOnce() -> R) -> R {
         temporary.belongs_to(self);
@@ -65,11 +68,9 @@ impl<P: Platform> Shootdown<P> {
         // Whoever was active here is this very thread, which keeps its space alive.
         let home = hw::space_of::<P>(here.loaded());
         here.switch_to(temporary);
+        let back = Back { cpu: *here, home };
         let answer = body();
-        match home {
-            Some(home) => here.switch_to(home),
-            None => here.leave(),
-        }
+        back.go();
         answer
     }
 
@@ -77,6 +78,28 @@ impl<P: Platform> Shootdown<P> {
     /// interrupts off. Interrupts must be off. Safe in interrupt context; not in an NMI. Never waits.
     pub fn serve(&self) {
         Cpu::in_handler(self).serve();
+    }
+}
+
+/// A temporary space that is loaded. Dropped while the closure unwinds, it returns to what was loaded before.
+struct Back<'a, P: Platform> {
+    cpu: Cpu<'a, P>,
+    home: Option<&'a AddressSpace<P>>,
+}
+
+impl<P: Platform> Back<'_, P> {
+    fn go(self) {
+        let Self { cpu, home } = *ManuallyDrop::new(self);
+        cpu.return_to(home);
+    }
+}
+
+impl<P: Platform> Drop for Back<'_, P> {
+    fn drop(&mut self) {
+        if UNWINDS {
+            self.cpu.settle();
+            self.cpu.return_to(self.home);
+        }
     }
 }
 

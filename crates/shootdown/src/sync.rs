@@ -33,6 +33,13 @@ pub(crate) enum Waited {
 /// would only multiply its states.
 pub(crate) const EAGER: bool = cfg!(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle)));
 
+/// Whether a callback may unwind, and its caller go on. Not where panics abort, as on bare metal: what recovers from it costs
+/// nothing there. Checkers abandon a run that panics, and counts are those of bare metal.
+pub(crate) const UNWINDS: bool = cfg!(all(
+    panic = "unwind",
+    not(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_counted))
+));
+
 /// Replaces the word's value by `step` of it, until that succeeds or `step` declines.
 ///
 /// # Errors

@@ -3,9 +3,11 @@
 use crate::engine::Shootdown;
 use crate::fault::{Rule, Site, without};
 use crate::here::{Cpu, Here};
+use crate::mask::Batch;
 use crate::percpu::{Loaded, TAKEN};
 use crate::platform::{OnLeave, Platform, Span};
 use crate::space::AddressSpace;
+use crate::sync::{self, UNWINDS, Word};
 use crate::types::CpuId;
 use core::sync::atomic::Ordering;
 
@@ -29,6 +31,7 @@ impl<P: Platform> Shootdown<P> {
             here.me()
         };
         space.members().for_each_batch(Some(me), |batch| {
+            let asked = Asked { engine: self, space, batch };
             // Ringing counts on the CPU that rings.
             let pinned = self.platform().pin();
             batch.for_each(|cpu| self.ask_to_trim(space, cpu));
@@ -36,6 +39,7 @@ impl<P: Platform> Shootdown<P> {
             if P::ON_LEAVE == OnLeave::KeepBit {
                 batch.for_each(|cpu| self.await_trim(space, cpu));
             }
+            core::mem::forget(asked);
         });
     }
 
@@ -66,13 +70,53 @@ impl<P: Platform> Shootdown<P> {
             let asked = request.load(Ordering::Relaxed);
             asked & !TAKEN != address || (asked == address && !self.online().holds(cpu))
         });
-        // ORDER(SD-3): a box found without the space means that its CPU is done with the space, even if it came back and
-        // answered since the wait; partner: the last store of `answer_trim`. Relaxed where the request is taken back, as
-        // nobody acted on it.
-        let found = request.compare_exchange(address, 0, Ordering::Relaxed, Site::TrimSeen.acquire());
-        if found == Err(address | TAKEN) {
-            // ORDER(SD-3): whoever took the request first has done with the space; partner: the same.
-            self.wait_for(cpu, &|| request.load(Site::TrimLateSeen.acquire()) != address | TAKEN);
+        if take_back(request, address).is_err() {
+            self.wait_for(cpu, &|| is_answered(request, address));
+        }
+    }
+}
+
+/// Takes a request for the space at `address` back, if it is there.
+///
+/// # Errors
+/// It is being answered: the space is in use until [`is_answered`].
+fn take_back(request: &Word, address: u64) -> Result<(), BeingAnswered> {
+    // ORDER(SD-3): a box found without the space means that its CPU is done with the space, even if it came back and
+    // answered since the wait; partner: the last store of `answer_trim`. Relaxed where the request is taken back, as
+    // nobody acted on it.
+    let found = request.compare_exchange(address, 0, Ordering::Relaxed, Site::TrimSeen.acquire());
+    if found == Err(address | TAKEN) { Err(BeingAnswered) } else { Ok(()) }
+}
+
+/// Whether a request that was being answered is so no longer.
+fn is_answered(request: &Word, address: u64) -> bool {
+    // ORDER(SD-3): the CPU that took the request has done with the space; partner: the last store of `answer_trim`.
+    request.load(Site::TrimLateSeen.acquire()) != address | TAKEN
+}
+
+/// A request that can no longer be taken back.
+struct BeingAnswered;
+
+/// CPUs that may have been asked to leave a space, which the caller keeps alive no longer than its call lasts. Dropped while
+/// a callback unwinds, it takes the requests back (SD-3).
+struct Asked<'a, P: Platform> {
+    engine: &'a Shootdown<P>,
+    space: &'a AddressSpace<P>,
+    batch: Batch,
+}
+
+impl<P: Platform> Drop for Asked<'_, P> {
+    fn drop(&mut self) {
+        if !UNWINDS {
+            return;
+        }
+        let address = self.space.address();
+        for cpu in self.batch {
+            let request = &self.engine.platform().local(cpu).mail.trim;
+            if take_back(request, address).is_err() {
+                // Not `wait_for`, which calls back. The answer has begun, with interrupts off, and waits for nobody.
+                sync::retry(|| is_answered(request, address).then_some(()));
+            }
         }
     }
 }
@@ -91,13 +135,27 @@ impl<P: Platform> Cpu<'_, P> {
         {
             return;
         }
-        if let Some(space) = crate::hw::space_at::<P>(address) {
-            if self.loaded().address() != address && space.members().contains(self.me()) {
-                self.local.own.counters.trims.bump();
-                space.members().remove_self(self.me());
-            }
+        let _empties = Taken(request);
+        let Some(space) = crate::hw::space_at::<P>(address) else { return };
+        let loaded = self.loaded();
+        // Between two roots the hardware may still have this one.
+        if loaded != Loaded::SWITCHING
+            && loaded.address() != address
+            && space.members().contains(self.me())
+        {
+            self.local.own.counters.trims.bump();
+            space.members().remove_self(self.me());
         }
-        // ORDER(SD-3): the space is last used above; partners: the exchange and the last wait of `Shootdown::await_trim`.
-        request.store(0, Site::TrimDone.release());
+    }
+}
+
+/// A request that is being answered. The box is emptied in the end, also where a callback unwinds.
+struct Taken<'a>(&'a Word);
+
+impl Drop for Taken<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // ORDER(SD-3): the space was last used before; partners: `take_back`, `is_answered`.
+        self.0.store(0, Site::TrimDone.release());
     }
 }

@@ -5,7 +5,7 @@ use crate::fault::{Rule, without};
 use crate::here::Here;
 use crate::percpu::{Bell, CpuLocal};
 use crate::platform::{Platform, Span};
-use crate::sync::{self, Waited};
+use crate::sync::{self, UNWINDS, Waited};
 use crate::types::CpuId;
 use core::cell::Cell;
 use core::sync::atomic::Ordering;
@@ -24,6 +24,8 @@ use core::sync::atomic::Ordering;
 pub(crate) struct Listener<'a, P: Platform> {
     engine: &'a Shootdown<P>,
     local: &'a CpuLocal,
+    /// Whether rings were taken and are not answered yet: where a callback unwinds meanwhile, they are put back.
+    owes: Cell<bool>,
 }
 
 impl<'a, P: Platform> Listener<'a, P> {
@@ -31,7 +33,7 @@ impl<'a, P: Platform> Listener<'a, P> {
     #[inline]
     pub(crate) fn begin(engine: &'a Shootdown<P>, _: &'a P::Pin) -> Self {
         let platform = engine.platform();
-        let listener = Self { engine, local: platform.local(platform.cpu()) };
+        let listener = Self { engine, local: platform.local(platform.cpu()), owes: Cell::new(false) };
         listener.take_bell(Bell::QUIET, Bell::listening);
         listener
     }
@@ -48,7 +50,9 @@ impl<'a, P: Platform> Listener<'a, P> {
     #[inline]
     fn take_bell(&self, usual: Bell, next: fn(Bell) -> Bell) {
         if !without(Rule::WaitServes) && self.local.take_bell(usual, next) {
+            self.owes.set(UNWINDS);
             self.answer();
+            self.owes.set(false);
         }
     }
 
@@ -94,6 +98,10 @@ impl<'a, P: Platform> Listener<'a, P> {
 impl<P: Platform> Drop for Listener<'_, P> {
     #[inline]
     fn drop(&mut self) {
+        if UNWINDS && self.owes.get() {
+            self.local.hang_up();
+            return;
+        }
         self.take_bell(Bell::LISTENING, Bell::silent);
     }
 }

@@ -6,4 +6,5 @@ mod panics;
 mod rig;
 mod stuck;
 mod tags;
+mod unwind;
 mod wrap;

@@ -1,0 +1,360 @@
+//! Every callback unwinds, in every operation, at each of its calls, before and after its work; and safe code goes on in each
+//! of three ways. `docs/hard-life.md` says what holds.
+
+mod directed;
+mod state;
+mod world;
+
+use state::{Bomb, CPUS, Callback, EXPLOSION, PAGES, State, When};
+use shootdown::*;
+use std::any::Any;
+use std::cell::RefCell;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use world::{Broadcasts, Doorbells, Exact, Guests, Kept, Kind, Shared, User, Versions, World, page_range, space};
+
+/// Under Miri one call in so many unwinds; each way to go on takes others.
+const STRIDE: u64 = if cfg!(miri) { 97 } else { 1 };
+
+fn is_explosion(panic: &(dyn Any + Send)) {
+    let text = panic.downcast_ref::<String>().map_or("", String::as_str);
+    assert!(text.starts_with(EXPLOSION), "{text}");
+}
+
+/// A machine with spaces A, B and more, each with a user.
+struct Rig<K: Kind> {
+    world: &'static World<K>,
+    state: &'static State,
+    engine: &'static Shootdown<World<K>>,
+    /// Not dropped with the machine, where CPUs would still run the spaces.
+    users: ManuallyDrop<RefCell<Vec<User<K>>>>,
+}
+
+const A: usize = 0;
+const B: usize = 1;
+const SPACES: u64 = 4;
+
+impl<K: Kind> Rig<K> {
+    fn new() -> Self {
+        let world = world::world::<K>();
+        let users = (0..SPACES).map(|number| space(world, 0xa000 + number)).collect();
+        Self { world, state: world.state, engine: world.engine(), users: ManuallyDrop::new(RefCell::new(users)) }
+    }
+
+    fn active(&self, cpu: u32, active: bool) {
+        self.state.hardware.borrow_mut()[cpu as usize].active = active;
+    }
+
+    fn run_user(&self, cpu: u32, user: &User<K>) {
+        self.active(cpu, false);
+        self.state.on(cpu, || self.engine.switch_to(user));
+        self.active(cpu, true);
+        self.state.touch(cpu);
+    }
+
+    fn run(&self, cpu: u32, space: usize) {
+        self.run_user(cpu, &self.users.borrow()[space]);
+    }
+
+    fn lazy(&self, cpu: u32) {
+        self.active(cpu, false);
+        self.state.on(cpu, || self.engine.enter_lazy());
+    }
+
+    fn unmap(&self, cpu: u32, space: usize, page: u64) {
+        let users = self.users.borrow();
+        self.state.on(cpu, || {
+            let mut gather = self.engine.gather_within::<_, 2>(&users[space], page_range(page));
+            assert!(gather.unmapped(page_range(page), self.state.clear(users[space].root(), page)).is_ok());
+            gather.finish();
+        });
+    }
+
+    fn send_unmap(&self, cpu: u32, space: usize, page: u64) {
+        let users = self.users.borrow();
+        self.state.on(cpu, || {
+            let mut gather = self.engine.gather::<_, 2>(&users[space]);
+            for page in [page, page ^ 1] {
+                let frame = self.state.clear(users[space].root(), page);
+                assert!(gather.table_freed(page_range(page), frame).is_ok());
+            }
+            gather.send().finish_with(|frame| {
+                self.state.calls(Callback::Closure, When::Before);
+                drop(frame);
+            });
+        });
+    }
+
+    fn unmap_kernel(&self, cpu: u32) {
+        self.state.on(cpu, || {
+            let frame = ManuallyDrop::new(self.state.clear_kernel(1));
+            self.engine.flush_kernel(Scope::Pages(page_range(1)), Tables::Kept);
+            drop(ManuallyDrop::into_inner(frame));
+        });
+    }
+
+    fn trim(&self, cpu: u32, space: usize) {
+        self.state.on(cpu, || self.engine.trim(&self.users.borrow()[space]));
+    }
+
+    fn offline(&self, cpu: u32) {
+        self.lazy(cpu);
+        self.state.hardware.borrow_mut()[cpu as usize].online = false;
+        self.state.on(cpu, || self.engine.offline_cpu());
+    }
+
+    fn online(&self, cpu: u32) {
+        self.state.on(cpu, || self.engine.online_cpu()).expect("it fits");
+        self.state.hardware.borrow_mut()[cpu as usize].online = true;
+    }
+
+    fn put(&self, cpu: u32, space: usize) {
+        let user = self.users.borrow_mut().remove(space);
+        self.state.on(cpu, || user.put().into_iter().for_each(Teardown::finish));
+    }
+}
+
+/// What unwinds: what comes before, and the operation, which is CPU 1's.
+struct Operation<K: Kind> {
+    name: &'static str,
+    before: fn(&Rig<K>),
+    act: fn(&Rig<K>),
+}
+
+/// CPU 0 runs A, CPU 1 is lazy on B and has been in A, CPU 2 is lazy on A; A and the kernel were changed meanwhile.
+fn usual<K: Kind>(rig: &Rig<K>) {
+    rig.run(2, A);
+    rig.lazy(2);
+    rig.run(1, A);
+    rig.run(1, B);
+    rig.lazy(1);
+    rig.run(0, A);
+    rig.unmap(0, A, 0);
+}
+
+/// The same, and CPU 1 runs B.
+fn running<K: Kind>(rig: &Rig<K>) {
+    usual(rig);
+    rig.run(1, B);
+}
+
+/// All CPUs run A.
+fn together<K: Kind>(rig: &Rig<K>) {
+    usual(rig);
+    (0..CPUS).for_each(|cpu| rig.run(cpu, A));
+}
+
+/// CPU 1 has A loaded lazily, which was changed meanwhile.
+fn behind<K: Kind>(rig: &Rig<K>) {
+    usual(rig);
+    rig.run(1, A);
+    rig.lazy(1);
+    rig.unmap(0, A, 1);
+}
+
+/// All tags are in use, and the next is to be taken from somebody.
+fn short_of_tags<K: Kind>(rig: &Rig<K>) {
+    usual(rig);
+    for space in [2, 3, B] {
+        rig.run(0, space);
+    }
+    rig.run(1, A);
+}
+
+/// A is B's neighbour on CPU 2, and nobody but its user keeps it.
+fn doomed<K: Kind>(rig: &Rig<K>) {
+    usual(rig);
+    rig.lazy(0);
+}
+
+#[rustfmt::skip]
+fn operations<K: Kind>() -> Vec<Operation<K>> {
+    let op = |name, before, act| Operation { name, before, act };
+    vec![
+        op("switch", running, |rig| rig.run(1, A)),
+        op("switch, lazy before", usual, |rig| rig.run(1, 2)),
+        op("switch, short of tags", short_of_tags, |rig| { rig.run(1, 2); rig.run(1, 3); rig.run(1, B); }),
+        op("return from lazy", behind, |rig| rig.run(1, A)),
+        op("enter lazy", running, |rig| rig.lazy(1)),
+        op("leave", usual, |rig| rig.state.on(1, || rig.engine.leave())),
+        op("borrow", usual, |rig| rig.state.on(1, || {
+            drop(rig.engine.borrow(&rig.users.borrow()[A]).expect("a kernel thread"));
+        })),
+        op("temporary", running, |rig| rig.state.on(1, || {
+            let (users, state) = (rig.users.borrow(), rig.state);
+            rig.active(1, false);
+            // SAFETY: 1. the body puts nothing.
+            unsafe { rig.engine.with_temporary(&users[A], || state.calls(Callback::Closure, When::Before)) };
+            rig.active(1, true);
+        })),
+        op("temporary, lazy", usual, |rig| rig.state.on(1, || {
+            let (users, state) = (rig.users.borrow(), rig.state);
+            // SAFETY: 1. the body puts nothing.
+            unsafe { rig.engine.with_temporary(&users[A], || state.calls(Callback::Closure, When::Before)) };
+        })),
+        op("gather, finish", together, |rig| rig.unmap(1, A, 1)),
+        op("gather, send", together, |rig| rig.send_unmap(1, A, 1)),
+        op("flush another's space", usual, |rig| rig.unmap(1, A, 1)),
+        op("flush kernel memory", together, |rig| rig.unmap_kernel(1)),
+        op("trim", usual, |rig| { rig.trim(1, A); rig.trim(1, B); }),
+        op("trim by another", running, |rig| rig.trim(2, A)),
+        op("answer", together, |rig| {
+            let users = rig.users.borrow();
+            let pending = rig.state.on(0, || rig.engine.send(&users[A], Scope::All, Tables::Freed));
+            rig.world.interrupt(1);
+            pending.finish();
+        }),
+        op("answer, lazy", behind, |rig| {
+            let users = rig.users.borrow();
+            let pending = rig.state.on(0, || rig.engine.send(&users[A], Scope::All, Tables::Freed));
+            rig.world.interrupt(1);
+            pending.finish();
+        }),
+        op("go off line", usual, |rig| rig.offline(1)),
+        op("come on line", |rig| { usual(rig); rig.offline(1); rig.unmap_kernel(0); }, |rig| rig.online(1)),
+        op("make a space", usual, |rig| {
+            let new = rig.state.on(1, || space(rig.world, 0xb000));
+            rig.users.borrow_mut().push(new);
+        }),
+        op("count references", usual, |rig| rig.state.on(1, || {
+            let users = rig.users.borrow();
+            let pin = users[A].grab();
+            drop((users[A].clone(), pin.clone(), pin.upgrade().expect("it lives")));
+        })),
+        op("put the last user", doomed, |rig| rig.put(1, A)),
+        op("drop the last user", doomed, |rig| {
+            let user = rig.users.borrow_mut().remove(A);
+            rig.state.on(1, || drop(user));
+        }),
+        op("end the space that is loaded", usual, |rig| rig.put(1, B)),
+        op("a pin outlives the users", doomed, |rig| {
+            let pin = rig.users.borrow()[A].grab();
+            rig.put(0, A);
+            rig.state.on(1, || { assert!(pin.upgrade().is_err()); drop(pin); });
+        }),
+        op("share or pin a tag", together, |rig| rig.state.on(1, || K::share(rig.engine, &rig.users.borrow()[A]))),
+    ]
+}
+
+/// How safe code goes on.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// As the book says.
+    Recovers,
+    /// As if nothing had happened.
+    GoesOn,
+    /// The spaces end at once, on another CPU.
+    EndsSpaces,
+}
+
+/// Every use of the machine once more, on each CPU.
+fn use_all<K: Kind>(rig: &Rig<K>) {
+    for cpu in 0..CPUS {
+        rig.world.interrupt(cpu);
+        if !rig.state.hardware.borrow()[cpu as usize].online {
+            rig.online(cpu);
+        }
+    }
+    let spaces = rig.users.borrow().len();
+    for space in 0..spaces {
+        (0..CPUS).for_each(|cpu| rig.run(cpu, space));
+        let freed = rig.state.freed();
+        for cpu in 0..2 {
+            rig.unmap(cpu, space, u64::from(cpu) % PAGES);
+            (0..CPUS).for_each(|cpu| rig.state.touch(cpu));
+        }
+        assert_eq!(rig.state.freed(), freed + 2, "flushes go on as before");
+    }
+    (0..spaces).for_each(|space| rig.trim(0, space));
+    rig.unmap_kernel(0);
+    (0..CPUS).for_each(|cpu| rig.state.touch(cpu));
+}
+
+/// All spaces end, by CPU 2.
+fn end<K: Kind>(rig: &Rig<K>) {
+    let unwound = rig.state.exploded.get();
+    (0..CPUS).filter(|&cpu| Some(cpu) != unwound).for_each(|cpu| rig.lazy(cpu));
+    while !rig.users.borrow().is_empty() {
+        rig.put(2, 0);
+    }
+    (0..CPUS).for_each(|cpu| rig.world.interrupt(cpu));
+}
+
+fn case<K: Kind>(operation: &Operation<K>, bomb: Bomb, next: Next) {
+    let rig = Rig::<K>::new();
+    (operation.before)(&rig);
+    rig.state.arm(Some(bomb));
+    let caught = catch_unwind(AssertUnwindSafe(|| (operation.act)(&rig)));
+    rig.state.arm(None);
+    if let Err(panic) = &caught {
+        is_explosion(&**panic);
+    }
+    let Some(cpu) = rig.state.exploded.get() else { return };
+    assert_eq!(rig.state.open.get(), 0, "interrupts are off, or a thread is pinned");
+    match next {
+        Next::Recovers => rig.world.recover(cpu),
+        Next::GoesOn => {}
+        Next::EndsSpaces => {
+            end(&rig);
+            let new: Vec<_> = (0..2).map(|number| space(rig.world, 0xd000 + number)).collect();
+            *rig.users.borrow_mut() = new;
+        }
+    }
+    use_all(&rig);
+    rig.state.exploded.set(None);
+    end(&rig);
+    assert_eq!(*rig.state.findings.borrow(), Vec::<String>::new());
+    assert_eq!(rig.state.open.get(), 0, "interrupts are off, or a thread is pinned");
+}
+
+/// Runs every case of a kind of machine; returns how many.
+fn all<K: Kind>() -> usize {
+    let (mut cases, mut failed) = (0, Vec::new());
+    let mut turn = 0;
+    for operation in &operations::<K>() {
+        let rig = Rig::<K>::new();
+        (operation.before)(&rig);
+        rig.state.arm(None);
+        (operation.act)(&rig);
+        let calls = rig.state.calls.borrow().clone();
+        for (callback, calls) in calls {
+            for (nth, when) in (0..calls).flat_map(|nth| [(nth, When::Before), (nth, When::After)]) {
+                for next in [Next::Recovers, Next::GoesOn, Next::EndsSpaces] {
+                    turn += 1;
+                    if turn % STRIDE != 0 {
+                        continue;
+                    }
+                    cases += 1;
+                    let bomb = Bomb { callback, nth, when };
+                    let run = catch_unwind(AssertUnwindSafe(|| case(operation, bomb, next)));
+                    if let Err(panic) = run {
+                        let text = panic.downcast_ref::<String>().cloned();
+                        let text = text.or(panic.downcast_ref::<&str>().map(ToString::to_string));
+                        failed.push(format!("{}: {bomb:?}, {next:?}: {text:?}", operation.name));
+                    }
+                }
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{} of {cases} cases failed:\n{}", failed.len(), failed.join("\n"));
+    cases
+}
+
+macro_rules! kinds {
+    ($($test:ident: $kind:ty,)*) => {$(
+        #[test]
+        fn $test() {
+            assert!(all::<$kind>() > if cfg!(miri) { 10 } else { 2000 });
+        }
+    )*};
+}
+
+kinds! {
+    any_callback_may_unwind_with_exact_masks: Exact,
+    any_callback_may_unwind_with_bits_that_are_kept: Kept,
+    any_callback_may_unwind_with_asids_and_doorbells: Doorbells,
+    any_callback_may_unwind_with_asids_and_broadcasts: Broadcasts,
+    any_callback_may_unwind_with_versions: Versions,
+    any_callback_may_unwind_with_tags_that_are_shared: Shared,
+    any_callback_may_unwind_with_vmids: Guests,
+}
