@@ -1,1 +1,297 @@
+//! The rows of `docs/hard-life.md` about callbacks that unwind, one test each.
 
+use super::state::{Bomb, CPUS, Callback, When};
+use super::world::{Doorbells, Exact, Kept, Kind};
+use super::{A, B, Rig, is_explosion, short_of_tags, usual};
+use shootdown::*;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs `act`, in which the `nth` call of `callback` unwinds.
+fn unwinds<K: Kind>(rig: &Rig<K>, callback: Callback, nth: u64, act: impl FnOnce()) {
+    unwinds_when(rig, callback, nth, When::Before, act);
+}
+
+fn unwinds_when<K: Kind>(rig: &Rig<K>, callback: Callback, nth: u64, when: When, act: impl FnOnce()) {
+    rig.state.arm(Some(Bomb { callback, nth, when }));
+    let panic = catch_unwind(AssertUnwindSafe(act)).expect_err("the callback is called");
+    is_explosion(&*panic);
+    rig.state.arm(None);
+    sound(rig);
+}
+
+#[track_caller]
+fn sound<K: Kind>(rig: &Rig<K>) {
+    assert_eq!(*rig.state.findings.borrow(), Vec::<String>::new());
+    assert_eq!(rig.state.open.get(), 0, "interrupts are off, or a thread is pinned");
+}
+
+fn root<K: Kind>(rig: &Rig<K>, cpu: usize) -> Option<u64> {
+    rig.state.hardware.borrow()[cpu].root
+}
+
+#[test]
+fn a_trim_that_unwinds_asks_nobody_any_more() {
+    for callback in [Callback::Kick, Callback::PinDrop, Callback::Relax, Callback::Stalled] {
+        let rig = Rig::<Kept>::new();
+        rig.run(1, A);
+        rig.run(1, B);
+        rig.state.masked.borrow_mut().insert(1);
+        let when = if callback == Callback::PinDrop { When::After } else { When::Before };
+        unwinds_when(&rig, callback, 0, when, || rig.trim(0, A));
+        rig.put(0, A);
+        assert_eq!(rig.state.gone.borrow().len(), 1, "the memory of A is gone");
+        rig.state.masked.borrow_mut().clear();
+        // CPU 1 answers what was asked of it.
+        rig.world.interrupt(1);
+        rig.trim(0, 0);
+        sound(&rig);
+    }
+}
+
+#[test]
+fn a_handler_that_unwinds_while_it_answers_a_trim_empties_its_box() {
+    let rig = Rig::<Kept>::new();
+    rig.run(1, A);
+    rig.run(1, B);
+    rig.state.arm(None);
+    rig.trim(0, A);
+    let looks = rig.state.calls.borrow()[&Callback::MaskWords];
+    for nth in 0..looks {
+        let rig = Rig::<Kept>::new();
+        rig.run(1, A);
+        rig.run(1, B);
+        rig.state.arm(Some(Bomb { callback: Callback::MaskWords, nth, when: When::Before }));
+        // The wait ends, wherever CPU 1's handler unwinds; so does the next one.
+        let _ = catch_unwind(AssertUnwindSafe(|| rig.trim(0, A)));
+        rig.state.arm(None);
+        rig.trim(0, A);
+        sound(&rig);
+    }
+}
+
+#[test]
+fn a_cpu_between_two_roots_stays_in_the_mask_of_the_one_that_it_had() {
+    let rig = Rig::<Kept>::new();
+    rig.run(1, A);
+    // A is loaded still, and nobody is told so.
+    unwinds(&rig, Callback::Install, 0, || rig.run(1, B));
+    assert_eq!(root(&rig, 1), Some(0xa000));
+    // CPU 1 answers whatever it is asked, and goes on later.
+    rig.trim(0, A);
+    rig.put(0, A);
+    assert_eq!(root(&rig, 1), None, "A ended when CPU 1 had left it");
+    sound(&rig);
+}
+
+#[test]
+fn a_cpu_between_two_roots_loads_nothing_before_it_does_anything_else() {
+    let next: [fn(&Rig<Doorbells>); 5] = [
+        |rig| rig.engine.leave(),
+        |rig| rig.engine.enter_lazy(),
+        |rig| rig.engine.online_cpu().expect("it fits"),
+        |rig| rig.engine.flush(&rig.users.borrow()[A], Scope::All, Tables::Freed),
+        |rig| rig.engine.trim(&rig.users.borrow()[A]),
+    ];
+    for next in next {
+        let rig = Rig::<Doorbells>::new();
+        usual(&rig);
+        rig.run(1, A);
+        unwinds(&rig, Callback::TagLeave, 0, || rig.run(1, B));
+        assert_eq!(root(&rig, 1), Some(0xa000));
+        rig.state.on(1, || next(&rig));
+        assert_eq!(root(&rig, 1), None);
+        assert!(rig.state.hardware.borrow()[1].tlb.is_empty(), "what its tags stand for is unknown");
+        rig.run(1, A);
+        sound(&rig);
+    }
+}
+
+#[test]
+fn a_lazy_cpu_whose_return_unwinds_catches_up_when_it_returns_again() {
+    let rig = Rig::<Exact>::new();
+    rig.run(0, A);
+    rig.run(1, A);
+    rig.lazy(1);
+    rig.unmap(0, A, 1);
+    assert_eq!(rig.state.freed(), 1, "a lazy CPU is not waited for");
+    unwinds(&rig, Callback::FlushLocal, 0, || rig.run(1, A));
+    // Not by `leave`: as if nothing had happened.
+    rig.run(1, A);
+    sound(&rig);
+}
+
+#[test]
+fn a_rollover_whose_flush_unwinds_is_flushed_for_when_the_cpu_goes_on() {
+    let rig = Rig::<Doorbells>::new();
+    short_of_tags(&rig);
+    rig.state.arm(None);
+    rig.run(1, 4);
+    rig.run(1, 5);
+    let flushes = rig.state.calls.borrow().get(&Callback::FlushLocal).copied().unwrap_or(0);
+    assert!(flushes > 0, "tags ran out");
+    for nth in 0..flushes {
+        let rig = Rig::<Doorbells>::new();
+        short_of_tags(&rig);
+        unwinds(&rig, Callback::FlushLocal, nth, || {
+            rig.run(1, 4);
+            rig.run(1, 5);
+        });
+        (0..6).chain(0..6).for_each(|space| rig.run(1, space));
+        sound(&rig);
+    }
+}
+
+#[test]
+fn a_space_whose_end_unwinds_is_leaked_while_a_cpu_has_it_loaded() {
+    for callback in [Callback::Pin, Callback::IrqSave, Callback::Kick, Callback::Relax, Callback::Stalled] {
+        let rig = Rig::<Exact>::new();
+        rig.run(1, A);
+        rig.lazy(1);
+        rig.state.masked.borrow_mut().insert(1);
+        unwinds(&rig, callback, 0, || rig.put(0, A));
+        assert_eq!(root(&rig, 1), Some(0xa000), "{callback:?}");
+        assert!(rig.state.gone.borrow().is_empty() && rig.state.freed_roots.borrow().is_empty());
+        rig.state.masked.borrow_mut().clear();
+        // CPU 1 reads what it has loaded.
+        rig.world.interrupt(1);
+        rig.state.on(1, || rig.engine.leave());
+        sound(&rig);
+    }
+}
+
+#[test]
+fn a_handle_that_unwinds_leaves_no_count_wrong_and_no_space_without_its_memory() {
+    for callback in [Callback::HandleClone, Callback::HandleSpace] {
+        // Looks at the space: put, and each step of taking and giving up references.
+        for nth in 0..12 {
+            let rig = Rig::<Exact>::new();
+            rig.run(1, A);
+            rig.lazy(1);
+            let user = rig.users.borrow_mut().remove(A);
+            rig.state.arm(Some(Bomb { callback, nth, when: When::Before }));
+            let steps = AssertUnwindSafe(|| {
+                let (other, pin) = (user.clone(), user.grab());
+                drop((pin.upgrade(), pin.clone()));
+                drop(other);
+                user.put().into_iter().for_each(Teardown::finish);
+                drop(pin);
+            });
+            let unwound = catch_unwind(steps).is_err();
+            rig.state.arm(None);
+            if !unwound {
+                assert_eq!(rig.state.gone.borrow().len(), 1);
+            }
+            rig.world.interrupt(1);
+            rig.state.on(1, || rig.engine.leave());
+            sound(&rig);
+        }
+    }
+}
+
+#[test]
+fn a_clone_that_unwinds_raises_no_count() {
+    let rig = Rig::<Exact>::new();
+    unwinds(&rig, Callback::HandleClone, 0, || drop(rig.users.borrow()[A].clone()));
+    let pin = rig.users.borrow()[A].grab();
+    unwinds(&rig, Callback::HandleClone, 0, || drop(pin.upgrade()));
+    unwinds(&rig, Callback::HandleClone, 0, || drop(pin.clone()));
+    drop(pin);
+    assert_eq!(rig.users.borrow()[A].users(), 1);
+    rig.put(0, A);
+    assert!(rig.state.freed_roots.borrow().contains(&0xa000), "the last user is the last");
+    sound(&rig);
+}
+
+#[test]
+fn an_answer_that_unwinds_is_made_up_for_after_a_stall() {
+    // In the handler, and in a wait of the CPU that is asked.
+    let rig = Rig::<Exact>::new();
+    (0..CPUS).for_each(|cpu| rig.run(cpu, A));
+    rig.state.arm(Some(Bomb { callback: Callback::FlushLocal, nth: 1, when: When::Before }));
+    rig.unmap(0, A, 1);
+    assert_eq!(rig.state.exploded.take(), Some(1), "in the handler of CPU 1");
+    assert_eq!(rig.state.freed(), 1, "the flush is complete, and CPU 1 did not recover");
+    sound(&rig);
+}
+
+#[test]
+fn a_waiter_whose_answer_unwinds_is_asked_again() {
+    let rig = Rig::<Exact>::new();
+    (0..CPUS).for_each(|cpu| rig.run(cpu, A));
+    let users = rig.users.borrow();
+    let first = rig.state.on(0, || rig.engine.send(&users[B], Scope::All, Tables::Kept));
+    let pending = rig.state.on(0, || rig.engine.send(&users[A], Scope::All, Tables::Kept));
+    first.finish();
+    // CPU 1 begins to wait, finds its bell up and answers.
+    unwinds(&rig, Callback::FlushLocal, 0, || rig.unmap(1, A, 1));
+    rig.state.kicked.borrow_mut().clear();
+    rig.state.exploded.set(None);
+    rig.state.on(0, || pending.finish());
+    sound(&rig);
+}
+
+#[test]
+fn interrupts_go_on_again_where_the_number_of_the_cpu_unwinds() {
+    for callback in [Callback::Cpu, Callback::Local] {
+        let rig = Rig::<Exact>::new();
+        unwinds(&rig, callback, 0, || rig.run(1, A));
+    }
+}
+
+#[test]
+fn a_closure_that_unwinds_leaves_what_was_loaded_before() {
+    let rig = Rig::<Exact>::new();
+    for lazy in [false, true] {
+        rig.run(1, A);
+        if lazy {
+            rig.lazy(1);
+        }
+        unwinds(&rig, Callback::Closure, 0, || {
+            let users = rig.users.borrow();
+            let body = || rig.state.calls(Callback::Closure, When::Before);
+            // SAFETY: 1. the body puts nothing.
+            rig.state.on(1, || unsafe { rig.engine.with_temporary(&users[B], body) });
+        });
+        assert_eq!(root(&rig, 1), (!lazy).then_some(0xa000));
+    }
+    rig.put(0, B);
+    assert!(rig.state.freed_roots.borrow().contains(&0xa001), "nobody has it loaded");
+    sound(&rig);
+}
+
+#[test]
+fn a_cpu_whose_way_on_line_unwinds_is_off_line_as_before() {
+    for callback in [Callback::FlushLocal, Callback::TagFlushed] {
+        let rig = Rig::<Exact>::new();
+        rig.offline(1);
+        unwinds(&rig, callback, 0, || rig.online(1));
+        rig.state.masked.borrow_mut().insert(1);
+        rig.unmap_kernel(0);
+        assert_eq!(*rig.state.kicked.borrow(), [], "it is not rung, and not waited for");
+        rig.online(1);
+        rig.state.touch(1);
+        sound(&rig);
+        // Where it was on line, it is so still.
+        unwinds(&rig, callback, 0, || rig.online(1));
+        rig.state.masked.borrow_mut().clear();
+        rig.unmap_kernel(0);
+        rig.state.touch(1);
+        sound(&rig);
+    }
+}
+
+#[test]
+fn frames_are_given_back_where_the_closure_that_takes_them_unwinds() {
+    let rig = Rig::<Exact>::new();
+    rig.run(0, A);
+    rig.run(1, A);
+    unwinds(&rig, Callback::Closure, 0, || rig.send_unmap(0, A, 1));
+    assert_eq!(rig.state.freed(), 2, "the flush was complete");
+    unwinds_when(&rig, Callback::FrameDrop, 0, When::After, || rig.send_unmap(0, A, 1));
+    assert_eq!(rig.state.freed(), 4);
+    unwinds(&rig, Callback::Released, 0, || rig.unmap(0, A, 1));
+    assert_eq!(rig.state.freed(), 4, "the frame is lost, and nothing else");
+    rig.unmap(1, A, 0);
+    assert_eq!(rig.state.freed(), 5);
+    sound(&rig);
+}

@@ -32,7 +32,8 @@ struct Rig<K: Kind> {
 
 const A: usize = 0;
 const B: usize = 1;
-const SPACES: u64 = 4;
+/// More than there are tags.
+const SPACES: u64 = 6;
 
 impl<K: Kind> Rig<K> {
     fn new() -> Self {
@@ -159,6 +160,7 @@ fn short_of_tags<K: Kind>(rig: &Rig<K>) {
         rig.run(0, space);
     }
     rig.run(1, A);
+    rig.run(1, B);
 }
 
 /// A is B's neighbour on CPU 2, and nobody but its user keeps it.
@@ -173,7 +175,7 @@ fn operations<K: Kind>() -> Vec<Operation<K>> {
     vec![
         op("switch", running, |rig| rig.run(1, A)),
         op("switch, lazy before", usual, |rig| rig.run(1, 2)),
-        op("switch, short of tags", short_of_tags, |rig| { rig.run(1, 2); rig.run(1, 3); rig.run(1, B); }),
+        op("switch, short of tags", short_of_tags, |rig| { rig.run(1, 4); rig.run(1, 5); rig.run(1, A); }),
         op("return from lazy", behind, |rig| rig.run(1, A)),
         op("enter lazy", running, |rig| rig.lazy(1)),
         op("leave", usual, |rig| rig.state.on(1, || rig.engine.leave())),
