@@ -43,6 +43,16 @@ impl<P: Platform> Shootdown<P> {
         });
     }
 
+    /// Asks as [`trim`](Self::trim) does, and goes on as where a callback then unwinds: for checkers, whose runs end with a panic.
+    #[cfg(any(shootdown_explore, shootdown_loom))]
+    pub fn trim_that_unwinds(&self, space: &AddressSpace<P>) {
+        let me = Here::enter(self, Span::Leave).me();
+        space.members().for_each_batch(Some(me), |batch| {
+            batch.for_each(|cpu| self.ask_to_trim(space, cpu));
+            Asked { engine: self, space, batch }.take_back();
+        });
+    }
+
     fn ask_to_trim(&self, space: &AddressSpace<P>, cpu: CpuId) {
         if without(Rule::SelfRemove) {
             space.members().remove_other(cpu);
@@ -105,11 +115,8 @@ struct Asked<'a, P: Platform> {
     batch: Batch,
 }
 
-impl<P: Platform> Drop for Asked<'_, P> {
-    fn drop(&mut self) {
-        if !UNWINDS {
-            return;
-        }
+impl<P: Platform> Asked<'_, P> {
+    fn take_back(&self) {
         let address = self.space.address();
         for cpu in self.batch {
             let request = &self.engine.platform().local(cpu).mail.trim;
@@ -117,6 +124,14 @@ impl<P: Platform> Drop for Asked<'_, P> {
                 // Not `wait_for`, which calls back. The answer has begun, with interrupts off, and waits for nobody.
                 sync::retry(|| is_answered(request, address).then_some(()));
             }
+        }
+    }
+}
+
+impl<P: Platform> Drop for Asked<'_, P> {
+    fn drop(&mut self) {
+        if UNWINDS {
+            self.take_back();
         }
     }
 }
@@ -139,10 +154,7 @@ impl<P: Platform> Cpu<'_, P> {
         let Some(space) = crate::hw::space_at::<P>(address) else { return };
         let loaded = self.loaded();
         // Between two roots the hardware may still have this one.
-        if loaded != Loaded::SWITCHING
-            && loaded.address() != address
-            && space.members().contains(self.me())
-        {
+        if loaded != Loaded::SWITCHING && loaded.address() != address && space.members().contains(self.me()) {
             self.local.own.counters.trims.bump();
             space.members().remove_self(self.me());
         }

@@ -353,6 +353,13 @@ impl<'w, S: Setup> Cpu<'w, S> {
         self.forget(0);
     }
 
+    /// Asks the same and goes on as where a callback unwinds when all have been asked.
+    pub fn trim_that_unwinds(&self, space: usize) {
+        sync::note("trim that unwinds");
+        self.engine().trim_that_unwinds(self.space(space));
+        self.forget(0);
+    }
+
     /// Goes off line and comes back.
     pub fn cycle(&self) {
         self.go_offline();

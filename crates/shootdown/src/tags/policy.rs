@@ -10,7 +10,9 @@ use crate::types::{CpuId, SpaceId, Tag};
 /// (versions, flushed on first use), x86's `allocate_global_asid` (INVLPGB), arm64 KVM's `vmid.c`.
 ///
 /// The engine alone calls what takes a [`TagCpu`] or a [`TagSpace`], which nobody else can make: a policy may count on being
-/// told of every space that a CPU loads and leaves, and of nothing that did not happen.
+/// told of every space that a CPU loads and leaves, and of nothing that did not happen. Where a callback has unwound between
+/// [`assign`](Self::assign) and the end of a switch, [`flushed`](Self::flushed) and [`left`](Self::left) stand for what was
+/// not told.
 ///
 /// # Safety
 /// Roots are loaded by what a policy answers ([`Platform::install`](crate::Platform::install), 3). Implementers promise:

@@ -57,6 +57,7 @@ macro_rules! with_scenarios {
             trim::trim_of_an_offline_cpu,
             trim::trim_of_a_cpu_that_comes_back,
             trim::back_before_the_request_is_taken_back,
+            trim::trim_that_unwinds_vs_answer,
         }
     };
 }

@@ -177,3 +177,32 @@ pub fn back_before_the_request_is_taken_back() {
         ..Plan::default()
     });
 }
+
+/// SD-3: a trim unwinds when it has asked, and the space dies.
+pub fn trim_that_unwinds_vs_answer() {
+    explore::<Keep>(|| Plan {
+        pages: &[0, 0],
+        before: |machine| {
+            machine.adopt(0, 2, 0);
+            machine.adopt(1, 1, 0);
+            machine.on(1).run(0);
+            machine.on(1).run(1);
+        },
+        scripts: &[
+            |cpu| {
+                let user = cpu.user(0);
+                cpu.engine().trim_that_unwinds(&user);
+                if let Some(teardown) = user.put() {
+                    teardown.finish();
+                }
+            },
+            |cpu| {
+                if let Some(teardown) = cpu.user(0).put() {
+                    teardown.finish();
+                }
+                cpu.poll();
+            },
+        ],
+        ..Plan::default()
+    });
+}

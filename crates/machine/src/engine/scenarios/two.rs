@@ -1,6 +1,6 @@
 //! The seed's machine, the store-buffering pairs, and what two CPUs suffice to show.
 
-use super::{BOTH, Plain, Tagged, named, plan};
+use super::{BOTH, Keep, Plain, Tagged, named, plan};
 use crate::engine::catalog::List;
 use crate::engine::world::{Code, Plan, Start};
 use shootdown_explore::Memory::Tso;
@@ -18,6 +18,7 @@ pub(super) fn add(list: &mut List) {
         ring_overflow,
         masked_flushers,
         kick_in_flight,
+        trim_that_unwinds,
     ];
     for scenario in scenarios {
         scenario(list);
@@ -185,6 +186,31 @@ fn kick_in_flight(list: &mut List) {
                 cpu.unmap(0, 1);
             };
             plan(vec![(Start::User(0), waits), (Start::User(0), rings)])
+        },
+    );
+}
+
+fn trim_that_unwinds(list: &mut List) {
+    list.add(
+        &named(
+            "trim-that-unwinds",
+            TWO,
+            BOTH,
+            "a trim unwinds when it has asked, the space dies, and the CPU that was asked answers",
+        ),
+        || {
+            let owner: Code<Keep> = |cpu| {
+                cpu.trim_that_unwinds(0);
+                cpu.exit(0);
+            };
+            let switcher: Code<Keep> = |cpu| {
+                let (a, b) = (cpu.user(0), cpu.user(1));
+                cpu.run(&b);
+                cpu.put(0, a);
+                b.into_handle();
+            };
+            let cpus = vec![(Start::User(0), owner), (Start::User(0), switcher)];
+            Plan { spaces: 2, sleepers: [0, 1], die: &[0], ..plan(cpus) }
         },
     );
 }

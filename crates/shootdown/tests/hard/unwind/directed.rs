@@ -1,5 +1,8 @@
 //! The rows of `docs/hard-life.md` about callbacks that unwind, one test each.
 
+#[path = "threads.rs"]
+mod threads;
+
 use super::state::{Bomb, CPUS, Callback, When};
 use super::world::{Doorbells, Exact, Kept, Kind};
 use super::{A, B, Rig, is_explosion, short_of_tags, usual};
@@ -294,4 +297,9 @@ fn frames_are_given_back_where_the_closure_that_takes_them_unwinds() {
     rig.unmap(1, A, 0);
     assert_eq!(rig.state.freed(), 5);
     sound(&rig);
+}
+
+#[test]
+fn a_trim_that_unwinds_waits_for_an_answer_that_has_begun() {
+    threads::a_trim_unwinds_while_its_target_answers();
 }

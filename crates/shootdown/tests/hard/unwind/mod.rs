@@ -5,13 +5,15 @@ mod directed;
 mod state;
 mod world;
 
-use state::{Bomb, CPUS, Callback, EXPLOSION, PAGES, State, When};
 use shootdown::*;
+use state::{Bomb, CPUS, Callback, EXPLOSION, PAGES, State, When};
 use std::any::Any;
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use world::{Broadcasts, Doorbells, Exact, Guests, Kept, Kind, Shared, User, Versions, World, page_range, space};
+use world::{
+    Broadcasts, Doorbells, Exact, Guests, Kept, Kind, Shared, User, Versions, World, page_range, space,
+};
 
 /// Under Miri one call in so many unwinds; each way to go on takes others.
 const STRIDE: u64 = if cfg!(miri) { 97 } else { 1 };
@@ -39,7 +41,12 @@ impl<K: Kind> Rig<K> {
     fn new() -> Self {
         let world = world::world::<K>();
         let users = (0..SPACES).map(|number| space(world, 0xa000 + number)).collect();
-        Self { world, state: world.state, engine: world.engine(), users: ManuallyDrop::new(RefCell::new(users)) }
+        Self {
+            world,
+            state: world.state,
+            engine: world.engine(),
+            users: ManuallyDrop::new(RefCell::new(users)),
+        }
     }
 
     fn active(&self, cpu: u32, active: bool) {

@@ -193,7 +193,9 @@ impl State {
             if let Some(root) = hardware.root.filter(|_| hardware.active) {
                 let (from, state) = hardware.tlb[&(hardware.tag, page)];
                 if from != root || freed.contains(&(from, page, state)) {
-                    self.find(format!("CPU {cpu} in {root:#x} uses page {page}, state {state}, of {from:#x}"));
+                    self.find(format!(
+                        "CPU {cpu} in {root:#x} uses page {page}, state {state}, of {from:#x}"
+                    ));
                 }
             }
             if hardware.online && freed.contains(&(KERNEL, page, hardware.kernel[&page])) {

@@ -83,7 +83,8 @@ impl<K: Kind> World<K> {
             }
         }
         // A CPU on which a callback panicked goes on some time later.
-        if let Some(cpu) = self.state.exploded.get().filter(|&cpu| polls == 20 && cpu != self.state.cpu.get()) {
+        if let Some(cpu) = self.state.exploded.get().filter(|&cpu| polls == 20 && cpu != self.state.cpu.get())
+        {
             self.recover(cpu);
         }
     }
