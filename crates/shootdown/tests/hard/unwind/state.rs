@@ -104,6 +104,8 @@ pub struct State {
     pub calls: RefCell<BTreeMap<Callback, u64>>,
     /// The CPU on which the bomb went off.
     pub exploded: Cell<Option<u32>>,
+    /// Whether the CPU on which it did stays away until its own thread goes on.
+    pub stays_away: Cell<bool>,
     /// `irq_save` less `irq_restore`, and pins that are held.
     pub open: Cell<i64>,
     /// What must not have happened. Collected, as it may come up while a panic unwinds.
