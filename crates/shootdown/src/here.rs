@@ -8,9 +8,9 @@ use crate::hw;
 use crate::percpu::{Bell, CpuLocal, Loaded, Mode};
 use crate::platform::{LocalFlush, OnInstall, OnLeave, Platform, Span};
 use crate::space::AddressSpace;
-use crate::sync::UNWINDS;
 use crate::tags::{Assignment, Held, TagCpu, TagPolicy};
 use crate::types::{CpuId, Generation, PageRange, Tables, Tag};
+use crate::unwind::{Changing, Owed};
 use core::ops::Deref;
 use core::sync::atomic::Ordering;
 
@@ -22,7 +22,7 @@ pub(crate) struct Here<'a, P: Platform> {
 
 /// The calling CPU while interrupts are off. It goes by value in two registers, which is why it does not hold its number.
 pub(crate) struct Cpu<'a, P: Platform> {
-    engine: &'a Shootdown<P>,
+    pub(crate) engine: &'a Shootdown<P>,
     pub(crate) local: &'a CpuLocal,
 }
 
@@ -94,36 +94,6 @@ impl<P: Platform> Drop for Off<'_, P> {
     }
 }
 
-/// An answer to a doorbell that was taken. Dropped while a callback unwinds, it puts the ring back: whoever waits for the
-/// answer interrupts this CPU again after a stall.
-struct Owed<'a>(&'a CpuLocal);
-
-impl Drop for Owed<'_> {
-    #[cold]
-    fn drop(&mut self) {
-        if !UNWINDS {
-            return;
-        }
-        // ORDER(SD-6): relaxed; what was asked was read by this CPU already, which answers it next time.
-        self.0.mail.rung.fetch_add(Bell::RUNG.0, Ordering::Relaxed);
-    }
-}
-
-/// A change of what is loaded that is under way. Dropped while a callback unwinds, it leaves the CPU between two roots: what
-/// the hardware has loaded, and what it holds under which tag, is unknown until [`Cpu::settle`].
-struct Changing<'a>(&'a CpuLocal);
-
-impl Drop for Changing<'_> {
-    #[cold]
-    fn drop(&mut self) {
-        if !UNWINDS {
-            return;
-        }
-        // ORDER: relaxed. It promises less than any word before it: whoever reads it waits (SD-5, SD-10).
-        self.0.published.loaded.store(Loaded::SWITCHING.0, Ordering::Relaxed);
-    }
-}
-
 impl<'a, P: Platform> Cpu<'a, P> {
     /// The calling CPU where interrupts are off already.
     #[inline]
@@ -143,27 +113,6 @@ impl<'a, P: Platform> Cpu<'a, P> {
             Some(home) => self.switch_to(home),
             None => self.leave(),
         }
-    }
-
-    /// Loads nothing and forgets everything, where a callback has left this CPU between two roots by unwinding. Until then
-    /// flushes and ends of spaces wait for the CPU. It may be in the masks of both spaces, and stays there.
-    #[inline]
-    pub(crate) fn settle(self) {
-        if UNWINDS && self.loaded() == Loaded::SWITCHING {
-            self.load_nothing();
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn load_nothing(self) {
-        let platform = self.engine.platform();
-        hw::install(platform, None, Tag::NONE, OnInstall::Keep);
-        self.flush_hardware(LocalFlush::Everything);
-        let tags = self.tags(self.me());
-        platform.tags().flushed(tags);
-        platform.tags().left(tags);
-        self.publish_loaded(Loaded::NOTHING);
     }
 
     /// What this CPU has loaded.
@@ -528,7 +477,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     }
 
     #[inline]
-    fn publish_loaded(self, loaded: Loaded) {
+    pub(crate) fn publish_loaded(self, loaded: Loaded) {
         // ORDER(SD-3): the install, the acknowledged generation and the last use of what was loaded before, all before
         // others see the new word; partner: `Shootdown::loaded_of`.
         self.local.published.loaded.store(loaded.0, Site::Loaded.release());

@@ -41,6 +41,7 @@ mod sync;
 mod tags;
 mod trim;
 mod types;
+mod unwind;
 mod wait;
 
 pub use counters::Counters;

@@ -103,7 +103,7 @@ impl CpuLocal {
     /// Listens no more, and rings this CPU once: rings were taken whose answer has unwound.
     #[cold]
     pub(crate) fn hang_up(&self) {
-        // ORDER(SD-6): relaxed; what was asked was read by this CPU already, which answers it next time.
+        // ORDER(SD-6): relaxed; only this CPU takes them, which has read what was asked.
         self.mail.rung.fetch_add(Bell::RUNG.0, Ordering::Relaxed);
         self.mail.rung.fetch_and(!Bell::LISTENS, Ordering::Relaxed);
     }

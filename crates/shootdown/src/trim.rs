@@ -93,7 +93,7 @@ impl<P: Platform> Shootdown<P> {
 fn take_back(request: &Word, address: u64) -> Result<(), BeingAnswered> {
     // ORDER(SD-3): a box found without the space means that its CPU is done with the space, even if it came back and
     // answered since the wait; partner: the last store of `answer_trim`. Relaxed where the request is taken back, as
-    // nobody acted on it.
+    // nobody acted on it (`trim_that_unwinds_vs_answer`).
     let found = request.compare_exchange(address, 0, Ordering::Relaxed, Site::TrimSeen.acquire());
     if found == Err(address | TAKEN) { Err(BeingAnswered) } else { Ok(()) }
 }

@@ -15,9 +15,6 @@ use world::{
     Broadcasts, Doorbells, Exact, Guests, Kept, Kind, Shared, User, Versions, World, page_range, space,
 };
 
-/// Under Miri one call in so many unwinds; each way to go on takes others.
-const STRIDE: u64 = if cfg!(miri) { 97 } else { 1 };
-
 fn is_explosion(panic: &(dyn Any + Send)) {
     let text = panic.downcast_ref::<String>().map_or("", String::as_str);
     assert!(text.starts_with(EXPLOSION), "{text}");
@@ -319,7 +316,8 @@ fn case<K: Kind>(operation: &Operation<K>, bomb: Bomb, next: Next) {
 /// Runs every case of a kind of machine; returns how many.
 fn all<K: Kind>() -> usize {
     let (mut cases, mut failed) = (0, Vec::new());
-    let mut turn = 0;
+    // Under Miri one call in so many unwinds; each way to go on takes others.
+    let (mut turn, stride) = (0_u64, if cfg!(miri) { 397 } else { 1 });
     for operation in &operations::<K>() {
         let rig = Rig::<K>::new();
         (operation.before)(&rig);
@@ -330,7 +328,7 @@ fn all<K: Kind>() -> usize {
             for (nth, when) in (0..calls).flat_map(|nth| [(nth, When::Before), (nth, When::After)]) {
                 for next in [Next::Recovers, Next::GoesOn, Next::EndsSpaces] {
                     turn += 1;
-                    if turn % STRIDE != 0 {
+                    if turn % stride != 0 {
                         continue;
                     }
                     cases += 1;
@@ -353,7 +351,7 @@ macro_rules! kinds {
     ($($test:ident: $kind:ty,)*) => {$(
         #[test]
         fn $test() {
-            assert!(all::<$kind>() > if cfg!(miri) { 10 } else { 2000 });
+            assert!(all::<$kind>() > if cfg!(miri) { 4 } else { 2000 });
         }
     )*};
 }

@@ -83,8 +83,8 @@ impl<K: Kind> World<K> {
             }
         }
         // A CPU on which a callback panicked goes on some time later.
-        if let Some(cpu) = self.state.exploded.get().filter(|&cpu| polls == 20 && cpu != self.state.cpu.get())
-        {
+        let away = self.state.exploded.get().filter(|&cpu| cpu != self.state.cpu.get());
+        if let Some(cpu) = away.filter(|_| polls == 20 && !self.state.stays_away.get()) {
             self.recover(cpu);
         }
     }

@@ -1,0 +1,65 @@
+//! What is left to do where a callback unwinds in the middle of a call; `docs/hard-life.md` has the table.
+//!
+//! Where panics abort all of this is nothing.
+
+use crate::here::Cpu;
+use crate::hw;
+use crate::percpu::{Bell, CpuLocal, Loaded};
+use crate::platform::{LocalFlush, OnInstall, Platform};
+use crate::sync::UNWINDS;
+use crate::tags::TagPolicy;
+use crate::types::Tag;
+use core::sync::atomic::Ordering;
+
+/// An answer to a doorbell that was taken. Dropped while a callback unwinds, it puts the ring back: whoever waits for the
+/// answer interrupts this CPU again after a stall.
+pub(crate) struct Owed<'a>(pub(crate) &'a CpuLocal);
+
+impl Drop for Owed<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        if !UNWINDS {
+            return;
+        }
+        // ORDER(SD-6): relaxed; only this CPU takes it, which has read what was asked.
+        self.0.mail.rung.fetch_add(Bell::RUNG.0, Ordering::Relaxed);
+    }
+}
+
+/// A change of what is loaded that is under way. Dropped while a callback unwinds, it leaves the CPU between two roots: what
+/// the hardware has loaded, and what it holds under which tag, is unknown until [`Cpu::settle`].
+pub(crate) struct Changing<'a>(pub(crate) &'a CpuLocal);
+
+impl Drop for Changing<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        if !UNWINDS {
+            return;
+        }
+        // ORDER: relaxed. It promises less than any word before it, as in `load`: whoever reads it waits (`switch-vs-flush`).
+        self.0.published.loaded.store(Loaded::SWITCHING.0, Ordering::Relaxed);
+    }
+}
+
+impl<P: Platform> Cpu<'_, P> {
+    /// Loads nothing and forgets everything, where a callback has left this CPU between two roots by unwinding. Until then
+    /// flushes and ends of spaces wait for the CPU. It may be in the masks of both spaces, and stays there.
+    #[inline]
+    pub(crate) fn settle(self) {
+        if UNWINDS && self.loaded() == Loaded::SWITCHING {
+            self.load_nothing();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn load_nothing(self) {
+        let platform = self.engine.platform();
+        hw::install(platform, None, Tag::NONE, OnInstall::Keep);
+        self.flush_hardware(LocalFlush::Everything);
+        let tags = self.tags(self.me());
+        platform.tags().flushed(tags);
+        platform.tags().left(tags);
+        self.publish_loaded(Loaded::NOTHING);
+    }
+}
