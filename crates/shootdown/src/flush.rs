@@ -35,6 +35,9 @@ impl<P: Platform> Shootdown<P> {
     /// Flushes `scope` of `space` on every CPU that may hold translations of it, and returns when none does. Page tables
     /// were changed before; with [`Tables::Freed`] the tables may be reused afterwards. Waits, unless this CPU is the only
     /// one in the mask.
+    ///
+    /// # Panics
+    /// If another engine made the space.
     #[inline]
     pub fn flush(&self, space: &AddressSpace<P>, scope: Scope, tables: Tables) {
         if let Some(flush) = self.begin(space, scope, tables) {
@@ -43,6 +46,9 @@ impl<P: Platform> Shootdown<P> {
     }
 
     /// Begins a flush: rings whoever must hear of it and flushes this CPU. Never waits.
+    ///
+    /// # Panics
+    /// If another engine made the space.
     #[inline]
     pub fn send<'a>(&'a self, space: &'a AddressSpace<P>, scope: Scope, tables: Tables) -> Pending<'a, P> {
         match self.begin(space, scope, tables) {
@@ -59,6 +65,7 @@ impl<P: Platform> Shootdown<P> {
         scope: Scope,
         tables: Tables,
     ) -> Option<Shared<'a, P>> {
+        self.must_own(space);
         let platform = self.platform();
         if without(Rule::NoCountShortcut) && space.users() == 1 {
             // The rule removed: one user, so nobody else can have it loaded. The seed's mistake.

@@ -74,6 +74,9 @@ impl<P: Platform> Shootdown<P> {
     /// Opens a gather for `space`, whose caller may look at any entry.
     ///
     /// Where the caller knows what it is about to unmap, [`gather_within`](Self::gather_within) flushes less.
+    ///
+    /// # Panics
+    /// If another engine made the space.
     pub fn gather<'a, F, const N: usize>(&'a self, space: &'a AddressSpace<P>) -> Gather<'a, P, F, N> {
         self.open_gather(space, Scope::All)
     }
@@ -82,6 +85,9 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// Once it has finished, no CPU uses an old translation of `range`, whether this gather recorded it or another that
     /// is open at the same time cleared it first. What is recorded outside `range` is flushed as well.
+    ///
+    /// # Panics
+    /// If another engine made the space.
     pub fn gather_within<'a, F, const N: usize>(
         &'a self,
         space: &'a AddressSpace<P>,
@@ -96,6 +102,7 @@ impl<P: Platform> Shootdown<P> {
         space: &'a AddressSpace<P>,
         within: Scope,
     ) -> Gather<'a, P, F, N> {
+        self.must_own(space);
         // ORDER(SD-8): before this CPU clears an entry or finds one cleared; the caller's page-table lock orders both
         // (`nested_gathers`).
         space.gathers.fetch_add(1, Ordering::Relaxed);

@@ -104,7 +104,10 @@ impl<'a, P: Platform> Cpu<'a, P> {
         match loaded.how(next.address()) {
             Some(Mode::Active) => {}
             Some(Mode::Lazy) => self.leave_lazy(next),
-            None => self.load(next, hw::space_of(loaded)),
+            None => {
+                self.must_be_on_line(loaded);
+                self.load(next, hw::space_of(loaded));
+            }
         }
     }
 
@@ -147,6 +150,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     /// "switching" and rings, or both. Explored by `switch-vs-flush`.
     #[inline(never)]
     fn load(self, next: &AddressSpace<P>, previous: Option<&AddressSpace<P>>) {
+        self.engine.must_own(next);
         // ORDER(SD-5): relaxed; the fence orders it before the generation is read (`switch_in_vs_flush`).
         self.local.published.loaded.store(Loaded::SWITCHING.0, Ordering::Relaxed);
         let (me, members) = (self.me(), next.members());
@@ -264,7 +268,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         }
     }
 
-    /// Loads the kernel's own root, if a space is loaded, and removes this CPU from its mask.
+    /// Loads the kernel's own root, if a space is loaded, and removes this CPU from its mask. No user code runs here.
     pub(crate) fn leave(self) {
         let Some(space) = hw::space_of::<P>(self.loaded()) else { return };
         let me = self.me();
@@ -446,7 +450,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     }
 
     #[inline]
-    fn publish_loaded(self, loaded: Loaded) {
+    pub(crate) fn publish_loaded(self, loaded: Loaded) {
         // ORDER(SD-3): the install, the acknowledged generation and the last use of what was loaded before, all before
         // others see the new word; partner: `Shootdown::loaded_of`.
         self.local.published.loaded.store(loaded.0, Site::Loaded.release());

@@ -8,6 +8,7 @@
 
 use crate::engine::Shootdown;
 use crate::fault::Site;
+use crate::handles::{StructHandle, TeardownHandle, UserHandle};
 use crate::platform::{Platform, SpaceHandle};
 use crate::space::AddressSpace;
 use crate::sync;
@@ -82,22 +83,15 @@ impl<'m, P: Platform> UserRef<'m, P> {
         self.release()
     }
 
-    /// Takes the reference apart, still counted, so that it can be kept as a bare handle (in a word, in C); put it
-    /// together again with [`Shootdown::user_from_handle`].
-    pub fn into_handle(mut self) -> P::Handle {
+    /// Takes the reference apart, still counted, so that it can be kept without a lifetime; put it together again with
+    /// [`Shootdown::user_from_handle`].
+    pub fn into_handle(mut self) -> UserHandle<P> {
         self.armed = false;
-        self.held.handle.clone()
+        UserHandle::counted(self.held.handle.clone())
     }
 
     pub(crate) fn counted(engine: &'m Shootdown<P>, handle: P::Handle) -> Self {
         Self { held: StructLike { engine, handle }, armed: true }
-    }
-
-    /// Looks, in debug builds, whether the space is loaded by the engine that made it: another one of the same type (one for
-    /// each guest, say) would flush other CPUs than those that hold its translations.
-    #[inline]
-    pub(crate) fn belongs_to(&self, engine: &Shootdown<P>) {
-        debug_assert!(core::ptr::eq(self.held.engine, engine), "{:?} is another engine's", self.id());
     }
 
     fn release(&self) -> Option<Teardown<'m, P>> {
@@ -141,11 +135,11 @@ impl<'m, P: Platform> StructRef<'m, P> {
         Self { held: StructLike { engine, handle }, armed: true }
     }
 
-    /// Takes the reference apart, still counted, so that it can be kept as a bare handle; put it together again with
+    /// Takes the reference apart, still counted, so that it can be kept without a lifetime; put it together again with
     /// [`Shootdown::struct_from_handle`].
-    pub fn into_handle(mut self) -> P::Handle {
+    pub fn into_handle(mut self) -> StructHandle<P> {
         self.armed = false;
-        self.held.handle.clone()
+        StructHandle::counted(self.held.handle.clone())
     }
 
     /// Takes a user reference if the space still has one (Linux: `mmget_not_zero`).
@@ -194,12 +188,12 @@ impl<'m, P: Platform> Teardown<'m, P> {
         self.armed = false;
     }
 
-    /// Takes the duty apart so that it can be kept without a lifetime, an allocation or a type parameter; put it
-    /// together again with [`Shootdown::teardown_from_handle`]. The struct reference stays counted.
-    pub fn into_handle(mut self) -> P::Handle {
+    /// Takes the duty apart so that it can be kept without a lifetime; put it together again with
+    /// [`Shootdown::teardown_from_handle`]. The struct reference stays counted.
+    pub fn into_handle(mut self) -> TeardownHandle<P> {
         self.armed = false;
         self.held.armed = false;
-        self.held.held.handle.clone()
+        TeardownHandle::counted(self.held.held.handle.clone())
     }
 
     pub(crate) fn counted(engine: &'m Shootdown<P>, handle: P::Handle) -> Self {

@@ -16,7 +16,11 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// A request and no promise: a CPU that goes idle meanwhile stays a member until the next one. Waits until no
     /// request names the space any more.
+    ///
+    /// # Panics
+    /// If another engine made the space.
     pub fn trim(&self, space: &AddressSpace<P>) {
+        self.must_own(space);
         let me = {
             let here = Here::enter(self, Span::Leave);
             let loaded = here.loaded();

@@ -260,7 +260,11 @@ where
     ///
     /// # Errors
     /// [`ShareRefused::NoneLeft`]; [`ShareRefused::AlreadyShared`], also while another CPU is at it.
+    ///
+    /// # Panics
+    /// If another engine made the space.
     pub fn share_tag(&self, space: &AddressSpace<P>) -> Result<Tag, ShareRefused> {
+        self.must_own(space);
         let tag = {
             let _here = Here::enter(self, Span::Tags);
             self.platform().tags().begin_share(space.tag_space())?
