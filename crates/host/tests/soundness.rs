@@ -38,9 +38,9 @@ fn a_space_of_another_machine_is_refused_and_the_cpu_runs_its_own() {
     let space = first.new_space(0);
     let mut cpu = cpu(&second);
     let said = reason(|| cpu.run(&space, |_| ()));
-    assert!(said.contains("belongs to another engine"), "{said}");
+    assert!(said.contains("made by another engine"), "{said}");
     let said = reason(|| second.flush(&space, Scope::All, Tables::Kept));
-    assert!(said.contains("belongs to another engine"), "{said}");
+    assert!(said.contains("made by another engine"), "{said}");
     let own = second.new_space(1);
     assert_eq!(cpu.run(&own, |guest| guest.root()), 1);
     std::thread::scope(|threads| {
@@ -58,7 +58,7 @@ fn a_helper_loads_nothing_and_where_it_goes_on_line_it_leaves_when_it_is_dropped
     let space = machine.new_space(0);
     let helper = machine.helper().expect("a free seat");
     let said = reason(|| machine.switch_to(&space));
-    assert_eq!(said, "CPU 1 is not on line: call online_cpu first");
+    assert_eq!(said, "not on line, call online_cpu first: CPU 1");
     machine.online_cpu().expect("it fits");
     machine.switch_to(&space);
     drop(helper);

@@ -5,7 +5,7 @@ use crate::fault::{Rule, Site, without};
 use crate::handles::{StructHandle, TeardownHandle, UserHandle};
 use crate::here::Here;
 use crate::mask::Members;
-use crate::platform::{LocalFlush, Platform, SpaceHandle, Span};
+use crate::platform::{Platform, SpaceHandle, Span};
 use crate::refs::{StructRef, Teardown, UserRef};
 use crate::space::{AddressSpace, FRESH};
 use crate::sync::{Word, const_fn};
@@ -176,8 +176,7 @@ impl<P: Platform> Shootdown<P> {
         Site::OnlineFence.full_fence();
         let kernel = self.kernel.now();
         if !without(Rule::HotplugFlushes) {
-            here.flush_hardware(LocalFlush::Everything);
-            self.platform.tags().flushed(here.tags(me));
+            here.flush_everything();
         }
         // ORDER(SD-6): relaxed. What this CPU did before the online fence is ordered by that fence, which is a release
         // fence too; since then it has only flushed, which is complete on return (`back_on_line_vs_kernel_flush`).
@@ -199,13 +198,10 @@ impl<P: Platform> Shootdown<P> {
     /// If user code runs on this CPU: call [`enter_lazy`](Self::enter_lazy) first.
     pub fn offline_cpu(&self) {
         let here = Here::enter(self, Span::Hotplug);
-        here.must_not_run_user_code();
-        here.leave();
-        here.flush_hardware(LocalFlush::Everything);
-        let me = here.me();
-        self.platform.tags().flushed(here.tags(me));
+        here.leave_unless_active();
+        here.flush_everything();
         self.platform.quiesce();
-        self.online().remove_self(me);
+        self.online().remove_self(here.me());
         here.publish_loaded(Loaded::OFF_LINE);
         self.platform.event(Event::Offline);
     }

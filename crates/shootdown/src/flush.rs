@@ -40,6 +40,13 @@ impl<P: Platform> Shootdown<P> {
     /// If another engine made the space.
     #[inline]
     pub fn flush(&self, space: &AddressSpace<P>, scope: Scope, tables: Tables) {
+        self.must_own(space);
+        self.flush_own(space, scope, tables);
+    }
+
+    /// The same for a space that is known to be this engine's.
+    #[inline]
+    pub(crate) fn flush_own(&self, space: &AddressSpace<P>, scope: Scope, tables: Tables) {
         if let Some(flush) = self.begin(space, scope, tables) {
             flush.send_and_wait();
         }
@@ -51,6 +58,18 @@ impl<P: Platform> Shootdown<P> {
     /// If another engine made the space.
     #[inline]
     pub fn send<'a>(&'a self, space: &'a AddressSpace<P>, scope: Scope, tables: Tables) -> Pending<'a, P> {
+        self.must_own(space);
+        self.send_own(space, scope, tables)
+    }
+
+    /// The same for a space that is known to be this engine's.
+    #[inline]
+    pub(crate) fn send_own<'a>(
+        &'a self,
+        space: &'a AddressSpace<P>,
+        scope: Scope,
+        tables: Tables,
+    ) -> Pending<'a, P> {
         match self.begin(space, scope, tables) {
             Some(flush) => flush.send(),
             None => Pending { engine: self, target: Target::Nobody },
@@ -65,7 +84,6 @@ impl<P: Platform> Shootdown<P> {
         scope: Scope,
         tables: Tables,
     ) -> Option<Shared<'a, P>> {
-        self.must_own(space);
         let platform = self.platform();
         if without(Rule::NoCountShortcut) && space.users() == 1 {
             // The rule removed: one user, so nobody else can have it loaded. The seed's mistake.

@@ -96,7 +96,8 @@ impl<P: Platform> Shootdown<P> {
         self.open_gather(space, Scope::Pages(range.in_smallest_pages()))
     }
 
-    #[inline]
+    /// Not inlined, so that its code is there once for both.
+    #[inline(never)]
     fn open_gather<'a, F, const N: usize>(
         &'a self,
         space: &'a AddressSpace<P>,
@@ -181,7 +182,7 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
     /// If another gather on the space is open, it may have cleared entries that this one then found empty and did not
     /// record, so the flush widens to all that this one looked at (Linux, `tlb_finish_mmu`: to the whole space).
     pub fn send(mut self) -> PendingFrames<'a, P, F, N> {
-        let pending = self.begin(|engine, space, scope, tables| Some(engine.send(space, scope, tables)));
+        let pending = self.begin(|engine, space, scope, tables| Some(engine.send_own(space, scope, tables)));
         core::mem::forget(self);
         pending
     }
@@ -218,7 +219,7 @@ impl<P: Platform, F, const N: usize> Drop for Gather<'_, P, F, N> {
             return;
         }
         drop(self.begin(|engine, space, scope, tables| {
-            engine.flush(space, scope, tables);
+            engine.flush_own(space, scope, tables);
             None
         }));
     }

@@ -22,7 +22,7 @@ impl<P: Platform> Shootdown<P> {
     #[inline(always)]
     pub(crate) fn must_own(&self, space: &AddressSpace<P>) {
         if space.owner != self.address() {
-            refuse(Misuse::OtherEngine, space.id().0);
+            self.refuse_space(space);
         }
     }
 
@@ -31,14 +31,21 @@ impl<P: Platform> Shootdown<P> {
     pub(crate) fn address(&self) -> usize {
         core::ptr::from_ref(self).addr()
     }
+
+    /// Takes what most callers have at hand in the registers where they have it.
+    #[cold]
+    #[inline(never)]
+    fn refuse_space(&self, space: &AddressSpace<P>) -> ! {
+        refuse(Misuse::OtherEngine, space.id().0)
+    }
 }
 
 impl<P: Platform> Cpu<'_, P> {
     /// Refuses to load a space on a CPU that is not on line; `loaded` is what this CPU has loaded.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn must_be_on_line(self, loaded: Loaded) {
         if loaded == Loaded::OFF_LINE {
-            refuse(Misuse::OffLine, u64::from(self.me().number()));
+            self.refuse_cpu(Misuse::OffLine);
         }
     }
 
@@ -46,8 +53,14 @@ impl<P: Platform> Cpu<'_, P> {
     #[inline]
     pub(crate) fn must_not_run_user_code(self) {
         if self.loaded().is_active() {
-            refuse(Misuse::Active, u64::from(self.me().number()));
+            self.refuse_cpu(Misuse::Active);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse_cpu(self, misuse: Misuse) -> ! {
+        refuse(misuse, u64::from(self.me().number()))
     }
 }
 
@@ -55,10 +68,10 @@ impl<P: Platform> Cpu<'_, P> {
 #[cold]
 #[inline(never)]
 fn refuse(misuse: Misuse, number: u64) -> ! {
-    let (what, why) = match misuse {
-        Misuse::OtherEngine => ("space", "belongs to another engine, or its engine has moved"),
-        Misuse::OffLine => ("CPU", "is not on line: call online_cpu first"),
-        Misuse::Active => ("CPU", "runs user code: call enter_lazy first"),
+    let why = match misuse {
+        Misuse::OtherEngine => "made by another engine, or before this one moved: space",
+        Misuse::OffLine => "not on line, call online_cpu first: CPU",
+        Misuse::Active => "runs user code, call enter_lazy first: CPU",
     };
-    panic!("{what} {number} {why}");
+    panic!("{why} {number}");
 }

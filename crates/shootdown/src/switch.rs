@@ -33,9 +33,7 @@ impl<P: Platform> Shootdown<P> {
     /// If user code runs on this CPU, or a kernel thread that borrows: call [`enter_lazy`](Self::enter_lazy) first, or drop the
     /// [`Borrow`].
     pub fn leave(&self) {
-        let here = Here::enter(self, Span::Leave);
-        here.must_not_run_user_code();
-        here.leave();
+        Here::enter(self, Span::Leave).leave_unless_active();
     }
 
     /// Lets a kernel thread work on user memory of a space (Linux: `kthread_use_mm`). The borrower puts itself into the
@@ -54,7 +52,7 @@ impl<P: Platform> Shootdown<P> {
         if here.loaded().is_active() {
             return Err(Refused::NotAKernelThread(here.me()));
         }
-        here.switch_to(user);
+        here.switch_to_rarely(user);
         Ok(Borrow { engine: self, user_space: user, on_this_thread: PhantomData })
     }
 
@@ -78,10 +76,10 @@ impl<P: Platform> Shootdown<P> {
         }
         // Whoever was active here is this very thread, which keeps its space alive.
         let home = hw::space_of::<P>(here.loaded());
-        here.switch_to(temporary);
+        here.switch_to_rarely(temporary);
         let answer = body();
         match home {
-            Some(home) => here.switch_to(home),
+            Some(home) => here.switch_to_rarely(home),
             None => here.leave(),
         }
         answer
@@ -122,11 +120,11 @@ impl<'a, P: Platform> Deref for Borrow<'a, P> {
 
 impl<P: Platform> Drop for Borrow<'_, P> {
     fn drop(&mut self) {
-        let here = Here::enter(self.engine, Span::EnterLazy);
-        let borrowed = here.loaded() == Loaded::active(self.user_space.address());
-        debug_assert!(borrowed, "{:?} was borrowed and is not loaded: switch back first", self.user_space.id());
-        if borrowed {
-            here.enter_lazy();
-        }
+        debug_assert!(
+            Here::enter(self.engine, Span::EnterLazy).loaded() == Loaded::active(self.user_space.address()),
+            "{:?} was borrowed and is not loaded: switch back first",
+            self.user_space.id()
+        );
+        self.engine.enter_lazy();
     }
 }

@@ -27,8 +27,7 @@ impl<P: Platform> Shootdown<P> {
             if loaded == Loaded::lazy(space.address()) {
                 here.leave();
             } else if loaded.address() != space.address() && space.members().contains(here.me()) {
-                here.local.own.counters.trims.bump();
-                space.members().remove_self(here.me());
+                here.forget_bit(space);
             }
             here.me()
         };
@@ -97,8 +96,7 @@ impl<P: Platform> Cpu<'_, P> {
         }
         if let Some(space) = crate::hw::space_at::<P>(address) {
             if self.loaded().address() != address && space.members().contains(self.me()) {
-                self.local.own.counters.trims.bump();
-                space.members().remove_self(self.me());
+                self.forget_bit(space);
             }
         }
         // ORDER(SD-3): the space is last used above; partners: the exchange and the last wait of `Shootdown::await_trim`.

@@ -369,6 +369,8 @@ impl<'w, S: Setup> Cpu<'w, S> {
         self.uses_memory(false);
         // The CPU runs no more code: interrupts stay off until it comes back.
         sync::irq_save();
+        // An idle thread runs by now, which is lazy.
+        self.engine().enter_lazy();
         self.engine().offline_cpu();
         self.forget(0);
     }

@@ -271,7 +271,7 @@ where
         };
         // As if tables were freed, so that lazy CPUs hear of it: broadcasts do not reach what their walkers cache under
         // tags of their own.
-        self.flush(space, Scope::All, Tables::Freed);
+        self.flush_own(space, Scope::All, Tables::Freed);
         self.platform().tags().finish_share(space.tag_space());
         Ok(tag)
     }

@@ -26,7 +26,7 @@ fn every_call_refuses_the_space_of_another_engine() {
         let (first, second) = (engine(), engine());
         let (user, memory) = watched(&first, 7);
         let reason = refused(&second, || call(&second, &user));
-        assert_eq!(reason, "space 1 belongs to another engine, or its engine has moved", "{name}");
+        assert_eq!(reason, "made by another engine, or before this one moved: space 1", "{name}");
         // Nothing of it is left in either: the space lives and dies as any other.
         first.switch_to(&user);
         first.flush(&user, Scope::All, Tables::Kept);
@@ -53,7 +53,7 @@ fn another_engine_does_not_adopt_a_space() {
     let (first, second) = (engine(), engine());
     let object = object(&first, 7);
     let reason = refused(&second, || second.adopt(Arc::clone(&object)).map_err(|(refused, _)| refused));
-    assert!(reason.contains("belongs to another engine"), "{reason}");
+    assert!(reason.contains("made by another engine"), "{reason}");
     assert!(first.adopt(object).is_ok(), "it is as new as before");
 }
 
@@ -69,7 +69,7 @@ fn another_engine_puts_no_reference_together_and_the_space_leaks() {
         refused(&second, || drop(second.user_from_handle(clone.into_handle()))),
         refused(&second, || drop(second.struct_from_handle(pin.into_handle()))),
     ];
-    assert!(reasons.iter().all(|reason| reason.contains("belongs to another engine")), "{reasons:?}");
+    assert!(reasons.iter().all(|reason| reason.contains("made by another engine")), "{reasons:?}");
     assert!(user.put().is_none(), "the clone leaked");
     first.leave();
     let (other, _) = watched(&first, 8);
@@ -85,6 +85,6 @@ fn an_engine_that_moved_refuses_what_it_made_before() {
     let object = object(&engine, 7);
     let moved = Box::new(engine);
     let reason = refused(&moved, || moved.adopt(object).map_err(|(refused, _)| refused));
-    assert_eq!(reason, "space 1 belongs to another engine, or its engine has moved");
+    assert_eq!(reason, "made by another engine, or before this one moved: space 1");
     moved.switch_to(&space(&moved, 8));
 }

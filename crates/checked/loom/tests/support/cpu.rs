@@ -4,8 +4,8 @@ use super::hw::{Hw, Kind, Mask};
 use super::machine::{KERNEL, Machine, page};
 use super::memory::{Memory, Owned};
 use shootdown_under_loom::{
-    AddressSpace, Gather, PendingFrames, Scope, Shootdown, SpaceHandle, StructHandle, StructRef, Tables, UserHandle,
-    UserRef,
+    AddressSpace, Gather, PendingFrames, Scope, Shootdown, SpaceHandle, StructHandle, StructRef, Tables,
+    UserHandle, UserRef,
 };
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -86,6 +86,7 @@ impl<'m, K: Kind> Cpu<'m, K> {
 
     /// Leaves the machine, and takes no interrupts any more.
     pub fn go_offline(&self) {
+        self.engine().enter_lazy();
         self.engine().offline_cpu();
         self.hw().halt(true);
     }
