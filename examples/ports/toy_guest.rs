@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering::{AcqRel, Acquire};
 use shootdown::{
     AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, PageRange, Platform, Shootdown, Span,
-    Tables, Tag, Teardown, Untagged,
+    Tables, Tag, Teardown, TeardownHandle, Untagged,
 };
 use shootdown_ports::{Deferred, Entries, HOST_FLUSHES, HOST_PREEMPTED, Host, Levels, Portable};
 
@@ -111,10 +111,11 @@ impl<H: Host + 'static> Portable<H> for Kernel<H> {
     fn new(ports: H, room: &'static Room<H>) -> Self {
         Self { ports, room }
     }
-    fn doorbell(engine: &Shootdown<Self>) {
-        engine.serve();
+    unsafe fn doorbell(engine: &Shootdown<Self>) {
+        // SAFETY: 1. and 2. the caller's.
+        unsafe { engine.serve() };
     }
-    fn deferred(&self) -> Option<&'static AddressSpace<Self>> {
+    fn deferred(&self) -> Option<TeardownHandle<Self>> {
         self.room.deferred.take()
     }
 }

@@ -3,8 +3,8 @@
 
 use shootdown::{
     AddressSpace, CpuId, CpuLocal, CpuMask, CpuTags, LocalFlush, OnInstall, PageRange, Platform, Remote,
-    RemoteFlush, Scope, Shootdown, Span, Tables, Tag, TagBroadcast, TagStorage, TagWord, Teardown, Vmids,
-    tag_words,
+    RemoteFlush, Scope, Shootdown, Span, Tables, Tag, TagBroadcast, TagStorage, TagWord, Teardown,
+    TeardownHandle, Vmids, tag_words,
 };
 use shootdown_ports::{Broadcasts, Deferred, Entries, Levels, Portable};
 
@@ -142,10 +142,11 @@ impl<H: Broadcasts + Copy + 'static> Portable<H> for Hypervisor<H> {
         };
         Self { ports, tags, room }
     }
-    fn doorbell(engine: &Shootdown<Self>) {
-        engine.serve();
+    unsafe fn doorbell(engine: &Shootdown<Self>) {
+        // SAFETY: 1. and 2. the caller's.
+        unsafe { engine.serve() };
     }
-    fn deferred(&self) -> Option<&'static AddressSpace<Self>> {
+    fn deferred(&self) -> Option<TeardownHandle<Self>> {
         self.room.deferred.take()
     }
 }

@@ -3,7 +3,7 @@
 // ANCHOR: head
 use shootdown::{
     AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, PageRange, PerCpuSlots, Platform,
-    Shootdown, Span, Tables, Tag, Teardown,
+    Shootdown, Span, Tables, Tag, Teardown, TeardownHandle,
 };
 use shootdown_ports::{Deferred, Entries, Levels, Portable, Ports};
 
@@ -119,10 +119,11 @@ impl<H: Ports + 'static> Portable<H> for Kernel<H> {
     fn new(ports: H, room: &'static Room<H>) -> Self {
         Self { ports, tags: PerCpuSlots, room }
     }
-    fn doorbell(engine: &Shootdown<Self>) {
-        engine.serve();
+    unsafe fn doorbell(engine: &Shootdown<Self>) {
+        // SAFETY: 1. and 2. the caller's.
+        unsafe { engine.serve() };
     }
-    fn deferred(&self) -> Option<&'static AddressSpace<Self>> {
+    fn deferred(&self) -> Option<TeardownHandle<Self>> {
         self.room.deferred.take()
     }
 }

@@ -13,7 +13,7 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use shootdown::{
     AddressSpace, CpuMask, Gather, LocalFlush, PageRange, PageSize, Platform, SpaceHandle, SpaceId,
-    StructRef, Tag, Teardown, VirtAddr,
+    StructRef, Tag, TeardownHandle, VirtAddr,
 };
 
 /// An address space: the engine's part, and the page tables.
@@ -79,7 +79,7 @@ pub struct Process {
 /// Roots and their tables, until the engine says that no CPU has one loaded.
 static ROOTS: Mutex<BTreeMap<u64, RootTables>> = Mutex::new(BTreeMap::new());
 /// Spaces whose mappings wait to be torn down.
-static LATE: Mutex<Vec<SpaceRef>> = Mutex::new(Vec::new());
+static LATE: Mutex<Vec<TeardownHandle<Kernel>>> = Mutex::new(Vec::new());
 static NEXT_BRAND: AtomicU32 = AtomicU32::new(0);
 
 impl Process {
@@ -415,17 +415,16 @@ pub fn free_root(root: u64) {
 }
 
 /// Keeps a teardown for later.
-pub fn defer(handle: SpaceRef) {
-    LATE.lock().push(handle);
+pub fn defer(teardown: TeardownHandle<Kernel>) {
+    LATE.lock().push(teardown);
 }
 
 /// Tears down what waits for it. Not in interrupt handlers.
 pub fn reap() {
     loop {
         let Some(late) = LATE.lock().pop() else { return };
-        let space = late.0.clone();
-        // SAFETY: 1. `defer` got the handle from `Teardown::into_handle`, and it was taken from the list once.
-        let teardown: Teardown<'_, Kernel> = unsafe { ENGINE.teardown_from_handle(late) };
+        let space = late.inner().0.clone();
+        let teardown = ENGINE.teardown_from_handle(late);
         space.tear_down();
         teardown.finish();
     }

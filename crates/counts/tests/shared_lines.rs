@@ -98,7 +98,10 @@ fn child() {
         "round trip" => round_trip(engine, &user),
         "flush" => flush(engine, &user),
         "send kernel" => drop(engine.send_kernel(Scope::All, Tables::Kept)),
-        "switch" => engine.leave(),
+        "switch" => {
+            engine.enter_lazy();
+            engine.leave();
+        }
         "count" => drop(user.clone()),
         "nothing" => {}
         other => panic!("no act {other}"),

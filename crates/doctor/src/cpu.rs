@@ -3,8 +3,8 @@
 use crate::sim::{Sim, Wires};
 use crate::world::{Subject, World, frame, kernel_frame, note};
 use shootdown::{
-    AddressSpace, Gather, PageRange, PageSize, Scope, Shootdown, StructRef, Tables, Teardown, UserRef,
-    VirtAddr,
+    AddressSpace, Gather, PageRange, PageSize, Scope, Shootdown, StructHandle, StructRef, Tables, Teardown,
+    UserHandle, UserRef, VirtAddr,
 };
 use shootdown_explore::sync;
 use shootdown_machine::{Machine, hw};
@@ -69,13 +69,15 @@ impl<'w, P: Subject> Cpu<'w, P> {
     /// The user reference that the thread on this CPU owns, or one of the sleepers'.
     pub(crate) fn user(&self, space: usize) -> UserRef<'static, P> {
         // SAFETY: 1. the plan counted it; each scenario takes up each reference once.
-        unsafe { self.engine().user_from_handle(self.space(space)) }
+        let user = unsafe { UserHandle::from_inner(self.space(space)) };
+        self.engine().user_from_handle(user)
     }
 
     /// A struct reference that the plan counted.
     pub(crate) fn pinned(&self, space: usize) -> StructRef<'static, P> {
         // SAFETY: 1. the plan counted it; each scenario takes up each reference once.
-        unsafe { self.engine().struct_from_handle(self.space(space)) }
+        let pin = unsafe { StructHandle::from_inner(self.space(space)) };
+        self.engine().struct_from_handle(pin)
     }
 
     /// Schedules a thread of the space.
@@ -85,7 +87,7 @@ impl<'w, P: Subject> Cpu<'w, P> {
         hw::user(false);
         self.engine().switch_to(&user);
         hw::user(true);
-        user.into_handle();
+        let _ = user.into_handle();
         self.forget(0);
     }
 
@@ -207,11 +209,9 @@ impl<'w, P: Subject> Cpu<'w, P> {
         note("reap");
         let deferred = self.platform().deferred();
         self.forget(u64::from(deferred.is_some()));
-        if let Some(space) = deferred {
-            let index = Sim::space_of(space.root()).unwrap_or(0);
-            // SAFETY: 1. the platform took it apart, and gives it out once.
-            let teardown = unsafe { self.engine().teardown_from_handle(space) };
-            self.tear_down(index, teardown);
+        if let Some(late) = deferred {
+            let index = Sim::space_of(late.root()).unwrap_or(0);
+            self.tear_down(index, self.engine().teardown_from_handle(late));
         }
         self.forget(0);
     }

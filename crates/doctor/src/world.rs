@@ -2,7 +2,7 @@
 
 use crate::cpu::Cpu;
 use crate::sim::{ARRIVAL, DOORBELL, HOST, PAGES, Profile, Sim, TAGS, Wires};
-use shootdown::{AddressSpace, MaskStore, Shootdown};
+use shootdown::{AddressSpace, MaskStore, Shootdown, UserHandle};
 use shootdown_explore::{Registry, Scenario, sync};
 use shootdown_machine::{Machine, MaskWord, space_name};
 use shootdown_ports::Portable;
@@ -144,15 +144,15 @@ fn count<P: Subject>(engine: &'static Shootdown<P>, spaces: &[&'static AddressSp
     for (index, &space) in spaces.iter().enumerate() {
         let Ok(first) = engine.adopt(space) else { unreachable!("a new space is adopted once") };
         for _ in 0..plan.pins[index] {
-            first.grab().into_handle();
+            let _ = first.grab().into_handle();
         }
         let owners = plan.cpus.iter().filter(|cpu| cpu.0 == Start::User(index)).count() as u64;
         let users = owners + plan.sleepers[index];
         assert!(users > 0, "space {index} needs a user at the start");
         for _ in 1..users {
-            first.clone().into_handle();
+            let _ = first.clone().into_handle();
         }
-        first.into_handle();
+        let _ = first.into_handle();
     }
 }
 
@@ -161,9 +161,10 @@ fn bring_up<P: Subject>(engine: &'static Shootdown<P>, spaces: &[&'static Addres
     engine.online_cpu().expect("the masks have room for the machine's CPUs");
     if let Start::User(space) | Start::Lazy(space) = start {
         // SAFETY: 1. the thread's reference is counted; it is taken apart again below.
-        let user = unsafe { engine.user_from_handle(spaces[space]) };
+        let user = unsafe { UserHandle::from_inner(spaces[space]) };
+        let user = engine.user_from_handle(user);
         engine.switch_to(&user);
-        user.into_handle();
+        let _ = user.into_handle();
     }
     if let Start::Lazy(_) = start {
         engine.enter_lazy();
@@ -210,10 +211,12 @@ impl<P: Subject> Scenario for World<P> {
     }
     fn interrupt(&self, cpu: usize, line: u8) {
         match (line, self.handler) {
-            (DOORBELL, Handler::Own) => P::doorbell(self.engine),
-            (DOORBELL, Handler::Notes) => {
-                P::doorbell(self.engine);
-                self.wires.heard[cpu].store(1, Release);
+            (DOORBELL, handler) => {
+                // SAFETY: 1. a handler runs with interrupts off, and comes where they are on.
+                unsafe { P::doorbell(self.engine) };
+                if let Handler::Notes = handler {
+                    self.wires.heard[cpu].store(1, Release);
+                }
             }
             (ARRIVAL, _) => self.wires.arrive(),
             _ => self.wires.preempt(),

@@ -28,7 +28,10 @@ macro_rules! operations {
                     // SAFETY: 1. nothing of it runs.
                     unsafe { engine.with_temporary(user, work) }
                 }
-                serve(engine: &Engine) { engine.serve() }
+                serve(engine: &Engine) {
+                    // SAFETY: 1. and 2. nothing of it runs.
+                    unsafe { engine.serve() }
+                }
                 flush(engine: &Engine, space: &Space, scope: Scope, tables: Tables) { engine.flush(space, scope, tables) }
                 send(engine: &'static Engine, space: &'static Space, scope: Scope, tables: Tables) -> Pending<'static, P> {
                     engine.send(space, scope, tables)

@@ -77,8 +77,8 @@ fn gather(input: &[u8]) {
         pages.as_flattened().iter().for_each(|&page| (0..2).for_each(|cpu| host.touch(cpu, page)));
         host.check();
     }
-    user.into_handle();
-    other.into_handle();
+    let _ = user.into_handle();
+    let _ = other.into_handle();
 }
 
 /// Any calls in any order on four CPUs; doorbells are lost, late or doubled.
@@ -99,7 +99,7 @@ fn calls(input: &[u8]) {
         host.check();
     }
     users.into_iter().for_each(|user| {
-        user.into_handle();
+        let _ = user.into_handle();
     });
 }
 
@@ -112,7 +112,7 @@ fn call(host: &'static Host, users: &[User], cpu: u32, bytes: &mut Bytes<'_>) {
         2 => host.go_lazy(cpu),
         3 | 4 => host.touch(cpu, page),
         5 => host.unmap(cpu, user, page),
-        6 => host.on(cpu, || engine.serve()),
+        6 => host.serve(cpu),
         7 => host.on(cpu, || engine.trim(user)),
         8 => {
             host.masked.borrow_mut().insert(cpu, host.polls() + page * 4);

@@ -2,7 +2,7 @@
 
 use crate::bell::{Bell, Call};
 use crate::here;
-use crate::space::SpaceHandle;
+use crate::space::{Late, SpaceHandle};
 use crate::{MAX_CPUS, TAGS};
 use shootdown::{
     AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, PerCpuSlots, Platform, Span, Tag, Teardown,
@@ -172,7 +172,7 @@ unsafe impl<R: Copy + Send + Sync + 'static> Platform for Host<R> {
     }
 
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
-        self.keep(teardown.into_handle());
+        self.keep(Late::of(teardown));
     }
 
     fn must_wait(&self, cpu: CpuId) -> bool {

@@ -3,7 +3,7 @@
 use crate::error::SetupError;
 use crate::host::{Host, Hosted, Mask, Sealed};
 use crate::machine::{Machine, Setup};
-use crate::space::SpaceHandle;
+use crate::space::{Late, SpaceHandle};
 use shootdown::{AddressSpace, Teardown};
 use shootdown_judge::{Checked, Verdict, Wrapped};
 
@@ -44,6 +44,6 @@ unsafe impl<R: Copy + Send + Sync + 'static, V: Verdict + 'static> Wrapped<Judge
     }
 
     fn defer_teardown(&self, teardown: Teardown<'_, Judged<R, V>>) {
-        self.keep(teardown.into_handle());
+        self.keep(Late::of(teardown));
     }
 }

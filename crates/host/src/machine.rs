@@ -5,6 +5,7 @@ use crate::bell::Call;
 use crate::error::{AttachError, SetupError};
 use crate::here;
 use crate::host::{Hooks, Host, HostCpu, Hosted};
+use crate::space::Late;
 use crate::tlb::Tlb;
 use crate::vcpu::VirtualCpu;
 use shootdown::{CpuId, Platform, Shootdown, Teardown, UserRef};
@@ -93,7 +94,8 @@ impl<R> fmt::Debug for Setup<R> {
 /// space by: an index, an address, a `&'static` reference.
 #[derive(Debug)]
 pub struct Machine<R: Copy + Send + Sync + 'static, P: Platform = Host<R>> {
-    engine: Shootdown<P>,
+    /// It stays where it is when the machine moves, since its spaces know it by its address.
+    engine: Box<Shootdown<P>>,
     roots: PhantomData<fn(R)>,
 }
 
@@ -109,7 +111,7 @@ impl<R: Copy + Send + Sync> Machine<R> {
 
 impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
     pub(crate) fn of(platform: P) -> Self {
-        Self { engine: Shootdown::new(platform, P::mask()), roots: PhantomData }
+        Self { engine: Box::new(Shootdown::new(platform, P::mask())), roots: PhantomData }
     }
 
     /// Number of virtual CPUs.
@@ -174,12 +176,18 @@ impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
     /// [`put`](UserRef::put): unmap what they map, and finish them. The calling thread must be a CPU or a helper.
     pub fn late_teardowns(&self) -> Vec<Teardown<'_, P>> {
         let late = std::mem::take(&mut *self.host().late.lock().unwrap_or_else(PoisonError::into_inner));
-        let take_up = |handle: Box<dyn Any + Send>| {
-            let handle = handle.downcast::<P::Handle>().expect("a host serves one machine");
-            // SAFETY: 1. the handles in the list came from `Teardown::into_handle`, and each was taken from it once.
-            unsafe { self.engine.teardown_from_handle(*handle) }
+        let take_up = |late: Box<dyn Any + Send>| {
+            let late = late.downcast::<Late<P>>().expect("a host serves one machine");
+            self.engine.teardown_from_handle(late.take())
         };
         late.into_iter().map(take_up).collect()
+    }
+
+    /// Has the CPU that the calling thread stops being leave whatever it has loaded, or the end of that space would wait for
+    /// it for ever.
+    pub(crate) fn retire(&self) {
+        self.engine.enter_lazy();
+        self.engine.offline_cpu();
     }
 
     pub(crate) fn host(&self) -> &Host<R> {
@@ -219,6 +227,12 @@ impl<P: Hosted> Helper<'_, P> {
     /// The number under which the engine knows this thread.
     pub fn id(&self) -> CpuId {
         self.seat.me
+    }
+}
+
+impl<P: Hosted> Drop for Helper<'_, P> {
+    fn drop(&mut self) {
+        self.seat.machine.retire();
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where the engine's part of an address space lives.
 
-use shootdown::{AddressSpace, Platform};
+use shootdown::{AddressSpace, Platform, Teardown, TeardownHandle};
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,6 +10,32 @@ pub struct SpaceHandle<P: Platform>(Arc<AddressSpace<P>>);
 impl<P: Platform> SpaceHandle<P> {
     pub(crate) fn new(space: AddressSpace<P>) -> Self {
         Self(Arc::new(space))
+    }
+}
+
+/// A teardown that waits for somebody who runs it.
+///
+/// # Invariants
+/// It lies in the list of its machine's platform until it is [taken](Self::take) out.
+pub(crate) struct Late<P: Platform>(Option<TeardownHandle<P>>);
+
+impl<P: Platform> Late<P> {
+    pub(crate) fn of(teardown: Teardown<'_, P>) -> Self {
+        Self(Some(teardown.into_handle()))
+    }
+
+    pub(crate) fn take(mut self) -> TeardownHandle<P> {
+        self.0.take().expect("it is taken once")
+    }
+}
+
+impl<P: Platform> Drop for Late<P> {
+    fn drop(&mut self) {
+        if let Some(never_run) = self.0.take() {
+            // SAFETY: 1. the list goes with its platform, after the engine and with the memory of its CPUs (see Invariants):
+            // nothing looks for the space any more.
+            drop(unsafe { never_run.into_inner() });
+        }
     }
 }
 

@@ -57,6 +57,7 @@ impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
     /// Between two [`run`](Self::run)s flushes pass this CPU over anyway; only the end of the space that it ran last would
     /// wait for it, until it polls, waits or enters guest code.
     pub fn away<A>(&mut self, body: impl FnOnce() -> A) -> A {
+        self.machine().enter_lazy();
         self.machine().leave();
         body()
     }
@@ -90,14 +91,15 @@ impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
     fn serve(&self) {
         let host = self.machine().platform();
         let were_on = host.irq_save(Span::Serve);
-        self.machine().serve();
+        // SAFETY: 1. they are off until the next line; 2. nothing interrupts a thread, and no callback comes here.
+        unsafe { self.machine().serve() };
         host.irq_restore(were_on);
     }
 }
 
 impl<P: Hosted, T: Tlb> Drop for VirtualCpu<'_, P, T> {
     fn drop(&mut self) {
-        self.machine().offline_cpu();
+        self.machine().retire();
     }
 }
 

@@ -379,8 +379,11 @@ fn what_changes_the_loaded_space_is_refused_inside_run_and_the_cpu_stays_as_it_w
             refused
         });
         let said = refused.expect_err(name);
-        let said = said.downcast_ref::<&str>().expect("a message");
-        assert!(said.contains("inside VirtualCpu::run"), "{name}: {said}");
+        let said = said.downcast_ref::<&str>().copied().or(said.downcast_ref::<String>().map(String::as_str));
+        let said = said.expect("a message");
+        // That a CPU which runs user code does not leave, the engine says itself.
+        let reason = if name == "leave" { "runs user code" } else { "inside VirtualCpu::run" };
+        assert!(said.contains(reason), "{name}: {said}");
         assert_eq!(cpu.run(&space, |guest| guest.translate(page, |_| Some(8))), Some(8));
     }
     machine.leave();

@@ -20,9 +20,9 @@
 //! #     unsafe fn install(&self, _: Option<u64>, _: Tag, _: OnInstall) {}
 //! #     fn kick(&self, _: CpuId) {}
 //! #     unsafe fn free_root(&self, _: &AddressSpace<Self>) {}
-//! #     fn defer_teardown(&self, late: Teardown<'_, Self>) { late.into_handle(); }
+//! #     fn defer_teardown(&self, late: Teardown<'_, Self>) { let _ = late.into_handle(); }
 //! # }
-//! # impl Kernel { fn free_tables(&self, _: u64) {} fn keep(&self, _: &'static AddressSpace<Machine>) {} }
+//! # impl Kernel { fn free_tables(&self, _: u64) {} fn keep(&self, _: TeardownHandle<Machine>) {} }
 //! type Machine = Checked<Kernel, Panics, 4>; // without the judge: `Kernel`
 //! // SAFETY: `flush_remote` is the default.
 //! unsafe impl Wrapped<Machine> for Kernel {

@@ -1,7 +1,7 @@
 //! What the doctor asks of a platform besides [`Platform`].
 
 use crate::ports::Ports;
-use shootdown::{AddressSpace, Platform, Shootdown};
+use shootdown::{AddressSpace, Platform, Shootdown, TeardownHandle};
 
 /// A platform over ports: what makes it, and the code around it that its contract speaks of.
 ///
@@ -21,9 +21,15 @@ pub trait Portable<H: Ports>: Platform<Root = u64, Handle = &'static AddressSpac
     fn room() -> Self::Room;
     /// Makes the platform. A room is lent to one.
     fn new(ports: H, room: &'static Self::Room) -> Self;
-    /// The handler of the interrupt that [`Ports::send_interrupt`] sends; interrupts are off.
-    fn doorbell(engine: &Shootdown<Self>);
+    /// The handler of the interrupt that [`Ports::send_interrupt`] sends.
+    ///
+    /// # Safety
+    /// The caller owes:
+    /// 1. it is called as [`Shootdown::serve`] must be: interrupts are off, and no step of the engine is interrupted that has
+    ///    them off.
+    #[expect(unsafe_code, reason = "whether interrupts are off cannot be seen in any type")]
+    unsafe fn doorbell(engine: &Shootdown<Self>);
     /// Takes up one of the teardowns that [`Platform::defer_teardown`] was given, if there is any. The kernel calls it from
     /// a thread that may wait, and runs the teardown.
-    fn deferred(&self) -> Option<&'static AddressSpace<Self>>;
+    fn deferred(&self) -> Option<TeardownHandle<Self>>;
 }

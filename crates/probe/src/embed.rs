@@ -69,7 +69,7 @@ unsafe impl Platform for Kernel {
     }
     unsafe fn free_root(&self, _: &AddressSpace<Self>) {}
     fn defer_teardown(&self, late: Teardown<'_, Self>) {
-        late.into_handle();
+        let _ = late.into_handle();
     }
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
         self.mmu.flush_remote(&what)

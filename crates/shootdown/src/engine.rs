@@ -2,9 +2,10 @@
 
 use crate::clock::Clock;
 use crate::fault::{Rule, Site, without};
+use crate::handles::{StructHandle, TeardownHandle, UserHandle};
 use crate::here::Here;
 use crate::mask::Members;
-use crate::platform::{LocalFlush, Platform, SpaceHandle, Span};
+use crate::platform::{Platform, SpaceHandle, Span};
 use crate::refs::{StructRef, Teardown, UserRef};
 use crate::space::{AddressSpace, FRESH};
 use crate::sync::{UNWINDS, Word, const_fn};
@@ -82,8 +83,10 @@ impl<P: Platform> Shootdown<P> {
     }
 
     /// Makes the engine's part of a space; put it into your own object and hand that to [`adopt`](Self::adopt). The calling
-    /// CPU's memory must be in place; it need not be on line. The space is this engine's for good: another one, of the same
-    /// type, must not be asked to load or flush it, which debug builds look at where it is loaded.
+    /// CPU's memory must be in place; it need not be on line.
+    ///
+    /// The space is this engine's for good: another one of the same type refuses it with a panic, in release builds too. The
+    /// engine is known by its address, so it must not move once it has made a space.
     ///
     /// # Errors
     /// [`Refused::MaskTooSmall`].
@@ -92,7 +95,7 @@ impl<P: Platform> Shootdown<P> {
         if space < machine {
             return Err(Refused::MaskTooSmall(space, machine));
         }
-        Ok(AddressSpace::new(self.new_id(), root, mask, self.platform.tags().new_space()))
+        Ok(AddressSpace::new(self.new_id(), self.address(), root, mask, self.platform.tags().new_space()))
     }
 
     /// Takes an identity from this CPU's block, so that CPUs that make spaces share no line but once a block. Identities are
@@ -114,8 +117,12 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// # Errors
     /// [`Refused::AlreadyAdopted`], with the handle.
+    ///
+    /// # Panics
+    /// If another engine made the space.
     pub fn adopt(&self, handle: P::Handle) -> Result<UserRef<'_, P>, (Refused, P::Handle)> {
         let space = handle.space();
+        self.must_own(space);
         // ORDER: relaxed; only this CPU knows the space as counted, until it hands on the reference that is returned.
         if space.structs.compare_exchange(FRESH, 1, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             let refused = Refused::AlreadyAdopted(space.id());
@@ -127,36 +134,33 @@ impl<P: Platform> Shootdown<P> {
 
     /// Puts a user reference together that [`UserRef::into_handle`] took apart.
     ///
-    /// # Safety
-    /// The caller owes:
-    /// 1. the handle came from `UserRef::into_handle` on this machine, and is used here once.
-    #[expect(unsafe_code, reason = "that the handle counts cannot be seen in its type")]
-    pub unsafe fn user_from_handle(&self, handle: P::Handle) -> UserRef<'_, P> {
-        UserRef::counted(self, handle)
+    /// # Panics
+    /// If another engine made the space, which then leaks.
+    pub fn user_from_handle(&self, handle: UserHandle<P>) -> UserRef<'_, P> {
+        self.must_own(&handle);
+        UserRef::counted(self, handle.into_counted())
     }
 
     /// Puts a struct reference together that [`StructRef::into_handle`] took apart.
     ///
-    /// # Safety
-    /// The caller owes:
-    /// 1. the handle came from `StructRef::into_handle` on this machine, and is used here once.
-    #[expect(unsafe_code, reason = "that the handle counts cannot be seen in its type")]
-    pub unsafe fn struct_from_handle(&self, handle: P::Handle) -> StructRef<'_, P> {
-        StructRef::counted(self, handle)
+    /// # Panics
+    /// If another engine made the space, which then leaks.
+    pub fn struct_from_handle(&self, handle: StructHandle<P>) -> StructRef<'_, P> {
+        self.must_own(&handle);
+        StructRef::counted(self, handle.into_counted())
     }
 
     /// Takes up a teardown that [`Teardown::into_handle`] took apart.
     ///
-    /// # Safety
-    /// The caller owes:
-    /// 1. the handle came from `Teardown::into_handle` on this machine, and is used here once.
-    #[expect(unsafe_code, reason = "the duty of the handle cannot be seen in its type")]
-    pub unsafe fn teardown_from_handle(&self, handle: P::Handle) -> Teardown<'_, P> {
-        Teardown::counted(self, handle)
+    /// # Panics
+    /// If another engine made the space, which then leaks.
+    pub fn teardown_from_handle(&self, handle: TeardownHandle<P>) -> Teardown<'_, P> {
+        self.must_own(&handle);
+        Teardown::counted(self, handle.into_counted())
     }
 
     /// Brings the calling CPU on line: from now on it takes part in kernel-memory flushes and may load spaces. Its TLB
-    /// may hold anything before (SD-13).
+    /// may hold anything before (SD-13). On a CPU that is on line already it flushes everything, and what is loaded stays.
     ///
     /// # Errors
     /// [`Refused::CpuTooLarge`].
@@ -173,8 +177,7 @@ impl<P: Platform> Shootdown<P> {
         Site::OnlineFence.full_fence();
         let kernel = self.kernel.now();
         if !without(Rule::HotplugFlushes) {
-            here.flush_hardware(LocalFlush::Everything);
-            self.platform.tags().flushed(here.tags(me));
+            here.flush_everything();
         }
         // ORDER(SD-6): relaxed. What this CPU did before the online fence is ordered by that fence, which is a release
         // fence too; since then it has only flushed, which is complete on return (`back_on_line_vs_kernel_flush`).
@@ -182,20 +185,26 @@ impl<P: Platform> Shootdown<P> {
         core::mem::forget(newcomer);
         // Who rang in this CPU's former life may still wait for an answer (a trim), and while the bell is up nobody kicks.
         here.serve();
+        if here.loaded() == Loaded::OFF_LINE {
+            here.publish_loaded(Loaded::NOTHING);
+        }
         self.platform.event(Event::Online);
         Ok(())
     }
 
     /// Takes the calling CPU off line: it leaves every space, flushes everything, and then is no longer waited for. The
-    /// caller only halts it from here on, and brings it back with [`online_cpu`](Self::online_cpu).
+    /// caller only halts it from here on, and brings it back with [`online_cpu`](Self::online_cpu). On a CPU that is off line
+    /// already it flushes, and nothing more.
+    ///
+    /// # Panics
+    /// If user code runs on this CPU: call [`enter_lazy`](Self::enter_lazy) first.
     pub fn offline_cpu(&self) {
         let here = Here::enter(self, Span::Hotplug);
-        here.leave();
-        here.flush_hardware(LocalFlush::Everything);
-        let me = here.me();
-        self.platform.tags().flushed(here.tags(me));
+        here.leave_unless_active();
+        here.flush_everything();
         self.platform.quiesce();
-        self.online().remove_self(me);
+        self.online().remove_self(here.me());
+        here.publish_loaded(Loaded::OFF_LINE);
         self.platform.event(Event::Offline);
     }
 

@@ -35,16 +35,41 @@ impl<P: Platform> Shootdown<P> {
     /// Flushes `scope` of `space` on every CPU that may hold translations of it, and returns when none does. Page tables
     /// were changed before; with [`Tables::Freed`] the tables may be reused afterwards. Waits, unless this CPU is the only
     /// one in the mask.
+    ///
+    /// # Panics
+    /// If another engine made the space.
     #[inline]
     pub fn flush(&self, space: &AddressSpace<P>, scope: Scope, tables: Tables) {
+        self.must_own(space);
+        self.flush_own(space, scope, tables);
+    }
+
+    /// The same for a space that is known to be this engine's.
+    #[inline]
+    pub(crate) fn flush_own(&self, space: &AddressSpace<P>, scope: Scope, tables: Tables) {
         if let Some(flush) = self.begin(space, scope, tables) {
             flush.send_and_wait();
         }
     }
 
     /// Begins a flush: rings whoever must hear of it and flushes this CPU. Never waits.
+    ///
+    /// # Panics
+    /// If another engine made the space.
     #[inline]
     pub fn send<'a>(&'a self, space: &'a AddressSpace<P>, scope: Scope, tables: Tables) -> Pending<'a, P> {
+        self.must_own(space);
+        self.send_own(space, scope, tables)
+    }
+
+    /// The same for a space that is known to be this engine's.
+    #[inline]
+    pub(crate) fn send_own<'a>(
+        &'a self,
+        space: &'a AddressSpace<P>,
+        scope: Scope,
+        tables: Tables,
+    ) -> Pending<'a, P> {
         match self.begin(space, scope, tables) {
             Some(flush) => flush.send(),
             None => Pending { engine: self, target: Target::Nobody },

@@ -74,6 +74,9 @@ impl<P: Platform> Shootdown<P> {
     /// Opens a gather for `space`, whose caller may look at any entry.
     ///
     /// Where the caller knows what it is about to unmap, [`gather_within`](Self::gather_within) flushes less.
+    ///
+    /// # Panics
+    /// If another engine made the space.
     pub fn gather<'a, F, const N: usize>(&'a self, space: &'a AddressSpace<P>) -> Gather<'a, P, F, N> {
         self.open_gather(space, Scope::All)
     }
@@ -82,6 +85,9 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// Once it has finished, no CPU uses an old translation of `range`, whether this gather recorded it or another that
     /// is open at the same time cleared it first. What is recorded outside `range` is flushed as well.
+    ///
+    /// # Panics
+    /// If another engine made the space.
     pub fn gather_within<'a, F, const N: usize>(
         &'a self,
         space: &'a AddressSpace<P>,
@@ -90,12 +96,14 @@ impl<P: Platform> Shootdown<P> {
         self.open_gather(space, Scope::Pages(range.in_smallest_pages()))
     }
 
-    #[inline]
+    /// Not inlined, so that its code is there once for both.
+    #[inline(never)]
     fn open_gather<'a, F, const N: usize>(
         &'a self,
         space: &'a AddressSpace<P>,
         within: Scope,
     ) -> Gather<'a, P, F, N> {
+        self.must_own(space);
         // ORDER(SD-8): before this CPU clears an entry or finds one cleared; the caller's page-table lock orders both
         // (`nested_gathers`).
         space.gathers.fetch_add(1, Ordering::Relaxed);
@@ -174,7 +182,7 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
     /// If another gather on the space is open, it may have cleared entries that this one then found empty and did not
     /// record, so the flush widens to all that this one looked at (Linux, `tlb_finish_mmu`: to the whole space).
     pub fn send(mut self) -> PendingFrames<'a, P, F, N> {
-        let pending = self.begin(|engine, space, scope, tables| Some(engine.send(space, scope, tables)));
+        let pending = self.begin(|engine, space, scope, tables| Some(engine.send_own(space, scope, tables)));
         core::mem::forget(self);
         pending
     }
@@ -211,7 +219,7 @@ impl<P: Platform, F, const N: usize> Drop for Gather<'_, P, F, N> {
             return;
         }
         drop(self.begin(|engine, space, scope, tables| {
-            engine.flush(space, scope, tables);
+            engine.flush_own(space, scope, tables);
             None
         }));
     }

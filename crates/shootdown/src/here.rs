@@ -110,7 +110,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     /// Makes `home` what user code on this CPU runs in, or leaves what is loaded.
     pub(crate) fn return_to(self, home: Option<&AddressSpace<P>>) {
         match home {
-            Some(home) => self.switch_to(home),
+            Some(home) => self.switch_to_rarely(home),
             None => self.leave(),
         }
     }
@@ -122,6 +122,12 @@ impl<'a, P: Platform> Cpu<'a, P> {
         Loaded(self.local.published.loaded.load(Ordering::Relaxed))
     }
 
+    /// The same as [`switch_to`](Self::switch_to), for callers that are rare: its code is there once for them.
+    #[inline(never)]
+    pub(crate) fn switch_to_rarely(self, next: &AddressSpace<P>) {
+        self.switch_to(next);
+    }
+
     /// Makes `next` the space that user code on this CPU runs in.
     #[inline]
     pub(crate) fn switch_to(self, next: &AddressSpace<P>) {
@@ -129,7 +135,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         match loaded.how(next.address()) {
             Some(Mode::Active) => {}
             Some(Mode::Lazy) => self.leave_lazy(next),
-            None => self.load(next, hw::space_of(loaded)),
+            None => self.load(next, loaded),
         }
     }
 
@@ -160,7 +166,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         self.engine.platform().event(Event::Switched(space.id()));
     }
 
-    /// Loads `next` in place of `previous`.
+    /// Loads `next` in place of `previous`, which is what `loaded` says.
     ///
     /// ```text
     ///   this CPU                     initiator of a flush of `next`
@@ -173,7 +179,10 @@ impl<'a, P: Platform> Cpu<'a, P> {
     /// So this CPU sees the generation and installs with what it must flush, or the initiator sees the bit and
     /// "switching" and rings, or both. Explored by `switch-vs-flush`.
     #[inline(never)]
-    fn load(self, next: &AddressSpace<P>, previous: Option<&AddressSpace<P>>) {
+    fn load(self, next: &AddressSpace<P>, loaded: Loaded) {
+        self.engine.must_own(next);
+        self.must_be_on_line(loaded);
+        let previous = hw::space_of(loaded);
         // ORDER(SD-5): relaxed; the fence orders it before the generation is read (`switch_in_vs_flush`).
         self.local.published.loaded.store(Loaded::SWITCHING.0, Ordering::Relaxed);
         let (me, members) = (self.me(), next.members());
@@ -237,10 +246,11 @@ impl<'a, P: Platform> Cpu<'a, P> {
     #[inline(never)]
     fn load_after_rollover(self, arrival: Arrival<'_, P>) {
         let Arrival { me, next, previous, tag, .. } = arrival;
-        if !without(Rule::TagReuseFlushes) {
-            self.flush_hardware(LocalFlush::Everything);
+        if without(Rule::TagReuseFlushes) {
+            self.engine.platform().tags().flushed(self.tags(me));
+        } else {
+            self.flush_everything();
         }
-        self.engine.platform().tags().flushed(self.tags(me));
         if let Some(previous) = previous {
             self.save(me, previous);
         }
@@ -291,7 +301,14 @@ impl<'a, P: Platform> Cpu<'a, P> {
         }
     }
 
-    /// Loads the kernel's own root, if a space is loaded, and removes this CPU from its mask.
+    /// Leaves a space that no user code runs in.
+    #[inline(never)]
+    pub(crate) fn leave_unless_active(self) {
+        self.must_not_run_user_code();
+        self.leave();
+    }
+
+    /// Loads the kernel's own root, if a space is loaded, and removes this CPU from its mask. No user code runs here.
     pub(crate) fn leave(self) {
         let Some(space) = hw::space_of::<P>(self.loaded()) else { return };
         let me = self.me();
@@ -300,12 +317,18 @@ impl<'a, P: Platform> Cpu<'a, P> {
         hw::install(self.engine.platform(), None, Tag::NONE, OnInstall::Keep);
         self.engine.platform().tags().left(self.tags(me));
         self.engine.platform().event(Event::Left(space.id()));
-        self.local.own.counters.trims.bump();
         // ORDER(SD-3): the hardware has stopped using the root (install is complete on return); its entries are under a
         // tag whose generation was saved, or are gone. The space's memory is last used here.
-        space.members().remove_self(me);
+        self.forget_bit(space);
         self.publish_loaded(Loaded::NOTHING);
         core::mem::forget(changing);
+    }
+
+    /// Takes this CPU, whose hardware does not use the root, out of the mask of `space`.
+    #[inline(never)]
+    pub(crate) fn forget_bit(self, space: &AddressSpace<P>) {
+        self.local.own.counters.trims.bump();
+        space.members().remove_self(self.me());
     }
 
     /// Answers the doorbell: everything that may have been asked since it last did. No interrupt is on its way any more, as
@@ -426,6 +449,14 @@ impl<'a, P: Platform> Cpu<'a, P> {
         hw::flush_local(self.engine.platform(), what);
     }
 
+    /// Flushes everything, and tells the tag policy.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn flush_everything(self) {
+        self.flush_hardware(LocalFlush::Everything);
+        self.engine.platform().tags().flushed(self.tags(self.me()));
+    }
+
     /// Flushes what was asked for since generation `seen`, under a tag or of kernel memory.
     #[cold]
     fn flush_missed(self, clock: &Clock, seen: u64, now: u64, tag: Option<Tag>) {
@@ -436,7 +467,8 @@ impl<'a, P: Platform> Cpu<'a, P> {
     }
 
     /// Flushes what each request of a plan says, or everything once one is gone.
-    #[inline(always)]
+    #[cold]
+    #[inline(never)]
     fn flush_requests(self, clock: &Clock, first: u64, now: u64, tag: Option<Tag>) {
         for generation in first..=now {
             let pages = clock.recall(generation);

@@ -9,7 +9,7 @@ use core::mem::ManuallyDrop;
 /// Drops translations of this CPU. Only [`crate::here::Here`] calls it, which has interrupts off.
 #[inline]
 pub(crate) fn flush_local<P: Platform>(platform: &P, what: LocalFlush) {
-    // SAFETY: 1. `Here` exists only while interrupts are off, and `serve` is called so (`Platform`, 5).
+    // SAFETY: 1. `Here` exists only while interrupts are off, and `serve` is called so (its own obligation 1).
     unsafe { platform.flush_local(what) }
 }
 

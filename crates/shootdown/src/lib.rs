@@ -25,11 +25,13 @@ pub mod fault;
 mod fault;
 mod flush;
 mod gather;
+mod handles;
 mod here;
 #[expect(unsafe_code, reason = "the engine's unsafe calls, all in one place")]
 mod hw;
 #[expect(unsafe_code, reason = "storage promises")]
 mod mask;
+mod misuse;
 mod percpu;
 #[expect(unsafe_code, reason = "the embedder's promises")]
 mod platform;
@@ -49,6 +51,7 @@ pub use engine::{Refused, Shootdown};
 pub use event::Event;
 pub use flush::Pending;
 pub use gather::{Full, Gather, PendingFrames};
+pub use handles::{StructHandle, TeardownHandle, UserHandle};
 pub use mask::{BorrowedMask, CpuMask, MaskStore, MaskSummary, MaskWord, mask_words};
 pub use percpu::CpuLocal;
 pub use platform::{LocalFlush, OnInstall, OnLeave, Platform, Remote, RemoteFlush, SpaceHandle, Span};

@@ -178,7 +178,8 @@ pub(crate) const TAKEN: u64 = 1;
 
 /// Meaning of [`Published::loaded`]: one word, so that space, laziness and transition are always seen together.
 ///
-/// 0 nothing; 1 between two roots; else the address of the space, plus 2 while a kernel thread runs on it (lazy).
+/// 0 nothing, on a CPU that is off line; 1 between two roots; 2 nothing, on a CPU that is on line; else the address of the
+/// space, plus 2 while a kernel thread runs on it (lazy).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Loaded(pub(crate) u64);
 
@@ -192,7 +193,9 @@ pub(crate) enum Mode {
 }
 
 impl Loaded {
-    pub(crate) const NOTHING: Loaded = Loaded(0);
+    pub(crate) const OFF_LINE: Loaded = Loaded(0);
+    /// A kernel thread runs on no space.
+    pub(crate) const NOTHING: Loaded = Loaded(Self::LAZY);
     pub(crate) const SWITCHING: Loaded = Loaded(1);
     const LAZY: u64 = 2;
 

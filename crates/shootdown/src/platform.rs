@@ -26,8 +26,7 @@ use crate::types::{CpuId, PageRange, Scope, Tables, Tag};
 /// 4. [`flush_local`](Self::flush_local) and [`install`](Self::install) do what they say, and are complete on return: no
 ///    access of this CPU uses a dropped translation afterwards;
 /// 5. [`kick`](Self::kick) makes the target call [`Shootdown::serve`](crate::Shootdown::serve) soon, with interrupts off; a
-///    kick may be late or spurious, and is never lost for good (after a stall the engine kicks again). Nothing calls `serve`
-///    with interrupts on;
+///    kick may be late or spurious, and is never lost for good (after a stall the engine kicks again);
 /// 6. [`flush_remote`](Self::flush_remote) answers [`Remote::Done`] only if every CPU's TLB has dropped the translations.
 pub unsafe trait Platform: Sync + Sized {
     /// What the root register takes (CR3 or TTBR0 or satp without the tag, EPTP, an emulator's handle). The engine hands on
@@ -94,7 +93,8 @@ pub unsafe trait Platform: Sync + Sized {
     unsafe fn free_root(&self, space: &AddressSpace<Self>);
 
     /// Takes over a teardown that was dropped in a place where it cannot run: keeps it, and runs it later from a
-    /// context that may wait (see [`Teardown::into_handle`]). Must not drop it.
+    /// context that may wait (see [`Teardown::into_handle`]). Must not drop it; what it drops in its place, a
+    /// [`TeardownHandle`](crate::TeardownHandle), leaks.
     fn defer_teardown(&self, teardown: Teardown<'_, Self>);
 
     /// Drops translations on all CPUs by other means than doorbells (`TLBI ...IS`, INVLPGB and TLBSYNC, SBI RFENCE, a

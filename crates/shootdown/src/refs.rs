@@ -8,6 +8,7 @@
 
 use crate::engine::Shootdown;
 use crate::fault::Site;
+use crate::handles::{StructHandle, TeardownHandle, UserHandle};
 use crate::hw;
 use crate::platform::{Platform, SpaceHandle};
 use crate::space::AddressSpace;
@@ -98,21 +99,14 @@ impl<'m, P: Platform> UserRef<'m, P> {
         ManuallyDrop::new(self).release()
     }
 
-    /// Takes the reference apart, still counted, so that it can be kept as a bare handle (in a word, in C); put it
-    /// together again with [`Shootdown::user_from_handle`].
-    pub fn into_handle(self) -> P::Handle {
-        ManuallyDrop::new(self).held.take()
+    /// Takes the reference apart, still counted, so that it can be kept without a lifetime; put it together again with
+    /// [`Shootdown::user_from_handle`].
+    pub fn into_handle(self) -> UserHandle<P> {
+        UserHandle::counted(ManuallyDrop::new(self).held.take())
     }
 
     pub(crate) fn counted(engine: &'m Shootdown<P>, handle: P::Handle) -> Self {
         Self { held: StructLike::new(engine, handle) }
-    }
-
-    /// Looks, in debug builds, whether the space is loaded by the engine that made it: another one of the same type (one for
-    /// each guest, say) would flush other CPUs than those that hold its translations.
-    #[inline]
-    pub(crate) fn belongs_to(&self, engine: &Shootdown<P>) {
-        debug_assert!(core::ptr::eq(self.held.engine, engine), "{:?} is another engine's", self.id());
     }
 
     /// Gives the count up. The reference is not used afterwards.
@@ -158,10 +152,10 @@ impl<'m, P: Platform> StructRef<'m, P> {
         Self { held: StructLike::new(engine, handle) }
     }
 
-    /// Takes the reference apart, still counted, so that it can be kept as a bare handle; put it together again with
+    /// Takes the reference apart, still counted, so that it can be kept without a lifetime; put it together again with
     /// [`Shootdown::struct_from_handle`].
-    pub fn into_handle(self) -> P::Handle {
-        ManuallyDrop::new(self).held.take()
+    pub fn into_handle(self) -> StructHandle<P> {
+        StructHandle::counted(ManuallyDrop::new(self).held.take())
     }
 
     /// Takes a user reference if the space still has one (Linux: `mmget_not_zero`).
@@ -213,10 +207,10 @@ impl<'m, P: Platform> Teardown<'m, P> {
         drop(StructRef { held: ManuallyDrop::new(self).held.pass_on() });
     }
 
-    /// Takes the duty apart so that it can be kept without a lifetime, an allocation or a type parameter; put it
-    /// together again with [`Shootdown::teardown_from_handle`]. The struct reference stays counted.
-    pub fn into_handle(self) -> P::Handle {
-        ManuallyDrop::new(self).held.take()
+    /// Takes the duty apart so that it can be kept without a lifetime; put it together again with
+    /// [`Shootdown::teardown_from_handle`]. The struct reference stays counted.
+    pub fn into_handle(self) -> TeardownHandle<P> {
+        TeardownHandle::counted(ManuallyDrop::new(self).held.take())
     }
 
     pub(crate) fn counted(engine: &'m Shootdown<P>, handle: P::Handle) -> Self {

@@ -15,6 +15,8 @@ use core::sync::atomic::Ordering;
 #[repr(align(128))]
 pub struct AddressSpace<P: Platform> {
     id: SpaceId,
+    /// Address of the engine that made it.
+    pub(crate) owner: usize,
     root: P::Root,
     mask: P::Mask,
     tags: <P::Tags as TagPolicy>::Space,
@@ -33,12 +35,14 @@ pub(crate) const FRESH: u64 = u64::MAX;
 impl<P: Platform> AddressSpace<P> {
     pub(crate) fn new(
         id: SpaceId,
+        owner: usize,
         root: P::Root,
         mask: P::Mask,
         tags: <P::Tags as TagPolicy>::Space,
     ) -> Self {
         Self {
             id,
+            owner,
             root,
             mask,
             tags,

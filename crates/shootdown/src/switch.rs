@@ -3,6 +3,7 @@
 use crate::engine::{Refused, Shootdown};
 use crate::here::{Cpu, Here};
 use crate::hw;
+use crate::percpu::Loaded;
 use crate::platform::{Platform, Span};
 use crate::refs::UserRef;
 use crate::space::AddressSpace;
@@ -16,8 +17,10 @@ impl<P: Platform> Shootdown<P> {
     /// already; a lazy CPU that returns to what it has loaded writes no shared line.
     ///
     /// The thread that runs keeps a user reference for as long as it runs in the space. Never waits.
+    ///
+    /// # Panics
+    /// If this CPU is not on line, or another engine made the space.
     pub fn switch_to(&self, next: &UserRef<'_, P>) {
-        next.belongs_to(self);
         Here::enter(self, Span::Switch).switch_to(next);
     }
 
@@ -27,9 +30,13 @@ impl<P: Platform> Shootdown<P> {
         Here::enter(self, Span::EnterLazy).enter_lazy();
     }
 
-    /// Loads the kernel's own root and takes this CPU out of the mask (Linux: `leave_mm`). Never waits.
+    /// Loads the kernel's own root on a lazy CPU and takes it out of the mask (Linux: `leave_mm`). Never waits.
+    ///
+    /// # Panics
+    /// If user code runs on this CPU, or a kernel thread that borrows: call [`enter_lazy`](Self::enter_lazy) first, or drop the
+    /// [`Borrow`].
     pub fn leave(&self) {
-        Here::enter(self, Span::Leave).leave();
+        Here::enter(self, Span::Leave).leave_unless_active();
     }
 
     /// Lets a kernel thread work on user memory of a space (Linux: `kthread_use_mm`). The borrower puts itself into the
@@ -40,13 +47,15 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// # Errors
     /// [`Refused::NotAKernelThread`].
+    ///
+    /// # Panics
+    /// If this CPU is not on line, or another engine made the space.
     pub fn borrow<'a>(&'a self, user: &'a UserRef<'_, P>) -> Result<Borrow<'a, P>, Refused> {
-        user.belongs_to(self);
         let here = Here::enter(self, Span::Switch);
         if here.loaded().is_active() {
             return Err(Refused::NotAKernelThread(here.me()));
         }
-        here.switch_to(user);
+        here.switch_to_rarely(user);
         Ok(Borrow { engine: self, user_space: user, on_this_thread: PhantomData })
     }
 
@@ -54,20 +63,23 @@ impl<P: Platform> Shootdown<P> {
     /// `use_temporary_mm`, for patching code through a private mapping). A lazy CPU leaves its space first, so that it
     /// cannot return to one that died meanwhile (Linux commit abee7c494d8c). `body` must not wait for other CPUs.
     ///
+    /// # Panics
+    /// If this CPU is not on line, or another engine made the space.
+    ///
     /// # Safety
     /// The caller owes:
     /// 1. a user thread that calls this keeps its reference to the space that it runs in until the call returns
     ///    or unwinds: `body` does not put it. The mask does not hold the space meanwhile, so it would die, and then be loaded again.
     #[expect(unsafe_code, reason = "which references a thread owns cannot be seen in any type")]
     pub unsafe fn with_temporary<R>(&self, temporary: &UserRef<'_, P>, body: impl FnOnce() -> R) -> R {
-        temporary.belongs_to(self);
+        self.must_own(temporary);
         let here = Here::enter(self, Span::Temporary);
         if here.loaded().is_lazy() {
             here.leave();
         }
         // Whoever was active here is this very thread, which keeps its space alive.
         let home = hw::space_of::<P>(here.loaded());
-        here.switch_to(temporary);
+        here.switch_to_rarely(temporary);
         let back = Back { cpu: *here, home };
         let answer = body();
         back.go();
@@ -75,13 +87,20 @@ impl<P: Platform> Shootdown<P> {
     }
 
     /// Answers this CPU's doorbell: call it from the doorbell's interrupt handler, or from a spin loop that runs with
-    /// interrupts off. Interrupts must be off. Safe in interrupt context; not in an NMI. Never waits.
-    pub fn serve(&self) {
+    /// interrupts off. Safe in interrupt context. Never waits.
+    ///
+    /// # Safety
+    /// The caller owes:
+    /// 1. interrupts are off on this CPU, and stay off until it returns;
+    /// 2. it does not come between the steps of a call of the engine that has interrupts off on this CPU: not in an NMI
+    ///    handler, and not in a callback of the [`Platform`] that such a call makes.
+    #[expect(unsafe_code, reason = "whether interrupts are off cannot be seen in any type")]
+    pub unsafe fn serve(&self) {
         Cpu::in_handler(self).serve();
     }
 }
 
-/// A temporary space that is loaded. Dropped while the closure unwinds, it returns to what was loaded before.
+/// A temporary space that is loaded. When the closure unwinds, its drop returns to what was loaded before.
 struct Back<'a, P: Platform> {
     cpu: Cpu<'a, P>,
     home: Option<&'a AddressSpace<P>>,
@@ -103,7 +122,10 @@ impl<P: Platform> Drop for Back<'_, P> {
     }
 }
 
-/// A space loaded by a kernel thread; see [`Shootdown::borrow`]. Dropped, the thread goes lazy on it.
+/// A space loaded by a kernel thread; see [`Shootdown::borrow`]. When it is dropped, the thread goes lazy on the space.
+///
+/// What else is loaded on this CPU meanwhile, the scheduler takes away again before the thread goes on: debug builds look at
+/// that when it is dropped.
 #[must_use = "dropped at once, the space is not borrowed"]
 pub struct Borrow<'a, P: Platform> {
     engine: &'a Shootdown<P>,
@@ -121,6 +143,11 @@ impl<'a, P: Platform> Deref for Borrow<'a, P> {
 
 impl<P: Platform> Drop for Borrow<'_, P> {
     fn drop(&mut self) {
+        debug_assert!(
+            Here::enter(self.engine, Span::EnterLazy).loaded() == Loaded::active(self.user_space.address()),
+            "{:?} was borrowed and is not loaded: switch back first",
+            self.user_space.id()
+        );
         self.engine.enter_lazy();
     }
 }

@@ -18,15 +18,18 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// A request and no promise: a CPU that goes idle meanwhile stays a member until the next one. Waits until no
     /// request names the space any more.
+    ///
+    /// # Panics
+    /// If another engine made the space.
     pub fn trim(&self, space: &AddressSpace<P>) {
+        self.must_own(space);
         let me = {
             let here = Here::enter(self, Span::Leave);
             let loaded = here.loaded();
             if loaded == Loaded::lazy(space.address()) {
                 here.leave();
             } else if loaded.address() != space.address() && space.members().contains(here.me()) {
-                here.local.own.counters.trims.bump();
-                space.members().remove_self(here.me());
+                here.forget_bit(space);
             }
             here.me()
         };
@@ -155,8 +158,7 @@ impl<P: Platform> Cpu<'_, P> {
         let loaded = self.loaded();
         // Between two roots the hardware may still have this one.
         if loaded != Loaded::SWITCHING && loaded.address() != address && space.members().contains(self.me()) {
-            self.local.own.counters.trims.bump();
-            space.members().remove_self(self.me());
+            self.forget_bit(space);
         }
     }
 }

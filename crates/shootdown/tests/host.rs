@@ -22,7 +22,7 @@ struct Host {
     /// Polls of a wait before the kicked CPUs answer.
     answer_after: AtomicU64,
     stalls: AtomicUsize,
-    deferred: RefCell<Vec<&'static AddressSpace<Host>>>,
+    deferred: RefCell<Vec<TeardownHandle<Host>>>,
     log: RefCell<Log>,
     engine: std::cell::OnceCell<&'static Shootdown<Host>>,
 }
@@ -73,7 +73,7 @@ unsafe impl Platform for Host {
         if polls >= self.answer_after.load(Relaxed) {
             let kicked = std::mem::take(&mut self.log.borrow_mut().kicks);
             for cpu in kicked {
-                self.on(cpu, || self.engine().serve());
+                self.serve(cpu);
             }
         }
     }
@@ -88,6 +88,12 @@ unsafe impl Platform for Host {
 impl Host {
     fn engine(&self) -> &'static Shootdown<Host> {
         self.engine.get().expect("the engine is made first")
+    }
+
+    /// The doorbell's handler of CPU `cpu`.
+    fn serve(&self, cpu: u32) {
+        // SAFETY: 1. nothing interrupts the thread that plays the CPUs; 2. no call of the engine is at work on this one.
+        self.on(cpu, || unsafe { self.engine().serve() });
     }
 
     /// Runs `body` as CPU `cpu`.
@@ -175,7 +181,7 @@ fn a_flush_rings_who_runs_the_space_and_skips_the_rest() {
     assert_eq!(host.counters(0).doorbells_sent(), 3, "freed tables reach the lazy CPU too");
     assert_eq!(host.counters(99).evictions(), 1);
     for user in [a, b] {
-        user.into_handle();
+        let _ = user.into_handle();
     }
 }
 
@@ -202,7 +208,7 @@ fn frames_are_held_until_the_flush_is_complete_and_handed_back_when_full() {
     let empty = engine.gather::<Frame, 2>(&a);
     empty.finish();
     assert_eq!(host.counters(0).flushes(), 1, "nothing recorded, nothing flushed");
-    a.into_handle();
+    let _ = a.into_handle();
 }
 
 #[test]
@@ -271,8 +277,7 @@ fn the_last_user_leaves_a_teardown_and_the_last_struct_frees_the_root_once() {
     drop(a);
     assert_eq!(pin.upgrade().err(), Some(Exiting));
     let handle = host.deferred.borrow_mut().pop().expect("an implicit drop defers the teardown");
-    // SAFETY: 1. it came from `into_handle` just now.
-    let teardown = unsafe { engine.teardown_from_handle(handle) };
+    let teardown = engine.teardown_from_handle(handle);
     assert_eq!(teardown.root(), 0xa000);
     teardown.finish();
     assert!(host.log.borrow().freed_roots.is_empty(), "a struct reference is left");
@@ -294,7 +299,7 @@ fn a_late_target_is_reported_rung_again_and_waited_for() {
     assert_eq!(host.stalls.load(Relaxed), 2, "at 4 polls and at 8");
     assert_eq!(host.counters(0).stalls(), 2);
     assert_eq!(host.counters(1).doorbells_answered(), 1);
-    a.into_handle();
+    let _ = a.into_handle();
 }
 
 #[test]
@@ -314,16 +319,8 @@ fn a_warm_tag_is_kept_and_catches_up_by_range() {
     let flushes = host.log.borrow().flushes.clone();
     assert!(matches!(flushes[..], [(0, LocalFlush::Pages { range, .. })] if range == page(7)), "{flushes:?}");
     for user in [a, b] {
-        user.into_handle();
+        let _ = user.into_handle();
     }
-}
-
-#[test]
-#[cfg(debug_assertions)]
-#[should_panic(expected = "is another engine's")]
-fn a_debug_build_refuses_to_load_a_space_of_another_engine() {
-    let (engine, other) = (machine(1), machine(1));
-    engine.switch_to(&space(other, 0xa000));
 }
 
 #[test]
@@ -342,7 +339,7 @@ fn borrowing_and_temporary_spaces_return_to_where_they_began() {
     assert_eq!(borrow.root(), 0xb000);
     drop(borrow);
     for user in [a, b] {
-        user.into_handle();
+        let _ = user.into_handle();
     }
 }
 
@@ -357,7 +354,7 @@ fn refusals_name_the_value_and_the_remedy() {
     let first = engine.adopt(space).expect("first");
     let Err((refused, _)) = engine.adopt(space) else { panic!("adopted twice") };
     assert!(refused.to_string().contains("clone its first reference"), "{refused}");
-    first.into_handle();
+    let _ = first.into_handle();
     let wide = machine(129);
     let refused = wide.platform().on(128, || wide.online_cpu());
     assert_eq!(refused, Err(Refused::CpuTooLarge(CpuId::new(128), 128)));
@@ -374,6 +371,7 @@ fn a_cpu_that_went_off_line_is_not_waited_for_and_comes_back_clean() {
     let a = space(engine, 0xa000);
     host.on(1, || {
         engine.switch_to(&a);
+        engine.enter_lazy();
         engine.offline_cpu();
     });
     host.answer_after.store(u64::MAX, Relaxed);
@@ -383,7 +381,7 @@ fn a_cpu_that_went_off_line_is_not_waited_for_and_comes_back_clean() {
     host.log.borrow_mut().flushes.clear();
     host.on(1, || engine.online_cpu()).expect("fits");
     assert_eq!(host.log.borrow().flushes, [(1, LocalFlush::Everything)]);
-    a.into_handle();
+    let _ = a.into_handle();
 }
 
 #[test]

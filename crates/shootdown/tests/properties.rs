@@ -90,7 +90,7 @@ unsafe impl Platform for Host {
     }
     unsafe fn free_root(&self, _: &AddressSpace<Self>) {}
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
-        teardown.into_handle();
+        let _ = teardown.into_handle();
     }
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
         let mut targets = BTreeSet::new();
@@ -120,7 +120,8 @@ impl Host {
     /// Everybody who was kicked serves.
     fn answer(&self) {
         for cpu in self.kicked.take() {
-            self.on(cpu, || self.engine.get().expect("made first").serve());
+            // SAFETY: 1. nothing interrupts the thread that plays the CPUs; 2. no call is at work on this one.
+            self.on(cpu, || unsafe { self.engine.get().expect("made first").serve() });
         }
     }
 
@@ -258,6 +259,7 @@ impl World {
             (Act::Online, true) | (_, false) => {}
             (Act::Offline, true) => {
                 self.set_active(cpu, false);
+                self.engine.enter_lazy();
                 self.engine.offline_cpu();
                 self.online.remove(&cpu);
             }
@@ -278,6 +280,7 @@ impl World {
             }
             Act::Leave => {
                 self.set_active(cpu, false);
+                engine.enter_lazy();
                 engine.leave();
             }
             Act::Touch(page) if self.is_active(cpu) => host.touch(*page),

@@ -62,8 +62,7 @@ fn a_space_lives_and_dies_on_the_platform_as_it_ships() {
     engine.enter_lazy();
     drop(user);
     let deferred = engine.platform().deferred().expect("the teardown was kept");
-    // SAFETY: 1. the platform took it apart, and gives it out once.
-    unsafe { engine.teardown_from_handle(deferred) }.finish();
+    engine.teardown_from_handle(deferred).finish();
     assert_eq!(counts.root.load(Ordering::Relaxed), 0x1000);
     assert_eq!(counts.freed.load(Ordering::Relaxed), 0x2000);
 }

@@ -60,10 +60,11 @@ pub fn run(kernel: &'static Shootdown<Kernel>) -> bool {
             remap(kernel, target, &mut processes[target], below(PAGES));
         }
     }
+    kernel.enter_lazy();
     kernel.leave();
     // They live as long as the machine.
     processes.into_iter().for_each(|process| {
-        process.user.into_handle();
+        let _ = process.user.into_handle();
     });
     let rollovers = kernel.platform().rollovers();
     say!(

@@ -54,7 +54,8 @@ pub trait PlatformIf {
     fn publish_tables();
     /// Frees the tables of a root that no CPU has loaded.
     fn free_root(root: u64);
-    /// Takes over a teardown: keeps the object, whose count is handed over, and later calls `teardown_from_handle`.
+    /// Takes over a teardown: keeps the object, whose count is handed over and is not given up, and later makes it a
+    /// [`Handle`] again, that a `TeardownHandle` by `from_inner`, and that a teardown by `teardown_from_handle`.
     fn defer_teardown(object: usize);
     /// Counts one more reference to the object around a space (`Arc::increment_strong_count`).
     fn retain(object: usize);
@@ -156,7 +157,9 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize> Platform for Linked<T, W
     }
     #[inline]
     fn defer_teardown(&self, late: Teardown<'_, Self>) {
-        call_interface!(namespace = Shootdown, PlatformIf::defer_teardown(late.into_handle().into_object()));
+        // SAFETY: 1. it is taken apart here, still counted; the implementation keeps the object (`Linked::new`).
+        let handle = unsafe { late.into_handle().into_inner() };
+        call_interface!(namespace = Shootdown, PlatformIf::defer_teardown(handle.into_object()));
     }
     #[inline]
     fn relax(&self, polls: u64) {

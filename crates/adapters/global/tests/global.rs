@@ -113,6 +113,6 @@ unsafe impl shootdown::Platform for Other {
     }
     unsafe fn free_root(&self, _: &shootdown::AddressSpace<Self>) {}
     fn defer_teardown(&self, late: shootdown::Teardown<'_, Self>) {
-        late.into_handle();
+        let _ = late.into_handle();
     }
 }

@@ -53,7 +53,7 @@ unsafe impl Platform for Machine {
     fn kick(&self, _: CpuId) {}
     unsafe fn free_root(&self, _: &AddressSpace<Self>) {}
     fn defer_teardown(&self, late: Teardown<'_, Self>) {
-        late.into_handle();
+        let _ = late.into_handle();
     }
     fn event(&self, event: Event) {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event);

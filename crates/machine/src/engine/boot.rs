@@ -3,7 +3,7 @@
 use super::sim::{Handle, Setup, Sim};
 use super::world::{Judges, Start};
 use crate::config::{Builder, MAX_CPUS, MAX_TAGS};
-use shootdown::{AddressSpace, LocalFlush, OnInstall, Shootdown, Tag};
+use shootdown::{AddressSpace, LocalFlush, OnInstall, Shootdown, Tag, UserHandle};
 use shootdown_judge::{Judge, Panics};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -123,9 +123,10 @@ pub(crate) fn start<S: Setup>(
     engine.online_cpu().expect("a mask holds eight CPUs");
     if let Start::User(space) | Start::Lazy(space) = start {
         // SAFETY: 1. the thread's reference is counted; it is taken apart again below.
-        let user = unsafe { engine.user_from_handle(Handle(spaces[space])) };
+        let user = unsafe { UserHandle::from_inner(Handle(spaces[space])) };
+        let user = engine.user_from_handle(user);
         engine.switch_to(&user);
-        user.into_handle();
+        let _ = user.into_handle();
     }
     if let Start::Lazy(_) = start {
         engine.enter_lazy();
@@ -143,9 +144,10 @@ impl<S: Setup> History<'_, S> {
     pub fn run(&self, cpu: usize, space: usize) {
         let engine = self.on(cpu);
         // SAFETY: 1. the plan counted a thread of each space; the reference is taken apart again below.
-        let user = unsafe { engine.user_from_handle(Handle(self.spaces[space])) };
+        let user = unsafe { UserHandle::from_inner(Handle(self.spaces[space])) };
+        let user = engine.user_from_handle(user);
         engine.switch_to(&user);
-        user.into_handle();
+        let _ = user.into_handle();
     }
 
     /// The engine, as `cpu` calls it.

@@ -5,7 +5,8 @@ use super::sim::{DOORBELL, Handle, Mask, Setup, Sim, page_address};
 use super::world::{MISSING, Page, World, frame, kernel_frame};
 use crate::hw;
 use shootdown::{
-    AddressSpace, Exiting, PageRange, PageSize, Platform, Scope, Shootdown, StructRef, Tables, UserRef,
+    AddressSpace, Exiting, PageRange, PageSize, Platform, Scope, Shootdown, StructHandle, StructRef, Tables,
+    TeardownHandle, UserHandle, UserRef,
 };
 use shootdown_explore::sync;
 use std::cell::Cell;
@@ -51,13 +52,15 @@ impl<'w, S: Setup> Cpu<'w, S> {
     /// The user reference that the thread on this CPU owns, or one of the sleepers'.
     pub fn user(&self, space: usize) -> UserRef<'static, Sim<S>> {
         // SAFETY: 1. the plan counted it; each scenario takes up each reference once.
-        unsafe { self.engine().user_from_handle(Handle(self.space(space))) }
+        let user = unsafe { UserHandle::from_inner(Handle(self.space(space))) };
+        self.engine().user_from_handle(user)
     }
 
     /// A struct reference that the plan counted.
     pub fn pinned(&self, space: usize) -> StructRef<'static, Sim<S>> {
         // SAFETY: 1. the plan counted it; each scenario takes up each reference once.
-        unsafe { self.engine().struct_from_handle(Handle(self.space(space))) }
+        let pin = unsafe { StructHandle::from_inner(Handle(self.space(space))) };
+        self.engine().struct_from_handle(pin)
     }
 
     /// Schedules a thread of the space.
@@ -252,7 +255,8 @@ impl<'w, S: Setup> Cpu<'w, S> {
         let deferred = &self.engine().platform().deferred[space];
         if deferred.load(Ordering::Acquire) == 1 {
             // SAFETY: 1. `defer_teardown` took it apart, and this is the only reaper.
-            let teardown = unsafe { self.engine().teardown_from_handle(Handle(self.space(space))) };
+            let teardown = unsafe { TeardownHandle::from_inner(Handle(self.space(space))) };
+            let teardown = self.engine().teardown_from_handle(teardown);
             self.forget(2);
             self.tear_down(space, teardown);
         }
@@ -372,6 +376,8 @@ impl<'w, S: Setup> Cpu<'w, S> {
         self.uses_memory(false);
         // The CPU runs no more code: interrupts stay off until it comes back.
         sync::irq_save();
+        // An idle thread runs by now, which is lazy.
+        self.engine().enter_lazy();
         self.engine().offline_cpu();
         self.forget(0);
     }

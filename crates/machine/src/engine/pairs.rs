@@ -29,14 +29,14 @@ const OPERATIONS: &[Operation] = &[
         let (a, b) = (cpu.user(0), cpu.user(1));
         cpu.run(&b);
         cpu.run(&a);
-        a.into_handle();
-        b.into_handle();
+        let _ = a.into_handle();
+        let _ = b.into_handle();
     }),
     operation("lazy", Start::User(0), 0, |cpu| {
         cpu.run_kernel_thread();
         let user = cpu.user(0);
         cpu.run(&user);
-        user.into_handle();
+        let _ = user.into_handle();
     }),
     operation("leave", Start::Lazy(0), 0, |cpu| {
         cpu.engine().leave();
@@ -50,7 +50,7 @@ const OPERATIONS: &[Operation] = &[
     operation("temporary", Start::Lazy(0), 0, |cpu| {
         let temporary = cpu.user(1);
         cpu.patch(&temporary, false);
-        temporary.into_handle();
+        let _ = temporary.into_handle();
     }),
     operation("trim", Start::User(0), 0, |cpu| cpu.trim(0)),
     operation("exit", Start::User(0), 0, |cpu| cpu.exit(0)),

@@ -230,7 +230,7 @@ unsafe impl<S: Setup> Platform for Sim<S> {
     }
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
         let root = teardown.root();
-        teardown.into_handle();
+        let _ = teardown.into_handle();
         self.deferred[root].store(1, Ordering::Release);
     }
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {

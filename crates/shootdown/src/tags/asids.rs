@@ -188,7 +188,11 @@ where
     ///
     /// # Errors
     /// [`PinRefused::NoneLeft`] where CPUs might run short of tags.
+    ///
+    /// # Panics
+    /// If another engine made the space.
     pub fn pin_tag(&self, space: &AddressSpace<P>) -> Result<Tag, PinRefused> {
+        self.must_own(space);
         let _here = Here::enter(self, Span::Tags);
         self.platform().tags().pin(space.tags())
     }
@@ -196,8 +200,9 @@ where
     /// Undoes one [`pin_tag`](Self::pin_tag). Never waits.
     ///
     /// # Panics
-    /// If the space is not pinned.
+    /// If the space is not pinned, or another engine made it.
     pub fn unpin_tag(&self, space: &AddressSpace<P>) {
+        self.must_own(space);
         let _here = Here::enter(self, Span::Tags);
         self.platform().tags().unpin(space.tags());
     }

@@ -260,14 +260,18 @@ where
     ///
     /// # Errors
     /// [`ShareRefused::NoneLeft`]; [`ShareRefused::AlreadyShared`], also while another CPU is at it.
+    ///
+    /// # Panics
+    /// If another engine made the space.
     pub fn share_tag(&self, space: &AddressSpace<P>) -> Result<Tag, ShareRefused> {
+        self.must_own(space);
         let tag = {
             let _here = Here::enter(self, Span::Tags);
             self.platform().tags().begin_share(space.tag_space())?
         };
         // As if tables were freed, so that lazy CPUs hear of it: broadcasts do not reach what their walkers cache under
         // tags of their own.
-        self.flush(space, Scope::All, Tables::Freed);
+        self.flush_own(space, Scope::All, Tables::Freed);
         self.platform().tags().finish_share(space.tag_space());
         Ok(tag)
     }

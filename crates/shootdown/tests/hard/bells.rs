@@ -26,7 +26,7 @@ fn a_lost_doorbell_is_rung_again_until_it_is_answered() {
     let stalls: Vec<_> = (1..=3).map(|stall| (1, stall * STALL_POLLS)).collect();
     assert_eq!(*host.stalled.borrow(), stalls);
     host.check();
-    user.into_handle();
+    let _ = user.into_handle();
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn where_every_doorbell_is_lost_the_wait_goes_on_and_names_the_cpu_each_time() {
     assert!(stalled.len() > 1000 && stalled.iter().all(|&(cpu, _)| cpu == 1));
     assert_eq!(host.kicks.get(), 1 + stalled.len() as u64);
     host.check();
-    user.into_handle();
+    let _ = user.into_handle();
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_doorbell_that_is_lost_after_its_cpu_answered_unasked_costs_whoever_rings_ne
     host.unmap(0, &user, 4);
     assert_eq!((host.kicks.get(), host.stalled.borrow().len()), (4, 1));
     host.check();
-    user.into_handle();
+    let _ = user.into_handle();
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_late_doorbell_is_waited_for() {
     (0..2 * FLUSHED_LATE).for_each(|_| host.poll());
     assert_eq!(host.counters(1).doorbells_answered(), 1);
     host.check();
-    user.into_handle();
+    let _ = user.into_handle();
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_doubled_doorbell_is_answered_once() {
     assert_eq!(host.counters(1).doorbells_answered(), 1);
     assert_eq!(host.counters(1).selective_flushes(), flushes + 1);
     host.check();
-    user.into_handle();
+    let _ = user.into_handle();
 }
 
 #[test]
@@ -102,11 +102,11 @@ fn a_false_doorbell_changes_nothing_whatever_its_cpu_does() {
     host.on(3, || host.engine().offline_cpu());
     let counted = || (0..4).map(|cpu| format!("{:?}", host.counters(cpu))).collect::<Vec<_>>();
     let before = counted();
-    (0..4).for_each(|cpu| host.on(cpu, || host.engine().serve()));
+    (0..4).for_each(|cpu| host.serve(cpu));
     assert_eq!(counted(), before);
     assert_eq!(host.counters(1).evictions(), 0, "a lazy CPU stays where it is");
     host.check();
-    user.into_handle();
+    let _ = user.into_handle();
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn false_doorbells_at_others_do_not_stand_in_for_the_answer_that_is_missing() {
         assert!(gather.unmapped(page_range(1), frame).is_ok());
         let pending: shootdown::PendingFrames<'_, _, _, 2> = gather.send();
         for _ in 0..8 {
-            host.on(2, || host.engine().serve());
+            host.serve(2);
             host.poll();
         }
         assert!(host.freed.borrow().is_empty());
@@ -133,7 +133,7 @@ fn false_doorbells_at_others_do_not_stand_in_for_the_answer_that_is_missing() {
     assert_eq!(*host.freed.borrow(), [1]);
     assert!(host.stalled.borrow().iter().all(|&(cpu, _)| cpu == 1), "CPU 2 is not late");
     host.check();
-    user.into_handle();
+    let _ = user.into_handle();
 }
 
 /// What happens next.
@@ -204,7 +204,7 @@ proptest! {
                     unmapped += 1;
                     prop_assert_eq!(host.freed.borrow().len(), unmapped, "each frame goes with its gather");
                 }
-                Act::False(cpu) => host.on(cpu, || host.engine().serve()),
+                Act::False(cpu) => host.serve(cpu),
                 Act::Mask(cpu, polls) => {
                     // Its interrupts come on again: until then it answers nothing.
                     host.masked.borrow_mut().insert(cpu, host.polls() + polls);
@@ -219,7 +219,7 @@ proptest! {
         }
         host.check();
         for user in users {
-            user.into_handle();
+            let _ = user.into_handle();
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! What is promised then: no frame and no root goes early, none twice, interrupts and pins are as before, no lock is held.
 //! The CPU on which the callback ran may owe others an answer, and its tags may stand for nothing: before it runs user
-//! code again, it calls `leave` and `online_cpu`, and switches to a space; until then others may wait for it.
+//! code again, it calls `enter_lazy`, `leave` and `online_cpu`, and switches to a space; until then others may wait for it.
 
 use super::rig::{Callback, Host, User, machine, page_range, space};
 use proptest::prelude::*;
@@ -79,6 +79,7 @@ fn perform(host: &'static Host, users: &[User], act: &Act) {
 fn recover(host: &Host, cpu: u32, user: &User) {
     host.active.borrow_mut().remove(&cpu);
     host.on(cpu, || {
+        host.engine().enter_lazy();
         host.engine().leave();
         host.engine().online_cpu().expect("it fits");
     });
@@ -168,7 +169,7 @@ fn frames_of_a_gather_whose_flush_panics_are_never_given_back() {
         host.masked.borrow_mut().insert(1, u64::MAX);
         unmap_panics(host, &user, callback, 0);
         assert_eq!(*host.freed.borrow(), [], "{callback:?}: CPU 1 has not answered");
-        user.into_handle();
+        let _ = user.into_handle();
     }
 }
 
@@ -186,7 +187,7 @@ fn frames_whose_wait_panics_are_never_given_back() {
             assert!(catch_unwind(AssertUnwindSafe(finish)).is_err(), "{callback:?}");
             assert_eq!(*host.freed.borrow(), [], "{callback:?}: CPU 1 has not answered");
             host.check();
-            user.into_handle();
+            let _ = user.into_handle();
         }
     }
 }
@@ -203,7 +204,7 @@ fn frames_of_a_gather_that_is_dropped_and_panics_are_never_given_back() {
     assert!(catch_unwind(AssertUnwindSafe(dropped)).is_err());
     assert_eq!(*host.freed.borrow(), []);
     host.check();
-    user.into_handle();
+    let _ = user.into_handle();
 }
 
 #[test]
@@ -215,12 +216,12 @@ fn who_waits_for_a_cpu_whose_handler_panicked_is_answered_when_that_cpu_leaves()
     let engine = host.engine();
     let pending = host.on(0, || engine.send(&user, Scope::Pages(page_range(1)), Tables::Kept));
     host.bomb.set(Some((Callback::FlushLocal, 0)));
-    let handler = || host.on(1, || engine.serve());
+    let handler = || host.serve(1);
     assert!(catch_unwind(AssertUnwindSafe(handler)).is_err());
     recover(host, 1, &user);
     host.on(0, || pending.finish());
     host.check();
-    user.into_handle();
+    let _ = user.into_handle();
 }
 
 #[test]

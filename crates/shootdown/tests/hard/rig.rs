@@ -101,7 +101,7 @@ pub struct Host {
     /// Frames given back.
     pub freed: RefCell<Vec<u64>>,
     pub freed_roots: RefCell<Vec<u64>>,
-    pub deferred: RefCell<Vec<&'static AddressSpace<Host>>>,
+    pub deferred: RefCell<Vec<TeardownHandle<Host>>>,
     /// Which call of which callback panics.
     pub bomb: Cell<Option<(Callback, u64)>>,
     /// The CPU on which it did.
@@ -252,6 +252,12 @@ impl Host {
         std::cell::RefMut::map(self.hardware.borrow_mut(), |cpus| &mut cpus[self.cpu.get() as usize])
     }
 
+    /// The doorbell's handler of CPU `cpu`.
+    pub fn serve(&self, cpu: u32) {
+        // SAFETY: 1. nothing interrupts the thread that plays the CPUs; 2. no call of the engine is at work on this one.
+        self.on(cpu, || unsafe { self.engine().serve() });
+    }
+
     /// Runs `body` as CPU `cpu`.
     pub fn on<R>(&self, cpu: u32, body: impl FnOnce() -> R) -> R {
         let _back = Back(self, self.cpu.replace(cpu));
@@ -275,7 +281,7 @@ impl Host {
             due.extend(arrives.then_some(cpu));
             !arrives
         });
-        due.into_iter().for_each(|cpu| self.on(cpu, || self.engine().serve()));
+        due.into_iter().for_each(|cpu| self.serve(cpu));
     }
 
     fn state(&self, root: u64, page: u64) -> u64 {

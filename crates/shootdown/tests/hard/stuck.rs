@@ -21,7 +21,7 @@ fn a_target_with_interrupts_off_is_named_and_the_flush_ends_when_it_returns() {
     host.unmap(2, &user, 1);
     assert_eq!(*host.freed.borrow(), [1, 1], "the machine goes on as before");
     host.check();
-    user.into_handle();
+    let _ = user.into_handle();
 }
 
 #[test]

@@ -72,6 +72,7 @@ fn a_rollover_whose_broadcast_panics_is_made_again_before_any_tag_changes_hands(
     broadcast.breaks.set(true);
     assert!(catch_unwind(AssertUnwindSafe(|| host.run(0, &others[2]))).is_err());
     host.on(0, || {
+        engine.enter_lazy();
         engine.leave();
         engine.online_cpu().expect("it fits");
     });

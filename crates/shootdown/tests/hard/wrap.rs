@@ -37,8 +37,8 @@ fn a_flush_costs_one_generation_and_a_switch_none() {
         assert_eq!(a.generation().number(), before + flush);
     }
     host.check();
-    a.into_handle();
-    b.into_handle();
+    let _ = a.into_handle();
+    let _ = b.into_handle();
 }
 
 #[test]

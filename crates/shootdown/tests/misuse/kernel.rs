@@ -46,7 +46,7 @@ macro_rules! duties {
         unsafe fn install(&self, _: Option<u64>, _: Tag, _: OnInstall) {}
         unsafe fn free_root(&self, _: &AddressSpace<Self>) {}
         fn defer_teardown(&self, late: Teardown<'_, Self>) {
-            late.into_handle();
+            let _ = late.into_handle();
         }
     };
 }

@@ -109,7 +109,7 @@ unsafe impl<T: TagPolicy> Platform for Host<T> {
     }
     unsafe fn free_root(&self, _: &AddressSpace<Self>) {}
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
-        teardown.into_handle();
+        let _ = teardown.into_handle();
     }
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
         let Some(tag) = what.tag else { return Remote::Kick };
@@ -120,7 +120,8 @@ unsafe impl<T: TagPolicy> Platform for Host<T> {
     }
     fn relax(&self, _: u64) {
         for cpu in self.kicked.take() {
-            self.on(cpu, || self.engine().serve());
+            // SAFETY: 1. nothing interrupts the thread that plays the CPUs; 2. no call is at work on this one.
+            self.on(cpu, || unsafe { self.engine().serve() });
         }
     }
 }

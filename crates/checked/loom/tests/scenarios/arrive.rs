@@ -83,7 +83,7 @@ pub fn borrow_vs_unmap() {
                     cpu.touch(0);
                 }
                 assert!(user.put().is_none(), "its user stays");
-                pin.into_handle();
+                let _ = pin.into_handle();
             },
         ],
         ..Plan::default()

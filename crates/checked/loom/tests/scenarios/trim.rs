@@ -48,6 +48,7 @@ pub fn bit_gone_before_the_answer() {
             |cpu| {
                 let user = cpu.user(0);
                 cpu.engine().switch_to(&user);
+                cpu.engine().enter_lazy();
                 cpu.engine().leave();
                 if let Some(teardown) = user.put() {
                     teardown.finish();
@@ -81,6 +82,7 @@ pub fn a_third_frees_what_was_trimmed() {
             |cpu| {
                 let user = cpu.user(0);
                 cpu.engine().switch_to(&user);
+                cpu.engine().enter_lazy();
                 cpu.engine().leave();
                 if let Some(teardown) = user.put() {
                     teardown.finish();

@@ -4,7 +4,8 @@ use super::hw::{Hw, Kind, Mask};
 use super::machine::{KERNEL, Machine, page};
 use super::memory::{Memory, Owned};
 use shootdown_under_loom::{
-    AddressSpace, Gather, PendingFrames, Scope, Shootdown, SpaceHandle, StructRef, Tables, UserRef,
+    AddressSpace, Gather, PendingFrames, Scope, Shootdown, SpaceHandle, StructHandle, StructRef, Tables,
+    UserHandle, UserRef,
 };
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -31,20 +32,22 @@ impl<'m, K: Kind> Cpu<'m, K> {
     /// Takes up a user reference that the plan counted.
     pub fn user(&self, space: usize) -> UserRef<'m, Hw<K>> {
         // SAFETY: 1. `Machine::adopt` counted it; scenarios take up no more than they asked for.
-        unsafe { self.engine().user_from_handle(self.machine.spaces[space].clone()) }
+        let user = unsafe { UserHandle::from_inner(self.machine.spaces[space].clone()) };
+        self.engine().user_from_handle(user)
     }
 
     /// Takes up a struct reference that the plan counted.
     pub fn pin(&self, space: usize) -> StructRef<'m, Hw<K>> {
         // SAFETY: 1. `Machine::adopt` counted it; scenarios take up no more than they asked for.
-        unsafe { self.engine().struct_from_handle(self.machine.spaces[space].clone()) }
+        let pin = unsafe { StructHandle::from_inner(self.machine.spaces[space].clone()) };
+        self.engine().struct_from_handle(pin)
     }
 
     /// Runs user code of `space` here from now on; the reference stays counted.
     pub fn run(&self, space: usize) {
         let user = self.user(space);
         self.engine().switch_to(&user);
-        user.into_handle();
+        let _ = user.into_handle();
         self.hw().poll();
     }
 
@@ -83,6 +86,7 @@ impl<'m, K: Kind> Cpu<'m, K> {
 
     /// Leaves the machine, and takes no interrupts any more.
     pub fn go_offline(&self) {
+        self.engine().enter_lazy();
         self.engine().offline_cpu();
         self.hw().halt(true);
     }

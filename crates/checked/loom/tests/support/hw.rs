@@ -261,7 +261,8 @@ impl<K: Kind> Hw<K> {
             return;
         }
         self.inside(|inside| inside.irqs_masked = true);
-        self.machine().engine.serve();
+        // SAFETY: 1. they are masked until the next line; 2. the engine masks them where it must not be interrupted.
+        unsafe { self.machine().engine.serve() };
         self.inside(|inside| inside.irqs_masked = false);
     }
 
@@ -440,7 +441,7 @@ unsafe impl<K: Kind> Platform for Hw<K> {
 
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
         self.blame.report("a teardown was dropped".to_string());
-        teardown.into_handle();
+        let _ = teardown.into_handle();
     }
 
     fn relax(&self, _: u64) {

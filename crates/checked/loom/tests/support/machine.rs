@@ -154,12 +154,12 @@ impl<K: Kind> Machine<K> {
         let first =
             self.engine.adopt(self.spaces[space].clone()).map_err(|refused| refused.0).expect("adopted once");
         for _ in 0..pins {
-            first.grab().into_handle();
+            let _ = first.grab().into_handle();
         }
         for _ in 1..users {
-            first.clone().into_handle();
+            let _ = first.clone().into_handle();
         }
-        first.into_handle();
+        let _ = first.into_handle();
     }
 
     /// Runs the CPU that the calling thread is.

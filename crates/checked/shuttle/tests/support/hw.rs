@@ -4,7 +4,7 @@ use super::judge::{Judge, Lease};
 use super::run::{Machine, Object};
 use shootdown_under_shuttle::{
     AddressSpace, CpuId, CpuLocal, CpuMask, Event, LocalFlush, OnInstall, OnLeave, PageRange, PerCpuSlots,
-    Platform, Scope, Span, Tables, Tag, TagPolicy, Teardown, Untagged,
+    Platform, Scope, Span, Tables, Tag, TagPolicy, Teardown, TeardownHandle, Untagged,
 };
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -92,7 +92,7 @@ pub struct Hw<K: Kind> {
     /// One a space, then kernel memory. Locked like the insides.
     tables: Vec<Mutex<PageTables>>,
     /// Teardowns that were dropped.
-    pub deferred: Mutex<Vec<Arc<Object<K>>>>,
+    pub deferred: Mutex<Vec<TeardownHandle<Self>>>,
     /// Frames and findings.
     pub judge: Judge,
     /// Set once, before anything runs.
@@ -202,7 +202,9 @@ impl<K: Kind> Hw<K> {
             taken
         });
         if taken {
-            self.machine.get().and_then(Weak::upgrade).expect("set before anything runs").engine.serve();
+            let machine = self.machine.get().and_then(Weak::upgrade).expect("set before anything runs");
+            // SAFETY: 1. they are masked until the next line; 2. the engine masks them where it must not be interrupted.
+            unsafe { machine.engine.serve() };
             self.inside(|inside| inside.irqs_masked = false);
         }
     }

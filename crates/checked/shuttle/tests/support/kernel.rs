@@ -3,7 +3,9 @@
 use super::hw::{BEHIND, Hw, KERNEL_PAGES, Kind, PAGES, kernel_scope, pages};
 use super::judge::Lease;
 use super::run::{Machine, SPACES};
-use shootdown_under_shuttle::{Gather, Platform, Scope, Span, StructRef, Tables, Teardown, UserRef};
+use shootdown_under_shuttle::{
+    Gather, Platform, Scope, Span, StructHandle, StructRef, Tables, Teardown, UserHandle, UserRef,
+};
 use shuttle::rand::{Rng, thread_rng};
 
 /// The kernel of one CPU: what references its threads hold.
@@ -37,10 +39,12 @@ impl<'m, K: Kind> Kernel<'m, K> {
             let handle = machine.spaces[space].clone();
             if user {
                 // SAFETY: 1. counted by `Machine::new`, and in one share only.
-                users[space].push(unsafe { machine.engine.user_from_handle(handle) });
+                let user = unsafe { UserHandle::from_inner(handle) };
+                users[space].push(machine.engine.user_from_handle(user));
             } else {
                 // SAFETY: 1. counted by `Machine::new`, and in one share only.
-                pins[space].push(unsafe { machine.engine.struct_from_handle(handle) });
+                let pin = unsafe { StructHandle::from_inner(handle) };
+                pins[space].push(machine.engine.struct_from_handle(pin));
             }
         }
         Self { machine, users, pins }
@@ -94,8 +98,7 @@ impl<'m, K: Kind> Kernel<'m, K> {
         loop {
             let deferred = self.hw().deferred.lock().expect("no panic under this lock").pop();
             let Some(handle) = deferred else { return };
-            // SAFETY: 1. put there by `defer_teardown`, and taken once.
-            self.tear_down(unsafe { self.machine.engine.teardown_from_handle(handle) });
+            self.tear_down(self.machine.engine.teardown_from_handle(handle));
         }
     }
 
@@ -123,6 +126,7 @@ impl<'m, K: Kind> Kernel<'m, K> {
 
     fn leave(&self) {
         self.hw().set_user(None);
+        self.machine.engine.enter_lazy();
         self.machine.engine.leave();
     }
 

@@ -18,7 +18,7 @@ const OWNERS: usize = 4;
 /// A machine with its engine and spaces.
 pub struct Machine<K: Kind> {
     /// The engine.
-    pub engine: Shootdown<Hw<K>>,
+    pub engine: Box<Shootdown<Hw<K>>>,
     /// The spaces' objects.
     pub spaces: Vec<Arc<Object<K>>>,
     /// Page-table lock of each space, and of kernel memory.
@@ -45,7 +45,8 @@ unsafe impl<K: Kind> SpaceHandle<Hw<K>> for Arc<Object<K>> {
 
 impl<K: Kind> Machine<K> {
     fn new() -> Arc<Self> {
-        let engine = Shootdown::new(Hw::new(CPUS, SPACES), CpuMask::new());
+        // Its spaces know it by its address.
+        let engine = Box::new(Shootdown::new(Hw::new(CPUS, SPACES), CpuMask::new()));
         let space = |root| {
             Arc::new(Object { space: engine.new_space(root, CpuMask::new()).expect("masks of one size") })
         };
@@ -54,15 +55,15 @@ impl<K: Kind> Machine<K> {
         for (number, object) in spaces.iter().enumerate() {
             let first = engine.adopt(object.clone()).map_err(|refused| refused.0).expect("adopted once");
             for (cpu, shares) in shares.iter_mut().enumerate() {
-                first.grab().into_handle();
+                let _ = first.grab().into_handle();
                 shares.push((number, false));
                 if (cpu + number) % OWNERS == 0 {
-                    first.clone().into_handle();
+                    let _ = first.clone().into_handle();
                     shares.push((number, true));
                 }
             }
             // The first one goes to CPU `number`.
-            first.into_handle();
+            let _ = first.into_handle();
             shares[number].push((number, true));
         }
         let machine = Arc::new(Self {

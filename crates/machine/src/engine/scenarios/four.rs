@@ -28,7 +28,7 @@ fn four_borrow(list: &mut List) {
             let outsider: Code<Plain> = |cpu| {
                 let user = cpu.user(0);
                 cpu.borrow(&user);
-                user.into_handle();
+                let _ = user.into_handle();
             };
             let lazy: Code<Plain> = |cpu| cpu.run_kernel_thread();
             let runs: Code<Plain> = |_| {};
@@ -50,7 +50,7 @@ fn four_exit(list: &mut List) {
         let leaving: Code<Plain> = |cpu| {
             let other = cpu.user(1);
             cpu.run(&other);
-            other.into_handle();
+            let _ = other.into_handle();
         };
         let cpus = vec![
             (Start::User(0), owner),
@@ -79,12 +79,12 @@ fn four_two_spaces(list: &mut List) {
             let comes: Code<Plain> = |cpu| {
                 let user = cpu.user(1);
                 cpu.run(&user);
-                user.into_handle();
+                let _ = user.into_handle();
             };
             let goes: Code<Plain> = |cpu| {
                 let user = cpu.user(0);
                 cpu.run(&user);
-                user.into_handle();
+                let _ = user.into_handle();
             };
             let cpus = vec![
                 (Start::User(0), first),
@@ -111,21 +111,21 @@ fn deep_three(list: &mut List) {
             cpu.unmap(0, 0);
             cpu.run(&b);
             cpu.unmap(1, 1);
-            b.into_handle();
+            let _ = b.into_handle();
         };
         let second: Code<Plain> = |cpu| {
             let a = cpu.user(0);
             cpu.run(&a);
             cpu.run_kernel_thread();
-            a.into_handle();
+            let _ = a.into_handle();
         };
         let third: Code<Plain> = |cpu| {
             let (a, b) = (cpu.user(0), cpu.user(1));
             cpu.run(&b);
             cpu.run_kernel_thread();
             cpu.run(&a);
-            a.into_handle();
-            b.into_handle();
+            let _ = a.into_handle();
+            let _ = b.into_handle();
         };
         let cpus = vec![(Start::User(0), first), (Start::User(1), second), (Start::User(0), third)];
         Plan { spaces: 2, sleepers: [1, 2], ..plan(cpus) }

@@ -53,7 +53,7 @@ fn nmis(list: &mut List) {
             cpu.run_kernel_thread();
             let user = cpu.user(0);
             cpu.run(&user);
-            user.into_handle();
+            let _ = user.into_handle();
         };
         plan(vec![(Start::User(0), |cpu| cpu.unmap(0, 0)), (Start::User(0), lazy)])
     });
@@ -97,7 +97,7 @@ fn nmis(list: &mut List) {
         let patches: Code<Asks> = |cpu| {
             let temporary = cpu.user(1);
             cpu.patch(&temporary, true);
-            temporary.into_handle();
+            let _ = temporary.into_handle();
         };
         let cpus = vec![(Start::User(0), (|cpu| cpu.unmap(0, 0)) as Code<Asks>), (Start::User(0), patches)];
         Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }
@@ -107,7 +107,7 @@ fn nmis(list: &mut List) {
             cpu.cycle();
             let user = cpu.user(0);
             cpu.run(&user);
-            user.into_handle();
+            let _ = user.into_handle();
         };
         plan(vec![(Start::User(0), |cpu| cpu.unmap(0, 0)), (Start::User(0), cycles)])
     });
@@ -119,8 +119,8 @@ fn nmi_switch<S: Setup>() -> Plan<S> {
         let (a, b) = (cpu.user(0), cpu.user(1));
         cpu.run(&b);
         cpu.run(&a);
-        a.into_handle();
-        b.into_handle();
+        let _ = a.into_handle();
+        let _ = b.into_handle();
     };
     let cpus = vec![(Start::User(0), unmaps), (Start::User(0), switches)];
     Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }
@@ -136,7 +136,7 @@ fn false_doorbells(list: &mut List) {
             cpu.run_kernel_thread();
             let user = cpu.user(0);
             cpu.run(&user);
-            user.into_handle();
+            let _ = user.into_handle();
         };
         let rings: Code<Plain> = |cpu| {
             cpu.ring_falsely(1);
@@ -158,7 +158,7 @@ fn hotplug_under_load(list: &mut List) {
             cpu.cycle();
             let user = cpu.user(0);
             cpu.run(&user);
-            user.into_handle();
+            let _ = user.into_handle();
         };
         let cycles: Code<Plain> = |cpu| cpu.cycle();
         let cpus = vec![(Start::User(0), unmaps), (Start::User(0), returns), (Start::Lazy(0), cycles)];

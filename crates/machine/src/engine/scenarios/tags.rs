@@ -186,7 +186,7 @@ fn run_in_turn<S: Setup>(cpu: &Cpu<'_, S>, spaces: &[usize]) {
     for &space in spaces {
         let user = cpu.user(space);
         cpu.run(&user);
-        user.into_handle();
+        let _ = user.into_handle();
     }
 }
 

@@ -80,7 +80,7 @@ fn lazy_vs_table_free(list: &mut List) {
                 cpu.run_kernel_thread();
                 let user = cpu.user(0);
                 cpu.run(&user);
-                user.into_handle();
+                let _ = user.into_handle();
             };
             let lazy: Code<Plain> = |_| {};
             plan(vec![(Start::User(0), flusher), (Start::User(0), comes_and_goes), (Start::Lazy(0), lazy)])
@@ -97,7 +97,7 @@ fn lazy_vs_final_drop(list: &mut List) {
             let leaving: Code<Plain> = |cpu| {
                 let other = cpu.user(1);
                 cpu.run(&other);
-                other.into_handle();
+                let _ = other.into_handle();
             };
             let cpus = vec![(Start::User(0), owner), (Start::Lazy(0), lazy), (Start::Lazy(0), leaving)];
             Plan { spaces: 2, sleepers: [0, 1], die: &[0], ..plan(cpus) }
@@ -147,8 +147,8 @@ fn trim_kept_bits(list: &mut List) {
                 let (a, b) = (cpu.user(0), cpu.user(1));
                 cpu.run(&b);
                 cpu.run(&a);
-                a.into_handle();
-                b.into_handle();
+                let _ = a.into_handle();
+                let _ = b.into_handle();
             };
             let other: Code<Keep> = |cpu| cpu.trim(0);
             let cpus = vec![(Start::User(0), owner), (Start::User(0), switcher), (Start::Kernel, other)];
@@ -165,7 +165,7 @@ fn trim_vs_hotplug(list: &mut List) {
             let cycles: Code<Keep> = |cpu| {
                 let b = cpu.user(1);
                 cpu.run(&b);
-                b.into_handle();
+                let _ = b.into_handle();
                 cpu.cycle();
             };
             let runs: Code<Keep> = |cpu| cpu.unmap(0, 0);
@@ -183,12 +183,12 @@ fn switch_vs_flush(list: &mut List) {
             let comes: Code<Plain> = |cpu| {
                 let user = cpu.user(0);
                 cpu.run(&user);
-                user.into_handle();
+                let _ = user.into_handle();
             };
             let goes: Code<Plain> = |cpu| {
                 let user = cpu.user(1);
                 cpu.run(&user);
-                user.into_handle();
+                let _ = user.into_handle();
             };
             let cpus = vec![(Start::User(0), flusher), (Start::User(1), comes), (Start::User(0), goes)];
             Plan { spaces: 2, sleepers: [1, 1], ..plan(cpus) }

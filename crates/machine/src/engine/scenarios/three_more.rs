@@ -76,7 +76,7 @@ fn offline_vs_flush(list: &mut List) {
                 cpu.cycle();
                 let user = cpu.user(0);
                 cpu.run(&user);
-                user.into_handle();
+                let _ = user.into_handle();
             };
             let runs: Code<Plain> = |_| {};
             plan(vec![(Start::User(0), flusher), (Start::User(0), cycles), (Start::User(0), runs)])
@@ -121,13 +121,13 @@ fn tag_reuse(list: &mut List) {
                 let (a, b) = (cpu.user(0), cpu.user(1));
                 cpu.run(&b);
                 cpu.run(&a);
-                a.into_handle();
-                b.into_handle();
+                let _ = a.into_handle();
+                let _ = b.into_handle();
             };
             let goes: Code<OneTag> = |cpu| {
                 let user = cpu.user(1);
                 cpu.run(&user);
-                user.into_handle();
+                let _ = user.into_handle();
             };
             let cpus = vec![(Start::User(0), flusher), (Start::User(0), switcher), (Start::User(0), goes)];
             Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }
@@ -152,8 +152,8 @@ fn warm_tags(list: &mut List) {
                 let (a, b) = (cpu.user(0), cpu.user(1));
                 cpu.run(&b);
                 cpu.run(&a);
-                a.into_handle();
-                b.into_handle();
+                let _ = a.into_handle();
+                let _ = b.into_handle();
             };
             let runs: Code<LowCeiling> = |_| {};
             let cpus = vec![(Start::User(0), flusher), (Start::User(0), switcher), (Start::User(0), runs)];
@@ -192,7 +192,7 @@ fn temporary_vs_exit(list: &mut List) {
             let patches: Code<Plain> = |cpu| {
                 let temporary = cpu.user(1);
                 cpu.patch(&temporary, false);
-                temporary.into_handle();
+                let _ = temporary.into_handle();
             };
             let unmaps: Code<Plain> = |cpu| cpu.unmap(1, 0);
             let cpus = vec![(Start::User(0), owner), (Start::Lazy(0), patches), (Start::User(1), unmaps)];

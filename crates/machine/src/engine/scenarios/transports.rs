@@ -57,8 +57,8 @@ fn comes_and_goes<S: Setup>() -> Plan<S> {
         let (a, b) = (cpu.user(0), cpu.user(1));
         cpu.run(&a);
         cpu.run(&b);
-        a.into_handle();
-        b.into_handle();
+        let _ = a.into_handle();
+        let _ = b.into_handle();
     };
     let runs: Code<S> = |_| {};
     let cpus = vec![(Start::User(0), unmaps), (Start::User(1), comes), (Start::User(0), runs)];
@@ -83,7 +83,7 @@ fn paravirtual(list: &mut List) {
         let returns: Code<Paravirtual> = |cpu| {
             let user = cpu.user(0);
             cpu.run(&user);
-            user.into_handle();
+            let _ = user.into_handle();
         };
         let runs: Code<Paravirtual> = |_| {};
         let cpus = vec![(Start::User(0), unmaps), (Start::Lazy(0), returns), (Start::User(0), runs)];
@@ -99,7 +99,7 @@ fn actions(list: &mut List) {
         let goes: Code<Actions> = |cpu| {
             let b = cpu.user(1);
             cpu.run(&b);
-            b.into_handle();
+            let _ = b.into_handle();
         };
         let cpus = vec![(Start::User(0), first), (Start::User(0), second), (Start::User(0), goes)];
         Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }

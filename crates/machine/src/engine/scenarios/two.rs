@@ -58,7 +58,7 @@ fn lazy_return(list: &mut List) {
                 cpu.run_kernel_thread();
                 let user = cpu.user(0);
                 cpu.run(&user);
-                user.into_handle();
+                let _ = user.into_handle();
             };
             plan(vec![(Start::User(0), flusher), (Start::User(0), sleeper)])
         },
@@ -74,8 +74,8 @@ fn switch_in(list: &mut List) {
                 let (a, b) = (cpu.user(0), cpu.user(1));
                 cpu.run(&b);
                 cpu.run(&a);
-                a.into_handle();
-                b.into_handle();
+                let _ = a.into_handle();
+                let _ = b.into_handle();
             };
             let cpus = vec![(Start::User(0), flusher), (Start::User(0), switcher)];
             Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }
@@ -100,7 +100,7 @@ fn kernel_memory_hotplug(list: &mut List) {
                 cpu.cycle();
                 let user = cpu.user(0);
                 cpu.run(&user);
-                user.into_handle();
+                let _ = user.into_handle();
             };
             Plan {
                 kernel_pages: 1,
@@ -151,8 +151,8 @@ fn ring_overflow(list: &mut List) {
                 let (a, b) = (cpu.user(0), cpu.user(1));
                 cpu.run(&b);
                 cpu.run(&a);
-                a.into_handle();
-                b.into_handle();
+                let _ = a.into_handle();
+                let _ = b.into_handle();
             };
             let cpus = vec![(Start::User(0), flusher), (Start::User(0), away)];
             Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }

@@ -54,7 +54,7 @@ fn switch_in(list: &mut List) {
             let joins: Code<Wide> = |cpu| {
                 let user = cpu.user(0);
                 cpu.run(&user);
-                user.into_handle();
+                let _ = user.into_handle();
             };
             Plan { sleepers: [1, 0], ..plan(vec![(Start::User(0), flusher), (Start::Kernel, joins)]) }
         },
@@ -75,7 +75,7 @@ fn hotplug(list: &mut List) {
                 cpu.come_online();
                 let user = cpu.user(0);
                 cpu.run(&user);
-                user.into_handle();
+                let _ = user.into_handle();
             };
             Plan {
                 kernel_pages: 1,
@@ -98,7 +98,7 @@ fn joiners(list: &mut List) {
             let joins: Code<Paired> = |cpu| {
                 let user = cpu.user(0);
                 cpu.run(&user);
-                user.into_handle();
+                let _ = user.into_handle();
             };
             let flusher: Code<Paired> = |cpu| cpu.unmap(0, 0);
             let cpus = vec![(Start::Kernel, joins), (Start::Kernel, joins), (Start::User(0), flusher)];
@@ -119,12 +119,12 @@ fn leaver(list: &mut List) {
             let leaves: Code<Paired> = |cpu| {
                 let user = cpu.user(1);
                 cpu.run(&user);
-                user.into_handle();
+                let _ = user.into_handle();
             };
             let joins: Code<Paired> = |cpu| {
                 let user = cpu.user(0);
                 cpu.run(&user);
-                user.into_handle();
+                let _ = user.into_handle();
             };
             let flusher: Code<Paired> = |cpu| cpu.unmap(0, 0);
             let cpus = vec![(Start::User(0), leaves), (Start::Kernel, joins), (Start::User(0), flusher)];
@@ -142,8 +142,8 @@ fn comes_back(list: &mut List) {
                 let (a, b) = (cpu.user(0), cpu.user(1));
                 cpu.run(&b);
                 cpu.run(&a);
-                a.into_handle();
-                b.into_handle();
+                let _ = a.into_handle();
+                let _ = b.into_handle();
             };
             let cpus = vec![(Start::User(0), flusher), (Start::User(0), switcher)];
             Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }
@@ -185,8 +185,8 @@ fn trim(list: &mut List) {
                 let (a, b) = (cpu.user(0), cpu.user(1));
                 cpu.run(&b);
                 cpu.run(&a);
-                a.into_handle();
-                b.into_handle();
+                let _ = a.into_handle();
+                let _ = b.into_handle();
             };
             let cpus = vec![(Start::User(0), owner), (Start::User(0), switcher)];
             Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }

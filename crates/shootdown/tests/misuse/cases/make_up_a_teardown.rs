@@ -4,7 +4,7 @@ use kernel::*;
 
 fn forge(held: StructRef<'static, Kernel>) -> Option<Teardown<'static, Kernel>> {
     //= held.upgrade().ok()?.put()
-    Some(Teardown { held, armed: true }) //~ E0451
+    Some(Teardown { held: held.held }) //~ E0616
 }
 
 fn main() {

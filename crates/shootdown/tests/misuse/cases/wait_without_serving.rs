@@ -3,6 +3,6 @@
 use kernel::*;
 
 fn main() {
-    //= ENGINE.serve();
+    //= unsafe { ENGINE.serve() };
     ENGINE.wait_for(CpuId::new(1), || true); //~ E0624
 }
