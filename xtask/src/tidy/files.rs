@@ -1,12 +1,9 @@
-//! Whole files: their length, and what no file may hold.
+//! Whole files: what no file may hold.
 
 use regex::Regex;
 use std::sync::LazyLock;
 
 use super::read::{Finding, Source};
-
-/// Longest Rust file.
-const MAX_LINES: usize = 500;
 
 /// Folders that exist on one machine only.
 static MACHINE_PATH: LazyLock<Regex> =
@@ -30,10 +27,6 @@ pub fn read(source: &Source) -> Vec<Finding> {
     if !source.is_rust() {
         return findings;
     }
-    let length = source.lines().count();
-    if length > MAX_LINES {
-        findings.push(source.finding(length, format!("{length} lines, at most {MAX_LINES}: split the file")));
-    }
     for (number, line) in source.lines() {
         for (pattern, what) in NEVER_RUNS {
             if line.contains(pattern) {
@@ -46,7 +39,7 @@ pub fn read(source: &Source) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_LINES, read};
+    use super::read;
     use crate::tidy::read::source;
 
     #[test]
@@ -61,14 +54,6 @@ mod tests {
                 assert!(read(&source("a.md", &text)).is_empty(), "{text}");
             }
         }
-    }
-
-    #[test]
-    fn long_rust_files_are_found_and_long_prose_is_not() {
-        let text = "\n".repeat(MAX_LINES + 1);
-        assert_eq!(read(&source("a.rs", &text))[0].line, MAX_LINES + 1);
-        assert!(read(&source("a.rs", &"\n".repeat(MAX_LINES))).is_empty());
-        assert!(read(&source("a.md", &text)).is_empty());
     }
 
     #[test]

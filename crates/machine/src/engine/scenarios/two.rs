@@ -207,7 +207,7 @@ fn trim_that_unwinds(list: &mut List) {
                 let (a, b) = (cpu.user(0), cpu.user(1));
                 cpu.run(&b);
                 cpu.put(0, a);
-                b.into_handle();
+                let _ = b.into_handle();
             };
             let cpus = vec![(Start::User(0), owner), (Start::User(0), switcher)];
             Plan { spaces: 2, sleepers: [0, 1], die: &[0], ..plan(cpus) }
