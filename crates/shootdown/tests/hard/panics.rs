@@ -99,6 +99,9 @@ fn survives(host: &'static Host, users: &[User], act: &Act) -> bool {
     true
 }
 
+/// Most calls before the panic, and after it.
+const ACTS: usize = if cfg!(miri) { 12 } else { 60 };
+
 proptest! {
     // The same cases in every run.
     #![proptest_config(ProptestConfig {
@@ -110,10 +113,10 @@ proptest! {
 
     #[test]
     fn a_panic_in_any_callback_frees_nothing_early_and_leaves_no_interrupts_off(
-        before in prop::collection::vec(act(), 0..60),
+        before in prop::collection::vec(act(), 0..ACTS),
         callback in prop::sample::select(&Callback::ALL),
         nth in 0_u64..6,
-        after in prop::collection::vec(act(), 1..60),
+        after in prop::collection::vec(act(), 1..ACTS),
     ) {
         let host = machine(CPUS);
         let users: Vec<User> = (0..SPACES as u64).map(|number| space(host, 0x1000 + number)).collect();

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 const FOR_EVER: u64 = 10_000;
 pub const STALL_POLLS: u64 = 4;
 /// Polls after which a late doorbell arrives.
-pub const FLUSHED_LATE: u64 = 100;
+pub const FLUSHED_LATE: u64 = if cfg!(miri) { 20 } else { 100 };
 
 /// What the engine calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
