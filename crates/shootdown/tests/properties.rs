@@ -360,7 +360,7 @@ impl World {
 }
 
 /// Most calls of a case.
-const ACTS: usize = if cfg!(miri) { 24 } else { 200 };
+const ACTS: usize = if cfg!(miri) { 12 } else { 200 };
 
 proptest! {
     // The same cases in every run.

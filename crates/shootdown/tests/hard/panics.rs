@@ -100,12 +100,12 @@ fn survives(host: &'static Host, users: &[User], act: &Act) -> bool {
 }
 
 /// Most calls before the panic, and after it.
-const ACTS: usize = if cfg!(miri) { 12 } else { 60 };
+const ACTS: usize = if cfg!(miri) { 8 } else { 60 };
 
 proptest! {
     // The same cases in every run.
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 2 } else { 1024 },
+        cases: if cfg!(miri) { 1 } else { 1024 },
         rng_seed: RngSeed::Fixed(1),
         failure_persistence: None,
         ..ProptestConfig::default()
