@@ -1,5 +1,5 @@
 //! Keeps the switches that remove a rule, which the shipped engine has as constants.
 fn main() {
     println!("cargo::rustc-cfg=shootdown_break");
-    println!("cargo::rerun-if-changed=build.rs");
+    shootdown_source::follow("../../shootdown/src");
 }

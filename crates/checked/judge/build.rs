@@ -1,5 +1,5 @@
 //! Selects the cells on which the judge's `sync` module is built.
 fn main() {
     println!("cargo::rustc-cfg=shootdown_explore");
-    println!("cargo::rerun-if-changed=build.rs");
+    shootdown_source::follow("../../judge/src");
 }

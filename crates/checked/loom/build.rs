@@ -1,5 +1,5 @@
 //! Selects the cells on which the engine's `sync` module is built.
 fn main() {
     println!("cargo::rustc-cfg=shootdown_loom");
-    println!("cargo::rerun-if-changed=build.rs");
+    shootdown_source::follow("../../shootdown/src");
 }

@@ -23,6 +23,7 @@ mod select;
 mod shard;
 #[cfg(test)]
 mod testing;
+mod truth;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -32,7 +33,13 @@ use std::process::ExitCode;
 /// Runs the command line of this process on the engine and `bugs`, and returns the exit code: 0 all as expected, 1 not,
 /// 2 input that cannot be used, 130 after Ctrl-C.
 pub fn main_with(bugs: &[Bug]) -> ExitCode {
-    let result = match Cli::parse().command {
+    let command = Cli::parse().command;
+    if runs_the_engine(command.as_ref()) {
+        if let Err(failure) = truth::compare() {
+            return failure.report();
+        }
+    }
+    let result = match command {
         None => commands::welcome(bugs),
         Some(Command::Check(args)) => commands::check(&args, bugs),
         Some(Command::Merge(args)) => commands::merge(&args, bugs),
@@ -47,4 +54,17 @@ pub fn main_with(bugs: &[Bug]) -> ExitCode {
         Some(Command::Man(args)) => commands::man(&args),
     };
     result.unwrap_or_else(|failure| failure.report())
+}
+
+/// Whether what the command says is about the engine that was compiled into this program.
+fn runs_the_engine(command: Option<&Command>) -> bool {
+    match command {
+        None => true,
+        Some(Command::Check(_) | Command::Explain(_) | Command::Replay(_)) => true,
+        Some(Command::Doctor(_) | Command::Bench(_)) => true,
+        // The kernel is built from its source when it boots.
+        Some(Command::Boot(_)) => false,
+        Some(Command::Merge(_) | Command::RecordImport(_) | Command::NewCase(_)) => false,
+        Some(Command::Completions(_) | Command::Man(_)) => false,
+    }
 }

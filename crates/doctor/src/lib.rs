@@ -23,3 +23,6 @@ pub use report::{Drawn, Event, Finding, Outcome, Report, Verdict};
 pub use sim::Sim;
 pub use workshop::{Refused, Workshop, examine_path};
 pub use world::Subject;
+
+/// Hash of the ports' source that this was compiled from.
+pub const PORTS_SOURCE: &str = shootdown_ports::SOURCE;

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(120);
 const PAGE: VirtAddr = VirtAddr(0x5000);
+/// Flushes of a test in which CPUs run beside each other.
+const ROUNDS: u64 = if cfg!(miri) { 8 } else { 100 };
 
 fn machine(cpus: u32) -> Arc<Machine<u64>> {
     Arc::new(Machine::new(cpus).expect("a small machine"))
@@ -223,7 +225,7 @@ fn two_cpus_that_flush_at_once_answer_each_other_while_they_wait() {
                     cpu.run(space, |guest| {
                         let scope = Scope::Pages(PageRange::page(PAGE));
                         both.wait();
-                        for round in 0..100 {
+                        for round in 0..ROUNDS {
                             guest.tlb().insert(PAGE, round);
                             // Of two kinds: neither carries out the other's on the way.
                             match number {
@@ -237,7 +239,7 @@ fn two_cpus_that_flush_at_once_answer_each_other_while_they_wait() {
             }
         });
         let flushes = |cpu| machine.platform().local(CpuId::new(cpu)).counters().flushes();
-        assert_eq!((flushes(0), flushes(1)), (100, 100));
+        assert_eq!((flushes(0), flushes(1)), (ROUNDS, ROUNDS));
     });
 }
 
@@ -272,7 +274,7 @@ fn a_frame_goes_only_when_no_cpu_can_use_it() {
                 });
             }
             let _me = machine.helper().expect("a free seat");
-            for round in 1..100_u64 {
+            for round in 1..ROUNDS {
                 let frame = round as usize % FRAMES;
                 let epoch = frames[frame].load(SeqCst);
                 let old = entry.swap(epoch * FRAMES as u64 + frame as u64, SeqCst) as usize % FRAMES;

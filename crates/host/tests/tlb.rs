@@ -95,9 +95,14 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Most steps of a case.
+const STEPS: usize = if cfg!(miri) { 20 } else { 200 };
+
 proptest! {
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 256 }, ..ProptestConfig::default() })]
+
     #[test]
-    fn whatever_it_finds_was_filled_in_last_and_not_flushed_since(steps in proptest::collection::vec(step(), 1..200)) {
+    fn whatever_it_finds_was_filled_in_last_and_not_flushed_since(steps in proptest::collection::vec(step(), 1..STEPS)) {
         let mut tlb = SoftTlb::new(16);
         let mut model = HashMap::new();
         for step in steps {

@@ -86,3 +86,7 @@ mod verdict;
 pub use checked::{Checked, Wrapped};
 pub use judge::{Judge, Moment};
 pub use verdict::{Counts, Kind, Missing, Panics, Tally, Verdict, Violation};
+
+/// Hash of the sources that this was compiled from, which is compared with those of the checkout.
+#[cfg(shootdown_source)]
+pub const SOURCE: &str = env!("SHOOTDOWN_SOURCE");

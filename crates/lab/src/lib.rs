@@ -14,3 +14,6 @@ pub mod probe;
 pub mod report;
 pub mod trace;
 pub mod workload;
+
+/// Hash of the engine's source that this was compiled from.
+pub const ENGINE_SOURCE: &str = shootdown_counted::SOURCE;

@@ -25,3 +25,8 @@ pub use config::{Builder, Translation};
 pub use machine::{Machine, MaskWord};
 pub use state::{Local, Shared};
 pub use tables::{Tables, space_name};
+
+/// Hash of the engine's source that this was compiled from.
+pub const ENGINE_SOURCE: &str = shootdown::SOURCE;
+/// Hash of the judge's.
+pub const JUDGE_SOURCE: &str = shootdown_judge::SOURCE;

@@ -24,3 +24,7 @@ pub mod sync;
 pub use deferred::Deferred;
 pub use portable::Portable;
 pub use ports::{Broadcasts, Entries, HOST_FLUSHES, HOST_PREEMPTED, Host, Levels, Ports};
+
+/// Hash of the sources that this was compiled from, which is compared with those of the checkout.
+#[cfg(shootdown_source)]
+pub const SOURCE: &str = env!("SHOOTDOWN_SOURCE");

@@ -65,3 +65,7 @@ pub use tags::{
     VersionedContexts, Vmids, tag_words,
 };
 pub use types::{CpuId, Generation, PageRange, PageSize, RangeError, Scope, SpaceId, Tables, Tag, VirtAddr};
+
+/// Hash of the sources that this was compiled from, which is compared with those of the checkout.
+#[cfg(shootdown_source)]
+pub const SOURCE: &str = env!("SHOOTDOWN_SOURCE");

@@ -83,6 +83,11 @@ impl CpuLocal {
         }
     }
 
+    /// Repeats the exchange until no ring comes in between. No bound is in the code; this one is in the protocol: who rings to be
+    /// answered waits for that answer, which cannot come from here, so that in one call each other CPU makes this retry once
+    /// at most, and once more for each [`Pending`](crate::Pending) that it has not finished, for each space that it asks to trim,
+    /// and for each one that it frees. An exchange of a part of the word would not do: the mark "kicked" depends on whether
+    /// there were rings, so whoever takes them must have seen all.
     #[cold]
     #[inline(never)]
     fn take_unusual_bell(&self, next: fn(Bell) -> Bell) -> bool {

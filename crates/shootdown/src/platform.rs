@@ -72,7 +72,16 @@ pub unsafe trait Platform: Sync + Sized {
     unsafe fn flush_local(&self, what: LocalFlush);
 
     /// Loads a root, or for `None` one that maps kernel memory alone. Page walks through it begin after all earlier
-    /// loads of this CPU (write to CR3; `msr ttbr0; isb`; `csrw satp; sfence.vma`).
+    /// loads of this CPU, and so does what [`OnInstall::Flush`] drops: one of those loads read the generation that this CPU
+    /// acknowledges afterwards. The load may be outstanding still, and an acquire load orders later accesses, not walks and
+    /// not TLB maintenance. What waits for it:
+    ///
+    /// - x86: the write to CR3, which serializes (SDM volume 3, serializing instructions);
+    /// - aarch64: `dsb ishld` (or `dsb ish`) before `msr ttbr0_el1; isb` and before the TLBI. `isb` alone does not: it waits
+    ///   for changes of context, not for loads (Arm C6.2, DSB and ISB; D8.14);
+    /// - riscv64: the `fence r, rw` that an acquire load of the engine ends with, and `sfence.vma` after `csrw satp`, which by
+    ///   itself orders nothing (Priv, satp and sfence.vma);
+    /// - where software fills the TLB (sparc64): nothing but what orders the handler's own loads.
     ///
     /// # Safety
     /// The caller owes:

@@ -26,6 +26,11 @@ impl<P: Platform> Shootdown<P> {
 
     /// Says that user code has stopped on this CPU and a kernel thread runs on whatever is loaded (Linux:
     /// `enter_lazy_tlb`). The space is not counted: its end evicts this CPU. Never waits.
+    ///
+    /// From now on nobody waits for this CPU before frames of the space are reused, so user code's stores must be complete. A
+    /// store with release order says so of all but x86's non-temporal ones. There, the kernel has run something that drains
+    /// them on its way here: an interrupt or exception that came from user code, a locked instruction (any spin lock) or SFENCE
+    /// does (SDM volume 3, buffering of write-combining memory locations); SYSCALL and SYSENTER do not.
     pub fn enter_lazy(&self) {
         Here::enter(self, Span::EnterLazy).enter_lazy();
     }

@@ -63,12 +63,20 @@ impl<'a, P: Platform> Listener<'a, P> {
 
     /// Waits until `ready`, answering this CPU's own doorbell (SD-11), and telling the platform when `cpu` is late.
     pub(crate) fn wait_for(&self, cpu: CpuId, ready: impl Fn() -> bool) {
-        let platform = self.engine.platform();
         let mut polls = 0;
+        while self.wait_until_late(&mut polls, &ready) == Waited::Late {
+            self.still_late(cpu, polls);
+        }
+    }
+
+    /// Waits until `ready`, or until another [`STALL_POLLS`](Platform::STALL_POLLS) polls have failed.
+    #[inline]
+    fn wait_until_late(&self, polls: &mut u64, ready: &impl Fn() -> bool) -> Waited {
+        let platform = self.engine.platform();
         loop {
             let heard = Cell::new(false);
             let outcome = sync::patience(
-                &mut polls,
+                polls,
                 P::STALL_POLLS,
                 || {
                     let done = ready();
@@ -79,8 +87,7 @@ impl<'a, P: Platform> Listener<'a, P> {
             );
             match outcome {
                 Waited::Ready if heard.get() => self.take_bell(Bell::LISTENING, Bell::listening),
-                Waited::Ready => return,
-                Waited::Late => self.still_late(cpu, polls),
+                ended => return ended,
             }
         }
     }
@@ -115,6 +122,18 @@ impl<P: Platform> Shootdown<P> {
         if !sync::EAGER || !ready() {
             let pin = self.platform().pin();
             Listener::begin(self, &pin).wait_for(cpu, ready);
+        }
+    }
+
+    /// Waits for something that need not happen: until `ready`, or until `cpu` is late once and was told of and kicked again.
+    #[inline(never)]
+    pub(crate) fn wait_until_late(&self, cpu: CpuId, ready: &dyn Fn() -> bool) {
+        if !sync::EAGER || !ready() {
+            let pin = self.platform().pin();
+            let (listener, mut polls) = (Listener::begin(self, &pin), 0);
+            if listener.wait_until_late(&mut polls, &ready) == Waited::Late {
+                listener.still_late(cpu, polls);
+            }
         }
     }
 }

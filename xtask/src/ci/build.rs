@@ -59,13 +59,18 @@ pub fn tests(root: &Path) -> Result<Done> {
 
 /// Sums over the lines with which test programs end.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Counts {
-    passed: u64,
-    ignored: u64,
+pub struct Counts {
+    pub passed: u64,
+    pub ignored: u64,
 }
 
 impl Counts {
-    fn add(&mut self, line: &str) {
+    pub fn plus(self, other: Self) -> Self {
+        Self { passed: self.passed + other.passed, ignored: self.ignored + other.ignored }
+    }
+
+    /// Adds what a line says, if it is such a line.
+    pub fn add(&mut self, line: &str) {
         let Some(result) = line.strip_prefix("test result: ") else { return };
         let count = |what: &str| {
             let part =

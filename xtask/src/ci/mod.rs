@@ -7,6 +7,7 @@ mod build;
 mod chapter;
 mod gates;
 mod miri;
+mod moved;
 mod msrv;
 mod own_case;
 mod sparc64;

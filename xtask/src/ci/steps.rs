@@ -3,7 +3,7 @@ use clap::ValueEnum;
 use std::path::Path;
 use std::time::Instant;
 
-use super::{bare_metal, book, boot, build, gates, miri, msrv, own_case, sparc64};
+use super::{bare_metal, book, boot, build, gates, miri, moved, msrv, own_case, sparc64};
 use crate::footprint::{self, Functions, Look};
 use crate::{arch, tidy};
 
@@ -38,10 +38,12 @@ pub enum Step {
     Stack,
     /// Tests of all packages
     Tests,
-    /// Host tests of the engine under Miri, where it is installed
+    /// Tests of what is shipped under Miri, which is installed where it is missing
     Miri,
     /// Every case of `shootdown check`
     Check,
+    /// A built checkout, copied to another folder and edited there: the edit is what is checked
+    Moved,
     /// The pages about the corpus's bugs, in a browser
     Museum,
     /// Policies under workloads, and the shipped traces
@@ -131,6 +133,7 @@ impl Step {
             Self::Panics => footprint::run(root, Look::Panics).map(Done::Passed),
             Self::Stack => footprint::run(root, Look::Stack).map(Done::Passed),
             Self::Check => gates::check(root),
+            Self::Moved => moved::moved(root),
             Self::Museum => gates::museum(root),
             Self::Lab => gates::lab(root),
             Self::MutateCorpus => gates::mutate_corpus(root),

@@ -111,7 +111,7 @@ impl Strategies {
 
     #[inline]
     const fn pages(&self, range: PageRange, owner: Owner, tables: Tables) -> Ops {
-        let granule = self.translation.granule;
+        let granule = self.translation.granule_of(range.start());
         let granules = Run::of(range, granule.shift());
         let asid = match owner {
             Owner::One(asid) => asid,

@@ -19,6 +19,7 @@ use crate::promises::Promises;
 use crate::record::Record;
 use crate::select::{Wanted, select};
 use crate::shard::{End, Head};
+use crate::truth;
 
 /// Runs `shootdown check`.
 ///
@@ -195,6 +196,7 @@ pub fn run_and_print(
     if let Some(shard) = args.shard {
         picked = shard.part(&picked);
     }
+    name_engine(args.json)?;
     let mut sinks = sinks(args, &picked)?;
     if let Some(shard) = args.shard {
         let head = Head::new(shard, args, cases);
@@ -209,6 +211,17 @@ pub fn run_and_print(
     outcome.broken_promises = promises.all_broken(&outcome.records);
     outcome.print(args.removal.removed(), args.json)?;
     Ok(outcome)
+}
+
+/// Prints which engine is checked; where results go to standard output as JSON, on standard error.
+fn name_engine(json: bool) -> Result<(), Failure> {
+    let line = format!("engine compiled from source {}", truth::engine());
+    if json {
+        anstream::eprintln!("{line}");
+    } else {
+        writeln!(anstream::stdout(), "{line}\n")?;
+    }
+    Ok(())
 }
 
 /// Opens what results go to.

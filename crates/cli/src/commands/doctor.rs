@@ -7,6 +7,7 @@ use crate::args::DoctorArgs;
 use crate::draw::columns::{self, Look};
 use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
 use crate::output::width;
+use crate::truth;
 
 /// The file that holds the contract, as readers find it.
 const CONTRACT: &str = "crates/shootdown/src/platform.rs";
@@ -20,7 +21,9 @@ pub fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
         anstream::eprintln!("building {} against the explorer's engine ...", args.path.display());
     }
     let mut failed = None;
-    let report = Workshop::default().examine(&args.path, |outcome| {
+    let usual = Workshop::default();
+    let workshop = Workshop { checkout: truth::checkout().unwrap_or(usual.checkout), ..usual };
+    let report = workshop.examine(&args.path, |outcome| {
         if failed.is_none() {
             failed = show(args, outcome).err();
         }

@@ -11,7 +11,7 @@ use std::vec::Vec;
 /// The same cases in every run.
 fn fixed() -> ProptestConfig {
     ProptestConfig {
-        cases: 2048,
+        cases: if cfg!(miri) { 16 } else { 2048 },
         rng_seed: RngSeed::Fixed(1),
         failure_persistence: None,
         ..ProptestConfig::default()

@@ -14,7 +14,7 @@ const CPUS: u32 = 64 * WORDS as u32;
 /// The same cases in every run.
 fn fixed() -> ProptestConfig {
     ProptestConfig {
-        cases: 2048,
+        cases: if cfg!(miri) { 4 } else { 2048 },
         rng_seed: RngSeed::Fixed(1),
         failure_persistence: None,
         ..ProptestConfig::default()

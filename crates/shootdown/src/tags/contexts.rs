@@ -74,7 +74,8 @@ unsafe impl<const CPUS: usize, const G: u32> TagPolicy for VersionedContexts<'_,
         }
     }
 
-    /// Takes the lock always, as Linux does here: under it, the words of the CPUs belong to the number.
+    /// Takes the lock always: under it, the words of the CPUs belong to the number. Linux takes one of the space here, and that
+    /// of the machine for a new number alone; CAVEATS.md says what the difference costs.
     fn assign(&self, cpu: TagCpu<'_>, space: TagSpace<'_, VersionedContext<CPUS>>) -> Assignment {
         let VersionedContext { context, caught } = space.memory;
         // ORDER: relaxed, all words of this kind: written by their CPU alone while it runs the space, whose number then

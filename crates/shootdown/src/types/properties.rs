@@ -19,7 +19,7 @@ const SIZES: [PageSize; 7] = [
 /// The same cases in every run.
 fn fixed() -> ProptestConfig {
     ProptestConfig {
-        cases: 4096,
+        cases: if cfg!(miri) { 64 } else { 4096 },
         rng_seed: RngSeed::Fixed(1),
         failure_persistence: None,
         ..ProptestConfig::default()

@@ -1,6 +1,6 @@
 //! Doorbells that are lost, late, doubled or false.
 
-use super::rig::{Bell, FLUSHED_LATE, Host, STALL_POLLS, User, machine, page_range, space};
+use super::rig::{Bell, FLUSHED_LATE, FOR_EVER, Host, STALL_POLLS, User, machine, page_range, space};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use shootdown::*;
@@ -36,7 +36,7 @@ fn where_every_doorbell_is_lost_the_wait_goes_on_and_names_the_cpu_each_time() {
     let flush = || host.engine().flush(&user, Scope::Pages(page_range(1)), Tables::Kept);
     assert!(catch_unwind(AssertUnwindSafe(flush)).is_err(), "the machine gives up after many polls");
     let stalled = host.stalled.borrow();
-    assert!(stalled.len() > 1000 && stalled.iter().all(|&(cpu, _)| cpu == 1));
+    assert!(stalled.len() as u64 > FOR_EVER / 10 && stalled.iter().all(|&(cpu, _)| cpu == 1));
     assert_eq!(host.kicks.get(), 1 + stalled.len() as u64);
     host.check();
     let _ = user.into_handle();
@@ -152,6 +152,8 @@ enum Act {
 const CPUS: u32 = 4;
 const SPACES: usize = 3;
 const PAGES: u64 = 6;
+/// Most calls of a case.
+const ACTS: usize = if cfg!(miri) { 16 } else { 120 };
 
 fn act() -> impl Strategy<Value = Act> {
     let (cpu, page) = (|| 0..CPUS, || 0..PAGES);
@@ -179,7 +181,7 @@ fn bell() -> impl Strategy<Value = Bell> {
 proptest! {
     // The same cases in every run.
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 2 } else { 512 },
+        cases: if cfg!(miri) { 1 } else { 512 },
         rng_seed: RngSeed::Fixed(1),
         failure_persistence: None,
         ..ProptestConfig::default()
@@ -187,8 +189,8 @@ proptest! {
 
     #[test]
     fn no_mix_of_lost_late_doubled_and_false_doorbells_lets_a_frame_go_early_or_a_wait_go_on(
-        acts in prop::collection::vec(act(), 1..120),
-        fate in prop::collection::vec(bell(), 0..60),
+        acts in prop::collection::vec(act(), 1..ACTS),
+        fate in prop::collection::vec(bell(), 0..ACTS / 2),
     ) {
         let host = machine(CPUS);
         host.fate.borrow_mut().extend(fate);

@@ -80,6 +80,10 @@ fn asids<F: AsidFlush, const G: u32>(tags: u32) -> GlobalAsids<'static, F, G> {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "a million switches of code without an unsafe block; `allocators` goes each of its ways"
+)]
 fn global_asids_flush_once_a_cpu_and_rollover_and_nothing_else() {
     for tags in [6, 16, 100] {
         let engine = machine(4, |_| asids::<ByDoorbell, 48>(tags));
@@ -92,6 +96,10 @@ fn global_asids_flush_once_a_cpu_and_rollover_and_nothing_else() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "a million switches of code without an unsafe block; `allocators` goes each of its ways"
+)]
 fn global_asids_stay_right_while_generations_of_three_bits_wrap_and_spaces_are_unmapped() {
     let engine = machine(4, |_| asids::<ByDoorbell, 3>(6));
     run(engine, 4, 12, Some(3));
@@ -102,6 +110,10 @@ fn global_asids_stay_right_while_generations_of_three_bits_wrap_and_spaces_are_u
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "a million switches of code without an unsafe block; `allocators` goes each of its ways"
+)]
 fn per_cpu_slots_flush_on_reuse_alone() {
     let engine = machine(4, |_| PerCpuSlots::<6>);
     let seen = run(engine, 4, 5, None);
@@ -111,6 +123,10 @@ fn per_cpu_slots_flush_on_reuse_alone() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "a million switches of code without an unsafe block; `allocators` goes each of its ways"
+)]
 fn versioned_contexts_flush_on_first_use_alone() {
     let tags = |count| VersionedContexts::<'static, 4>::new(count, storage(4, count)).expect("enough");
     let seen = run(machine(4, |_| tags(32)), 4, 31, None);
@@ -123,6 +139,10 @@ fn versioned_contexts_flush_on_first_use_alone() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "a million switches of code without an unsafe block; `allocators` goes each of its ways"
+)]
 fn vmids_flush_once_a_rollover_by_broadcast() {
     let engine = machine(4, |tlbs| Vmids::<_, 3>::new(6, storage(4, 6), Everywhere(tlbs)).expect("enough"));
     let seen = run(engine, 4, 12, Some(3));
@@ -133,6 +153,10 @@ fn vmids_flush_once_a_rollover_by_broadcast() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "a million switches of code without an unsafe block; `allocators` goes each of its ways"
+)]
 fn shared_tags_are_flushed_by_broadcast_and_local_ones_on_reuse() {
     let storage = storage(4, 8);
     let tags = |tlbs| {

@@ -15,7 +15,8 @@ struct Entry {
     table: bool,
 }
 
-/// Whether the manual promises that `op` drops `entry`, whose leaf maps `size` bytes.
+/// Whether the manual promises that `op` drops `entry`, whose leaf maps `size` bytes. A range that names another granule than
+/// that of the tables drops nothing.
 fn drops(op: Tlbi, granule: Granule, size: u64, entry: Entry) -> bool {
     let Tlbi { form, operand } = op;
     let asid = (operand >> 48) as u16;
@@ -25,7 +26,13 @@ fn drops(op: Tlbi, granule: Granule, size: u64, entry: Entry) -> bool {
     let range = {
         let base = (((operand << 27) as i64 >> 27) << granule.shift()) as u64 & ((1 << 56) - 1);
         let granules = ((operand >> 39 & 31) + 1) << (5 * (operand >> 44 & 3) + 1);
-        (base..=base + ((granules << granule.shift()) - 1)).contains(&address)
+        let named = match granule {
+            Granule::Size4K => 0b01,
+            Granule::Size16K => 0b10,
+            Granule::Size64K => 0b11,
+        };
+        operand >> 46 & 0b11 == named
+            && (base..=base + ((granules << granule.shift()) - 1)).contains(&address)
     };
     let mine = asid == entry.asid || entry.global;
     match form {
@@ -46,10 +53,10 @@ fn strategies() -> impl Strategy<Value = Strategies> {
     let granule = prop::sample::select(&[Granule::Size4K, Granule::Size16K, Granule::Size64K]);
     let asid = prop::sample::select(&[Width::Bits8, Width::Bits16]);
     let asid_in = prop::sample::select(&[AsidIn::Ttbr0, AsidIn::Ttbr1]);
-    (granule, asid, asid_in, any::<bool>(), any::<bool>()).prop_map(
-        |(granule, asid, asid_in, wide, ranges)| {
+    (granule.clone(), granule, asid, asid_in, any::<bool>(), any::<bool>()).prop_map(
+        |(granule, upper_granule, asid, asid_in, wide, ranges)| {
             let features = Features { asid, vmid: Width::Bits8, ranges, level_hints: true };
-            let translation = Translation { granule, asid, asid_in, wide };
+            let translation = Translation { granule, upper_granule, asid, asid_in, wide };
             Strategies::choose(&features, translation, Errata::None)
         },
     )
@@ -83,7 +90,10 @@ fn tables() -> impl Strategy<Value = Tables> {
 }
 
 fn covered(strategies: &Strategies, range: PageRange, mut ops: Ops, entry: Entry) -> bool {
-    let granule = strategies.translation().granule;
+    let translation = strategies.translation();
+    // The upper half of addresses, a tag apart, is the other register's.
+    let upper = entry.address & 1 << 55 != 0;
+    let granule = if upper { translation.upper_granule } else { translation.granule };
     // The smallest leaf that may map the pages of the range: runs of contiguous entries have a leaf each.
     let size = match (granule, range.size()) {
         (Granule::Size4K, PageSize::Size2M | PageSize::Size32M) => 2 << 20,
@@ -178,8 +188,13 @@ const ROOTS: Roots = {
 
 fn plain(ranges: bool) -> Strategies {
     let features = Features { asid: Width::Bits16, vmid: Width::Bits8, ranges, level_hints: false };
-    let translation =
-        Translation { granule: Granule::Size4K, asid: Width::Bits16, asid_in: AsidIn::Ttbr0, wide: false };
+    let translation = Translation {
+        granule: Granule::Size4K,
+        upper_granule: Granule::Size4K,
+        asid: Width::Bits16,
+        asid_in: AsidIn::Ttbr0,
+        wide: false,
+    };
     Strategies::choose(&features, translation, Errata::RepeatTlbi)
 }
 
@@ -229,6 +244,27 @@ fn pages_smaller_than_the_granule_drop_the_granule() {
         [ops.next(), ops.next()].map(|operand| operand.expect("two granules"))
     };
     assert_eq!(operands, [0x10, 0x20]);
+}
+
+#[test]
+fn a_range_of_kernel_pages_names_the_granule_of_ttbr1() {
+    // Arm C5.5, TLBI RVAALE1: TG is 1 for 4 KiB, 2 for 16 KiB, 3 for 64 KiB.
+    let granules = [(Granule::Size4K, 1), (Granule::Size16K, 2), (Granule::Size64K, 3)];
+    for (lower, in_lower) in granules {
+        for (upper, in_upper) in granules {
+            let mut strategies = plain(true);
+            strategies.translation.granule = lower;
+            strategies.translation.upper_granule = upper;
+            let named = |start: u64| {
+                let range = PageRange::new(VirtAddr(start), 64, PageSize::Size64K).expect("a range");
+                let what = LocalFlush::KernelPages { range, tables: Tables::Kept };
+                let op = strategies.local(what).next().expect("one");
+                assert_eq!(op.form, Form::RangeAllLeaf);
+                op.operand >> 46 & 0b11
+            };
+            assert_eq!((named(0x40_0000), named(0xffff_8000_0040_0000)), (in_lower, in_upper));
+        }
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use super::machine::Machine;
 use crate::failure::Failure;
+use crate::truth;
 
 /// Name of the file that is built.
 const FILE: &str = "shootdown-kernel";
@@ -72,7 +73,7 @@ impl Build {
 /// # Errors
 /// The source is not there, the target is not installed, or the build fails.
 pub fn build(machine: &Machine, build: Build) -> Result<PathBuf, Failure> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kernel");
+    let folder = checkout().join("kernel");
     if !folder.join("Cargo.toml").is_file() {
         return Err(Failure::bad_input(
             format!("the kernel's source is not at {}", folder.display()),
@@ -101,12 +102,17 @@ pub fn build(machine: &Machine, build: Build) -> Result<PathBuf, Failure> {
     Ok(target_folder.join(machine.target).join("release").join(FILE))
 }
 
+/// The checkout here, or the folder where one was when this program was built.
+fn checkout() -> PathBuf {
+    truth::checkout().unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
+}
+
 /// Builds the plugin that counts instructions, and returns its file.
 ///
 /// # Errors
 /// The source is not there, or the build fails.
 pub fn plugin() -> Result<PathBuf, Failure> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = checkout();
     let mut command = cargo(&folder);
     command.args(["build", "--quiet", "--release", "--package", "shootdown-qemu-count"]);
     run(command, "the plugin")?;

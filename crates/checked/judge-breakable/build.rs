@@ -1,0 +1,4 @@
+//! Compiles the judge's source anew wherever it changes.
+fn main() {
+    shootdown_source::follow("../../judge/src");
+}

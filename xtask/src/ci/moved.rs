@@ -1,0 +1,144 @@
+//! A built checkout that is copied to another folder checks the engine that lies there, not the one that it was built from.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::{self, File, FileTimes};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::steps::Done;
+use crate::arch::target_folder;
+use crate::process::{self, cargo, read};
+
+const COPY: &str = "target/moved";
+const BUILD: &str = "build --release --package shootdown-cli --bin shootdown";
+const CHECK: &str = "run --quiet --release -- check seed";
+const ENGINE: &str = "crates/shootdown/src";
+/// A line of the engine, and the same line with SD-2 broken: a CPU does not enter the mask.
+const LINE: (&str, &str) =
+    ("self.word(me).fetch_or(bit(me), Ordering::Relaxed);", "self.word(me).fetch_or(0, Ordering::Relaxed);");
+const FILE: &str = "crates/shootdown/src/mask.rs";
+
+pub fn moved(root: &Path) -> Result<Done> {
+    let copy = copied(root)?;
+    let file = copy.join(FILE);
+    let original = fs::read_to_string(&file)?;
+    let times = fs::metadata(&file)?.modified()?;
+    ensure!(original.contains(LINE.0), "{FILE} is not as this step knows it");
+    fs::write(&file, original.replace(LINE.0, LINE.1))?;
+    let edited = shootdown_source::hash(&copy.join(ENGINE))?;
+
+    let seen = check(&copy)?;
+    ensure!(seen.status.code() == Some(1), "a mask without its CPU is not noticed: {}", said(&seen));
+    ensure!(said(&seen).contains(&edited), "another engine was compiled than {edited}: {}", said(&seen));
+
+    // Put back with the time that it had: cargo sees nothing to do.
+    fs::write(&file, original)?;
+    File::options().write(true).open(&file)?.set_times(FileTimes::new().set_modified(times))?;
+    let refused = check(&copy)?;
+    let place = copy.join(ENGINE).display().to_string();
+    let found = shootdown_source::hash(&copy.join(ENGINE))?;
+    ensure!(refused.status.code() == Some(2), "the engine of another source is checked: {}", said(&refused));
+    for part in [&place, &edited, &found, "cargo build --release"] {
+        ensure!(said(&refused).contains(part), "the refusal does not name {part:?}: {}", said(&refused));
+    }
+    fs::remove_dir_all(&copy).with_context(|| format!("cannot remove {}", copy.display()))?;
+    Ok(Done::Passed("an edit in a copied tree is what is checked, and an older program is refused".into()))
+}
+
+fn check(copy: &Path) -> Result<Output> {
+    let mut command = own_target(copy, CHECK);
+    println!("$ {}", process::line(&command));
+    command.output().context("cannot start cargo")
+}
+
+/// Cargo in `folder`, with the target folder that lies there.
+fn own_target(folder: &Path, arguments: &str) -> Command {
+    let mut command = cargo(folder, arguments);
+    command.env_remove("CARGO_TARGET_DIR");
+    command
+}
+
+fn said(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text)).concat()
+}
+
+/// Builds here, and copies sources and what was built, with their times; returns the copy.
+fn copied(root: &Path) -> Result<PathBuf> {
+    let copy = root.join(COPY);
+    if copy.exists() {
+        fs::remove_dir_all(&copy).with_context(|| format!("cannot remove {}", copy.display()))?;
+    }
+    process::run(&mut cargo(root, BUILD))?;
+    let target = target_folder(root)?.join("release");
+    for file in sources(root)? {
+        copy_file(&root.join(&file), &copy.join(&file))?;
+    }
+    let release = copy.join("target/release");
+    // All packages' small files, and of the large ones those that this program is made of.
+    for folder in [".fingerprint", "build"] {
+        copy_folder(&target.join(folder), &release.join(folder))?;
+    }
+    for file in artifacts(root)? {
+        let Ok(inside) = file.strip_prefix(&target) else { continue };
+        copy_file(&file, &release.join(inside))?;
+    }
+    let deps = target.join("deps");
+    for file in deps.read_dir().with_context(|| format!("cannot read {}", deps.display()))? {
+        let path = file?.path();
+        if path.extension() == Some(OsStr::new("d")) {
+            copy_file(&path, &release.join("deps").join(path.file_name().unwrap_or_default()))?;
+        }
+    }
+    Ok(copy)
+}
+
+/// The files of the checkout, as git knows them, and those that are new.
+fn sources(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut git = Command::new("git");
+    git.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+    let listed = read(&mut git)?;
+    let files = listed.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from);
+    // What was deleted and is not committed yet is listed too.
+    Ok(files.filter(|file| root.join(file).is_file()).collect())
+}
+
+/// The libraries and programs that the command is made of.
+fn artifacts(root: &Path) -> Result<BTreeSet<PathBuf>> {
+    let messages = read(&mut cargo(root, &format!("{BUILD} --quiet --message-format=json")))?;
+    let mut files = BTreeSet::new();
+    for line in messages.lines() {
+        let message: Value = serde_json::from_str(line).context("a line of cargo's that is not JSON")?;
+        let names = message["filenames"].as_array().into_iter().flatten();
+        files.extend(names.filter_map(Value::as_str).map(PathBuf::from));
+        files.extend(message["executable"].as_str().map(PathBuf::from));
+    }
+    // Metadata that is not named: pipelined builds read it.
+    let metadata: Vec<_> = files.iter().map(|file| file.with_extension("rmeta")).collect();
+    files.extend(metadata.into_iter().filter(|file| file.is_file()));
+    Ok(files)
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let path = entry?.path();
+        let place = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() { copy_folder(&path, &place)? } else { copy_file(&path, &place)? }
+    }
+    Ok(())
+}
+
+/// Copies a file and its time, as `cp -a` does.
+fn copy_file(from: &Path, to: &Path) -> Result<()> {
+    let folder = to.parent().context("a file lies in a folder")?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    fs::copy(from, to).with_context(|| format!("cannot copy {}", from.display()))?;
+    let times = FileTimes::new().set_modified(fs::metadata(from)?.modified()?);
+    File::options()
+        .write(true)
+        .open(to)
+        .and_then(|file| file.set_times(times))
+        .with_context(|| format!("cannot set the time of {}", to.display()))
+}
