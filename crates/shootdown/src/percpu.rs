@@ -100,6 +100,12 @@ impl CpuLocal {
         self.mail.rung.compare_exchange(old.0, next.0, Site::Take.acquire(), Ordering::Relaxed).is_ok()
     }
 
+    /// The generation of kernel memory that this CPU has acknowledged, for a checker's judge to watch.
+    #[cfg(shootdown_explore)]
+    pub fn kernel_caught(&self) -> &Word {
+        &self.published.kernel_caught
+    }
+
     /// Counts of what this CPU did.
     pub fn counters(&self) -> &Counters {
         &self.own.counters
