@@ -20,14 +20,37 @@ impl<S: Setup> Cpu<'_, S> {
         self.gone(space, within, pages);
     }
 
-    /// The same, where the flush is sent first and waited for afterwards.
-    pub fn unmap_pages_split(&self, space: usize, within: Range<usize>, pages: &[usize]) {
+    /// The same, where request `number` says that the entries are cleared, before their flush is sent.
+    pub fn unmap_pages_and_tell(&self, space: usize, within: Range<usize>, pages: &[usize], number: u64) {
+        sync::note("munmap pages");
+        let mut gather = self.engine().gather_within::<Page, 3>(self.space(space), range(&within));
+        self.clear_all(&mut gather, space, pages);
+        self.submit(number);
+        gather.finish();
+        self.gone(space, within, pages);
+    }
+
+    /// The same, where it says so when the flush is sent and not yet waited for.
+    pub fn send_unmap_pages_and_tell(
+        &self,
+        space: usize,
+        within: Range<usize>,
+        pages: &[usize],
+        number: u64,
+    ) {
         sync::note("send munmap of pages");
         let mut gather = self.engine().gather_within::<Page, 3>(self.space(space), range(&within));
         self.clear_all(&mut gather, space, pages);
         let pending = gather.send();
+        self.submit(number);
         pending.finish();
         self.gone(space, within, pages);
+    }
+
+    /// [`unmap_pages`](Self::unmap_pages), once request `number` was made.
+    pub fn await_and_unmap_pages(&self, number: u64, space: usize, within: Range<usize>, pages: &[usize]) {
+        self.await_request(number);
+        self.unmap_pages(space, within, pages);
     }
 
     /// Unmaps page 0 in a gather, opens two more that find it gone, and finishes the last one first: when that returns nobody

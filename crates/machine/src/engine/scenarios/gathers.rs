@@ -29,8 +29,9 @@ fn inside(list: &mut List) {
 fn overlap(list: &mut List) {
     let about = "two gathers that overlap in one page record a page of their own each, and one of them the page between";
     list.add(&named("nested-gathers-overlap", TWO, &[Tso], about), || {
-        let plan = nested(|cpu| cpu.unmap_pages(0, 0..2, &[0, 1]), |cpu| cpu.unmap_pages(0, 1..3, &[2, 1]));
-        Plan { tables: 2, ..plan }
+        let first: Code<Plain> = |cpu| cpu.unmap_pages_and_tell(0, 0..2, &[0, 1], 1);
+        let second: Code<Plain> = |cpu| cpu.await_and_unmap_pages(1, 0, 1..3, &[2, 1]);
+        Plan { tables: 2, ..nested(first, second) }
     });
 }
 
@@ -38,7 +39,8 @@ fn outside(list: &mut List) {
     let about =
         "a gather records a page outside the range that it said it looks at, beside one that is open there";
     list.add(&named("nested-gathers-outside", TWO, &[Tso], about), || {
-        nested(|cpu| cpu.unmap_pages(0, 1..2, &[0, 1]), |cpu| cpu.unmap_pages(0, 1..2, &[1]))
+        let first: Code<Plain> = |cpu| cpu.unmap_pages_and_tell(0, 1..2, &[0, 1], 1);
+        nested(first, |cpu| cpu.await_and_unmap_pages(1, 0, 1..2, &[1]))
     });
 }
 
@@ -46,14 +48,16 @@ fn split(list: &mut List) {
     let about =
         "a gather whose flush was sent and not waited for is still open, and another finds what it cleared";
     list.add(&named("nested-gathers-split", TWO, &[Tso], about), || {
-        nested(|cpu| cpu.unmap_pages_split(0, 0..1, &[0]), |cpu| cpu.unmap_pages(0, 0..2, &[1, 0]))
+        let first: Code<Plain> = |cpu| cpu.send_unmap_pages_and_tell(0, 0..1, &[0], 1);
+        nested(first, |cpu| cpu.await_and_unmap_pages(1, 0, 0..2, &[1, 0]))
     });
 }
 
 fn empty(list: &mut List) {
     let about = "a gather records nothing, since it finds what another has cleared, sent and not waited for";
     list.add(&named("nested-gathers-empty", TWO, &[Tso], about), || {
-        nested(|cpu| cpu.unmap_pages_split(0, 0..1, &[0]), |cpu| cpu.unmap_pages(0, 0..1, &[0]))
+        let first: Code<Plain> = |cpu| cpu.send_unmap_pages_and_tell(0, 0..1, &[0], 1);
+        nested(first, |cpu| cpu.await_and_unmap_pages(1, 0, 0..1, &[0]))
     });
 }
 
