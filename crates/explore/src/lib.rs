@@ -71,7 +71,8 @@
 //!   stores behind earlier ones, relaxed and acquire read-modify-writes wait for their own word's stores only.
 //! * A `SeqCst` store acts as an exchange, which is what compilers make of it on TSO machines.
 //! * An interrupt that is pending is taken at any state with interrupts on, up to [`Options::nesting`] deep. Raising one
-//!   orders no memory access. A non-maskable one waits only while the handler of another runs.
+//!   orders no memory access. A non-maskable one waits only while the handler of another runs. A CPU that is reset loses
+//!   what is pending ([`sync::lose_interrupts`]).
 //!
 //! # What a verdict means
 //!

@@ -266,6 +266,11 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
                 work.set_pending(&self.layout, target, lines);
                 return 0;
             }
+            Op::Lose(lines) => {
+                let kept = work.pending(&self.layout, cpu) & !lines;
+                work.set_pending(&self.layout, cpu, kept);
+                return 0;
+            }
             _ => {}
         }
         irq.into()

@@ -30,6 +30,7 @@ pub(crate) enum Act {
     IrqRestore(bool),
     IrqEnabled,
     Raise(usize, u8),
+    Lose(u32),
     Choose(u8),
     Device(u64),
     Retire { start: usize, size: usize, kind: &'static str },
@@ -121,6 +122,8 @@ pub(crate) enum Op {
         cpu: u8,
         line: u8,
     },
+    /// These lines of this CPU are no longer pending.
+    Lose(u32),
     Choose(u8),
     Device {
         op: u64,

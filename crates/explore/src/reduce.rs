@@ -48,7 +48,9 @@
 //! * memory given back: every access of it by others or by handlers that may come first, own buffered stores to it.
 //! * device operations: as the device says (`Facts`), but never past own buffered stores that the device sees.
 //!
-//! Raising and taking interrupts, choices and going back in a loop are never run at once.
+//! Raising, taking and losing interrupts, choices and going back in a loop are never run at once. A loss conflicts with
+//! raising and taking on the same CPU alone, since it changes nothing but which of its interrupts are pending: every step
+//! that runs at once commutes with it.
 
 use crate::device::Commutes;
 use crate::footprint::{Footprint, kick_index};
@@ -293,9 +295,13 @@ impl<S: Scenario> Machine<'_, '_, S> {
                         || !work.irq(&self.layout, cpu)
                         || takeable & !self.non_maskable == 0)
             }
-            Op::Raise { .. } | Op::Choose(_) | Op::WaitFalse | Op::LoopBack | Op::Panicked | Op::Stop => {
-                false
-            }
+            Op::Raise { .. }
+            | Op::Lose(_)
+            | Op::Choose(_)
+            | Op::WaitFalse
+            | Op::LoopBack
+            | Op::Panicked
+            | Op::Stop => false,
         }
     }
 

@@ -30,6 +30,7 @@ impl<S: Scenario> World<'_, S> {
             Act::IrqRestore(on) => Op::IrqRestore(on),
             Act::IrqEnabled => Op::IrqEnabled,
             Act::Raise(cpu, line) => self.raise(request, cpu, line)?,
+            Act::Lose(lines) => Op::Lose(lines),
             Act::Choose(n) => Op::Choose(n),
             Act::Device(op) => {
                 let facts = self.scenario.device().facts(op);

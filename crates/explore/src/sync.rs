@@ -177,6 +177,12 @@ pub fn irq_enabled() -> bool {
 pub fn raise(cpu: usize, line: u8) {
     ask(Act::Raise(cpu, line), Location::caller());
 }
+/// Loses the interrupts of `lines` (a bit each) that are pending on this CPU, as a reset does; those raised later come. It
+/// orders no memory access.
+#[track_caller]
+pub fn lose_interrupts(lines: u32) {
+    ask(Act::Lose(lines), Location::caller());
+}
 /// Picks one of `0..n`; the explorer tries all.
 ///
 /// # Panics

@@ -86,6 +86,7 @@ pub(crate) fn next<S: Scenario>(world: &World<'_, S>, node: u32) -> String {
         Op::IrqRestore(false) => "leave interrupts off".to_owned(),
         Op::IrqEnabled => "see whether interrupts are on".to_owned(),
         Op::Raise { cpu, line } => format!("raise interrupt {line} on CPU {cpu}"),
+        Op::Lose(_) => "lose interrupts that are pending".to_owned(),
         Op::Choose(n) => format!("choose among {n}"),
         Op::Device { op, .. } => world.scenario.device().show(op, 0),
         Op::Retire(object) => format!("give back {}", world.cells.object_name(object)),
@@ -174,6 +175,10 @@ fn step<S: Scenario>(
         Op::IrqRestore(false) => "interrupts stay off".to_owned(),
         Op::IrqEnabled => format!("interrupts are {}", if before.irq(layout, cpu) { "on" } else { "off" }),
         Op::Raise { cpu: target, line } => format!("raises interrupt {line} on CPU {target}"),
+        Op::Lose(lines) => match before.pending(layout, cpu) & lines {
+            0 => "no interrupt is lost".to_owned(),
+            _ => "loses interrupts that were pending".to_owned(),
+        },
         Op::Choose(n) => format!("chooses among {n}"),
         Op::Device { op, .. } => machine.scenario.device().show(op, answer.unwrap_or(0)),
         Op::Retire(object) => format!("gives back {}", world.cells.object_name(object)),

@@ -4,7 +4,7 @@ mod common;
 
 use common::{MODELS, Program, Words, plain, reduced, run};
 use shootdown_explore::sync::{
-    choose, fence, irq_enabled, irq_restore, irq_save, raise, retire, retry, wait_until,
+    choose, fence, irq_enabled, irq_restore, irq_save, lose_interrupts, raise, retire, retry, wait_until,
 };
 use shootdown_explore::{Memory, Verdict, explore, replay};
 use std::collections::BTreeSet;
@@ -296,5 +296,39 @@ fn a_non_maskable_handler_that_turns_interrupts_on_lets_others_in_before_it_retu
         (program.pending, program.non_maskable) = (vec![3], 2);
         assert_eq!(explore(&program, &options).verdict, Verdict::Holds);
         assert_eq!(program.outs(1), set(&[&[0], &[1]]));
+    }
+}
+
+#[test]
+fn a_lost_interrupt_does_not_come_and_a_later_one_does() {
+    for memory in MODELS {
+        let program = Program::new(&[
+            |w: &Words| {
+                let on = irq_save();
+                wait_until(|| w.x[0].load(Acquire) == 1);
+                lose_interrupts(0b01);
+                w.x[1].store(1, Release);
+                irq_restore(on);
+                wait_until(|| w.x[2].load(Acquire) == 1);
+            },
+            |w: &Words| {
+                raise(0, 0);
+                raise(0, 1);
+                w.x[0].store(1, Release);
+                wait_until(|| w.x[1].load(Acquire) == 1);
+                w.x[3].swap(1, SeqCst);
+                raise(0, 0);
+                w.x[2].store(1, Release);
+            },
+        ])
+        .with_irq(|w, _, line| {
+            let came = &w.out[usize::from(line)];
+            assert_eq!((line, came.load(Relaxed)), (line, 99), "each line comes once");
+            came.store(w.x[3].load(Acquire), Relaxed);
+        });
+        let report = run(&program, memory);
+        assert_eq!(report.verdict, Verdict::Holds, "{memory:?}");
+        // Line 0 comes after the loss alone; line 1 is not lost, and comes before or after.
+        assert_eq!(program.outs(2), set(&[&[1, 0], &[1, 1]]), "{memory:?}");
     }
 }

@@ -4,7 +4,8 @@ mod common;
 
 use common::{MODELS, plain, reduced};
 use shootdown_explore::sync::{
-    Word, choose, device, fence, forget, irq_enabled, irq_restore, irq_save, raise, retire, retry, wait_until,
+    Word, choose, device, fence, forget, irq_enabled, irq_restore, irq_save, lose_interrupts, raise, retire,
+    retry, wait_until,
 };
 use shootdown_explore::{
     Commutes, Device, Effect, Facts, Memory, Options, Registry, Report, Scenario, Verdict, View, Violation,
@@ -26,6 +27,7 @@ enum Ins {
     On,
     Enabled,
     Raise(usize, u8),
+    Lose(u32),
     Wait(usize, u64),
     WaitEither(usize, usize),
     Retry(usize),
@@ -141,6 +143,7 @@ impl Random {
                 Ins::On => irq_restore(true),
                 Ins::Enabled => seen = irq_enabled().into(),
                 Ins::Raise(cpu, line) => raise(cpu, line),
+                Ins::Lose(lines) => lose_interrupts(lines),
                 Ins::Wait(x, value) => wait_until(|| self.word(x).load(Acquire) >= value),
                 Ins::WaitEither(x, y) => {
                     wait_until(|| self.word(x).load(Relaxed) != 0 || self.word(y).load(Relaxed) != 0);
@@ -226,11 +229,11 @@ impl Dice {
         let x = || self.roll(words) as usize;
         // Half of the instructions belong to the scenario's theme.
         let kind = match (self.roll(2), theme) {
-            (0, 1) => [18, 20, 22, 23, 24, 29, 33, 35][self.roll(8) as usize],
+            (0, 1) => [18, 20, 22, 23, 24, 29, 33, 35, 36][self.roll(9) as usize],
             (0, 2) => [6, 7, 26, 27, 27, 28][self.roll(6) as usize],
             (0, 3) => [6, 7, 13, 33, 33, 33][self.roll(6) as usize],
             (0, 4) => [6, 16, 17, 32, 32, 0][self.roll(6) as usize],
-            _ => self.roll(36),
+            _ => self.roll(37),
         };
         match kind {
             0..=5 => Ins::Load(x()),
@@ -252,6 +255,7 @@ impl Dice {
             32 if theme == 4 || self.roll(6) == 0 => Ins::Retire(self.roll(2) as usize),
             33 => Ins::Device(self.roll(5)),
             34..=35 => Ins::On,
+            36 => Ins::Lose(1 + self.roll(3) as u32),
             _ => Ins::Load(x()),
         }
     }

@@ -33,6 +33,7 @@ pub struct Builder {
     pub(crate) per_space: usize,
     pub(crate) tags: usize,
     pub(crate) kernel_pages: usize,
+    kernel_table: bool,
     pub(crate) remaps: bool,
     pub(crate) software_refill: bool,
     pub(crate) late_accesses: bool,
@@ -61,6 +62,7 @@ impl Builder {
             per_space: 1,
             tags: 1,
             kernel_pages: 0,
+            kernel_table: false,
             remaps: false,
             software_refill: false,
             late_accesses: false,
@@ -96,6 +98,12 @@ impl Builder {
     pub fn kernel_pages(mut self, pages: usize) -> Self {
         assert!(pages <= MAX_KERNEL, "0 to {MAX_KERNEL} kernel pages");
         self.kernel_pages = pages;
+        self
+    }
+
+    /// Puts the kernel pages into a table, which is linked at the start and can be freed.
+    pub fn kernel_table(mut self) -> Self {
+        self.kernel_table = true;
         self
     }
 
@@ -200,6 +208,7 @@ impl Builder {
 
     /// Makes the machine.
     pub fn build(self) -> Machine {
+        let kernel_number = (self.spaces * self.per_space + 1) as u64;
         let tables = Tables {
             per_space: self.per_space,
             roots: (0..self.spaces)
@@ -226,6 +235,7 @@ impl Builder {
                     Word::new("page", value)
                 })
                 .collect(),
+            kernel_link: self.kernel_table.then(|| Word::new("entry", kernel_number)),
         };
         self.check();
         Machine::new(self, tables)
@@ -234,6 +244,8 @@ impl Builder {
     fn check(&self) {
         let pages = self.per_space * SLOTS;
         let value = |v: u64| (1..=self.translations.len() as u64).contains(&v);
+        let tables = self.spaces * self.per_space + usize::from(self.kernel_table);
+        assert!(tables <= MAX_TABLES, "{MAX_TABLES} tables at most, the kernel's included");
         assert!(
             self.maps.iter().all(|m| m.0 < self.spaces && m.1 < pages && value(m.2)),
             "mapping out of range"

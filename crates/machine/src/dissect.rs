@@ -19,10 +19,11 @@ impl Machine {
     pub(crate) fn entry_meaning(&self, index: usize, value: u64) -> Option<String> {
         let leaves = self.watched().leaf(0, 0);
         let end = leaves + self.tables.leaves.len() * SLOTS + self.tables.kernel.len();
+        let links_kernel = self.watched().kernel_link() == Some(index);
         match (index, value) {
-            _ if index >= end => None,
+            _ if index >= end && !links_kernel => None,
             (_, 0) => Some("nothing".to_owned()),
-            _ if index < leaves => Some(format!("table {value}")),
+            _ if index < leaves || links_kernel => Some(format!("table {value}")),
             _ => Some(self.target(value as usize)),
         }
     }
@@ -53,6 +54,9 @@ impl Machine {
         }
         if !self.tables.kernel.is_empty() {
             facts.push(Fact { name: "kernel TLB", items: self.kernel_held(view, local) });
+        }
+        if let Some(link) = self.watched().kernel_link() {
+            facts.push(Fact { name: "kernel walk cache", items: self.kernel_table_held(view, local, link) });
         }
         facts
     }
@@ -108,18 +112,24 @@ impl Machine {
     }
 
     fn kernel_held(&self, view: &View<'_, Self>, local: &Local) -> Vec<Item> {
-        let first = self.watched().leaf(0, 0) + self.tables.leaves.len() * SLOTS;
         let mut items = Vec::new();
         for page in 0..self.tables.kernel.len() {
             for value in (1..16).filter(|value| local.kernel[page] >> value & 1 != 0) {
                 let dead = view.shared.dead_values >> value & 1 != 0;
                 items.push(Item {
                     text: format!("kernel page {page} → {}", self.target(value)),
-                    standing: standing(view.memory(first + page) == value as u64, dead),
+                    standing: standing(view.memory(self.watched().kernel(page)) == value as u64, dead),
                 });
             }
         }
         items
+    }
+
+    fn kernel_table_held(&self, view: &View<'_, Self>, local: &Local, link: usize) -> Vec<Item> {
+        let table = self.tables.kernel_table();
+        let freed = view.shared.freed_tables >> (table - 1) & 1 != 0;
+        let standing = standing(view.memory(link) == table, freed);
+        local.kernel_walk.then(|| Item { text: format!("table {table}"), standing }).into_iter().collect()
     }
 
     /// `frame 1`, and its mode where several values lead to that frame.

@@ -31,7 +31,8 @@ impl Machine {
         let source = locals[cpu];
         for other in self.siblings(cpu) {
             let local = &mut locals[other];
-            (local.tlb, local.walk, local.kernel) = (source.tlb, source.walk, source.kernel);
+            (local.tlb, local.walk) = (source.tlb, source.walk);
+            (local.kernel, local.kernel_walk) = (source.kernel, source.kernel_walk);
         }
     }
 
@@ -67,5 +68,6 @@ impl Local {
         for (mine, theirs) in self.kernel.iter_mut().zip(other.kernel) {
             *mine |= theirs;
         }
+        self.kernel_walk |= other.kernel_walk;
     }
 }

@@ -3,6 +3,21 @@
 //! Ordering, per memory model. TSO, after x86: root loads and flushes wait until this CPU's store buffer is empty.
 //! PSO: they do not, so a protocol needs its own fence between page-table stores and what follows. A broadcast stands
 //! for the whole sequence (`DSB ISHST; TLBI; DSB ISH`) and waits under both, as calls of firmware and hypervisor do. Everything else waits for nothing.
+//!
+//! # Kernel memory
+//! Where a machine has a kernel table ([`crate::Builder::kernel_table`]), hardware caches the entry that links it, and walks the
+//! table through the cached entry after the entry is gone. Hardware keeps such entries under every tag, global leaves or not
+//! (Intel SDM volume 3, "Caches for Paging Structures": each entry is associated with a PCID, and INVLPG reaches those of the
+//! current one alone). So no flush of a tag and no root load is taken to reach them: what drops them is a flush of kernel memory
+//! that says so ([`flush_kernel`] with [`WalkCache::Drop`], after aarch64's `TLBI VAAE1`), a broadcast of that kind, or a flush
+//! of everything.
+//!
+//! # Off line
+//! A CPU that goes off line stops where it is: it halts, and its root register goes on naming what was loaded (Linux switches to
+//! `init_mm` on the way, in `idle_task_exit`, for this reason). Its walker may go on, so the root and the tables below
+//! it must outlive that. It answers no interrupts; whether those that were pending come when it is back depends on how it comes
+//! back: an INIT clears the APIC's request register (Intel SDM volume 3, "Local APIC State After It Receives an INIT-Reset"), a
+//! CPU that only halted finds them there. See [`shootdown_explore::sync::lose_interrupts`].
 
 use shootdown_explore::{Commutes, Facts, sync};
 
@@ -72,10 +87,16 @@ pub fn flush_user() {
     issue(Op::FlushUser);
 }
 
-/// Drops kernel page `page` on this CPU.
+/// Drops kernel page `page` on this CPU, and no cached link to a kernel table.
 #[track_caller]
 pub fn flush_kernel_page(page: usize) {
-    issue(Op::FlushKernelPage { page });
+    flush_kernel(page, WalkCache::Keep);
+}
+
+/// Drops kernel page `page` on this CPU, and the cached link to its table or not, under every tag.
+#[track_caller]
+pub fn flush_kernel(page: usize, walk: WalkCache) {
+    issue(Op::FlushKernelPage { page, walk });
 }
 
 /// Drops everything on this CPU, kernel translations too.
@@ -132,14 +153,16 @@ pub fn access(space: usize, value: u64) {
     issue(Op::Access { space, value });
 }
 
-/// Takes this CPU off: no root, no walker, not judged. Its TLB keeps what it holds.
+/// Takes this CPU off: it halts with what it has loaded. Its TLB keeps what it holds and its walker may go on; what it holds of
+/// user pages and of kernel memory is not judged, but a root or a table that it can still walk is.
 #[track_caller]
 pub fn offline() {
     issue(Op::Offline);
 }
 
-/// Brings this CPU back with the TLB it left with. Kernel entries are judged from its next [`install`] on, so that it
-/// can flush first.
+/// Brings this CPU back with the TLB and the root it left with. Kernel entries are not judged until it has flushed everything
+/// ([`flush_all`]) or loaded a root ([`install`]), so that it can flush first; nor, where the machine knows what CPUs acknowledge
+/// ([`crate::Acknowledged`]), past its acknowledgement of the latest generation of kernel memory.
 #[track_caller]
 pub fn online() {
     issue(Op::Online);
@@ -151,7 +174,7 @@ pub fn free_frame(frame: usize) {
     issue(Op::FreeFrame { frame });
 }
 
-/// Gives a leaf table back, by its number (1 and up).
+/// Gives a leaf table back, by its number (1 and up), or the kernel's ([`crate::Tables::kernel_table`]).
 #[track_caller]
 pub fn free_table(table: u64) {
     issue(Op::FreeTable { table });
@@ -198,7 +221,7 @@ pub(crate) enum Op {
     FlushPage { tag: u8, page: usize, walk: WalkCache },
     FlushTag { tag: u8 },
     FlushUser,
-    FlushKernelPage { page: usize },
+    FlushKernelPage { page: usize, walk: WalkCache },
     FlushAll,
     Broadcast { whose: Whose, which: Which },
     FlushOn { cpu: usize, whose: Whose, which: Which },
@@ -245,7 +268,7 @@ impl Op {
             Op::FlushPage { tag, page, walk } => pack(2, [tag.into(), page, walk as usize, 0]),
             Op::FlushTag { tag } => pack(3, [tag.into(), 0, 0, 0]),
             Op::FlushUser => pack(4, [0; 4]),
-            Op::FlushKernelPage { page } => pack(5, [page, 0, 0, 0]),
+            Op::FlushKernelPage { page, walk } => pack(5, [page, walk as usize, 0, 0]),
             Op::FlushAll => pack(6, [0; 4]),
             Op::Broadcast { whose, which } => pack(7, operands(whose, which)),
             Op::FlushOn { cpu, whose, which } => {
@@ -284,7 +307,7 @@ impl Op {
             2 => Op::FlushPage { tag: byte(1), page: b, walk: walk(c) },
             3 => Op::FlushTag { tag: byte(1) },
             4 => Op::FlushUser,
-            5 => Op::FlushKernelPage { page: a },
+            5 => Op::FlushKernelPage { page: a, walk: walk(b) },
             6 => Op::FlushAll,
             7 => Op::Broadcast { whose: whose?, which },
             8 => Op::User { on: a != 0 },

@@ -4,7 +4,7 @@
 use crate::config::{MAX_PAGES, MAX_SPACES};
 use crate::hw::Op;
 use crate::machine::Machine;
-use crate::state::{ARRIVING, Local, Shared, USER};
+use crate::state::{ARRIVING, Local, ONLINE, Shared, USER};
 use crate::tables::space_name;
 use shootdown_explore::{View, Violation};
 
@@ -80,12 +80,10 @@ impl Machine {
             self.linked(view)?;
         }
         for (cpu, local) in view.locals.iter().enumerate() {
-            if !local.runs() {
+            if !local.walks() {
                 continue;
             }
-            if !local.is(ARRIVING) && local.kernel.iter().any(|set| set & shared.dead_values != 0) {
-                return Err(self.kernel_violation(&shared, cpu, local));
-            }
+            self.kernel(view, cpu, local)?;
             if local.in_flight & shared.dead_values != 0 {
                 let what = self.dead_value(&shared, local.in_flight);
                 return Err(format!("an access by CPU {cpu} may still arrive at {what}"));
@@ -101,13 +99,17 @@ impl Machine {
             let freed = (walk | walk >> 8) as u8 & shared.freed_tables;
             if freed != 0 {
                 let table = freed.trailing_zeros() + 1;
-                let how = if local.is(USER) { "can" } else { "is lazy but can" };
+                let how = match () {
+                    () if !local.is(ONLINE) => "is off line but can",
+                    () if local.is(USER) => "can",
+                    () => "is lazy but can",
+                };
                 return Err(format!(
                     "CPU {cpu} {how} still walk table {table} in space {}, which was freed (SD-7)",
                     space_name(space)
                 ));
             }
-            if let Some((index, bit)) = self.watched().masks[space][cpu] {
+            if let (true, Some((index, bit))) = (local.is(ONLINE), self.watched().masks[space][cpu]) {
                 if view.memory(index) >> bit & 1 == 0 {
                     let name = space_name(space);
                     return Err(format!(
@@ -118,6 +120,23 @@ impl Machine {
             if local.is(USER) {
                 self.usable(&shared, cpu, local, space)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Judges what a CPU may use of kernel memory. One that is off line uses nothing that can be unmapped, and one that comes on
+    /// line nothing before it says that it has flushed.
+    fn kernel(&self, view: &View<'_, Self>, cpu: usize, local: &Local) -> Result<(), Violation> {
+        let shared = &*view.shared;
+        if !local.is(ONLINE) || local.is(ARRIVING) && !self.acknowledges_latest(view, cpu) {
+            return Ok(());
+        }
+        if local.kernel.iter().any(|set| set & shared.dead_values != 0) {
+            return Err(self.kernel_violation(shared, cpu, local));
+        }
+        let table = self.tables.kernel_table();
+        if local.kernel_walk && shared.freed_tables >> (table - 1) & 1 != 0 {
+            return Err(format!("CPU {cpu} can still walk kernel table {table}, which was freed (SD-7)"));
         }
         Ok(())
     }
@@ -174,6 +193,11 @@ impl Machine {
                     ));
                 }
             }
+        }
+        let table = self.tables.kernel_table();
+        let linked = |link| view.memory(link) == table;
+        if shared.freed_tables >> (table - 1) & 1 != 0 && self.watched().kernel_link().is_some_and(linked) {
+            return Err(format!("the kernel's root still points to table {table}, which was freed (SD-7)"));
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ mod tests;
 
 pub use case::{Case, Expected, Kind, Model, ReplayFn, Variant, run, run_again};
 pub use config::{Builder, Translation};
-pub use machine::{Machine, MaskWord};
+pub use machine::{Acknowledged, Machine, MaskWord};
 pub use state::{Local, Shared};
 pub use tables::{Tables, space_name};
 

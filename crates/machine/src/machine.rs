@@ -1,4 +1,4 @@
-use crate::config::{Builder, MAX_CPUS, MAX_FRAMES, MAX_KERNEL, MAX_SPACES, MAX_TAGS, SLOTS, Translation};
+use crate::config::{Builder, MAX_CPUS, MAX_FRAMES, MAX_SPACES, MAX_TAGS, SLOTS, Translation};
 use crate::hw::{Install, Op, Which, Whose};
 use crate::judge;
 use crate::state::{ARRIVING, Local, ONLINE, PAUSED, Shared, USER};
@@ -16,6 +16,15 @@ pub struct MaskWord<'a> {
     pub word: &'a Word,
     /// CPU of its bit 0.
     pub first: usize,
+}
+
+/// The words in which a protocol keeps how far CPUs have flushed kernel memory, for [`Machine::register_acknowledged`].
+#[derive(Clone, Copy, Debug)]
+pub struct Acknowledged<'a> {
+    /// Generation of kernel memory: a count of the flushes that were asked for.
+    pub generation: &'a Word,
+    /// Per CPU, the generation with which it says that its TLB agrees.
+    pub caught: &'a [&'a Word],
 }
 
 /// The simulated hardware: page tables in memory, what TLBs may hold of them, and the judge.
@@ -40,6 +49,9 @@ pub(crate) struct Watched {
     per_space: usize,
     leaves: usize,
     kernel: usize,
+    kernel_link: Option<usize>,
+    /// The generation of kernel memory, and per CPU what it has acknowledged.
+    acknowledged: Option<(usize, [usize; MAX_CPUS])>,
     /// Per space and CPU: index of the mask word, and the bit.
     pub(crate) masks: [[Option<(usize, u32)>; MAX_CPUS]; MAX_SPACES],
 }
@@ -51,6 +63,15 @@ impl Watched {
 
     pub(crate) fn leaf(&self, table: usize, slot: usize) -> usize {
         self.leaves + table * SLOTS + slot
+    }
+
+    pub(crate) fn kernel(&self, page: usize) -> usize {
+        self.kernel + page
+    }
+
+    /// The entry that links the kernel's table, where there is one.
+    pub(crate) fn kernel_link(&self) -> Option<usize> {
+        self.kernel_link
     }
 }
 
@@ -83,11 +104,33 @@ impl Machine {
     /// [`shootdown_explore::Scenario::register`], always with the same masks; the words may be registered as parts of
     /// other objects before.
     pub fn register(&self, registry: &mut Registry, masks: &[MaskWord<'_>]) {
+        self.register_acknowledged(registry, masks, None);
+    }
+
+    /// The same, with the words that say how far CPUs have flushed kernel memory: a CPU that comes on line is then judged by
+    /// what it acknowledges before it has flushed (SD-6).
+    pub fn register_acknowledged(
+        &self,
+        registry: &mut Registry,
+        masks: &[MaskWord<'_>],
+        acknowledged: Option<Acknowledged<'_>>,
+    ) {
         let roots = self.tables.register(registry);
         let per_space = self.tables.per_space;
         let leaves = roots + self.tables.roots.len() * per_space;
         let kernel = leaves + self.tables.leaves.len() * SLOTS;
-        let mut watched = Watched { roots, per_space, leaves, kernel, masks: [[None; MAX_CPUS]; MAX_SPACES] };
+        let kernel_link = self.tables.kernel_link.as_ref().map(|_| kernel + self.tables.kernel.len());
+        let masks_of_spaces = [[None; MAX_CPUS]; MAX_SPACES];
+        let acknowledged = acknowledged.map(|words| {
+            let generation = registry.watch(words.generation);
+            let mut caught = [generation; MAX_CPUS];
+            for (index, word) in caught.iter_mut().zip(words.caught) {
+                *index = registry.watch(word);
+            }
+            (generation, caught)
+        });
+        let mut watched =
+            Watched { roots, per_space, leaves, kernel, kernel_link, acknowledged, masks: masks_of_spaces };
         for mask in masks {
             let index = registry.watch(mask.word);
             let cpus = mask.first..self.config.cpus.min(mask.first.saturating_add(64));
@@ -103,18 +146,43 @@ impl Machine {
         self.watched.get().expect("a scenario's register must call Machine::register")
     }
 
-    /// Adds to the TLB of `cpu` whatever its walker could read now.
-    fn fill(&self, view: &mut View<'_, Self>, cpu: usize) -> Result<(), Violation> {
-        let mut local = view.locals[cpu];
+    /// Whether `cpu` says that its TLB agrees with the latest generation of kernel memory, where the machine knows.
+    pub(crate) fn acknowledges_latest(&self, view: &View<'_, Self>, cpu: usize) -> bool {
+        let agrees = |(generation, caught): (usize, [usize; MAX_CPUS])| {
+            view.memory(caught[cpu]) == view.memory(generation)
+        };
+        self.watched().acknowledged.is_some_and(agrees)
+    }
+
+    /// Adds to the TLB `local` of `cpu` what its walker could read of kernel memory now; answers what is no entry.
+    fn fill_kernel(&self, view: &View<'_, Self>, cpu: usize, local: &mut Local) -> Option<u64> {
         let watched = self.watched();
         let mut junk = None;
+        if let Some(link) = watched.kernel_link {
+            view.readable(cpu, link, |table| match table {
+                0 => {}
+                _ if table == self.tables.kernel_table() => local.kernel_walk = true,
+                _ => junk = Some(table),
+            });
+            if !local.kernel_walk {
+                return junk;
+            }
+        }
         for page in 0..self.tables.kernel.len() {
-            view.readable(cpu, watched.kernel + page, |value| match value {
+            view.readable(cpu, watched.kernel(page), |value| match value {
                 0 => {}
                 1..16 => local.kernel[page] |= 1 << value,
                 _ => junk = Some(value),
             });
         }
+        junk
+    }
+
+    /// Adds to the TLB of `cpu` whatever its walker could read now.
+    fn fill(&self, view: &mut View<'_, Self>, cpu: usize) -> Result<(), Violation> {
+        let mut local = view.locals[cpu];
+        let watched = self.watched();
+        let mut junk = self.fill_kernel(view, cpu, &mut local);
         if let Some(space) = local.space().filter(|_| !self.config.software_refill) {
             let tag = usize::from(local.tag);
             for entry in 0..self.tables.per_space {
@@ -156,7 +224,7 @@ impl Machine {
             Op::Install { space, tag, .. } => space.is_none_or(|s| s < *spaces) && usize::from(tag) < *tags,
             Op::FlushPage { tag, page, .. } => usize::from(tag) < *tags && page < pages,
             Op::FlushTag { tag } => usize::from(tag) < *tags,
-            Op::FlushKernelPage { page } => page < *kernel_pages,
+            Op::FlushKernelPage { page, .. } => page < *kernel_pages,
             Op::Broadcast { whose, which } => self.names(whose, which),
             Op::FlushOn { cpu, whose, which } => {
                 cpu < self.config.cpus && !self.shares(cpu) && self.names(whose, which)
@@ -170,7 +238,7 @@ impl Machine {
                 space < *spaces && (1..=translations.len() as u64).contains(&value)
             }
             Op::FreeFrame { frame } => frame < MAX_FRAMES,
-            Op::FreeTable { table } => (1..=self.tables.leaves.len() as u64).contains(&table),
+            Op::FreeTable { table } => (1..=self.tables.last()).contains(&table),
             Op::FreeRoot { space } | Op::Teardown { space } => space < *spaces,
             Op::Revoke { value } => (1..=translations.len() as u64).contains(&value),
             Op::Unreachable { space, page } => space < *spaces && page < pages,
@@ -248,18 +316,17 @@ impl Machine {
             Op::FlushTag { tag } => local.drop_tag(tag.into()),
             Op::FlushUser => local.drop_user(),
             Op::FlushKernelPage { .. } if self.config.sticky_kernel_pages && self.config.tags > 1 => {}
-            Op::FlushKernelPage { page } => local.kernel[page] = 0,
+            Op::FlushKernelPage { page, walk } => local.drop_kernel_page(page, walk),
             Op::FlushAll => {
                 local.drop_user();
-                local.kernel = [0; MAX_KERNEL];
+                local.drop_kernel_all();
+                local.set(ARRIVING, false);
             }
             Op::User { on } => local.set(USER, on),
             Op::Running { on } => local.set(PAUSED, !on),
             Op::Insert { tag, page, value } => local.tlb[usize::from(tag)][page] |= 1 << value,
-            Op::Offline => {
-                (local.root, local.tag) = (0, 0);
-                local.flags = 0;
-            }
+            // What is loaded stays loaded.
+            Op::Offline => local.flags = 0,
             Op::Online => local.flags = ONLINE | ARRIVING,
             _ => {}
         }
@@ -306,7 +373,7 @@ impl Device for Machine {
     fn settle(&self, view: &mut View<'_, Self>) -> Result<(), Violation> {
         loop {
             for cpu in 0..view.locals.len() {
-                if view.locals[cpu].runs() {
+                if view.locals[cpu].walks() {
                     self.fill(view, cpu)?;
                 }
             }

@@ -39,7 +39,10 @@ impl Machine {
                 format!("flush{}", if self.config.tags == 1 { " user".into() } else { tagged(tag) })
             }
             Op::FlushUser => "flush user".into(),
-            Op::FlushKernelPage { page } => format!("flush kernel page {page}"),
+            Op::FlushKernelPage { page, walk } => {
+                let linked = self.tables.kernel_link.is_some();
+                format!("flush kernel page {page}{}", if linked { also(walk) } else { "" })
+            }
             Op::FlushAll => "flush everything".into(),
             Op::Broadcast { whose, which } => format!("broadcast flush {}", self.meant(whose, which)),
             Op::FlushOn { cpu, whose, which } => format!("flush {} on CPU {cpu}", self.meant(whose, which)),
@@ -115,6 +118,9 @@ impl Machine {
         let entries = self.show_entries("k", &local.kernel);
         if !entries.is_empty() {
             line += &format!(" kernel{{{entries}}}");
+        }
+        if local.kernel_walk {
+            line += &format!(" kernel walk{{t{}}}", self.tables.kernel_table());
         }
         line
     }

@@ -22,6 +22,8 @@ pub struct Local {
     /// Leaf tables that cached root entries may name: bit per table, entry 0 in the low byte, per tag.
     pub(crate) walk: [u16; MAX_TAGS],
     pub(crate) kernel: [u16; MAX_KERNEL],
+    /// Whether the link to the kernel's table may be cached, under whichever tag.
+    pub(crate) kernel_walk: bool,
     /// Translation values through which accesses may still be on their way though no entry is left.
     pub(crate) in_flight: u16,
     /// Space whose root is loaded, plus one; 0 is none.
@@ -32,7 +34,7 @@ pub struct Local {
 
 pub(crate) const ONLINE: u8 = 1;
 pub(crate) const USER: u8 = 2;
-/// Back online, kernel entries not judged yet.
+/// Back online, and nothing flushed, loaded or acknowledged yet: kernel entries are not judged.
 pub(crate) const ARRIVING: u8 = 4;
 /// Taken off by a hypervisor.
 pub(crate) const PAUSED: u8 = 8;
@@ -46,9 +48,9 @@ impl Local {
         self.flags = if on { self.flags | flag } else { self.flags & !flag };
     }
 
-    /// Whether it translates anything at all.
-    pub(crate) fn runs(&self) -> bool {
-        self.flags & (ONLINE | PAUSED) == ONLINE
+    /// Whether its walker may read page tables: also on a CPU that is off line, which halts on what it has loaded.
+    pub(crate) fn walks(&self) -> bool {
+        self.flags & PAUSED == 0
     }
 
     /// Space whose root is loaded.
@@ -73,6 +75,15 @@ impl Local {
         }
     }
 
+    pub(crate) fn drop_kernel_page(&mut self, page: usize, walk: crate::hw::WalkCache) {
+        self.kernel[page] = 0;
+        self.kernel_walk &= walk == crate::hw::WalkCache::Keep;
+    }
+
+    pub(crate) fn drop_kernel_all(&mut self) {
+        (self.kernel, self.kernel_walk) = (Default::default(), false);
+    }
+
     pub(crate) fn drop_user(&mut self) {
         self.tlb = Default::default();
         self.walk = Default::default();
@@ -80,8 +91,8 @@ impl Local {
 
     pub(crate) fn drop_kernel(&mut self, which: crate::hw::Which) {
         match which {
-            crate::hw::Which::All => self.kernel = Default::default(),
-            crate::hw::Which::Page(page, _) => self.kernel[page] = 0,
+            crate::hw::Which::All => self.drop_kernel_all(),
+            crate::hw::Which::Page(page, walk) => self.drop_kernel_page(page, walk),
         }
     }
 

@@ -6,12 +6,16 @@ use shootdown_explore::sync::Word;
 ///
 /// A root entry holds the number of a leaf table (1 and up) or 0; a leaf holds a translation value (1 to 15) or 0.
 /// Page `p` is slot `p % 2` of the table that root entry `p / 2` names.
+///
+/// Kernel pages are reached from every root. They are there by themselves, or in a table of the kernel's that one more word
+/// links ([`crate::Builder::kernel_table`]); its number is the one after those of the spaces' tables.
 #[derive(Debug)]
 pub struct Tables {
     pub(crate) per_space: usize,
     pub(crate) roots: Vec<[Word; MAX_ENTRIES]>,
     pub(crate) leaves: Vec<[Word; SLOTS]>,
     pub(crate) kernel: Vec<Word>,
+    pub(crate) kernel_link: Option<Word>,
 }
 
 impl Tables {
@@ -47,7 +51,23 @@ impl Tables {
         &self.kernel[page]
     }
 
-    /// Names all words and has hardware read them; returns the index of the first. Order: roots, leaves, kernel.
+    /// The entry that links the kernel's table, in the part that all roots share.
+    pub fn kernel_link(&self) -> &Word {
+        self.kernel_link.as_ref().expect("this machine has no kernel table")
+    }
+
+    /// Number of the kernel's table, whether there is one or not.
+    pub fn kernel_table(&self) -> u64 {
+        self.leaves.len() as u64 + 1
+    }
+
+    /// Number of the last table.
+    pub(crate) fn last(&self) -> u64 {
+        self.leaves.len() as u64 + u64::from(self.kernel_link.is_some())
+    }
+
+    /// Names all words and has hardware read them; returns the index of the first. Order: roots, leaves, kernel, the link of
+    /// the kernel's table.
     pub(crate) fn register(&self, registry: &mut Registry) -> usize {
         let mut first = None;
         let mut watch = |registry: &mut Registry, word: &Word| {
@@ -65,6 +85,10 @@ impl Tables {
         for (page, word) in self.kernel.iter().enumerate() {
             registry.object(format!("kernel{page}"), word);
             watch(registry, word);
+        }
+        if let Some(link) = &self.kernel_link {
+            registry.object("kernel root", link);
+            watch(registry, link);
         }
         first.unwrap_or(0)
     }

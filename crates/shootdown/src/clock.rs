@@ -73,6 +73,12 @@ impl Clock {
         self.generation.load(Site::CatchUp.acquire())
     }
 
+    /// The generation's cell.
+    #[cfg(shootdown_explore)]
+    pub(crate) fn cell(&self) -> &Word {
+        &self.generation
+    }
+
     /// Says what a CPU that is up to date with `seen` must flush to be up to date with `now`; nothing where everything must
     /// go. The plan holds no pages: whoever carries it out [`recall`](Self::recall)s them again, and flushes everything where
     /// one is gone by then.

@@ -244,6 +244,12 @@ impl<P: Platform> Shootdown<P> {
         });
     }
 
+    /// The generation of kernel memory, for a checker's judge to watch.
+    #[cfg(shootdown_explore)]
+    pub fn kernel_generation(&self) -> &Word {
+        self.kernel.cell()
+    }
+
     /// Rings `cpu`, with an interrupt unless it is rung already or listens. Called pinned or with interrupts off.
     pub(crate) fn ring(&self, cpu: CpuId) {
         let platform = self.platform();

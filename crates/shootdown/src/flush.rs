@@ -14,6 +14,9 @@ use crate::types::{CpuId, Generation, Packed, PageRange, Scope, Tables, Tag};
 use crate::wait::Listener;
 use core::sync::atomic::Ordering;
 
+#[cfg(shootdown_explore)]
+mod carried;
+
 /// A flush that was sent and not yet waited for: the old translations may still be in use.
 ///
 /// Waits when dropped, so neglecting it costs time and never safety; what `core::mem::forget` takes is never waited for.

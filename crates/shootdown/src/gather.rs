@@ -10,6 +10,11 @@ use core::fmt;
 use core::mem::ManuallyDrop;
 use core::sync::atomic::Ordering;
 
+#[cfg(shootdown_explore)]
+mod carried;
+#[cfg(shootdown_explore)]
+pub use carried::Parts;
+
 /// Collects what was unmapped from a space, up to `N` frames of any type `F` (an owned frame, a counted page, a
 /// `(frame, order)` pair), and lets go of them after the flush that covers them is complete (SD-8).
 ///

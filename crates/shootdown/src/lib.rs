@@ -50,6 +50,8 @@ pub use counters::Counters;
 pub use engine::{Refused, Shootdown};
 pub use event::Event;
 pub use flush::Pending;
+#[cfg(shootdown_explore)]
+pub use gather::Parts;
 pub use gather::{Full, Gather, PendingFrames};
 pub use handles::{StructHandle, TeardownHandle, UserHandle};
 pub use mask::{BorrowedMask, CpuMask, MaskStore, MaskSummary, MaskWord, mask_words};

@@ -113,6 +113,12 @@ impl CpuLocal {
         self.mail.rung.fetch_and(!Bell::LISTENS, Ordering::Relaxed);
     }
 
+    /// The generation of kernel memory that this CPU has acknowledged, for a checker's judge to watch.
+    #[cfg(shootdown_explore)]
+    pub fn kernel_caught(&self) -> &Word {
+        &self.published.kernel_caught
+    }
+
     /// Counts of what this CPU did.
     pub fn counters(&self) -> &Counters {
         &self.own.counters

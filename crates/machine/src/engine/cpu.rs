@@ -18,7 +18,7 @@ const ANSWERED: usize = 1;
 
 /// A CPU, for scenario code: the verbs of a small kernel.
 pub struct Cpu<'w, S: Setup> {
-    world: &'w World<S>,
+    pub(super) world: &'w World<S>,
     id: usize,
     /// Forget points passed: the place in the script, since one verb may be used twice.
     passed: Cell<u64>,
@@ -135,13 +135,13 @@ impl<'w, S: Setup> Cpu<'w, S> {
     }
 
     /// Clears a page-table entry; the page-table lock is held, by name only.
-    fn clear(&self, space: usize, page: usize) -> Option<Page> {
+    pub(super) fn clear(&self, space: usize, page: usize) -> Option<Page> {
         let old = self.take_entry(self.world.machine.tables.leaf(space, page));
         (old != 0).then(|| Page::Frame(old as usize))
     }
 
     /// Clears an entry: by a plain store, which may linger in the store buffer, unless others clear it too.
-    fn take_entry(&self, entry: &sync::Word) -> u64 {
+    pub(super) fn take_entry(&self, entry: &sync::Word) -> u64 {
         if self.world.contested {
             return entry.swap(0, Ordering::Relaxed);
         }
@@ -161,7 +161,7 @@ impl<'w, S: Setup> Cpu<'w, S> {
         self.forget(0);
     }
 
-    fn gather_all(&self, gather: &mut shootdown::Gather<'_, Sim<S>, Page, 3>, space: usize) {
+    pub(super) fn gather_all(&self, gather: &mut shootdown::Gather<'_, Sim<S>, Page, 3>, space: usize) {
         for page in 0..2 {
             if let Some(frame) = self.clear(space, page) {
                 assert!(gather.unmapped(PageRange::page(page_address(page)), frame).is_ok(), "three fit");
@@ -370,7 +370,7 @@ impl<'w, S: Setup> Cpu<'w, S> {
         self.come_online();
     }
 
-    /// Goes off line.
+    /// Goes off line, for good if nothing comes after.
     pub fn go_offline(&self) {
         sync::note("offline");
         self.uses_memory(false);
@@ -385,6 +385,9 @@ impl<'w, S: Setup> Cpu<'w, S> {
     /// Comes on line.
     pub fn come_online(&self) {
         sync::note("online");
+        if self.world.resets {
+            sync::lose_interrupts(1 << DOORBELL);
+        }
         hw::online();
         self.engine().online_cpu().expect("a mask holds eight CPUs");
         sync::irq_restore(true);
@@ -397,6 +400,6 @@ impl<'w, S: Setup> Cpu<'w, S> {
     }
 }
 
-fn whole_table() -> PageRange {
+pub(super) fn whole_table() -> PageRange {
     PageRange::new(page_address(0), 2, PageSize::Size4K).expect("two pages from 0")
 }

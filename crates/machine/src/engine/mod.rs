@@ -1,11 +1,14 @@
 //! The shipped engine on the simulated machine: platform, scenarios, and the switches that remove a rule or an ordering.
 
 mod boot;
+mod carry;
 mod catalog;
 mod cpu;
 mod fault;
+mod kernel;
 mod nmi;
 mod pairs;
+mod ranges;
 mod scenarios;
 mod sim;
 mod tags;

@@ -2,12 +2,17 @@
 
 mod clients;
 mod four;
+mod gathers;
 mod hard;
+mod hotplug;
+mod kernel;
+mod migration;
 mod tags;
 mod three;
 mod three_more;
 mod transports;
 mod two;
+mod warm;
 mod wide;
 
 use super::catalog::{Entry, List};
@@ -68,7 +73,11 @@ fn plan<S: Setup>(cpus: Vec<(Start, Code<S>)>) -> Plan<S> {
         sleepers: [0; 2],
         pins: [0; 2],
         die: &[],
+        tables: 1,
         kernel_pages: 0,
+        kernel_table: false,
+        acknowledged: false,
+        resets: false,
         contested: false,
         context: 0,
         preempted: &[],
@@ -95,4 +104,9 @@ pub(crate) fn add(list: &mut List) {
     transports::add(list);
     hard::add(list);
     wide::add(list);
+    kernel::add(list);
+    hotplug::add(list);
+    migration::add(list);
+    gathers::add(list);
+    warm::add(list);
 }

@@ -66,6 +66,8 @@ pub struct Sim<S: Setup> {
     pub(crate) deferred: [Word; 2],
     /// Requests that a thread has made of a kernel thread, and those that were answered.
     pub(crate) requests: [Word; 2],
+    /// What a thread carries to the CPU on which it finishes: the flush, the frames, and the judge's number.
+    pub(crate) carried: [Word; 3],
     tags: S::Tags,
     pub(crate) wires: Wires,
     /// What CPUs do while the scenario is being built.
@@ -140,6 +142,11 @@ impl<S: Setup> Sim<S> {
             locals: (0..cpus).map(|_| CpuLocal::new()).collect(),
             deferred: [Word::new("deferred", 0), Word::new("deferred", 0)],
             requests: [Word::new("submitted", 0), Word::new("answered", 0)],
+            carried: [
+                Word::new("carried flush", 0),
+                Word::new("carried frames", 0),
+                Word::new("carried number", 0),
+            ],
             tags: S::Tags::make(&TagRoom { cpus, tags: S::TAGS as u32 + 1, boot }),
             wires: Wires::new(cpus),
             boot,
@@ -302,7 +309,9 @@ impl<S: Setup> Sim<S> {
                 pages(range).for_each(|page| hw::flush_page(tag_number(tag), page, walk(tables)));
             }
             LocalFlush::Tag(tag) => hw::flush_tag(tag_number(tag)),
-            LocalFlush::KernelPages { range, .. } => pages(range).for_each(hw::flush_kernel_page),
+            LocalFlush::KernelPages { range, tables } => {
+                pages(range).for_each(|page| hw::flush_kernel(page, walk(tables)));
+            }
             LocalFlush::Everything => hw::flush_all(),
         }
     }

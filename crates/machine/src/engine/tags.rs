@@ -5,8 +5,8 @@ use super::cpu::Cpu;
 use super::sim::{MakeTags, Setup, TagRoom};
 use crate::hw::{self, Which, Whose};
 use shootdown::{
-    AsidFlush, CpuTags, GlobalAsids, GlobalOverLocal, PerCpuSlots, PinTags, ShareTags, Tag, TagBroadcast,
-    TagStorage, TagWord, Untagged, VersionedContexts, Vmids, tag_words,
+    AsidFlush, CpuTags, GlobalAsids, GlobalOverLocal, PerCpuSlots, PinTags, ShareRefused, ShareTags, Tag,
+    TagBroadcast, TagStorage, TagWord, Untagged, VersionedContexts, Vmids, tag_words,
 };
 use shootdown_explore::sync;
 
@@ -99,6 +99,14 @@ impl<S: Setup> Cpu<'_, S>
 where
     S::Tags: ShareTags,
 {
+    /// Gives a space one tag for all CPUs, if there is one left.
+    pub fn try_share_tag(&self, space: usize) {
+        sync::note("share the tag, if one is left");
+        let refused = self.engine().share_tag(self.space(space)).err();
+        assert!(matches!(refused, None | Some(ShareRefused::NoneLeft(_))), "{refused:?}");
+        self.forget(0);
+    }
+
     /// Gives a space one tag for all CPUs.
     pub fn share_tag(&self, space: usize) {
         sync::note("share the tag");

@@ -6,8 +6,9 @@ use super::fault::Fault;
 use super::nmi::{LINE, Marks, Nmi};
 use super::sim::{DOORBELL, Handle, Mask, Setup, Sim};
 use super::transport::{ACTION, HOST};
+use crate::config::Builder;
 use crate::hw;
-use crate::machine::{Machine, MaskWord};
+use crate::machine::{Acknowledged, Machine, MaskWord};
 use shootdown::{AddressSpace, MaskStore, Shootdown};
 use shootdown_explore::sync::Word;
 use shootdown_explore::{Registry, Scenario};
@@ -35,6 +36,8 @@ pub struct World<S: Setup> {
     pub(super) spaces: Vec<&'static AddressSpace<Sim<S>>>,
     code: Vec<Code<S>>,
     pub(super) contested: bool,
+    pub(super) resets: bool,
+    acknowledged: bool,
     context: u64,
     preempted: &'static [usize],
     pub(super) nmi: Marks,
@@ -54,8 +57,16 @@ pub struct Plan<S: Setup> {
     pub pins: [u64; 2],
     /// Spaces whose root must be freed by the end.
     pub die: &'static [usize],
+    /// Leaf tables of each space: 1, or 2 where there is one space.
+    pub tables: usize,
     /// Kernel pages.
     pub kernel_pages: usize,
+    /// Whether they are in a table of their own, which can be freed.
+    pub kernel_table: bool,
+    /// Whether CPUs that come on line are judged by what they acknowledge, and not only once they have flushed.
+    pub acknowledged: bool,
+    /// Whether a CPU that comes on line was reset, so that the doorbells that it had not answered are lost. Else it finds them.
+    pub resets: bool,
     /// Whether two CPUs may clear the same entry: entries are then cleared by an atomic exchange.
     pub contested: bool,
     /// Context bits besides the fault.
@@ -158,6 +169,8 @@ impl<S: Setup> World<S> {
             spaces,
             code,
             contested: plan.contested,
+            resets: plan.resets,
+            acknowledged: plan.acknowledged,
             context,
             preempted: plan.preempted,
             nmi,
@@ -167,22 +180,25 @@ impl<S: Setup> World<S> {
 
     fn machine(plan: &Plan<S>, sim: &Sim<S>, judges: Judges) -> Machine {
         let mut builder = Machine::builder(plan.cpus.len())
-            .spaces(plan.spaces, 1)
+            .spaces(plan.spaces, plan.tables)
             .tags(S::TAGS + 1)
             .kernel_pages(plan.kernel_pages)
             .share_tlb(S::SHARED_TLB);
-        for space in 0..spaces_with_frames(plan.spaces) {
-            for page in 0..2 {
-                builder =
-                    builder.translation(frame(space, page), (space < plan.spaces).then_some(space), true);
-                if space < plan.spaces && !plan.lacks(space, page) {
-                    builder = builder.map(space, page, frame(space, page) as u64);
-                }
+        assert!(plan.tables == 1 || plan.spaces == 1, "two tables where there is one space");
+        let pages = 2 * plan.tables;
+        for number in 0..2 * spaces_with_frames(plan.spaces) {
+            let (space, page) = (number / pages, number % pages);
+            builder = builder.translation(frame(space, page), (space < plan.spaces).then_some(space), true);
+            if space < plan.spaces && !plan.lacks(space, page) {
+                builder = builder.map(space, page, frame(space, page) as u64);
             }
         }
         for page in 0..plan.kernel_pages {
             let frame = kernel_frame(plan.spaces, page);
             builder = builder.translation(frame, None, true).map_kernel(page, frame as u64);
+        }
+        if plan.kernel_table {
+            builder = builder.kernel_table();
         }
         for (cpu, (start, _)) in plan.cpus.iter().enumerate() {
             let tag = sim.boot.tag(cpu);
@@ -190,7 +206,7 @@ impl<S: Setup> World<S> {
                 Start::User(space) => builder.start(cpu, space, tag, true),
                 Start::Lazy(space) => builder.start(cpu, space, tag, false),
                 Start::Kernel => builder,
-                Start::Offline => builder.offline(cpu),
+                Start::Offline => Self::never_booted(builder, cpu, plan.spaces),
             };
         }
         for &space in plan.die {
@@ -200,6 +216,15 @@ impl<S: Setup> World<S> {
         let values = |space| [0, 1].map(|page| (!plan.lacks(space, page)).then(|| frame(space, page) as u64));
         let builder = sim.boot.fill(builder, values);
         if judges == Judges::Watch { builder.unjudged() } else { builder }.build()
+    }
+}
+
+impl<S: Setup> World<S> {
+    /// A CPU that has not been on line yet: its TLB may hold anything, under any tag.
+    fn never_booted(builder: Builder, cpu: usize, spaces: usize) -> Builder {
+        let junk = |builder: Builder, (tag, space)| builder.cached(cpu, tag as u8, 0, frame(space, 0) as u64);
+        let all = (0..=S::TAGS).flat_map(|tag| (0..spaces).map(move |space| (tag, space)));
+        all.fold(builder.offline(cpu), junk)
     }
 }
 
@@ -249,7 +274,11 @@ impl<S: Setup> Scenario for World<S> {
         if let Some(watch) = &self.engine.platform().boot.watch {
             registry.object("judge", watch);
         }
-        self.machine.register(registry, &masks);
+        let caught: Vec<_> =
+            self.engine.platform().locals.iter().map(|local| local.kernel_caught()).collect();
+        let generation = self.engine.kernel_generation();
+        let acknowledged = self.acknowledged.then_some(Acknowledged { generation, caught: &caught });
+        self.machine.register_acknowledged(registry, &masks, acknowledged);
     }
     fn context(&self) -> u64 {
         self.context
