@@ -261,7 +261,7 @@ fn use_all<K: Kind>(rig: &Rig<K>) {
             rig.online(cpu);
         }
     }
-    let spaces = rig.users.borrow().len();
+    let spaces = if cfg!(miri) { 2 } else { rig.users.borrow().len() };
     for space in 0..spaces {
         (0..CPUS).for_each(|cpu| rig.run(cpu, space));
         let freed = rig.state.freed();
@@ -313,12 +313,13 @@ fn case<K: Kind>(operation: &Operation<K>, bomb: Bomb, next: Next) {
     assert_eq!(rig.state.open.get(), 0, "interrupts are off, or a thread is pinned");
 }
 
-/// Runs every case of a kind of machine; returns how many.
-fn all<K: Kind>() -> usize {
+/// Runs every case of a kind of machine; returns how many. Under Miri it begins with operation `from`.
+fn all<K: Kind>(from: usize) -> usize {
     let (mut cases, mut failed) = (0, Vec::new());
-    // Under Miri one call in so many unwinds; each way to go on takes others.
-    let (mut turn, stride) = (0_u64, if cfg!(miri) { 397 } else { 1 });
-    for operation in &operations::<K>() {
+    // Under Miri each kind has a few of the operations, and one call in so many unwinds.
+    let (mut turn, stride) = (0_u64, if cfg!(miri) { 151 } else { 1 });
+    let (from, step) = if cfg!(miri) { (from, 9) } else { (0, 1) };
+    for operation in operations::<K>().iter().skip(from).step_by(step) {
         let rig = Rig::<K>::new();
         (operation.before)(&rig);
         rig.state.arm(None);
@@ -348,20 +349,20 @@ fn all<K: Kind>() -> usize {
 }
 
 macro_rules! kinds {
-    ($($test:ident: $kind:ty,)*) => {$(
+    ($($test:ident: $kind:ty, $from:literal;)*) => {$(
         #[test]
         fn $test() {
-            assert!(all::<$kind>() > if cfg!(miri) { 4 } else { 2000 });
+            assert!(all::<$kind>($from) > if cfg!(miri) { 0 } else { 2000 });
         }
     )*};
 }
 
 kinds! {
-    any_callback_may_unwind_with_exact_masks: Exact,
-    any_callback_may_unwind_with_bits_that_are_kept: Kept,
-    any_callback_may_unwind_with_asids_and_doorbells: Doorbells,
-    any_callback_may_unwind_with_asids_and_broadcasts: Broadcasts,
-    any_callback_may_unwind_with_versions: Versions,
-    any_callback_may_unwind_with_tags_that_are_shared: Shared,
-    any_callback_may_unwind_with_vmids: Guests,
+    any_callback_may_unwind_with_exact_masks: Exact, 0;
+    any_callback_may_unwind_with_bits_that_are_kept: Kept, 4;
+    any_callback_may_unwind_with_asids_and_doorbells: Doorbells, 2;
+    any_callback_may_unwind_with_asids_and_broadcasts: Broadcasts, 6;
+    any_callback_may_unwind_with_versions: Versions, 1;
+    any_callback_may_unwind_with_tags_that_are_shared: Shared, 7;
+    any_callback_may_unwind_with_vmids: Guests, 5;
 }
