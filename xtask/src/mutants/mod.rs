@@ -117,12 +117,12 @@ fn control(built: &Built, all: &[Mutant], picked: &[usize], quick: bool) -> Resu
             ensure!(stopped.is_empty(), "without any mutant these come to no end: {stopped:?}");
             costs.extend(passed);
         }
-        costs.sort_by_key(|(_, cost)| *cost);
+        match rung {
+            Rung::Explorer => costs.sort_by_key(|(_, cost)| *cost),
+            // As test programs run them.
+            Rung::Loom | Rung::Tests => costs.sort(),
+        }
         plan.push((rung, costs.into_iter().map(|(case, _)| case).collect()));
-    }
-    // Tests of one target run in one go.
-    if let Some((_, tests)) = plan.last_mut() {
-        tests.sort();
     }
     Ok(plan)
 }

@@ -240,7 +240,8 @@ fn crashed(status: ExitStatus) -> bool {
 /// Reads a line of output, if it is about `case`.
 fn ended(rung: Rung, case: &str, line: &str) -> Option<Ended> {
     if rung != Rung::Explorer {
-        let result = line.strip_prefix("test ")?.strip_prefix(case)?.strip_prefix(" ... ")?;
+        let result = line.strip_prefix("test ")?.strip_prefix(case)?;
+        let result = result.strip_prefix(" - should panic").unwrap_or(result).strip_prefix(" ... ")?;
         return Some(if result.ends_with("FAILED") { Ended::Found(None) } else { Ended::Passed(0) });
     }
     let mut cells = line.strip_prefix(case)?.strip_prefix('\t')?.split('\t');
@@ -270,6 +271,7 @@ mod tests {
     fn a_test_s_line_is_told_from_what_tests_print() {
         assert!(matches!(ended(Rung::Loom, "a", "test a ... FAILED"), Some(Ended::Found(None))));
         assert!(matches!(ended(Rung::Tests, "m::a", "test m::a ... ok"), Some(Ended::Passed(0))));
+        assert!(matches!(ended(Rung::Tests, "a", "test a - should panic ... ok"), Some(Ended::Passed(0))));
         assert!(ended(Rung::Tests, "a", "test ab ... ok").is_none());
         assert!(ended(Rung::Tests, "a", "running 1 test").is_none());
     }

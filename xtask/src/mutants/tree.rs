@@ -68,7 +68,11 @@ fn woven(root: &Path, mutants: &[Mutant]) -> Result<BTreeMap<String, String>> {
         let text = weave(&source, &numbered).with_context(|| path.clone())?;
         Ok((path, text))
     };
-    files.into_iter().map(weave_file).collect()
+    let (woven, refused): (Vec<_>, Vec<_>) = files.into_iter().map(weave_file).partition(Result::is_ok);
+    let refused: Vec<String> =
+        refused.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
+    ensure!(refused.is_empty(), "{}", refused.join("\n"));
+    woven.into_iter().collect()
 }
 
 /// Copies what git knows or would know, with `woven` in place of what is there. A file that is the same already is not
@@ -151,13 +155,18 @@ fn culprit(tree: &Path, message: &Value) -> Option<usize> {
         .into_iter()
         .find(|path| path.is_file())?;
     let text = std::fs::read_to_string(path).ok()?;
-    let at = usize::try_from(span["byte_start"].as_u64()?).ok()?;
-    nearest(text.get(..at)?)
+    let at = usize::try_from(span["byte_end"].as_u64()?).ok()?;
+    nearest(&text, at)
 }
 
-fn nearest(before: &str) -> Option<usize> {
+/// Number of the last mutant before `at`, or of the first one behind it on the same line.
+fn nearest(text: &str, at: usize) -> Option<usize> {
     let number = Regex::new(r"fault::mutant\((\d+)\)").expect("a constant pattern");
-    number.captures_iter(before).last()?[1].parse().ok()
+    let start = text.get(..at)?.rfind('\n').map_or(0, |found| found + 1);
+    let end = text.get(at..)?.find('\n').map_or(text.len(), |found| at + found);
+    let last = |text: &str| number.captures_iter(text).last().map(|found| found[1].to_owned());
+    let first = |text: &str| number.captures(text).map(|found| found[1].to_owned());
+    last(&text[start..at]).or_else(|| first(&text[at..end])).or_else(|| last(&text[..at]))?.parse().ok()
 }
 
 #[cfg(test)]
@@ -178,7 +187,9 @@ mod tests {
     #[test]
     fn the_nearest_mutant_before_an_error_is_named() {
         let text = "(if crate::fault::mutant(3) { a } else { b }) + (if crate::fault::mutant(12) { ";
-        assert_eq!(nearest(text), Some(12));
-        assert_eq!(nearest("fn f() { "), None);
+        assert_eq!(nearest(text, text.len()), Some(12));
+        assert_eq!(nearest(text, 4), Some(3));
+        assert_eq!(nearest(&format!("{text}\nfn f() {{ "), text.len() + 8), Some(12));
+        assert_eq!(nearest("fn f() { ", 3), None);
     }
 }

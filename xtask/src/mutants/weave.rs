@@ -1,5 +1,8 @@
 //! Weaves mutants into a source file: each snippet becomes a choice between itself and what replaces it.
 //!
+//! A snippet is a whole expression, or whole statements. What stands around it may be given to find it by, with the snippet
+//! itself in `«»`.
+//!
 //! Several mutants of one snippet become a chain; a snippet inside another one is woven into the branch that keeps the other
 //! one as it is.
 
@@ -101,9 +104,11 @@ fn is_statements(snippet: &str) -> bool {
 
 /// Finds the one place of an edit's snippet.
 fn find(source: &str, edit: &Edit) -> Result<Range<usize>> {
-    let words: Vec<String> = edit.find.split_whitespace().map(regex::escape).collect();
-    ensure!(!words.is_empty(), "its snippet is empty");
-    let pattern = Regex::new(&words.join(r"\s+")).context("its snippet")?;
+    let (pattern, snippet) = pattern(&edit.find)?;
+    for part in [snippet, edit.replace.as_str()] {
+        parses(part, snippet)
+            .with_context(|| format!("{part:?} is no whole expression, nor whole statements"))?;
+    }
     let blocks = match &edit.within {
         None => vec![0..source.len()],
         Some(head) => {
@@ -116,7 +121,8 @@ fn find(source: &str, edit: &Edit) -> Result<Range<usize>> {
         .iter()
         .flat_map(|block| {
             let text = &source[block.clone()];
-            pattern.find_iter(text).map(|hit| (block.start + hit.start(), block.start + hit.end()))
+            let hits = pattern.captures_iter(text).filter_map(|hit| hit.get(1));
+            hits.map(|hit| (block.start + hit.start(), block.start + hit.end()))
         })
         .collect();
     match found.iter().collect::<Vec<_>>()[..] {
@@ -129,6 +135,36 @@ fn find(source: &str, edit: &Edit) -> Result<Range<usize>> {
             place(edit)
         ),
     }
+}
+
+/// What to look for, with the snippet as its group, and the snippet.
+fn pattern(find: &str) -> Result<(Regex, &str)> {
+    let (before, snippet, behind) = match find.split_once('«') {
+        None => ("", find, ""),
+        Some((before, rest)) => {
+            let (snippet, behind) = rest.split_once('»').context("`«` without `»` in its snippet")?;
+            (before, snippet, behind)
+        }
+    };
+    let words = |text: &str| -> String {
+        text.split_whitespace().map(regex::escape).collect::<Vec<_>>().join(r"\s+")
+    };
+    let snippet = snippet.trim();
+    ensure!(!snippet.is_empty(), "its snippet is empty");
+    let space = |text: &str| if text.is_empty() { "" } else { r"\s*" };
+    let text =
+        format!("{}{}({}){}{}", words(before), space(before), words(snippet), space(behind), words(behind));
+    Ok((Regex::new(&text).context("its snippet")?, snippet))
+}
+
+/// Whether `part` can stand where `snippet` does.
+fn parses(part: &str, snippet: &str) -> Result<()> {
+    if is_statements(snippet) {
+        syn::parse_str::<syn::Block>(&format!("{{ {part} }}"))?;
+    } else {
+        syn::parse_str::<syn::Expr>(part)?;
+    }
+    Ok(())
 }
 
 fn place(edit: &Edit) -> String {
@@ -159,41 +195,45 @@ fn close_len(indent: usize) -> usize {
     indent + 2
 }
 
-/// Takes `const` off the functions that have mutants, which are chosen at run time, and off those that call them.
+/// Takes `const` off the functions that have mutants, which are chosen at run time, and off those that call them (by a name
+/// that tells; every type has a `new`).
 fn without_const(source: &str, woven: &str, places: &[Place<'_>]) -> String {
     let head = Regex::new(r"\bconst fn (\w+)").expect("a constant pattern");
-    let functions: Vec<(&str, Range<usize>)> = head
+    let body = |found: &regex::Captures<'_>| -> Option<Range<usize>> {
+        let at = found.get(0)?.start();
+        blocks(source, &found[0]).into_iter().find(|block| block.contains(&at))
+    };
+    let functions: Vec<(String, Range<usize>)> = head
         .captures_iter(source)
-        .filter_map(|found| {
-            let at = found.get(0)?.start();
-            let block = blocks(source, &found[0]).into_iter().find(|block| block.contains(&at))?;
-            Some((found.get(1)?.as_str(), block))
-        })
+        .map(|found| (found[1].to_owned(), body(&found).unwrap_or_default()))
         .collect();
-    let mut affected: BTreeSet<&str> = functions
+    let mut affected: Vec<bool> = functions
         .iter()
-        .filter(|(_, block)| places.iter().any(|place| block.contains(&place.span.start)))
-        .map(|(name, _)| *name)
+        .map(|(_, block)| places.iter().any(|place| block.contains(&place.span.start)))
         .collect();
     loop {
-        let calls = |block: &Range<usize>| {
-            affected.iter().any(|name| {
-                source[block.clone()].contains(&format!(".{name}("))
-                    || source[block.clone()].contains(&format!("::{name}("))
+        let names: Vec<&str> =
+            functions.iter().zip(&affected).filter(|(_, on)| **on).map(|(f, _)| f.0.as_str()).collect();
+        let calls = |text: &str| {
+            names.iter().any(|name| {
+                *name != "new"
+                    && (text.contains(&format!(".{name}(")) || text.contains(&format!("::{name}(")))
             })
         };
-        let more: Vec<&str> = functions
+        let next: Vec<bool> = functions
             .iter()
-            .filter(|(name, block)| !affected.contains(name) && calls(block))
-            .map(|(name, _)| *name)
+            .zip(&affected)
+            .map(|((_, block), on)| *on || calls(&source[block.clone()]))
             .collect();
-        if more.is_empty() {
+        if next == affected {
             break;
         }
-        affected.extend(more);
+        affected = next;
     }
+    // No replacement has a function in it, so the nth one here is the nth one there.
+    let mut nth = affected.into_iter();
     let plain = |found: &regex::Captures<'_>| {
-        if affected.contains(&found[1]) { format!("fn {}", &found[1]) } else { found[0].to_owned() }
+        if nth.next().unwrap_or(false) { format!("fn {}", &found[1]) } else { found[0].to_owned() }
     };
     head.replace_all(woven, plain).into_owned()
 }
@@ -241,7 +281,7 @@ mod tests {
     #[test]
     fn an_inner_snippet_is_woven_into_the_branch_that_keeps_the_outer_one() {
         let edits =
-            [("inner", edit(None, "y + 1", "y")), ("outer", edit(None, "go(x); } fn b() { go(x);", ";"))];
+            [("inner", edit(None, "y + 1", "y")), ("outer", edit(None, "let x = y + 1; go(x);", ";"))];
         assert!(woven(SOURCE, &edits).is_ok());
         let source = "f(g(h));\n";
         let edits = [("inner", edit(None, "g(h)", "h")), ("outer", edit(None, "f(g(h));", ""))];
@@ -262,10 +302,21 @@ mod tests {
         assert!(none.contains("mutant nowhere") && none.contains("has no"), "{none}");
         let block = refusal(&[("no-block", edit(Some("fn c"), "go(x);", ""))]);
         assert!(block.contains("mutant no-block") && block.contains("fn c"), "{block}");
-        let edits =
-            [("left", edit(None, "y + 1; go(x);", "")), ("right", edit(None, "go(x); } fn b() {", ""))];
+        let edits = [("left", edit(None, "let x = y + 1;", "")), ("right", edit(None, "1; go(x);", ""))];
         let overlap = refusal(&edits);
         assert!(overlap.contains("mutants left and right overlap"), "{overlap}");
+    }
+
+    #[test]
+    fn a_marked_snippet_is_found_by_what_stands_around_it() {
+        let source = "match x {\n    A => false,\n    B => false,\n}\n";
+        let text = woven(source, &[("one", edit(None, "B => «false»,", "true"))]).expect("woven");
+        assert!(
+            text.contains("A => false,\n    B => (if crate::fault::mutant(1) { true } else { false }),"),
+            "{text}"
+        );
+        let refused = woven(source, &[("arm", edit(None, "B => false", "B => true"))]);
+        assert!(format!("{:#}", refused.expect_err("no expression")).contains("mutant arm"));
     }
 
     #[test]
