@@ -86,6 +86,12 @@ enum Command {
         /// Name them and run nothing
         #[arg(long)]
         list: bool,
+        /// Leave out cases that take more seconds than this without a mutant
+        #[arg(long, value_name = "SECONDS", conflicts_with = "quick")]
+        at_most: Option<u64>,
+        /// Try this rung only
+        #[arg(long, value_enum, conflicts_with = "quick")]
+        rung: Option<mutants::Rung>,
         /// Write into the set who catches each
         #[arg(long, conflicts_with = "quick")]
         record: bool,
@@ -133,8 +139,15 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Stack => weigh(&root, footprint::Look::Stack),
         Command::Mutate { cases } => mutate::run(&root, cases).map(|_| ()),
         Command::MutateCorpus => mutate_corpus::run(&root).map(|_| ()),
-        Command::Mutants { names, quick, list, record } => {
-            let wanted = mutants::Wanted { names, quick: *quick, list: *list, record: *record };
+        Command::Mutants { names, quick, list, at_most, rung, record } => {
+            let wanted = mutants::Wanted {
+                names,
+                quick: *quick,
+                list: *list,
+                at_most: *at_most,
+                rung: *rung,
+                record: *record,
+            };
             let seen = mutants::run(&root, &wanted)?;
             if !list {
                 println!("{seen}");

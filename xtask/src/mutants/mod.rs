@@ -17,7 +17,8 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::bad_input::BadInput;
 use rungs::{Found, Outcome};
-use set::{Mutant, Rung};
+use set::Mutant;
+pub use set::Rung;
 use tree::Built;
 
 /// Mutants that are tried at once.
@@ -26,6 +27,7 @@ const WORKERS: usize = 2;
 const MOST_ARGUED: usize = 15;
 
 /// What to run.
+#[derive(Default)]
 pub struct Wanted<'a> {
     /// Names of mutants, or files of the engine; none: all.
     pub names: &'a [String],
@@ -33,6 +35,10 @@ pub struct Wanted<'a> {
     pub quick: bool,
     /// Only their names.
     pub list: bool,
+    /// Leave out cases that take more seconds than this without a mutant.
+    pub at_most: Option<u64>,
+    /// Only this rung.
+    pub rung: Option<Rung>,
     /// Write down who catches each.
     pub record: bool,
 }
@@ -57,8 +63,9 @@ pub fn run(root: &Path, wanted: &Wanted<'_>) -> Result<String> {
         picked.iter().for_each(|&at| println!("{}", all[at].name));
         return Ok(format!("{} mutants", picked.len()));
     }
-    let built = tree::build(root, &all)?;
-    let plan = control(&built, &all, &picked, wanted.quick)?;
+    let rungs = rungs(&all, &picked, wanted);
+    let built = tree::build(root, &all, &rungs)?;
+    let plan = control(&built, &all, &picked, &rungs, wanted)?;
     let fates = try_all(&built, &all, &picked, &plan, wanted.quick)?;
     let rows: Vec<(&Mutant, Fate)> = picked.iter().map(|&at| &all[at]).zip(fates).collect();
     table::print(&rows);
@@ -66,6 +73,16 @@ pub fn run(root: &Path, wanted: &Wanted<'_>) -> Result<String> {
         table::record(root, &rows)?;
     }
     judge(&rows)
+}
+
+/// The rungs that are needed.
+fn rungs(all: &[Mutant], picked: &[usize], wanted: &Wanted<'_>) -> Vec<Rung> {
+    let catches = |rung: &Rung| {
+        picked.iter().any(|&at| all[at].caught.as_ref().is_some_and(|catcher| catcher.rung == *rung))
+    };
+    let needed =
+        |rung: &Rung| wanted.rung.is_none_or(|only| only == *rung) && (!wanted.quick || catches(rung));
+    Rung::ALL.into_iter().filter(needed).collect()
 }
 
 /// Places of the mutants that are named, or that are of a file that is.
@@ -87,20 +104,26 @@ fn pick(all: &[Mutant], names: &[String]) -> Result<Vec<usize>> {
 }
 
 /// Runs all cases that will be needed without a mutant, which must pass; returns them, cheapest first, for each rung.
-fn control(built: &Built, all: &[Mutant], picked: &[usize], quick: bool) -> Result<Vec<(Rung, Vec<String>)>> {
+fn control(
+    built: &Built,
+    all: &[Mutant],
+    picked: &[usize],
+    rungs: &[Rung],
+    wanted: &Wanted<'_>,
+) -> Result<Vec<(Rung, Vec<String>)>> {
     let recorded = |rung| -> BTreeSet<&str> {
         let catchers = picked.iter().filter_map(|&at| all[at].caught.as_ref());
         catchers.filter(|catcher| catcher.rung == rung).map(|catcher| catcher.case.as_str()).collect()
     };
     let mut plan: Vec<(Rung, Vec<String>)> = Vec::new();
-    for rung in Rung::ALL {
+    for &rung in rungs {
         let mut cases = rungs::cases(built, rung)?;
-        let wanted = recorded(rung);
-        if quick {
+        let needed = recorded(rung);
+        if wanted.quick {
             let missing: Vec<_> =
-                wanted.iter().filter(|case| !cases.iter().any(|have| have == **case)).collect();
+                needed.iter().filter(|case| !cases.iter().any(|have| have == **case)).collect();
             ensure!(missing.is_empty(), "recorded as catchers, and no longer there: {missing:?}");
-            cases.retain(|case| wanted.contains(case.as_str()));
+            cases.retain(|case| needed.contains(case.as_str()));
         }
         let halves: Vec<Vec<String>> =
             (0..WORKERS).map(|part| cases.iter().skip(part).step_by(WORKERS).cloned().collect()).collect();
@@ -117,6 +140,8 @@ fn control(built: &Built, all: &[Mutant], picked: &[usize], quick: bool) -> Resu
             ensure!(stopped.is_empty(), "without any mutant these come to no end: {stopped:?}");
             costs.extend(passed);
         }
+        let dear = |cost: &u64| wanted.at_most.is_some_and(|seconds| *cost > seconds * 100);
+        costs.retain(|(_, cost)| !dear(cost));
         match rung {
             Rung::Explorer => costs.sort_by_key(|(_, cost)| *cost),
             // As test programs run them.
@@ -239,4 +264,56 @@ fn judge(rows: &[(&Mutant, Fate)]) -> Result<String> {
         rows.len()
     );
     Ok(format!("{} mutants: {} caught, {} argued", rows.len(), rows.len() - argued.len(), argued.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rungs::Found;
+    use super::set::{Catcher, Rung};
+    use super::{BadInput, Fate, judge, pick, set};
+
+    fn all() -> Vec<set::Mutant> {
+        let entry = |name: &str, last: &str| {
+            format!(
+                "[[mutant]]\nname = \"{name}\"\nfind = \"x\"\nreplace = \"y\"\nbreaks = \"SD-1: x\"\n{last}\n"
+            )
+        };
+        let text = entry("a", "caught = \"loom: l\"") + &entry("b", "equivalent = \"why\"");
+        set::parse(&format!("file = \"mask.rs\"\n{text}")).expect("a sheet")
+    }
+
+    fn found() -> Fate {
+        let catcher = Catcher { rung: Rung::Loom, case: "l".to_owned() };
+        Fate::Caught(Found { catcher, states: None })
+    }
+
+    #[test]
+    fn a_name_that_is_unknown_is_bad_input_with_the_remedy() {
+        let refused = pick(&all(), &["c".to_owned()]).expect_err("no such mutant");
+        let bad = refused.downcast_ref::<BadInput>().expect("bad input");
+        assert!(bad.what.contains("\"c\"") && bad.remedy.contains("--list"), "{bad}");
+    }
+
+    #[test]
+    fn mutants_are_picked_by_name_and_by_file() {
+        let picked = |names: &[&str]| {
+            pick(&all(), &names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()).expect("known")
+        };
+        assert_eq!((picked(&["b"]), picked(&["mask.rs"]), picked(&[])), (vec![1], vec![0, 1], vec![0, 1]));
+    }
+
+    #[test]
+    fn survivors_and_wrong_arguments_fail_by_name() {
+        let all = all();
+        let judged = |fates: [Fate; 2]| {
+            let said = judge(&all.iter().zip(fates).collect::<Vec<_>>());
+            said.unwrap_or_else(|error| format!("failed: {error:#}"))
+        };
+        assert_eq!(judged([found(), Fate::Argued]), "2 mutants: 1 caught, 1 argued");
+        assert_eq!(
+            judged([Fate::Survived(Vec::new()), Fate::Argued]),
+            "failed: neither caught nor argued: a"
+        );
+        assert!(judged([found(), found()]).ends_with("and caught: b"));
+    }
 }

@@ -127,8 +127,7 @@ fn through(
     while let Some(case) = rest.first() {
         let command = command(program, rung, number, rest);
         let mut running = Running::start(command)?;
-        loop {
-            let Some((case, later)) = rest.split_first() else { break };
+        while let Some((case, later)) = rest.split_first() {
             let ended = running.next(rung, case.strip_prefix(&program.target).unwrap_or(case))?;
             rest = later;
             match ended {

@@ -50,7 +50,7 @@ pub struct Edit {
 }
 
 /// Who catches mutants, cheapest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Rung {
     /// The explorer, on the engine's scenarios.
     Explorer,
@@ -152,7 +152,11 @@ pub fn sheets(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn parse(text: &str) -> Result<Vec<Mutant>> {
+/// Reads one file of the set.
+///
+/// # Errors
+/// An entry is not as it must be; the error names it.
+pub fn parse(text: &str) -> Result<Vec<Mutant>> {
     let sheet: Sheet = toml::from_str(text)?;
     let name = Regex::new("^[a-z0-9]+(-[a-z0-9]+)*$").expect("a constant pattern");
     let breaks = Regex::new(r"^(SD-([1-9]|1[0-5])|API): \S").expect("a constant pattern");

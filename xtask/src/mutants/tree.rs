@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::set::{ENGINE, Mutant};
+use super::set::{ENGINE, Mutant, Rung};
 use super::weave::{Numbered, weave};
 use crate::process::{self, line};
 
@@ -30,22 +30,28 @@ pub struct Built {
     pub folder: PathBuf,
 }
 
-/// Weaves `mutants`, numbered from 1 in their order, into a copy of the workspace, and builds it.
+/// Weaves `mutants`, numbered from 1 in their order, into a copy of the workspace, and builds what `rungs` need of it.
 ///
 /// # Errors
 /// A mutant does not weave or compile; the error names it.
-pub fn build(root: &Path, mutants: &[Mutant]) -> Result<Built> {
-    let woven = woven(root, mutants)?;
-    copy(root, &woven)?;
-    let tree = root.join(TREE);
-    let compile = |arguments: &str| compile(root, arguments, mutants);
-    let explorer = compile("build --release --package shootdown-machine --example mutant")?;
-    let loom = compile("test --no-run --release --package shootdown-under-loom --test sound")?;
-    let tests = compile(&format!("test --no-run --package shootdown {TESTS}"))?;
-    let one = |mut programs: BTreeMap<String, PathBuf>| {
-        programs.pop_last().map(|(_, path)| path).context("cargo names no program")
-    };
-    Ok(Built { explorer: one(explorer)?, loom: one(loom)?, tests, folder: tree.join("crates/shootdown") })
+pub fn build(root: &Path, mutants: &[Mutant], rungs: &[Rung]) -> Result<Built> {
+    copy(root, &woven(root, mutants)?)?;
+    let folder = root.join(TREE).join("crates/shootdown");
+    let mut built = Built { explorer: PathBuf::new(), loom: PathBuf::new(), tests: BTreeMap::new(), folder };
+    for rung in rungs {
+        let arguments = match rung {
+            Rung::Explorer => "build --release --package shootdown-machine --example mutant".to_owned(),
+            Rung::Loom => "test --no-run --release --package shootdown-under-loom --test sound".to_owned(),
+            Rung::Tests => format!("test --no-run --package shootdown {TESTS}"),
+        };
+        let mut programs = compile(root, &arguments, mutants)?;
+        match rung {
+            Rung::Explorer => built.explorer = programs.remove("mutant").context("no program mutant")?,
+            Rung::Loom => built.loom = programs.remove("sound").context("no program sound")?,
+            Rung::Tests => built.tests = programs,
+        }
+    }
+    Ok(built)
 }
 
 /// The engine's source files with mutants in them, by path.

@@ -110,7 +110,7 @@ fn find(source: &str, edit: &Edit) -> Result<Range<usize>> {
             .with_context(|| format!("{part:?} is no whole expression, nor whole statements"))?;
     }
     let blocks = match &edit.within {
-        None => vec![0..source.len()],
+        None => Vec::from([Range { start: 0, end: source.len() }]),
         Some(head) => {
             let blocks = blocks(source, head);
             ensure!(!blocks.is_empty(), "no block of the file begins with {head:?}");
