@@ -48,6 +48,8 @@ pub struct Wanted<'a> {
 enum Fate {
     Caught(Found),
     Argued,
+    /// The checkers lack what would catch it.
+    Open,
     /// Nobody noticed; cases that came to no end.
     Survived(Vec<String>),
 }
@@ -189,7 +191,7 @@ fn try_one(
         }
     }
     if quick {
-        return Ok(if mutant.equivalent.is_some() { Fate::Argued } else { Fate::Survived(stopped) });
+        return Ok(uncaught(mutant, stopped));
     }
     for (rung, cases) in plan {
         let outcome = rungs::run(built, *rung, number, cases)?;
@@ -198,7 +200,15 @@ fn try_one(
         }
         stopped.extend(outcome.stopped);
     }
-    Ok(if mutant.equivalent.is_some() { Fate::Argued } else { Fate::Survived(stopped) })
+    Ok(uncaught(mutant, stopped))
+}
+
+fn uncaught(mutant: &Mutant, stopped: Vec<String>) -> Fate {
+    match mutant {
+        Mutant { equivalent: Some(_), .. } => Fate::Argued,
+        Mutant { open: Some(_), .. } => Fate::Open,
+        _ => Fate::Survived(stopped),
+    }
 }
 
 /// Calls `work` with 0 to `count - 1` on as many threads as there are workers; shows how far it is, on a terminal.
@@ -251,6 +261,7 @@ fn judge(rows: &[(&Mutant, Fate)]) -> Result<String> {
     };
     let survived = names(&|_, fate| matches!(fate, Fate::Survived(_)));
     let argued = names(&|_, fate| matches!(fate, Fate::Argued));
+    let open = names(&|_, fate| matches!(fate, Fate::Open));
     let wrongly = names(&|mutant, fate| mutant.equivalent.is_some() && matches!(fate, Fate::Caught(_)));
     ensure!(survived.is_empty(), "neither caught nor argued: {}", survived.join(", "));
     ensure!(wrongly.is_empty(), "argued to be equivalent, and caught: {}", wrongly.join(", "));
@@ -263,7 +274,12 @@ fn judge(rows: &[(&Mutant, Fate)]) -> Result<String> {
         argued.len(),
         rows.len()
     );
-    Ok(format!("{} mutants: {} caught, {} argued", rows.len(), rows.len() - argued.len(), argued.len()))
+    let caught = rows.len() - argued.len() - open.len();
+    let mut said = format!("{} mutants: {caught} caught, {} argued", rows.len(), argued.len());
+    if !open.is_empty() {
+        said += &format!(", {} open: {}", open.len(), open.join(", "));
+    }
+    Ok(said)
 }
 
 #[cfg(test)]

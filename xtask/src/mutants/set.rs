@@ -31,6 +31,8 @@ pub struct Mutant {
     pub caught: Option<Catcher>,
     /// Why nothing can catch it.
     pub equivalent: Option<String>,
+    /// What the checkers lack that would catch it.
+    pub open: Option<String>,
     /// The engine's source file, from the folder of sources; the file of the set says it once.
     #[serde(skip)]
     pub file: String,
@@ -170,8 +172,9 @@ pub fn parse(text: &str) -> Result<Vec<Mutant>> {
         if !breaks.is_match(&mutant.breaks) {
             bail!("{}: `breaks` begins with a rule, `SD-n: `, or with `API: `", mutant.name);
         }
-        if mutant.caught.is_some() && mutant.equivalent.is_some() {
-            bail!("{}: what is caught is not equivalent; keep one of `caught`, `equivalent`", mutant.name);
+        let said = [mutant.caught.is_some(), mutant.equivalent.is_some(), mutant.open.is_some()];
+        if said.into_iter().filter(|said| *said).count() > 1 {
+            bail!("{}: keep one of `caught`, `equivalent`, `open`", mutant.name);
         }
         mutant.file.clone_from(&sheet.file);
     }
@@ -203,7 +206,7 @@ mod tests {
     fn entries_that_are_not_as_they_must_be_are_refused_by_name() {
         assert!(refusal(&format!("{HEAD}breaks = \"SD-16: x\"\n")).contains("a-b: `breaks` begins"));
         let both = format!("{HEAD}breaks = \"SD-1: x\"\ncaught = \"loom: a\"\nequivalent = \"b\"\n");
-        assert!(refusal(&both).contains("a-b: what is caught"));
+        assert!(refusal(&both).contains("a-b: keep one of"));
         let nobody = format!("{HEAD}breaks = \"SD-1: x\"\ncaught = \"miri: a\"\n");
         assert!(refusal(&nobody).contains("is no catcher"));
         let spaced = format!("{HEAD}breaks = \"SD-1: x\"\n").replace("a-b", "A b");

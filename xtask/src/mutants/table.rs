@@ -27,6 +27,7 @@ fn row(mutant: &Mutant, fate: &Fate) -> String {
             format!("{} | {states}", found.catcher)
         }
         Fate::Argued => format!("argued: {} | -", mutant.equivalent.as_deref().unwrap_or_default().trim()),
+        Fate::Open => format!("OPEN: {} | -", mutant.open.as_deref().unwrap_or_default().trim()),
         Fate::Survived(stopped) if stopped.is_empty() => "NOBODY | -".to_owned(),
         Fate::Survived(stopped) => format!("NOBODY; stopped: {} | -", stopped.join(", ")),
     }
@@ -78,7 +79,7 @@ fn recorded(text: &str, name: &str, catcher: &Catcher) -> String {
             out.push(new.clone());
             inside = false;
         }
-        if inside && line.starts_with("caught = ") {
+        if inside && (line.starts_with("caught = ") || line.starts_with("open = ")) {
             continue;
         }
         out.push(line.to_owned());
