@@ -2,9 +2,11 @@
 
 mod api;
 mod arch;
+mod bad_input;
 mod ci;
 mod footprint;
 mod licences;
+mod mutants;
 mod mutate;
 mod mutate_corpus;
 mod package;
@@ -15,6 +17,8 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use crate::bad_input::BadInput;
 
 /// Number of the last rule; the rules are SD-1 to this one.
 const LAST_RULE: u8 = 15;
@@ -72,6 +76,26 @@ enum Command {
     },
     /// Put the other variant's protocol into each case of the corpus and see that `check` notices
     MutateCorpus,
+    /// Put small mistakes into the engine, one at a time, and see that a checker notices
+    Mutants {
+        /// Mutants, or files of the engine (`flush.rs`) whose mutants are meant; default: all
+        names: Vec<String>,
+        /// Run only the catcher that is recorded for each
+        #[arg(long)]
+        quick: bool,
+        /// Name them and run nothing
+        #[arg(long)]
+        list: bool,
+        /// Leave out cases that take more seconds than this without a mutant
+        #[arg(long, value_name = "SECONDS", conflicts_with = "quick")]
+        at_most: Option<u64>,
+        /// Try this rung only
+        #[arg(long, value_enum, conflicts_with = "quick")]
+        rung: Option<mutants::Rung>,
+        /// Write into the set who catches each
+        #[arg(long, conflicts_with = "quick")]
+        record: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -79,7 +103,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("xtask: {error:#}");
-            ExitCode::FAILURE
+            match error.downcast_ref::<BadInput>() {
+                Some(_) => ExitCode::from(BadInput::CODE),
+                None => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -112,6 +139,21 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Stack => weigh(&root, footprint::Look::Stack),
         Command::Mutate { cases } => mutate::run(&root, cases).map(|_| ()),
         Command::MutateCorpus => mutate_corpus::run(&root).map(|_| ()),
+        Command::Mutants { names, quick, list, at_most, rung, record } => {
+            let wanted = mutants::Wanted {
+                names,
+                quick: *quick,
+                list: *list,
+                at_most: *at_most,
+                rung: *rung,
+                record: *record,
+            };
+            let seen = mutants::run(&root, &wanted)?;
+            if !list {
+                println!("{seen}");
+            }
+            Ok(())
+        }
         Command::Tidy => tidy::run(&root).map(|files| println!("tidy: {files} files read, nothing to mend")),
     }
 }

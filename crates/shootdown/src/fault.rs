@@ -189,8 +189,17 @@ fn weakened(site: Site) -> bool {
     injected() & FAULT == SITE_BASE + site as u64
 }
 
+/// Whether mutant `n` is chosen, of those that `cargo xtask mutants` weaves into a copy of this source.
+#[cfg(shootdown_mutants)]
+pub(crate) fn mutant(n: u64) -> bool {
+    injected() & FAULT == MUTANT_BASE + n
+}
+
 const FAULT: u64 = 0xffff;
 const SITE_BASE: u64 = 0x100;
+/// Above all sites.
+#[cfg(shootdown_mutants)]
+const MUTANT_BASE: u64 = 0x1000;
 
 /// Context bit: a wait may turn out late once (check builds).
 #[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle))]
@@ -208,10 +217,34 @@ pub fn site(site: Site) -> u64 {
     SITE_BASE + site as u64
 }
 
-#[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break)))]
+/// Number to hand to the checker so that mutant `n` is chosen, from 1; 0 for none.
+#[cfg(all(shootdown_mutants, any(shootdown_explore, shootdown_loom, shootdown_shuttle)))]
+pub fn mutated(n: u16) -> u64 {
+    if n == 0 { 0 } else { MUTANT_BASE + u64::from(n) }
+}
+
+/// The mutant that the environment chooses, for tests that inject nothing themselves.
+#[cfg(all(shootdown_mutants, not(any(shootdown_explore, shootdown_break))))]
+fn chosen() -> u64 {
+    extern crate std;
+    let number = std::env::var("SHOOTDOWN_MUTANT").ok().and_then(|text| text.parse::<u64>().ok());
+    number.map_or(0, |n| MUTANT_BASE + n)
+}
+
+#[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break, shootdown_mutants)))]
 #[inline(always)]
 const fn injected() -> u64 {
     0
+}
+
+#[cfg(all(
+    shootdown_mutants,
+    not(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break))
+))]
+fn injected() -> u64 {
+    extern crate std;
+    static CHOSEN: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+    *CHOSEN.get_or_init(chosen)
 }
 
 #[cfg(shootdown_explore)]
@@ -223,8 +256,13 @@ fn injected() -> u64 {
 mod local {
     extern crate std;
     use std::cell::Cell;
+    #[cfg(not(shootdown_mutants))]
     std::thread_local! {
         static INJECTED: Cell<u64> = const { Cell::new(0) };
+    }
+    #[cfg(shootdown_mutants)]
+    std::thread_local! {
+        static INJECTED: Cell<u64> = Cell::new(super::chosen());
     }
     pub(super) fn injected() -> u64 {
         INJECTED.with(Cell::get)

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::steps::Done;
 use crate::LAST_RULE;
 use crate::process::{self, cargo, stream};
-use crate::{mutate, mutate_corpus};
+use crate::{mutants, mutate, mutate_corpus};
 
 const SHOOTDOWN: &str = "run --quiet --release --package shootdown-cli --bin shootdown --";
 const MUSEUM: &str = "target/museum";
@@ -93,6 +93,11 @@ pub fn counts(root: &Path) -> Result<Done> {
 pub fn mutate(root: &Path) -> Result<Done> {
     let orderings = mutate::run(root, &[])?;
     Ok(Done::Passed(format!("{orderings} orderings, each noticed when weakened")))
+}
+
+pub fn mutants(root: &Path) -> Result<Done> {
+    let wanted = mutants::Wanted { quick: true, ..mutants::Wanted::default() };
+    mutants::run(root, &wanted).map(Done::Passed)
 }
 
 pub fn mutate_corpus(root: &Path) -> Result<Done> {

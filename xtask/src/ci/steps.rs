@@ -58,6 +58,8 @@ pub enum Step {
     Rules,
     /// Each ordering of the engine weakened: a checker must notice
     Mutate,
+    /// Small mistakes in the engine, each by the catcher that is recorded for it
+    Mutants,
     /// Instructions of the engine's operations
     Counts,
     /// The kernel in QEMU, on all architectures
@@ -141,6 +143,7 @@ impl Step {
             Self::Book => book::book(root),
             Self::Rules => gates::rules(root),
             Self::Mutate => gates::mutate(root),
+            Self::Mutants => gates::mutants(root),
             Self::Counts => gates::counts(root),
             Self::Boot => boot::boot(root),
             Self::Sparc64 => sparc64::sparc64(root),

@@ -21,6 +21,12 @@ impl Fault {
         Site::ALL.iter().find(|site| site.name() == name).map(|&site| Fault(fault::site(site)))
     }
 
+    /// Chooses mutant `n` of those woven into this build; 0 for none. No other build has any.
+    #[cfg(shootdown_mutants)]
+    pub fn mutant(n: u16) -> Fault {
+        Fault(fault::mutated(n))
+    }
+
     /// Names of all sites.
     pub fn sites() -> Vec<&'static str> {
         Site::ALL.iter().map(|site| site.name()).collect()

@@ -1,0 +1,216 @@
+//! The set of mutants, as data: `xtask/mutants/*.toml`, one file for each source file of the engine.
+
+use anyhow::{Context, Result, bail, ensure};
+use regex::Regex;
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Folder of the set.
+pub const FOLDER: &str = "xtask/mutants";
+/// Folder of the engine's source files.
+pub const ENGINE: &str = "crates/shootdown/src";
+
+/// One small mistake that is put into the engine.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mutant {
+    /// Name, unique in the whole set.
+    pub name: String,
+    #[serde(rename = "in")]
+    within: Option<String>,
+    find: String,
+    replace: String,
+    /// More edits that belong to the same mistake.
+    #[serde(default)]
+    also: Vec<Edit>,
+    /// The rule and, in a sentence, how it is broken: `SD-4: ...`.
+    pub breaks: String,
+    /// What catches it: rung and case.
+    pub caught: Option<Catcher>,
+    /// Why nothing can catch it.
+    pub equivalent: Option<String>,
+    /// What the checkers lack that would catch it.
+    pub open: Option<String>,
+    /// The engine's source file, from the folder of sources; the file of the set says it once.
+    #[serde(skip)]
+    pub file: String,
+}
+
+/// A snippet and what replaces it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    /// Text in the first line of the function or block in which the snippet occurs once.
+    #[serde(rename = "in")]
+    pub within: Option<String>,
+    /// The snippet: an expression, or whole statements. White space stands for any white space.
+    pub find: String,
+    /// What takes its place.
+    pub replace: String,
+}
+
+/// Who catches mutants, cheapest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Rung {
+    /// The explorer, on the engine's scenarios.
+    Explorer,
+    /// loom, on its scenarios.
+    Loom,
+    /// The engine's own tests.
+    Tests,
+}
+
+impl Rung {
+    /// All, in the order in which they are tried.
+    pub const ALL: [Rung; 3] = [Rung::Explorer, Rung::Loom, Rung::Tests];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Explorer => "explorer",
+            Self::Loom => "loom",
+            Self::Tests => "tests",
+        }
+    }
+}
+
+/// Rung and case: `explorer: seed`, `loom: kept_bit`, `tests: host::a_name`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Catcher {
+    /// The rung.
+    pub rung: Rung,
+    /// The case or test; of tests, with the test target before it.
+    pub case: String,
+}
+
+impl fmt::Display for Catcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.rung.name(), self.case)
+    }
+}
+
+impl TryFrom<String> for Catcher {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let parts = text.split_once(": ").map(|(rung, case)| (rung, case.trim()));
+        let known = parts
+            .and_then(|(name, case)| Some((Rung::ALL.into_iter().find(|rung| rung.name() == name)?, case)));
+        match known {
+            Some((rung, case)) if !case.is_empty() => Ok(Self { rung, case: case.to_owned() }),
+            _ => Err(format!(
+                "{text:?} is no catcher; write `explorer: CASE`, `loom: TEST` or `tests: TARGET::TEST`"
+            )),
+        }
+    }
+}
+
+impl Mutant {
+    /// All of its edits.
+    pub fn edits(&self) -> Vec<Edit> {
+        let Self { within, find, replace, .. } = self.clone();
+        std::iter::once(Edit { within, find, replace }).chain(self.also.clone()).collect()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sheet {
+    file: String,
+    mutant: Vec<Mutant>,
+}
+
+/// Reads the whole set, file by file in the order of their names.
+///
+/// # Errors
+/// A file cannot be read, or an entry is not as it must be; the error names it.
+pub fn read(root: &Path) -> Result<Vec<Mutant>> {
+    let mut all = Vec::new();
+    for path in sheets(root)? {
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        all.extend(parse(&text).with_context(|| format!("in {}", path.display()))?);
+    }
+    let mut names = BTreeSet::new();
+    for mutant in &all {
+        ensure!(names.insert(&mutant.name), "two mutants are called {}", mutant.name);
+    }
+    ensure!(!all.is_empty(), "{FOLDER} has no mutants");
+    Ok(all)
+}
+
+/// Files of the set.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn sheets(root: &Path) -> Result<Vec<PathBuf>> {
+    let folder = root.join(FOLDER);
+    let entries = folder.read_dir().with_context(|| format!("cannot read {FOLDER}"))?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    paths.sort();
+    Ok(paths)
+}
+
+/// Reads one file of the set.
+///
+/// # Errors
+/// An entry is not as it must be; the error names it.
+pub fn parse(text: &str) -> Result<Vec<Mutant>> {
+    let sheet: Sheet = toml::from_str(text)?;
+    let name = Regex::new("^[a-z0-9]+(-[a-z0-9]+)*$").expect("a constant pattern");
+    let breaks = Regex::new(r"^(SD-([1-9]|1[0-5])|API): \S").expect("a constant pattern");
+    let mut mutants = sheet.mutant;
+    for mutant in &mut mutants {
+        ensure!(
+            name.is_match(&mutant.name),
+            "{:?} is no name; use small letters, digits and `-`",
+            mutant.name
+        );
+        if !breaks.is_match(&mutant.breaks) {
+            bail!("{}: `breaks` begins with a rule, `SD-n: `, or with `API: `", mutant.name);
+        }
+        let said = [mutant.caught.is_some(), mutant.equivalent.is_some(), mutant.open.is_some()];
+        if said.into_iter().filter(|said| *said).count() > 1 {
+            bail!("{}: keep one of `caught`, `equivalent`, `open`", mutant.name);
+        }
+        mutant.file.clone_from(&sheet.file);
+    }
+    Ok(mutants)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Catcher, Rung, parse};
+
+    const HEAD: &str = "file = \"flush.rs\"\n[[mutant]]\nname = \"a-b\"\nfind = \"x\"\nreplace = \"y\"\n";
+
+    fn refusal(text: &str) -> String {
+        format!("{:#}", parse(text).expect_err("must be refused"))
+    }
+
+    #[test]
+    fn an_entry_is_read_with_its_file_and_all_of_its_edits() {
+        let more = "breaks = \"SD-4: late\"\ncaught = \"explorer: seed/pso\"\nalso = [{ in = \"fn f\", find = \"z\", replace = \"\" }]\n";
+        let mutants = parse(&format!("{HEAD}{more}")).expect("a sheet");
+        assert_eq!(mutants[0].file, "flush.rs");
+        assert_eq!(mutants[0].edits().iter().map(|edit| edit.find.as_str()).collect::<Vec<_>>(), ["x", "z"]);
+        let caught = Catcher { rung: Rung::Explorer, case: "seed/pso".to_owned() };
+        assert_eq!(mutants[0].caught.as_ref(), Some(&caught));
+        assert_eq!(caught.to_string(), "explorer: seed/pso");
+    }
+
+    #[test]
+    fn entries_that_are_not_as_they_must_be_are_refused_by_name() {
+        assert!(refusal(&format!("{HEAD}breaks = \"SD-16: x\"\n")).contains("a-b: `breaks` begins"));
+        let both = format!("{HEAD}breaks = \"SD-1: x\"\ncaught = \"loom: a\"\nequivalent = \"b\"\n");
+        assert!(refusal(&both).contains("a-b: keep one of"));
+        let nobody = format!("{HEAD}breaks = \"SD-1: x\"\ncaught = \"miri: a\"\n");
+        assert!(refusal(&nobody).contains("is no catcher"));
+        let spaced = format!("{HEAD}breaks = \"SD-1: x\"\n").replace("a-b", "A b");
+        assert!(refusal(&spaced).contains("is no name"));
+        assert!(refusal(&format!("{HEAD}breaks = \"SD-1: x\"\nfound = \"y\"\n")).contains("found"));
+    }
+}
