@@ -87,6 +87,18 @@ pub(super) fn add(list: &mut List) {
         &named("contexts-leave", TAGS, &[Tso], about),
         leaves_at_rollover::<Doorbells<VersionedContexts<'static, 2, 3>>>,
     );
+    let about =
+        "an ASID under which a CPU has cached a freed table goes to another space, which that CPU runs";
+    list.add(&named("asid-rollover-table-free", TAGS, &[Tso], about), || {
+        type Asids = Doorbells<GlobalAsids<'static, ByDoorbell, 3>>;
+        let frees: Code<Asids> = |cpu| {
+            cpu.unmap_table(0);
+            run_in_turn(cpu, &[2, 3]);
+        };
+        let takes: Code<Asids> = |cpu| run_in_turn(cpu, &[1, 3]);
+        let cpus = vec![(Start::User(0), frees), (Start::User(0), takes)];
+        Plan { spaces: 4, sleepers: [0, 1], ..plan(cpus) }
+    });
     let about = "tags run out while a CPU is lazy on a space that dies";
     list.add(
         &named("asid-final-drop", TAGS, &[Tso], about),
