@@ -305,17 +305,19 @@ fn a_lost_interrupt_does_not_come_and_a_later_one_does() {
         let program = Program::new(&[
             |w: &Words| {
                 let on = irq_save();
+                w.x[1].store(1, Release);
                 wait_until(|| w.x[0].load(Acquire) == 1);
                 lose_interrupts(0b01);
-                w.x[1].store(1, Release);
+                w.x[1].store(2, Release);
                 irq_restore(on);
                 wait_until(|| w.x[2].load(Acquire) == 1);
             },
             |w: &Words| {
+                wait_until(|| w.x[1].load(Acquire) == 1);
                 raise(0, 0);
                 raise(0, 1);
                 w.x[0].store(1, Release);
-                wait_until(|| w.x[1].load(Acquire) == 1);
+                wait_until(|| w.x[1].load(Acquire) == 2);
                 w.x[3].swap(1, SeqCst);
                 raise(0, 0);
                 w.x[2].store(1, Release);
