@@ -33,6 +33,7 @@ fn engine() -> Shootdown<Machine> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "the linker finds the engine for those below, and Miri links no statics")]
 fn the_provided_engine_is_found_from_below_once_it_is_set() {
     assert_eq!(deep_below::engine().err(), Some(Missing::NotSet));
     assert_eq!(deep_below::mistaken::engine().err(), Some(Missing::OtherPlatform));

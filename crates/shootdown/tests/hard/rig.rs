@@ -9,7 +9,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Polls of one wait after which a test has hung.
-pub const FOR_EVER: u64 = if cfg!(miri) { 400 } else { 10_000 };
+pub const FOR_EVER: u64 = if cfg!(miri) { 120 } else { 10_000 };
 pub const STALL_POLLS: u64 = 4;
 /// Polls after which a late doorbell arrives.
 pub const FLUSHED_LATE: u64 = if cfg!(miri) { 20 } else { 100 };
