@@ -11,7 +11,7 @@ use super::tree::Built;
 use crate::process::{self, line};
 
 /// How long one case may take. Who takes longer has found nothing.
-const SECONDS: u64 = 60;
+const SECONDS: u64 = 300;
 /// How long a process may take longer than it was told to.
 const GRACE: u64 = 30;
 /// What loom says where a thread may spin for ever: a limit, not a finding.
