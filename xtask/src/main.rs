@@ -1,6 +1,5 @@
 //! The one entry for people: `cargo xtask ci` is what `./test` and continuous integration run.
 
-mod api;
 mod arch;
 mod bad_input;
 mod ci;
@@ -46,12 +45,6 @@ enum Command {
         /// Take the listings as they are now
         #[arg(long)]
         accept: bool,
-    },
-    /// Compare what each published package offers with its committed listing
-    Api {
-        /// Take the listings as they are now
-        #[arg(long)]
-        bless: bool,
     },
     /// Weigh the engine's machine code, built for size
     Size {
@@ -125,10 +118,6 @@ fn run(cli: &Cli) -> Result<()> {
             let mut command = process::cargo(&root, &format!("{program}{json}"));
             let status = command.status().context("cannot start cargo")?;
             process::check(&command, status)
-        }
-        Command::Api { bless } => {
-            let differing = if *bless { api::Differing::IsBlessed } else { api::Differing::Fails };
-            api::run(&root, differing).map(|packages| println!("api: {packages} packages as listed"))
         }
         Command::Size { functions } => {
             let functions =

@@ -467,8 +467,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     }
 
     /// Flushes what each request of a plan says, or everything once one is gone.
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     fn flush_requests(self, clock: &Clock, first: u64, now: u64, tag: Option<Tag>) {
         for generation in first..=now {
             let pages = clock.recall(generation);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::steps::Done;
 use crate::process::{self, cargo, stream};
-use crate::{api, licences, package};
+use crate::{licences, package};
 
 /// Packages with the engine's source and its library's name: cargo would write their documentation over the engine's.
 const SAME_LIBRARY: &str = "--exclude shootdown-under-explore --exclude shootdown-under-loom --exclude shootdown-under-shuttle --exclude \
@@ -25,11 +25,6 @@ pub fn doc(root: &Path) -> Result<Done> {
     let mut command = cargo(root, &format!("doc --workspace --no-deps {SAME_LIBRARY}"));
     process::run(command.env("RUSTDOCFLAGS", "-D warnings"))?;
     Ok(Done::Passed("no warnings".into()))
-}
-
-pub fn api(root: &Path) -> Result<Done> {
-    let packages = api::run(root, api::Differing::Fails)?;
-    Ok(Done::Passed(format!("{packages} packages offer what is listed")))
 }
 
 pub fn release(root: &Path) -> Result<Done> {

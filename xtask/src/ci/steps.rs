@@ -20,8 +20,6 @@ pub enum Step {
     Doc,
     /// The oldest Rust that is promised
     Msrv,
-    /// What published packages offer, as committed
-    Api,
     /// What published packages' manifests say, and the licences of dependencies
     Release,
     /// Published packages, packed from a clean clone and built from that
@@ -125,7 +123,6 @@ impl Step {
             Self::Doc => build::doc(root),
             Self::Tests => build::tests(root),
             Self::Msrv => msrv::msrv(root),
-            Self::Api => build::api(root),
             Self::Release => build::release(root),
             Self::Package => build::package(root),
             Self::BareMetal => bare_metal::bare_metal(root),
