@@ -1,5 +1,5 @@
 use crate::hw::{self, Install, WalkCache, Which, Whose};
-use crate::{Builder, Machine, MaskWord};
+use crate::{Acknowledged, Builder, Machine, MaskWord};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Action, Memory, Options, Registry, Report, Scenario, Verdict, explore};
@@ -298,6 +298,123 @@ fn cpu_that_comes_online_has_until_its_first_root_load_to_flush() {
         hw::flush_user();
     };
     breaks(kernel(), &[touches], "CPU 0 is offline: flush user");
+}
+
+#[test]
+fn a_freed_kernel_table_must_be_out_of_every_walk_cache() {
+    let kernel =
+        || Machine::builder(2).kernel_pages(1).kernel_table().translation(1, None, true).map_kernel(0, 1);
+    fn unhook(rig: &Rig) {
+        rig.machine.tables.kernel_link().store(0, Relaxed);
+        sync::fence(SeqCst);
+    }
+    fn free(rig: &Rig) {
+        hw::free_table(rig.machine.tables.kernel_table());
+    }
+    let flushed: Main = |rig| {
+        unhook(rig);
+        hw::broadcast(Whose::Kernel, Which::Page(0, WalkCache::Drop));
+        free(rig);
+    };
+    let leaves_only: Main = |rig| {
+        unhook(rig);
+        hw::broadcast(Whose::Kernel, Which::Page(0, WalkCache::Keep));
+        free(rig);
+    };
+    let users_only: Main = |rig| {
+        unhook(rig);
+        hw::broadcast(Whose::Users, Which::All);
+        free(rig);
+    };
+    let only_here: Main = |rig| {
+        unhook(rig);
+        hw::flush_kernel(0, WalkCache::Drop);
+        free(rig);
+    };
+    let still_linked: Main = free;
+    holds(kernel(), &[flushed, idle]);
+    for main in [leaves_only, users_only] {
+        breaks(kernel(), &[main, idle], "CPU 0 can still walk kernel table 2, which was freed (SD-7)");
+    }
+    breaks(kernel(), &[only_here, idle], "CPU 1 can still walk kernel table 2, which was freed (SD-7)");
+    let message = "the kernel's root still points to table 2, which was freed (SD-7)";
+    breaks(kernel(), &[still_linked, idle], message);
+    breaks(pair(), &[|_| hw::free_table(2), idle], "CPU 0: this machine cannot do this: free table 2");
+}
+
+#[test]
+fn a_cpu_that_is_off_line_halts_on_what_it_has_loaded() {
+    let leaves: Main = |_| {
+        hw::user(false);
+        hw::install(None, 0, Install::Keep);
+        hw::offline();
+        hw::free_root(0);
+    };
+    let stays: Main = |_| {
+        hw::user(false);
+        hw::offline();
+        hw::free_root(0);
+    };
+    let frees_the_table: Main = |rig| {
+        hw::user(false);
+        hw::offline();
+        rig.machine.tables.root(0, 0).store(0, SeqCst);
+        hw::free_table(1);
+    };
+    let machine = || Machine::builder(1).translation(1, Some(0), true).map(0, 0, 1).start(0, 0, 0, true);
+    holds(machine(), &[leaves]);
+    breaks(machine(), &[stays], "CPU 0 has the root of space A loaded, which was freed (SD-10)");
+    let message = "CPU 0 is off line but can still walk table 1 in space A, which was freed (SD-7)";
+    breaks(machine(), &[frees_the_table], message);
+}
+
+/// A CPU that comes on line, and says that it has flushed kernel memory when it has or before.
+struct Arrival {
+    machine: Machine,
+    generation: Word,
+    caught: Word,
+    flushes_first: bool,
+}
+
+impl Scenario for Arrival {
+    type Device = Machine;
+    fn cpus(&self) -> usize {
+        1
+    }
+    fn main(&self, _: usize) {
+        hw::offline();
+        self.machine.tables.kernel(0).store(0, SeqCst);
+        self.generation.store(1, SeqCst);
+        hw::free_frame(1);
+        hw::online();
+        if self.flushes_first {
+            hw::flush_all();
+        }
+        self.caught.store(1, SeqCst);
+        hw::flush_all();
+    }
+    fn device(&self) -> &Machine {
+        &self.machine
+    }
+    fn register(&self, registry: &mut Registry) {
+        registry.object("generation", &self.generation);
+        registry.object("caught", &self.caught);
+        let words = Acknowledged { generation: &self.generation, caught: &[&self.caught] };
+        self.machine.register_acknowledged(registry, &[], Some(words));
+    }
+}
+
+#[test]
+fn a_cpu_that_comes_online_is_judged_by_what_it_acknowledges() {
+    let run = |flushes_first| {
+        let machine = Machine::builder(1).kernel_pages(1).translation(1, None, true).map_kernel(0, 1).build();
+        let words = (Word::new("generation", 0), Word::new("caught", 0));
+        let arrival = Arrival { machine, generation: words.0, caught: words.1, flushes_first };
+        explore(&arrival, &Options { workers: 1, ..Options::default() }).verdict
+    };
+    assert_eq!(run(true), Verdict::Holds);
+    let message = "CPU 0 can still use kernel page 0 -> frame 1, which was freed (SD-8)";
+    assert_eq!(run(false), Verdict::Violates(message.into()));
 }
 
 #[test]
