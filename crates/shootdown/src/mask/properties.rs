@@ -14,7 +14,7 @@ const CPUS: u32 = 64 * WORDS as u32;
 /// The same cases in every run.
 fn fixed() -> ProptestConfig {
     ProptestConfig {
-        cases: if cfg!(miri) { 4 } else { 2048 },
+        cases: 2048,
         rng_seed: RngSeed::Fixed(1),
         failure_persistence: None,
         ..ProptestConfig::default()
@@ -62,6 +62,7 @@ proptest! {
     #![proptest_config(fixed())]
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
     fn a_mask_is_the_set_of_those_who_entered_and_did_not_leave(moves in moves()) {
         let (mask, set) = replay(&moves);
         let members = Members::of(&mask);
@@ -73,6 +74,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
     fn each_member_but_oneself_is_visited_once_and_in_order(moves in moves(), me in prop::option::of(cpu())) {
         let (mask, mut set) = replay(&moves);
         if let Some(me) = me {
@@ -82,6 +84,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
     fn batches_are_whole_words_none_of_them_empty(moves in moves(), me in prop::option::of(cpu())) {
         let (mask, set) = replay(&moves);
         let mut seen = BTreeSet::new();
@@ -98,6 +101,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
     fn the_rest_of_a_mask_begins_at_the_word_that_is_named(
         moves in moves(),
         me in prop::option::of(cpu()),
@@ -111,6 +115,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
     fn lent_words_are_the_same_mask(moves in moves()) {
         let mut words: [MaskWord; WORDS] = core::array::from_fn(|_| MaskWord::new());
         let lent = BorrowedMask::new(&mut words);
@@ -119,6 +124,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
     fn words_that_are_lent_again_have_no_members(moves in moves()) {
         let mut words: [MaskWord; WORDS] = core::array::from_fn(|_| MaskWord::new());
         replay_on(&BorrowedMask::new(&mut words), &moves);
@@ -128,6 +134,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
     fn masks_of_every_size_tell_their_members(words in 1_usize..200, picks in prop::collection::vec(0_u32..12_800, 0..40)) {
         let cpus = words as u32 * 64;
         let mut storage: Vec<_> = (0..words).map(|_| MaskWord::new()).collect();
@@ -144,6 +151,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
     fn what_is_read_of_a_wide_mask_is_what_somebody_joined(moves in moves()) {
         let (mask, _) = replay(&moves);
         let marks = mask.summary().expect("three words have one").0.load(Ordering::Relaxed);
@@ -152,6 +160,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
     fn who_leaves_takes_nobody_along(moves in moves(), leaver in cpu()) {
         let (mask, mut set) = replay(&moves);
         let members = Members::of(&mask);

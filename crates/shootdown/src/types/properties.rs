@@ -19,7 +19,7 @@ const SIZES: [PageSize; 7] = [
 /// The same cases in every run.
 fn fixed() -> ProptestConfig {
     ProptestConfig {
-        cases: if cfg!(miri) { 64 } else { 4096 },
+        cases: 4096,
         rng_seed: RngSeed::Fixed(1),
         failure_persistence: None,
         ..ProptestConfig::default()
@@ -66,6 +66,7 @@ proptest! {
     #![proptest_config(fixed())]
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
     fn a_range_is_accepted_exactly_if_it_is_aligned_and_fits(
         start in address(),
         count in prop_oneof![0_u64..4, any::<u64>()],
@@ -85,6 +86,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
     fn the_page_of_an_address_holds_it(address in address()) {
         let (first, last) = span(PageRange::page(VirtAddr(address)));
         prop_assert!(first <= u128::from(address) && u128::from(address) <= last);
@@ -92,6 +94,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
     fn cover_holds_both_and_nothing_beyond_them_but_the_gap(a in range(), b in range()) {
         let both = a.cover(b);
         prop_assert!(holds(both, a) && holds(both, b));
@@ -101,6 +104,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
     fn merging_in_any_order_gives_the_same_and_holds_all(
         ranges in prop::collection::vec(range(), 1..12),
         turn in 0_usize..12,
@@ -119,6 +123,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
     fn what_is_covered_with_everything_is_everything(range in range()) {
         let pages = Scope::Pages(range);
         prop_assert_eq!(pages.cover(Scope::All), Scope::All);
@@ -127,6 +132,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
     fn packing_loses_nothing_and_widens_what_does_not_fit(range in range(), tables in tables()) {
         let packed = Packed::new(Scope::Pages(range), tables);
         prop_assert_eq!(packed.tables(), tables);
@@ -135,6 +141,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
     fn merged_ranges_pack_as_any_others(ranges in prop::collection::vec(range(), 1..5), tables in tables()) {
         let merged = ranges.into_iter().reduce(PageRange::cover).expect("not empty");
         match Packed::new(Scope::Pages(merged), tables).unpack() {
