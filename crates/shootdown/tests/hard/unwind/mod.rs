@@ -366,7 +366,7 @@ kinds! {
     #[cfg_attr(miri, ignore = "half a minute; the engine's unsafe code is the same with any tags")]
     any_callback_may_unwind_with_asids_and_broadcasts: Broadcasts, 9;
     #[cfg_attr(miri, ignore = "half a minute; the engine's unsafe code is the same with any tags")]
-    any_callback_may_unwind_with_versions: Versions, 3;
+    any_callback_may_unwind_with_versions: Versions, 10;
     #[cfg_attr(miri, ignore = "half a minute; the engine's unsafe code is the same with any tags")]
     any_callback_may_unwind_with_tags_that_are_shared: Shared, 25;
     any_callback_may_unwind_with_vmids: Guests, 21;
