@@ -10,7 +10,7 @@ use crate::platform::{LocalFlush, OnInstall, OnLeave, Platform, Span};
 use crate::space::AddressSpace;
 use crate::tags::{Assignment, Held, TagCpu, TagPolicy};
 use crate::types::{CpuId, Generation, PageRange, Tables, Tag};
-use crate::unwind::{Changing, Owed};
+use crate::unwind::{Changing, Off, Owed};
 use core::ops::Deref;
 use core::sync::atomic::Ordering;
 
@@ -82,18 +82,6 @@ impl<'a, P: Platform> Here<'a, P> {
     }
 }
 
-/// Interrupts that are off while it is not known on which CPU.
-struct Off<'a, P: Platform> {
-    engine: &'a Shootdown<P>,
-    were_on: bool,
-}
-
-impl<P: Platform> Drop for Off<'_, P> {
-    fn drop(&mut self) {
-        self.engine.platform().irq_restore(self.were_on);
-    }
-}
-
 impl<'a, P: Platform> Cpu<'a, P> {
     /// The calling CPU where interrupts are off already.
     #[inline]
@@ -105,14 +93,6 @@ impl<'a, P: Platform> Cpu<'a, P> {
     #[inline]
     pub(crate) fn me(self) -> CpuId {
         self.engine.platform().cpu()
-    }
-
-    /// Makes `home` what user code on this CPU runs in, or leaves what is loaded.
-    pub(crate) fn return_to(self, home: Option<&AddressSpace<P>>) {
-        match home {
-            Some(home) => self.switch_to_rarely(home),
-            None => self.leave(),
-        }
     }
 
     /// What this CPU has loaded.

@@ -2,14 +2,28 @@
 //!
 //! Where panics abort all of this is nothing.
 
+use crate::engine::Shootdown;
 use crate::here::Cpu;
 use crate::hw;
 use crate::percpu::{Bell, CpuLocal, Loaded};
 use crate::platform::{LocalFlush, OnInstall, Platform};
+use crate::space::AddressSpace;
 use crate::sync::UNWINDS;
 use crate::tags::TagPolicy;
 use crate::types::Tag;
 use core::sync::atomic::Ordering;
+
+/// Interrupts that are off while it is not known on which CPU.
+pub(crate) struct Off<'a, P: Platform> {
+    pub(crate) engine: &'a Shootdown<P>,
+    pub(crate) were_on: bool,
+}
+
+impl<P: Platform> Drop for Off<'_, P> {
+    fn drop(&mut self) {
+        self.engine.platform().irq_restore(self.were_on);
+    }
+}
 
 /// An answer to a doorbell that was taken. Dropped while a callback unwinds, it puts the ring back: whoever waits for the
 /// answer interrupts this CPU again after a stall.
@@ -42,6 +56,14 @@ impl Drop for Changing<'_> {
 }
 
 impl<P: Platform> Cpu<'_, P> {
+    /// Makes `home` what user code on this CPU runs in, or leaves what is loaded.
+    pub(crate) fn return_to(self, home: Option<&AddressSpace<P>>) {
+        match home {
+            Some(home) => self.switch_to_rarely(home),
+            None => self.leave(),
+        }
+    }
+
     /// Loads nothing and forgets everything, where a callback has left this CPU between two roots by unwinding. Until then
     /// flushes and ends of spaces wait for the CPU. It may be in the masks of both spaces, and stays there.
     #[inline]
