@@ -22,7 +22,7 @@ use crate::types::{CpuId, PageRange, Scope, Tables, Tag};
 ///    works on ([`TagStorage`](crate::TagStorage));
 /// 3. [`irq_save`](Self::irq_save) keeps interrupts that call into the engine, and preemption, away until
 ///    [`irq_restore`](Self::irq_restore); [`pin`](Self::pin) keeps the thread on its CPU, and other threads off it, until
-///    the value is dropped;
+///    the value is dropped. Between `irq_save` and `irq_restore` no method of this trait calls the engine on the same CPU;
 /// 4. [`flush_local`](Self::flush_local) and [`install`](Self::install) do what they say, and are complete on return: no
 ///    access of this CPU uses a dropped translation afterwards;
 /// 5. [`kick`](Self::kick) makes the target call [`Shootdown::serve`](crate::Shootdown::serve) soon, with interrupts off; a
