@@ -196,7 +196,6 @@ pub fn run_and_print(
     if let Some(shard) = args.shard {
         picked = shard.part(&picked);
     }
-    name_engine(args.json)?;
     let mut sinks = sinks(args, &picked)?;
     if let Some(shard) = args.shard {
         let head = Head::new(shard, args, cases);
@@ -224,7 +223,7 @@ fn name_engine(json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Opens what results go to.
+/// Opens what results go to, and names the engine on standard output once nothing can be refused any more.
 fn sinks(args: &CheckArgs, picked: &[&Case]) -> Result<Vec<Box<dyn Sink>>, Failure> {
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     if let Some(path) = &args.json_file {
@@ -236,6 +235,7 @@ fn sinks(args: &CheckArgs, picked: &[&Case]) -> Result<Vec<Box<dyn Sink>>, Failu
         })?;
         sinks.push(Box::new(JsonLines(file)));
     }
+    name_engine(args.json)?;
     if args.json {
         sinks.push(Box::new(JsonLines(io::stdout())));
     } else {
