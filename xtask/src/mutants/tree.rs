@@ -16,7 +16,8 @@ const TREE: &str = "target/mutants/tree";
 /// What is built in it.
 const BUILT: &str = "target/mutants/built";
 /// Test targets of the engine's package that run it.
-const TESTS: &str = "--lib --test host --test properties --test hard --test tags";
+const TESTS: &str =
+    "--lib --test host --test properties --test hard --test tags --test soundness --test trim";
 
 /// Programs built from the woven engine.
 pub struct Built {
