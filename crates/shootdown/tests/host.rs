@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 /// Words of mask lent at run time, 64 CPUs each.
 type Mask = BorrowedMask<'static>;
 
+/// Polls of one wait after which the test has hung.
+const FOR_EVER: u64 = 1_000;
+
 #[derive(Default)]
 struct Log {
     flushes: Vec<(u32, LocalFlush)>,
@@ -14,6 +17,10 @@ struct Log {
     kicks: Vec<u32>,
     freed_roots: Vec<u64>,
     events: Vec<Event>,
+    /// At each acknowledgement of a flush: the CPU, and how many flushes had been carried out.
+    caught_up: Vec<(u32, usize)>,
+    /// At each time that page-table stores were handed to walkers: how many CPUs had been kicked.
+    published: Vec<usize>,
 }
 
 struct Host {
@@ -22,6 +29,8 @@ struct Host {
     /// Polls of a wait before the kicked CPUs answer.
     answer_after: AtomicU64,
     stalls: AtomicUsize,
+    /// A CPU that the platform answers for, or one that there is not.
+    answered_for: AtomicU32,
     deferred: RefCell<Vec<TeardownHandle<Host>>>,
     log: RefCell<Log>,
     engine: std::cell::OnceCell<&'static Shootdown<Host>>,
@@ -69,7 +78,16 @@ unsafe impl Platform for Host {
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
         self.deferred.borrow_mut().push(teardown.into_handle());
     }
+    fn must_wait(&self, cpu: CpuId) -> bool {
+        cpu.number() != self.answered_for.load(Relaxed)
+    }
+    fn publish_tables(&self) {
+        let mut log = self.log.borrow_mut();
+        let kicks = log.kicks.len();
+        log.published.push(kicks);
+    }
     fn relax(&self, polls: u64) {
+        assert!(polls < FOR_EVER, "a wait goes on for ever");
         if polls >= self.answer_after.load(Relaxed) {
             let kicked = std::mem::take(&mut self.log.borrow_mut().kicks);
             for cpu in kicked {
@@ -81,7 +99,12 @@ unsafe impl Platform for Host {
         self.stalls.fetch_add(1, Relaxed);
     }
     fn event(&self, event: Event) {
-        self.log.borrow_mut().events.push(event);
+        let mut log = self.log.borrow_mut();
+        if let Event::CaughtUp(..) = event {
+            let flushes = log.flushes.len();
+            log.caught_up.push((self.cpu.load(Relaxed), flushes));
+        }
+        log.events.push(event);
     }
 }
 
@@ -124,6 +147,7 @@ fn machine_with(cpus: u32, words: usize) -> &'static Shootdown<Host> {
         cpu: AtomicU32::new(0),
         answer_after: AtomicU64::new(0),
         stalls: AtomicUsize::new(0),
+        answered_for: AtomicU32::new(u32::MAX),
         deferred: RefCell::default(),
         log: RefCell::default(),
         engine: std::cell::OnceCell::new(),
@@ -369,11 +393,17 @@ fn a_cpu_that_went_off_line_is_not_waited_for_and_comes_back_clean() {
     let engine = machine(2);
     let host = engine.platform();
     let a = space(engine, 0xa000);
+    host.log.borrow_mut().flushes.clear();
     host.on(1, || {
         engine.switch_to(&a);
         engine.enter_lazy();
         engine.offline_cpu();
     });
+    assert_eq!(
+        host.log.borrow().flushes,
+        [(1, LocalFlush::Everything)],
+        "from now on nobody asks it to flush"
+    );
     host.answer_after.store(u64::MAX, Relaxed);
     engine.flush(&a, Scope::All, Tables::Freed);
     engine.flush_kernel(Scope::Pages(page(9)), Tables::Kept);
@@ -435,4 +465,114 @@ fn spaces_that_cpus_make_in_turn_have_identities_of_their_own() {
     numbers.dedup();
     assert_eq!(numbers.len(), made.len());
     assert_ne!(numbers[0], 0, "no space");
+}
+
+#[test]
+fn a_cpu_counts_its_identities_on_until_its_block_ends() {
+    let engine = machine(2);
+    let make = |cpu| {
+        let space = engine.platform().on(cpu, || engine.new_space(0x1000, mask(2)).expect("large enough"));
+        space.id().number()
+    };
+    let first = make(0);
+    make(1);
+    // A block has 64: until they are given out this CPU writes no word of the machine's.
+    let made: Vec<u64> = (1..64).map(|_| make(0)).collect();
+    assert_eq!(made, (first + 1..first + 64).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_flush_is_acknowledged_once_by_each_cpu_and_after_it_was_carried_out() {
+    let engine = machine(2);
+    let host = engine.platform();
+    let a = space(engine, 0xa000);
+    (0..2).for_each(|cpu| host.on(cpu, || engine.switch_to(&a)));
+    host.log.borrow_mut().flushes.clear();
+    engine.flush(&a, Scope::Pages(page(5)), Tables::Kept);
+    assert_eq!(host.log.borrow().caught_up, [(0, 1), (1, 2)]);
+    let _ = a.into_handle();
+}
+
+#[test]
+fn page_table_stores_are_handed_to_walkers_before_anybody_is_kicked() {
+    let engine = machine(2);
+    let host = engine.platform();
+    let a = space(engine, 0xa000);
+    (0..2).for_each(|cpu| host.on(cpu, || engine.switch_to(&a)));
+    engine.send(&a, Scope::Pages(page(5)), Tables::Kept).finish();
+    engine.send_kernel(Scope::Pages(page(6)), Tables::Kept).finish();
+    let rung = host.counters(0).doorbells_sent();
+    assert_eq!((host.log.borrow().published.as_slice(), rung), ([0, 0].as_slice(), 2));
+    let _ = a.into_handle();
+}
+
+#[test]
+fn a_cpu_that_the_platform_answers_for_is_not_waited_for() {
+    let engine = machine(2);
+    let host = engine.platform();
+    let a = space(engine, 0xa000);
+    (0..2).for_each(|cpu| host.on(cpu, || engine.switch_to(&a)));
+    host.answered_for.store(1, Relaxed);
+    host.answer_after.store(u64::MAX, Relaxed);
+    engine.flush_kernel(Scope::Pages(page(6)), Tables::Kept);
+    engine.flush(&a, Scope::Pages(page(5)), Tables::Kept);
+    assert_eq!((host.stalls.load(Relaxed), host.counters(1).doorbells_answered()), (0, 0));
+    let _ = a.into_handle();
+}
+
+#[test]
+fn a_change_without_a_frame_is_flushed() {
+    let engine = machine(1);
+    let host = engine.platform();
+    let a = space(engine, 0xa000);
+    engine.switch_to(&a);
+    host.log.borrow_mut().flushes.clear();
+    let mut gather = engine.gather::<(), 1>(&a);
+    gather.changed(page(7));
+    gather.finish();
+    let flushes = host.log.borrow().flushes.clone();
+    assert!(matches!(flushes[..], [(0, LocalFlush::Pages { range, .. })] if range == page(7)), "{flushes:?}");
+    let _ = a.into_handle();
+}
+
+#[test]
+fn users_are_counted_and_pins_are_not() {
+    let engine = machine(1);
+    let a = space(engine, 0xa000);
+    let (second, pins) = (a.clone(), [a.grab(), a.grab()]);
+    assert_eq!(a.users(), 2);
+    assert!(second.put().is_none());
+    assert_eq!(a.users(), 1);
+    drop(pins);
+    let _ = a.into_handle();
+}
+
+#[test]
+fn a_trim_takes_the_space_from_a_kernel_thread_here_and_from_no_user_code() {
+    let engine = machine(1);
+    let host = engine.platform();
+    let a = space(engine, 0xa000);
+    engine.switch_to(&a);
+    engine.trim(&a);
+    assert_eq!(host.log.borrow().installs, [(0, Some(0xa000))]);
+    engine.enter_lazy();
+    engine.trim(&a);
+    assert_eq!(host.log.borrow().installs, [(0, Some(0xa000)), (0, None)]);
+    let _ = a.into_handle();
+}
+
+#[test]
+fn a_cpu_that_comes_on_line_twice_leaves_the_space_that_it_kept_and_finds_nothing_of_it_later() {
+    let engine = machine(1);
+    let host = engine.platform();
+    let (a, b) = (space(engine, 0xa000), space(engine, 0xb000));
+    engine.switch_to(&a);
+    engine.online_cpu().expect("it fits");
+    engine.switch_to(&b);
+    let full = host.counters(0).full_flushes();
+    engine.switch_to(&a);
+    assert_eq!(host.counters(0).full_flushes(), full + 1, "its tag is not known as its own any more");
+    for user in [a, b] {
+        let _ = user.into_handle();
+    }
 }

@@ -1,26 +1,30 @@
-//! `trim` asks, and does not wait for ever, on a platform whose CPUs keep their bits and never answer.
+//! `trim` asks, and does not wait for ever, on a platform whose CPUs keep their bits.
 
 use shootdown::*;
 use std::mem;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock};
 
 /// Polls of one wait after which the test has hung.
 const FOR_EVER: u64 = 1_000;
 
-struct Deaf {
+struct Host {
     cpus: [CpuLocal; 2],
     cpu: AtomicU32,
+    /// Whether CPUs answer, or are deaf.
+    answers: AtomicBool,
+    engine: OnceLock<&'static Shootdown<Host>>,
     kicks: Mutex<Vec<u32>>,
     stalls: Mutex<Vec<(u32, u64)>>,
 }
 
 // SAFETY: 1. the test sets the number, and is one thread; 2. a fixed array, and a policy without memory; 3. there are no
-// interrupts and no other threads; 4. there is no TLB; 5. a kick is late: its target answers after the test; 6. never done.
-unsafe impl Platform for Deaf {
+// interrupts and no other threads; 4. there is no TLB; 5. a kicked CPU serves when the waiter relaxes, or after the test; 6.
+// never done.
+unsafe impl Platform for Host {
     type Root = u64;
     type Mask = CpuMask<1>;
-    type Handle = &'static AddressSpace<Deaf>;
+    type Handle = &'static AddressSpace<Host>;
     type Tags = Untagged;
     type Pin = ();
     const STALL_POLLS: u64 = 10;
@@ -51,27 +55,52 @@ unsafe impl Platform for Deaf {
     }
     fn relax(&self, polls: u64) {
         assert!(polls < FOR_EVER, "it waits for a CPU that does not answer");
+        if self.answers.load(Relaxed) {
+            let kicked = mem::take(&mut *self.kicks.lock().expect("one thread"));
+            kicked.into_iter().for_each(|cpu| self.serve(cpu));
+        }
     }
     fn stalled(&self, cpu: CpuId, polls: u64) {
         self.stalls.lock().expect("one thread").push((cpu.number(), polls));
     }
 }
 
-fn run(engine: &'static Shootdown<Deaf>, cpu: u32, user: &UserRef<'static, Deaf>) {
+impl Host {
+    /// The doorbell's handler of CPU `cpu`.
+    fn serve(&self, cpu: u32) {
+        let engine = self.engine.get().expect("the engine is made first");
+        let before = self.cpu.swap(cpu, Relaxed);
+        // SAFETY: 1. nothing interrupts the thread that plays the CPUs; 2. no call of the engine is at work on this one.
+        unsafe { engine.serve() };
+        self.cpu.store(before, Relaxed);
+    }
+
+    /// Who was reported late, and after how many polls.
+    fn stalls(&self) -> Vec<(u32, u64)> {
+        self.stalls.lock().expect("one thread").clone()
+    }
+}
+
+type User = UserRef<'static, Host>;
+
+fn run(engine: &'static Shootdown<Host>, cpu: u32, user: &User) {
     engine.platform().cpu.store(cpu, Relaxed);
     engine.switch_to(user);
 }
 
-#[test]
-fn a_cpu_that_does_not_answer_is_told_of_once_and_asked_no_longer() {
-    let platform = Deaf {
+/// A machine of two CPUs, of which CPU 1 has been in three spaces and runs the last, and CPU 0 runs that one.
+fn machine(answers: bool) -> (&'static Shootdown<Host>, [User; 3]) {
+    let platform = Host {
         cpus: [CpuLocal::new(), CpuLocal::new()],
         cpu: AtomicU32::new(0),
+        answers: AtomicBool::new(answers),
+        engine: OnceLock::new(),
         kicks: Mutex::default(),
         stalls: Mutex::default(),
     };
-    let engine: &'static Shootdown<Deaf> = Box::leak(Box::new(Shootdown::new(platform, CpuMask::new())));
+    let engine: &'static Shootdown<Host> = Box::leak(Box::new(Shootdown::new(platform, CpuMask::new())));
     let host = engine.platform();
+    assert!(host.engine.set(engine).is_ok());
     for cpu in 0..2 {
         host.cpu.store(cpu, Relaxed);
         engine.online_cpu().expect("it fits");
@@ -80,15 +109,50 @@ fn a_cpu_that_does_not_answer_is_told_of_once_and_asked_no_longer() {
         let space = engine.new_space(root, CpuMask::new()).expect("large enough");
         engine.adopt(Box::leak(Box::new(space))).expect("adopted once")
     };
-    let users: [UserRef<'static, Deaf>; 3] = [1, 2, 3].map(|root| space(root << 12));
+    let users: [User; 3] = [1, 2, 3].map(|root| space(root << 12));
     users.iter().for_each(|user| run(engine, 1, user));
     run(engine, 0, &users[2]);
+    (engine, users)
+}
 
+#[test]
+fn a_cpu_that_does_not_answer_is_told_of_once_and_asked_no_longer() {
+    let (engine, users) = machine(false);
+    let host = engine.platform();
     engine.trim(&users[0]);
-    assert_eq!(*host.stalls.lock().expect("one thread"), [(1, Deaf::STALL_POLLS)]);
+    assert_eq!(host.stalls(), [(1, Host::STALL_POLLS)]);
     assert_eq!(*host.kicks.lock().expect("one thread"), [1, 1], "once more, as the first may be lost");
     // Its box is empty again, or there would be no place for this request, and nobody to wait for.
     engine.trim(&users[1]);
-    assert_eq!(host.stalls.lock().expect("one thread").len(), 2);
+    assert_eq!(host.stalls().len(), 2);
+    mem::forget(users);
+}
+
+#[test]
+fn a_cpu_that_answers_is_no_member_any_more() {
+    let (engine, users) = machine(true);
+    let counters = engine.platform().local(CpuId::new(0)).counters();
+    let looked_at = |user| {
+        let before = counters.doorbells_skipped();
+        engine.flush(user, Scope::All, Tables::Kept);
+        counters.doorbells_skipped() - before
+    };
+    assert_eq!((looked_at(&users[0]), looked_at(&users[1])), (1, 1), "CPU 1 has been there");
+    engine.trim(&users[0]);
+    assert_eq!((looked_at(&users[0]), looked_at(&users[1])), (0, 1));
+    assert_eq!(engine.platform().stalls(), []);
+    mem::forget(users);
+}
+
+#[test]
+fn a_cpu_that_is_off_line_is_not_waited_for() {
+    let (engine, users) = machine(false);
+    let host = engine.platform();
+    host.cpu.store(1, Relaxed);
+    engine.enter_lazy();
+    engine.offline_cpu();
+    host.cpu.store(0, Relaxed);
+    engine.trim(&users[0]);
+    assert_eq!(host.stalls(), []);
     mem::forget(users);
 }

@@ -173,3 +173,17 @@ proptest! {
         prop_assert_eq!(visited(&members, None), set.into_iter().collect::<Vec<_>>());
     }
 }
+
+#[test]
+#[cfg_attr(miri, ignore = "thousands of words of safe code: no pointer is made of a number here")]
+fn marks_are_as_fine_as_a_word_of_them_allows() {
+    for words in 65..1_000_usize {
+        let mut storage: Vec<_> = (0..words).map(|_| MaskWord::new()).collect();
+        let mask = BorrowedMask::new(&mut storage);
+        let shift = Members::of(&mask).shift();
+        assert!(
+            words <= 64 << shift && words > 64 << (shift - 1),
+            "{words} words, 1 << {shift} under a mark"
+        );
+    }
+}

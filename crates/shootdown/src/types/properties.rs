@@ -150,3 +150,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_page_of_an_address_begins_where_pages_do() {
+    for address in [0x1000, 0x1001, 0x1fff] {
+        assert_eq!(PageRange::page(VirtAddr(address)).start(), VirtAddr(0x1000));
+    }
+}

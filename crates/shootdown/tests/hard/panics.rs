@@ -177,6 +177,20 @@ fn frames_of_a_gather_whose_flush_panics_are_never_given_back() {
 }
 
 #[test]
+fn frames_of_a_gather_whose_sending_panics_are_never_given_back_though_a_second_flush_would_do() {
+    for callback in [Callback::Kick, Callback::FlushLocal, Callback::PublishTables, Callback::IrqSave] {
+        let (host, user) = two();
+        let mut gather = host.engine().gather::<_, 1>(&user);
+        assert!(gather.unmapped(page_range(1), host.clear(0xa000, 1)).is_ok());
+        host.bomb.set(Some((callback, 0)));
+        assert!(catch_unwind(AssertUnwindSafe(|| gather.send())).is_err(), "{callback:?} was not called");
+        assert_eq!(*host.freed.borrow(), [], "{callback:?}: who panicked does not know what it flushed");
+        host.check();
+        let _ = user.into_handle();
+    }
+}
+
+#[test]
 fn frames_whose_wait_panics_are_never_given_back() {
     for callback in [Callback::Relax, Callback::MustWait, Callback::Stalled] {
         for hands_over in [false, true] {

@@ -7,16 +7,19 @@ use std::sync::Arc;
 /// A call that takes a space.
 type Call = (&'static str, fn(&Engine, &User<'_>));
 
-const PAGE: PageRange = PageRange::page(VirtAddr(0x1000));
+/// Not a constant: where a mutant of `page` is woven in, it is no constant function.
+fn page() -> PageRange {
+    PageRange::page(VirtAddr(0x1000))
+}
 
 const CALLS: &[Call] = &[
     ("switch_to", |engine, user| engine.switch_to(user)),
     ("borrow", |engine, user| drop(engine.borrow(user))),
     ("with_temporary", load_for_a_moment),
     ("flush", |engine, user| engine.flush(user, Scope::All, Tables::Freed)),
-    ("send", |engine, user| drop(engine.send(user, Scope::Pages(PAGE), Tables::Kept))),
+    ("send", |engine, user| drop(engine.send(user, Scope::Pages(page()), Tables::Kept))),
     ("gather", |engine, user| drop(engine.gather::<u64, 1>(user))),
-    ("gather_within", |engine, user| drop(engine.gather_within::<u64, 1>(user, PAGE))),
+    ("gather_within", |engine, user| drop(engine.gather_within::<u64, 1>(user, page()))),
     ("trim", |engine, user| engine.trim(user)),
 ];
 

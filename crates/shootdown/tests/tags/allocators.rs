@@ -137,6 +137,76 @@ fn vmids_of_machines_that_do_not_run_are_not_reserved() {
     assert_eq!(host.tag(0), tag, "the first one's VMID is the first that is free");
 }
 
+#[test]
+fn numbers_of_cpus_that_run_nothing_are_not_reserved() {
+    let engine = machine(2, |_| VersionedContexts::<2, 3>::new(5, storage(2, 5)).expect("enough tags"));
+    let (host, users) = (engine.platform(), spaces(engine, 5));
+    host.run(1, &users[0]);
+    let number = host.tag(1);
+    host.on(1, || {
+        engine.enter_lazy();
+        engine.leave();
+    });
+    run_all(host, 0, &users[1..]);
+    assert_eq!((host.tags().rollovers(), host.tag(0)), (1, number), "it is the first that is free");
+}
+
+#[test]
+fn flushes_by_doorbells_name_the_asid_and_broadcasts_rest_on_it() {
+    fn reach<F: AsidFlush + 'static>() -> [Reach; 2] {
+        let engine = asids::<F>(1, 3);
+        let (host, user) = (engine.platform(), spaces(engine, 1).remove(0));
+        let before = host.tags().reach(user.tags());
+        host.run(0, &user);
+        [before, host.tags().reach(user.tags())]
+    }
+    let tag = Tag::new(1);
+    assert_eq!(reach::<ByDoorbell>(), [Reach::Doorbells(None), Reach::Doorbells(Some(tag))]);
+    assert_eq!(reach::<ByBroadcast>(), [Reach::Nobody, Reach::Broadcast(tag)]);
+}
+
+#[test]
+fn tags_that_were_pinned_for_a_while_are_given_out_again() {
+    let engine = asids::<ByDoorbell>(2, 6);
+    let (host, users) = (engine.platform(), spaces(engine, 12));
+    for user in &users {
+        assert!(engine.pin_tag(user).is_ok(), "nothing else is pinned");
+        engine.unpin_tag(user);
+    }
+    for _ in 0..2 {
+        run_all(host, 0, &users);
+        run_all(host, 1, &users);
+    }
+    host.unmap(0, &users[11]);
+}
+
+#[test]
+fn a_pin_that_is_undone_leaves_the_pins_of_others() {
+    let engine = asids::<ByDoorbell>(2, 6);
+    let (host, users) = (engine.platform(), spaces(engine, 8));
+    let [first, second] =
+        [0, 1].map(|space: usize| engine.pin_tag(&users[space]).expect("two may be pinned"));
+    engine.unpin_tag(&users[0]);
+    let mut given = Vec::new();
+    for user in users[2..].iter().chain(&users[2..]) {
+        host.run(0, user);
+        given.push(host.tag(0));
+    }
+    assert!(given.contains(&first.number()) && !given.contains(&second.number()), "{given:?}");
+}
+
+#[test]
+fn a_tag_is_found_behind_a_word_of_the_bitmap_that_has_none_left() {
+    let engine = asids::<ByDoorbell>(1, 100);
+    let (host, users) = (engine.platform(), spaces(engine, 100));
+    let (pinned, others) = users.split_at(63);
+    for (user, tag) in pinned.iter().zip(1..) {
+        assert_eq!(engine.pin_tag(user), Ok(Tag::new(tag)));
+    }
+    run_all(host, 0, others);
+    assert_eq!((host.tags().rollovers(), host.tag(0)), (1, 64), "1 to 63 are pinned, and 99 was the last");
+}
+
 fn shared(tags: u32) -> &'static Shootdown<Host<GlobalOverLocal<'static, Everywhere, 2>>> {
     let storage = storage(2, tags);
     machine(2, |tlbs| {
@@ -153,6 +223,7 @@ fn a_shared_space_runs_under_one_tag_everywhere_and_rings_nobody() {
     assert_eq!([host.tag(0), host.tag(1)], [1, 1]);
     assert_eq!(engine.share_tag(&users[0]), Ok(Tag::new(3)));
     assert_eq!([host.tag(0), host.tag(1)], [3, 3], "both have moved");
+    assert_eq!(host.tags().reach(users[0].tags()), Reach::Broadcast(Tag::new(3)));
     assert_eq!(engine.share_tag(&users[0]), Err(ShareRefused::AlreadyShared(Tag::new(3))));
     let sent = engine.platform().local(CpuId::new(0)).counters().doorbells_sent();
     host.unmap(0, &users[0]);
@@ -183,4 +254,23 @@ fn freed_shared_tags_are_given_out_after_one_broadcast_for_all_of_them() {
         host.run(1, users.last().expect("one is left"));
     }
     assert_eq!(host.tlbs.broadcasts.get(), 1);
+    // Three live spaces have all three, and what was freed once was free once.
+    let last = users.last().expect("one is left");
+    assert_eq!(engine.share_tag(last), Err(ShareRefused::NoneLeft(3)));
+    assert_eq!(host.tlbs.broadcasts.get(), 1);
+}
+
+/// A platform that answers a broadcast with doorbells would leave entries on CPUs that have left the space.
+#[test]
+#[should_panic(expected = "tag 3 rests on broadcasts")]
+fn a_flush_of_a_shared_space_stops_where_the_platform_does_not_finish_its_broadcast() {
+    let engine = shared(5);
+    let (host, users) = (engine.platform(), spaces(engine, 2));
+    host.run(0, &users[0]);
+    assert_eq!(engine.share_tag(&users[0]), Ok(Tag::new(3)));
+    host.run(1, &users[0]);
+    host.run(1, &users[1]);
+    host.refuses.set(true);
+    host.unmap(0, &users[0]);
+    host.run(1, &users[0]);
 }

@@ -51,6 +51,8 @@ pub struct Host<T: TagPolicy + 'static> {
     /// Per CPU, root and tag that are loaded.
     loaded: RefCell<Vec<(Option<usize>, u16)>>,
     kicked: RefCell<Vec<u32>>,
+    /// Whether broadcasts under a tag are left to doorbells.
+    pub refuses: Cell<bool>,
     engine: OnceCell<&'static Shootdown<Host<T>>>,
 }
 
@@ -112,7 +114,7 @@ unsafe impl<T: TagPolicy> Platform for Host<T> {
         let _ = teardown.into_handle();
     }
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
-        let Some(tag) = what.tag else { return Remote::Kick };
+        let Some(tag) = what.tag.filter(|_| !self.refuses.get()) else { return Remote::Kick };
         for tlb in self.tlbs.entries.borrow_mut().iter_mut() {
             tlb[usize::from(tag.number())] = None;
         }
@@ -185,6 +187,7 @@ pub fn machine<T: TagPolicy>(
         tlbs,
         loaded: RefCell::new(vec![(None, 0); cpus as usize]),
         kicked: RefCell::default(),
+        refuses: Cell::new(false),
         engine: OnceCell::new(),
     };
     let engine = &*Box::leak(Box::new(Shootdown::new(host, CpuMask::new())));

@@ -33,8 +33,10 @@ fn storage_that_is_too_small_is_refused_with_what_is_needed() {
     let whole = storage(2, 130);
     let short = TagStorage { taken: &whole.taken[..2], ..whole };
     assert_eq!(Asids::new(130, short).err(), Some(TagsRefused::BitmapTooSmall(2, 3)));
-    let short = TagStorage { pinned: &whole.pinned[..1], ..whole };
-    assert_eq!(Asids::new(130, short).err(), Some(TagsRefused::BitmapTooSmall(1, 3)));
+    for words in 1..3 {
+        let short = TagStorage { pinned: &whole.pinned[..words], ..whole };
+        assert_eq!(Asids::new(130, short).err(), Some(TagsRefused::BitmapTooSmall(words, 3)));
+    }
     let short = TagStorage { caught: &whole.caught[..259], ..whole };
     assert_eq!(Asids::new(130, short).err(), Some(TagsRefused::CaughtTooSmall(259, 260)));
     let none = TagStorage { caught: &[], ..whole };

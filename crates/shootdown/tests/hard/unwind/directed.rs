@@ -5,7 +5,7 @@ mod threads;
 
 use super::state::{Bomb, CPUS, Callback, When};
 use super::world::{Doorbells, Exact, Kept, Kind};
-use super::{A, B, Rig, is_explosion, short_of_tags, usual};
+use super::{A, B, Rig, SPACES, is_explosion, short_of_tags, usual};
 use shootdown::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -142,6 +142,23 @@ fn a_rollover_whose_flush_unwinds_is_flushed_for_when_the_cpu_goes_on() {
         (0..6).chain(0..6).for_each(|space| rig.run(1, space));
         sound(&rig);
     }
+}
+
+#[test]
+fn a_cpu_between_two_roots_forgets_how_far_the_former_owners_of_its_tags_were() {
+    let rig = Rig::<Doorbells>::new();
+    short_of_tags(&rig);
+    // What CPU 1 saves of these tags is far ahead of their next owners.
+    for space in [A, B, A] {
+        (0..9).for_each(|_| rig.unmap(1, space, 1));
+        rig.run(1, if space == A { B } else { A });
+    }
+    rig.run(1, 4);
+    // CPU 0 makes generations roll over; the flush of CPU 1 for it unwinds, between two roots.
+    (0..SPACES as usize).for_each(|space| rig.run(0, space));
+    unwinds(&rig, Callback::FlushLocal, 0, || (0..SPACES as usize).for_each(|space| rig.run(1, space)));
+    (0..SPACES as usize).chain(0..SPACES as usize).for_each(|space| rig.run(1, space));
+    sound(&rig);
 }
 
 #[test]
