@@ -5,6 +5,7 @@ use crate::fault::{Rule, Site, without};
 use crate::handles::{StructHandle, TeardownHandle, UserHandle};
 use crate::here::Here;
 use crate::mask::Members;
+use crate::misuse::Identity;
 use crate::platform::{Platform, SpaceHandle, Span};
 use crate::refs::{StructRef, Teardown, UserRef};
 use crate::space::{AddressSpace, FRESH};
@@ -21,6 +22,7 @@ use core::sync::atomic::Ordering;
 /// The engine of one machine. All of its methods take `&self`; none allocates, and none waits unless it says so.
 pub struct Shootdown<P: Platform> {
     platform: P,
+    pub(crate) identity: Identity,
     /// Identities that CPUs have taken, in blocks.
     ids_taken: Word,
     online: P::Mask,
@@ -73,7 +75,7 @@ impl<P: Platform> Shootdown<P> {
     const_fn! {
         /// Makes the engine of a machine; `online` is an empty mask with room for every CPU.
         pub fn new(platform: P, online: P::Mask) -> Self {
-            Self { platform, ids_taken: Word::new("ids_taken", 0), online, kernel: Clock::new() }
+            Self { platform, identity: Identity::new(), ids_taken: Word::new("ids_taken", 0), online, kernel: Clock::new() }
         }
     }
 
@@ -85,8 +87,7 @@ impl<P: Platform> Shootdown<P> {
     /// Makes the engine's part of a space; put it into your own object and hand that to [`adopt`](Self::adopt). The calling
     /// CPU's memory must be in place; it need not be on line.
     ///
-    /// The space is this engine's for good: another one of the same type refuses it with a panic, in release builds too. The
-    /// engine is known by its address, so it must not move once it has made a space.
+    /// Use a space only with the engine that made it: another one of the same type panics, in release builds too.
     ///
     /// # Errors
     /// [`Refused::MaskTooSmall`].
@@ -95,7 +96,13 @@ impl<P: Platform> Shootdown<P> {
         if space < machine {
             return Err(Refused::MaskTooSmall(space, machine));
         }
-        Ok(AddressSpace::new(self.new_id(), self.address(), root, mask, self.platform.tags().new_space()))
+        Ok(AddressSpace::new(
+            self.new_id(),
+            self.identity.get_or_take(),
+            root,
+            mask,
+            self.platform.tags().new_space(),
+        ))
     }
 
     /// Takes an identity from this CPU's block, so that CPUs that make spaces share no line but once a block. Identities are

@@ -6,7 +6,7 @@
 //! [`StructRef`], [`Teardown`]). The embedder provides a [`Platform`]: TLB instructions, an inter-processor interrupt,
 //! per-CPU memory.
 //!
-//! `no_std`; no allocation, no statics, no assembly. The rules that the code keeps are numbered SD-1 to SD-15 and listed in
+//! `no_std`; no allocation, no assembly, no static but the counter that tells engines apart. The rules that the code keeps are numbered SD-1 to SD-15 and listed in
 //! INVARIANTS.md with the check that fails without each. The source is checked as it ships: the packages under
 //! `crates/checked` compile it with a model checker's cells in place of `core`'s atomics.
 #![no_std]

@@ -5,6 +5,7 @@ use crate::here::Cpu;
 use crate::percpu::Loaded;
 use crate::platform::Platform;
 use crate::space::AddressSpace;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Why a call is refused.
 #[derive(Clone, Copy)]
@@ -17,19 +18,47 @@ enum Misuse {
     Active,
 }
 
-impl<P: Platform> Shootdown<P> {
-    /// Refuses a space that another engine made, or this one before it moved.
-    #[inline(always)]
-    pub(crate) fn must_own(&self, space: &AddressSpace<P>) {
-        if space.owner != self.address() {
-            self.refuse_space(space);
-        }
+/// What tells one engine from every other, wherever it moves and whatever later lies where it lay: 0 until it has made a space.
+///
+/// Taken late, because an engine is made in a constant. Plain atomics of the hardware and no [`Word`](crate::sync::Word):
+/// the identity of an engine is the same in every execution, so there is nothing for a checker to explore.
+pub(crate) struct Identity(AtomicU64);
+
+/// Identities taken so far; 64 bits do not run out.
+static TAKEN: AtomicU64 = AtomicU64::new(0);
+
+impl Identity {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU64::new(0))
     }
 
-    /// What [`AddressSpace`]'s `owner` holds for this engine.
-    #[inline]
-    pub(crate) fn address(&self) -> usize {
-        core::ptr::from_ref(self).addr()
+    /// Equal to the `owner` of every [`AddressSpace`] that this engine made, and of no other.
+    #[inline(always)]
+    pub(crate) fn get(&self) -> u64 {
+        // ORDER: relaxed; a caller that has a space of this engine has seen the identity set, and it never changes
+        // (`spaces_made_at_once`).
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// The same, taken where this is the engine's first space.
+    pub(crate) fn get_or_take(&self) -> u64 {
+        if self.get() == 0 {
+            // ORDER: relaxed; only uniqueness matters (`spaces_made_at_once`).
+            let mine = TAKEN.fetch_add(1, Ordering::Relaxed) + 1;
+            // ORDER: relaxed; where two CPUs make the first space at once, one number wins (`spaces_made_at_once`).
+            let _ = self.0.compare_exchange(0, mine, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        self.get()
+    }
+}
+
+impl<P: Platform> Shootdown<P> {
+    /// Refuses a space that another engine made.
+    #[inline(always)]
+    pub(crate) fn must_own(&self, space: &AddressSpace<P>) {
+        if space.owner != self.identity.get() {
+            self.refuse_space(space);
+        }
     }
 
     /// Takes what most callers have at hand in the registers where they have it.
@@ -69,9 +98,41 @@ impl<P: Platform> Cpu<'_, P> {
 #[inline(never)]
 fn refuse(misuse: Misuse, number: u64) -> ! {
     let why = match misuse {
-        Misuse::OtherEngine => "made by another engine, or before this one moved: space",
+        Misuse::OtherEngine => "made by another engine: space",
         Misuse::OffLine => "not on line, call online_cpu first: CPU",
         Misuse::Active => "runs user code, call enter_lazy first: CPU",
     };
     panic!("{why} {number}");
+}
+
+#[cfg(all(
+    test,
+    not(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break, shootdown_counted))
+))]
+mod tests {
+    extern crate std;
+    use super::Identity;
+    use std::vec::Vec;
+
+    #[test]
+    fn two_that_take_the_first_identity_at_once_get_the_same() {
+        let mut seen = Vec::new();
+        for _ in 0..if cfg!(miri) { 4 } else { 200 } {
+            let identity = Identity::new();
+            assert_eq!(identity.get(), 0);
+            let barrier = std::sync::Barrier::new(2);
+            let take = || {
+                barrier.wait();
+                identity.get_or_take()
+            };
+            let [one, other] = std::thread::scope(|scope| {
+                [scope.spawn(take), scope.spawn(take)].map(|thread| thread.join().expect("no panic"))
+            });
+            assert_eq!((one, other), (identity.get(), one));
+            seen.push(one);
+        }
+        seen.push(0);
+        seen.sort_unstable();
+        assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "each engine has its own: {seen:?}");
+    }
 }

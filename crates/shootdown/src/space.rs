@@ -15,8 +15,8 @@ use core::sync::atomic::Ordering;
 #[repr(align(128))]
 pub struct AddressSpace<P: Platform> {
     id: SpaceId,
-    /// Address of the engine that made it.
-    pub(crate) owner: usize,
+    /// Identity of the engine that made it.
+    pub(crate) owner: u64,
     root: P::Root,
     mask: P::Mask,
     tags: <P::Tags as TagPolicy>::Space,
@@ -35,7 +35,7 @@ pub(crate) const FRESH: u64 = u64::MAX;
 impl<P: Platform> AddressSpace<P> {
     pub(crate) fn new(
         id: SpaceId,
-        owner: usize,
+        owner: u64,
         root: P::Root,
         mask: P::Mask,
         tags: <P::Tags as TagPolicy>::Space,

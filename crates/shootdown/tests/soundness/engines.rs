@@ -29,7 +29,7 @@ fn every_call_refuses_the_space_of_another_engine() {
         let (first, second) = (engine(), engine());
         let (user, memory) = watched(&first, 7);
         let reason = refused(&second, || call(&second, &user));
-        assert_eq!(reason, "made by another engine, or before this one moved: space 1", "{name}");
+        assert_eq!(reason, "made by another engine: space 1", "{name}");
         // Nothing of it is left in either: the space lives and dies as any other.
         first.switch_to(&user);
         first.flush(&user, Scope::All, Tables::Kept);
@@ -83,11 +83,23 @@ fn another_engine_puts_no_reference_together_and_the_space_leaks() {
 }
 
 #[test]
-fn an_engine_that_moved_refuses_what_it_made_before() {
+fn an_engine_that_moved_knows_what_it_made_before() {
     let engine = engine();
     let object = object(&engine, 7);
     let moved = Box::new(engine);
-    let reason = refused(&moved, || moved.adopt(object).map_err(|(refused, _)| refused));
-    assert_eq!(reason, "made by another engine, or before this one moved: space 1");
-    moved.switch_to(&space(&moved, 8));
+    let user = moved.adopt(object).map_err(|(refused, _)| refused).expect("its own");
+    moved.switch_to(&user);
+    assert_eq!(log(&moved), ["install Some(7)"]);
+}
+
+#[test]
+fn an_engine_at_the_address_of_one_that_is_gone_refuses_what_that_one_made() {
+    let mut place = Box::new(engine());
+    let object = object(&place, 7);
+    let address = std::ptr::from_ref(&*place);
+    *place = engine();
+    assert_eq!(std::ptr::from_ref(&*place), address);
+    let _own = space(&place, 8);
+    let reason = refused(&place, || place.adopt(object).map_err(|(refused, _)| refused));
+    assert_eq!(reason, "made by another engine: space 1");
 }
