@@ -246,3 +246,17 @@ impl Loaded {
         self.0 != 0 && self.0 & 3 == 0
     }
 }
+
+#[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bell_is_rung_where_there_are_rings_whatever_its_marks_say() {
+        let marks = [Bell::QUIET, Bell::LISTENING, Bell(Bell::KICKED), Bell(Bell::LISTENS | Bell::KICKED)];
+        for mark in marks {
+            assert!(!mark.is_rung(), "{}", mark.0);
+            assert!(Bell(mark.0 + Bell::RUNG.0).is_rung() && Bell(mark.0 + 2 * Bell::RUNG.0).is_rung());
+        }
+    }
+}

@@ -86,6 +86,24 @@ pub fn upgrade_vs_last_put() {
     });
 }
 
+/// SD-10: an upgrade is refused where no user is left and nowhere else: another user goes meanwhile, and one stays.
+pub fn upgrade_vs_another_put() {
+    explore::<Plain>(|| Plan {
+        pages: &[0],
+        before: |machine| machine.adopt(0, 2, 1),
+        scripts: &[
+            |cpu| {
+                let pin = cpu.pin(0);
+                let upgraded = pin.upgrade().map(|user| user.put().is_none());
+                drop(pin);
+                assert_eq!(upgraded, Ok(true), "a user is left");
+            },
+            |cpu| assert!(cpu.user(0).put().is_none(), "a user is left"),
+        ],
+        ..Plan::default()
+    });
+}
+
 /// Uses what users share, then puts; tears down, and says so, if it was the last user.
 fn put(cpu: &Cpu<'_, Plain>) -> bool {
     cpu.read_notes(0);

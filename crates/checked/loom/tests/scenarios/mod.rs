@@ -36,6 +36,7 @@ macro_rules! with_scenarios {
             lifetime::switch_away_vs_final_drop,
             lifetime::put_vs_teardown,
             lifetime::upgrade_vs_last_put,
+            lifetime::upgrade_vs_another_put,
             lifetime::struct_drop_vs_free,
             lifetime::spaces_made_at_once,
             request::merged_rings,

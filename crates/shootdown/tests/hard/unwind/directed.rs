@@ -146,19 +146,20 @@ fn a_rollover_whose_flush_unwinds_is_flushed_for_when_the_cpu_goes_on() {
 
 #[test]
 fn a_cpu_between_two_roots_forgets_how_far_the_former_owners_of_its_tags_were() {
-    let rig = Rig::<Doorbells>::new();
-    short_of_tags(&rig);
-    // What CPU 1 saves of these tags is far ahead of their next owners.
-    for space in [A, B, A] {
-        (0..9).for_each(|_| rig.unmap(1, space, 1));
-        rig.run(1, if space == A { B } else { A });
+    for next in [A, B, 2, 3, 5] {
+        let rig = Rig::<Doorbells>::new();
+        short_of_tags(&rig);
+        // What CPU 1 saves of the tags of A and B is far ahead of what their next owners have seen.
+        for (space, other) in [(B, A), (A, 4)] {
+            (0..9).for_each(|_| rig.unmap(1, space, 1));
+            rig.run(1, other);
+        }
+        // CPU 0 makes generations roll over; the flush of CPU 1 for it unwinds between two roots.
+        (0..2 * SPACES as usize).for_each(|turn| rig.run(0, turn % SPACES as usize));
+        unwinds(&rig, Callback::FlushLocal, 0, || rig.run(1, next));
+        rig.run(1, next);
+        sound(&rig);
     }
-    rig.run(1, 4);
-    // CPU 0 makes generations roll over; the flush of CPU 1 for it unwinds, between two roots.
-    (0..SPACES as usize).for_each(|space| rig.run(0, space));
-    unwinds(&rig, Callback::FlushLocal, 0, || (0..SPACES as usize).for_each(|space| rig.run(1, space)));
-    (0..SPACES as usize).chain(0..SPACES as usize).for_each(|space| rig.run(1, space));
-    sound(&rig);
 }
 
 #[test]
