@@ -14,7 +14,7 @@ struct Host {
     /// Whether CPUs answer, or are deaf.
     answers: AtomicBool,
     engine: OnceLock<&'static Shootdown<Host>>,
-    kicks: Mutex<Vec<u32>>,
+    ipis_sent: Mutex<Vec<u32>>,
     stalls: Mutex<Vec<(u32, u64)>>,
 }
 
@@ -37,7 +37,7 @@ unsafe impl Platform for Host {
     fn local(&self, cpu: CpuId) -> &CpuLocal {
         &self.cpus[cpu.index()]
     }
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, _: IrqReason) -> bool {
         true
     }
     fn irq_restore(&self, _: bool) {}
@@ -46,8 +46,8 @@ unsafe impl Platform for Host {
     }
     unsafe fn flush_local(&self, _: LocalFlush) {}
     unsafe fn install(&self, _: Option<u64>, _: Tag, _: OnInstall) {}
-    fn kick(&self, cpu: CpuId) {
-        self.kicks.lock().expect("one thread").push(cpu.number());
+    fn send_ipi(&self, cpu: CpuId) {
+        self.ipis_sent.lock().expect("one thread").push(cpu.number());
     }
     unsafe fn free_root(&self, _: &AddressSpace<Self>) {}
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
@@ -56,8 +56,8 @@ unsafe impl Platform for Host {
     fn relax(&self, polls: u64) {
         assert!(polls < FOR_EVER, "it waits for a CPU that does not answer");
         if self.answers.load(Relaxed) {
-            let kicked = mem::take(&mut *self.kicks.lock().expect("one thread"));
-            kicked.into_iter().for_each(|cpu| self.serve(cpu));
+            let pending_ipis = mem::take(&mut *self.ipis_sent.lock().expect("one thread"));
+            pending_ipis.into_iter().for_each(|cpu| self.handle_ipi(cpu));
         }
     }
     fn stalled(&self, cpu: CpuId, polls: u64) {
@@ -66,12 +66,12 @@ unsafe impl Platform for Host {
 }
 
 impl Host {
-    /// The doorbell's handler of CPU `cpu`.
-    fn serve(&self, cpu: u32) {
+    /// The IPI handler of CPU `cpu`.
+    fn handle_ipi(&self, cpu: u32) {
         let engine = self.engine.get().expect("the engine is made first");
         let before = self.cpu.swap(cpu, Relaxed);
         // SAFETY: 1. nothing interrupts the thread that plays the CPUs; 2. no call of the engine is at work on this one.
-        unsafe { engine.serve() };
+        unsafe { engine.handle_ipi() };
         self.cpu.store(before, Relaxed);
     }
 
@@ -95,7 +95,7 @@ fn machine(answers: bool) -> (&'static Shootdown<Host>, [User; 3]) {
         cpu: AtomicU32::new(0),
         answers: AtomicBool::new(answers),
         engine: OnceLock::new(),
-        kicks: Mutex::default(),
+        ipis_sent: Mutex::default(),
         stalls: Mutex::default(),
     };
     let engine: &'static Shootdown<Host> = Box::leak(Box::new(Shootdown::new(platform, CpuMask::new())));
@@ -107,7 +107,7 @@ fn machine(answers: bool) -> (&'static Shootdown<Host>, [User; 3]) {
     }
     let space = |root| {
         let space = engine.new_space(root, CpuMask::new()).expect("large enough");
-        engine.adopt(Box::leak(Box::new(space))).expect("adopted once")
+        engine.register(Box::leak(Box::new(space))).expect("registered once")
     };
     let users: [User; 3] = [1, 2, 3].map(|root| space(root << 12));
     users.iter().for_each(|user| run(engine, 1, user));
@@ -121,7 +121,7 @@ fn a_cpu_that_does_not_answer_is_told_of_once_and_asked_no_longer() {
     let host = engine.platform();
     engine.trim(&users[0]);
     assert_eq!(host.stalls(), [(1, Host::STALL_POLLS)]);
-    assert_eq!(*host.kicks.lock().expect("one thread"), [1, 1], "once more, as the first may be lost");
+    assert_eq!(*host.ipis_sent.lock().expect("one thread"), [1, 1], "once more, as the first may be lost");
     // Its box is empty again, or there would be no place for this request, and nobody to wait for.
     engine.trim(&users[1]);
     assert_eq!(host.stalls().len(), 2);
@@ -133,9 +133,9 @@ fn a_cpu_that_answers_is_no_member_any_more() {
     let (engine, users) = machine(true);
     let counters = engine.platform().local(CpuId::new(0)).counters();
     let looked_at = |user| {
-        let before = counters.doorbells_skipped();
-        engine.flush(user, Scope::All, Tables::Kept);
-        counters.doorbells_skipped() - before
+        let before = counters.ipis_avoided();
+        engine.flush(user, Scope::All, PageTables::Kept);
+        counters.ipis_avoided() - before
     };
     assert_eq!((looked_at(&users[0]), looked_at(&users[1])), (1, 1), "CPU 1 has been there");
     engine.trim(&users[0]);
