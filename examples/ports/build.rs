@@ -21,7 +21,7 @@ fn main() {
         let _ = writeln!(modules, "#[path = {path:?}]\nmod {module};");
         let _ = writeln!(
             list,
-            "    ({:?}, {:?}, shootdown_doctor::examine::<{module}::Subject<Sim>>),",
+            "    ({:?}, {:?}, shootdown_doctor::examine::<{module}::PlatformUnderTest<Sim>>),",
             wrong.name, wrong.check
         );
     }

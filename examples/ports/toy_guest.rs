@@ -2,8 +2,8 @@
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire};
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, PageRange, Platform, Shootdown, Span,
-    Tables, Tag, Teardown, TeardownHandle, Untagged,
+    AddressSpace, CpuId, CpuLocal, CpuMask, IrqReason, LocalFlush, OnInstall, PageRange, PageTables,
+    Platform, Shootdown, Tag, Teardown, TeardownHandle, Untagged,
 };
 use shootdown_ports::{Deferred, Entries, HOST_FLUSHES, HOST_PREEMPTED, Host, Levels, Portable};
 
@@ -23,12 +23,12 @@ pub struct Kernel<H: Host + 'static> {
 }
 
 /// What the doctor examines.
-pub type Subject<H> = Kernel<H>;
+pub type PlatformUnderTest<H> = Kernel<H>;
 
 // SAFETY: 1. the port's promise; 2. an array, indexed by the number; 3. interrupts go off and come back as they were, and
-// nothing preempts; 4. both wait for completion; 5. the doorbell's handler serves, and the request is ordered before the
-// ring; 6. `flush_remote` is left as it is. `defer` answers
-// for a CPU only if it has put the request into the word that says that the CPU is off.
+// nothing preempts; 4. both wait for completion; 5. the IPI handler calls `handle_ipi`, and the request is ordered before
+// the interrupt; 6. `flush_remote` is left as it is. `flush_on_entry` answers for a CPU only if it has put the request into
+// the word that says that the CPU is off.
 unsafe impl<H: Host + 'static> Platform for Kernel<H> {
     type Root = u64;
     type Mask = CpuMask<1>;
@@ -36,7 +36,7 @@ unsafe impl<H: Host + 'static> Platform for Kernel<H> {
     type Tags = Untagged;
     type Pin = ();
 
-    const DEFERS: bool = true;
+    const FLUSHES_ON_ENTRY: bool = true;
 
     fn pin(&self) {}
     fn cpu(&self) -> CpuId {
@@ -45,7 +45,7 @@ unsafe impl<H: Host + 'static> Platform for Kernel<H> {
     fn local(&self, cpu: CpuId) -> &CpuLocal {
         &self.room.cpus[cpu.index()]
     }
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, _: IrqReason) -> bool {
         self.ports.interrupts_off()
     }
     fn irq_restore(&self, were_on: bool) {
@@ -73,7 +73,7 @@ unsafe impl<H: Host + 'static> Platform for Kernel<H> {
         self.ports.write_root(root.unwrap_or(self.ports.kernel_root()), tag.number(), Entries::Dropped);
         self.ports.complete();
     }
-    fn kick(&self, cpu: CpuId) {
+    fn send_ipi(&self, cpu: CpuId) {
         self.ports.order_before_interrupt();
         self.ports.send_interrupt(cpu.number());
     }
@@ -84,11 +84,11 @@ unsafe impl<H: Host + 'static> Platform for Kernel<H> {
         let kept = self.room.deferred.put(teardown.into_handle());
         assert!(kept.is_ok(), "more deferred teardowns than there is room for");
     }
-    fn must_wait(&self, cpu: CpuId) -> bool {
+    fn needs_ack(&self, cpu: CpuId) -> bool {
         // ORDER(SD-8): acquire, so that what the CPU did before it was taken off is over.
         self.ports.vcpu(cpu.number()).load(Acquire) & HOST_FLUSHES == 0
     }
-    fn defer(&self, cpu: CpuId) -> bool {
+    fn flush_on_entry(&self, cpu: CpuId) -> bool {
         let word = self.ports.vcpu(cpu.number());
         // ORDER(SD-8): acquire, as above; release, so that who runs the CPU again flushes after the page tables have changed.
         let asked = word.compare_exchange(HOST_PREEMPTED, HOST_PREEMPTED | HOST_FLUSHES, AcqRel, Acquire);
@@ -111,9 +111,9 @@ impl<H: Host + 'static> Portable<H> for Kernel<H> {
     fn new(ports: H, room: &'static Room<H>) -> Self {
         Self { ports, room }
     }
-    unsafe fn doorbell(engine: &Shootdown<Self>) {
+    unsafe fn handle_ipi(engine: &Shootdown<Self>) {
         // SAFETY: 1. and 2. the caller's.
-        unsafe { engine.serve() };
+        unsafe { engine.handle_ipi() };
     }
     fn deferred(&self) -> Option<TeardownHandle<Self>> {
         self.room.deferred.take()
@@ -124,9 +124,9 @@ fn pages(range: PageRange) -> impl Iterator<Item = u64> {
     (0..range.count()).map(move |page| range.start().0 + page * range.size().bytes())
 }
 
-fn levels(tables: Tables) -> Levels {
+fn levels(tables: PageTables) -> Levels {
     match tables {
-        Tables::Kept => Levels::Leaf,
-        Tables::Freed => Levels::All,
+        PageTables::Kept => Levels::Leaf,
+        PageTables::Freed => Levels::All,
     }
 }

@@ -2,8 +2,8 @@
 //! and every flush is a broadcast.
 
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, CpuTags, LocalFlush, OnInstall, PageRange, Platform, Remote,
-    RemoteFlush, Scope, Shootdown, Span, Tables, Tag, TagBroadcast, TagStorage, TagWord, Teardown,
+    AddressSpace, CpuId, CpuLocal, CpuMask, CpuTags, IrqReason, LocalFlush, OnInstall, PageRange, PageTables,
+    Platform, Remote, RemoteFlush, Scope, Shootdown, Tag, TagBroadcast, TagStorage, TagWord, Teardown,
     TeardownHandle, Vmids, tag_words,
 };
 use shootdown_ports::{Broadcasts, Deferred, Entries, Levels, Portable};
@@ -28,7 +28,7 @@ pub struct Hypervisor<H: Broadcasts + Copy + 'static> {
 }
 
 /// What the doctor examines.
-pub type Subject<H> = Hypervisor<H>;
+pub type PlatformUnderTest<H> = Hypervisor<H>;
 
 /// Drops all guests on all CPUs, when VMIDs run out.
 pub struct AllGuests<H>(H);
@@ -41,9 +41,9 @@ unsafe impl<H: Broadcasts> TagBroadcast for AllGuests<H> {
     }
 }
 
-// SAFETY: 1. the port's promise; 2. an array, indexed by the number, and the room has one platform; 3. interrupts go off
-// and come back as they were, and nothing preempts; 4. both wait for completion; 5. the doorbell's handler serves, and
-// the request is ordered before the ring; 6. a broadcast is waited for.
+// SAFETY: 1. the port's promise; 2. an array, indexed by the number, and the room has one platform; 3. interrupts go off and
+// come back as they were, and nothing preempts; 4. both wait for completion; 5. the IPI handler calls `handle_ipi`, and the
+// request is ordered before the interrupt; 6. a broadcast is waited for.
 unsafe impl<H: Broadcasts + Copy + 'static> Platform for Hypervisor<H> {
     type Root = u64;
     type Mask = CpuMask<1>;
@@ -58,7 +58,7 @@ unsafe impl<H: Broadcasts + Copy + 'static> Platform for Hypervisor<H> {
     fn local(&self, cpu: CpuId) -> &CpuLocal {
         &self.room.cpus[cpu.index()]
     }
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, _: IrqReason) -> bool {
         self.ports.interrupts_off()
     }
     fn irq_restore(&self, were_on: bool) {
@@ -91,7 +91,7 @@ unsafe impl<H: Broadcasts + Copy + 'static> Platform for Hypervisor<H> {
         self.ports.write_root(root.unwrap_or(self.ports.kernel_root()), tag.number(), entries);
         self.ports.complete();
     }
-    fn kick(&self, cpu: CpuId) {
+    fn send_ipi(&self, cpu: CpuId) {
         self.ports.order_before_interrupt();
         self.ports.send_interrupt(cpu.number());
     }
@@ -103,7 +103,7 @@ unsafe impl<H: Broadcasts + Copy + 'static> Platform for Hypervisor<H> {
         assert!(kept.is_ok(), "more deferred teardowns than there is room for");
     }
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
-        let were_on = self.irq_save(Span::LocalFlush);
+        let were_on = self.irq_save(IrqReason::LocalFlush);
         match (what.space, what.tag, what.scope) {
             (None, _, _) => self.ports.broadcast_kernel(),
             (Some(_), Some(tag), Scope::Pages(range)) if range.count() == 1 => {
@@ -142,9 +142,9 @@ impl<H: Broadcasts + Copy + 'static> Portable<H> for Hypervisor<H> {
         };
         Self { ports, tags, room }
     }
-    unsafe fn doorbell(engine: &Shootdown<Self>) {
+    unsafe fn handle_ipi(engine: &Shootdown<Self>) {
         // SAFETY: 1. and 2. the caller's.
-        unsafe { engine.serve() };
+        unsafe { engine.handle_ipi() };
     }
     fn deferred(&self) -> Option<TeardownHandle<Self>> {
         self.room.deferred.take()
@@ -155,9 +155,9 @@ fn pages(range: PageRange) -> impl Iterator<Item = u64> {
     (0..range.count()).map(move |page| range.start().0 + page * range.size().bytes())
 }
 
-fn levels(tables: Tables) -> Levels {
+fn levels(tables: PageTables) -> Levels {
     match tables {
-        Tables::Kept => Levels::Leaf,
-        Tables::Freed => Levels::All,
+        PageTables::Kept => Levels::Leaf,
+        PageTables::Freed => Levels::All,
     }
 }

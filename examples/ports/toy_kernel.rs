@@ -1,9 +1,9 @@
-//! The platform of a toy kernel: two tags a CPU, doorbells, nothing else.
+//! The platform of a toy kernel: two tags a CPU, IPIs, nothing else.
 
 // ANCHOR: head
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, PageRange, PerCpuSlots, Platform,
-    Shootdown, Span, Tables, Tag, Teardown, TeardownHandle,
+    AddressSpace, CpuId, CpuLocal, CpuMask, IrqReason, LocalFlush, OnInstall, PageRange, PageTables,
+    PerCpuSlots, Platform, Shootdown, Tag, Teardown, TeardownHandle,
 };
 use shootdown_ports::{Deferred, Entries, Levels, Portable, Ports};
 
@@ -26,13 +26,13 @@ pub struct Kernel<H: Ports + 'static> {
 }
 
 /// What the doctor examines.
-pub type Subject<H> = Kernel<H>;
+pub type PlatformUnderTest<H> = Kernel<H>;
 
 // ANCHOR_END: types
 // ANCHOR: who
 // SAFETY: 1. the port's promise; 2. an array, indexed by the number; 3. interrupts go off and come back as they were, and
-// nothing preempts; 4. both wait for completion; 5. the doorbell's handler serves, and the request is ordered before the
-// ring; 6. `flush_remote` is left as it is.
+// nothing preempts; 4. both wait for completion; 5. the IPI handler calls `handle_ipi`, and the request is ordered before
+// the interrupt; 6. `flush_remote` is left as it is.
 unsafe impl<H: Ports + 'static> Platform for Kernel<H> {
     type Root = u64;
     type Mask = CpuMask<1>;
@@ -47,7 +47,7 @@ unsafe impl<H: Ports + 'static> Platform for Kernel<H> {
     fn local(&self, cpu: CpuId) -> &CpuLocal {
         &self.room.cpus[cpu.index()]
     }
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, _: IrqReason) -> bool {
         self.ports.interrupts_off()
     }
     fn irq_restore(&self, were_on: bool) {
@@ -84,12 +84,12 @@ unsafe impl<H: Ports + 'static> Platform for Kernel<H> {
         self.ports.complete();
     }
     // ANCHOR_END: install
-    // ANCHOR: kick
-    fn kick(&self, cpu: CpuId) {
+    // ANCHOR: send_ipi
+    fn send_ipi(&self, cpu: CpuId) {
         self.ports.order_before_interrupt();
         self.ports.send_interrupt(cpu.number());
     }
-    // ANCHOR_END: kick
+    // ANCHOR_END: send_ipi
     // ANCHOR: life
     unsafe fn free_root(&self, space: &AddressSpace<Self>) {
         self.ports.free_root(space.root());
@@ -119,9 +119,9 @@ impl<H: Ports + 'static> Portable<H> for Kernel<H> {
     fn new(ports: H, room: &'static Room<H>) -> Self {
         Self { ports, tags: PerCpuSlots, room }
     }
-    unsafe fn doorbell(engine: &Shootdown<Self>) {
+    unsafe fn handle_ipi(engine: &Shootdown<Self>) {
         // SAFETY: 1. and 2. the caller's.
-        unsafe { engine.serve() };
+        unsafe { engine.handle_ipi() };
     }
     fn deferred(&self) -> Option<TeardownHandle<Self>> {
         self.room.deferred.take()
@@ -134,10 +134,10 @@ fn pages(range: PageRange) -> impl Iterator<Item = u64> {
     (0..range.count()).map(move |page| range.start().0 + page * range.size().bytes())
 }
 
-fn levels(tables: Tables) -> Levels {
+fn levels(tables: PageTables) -> Levels {
     match tables {
-        Tables::Kept => Levels::Leaf,
-        Tables::Freed => Levels::All,
+        PageTables::Kept => Levels::Leaf,
+        PageTables::Freed => Levels::All,
     }
 }
 // ANCHOR_END: helpers

@@ -5,7 +5,7 @@
 //! keeps the frames of two spaces apart for ever, and hides a missing SD-14 from riscv64.
 
 use crate::arch;
-use crate::judge::{self, Finding};
+use crate::findings::{self, Finding};
 use crate::lock::Mutex;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use slab::Slab;
@@ -142,7 +142,7 @@ fn take() -> Option<u16> {
     for index in [VERSION, SCRATCH] {
         let found = word(number, index).load(Ordering::Acquire);
         if found != POISON {
-            judge::report(Finding::StaleWrite { frame: number, word: index, value: found });
+            findings::report(Finding::StaleWrite { frame: number, word: index, value: found });
         }
     }
     Some(number)

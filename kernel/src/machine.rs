@@ -1,14 +1,14 @@
 //! The engine's platform: what this kernel provides.
 
 use crate::arch::{self, MAX_CPUS, Mmu};
-use crate::judge;
+use crate::findings;
 use crate::lock::Mutex;
 use crate::space::{self, Process, Space, SpaceRef};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, Event, LocalFlush, OnInstall, OnLeave, PageRange, Platform,
-    Scope, Shootdown, Span, Tables, Tag, Teardown, Untagged, UserRef,
+    AddressSpace, CpuId, CpuLocal, CpuMask, Event, IrqReason, LocalFlush, OnInstall, OnLeave, PageRange,
+    PageTables, Platform, Scope, Shootdown, Tag, Teardown, Untagged, UserRef,
 };
 
 /// The engine.
@@ -20,8 +20,8 @@ pub static ENGINE: Shootdown<Kernel> = Shootdown::new(
 /// Whether Linux's short cut of 2020 is in this kernel's flush path.
 pub static SINGLE_USER_SHORT_CUT: AtomicBool = AtomicBool::new(false);
 
-/// One doorbell in so many is not rung, as if the interrupt had been lost; 0 for none.
-pub static LOST_DOORBELLS: AtomicU64 = AtomicU64::new(0);
+/// One IPI in this many is not sent, as if the interrupt had been lost; 0 for none.
+pub static LOST_IPIS: AtomicU64 = AtomicU64::new(0);
 
 /// A reference that keeps a space's mappings.
 pub type User = UserRef<'static, Kernel>;
@@ -59,8 +59,8 @@ impl Kernel {
 }
 
 // SAFETY: 1. every CPU has a number of its own from its start; 2. it indexes an array; 3. interrupts are the only thing that
-// calls in, and nothing preempts; 4. the arch crate promises it; 5. interrupts between CPUs come once they are on, and
-// the handler clears before it serves; 6. no broadcast is used.
+// calls in, and nothing preempts; 4. the arch crate promises it; 5. interrupts between CPUs come once they are on, and the
+// handler clears before it calls `handle_ipi`; 6. no broadcast is used.
 unsafe impl Platform for Kernel {
     type Root = arch::Root;
     type Mask = CpuMask<{ MAX_CPUS / 64 }>;
@@ -68,7 +68,7 @@ unsafe impl Platform for Kernel {
     type Tags = Untagged;
     type Pin = ();
 
-    /// Few, so that a doorbell that is lost costs milliseconds; one that is late is rung again to no harm.
+    /// Few, so that a lost IPI costs milliseconds; sending another to a CPU that is merely late does no harm.
     const STALL_POLLS: u64 = 1 << 14;
     const ON_LEAVE: OnLeave = OnLeave::KeepBit;
 
@@ -85,9 +85,9 @@ unsafe impl Platform for Kernel {
     }
 
     #[inline]
-    fn irq_save(&self, span: Span) -> bool {
+    fn irq_save(&self, reason: IrqReason) -> bool {
         let were_on = Self::without_root().irq_save();
-        if let (Span::EnterLazy, Some(shadow)) = (span, judge::shadow()) {
+        if let (IrqReason::EnterLazy, Some(shadow)) = (reason, findings::shadow()) {
             shadow.idle(self.cpu());
         }
         were_on
@@ -105,16 +105,16 @@ unsafe impl Platform for Kernel {
 
     #[inline]
     unsafe fn flush_local(&self, what: LocalFlush) {
-        let shadow = judge::shadow().map(|shadow| (shadow, shadow.now()));
+        let shadow = findings::shadow().map(|shadow| (shadow, shadow.now()));
         let mmu = Self::without_root();
         match what {
             // The usual case: of a page whose size is known when this is compiled little is left to choose.
-            LocalFlush::Pages { tag, range, tables: Tables::Kept }
+            LocalFlush::Pages { tag, range, tables: PageTables::Kept }
                 if range == PageRange::page(range.start()) =>
             {
                 let page = PageRange::page(range.start());
                 // SAFETY: 1. the engine promises it.
-                unsafe { mmu.flush_local(LocalFlush::Pages { tag, range: page, tables: Tables::Kept }) };
+                unsafe { mmu.flush_local(LocalFlush::Pages { tag, range: page, tables: PageTables::Kept }) };
             }
             // SAFETY: 1. the engine promises it.
             _ => unsafe { mmu.flush_local(what) },
@@ -126,7 +126,7 @@ unsafe impl Platform for Kernel {
 
     #[inline]
     unsafe fn install(&self, root: Option<arch::Root>, tag: Tag, how: OnInstall) {
-        let shadow = judge::shadow().map(|shadow| (shadow, shadow.now()));
+        let shadow = findings::shadow().map(|shadow| (shadow, shadow.now()));
         let is_root = root.is_some();
         // SAFETY: 1. to 3. the engine promises them; every root maps the kernel.
         unsafe { self.mmu().install(root, tag, how) };
@@ -136,14 +136,14 @@ unsafe impl Platform for Kernel {
     }
 
     #[inline]
-    fn kick(&self, cpu: CpuId) {
+    fn send_ipi(&self, cpu: CpuId) {
         if !is_lost() {
-            arch::kick(cpu.index());
+            arch::send_ipi(cpu.index());
         }
     }
 
     unsafe fn free_root(&self, space: &AddressSpace<Self>) {
-        if let Some(shadow) = judge::shadow() {
+        if let Some(shadow) = findings::shadow() {
             shadow.root_freed(self.cpu(), space.id());
         }
         space::free_root(arch::root_address(space.root()));
@@ -158,25 +158,25 @@ unsafe impl Platform for Kernel {
         Self::without_root().publish_tables();
     }
 
-    fn quiesce(&self) {
-        if let Some(shadow) = judge::shadow() {
+    fn before_offline(&self) {
+        if let Some(shadow) = findings::shadow() {
             shadow.offline(self.cpu());
         }
     }
 
     #[inline]
-    fn gathered(&self, space: &AddressSpace<Self>, scope: Scope, tables: Tables) -> u64 {
-        judge::shadow().map_or(0, |shadow| shadow.removed(self.cpu(), Some(space.id()), scope, tables))
+    fn gathered(&self, space: &AddressSpace<Self>, scope: Scope, tables: PageTables) -> u64 {
+        findings::shadow().map_or(0, |shadow| shadow.removed(self.cpu(), Some(space.id()), scope, tables))
     }
 
     #[inline]
     fn released(&self, number: u64) {
-        judge::reused(number);
+        findings::reused(number);
     }
 
     #[inline]
     fn event(&self, event: Event) {
-        let Some(shadow) = judge::shadow() else { return };
+        let Some(shadow) = findings::shadow() else { return };
         match event {
             Event::Switched(space) => shadow.begun(self.cpu(), space),
             Event::Online => shadow.online(self.cpu()),
@@ -193,21 +193,21 @@ unsafe impl Platform for Kernel {
     }
 }
 
-/// Whether the next doorbell is one of [`LOST_DOORBELLS`]; never where instructions are counted.
+/// Whether the next IPI is one of [`LOST_IPIS`]; never where instructions are counted.
 #[inline]
 fn is_lost() -> bool {
     static RUNG: AtomicU64 = AtomicU64::new(0);
     if cfg!(feature = "unwatched") {
         return false;
     }
-    let one_in = LOST_DOORBELLS.load(Ordering::Relaxed);
+    let one_in = LOST_IPIS.load(Ordering::Relaxed);
     one_in != 0 && RUNG.fetch_add(1, Ordering::Relaxed) % one_in == one_in - 1
 }
 
-/// Answers the doorbell; interrupts are off.
-pub fn doorbell() {
-    // SAFETY: 1. the handler of the doorbell runs with interrupts off; 2. so does the engine where it must not be interrupted.
-    unsafe { ENGINE.serve() };
+/// Handles the IPI; interrupts are off.
+pub fn send_ipi() {
+    // SAFETY: 1. the IPI handler runs with interrupts off; 2. so does the engine where it must not be interrupted.
+    unsafe { ENGINE.handle_ipi() };
 }
 
 /// The process whose user code each CPU runs.

@@ -9,8 +9,8 @@ extern crate alloc;
 
 mod arch;
 mod console;
+mod findings;
 mod frames;
-mod judge;
 mod lock;
 mod machine;
 mod paging;

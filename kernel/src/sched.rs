@@ -27,7 +27,7 @@ pub trait Task: Send {
         None
     }
 
-    /// Runs a step. It may wait for other CPUs' doorbells, and for nothing else.
+    /// Runs a step. It may wait for other CPUs' IPIs, and for nothing else.
     fn step(&mut self) -> Flow;
 }
 

@@ -1,8 +1,8 @@
 //! Address spaces and processes.
 
 use crate::arch;
+use crate::findings::{self, Finding};
 use crate::frames::{self, Canary, Frame};
-use crate::judge::{self, Finding};
 use crate::lock::Mutex;
 use crate::machine::{ENGINE, Kernel, SINGLE_USER_SHORT_CUT, User, masked};
 use crate::paging::{self, PAGES, REGIONS, RootTables};
@@ -110,7 +110,7 @@ impl Process {
         let floors = [const { AtomicU32::new(0) }; PAGES];
         let space = Arc::new(Space { engine, tables: Mutex::new(tables), brand, floors });
         let user =
-            ENGINE.adopt(SpaceRef(space.clone())).map_err(|(refused, _)| refused).expect("a new space");
+            ENGINE.register(SpaceRef(space.clone())).map_err(|(refused, _)| refused).expect("a new space");
         Some(Self { space, user })
     }
 
@@ -290,7 +290,7 @@ impl Space {
         paging::pages_of(region).for_each(|page| self.raise(page, epoch));
     }
 
-    /// Reads `page` through the loaded tables, which are this space's, and judges what it meets.
+    /// Reads `page` through the loaded tables, which are this space's, and checks what it finds.
     pub fn check(&self, page: u8) -> Met {
         let floor = self.floors[usize::from(page)].load(Ordering::Acquire);
         let Some(found) = arch::load_user(paging::address(page)).map(Canary::unpack) else {
@@ -299,7 +299,7 @@ impl Space {
         if found.owner == self.brand && found.page == page && found.epoch >= floor {
             return Met::Page;
         }
-        judge::report(Finding::StaleRead { page, owner: self.brand, floor, found });
+        findings::report(Finding::StaleRead { page, owner: self.brand, floor, found });
         Met::Stale
     }
 
@@ -396,13 +396,14 @@ impl Tables {
 /// The short cut: flushes on this CPU alone and gives the frames back.
 fn flush_here_alone(of: SpaceId, spared: Vec<(u8, Arc<Frame>)>) {
     for (page, frame) in spared {
-        let number = judge::removed(Some(of), range(page));
-        let what = LocalFlush::Pages { tag: Tag::NONE, range: range(page), tables: shootdown::Tables::Kept };
+        let number = findings::removed(Some(of), range(page));
+        let what =
+            LocalFlush::Pages { tag: Tag::NONE, range: range(page), tables: shootdown::PageTables::Kept };
         masked(|| {
             // SAFETY: 1. interrupts are off.
             unsafe { ENGINE.platform().flush_local(what) };
         });
-        judge::reused(number);
+        findings::reused(number);
         drop(frame);
     }
 }

@@ -61,7 +61,7 @@ pub fn run(root: &Path, look: Look) -> Result<String> {
     Ok(match look {
         Look::Size(_) => "at most 12 KiB of the engine on riscv64, built for size",
         Look::Panics => "no way to a panic but those that crates/footprint/panics.txt argues",
-        Look::Stack => "the doorbell's handler within its bound",
+        Look::Stack => "the IPI handler within its bound",
     }
     .to_owned())
 }

@@ -7,7 +7,7 @@ mod footprint;
 mod licences;
 mod mutants;
 mod mutate;
-mod mutate_corpus;
+mod mutate_bugs;
 mod package;
 mod process;
 mod tidy;
@@ -67,8 +67,8 @@ enum Command {
         /// Cases of `shootdown check` to run; default: group `two`
         cases: Vec<String>,
     },
-    /// Put the other variant's protocol into each case of the corpus and see that `check` notices
-    MutateCorpus,
+    /// Put the other variant's protocol into each bug case and see that `check` notices
+    MutateBugs,
     /// Put small mistakes into the engine, one at a time, and see that a checker notices
     Mutants {
         /// Mutants, or files of the engine (`flush.rs`) whose mutants are meant; default: all
@@ -129,7 +129,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Panics => weigh(&root, footprint::Look::Panics),
         Command::Stack => weigh(&root, footprint::Look::Stack),
         Command::Mutate { cases } => mutate::run(&root, cases).map(|_| ()),
-        Command::MutateCorpus => mutate_corpus::run(&root).map(|_| ()),
+        Command::MutateBugs => mutate_bugs::run(&root).map(|_| ()),
         Command::Mutants { names, quick, list, at_most, rung, record } => {
             let wanted = mutants::Wanted {
                 names,

@@ -160,14 +160,14 @@ mod tests {
             "running 1 test\nsite | caught by | seconds\nring  | kept_bit | 0.12\ntake | NOTHING | 3.00\n";
         let table = loom_table(text);
         assert_eq!(table.len(), 1);
-        assert_eq!(table["ring"], "kept_bit");
+        assert_eq!(table["ipi-request"], "kept_bit");
     }
 
     #[test]
     fn only_the_exact_heading_argues() {
-        let text = "### site ring\ntext\n## site take\n### sites\nabout ### site bump\n";
-        assert_eq!(argued(text), BTreeSet::from(["ring".to_owned()]));
+        let text = "### site ipi-request\ntext\n## site take\n### sites\nabout ### site bump\n";
+        assert_eq!(argued(text), BTreeSet::from(["ipi-request".to_owned()]));
         assert!(row("take", &Catches::new(), false).contains("NOBODY"));
-        assert!(row("ring", &Catches::new(), true).contains("argued in CAVEATS.md"));
+        assert!(row("ipi-request", &Catches::new(), true).contains("argued in CAVEATS.md"));
     }
 }

@@ -42,8 +42,8 @@ pub(crate) struct Machine<C: Checker> {
     member: C::Cell,
     /// Generation with which the borrower's TLB agrees.
     caught: C::Cell,
-    /// The borrower's doorbell.
-    bell: C::Cell,
+    /// Whether an IPI to the borrower is pending.
+    ipi: C::Cell,
     /// 1 from the moment at which the frame may be anybody's.
     freed: C::Cell,
     variant: Variant,
@@ -56,7 +56,7 @@ impl<C: Checker> Machine<C> {
             generation: C::Cell::new("generation", 1),
             member: C::Cell::new("member", 0),
             caught: C::Cell::new("caught", 0),
-            bell: C::Cell::new("bell", 0),
+            ipi: C::Cell::new("ipi", 0),
             freed: C::Cell::new("freed", 0),
             variant,
         }
@@ -71,13 +71,13 @@ impl<C: Checker> Machine<C> {
         C::full_fence();
         let late = || self.member.load(Acquire) != 0 && self.caught.load(Acquire) < generation;
         if late() {
-            self.bell.store(1, Release);
+            self.ipi.store(1, Release);
             C::wait_until(|| !late());
         }
         self.freed.store(1, Relaxed);
     }
 
-    /// Borrows the space, uses the page where it is mapped, answers the doorbell, and leaves; [`ROUNDS`] times.
+    /// Borrows the space, uses the page where it is mapped, handles the IPI, and leaves; [`ROUNDS`] times.
     pub(crate) fn borrow(&self) {
         for _ in 0..ROUNDS {
             self.member.store(1, Relaxed);
@@ -88,7 +88,7 @@ impl<C: Checker> Machine<C> {
             self.caught.store(generation, Release);
             let mut translation = self.entry.load(Relaxed);
             self.access(translation);
-            if self.bell.swap(0, Acquire) != 0 {
+            if self.ipi.swap(0, Acquire) != 0 {
                 let generation = self.generation.load(Acquire);
                 // The flush, and a walk of the tables as they are now.
                 translation = self.entry.load(Relaxed);

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_observer_hears_of_each_access_and_fence() {
+    fn the_observer_is_told_of_each_access_and_fence() {
         let before = observe(Some(|address, access| {
             let (loads, updates, fences) = SEEN.get();
             SEEN.set(match access {

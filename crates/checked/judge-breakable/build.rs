@@ -1,4 +1,4 @@
-//! Compiles the judge's source anew wherever it changes.
+//! Compiles the sanitizer's source anew wherever it changes.
 fn main() {
     shootdown_source::follow("../../judge/src");
 }

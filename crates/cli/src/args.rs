@@ -73,7 +73,7 @@ pub enum Command {
 /// Arguments of `shootdown check`.
 #[derive(Args, Debug, Default)]
 pub struct CheckArgs {
-    /// Cases, bugs, groups (`pairs`, `corpus`, ...) or patterns ('linux-*'); default: all but deep cases
+    /// Cases, bugs, groups (`pairs`, `bugs`, ...) or patterns ('linux-*'); default: all but deep cases
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// Name the chosen cases and run nothing
@@ -192,7 +192,7 @@ pub struct ExplainArgs {
     /// A case; of a bug, the broken variant
     #[arg(required_unless_present = "all")]
     pub name: Option<String>,
-    /// With --html: a page for each bug of the corpus, and an index
+    /// With --html: a page for each bug in the collection, and an index
     #[arg(long, requires = "html")]
     #[arg(conflicts_with_all = ["name", "state", "places", "svg", "text", "drop_rule", "drop_site"])]
     pub all: bool,
@@ -255,7 +255,7 @@ pub struct NewCaseArgs {
 /// Arguments of `shootdown doctor`.
 #[derive(Args, Debug)]
 pub struct DoctorArgs {
-    /// A Rust source file, or the folder of a crate, that names its platform `Subject`
+    /// A Rust source file, or the folder of a crate, that names its platform `PlatformUnderTest`
     pub path: PathBuf,
     /// Show the machine's state after each step of what is found
     #[arg(long)]

@@ -95,7 +95,7 @@ pub fn swap(cases: &mut [Case], bugs: &[Bug], name: &str) -> Result<(), Failure>
     let (Some(swapped), Some(place)) = (swapped, place) else {
         return Err(Failure::bad_input(
             format!("no bug has a case called {name:?}"),
-            "`shootdown check corpus --list` names them all",
+            "`shootdown check bugs --list` names them all",
         ));
     };
     *place = swapped;

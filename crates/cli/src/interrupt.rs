@@ -8,8 +8,8 @@ use crate::failure::INTERRUPTED;
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Listens for Ctrl-C. Where no handler can be set, Ctrl-C keeps ending the process, which is what it says.
-    pub fn listen() -> Self {
+    /// Waits for Ctrl-C. Where no handler can be set, Ctrl-C keeps ending the process, which is what it says.
+    pub fn on_ctrl_c() -> Self {
         let interrupt = Self::default();
         let flag = Arc::clone(&interrupt.0);
         let set = ctrlc::set_handler(move || {

@@ -1,7 +1,7 @@
-//! The command `shootdown`: checks the engine and a corpus of bugs on simulated machines, and shows what goes wrong.
+//! The command `shootdown`: checks the engine and a collection of bugs on simulated machines, and shows what goes wrong.
 //!
-//! A corpus of your own gets the same command: its `main` is one call of [`main_with`]. `shootdown new-case NAME` writes
-//! a first bug to start from; `examples/own-case` is a whole package.
+//! A bug collection of your own gets the same command: its `main` is one call of [`main_with`]. `shootdown new-case NAME`
+//! writes a first bug to start from; `examples/own-case` is a whole package.
 
 mod args;
 mod catalogue;

@@ -1,4 +1,4 @@
-//! The command `shootdown`, with the corpus of this project.
+//! The command `shootdown`, with the bugs of this project.
 
 use std::process::ExitCode;
 

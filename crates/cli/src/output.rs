@@ -238,26 +238,26 @@ fn cpus(count: usize) -> String {
 mod tests {
     use super::{JsonLines, Sink, Table, totals};
     use crate::record::Record;
-    use crate::testing::{corpus_case, engine_case, report, violation};
+    use crate::testing::{bug_case, engine_case, report, violation};
     use anstream::adapter::strip_str;
     use shootdown_explore::{Memory, Verdict};
 
     fn records() -> Vec<Record> {
-        let (engine, corpus) = (engine_case("pairs-flush-switch", 2), corpus_case("linux-x"));
+        let (engine, bug) = (engine_case("pairs-flush-switch", 2), bug_case("linux-x"));
         vec![
             Record::new(&engine, Memory::Tso, None, &report(Verdict::Holds)),
-            Record::new(&corpus, Memory::Tso, None, &violation("frame 1 is reused")),
+            Record::new(&bug, Memory::Tso, None, &violation("frame 1 is reused")),
             Record::new(&engine, Memory::Pso, None, &violation("frame 2 is reused")),
-            Record::new(&corpus, Memory::Tso, None, &report(Verdict::Holds)),
+            Record::new(&bug, Memory::Tso, None, &report(Verdict::Holds)),
             Record::new(&engine, Memory::Sc, None, &report(Verdict::Stopped("deadline of 1 s".into()))),
         ]
     }
 
     #[test]
     fn the_table_is_aligned_and_tells_expected_from_unexpected() {
-        let (engine, corpus) = (engine_case("pairs-flush-switch", 2), corpus_case("linux-x"));
+        let (engine, bug) = (engine_case("pairs-flush-switch", 2), bug_case("linux-x"));
         let mut out = Vec::new();
-        let mut table = Table::begin(&mut out, &[&engine, &corpus]).expect("a head");
+        let mut table = Table::begin(&mut out, &[&engine, &bug]).expect("a head");
         for record in records() {
             table.result(&record).expect("a row");
         }
@@ -268,13 +268,13 @@ mod tests {
     #[test]
     fn pairs_that_hold_become_one_line_and_others_keep_theirs() {
         let cases = ["a", "b", "c"].map(|name| engine_case(name, 2));
-        let corpus = corpus_case("linux-x");
+        let bug = bug_case("linux-x");
         let [a, b, c] = &cases;
         let reports = [
             (a, report(Verdict::Holds)),
             (b, violation("frame 2 is reused")),
             (c, report(Verdict::Holds)),
-            (&corpus, violation("frame 1 is reused")),
+            (&bug, violation("frame 1 is reused")),
         ];
         let shown = reports.each_ref().map(|(case, _)| *case);
         let mut out = Vec::new();

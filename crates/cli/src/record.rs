@@ -13,7 +13,7 @@ use crate::names;
 pub struct Record {
     /// Name of the case.
     pub name: String,
-    /// `engine`, `corpus` or `suspect`.
+    /// `engine`, `bugs` or `suspect`.
     pub kind: String,
     /// `shipped`, `broken` or `fixed`.
     pub variant: String,
@@ -88,7 +88,7 @@ impl Record {
 pub struct Entry {
     /// Name of the case.
     pub name: String,
-    /// `engine`, `corpus` or `suspect`.
+    /// `engine`, `bugs` or `suspect`.
     pub kind: String,
     /// `shipped`, `broken` or `fixed`.
     pub variant: String,
@@ -176,12 +176,12 @@ fn rounded(part: u64, whole: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::{Entry, Record};
-    use crate::testing::{corpus_case, engine_case, report, violation};
+    use crate::testing::{bug_case, engine_case, report, violation};
     use shootdown_explore::{Memory, Verdict};
 
     #[test]
     fn a_record_survives_a_round_trip_as_one_line() {
-        let case = corpus_case("linux-x");
+        let case = bug_case("linux-x");
         let record = Record::new(&case, Memory::Tso, None, &violation("frame 1 is\nreused"));
         let line = serde_json::to_string(&record).expect("json");
         assert!(!line.contains('\n'), "{line}");
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_stopped_run_is_never_as_expected() {
-        for case in [engine_case("a", 2), corpus_case("b")] {
+        for case in [engine_case("a", 2), bug_case("b")] {
             let record = Record::new(&case, Memory::Tso, None, &report(Verdict::Stopped("budget".into())));
             assert!(!record.as_expected && !record.complete && !record.caught());
             assert_eq!(record.message.as_deref(), Some("budget"));

@@ -166,7 +166,7 @@ fn with_cpus(cases: Vec<&Case>, cpus: usize) -> Result<Vec<&Case>, Failure> {
 mod tests {
     use super::{Wanted, find, near, select};
     use crate::failure::Failure;
-    use crate::testing::{corpus_case, engine_case, fixed_case};
+    use crate::testing::{bug_case, engine_case, fixed_case};
     use shootdown_machine::Case;
 
     fn catalogue() -> Vec<Case> {
@@ -178,8 +178,8 @@ mod tests {
             engine_case("three-seed", 3),
             deep,
             fixed_case("linux-bafb056c-sparc64-trim/fixed"),
-            corpus_case("linux-bafb056c-sparc64-trim/broken"),
-            corpus_case("linux-a665eec0-powerpc-trim/broken"),
+            bug_case("linux-bafb056c-sparc64-trim/broken"),
+            bug_case("linux-a665eec0-powerpc-trim/broken"),
         ]
     }
 
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn groups_patterns_and_names_select_in_the_catalogues_order_and_once() {
         let picked =
-            names(&["*powerpc*", "linux-bafb056c-*", "corpus", "three-seed"], None, false).expect("cases");
+            names(&["*powerpc*", "linux-bafb056c-*", "bugs", "three-seed"], None, false).expect("cases");
         let [first, second] =
             ["fixed", "broken"].map(|variant| format!("linux-bafb056c-sparc64-trim/{variant}"));
         assert_eq!(picked, ["three-seed", &first, &second, "linux-a665eec0-powerpc-trim/broken"]);
@@ -220,7 +220,7 @@ mod tests {
     fn an_unknown_name_is_refused_with_near_ones_and_the_remedy() {
         let said = refusal(names(&["thre-seed"], None, false));
         assert!(said.contains("\"thre-seed\"") && said.contains("did you mean: three-seed"), "{said}");
-        assert!(said.contains("check --list") && said.contains("corpus, engine, four"), "{said}");
+        assert!(said.contains("check --list") && said.contains("bugs, engine, four"), "{said}");
     }
 
     #[test]
@@ -259,7 +259,7 @@ mod tests {
     fn find_wants_exactly_one_case() {
         let cases = catalogue();
         assert_eq!(find(&cases, "three-seed").map(|case| case.cpus).expect("there"), 3);
-        let Err(failure) = find(&cases, "corpus") else { panic!("a group is no case") };
+        let Err(failure) = find(&cases, "bugs") else { panic!("a group is no case") };
         assert!(failure.to_string().contains("not a group"));
     }
 }

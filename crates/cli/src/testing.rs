@@ -22,10 +22,10 @@ pub fn engine_case(name: &str, cpus: usize) -> Case {
     }
 }
 
-/// A broken case of the corpus that violates after three moves.
-pub fn corpus_case(name: &str) -> Case {
+/// A broken bug case that violates after three moves.
+pub fn bug_case(name: &str) -> Case {
     Case {
-        kind: Kind::Corpus,
+        kind: Kind::Bug,
         variant: Variant::Broken,
         expected: Expected::Violates,
         groups: &[],
@@ -39,9 +39,9 @@ pub fn corpus_case(name: &str) -> Case {
     }
 }
 
-/// A mended case of the corpus that holds.
+/// A fixed bug case that holds.
 pub fn fixed_case(name: &str) -> Case {
-    Case { kind: Kind::Corpus, variant: Variant::Fixed, groups: &[], ..engine_case(name, 2) }
+    Case { kind: Kind::Bug, variant: Variant::Fixed, groups: &[], ..engine_case(name, 2) }
 }
 
 /// A report without figures.
@@ -85,7 +85,7 @@ pub fn trace(outcome: &str) -> Trace {
     Trace {
         steps: vec![
             step(0, Action::Run, "A.mask |= 0x2 (was 0x1)", "unmap page 0", 0, &["cpu 1: may hold page 0"]),
-            step(1, Action::Interrupt(0), "takes interrupt 0 <doorbell>", "", 1, &["cpu 1: may hold page 0"]),
+            step(1, Action::Interrupt(0), "takes interrupt 0 <ipi>", "", 1, &["cpu 1: may hold page 0"]),
             step(
                 0,
                 Action::Drain(0),

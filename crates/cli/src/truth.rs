@@ -20,11 +20,11 @@ struct Compiled {
     hash: &'static str,
 }
 
-/// All of them. The engine is there twice: for the explorer, and for the laboratory.
+/// All of them. The engine is there twice: for the explorer, and for the bench.
 const COMPILED: [Compiled; 4] = [
     Compiled { folder: ENGINE, hash: shootdown_machine::ENGINE_SOURCE },
     Compiled { folder: ENGINE, hash: shootdown_lab::ENGINE_SOURCE },
-    Compiled { folder: "crates/judge/src", hash: shootdown_machine::JUDGE_SOURCE },
+    Compiled { folder: "crates/judge/src", hash: shootdown_machine::SANITIZER_SOURCE },
     Compiled { folder: "crates/ports/src", hash: shootdown_doctor::PORTS_SOURCE },
 ];
 

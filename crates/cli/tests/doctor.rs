@@ -46,16 +46,16 @@ fn a_sound_platform_passes() {
 #[test]
 fn a_wrong_platform_is_drawn_with_the_contract_and_the_remedy() {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = wrong(folder.path(), "doorbell-before-request");
+    let path = wrong(folder.path(), "ipi-before-request");
     let drawn = contains("the interrupt overtakes the request").and(contains("CPU 0")).and(contains("CPU 1"));
-    let said = contains("of kick, crates/shootdown/src/platform.rs:")
-        .and(contains("The request is visible before the ring"));
+    let said = contains("of send_ipi, crates/shootdown/src/platform.rs:")
+        .and(contains("The request is visible before the interrupt"));
     doctor()
         .arg(&path)
         .assert()
         .code(1)
         .stdout(drawn.and(said).and(contains("order_before_interrupt() before send_interrupt()")))
-        .stdout(contains("kick-order        WRONG"));
+        .stdout(contains("ipi-order         WRONG"));
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_crate_with_modules_is_examined_by_its_folder() {
     let manifest = "[package]\nname = \"my-kernel\"\nedition = \"2024\"\n[lib]\npath = \"source/kernel.rs\"\n\
                     [dependencies]\nshootdown = \"0.1.0\"\nshootdown-ports = \"0.1.0\"\n[workspace]\n";
     written(folder.path(), "Cargo.toml", manifest);
-    let root = "#![no_std]\nmod platform;\npub type Subject<H> = platform::Kernel<H>;\n";
+    let root = "#![no_std]\nmod platform;\npub type PlatformUnderTest<H> = platform::Kernel<H>;\n";
     written(folder.path(), "source/kernel.rs", root);
     let platform = fs::read_to_string(example("toy_kernel.rs")).expect("a platform");
     written(folder.path(), "source/platform.rs", &platform);
@@ -92,15 +92,19 @@ fn a_crate_with_modules_is_examined_by_its_folder() {
 fn what_cannot_be_examined_is_refused_with_a_remedy() {
     let folder = tempfile::tempdir().expect("a folder");
     let sound = fs::read_to_string(example("toy_kernel.rs")).expect("a platform");
-    let unnamed = sound.replace("pub type Subject<H> = Kernel<H>;", "");
+    let unnamed = sound.replace("pub type PlatformUnderTest<H> = Kernel<H>;", "");
     let atomic = format!("use core::sync::atomic::AtomicU64;\n{sound}");
-    let misspelt = sound.replace("fn kick(", "fn kikc(");
+    let misspelt = sound.replace("fn send_ipi(", "fn send_ippi(");
     let not_portable = sound.replace("Portable<H> for", "Clone for");
     let cases = [
         (folder.path().join("none.rs"), "cannot read", "give a Rust source file"),
         (folder.path().to_path_buf(), "no Rust source file and no crate", "a folder with a Cargo.toml"),
         (written(folder.path(), "notes.txt", "x"), "no Rust source file and no crate", "ends in .rs"),
-        (written(folder.path(), "unnamed.rs", &unnamed), "names no platform", "pub type Subject<H>"),
+        (
+            written(folder.path(), "unnamed.rs", &unnamed),
+            "names no platform",
+            "pub type PlatformUnderTest<H>",
+        ),
         (written(folder.path(), "atomic.rs", &atomic), "atomic.rs:1 uses an atomic", "sync::Word"),
         (
             written(folder.path(), "misspelt.rs", &misspelt),

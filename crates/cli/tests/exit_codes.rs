@@ -79,7 +79,7 @@ fn names_from_a_fixed_list_are_refused_with_the_list() {
     refused(&["check", "--drop-rule", "SD-16"], &["'SD-16'", "SD-1 to SD-15", "INVARIANTS.md"]);
     refused(&["check", "--drop-site", "no-such-site"], &["'no-such-site'"]);
     refused(&["check", "--drop-rule", "SD-1", "--drop-site", "x"], &["--drop-site"]);
-    refused(&["check", "--swap", "no-such-bug/fixed"], &["\"no-such-bug/fixed\"", "corpus --list"]);
+    refused(&["check", "--swap", "no-such-bug/fixed"], &["\"no-such-bug/fixed\"", "bugs --list"]);
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_trace_is_replayed_and_a_truncated_one_is_named_after_what_was_read() {
     let cut = path.to_str().expect("a name in UTF-8");
     shootdown(&["replay", cut, "--policy", "shootdown"])
         .code(2)
-        .stdout(contains("doorbells"))
+        .stdout(contains("IPIs"))
         .stderr(contains("cut.sdt").and(contains("byte 90000")).and(contains("record-import")));
     bytes[8] = 7;
     std::fs::write(&path, &bytes).expect("a file");

@@ -1,4 +1,4 @@
-//! The commands on the corpus, which is small: what one writes the other reads.
+//! The commands on the bug collection, which is small: what one writes the other reads.
 
 use assert_cmd::Command;
 use predicates::prelude::*;
@@ -17,9 +17,9 @@ fn printed(arguments: &[&str]) -> String {
     String::from_utf8(output).expect("text")
 }
 
-/// Names of the corpus's broken cases.
+/// Names of the bug collection's broken cases.
 fn broken() -> Vec<String> {
-    let list = printed(&["check", "corpus", "--list", "--json"]);
+    let list = printed(&["check", "bugs", "--list", "--json"]);
     let entries = list.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
     let broken = entries.filter(|entry| entry["expected"] == "violates");
     broken.map(|entry| entry["name"].as_str().expect("a name").to_owned()).collect()
@@ -94,7 +94,7 @@ fn json_results_are_one_object_a_line_on_standard_output_and_in_the_file() {
         out.lines().map(|line| serde_json::from_str(line).expect("one object")).collect();
     let said =
         |record: &Value| [&record["kind"], &record["verdict"], &record["as_expected"]].map(Value::to_string);
-    assert_eq!(said(&records[0]), ["\"corpus\"", "\"violates\"", "true"]);
+    assert_eq!(said(&records[0]), ["\"bugs\"", "\"violates\"", "true"]);
     assert_eq!(
         said(&records[1]),
         ["\"engine\"", "\"holds\"", "true"],
@@ -121,7 +121,7 @@ fn the_list_says_where_a_bug_is_from_and_counts_bugs_by_class() {
 
 #[test]
 fn the_whole_corpus_comes_out_as_expected_with_the_engines_scenarios_that_it_names() {
-    let results = printed(&["check", "corpus", "--json"]);
+    let results = printed(&["check", "bugs", "--json"]);
     assert!(results.lines().any(|line| line.contains("\"name\":\"seed\"")));
 }
 

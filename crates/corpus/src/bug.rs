@@ -30,8 +30,8 @@ pub struct Bug {
     pub about: &'static str,
     /// A page of prose for someone who never saw it.
     pub story: &'static str,
-    /// How the broken protocol ends, in the judge's words, or the explorer's if it gets stuck; the explorer's places in
-    /// the code (` at FILE:LINE:COLUMN`) may be left out, see [`Bug::ends_as`].
+    /// How the broken protocol ends, in the oracle's words, or the explorer's if it gets stuck; the explorer's places in the
+    /// code (` at FILE:LINE:COLUMN`) may be left out, see [`Bug::ends_as`].
     pub ends: &'static str,
     /// The engine's scenario that shows that the engine does not have the bug.
     pub engine: &'static str,
@@ -134,13 +134,13 @@ impl Bug {
         let build = self.build;
         Case {
             name: format!("{}/{word}", self.name),
-            kind: if self.class == Class::Suspect { Kind::Suspect } else { Kind::Corpus },
+            kind: if self.class == Class::Suspect { Kind::Suspect } else { Kind::Bug },
             variant,
             expected,
             memory: self.memory,
             cpus: self.cpus,
             deep: false,
-            groups: &["corpus"],
+            groups: &["bugs"],
             about: self.about.to_owned(),
             story: self.story,
             run: Box::new(move |options: &Options<'_>| run(&build(model), options)),

@@ -6,7 +6,7 @@
 mod bug;
 mod bugs;
 mod header;
-mod shapes;
+mod protocols;
 #[cfg(test)]
 mod tests;
 

@@ -3,7 +3,7 @@
 use core::arch::asm;
 use core::sync::atomic::{AtomicU32, Ordering};
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, OnLeave, Platform, Shootdown, Span,
+    AddressSpace, CpuId, CpuLocal, CpuMask, IrqReason, LocalFlush, OnInstall, OnLeave, Platform, Shootdown,
     TagPolicy, Teardown, VirtAddr,
 };
 use shootdown_judge::{Checked, Counts, Wrapped};
@@ -12,8 +12,8 @@ use std::sync::OnceLock;
 /// CPUs of the machine; one host thread plays them in turn.
 pub const CPUS: usize = 2;
 
-/// A machine with empty primitives. `KEEP` leaves bits in masks at a switch; where `ANSWER` is not 0 a rung CPU answers at
-/// once, inside [`Platform::kick`], in a function of that number.
+/// A machine with empty primitives. `KEEP` leaves bits in masks at a switch; if `ANSWER` is not 0, the target handles the
+/// IPI at once, inside [`Platform::send_ipi`], in a function of that number.
 pub struct Host<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: u8> {
     /// The CPU that the thread plays: one word, as a kernel reads it from its per-CPU segment.
     cpu: AtomicU32,
@@ -22,23 +22,23 @@ pub struct Host<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: u8> {
     engine: OnceLock<&'static dyn Serves>,
 }
 
-/// The same under a judge, as large as the machine.
+/// The same under a sanitizer, as large as the machine.
 pub type Watched<T, const KEEP: bool, const ANSWER: u8> = Checked<Host<T, KEEP, ANSWER>, Counts, CPUS, 32>;
 
-/// An engine that answers doorbells.
+/// An engine that handles IPIs.
 pub trait Serves: Sync {
-    /// Answers the doorbell of the CPU that is played.
-    fn serve(&self);
+    /// Handles the IPI of the CPU that is played.
+    fn handle_ipi(&self);
 }
 
 impl<P: Platform> Serves for Shootdown<P>
 where
     P::Mask: Sync,
 {
-    fn serve(&self) {
-        // SAFETY: 1. there are no interrupts; 2. no call of the engine is at work on the CPU that is played, which is rung
-        // by another.
-        unsafe { Shootdown::serve(self) };
+    fn handle_ipi(&self) {
+        // SAFETY: 1. there are no interrupts; 2. no call of the engine is at work on the CPU that is played, which is sent
+        // its IPI by another.
+        unsafe { Shootdown::handle_ipi(self) };
     }
 }
 
@@ -48,7 +48,7 @@ pub trait Stage:
 {
     /// Plays `cpu` from now on.
     fn play(&self, cpu: u32);
-    /// Names the engine that a rung CPU calls; needed with `ANSWER`.
+    /// Names the engine that the target of an IPI calls; needed with `ANSWER`.
     fn connect(&self, engine: &'static Shootdown<Self>);
 }
 
@@ -86,12 +86,12 @@ impl<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: u8> Host<T, KEEP, A
         self.cpu.store(cpu, Ordering::Relaxed);
     }
 
-    /// What the interrupt does on the CPU that was rung.
+    /// What the interrupt does on the target.
     #[inline(always)]
     fn answer(&self, target: CpuId) {
         let initiator = self.cpu.load(Ordering::Relaxed);
         self.begin(target.number());
-        self.engine.get().expect("the engine is connected").serve();
+        self.engine.get().expect("the engine is connected").handle_ipi();
         self.begin(initiator);
     }
 }
@@ -119,9 +119,9 @@ fn consume(values: [u64; 3]) {
     unsafe { asm!("/* {0} {1} {2} */", in(reg) a, in(reg) b, in(reg) c, options(nostack, preserves_flags)) }
 }
 
-// SAFETY: 1. `cpu` is the CPU that the one host thread plays; 2. `locals` never changes, and its elements are different
-// ones by `new`'s callers; 3. there are no interrupts and one thread; 4. there is no TLB; 5. a ring is answered at once
-// or, where the workload does it itself, before the waiter waits; 6. `flush_remote` is the default.
+// SAFETY: 1. `cpu` is the CPU that the one host thread plays; 2. `locals` never changes, and its elements are different ones
+// by `new`'s callers; 3. there are no interrupts and one thread; 4. there is no TLB; 5. an IPI is handled at once or, if the
+// workload does that itself, before the waiter waits; 6. `flush_remote` is the default.
 unsafe impl<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: u8> Platform for Host<T, KEEP, ANSWER> {
     type Root = u64;
     type Mask = CpuMask<1>;
@@ -143,7 +143,7 @@ unsafe impl<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: u8> Platform
         unsafe { self.locals.get_unchecked(cpu.index()) }
     }
     #[inline(always)]
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, _: IrqReason) -> bool {
         true
     }
     #[inline(always)]
@@ -172,7 +172,7 @@ unsafe impl<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: u8> Platform
         consume([root.unwrap_or(0), u64::from(tag.number()), u64::from(how == OnInstall::Keep)]);
     }
     #[inline(always)]
-    fn kick(&self, cpu: CpuId) {
+    fn send_ipi(&self, cpu: CpuId) {
         match ANSWER {
             0 => consume([u64::from(cpu.number()), 0, 0]),
             1 => self.flush_answer(cpu),

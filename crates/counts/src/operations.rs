@@ -46,7 +46,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
 ];
 
-/// An operation that is counted once more with a judge that watches.
+/// An operation that is counted once more with a sanitizer that watches.
 #[derive(Clone, Copy, Debug)]
 pub struct Watched {
     /// Its function without.
@@ -105,7 +105,7 @@ pub const EXCEPTIONS: &[Exception] = &[
     Exception {
         function: "measured_target_flush",
         limit: 200,
-        reason: "the request is noted for late CPUs, the mask read twice, and this CPU flushes between ring and wait",
+        reason: "the request is noted for late CPUs, the mask read twice, and this CPU flushes between sending and waiting",
     },
 ];
 

@@ -51,11 +51,11 @@ impl Row {
 pub struct Table {
     /// One row per operation.
     pub rows: Vec<Row>,
-    /// What some of them cost while a judge watches.
+    /// What some of them cost while a sanitizer watches.
     pub watched: Vec<Watch>,
 }
 
-/// What an operation costs while a judge watches.
+/// What an operation costs while a sanitizer watches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Watch {
     /// The operation, in words.
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_judge_costs_is_held_against_its_limit() {
+    fn what_the_sanitizer_costs_is_held_against_its_limit() {
         let watched = |with| vec![Watch { operation: "switch", without: 100, with, limited: true }];
         let table = |with| Table { rows: vec![row(12, Some(12), None)], watched: watched(with) };
         assert_eq!(table(100 + WATCH_LIMIT).watch_costs(), WATCH_LIMIT);

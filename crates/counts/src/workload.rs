@@ -3,8 +3,8 @@
 use crate::host::{Host, Stage, Watched};
 use core::hint::black_box;
 use shootdown::{
-    AddressSpace, CpuLocal, CpuMask, PageRange, PerCpuSlots, Scope, Shootdown, Tables, TagPolicy, Untagged,
-    UserRef, VirtAddr,
+    AddressSpace, CpuLocal, CpuMask, PageRange, PageTables, PerCpuSlots, Scope, Shootdown, TagPolicy,
+    Untagged, UserRef, VirtAddr,
 };
 use shootdown_judge::{Checked, Counts};
 
@@ -13,14 +13,14 @@ pub const REPEATS: u64 = 64;
 
 /// A machine without tags.
 type Plain = Host<Untagged, false, 0>;
-/// The same, where a rung CPU answers at once.
+/// The same, where the target of an IPI handles it at once.
 type Answering<const ANSWER: u8> = Host<Untagged, false, ANSWER>;
 /// A machine with tags.
 type Tagged = Host<PerCpuSlots<6>, false, 0>;
 /// The same, where a CPU stays in the masks of spaces that it leaves.
 type Kept = Host<PerCpuSlots<6>, true, 0>;
 
-/// Those on which a judge watches.
+/// Those on which a sanitizer watches.
 type WatchedPlain = Watched<Untagged, false, 0>;
 type WatchedAnswering<const ANSWER: u8> = Watched<Untagged, false, ANSWER>;
 type WatchedTagged = Watched<PerCpuSlots<6>, false, 0>;
@@ -60,14 +60,14 @@ measured! {
         engine.switch_to(next);
     }
     fn measured_local_flush(engine: &Engine<Plain>, space: &AddressSpace<Plain>, page: PageRange) {
-        engine.flush(space, Scope::Pages(page), Tables::Kept);
+        engine.flush(space, Scope::Pages(page), PageTables::Kept);
     }
     fn measured_target_flush(engine: &Engine<Answering<1>>, space: &AddressSpace<Answering<1>>, page: PageRange) {
-        engine.flush(space, Scope::Pages(page), Tables::Kept);
+        engine.flush(space, Scope::Pages(page), PageTables::Kept);
     }
     fn measured_handler(engine: &Engine<Plain>) {
         // SAFETY: 1. there are no interrupts; 2. no call of the engine is at work on the CPU that is played.
-        unsafe { engine.serve() };
+        unsafe { engine.handle_ipi() };
     }
     fn measured_borrow(engine: &Engine<Plain>, space: &User<Plain>) {
         drop(engine.borrow(space));
@@ -99,18 +99,18 @@ measured! {
         engine.switch_to(next);
     }
     fn watched_local_flush(engine: &Engine<WatchedPlain>, space: &AddressSpace<WatchedPlain>, page: PageRange) {
-        engine.flush(space, Scope::Pages(page), Tables::Kept);
+        engine.flush(space, Scope::Pages(page), PageTables::Kept);
     }
     fn watched_target_flush(
         engine: &Engine<WatchedAnswering<3>>,
         space: &AddressSpace<WatchedAnswering<3>>,
         page: PageRange
     ) {
-        engine.flush(space, Scope::Pages(page), Tables::Kept);
+        engine.flush(space, Scope::Pages(page), PageTables::Kept);
     }
     fn watched_handler(engine: &Engine<WatchedPlain>) {
         // SAFETY: 1. there are no interrupts; 2. no call of the engine is at work on the CPU that is played.
-        unsafe { engine.serve() };
+        unsafe { engine.handle_ipi() };
     }
     fn watched_gather(engine: &Engine<WatchedPlain>, space: &AddressSpace<WatchedPlain>, page: PageRange) {
         let mut gather = engine.gather::<u64, 1>(space);
@@ -180,8 +180,8 @@ fn engine<P: Stage>(platform: P) -> &'static Engine<P> {
 /// Makes a space of `engine`.
 fn space<P: Stage>(engine: &'static Engine<P>, root: u64) -> User<P> {
     let space = engine.new_space(root, CpuMask::new()).expect("both masks hold as many CPUs");
-    let adopted = engine.adopt(Box::leak(Box::new(space)));
-    adopted.map_err(|(refused, _)| refused).expect("the space is new")
+    let registered = engine.register(Box::leak(Box::new(space)));
+    registered.map_err(|(refused, _)| refused).expect("the space is new")
 }
 
 fn page() -> PageRange {
@@ -248,7 +248,7 @@ fn target<P: Stage>(engine: &'static Engine<P>, flush: fn(&Engine<P>, &AddressSp
     }
 }
 
-fn handler<P: Stage>(engine: &'static Engine<P>, serve: fn(&Engine<P>)) {
+fn handler<P: Stage>(engine: &'static Engine<P>, handle_ipi: fn(&Engine<P>)) {
     let user = space(engine, 0x1000);
     for cpu in [0, 1] {
         engine.platform().play(cpu);
@@ -256,9 +256,9 @@ fn handler<P: Stage>(engine: &'static Engine<P>, serve: fn(&Engine<P>)) {
     }
     for _ in 0..REPEATS {
         engine.platform().play(1);
-        let pending = engine.send(&user, Scope::Pages(page()), Tables::Kept);
+        let pending = engine.send(&user, Scope::Pages(page()), PageTables::Kept);
         engine.platform().play(0);
-        serve(black_box(engine));
+        handle_ipi(black_box(engine));
         // The wait is over before it begins.
         engine.platform().play(1);
         pending.finish();

@@ -1,14 +1,14 @@
 //! A user thread that gives way to a kernel thread and comes back must not write to memory that is not its CPU's own: its
 //! cost would grow with the machine. Here all other memory is read-only while it does so, and any write ends the process.
 //!
-//! A CPU's own memory is two pairs of lines: what it alone uses, and what it publishes, with its mailbox. Who flushes reads
-//! the latter, and writes it where it rings.
+//! A CPU's own memory is two pairs of lines: what it alone uses, and what it publishes, with its mailbox. The initiator
+//! reads the latter, and writes it if it sends an IPI.
 #![cfg(unix)]
 
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
 use rustix::param::page_size;
 use shootdown::{
-    AddressSpace, CpuLocal, CpuMask, PageRange, Scope, Shootdown, Tables, Untagged, UserRef, VirtAddr,
+    AddressSpace, CpuLocal, CpuMask, PageRange, PageTables, Scope, Shootdown, Untagged, UserRef, VirtAddr,
 };
 use shootdown_counts::host::{Host, Stage};
 use std::os::unix::process::ExitStatusExt;
@@ -65,7 +65,7 @@ fn machine(shared: &mut Shared) -> (&'static Engine, User) {
     }
     let space = engine.new_space(0x1000, CpuMask::new()).expect("masks of one size");
     let space: &'static AddressSpace<Machine> = shared.place(space);
-    let user = engine.adopt(space).map_err(|(refused, _)| refused).expect("a new space");
+    let user = engine.register(space).map_err(|(refused, _)| refused).expect("a new space");
     engine.platform().play(1);
     engine.switch_to(&user);
     engine.platform().play(0);
@@ -84,7 +84,7 @@ fn round_trip(engine: &Engine, user: &User) {
 
 fn flush(engine: &Engine, user: &User) {
     let page = Scope::Pages(PageRange::page(VirtAddr(0x7000)));
-    drop(engine.send(user, page, Tables::Kept));
+    drop(engine.send(user, page, PageTables::Kept));
 }
 
 /// In the child: does what `ACT` says. In the parent: does nothing.
@@ -97,7 +97,7 @@ fn child() {
     match act.as_str() {
         "round trip" => round_trip(engine, &user),
         "flush" => flush(engine, &user),
-        "send kernel" => drop(engine.send_kernel(Scope::All, Tables::Kept)),
+        "send kernel" => drop(engine.send_kernel(Scope::All, PageTables::Kept)),
         "switch" => {
             engine.enter_lazy();
             engine.leave();

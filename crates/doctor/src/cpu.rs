@@ -1,10 +1,10 @@
 //! What scenario code can have a CPU do: the verbs of a small kernel.
 
 use crate::sim::{Sim, Wires};
-use crate::world::{Subject, World, frame, kernel_frame, note};
+use crate::world::{PlatformUnderTest, World, frame, kernel_frame, note};
 use shootdown::{
-    AddressSpace, Gather, PageRange, PageSize, Scope, Shootdown, StructHandle, StructRef, Tables, Teardown,
-    UserHandle, UserRef, VirtAddr,
+    AddressSpace, Gather, PageRange, PageSize, PageTables, Scope, Shootdown, StructHandle, StructRef,
+    Teardown, UserHandle, UserRef, VirtAddr,
 };
 use shootdown_explore::sync;
 use shootdown_machine::{Machine, hw};
@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// A CPU, for scenario code.
-pub(crate) struct Cpu<'w, P: Subject> {
+pub(crate) struct Cpu<'w, P: PlatformUnderTest> {
     world: &'w World<P>,
     pub(crate) id: usize,
     /// Forget points passed: the place in the script, since one verb may be used twice.
@@ -34,7 +34,7 @@ impl Drop for Page {
     }
 }
 
-impl<'w, P: Subject> Cpu<'w, P> {
+impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
     pub(crate) fn new(world: &'w World<P>, id: usize) -> Self {
         Self { world, id, passed: Cell::new(0) }
     }
@@ -132,7 +132,7 @@ impl<'w, P: Subject> Cpu<'w, P> {
     pub(crate) fn unmap_kernel(&self, page: usize) {
         note("unmap kernel page");
         self.machine().tables.kernel(page).store(0, Relaxed);
-        self.engine().flush_kernel(Scope::Pages(self.range(page)), Tables::Kept);
+        self.engine().flush_kernel(Scope::Pages(self.range(page)), PageTables::Kept);
         hw::free_frame(kernel_frame(page));
         self.forget(0);
     }

@@ -2,7 +2,7 @@
 
 use crate::checks::{self, Check};
 use crate::report::{Drawn, Event, Finding, Outcome, Report, Verdict};
-use crate::world::{Subject, World};
+use crate::world::{PlatformUnderTest, World};
 use shootdown_explore::{Memory, Options, Report as Explored, Verdict as Found};
 use shootdown_machine::{Model, run};
 use std::io::Write as _;
@@ -16,7 +16,7 @@ pub(crate) const CONTRACT: &str = include_str!("../../shootdown/src/platform.rs"
 ///
 /// Each check runs on a machine of its own, through every execution. A check that rests on something that was found wrong
 /// is left out, so that one mistake is reported once.
-pub fn examine_with<P: Subject>(mut seen: impl FnMut(Event)) -> Report {
+pub fn examine_with<P: PlatformUnderTest>(mut seen: impl FnMut(Event)) -> Report {
     let mut report = Report::default();
     for check in checks::all::<P>() {
         let begins = Outcome { finding: Some(finding(&check, Vec::new())), ..blank(&check) };
@@ -30,12 +30,12 @@ pub fn examine_with<P: Subject>(mut seen: impl FnMut(Event)) -> Report {
 
 /// Examines a platform and prints each [`Event`] as a line of JSON: the whole of the program that `shootdown doctor` builds
 /// around a platform.
-pub fn print_events<P: Subject>() {
+pub fn print_events<P: PlatformUnderTest>() {
     // What code under check says when it panics is in the report.
     std::panic::set_hook(Box::new(|_| {}));
     examine_with::<P>(|event| {
         let line = serde_json::to_string(&event).expect("names and numbers");
-        // Nobody listens any more: there is nothing left to do.
+        // Nobody receives the results any more: there is nothing left to do.
         if writeln!(std::io::stdout(), "{line}").is_err() {
             std::process::exit(1);
         }
@@ -43,12 +43,12 @@ pub fn print_events<P: Subject>() {
 }
 
 /// Examines a platform.
-pub fn examine<P: Subject>() -> Report {
+pub fn examine<P: PlatformUnderTest>() -> Report {
     examine_with::<P>(|_| {})
 }
 
 /// The outcome of a check that nothing is known of.
-fn blank<P: Subject>(check: &Check<P>) -> Outcome {
+fn blank<P: PlatformUnderTest>(check: &Check<P>) -> Outcome {
     Outcome {
         check: check.name.to_owned(),
         about: check.about.to_owned(),
@@ -61,7 +61,7 @@ fn blank<P: Subject>(check: &Check<P>) -> Outcome {
     }
 }
 
-fn look<P: Subject>(check: &Check<P>, before: &Report) -> Outcome {
+fn look<P: PlatformUnderTest>(check: &Check<P>, before: &Report) -> Outcome {
     let mut outcome = blank(check);
     if !check.applies {
         outcome.verdict = Verdict::Unneeded;
@@ -99,7 +99,12 @@ fn look<P: Subject>(check: &Check<P>, before: &Report) -> Outcome {
 }
 
 /// Looks under one memory model; returns whether all is well.
-fn explored<P: Subject>(check: &Check<P>, model: &Model, memory: Memory, outcome: &mut Outcome) -> bool {
+fn explored<P: PlatformUnderTest>(
+    check: &Check<P>,
+    model: &Model,
+    memory: Memory,
+    outcome: &mut Outcome,
+) -> bool {
     let options = Options { memory, deadline: Some(Duration::from_secs(30)), ..Options::default() };
     let report = run(model, &options);
     outcome.states += report.states;
@@ -123,7 +128,7 @@ fn steps(report: &Explored) -> Vec<Drawn> {
     report.trace.iter().flat_map(|trace| trace.steps.iter().map(Drawn::from)).collect()
 }
 
-fn finding<P: Subject>(check: &Check<P>, steps: Vec<Drawn>) -> Finding {
+fn finding<P: PlatformUnderTest>(check: &Check<P>, steps: Vec<Drawn>) -> Finding {
     Finding {
         method: check.method.to_owned(),
         clause: check.clause.to_owned(),

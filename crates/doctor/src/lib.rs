@@ -10,19 +10,19 @@
 //! a crate's folder; [`examine`] takes a platform that was compiled with the engine of the explorer already.
 
 mod boot;
+mod build;
 mod checks;
 mod cpu;
 mod examine;
 mod report;
 mod sim;
-mod workshop;
 mod world;
 
+pub use build::{Build, DoctorError, examine_path};
 pub use examine::{examine, examine_with, print_events};
 pub use report::{Drawn, Event, Finding, Outcome, Report, Verdict};
 pub use sim::Sim;
-pub use workshop::{Refused, Workshop, examine_path};
-pub use world::Subject;
+pub use world::PlatformUnderTest;
 
 /// Hash of the ports' source that this was compiled from.
 pub const PORTS_SOURCE: &str = shootdown_ports::SOURCE;

@@ -213,12 +213,12 @@ mod tests {
             finding.plain_clause()
         };
         assert_eq!(
-            plain("makes the target call [`Shootdown::serve`](crate::Shootdown::serve) soon"),
-            "makes the target call `Shootdown::serve` soon"
+            plain("makes the target call [`Shootdown::handle_ipi`](crate::Shootdown::handle_ipi) soon"),
+            "makes the target call `Shootdown::handle_ipi` soon"
         );
         assert_eq!(
-            plain("with [`Tables::Freed`] whatever (all of it)"),
-            "with `Tables::Freed` whatever (all of it)"
+            plain("with [`PageTables::Freed`] whatever (all of it)"),
+            "with `PageTables::Freed` whatever (all of it)"
         );
     }
 }

@@ -8,8 +8,8 @@ use shootdown_ports::{Broadcasts, Entries, HOST_FLUSHES, HOST_PREEMPTED, Host, L
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
-/// Interrupt line of the doorbell.
-pub(crate) const DOORBELL: u8 = 0;
+/// Interrupt line of the IPI.
+pub(crate) const IPI: u8 = 0;
 /// Interrupt line at which the hypervisor takes a virtual CPU off.
 pub(crate) const HOST: u8 = 1;
 /// Interrupt line at which a page-table store, which had left the CPU, reaches the walkers.
@@ -63,8 +63,8 @@ pub(crate) struct Wires {
     vcpus: Vec<Word>,
     /// Page whose cleared entry has not reached the walkers yet, plus 1.
     on_its_way: Word,
-    /// Per CPU: 1 where its doorbell was heard.
-    pub(crate) heard: Vec<Word>,
+    /// Per CPU: 1 once its IPI handler has run.
+    pub(crate) handled: Vec<Word>,
 }
 
 impl Wires {
@@ -80,7 +80,7 @@ impl Wires {
             ordered: words("stores_ordered"),
             vcpus: words("vcpu"),
             on_its_way: Word::new("store_on_its_way", 0),
-            heard: words("heard"),
+            handled: words("handled"),
         }
     }
 
@@ -286,7 +286,7 @@ impl Ports for Sim {
                 return;
             }
         }
-        sync::raise(cpu, DOORBELL);
+        sync::raise(cpu, IPI);
     }
 
     fn publish_tables(&self) {
@@ -395,15 +395,15 @@ impl Host for Sim {
 impl Wires {
     /// Names the words for drawings.
     pub(crate) fn name(&self, registry: &mut shootdown_explore::Registry) {
-        let lists = [&self.registers, &self.begun, &self.casts, &self.ordered, &self.vcpus, &self.heard];
+        let lists = [&self.registers, &self.begun, &self.casts, &self.ordered, &self.vcpus, &self.handled];
         for (cpu, word) in lists.into_iter().flat_map(|list| list.iter().enumerate()) {
             registry.local(cpu, format!("cpu{cpu}"), word);
         }
         registry.object("machine", &self.on_its_way);
     }
 
-    /// Waits until the doorbell of `cpu` was heard.
-    pub(crate) fn await_heard(&self, cpu: usize) {
-        sync::wait_until(|| self.heard[cpu].load(Acquire) == 1);
+    /// Waits until the IPI handler of `cpu` has run.
+    pub(crate) fn await_handled(&self, cpu: usize) {
+        sync::wait_until(|| self.handled[cpu].load(Acquire) == 1);
     }
 }

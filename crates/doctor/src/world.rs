@@ -1,7 +1,7 @@
 //! Builds a machine with spaces and threads around a platform.
 
 use crate::cpu::Cpu;
-use crate::sim::{ARRIVAL, DOORBELL, HOST, PAGES, Profile, Sim, TAGS, Wires};
+use crate::sim::{ARRIVAL, HOST, IPI, PAGES, Profile, Sim, TAGS, Wires};
 use shootdown::{AddressSpace, MaskStore, Shootdown, UserHandle};
 use shootdown_explore::{Registry, Scenario, sync};
 use shootdown_machine::{Machine, MaskWord, space_name};
@@ -11,9 +11,9 @@ use std::sync::atomic::Ordering::Release;
 /// A platform that the doctor can examine: one over the simulated machine's ports.
 ///
 /// Nobody implements it: it names what every [`Portable`] platform has that is made of nothing borrowed.
-pub trait Subject: Portable<Sim, Mask: Default, Pin: Sized> + Sync + 'static {}
+pub trait PlatformUnderTest: Portable<Sim, Mask: Default, Pin: Sized> + Sync + 'static {}
 
-impl<P> Subject for P where P: Portable<Sim, Mask: Default> + Sync + 'static {}
+impl<P> PlatformUnderTest for P where P: Portable<Sim, Mask: Default> + Sync + 'static {}
 
 /// What a CPU does at the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(crate) enum Start {
     Kernel,
 }
 
-/// Who answers the doorbell.
+/// Which code handles the IPI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Handler {
     /// The platform's handler.
@@ -39,7 +39,7 @@ pub(crate) enum Handler {
 pub(crate) type Code<P> = fn(&Cpu<'_, P>);
 
 /// How a world begins.
-pub(crate) struct Plan<P: Subject> {
+pub(crate) struct Plan<P: PlatformUnderTest> {
     /// Start and code of each CPU.
     pub(crate) cpus: Vec<(Start, Code<P>)>,
     /// Number of spaces.
@@ -58,11 +58,11 @@ pub(crate) struct Plan<P: Subject> {
     pub(crate) profile: Profile,
     /// What is asked of the engine's checks, besides.
     pub(crate) context: u64,
-    /// Whether the engine's masks are judged, which takes an engine that loads the roots.
+    /// Whether the engine's masks are checked, which takes an engine that loads the roots.
     pub(crate) masks: bool,
 }
 
-impl<P: Subject> Plan<P> {
+impl<P: PlatformUnderTest> Plan<P> {
     pub(crate) fn new(cpus: Vec<(Start, Code<P>)>) -> Self {
         Self {
             cpus,
@@ -81,7 +81,7 @@ impl<P: Subject> Plan<P> {
 }
 
 /// A plan on its machine.
-pub(crate) struct World<P: Subject> {
+pub(crate) struct World<P: PlatformUnderTest> {
     pub(crate) engine: &'static Shootdown<P>,
     pub(crate) wires: &'static Wires,
     pub(crate) spaces: Vec<&'static AddressSpace<P>>,
@@ -102,7 +102,7 @@ pub(crate) fn kernel_frame(page: usize) -> usize {
     frame(2, page)
 }
 
-impl<P: Subject> World<P> {
+impl<P: PlatformUnderTest> World<P> {
     /// Builds the world. What it is made of is never given back: explorations refer to it by address.
     pub(crate) fn new(plan: &Plan<P>) -> Self {
         let wires = &*Box::leak(Box::new(Wires::new(plan.cpus.len(), plan.profile)));
@@ -140,9 +140,13 @@ impl<P: Subject> World<P> {
 }
 
 /// Counts the references that threads and code own.
-fn count<P: Subject>(engine: &'static Shootdown<P>, spaces: &[&'static AddressSpace<P>], plan: &Plan<P>) {
+fn count<P: PlatformUnderTest>(
+    engine: &'static Shootdown<P>,
+    spaces: &[&'static AddressSpace<P>],
+    plan: &Plan<P>,
+) {
     for (index, &space) in spaces.iter().enumerate() {
-        let Ok(first) = engine.adopt(space) else { unreachable!("a new space is adopted once") };
+        let Ok(first) = engine.register(space) else { unreachable!("a new space is registered once") };
         for _ in 0..plan.pins[index] {
             let _ = first.grab().into_handle();
         }
@@ -157,7 +161,11 @@ fn count<P: Subject>(engine: &'static Shootdown<P>, spaces: &[&'static AddressSp
 }
 
 /// Brings the CPU for which the world is being built to its start.
-fn bring_up<P: Subject>(engine: &'static Shootdown<P>, spaces: &[&'static AddressSpace<P>], start: Start) {
+fn bring_up<P: PlatformUnderTest>(
+    engine: &'static Shootdown<P>,
+    spaces: &[&'static AddressSpace<P>],
+    start: Start,
+) {
     engine.online_cpu().expect("the masks have room for the machine's CPUs");
     if let Start::User(space) | Start::Lazy(space) = start {
         // SAFETY: 1. the thread's reference is counted; it is taken apart again below.
@@ -171,7 +179,7 @@ fn bring_up<P: Subject>(engine: &'static Shootdown<P>, spaces: &[&'static Addres
     }
 }
 
-fn machine<P: Subject>(plan: &Plan<P>, wires: &Wires) -> Machine {
+fn machine<P: PlatformUnderTest>(plan: &Plan<P>, wires: &Wires) -> Machine {
     let mut builder =
         Machine::builder(plan.cpus.len()).spaces(plan.spaces, 1).tags(TAGS).kernel_pages(plan.kernel_pages);
     for (space, page) in (0..2).flat_map(|space| (0..PAGES as usize).map(move |page| (space, page))) {
@@ -200,7 +208,7 @@ fn machine<P: Subject>(plan: &Plan<P>, wires: &Wires) -> Machine {
     wires.boot.fill(builder, |space, page| frame(space, page) as u64).build()
 }
 
-impl<P: Subject> Scenario for World<P> {
+impl<P: PlatformUnderTest> Scenario for World<P> {
     type Device = Machine;
 
     fn cpus(&self) -> usize {
@@ -211,11 +219,11 @@ impl<P: Subject> Scenario for World<P> {
     }
     fn interrupt(&self, cpu: usize, line: u8) {
         match (line, self.handler) {
-            (DOORBELL, handler) => {
+            (IPI, handler) => {
                 // SAFETY: 1. a handler runs with interrupts off, and comes where they are on.
-                unsafe { P::doorbell(self.engine) };
+                unsafe { P::handle_ipi(self.engine) };
                 if let Handler::Notes = handler {
-                    self.wires.heard[cpu].store(1, Release);
+                    self.wires.handled[cpu].store(1, Release);
                 }
             }
             (ARRIVAL, _) => self.wires.arrive(),

@@ -17,14 +17,14 @@ pub trait Device: Sync {
     /// Carries out `op` (from [`crate::sync::device`]) on `cpu`.
     fn step(&self, view: &mut View<'_, Self>, cpu: usize, op: u64) -> Effect;
 
-    /// Runs after every device step and every change of a watched word (in memory or in a store buffer):
-    /// closes the state under what hardware may do by itself, then judges it. Must be idempotent and monotone.
+    /// Runs after every device step and every change of a watched word (in memory or in a store buffer): closes the state
+    /// under what hardware may do by itself, then checks it. Must be idempotent and monotone.
     ///
     /// # Errors
     /// What is wrong with this state.
     fn settle(&self, view: &mut View<'_, Self>) -> Result<(), Violation>;
 
-    /// Judges a state in which every CPU has finished.
+    /// Checks a state in which every CPU has finished.
     ///
     /// # Errors
     /// What is wrong with it.

@@ -39,13 +39,13 @@ impl Bits {
 }
 
 /// Bit of the `index`-th interrupt line that was ever raised.
-pub(crate) fn kick_bit(index: usize) -> usize {
+pub(crate) fn line_bit(index: usize) -> usize {
     BITS - 1 - index
 }
 
 /// Index of the first interrupt line in the top 64 bits of a set.
 #[inline]
-pub(crate) fn kick_index(top: u64) -> usize {
+pub(crate) fn line_index(top: u64) -> usize {
     63 - top.trailing_zeros() as usize
 }
 

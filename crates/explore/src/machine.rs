@@ -10,7 +10,7 @@ use crate::run::Executor;
 use crate::scenario::Scenario;
 use crate::state::{BARRIER, BUFFER, CPUS, Layout, RELEASE, Work, entry_cell};
 use crate::values::Values;
-use crate::world::{DONE, Kick, Node, World};
+use crate::world::{DONE, Node, RaisedLine, World};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Why a move could not simply be made.
@@ -37,9 +37,9 @@ pub(crate) struct Machine<'a, 's, S: Scenario> {
     pub(crate) non_maskable: u32,
     pub(crate) nodes: Vec<Node>,
     pub(crate) footprints: Vec<Footprint>,
-    pub(crate) kicks: Vec<Kick>,
-    /// The kicks' bits at the top of a set.
-    pub(crate) kick_mask: u64,
+    pub(crate) raised_lines: Vec<RaisedLine>,
+    /// The bits of raised lines at the top of a set.
+    pub(crate) lines_mask: u64,
     pub(crate) values: Values,
     pub(crate) reads: Vec<(u16, u16)>,
     pub(crate) kids: Map<(u32, u16), u32>,
@@ -81,8 +81,8 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
             non_maskable: scenario.non_maskable(),
             nodes: Vec::new(),
             footprints: Vec::new(),
-            kicks: Vec::new(),
-            kick_mask: 0,
+            raised_lines: Vec::new(),
+            lines_mask: 0,
             values: Values::default(),
             reads: Vec::new(),
             kids: Map::default(),
@@ -375,8 +375,8 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
         if line >= 32 || self.deliverable(work, cpu) >> line & 1 == 0 {
             return Ok(false);
         }
-        let same = |kick: &&Kick| (usize::from(kick.cpu), kick.line) == (cpu, line);
-        let Some(node) = self.kicks.iter().find(same).map(|kick| kick.node) else {
+        let same = |raised: &&RaisedLine| (usize::from(raised.cpu), raised.line) == (cpu, line);
+        let Some(node) = self.raised_lines.iter().find(same).map(|raised| raised.node) else {
             return Err(Box::new(Trouble::Stop(format!("interrupt {line} of CPU {cpu} is unknown"))));
         };
         let lines = work.pending(&self.layout, cpu) & !(1 << line);
@@ -419,7 +419,7 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
         if usize::from(cell) < self.layout.watched { self.settle(work) } else { Ok(()) }
     }
 
-    /// Lets hardware do what it may do by itself, and has the state judged.
+    /// Lets hardware do what it may do by itself, and has the state checked.
     pub(crate) fn settle(&mut self, work: &mut Work<S::Device>) -> Result<(), Box<Trouble>> {
         work.device = true;
         let device = self.scenario.device();

@@ -41,7 +41,7 @@ impl<S: Scenario> Machine<'_, '_, S> {
                 let lines = self.scenario.pending_at_start(cpu);
                 work.set_pending(&self.layout, cpu, lines);
                 for line in (0..32).filter(|line| lines >> line & 1 != 0) {
-                    world.kick(cpu as u8, line).map_err(|text| Box::new(Trouble::Stop(text)))?;
+                    world.raise_line(cpu as u8, line).map_err(|text| Box::new(Trouble::Stop(text)))?;
                 }
                 world.start_handlers(&mut self.executor);
                 world.root(&mut self.executor, Root::Main { cpu: cpu as u8 })
@@ -101,8 +101,8 @@ impl<S: Scenario> Machine<'_, '_, S> {
         self.nodes.extend_from_slice(&world.nodes[self.nodes.len()..]);
         self.footprints.extend_from_slice(&world.footprints[self.footprints.len()..]);
         self.reads.extend_from_slice(&world.reads[self.reads.len()..]);
-        self.kicks.clone_from(&world.kicks);
-        self.kick_mask = (0..self.kicks.len()).fold(0, |mask, index| mask | 1 << (63 - index));
+        self.raised_lines.clone_from(&world.raised_lines);
+        self.lines_mask = (0..self.raised_lines.len()).fold(0, |mask, index| mask | 1 << (63 - index));
         self.values.follow(&world.values);
     }
 

@@ -53,7 +53,7 @@
 //! that runs at once commutes with it.
 
 use crate::device::Commutes;
-use crate::footprint::{Footprint, kick_index};
+use crate::footprint::{Footprint, line_index};
 use crate::machine::{Machine, Moved};
 use crate::op::Op;
 use crate::report::{Action, Move};
@@ -178,9 +178,11 @@ impl<S: Scenario> Machine<'_, '_, S> {
         while lines != 0 {
             let line = lines.trailing_zeros() as u8;
             lines &= lines - 1;
-            let same = |kick: &crate::world::Kick| (usize::from(kick.cpu), kick.line) == (cpu, line);
-            if let Some(index) = self.kicks.iter().position(same) {
-                print.writes.add(crate::footprint::kick_bit(index));
+            let same = |raised_line: &crate::world::RaisedLine| {
+                (usize::from(raised_line.cpu), raised_line.line) == (cpu, line)
+            };
+            if let Some(index) = self.raised_lines.iter().position(same) {
+                print.writes.add(crate::footprint::line_bit(index));
             }
         }
         print
@@ -191,22 +193,22 @@ impl<S: Scenario> Machine<'_, '_, S> {
         let mut around = Around { others: Footprint::default(), handlers: Footprint::default(), lines: 0 };
         let mut raised = 0;
         for (other, print) in self.ahead[..self.layout.cpus].iter().enumerate() {
-            raised |= print.writes.top() & self.kick_mask;
+            raised |= print.writes.top() & self.lines_mask;
             if other != cpu {
                 around.others.join(print);
             }
         }
         let mut left = raised;
         while left != 0 {
-            let index = kick_index(left);
-            let kick = self.kicks[index];
-            let print = &self.footprints[kick.node as usize];
-            let more = print.writes.top() & self.kick_mask & !raised;
+            let index = line_index(left);
+            let raised_line = self.raised_lines[index];
+            let print = &self.footprints[raised_line.node as usize];
+            let more = print.writes.top() & self.lines_mask & !raised;
             raised |= more;
             left = (left & (left - 1)) | more;
-            if usize::from(kick.cpu) == cpu {
+            if usize::from(raised_line.cpu) == cpu {
                 around.handlers.join(print);
-                around.lines |= 1 << kick.line;
+                around.lines |= 1 << raised_line.line;
             } else {
                 around.others.join(print);
             }

@@ -78,7 +78,7 @@ impl<S: Scenario> World<'_, S> {
             ));
         }
         let cpu = cpu as u8;
-        self.kick(cpu, line)?;
+        self.raise_line(cpu, line)?;
         Ok(Op::Raise { cpu, line })
     }
 }

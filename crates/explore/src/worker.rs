@@ -211,7 +211,7 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
         true
     }
 
-    /// Judges a state in which nothing moves.
+    /// Checks a state in which nothing moves.
     fn end(&mut self, from: u32) {
         let cpus = self.hub.layout.cpus;
         let layout = &self.machine.layout;

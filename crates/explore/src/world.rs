@@ -5,7 +5,7 @@
 
 use crate::cells::Cells;
 use crate::coroutine::{Event, Root};
-use crate::footprint::{Footprint, kick_bit};
+use crate::footprint::{Footprint, line_bit};
 use crate::hash::{self, Map};
 use crate::op::{Act, Gates, Op, Request};
 use crate::options::Options;
@@ -23,7 +23,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// Steps that one frame may take without forgetting.
 const STEPS: u32 = 20_000;
 /// Interrupt lines (CPU and line) that may ever be raised.
-const KICKS: usize = 16;
+const MAX_RAISED_LINES: usize = 16;
 
 /// The part of a node that exploring needs.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +56,7 @@ pub(crate) struct Story {
 
 /// An interrupt line that may be raised.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Kick {
+pub(crate) struct RaisedLine {
     pub(crate) cpu: u8,
     pub(crate) line: u8,
     pub(crate) node: u32,
@@ -79,7 +79,7 @@ pub(crate) struct World<'s, S: Scenario> {
     roots: Map<Root, u32>,
     promises: Map<(u32, &'static Location<'static>, u64), u32>,
     pub(crate) texts: Map<u32, String>,
-    pub(crate) kicks: Vec<Kick>,
+    pub(crate) raised_lines: Vec<RaisedLine>,
     /// Counts changes that need a new layout: cells, objects.
     pub(crate) edition: u32,
     /// Nodes and edges that footprints do not cover, because they were found after the footprints were closed.
@@ -110,7 +110,7 @@ impl<'s, S: Scenario> World<'s, S> {
             roots: Map::default(),
             promises: Map::default(),
             texts: Map::default(),
-            kicks: Vec::new(),
+            raised_lines: Vec::new(),
             edition: 0,
             news: 0,
             lenient: false,
@@ -156,7 +156,7 @@ impl<'s, S: Scenario> World<'s, S> {
         if let Some(&node) = self.kids.get(&(parent, answer)) {
             return node;
         }
-        let (news, kicks, first_new) = (self.news, self.kicks.len(), self.nodes.len() as u32);
+        let (news, raised_lines, first_new) = (self.news, self.raised_lines.len(), self.nodes.len() as u32);
         let story = self.stories[parent as usize].child(parent, answer, self.values.decode(answer));
         let node = match executor.take(parent).map_or_else(|| self.replay(executor, parent), Ok) {
             Ok(live) => self.follow(executor, live, story),
@@ -165,7 +165,7 @@ impl<'s, S: Scenario> World<'s, S> {
         self.news += 1;
         self.kids.insert((parent, answer), node);
         self.start_handlers(executor);
-        if self.lenient && self.kicks.len() == kicks && self.inherit(parent, node, first_new) {
+        if self.lenient && self.raised_lines.len() == raised_lines && self.inherit(parent, node, first_new) {
             self.news = news;
         }
         node
@@ -193,25 +193,27 @@ impl<'s, S: Scenario> World<'s, S> {
     }
 
     /// Index of an interrupt line among those that may be raised.
-    pub(crate) fn kick(&mut self, cpu: u8, line: u8) -> Result<usize, String> {
-        if let Some(index) = self.kicks.iter().position(|kick| (kick.cpu, kick.line) == (cpu, line)) {
+    pub(crate) fn raise_line(&mut self, cpu: u8, line: u8) -> Result<usize, String> {
+        if let Some(index) =
+            self.raised_lines.iter().position(|raised| (raised.cpu, raised.line) == (cpu, line))
+        {
             return Ok(index);
         }
-        if self.kicks.len() >= KICKS {
-            return Err(format!("more than {KICKS} interrupt lines are raised"));
+        if self.raised_lines.len() >= MAX_RAISED_LINES {
+            return Err(format!("more than {MAX_RAISED_LINES} interrupt lines are raised"));
         }
         self.news += 1;
-        self.kicks.push(Kick { cpu, line, node: NONE });
-        Ok(self.kicks.len() - 1)
+        self.raised_lines.push(RaisedLine { cpu, line, node: NONE });
+        Ok(self.raised_lines.len() - 1)
     }
 
     /// Runs the first step of handlers whose line has become known.
     pub(crate) fn start_handlers(&mut self, executor: &mut Executor) {
-        while let Some(index) = self.kicks.iter().position(|kick| kick.node == NONE) {
-            let Kick { cpu, line, .. } = self.kicks[index];
+        while let Some(index) = self.raised_lines.iter().position(|raised| raised.node == NONE) {
+            let RaisedLine { cpu, line, .. } = self.raised_lines[index];
             // Marks it as started: its own steps may raise further lines.
-            self.kicks[index].node = DONE;
-            self.kicks[index].node = self.root(executor, Root::Interrupt { cpu, line });
+            self.raised_lines[index].node = DONE;
+            self.raised_lines[index].node = self.root(executor, Root::Interrupt { cpu, line });
         }
     }
 
@@ -226,9 +228,9 @@ impl<'s, S: Scenario> World<'s, S> {
                 print.writes.add(cell.into());
             }
             Op::Raise { cpu, line } => {
-                let same = |kick: &Kick| (kick.cpu, kick.line) == (cpu, line);
-                if let Some(index) = self.kicks.iter().position(same) {
-                    print.writes.add(kick_bit(index));
+                let same = |raised: &RaisedLine| (raised.cpu, raised.line) == (cpu, line);
+                if let Some(index) = self.raised_lines.iter().position(same) {
+                    print.writes.add(line_bit(index));
                 }
             }
             // Giving memory back conflicts with every access to it.

@@ -46,7 +46,7 @@ struct Random {
     non_maskable: u32,
     watched: usize,
     symmetric: bool,
-    judge: Judge,
+    oracle: Oracle,
 }
 
 struct Object {
@@ -55,11 +55,11 @@ struct Object {
 
 /// Device operations: 1 always commutes, 2 with interrupts masked, the others never. 0 remembers a watched word, 1 leaves
 /// a bit, 2 counts, 3 waits for what 0 remembered, 4 says what this CPU's hardware has read so far, and forgets it.
-struct Judge {
+struct Oracle {
     watched: usize,
 }
 
-impl Device for Judge {
+impl Device for Oracle {
     /// What operation 0 saw, bits that operation 1 left.
     type Shared = (u64, u8);
     /// What this CPU's hardware could read, and a counter that code and handlers share.
@@ -174,7 +174,7 @@ impl Random {
 }
 
 impl Scenario for Random {
-    type Device = Judge;
+    type Device = Oracle;
     fn cpus(&self) -> usize {
         self.mains.len()
     }
@@ -184,8 +184,8 @@ impl Scenario for Random {
     fn interrupt(&self, _: usize, line: u8) {
         self.execute(&self.handlers[usize::from(line)]);
     }
-    fn device(&self) -> &Judge {
-        &self.judge
+    fn device(&self) -> &Oracle {
+        &self.oracle
     }
     fn register(&self, registry: &mut Registry) {
         registry.object("A", &self.objects[0]);
@@ -293,7 +293,7 @@ impl Dice {
             non_maskable: if self.roll(5) == 0 { 2 } else { 0 },
             watched,
             symmetric: self.roll(8) == 0,
-            judge: Judge { watched },
+            oracle: Oracle { watched },
         };
         if random.symmetric {
             random.make_symmetric();

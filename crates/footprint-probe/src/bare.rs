@@ -3,8 +3,8 @@
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, Event, LocalFlush, OnInstall, OnLeave, Platform, Remote,
-    RemoteFlush, Span, Tag, TagPolicy, Teardown,
+    AddressSpace, CpuId, CpuLocal, CpuMask, Event, IrqReason, LocalFlush, OnInstall, OnLeave, Platform,
+    Remote, RemoteFlush, Tag, TagPolicy, Teardown,
 };
 
 /// Tag policy `T`; with `KEEP`, CPUs keep their bits until they are asked to trim, and virtual CPUs may be passed over.
@@ -23,7 +23,7 @@ unsafe extern "C" {
     safe fn embedder_irq_save() -> bool;
     safe fn embedder_irq_restore(were_on: bool);
     safe fn embedder_tags() -> *const ();
-    safe fn embedder_kick(cpu: u32);
+    safe fn embedder_send_ipi(cpu: u32);
     safe fn embedder_free_root();
     safe fn embedder_defer_teardown(teardown: *const ());
     safe fn embedder_flush_local(what: &LocalFlush);
@@ -61,7 +61,7 @@ where
     type Pin = Pinned;
 
     const ON_LEAVE: OnLeave = if KEEP { OnLeave::KeepBit } else { OnLeave::RemoveBit };
-    const DEFERS: bool = KEEP;
+    const FLUSHES_ON_ENTRY: bool = KEEP;
 
     #[inline]
     fn pin(&self) -> Pinned {
@@ -77,7 +77,7 @@ where
         embedder_local(cpu.number())
     }
     #[inline]
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, _: IrqReason) -> bool {
         embedder_irq_save()
     }
     #[inline]
@@ -98,8 +98,8 @@ where
         embedder_install(root.unwrap_or(0), tag.number(), how == OnInstall::Flush);
     }
     #[inline]
-    fn kick(&self, cpu: CpuId) {
-        embedder_kick(cpu.number());
+    fn send_ipi(&self, cpu: CpuId) {
+        embedder_send_ipi(cpu.number());
     }
     #[inline]
     unsafe fn free_root(&self, _: &AddressSpace<Self>) {
@@ -112,14 +112,14 @@ where
     }
     #[inline]
     fn flush_remote(&self, _: RemoteFlush<'_, Self>) -> Remote {
-        if embedder_flush_remote() { Remote::Done } else { Remote::Kick }
+        if embedder_flush_remote() { Remote::Done } else { Remote::NeedsIpi }
     }
     #[inline]
-    fn must_wait(&self, cpu: CpuId) -> bool {
+    fn needs_ack(&self, cpu: CpuId) -> bool {
         !KEEP || embedder_must_wait(cpu.number())
     }
     #[inline]
-    fn defer(&self, cpu: CpuId) -> bool {
+    fn flush_on_entry(&self, cpu: CpuId) -> bool {
         KEEP && embedder_defer(cpu.number())
     }
     #[inline]
@@ -135,7 +135,7 @@ where
         embedder_stalled(cpu.number(), polls);
     }
     #[inline]
-    fn quiesce(&self) {
+    fn before_offline(&self) {
         embedder_quiesce();
     }
     #[inline]

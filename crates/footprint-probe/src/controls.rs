@@ -9,7 +9,7 @@ pub fn control_panics(table: &[u64], index: usize) -> u64 {
     table[index]
 }
 
-/// Uses more stack than the doorbell's handler may.
+/// Uses more stack than the IPI handler may.
 // SAFETY: no other symbol has a dot like this.
 #[unsafe(export_name = "control.large_stack")]
 pub fn control_large_stack() -> u64 {

@@ -10,14 +10,14 @@ use shootdown_x86_64 as arch;
 use arch::encode::Root;
 use core::mem::ManuallyDrop;
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, Platform, Remote, RemoteFlush, Span, Tag,
-    Teardown,
+    AddressSpace, CpuId, CpuLocal, CpuMask, IrqReason, LocalFlush, OnInstall, Platform, Remote, RemoteFlush,
+    Tag, Teardown,
 };
 
 #[cfg(target_arch = "aarch64")]
-type Tags = shootdown::GlobalAsids<'static, shootdown::ByBroadcast>;
+type Tags = shootdown::GlobalAsids<'static, shootdown::FlushByBroadcast>;
 #[cfg(target_arch = "riscv64")]
-type Tags = shootdown::GlobalAsids<'static, shootdown::ByDoorbell>;
+type Tags = shootdown::GlobalAsids<'static, shootdown::FlushByIpi>;
 #[cfg(target_arch = "x86_64")]
 type Tags = shootdown::PerCpuSlots<6>;
 
@@ -32,7 +32,7 @@ pub struct Kernel {
 unsafe extern "C" {
     safe fn embedder_cpu() -> u32;
     safe fn embedder_local(cpu: u32) -> &'static CpuLocal;
-    safe fn embedder_kick(cpu: u32);
+    safe fn embedder_send_ipi(cpu: u32);
     safe fn embedder_free_root();
     safe fn embedder_defer_teardown(teardown: *const ());
 }
@@ -58,7 +58,7 @@ unsafe impl Platform for Kernel {
         embedder_local(cpu.number())
     }
     #[inline]
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, _: IrqReason) -> bool {
         self.mmu.irq_save()
     }
     #[inline]
@@ -80,8 +80,8 @@ unsafe impl Platform for Kernel {
         unsafe { self.mmu.install(root, tag, how) }
     }
     #[inline]
-    fn kick(&self, cpu: CpuId) {
-        embedder_kick(cpu.number());
+    fn send_ipi(&self, cpu: CpuId) {
+        embedder_send_ipi(cpu.number());
     }
     #[inline]
     unsafe fn free_root(&self, _: &AddressSpace<Self>) {

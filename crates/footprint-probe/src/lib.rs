@@ -14,15 +14,15 @@ mod controls;
 mod kernel;
 
 use bare::Bare;
-use shootdown::{ByDoorbell, GlobalAsids, PerCpuSlots, Untagged};
+use shootdown::{FlushByIpi, GlobalAsids, PerCpuSlots, Untagged};
 
 operations! {
     /// No tags.
     untagged: Bare<Untagged, false>;
     /// Per-CPU tags, as Linux has them on x86.
     slots: Bare<PerCpuSlots<6>, false>;
-    /// One tag a space on all CPUs, caught up by doorbells, as on RISC-V.
-    asids: Bare<GlobalAsids<'static, ByDoorbell>, false>;
+    /// One tag a space on all CPUs, brought up to date by IPIs, as on RISC-V.
+    asids: Bare<GlobalAsids<'static, FlushByIpi>, false>;
     /// CPUs keep their bits until they are asked to trim.
     kept: Bare<PerCpuSlots<6>, true>;
 }

@@ -8,37 +8,37 @@ macro_rules! operations {
             #[allow(unused_imports, reason = "each platform needs some")]
             use super::*;
             use shootdown::{
-                AddressSpace, CpuMask, Exiting, Full, Gather, PageRange, Pending, PendingFrames, Platform, Refused,
-                Scope, Shootdown, StructRef, Tables, Teardown, UserRef,
+                AddressSpace, CpuMask, SpaceExited, Full, Gather, PageRange, Pending, PendingFrames, Platform, EngineError,
+                Scope, Shootdown, StructRef, PageTables, Teardown, UserRef,
             };
 
             type P = $platform;
             type Frame = u64;
 
             body! { $module:
-                online_cpu(engine: &Engine) -> Result<(), Refused> { engine.online_cpu() }
+                online_cpu(engine: &Engine) -> Result<(), EngineError> { engine.online_cpu() }
                 offline_cpu(engine: &Engine) { engine.offline_cpu() }
                 switch_to(engine: &Engine, next: &User) { engine.switch_to(next) }
                 enter_lazy(engine: &Engine) { engine.enter_lazy() }
                 leave(engine: &Engine) { engine.leave() }
-                borrow(engine: &Engine, user: &User, work: fn(&Space)) -> Result<(), Refused> {
+                borrow(engine: &Engine, user: &User, work: fn(&Space)) -> Result<(), EngineError> {
                     engine.borrow(user).map(|borrow| work(&borrow))
                 }
-                with_temporary(engine: &Engine, user: &User, work: fn()) {
+                with_temporary_space(engine: &Engine, user: &User, work: fn()) {
                     // SAFETY: 1. nothing of it runs.
-                    unsafe { engine.with_temporary(user, work) }
+                    unsafe { engine.with_temporary_space(user, work) }
                 }
-                serve(engine: &Engine) {
+                handle_ipi(engine: &Engine) {
                     // SAFETY: 1. and 2. nothing of it runs.
-                    unsafe { engine.serve() }
+                    unsafe { engine.handle_ipi() }
                 }
-                flush(engine: &Engine, space: &Space, scope: Scope, tables: Tables) { engine.flush(space, scope, tables) }
-                send(engine: &'static Engine, space: &'static Space, scope: Scope, tables: Tables) -> Pending<'static, P> {
+                flush(engine: &Engine, space: &Space, scope: Scope, tables: PageTables) { engine.flush(space, scope, tables) }
+                send(engine: &'static Engine, space: &'static Space, scope: Scope, tables: PageTables) -> Pending<'static, P> {
                     engine.send(space, scope, tables)
                 }
                 finish(pending: Pending<'static, P>) { pending.finish() }
-                flush_kernel(engine: &Engine, scope: Scope, tables: Tables) { engine.flush_kernel(scope, tables) }
-                send_kernel(engine: &'static Engine, scope: Scope, tables: Tables) -> Pending<'static, P> {
+                flush_kernel(engine: &Engine, scope: Scope, tables: PageTables) { engine.flush_kernel(scope, tables) }
+                send_kernel(engine: &'static Engine, scope: Scope, tables: PageTables) -> Pending<'static, P> {
                     engine.send_kernel(scope, tables)
                 }
                 gather(engine: &'static Engine, space: &'static Space) -> Open { engine.gather(space) }
@@ -56,17 +56,17 @@ macro_rules! operations {
                 gather_finish(gather: Open) { gather.finish() }
                 gather_finish_with(sent: Sent, take: fn(Frame)) { sent.finish_with(take) }
                 trim(engine: &Engine, space: &Space) { engine.trim(space) }
-                new_space(engine: &Engine, root: <P as Platform>::Root) -> Result<Space, Refused> {
+                new_space(engine: &Engine, root: <P as Platform>::Root) -> Result<Space, EngineError> {
                     engine.new_space(root, CpuMask::new())
                 }
-                adopt(engine: &'static Engine, handle: &'static Space) -> Option<User> { engine.adopt(handle).ok() }
+                register(engine: &'static Engine, handle: &'static Space) -> Option<User> { engine.register(handle).ok() }
                 user_clone(user: &User) -> User { user.clone() }
                 user_drop(user: User) { drop(user) }
                 user_put(user: User) -> Option<Teardown<'static, P>> { user.put() }
                 user_grab(user: &User) -> StructRef<'static, P> { user.grab() }
                 struct_clone(held: &StructRef<'static, P>) -> StructRef<'static, P> { held.clone() }
                 struct_drop(held: StructRef<'static, P>) { drop(held) }
-                struct_upgrade(held: &StructRef<'static, P>) -> Result<User, Exiting> { held.upgrade() }
+                struct_upgrade(held: &StructRef<'static, P>) -> Result<User, SpaceExited> { held.upgrade() }
                 teardown_finish(teardown: Teardown<'static, P>) { teardown.finish() }
                 teardown_drop(teardown: Teardown<'static, P>) { drop(teardown) }
             }

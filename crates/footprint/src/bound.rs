@@ -16,7 +16,7 @@ impl Bound {
     ///
     /// # Errors
     /// It is past the bound.
-    pub fn judge(self, most: u64) -> Result<()> {
+    pub fn check(self, most: u64) -> Result<()> {
         let Self { what, bytes } = self;
         ensure!(most <= bytes, "{most} bytes {what}, at most {bytes} are wanted");
         println!("  {most} bytes {what}, of {bytes} at most");
@@ -31,8 +31,8 @@ mod tests {
     #[test]
     fn what_is_past_the_bound_is_an_error() {
         let bound = Bound { what: "of stack", bytes: 512 };
-        assert!(bound.judge(512).is_ok());
-        let error = bound.judge(513).expect_err("a byte too many").to_string();
+        assert!(bound.check(512).is_ok());
+        let error = bound.check(513).expect_err("a byte too many").to_string();
         assert_eq!(error, "513 bytes of stack, at most 512 are wanted");
     }
 }

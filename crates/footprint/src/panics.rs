@@ -191,6 +191,6 @@ mod tests {
     fn failures_of_the_core_library_are_panics() {
         assert!(panics("core::slice::index::slice_index_fail") && panics("core::option::expect_failed"));
         assert!(panics("__rustc::rust_begin_unwind") && !panics("shootdown::tags::may_fail"));
-        assert!(embedders("embedder_kick") && !embedders("memcpy"));
+        assert!(embedders("embedder_send_ipi") && !embedders("memcpy"));
     }
 }

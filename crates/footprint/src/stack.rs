@@ -9,11 +9,11 @@ use capstone::prelude::*;
 use object::Architecture;
 use std::collections::HashMap;
 
-/// What the doorbell's handler may take, from the call of `serve` on.
-pub const BOUND: Bound = Bound { what: "of stack for the doorbell's handler", bytes: 512 };
+/// The most stack that the IPI handler may use, from the call of `handle_ipi` on.
+pub const BOUND: Bound = Bound { what: "of stack for the IPI handler", bytes: 512 };
 /// Operations that are printed; the first is bounded.
 const PRINTED: [&str; 8] =
-    ["serve", "switch_to", "enter_lazy", "leave", "borrow", "flush", "gather_finish", "flush_kernel"];
+    ["handle_ipi", "switch_to", "enter_lazy", "leave", "borrow", "flush", "gather_finish", "flush_kernel"];
 
 /// The deepest chain of calls from a function.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -137,7 +137,7 @@ pub fn report(built: &[Built]) -> Result<()> {
         );
     }
     println!("  the handler takes most on {worst}");
-    BOUND.judge(most)
+    BOUND.check(most)
 }
 
 fn chain(one: &Built, platform: &str, deepest: &Deepest) -> String {

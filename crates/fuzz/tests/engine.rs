@@ -1,13 +1,13 @@
-//! The engine on a machine where doorbells go astray, against a model of what each TLB holds.
+//! The engine on a machine where IPIs go astray, against a model of what each TLB holds.
 
-#[path = "../../shootdown/tests/hard/rig.rs"]
+#[path = "../../shootdown/tests/hard/test_machine.rs"]
 #[expect(dead_code, reason = "tests of hard life use more of it")]
-mod rig;
+mod test_machine;
 
 use bolero::check;
-use rig::{Bell, Host, User, machine, space};
 use shootdown::*;
 use shootdown_fuzz::Bytes;
+use test_machine::{Host, IpiFate, User, machine, space};
 
 const SIZES: [PageSize; 7] = [
     PageSize::Size4K,
@@ -39,7 +39,7 @@ fn samples(range: PageRange, bytes: &mut Bytes<'_>) -> [u64; 3] {
     [first, first + bytes.below(pages), first + (pages - 1)]
 }
 
-/// A gather of any ranges covers each of them, on the CPU that flushes and on another, which hears of it by a doorbell or
+/// A gather of any ranges covers each of them, on the CPU that flushes and on another, which is told by an IPI or catches up
 /// when it comes back.
 fn gather(input: &[u8]) {
     let mut bytes = Bytes::new(input);
@@ -51,7 +51,7 @@ fn gather(input: &[u8]) {
         let ranges: Vec<PageRange> = (0..count).filter_map(|_| range(&mut bytes)).collect();
         let pages: Vec<[u64; 3]> = ranges.iter().map(|&range| samples(range, &mut bytes)).collect();
         pages.as_flattened().iter().for_each(|&page| (0..2).for_each(|cpu| host.touch(cpu, page)));
-        let mut gather = host.engine().gather::<Vec<rig::Frame>, 4>(&user);
+        let mut gather = host.engine().gather::<Vec<test_machine::Frame>, 4>(&user);
         for (&range, pages) in ranges.iter().zip(&pages) {
             let frames = pages.iter().map(|&page| host.clear(0xa000, page)).collect();
             let full = match bytes.byte() & 1 {
@@ -81,7 +81,7 @@ fn gather(input: &[u8]) {
     let _ = other.into_handle();
 }
 
-/// Any calls in any order on four CPUs; doorbells are lost, late or doubled.
+/// Any calls in any order on four CPUs; IPIs are lost, late or duplicated.
 fn calls(input: &[u8]) {
     const CPUS: u32 = 4;
     let mut bytes = Bytes::new(input);
@@ -89,10 +89,10 @@ fn calls(input: &[u8]) {
     let users: Vec<User> = (0..3).map(|number| space(host, 0x1000 + number)).collect();
     while !bytes.is_empty() {
         let fate = match bytes.byte() % 8 {
-            0 | 1 => Bell::Lost,
-            2 => Bell::Late(bytes.byte().into()),
-            3 => Bell::Twice(bytes.byte().into()),
-            _ => Bell::Rings,
+            0 | 1 => IpiFate::Lost,
+            2 => IpiFate::Delayed(bytes.byte().into()),
+            3 => IpiFate::Twice(bytes.byte().into()),
+            _ => IpiFate::Arrives,
         };
         host.fate.borrow_mut().push_back(fate);
         call(host, &users, bytes.below(CPUS.into()) as u32, &mut bytes);
@@ -112,7 +112,7 @@ fn call(host: &'static Host, users: &[User], cpu: u32, bytes: &mut Bytes<'_>) {
         2 => host.go_lazy(cpu),
         3 | 4 => host.touch(cpu, page),
         5 => host.unmap(cpu, user, page),
-        6 => host.serve(cpu),
+        6 => host.handle_ipi(cpu),
         7 => host.on(cpu, || engine.trim(user)),
         8 => {
             host.masked.borrow_mut().insert(cpu, host.polls() + page * 4);

@@ -1,19 +1,19 @@
 //! Why a thread could not become a CPU.
 
-use shootdown::{CpuId, Refused};
+use shootdown::{CpuId, EngineError};
 use std::fmt;
 
 /// Why a machine could not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum SetupError {
+pub enum BuildError {
     /// No virtual CPUs were asked for.
     NoCpus,
     /// So many virtual CPUs and helpers do not fit (the second number does).
     TooManyCpus(u64, usize),
 }
 
-impl fmt::Display for SetupError {
+impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoCpus => f.write_str("a machine of 0 virtual CPUs runs nothing; give it at least one"),
@@ -24,7 +24,7 @@ impl fmt::Display for SetupError {
     }
 }
 
-impl std::error::Error for SetupError {}
+impl std::error::Error for BuildError {}
 
 /// Why a thread could not become a CPU of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub enum AttachError {
     /// So many helpers are there already.
     NoHelperLeft(u32),
     /// The engine refused the CPU.
-    Refused(Refused),
+    EngineError(EngineError),
 }
 
 impl fmt::Display for AttachError {
@@ -55,10 +55,10 @@ impl fmt::Display for AttachError {
             Self::NoHelperLeft(most) => {
                 write!(
                     f,
-                    "{most} helpers are there already; raise Setup::helpers, or wait until one is dropped"
+                    "{most} helpers are there already; raise MachineBuilder::helpers, or wait until one is dropped"
                 )
             }
-            Self::Refused(refused) => refused.fmt(f),
+            Self::EngineError(refused) => refused.fmt(f),
         }
     }
 }

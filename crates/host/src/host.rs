@@ -1,11 +1,12 @@
 //! The platform.
 
-use crate::bell::{Bell, Call};
-use crate::here;
-use crate::space::{Late, SpaceHandle};
+use crate::ipi::{Call, IpiFlag};
+use crate::space::{DeferredTeardown, SpaceHandle};
+use crate::this_cpu;
 use crate::{MAX_CPUS, TAGS};
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, PerCpuSlots, Platform, Span, Tag, Teardown,
+    AddressSpace, CpuId, CpuLocal, CpuMask, IrqReason, LocalFlush, OnInstall, PerCpuSlots, Platform, Tag,
+    Teardown,
 };
 use std::any::Any;
 use std::fmt;
@@ -14,9 +15,9 @@ use std::sync::{Mutex, PoisonError};
 
 /// The platform of a hosted machine: its CPUs are threads of this process, its TLBs are tables of theirs.
 ///
-/// No interrupt ever comes by itself. A doorbell is a flag that a virtual CPU looks at between guest instructions
-/// ([`Guest::poll`](crate::Guest::poll)) and whenever the engine waits, so all of the engine runs as if with interrupts
-/// off, and nothing preempts it.
+/// No interrupt ever comes by itself. An IPI is a flag that a virtual CPU polls between guest instructions
+/// ([`Guest::poll`](crate::Guest::poll)) and whenever the engine waits, so all of the engine runs as if with interrupts off,
+/// and nothing preempts it.
 pub struct Host<R: Copy + Send + Sync + 'static> {
     pub(crate) number: u64,
     pub(crate) cpus: Box<[HostCpu]>,
@@ -59,7 +60,7 @@ impl<R: Copy + Send + Sync> Hosted for Host<R> {
     }
 }
 
-/// What the embedder wants to hear of.
+/// What the embedder wants to be told.
 pub(crate) struct Hooks<R> {
     pub(crate) root_freed: Box<dyn Fn(R) + Send + Sync>,
     pub(crate) stalled: Box<dyn Fn(CpuId, u64) + Send + Sync>,
@@ -69,7 +70,7 @@ pub(crate) struct Hooks<R> {
 #[derive(Default)]
 pub(crate) struct HostCpu {
     pub(crate) local: CpuLocal,
-    pub(crate) bell: Bell,
+    pub(crate) ipi_flag: IpiFlag,
     pub(crate) taken: AtomicBool,
     /// Whether it runs guest code, that is: whether it may use a translation before it asks the engine what changed.
     pub(crate) in_guest: AtomicBool,
@@ -89,29 +90,29 @@ impl<R: Copy + Send + Sync> Host<R> {
     ///
     /// ```text
     ///   this CPU                         initiator of a flush
-    ///   in_guest := true                 generation += 1, or the bell of a kernel flush is rung
+    ///   in_guest := true                 generation += 1, or a kernel flush raises the IPI flag
     ///   full fence                       full fence
-    ///   reads bell and generation        reads in_guest
+    ///   reads IPI flag and generation    reads in_guest
     /// ```
     /// So this CPU sees what it has missed, or the initiator sees it in guest code and waits, or both.
     pub(crate) fn enter_guest(&self, me: CpuId) {
-        // ORDER(SD-5): relaxed; the fence orders it before bell and generation are read.
+        // ORDER(SD-5): relaxed; the fence orders it before IPI flag and generation are read.
         self.at(me).in_guest.store(true, Ordering::Relaxed);
-        // ORDER(SD-5): see the drawing; partner: the fence in `must_wait`.
+        // ORDER(SD-5): see the drawing; partner: the fence in `needs_ack`.
         fence(Ordering::SeqCst);
     }
 
     /// Marks the calling CPU as one that runs no guest code.
     pub(crate) fn leave_guest(&self, me: CpuId) {
-        // ORDER(SD-8): what guest code did with its translations is over before a flush passes this CPU over; partner:
-        // the load in `must_wait`.
+        // ORDER(SD-8): what guest code did with its translations is over before a flush passes this CPU over; partner: the
+        // load in `needs_ack`.
         self.at(me).in_guest.store(false, Ordering::Release);
     }
 }
 
 // SAFETY: 1. a thread becomes a CPU by taking a number that nobody else has, and the value that stands for that does not
 // leave the thread; 2. they are elements of a fixed slice; 3. no interrupts come, and a CPU is a thread; 4. the calling
-// thread's own TLB is changed by its own call, as `Tlb` promises; 5. the bell stays up until the CPU takes it, which every
+// thread's own TLB is changed by its own call, as `Tlb` promises; 5. the flag stays set until the CPU takes it, which every
 // poll, every wait and every entry to guest code does; 6. never done.
 unsafe impl<R: Copy + Send + Sync + 'static> Platform for Host<R> {
     type Root = R;
@@ -120,13 +121,13 @@ unsafe impl<R: Copy + Send + Sync + 'static> Platform for Host<R> {
     type Tags = PerCpuSlots<TAGS>;
     type Pin = ();
     const STALL_POLLS: u64 = 1 << 16;
-    const DEFERS: bool = true;
+    const FLUSHES_ON_ENTRY: bool = true;
 
     fn pin(&self) {}
 
     #[inline]
     fn cpu(&self) -> CpuId {
-        here::cpu(self.number)
+        this_cpu::cpu(self.number)
     }
 
     #[inline]
@@ -135,17 +136,20 @@ unsafe impl<R: Copy + Send + Sync + 'static> Platform for Host<R> {
     }
 
     #[inline]
-    fn irq_save(&self, span: Span) -> bool {
+    fn irq_save(&self, reason: IrqReason) -> bool {
         // Leaving is told by `install`: the span is that of evictions, too.
-        if matches!(span, Span::Switch | Span::EnterLazy | Span::Temporary | Span::Hotplug) {
-            here::refuse_in_guest();
+        if matches!(
+            reason,
+            IrqReason::Switch | IrqReason::EnterLazy | IrqReason::Temporary | IrqReason::Hotplug
+        ) {
+            this_cpu::refuse_in_guest();
         }
-        here::set_irqs(false)
+        this_cpu::set_irqs(false)
     }
 
     #[inline]
     fn irq_restore(&self, were_on: bool) {
-        here::set_irqs(were_on);
+        this_cpu::set_irqs(were_on);
     }
 
     #[inline]
@@ -154,17 +158,17 @@ unsafe impl<R: Copy + Send + Sync + 'static> Platform for Host<R> {
     }
 
     unsafe fn flush_local(&self, what: LocalFlush) {
-        here::flush(what);
+        this_cpu::flush(what);
     }
 
     unsafe fn install(&self, _: Option<R>, tag: Tag, how: OnInstall) {
-        here::refuse_in_guest();
+        this_cpu::refuse_in_guest();
         // Guest code gets its root from the space that it runs in; what a soft TLB must know is the tag.
-        here::load(tag, how);
+        this_cpu::load(tag, how);
     }
 
-    fn kick(&self, cpu: CpuId) {
-        self.at(cpu).bell.ring(Call::Serve);
+    fn send_ipi(&self, cpu: CpuId) {
+        self.at(cpu).ipi_flag.raise(Call::HandleIpi);
     }
 
     unsafe fn free_root(&self, space: &AddressSpace<Self>) {
@@ -172,11 +176,11 @@ unsafe impl<R: Copy + Send + Sync + 'static> Platform for Host<R> {
     }
 
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
-        self.keep(Late::of(teardown));
+        self.keep(DeferredTeardown::of(teardown));
     }
 
-    fn must_wait(&self, cpu: CpuId) -> bool {
-        // ORDER(SD-5): the generation, or the ring of a kernel flush, before `in_guest` is read; partner: `enter_guest`.
+    fn needs_ack(&self, cpu: CpuId) -> bool {
+        // ORDER(SD-5): the generation, or the IPI flag of a kernel flush, before `in_guest` is read; partner: `enter_guest`.
         fence(Ordering::SeqCst);
         // ORDER(SD-8): what that CPU did in guest code is over before frames are reused; partner: `leave_guest`.
         self.at(cpu).in_guest.load(Ordering::Acquire)

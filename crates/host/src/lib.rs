@@ -1,5 +1,5 @@
-//! A [`Platform`](shootdown::Platform) for emulators and hypervisors in user space: virtual CPUs are threads, their TLBs
-//! are tables of theirs, and a doorbell is a flag that a virtual CPU looks at between guest instructions.
+//! A [`Platform`](shootdown::Platform) for emulators and hypervisors in user space: virtual CPUs are threads, their TLBs are
+//! tables of theirs, and an IPI is a flag that a virtual CPU polls between guest instructions.
 //!
 //! An emulator that unmaps a page of its guest, to give the frame to somebody else, must not do so while another virtual
 //! CPU's soft TLB can still translate to it. That is the kernel's problem once more, and the [engine](shootdown) solves
@@ -12,8 +12,8 @@
 //! - A thread that unmaps without being a virtual CPU is a [`Helper`].
 //! - [`SoftTlb`] is a TLB; anything else that is flushed as one can take its place ([`Tlb`]).
 //!
-//! While you write your emulator, [`Setup::judged`] makes a machine that watches itself: whoever gives a frame back while a
-//! virtual CPU may still use it is named, with the flush that was missing.
+//! While you write your emulator, [`MachineBuilder::sanitized`] makes a machine that watches itself: whoever gives a frame
+//! back while a virtual CPU may still use it is named, with the flush that was missing.
 //!
 //! Do not hold a lock over a flush that a virtual CPU may wait for in guest code, where it does not poll. Gathers send
 //! the flush under the lock and wait outside: [`Gather::send`](shootdown::Gather::send).
@@ -58,25 +58,25 @@
 //!     }
 //!     (0..2).for_each(|number| machine.call_out(CpuId::new(number)));
 //! });
-//! # Ok::<(), shootdown_host::SetupError>(())
+//! # Ok::<(), shootdown_host::BuildError>(())
 //! ```
 //!
 //! `examples/emulator` is a machine of four RISC-V harts made of the same parts.
 
-mod bell;
 mod error;
-mod here;
 mod host;
-mod judged;
+mod ipi;
 mod machine;
+mod sanitized;
 mod space;
+mod this_cpu;
 mod tlb;
 mod vcpu;
 
-pub use error::{AttachError, SetupError};
+pub use error::{AttachError, BuildError};
 pub use host::{Host, Hosted, Mask};
-pub use judged::Judged;
-pub use machine::{Helper, Machine, Setup};
+pub use machine::{Helper, Machine, MachineBuilder};
+pub use sanitized::Sanitized;
 pub use shootdown;
 pub use shootdown_judge;
 pub use space::SpaceHandle;

@@ -1,11 +1,11 @@
 //! A machine and the threads that are its CPUs.
 
 use crate::MAX_CPUS;
-use crate::bell::Call;
-use crate::error::{AttachError, SetupError};
-use crate::here;
+use crate::error::{AttachError, BuildError};
 use crate::host::{Hooks, Host, HostCpu, Hosted};
-use crate::space::Late;
+use crate::ipi::Call;
+use crate::space::DeferredTeardown;
+use crate::this_cpu;
 use crate::tlb::Tlb;
 use crate::vcpu::VirtualCpu;
 use shootdown::{CpuId, Platform, Shootdown, Teardown, UserRef};
@@ -19,13 +19,13 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a machine is to have.
-pub struct Setup<R> {
+pub struct MachineBuilder<R> {
     cpus: u32,
     helpers: u32,
     hooks: Hooks<R>,
 }
 
-impl<R: Copy + Send + Sync + 'static> Setup<R> {
+impl<R: Copy + Send + Sync + 'static> MachineBuilder<R> {
     /// Asks for a machine of `cpus` virtual CPUs, with room for four helpers.
     pub fn new(cpus: u32) -> Self {
         let hooks = Hooks { root_freed: Box::new(|_| ()), stalled: Box::new(|_, _| ()) };
@@ -39,36 +39,36 @@ impl<R: Copy + Send + Sync + 'static> Setup<R> {
         self
     }
 
-    /// Has `hear` called with the root of each space whose last reference is gone: its tables can go.
+    /// Has `callback` called with the root of each space whose last reference is gone: its tables can go.
     #[must_use]
-    pub fn root_freed(mut self, hear: impl Fn(R) + Send + Sync + 'static) -> Self {
-        self.hooks.root_freed = Box::new(hear);
+    pub fn root_freed(mut self, callback: impl Fn(R) + Send + Sync + 'static) -> Self {
+        self.hooks.root_freed = Box::new(callback);
         self
     }
 
-    /// Has `hear` called when a flush has waited long for a CPU, with the number of polls so far. The wait goes on.
+    /// Has `callback` called when a flush has waited long for a CPU, with the number of polls so far. The wait goes on.
     #[must_use]
-    pub fn stalled(mut self, hear: impl Fn(CpuId, u64) + Send + Sync + 'static) -> Self {
-        self.hooks.stalled = Box::new(hear);
+    pub fn stalled(mut self, callback: impl Fn(CpuId, u64) + Send + Sync + 'static) -> Self {
+        self.hooks.stalled = Box::new(callback);
         self
     }
 
     /// Makes the machine.
     ///
     /// # Errors
-    /// [`SetupError`], for no CPUs or too many.
-    pub fn build(self) -> Result<Machine<R>, SetupError> {
+    /// [`BuildError`], for no CPUs or too many.
+    pub fn build(self) -> Result<Machine<R>, BuildError> {
         Ok(Machine::of(self.host()?))
     }
 
-    pub(crate) fn host(self) -> Result<Host<R>, SetupError> {
+    pub(crate) fn host(self) -> Result<Host<R>, BuildError> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let all = u64::from(self.cpus) + u64::from(self.helpers);
         if self.cpus == 0 {
-            return Err(SetupError::NoCpus);
+            return Err(BuildError::NoCpus);
         }
         if all > MAX_CPUS as u64 {
-            return Err(SetupError::TooManyCpus(all, MAX_CPUS));
+            return Err(BuildError::TooManyCpus(all, MAX_CPUS));
         }
         Ok(Host {
             // ORDER: relaxed; only uniqueness matters.
@@ -81,9 +81,9 @@ impl<R: Copy + Send + Sync + 'static> Setup<R> {
     }
 }
 
-impl<R> fmt::Debug for Setup<R> {
+impl<R> fmt::Debug for MachineBuilder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Setup")
+        f.debug_struct("MachineBuilder")
             .field("cpus", &self.cpus)
             .field("helpers", &self.helpers)
             .finish_non_exhaustive()
@@ -100,12 +100,12 @@ pub struct Machine<R: Copy + Send + Sync + 'static, P: Platform = Host<R>> {
 }
 
 impl<R: Copy + Send + Sync> Machine<R> {
-    /// Makes a machine of `cpus` virtual CPUs; see [`Setup`] for more.
+    /// Makes a machine of `cpus` virtual CPUs; see [`MachineBuilder`] for more.
     ///
     /// # Errors
-    /// [`SetupError`], for no CPUs or too many.
-    pub fn new(cpus: u32) -> Result<Self, SetupError> {
-        Setup::new(cpus).build()
+    /// [`BuildError`], for no CPUs or too many.
+    pub fn new(cpus: u32) -> Result<Self, BuildError> {
+        MachineBuilder::new(cpus).build()
     }
 }
 
@@ -126,11 +126,12 @@ impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
     /// for as long as this takes.
     pub fn new_space(&self, root: R) -> UserRef<'_, P> {
         // The engine numbers spaces by the CPU that makes them.
-        let _seat =
-            here::attached().is_none().then(|| self.helper().unwrap_or_else(|refused| panic!("{refused}")));
+        let _seat = this_cpu::attached()
+            .is_none()
+            .then(|| self.helper().unwrap_or_else(|refused| panic!("{refused}")));
         let space = self.engine.new_space(root, P::mask()).expect("all masks have one size");
-        let adopted = self.engine.adopt(P::handle(space));
-        adopted.map_err(|(refused, _)| refused).expect("a new space was never adopted")
+        let registered = self.engine.register(P::handle(space));
+        registered.map_err(|(refused, _)| refused).expect("a new space was never registered")
     }
 
     /// Makes the calling thread virtual CPU `number`, with `tlb` for its TLB, and brings it on line.
@@ -144,7 +145,7 @@ impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
         }
         let tlb = Rc::new(RefCell::new(tlb));
         let seat = self.sit(me, Some(Rc::clone(&tlb) as Rc<RefCell<dyn Tlb>>))?;
-        self.engine.online_cpu().map_err(AttachError::Refused)?;
+        self.engine.online_cpu().map_err(AttachError::EngineError)?;
         Ok(VirtualCpu::new(seat, tlb))
     }
 
@@ -168,7 +169,7 @@ impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
     /// [`wait`](VirtualCpu::wait) that it is in ends. The wish stands until one of the two has seen it.
     pub fn call_out(&self, cpu: CpuId) {
         if let Some(cpu) = self.host().cpus.get(cpu.index()) {
-            cpu.bell.ring(Call::Leave);
+            cpu.ipi_flag.raise(Call::Leave);
         }
     }
 
@@ -177,7 +178,7 @@ impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
     pub fn late_teardowns(&self) -> Vec<Teardown<'_, P>> {
         let late = std::mem::take(&mut *self.host().late.lock().unwrap_or_else(PoisonError::into_inner));
         let take_up = |late: Box<dyn Any + Send>| {
-            let late = late.downcast::<Late<P>>().expect("a host serves one machine");
+            let late = late.downcast::<DeferredTeardown<P>>().expect("a host serves one machine");
             self.engine.teardown_from_handle(late.take())
         };
         late.into_iter().map(take_up).collect()
@@ -195,7 +196,7 @@ impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
     }
 
     fn sit(&self, me: CpuId, tlb: Option<Rc<RefCell<dyn Tlb>>>) -> Result<Seat<'_, P>, AttachError> {
-        if let Some(cpu) = here::attached() {
+        if let Some(cpu) = this_cpu::attached() {
             return Err(AttachError::ThreadIsCpu(cpu));
         }
         let host = self.host();
@@ -204,8 +205,8 @@ impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
         if host.at(me).taken.swap(true, Ordering::Acquire) {
             return Err(AttachError::Taken(me));
         }
-        host.at(me).bell.belongs_to(Some(std::thread::current()));
-        here::attach(host.number, me, tlb);
+        host.at(me).ipi_flag.belongs_to(Some(std::thread::current()));
+        this_cpu::attach(host.number, me, tlb);
         Ok(Seat { machine: self, me, on_this_thread: PhantomData })
     }
 }
@@ -251,9 +252,9 @@ pub(crate) struct Seat<'m, P: Hosted> {
 
 impl<P: Hosted> Drop for Seat<'_, P> {
     fn drop(&mut self) {
-        here::detach();
+        this_cpu::detach();
         let cpu = self.machine.host().at(self.me);
-        cpu.bell.belongs_to(None);
+        cpu.ipi_flag.belongs_to(None);
         // ORDER(SD-13): what this thread did to the CPU's memory comes before another takes the number; partner: `sit`.
         cpu.taken.store(false, Ordering::Release);
     }

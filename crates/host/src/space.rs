@@ -17,9 +17,9 @@ impl<P: Platform> SpaceHandle<P> {
 ///
 /// # Invariants
 /// It lies in the list of its machine's platform until it is [taken](Self::take) out.
-pub(crate) struct Late<P: Platform>(Option<TeardownHandle<P>>);
+pub(crate) struct DeferredTeardown<P: Platform>(Option<TeardownHandle<P>>);
 
-impl<P: Platform> Late<P> {
+impl<P: Platform> DeferredTeardown<P> {
     pub(crate) fn of(teardown: Teardown<'_, P>) -> Self {
         Self(Some(teardown.into_handle()))
     }
@@ -29,7 +29,7 @@ impl<P: Platform> Late<P> {
     }
 }
 
-impl<P: Platform> Drop for Late<P> {
+impl<P: Platform> Drop for DeferredTeardown<P> {
     fn drop(&mut self) {
         if let Some(never_run) = self.0.take() {
             // SAFETY: 1. the list goes with its platform, after the engine and with the memory of its CPUs (see Invariants):

@@ -1,11 +1,11 @@
 //! A virtual CPU, in guest code and outside.
 
-use crate::bell::Call;
-use crate::here;
 use crate::host::Hosted;
+use crate::ipi::Call;
 use crate::machine::{Machine, Seat};
+use crate::this_cpu;
 use crate::tlb::{SoftTlb, Tlb};
-use shootdown::{Counters, CpuId, Span, UserRef, VirtAddr};
+use shootdown::{Counters, CpuId, IrqReason, UserRef, VirtAddr};
 use std::cell::{RefCell, RefMut};
 use std::fmt;
 use std::rc::Rc;
@@ -45,7 +45,7 @@ impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
     ///
     /// # Panics
     /// `body` calls what would change the space that this CPU has loaded: `switch_to`, `enter_lazy`, `leave`, `borrow`,
-    /// `with_temporary`, `offline_cpu`. The guest would go on with translations that no flush reaches.
+    /// `with_temporary_space`, `offline_cpu`. The guest would go on with translations that no flush reaches.
     pub fn run<A>(&mut self, space: &UserRef<'_, P>, body: impl FnOnce(&mut Guest<'_, 'm, P, T>) -> A) -> A {
         let inside = Inside { cpu: self };
         inside.enter(space);
@@ -62,8 +62,8 @@ impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
         body()
     }
 
-    /// Waits outside guest code, answering the doorbell, until somebody [wants the CPU out](Machine::call_out) or
-    /// `at_most` has passed (a guest's "wait for interrupt"). Says whether it was called.
+    /// Waits outside guest code, handling IPIs, until somebody [wants the CPU out](Machine::call_out) or `at_most` has
+    /// passed (a guest's "wait for interrupt"). Says whether it was called.
     pub fn wait(&mut self, at_most: Duration) -> bool {
         let begin = Instant::now();
         loop {
@@ -80,19 +80,19 @@ impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
     /// Answers what was called for, and says whether that was to leave guest code.
     fn answer(&self) -> bool {
         let host = self.machine().host();
-        let calls = host.at(self.id()).bell.take();
-        if calls.has(Call::Serve) {
-            self.serve();
+        let calls = host.at(self.id()).ipi_flag.take();
+        if calls.has(Call::HandleIpi) {
+            self.handle_ipi();
         }
         calls.has(Call::Leave)
     }
 
-    /// Answers the engine's doorbell, as an interrupt handler would.
-    fn serve(&self) {
+    /// Handles the engine's IPI, as an interrupt handler would.
+    fn handle_ipi(&self) {
         let host = self.machine().platform();
-        let were_on = host.irq_save(Span::Serve);
+        let were_on = host.irq_save(IrqReason::HandleIpi);
         // SAFETY: 1. they are off until the next line; 2. nothing interrupts a thread, and no callback comes here.
-        unsafe { self.machine().serve() };
+        unsafe { self.machine().handle_ipi() };
         host.irq_restore(were_on);
     }
 }
@@ -118,21 +118,21 @@ impl<P: Hosted, T: Tlb> Inside<'_, '_, P, T> {
     fn enter(&self, space: &UserRef<'_, P>) {
         let machine = self.cpu.machine();
         machine.host().enter_guest(self.cpu.id());
-        // What was rung while flushes passed this CPU over: for kernel memory there is no other sign. The engine's own mark
-        // decides, since the bell may have been taken in a wait.
-        self.cpu.serve();
+        // IPIs that were raised while flushes skipped this CPU: for kernel memory there is no other sign. The engine's own
+        // mark decides, since a wait may have taken the IPI flag.
+        self.cpu.handle_ipi();
         // A CPU that was outside is lazy on what it ran, whatever the embedder did with the engine meanwhile, so that the
         // switch drops what was flushed.
         machine.enter_lazy();
         machine.switch_to(space);
-        here::set_in_guest(true);
+        this_cpu::set_in_guest(true);
     }
 }
 
 impl<P: Hosted, T: Tlb> Drop for Inside<'_, '_, P, T> {
     fn drop(&mut self) {
         let machine = self.cpu.machine();
-        here::set_in_guest(false);
+        this_cpu::set_in_guest(false);
         machine.enter_lazy();
         machine.host().leave_guest(self.cpu.id());
     }
@@ -164,11 +164,11 @@ impl<P: Hosted, T: Tlb> Guest<'_, '_, P, T> {
         self.root
     }
 
-    /// Answers the doorbell, if it was rung. Call it between guest instructions, every few dozen: flushes by others wait
-    /// for it. One relaxed load where nobody has called.
+    /// Handles the IPI, if one is pending. Call it between guest instructions, every few dozen: flushes by others wait for
+    /// it. One relaxed load where nobody has called.
     #[inline]
     pub fn poll(&mut self) -> Poll {
-        if self.cpu.machine().host().at(self.id()).bell.is_up() && self.cpu.answer() {
+        if self.cpu.machine().host().at(self.id()).ipi_flag.is_raised() && self.cpu.answer() {
             return Poll::Leave;
         }
         Poll::Continue

@@ -43,8 +43,8 @@ fn runs(guest: &str, code: i32, lines: &[&str], says: &str) {
     assert!(output.contains(says), "{output}");
 }
 
-const COHERENT: &str = "judge: coherent: no CPU used what was somebody else's";
-const OWN_DOING: &str = "judge: the guest failed by its own doing; no CPU used what was somebody else's";
+const COHERENT: &str = "verdict: coherent: no CPU used what was somebody else's";
+const OWN_DOING: &str = "verdict: the guest failed by its own doing; no CPU used what was somebody else's";
 
 #[test]
 fn four_harts_print_in_turn() {
@@ -140,7 +140,8 @@ fn without_sd_3_a_stale_page_is_read_and_the_judge_names_cpu_address_and_flush()
     let (code, output, _) = emulate(&["migrate", "--drop-rule", "SD-3"]);
     assert_eq!(code, Some(1), "{output}");
     assert!(output.contains("engine: rule SD-3 is removed"), "{output}");
-    let verdict = output.lines().find(|line| line.starts_with("judge: INCOHERENT: CPU ")).expect("a verdict");
+    let verdict =
+        output.lines().find(|line| line.starts_with("verdict: INCOHERENT: CPU ")).expect("a verdict");
     for part in
         ["guest-virtual 0x8", "guest-physical 0x8", "for move ", "(generation ", " ended without CPU "]
     {
@@ -153,7 +154,7 @@ fn other_rules_are_missed_when_they_are_removed() {
     for rule in ["SD-1", "SD-4", "SD-5", "SD-9"] {
         let (code, output, _) = emulate(&["migrate", "--drop-rule", rule]);
         assert_eq!(code, Some(1), "{rule}: {output}");
-        assert!(output.contains("judge: INCOHERENT: ") && output.contains("watch: "), "{rule}: {output}");
+        assert!(output.contains("verdict: INCOHERENT: ") && output.contains("watch: "), "{rule}: {output}");
     }
     let (code, output, _) = emulate(&["remap", "--drop-rule", "SD-4", "--no-moves"]);
     assert_eq!(code, Some(1), "{output}");

@@ -1,9 +1,9 @@
 //! Virtual CPUs that are threads: who is waited for, and who catches up.
 //!
-//! Every wait is bounded: a channel that stays silent fails the test that listens.
+//! Every wait is bounded: a channel that stays silent fails the test that receives.
 
-use shootdown_host::shootdown::{CpuId, PageRange, PageSize, Platform, Scope, Tables, UserRef, VirtAddr};
-use shootdown_host::{AttachError, Host, Machine, Poll, Setup, SetupError, SoftTlb};
+use shootdown_host::shootdown::{CpuId, PageRange, PageSize, PageTables, Platform, Scope, UserRef, VirtAddr};
+use shootdown_host::{AttachError, BuildError, Host, Machine, MachineBuilder, Poll, SoftTlb};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -25,7 +25,7 @@ fn tlb() -> SoftTlb<u64> {
 }
 
 /// What another thread says, within bounds.
-fn hear<T>(from: &Receiver<T>) -> T {
+fn receive<T>(from: &Receiver<T>) -> T {
     from.recv_timeout(LONG).expect("the other thread answers")
 }
 
@@ -57,8 +57,8 @@ fn a_flush_waits_for_a_cpu_in_guest_code_until_it_polls() {
                 cpu.run(space, |guest| {
                     let walk = |root| Some(root * 100 + table.load(SeqCst));
                     assert_eq!(guest.translate(PAGE, walk), Some(701));
-                    entered.send(()).expect("the other thread listens");
-                    hear(&flushes);
+                    entered.send(()).expect("the other thread receives");
+                    receive(&flushes);
                     assert_eq!(guest.translate(PAGE, walk), Some(701), "it has not polled since");
                     polled.store(true, SeqCst);
                     while guest.translate(PAGE, walk) == Some(701) {
@@ -66,13 +66,13 @@ fn a_flush_waits_for_a_cpu_in_guest_code_until_it_polls() {
                     }
                     assert_eq!(guest.translate(PAGE, walk), Some(702));
                 });
-                assert!(cpu.counters().doorbells_answered() >= 1);
+                assert!(cpu.counters().ipis_handled() >= 1);
             });
             let _me = machine.helper().expect("a free seat");
-            hear(&enters);
+            receive(&enters);
             table.store(2, SeqCst);
-            let pending = machine.send(space, Scope::Pages(PageRange::page(PAGE)), Tables::Kept);
-            flushing.send(()).expect("the other thread listens");
+            let pending = machine.send(space, Scope::Pages(PageRange::page(PAGE)), PageTables::Kept);
+            flushing.send(()).expect("the other thread receives");
             pending.finish();
             assert!(polled.load(SeqCst), "the flush ended before the CPU in guest code had polled");
         });
@@ -98,20 +98,20 @@ fn a_cpu_in_host_code_is_passed_over_and_catches_up_by_range_when_it_comes_back(
                     assert_eq!(guest.translate(other, |_| Some(9)), Some(9));
                 });
                 // Blocked in host code, where it polls nothing.
-                left.send(()).expect("the other thread listens");
-                hear(&flushes);
+                left.send(()).expect("the other thread receives");
+                receive(&flushes);
                 cpu.run(space, |guest| {
                     assert_eq!(guest.translate(PAGE, walk), Some(2), "it was flushed on the way in");
                     assert_eq!(guest.tlb().get(other), Some(9), "what was not flushed is still there");
                 });
-                assert_eq!(cpu.counters().doorbells_answered(), 0, "nobody rang");
+                assert_eq!(cpu.counters().ipis_handled(), 0, "no IPI was sent");
                 assert_eq!(cpu.counters().selective_flushes(), 1);
             });
             let _me = machine.helper().expect("a free seat");
-            hear(&leaves);
+            receive(&leaves);
             table.store(2, SeqCst);
-            machine.flush(space, Scope::Pages(PageRange::page(PAGE)), Tables::Freed);
-            flushed.send(()).expect("the other thread listens");
+            machine.flush(space, Scope::Pages(PageRange::page(PAGE)), PageTables::Freed);
+            flushed.send(()).expect("the other thread receives");
         });
     });
 }
@@ -128,14 +128,14 @@ fn a_flush_of_kernel_memory_passes_it_over_too_and_is_not_lost() {
             threads.spawn(move || {
                 let mut cpu = machine.virtual_cpu(0, tlb()).expect("it is free");
                 cpu.run(space, |guest| guest.tlb().insert(PAGE, 1));
-                left.send(()).expect("the other thread listens");
-                hear(&flushes);
+                left.send(()).expect("the other thread receives");
+                receive(&flushes);
                 cpu.run(space, |guest| assert_eq!(guest.tlb().get(PAGE), None));
             });
             let _me = machine.helper().expect("a free seat");
-            hear(&leaves);
-            machine.flush_kernel(Scope::All, Tables::Freed);
-            flushed.send(()).expect("the other thread listens");
+            receive(&leaves);
+            machine.flush_kernel(Scope::All, PageTables::Freed);
+            flushed.send(()).expect("the other thread receives");
         });
     });
 }
@@ -154,14 +154,14 @@ fn what_the_embedder_does_with_the_engine_between_two_runs_loses_no_flush() {
                 thread::scope(|threads| {
                     threads.spawn(|| {
                         let _me = machine.helper().expect("a free seat");
-                        machine.flush(a, Scope::Pages(PageRange::page(PAGE)), Tables::Kept);
+                        machine.flush(a, Scope::Pages(PageRange::page(PAGE)), PageTables::Kept);
                     });
                 });
                 cpu.run(a, |guest| assert_eq!(guest.tlb().get(PAGE), None));
                 cpu.run(a, |guest| guest.tlb().insert(PAGE, 3));
                 cpu.run(b, |guest| assert_eq!(guest.tlb().get(PAGE), None, "that is the other space's"));
                 cpu.run(a, |guest| assert_eq!(guest.tlb().get(PAGE), Some(3), "a tag keeps what it has"));
-                machine.flush(a, Scope::All, Tables::Kept);
+                machine.flush(a, Scope::All, PageTables::Kept);
                 cpu.run(a, |guest| assert_eq!(guest.tlb().get(PAGE), None));
             });
         });
@@ -172,8 +172,8 @@ fn what_the_embedder_does_with_the_engine_between_two_runs_loses_no_flush() {
 fn the_end_of_a_space_waits_for_nobody_who_is_away_and_wakes_who_waits() {
     within_bounds(|| {
         let freed = Arc::new(AtomicU64::new(0));
-        let hear_freed = Arc::clone(&freed);
-        let setup = Setup::new(2).root_freed(move |root: u64| hear_freed.store(root, SeqCst));
+        let receive_freed = Arc::clone(&freed);
+        let setup = MachineBuilder::new(2).root_freed(move |root: u64| receive_freed.store(root, SeqCst));
         let machine = setup.build().expect("a small machine");
         let space = machine.new_space(77);
         let (ready, readies) = channel();
@@ -187,24 +187,24 @@ fn the_end_of_a_space_waits_for_nobody_who_is_away_and_wakes_who_waits() {
                 cpu.run(&first, |guest| guest.tlb().insert(PAGE, 1));
                 drop(first);
                 cpu.away(|| {
-                    also_ready.send(()).expect("the other thread listens");
-                    hear(&ends);
+                    also_ready.send(()).expect("the other thread receives");
+                    receive(&ends);
                 });
             });
             threads.spawn(move || {
                 let mut cpu = machine.virtual_cpu(1, tlb()).expect("it is free");
                 cpu.run(&second, |guest| guest.tlb().insert(PAGE, 1));
                 drop(second);
-                ready.send(()).expect("the other thread listens");
+                ready.send(()).expect("the other thread receives");
                 assert!(cpu.wait(LONG), "it was called out");
                 assert_eq!(cpu.counters().evictions(), 1, "and has left the space that ended meanwhile");
             });
             let _me = machine.helper().expect("a free seat");
-            hear(&readies);
-            hear(&readies);
+            receive(&readies);
+            receive(&readies);
             space.put().expect("the last user").finish();
             assert_eq!(freed.load(SeqCst), 77);
-            end.send(()).expect("the other thread listens");
+            end.send(()).expect("the other thread receives");
             machine.call_out(CpuId::new(1));
         });
     });
@@ -229,8 +229,8 @@ fn two_cpus_that_flush_at_once_answer_each_other_while_they_wait() {
                             guest.tlb().insert(PAGE, round);
                             // Of two kinds: neither carries out the other's on the way.
                             match number {
-                                0 => machine.flush(space, scope, Tables::Kept),
-                                _ => machine.flush_kernel(scope, Tables::Kept),
+                                0 => machine.flush(space, scope, PageTables::Kept),
+                                _ => machine.flush_kernel(scope, PageTables::Kept),
                             }
                             assert_eq!(guest.tlb().get(PAGE), None);
                         }
@@ -305,7 +305,7 @@ fn a_panic_in_guest_code_leaves_it_and_the_cpu_can_be_taken_again() {
             assert!(crashed.join().is_err());
         });
         let mut cpu = machine.virtual_cpu(0, tlb()).expect("it is free again");
-        machine.flush(&space, Scope::All, Tables::Freed);
+        machine.flush(&space, Scope::All, PageTables::Freed);
         cpu.run(&space, |guest| assert_eq!(guest.poll(), Poll::Continue));
     });
 }
@@ -323,10 +323,10 @@ fn late_teardowns_are_kept_for_whoever_may_wait() {
 
 #[test]
 fn refusals_name_the_value_and_the_remedy() {
-    assert_eq!(Machine::<u64>::new(0).err(), Some(SetupError::NoCpus));
+    assert_eq!(Machine::<u64>::new(0).err(), Some(BuildError::NoCpus));
     let many = Machine::<u64>::new(u32::MAX).expect_err("too many");
     assert_eq!(many.to_string(), "4294967299 virtual CPUs and helpers do not fit a machine; 256 do");
-    let machine = Setup::<u64>::new(2).helpers(1).build().expect("a small machine");
+    let machine = MachineBuilder::<u64>::new(2).helpers(1).build().expect("a small machine");
     let cpu = machine.virtual_cpu(0, tlb()).expect("it is free");
     let taken = thread::scope(|threads| {
         let taken = threads.spawn(|| machine.virtual_cpu(0, tlb()).err());
@@ -343,7 +343,7 @@ fn refusals_name_the_value_and_the_remedy() {
         second.join().expect("it does not panic")
     });
     let refused = second.expect("there is one seat");
-    assert!(refused.to_string().contains("raise Setup::helpers"), "{refused}");
+    assert!(refused.to_string().contains("raise MachineBuilder::helpers"), "{refused}");
     drop(helper);
 }
 
@@ -353,7 +353,7 @@ fn a_thread_that_is_no_cpu_is_told_so() {
     let machine = machine(1);
     let space = machine.new_space(0);
     let large = PageRange::new(VirtAddr(0), 1, PageSize::Size2M).expect("aligned");
-    machine.flush(&space, Scope::Pages(large), Tables::Kept);
+    machine.flush(&space, Scope::Pages(large), PageTables::Kept);
 }
 
 #[test]
@@ -365,7 +365,7 @@ fn what_changes_the_loaded_space_is_refused_inside_run_and_the_cpu_stays_as_it_w
         ("leave", |machine, _| machine.leave()),
         ("borrow", |machine, other| drop(machine.borrow(other))),
         // SAFETY: 1. the thread's reference outlives the call.
-        ("with_temporary", |machine, other| unsafe { machine.with_temporary(other, || ()) }),
+        ("with_temporary_space", |machine, other| unsafe { machine.with_temporary_space(other, || ()) }),
         ("offline_cpu", |machine, _| machine.offline_cpu()),
     ];
     let machine = machine(1);
@@ -376,7 +376,7 @@ fn what_changes_the_loaded_space_is_refused_inside_run_and_the_cpu_stays_as_it_w
         let refused = cpu.run(&space, |guest| {
             guest.translate(page, |_| Some(7));
             let refused = catch_unwind(AssertUnwindSafe(|| change(&machine, &other)));
-            machine.flush(&space, Scope::All, Tables::Kept);
+            machine.flush(&space, Scope::All, PageTables::Kept);
             assert_eq!(guest.translate(page, |_| None), None, "{name}: a flush still reaches the guest");
             refused
         });

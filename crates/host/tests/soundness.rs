@@ -1,8 +1,8 @@
 //! What safe code could do to memory with the machines of this package, were it not refused.
 #![forbid(unsafe_code)]
 
-use shootdown_host::shootdown::{Scope, Tables};
-use shootdown_host::{AttachError, Host, Machine, Setup, SoftTlb, VirtualCpu};
+use shootdown_host::shootdown::{PageTables, Scope};
+use shootdown_host::{AttachError, Host, Machine, MachineBuilder, SoftTlb, VirtualCpu};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,7 +39,7 @@ fn a_space_of_another_machine_is_refused_and_the_cpu_runs_its_own() {
     let mut cpu = cpu(&second);
     let said = reason(|| cpu.run(&space, |_| ()));
     assert!(said.contains("made by another engine"), "{said}");
-    let said = reason(|| second.flush(&space, Scope::All, Tables::Kept));
+    let said = reason(|| second.flush(&space, Scope::All, PageTables::Kept));
     assert!(said.contains("made by another engine"), "{said}");
     let own = second.new_space(1);
     assert_eq!(cpu.run(&own, |guest| guest.root()), 1);
@@ -84,8 +84,8 @@ fn a_cpu_that_called_the_engine_itself_is_taken_off_line_when_it_is_dropped() {
 #[test]
 fn a_machine_may_move_between_its_spaces_and_their_late_teardowns() {
     let freed = Arc::new(AtomicU64::new(0));
-    let hear = Arc::clone(&freed);
-    let setup = Setup::new(1).root_freed(move |root| hear.store(root, Ordering::Relaxed));
+    let receive = Arc::clone(&freed);
+    let setup = MachineBuilder::new(1).root_freed(move |root| receive.store(root, Ordering::Relaxed));
     let machine = setup.build().expect("one CPU");
     drop(machine.new_space(7));
     let moved = Box::new(machine);

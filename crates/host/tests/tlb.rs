@@ -1,7 +1,7 @@
 //! The TLB alone.
 
 use proptest::prelude::*;
-use shootdown_host::shootdown::{LocalFlush, OnInstall, PageRange, PageSize, Tables, Tag, VirtAddr};
+use shootdown_host::shootdown::{LocalFlush, OnInstall, PageRange, PageSize, PageTables, Tag, VirtAddr};
 use shootdown_host::{SoftTlb, Tlb};
 use std::collections::HashMap;
 
@@ -21,10 +21,10 @@ fn a_page_is_found_under_its_tag_alone_until_that_is_flushed() {
     assert_eq!(tlb.get_tagged(Tag::new(1), VirtAddr(0x5fff)), Some('a'));
     assert_eq!(tlb.get_tagged(Tag::new(2), at(5)), Some('b'));
     assert_eq!(tlb.get_tagged(Tag::new(3), at(5)), None);
-    tlb.flush(LocalFlush::Pages { tag: Tag::new(1), range: pages(5, 1), tables: Tables::Kept });
+    tlb.flush(LocalFlush::Pages { tag: Tag::new(1), range: pages(5, 1), tables: PageTables::Kept });
     assert_eq!(tlb.get_tagged(Tag::new(1), at(5)), None);
     assert_eq!(tlb.get_tagged(Tag::new(2), at(5)), Some('b'));
-    tlb.flush(LocalFlush::KernelPages { range: pages(0, 16), tables: Tables::Kept });
+    tlb.flush(LocalFlush::KernelPages { range: pages(0, 16), tables: PageTables::Kept });
     assert_eq!(tlb.held(), 0);
 }
 

@@ -1,10 +1,10 @@
-//! The platform that tells a judge all that it is asked to do.
+//! The platform that tells a sanitizer all that it is asked to do.
 
-use crate::judge::Judge;
+use crate::sanitizer::Sanitizer;
 use crate::verdict::{Panics, Tally, Verdict};
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, Event, LocalFlush, OnInstall, OnLeave, Platform, Remote, RemoteFlush,
-    Scope, SpaceHandle, SpaceId, Span, Tables, Tag, TagPolicy, Teardown,
+    AddressSpace, CpuId, CpuLocal, Event, IrqReason, LocalFlush, OnInstall, OnLeave, PageTables, Platform,
+    Remote, RemoteFlush, Scope, SpaceHandle, SpaceId, Tag, TagPolicy, Teardown,
 };
 
 /// What a platform says once more for the machine `M` that is made around it, [`Checked`]: the three methods that name
@@ -20,7 +20,7 @@ pub unsafe trait Wrapped<M: Platform>: Platform {
     /// As [`Platform::free_root`].
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. no CPU has the root loaded, and no CPU will load it again.
     unsafe fn free_root(&self, space: &AddressSpace<M>);
 
@@ -30,7 +30,7 @@ pub unsafe trait Wrapped<M: Platform>: Platform {
     /// As [`Platform::flush_remote`].
     fn flush_remote(&self, what: RemoteFlush<'_, M>) -> Remote {
         let _ = what;
-        Remote::Kick
+        Remote::NeedsIpi
     }
 }
 
@@ -38,13 +38,13 @@ pub unsafe trait Wrapped<M: Platform>: Platform {
 #[derive(Debug)]
 pub struct Checked<P, V = Panics, const CPUS: usize = 64, const PENDING: usize = 32> {
     platform: P,
-    judge: Judge<V, CPUS, PENDING>,
+    sanitizer: Sanitizer<V, CPUS, PENDING>,
 }
 
 impl<P: Platform, V: Verdict, const CPUS: usize, const PENDING: usize> Checked<P, V, CPUS, PENDING> {
     /// Wraps a platform.
     pub const fn new(platform: P, verdict: V) -> Self {
-        Self { platform, judge: Judge::new(verdict) }
+        Self { platform, sanitizer: Sanitizer::new(verdict) }
     }
 
     /// The platform inside.
@@ -52,29 +52,29 @@ impl<P: Platform, V: Verdict, const CPUS: usize, const PENDING: usize> Checked<P
         &self.platform
     }
 
-    /// The judge.
-    pub const fn judge(&self) -> &Judge<V, CPUS, PENDING> {
-        &self.judge
+    /// The sanitizer.
+    pub const fn sanitizer(&self) -> &Sanitizer<V, CPUS, PENDING> {
+        &self.sanitizer
     }
 
     /// What was seen so far.
     pub fn tally(&self) -> Tally {
-        self.judge.tally()
+        self.sanitizer.tally()
     }
 
     /// Notes that translations were taken out of the page tables other than through a [`Gather`](shootdown::Gather): out
     /// of kernel memory (where there is no space), or before a bare flush. Call it before that flush; what it returns goes
     /// to [`about_to_free`](Self::about_to_free).
-    pub fn removed(&self, space: Option<SpaceId>, scope: Scope, tables: Tables) -> u64 {
+    pub fn removed(&self, space: Option<SpaceId>, scope: Scope, tables: PageTables) -> u64 {
         let pinned = self.platform.pin();
-        let number = self.judge.removed(self.platform.cpu(), space, scope, tables);
+        let number = self.sanitizer.removed(self.platform.cpu(), space, scope, tables);
         drop(pinned);
         number
     }
 
     /// Checks that nobody can use any more what was [`removed`](Self::removed).
     pub fn about_to_free(&self, number: u64) {
-        self.judge.released(number);
+        self.sanitizer.released(number);
     }
 }
 
@@ -93,7 +93,7 @@ where
     const RANGE_CEILING: u64 = P::RANGE_CEILING;
     const STALL_POLLS: u64 = P::STALL_POLLS;
     const ON_LEAVE: OnLeave = P::ON_LEAVE;
-    const DEFERS: bool = P::DEFERS;
+    const FLUSHES_ON_ENTRY: bool = P::FLUSHES_ON_ENTRY;
 
     #[inline(always)]
     fn pin(&self) -> P::Pin {
@@ -108,11 +108,11 @@ where
         self.platform.local(cpu)
     }
     #[inline(always)]
-    fn irq_save(&self, span: Span) -> bool {
-        let were_on = self.platform.irq_save(span);
-        if span == Span::EnterLazy {
+    fn irq_save(&self, reason: IrqReason) -> bool {
+        let were_on = self.platform.irq_save(reason);
+        if reason == IrqReason::EnterLazy {
             // User code has stopped here before others are told so.
-            self.judge.idle(self.platform.cpu());
+            self.sanitizer.idle(self.platform.cpu());
         }
         were_on
     }
@@ -126,25 +126,25 @@ where
     }
     #[inline(always)]
     unsafe fn flush_local(&self, what: LocalFlush) {
-        let now = self.judge.now();
+        let now = self.sanitizer.now();
         // SAFETY: 1. the caller promises it.
         unsafe { self.platform.flush_local(what) };
-        self.judge.flushed(self.platform.cpu(), what, now);
+        self.sanitizer.flushed(self.platform.cpu(), what, now);
     }
     #[inline(always)]
     unsafe fn install(&self, root: Option<P::Root>, tag: Tag, how: OnInstall) {
-        let (now, is_root) = (self.judge.now(), root.is_some());
+        let (now, is_root) = (self.sanitizer.now(), root.is_some());
         // SAFETY: 1. to 3. the caller promises them.
         unsafe { self.platform.install(root, tag, how) };
-        self.judge.installed(self.platform.cpu(), is_root, tag, how, now);
+        self.sanitizer.installed(self.platform.cpu(), is_root, tag, how, now);
     }
     #[inline(always)]
-    fn kick(&self, cpu: CpuId) {
-        self.platform.kick(cpu);
+    fn send_ipi(&self, cpu: CpuId) {
+        self.platform.send_ipi(cpu);
     }
     unsafe fn free_root(&self, space: &AddressSpace<Self>) {
         let pinned = self.platform.pin();
-        self.judge.root_freed(self.platform.cpu(), space.id());
+        self.sanitizer.root_freed(self.platform.cpu(), space.id());
         drop(pinned);
         // SAFETY: 1. the caller promises it.
         unsafe { Wrapped::<Self>::free_root(&self.platform, space) };
@@ -155,26 +155,26 @@ where
     #[inline(always)]
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
         let (space, tag, scope, tables) = (what.space, what.tag, what.scope, what.tables);
-        let now = self.judge.now();
+        let now = self.sanitizer.now();
         let answer = Wrapped::<Self>::flush_remote(&self.platform, what);
         if answer == Remote::Done {
-            self.judge.broadcast(space.map(AddressSpace::id), tag, scope, tables, now);
+            self.sanitizer.broadcast(space.map(AddressSpace::id), tag, scope, tables, now);
         }
         answer
     }
     #[inline(always)]
-    fn must_wait(&self, cpu: CpuId) -> bool {
-        let must = self.platform.must_wait(cpu);
-        if P::DEFERS && !must {
-            self.judge.excused(cpu);
+    fn needs_ack(&self, cpu: CpuId) -> bool {
+        let must = self.platform.needs_ack(cpu);
+        if P::FLUSHES_ON_ENTRY && !must {
+            self.sanitizer.excused(cpu);
         }
         must
     }
     #[inline(always)]
-    fn defer(&self, cpu: CpuId) -> bool {
-        let deferred = self.platform.defer(cpu);
+    fn flush_on_entry(&self, cpu: CpuId) -> bool {
+        let deferred = self.platform.flush_on_entry(cpu);
         if deferred {
-            self.judge.excused(cpu);
+            self.sanitizer.excused(cpu);
         }
         deferred
     }
@@ -189,24 +189,26 @@ where
     fn stalled(&self, cpu: CpuId, polls: u64) {
         self.platform.stalled(cpu, polls);
     }
-    fn quiesce(&self) {
-        self.platform.quiesce();
-        self.judge.offline(self.platform.cpu());
+    fn before_offline(&self) {
+        self.platform.before_offline();
+        self.sanitizer.offline(self.platform.cpu());
     }
     #[inline(always)]
-    fn gathered(&self, space: &AddressSpace<Self>, scope: Scope, tables: Tables) -> u64 {
+    fn gathered(&self, space: &AddressSpace<Self>, scope: Scope, tables: PageTables) -> u64 {
         self.removed(Some(space.id()), scope, tables)
     }
     #[inline(always)]
     fn released(&self, number: u64) {
-        self.judge.released(number);
+        self.sanitizer.released(number);
     }
     #[inline(always)]
     fn event(&self, event: Event) {
         match event {
-            Event::Switched(space) => self.judge.begun(self.platform.cpu(), space),
-            Event::CaughtUp(space, _) if P::Tags::MOVES => self.judge.moved(self.platform.cpu(), space),
-            Event::Online => self.judge.online(self.platform.cpu()),
+            Event::Switched(space) => self.sanitizer.begun(self.platform.cpu(), space),
+            Event::CaughtUp(space, _) if P::Tags::CAN_REASSIGN => {
+                self.sanitizer.moved(self.platform.cpu(), space)
+            }
+            Event::Online => self.sanitizer.online(self.platform.cpu()),
             _ => {}
         }
         self.platform.event(event);

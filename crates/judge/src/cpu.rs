@@ -3,9 +3,9 @@
 use crate::removal::{Removal, Span};
 use crate::sync::{Word, fence, raise};
 use core::sync::atomic::Ordering;
-use shootdown::{OnInstall, Tables, Tag};
+use shootdown::{OnInstall, PageTables, Tag};
 
-/// Flushes of single ranges that a CPU remembers. One more than the engine's ring tells a CPU that is late.
+/// Flushes of single ranges that a CPU remembers. One more than the engine's history holds for a CPU that is behind.
 #[cfg(not(shootdown_explore))]
 pub(crate) const FLUSHES: usize = 16;
 /// The same, small enough that the checker sees it overflow.
@@ -337,12 +337,12 @@ impl Flush {
 
     /// Number of the latest removal before it, tag (nothing for kernel memory), and whether walk caches went.
     #[inline]
-    pub(crate) const fn code(number: u64, tag: Option<Tag>, tables: Tables) -> u64 {
+    pub(crate) const fn code(number: u64, tag: Option<Tag>, tables: PageTables) -> u64 {
         let (tag, kernel) = match tag {
             Some(tag) => (tag.number() as u64, 0),
             None => (0, 2),
         };
-        number << 18 | tag << 2 | kernel | matches!(tables, Tables::Freed) as u64
+        number << 18 | tag << 2 | kernel | matches!(tables, PageTables::Freed) as u64
     }
 
     /// Whether the flush, which is of this kind and not older, took out what `removal` did; `wanted` is the [`code`](Self::code) of a flush that just does.

@@ -1,5 +1,5 @@
-//! A judge for real kernels: watches a platform of the [`shootdown`] engine and says which frame was given back too early,
-//! by whom, who may still use it, and which flush was missing.
+//! A TLB sanitizer for real kernels: watches a platform of the [`shootdown`] engine and says which frame was given back too
+//! early, by whom, who may still use it, and which flush was missing.
 //!
 //! # Wrapping a platform
 //! Beside its [`Platform`](shootdown::Platform) the machine's type says once more what names that type:
@@ -13,17 +13,17 @@
 //! #     fn pin(&self) {}
 //! #     fn cpu(&self) -> CpuId { CpuId::new(0) }
 //! #     fn local(&self, _: CpuId) -> &CpuLocal { &self.0 }
-//! #     fn irq_save(&self, _: Span) -> bool { true }
+//! #     fn irq_save(&self, _: IrqReason) -> bool { true }
 //! #     fn irq_restore(&self, _: bool) {}
 //! #     fn tags(&self) -> &Untagged { &Untagged }
 //! #     unsafe fn flush_local(&self, _: LocalFlush) {}
 //! #     unsafe fn install(&self, _: Option<u64>, _: Tag, _: OnInstall) {}
-//! #     fn kick(&self, _: CpuId) {}
+//! #     fn send_ipi(&self, _: CpuId) {}
 //! #     unsafe fn free_root(&self, _: &AddressSpace<Self>) {}
 //! #     fn defer_teardown(&self, late: Teardown<'_, Self>) { let _ = late.into_handle(); }
 //! # }
 //! # impl Kernel { fn free_tables(&self, _: u64) {} fn keep(&self, _: TeardownHandle<Machine>) {} }
-//! type Machine = Checked<Kernel, Panics, 4>; // without the judge: `Kernel`
+//! type Machine = Checked<Kernel, Panics, 4>; // without the sanitizer: `Kernel`
 //! // SAFETY: `flush_remote` is the default.
 //! unsafe impl Wrapped<Machine> for Kernel {
 //!     type Handle = &'static AddressSpace<Machine>;
@@ -33,10 +33,10 @@
 //! let engine = Shootdown::new(Machine::new(Kernel(CpuLocal::new()), Panics), CpuMask::new());
 //! engine.online_cpu()?;
 //! assert_eq!(engine.platform().tally().violations, 0);
-//! # Ok::<(), Refused>(())
+//! # Ok::<(), EngineError>(())
 //! ```
-//! A platform whose handles cannot be written for two machine types tells a [`Judge`] by hand, with a call or two in each of
-//! nine of its methods: the kernel that comes with the engine does.
+//! A platform whose handles cannot be written for two machine types tells a [`Sanitizer`] by hand, with a call or two in
+//! each of nine of its methods: the kernel that comes with the engine does.
 //!
 //! A violation is counted and told to a [`Verdict`]: [`Panics`], [`Counts`], or a function of one's own.
 //!
@@ -56,8 +56,8 @@
 //! # What it cannot see
 //! * Whether hardware did what the platform says: a flush counts as done when the platform returns from it.
 //! * Waits that never end (SD-11), and calls that return too early without giving anything back (SD-15).
-//! * Flushes that no platform sees: a [`TagBroadcast`](shootdown::TagBroadcast) has to run inside [`Judge::wiping`], or tags
-//!   that it freed look taken. A hypervisor's flush that answers "kick" counts for nothing.
+//! * Flushes that no platform sees: a [`TagBroadcast`](shootdown::TagBroadcast) has to run inside [`Sanitizer::wiping`], or
+//!   tags that it freed look taken. A hypervisor's flush that answers "needs IPI" counts for nothing.
 //! * A frame that is freed outside a gather without a word; a table that is walked between the load of a root and the flush
 //!   that follows; entries that others of the same core left in a shared TLB.
 //! * More than it remembers: `PENDING` removals of the machine, 16 flushes of ranges and 8 tags (by their low bits) of each
@@ -76,15 +76,15 @@
 #[expect(unsafe_code, reason = "a platform's promises, handed on")]
 mod checked;
 mod cpu;
-mod judge;
 mod removal;
+mod sanitizer;
 mod sync;
 #[cfg(all(test, not(any(shootdown_explore, shootdown_shuttle))))]
 mod tests;
 mod verdict;
 
 pub use checked::{Checked, Wrapped};
-pub use judge::{Judge, Moment};
+pub use sanitizer::{Moment, Sanitizer};
 pub use verdict::{Counts, Kind, Missing, Panics, Tally, Verdict, Violation};
 
 /// Hash of the sources that this was compiled from, which is compared with those of the checkout.

@@ -2,7 +2,7 @@
 
 use crate::sync::{Word, fence};
 use core::sync::atomic::Ordering;
-use shootdown::{CpuId, PageSize, Scope, SpaceId, Tables, Tag};
+use shootdown::{CpuId, PageSize, PageTables, Scope, SpaceId, Tag};
 
 /// A run of addresses, both ends in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub(crate) struct Removal {
     /// Whose; 0 for kernel memory.
     pub(crate) space: u64,
     pub(crate) span: Span,
-    pub(crate) tables: Tables,
+    pub(crate) tables: PageTables,
     /// Who took them out.
     pub(crate) by: CpuId,
     /// Tags under which a broadcast has reached all CPUs.
@@ -75,7 +75,7 @@ pub(crate) struct Removal {
 
 impl Removal {
     #[inline]
-    pub(crate) const fn new(number: u64, space: u64, span: Span, tables: Tables, by: CpuId) -> Self {
+    pub(crate) const fn new(number: u64, space: u64, span: Span, tables: PageTables, by: CpuId) -> Self {
         Self { number, space, span, tables, by, reached: Reached::NONE }
     }
 
@@ -161,7 +161,7 @@ const fn stamp(number: u64, stage: Stage) -> u64 {
 
 impl<const PENDING: usize> Removals<PENDING> {
     pub(crate) const fn new() -> Self {
-        assert!(PENDING > 0, "a judge remembers one removal at least");
+        assert!(PENDING > 0, "a sanitizer remembers one removal at least");
         Self { places: [const { Place::new() }; PENDING] }
     }
 
@@ -180,7 +180,7 @@ impl<const PENDING: usize> Removals<PENDING> {
         place.stamp.compare_exchange(old, writing).map_err(|_| Displaced)?;
         // ORDER(SD-8): whoever reads one of the words below sees the stamp above too, and turns them down; partner: `read`.
         fence(Ordering::Release);
-        let tables = u64::from(removal.tables == Tables::Freed);
+        let tables = u64::from(removal.tables == PageTables::Freed);
         let by = u64::from(removal.by.number() & 0xffff) << 1;
         place.whose.store(removal.space << 17 | by | tables, Ordering::Relaxed);
         place.first.store(removal.span.first, Ordering::Relaxed);
@@ -219,14 +219,14 @@ impl<const PENDING: usize> Removals<PENDING> {
 
     /// Notes that a broadcast has reached what all CPUs hold of `span` under `tag` (under any, where there is none named),
     /// for removals up to number `upto`.
-    pub(crate) fn reach(&self, space: u64, span: Span, tables: Tables, tag: Option<Tag>, upto: u64) {
+    pub(crate) fn reach(&self, space: u64, span: Span, tables: PageTables, tag: Option<Tag>, upto: u64) {
         for place in &self.places {
             let now = place.stamp.load(Ordering::Acquire);
             if now >> 2 > upto {
                 continue;
             }
             let Some(removal) = place.read(now) else { continue };
-            let enough = tables == Tables::Freed || removal.tables == Tables::Kept;
+            let enough = tables == PageTables::Freed || removal.tables == PageTables::Kept;
             if removal.space == space && span.holds(removal.span) && enough {
                 place.add_reached(tag);
             }
@@ -261,7 +261,7 @@ impl Place {
             number: expected >> 2,
             space: whose >> 17,
             span: Span { first: self.first.load(Ordering::Relaxed), last: self.last.load(Ordering::Relaxed) },
-            tables: if whose & 1 == 1 { Tables::Freed } else { Tables::Kept },
+            tables: if whose & 1 == 1 { PageTables::Freed } else { PageTables::Kept },
             by: CpuId::new((whose >> 1) as u32 & 0xffff),
             reached: Reached(self.reached.load(Ordering::Relaxed)),
         };

@@ -1,7 +1,7 @@
-//! The one place where the judge's cells come from.
+//! The one place where the sanitizer's cells come from.
 //!
 //! Kernels get `core`'s. The packages under `crates/checked` compile this same source with cells of the explorer or of
-//! shuttle, so that the judge's own races are explored together with the engine's.
+//! shuttle, so that the sanitizer's own races are explored together with the engine's.
 
 use core::sync::atomic::Ordering;
 

@@ -1,7 +1,7 @@
 //! What is reported, and to whom.
 
 use core::fmt;
-use shootdown::{CpuId, SpaceId, Tables, Tag, VirtAddr};
+use shootdown::{CpuId, PageTables, SpaceId, Tag, VirtAddr};
 
 /// A translation that outlives what it leads to: who holds it, what it leads to, and the flush that was missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Violation {
     /// First and last address of what was unmapped; nothing where the whole space is meant.
     pub pages: Option<(VirtAddr, VirtAddr)>,
     /// Whether page tables are given back too.
-    pub tables: Tables,
+    pub tables: PageTables,
     /// The CPU that unmapped it, or frees the root, or loads the space.
     pub by: CpuId,
     /// When it was unmapped: the number of the removal, counted over the machine from 1. 0 where nothing was unmapped.
@@ -114,7 +114,7 @@ impl fmt::Display for Pages<'_> {
             Some((first, last)) => write!(f, "pages {:#x} to {:#x}", first.0, last.0)?,
             None => f.write_str("all pages")?,
         }
-        f.write_str(if self.0.tables == Tables::Freed { " and their tables" } else { "" })
+        f.write_str(if self.0.tables == PageTables::Freed { " and their tables" } else { "" })
     }
 }
 
@@ -149,14 +149,14 @@ impl<F: Fn(&Violation) + Sync> Verdict for F {
     }
 }
 
-/// What a judge has seen so far.
+/// What a sanitizer has seen so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Removals that were noted.
     pub removals: u64,
     /// Violations.
     pub violations: u64,
-    /// Checks that could not be made, because the judge has forgotten too much: more removals were under way than it
+    /// Checks that could not be made, because the sanitizer has forgotten too much: more removals were under way than it
     /// remembers, or a CPU has flushed more ranges since. No such check accuses anybody.
     pub unchecked: u64,
 }

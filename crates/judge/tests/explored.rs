@@ -1,9 +1,9 @@
-//! The judge on the explorer: told what the simulated machine's platform does, it is silent about the engine as it ships and
-//! names what a removed rule does. Its own cells are explored with the engine's.
+//! The sanitizer on the explorer: told what the simulated machine's platform does, it is silent about the engine as it ships
+//! and names what a removed rule does. Its own cells are explored with the engine's.
 
 use shootdown_explore::{Memory, Options, Verdict};
 use shootdown_machine::Case;
-use shootdown_machine::engine::{Fault, Judges, judged_cases};
+use shootdown_machine::engine::{Fault, Oracles, cases_under};
 
 /// What a removed rule is reported by: the case, and words of the report.
 ///
@@ -31,7 +31,7 @@ const REPORTS: &[(u8, &str, &str)] = &[
     ),
     // Before the CPU is back or after: both are reported, and either may be met first.
     (13, "kernel-memory-hotplug", "kernel memory"),
-    (14, "ring-overflow", "CPU 1 comes back to space 1 (tag 1) and may still use pages 0x0 to 0xfff"),
+    (14, "history-overflow", "CPU 1 comes back to space 1 (tag 1) and may still use pages 0x0 to 0xfff"),
 ];
 
 /// What came out of a case.
@@ -50,8 +50,8 @@ fn run(case: &Case, memory: Memory, max_states: u64) -> Outcome {
     }
 }
 
-fn without(rule: u8, judges: Judges) -> Vec<Case> {
-    judged_cases(Fault::rule(rule).expect("a rule"), judges)
+fn without(rule: u8, oracles: Oracles) -> Vec<Case> {
+    cases_under(Fault::rule(rule).expect("a rule"), oracles)
 }
 
 /// States after which a case is cut; SHOOTDOWN_JUDGE_STATES says another number.
@@ -62,10 +62,10 @@ fn limit() -> u64 {
 #[test]
 fn nothing_is_reported_of_the_engine_as_it_ships() {
     let (mut ordered, mut interleaved, mut cut) = (0, 0, Vec::new());
-    let cases = judged_cases(Fault::NONE, Judges::Both);
+    let cases = cases_under(Fault::NONE, Oracles::Both);
     for case in cases.iter().filter(|case| !case.deep) {
         let outcome = match run(case, case.memory, limit()) {
-            // The judge's stores make a store buffer longer than the explorer's.
+            // The sanitizer's stores make a store buffer longer than the explorer's.
             Outcome::Cut(why) if why.contains("store buffer") => {
                 interleaved += 1;
                 run(case, Memory::Sc, limit())
@@ -88,7 +88,7 @@ fn nothing_is_reported_of_the_engine_as_it_ships() {
 #[test]
 fn each_removed_rule_is_reported_with_what_was_missing() {
     for &(rule, name, words) in REPORTS {
-        let cases = without(rule, Judges::Watch);
+        let cases = without(rule, Oracles::Watch);
         let case = cases.iter().find(|case| case.name == name).expect("a case");
         match run(case, Memory::Sc, 200_000) {
             Outcome::Report(what) => assert!(what.contains(words), "SD-{rule} by {name}: {what}"),
@@ -100,10 +100,10 @@ fn each_removed_rule_is_reported_with_what_was_missing() {
 
 /// Only pairs: they are explored to the end.
 #[test]
-fn what_the_machines_judge_reports_of_a_pair_is_reported_here_too() {
+fn what_the_machines_oracle_reports_of_a_pair_is_reported_here_too() {
     let (mut both, mut early) = (0, 0);
     for rule in 1..=Fault::LAST_RULE {
-        let (theirs, ours) = (without(rule, Judges::Machine), without(rule, Judges::Watch));
+        let (theirs, ours) = (without(rule, Oracles::Machine), without(rule, Oracles::Watch));
         for (their, our) in theirs.iter().zip(&ours).filter(|(case, _)| case.groups.contains(&"pairs")) {
             let Outcome::Report(what) = run(their, Memory::Sc, 30_000) else { continue };
             if what.contains("is not in its mask") {
@@ -118,6 +118,6 @@ fn what_the_machines_judge_reports_of_a_pair_is_reported_here_too() {
             }
         }
     }
-    println!("{both} findings of the machine's judge are found here too; {early} were of masks alone");
+    println!("{both} findings of the machine's oracle are found here too; {early} were of masks alone");
     assert!(both > 150, "{both}");
 }

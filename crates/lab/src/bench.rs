@@ -29,14 +29,14 @@ pub struct Row {
 /// Counts in relation to operations.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Rates {
-    /// Doorbells for each flush.
-    pub doorbells_per_flush: f64,
+    /// IPIs for each flush.
+    pub ipis_per_flush: f64,
     /// Line transfers, handlers included, for each flush.
     pub transfers_per_flush: f64,
     /// The initiator's instructions for each flush.
     pub instructions_per_flush: f64,
-    /// The handler's instructions for each doorbell.
-    pub instructions_per_doorbell: f64,
+    /// The handler's instructions for each IPI.
+    pub instructions_per_ipi: f64,
     /// Line transfers for each switch, to a space or away from it.
     pub transfers_per_switch: f64,
     /// Cycles that a frame waited.
@@ -49,10 +49,10 @@ impl Rates {
         let per = |count: u64, of: u64| count as f64 / of.max(1) as f64;
         let flushes = totals.flush.operations;
         Self {
-            doorbells_per_flush: per(totals.sent, flushes),
+            ipis_per_flush: per(totals.sent, flushes),
             transfers_per_flush: per(totals.flush_transfers(), flushes),
             instructions_per_flush: per(totals.flush.instructions, flushes),
-            instructions_per_doorbell: per(totals.handler.instructions, totals.delivered),
+            instructions_per_ipi: per(totals.handler.instructions, totals.delivered),
             transfers_per_switch: per(
                 totals.switch.transfers() + totals.lazy.transfers(),
                 totals.switch.operations + totals.lazy.operations,

@@ -4,7 +4,7 @@
 //! All pairs here commute: spaces differ, or one space is used by both without either's answer depending on the other
 //! (switches, flushes of different pages).
 
-use crate::machine::{CpuCount, Op, Pages, Source, Tables, Touched, run_watched};
+use crate::machine::{CpuCount, Op, PageTables, Pages, Source, Touched, run_watched};
 use crate::policy::{PolicyKind, policy};
 use serde::Serialize;
 
@@ -163,9 +163,9 @@ fn act(verb: Verb, space: u32, cpu: u32) -> Op {
         Verb::GoLazy => Op::Lazy(false),
         Verb::Borrow => Op::Borrow(space),
         Verb::Unborrow => Op::Unborrow,
-        Verb::UnmapPage => Op::Unmap(Pages { first, count: 1 }, Tables::Kept),
-        Verb::UnmapMany => Op::Unmap(Pages { first, count: 64 }, Tables::Kept),
-        Verb::UnmapTables => Op::Unmap(Pages { first, count: 64 }, Tables::Freed),
+        Verb::UnmapPage => Op::Unmap(Pages { first, count: 1 }, PageTables::Kept),
+        Verb::UnmapMany => Op::Unmap(Pages { first, count: 64 }, PageTables::Kept),
+        Verb::UnmapTables => Op::Unmap(Pages { first, count: 64 }, PageTables::Freed),
         Verb::Protect => Op::Protect(Pages { first, count: 1 }),
         Verb::Create => Op::Create(4 + cpu),
         Verb::Exit => Op::Exit(space),

@@ -1,9 +1,9 @@
-//! The performance laboratory: what a policy of TLB coherence costs, in counts that do not depend on the host.
+//! The performance bench: what a policy of TLB coherence costs, in counts that do not depend on the host.
 //!
-//! A [`machine`] of 1 to 4,096 CPUs runs one event at a time. On it run the shipped engine (the package
-//! `shootdown-counted`: the same source, with cells that report each access) and the policies ([`policy`]) of kernels,
-//! written from their descriptions, all under the same workloads ([`workload`]). A judge watches every translation, so that a
-//! policy cannot win by being wrong.
+//! A [`machine`] of 1 to 4,096 CPUs runs one event at a time. On it run the shipped engine (the package `shootdown-counted`:
+//! the same source, with cells that report each access) and the policies ([`policy`]) of kernels, written from their
+//! descriptions, all under the same workloads ([`workload`]). A staleness check watches every translation, so that a policy
+//! cannot win by being wrong.
 pub mod bench;
 pub mod commute;
 #[cfg(target_os = "linux")]

@@ -1,7 +1,7 @@
-//! One flush at a time, with a known number of CPUs that must hear of it.
+//! One flush at a time, with a known number of CPUs that must be told.
 
 use crate::bench::Rates;
-use crate::machine::{CpuCount, Op, Pages, Source, Tables, run};
+use crate::machine::{CpuCount, Op, PageTables, Pages, Source, run};
 use crate::policy::{PolicyKind, policy};
 use serde::Serialize;
 
@@ -18,8 +18,8 @@ pub struct Probe {
     pub cpus: u32,
     /// CPUs that run the space besides the initiator.
     pub targets: u32,
-    /// Doorbells.
-    pub doorbells: f64,
+    /// IPIs.
+    pub ipis: f64,
     /// Line transfers, handlers included.
     pub transfers: f64,
     /// The same at the initiator.
@@ -60,7 +60,7 @@ pub fn probe(kind: PolicyKind, cpus: CpuCount, targets: u32) -> Probe {
     scripts[0].extend([Op::Switch(0), Op::Compute(PAUSE)]);
     let page = Pages { first: 1, count: 1 };
     for _ in 0..FLUSHES {
-        scripts[0].extend([Op::Touch(page), Op::Unmap(page, Tables::Kept), Op::Compute(PAUSE)]);
+        scripts[0].extend([Op::Touch(page), Op::Unmap(page, PageTables::Kept), Op::Compute(PAUSE)]);
     }
     let totals = run(cpus, policy(kind, all, true), Source::Scripts(scripts)).totals;
     let each = |count: u64| count as f64 / FLUSHES as f64;
@@ -68,12 +68,12 @@ pub fn probe(kind: PolicyKind, cpus: CpuCount, targets: u32) -> Probe {
         policy: kind.name(),
         cpus: all,
         targets,
-        doorbells: each(totals.sent),
+        ipis: each(totals.sent),
         transfers: each(totals.flush_transfers()),
         initiator_transfers: each(totals.flush.transfers()),
         initiator_reads: each(totals.flush.reads),
         instructions: each(totals.flush.instructions),
-        handler_instructions: Rates::of(&totals).instructions_per_doorbell,
+        handler_instructions: Rates::of(&totals).instructions_per_ipi,
         cycles: Rates::of(&totals).cycles_held,
     }
 }

@@ -3,7 +3,7 @@
 //! A million operations by default. `SHOOTDOWN_HARD_OPERATIONS=10000000 cargo test --release -p shootdown-lab --test hard`
 //! runs ten times as many.
 
-use shootdown_lab::machine::{CpuCount, Op, Outcome, Pages, Source, Tables, run};
+use shootdown_lab::machine::{CpuCount, Op, Outcome, PageTables, Pages, Source, run};
 use shootdown_lab::policy::{PolicyKind, policy};
 use std::collections::VecDeque;
 
@@ -116,12 +116,12 @@ impl Plan {
                 self.push(cpu, Op::Unborrow);
             }
             (35..60, Some(_)) => self.push(cpu, Op::Touch(pages)),
-            (60..75, Some(_)) => self.push(cpu, Op::Unmap(pages, Tables::Kept)),
-            (75..80, Some(_)) => self.push(cpu, Op::Unmap(pages, Tables::Freed)),
+            (60..75, Some(_)) => self.push(cpu, Op::Unmap(pages, PageTables::Kept)),
+            (75..80, Some(_)) => self.push(cpu, Op::Unmap(pages, PageTables::Freed)),
             (80..88, Some(_)) => self.push(cpu, Op::Protect(pages)),
             (88..92, _) => {
                 let space = self.shared();
-                self.push(cpu, Op::Flush(space, pages, Tables::Kept));
+                self.push(cpu, Op::Flush(space, pages, PageTables::Kept));
             }
             (92..94, _) => self.short_life(cpu),
             (_, _) => self.push(cpu, Op::Compute(2_000)),
@@ -143,7 +143,7 @@ impl Plan {
         self.push(peer, Op::Take(there));
         self.push(peer, Op::Borrow(space));
         self.push(peer, Op::Touch(pages));
-        self.push(cpu, Op::Unmap(pages, Tables::Kept));
+        self.push(cpu, Op::Unmap(pages, PageTables::Kept));
         self.push(peer, Op::Unborrow);
         self.push(peer, Op::Post(back));
         self.push(cpu, Op::Take(back));
@@ -183,7 +183,7 @@ fn a_thousand_spaces_on_sixty_four_cpus_lose_nothing_free_nothing_early_and_end_
         assert_eq!(totals.violations, 0, "{}: no frame is given back early", kind.name());
         assert_eq!(totals.flush.operations, planned.flushes, "{}: no flush is lost", kind.name());
         assert_eq!(totals.lifetime.operations, planned.lifetimes, "{}: no life is lost", kind.name());
-        assert_eq!(totals.sent, totals.delivered, "{}: no doorbell is lost", kind.name());
+        assert_eq!(totals.sent, totals.delivered, "{}: no IPI is lost", kind.name());
         assert!(
             totals.sent > 0 && totals.merged > 0 && totals.full_flushes > 0,
             "{}: {totals:?}",
@@ -193,7 +193,7 @@ fn a_thousand_spaces_on_sixty_four_cpus_lose_nothing_free_nothing_early_and_end_
 }
 
 #[test]
-fn the_same_machine_without_doorbells_frees_frames_early() {
+fn the_same_machine_without_ipis_frees_frames_early() {
     let (outcome, _) = run_under(PolicyKind::None, 100_000);
     assert!(outcome.totals.violations > 1_000, "{outcome:?}");
 }

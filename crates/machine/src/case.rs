@@ -5,7 +5,7 @@ use shootdown_explore::{Memory, Move, Options, Report, Scenario, Trace, explore,
 pub struct Case {
     /// Name, unique; what `shootdown check NAME` takes.
     pub name: String,
-    /// The engine, or a protocol of the corpus.
+    /// The engine, or a protocol of a bug.
     pub kind: Kind,
     /// Which variant of the protocol.
     pub variant: Variant,
@@ -17,7 +17,7 @@ pub struct Case {
     pub cpus: usize,
     /// Whether only `check --deep` runs it.
     pub deep: bool,
-    /// Groups for `check GROUP`: `pairs`, `tags`, `corpus`, ...
+    /// Groups for `check GROUP`: `pairs`, `tags`, `bugs`, ...
     pub groups: &'static [&'static str],
     /// One sentence: what it shows.
     pub about: String,
@@ -53,8 +53,8 @@ pub type ReplayFn = Box<dyn Fn(&Options<'_>, &[Move]) -> Result<Trace, (usize, S
 pub enum Kind {
     /// The shipped engine.
     Engine,
-    /// A protocol of the corpus.
-    Corpus,
+    /// A protocol with a bug, broken or fixed.
+    Bug,
     /// A protocol as read in a current kernel, which looks wrong and is not confirmed to be.
     Suspect,
 }

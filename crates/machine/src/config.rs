@@ -37,8 +37,8 @@ pub struct Builder {
     pub(crate) remaps: bool,
     pub(crate) software_refill: bool,
     pub(crate) late_accesses: bool,
-    /// Whether states are judged.
-    pub(crate) judged: bool,
+    /// Whether states are checked.
+    pub(crate) checked: bool,
     pub(crate) translations: Vec<Translation>,
     pub(crate) must_free: [Vec<usize>; 3],
     /// Per CPU, those that share its TLB, itself included.
@@ -66,7 +66,7 @@ impl Builder {
             remaps: false,
             software_refill: false,
             late_accesses: false,
-            judged: true,
+            checked: true,
             translations: Vec::new(),
             must_free: Default::default(),
             domains: std::array::from_fn(|cpu| 1 << cpu),
@@ -127,9 +127,9 @@ impl Builder {
         self
     }
 
-    /// Leaves states unjudged, so that another judge has to notice.
-    pub(crate) fn unjudged(mut self) -> Self {
-        self.judged = false;
+    /// Leaves states unchecked, so that another oracle has to notice.
+    pub(crate) fn without_oracle(mut self) -> Self {
+        self.checked = false;
         self
     }
 

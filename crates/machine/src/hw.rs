@@ -1,4 +1,4 @@
-//! Hardware operations of the simulated machine, and marks by which code under check tells the judge what it gave away.
+//! Hardware operations of the simulated machine, and marks by which code under check tells the oracle what it gave away.
 //!
 //! Ordering, per memory model. TSO, after x86: root loads and flushes wait until this CPU's store buffer is empty.
 //! PSO: they do not, so a protocol needs its own fence between page-table stores and what follows. A broadcast stands
@@ -119,7 +119,7 @@ pub fn flush_on(cpu: usize, whose: Whose, which: Which) {
 }
 
 /// Says that this CPU stops being run (a hypervisor has taken the virtual CPU off), or is run again. Meanwhile nothing is
-/// translated on it and its walker rests, so it is not judged; it keeps what it holds.
+/// translated on it and its walker rests, so it is not checked; it keeps what it holds.
 #[track_caller]
 pub fn running(on: bool) {
     issue(Op::Running { on });
@@ -153,16 +153,16 @@ pub fn access(space: usize, value: u64) {
     issue(Op::Access { space, value });
 }
 
-/// Takes this CPU off: it halts with what it has loaded. Its TLB keeps what it holds and its walker may go on; what it holds of
-/// user pages and of kernel memory is not judged, but a root or a table that it can still walk is.
+/// Takes this CPU off: it halts with what it has loaded. Its TLB keeps what it holds and its walker may go on; what it holds
+/// of user pages and of kernel memory is not checked, but a root or a table that it can still walk is.
 #[track_caller]
 pub fn offline() {
     issue(Op::Offline);
 }
 
-/// Brings this CPU back with the TLB and the root it left with. Kernel entries are not judged until it has flushed everything
-/// ([`flush_all`]) or loaded a root ([`install`]), so that it can flush first; nor, where the machine knows what CPUs acknowledge
-/// ([`crate::Acknowledged`]), past its acknowledgement of the latest generation of kernel memory.
+/// Brings this CPU back with the TLB and the root it left with. Kernel entries are not checked until it has flushed
+/// everything ([`flush_all`]) or loaded a root ([`install`]), so that it can flush first; nor, where the machine knows what
+/// CPUs acknowledge ([`crate::Acknowledged`]), past its acknowledgement of the latest generation of kernel memory.
 #[track_caller]
 pub fn online() {
     issue(Op::Online);
@@ -174,7 +174,7 @@ pub fn free_frame(frame: usize) {
     issue(Op::FreeFrame { frame });
 }
 
-/// Gives a leaf table back, by its number (1 and up), or the kernel's ([`crate::Tables::kernel_table`]).
+/// Gives a leaf table back, by its number (1 and up), or the kernel's ([`crate::PageTables::kernel_table`]).
 #[track_caller]
 pub fn free_table(table: u64) {
     issue(Op::FreeTable { table });
@@ -345,11 +345,11 @@ impl Op {
 
     /// What the explorer's orderings and reductions may assume.
     ///
-    /// What gives something away only ever adds to persistent ghosts, and the judge is monotone in them: if giving
-    /// away now breaks a rule, "now" is an execution; if giving away later does, so does the state that the early one
-    /// leads to, for it holds the same ghosts. So its early execution loses nothing and invents nothing. Entering user
-    /// mode is the same with regard to other CPUs, but a handler on this CPU may flush or leave user mode first.
-    /// Everything that takes translations or rights away can mend a state and stays in its place.
+    /// What gives something away only ever adds to persistent ghosts, and the oracle is monotone in them: if giving away now
+    /// breaks a rule, "now" is an execution; if giving away later does, so does the state that the early one leads to, for
+    /// it holds the same ghosts. So its early execution loses nothing and invents nothing. Entering user mode is the same
+    /// with regard to other CPUs, but a handler on this CPU may flush or leave user mode first. Everything that takes
+    /// translations or rights away can mend a state and stays in its place.
     pub(crate) fn facts(self, remaps: bool) -> Facts {
         let (drains_tso, drains_pso, commutes) = match self {
             Op::Install { .. }

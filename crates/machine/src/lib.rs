@@ -1,9 +1,9 @@
-//! What hardware may do with page tables and TLBs, a judge that watches it, and the engine's scenarios on it.
+//! What hardware may do with page tables and TLBs, an oracle that watches it, and the engine's scenarios on it.
 //!
-//! A [`Machine`] is the [`shootdown_explore::Device`] of a scenario. Page tables are ordinary words in [`Tables`];
-//! TLB and root instructions are the functions of [`hw`]. After every step the machine adds to each CPU's TLB all
-//! that hardware could have read by then, so the TLB is the *set* of translations that the CPU may hold, and only a
-//! flush takes something out. The judge then asks whether a CPU can use what was already given away.
+//! A [`Machine`] is the [`shootdown_explore::Device`] of a scenario. Page tables are ordinary words in [`Tables`]; TLB and
+//! root instructions are the functions of [`hw`]. After every step the machine adds to each CPU's TLB all that hardware
+//! could have read by then, so the TLB is the *set* of translations that the CPU may hold, and only a flush takes something
+//! out. The oracle then asks whether a CPU can use what was already given away.
 
 mod case;
 mod config;
@@ -11,8 +11,8 @@ mod dissect;
 mod domain;
 pub mod engine;
 pub mod hw;
-mod judge;
 mod machine;
+mod oracle;
 mod show;
 mod software;
 mod state;
@@ -28,5 +28,5 @@ pub use tables::{Tables, space_name};
 
 /// Hash of the engine's source that this was compiled from.
 pub const ENGINE_SOURCE: &str = shootdown::SOURCE;
-/// Hash of the judge's.
-pub const JUDGE_SOURCE: &str = shootdown_judge::SOURCE;
+/// Hash of the oracle's.
+pub const SANITIZER_SOURCE: &str = shootdown_judge::SOURCE;

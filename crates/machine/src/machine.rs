@@ -1,6 +1,6 @@
 use crate::config::{Builder, MAX_CPUS, MAX_FRAMES, MAX_SPACES, MAX_TAGS, SLOTS, Translation};
 use crate::hw::{Install, Op, Which, Whose};
-use crate::judge;
+use crate::oracle;
 use crate::state::{ARRIVING, Local, ONLINE, PAUSED, Shared, USER};
 use crate::tables::Tables;
 use shootdown_explore::sync::Word;
@@ -27,7 +27,7 @@ pub struct Acknowledged<'a> {
     pub caught: &'a [&'a Word],
 }
 
-/// The simulated hardware: page tables in memory, what TLBs may hold of them, and the judge.
+/// The simulated hardware: page tables in memory, what TLBs may hold of them, and the oracle.
 #[derive(Debug)]
 pub struct Machine {
     /// Page tables in memory.
@@ -42,7 +42,7 @@ pub struct Machine {
     watched: OnceLock<Watched>,
 }
 
-/// Where the words that hardware and judge read are found in a [`View`].
+/// Where the words that hardware and oracle read are found in a [`View`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Watched {
     roots: usize,
@@ -99,10 +99,10 @@ impl Machine {
         }
     }
 
-    /// Registers the page tables, and the words in which the protocol keeps its CPU masks, if rule SD-1 is to be
-    /// judged: a CPU that has a space's root loaded without its bit in memory breaks it. To be called from
-    /// [`shootdown_explore::Scenario::register`], always with the same masks; the words may be registered as parts of
-    /// other objects before.
+    /// Registers the page tables, and the words in which the protocol keeps its CPU masks, if rule SD-1 is to be checked: a
+    /// CPU that has a space's root loaded without its bit in memory breaks it. To be called from
+    /// [`shootdown_explore::Scenario::register`], always with the same masks; the words may be registered as parts of other
+    /// objects before.
     pub fn register(&self, registry: &mut Registry, masks: &[MaskWord<'_>]) {
         self.register_acknowledged(registry, masks, None);
     }
@@ -349,7 +349,7 @@ impl Device for Machine {
                 self.show(op, 0)
             ));
         };
-        if !view.locals[cpu].is(ONLINE) && !judge::is_mark(op) && op != Op::Online {
+        if !view.locals[cpu].is(ONLINE) && !oracle::is_mark(op) && op != Op::Online {
             return Effect::Violation(format!("CPU {cpu} is offline: {}", self.show(op.encode(), 0)));
         }
         if let Op::Broadcast { whose, which } = op {
@@ -378,7 +378,7 @@ impl Device for Machine {
                 }
             }
             if !self.pool(view.locals) {
-                return if self.config.judged { self.judge(view) } else { Ok(()) };
+                return if self.config.checked { self.check(view) } else { Ok(()) };
             }
         }
     }

@@ -34,7 +34,7 @@ pub struct Local {
 
 pub(crate) const ONLINE: u8 = 1;
 pub(crate) const USER: u8 = 2;
-/// Back online, and nothing flushed, loaded or acknowledged yet: kernel entries are not judged.
+/// Back online, and nothing flushed, loaded or acknowledged yet: kernel entries are not checked.
 pub(crate) const ARRIVING: u8 = 4;
 /// Taken off by a hypervisor.
 pub(crate) const PAUSED: u8 = 8;

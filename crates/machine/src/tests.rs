@@ -4,17 +4,17 @@ use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Action, Memory, Options, Registry, Report, Scenario, Verdict, explore};
 
-type Main = fn(&Rig);
+type Main = fn(&SmallMachine);
 
 /// A machine, what each CPU runs on it, and a word for them to talk through.
-struct Rig {
+struct SmallMachine {
     machine: Machine,
     mains: Vec<Main>,
     word: Word,
     mask: Option<Word>,
 }
 
-impl Scenario for Rig {
+impl Scenario for SmallMachine {
     type Device = Machine;
     fn cpus(&self) -> usize {
         self.mains.len()
@@ -26,7 +26,7 @@ impl Scenario for Rig {
         &self.machine
     }
     fn register(&self, registry: &mut Registry) {
-        registry.object("rig", &self.word);
+        registry.object("small_machine", &self.word);
         let mask = self.mask.as_ref().map(|word| MaskWord { space: 0, word, first: 0 });
         if let Some(mask) = mask {
             registry.object("mask", mask.word);
@@ -37,8 +37,9 @@ impl Scenario for Rig {
 
 fn run(builder: Builder, mains: &[Main], memory: Memory) -> Report {
     let mask = None;
-    let rig = Rig { machine: builder.build(), mains: mains.to_vec(), word: Word::new("word", 0), mask };
-    explore(&rig, &Options { memory, workers: 1, ..Options::default() })
+    let small_machine =
+        SmallMachine { machine: builder.build(), mains: mains.to_vec(), word: Word::new("word", 0), mask };
+    explore(&small_machine, &Options { memory, workers: 1, ..Options::default() })
 }
 
 #[track_caller]
@@ -51,7 +52,7 @@ fn breaks(builder: Builder, mains: &[Main], message: &str) {
     assert_eq!(run(builder, mains, Memory::Tso).verdict, Verdict::Violates(message.into()));
 }
 
-fn idle(_: &Rig) {}
+fn idle(_: &SmallMachine) {}
 
 /// Two CPUs in user mode in space A, where page 0 leads to frame 1; value 2 is the same, read-only.
 fn pair() -> Builder {
@@ -63,8 +64,8 @@ fn pair() -> Builder {
         .start(1, 0, 0, true)
 }
 
-fn unmap(rig: &Rig) {
-    rig.machine.tables.leaf(0, 0).store(0, Relaxed);
+fn unmap(small_machine: &SmallMachine) {
+    small_machine.machine.tables.leaf(0, 0).store(0, Relaxed);
     sync::fence(SeqCst);
 }
 
@@ -74,13 +75,13 @@ fn flush_all_cpus() {
 
 #[test]
 fn freed_frame_must_be_out_of_every_tlb() {
-    let flushed: Main = |rig| {
-        unmap(rig);
+    let flushed: Main = |small_machine| {
+        unmap(small_machine);
         flush_all_cpus();
         hw::free_frame(1);
     };
-    let only_here: Main = |rig| {
-        unmap(rig);
+    let only_here: Main = |small_machine| {
+        unmap(small_machine);
         hw::flush_page(0, 0, WalkCache::Drop);
         hw::free_frame(1);
     };
@@ -91,9 +92,9 @@ fn freed_frame_must_be_out_of_every_tlb() {
 
 #[test]
 fn flush_before_the_entry_is_gone_refills() {
-    let too_early: Main = |rig| {
+    let too_early: Main = |small_machine| {
         flush_all_cpus();
-        unmap(rig);
+        unmap(small_machine);
         hw::free_frame(1);
     };
     let message = "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)";
@@ -102,13 +103,13 @@ fn flush_before_the_entry_is_gone_refills() {
 
 #[test]
 fn revoked_translation_must_be_out_of_every_tlb() {
-    let flushed: Main = |rig| {
-        rig.machine.tables.leaf(0, 0).store(2, Relaxed);
+    let flushed: Main = |small_machine| {
+        small_machine.machine.tables.leaf(0, 0).store(2, Relaxed);
         hw::broadcast(Whose::Tag(0), Which::Page(0, WalkCache::Keep));
         hw::revoke(1);
     };
-    let not_flushed: Main = |rig| {
-        rig.machine.tables.leaf(0, 0).store(2, Relaxed);
+    let not_flushed: Main = |small_machine| {
+        small_machine.machine.tables.leaf(0, 0).store(2, Relaxed);
         hw::flush_page(0, 0, WalkCache::Keep);
         hw::revoke(1);
     };
@@ -119,23 +120,23 @@ fn revoked_translation_must_be_out_of_every_tlb() {
 
 #[test]
 fn unmapped_page_must_not_be_usable_until_it_is_mapped_again() {
-    let unmapped: Main = |rig| {
-        unmap(rig);
+    let unmapped: Main = |small_machine| {
+        unmap(small_machine);
         flush_all_cpus();
         hw::unreachable(0, 0);
     };
-    let back: Main = |rig| {
-        unmap(rig);
+    let back: Main = |small_machine| {
+        unmap(small_machine);
         flush_all_cpus();
         hw::unreachable(0, 0);
         hw::mapped(0, 0);
-        rig.machine.tables.leaf(0, 0).store(1, Relaxed);
+        small_machine.machine.tables.leaf(0, 0).store(1, Relaxed);
     };
-    let too_soon: Main = |rig| {
-        unmap(rig);
+    let too_soon: Main = |small_machine| {
+        unmap(small_machine);
         flush_all_cpus();
         hw::unreachable(0, 0);
-        rig.machine.tables.leaf(0, 0).store(1, Relaxed);
+        small_machine.machine.tables.leaf(0, 0).store(1, Relaxed);
         hw::mapped(0, 0);
     };
     holds(pair(), &[unmapped, idle]);
@@ -146,7 +147,7 @@ fn unmapped_page_must_not_be_usable_until_it_is_mapped_again() {
 }
 
 #[test]
-fn entries_under_another_tag_are_judged_when_it_is_loaded() {
+fn entries_under_another_tag_are_checked_when_it_is_loaded() {
     let tagged = || {
         Machine::builder(1)
             .spaces(2, 1)
@@ -180,9 +181,9 @@ fn entries_under_another_tag_are_judged_when_it_is_loaded() {
 
 #[test]
 fn untagged_machine_flushes_at_every_root_load() {
-    let switch: Main = |rig| {
+    let switch: Main = |small_machine| {
         hw::user(false);
-        unmap(rig);
+        unmap(small_machine);
         hw::install(Some(0), 0, Install::Keep);
         hw::free_frame(1);
         hw::user(true);
@@ -194,21 +195,21 @@ fn untagged_machine_flushes_at_every_root_load() {
 #[test]
 fn freed_table_must_be_out_of_walk_caches_of_lazy_cpus_too() {
     let lazy_pair = || pair().start(1, 0, 0, false);
-    let whole: Main = |rig| {
-        rig.machine.tables.root(0, 0).store(0, Relaxed);
-        unmap(rig);
+    let whole: Main = |small_machine| {
+        small_machine.machine.tables.root(0, 0).store(0, Relaxed);
+        unmap(small_machine);
         flush_all_cpus();
         hw::free_table(1);
     };
-    let leaf_only: Main = |rig| {
-        rig.machine.tables.root(0, 0).store(0, Relaxed);
-        unmap(rig);
+    let leaf_only: Main = |small_machine| {
+        small_machine.machine.tables.root(0, 0).store(0, Relaxed);
+        unmap(small_machine);
         hw::broadcast(Whose::Tag(0), Which::Page(0, WalkCache::Keep));
         hw::flush_tag(0);
         hw::free_table(1);
     };
-    let linked: Main = |rig| {
-        unmap(rig);
+    let linked: Main = |small_machine| {
+        unmap(small_machine);
         flush_all_cpus();
         hw::free_table(1);
     };
@@ -254,13 +255,13 @@ fn two_spaces_must_not_share_a_live_tag() {
 #[test]
 fn kernel_entries_count_on_every_online_cpu() {
     let kernel = || Machine::builder(2).kernel_pages(1).translation(1, None, true).map_kernel(0, 1);
-    let flushed: Main = |rig| {
-        rig.machine.tables.kernel(0).store(0, Relaxed);
+    let flushed: Main = |small_machine| {
+        small_machine.machine.tables.kernel(0).store(0, Relaxed);
         hw::broadcast(Whose::Kernel, Which::Page(0, WalkCache::Keep));
         hw::free_frame(1);
     };
-    let only_here: Main = |rig| {
-        rig.machine.tables.kernel(0).store(0, Relaxed);
+    let only_here: Main = |small_machine| {
+        small_machine.machine.tables.kernel(0).store(0, Relaxed);
         hw::flush_kernel_page(0);
         hw::flush_user();
         hw::free_frame(1);
@@ -273,18 +274,18 @@ fn kernel_entries_count_on_every_online_cpu() {
 #[test]
 fn cpu_that_comes_online_has_until_its_first_root_load_to_flush() {
     let kernel = || Machine::builder(1).kernel_pages(1).translation(1, None, true).map_kernel(0, 1);
-    let flushes: Main = |rig| {
+    let flushes: Main = |small_machine| {
         hw::offline();
-        rig.machine.tables.kernel(0).store(0, SeqCst);
+        small_machine.machine.tables.kernel(0).store(0, SeqCst);
         sync::fence(SeqCst);
         hw::free_frame(1);
         hw::online();
         hw::flush_all();
         hw::install(None, 0, Install::Keep);
     };
-    let forgets: Main = |rig| {
+    let forgets: Main = |small_machine| {
         hw::offline();
-        rig.machine.tables.kernel(0).store(0, SeqCst);
+        small_machine.machine.tables.kernel(0).store(0, SeqCst);
         sync::fence(SeqCst);
         hw::free_frame(1);
         hw::online();
@@ -304,32 +305,32 @@ fn cpu_that_comes_online_has_until_its_first_root_load_to_flush() {
 fn a_freed_kernel_table_must_be_out_of_every_walk_cache() {
     let kernel =
         || Machine::builder(2).kernel_pages(1).kernel_table().translation(1, None, true).map_kernel(0, 1);
-    fn unhook(rig: &Rig) {
-        rig.machine.tables.kernel_link().store(0, Relaxed);
+    fn unhook(small_machine: &SmallMachine) {
+        small_machine.machine.tables.kernel_link().store(0, Relaxed);
         sync::fence(SeqCst);
     }
-    fn free(rig: &Rig) {
-        hw::free_table(rig.machine.tables.kernel_table());
+    fn free(small_machine: &SmallMachine) {
+        hw::free_table(small_machine.machine.tables.kernel_table());
     }
-    let flushed: Main = |rig| {
-        unhook(rig);
+    let flushed: Main = |small_machine| {
+        unhook(small_machine);
         hw::broadcast(Whose::Kernel, Which::Page(0, WalkCache::Drop));
-        free(rig);
+        free(small_machine);
     };
-    let leaves_only: Main = |rig| {
-        unhook(rig);
+    let leaves_only: Main = |small_machine| {
+        unhook(small_machine);
         hw::broadcast(Whose::Kernel, Which::Page(0, WalkCache::Keep));
-        free(rig);
+        free(small_machine);
     };
-    let users_only: Main = |rig| {
-        unhook(rig);
+    let users_only: Main = |small_machine| {
+        unhook(small_machine);
         hw::broadcast(Whose::Users, Which::All);
-        free(rig);
+        free(small_machine);
     };
-    let only_here: Main = |rig| {
-        unhook(rig);
+    let only_here: Main = |small_machine| {
+        unhook(small_machine);
         hw::flush_kernel(0, WalkCache::Drop);
-        free(rig);
+        free(small_machine);
     };
     let still_linked: Main = free;
     holds(kernel(), &[flushed, idle]);
@@ -355,10 +356,10 @@ fn a_cpu_that_is_off_line_halts_on_what_it_has_loaded() {
         hw::offline();
         hw::free_root(0);
     };
-    let frees_the_table: Main = |rig| {
+    let frees_the_table: Main = |small_machine| {
         hw::user(false);
         hw::offline();
-        rig.machine.tables.root(0, 0).store(0, SeqCst);
+        small_machine.machine.tables.root(0, 0).store(0, SeqCst);
         hw::free_table(1);
     };
     let machine = || Machine::builder(1).translation(1, Some(0), true).map(0, 0, 1).start(0, 0, 0, true);
@@ -455,19 +456,19 @@ fn mask_must_name_every_cpu_that_has_the_root_loaded() {
     let check = |main: Main| {
         let machine = Machine::builder(1).build();
         let mask = Some(Word::new("mask", 0));
-        let rig = Rig { machine, mains: vec![main], word: Word::new("word", 0), mask };
-        explore(&rig, &Options::default()).verdict
+        let small_machine = SmallMachine { machine, mains: vec![main], word: Word::new("word", 0), mask };
+        explore(&small_machine, &Options::default()).verdict
     };
-    let in_order: Main = |rig| {
-        rig.mask.as_ref().map(|mask| mask.fetch_or(1, SeqCst));
+    let in_order: Main = |small_machine| {
+        small_machine.mask.as_ref().map(|mask| mask.fetch_or(1, SeqCst));
         hw::install(Some(0), 0, Install::Keep);
         hw::install(None, 0, Install::Keep);
-        rig.mask.as_ref().map(|mask| mask.fetch_and(0, SeqCst));
+        small_machine.mask.as_ref().map(|mask| mask.fetch_and(0, SeqCst));
     };
-    let leaves_early: Main = |rig| {
-        rig.mask.as_ref().map(|mask| mask.fetch_or(1, SeqCst));
+    let leaves_early: Main = |small_machine| {
+        small_machine.mask.as_ref().map(|mask| mask.fetch_or(1, SeqCst));
         hw::install(Some(0), 0, Install::Keep);
-        rig.mask.as_ref().map(|mask| mask.fetch_and(0, SeqCst));
+        small_machine.mask.as_ref().map(|mask| mask.fetch_and(0, SeqCst));
         hw::install(None, 0, Install::Keep);
     };
     assert_eq!(check(in_order), Verdict::Holds);
@@ -495,21 +496,21 @@ fn what_is_never_given_back_is_lost() {
 #[test]
 fn walker_reads_memory_while_the_store_waits_in_the_buffer() {
     let machine = || Machine::builder(2).translation(1, Some(0), true).map(0, 0, 1);
-    let hasty: Main = |rig| {
-        rig.machine.tables.leaf(0, 0).store(0, Relaxed);
-        if rig.word.load(Relaxed) == 0 {
+    let hasty: Main = |small_machine| {
+        small_machine.machine.tables.leaf(0, 0).store(0, Relaxed);
+        if small_machine.word.load(Relaxed) == 0 {
             hw::free_frame(1);
         }
     };
-    let careful: Main = |rig| {
-        rig.machine.tables.leaf(0, 0).store(0, Relaxed);
+    let careful: Main = |small_machine| {
+        small_machine.machine.tables.leaf(0, 0).store(0, Relaxed);
         sync::fence(SeqCst);
-        if rig.word.load(Relaxed) == 0 {
+        if small_machine.word.load(Relaxed) == 0 {
             hw::free_frame(1);
         }
     };
-    let arrives: Main = |rig| {
-        rig.word.swap(1, SeqCst);
+    let arrives: Main = |small_machine| {
+        small_machine.word.swap(1, SeqCst);
         hw::install(Some(0), 0, Install::FlushAll);
         hw::user(true);
     };
@@ -524,8 +525,8 @@ fn walker_reads_memory_while_the_store_waits_in_the_buffer() {
 #[test]
 fn walker_reads_its_own_cpus_store_buffer() {
     let machine = Machine::builder(1).translation(1, Some(0), true).link(0, 0).start(0, 0, 0, true);
-    let main: Main = |rig| {
-        rig.machine.tables.leaf(0, 0).store(1, Relaxed);
+    let main: Main = |small_machine| {
+        small_machine.machine.tables.leaf(0, 0).store(1, Relaxed);
         hw::free_frame(1);
     };
     let report = run(machine, &[main], Memory::Tso);
@@ -542,8 +543,8 @@ fn walker_reads_its_own_cpus_store_buffer() {
 #[test]
 fn local_flush_waits_for_stores_under_tso_only() {
     let machine = || Machine::builder(1).translation(1, Some(0), true).map(0, 0, 1).start(0, 0, 0, true);
-    let main: Main = |rig| {
-        rig.machine.tables.leaf(0, 0).store(0, Relaxed);
+    let main: Main = |small_machine| {
+        small_machine.machine.tables.leaf(0, 0).store(0, Relaxed);
         hw::flush_page(0, 0, WalkCache::Keep);
         hw::free_frame(1);
     };

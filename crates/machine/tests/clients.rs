@@ -5,7 +5,7 @@ use shootdown_machine::Case;
 use shootdown_machine::engine::{Fault, cases};
 
 /// Rules that a worker which borrows one space rests on. Others are about switching between spaces, interrupts that are off,
-/// tags, hotplug, and more flushes than the ring remembers.
+/// tags, hotplug, and more flushes than the history holds.
 const RULES: [u8; 9] = [1, 2, 4, 5, 6, 7, 8, 9, 10];
 /// Clients and memory models.
 const CASES: usize = 6;

@@ -1,6 +1,6 @@
 //! Scenarios of hard life fail without the rule that `docs/hard-life.md` names for them.
 
-use shootdown::Span;
+use shootdown::IrqReason;
 use shootdown_explore::{Options, Verdict};
 use shootdown_machine::engine::{Fault, cases};
 
@@ -9,13 +9,13 @@ const CLAIMS: [(&str, u8); 12] = [
     ("nmi-lazy", 5),
     ("nmi-leave", 10),
     ("nmi-flush", 6),
-    ("nmi-serve", 6),
+    ("nmi-handle-ipi", 6),
     ("nmi-temporary", 3),
     ("nmi-hotplug", 1),
     ("nmi-tags", 6),
     ("nmi-borrow", 2),
     ("nmi-create", 6),
-    ("doorbell-false", 6),
+    ("spurious-ipi", 6),
     ("hotplug-under-load", 13),
 ];
 
@@ -35,23 +35,30 @@ fn each_scenario_of_hard_life_fails_without_its_rule() {
 fn nmis_come_in_every_span_of_the_engine() {
     // A new span does not compile here until it has a scenario.
     let scenario = |span| match span {
-        Span::Switch => "nmi-switch",
-        Span::EnterLazy => "nmi-lazy",
-        Span::Leave => "nmi-leave",
-        Span::LocalFlush => "nmi-flush",
-        Span::Serve => "nmi-serve",
-        Span::Temporary => "nmi-temporary",
-        Span::Hotplug => "nmi-hotplug",
-        Span::Tags => "nmi-tags",
-        Span::Create => "nmi-create",
+        IrqReason::Switch => "nmi-switch",
+        IrqReason::EnterLazy => "nmi-lazy",
+        IrqReason::Leave => "nmi-leave",
+        IrqReason::LocalFlush => "nmi-flush",
+        IrqReason::HandleIpi => "nmi-handle-ipi",
+        IrqReason::Temporary => "nmi-temporary",
+        IrqReason::Hotplug => "nmi-hotplug",
+        IrqReason::Tags => "nmi-tags",
+        IrqReason::Create => "nmi-create",
     };
     let table = include_str!("../../../docs/hard-life.md");
     let spans = table
         .lines()
         .filter_map(|line| line.split_once("| an NMI in span `").or(line.split_once("| ... in `")));
     let named: Vec<_> = spans.map(|(_, rest)| rest.split('`').next().expect("a name").to_string()).collect();
-    let first = [Span::Switch, Span::EnterLazy, Span::Leave, Span::LocalFlush, Span::Serve, Span::Temporary];
-    for span in first.into_iter().chain([Span::Hotplug, Span::Tags, Span::Create]) {
+    let first = [
+        IrqReason::Switch,
+        IrqReason::EnterLazy,
+        IrqReason::Leave,
+        IrqReason::LocalFlush,
+        IrqReason::HandleIpi,
+        IrqReason::Temporary,
+    ];
+    for span in first.into_iter().chain([IrqReason::Hotplug, IrqReason::Tags, IrqReason::Create]) {
         assert!(named.contains(&format!("{span:?}")), "{span:?} has no row");
         assert!(CLAIMS.iter().any(|(name, _)| *name == scenario(span)), "{span:?} has no claim");
     }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Main, Rig, verdict};
+use common::{Main, SmallMachine, verdict};
 use shootdown_explore::Verdict;
 use shootdown_explore::sync::{self, fence};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
@@ -19,10 +19,10 @@ fn pair() -> Builder {
     Machine::builder(2).translation(1, Some(0), true).map(0, 0, 1).start(0, 0, 0, true).start(1, 0, 0, true)
 }
 
-fn idle(_: &Rig) {}
+fn idle(_: &SmallMachine) {}
 
-fn unmap(rig: &Rig) {
-    rig.machine.tables.leaf(0, 0).store(0, Relaxed);
+fn unmap(small_machine: &SmallMachine) {
+    small_machine.machine.tables.leaf(0, 0).store(0, Relaxed);
     fence(SeqCst);
 }
 
@@ -32,12 +32,12 @@ fn flush_everywhere() {
 
 #[test]
 fn without_a_hardware_walker_only_inserts_fill() {
-    let free: Main = |rig| {
-        unmap(rig);
+    let free: Main = |small_machine| {
+        unmap(small_machine);
         hw::free_frame(1);
     };
-    let stale: Main = |rig| {
-        let value = rig.machine.tables.leaf(0, 0).load(Relaxed);
+    let stale: Main = |small_machine| {
+        let value = small_machine.machine.tables.leaf(0, 0).load(Relaxed);
         if value != 0 {
             hw::insert(0, 0, value);
         }
@@ -62,14 +62,14 @@ const LATE: &str = "an access by CPU 1 may still arrive at frame 1, which was fr
 
 #[test]
 fn one_broadcast_does_not_wait_for_accesses_where_it_may_be_early() {
-    let once: Main = |rig| {
-        unmap(rig);
+    let once: Main = |small_machine| {
+        unmap(small_machine);
         flush_everywhere();
         hw::flush_page(0, 0, WalkCache::Drop);
         hw::free_frame(1);
     };
-    let twice: Main = |rig| {
-        unmap(rig);
+    let twice: Main = |small_machine| {
+        unmap(small_machine);
         flush_everywhere();
         flush_everywhere();
         hw::free_frame(1);
@@ -81,23 +81,23 @@ fn one_broadcast_does_not_wait_for_accesses_where_it_may_be_early() {
 
 #[test]
 fn accesses_in_flight_end_with_a_root_load_but_not_with_user_mode() {
-    let flushes_and_frees: Main = |rig| {
-        unmap(rig);
+    let flushes_and_frees: Main = |small_machine| {
+        unmap(small_machine);
         flush_everywhere();
-        rig.word.store(1, Release);
-        sync::wait_until(|| rig.word.load(Acquire) == 2);
+        small_machine.word.store(1, Release);
+        sync::wait_until(|| small_machine.word.load(Acquire) == 2);
         hw::free_frame(1);
     };
-    let leaves_user_mode: Main = |rig| {
+    let leaves_user_mode: Main = |small_machine| {
         hw::user(false);
-        sync::wait_until(|| rig.word.load(Acquire) == 1);
-        rig.word.store(2, Release);
+        sync::wait_until(|| small_machine.word.load(Acquire) == 1);
+        small_machine.word.store(2, Release);
     };
-    let loads_a_root: Main = |rig| {
+    let loads_a_root: Main = |small_machine| {
         hw::user(false);
-        sync::wait_until(|| rig.word.load(Acquire) == 1);
+        sync::wait_until(|| small_machine.word.load(Acquire) == 1);
         hw::install(None, 0, Install::FlushAll);
-        rig.word.store(2, Release);
+        small_machine.word.store(2, Release);
     };
     breaks(pair().late_accesses(), &[flushes_and_frees, leaves_user_mode], LATE);
     assert_eq!(verdict(pair().late_accesses(), &[flushes_and_frees, loads_a_root]), Verdict::Holds);
@@ -105,14 +105,14 @@ fn accesses_in_flight_end_with_a_root_load_but_not_with_user_mode() {
 
 #[test]
 fn firmware_flushes_the_cpu_that_is_named_and_no_other() {
-    let flushed: Main = |rig| {
-        unmap(rig);
+    let flushed: Main = |small_machine| {
+        unmap(small_machine);
         hw::flush_page(0, 0, WalkCache::Drop);
         hw::flush_on(1, Whose::Tag(0), Which::Page(0, WalkCache::Keep));
         hw::free_frame(1);
     };
-    let forgotten: Main = |rig| {
-        unmap(rig);
+    let forgotten: Main = |small_machine| {
+        unmap(small_machine);
         hw::flush_on(0, Whose::Tag(0), Which::Page(0, WalkCache::Keep));
         hw::free_frame(1);
     };
@@ -122,26 +122,26 @@ fn firmware_flushes_the_cpu_that_is_named_and_no_other() {
 }
 
 #[test]
-fn a_cpu_that_is_taken_off_keeps_what_it_holds_and_is_judged_when_it_runs_again() {
+fn a_cpu_that_is_taken_off_keeps_what_it_holds_and_is_checked_when_it_runs_again() {
     // CPU 1 is off until CPU 0 has freed the frame.
-    let frees: Main = |rig| {
-        sync::wait_until(|| rig.word.load(Acquire) == 1);
-        unmap(rig);
+    let frees: Main = |small_machine| {
+        sync::wait_until(|| small_machine.word.load(Acquire) == 1);
+        unmap(small_machine);
         hw::flush_page(0, 0, WalkCache::Drop);
         hw::free_frame(1);
-        rig.word.store(2, Release);
+        small_machine.word.store(2, Release);
     };
-    let flushes: Main = |rig| {
+    let flushes: Main = |small_machine| {
         hw::running(false);
-        rig.word.store(1, Release);
-        sync::wait_until(|| rig.word.load(Acquire) == 2);
+        small_machine.word.store(1, Release);
+        sync::wait_until(|| small_machine.word.load(Acquire) == 2);
         hw::flush_all();
         hw::running(true);
     };
-    let forgets: Main = |rig| {
+    let forgets: Main = |small_machine| {
         hw::running(false);
-        rig.word.store(1, Release);
-        sync::wait_until(|| rig.word.load(Acquire) == 2);
+        small_machine.word.store(1, Release);
+        sync::wait_until(|| small_machine.word.load(Acquire) == 2);
         hw::running(true);
     };
     assert_eq!(verdict(pair(), &[frees, flushes]), Verdict::Holds);

@@ -13,7 +13,7 @@ const PLAIN: bool = false;
 /// Whether a case is one of those that are compared: two CPUs, but for most of the tag allocators' cases, which without
 /// reductions are too large, or fill the store buffers, and NMIs or a reset on two CPUs that both flush.
 fn compared(case: &Case) -> bool {
-    const LARGE: [&str; 4] = ["nmi-flush", "nmi-serve", "nmi-tags", "reset-after-wait"];
+    const LARGE: [&str; 4] = ["nmi-flush", "nmi-handle-ipi", "nmi-tags", "reset-after-wait"];
     let small = case.groups.contains(&"two") && case.memory == Memory::Tso;
     case.cpus == 2 && (small || !case.groups.contains(&"tags")) && !LARGE.contains(&case.name.as_str())
 }

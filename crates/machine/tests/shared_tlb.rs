@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Main, Rig, verdict};
+use common::{Main, SmallMachine, verdict};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::{Verdict, sync};
 use shootdown_machine::hw::{self, Install, WalkCache};
@@ -19,14 +19,14 @@ fn three() -> Builder {
         .start(1, 0, 1, true)
 }
 
-fn unmap_and_flush_here(rig: &Rig) {
-    rig.machine.tables.leaf(0, 0).store(0, Relaxed);
+fn unmap_and_flush_here(small_machine: &SmallMachine) {
+    small_machine.machine.tables.leaf(0, 0).store(0, Relaxed);
     sync::fence(SeqCst);
     hw::flush_page(1, 0, WalkCache::Drop);
     hw::free_frame(1);
 }
 
-fn idle(_: &Rig) {}
+fn idle(_: &SmallMachine) {}
 
 #[test]
 fn what_one_sibling_flushes_both_have_lost() {
@@ -61,13 +61,13 @@ fn what_one_sibling_fills_the_other_uses() {
 /// CPU 0 walks its own store early; its sibling then holds what memory never showed it.
 #[test]
 fn siblings_share_what_came_out_of_one_store_buffer() {
-    let maps_and_unmaps: Main = |rig| {
-        rig.machine.tables.leaf(0, 1).store(1, Relaxed);
-        rig.machine.tables.leaf(0, 1).store(0, Relaxed);
-        rig.word.store(1, Release);
+    let maps_and_unmaps: Main = |small_machine| {
+        small_machine.machine.tables.leaf(0, 1).store(1, Relaxed);
+        small_machine.machine.tables.leaf(0, 1).store(0, Relaxed);
+        small_machine.word.store(1, Release);
     };
-    let waits_and_frees: Main = |rig| {
-        sync::wait_until(|| rig.word.load(Acquire) == 1);
+    let waits_and_frees: Main = |small_machine| {
+        sync::wait_until(|| small_machine.word.load(Acquire) == 1);
         hw::unreachable(0, 1);
     };
     let stale = "CPU 0 can still use page 1 of space A, which was unmapped (SD-8)";
@@ -88,20 +88,20 @@ fn kernel(tags: usize) -> Builder {
     Machine::builder(1).tags(tags).kernel_pages(1).translation(2, None, true).map_kernel(0, 1)
 }
 
-fn unmap_kernel_page(rig: &Rig) {
-    rig.machine.tables.kernel(0).store(0, Relaxed);
+fn unmap_kernel_page(small_machine: &SmallMachine) {
+    small_machine.machine.tables.kernel(0).store(0, Relaxed);
     sync::fence(SeqCst);
 }
 
 #[test]
 fn sticky_kernel_pages_survive_a_page_flush_while_tags_are_in_use() {
-    let flushes_the_page: Main = |rig| {
-        unmap_kernel_page(rig);
+    let flushes_the_page: Main = |small_machine| {
+        unmap_kernel_page(small_machine);
         hw::flush_kernel_page(0);
         hw::free_frame(2);
     };
-    let flushes_everything: Main = |rig| {
-        unmap_kernel_page(rig);
+    let flushes_everything: Main = |small_machine| {
+        unmap_kernel_page(small_machine);
         hw::flush_all();
         hw::free_frame(2);
     };

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Main, Rig};
+use common::{Main, SmallMachine};
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use shootdown_explore::{Verdict, sync};
 use shootdown_machine::{Machine, hw};
@@ -19,8 +19,8 @@ fn verdict(mains: &[Main]) -> Verdict {
 }
 
 /// Looks page 0 of the first space up and uses what is found.
-fn look_up(rig: &Rig) {
-    match rig.machine.tables.leaf(0, 0).load(Acquire) {
+fn look_up(small_machine: &SmallMachine) {
+    match small_machine.machine.tables.leaf(0, 0).load(Acquire) {
         0 => {}
         value => hw::access(0, value),
     }
@@ -28,8 +28,8 @@ fn look_up(rig: &Rig) {
 
 #[test]
 fn software_must_not_use_a_frame_that_was_freed() {
-    let free: Main = |rig| {
-        rig.machine.tables.leaf(0, 0).store(0, Relaxed);
+    let free: Main = |small_machine| {
+        small_machine.machine.tables.leaf(0, 0).store(0, Relaxed);
         hw::free_frame(1);
     };
     assert_eq!(verdict(&[look_up]), Verdict::Holds);
@@ -46,17 +46,17 @@ fn software_must_not_use_a_value_that_was_revoked() {
 
 #[test]
 fn software_must_not_use_what_belongs_to_another_space() {
-    let remap: Main = |rig| rig.machine.tables.leaf(0, 0).store(2, Relaxed);
+    let remap: Main = |small_machine| small_machine.machine.tables.leaf(0, 0).store(2, Relaxed);
     let message = "CPU 1 uses frame 2 of space B for space A (SD-12)";
     assert_eq!(verdict(&[remap, look_up]), Verdict::Violates(message.into()));
 }
 
 #[test]
 fn software_that_found_nothing_uses_nothing() {
-    let unmapped: Main = |rig| {
-        rig.machine.tables.leaf(0, 0).store(0, Relaxed);
+    let unmapped: Main = |small_machine| {
+        small_machine.machine.tables.leaf(0, 0).store(0, Relaxed);
         sync::fence(core::sync::atomic::Ordering::SeqCst);
-        look_up(rig);
+        look_up(small_machine);
         hw::free_frame(1);
     };
     assert_eq!(verdict(&[unmapped]), Verdict::Holds);

@@ -8,8 +8,8 @@ use shootdown_machine::engine::{Fault, cases};
 /// The scenarios of each allocator in which tags change hands.
 const ALLOCATORS: &[(&str, &[&str])] = &[
     ("PerCpuSlots", &["slots-reuse", "tag-reuse"]),
-    ("GlobalAsids, ByDoorbell", &["asid-rollover", "asid-generation-wrap", "asid-pinned"]),
-    ("GlobalAsids, ByBroadcast", &["asid-broadcast"]),
+    ("GlobalAsids, FlushByIpi", &["asid-rollover", "asid-generation-wrap", "asid-pinned"]),
+    ("GlobalAsids, FlushByBroadcast", &["asid-broadcast"]),
     ("VersionedContexts", &["contexts-rollover", "contexts-version-wrap"]),
     ("GlobalOverLocal", &["global-tag", "global-tag-wrap"]),
     ("Vmids", &["vmid-rollover", "vmid-generation-wrap"]),

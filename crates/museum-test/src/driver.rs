@@ -1,4 +1,4 @@
-//! Starts chromedriver, and finds out where it listens.
+//! Starts chromedriver, and finds out its address.
 
 use anyhow::{Context, Result};
 use std::io::{BufRead, BufReader};
@@ -11,7 +11,7 @@ const INSTALL: &str = "`apt-get install -y chromium chromium-driver` installs it
 #[derive(Debug)]
 pub struct Driver {
     child: Child,
-    /// Where it listens.
+    /// Its address.
     pub port: u16,
 }
 
@@ -35,7 +35,7 @@ impl Driver {
                 return Ok(driver);
             }
         }
-        anyhow::bail!("chromedriver ended before it listened")
+        anyhow::bail!("chromedriver ended before it was ready")
     }
 }
 

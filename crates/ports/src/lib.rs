@@ -2,7 +2,7 @@
 //!
 //! A [`shootdown::Platform`] that is written over [`Ports`] runs on whatever implements them: on the machine they are an
 //! arch crate's instructions and the interrupt controller; under `shootdown doctor` they are a simulated machine, on which
-//! every execution of the platform is visited, and judged by the platform's contract.
+//! every execution of the platform is visited, and checked against the platform's contract.
 //!
 //! ```text
 //!   your platform:  impl<H: Ports> Platform for Kernel<H>     impl<H: Ports> Portable<H> for Kernel<H>

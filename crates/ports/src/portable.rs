@@ -5,10 +5,10 @@ use shootdown::{AddressSpace, Platform, Shootdown, TeardownHandle};
 
 /// A platform over ports: what makes it, and the code around it that its contract speaks of.
 ///
-/// A file that `shootdown doctor` reads names its platform `Subject`:
+/// A file that `shootdown doctor` reads names its platform `PlatformUnderTest`:
 ///
 /// ```text
-/// pub type Subject<H> = Kernel<H>;
+/// pub type PlatformUnderTest<H> = Kernel<H>;
 /// ```
 pub trait Portable<H: Ports>: Platform<Root = u64, Handle = &'static AddressSpace<Self>> + 'static {
     /// What the platform is lent: its per-CPU memory, and what its tag policy keeps. In a kernel, a static.
@@ -24,11 +24,11 @@ pub trait Portable<H: Ports>: Platform<Root = u64, Handle = &'static AddressSpac
     /// The handler of the interrupt that [`Ports::send_interrupt`] sends.
     ///
     /// # Safety
-    /// The caller owes:
-    /// 1. it is called as [`Shootdown::serve`] must be: interrupts are off, and no step of the engine is interrupted that has
-    ///    them off.
+    /// The caller must ensure that:
+    /// 1. it is called as [`Shootdown::handle_ipi`] must be: interrupts are off, and no step of the engine is interrupted
+    ///    that has them off.
     #[expect(unsafe_code, reason = "whether interrupts are off cannot be seen in any type")]
-    unsafe fn doorbell(engine: &Shootdown<Self>);
+    unsafe fn handle_ipi(engine: &Shootdown<Self>);
     /// Takes up one of the teardowns that [`Platform::defer_teardown`] was given, if there is any. The kernel calls it from
     /// a thread that may wait, and runs the teardown.
     fn deferred(&self) -> Option<TeardownHandle<Self>>;

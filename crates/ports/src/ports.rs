@@ -40,7 +40,7 @@ pub trait Ports: Sync {
     /// Orders this CPU's stores before the interrupts that it sends next (GICv3: `dsb ishst`; x2APIC: `mfence; lfence`;
     /// nothing where sending is itself ordered).
     fn order_before_interrupt(&self);
-    /// Sends `cpu` the interrupt whose handler is [`Portable::doorbell`](crate::Portable::doorbell).
+    /// Sends `cpu` the interrupt whose handler is [`Portable::handle_ipi`](crate::Portable::handle_ipi).
     fn send_interrupt(&self, cpu: u32);
 
     /// Orders this CPU's page-table stores before later walks of all CPUs (aarch64: `dsb ishst`; nothing on x86).

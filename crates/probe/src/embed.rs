@@ -11,8 +11,8 @@ use shootdown_x86_64 as arch;
 
 use arch::encode::Root;
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, PerCpuSlots, Platform, Remote,
-    RemoteFlush, Span, Tag, Teardown,
+    AddressSpace, CpuId, CpuLocal, CpuMask, IrqReason, LocalFlush, OnInstall, PerCpuSlots, Platform, Remote,
+    RemoteFlush, Tag, Teardown,
 };
 
 /// A kernel of eight CPUs. What an arch crate does not have stands beside it as functions of the kernel.
@@ -47,7 +47,7 @@ unsafe impl Platform for Kernel {
     fn local(&self, cpu: CpuId) -> &CpuLocal {
         &self.cpus[cpu.index()]
     }
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, _: IrqReason) -> bool {
         self.mmu.irq_save()
     }
     fn irq_restore(&self, were_on: bool) {
@@ -64,7 +64,7 @@ unsafe impl Platform for Kernel {
         // SAFETY: 1. to 3. the engine's promises; every root maps the kernel.
         unsafe { self.mmu.install(root, tag, how) }
     }
-    fn kick(&self, cpu: CpuId) {
+    fn send_ipi(&self, cpu: CpuId) {
         (self.send_interrupt)(cpu.number());
     }
     unsafe fn free_root(&self, _: &AddressSpace<Self>) {}

@@ -12,7 +12,7 @@ macro_rules! probes {
             #[doc = concat!("Holds the instructions of `", stringify!($name), "`.")]
             ///
             /// # Safety
-            /// The caller owes:
+            /// The caller must ensure that:
             /// 1. what the function of that name asks for.
             #[unsafe(no_mangle)]
             pub unsafe extern "C" fn $name($($argument: $type),*) $(-> $answer)? {

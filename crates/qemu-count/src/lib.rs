@@ -106,7 +106,7 @@ extern "C" fn end(cpu: c_uint, kind: *mut c_void) {
     let (cpu, kind) = (cpu as usize % CPUS, kind as usize);
     let [in_kernel, in_firmware] = &BEGUN[cpu][kind];
     let begun = in_kernel.swap(u64::MAX, Relaxed);
-    // A trap in which nothing was flushed answered no doorbell.
+    // A trap in which nothing was flushed handled no IPI.
     if begun == u64::MAX || (kind == HANDLER && FLUSHED[cpu].load(Relaxed) == 0) {
         return;
     }
@@ -233,7 +233,7 @@ extern "C" fn ended(_: u64, _: *mut c_void) {
 /// What QEMU calls when it loads the plugin.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. the pointers are what QEMU's interface says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qemu_plugin_install(

@@ -40,10 +40,10 @@ unsafe impl Platform for Kernel {
     fn pin(&self) {}
     fn cpu(&self) -> CpuId { CpuId::new(arch::this_cpu()) }
     fn local(&self, cpu: CpuId) -> &CpuLocal { &self.cpus[cpu.index()] }
-    fn irq_save(&self, _: Span) -> bool { arch::irq_disable() }
+    fn irq_save(&self, _: IrqReason) -> bool { arch::irq_disable() }
     fn irq_restore(&self, were_on: bool) { arch::irq_restore(were_on) }
     fn tags(&self) -> &Untagged { &Untagged }
-    fn kick(&self, cpu: CpuId) { arch::send_ipi(cpu.number()) } // its handler calls ENGINE.serve()
+    fn send_ipi(&self, cpu: CpuId) { arch::send_ipi(cpu.number()) } // its handler calls ENGINE.handle_ipi()
     unsafe fn flush_local(&self, what: LocalFlush) {
         let LocalFlush::Pages { range, .. } = what else { return arch::flush_all() };
         let page = |n| range.start().0 + n * range.size().bytes();
@@ -72,7 +72,7 @@ impl Drop for Frame {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     ENGINE.online_cpu()?;
     let space = Box::leak(Box::new(ENGINE.new_space(0x2000, CpuMask::new())?));
-    let user = ENGINE.adopt(space).map_err(|(refused, _)| refused)?;
+    let user = ENGINE.register(space).map_err(|(refused, _)| refused)?;
     ENGINE.switch_to(&user);
 
     // munmap: clear the entry, hand the frame to a gather, flush, let go.
@@ -85,6 +85,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Some(teardown) = user.put() {
         teardown.finish();
     }
-    println!("doorbells rung: {}", ENGINE.platform().local(CpuId::new(0)).counters().doorbells_sent());
+    println!("IPIs sent: {}", ENGINE.platform().local(CpuId::new(0)).counters().ipis_sent());
     Ok(())
 }

@@ -25,16 +25,16 @@ macro_rules! counters {
 counters! {
     /// Flushes that this CPU initiated, of spaces and of kernel memory.
     flushes: flushes,
-    /// Doorbells that it rang.
-    sent: doorbells_sent,
-    /// Mask members that it did not need to ring: elsewhere, lazy, or up to date.
-    skipped: doorbells_skipped,
-    /// Targets that somebody else had rung already.
-    merged: doorbells_merged,
-    /// Targets that waited themselves, and so listened: they needed no interrupt.
-    heard: doorbells_heard,
-    /// Doorbells that it answered.
-    answered: doorbells_answered,
+    /// IPIs that this CPU sent.
+    sent: ipis_sent,
+    /// Mask members that needed no IPI: they run elsewhere, are lazy, or are up to date.
+    avoided: ipis_avoided,
+    /// Requests to targets for which an IPI was already pending.
+    coalesced: ipis_coalesced,
+    /// Requests to targets that were waiting and polling: they needed no interrupt.
+    polled: ipis_polled,
+    /// IPIs that this CPU handled.
+    handled: ipis_handled,
     /// Times that it flushed a whole tag or everything.
     full: full_flushes,
     /// Times that it caught up range by range.

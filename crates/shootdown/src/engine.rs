@@ -1,20 +1,20 @@
 //! One machine's engine: spaces come and go, CPUs go on and off line.
 
-use crate::clock::Clock;
 use crate::fault::{Rule, Site, without};
 use crate::handles::{StructHandle, TeardownHandle, UserHandle};
-use crate::here::Here;
+use crate::history::FlushHistory;
 use crate::mask::Members;
 use crate::misuse::Identity;
-use crate::platform::{Platform, SpaceHandle, Span};
+use crate::platform::{IrqReason, Platform, SpaceHandle};
 use crate::refs::{StructRef, Teardown, UserRef};
 use crate::space::{AddressSpace, FRESH};
 use crate::sync::{UNWINDS, Word, const_fn};
 use crate::tags::TagPolicy;
+use crate::this_cpu::ThisCpu;
 use crate::types::{CpuId, SpaceId};
 use crate::{
     event::Event,
-    percpu::{Bell, Loaded},
+    percpu::{IpiState, Loaded},
 };
 use core::fmt;
 use core::sync::atomic::Ordering;
@@ -26,7 +26,7 @@ pub struct Shootdown<P: Platform> {
     /// Identities that CPUs have taken, in blocks.
     ids_taken: Word,
     online: P::Mask,
-    pub(crate) kernel: Clock,
+    pub(crate) kernel: FlushHistory,
 }
 
 /// Identities that a CPU takes at a time.
@@ -39,43 +39,43 @@ const ID_BLOCK: u64 = 2;
 /// Why an operation was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Refused {
+pub enum EngineError {
     /// The CPU's number does not fit a mask of this capacity.
     CpuTooLarge(CpuId, usize),
     /// The mask of a space holds fewer CPUs (first) than the machine's (second).
     MaskTooSmall(usize, usize),
-    /// The space was adopted before.
-    AlreadyAdopted(SpaceId),
+    /// The space was registered before.
+    AlreadyRegistered(SpaceId),
     /// This CPU runs a user thread: only a kernel thread may borrow.
     NotAKernelThread(CpuId),
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refused::CpuTooLarge(cpu, capacity) => {
+            EngineError::CpuTooLarge(cpu, capacity) => {
                 write!(f, "{cpu} does not fit a mask of {capacity} CPUs; give the machine a larger mask")
             }
-            Refused::MaskTooSmall(space, machine) => {
+            EngineError::MaskTooSmall(space, machine) => {
                 write!(f, "mask for {space} CPUs on a machine of {machine}; give the space as many words")
             }
-            Refused::AlreadyAdopted(id) => {
-                write!(f, "space {} was adopted before; clone its first reference instead", id.0)
+            EngineError::AlreadyRegistered(id) => {
+                write!(f, "space {} was registered before; clone its first reference instead", id.0)
             }
-            Refused::NotAKernelThread(cpu) => {
+            EngineError::NotAKernelThread(cpu) => {
                 write!(f, "{cpu} runs a user thread with a space of its own; borrow from a kernel thread")
             }
         }
     }
 }
 
-impl core::error::Error for Refused {}
+impl core::error::Error for EngineError {}
 
 impl<P: Platform> Shootdown<P> {
     const_fn! {
         /// Makes the engine of a machine; `online` is an empty mask with room for every CPU.
         pub fn new(platform: P, online: P::Mask) -> Self {
-            Self { platform, identity: Identity::new(), ids_taken: Word::new("ids_taken", 0), online, kernel: Clock::new() }
+            Self { platform, identity: Identity::new(), ids_taken: Word::new("ids_taken", 0), online, kernel: FlushHistory::new() }
         }
     }
 
@@ -84,17 +84,17 @@ impl<P: Platform> Shootdown<P> {
         &self.platform
     }
 
-    /// Makes the engine's part of a space; put it into your own object and hand that to [`adopt`](Self::adopt). The calling
-    /// CPU's memory must be in place; it need not be on line.
+    /// Makes the engine's part of a space; put it into your own object and hand that to [`register`](Self::register). The
+    /// calling CPU's memory must be in place; it need not be on line.
     ///
     /// Use a space only with the engine that made it: another one of the same type panics, in release builds too.
     ///
     /// # Errors
-    /// [`Refused::MaskTooSmall`].
-    pub fn new_space(&self, root: P::Root, mask: P::Mask) -> Result<AddressSpace<P>, Refused> {
+    /// [`EngineError::MaskTooSmall`].
+    pub fn new_space(&self, root: P::Root, mask: P::Mask) -> Result<AddressSpace<P>, EngineError> {
         let (space, machine) = (Members::of(&mask).capacity(), self.online().capacity());
         if space < machine {
-            return Err(Refused::MaskTooSmall(space, machine));
+            return Err(EngineError::MaskTooSmall(space, machine));
         }
         Ok(AddressSpace::new(
             self.new_id(),
@@ -108,8 +108,8 @@ impl<P: Platform> Shootdown<P> {
     /// Takes an identity from this CPU's block, so that CPUs that make spaces share no line but once a block. Identities are
     /// compared for being the same and nothing else (SD-12).
     fn new_id(&self) -> SpaceId {
-        let here = Here::enter(self, Span::Create);
-        let last = &here.local.own.last_id;
+        let this_cpu = ThisCpu::enter(self, IrqReason::Create);
+        let last = &this_cpu.local.own.last_id;
         // ORDER: relaxed, as only this CPU uses it, and no interrupt comes in between.
         let mut used = last.load(Ordering::Relaxed);
         if used % ID_BLOCK == 0 {
@@ -123,16 +123,16 @@ impl<P: Platform> Shootdown<P> {
     /// Starts counting references to a new space and returns the first one.
     ///
     /// # Errors
-    /// [`Refused::AlreadyAdopted`], with the handle.
+    /// [`EngineError::AlreadyRegistered`], with the handle.
     ///
     /// # Panics
     /// If another engine made the space.
-    pub fn adopt(&self, handle: P::Handle) -> Result<UserRef<'_, P>, (Refused, P::Handle)> {
+    pub fn register(&self, handle: P::Handle) -> Result<UserRef<'_, P>, (EngineError, P::Handle)> {
         let space = handle.space();
         self.must_own(space);
         // ORDER: relaxed; only this CPU knows the space as counted, until it hands on the reference that is returned.
         if space.structs.compare_exchange(FRESH, 1, Ordering::Relaxed, Ordering::Relaxed).is_err() {
-            let refused = Refused::AlreadyAdopted(space.id());
+            let refused = EngineError::AlreadyRegistered(space.id());
             return Err((refused, handle));
         }
         space.users.store(1, Ordering::Relaxed);
@@ -170,12 +170,12 @@ impl<P: Platform> Shootdown<P> {
     /// may hold anything before (SD-13). On a CPU that is on line already it flushes everything, and what is loaded stays.
     ///
     /// # Errors
-    /// [`Refused::CpuTooLarge`].
-    pub fn online_cpu(&self) -> Result<(), Refused> {
-        let here = Here::enter(self, Span::Hotplug);
-        let (me, capacity) = (here.me(), self.online().capacity());
+    /// [`EngineError::CpuTooLarge`].
+    pub fn online_cpu(&self) -> Result<(), EngineError> {
+        let this_cpu = ThisCpu::enter(self, IrqReason::Hotplug);
+        let (me, capacity) = (this_cpu.me(), self.online().capacity());
         if me.index() >= capacity {
-            return Err(Refused::CpuTooLarge(me, capacity));
+            return Err(EngineError::CpuTooLarge(me, capacity));
         }
         let newcomer = Newcomer { engine: self, me: (UNWINDS && !self.online().contains(me)).then_some(me) };
         self.online().add_self(me);
@@ -184,16 +184,17 @@ impl<P: Platform> Shootdown<P> {
         Site::OnlineFence.full_fence();
         let kernel = self.kernel.now();
         if !without(Rule::HotplugFlushes) {
-            here.flush_everything();
+            this_cpu.flush_everything();
         }
         // ORDER(SD-6): relaxed. What this CPU did before the online fence is ordered by that fence, which is a release
         // fence too; since then it has only flushed, which is complete on return (`back_on_line_vs_kernel_flush`).
-        here.local.published.kernel_caught.store(kernel, Ordering::Relaxed);
+        this_cpu.local.published.kernel_caught.store(kernel, Ordering::Relaxed);
         core::mem::forget(newcomer);
-        // Who rang in this CPU's former life may still wait for an answer (a trim), and while the bell is up nobody kicks.
-        here.serve();
-        if here.loaded() == Loaded::OFF_LINE {
-            here.publish_loaded(Loaded::NOTHING);
+        // A request posted before this CPU went off line may still wait for an answer (a trim), and while it is pending no
+        // IPI is sent.
+        this_cpu.handle_ipi();
+        if this_cpu.loaded() == Loaded::OFF_LINE {
+            this_cpu.publish_loaded(Loaded::NOTHING);
         }
         self.platform.event(Event::Online);
         Ok(())
@@ -206,12 +207,12 @@ impl<P: Platform> Shootdown<P> {
     /// # Panics
     /// If user code runs on this CPU: call [`enter_lazy`](Self::enter_lazy) first.
     pub fn offline_cpu(&self) {
-        let here = Here::enter(self, Span::Hotplug);
-        here.leave_unless_active();
-        here.flush_everything();
-        self.platform.quiesce();
-        self.online().remove_self(here.me());
-        here.publish_loaded(Loaded::OFF_LINE);
+        let this_cpu = ThisCpu::enter(self, IrqReason::Hotplug);
+        this_cpu.leave_unless_active();
+        this_cpu.flush_everything();
+        self.platform.before_offline();
+        self.online().remove_self(this_cpu.me());
+        this_cpu.publish_loaded(Loaded::OFF_LINE);
         self.platform.event(Event::Offline);
     }
 
@@ -220,8 +221,8 @@ impl<P: Platform> Shootdown<P> {
         if !without(Rule::TeardownEvicts) {
             self.evict(space);
         }
-        if P::Tags::RETIRES {
-            let _here = Here::enter(self, Span::Tags);
+        if P::Tags::FREES_TAGS {
+            let _this_cpu = ThisCpu::enter(self, IrqReason::Tags);
             self.platform.tags().retire(space.tag_space());
         }
         self.platform.event(Event::RootFreed(space.id()));
@@ -232,14 +233,14 @@ impl<P: Platform> Shootdown<P> {
     /// last reference means), and whoever still has it loaded is lazy on it.
     fn evict(&self, space: &AddressSpace<P>) {
         {
-            let here = Here::enter(self, Span::Leave);
-            if here.loaded().address() == space.address() {
-                here.leave();
+            let this_cpu = ThisCpu::enter(self, IrqReason::Leave);
+            if this_cpu.loaded().address() == space.address() {
+                this_cpu.leave();
             }
-            space.members().for_each_other(Some(here.me()), |cpu| {
+            space.members().for_each_other(Some(this_cpu.me()), |cpu| {
                 let loaded = self.loaded_of(cpu);
                 if loaded.address() == space.address() || loaded == Loaded::SWITCHING {
-                    self.ring(cpu);
+                    self.request_ipi(cpu);
                 }
             });
         }
@@ -251,27 +252,30 @@ impl<P: Platform> Shootdown<P> {
         });
     }
 
-    /// The generation of kernel memory, for a checker's judge to watch.
+    /// The generation of kernel memory, for a checker's oracle to watch.
     #[cfg(shootdown_explore)]
     pub fn kernel_generation(&self) -> &Word {
         self.kernel.cell()
     }
 
-    /// Rings `cpu`, with an interrupt unless it is rung already or listens. Called pinned or with interrupts off.
-    pub(crate) fn ring(&self, cpu: CpuId) {
+    /// Posts an IPI request to `cpu`, and sends the interrupt unless one is pending or `cpu` is polling. Called pinned or
+    /// with interrupts off.
+    pub(crate) fn request_ipi(&self, cpu: CpuId) {
         let platform = self.platform();
         let counters = &platform.local(platform.cpu()).own.counters;
-        // ORDER(SD-6): the request (a generation, an empty count, a trim address) before the ring; partner:
-        // `CpuLocal::exchange_bell`.
-        // Where the bell was up, its answer is still to come and will see the request; where that CPU listens, it answers
-        // by itself; where an interrupt is on its way to it, that one's handler will.
-        let bell = Bell(platform.local(cpu).mail.rung.fetch_add(Bell::RUNG.0, Site::Ring.release()));
-        if bell != Bell::QUIET {
-            return if bell.listens() { counters.heard.bump() } else { counters.merged.bump() };
+        // ORDER(SD-6): what is asked (a generation, an empty count, a trim address) before the IPI request; partner:
+        // `CpuLocal::exchange_ipi_state`. If a request was already pending, its handler has not run yet and will see this
+        // one. If that CPU is polling, it handles the request itself. If an interrupt to it is in flight, that interrupt's
+        // handler does.
+        let state = IpiState(
+            platform.local(cpu).mail.ipi_pending.fetch_add(IpiState::REQUESTED.0, Site::IpiRequest.release()),
+        );
+        if state != IpiState::IDLE {
+            return if state.is_polling() { counters.polled.bump() } else { counters.coalesced.bump() };
         }
         counters.sent.bump();
-        platform.kick(cpu);
-        platform.event(Event::Rang(cpu));
+        platform.send_ipi(cpu);
+        platform.event(Event::IpiSent(cpu));
     }
 
     /// What `cpu` says it has loaded.

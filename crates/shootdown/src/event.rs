@@ -14,10 +14,10 @@ pub enum Event {
     Left(SpaceId),
     /// A flush was announced under this generation (of kernel memory where there is no space).
     Announced(Option<SpaceId>, Generation),
-    /// A doorbell was rung, with an interrupt.
-    Rang(CpuId),
-    /// This CPU answered its doorbell.
-    Answered,
+    /// An IPI was sent.
+    IpiSent(CpuId),
+    /// This CPU handled its IPI.
+    IpiHandled,
     /// This CPU caught up with this generation of the loaded space.
     CaughtUp(SpaceId, Generation),
     /// A space's root was given back.

@@ -67,19 +67,19 @@ sites! {
     MaskSeen = "mask-seen",
     /// SD-8: a CPU that is seen to go off line before reuse (acquire).
     OnlineSeen = "online-seen",
-    /// SD-6: the request before the ring (release).
-    Ring = "ring",
-    /// SD-6: the ring before reading what was requested (acquire).
+    /// SD-6: what is asked before the IPI request (release).
+    IpiRequest = "ipi-request",
+    /// SD-6: taking the IPI request before reading what is asked (acquire).
     Take = "take",
     /// SD-14: range before the stamp that says it is whole (release).
     Record = "record",
     /// SD-14: stamp before the range (acquire).
     Recall = "recall",
-    /// SD-14: claim of a ring entry before its range is overwritten (release fence).
+    /// SD-14: claim of a history entry before its range is overwritten (release fence).
     Claim = "claim",
     /// SD-14: range before the second look at the stamp (acquire fence).
     Recheck = "recheck",
-    /// SD-14: the range that a ring entry held before the range that replaces it (acquire).
+    /// SD-14: the range that a history entry held before the range that replaces it (acquire).
     Replace = "replace",
     /// SD-10: use of the space before giving up a user reference (release).
     UserDrop = "user-drop",
@@ -98,7 +98,7 @@ sites! {
     /// SD-3: the box found without the space before the space may die (acquire).
     TrimSeen = "trim-seen",
     /// SD-3: the same where the request was found taken and is waited for (acquire).
-    TrimLateSeen = "trim-late-seen",
+    TrimTakenSeen = "trim-taken-seen",
     /// SD-12: what the last holder of a tag allocator's lock did before what the next one reads (acquire).
     TagLock = "tag-lock",
     /// SD-12: the same, of the holder that goes (release).
@@ -171,7 +171,7 @@ pub(crate) enum Rule {
     FreeAfterCompletion = 8,
     NoCountShortcut = 9,
     TeardownEvicts = 10,
-    WaitServes = 11,
+    WaitHandlesIpis = 11,
     TagReuseFlushes = 12,
     HotplugFlushes = 13,
     Widen = 14,

@@ -3,15 +3,15 @@
 use crate::engine::Shootdown;
 use crate::event::Event;
 use crate::fault::{Rule, Site, without};
-use crate::here::Here;
 use crate::mask::Batch;
 use crate::percpu::Loaded;
-use crate::platform::{Platform, Remote, RemoteFlush, Span};
+use crate::platform::{IrqReason, Platform, Remote, RemoteFlush};
 use crate::space::AddressSpace;
 use crate::sync;
-use crate::tags::{Reach, TagPolicy};
-use crate::types::{CpuId, Generation, Packed, PageRange, Scope, Tables, Tag};
-use crate::wait::Listener;
+use crate::tags::{FlushMethod, TagPolicy};
+use crate::this_cpu::ThisCpu;
+use crate::types::{CpuId, Generation, Packed, PageRange, PageTables, Scope, Tag};
+use crate::wait::IpiPoller;
 use core::sync::atomic::Ordering;
 
 #[cfg(shootdown_explore)]
@@ -24,43 +24,48 @@ mod carried;
 #[must_use = "old translations may be in use until finish() returns"]
 pub struct Pending<'a, P: Platform> {
     engine: &'a Shootdown<P>,
-    target: Target<'a, P>,
+    target: WaitsFor<'a, P>,
 }
 
 /// Whose CPUs a flush waits for. The CPU that sent it has flushed already.
-enum Target<'a, P: Platform> {
+enum WaitsFor<'a, P: Platform> {
     Nobody,
-    Space(Late<'a, P>, CpuId),
+    Space(Targets<'a, P>, CpuId),
     Kernel(u64, CpuId),
 }
 
 impl<P: Platform> Shootdown<P> {
     /// Flushes `scope` of `space` on every CPU that may hold translations of it, and returns when none does. Page tables
-    /// were changed before; with [`Tables::Freed`] the tables may be reused afterwards. Waits, unless this CPU is the only
-    /// one in the mask.
+    /// were changed before; with [`PageTables::Freed`] the tables may be reused afterwards. Waits, unless this CPU is the
+    /// only one in the mask.
     ///
     /// # Panics
     /// If another engine made the space.
     #[inline]
-    pub fn flush(&self, space: &AddressSpace<P>, scope: Scope, tables: Tables) {
+    pub fn flush(&self, space: &AddressSpace<P>, scope: Scope, tables: PageTables) {
         self.must_own(space);
         self.flush_own(space, scope, tables);
     }
 
     /// The same for a space that is known to be this engine's.
     #[inline]
-    pub(crate) fn flush_own(&self, space: &AddressSpace<P>, scope: Scope, tables: Tables) {
+    pub(crate) fn flush_own(&self, space: &AddressSpace<P>, scope: Scope, tables: PageTables) {
         if let Some(flush) = self.begin(space, scope, tables) {
             flush.send_and_wait();
         }
     }
 
-    /// Begins a flush: rings whoever must hear of it and flushes this CPU. Never waits.
+    /// Begins a flush: sends the IPIs it needs and flushes this CPU. Never waits.
     ///
     /// # Panics
     /// If another engine made the space.
     #[inline]
-    pub fn send<'a>(&'a self, space: &'a AddressSpace<P>, scope: Scope, tables: Tables) -> Pending<'a, P> {
+    pub fn send<'a>(
+        &'a self,
+        space: &'a AddressSpace<P>,
+        scope: Scope,
+        tables: PageTables,
+    ) -> Pending<'a, P> {
         self.must_own(space);
         self.send_own(space, scope, tables)
     }
@@ -71,33 +76,33 @@ impl<P: Platform> Shootdown<P> {
         &'a self,
         space: &'a AddressSpace<P>,
         scope: Scope,
-        tables: Tables,
+        tables: PageTables,
     ) -> Pending<'a, P> {
         match self.begin(space, scope, tables) {
             Some(flush) => flush.send(),
-            None => Pending { engine: self, target: Target::Nobody },
+            None => Pending { engine: self, target: WaitsFor::Nobody },
         }
     }
 
-    /// Announces a flush. Where it concerns this CPU alone it is carried out, else what is left to do is returned.
+    /// Announces a flush. Carries it out if it concerns this CPU alone; otherwise returns what is left to do.
     #[inline]
     fn begin<'a>(
         &'a self,
         space: &'a AddressSpace<P>,
         scope: Scope,
-        tables: Tables,
+        tables: PageTables,
     ) -> Option<Shared<'a, P>> {
         let platform = self.platform();
         if without(Rule::NoCountShortcut) && space.users() == 1 {
             // The rule removed: one user, so nobody else can have it loaded. The seed's mistake.
-            let generation = space.clock.announce(scope, tables);
+            let generation = space.history.announce(scope, tables);
             self.flush_here(space, pages(scope, tables), generation, false);
             return None;
         }
         platform.publish_tables();
-        let generation = space.clock.bump();
+        let generation = space.history.bump();
         // ORDER(SD-4): page-table stores and generation before mask and loaded words; partners: the switch fence and the
-        // lazy fence, drawn in `here.rs`.
+        // lazy fence, drawn in `this_cpu.rs`.
         Site::FlushFence.full_fence();
         let done = self.broadcast(space, scope, tables);
         let pin = platform.pin();
@@ -108,39 +113,41 @@ impl<P: Platform> Shootdown<P> {
                 return Some(Shared { engine: self, space, generation, request, first, pin });
             }
         }
-        // Members that a broadcast has reached do not know it, and catch up by the scope when they next look; who joins
-        // the mask later brings no entries, or needs the scope as well.
-        if done || P::Tags::WARM {
-            space.clock.record(generation, Packed::new(scope, tables));
+        // A hardware broadcast does not update the members' acknowledged generation. Record the range so that they flush
+        // only it when they next compare. A CPU that joins the mask later brings no entries, or needs the range as well.
+        if done || P::Tags::ENTRIES_SURVIVE_SWITCH {
+            space.history.record(generation, Packed::new(scope, tables));
         }
         self.flush_here(space, pages(scope, tables), generation, done);
         None
     }
 
-    /// Flushes by other means than doorbells, and says whether that is all there is to do.
+    /// Flushes by other means than IPIs, and says whether that is all there is to do.
     #[inline]
-    fn broadcast(&self, space: &AddressSpace<P>, scope: Scope, tables: Tables) -> bool {
+    fn broadcast(&self, space: &AddressSpace<P>, scope: Scope, tables: PageTables) -> bool {
         let flush = |tag| {
             let request = RemoteFlush { space: Some(space), tag, scope, tables };
             self.platform().flush_remote(request) == Remote::Done
         };
         // ORDER(SD-4): after the full fence. Where a CPU is given another tag for this space meanwhile, a fence of its own
         // follows, and its walks see the page tables as they are now; partner: `Rolling::renew`.
-        match self.platform().tags().reach(space.tags()) {
-            Reach::Doorbells(tag) => flush(tag),
-            Reach::Broadcast(tag) | Reach::Both(tag) if !flush(Some(tag)) => broadcast_refused(tag),
-            Reach::Broadcast(_) | Reach::Nobody => true,
-            Reach::Both(_) => false,
+        match self.platform().tags().flush_method(space.tags()) {
+            FlushMethod::Ipis(tag) => flush(tag),
+            FlushMethod::Broadcast(tag) | FlushMethod::Both(tag) if !flush(Some(tag)) => {
+                broadcast_refused(tag)
+            }
+            FlushMethod::Broadcast(_) | FlushMethod::Nobody => true,
+            FlushMethod::Both(_) => false,
         }
     }
 
     /// Flushes `scope` of kernel memory on every CPU that is on line, and returns when none holds it. Waits.
-    pub fn flush_kernel(&self, scope: Scope, tables: Tables) {
+    pub fn flush_kernel(&self, scope: Scope, tables: PageTables) {
         self.send_kernel(scope, tables).finish();
     }
 
     /// Begins a flush of kernel memory. Never waits.
-    pub fn send_kernel(&self, scope: Scope, tables: Tables) -> Pending<'_, P> {
+    pub fn send_kernel(&self, scope: Scope, tables: PageTables) -> Pending<'_, P> {
         self.platform().publish_tables();
         let generation = self.kernel.announce(scope, tables);
         // ORDER(SD-4): page-table stores and generation before the mask of CPUs on line; partner: the fence in
@@ -148,61 +155,61 @@ impl<P: Platform> Shootdown<P> {
         Site::KernelFlushFence.full_fence();
         let done = self.platform().flush_remote(RemoteFlush { space: None, tag: None, scope, tables })
             == Remote::Done;
-        let here = Here::enter(self, Span::LocalFlush);
+        let this_cpu = ThisCpu::enter(self, IrqReason::LocalFlush);
         if !done {
-            self.online().for_each_other(Some(here.me()), |cpu| self.ring(cpu));
+            self.online().for_each_other(Some(this_cpu.me()), |cpu| self.request_ipi(cpu));
         }
-        here.catch_up_kernel();
-        here.local.own.counters.flushes.bump();
+        this_cpu.catch_up_kernel();
+        this_cpu.local.own.counters.flushes.bump();
         self.platform().event(Event::Announced(None, Generation(generation)));
-        let target = if done { Target::Nobody } else { Target::Kernel(generation, here.me()) };
+        let target = if done { WaitsFor::Nobody } else { WaitsFor::Kernel(generation, this_cpu.me()) };
         Pending { engine: self, target }
     }
 
-    /// The initiator's own part of a flush. Where this CPU lacks that flush alone, it need not look at the ring; a later
-    /// one that was announced meanwhile finds the acknowledged generation too old, and rings.
+    /// The initiator's own part of a flush. If this CPU lacks only that flush, it need not look at the history. If a later
+    /// flush was announced meanwhile, its initiator finds the acknowledged generation too old and sends an IPI.
     #[inline]
     fn flush_here(
         &self,
         space: &AddressSpace<P>,
-        pages: Option<(PageRange, Tables)>,
+        pages: Option<(PageRange, PageTables)>,
         generation: u64,
         done: bool,
     ) {
-        let here = Here::enter(self, Span::LocalFlush);
-        here.local.own.counters.flushes.bump();
+        let this_cpu = ThisCpu::enter(self, IrqReason::LocalFlush);
+        this_cpu.local.own.counters.flushes.bump();
         self.platform().event(Event::Announced(Some(space.id()), Generation(generation)));
-        if here.loaded().address() != space.address() {
+        if this_cpu.loaded().address() != space.address() {
             return;
         }
         // ORDER: relaxed, as only this CPU writes it.
-        let caught = here.local.published.caught.load(Ordering::Relaxed);
-        if caught + 1 != generation || (P::Tags::MOVES && !done) {
-            here.catch_up(space);
+        let caught = this_cpu.local.published.caught.load(Ordering::Relaxed);
+        if caught + 1 != generation || (P::Tags::CAN_REASSIGN && !done) {
+            this_cpu.catch_up(space);
             return;
         }
         if !done {
-            here.flush_loaded(pages);
+            this_cpu.flush_loaded(pages);
         }
-        here.acknowledge(space, generation);
+        this_cpu.acknowledge(space, generation);
     }
 }
 
-/// A CPU that has left a space and trusts broadcasts would use stale entries when it comes back: stop before that (SD-8).
+/// A CPU that left a space and relies on broadcasts would use stale entries when it comes back. Stop before that (SD-8).
 #[cold]
 fn broadcast_refused(tag: Tag) -> ! {
     panic!("tag {} rests on broadcasts, and the platform did not finish one", tag.number());
 }
 
 #[inline]
-fn pages(scope: Scope, tables: Tables) -> Option<(PageRange, Tables)> {
+fn pages(scope: Scope, tables: PageTables) -> Option<(PageRange, PageTables)> {
     match scope {
         Scope::Pages(range) => Some((range, tables)),
         Scope::All => None,
     }
 }
 
-/// A flush that concerns other CPUs too: announced, and nobody told yet.
+/// A flush that concerns other CPUs too: announced, with no IPI sent yet.
 struct Shared<'a, P: Platform> {
     engine: &'a Shootdown<P>,
     space: &'a AddressSpace<P>,
@@ -238,13 +245,14 @@ impl<P: Platform> Shootdown<P> {
         first: Batch,
         pin: P::Pin,
     ) {
-        let late = Late { engine: self, space, generation, tables: request.tables() };
-        // Noted before this CPU answers others, or it would find its own request missing and flush everything.
-        space.clock.record(generation, request);
-        // Who also flushes and rings this CPU from now on need not interrupt it.
-        let listener = Listener::begin(self, &pin);
-        if let Some(me) = late.ring_and_flush(request, first) {
-            late.wait_for_others(me, &listener);
+        let targets = Targets { engine: self, space, generation, tables: request.tables() };
+        // Record the request before this CPU handles others' requests, or it would find its own missing and flush
+        // everything.
+        space.history.record(generation, request);
+        // From now on, another CPU that flushes need not interrupt this one.
+        let poller = IpiPoller::begin(self, &pin);
+        if let Some(me) = targets.send_and_flush(request, first) {
+            targets.wait_for_others(me, &poller);
         }
     }
 
@@ -257,11 +265,11 @@ impl<P: Platform> Shootdown<P> {
         first: Batch,
         pin: P::Pin,
     ) -> Pending<'a, P> {
-        let late = Late { engine: self, space, generation, tables: request.tables() };
-        space.clock.record(generation, request);
-        let target = match late.ring_and_flush(request, first) {
-            Some(me) => Target::Space(late, me),
-            None => Target::Nobody,
+        let targets = Targets { engine: self, space, generation, tables: request.tables() };
+        space.history.record(generation, request);
+        let target = match targets.send_and_flush(request, first) {
+            Some(me) => WaitsFor::Space(targets, me),
+            None => WaitsFor::Nobody,
         };
         drop(pin);
         Pending { engine: self, target }
@@ -269,57 +277,57 @@ impl<P: Platform> Shootdown<P> {
 }
 
 /// The CPUs that a flush of a space concerns.
-struct Late<'a, P: Platform> {
+struct Targets<'a, P: Platform> {
     engine: &'a Shootdown<P>,
     space: &'a AddressSpace<P>,
     generation: u64,
-    tables: Tables,
+    tables: PageTables,
 }
 
-impl<P: Platform> Clone for Late<'_, P> {
+impl<P: Platform> Clone for Targets<'_, P> {
     #[inline]
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<P: Platform> Copy for Late<'_, P> {}
+impl<P: Platform> Copy for Targets<'_, P> {}
 
-impl<P: Platform> Late<'_, P> {
-    /// Rings every member of the mask that must hear of the flush, and flushes this CPU, which is returned if somebody
-    /// was late and was rung. If not, there is nothing to wait for: a CPU that was not late reads the generation before it
-    /// uses the space again, and one that the platform answers for flushes before it does.
+impl<P: Platform> Targets<'_, P> {
+    /// Sends an IPI to every member of the mask that must acknowledge, and flushes this CPU. Returns this CPU if an IPI was
+    /// sent. Otherwise there is nothing to wait for: a CPU that need not acknowledge reads the generation before it uses the
+    /// space again, and one for which the platform answers flushes before it does.
     #[inline(always)]
-    fn ring_and_flush(self, request: Packed, first: Batch) -> Option<CpuId> {
+    fn send_and_flush(self, request: Packed, first: Batch) -> Option<CpuId> {
         let Self { engine, space, generation, .. } = self;
         let me = engine.platform().cpu();
         let counters = &engine.platform().local(me).own.counters;
-        let mut rang = None;
+        let mut sent = None;
         let mut next = Some(first);
         while let Some(batch) = next {
             for cpu in batch {
-                if self.is_late(cpu) && !(P::DEFERS && engine.platform().defer(cpu)) {
-                    rang = Some(me);
-                    engine.ring(cpu);
+                if self.must_ack(cpu) && !(P::FLUSHES_ON_ENTRY && engine.platform().flush_on_entry(cpu)) {
+                    sent = Some(me);
+                    engine.request_ipi(cpu);
                 } else {
-                    counters.skipped.bump();
+                    counters.avoided.bump();
                 }
             }
             next = space.members().others_after(Some(me), batch);
         }
         engine.flush_here(space, request.unpack(), generation, false);
-        rang
+        sent
     }
 
-    /// Waits until no member of the mask may use an older translation. The mask is read anew: who joined since has read
-    /// the generation, who left has nothing loaded.
+    /// Waits until no member of the mask may use an older translation. Reads the mask again: a CPU that joined since has
+    /// read the generation, and one that left has nothing loaded.
     #[inline]
-    fn wait_for_others(self, sender: CpuId, listener: &Listener<'_, P>) {
+    fn wait_for_others(self, sender: CpuId, poller: &IpiPoller<'_, P>) {
         let mut next = self.space.members().others(Some(sender), 0);
         while let Some(batch) = next {
             for cpu in batch {
-                if !sync::EAGER || self.is_late(cpu) {
-                    self.wait_for_one(cpu, listener);
+                if !sync::EAGER || self.must_ack(cpu) {
+                    self.wait_for_one(cpu, poller);
                 }
             }
             next = self.space.members().others_after(Some(sender), batch);
@@ -328,33 +336,33 @@ impl<P: Platform> Late<'_, P> {
 
     #[cold]
     #[inline(never)]
-    fn wait_for_one(self, cpu: CpuId, listener: &Listener<'_, P>) {
-        if P::DEFERS {
-            if !self.is_late(cpu) {
+    fn wait_for_one(self, cpu: CpuId, poller: &IpiPoller<'_, P>) {
+        if P::FLUSHES_ON_ENTRY {
+            if !self.must_ack(cpu) {
                 return;
             }
-            // It may have been passed over because it did not run, and runs now: it has flushed, but does not say so
-            // unasked. Where it was rung before, its bell is up or its answer is close.
+            // It may have been skipped because it did not run, and runs now: it has flushed, but does not acknowledge unless
+            // asked. If it was sent an IPI before, that one is pending or the acknowledgement is close.
             let pinned = self.engine.platform().pin();
-            self.engine.ring(cpu);
+            self.engine.request_ipi(cpu);
             drop(pinned);
         }
-        listener.wait_for(cpu, || !self.is_late(cpu));
+        poller.wait_for(cpu, || !self.must_ack(cpu));
     }
 
     /// Whether `cpu` may still use a translation older than the generation.
     ///
-    /// Not late is a CPU that has another space loaded or none (it reads the generation when it comes back), that is
-    /// lazy while only leaves changed (the same), or that has caught up. The word `loaded` is read before `caught`: what
-    /// `caught` says belongs to that loading or to a later one, and a later one means that this one has ended.
+    /// A CPU need not acknowledge if it has another space loaded or none (it reads the generation when it comes back), if it
+    /// is lazy and only leaf entries changed (likewise), or if it has caught up. The word `loaded` is read before `caught`:
+    /// what `caught` says belongs to that loading or to a later one, and a later one means that this one has ended.
     #[inline]
-    fn is_late(self, cpu: CpuId) -> bool {
+    fn must_ack(self, cpu: CpuId) -> bool {
         let loaded = self.engine.loaded_of(cpu);
         if loaded != Loaded::SWITCHING {
             if loaded.address() != self.space.address() {
                 return false;
             }
-            let skip_lazy = self.tables == Tables::Kept || without(Rule::TablesReachLazy);
+            let skip_lazy = self.tables == PageTables::Kept || without(Rule::TablesReachLazy);
             if loaded.is_lazy() && skip_lazy {
                 return false;
             }
@@ -365,7 +373,7 @@ impl<P: Platform> Late<'_, P> {
                 return false;
             }
         }
-        self.engine.platform().must_wait(cpu)
+        self.engine.platform().needs_ack(cpu)
     }
 }
 
@@ -381,10 +389,10 @@ impl<P: Platform> Pending<'_, P> {
     }
 
     fn kernel_caught_up(&self, cpu: CpuId, generation: u64) -> bool {
-        // ORDER(SD-8): as in `Late::is_late`; partner: `Cpu::catch_up_kernel_from`.
+        // ORDER(SD-8): as in `Targets::must_ack`; partner: `Cpu::catch_up_kernel_from`.
         let caught =
             self.engine.platform().local(cpu).published.kernel_caught.load(Site::KernelAckSeen.acquire());
-        caught >= generation || !self.engine.online().holds(cpu) || !self.engine.platform().must_wait(cpu)
+        caught >= generation || !self.engine.online().holds(cpu) || !self.engine.platform().needs_ack(cpu)
     }
 }
 
@@ -392,12 +400,12 @@ impl<P: Platform> Drop for Pending<'_, P> {
     #[inline]
     fn drop(&mut self) {
         match self.target {
-            Target::Nobody => {}
-            Target::Space(late, sender) => {
+            WaitsFor::Nobody => {}
+            WaitsFor::Space(targets, sender) => {
                 let pin = self.engine.platform().pin();
-                late.wait_for_others(sender, &Listener::begin(self.engine, &pin));
+                targets.wait_for_others(sender, &IpiPoller::begin(self.engine, &pin));
             }
-            Target::Kernel(generation, sender) => self.wait_for_kernel(generation, sender),
+            WaitsFor::Kernel(generation, sender) => self.wait_for_kernel(generation, sender),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::fault::{Rule, Site, without};
 use crate::flush::Pending;
 use crate::platform::Platform;
 use crate::space::AddressSpace;
-use crate::types::{PageRange, Scope, Tables};
+use crate::types::{PageRange, PageTables, Scope};
 use core::fmt;
 use core::mem::ManuallyDrop;
 use core::sync::atomic::Ordering;
@@ -18,12 +18,12 @@ pub use carried::Parts;
 /// Collects what was unmapped from a space, up to `N` frames of any type `F` (an owned frame, a counted page, a
 /// `(frame, order)` pair), and lets go of them after the flush that covers them is complete (SD-8).
 ///
-/// Open it before the first page-table entry is cleared. Dropped, it finishes.
+/// Open it before the first page-table entry is cleared. Dropping it finishes it.
 #[must_use = "unmapped frames are held until the gather finishes"]
 pub struct Gather<'a, P: Platform, F, const N: usize> {
     engine: &'a Shootdown<P>,
     space: &'a AddressSpace<P>,
-    /// Not dropped as a field: where a callback unwinds, what CPUs may still reach is held for good.
+    /// `ManuallyDrop`: if a platform callback panics, leak the frames; another CPU may still reach them.
     frames: ManuallyDrop<[Option<F>; N]>,
     held: usize,
     noted: Noted,
@@ -35,14 +35,14 @@ pub struct Gather<'a, P: Platform, F, const N: usize> {
 struct Noted {
     /// What was recorded.
     scope: Option<Scope>,
-    tables: Tables,
+    tables: PageTables,
     /// Where the caller looks at entries, in the smallest pages, since a peer may have cleared any size there.
     within: Scope,
 }
 
 /// A gather whose flush was sent: the frames wait for its completion, and can do so outside the page-table lock.
 ///
-/// Dropped, it waits, then drops the frames.
+/// Dropping it waits for the flush and then drops the frames.
 #[must_use = "the frames are held until finish() returns"]
 pub struct PendingFrames<'a, P: Platform, F, const N: usize> {
     engine: &'a Shootdown<P>,
@@ -113,17 +113,17 @@ impl<P: Platform> Shootdown<P> {
         // (`nested_gathers`).
         space.gathers.fetch_add(1, Ordering::Relaxed);
         let frames = ManuallyDrop::new([const { None }; N]);
-        let noted = Noted { scope: None, tables: Tables::Kept, within };
+        let noted = Noted { scope: None, tables: PageTables::Kept, within };
         Gather { engine: self, space, frames, held: 0, noted, begun: false }
     }
 }
 
 impl Noted {
     /// Records that entries of `range` changed.
-    fn add(&mut self, range: PageRange, tables: Tables) {
+    fn add(&mut self, range: PageRange, tables: PageTables) {
         self.scope = Some(self.with(Scope::Pages(range)));
-        if tables == Tables::Freed {
-            self.tables = Tables::Freed;
+        if tables == PageTables::Freed {
+            self.tables = PageTables::Freed;
         }
     }
 
@@ -133,9 +133,9 @@ impl Noted {
     }
 
     /// What to flush where no other gather is open, or where one is.
-    fn to_flush(&self, nested: bool) -> Option<(Scope, Tables)> {
+    fn to_flush(&self, nested: bool) -> Option<(Scope, PageTables)> {
         if nested && !without(Rule::CoverPeers) {
-            return Some((self.with(self.within), Tables::Freed));
+            return Some((self.with(self.within), PageTables::Freed));
         }
         self.scope.map(|scope| (scope, self.tables))
     }
@@ -147,7 +147,7 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
     /// # Errors
     /// [`Full`], with the frame, which must not be freed before another gather took it and finished.
     pub fn unmapped(&mut self, range: PageRange, frame: F) -> Result<(), Full<F>> {
-        self.take(range, Tables::Kept, frame)
+        self.take(range, PageTables::Kept, frame)
     }
 
     /// Records that a table page that mapped `range` was unhooked, and takes the table page (SD-7).
@@ -155,12 +155,12 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
     /// # Errors
     /// [`Full`], with the table page.
     pub fn table_freed(&mut self, range: PageRange, table: F) -> Result<(), Full<F>> {
-        self.take(range, Tables::Freed, table)
+        self.take(range, PageTables::Freed, table)
     }
 
     /// Records that entries of `range` changed without a frame to hold (write-protected, say).
     pub fn changed(&mut self, range: PageRange) {
-        self.noted.add(range, Tables::Kept);
+        self.noted.add(range, PageTables::Kept);
     }
 
     /// Records that entries anywhere in the space may have changed, without a frame to hold.
@@ -174,7 +174,7 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
         N - self.held
     }
 
-    fn take(&mut self, range: PageRange, tables: Tables, frame: F) -> Result<(), Full<F>> {
+    fn take(&mut self, range: PageRange, tables: PageTables, frame: F) -> Result<(), Full<F>> {
         let Some(place) = self.frames.get_mut(self.held) else { return Err(Full(frame)) };
         *place = Some(frame);
         self.held += 1;
@@ -197,7 +197,7 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
 
     fn begin(
         &mut self,
-        send: impl FnOnce(&'a Shootdown<P>, &'a AddressSpace<P>, Scope, Tables) -> Option<Pending<'a, P>>,
+        send: impl FnOnce(&'a Shootdown<P>, &'a AddressSpace<P>, Scope, PageTables) -> Option<Pending<'a, P>>,
     ) -> PendingFrames<'a, P, F, N> {
         self.begun = true;
         let platform = self.engine.platform();

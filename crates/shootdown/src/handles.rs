@@ -38,7 +38,7 @@ macro_rules! handles {
             /// Takes out the embedder's handle, to keep it in a word or hand it to C.
             ///
             /// # Safety
-            /// The caller owes:
+            /// The caller must ensure that:
             /// 1. the handle goes back into [`from_inner`](Self::from_inner) or is forgotten. It is dropped only where the
             ///    engine and the memory of its CPUs are gone: it may be what keeps a space in place that a CPU has loaded.
             #[expect(unsafe_code, reason = "safe code could drop the handle")]
@@ -49,7 +49,7 @@ macro_rules! handles {
             /// Takes back what [`into_inner`](Self::into_inner) took out.
             ///
             /// # Safety
-            /// The caller owes:
+            /// The caller must ensure that:
             /// 1. a reference of this kind to the space was taken apart, and nothing else stands for it: the handle came
             ///    from `into_inner`, or it is a clone that takes the place of one that leaked.
             #[expect(unsafe_code, reason = "that the handle counts cannot be seen in its type")]

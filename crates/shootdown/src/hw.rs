@@ -6,14 +6,14 @@ use crate::space::AddressSpace;
 use crate::types::Tag;
 use core::mem::ManuallyDrop;
 
-/// Drops translations of this CPU. Only [`crate::here::Here`] calls it, which has interrupts off.
+/// Drops translations of this CPU. Only [`crate::this_cpu::ThisCpu`] calls it, which has interrupts off.
 #[inline]
 pub(crate) fn flush_local<P: Platform>(platform: &P, what: LocalFlush) {
-    // SAFETY: 1. `Here` exists only while interrupts are off, and `serve` is called so (its own obligation 1).
+    // SAFETY: 1. `ThisCpu` exists only while interrupts are off, and `handle_ipi` is called so (its own obligation 1).
     unsafe { platform.flush_local(what) }
 }
 
-/// Loads a root. Only [`crate::here::Here`] calls it, which has interrupts off.
+/// Loads a root. Only [`crate::this_cpu::ThisCpu`] calls it, which has interrupts off.
 #[inline]
 pub(crate) fn install<P: Platform>(platform: &P, space: Option<&AddressSpace<P>>, tag: Tag, how: OnInstall) {
     // SAFETY: 1. as above; 2. SD-10: a root is freed only after every CPU in the mask has left it, and this CPU put

@@ -1,8 +1,8 @@
 //! Address-space lifetime and TLB coherence for kernels, hypervisors and emulators.
 //!
 //! A kernel that unmaps a page must not reuse its frame while any CPU's TLB can still translate to it. This crate is the
-//! protocol for that: who has a space loaded ([masks](CpuMask) that CPUs enter and leave by themselves), who must hear of
-//! a change (doorbells, no payload), when a frame may be reused ([`Gather`]), and when a space may die ([`UserRef`],
+//! protocol for that: who has a space loaded ([masks](CpuMask) that CPUs enter and leave by themselves), which CPUs must be
+//! told of a change (IPIs without payload), when a frame may be reused ([`Gather`]), and when a space may die ([`UserRef`],
 //! [`StructRef`], [`Teardown`]). The embedder provides a [`Platform`]: TLB instructions, an inter-processor interrupt,
 //! per-CPU memory.
 //!
@@ -15,7 +15,6 @@
 #[cfg(not(target_has_atomic = "64"))]
 compile_error!("shootdown needs 64-bit atomics: identities and generations never wrap (SD-12)");
 
-mod clock;
 mod counters;
 mod engine;
 mod event;
@@ -26,7 +25,7 @@ mod fault;
 mod flush;
 mod gather;
 mod handles;
-mod here;
+mod history;
 #[expect(unsafe_code, reason = "the engine's unsafe calls, all in one place")]
 mod hw;
 #[expect(unsafe_code, reason = "storage promises")]
@@ -41,13 +40,14 @@ mod switch;
 mod sync;
 #[expect(unsafe_code, reason = "promises of policies")]
 mod tags;
+mod this_cpu;
 mod trim;
 mod types;
 mod unwind;
 mod wait;
 
 pub use counters::Counters;
-pub use engine::{Refused, Shootdown};
+pub use engine::{EngineError, Shootdown};
 pub use event::Event;
 pub use flush::Pending;
 #[cfg(shootdown_explore)]
@@ -56,17 +56,19 @@ pub use gather::{Full, Gather, PendingFrames};
 pub use handles::{StructHandle, TeardownHandle, UserHandle};
 pub use mask::{BorrowedMask, CpuMask, MaskStore, MaskSummary, MaskWord, mask_words};
 pub use percpu::CpuLocal;
-pub use platform::{LocalFlush, OnInstall, OnLeave, Platform, Remote, RemoteFlush, SpaceHandle, Span};
-pub use refs::{Exiting, StructRef, Teardown, UserRef};
+pub use platform::{IrqReason, LocalFlush, OnInstall, OnLeave, Platform, Remote, RemoteFlush, SpaceHandle};
+pub use refs::{SpaceExited, StructRef, Teardown, UserRef};
 pub use space::AddressSpace;
 pub use switch::Borrow;
 pub use tags::{
-    AsidFlush, Assignment, ByBroadcast, ByDoorbell, CpuTags, GlobalAsids, GlobalOverLocal, Held, PerCpuSlots,
-    PinRefused, PinTags, Reach, SLOTS, ShareRefused, ShareTags, SharedTag, TagBroadcast, TagContext, TagCpu,
-    TagPolicy, TagSlots, TagSpace, TagStorage, TagWord, TagsRefused, Untagged, VersionedContext,
-    VersionedContexts, Vmids, tag_words,
+    AsidFlush, Assignment, CpuTags, FlushByBroadcast, FlushByIpi, FlushMethod, GlobalAsids, GlobalOverLocal,
+    PerCpuSlots, PinError, PinTags, Residue, SLOTS, ShareError, ShareTags, SharedTag, TagBroadcast,
+    TagContext, TagCpu, TagPolicy, TagSlots, TagSpace, TagStorage, TagWord, TagsError, Untagged,
+    VersionedContext, VersionedContexts, Vmids, tag_words,
 };
-pub use types::{CpuId, Generation, PageRange, PageSize, RangeError, Scope, SpaceId, Tables, Tag, VirtAddr};
+pub use types::{
+    CpuId, Generation, PageRange, PageSize, PageTables, RangeError, Scope, SpaceId, Tag, VirtAddr,
+};
 
 /// Hash of the sources that this was compiled from, which is compared with those of the checkout.
 #[cfg(shootdown_source)]

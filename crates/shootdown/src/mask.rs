@@ -14,9 +14,9 @@
 //!   reads the generation                        reads the words that are marked
 //! ```
 //! So the joining CPU sees the generation, or the initiator sees the mark and the bit, or both: the fences are those that
-//! order the bit (`here.rs`, `load`; `engine.rs`, `online_cpu`). A CPU that finds the mark there does not write it, but it
-//! reads it before its fence, and a load behind the initiator's fence returns that value or a later one, never an earlier one.
-//! Explored by `wide-switch-in`, `wide-joiners`, `wide-hotplug` (and loom, `switch_into_another_word_vs_flush`,
+//! order the bit (`this_cpu.rs`, `load`; `engine.rs`, `online_cpu`). A CPU that finds the mark there does not write it, but
+//! it reads it before its fence, and a load behind the initiator's fence returns that value or a later one, never an earlier
+//! one. Explored by `wide-switch-in`, `wide-joiners`, `wide-hotplug` (and loom, `switch_into_another_word_vs_flush`,
 //! `join_under_a_mark_vs_flush`).
 //!
 //! "A later one" is why no mark ever goes: who joins may have seen it, and not yet set its bit, when another CPU finds the
@@ -60,7 +60,7 @@ impl MaskWord {
         }
     }
 
-    /// The cell, for a checker's judge to watch.
+    /// The cell, for a checker's oracle to watch.
     #[cfg(shootdown_explore)]
     pub fn cell(&self) -> &Word {
         &self.0

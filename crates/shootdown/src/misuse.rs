@@ -1,16 +1,16 @@
 //! Calls that the engine refuses in release builds too: to go on would let memory go while a CPU can still reach it.
 
 use crate::engine::Shootdown;
-use crate::here::Cpu;
 use crate::percpu::Loaded;
 use crate::platform::Platform;
 use crate::space::AddressSpace;
+use crate::this_cpu::Cpu;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Why a call is refused.
 #[derive(Clone, Copy)]
 enum Misuse {
-    /// This engine asks its own CPUs alone: those that have the space loaded would not hear of a flush (SD-10).
+    /// This engine asks its own CPUs alone: those that have the space loaded would not be told of a flush (SD-10).
     OtherEngine,
     /// A flush of kernel memory does not ask this CPU (SD-13).
     OffLine,

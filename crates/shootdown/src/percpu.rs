@@ -9,8 +9,8 @@ use core::sync::atomic::Ordering;
 /// The engine's memory of one CPU: make one per CPU, in whatever per-CPU storage there is, and hand it out by
 /// [`Platform::local`](crate::Platform::local).
 ///
-/// Two parts on lines of their own (128 bytes: adjacent-line prefetch): what this CPU shares, which is its mailbox and what
-/// it publishes, so that a flush moves one line to a target and back; and what it keeps to itself.
+/// Two parts on lines of their own (128 bytes: adjacent-line prefetch): what this CPU shares, namely its mailbox and what it
+/// publishes, so that a flush moves one line to a target and back; and what it keeps to itself.
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub struct CpuLocal {
@@ -22,8 +22,8 @@ pub struct CpuLocal {
 /// What other CPUs write.
 #[derive(Debug)]
 pub(crate) struct Mail {
-    /// The doorbell; see [`Bell`].
-    pub(crate) rung: Word,
+    /// Pending IPI requests; see [`IpiState`].
+    pub(crate) ipi_pending: Word,
     /// Address of a space that asks this CPU to leave its mask, or 0. One at a time; a second request is dropped, which
     /// costs time and nothing else.
     pub(crate) trim: Word,
@@ -57,7 +57,7 @@ impl CpuLocal {
         /// Makes the memory of a CPU that is off line with nothing loaded.
         pub fn new() -> Self {
             Self {
-                mail: Mail { rung: Word::new("rung", 0), trim: Word::new("trim", 0) },
+                mail: Mail { ipi_pending: Word::new("ipi_pending", 0), trim: Word::new("trim", 0) },
                 published: Published {
                     loaded: Word::new("loaded", 0),
                     caught: Word::new("caught", 0),
@@ -73,47 +73,49 @@ impl CpuLocal {
         }
     }
 
-    /// Takes the rings of this CPU, whose bell is most often what `usual` says and becomes what `next` makes of it; answers
-    /// whether there were any.
+    /// Takes this CPU's IPI requests and says whether there were any. The state is most often `usual`; `next` computes the
+    /// new one.
     #[inline]
-    pub(crate) fn take_bell(&self, usual: Bell, next: fn(Bell) -> Bell) -> bool {
-        match self.exchange_bell(usual, next(usual)) {
-            true => usual.is_rung(),
-            false => self.take_unusual_bell(next),
+    pub(crate) fn take_requests(&self, usual: IpiState, next: fn(IpiState) -> IpiState) -> bool {
+        match self.exchange_ipi_state(usual, next(usual)) {
+            true => usual.is_requested(),
+            false => self.take_requests_slowly(next),
         }
     }
 
-    /// Repeats the exchange until no ring comes in between. No bound is in the code; this one is in the protocol: who rings to be
-    /// answered waits for that answer, which cannot come from here, so that in one call each other CPU makes this retry once
-    /// at most, and once more for each [`Pending`](crate::Pending) that it has not finished, for each space that it asks to trim,
-    /// and for each one that it frees. An exchange of a part of the word would not do: the mark "kicked" depends on whether
-    /// there were rings, so whoever takes them must have seen all.
+    /// Repeats the exchange until no request comes in between. The code has no bound, but the protocol has: a CPU that posts
+    /// a request waits for the answer, which cannot come from here, so that in one call each other CPU makes this retry once
+    /// at most, and once more for each [`Pending`](crate::Pending) that it has not finished, for each space that it asks to
+    /// trim, and for each one that it frees. An exchange of a part of the word would not do: "in flight" depends on whether
+    /// there were requests, so a CPU that takes them must have seen all.
     #[cold]
     #[inline(never)]
-    fn take_unusual_bell(&self, next: fn(Bell) -> Bell) -> bool {
+    fn take_requests_slowly(&self, next: fn(IpiState) -> IpiState) -> bool {
         sync::retry(|| {
-            // ORDER(SD-6): relaxed; the exchange that follows has the order (`merged_rings`).
-            let old = Bell(self.mail.rung.load(Ordering::Relaxed));
-            self.exchange_bell(old, next(old)).then_some(old.is_rung())
+            // ORDER(SD-6): relaxed; the exchange that follows has the order (`coalesced_ipis`).
+            let old = IpiState(self.mail.ipi_pending.load(Ordering::Relaxed));
+            self.exchange_ipi_state(old, next(old)).then_some(old.is_requested())
         })
     }
 
     #[inline]
-    fn exchange_bell(&self, old: Bell, next: Bell) -> bool {
-        // ORDER(SD-6): the ring before what it announced is read; partner: `Shootdown::ring`. Who rings later finds what is
-        // left here, and kicks if that is nothing. What an interrupt in between changes is noticed.
-        self.mail.rung.compare_exchange(old.0, next.0, Site::Take.acquire(), Ordering::Relaxed).is_ok()
+    fn exchange_ipi_state(&self, old: IpiState, next: IpiState) -> bool {
+        // ORDER(SD-6): the request is taken before what it asks is read. Acquire pairs with the release in
+        // `Shootdown::request_ipi`. A request posted after this exchange sees the new state, and sends a new IPI if that is
+        // 0. If a nested handler changed the word, the exchange fails and the caller retries; partner:
+        // `Shootdown::request_ipi`.
+        self.mail.ipi_pending.compare_exchange(old.0, next.0, Site::Take.acquire(), Ordering::Relaxed).is_ok()
     }
 
-    /// Listens no more, and rings this CPU once: rings were taken whose answer has unwound.
+    /// Clears "polling" and posts one request to this CPU, because requests were taken whose handling has unwound.
     #[cold]
     pub(crate) fn hang_up(&self) {
         // ORDER(SD-6): relaxed; only this CPU takes them, which has read what was asked.
-        self.mail.rung.fetch_add(Bell::RUNG.0, Ordering::Relaxed);
-        self.mail.rung.fetch_and(!Bell::LISTENS, Ordering::Relaxed);
+        self.mail.ipi_pending.fetch_add(IpiState::REQUESTED.0, Ordering::Relaxed);
+        self.mail.ipi_pending.fetch_and(!IpiState::POLLING_BIT, Ordering::Relaxed);
     }
 
-    /// The generation of kernel memory that this CPU has acknowledged, for a checker's judge to watch.
+    /// The generation of kernel memory that this CPU has acknowledged, for a checker's oracle to watch.
     #[cfg(shootdown_explore)]
     pub fn kernel_caught(&self) -> &Word {
         &self.published.kernel_caught
@@ -131,56 +133,57 @@ impl Default for CpuLocal {
     }
 }
 
-/// Meaning of [`Mail::rung`]: the number of rings since this CPU last took them, times 4, and two marks that it sets itself.
-/// Where it is 0 a ring takes an interrupt; else an answer is to come anyhow.
+/// Meaning of [`Mail::ipi_pending`]: the number of requests since this CPU last took them, times 4, plus two flags that it
+/// sets itself. If the word is 0, the sender must raise an IPI; otherwise the target is already going to look.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Bell(pub(crate) u64);
+pub(crate) struct IpiState(pub(crate) u64);
 
-impl Bell {
-    /// Nobody has rung, and who does must interrupt.
-    pub(crate) const QUIET: Bell = Bell(0);
-    /// One ring, which has interrupted.
-    pub(crate) const RUNG: Bell = Bell(4);
-    /// This CPU waits and looks at its bell by itself, and nobody has rung.
-    pub(crate) const LISTENING: Bell = Bell(Self::LISTENS);
+impl IpiState {
+    /// No request is pending; the next one must send an interrupt.
+    pub(crate) const IDLE: IpiState = IpiState(0);
+    /// One request, for which an interrupt was sent.
+    pub(crate) const REQUESTED: IpiState = IpiState(4);
+    /// This CPU waits and polls the word, and no request is pending.
+    pub(crate) const POLLING: IpiState = IpiState(Self::POLLING_BIT);
 
-    /// This CPU waits, and looks at its bell by itself.
-    const LISTENS: u64 = 1;
-    /// An interrupt is on its way here whose ring was answered before it came: it will answer what is rung meanwhile.
-    const KICKED: u64 = 2;
+    /// This CPU waits and polls the word.
+    const POLLING_BIT: u64 = 1;
+    /// An interrupt is in flight to this CPU although its request was already handled. Its handler will take requests posted
+    /// meanwhile.
+    const IN_FLIGHT_BIT: u64 = 2;
 
-    /// Whether its CPU looks at it by itself.
+    /// Whether its CPU polls it.
     #[inline]
-    pub(crate) const fn listens(self) -> bool {
-        self.0 & Self::LISTENS != 0
+    pub(crate) const fn is_polling(self) -> bool {
+        self.0 & Self::POLLING_BIT != 0
     }
 
-    /// Whether there is something to answer.
+    /// Whether a request is pending.
     #[inline]
-    pub(crate) const fn is_rung(self) -> bool {
-        self.0 & !(Self::LISTENS | Self::KICKED) != 0
+    pub(crate) const fn is_requested(self) -> bool {
+        self.0 & !(Self::POLLING_BIT | Self::IN_FLIGHT_BIT) != 0
     }
 
-    /// What it becomes when its CPU takes the rings and listens.
+    /// The state after its CPU takes the requests and goes on polling.
     #[inline]
-    pub(crate) const fn listening(self) -> Bell {
-        Bell(Self::LISTENS | self.silent().0)
+    pub(crate) const fn polling(self) -> IpiState {
+        IpiState(Self::POLLING_BIT | self.not_polling().0)
     }
 
-    /// What it becomes when its CPU takes the rings and no longer listens. The first ring at a quiet bell has sent an
-    /// interrupt, which no handler has seen as long as the ring is there.
+    /// The state after its CPU takes the requests and stops polling. The first request that found 0 has sent an interrupt;
+    /// no handler has seen it as long as the request is there.
     #[inline]
-    pub(crate) const fn silent(self) -> Bell {
-        match !self.listens() && self.is_rung() {
-            true => Bell(Self::KICKED),
-            false => Bell(self.0 & Self::KICKED),
+    pub(crate) const fn not_polling(self) -> IpiState {
+        match !self.is_polling() && self.is_requested() {
+            true => IpiState(Self::IN_FLIGHT_BIT),
+            false => IpiState(self.0 & Self::IN_FLIGHT_BIT),
         }
     }
 
-    /// What it becomes when its CPU takes the rings in the handler of an interrupt.
+    /// The state after its CPU takes the requests in the interrupt handler.
     #[inline]
-    pub(crate) const fn handled(self) -> Bell {
-        Bell(self.0 & Self::LISTENS)
+    pub(crate) const fn handled(self) -> IpiState {
+        IpiState(self.0 & Self::POLLING_BIT)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::percpu::CpuLocal;
 use crate::refs::Teardown;
 use crate::space::AddressSpace;
 use crate::tags::TagPolicy;
-use crate::types::{CpuId, PageRange, Scope, Tables, Tag};
+use crate::types::{CpuId, PageRange, PageTables, Scope, Tag};
 
 /// A machine: CPUs, interrupts, TLB instructions. One value per machine (a kernel has one; a hypervisor one per guest, a
 /// checker one per run).
@@ -25,8 +25,8 @@ use crate::types::{CpuId, PageRange, Scope, Tables, Tag};
 ///    the value is dropped. Between `irq_save` and `irq_restore` no method of this trait calls the engine on the same CPU;
 /// 4. [`flush_local`](Self::flush_local) and [`install`](Self::install) do what they say, and are complete on return: no
 ///    access of this CPU uses a dropped translation afterwards;
-/// 5. [`kick`](Self::kick) makes the target call [`Shootdown::serve`](crate::Shootdown::serve) soon, with interrupts off; a
-///    kick may be late or spurious, and is never lost for good (after a stall the engine kicks again);
+/// 5. [`send_ipi`](Self::send_ipi) makes the target call [`Shootdown::handle_ipi`](crate::Shootdown::handle_ipi) soon, with
+///    interrupts off; an IPI may be late or spurious, and is never lost for good (after a stall the engine sends another);
 /// 6. [`flush_remote`](Self::flush_remote) answers [`Remote::Done`] only if every CPU's TLB has dropped the translations.
 pub unsafe trait Platform: Sync + Sized {
     /// What the root register takes (CR3 or TTBR0 or satp without the tag, EPTP, an emulator's handle). The engine hands on
@@ -51,14 +51,14 @@ pub unsafe trait Platform: Sync + Sized {
     const ON_LEAVE: OnLeave = OnLeave::RemoveBit;
 
     /// Keeps the calling thread on its CPU, and running, until the answer is dropped (preemption off; `()` where nothing
-    /// preempts). Waits hold it: a CPU that waits listens to its doorbell, and is not interrupted.
+    /// preempts). Held while waiting, so that the waiting CPU can poll its own IPI word instead of being interrupted.
     fn pin(&self) -> Self::Pin;
     /// Number of the calling CPU. Called pinned or with interrupts off.
     fn cpu(&self) -> CpuId;
     /// The memory lent for `cpu`.
     fn local(&self, cpu: CpuId) -> &CpuLocal;
-    /// Turns interrupts off and says whether they were on; `span` names what for.
-    fn irq_save(&self, span: Span) -> bool;
+    /// Turns interrupts off and says whether they were on; `reason` says what for.
+    fn irq_save(&self, reason: IrqReason) -> bool;
     /// Undoes [`irq_save`](Self::irq_save).
     fn irq_restore(&self, were_on: bool);
     /// Tag policy of this machine.
@@ -67,7 +67,7 @@ pub unsafe trait Platform: Sync + Sized {
     /// Drops translations of this CPU, and waits until that is complete.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. interrupts are off on this CPU.
     unsafe fn flush_local(&self, what: LocalFlush);
 
@@ -84,20 +84,20 @@ pub unsafe trait Platform: Sync + Sized {
     /// - where software fills the TLB (sparc64): nothing but what orders the handler's own loads.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. interrupts are off on this CPU;
     /// 2. the root's space is not given to [`free_root`](Self::free_root) before another root is installed on this CPU;
     /// 3. `how` is such that no entry under `tag` belongs to another space or to an older state of this one.
     unsafe fn install(&self, root: Option<Self::Root>, tag: Tag, how: OnInstall);
 
-    /// Rings `cpu`'s doorbell: an interrupt without payload. The request is visible before the ring (an interrupt
+    /// Sends an IPI to `cpu`: an interrupt without payload. The request is visible before the interrupt (an interrupt
     /// controller reached by system registers may need a barrier for that, on GICv3 a `dsb ishst`).
-    fn kick(&self, cpu: CpuId);
+    fn send_ipi(&self, cpu: CpuId);
 
     /// Frees the tables of a root: nobody refers to the space and no CPU has it loaded. Called once per space.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. no CPU has the root loaded, and no CPU will load it again.
     unsafe fn free_root(&self, space: &AddressSpace<Self>);
 
@@ -106,26 +106,27 @@ pub unsafe trait Platform: Sync + Sized {
     /// [`TeardownHandle`](crate::TeardownHandle), leaks.
     fn defer_teardown(&self, teardown: Teardown<'_, Self>);
 
-    /// Drops translations on all CPUs by other means than doorbells (`TLBI ...IS`, INVLPGB and TLBSYNC, SBI RFENCE, a
-    /// hypercall). Anything short of done is [`Remote::Kick`], which tags that rest on broadcasts forbid
-    /// ([`Reach::Broadcast`](crate::Reach::Broadcast)).
+    /// Drops translations on all CPUs by other means than IPIs (`TLBI ...IS`, INVLPGB and TLBSYNC, SBI RFENCE, a hypercall).
+    /// Anything short of done is [`Remote::NeedsIpi`], which tags that rest on broadcasts forbid
+    /// ([`FlushMethod::Broadcast`](crate::FlushMethod::Broadcast)).
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
         let _ = what;
-        Remote::Kick
+        Remote::NeedsIpi
     }
     /// Whether completion must wait for `cpu`; `false` only for a CPU that is certain to flush everything before it next
-    /// uses a translation (a virtual CPU outside guest mode, or one that [`defer`](Self::defer) answered for). Only reads.
-    fn must_wait(&self, cpu: CpuId) -> bool {
+    /// uses a translation (a virtual CPU outside guest mode, or one that [`flush_on_entry`](Self::flush_on_entry) answered
+    /// for). Only reads.
+    fn needs_ack(&self, cpu: CpuId) -> bool {
         let _ = cpu;
         true
     }
-    /// Whether [`must_wait`](Self::must_wait) or [`defer`](Self::defer) is anything but its default: a CPU that was passed
-    /// over may then turn up running, and is rung after all.
-    const DEFERS: bool = false;
+    /// Whether [`needs_ack`](Self::needs_ack) or [`flush_on_entry`](Self::flush_on_entry) is anything but its default: a CPU
+    /// that was skipped may then turn out to be running, and is sent an IPI after all.
+    const FLUSHES_ON_ENTRY: bool = false;
     /// Has `cpu` flush everything before it next uses a translation, if that takes no interrupt: a virtual CPU that is
-    /// preempted and whose hypervisor flushes when it enters (Linux: `KVM_VCPU_FLUSH_TLB`, commit 858a43aae236). `true`
-    /// only if that is certain, and [`must_wait`](Self::must_wait) then answers `false` until the CPU runs again.
-    fn defer(&self, cpu: CpuId) -> bool {
+    /// preempted and whose hypervisor flushes when it enters (Linux: `KVM_VCPU_FLUSH_TLB`, commit 858a43aae236). `true` only
+    /// if that is certain, and [`needs_ack`](Self::needs_ack) then answers `false` until the CPU runs again.
+    fn flush_on_entry(&self, cpu: CpuId) -> bool {
         let _ = cpu;
         false
     }
@@ -136,18 +137,19 @@ pub unsafe trait Platform: Sync + Sized {
     fn relax(&self, polls: u64) {
         let _ = polls;
     }
-    /// Called when `cpu` has not answered for another [`STALL_POLLS`](Self::STALL_POLLS) polls; then it is kicked again and
-    /// the wait goes on. Must return.
+    /// Called when `cpu` has not answered for another [`STALL_POLLS`](Self::STALL_POLLS) polls; then it is sent another IPI
+    /// and the wait goes on. Must return.
     fn stalled(&self, cpu: CpuId, polls: u64) {
         let _ = (cpu, polls);
     }
     /// Called on a CPU that goes off line, after its last flush: from its return on this CPU touches nothing that can
     /// be unmapped.
-    fn quiesce(&self) {}
+    fn before_offline(&self) {}
     /// Called when a [`Gather`](crate::Gather) has recorded all that it holds, before it announces its flush: entries of
-    /// `scope` were cleared. The answer comes back in [`released`](Self::released); 0 stands for nothing. For a judge; any context.
+    /// `scope` were cleared. The answer comes back in [`released`](Self::released); 0 stands for nothing. For the TLB
+    /// sanitizer; any context.
     #[inline]
-    fn gathered(&self, space: &AddressSpace<Self>, scope: Scope, tables: Tables) -> u64 {
+    fn gathered(&self, space: &AddressSpace<Self>, scope: Scope, tables: PageTables) -> u64 {
         let _ = (space, scope, tables);
         0
     }
@@ -185,14 +187,14 @@ unsafe impl<P: Platform> SpaceHandle<P> for &'static AddressSpace<P> {
 /// What [`Platform::flush_local`] drops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocalFlush {
-    /// These pages under a tag; with [`Tables::Freed`] whatever the walker caches of that tag too.
+    /// These pages under a tag; with [`PageTables::Freed`] whatever the walker caches of that tag too.
     Pages {
         /// The tag.
         tag: Tag,
         /// The pages.
         range: PageRange,
         /// Whether table pages were freed.
-        tables: Tables,
+        tables: PageTables,
     },
     /// Everything under a tag, walk caches included.
     Tag(Tag),
@@ -201,7 +203,7 @@ pub enum LocalFlush {
         /// The pages.
         range: PageRange,
         /// Whether table pages were freed.
-        tables: Tables,
+        tables: PageTables,
     },
     /// Everything, global entries included.
     Everything,
@@ -220,12 +222,12 @@ pub enum OnInstall {
 pub struct RemoteFlush<'a, P: Platform> {
     /// The space; nothing for kernel memory.
     pub space: Option<&'a AddressSpace<P>>,
-    /// The tag under which every CPU runs it, where there is one such tag (see [`Reach`](crate::Reach)).
+    /// The tag under which every CPU runs it, where there is one such tag (see [`FlushMethod`](crate::FlushMethod)).
     pub tag: Option<Tag>,
     /// Which part of it.
     pub scope: Scope,
     /// Whether table pages are freed.
-    pub tables: Tables,
+    pub tables: PageTables,
 }
 
 impl<P: Platform> RemoteFlush<'_, P> {
@@ -246,8 +248,8 @@ impl<P: Platform> RemoteFlush<'_, P> {
 pub enum Remote {
     /// No CPU can use the old translations any more.
     Done,
-    /// Not done, or not by all: doorbells do it.
-    Kick,
+    /// Not done, or not by all CPUs: send IPIs.
+    NeedsIpi,
 }
 
 /// What a CPU does about its bit in the mask of a space that it leaves for another (SD-3).
@@ -259,9 +261,9 @@ pub enum OnLeave {
     KeepBit,
 }
 
-/// Why interrupts are off: the engine's spans, by name.
+/// Why the engine has interrupts off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Span {
+pub enum IrqReason {
     /// From marking the CPU as switching to publishing what it has loaded.
     Switch,
     /// Marking a CPU lazy.
@@ -270,8 +272,8 @@ pub enum Span {
     Leave,
     /// The initiator's own flush.
     LocalFlush,
-    /// Answering the doorbell from a wait.
-    Serve,
+    /// Handling an IPI request from a wait.
+    HandleIpi,
     /// A temporary space is loaded: lasts as long as the caller's closure.
     Temporary,
     /// Going on or off line.

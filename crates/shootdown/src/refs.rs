@@ -1,7 +1,7 @@
 //! The two references and the teardown between them.
 //!
 //! ```text
-//!             adopt                 last UserRef goes              last StructRef goes
+//!             register              last UserRef goes              last StructRef goes
 //!   fresh ───────────► live ─────────────────────────► exiting ─────────────────────► root freed
 //!                 upgrade succeeds        Teardown            upgrade fails
 //! ```
@@ -30,7 +30,7 @@ pub struct UserRef<'m, P: Platform> {
 /// Keeps a space's object and root alive, not its mappings (Linux: a count in `mm_count`).
 ///
 /// Dropping the last one evicts the CPUs that are lazy on the space and frees the root; that waits for them, so drop it
-/// where waiting for doorbells is allowed.
+/// where waiting for IPIs is allowed.
 #[must_use = "dropping the last struct reference frees the root"]
 pub struct StructRef<'m, P: Platform> {
     held: StructLike<'m, P>,
@@ -38,7 +38,7 @@ pub struct StructRef<'m, P: Platform> {
 
 /// The duty to unmap everything, once: what the last [`UserRef`] leaves behind.
 ///
-/// Unmap through [`Shootdown::gather`], then [`finish`](Self::finish). Dropped instead, it goes to
+/// Unmap through [`Shootdown::gather`], then [`finish`](Self::finish). If it is dropped instead, it goes to
 /// [`Platform::defer_teardown`].
 #[must_use = "the mappings are still there: unmap them, then call finish"]
 pub struct Teardown<'m, P: Platform> {
@@ -77,15 +77,15 @@ impl<'m, P: Platform> StructLike<'m, P> {
 
 /// The space is past its last user reference: there is nothing to upgrade to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exiting;
+pub struct SpaceExited;
 
-impl fmt::Display for Exiting {
+impl fmt::Display for SpaceExited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the address space has no user left; its mappings are gone or going")
     }
 }
 
-impl core::error::Error for Exiting {}
+impl core::error::Error for SpaceExited {}
 
 impl<'m, P: Platform> UserRef<'m, P> {
     /// Takes a struct reference (Linux: `mmgrab`).
@@ -161,8 +161,8 @@ impl<'m, P: Platform> StructRef<'m, P> {
     /// Takes a user reference if the space still has one (Linux: `mmget_not_zero`).
     ///
     /// # Errors
-    /// [`Exiting`] from teardown on.
-    pub fn upgrade(&self) -> Result<UserRef<'m, P>, Exiting> {
+    /// [`SpaceExited`] from teardown on.
+    pub fn upgrade(&self) -> Result<UserRef<'m, P>, SpaceExited> {
         // Cloned first: a handle that unwinds leaves no count raised.
         let mut held = self.held.clone();
         // ORDER: relaxed. Success means that a user reference existed, so the mappings live; what they are is published
@@ -174,7 +174,7 @@ impl<'m, P: Platform> StructRef<'m, P> {
             Ok(_) => Ok(UserRef { held }),
             Err(_) => {
                 drop(held.take());
-                Err(Exiting)
+                Err(SpaceExited)
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The engine's part of an address space.
 
-use crate::clock::Clock;
+use crate::history::FlushHistory;
 use crate::mask::Members;
 use crate::platform::Platform;
 use crate::sync::Word;
@@ -11,7 +11,7 @@ use core::sync::atomic::Ordering;
 
 /// The engine's part of an address space: embed it in your own object (made by
 /// [`Shootdown::new_space`](crate::Shootdown::new_space)) and hand that over by
-/// [`Shootdown::adopt`](crate::Shootdown::adopt).
+/// [`Shootdown::register`](crate::Shootdown::register).
 #[repr(align(128))]
 pub struct AddressSpace<P: Platform> {
     id: SpaceId,
@@ -20,16 +20,16 @@ pub struct AddressSpace<P: Platform> {
     root: P::Root,
     mask: P::Mask,
     tags: <P::Tags as TagPolicy>::Space,
-    pub(crate) clock: Clock,
+    pub(crate) history: FlushHistory,
     /// User references; 0 from teardown on.
     pub(crate) users: Word,
-    /// Struct references; all user references together own one. [`FRESH`] before adoption.
+    /// Struct references; all user references together own one. [`FRESH`] before registration.
     pub(crate) structs: Word,
     /// Gathers that are open.
     pub(crate) gathers: Word,
 }
 
-/// Struct count of a space that nobody has adopted.
+/// Struct count of a space that is not registered yet.
 pub(crate) const FRESH: u64 = u64::MAX;
 
 impl<P: Platform> AddressSpace<P> {
@@ -46,7 +46,7 @@ impl<P: Platform> AddressSpace<P> {
             root,
             mask,
             tags,
-            clock: Clock::new(),
+            history: FlushHistory::new(),
             users: Word::new("users", 0),
             structs: Word::new("structs", FRESH),
             gathers: Word::new("gathers", 0),
@@ -67,7 +67,7 @@ impl<P: Platform> AddressSpace<P> {
 
     /// Generation of the latest flush; a snapshot, for statistics.
     pub fn generation(&self) -> Generation {
-        Generation(self.clock.now())
+        Generation(self.history.now())
     }
 
     /// User references; a snapshot, for statistics. No decision may rest on it: it bounds who may finish, never who
@@ -78,7 +78,7 @@ impl<P: Platform> AddressSpace<P> {
         self.users.load(Ordering::Relaxed)
     }
 
-    /// The mask's storage, for a checker's judge to watch.
+    /// The mask's storage, for a checker's oracle to watch.
     pub fn mask(&self) -> &P::Mask {
         &self.mask
     }

@@ -1,13 +1,13 @@
 //! What schedulers and kernel threads call.
 
-use crate::engine::{Refused, Shootdown};
-use crate::here::{Cpu, Here};
+use crate::engine::{EngineError, Shootdown};
 use crate::hw;
 use crate::percpu::Loaded;
-use crate::platform::{Platform, Span};
+use crate::platform::{IrqReason, Platform};
 use crate::refs::UserRef;
 use crate::space::AddressSpace;
 use crate::sync::UNWINDS;
+use crate::this_cpu::{Cpu, ThisCpu};
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
@@ -21,7 +21,7 @@ impl<P: Platform> Shootdown<P> {
     /// # Panics
     /// If this CPU is not on line, or another engine made the space.
     pub fn switch_to(&self, next: &UserRef<'_, P>) {
-        Here::enter(self, Span::Switch).switch_to(next);
+        ThisCpu::enter(self, IrqReason::Switch).switch_to(next);
     }
 
     /// Says that user code has stopped on this CPU and a kernel thread runs on whatever is loaded (Linux:
@@ -32,7 +32,7 @@ impl<P: Platform> Shootdown<P> {
     /// them on its way here: an interrupt or exception that came from user code, a locked instruction (any spin lock) or SFENCE
     /// does (SDM volume 3, buffering of write-combining memory locations); SYSCALL and SYSENTER do not.
     pub fn enter_lazy(&self) {
-        Here::enter(self, Span::EnterLazy).enter_lazy();
+        ThisCpu::enter(self, IrqReason::EnterLazy).enter_lazy();
     }
 
     /// Loads the kernel's own root on a lazy CPU and takes it out of the mask (Linux: `leave_mm`). Never waits.
@@ -41,7 +41,7 @@ impl<P: Platform> Shootdown<P> {
     /// If user code runs on this CPU, or a kernel thread that borrows: call [`enter_lazy`](Self::enter_lazy) first, or drop the
     /// [`Borrow`].
     pub fn leave(&self) {
-        Here::enter(self, Span::Leave).leave_unless_active();
+        ThisCpu::enter(self, IrqReason::Leave).leave_unless_active();
     }
 
     /// Lets a kernel thread work on user memory of a space (Linux: `kthread_use_mm`). The borrower puts itself into the
@@ -51,16 +51,16 @@ impl<P: Platform> Shootdown<P> {
     /// [`switch_to`](Self::switch_to), like a user thread. Never waits.
     ///
     /// # Errors
-    /// [`Refused::NotAKernelThread`].
+    /// [`EngineError::NotAKernelThread`].
     ///
     /// # Panics
     /// If this CPU is not on line, or another engine made the space.
-    pub fn borrow<'a>(&'a self, user: &'a UserRef<'_, P>) -> Result<Borrow<'a, P>, Refused> {
-        let here = Here::enter(self, Span::Switch);
-        if here.loaded().is_active() {
-            return Err(Refused::NotAKernelThread(here.me()));
+    pub fn borrow<'a>(&'a self, user: &'a UserRef<'_, P>) -> Result<Borrow<'a, P>, EngineError> {
+        let this_cpu = ThisCpu::enter(self, IrqReason::Switch);
+        if this_cpu.loaded().is_active() {
+            return Err(EngineError::NotAKernelThread(this_cpu.me()));
         }
-        here.switch_to_rarely(user);
+        this_cpu.switch_to_rarely(user);
         Ok(Borrow { engine: self, user_space: user, on_this_thread: PhantomData })
     }
 
@@ -72,36 +72,36 @@ impl<P: Platform> Shootdown<P> {
     /// If this CPU is not on line, or another engine made the space.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. a user thread that calls this keeps its reference to the space that it runs in until the call returns
     ///    or unwinds: `body` does not put it. The mask does not hold the space meanwhile, so it would die, and then be loaded again.
     #[expect(unsafe_code, reason = "which references a thread owns cannot be seen in any type")]
-    pub unsafe fn with_temporary<R>(&self, temporary: &UserRef<'_, P>, body: impl FnOnce() -> R) -> R {
+    pub unsafe fn with_temporary_space<R>(&self, temporary: &UserRef<'_, P>, body: impl FnOnce() -> R) -> R {
         self.must_own(temporary);
-        let here = Here::enter(self, Span::Temporary);
-        if here.loaded().is_lazy() {
-            here.leave();
+        let this_cpu = ThisCpu::enter(self, IrqReason::Temporary);
+        if this_cpu.loaded().is_lazy() {
+            this_cpu.leave();
         }
         // Whoever was active here is this very thread, which keeps its space alive.
-        let home = hw::space_of::<P>(here.loaded());
-        here.switch_to_rarely(temporary);
-        let back = Back { cpu: *here, home };
+        let home = hw::space_of::<P>(this_cpu.loaded());
+        this_cpu.switch_to_rarely(temporary);
+        let back = Back { cpu: *this_cpu, home };
         let answer = body();
         back.go();
         answer
     }
 
-    /// Answers this CPU's doorbell: call it from the doorbell's interrupt handler, or from a spin loop that runs with
-    /// interrupts off. Safe in interrupt context. Never waits.
+    /// Handles an IPI: call it from the IPI handler, or from a spin loop that runs with interrupts off. Safe in interrupt
+    /// context. Never waits.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. interrupts are off on this CPU, and stay off until it returns;
     /// 2. it does not come between the steps of a call of the engine that has interrupts off on this CPU: not in an NMI
     ///    handler, and not in a callback of the [`Platform`] that such a call makes.
     #[expect(unsafe_code, reason = "whether interrupts are off cannot be seen in any type")]
-    pub unsafe fn serve(&self) {
-        Cpu::in_handler(self).serve();
+    pub unsafe fn handle_ipi(&self) {
+        Cpu::in_handler(self).handle_ipi();
     }
 }
 
@@ -149,7 +149,8 @@ impl<'a, P: Platform> Deref for Borrow<'a, P> {
 impl<P: Platform> Drop for Borrow<'_, P> {
     fn drop(&mut self) {
         debug_assert!(
-            Here::enter(self.engine, Span::EnterLazy).loaded() == Loaded::active(self.user_space.address()),
+            ThisCpu::enter(self.engine, IrqReason::EnterLazy).loaded()
+                == Loaded::active(self.user_space.address()),
             "{:?} was borrowed and is not loaded: switch back first",
             self.user_space.id()
         );

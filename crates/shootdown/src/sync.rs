@@ -20,13 +20,13 @@ macro_rules! const_fn {
 }
 pub(crate) use const_fn;
 
-/// How a round of waiting ended.
+/// How a round of polling ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waited {
     /// The condition holds.
     Ready,
-    /// It did not come true within the bound.
-    Late,
+    /// The condition did not come true within the bound.
+    TimedOut,
 }
 
 /// Whether a condition is worth a look before a wait for it begins. The explorer's wait looks by itself, and a second look
@@ -58,8 +58,8 @@ pub(crate) fn update(word: &Word, order: Ordering, step: impl Fn(u64) -> Option<
 mod imp {
     pub(crate) use shootdown_explore::sync::{Word, fence, retry};
 
-    /// Blocks until `ready`. With [`crate::fault::STALLS`] in the scenario's context the wait may also turn out late,
-    /// once, at any moment.
+    /// Blocks until `ready`. With [`crate::fault::STALLS`] in the scenario's context the wait may also time out, once, at
+    /// any moment.
     pub(crate) fn patience(
         spins: &mut u64,
         bound: u64,
@@ -69,7 +69,7 @@ mod imp {
         use shootdown_explore::sync;
         if *spins < bound && sync::context() & crate::fault::STALLS != 0 && sync::choose(2) == 1 {
             *spins = bound;
-            return super::Waited::Late;
+            return super::Waited::TimedOut;
         }
         sync::wait_until(ready);
         super::Waited::Ready
@@ -153,7 +153,7 @@ mod imp {
         }
     }
 
-    /// Polls `ready` with `relax` in between; answers `Late` each time another `bound` polls have failed.
+    /// Polls `ready` with `relax` in between; answers `TimedOut` each time another `bound` polls have failed.
     #[inline]
     pub(crate) fn patience(
         spins: &mut u64,
@@ -169,7 +169,7 @@ mod imp {
             relax(*spins);
             hint();
             if *spins % bound == 0 {
-                return super::Waited::Late;
+                return super::Waited::TimedOut;
             }
         }
     }

@@ -2,19 +2,19 @@
 
 use crate::engine::Shootdown;
 use crate::fault::{Rule, Site, without};
-use crate::here::{Cpu, Here};
 use crate::mask::Batch;
 use crate::percpu::{Loaded, TAKEN};
-use crate::platform::{OnLeave, Platform, Span};
+use crate::platform::{IrqReason, OnLeave, Platform};
 use crate::space::AddressSpace;
 use crate::sync::{self, UNWINDS, Word};
+use crate::this_cpu::{Cpu, ThisCpu};
 use crate::types::CpuId;
 use core::sync::atomic::Ordering;
 
 impl<P: Platform> Shootdown<P> {
-    /// Asks every CPU that has no use for `space` to leave its mask: lazy CPUs leave the space, CPUs that ran it before
-    /// take their bits away. Each removes itself, in its doorbell handler, so a borrower that arrives meanwhile cannot
-    /// lose the bit that it has just set.
+    /// Asks every CPU that has no use for `space` to leave its mask: lazy CPUs leave the space, CPUs that ran it before take
+    /// their bits away. Each removes itself, in its IPI handler, so a borrower that arrives meanwhile cannot lose the bit
+    /// that it has just set.
     ///
     /// A request and no promise: a CPU that goes idle meanwhile stays a member until the next one. Waits until no
     /// request names the space any more; a CPU that has not answered after [`STALL_POLLS`](Platform::STALL_POLLS) polls is
@@ -25,18 +25,18 @@ impl<P: Platform> Shootdown<P> {
     pub fn trim(&self, space: &AddressSpace<P>) {
         self.must_own(space);
         let me = {
-            let here = Here::enter(self, Span::Leave);
-            let loaded = here.loaded();
+            let this_cpu = ThisCpu::enter(self, IrqReason::Leave);
+            let loaded = this_cpu.loaded();
             if loaded == Loaded::lazy(space.address()) {
-                here.leave();
-            } else if loaded.address() != space.address() && space.members().contains(here.me()) {
-                here.forget_bit(space);
+                this_cpu.leave();
+            } else if loaded.address() != space.address() && space.members().contains(this_cpu.me()) {
+                this_cpu.forget_bit(space);
             }
-            here.me()
+            this_cpu.me()
         };
         space.members().for_each_batch(Some(me), |batch| {
             let asked = Asked { engine: self, space, batch };
-            // Ringing counts on the CPU that rings.
+            // The counters are those of the CPU that sends.
             let pinned = self.platform().pin();
             batch.for_each(|cpu| self.ask_to_trim(space, cpu));
             drop(pinned);
@@ -50,7 +50,7 @@ impl<P: Platform> Shootdown<P> {
     /// Asks as [`trim`](Self::trim) does, and goes on as where a callback then unwinds: for checkers, whose runs end with a panic.
     #[cfg(any(shootdown_explore, shootdown_loom))]
     pub fn trim_that_unwinds(&self, space: &AddressSpace<P>) {
-        let me = Here::enter(self, Span::Leave).me();
+        let me = ThisCpu::enter(self, IrqReason::Leave).me();
         space.members().for_each_batch(Some(me), |batch| {
             batch.for_each(|cpu| self.ask_to_trim(space, cpu));
             Asked { engine: self, space, batch }.take_back();
@@ -64,13 +64,13 @@ impl<P: Platform> Shootdown<P> {
         }
         let loaded = self.loaded_of(cpu);
         if loaded == Loaded::lazy(space.address()) {
-            self.ring(cpu);
+            self.request_ipi(cpu);
         } else if P::ON_LEAVE == OnLeave::KeepBit && loaded.address() != space.address() {
             let request = &self.platform().local(cpu).mail.trim;
             // ORDER(SD-3): relaxed; a member is asked, which joined the mask itself and so knows the space already. Where
             // another space's request is in the box this one is dropped, which leaves a bit too many and nothing worse (`kept_bit`).
             if request.compare_exchange(0, space.address(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-                self.ring(cpu);
+                self.request_ipi(cpu);
             }
         }
     }
@@ -79,8 +79,8 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// The box may name the space again each time this CPU looks: others trim it too, and `cpu` comes back to it in between.
     /// So the first wait has a bound. The last one has none, and needs none: it ends as soon as this CPU looks when `cpu` is
-    /// not in the few instructions of an answer, which have interrupts off and wait for nobody; each further answer takes
-    /// a call of `trim` elsewhere, a doorbell, and two switches of `cpu`.
+    /// not in the few instructions of an answer, which have interrupts off and wait for nobody; each further answer takes a
+    /// call of `trim` elsewhere, an IPI, and two switches of `cpu`.
     fn await_trim(&self, space: &AddressSpace<P>, cpu: CpuId) {
         let request = &self.platform().local(cpu).mail.trim;
         let address = space.address();
@@ -110,7 +110,7 @@ fn take_back(request: &Word, address: u64) -> Result<(), BeingAnswered> {
 /// Whether a request that was being answered is so no longer.
 fn is_answered(request: &Word, address: u64) -> bool {
     // ORDER(SD-3): the CPU that took the request has done with the space; partner: the last store of `answer_trim`.
-    request.load(Site::TrimLateSeen.acquire()) != address | TAKEN
+    request.load(Site::TrimTakenSeen.acquire()) != address | TAKEN
 }
 
 /// A request that can no longer be taken back.

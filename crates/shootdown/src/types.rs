@@ -276,14 +276,14 @@ impl Scope {
 
 /// Whether page-table pages are given back, besides the frames that they mapped (SD-7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tables {
+pub enum PageTables {
     /// Only leaf entries changed: CPUs that are lazy on the space may be skipped.
     Kept,
     /// Table pages are freed: every CPU with the root loaded must drop what its walker caches.
     Freed,
 }
 
-/// A flush request in one word, for the ring of recent requests. 0 stands for the whole space.
+/// A flush request in one word, for the history of recent requests. 0 stands for the whole space.
 ///
 /// Bits 0..52 page number of the start, 52..60 count, 60..63 size, 63 tables. What does not fit is widened (SD-14).
 #[derive(Clone, Copy)]
@@ -293,8 +293,8 @@ impl Packed {
     const COUNT_MAX: u64 = 0xff;
 
     #[inline]
-    pub(crate) const fn new(scope: Scope, tables: Tables) -> Self {
-        let tables = (matches!(tables, Tables::Freed) as u64) << 63;
+    pub(crate) const fn new(scope: Scope, tables: PageTables) -> Self {
+        let tables = (matches!(tables, PageTables::Freed) as u64) << 63;
         match scope {
             Scope::Pages(range) if range.count <= Self::COUNT_MAX => {
                 Self(range.start >> 12 | range.count << 52 | (range.size as u64) << 60 | tables)
@@ -305,13 +305,13 @@ impl Packed {
 
     /// Whether tables were freed.
     #[inline]
-    pub(crate) const fn tables(self) -> Tables {
-        if self.0 >> 63 == 1 { Tables::Freed } else { Tables::Kept }
+    pub(crate) const fn tables(self) -> PageTables {
+        if self.0 >> 63 == 1 { PageTables::Freed } else { PageTables::Kept }
     }
 
     /// The pages and whether tables were freed; nothing where the whole space is meant.
     #[inline]
-    pub(crate) const fn unpack(self) -> Option<(PageRange, Tables)> {
+    pub(crate) const fn unpack(self) -> Option<(PageRange, PageTables)> {
         let count = self.0 >> 52 & Self::COUNT_MAX;
         if count == 0 {
             return None;
@@ -348,14 +348,14 @@ mod tests {
     #[test]
     fn packing_returns_the_request_or_widens_it() {
         for size in [PageSize::Size4K, PageSize::Size64K, PageSize::Size2M, PageSize::Size1G] {
-            for tables in [Tables::Kept, Tables::Freed] {
+            for tables in [PageTables::Kept, PageTables::Freed] {
                 let pages = range(0xffff_8000_0000_0000 & !(size.bytes() - 1), 7, size);
                 assert_eq!(Packed::new(Scope::Pages(pages), tables).unpack(), Some((pages, tables)));
             }
         }
         let long = range(0, 256, PageSize::Size4K);
-        assert_eq!(Packed::new(Scope::Pages(long), Tables::Kept).unpack(), None);
-        assert_eq!(Packed::new(Scope::All, Tables::Freed).unpack(), None);
+        assert_eq!(Packed::new(Scope::Pages(long), PageTables::Kept).unpack(), None);
+        assert_eq!(Packed::new(Scope::All, PageTables::Freed).unpack(), None);
     }
 
     #[test]

@@ -3,13 +3,13 @@
 //! Where panics abort all of this is nothing.
 
 use crate::engine::Shootdown;
-use crate::here::Cpu;
 use crate::hw;
-use crate::percpu::{Bell, CpuLocal, Loaded};
+use crate::percpu::{CpuLocal, IpiState, Loaded};
 use crate::platform::{LocalFlush, OnInstall, Platform};
 use crate::space::AddressSpace;
 use crate::sync::UNWINDS;
 use crate::tags::TagPolicy;
+use crate::this_cpu::Cpu;
 use crate::types::Tag;
 use core::sync::atomic::Ordering;
 
@@ -25,8 +25,8 @@ impl<P: Platform> Drop for Off<'_, P> {
     }
 }
 
-/// An answer to a doorbell that was taken. Dropped while a callback unwinds, it puts the ring back: whoever waits for the
-/// answer interrupts this CPU again after a stall.
+/// The handling of IPI requests that were taken. If it is dropped while a callback unwinds, it puts a request back: a CPU
+/// that waits for the answer interrupts this CPU again after a stall.
 pub(crate) struct Owed<'a>(pub(crate) &'a CpuLocal);
 
 impl Drop for Owed<'_> {
@@ -36,7 +36,7 @@ impl Drop for Owed<'_> {
             return;
         }
         // ORDER(SD-6): relaxed; only this CPU takes it, which has read what was asked.
-        self.0.mail.rung.fetch_add(Bell::RUNG.0, Ordering::Relaxed);
+        self.0.mail.ipi_pending.fetch_add(IpiState::REQUESTED.0, Ordering::Relaxed);
     }
 }
 
@@ -81,7 +81,7 @@ impl<P: Platform> Cpu<'_, P> {
         self.flush_hardware(LocalFlush::Everything);
         let tags = self.tags(self.me());
         platform.tags().flushed(tags);
-        platform.tags().left(tags);
+        platform.tags().on_unload(tags);
         self.publish_loaded(Loaded::NOTHING);
     }
 }

@@ -11,7 +11,7 @@ type Mask = BorrowedMask<'static>;
 struct Log {
     flushes: Vec<(u32, LocalFlush)>,
     installs: Vec<(u32, Option<u64>)>,
-    kicks: Vec<u32>,
+    ipis_sent: Vec<u32>,
     freed_roots: Vec<u64>,
     events: Vec<Event>,
 }
@@ -19,7 +19,7 @@ struct Log {
 struct Host {
     cpus: Vec<CpuLocal>,
     cpu: AtomicU32,
-    /// Polls of a wait before the kicked CPUs answer.
+    /// Polls of a wait before the targets of IPIs handle them.
     answer_after: AtomicU64,
     stalls: AtomicUsize,
     deferred: RefCell<Vec<TeardownHandle<Host>>>,
@@ -30,8 +30,8 @@ struct Host {
 // SAFETY: the tests are single-threaded; a platform is shared between its test's "CPUs" alone.
 unsafe impl Sync for Host {}
 
-// SAFETY: 1. the test sets the number; 2. a fixed vector; 3. one thread; 4. there is no TLB; 5. a kicked CPU serves when the
-// waiter relaxes; 6. never done.
+// SAFETY: 1. the test sets the number; 2. a fixed vector; 3. one thread; 4. there is no TLB; 5. the target of an IPI handles
+// it when the waiter relaxes; 6. never done.
 unsafe impl Platform for Host {
     type Root = u64;
     type Mask = Mask;
@@ -47,7 +47,7 @@ unsafe impl Platform for Host {
     fn local(&self, cpu: CpuId) -> &CpuLocal {
         &self.cpus[cpu.index()]
     }
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, _: IrqReason) -> bool {
         true
     }
     fn irq_restore(&self, _: bool) {}
@@ -60,8 +60,8 @@ unsafe impl Platform for Host {
     unsafe fn install(&self, root: Option<u64>, _: Tag, _: OnInstall) {
         self.log.borrow_mut().installs.push((self.cpu.load(Relaxed), root));
     }
-    fn kick(&self, cpu: CpuId) {
-        self.log.borrow_mut().kicks.push(cpu.number());
+    fn send_ipi(&self, cpu: CpuId) {
+        self.log.borrow_mut().ipis_sent.push(cpu.number());
     }
     unsafe fn free_root(&self, space: &AddressSpace<Self>) {
         self.log.borrow_mut().freed_roots.push(space.root());
@@ -71,9 +71,9 @@ unsafe impl Platform for Host {
     }
     fn relax(&self, polls: u64) {
         if polls >= self.answer_after.load(Relaxed) {
-            let kicked = std::mem::take(&mut self.log.borrow_mut().kicks);
-            for cpu in kicked {
-                self.serve(cpu);
+            let pending_ipis = std::mem::take(&mut self.log.borrow_mut().ipis_sent);
+            for cpu in pending_ipis {
+                self.handle_ipi(cpu);
             }
         }
     }
@@ -90,10 +90,10 @@ impl Host {
         self.engine.get().expect("the engine is made first")
     }
 
-    /// The doorbell's handler of CPU `cpu`.
-    fn serve(&self, cpu: u32) {
+    /// The IPI handler of CPU `cpu`.
+    fn handle_ipi(&self, cpu: u32) {
         // SAFETY: 1. nothing interrupts the thread that plays the CPUs; 2. no call of the engine is at work on this one.
-        self.on(cpu, || unsafe { self.engine().serve() });
+        self.on(cpu, || unsafe { self.engine().handle_ipi() });
     }
 
     /// Runs `body` as CPU `cpu`.
@@ -142,7 +142,7 @@ fn space(engine: &'static Shootdown<Host>, root: u64) -> UserRef<'static, Host> 
 
 fn space_with(engine: &'static Shootdown<Host>, root: u64, words: usize) -> UserRef<'static, Host> {
     let space = Box::leak(Box::new(engine.new_space(root, mask(words)).expect("the mask is large enough")));
-    engine.adopt(space).expect("adopted once")
+    engine.register(space).expect("registered once")
 }
 
 fn page(number: u64) -> PageRange {
@@ -159,7 +159,7 @@ impl Drop for Frame<'_> {
 }
 
 #[test]
-fn a_flush_rings_who_runs_the_space_and_skips_the_rest() {
+fn a_flush_sends_ipis_to_cpus_that_run_the_space_and_skips_the_rest() {
     let engine = machine(100);
     let host = engine.platform();
     let (a, b) = (space(engine, 0xa000), space(engine, 0xb000));
@@ -171,14 +171,14 @@ fn a_flush_rings_who_runs_the_space_and_skips_the_rest() {
         engine.enter_lazy();
     });
     host.log.borrow_mut().flushes.clear();
-    engine.flush(&a, Scope::Pages(page(5)), Tables::Kept);
+    engine.flush(&a, Scope::Pages(page(5)), PageTables::Kept);
     let counters = host.counters(0);
-    assert_eq!((counters.flushes(), counters.doorbells_sent(), counters.doorbells_skipped()), (1, 1, 1));
+    assert_eq!((counters.flushes(), counters.ipis_sent(), counters.ipis_avoided()), (1, 1, 1));
     let flushed: Vec<u32> = host.log.borrow().flushes.iter().map(|flush| flush.0).collect();
     assert_eq!(flushed, [0, 70], "the caller and the other thread, by range");
     assert_eq!(host.counters(70).selective_flushes(), 1);
-    engine.flush(&a, Scope::All, Tables::Freed);
-    assert_eq!(host.counters(0).doorbells_sent(), 3, "freed tables reach the lazy CPU too");
+    engine.flush(&a, Scope::All, PageTables::Freed);
+    assert_eq!(host.counters(0).ipis_sent(), 3, "freed tables reach the lazy CPU too");
     assert_eq!(host.counters(99).evictions(), 1);
     for user in [a, b] {
         let _ = user.into_handle();
@@ -200,7 +200,7 @@ fn frames_are_held_until_the_flush_is_complete_and_handed_back_when_full() {
     assert_eq!(third.0, 3);
     let pending = gather.send();
     assert!(freed.borrow().is_empty(), "CPU 1 has not answered");
-    assert_eq!(host.log.borrow().kicks, [1]);
+    assert_eq!(host.log.borrow().ipis_sent, [1]);
     let mut taken = Vec::new();
     pending.finish_with(|frame| taken.push(frame.0));
     assert_eq!(taken, [1, 2]);
@@ -229,7 +229,7 @@ fn a_gather_beside_another_flushes_what_it_looked_at_and_no_more() {
         [LocalFlush::Pages { tag, range, tables }] => {
             assert_eq!(
                 (range, tables),
-                (page(7), Tables::Freed),
+                (page(7), PageTables::Freed),
                 "the peer may have cleared page 7, or its table"
             );
             tag
@@ -275,7 +275,7 @@ fn the_last_user_leaves_a_teardown_and_the_last_struct_frees_the_root_once() {
     let second = pin.upgrade().expect("a user is left");
     assert!(second.put().is_none());
     drop(a);
-    assert_eq!(pin.upgrade().err(), Some(Exiting));
+    assert_eq!(pin.upgrade().err(), Some(SpaceExited));
     let handle = host.deferred.borrow_mut().pop().expect("an implicit drop defers the teardown");
     let teardown = engine.teardown_from_handle(handle);
     assert_eq!(teardown.root(), 0xa000);
@@ -288,17 +288,17 @@ fn the_last_user_leaves_a_teardown_and_the_last_struct_frees_the_root_once() {
 }
 
 #[test]
-fn a_late_target_is_reported_rung_again_and_waited_for() {
+fn a_late_target_is_reported_sent_another_ipi_and_waited_for() {
     let engine = machine(2);
     let host = engine.platform();
     let a = space(engine, 0xa000);
     engine.switch_to(&a);
     host.on(1, || engine.switch_to(&a));
     host.answer_after.store(9, Relaxed);
-    engine.flush(&a, Scope::All, Tables::Kept);
+    engine.flush(&a, Scope::All, PageTables::Kept);
     assert_eq!(host.stalls.load(Relaxed), 2, "at 4 polls and at 8");
     assert_eq!(host.counters(0).stalls(), 2);
-    assert_eq!(host.counters(1).doorbells_answered(), 1);
+    assert_eq!(host.counters(1).ipis_handled(), 1);
     let _ = a.into_handle();
 }
 
@@ -313,7 +313,7 @@ fn a_warm_tag_is_kept_and_catches_up_by_range() {
     engine.switch_to(&a);
     assert_eq!(host.counters(0).full_flushes(), full, "nothing happened: no flush");
     engine.switch_to(&b);
-    host.on(1, || engine.flush(&a, Scope::Pages(page(7)), Tables::Kept));
+    host.on(1, || engine.flush(&a, Scope::Pages(page(7)), PageTables::Kept));
     host.log.borrow_mut().flushes.clear();
     engine.switch_to(&a);
     let flushes = host.log.borrow().flushes.clone();
@@ -328,10 +328,10 @@ fn borrowing_and_temporary_spaces_return_to_where_they_began() {
     let engine = machine(1);
     let (a, b) = (space(engine, 0xa000), space(engine, 0xb000));
     engine.switch_to(&a);
-    assert_eq!(engine.borrow(&b).err(), Some(Refused::NotAKernelThread(CpuId::new(0))));
+    assert_eq!(engine.borrow(&b).err(), Some(EngineError::NotAKernelThread(CpuId::new(0))));
     let look = || engine.platform().log.borrow().installs.last().copied();
     // SAFETY: 1. `a` lives on.
-    let seen = unsafe { engine.with_temporary(&b, look) };
+    let seen = unsafe { engine.with_temporary_space(&b, look) };
     assert_eq!(seen, Some((0, Some(0xb000))));
     assert_eq!(engine.platform().log.borrow().installs.last(), Some(&(0, Some(0xa000))));
     engine.enter_lazy();
@@ -347,17 +347,17 @@ fn borrowing_and_temporary_spaces_return_to_where_they_began() {
 fn refusals_name_the_value_and_the_remedy() {
     let engine = machine(1);
     let small = engine.new_space(0xa000, mask(1)).expect_err("one word is less than two");
-    assert_eq!(small, Refused::MaskTooSmall(64, 128));
+    assert_eq!(small, EngineError::MaskTooSmall(64, 128));
     assert_eq!(small.to_string(), "mask for 64 CPUs on a machine of 128; give the space as many words");
-    assert_eq!(engine.new_space(0xa000, mask(0)).err(), Some(Refused::MaskTooSmall(0, 128)));
+    assert_eq!(engine.new_space(0xa000, mask(0)).err(), Some(EngineError::MaskTooSmall(0, 128)));
     let space = Box::leak(Box::new(engine.new_space(0xa000, mask(2)).expect("large enough")));
-    let first = engine.adopt(space).expect("first");
-    let Err((refused, _)) = engine.adopt(space) else { panic!("adopted twice") };
+    let first = engine.register(space).expect("first");
+    let Err((refused, _)) = engine.register(space) else { panic!("registered twice") };
     assert!(refused.to_string().contains("clone its first reference"), "{refused}");
     let _ = first.into_handle();
     let wide = machine(129);
     let refused = wide.platform().on(128, || wide.online_cpu());
-    assert_eq!(refused, Err(Refused::CpuTooLarge(CpuId::new(128), 128)));
+    assert_eq!(refused, Err(EngineError::CpuTooLarge(CpuId::new(128), 128)));
     assert_eq!(
         refused.expect_err("as above").to_string(),
         "CPU 128 does not fit a mask of 128 CPUs; give the machine a larger mask"
@@ -375,9 +375,9 @@ fn a_cpu_that_went_off_line_is_not_waited_for_and_comes_back_clean() {
         engine.offline_cpu();
     });
     host.answer_after.store(u64::MAX, Relaxed);
-    engine.flush(&a, Scope::All, Tables::Freed);
-    engine.flush_kernel(Scope::Pages(page(9)), Tables::Kept);
-    assert_eq!(host.counters(0).doorbells_sent(), 0);
+    engine.flush(&a, Scope::All, PageTables::Freed);
+    engine.flush_kernel(Scope::Pages(page(9)), PageTables::Kept);
+    assert_eq!(host.counters(0).ipis_sent(), 0);
     host.log.borrow_mut().flushes.clear();
     host.on(1, || engine.online_cpu()).expect("fits");
     assert_eq!(host.log.borrow().flushes, [(1, LocalFlush::Everything)]);
@@ -398,12 +398,12 @@ fn a_flush_finds_one_cpu_among_thousands() {
     }
     let other = space_with(engine, 0x2000, words);
     host.on(64, || engine.switch_to(&other));
-    let pending = engine.send(&user, Scope::Pages(page(1)), Tables::Kept);
-    assert_eq!(host.log.borrow().kicks, [CPUS - 1], "CPU 64 has left");
+    let pending = engine.send(&user, Scope::Pages(page(1)), PageTables::Kept);
+    assert_eq!(host.log.borrow().ipis_sent, [CPUS - 1], "CPU 64 has left");
     pending.finish();
     host.on(64, || engine.switch_to(&user));
-    let pending = engine.send(&user, Scope::Pages(page(2)), Tables::Kept);
-    assert_eq!(host.log.borrow().kicks, [64, CPUS - 1], "CPU 64 is back, under a mark that was there");
+    let pending = engine.send(&user, Scope::Pages(page(2)), PageTables::Kept);
+    assert_eq!(host.log.borrow().ipis_sent, [64, CPUS - 1], "CPU 64 is back, under a mark that was there");
     pending.finish();
 }
 
@@ -412,7 +412,7 @@ fn kernel_memory_is_flushed_on_every_cpu_of_a_wide_machine() {
     let engine = machine_with(200, mask_words(200));
     let host = engine.platform();
     host.on(130, || engine.offline_cpu());
-    engine.flush_kernel(Scope::Pages(page(1)), Tables::Kept);
+    engine.flush_kernel(Scope::Pages(page(1)), PageTables::Kept);
     let flushed = |cpu: u32| {
         host.log
             .borrow()

@@ -30,7 +30,7 @@ struct Host {
     hardware: RefCell<BTreeMap<u32, Hardware>>,
     /// Version of each page of each root: it grows when the page is unmapped.
     tables: RefCell<BTreeMap<(u64, u64), u64>>,
-    kicked: RefCell<Vec<u32>>,
+    pending_ipis: RefCell<Vec<u32>>,
     /// CPUs that run user code, or work on user memory.
     active: RefCell<BTreeSet<u32>>,
     /// Whom the latest flush found in the mask.
@@ -41,8 +41,8 @@ struct Host {
 // SAFETY: each test's machine is used by one thread.
 unsafe impl Sync for Host {}
 
-// SAFETY: 1. `on` sets the number; 2. a fixed vector; 3. one thread; 4. entries are removed before the return; 5. whoever is
-// kicked serves when a waiter relaxes, or between two calls; 6. never done.
+// SAFETY: 1. `on` sets the number; 2. a fixed vector; 3. one thread; 4. entries are removed before the return; 5. the target
+// of an IPI handles it when a waiter relaxes, or between two calls; 6. never done.
 unsafe impl Platform for Host {
     type Root = u64;
     type Mask = CpuMask<2>;
@@ -58,7 +58,7 @@ unsafe impl Platform for Host {
     fn local(&self, cpu: CpuId) -> &CpuLocal {
         &self.locals[cpu.index()]
     }
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, _: IrqReason) -> bool {
         true
     }
     fn irq_restore(&self, _: bool) {}
@@ -85,8 +85,8 @@ unsafe impl Platform for Host {
             }
         });
     }
-    fn kick(&self, cpu: CpuId) {
-        self.kicked.borrow_mut().push(cpu.number());
+    fn send_ipi(&self, cpu: CpuId) {
+        self.pending_ipis.borrow_mut().push(cpu.number());
     }
     unsafe fn free_root(&self, _: &AddressSpace<Self>) {}
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
@@ -98,7 +98,7 @@ unsafe impl Platform for Host {
             targets.extend((0..64).filter(|bit| bits >> bit & 1 == 1).map(|bit| first.number() + bit));
         });
         self.targets.replace(targets);
-        Remote::Kick
+        Remote::NeedsIpi
     }
     fn relax(&self, _: u64) {
         self.answer();
@@ -117,11 +117,11 @@ impl Host {
         answer
     }
 
-    /// Everybody who was kicked serves.
+    /// Every CPU with a pending IPI handles it.
     fn answer(&self) {
-        for cpu in self.kicked.take() {
+        for cpu in self.pending_ipis.take() {
             // SAFETY: 1. nothing interrupts the thread that plays the CPUs; 2. no call is at work on this one.
-            self.on(cpu, || unsafe { self.engine.get().expect("made first").serve() });
+            self.on(cpu, || unsafe { self.engine.get().expect("made first").handle_ipi() });
         }
     }
 
@@ -231,7 +231,7 @@ impl World {
             engine: OnceCell::new(),
             hardware: RefCell::default(),
             tables: RefCell::default(),
-            kicked: RefCell::default(),
+            pending_ipis: RefCell::default(),
             active: RefCell::default(),
             targets: RefCell::default(),
             frames_out: Cell::new(0),
@@ -240,7 +240,7 @@ impl World {
         assert!(engine.platform().engine.set(engine).is_ok());
         let make = |root: u64| {
             let space = engine.new_space(root, CpuMask::new()).expect("the masks are equally large");
-            engine.adopt(Box::leak(Box::new(space))).expect("new")
+            engine.register(Box::leak(Box::new(space))).expect("new")
         };
         let users = (0..SPACES as u64).map(|number| make(0x1000 + number)).collect();
         let mut world = Self { host: engine.platform(), engine, users, online: BTreeSet::new() };
@@ -288,11 +288,11 @@ impl World {
             Act::Borrow(space, page) => self.borrow(cpu, &self.users[*space], *page),
             // SAFETY: 1. the users live as long as the machine.
             Act::Temporary(space, page) => unsafe {
-                engine.with_temporary(&self.users[*space], || host.touch(*page));
+                engine.with_temporary_space(&self.users[*space], || host.touch(*page));
             },
             Act::Unmap(space, runs) => self.unmap(&self.users[*space], runs),
             Act::FlushAll(space) => {
-                engine.flush(&self.users[*space], Scope::All, Tables::Kept);
+                engine.flush(&self.users[*space], Scope::All, PageTables::Kept);
                 self.check_mask(&self.users[*space]);
             }
             Act::Offline | Act::Online | Act::Answer => {}
@@ -307,7 +307,7 @@ impl World {
             }
             Err(refused) => {
                 assert!(self.is_active(cpu), "a kernel thread was refused");
-                assert_eq!(refused, Refused::NotAKernelThread(CpuId::new(cpu)));
+                assert_eq!(refused, EngineError::NotAKernelThread(CpuId::new(cpu)));
             }
         }
     }

@@ -11,12 +11,13 @@ const FOR_EVER: u64 = 1_000;
 struct Deaf {
     cpus: [CpuLocal; 2],
     cpu: AtomicU32,
-    kicks: Mutex<Vec<u32>>,
+    ipis_sent: Mutex<Vec<u32>>,
     stalls: Mutex<Vec<(u32, u64)>>,
 }
 
 // SAFETY: 1. the test sets the number, and is one thread; 2. a fixed array, and a policy without memory; 3. there are no
-// interrupts and no other threads; 4. there is no TLB; 5. a kick is late: its target answers after the test; 6. never done.
+// interrupts and no other threads; 4. there is no TLB; 5. an IPI is late: its target handles it after the test; 6. never
+// done.
 unsafe impl Platform for Deaf {
     type Root = u64;
     type Mask = CpuMask<1>;
@@ -33,7 +34,7 @@ unsafe impl Platform for Deaf {
     fn local(&self, cpu: CpuId) -> &CpuLocal {
         &self.cpus[cpu.index()]
     }
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, _: IrqReason) -> bool {
         true
     }
     fn irq_restore(&self, _: bool) {}
@@ -42,8 +43,8 @@ unsafe impl Platform for Deaf {
     }
     unsafe fn flush_local(&self, _: LocalFlush) {}
     unsafe fn install(&self, _: Option<u64>, _: Tag, _: OnInstall) {}
-    fn kick(&self, cpu: CpuId) {
-        self.kicks.lock().expect("one thread").push(cpu.number());
+    fn send_ipi(&self, cpu: CpuId) {
+        self.ipis_sent.lock().expect("one thread").push(cpu.number());
     }
     unsafe fn free_root(&self, _: &AddressSpace<Self>) {}
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
@@ -67,7 +68,7 @@ fn a_cpu_that_does_not_answer_is_told_of_once_and_asked_no_longer() {
     let platform = Deaf {
         cpus: [CpuLocal::new(), CpuLocal::new()],
         cpu: AtomicU32::new(0),
-        kicks: Mutex::default(),
+        ipis_sent: Mutex::default(),
         stalls: Mutex::default(),
     };
     let engine: &'static Shootdown<Deaf> = Box::leak(Box::new(Shootdown::new(platform, CpuMask::new())));
@@ -78,7 +79,7 @@ fn a_cpu_that_does_not_answer_is_told_of_once_and_asked_no_longer() {
     }
     let space = |root| {
         let space = engine.new_space(root, CpuMask::new()).expect("large enough");
-        engine.adopt(Box::leak(Box::new(space))).expect("adopted once")
+        engine.register(Box::leak(Box::new(space))).expect("registered once")
     };
     let users: [UserRef<'static, Deaf>; 3] = [1, 2, 3].map(|root| space(root << 12));
     users.iter().for_each(|user| run(engine, 1, user));
@@ -86,7 +87,7 @@ fn a_cpu_that_does_not_answer_is_told_of_once_and_asked_no_longer() {
 
     engine.trim(&users[0]);
     assert_eq!(*host.stalls.lock().expect("one thread"), [(1, Deaf::STALL_POLLS)]);
-    assert_eq!(*host.kicks.lock().expect("one thread"), [1, 1], "once more, as the first may be lost");
+    assert_eq!(*host.ipis_sent.lock().expect("one thread"), [1, 1], "once more, as the first may be lost");
     // Its box is empty again, or there would be no place for this request, and nobody to wait for.
     engine.trim(&users[1]);
     assert_eq!(host.stalls.lock().expect("one thread").len(), 2);

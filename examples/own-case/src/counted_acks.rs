@@ -32,7 +32,7 @@ pub const BUG: Bug = Bug {
 const SPACE: usize = 0;
 const TAG: u8 = 0;
 const TARGET: usize = 2;
-const DOORBELL: u8 = 0;
+const IPI: u8 = 0;
 
 /// CPUs 0 and 1 unmap a page each; CPU 2 runs a third thread of the same program.
 #[derive(Debug)]
@@ -87,13 +87,13 @@ impl Flush {
 
     fn count(&self) {
         self.requests.acks.swap(0, AcqRel);
-        sync::raise(TARGET, DOORBELL);
+        sync::raise(TARGET, IPI);
         sync::wait_until(|| self.requests.acks.load(Acquire) >= 1);
     }
 
     fn number(&self) {
         let ticket = self.requests.asked.fetch_add(1, AcqRel) + 1;
-        sync::raise(TARGET, DOORBELL);
+        sync::raise(TARGET, IPI);
         sync::wait_until(|| self.requests.answered.load(Acquire) >= ticket);
     }
 }

@@ -1,4 +1,4 @@
-//! The command `shootdown` for bugs of one's own: `cargo run --release -- check corpus`.
+//! The command `shootdown` for bugs of one's own: `cargo run --release -- check bugs`.
 
 mod counted_acks;
 

@@ -52,7 +52,7 @@ fn a_space_lives_and_dies_on_the_platform_as_it_ships() {
     let engine: &'static _ = Box::leak(Box::new(Shootdown::new(Kernel::new(counts, room), CpuMask::new())));
     engine.online_cpu().expect("a CPU that fits");
     let space = Box::leak(Box::new(engine.new_space(0x2000, CpuMask::new()).expect("a mask that fits")));
-    let user = engine.adopt(space).map_err(|(refused, _)| refused).expect("a new space");
+    let user = engine.register(space).map_err(|(refused, _)| refused).expect("a new space");
     engine.switch_to(&user);
     assert_eq!(counts.root.load(Ordering::Relaxed), 0x2000);
     let mut gather = engine.gather::<u64, 1>(&user);

@@ -22,7 +22,7 @@ impl X86 {
     /// Makes the ports.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. they are used in ring 0, on CPUs with INVPCID whose CR4.PCIDE and CR4.PGE are set;
     /// 2. every root that is written maps the running kernel, as `kernel_root` does.
     pub const unsafe fn new(
@@ -35,7 +35,7 @@ impl X86 {
     }
 
     fn invpcid(self, kind: InvpcidType, descriptor: InvpcidDescriptor) {
-        // SAFETY: 1. and 2. `new` owes it.
+        // SAFETY: 1. and 2. the caller of `new` ensures it.
         unsafe { exec::invpcid(kind, descriptor) };
     }
 }
@@ -49,12 +49,12 @@ impl Ports for X86 {
         (self.this_cpu)()
     }
     fn interrupts_off(&self) -> bool {
-        // SAFETY: 1. `new` owes it.
+        // SAFETY: 1. the caller of `new` ensures it.
         let flags = unsafe { exec::interrupts_off() };
         flags & 1 << 9 != 0
     }
     fn interrupts_on(&self) {
-        // SAFETY: 1. `new` owes it.
+        // SAFETY: 1. the caller of `new` ensures it.
         unsafe { exec::interrupts_on() };
     }
     /// Nothing: the command register is uncached memory, and stores reach that in order.
@@ -73,7 +73,7 @@ impl Ports for X86 {
             Entries::Dropped => OnInstall::Flush,
         };
         let root = Root::new(root).expect("a root is a page");
-        // SAFETY: 1. and 2. `new` owes it.
+        // SAFETY: 1. and 2. the caller of `new` ensures it.
         unsafe { exec::write_cr3(cr3(root, pcid(tag), how)) };
     }
     fn drop_page(&self, tag: u16, address: u64, levels: Levels) {
@@ -88,7 +88,7 @@ impl Ports for X86 {
     }
     fn drop_kernel_page(&self, address: u64, levels: Levels) {
         match levels {
-            // SAFETY: 1. `new` owes it. Kernel pages are global: this reaches them under every PCID.
+            // SAFETY: 1. the caller of `new` ensures it. Kernel pages are global: this reaches them under every PCID.
             Levels::Leaf => unsafe { exec::invlpg(VirtAddr(address)) },
             // The walker caches kernel tables under each PCID.
             Levels::All => self.drop_all(),

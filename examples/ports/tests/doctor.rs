@@ -15,9 +15,9 @@ type Examine = fn() -> Report;
 include!(concat!(env!("OUT_DIR"), "/wrong.rs"));
 
 const SOUND: &[(&str, Examine)] = &[
-    ("toy_kernel", shootdown_doctor::examine::<toy_kernel::Subject<Sim>>),
-    ("toy_hypervisor", shootdown_doctor::examine::<toy_hypervisor::Subject<Sim>>),
-    ("toy_guest", shootdown_doctor::examine::<toy_guest::Subject<Sim>>),
+    ("toy_kernel", shootdown_doctor::examine::<toy_kernel::PlatformUnderTest<Sim>>),
+    ("toy_hypervisor", shootdown_doctor::examine::<toy_hypervisor::PlatformUnderTest<Sim>>),
+    ("toy_guest", shootdown_doctor::examine::<toy_guest::PlatformUnderTest<Sim>>),
 ];
 
 #[test]
@@ -64,7 +64,7 @@ fn a_finding_has_a_line_of_the_contract_a_remedy_and_an_execution() {
         // Who the CPU is takes no step of the machine.
         assert_eq!(
             finding.steps.is_empty(),
-            ["cpu", "local", "must-wait"].contains(check),
+            ["cpu", "local", "needs-ack"].contains(check),
             "{name}\n{report}"
         );
         assert!(finding.remedy.len() > 20, "{name}\n{report}");
@@ -75,7 +75,7 @@ fn a_finding_has_a_line_of_the_contract_a_remedy_and_an_execution() {
 #[test]
 fn every_check_names_a_line_of_the_contract_that_stands_there() {
     let mut begun = 0;
-    shootdown_doctor::examine_with::<toy_kernel::Subject<Sim>>(|event| {
+    shootdown_doctor::examine_with::<toy_kernel::PlatformUnderTest<Sim>>(|event| {
         let Event::Begins(outcome) = event else { return };
         let finding = outcome.finding.expect("what would be said");
         assert!(finding.line > 0, "{}: the contract does not say {:?}", outcome.check, finding.clause);

@@ -3,7 +3,7 @@
 use crate::console::say;
 use crate::machine::{Kernel, Once};
 use crate::memory::{self, PAGES, TURNS};
-use shootdown::{AddressSpace, CpuMask, PageRange, Scope, Shootdown, Tables, UserRef};
+use shootdown::{AddressSpace, CpuMask, PageRange, Scope, Shootdown, PageTables, UserRef};
 
 /// Spaces; the last one of the memory is for when none is loaded.
 const SPACES: usize = memory::SPACES - 1;
@@ -30,7 +30,7 @@ pub fn run(kernel: &'static Shootdown<Kernel>) -> bool {
     let mut processes: [Process; SPACES] = core::array::from_fn(|space| {
         let new =
             || kernel.new_space(memory::root(space), CpuMask::new()).expect("a mask of the machine's size");
-        let Ok(user) = kernel.adopt(OBJECTS[space].make(new)) else { panic!("a new space is adopted once") };
+        let Ok(user) = kernel.register(OBJECTS[space].make(new)) else { panic!("a new space is registered once") };
         (0..PAGES).for_each(|page| memory::map(space, page, 0, canary(space, page, 0)));
         Process { user, epochs: [0; PAGES] }
     });
@@ -80,7 +80,7 @@ fn remap(kernel: &Shootdown<Kernel>, space: usize, process: &mut Process, page: 
     process.epochs[page] = old + 1;
     memory::map(space, page, turn(old + 1), canary(space, page, old + 1));
     let pages = Scope::Pages(PageRange::page(memory::address(page)));
-    kernel.flush(&process.user, pages, Tables::Kept);
+    kernel.flush(&process.user, pages, PageTables::Kept);
     memory::poison(space, page, turn(old));
 }
 

@@ -2,7 +2,7 @@
 
 use crate::memory::{address, load, map, store, unmap};
 use crate::{machine, memory};
-use shootdown::{LocalFlush, OnInstall, PageRange, Tables, Tag};
+use shootdown::{LocalFlush, OnInstall, PageRange, PageTables, Tag};
 use shootdown_sparc64::encode::Slots;
 use shootdown_sparc64::{Machine, Mmu, Strategies};
 
@@ -40,7 +40,7 @@ fn flush(mmu: &Mmu, what: LocalFlush) {
 }
 
 fn page(tag: Tag, page: usize) -> LocalFlush {
-    LocalFlush::Pages { tag, range: PageRange::page(address(page)), tables: Tables::Kept }
+    LocalFlush::Pages { tag, range: PageRange::page(address(page)), tables: PageTables::Kept }
 }
 
 /// Maps pages 0 and 1 of both spaces and reads them, so that they are in the TLB; then maps them elsewhere. Ends in `A`.

@@ -2,7 +2,7 @@
 
 use core::cell::OnceCell;
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, CpuTags, LocalFlush, OnInstall, Platform, Shootdown, Span, Tag,
+    AddressSpace, CpuId, CpuLocal, CpuMask, CpuTags, LocalFlush, OnInstall, Platform, Shootdown, IrqReason, Tag,
     TagStorage, TagWord, Teardown, VersionedContexts, tag_words,
 };
 use shootdown_sparc64::encode::Root;
@@ -51,7 +51,7 @@ static CPUS: [CpuTags; 1] = [CpuTags::new()];
 /// The parts do not fit each other.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it is called once, before anything else.
 pub unsafe fn start() -> &'static Shootdown<Kernel> {
     // SAFETY: 1. this runs in privileged mode of an UltraSPARC II at trap level 0, and roots are TSBs; 2. there is no user
@@ -76,7 +76,7 @@ impl Kernel {
 }
 
 // SAFETY: 1. and 2. there is one CPU, and `start`, called once, lends the statics; 3. interrupts call nothing here, and
-// nothing preempts; 4. the arch crate promises it; 5. nobody is there to be rung; 6. no broadcast is used.
+// nothing preempts; 4. the arch crate promises it; 5. there is no other CPU to interrupt; 6. no broadcast is used.
 unsafe impl Platform for Kernel {
     type Root = Root;
     type Mask = CpuMask<1>;
@@ -91,7 +91,7 @@ unsafe impl Platform for Kernel {
     fn local(&self, _: CpuId) -> &CpuLocal {
         &self.cpu
     }
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, _: IrqReason) -> bool {
         self.mmu.irq_save()
     }
     fn irq_restore(&self, were_on: bool) {
@@ -108,8 +108,8 @@ unsafe impl Platform for Kernel {
         // SAFETY: 1. to 3. the engine promises them.
         unsafe { self.mmu.install(root, tag, how) };
     }
-    fn kick(&self, cpu: CpuId) {
-        panic!("there is no {cpu} to ring");
+    fn send_ipi(&self, cpu: CpuId) {
+        panic!("there is no {cpu} to interrupt");
     }
     unsafe fn free_root(&self, _: &AddressSpace<Self>) {
         panic!("spaces live as long as the machine");

@@ -179,7 +179,7 @@ pub fn userfault(cpus: usize) {
 
 /// Pages that were missed.
 type Events = Arc<Mutex<VecDeque<u8>>>;
-/// Most that wait; a thread that is not heard faults again.
+/// Most that wait; a thread for which there is no room faults again.
 const MOST_EVENTS: usize = 64;
 
 struct Faulter {

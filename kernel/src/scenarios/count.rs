@@ -8,17 +8,17 @@ use crate::paging;
 use crate::sched::{Flow, Task, breathe, cycle, spawn, stop, stopping};
 use crate::space::Process;
 use alloc::sync::Arc;
-use shootdown::{PageRange, Scope, Tables, VirtAddr};
+use shootdown::{PageRange, PageTables, Scope, VirtAddr};
 
 const PAGES: u8 = 4;
 const ROUNDS: u64 = 300;
 
-/// A flush that one other CPU must hear of, and what concerns this CPU alone.
+/// A flush of which one other CPU must be told, and what concerns this CPU alone.
 pub fn one(cpus: usize) {
     flushes(cpus, 1);
 }
 
-/// A flush that three other CPUs must hear of.
+/// A flush of which three other CPUs must be told.
 pub fn three(cpus: usize) {
     flushes(cpus, 3);
 }
@@ -57,7 +57,7 @@ impl Counted {
         let space = self.shared.space().engine();
         let pages = Scope::Pages(PageRange::page(VirtAddr(paging::address(0))));
         mark::<SEND>();
-        let pending = ENGINE.send(space, pages, Tables::Kept);
+        let pending = ENGINE.send(space, pages, PageTables::Kept);
         mark::<SENT>();
         (0..32).for_each(|_| breathe());
         mark::<WAIT>();
@@ -69,7 +69,7 @@ impl Counted {
     fn flush_at_once<const BEGIN: u32, const END: u32>(&self) {
         let pages = Scope::Pages(PageRange::page(VirtAddr(paging::address(0))));
         mark::<BEGIN>();
-        ENGINE.flush(self.shared.space().engine(), pages, Tables::Kept);
+        ENGINE.flush(self.shared.space().engine(), pages, PageTables::Kept);
         mark::<END>();
     }
 
@@ -81,7 +81,7 @@ impl Counted {
         ENGINE.switch_to(alone);
         mark::<11>();
         mark::<0>();
-        ENGINE.flush(self.alone.space().engine(), pages, Tables::Kept);
+        ENGINE.flush(self.alone.space().engine(), pages, PageTables::Kept);
         mark::<1>();
         mark::<12>();
         ENGINE.enter_lazy();

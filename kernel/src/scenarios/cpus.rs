@@ -1,10 +1,10 @@
-//! CPUs that go off line, that flush with interrupts off, and that miss a doorbell.
+//! CPUs that go off line, that flush with interrupts off, and that miss an IPI.
 
 use super::helper;
 use super::workers::{Random, Worker, pause, process};
+use crate::findings::{self, Finding};
 use crate::frames::{Canary, Frame, next_epoch};
-use crate::judge::{self, Finding};
-use crate::machine::{ENGINE, LOST_DOORBELLS, masked};
+use crate::machine::{ENGINE, LOST_IPIS, masked};
 use crate::paging::{KERNEL_WINDOW, kernel_window_entry};
 use crate::sched::{Flow, Task, breathe, cycle, spawn, stopping};
 use crate::space::Process;
@@ -12,7 +12,7 @@ use crate::{arch, sched};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
-use shootdown::{PageRange, Scope, Tables, VirtAddr};
+use shootdown::{PageRange, PageTables, Scope, VirtAddr};
 
 const PAGES: u8 = 16;
 /// Whose canary the page of the kernel's window carries.
@@ -39,7 +39,7 @@ fn check_kernel() {
     let floor = KERNEL_FLOOR.load(Ordering::Acquire);
     let Some(found) = arch::load_user(KERNEL_WINDOW).map(Canary::unpack) else { return };
     if found.owner != KERNEL_BRAND || found.epoch < floor {
-        judge::report(Finding::StaleRead { page: 0, owner: KERNEL_BRAND, floor, found });
+        findings::report(Finding::StaleRead { page: 0, owner: KERNEL_BRAND, floor, found });
     }
 }
 
@@ -64,9 +64,9 @@ impl Task for KernelRemap {
     fn step(&mut self) -> Flow {
         let flush = || {
             let range = PageRange::page(VirtAddr(KERNEL_WINDOW));
-            let number = judge::removed(None, range);
-            ENGINE.flush_kernel(Scope::Pages(range), Tables::Kept);
-            judge::reused(number);
+            let number = findings::removed(None, range);
+            ENGINE.flush_kernel(Scope::Pages(range), PageTables::Kept);
+            findings::reused(number);
         };
         kernel_window_entry().store(0, Ordering::Release);
         flush();
@@ -108,7 +108,8 @@ impl Task for Plug {
     }
 }
 
-/// Each CPU runs one of two spaces and flushes the other, with interrupts off: they wait for each other, and must serve.
+/// Each CPU runs one of two spaces and flushes the other, with interrupts off: they wait for each other, and must handle
+/// each other's IPIs.
 pub fn masked_flushers(cpus: usize) {
     let processes = [process(PAGES), process(PAGES)];
     for cpu in 0..cpus {
@@ -145,21 +146,22 @@ impl Task for MaskedFlusher {
     }
 }
 
-/// Interrupts between CPUs get lost, as they do where a handler answers before it clears: whoever waits rings again.
-pub fn lost_doorbells(cpus: usize) {
+/// Interrupts between CPUs get lost, as they do if a handler handles the request before it clears the interrupt: the waiter
+/// sends another.
+pub fn lost_ipis(cpus: usize) {
     const ONE_IN: u64 = 500;
-    LOST_DOORBELLS.store(ONE_IN, Ordering::Relaxed);
+    LOST_IPIS.store(ONE_IN, Ordering::Relaxed);
     super::memory::remap(cpus);
     spawn(0, Heal);
 }
 
-/// Loses no more doorbells once the scenario is over.
+/// Loses no more IPIs once the scenario is over.
 struct Heal;
 
 impl Task for Heal {
     fn step(&mut self) -> Flow {
         if stopping() {
-            LOST_DOORBELLS.store(0, Ordering::Relaxed);
+            LOST_IPIS.store(0, Ordering::Relaxed);
             return Flow::Done;
         }
         Flow::Again

@@ -2,8 +2,8 @@
 
 use super::helper;
 use super::workers::{Decoy, Random, Worker, map, process};
+use crate::findings::{self, Finding};
 use crate::frames::{Frame, SCRATCH};
-use crate::judge::{self, Finding};
 use crate::paging::{self, REGIONS};
 use crate::sched::{Flow, Task, breathe, count_cycles, cycle, spawn, stopping};
 use crate::space::{BATCH, Met, Process};
@@ -112,7 +112,7 @@ impl Task for WriteProtect {
 fn same(page: u8, frame: &Frame, was: u64) {
     let is = frame.word(SCRATCH).load(Ordering::Acquire);
     if is != was {
-        judge::report(Finding::WriteThroughProtection { page, was, is });
+        findings::report(Finding::WriteThroughProtection { page, was, is });
     }
 }
 

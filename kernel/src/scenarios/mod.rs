@@ -10,8 +10,8 @@ mod workers;
 
 use crate::arch;
 use crate::console::say;
+use crate::findings::{self, Count, Finding};
 use crate::frames;
-use crate::judge::{self, Count, Finding};
 use crate::machine::ENGINE;
 use crate::params::Params;
 use crate::sched;
@@ -36,7 +36,7 @@ const SCENARIOS: &[Scenario] = &[
     ("many-spaces", lifetime::many_spaces),
     ("hotplug", cpus::hotplug),
     ("masked-flushers", cpus::masked_flushers),
-    ("lost-doorbells", cpus::lost_doorbells),
+    ("lost-ipis", cpus::lost_ipis),
     ("sqpoll", clients::sqpoll),
     ("userfault", clients::userfault),
     ("soak", soak),
@@ -100,7 +100,7 @@ pub fn help() -> ! {
 }
 
 fn run_one(name: &str, setup: fn(usize), params: &Params) -> bool {
-    let (before, found_before, free) = (Totals::now(params.cpus), judge::count(), frames::free_count());
+    let (before, found_before, free) = (Totals::now(params.cpus), findings::count(), frames::free_count());
     say!("@{{\"event\":\"begin\",\"scenario\":\"{name}\"}}");
     let begin = arch::ticks();
     sched::begin(begin + params.seconds * arch::ticks_per_second(), params.cycles);
@@ -113,10 +113,10 @@ fn run_one(name: &str, setup: fn(usize), params: &Params) -> bool {
     }
     let lost = free.saturating_sub(frames::free_count());
     if lost > 0 {
-        judge::report(Finding::LostFrames { count: lost });
+        findings::report(Finding::LostFrames { count: lost });
     }
     let ms = (arch::ticks() - begin) * 1000 / arch::ticks_per_second();
-    let found = judge::count();
+    let found = findings::count();
     let found = Count {
         stale: found.stale - found_before.stale,
         shadow: found.shadow - found_before.shadow,
@@ -130,10 +130,7 @@ fn write(name: &str, ms: u64, totals: &Totals, found: Count) {
     let [flushes, sent, answered, merged, skipped, trims, evictions, full, selective, stalls] = totals.engine;
     let [reads, faults] = totals.workers;
     say!(
-        "@{{\"event\":\"scenario\",\"scenario\":\"{name}\",\"ms\":{ms},\"cycles\":{},\"flushes\":{flushes},\"doorbells\":{sent},\
-         \"answered\":{answered},\"merged\":{merged},\"skipped\":{skipped},\"trims\":{trims},\"evictions\":{evictions},\
-         \"full\":{full},\"selective\":{selective},\"stalls\":{stalls},\"reads\":{reads},\"faults\":{faults},\
-         \"stale\":{},\"shadow\":{},\"lost\":{}}}",
+        "@{{\"event\":\"scenario\",\"scenario\":\"{name}\",\"ms\":{ms},\"cycles\":{},\"flushes\":{flushes},\"ipis\":{sent},\"answered\":{answered},\"merged\":{merged},\"skipped\":{skipped},\"trims\":{trims},\"evictions\":{evictions},\"full\":{full},\"selective\":{selective},\"stalls\":{stalls},\"reads\":{reads},\"faults\":{faults},\"stale\":{},\"shadow\":{},\"lost\":{}}}",
         sched::cycles(),
         found.stale,
         found.shadow,
@@ -154,10 +151,10 @@ impl Totals {
             let counters = ENGINE.platform().local(CpuId::new(cpu as u32)).counters();
             let of_cpu = [
                 counters.flushes(),
-                counters.doorbells_sent(),
-                counters.doorbells_answered(),
-                counters.doorbells_merged(),
-                counters.doorbells_skipped(),
+                counters.ipis_sent(),
+                counters.ipis_handled(),
+                counters.ipis_coalesced(),
+                counters.ipis_avoided(),
                 counters.trims(),
                 counters.evictions(),
                 counters.full_flushes(),

@@ -39,7 +39,7 @@ pub fn counts() -> [u64; 2] {
     [READS.load(Ordering::Relaxed), FAULTS.load(Ordering::Relaxed)]
 }
 
-/// Reads a page and judges what it meets.
+/// Reads a page and checks what it finds.
 pub fn check_page(space: &Space, page: u8) {
     READS.fetch_add(1, Ordering::Relaxed);
     if space.check(page) == Met::Fault {
@@ -47,7 +47,7 @@ pub fn check_page(space: &Space, page: u8) {
     }
 }
 
-/// Reads some pages below `end` and judges what it meets; says which page was missing, if one was.
+/// Reads some pages below `end` and checks what it finds; says which page was missing, if one was.
 pub fn check_some(space: &Space, random: &mut Random, end: u8, reads: u64) -> Option<u8> {
     let (mut missing, mut faults) = (None, 0);
     for read in 0..reads {

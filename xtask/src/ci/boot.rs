@@ -104,9 +104,9 @@ fn one(root: &Path, name: &str, most_cpus: usize) -> Result<Outcome> {
     ] {
         let rows = clean(root, name, arguments)?;
         if arguments == USUAL {
-            let lossy = rows.iter().find(|row| row["scenario"] == "lost-doorbells");
-            let rung_again = lossy.is_some_and(|row| row["stalls"].as_u64() > Some(0));
-            ensure!(rung_again, "no doorbell was lost: nothing was rung again");
+            let lossy = rows.iter().find(|row| row["scenario"] == "lost-ipis");
+            let sent_again = lossy.is_some_and(|row| row["stalls"].as_u64() > Some(0));
+            ensure!(sent_again, "no IPI was lost: none was sent again");
         }
         scenarios += rows.len();
     }

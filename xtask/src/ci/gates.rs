@@ -7,7 +7,7 @@ use std::path::Path;
 use super::steps::Done;
 use crate::LAST_RULE;
 use crate::process::{self, cargo, stream};
-use crate::{mutants, mutate, mutate_corpus};
+use crate::{mutants, mutate, mutate_bugs};
 
 const SHOOTDOWN: &str = "run --quiet --release --package shootdown-cli --bin shootdown --";
 const MUSEUM: &str = "target/museum";
@@ -102,8 +102,8 @@ pub fn mutants(root: &Path) -> Result<Done> {
     mutants::run(root, &wanted).map(Done::Passed)
 }
 
-pub fn mutate_corpus(root: &Path) -> Result<Done> {
-    let cases = mutate_corpus::run(root)?;
+pub fn mutate_bugs(root: &Path) -> Result<Done> {
+    let cases = mutate_bugs::run(root)?;
     Ok(Done::Passed(format!("{cases} cases, each noticed when swapped")))
 }
 

@@ -26,7 +26,7 @@ pub fn own_case(root: &Path) -> Result<Done> {
     fs::copy(root.join("Cargo.lock"), copy.join("Cargo.lock")).context("cannot copy Cargo.lock")?;
     let shared = |arguments: &str| in_copy(root, &copy, arguments);
     process::run(&mut shared("test --quiet --release"))?;
-    process::run(&mut shared("run --quiet --release -- check corpus"))?;
+    process::run(&mut shared("run --quiet --release -- check bugs"))?;
     process::run(&mut shared(&format!("run --quiet --release -- new-case {TEMPLATE} --dir src")))?;
     name_in_main(&copy, MODULE)?;
     process::run(&mut shared("test --quiet --release headers"))?;

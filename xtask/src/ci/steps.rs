@@ -42,13 +42,13 @@ pub enum Step {
     Check,
     /// A built checkout, copied to another folder and edited there: the edit is what is checked
     Moved,
-    /// The pages about the corpus's bugs, in a browser
+    /// The pages about the bugs, in a browser
     Museum,
     /// Policies under workloads, and the shipped traces
     Lab,
-    /// Each case of the corpus with the other variant's protocol: `check` must notice
-    MutateCorpus,
-    /// A corpus of somebody's own, and the template for one
+    /// Each bug case with the other variant's protocol: `check` must notice
+    MutateBugs,
+    /// Somebody's own bugs, and the template for one
     OwnCase,
     /// The book: its links, its code, its commands
     Book,
@@ -143,7 +143,7 @@ impl Step {
             Self::Moved => moved::moved(root),
             Self::Museum => gates::museum(root),
             Self::Lab => gates::lab(root),
-            Self::MutateCorpus => gates::mutate_corpus(root),
+            Self::MutateBugs => gates::mutate_bugs(root),
             Self::OwnCase => own_case::own_case(root),
             Self::Book => book::book(root),
             Self::Rules => gates::rules(root),

@@ -74,7 +74,7 @@ pub fn run(root: &Path, wanted: &Wanted<'_>) -> Result<String> {
     if wanted.record {
         table::record(root, &rows)?;
     }
-    judge(&rows)
+    verdict(&rows)
 }
 
 /// The rungs that are needed.
@@ -252,7 +252,7 @@ fn in_parallel<T: Send>(
 }
 
 /// Fails where a mutant survived or too many are argued.
-fn judge(rows: &[(&Mutant, Fate)]) -> Result<String> {
+fn verdict(rows: &[(&Mutant, Fate)]) -> Result<String> {
     let names = |which: &dyn Fn(&Mutant, &Fate) -> bool| -> Vec<&str> {
         rows.iter()
             .filter(|(mutant, fate)| which(mutant, fate))
@@ -286,7 +286,7 @@ fn judge(rows: &[(&Mutant, Fate)]) -> Result<String> {
 mod tests {
     use super::rungs::Found;
     use super::set::{Catcher, Rung};
-    use super::{BadInput, Fate, judge, pick, set};
+    use super::{BadInput, Fate, pick, set, verdict};
 
     fn all() -> Vec<set::Mutant> {
         let entry = |name: &str, last: &str| {
@@ -321,15 +321,15 @@ mod tests {
     #[test]
     fn survivors_and_wrong_arguments_fail_by_name() {
         let all = all();
-        let judged = |fates: [Fate; 2]| {
-            let said = judge(&all.iter().zip(fates).collect::<Vec<_>>());
+        let said_of = |fates: [Fate; 2]| {
+            let said = verdict(&all.iter().zip(fates).collect::<Vec<_>>());
             said.unwrap_or_else(|error| format!("failed: {error:#}"))
         };
-        assert_eq!(judged([found(), Fate::Argued]), "2 mutants: 1 caught, 1 argued");
+        assert_eq!(said_of([found(), Fate::Argued]), "2 mutants: 1 caught, 1 argued");
         assert_eq!(
-            judged([Fate::Survived(Vec::new()), Fate::Argued]),
+            said_of([Fate::Survived(Vec::new()), Fate::Argued]),
             "failed: neither caught nor argued: a"
         );
-        assert!(judged([found(), found()]).ends_with("and caught: b"));
+        assert!(said_of([found(), found()]).ends_with("and caught: b"));
     }
 }

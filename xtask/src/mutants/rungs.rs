@@ -68,7 +68,7 @@ pub fn cases(built: &Built, rung: Rung) -> Result<Vec<String>> {
     }
 }
 
-/// Runs `cases` of `rung` with mutant `number`, or with none for 0, until one finds something.
+/// Runs `cases` of `ipi_pending` with mutant `number`, or with none for 0, until one finds something.
 ///
 /// # Errors
 /// A program cannot be run, or refuses what it is given.

@@ -1,7 +1,7 @@
 //! Reads the sources for what compilers do not look at.
 
+mod bugs;
 mod comments;
-mod corpus;
 mod files;
 mod orders;
 mod read;

@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn what_runs_in_a_removed_rules_place_needs_no_comment() {
         let text = "if without(Rule::AckAfterFlush) {\n    x.store(1, Release);\n}\nx.store(1, Release);\n";
-        assert_eq!(found("crates/shootdown/src/here.rs", text), [4]);
+        assert_eq!(found("crates/shootdown/src/this_cpu.rs", text), [4]);
     }
 
     #[test]

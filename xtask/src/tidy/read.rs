@@ -3,7 +3,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::Command;
 
-use super::{comments, corpus, files, orders, relaxed, rules, sites};
+use super::{bugs, comments, files, orders, relaxed, rules, sites};
 use crate::process;
 
 /// A file of the project.
@@ -63,7 +63,7 @@ pub fn run(root: &Path) -> Result<usize> {
     let mut findings = rules::read(&sources);
     findings.extend(sites::read(&sources));
     findings.extend(relaxed::read(&sources));
-    findings.extend(corpus::read(&sources));
+    findings.extend(bugs::read(&sources));
     for source in &sources {
         findings.extend(files::read(source));
         findings.extend(comments::read(source));
@@ -72,7 +72,7 @@ pub fn run(root: &Path) -> Result<usize> {
     for finding in &findings {
         println!("{finding}");
     }
-    let headers = corpus::headers(root)?;
+    let headers = bugs::headers(root)?;
     for header in &headers {
         println!("{header}");
     }

@@ -64,8 +64,7 @@ mod tests {
 
     #[test]
     fn list_code_and_description_must_agree() {
-        let list =
-            "sites! {\n    FlushFence = \"flush-fence\",\n    Ring = \"ring\",\n    Idle = \"idle\",\n}\n";
+        let list = "sites! {\n    FlushFence = \"flush-fence\",\n    IpiRequest = \"ipi-request\",\n    Idle = \"idle\",\n}\n";
         let code = "Site::FlushFence.full_fence();\nSite::Ring.release();\n";
         let described = "| site | rule |\n| `flush-fence` | SD-4 |\n- `idle`: SD-1\n- `gone`: SD-1\n";
         let findings = read(&[
@@ -77,7 +76,7 @@ mod tests {
         assert_eq!(
             said,
             [
-                (3, "INVARIANTS.md does not describe `ring`"),
+                (3, "INVARIANTS.md does not describe `ipi-request`"),
                 (4, "nothing uses Site::Idle"),
                 (4, "the engine has no site `gone`"),
             ]

@@ -5,7 +5,7 @@
 
 /// The crate that manages memory.
 mod memory {
-    use shootdown::{CpuMask, PageRange, Scope, Shootdown, Tables, Untagged, VirtAddr};
+    use shootdown::{CpuMask, PageRange, PageTables, Scope, Shootdown, Untagged, VirtAddr};
     use shootdown_with_crate_interface::Linked;
 
     /// Unmaps a page of a new space.
@@ -15,14 +15,14 @@ mod memory {
         let engine = Shootdown::new(platform, CpuMask::new());
         engine.online_cpu()?;
         let space = engine.new_space(0x1000, CpuMask::new())?;
-        engine.flush(&space, Scope::Pages(PageRange::page(VirtAddr(0x40_0000))), Tables::Kept);
+        engine.flush(&space, Scope::Pages(PageRange::page(VirtAddr(0x40_0000))), PageTables::Kept);
         Ok(())
     }
 }
 
 /// The crate with the hardware.
 mod hardware {
-    use shootdown::{CpuLocal, Event, LocalFlush, OnInstall, Remote, Scope, Span, Tables, Tag};
+    use shootdown::{CpuLocal, Event, IrqReason, LocalFlush, OnInstall, PageTables, Remote, Scope, Tag};
     use shootdown_with_crate_interface::PlatformIf;
 
     static LOCAL: CpuLocal = CpuLocal::new();
@@ -39,18 +39,18 @@ mod hardware {
         }
         fn pin() {}
         fn unpin() {}
-        fn irq_save(_span: Span) -> bool {
+        fn irq_save(_span: IrqReason) -> bool {
             true
         }
         fn irq_restore(_were_on: bool) {}
         fn flush_local(what: LocalFlush) {
             println!("flush {what:?}");
         }
-        fn flush_remote(_tag: Option<Tag>, _scope: Scope, _tables: Tables) -> Remote {
-            Remote::Kick
+        fn flush_remote(_tag: Option<Tag>, _scope: Scope, _tables: PageTables) -> Remote {
+            Remote::NeedsIpi
         }
         fn install(_root: Option<u64>, _tag: Tag, _how: OnInstall) {}
-        fn kick(_cpu: u32) {}
+        fn send_ipi(_cpu: u32) {}
         fn publish_tables() {}
         fn free_root(_root: u64) {}
         fn defer_teardown(_object: usize) {}

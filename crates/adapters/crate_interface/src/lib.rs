@@ -5,8 +5,8 @@ use core::fmt;
 use core::ptr::NonNull;
 use crate_interface::call_interface;
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, Event, LocalFlush, OnInstall, Platform, Remote, RemoteFlush,
-    Scope, SpaceHandle, Span, Tables, Tag, TagPolicy, Teardown, Untagged,
+    AddressSpace, CpuId, CpuLocal, CpuMask, Event, IrqReason, LocalFlush, OnInstall, PageTables, Platform,
+    Remote, RemoteFlush, Scope, SpaceHandle, Tag, TagPolicy, Teardown, Untagged,
 };
 
 /// What the crate with the hardware provides, by
@@ -39,17 +39,17 @@ pub trait PlatformIf {
     /// Undoes one `pin`.
     fn unpin();
     /// Turns interrupts off and says whether they were on.
-    fn irq_save(span: Span) -> bool;
+    fn irq_save(reason: IrqReason) -> bool;
     /// Undoes `irq_save`.
     fn irq_restore(were_on: bool);
     /// Drops translations of this CPU; interrupts are off.
     fn flush_local(what: LocalFlush);
-    /// Drops translations on all CPUs by other means than doorbells; [`Remote::Kick`] where there are none.
-    fn flush_remote(tag: Option<Tag>, scope: Scope, tables: Tables) -> Remote;
+    /// Drops translations on all CPUs by other means than IPIs; [`Remote::NeedsIpi`] where there are none.
+    fn flush_remote(tag: Option<Tag>, scope: Scope, tables: PageTables) -> Remote;
     /// Loads a root; interrupts are off.
     fn install(root: Option<u64>, tag: Tag, how: OnInstall);
-    /// Rings a CPU's doorbell.
-    fn kick(cpu: u32);
+    /// Sends an IPI to a CPU.
+    fn send_ipi(cpu: u32);
     /// Orders page-table stores before other CPUs' page walks.
     fn publish_tables();
     /// Frees the tables of a root that no CPU has loaded.
@@ -80,7 +80,7 @@ impl<T, const WORDS: usize> Linked<T, WORDS> {
     /// Makes the platform, for one machine.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. the program's implementation of [`PlatformIf`] keeps what [`Platform`] promises.
     pub const unsafe fn new(tags: T) -> Self {
         Self { tags }
@@ -120,8 +120,8 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize> Platform for Linked<T, W
         call_interface!(namespace = Shootdown, PlatformIf::local(cpu.number()))
     }
     #[inline]
-    fn irq_save(&self, span: Span) -> bool {
-        call_interface!(namespace = Shootdown, PlatformIf::irq_save(span))
+    fn irq_save(&self, reason: IrqReason) -> bool {
+        call_interface!(namespace = Shootdown, PlatformIf::irq_save(reason))
     }
     #[inline]
     fn irq_restore(&self, were_on: bool) {
@@ -144,8 +144,8 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize> Platform for Linked<T, W
         call_interface!(namespace = Shootdown, PlatformIf::install(root, tag, how));
     }
     #[inline]
-    fn kick(&self, cpu: CpuId) {
-        call_interface!(namespace = Shootdown, PlatformIf::kick(cpu.number()));
+    fn send_ipi(&self, cpu: CpuId) {
+        call_interface!(namespace = Shootdown, PlatformIf::send_ipi(cpu.number()));
     }
     #[inline]
     fn publish_tables(&self) {
@@ -194,7 +194,7 @@ impl<T: TagPolicy + 'static, const WORDS: usize> Handle<T, WORDS> {
     /// Takes over one count of `object`, in which `space` lies.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. `space` stays valid and where it is while `object` is counted;
     /// 2. `retain` and `release` of the implementation count `object`, from any CPU;
     /// 3. one count of it is the caller's, and goes to this value.

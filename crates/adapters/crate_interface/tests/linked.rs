@@ -1,8 +1,8 @@
 //! An engine whose platform is linked in: this file has both sides.
 
 use shootdown::{
-    AddressSpace, CpuLocal, CpuMask, Event, LocalFlush, OnInstall, PageRange, Remote, Scope, Shootdown, Span,
-    Tables, Tag, Untagged, VirtAddr,
+    AddressSpace, CpuLocal, CpuMask, Event, IrqReason, LocalFlush, OnInstall, PageRange, PageTables, Remote,
+    Scope, Shootdown, Tag, Untagged, VirtAddr,
 };
 use shootdown_with_crate_interface::{Handle, Linked, PlatformIf};
 use std::ptr::NonNull;
@@ -42,20 +42,20 @@ impl PlatformIf for Hardware {
     fn unpin() {
         PINS.fetch_sub(1, SeqCst);
     }
-    fn irq_save(_span: Span) -> bool {
+    fn irq_save(_span: IrqReason) -> bool {
         true
     }
     fn irq_restore(_were_on: bool) {}
     fn flush_local(what: LocalFlush) {
         DID.lock().expect("no panic").push(format!("flush {what:?}"));
     }
-    fn flush_remote(_tag: Option<Tag>, _scope: Scope, _tables: Tables) -> Remote {
-        Remote::Kick
+    fn flush_remote(_tag: Option<Tag>, _scope: Scope, _tables: PageTables) -> Remote {
+        Remote::NeedsIpi
     }
     fn install(root: Option<u64>, _tag: Tag, _how: OnInstall) {
         DID.lock().expect("no panic").push(format!("install {root:x?}"));
     }
-    fn kick(_cpu: u32) {}
+    fn send_ipi(_cpu: u32) {}
     fn publish_tables() {}
     fn free_root(root: u64) {
         DID.lock().expect("no panic").push(format!("free root {root:#x}"));
@@ -94,13 +94,13 @@ fn an_engine_runs_on_the_linked_platform_and_counts_the_kernel_s_objects() {
     let engine = Shootdown::new(platform, CpuMask::new());
     engine.online_cpu().expect("one CPU fits");
     let space = engine.new_space(0x1000, CpuMask::new()).expect("the masks are alike");
-    let user = engine.adopt(handle(Arc::new(Process { space }))).expect("a new space");
+    let user = engine.register(handle(Arc::new(Process { space }))).expect("a new space");
     engine.switch_to(&user);
     DID.lock().expect("no panic").clear();
 
     let pages = PageRange::page(VirtAddr(0x40_0000));
-    engine.flush(&user, Scope::Pages(pages), Tables::Kept);
-    let flush = LocalFlush::Pages { tag: Tag::NONE, range: pages, tables: Tables::Kept };
+    engine.flush(&user, Scope::Pages(pages), PageTables::Kept);
+    let flush = LocalFlush::Pages { tag: Tag::NONE, range: pages, tables: PageTables::Kept };
     assert_eq!(std::mem::take(&mut *DID.lock().expect("no panic")), [format!("flush {flush:?}")]);
     assert_eq!(PINS.load(SeqCst), 0, "each pin is undone");
 

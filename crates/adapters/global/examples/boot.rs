@@ -22,7 +22,7 @@ mod memory {
     pub fn generation() -> Result<u64, Box<dyn std::error::Error>> {
         let engine = engine()?;
         let space = engine.new_space(0x1000, shootdown::CpuMask::new())?;
-        engine.flush(&space, shootdown::Scope::All, shootdown::Tables::Kept);
+        engine.flush(&space, shootdown::Scope::All, shootdown::PageTables::Kept);
         Ok(space.generation().number())
     }
 }

@@ -92,8 +92,8 @@ unsafe impl shootdown::Platform for Other {
     fn local(&self, cpu: shootdown::CpuId) -> &shootdown::CpuLocal {
         self.0.local(cpu)
     }
-    fn irq_save(&self, span: shootdown::Span) -> bool {
-        self.0.irq_save(span)
+    fn irq_save(&self, reason: shootdown::IrqReason) -> bool {
+        self.0.irq_save(reason)
     }
     fn irq_restore(&self, were_on: bool) {
         self.0.irq_restore(were_on);
@@ -109,8 +109,8 @@ unsafe impl shootdown::Platform for Other {
         // SAFETY: 1. to 3. the caller's.
         unsafe { self.0.install(root, tag, how) }
     }
-    fn kick(&self, cpu: shootdown::CpuId) {
-        self.0.kick(cpu);
+    fn send_ipi(&self, cpu: shootdown::CpuId) {
+        self.0.send_ipi(cpu);
     }
     unsafe fn free_root(&self, _: &shootdown::AddressSpace<Self>) {}
     fn defer_teardown(&self, late: shootdown::Teardown<'_, Self>) {

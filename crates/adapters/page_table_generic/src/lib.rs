@@ -52,7 +52,7 @@ pub struct Held<F, A: FrameAllocator>(Kind<F, A>);
 enum Kind<F, A: FrameAllocator> {
     Frame(F),
     /// Taken by the drop alone.
-    Tables(Option<DeferredPageTableFrames<A>>),
+    PageTables(Option<DeferredPageTableFrames<A>>),
 }
 
 impl<F, A: FrameAllocator> Held<F, A> {
@@ -60,14 +60,14 @@ impl<F, A: FrameAllocator> Held<F, A> {
     pub fn frame(&self) -> Option<&F> {
         match &self.0 {
             Kind::Frame(frame) => Some(frame),
-            Kind::Tables(_) => None,
+            Kind::PageTables(_) => None,
         }
     }
 }
 
 impl<F, A: FrameAllocator> Drop for Held<F, A> {
     fn drop(&mut self) {
-        let Kind::Tables(tables) = &mut self.0 else { return };
+        let Kind::PageTables(tables) = &mut self.0 else { return };
         if let Some(tables) = tables.take() {
             // SAFETY: only `SharedPageTable::unmap` makes this, and hands it to a gather at once, which drops it after
             // every CPU has forgotten what it walked.
@@ -85,7 +85,7 @@ impl<F, A: FrameAllocator> fmt::Debug for Held<F, A> {
 /// Why a change was refused. The page table is as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Refused {
+pub enum GatherError {
     /// The gather has less room than for a frame and its tables, 2: finish it, open another, and ask again.
     Full,
     /// A page of a size in bytes that the engine does not know was found.
@@ -94,17 +94,19 @@ pub enum Refused {
     Paging(PagingError),
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for GatherError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refused::Full => f.write_str("the gather has no room for a frame and its tables; open another"),
-            Refused::Size(bytes) => write!(f, "pages of {bytes:#x} bytes are not flushed by the engine"),
-            Refused::Paging(error) => error.fmt(f),
+            GatherError::Full => {
+                f.write_str("the gather has no room for a frame and its tables; open another")
+            }
+            GatherError::Size(bytes) => write!(f, "pages of {bytes:#x} bytes are not flushed by the engine"),
+            GatherError::Paging(error) => error.fmt(f),
         }
     }
 }
 
-impl core::error::Error for Refused {}
+impl core::error::Error for GatherError {}
 
 impl<M: TableMeta, A: FrameAllocator> SharedPageTable<M, A> {
     /// Makes a table with nothing mapped.
@@ -132,31 +134,31 @@ impl<M: TableMeta, A: FrameAllocator> SharedPageTable<M, A> {
     /// a CPU that remembers that there was none (as RISC-V allows) faults once, and finds it when it looks again.
     ///
     /// # Errors
-    /// [`Refused::Paging`].
-    pub fn map(&mut self, request: &MapConfig<PteConfigOf<M>>) -> Result<(), Refused> {
-        self.table.map(request).map_err(Refused::Paging)
+    /// [`GatherError::Paging`].
+    pub fn map(&mut self, request: &MapConfig<PteConfigOf<M>>) -> Result<(), GatherError> {
+        self.table.map(request).map_err(GatherError::Paging)
     }
 
     /// Unmaps the page at `address` and keeps its frame, as `own` makes it one, until no CPU can reach it; so are the tables
     /// kept that become empty.
     ///
     /// # Errors
-    /// [`Refused`]; then nothing was changed.
+    /// [`GatherError`]; then nothing was changed.
     pub fn unmap<P: Platform, F, const N: usize>(
         &mut self,
         gather: &mut Gather<'_, P, Held<F, A>, N>,
         address: VirtAddr,
         own: impl FnOnce(PhysAddr, usize) -> F,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), GatherError> {
         if gather.room() < 2 {
-            return Err(Refused::Full);
+            return Err(GatherError::Full);
         }
         let range = self.mapped(address)?;
-        let unmapped = self.table.unmap_page_deferred(address).map_err(Refused::Paging)?;
+        let unmapped = self.table.unmap_page_deferred(address).map_err(GatherError::Paging)?;
         let (frame, _, size, tables) = unmapped;
         let mut recorded = gather.unmapped(range, Held(Kind::Frame(own(frame, size))));
         if !tables.is_empty() {
-            recorded = gather.table_freed(range, Held(Kind::Tables(Some(tables))));
+            recorded = gather.table_freed(range, Held(Kind::PageTables(Some(tables))));
         }
         debug_assert!(recorded.is_ok(), "there was room");
         Ok(())
@@ -165,22 +167,22 @@ impl<M: TableMeta, A: FrameAllocator> SharedPageTable<M, A> {
     /// Changes the flags of the page at `address`.
     ///
     /// # Errors
-    /// [`Refused`]; then nothing was changed.
+    /// [`GatherError`]; then nothing was changed.
     pub fn protect<P: Platform, F, const N: usize>(
         &mut self,
         gather: &mut Gather<'_, P, Held<F, A>, N>,
         address: VirtAddr,
         flags: PteConfigOf<M>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), GatherError> {
         let range = self.mapped(address)?;
-        self.table.protect_page(address, flags).map_err(Refused::Paging)?;
+        self.table.protect_page(address, flags).map_err(GatherError::Paging)?;
         gather.changed(range);
         Ok(())
     }
 
     /// The page that is mapped at `address`, as the engine has it.
-    fn mapped(&self, address: VirtAddr) -> Result<PageRange, Refused> {
-        let (_, _, bytes) = self.table.query(address).map_err(Refused::Paging)?;
+    fn mapped(&self, address: VirtAddr) -> Result<PageRange, GatherError> {
+        let (_, _, bytes) = self.table.query(address).map_err(GatherError::Paging)?;
         let sizes = [
             PageSize::Size4K,
             PageSize::Size16K,
@@ -190,10 +192,11 @@ impl<M: TableMeta, A: FrameAllocator> SharedPageTable<M, A> {
             PageSize::Size512M,
             PageSize::Size1G,
         ];
-        let size = sizes.into_iter().find(|size| size.bytes() == bytes as u64).ok_or(Refused::Size(bytes))?;
+        let size =
+            sizes.into_iter().find(|size| size.bytes() == bytes as u64).ok_or(GatherError::Size(bytes))?;
         let start = address.as_usize() as u64 & !(size.bytes() - 1);
         // The start is aligned, and one page never passes the end.
-        PageRange::new(shootdown::VirtAddr(start), 1, size).map_err(|_| Refused::Size(bytes))
+        PageRange::new(shootdown::VirtAddr(start), 1, size).map_err(|_| GatherError::Size(bytes))
     }
 }
 

@@ -3,9 +3,9 @@
 mod support;
 
 use page_table_generic::{MapConfig, PagingError, PhysAddr, VirtAddr};
-use shootdown::{PageRange, Tables};
+use shootdown::{PageRange, PageTables};
 use shootdown_adapter_rig::{Did, Frame, Machine, flushed, running};
-use shootdown_with_page_table_generic::{Held, Refused, SharedPageTable};
+use shootdown_with_page_table_generic::{GatherError, Held, SharedPageTable};
 use support::{Host, Metadata};
 
 type Table = SharedPageTable<Metadata, Host>;
@@ -42,7 +42,7 @@ fn frame_and_empty_tables_go_after_a_flush_that_reaches_walkers() {
     assert_eq!(table.query(at(0x40_1000)), Err(PagingError::NotMapped));
     assert_eq!((machine.take(), tables.tables()), (vec![], 4), "nothing is given back before the end");
     gather.finish();
-    let flush = flushed(page(0x40_1000, shootdown::PageSize::Size4K), Tables::Freed);
+    let flush = flushed(page(0x40_1000, shootdown::PageSize::Size4K), PageTables::Freed);
     assert_eq!(machine.take(), [flush, Did::Freed(0x7000)]);
     assert_eq!(tables.tables(), 1, "the root is left");
 }
@@ -59,7 +59,7 @@ fn a_table_that_is_still_used_stays_and_large_pages_flush_as_such() {
     let mut gather = engine.gather::<HeldFrame, 2>(&user);
     table.unmap(&mut gather, at(0x4020_0000), own(machine)).expect("a mapped page");
     gather.finish();
-    let flush = flushed(page(0x4020_0000, shootdown::PageSize::Size2M), Tables::Kept);
+    let flush = flushed(page(0x4020_0000, shootdown::PageSize::Size2M), PageTables::Kept);
     assert_eq!(machine.take(), [flush, Did::Freed(0x20_0000)]);
     assert_eq!(tables.tables(), before);
 }
@@ -74,7 +74,7 @@ fn changed_flags_are_flushed_without_a_frame() {
     table.protect(&mut gather, at(0x1000), 1).expect("a mapped page");
     gather.finish();
     assert_eq!(table.query(at(0x1000)).map(|(_, flags, _)| flags), Ok(1));
-    assert_eq!(machine.take(), [flushed(page(0x1000, shootdown::PageSize::Size4K), Tables::Kept)]);
+    assert_eq!(machine.take(), [flushed(page(0x1000, shootdown::PageSize::Size4K), PageTables::Kept)]);
 }
 
 #[test]
@@ -84,12 +84,12 @@ fn a_gather_without_room_for_tables_refuses_before_the_entry_is_cleared() {
     let mut table = Table::new(Host::default()).expect("a root");
     map(&mut table, 0x1000, 0x7000, 0x1000);
     let mut gather = engine.gather::<HeldFrame, 1>(&user);
-    assert_eq!(table.unmap(&mut gather, at(0x1000), own(machine)), Err(Refused::Full));
+    assert_eq!(table.unmap(&mut gather, at(0x1000), own(machine)), Err(GatherError::Full));
     assert!(table.query(at(0x1000)).is_ok(), "the page is still mapped");
     gather.finish();
     let mut gather = engine.gather::<HeldFrame, 2>(&user);
     let missing = table.unmap(&mut gather, at(0x9000), own(machine));
-    assert_eq!(missing, Err(Refused::Paging(PagingError::NotMapped)));
+    assert_eq!(missing, Err(GatherError::Paging(PagingError::NotMapped)));
     gather.finish();
     assert_eq!(machine.take(), []);
 }

@@ -58,7 +58,7 @@ pub type PhysAddr = memory_addr::PhysAddr;
 /// Why a change was refused. The page table is as it was.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Refused {
+pub enum GatherError {
     /// The gather has no room: finish it, open another, and ask again.
     Full,
     /// A page of a size that the engine does not know was found or asked for (1 MiB, of 32-bit Arm).
@@ -67,19 +67,19 @@ pub enum Refused {
     Paging(PagingError),
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for GatherError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refused::Full => f.write_str("the gather is full; finish it and open another"),
-            Refused::Size(size) => {
+            GatherError::Full => f.write_str("the gather is full; finish it and open another"),
+            GatherError::Size(size) => {
                 write!(f, "pages of {size:?} are not flushed by the engine; map smaller ones")
             }
-            Refused::Paging(error) => write!(f, "{error:?}"),
+            GatherError::Paging(error) => write!(f, "{error:?}"),
         }
     }
 }
 
-impl core::error::Error for Refused {}
+impl core::error::Error for GatherError {}
 
 impl<M: PagingMetaData, T: GenericPTE, H: PagingHandler> SharedPageTable<M, T, H> {
     /// Makes a table with nothing mapped.
@@ -107,32 +107,32 @@ impl<M: PagingMetaData, T: GenericPTE, H: PagingHandler> SharedPageTable<M, T, H
     /// that there was none (as RISC-V allows) faults once, and finds it when it looks again.
     ///
     /// # Errors
-    /// [`Refused::Paging`].
+    /// [`GatherError::Paging`].
     pub fn map(
         &mut self,
         address: M::VirtAddr,
         frame: PhysAddr,
         size: PageSize,
         flags: MappingFlags,
-    ) -> Result<(), Refused> {
-        self.table.cursor().map(address, frame, size, flags).map_err(Refused::Paging)
+    ) -> Result<(), GatherError> {
+        self.table.cursor().map(address, frame, size, flags).map_err(GatherError::Paging)
     }
 
     /// Unmaps the page at `address` and keeps its frame, as `own` makes it one, until no CPU can reach it.
     ///
     /// # Errors
-    /// [`Refused`]; then nothing was changed.
+    /// [`GatherError`]; then nothing was changed.
     pub fn unmap<P: Platform, F, const N: usize>(
         &mut self,
         gather: &mut Gather<'_, P, F, N>,
         address: M::VirtAddr,
         own: impl FnOnce(PhysAddr, PageSize) -> F,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), GatherError> {
         if gather.room() == 0 {
-            return Err(Refused::Full);
+            return Err(GatherError::Full);
         }
         let range = self.mapped(address)?;
-        let (frame, _, size) = self.table.cursor().unmap(address).map_err(Refused::Paging)?;
+        let (frame, _, size) = self.table.cursor().unmap(address).map_err(GatherError::Paging)?;
         let recorded = gather.unmapped(range, own(frame, size));
         debug_assert!(recorded.is_ok(), "there was room");
         Ok(())
@@ -141,32 +141,32 @@ impl<M: PagingMetaData, T: GenericPTE, H: PagingHandler> SharedPageTable<M, T, H
     /// Changes the flags of the page at `address`.
     ///
     /// # Errors
-    /// [`Refused`]; then nothing was changed.
+    /// [`GatherError`]; then nothing was changed.
     pub fn protect<P: Platform, F, const N: usize>(
         &mut self,
         gather: &mut Gather<'_, P, F, N>,
         address: M::VirtAddr,
         flags: MappingFlags,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), GatherError> {
         let range = self.mapped(address)?;
-        self.table.cursor().protect(address, flags).map_err(Refused::Paging)?;
+        self.table.cursor().protect(address, flags).map_err(GatherError::Paging)?;
         gather.changed(range);
         Ok(())
     }
 
     /// The page that is mapped at `address`, as the engine has it.
-    fn mapped(&self, address: M::VirtAddr) -> Result<PageRange, Refused> {
-        let (_, _, size) = self.table.query(address).map_err(Refused::Paging)?;
+    fn mapped(&self, address: M::VirtAddr) -> Result<PageRange, GatherError> {
+        let (_, _, size) = self.table.query(address).map_err(GatherError::Paging)?;
         let engines = match size {
             PageSize::Size4K => shootdown::PageSize::Size4K,
             PageSize::Size2M => shootdown::PageSize::Size2M,
             PageSize::Size1G => shootdown::PageSize::Size1G,
-            PageSize::Size1M => return Err(Refused::Size(size)),
+            PageSize::Size1M => return Err(GatherError::Size(size)),
         };
         let address: usize = address.into();
         let start = address as u64 & !(engines.bytes() - 1);
         // The start is aligned, and one page never passes the end.
-        PageRange::new(VirtAddr(start), 1, engines).map_err(|_| Refused::Size(size))
+        PageRange::new(VirtAddr(start), 1, engines).map_err(|_| GatherError::Size(size))
     }
 }
 

@@ -4,9 +4,9 @@ mod support;
 
 use memory_addr::{PhysAddr, VirtAddr};
 use page_table_multiarch::{MappingFlags, PageSize, PagingError};
-use shootdown::{PageRange, Tables};
+use shootdown::{PageRange, PageTables};
 use shootdown_adapter_rig::{Did, Frame, Machine, flushed, running};
-use shootdown_with_page_table_multiarch::{Refused, SharedPageTable};
+use shootdown_with_page_table_multiarch::{GatherError, SharedPageTable};
 use support::{Entry, Host, Metadata};
 
 type Table = SharedPageTable<Metadata, Entry, Host>;
@@ -39,7 +39,7 @@ fn an_unmapped_page_is_flushed_with_its_size_before_its_frame_goes() {
         assert_eq!(table.query(at), Err(PagingError::NotMapped));
         assert_eq!(machine.take(), []);
         gather.finish();
-        assert_eq!(machine.take(), [flushed(range, Tables::Kept), Did::Freed(frame as u64)]);
+        assert_eq!(machine.take(), [flushed(range, PageTables::Kept), Did::Freed(frame as u64)]);
     }
 }
 
@@ -54,7 +54,7 @@ fn changed_flags_are_flushed_without_a_frame() {
     table.protect(&mut gather, at, MappingFlags::READ).expect("a mapped page");
     gather.finish();
     assert_eq!(table.query(at).map(|(_, flags, _)| flags), Ok(MappingFlags::READ));
-    assert_eq!(machine.take(), [flushed(page(0x1000, shootdown::PageSize::Size4K), Tables::Kept)]);
+    assert_eq!(machine.take(), [flushed(page(0x1000, shootdown::PageSize::Size4K), PageTables::Kept)]);
 }
 
 #[test]
@@ -65,14 +65,14 @@ fn a_full_gather_refuses_before_the_entry_is_cleared() {
     let at = VirtAddr::from_usize(0x1000);
     table.map(at, PhysAddr::from_usize(0x7000), PageSize::Size4K, MappingFlags::READ).expect("a free page");
     let mut gather = engine.gather::<Frame, 0>(&user);
-    assert_eq!(table.unmap(&mut gather, at, own(machine)), Err(Refused::Full));
+    assert_eq!(table.unmap(&mut gather, at, own(machine)), Err(GatherError::Full));
     assert!(table.query(at).is_ok(), "the page is still mapped");
     gather.finish();
     let mut gather = engine.gather::<Frame, 1>(&user);
     let missing = table.unmap(&mut gather, VirtAddr::from_usize(0x9000), own(machine));
-    assert_eq!(missing, Err(Refused::Paging(PagingError::NotMapped)));
+    assert_eq!(missing, Err(GatherError::Paging(PagingError::NotMapped)));
     let missing = table.protect(&mut gather, VirtAddr::from_usize(0x9000), MappingFlags::READ);
-    assert_eq!(missing, Err(Refused::Paging(PagingError::NotMapped)));
+    assert_eq!(missing, Err(GatherError::Paging(PagingError::NotMapped)));
     gather.finish();
     assert_eq!(machine.take(), []);
 }

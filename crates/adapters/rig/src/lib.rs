@@ -1,8 +1,8 @@
 //! A machine of one CPU that says what is done to it, on which adapters are tried out.
 
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, Event, LocalFlush, OnInstall, PageRange, Platform, Shootdown,
-    Span, Tables, Tag, Teardown, Untagged, UserRef,
+    AddressSpace, CpuId, CpuLocal, CpuMask, Event, IrqReason, LocalFlush, OnInstall, PageRange, PageTables,
+    Platform, Shootdown, Tag, Teardown, Untagged, UserRef,
 };
 use std::sync::{Mutex, PoisonError};
 
@@ -23,8 +23,8 @@ pub struct Machine {
     events: Mutex<Vec<Event>>,
 }
 
-// SAFETY: 1. there is one CPU; 2. and one memory for it; 3. there are no interrupts; 4. there is no TLB; 5. nobody is kicked;
-// 6. the default answers "kick".
+// SAFETY: 1. there is one CPU; 2. and one memory for it; 3. there are no interrupts; 4. there is no TLB; 5. no IPI is sent;
+// 6. the default answers "needs IPI".
 unsafe impl Platform for Machine {
     type Root = u64;
     type Mask = CpuMask<1>;
@@ -39,7 +39,7 @@ unsafe impl Platform for Machine {
     fn local(&self, _: CpuId) -> &CpuLocal {
         &self.cpu
     }
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, _: IrqReason) -> bool {
         true
     }
     fn irq_restore(&self, _: bool) {}
@@ -50,7 +50,7 @@ unsafe impl Platform for Machine {
         self.note(Did::Flushed(what));
     }
     unsafe fn install(&self, _: Option<u64>, _: Tag, _: OnInstall) {}
-    fn kick(&self, _: CpuId) {}
+    fn send_ipi(&self, _: CpuId) {}
     unsafe fn free_root(&self, _: &AddressSpace<Self>) {}
     fn defer_teardown(&self, late: Teardown<'_, Self>) {
         let _ = late.into_handle();
@@ -92,7 +92,8 @@ pub fn running() -> (&'static Shootdown<Machine>, UserRef<'static, Machine>) {
     let engine: &'static _ = Box::leak(Box::new(Shootdown::new(Machine::new(), CpuMask::new())));
     engine.online_cpu().expect("one CPU fits");
     let space = engine.new_space(0x1000, CpuMask::new()).expect("the masks are alike");
-    let user = engine.adopt(Box::leak(Box::new(space))).map_err(|(refused, _)| refused).expect("a new space");
+    let user =
+        engine.register(Box::leak(Box::new(space))).map_err(|(refused, _)| refused).expect("a new space");
     engine.switch_to(&user);
     engine.platform().take();
     (engine, user)
@@ -109,6 +110,6 @@ impl Drop for Frame {
 }
 
 /// The flush of a range.
-pub fn flushed(range: PageRange, tables: Tables) -> Did {
+pub fn flushed(range: PageRange, tables: PageTables) -> Did {
     Did::Flushed(LocalFlush::Pages { tag: Tag::NONE, range, tables })
 }

@@ -3,7 +3,7 @@
 //! Run it with `cargo run -p shootdown-trace --example log`.
 
 use log::{LevelFilter, Log, Metadata};
-use shootdown::{CpuId, Scope, Tables};
+use shootdown::{CpuId, PageTables, Scope};
 use shootdown_adapter_rig::running;
 
 struct Console;
@@ -22,7 +22,7 @@ fn main() -> Result<(), log::SetLoggerError> {
     log::set_logger(&Console)?;
     log::set_max_level(LevelFilter::Trace);
     let (engine, user) = running();
-    engine.flush(&user, Scope::All, Tables::Kept);
+    engine.flush(&user, Scope::All, PageTables::Kept);
     // A platform does this as the events come.
     for event in engine.platform().take_events() {
         shootdown_trace::to_log(CpuId::new(0), event);

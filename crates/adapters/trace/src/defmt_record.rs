@@ -12,7 +12,7 @@ pub fn to_defmt(cpu: CpuId, event: Event) {
 impl defmt::Format for Record {
     fn format(&self, f: defmt::Formatter<'_>) {
         let cpu = self.cpu.number();
-        match (self.space, self.generation, self.rang) {
+        match (self.space, self.generation, self.target) {
             (None, None, None) => defmt::write!(f, "CPU {=u32} {=str}", cpu, self.name),
             (Some(space), None, _) => {
                 defmt::write!(f, "CPU {=u32} {=str} space={=u64}", cpu, self.name, space)
@@ -30,8 +30,8 @@ impl defmt::Format for Record {
             (None, Some(generation), _) => {
                 defmt::write!(f, "CPU {=u32} {=str} generation={=u64}", cpu, self.name, generation);
             }
-            (None, None, Some(rang)) => {
-                defmt::write!(f, "CPU {=u32} {=str} rang={=u32}", cpu, self.name, rang)
+            (None, None, Some(target)) => {
+                defmt::write!(f, "CPU {=u32} {=str} target={=u32}", cpu, self.name, target)
             }
         }
     }

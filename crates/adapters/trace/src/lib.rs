@@ -34,14 +34,14 @@ pub struct Record {
     pub space: Option<u64>,
     /// Generation, where there is one.
     pub generation: Option<u64>,
-    /// Number of the CPU that was rung, where one was.
-    pub rang: Option<u32>,
+    /// Number of the CPU to which an IPI was sent, if one was.
+    pub target: Option<u32>,
 }
 
 impl Record {
     /// Takes an event of `cpu`'s apart.
     pub fn new(cpu: CpuId, event: Event) -> Self {
-        let record = |name| Self { cpu, name, space: None, generation: None, rang: None };
+        let record = |name| Self { cpu, name, space: None, generation: None, target: None };
         match event {
             Event::Switched(space) => Self { space: Some(space.number()), ..record("switched") },
             Event::WentLazy => record("went-lazy"),
@@ -51,8 +51,8 @@ impl Record {
                 generation: Some(generation.number()),
                 ..record("announced")
             },
-            Event::Rang(target) => Self { rang: Some(target.number()), ..record("rang") },
-            Event::Answered => record("answered"),
+            Event::IpiSent(target) => Self { target: Some(target.number()), ..record("ipi sent") },
+            Event::IpiHandled => record("answered"),
             Event::CaughtUp(space, generation) => Self {
                 space: Some(space.number()),
                 generation: Some(generation.number()),
@@ -76,8 +76,8 @@ impl fmt::Display for Record {
         if let Some(generation) = self.generation {
             write!(f, " generation={generation}")?;
         }
-        if let Some(rang) = self.rang {
-            write!(f, " rang={rang}")?;
+        if let Some(target) = self.target {
+            write!(f, " target={target}")?;
         }
         Ok(())
     }

@@ -43,7 +43,7 @@ fn events_arrive_with_the_fields_that_they_have() {
     let lines = Lines::default();
     let (space, cpu) = (SpaceId::new(7), CpuId::new(1));
     tracing::subscriber::with_default(Kept(Arc::clone(&lines)), || {
-        for event in [Event::Switched(space), Event::Rang(CpuId::new(3)), Event::Answered] {
+        for event in [Event::Switched(space), Event::IpiSent(CpuId::new(3)), Event::IpiHandled] {
             shootdown_trace::to_tracing(cpu, event);
         }
     });
@@ -51,7 +51,7 @@ fn events_arrive_with_the_fields_that_they_have() {
     let lines = lines.lock().expect("no panic");
     let expected = [
         r#"cpu=1 space=7 message="switched" "#,
-        r#"cpu=1 rang=3 message="rang" "#,
+        r#"cpu=1 target=3 message="ipi sent" "#,
         r#"cpu=1 message="answered" "#,
     ];
     assert_eq!(*lines, expected);

@@ -37,38 +37,38 @@ sizes! {
 /// Why a page was not unmapped. The page table is as it was.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Refused {
+pub enum GatherError {
     /// The gather has no place for this many frames: finish it, open another, and ask again.
     Full(usize),
     /// The mapper's reason.
     Mapper(UnmapError),
 }
 
-impl core::fmt::Display for Refused {
+impl core::fmt::Display for GatherError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Refused::Full(needed) => {
+            GatherError::Full(needed) => {
                 write!(f, "the gather has no room for {needed} frames; finish it and open another")
             }
-            Refused::Mapper(error) => write!(f, "{error:?}"),
+            GatherError::Mapper(error) => write!(f, "{error:?}"),
         }
     }
 }
 
-impl core::error::Error for Refused {}
+impl core::error::Error for GatherError {}
 
 /// What a gather does with the mappers of the `x86_64` crate.
 pub trait MapperGather<F> {
     /// Unmaps `page` and keeps its frame, as `own` makes it one, until no CPU can reach it.
     ///
     /// # Errors
-    /// [`Refused`]; then nothing was changed.
+    /// [`GatherError`]; then nothing was changed.
     fn unmap<S: Size, M: Mapper<S>>(
         &mut self,
         mapper: &mut M,
         page: Page<S>,
         own: impl FnOnce(PhysFrame<S>) -> F,
-    ) -> Result<(), Refused>;
+    ) -> Result<(), GatherError>;
 
     /// Takes the token of a page that was unmapped since this gather was opened, and the page's frame.
     ///
@@ -94,10 +94,10 @@ pub trait MapperGather<F> {
     /// Gives back the tables of `range` that have become empty, each as `own` makes it a frame, once no CPU can walk them.
     ///
     /// # Errors
-    /// [`Refused::Full`] if the gather has no room for as many tables as the range may have; then nothing was changed.
+    /// [`GatherError::Full`] if the gather has no room for as many tables as the range may have; then nothing was changed.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. what [`CleanUp::clean_up_addr_range`] asks for: each table is used once, and in this page table alone.
     #[expect(unsafe_code, reason = "hands the mapper's obligation on")]
     unsafe fn clean_up<M: CleanUp>(
@@ -105,7 +105,7 @@ pub trait MapperGather<F> {
         mapper: &mut M,
         range: PageRangeInclusive,
         own: impl FnMut(PhysFrame) -> F,
-    ) -> Result<(), Refused>;
+    ) -> Result<(), GatherError>;
 }
 
 impl<P: Platform, F, const N: usize> MapperGather<F> for Gather<'_, P, F, N> {
@@ -114,11 +114,11 @@ impl<P: Platform, F, const N: usize> MapperGather<F> for Gather<'_, P, F, N> {
         mapper: &mut M,
         page: Page<S>,
         own: impl FnOnce(PhysFrame<S>) -> F,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), GatherError> {
         if self.room() == 0 {
-            return Err(Refused::Full(1));
+            return Err(GatherError::Full(1));
         }
-        let (frame, token) = mapper.unmap(page).map_err(Refused::Mapper)?;
+        let (frame, token) = mapper.unmap(page).map_err(GatherError::Mapper)?;
         token.ignore();
         let recorded = self.unmapped(range(page), own(frame));
         debug_assert!(recorded.is_ok(), "there was room");
@@ -159,10 +159,10 @@ impl<P: Platform, F, const N: usize> MapperGather<F> for Gather<'_, P, F, N> {
         mapper: &mut M,
         pages: PageRangeInclusive,
         own: impl FnMut(PhysFrame) -> F,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), GatherError> {
         let most = tables(pages);
         if self.room() < most {
-            return Err(Refused::Full(most));
+            return Err(GatherError::Full(most));
         }
         let range = covering(pages).unwrap_or_else(|at| {
             self.changed_all();

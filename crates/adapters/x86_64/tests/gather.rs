@@ -1,8 +1,8 @@
 //! Tokens of real page tables, in memory of the test's, become flushes of the engine.
 
-use shootdown::{Full, PageRange, PageSize, Tables, Tag, VirtAddr};
+use shootdown::{Full, PageRange, PageSize, PageTables, Tag, VirtAddr};
 use shootdown_adapter_rig::{Did, Frame, flushed, running};
-use shootdown_with_x86_64::{MapperGather, Refused};
+use shootdown_with_x86_64::{GatherError, MapperGather};
 use x86_64::PhysAddr;
 use x86_64::structures::paging::{
     FrameAllocator, Mapper, OffsetPageTable, Page, PageTable, PageTableFlags, PhysFrame, Size1GiB, Size2MiB,
@@ -76,7 +76,7 @@ fn an_unmapped_page_is_flushed_with_its_size_before_its_frame_goes() {
         assert_eq!(machine.take(), [], "nothing is flushed, and nothing given back, before the end");
         gather.finish();
         let frame = [0x7000, 0x20_0000, 0x4000_0000][index];
-        assert_eq!(machine.take(), [flushed(run(address, size), Tables::Kept), Did::Freed(frame)]);
+        assert_eq!(machine.take(), [flushed(run(address, size), PageTables::Kept), Did::Freed(frame)]);
     }
 }
 
@@ -91,10 +91,10 @@ fn a_full_gather_refuses_before_the_entry_is_cleared() {
     let own = |frame: PhysFrame| Frame(frame.start_address().as_u64(), machine);
     gather.unmap(&mut mapper, page::<Size4KiB>(0x1000), own).expect("a mapped page");
     let refused = gather.unmap(&mut mapper, page::<Size4KiB>(0x2000), own);
-    assert!(matches!(refused, Err(Refused::Full(1))), "{refused:?}");
+    assert!(matches!(refused, Err(GatherError::Full(1))), "{refused:?}");
     assert!(mapper.translate_addr(x86_64::VirtAddr::new(0x2000)).is_some(), "the page is still mapped");
     let missing = engine.gather::<Frame, 1>(&user).unmap(&mut mapper, page::<Size4KiB>(0x9000), own);
-    assert!(matches!(missing, Err(Refused::Mapper(_))), "{missing:?}");
+    assert!(matches!(missing, Err(GatherError::Mapper(_))), "{missing:?}");
     gather.finish();
 }
 
@@ -113,7 +113,10 @@ fn a_token_that_finds_no_room_comes_back_with_its_frame() {
     drop(none);
     machine.take();
     gather.finish();
-    assert_eq!(machine.take(), [flushed(run(0x1000, PageSize::Size4K), Tables::Kept), Did::Freed(0x7000)]);
+    assert_eq!(
+        machine.take(),
+        [flushed(run(0x1000, PageSize::Size4K), PageTables::Kept), Did::Freed(0x7000)]
+    );
 }
 
 #[test]
@@ -130,7 +133,7 @@ fn a_new_mapping_flushes_nothing_and_changed_flags_do() {
     let token = unsafe { mapper.update_flags(page::<Size4KiB>(0x1000), PageTableFlags::PRESENT) };
     gather.changed_by(token.expect("a mapped page"));
     gather.finish();
-    assert_eq!(machine.take(), [flushed(run(0x1000, PageSize::Size4K), Tables::Kept)]);
+    assert_eq!(machine.take(), [flushed(run(0x1000, PageSize::Size4K), PageTables::Kept)]);
     let mut gather = engine.gather::<Frame, 1>(&user);
     // SAFETY: nobody uses the tables.
     let token = unsafe { mapper.set_flags_p4_entry(page::<Size4KiB>(0x1000), USER) };
@@ -150,7 +153,7 @@ fn freed_tables_wait_for_a_flush_that_reaches_walkers() {
     let mut small = engine.gather::<Frame, 2>(&user);
     // SAFETY: 1. the tables are used here alone.
     let refused = unsafe { small.clean_up(&mut mapper, pages, own) };
-    assert!(matches!(refused, Err(Refused::Full(3))), "{refused:?}");
+    assert!(matches!(refused, Err(GatherError::Full(3))), "{refused:?}");
     small.finish();
     let mut gather = engine.gather::<Frame, 4>(&user);
     gather.unmap(&mut mapper, page::<Size4KiB>(0x1000), own).expect("a mapped page");
@@ -159,7 +162,7 @@ fn freed_tables_wait_for_a_flush_that_reaches_walkers() {
     machine.take();
     gather.finish();
     let did = machine.take();
-    assert_eq!(did[0], flushed(run(0x1000, PageSize::Size4K), Tables::Freed));
+    assert_eq!(did[0], flushed(run(0x1000, PageSize::Size4K), PageTables::Freed));
     assert_eq!(did.len(), 1 + 4, "a page and three tables: {did:?}");
 }
 
@@ -173,7 +176,7 @@ fn tables_of_the_whole_address_space_never_have_room() {
     let mut gather = engine.gather::<Frame, 8>(&user);
     // SAFETY: 1. the tables are used here alone.
     let refused = unsafe { gather.clean_up(&mut mapper, pages, own) };
-    assert!(matches!(refused, Err(Refused::Full(most)) if most > 1 << 40), "{refused:?}");
+    assert!(matches!(refused, Err(GatherError::Full(most)) if most > 1 << 40), "{refused:?}");
     gather.finish();
     assert_eq!(machine.take(), []);
 }

@@ -75,8 +75,8 @@ impl Asid {
     ///
     /// # Errors
     /// It does not fit the width.
-    pub const fn new(number: u16, width: Width) -> Result<Self, Refused> {
-        if width.holds(number) { Ok(Self(number)) } else { Err(Refused::Tag(number)) }
+    pub const fn new(number: u16, width: Width) -> Result<Self, EncodeError> {
+        if width.holds(number) { Ok(Self(number)) } else { Err(EncodeError::Tag(number)) }
     }
 
     /// The number.
@@ -97,8 +97,8 @@ impl Vmid {
     ///
     /// # Errors
     /// It does not fit the width.
-    pub const fn new(number: u16, width: Width) -> Result<Self, Refused> {
-        if width.holds(number) { Ok(Self(number)) } else { Err(Refused::Tag(number)) }
+    pub const fn new(number: u16, width: Width) -> Result<Self, EncodeError> {
+        if width.holds(number) { Ok(Self(number)) } else { Err(EncodeError::Tag(number)) }
     }
 
     /// The number.
@@ -116,8 +116,8 @@ impl Root {
     ///
     /// # Errors
     /// It is not a multiple of 4096, or has more than 48 bits.
-    pub const fn new(address: u64) -> Result<Self, Refused> {
-        if address & !TTBR_ADDRESS == 0 { Ok(Self(address)) } else { Err(Refused::Root(address)) }
+    pub const fn new(address: u64) -> Result<Self, EncodeError> {
+        if address & !TTBR_ADDRESS == 0 { Ok(Self(address)) } else { Err(EncodeError::Root(address)) }
     }
 
     /// The address.
@@ -129,7 +129,7 @@ impl Root {
 /// Why an operand was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Refused {
+pub enum EncodeError {
     /// Too large for an ASID or VMID.
     Tag(u16),
     /// Not the address of a table.
@@ -142,7 +142,7 @@ pub enum Refused {
     Count(u64),
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tag(number) => write!(f, "{number:#x} has more bits than this machine's ASIDs or VMIDs"),
@@ -163,7 +163,7 @@ impl fmt::Display for Refused {
     }
 }
 
-impl core::error::Error for Refused {}
+impl core::error::Error for EncodeError {}
 
 const TTBR_ADDRESS: u64 = 0x0000_ffff_ffff_f000;
 const TAG_SHIFT: u32 = 48;
@@ -195,7 +195,7 @@ impl Ttl {
     ///
     /// # Errors
     /// No leaf of that size exists.
-    pub const fn leaf(granule: Granule, size: PageSize) -> Result<Self, Refused> {
+    pub const fn leaf(granule: Granule, size: PageSize) -> Result<Self, EncodeError> {
         let level = match (granule, size) {
             (Granule::Size4K, PageSize::Size4K)
             | (Granule::Size16K, PageSize::Size16K)
@@ -204,7 +204,7 @@ impl Ttl {
             | (Granule::Size16K, PageSize::Size32M)
             | (Granule::Size64K, PageSize::Size512M) => 2,
             (Granule::Size4K, PageSize::Size1G) => 1,
-            _ => return Err(Refused::Level(granule, size)),
+            _ => return Err(EncodeError::Level(granule, size)),
         };
         Ok(Self(granule.code() << 2 | level))
     }
@@ -268,17 +268,17 @@ impl Chunks {
         granule: Granule,
         asid: Asid,
         level: Ttl,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, EncodeError> {
         // Bits 63 to 56 may be a tag, which TLBI does not look at.
         let shift = granule.shift();
         let unused = 64 - 37 - shift;
         let plain = ((first.0 << 8) as i64 >> 8) as u64;
         let fits = ((plain << unused) as i64 >> unused) as u64 == plain;
         if !fits || first.0 & ((1 << shift) - 1) != 0 {
-            return Err(Refused::Address(first));
+            return Err(EncodeError::Address(first));
         }
         if pages == 0 || pages > RANGE_PAGES_MAX {
-            return Err(Refused::Count(pages));
+            return Err(EncodeError::Count(pages));
         }
         // INVARIANT: just looked at.
         Ok(Self { address: first.0, pages, granule, asid, level })

@@ -13,7 +13,7 @@ macro_rules! tlbi {
             #[doc = concat!("Drops ", $what, ". Begun on return, and done after a DSB.")]
             ///
             /// # Safety
-            /// The caller owes:
+            /// The caller must ensure that:
             /// 1. it runs at an exception level, on a CPU, that has the instruction.
             #[inline]
             pub unsafe fn $name(operand: u64) {
@@ -35,7 +35,7 @@ macro_rules! plain {
             #[doc = concat!("Manual: Arm ", $section, ".")]
             ///
             /// # Safety
-            /// The caller owes:
+            /// The caller must ensure that:
             /// 1. it runs at an exception level that has the instruction.
             #[inline]
             pub unsafe fn $name() {
@@ -54,7 +54,7 @@ macro_rules! register {
             #[doc = concat!("Reads ", $register, " (Arm ", $section, ").")]
             ///
             /// # Safety
-            /// The caller owes:
+            /// The caller must ensure that:
             /// 1. it runs at an exception level that has the register.
             #[inline]
             pub unsafe fn $read() -> u64 {
@@ -70,7 +70,7 @@ macro_rules! register {
             #[doc = concat!("Writes ", $register, " (Arm ", $section, "). In use after an ISB.")]
             ///
             /// # Safety
-            /// The caller owes:
+            /// The caller must ensure that:
             /// 1. it runs at an exception level that has the register;
             /// 2. the value names a table that stays allocated while it is loaded.
             #[inline]
@@ -140,7 +140,7 @@ register! {
 /// Turns interrupts off and returns DAIF from before.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs at EL1 or above.
 #[inline]
 pub unsafe fn interrupts_off() -> u64 {
@@ -154,7 +154,7 @@ pub unsafe fn interrupts_off() -> u64 {
 /// Reads TCR_EL1.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs at EL1 or above.
 #[inline]
 pub unsafe fn read_tcr() -> u64 {
@@ -168,7 +168,7 @@ pub unsafe fn read_tcr() -> u64 {
 /// Reads the identification registers that [`crate::Features`] decodes.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs at EL1 or above.
 pub unsafe fn read_id_registers() -> IdRegisters {
     let (isar0, mmfr0, mmfr1, mmfr2);

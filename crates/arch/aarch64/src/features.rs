@@ -43,7 +43,7 @@ impl Features {
     /// Asks the CPU that runs the caller.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. it runs at EL1 or above.
     #[cfg(target_arch = "aarch64")]
     #[expect(unsafe_code, reason = "reads registers that user code cannot")]
@@ -114,7 +114,7 @@ impl Translation {
     /// Reads TCR_EL1 of the CPU that runs the caller.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. it runs at EL1 or above.
     #[cfg(target_arch = "aarch64")]
     #[expect(unsafe_code, reason = "reads a register that user code cannot")]

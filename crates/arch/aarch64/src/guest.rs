@@ -96,7 +96,7 @@ impl Iterator for GuestPages {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shootdown::{PageSize, Tables, VirtAddr};
+    use shootdown::{PageSize, PageTables, VirtAddr};
 
     const GUESTS: Guests = Guests { granule: Granule::Size4K, vmid: Width::Bits8, errata: Errata::None };
 
@@ -147,7 +147,7 @@ mod tests {
     fn local_requests_are_the_same_ones() {
         let (tag, range) = (Tag::new(7), PageRange::page(VirtAddr(0x5000)));
         let vmid = GUESTS.vmid(tag);
-        for tables in [Tables::Kept, Tables::Freed] {
+        for tables in [PageTables::Kept, PageTables::Freed] {
             let flush = GUESTS.local(LocalFlush::Pages { tag, range, tables });
             assert_eq!(flush, GUESTS.flush(Some(tag), Scope::Pages(range)));
             assert_eq!(GUESTS.local(LocalFlush::KernelPages { range, tables }), GuestFlush::All);

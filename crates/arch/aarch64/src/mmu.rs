@@ -5,7 +5,7 @@ use crate::exec;
 use crate::features::AsidIn;
 use crate::ops::{Form, Ops, Tlbi};
 use crate::plan::{Errata, Roots, Strategies};
-use shootdown::{LocalFlush, OnInstall, Platform, Remote, RemoteFlush, Scope, Tables, Tag, TagBroadcast};
+use shootdown::{LocalFlush, OnInstall, PageTables, Platform, Remote, RemoteFlush, Scope, Tag, TagBroadcast};
 
 /// Bodies of the methods of a [`Platform`] that touch the hardware. One value for all CPUs, so that they agree.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +18,7 @@ impl Mmu {
     /// Makes the part.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. the value is used at EL1 alone, or at EL2 of a host (HCR_EL2.E2H and TGE), on CPUs that have what the
     ///    strategies were chosen from;
     /// 2. the roots stay allocated; the empty one maps nothing, the other is what TTBR1_EL1 holds.
@@ -34,7 +34,7 @@ impl Mmu {
     /// Body of [`Platform::flush_local`].
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. interrupts are off.
     #[inline]
     pub unsafe fn flush_local(&self, what: LocalFlush) {
@@ -55,7 +55,7 @@ impl Mmu {
     /// Body of [`Platform::install`]. Tags that are no ASID, and no root, share ASID 0, which is flushed at each load.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. interrupts are off;
     /// 2. the root's tables stay until another is installed;
     /// 3. `how` is such that no entry under `tag` belongs to another space or to an older state of this one.
@@ -71,7 +71,7 @@ impl Mmu {
             self.flush_asid(asid);
         }
         if let Some(ttbr1) = plan.ttbr1 {
-            // SAFETY: 1. `new` owes it; 2. it is the kernel's root with another ASID.
+            // SAFETY: 1. the caller of `new` ensures it; 2. it is the kernel's root with another ASID.
             unsafe { exec::write_ttbr1(ttbr1) };
             isb();
         }
@@ -87,7 +87,7 @@ impl Mmu {
                 self.broadcast(ops);
                 Remote::Done
             }
-            None => Remote::Kick,
+            None => Remote::NeedsIpi,
         }
     }
 
@@ -115,14 +115,14 @@ impl Mmu {
     /// Body of [`Platform::publish_tables`].
     #[inline]
     pub fn publish_tables(&self) {
-        // SAFETY: 1. `new` owes it.
+        // SAFETY: 1. the caller of `new` ensures it.
         unsafe { exec::dsb_ishst() };
     }
 
     /// Body of [`Platform::irq_save`]: IRQ alone, FIQ stays as it is.
     #[inline]
     pub fn irq_save(&self) -> bool {
-        // SAFETY: 1. `new` owes it.
+        // SAFETY: 1. the caller of `new` ensures it.
         let daif = unsafe { exec::interrupts_off() };
         daif & DAIF_I == 0
     }
@@ -131,7 +131,7 @@ impl Mmu {
     #[inline]
     pub fn irq_restore(&self, were_on: bool) {
         if were_on {
-            // SAFETY: 1. `new` owes it.
+            // SAFETY: 1. the caller of `new` ensures it.
             unsafe { exec::interrupts_on() };
         }
     }
@@ -145,7 +145,7 @@ impl Mmu {
     #[inline]
     fn current(&self) -> Asid {
         asid_of(match self.strategies.translation().asid_in {
-            // SAFETY: 1. `new` owes it.
+            // SAFETY: 1. the caller of `new` ensures it.
             AsidIn::Ttbr0 => unsafe { exec::read_ttbr0() },
             // SAFETY: 1. as above.
             AsidIn::Ttbr1 => unsafe { exec::read_ttbr1() },
@@ -173,7 +173,7 @@ pub struct Broadcaster(Mmu);
 // SAFETY: 1. one is made where broadcasts reach all CPUs, and then there is a TLBI for everything, which a DSB waits for.
 unsafe impl TagBroadcast for Broadcaster {
     fn flush_all_tags(&self) {
-        if let Some(ops) = self.0.strategies.remote(None, Scope::All, Tables::Freed) {
+        if let Some(ops) = self.0.strategies.remote(None, Scope::All, PageTables::Freed) {
             self.0.broadcast(ops);
         }
     }
@@ -186,7 +186,7 @@ macro_rules! run {
         #[inline]
         fn $name(op: Tlbi) {
             match op.form {
-                // SAFETY: 1. `Mmu::new` owes it.
+                // SAFETY: 1. the caller of `Mmu::new` ensures it.
                 $(Form::$form => unsafe { exec::$instruction(op.operand) },)+
                 // SAFETY: 1. as above.
                 Form::All => unsafe { exec::$all() },
@@ -214,31 +214,31 @@ run! {
 
 #[inline]
 fn write_ttbr0(value: u64) {
-    // SAFETY: 1. `Mmu::new` owes it; 2. `Mmu::new` and `Mmu::install` owe it.
+    // SAFETY: 1. the caller of `Mmu::new` ensures it; 2. the callers of `Mmu::new` and `Mmu::install` ensure it.
     unsafe { exec::write_ttbr0(value) };
     isb();
 }
 
 #[inline]
 fn dsb_nsh() {
-    // SAFETY: 1. `Mmu::new` owes it.
+    // SAFETY: 1. the caller of `Mmu::new` ensures it.
     unsafe { exec::dsb_nsh() };
 }
 
 #[inline]
 fn dsb_ish() {
-    // SAFETY: 1. `Mmu::new` owes it.
+    // SAFETY: 1. the caller of `Mmu::new` ensures it.
     unsafe { exec::dsb_ish() };
 }
 
 #[inline]
 fn dsb_ishld() {
-    // SAFETY: 1. `Mmu::new` owes it.
+    // SAFETY: 1. the caller of `Mmu::new` ensures it.
     unsafe { exec::dsb_ishld() };
 }
 
 #[inline]
 fn isb() {
-    // SAFETY: 1. `Mmu::new` owes it.
+    // SAFETY: 1. the caller of `Mmu::new` ensures it.
     unsafe { exec::isb() };
 }

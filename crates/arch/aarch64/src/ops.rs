@@ -1,7 +1,7 @@
 //! TLBI instructions, one after the other.
 
 use crate::encode::{Asid, Chunk, Chunks, Ttl, by_address, by_asid};
-use shootdown::{Tables, VirtAddr};
+use shootdown::{PageTables, VirtAddr};
 
 /// A TLBI, by its name without the suffix for its reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub(crate) enum Owner {
 pub struct Ops {
     left: Left,
     owner: Owner,
-    tables: Tables,
+    tables: PageTables,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -63,31 +63,31 @@ pub(crate) enum Left {
 }
 
 impl Ops {
-    pub(crate) const fn new(left: Left, owner: Owner, tables: Tables) -> Self {
+    pub(crate) const fn new(left: Left, owner: Owner, tables: PageTables) -> Self {
         Self { left, owner, tables }
     }
 
     pub(crate) const fn whole(owner: Owner) -> Self {
-        Self { left: Left::Whole, owner, tables: Tables::Freed }
+        Self { left: Left::Whole, owner, tables: PageTables::Freed }
     }
 
     #[inline]
     fn by_page(&self, page: VirtAddr) -> Tlbi {
         let form = match (self.owner, self.tables) {
-            (Owner::One(_), Tables::Freed) => Form::Va,
-            (Owner::One(_), Tables::Kept) => Form::VaLeaf,
-            (Owner::All, Tables::Freed) => Form::VaAll,
-            (Owner::All, Tables::Kept) => Form::VaAllLeaf,
+            (Owner::One(_), PageTables::Freed) => Form::Va,
+            (Owner::One(_), PageTables::Kept) => Form::VaLeaf,
+            (Owner::All, PageTables::Freed) => Form::VaAll,
+            (Owner::All, PageTables::Kept) => Form::VaAllLeaf,
         };
         Tlbi { form, operand: by_address(page, self.asid(), Ttl::ANY) }
     }
 
     fn by_range(&self, operand: u64) -> Tlbi {
         let form = match (self.owner, self.tables) {
-            (Owner::One(_), Tables::Freed) => Form::Range,
-            (Owner::One(_), Tables::Kept) => Form::RangeLeaf,
-            (Owner::All, Tables::Freed) => Form::RangeAll,
-            (Owner::All, Tables::Kept) => Form::RangeAllLeaf,
+            (Owner::One(_), PageTables::Freed) => Form::Range,
+            (Owner::One(_), PageTables::Kept) => Form::RangeLeaf,
+            (Owner::All, PageTables::Freed) => Form::RangeAll,
+            (Owner::All, PageTables::Kept) => Form::RangeAllLeaf,
         };
         Tlbi { form, operand }
     }

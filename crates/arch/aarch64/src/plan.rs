@@ -3,7 +3,7 @@
 use crate::encode::{Asid, Chunks, RANGE_PAGES_MAX, Root, Ttl, ttbr};
 use crate::features::{AsidIn, Features, Translation};
 use crate::ops::{Left, Ops, Owner};
-use shootdown::{LocalFlush, OnInstall, PageRange, Scope, Tables, Tag, VirtAddr};
+use shootdown::{LocalFlush, OnInstall, PageRange, PageTables, Scope, Tag, VirtAddr};
 
 /// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`] and the default of
 /// [`Strategies::with_ceiling`].
@@ -41,7 +41,7 @@ impl Strategies {
         Self { translation, ranges, broadcast: true, errata, ceiling: RANGE_CEILING }
     }
 
-    /// Sends doorbells instead of broadcasting: for CPUs that are not in one inner-shareable domain.
+    /// Sends IPIs instead of broadcasting: for CPUs that are not in one inner-shareable domain.
     pub const fn without_broadcast(mut self) -> Self {
         self.broadcast = false;
         self
@@ -94,10 +94,10 @@ impl Strategies {
         self.broadcast
     }
 
-    /// Chooses the broadcasts for a request, or nothing where doorbells do it. `tag` is the one under which all CPUs run
-    /// the space; nothing where each numbers spaces for itself, and for kernel memory.
+    /// Chooses the broadcasts for a request, or nothing if IPIs are used. `tag` is the one under which all CPUs run the
+    /// space; nothing where each numbers spaces for itself, and for kernel memory.
     #[inline]
-    pub const fn remote(&self, tag: Option<Tag>, scope: Scope, tables: Tables) -> Option<Ops> {
+    pub const fn remote(&self, tag: Option<Tag>, scope: Scope, tables: PageTables) -> Option<Ops> {
         let owner = match tag {
             Some(tag) => self.owner(tag),
             None => Owner::All,
@@ -110,7 +110,7 @@ impl Strategies {
     }
 
     #[inline]
-    const fn pages(&self, range: PageRange, owner: Owner, tables: Tables) -> Ops {
+    const fn pages(&self, range: PageRange, owner: Owner, tables: PageTables) -> Ops {
         let granule = self.translation.granule_of(range.start());
         let granules = Run::of(range, granule.shift());
         let asid = match owner {

@@ -17,7 +17,7 @@ impl Stage2 {
     /// Makes the part. `empty` is a table of stage 2 that maps nothing.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. the value is used at EL2 alone, with HCR_EL2.TGE 0 (where E2H and TGE are set, these instructions mean the host's
     ///    own translations), while no translation of EL1 is used on the CPU, in one inner-shareable domain, with stage 2
     ///    set up as `guests` says;
@@ -34,7 +34,7 @@ impl Stage2 {
     /// Body of [`Platform::flush_local`]: reaches the other CPUs as well.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. interrupts are off.
     pub unsafe fn flush_local(&self, what: LocalFlush) {
         self.carry_out(self.guests.local(what));
@@ -43,7 +43,7 @@ impl Stage2 {
     /// Body of [`Platform::install`]. Tags that are no VMID, and no root, share VMID 0, which is flushed at each load.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. interrupts are off;
     /// 2. the root's tables stay until another is installed;
     /// 3. `how` is such that no entry under `tag` belongs to another guest or to an older state of this one.
@@ -52,7 +52,7 @@ impl Stage2 {
             Some(root) => (root, self.guests.vmid(tag)),
             None => (self.empty, Vmid::SHARED),
         };
-        // SAFETY: 1. `new` owes it. Walks for the guest come after all earlier loads.
+        // SAFETY: 1. the caller of `new` ensures it. Walks for the guest come after all earlier loads.
         unsafe { exec::dsb_ishld() };
         if how == OnInstall::Flush || vmid == Vmid::SHARED {
             // What goes, goes while its tables are not loaded.
@@ -65,8 +65,8 @@ impl Stage2 {
     /// Body of [`Platform::flush_remote`]; always done, so that tags may rest on it.
     pub fn flush_remote<P: Platform>(&self, what: &RemoteFlush<'_, P>) -> Remote {
         let tag = what.space.and(what.tag);
-        // DSB waits for what this very CPU asked: the thread must not move in between.
-        // SAFETY: 1. `new` owes it.
+        // DSB waits for what this very CPU asked: the thread must not move in between. SAFETY: 1. the caller of `new`
+        // ensures it.
         let daif = unsafe { exec::interrupts_off() };
         self.carry_out(self.guests.flush(tag, what.scope));
         if daif & crate::encode::DAIF_I == 0 {
@@ -82,18 +82,18 @@ impl Stage2 {
         match flush {
             GuestFlush::Pages(vmid, pages) => self.under(vmid, || {
                 for operand in pages {
-                    // SAFETY: 1. `new` owes it.
+                    // SAFETY: 1. the caller of `new` ensures it.
                     self.repeat(|| unsafe { exec::tlbi_ipas2e1is(operand) });
                 }
                 dsb_ish();
-                // SAFETY: 1. `new` owes it.
+                // SAFETY: 1. the caller of `new` ensures it.
                 self.repeat(|| unsafe { exec::tlbi_vmalle1is() });
             }),
             GuestFlush::Guest(vmid) => self.under(vmid, || {
-                // SAFETY: 1. `new` owes it.
+                // SAFETY: 1. the caller of `new` ensures it.
                 self.repeat(|| unsafe { exec::tlbi_vmalls12e1is() });
             }),
-            // SAFETY: 1. `new` owes it.
+            // SAFETY: 1. the caller of `new` ensures it.
             GuestFlush::All => self.repeat(|| unsafe { exec::tlbi_alle1is() }),
         }
         dsb_ish();
@@ -102,7 +102,7 @@ impl Stage2 {
 
     /// Runs `maintenance` under a VMID, which the instructions take from VTTBR_EL2.
     fn under(&self, vmid: Vmid, maintenance: impl FnOnce()) {
-        // SAFETY: 1. `new` owes it.
+        // SAFETY: 1. the caller of `new` ensures it.
         let before = unsafe { exec::read_vttbr() };
         write_vttbr(vttbr(self.empty, vmid));
         maintenance();
@@ -127,17 +127,17 @@ unsafe impl TagBroadcast for Stage2 {
 }
 
 fn write_vttbr(value: u64) {
-    // SAFETY: 1. `Stage2::new` owes it; 2. `Stage2::new` and `Stage2::install` do.
+    // SAFETY: 1. the caller of `Stage2::new` ensures it; 2. `Stage2::new` and `Stage2::install` do.
     unsafe { exec::write_vttbr(value) };
     isb();
 }
 
 fn dsb_ish() {
-    // SAFETY: 1. `Stage2::new` owes it.
+    // SAFETY: 1. the caller of `Stage2::new` ensures it.
     unsafe { exec::dsb_ish() };
 }
 
 fn isb() {
-    // SAFETY: 1. `Stage2::new` owes it.
+    // SAFETY: 1. the caller of `Stage2::new` ensures it.
     unsafe { exec::isb() };
 }

@@ -42,8 +42,8 @@ impl Asid {
     ///
     /// # Errors
     /// It has more.
-    pub const fn new(number: u16, bits: u32) -> Result<Self, Refused> {
-        if (number as u32) >> bits == 0 { Ok(Self(number)) } else { Err(Refused::Asid(number)) }
+    pub const fn new(number: u16, bits: u32) -> Result<Self, EncodeError> {
+        if (number as u32) >> bits == 0 { Ok(Self(number)) } else { Err(EncodeError::Asid(number)) }
     }
 
     /// The number.
@@ -61,11 +61,11 @@ impl Root {
     ///
     /// # Errors
     /// It is not a multiple of 4096, or has more than 56 bits.
-    pub const fn new(address: u64) -> Result<Self, Refused> {
+    pub const fn new(address: u64) -> Result<Self, EncodeError> {
         if address & 0xfff == 0 && address >> 56 == 0 {
             Ok(Self(address))
         } else {
-            Err(Refused::Root(address))
+            Err(EncodeError::Root(address))
         }
     }
 
@@ -78,14 +78,14 @@ impl Root {
 /// Why an operand was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Refused {
+pub enum EncodeError {
     /// More bits than this machine's ASIDs have.
     Asid(u16),
     /// Not the address of a page table.
     Root(u64),
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Asid(number) => write!(f, "{number:#x} has more bits than this machine's ASIDs"),
@@ -96,7 +96,7 @@ impl fmt::Display for Refused {
     }
 }
 
-impl core::error::Error for Refused {}
+impl core::error::Error for EncodeError {}
 
 const ASID_SHIFT: u32 = 44;
 const ASID_MASK: u64 = 0xffff;
@@ -207,11 +207,11 @@ mod tests {
     #[test]
     fn numbers_that_do_not_fit_are_refused_with_their_value() {
         assert_eq!(Asid::new(0xffff, 16).map(Asid::number), Ok(0xffff));
-        assert_eq!(Asid::new(0x200, 9), Err(Refused::Asid(0x200)));
-        assert_eq!(Asid::new(1, 0), Err(Refused::Asid(1)));
+        assert_eq!(Asid::new(0x200, 9), Err(EncodeError::Asid(0x200)));
+        assert_eq!(Asid::new(1, 0), Err(EncodeError::Asid(1)));
         assert_eq!(Asid::new(0, 0), Ok(Asid::SHARED));
         for address in [0x800, 1 << 56, u64::MAX] {
-            assert_eq!(Root::new(address), Err(Refused::Root(address)));
+            assert_eq!(Root::new(address), Err(EncodeError::Root(address)));
         }
     }
 
@@ -257,9 +257,9 @@ mod tests {
     fn refusals_say_what_would_do() {
         extern crate std;
         use std::string::ToString;
-        assert_eq!(Refused::Asid(0x200).to_string(), "0x200 has more bits than this machine's ASIDs");
+        assert_eq!(EncodeError::Asid(0x200).to_string(), "0x200 has more bits than this machine's ASIDs");
         assert_eq!(
-            Refused::Root(0x10).to_string(),
+            EncodeError::Root(0x10).to_string(),
             "0x10 is no root: it must be a multiple of 0x1000 below 1 << 56"
         );
     }

@@ -10,7 +10,7 @@ use shootdown::VirtAddr;
 /// Reads satp.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in supervisor mode.
 #[inline]
 pub unsafe fn read_satp() -> u64 {
@@ -24,7 +24,7 @@ pub unsafe fn read_satp() -> u64 {
 /// Writes satp. Orders nothing and drops nothing: a fence follows where either matters.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in supervisor mode;
 /// 2. `value` names a root that maps the running kernel and stays allocated while loaded.
 #[inline]
@@ -37,7 +37,7 @@ pub unsafe fn write_satp(value: u64) {
 /// Returns what satp holds after all ones were written to its ASID field, with satp as it was before.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in supervisor mode, with interrupts off and translation on.
 pub unsafe fn probe_asid() -> u64 {
     let probed;
@@ -61,7 +61,7 @@ pub unsafe fn probe_asid() -> u64 {
 /// Drops everything of this hart, global translations and all ASIDs, tables too.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in supervisor mode.
 #[inline]
 pub unsafe fn sfence_all() {
@@ -73,7 +73,7 @@ pub unsafe fn sfence_all() {
 /// Drops everything under one ASID, tables too, global translations excepted.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in supervisor mode.
 #[inline]
 pub unsafe fn sfence_asid(asid: Asid) {
@@ -87,7 +87,7 @@ pub unsafe fn sfence_asid(asid: Asid) {
 /// Drops the leaf translations of an address under all ASIDs, global ones as well.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in supervisor mode.
 #[inline]
 pub unsafe fn sfence_address(address: VirtAddr) {
@@ -99,7 +99,7 @@ pub unsafe fn sfence_address(address: VirtAddr) {
 /// Drops the leaf translations of an address under one ASID, global ones excepted.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in supervisor mode.
 #[inline]
 pub unsafe fn sfence_address_asid(address: VirtAddr, asid: Asid) {
@@ -117,7 +117,7 @@ pub unsafe fn sfence_address_asid(address: VirtAddr, asid: Asid) {
 /// Orders this hart's stores before the `sinval.vma`s that follow.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in supervisor mode of a hart with Svinval.
 #[inline]
 pub unsafe fn sfence_w_inval() {
@@ -137,7 +137,7 @@ pub unsafe fn sfence_w_inval() {
 /// As [`sfence_address`], between [`sfence_w_inval`] and [`sfence_inval_ir`].
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in supervisor mode of a hart with Svinval.
 #[inline]
 pub unsafe fn sinval_address(address: VirtAddr) {
@@ -158,7 +158,7 @@ pub unsafe fn sinval_address(address: VirtAddr) {
 /// As [`sfence_address_asid`], between [`sfence_w_inval`] and [`sfence_inval_ir`].
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in supervisor mode of a hart with Svinval.
 #[inline]
 pub unsafe fn sinval_address_asid(address: VirtAddr, asid: Asid) {
@@ -179,7 +179,7 @@ pub unsafe fn sinval_address_asid(address: VirtAddr, asid: Asid) {
 /// Orders the `sinval.vma`s before it ahead of page walks that follow.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in supervisor mode of a hart with Svinval.
 #[inline]
 pub unsafe fn sfence_inval_ir() {
@@ -199,7 +199,7 @@ pub unsafe fn sfence_inval_ir() {
 /// Calls the execution environment and returns its error code, 0 for none.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in supervisor mode;
 /// 2. the call is one that changes no memory of the caller.
 #[inline]
@@ -222,7 +222,7 @@ pub unsafe fn sbi_call(call: SbiCall) -> i64 {
 /// Turns interrupts off and returns sstatus from before.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in supervisor mode.
 #[inline]
 pub unsafe fn interrupts_off() -> u64 {
@@ -236,7 +236,7 @@ pub unsafe fn interrupts_off() -> u64 {
 /// Turns interrupts on.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in supervisor mode, where interrupts may come.
 #[inline]
 pub unsafe fn interrupts_on() {

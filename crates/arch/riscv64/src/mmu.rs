@@ -16,7 +16,7 @@ impl Mmu {
     /// Makes the part. `kernel_root` maps kernel memory alone, and is loaded for no space.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. the value is used in supervisor mode alone, on harts that have what the strategies say.
     pub const unsafe fn new(strategies: Strategies, kernel_root: Root) -> Self {
         Self { strategies, kernel_root }
@@ -30,7 +30,7 @@ impl Mmu {
     /// Finds how many bits ASIDs have on this hart.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. it runs in supervisor mode, with interrupts off and translation on.
     pub unsafe fn probe_asid_bits() -> u32 {
         // SAFETY: 1. the caller's.
@@ -40,19 +40,19 @@ impl Mmu {
     /// Body of [`Platform::flush_local`].
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. interrupts are off.
     #[inline]
     pub unsafe fn flush_local(&self, what: LocalFlush) {
         match self.strategies.local(what) {
             Step::Pages(pages, asid) if self.strategies.svinval() => {
                 pipelined(pages, |page| {
-                    // SAFETY: 1. `new` owes it; Svinval is used where it exists.
+                    // SAFETY: 1. the caller of `new` ensures it; Svinval is used where it exists.
                     unsafe { exec::sinval_address_asid(page, asid) };
                 });
             }
             Step::Pages(pages, asid) => pages.for_each(|page| {
-                // SAFETY: 1. `new` owes it.
+                // SAFETY: 1. the caller of `new` ensures it.
                 unsafe { exec::sfence_address_asid(page, asid) };
             }),
             Step::PagesOfAll(pages) if self.strategies.svinval() => {
@@ -62,11 +62,11 @@ impl Mmu {
                 });
             }
             Step::PagesOfAll(pages) => pages.for_each(|page| {
-                // SAFETY: 1. `new` owes it.
+                // SAFETY: 1. the caller of `new` ensures it.
                 unsafe { exec::sfence_address(page) };
             }),
             Step::Asid(asid) => fence_asid(asid),
-            // SAFETY: 1. `new` owes it.
+            // SAFETY: 1. the caller of `new` ensures it.
             Step::All => unsafe { exec::sfence_all() },
         }
     }
@@ -74,7 +74,7 @@ impl Mmu {
     /// Body of [`Platform::install`]. Tags that are no ASID, and no root, share ASID 0, which is flushed at each load.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. interrupts are off;
     /// 2. the root maps the running kernel, and its tables stay until another is installed;
     /// 3. `how` is such that no entry under `tag` belongs to another space or to an older state of this one.
@@ -82,30 +82,32 @@ impl Mmu {
     pub unsafe fn install(&self, root: Option<Root>, tag: Tag, how: OnInstall) {
         let tag = if root.is_some() { tag } else { Tag::NONE };
         let root = root.unwrap_or(self.kernel_root);
-        // SAFETY: 1. `new` owes it.
+        // SAFETY: 1. the caller of `new` ensures it.
         let current = asid_of(unsafe { exec::read_satp() });
         let plan = self.strategies.install(root, tag, how, current);
         if let Some(asid) = plan.before {
             fence_asid(asid);
         }
-        // SAFETY: 1. `new` owes it; 2. the caller does.
+        // SAFETY: 1. the caller of `new` ensures it; 2. the caller does.
         unsafe { exec::write_satp(plan.satp) };
         if let Some(asid) = plan.after {
             fence_asid(asid);
         }
     }
 
-    /// Body of [`Platform::flush_remote`]: the firmware's remote fences, where they are used. A firmware that refuses is
-    /// replaced by doorbells, so tags must not rest on broadcasts here.
+    /// Body of [`Platform::flush_remote`]: the firmware's remote fences, where they are used. If the firmware refuses, IPIs
+    /// are used instead, so tags must not rest on broadcasts here.
     #[inline]
     pub fn flush_remote<P: Platform>(&self, what: &RemoteFlush<'_, P>) -> Remote {
         let tag = what.space.and(what.tag);
-        let Some(call) = self.strategies.remote(tag, what.scope, what.tables) else { return Remote::Kick };
-        // SAFETY: 1. `new` owes it; 2. a fence changes no memory.
-        if unsafe { exec::sbi_call(call) } == 0 { Remote::Done } else { Remote::Kick }
+        let Some(call) = self.strategies.remote(tag, what.scope, what.tables) else {
+            return Remote::NeedsIpi;
+        };
+        // SAFETY: 1. the caller of `new` ensures it; 2. a fence changes no memory.
+        if unsafe { exec::sbi_call(call) } == 0 { Remote::Done } else { Remote::NeedsIpi }
     }
 
-    /// Body of [`Platform::publish_tables`]. Nothing is needed: the engine's fence orders this hart's stores before its doorbell,
+    /// Body of [`Platform::publish_tables`]. Nothing is needed: the engine's fence orders this hart's stores before its IPI,
     /// and each hart fences its own walks.
     #[inline]
     pub fn publish_tables(&self) {}
@@ -113,7 +115,7 @@ impl Mmu {
     /// Body of [`Platform::irq_save`].
     #[inline]
     pub fn irq_save(&self) -> bool {
-        // SAFETY: 1. `new` owes it.
+        // SAFETY: 1. the caller of `new` ensures it.
         let status = unsafe { exec::interrupts_off() };
         status & SSTATUS_SIE != 0
     }
@@ -122,7 +124,7 @@ impl Mmu {
     #[inline]
     pub fn irq_restore(&self, were_on: bool) {
         if were_on {
-            // SAFETY: 1. `new` owes it; they were on before.
+            // SAFETY: 1. the caller of `new` ensures it; they were on before.
             unsafe { exec::interrupts_on() };
         }
     }
@@ -136,14 +138,14 @@ impl Mmu {
 
 #[inline]
 fn fence_asid(asid: Asid) {
-    // SAFETY: 1. `Mmu::new` owes it.
+    // SAFETY: 1. the caller of `Mmu::new` ensures it.
     unsafe { exec::sfence_asid(asid) };
 }
 
 /// Runs `invalidate` for each page, between the two fences that Svinval asks for.
 #[inline]
 fn pipelined(pages: Pages, invalidate: impl Fn(shootdown::VirtAddr)) {
-    // SAFETY: 1. `Mmu::new` owes it; Svinval is used where it exists.
+    // SAFETY: 1. the caller of `Mmu::new` ensures it; Svinval is used where it exists.
     unsafe { exec::sfence_w_inval() };
     pages.for_each(invalidate);
     // SAFETY: 1. as above.

@@ -1,7 +1,7 @@
 //! Which instructions carry a request out.
 
 use crate::encode::{Asid, Harts, Mode, Root, SbiCall, Span, remote_fence, satp};
-use shootdown::{LocalFlush, OnInstall, PageRange, PageSize, Scope, Tables, Tag, VirtAddr};
+use shootdown::{LocalFlush, OnInstall, PageRange, PageSize, PageTables, Scope, Tag, VirtAddr};
 
 /// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`] and the default of
 /// [`Strategies::with_ceiling`].
@@ -116,10 +116,10 @@ impl Strategies {
     /// The pages of `range`, unless they are too many, or tables were freed: a fence with an address orders leaf entries
     /// alone (Priv, SFENCE.VMA).
     #[inline]
-    const fn leaves(&self, range: PageRange, tables: Tables) -> Option<Pages> {
+    const fn leaves(&self, range: PageRange, tables: PageTables) -> Option<Pages> {
         let pages = Pages::of(range);
         match tables {
-            Tables::Kept if pages.count <= self.ceiling && pages.valid(self.mode) => Some(pages),
+            PageTables::Kept if pages.count <= self.ceiling && pages.valid(self.mode) => Some(pages),
             _ => None,
         }
     }
@@ -149,7 +149,7 @@ impl Strategies {
 
     /// Builds the remote fence for a request, or nothing where the firmware offers none. `tag` is the one under which all
     /// harts run the space; nothing where each numbers spaces for itself, and for kernel memory.
-    pub const fn remote(&self, tag: Option<Tag>, scope: Scope, tables: Tables) -> Option<SbiCall> {
+    pub const fn remote(&self, tag: Option<Tag>, scope: Scope, tables: PageTables) -> Option<SbiCall> {
         if !self.sbi_fences {
             return None;
         }

@@ -17,8 +17,8 @@ impl Context {
     ///
     /// # Errors
     /// It is 0, which is the kernel's, or has more than 13 bits.
-    pub const fn new(number: u16) -> Result<Self, Refused> {
-        if number == 0 || number > 0x1fff { Err(Refused::Context(number)) } else { Ok(Self(number)) }
+    pub const fn new(number: u16) -> Result<Self, EncodeError> {
+        if number == 0 || number > 0x1fff { Err(EncodeError::Context(number)) } else { Ok(Self(number)) }
     }
 
     /// The number.
@@ -30,7 +30,7 @@ impl Context {
 /// Why an operand was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Refused {
+pub enum EncodeError {
     /// Not the context of a space.
     Context(u16),
     /// Not the address of a TSB, or of descriptions of TSBs.
@@ -41,7 +41,7 @@ pub enum Refused {
     Target(u32),
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Context(number) => write!(f, "{number:#x} is no context of a space: they are 1 to 0x1fff"),
@@ -54,7 +54,7 @@ impl fmt::Display for Refused {
     }
 }
 
-impl core::error::Error for Refused {}
+impl core::error::Error for EncodeError {}
 
 /// Address-space identifiers, the third operand of loads and stores to alternate spaces (US 8.3; HV for sun4v).
 pub mod asi {
@@ -146,11 +146,11 @@ impl Root {
     ///
     /// # Errors
     /// The base is not a multiple of 8192; a size above 7.
-    pub const fn register(base: u64, size: u64) -> Result<Self, Refused> {
+    pub const fn register(base: u64, size: u64) -> Result<Self, EncodeError> {
         if base & 0x1fff != 0 {
-            Err(Refused::Root(base))
+            Err(EncodeError::Root(base))
         } else if size > 7 {
-            Err(Refused::Size(size))
+            Err(EncodeError::Size(size))
         } else {
             Ok(Self::Register(base | size))
         }
@@ -160,11 +160,11 @@ impl Root {
     ///
     /// # Errors
     /// The address is not a multiple of 8; more than 16 descriptions.
-    pub const fn descriptions(address: u64, count: u64) -> Result<Self, Refused> {
+    pub const fn descriptions(address: u64, count: u64) -> Result<Self, EncodeError> {
         if address & 7 != 0 {
-            Err(Refused::Root(address))
+            Err(EncodeError::Root(address))
         } else if count > 16 {
-            Err(Refused::Size(count))
+            Err(EncodeError::Size(count))
         } else {
             Ok(Self::Descriptions(address, count))
         }
@@ -189,12 +189,12 @@ pub enum Slots {
 ///
 /// # Errors
 /// The number has more than 10 bits; a slot above 31.
-pub const fn mondo(target: u32, slots: Slots) -> Result<u64, Refused> {
+pub const fn mondo(target: u32, slots: Slots) -> Result<u64, EncodeError> {
     if target > 0x3ff {
-        return Err(Refused::Target(target));
+        return Err(EncodeError::Target(target));
     }
     let slot = match slots {
-        Slots::Chosen(slot) if slot > 31 => return Err(Refused::Target(slot as u32)),
+        Slots::Chosen(slot) if slot > 31 => return Err(EncodeError::Target(slot as u32)),
         Slots::Chosen(slot) => slot as u64,
         Slots::One | Slots::ByTarget => 0,
     };
@@ -209,7 +209,7 @@ pub enum Dispatch {
     /// It is on its way.
     Busy,
     /// The target could not take it: send it again.
-    Refused,
+    EncodeError,
 }
 
 /// Decodes the dispatch status register for the mondo that was sent to `target` (US 11, dispatch status; US3: two bits a slot).
@@ -221,7 +221,7 @@ pub const fn dispatch(status: u64, target: u32, slots: Slots) -> Dispatch {
     };
     match status >> (2 * slot) & 0b11 {
         0b00 => Dispatch::Arrived,
-        0b10 => Dispatch::Refused,
+        0b10 => Dispatch::EncodeError,
         _ => Dispatch::Busy,
     }
 }
@@ -302,7 +302,7 @@ mod tests {
         assert_eq!(Context::new(0x1fff), Ok(Context::SHARED));
         assert_eq!(Context::new(5).map(Context::number), Ok(5));
         for number in [0, 0x2000, 0xffff] {
-            assert_eq!(Context::new(number), Err(Refused::Context(number)));
+            assert_eq!(Context::new(number), Err(EncodeError::Context(number)));
         }
         let sizes = 0xe000_0000_0000_1234;
         assert_eq!(with_context(sizes, Context(5)), 0xe000_0000_0000_0005);
@@ -323,11 +323,11 @@ mod tests {
     #[test]
     fn roots_are_checked() {
         assert_eq!(Root::register(0x4000, 3), Ok(Root::Register(0x4003)));
-        assert_eq!(Root::register(0x1000, 0), Err(Refused::Root(0x1000)));
-        assert_eq!(Root::register(0, 8), Err(Refused::Size(8)));
+        assert_eq!(Root::register(0x1000, 0), Err(EncodeError::Root(0x1000)));
+        assert_eq!(Root::register(0, 8), Err(EncodeError::Size(8)));
         assert_eq!(Root::descriptions(0x1008, 2), Ok(Root::Descriptions(0x1008, 2)));
-        assert_eq!(Root::descriptions(0x1004, 2), Err(Refused::Root(0x1004)));
-        assert_eq!(Root::descriptions(0, 17), Err(Refused::Size(17)));
+        assert_eq!(Root::descriptions(0x1004, 2), Err(EncodeError::Root(0x1004)));
+        assert_eq!(Root::descriptions(0, 17), Err(EncodeError::Size(17)));
     }
 
     #[test]
@@ -335,8 +335,8 @@ mod tests {
         assert_eq!(mondo(3, Slots::One), Ok(0xc070));
         assert_eq!(mondo(3, Slots::ByTarget), Ok(0xc070));
         assert_eq!(mondo(0x3ff, Slots::Chosen(31)), Ok(0x1fff_c070));
-        assert_eq!(mondo(0x400, Slots::One), Err(Refused::Target(0x400)));
-        assert_eq!(mondo(0, Slots::Chosen(32)), Err(Refused::Target(32)));
+        assert_eq!(mondo(0x400, Slots::One), Err(EncodeError::Target(0x400)));
+        assert_eq!(mondo(0, Slots::Chosen(32)), Err(EncodeError::Target(32)));
     }
 
     #[test]
@@ -344,9 +344,9 @@ mod tests {
         let table = [
             (0b00, 7, Slots::One, Dispatch::Arrived),
             (0b01, 7, Slots::One, Dispatch::Busy),
-            (0b10, 7, Slots::One, Dispatch::Refused),
+            (0b10, 7, Slots::One, Dispatch::EncodeError),
             (0b01 << 62, 0, Slots::Chosen(31), Dispatch::Busy),
-            (0b10 << 14, 7, Slots::ByTarget, Dispatch::Refused),
+            (0b10 << 14, 7, Slots::ByTarget, Dispatch::EncodeError),
             (0b10 << 14, 6, Slots::ByTarget, Dispatch::Arrived),
         ];
         for (status, target, slots, found) in table {
@@ -372,10 +372,10 @@ mod tests {
         extern crate std;
         use std::string::ToString;
         let said = [
-            (Refused::Context(0), "0x0 is no context of a space: they are 1 to 0x1fff"),
-            (Refused::Root(4), "0x4 is not aligned as a TSB or its description must be"),
-            (Refused::Size(8), "8 is too large for a TSB, or too many descriptions"),
-            (Refused::Target(0x400), "0x400 is no CPU that a mondo can be sent to"),
+            (EncodeError::Context(0), "0x0 is no context of a space: they are 1 to 0x1fff"),
+            (EncodeError::Root(4), "0x4 is not aligned as a TSB or its description must be"),
+            (EncodeError::Size(8), "8 is too large for a TSB, or too many descriptions"),
+            (EncodeError::Target(0x400), "0x400 is no CPU that a mondo can be sent to"),
         ];
         for (refused, text) in said {
             assert_eq!(refused.to_string(), text);

@@ -10,7 +10,7 @@ use core::arch::asm;
 /// Reads the secondary context register of sun4u.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in privileged mode of a sun4u.
 #[inline]
 pub unsafe fn read_secondary() -> u64 {
@@ -30,7 +30,7 @@ pub unsafe fn read_secondary() -> u64 {
 /// Writes the secondary context register of sun4u.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in privileged mode of a sun4u.
 #[inline]
 pub unsafe fn write_secondary(value: u64) {
@@ -50,7 +50,7 @@ pub unsafe fn write_secondary(value: u64) {
 /// Writes the secondary context register of sun4v.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in privileged mode of a sun4v.
 #[inline]
 pub unsafe fn write_secondary_sun4v(value: u64) {
@@ -70,7 +70,7 @@ pub unsafe fn write_secondary_sun4v(value: u64) {
 /// Writes the TSB registers of both MMUs of sun4u.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in privileged mode of a sun4u;
 /// 2. the TSB stays allocated until another is written.
 #[inline]
@@ -92,7 +92,7 @@ pub unsafe fn write_tsb(value: u64) {
 /// Demaps from both TLBs, by an operand that names no context or the nucleus's.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in privileged mode of a sun4u, with interrupts off.
 #[inline]
 pub unsafe fn demap(operand: u64) {
@@ -113,7 +113,7 @@ pub unsafe fn demap(operand: u64) {
 /// Demaps from both TLBs by the secondary context, which holds `context` meanwhile.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in privileged mode of an UltraSPARC I or II, with interrupts off.
 #[inline]
 pub unsafe fn demap_in_secondary(context: u64, operand: u64) {
@@ -140,7 +140,7 @@ pub unsafe fn demap_in_secondary(context: u64, operand: u64) {
 /// Demaps from both TLBs by the primary context, which holds `context` meanwhile, at trap level 1.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in privileged mode of an UltraSPARC III or later, at trap level 0, with interrupts off; the kernel's text is
 ///    mapped in the nucleus context, too.
 #[inline]
@@ -173,7 +173,7 @@ pub unsafe fn demap_in_primary(context: u64, operand: u64) {
 /// Reads an entry of the data TLB.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in privileged mode of an UltraSPARC I or II.
 #[inline]
 pub unsafe fn read_data_entry(entry: u64) -> u64 {
@@ -194,7 +194,7 @@ pub unsafe fn read_data_entry(entry: u64) -> u64 {
 /// Reads an entry of the instruction TLB.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in privileged mode of an UltraSPARC I or II.
 #[inline]
 pub unsafe fn read_instruction_entry(entry: u64) -> u64 {
@@ -215,7 +215,7 @@ pub unsafe fn read_instruction_entry(entry: u64) -> u64 {
 /// Makes an entry of the data TLB invalid.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in privileged mode of an UltraSPARC I or II, with interrupts off;
 /// 2. the entry is not locked.
 #[inline]
@@ -238,7 +238,7 @@ pub unsafe fn clear_data_entry(entry: u64) {
 /// Makes an entry of the instruction TLB invalid.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in privileged mode of an UltraSPARC I or II, with interrupts off;
 /// 2. the entry is not locked.
 #[inline]
@@ -262,7 +262,7 @@ pub unsafe fn clear_instruction_entry(entry: u64) {
 /// Sends a mondo: three words, to what the address names.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in privileged mode of a sun4u, with interrupts off, and no mondo is on its way in that slot.
 #[inline]
 pub unsafe fn send_mondo(words: [u64; 3], address: u64) {
@@ -288,7 +288,7 @@ pub unsafe fn send_mondo(words: [u64; 3], address: u64) {
 /// Reads what became of mondos.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in privileged mode of a sun4u.
 #[inline]
 pub unsafe fn read_dispatch() -> u64 {
@@ -304,7 +304,7 @@ pub unsafe fn read_dispatch() -> u64 {
 /// Calls the hypervisor and returns its status.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in privileged mode of a sun4v;
 /// 2. what the call names stays allocated for as long as the hypervisor uses it.
 #[inline]
@@ -327,7 +327,7 @@ pub unsafe fn hypervisor(call: HvCall) -> u64 {
 /// Turns interrupts off and returns PSTATE from before.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in privileged mode.
 #[inline]
 pub unsafe fn interrupts_off() -> u64 {
@@ -344,7 +344,7 @@ pub unsafe fn interrupts_off() -> u64 {
 /// Turns interrupts on.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in privileged mode, where interrupts may come.
 #[inline]
 pub unsafe fn interrupts_on() {

@@ -1,11 +1,11 @@
 //! TLB instructions of sparc64, and the part of a [`shootdown::Platform`] that is made of them: for sun4u, where the
 //! kernel works the MMU itself, and for sun4v, where a hypervisor does.
 //!
-//! [`Mmu`] has the bodies of `flush_local`, `install`, `kick` and the interrupt methods; an embedder adds its per-CPU memory,
-//! its frames, and the handlers of TLB misses. [`encode`] computes operands and [`Strategies`] chooses instructions, both
-//! pure and tested on any host. The instructions need the feature `nightly`, since `asm!` for sparc64 is unstable, and a
-//! core library built from source:
-//! `cargo +nightly build -Zbuild-std=core --target sparc64-unknown-linux-gnu --features nightly`.
+//! [`Mmu`] has the bodies of `flush_local`, `install`, `send_ipi` and the interrupt methods; an embedder adds its per-CPU
+//! memory, its frames, and the handlers of TLB misses. [`encode`] computes operands and [`Strategies`] chooses instructions,
+//! both pure and tested on any host. The instructions need the feature `nightly`, since `asm!` for sparc64 is unstable, and
+//! a core library built from source: `cargo +nightly build -Zbuild-std=core --target sparc64-unknown-linux-gnu --features
+//! nightly`.
 //!
 //! TLBs are filled by software or from translation storage buffers (TSBs), so what a flush concerns besides TLBs, the
 //! kernel's own TSB entries, must be cleared before the engine is asked. Tags are context numbers; context 0 is the

@@ -1,7 +1,7 @@
 //! The part of a platform.
 
 use crate::encode::{
-    Context, Dispatch, HvCall, PSTATE_IE, Refused, Root, Selector, Slots, Status, TLB_ENTRIES, TTE_LOCK,
+    Context, Dispatch, EncodeError, HvCall, PSTATE_IE, Root, Selector, Slots, Status, TLB_ENTRIES, TTE_LOCK,
     demap_all, demap_context, demap_page, dispatch, mondo, tlb_entry, with_context,
 };
 use crate::exec;
@@ -19,7 +19,7 @@ impl Mmu {
     /// Makes the part. `kernel_root` has no translations of spaces, and is loaded for no space.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. the value is used in privileged mode, at trap level 0, on machines of the kind that the strategies name, and
     ///    with roots of that kind;
     /// 2. user code runs with the primary context that the secondary register holds when the kernel is left, and the
@@ -36,7 +36,7 @@ impl Mmu {
     /// Body of [`Platform::flush_local`].
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. interrupts are off.
     #[inline]
     pub unsafe fn flush_local(&self, what: LocalFlush) {
@@ -51,7 +51,7 @@ impl Mmu {
     /// kernel's context.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. interrupts are off;
     /// 2. the root's memory stays until another is installed;
     /// 3. `how` is such that no entry under `tag` belongs to another space or to an older state of this one.
@@ -64,7 +64,7 @@ impl Mmu {
             self.drop_context(context);
         }
         match root.unwrap_or(self.kernel_root) {
-            // SAFETY: 1. `new` owes it; 2. the caller does.
+            // SAFETY: 1. the caller of `new` ensures it; 2. the caller does.
             Root::Register(value) => unsafe { exec::write_tsb(value) },
             Root::Descriptions(address, count) => self.call(HvCall::tsb(address, count)),
         }
@@ -79,10 +79,10 @@ impl Mmu {
     /// The number is no CPU's.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. interrupts are off, on a sun4u;
     /// 2. the target's interrupt vector understands the words.
-    pub unsafe fn send_mondo(&self, target: u32, words: [u64; 3]) -> Result<Dispatch, Refused> {
+    pub unsafe fn send_mondo(&self, target: u32, words: [u64; 3]) -> Result<Dispatch, EncodeError> {
         let slots = match self.strategies.machine() {
             Machine::Cheetah(slots) => slots,
             Machine::Spitfire | Machine::Sun4v => Slots::One,
@@ -103,18 +103,18 @@ impl Mmu {
     /// Asks the hypervisor of sun4v to send mondos; see [`HvCall::mondo`]. Those that arrived are marked in the list.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. a sun4v; list and data are real addresses of memory of this CPU's, aligned to 2 and 64 bytes.
     pub unsafe fn send_mondos(&self, count: u64, list: u64, data: u64) -> Status {
         // SAFETY: 1. and 2. the caller's.
         Status::decode(unsafe { exec::hypervisor(HvCall::mondo(count, list, data)) })
     }
 
-    /// Body of [`Platform::flush_remote`]: no sparc64 broadcasts, doorbells do it.
+    /// Body of [`Platform::flush_remote`]: no sparc64 broadcasts; IPIs are used.
     #[inline]
     pub fn flush_remote<P: Platform>(&self, what: &RemoteFlush<'_, P>) -> Remote {
         let _ = what;
-        Remote::Kick
+        Remote::NeedsIpi
     }
 
     /// Body of [`Platform::publish_tables`]. Nothing is needed: tables are read by miss handlers, which are ordinary code,
@@ -131,7 +131,7 @@ impl Mmu {
     /// Body of [`Platform::irq_save`].
     #[inline]
     pub fn irq_save(&self) -> bool {
-        // SAFETY: 1. `new` owes it.
+        // SAFETY: 1. the caller of `new` ensures it.
         let state = unsafe { exec::interrupts_off() };
         state & PSTATE_IE != 0
     }
@@ -140,7 +140,7 @@ impl Mmu {
     #[inline]
     pub fn irq_restore(&self, were_on: bool) {
         if were_on {
-            // SAFETY: 1. `new` owes it; they were on before.
+            // SAFETY: 1. the caller of `new` ensures it; they were on before.
             unsafe { exec::interrupts_on() };
         }
     }
@@ -149,7 +149,7 @@ impl Mmu {
         let number = u64::from(context.number());
         match (self.strategies.machine(), context) {
             (Machine::Sun4v, _) => self.call(HvCall::demap_page(page, context)),
-            // SAFETY: 1. `new` and `flush_local` owe it.
+            // SAFETY: 1. the callers of `new` and `flush_local` ensure it.
             (_, Context::KERNEL) => unsafe { exec::demap(demap_page(page, Selector::Nucleus)) },
             // SAFETY: 1. as above.
             (Machine::Spitfire, _) => unsafe {
@@ -166,7 +166,7 @@ impl Mmu {
         let number = u64::from(context.number());
         match self.strategies.machine() {
             Machine::Sun4v => self.call(HvCall::demap_context(context)),
-            // SAFETY: 1. `new`, `flush_local` and `install` owe it.
+            // SAFETY: 1. `new`, the callers of `flush_local` and `install` ensure it.
             Machine::Spitfire => unsafe {
                 exec::demap_in_secondary(number, demap_context(Selector::Secondary))
             },
@@ -180,7 +180,7 @@ impl Mmu {
     fn drop_all(&self) {
         match self.strategies.machine() {
             Machine::Sun4v => self.call(HvCall::demap_all()),
-            // SAFETY: 1. `new` and `flush_local` owe it.
+            // SAFETY: 1. the callers of `new` and `flush_local` ensure it.
             Machine::Cheetah(_) => unsafe { exec::demap(demap_all()) },
             Machine::Spitfire => (0..TLB_ENTRIES).map(tlb_entry).for_each(drop_entry),
         }
@@ -188,11 +188,11 @@ impl Mmu {
 
     fn write_secondary(&self, context: Context) {
         if self.strategies.machine() == Machine::Sun4v {
-            // SAFETY: 1. `new` owes it.
+            // SAFETY: 1. the caller of `new` ensures it.
             unsafe { exec::write_secondary_sun4v(u64::from(context.number())) };
             return;
         }
-        // SAFETY: 1. `new` owes it.
+        // SAFETY: 1. the caller of `new` ensures it.
         let old = unsafe { exec::read_secondary() };
         // SAFETY: 1. as above.
         unsafe { exec::write_secondary(with_context(old, context)) };
@@ -200,7 +200,7 @@ impl Mmu {
 
     /// Calls the hypervisor. A flush that it refuses would end in memory that is used twice: better to stop (SD-8).
     fn call(&self, call: HvCall) {
-        // SAFETY: 1. `new` owes it; 2. `install` does, and the other calls name no memory.
+        // SAFETY: 1. the caller of `new` ensures it; 2. `install` does, and the other calls name no memory.
         let status = Status::decode(unsafe { exec::hypervisor(call) });
         assert!(status == Status::Done, "hypervisor call {:#x}: {status:?}", call.function);
     }
@@ -208,7 +208,7 @@ impl Mmu {
 
 /// Drops one entry of each TLB, unless it is locked.
 fn drop_entry(entry: u64) {
-    // SAFETY: 1. `Mmu::new` owes it.
+    // SAFETY: 1. the caller of `Mmu::new` ensures it.
     if unsafe { exec::read_data_entry(entry) } & TTE_LOCK == 0 {
         // SAFETY: 1. as above, and `flush_local`; 2. just looked at, and nothing locks entries meanwhile.
         unsafe { exec::clear_data_entry(entry) };

@@ -17,16 +17,16 @@ impl Pcid {
     ///
     /// # Errors
     /// It has more than 12 bits.
-    pub const fn new(number: u16) -> Result<Self, Refused> {
-        if number > 0xfff { Err(Refused::Pcid(number)) } else { Ok(Self(number)) }
+    pub const fn new(number: u16) -> Result<Self, EncodeError> {
+        if number > 0xfff { Err(EncodeError::Pcid(number)) } else { Ok(Self(number)) }
     }
 
     /// Wraps the number of the kernel half of a pair.
     ///
     /// # Errors
     /// It has more than 11 bits.
-    pub const fn paired(number: u16) -> Result<Self, Refused> {
-        if number >= Self::USER { Err(Refused::Pcid(number)) } else { Ok(Self(number)) }
+    pub const fn paired(number: u16) -> Result<Self, EncodeError> {
+        if number >= Self::USER { Err(EncodeError::Pcid(number)) } else { Ok(Self(number)) }
     }
 
     /// Returns the user half of the pair: kernel page-table isolation runs user code under a root and a PCID of its own.
@@ -49,8 +49,8 @@ impl Root {
     ///
     /// # Errors
     /// It is not a multiple of 4096, or has more than 52 bits.
-    pub const fn new(address: u64) -> Result<Self, Refused> {
-        if address & !CR3_ADDRESS != 0 { Err(Refused::Root(address)) } else { Ok(Self(address)) }
+    pub const fn new(address: u64) -> Result<Self, EncodeError> {
+        if address & !CR3_ADDRESS != 0 { Err(EncodeError::Root(address)) } else { Ok(Self(address)) }
     }
 
     /// The address.
@@ -62,7 +62,7 @@ impl Root {
 /// Why an operand was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Refused {
+pub enum EncodeError {
     /// Too large for a PCID, or for the kernel half of a pair.
     Pcid(u16),
     /// Not the address of a page table.
@@ -73,7 +73,7 @@ pub enum Refused {
     Count(u64),
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pcid(number) => {
@@ -88,7 +88,7 @@ impl fmt::Display for Refused {
     }
 }
 
-impl core::error::Error for Refused {}
+impl core::error::Error for EncodeError {}
 
 const CR3_ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 /// With CR4.PCIDE, a CR3 write with this bit leaves the TLB alone (SDM 4.10.4.1).
@@ -162,11 +162,11 @@ impl InvpcidDescriptor {
     ///
     /// # Errors
     /// The address is not canonical: the instruction would fault.
-    pub const fn address(pcid: Pcid, address: VirtAddr, width: LinearWidth) -> Result<Self, Refused> {
+    pub const fn address(pcid: Pcid, address: VirtAddr, width: LinearWidth) -> Result<Self, EncodeError> {
         if width.is_canonical(address) {
             Ok(Self([pcid.0 as u64, address.0]))
         } else {
-            Err(Refused::Address(address))
+            Err(EncodeError::Address(address))
         }
     }
 
@@ -212,7 +212,7 @@ pub enum Depth {
     /// The translation alone: no table was freed.
     Final,
     /// Cached entries of the tables above, too.
-    Tables,
+    PageTables,
 }
 
 /// Under which PCIDs INVLPGB drops translations.
@@ -252,16 +252,16 @@ impl Invlpgb {
         globals: Globals,
         under: Under,
         (most, width): (u32, LinearWidth),
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, EncodeError> {
         if count == 0 || count > most as u64 || count > 1 << 16 {
-            return Err(Refused::Count(count));
+            return Err(EncodeError::Count(count));
         }
         if !width.is_canonical(first) {
-            return Err(Refused::Address(first));
+            return Err(EncodeError::Address(first));
         }
         let depth = match depth {
             Depth::Final => Self::FINAL_ONLY,
-            Depth::Tables => 0,
+            Depth::PageTables => 0,
         };
         let all = Self::all(globals, under);
         let rax = first.0 & !0xfff | Self::VALID_ADDRESS | depth | all.rax;
@@ -304,11 +304,11 @@ mod tests {
     #[test]
     fn numbers_that_do_not_fit_are_refused_with_their_value() {
         assert_eq!(Pcid::new(0xfff).map(Pcid::number), Ok(0xfff));
-        assert_eq!(Pcid::new(0x1000), Err(Refused::Pcid(0x1000)));
+        assert_eq!(Pcid::new(0x1000), Err(EncodeError::Pcid(0x1000)));
         assert_eq!(Pcid::paired(0x7ff).map(|pcid| pcid.user_half().number()), Ok(0xfff));
-        assert_eq!(Pcid::paired(0x800), Err(Refused::Pcid(0x800)));
+        assert_eq!(Pcid::paired(0x800), Err(EncodeError::Pcid(0x800)));
         for address in [0x800, 1 << 52, u64::MAX] {
-            assert_eq!(Root::new(address), Err(Refused::Root(address)));
+            assert_eq!(Root::new(address), Err(EncodeError::Root(address)));
         }
     }
 
@@ -334,7 +334,10 @@ mod tests {
         let one = InvpcidDescriptor::address(pcid, VirtAddr(0x7000), LinearWidth::Bits48);
         assert_eq!(one.map(|one| one.words()), Ok([5, 0x7000]));
         let bad = VirtAddr(1 << 47);
-        assert_eq!(InvpcidDescriptor::address(pcid, bad, LinearWidth::Bits48), Err(Refused::Address(bad)));
+        assert_eq!(
+            InvpcidDescriptor::address(pcid, bad, LinearWidth::Bits48),
+            Err(EncodeError::Address(bad))
+        );
         assert_eq!(InvpcidDescriptor::context(pcid).words(), [5, 0]);
         assert_eq!(InvpcidDescriptor::all().words(), [0, 0]);
         assert_eq!(core::mem::align_of::<InvpcidDescriptor>(), 16);
@@ -351,18 +354,29 @@ mod tests {
             Invlpgb::pages((first, count, Stride::Small), Depth::Final, Globals::Excepted, Under::All, limits)
         };
         assert_eq!(user(1), Ok(Invlpgb { rax: 0x40_0015, ecx: 0, edx: 0 }));
-        assert_eq!(user(9), Err(Refused::Count(9)));
-        assert_eq!(user(0), Err(Refused::Count(0)));
+        assert_eq!(user(9), Err(EncodeError::Count(9)));
+        assert_eq!(user(0), Err(EncodeError::Count(0)));
         let kernel = |first, count, most| {
             let pages = (first, count, Stride::Large);
-            Invlpgb::pages(pages, Depth::Tables, Globals::Included, Under::All, (most, LinearWidth::Bits48))
+            Invlpgb::pages(
+                pages,
+                Depth::PageTables,
+                Globals::Included,
+                Under::All,
+                (most, LinearWidth::Bits48),
+            )
         };
         assert_eq!(kernel(first, 8, 8), Ok(Invlpgb { rax: 0x40_000d, ecx: 0x8000_0007, edx: 0 }));
         let bad = VirtAddr(1 << 47);
-        assert_eq!(kernel(bad, 1, 8), Err(Refused::Address(bad)));
-        assert_eq!(kernel(first, 0x1_0001, u32::MAX), Err(Refused::Count(0x1_0001)), "the field has 16 bits");
+        assert_eq!(kernel(bad, 1, 8), Err(EncodeError::Address(bad)));
+        assert_eq!(
+            kernel(first, 0x1_0001, u32::MAX),
+            Err(EncodeError::Count(0x1_0001)),
+            "the field has 16 bits"
+        );
         let one = Under::One(Pcid::new(0xabc).expect("a PCID"));
-        let tagged = Invlpgb::pages((first, 2, Stride::Small), Depth::Tables, Globals::Excepted, one, limits);
+        let tagged =
+            Invlpgb::pages((first, 2, Stride::Small), Depth::PageTables, Globals::Excepted, one, limits);
         assert_eq!(tagged, Ok(Invlpgb { rax: 0x40_0007, ecx: 1, edx: 0x0abc_0000 }));
         assert_eq!(Invlpgb::all(Globals::Included, Under::All), Invlpgb { rax: 0xc, ecx: 0, edx: 0 });
         assert_eq!(Invlpgb::all(Globals::Excepted, Under::All), Invlpgb { rax: 0x4, ecx: 0, edx: 0 });
@@ -374,10 +388,10 @@ mod tests {
         extern crate std;
         use std::string::ToString;
         let said = [
-            (Refused::Pcid(0x1000), "0x1000 is no PCID here: they end at 0xfff, in pairs at 0x7ff"),
-            (Refused::Root(0x10), "0x10 is no root: it must be a multiple of 0x1000 below 1 << 52"),
-            (Refused::Address(VirtAddr(1 << 60)), "0x1000000000000000 is not canonical"),
-            (Refused::Count(9), "9 pages do not fit one instruction; split the range"),
+            (EncodeError::Pcid(0x1000), "0x1000 is no PCID here: they end at 0xfff, in pairs at 0x7ff"),
+            (EncodeError::Root(0x10), "0x10 is no root: it must be a multiple of 0x1000 below 1 << 52"),
+            (EncodeError::Address(VirtAddr(1 << 60)), "0x1000000000000000 is not canonical"),
+            (EncodeError::Count(9), "9 pages do not fit one instruction; split the range"),
         ];
         for (refused, text) in said {
             assert_eq!(refused.to_string(), text);

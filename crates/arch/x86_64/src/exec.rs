@@ -11,7 +11,7 @@ use shootdown::VirtAddr;
 /// Reads CR3.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in ring 0.
 #[inline]
 pub unsafe fn read_cr3() -> u64 {
@@ -25,7 +25,7 @@ pub unsafe fn read_cr3() -> u64 {
 /// Writes CR3. Serialising: earlier loads and stores are done before walks through the new root begin.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in ring 0;
 /// 2. `value` names a root that maps the running kernel and stays allocated while loaded; bit 63 and the PCID are 0
 ///    unless CR4.PCIDE is set.
@@ -39,7 +39,7 @@ pub unsafe fn write_cr3(value: u64) {
 /// Reads CR4.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in ring 0.
 #[inline]
 pub unsafe fn read_cr4() -> u64 {
@@ -53,7 +53,7 @@ pub unsafe fn read_cr4() -> u64 {
 /// Writes CR4.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in ring 0;
 /// 2. `value` sets no bit that this CPU lacks, and leaves the running kernel's paging as it is.
 #[inline]
@@ -66,7 +66,7 @@ pub unsafe fn write_cr4(value: u64) {
 /// Drops everything of this CPU, global translations and all PCIDs, by changing CR4.PGE there and back.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in ring 0, with interrupts off;
 /// 2. the CPU has CR4.PGE.
 #[inline]
@@ -91,7 +91,7 @@ pub unsafe fn toggle_pge() {
 /// paging-structure caches of the current PCID.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in ring 0.
 #[inline]
 pub unsafe fn invlpg(address: VirtAddr) {
@@ -103,7 +103,7 @@ pub unsafe fn invlpg(address: VirtAddr) {
 /// Drops translations by PCID.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in ring 0 of a CPU that has INVPCID;
 /// 2. the PCID is 0 unless CR4.PCIDE is set.
 #[inline]
@@ -119,7 +119,7 @@ pub unsafe fn invpcid(kind: InvpcidType, descriptor: InvpcidDescriptor) {
 /// Asks all CPUs to drop translations. They may not have done so before [`tlbsync`] returns on this CPU.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in ring 0 of a CPU that has INVLPGB, and stays on it until [`tlbsync`].
 #[inline]
 pub unsafe fn invlpgb(request: Invlpgb) {
@@ -138,7 +138,7 @@ pub unsafe fn invlpgb(request: Invlpgb) {
 /// Waits until all CPUs have done what this CPU asked with [`invlpgb`].
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in ring 0 of a CPU that has INVLPGB.
 #[inline]
 pub unsafe fn tlbsync() {
@@ -150,7 +150,7 @@ pub unsafe fn tlbsync() {
 /// Turns interrupts off and returns RFLAGS from before.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in ring 0.
 #[inline]
 pub unsafe fn interrupts_off() -> u64 {
@@ -164,7 +164,7 @@ pub unsafe fn interrupts_off() -> u64 {
 /// Turns interrupts on.
 ///
 /// # Safety
-/// The caller owes:
+/// The caller must ensure that:
 /// 1. it runs in ring 0, where interrupts may come.
 #[inline]
 pub unsafe fn interrupts_on() {

@@ -3,7 +3,7 @@
 use crate::encode::{CR4_PCIDE, CR4_PGE, InvpcidDescriptor, InvpcidType, Pcid, Root, cr3, flushing, pcid_of};
 use crate::exec;
 use crate::plan::{Broadcast, Pages, Plan, Step, Strategies, Tagging, Target};
-use shootdown::{LocalFlush, OnInstall, Platform, Remote, RemoteFlush, Scope, Tables, Tag, TagBroadcast};
+use shootdown::{LocalFlush, OnInstall, PageTables, Platform, Remote, RemoteFlush, Scope, Tag, TagBroadcast};
 
 /// Bodies of the methods of a [`Platform`] that touch the hardware. One value for all CPUs, so that they agree.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,7 @@ impl Mmu {
     /// Makes the part. `kernel_root` maps kernel memory alone, and is loaded for no space.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. the value is used in ring 0 alone, on CPUs with the features that the strategies were chosen from.
     pub const unsafe fn new(strategies: Strategies, kernel_root: Root) -> Self {
         Self { strategies, kernel_root }
@@ -30,7 +30,7 @@ impl Mmu {
     /// Sets CR4.PGE and CR4.PCIDE as the strategies need them. Each CPU calls it once, before it goes on line.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. interrupts are off;
     /// 2. the low 12 bits of CR3 are 0 (SDM 4.10.1), as they are on a CPU that has not used PCIDs.
     pub unsafe fn prepare_cpu(&self) {
@@ -41,14 +41,14 @@ impl Mmu {
         if self.strategies.tagging() != Tagging::None {
             value |= CR4_PCIDE;
         }
-        // SAFETY: 1. `new` owes it; 2. so are the features, and both bits change no translation.
+        // SAFETY: 1. the caller of `new` ensures it; 2. so are the features, and both bits change no translation.
         unsafe { exec::write_cr4(value) };
     }
 
     /// Body of [`Platform::flush_local`].
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. interrupts are off, on a CPU that [`prepare_cpu`](Self::prepare_cpu) has prepared.
     #[inline]
     pub unsafe fn flush_local(&self, what: LocalFlush) {
@@ -66,7 +66,7 @@ impl Mmu {
     /// Body of [`Platform::install`]. Tags that are no PCID, and no root, share PCID 0, which is flushed at each load.
     ///
     /// # Safety
-    /// The caller owes:
+    /// The caller must ensure that:
     /// 1. interrupts are off, on a CPU that [`prepare_cpu`](Self::prepare_cpu) has prepared;
     /// 2. the root maps the running kernel, and its tables stay until another is installed;
     /// 3. `how` is such that no entry under `tag` belongs to another space or to an older state of this one.
@@ -76,7 +76,7 @@ impl Mmu {
         let how = if pcid == Pcid::SHARED { OnInstall::Flush } else { how };
         // One write loads the root and drops the PCID: there is no moment between the two (Xen's XSA-292).
         let value = cr3(root.unwrap_or(self.kernel_root), pcid, how);
-        // SAFETY: 1. `new` owes it; 2. the caller does, and the PCID is 0 without CR4.PCIDE.
+        // SAFETY: 1. the caller of `new` ensures it; 2. the caller does, and the PCID is 0 without CR4.PCIDE.
         unsafe { exec::write_cr3(value) };
         if how == OnInstall::Flush {
             // Nothing is cached under the user half before user code runs again.
@@ -95,7 +95,7 @@ impl Mmu {
                 broadcast(requests);
                 Remote::Done
             }
-            None => Remote::Kick,
+            None => Remote::NeedsIpi,
         }
     }
 
@@ -132,7 +132,7 @@ impl Mmu {
     fn carry_out(&self, step: Step, pages: Pages) {
         match step {
             Step::Invlpg => pages.for_each(|page| {
-                // SAFETY: 1. `new` owes it.
+                // SAFETY: 1. the caller of `new` ensures it.
                 unsafe { exec::invlpg(page) }
             }),
             Step::InvpcidAddress(pcid) => pages.for_each(|page| {
@@ -146,11 +146,12 @@ impl Mmu {
             Step::InvpcidAll => invpcid(InvpcidType::AllWithGlobals, InvpcidDescriptor::all()),
             Step::ReloadCr3 => {
                 let value = flushing(current_cr3());
-                // SAFETY: 1. `new` owes it; 2. it is what is loaded.
+                // SAFETY: 1. the caller of `new` ensures it; 2. it is what is loaded.
                 unsafe { exec::write_cr3(value) };
             }
             Step::TogglePge => {
-                // SAFETY: 1. `new` owes it, and callers have interrupts off; 2. plans hold this step where CR4.PGE exists.
+                // SAFETY: 1. the caller of `new` ensures it, and callers have interrupts off; 2. plans hold this step where
+                // CR4.PGE exists.
                 unsafe { exec::toggle_pge() };
             }
         }
@@ -164,7 +165,7 @@ pub struct Broadcaster(Mmu);
 // SAFETY: 1. one is made where INVLPGB exists, and then there is a request for everything, which TLBSYNC waits for.
 unsafe impl TagBroadcast for Broadcaster {
     fn flush_all_tags(&self) {
-        let all = self.0.strategies.broadcast(Target::Space(None), Scope::All, Tables::Freed);
+        let all = self.0.strategies.broadcast(Target::Space(None), Scope::All, PageTables::Freed);
         if let Some(requests) = all {
             broadcast(requests);
         }
@@ -186,7 +187,7 @@ fn broadcast(requests: Broadcast) {
 
 #[inline]
 fn irq_save() -> bool {
-    // SAFETY: 1. `Mmu::new` owes it.
+    // SAFETY: 1. the caller of `Mmu::new` ensures it.
     let flags = unsafe { exec::interrupts_off() };
     flags & INTERRUPT_FLAG != 0
 }
@@ -209,12 +210,12 @@ fn invpcid(kind: InvpcidType, descriptor: InvpcidDescriptor) {
 
 #[inline]
 fn current_cr3() -> u64 {
-    // SAFETY: 1. `Mmu::new` owes it.
+    // SAFETY: 1. the caller of `Mmu::new` ensures it.
     unsafe { exec::read_cr3() }
 }
 
 #[inline]
 fn current_cr4() -> u64 {
-    // SAFETY: 1. `Mmu::new` owes it.
+    // SAFETY: 1. the caller of `Mmu::new` ensures it.
     unsafe { exec::read_cr4() }
 }

@@ -2,7 +2,7 @@
 
 use crate::encode::{Depth, Globals, Invlpgb, LinearWidth, Pcid, Stride, Under};
 use crate::features::Features;
-use shootdown::{LocalFlush, PageRange, PageSize, Scope, Tables, Tag, VirtAddr};
+use shootdown::{LocalFlush, PageRange, PageSize, PageTables, Scope, Tag, VirtAddr};
 
 /// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`] and the default of
 /// [`Strategies::ceiling`].
@@ -160,21 +160,21 @@ impl Strategies {
     }
 
     #[inline]
-    const fn user_pages(&self, pcid: Pcid, range: PageRange, tables: Tables, current: Pcid) -> Plan {
+    const fn user_pages(&self, pcid: Pcid, range: PageRange, tables: PageTables, current: Pcid) -> Plan {
         let Some(pages) = self.one_by_one(range) else { return self.context(pcid, current) };
         let is_current = pcid.number() == current.number();
         match (self.tagging, tables) {
             // INVLPG drops the paging-structure caches of the current PCID, whatever the address (SDM 4.10.4.1).
             (Tagging::None, _) => Plan::of(pages, Step::Invlpg, None),
             (Tagging::Pcid, _) if is_current => Plan::of(pages, Step::Invlpg, None),
-            (Tagging::Pcid, Tables::Kept) if self.invpcid => {
+            (Tagging::Pcid, PageTables::Kept) if self.invpcid => {
                 Plan::of(pages, Step::InvpcidAddress(pcid), None)
             }
-            (Tagging::Pairs, Tables::Kept) if is_current => {
+            (Tagging::Pairs, PageTables::Kept) if is_current => {
                 Plan::of(pages, Step::Invlpg, Some(Step::InvpcidAddress(pcid.user_half())))
             }
             // INVPCID of an address promises nothing for tables above other addresses.
-            (Tagging::Pairs, Tables::Freed) if is_current => {
+            (Tagging::Pairs, PageTables::Freed) if is_current => {
                 Plan::of(pages, Step::Invlpg, Some(Step::InvpcidContext(pcid.user_half())))
             }
             (Tagging::Pcid | Tagging::Pairs, _) => self.context(pcid, current),
@@ -195,11 +195,11 @@ impl Strategies {
         }
     }
 
-    const fn kernel_pages(&self, range: PageRange, tables: Tables) -> Plan {
+    const fn kernel_pages(&self, range: PageRange, tables: PageTables) -> Plan {
         let Some(pages) = self.one_by_one(range) else { return self.everything() };
         match (self.tagging, self.kernel, tables) {
             (Tagging::None, _, _) => Plan::of(pages, Step::Invlpg, None),
-            (Tagging::Pcid | Tagging::Pairs, KernelMappings::Global, Tables::Kept) => {
+            (Tagging::Pcid | Tagging::Pairs, KernelMappings::Global, PageTables::Kept) => {
                 Plan::of(pages, Step::Invlpg, None)
             }
             // Each PCID has its own translations, or its own cached entries of the tables: those are never global.
@@ -232,7 +232,7 @@ impl Strategies {
 
     /// Chooses the broadcasts for a request, or nothing where they are not used.
     #[inline]
-    pub const fn broadcast(&self, whose: Target, scope: Scope, tables: Tables) -> Option<Broadcast> {
+    pub const fn broadcast(&self, whose: Target, scope: Scope, tables: PageTables) -> Option<Broadcast> {
         let Some(most) = self.invlpgb else { return None };
         let globals = match whose {
             Target::Space(_) => Globals::Excepted,
@@ -254,8 +254,8 @@ impl Strategies {
             Scope::All => Left::All,
         };
         let depth = match tables {
-            Tables::Kept => Depth::Final,
-            Tables::Freed => Depth::Tables,
+            PageTables::Kept => Depth::Final,
+            PageTables::Freed => Depth::PageTables,
         };
         Some(Broadcast { left, limits: (most, self.width), depth, globals, under })
     }
@@ -339,7 +339,7 @@ pub enum Step {
 /// What carries a local request out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// For the steps that go page by page. Kept once: a plan lies on the stack of the doorbell's handler.
+    /// For the steps that go page by page. Kept once: a plan lies on the stack of the IPI handler.
     pub pages: Pages,
     /// First.
     pub first: Step,

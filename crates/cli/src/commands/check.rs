@@ -201,7 +201,7 @@ pub fn run_and_print(
         let head = Head::new(shard, args, cases);
         sinks.iter_mut().try_for_each(|sink| sink.head(&head))?;
     }
-    let interrupt = Interrupt::listen();
+    let interrupt = Interrupt::on_ctrl_c();
     let mut outcome = run(&picked, args, &interrupt, &mut sinks, see)?;
     if let Some(end) = args.shard {
         let end = End { end, results: outcome.records.len(), interrupted: outcome.interrupted };
@@ -312,7 +312,7 @@ mod tests {
     use super::{Outcome, run};
     use crate::args::{CheckArgs, Cli, Command};
     use crate::interrupt::Interrupt;
-    use crate::testing::{corpus_case, engine_case, fixed_case, report, violation};
+    use crate::testing::{bug_case, engine_case, fixed_case, report, violation};
     use clap::Parser;
     use shootdown_explore::{Memory, Verdict};
     use shootdown_machine::{Case, Kind};
@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn an_engine_that_holds_and_a_bug_that_is_found_are_as_expected() {
-        let cases = [engine_case("a", 2), corpus_case("b")];
+        let cases = [engine_case("a", 2), bug_case("b")];
         let outcome = outcome(&cases, &args(""), &Interrupt::default());
         assert_eq!((outcome.code(), verdicts(&outcome)), (0, vec!["holds", "violates"]));
         assert!(outcome.closing(None)[0].starts_with("2 of 2 as expected"));
@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_bug_that_is_not_found_is_not_as_expected_and_is_named() {
-        let mut case = corpus_case("linux-x");
+        let mut case = bug_case("linux-x");
         case.run = Box::new(|_| report(Verdict::Holds));
         let outcome = outcome(&[case], &args(""), &Interrupt::default());
         assert_eq!(outcome.code(), 1);
@@ -362,7 +362,7 @@ mod tests {
 
     #[test]
     fn a_broken_promise_is_named_and_fails_though_every_case_came_out_as_expected() {
-        let mut outcome = outcome(&[corpus_case("b")], &args(""), &Interrupt::default());
+        let mut outcome = outcome(&[bug_case("b")], &args(""), &Interrupt::default());
         assert_eq!(outcome.code(), 0);
         outcome.broken_promises.push("linux-x: the engine has no scenario \"y\"".to_owned());
         assert_eq!(outcome.code(), 1);
@@ -371,7 +371,7 @@ mod tests {
 
     #[test]
     fn suspects_are_told_to_be_unconfirmed() {
-        let suspect = Case { kind: Kind::Suspect, ..corpus_case("linux-h1/broken") };
+        let suspect = Case { kind: Kind::Suspect, ..bug_case("linux-h1/broken") };
         let outcome = outcome(&[suspect], &args(""), &Interrupt::default());
         let closing = outcome.closing(None).join("\n");
         assert!(closing.contains("each a model of the code as read, unconfirmed: linux-h1"), "{closing}");

@@ -1,5 +1,5 @@
 use anstyle::{AnsiColor, Style};
-use shootdown_doctor::{Outcome, Refused, Verdict, Workshop};
+use shootdown_doctor::{Build, DoctorError, Outcome, Verdict};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -21,8 +21,8 @@ pub fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
         anstream::eprintln!("building {} against the explorer's engine ...", args.path.display());
     }
     let mut failed = None;
-    let usual = Workshop::default();
-    let workshop = Workshop { checkout: truth::checkout().unwrap_or(usual.checkout), ..usual };
+    let usual = Build::default();
+    let workshop = Build { checkout: truth::checkout().unwrap_or(usual.checkout), ..usual };
     let report = workshop.examine(&args.path, |outcome| {
         if failed.is_none() {
             failed = show(args, outcome).err();
@@ -46,7 +46,7 @@ pub fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(if report.is_sound() { AS_EXPECTED } else { NOT_AS_EXPECTED }))
 }
 
-fn refused(refused: Refused) -> Failure {
+fn refused(refused: DoctorError) -> Failure {
     Failure::bad_input(refused.to_string(), refused.remedy())
 }
 
@@ -103,7 +103,7 @@ fn described(outcome: &Outcome, state: bool, width: usize) -> String {
 mod tests {
     use super::{described, refused};
     use anstream::adapter::strip_str;
-    use shootdown_doctor::{Drawn, Finding, Outcome, Refused, Verdict};
+    use shootdown_doctor::{DoctorError, Drawn, Finding, Outcome, Verdict};
 
     fn outcome(verdict: Verdict) -> Outcome {
         let drawn = Drawn {
@@ -117,7 +117,7 @@ mod tests {
         };
         let finding = Finding {
             method: "flush_local".to_owned(),
-            clause: "with [`Tables::Freed`] whatever the walker caches".to_owned(),
+            clause: "with [`PageTables::Freed`] whatever the walker caches".to_owned(),
             line: 208,
             remedy: "drop all levels".to_owned(),
             steps: vec![drawn],
@@ -148,9 +148,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_examined_is_bad_input_with_a_remedy() {
-        let failure = refused(Refused::NoSubject("x.rs".into())).to_string();
+        let failure = refused(DoctorError::NoPlatform("x.rs".into())).to_string();
         assert!(
-            failure.contains("x.rs names no platform") && failure.contains("pub type Subject<H>"),
+            failure.contains("x.rs names no platform") && failure.contains("pub type PlatformUnderTest<H>"),
             "{failure}"
         );
     }

@@ -49,7 +49,7 @@ fn explain_one(args: &ExplainArgs, name: &str, bugs: &[Bug]) -> Result<ExitCode,
         }
         out.flush()?;
     }
-    let interrupt = Interrupt::listen();
+    let interrupt = Interrupt::on_ctrl_c();
     let guide = Guide { bugs, cases: &cases, limits: &args.limits, interrupt: &interrupt };
     let report = guide.run(case);
     match (&report.trace, args.text) {
@@ -170,14 +170,14 @@ fn picture(path: &Path, case: &Case, trace: Option<&Trace>) -> Result<bool, Fail
 #[cfg(test)]
 mod tests {
     use super::{header, prose, summary};
-    use crate::testing::{corpus_case, report, violation};
+    use crate::testing::{bug_case, report, violation};
     use anstream::adapter::strip_str;
     use shootdown_explore::{Memory, Verdict};
     use shootdown_machine::{Case, Kind};
 
     #[test]
     fn the_header_tells_the_story() {
-        let header = header(&corpus_case("linux-x"), Memory::Tso, 80);
+        let header = header(&bug_case("linux-x"), Memory::Tso, 80);
         insta::assert_snapshot!(strip_str(&header).to_string());
     }
 
@@ -193,15 +193,15 @@ mod tests {
             summary(Kind::Engine, &report(Verdict::Holds))
                 .starts_with("Holds: all executions were visited (0 states")
         );
-        let found = summary(Kind::Corpus, &violation("frame 1 is reused"));
+        let found = summary(Kind::Bug, &violation("frame 1 is reused"));
         assert!(found.contains("1,234 states") && found.contains("3 steps") && found.ends_with("is reused"));
-        let stopped = summary(Kind::Corpus, &report(Verdict::Stopped("deadline".into())));
+        let stopped = summary(Kind::Bug, &report(Verdict::Stopped("deadline".into())));
         assert!(stopped.starts_with("Stopped before"));
     }
 
     #[test]
     fn a_suspect_is_told_to_be_unconfirmed() {
-        let suspect = Case { kind: Kind::Suspect, ..corpus_case("linux-x") };
+        let suspect = Case { kind: Kind::Suspect, ..bug_case("linux-x") };
         assert!(strip_str(&header(&suspect, Memory::Tso, 80)).to_string().contains("as read, unconfirmed."));
         let found = summary(Kind::Suspect, &violation("frame 1 is reused"));
         assert!(found.starts_with("Counterexample, model of the code as read, unconfirmed ("), "{found}");

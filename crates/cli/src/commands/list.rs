@@ -60,7 +60,7 @@ fn about(case: &Case) -> String {
     }
 }
 
-/// The groups that name `case`, the corpus among them.
+/// The groups that name `case`, the bug collection among them.
 fn groups(case: &Case) -> String {
     match (case.kind, case.groups) {
         (Kind::Suspect, _) | (_, []) => names::kind(case.kind).to_owned(),
@@ -82,19 +82,19 @@ fn counts(bugs: &[&Bug]) -> String {
 #[cfg(test)]
 mod tests {
     use super::{about, counts, groups};
-    use crate::testing::{corpus_case, engine_case};
+    use crate::testing::{bug_case, engine_case};
     use shootdown_corpus::{Bug, Class};
     use shootdown_machine::{Case, Kind};
 
     #[test]
     fn a_case_without_groups_is_named_by_its_kind() {
         assert_eq!(groups(&engine_case("a", 2)), "pairs");
-        assert_eq!(groups(&corpus_case("linux-x")), "corpus");
+        assert_eq!(groups(&bug_case("linux-x")), "bugs");
     }
 
     #[test]
     fn a_suspect_is_shown_as_one() {
-        let suspect = Case { kind: Kind::Suspect, groups: &["corpus"], ..corpus_case("linux-x") };
+        let suspect = Case { kind: Kind::Suspect, groups: &["bugs"], ..bug_case("linux-x") };
         assert_eq!(groups(&suspect), "suspect");
         assert!(about(&suspect).starts_with("(model of the code as read, unconfirmed) "));
     }

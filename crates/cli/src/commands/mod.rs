@@ -1,11 +1,11 @@
 //! One module for each command.
 
 mod bench;
+mod bench_table;
 mod boot;
 mod check;
 mod doctor;
 mod explain;
-mod lab_table;
 mod list;
 mod merge;
 mod museum;

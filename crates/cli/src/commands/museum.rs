@@ -23,7 +23,7 @@ pub fn all(args: &ExplainArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     };
     fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
     probe(&folder.join("index.html"))?;
-    let interrupt = Interrupt::listen();
+    let interrupt = Interrupt::on_ctrl_c();
     let cases = catalogue::cases(bugs, None);
     let guide = Guide { bugs, cases: &cases, limits: &args.limits, interrupt: &interrupt };
     let mut out = anstream::stdout();
@@ -130,7 +130,7 @@ fn nothing_to_show(case: &Case, report: &Report) -> Failure {
     let remedy = match (case.kind, case.variant) {
         _ if !matches!(report.verdict, Verdict::Holds) => "give it more time or memory",
         (Kind::Engine, _) => {
-            "remove a rule with --drop-rule SD-n and the engine's case may have one; bugs of the corpus have one each"
+            "remove a rule with --drop-rule SD-n and the engine's case may have one; bugs in the collection have one each"
         }
         (_, Variant::Fixed) => "give the bug's name alone: its page shows both variants",
         _ => "leave out --memory: the bug shows under the memory model that it is stated for",

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::lab_table::{self, LEGEND};
+use super::bench_table::{self, LEGEND};
 use crate::args::BenchArgs;
 use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
 use crate::output::width;
@@ -25,11 +25,11 @@ struct Rows<'a> {
 /// # Errors
 /// A policy or workload that does not exist; output that cannot be written.
 pub fn policies(args: &BenchArgs) -> Result<ExitCode, Failure> {
-    let policies = lab_table::policies(&args.policy, &PolicyKind::ALL)?;
+    let policies = bench_table::policies(&args.policy, &PolicyKind::ALL)?;
     let names: Vec<_> =
         WorkloadKind::ALL.map(WorkloadKind::name).into_iter().chain(WorkloadKind::GROUPS).collect();
     let workloads =
-        lab_table::chosen("workload", &args.workload, &WorkloadKind::ALL, &names, WorkloadKind::of)?;
+        bench_table::chosen("workload", &args.workload, &WorkloadKind::ALL, &names, WorkloadKind::of)?;
     if args.spaces == 0 {
         return Err(Failure::bad_input("0 spaces", "programs need a space to run in; give 1 or more"));
     }
@@ -48,9 +48,9 @@ pub fn policies(args: &BenchArgs) -> Result<ExitCode, Failure> {
             bar.inc(1);
         }
         if !args.json {
-            bar.suspend(|| lab_table::workload(&mut out, &rows))?;
+            bar.suspend(|| bench_table::workload(&mut out, &rows))?;
             if args.operations {
-                bar.suspend(|| rows.iter().try_for_each(|row| lab_table::operations(&mut out, row)))?;
+                bar.suspend(|| rows.iter().try_for_each(|row| bench_table::operations(&mut out, row)))?;
             }
         }
         all.extend(rows);
@@ -128,7 +128,7 @@ fn bar(runs: usize) -> ProgressBar {
     bar
 }
 
-/// Says what the judge found.
+/// Says what the staleness check found.
 fn verdict(rows: &[Row]) -> String {
     let bad: Vec<&Row> = rows.iter().filter(|row| !row.is_as_promised()).collect();
     match bad.first() {

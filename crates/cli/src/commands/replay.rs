@@ -32,7 +32,7 @@ pub fn replay(args: &ReplayArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     let without = removed.map(|removed| format!(", {} removed", removed.name)).unwrap_or_default();
     writeln!(out, "{} ({}{without})\n", case.name, machine(case.cpus, file.memory))?;
     writeln!(out, "{}", columns::draw(&trace, case.cpus, look))?;
-    let (code, verdict) = judge(&file, &trace);
+    let (code, verdict) = verdict_of(&file, &trace);
     writeln!(out, "{verdict}")?;
     Ok(ExitCode::from(code))
 }
@@ -86,7 +86,7 @@ fn run(name: &str, file: &ReplayFile, case: &Case) -> Result<Trace, Failure> {
 }
 
 /// Compares how the replay ended with what was recorded: the exit code and a sentence.
-fn judge(file: &ReplayFile, trace: &Trace) -> (u8, String) {
+fn verdict_of(file: &ReplayFile, trace: &Trace) -> (u8, String) {
     let outcome = one_line(&trace.outcome);
     match &file.outcome {
         Some(recorded) if *recorded == outcome => {
@@ -103,33 +103,33 @@ fn judge(file: &ReplayFile, trace: &Trace) -> (u8, String) {
 
 #[cfg(test)]
 mod tests {
-    use super::{judge, parse, run};
-    use crate::testing::{corpus_case, trace};
+    use super::{parse, run, verdict_of};
+    use crate::testing::{bug_case, trace};
 
     const LIST: &str = "# shootdown replay 1\ncase linux-x\nmemory tso\n0 run\n1 interrupt 0\n0 drain 0\n";
 
     #[test]
     fn a_recorded_violation_is_reproduced() {
         let file = parse("f", LIST).expect("a list");
-        let trace = run("f", &file, &corpus_case("linux-x")).expect("possible moves");
-        assert_eq!(judge(&file, &trace).0, 0);
+        let trace = run("f", &file, &bug_case("linux-x")).expect("possible moves");
+        assert_eq!(verdict_of(&file, &trace).0, 0);
     }
 
     #[test]
     fn another_ending_than_the_recorded_one_is_not_a_reproduction() {
         let mut file = parse("f", LIST).expect("a list");
         file.outcome = Some("a root is freed".to_owned());
-        assert_eq!(judge(&file, &trace("frame 1 is reused")).0, 1);
-        assert_eq!(judge(&file, &trace("")).0, 1);
-        assert_eq!(judge(&file, &trace("a root\nis  freed")).0, 0);
+        assert_eq!(verdict_of(&file, &trace("frame 1 is reused")).0, 1);
+        assert_eq!(verdict_of(&file, &trace("")).0, 1);
+        assert_eq!(verdict_of(&file, &trace("a root\nis  freed")).0, 0);
         file.outcome = None;
-        assert_eq!(judge(&file, &trace("")).0, 1);
+        assert_eq!(verdict_of(&file, &trace("")).0, 1);
     }
 
     #[test]
     fn an_impossible_move_is_named_with_its_line_and_the_reason() {
         let file = parse("f", &LIST.replace("drain 0", "drain 9")).expect("a list");
-        let said = run("f", &file, &corpus_case("linux-x")).expect_err("impossible").to_string();
+        let said = run("f", &file, &bug_case("linux-x")).expect_err("impossible").to_string();
         assert!(
             said.contains("f, line 6") && said.contains("`0 drain 9`") && said.contains("no entry 9"),
             "{said}"
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn a_cpu_that_the_machine_lacks_is_refused() {
         let file = parse("f", &LIST.replace("1 interrupt", "7 interrupt")).expect("a list");
-        let said = run("f", &file, &corpus_case("linux-x")).expect_err("impossible").to_string();
+        let said = run("f", &file, &bug_case("linux-x")).expect_err("impossible").to_string();
         assert!(said.contains("line 5") && said.contains("has CPUs 0 to 1"), "{said}");
     }
 

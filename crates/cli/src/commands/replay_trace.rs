@@ -11,7 +11,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::lab_table::{self, LEGEND};
+use super::bench_table::{self, LEGEND};
 use super::record_import::bytes_bar;
 use crate::args::ReplayArgs;
 use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
@@ -66,7 +66,7 @@ const REMEDY: &str = "record it again with `shootdown record-import FILE`";
 pub fn replay(args: &ReplayArgs, trace: Trace) -> Result<ExitCode, Failure> {
     // The oracle needs to know which pages are used, which no trace says.
     let known = PolicyKind::ALL.into_iter().filter(|kind| *kind != PolicyKind::ExactSharers);
-    let policies = lab_table::policies(&args.policy, &known.collect::<Vec<_>>())?;
+    let policies = bench_table::policies(&args.policy, &known.collect::<Vec<_>>())?;
     let mut out = anstream::stdout().lock();
     let (mut sound, mut broken, mut recorded) = (true, None, None);
     for (at, policy) in policies.iter().enumerate() {
@@ -81,10 +81,10 @@ pub fn replay(args: &ReplayArgs, trace: Trace) -> Result<ExitCode, Failure> {
         } else {
             if at == 0 {
                 writeln!(out, "{}. {LEGEND}\n", trace.path.display())?;
-                lab_table::head(&mut out, "")?;
+                bench_table::head(&mut out, "")?;
             }
             let totals = &replayed.outcome.totals;
-            lab_table::line(&mut out, policy.name(), totals, !policy.is_safe() || totals.violations == 0)?;
+            bench_table::line(&mut out, policy.name(), totals, !policy.is_safe() || totals.violations == 0)?;
             if totals.remote_flushes > 0 {
                 recorded.get_or_insert_with(Vec::new).push((policy.name(), totals.remote_flushes));
             }

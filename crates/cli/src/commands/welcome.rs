@@ -84,12 +84,12 @@ mod tests {
     use super::meaning;
     use crate::commands::check::Outcome;
     use crate::record::Record;
-    use crate::testing::{corpus_case, engine_case, report, violation};
+    use crate::testing::{bug_case, engine_case, report, violation};
     use shootdown_explore::{Memory, Verdict};
 
     #[test]
     fn only_what_came_out_as_expected_is_counted() {
-        let (engine, broken) = (engine_case("a", 2), corpus_case("b"));
+        let (engine, broken) = (engine_case("a", 2), bug_case("b"));
         let records = vec![
             Record::new(&engine, Memory::Tso, None, &report(Verdict::Holds)),
             Record::new(&engine, Memory::Tso, None, &violation("x")),

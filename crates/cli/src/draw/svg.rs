@@ -195,7 +195,7 @@ mod tests {
             "CPU 0",
             "CPU 2",
             "unmap page 0",
-            "2  takes interrupt 0 <doorbell>",
+            "2  takes interrupt 0 <ipi>",
             "\"a\" & 'b' <c> ]]>",
         ] {
             assert!(said.contains(&expected), "{expected:?} is missing in {said:?}");

@@ -26,7 +26,7 @@ pub struct Exhibit<'a> {
     pub report: &'a Report,
     /// The execution.
     pub trace: &'a Trace,
-    /// The bug, if it is one of the corpus.
+    /// The bug, if the case is one.
     pub bug: Option<&'a Bug>,
     /// What came out for the bug's mended variant.
     pub fixed: Option<&'a Report>,

@@ -16,16 +16,17 @@ const TEXTS: [&str; crate::catalogue::LAST_RULE as usize] = [
      and loaded words.",
     "Switch-in mirrors SD-4: mark switching, set the bit, full fence, read the generation, install with \
      or without flush.",
-    "The request is visible before the ring. The target takes the ring before it reads the request, and \
-     acknowledges after its flush is complete. An acknowledgement is a generation, never a count.",
+    "The request is visible before the interrupt. The target takes the IPI request before it reads what \
+     was asked, and acknowledges after its flush is complete. An acknowledgement is a generation, never a \
+     count.",
     "A freed page-table page reaches every CPU with the root loaded, lazy ones too.",
     "A frame or table is given back only against the completion of the flush that covers it.",
     "A reference count bounds who may finish, never who may begin: no decision to skip a CPU rests on \
      one.",
     "Mappings die once, when the last user reference goes; the root is freed once, when no struct \
      reference is left and no CPU has it loaded.",
-    "A CPU that waits listens to its own doorbell and answers it, so that nobody need interrupt it; past a \
-     bound the platform is told who is late, and the wait goes on.",
+    "A CPU that waits polls its own IPI word and handles what it finds, so that nobody needs to \
+     interrupt it. Past a bound the platform is told which CPU has not answered, and the wait goes on.",
     "While an entry tagged t may be live on c, t on c names one space; a tag is reused only after a \
      flush; identities and generations are 64-bit and never go back.",
     "A CPU that goes off line leaves the space it has loaded and flushes everything, then it is no \

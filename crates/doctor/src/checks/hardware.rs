@@ -3,8 +3,8 @@
 use super::{Check, is_tagged, tags};
 use crate::cpu::Cpu;
 use crate::sim::{Profile, Sim};
-use crate::world::{Code, Plan, Start, Subject, frame, kernel_frame, note};
-use shootdown::{LocalFlush, OnInstall, PageRange, PageSize, Tables, Tag, VirtAddr};
+use crate::world::{Code, Plan, PlatformUnderTest, Start, frame, kernel_frame, note};
+use shootdown::{LocalFlush, OnInstall, PageRange, PageSize, PageTables, Tag, VirtAddr};
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, Install};
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -13,7 +13,7 @@ const ONE: &[Memory] = &[Memory::Tso];
 const DROPS: &str = "Drops translations of this CPU, and waits until that is complete.";
 const LOADS: &str = "Loads a root, or for `None` one that maps kernel memory alone.";
 
-pub(super) fn checks<P: Subject>() -> Vec<Check<P>> {
+pub(super) fn checks<P: PlatformUnderTest>() -> Vec<Check<P>> {
     let mut checks = drops();
     checks.extend(whole_drops());
     checks.extend(roots());
@@ -21,7 +21,7 @@ pub(super) fn checks<P: Subject>() -> Vec<Check<P>> {
 }
 
 /// A check on what `flush_local` drops.
-fn drop_check<P: Subject>(
+fn drop_check<P: PlatformUnderTest>(
     name: &'static str,
     [about, clause, remedy]: [&'static str; 3],
     needs: &'static [&'static str],
@@ -31,7 +31,7 @@ fn drop_check<P: Subject>(
 }
 
 /// Pages of one space.
-fn drops<P: Subject>() -> Vec<Check<P>> {
+fn drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
     vec![
         drop_check(
             "flush-pages",
@@ -61,9 +61,9 @@ fn drops<P: Subject>() -> Vec<Check<P>> {
             "flush-tables",
             [
                 "pages are dropped whose table page was freed",
-                "with [`Tables::Freed`] whatever the walker caches of that tag too",
-                "with Tables::Freed use the form for all levels, or drop the whole tag; a last-level drop leaves the walker's \
-                 cached upper levels, and they lead to a freed table",
+                "with [`PageTables::Freed`] whatever the walker caches of that tag too",
+                "with PageTables::Freed use the form for all levels, or drop the whole tag; a last-level \
+                 drop leaves the walker's cached upper levels, and they lead to a freed table",
             ],
             &["flush-pages"],
             || one_cpu(tables::<P>),
@@ -72,7 +72,7 @@ fn drops<P: Subject>() -> Vec<Check<P>> {
 }
 
 /// More than pages of one space.
-fn whole_drops<P: Subject>() -> Vec<Check<P>> {
+fn whole_drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
     vec![
         drop_check(
             "flush-tag",
@@ -126,7 +126,7 @@ fn whole_drops<P: Subject>() -> Vec<Check<P>> {
     ]
 }
 
-fn roots<P: Subject>() -> Vec<Check<P>> {
+fn roots<P: PlatformUnderTest>() -> Vec<Check<P>> {
     let check = |name, about, clause, remedy, needs, plan| Check {
         name,
         about,
@@ -186,12 +186,12 @@ fn roots<P: Subject>() -> Vec<Check<P>> {
     ]
 }
 
-fn one_cpu<P: Subject>(code: Code<P>) -> Plan<P> {
+fn one_cpu<P: PlatformUnderTest>(code: Code<P>) -> Plan<P> {
     Plan { spaces: 2, masks: false, ..Plan::new(vec![(Start::Kernel, code)]) }
 }
 
 /// Has the platform drop something, as the engine does: with interrupts off.
-fn flush<P: Subject>(cpu: &Cpu<'_, P>, what: LocalFlush) {
+fn flush<P: PlatformUnderTest>(cpu: &Cpu<'_, P>, what: LocalFlush) {
     let were_on = sync::irq_save();
     // SAFETY: 1. they are off.
     unsafe { cpu.platform().flush_local(what) };
@@ -199,7 +199,7 @@ fn flush<P: Subject>(cpu: &Cpu<'_, P>, what: LocalFlush) {
 }
 
 /// Has the platform load a root, as the engine does.
-fn install<P: Subject>(cpu: &Cpu<'_, P>, space: Option<usize>, tag: u8, how: OnInstall) {
+fn install<P: PlatformUnderTest>(cpu: &Cpu<'_, P>, space: Option<usize>, tag: u8, how: OnInstall) {
     let were_on = sync::irq_save();
     // SAFETY: 1. they are off; 2. nothing is freed here that is loaded; 3. that is what the checks are about.
     unsafe { cpu.platform().install(space.map(Sim::root_of), Tag::new(tag.into()), how) };
@@ -207,7 +207,7 @@ fn install<P: Subject>(cpu: &Cpu<'_, P>, space: Option<usize>, tag: u8, how: OnI
 }
 
 /// Clears both entries of space A's table if `pages` has them.
-fn clear<P: Subject>(cpu: &Cpu<'_, P>, pages: &[usize]) {
+fn clear<P: PlatformUnderTest>(cpu: &Cpu<'_, P>, pages: &[usize]) {
     pages.iter().for_each(|&page| cpu.machine().tables.leaf(0, page).store(0, Relaxed));
     sync::fence(SeqCst);
 }
@@ -218,7 +218,7 @@ fn free_frames(pages: &[usize]) {
 }
 
 /// Space A is loaded under a tag and used; then, if the platform has tags, it may be left for another.
-fn begin<P: Subject>(other_loaded: bool) -> Tag {
+fn begin<P: PlatformUnderTest>(other_loaded: bool) -> Tag {
     note("space A runs");
     let [tag, other] = tags::<P>();
     hw::install(Some(0), tag, Install::FlushTag);
@@ -230,18 +230,18 @@ fn begin<P: Subject>(other_loaded: bool) -> Tag {
 }
 
 /// Space A runs user code, with whatever is left under its tag.
-fn end<P: Subject>(other_loaded: bool) {
+fn end<P: PlatformUnderTest>(other_loaded: bool) {
     if other_loaded {
         hw::install(Some(0), tags::<P>()[0], Install::Keep);
     }
     hw::user(true);
 }
 
-fn other_loaded<P: Subject>() -> bool {
+fn other_loaded<P: PlatformUnderTest>() -> bool {
     is_tagged::<P>() && sync::choose(2) == 1
 }
 
-fn pages<P: Subject>(cpu: &Cpu<'_, P>) {
+fn pages<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     let other = other_loaded::<P>();
     let tag = begin::<P>(other);
     let (gone, range, what): (&[usize], _, _) = match sync::choose(3) {
@@ -251,39 +251,39 @@ fn pages<P: Subject>(cpu: &Cpu<'_, P>) {
     };
     clear(cpu, gone);
     note(what);
-    flush(cpu, LocalFlush::Pages { tag, range, tables: Tables::Kept });
+    flush(cpu, LocalFlush::Pages { tag, range, tables: PageTables::Kept });
     free_frames(gone);
     end::<P>(other);
 }
 
-fn large<P: Subject>(cpu: &Cpu<'_, P>) {
+fn large<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     let tag = begin::<P>(false);
     clear(cpu, &[0, 1]);
     let range = PageRange::new(VirtAddr(0), 2, PageSize::Size2M).expect("two pages from 0");
     note("flush_local of two pages of 2 MiB");
-    flush(cpu, LocalFlush::Pages { tag, range, tables: Tables::Kept });
+    flush(cpu, LocalFlush::Pages { tag, range, tables: PageTables::Kept });
     free_frames(&[0, 1]);
     end::<P>(false);
 }
 
 /// Takes the table of space A away.
-fn unhook<P: Subject>(cpu: &Cpu<'_, P>) {
+fn unhook<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     cpu.machine().tables.root(0, 0).store(0, Relaxed);
     clear(cpu, &[0, 1]);
 }
 
-fn tables<P: Subject>(cpu: &Cpu<'_, P>) {
+fn tables<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     let other = other_loaded::<P>();
     let tag = begin::<P>(other);
     unhook(cpu);
     note("flush_local, tables freed");
-    flush(cpu, LocalFlush::Pages { tag, range: cpu.both(), tables: Tables::Freed });
+    flush(cpu, LocalFlush::Pages { tag, range: cpu.both(), tables: PageTables::Freed });
     free_frames(&[0, 1]);
     hw::free_table(1);
     end::<P>(other);
 }
 
-fn whole_tag<P: Subject>(cpu: &Cpu<'_, P>) {
+fn whole_tag<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     let other = other_loaded::<P>();
     let tag = begin::<P>(other);
     unhook(cpu);
@@ -294,20 +294,20 @@ fn whole_tag<P: Subject>(cpu: &Cpu<'_, P>) {
     end::<P>(other);
 }
 
-fn kernel<P: Subject>(cpu: &Cpu<'_, P>) {
+fn kernel<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     begin::<P>(false);
     for page in [0, 1] {
         cpu.machine().tables.kernel(page).store(0, Relaxed);
     }
     sync::fence(SeqCst);
     note("flush_local of kernel pages");
-    flush(cpu, LocalFlush::KernelPages { range: cpu.both(), tables: Tables::Kept });
+    flush(cpu, LocalFlush::KernelPages { range: cpu.both(), tables: PageTables::Kept });
     note("the frames are reused");
     hw::free_frame(kernel_frame(0));
     hw::free_frame(kernel_frame(1));
 }
 
-fn everything<P: Subject>(cpu: &Cpu<'_, P>) {
+fn everything<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     let other = is_tagged::<P>();
     begin::<P>(other);
     cpu.machine().tables.kernel(0).store(0, Relaxed);
@@ -319,7 +319,7 @@ fn everything<P: Subject>(cpu: &Cpu<'_, P>) {
     end::<P>(other);
 }
 
-fn loads<P: Subject>(cpu: &Cpu<'_, P>) {
+fn loads<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     let [tag, other] = tags::<P>();
     for (space, tag, how, what) in [
         (Some(0), tag, OnInstall::Flush, "install the root of space A, Flush"),
@@ -334,7 +334,7 @@ fn loads<P: Subject>(cpu: &Cpu<'_, P>) {
     }
 }
 
-fn reuses<P: Subject>(cpu: &Cpu<'_, P>) {
+fn reuses<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     let [tag, _] = tags::<P>();
     note("space B runs");
     hw::install(Some(1), tag, Install::FlushTag);
@@ -345,7 +345,7 @@ fn reuses<P: Subject>(cpu: &Cpu<'_, P>) {
     hw::user(true);
 }
 
-fn reloads<P: Subject>(cpu: &Cpu<'_, P>) {
+fn reloads<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     let [tag, _] = tags::<P>();
     note("space A runs, and is left");
     hw::install(Some(0), tag, Install::FlushTag);

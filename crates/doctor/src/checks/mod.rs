@@ -4,13 +4,13 @@ mod hardware;
 mod protocol;
 mod single;
 
-use crate::world::{Plan, Subject};
+use crate::world::{Plan, PlatformUnderTest};
 use shootdown::Untagged;
 use shootdown_explore::Memory;
 use std::any::TypeId;
 
 /// One thing to look at.
-pub(crate) struct Check<P: Subject> {
+pub(crate) struct Check<P: PlatformUnderTest> {
     pub(crate) name: &'static str,
     /// What is done to the platform.
     pub(crate) about: &'static str,
@@ -28,7 +28,7 @@ pub(crate) struct Check<P: Subject> {
 }
 
 /// All checks, in their order.
-pub(crate) fn all<P: Subject>() -> Vec<Check<P>> {
+pub(crate) fn all<P: PlatformUnderTest>() -> Vec<Check<P>> {
     let mut checks = single::checks();
     checks.extend(hardware::checks());
     checks.extend(protocol::checks());
@@ -36,11 +36,11 @@ pub(crate) fn all<P: Subject>() -> Vec<Check<P>> {
 }
 
 /// Whether the platform's spaces have tags.
-pub(crate) fn is_tagged<P: Subject>() -> bool {
+pub(crate) fn is_tagged<P: PlatformUnderTest>() -> bool {
     TypeId::of::<P::Tags>() != TypeId::of::<Untagged>()
 }
 
 /// Two tags under which the platform's spaces may run; without tags it is one.
-pub(crate) fn tags<P: Subject>() -> [u8; 2] {
+pub(crate) fn tags<P: PlatformUnderTest>() -> [u8; 2] {
     if is_tagged::<P>() { [1, 2] } else { [0, 0] }
 }

@@ -3,15 +3,15 @@
 use super::Check;
 use crate::cpu::Cpu;
 use crate::sim::Profile;
-use crate::world::{Code, Plan, Start, Subject, note};
+use crate::world::{Code, Plan, PlatformUnderTest, Start, note};
 use shootdown_explore::Memory::{self, Pso, Sc, Tso};
 use shootdown_machine::hw;
 
 const ALL: &[Memory] = &[Sc, Tso, Pso];
 const SOUND: &str = "A machine: CPUs, interrupts, TLB instructions.";
 
-pub(super) fn checks<P: Subject>() -> Vec<Check<P>> {
-    let mut checks = doorbells();
+pub(super) fn checks<P: PlatformUnderTest>() -> Vec<Check<P>> {
+    let mut checks = ipis();
     checks.extend(elsewhere());
     checks.extend(around());
     checks.extend(lifetime());
@@ -26,37 +26,38 @@ const FLUSHES: &[&str] = &[
     "irq-save",
     "irq-restore",
     "install-root",
-    "kick",
-    "doorbell",
+    "send-ipi",
+    "handle-ipi",
     "flush-pages",
     "flush-tables",
     "flush-tag",
-    "must-wait",
+    "needs-ack",
 ];
 /// The same where it has been seen to work.
-const WORKS: &[&str] = &["doorbell", "flush-pages", "flush-tables", "flush-tag", "install-flush", "remote"];
+const WORKS: &[&str] = &["handle-ipi", "flush-pages", "flush-tables", "flush-tag", "install-flush", "remote"];
 
-fn doorbells<P: Subject>() -> Vec<Check<P>> {
+fn ipis<P: PlatformUnderTest>() -> Vec<Check<P>> {
     vec![
         Check {
-            name: "doorbell",
+            name: "handle-ipi",
             about: "CPU 0 has CPU 1 leave a space that is about to be freed",
-            method: "kick",
-            clause: "makes the target call [`Shootdown::serve`](crate::Shootdown::serve) soon, with interrupts off",
-            remedy: "the handler of the doorbell's interrupt must call engine.serve(), whatever else it does",
-            needs: &["cpu", "local", "irq-save", "irq-restore", "install-root", "kick"],
+            method: "send_ipi",
+            clause: "makes the target call [`Shootdown::handle_ipi`](crate::Shootdown::handle_ipi) soon, with interrupts off",
+            remedy: "the IPI handler must call engine.handle_ipi(), whatever else it does",
+            needs: &["cpu", "local", "irq-save", "irq-restore", "install-root", "send-ipi"],
             memories: &[Tso],
             applies: true,
             plan: evicts::<P> as fn() -> Plan<P>,
         },
         Check {
-            name: "kick-order",
+            name: "ipi-order",
             about: "the same where an interrupt may overtake the stores before it",
-            method: "kick",
-            clause: "The request is visible before the ring",
-            remedy: "order_before_interrupt() before send_interrupt() (GICv3: dsb ishst; x2APIC: mfence; lfence): else the \
-                     handler reads the mailbox before the request is in it, and nobody rings again",
-            needs: &["doorbell"],
+            method: "send_ipi",
+            clause: "The request is visible before the interrupt",
+            remedy: "order_before_interrupt() before send_interrupt() (GICv3: dsb ishst; x2APIC: mfence; \
+                     lfence): else the handler reads the mailbox before the request is in it, and no \
+                     other IPI is sent",
+            needs: &["handle-ipi"],
             memories: &[Tso],
             applies: P::NEEDS_BARRIERS,
             plan: || Plan { profile: Profile { overtaking: true, ..Profile::PLAIN }, ..evicts() },
@@ -64,15 +65,15 @@ fn doorbells<P: Subject>() -> Vec<Check<P>> {
     ]
 }
 
-fn elsewhere<P: Subject>() -> Vec<Check<P>> {
+fn elsewhere<P: PlatformUnderTest>() -> Vec<Check<P>> {
     vec![
         Check {
             name: "remote",
             about: "CPU 0 unmaps a page, then frees a table, while CPU 1 runs and CPU 2 is lazy",
             method: "flush_remote",
             clause: "answers [`Remote::Done`] only if every CPU's TLB has dropped the translations",
-            remedy: "answer Done only after all that was asked was broadcast, tables included, and waited for (dsb ish, \
-                     TLBSYNC); else answer Kick",
+            remedy: "answer Done only after all that was asked was broadcast, tables included, and \
+                     waited for (dsb ish, TLBSYNC); else answer NeedsIpi",
             needs: FLUSHES,
             memories: &[Tso],
             applies: true,
@@ -83,7 +84,7 @@ fn elsewhere<P: Subject>() -> Vec<Check<P>> {
             about: "CPU 0 unmaps kernel memory while CPU 1 runs",
             method: "flush_remote",
             clause: "Kernel memory has no mask: nothing is visited, and every CPU on line must be reached.",
-            remedy: "a request without a space is kernel memory: broadcast that, under all tags, or answer Kick",
+            remedy: "a request without a space is kernel memory: broadcast that, under all tags, or answer NeedsIpi",
             needs: &["remote", "flush-kernel"],
             memories: &[Tso],
             applies: true,
@@ -97,7 +98,7 @@ fn elsewhere<P: Subject>() -> Vec<Check<P>> {
 }
 
 /// Walkers, waits and hypervisors.
-fn around<P: Subject>() -> Vec<Check<P>> {
+fn around<P: PlatformUnderTest>() -> Vec<Check<P>> {
     vec![
         Check {
             name: "publish-tables",
@@ -119,10 +120,11 @@ fn around<P: Subject>() -> Vec<Check<P>> {
         Check {
             name: "masked-wait",
             about: "two CPUs flush each other's space with interrupts off",
-            method: "kick",
-            clause: "a kick may be late or spurious, and is never lost for good (after a stall the engine kicks again)",
-            remedy: "no method may wait until another CPU has taken an interrupt or done something: that CPU may be waiting for \
-                     this one with interrupts off. The engine's waits answer their own doorbell; a platform's do not",
+            method: "send_ipi",
+            clause: "an IPI may be late or spurious, and is never lost for good (after a stall the engine sends another)",
+            remedy: "no method may wait until another CPU has taken an interrupt or done something: that \
+                     CPU may be waiting for this one with interrupts off. The engine's waits handle their \
+                     own IPIs; a platform's do not",
             needs: &["remote"],
             memories: &[Tso],
             applies: true,
@@ -133,15 +135,15 @@ fn around<P: Subject>() -> Vec<Check<P>> {
             },
         },
         Check {
-            name: "defer",
+            name: "flush-on-entry",
             about: "CPU 0 unmaps a page while the hypervisor takes CPU 1 off, at any moment",
-            method: "defer",
-            clause: "only if that is certain, and [`must_wait`](Self::must_wait) then answers `false` until the CPU runs again.",
+            method: "flush_on_entry",
+            clause: "only if that is certain, and [`needs_ack`](Self::needs_ack) then answers `false` until the CPU runs again.",
             remedy: "answer `true` only if a compare-and-exchange has set the request in the word that says the CPU is off: it \
                      may begin to run between a load and a store",
-            needs: &["remote", "must-wait"],
+            needs: &["remote", "needs-ack"],
             memories: &[Tso],
-            applies: P::DEFERS,
+            applies: P::FLUSHES_ON_ENTRY,
             plan: || {
                 let unmaps: Code<P> = |cpu| cpu.unmap(0, 0);
                 let runs: Code<P> = |_| {};
@@ -152,7 +154,7 @@ fn around<P: Subject>() -> Vec<Check<P>> {
     ]
 }
 
-fn lifetime<P: Subject>() -> Vec<Check<P>> {
+fn lifetime<P: PlatformUnderTest>() -> Vec<Check<P>> {
     vec![
         Check {
             name: "free-root",
@@ -193,7 +195,7 @@ fn lifetime<P: Subject>() -> Vec<Check<P>> {
     ]
 }
 
-fn whole<P: Subject>() -> Vec<Check<P>> {
+fn whole<P: PlatformUnderTest>() -> Vec<Check<P>> {
     let check = |name, about, plan| Check {
         name,
         about,
@@ -247,7 +249,7 @@ fn whole<P: Subject>() -> Vec<Check<P>> {
 }
 
 /// The last user of a space goes, on a CPU that runs something else, while CPU 1 is lazy on it.
-fn evicts<P: Subject>() -> Plan<P> {
+fn evicts<P: PlatformUnderTest>() -> Plan<P> {
     let last: Code<P> = |cpu: &Cpu<'_, P>| {
         note("the last user goes");
         let Some(teardown) = cpu.user(0).put() else { unreachable!("it is the only one") };
@@ -259,7 +261,7 @@ fn evicts<P: Subject>() -> Plan<P> {
     Plan { sleepers: [1, 0], ..Plan::new(vec![(Start::Kernel, last), (Start::Lazy(0), lazy)]) }
 }
 
-fn frees_table<P: Subject>() -> Plan<P> {
+fn frees_table<P: PlatformUnderTest>() -> Plan<P> {
     let unmaps: Code<P> = |cpu| {
         cpu.unmap(0, 0);
         cpu.unmap_table(0);

@@ -1,21 +1,21 @@
-//! Methods by themselves: who the CPU is, interrupts, the doorbell.
+//! Methods by themselves: who the CPU is, interrupts, the IPI.
 
 use super::Check;
 use crate::cpu::Cpu;
-use crate::world::{Code, Handler, Plan, Start, Subject, note};
-use shootdown::{CpuId, Span};
+use crate::world::{Code, Handler, Plan, PlatformUnderTest, Start, note};
+use shootdown::{CpuId, IrqReason};
 use shootdown_explore::{Memory, sync};
 
 const ONE: &[Memory] = &[Memory::Tso];
 
-pub(super) fn checks<P: Subject>() -> Vec<Check<P>> {
+pub(super) fn checks<P: PlatformUnderTest>() -> Vec<Check<P>> {
     let mut checks = interrupts();
     checks.extend(others());
     checks
 }
 
 /// A check on one method, under one memory model.
-fn check<P: Subject>(
+fn check<P: PlatformUnderTest>(
     name: &'static str,
     [method, about, clause, remedy]: [&'static str; 4],
     needs: &'static [&'static str],
@@ -25,7 +25,7 @@ fn check<P: Subject>(
 }
 
 /// Who the CPU is, and what keeps others away.
-fn interrupts<P: Subject>() -> Vec<Check<P>> {
+fn interrupts<P: PlatformUnderTest>() -> Vec<Check<P>> {
     vec![
         check(
             "cpu",
@@ -75,7 +75,7 @@ fn interrupts<P: Subject>() -> Vec<Check<P>> {
 }
 
 /// Waiting, and telling others.
-fn others<P: Subject>() -> Vec<Check<P>> {
+fn others<P: PlatformUnderTest>() -> Vec<Check<P>> {
     vec![
         check(
             "relax",
@@ -89,23 +89,23 @@ fn others<P: Subject>() -> Vec<Check<P>> {
             || alone(vec![relax::<P>, |_| {}]),
         ),
         check(
-            "kick",
+            "send-ipi",
             [
-                "kick",
-                "CPU 0 rings CPU 1 and CPU 2",
-                "makes the target call [`Shootdown::serve`](crate::Shootdown::serve) soon",
+                "send_ipi",
+                "CPU 0 sends an IPI to CPU 1 and to CPU 2",
+                "makes the target call [`Shootdown::handle_ipi`](crate::Shootdown::handle_ipi) soon",
                 "send the interrupt to the CPU in the argument, by whatever the interrupt controller calls it",
             ],
             &["cpu"],
-            || Plan { handler: Handler::Notes, ..alone(vec![kick::<P>, |_| {}, |_| {}]) },
+            || Plan { handler: Handler::Notes, ..alone(vec![send_ipi::<P>, |_| {}, |_| {}]) },
         ),
         check(
-            "must-wait",
+            "needs-ack",
             [
-                "must_wait",
+                "needs_ack",
                 "all CPUs run, and the platform is asked whether they must be waited for",
                 "Whether completion must wait for `cpu`; `false` only for a CPU that is certain to flush everything before it next uses a translation",
-                "answer `false` only where defer() has got the hypervisor's word for that very stay off the CPU",
+                "answer `false` only where flush_on_entry() has got the hypervisor's word for that very stay off the CPU",
             ],
             &["cpu", "local"],
             || alone(vec![running::<P>, |_| {}]),
@@ -114,19 +114,19 @@ fn others<P: Subject>() -> Vec<Check<P>> {
 }
 
 /// CPUs on which nothing runs but this.
-fn alone<P: Subject>(codes: Vec<Code<P>>) -> Plan<P> {
+fn alone<P: PlatformUnderTest>(codes: Vec<Code<P>>) -> Plan<P> {
     let cpus = codes.into_iter().map(|code| (Start::Kernel, code)).collect();
     Plan { masks: false, ..Plan::new(cpus) }
 }
 
-fn who<P: Subject>(cpu: &Cpu<'_, P>) {
+fn who<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     let pin = cpu.platform().pin();
     let said = cpu.platform().cpu().index();
     drop(pin);
     assert!(said == cpu.id, "cpu() says {said} on CPU {}", cpu.id);
 }
 
-fn whose<P: Subject>(cpu: &Cpu<'_, P>) {
+fn whose<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     let at = |number| core::ptr::from_ref(cpu.platform().local(CpuId::new(number))).addr();
     for a in 0..3 {
         assert!(at(a) == at(a), "local({a}) answers differently when it is asked twice");
@@ -136,20 +136,20 @@ fn whose<P: Subject>(cpu: &Cpu<'_, P>) {
     }
 }
 
-fn save<P: Subject>(cpu: &Cpu<'_, P>) {
+fn save<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     note("irq_save");
-    let outer = cpu.platform().irq_save(Span::Switch);
+    let outer = cpu.platform().irq_save(IrqReason::Switch);
     assert!(!sync::irq_enabled(), "interrupts are on after irq_save()");
     assert!(outer, "irq_save() says that interrupts were off, and they were on");
     note("irq_save, nested");
-    let inner = cpu.platform().irq_save(Span::LocalFlush);
+    let inner = cpu.platform().irq_save(IrqReason::LocalFlush);
     assert!(!sync::irq_enabled(), "interrupts are on after a nested irq_save()");
     assert!(!inner, "irq_save() says that interrupts were on, and they were off");
 }
 
-fn restore<P: Subject>(cpu: &Cpu<'_, P>) {
-    let outer = cpu.platform().irq_save(Span::Switch);
-    let inner = cpu.platform().irq_save(Span::LocalFlush);
+fn restore<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
+    let outer = cpu.platform().irq_save(IrqReason::Switch);
+    let inner = cpu.platform().irq_save(IrqReason::LocalFlush);
     note("irq_restore, nested");
     cpu.platform().irq_restore(inner);
     assert!(!sync::irq_enabled(), "irq_restore() of an inner span turns interrupts on inside the outer one");
@@ -158,7 +158,7 @@ fn restore<P: Subject>(cpu: &Cpu<'_, P>) {
     assert!(sync::irq_enabled(), "interrupts are still off after the outermost irq_restore()");
 }
 
-fn relax<P: Subject>(cpu: &Cpu<'_, P>) {
+fn relax<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     assert!(P::STALL_POLLS != 0, "STALL_POLLS is 0, and a wait is counted modulo it");
     let were_on = sync::irq_save();
     note("relax");
@@ -169,22 +169,22 @@ fn relax<P: Subject>(cpu: &Cpu<'_, P>) {
     sync::irq_restore(were_on);
 }
 
-fn kick<P: Subject>(cpu: &Cpu<'_, P>) {
+fn send_ipi<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     for target in [1, 2] {
-        note(["", "kick CPU 1", "kick CPU 2"][target]);
+        note(["", "send an IPI to CPU 1", "send an IPI to CPU 2"][target]);
         let pin = cpu.platform().pin();
-        cpu.platform().kick(CpuId::new(target as u32));
+        cpu.platform().send_ipi(CpuId::new(target as u32));
         drop(pin);
-        cpu.wires().await_heard(target);
+        cpu.wires().await_handled(target);
     }
 }
 
-fn running<P: Subject>(cpu: &Cpu<'_, P>) {
+fn running<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     for target in [0, 1] {
         let id = CpuId::new(target);
-        assert!(cpu.platform().must_wait(id), "must_wait({target}) is false, and CPU {target} runs");
-        let deferred = P::DEFERS && cpu.platform().defer(id);
-        assert!(!deferred, "defer({target}) is true, and CPU {target} runs: nobody flushes there");
-        assert!(cpu.platform().must_wait(id), "must_wait({target}) is false, and CPU {target} runs");
+        assert!(cpu.platform().needs_ack(id), "needs_ack({target}) is false, and CPU {target} runs");
+        let deferred = P::FLUSHES_ON_ENTRY && cpu.platform().flush_on_entry(id);
+        assert!(!deferred, "flush_on_entry({target}) is true, and CPU {target} runs: nobody flushes there");
+        assert!(cpu.platform().needs_ack(id), "needs_ack({target}) is false, and CPU {target} runs");
     }
 }

@@ -1,4 +1,4 @@
-//! Small scenarios for tests: words, one function per CPU, and a judge that collects outcomes.
+//! Small scenarios for tests: words, one function per CPU, and an oracle that collects outcomes.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod toy;

@@ -1,5 +1,5 @@
-//! A toy of what the explorer is for: address spaces with a CPU mask and a generation, doorbells, hardware that
-//! fills its TLB from page tables whenever it may, and a judge that looks when a frame is freed.
+//! A toy of what the explorer is for: address spaces with a CPU mask and a generation, IPIs, hardware that fills its TLB
+//! from page tables whenever it may, and an oracle that looks when a frame is freed.
 #![allow(dead_code, reason = "each user takes its part")]
 
 use shootdown_explore::sync::{
@@ -38,7 +38,7 @@ struct PerCpu {
     lazy: Word,
     seen: [Word; 2],
     asked: Word,
-    rung: Word,
+    ipi_pending: Word,
     served: Word,
     work: [Word; 8],
 }
@@ -189,7 +189,7 @@ impl Toy {
                 let loaded = self.cpus[target].loaded.load(Relaxed);
                 let lazy = loaded == space as u64 + 1 && self.cpus[target].lazy.load(Relaxed) != 0;
                 if (loaded == SWITCHING || loaded == space as u64 + 1) && !lazy {
-                    *ticket = self.ring(target);
+                    *ticket = self.send_ipi(target);
                 }
             }
         }
@@ -211,9 +211,9 @@ impl Toy {
         }
     }
 
-    fn ring(&self, target: usize) -> u64 {
+    fn send_ipi(&self, target: usize) -> u64 {
         let ticket = self.cpus[target].asked.fetch_add(1, AcqRel) + 1;
-        if self.cpus[target].rung.swap(1, AcqRel) == 0 {
+        if self.cpus[target].ipi_pending.swap(1, AcqRel) == 0 {
             raise(target, 0);
         }
         ticket
@@ -236,7 +236,7 @@ impl PerCpu {
             lazy: Word::new("lazy", 0),
             seen: [seen(0), seen(1)],
             asked: Word::new("asked", 0),
-            rung: Word::new("rung", 0),
+            ipi_pending: Word::new("ipi_pending", 0),
             served: Word::new("served", 0),
             work: [const { Word::new("work", 0) }; 8],
         }
@@ -269,9 +269,9 @@ impl Scenario for Toy {
         }
     }
     fn interrupt(&self, cpu: usize, _: u8) {
-        note("doorbell");
+        note("IPI");
         let me = &self.cpus[cpu];
-        me.rung.swap(0, AcqRel);
+        me.ipi_pending.swap(0, AcqRel);
         let asked = me.asked.load(Acquire);
         let loaded = me.loaded.load(Relaxed);
         if loaded != 0 && loaded != SWITCHING {

@@ -8,8 +8,9 @@ pub const MAX_HARTS: u32 = 16;
 
 /// Runs a RISC-V guest on virtual CPUs that are threads, while the host moves the guest's memory about.
 ///
-/// Exit code 0: the guest ended well. 1: the judge saw a CPU use memory that was somebody else's (with --drop-rule, that is
-/// what to expect). 2: the command line or the file is wrong. 3: the guest failed by its own doing, and the host is sound.
+/// Exit code 0: the guest ended well. 1: the emulator's check saw a CPU use memory that was somebody else's (with
+/// --drop-rule, that is what to expect). 2: the command line or the file is wrong. 3: the guest failed by its own doing, and
+/// the host is sound.
 #[derive(Debug, Parser)]
 #[command(name = "emulator", max_term_width = 100)]
 pub struct Args {

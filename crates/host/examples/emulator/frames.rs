@@ -138,7 +138,7 @@ impl Frames {
 
     /// Who owns a frame now.
     pub fn owner(&self, frame: u32) -> Owner {
-        // ORDER: relaxed; what is judged is only whether a flush that has returned is behind the change.
+        // ORDER: relaxed; what is checked is only whether a flush that has returned is behind the change.
         Owner::unpack(self.owners[frame as usize].load(Ordering::Relaxed))
     }
 

@@ -3,7 +3,7 @@
 //! ```console
 //! $ cargo run --release --example emulator -- --list
 //! $ cargo run --release --example emulator -- migrate                    # exit 0
-//! $ cargo run --release --example emulator -- migrate --drop-rule SD-3   # exit 1: the judge names CPU, page and flush
+//! $ cargo run --release --example emulator -- migrate --drop-rule SD-3   # exit 1: the emulator's check names CPU, page and flush
 //! ```
 //!
 //! Harts run RV64IMA in supervisor and user mode with Sv39 page tables, and call the firmware by SBI. Each is a thread and a
@@ -29,15 +29,15 @@
 //!   all harts, those outside guest code when they come back, and returns when it is done. That is more than the hart mask
 //!   and the ASID ask for, which the architecture allows. When to fence is the guest's business.
 //!
-//! # Who judges
+//! # What is checked
 //!
-//! `judge.rs` says what can be found. Each frame has an owner and an epoch, which changes with the owner; a TLB's entry
+//! `findings.rs` says what can be found. Each frame has an owner and an epoch, which changes with the owner; a TLB's entry
 //! remembers the epoch in which it was made. A hart that reads or writes a frame through an entry of another epoch has used
 //! what is somebody else's, whatever it found there. The neighbour looks for overwritten canaries as well. A guest-virtual
 //! translation is compared with the guest's page tables at every load and store: one that outlives a complete remote fence
 //! is the host's fault, one for which the guest has not fenced is the guest's own, and it is told.
 //!
-//! That is about what was used. The engine's own judge (`vm/watch.rs`) hears of each flush and each gather, and says when a
+//! That is about what was used. The TLB sanitizer (`vm/watch.rs`) is told of each flush and each gather, and says when a
 //! frame is given back that a CPU could still use, whether it does or not, and which flush is missing.
 //!
 //! Guests cannot harm the host: all memory that they reach is the array of frames, whatever their page tables say.
@@ -57,6 +57,7 @@
 mod args;
 mod breakable;
 mod console;
+mod findings;
 mod frames;
 #[cfg(test)]
 mod fuzz;
@@ -64,7 +65,6 @@ mod guests;
 mod hart;
 mod image;
 mod isa;
-mod judge;
 mod plan;
 mod shared;
 mod shipped;

@@ -1,7 +1,7 @@
 //! What is to be run, and what came of it.
 
+use crate::findings::Unfenced;
 use crate::image::Image;
-use crate::judge::Unfenced;
 use crate::shared::End;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub struct Plan {
 pub struct Report {
     /// Why it ended.
     pub end: End,
-    /// What was given back too early, as the judge of the engine's platform noticed it.
+    /// What was given back too early, as the emulator's check of the engine's platform noticed it.
     pub early: Option<String>,
     /// Fences that the guest has forgotten.
     pub unfenced: Vec<Unfenced>,
@@ -50,8 +50,8 @@ pub struct Totals {
     pub fences: u64,
     /// Flushes of the engine.
     pub flushes: u64,
-    /// Doorbells rung.
-    pub doorbells: u64,
+    /// IPIs sent.
+    pub ipis: u64,
     /// Members of a mask that needed none: outside guest code, or up to date.
     pub skipped: u64,
     /// Flushes of some pages instead of all.
@@ -88,11 +88,12 @@ impl Report {
         for use_ in &self.unfenced {
             let _ = writeln!(text, "guest's own: {use_}");
         }
-        let Totals { steps, moved, fences, flushes, doorbells, skipped, selective } = self.totals;
+        let Totals { steps, moved, fences, flushes, ipis, skipped, selective } = self.totals;
         let _ = writeln!(
             text,
-            "host: {} CPUs, {steps} instructions, {moved} pages moved under them, {fences} remote fences\n\
-             engine: {flushes} flushes, {doorbells} doorbells, {skipped} CPUs passed over, {selective} flushes by range",
+            "host: {} CPUs, {steps} instructions, {moved} pages moved under them, {fences} remote \
+             fences\nengine: {flushes} flushes, {ipis} IPIs, {skipped} CPUs passed over, {selective} \
+             flushes by range",
             plan.cpus
         );
         if let Some(rule) = plan.dropped {
@@ -106,20 +107,20 @@ impl Report {
             let _ = writeln!(text, "watch: {early}");
         }
         let _ = match (self.verdict(), self.end) {
-            (_, End::Found(finding)) => writeln!(text, "judge: INCOHERENT: {finding}"),
+            (_, End::Found(finding)) => writeln!(text, "verdict: INCOHERENT: {finding}"),
             (Verdict::Incoherent, _) => {
                 writeln!(
                     text,
-                    "judge: INCOHERENT: a CPU could use what was somebody else's, and did not by luck"
+                    "verdict: INCOHERENT: a CPU could use what was somebody else's, and did not by luck"
                 )
             }
             (Verdict::GuestFailed, _) => {
                 writeln!(
                     text,
-                    "judge: the guest failed by its own doing; no CPU used what was somebody else's"
+                    "verdict: the guest failed by its own doing; no CPU used what was somebody else's"
                 )
             }
-            _ => writeln!(text, "judge: coherent: no CPU used what was somebody else's"),
+            _ => writeln!(text, "verdict: coherent: no CPU used what was somebody else's"),
         };
         text
     }
@@ -137,7 +138,7 @@ impl Report {
                 format!("hart {hart} at {pc:#x} has used up its {} instructions (--steps)", plan.steps)
             }
             End::Seconds => format!("time is up after {} s (--seconds)", plan.seconds),
-            End::Found(_) => "the judge stopped the machine".into(),
+            End::Found(_) => "the emulator's check stopped the machine".into(),
         }
     }
 }
@@ -161,7 +162,7 @@ impl Watchdog {
                 if left.is_zero() {
                     let rule =
                         dropped.map(|rule| format!(" (rule SD-{rule} is removed)")).unwrap_or_default();
-                    println!("judge: HUNG: a CPU waits for another for ever{rule}");
+                    println!("verdict: HUNG: a CPU waits for another for ever{rule}");
                     std::process::exit(Verdict::Incoherent as i32);
                 }
                 std::thread::park_timeout(left);

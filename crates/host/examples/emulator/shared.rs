@@ -1,10 +1,10 @@
 //! What the threads of a machine share, apart from the engine.
 
 use crate::console::Console;
+use crate::findings::{Finding, Move, Unfenced};
 use crate::frames::{FRAME, Frames, lock};
 use crate::hart::Trap;
 use crate::image::Image;
-use crate::judge::{Finding, Move, Unfenced};
 use crate::stage2::{Entry, PAGES, Stage2};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Frames of the host beyond those that the guest fills.
 const SPARE: u32 = 64;
-/// Remote fences that the judge remembers.
+/// Remote fences that the emulator's check remembers.
 const FENCES: usize = 256;
 
 /// What the threads of a machine share.
@@ -68,7 +68,7 @@ pub enum End {
     },
     /// Time is up.
     Seconds,
-    /// The judge has seen what must not happen.
+    /// The emulator's check has seen what must not happen.
     Found(Finding),
 }
 
@@ -125,11 +125,12 @@ impl Shared {
         }
     }
 
-    /// Ends the machine; what the judge has found comes before any other reason, and the first reason before later ones.
+    /// Ends the machine; what the emulator's check has found comes before any other reason, and the first reason before
+    /// later ones.
     pub fn end(&self, why: End) {
         let mut end = lock(&self.end);
-        let judged = matches!(*end, Some(End::Found(_)));
-        if end.is_none() || (matches!(why, End::Found(_)) && !judged) {
+        let found = matches!(*end, Some(End::Found(_)));
+        if end.is_none() || (matches!(why, End::Found(_)) && !found) {
             *end = Some(why);
         }
         self.ended.store(true, Ordering::Relaxed);
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_judge_found_comes_before_any_other_end() {
+    fn findings_come_before_any_other_end() {
         let shared = shared();
         let found = |frame| End::Found(Finding::Trampled(Trampled { frame, found: 0 }));
         shared.end(End::Shutdown);

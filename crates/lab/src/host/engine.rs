@@ -1,10 +1,10 @@
-//! The shipped engine, with threads as CPUs that poll their doorbells.
+//! The shipped engine, with threads as CPUs that poll their IPI flags.
 
 use super::Way;
 use super::rivals::Threads;
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, PageRange, Platform, Scope, Shootdown,
-    Span, Tables, Tag, Teardown, Untagged, UserRef, VirtAddr,
+    AddressSpace, CpuId, CpuLocal, CpuMask, IrqReason, LocalFlush, OnInstall, PageRange, PageTables,
+    Platform, Scope, Shootdown, Tag, Teardown, Untagged, UserRef, VirtAddr,
 };
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,12 +16,12 @@ thread_local! {
 /// A machine whose TLB instructions do nothing: what is timed is the protocol.
 struct Host {
     locals: Vec<CpuLocal>,
-    bells: Vec<AtomicBool>,
+    ipi_flags: Vec<AtomicBool>,
 }
 
-// SAFETY: 1. each thread has a number of its own; 2. `locals` never changes; 3. a thread calls `serve` between operations
-// only, and never moves; 4. there is no TLB; 5. a bell stays up until its thread, which polls it, has seen it; 6.
-// `flush_remote` is the default.
+// SAFETY: 1. each thread has a number of its own; 2. `locals` never changes; 3. a thread calls `handle_ipi` between
+// operations only, and never moves; 4. there is no TLB; 5. an IPI flag stays set until its thread, which polls it, has seen
+// it; 6. `flush_remote` is the default.
 unsafe impl Platform for Host {
     type Root = u64;
     type Mask = CpuMask<1>;
@@ -36,7 +36,7 @@ unsafe impl Platform for Host {
     fn local(&self, cpu: CpuId) -> &CpuLocal {
         &self.locals[cpu.index()]
     }
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, _: IrqReason) -> bool {
         true
     }
     fn irq_restore(&self, _: bool) {}
@@ -45,8 +45,8 @@ unsafe impl Platform for Host {
     }
     unsafe fn flush_local(&self, _: LocalFlush) {}
     unsafe fn install(&self, _: Option<u64>, _: Tag, _: OnInstall) {}
-    fn kick(&self, cpu: CpuId) {
-        self.bells[cpu.index()].store(true, Ordering::Release);
+    fn send_ipi(&self, cpu: CpuId) {
+        self.ipi_flags[cpu.index()].store(true, Ordering::Release);
     }
     unsafe fn free_root(&self, _: &AddressSpace<Self>) {}
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
@@ -69,19 +69,20 @@ impl Way for Engine {
         "engine"
     }
     fn flush(&mut self) {
-        self.engine.flush(&self.space, Scope::Pages(PageRange::page(VirtAddr(0x1000))), Tables::Kept);
+        self.engine.flush(&self.space, Scope::Pages(PageRange::page(VirtAddr(0x1000))), PageTables::Kept);
     }
 }
 
 /// Starts `sharers` threads that run one space with the caller.
 pub(super) fn engine(sharers: usize) -> (Box<dyn Way>, Threads) {
     let locals = (0..=sharers).map(|_| CpuLocal::new()).collect();
-    let bells = (0..=sharers).map(|_| AtomicBool::new(false)).collect();
+    let ipi_flags = (0..=sharers).map(|_| AtomicBool::new(false)).collect();
     // Threads that may outlive the caller's frame use it.
-    let engine: &'static _ = Box::leak(Box::new(Shootdown::new(Host { locals, bells }, CpuMask::new())));
+    let engine: &'static _ = Box::leak(Box::new(Shootdown::new(Host { locals, ipi_flags }, CpuMask::new())));
     engine.online_cpu().expect("the mask has room");
     let space = engine.new_space(0, CpuMask::new()).expect("both masks are as wide");
-    let space = engine.adopt(Box::leak(Box::new(space))).map_err(|(refused, _)| refused).expect("it is new");
+    let space =
+        engine.register(Box::leak(Box::new(space))).map_err(|(refused, _)| refused).expect("it is new");
     engine.switch_to(&space);
     let threads = Threads::start(sharers, |index| {
         let mine = space.clone();
@@ -93,9 +94,9 @@ pub(super) fn engine(sharers: usize) -> (Box<dyn Way>, Threads) {
                 engine.switch_to(&mine);
             }),
             Box::new(move || {
-                if engine.platform().bells[cpu as usize].swap(false, Ordering::Acquire) {
+                if engine.platform().ipi_flags[cpu as usize].swap(false, Ordering::Acquire) {
                     // SAFETY: 1. nothing interrupts a thread; 2. it is at no call of the engine.
-                    unsafe { engine.serve() };
+                    unsafe { engine.handle_ipi() };
                 }
             }),
         )

@@ -18,7 +18,7 @@ pub struct Costs {
     pub transfer: u64,
     /// Cycles of a fence or of the atomic part of a read-modify-write.
     pub fence: u64,
-    /// Cycles to send a doorbell.
+    /// Cycles to send an IPI.
     pub send: u64,
     /// Cycles until it arrives.
     pub delivery: u64,

@@ -5,7 +5,7 @@ use super::lines::{Lines, NumberMap};
 use super::operation::Operation;
 use super::run::Touched;
 use super::tally::{Class, Totals};
-use super::tlb::{Fate, Pages, Tables, Tlb, Translation};
+use super::tlb::{Fate, PageTables, Pages, Tlb, Translation};
 use shootdown_cells::Access;
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -50,8 +50,8 @@ pub(super) enum Event {
     Step,
     /// A line that it polls was written.
     Wake,
-    /// Its doorbell.
-    Bell,
+    /// Its IPI arrives.
+    Ipi,
 }
 
 /// One CPU.
@@ -75,8 +75,8 @@ pub(super) struct Cpu {
     turn: usize,
     /// Flushes of its TLB so far.
     pub(super) flushes: u64,
-    /// Doorbells that it rang so far.
-    pub(super) kicks: u64,
+    /// IPIs that it sent so far.
+    pub(super) ipis_sent: u64,
 }
 
 /// The machine.
@@ -113,7 +113,7 @@ impl Hw {
             recent: [u32::MAX; RECENT],
             turn: 0,
             flushes: 0,
-            kicks: 0,
+            ipis_sent: 0,
         };
         Self {
             current: 0,
@@ -223,15 +223,15 @@ impl Hw {
         self.lines.watch();
     }
 
-    /// Rings `cpu`'s doorbell.
-    pub(crate) fn kick(&mut self, cpu: u32) {
+    /// Sends an IPI to `cpu`.
+    pub(crate) fn send_ipi(&mut self, cpu: u32) {
         self.totals.sent += 1;
-        self.me().kicks += 1;
-        self.spent().doorbells += 1;
+        self.me().ipis_sent += 1;
+        self.spent().ipis += 1;
         self.work(COSTS.hardware_instructions);
         self.advance(COSTS.send);
         let at = self.me().now + COSTS.delivery;
-        self.push(at, cpu, Event::Bell);
+        self.push(at, cpu, Event::Ipi);
     }
 
     pub(super) fn push(&mut self, at: u64, cpu: u32, event: Event) {
@@ -259,10 +259,10 @@ impl Hw {
         self.advance(COSTS.install);
         if !keep {
             self.totals.full_flushes += 1;
-            self.drop_tag(tag, Pages::ALL, Tables::Freed);
+            self.drop_tag(tag, Pages::ALL, PageTables::Freed);
         }
         let me = self.me();
-        // Whoever leaves a space has done what a doorbell may ask.
+        // A CPU that leaves a space has done what an IPI may ask.
         me.flushes += u64::from(root.is_none());
         (me.root, me.tag) = (root, tag);
     }
@@ -281,7 +281,7 @@ impl Hw {
     }
 
     /// Flushes pages under a tag on the current CPU, one by one.
-    pub(crate) fn flush_pages(&mut self, tag: u16, pages: Pages, tables: Tables) {
+    pub(crate) fn flush_pages(&mut self, tag: u16, pages: Pages, tables: PageTables) {
         self.totals.selective_flushes += 1;
         self.work(COSTS.hardware_instructions * pages.count);
         self.advance(COSTS.flush_page * pages.count);
@@ -293,7 +293,7 @@ impl Hw {
         self.totals.full_flushes += 1;
         self.work(COSTS.hardware_instructions);
         self.advance(COSTS.flush_tag);
-        self.drop_tag(tag, Pages::ALL, Tables::Freed);
+        self.drop_tag(tag, Pages::ALL, PageTables::Freed);
     }
 
     /// Flushes all tags on the current CPU.
@@ -306,7 +306,7 @@ impl Hw {
     }
 
     /// Drops pages of all CPUs under a tag, by a broadcast of the hardware.
-    pub(crate) fn broadcast(&mut self, tag: u16, pages: Pages, tables: Tables) {
+    pub(crate) fn broadcast(&mut self, tag: u16, pages: Pages, tables: PageTables) {
         self.totals.broadcasts += 1;
         self.work(COSTS.hardware_instructions * pages.count.max(1));
         self.advance(COSTS.broadcast);
@@ -318,11 +318,11 @@ impl Hw {
         self.current = me;
     }
 
-    fn drop_tag(&mut self, tag: u16, pages: Pages, tables: Tables) {
+    fn drop_tag(&mut self, tag: u16, pages: Pages, tables: PageTables) {
         self.me().flushes += 1;
         let dropped = self.me().tlb.drop_pages(tag, pages);
         self.dropped(self.current, &dropped);
-        if tables == Tables::Freed && pages.count != 0 {
+        if tables == PageTables::Freed && pages.count != 0 {
             let dropped = self.me().tlb.drop_pages(tag, tables_of(pages));
             self.dropped(self.current, &dropped);
         }
@@ -410,7 +410,7 @@ impl Hw {
     }
 
     /// Takes pages out of the page tables, and says what they were; with `replace` others take their place.
-    pub(super) fn retire(&mut self, space: u32, pages: Pages, tables: Tables, replace: bool) -> Vec<u32> {
+    pub(super) fn retire(&mut self, space: u32, pages: Pages, tables: PageTables, replace: bool) -> Vec<u32> {
         // A recording may flush a space that has ended.
         let Some(table) = self.tables.get(&space) else { return Vec::new() };
         let mut gone: Vec<u64> = match pages.count {
@@ -418,7 +418,7 @@ impl Hw {
             _ => (pages.first..pages.first + pages.count).collect(),
         };
         gone.sort_unstable();
-        if tables == Tables::Freed && pages.count != 0 {
+        if tables == PageTables::Freed && pages.count != 0 {
             let tables = tables_of(pages);
             gone.extend(tables.first..tables.first + tables.count);
         }

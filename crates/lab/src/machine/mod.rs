@@ -1,17 +1,17 @@
 //! A simulated multiprocessor: sequentially consistent, one event at a time, the same counts from the same seed.
 //!
 //! Each CPU runs its operations as a coroutine, so that policies and the engine are ordinary synchronous code: a wait
-//! suspends the CPU until a cache line that it polls is written. Doorbells arrive after a delay, between operations or
-//! during waits.
+//! suspends the CPU until a cache line that it polls is written. IPIs arrive after a delay, between operations or during
+//! waits.
 
 mod cost;
 mod hw;
-mod judge;
 mod lines;
 pub mod model;
 mod operation;
 mod oracle;
 mod run;
+mod staleness;
 mod tally;
 mod tlb;
 
@@ -21,4 +21,4 @@ pub use operation::{ByOperation, Operation, Spent};
 pub(crate) use run::suspend;
 pub use run::{CpuCount, MAX_CPUS, Op, Outcome, Source, Touched, run, run_watched};
 pub use tally::{Class, Tally, Totals};
-pub use tlb::{Pages, Tables};
+pub use tlb::{PageTables, Pages};

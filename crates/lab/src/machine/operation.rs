@@ -31,7 +31,7 @@ pub enum Operation {
     Fork,
     /// A space ends: its last program, its pages, its root.
     Exit,
-    /// A doorbell is answered.
+    /// An IPI is handled.
     Answer,
 }
 
@@ -78,8 +78,8 @@ impl Operation {
 pub struct Spent {
     /// Operations.
     pub times: u64,
-    /// Doorbells rung.
-    pub doorbells: u64,
+    /// IPIs sent.
+    pub ipis: u64,
     /// Lines that came from another cache, or were taken from others.
     pub transfers: u64,
     /// Instructions, by the cost table.

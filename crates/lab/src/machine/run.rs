@@ -4,7 +4,7 @@ use super::cost::COSTS;
 use super::hw::{self, Event, Hw, with};
 use super::operation::Operation;
 use super::tally::{Class, Totals};
-use super::tlb::{Pages, Tables};
+use super::tlb::{PageTables, Pages};
 use crate::policy::{Policy, Request};
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
@@ -59,9 +59,9 @@ pub enum Op {
     /// The program uses these pages of the loaded space.
     Touch(Pages),
     /// The program unmaps them.
-    Unmap(Pages, Tables),
+    Unmap(Pages, PageTables),
     /// Pages of a space, whichever is loaded, are changed and flushed, as a recording says.
-    Flush(u32, Pages, Tables),
+    Flush(u32, Pages, PageTables),
     /// The program changes what they allow.
     Protect(Pages),
     /// The program makes a copy of its space, of this number; its own pages become copy-on-write.
@@ -234,7 +234,7 @@ impl<'a> Runner<'a> {
                     self.resume(cpu, None);
                 }
             }
-            Event::Bell => self.bell(at, cpu),
+            Event::Ipi => self.deliver_ipi(at, cpu),
         }
     }
 
@@ -308,11 +308,11 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Delivers a doorbell: after the operation that runs, or in the middle of a wait or of a computation.
-    fn bell(&mut self, at: u64, cpu: u32) {
+    /// Delivers an IPI: after the operation that runs, or in the middle of a wait or of a computation.
+    fn deliver_ipi(&mut self, at: u64, cpu: u32) {
         let later = with(|hw| Some(hw.cpus[cpu as usize].masked_until).filter(|&until| until > at));
         if let Some(later) = later {
-            return with(|hw| hw.push(later, cpu, Event::Bell));
+            return with(|hw| hw.push(later, cpu, Event::Ipi));
         }
         let (class, back, flushes) = with(|hw| {
             hw.current = cpu;
@@ -326,7 +326,7 @@ impl<'a> Runner<'a> {
             hw.begin_answer();
             saved
         });
-        self.policy.serve();
+        self.policy.handle_ipi();
         with(|hw| {
             let state = &mut hw.cpus[cpu as usize];
             hw.totals.useless += u64::from(state.flushes == flushes);
@@ -374,7 +374,7 @@ fn kind(op: Op) -> Option<Operation> {
         Op::Lazy(_) => Operation::GoLazy,
         Op::Borrow(_) => Operation::Borrow,
         Op::Unborrow => Operation::GiveBack,
-        Op::Unmap(_, Tables::Freed) | Op::Flush(_, _, Tables::Freed) => Operation::UnmapTables,
+        Op::Unmap(_, PageTables::Freed) | Op::Flush(_, _, PageTables::Freed) => Operation::UnmapTables,
         Op::Unmap(pages, _) | Op::Flush(_, pages, _) if pages.count == 1 => Operation::UnmapOne,
         Op::Unmap(..) | Op::Flush(..) => Operation::UnmapMany,
         Op::Protect(_) => Operation::Protect,
@@ -403,16 +403,16 @@ fn carry_out(policy: &dyn Policy, op: Op) {
         }
         Op::Unmap(pages, tables) => change(policy, None, pages, tables, false),
         Op::Flush(space, pages, tables) => change(policy, Some(space), pages, tables, true),
-        Op::Protect(pages) => change(policy, None, pages, Tables::Kept, true),
+        Op::Protect(pages) => change(policy, None, pages, PageTables::Kept, true),
         Op::Fork(child) => {
             create(policy, child);
-            change(policy, None, Pages::ALL, Tables::Kept, true);
+            change(policy, None, Pages::ALL, PageTables::Kept, true);
         }
         Op::Exit(space) => {
             lazy(policy, false);
             with(|hw| hw.set_lives(space, false));
             policy.last_user(space);
-            change(policy, Some(space), Pages::ALL, Tables::Freed, false);
+            change(policy, Some(space), Pages::ALL, PageTables::Freed, false);
             begin(Class::Lifetime);
             policy.end(space);
             with(|hw| hw.forget_tables(space));
@@ -448,17 +448,17 @@ fn lazy(policy: &dyn Policy, idle: bool) {
 }
 
 /// Changes page tables of a space (the loaded one, if not another is named), flushes, and gives back what went.
-fn change(policy: &dyn Policy, space: Option<u32>, pages: Pages, tables: Tables, replace: bool) {
+fn change(policy: &dyn Policy, space: Option<u32>, pages: Pages, tables: PageTables, replace: bool) {
     let Some(space) = space.or_else(|| with(|hw| hw.loaded())) else { return };
     begin(Class::Flush);
-    let (retired, from, kicks) = with(|hw| {
+    let (retired, from, ipis_sent) = with(|hw| {
         let retired = hw.retire(space, pages, tables, replace);
         let me = &hw.cpus[hw.current as usize];
-        (retired, me.now, me.kicks)
+        (retired, me.now, me.ipis_sent)
     });
     policy.flush(&Request { space, pages, tables, retired: &retired });
     with(|hw| {
-        hw.totals.flushes_with_doorbells += u64::from(hw.cpus[hw.current as usize].kicks != kicks);
+        hw.totals.flushes_with_ipis += u64::from(hw.cpus[hw.current as usize].ipis_sent != ipis_sent);
         hw.release(&retired);
         if !replace {
             hw.held(retired.len() as u64, from);

@@ -17,7 +17,7 @@ pub enum Class {
     Lazy,
     /// A space begins or ends.
     Lifetime,
-    /// The doorbell's handler.
+    /// The IPI handler.
     Handler,
 }
 
@@ -75,24 +75,24 @@ pub struct Totals {
     pub lazy: Tally,
     /// Beginnings and ends of spaces.
     pub lifetime: Tally,
-    /// Handlers of doorbells.
+    /// IPI handlers.
     pub handler: Tally,
     /// The same work once more, by what was asked for.
     pub operations: ByOperation,
-    /// Flushes that sent at least one doorbell.
-    pub flushes_with_doorbells: u64,
-    /// Flushes that turned to other CPUs, whether or not one was rung (Linux records a `remote ipi send` for each); of the
+    /// Flushes that sent at least one IPI.
+    pub flushes_with_ipis: u64,
+    /// Flushes that concern other CPUs, whether or not an IPI was sent (Linux records a `remote ipi send` for each); of the
     /// engine not known.
     pub remote_flushes: u64,
-    /// Doorbells rung.
+    /// IPIs sent.
     pub sent: u64,
-    /// Doorbells answered.
+    /// IPIs handled.
     pub delivered: u64,
-    /// Requests that found the doorbell rung already.
+    /// Requests that found an IPI pending.
     pub merged: u64,
-    /// Doorbells that woke or disturbed an idle CPU.
+    /// IPIs that woke or disturbed an idle CPU.
     pub to_idle: u64,
-    /// Doorbells whose handler flushed nothing.
+    /// IPIs whose handler flushed nothing.
     pub useless: u64,
     /// Invalidations that hardware broadcast to all CPUs.
     pub broadcasts: u64,

@@ -1,4 +1,4 @@
-//! Translations: page tables, the TLBs that hold copies of them, and the judge.
+//! Translations: page tables, the TLBs that hold copies of them, and the staleness check.
 
 use super::lines::NumberMap;
 
@@ -23,7 +23,7 @@ impl Pages {
 
 /// Whether tables are given back, besides what they map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tables {
+pub enum PageTables {
     /// They stay.
     Kept,
     /// They go.

@@ -1,11 +1,12 @@
 //! The shipped engine on the machine.
 
 use super::{Policy, Request};
-use crate::machine::{Pages, Tables, forget_lines, suspend, with};
+use crate::machine::{PageTables, Pages, forget_lines, suspend, with};
 use shootdown_counted as sd;
 use shootdown_counted::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, LocalFlush, OnInstall, OnLeave, PageRange, PageSize, PerCpuSlots,
-    Platform, Scope, Shootdown, SpaceHandle, Span, Tag, TagPolicy, Teardown, Untagged, UserRef, VirtAddr,
+    AddressSpace, CpuId, CpuLocal, CpuMask, IrqReason, LocalFlush, OnInstall, OnLeave, PageRange, PageSize,
+    PerCpuSlots, Platform, Scope, Shootdown, SpaceHandle, Tag, TagPolicy, Teardown, Untagged, UserRef,
+    VirtAddr,
 };
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -79,9 +80,9 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> SpaceH
     }
 }
 
-// SAFETY: 1. `current` is the CPU whose coroutine or handler runs, and one runs at a time; 2. `locals` never changes; 3.
-// the machine delivers doorbells only between operations and in `relax`, and moves nothing; 4. the machine's TLB does it
-// at once; 5. each kick becomes an event, after which the machine calls `serve`; 6. `flush_remote` is the default.
+// SAFETY: 1. `current` is the CPU whose coroutine or handler runs, and one runs at a time; 2. `locals` never changes; 3. the
+// machine delivers IPIs only between operations and in `relax`, and moves nothing; 4. the machine's TLB does it at once; 5.
+// each IPI becomes an event, after which the machine calls `handle_ipi`; 6. `flush_remote` is the default.
 unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Platform for Host<T, WORDS, KEEP> {
     type Root = u32;
     type Mask = CpuMask<WORDS>;
@@ -99,7 +100,7 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Platfo
     fn local(&self, cpu: CpuId) -> &CpuLocal {
         &self.locals[cpu.index()]
     }
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, _: IrqReason) -> bool {
         true
     }
     fn irq_restore(&self, _: bool) {}
@@ -114,8 +115,8 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Platfo
                     tag.number(),
                     pages,
                     match tables {
-                        sd::Tables::Kept => Tables::Kept,
-                        sd::Tables::Freed => Tables::Freed,
+                        sd::PageTables::Kept => PageTables::Kept,
+                        sd::PageTables::Freed => PageTables::Freed,
                     },
                 );
             }
@@ -126,8 +127,8 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Platfo
     unsafe fn install(&self, root: Option<u32>, tag: Tag, how: OnInstall) {
         with(|hw| hw.install(root, tag.number(), how == OnInstall::Keep));
     }
-    fn kick(&self, cpu: CpuId) {
-        with(|hw| hw.kick(cpu.number()));
+    fn send_ipi(&self, cpu: CpuId) {
+        with(|hw| hw.send_ipi(cpu.number()));
     }
     unsafe fn free_root(&self, space: &AddressSpace<Self>) {
         with(|hw| hw.free_root(space.root()));
@@ -182,8 +183,8 @@ impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Policy for En
     fn create(&self, space: u32) {
         let made = self.engine.new_space(space, CpuMask::new()).expect("both masks are as wide");
         let handle = Handle(Arc::new(Held(Line(made))));
-        let adopted = self.engine.adopt(handle.clone()).map_err(|(refused, _)| refused);
-        let user = adopted.expect("the space is new");
+        let registered = self.engine.register(handle.clone()).map_err(|(refused, _)| refused);
+        let user = registered.expect("the space is new");
         self.spaces.borrow_mut().insert(space, (Life::Live(Rc::new(user)), handle));
     }
 
@@ -209,8 +210,8 @@ impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Policy for En
         let Some(handle) = self.handle(request.space) else { return };
         let space = handle.space();
         let tables = match request.tables {
-            Tables::Kept => sd::Tables::Kept,
-            Tables::Freed => sd::Tables::Freed,
+            PageTables::Kept => sd::PageTables::Kept,
+            PageTables::Freed => sd::PageTables::Freed,
         };
         if request.pages.count == 0 {
             return self.engine.flush(space, Scope::All, tables);
@@ -220,8 +221,8 @@ impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Policy for En
             PageRange::new(start, request.pages.count, PageSize::Size4K).expect("pages of a workload");
         let mut gather = self.engine.gather_within::<(), 1>(space, range);
         match tables {
-            sd::Tables::Freed => gather.table_freed(range, ()).expect("the gather is empty"),
-            sd::Tables::Kept => gather.unmapped(range, ()).expect("the gather is empty"),
+            sd::PageTables::Freed => gather.table_freed(range, ()).expect("the gather is empty"),
+            sd::PageTables::Kept => gather.unmapped(range, ()).expect("the gather is empty"),
         }
         gather.finish();
     }
@@ -242,14 +243,14 @@ impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Policy for En
         }
     }
 
-    fn serve(&self) {
+    fn handle_ipi(&self) {
         // SAFETY: 1. simulated CPUs take interrupts between calls; 2. so none is at work.
-        unsafe { self.engine.serve() };
+        unsafe { self.engine.handle_ipi() };
     }
 
     fn finish(&self) {
         let locals = &self.engine.platform().locals;
-        let merged = locals.iter().map(|local| local.counters().doorbells_merged()).sum();
+        let merged = locals.iter().map(|local| local.counters().ipis_coalesced()).sum();
         with(|hw| hw.totals.merged = merged);
     }
 }

@@ -4,7 +4,7 @@ use super::state::{Call, Cpu, SLOTS, Slot, Space, State, What, words};
 use super::style::{Counts, Lazy, Mask, Style, Tags, Transport};
 use super::{Policy, Request};
 use crate::machine::model::{fence, me, wait_until};
-use crate::machine::{Pages, Tables, with};
+use crate::machine::{PageTables, Pages, with};
 use std::cell::{RefCell, RefMut};
 
 /// Flushes of a CPU after which powerpc asks members to go (`tlb_mm_cpumask_trim_timer`).
@@ -164,7 +164,7 @@ impl Kernel {
     }
 
     /// Flushes the current CPU's own TLB.
-    fn flush_here(&self, space: u32, pages: Pages, tables: Tables, generation: u64) {
+    fn flush_here(&self, space: u32, pages: Pages, tables: PageTables, generation: u64) {
         let tag = self.tag(space);
         if self.style.mask == Mask::Holders {
             return with(|hw| hw.drop_stale());
@@ -191,7 +191,7 @@ impl Kernel {
     }
 
     /// CPUs that a flush must reach.
-    fn targets(&self, request: &Request<'_>, tables: Tables) -> Vec<u32> {
+    fn targets(&self, request: &Request<'_>, tables: PageTables) -> Vec<u32> {
         let me = me();
         match self.style.mask {
             Mask::Nobody => Vec::new(),
@@ -202,7 +202,7 @@ impl Kernel {
                 if !members.is_empty() {
                     with(|hw| hw.totals.remote_flushes += 1);
                 }
-                members.into_iter().filter(|&cpu| self.must_hear(cpu, request.space, tables)).collect()
+                members.into_iter().filter(|&cpu| self.must_be_told(cpu, request.space, tables)).collect()
             }
         }
     }
@@ -220,8 +220,8 @@ impl Kernel {
         members
     }
 
-    fn must_hear(&self, cpu: u32, space: u32, tables: Tables) -> bool {
-        if self.style.lazy != Lazy::Skipped || tables == Tables::Freed {
+    fn must_be_told(&self, cpu: u32, space: u32, tables: PageTables) -> bool {
+        if self.style.lazy != Lazy::Skipped || tables == PageTables::Freed {
             return true;
         }
         words::lazy(cpu).read();
@@ -230,7 +230,7 @@ impl Kernel {
             (state.lazy, state.loaded)
         };
         if self.style.mask == Mask::UntilUseless && !lazy {
-            // 6.13 and later look at what is loaded as well, and ring members that are elsewhere once a second only.
+            // 6.13 and later look at what is loaded as well, and send IPIs to members that are elsewhere only once a second.
             words::loaded(cpu).read();
             return loaded == Some(space);
         }
@@ -255,7 +255,7 @@ impl Kernel {
                 cpu.calls.len() == 1
             };
             with(|hw| match first {
-                true => hw.kick(target),
+                true => hw.send_ipi(target),
                 false => hw.totals.merged += 1,
             });
         }
@@ -289,7 +289,7 @@ impl Kernel {
         }
     }
 
-    /// What a rung CPU does about one request.
+    /// What the target of an IPI does about one request.
     fn take(&self, call: Call) {
         words::request(call.from).read();
         let (loaded, lazy) = {
@@ -317,7 +317,7 @@ impl Kernel {
     }
 
     /// Flushes where the hardware reaches other CPUs.
-    fn flush_by_hardware(&self, space: u32, pages: Pages, tables: Tables) {
+    fn flush_by_hardware(&self, space: u32, pages: Pages, tables: PageTables) {
         let tag = self.tag(space);
         let pages = if pages.count <= self.style.ceiling { pages } else { Pages::ALL };
         if self.style.transport == Transport::HardwareAndTrim {
@@ -419,7 +419,7 @@ impl Policy for Kernel {
             let mut state = self.space(space);
             state.gathers += 1;
             if state.gathers > 1 {
-                (pages, tables) = (Pages::ALL, Tables::Freed);
+                (pages, tables) = (Pages::ALL, PageTables::Freed);
             }
         }
         if self.style.generations {
@@ -452,7 +452,7 @@ impl Policy for Kernel {
         }
     }
 
-    fn serve(&self) {
+    fn handle_ipi(&self) {
         let me = me();
         words::queue(me).update();
         let calls = std::mem::take(&mut self.cpu(me).calls);

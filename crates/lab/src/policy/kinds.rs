@@ -17,7 +17,7 @@ pub enum PolicyKind {
     LinuxSparc64,
     /// Linux on arm64.
     LinuxArm64,
-    /// A doorbell to every CPU for every flush.
+    /// An IPI to every CPU for every flush.
     BroadcastAll,
     /// Redox.
     Redox,
@@ -25,7 +25,7 @@ pub enum PolicyKind {
     Asterinas,
     /// An oracle that knows every TLB.
     ExactSharers,
-    /// No doorbells at all: wrong, and fast.
+    /// No IPIs at all: wrong, and fast.
     None,
 }
 
@@ -79,7 +79,7 @@ impl PolicyKind {
         !matches!(self, Self::ExactSharers | Self::None)
     }
 
-    /// Whether hardware broadcasts take the place of doorbells.
+    /// Whether hardware broadcasts take the place of IPIs.
     pub fn broadcasts(self) -> bool {
         matches!(self, Self::LinuxPowerpc | Self::LinuxArm64)
     }

@@ -6,7 +6,7 @@ mod kinds;
 mod state;
 mod style;
 
-use crate::machine::{Pages, Tables};
+use crate::machine::{PageTables, Pages};
 use std::rc::Rc;
 
 pub use kinds::PolicyKind;
@@ -37,8 +37,8 @@ pub trait Policy {
     }
     /// Nothing is mapped any more: the root may go.
     fn end(&self, space: u32);
-    /// Answers the current CPU's doorbell. Must not wait.
-    fn serve(&self);
+    /// Handles the current CPU's IPI. Must not wait.
+    fn handle_ipi(&self);
     /// Adds what only the policy has counted.
     fn finish(&self) {}
 }
@@ -51,7 +51,7 @@ pub struct Request<'a> {
     /// The pages.
     pub pages: Pages,
     /// Whether tables go as well.
-    pub tables: Tables,
+    pub tables: PageTables,
     /// Numbers of the translations that went: known to the oracle alone.
     pub retired: &'a [u32],
 }

@@ -1,7 +1,7 @@
 //! What a modelled kernel remembers, and the words in which it does.
 
 use crate::machine::model::Word;
-use crate::machine::{Pages, Tables};
+use crate::machine::{PageTables, Pages};
 use std::collections::HashMap;
 
 /// Slots of [`Tags::Slots`](super::style::Tags::Slots).
@@ -17,7 +17,7 @@ pub(super) struct Call {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum What {
-    Flush { pages: Pages, tables: Tables, generation: u64 },
+    Flush { pages: Pages, tables: PageTables, generation: u64 },
     Trim,
 }
 

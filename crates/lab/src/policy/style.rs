@@ -45,13 +45,13 @@ pub(super) enum Tags {
 /// What carries the request to other CPUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transport {
-    /// Doorbells; each pair of CPUs has a line for request and answer.
+    /// IPIs; each pair of CPUs has a line for request and answer.
     PairLines,
-    /// Doorbells; answers are added up in one word.
+    /// IPIs; answers are added up in one word.
     Counter,
     /// The hardware, for all CPUs.
     Hardware,
-    /// The hardware, unless this CPU is the only member; doorbells ask members to go now and then.
+    /// The hardware, unless this CPU is the only member; IPIs ask members to leave now and then.
     HardwareAndTrim,
 }
 

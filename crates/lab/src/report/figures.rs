@@ -59,20 +59,16 @@ pub(super) fn figures(measured: &Measured<'_>) -> Vec<Figure> {
 type Aim = (&'static str, fn(&Measured<'_>, PolicyKind) -> Found, fn(&Measured<'_>) -> String);
 
 const AIMS: [Aim; 7] = [
-    (
-        "doorbells at or below every policy that uses doorbells, on every workload",
-        fewest_doorbells,
-        why_more_doorbells,
-    ),
-    ("doorbells at most 1.10 times those of exact-sharers, on the median", near_the_oracle, |_| {
-        "A mask says who runs a space, not who uses a page: private pages of threads cost doorbells that only per-CPU page \
-         tables or accessed bits could spare"
+    ("IPIs at or below every policy that uses IPIs, on every workload", fewest_ipis, why_more_ipis),
+    ("IPIs at most 1.10 times those of exact-sharers, on the median", near_the_oracle, |_| {
+        "A mask says who runs a space, not who uses a page: private pages of threads cost IPIs that only \
+         per-CPU page tables or accessed bits could spare"
             .into()
     }),
     ("at most 2k+2 line transfers for k targets", transfers_per_target, |_| {
-        "A target's line goes to the initiator that rings, back to the target that takes the ring, and to the initiator \
-         with the answer, and the target fetches the space's generation and the request from two more lines; 2k+2 has room \
-         for one line there and one back"
+        "A target's line goes to the initiator when it posts the request, back to the target when it \
+         takes the request, and to the initiator with the answer; the target also fetches the space's \
+         generation and the request from two more lines; 2k+2 has room for one line there and one back"
             .into()
     }),
     ("no shared write on user, kernel thread, same user", lazy_returns, |_| {
@@ -98,7 +94,7 @@ fn row(rows: &[Row], workload: WorkloadKind, policy: PolicyKind) -> Option<&Row>
     rows.iter().find(|row| row.workload == workload.name() && row.policy == policy.name())
 }
 
-/// Policies that ring fewer doorbells under a workload, and both counts.
+/// Policies that send fewer IPIs under a workload, and both counts.
 fn beaten(rows: &[Row], workload: WorkloadKind, ours: PolicyKind) -> Vec<(PolicyKind, u64, u64)> {
     let sent = |policy| row(rows, workload, policy).map(|row| row.totals.sent);
     let rivals = PolicyKind::ALL.into_iter().filter(|kind| kind.is_real() && !kind.broadcasts());
@@ -109,7 +105,7 @@ fn beaten(rows: &[Row], workload: WorkloadKind, ours: PolicyKind) -> Vec<(Policy
         .collect()
 }
 
-fn fewest_doorbells(measured: &Measured<'_>, ours: PolicyKind) -> Found {
+fn fewest_ipis(measured: &Measured<'_>, ours: PolicyKind) -> Found {
     let (mut of, mut more) = (0, Vec::new());
     for workload in WorkloadKind::ALL {
         let Some(row) = row(measured.rows, workload, ours) else { continue };
@@ -132,7 +128,7 @@ fn fewest_doorbells(measured: &Measured<'_>, ours: PolicyKind) -> Found {
     )
 }
 
-fn why_more_doorbells(measured: &Measured<'_>) -> String {
+fn why_more_ipis(measured: &Measured<'_>) -> String {
     let missed =
         |workload: &WorkloadKind| !beaten(measured.rows, *workload, PolicyKind::Shootdown).is_empty();
     let reasons: Vec<String> = WorkloadKind::ALL
@@ -141,16 +137,17 @@ fn why_more_doorbells(measured: &Measured<'_>) -> String {
         .map(|workload| {
             let reason = match workload {
                 WorkloadKind::MapbenchLocal => {
-                    "A handler that drops 16 pages one by one is busy for 3,200 cycles with its doorbell down, and who \
-                     flushes meanwhile interrupts again (a trial with a `RANGE_CEILING` of 8, by which it drops \
-                     everything at once, rang fewer than any of them)"
+                    "A handler that drops 16 pages one by one is busy for 3,200 cycles with no IPI \
+                     pending, so a CPU that flushes meanwhile interrupts again (a trial with a \
+                     `RANGE_CEILING` of 8, with which it drops everything at once, sent fewer than any of \
+                     them)"
                 }
                 WorkloadKind::ForkExecMigrate => {
                     "Redox leaves a space as soon as a CPU goes idle, so nobody need be told when its tables go; in return \
                      every return from idle loads a root and refills the TLB"
                 }
                 WorkloadKind::Sqpoll => {
-                    "A borrower that returns drops what it missed page by page, and is rung while it does"
+                    "A borrower that returns drops what it missed page by page, and is sent IPIs meanwhile"
                 }
                 _ => "The cause has not been found",
             };

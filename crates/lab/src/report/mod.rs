@@ -1,4 +1,4 @@
-//! Everything that the laboratory measures, as JSON and as one self-contained page.
+//! Everything that the bench measures, as JSON and as one self-contained page.
 
 mod figures;
 mod page;

@@ -11,7 +11,7 @@ td:first-child,th:first-child{text-align:left}.ours{background:#e8f5ec}.missed{c
 
 /// The plots of the page, by the name of a file.
 pub fn pictures(report: &Report) -> [(&'static str, String); 2] {
-    [("doorbells.svg", plots::doorbells(report)), ("transfers.svg", plots::transfers(report))]
+    [("ipis.svg", plots::ipis(report)), ("transfers.svg", plots::transfers(report))]
 }
 
 /// Writes the page: tables, plots and aims, with nothing from elsewhere.
@@ -26,7 +26,7 @@ pub fn page(report: &Report) -> String {
     let _ = writeln!(
         out,
         "<h2>Over CPUs</h2>\n{}\n<h2>Over targets</h2>\n{}",
-        plots::doorbells(report),
+        plots::ipis(report),
         plots::transfers(report)
     );
     out.push_str("<h2>Workloads</h2>\n");
@@ -75,10 +75,11 @@ fn workload(out: &mut String, rows: &[Row]) {
     let Some(first) = rows.first() else { return };
     let _ = writeln!(
         out,
-        "<h3>{}: {} flushes, {} CPUs, {} spaces, seed {}</h3>\n<table><tr><th>policy</th><th>doorbells</th><th>each \
-         flush</th><th>merged</th><th>to idle</th><th>useless</th><th>broadcasts</th><th>full</th><th>selective</th>\
-         <th>lost</th><th>refills</th><th>lines a flush</th><th>lines a switch</th><th>instructions</th><th>handler</th>\
-         <th>cycles held</th><th>stale</th></tr>",
+        "<h3>{}: {} flushes, {} CPUs, {} spaces, seed \
+         {}</h3>\n<table><tr><th>policy</th><th>IPIs</th><th>each flush</th><th>merged</th><th>to \
+         idle</th><th>useless</th><th>broadcasts</th><th>full</th><th>selective</th><th>lost</th><th>refills</th><th>lines \
+         a flush</th><th>lines a switch</th><th>instructions</th><th>handler</th><th>cycles \
+         held</th><th>stale</th></tr>",
         first.workload, first.totals.flush.operations, first.cpus, first.spaces, first.seed
     );
     for row in rows {
@@ -87,7 +88,7 @@ fn workload(out: &mut String, rows: &[Row]) {
         let _ = write!(
             out,
             "<tr{class}><td>{}</td><td>{}</td><td>{:.2}</td>",
-            row.policy, t.sent, r.doorbells_per_flush
+            row.policy, t.sent, r.ipis_per_flush
         );
         for count in [
             t.merged,
@@ -107,7 +108,7 @@ fn workload(out: &mut String, rows: &[Row]) {
             r.transfers_per_flush,
             r.transfers_per_switch,
             r.instructions_per_flush,
-            r.instructions_per_doorbell,
+            r.instructions_per_ipi,
             r.cycles_held,
             t.violations
         );
@@ -122,7 +123,7 @@ fn operations(out: &mut String, rows: &[Row]) {
     for row in rows {
         let _ = writeln!(
             out,
-            "<table><tr><th>{}</th><th>times</th><th>doorbells each</th><th>lines each</th><th>instructions each</th></tr>",
+            "<table><tr><th>{}</th><th>times</th><th>IPIs each</th><th>lines each</th><th>instructions each</th></tr>",
             row.policy
         );
         for (operation, spent) in row.totals.operations.iter() {
@@ -132,7 +133,7 @@ fn operations(out: &mut String, rows: &[Row]) {
                 "<tr><td>{}</td><td>{}</td><td>{:.2}</td><td>{:.2}</td><td>{:.1}</td></tr>",
                 operation.name(),
                 spent.times,
-                each(spent.doorbells),
+                each(spent.ipis),
                 each(spent.transfers),
                 each(spent.instructions)
             );

@@ -16,14 +16,14 @@ const COLOURS: [RGBColor; 6] = [
 
 type Lines<'a> = Vec<(&'a str, Vec<(f64, f64)>)>;
 
-/// Doorbells for each flush over numbers of CPUs.
-pub(super) fn doorbells(report: &Report) -> String {
+/// IPIs for each flush over numbers of CPUs.
+pub(super) fn ipis(report: &Report) -> String {
     let lines = SHOWN.map(|policy| {
         let rows = report.sweep.iter().filter(|row| row.policy == policy.name());
-        let points = rows.map(|row| (f64::from(row.cpus), row.rates.doorbells_per_flush.max(0.01)));
+        let points = rows.map(|row| (f64::from(row.cpus), row.rates.ipis_per_flush.max(0.01)));
         (policy.name(), points.collect())
     });
-    plot("doorbells for each flush, memcached-lazy, one space", "CPUs", lines.into(), 1.0..128.0)
+    plot("IPIs for each flush, memcached-lazy, one space", "CPUs", lines.into(), 1.0..128.0)
 }
 
 /// Line transfers for each flush over numbers of targets.

@@ -40,7 +40,7 @@ pub struct Header {
 pub enum Seen {
     /// A flush because another root was loaded.
     Switch,
-    /// A flush in the handler of a doorbell.
+    /// A flush in an IPI handler.
     RemoteShootdown,
     /// A flush of the initiator's own TLB.
     Local,

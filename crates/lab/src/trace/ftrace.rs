@@ -27,7 +27,7 @@ pub struct Imported {
     pub bytes: u64,
 }
 
-/// Reads ftrace text from `input` and writes a trace; `progress` hears of the bytes read.
+/// Reads ftrace text from `input` and writes a trace; `progress` is told of the bytes read.
 ///
 /// # Errors
 /// Input that cannot be read or output that cannot be written.

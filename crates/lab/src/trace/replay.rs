@@ -1,7 +1,7 @@
 //! Runs a trace under a policy.
 
 use super::format::{Entry, Reader, Seen, TraceError};
-use crate::machine::{CpuCount, Op, Outcome, Pages, Source, Tables, run};
+use crate::machine::{CpuCount, Op, Outcome, PageTables, Pages, Source, run};
 use crate::policy::{PolicyKind, policy};
 use serde::Serialize;
 use std::cell::RefCell;
@@ -23,7 +23,7 @@ const MAX_PAGES: u32 = 1 << 20;
 pub struct Recorded {
     /// Flushes because another root was loaded.
     pub switches: u64,
-    /// Flushes in the handler of a doorbell.
+    /// Flushes in an IPI handler.
     pub remote_shootdowns: u64,
     /// Flushes of the initiator's own TLB.
     pub local: u64,
@@ -56,7 +56,7 @@ struct State<R, P> {
     progress: P,
 }
 
-/// Runs the trace that `reader` reads under a policy, with tags or without; `progress` hears of the bytes read.
+/// Runs the trace that `reader` reads under a policy, with tags or without; `progress` is told of the bytes read.
 pub fn replay<R: Read>(
     kind: PolicyKind,
     reader: Reader<R>,
@@ -136,7 +136,7 @@ impl<R: Read, P: FnMut(u64)> State<R, P> {
             Entry::Kernel => push(Op::Lazy(false)),
             Entry::Idle => push(Op::Lazy(true)),
             Entry::Flush { pages, tables, space } => {
-                let tables = if tables { Tables::Freed } else { Tables::Kept };
+                let tables = if tables { PageTables::Freed } else { PageTables::Kept };
                 let pages = match pages {
                     0 | MAX_PAGES.. => Pages::ALL,
                     count => Pages { first: FIRST_PAGE, count: count.into() },

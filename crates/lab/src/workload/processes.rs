@@ -1,7 +1,7 @@
 //! Processes that come and go, and threads that mostly wait.
 
 use super::script::Scripts;
-use crate::machine::{Op, Pages, Tables};
+use crate::machine::{Op, PageTables, Pages};
 
 pub(super) fn fork_exec_migrate(scripts: &mut Scripts) {
     scripts.create_spaces();
@@ -50,7 +50,7 @@ fn job(scripts: &mut Scripts, mut cpu: u32, image: u32) {
         let count = 1 + scripts.random(12);
         scripts.touch(cpu, 0x400, count);
         scripts.push(cpu, Op::Compute(5_000));
-        scripts.push(cpu, Op::Unmap(Pages { first: 0x400, count }, Tables::Freed));
+        scripts.push(cpu, Op::Unmap(Pages { first: 0x400, count }, PageTables::Freed));
     }
     scripts.push(cpu, Op::Exit(image));
     scripts.push(cpu, Op::Lazy(true));

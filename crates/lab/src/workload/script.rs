@@ -1,9 +1,9 @@
 //! Scripts under construction.
 
 use super::Params;
-use crate::machine::{Op, Pages, Tables};
+use crate::machine::{Op, PageTables, Pages};
 
-/// Doorbells that a workload may cost under a policy that rings every CPU, so that large machines end soon.
+/// The most IPIs that a workload may cost under a policy that sends one to every CPU, so that large machines end soon.
 const BUDGET: u32 = 300_000;
 const MAX_ROUNDS: u32 = 200;
 
@@ -51,7 +51,7 @@ impl Scripts {
     }
 
     pub(super) fn unmap(&mut self, cpu: u32, first: u64, count: u64) {
-        self.push(cpu, Op::Unmap(Pages { first, count }, Tables::Kept));
+        self.push(cpu, Op::Unmap(Pages { first, count }, PageTables::Kept));
     }
 
     /// A channel that nobody uses yet.

@@ -1,10 +1,10 @@
 //! What CPUs have done before an exploration begins: from it follows what their TLBs may hold then.
 
-use super::sim::{Handle, Setup, Sim};
-use super::world::{Judges, Start};
+use super::sim::{Handle, Sim, TestMachine};
+use super::world::{Oracles, Start};
 use crate::config::{Builder, MAX_CPUS, MAX_TAGS};
 use shootdown::{AddressSpace, LocalFlush, OnInstall, Shootdown, Tag, UserHandle};
-use shootdown_judge::{Judge, Panics};
+use shootdown_judge::{Panics, Sanitizer};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -13,12 +13,12 @@ pub struct Boot {
     cpus: Mutex<Vec<Booted>>,
     /// CPU for which the scenario is being built; [`RUNNING`] afterwards.
     building: AtomicUsize,
-    /// The judge for real kernels, where it watches too.
+    /// The TLB sanitizer for real kernels, where it watches too.
     pub(crate) watch: Option<Watch>,
 }
 
-/// The judge for real kernels. What it finds ends an execution.
-pub(crate) type Watch = Judge<Panics, MAX_CPUS, 4>;
+/// The TLB sanitizer for real kernels. What it finds ends an execution.
+pub(crate) type Watch = Sanitizer<Panics, MAX_CPUS, 4>;
 
 const RUNNING: usize = usize::MAX;
 
@@ -32,12 +32,12 @@ pub(crate) struct Booted {
 }
 
 impl Boot {
-    pub(crate) fn new(cpus: usize, judges: Judges) -> Self {
+    pub(crate) fn new(cpus: usize, oracles: Oracles) -> Self {
         assert!(cpus <= MAX_CPUS, "1 to {MAX_CPUS} CPUs");
         Self {
             cpus: Mutex::new(vec![Booted::default(); cpus]),
             building: AtomicUsize::new(0),
-            watch: (judges != Judges::Machine).then(|| Watch::new(Panics)),
+            watch: (oracles != Oracles::Machine).then(|| Watch::new(Panics)),
         }
     }
 
@@ -112,7 +112,7 @@ impl Boot {
 }
 
 /// Brings the CPU for which the engine is being built to its start.
-pub(crate) fn start<S: Setup>(
+pub(crate) fn start<S: TestMachine>(
     engine: &Shootdown<Sim<S>>,
     spaces: &[&'static AddressSpace<Sim<S>>],
     start: Start,
@@ -133,13 +133,13 @@ pub(crate) fn start<S: Setup>(
     }
 }
 
-/// A world before its exploration begins, for [`Setup::before`].
-pub struct History<'w, S: Setup> {
+/// A world before its exploration begins, for [`TestMachine::before`].
+pub struct History<'w, S: TestMachine> {
     pub(crate) engine: &'static Shootdown<Sim<S>>,
     pub(crate) spaces: &'w [&'static AddressSpace<Sim<S>>],
 }
 
-impl<S: Setup> History<'_, S> {
+impl<S: TestMachine> History<'_, S> {
     /// Has `cpu` run a thread of the space, of which there is one at the start.
     pub fn run(&self, cpu: usize, space: usize) {
         let engine = self.on(cpu);

@@ -1,17 +1,17 @@
 //! Verbs of threads that are moved to another CPU between sending a flush and waiting for it: nothing pins them meanwhile.
 
 use super::cpu::Cpu;
-use super::sim::{Setup, Sim, page_address};
+use super::sim::{Sim, TestMachine, page_address};
 use super::world::{Page, kernel_frame};
 use crate::hw;
-use shootdown::{Gather, PageRange, Parts, Pending, PendingFrames, Platform, Scope, Tables};
+use shootdown::{Gather, PageRange, PageTables, Parts, Pending, PendingFrames, Platform, Scope};
 use shootdown_explore::sync;
 use std::sync::atomic::Ordering;
 
 /// Frames and tables that a thread carries at most.
 const CARRIED: usize = 3;
 
-impl<S: Setup> Cpu<'_, S> {
+impl<S: TestMachine> Cpu<'_, S> {
     /// Unmaps a page and sends the flush; from here on the thread is on whichever CPU
     /// [finishes](Self::finish_carried) request `number`.
     pub fn send_unmap(&self, space: usize, page: usize, number: u64) {
@@ -32,14 +32,14 @@ impl<S: Setup> Cpu<'_, S> {
     }
 
     fn carry(&self, gather: Gather<'_, Sim<S>, Page, CARRIED>, number: u64) {
-        let Parts { flush, number: judged, frames } = gather.send().into_parts();
+        let Parts { flush, number: checked, frames } = gather.send().into_parts();
         let carried = &self.engine().platform().carried;
         carried[0].store(flush.map_or(0, Pending::into_word), Ordering::Relaxed);
         carried[1].store(
             frames.into_iter().fold(0, |word, page| word << 8 | page.map_or(0, into_byte)),
             Ordering::Relaxed,
         );
-        carried[2].store(judged, Ordering::Relaxed);
+        carried[2].store(checked, Ordering::Relaxed);
         self.submit(number);
     }
 
@@ -48,11 +48,11 @@ impl<S: Setup> Cpu<'_, S> {
         self.await_request(number);
         sync::note("finish what another CPU sent");
         let engine = self.engine();
-        let [flush, frames, judged] =
+        let [flush, frames, checked] =
             [0, 1, 2].map(|part: usize| engine.platform().carried[part].load(Ordering::Relaxed));
         let parts = Parts {
             flush: Some(engine.pending_from_word(self.space(space), flush)),
-            number: judged,
+            number: checked,
             frames: [16, 8, 0].map(|shift| from_byte(frames >> shift & 0xff)),
         };
         PendingFrames::<_, Page, CARRIED>::from_parts(engine, self.space(space), parts).finish();
@@ -74,10 +74,10 @@ impl<S: Setup> Cpu<'_, S> {
         self.world.machine.tables.kernel(page).store(0, Ordering::Relaxed);
         let scope = Scope::Pages(PageRange::page(page_address(page)));
         let platform = self.engine().platform();
-        let judged = platform.removed(None, scope, Tables::Kept);
-        let flush = self.engine().send_kernel(scope, Tables::Kept).into_word();
+        let checked = platform.removed(None, scope, PageTables::Kept);
+        let flush = self.engine().send_kernel(scope, PageTables::Kept).into_word();
         platform.carried[0].store(flush, Ordering::Relaxed);
-        platform.carried[2].store(judged, Ordering::Relaxed);
+        platform.carried[2].store(checked, Ordering::Relaxed);
         self.submit(number);
     }
 
@@ -87,9 +87,9 @@ impl<S: Setup> Cpu<'_, S> {
         sync::note("finish what another CPU sent");
         let platform = self.engine().platform();
         let flush = platform.carried[0].load(Ordering::Relaxed);
-        let judged = platform.carried[2].load(Ordering::Relaxed);
+        let checked = platform.carried[2].load(Ordering::Relaxed);
         self.engine().pending_from_word(self.space(0), flush).finish();
-        platform.released(judged);
+        platform.released(checked);
         hw::free_frame(kernel_frame(self.world.spaces.len(), page));
         self.forget(0);
     }

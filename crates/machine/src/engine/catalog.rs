@@ -1,8 +1,8 @@
 //! All engine cases by name.
 
 use super::fault::Fault;
-use super::sim::Setup;
-use super::world::{Judges, Plan, World};
+use super::sim::TestMachine;
+use super::world::{Oracles, Plan, World};
 use super::{pairs, scenarios};
 use crate::case::{Case, Expected, Kind, Model, Variant, run, run_again};
 use shootdown_explore::Memory;
@@ -10,12 +10,12 @@ use std::sync::{Arc, OnceLock};
 
 /// All engine cases, with `fault` injected.
 pub fn cases(fault: Fault) -> Vec<Case> {
-    judged_cases(fault, Judges::Machine)
+    cases_under(fault, Oracles::Machine)
 }
 
-/// The same by other judges.
-pub fn judged_cases(fault: Fault, judges: Judges) -> Vec<Case> {
-    let mut list = List { fault, judges, cases: Vec::new() };
+/// The same by other oracles.
+pub fn cases_under(fault: Fault, oracles: Oracles) -> Vec<Case> {
+    let mut list = List { fault, oracles, cases: Vec::new() };
     scenarios::add(&mut list);
     pairs::add(&mut list);
     list.cases
@@ -24,7 +24,7 @@ pub fn judged_cases(fault: Fault, judges: Judges) -> Vec<Case> {
 /// Cases so far.
 pub(crate) struct List {
     fault: Fault,
-    judges: Judges,
+    oracles: Oracles,
     cases: Vec<Case>,
 }
 
@@ -39,16 +39,16 @@ pub(crate) struct Entry<'a> {
 
 impl List {
     /// Adds a scenario: one case a memory model; names of all but the first carry the model.
-    pub(crate) fn add<S: Setup>(&mut self, entry: &Entry<'_>, plan: fn() -> Plan<S>) {
+    pub(crate) fn add<S: TestMachine>(&mut self, entry: &Entry<'_>, plan: fn() -> Plan<S>) {
         self.add_with(entry, plan);
     }
 
     /// The same with a plan that depends on something.
-    pub(crate) fn add_with<S: Setup, F>(&mut self, entry: &Entry<'_>, plan: F)
+    pub(crate) fn add_with<S: TestMachine, F>(&mut self, entry: &Entry<'_>, plan: F)
     where
         F: Fn() -> Plan<S> + Copy + Send + Sync + 'static,
     {
-        let (fault, judges) = (self.fault, self.judges);
+        let (fault, oracles) = (self.fault, self.oracles);
         for (index, &memory) in entry.memories.iter().enumerate() {
             let suffix = match memory {
                 _ if index == 0 => "",
@@ -59,7 +59,7 @@ impl List {
             // One world for all runs of a case: what they reach can be compared only by the same words' addresses.
             let built = Arc::new(OnceLock::<Model>::new());
             let again = Arc::clone(&built);
-            let build = move || -> Model { Box::new(World::new(&plan(), fault, judges)) };
+            let build = move || -> Model { Box::new(World::new(&plan(), fault, oracles)) };
             self.cases.push(Case {
                 name: format!("{}{suffix}", entry.name),
                 kind: Kind::Engine,

@@ -1,12 +1,12 @@
 //! What scenario code can have a CPU do: the verbs of a small kernel.
 
 use super::nmi::Nmi;
-use super::sim::{DOORBELL, Handle, Mask, Setup, Sim, page_address};
+use super::sim::{Handle, IPI, Mask, Sim, TestMachine, page_address};
 use super::world::{MISSING, Page, World, frame, kernel_frame};
 use crate::hw;
 use shootdown::{
-    AddressSpace, Exiting, PageRange, PageSize, Platform, Scope, Shootdown, StructHandle, StructRef, Tables,
-    TeardownHandle, UserHandle, UserRef,
+    AddressSpace, PageRange, PageSize, PageTables, Platform, Scope, Shootdown, SpaceExited, StructHandle,
+    StructRef, TeardownHandle, UserHandle, UserRef,
 };
 use shootdown_explore::sync;
 use std::cell::Cell;
@@ -17,20 +17,20 @@ const SUBMITTED: usize = 0;
 const ANSWERED: usize = 1;
 
 /// A CPU, for scenario code: the verbs of a small kernel.
-pub struct Cpu<'w, S: Setup> {
+pub struct Cpu<'w, S: TestMachine> {
     pub(super) world: &'w World<S>,
     id: usize,
     /// Forget points passed: the place in the script, since one verb may be used twice.
     passed: Cell<u64>,
 }
 
-impl<'w, S: Setup> Cpu<'w, S> {
+impl<'w, S: TestMachine> Cpu<'w, S> {
     pub(crate) fn new(world: &'w World<S>, id: usize) -> Self {
         Self { world, id, passed: Cell::new(0) }
     }
 }
 
-impl<'w, S: Setup> Cpu<'w, S> {
+impl<'w, S: TestMachine> Cpu<'w, S> {
     /// Promises that the rest of the script depends on `key` and on the place in it alone. The place is the line that
     /// calls this and the number of such lines passed before.
     #[track_caller]
@@ -72,7 +72,7 @@ impl<'w, S: Setup> Cpu<'w, S> {
         self.forget(0);
     }
 
-    /// Says whether user translations are used from now on, to the judge and to this CPU's NMI handler.
+    /// Says whether user translations are used from now on, to the oracle and to this CPU's NMI handler.
     fn uses_memory(&self, on: bool) {
         match (S::NMI, on) {
             (Nmi::Never, _) => hw::user(on),
@@ -87,14 +87,14 @@ impl<'w, S: Setup> Cpu<'w, S> {
         }
     }
 
-    /// Rings a doorbell to no purpose: nothing was asked.
-    pub fn ring_falsely(&self, cpu: usize) {
-        sync::note("false doorbell");
-        sync::raise(cpu, DOORBELL);
+    /// Sends a spurious IPI: nothing was asked.
+    pub fn send_spurious_ipi(&self, cpu: usize) {
+        sync::note("spurious IPI");
+        sync::raise(cpu, IPI);
         self.forget(0);
     }
 
-    /// Has the machine use broadcasts from now on instead of doorbells.
+    /// Has the machine use broadcasts instead of IPIs from now on.
     pub fn switch_transport(&self) {
         sync::note("change to broadcasts");
         self.engine().platform().wires.use_broadcasts();
@@ -196,7 +196,7 @@ impl<'w, S: Setup> Cpu<'w, S> {
     /// Flushes the whole space, to no purpose.
     pub fn flush_all(&self, space: usize) {
         sync::note("flush all");
-        self.engine().flush(self.space(space), Scope::All, Tables::Kept);
+        self.engine().flush(self.space(space), Scope::All, PageTables::Kept);
         self.forget(0);
     }
 
@@ -204,7 +204,7 @@ impl<'w, S: Setup> Cpu<'w, S> {
     pub fn flush_page(&self, space: usize, page: usize) {
         sync::note(["flush page 0", "flush page 1"][page]);
         let scope = Scope::Pages(PageRange::page(page_address(page)));
-        self.engine().flush(self.space(space), scope, Tables::Kept);
+        self.engine().flush(self.space(space), scope, PageTables::Kept);
         self.forget(0);
     }
 
@@ -214,8 +214,8 @@ impl<'w, S: Setup> Cpu<'w, S> {
         self.world.machine.tables.kernel(page).store(0, Ordering::Relaxed);
         let scope = Scope::Pages(PageRange::page(page_address(page)));
         let platform = self.engine().platform();
-        let number = platform.removed(None, scope, Tables::Kept);
-        self.engine().flush_kernel(scope, Tables::Kept);
+        let number = platform.removed(None, scope, PageTables::Kept);
+        self.engine().flush_kernel(scope, PageTables::Kept);
         platform.released(number);
         hw::free_frame(kernel_frame(self.world.spaces.len(), page));
         self.forget(0);
@@ -279,7 +279,7 @@ impl<'w, S: Setup> Cpu<'w, S> {
             self.borrow(&user);
             self.put(space, user);
         } else {
-            assert_eq!(upgraded.err(), Some(Exiting), "the only reason");
+            assert_eq!(upgraded.err(), Some(SpaceExited), "the only reason");
         }
         self.forget(0);
     }
@@ -343,7 +343,7 @@ impl<'w, S: Setup> Cpu<'w, S> {
             self.uses_memory(false);
         };
         // SAFETY: 1. the thread's reference is counted, and given up by none of the verbs in between.
-        unsafe { self.engine().with_temporary(temporary, body) };
+        unsafe { self.engine().with_temporary_space(temporary, body) };
         if returns_to_user {
             self.uses_memory(true);
         }
@@ -386,7 +386,7 @@ impl<'w, S: Setup> Cpu<'w, S> {
     pub fn come_online(&self) {
         sync::note("online");
         if self.world.resets {
-            sync::lose_interrupts(1 << DOORBELL);
+            sync::lose_interrupts(1 << IPI);
         }
         hw::online();
         self.engine().online_cpu().expect("a mask holds eight CPUs");

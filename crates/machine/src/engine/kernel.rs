@@ -1,14 +1,14 @@
 //! Verbs about kernel memory.
 
 use super::cpu::{Cpu, whole_table};
-use super::sim::{Setup, page_address};
+use super::sim::{TestMachine, page_address};
 use super::world::kernel_frame;
 use crate::hw;
-use shootdown::{PageRange, Platform, Scope, Tables};
+use shootdown::{PageRange, PageTables, Platform, Scope};
 use shootdown_explore::sync;
 use std::sync::atomic::Ordering;
 
-impl<S: Setup> Cpu<'_, S> {
+impl<S: TestMachine> Cpu<'_, S> {
     /// Unhooks the kernel's table with what it maps and gives both back. Its entries stay as they are, so whoever still walks it
     /// finds the pages.
     pub fn unmap_kernel_table(&self) {
@@ -16,8 +16,8 @@ impl<S: Setup> Cpu<'_, S> {
         self.unhook_kernel_table();
         let scope = Scope::Pages(whole_table());
         let platform = self.engine().platform();
-        let number = platform.removed(None, scope, Tables::Freed);
-        self.engine().flush_kernel(scope, Tables::Freed);
+        let number = platform.removed(None, scope, PageTables::Freed);
+        self.engine().flush_kernel(scope, PageTables::Freed);
         platform.released(number);
         self.free_kernel_table();
         self.forget(0);
@@ -28,7 +28,7 @@ impl<S: Setup> Cpu<'_, S> {
     pub fn unmap_kernel_table_in_batch(&self) {
         sync::note("free the kernel's page table");
         self.unhook_kernel_table();
-        self.flush_kernel_in_batch(Scope::Pages(whole_table()), Tables::Freed);
+        self.flush_kernel_in_batch(Scope::Pages(whole_table()), PageTables::Freed);
         self.free_kernel_table();
         self.forget(0);
     }
@@ -39,11 +39,11 @@ impl<S: Setup> Cpu<'_, S> {
         let platform = self.engine().platform();
         let send = |page| {
             self.world.machine.tables.kernel(page).store(0, Ordering::Relaxed);
-            let number = platform.removed(None, kernel_page(page), Tables::Kept);
-            (number, self.engine().send_kernel(kernel_page(page), Tables::Kept))
+            let number = platform.removed(None, kernel_page(page), PageTables::Kept);
+            (number, self.engine().send_kernel(kernel_page(page), PageTables::Kept))
         };
         let (first, second) = (send(0), send(1));
-        self.engine().send_kernel(kernel_page(1), Tables::Kept).finish();
+        self.engine().send_kernel(kernel_page(1), PageTables::Kept).finish();
         for (page, (number, pending)) in [first, second].into_iter().enumerate() {
             pending.finish();
             platform.released(number);
@@ -52,12 +52,12 @@ impl<S: Setup> Cpu<'_, S> {
         self.forget(0);
     }
 
-    fn flush_kernel_in_batch(&self, scope: Scope, tables: Tables) {
+    fn flush_kernel_in_batch(&self, scope: Scope, tables: PageTables) {
         let platform = self.engine().platform();
         let number = platform.removed(None, scope, tables);
         let first = self.engine().send_kernel(scope, tables);
-        let second = self.engine().send_kernel(kernel_page(1), Tables::Kept);
-        let third = self.engine().send_kernel(kernel_page(1), Tables::Kept);
+        let second = self.engine().send_kernel(kernel_page(1), PageTables::Kept);
+        let third = self.engine().send_kernel(kernel_page(1), PageTables::Kept);
         for pending in [first, second, third] {
             pending.finish();
         }

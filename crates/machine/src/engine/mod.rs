@@ -16,11 +16,11 @@ mod transport;
 mod world;
 
 pub use boot::{Boot, History};
-pub use catalog::{cases, judged_cases};
+pub use catalog::{cases, cases_under};
 pub use cpu::Cpu;
 pub use fault::Fault;
 pub use nmi::Nmi;
-pub use sim::{MakeTags, Setup, TagRoom};
+pub use sim::{MakeTags, TagRoom, TestMachine};
 pub use tags::Everywhere;
 pub use transport::Transport;
-pub use world::{Code, Judges, Page, Plan, Start, World};
+pub use world::{Code, Oracles, Page, Plan, Start, World};

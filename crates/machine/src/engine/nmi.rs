@@ -1,6 +1,6 @@
 //! Non-maskable interrupts: they come between any two steps of a CPU, with interrupts off or in a handler, once each.
 
-use super::sim::{Setup, Sim};
+use super::sim::{Sim, TestMachine};
 use crate::hw;
 use shootdown::AddressSpace;
 use shootdown_explore::sync::Word;
@@ -37,7 +37,7 @@ impl Marks {
     }
 
     /// The handler on `cpu`.
-    pub(crate) fn taken<S: Setup>(&self, nmi: Nmi, cpu: usize, space: &AddressSpace<Sim<S>>) {
+    pub(crate) fn taken<S: TestMachine>(&self, nmi: Nmi, cpu: usize, space: &AddressSpace<Sim<S>>) {
         // ORDER: relaxed; only this CPU writes it.
         let may_use = self.0[cpu].load(Relaxed) == 1;
         if may_use {

@@ -1,15 +1,15 @@
 //! Verbs about gathers that say where they look, and about tables that are unhooked as they are.
 
 use super::cpu::{Cpu, whole_table};
-use super::sim::{Setup, Sim, page_address};
+use super::sim::{Sim, TestMachine, page_address};
 use super::world::Page;
 use crate::hw;
-use shootdown::{PageRange, PageSize, Scope, Tables};
+use shootdown::{PageRange, PageSize, PageTables, Scope};
 use shootdown_explore::sync;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-impl<S: Setup> Cpu<'_, S> {
+impl<S: TestMachine> Cpu<'_, S> {
     /// Unmaps `pages` in a gather that says that it looks at `within`, and gives back what it found mapped. When it returns
     /// nobody uses any of them, whether it found them mapped or another had cleared them.
     pub fn unmap_pages(&self, space: usize, within: Range<usize>, pages: &[usize]) {
@@ -125,8 +125,8 @@ impl<S: Setup> Cpu<'_, S> {
         self.gather_all(&mut gather, space);
         let first = gather.send();
         let page = Scope::Pages(range(&(1..2)));
-        let second = self.engine().send(self.space(space), page, Tables::Kept);
-        let third = self.engine().send(self.space(space), page, Tables::Kept);
+        let second = self.engine().send(self.space(space), page, PageTables::Kept);
+        let third = self.engine().send(self.space(space), page, PageTables::Kept);
         second.finish();
         third.finish();
         first.finish();

@@ -16,7 +16,7 @@ mod warm;
 mod wide;
 
 use super::catalog::{Entry, List};
-use super::sim::Setup;
+use super::sim::TestMachine;
 use super::transport::Transport;
 use super::world::{Code, Plan, Start};
 use shootdown::{OnLeave, PerCpuSlots, Untagged};
@@ -24,41 +24,41 @@ use shootdown_explore::Memory::{self, Pso, Tso};
 
 /// No tags, exact masks.
 pub(crate) struct Plain;
-impl Setup for Plain {
+impl TestMachine for Plain {
     type Tags = Untagged;
 }
 
 /// No tags, bits stay until trimmed.
 pub(crate) struct Keep;
-impl Setup for Keep {
+impl TestMachine for Keep {
     type Tags = Untagged;
     const ON_LEAVE: OnLeave = OnLeave::KeepBit;
 }
 
 /// Two tags a CPU.
 pub(crate) struct Tagged;
-impl Setup for Tagged {
+impl TestMachine for Tagged {
     type Tags = PerCpuSlots<2>;
     const TAGS: usize = 2;
 }
 
 /// One tag a CPU: every switch reuses it.
 pub(crate) struct OneTag;
-impl Setup for OneTag {
+impl TestMachine for OneTag {
     type Tags = PerCpuSlots<1>;
     const TAGS: usize = 1;
 }
 
 /// A broadcast that may answer "done" or not.
 pub(crate) struct Broadcast;
-impl Setup for Broadcast {
+impl TestMachine for Broadcast {
     type Tags = Untagged;
     const TRANSPORT: Transport = Transport::Broadcast;
 }
 
 /// A ceiling of one page: two pages are a full flush.
 pub(crate) struct LowCeiling;
-impl Setup for LowCeiling {
+impl TestMachine for LowCeiling {
     type Tags = PerCpuSlots<2>;
     const TAGS: usize = 2;
     const CEILING: u64 = 1;
@@ -66,7 +66,7 @@ impl Setup for LowCeiling {
 
 const BOTH: &[Memory] = &[Tso, Pso];
 
-fn plan<S: Setup>(cpus: Vec<(Start, Code<S>)>) -> Plan<S> {
+fn plan<S: TestMachine>(cpus: Vec<(Start, Code<S>)>) -> Plan<S> {
     Plan {
         cpus,
         spaces: 1,

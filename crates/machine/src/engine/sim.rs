@@ -3,20 +3,20 @@
 use super::boot::{Boot, History};
 use super::nmi::Nmi;
 use super::transport::{Transport, Wires};
-use super::world::Judges;
+use super::world::Oracles;
 use crate::config::MAX_PAGES;
 use crate::hw::{self, WalkCache};
 use shootdown::{
-    AddressSpace, CpuId, CpuLocal, Event, LocalFlush, MaskStore, MaskSummary, MaskWord, OnInstall, OnLeave,
-    PageRange, Platform, Remote, RemoteFlush, Scope, SpaceHandle, SpaceId, Span, Tables, Tag, TagPolicy,
-    Teardown,
+    AddressSpace, CpuId, CpuLocal, Event, IrqReason, LocalFlush, MaskStore, MaskSummary, MaskWord, OnInstall,
+    OnLeave, PageRange, PageTables, Platform, Remote, RemoteFlush, Scope, SpaceHandle, SpaceId, Tag,
+    TagPolicy, Teardown,
 };
 use shootdown_explore::sync::{self, Word};
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
 /// How the machine's software is set up.
-pub trait Setup: 'static {
+pub trait TestMachine: 'static {
     /// Tags.
     type Tags: TagPolicy + MakeTags + 'static;
     /// What switching CPUs do about their bits.
@@ -24,7 +24,7 @@ pub trait Setup: 'static {
     /// Tags besides the untagged one that the hardware needs.
     const TAGS: usize = 0;
     /// How flushes reach other CPUs.
-    const TRANSPORT: Transport = Transport::Doorbells;
+    const TRANSPORT: Transport = Transport::Ipis;
     /// CPUs that share a TLB, a bit each; 0 for none.
     const SHARED_TLB: u8 = 0;
     /// What the handler of a non-maskable interrupt does.
@@ -60,13 +60,13 @@ pub trait MakeTags: Sized {
 }
 
 /// A simulated machine's platform.
-pub struct Sim<S: Setup> {
+pub struct Sim<S: TestMachine> {
     pub(crate) locals: Vec<CpuLocal>,
     /// Per space: 1 where its teardown waits to be resumed.
     pub(crate) deferred: [Word; 2],
     /// Requests that a thread has made of a kernel thread, and those that were answered.
     pub(crate) requests: [Word; 2],
-    /// What a thread carries to the CPU on which it finishes: the flush, the frames, and the judge's number.
+    /// What a thread carries to the CPU on which it finishes: the flush, the frames, and the oracle's number.
     pub(crate) carried: [Word; 3],
     tags: S::Tags,
     pub(crate) wires: Wires,
@@ -74,7 +74,7 @@ pub struct Sim<S: Setup> {
     pub(crate) boot: &'static Boot,
 }
 
-pub(crate) const DOORBELL: u8 = 0;
+pub(crate) const IPI: u8 = 0;
 
 /// A mask of one word, or of several with a summary.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ pub struct Mask<S> {
 /// Words of a mask that has a summary.
 const MAX_WORDS: usize = 3;
 
-impl<S: Setup> Mask<S> {
+impl<S: TestMachine> Mask<S> {
     /// Makes an empty mask.
     pub(crate) fn new() -> Self {
         Self {
@@ -99,7 +99,7 @@ impl<S: Setup> Mask<S> {
 }
 
 // SAFETY: 1. and 2. words and summary are fields of the value, made with it and never replaced.
-unsafe impl<S: Setup> MaskStore for Mask<S> {
+unsafe impl<S: TestMachine> MaskStore for Mask<S> {
     fn words(&self) -> &[MaskWord] {
         if S::CPUS_PER_WORD < 64 { &self.words } else { &self.words[..1] }
     }
@@ -109,35 +109,35 @@ unsafe impl<S: Setup> MaskStore for Mask<S> {
 }
 
 /// The number that the engine knows a CPU by.
-fn number<S: Setup>(cpu: usize) -> CpuId {
+fn number<S: TestMachine>(cpu: usize) -> CpuId {
     let cpu = cpu as u32;
     CpuId::new(cpu / S::CPUS_PER_WORD * 64 + cpu % S::CPUS_PER_WORD)
 }
 
 /// The CPU that the engine knows by a number.
-fn index<S: Setup>(cpu: CpuId) -> usize {
+fn index<S: TestMachine>(cpu: CpuId) -> usize {
     (cpu.number() / 64 * S::CPUS_PER_WORD + cpu.number() % 64) as usize
 }
 
 /// A pointer to a space, which knows its number.
-pub struct Handle<S: Setup>(pub(crate) &'static AddressSpace<Sim<S>>);
+pub struct Handle<S: TestMachine>(pub(crate) &'static AddressSpace<Sim<S>>);
 
-impl<S: Setup> Clone for Handle<S> {
+impl<S: TestMachine> Clone for Handle<S> {
     fn clone(&self) -> Self {
         Handle(self.0)
     }
 }
 
 // SAFETY: 1. a copy of one reference; 2. the space is leaked, `retire` tells the explorer when it counts as freed.
-unsafe impl<S: Setup> SpaceHandle<Sim<S>> for Handle<S> {
+unsafe impl<S: TestMachine> SpaceHandle<Sim<S>> for Handle<S> {
     fn space(&self) -> &AddressSpace<Sim<S>> {
         self.0
     }
 }
 
-impl<S: Setup> Sim<S> {
-    pub(crate) fn new(cpus: usize, judges: Judges) -> Self {
-        let boot = &*Box::leak(Box::new(Boot::new(cpus, judges)));
+impl<S: TestMachine> Sim<S> {
+    pub(crate) fn new(cpus: usize, oracles: Oracles) -> Self {
+        let boot = &*Box::leak(Box::new(Boot::new(cpus, oracles)));
         Self {
             locals: (0..cpus).map(|_| CpuLocal::new()).collect(),
             deferred: [Word::new("deferred", 0), Word::new("deferred", 0)],
@@ -165,10 +165,10 @@ pub(crate) fn pages(range: PageRange) -> impl Iterator<Item = usize> {
     first.min(MAX_PAGES)..last.min(MAX_PAGES)
 }
 
-pub(crate) fn walk(tables: Tables) -> WalkCache {
+pub(crate) fn walk(tables: PageTables) -> WalkCache {
     match tables {
-        Tables::Kept => WalkCache::Keep,
-        Tables::Freed => WalkCache::Drop,
+        PageTables::Kept => WalkCache::Keep,
+        PageTables::Freed => WalkCache::Drop,
     }
 }
 
@@ -178,8 +178,8 @@ fn tag_number(tag: Tag) -> u8 {
 
 // SAFETY: 1. the explorer numbers CPUs; 2. a fixed vector, and each policy's words are new; 3. the explorer's interrupt
 // flag, and nothing preempts; 4. the simulated hardware does them in one step; 5. `raise` reaches the scenario's handler,
-// which calls `serve`; 6. `Done` only after the broadcast.
-unsafe impl<S: Setup> Platform for Sim<S> {
+// which calls `handle_ipi`; 6. `Done` only after the broadcast.
+unsafe impl<S: TestMachine> Platform for Sim<S> {
     type Root = usize;
     type Mask = Mask<S>;
     type Handle = Handle<S>;
@@ -188,7 +188,7 @@ unsafe impl<S: Setup> Platform for Sim<S> {
 
     const RANGE_CEILING: u64 = S::CEILING;
     const ON_LEAVE: OnLeave = S::ON_LEAVE;
-    const DEFERS: bool = matches!(S::TRANSPORT, Transport::Paravirtual);
+    const FLUSHES_ON_ENTRY: bool = matches!(S::TRANSPORT, Transport::Paravirtual);
 
     fn pin(&self) {}
     fn cpu(&self) -> CpuId {
@@ -198,9 +198,9 @@ unsafe impl<S: Setup> Platform for Sim<S> {
         &self.locals[index::<S>(cpu)]
     }
     #[track_caller]
-    fn irq_save(&self, span: Span) -> bool {
+    fn irq_save(&self, reason: IrqReason) -> bool {
         let were_on = sync::irq_save();
-        if let (Span::EnterLazy, Some(watch)) = (span, &self.boot.watch) {
+        if let (IrqReason::EnterLazy, Some(watch)) = (reason, &self.boot.watch) {
             watch.idle(self.me());
         }
         were_on
@@ -225,8 +225,8 @@ unsafe impl<S: Setup> Platform for Sim<S> {
             watch.installed(self.me(), root.is_some(), tag, how, now);
         }
     }
-    fn kick(&self, cpu: CpuId) {
-        sync::raise(index::<S>(cpu), DOORBELL);
+    fn send_ipi(&self, cpu: CpuId) {
+        sync::raise(index::<S>(cpu), IPI);
     }
     unsafe fn free_root(&self, space: &AddressSpace<Self>) {
         if let Some(watch) = &self.boot.watch {
@@ -248,23 +248,23 @@ unsafe impl<S: Setup> Platform for Sim<S> {
         }
         answer
     }
-    fn must_wait(&self, cpu: CpuId) -> bool {
-        let must = !Self::DEFERS || self.wires.must_wait(cpu);
+    fn needs_ack(&self, cpu: CpuId) -> bool {
+        let must = !Self::FLUSHES_ON_ENTRY || self.wires.needs_ack(cpu);
         self.excuse(cpu, !must);
         must
     }
-    fn defer(&self, cpu: CpuId) -> bool {
-        let deferred = self.wires.defer(cpu);
+    fn flush_on_entry(&self, cpu: CpuId) -> bool {
+        let deferred = self.wires.flush_on_entry(cpu);
         self.excuse(cpu, deferred);
         deferred
     }
-    fn quiesce(&self) {
+    fn before_offline(&self) {
         hw::offline();
         if let Some(watch) = &self.boot.watch {
             watch.offline(self.me());
         }
     }
-    fn gathered(&self, space: &AddressSpace<Self>, scope: Scope, tables: Tables) -> u64 {
+    fn gathered(&self, space: &AddressSpace<Self>, scope: Scope, tables: PageTables) -> u64 {
         self.removed(Some(space.id()), scope, tables)
     }
     fn released(&self, number: u64) {
@@ -276,21 +276,21 @@ unsafe impl<S: Setup> Platform for Sim<S> {
         let Some(watch) = &self.boot.watch else { return };
         match event {
             Event::Switched(space) => watch.begun(self.me(), space),
-            Event::CaughtUp(space, _) if S::Tags::MOVES => watch.moved(self.me(), space),
+            Event::CaughtUp(space, _) if S::Tags::CAN_REASSIGN => watch.moved(self.me(), space),
             Event::Online => watch.online(self.me()),
             _ => {}
         }
     }
 }
 
-impl<S: Setup> Sim<S> {
-    /// This CPU, for the judge, whose CPUs have no gaps between their numbers.
+impl<S: TestMachine> Sim<S> {
+    /// This CPU, for the oracle, whose CPUs have no gaps between their numbers.
     fn me(&self) -> CpuId {
         CpuId::new(self.boot.cpu().unwrap_or_else(sync::cpu) as u32)
     }
 
-    /// Tells the judge for real kernels that translations were taken out.
-    pub(crate) fn removed(&self, space: Option<SpaceId>, scope: Scope, tables: Tables) -> u64 {
+    /// Tells the TLB sanitizer for real kernels that translations were taken out.
+    pub(crate) fn removed(&self, space: Option<SpaceId>, scope: Scope, tables: PageTables) -> u64 {
         self.boot.watch.as_ref().map_or(0, |watch| watch.removed(self.me(), space, scope, tables))
     }
 

@@ -2,10 +2,10 @@
 
 use super::boot::Boot;
 use super::cpu::Cpu;
-use super::sim::{MakeTags, Setup, TagRoom};
+use super::sim::{MakeTags, TagRoom, TestMachine};
 use crate::hw::{self, Which, Whose};
 use shootdown::{
-    AsidFlush, CpuTags, GlobalAsids, GlobalOverLocal, PerCpuSlots, PinTags, ShareRefused, ShareTags, Tag,
+    AsidFlush, CpuTags, GlobalAsids, GlobalOverLocal, PerCpuSlots, PinTags, ShareError, ShareTags, Tag,
     TagBroadcast, TagStorage, TagWord, Untagged, VersionedContexts, Vmids, tag_words,
 };
 use shootdown_explore::sync;
@@ -80,7 +80,7 @@ fn words(count: usize) -> &'static [TagWord] {
     (0..count).map(|_| TagWord::new()).collect::<Vec<_>>().leak()
 }
 
-impl<S: Setup> Cpu<'_, S> {
+impl<S: TestMachine> Cpu<'_, S> {
     /// Gives up the last user reference of a space whose frames are not given back (shared memory, say): nothing is
     /// unmapped or flushed.
     pub fn die_mapped(&self, space: usize) {
@@ -95,7 +95,7 @@ impl<S: Setup> Cpu<'_, S> {
     }
 }
 
-impl<S: Setup> Cpu<'_, S>
+impl<S: TestMachine> Cpu<'_, S>
 where
     S::Tags: ShareTags,
 {
@@ -103,7 +103,7 @@ where
     pub fn try_share_tag(&self, space: usize) {
         sync::note("share the tag, if one is left");
         let refused = self.engine().share_tag(self.space(space)).err();
-        assert!(matches!(refused, None | Some(ShareRefused::NoneLeft(_))), "{refused:?}");
+        assert!(matches!(refused, None | Some(ShareError::NoneLeft(_))), "{refused:?}");
         self.forget(0);
     }
 
@@ -116,7 +116,7 @@ where
     }
 }
 
-impl<S: Setup> Cpu<'_, S>
+impl<S: TestMachine> Cpu<'_, S>
 where
     S::Tags: PinTags,
 {

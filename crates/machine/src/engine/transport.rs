@@ -1,6 +1,6 @@
-//! Ways to reach other CPUs besides the doorbell, as platforms provide them.
+//! Ways to reach other CPUs besides the IPI, as platforms provide them.
 
-use super::sim::{Setup, Sim, pages, walk};
+use super::sim::{Sim, TestMachine, pages, walk};
 use crate::hw::{self, WalkCache, Which, Whose};
 use shootdown::{CpuId, Remote, RemoteFlush, Scope};
 use shootdown_explore::sync::{self, Word};
@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 /// How a machine's flushes reach other CPUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// By doorbells alone.
-    Doorbells,
+    /// By IPIs alone.
+    Ipis,
     /// By a broadcast, which answers done or not as it pleases.
     Broadcast,
     /// By a broadcast under tags, which is done wherever all CPUs run a space under one.
@@ -19,12 +19,12 @@ pub enum Transport {
     Firmware,
     /// By a hypervisor that knows spaces, and that may refuse midway (`HvCallFlushVirtualAddressList`).
     Hypercall,
-    /// By doorbells, which virtual CPUs that do not run are spared: the hypervisor flushes when they run again
+    /// By IPIs, which virtual CPUs that do not run are spared: the hypervisor flushes when they run again
     /// (`KVM_VCPU_FLUSH_TLB`).
     Paravirtual,
     /// By tables of actions that hardware of the other CPUs carries out, interrupts off or not (Intel RAR).
     Actions,
-    /// By doorbells or by broadcasts, whichever the machine is set to at the time.
+    /// By IPIs or by broadcasts, whichever the machine is set to at the time.
     Switched,
 }
 
@@ -96,7 +96,7 @@ impl Wires {
     }
 
     /// Has the hypervisor flush when `cpu` runs again, if it does not run.
-    pub(crate) fn defer(&self, cpu: CpuId) -> bool {
+    pub(crate) fn flush_on_entry(&self, cpu: CpuId) -> bool {
         let host = &self.hosts[cpu.index()];
         match host.load(Acquire) {
             PREEMPTED => host.compare_exchange(PREEMPTED, PREEMPTED_FLUSH, AcqRel, Acquire).is_ok(),
@@ -105,29 +105,29 @@ impl Wires {
     }
 
     /// Whether `cpu` may run without having flushed.
-    pub(crate) fn must_wait(&self, cpu: CpuId) -> bool {
+    pub(crate) fn needs_ack(&self, cpu: CpuId) -> bool {
         self.hosts[cpu.index()].load(Acquire) != PREEMPTED_FLUSH
     }
 }
 
-impl<S: Setup> Sim<S> {
+impl<S: TestMachine> Sim<S> {
     /// What [`shootdown::Platform::flush_remote`] does on this machine.
     pub(crate) fn by_transport(&self, what: &RemoteFlush<'_, Self>) -> Remote {
         let whose = || what.space.map_or(Whose::Kernel, |space| Whose::Space(space.root()));
         match S::TRANSPORT {
-            Transport::Doorbells | Transport::Paravirtual => return Remote::Kick,
+            Transport::Ipis | Transport::Paravirtual => return Remote::NeedsIpi,
             Transport::TagBroadcast => match what.tag {
                 Some(tag) => everywhere(Whose::Tag(tag.number() as u8), what),
-                None => return Remote::Kick,
+                None => return Remote::NeedsIpi,
             },
-            Transport::Broadcast if sync::choose(2) == 0 => return Remote::Kick,
-            Transport::Switched if self.wires.broadcasts.load(Acquire) == 0 => return Remote::Kick,
+            Transport::Broadcast if sync::choose(2) == 0 => return Remote::NeedsIpi,
+            Transport::Switched if self.wires.broadcasts.load(Acquire) == 0 => return Remote::NeedsIpi,
             Transport::Broadcast | Transport::Switched => everywhere(whose(), what),
             Transport::Firmware => self.one_by_one(Whose::Tag(0), what),
             Transport::Hypercall => {
                 self.one_by_one(whose(), what);
                 if sync::choose(2) == 0 {
-                    return Remote::Kick;
+                    return Remote::NeedsIpi;
                 }
             }
             Transport::Actions => self.by_actions(what),
@@ -169,12 +169,12 @@ fn targets(first: CpuId, bits: u64) -> impl Iterator<Item = usize> {
     (0..64).filter(move |bit| bits >> bit & 1 != 0).map(move |bit| first.index() + bit)
 }
 
-fn everywhere<S: Setup>(whose: Whose, what: &RemoteFlush<'_, Sim<S>>) {
+fn everywhere<S: TestMachine>(whose: Whose, what: &RemoteFlush<'_, Sim<S>>) {
     whichever(what, |which| hw::broadcast(whose, which));
 }
 
 /// Calls `flush` with each page that is meant, or once for all.
-fn whichever<S: Setup>(what: &RemoteFlush<'_, Sim<S>>, mut flush: impl FnMut(Which)) {
+fn whichever<S: TestMachine>(what: &RemoteFlush<'_, Sim<S>>, mut flush: impl FnMut(Which)) {
     match what.scope {
         Scope::Pages(range) => pages(range).for_each(|page| flush(Which::Page(page, walk(what.tables)))),
         Scope::All => flush(Which::All),
@@ -182,7 +182,7 @@ fn whichever<S: Setup>(what: &RemoteFlush<'_, Sim<S>>, mut flush: impl FnMut(Whi
 }
 
 /// The action that covers what is meant: a page, or everything where it takes more than one entry of the table.
-fn action<S: Setup>(what: &RemoteFlush<'_, Sim<S>>) -> u64 {
+fn action<S: TestMachine>(what: &RemoteFlush<'_, Sim<S>>) -> u64 {
     let walks = if walk(what.tables) == WalkCache::Drop { WALK } else { 0 };
     match what.scope {
         Scope::Pages(range) if range.count() == 1 => {

@@ -4,7 +4,7 @@ use super::boot::{self, History};
 use super::cpu::Cpu;
 use super::fault::Fault;
 use super::nmi::{LINE, Marks, Nmi};
-use super::sim::{DOORBELL, Handle, Mask, Setup, Sim};
+use super::sim::{Handle, IPI, Mask, Sim, TestMachine};
 use super::transport::{ACTION, HOST};
 use crate::config::Builder;
 use crate::hw;
@@ -30,7 +30,7 @@ pub enum Start {
 pub type Code<S> = fn(&Cpu<'_, S>);
 
 /// A scenario: starts, references that sleep, and code.
-pub struct World<S: Setup> {
+pub struct World<S: TestMachine> {
     pub(super) engine: &'static Shootdown<Sim<S>>,
     pub(super) machine: Machine,
     pub(super) spaces: Vec<&'static AddressSpace<Sim<S>>>,
@@ -46,7 +46,7 @@ pub struct World<S: Setup> {
 }
 
 /// How a world begins.
-pub struct Plan<S: Setup> {
+pub struct Plan<S: TestMachine> {
     /// Start and code of each CPU.
     pub cpus: Vec<(Start, Code<S>)>,
     /// Number of spaces (1 to 5).
@@ -63,9 +63,9 @@ pub struct Plan<S: Setup> {
     pub kernel_pages: usize,
     /// Whether they are in a table of their own, which can be freed.
     pub kernel_table: bool,
-    /// Whether CPUs that come on line are judged by what they acknowledge, and not only once they have flushed.
+    /// Whether CPUs that come on line are checked by what they acknowledge, and not only once they have flushed.
     pub acknowledged: bool,
-    /// Whether a CPU that comes on line was reset, so that the doorbells that it had not answered are lost. Else it finds them.
+    /// Whether a CPU that comes on line was reset, so that the IPIs that it had not handled are lost. Else it finds them.
     pub resets: bool,
     /// Whether two CPUs may clear the same entry: entries are then cleared by an atomic exchange.
     pub contested: bool,
@@ -77,12 +77,12 @@ pub struct Plan<S: Setup> {
     pub missing: bool,
 }
 
-/// Who judges.
+/// Which oracles check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judges {
+pub enum Oracles {
     /// The machine, which knows what TLBs hold.
     Machine,
-    /// The judge for real kernels (`shootdown-judge`), which knows what the platform is told.
+    /// The TLB sanitizer for real kernels (`shootdown-judge`), which knows what the platform is told.
     Watch,
     /// Both.
     Both,
@@ -108,7 +108,7 @@ impl Drop for Page {
 /// The page that [`Plan::missing`] is about.
 pub(super) const MISSING: (usize, usize) = (0, 1);
 
-impl<S: Setup> Plan<S> {
+impl<S: TestMachine> Plan<S> {
     fn lacks(&self, space: usize, page: usize) -> bool {
         self.missing && (space, page) == MISSING
     }
@@ -129,18 +129,20 @@ pub(super) fn kernel_frame(spaces: usize, page: usize) -> usize {
     1 + spaces_with_frames(spaces) * 2 + page
 }
 
-impl<S: Setup> World<S> {
+impl<S: TestMachine> World<S> {
     /// Builds the world.
-    pub fn new(plan: &Plan<S>, fault: Fault, judges: Judges) -> Self {
+    pub fn new(plan: &Plan<S>, fault: Fault, oracles: Oracles) -> Self {
         let cpus = plan.cpus.len();
-        let engine = Box::leak(Box::new(Shootdown::new(Sim::new(cpus, judges), Mask::new())));
+        let engine = Box::leak(Box::new(Shootdown::new(Sim::new(cpus, oracles), Mask::new())));
         let space = |root| {
             let space = engine.new_space(root, Mask::new()).expect("masks are equally large");
             &*Box::leak(Box::new(space))
         };
         let spaces: Vec<_> = (0..plan.spaces).map(space).collect();
         for (index, &space) in spaces.iter().enumerate() {
-            let Ok(first) = engine.adopt(Handle(space)) else { unreachable!("a new space is adopted once") };
+            let Ok(first) = engine.register(Handle(space)) else {
+                unreachable!("a new space is registered once")
+            };
             for _ in 0..plan.pins.get(index).copied().unwrap_or(0) {
                 let _ = first.grab().into_handle();
             }
@@ -157,7 +159,7 @@ impl<S: Setup> World<S> {
             boot::start(engine, &spaces, *start);
         }
         S::before(&History { engine, spaces: &spaces });
-        let machine = Self::machine(plan, engine.platform(), judges);
+        let machine = Self::machine(plan, engine.platform(), oracles);
         engine.platform().boot.finish();
         let code = plan.cpus.iter().map(|cpu| cpu.1).collect();
         let context = fault.context() | plan.context;
@@ -178,7 +180,7 @@ impl<S: Setup> World<S> {
         }
     }
 
-    fn machine(plan: &Plan<S>, sim: &Sim<S>, judges: Judges) -> Machine {
+    fn machine(plan: &Plan<S>, sim: &Sim<S>, oracles: Oracles) -> Machine {
         let mut builder = Machine::builder(plan.cpus.len())
             .spaces(plan.spaces, plan.tables)
             .tags(S::TAGS + 1)
@@ -215,11 +217,11 @@ impl<S: Setup> World<S> {
         }
         let values = |space| [0, 1].map(|page| (!plan.lacks(space, page)).then(|| frame(space, page) as u64));
         let builder = sim.boot.fill(builder, values);
-        if judges == Judges::Watch { builder.unjudged() } else { builder }.build()
+        if oracles == Oracles::Watch { builder.without_oracle() } else { builder }.build()
     }
 }
 
-impl<S: Setup> World<S> {
+impl<S: TestMachine> World<S> {
     /// A CPU that has not been on line yet: its TLB may hold anything, under any tag.
     fn never_booted(builder: Builder, cpu: usize, spaces: usize) -> Builder {
         let junk = |builder: Builder, (tag, space)| builder.cached(cpu, tag as u8, 0, frame(space, 0) as u64);
@@ -228,7 +230,7 @@ impl<S: Setup> World<S> {
     }
 }
 
-impl<S: Setup> Scenario for World<S> {
+impl<S: TestMachine> Scenario for World<S> {
     type Device = Machine;
 
     fn cpus(&self) -> usize {
@@ -240,7 +242,7 @@ impl<S: Setup> Scenario for World<S> {
     fn interrupt(&self, cpu: usize, line: u8) {
         match line {
             // SAFETY: 1. a handler runs with interrupts off; 2. none comes between the engine's steps, which have them off.
-            DOORBELL => unsafe { self.engine.serve() },
+            IPI => unsafe { self.engine.handle_ipi() },
             ACTION => self.engine.platform().wires.act(cpu),
             LINE => self.nmi.taken(S::NMI, cpu, self.spaces[0]),
             _ => self.engine.platform().wires.preempt(cpu),
@@ -272,7 +274,7 @@ impl<S: Setup> Scenario for World<S> {
         }
         registry.object("engine", self.engine);
         if let Some(watch) = &self.engine.platform().boot.watch {
-            registry.object("judge", watch);
+            registry.object("sanitizer", watch);
         }
         let caught: Vec<_> =
             self.engine.platform().locals.iter().map(|local| local.kernel_caught()).collect();

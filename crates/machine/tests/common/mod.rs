@@ -5,16 +5,16 @@ use shootdown_explore::{Memory, Options, Registry, Scenario, Verdict, explore};
 use shootdown_machine::{Builder, Machine};
 
 /// What a CPU does.
-pub type Main = fn(&Rig);
+pub type Main = fn(&SmallMachine);
 
 /// The scenario.
-pub struct Rig {
+pub struct SmallMachine {
     pub machine: Machine,
     pub word: Word,
     mains: Vec<Main>,
 }
 
-impl Scenario for Rig {
+impl Scenario for SmallMachine {
     type Device = Machine;
     fn cpus(&self) -> usize {
         self.mains.len()
@@ -26,13 +26,14 @@ impl Scenario for Rig {
         &self.machine
     }
     fn register(&self, registry: &mut Registry) {
-        registry.object("rig", &self.word);
+        registry.object("small_machine", &self.word);
         self.machine.register(registry, &[]);
     }
 }
 
 /// Visits every execution of `mains` on the machine.
 pub fn verdict(builder: Builder, mains: &[Main]) -> Verdict {
-    let rig = Rig { machine: builder.build(), word: Word::new("word", 0), mains: mains.to_vec() };
-    explore(&rig, &Options { memory: Memory::Tso, workers: 1, ..Options::default() }).verdict
+    let small_machine =
+        SmallMachine { machine: builder.build(), word: Word::new("word", 0), mains: mains.to_vec() };
+    explore(&small_machine, &Options { memory: Memory::Tso, workers: 1, ..Options::default() }).verdict
 }

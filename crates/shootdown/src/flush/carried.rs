@@ -1,11 +1,11 @@
 //! A flush that was sent as a number, for the explorer. Its CPUs share no stack, so a thread that is moved to another CPU
 //! between sending and waiting carries the number over.
 
-use super::{Late, Pending, Target};
+use super::{Pending, Targets, WaitsFor};
 use crate::engine::Shootdown;
 use crate::platform::Platform;
 use crate::space::AddressSpace;
-use crate::types::{CpuId, Tables};
+use crate::types::{CpuId, PageTables};
 
 const NOBODY: u64 = 0;
 const SPACE: u64 = 1;
@@ -18,12 +18,12 @@ impl<P: Platform> Pending<'_, P> {
         let word =
             |kind, generation: u64, sender: CpuId| generation << 16 | u64::from(sender.number()) << 2 | kind;
         let carried = match &self.target {
-            Target::Nobody => NOBODY,
-            Target::Space(late, sender) => {
-                let kind = if late.tables == Tables::Freed { SPACE_TABLES } else { SPACE };
-                word(kind, late.generation, *sender)
+            WaitsFor::Nobody => NOBODY,
+            WaitsFor::Space(targets, sender) => {
+                let kind = if targets.tables == PageTables::Freed { SPACE_TABLES } else { SPACE };
+                word(kind, targets.generation, *sender)
             }
-            Target::Kernel(generation, sender) => word(KERNEL, *generation, *sender),
+            WaitsFor::Kernel(generation, sender) => word(KERNEL, *generation, *sender),
         };
         core::mem::forget(self);
         carried
@@ -34,12 +34,12 @@ impl<P: Platform> Shootdown<P> {
     /// Puts together what [`Pending::into_word`] took apart; `space` is the one that was flushed, if it was one.
     pub fn pending_from_word<'a>(&'a self, space: &'a AddressSpace<P>, word: u64) -> Pending<'a, P> {
         let (generation, sender) = (word >> 16, CpuId::new((word >> 2) as u32 & 0x3fff));
-        let late = |tables| Target::Space(Late { engine: self, space, generation, tables }, sender);
+        let targets = |tables| WaitsFor::Space(Targets { engine: self, space, generation, tables }, sender);
         let target = match word & 3 {
-            SPACE => late(Tables::Kept),
-            SPACE_TABLES => late(Tables::Freed),
-            KERNEL => Target::Kernel(generation, sender),
-            _ => Target::Nobody,
+            SPACE => targets(PageTables::Kept),
+            SPACE_TABLES => targets(PageTables::Freed),
+            KERNEL => WaitsFor::Kernel(generation, sender),
+            _ => WaitsFor::Nobody,
         };
         Pending { engine: self, target }
     }

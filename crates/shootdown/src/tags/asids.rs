@@ -1,12 +1,12 @@
 //! One tag a space on all CPUs, with generations (aarch64, riscv64).
 
 use crate::engine::Shootdown;
-use crate::here::Here;
-use crate::platform::{Platform, Span};
+use crate::platform::{IrqReason, Platform};
 use crate::space::AddressSpace;
-use crate::tags::rolling::{PinRefused, Rolling, TagContext};
-use crate::tags::storage::{TagStorage, TagWord, TagsRefused, tag_words};
-use crate::tags::{Assignment, Held, Reach, TagCpu, TagPolicy, TagSpace};
+use crate::tags::rolling::{PinError, Rolling, TagContext};
+use crate::tags::storage::{TagStorage, TagWord, TagsError, tag_words};
+use crate::tags::{Assignment, FlushMethod, Residue, TagCpu, TagPolicy, TagSpace};
+use crate::this_cpu::ThisCpu;
 use crate::types::{CpuId, Tag};
 use core::marker::PhantomData;
 
@@ -17,10 +17,10 @@ use core::marker::PhantomData;
 /// A switch between spaces that have tags takes no lock and writes one word of this CPU's. A tag is given back by rollovers
 /// alone: a space that dies keeps its tag until then.
 ///
-/// `F` says how flushes reach CPUs that have left a space: [`ByDoorbell`], they do not, and the CPU catches up when it comes
-/// back, for which the allocator remembers a generation per CPU and tag; or [`ByBroadcast`], the hardware does it under the
-/// tag (aarch64's `TLBI ...IS`) and nothing is remembered. `G` is the number of bits of a generation, see the drawing in the
-/// source.
+/// `F` says how flushes reach CPUs that have left a space: [`FlushByIpi`], they do not, and the CPU catches up when it comes
+/// back, for which the allocator remembers a generation per CPU and tag; or [`FlushByBroadcast`], the hardware does it under
+/// the tag (aarch64's `TLBI ...IS`) and nothing is remembered. `G` is the number of bits of a generation, see the drawing in
+/// the source.
 ///
 /// Sources: Linux `arch/arm64/mm/context.c` (`check_and_switch_context`, `new_context`, `check_update_reserved_asid`,
 /// `flush_context`, `arm64_mm_context_get`), `arch/riscv/mm/context.c`; Arm ARM (DDI 0487), Translation Lookaside
@@ -31,8 +31,8 @@ pub struct GlobalAsids<'a, F: AsidFlush, const G: u32 = 48> {
     flush: PhantomData<F>,
 }
 
-/// How flushes reach CPUs that have left a space: [`ByDoorbell`] or [`ByBroadcast`]. Nothing unsafe rests on the choice: where
-/// a platform does not finish a broadcast, the engine stops.
+/// How flushes reach CPUs that have left a space: [`FlushByIpi`] or [`FlushByBroadcast`]. Nothing unsafe rests on the
+/// choice: where a platform does not finish a broadcast, the engine stops.
 pub trait AsidFlush: Sync {
     /// Whether every flush reaches every CPU's TLB in hardware.
     const BROADCAST: bool;
@@ -40,17 +40,17 @@ pub trait AsidFlush: Sync {
 
 /// Flushes reach CPUs that have the space loaded, others catch up (riscv64, aarch64 without broadcasts).
 #[derive(Clone, Copy, Debug)]
-pub struct ByDoorbell;
+pub struct FlushByIpi;
 
-impl AsidFlush for ByDoorbell {
+impl AsidFlush for FlushByIpi {
     const BROADCAST: bool = false;
 }
 
 /// Every flush is a broadcast under the tag, which [`Platform::flush_remote`] always finishes.
 #[derive(Clone, Copy, Debug)]
-pub struct ByBroadcast;
+pub struct FlushByBroadcast;
 
-impl AsidFlush for ByBroadcast {
+impl AsidFlush for FlushByBroadcast {
     const BROADCAST: bool = true;
 }
 
@@ -60,10 +60,10 @@ impl<'a, F: AsidFlush, const G: u32> GlobalAsids<'a, F, G> {
     /// # Errors
     /// Fewer tags than CPUs and two more: each CPU may reserve one at a rollover, 0 is none, and one must be left to give
     /// out. More than 65536. Storage that is too small.
-    pub fn new(tags: u32, storage: TagStorage<'a>) -> Result<Self, TagsRefused> {
+    pub fn new(tags: u32, storage: TagStorage<'a>) -> Result<Self, TagsError> {
         let needed = if F::BROADCAST { 0 } else { storage.cpus.len() * tags as usize };
         if storage.caught.len() < needed {
-            return Err(TagsRefused::CaughtTooSmall(storage.caught.len(), needed));
+            return Err(TagsError::CaughtTooSmall(storage.caught.len(), needed));
         }
         Ok(Self { rolling: Rolling::new(tags, storage)?, flush: PhantomData })
     }
@@ -85,13 +85,13 @@ impl<'a, F: AsidFlush, const G: u32> GlobalAsids<'a, F, G> {
 
     /// What `cpu` may hold under `tag`. Since its latest flush for a rollover it has run no other space under it.
     #[inline]
-    fn held(&self, cpu: CpuId, tag: Tag) -> Held {
+    fn residue(&self, cpu: CpuId, tag: Tag) -> Residue {
         if F::BROADCAST {
-            return Held::Current;
+            return Residue::Current;
         }
         match self.caught(cpu, tag).load() {
-            0 => Held::Current,
-            generation => Held::UpTo(generation),
+            0 => Residue::Current,
+            generation => Residue::UpTo(generation),
         }
     }
 
@@ -109,15 +109,15 @@ impl<'a, F: AsidFlush, const G: u32> GlobalAsids<'a, F, G> {
 }
 
 // SAFETY: 1. within a generation a tag means one space; what a CPU holds of an earlier one goes before it first runs under a
-// new tag (`AllOthers`), or stays under a tag that is reserved for the space that the CPU ran; by doorbells, the generation
-// saved at the last leave is named; 2. tags that CPUs run under are reserved at a rollover; 3. there is one tag, written
-// before a full fence and the walks under it; 4. none moves.
+// new tag (`AllOthers`), or stays under a tag that is reserved for the space that the CPU ran; by IPIs, the generation saved
+// at the last leave is named; 2. tags that CPUs run under are reserved at a rollover; 3. there is one tag, written before a
+// full fence and the walks under it; 4. none moves.
 unsafe impl<F: AsidFlush, const G: u32> TagPolicy for GlobalAsids<'_, F, G> {
     type Space = TagContext;
-    const WARM: bool = true;
+    const ENTRIES_SURVIVE_SWITCH: bool = true;
     /// A broadcast under a tag does not reach a CPU that walks the old root under a tag that was taken from it: between
-    /// roots no tag is in use. By doorbells such a CPU is waited for.
-    const UNLOADS: bool = F::BROADCAST;
+    /// roots no tag is in use. With IPIs such a CPU is waited for.
+    const NEEDS_NULL_ROOT: bool = F::BROADCAST;
 
     fn new_space(&self) -> TagContext {
         TagContext::new()
@@ -126,15 +126,15 @@ unsafe impl<F: AsidFlush, const G: u32> TagPolicy for GlobalAsids<'_, F, G> {
     #[inline]
     fn assign(&self, cpu: TagCpu<'_>, space: TagSpace<'_, TagContext>) -> Assignment {
         if let Some(tag) = self.rolling.try_fast(cpu.id, space.memory) {
-            return Assignment { tag, held: self.held(cpu.id, tag) };
+            return Assignment { tag, residue: self.residue(cpu.id, tag) };
         }
         let taken = self.rolling.take(cpu.id, space.memory, || {}, || {});
-        let held = if taken.rolled { Held::AllOthers } else { self.held(cpu.id, taken.tag) };
-        Assignment { tag: taken.tag, held }
+        let residue = if taken.rolled { Residue::AllOthers } else { self.residue(cpu.id, taken.tag) };
+        Assignment { tag: taken.tag, residue }
     }
 
     #[inline]
-    fn leave(&self, cpu: TagCpu<'_>, _: TagSpace<'_, TagContext>, tag: Tag, generation: u64) {
+    fn on_switch_out(&self, cpu: TagCpu<'_>, _: TagSpace<'_, TagContext>, tag: Tag, generation: u64) {
         if !F::BROADCAST {
             self.caught(cpu.id, tag).store(generation);
         }
@@ -147,11 +147,11 @@ unsafe impl<F: AsidFlush, const G: u32> TagPolicy for GlobalAsids<'_, F, G> {
     }
 
     #[inline]
-    fn reach(&self, space: &TagContext) -> Reach {
+    fn flush_method(&self, space: &TagContext) -> FlushMethod {
         match (F::BROADCAST, space.tag()) {
-            (false, tag) => Reach::Doorbells(tag),
-            (true, Some(tag)) => Reach::Broadcast(tag),
-            (true, None) => Reach::Nobody,
+            (false, tag) => FlushMethod::Ipis(tag),
+            (true, Some(tag)) => FlushMethod::Broadcast(tag),
+            (true, None) => FlushMethod::Nobody,
         }
     }
 }
@@ -161,15 +161,15 @@ pub trait PinTags: TagPolicy {
     /// Keeps the tag of a space over rollovers. Called with interrupts off.
     ///
     /// # Errors
-    /// See [`PinRefused`].
-    fn pin(&self, space: &Self::Space) -> Result<Tag, PinRefused>;
+    /// See [`PinError`].
+    fn pin(&self, space: &Self::Space) -> Result<Tag, PinError>;
 
     /// Undoes one [`pin`](Self::pin). Called with interrupts off.
     fn unpin(&self, space: &Self::Space);
 }
 
 impl<F: AsidFlush, const G: u32> PinTags for GlobalAsids<'_, F, G> {
-    fn pin(&self, space: &TagContext) -> Result<Tag, PinRefused> {
+    fn pin(&self, space: &TagContext) -> Result<Tag, PinError> {
         self.rolling.pin(space, || {})
     }
 
@@ -187,13 +187,13 @@ where
     /// that dies pinned keeps its tag for ever. Never waits.
     ///
     /// # Errors
-    /// [`PinRefused::NoneLeft`] where CPUs might run short of tags.
+    /// [`PinError::NoneLeft`] where CPUs might run short of tags.
     ///
     /// # Panics
     /// If another engine made the space.
-    pub fn pin_tag(&self, space: &AddressSpace<P>) -> Result<Tag, PinRefused> {
+    pub fn pin_tag(&self, space: &AddressSpace<P>) -> Result<Tag, PinError> {
         self.must_own(space);
-        let _here = Here::enter(self, Span::Tags);
+        let _this_cpu = ThisCpu::enter(self, IrqReason::Tags);
         self.platform().tags().pin(space.tags())
     }
 
@@ -203,7 +203,7 @@ where
     /// If the space is not pinned, or another engine made it.
     pub fn unpin_tag(&self, space: &AddressSpace<P>) {
         self.must_own(space);
-        let _here = Here::enter(self, Span::Tags);
+        let _this_cpu = ThisCpu::enter(self, IrqReason::Tags);
         self.platform().tags().unpin(space.tags());
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::sync::Word;
 use crate::tags::rolling::{Rolling, TagContext};
-use crate::tags::storage::{TagStorage, TagsRefused};
-use crate::tags::{Assignment, Held, Reach, TagCpu, TagPolicy, TagSpace};
+use crate::tags::storage::{TagStorage, TagsError};
+use crate::tags::{Assignment, FlushMethod, Residue, TagCpu, TagPolicy, TagSpace};
 use crate::types::Tag;
 use core::sync::atomic::Ordering;
 
@@ -45,10 +45,10 @@ impl<'a, const CPUS: usize, const G: u32> VersionedContexts<'a, CPUS, G> {
     ///
     /// # Errors
     /// As [`GlobalAsids::new`](crate::GlobalAsids::new); more than `CPUS` CPUs.
-    pub fn new(tags: u32, storage: TagStorage<'a>) -> Result<Self, TagsRefused> {
+    pub fn new(tags: u32, storage: TagStorage<'a>) -> Result<Self, TagsError> {
         let (cpus, room) = (storage.cpus.len() as u32, CPUS as u32);
         if cpus > room {
-            return Err(TagsRefused::TooManyCpus(cpus, room));
+            return Err(TagsError::TooManyCpus(cpus, room));
         }
         Ok(Self { rolling: Rolling::new(tags, storage)? })
     }
@@ -59,13 +59,13 @@ impl<'a, const CPUS: usize, const G: u32> VersionedContexts<'a, CPUS, G> {
     }
 }
 
-// SAFETY: 1. a CPU that has not run the space under this number is told of entries of others, any other of the generation saved
-// when it left; both are forgotten with the number; 2. numbers that CPUs run under are reserved, and none is in use while a
-// CPU changes spaces; 3. nothing is taken for current, and flushes go by doorbells; 4. none moves.
+// SAFETY: 1. a CPU that has not run the space under this number is told of entries of others, any other of the generation
+// saved when it left; both are forgotten with the number; 2. numbers that CPUs run under are reserved, and none is in use
+// while a CPU changes spaces; 3. nothing is taken for current, and flushes go by IPIs; 4. none moves.
 unsafe impl<const CPUS: usize, const G: u32> TagPolicy for VersionedContexts<'_, CPUS, G> {
     type Space = VersionedContext<CPUS>;
-    const WARM: bool = true;
-    const UNLOADS: bool = true;
+    const ENTRIES_SURVIVE_SWITCH: bool = true;
+    const NEEDS_NULL_ROOT: bool = true;
 
     fn new_space(&self) -> VersionedContext<CPUS> {
         VersionedContext {
@@ -82,28 +82,34 @@ unsafe impl<const CPUS: usize, const G: u32> TagPolicy for VersionedContexts<'_,
         // stays, and else under the lock.
         let forget = || caught.iter().for_each(|word| word.store(0, Ordering::Relaxed));
         let tag = self.rolling.take(cpu.id, context, forget, || {}).tag;
-        let held = match caught[cpu.id.index()].load(Ordering::Relaxed) {
-            0 => Held::Others,
-            generation => Held::UpTo(generation),
+        let residue = match caught[cpu.id.index()].load(Ordering::Relaxed) {
+            0 => Residue::Others,
+            generation => Residue::UpTo(generation),
         };
-        Assignment { tag, held }
+        Assignment { tag, residue }
     }
 
     #[inline]
-    fn leave(&self, cpu: TagCpu<'_>, space: TagSpace<'_, VersionedContext<CPUS>>, _: Tag, generation: u64) {
+    fn on_switch_out(
+        &self,
+        cpu: TagCpu<'_>,
+        space: TagSpace<'_, VersionedContext<CPUS>>,
+        _: Tag,
+        generation: u64,
+    ) {
         // ORDER: relaxed; only this CPU writes its word while the number stays.
         space.memory.caught[cpu.id.index()].store(generation, Ordering::Relaxed);
     }
 
     #[inline]
-    fn left(&self, cpu: TagCpu<'_>) {
+    fn on_unload(&self, cpu: TagCpu<'_>) {
         self.rolling.idle(cpu.id);
     }
 
     fn flushed(&self, _: TagCpu<'_>) {}
 
     #[inline]
-    fn reach(&self, space: &VersionedContext<CPUS>) -> Reach {
-        Reach::Doorbells(space.tag())
+    fn flush_method(&self, space: &VersionedContext<CPUS>) -> FlushMethod {
+        FlushMethod::Ipis(space.tag())
     }
 }

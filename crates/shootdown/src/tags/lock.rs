@@ -4,15 +4,15 @@ use crate::fault::Site;
 use crate::sync::{self, Word, const_fn};
 use core::sync::atomic::Ordering;
 
-/// A spin lock: held with interrupts off, for a bounded time, by code that waits for no other CPU, so that a CPU that
-/// spins need not serve (SD-11). Without a rollover a holder reads a few words, and one of each CPU where the space needs a
-/// new tag; a rollover goes through the bitmaps too. Nobody queues: a CPU that spins may lose each race. Between two
-/// takings of one CPU lies a whole switch, so that it loses as many as there are other CPUs for each switch that they make.
+/// A spin lock: held with interrupts off, for a bounded time, by code that waits for no other CPU, so that a CPU that spins
+/// need not handle IPIs (SD-11). Without a rollover a holder reads a few words, and one of each CPU where the space needs a
+/// new tag; a rollover goes through the bitmaps too. Nobody queues: a CPU that spins may lose each race. Between two takings
+/// of one CPU lies a whole switch, so that it loses as many as there are other CPUs for each switch that they make.
 #[derive(Debug)]
 pub(crate) struct TagLock(Word);
 
 /// The lock, held.
-pub(crate) struct Held<'a>(&'a Word);
+pub(crate) struct Residue<'a>(&'a Word);
 
 impl TagLock {
     const_fn! {
@@ -22,7 +22,7 @@ impl TagLock {
     }
 
     /// Takes the lock; interrupts are off.
-    pub(crate) fn lock(&self) -> Held<'_> {
+    pub(crate) fn lock(&self) -> Residue<'_> {
         sync::retry(|| {
             // ORDER: relaxed; the value only decides whether to try (`two_spaces_take_a_tag`).
             if self.0.load(Ordering::Relaxed) != 0 {
@@ -31,11 +31,11 @@ impl TagLock {
             // ORDER(SD-12): what the last holder did to the tables before what this one reads of them; partner: `drop`.
             self.0.compare_exchange(0, 1, Site::TagLock.acquire(), Ordering::Relaxed).ok()
         });
-        Held(&self.0)
+        Residue(&self.0)
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for Residue<'_> {
     fn drop(&mut self) {
         // ORDER(SD-12): what this holder did before the next one reads it; partner: `lock`.
         self.0.store(0, Site::TagUnlock.release());

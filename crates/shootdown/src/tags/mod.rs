@@ -19,11 +19,11 @@ mod slots;
 mod storage;
 mod vmids;
 
-pub use asids::{AsidFlush, ByBroadcast, ByDoorbell, GlobalAsids, PinTags};
+pub use asids::{AsidFlush, FlushByBroadcast, FlushByIpi, GlobalAsids, PinTags};
 pub use contexts::{VersionedContext, VersionedContexts};
-pub use policy::{Assignment, Held, Reach, TagBroadcast, TagCpu, TagPolicy, TagSpace, Untagged};
-pub use rolling::{PinRefused, TagContext};
-pub use shared::{GlobalOverLocal, ShareRefused, ShareTags, SharedTag};
+pub use policy::{Assignment, FlushMethod, Residue, TagBroadcast, TagCpu, TagPolicy, TagSpace, Untagged};
+pub use rolling::{PinError, TagContext};
+pub use shared::{GlobalOverLocal, ShareError, ShareTags, SharedTag};
 pub use slots::{PerCpuSlots, SLOTS, TagSlots};
-pub use storage::{CpuTags, TagStorage, TagWord, TagsRefused, tag_words};
+pub use storage::{CpuTags, TagStorage, TagWord, TagsError, tag_words};
 pub use vmids::Vmids;

@@ -11,34 +11,36 @@ use crate::types::{CpuId, SpaceId, Tag};
 ///
 /// The engine alone calls what takes a [`TagCpu`] or a [`TagSpace`], which nobody else can make: a policy may count on being
 /// told of every space that a CPU loads and leaves, and of nothing that did not happen. Where a callback has unwound between
-/// [`assign`](Self::assign) and the end of a switch, [`flushed`](Self::flushed) and [`left`](Self::left) stand for what was
-/// not told.
+/// [`assign`](Self::assign) and the end of a switch, [`flushed`](Self::flushed) and [`left`](Self::on_unload) stand for what
+/// was not told.
 ///
 /// # Safety
 /// Roots are loaded by what a policy answers ([`Platform::install`](crate::Platform::install), 3). Implementers promise:
-/// 1. what [`assign`](Self::assign) says of a CPU's entries is so ([`Held`]): none under the tag belongs to another space, or
-///    is older than the generation named, or than the latest flush, unless the answer says that there may be some (SD-12);
-/// 2. a tag under which a CPU has a space loaded is given to no other space that the CPU's TLB serves, unless that one's load
-///    flushes it ([`Held::Others`]) or the CPU has no root loaded meanwhile ([`UNLOADS`](Self::UNLOADS));
-/// 3. entries that [`assign`](Self::assign) lets a CPU take for current lie under the tag that [`reach`](Self::reach) names,
-///    from the moment that they may exist: who reads it after the full fence of a flush (SD-4) reaches those whose walk saw
-///    the page tables before they changed. Under [`Reach::Broadcast`] and [`Reach::Nobody`] no CPU holds any under another;
-/// 4. where a CPU is to run a loaded space under another tag, [`moved`](Self::moved) says so from then on, what the CPU
-///    holds under that one is current, and [`MOVES`](Self::MOVES) is `true`.
+/// 1. what [`assign`](Self::assign) says of a CPU's entries is so ([`Residue`]): none under the tag belongs to another
+///    space, or is older than the generation named, or than the latest flush, unless the answer says that there may be some
+///    (SD-12);
+/// 2. a tag under which a CPU has a space loaded is given to no other space that the CPU's TLB serves, unless that one's
+///    load flushes it ([`Residue::Others`]) or the CPU has no root loaded meanwhile
+///    ([`NEEDS_NULL_ROOT`](Self::NEEDS_NULL_ROOT));
+/// 3. entries that [`assign`](Self::assign) lets a CPU take for current lie under the tag that
+///    [`flush_method`](Self::flush_method) names, from the moment that they may exist: who reads it after the full fence of
+///    a flush (SD-4) reaches those whose walk saw the page tables before they changed. Under [`FlushMethod::Broadcast`] and
+///    [`FlushMethod::Nobody`] no CPU holds any under another;
+/// 4. if a policy reassigns the tag of a space that is loaded, [`reassigned`](Self::reassigned) returns the new tag from
+///    then on, the CPU holds no stale entries under the new tag, and [`CAN_REASSIGN`](Self::CAN_REASSIGN) is `true`.
 pub unsafe trait TagPolicy: Sync {
     /// What a space remembers for the policy.
     type Space: Send + Sync;
 
-    /// Whether entries of a space may outlive its being left, so that a CPU that returns catches up with flushes made
-    /// meanwhile.
-    const WARM: bool;
-    /// Whether a CPU loads no root at all before it asks for the tag of the next space: for policies by which the tag of
-    /// the old one may be given away at once.
-    const UNLOADS: bool = false;
-    /// Whether [`moved`](Self::moved) may ever answer.
-    const MOVES: bool = false;
-    /// Whether [`retire`](Self::retire) does anything.
-    const RETIRES: bool = false;
+    /// `true` if TLB entries survive a context switch (tagged TLBs). A CPU that switches back then flushes what it missed.
+    const ENTRIES_SURVIVE_SWITCH: bool;
+    /// `true` if a CPU must load the null root before it asks for the tag of the next space, because the tag of the old
+    /// space may be given away at once.
+    const NEEDS_NULL_ROOT: bool = false;
+    /// `true` if [`reassigned`](Self::reassigned) can return `Some`.
+    const CAN_REASSIGN: bool = false;
+    /// `true` if [`retire`](Self::retire) does anything.
+    const FREES_TAGS: bool = false;
 
     /// Makes what a new space remembers.
     fn new_space(&self) -> Self::Space;
@@ -49,11 +51,11 @@ pub unsafe trait TagPolicy: Sync {
 
     /// Notes that the entries of `space`, which runs on `cpu` under `tag` and is about to be left, agree with
     /// `generation`. Called with interrupts off on that CPU.
-    fn leave(&self, cpu: TagCpu<'_>, space: TagSpace<'_, Self::Space>, tag: Tag, generation: u64);
+    fn on_switch_out(&self, cpu: TagCpu<'_>, space: TagSpace<'_, Self::Space>, tag: Tag, generation: u64);
 
     /// Notes that `cpu` has no root loaded. Called with interrupts off on that CPU.
     #[inline]
-    fn left(&self, cpu: TagCpu<'_>) {
+    fn on_unload(&self, cpu: TagCpu<'_>) {
         let _ = cpu;
     }
 
@@ -63,16 +65,16 @@ pub unsafe trait TagPolicy: Sync {
     /// Another tag under which a CPU that has `space` loaded under `tag` is to run it from now on. What it may hold
     /// under that tag is current.
     #[inline]
-    fn moved(&self, space: &Self::Space, tag: Tag) -> Option<Tag> {
+    fn reassigned(&self, space: &Self::Space, tag: Tag) -> Option<Tag> {
         let _ = (space, tag);
         None
     }
 
     /// How a flush reaches the entries of `space` on other CPUs. Called after the full fence of a flush (SD-4).
     #[inline]
-    fn reach(&self, space: &Self::Space) -> Reach {
+    fn flush_method(&self, space: &Self::Space) -> FlushMethod {
         let _ = space;
-        Reach::Doorbells(None)
+        FlushMethod::Ipis(None)
     }
 
     /// Takes back what `space` has: it is dead and no CPU has it loaded. Called once, with interrupts off.
@@ -82,7 +84,8 @@ pub unsafe trait TagPolicy: Sync {
     }
 }
 
-/// A CPU, as a policy sees it: the one that calls, with interrupts off. The engine alone makes it.
+/// The calling CPU, with interrupts off. Only the engine can construct this, so a policy is never called for a switch that
+/// did not happen.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct TagCpu<'a> {
@@ -141,12 +144,12 @@ pub struct Assignment {
     /// Tag to load with the root.
     pub tag: Tag,
     /// What this CPU may hold under it.
-    pub held: Held,
+    pub residue: Residue,
 }
 
-/// What a CPU may hold under a tag that a space is to run under (SD-12).
+/// What a CPU's TLB may hold under the tag that a space is about to run under (SD-12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
+pub enum Residue {
     /// Entries of that space, which agree with this generation of it, if any.
     UpTo(u64),
     /// Nothing that is out of date: no entries, or such as every flush has reached.
@@ -159,14 +162,14 @@ pub enum Held {
 
 /// How a flush reaches a space's entries on other CPUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// By doorbells, unless the platform has other means; CPUs that have left the space catch up when they come back.
-    /// Named is the tag that all CPUs use, where they do.
-    Doorbells(Option<Tag>),
+pub enum FlushMethod {
+    /// By IPIs, unless the platform has other means; CPUs that have left the space catch up when they come back. Named is
+    /// the tag that all CPUs use, where they do.
+    Ipis(Option<Tag>),
     /// By a broadcast under the tag, which all CPUs use: [`Platform::flush_remote`](crate::Platform::flush_remote) must
     /// answer "done", since CPUs that have left the space take what they hold to be current.
     Broadcast(Tag),
-    /// By such a broadcast, and by doorbells besides: some CPUs still run under tags of their own.
+    /// By such a broadcast and by IPIs as well: some CPUs still run under tags of their own.
     Both(Tag),
     /// No CPU has held any.
     Nobody,
@@ -193,16 +196,16 @@ pub struct Untagged;
 // moves.
 unsafe impl TagPolicy for Untagged {
     type Space = ();
-    const WARM: bool = false;
+    const ENTRIES_SURVIVE_SWITCH: bool = false;
 
     #[inline]
     fn new_space(&self) {}
     #[inline]
     fn assign(&self, _: TagCpu<'_>, _: TagSpace<'_, ()>) -> Assignment {
-        Assignment { tag: Tag::NONE, held: Held::Others }
+        Assignment { tag: Tag::NONE, residue: Residue::Others }
     }
     #[inline]
-    fn leave(&self, _: TagCpu<'_>, _: TagSpace<'_, ()>, _: Tag, _: u64) {}
+    fn on_switch_out(&self, _: TagCpu<'_>, _: TagSpace<'_, ()>, _: Tag, _: u64) {}
     #[inline]
     fn flushed(&self, _: TagCpu<'_>) {}
 }

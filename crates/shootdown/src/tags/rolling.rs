@@ -36,7 +36,7 @@
 use crate::fault::Site;
 use crate::sync::{Word, const_fn};
 use crate::tags::lock::TagLock;
-use crate::tags::storage::{CpuTags, IDLE, TagStorage, TagWord, TagsRefused, first_free, insert, remove};
+use crate::tags::storage::{CpuTags, IDLE, TagStorage, TagWord, TagsError, first_free, insert, remove};
 use crate::types::{CpuId, Tag};
 use core::fmt;
 use core::sync::atomic::Ordering;
@@ -98,29 +98,29 @@ pub(crate) struct Taken {
 /// Why a tag was not pinned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum PinRefused {
+pub enum PinError {
     /// As many spaces are pinned as may be: so many.
     NoneLeft(u64),
     /// The storage has no bitmap of pinned tags.
     NoBitmap,
 }
 
-impl fmt::Display for PinRefused {
+impl fmt::Display for PinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PinRefused::NoneLeft(pinned) => {
+            PinError::NoneLeft(pinned) => {
                 write!(f, "{pinned} spaces are pinned, and CPUs need the other tags; unpin one")
             }
-            PinRefused::NoBitmap => write!(f, "no bitmap was lent for pinned tags; lend one"),
+            PinError::NoBitmap => write!(f, "no bitmap was lent for pinned tags; lend one"),
         }
     }
 }
 
-impl core::error::Error for PinRefused {}
+impl core::error::Error for PinError {}
 
 impl<'a, const G: u32> Rolling<'a, G> {
     /// `tags` counts tag 0, which is never given out.
-    pub(crate) fn new(tags: u32, storage: TagStorage<'a>) -> Result<Self, TagsRefused> {
+    pub(crate) fn new(tags: u32, storage: TagStorage<'a>) -> Result<Self, TagsError> {
         const { assert!(G >= 1 && G <= 64 - TAG_BITS, "generations have 1 to 48 bits") };
         storage.check(tags)?;
         Ok(Self {
@@ -202,15 +202,15 @@ impl<'a, const G: u32> Rolling<'a, G> {
     }
 
     /// Keeps the tag of `context` over rollovers until it is unpinned as often; interrupts are off.
-    pub(crate) fn pin(&self, context: &TagContext, on_rollover: impl FnOnce()) -> Result<Tag, PinRefused> {
+    pub(crate) fn pin(&self, context: &TagContext, on_rollover: impl FnOnce()) -> Result<Tag, PinError> {
         if self.storage.pinned.is_empty() {
-            return Err(PinRefused::NoBitmap);
+            return Err(PinError::NoBitmap);
         }
         let _held = self.lock.lock();
         let (pins, pinned) = (context.pins.load(), self.pins.load());
         // Each CPU reserves one, one is 0, and one must be left to give out.
         if pins == 0 && pinned >= u64::from(self.tags) - self.storage.cpus.len() as u64 - 2 {
-            return Err(PinRefused::NoneLeft(pinned));
+            return Err(PinError::NoneLeft(pinned));
         }
         let tag = tag_of(self.renew(context, || {}, on_rollover));
         if pins == 0 {

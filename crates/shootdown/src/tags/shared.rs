@@ -2,29 +2,29 @@
 
 use crate::engine::Shootdown;
 use crate::fault::{Rule, Site, without};
-use crate::here::Here;
-use crate::platform::{Platform, Span};
+use crate::platform::{IrqReason, Platform};
 use crate::space::AddressSpace;
 use crate::sync::Word;
 use crate::tags::lock::TagLock;
-use crate::tags::storage::{TagWord, TagsRefused, check_bitmaps, first_free, insert};
-use crate::tags::{Assignment, Held, PerCpuSlots, Reach, TagBroadcast, TagCpu, TagPolicy, TagSpace};
-use crate::types::{Scope, Tables, Tag};
+use crate::tags::storage::{TagWord, TagsError, check_bitmaps, first_free, insert};
+use crate::tags::{Assignment, FlushMethod, PerCpuSlots, Residue, TagBroadcast, TagCpu, TagPolicy, TagSpace};
+use crate::this_cpu::ThisCpu;
+use crate::types::{PageTables, Scope, Tag};
 use core::fmt;
 use core::sync::atomic::Ordering;
 
 /// Tags 1 to `N` of each CPU, keyed by identity ([`PerCpuSlots`]), and above them tags that mean the same space on all CPUs,
-/// for spaces that run on many: their flushes are broadcasts under the tag, without doorbells. A space begins with tags of
-/// its CPUs and is given a global one by [`Shootdown::share_tag`], which keeps it until it dies.
+/// for spaces that run on many: their flushes are broadcasts under the tag, without IPIs. A space begins with tags of its
+/// CPUs and is given a global one by [`Shootdown::share_tag`], which keeps it until it dies.
 ///
 /// ```text
 ///             begin_share                flush, all moved             the space dies
 ///   per CPU -----------------> moving ----------------------> shared -----------------> freed
-///   doorbells                  both                           broadcast                   |
+///   ipis                       both                           broadcast                   |
 ///                                                                  a wrap: one broadcast  |
 ///   free <--------------------------------------------------------------------------------'
 /// ```
-/// While moving, flushes go both ways: CPUs that have moved are reached by the broadcast, the others by doorbells. The move
+/// While moving, flushes go both ways: CPUs that have moved are reached by the broadcast, the others by IPIs. The move
 /// itself is a flush: its generation announces the tag, a CPU that catches up with it loads the root under the new tag, and
 /// when the flush is complete nobody runs the space under a tag of its own. A freed tag is given out again only when the
 /// search has come to the end of the tags and one broadcast has dropped what is held under any of them.
@@ -63,25 +63,25 @@ impl SharedTag {
 /// Why a space was not given a global tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ShareRefused {
+pub enum ShareError {
     /// All so many are in use by live spaces.
     NoneLeft(u64),
     /// The space has one, or is about to.
     AlreadyShared(Tag),
 }
 
-impl fmt::Display for ShareRefused {
+impl fmt::Display for ShareError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ShareRefused::NoneLeft(tags) => {
+            ShareError::NoneLeft(tags) => {
                 write!(f, "all {tags} global tags are in use; the space goes on with tags of its CPUs")
             }
-            ShareRefused::AlreadyShared(tag) => write!(f, "the space has global tag {}", tag.number()),
+            ShareError::AlreadyShared(tag) => write!(f, "the space has global tag {}", tag.number()),
         }
     }
 }
 
-impl core::error::Error for ShareRefused {}
+impl core::error::Error for ShareError {}
 
 impl<'a, B: TagBroadcast, const N: usize> GlobalOverLocal<'a, B, N> {
     /// Makes an allocator of global tags from `first`, which is above `N`, to `tags - 1`. `taken` and `freed` have a bit for
@@ -95,16 +95,16 @@ impl<'a, B: TagBroadcast, const N: usize> GlobalOverLocal<'a, B, N> {
         taken: &'a [TagWord],
         freed: &'a [TagWord],
         broadcast: B,
-    ) -> Result<Self, TagsRefused> {
+    ) -> Result<Self, TagsError> {
         if usize::from(first.number()) <= N {
-            return Err(TagsRefused::Overlaps(first, N as u32));
+            return Err(TagsError::Overlaps(first, N as u32));
         }
         if tags <= u32::from(first.number()) {
-            return Err(TagsRefused::NoneFrom(first, tags));
+            return Err(TagsError::NoneFrom(first, tags));
         }
         check_bitmaps(tags, taken, freed)?;
         if freed.is_empty() {
-            return Err(TagsRefused::BitmapTooSmall(0, taken.len()));
+            return Err(TagsError::BitmapTooSmall(0, taken.len()));
         }
         let first = u64::from(first.number());
         Ok(Self {
@@ -152,9 +152,9 @@ impl<'a, B: TagBroadcast, const N: usize> GlobalOverLocal<'a, B, N> {
 // some CPU may be under a tag of its own, flushes go both ways; 4. `moved` names the global tag from when there is one.
 unsafe impl<B: TagBroadcast, const N: usize> TagPolicy for GlobalOverLocal<'_, B, N> {
     type Space = SharedTag;
-    const WARM: bool = true;
-    const MOVES: bool = true;
-    const RETIRES: bool = true;
+    const ENTRIES_SURVIVE_SWITCH: bool = true;
+    const CAN_REASSIGN: bool = true;
+    const FREES_TAGS: bool = true;
 
     fn new_space(&self) -> SharedTag {
         SharedTag(Word::new("shared_tag", 0))
@@ -169,22 +169,22 @@ unsafe impl<B: TagBroadcast, const N: usize> TagPolicy for GlobalOverLocal<'_, B
     ///   reads shared_tag                 reads shared_tag              waits for whoever is late
     ///   installs
     /// ```
-    /// An initiator that reads no tag rings whoever is late, under whichever tag. If this CPU ran under the tag and left
-    /// before that initiator looked at it, it read the tag after the initiator did, so its walks began after the page
-    /// tables had changed. Explored by `global-tag`.
+    /// An initiator that reads no tag sends an IPI to every CPU that is behind, under whichever tag. If this CPU ran under
+    /// the tag and left before that initiator looked at it, it read the tag after the initiator did, so its walks began
+    /// after the page tables had changed. Explored by `global-tag`.
     #[inline]
     fn assign(&self, cpu: TagCpu<'_>, space: TagSpace<'_, SharedTag>) -> Assignment {
         // ORDER: relaxed: it is read before the walks under it (platform contract of `install`); see the drawing.
         match space.memory.tag() {
-            Some(tag) => Assignment { tag, held: Held::Current },
+            Some(tag) => Assignment { tag, residue: Residue::Current },
             None => self.local.assign(cpu, space.remembering(&())),
         }
     }
 
     #[inline]
-    fn leave(&self, cpu: TagCpu<'_>, space: TagSpace<'_, SharedTag>, tag: Tag, generation: u64) {
+    fn on_switch_out(&self, cpu: TagCpu<'_>, space: TagSpace<'_, SharedTag>, tag: Tag, generation: u64) {
         if usize::from(tag.number()) <= N {
-            self.local.leave(cpu, space.remembering(&()), tag, generation);
+            self.local.on_switch_out(cpu, space.remembering(&()), tag, generation);
         }
     }
 
@@ -193,19 +193,19 @@ unsafe impl<B: TagBroadcast, const N: usize> TagPolicy for GlobalOverLocal<'_, B
     }
 
     #[inline]
-    fn moved(&self, space: &SharedTag, tag: Tag) -> Option<Tag> {
+    fn reassigned(&self, space: &SharedTag, tag: Tag) -> Option<Tag> {
         space.tag().filter(|&shared| shared != tag)
     }
 
     #[inline]
-    fn reach(&self, space: &SharedTag) -> Reach {
+    fn flush_method(&self, space: &SharedTag) -> FlushMethod {
         // ORDER(SD-8): seen shared, what CPUs did under tags of their own is over before reuse; partner: `finish_share`.
         let word = space.0.load(Site::SharedTagSeen.acquire());
         let tag = Tag::new(word as u16);
         match word {
-            0 => Reach::Doorbells(None),
-            _ if word & MOVING != 0 => Reach::Both(tag),
-            _ => Reach::Broadcast(tag),
+            0 => FlushMethod::Ipis(None),
+            _ if word & MOVING != 0 => FlushMethod::Both(tag),
+            _ => FlushMethod::Broadcast(tag),
         }
     }
 
@@ -222,21 +222,21 @@ pub trait ShareTags: TagPolicy {
     /// Gives `space` a tag that CPUs move to as they catch up. Called with interrupts off.
     ///
     /// # Errors
-    /// See [`ShareRefused`].
-    fn begin_share(&self, space: TagSpace<'_, Self::Space>) -> Result<Tag, ShareRefused>;
+    /// See [`ShareError`].
+    fn begin_share(&self, space: TagSpace<'_, Self::Space>) -> Result<Tag, ShareError>;
 
     /// Notes that all CPUs have moved.
     fn finish_share(&self, space: TagSpace<'_, Self::Space>);
 }
 
 impl<B: TagBroadcast, const N: usize> ShareTags for GlobalOverLocal<'_, B, N> {
-    fn begin_share(&self, space: TagSpace<'_, SharedTag>) -> Result<Tag, ShareRefused> {
+    fn begin_share(&self, space: TagSpace<'_, SharedTag>) -> Result<Tag, ShareError> {
         let _held = self.lock.lock();
         if let Some(tag) = space.memory.tag() {
-            return Err(ShareRefused::AlreadyShared(tag));
+            return Err(ShareError::AlreadyShared(tag));
         }
         let Some(tag) = self.free_tag() else {
-            return Err(ShareRefused::NoneLeft(self.end - self.first));
+            return Err(ShareError::NoneLeft(self.end - self.first));
         };
         // ORDER: relaxed; the generation that announces the move is bumped by a release (SD-4; `reuse_after_sharing`).
         space.memory.0.store(tag | MOVING, Ordering::Relaxed);
@@ -246,7 +246,8 @@ impl<B: TagBroadcast, const N: usize> ShareTags for GlobalOverLocal<'_, B, N> {
     fn finish_share(&self, TagSpace { memory: SharedTag(shared), .. }: TagSpace<'_, SharedTag>) {
         // ORDER: relaxed; only this CPU writes the word until the move is over.
         let word = shared.load(Ordering::Relaxed) & !MOVING;
-        // ORDER(SD-8): the acknowledgements of those who moved before initiators rest on the broadcast; partner: `reach`.
+        // ORDER(SD-8): the acknowledgements of those who moved before initiators rest on the broadcast; partner:
+        // `flush_method`.
         shared.store(word, Site::SharedTag.release());
     }
 }
@@ -259,19 +260,19 @@ where
     /// Waits, until every CPU that runs it has moved.
     ///
     /// # Errors
-    /// [`ShareRefused::NoneLeft`]; [`ShareRefused::AlreadyShared`], also while another CPU is at it.
+    /// [`ShareError::NoneLeft`]; [`ShareError::AlreadyShared`], also while another CPU is at it.
     ///
     /// # Panics
     /// If another engine made the space.
-    pub fn share_tag(&self, space: &AddressSpace<P>) -> Result<Tag, ShareRefused> {
+    pub fn share_tag(&self, space: &AddressSpace<P>) -> Result<Tag, ShareError> {
         self.must_own(space);
         let tag = {
-            let _here = Here::enter(self, Span::Tags);
+            let _this_cpu = ThisCpu::enter(self, IrqReason::Tags);
             self.platform().tags().begin_share(space.tag_space())?
         };
-        // As if tables were freed, so that lazy CPUs hear of it: broadcasts do not reach what their walkers cache under
-        // tags of their own.
-        self.flush_own(space, Scope::All, Tables::Freed);
+        // As if tables were freed, so that lazy CPUs are told: broadcasts do not reach what their walkers cache under tags
+        // of their own.
+        self.flush_own(space, Scope::All, PageTables::Freed);
         self.platform().tags().finish_share(space.tag_space());
         Ok(tag)
     }

@@ -1,7 +1,7 @@
 //! Per-CPU tags keyed by the space's identity.
 
 use crate::sync::{Word, const_fn};
-use crate::tags::{Assignment, Held, TagCpu, TagPolicy, TagSpace};
+use crate::tags::{Assignment, Residue, TagCpu, TagPolicy, TagSpace};
 use crate::types::{SpaceId, Tag};
 use core::sync::atomic::Ordering;
 
@@ -77,16 +77,16 @@ impl<const N: usize> PerCpuSlots<N> {
         let tag = Tag::new(victim as u16 + 1);
         // ORDER: relaxed; only this CPU uses its slots.
         cpu.slot(tag).space.store(space.number(), Ordering::Relaxed);
-        Assignment { tag, held: Held::Others }
+        Assignment { tag, residue: Residue::Others }
     }
 }
 
 // SAFETY: 1. a slot names the identity of the last space that ran under its tag, which is never reused, and the generation
 // saved when that was left; 2. a tag that changes hands, that of the loaded space too, is flushed by the load; 3. nothing is
-// taken for current, and flushes go by doorbells; 4. none moves.
+// taken for current, and flushes go by IPIs; 4. none moves.
 unsafe impl<const N: usize> TagPolicy for PerCpuSlots<N> {
     type Space = ();
-    const WARM: bool = true;
+    const ENTRIES_SURVIVE_SWITCH: bool = true;
 
     #[inline]
     fn new_space(&self) {}
@@ -97,15 +97,15 @@ unsafe impl<const N: usize> TagPolicy for PerCpuSlots<N> {
         for tag in (1..=N as u16).map(Tag::new) {
             let slot = cpu.slots.slot(tag);
             if slot.space.load(Ordering::Relaxed) == space.id.number() {
-                let held = Held::UpTo(slot.generation.load(Ordering::Relaxed));
-                return Assignment { tag, held };
+                let residue = Residue::UpTo(slot.generation.load(Ordering::Relaxed));
+                return Assignment { tag, residue };
             }
         }
         Self::replace(cpu.slots, space.id)
     }
 
     #[inline]
-    fn leave(&self, cpu: TagCpu<'_>, space: TagSpace<'_, ()>, tag: Tag, generation: u64) {
+    fn on_switch_out(&self, cpu: TagCpu<'_>, space: TagSpace<'_, ()>, tag: Tag, generation: u64) {
         let slot = cpu.slots.slot(tag);
         debug_assert_eq!(
             slot.space.load(Ordering::Relaxed),

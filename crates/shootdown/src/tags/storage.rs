@@ -91,8 +91,8 @@ pub struct TagStorage<'a> {
     pub pinned: &'a [TagWord],
     /// One for each CPU.
     pub cpus: &'a [CpuTags],
-    /// For [`GlobalAsids`](crate::GlobalAsids) that rest on doorbells, a word a tag for each CPU, one CPU after the other;
-    /// else empty. A kernel that finds this too much uses fewer tags than the hardware has.
+    /// For [`GlobalAsids`](crate::GlobalAsids) that rest on IPIs, a word a tag for each CPU, one CPU after the other; else
+    /// empty. A kernel that finds this too much uses fewer tags than the hardware has.
     pub caught: &'a [TagWord],
 }
 
@@ -104,7 +104,7 @@ pub const fn tag_words(tags: u32) -> usize {
 /// Why an allocator of tags was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum TagsRefused {
+pub enum TagsError {
     /// So many tags (first), 0 counted, do not suffice for so many CPUs (second): there must be two more than CPUs.
     TooFew(u32, u32),
     /// More tags than a [`Tag`] can name.
@@ -121,63 +121,63 @@ pub enum TagsRefused {
     NoneFrom(Tag, u32),
 }
 
-impl fmt::Display for TagsRefused {
+impl fmt::Display for TagsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TagsRefused::TooFew(tags, cpus) => {
+            TagsError::TooFew(tags, cpus) => {
                 let needed = u64::from(*cpus) + 2;
                 write!(
                     f,
                     "{tags} tags for {cpus} CPUs, {needed} are needed; run untagged or with per-CPU tags"
                 )
             }
-            TagsRefused::TooMany(tags) => write!(f, "{tags} tags, of which 65536 can be named; pass fewer"),
-            TagsRefused::BitmapTooSmall(words, needed) => {
+            TagsError::TooMany(tags) => write!(f, "{tags} tags, of which 65536 can be named; pass fewer"),
+            TagsError::BitmapTooSmall(words, needed) => {
                 write!(f, "a bitmap of {words} words where {needed} are needed; see `tag_words`")
             }
-            TagsRefused::CaughtTooSmall(words, needed) => {
+            TagsError::CaughtTooSmall(words, needed) => {
                 write!(
                     f,
                     "{words} words for what CPUs have caught up with, {needed} are needed; pass fewer tags"
                 )
             }
-            TagsRefused::TooManyCpus(cpus, room) => {
+            TagsError::TooManyCpus(cpus, room) => {
                 write!(f, "{cpus} CPUs, and spaces have room for {room}; raise the policy's constant")
             }
-            TagsRefused::Overlaps(first, local) => {
+            TagsError::Overlaps(first, local) => {
                 write!(f, "global tags from {} overlap the {local} per-CPU tags; begin above", first.number())
             }
-            TagsRefused::NoneFrom(first, tags) => {
+            TagsError::NoneFrom(first, tags) => {
                 write!(f, "no tag from {} on is below {tags}; begin lower or pass more", first.number())
             }
         }
     }
 }
 
-impl core::error::Error for TagsRefused {}
+impl core::error::Error for TagsError {}
 
 impl TagStorage<'_> {
     /// Whether this suffices for `tags` tags, 0 counted.
-    pub(crate) fn check(&self, tags: u32) -> Result<(), TagsRefused> {
+    pub(crate) fn check(&self, tags: u32) -> Result<(), TagsError> {
         let cpus = u32::try_from(self.cpus.len()).unwrap_or(u32::MAX);
         if u64::from(tags) < u64::from(cpus) + 2 {
-            return Err(TagsRefused::TooFew(tags, cpus));
+            return Err(TagsError::TooFew(tags, cpus));
         }
         check_bitmaps(tags, self.taken, self.pinned)
     }
 }
 
 /// Whether bitmaps have room for `tags` tags; the second may be empty.
-pub(crate) fn check_bitmaps(tags: u32, taken: &[TagWord], other: &[TagWord]) -> Result<(), TagsRefused> {
+pub(crate) fn check_bitmaps(tags: u32, taken: &[TagWord], other: &[TagWord]) -> Result<(), TagsError> {
     if tags > MOST_TAGS {
-        return Err(TagsRefused::TooMany(tags));
+        return Err(TagsError::TooMany(tags));
     }
     let needed = tag_words(tags);
     if taken.len() < needed {
-        return Err(TagsRefused::BitmapTooSmall(taken.len(), needed));
+        return Err(TagsError::BitmapTooSmall(taken.len(), needed));
     }
     if !other.is_empty() && other.len() < needed {
-        return Err(TagsRefused::BitmapTooSmall(other.len(), needed));
+        return Err(TagsError::BitmapTooSmall(other.len(), needed));
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use crate::fault::{Rule, without};
 use crate::tags::rolling::{Rolling, TagContext};
-use crate::tags::storage::{TagStorage, TagsRefused};
-use crate::tags::{Assignment, Held, Reach, TagBroadcast, TagCpu, TagPolicy, TagSpace};
+use crate::tags::storage::{TagStorage, TagsError};
+use crate::tags::{Assignment, FlushMethod, Residue, TagBroadcast, TagCpu, TagPolicy, TagSpace};
 use crate::types::Tag;
 
 /// VMIDs: each virtual machine (a space of the engine) has one tag on all CPUs, with generations, like
@@ -33,7 +33,7 @@ impl<'a, B: TagBroadcast, const G: u32> Vmids<'a, B, G> {
     ///
     /// # Errors
     /// As [`GlobalAsids::new`](crate::GlobalAsids::new).
-    pub fn new(tags: u32, storage: TagStorage<'a>, broadcast: B) -> Result<Self, TagsRefused> {
+    pub fn new(tags: u32, storage: TagStorage<'a>, broadcast: B) -> Result<Self, TagsError> {
         Ok(Self { rolling: Rolling::new(tags, storage)?, broadcast })
     }
 
@@ -55,8 +55,8 @@ impl<'a, B: TagBroadcast, const G: u32> Vmids<'a, B, G> {
 // fence and the walks under it; 4. none moves.
 unsafe impl<B: TagBroadcast, const G: u32> TagPolicy for Vmids<'_, B, G> {
     type Space = TagContext;
-    const WARM: bool = true;
-    const UNLOADS: bool = true;
+    const ENTRIES_SURVIVE_SWITCH: bool = true;
+    const NEEDS_NULL_ROOT: bool = true;
 
     fn new_space(&self) -> TagContext {
         TagContext::new()
@@ -66,21 +66,21 @@ unsafe impl<B: TagBroadcast, const G: u32> TagPolicy for Vmids<'_, B, G> {
     fn assign(&self, cpu: TagCpu<'_>, space: TagSpace<'_, TagContext>) -> Assignment {
         let tag = self.rolling.try_fast(cpu.id, space.memory);
         let take = || self.rolling.take(cpu.id, space.memory, || {}, || self.drop_all()).tag;
-        Assignment { tag: tag.unwrap_or_else(take), held: Held::Current }
+        Assignment { tag: tag.unwrap_or_else(take), residue: Residue::Current }
     }
 
     #[inline]
-    fn leave(&self, _: TagCpu<'_>, _: TagSpace<'_, TagContext>, _: Tag, _: u64) {}
+    fn on_switch_out(&self, _: TagCpu<'_>, _: TagSpace<'_, TagContext>, _: Tag, _: u64) {}
 
     #[inline]
-    fn left(&self, cpu: TagCpu<'_>) {
+    fn on_unload(&self, cpu: TagCpu<'_>) {
         self.rolling.idle(cpu.id);
     }
 
     fn flushed(&self, _: TagCpu<'_>) {}
 
     #[inline]
-    fn reach(&self, space: &TagContext) -> Reach {
-        space.tag().map_or(Reach::Nobody, Reach::Broadcast)
+    fn flush_method(&self, space: &TagContext) -> FlushMethod {
+        space.tag().map_or(FlushMethod::Nobody, FlushMethod::Broadcast)
     }
 }

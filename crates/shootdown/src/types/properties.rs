@@ -47,8 +47,8 @@ fn range() -> impl Strategy<Value = PageRange> {
     })
 }
 
-fn tables() -> impl Strategy<Value = Tables> {
-    prop::sample::select(&[Tables::Kept, Tables::Freed])
+fn tables() -> impl Strategy<Value = PageTables> {
+    prop::sample::select(&[PageTables::Kept, PageTables::Freed])
 }
 
 /// First and last address, in numbers that cannot wrap.

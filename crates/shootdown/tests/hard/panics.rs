@@ -4,7 +4,7 @@
 //! The CPU on which the callback ran may owe others an answer, and its tags may stand for nothing: before it runs user
 //! code again, it calls `enter_lazy`, `leave` and `online_cpu`, and switches to a space; until then others may wait for it.
 
-use super::rig::{Callback, Host, User, machine, page_range, space};
+use super::test_machine::{Callback, Host, User, machine, page_range, space};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use shootdown::*;
@@ -57,7 +57,7 @@ fn perform(host: &'static Host, users: &[User], act: &Act) {
             gather.send().finish_with(drop);
         }),
         Act::Kernel(cpu) => {
-            host.on(cpu, || engine.flush_kernel(Scope::Pages(page_range(7)), Tables::Kept));
+            host.on(cpu, || engine.flush_kernel(Scope::Pages(page_range(7)), PageTables::Kept));
         }
         Act::Trim(cpu, space) => host.on(cpu, || engine.trim(&users[space])),
         Act::Cycle(cpu) => {
@@ -166,8 +166,8 @@ fn unmap_panics(host: &'static Host, user: &User, callback: Callback, nth: u64) 
 
 #[test]
 fn frames_of_a_gather_whose_flush_panics_are_never_given_back() {
-    let before = [Callback::Kick, Callback::FlushLocal, Callback::PublishTables, Callback::IrqSave];
-    for callback in before.into_iter().chain([Callback::Relax, Callback::MustWait]) {
+    let before = [Callback::SendIpi, Callback::FlushLocal, Callback::PublishTables, Callback::IrqSave];
+    for callback in before.into_iter().chain([Callback::Relax, Callback::NeedsAck]) {
         let (host, user) = two();
         host.masked.borrow_mut().insert(1, u64::MAX);
         unmap_panics(host, &user, callback, 0);
@@ -178,7 +178,7 @@ fn frames_of_a_gather_whose_flush_panics_are_never_given_back() {
 
 #[test]
 fn frames_whose_wait_panics_are_never_given_back() {
-    for callback in [Callback::Relax, Callback::MustWait, Callback::Stalled] {
+    for callback in [Callback::Relax, Callback::NeedsAck, Callback::Stalled] {
         for hands_over in [false, true] {
             let (host, user) = two();
             host.masked.borrow_mut().insert(1, u64::MAX);
@@ -217,9 +217,9 @@ fn who_waits_for_a_cpu_whose_handler_panicked_is_answered_when_that_cpu_leaves()
     (0..3).for_each(|cpu| host.run(cpu, &user));
     host.touch(1, 1);
     let engine = host.engine();
-    let pending = host.on(0, || engine.send(&user, Scope::Pages(page_range(1)), Tables::Kept));
+    let pending = host.on(0, || engine.send(&user, Scope::Pages(page_range(1)), PageTables::Kept));
     host.bomb.set(Some((Callback::FlushLocal, 0)));
-    let handler = || host.serve(1);
+    let handler = || host.handle_ipi(1);
     assert!(catch_unwind(AssertUnwindSafe(handler)).is_err());
     recover(host, 1, &user);
     host.on(0, || pending.finish());

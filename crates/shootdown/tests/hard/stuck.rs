@@ -1,6 +1,6 @@
 //! Targets with interrupts off.
 
-use super::rig::{STALL_POLLS, machine, page_range, space};
+use super::test_machine::{STALL_POLLS, machine, page_range, space};
 use shootdown::*;
 
 #[test]
@@ -30,7 +30,7 @@ fn kernel_memory_waits_for_a_stuck_cpu_by_name_too_and_for_none_that_is_off_line
     host.on(3, || host.engine().offline_cpu());
     host.masked.borrow_mut().insert(3, u64::MAX);
     host.masked.borrow_mut().insert(2, 30);
-    host.engine().flush_kernel(Scope::Pages(page_range(9)), Tables::Freed);
+    host.engine().flush_kernel(Scope::Pages(page_range(9)), PageTables::Freed);
     assert!(host.polls() >= 30);
     assert!(!host.stalled.borrow().is_empty());
     assert!(host.stalled.borrow().iter().all(|&(cpu, _)| cpu == 2), "{:?}", host.stalled.borrow());

@@ -108,8 +108,8 @@ fn a_shared_tag_that_is_refused_leaves_the_space_as_it_was() {
     for user in &users[..2] {
         assert!(engine.share_tag(user).is_ok());
     }
-    assert_eq!(engine.share_tag(&users[2]), Err(ShareRefused::NoneLeft(2)));
-    assert_eq!(engine.share_tag(&users[0]), Err(ShareRefused::AlreadyShared(Tag::new(3))));
+    assert_eq!(engine.share_tag(&users[2]), Err(ShareError::NoneLeft(2)));
+    assert_eq!(engine.share_tag(&users[0]), Err(ShareError::AlreadyShared(Tag::new(3))));
     // Refused, the space runs and is flushed as before, and gets a tag when one is free.
     host.run(0, &users[2]);
     host.unmap(1, &users[2]);
@@ -123,11 +123,11 @@ fn a_shared_tag_that_is_refused_leaves_the_space_as_it_was() {
 
 #[test]
 fn a_pin_that_is_refused_changes_nothing() {
-    let engine = machine(2, |_| GlobalAsids::<ByDoorbell>::new(6, storage(2, 6)).expect("enough tags"));
+    let engine = machine(2, |_| GlobalAsids::<FlushByIpi>::new(6, storage(2, 6)).expect("enough tags"));
     let (host, users) = (engine.platform(), spaces(engine, 12));
     // Six tags, less 0, one for each CPU, and one to give out: two may be pinned.
     let pinned: Vec<_> = users[..2].iter().map(|user| engine.pin_tag(user).expect("room")).collect();
-    assert_eq!(engine.pin_tag(&users[2]), Err(PinRefused::NoneLeft(2)));
+    assert_eq!(engine.pin_tag(&users[2]), Err(PinError::NoneLeft(2)));
     for round in 0..8 {
         users.iter().for_each(|user| host.run(round % 2, user));
         host.unmap(round % 2, &users[2]);

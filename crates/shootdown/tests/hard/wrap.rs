@@ -1,7 +1,7 @@
 //! Numbers that only grow: what each counts, and why none comes to its end. Rollovers of tags, which do come to theirs,
 //! are run with generations of 3 bits (`asid-generation-wrap` and its like, and `tests/tags`).
 
-use super::rig::{machine, page_range, space};
+use super::test_machine::{machine, page_range, space};
 use shootdown::*;
 
 /// More of anything than a machine does in a second.
@@ -10,7 +10,7 @@ const PER_SECOND: u64 = 1_000_000_000;
 const TIMES: u64 = if cfg!(miri) { 10 } else { 1000 };
 const SECONDS_PER_YEAR: u64 = 366 * 24 * 60 * 60;
 
-/// The largest generation that a stamp of the ring can carry: it is twice the generation, plus 1.
+/// The largest generation that a stamp of the history can carry: it is twice the generation, plus 1.
 const LAST_GENERATION: u64 = u64::MAX >> 1;
 
 #[test]
@@ -35,7 +35,7 @@ fn a_flush_costs_one_generation_and_a_switch_none() {
     }
     assert_eq!(a.generation().number(), before, "so switches, however many, bring nothing nearer to a wrap");
     for flush in 1..=TIMES {
-        host.engine().flush(&a, Scope::Pages(page_range(1)), Tables::Kept);
+        host.engine().flush(&a, Scope::Pages(page_range(1)), PageTables::Kept);
         assert_eq!(a.generation().number(), before + flush);
     }
     host.check();

@@ -81,7 +81,7 @@ impl Case {
     ///
     /// # Errors
     /// [`Fault::Compiles`] and [`Fault::Another`].
-    pub fn judge(&self, path: &Path, said: &str) -> Result<(), Fault> {
+    pub fn check(&self, path: &Path, said: &str) -> Result<(), Fault> {
         let here = format!("{}:{}:", path.display(), self.line);
         // Without a place are the summary and what the engine's own code is blamed for.
         let errors: Vec<&str> =

@@ -34,14 +34,14 @@ macro_rules! duties {
         fn local(&self, cpu: CpuId) -> &CpuLocal {
             &self.cpus[cpu.index()]
         }
-        fn irq_save(&self, _: Span) -> bool {
+        fn irq_save(&self, _: IrqReason) -> bool {
             true
         }
         fn irq_restore(&self, _: bool) {}
         fn tags(&self) -> &$tags {
             &self.tags
         }
-        fn kick(&self, _: CpuId) {}
+        fn send_ipi(&self, _: CpuId) {}
         unsafe fn flush_local(&self, _: LocalFlush) {}
         unsafe fn install(&self, _: Option<u64>, _: Tag, _: OnInstall) {}
         unsafe fn free_root(&self, _: &AddressSpace<Self>) {}
@@ -71,7 +71,7 @@ pub static GUEST: Shootdown<Guest> = Shootdown::new(Toy::new(PerCpuSlots), CpuMa
 /// Makes a space and its first user reference on any such machine.
 pub fn user_of<T: TagPolicy + 'static>(engine: &'static Shootdown<Toy<T>>) -> UserRef<'static, Toy<T>> {
     let space = engine.new_space(0x1000, CpuMask::new()).expect("the masks are equally large");
-    engine.adopt(Box::leak(Box::new(space))).expect("the space is new")
+    engine.register(Box::leak(Box::new(space))).expect("the space is new")
 }
 
 /// Makes a user reference to a space of the kernel's.

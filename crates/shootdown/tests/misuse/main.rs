@@ -55,7 +55,7 @@ fn every_case_names_the_rule_that_it_guards() {
 fn an_error_on_another_line_or_of_another_kind_is_no_refusal() {
     let case = Case::parse("a", "//! SD-8: x\n//= b();\na(); //~ E0382\n").expect("a case");
     assert_eq!(case.twin, "//! SD-8: x\nb();\n");
-    let said = |lines: &str| case.judge(Path::new("a.rs"), lines);
+    let said = |lines: &str| case.check(Path::new("a.rs"), lines);
     assert_eq!(said("a.rs:3:5: error[E0382]: used\nerror: aborting\n"), Ok(()));
     assert_eq!(
         said("a.rs:2:5: error[E0382]: used\n"),
@@ -106,7 +106,7 @@ impl Bench {
     /// Compiles a case and its twin.
     fn try_case(&self, case: &Case) -> Result<(), Fault> {
         let wrong = Path::new(HERE).join("cases").join(&case.name).with_extension("rs");
-        case.judge(&wrong, &text(&self.program(&case.name, &wrong)))?;
+        case.check(&wrong, &text(&self.program(&case.name, &wrong)))?;
         let name = format!("{}_twin", case.name);
         let right = self.out.join(&name).with_extension("rs");
         fs::write(&right, &case.twin).expect("the twin is written");

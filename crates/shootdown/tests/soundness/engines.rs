@@ -1,7 +1,7 @@
 //! Spaces that are given to another engine of the same type.
 
 use crate::platform::*;
-use shootdown::{PageRange, Scope, Tables, VirtAddr};
+use shootdown::{PageRange, PageTables, Scope, VirtAddr};
 use std::sync::Arc;
 
 /// A call that takes a space.
@@ -12,9 +12,9 @@ const PAGE: PageRange = PageRange::page(VirtAddr(0x1000));
 const CALLS: &[Call] = &[
     ("switch_to", |engine, user| engine.switch_to(user)),
     ("borrow", |engine, user| drop(engine.borrow(user))),
-    ("with_temporary", load_for_a_moment),
-    ("flush", |engine, user| engine.flush(user, Scope::All, Tables::Freed)),
-    ("send", |engine, user| drop(engine.send(user, Scope::Pages(PAGE), Tables::Kept))),
+    ("with_temporary_space", load_for_a_moment),
+    ("flush", |engine, user| engine.flush(user, Scope::All, PageTables::Freed)),
+    ("send", |engine, user| drop(engine.send(user, Scope::Pages(PAGE), PageTables::Kept))),
     ("gather", |engine, user| drop(engine.gather::<u64, 1>(user))),
     ("gather_within", |engine, user| drop(engine.gather_within::<u64, 1>(user, PAGE))),
     ("trim", |engine, user| engine.trim(user)),
@@ -29,7 +29,7 @@ fn every_call_refuses_the_space_of_another_engine() {
         assert_eq!(reason, "made by another engine: space 1", "{name}");
         // Nothing of it is left in either: the space lives and dies as any other.
         first.switch_to(&user);
-        first.flush(&user, Scope::All, Tables::Kept);
+        first.flush(&user, Scope::All, PageTables::Kept);
         first.enter_lazy();
         user.put().expect("the only user").finish();
         assert_eq!(memory.strong_count(), 0, "{name}");
@@ -52,9 +52,9 @@ fn a_lazy_cpu_stays_lazy_where_a_temporary_space_is_refused() {
 fn another_engine_does_not_adopt_a_space() {
     let (first, second) = (engine(), engine());
     let object = object(&first, 7);
-    let reason = refused(&second, || second.adopt(Arc::clone(&object)).map_err(|(refused, _)| refused));
+    let reason = refused(&second, || second.register(Arc::clone(&object)).map_err(|(refused, _)| refused));
     assert!(reason.contains("made by another engine"), "{reason}");
-    assert!(first.adopt(object).is_ok(), "it is as new as before");
+    assert!(first.register(object).is_ok(), "it is as new as before");
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn an_engine_that_moved_knows_what_it_made_before() {
     let engine = engine();
     let object = object(&engine, 7);
     let moved = Box::new(engine);
-    let user = moved.adopt(object).map_err(|(refused, _)| refused).expect("its own");
+    let user = moved.register(object).map_err(|(refused, _)| refused).expect("its own");
     moved.switch_to(&user);
     assert_eq!(log(&moved), ["install Some(7)"]);
 }
@@ -97,6 +97,6 @@ fn an_engine_at_the_address_of_one_that_is_gone_refuses_what_that_one_made() {
     *place = engine();
     assert_eq!(std::ptr::from_ref(&*place), address);
     let _own = space(&place, 8);
-    let reason = refused(&place, || place.adopt(object).map_err(|(refused, _)| refused));
+    let reason = refused(&place, || place.register(object).map_err(|(refused, _)| refused));
     assert_eq!(reason, "made by another engine: space 1");
 }

@@ -35,7 +35,7 @@ unsafe impl SpaceHandle<Host> for Arc<Object> {
 }
 
 // SAFETY: 1. and 2. they are elements of an array; 3. nothing interrupts the one thread; 4. nothing is cached; 5. tests that
-// wait for another CPU have it serve; 6. the default.
+// wait for another CPU have it handle IPIs; 6. the default.
 unsafe impl Platform for Host {
     type Root = u64;
     type Mask = CpuMask<1>;
@@ -51,7 +51,7 @@ unsafe impl Platform for Host {
     fn local(&self, cpu: CpuId) -> &CpuLocal {
         &self.cpus[cpu.index()]
     }
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, _: IrqReason) -> bool {
         self.masked.replace(self.masked.get() + 1) == 0
     }
     fn irq_restore(&self, _: bool) {
@@ -60,7 +60,7 @@ unsafe impl Platform for Host {
     fn tags(&self) -> &Untagged {
         &Untagged
     }
-    fn kick(&self, _: CpuId) {}
+    fn send_ipi(&self, _: CpuId) {}
     unsafe fn flush_local(&self, _: LocalFlush) {}
     unsafe fn install(&self, root: Option<u64>, _: Tag, _: OnInstall) {
         self.log.borrow_mut().push(format!("install {root:?}"));
@@ -105,7 +105,7 @@ pub fn object(engine: &Engine, root: u64) -> Arc<Object> {
 pub fn watched(engine: &Engine, root: u64) -> (User<'_>, Weak<Object>) {
     let object = object(engine, root);
     let memory = Arc::downgrade(&object);
-    (engine.adopt(object).map_err(|(refused, _)| refused).expect("it is new"), memory)
+    (engine.register(object).map_err(|(refused, _)| refused).expect("it is new"), memory)
 }
 
 /// Makes a space.
@@ -116,7 +116,7 @@ pub fn space(engine: &Engine, root: u64) -> User<'_> {
 /// Loads a space for a moment.
 pub fn load_for_a_moment(engine: &Engine, user: &User<'_>) {
     // SAFETY: 1. nothing is put meanwhile.
-    unsafe { engine.with_temporary(user, || ()) }
+    unsafe { engine.with_temporary_space(user, || ()) }
 }
 
 /// Goes on as CPU `cpu`.

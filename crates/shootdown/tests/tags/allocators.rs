@@ -28,7 +28,7 @@ fn a_switch_between_two_spaces_with_tags_flushes_nothing() {
 /// two goes: the other one's tag must still be the space's, though it was the second that was found reserved.
 #[test]
 fn all_cpus_that_run_a_space_over_rollovers_keep_its_tag_reserved() {
-    let engine = asids::<ByBroadcast>(3, 5);
+    let engine = asids::<FlushByBroadcast>(3, 5);
     let (host, users) = (engine.platform(), spaces(engine, 6));
     let rollovers = || host.tags().rollovers();
     let roll = |cpu: u32, users: &[User<_>]| {
@@ -54,7 +54,7 @@ fn all_cpus_that_run_a_space_over_rollovers_keep_its_tag_reserved() {
 /// it in the new one.
 #[test]
 fn a_tag_reserved_since_generations_wrapped_is_not_taken_for_an_older_one() {
-    let tags = GlobalAsids::<ByBroadcast, 1>::new(4, storage(2, 4)).expect("enough tags");
+    let tags = GlobalAsids::<FlushByBroadcast, 1>::new(4, storage(2, 4)).expect("enough tags");
     let engine = machine(2, |_| tags);
     let (host, users) = (engine.platform(), spaces(engine, 6));
     let (old, others) = users.split_first().expect("six");
@@ -76,7 +76,7 @@ fn a_tag_reserved_since_generations_wrapped_is_not_taken_for_an_older_one() {
 
 #[test]
 fn a_cpu_that_keeps_running_is_not_disturbed_by_rollovers() {
-    let engine = asids::<ByDoorbell>(2, 4);
+    let engine = asids::<FlushByIpi>(2, 4);
     let (host, users) = (engine.platform(), spaces(engine, 5));
     host.run(1, &users[0]);
     let tag = host.tag(1);
@@ -90,12 +90,12 @@ fn a_cpu_that_keeps_running_is_not_disturbed_by_rollovers() {
 
 #[test]
 fn pinned_tags_outlive_rollovers_and_leave_enough_for_cpus() {
-    let engine = asids::<ByDoorbell>(2, 6);
+    let engine = asids::<FlushByIpi>(2, 6);
     let (host, users) = (engine.platform(), spaces(engine, 8));
     let first = engine.pin_tag(&users[0]).expect("two may be pinned");
     assert_eq!(engine.pin_tag(&users[0]), Ok(first), "pins of one space count as one");
     let second = engine.pin_tag(&users[1]).expect("two may be pinned");
-    assert_eq!(engine.pin_tag(&users[2]), Err(PinRefused::NoneLeft(2)));
+    assert_eq!(engine.pin_tag(&users[2]), Err(PinError::NoneLeft(2)));
     for _ in 0..50 {
         run_all(host, 0, &users[2..]);
         run_all(host, 1, &users[2..]);
@@ -104,7 +104,7 @@ fn pinned_tags_outlive_rollovers_and_leave_enough_for_cpus() {
     host.run(1, &users[1]);
     assert_eq!([host.tag(0), host.tag(1)], [first.number(), second.number()]);
     engine.unpin_tag(&users[0]);
-    assert_eq!(engine.pin_tag(&users[2]), Err(PinRefused::NoneLeft(2)), "the first is pinned twice");
+    assert_eq!(engine.pin_tag(&users[2]), Err(PinError::NoneLeft(2)), "the first is pinned twice");
     engine.unpin_tag(&users[0]);
     assert!(engine.pin_tag(&users[2]).is_ok());
 }
@@ -112,7 +112,7 @@ fn pinned_tags_outlive_rollovers_and_leave_enough_for_cpus() {
 #[test]
 #[should_panic(expected = "unpinned that is not pinned")]
 fn unpinning_what_is_not_pinned_stops() {
-    let engine = asids::<ByDoorbell>(1, 4);
+    let engine = asids::<FlushByIpi>(1, 4);
     let user = spaces(engine, 1).remove(0);
     let _ = engine.pin_tag(&user);
     engine.unpin_tag(&user);
@@ -146,20 +146,20 @@ fn shared(tags: u32) -> &'static Shootdown<Host<GlobalOverLocal<'static, Everywh
 }
 
 #[test]
-fn a_shared_space_runs_under_one_tag_everywhere_and_rings_nobody() {
+fn a_shared_space_runs_under_one_tag_everywhere_and_needs_no_ipi() {
     let engine = shared(5);
     let (host, users) = (engine.platform(), spaces(engine, 2));
     (0..2).for_each(|cpu| host.run(cpu, &users[0]));
     assert_eq!([host.tag(0), host.tag(1)], [1, 1]);
     assert_eq!(engine.share_tag(&users[0]), Ok(Tag::new(3)));
     assert_eq!([host.tag(0), host.tag(1)], [3, 3], "both have moved");
-    assert_eq!(engine.share_tag(&users[0]), Err(ShareRefused::AlreadyShared(Tag::new(3))));
-    let sent = engine.platform().local(CpuId::new(0)).counters().doorbells_sent();
+    assert_eq!(engine.share_tag(&users[0]), Err(ShareError::AlreadyShared(Tag::new(3))));
+    let sent = engine.platform().local(CpuId::new(0)).counters().ipis_sent();
     host.unmap(0, &users[0]);
     host.run(1, &users[1]);
     host.unmap(0, &users[0]);
     host.run(1, &users[0]);
-    assert_eq!(engine.platform().local(CpuId::new(0)).counters().doorbells_sent(), sent);
+    assert_eq!(engine.platform().local(CpuId::new(0)).counters().ipis_sent(), sent);
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn freed_shared_tags_are_given_out_after_one_broadcast_for_all_of_them() {
         assert_eq!(engine.share_tag(user), Ok(Tag::new(tag)));
         host.run(1, user);
     }
-    assert_eq!(engine.share_tag(&users[3]), Err(ShareRefused::NoneLeft(3)));
+    assert_eq!(engine.share_tag(&users[3]), Err(ShareError::NoneLeft(3)));
     host.run(1, &users[5]);
     for user in users.drain(..2) {
         user.put().expect("the last user").finish();

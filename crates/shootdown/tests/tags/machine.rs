@@ -50,7 +50,7 @@ pub struct Host<T: TagPolicy + 'static> {
     pub tlbs: &'static Tlbs,
     /// Per CPU, root and tag that are loaded.
     loaded: RefCell<Vec<(Option<usize>, u16)>>,
-    kicked: RefCell<Vec<u32>>,
+    pending_ipis: RefCell<Vec<u32>>,
     engine: OnceCell<&'static Shootdown<Host<T>>>,
 }
 
@@ -58,8 +58,8 @@ pub struct Host<T: TagPolicy + 'static> {
 unsafe impl<T: TagPolicy> Sync for Host<T> {}
 
 // SAFETY: 1. the test sets the number; 2. a fixed vector, and each test's tags have words of their own; 3. one thread; 4.
-// the model drops what is asked for; 5. a kicked CPU serves when the waiter relaxes; 6. the model drops the tag on all
-// CPUs.
+// the model drops what is asked for; 5. the target of an IPI handles it when the waiter relaxes; 6. the model drops the tag
+// on all CPUs.
 unsafe impl<T: TagPolicy> Platform for Host<T> {
     type Root = usize;
     type Mask = CpuMask<1>;
@@ -74,7 +74,7 @@ unsafe impl<T: TagPolicy> Platform for Host<T> {
     fn local(&self, cpu: CpuId) -> &CpuLocal {
         &self.locals[cpu.index()]
     }
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, _: IrqReason) -> bool {
         true
     }
     fn irq_restore(&self, _: bool) {}
@@ -104,24 +104,24 @@ unsafe impl<T: TagPolicy> Platform for Host<T> {
             self.tlbs.partial.set(self.tlbs.partial.get() + 1);
         }
     }
-    fn kick(&self, cpu: CpuId) {
-        self.kicked.borrow_mut().push(cpu.number());
+    fn send_ipi(&self, cpu: CpuId) {
+        self.pending_ipis.borrow_mut().push(cpu.number());
     }
     unsafe fn free_root(&self, _: &AddressSpace<Self>) {}
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
         let _ = teardown.into_handle();
     }
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
-        let Some(tag) = what.tag else { return Remote::Kick };
+        let Some(tag) = what.tag else { return Remote::NeedsIpi };
         for tlb in self.tlbs.entries.borrow_mut().iter_mut() {
             tlb[usize::from(tag.number())] = None;
         }
         Remote::Done
     }
     fn relax(&self, _: u64) {
-        for cpu in self.kicked.take() {
+        for cpu in self.pending_ipis.take() {
             // SAFETY: 1. nothing interrupts the thread that plays the CPUs; 2. no call is at work on this one.
-            self.on(cpu, || unsafe { self.engine().serve() });
+            self.on(cpu, || unsafe { self.engine().handle_ipi() });
         }
     }
 }
@@ -163,7 +163,7 @@ impl<T: TagPolicy> Host<T> {
     pub fn unmap(&self, cpu: u32, space: &User<T>) {
         self.tlbs.unmaps.borrow_mut()[space.root()] += 1;
         let page = PageRange::page(VirtAddr(0));
-        self.on(cpu, || self.engine().flush(space, Scope::Pages(page), Tables::Kept));
+        self.on(cpu, || self.engine().flush(space, Scope::Pages(page), PageTables::Kept));
         let loaded = self.loaded.borrow().clone();
         for (cpu, _) in loaded.iter().enumerate().filter(|(_, loaded)| loaded.0 == Some(space.root())) {
             self.touch(cpu as u32);
@@ -184,7 +184,7 @@ pub fn machine<T: TagPolicy>(
         tags: tags(tlbs),
         tlbs,
         loaded: RefCell::new(vec![(None, 0); cpus as usize]),
-        kicked: RefCell::default(),
+        pending_ipis: RefCell::default(),
         engine: OnceCell::new(),
     };
     let engine = &*Box::leak(Box::new(Shootdown::new(host, CpuMask::new())));
@@ -204,7 +204,7 @@ pub fn spaces<T: TagPolicy>(engine: &'static Shootdown<Host<T>>, count: usize) -
         let root = tlbs.unmaps.borrow().len();
         tlbs.unmaps.borrow_mut().push(0);
         let space = engine.new_space(root, CpuMask::new()).expect("64 CPUs fit");
-        engine.adopt(&*Box::leak(Box::new(space))).map_err(|refused| refused.0).expect("adopted once")
+        engine.register(&*Box::leak(Box::new(space))).map_err(|refused| refused.0).expect("registered once")
     };
     (0..count).map(|_| new()).collect()
 }

@@ -86,7 +86,7 @@ fn asids<F: AsidFlush, const G: u32>(tags: u32) -> GlobalAsids<'static, F, G> {
 )]
 fn global_asids_flush_once_a_cpu_and_rollover_and_nothing_else() {
     for tags in [6, 16, 100] {
-        let engine = machine(4, |_| asids::<ByDoorbell, 48>(tags));
+        let engine = machine(4, |_| asids::<FlushByIpi, 48>(tags));
         let seen = run(engine, 4, 120, None);
         let rollovers = engine.platform().tags().rollovers();
         assert!(rollovers > 1_000, "{tags} tags: {rollovers} rollovers");
@@ -101,10 +101,10 @@ fn global_asids_flush_once_a_cpu_and_rollover_and_nothing_else() {
     ignore = "a million switches of code without an unsafe block; `allocators` goes each of its ways"
 )]
 fn global_asids_stay_right_while_generations_of_three_bits_wrap_and_spaces_are_unmapped() {
-    let engine = machine(4, |_| asids::<ByDoorbell, 3>(6));
+    let engine = machine(4, |_| asids::<FlushByIpi, 3>(6));
     run(engine, 4, 12, Some(3));
     assert!(engine.platform().tags().rollovers() > 1_000);
-    let engine = machine(4, |_| asids::<ByBroadcast, 3>(6));
+    let engine = machine(4, |_| asids::<FlushByBroadcast, 3>(6));
     run(engine, 4, 12, Some(3));
     assert!(engine.platform().tags().rollovers() > 1_000);
 }

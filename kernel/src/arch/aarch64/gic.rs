@@ -28,7 +28,7 @@ pub fn enable_distributor() {
     write(DISTRIBUTOR, 1 << 4 | 1 << 1 | 1);
 }
 
-/// Turns the doorbell of a CPU, which is the caller, on.
+/// Enables the IPI of the calling CPU.
 pub fn enable(cpu: usize) {
     const SLEEP: u32 = 1 << 1;
     const ASLEEP: u32 = 1 << 2;

@@ -65,7 +65,7 @@ pub fn kernel_entry(gib: u64) -> u64 {
 }
 
 /// The hardware part of the platform, given the table that maps kernel memory alone. Nothing is assumed of the CPUs but how
-/// `boot.s` sets translation up; doorbells instead of broadcasts, as they are what this kernel is to show.
+/// `boot.s` sets translation up; IPIs instead of broadcasts, because this kernel is meant to show IPIs.
 #[inline]
 pub const fn mmu(kernel_root: u64) -> Mmu {
     const FEATURES: Features = Features::decode(&IdRegisters { isar0: 0, mmfr0: 0, mmfr1: 0, mmfr2: 0 });
@@ -94,7 +94,7 @@ pub fn root_address(root: Root) -> u64 {
     root.address()
 }
 
-/// Prepares the calling CPU: traps and doorbells.
+/// Prepares the calling CPU: traps and IPIs.
 pub fn prepare_cpu(_: &Mmu) {
     regs::load_vectors();
     gic::enable(this_cpu());
@@ -123,9 +123,9 @@ const fn affinity(cpu: usize) -> u64 {
     ((cpu as u64 / 16) << 8) | (cpu as u64 % 16)
 }
 
-/// Rings the doorbell of a CPU.
-pub fn kick(cpu: usize) {
-    regs::send_doorbell((cpu as u64 / 16) << 16 | 1 << (cpu % 16));
+/// Sends an IPI to a CPU.
+pub fn send_ipi(cpu: usize) {
+    regs::send_sgi((cpu as u64 / 16) << 16 | 1 << (cpu % 16));
 }
 
 /// Lets the machine run other CPUs while this one waits.
@@ -183,7 +183,7 @@ extern "C" fn trap(kind: u64, pc: u64, syndrome: u64, address: u64) -> u64 {
     const DATA_ABORT: u64 = 0x25;
     if kind == INTERRUPT {
         if regs::take_interrupt() {
-            crate::machine::doorbell();
+            crate::machine::send_ipi();
         }
         return pc;
     }

@@ -53,7 +53,7 @@ pub fn enable_interrupts() {
 }
 
 /// Sends interrupt 0 to the CPUs that a word of ICC_SGI1R_EL1 names; stores before it are visible first.
-pub fn send_doorbell(targets: u64) {
+pub fn send_sgi(targets: u64) {
     // SAFETY: the kernel runs at EL1, and every CPU handles interrupt 0.
     unsafe { asm!("dsb ishst", "msr s3_0_c12_c11_5, {}", "isb", in(reg) targets, options(nostack)) };
 }

@@ -12,7 +12,7 @@ unsafe extern "C" {
     static secondary_start: u8;
 }
 
-/// Sets the trap vector, lets the kernel reach user pages, turns floating point off and doorbells on.
+/// Sets the trap vector, lets the kernel reach user pages, turns floating point off and IPIs on.
 pub fn prepare() {
     let vector = &raw const trap_entry as u64;
     // SAFETY: the kernel runs in supervisor mode; the vector is the handler of all traps; no code here uses floating point.
@@ -41,9 +41,9 @@ pub fn hart() -> usize {
     hart
 }
 
-/// Takes the doorbell's interrupt down.
-pub fn clear_doorbell() {
-    // SAFETY: the kernel runs in supervisor mode, and rereads what the doorbell announces afterwards.
+/// Clears the pending IPI.
+pub fn clear_ipi() {
+    // SAFETY: the kernel runs in supervisor mode, and reads what the IPI announces again afterwards.
     unsafe { asm!("csrc sip, {}", in(reg) SOFTWARE, options(nostack)) };
 }
 

@@ -24,7 +24,7 @@ pub const HEAP: (u64, usize) = (0x8800_0000, 32 << 20);
 pub const FRAMES: u64 = 0x8c00_0000;
 
 const UART: *mut u8 = 0x1000_0000 as *mut u8;
-/// A word for each hart; a 1 that is written there rings it, without the firmware.
+/// A word for each hart; writing 1 there interrupts the hart, without the firmware.
 const SOFTWARE_INTERRUPTS: *mut u32 = 0x2f0_0000 as *mut u32;
 const TEST_DEVICE: *mut u32 = 0x10_0000 as *mut u32;
 const TICKS_PER_SECOND: u64 = 10_000_000;
@@ -87,7 +87,7 @@ pub fn root_address(root: Root) -> u64 {
     root.address()
 }
 
-/// Prepares the calling CPU: traps, user memory, doorbells, and a timer that is over, for [`yield_now`].
+/// Prepares the calling CPU: traps, user memory, IPIs, and a timer that is over, for [`yield_now`].
 ///
 /// # Panics
 /// The firmware refuses.
@@ -113,15 +113,15 @@ pub fn start_others(cpus: usize) {
     }
 }
 
-/// Rings the doorbell of a CPU.
+/// Sends an IPI to a CPU.
 #[inline]
-pub fn kick(cpu: usize) {
-    // The device must not be faster than the request that the doorbell announces.
+pub fn send_ipi(cpu: usize) {
+    // The device must not be faster than the request that the IPI announces.
     csr::stores_before_devices();
     // HW: RISC-V ACLINT Specification, version 1.0-rc4, SSWI: SETSSIP of each hart is a word.
-    let doorbell = SOFTWARE_INTERRUPTS.wrapping_add(cpu % crate::arch::MAX_CPUS);
+    let send_ipi = SOFTWARE_INTERRUPTS.wrapping_add(cpu % crate::arch::MAX_CPUS);
     // SAFETY: the machine has the device there, with a word for each of its harts.
-    unsafe { doorbell.write_volatile(1) };
+    unsafe { send_ipi.write_volatile(1) };
 }
 
 /// Lets the machine run other CPUs while this one waits.
@@ -180,9 +180,9 @@ extern "C" fn start_other(_hart: usize) -> ! {
 extern "C" fn trap(cause: u64, pc: u64, value: u64) -> u64 {
     const SOFTWARE_INTERRUPT: u64 = 1 << 63 | 1;
     if cause == SOFTWARE_INTERRUPT {
-        // Before the answer: what is rung meanwhile comes again.
-        csr::clear_doorbell();
-        crate::machine::doorbell();
+        // Before handling: an IPI that is sent meanwhile interrupts again.
+        csr::clear_ipi();
+        crate::machine::send_ipi();
         return pc;
     }
     const PAGE_FAULTS: [u64; 2] = [13, 15];

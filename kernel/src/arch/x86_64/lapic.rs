@@ -53,7 +53,7 @@ fn command(cpu: usize, command: u32) {
     while read(COMMAND_LOW) & BUSY != 0 {
         core::hint::spin_loop();
     }
-    // Handlers ring nobody, so that no interrupt comes between the two with another command.
+    // Handlers send no IPI, so no interrupt comes between the two with another command.
     write(COMMAND_HIGH, (cpu as u32) << 24);
     write(COMMAND_LOW, command);
 }

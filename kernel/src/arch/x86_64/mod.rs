@@ -41,7 +41,7 @@ const SERIAL: u16 = 0x3f8;
 const EXIT_DEVICE: u16 = 0xf4;
 /// Ports of the masks of the interrupt controllers that came before.
 const OLD_CONTROLLERS: [u16; 2] = [0x21, 0xa1];
-const DOORBELL: u8 = 64;
+const IPI: u8 = 64;
 
 static TICKS_PER_SECOND: AtomicU64 = AtomicU64::new(0);
 
@@ -89,7 +89,7 @@ pub fn root_address(root: Root) -> u64 {
     root.address()
 }
 
-/// Prepares the calling CPU: traps, doorbells, global pages.
+/// Prepares the calling CPU: traps, IPIs, global pages.
 pub fn prepare_cpu(mmu: &Mmu) {
     cpu::load_traps();
     lapic::enable();
@@ -117,9 +117,9 @@ pub fn start_others(cpus: usize) {
     (1..cpus).for_each(|cpu| lapic::start(cpu, cpu::TRAMPOLINE));
 }
 
-/// Rings the doorbell of a CPU.
-pub fn kick(cpu: usize) {
-    lapic::send(cpu, DOORBELL);
+/// Sends an IPI to a CPU.
+pub fn send_ipi(cpu: usize) {
+    lapic::send(cpu, IPI);
 }
 
 /// Lets the machine run other CPUs while this one waits.
@@ -179,9 +179,9 @@ extern "C" fn start_other(cpu: usize) -> ! {
 /// Handles a trap and returns where to go on.
 #[unsafe(no_mangle)]
 extern "C" fn trap(vector: u64, pc: u64, error: u64, address: u64) -> u64 {
-    if vector == u64::from(DOORBELL) {
+    if vector == u64::from(IPI) {
         lapic::end_of_interrupt();
-        crate::machine::doorbell();
+        crate::machine::send_ipi();
         return pc;
     }
     const PAGE_FAULT: u64 = 14;

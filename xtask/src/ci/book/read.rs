@@ -93,7 +93,7 @@ impl Chapter {
         let mut heading: Option<String> = None;
         let mut block: Option<(String, String)> = None;
         let mut firsts = 0;
-        // Blocks are judged as they were written: what is included is compiled elsewhere.
+        // Blocks are checked as they were written: what is included is compiled elsewhere.
         for event in Parser::new_ext(&source, OPTIONS) {
             match event {
                 Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))) => {

@@ -27,11 +27,11 @@ fn roots_carry_their_tag_above_bit_48() {
 #[test]
 fn numbers_that_do_not_fit_are_refused_with_their_value() {
     assert_eq!(Asid::new(0xff, Width::Bits8).map(Asid::number), Ok(0xff));
-    assert_eq!(Asid::new(0x100, Width::Bits8), Err(Refused::Tag(0x100)));
-    assert_eq!(Vmid::new(0x100, Width::Bits8), Err(Refused::Tag(0x100)));
+    assert_eq!(Asid::new(0x100, Width::Bits8), Err(EncodeError::Tag(0x100)));
+    assert_eq!(Vmid::new(0x100, Width::Bits8), Err(EncodeError::Tag(0x100)));
     assert_eq!(Vmid::new(0xffff, Width::Bits16).map(Vmid::number), Ok(0xffff));
     for address in [0x800, 1 << 48, u64::MAX] {
-        assert_eq!(Root::new(address), Err(Refused::Root(address)));
+        assert_eq!(Root::new(address), Err(EncodeError::Root(address)));
     }
 }
 
@@ -63,7 +63,7 @@ fn level_hints_name_granule_and_level() {
     for granule in GRANULES {
         for size in SIZES {
             let listed = table.iter().find(|row| (row.0, row.1) == (granule, size));
-            let expected = listed.map(|row| Ttl(row.2)).ok_or(Refused::Level(granule, size));
+            let expected = listed.map(|row| Ttl(row.2)).ok_or(EncodeError::Level(granule, size));
             assert_eq!(Ttl::leaf(granule, size), expected);
         }
     }
@@ -114,11 +114,11 @@ fn ranges_that_do_not_fit_are_refused() {
     let new = |address, pages, granule| {
         Chunks::new(VirtAddr(address), pages, granule, Asid::SHARED, Ttl::ANY).map(|chunks| chunks.pages)
     };
-    assert_eq!(new(0, 0, Granule::Size4K), Err(Refused::Count(0)));
-    assert_eq!(new(0, RANGE_PAGES_MAX + 1, Granule::Size4K), Err(Refused::Count(RANGE_PAGES_MAX + 1)));
-    assert_eq!(new(0x1000, 2, Granule::Size64K), Err(Refused::Address(VirtAddr(0x1000))));
+    assert_eq!(new(0, 0, Granule::Size4K), Err(EncodeError::Count(0)));
+    assert_eq!(new(0, RANGE_PAGES_MAX + 1, Granule::Size4K), Err(EncodeError::Count(RANGE_PAGES_MAX + 1)));
+    assert_eq!(new(0x1000, 2, Granule::Size64K), Err(EncodeError::Address(VirtAddr(0x1000))));
     // Bit 48 repeats upwards; with larger granules the field reaches higher.
-    assert_eq!(new(1 << 48, 2, Granule::Size4K), Err(Refused::Address(VirtAddr(1 << 48))));
+    assert_eq!(new(1 << 48, 2, Granule::Size4K), Err(EncodeError::Address(VirtAddr(1 << 48))));
     assert_eq!(new(1 << 48, 2, Granule::Size64K), Ok(2));
     assert_eq!(new(0xffff_0000_0000_0000, 2, Granule::Size4K), Ok(2));
     assert_eq!(new(0xab00_0000_0000_0000, 2, Granule::Size4K), Ok(2), "a tag in the top byte");
@@ -160,14 +160,14 @@ fn refusals_say_what_would_do() {
     extern crate std;
     use std::string::ToString;
     let said = [
-        (Refused::Tag(0x100), "0x100 has more bits than this machine's ASIDs or VMIDs"),
-        (Refused::Root(0x10), "0x10 is no root: it must be a multiple of 0x1000 below 1 << 48"),
+        (EncodeError::Tag(0x100), "0x100 has more bits than this machine's ASIDs or VMIDs"),
+        (EncodeError::Root(0x10), "0x10 is no root: it must be a multiple of 0x1000 below 1 << 48"),
         (
-            Refused::Level(Granule::Size64K, PageSize::Size2M),
+            EncodeError::Level(Granule::Size64K, PageSize::Size2M),
             "0x200000 bytes are no block with granules of 0x10000; give no hint",
         ),
-        (Refused::Address(VirtAddr(0x10)), "0x10 has bits that the range form drops"),
-        (Refused::Count(0), "0 pages do not fit the range form; drop the whole ASID"),
+        (EncodeError::Address(VirtAddr(0x10)), "0x10 has bits that the range form drops"),
+        (EncodeError::Count(0), "0 pages do not fit the range form; drop the whole ASID"),
     ];
     for (refused, text) in said {
         assert_eq!(refused.to_string(), text);

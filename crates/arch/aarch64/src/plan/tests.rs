@@ -85,8 +85,8 @@ fn range_and_address() -> impl Strategy<Value = (PageRange, u64)> {
     )
 }
 
-fn tables() -> impl Strategy<Value = Tables> {
-    prop::sample::select(&[Tables::Kept, Tables::Freed])
+fn tables() -> impl Strategy<Value = PageTables> {
+    prop::sample::select(&[PageTables::Kept, PageTables::Freed])
 }
 
 fn covered(strategies: &Strategies, range: PageRange, mut ops: Ops, entry: Entry) -> bool {
@@ -125,7 +125,7 @@ proptest! {
         (tag, table) in (any::<u16>(), any::<bool>()),
     ) {
         let tag = Tag::new(tag);
-        let table = table && tables == Tables::Freed;
+        let table = table && tables == PageTables::Freed;
         let entry = Entry { asid: strategies.asid(tag).number(), address, global: false, table };
         let ops = strategies.local(LocalFlush::Pages { tag, range, tables });
         prop_assert!(covered(&strategies, range, ops, entry), "{ops:?} leaves {entry:?}");
@@ -147,7 +147,7 @@ proptest! {
         (strategies, tables) in (strategies(), tables()),
         (asid, global, table) in (any::<u16>(), any::<bool>(), any::<bool>()),
     ) {
-        let entry = Entry { asid, address, global, table: table && tables == Tables::Freed };
+        let entry = Entry { asid, address, global, table: table && tables == PageTables::Freed };
         let local = strategies.local(LocalFlush::KernelPages { range, tables });
         prop_assert!(covered(&strategies, range, local, entry), "{local:?} leaves {entry:?}");
         let remote = strategies.remote(None, Scope::Pages(range), tables).expect("broadcasts");
@@ -206,12 +206,12 @@ fn the_usual_flush_is_one_tlbi_a_page_or_a_few_ranges() {
         strategies.local(LocalFlush::Pages { tag, range, tables })
     };
     let one = Tlbi { form: Form::VaLeaf, operand: 3 << 48 | 5 };
-    assert_eq!(ops(plain(true), 1, Tables::Kept).next(), Some(one));
-    assert_eq!(ops(plain(false), 512, Tables::Kept).count(), 512);
+    assert_eq!(ops(plain(true), 1, PageTables::Kept).next(), Some(one));
+    assert_eq!(ops(plain(false), 512, PageTables::Kept).count(), 512);
     let whole = Tlbi { form: Form::Asid, operand: 3 << 48 };
-    assert_eq!(ops(plain(false), 513, Tables::Kept).next(), Some(whole));
-    assert_eq!(ops(plain(false).with_ceiling(2), 3, Tables::Kept).next(), Some(whole));
-    let mut ranges = ops(plain(true), 1025, Tables::Freed);
+    assert_eq!(ops(plain(false), 513, PageTables::Kept).next(), Some(whole));
+    assert_eq!(ops(plain(false).with_ceiling(2), 3, PageTables::Kept).next(), Some(whole));
+    let mut ranges = ops(plain(true), 1025, PageTables::Freed);
     assert_eq!(
         [ranges.next(), ranges.next()].map(|op| op.map(|op| op.form)),
         [Some(Form::Range), Some(Form::Va)]
@@ -228,7 +228,7 @@ fn addresses_of_52_bits_go_page_by_page() {
     let features = Features { asid: Width::Bits16, vmid: Width::Bits8, ranges: true, level_hints: false };
     let wide = Strategies::choose(&features, translation, Errata::None);
     let range = PageRange::new(VirtAddr(0x5000), 4, PageSize::Size4K).expect("a range");
-    let what = LocalFlush::Pages { tag: Tag::new(3), range, tables: Tables::Kept };
+    let what = LocalFlush::Pages { tag: Tag::new(3), range, tables: PageTables::Kept };
     assert_eq!(wide.local(what).count(), 4);
     assert_eq!(plain(true).local(what).count(), 1);
 }
@@ -238,7 +238,7 @@ fn pages_smaller_than_the_granule_drop_the_granule() {
     let mut large = plain(false);
     large.translation.granule = Granule::Size64K;
     let range = PageRange::new(VirtAddr(0x1_f000), 2, PageSize::Size4K).expect("a range");
-    let what = LocalFlush::Pages { tag: Tag::new(3), range, tables: Tables::Kept };
+    let what = LocalFlush::Pages { tag: Tag::new(3), range, tables: PageTables::Kept };
     let operands: [u64; 2] = {
         let mut ops = large.local(what).map(|op| op.operand & 0xffff);
         [ops.next(), ops.next()].map(|operand| operand.expect("two granules"))
@@ -257,7 +257,7 @@ fn a_range_of_kernel_pages_names_the_granule_of_ttbr1() {
             strategies.translation.upper_granule = upper;
             let named = |start: u64| {
                 let range = PageRange::new(VirtAddr(start), 64, PageSize::Size64K).expect("a range");
-                let what = LocalFlush::KernelPages { range, tables: Tables::Kept };
+                let what = LocalFlush::KernelPages { range, tables: PageTables::Kept };
                 let op = strategies.local(what).next().expect("one");
                 assert_eq!(op.form, Form::RangeAllLeaf);
                 op.operand >> 46 & 0b11

@@ -65,8 +65,8 @@ fn range_and_address() -> impl Strategy<Value = (PageRange, u64)> {
     )
 }
 
-fn tables() -> impl Strategy<Value = Tables> {
-    prop::sample::select(&[Tables::Kept, Tables::Freed])
+fn tables() -> impl Strategy<Value = PageTables> {
+    prop::sample::select(&[PageTables::Kept, PageTables::Freed])
 }
 
 /// The same cases in every run.
@@ -90,7 +90,7 @@ proptest! {
     ) {
         let tag = Tag::new(tag);
         let step = strategies.local(LocalFlush::Pages { tag, range, tables });
-        let table = table && tables == Tables::Freed;
+        let table = table && tables == PageTables::Freed;
         let (asid, size) = (strategies.asid(tag).number(), smallest(range));
         let entry = Entry { asid, address, size, global: false, table };
         prop_assert!(drops(step, entry), "{step:?} leaves {entry:?}");
@@ -106,7 +106,7 @@ proptest! {
     ) {
         let step = strategies.local(LocalFlush::KernelPages { range, tables });
         let size = smallest(range);
-        let entry = Entry { asid, address, size, global, table: table && tables == Tables::Freed };
+        let entry = Entry { asid, address, size, global, table: table && tables == PageTables::Freed };
         prop_assert!(drops(step, entry), "{step:?} leaves {entry:?}");
         prop_assert!(drops(strategies.local(LocalFlush::Everything), entry));
     }
@@ -123,7 +123,7 @@ proptest! {
         prop_assert!(call.function == 1 || tag.is_some_and(|tag| asid == u64::from(strategies.asid(tag).number())));
         prop_assert_eq!((mask, base), (0, u64::MAX));
         let all = size == u64::MAX;
-        prop_assert!(all || tables == Tables::Kept && (start..=start + (size - 1)).contains(&address));
+        prop_assert!(all || tables == PageTables::Kept && (start..=start + (size - 1)).contains(&address));
         let whole = strategies.remote(tag, Scope::All, tables).expect("firmware");
         prop_assert_eq!(whole.arguments[3], u64::MAX);
     }
@@ -165,16 +165,16 @@ fn the_usual_flush_is_one_fence_a_page() {
         strategies.local(LocalFlush::Pages { tag, range, tables })
     };
     let pages = Pages { next: 0x5000, stride: 0x1000, count: 64 };
-    assert_eq!(flush(64, Tables::Kept), Step::Pages(pages, strategies.asid(tag)));
+    assert_eq!(flush(64, PageTables::Kept), Step::Pages(pages, strategies.asid(tag)));
     assert_eq!(
         (pages.count(), { pages }.next(), { pages }.last()),
         (64, Some(VirtAddr(0x5000)), Some(VirtAddr(0x4_4000)))
     );
-    assert_eq!(flush(65, Tables::Kept), Step::Asid(strategies.asid(tag)));
-    assert_eq!(flush(1, Tables::Freed), Step::Asid(strategies.asid(tag)));
+    assert_eq!(flush(65, PageTables::Kept), Step::Asid(strategies.asid(tag)));
+    assert_eq!(flush(1, PageTables::Freed), Step::Asid(strategies.asid(tag)));
     assert_eq!((strategies.asid_bits(), strategies.svinval()), (16, true));
     let low = strategies.with_ceiling(0);
-    let one = LocalFlush::Pages { tag, range: PageRange::page(VirtAddr(0)), tables: Tables::Kept };
+    let one = LocalFlush::Pages { tag, range: PageRange::page(VirtAddr(0)), tables: PageTables::Kept };
     assert_eq!(low.local(one), Step::Asid(strategies.asid(tag)));
 }
 
@@ -184,11 +184,14 @@ fn tags_that_are_no_asid_drop_everything() {
     let tag = Tag::new(0x200);
     assert_eq!(strategies.asid(tag), Asid::SHARED);
     assert_eq!(strategies.local(LocalFlush::Tag(tag)), Step::All);
-    let page = LocalFlush::Pages { tag, range: PageRange::page(VirtAddr(0)), tables: Tables::Kept };
+    let page = LocalFlush::Pages { tag, range: PageRange::page(VirtAddr(0)), tables: PageTables::Kept };
     assert_eq!(strategies.local(page), Step::All);
-    assert_eq!(Strategies::new(Mode::Sv39).remote(None, Scope::All, Tables::Kept), None);
+    assert_eq!(Strategies::new(Mode::Sv39).remote(None, Scope::All, PageTables::Kept), None);
     assert_eq!(
-        strategies.with_sbi_fences().remote(Some(tag), Scope::All, Tables::Kept).map(|call| call.function),
+        strategies
+            .with_sbi_fences()
+            .remote(Some(tag), Scope::All, PageTables::Kept)
+            .map(|call| call.function),
         Some(1)
     );
     assert!(strategies.with_sbi_fences().sbi_fences() && !strategies.sbi_fences());

@@ -1,7 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use shootdown::Tables;
+use shootdown::PageTables;
 
 /// Something that a CPU may have cached, of 8 KiB or of a larger page.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +75,7 @@ proptest! {
         let tag = Tag::new(tag);
         let (context, size) = (strategies.context(tag).number(), smallest(range));
         let entry = Entry { context, address, size, global: false };
-        for tables in [Tables::Kept, Tables::Freed] {
+        for tables in [PageTables::Kept, PageTables::Freed] {
             let step = strategies.local(LocalFlush::Pages { tag, range, tables });
             prop_assert!(drops(step, entry), "{step:?} leaves {entry:?}");
         }
@@ -87,7 +87,7 @@ proptest! {
     fn kernel_pages_go_and_global_ones_too((range, address) in range_and_address(), global in any::<bool>()) {
         let strategies = Strategies::new(Machine::Spitfire);
         let entry = Entry { context: 0, address, size: smallest(range), global };
-        let step = strategies.local(LocalFlush::KernelPages { range, tables: Tables::Freed });
+        let step = strategies.local(LocalFlush::KernelPages { range, tables: PageTables::Freed });
         prop_assert!(drops(step, entry), "{step:?} leaves {entry:?}");
         prop_assert!(drops(strategies.local(LocalFlush::Everything), entry));
     }
@@ -99,7 +99,7 @@ fn the_usual_flush_is_one_demap_a_page() {
     let tag = Tag::new(3);
     let flush = |count| {
         let range = PageRange::new(VirtAddr(0x5000), count, PageSize::Size4K).expect("a range");
-        strategies.local(LocalFlush::Pages { tag, range, tables: Tables::Kept })
+        strategies.local(LocalFlush::Pages { tag, range, tables: PageTables::Kept })
     };
     // One page of 4 KiB is in one of 8; two that do not begin with an even one are in two.
     let mut one = Pages { next: 0x4000, stride: 0x2000, count: 1 };
@@ -112,6 +112,6 @@ fn the_usual_flush_is_one_demap_a_page() {
     assert_eq!(flush(400), Step::Context(strategies.context(tag)));
     assert_eq!(strategies.machine(), Machine::Cheetah(Slots::Chosen(0)));
     let low = strategies.with_ceiling(0);
-    let kernel = LocalFlush::KernelPages { range: PageRange::page(VirtAddr(0)), tables: Tables::Kept };
+    let kernel = LocalFlush::KernelPages { range: PageRange::page(VirtAddr(0)), tables: PageTables::Kept };
     assert_eq!(low.local(kernel), Step::All);
 }

@@ -65,8 +65,8 @@ pub enum Progress {
     Done,
     /// Call again, with this control word and the same input.
     Again(u64),
-    /// The hypervisor refused, with this status: flush by doorbells instead.
-    Refused(u16),
+    /// The hypervisor refused, with this status: flush by IPIs instead.
+    EncodeError(u16),
 }
 
 impl FlushCall {
@@ -118,7 +118,7 @@ impl FlushCall {
         let status = result as u16;
         let (count, completed) = (control >> 32 & 0xfff, result >> 32 & 0xfff);
         if status != 0 {
-            Progress::Refused(status)
+            Progress::EncodeError(status)
         } else if completed < count {
             Progress::Again(control & !(0xfff << 48) | completed << 48)
         } else {
@@ -216,7 +216,7 @@ mod tests {
         let again = control | 5 << 48;
         assert_eq!(FlushCall::progress(control, 5 << 32), Progress::Again(again));
         assert_eq!(FlushCall::progress(again, 9 << 32), Progress::Again(control | 9 << 48));
-        assert_eq!(FlushCall::progress(control, 5), Progress::Refused(5));
+        assert_eq!(FlushCall::progress(control, 5), Progress::EncodeError(5));
         assert_eq!(FlushCall::progress(0x2, 0), Progress::Done);
     }
 }

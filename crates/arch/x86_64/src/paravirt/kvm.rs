@@ -71,8 +71,8 @@ impl StealTime {
     }
 
     /// Has KVM flush this CPU's TLB when it runs again, if it does not run: the body of
-    /// [`Platform::defer`](shootdown::Platform::defer).
-    pub fn defer(&self) -> bool {
+    /// [`Platform::flush_on_entry`](shootdown::Platform::flush_on_entry).
+    pub fn flush_on_entry(&self) -> bool {
         // ORDER(SD-4): the page tables and the generation come before the request, by the engine's fence;
         // KVM's exchange comes after it, and so do the walks of the CPU.
         match self.preempted.load(Ordering::Acquire) {
@@ -84,9 +84,8 @@ impl StealTime {
         }
     }
 
-    /// Whether this CPU may run without having flushed: the body of
-    /// [`Platform::must_wait`](shootdown::Platform::must_wait).
-    pub fn must_wait(&self) -> bool {
+    /// Whether this CPU may run without having flushed: the body of [`Platform::needs_ack`](shootdown::Platform::needs_ack).
+    pub fn needs_ack(&self) -> bool {
         self.preempted.load(Ordering::Acquire) != PREEMPTED | FLUSH
     }
 }
@@ -120,12 +119,12 @@ mod tests {
     #[test]
     fn only_a_cpu_that_does_not_run_is_asked_to_flush() {
         let area = StealTime::new();
-        assert!(!area.defer() && area.must_wait());
+        assert!(!area.flush_on_entry() && area.needs_ack());
         area.preempted.store(PREEMPTED, Ordering::Relaxed);
-        assert!(area.must_wait(), "nobody has asked yet");
-        assert!(area.defer() && area.defer() && !area.must_wait());
+        assert!(area.needs_ack(), "nobody has asked yet");
+        assert!(area.flush_on_entry() && area.flush_on_entry() && !area.needs_ack());
         // As KVM does when the CPU runs again.
         assert_eq!(area.preempted.swap(0, Ordering::AcqRel), PREEMPTED | FLUSH);
-        assert!(area.must_wait() && !area.defer());
+        assert!(area.needs_ack() && !area.flush_on_entry());
     }
 }

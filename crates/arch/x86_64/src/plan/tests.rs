@@ -96,8 +96,8 @@ fn range_and_address() -> impl Strategy<Value = (PageRange, u64)> {
     )
 }
 
-fn tables() -> impl Strategy<Value = Tables> {
-    prop::sample::select(&[Tables::Kept, Tables::Freed])
+fn tables() -> impl Strategy<Value = PageTables> {
+    prop::sample::select(&[PageTables::Kept, PageTables::Freed])
 }
 
 /// PCIDs that entries of the space tagged `tag` may carry.
@@ -136,7 +136,7 @@ proptest! {
         let plan = strategies.local(LocalFlush::Pages { tag, range, tables }, current);
         let pcid = owners(&strategies, tag)[user_half];
         let size = smallest(range);
-        let entry = Entry { pcid, address, size, global: false, table: table && tables == Tables::Freed };
+        let entry = Entry { pcid, address, size, global: false, table: table && tables == PageTables::Freed };
         prop_assert!(planned(plan, current, entry), "{plan:?} leaves {entry:?}");
     }
 
@@ -166,7 +166,7 @@ proptest! {
         let current = strategies.pcid(Tag::new(current));
         let plan = strategies.local(LocalFlush::KernelPages { range, tables }, current);
         let pcid = if strategies.tagging() == Tagging::None { 0 } else { pcid };
-        let table = table && tables == Tables::Freed;
+        let table = table && tables == PageTables::Freed;
         // Tables are cached under a PCID even where they lead to global pages.
         let global = strategies.kernel == KernelMappings::Global && !table;
         let entry = Entry { pcid, address, size: smallest(range), global, table };
@@ -200,7 +200,7 @@ proptest! {
             let expected = pcid.map_or((0, 0), |tag| (1, u32::from(tag.number()) << 16));
             prop_assert_eq!((rax >> 1 & 1, edx), expected, "one PCID, or all");
             prop_assert_eq!(rax >> 3 & 1 == 1, kernel);
-            prop_assert!(rax >> 4 & 1 == 0 || tables == Tables::Kept);
+            prop_assert!(rax >> 4 & 1 == 0 || tables == PageTables::Kept);
             prop_assert!(count <= u64::from(strategies.invlpgb.unwrap_or(0)));
         }
         prop_assert!(covered);
@@ -220,7 +220,7 @@ fn page(address: u64) -> PageRange {
 fn the_usual_flush_is_one_invlpg_a_page() {
     let strategies = with(true, true, Tagging::Pcid);
     let tag = Tag::new(3);
-    let what = LocalFlush::Pages { tag, range: page(0x5000), tables: Tables::Freed };
+    let what = LocalFlush::Pages { tag, range: page(0x5000), tables: PageTables::Freed };
     let plan = strategies.local(what, strategies.pcid(tag));
     assert_eq!(plan, Plan::of(Pages::of(page(0x5000)), Step::Invlpg, None));
     let mut pages = Pages::of(page(0x5000));
@@ -246,7 +246,7 @@ fn what_a_cpu_lacks_is_done_without() {
 #[test]
 fn broadcasts_are_used_with_pcids_alone() {
     let all = |strategies: Strategies| {
-        strategies.broadcast(Target::Space(None), Scope::All, Tables::Kept).map(Iterator::count)
+        strategies.broadcast(Target::Space(None), Scope::All, PageTables::Kept).map(Iterator::count)
     };
     assert_eq!(all(with(true, true, Tagging::Pcid)), Some(1));
     assert_eq!(all(with(true, true, Tagging::Pcid).without_broadcast()), None);
@@ -262,7 +262,7 @@ fn long_ranges_and_ranges_across_the_hole_are_widened() {
     let tag = Tag::new(3);
     let plan = |start, count| {
         let range = PageRange::new(VirtAddr(start), count, PageSize::Size4K).expect("a range");
-        strategies.local(LocalFlush::Pages { tag, range, tables: Tables::Kept }, strategies.pcid(tag))
+        strategies.local(LocalFlush::Pages { tag, range, tables: PageTables::Kept }, strategies.pcid(tag))
     };
     assert_eq!(strategies.ceiling(), 33);
     assert_eq!((plan(0x1000, 33).first, plan(0x1000, 33).pages.count()), (Step::Invlpg, 33));
@@ -270,7 +270,7 @@ fn long_ranges_and_ranges_across_the_hole_are_widened() {
     assert_eq!(plan(0x7fff_ffff_f000, 2), Plan::one(Step::ReloadCr3));
     let high = strategies.with_ceiling(u64::MAX);
     let range = PageRange::new(VirtAddr(0), 1 << 36, PageSize::Size4K).expect("a range");
-    let across = high.local(LocalFlush::Pages { tag, range, tables: Tables::Kept }, high.pcid(tag));
+    let across = high.local(LocalFlush::Pages { tag, range, tables: PageTables::Kept }, high.pcid(tag));
     assert_eq!(across, Plan::one(Step::ReloadCr3));
 }
 

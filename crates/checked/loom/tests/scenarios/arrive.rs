@@ -8,7 +8,7 @@ pub fn switch_in_vs_flush() {
         pages: &[1],
         before: |machine| {
             machine.on(0);
-            machine.adopt(0, 2, 0);
+            machine.register(0, 2, 0);
             machine.on(0).run(0);
         },
         scripts: &[
@@ -27,8 +27,8 @@ pub fn tagged_switch_in_vs_flush() {
     explore::<Tagged>(|| Plan {
         pages: &[1, 0],
         before: |machine| {
-            machine.adopt(0, 2, 0);
-            machine.adopt(1, 1, 0);
+            machine.register(0, 2, 0);
+            machine.register(1, 1, 0);
             machine.on(1).run(0);
             machine.on(1).run(1);
             machine.on(0).run(0);
@@ -49,7 +49,7 @@ pub fn lazy_return_vs_flush() {
     explore::<Plain>(|| Plan {
         pages: &[1],
         before: |machine| {
-            machine.adopt(0, 2, 0);
+            machine.register(0, 2, 0);
             machine.on(1).run(0);
             machine.on(1).go_lazy();
             machine.on(0).run(0);
@@ -70,7 +70,7 @@ pub fn borrow_vs_unmap() {
     explore::<Plain>(|| Plan {
         pages: &[1],
         before: |machine| {
-            machine.adopt(0, 1, 1);
+            machine.register(0, 1, 1);
             machine.on(0).run(0);
         },
         scripts: &[
@@ -112,7 +112,7 @@ pub fn switch_into_another_word_vs_flush() {
         pages: &[1],
         before: |machine| {
             machine.on(0);
-            machine.adopt(0, 2, 0);
+            machine.register(0, 2, 0);
             machine.on(0).run(0);
         },
         scripts: &[
@@ -133,7 +133,7 @@ pub fn join_under_a_mark_vs_flush() {
         idle: Idle::Parks,
         before: |machine| {
             machine.on(2);
-            machine.adopt(0, 3, 0);
+            machine.register(0, 3, 0);
             machine.on(2).run(0);
             machine.on(0);
         },

@@ -7,7 +7,7 @@ pub fn unmap_under_user() {
     explore::<Plain>(|| Plan {
         pages: &[1],
         before: |machine| {
-            machine.adopt(0, 2, 0);
+            machine.register(0, 2, 0);
             machine.on(1).run(0);
             machine.on(0).run(0);
         },
@@ -27,7 +27,7 @@ pub fn enter_lazy_vs_flush() {
     explore::<Plain>(|| Plan {
         pages: &[1],
         before: |machine| {
-            machine.adopt(0, 2, 0);
+            machine.register(0, 2, 0);
             machine.on(1).run(0);
             machine.on(0).run(0);
         },
@@ -48,7 +48,7 @@ pub fn leave_vs_flush() {
         pages: &[2],
         tables: true,
         before: |machine| {
-            machine.adopt(0, 2, 0);
+            machine.register(0, 2, 0);
             machine.on(1).run(0);
             machine.on(1).go_lazy();
             machine.on(0).run(0);
@@ -64,8 +64,8 @@ pub fn switch_away_vs_table_free() {
         pages: &[2, 0],
         tables: true,
         before: |machine| {
-            machine.adopt(0, 2, 0);
-            machine.adopt(1, 1, 0);
+            machine.register(0, 2, 0);
+            machine.register(1, 1, 0);
             machine.on(1).run(0);
             machine.on(0).run(0);
         },
@@ -86,8 +86,8 @@ pub fn kept_bit_switch_away_vs_table_free() {
         pages: &[2, 1],
         tables: true,
         before: |machine| {
-            machine.adopt(0, 2, 0);
-            machine.adopt(1, 1, 0);
+            machine.register(0, 2, 0);
+            machine.register(1, 1, 0);
             let cpu = machine.on(0);
             for _ in 0..4 {
                 let mut gather = cpu.gather(1);
@@ -102,13 +102,13 @@ pub fn kept_bit_switch_away_vs_table_free() {
     });
 }
 
-/// SD-7: a lazy CPU's walker hears of a freed table.
+/// SD-7: a lazy CPU's walker is told of a freed table.
 pub fn lazy_vs_table_free() {
     explore::<Plain>(|| Plan {
         pages: &[2],
         tables: true,
         before: |machine| {
-            machine.adopt(0, 2, 0);
+            machine.register(0, 2, 0);
             machine.on(1).run(0);
             machine.on(1).go_lazy();
             machine.on(0).run(0);

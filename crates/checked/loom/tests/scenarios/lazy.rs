@@ -10,8 +10,8 @@ fn after_flushes_elsewhere() -> Plan<Plain> {
     Plan {
         pages: &[1, 1],
         before: |machine| {
-            machine.adopt(0, 2, 0);
-            machine.adopt(1, 1, 0);
+            machine.register(0, 2, 0);
+            machine.register(1, 1, 0);
             let cpu = machine.on(0);
             for _ in 0..4 {
                 let mut gather = cpu.gather(1);
@@ -38,8 +38,8 @@ pub fn lazy_return_elsewhere_vs_unmap() {
     explore::<Keep>(|| Plan {
         pages: &[1, 0],
         before: |machine| {
-            machine.adopt(0, 2, 0);
-            machine.adopt(1, 2, 0);
+            machine.register(0, 2, 0);
+            machine.register(1, 2, 0);
             machine.on(1).run(0);
             machine.on(0).run(0);
         },
@@ -79,8 +79,8 @@ pub fn lazy_return_elsewhere_vs_final_drop() {
     explore::<Keep>(|| Plan {
         pages: &[0, 0],
         before: |machine| {
-            machine.adopt(0, 1, 0);
-            machine.adopt(1, 2, 0);
+            machine.register(0, 1, 0);
+            machine.register(1, 2, 0);
             machine.on(1).run(0);
             machine.on(1).go_lazy();
         },

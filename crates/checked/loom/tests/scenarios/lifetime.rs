@@ -7,7 +7,7 @@ pub fn lazy_vs_final_drop() {
     explore::<Plain>(|| Plan {
         pages: &[1],
         before: |machine| {
-            machine.adopt(0, 2, 0);
+            machine.register(0, 2, 0);
             machine.on(0).run(0);
             machine.on(1).run(0);
             machine.on(1).exit(0);
@@ -28,8 +28,8 @@ pub fn switch_away_vs_final_drop() {
     explore::<Plain>(|| Plan {
         pages: &[0, 0],
         before: |machine| {
-            machine.adopt(0, 2, 0);
-            machine.adopt(1, 1, 0);
+            machine.register(0, 2, 0);
+            machine.register(1, 1, 0);
             machine.on(0).run(0);
             machine.on(1).run(0);
             machine.on(1).exit(0);
@@ -49,7 +49,7 @@ pub fn switch_away_vs_final_drop() {
 pub fn put_vs_teardown() {
     explore::<Plain>(|| Plan {
         pages: &[0],
-        before: |machine| machine.adopt(0, 2, 0),
+        before: |machine| machine.register(0, 2, 0),
         scripts: &[put_and_check, put_and_check],
         ..Plan::default()
     });
@@ -65,7 +65,7 @@ fn put_and_check(cpu: &Cpu<'_, Plain>) {
 pub fn upgrade_vs_last_put() {
     explore::<Plain>(|| Plan {
         pages: &[0],
-        before: |machine| machine.adopt(0, 1, 1),
+        before: |machine| machine.register(0, 1, 1),
         scripts: &[
             |cpu| {
                 put(cpu);
@@ -99,7 +99,7 @@ fn put(cpu: &Cpu<'_, Plain>) -> bool {
 pub fn spaces_made_at_once() {
     explore::<Plain>(|| Plan {
         pages: &[0],
-        before: |machine| machine.adopt(0, 1, 0),
+        before: |machine| machine.register(0, 1, 0),
         scripts: &[|cpu| (0..3).for_each(|_| cpu.make_space()), |cpu| (0..3).for_each(|_| cpu.make_space())],
         ..Plan::default()
     });
@@ -110,7 +110,7 @@ pub fn struct_drop_vs_free() {
     explore::<Plain>(|| Plan {
         pages: &[0],
         before: |machine| {
-            machine.adopt(0, 1, 2);
+            machine.register(0, 1, 2);
             machine.on(0).user(0).put().expect("the only one").finish();
         },
         scripts: &[look_and_drop, look_and_drop],

@@ -1,14 +1,14 @@
-//! Flushes that meet: doorbells, gathers, the ring of recent requests.
+//! Concurrent flushes: IPIs, gathers, the history of recent requests.
 
 use crate::support::{Cpu, Plain, Plan, TABLE, Tagged, explore, explore_bounded, page};
-use shootdown_under_loom::{Scope, Tables};
+use shootdown_under_loom::{PageTables, Scope};
 
-/// SD-6: a second request finds the bell up, or just taken.
-pub fn merged_rings() {
+/// SD-6: a second request finds an IPI pending, or just taken.
+pub fn coalesced_ipis() {
     explore::<Plain>(|| Plan {
         pages: &[2],
         before: |machine| {
-            machine.adopt(0, 2, 0);
+            machine.register(0, 2, 0);
             machine.on(1).run(0);
             machine.on(0).run(0);
         },
@@ -33,7 +33,7 @@ pub fn two_flushers() {
     explore_bounded::<Plain>(3, || Plan {
         pages: &[2],
         before: |machine| {
-            machine.adopt(0, 2, 0);
+            machine.register(0, 2, 0);
             machine.on(1).run(0);
             machine.on(0).run(0);
         },
@@ -48,13 +48,13 @@ pub fn two_flushers() {
     });
 }
 
-/// SD-6: two CPUs ring a third.
+/// SD-6: two CPUs send an IPI to a third.
 pub fn two_flushers_one_target() {
     explore::<Plain>(|| Plan {
         pages: &[2],
         puppets: &[(1, 0)],
         before: |machine| {
-            machine.adopt(0, 3, 0);
+            machine.register(0, 3, 0);
             machine.on(2).run(0);
             machine.on(0);
         },
@@ -69,7 +69,7 @@ pub fn nested_gathers() {
         pages: &[1],
         puppets: &[(1, 0)],
         before: |machine| {
-            machine.adopt(0, 1, 0);
+            machine.register(0, 1, 0);
             machine.on(2).run(0);
             machine.on(0);
         },
@@ -100,11 +100,11 @@ pub fn recall_vs_record() {
     explore_bounded::<Tagged>(3, || Plan {
         pages: &[2],
         before: |machine| {
-            machine.adopt(0, 2, 0);
+            machine.register(0, 2, 0);
             machine.on(0).run(0);
             // Generations 2 and 3: the next request takes the place of the first, which named another page.
-            machine.on(0).engine().flush(machine.on(0).space(0), Scope::Pages(page(0)), Tables::Kept);
-            machine.on(0).engine().flush(machine.on(0).space(0), Scope::Pages(page(0)), Tables::Kept);
+            machine.on(0).engine().flush(machine.on(0).space(0), Scope::Pages(page(0)), PageTables::Kept);
+            machine.on(0).engine().flush(machine.on(0).space(0), Scope::Pages(page(0)), PageTables::Kept);
             machine.on(1).run(0);
             machine.on(1).go_lazy();
         },
@@ -124,13 +124,13 @@ pub fn recall_vs_overwrite() {
     explore_bounded::<Plain>(3, || Plan {
         pages: &[2],
         before: |machine| {
-            machine.adopt(0, 2, 0);
+            machine.register(0, 2, 0);
             machine.on(1).run(0);
             machine.on(1).go_lazy();
             machine.on(0).run(0);
-            // Generations 2 and 3, of which the lazy CPU does not hear; the page of the first is reused.
+            // Generations 2 and 3, of which the lazy CPU is not told; the page of the first is reused.
             machine.on(0).unmap(0, 1);
-            machine.on(0).engine().flush(machine.on(0).space(0), Scope::Pages(page(3)), Tables::Kept);
+            machine.on(0).engine().flush(machine.on(0).space(0), Scope::Pages(page(3)), PageTables::Kept);
         },
         scripts: &[
             |cpu| cpu.unmap(0, 0),
@@ -143,24 +143,24 @@ pub fn recall_vs_overwrite() {
     });
 }
 
-/// SD-14: two CPUs write requests into one place of the ring, one after the other, and one of them catches up with what
+/// SD-14: two CPUs write requests into one entry of the history, one after the other, and one of them catches up with what
 /// the other wrote last.
 pub fn record_vs_record() {
     explore_bounded::<Tagged>(3, || Plan {
         pages: &[2],
         before: |machine| {
-            machine.adopt(0, 1, 0);
+            machine.register(0, 1, 0);
             machine.on(0).run(0);
         },
         scripts: &[
             |cpu| {
-                let pending = cpu.engine().send(cpu.space(0), Scope::Pages(page(0)), Tables::Kept);
+                let pending = cpu.engine().send(cpu.space(0), Scope::Pages(page(0)), PageTables::Kept);
                 cpu.touch(1);
                 pending.finish();
                 cpu.touch(1);
             },
             |cpu| {
-                let first = cpu.engine().send(cpu.space(0), Scope::Pages(page(5)), Tables::Kept);
+                let first = cpu.engine().send(cpu.space(0), Scope::Pages(page(5)), PageTables::Kept);
                 let second = cpu.send_unmap(0, 1);
                 second.finish();
                 first.finish();

@@ -4,8 +4,9 @@ use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, fence};
 use shootdown_under_loom::{
-    ByBroadcast, ByDoorbell, CpuId, CpuTags, GlobalAsids, GlobalOverLocal, Reach, ShareTags, SpaceId, Tag,
-    TagBroadcast, TagContext, TagCpu, TagPolicy, TagSlots, TagSpace, TagStorage, TagWord, tag_words,
+    CpuId, CpuTags, FlushByBroadcast, FlushByIpi, FlushMethod, GlobalAsids, GlobalOverLocal, ShareTags,
+    SpaceId, Tag, TagBroadcast, TagContext, TagCpu, TagPolicy, TagSlots, TagSpace, TagStorage, TagWord,
+    tag_words,
 };
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
@@ -33,7 +34,7 @@ fn assign<T: TagPolicy<Space = TagContext>>(tags: &T, cpu: u32, space: &TagConte
 /// SD-12: two CPUs take the next tag at once, for two spaces.
 pub fn two_spaces_take_a_tag() {
     loom::model(|| {
-        let tags = GlobalAsids::<ByDoorbell>::new(4, storage(4)).expect("two tags more than CPUs");
+        let tags = GlobalAsids::<FlushByIpi>::new(4, storage(4)).expect("two tags more than CPUs");
         let tags = Arc::new(tags);
         let other = tags.clone();
         let other = loom::thread::spawn(move || assign(&*other, 1, &other.new_space()));
@@ -46,7 +47,7 @@ pub fn two_spaces_take_a_tag() {
 /// the lock-free path, runs it too.
 pub fn renewal_vs_lock_free_switch() {
     loom::model(|| {
-        let tags = GlobalAsids::<ByBroadcast, 1>::new(6, storage(6)).expect("two tags more than CPUs");
+        let tags = GlobalAsids::<FlushByBroadcast, 1>::new(6, storage(6)).expect("two tags more than CPUs");
         let old = Arc::new(tags.new_space());
         assign(&tags, 0, &old);
         while tags.rollovers() < 2 {
@@ -65,7 +66,7 @@ pub fn renewal_vs_lock_free_switch() {
 /// another and walks.
 pub fn renewal_vs_broadcast() {
     loom::model(|| {
-        let tags = GlobalAsids::<ByBroadcast>::new(4, storage(4)).expect("two tags more than CPUs");
+        let tags = GlobalAsids::<FlushByBroadcast>::new(4, storage(4)).expect("two tags more than CPUs");
         let space = Arc::new(tags.new_space());
         let entry = Arc::new(AtomicU64::new(1));
         let (same, walked) = (space.clone(), entry.clone());
@@ -107,7 +108,7 @@ pub fn two_spaces_are_shared() {
 }
 
 /// SD-8: a CPU uses a frame under a tag of its own, then moves to the global one; another CPU finds the space shared, so it
-/// rings nobody, and reuses the frame.
+/// sends no IPI, and reuses the frame.
 pub fn reuse_after_sharing() {
     loom::model(|| {
         let (taken, freed) = (words(1), words(1));
@@ -117,7 +118,7 @@ pub fn reuse_after_sharing() {
         let frame = Arc::new(UnsafeCell::new(0));
         let (other, same, reused) = (tags.clone(), space.clone(), frame.clone());
         let other = loom::thread::spawn(move || {
-            if matches!(other.reach(&same), Reach::Broadcast(_)) {
+            if matches!(other.flush_method(&same), FlushMethod::Broadcast(_)) {
                 // SAFETY: the protocol under check: loom reports it if the other thread's use is not over.
                 reused.with_mut(|frame| unsafe { *frame = 1 });
             }

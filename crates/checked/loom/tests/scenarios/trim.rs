@@ -7,8 +7,8 @@ pub fn kept_bit() {
     explore::<Keep>(|| Plan {
         pages: &[1, 0],
         before: |machine| {
-            machine.adopt(0, 2, 0);
-            machine.adopt(1, 1, 0);
+            machine.register(0, 2, 0);
+            machine.register(1, 1, 0);
             machine.on(1).run(0);
             machine.on(0).run(0);
         },
@@ -32,8 +32,8 @@ pub fn bit_gone_before_the_answer() {
     explore::<Keep>(|| Plan {
         pages: &[0, 0],
         before: |machine| {
-            machine.adopt(0, 2, 0);
-            machine.adopt(1, 1, 0);
+            machine.register(0, 2, 0);
+            machine.register(1, 1, 0);
             machine.on(1).run(0);
             machine.on(1).run(1);
         },
@@ -66,8 +66,8 @@ pub fn a_third_frees_what_was_trimmed() {
         pages: &[0, 0],
         idle: Idle::Parks,
         before: |machine| {
-            machine.adopt(0, 2, 2);
-            machine.adopt(1, 1, 0);
+            machine.register(0, 2, 2);
+            machine.register(1, 1, 0);
             machine.on(1).run(0);
             machine.on(1).run(1);
             drop(machine.on(0).user(0).put());
@@ -100,7 +100,7 @@ pub fn trim_vs_enter_lazy() {
     explore::<Plain>(|| Plan {
         pages: &[0],
         before: |machine| {
-            machine.adopt(0, 2, 0);
+            machine.register(0, 2, 0);
             machine.on(1).run(0);
             machine.on(0).run(0);
         },
@@ -114,8 +114,8 @@ pub fn trim_of_an_offline_cpu() {
     explore::<Keep>(|| Plan {
         pages: &[0, 0],
         before: |machine| {
-            machine.adopt(0, 2, 0);
-            machine.adopt(1, 1, 0);
+            machine.register(0, 2, 0);
+            machine.register(1, 1, 0);
             machine.on(1).run(0);
             machine.on(1).run(1);
             machine.on(0).run(0);
@@ -131,13 +131,13 @@ pub fn trim_of_an_offline_cpu() {
     });
 }
 
-/// SD-13: a CPU that was rung before it went off line answers when it comes back.
+/// SD-13: a CPU that was sent an IPI before it went off line handles it when it comes back.
 pub fn trim_of_a_cpu_that_comes_back() {
     explore::<Keep>(|| Plan {
         pages: &[0, 0],
         before: |machine| {
-            machine.adopt(0, 2, 0);
-            machine.adopt(1, 1, 0);
+            machine.register(0, 2, 0);
+            machine.register(1, 1, 0);
             machine.on(1).run(0);
             machine.on(1).run(1);
             machine.on(1).go_lazy();
@@ -160,8 +160,8 @@ pub fn back_before_the_request_is_taken_back() {
         pages: &[0, 0],
         idle: Idle::Parks,
         before: |machine| {
-            machine.adopt(0, 1, 2);
-            machine.adopt(1, 1, 0);
+            machine.register(0, 1, 2);
+            machine.register(1, 1, 0);
             machine.on(1).run(0);
             machine.on(1).run(1);
             machine.on(1).go_offline();
@@ -185,8 +185,8 @@ pub fn trim_that_unwinds_vs_answer() {
     explore::<Keep>(|| Plan {
         pages: &[0, 0],
         before: |machine| {
-            machine.adopt(0, 2, 0);
-            machine.adopt(1, 1, 0);
+            machine.register(0, 2, 0);
+            machine.register(1, 1, 0);
             machine.on(1).run(0);
             machine.on(1).run(1);
         },

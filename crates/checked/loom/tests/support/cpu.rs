@@ -4,7 +4,7 @@ use super::hw::{Hw, Kind, Mask};
 use super::machine::{KERNEL, Machine, page};
 use super::memory::{Memory, Owned};
 use shootdown_under_loom::{
-    AddressSpace, Gather, PendingFrames, Scope, Shootdown, SpaceHandle, StructHandle, StructRef, Tables,
+    AddressSpace, Gather, PageTables, PendingFrames, Scope, Shootdown, SpaceHandle, StructHandle, StructRef,
     UserHandle, UserRef,
 };
 use std::sync::atomic::Ordering::Relaxed;
@@ -31,14 +31,14 @@ impl<'m, K: Kind> Cpu<'m, K> {
 
     /// Takes up a user reference that the plan counted.
     pub fn user(&self, space: usize) -> UserRef<'m, Hw<K>> {
-        // SAFETY: 1. `Machine::adopt` counted it; scenarios take up no more than they asked for.
+        // SAFETY: 1. `Machine::register` counted it; scenarios take up no more than they asked for.
         let user = unsafe { UserHandle::from_inner(self.machine.spaces[space].clone()) };
         self.engine().user_from_handle(user)
     }
 
     /// Takes up a struct reference that the plan counted.
     pub fn pin(&self, space: usize) -> StructRef<'m, Hw<K>> {
-        // SAFETY: 1. `Machine::adopt` counted it; scenarios take up no more than they asked for.
+        // SAFETY: 1. `Machine::register` counted it; scenarios take up no more than they asked for.
         let pin = unsafe { StructHandle::from_inner(self.machine.spaces[space].clone()) };
         self.engine().struct_from_handle(pin)
     }
@@ -137,7 +137,7 @@ impl<'m, K: Kind> Cpu<'m, K> {
         let word = &self.hw().kernel[which];
         let frame = word.load(Relaxed) as usize - 1;
         word.store(0, Relaxed);
-        self.engine().flush_kernel(Scope::Pages(page(KERNEL + which)), Tables::Kept);
+        self.engine().flush_kernel(Scope::Pages(page(KERNEL + which)), PageTables::Kept);
         self.hw().memory[frame].reused();
     }
 
@@ -173,7 +173,7 @@ impl<'m, K: Kind> Cpu<'m, K> {
         self.machine.identify(space.id());
     }
 
-    /// Nothing is left to do here: answers doorbells until that is so everywhere.
+    /// Handles IPIs until no CPU has anything left to do.
     pub(super) fn serve_until_all_finish(&self) {
         let (finished, all) = (&self.hw().finished, self.hw().cores.len() - self.hw().puppets.len());
         finished.fetch_add(1, Relaxed);

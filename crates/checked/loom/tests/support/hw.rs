@@ -4,8 +4,8 @@ use super::machine::{KERNEL, Machine, Object, TABLE};
 use super::memory::{Blame, Memory};
 use loom::sync::atomic::{AtomicU64, AtomicUsize};
 use shootdown_under_loom::{
-    AddressSpace, CpuId, CpuLocal, LocalFlush, MaskStore, MaskSummary, MaskWord, OnInstall, OnLeave,
-    PageRange, PerCpuSlots, Platform, Scope, Span, Tables, Tag, TagPolicy, Teardown, Untagged,
+    AddressSpace, CpuId, CpuLocal, IrqReason, LocalFlush, MaskStore, MaskSummary, MaskWord, OnInstall,
+    OnLeave, PageRange, PageTables, PerCpuSlots, Platform, Scope, Tag, TagPolicy, Teardown, Untagged,
 };
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -262,7 +262,7 @@ impl<K: Kind> Hw<K> {
         }
         self.inside(|inside| inside.irqs_masked = true);
         // SAFETY: 1. they are masked until the next line; 2. the engine masks them where it must not be interrupted.
-        unsafe { self.machine().engine.serve() };
+        unsafe { self.machine().engine.handle_ipi() };
         self.inside(|inside| inside.irqs_masked = false);
     }
 
@@ -379,7 +379,7 @@ unsafe impl<K: Kind> Platform for Hw<K> {
         &self.cores[index::<K>(cpu)].local
     }
 
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, _: IrqReason) -> bool {
         self.inside(|inside| !std::mem::replace(&mut inside.irqs_masked, true))
     }
 
@@ -399,7 +399,7 @@ unsafe impl<K: Kind> Platform for Hw<K> {
             LocalFlush::Pages { tag, range, tables } => {
                 let tag = tag.number();
                 inside.entries.retain(|entry| entry.tag != Some(tag) || !holds(range, entry.page));
-                inside.walks.retain(|walk| walk.0 != tag || tables == Tables::Kept);
+                inside.walks.retain(|walk| walk.0 != tag || tables == PageTables::Kept);
             }
             LocalFlush::Tag(tag) => {
                 inside.entries.retain(|entry| entry.tag != Some(tag.number()));
@@ -431,7 +431,7 @@ unsafe impl<K: Kind> Platform for Hw<K> {
         self.walk_everything();
     }
 
-    fn kick(&self, cpu: CpuId) {
+    fn send_ipi(&self, cpu: CpuId) {
         self.cores[index::<K>(cpu)].line.fetch_or(1, Relaxed);
     }
 
@@ -449,13 +449,13 @@ unsafe impl<K: Kind> Platform for Hw<K> {
         self.act_for_parked();
     }
 
-    /// No scenario has a CPU that is late for good: this is a lost doorbell. The model must end all the same, so the target
-    /// is rung once more by the one way that always rings.
+    /// No scenario has a CPU that is late for good: this is a lost IPI. The model must end all the same, so the target is
+    /// sent one more, in the one way that always interrupts.
     fn stalled(&self, cpu: CpuId, _: u64) {
         self.blame.report(format!("{cpu} was never made to answer"));
         for core in &self.cores {
             core.inside.lock().expect("no panic under this lock").halted = false;
         }
-        std::mem::forget(self.machine().engine.send_kernel(Scope::All, Tables::Kept));
+        std::mem::forget(self.machine().engine.send_kernel(Scope::All, PageTables::Kept));
     }
 }

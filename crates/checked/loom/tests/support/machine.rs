@@ -1,4 +1,4 @@
-//! Building a machine, running scripts on its CPUs in all ways that loom finds, and judging each.
+//! Building a machine, running scripts on its CPUs in all ways that loom finds, and checking each.
 
 use super::cpu::Cpu;
 use super::hw::{Hw, Kind, Mask, Puppet, Root, become_cpu};
@@ -16,10 +16,10 @@ pub const TABLE: usize = 1;
 /// What a CPU does after its script.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Idle {
-    /// Answers doorbells until all have finished. The stronger check, for two threads: with three, two that wait would
-    /// alternate for ever.
+    /// Handles IPIs until all have finished. The stronger check, for two threads: with three, two that wait would alternate
+    /// for ever.
     Serves,
-    /// Hands its part over: whoever waits for it answers its doorbell in its place.
+    /// Hands its part over: a CPU that waits for it handles its IPI in its place.
     Parks,
 }
 
@@ -43,7 +43,7 @@ pub struct Plan<K: Kind> {
 }
 
 impl<K: Kind> Default for Plan<K> {
-    /// No space, no kernel page and no CPU; CPUs answer doorbells to the end.
+    /// No space, no kernel page and no CPU; CPUs handle IPIs to the end.
     fn default() -> Self {
         Self {
             pages: &[],
@@ -150,9 +150,12 @@ impl<K: Kind> Machine<K> {
     }
 
     /// Adopts `space` and counts `users` user references and `pins` struct references, which scripts take up.
-    pub fn adopt(&self, space: usize, users: usize, pins: usize) {
-        let first =
-            self.engine.adopt(self.spaces[space].clone()).map_err(|refused| refused.0).expect("adopted once");
+    pub fn register(&self, space: usize, users: usize, pins: usize) {
+        let first = self
+            .engine
+            .register(self.spaces[space].clone())
+            .map_err(|refused| refused.0)
+            .expect("registered once");
         for _ in 0..pins {
             let _ = first.grab().into_handle();
         }

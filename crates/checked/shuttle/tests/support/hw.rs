@@ -1,10 +1,10 @@
 //! The hardware: TLBs as sets, walkers that fill them at once, interrupt lines.
 
-use super::judge::{Judge, Lease};
+use super::oracle::{Lease, Oracle};
 use super::run::{Machine, Object};
 use shootdown_under_shuttle::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, Event, LocalFlush, OnInstall, OnLeave, PageRange, PerCpuSlots,
-    Platform, Scope, Span, Tables, Tag, TagPolicy, Teardown, TeardownHandle, Untagged,
+    AddressSpace, CpuId, CpuLocal, CpuMask, Event, IrqReason, LocalFlush, OnInstall, OnLeave, PageRange,
+    PageTables, PerCpuSlots, Platform, Scope, Tag, TagPolicy, Teardown, TeardownHandle, Untagged,
 };
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -52,7 +52,7 @@ const KERNEL: usize = 64;
 
 /// Page tables of one space, or of kernel memory.
 #[derive(Default)]
-pub struct PageTables {
+pub struct SpaceTables {
     /// Second table, where there is one.
     pub table: Option<Lease>,
     /// Frame of each page.
@@ -90,11 +90,11 @@ pub struct Hw<K: Kind> {
     /// Locked for the type checker, and never across an operation of shuttle.
     insides: Vec<Mutex<Inside>>,
     /// One a space, then kernel memory. Locked like the insides.
-    tables: Vec<Mutex<PageTables>>,
+    tables: Vec<Mutex<SpaceTables>>,
     /// Teardowns that were dropped.
     pub deferred: Mutex<Vec<TeardownHandle<Self>>>,
     /// Frames and findings.
-    pub judge: Judge,
+    pub oracle: Oracle,
     /// Set once, before anything runs.
     pub machine: OnceLock<Weak<Machine<K>>>,
     tags: K::Tags,
@@ -110,7 +110,7 @@ impl<K: Kind> Hw<K> {
             insides: (0..cpus).map(|_| Mutex::default()).collect(),
             tables: (0..=spaces).map(|_| Mutex::default()).collect(),
             deferred: Mutex::default(),
-            judge: Judge::new(frames),
+            oracle: Oracle::new(frames),
             machine: OnceLock::new(),
             tags: K::Tags::default(),
             kind: PhantomData,
@@ -118,12 +118,14 @@ impl<K: Kind> Hw<K> {
         for space in 0..spaces {
             hw.tables(space, |tables| tables.pages = vec![None; PAGES]);
         }
-        hw.tables(spaces, |tables| tables.pages = (0..KERNEL_PAGES).map(|_| Some(hw.judge.take())).collect());
+        hw.tables(spaces, |tables| {
+            tables.pages = (0..KERNEL_PAGES).map(|_| Some(hw.oracle.take())).collect()
+        });
         hw
     }
 
     /// Looks at or changes the page tables of a space; the one after the last is kernel memory.
-    pub fn tables<R>(&self, space: usize, body: impl FnOnce(&mut PageTables) -> R) -> R {
+    pub fn tables<R>(&self, space: usize, body: impl FnOnce(&mut SpaceTables) -> R) -> R {
         body(&mut self.tables[space].lock().expect("no panic under this lock"))
     }
 
@@ -167,9 +169,9 @@ impl<K: Kind> Hw<K> {
             inside.entries.iter().filter(|entry| wanted(tag, entry)).copied().collect()
         });
         for entry in hits {
-            if !self.judge.holds(entry.lease) {
+            if !self.oracle.holds(entry.lease) {
                 let me = self.me();
-                self.judge
+                self.oracle
                     .report(format!("CPU {me}: {what} page {} through a stale translation", entry.page));
             }
         }
@@ -188,10 +190,10 @@ impl<K: Kind> Hw<K> {
             let walks =
                 |walk: &(u16, Lease)| walk.1 == lease && inside.root.is_some() && walk.0 == inside.tag;
             if inside.entries.iter().any(reaches) || inside.walks.iter().any(walks) {
-                self.judge.report(format!("frame {} reused while CPU {cpu} can reach it", lease.frame));
+                self.oracle.report(format!("frame {} reused while CPU {cpu} can reach it", lease.frame));
             }
         }
-        self.judge.give(lease);
+        self.oracle.give(lease);
     }
 
     /// Takes an interrupt, if one is pending and interrupts are on.
@@ -204,7 +206,7 @@ impl<K: Kind> Hw<K> {
         if taken {
             let machine = self.machine.get().and_then(Weak::upgrade).expect("set before anything runs");
             // SAFETY: 1. they are masked until the next line; 2. the engine masks them where it must not be interrupted.
-            unsafe { machine.engine.serve() };
+            unsafe { machine.engine.handle_ipi() };
             self.inside(|inside| inside.irqs_masked = false);
         }
     }
@@ -214,7 +216,7 @@ impl<K: Kind> Hw<K> {
         if let Some(root) = self.inside(|inside| inside.root) {
             self.tables(root, |tables| {
                 if tables.dead {
-                    self.judge.report(format!("CPU {} walks the freed root of space {root}", self.me()));
+                    self.oracle.report(format!("CPU {} walks the freed root of space {root}", self.me()));
                 }
                 self.inside(|inside| {
                     let tag = inside.tag;
@@ -297,7 +299,7 @@ unsafe impl<K: Kind> Platform for Hw<K> {
         &self.locals[cpu.index()]
     }
 
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, _: IrqReason) -> bool {
         self.poll();
         self.inside(|inside| !std::mem::replace(&mut inside.irqs_masked, true))
     }
@@ -316,7 +318,7 @@ unsafe impl<K: Kind> Platform for Hw<K> {
             LocalFlush::Pages { tag, range, tables } => {
                 let tag = tag.number();
                 inside.entries.retain(|entry| entry.tag != Some(tag) || !holds(range, entry.page));
-                inside.walks.retain(|walk| walk.0 != tag || tables == Tables::Kept);
+                inside.walks.retain(|walk| walk.0 != tag || tables == PageTables::Kept);
             }
             LocalFlush::Tag(tag) => inside.forget_tag(tag.number()),
             LocalFlush::KernelPages { range, .. } => {
@@ -345,7 +347,7 @@ unsafe impl<K: Kind> Platform for Hw<K> {
         self.fill();
     }
 
-    fn kick(&self, cpu: CpuId) {
+    fn send_ipi(&self, cpu: CpuId) {
         self.insides[cpu.index()].lock().expect("no panic under this lock").line = true;
     }
 
@@ -353,7 +355,7 @@ unsafe impl<K: Kind> Platform for Hw<K> {
         let root = space.root();
         for (cpu, inside) in self.insides.iter().enumerate() {
             if inside.lock().expect("no panic under this lock").root == Some(root) {
-                self.judge.report(format!("root of space {root} freed while CPU {cpu} has it loaded"));
+                self.oracle.report(format!("root of space {root} freed while CPU {cpu} has it loaded"));
             }
         }
         let (again, left) = self.tables(root, |tables| {
@@ -361,7 +363,7 @@ unsafe impl<K: Kind> Platform for Hw<K> {
             (std::mem::replace(&mut tables.dead, true), left)
         });
         if again || left > 0 {
-            self.judge.report(format!("root of space {root} freed twice, or with {left} pages mapped"));
+            self.oracle.report(format!("root of space {root} freed twice, or with {left} pages mapped"));
         }
     }
 
@@ -369,7 +371,7 @@ unsafe impl<K: Kind> Platform for Hw<K> {
         self.deferred.lock().expect("no panic under this lock").push(teardown.into_handle());
     }
 
-    fn quiesce(&self) {
+    fn before_offline(&self) {
         self.inside(|inside| inside.online = false);
     }
 
@@ -385,11 +387,11 @@ unsafe impl<K: Kind> Platform for Hw<K> {
         self.poll();
     }
 
-    /// All CPUs get to run, so this is a lost doorbell. The run must end all the same: the target is rung once more by the
-    /// one way that always rings.
+    /// All CPUs get to run, so this is a lost IPI. The run must end all the same, so the target is sent one more, in the one
+    /// way that always interrupts.
     fn stalled(&self, cpu: CpuId, _: u64) {
-        self.judge.report(format!("{cpu} was never made to answer"));
+        self.oracle.report(format!("{cpu} was never made to answer"));
         let machine = self.machine.get().and_then(Weak::upgrade).expect("set before anything runs");
-        std::mem::forget(machine.engine.send_kernel(Scope::All, Tables::Kept));
+        std::mem::forget(machine.engine.send_kernel(Scope::All, PageTables::Kept));
     }
 }

@@ -1,10 +1,10 @@
 //! What the kernel of one CPU does, at random.
 
 use super::hw::{BEHIND, Hw, KERNEL_PAGES, Kind, PAGES, kernel_scope, pages};
-use super::judge::Lease;
+use super::oracle::Lease;
 use super::run::{Machine, SPACES};
 use shootdown_under_shuttle::{
-    Gather, Platform, Scope, Span, StructHandle, StructRef, Tables, Teardown, UserHandle, UserRef,
+    Gather, IrqReason, PageTables, Platform, Scope, StructHandle, StructRef, Teardown, UserHandle, UserRef,
 };
 use shuttle::rand::{Rng, thread_rng};
 
@@ -76,7 +76,7 @@ impl<'m, K: Kind> Kernel<'m, K> {
         self.touch();
     }
 
-    /// Answers doorbells while there is nothing to do.
+    /// Handles IPIs while there is nothing to do.
     pub fn idle(&self) {
         self.hw().poll();
         shuttle::thread::yield_now();
@@ -140,9 +140,9 @@ impl<'m, K: Kind> Kernel<'m, K> {
         for page in first..PAGES {
             hw.tables(space, |tables| {
                 if page >= BEHIND {
-                    tables.table.get_or_insert_with(|| hw.judge.take());
+                    tables.table.get_or_insert_with(|| hw.oracle.take());
                 }
-                tables.pages[page].get_or_insert_with(|| hw.judge.take());
+                tables.pages[page].get_or_insert_with(|| hw.oracle.take());
             });
         }
     }
@@ -172,18 +172,18 @@ impl<'m, K: Kind> Kernel<'m, K> {
         }
     }
 
-    /// Unmaps with interrupts off: the wait must serve.
+    /// Unmaps with interrupts off: the wait must handle IPIs.
     fn masked_unmap(&self, space: usize) {
-        let were_on = self.hw().irq_save(Span::Temporary);
-        // A lock that is waited for with interrupts off must not be held by someone who waits for doorbells; whoever has
-        // this one only sends.
+        let were_on = self.hw().irq_save(IrqReason::Temporary);
+        // A lock that is waited for with interrupts off must not be held by a CPU that waits for IPIs to be handled; a
+        // holder of this one only sends.
         self.unmap(space, false);
         self.hw().irq_restore(were_on);
     }
 
     fn flush_everything(&self, space: usize) {
         if let Some(user) = self.users[space].first() {
-            self.machine.engine.flush(user, Scope::All, Tables::Kept);
+            self.machine.engine.flush(user, Scope::All, PageTables::Kept);
         }
     }
 
@@ -213,7 +213,7 @@ impl<'m, K: Kind> Kernel<'m, K> {
             self.hw().set_user(None);
         };
         // SAFETY: 1. the references of this thread are in `self`, and stay there.
-        unsafe { self.machine.engine.with_temporary(user, body) };
+        unsafe { self.machine.engine.with_temporary_space(user, body) };
         self.hw().set_user(before);
     }
 
@@ -229,9 +229,9 @@ impl<'m, K: Kind> Kernel<'m, K> {
         let held = self.lock(hw.kernel());
         let Some(old) = hw.tables(hw.kernel(), |tables| tables.pages[page].take()) else { return };
         drop(held);
-        self.machine.engine.flush_kernel(kernel_scope(page), Tables::Kept);
+        self.machine.engine.flush_kernel(kernel_scope(page), PageTables::Kept);
         hw.give_back(old);
-        let new = hw.judge.take();
+        let new = hw.oracle.take();
         hw.tables(hw.kernel(), |tables| tables.pages[page] = Some(new));
     }
 

@@ -1,8 +1,8 @@
 //! A machine of 16 CPUs under the engine, on which kernels act at random.
 
 mod hw;
-mod judge;
 mod kernel;
+mod oracle;
 mod run;
 
 pub use hw::{Kept, Kind, OneTag, Plain, Tagged};

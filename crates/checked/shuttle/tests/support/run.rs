@@ -53,7 +53,8 @@ impl<K: Kind> Machine<K> {
         let spaces: Vec<_> = (0..SPACES).map(space).collect();
         let mut shares = vec![Vec::new(); CPUS];
         for (number, object) in spaces.iter().enumerate() {
-            let first = engine.adopt(object.clone()).map_err(|refused| refused.0).expect("adopted once");
+            let first =
+                engine.register(object.clone()).map_err(|refused| refused.0).expect("registered once");
             for (cpu, shares) in shares.iter_mut().enumerate() {
                 let _ = first.grab().into_handle();
                 shares.push((number, false));
@@ -79,7 +80,7 @@ impl<K: Kind> Machine<K> {
         machine
     }
 
-    /// Ends a CPU's part: serves until all are done. CPU 0 does what others left undone.
+    /// Ends a CPU's part: handles IPIs until all are done. CPU 0 does what others left undone.
     fn settle(&self, kernel: &Kernel<'_, K>, cpu: usize) {
         self.finished.fetch_add(1, Ordering::SeqCst);
         while cpu == 0 && self.finished.load(Ordering::SeqCst) < CPUS {
@@ -103,19 +104,19 @@ impl<K: Kind> Machine<K> {
         self.settle(&kernel, cpu);
     }
 
-    fn judge(&self) {
+    fn check(&self) {
         let hw = self.engine.platform();
         let kernel_pages = hw.tables(hw.kernel(), |tables| tables.pages.len());
         for space in 0..SPACES {
             let (dead, mapped) =
                 hw.tables(space, |tables| (tables.dead, tables.pages.iter().flatten().count()));
             if !dead || mapped > 0 {
-                hw.judge
+                hw.oracle
                     .report(format!("space {space} outlived its references, with {mapped} of {PAGES} pages"));
             }
         }
-        if hw.judge.in_use() != kernel_pages {
-            hw.judge.report(format!("{} frames were lost", hw.judge.in_use() - kernel_pages));
+        if hw.oracle.in_use() != kernel_pages {
+            hw.oracle.report(format!("{} frames were lost", hw.oracle.in_use() - kernel_pages));
         }
     }
 }
@@ -146,8 +147,8 @@ fn execute<K: Kind>(steps: usize) {
     for other in others {
         other.join().expect("failures are collected, not thrown");
     }
-    machine.judge();
-    if let Some(what) = machine.engine.platform().judge.first() {
+    machine.check();
+    if let Some(what) = machine.engine.platform().oracle.first() {
         panic!("{what}");
     }
 }

@@ -8,7 +8,7 @@ use super::machine::Machine;
 use super::symbols::Symbols;
 use crate::failure::Failure;
 
-/// What the kernel's marks stand for, in order; the handler of doorbells comes last.
+/// What the kernel's marks stand for, in order; the IPI handler comes last.
 const OPERATIONS: [(usize, &str); 11] = [
     (0, "local flush"),
     (1, "send to one"),
@@ -49,7 +49,7 @@ pub struct Counted {
 /// What QEMU is told about the plugin.
 pub fn argument(machine: &Machine, plugin: &Path, image: &Path, report: &Path) -> Result<String, Failure> {
     let symbols = Symbols::of(image);
-    let (symbol, bytes) = machine.doorbell;
+    let (symbol, bytes) = machine.ipi_handler;
     let (Some(trap), Some((begin, end))) = (symbols.address(symbol), symbols.range(WAIT)) else {
         let what = format!("the kernel has no symbol {symbol}, or none that ends with {WAIT}");
         return Err(Failure::bad_input(what, "build it anew"));

@@ -21,8 +21,8 @@ pub struct Machine {
     pub limit: &'static str,
     /// Where the kernel looks for its parameters.
     pub parameters: u64,
-    /// Where doorbells enter the kernel: a symbol, and bytes after it.
-    pub doorbell: (&'static str, u64),
+    /// Where IPIs enter the kernel: a symbol, and a number of bytes after it.
+    pub ipi_handler: (&'static str, u64),
     /// Code below this address is the firmware's.
     pub firmware: u64,
 }
@@ -42,7 +42,7 @@ pub const MACHINES: [Machine; 3] = [
         most_cpus: 128,
         limit: "OpenSBI as QEMU 7.2 has it",
         parameters: 0x8f00_0000,
-        doorbell: ("trap_entry", 0),
+        ipi_handler: ("trap_entry", 0),
         firmware: 0x8020_0000,
     },
     Machine {
@@ -55,7 +55,7 @@ pub const MACHINES: [Machine; 3] = [
         most_cpus: 255,
         limit: "an interrupt controller without x2APIC, which TCG has since QEMU 9.0",
         parameters: 0x0f00_0000,
-        doorbell: ("trap_stubs", 64 * 16),
+        ipi_handler: ("trap_stubs", 64 * 16),
         firmware: 0,
     },
     Machine {
@@ -75,7 +75,7 @@ pub const MACHINES: [Machine; 3] = [
         most_cpus: 512,
         limit: "QEMU's machine",
         parameters: 0x4f00_0000,
-        doorbell: ("vectors", 0x280),
+        ipi_handler: ("vectors", 0x280),
         firmware: 0,
     },
 ];

@@ -1,4 +1,4 @@
-//! Boots the bare-metal kernel in QEMU and judges what it reports.
+//! Boots the bare-metal kernel in QEMU and checks what it reports.
 
 mod count;
 mod image;
@@ -23,7 +23,7 @@ use report::Row;
 /// Arguments that cannot be used, programs that are missing, a kernel that does not build, output that cannot be written.
 pub fn boot(args: &BootArgs) -> Result<ExitCode, Failure> {
     let plan = Plan::of(args)?;
-    let interrupt = Interrupt::listen();
+    let interrupt = Interrupt::on_ctrl_c();
     if plan.count {
         return count(&plan, &interrupt, args.json);
     }

@@ -25,7 +25,7 @@ pub const SCENARIOS: [&str; 18] = [
     "many-spaces",
     "hotplug",
     "masked-flushers",
-    "lost-doorbells",
+    "lost-ipis",
     "sqpoll",
     "userfault",
     "soak",
@@ -33,7 +33,7 @@ pub const SCENARIOS: [&str; 18] = [
 
 /// What the kernel runs for counting.
 const COUNTED: [&str; 2] = ["count-one", "count-three"];
-/// CPUs that counting takes: one that flushes and three that must hear of it, up to those that the usual kernel has room for.
+/// CPUs that counting takes: one that flushes and three that must be told, up to those that the usual kernel has room for.
 const COUNTED_CPUS: RangeInclusive<usize> = 4..=USUAL_CPUS;
 
 /// Linux's short cut of 2020, as a rule to break.
@@ -87,7 +87,7 @@ impl Plan {
             let (least, most) = (COUNTED_CPUS.start(), COUNTED_CPUS.end());
             return Err(Failure::bad_input(
                 format!("nothing is counted on {} CPUs", args.cpus),
-                format!("give --cpus {least} to {most}: one flushes, three must hear of it"),
+                format!("give --cpus {least} to {most}: one flushes, three must be told"),
             ));
         }
         Ok(Self {

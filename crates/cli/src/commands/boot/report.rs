@@ -121,7 +121,7 @@ pub fn tell(finding: &Value) -> String {
 const COLUMNS: [(&str, &str); 8] = [
     ("cycles", "cycles"),
     ("flushes", "flushes"),
-    ("doorbells", "doorbells"),
+    ("ipis", "IPIs"),
     ("skipped", "skipped"),
     ("evicted", "evictions"),
     ("reads", "reads"),
@@ -157,13 +157,13 @@ fn closing(rows: &[Row], plan: &Plan) -> String {
     let bad = rows.iter().filter(|row| !row.is_clean()).count();
     let broken = plan.broken.as_ref().map(|rule| format!(", without {rule}")).unwrap_or_default();
     format!(
-        "{} of {} scenarios clean on {} CPUs{broken}: {} cycles, {} flushes, {} doorbells, {} reads, {} stale",
+        "{} of {} scenarios clean on {} CPUs{broken}: {} cycles, {} flushes, {} IPIs, {} reads, {} stale",
         rows.len() - bad,
         rows.len(),
         plan.cpus,
         sum("cycles"),
         sum("flushes"),
-        sum("doorbells"),
+        sum("ipis"),
         sum("reads"),
         sum("stale"),
     )

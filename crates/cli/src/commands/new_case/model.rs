@@ -30,7 +30,7 @@ pub const BUG: Bug = Bug {
 
 const SPACE: usize = 0;
 const TAG: u8 = 0;
-const DOORBELL: u8 = 0;
+const IPI: u8 = 0;
 
 /// CPU 0 unmaps page 0, CPU 1 runs another thread of the same program.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Protocol {
         sync::fence(SeqCst);
         hw::flush_page(TAG, 0, WalkCache::Drop);
         if self.variant == Variant::Fixed {
-            sync::raise(1, DOORBELL);
+            sync::raise(1, IPI);
             sync::wait_until(|| self.flushed.load(Acquire) == 1);
         }
         hw::free_frame(1);

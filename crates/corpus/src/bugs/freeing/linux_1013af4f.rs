@@ -1,7 +1,7 @@
 //! A shared table is handed to another space while a lockless walker is in it.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::lockless::{Lockless, Policy, Recheck, Task, Wait};
+use crate::protocols::lockless::{Lockless, Policy, Recheck, Task, Wait};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "pair-table-table",
     code: &[
         ("linux_1013af4f.rs", include_str!("linux_1013af4f.rs")),
-        ("lockless.rs", include_str!("../../shapes/lockless.rs")),
+        ("lockless.rs", include_str!("../../protocols/lockless.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

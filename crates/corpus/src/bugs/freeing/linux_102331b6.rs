@@ -1,7 +1,7 @@
 //! What the host maps is brought up to date from a page table that is not locked.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::Lock;
+use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry, Scenario};

@@ -1,7 +1,7 @@
 //! munmap of a dirty page drops the lock before it flushes; writeback takes the page to be clean.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
+use crate::protocols::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "nested-gathers",
     code: &[
         ("linux_1cf35d47.rs", include_str!("linux_1cf35d47.rs")),
-        ("deferred.rs", include_str!("../../shapes/deferred.rs")),
+        ("deferred.rs", include_str!("../../protocols/deferred.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

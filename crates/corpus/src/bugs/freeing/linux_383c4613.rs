@@ -1,7 +1,7 @@
 //! The flush that is due is asked for when the lock is first taken, not when it is taken again.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
+use crate::protocols::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "nested-gathers",
     code: &[
         ("linux_383c4613.rs", include_str!("linux_383c4613.rs")),
-        ("deferred.rs", include_str!("../../shapes/deferred.rs")),
+        ("deferred.rs", include_str!("../../protocols/deferred.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

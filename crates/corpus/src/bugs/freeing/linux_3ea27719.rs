@@ -1,7 +1,7 @@
 //! mprotect finds an entry that reclaim has cleared but not flushed yet, and flushes nothing.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
+use crate::protocols::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "nested-gathers",
     code: &[
         ("linux_3ea27719.rs", include_str!("linux_3ea27719.rs")),
-        ("deferred.rs", include_str!("../../shapes/deferred.rs")),
+        ("deferred.rs", include_str!("../../protocols/deferred.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

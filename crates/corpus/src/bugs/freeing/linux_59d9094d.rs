@@ -1,7 +1,7 @@
 //! Whether a page table is shared is read off its reference count, which others raise for a moment.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::Lock;
+use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry, Scenario};

@@ -1,7 +1,7 @@
 //! A flag that says "a flush is due" is cleared after a flush that did not cover all that it stood for.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
+use crate::protocols::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "nested-gathers",
     code: &[
         ("linux_5ee2fa2f.rs", include_str!("linux_5ee2fa2f.rs")),
-        ("deferred.rs", include_str!("../../shapes/deferred.rs")),
+        ("deferred.rs", include_str!("../../protocols/deferred.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

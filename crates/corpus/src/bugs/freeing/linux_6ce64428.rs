@@ -1,7 +1,7 @@
 //! A write fault copies a page that userfaultfd has write-protected but not flushed yet.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
+use crate::protocols::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "two-flushers",
     code: &[
         ("linux_6ce64428.rs", include_str!("linux_6ce64428.rs")),
-        ("deferred.rs", include_str!("../../shapes/deferred.rs")),
+        ("deferred.rs", include_str!("../../protocols/deferred.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

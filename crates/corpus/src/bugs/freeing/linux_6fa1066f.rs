@@ -1,7 +1,7 @@
 //! mremap decides to move a table, and moves what it finds after it has its locks: nothing.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::table_move::{FileLock, Look, Other, Policy, TableMove};
+use crate::protocols::table_move::{FileLock, Look, Other, Policy, TableMove};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "pair-table-table",
     code: &[
         ("linux_6fa1066f.rs", include_str!("linux_6fa1066f.rs")),
-        ("table_move.rs", include_str!("../../shapes/table_move.rs")),
+        ("table_move.rs", include_str!("../../protocols/table_move.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

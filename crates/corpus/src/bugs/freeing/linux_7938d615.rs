@@ -1,7 +1,7 @@
 //! The graphics card's TLB is never flushed when an object's pages are given back.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::other_mmu::{OtherMmu, Policy, Told, Walks};
+use crate::protocols::other_mmu::{OtherMmu, Policy, Told, Walks};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "kernel-memory",
     code: &[
         ("linux_7938d615.rs", include_str!("linux_7938d615.rs")),
-        ("other_mmu.rs", include_str!("../../shapes/other_mmu.rs")),
+        ("other_mmu.rs", include_str!("../../protocols/other_mmu.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

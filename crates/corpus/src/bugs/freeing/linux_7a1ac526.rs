@@ -1,7 +1,7 @@
 //! A CPU comes back from lazy mode and goes on with a translation buffer that was replaced and freed.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::{CROSS_CALL, CrossCall, Mm};
+use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry, Scenario};

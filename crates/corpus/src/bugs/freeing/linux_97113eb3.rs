@@ -1,7 +1,7 @@
 //! mremap moves a whole table while reclaim is clearing an entry in it.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::table_move::{FileLock, Look, Other, Policy, TableMove};
+use crate::protocols::table_move::{FileLock, Look, Other, Policy, TableMove};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "two-flushers",
     code: &[
         ("linux_97113eb3.rs", include_str!("linux_97113eb3.rs")),
-        ("table_move.rs", include_str!("../../shapes/table_move.rs")),
+        ("table_move.rs", include_str!("../../protocols/table_move.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

@@ -1,7 +1,7 @@
 //! The pages of a replaced descriptor table are freed while user page tables still map them.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::{CROSS_CALL, CrossCall, Mm};
+use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync;
 use shootdown_explore::{Memory, Registry, Scenario};

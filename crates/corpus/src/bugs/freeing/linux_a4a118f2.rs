@@ -1,7 +1,7 @@
 //! A process leaves a shared page table without a flush; the table's pages are freed by way of another.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::{CROSS_CALL, CrossCall, Lock, Mm};
+use crate::protocols::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use shootdown_explore::sync;
 use shootdown_explore::{Memory, Registry, Scenario};

@@ -1,7 +1,7 @@
 //! With less than two users a page table is freed at once, lazy CPUs or not.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::table_batch::{Other, Past, Policy, TableBatch};
+use crate::protocols::table_batch::{Other, Past, Policy, TableBatch};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "lazy-vs-table-free",
     code: &[
         ("linux_a6f57208.rs", include_str!("linux_a6f57208.rs")),
-        ("table_batch.rs", include_str!("../../shapes/table_batch.rs")),
+        ("table_batch.rs", include_str!("../../protocols/table_batch.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

@@ -1,7 +1,7 @@
 //! munmap of a device mapping unlinks the area before it flushes; the driver then finds nothing left to unmap.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::{CROSS_CALL, CrossCall, Lock, Mm};
+use crate::protocols::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry, Scenario};

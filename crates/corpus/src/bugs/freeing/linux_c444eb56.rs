@@ -1,7 +1,7 @@
 //! A count is read while it moves from one word to several; the reader takes it to be one.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::{CROSS_CALL, CrossCall, Lock, Mm};
+use crate::protocols::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry, Scenario};

@@ -1,7 +1,7 @@
 //! The notifier skips roots that are about to go; one of them is still being worked on.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::Lock;
+use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry, Scenario};

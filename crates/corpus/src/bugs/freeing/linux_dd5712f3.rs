@@ -1,7 +1,7 @@
 //! Migration relies on a new tag at the next switch; until then the old one is in use.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::{CROSS_CALL, CrossCall, Mm};
+use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry, Scenario};

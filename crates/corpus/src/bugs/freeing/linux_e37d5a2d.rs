@@ -1,7 +1,7 @@
 //! An I/O MMU that shares the kernel's page tables is not told when one of them is freed.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::other_mmu::{OtherMmu, Policy, Told, Walks};
+use crate::protocols::other_mmu::{OtherMmu, Policy, Told, Walks};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "kernel-memory",
     code: &[
         ("linux_e37d5a2d.rs", include_str!("linux_e37d5a2d.rs")),
-        ("other_mmu.rs", include_str!("../../shapes/other_mmu.rs")),
+        ("other_mmu.rs", include_str!("../../protocols/other_mmu.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

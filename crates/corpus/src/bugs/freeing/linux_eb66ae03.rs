@@ -1,7 +1,7 @@
 //! mremap moves an entry and flushes the old address only after it has dropped the page-table locks.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::moved_page::{Flush, MovedPage, Policy, User};
+use crate::protocols::moved_page::{Flush, MovedPage, Policy, User};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "two-flushers",
     code: &[
         ("linux_eb66ae03.rs", include_str!("linux_eb66ae03.rs")),
-        ("moved_page.rs", include_str!("../../shapes/moved_page.rs")),
+        ("moved_page.rs", include_str!("../../protocols/moved_page.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

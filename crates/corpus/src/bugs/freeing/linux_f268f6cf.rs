@@ -1,7 +1,7 @@
 //! khugepaged takes pages away without telling the MMU of a virtual machine.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::other_mmu::{OtherMmu, Policy, Told, Walks};
+use crate::protocols::other_mmu::{OtherMmu, Policy, Told, Walks};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "two-flushers",
     code: &[
         ("linux_f268f6cf.rs", include_str!("linux_f268f6cf.rs")),
-        ("other_mmu.rs", include_str!("../../shapes/other_mmu.rs")),
+        ("other_mmu.rs", include_str!("../../protocols/other_mmu.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

@@ -23,7 +23,7 @@ pub(super) const BUG: Bug = Bug {
             refilled before that CPU has read it, which then flushes the wrong address.",
     story: include_str!("linux_f36391d2.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
-    engine: "ring-overflow",
+    engine: "history-overflow",
     code: &[("linux_f36391d2.rs", include_str!("linux_f36391d2.rs"))],
     build: |variant| Box::new(Batch::new(variant)),
 };

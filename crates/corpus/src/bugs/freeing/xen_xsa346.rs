@@ -1,7 +1,7 @@
 //! Xen moves a guest's page and puts the flush of the I/O MMU off; the page is freed meanwhile.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::moved_page::{Flush, MovedPage, Policy, User};
+use crate::protocols::moved_page::{Flush, MovedPage, Policy, User};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "nested-gathers",
     code: &[
         ("xen_xsa346.rs", include_str!("xen_xsa346.rs")),
-        ("moved_page.rs", include_str!("../../shapes/moved_page.rs")),
+        ("moved_page.rs", include_str!("../../protocols/moved_page.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

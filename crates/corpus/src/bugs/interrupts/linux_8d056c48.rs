@@ -1,7 +1,7 @@
 //! A CPU goes off line with a call in its queue that it has not run.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::Lock;
+use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry, Scenario};

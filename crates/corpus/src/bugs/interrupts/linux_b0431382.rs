@@ -1,7 +1,7 @@
 //! A hypervisor reads the flags of a preempted virtual CPU, and clears them in a step of its own.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::{CROSS_CALL, CrossCall, Mm};
+use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry, Scenario};

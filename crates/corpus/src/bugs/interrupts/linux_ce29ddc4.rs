@@ -1,7 +1,7 @@
 //! A call to "many" CPUs leaves out the one that makes it; its own copy of a state stays stale.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::{CROSS_CALL, CrossCall};
+use crate::protocols::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry, Scenario};

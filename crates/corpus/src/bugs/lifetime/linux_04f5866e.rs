@@ -1,7 +1,7 @@
 //! A core dump walks the areas without their lock, since all threads are stopped; but not all users are threads.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::{Lock, Mm};
+use crate::protocols::{Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry, Scenario};
@@ -27,8 +27,8 @@ pub(super) const BUG: Bug = Bug {
     engine: "borrow-vs-unmap",
     code: &[
         ("linux_04f5866e.rs", include_str!("linux_04f5866e.rs")),
-        ("mm.rs", include_str!("../../shapes/mm.rs")),
-        ("lock.rs", include_str!("../../shapes/lock.rs")),
+        ("mm.rs", include_str!("../../protocols/mm.rs")),
+        ("lock.rs", include_str!("../../protocols/lock.rs")),
     ],
     build: |variant| Box::new(CoreDump::new(variant)),
 };

@@ -1,7 +1,7 @@
 //! swapoff finds a space whose fork failed, and walks into the hole.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::half_built::{Ask, HalfBuilt, Policy, Publish};
+use crate::protocols::half_built::{Ask, HalfBuilt, Policy, Publish};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,9 +24,9 @@ pub(super) const BUG: Bug = Bug {
     engine: "upgrade-vs-last-drop",
     code: &[
         ("linux_1367da7e.rs", include_str!("linux_1367da7e.rs")),
-        ("half_built.rs", include_str!("../../shapes/half_built.rs")),
-        ("mm.rs", include_str!("../../shapes/mm.rs")),
-        ("lock.rs", include_str!("../../shapes/lock.rs")),
+        ("half_built.rs", include_str!("../../protocols/half_built.rs")),
+        ("mm.rs", include_str!("../../protocols/mm.rs")),
+        ("lock.rs", include_str!("../../protocols/lock.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

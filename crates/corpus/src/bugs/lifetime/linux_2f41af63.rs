@@ -1,7 +1,7 @@
 //! A driver that starts again takes a second reference and drops one.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::balance::{Balance, Policy};
+use crate::protocols::balance::{Balance, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,8 +24,8 @@ pub(super) const BUG: Bug = Bug {
     engine: "upgrade-vs-last-drop",
     code: &[
         ("linux_2f41af63.rs", include_str!("linux_2f41af63.rs")),
-        ("balance.rs", include_str!("../../shapes/balance.rs")),
-        ("mm.rs", include_str!("../../shapes/mm.rs")),
+        ("balance.rs", include_str!("../../protocols/balance.rs")),
+        ("mm.rs", include_str!("../../protocols/mm.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

@@ -1,7 +1,7 @@
 //! fork links a new area to its file before the area's own lock is made.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::Lock;
+use crate::protocols::Lock;
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry, Scenario};
@@ -26,7 +26,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "upgrade-vs-last-drop",
     code: &[
         ("linux_35e35178.rs", include_str!("linux_35e35178.rs")),
-        ("lock.rs", include_str!("../../shapes/lock.rs")),
+        ("lock.rs", include_str!("../../protocols/lock.rs")),
     ],
     build: |variant| Box::new(Fork::new(variant)),
 };

@@ -1,7 +1,7 @@
 //! An error after the reference was dropped leads to the exit that drops it again.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::balance::{Balance, Policy};
+use crate::protocols::balance::{Balance, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,8 +24,8 @@ pub(super) const BUG: Bug = Bug {
     engine: "upgrade-vs-last-drop",
     code: &[
         ("linux_61dc9f77.rs", include_str!("linux_61dc9f77.rs")),
-        ("balance.rs", include_str!("../../shapes/balance.rs")),
-        ("mm.rs", include_str!("../../shapes/mm.rs")),
+        ("balance.rs", include_str!("../../protocols/balance.rs")),
+        ("mm.rs", include_str!("../../protocols/mm.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

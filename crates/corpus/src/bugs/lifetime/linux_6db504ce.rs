@@ -1,7 +1,7 @@
 //! The page merger waits for the lock of the areas and then walks areas that exit has destroyed under that lock.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::outsider::{Hold, Look, Outsider, Permit, Policy};
+use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,9 +24,9 @@ pub(super) const BUG: Bug = Bug {
     engine: "upgrade-vs-last-drop",
     code: &[
         ("linux_6db504ce.rs", include_str!("linux_6db504ce.rs")),
-        ("outsider.rs", include_str!("../../shapes/outsider.rs")),
-        ("mm.rs", include_str!("../../shapes/mm.rs")),
-        ("lock.rs", include_str!("../../shapes/lock.rs")),
+        ("outsider.rs", include_str!("../../protocols/outsider.rs")),
+        ("mm.rs", include_str!("../../protocols/mm.rs")),
+        ("lock.rs", include_str!("../../protocols/lock.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

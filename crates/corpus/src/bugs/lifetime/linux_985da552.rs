@@ -1,7 +1,7 @@
 //! A fork that failed tells the page merger and the huge-page collector of a space with a hole in it.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::half_built::{Ask, HalfBuilt, Policy, Publish};
+use crate::protocols::half_built::{Ask, HalfBuilt, Policy, Publish};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,9 +24,9 @@ pub(super) const BUG: Bug = Bug {
     engine: "upgrade-vs-last-drop",
     code: &[
         ("linux_985da552.rs", include_str!("linux_985da552.rs")),
-        ("half_built.rs", include_str!("../../shapes/half_built.rs")),
-        ("mm.rs", include_str!("../../shapes/mm.rs")),
-        ("lock.rs", include_str!("../../shapes/lock.rs")),
+        ("half_built.rs", include_str!("../../protocols/half_built.rs")),
+        ("mm.rs", include_str!("../../protocols/mm.rs")),
+        ("lock.rs", include_str!("../../protocols/lock.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

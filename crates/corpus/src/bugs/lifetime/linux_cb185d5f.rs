@@ -1,7 +1,7 @@
 //! userfaultfd holds a structure reference only and works on mappings that exit has torn down.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::outsider::{Hold, Look, Outsider, Permit, Policy};
+use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,9 +24,9 @@ pub(super) const BUG: Bug = Bug {
     engine: "upgrade-vs-last-drop",
     code: &[
         ("linux_cb185d5f.rs", include_str!("linux_cb185d5f.rs")),
-        ("outsider.rs", include_str!("../../shapes/outsider.rs")),
-        ("mm.rs", include_str!("../../shapes/mm.rs")),
-        ("lock.rs", include_str!("../../shapes/lock.rs")),
+        ("outsider.rs", include_str!("../../protocols/outsider.rs")),
+        ("mm.rs", include_str!("../../protocols/mm.rs")),
+        ("lock.rs", include_str!("../../protocols/lock.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

@@ -1,7 +1,7 @@
 //! A device shares a process's space and keeps a pointer that is not counted; it is unbound after the process is gone.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::outsider::{Hold, Look, Outsider, Permit, Policy};
+use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,9 +24,9 @@ pub(super) const BUG: Bug = Bug {
     engine: "lazy-vs-final-drop",
     code: &[
         ("linux_cbd23144.rs", include_str!("linux_cbd23144.rs")),
-        ("outsider.rs", include_str!("../../shapes/outsider.rs")),
-        ("mm.rs", include_str!("../../shapes/mm.rs")),
-        ("lock.rs", include_str!("../../shapes/lock.rs")),
+        ("outsider.rs", include_str!("../../protocols/outsider.rs")),
+        ("mm.rs", include_str!("../../protocols/mm.rs")),
+        ("lock.rs", include_str!("../../protocols/lock.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

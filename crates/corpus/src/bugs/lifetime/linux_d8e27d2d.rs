@@ -1,7 +1,7 @@
 //! An iterator reads the space from a task without a lock or a reference, and the task exits.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::outsider::{Hold, Look, Outsider, Permit, Policy};
+use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,9 +24,9 @@ pub(super) const BUG: Bug = Bug {
     engine: "upgrade-vs-last-drop",
     code: &[
         ("linux_d8e27d2d.rs", include_str!("linux_d8e27d2d.rs")),
-        ("outsider.rs", include_str!("../../shapes/outsider.rs")),
-        ("mm.rs", include_str!("../../shapes/mm.rs")),
-        ("lock.rs", include_str!("../../shapes/lock.rs")),
+        ("outsider.rs", include_str!("../../protocols/outsider.rs")),
+        ("mm.rs", include_str!("../../protocols/mm.rs")),
+        ("lock.rs", include_str!("../../protocols/lock.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

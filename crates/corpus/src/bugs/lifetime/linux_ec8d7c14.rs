@@ -1,7 +1,7 @@
 //! The thread that frees memory drops a last user reference and waits for I/O that needs memory.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::late_drop::{By, LateDrop, Place, Policy};
+use crate::protocols::late_drop::{By, LateDrop, Place, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,9 +24,9 @@ pub(super) const BUG: Bug = Bug {
     engine: "deferred-teardown",
     code: &[
         ("linux_ec8d7c14.rs", include_str!("linux_ec8d7c14.rs")),
-        ("late_drop.rs", include_str!("../../shapes/late_drop.rs")),
-        ("mm.rs", include_str!("../../shapes/mm.rs")),
-        ("lock.rs", include_str!("../../shapes/lock.rs")),
+        ("late_drop.rs", include_str!("../../protocols/late_drop.rs")),
+        ("mm.rs", include_str!("../../protocols/mm.rs")),
+        ("lock.rs", include_str!("../../protocols/lock.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

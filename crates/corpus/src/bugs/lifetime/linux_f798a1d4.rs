@@ -1,7 +1,7 @@
 //! Exit leaves the pointer to the areas that it has freed, and a reaper of any task follows it.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::outsider::{Hold, Look, Outsider, Permit, Policy};
+use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,9 +24,9 @@ pub(super) const BUG: Bug = Bug {
     engine: "upgrade-vs-last-drop",
     code: &[
         ("linux_f798a1d4.rs", include_str!("linux_f798a1d4.rs")),
-        ("outsider.rs", include_str!("../../shapes/outsider.rs")),
-        ("mm.rs", include_str!("../../shapes/mm.rs")),
-        ("lock.rs", include_str!("../../shapes/lock.rs")),
+        ("outsider.rs", include_str!("../../protocols/outsider.rs")),
+        ("mm.rs", include_str!("../../protocols/mm.rs")),
+        ("lock.rs", include_str!("../../protocols/lock.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

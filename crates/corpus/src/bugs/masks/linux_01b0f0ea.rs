@@ -1,7 +1,7 @@
 //! A CPU goes off line with its bit set and its TLB full; a trim that cannot ask it counts it as flushed.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
+use crate::protocols::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "trim-vs-hotplug",
     code: &[
         ("linux_01b0f0ea.rs", include_str!("linux_01b0f0ea.rs")),
-        ("single_user.rs", include_str!("../../shapes/single_user.rs")),
+        ("single_user.rs", include_str!("../../protocols/single_user.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

@@ -1,7 +1,7 @@
 //! Lazy CPUs are skipped by flushes; when a page-table page is freed they may still walk it.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::lazy_tables::{Lazy, LazyTables, Policy, Says};
+use crate::protocols::lazy_tables::{Lazy, LazyTables, Policy, Says};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,12 +24,12 @@ pub(super) const BUG: Bug = Bug {
     engine: "lazy-vs-table-free",
     code: &[
         ("linux_2ff6ddf1.rs", include_str!("linux_2ff6ddf1.rs")),
-        ("lazy_tables.rs", include_str!("../../shapes/lazy_tables.rs")),
+        ("lazy_tables.rs", include_str!("../../protocols/lazy_tables.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };
 
 fn model(variant: Variant) -> LazyTables {
     let lazy = if variant == Variant::Broken { Lazy::Skipped } else { Lazy::LeavesForTables };
-    LazyTables::new(Policy { lazy, says: Says::Tables })
+    LazyTables::new(Policy { lazy, says: Says::PageTables })
 }

@@ -1,7 +1,7 @@
 //! A flush before a table is freed says that no tables are freed, so lazy CPUs are skipped.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::lazy_tables::{Lazy, LazyTables, Policy, Says};
+use crate::protocols::lazy_tables::{Lazy, LazyTables, Policy, Says};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,12 +24,12 @@ pub(super) const BUG: Bug = Bug {
     engine: "lazy-vs-table-free",
     code: &[
         ("linux_3ef938c3.rs", include_str!("linux_3ef938c3.rs")),
-        ("lazy_tables.rs", include_str!("../../shapes/lazy_tables.rs")),
+        ("lazy_tables.rs", include_str!("../../protocols/lazy_tables.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };
 
 fn model(variant: Variant) -> LazyTables {
-    let says = if variant == Variant::Broken { Says::Pages } else { Says::Tables };
+    let says = if variant == Variant::Broken { Says::Pages } else { Says::PageTables };
     LazyTables::new(Policy { lazy: Lazy::LeavesForTables, says })
 }

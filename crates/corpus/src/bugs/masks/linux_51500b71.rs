@@ -1,7 +1,7 @@
 //! A flush by hypercall checks the mask with interrupts off; another CPU empties it before it is used.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::hypercall_mask::{Check, HypercallMask, Member, Policy};
+use crate::protocols::hypercall_mask::{Check, HypercallMask, Member, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "transport-hypercall",
     code: &[
         ("linux_51500b71.rs", include_str!("linux_51500b71.rs")),
-        ("hypercall_mask.rs", include_str!("../../shapes/hypercall_mask.rs")),
+        ("hypercall_mask.rs", include_str!("../../protocols/hypercall_mask.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

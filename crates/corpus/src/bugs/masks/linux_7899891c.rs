@@ -1,7 +1,7 @@
 //! A CPU is asked to leave a space because it was lazy there; when the request arrives it is lazy no more.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::last_exit::{Asked, LastExit, Looks, Other, Policy};
+use crate::protocols::last_exit::{Asked, LastExit, Looks, Other, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "lazy-vs-final-drop",
     code: &[
         ("linux_7899891c.rs", include_str!("linux_7899891c.rs")),
-        ("last_exit.rs", include_str!("../../shapes/last_exit.rs")),
+        ("last_exit.rs", include_str!("../../protocols/last_exit.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

@@ -1,7 +1,7 @@
 //! A CPU leaves the mask when it switches away, though with ASIDs its TLB keeps what it holds.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::switching::{Between, Leaves, Policy, Switching};
+use crate::protocols::switching::{Between, Leaves, Policy, Switching};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "warm-tags",
     code: &[
         ("linux_82dd33fd.rs", include_str!("linux_82dd33fd.rs")),
-        ("switching.rs", include_str!("../../shapes/switching.rs")),
+        ("switching.rs", include_str!("../../protocols/switching.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

@@ -1,7 +1,7 @@
 //! A root load waits in a queue while the CPU already says that it has left the old root.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::last_exit::{Asked, LastExit, Looks, Other, Policy};
+use crate::protocols::last_exit::{Asked, LastExit, Looks, Other, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "lazy-vs-final-drop",
     code: &[
         ("linux_9f79991d.rs", include_str!("linux_9f79991d.rs")),
-        ("last_exit.rs", include_str!("../../shapes/last_exit.rs")),
+        ("last_exit.rs", include_str!("../../protocols/last_exit.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

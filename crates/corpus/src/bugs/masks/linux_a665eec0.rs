@@ -1,7 +1,7 @@
 //! The owner asks lazy CPUs to leave and then overwrites the mask; one that had just become a borrower stays, unseen.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
+use crate::protocols::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "trim-vs-borrow",
     code: &[
         ("linux_a665eec0.rs", include_str!("linux_a665eec0.rs")),
-        ("single_user.rs", include_str!("../../shapes/single_user.rs")),
+        ("single_user.rs", include_str!("../../protocols/single_user.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

@@ -1,7 +1,7 @@
 //! A lazy CPU patches code through a temporary space and goes back to a root that died meanwhile.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::last_exit::{Asked, LastExit, Looks, Other, Policy};
+use crate::protocols::last_exit::{Asked, LastExit, Looks, Other, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "temporary-vs-exit",
     code: &[
         ("linux_abee7c49.rs", include_str!("linux_abee7c49.rs")),
-        ("last_exit.rs", include_str!("../../shapes/last_exit.rs")),
+        ("last_exit.rs", include_str!("../../protocols/last_exit.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

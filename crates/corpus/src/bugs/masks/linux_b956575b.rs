@@ -1,7 +1,7 @@
 //! A CPU that goes lazy leaves the mask but keeps the root loaded; no flush reaches the upper levels that it caches.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::lazy_tables::{Lazy, LazyTables, Policy, Says};
+use crate::protocols::lazy_tables::{Lazy, LazyTables, Policy, Says};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,12 +24,12 @@ pub(super) const BUG: Bug = Bug {
     engine: "lazy-vs-table-free",
     code: &[
         ("linux_b956575b.rs", include_str!("linux_b956575b.rs")),
-        ("lazy_tables.rs", include_str!("../../shapes/lazy_tables.rs")),
+        ("lazy_tables.rs", include_str!("../../protocols/lazy_tables.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };
 
 fn model(variant: Variant) -> LazyTables {
     let lazy = if variant == Variant::Broken { Lazy::Unlisted } else { Lazy::Leaves };
-    LazyTables::new(Policy { lazy, says: Says::Tables })
+    LazyTables::new(Policy { lazy, says: Says::PageTables })
 }

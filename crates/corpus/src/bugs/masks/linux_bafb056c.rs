@@ -1,7 +1,7 @@
 //! The owner of an address space that has one user overwrites the mask; a borrower's bit is lost.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
+use crate::protocols::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "seed",
     code: &[
         ("linux_bafb056c.rs", include_str!("linux_bafb056c.rs")),
-        ("single_user.rs", include_str!("../../shapes/single_user.rs")),
+        ("single_user.rs", include_str!("../../protocols/single_user.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

@@ -1,7 +1,7 @@
 //! A CPU leaves a space with interrupts on; a request to leave that comes in between clears its bit too early.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
+use crate::protocols::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "trim-kept-bits",
     code: &[
         ("linux_dfaed3e1.rs", include_str!("linux_dfaed3e1.rs")),
-        ("single_user.rs", include_str!("../../shapes/single_user.rs")),
+        ("single_user.rs", include_str!("../../protocols/single_user.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

@@ -1,7 +1,7 @@
 //! Between two threads of one process a CPU clears and sets its bit though its page tables stay loaded.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::switching::{Between, Leaves, Policy, Switching};
+use crate::protocols::switching::{Between, Leaves, Policy, Switching};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "lazy-return",
     code: &[
         ("openbsd_9f1181d5.rs", include_str!("openbsd_9f1181d5.rs")),
-        ("switching.rs", include_str!("../../shapes/switching.rs")),
+        ("switching.rs", include_str!("../../protocols/switching.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

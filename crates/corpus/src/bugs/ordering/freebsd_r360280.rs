@@ -1,7 +1,7 @@
 //! A TLB miss handler in software follows a pointer to a page table that is freed before it gets there.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::{CROSS_CALL, CrossCall, Mm};
+use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use shootdown_explore::{Memory, Registry, Scenario, sync};
 use shootdown_machine::hw::{self, WalkCache};

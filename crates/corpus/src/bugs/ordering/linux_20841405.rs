@@ -1,7 +1,7 @@
 //! Migration trusts an entry that denies access, whose flush is still to come.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::flush_pending::{FlushPending, Pending, Policy};
+use crate::protocols::flush_pending::{FlushPending, Pending, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "nested-gathers",
     code: &[
         ("linux_20841405.rs", include_str!("linux_20841405.rs")),
-        ("flush_pending.rs", include_str!("../../shapes/flush_pending.rs")),
+        ("flush_pending.rs", include_str!("../../protocols/flush_pending.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

@@ -1,7 +1,7 @@
 //! A flush reads the mask before its page-table store has left the store buffer.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::switch_in::{Bit, Policy, SwitchIn};
+use crate::protocols::switch_in::{Bit, Policy, SwitchIn};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "switch-in/pso",
     code: &[
         ("linux_71b3c126.rs", include_str!("linux_71b3c126.rs")),
-        ("switch_in.rs", include_str!("../../shapes/switch_in.rs")),
+        ("switch_in.rs", include_str!("../../protocols/switch_in.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

@@ -1,7 +1,7 @@
 //! A CPU comes back to the space on which it was lazy and keeps its old ASID, though the space has a new one.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::Mm;
+use crate::protocols::Mm;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry, Scenario};

@@ -1,7 +1,7 @@
 //! A flush request without a generation carries 0, and targets skip it as an old one.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::{CROSS_CALL, CrossCall, Mm};
+use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry, Scenario};

@@ -1,7 +1,7 @@
 //! The interrupt of a remote call overtakes the store of its flag, and is taken for a late one.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::flagged_call::{Barrier, Flag, FlaggedCall, Policy};
+use crate::protocols::flagged_call::{Barrier, Flag, FlaggedCall, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "switch-in/pso",
     code: &[
         ("sel4_b8f1753d.rs", include_str!("sel4_b8f1753d.rs")),
-        ("flagged_call.rs", include_str!("../../shapes/flagged_call.rs")),
+        ("flagged_call.rs", include_str!("../../protocols/flagged_call.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

@@ -1,7 +1,7 @@
 //! A page-table node is recycled while somebody walks it without a lock.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::Lock;
+use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
 use shootdown_explore::{Memory, Registry, Scenario, sync};
 use shootdown_machine::{Machine, Variant};

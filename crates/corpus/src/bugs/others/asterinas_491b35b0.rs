@@ -1,7 +1,7 @@
 //! RISC-V keeps translations across a write of the root register, and all spaces have ASID 0.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::one_tag::{Flush, OneTag};
+use crate::protocols::one_tag::{Flush, OneTag};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "tag-reuse",
     code: &[
         ("asterinas_491b35b0.rs", include_str!("asterinas_491b35b0.rs")),
-        ("one_tag.rs", include_str!("../../shapes/one_tag.rs")),
+        ("one_tag.rs", include_str!("../../protocols/one_tag.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

@@ -1,7 +1,7 @@
 //! Mapping over a page changes the table and flushes nothing.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::unmap::{Change, Free, Policy, Reach, Unmap};
+use crate::protocols::unmap::{Change, Free, Policy, Reach, Unmap};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "two-flushers",
     code: &[
         ("asterinas_69abc09f.rs", include_str!("asterinas_69abc09f.rs")),
-        ("unmap.rs", include_str!("../../shapes/unmap.rs")),
+        ("unmap.rs", include_str!("../../protocols/unmap.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

@@ -1,7 +1,7 @@
 //! A kernel with one address space believes that it needs no flushes.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::unmap::{Change, Free, Policy, Reach, Unmap};
+use crate::protocols::unmap::{Change, Free, Policy, Reach, Unmap};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "two-flushers",
     code: &[
         ("hermitcore_b08965d8.rs", include_str!("hermitcore_b08965d8.rs")),
-        ("unmap.rs", include_str!("../../shapes/unmap.rs")),
+        ("unmap.rs", include_str!("../../protocols/unmap.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

@@ -1,7 +1,7 @@
 //! unmap gives the frames back page by page and flushes in the end.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::unmap::{Change, Free, Policy, Reach, Unmap};
+use crate::protocols::unmap::{Change, Free, Policy, Reach, Unmap};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -23,7 +23,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "two-flushers",
     code: &[
         ("litebox_pr848.rs", include_str!("litebox_pr848.rs")),
-        ("unmap.rs", include_str!("../../shapes/unmap.rs")),
+        ("unmap.rs", include_str!("../../protocols/unmap.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

@@ -1,7 +1,7 @@
 //! A CPU works in another process's space for a while and is not among those that are told of changes.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::{CROSS_CALL, CrossCall, Mm};
+use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, Registry, Scenario, sync};
 use shootdown_machine::hw::{self, Install, WalkCache};

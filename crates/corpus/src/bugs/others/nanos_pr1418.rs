@@ -1,4 +1,4 @@
-//! A page is mapped anew where none is mapped now, by a CPU that has not heard yet that the old one is gone.
+//! A page is mapped anew where none is mapped now, by a CPU that has not been told yet that the old one is gone.
 
 use crate::bug::{Bug, Class, Needs};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};

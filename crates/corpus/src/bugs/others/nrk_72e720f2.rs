@@ -1,7 +1,7 @@
 //! Two cores unmap at once, each waits for the other, and the kernel runs with interrupts off.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::diagonal::{Diagonal, Spaces, Waits};
+use crate::protocols::diagonal::{Diagonal, Spaces, Waits};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,8 +24,8 @@ pub(super) const BUG: Bug = Bug {
     engine: "masked-flushers",
     code: &[
         ("nrk_72e720f2.rs", include_str!("nrk_72e720f2.rs")),
-        ("diagonal.rs", include_str!("../../shapes/diagonal.rs")),
-        ("mailbox.rs", include_str!("../../shapes/mailbox.rs")),
+        ("diagonal.rs", include_str!("../../protocols/diagonal.rs")),
+        ("mailbox.rs", include_str!("../../protocols/mailbox.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

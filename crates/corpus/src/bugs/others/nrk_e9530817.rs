@@ -23,7 +23,7 @@ pub(super) const BUG: Bug = Bug {
             ever.",
     story: include_str!("nrk_e9530817.md"),
     ends: "no CPU can go on: CPU 0 waits for shootdown0.acknowledged to change from 0x0",
-    engine: "ring-overflow",
+    engine: "history-overflow",
     code: &[("nrk_e9530817.rs", include_str!("nrk_e9530817.rs"))],
     build: |variant| Box::new(Queue::new(variant)),
 };

@@ -1,7 +1,7 @@
 //! A CPU that waits for a space's lock, interrupts off, does not answer the flush request of the one who holds it.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::{MAIL, Mailbox};
+use crate::protocols::{MAIL, Mailbox};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry, Scenario};
@@ -27,7 +27,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "masked-flushers",
     code: &[
         ("redox_1f8d7bc6.rs", include_str!("redox_1f8d7bc6.rs")),
-        ("mailbox.rs", include_str!("../../shapes/mailbox.rs")),
+        ("mailbox.rs", include_str!("../../protocols/mailbox.rs")),
     ],
     build: |variant| Box::new(SpaceLock::new(variant)),
 };

@@ -1,7 +1,7 @@
 //! Two CPUs ask each other for a flush and wait, interrupts off.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::diagonal::{Diagonal, Spaces, Waits};
+use crate::protocols::diagonal::{Diagonal, Spaces, Waits};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,8 +24,8 @@ pub(super) const BUG: Bug = Bug {
     engine: "masked-flushers",
     code: &[
         ("redox_4158d899.rs", include_str!("redox_4158d899.rs")),
-        ("diagonal.rs", include_str!("../../shapes/diagonal.rs")),
-        ("mailbox.rs", include_str!("../../shapes/mailbox.rs")),
+        ("diagonal.rs", include_str!("../../protocols/diagonal.rs")),
+        ("mailbox.rs", include_str!("../../protocols/mailbox.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

@@ -1,7 +1,7 @@
 //! Copy-on-write gives the old frame back before other CPUs have forgotten it.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::unmap::{Change, Free, Policy, Reach, Unmap};
+use crate::protocols::unmap::{Change, Free, Policy, Reach, Unmap};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "borrow-vs-unmap",
     code: &[
         ("redox_4e392d05.rs", include_str!("redox_4e392d05.rs")),
-        ("unmap.rs", include_str!("../../shapes/unmap.rs")),
+        ("unmap.rs", include_str!("../../protocols/unmap.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

@@ -1,7 +1,7 @@
 //! Unmapping flushes only if the space is the one that this CPU runs.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::unmap::{Change, Free, Policy, Reach, Unmap};
+use crate::protocols::unmap::{Change, Free, Policy, Reach, Unmap};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "switch-in",
     code: &[
         ("sel4_6b8c09a6.rs", include_str!("sel4_6b8c09a6.rs")),
-        ("unmap.rs", include_str!("../../shapes/unmap.rs")),
+        ("unmap.rs", include_str!("../../protocols/unmap.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

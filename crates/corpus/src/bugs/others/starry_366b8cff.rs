@@ -1,7 +1,7 @@
 //! A page of the page cache is mapped by two areas, and only one is unmapped before its frame goes.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::{CROSS_CALL, CrossCall, Mm};
+use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, Registry, Scenario, sync};
 use shootdown_machine::hw::{self, WalkCache};

@@ -1,7 +1,7 @@
 //! As read: an owner that sees one user takes the tags of other CPUs away; a borrower has loaded its own already.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
+use crate::protocols::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,9 +24,9 @@ pub(super) const BUG: Bug = Bug {
     engine: "seed",
     code: &[
         ("linux_h1_mips.rs", include_str!("linux_h1_mips.rs")),
-        ("single_user.rs", include_str!("../../shapes/single_user.rs")),
-        ("mm.rs", include_str!("../../shapes/mm.rs")),
-        ("cross_call.rs", include_str!("../../shapes/cross_call.rs")),
+        ("single_user.rs", include_str!("../../protocols/single_user.rs")),
+        ("mm.rs", include_str!("../../protocols/mm.rs")),
+        ("cross_call.rs", include_str!("../../protocols/cross_call.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

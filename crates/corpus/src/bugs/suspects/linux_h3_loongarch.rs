@@ -1,7 +1,7 @@
 //! As read: a CPU that switches in sets its bit after it has loaded the root.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::switch_in::{Bit, Policy, SwitchIn};
+use crate::protocols::switch_in::{Bit, Policy, SwitchIn};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,9 +24,9 @@ pub(super) const BUG: Bug = Bug {
     engine: "switch-in",
     code: &[
         ("linux_h3_loongarch.rs", include_str!("linux_h3_loongarch.rs")),
-        ("switch_in.rs", include_str!("../../shapes/switch_in.rs")),
-        ("mm.rs", include_str!("../../shapes/mm.rs")),
-        ("cross_call.rs", include_str!("../../shapes/cross_call.rs")),
+        ("switch_in.rs", include_str!("../../protocols/switch_in.rs")),
+        ("mm.rs", include_str!("../../protocols/mm.rs")),
+        ("cross_call.rs", include_str!("../../protocols/cross_call.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

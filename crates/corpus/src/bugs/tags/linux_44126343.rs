@@ -1,7 +1,7 @@
 //! Broadcast flushes name a PCID on a machine where PCIDs are off.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::{CROSS_CALL, CrossCall, Mm};
+use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, Registry, Scenario, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};

@@ -2,7 +2,7 @@
 //! nothing.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::{Lock, Mm};
+use crate::protocols::{Lock, Mm};
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry, Scenario};

@@ -1,7 +1,7 @@
 //! Two virtual CPUs of a guest take turns on one CPU under the guest's VMID and find each other's translations.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::one_tag::{Flush, OneTag};
+use crate::protocols::one_tag::{Flush, OneTag};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "vmid-rollover",
     code: &[
         ("linux_94d0e598.rs", include_str!("linux_94d0e598.rs")),
-        ("one_tag.rs", include_str!("../../shapes/one_tag.rs")),
+        ("one_tag.rs", include_str!("../../protocols/one_tag.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

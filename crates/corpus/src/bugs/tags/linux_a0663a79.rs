@@ -1,7 +1,7 @@
 //! Threads of a core share a TLB, and the allocator of context numbers believes that each CPU has its own.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::wrap::{Others, Wrap};
+use crate::protocols::wrap::{Others, Wrap};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,8 +24,8 @@ pub(super) const BUG: Bug = Bug {
     engine: "contexts-rollover",
     code: &[
         ("linux_a0663a79.rs", include_str!("linux_a0663a79.rs")),
-        ("wrap.rs", include_str!("../../shapes/wrap.rs")),
-        ("mailbox.rs", include_str!("../../shapes/mailbox.rs")),
+        ("wrap.rs", include_str!("../../protocols/wrap.rs")),
+        ("mailbox.rs", include_str!("../../protocols/mailbox.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

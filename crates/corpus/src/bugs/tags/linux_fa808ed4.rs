@@ -1,7 +1,7 @@
 //! A virtual CPU loads its guest's root before the guest has a VMID, and somebody else allocates one.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::Lock;
+use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry, Scenario};

@@ -1,7 +1,7 @@
 //! A guest's VMID generation is published before its VMID: a virtual CPU enters with the new one and the old other.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::Lock;
+use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry, Scenario};

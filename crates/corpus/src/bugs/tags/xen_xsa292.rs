@@ -1,7 +1,7 @@
 //! Xen flushes first and loads the new root, without a flush, second.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::one_tag::{Flush, OneTag};
+use crate::protocols::one_tag::{Flush, OneTag};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "slots-reuse",
     code: &[
         ("xen_xsa292.rs", include_str!("xen_xsa292.rs")),
-        ("one_tag.rs", include_str!("../../shapes/one_tag.rs")),
+        ("one_tag.rs", include_str!("../../protocols/one_tag.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

@@ -1,7 +1,7 @@
 //! Code that relied on the flush of a root load meets PCIDs, with which there is none.
 
 use crate::bug::{Bug, Class, Needs};
-use crate::shapes::one_tag::{Flush, OneTag};
+use crate::protocols::one_tag::{Flush, OneTag};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
@@ -24,7 +24,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "slots-reuse",
     code: &[
         ("xen_xsa294.rs", include_str!("xen_xsa294.rs")),
-        ("one_tag.rs", include_str!("../../shapes/one_tag.rs")),
+        ("one_tag.rs", include_str!("../../protocols/one_tag.rs")),
     ],
     build: |variant| Box::new(model(variant)),
 };

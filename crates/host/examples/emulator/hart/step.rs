@@ -30,8 +30,8 @@ pub enum Stop {
     Trap(Trap),
     /// The host is moving the page: repeat it outside guest code's time.
     Busy,
-    /// The judge has seen what must not happen.
-    Judged,
+    /// The emulator's check has seen what must not happen.
+    Found,
 }
 
 impl From<Trap> for Stop {

@@ -1,11 +1,11 @@
-//! Memory as a virtual CPU's guest code sees it: two TLBs, two kinds of page table, and the judge.
+//! Memory as a virtual CPU's guest code sees it: two TLBs, two kinds of page table, and the emulator's check.
 
 use super::host::shootdown::{Tag, VirtAddr};
 use super::tlbs::{Filled, Tlbs};
+use crate::findings::{Access as Did, Finding, Part, StaleFence, StaleFrame, Unfenced};
 use crate::frames::FRAME;
 use crate::hart::{Cause, Memory, Stop, Trap, View};
 use crate::isa::Size;
-use crate::judge::{Access as Did, Finding, Part, StaleFence, StaleFrame, Unfenced};
 use crate::shared::{End, Shared};
 use crate::stage2::{Entry, Stage2};
 use crate::sv39::{self, Kind, Mapping};
@@ -45,7 +45,7 @@ impl Access<'_> {
         let tag = Tag::new(sv39::asid(view.satp));
         if let Some(held) = self.tlbs.guest.get_tagged(tag, VirtAddr(address)) {
             if held.mapping.allows(view, kind) {
-                self.judge_guest(view, address, kind, held)?;
+                self.check_guest(view, address, kind, held)?;
                 return Ok(held.mapping.page + address % FRAME);
             }
         }
@@ -64,7 +64,7 @@ impl Access<'_> {
                 other => other,
             })?;
             let value = self.shared.frames.load(entry.frame, at, Size::Double);
-            self.judge(Place { entry, address: at, from: (address, Part::Walk) }, Did::Read, value)?;
+            self.check(Place { entry, address: at, from: (address, Part::Walk) }, Did::Read, value)?;
             Ok(value)
         })
     }
@@ -83,7 +83,7 @@ impl Access<'_> {
     }
 
     /// Looks whether the frame that was used is still the guest's: what the engine is there for.
-    fn judge(&self, place: Place, access: Did, value: u64) -> Result<(), Stop> {
+    fn check(&self, place: Place, access: Did, value: u64) -> Result<(), Stop> {
         let Entry { frame, epoch, .. } = place.entry;
         let owner = self.shared.frames.owner(frame);
         if owner.epoch == epoch && !(owner.sealed && access == Did::Write) {
@@ -100,12 +100,12 @@ impl Access<'_> {
             holder: owner.holder,
             moved: self.shared.left(frame),
         })));
-        Err(Stop::Judged)
+        Err(Stop::Found)
     }
 
     /// Compares a guest-virtual translation with the guest's page tables. One that they no longer have is the guest's
     /// business until it fences, and the host's if a remote fence is complete.
-    fn judge_guest(&mut self, view: View, address: u64, kind: Kind, held: Filled) -> Result<(), Stop> {
+    fn check_guest(&mut self, view: View, address: u64, kind: Kind, held: Filled) -> Result<(), Stop> {
         if kind == Kind::Fetch {
             return Ok(());
         }
@@ -121,7 +121,7 @@ impl Access<'_> {
         if let Some(fence) = self.shared.fences.missed(held.since, address) {
             let stale = StaleFence { cpu, virtual_address, held: held_page, mapped, fence };
             self.shared.end(End::Found(Finding::StaleFence(stale)));
-            return Err(Stop::Judged);
+            return Err(Stop::Found);
         }
         self.tlbs.blame(Unfenced { cpu, virtual_address, held: held_page, mapped });
         Ok(())
@@ -137,7 +137,7 @@ impl Memory for Access<'_> {
     fn fetch(&mut self, view: View, address: u64) -> Result<u32, Stop> {
         let place = self.place(view, address, Kind::Fetch)?;
         let word = self.shared.frames.load(place.entry.frame, place.address, Size::Word);
-        self.judge(place, Did::Read, word)?;
+        self.check(place, Did::Read, word)?;
         Ok(word as u32)
     }
 
@@ -145,7 +145,7 @@ impl Memory for Access<'_> {
         aligned(address, size, Cause::LoadMisaligned)?;
         let place = self.place(view, address, Kind::Load)?;
         let value = self.shared.frames.load(place.entry.frame, place.address, size);
-        self.judge(place, Did::Read, value)?;
+        self.check(place, Did::Read, value)?;
         Ok(value)
     }
 
@@ -153,7 +153,7 @@ impl Memory for Access<'_> {
         aligned(address, size, Cause::StoreMisaligned)?;
         let place = self.place(view, address, Kind::Store)?;
         self.shared.frames.store(place.entry.frame, place.address, size, value);
-        self.judge(place, Did::Write, value)
+        self.check(place, Did::Write, value)
     }
 
     fn update(
@@ -166,7 +166,7 @@ impl Memory for Access<'_> {
         aligned(address, size, Cause::StoreMisaligned)?;
         let place = self.place(view, address, Kind::Store)?;
         let old = self.shared.frames.update(place.entry.frame, place.address, size, change);
-        self.judge(place, Did::Write, old)?;
+        self.check(place, Did::Write, old)?;
         Ok(old)
     }
 

@@ -4,7 +4,7 @@
 //! widened, never narrowed.
 
 use super::Machine;
-use super::host::shootdown::{CpuId, PageRange, PageSize, Scope, Tables, VirtAddr};
+use super::host::shootdown::{CpuId, PageRange, PageSize, PageTables, Scope, VirtAddr};
 use crate::frames::lock;
 use crate::hart::Hart;
 use crate::shared::{End, Power, Shared};
@@ -25,7 +25,7 @@ const KNOWN: [u64; 8] = [LEGACY_PUTCHAR, LEGACY_SHUTDOWN, BASE, IPI, RFENCE, HSM
 
 /// Why a call is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refused {
+enum SbiError {
     NotSupported = -2,
     InvalidParameter = -3,
     InvalidAddress = -5,
@@ -50,7 +50,7 @@ pub fn call(machine: &Machine, shared: &Shared, hart: &mut Hart) {
     }
 }
 
-fn carry_out(machine: &Machine, shared: &Shared, hart: &Hart, extension: u64) -> Result<u64, Refused> {
+fn carry_out(machine: &Machine, shared: &Shared, hart: &Hart, extension: u64) -> Result<u64, SbiError> {
     let [a0, a1, a2, a3] = [10, 11, 12, 13].map(|number| hart.register(number));
     match (extension, hart.register(16)) {
         (LEGACY_PUTCHAR, _) => shared.console.put(a0 as u8),
@@ -70,19 +70,19 @@ fn carry_out(machine: &Machine, shared: &Shared, hart: &Hart, extension: u64) ->
         (HSM, 0) => start(machine, shared, a0, a1, a2)?,
         (HSM, 1) => stop(shared, hart),
         (HSM, 2) => {
-            let slot = shared.harts.get(a0 as usize).ok_or(Refused::InvalidParameter)?;
+            let slot = shared.harts.get(a0 as usize).ok_or(SbiError::InvalidParameter)?;
             return Ok(u64::from(*lock(&slot.power) == Power::Off));
         }
         (SRST, 0) if a0 <= 2 => shared.end(if a1 == 0 { End::Shutdown } else { End::Failed }),
-        (SRST, 0) => return Err(Refused::InvalidParameter),
+        (SRST, 0) => return Err(SbiError::InvalidParameter),
         (MOVES, 0) if shared.moving => return Ok(shared.moves.load(Ordering::Relaxed).into()),
-        _ => return Err(Refused::NotSupported),
+        _ => return Err(SbiError::NotSupported),
     }
     Ok(0)
 }
 
 /// Calls `visit` with each hart of a mask: bit n of `mask` is hart `base + n`, and a base of all ones means every hart.
-fn each_hart(shared: &Shared, mask: u64, base: u64, mut visit: impl FnMut(usize)) -> Result<(), Refused> {
+fn each_hart(shared: &Shared, mask: u64, base: u64, mut visit: impl FnMut(usize)) -> Result<(), SbiError> {
     let count = shared.harts.len();
     if base == u64::MAX {
         (0..count).for_each(visit);
@@ -91,7 +91,7 @@ fn each_hart(shared: &Shared, mask: u64, base: u64, mut visit: impl FnMut(usize)
     let named = |bit: &u64| mask >> bit & 1 == 1;
     let known = |bit: u64| base.checked_add(bit).is_some_and(|hart| hart < count as u64);
     if !(0..64).filter(named).all(known) {
-        return Err(Refused::InvalidParameter);
+        return Err(SbiError::InvalidParameter);
     }
     (0..64).filter(named).for_each(|bit| visit((base + bit) as usize));
     Ok(())
@@ -108,18 +108,18 @@ fn fence(machine: &Machine, shared: &Shared, start: u64, size: u64) {
         None => (Scope::All, 0, u64::MAX),
     };
     let number = shared.fences.begin();
-    machine.flush_kernel(scope, Tables::Freed);
+    machine.flush_kernel(scope, PageTables::Freed);
     shared.fences.complete(number, first, last);
 }
 
-fn start(machine: &Machine, shared: &Shared, hart: u64, pc: u64, opaque: u64) -> Result<(), Refused> {
-    let slot = shared.harts.get(hart as usize).ok_or(Refused::InvalidParameter)?;
+fn start(machine: &Machine, shared: &Shared, hart: u64, pc: u64, opaque: u64) -> Result<(), SbiError> {
+    let slot = shared.harts.get(hart as usize).ok_or(SbiError::InvalidParameter)?;
     if pc & 3 != 0 || Stage2::page_of(pc).is_none() {
-        return Err(Refused::InvalidAddress);
+        return Err(SbiError::InvalidAddress);
     }
     let mut power = lock(&slot.power);
     if *power != Power::Off {
-        return Err(Refused::AlreadyAvailable);
+        return Err(SbiError::AlreadyAvailable);
     }
     *power = Power::Starting(pc, opaque);
     drop(power);

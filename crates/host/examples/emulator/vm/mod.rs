@@ -15,8 +15,8 @@ pub use run::run;
 
 /// What the engine has for a root: there is one table, and it is in `Shared`.
 type Root = ();
-/// What the engine runs on: threads, and a judge who hears of all that the engine does.
-type Platform = host::Judged<Root, watch::Watch>;
+/// What the engine runs on: threads, and the TLB sanitizer, which is told of everything the engine does.
+type Platform = host::Sanitized<Root, watch::Watch>;
 type Machine = host::Machine<Root, Platform>;
 /// The guest's memory, as an address space of the engine: its addresses are guest-physical.
 type Space<'m> = UserRef<'m, Platform>;

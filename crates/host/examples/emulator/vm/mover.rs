@@ -2,8 +2,8 @@
 
 use super::host::shootdown::{Gather, PageRange, PageSize, VirtAddr};
 use super::{Machine, Platform, Space};
+use crate::findings::{Finding, Move};
 use crate::frames::Frames;
-use crate::judge::{Finding, Move};
 use crate::shared::{End, Shared};
 use crate::stage2::{Entry, PAGES, Stage2};
 use std::sync::atomic::Ordering;

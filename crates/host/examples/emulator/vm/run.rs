@@ -1,6 +1,6 @@
 //! A machine from its start to its end.
 
-use super::host::Setup;
+use super::host::MachineBuilder;
 use super::host::shootdown::{CpuId, Platform};
 use super::watch::Watch;
 use super::{Machine, mover, vcpu};
@@ -14,7 +14,7 @@ use std::time::Duration;
 pub fn run(plan: &Plan) -> Report {
     let shared = Shared::new(&plan.image, plan.cpus, plan.moves.is_some());
     let watch = Watch::default();
-    let setup = Setup::new(plan.cpus).judged(watch.clone());
+    let setup = MachineBuilder::new(plan.cpus).sanitized(watch.clone());
     let machine = setup.expect("the command line knows how many fit");
     let space = machine.new_space(());
     let watchdog = Watchdog::start(plan);
@@ -52,8 +52,8 @@ fn totals(machine: &Machine, shared: &Shared) -> Totals {
     for cpu in (0..=machine.virtual_cpus()).map(CpuId::new) {
         let counters = machine.platform().local(cpu).counters();
         totals.flushes += counters.flushes();
-        totals.doorbells += counters.doorbells_sent();
-        totals.skipped += counters.doorbells_skipped();
+        totals.ipis += counters.ipis_sent();
+        totals.skipped += counters.ipis_avoided();
         totals.selective += counters.selective_flushes();
     }
     totals

@@ -2,7 +2,7 @@
 
 use super::host::shootdown::{LocalFlush, OnInstall, Tag, VirtAddr};
 use super::host::{SoftTlb, Tlb};
-use crate::judge::Unfenced;
+use crate::findings::Unfenced;
 use crate::stage2::Entry;
 use crate::sv39::Mapping;
 

@@ -86,7 +86,7 @@ fn guest_code(
                 Ok(Next::Wait) => return Exit::Wait,
                 Ok(Next::Call) => return Exit::Call,
                 Err(Stop::Busy) => return Exit::Busy,
-                Err(Stop::Judged) => return Exit::Stopped,
+                Err(Stop::Found) => return Exit::Stopped,
                 Err(Stop::Trap(trap)) => {
                     if let Err(trap) = hart.trap(trap) {
                         shared.end(End::Trap { hart: hart.id, pc: hart.pc, trap });

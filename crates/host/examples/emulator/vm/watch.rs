@@ -1,4 +1,4 @@
-//! What the engine's own judge reports.
+//! What the TLB sanitizer reports.
 
 use super::host::shootdown_judge::{Verdict, Violation};
 use crate::frames::lock;

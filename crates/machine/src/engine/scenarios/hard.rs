@@ -1,9 +1,9 @@
-//! Hard life: NMIs in every span of the engine, doorbells that nobody rang, CPUs that come and go under load.
+//! Hard life: NMIs wherever the engine has interrupts off, spurious IPIs, CPUs that come and go under load.
 
 use super::{Plain, named, plan};
 use crate::engine::catalog::List;
 use crate::engine::nmi::Nmi;
-use crate::engine::sim::Setup;
+use crate::engine::sim::TestMachine;
 use crate::engine::tags::Everywhere;
 use crate::engine::transport::Transport;
 use crate::engine::world::{Code, Plan, Start};
@@ -14,14 +14,14 @@ const HARD: &[&str] = &["hard"];
 
 /// NMIs whose handler asks before it looks at user memory.
 struct Asks;
-impl Setup for Asks {
+impl TestMachine for Asks {
     type Tags = Untagged;
     const NMI: Nmi = Nmi::Asks;
 }
 
 /// The same with one tag a CPU, and a global one.
 struct AsksShared;
-impl Setup for AsksShared {
+impl TestMachine for AsksShared {
     type Tags = GlobalOverLocal<'static, Everywhere, 1>;
     const TAGS: usize = 2;
     const TRANSPORT: Transport = Transport::TagBroadcast;
@@ -38,7 +38,7 @@ pub(super) fn add(list: &mut List) {
             plan(vec![(Start::User(0), unmaps), (Start::User(0), shares)])
         },
     );
-    false_doorbells(list);
+    spurious_ipis(list);
     hotplug_under_load(list);
 }
 
@@ -66,10 +66,13 @@ fn nmis(list: &mut List) {
         let first: Code<Asks> = |cpu| cpu.unmap(0, 0);
         plan(vec![(Start::User(0), first), (Start::User(0), |cpu| cpu.unmap(0, 1))])
     });
-    list.add(&named("nmi-serve", HARD, &[Tso], "an NMI comes while CPUs wait with interrupts off"), || {
-        let first: Code<Asks> = |cpu| cpu.unmap_masked(0, 0);
-        plan(vec![(Start::User(0), first), (Start::User(0), |cpu| cpu.unmap_masked(0, 1))])
-    });
+    list.add(
+        &named("nmi-handle-ipi", HARD, &[Tso], "an NMI comes while CPUs wait with interrupts off"),
+        || {
+            let first: Code<Asks> = |cpu| cpu.unmap_masked(0, 0);
+            plan(vec![(Start::User(0), first), (Start::User(0), |cpu| cpu.unmap_masked(0, 1))])
+        },
+    );
     list.add(
         &named("nmi-create", HARD, &[Tso], "an NMI comes while two CPUs make spaces, under an unmap"),
         || {
@@ -113,7 +116,7 @@ fn nmis(list: &mut List) {
     });
 }
 
-fn nmi_switch<S: Setup>() -> Plan<S> {
+fn nmi_switch<S: TestMachine>() -> Plan<S> {
     let unmaps: Code<S> = |cpu| cpu.unmap(0, 0);
     let switches: Code<S> = |cpu| {
         let (a, b) = (cpu.user(0), cpu.user(1));
@@ -126,11 +129,10 @@ fn nmi_switch<S: Setup>() -> Plan<S> {
     Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }
 }
 
-/// A doorbell that arrives twice is one of these too: the second one was not rung for anything.
-fn false_doorbells(list: &mut List) {
-    let about =
-        "doorbells arrive that nobody rang, or a second time, at a CPU that flushes and one that goes lazy";
-    list.add(&named("doorbell-false", HARD, &[Tso], about), || {
+/// An IPI that arrives twice is one of these too: nothing was asked for the second.
+fn spurious_ipis(list: &mut List) {
+    let about = "spurious and duplicate IPIs arrive at a CPU that flushes and at one that goes lazy";
+    list.add(&named("spurious-ipi", HARD, &[Tso], about), || {
         let unmaps: Code<Plain> = |cpu| cpu.unmap(0, 0);
         let lazy: Code<Plain> = |cpu| {
             cpu.run_kernel_thread();
@@ -138,12 +140,12 @@ fn false_doorbells(list: &mut List) {
             cpu.run(&user);
             let _ = user.into_handle();
         };
-        let rings: Code<Plain> = |cpu| {
-            cpu.ring_falsely(1);
-            cpu.ring_falsely(0);
-            cpu.ring_falsely(1);
+        let sends: Code<Plain> = |cpu| {
+            cpu.send_spurious_ipi(1);
+            cpu.send_spurious_ipi(0);
+            cpu.send_spurious_ipi(1);
         };
-        plan(vec![(Start::User(0), unmaps), (Start::User(0), lazy), (Start::User(0), rings)])
+        plan(vec![(Start::User(0), unmaps), (Start::User(0), lazy), (Start::User(0), sends)])
     });
 }
 
@@ -168,15 +170,15 @@ fn hotplug_under_load(list: &mut List) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Nmi, Setup, Untagged, nmi_switch};
+    use super::{Nmi, TestMachine, Untagged, nmi_switch};
     use crate::case::run;
     use crate::engine::fault::Fault;
-    use crate::engine::world::{Judges, World};
+    use crate::engine::world::{Oracles, World};
     use shootdown_explore::{Options, Verdict};
 
     /// NMIs whose handler looks at user memory whatever the CPU does.
     struct Blunt;
-    impl Setup for Blunt {
+    impl TestMachine for Blunt {
         type Tags = Untagged;
         const NMI: Nmi = Nmi::Blunt;
     }
@@ -184,7 +186,7 @@ mod tests {
     #[test]
     fn an_nmi_that_does_not_ask_reads_user_memory_in_the_middle_of_a_switch() {
         let world: crate::case::Model =
-            Box::new(World::new(&nmi_switch::<Blunt>(), Fault::NONE, Judges::Machine));
+            Box::new(World::new(&nmi_switch::<Blunt>(), Fault::NONE, Oracles::Machine));
         let report = run(&world, &Options { shortest: false, ..Options::default() });
         assert!(matches!(report.verdict, Verdict::Violates(_)), "{:?}", report.verdict);
     }

@@ -4,23 +4,23 @@ use super::{BOTH, Keep, Plain, Tagged, named, plan};
 use crate::engine::boot::History;
 use crate::engine::catalog::List;
 use crate::engine::cpu::Cpu;
-use crate::engine::sim::Setup;
+use crate::engine::sim::TestMachine;
 use crate::engine::world::{Code, Plan, Start};
-use shootdown::{ByDoorbell, GlobalAsids, OnLeave, Untagged};
+use shootdown::{FlushByIpi, GlobalAsids, OnLeave, Untagged};
 use shootdown_explore::Memory::Tso;
 
 const TWO: &[&str] = &["two", "hotplug"];
 
 /// Global tags, which a CPU takes for empty when it first runs under one.
 struct Asids;
-impl Setup for Asids {
-    type Tags = GlobalAsids<'static, ByDoorbell, 3>;
+impl TestMachine for Asids {
+    type Tags = GlobalAsids<'static, FlushByIpi, 3>;
     const TAGS: usize = 3;
 }
 
 /// Bits stay until trimmed, and CPU 1 has left one in the mask of A.
 struct LeftBit;
-impl Setup for LeftBit {
+impl TestMachine for LeftBit {
     type Tags = Untagged;
     const ON_LEAVE: OnLeave = OnLeave::KeepBit;
     fn before(history: &History<'_, Self>) {
@@ -48,15 +48,15 @@ pub(super) fn add(list: &mut List) {
     }
 }
 
-fn goes<S: Setup>(cpu: &Cpu<'_, S>) {
+fn goes<S: TestMachine>(cpu: &Cpu<'_, S>) {
     cpu.go_offline();
 }
 
-fn cycles<S: Setup>(cpu: &Cpu<'_, S>) {
+fn cycles<S: TestMachine>(cpu: &Cpu<'_, S>) {
     cpu.cycle();
 }
 
-fn runs_and<S: Setup>(cpu: &Cpu<'_, S>, space: usize, then: impl FnOnce()) {
+fn runs_and<S: TestMachine>(cpu: &Cpu<'_, S>, space: usize, then: impl FnOnce()) {
     let user = cpu.user(space);
     cpu.run(&user);
     then();
@@ -128,8 +128,8 @@ fn trim_then_final_drop(list: &mut List) {
 }
 
 fn reset_vs_kernel_memory(list: &mut List) {
-    let about = "a CPU goes off line with a doorbell that it has not answered and that its reset loses, comes back, and is rung \
-                 again";
+    let about = "a CPU goes off line with an IPI that it has not handled and that its reset loses, comes \
+                 back, and is sent another again";
     list.add(&named("reset-vs-kernel-memory", TWO, BOTH, about), || {
         let unmaps: Code<Plain> = |cpu| {
             cpu.unmap_kernel(0);

@@ -1,9 +1,9 @@
-//! Kernel memory: its page tables, and the ring of its recent flushes.
+//! Kernel memory: its page tables, and the history of its recent flushes.
 
 use super::{BOTH, Broadcast, Plain, Tagged, named, plan};
 use crate::engine::catalog::List;
 use crate::engine::cpu::Cpu;
-use crate::engine::sim::Setup;
+use crate::engine::sim::TestMachine;
 use crate::engine::world::{Code, Plan, Start};
 use shootdown_explore::Memory::Tso;
 
@@ -16,11 +16,11 @@ pub(super) fn add(list: &mut List) {
     }
 }
 
-fn with_table<S: Setup>(first: Code<S>, second: (Start, Code<S>)) -> Plan<S> {
+fn with_table<S: TestMachine>(first: Code<S>, second: (Start, Code<S>)) -> Plan<S> {
     Plan { kernel_pages: 2, kernel_table: true, ..plan(vec![(Start::User(0), first), second]) }
 }
 
-fn idles<S: Setup>(_: &Cpu<'_, S>) {}
+fn idles<S: TestMachine>(_: &Cpu<'_, S>) {}
 
 fn table_free(list: &mut List) {
     let about = "a page table of the kernel's is freed while another CPU, which is lazy, may still walk it";
@@ -52,15 +52,14 @@ fn table_tags(list: &mut List) {
 }
 
 fn table_broadcast(list: &mut List) {
-    let about =
-        "a page table of the kernel's is freed by a broadcast, or by doorbells, as the platform pleases";
+    let about = "a page table of the kernel's is freed by a broadcast, or by IPIs, as the platform pleases";
     list.add(&named("kernel-table-broadcast", TWO, &[Tso], about), || {
         with_table::<Broadcast>(|cpu| cpu.unmap_kernel_table_in_batch(), (Start::Lazy(0), idles))
     });
 }
 
 fn history_race(list: &mut List) {
-    let about = "kernel flushes overtake a CPU that catches up: the ring loses what it has planned and not yet flushed";
+    let about = "kernel flushes overtake a CPU that catches up: the history loses what it has planned and not yet flushed";
     list.add(&named("kernel-history-race", TWO, &[Tso], about), || {
         let first: Code<Tagged> = |cpu| cpu.unmap_kernel_in_batch();
         Plan { kernel_pages: 2, ..plan(vec![(Start::User(0), first), (Start::User(0), idles)]) }
@@ -68,7 +67,7 @@ fn history_race(list: &mut List) {
 }
 
 fn table_history_race(list: &mut List) {
-    let about = "the same where what the ring loses is the freeing of a kernel table";
+    let about = "the same, and what the history loses is the freeing of a kernel table";
     list.add(&named("kernel-table-history-race", TWO, &[Tso], about), || {
         with_table::<Tagged>(|cpu| cpu.unmap_kernel_table_in_batch(), (Start::Lazy(0), idles))
     });

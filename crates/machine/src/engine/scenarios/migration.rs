@@ -27,7 +27,7 @@ fn to_a_target(list: &mut List) {
 }
 
 fn masked(list: &mut List) {
-    let about = "the same with interrupts off: the CPU answers its own doorbell while it waits for itself";
+    let about = "the same with interrupts off: the CPU handles its own IPI while it waits for itself";
     list.add(&named("migration-masked", TWO, &[Tso], about), || {
         let sends: Code<Plain> = |cpu| cpu.send_unmap(0, 0, 1);
         let finishes: Code<Plain> = |cpu| cpu.finish_carried_masked(0, 1);

@@ -5,12 +5,13 @@ use super::{named, plan};
 use crate::engine::boot::History;
 use crate::engine::catalog::List;
 use crate::engine::cpu::Cpu;
-use crate::engine::sim::Setup;
+use crate::engine::sim::TestMachine;
 use crate::engine::tags::Everywhere;
 use crate::engine::transport::Transport;
 use crate::engine::world::{Code, Plan, Start};
 use shootdown::{
-    ByBroadcast, ByDoorbell, GlobalAsids, GlobalOverLocal, PerCpuSlots, Platform, VersionedContexts, Vmids,
+    FlushByBroadcast, FlushByIpi, GlobalAsids, GlobalOverLocal, PerCpuSlots, Platform, VersionedContexts,
+    Vmids,
 };
 use shootdown_explore::Memory::{Pso, Tso};
 
@@ -19,22 +20,22 @@ const TWO_TAGS: &[&str] = &["two", "tags"];
 
 /// Two tags a CPU.
 struct Slots;
-impl Setup for Slots {
+impl TestMachine for Slots {
     type Tags = PerCpuSlots<2>;
     const TAGS: usize = 2;
 }
 
-/// Global tags, generations of three bits, doorbells.
+/// Global tags, generations of three bits, IPIs.
 struct Asids;
-impl Setup for Asids {
-    type Tags = GlobalAsids<'static, ByDoorbell, 3>;
+impl TestMachine for Asids {
+    type Tags = GlobalAsids<'static, FlushByIpi, 3>;
     const TAGS: usize = 3;
 }
 
 /// The same, two generations before they wrap; E ran in the first one alone.
 struct OldAsids;
-impl Setup for OldAsids {
-    type Tags = GlobalAsids<'static, ByDoorbell, 3>;
+impl TestMachine for OldAsids {
+    type Tags = GlobalAsids<'static, FlushByIpi, 3>;
     const TAGS: usize = 3;
     fn before(history: &History<'_, Self>) {
         history.run(0, 4);
@@ -49,23 +50,23 @@ impl Setup for OldAsids {
 
 /// The same with one tag more, for a device.
 struct PinnedAsids;
-impl Setup for PinnedAsids {
-    type Tags = GlobalAsids<'static, ByDoorbell, 3>;
+impl TestMachine for PinnedAsids {
+    type Tags = GlobalAsids<'static, FlushByIpi, 3>;
     const TAGS: usize = 4;
 }
 
 /// Global tags, generations of three bits, broadcasts.
 struct BroadcastAsids;
-impl Setup for BroadcastAsids {
-    type Tags = GlobalAsids<'static, ByBroadcast, 3>;
+impl TestMachine for BroadcastAsids {
+    type Tags = GlobalAsids<'static, FlushByBroadcast, 3>;
     const TAGS: usize = 3;
     const TRANSPORT: Transport = Transport::TagBroadcast;
 }
 
 /// The same with one tag more; A's is void, both CPUs have flushed since, and one is free.
 struct RenewedAsids;
-impl Setup for RenewedAsids {
-    type Tags = GlobalAsids<'static, ByBroadcast, 3>;
+impl TestMachine for RenewedAsids {
+    type Tags = GlobalAsids<'static, FlushByBroadcast, 3>;
     const TAGS: usize = 4;
     const TRANSPORT: Transport = Transport::TagBroadcast;
     fn before(history: &History<'_, Self>) {
@@ -76,8 +77,8 @@ impl Setup for RenewedAsids {
 
 /// The same, where C has the last tag.
 struct FullAsids;
-impl Setup for FullAsids {
-    type Tags = GlobalAsids<'static, ByBroadcast, 3>;
+impl TestMachine for FullAsids {
+    type Tags = GlobalAsids<'static, FlushByBroadcast, 3>;
     const TAGS: usize = 3;
     const TRANSPORT: Transport = Transport::TagBroadcast;
     fn before(history: &History<'_, Self>) {
@@ -87,7 +88,7 @@ impl Setup for FullAsids {
 
 /// Context numbers with versions of three bits, on CPUs that share a TLB.
 struct Contexts;
-impl Setup for Contexts {
+impl TestMachine for Contexts {
     type Tags = VersionedContexts<'static, 2, 3>;
     const TAGS: usize = 3;
     const SHARED_TLB: u8 = 0b11;
@@ -95,7 +96,7 @@ impl Setup for Contexts {
 
 /// The same, each CPU with its own, two versions before they wrap; E ran in the first one alone.
 struct OldContexts;
-impl Setup for OldContexts {
+impl TestMachine for OldContexts {
     type Tags = VersionedContexts<'static, 2, 3>;
     const TAGS: usize = 3;
     fn before(history: &History<'_, Self>) {
@@ -111,7 +112,7 @@ impl Setup for OldContexts {
 
 /// VMIDs with generations of three bits.
 struct Vms;
-impl Setup for Vms {
+impl TestMachine for Vms {
     type Tags = Vmids<'static, Everywhere, 3>;
     const TAGS: usize = 3;
     const TRANSPORT: Transport = Transport::TagBroadcast;
@@ -119,7 +120,7 @@ impl Setup for Vms {
 
 /// The same, two generations before they wrap; E ran in the first one alone.
 struct OldVms;
-impl Setup for OldVms {
+impl TestMachine for OldVms {
     type Tags = Vmids<'static, Everywhere, 3>;
     const TAGS: usize = 3;
     const TRANSPORT: Transport = Transport::TagBroadcast;
@@ -136,7 +137,7 @@ impl Setup for OldVms {
 
 /// One tag a CPU, two global ones.
 struct Shared;
-impl Setup for Shared {
+impl TestMachine for Shared {
     type Tags = GlobalOverLocal<'static, Everywhere, 1>;
     const TAGS: usize = 3;
     const TRANSPORT: Transport = Transport::TagBroadcast;
@@ -144,7 +145,7 @@ impl Setup for Shared {
 
 /// The same; A has the first global tag, and CPU 1 has run it.
 struct LongShared;
-impl Setup for LongShared {
+impl TestMachine for LongShared {
     type Tags = GlobalOverLocal<'static, Everywhere, 1>;
     const TAGS: usize = 3;
     const TRANSPORT: Transport = Transport::TagBroadcast;
@@ -177,12 +178,12 @@ pub(super) fn add(list: &mut List) {
 }
 
 /// Six rollovers: CPU 0 runs C, D and A in turn and ends in A, CPU 1 stays in B.
-fn age<S: Setup>(history: &History<'_, S>) {
+fn age<S: TestMachine>(history: &History<'_, S>) {
     [2, 3, 0, 2, 3, 0].into_iter().for_each(|space| history.run(0, space));
 }
 
 /// Runs a thread of each of these spaces in turn.
-fn run_in_turn<S: Setup>(cpu: &Cpu<'_, S>, spaces: &[usize]) {
+fn run_in_turn<S: TestMachine>(cpu: &Cpu<'_, S>, spaces: &[usize]) {
     for &space in spaces {
         let user = cpu.user(space);
         cpu.run(&user);
@@ -191,20 +192,20 @@ fn run_in_turn<S: Setup>(cpu: &Cpu<'_, S>, spaces: &[usize]) {
 }
 
 /// Puts the virtual CPU that runs here.
-fn put_vcpu<S: Setup>(cpu: &Cpu<'_, S>) {
+fn put_vcpu<S: TestMachine>(cpu: &Cpu<'_, S>) {
     cpu.run_kernel_thread();
     cpu.engine().leave();
     cpu.forget(0);
 }
 
 /// Spaces that each have a thread that sleeps; A runs on CPU 0, B on CPU 1.
-fn spaces<S: Setup>(spaces: usize, first: Code<S>, second: Code<S>) -> Plan<S> {
+fn spaces<S: TestMachine>(spaces: usize, first: Code<S>, second: Code<S>) -> Plan<S> {
     let cpus = vec![(Start::User(0), first), (Start::User(1), second)];
     Plan { spaces, sleepers: [1, 1], ..plan(cpus) }
 }
 
 /// More spaces than tags take turns on both CPUs while B is unmapped.
-fn rolls_over<S: Setup>() -> Plan<S> {
+fn rolls_over<S: TestMachine>() -> Plan<S> {
     let first: Code<S> = |cpu| {
         run_in_turn(cpu, &[2, 3]);
         cpu.unmap(1, 0);

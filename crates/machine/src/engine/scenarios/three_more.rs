@@ -90,7 +90,7 @@ fn stalled_target(list: &mut List) {
             "stalled-target",
             THREE,
             &[Tso],
-            "a target answers late: it is reported, rung again, and waited for",
+            "a target answers late: it is reported, sent another IPI, and waited for",
         ),
         || {
             let flusher: Code<Plain> = |cpu| cpu.unmap(0, 0);
@@ -141,7 +141,7 @@ fn warm_tags(list: &mut List) {
             "warm-tags",
             &["three", "tags"],
             &[Tso],
-            "a CPU returns to a warm tag after unmaps it did not hear of",
+            "a CPU returns to a warm tag after unmaps of which it was not told",
         ),
         || {
             let flusher: Code<LowCeiling> = |cpu| {

@@ -1,8 +1,8 @@
-//! Ways to reach other CPUs besides the doorbell, on three CPUs.
+//! Ways to reach other CPUs besides the IPI, on three CPUs.
 
 use super::{named, plan};
 use crate::engine::catalog::List;
-use crate::engine::sim::Setup;
+use crate::engine::sim::TestMachine;
 use crate::engine::tags::Everywhere;
 use crate::engine::transport::Transport;
 use crate::engine::world::{Code, Plan, Start};
@@ -15,7 +15,7 @@ macro_rules! setups {
     ($($(#[$meta:meta])* $name:ident,)*) => {$(
         $(#[$meta])*
         struct $name;
-        impl Setup for $name {
+        impl TestMachine for $name {
             type Tags = Untagged;
             const TRANSPORT: Transport = Transport::$name;
         }
@@ -31,13 +31,13 @@ setups! {
     Paravirtual,
     /// Hardware of the targets does.
     Actions,
-    /// The machine changes from doorbells to broadcasts.
+    /// The machine changes from IPIs to broadcasts.
     Switched,
 }
 
 /// One tag a CPU, two global ones with broadcasts.
 struct Shared;
-impl Setup for Shared {
+impl TestMachine for Shared {
     type Tags = GlobalOverLocal<'static, Everywhere, 1>;
     const TAGS: usize = 3;
     const TRANSPORT: Transport = Transport::TagBroadcast;
@@ -51,7 +51,7 @@ pub(super) fn add(list: &mut List) {
 }
 
 /// One unmaps, one comes and goes, one runs.
-fn comes_and_goes<S: Setup>() -> Plan<S> {
+fn comes_and_goes<S: TestMachine>() -> Plan<S> {
     let unmaps: Code<S> = |cpu| cpu.unmap(0, 0);
     let comes: Code<S> = |cpu| {
         let (a, b) = (cpu.user(0), cpu.user(1));
@@ -77,7 +77,7 @@ fn hypercall(list: &mut List) {
 }
 
 fn paravirtual(list: &mut List) {
-    let about = "virtual CPUs are taken off at any time, and flushed by the hypervisor instead of being rung";
+    let about = "virtual CPUs are taken off at any time, and flushed by the hypervisor instead of by an IPI";
     list.add(&named("transport-paravirtual", TRANSPORTS, &[Tso], about), || {
         let unmaps: Code<Paravirtual> = |cpu| cpu.unmap(0, 0);
         let returns: Code<Paravirtual> = |cpu| {
@@ -107,7 +107,7 @@ fn actions(list: &mut List) {
 }
 
 fn switched(list: &mut List) {
-    let about = "the machine changes from doorbells to broadcasts while two threads unmap";
+    let about = "the machine changes from IPIs to broadcasts while two threads unmap";
     list.add(&named("transport-switched", TRANSPORTS, &[Tso], about), || {
         let first: Code<Switched> = |cpu| cpu.unmap(0, 0);
         let second: Code<Switched> = |cpu| cpu.unmap(0, 1);
@@ -117,7 +117,8 @@ fn switched(list: &mut List) {
 }
 
 fn mixed(list: &mut List) {
-    let about = "a space moves from tags of each CPU to one for all, and from doorbells to broadcasts, under an unmap";
+    let about =
+        "a space moves from tags of each CPU to one for all, and from IPIs to broadcasts, under an unmap";
     list.add(&named("transport-mixed", TRANSPORTS, &[Tso], about), || {
         let unmaps: Code<Shared> = |cpu| cpu.unmap(0, 0);
         let moves: Code<Shared> = |cpu| cpu.share_tag(0);

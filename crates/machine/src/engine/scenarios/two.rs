@@ -15,9 +15,9 @@ pub(super) fn add(list: &mut List) {
         kernel_memory,
         kernel_memory_hotplug,
         deferred_teardown,
-        ring_overflow,
+        history_overflow,
         masked_flushers,
-        kick_in_flight,
+        ipi_in_flight,
         trim_that_unwinds,
     ];
     for scenario in scenarios {
@@ -138,9 +138,9 @@ fn deferred_teardown(list: &mut List) {
     );
 }
 
-fn ring_overflow(list: &mut List) {
+fn history_overflow(list: &mut List) {
     list.add(
-        &named("ring-overflow", TWO, &[Tso], "more flushes than the ring remembers while a CPU is away"),
+        &named("history-overflow", TWO, &[Tso], "more flushes than the history holds while a CPU is away"),
         || {
             let flusher: Code<Tagged> = |cpu| {
                 cpu.unmap(0, 0);
@@ -171,21 +171,21 @@ fn masked_flushers(list: &mut List) {
     );
 }
 
-fn kick_in_flight(list: &mut List) {
+fn ipi_in_flight(list: &mut List) {
     list.add(
         &named(
-            "kick-in-flight",
+            "ipi-in-flight",
             TWO,
             &[Tso],
-            "a CPU that waits answers before the interrupt of the ring comes, and is rung again",
+            "a CPU that waits handles a request before its interrupt comes, and is sent another request",
         ),
         || {
             let waits: Code<Plain> = |cpu| cpu.flush_page(0, 0);
-            let rings: Code<Plain> = |cpu| {
+            let sends: Code<Plain> = |cpu| {
                 cpu.unmap(0, 0);
                 cpu.unmap(0, 1);
             };
-            plan(vec![(Start::User(0), waits), (Start::User(0), rings)])
+            plan(vec![(Start::User(0), waits), (Start::User(0), sends)])
         },
     );
 }

@@ -5,12 +5,12 @@ use super::{BOTH, Tagged, named, plan};
 use crate::engine::boot::History;
 use crate::engine::catalog::List;
 use crate::engine::cpu::Cpu;
-use crate::engine::sim::{MakeTags, Setup};
+use crate::engine::sim::{MakeTags, TestMachine};
 use crate::engine::tags::Everywhere;
 use crate::engine::transport::Transport;
 use crate::engine::world::{Code, Plan, Start};
 use shootdown::{
-    ByBroadcast, ByDoorbell, GlobalAsids, GlobalOverLocal, OnLeave, PerCpuSlots, TagPolicy,
+    FlushByBroadcast, FlushByIpi, GlobalAsids, GlobalOverLocal, OnLeave, PerCpuSlots, TagPolicy,
     VersionedContexts, Vmids,
 };
 use shootdown_explore::Memory::Tso;
@@ -19,16 +19,16 @@ use std::marker::PhantomData;
 const TWO: &[&str] = &["two", "tags"];
 const TAGS: &[&str] = &["tags"];
 
-/// A policy with three tags besides 0, so that two spaces never run out and four do; flushes go by doorbells.
-struct Doorbells<T>(PhantomData<T>);
-impl<T: TagPolicy + MakeTags + 'static> Setup for Doorbells<T> {
+/// A policy with three tags besides 0, so that two spaces never run out and four do; flushes go by IPIs.
+struct ByIpis<T>(PhantomData<T>);
+impl<T: TagPolicy + MakeTags + 'static> TestMachine for ByIpis<T> {
     type Tags = T;
     const TAGS: usize = 3;
 }
 
 /// The same where flushes are broadcasts.
 struct Broadcasts<T>(PhantomData<T>);
-impl<T: TagPolicy + MakeTags + 'static> Setup for Broadcasts<T> {
+impl<T: TagPolicy + MakeTags + 'static> TestMachine for Broadcasts<T> {
     type Tags = T;
     const TAGS: usize = 3;
     const TRANSPORT: Transport = Transport::TagBroadcast;
@@ -36,7 +36,7 @@ impl<T: TagPolicy + MakeTags + 'static> Setup for Broadcasts<T> {
 
 /// Two tags a CPU, and bits stay until trimmed.
 struct TaggedKeep;
-impl Setup for TaggedKeep {
+impl TestMachine for TaggedKeep {
     type Tags = PerCpuSlots<2>;
     const TAGS: usize = 2;
     const ON_LEAVE: OnLeave = OnLeave::KeepBit;
@@ -44,7 +44,7 @@ impl Setup for TaggedKeep {
 
 /// One tag a CPU and one global one, which A has; CPU 1 has run A under it.
 struct OneShared;
-impl Setup for OneShared {
+impl TestMachine for OneShared {
     type Tags = GlobalOverLocal<'static, Everywhere, 1>;
     const TAGS: usize = 2;
     const TRANSPORT: Transport = Transport::TagBroadcast;
@@ -85,12 +85,12 @@ pub(super) fn add(list: &mut List) {
     let about = "the same with context numbers";
     list.add(
         &named("contexts-leave", TAGS, &[Tso], about),
-        leaves_at_rollover::<Doorbells<VersionedContexts<'static, 2, 3>>>,
+        leaves_at_rollover::<ByIpis<VersionedContexts<'static, 2, 3>>>,
     );
     let about =
         "an ASID under which a CPU has cached a freed table goes to another space, which that CPU runs";
     list.add(&named("asid-rollover-table-free", TAGS, &[Tso], about), || {
-        type Asids = Doorbells<GlobalAsids<'static, ByDoorbell, 3>>;
+        type Asids = ByIpis<GlobalAsids<'static, FlushByIpi, 3>>;
         let frees: Code<Asids> = |cpu| {
             cpu.unmap_table(0);
             run_in_turn(cpu, &[2, 3]);
@@ -102,15 +102,15 @@ pub(super) fn add(list: &mut List) {
     let about = "tags run out while a CPU is lazy on a space that dies";
     list.add(
         &named("asid-final-drop", TAGS, &[Tso], about),
-        final_drop::<Doorbells<GlobalAsids<'static, ByDoorbell, 3>>>,
+        final_drop::<ByIpis<GlobalAsids<'static, FlushByIpi, 3>>>,
     );
     list.add(
         &named("asid-broadcast-final-drop", TAGS, &[Tso], about),
-        final_drop::<Broadcasts<GlobalAsids<'static, ByBroadcast, 3>>>,
+        final_drop::<Broadcasts<GlobalAsids<'static, FlushByBroadcast, 3>>>,
     );
     list.add(
         &named("contexts-final-drop", TAGS, &[Tso], about),
-        final_drop::<Doorbells<VersionedContexts<'static, 2, 3>>>,
+        final_drop::<ByIpis<VersionedContexts<'static, 2, 3>>>,
     );
     list.add(
         &named("vmid-final-drop", TAGS, &[Tso], about),
@@ -119,7 +119,7 @@ pub(super) fn add(list: &mut List) {
 }
 
 /// Tags run out while the other CPU leaves what it had loaded, and that CPU runs the space that got its tag.
-fn leaves_at_rollover<S: Setup>() -> Plan<S> {
+fn leaves_at_rollover<S: TestMachine>() -> Plan<S> {
     let takes: Code<S> = |cpu| run_in_turn(cpu, &[2, 3, 0]);
     let leaves: Code<S> = |cpu| {
         cpu.run_kernel_thread();
@@ -131,7 +131,7 @@ fn leaves_at_rollover<S: Setup>() -> Plan<S> {
 }
 
 /// Runs a thread of each of these spaces in turn.
-fn run_in_turn<S: Setup>(cpu: &Cpu<'_, S>, spaces: &[usize]) {
+fn run_in_turn<S: TestMachine>(cpu: &Cpu<'_, S>, spaces: &[usize]) {
     for &space in spaces {
         let user = cpu.user(space);
         cpu.run(&user);
@@ -140,13 +140,13 @@ fn run_in_turn<S: Setup>(cpu: &Cpu<'_, S>, spaces: &[usize]) {
 }
 
 /// Ends the last thread of A, whose frames others still use: nothing is unmapped, so whoever is lazy on A can still walk it.
-fn dies_mapped<S: Setup>(cpu: &Cpu<'_, S>) {
+fn dies_mapped<S: TestMachine>(cpu: &Cpu<'_, S>) {
     cpu.run_kernel_thread();
     cpu.die_mapped(0);
 }
 
 /// One frees a table while the other is away, and returns.
-fn returns_warm<S: Setup>(frees: Code<S>) -> Plan<S> {
+fn returns_warm<S: TestMachine>(frees: Code<S>) -> Plan<S> {
     let returns: Code<S> = |cpu| run_in_turn(cpu, &[1, 0]);
     let cpus = vec![(Start::User(0), frees), (Start::User(0), returns)];
     Plan { spaces: 2, sleepers: [0, 1], ..plan(cpus) }
@@ -178,11 +178,11 @@ fn warm_table(list: &mut List) {
     });
     let about = "the same under ASIDs";
     list.add(&named("warm-table-asids", TWO, &[Tso], about), || {
-        returns_warm::<Doorbells<GlobalAsids<'static, ByDoorbell, 3>>>(|cpu| cpu.unmap_table(0))
+        returns_warm::<ByIpis<GlobalAsids<'static, FlushByIpi, 3>>>(|cpu| cpu.unmap_table(0))
     });
     let about = "the same under context numbers";
     list.add(&named("warm-table-contexts", TWO, &[Tso], about), || {
-        returns_warm::<Doorbells<VersionedContexts<'static, 2, 3>>>(|cpu| cpu.unmap_table(0))
+        returns_warm::<ByIpis<VersionedContexts<'static, 2, 3>>>(|cpu| cpu.unmap_table(0))
     });
 }
 
@@ -206,7 +206,7 @@ fn table_missed(list: &mut List) {
 }
 
 /// CPU 1 is lazy on A, which dies, while CPU 0 runs more spaces than there are tags.
-fn final_drop<S: Setup>() -> Plan<S> {
+fn final_drop<S: TestMachine>() -> Plan<S> {
     let owner: Code<S> = |cpu| {
         dies_mapped(cpu);
         run_in_turn(cpu, &[1, 2, 3]);

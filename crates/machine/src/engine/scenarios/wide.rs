@@ -2,7 +2,7 @@
 
 use super::{BOTH, named, plan};
 use crate::engine::catalog::List;
-use crate::engine::sim::Setup;
+use crate::engine::sim::TestMachine;
 use crate::engine::world::{Code, Plan, Start};
 use shootdown::{OnLeave, Untagged};
 use shootdown_explore::Memory::Tso;
@@ -12,14 +12,14 @@ const THREE: &[&str] = &["three", "wide"];
 
 /// Each CPU in a mask word of its own.
 struct Wide;
-impl Setup for Wide {
+impl TestMachine for Wide {
     type Tags = Untagged;
     const CPUS_PER_WORD: u32 = 1;
 }
 
 /// The same, where bits stay until they are trimmed.
 struct WideKeep;
-impl Setup for WideKeep {
+impl TestMachine for WideKeep {
     type Tags = Untagged;
     const ON_LEAVE: OnLeave = OnLeave::KeepBit;
     const CPUS_PER_WORD: u32 = 1;
@@ -27,7 +27,7 @@ impl Setup for WideKeep {
 
 /// Two CPUs to a mask word.
 struct Paired;
-impl Setup for Paired {
+impl TestMachine for Paired {
     type Tags = Untagged;
     const CPUS_PER_WORD: u32 = 2;
 }

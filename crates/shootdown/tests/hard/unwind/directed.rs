@@ -4,17 +4,17 @@
 mod threads;
 
 use super::state::{Bomb, CPUS, Callback, When};
-use super::world::{Doorbells, Exact, Kept, Kind};
-use super::{A, B, Rig, is_explosion, short_of_tags, usual};
+use super::world::{Exact, Ipis, Kept, Kind};
+use super::{A, B, TestMachine, is_explosion, short_of_tags, usual};
 use shootdown::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs `act`, in which the `nth` call of `callback` unwinds.
-fn unwinds<K: Kind>(rig: &Rig<K>, callback: Callback, nth: u64, act: impl FnOnce()) {
+fn unwinds<K: Kind>(rig: &TestMachine<K>, callback: Callback, nth: u64, act: impl FnOnce()) {
     unwinds_when(rig, callback, nth, When::Before, act);
 }
 
-fn unwinds_when<K: Kind>(rig: &Rig<K>, callback: Callback, nth: u64, when: When, act: impl FnOnce()) {
+fn unwinds_when<K: Kind>(rig: &TestMachine<K>, callback: Callback, nth: u64, when: When, act: impl FnOnce()) {
     rig.state.arm(Some(Bomb { callback, nth, when }));
     let panic = catch_unwind(AssertUnwindSafe(act)).expect_err("the callback is called");
     is_explosion(&*panic);
@@ -23,19 +23,19 @@ fn unwinds_when<K: Kind>(rig: &Rig<K>, callback: Callback, nth: u64, when: When,
 }
 
 #[track_caller]
-fn sound<K: Kind>(rig: &Rig<K>) {
+fn sound<K: Kind>(rig: &TestMachine<K>) {
     assert_eq!(*rig.state.findings.borrow(), Vec::<String>::new());
     assert_eq!(rig.state.open.get(), 0, "interrupts are off, or a thread is pinned");
 }
 
-fn root<K: Kind>(rig: &Rig<K>, cpu: usize) -> Option<u64> {
+fn root<K: Kind>(rig: &TestMachine<K>, cpu: usize) -> Option<u64> {
     rig.state.hardware.borrow()[cpu].root
 }
 
 #[test]
 fn a_trim_that_unwinds_asks_nobody_any_more() {
-    for callback in [Callback::Kick, Callback::PinDrop, Callback::Relax, Callback::Stalled] {
-        let rig = Rig::<Kept>::new();
+    for callback in [Callback::SendIpi, Callback::PinDrop, Callback::Relax, Callback::Stalled] {
+        let rig = TestMachine::<Kept>::new();
         rig.run(1, A);
         rig.run(1, B);
         rig.state.masked.borrow_mut().insert(1);
@@ -53,14 +53,14 @@ fn a_trim_that_unwinds_asks_nobody_any_more() {
 
 #[test]
 fn a_handler_that_unwinds_while_it_answers_a_trim_empties_its_box() {
-    let rig = Rig::<Kept>::new();
+    let rig = TestMachine::<Kept>::new();
     rig.run(1, A);
     rig.run(1, B);
     rig.state.arm(None);
     rig.trim(0, A);
     let looks = rig.state.calls.borrow()[&Callback::MaskWords];
     for nth in 0..looks {
-        let rig = Rig::<Kept>::new();
+        let rig = TestMachine::<Kept>::new();
         rig.run(1, A);
         rig.run(1, B);
         rig.state.arm(Some(Bomb { callback: Callback::MaskWords, nth, when: When::Before }));
@@ -74,7 +74,7 @@ fn a_handler_that_unwinds_while_it_answers_a_trim_empties_its_box() {
 
 #[test]
 fn a_cpu_between_two_roots_stays_in_the_mask_of_the_one_that_it_had() {
-    let rig = Rig::<Kept>::new();
+    let rig = TestMachine::<Kept>::new();
     rig.run(1, A);
     // A is loaded still, and nobody is told so.
     unwinds(&rig, Callback::Install, 0, || rig.run(1, B));
@@ -88,18 +88,18 @@ fn a_cpu_between_two_roots_stays_in_the_mask_of_the_one_that_it_had() {
 
 #[test]
 fn a_cpu_between_two_roots_loads_nothing_before_it_does_anything_else() {
-    let next: [fn(&Rig<Doorbells>); 5] = [
+    let next: [fn(&TestMachine<Ipis>); 5] = [
         |rig| rig.engine.leave(),
         |rig| rig.engine.enter_lazy(),
         |rig| rig.engine.online_cpu().expect("it fits"),
-        |rig| rig.engine.flush(&rig.users.borrow()[A], Scope::All, Tables::Freed),
+        |rig| rig.engine.flush(&rig.users.borrow()[A], Scope::All, PageTables::Freed),
         |rig| rig.engine.trim(&rig.users.borrow()[A]),
     ];
     for next in next {
-        let rig = Rig::<Doorbells>::new();
+        let rig = TestMachine::<Ipis>::new();
         usual(&rig);
         rig.run(1, A);
-        unwinds(&rig, Callback::TagLeave, 0, || rig.run(1, B));
+        unwinds(&rig, Callback::TagOnSwitchOut, 0, || rig.run(1, B));
         assert_eq!(root(&rig, 1), Some(0xa000));
         rig.state.on(1, || next(&rig));
         assert_eq!(root(&rig, 1), None);
@@ -111,7 +111,7 @@ fn a_cpu_between_two_roots_loads_nothing_before_it_does_anything_else() {
 
 #[test]
 fn a_lazy_cpu_whose_return_unwinds_catches_up_when_it_returns_again() {
-    let rig = Rig::<Exact>::new();
+    let rig = TestMachine::<Exact>::new();
     rig.run(0, A);
     rig.run(1, A);
     rig.lazy(1);
@@ -125,7 +125,7 @@ fn a_lazy_cpu_whose_return_unwinds_catches_up_when_it_returns_again() {
 
 #[test]
 fn a_rollover_whose_flush_unwinds_is_flushed_for_when_the_cpu_goes_on() {
-    let rig = Rig::<Doorbells>::new();
+    let rig = TestMachine::<Ipis>::new();
     short_of_tags(&rig);
     rig.state.arm(None);
     rig.run(1, 4);
@@ -133,7 +133,7 @@ fn a_rollover_whose_flush_unwinds_is_flushed_for_when_the_cpu_goes_on() {
     let flushes = rig.state.calls.borrow().get(&Callback::FlushLocal).copied().unwrap_or(0);
     assert!(flushes > 0, "tags ran out");
     for nth in 0..flushes {
-        let rig = Rig::<Doorbells>::new();
+        let rig = TestMachine::<Ipis>::new();
         short_of_tags(&rig);
         unwinds(&rig, Callback::FlushLocal, nth, || {
             rig.run(1, 4);
@@ -146,8 +146,9 @@ fn a_rollover_whose_flush_unwinds_is_flushed_for_when_the_cpu_goes_on() {
 
 #[test]
 fn a_space_whose_end_unwinds_is_leaked_while_a_cpu_has_it_loaded() {
-    for callback in [Callback::Pin, Callback::IrqSave, Callback::Kick, Callback::Relax, Callback::Stalled] {
-        let rig = Rig::<Exact>::new();
+    for callback in [Callback::Pin, Callback::IrqSave, Callback::SendIpi, Callback::Relax, Callback::Stalled]
+    {
+        let rig = TestMachine::<Exact>::new();
         rig.run(1, A);
         rig.lazy(1);
         rig.state.masked.borrow_mut().insert(1);
@@ -167,7 +168,7 @@ fn a_handle_that_unwinds_leaves_no_count_wrong_and_no_space_without_its_memory()
     for callback in [Callback::HandleClone, Callback::HandleSpace] {
         // Looks at the space: put, and each step of taking and giving up references.
         for nth in 0..12 {
-            let rig = Rig::<Exact>::new();
+            let rig = TestMachine::<Exact>::new();
             rig.run(1, A);
             rig.lazy(1);
             let user = rig.users.borrow_mut().remove(A);
@@ -193,7 +194,7 @@ fn a_handle_that_unwinds_leaves_no_count_wrong_and_no_space_without_its_memory()
 
 #[test]
 fn a_clone_that_unwinds_raises_no_count() {
-    let rig = Rig::<Exact>::new();
+    let rig = TestMachine::<Exact>::new();
     unwinds(&rig, Callback::HandleClone, 0, || drop(rig.users.borrow()[A].clone()));
     let pin = rig.users.borrow()[A].grab();
     unwinds(&rig, Callback::HandleClone, 0, || drop(pin.upgrade()));
@@ -207,7 +208,7 @@ fn a_clone_that_unwinds_raises_no_count() {
 
 #[test]
 fn an_answer_that_unwinds_is_made_up_for_after_a_stall() {
-    let rig = Rig::<Exact>::new();
+    let rig = TestMachine::<Exact>::new();
     rig.state.stays_away.set(true);
     (0..CPUS).for_each(|cpu| rig.run(cpu, A));
     rig.state.arm(Some(Bomb { callback: Callback::FlushLocal, nth: 1, when: When::Before }));
@@ -219,15 +220,15 @@ fn an_answer_that_unwinds_is_made_up_for_after_a_stall() {
 
 #[test]
 fn a_waiter_whose_answer_unwinds_is_asked_again() {
-    let rig = Rig::<Exact>::new();
+    let rig = TestMachine::<Exact>::new();
     (0..CPUS).for_each(|cpu| rig.run(cpu, A));
     let users = rig.users.borrow();
-    let first = rig.state.on(0, || rig.engine.send(&users[B], Scope::All, Tables::Kept));
-    let pending = rig.state.on(0, || rig.engine.send(&users[A], Scope::All, Tables::Kept));
+    let first = rig.state.on(0, || rig.engine.send(&users[B], Scope::All, PageTables::Kept));
+    let pending = rig.state.on(0, || rig.engine.send(&users[A], Scope::All, PageTables::Kept));
     first.finish();
-    // CPU 1 begins to wait, finds its bell up and answers.
+    // CPU 1 begins to wait, finds a request pending and handles it.
     unwinds(&rig, Callback::FlushLocal, 0, || rig.unmap(1, A, 1));
-    rig.state.kicked.borrow_mut().clear();
+    rig.state.pending_ipis.borrow_mut().clear();
     rig.state.exploded.set(None);
     rig.state.on(0, || pending.finish());
     sound(&rig);
@@ -236,14 +237,14 @@ fn a_waiter_whose_answer_unwinds_is_asked_again() {
 #[test]
 fn interrupts_go_on_again_where_the_number_of_the_cpu_unwinds() {
     for callback in [Callback::Cpu, Callback::Local] {
-        let rig = Rig::<Exact>::new();
+        let rig = TestMachine::<Exact>::new();
         unwinds(&rig, callback, 0, || rig.run(1, A));
     }
 }
 
 #[test]
 fn a_closure_that_unwinds_leaves_what_was_loaded_before() {
-    let rig = Rig::<Exact>::new();
+    let rig = TestMachine::<Exact>::new();
     for lazy in [false, true] {
         rig.run(1, A);
         if lazy {
@@ -253,7 +254,7 @@ fn a_closure_that_unwinds_leaves_what_was_loaded_before() {
             let users = rig.users.borrow();
             let body = || rig.state.calls(Callback::Closure, When::Before);
             // SAFETY: 1. the body puts nothing.
-            rig.state.on(1, || unsafe { rig.engine.with_temporary(&users[B], body) });
+            rig.state.on(1, || unsafe { rig.engine.with_temporary_space(&users[B], body) });
         });
         assert_eq!(root(&rig, 1), (!lazy).then_some(0xa000));
     }
@@ -265,12 +266,12 @@ fn a_closure_that_unwinds_leaves_what_was_loaded_before() {
 #[test]
 fn a_cpu_whose_way_on_line_unwinds_is_off_line_as_before() {
     for callback in [Callback::FlushLocal, Callback::TagFlushed] {
-        let rig = Rig::<Exact>::new();
+        let rig = TestMachine::<Exact>::new();
         rig.offline(1);
         unwinds(&rig, callback, 0, || rig.online(1));
         rig.state.masked.borrow_mut().insert(1);
         rig.unmap_kernel(0);
-        assert_eq!(*rig.state.kicked.borrow(), [], "it is not rung, and not waited for");
+        assert_eq!(*rig.state.pending_ipis.borrow(), [], "it is sent no IPI, and not waited for");
         rig.online(1);
         rig.state.touch(1);
         sound(&rig);
@@ -285,7 +286,7 @@ fn a_cpu_whose_way_on_line_unwinds_is_off_line_as_before() {
 
 #[test]
 fn frames_are_given_back_where_the_closure_that_takes_them_unwinds() {
-    let rig = Rig::<Exact>::new();
+    let rig = TestMachine::<Exact>::new();
     rig.run(0, A);
     rig.run(1, A);
     unwinds(&rig, Callback::Closure, 0, || rig.send_unmap(0, A, 1));

@@ -11,9 +11,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use world::{
-    Broadcasts, Doorbells, Exact, Guests, Kept, Kind, Shared, User, Versions, World, page_range, space,
-};
+use world::{Broadcasts, Exact, Guests, Ipis, Kept, Kind, Shared, User, Versions, World, page_range, space};
 
 fn is_explosion(panic: &(dyn Any + Send)) {
     let text = panic.downcast_ref::<String>().map_or("", String::as_str);
@@ -21,7 +19,7 @@ fn is_explosion(panic: &(dyn Any + Send)) {
 }
 
 /// A machine with spaces A, B and more, each with a user.
-struct Rig<K: Kind> {
+struct TestMachine<K: Kind> {
     world: &'static World<K>,
     state: &'static State,
     engine: &'static Shootdown<World<K>>,
@@ -34,7 +32,7 @@ const B: usize = 1;
 /// More than there are tags.
 const SPACES: u64 = 6;
 
-impl<K: Kind> Rig<K> {
+impl<K: Kind> TestMachine<K> {
     fn new() -> Self {
         let world = world::world::<K>();
         let users = (0..SPACES).map(|number| space(world, 0xa000 + number)).collect();
@@ -93,7 +91,7 @@ impl<K: Kind> Rig<K> {
     fn unmap_kernel(&self, cpu: u32) {
         self.state.on(cpu, || {
             let frame = ManuallyDrop::new(self.state.clear_kernel(1));
-            self.engine.flush_kernel(Scope::Pages(page_range(1)), Tables::Kept);
+            self.engine.flush_kernel(Scope::Pages(page_range(1)), PageTables::Kept);
             drop(ManuallyDrop::into_inner(frame));
         });
     }
@@ -122,12 +120,12 @@ impl<K: Kind> Rig<K> {
 /// What unwinds: what comes before, and the operation, which is CPU 1's.
 struct Operation<K: Kind> {
     name: &'static str,
-    before: fn(&Rig<K>),
-    act: fn(&Rig<K>),
+    before: fn(&TestMachine<K>),
+    act: fn(&TestMachine<K>),
 }
 
 /// CPU 0 runs A, CPU 1 is lazy on B and has been in A, CPU 2 is lazy on A; A and the kernel were changed meanwhile.
-fn usual<K: Kind>(rig: &Rig<K>) {
+fn usual<K: Kind>(rig: &TestMachine<K>) {
     rig.run(2, A);
     rig.lazy(2);
     rig.run(1, A);
@@ -138,19 +136,19 @@ fn usual<K: Kind>(rig: &Rig<K>) {
 }
 
 /// The same, and CPU 1 runs B.
-fn running<K: Kind>(rig: &Rig<K>) {
+fn running<K: Kind>(rig: &TestMachine<K>) {
     usual(rig);
     rig.run(1, B);
 }
 
 /// All CPUs run A.
-fn together<K: Kind>(rig: &Rig<K>) {
+fn together<K: Kind>(rig: &TestMachine<K>) {
     usual(rig);
     (0..CPUS).for_each(|cpu| rig.run(cpu, A));
 }
 
 /// CPU 1 has A loaded lazily, which was changed meanwhile.
-fn behind<K: Kind>(rig: &Rig<K>) {
+fn behind<K: Kind>(rig: &TestMachine<K>) {
     usual(rig);
     rig.run(1, A);
     rig.lazy(1);
@@ -158,7 +156,7 @@ fn behind<K: Kind>(rig: &Rig<K>) {
 }
 
 /// All tags are in use, and the next is to be taken from somebody.
-fn short_of_tags<K: Kind>(rig: &Rig<K>) {
+fn short_of_tags<K: Kind>(rig: &TestMachine<K>) {
     usual(rig);
     for space in [2, 3, B] {
         rig.run(0, space);
@@ -168,7 +166,7 @@ fn short_of_tags<K: Kind>(rig: &Rig<K>) {
 }
 
 /// A is B's neighbour on CPU 2, and nobody but its user keeps it.
-fn doomed<K: Kind>(rig: &Rig<K>) {
+fn doomed<K: Kind>(rig: &TestMachine<K>) {
     usual(rig);
     rig.lazy(0);
 }
@@ -190,13 +188,13 @@ fn operations<K: Kind>() -> Vec<Operation<K>> {
             let (users, state) = (rig.users.borrow(), rig.state);
             rig.active(1, false);
             // SAFETY: 1. the body puts nothing.
-            unsafe { rig.engine.with_temporary(&users[A], || state.calls(Callback::Closure, When::Before)) };
+            unsafe { rig.engine.with_temporary_space(&users[A], || state.calls(Callback::Closure, When::Before)) };
             rig.active(1, true);
         })),
         op("temporary, lazy", usual, |rig| rig.state.on(1, || {
             let (users, state) = (rig.users.borrow(), rig.state);
             // SAFETY: 1. the body puts nothing.
-            unsafe { rig.engine.with_temporary(&users[A], || state.calls(Callback::Closure, When::Before)) };
+            unsafe { rig.engine.with_temporary_space(&users[A], || state.calls(Callback::Closure, When::Before)) };
         })),
         op("gather, finish", together, |rig| rig.unmap(1, A, 1)),
         op("gather, send", together, |rig| rig.send_unmap(1, A, 1)),
@@ -206,13 +204,13 @@ fn operations<K: Kind>() -> Vec<Operation<K>> {
         op("trim by another", running, |rig| rig.trim(2, A)),
         op("answer", together, |rig| {
             let users = rig.users.borrow();
-            let pending = rig.state.on(0, || rig.engine.send(&users[A], Scope::All, Tables::Freed));
+            let pending = rig.state.on(0, || rig.engine.send(&users[A], Scope::All, PageTables::Freed));
             rig.world.interrupt(1);
             pending.finish();
         }),
         op("answer, lazy", behind, |rig| {
             let users = rig.users.borrow();
-            let pending = rig.state.on(0, || rig.engine.send(&users[A], Scope::All, Tables::Freed));
+            let pending = rig.state.on(0, || rig.engine.send(&users[A], Scope::All, PageTables::Freed));
             rig.world.interrupt(1);
             pending.finish();
         }),
@@ -254,7 +252,7 @@ enum Next {
 }
 
 /// Every use of the machine once more, on each CPU.
-fn use_all<K: Kind>(rig: &Rig<K>) {
+fn use_all<K: Kind>(rig: &TestMachine<K>) {
     for cpu in 0..CPUS {
         rig.world.interrupt(cpu);
         if !rig.state.hardware.borrow()[cpu as usize].online {
@@ -277,7 +275,7 @@ fn use_all<K: Kind>(rig: &Rig<K>) {
 }
 
 /// All spaces end, by CPU 2.
-fn end<K: Kind>(rig: &Rig<K>) {
+fn end<K: Kind>(rig: &TestMachine<K>) {
     let unwound = rig.state.exploded.get();
     (0..CPUS).filter(|&cpu| Some(cpu) != unwound).for_each(|cpu| rig.lazy(cpu));
     while !rig.users.borrow().is_empty() {
@@ -287,7 +285,7 @@ fn end<K: Kind>(rig: &Rig<K>) {
 }
 
 fn case<K: Kind>(operation: &Operation<K>, bomb: Bomb, next: Next) {
-    let rig = Rig::<K>::new();
+    let rig = TestMachine::<K>::new();
     (operation.before)(&rig);
     rig.state.arm(Some(bomb));
     let caught = catch_unwind(AssertUnwindSafe(|| (operation.act)(&rig)));
@@ -320,7 +318,7 @@ fn all<K: Kind>(from: usize) -> usize {
     let (mut turn, stride) = (0_u64, if cfg!(miri) { 97 } else { 1 });
     let (from, most) = if cfg!(miri) { (from, 1) } else { (0, usize::MAX) };
     for operation in operations::<K>().iter().skip(from).take(most) {
-        let rig = Rig::<K>::new();
+        let rig = TestMachine::<K>::new();
         (operation.before)(&rig);
         rig.state.arm(None);
         (operation.act)(&rig);
@@ -362,7 +360,7 @@ kinds! {
     any_callback_may_unwind_with_exact_masks: Exact, 0;
     any_callback_may_unwind_with_bits_that_are_kept: Kept, 13;
     #[cfg_attr(miri, ignore = "half a minute; the engine's unsafe code is the same with any tags")]
-    any_callback_may_unwind_with_asids_and_doorbells: Doorbells, 2;
+    any_callback_may_unwind_with_asids_and_ipis: Ipis, 2;
     #[cfg_attr(miri, ignore = "half a minute; the engine's unsafe code is the same with any tags")]
     any_callback_may_unwind_with_asids_and_broadcasts: Broadcasts, 9;
     #[cfg_attr(miri, ignore = "half a minute; the engine's unsafe code is the same with any tags")]

@@ -19,7 +19,7 @@ struct Signals {
     /// It does so at this moment.
     inside: AtomicBool,
     armed: AtomicBool,
-    kicks: AtomicU32,
+    ipis_sent: AtomicU32,
 }
 
 struct Machine {
@@ -48,8 +48,8 @@ unsafe impl MaskStore for Slow {
 
 type Space = &'static AddressSpace<Machine>;
 
-// SAFETY: 1. each thread is a CPU; 2. two fields; 3. a thread runs on its CPU alone, and nothing interrupts it; 4. there is no
-// TLB; 5. CPU 1 serves when it is kicked; 6. never done.
+// SAFETY: 1. each thread is a CPU; 2. two fields; 3. a thread runs on its CPU alone, and nothing interrupts it; 4. there is
+// no TLB; 5. CPU 1 handles the IPI when it is sent one; 6. never done.
 unsafe impl Platform for Machine {
     type Root = u64;
     type Mask = Slow;
@@ -65,7 +65,7 @@ unsafe impl Platform for Machine {
     fn local(&self, cpu: CpuId) -> &CpuLocal {
         &self.locals[cpu.index()]
     }
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, _: IrqReason) -> bool {
         true
     }
     fn irq_restore(&self, _: bool) {}
@@ -74,8 +74,8 @@ unsafe impl Platform for Machine {
     }
     unsafe fn flush_local(&self, _: LocalFlush) {}
     unsafe fn install(&self, _: Option<u64>, _: Tag, _: OnInstall) {}
-    fn kick(&self, _: CpuId) {
-        self.signals.kicks.fetch_add(1, SeqCst);
+    fn send_ipi(&self, _: CpuId) {
+        self.signals.ipis_sent.fetch_add(1, SeqCst);
     }
     unsafe fn free_root(&self, _: &AddressSpace<Self>) {}
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
@@ -93,7 +93,7 @@ unsafe impl Platform for Machine {
 fn space(engine: &'static Shootdown<Machine>) -> UserRef<'static, Machine> {
     let mask = Slow(CpuMask::new(), engine.platform().signals);
     let space = engine.new_space(1, mask).expect("the masks are equally large");
-    engine.adopt(Box::leak(Box::new(space))).map_err(|(refused, _)| refused).expect("it is new")
+    engine.register(Box::leak(Box::new(space))).map_err(|(refused, _)| refused).expect("it is new")
 }
 
 pub fn a_trim_unwinds_while_its_target_answers() {
@@ -109,11 +109,11 @@ pub fn a_trim_unwinds_while_its_target_answers() {
         engine.switch_to(&a);
         engine.switch_to(&b);
         signals.armed.store(true, SeqCst);
-        while signals.kicks.load(SeqCst) == 0 {
+        while signals.ipis_sent.load(SeqCst) == 0 {
             std::thread::yield_now();
         }
         // SAFETY: 1. nothing interrupts this thread, which is CPU 1; 2. no call of the engine is at work on it.
-        unsafe { engine.serve() };
+        unsafe { engine.handle_ipi() };
         signals.armed.store(false, SeqCst);
         engine.enter_lazy();
         engine.leave();

@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 pub trait Kind: Sized + 'static {
     type Policy: TagPolicy + 'static;
     const ON_LEAVE: OnLeave = OnLeave::RemoveBit;
-    const DEFERS: bool = false;
+    const FLUSHES_ON_ENTRY: bool = false;
     fn policy(state: &'static State) -> Self::Policy;
     /// What only this kind can do with a space, if anything.
     fn share(engine: &Shootdown<World<Self>>, space: &AddressSpace<World<Self>>) {
@@ -55,10 +55,10 @@ impl<K: Kind> World<K> {
         self.engine.get().expect("the engine is made first")
     }
 
-    /// A doorbell's interrupt on `cpu`. Whoever runs there does not see that its handler unwinds.
+    /// An IPI on `cpu`. The code that it interrupts does not see that the handler unwinds.
     pub fn interrupt(&self, cpu: u32) {
         // SAFETY: 1. nothing interrupts the thread that plays the CPUs; 2. interrupts come where CPU `cpu` has them on.
-        let handler = AssertUnwindSafe(|| self.state.on(cpu, || unsafe { self.engine().serve() }));
+        let handler = AssertUnwindSafe(|| self.state.on(cpu, || unsafe { self.engine().handle_ipi() }));
         if let Err(panic) = catch_unwind(handler) {
             super::is_explosion(&*panic);
         }
@@ -76,9 +76,9 @@ impl<K: Kind> World<K> {
     }
 
     fn poll(&self, polls: u64) {
-        for cpu in self.state.kicked.take() {
+        for cpu in self.state.pending_ipis.take() {
             if self.state.masked.borrow().contains(&cpu) {
-                self.state.kicked.borrow_mut().push(cpu);
+                self.state.pending_ipis.borrow_mut().push(cpu);
             } else {
                 self.interrupt(cpu);
             }
@@ -91,17 +91,17 @@ impl<K: Kind> World<K> {
     }
 }
 
-// SAFETY: 1. `on` sets the number; 2. a fixed vector; 3. one thread; 4. the model does as told, or unwinds; 5. a kicked CPU
-// serves when a waiter polls; 6. the model drops the tag on all CPUs.
+// SAFETY: 1. `on` sets the number; 2. a fixed vector; 3. one thread; 4. the model does as told, or unwinds; 5. the target of
+// an IPI handles it when a waiter polls; 6. the model drops the tag on all CPUs.
 unsafe impl<K: Kind> Platform for World<K> {
     type Root = u64;
     type Mask = Mask;
-    type Handle = Held<K>;
+    type Handle = Residue<K>;
     type Tags = Brittle<K::Policy>;
     type Pin = Pinned;
     const STALL_POLLS: u64 = 4;
     const ON_LEAVE: OnLeave = K::ON_LEAVE;
-    const DEFERS: bool = K::DEFERS;
+    const FLUSHES_ON_ENTRY: bool = K::FLUSHES_ON_ENTRY;
 
     fn pin(&self) -> Pinned {
         self.state.calls(Callback::Pin, When::Before);
@@ -116,7 +116,7 @@ unsafe impl<K: Kind> Platform for World<K> {
         self.state.calls(Callback::Local, When::Before);
         &self.locals[cpu.index()]
     }
-    fn irq_save(&self, _: Span) -> bool {
+    fn irq_save(&self, _: IrqReason) -> bool {
         self.state.calls(Callback::IrqSave, When::Before);
         self.state.open.set(self.state.open.get() + 1);
         true
@@ -157,8 +157,8 @@ unsafe impl<K: Kind> Platform for World<K> {
             }
         });
     }
-    fn kick(&self, cpu: CpuId) {
-        self.around(Callback::Kick, || self.state.kicked.borrow_mut().push(cpu.number()));
+    fn send_ipi(&self, cpu: CpuId) {
+        self.around(Callback::SendIpi, || self.state.pending_ipis.borrow_mut().push(cpu.number()));
     }
     unsafe fn free_root(&self, space: &AddressSpace<Self>) {
         self.around(Callback::FreeRoot, || {
@@ -176,18 +176,18 @@ unsafe impl<K: Kind> Platform for World<K> {
     }
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
         self.around(Callback::FlushRemote, || {
-            let Some(tag) = what.tag else { return Remote::Kick };
+            let Some(tag) = what.tag else { return Remote::NeedsIpi };
             for cpu in self.state.hardware.borrow_mut().iter_mut() {
                 cpu.tlb.retain(|&(of, _), _| of != tag.number());
             }
             Remote::Done
         })
     }
-    fn must_wait(&self, _: CpuId) -> bool {
-        self.state.calls(Callback::MustWait, When::Before);
+    fn needs_ack(&self, _: CpuId) -> bool {
+        self.state.calls(Callback::NeedsAck, When::Before);
         true
     }
-    fn defer(&self, _: CpuId) -> bool {
+    fn flush_on_entry(&self, _: CpuId) -> bool {
         self.state.calls(Callback::Defer, When::Before);
         false
     }
@@ -206,10 +206,10 @@ unsafe impl<K: Kind> Platform for World<K> {
     fn stalled(&self, _: CpuId, _: u64) {
         self.state.calls(Callback::Stalled, When::Before);
     }
-    fn quiesce(&self) {
-        self.state.calls(Callback::Quiesce, When::Before);
+    fn before_offline(&self) {
+        self.state.calls(Callback::BeforeOffline, When::Before);
     }
-    fn gathered(&self, _: &AddressSpace<Self>, _: Scope, _: Tables) -> u64 {
+    fn gathered(&self, _: &AddressSpace<Self>, _: Scope, _: PageTables) -> u64 {
         self.state.calls(Callback::Gathered, When::Before);
         1
     }
@@ -251,10 +251,10 @@ impl<T> Brittle<T> {
 // SAFETY: 1. to 4. as the policy inside.
 unsafe impl<T: TagPolicy> TagPolicy for Brittle<T> {
     type Space = T::Space;
-    const WARM: bool = T::WARM;
-    const UNLOADS: bool = T::UNLOADS;
-    const MOVES: bool = T::MOVES;
-    const RETIRES: bool = true;
+    const ENTRIES_SURVIVE_SWITCH: bool = T::ENTRIES_SURVIVE_SWITCH;
+    const NEEDS_NULL_ROOT: bool = T::NEEDS_NULL_ROOT;
+    const CAN_REASSIGN: bool = T::CAN_REASSIGN;
+    const FREES_TAGS: bool = true;
 
     fn new_space(&self) -> T::Space {
         self.around(Callback::TagNewSpace, T::new_space)
@@ -263,24 +263,24 @@ unsafe impl<T: TagPolicy> TagPolicy for Brittle<T> {
         self.1.uses(space.id.number(), "a tag");
         self.around(Callback::TagAssign, |tags| tags.assign(cpu, space))
     }
-    fn leave(&self, cpu: TagCpu<'_>, space: TagSpace<'_, T::Space>, tag: Tag, generation: u64) {
+    fn on_switch_out(&self, cpu: TagCpu<'_>, space: TagSpace<'_, T::Space>, tag: Tag, generation: u64) {
         self.1.uses(space.id.number(), "the tag that is left");
-        self.around(Callback::TagLeave, |tags| tags.leave(cpu, space, tag, generation));
+        self.around(Callback::TagOnSwitchOut, |tags| tags.on_switch_out(cpu, space, tag, generation));
     }
-    fn left(&self, cpu: TagCpu<'_>) {
+    fn on_unload(&self, cpu: TagCpu<'_>) {
         if self.1.hardware.borrow()[cpu.id.index()].root.is_some() {
             self.1.find(format!("{} has a root loaded, and its policy is told that it has none", cpu.id));
         }
-        self.around(Callback::TagLeft, |tags| tags.left(cpu));
+        self.around(Callback::TagOnUnload, |tags| tags.on_unload(cpu));
     }
     fn flushed(&self, cpu: TagCpu<'_>) {
         self.around(Callback::TagFlushed, |tags| tags.flushed(cpu));
     }
-    fn moved(&self, space: &T::Space, tag: Tag) -> Option<Tag> {
-        self.around(Callback::TagMoved, |tags| tags.moved(space, tag))
+    fn reassigned(&self, space: &T::Space, tag: Tag) -> Option<Tag> {
+        self.around(Callback::TagReassigned, |tags| tags.reassigned(space, tag))
     }
-    fn reach(&self, space: &T::Space) -> Reach {
-        self.around(Callback::TagReach, |tags| tags.reach(space))
+    fn flush_method(&self, space: &T::Space) -> FlushMethod {
+        self.around(Callback::TagFlushMethod, |tags| tags.flush_method(space))
     }
     fn retire(&self, space: TagSpace<'_, T::Space>) {
         self.around(Callback::TagRetire, |tags| tags.retire(space));
@@ -288,7 +288,7 @@ unsafe impl<T: TagPolicy> TagPolicy for Brittle<T> {
 }
 
 impl<T: ShareTags> ShareTags for Brittle<T> {
-    fn begin_share(&self, space: TagSpace<'_, T::Space>) -> Result<Tag, ShareRefused> {
+    fn begin_share(&self, space: TagSpace<'_, T::Space>) -> Result<Tag, ShareError> {
         self.around(Callback::TagShare, |tags| tags.begin_share(space))
     }
     fn finish_share(&self, space: TagSpace<'_, T::Space>) {
@@ -297,7 +297,7 @@ impl<T: ShareTags> ShareTags for Brittle<T> {
 }
 
 impl<T: PinTags> PinTags for Brittle<T> {
-    fn pin(&self, space: &T::Space) -> Result<Tag, PinRefused> {
+    fn pin(&self, space: &T::Space) -> Result<Tag, PinError> {
         self.around(Callback::TagShare, |tags| tags.pin(space))
     }
     fn unpin(&self, space: &T::Space) {
@@ -306,7 +306,7 @@ impl<T: PinTags> PinTags for Brittle<T> {
 }
 
 /// A counted pointer. Under Miri the memory goes with the last one; else it stays, and whoever uses it is found out.
-pub struct Held<K: Kind>(NonNull<Object<K>>);
+pub struct Residue<K: Kind>(NonNull<Object<K>>);
 
 pub struct Object<K: Kind> {
     space: AddressSpace<World<K>>,
@@ -314,7 +314,7 @@ pub struct Object<K: Kind> {
     handles: Cell<u32>,
 }
 
-impl<K: Kind> Held<K> {
+impl<K: Kind> Residue<K> {
     pub fn new(space: AddressSpace<World<K>>, state: &'static State) -> Self {
         space.mask().of.set(space.id().number());
         let object = Box::new(Object { space, state, handles: Cell::new(1) });
@@ -328,7 +328,7 @@ impl<K: Kind> Held<K> {
 }
 
 // SAFETY: 1. it is a field of the object; 2. the object goes with the last handle.
-unsafe impl<K: Kind> SpaceHandle<World<K>> for Held<K> {
+unsafe impl<K: Kind> SpaceHandle<World<K>> for Residue<K> {
     fn space(&self) -> &AddressSpace<World<K>> {
         let object = self.object();
         object.state.calls(Callback::HandleSpace, When::Before);
@@ -336,7 +336,7 @@ unsafe impl<K: Kind> SpaceHandle<World<K>> for Held<K> {
     }
 }
 
-impl<K: Kind> Clone for Held<K> {
+impl<K: Kind> Clone for Residue<K> {
     fn clone(&self) -> Self {
         let object = self.object();
         object.state.calls(Callback::HandleClone, When::Before);
@@ -345,7 +345,7 @@ impl<K: Kind> Clone for Held<K> {
     }
 }
 
-impl<K: Kind> Drop for Held<K> {
+impl<K: Kind> Drop for Residue<K> {
     fn drop(&mut self) {
         let object = self.object();
         let (state, left) = (object.state, object.handles.get() - 1);
@@ -380,8 +380,8 @@ pub fn world<K: Kind>() -> &'static World<K> {
 /// A space, with its one user.
 pub fn space<K: Kind>(world: &World<K>, root: u64) -> User<K> {
     let space = world.engine().new_space(root, Mask::new(world.state)).expect("the masks are equally large");
-    let adopted = world.engine().adopt(Held::new(space, world.state));
-    adopted.map_err(|(refused, _)| refused).expect("it is new")
+    let registered = world.engine().register(Residue::new(space, world.state));
+    registered.map_err(|(refused, _)| refused).expect("it is new")
 }
 
 fn storage(tags: u32) -> TagStorage<'static> {
@@ -415,16 +415,16 @@ kinds! {
     Exact: PerCpuSlots<2> = |_| PerCpuSlots; {}
     Kept: PerCpuSlots<2> = |_| PerCpuSlots; {
         const ON_LEAVE: OnLeave = OnLeave::KeepBit;
-        const DEFERS: bool = true;
+        const FLUSHES_ON_ENTRY: bool = true;
     }
-    Doorbells: GlobalAsids<'static, ByDoorbell> = |_| GlobalAsids::new(TAGS, storage(TAGS)).expect("enough"); {
+    Ipis: GlobalAsids<'static, FlushByIpi> = |_| GlobalAsids::new(TAGS, storage(TAGS)).expect("enough"); {
         fn share(engine: &Shootdown<World<Self>>, space: &AddressSpace<World<Self>>) {
             if engine.pin_tag(space).is_ok() {
                 engine.unpin_tag(space);
             }
         }
     }
-    Broadcasts: GlobalAsids<'static, ByBroadcast> = |_| GlobalAsids::new(TAGS, storage(TAGS)).expect("enough"); {
+    Broadcasts: GlobalAsids<'static, FlushByBroadcast> = |_| GlobalAsids::new(TAGS, storage(TAGS)).expect("enough"); {
         const ON_LEAVE: OnLeave = OnLeave::KeepBit;
     }
     Versions: VersionedContexts<'static, 3> = |_| VersionedContexts::new(TAGS, storage(TAGS)).expect("enough"); {}

@@ -4,6 +4,6 @@ use kernel::*;
 
 fn main() {
     let user = user();
-    //= ENGINE.flush(&user, Scope::All, Tables::Kept);
+    //= ENGINE.flush(&user, Scope::All, PageTables::Kept);
     user.clock.bump(); //~ E0616
 }

@@ -4,8 +4,8 @@ use kernel::*;
 
 fn main() {
     let user = user();
-    let pending = ENGINE.send(&user, Scope::All, Tables::Kept);
-    //= let again = ENGINE.send(&user, Scope::All, Tables::Kept);
+    let pending = ENGINE.send(&user, Scope::All, PageTables::Kept);
+    //= let again = ENGINE.send(&user, Scope::All, PageTables::Kept);
     let again = pending.clone(); //~ E0599
     again.finish();
 }

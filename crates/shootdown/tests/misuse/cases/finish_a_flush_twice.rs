@@ -4,8 +4,8 @@ use kernel::*;
 
 fn main() {
     let user = user();
-    let pending = ENGINE.send(&user, Scope::All, Tables::Kept);
+    let pending = ENGINE.send(&user, Scope::All, PageTables::Kept);
     pending.finish();
-    //= ENGINE.send(&user, Scope::All, Tables::Kept).finish();
+    //= ENGINE.send(&user, Scope::All, PageTables::Kept).finish();
     pending.finish(); //~ E0382
 }

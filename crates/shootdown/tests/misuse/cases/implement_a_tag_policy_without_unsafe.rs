@@ -7,13 +7,13 @@ pub struct One;
 //= unsafe impl TagPolicy for One {
 impl TagPolicy for One { //~ E0200
     type Space = ();
-    const WARM: bool = true;
+    const ENTRIES_SURVIVE_SWITCH: bool = true;
 
     fn new_space(&self) {}
     fn assign(&self, _: TagCpu<'_>, _: TagSpace<'_, ()>) -> Assignment {
-        Assignment { tag: Tag::new(1), held: Held::Current }
+        Assignment { tag: Tag::new(1), residue: Residue::Current }
     }
-    fn leave(&self, _: TagCpu<'_>, _: TagSpace<'_, ()>, _: Tag, _: u64) {}
+    fn on_switch_out(&self, _: TagCpu<'_>, _: TagSpace<'_, ()>, _: Tag, _: u64) {}
     fn flushed(&self, _: TagCpu<'_>) {}
 }
 

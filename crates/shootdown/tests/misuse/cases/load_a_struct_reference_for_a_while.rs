@@ -6,6 +6,6 @@ fn main() {
     let user = user();
     let pin = user.grab();
     // SAFETY: 1. a kernel thread calls.
-    //= unsafe { ENGINE.with_temporary(&pin.upgrade().expect("there is a user"), || ()) };
-    unsafe { ENGINE.with_temporary(&pin, || ()) }; //~ E0308
+    //= unsafe { ENGINE.with_temporary_space(&pin.upgrade().expect("there is a user"), || ()) };
+    unsafe { ENGINE.with_temporary_space(&pin, || ()) }; //~ E0308
 }

@@ -6,7 +6,7 @@ fn main() {
     let (home, temporary) = (user(), user());
     ENGINE.switch_to(&home);
     // SAFETY: 1. `home` is put afterwards.
-    //= unsafe { ENGINE.with_temporary(&temporary, || ()) };
-    ENGINE.with_temporary(&temporary, || ()); //~ E0133
+    //= unsafe { ENGINE.with_temporary_space(&temporary, || ()) };
+    ENGINE.with_temporary_space(&temporary, || ()); //~ E0133
     drop(home);
 }

@@ -3,6 +3,6 @@
 use kernel::*;
 
 fn main() {
-    //= unsafe { ENGINE.serve() };
-    ENGINE.serve(); //~ E0133
+    //= unsafe { ENGINE.handle_ipi() };
+    ENGINE.handle_ipi(); //~ E0133
 }

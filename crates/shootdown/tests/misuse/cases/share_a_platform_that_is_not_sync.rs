@@ -5,8 +5,8 @@ use kernel::*;
 pub struct Rogue {
     cpus: [CpuLocal; 2],
     tags: Untagged,
-    //= pub kicks: std::sync::atomic::AtomicU32,
-    pub kicks: std::cell::Cell<u32>,
+    //= pub ipis_sent: std::sync::atomic::AtomicU32,
+    pub ipis_sent: std::cell::Cell<u32>,
 }
 
 //= unsafe impl Platform for Rogue {

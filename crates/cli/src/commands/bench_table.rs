@@ -1,0 +1,175 @@
+//! Tables of the bench's counts.
+
+use anstyle::{AnsiColor, Style};
+use indicatif::HumanCount;
+use shootdown_lab::bench::{Rates, Row};
+use shootdown_lab::machine::Totals;
+use shootdown_lab::policy::PolicyKind;
+use std::io::{self, Write};
+
+use crate::failure::{BadInput, Failure};
+use crate::select::near;
+
+/// Returns the policies of these names; all of `default` where there are none.
+///
+/// # Errors
+/// The first name that no policy has.
+pub fn policies(names: &[String], default: &[PolicyKind]) -> Result<Vec<PolicyKind>, Failure> {
+    let all = PolicyKind::ALL.map(PolicyKind::name);
+    chosen("policy", names, default, &all, |name| PolicyKind::of(name).into_iter().collect())
+}
+
+/// Returns what has these names, each once; `default` where there are none.
+///
+/// # Errors
+/// The first name that nothing has.
+pub fn chosen<T: Copy + PartialEq>(
+    what: &str,
+    names: &[String],
+    default: &[T],
+    all: &[&str],
+    of: impl Fn(&str) -> Vec<T>,
+) -> Result<Vec<T>, Failure> {
+    if names.is_empty() {
+        return Ok(default.to_vec());
+    }
+    let unknown = |name: &str| {
+        Failure::BadInput(BadInput {
+            what: format!("no {what} is called {name:?}"),
+            near: near(name, all.iter().copied()),
+            remedy: format!("there are: {}", all.join(", ")),
+        })
+    };
+    let mut found = Vec::new();
+    for name in names {
+        let named = of(name);
+        if named.is_empty() {
+            return Err(unknown(name));
+        }
+        found.extend(named);
+    }
+    let mut once = Vec::new();
+    found.into_iter().for_each(|one| {
+        if !once.contains(&one) {
+            once.push(one)
+        }
+    });
+    Ok(once)
+}
+
+/// Prints the heads of the columns, after one for names.
+///
+/// # Errors
+/// They could not be written.
+pub fn head(out: &mut impl Write, first: &str) -> io::Result<()> {
+    let dim = Style::new().dimmed();
+    writeln!(
+        out,
+        "{dim}{first:17} {:>9} {:>8} {:>7} {:>7} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7}{dim:#}",
+        "IPIs", "each", "merged", "to idle", "bcasts", "full", "select", "lost", "refills", "lines", "instr"
+    )
+}
+
+/// Prints a policy's counts in one line: IPIs, and how many for each flush; line transfers and initiator's instructions for
+/// each flush.
+///
+/// # Errors
+/// They could not be written.
+pub fn line(out: &mut impl Write, policy: &str, totals: &Totals, sound: bool) -> io::Result<()> {
+    let rates = Rates::of(totals);
+    let style = match (policy, sound) {
+        ("shootdown", true) => AnsiColor::Green.on_default(),
+        (_, true) => Style::new(),
+        (_, false) => AnsiColor::Red.on_default().bold(),
+    };
+    let count = |n: u64| HumanCount(n).to_string();
+    writeln!(
+        out,
+        "{style}{policy:17}{style:#} {:>9} {:>8.2} {:>7} {:>7} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7.1} {:>7.0}{}",
+        count(totals.sent),
+        rates.ipis_per_flush,
+        count(totals.merged),
+        count(totals.to_idle),
+        count(totals.broadcasts),
+        count(totals.full_flushes),
+        count(totals.selective_flushes),
+        count(totals.lost),
+        count(totals.refills),
+        rates.transfers_per_flush,
+        rates.instructions_per_flush,
+        match totals.violations {
+            0 => String::new(),
+            n => format!("  {} stale", HumanCount(n)),
+        }
+    )
+}
+
+/// What the columns mean.
+pub const LEGEND: &str = "each: IPIs a flush. merged: found an IPI pending. bcasts: hardware broadcasts. full, select: flushes of \
+a tag, of pages. lost: good translations dropped. lines, instr: cache-line transfers (handlers included) \
+and the initiator's instructions a flush. stale: uses of what was given away.";
+
+/// Prints what each kind of operation costs under the policy of a row: IPIs, line transfers and instructions of the CPU that
+/// carries it out.
+///
+/// # Errors
+/// They could not be written.
+pub fn operations(out: &mut impl Write, row: &Row) -> io::Result<()> {
+    let dim = Style::new().dimmed();
+    let policy = row.policy;
+    writeln!(out, "{dim}  {policy:15} {:>9} {:>12} {:>8} {:>8}{dim:#}", "times", "IPIs", "lines", "instr")?;
+    for (operation, spent) in row.totals.operations.iter() {
+        let each = |count: u64| count as f64 / spent.times as f64;
+        writeln!(
+            out,
+            "  {:15} {:>9} {:>12.2} {:>8.2} {:>8.1}",
+            operation.name(),
+            HumanCount(spent.times).to_string(),
+            each(spent.ipis),
+            each(spent.transfers),
+            each(spent.instructions)
+        )?;
+    }
+    Ok(())
+}
+
+/// Prints the rows of one workload.
+///
+/// # Errors
+/// They could not be written.
+pub fn workload(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
+    let Some(first) = rows.first() else { return Ok(()) };
+    let flushes = HumanCount(first.totals.flush.operations);
+    let switches = HumanCount(first.totals.switch.operations + first.totals.lazy.operations);
+    let bold = Style::new().bold();
+    writeln!(out, "\n{bold}{}{bold:#}: {flushes} flushes, {switches} switches", first.workload)?;
+    head(out, "")?;
+    for row in rows {
+        line(out, row.policy, &row.totals, row.is_as_promised())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::policies;
+    use shootdown_lab::policy::PolicyKind;
+    use shootdown_lab::workload::WorkloadKind;
+
+    #[test]
+    fn what_is_named_twice_or_by_its_group_is_chosen_once() {
+        let names = ["mapbench-local".to_owned(), "mapbench".to_owned()];
+        let chosen = super::chosen("workload", &names, &[], &[], WorkloadKind::of).expect("workloads");
+        let names: Vec<_> = chosen.into_iter().map(WorkloadKind::name).collect();
+        assert_eq!(names, ["mapbench-local", "mapbench-pipeline", "mapbench-global"]);
+    }
+
+    #[test]
+    fn an_unknown_policy_is_named_with_what_may_have_been_meant() {
+        let said = policies(&["linux-x68".into()], &PolicyKind::ALL).expect_err("no policy").to_string();
+        assert!(said.contains("\"linux-x68\"") && said.contains("did you mean: linux-x86"), "{said}");
+        let said = policies(&["linx".into()], &PolicyKind::ALL).expect_err("no policy").to_string();
+        assert!(said.contains("did you mean: linux-x86"), "{said}");
+        assert_eq!(policies(&[], &PolicyKind::ALL).expect("all").len(), PolicyKind::ALL.len());
+    }
+}

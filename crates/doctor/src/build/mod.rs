@@ -1,0 +1,129 @@
+//! Builds a program around somebody's platform, and runs it.
+
+mod package;
+mod refused;
+mod source;
+
+pub use refused::DoctorError;
+
+use crate::report::{Event, Outcome, Report, Verdict};
+use package::Package;
+use source::Source;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+/// Where platforms are built, and how long one check may take.
+#[derive(Clone, Debug)]
+pub struct Build {
+    /// The checkout of this project: its crates are what a platform is built against, and its target folder is shared.
+    pub checkout: PathBuf,
+    /// How long nothing may happen before the platform is taken to be in a loop that never ends.
+    pub patience: Duration,
+}
+
+impl Default for Build {
+    /// The checkout from which this crate was built.
+    fn default() -> Self {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let checkout = here.ancestors().nth(2).unwrap_or(here).to_path_buf();
+        Self { checkout, patience: Duration::from_secs(60) }
+    }
+}
+
+/// Examines the platform in a Rust source file, or in the folder of a crate. In a test:
+///
+/// ```no_run
+/// let report = shootdown_doctor::examine_path("src/platform.rs".as_ref()).expect("it compiles");
+/// assert!(report.is_sound(), "{report}");
+/// ```
+///
+/// # Errors
+/// [`DoctorError`]: there is nothing there that can be examined.
+pub fn examine_path(path: &Path) -> Result<Report, DoctorError> {
+    Build::default().examine(path, |_| {})
+}
+
+impl Build {
+    /// Does what [`examine_path`] does; `seen` is told of each check as it ends.
+    ///
+    /// # Errors
+    /// [`DoctorError`]: there is nothing there that can be examined.
+    pub fn examine(&self, path: &Path, mut seen: impl FnMut(&Outcome)) -> Result<Report, DoctorError> {
+        let source = Source::find(path)?;
+        let package = Package::write(&self.checkout, &source)?;
+        let program = package.build()?;
+        let mut child = Command::new(&program)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| DoctorError::CannotRun { program, error: error.to_string() })?;
+        let report = self.receive(&mut child, &mut seen);
+        // It has ended, or is not listened to any more; an error says that it had.
+        let _ = child.kill();
+        let _ = child.wait();
+        Ok(report)
+    }
+
+    /// Names the engine's files as they are named in the checkout.
+    fn shorten(&self, outcome: &mut Outcome) {
+        let checkout = format!("{}/", self.checkout.display());
+        let shorten = |text: &mut String| *text = text.replace(&checkout, "");
+        outcome.what.iter_mut().for_each(shorten);
+        for step in outcome.finding.iter_mut().flat_map(|finding| &mut finding.steps) {
+            shorten(&mut step.text);
+            step.place.iter_mut().for_each(shorten);
+        }
+    }
+
+    /// Collects what the program says, and what it does not live to say.
+    fn receive(&self, child: &mut Child, seen: &mut impl FnMut(&Outcome)) -> Report {
+        let events = events(child);
+        let mut report = Report::default();
+        let mut begun: Option<Outcome> = None;
+        let why = loop {
+            match events.recv_timeout(self.patience) {
+                Ok(Event::Begins(outcome)) => begun = Some(outcome),
+                Ok(Event::Ended(mut outcome)) => {
+                    begun = None;
+                    self.shorten(&mut outcome);
+                    seen(&outcome);
+                    report.checks.push(outcome);
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    break "the platform does not come back: a loop that waits must use shootdown_ports::sync::wait_until";
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    break "the program died: the platform ran out of stack (a method that calls itself without end, as a \
+                           dropped teardown does in defer_teardown), or used memory that is not there";
+                }
+            }
+        };
+        if let Some(mut outcome) = begun {
+            (outcome.verdict, outcome.what) = (Verdict::Wrong, Some(why.to_owned()));
+            seen(&outcome);
+            report.checks.push(outcome);
+        }
+        report
+    }
+}
+
+/// Reads the program's lines on a thread of its own, so that silence can be noticed.
+fn events(child: &mut Child) -> Receiver<Event> {
+    let (send, receive) = channel();
+    if let Some(output) = child.stdout.take() {
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                // A platform may print, too.
+                let Ok(event) = serde_json::from_str(&line) else { continue };
+                if send.send(event).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    receive
+}

@@ -1,0 +1,496 @@
+//! What a CPU does to itself with interrupts off.
+
+use crate::engine::Shootdown;
+use crate::event::Event;
+use crate::fault::{Rule, Site, without};
+use crate::history::{FlushHistory, Plan};
+use crate::hw;
+use crate::percpu::{CpuLocal, IpiState, Loaded, Mode};
+use crate::platform::{IrqReason, LocalFlush, OnInstall, OnLeave, Platform};
+use crate::space::AddressSpace;
+use crate::tags::{Assignment, Residue, TagCpu, TagPolicy};
+use crate::types::{CpuId, Generation, PageRange, PageTables, Tag};
+use crate::unwind::{Changing, Off, Owed};
+use core::ops::Deref;
+use core::sync::atomic::Ordering;
+
+/// The calling CPU, for as long as interrupts stay off.
+pub(crate) struct ThisCpu<'a, P: Platform> {
+    cpu: Cpu<'a, P>,
+    were_on: bool,
+}
+
+/// The calling CPU while interrupts are off. It is passed by value in two registers, so it does not hold its number.
+pub(crate) struct Cpu<'a, P: Platform> {
+    pub(crate) engine: &'a Shootdown<P>,
+    pub(crate) local: &'a CpuLocal,
+}
+
+/// A space on its way into a CPU.
+struct Arrival<'a, P: Platform> {
+    me: CpuId,
+    next: &'a AddressSpace<P>,
+    previous: Option<&'a AddressSpace<P>>,
+    tag: Tag,
+    /// Generation with which what is loaded agrees.
+    now: u64,
+}
+
+impl<P: Platform> Clone for Arrival<'_, P> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P: Platform> Copy for Arrival<'_, P> {}
+
+impl<P: Platform> Clone for Cpu<'_, P> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P: Platform> Copy for Cpu<'_, P> {}
+
+impl<P: Platform> Drop for ThisCpu<'_, P> {
+    #[inline]
+    fn drop(&mut self) {
+        self.cpu.engine.platform().irq_restore(self.were_on);
+    }
+}
+
+impl<'a, P: Platform> Deref for ThisCpu<'a, P> {
+    type Target = Cpu<'a, P>;
+    #[inline]
+    fn deref(&self) -> &Cpu<'a, P> {
+        &self.cpu
+    }
+}
+
+impl<'a, P: Platform> ThisCpu<'a, P> {
+    /// Turns interrupts off until the value is dropped. A CPU that a callback left between two roots has none from here on.
+    #[inline]
+    pub(crate) fn enter(engine: &'a Shootdown<P>, reason: IrqReason) -> Self {
+        let off = Off { engine, were_on: engine.platform().irq_save(reason) };
+        let cpu = Cpu::in_handler(engine);
+        let this_cpu = Self { cpu, were_on: off.were_on };
+        core::mem::forget(off);
+        this_cpu.settle();
+        this_cpu
+    }
+}
+
+impl<'a, P: Platform> Cpu<'a, P> {
+    /// The calling CPU where interrupts are off already.
+    #[inline]
+    pub(crate) fn in_handler(engine: &'a Shootdown<P>) -> Self {
+        Self { engine, local: engine.platform().local(engine.platform().cpu()) }
+    }
+
+    /// Number of this CPU.
+    #[inline]
+    pub(crate) fn me(self) -> CpuId {
+        self.engine.platform().cpu()
+    }
+
+    /// What this CPU has loaded.
+    #[inline]
+    pub(crate) fn loaded(self) -> Loaded {
+        // ORDER: relaxed, as only this CPU writes it.
+        Loaded(self.local.published.loaded.load(Ordering::Relaxed))
+    }
+
+    /// The same as [`switch_to`](Self::switch_to), for callers that are rare: its code is there once for them.
+    #[inline(never)]
+    pub(crate) fn switch_to_rarely(self, next: &AddressSpace<P>) {
+        self.switch_to(next);
+    }
+
+    /// Makes `next` the space that user code on this CPU runs in.
+    #[inline]
+    pub(crate) fn switch_to(self, next: &AddressSpace<P>) {
+        let loaded = self.loaded();
+        match loaded.how(next.address()) {
+            Some(Mode::Active) => {}
+            Some(Mode::Lazy) => self.leave_lazy(next),
+            None => self.load(next, loaded),
+        }
+    }
+
+    /// Returns to the space that this lazy CPU still has loaded.
+    ///
+    /// ```text
+    ///   this CPU                     initiator of a flush
+    ///   loaded := active             generation += 1
+    ///   full fence                   full fence
+    ///   reads generation             reads loaded
+    /// ```
+    /// So this CPU sees the generation and catches up, or the initiator sees it active and sends an IPI, or both. Explored
+    /// by `lazy-return` (and loom, `lazy_return_vs_flush`).
+    #[inline]
+    fn leave_lazy(self, space: &AddressSpace<P>) {
+        let changing = Changing(self.local);
+        // ORDER(SD-8): an initiator that reads this word takes what came before it as seen: the last use of the space that
+        // this CPU had loaded earlier, and the generation that `arrive` stored for this one. A relaxed store would end the
+        // release sequence that `publish_loaded` and `enter_lazy` head; partner: `Shootdown::loaded_of`. The fence below
+        // orders it before the generation is read (SD-5).
+        self.local.published.loaded.store(Loaded::active(space.address()).0, Site::LeaveLazy.release());
+        // ORDER(SD-5): see the drawing; partner: the flush fence in `Shootdown::begin`.
+        Site::LeaveLazyFence.full_fence();
+        if !without(Rule::SwitchIn) {
+            self.catch_up(space);
+        }
+        core::mem::forget(changing);
+        self.engine.platform().event(Event::Switched(space.id()));
+    }
+
+    /// Loads `next` in place of `previous`, which is what `loaded` says.
+    ///
+    /// ```text
+    ///   this CPU                     initiator of a flush of `next`
+    ///   loaded := switching          page tables change; generation += 1
+    ///   mask of next += me           full fence
+    ///   full fence                   reads mask, then loaded
+    ///   reads generation
+    ///   installs the root
+    /// ```
+    /// So this CPU sees the generation and installs with what it must flush, or the initiator sees the bit and "switching"
+    /// and sends an IPI, or both. Explored by `switch-vs-flush`.
+    #[inline(never)]
+    fn load(self, next: &AddressSpace<P>, loaded: Loaded) {
+        self.engine.must_own(next);
+        self.must_be_on_line(loaded);
+        let previous = hw::space_of(loaded);
+        // ORDER(SD-5): relaxed; the fence orders it before the generation is read (`switch_in_vs_flush`).
+        self.local.published.loaded.store(Loaded::SWITCHING.0, Ordering::Relaxed);
+        let (me, members) = (self.me(), next.members());
+        let add = !members.leave_joiners_out() && !members.contains(me);
+        if add && !without(Rule::SelfAdd) {
+            members.add_self(me);
+        }
+        // ORDER(SD-2, SD-5): see the drawing; partner: the flush fence in `Shootdown::begin`.
+        Site::SwitchFence.full_fence();
+        let now = next.history.now();
+        if let Some(previous) = previous {
+            self.save(me, previous);
+            if without(Rule::SelfRemove) {
+                // The rule removed: the bit goes while the hardware still uses the root.
+                previous.members().remove_self(me);
+            }
+        }
+        let platform = self.engine.platform();
+        if P::Tags::NEEDS_NULL_ROOT && previous.is_some() {
+            hw::install(platform, None, Tag::NONE, OnInstall::Keep);
+        }
+        let Assignment { tag, residue } = platform.tags().assign(self.tags(me), next.tag_space());
+        // Made where it is needed, so that it stays in registers where nothing is called.
+        let arrival = || Arrival { me, next, previous, tag, now };
+        match residue {
+            Residue::UpTo(caught) if caught != now && !without(Rule::SwitchIn) => {
+                self.load_stale(arrival(), caught)
+            }
+            Residue::AllOthers => self.load_after_rollover(arrival()),
+            Residue::Others if tag == Tag::NONE || !without(Rule::TagReuseFlushes) => {
+                self.install_flushed(next, tag);
+                self.arrive(arrival());
+            }
+            Residue::UpTo(_) | Residue::Current | Residue::Others => {
+                hw::install(platform, Some(next), tag, OnInstall::Keep);
+                self.arrive(arrival());
+            }
+        }
+    }
+
+    /// Loads a space of whose entries under its tag those since generation `caught` must go.
+    #[cold]
+    #[inline(never)]
+    fn load_stale(self, arrival: Arrival<'_, P>, caught: u64) {
+        let Arrival { next, tag, now, .. } = arrival;
+        // A walker must never meet a freed table, not even for the moment between the install and a flush that follows:
+        // ranges are flushed after the install only where no tables went (Xen's XSA-292 is the other order, for leaves).
+        match next.history.plan(caught, now, P::RANGE_CEILING) {
+            Some(Plan { first, tables: PageTables::Kept }) => {
+                hw::install(self.engine.platform(), Some(next), tag, OnInstall::Keep);
+                self.flush_requests(&next.history, first, now, Some(tag));
+            }
+            _ => self.install_flushed(next, tag),
+        }
+        self.arrive_slowly(arrival);
+    }
+
+    /// Flushes all tags, since each may have changed hands, then loads the space. What the walker fills in between belongs
+    /// to the root that is still loaded, and goes under its tag.
+    #[cold]
+    #[inline(never)]
+    fn load_after_rollover(self, arrival: Arrival<'_, P>) {
+        let Arrival { me, next, previous, tag, .. } = arrival;
+        if without(Rule::TagReuseFlushes) {
+            self.engine.platform().tags().flushed(self.tags(me));
+        } else {
+            self.flush_everything();
+        }
+        if let Some(previous) = previous {
+            self.save(me, previous);
+        }
+        hw::install(self.engine.platform(), Some(next), tag, OnInstall::Keep);
+        self.arrive_slowly(arrival);
+    }
+
+    /// The same as [`arrive`](Self::arrive), out of line, for the paths that have just flushed.
+    #[cold]
+    #[inline(never)]
+    fn arrive_slowly(self, arrival: Arrival<'_, P>) {
+        self.arrive(arrival);
+    }
+
+    /// Says that the hardware has what the arrival names.
+    #[inline]
+    fn arrive(self, Arrival { me, next, previous, tag, now }: Arrival<'_, P>) {
+        if without(Rule::SelfAdd) && !without(Rule::MaskCovers) && !next.members().contains(me) {
+            // The rule removed: the bit comes when the walker has begun.
+            next.members().add_self(me);
+        }
+        self.local.own.tag.store(u64::from(tag.number()), Ordering::Relaxed);
+        // ORDER(SD-8): the hardware is out of the old root before others see this: whoever still reads the old space as
+        // loaded, and this generation with it, takes it for an answer; partner: `Targets::must_ack`.
+        self.local.published.caught.store(now, Site::SwitchAck.release());
+        if let Some(previous) = previous {
+            self.left(me, previous);
+        }
+        self.publish_loaded(Loaded::active(next.address()));
+        self.engine.platform().event(Event::Switched(next.id()));
+    }
+
+    #[inline]
+    fn install_flushed(self, next: &AddressSpace<P>, tag: Tag) {
+        self.local.own.counters.full.bump();
+        hw::install(self.engine.platform(), Some(next), tag, OnInstall::Flush);
+    }
+
+    /// Marks this CPU lazy: user code has stopped, a kernel thread runs on what is loaded.
+    #[inline]
+    pub(crate) fn enter_lazy(self) {
+        let loaded = self.loaded();
+        if loaded.is_active() {
+            // ORDER(SD-8): user accesses are over before an initiator sees this and lets their frames go; partner:
+            // `Shootdown::loaded_of`.
+            self.local.published.loaded.store(Loaded::lazy(loaded.address()).0, Site::EnterLazy.release());
+            self.engine.platform().event(Event::WentLazy);
+        }
+    }
+
+    /// Leaves a space that no user code runs in.
+    #[inline(never)]
+    pub(crate) fn leave_unless_active(self) {
+        self.must_not_run_user_code();
+        self.leave();
+    }
+
+    /// Loads the kernel's own root, if a space is loaded, and removes this CPU from its mask. No user code runs here.
+    pub(crate) fn leave(self) {
+        let Some(space) = hw::space_of::<P>(self.loaded()) else { return };
+        let me = self.me();
+        let changing = Changing(self.local);
+        self.save(me, space);
+        hw::install(self.engine.platform(), None, Tag::NONE, OnInstall::Keep);
+        self.engine.platform().tags().on_unload(self.tags(me));
+        self.engine.platform().event(Event::Left(space.id()));
+        // ORDER(SD-3): the hardware has stopped using the root (install is complete on return); its entries are under a
+        // tag whose generation was saved, or are gone. The space's memory is last used here.
+        self.forget_bit(space);
+        self.publish_loaded(Loaded::NOTHING);
+        core::mem::forget(changing);
+    }
+
+    /// Takes this CPU, whose hardware does not use the root, out of the mask of `space`.
+    #[inline(never)]
+    pub(crate) fn forget_bit(self, space: &AddressSpace<P>) {
+        self.local.own.counters.trims.bump();
+        space.members().remove_self(self.me());
+    }
+
+    /// Handles the IPI: everything that may have been asked since the last one. As far as this CPU knows no interrupt is in
+    /// flight any more. If one is, it finds nothing to do, and a request posted meanwhile sends another.
+    pub(crate) fn handle_ipi(self) {
+        if self.local.take_requests(IpiState::REQUESTED, IpiState::handled) {
+            let owed = Owed(self.local);
+            self.answer();
+            core::mem::forget(owed);
+        }
+    }
+
+    /// Does what may have been asked of this CPU.
+    #[inline]
+    pub(crate) fn answer(self) {
+        self.local.own.counters.handled.bump();
+        self.catch_up_kernel();
+        let loaded = self.loaded();
+        if let Some(space) = hw::space_of::<P>(loaded) {
+            if loaded.is_lazy() {
+                self.local.own.counters.evictions.bump();
+                self.leave();
+            } else {
+                self.catch_up(space);
+            }
+        }
+        if P::ON_LEAVE == OnLeave::KeepBit {
+            self.answer_trim();
+        }
+        self.engine.platform().event(Event::IpiHandled);
+    }
+
+    /// Brings this CPU's TLB up to date with `space`, which it has loaded, and says so.
+    #[inline]
+    pub(crate) fn catch_up(self, space: &AddressSpace<P>) {
+        // ORDER: relaxed, as only this CPU writes it.
+        let seen = self.local.published.caught.load(Ordering::Relaxed);
+        let now = space.history.now();
+        if seen != now {
+            self.catch_up_from(space, seen, now);
+        }
+    }
+
+    #[inline(never)]
+    fn catch_up_from(self, space: &AddressSpace<P>, seen: u64, now: u64) {
+        if without(Rule::AckAfterFlush) {
+            self.local.published.caught.store(now, Ordering::Release);
+        }
+        if P::Tags::CAN_REASSIGN && self.move_tag(space, now) {
+            return;
+        }
+        if now.wrapping_sub(seen) == 1 {
+            // The usual case, which needs no plan.
+            self.flush_loaded(space.history.recall(now));
+        } else {
+            let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
+            self.flush_missed(&space.history, seen, now, Some(tag));
+        }
+        self.acknowledge(space, now);
+    }
+
+    /// Loads the loaded space under another tag, if its policy says so; what that one holds is current.
+    fn move_tag(self, space: &AddressSpace<P>, now: u64) -> bool {
+        let platform = self.engine.platform();
+        let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
+        let Some(tag) = platform.tags().reassigned(space.tags(), tag) else { return false };
+        hw::install(platform, Some(space), tag, OnInstall::Keep);
+        self.local.own.tag.store(u64::from(tag.number()), Ordering::Relaxed);
+        self.acknowledge(space, now);
+        true
+    }
+
+    /// Flushes these pages of the loaded space, or all of it.
+    #[inline]
+    pub(crate) fn flush_loaded(self, pages: Option<(PageRange, PageTables)>) {
+        let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
+        self.flush_hardware(match pages {
+            Some((range, tables)) if range.count() <= P::RANGE_CEILING => {
+                LocalFlush::Pages { tag, range, tables }
+            }
+            _ => LocalFlush::Tag(tag),
+        });
+    }
+
+    /// Says that this CPU agrees with generation `now` of the loaded space.
+    #[inline]
+    pub(crate) fn acknowledge(self, space: &AddressSpace<P>, now: u64) {
+        // ORDER(SD-6): the flush is complete (platform contract) before the acknowledgement; partner: `Targets::must_ack`.
+        self.local.published.caught.store(now, Site::Ack.release());
+        self.engine.platform().event(Event::CaughtUp(space.id(), Generation(now)));
+    }
+
+    /// Brings this CPU's TLB up to date with kernel memory, and says so.
+    #[inline]
+    pub(crate) fn catch_up_kernel(self) {
+        // ORDER: relaxed, as only this CPU writes it.
+        let seen = self.local.published.kernel_caught.load(Ordering::Relaxed);
+        let now = self.engine.kernel.now();
+        if seen != now {
+            self.catch_up_kernel_from(seen, now);
+        }
+    }
+
+    #[cold]
+    fn catch_up_kernel_from(self, seen: u64, now: u64) {
+        self.flush_missed(&self.engine.kernel, seen, now, None);
+        // ORDER(SD-6): the flush is complete before the acknowledgement; partner: `Pending::kernel_caught_up`.
+        self.local.published.kernel_caught.store(now, Site::KernelAck.release());
+    }
+
+    #[inline]
+    pub(crate) fn flush_hardware(self, what: LocalFlush) {
+        let counters = &self.local.own.counters;
+        match what {
+            LocalFlush::Tag(_) | LocalFlush::Everything => counters.full.bump(),
+            LocalFlush::Pages { .. } | LocalFlush::KernelPages { .. } => counters.selective.bump(),
+        }
+        hw::flush_local(self.engine.platform(), what);
+    }
+
+    /// Flushes everything, and tells the tag policy.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn flush_everything(self) {
+        self.flush_hardware(LocalFlush::Everything);
+        self.engine.platform().tags().flushed(self.tags(self.me()));
+    }
+
+    /// Flushes what was asked for since generation `seen`, under a tag or of kernel memory.
+    #[cold]
+    fn flush_missed(self, history: &FlushHistory, seen: u64, now: u64, tag: Option<Tag>) {
+        match history.plan(seen, now, P::RANGE_CEILING) {
+            Some(plan) => self.flush_requests(history, plan.first, now, tag),
+            None => self.flush_hardware(tag.map_or(LocalFlush::Everything, LocalFlush::Tag)),
+        }
+    }
+
+    /// Flushes what each request of a plan says, or everything once one is gone.
+    #[inline(always)]
+    fn flush_requests(self, history: &FlushHistory, first: u64, now: u64, tag: Option<Tag>) {
+        for generation in first..=now {
+            let pages = history.recall(generation);
+            self.flush_hardware(match (pages, tag) {
+                (Some((range, tables)), Some(tag)) => LocalFlush::Pages { tag, range, tables },
+                (Some((range, tables)), None) => LocalFlush::KernelPages { range, tables },
+                (None, Some(tag)) => LocalFlush::Tag(tag),
+                (None, None) => LocalFlush::Everything,
+            });
+            if pages.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Remembers how far this CPU's entries of a space that it leaves are up to date.
+    #[inline]
+    fn save(self, me: CpuId, space: &AddressSpace<P>) {
+        let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
+        // ORDER: relaxed, as only this CPU writes it.
+        let caught = self.local.published.caught.load(Ordering::Relaxed);
+        self.engine.platform().tags().on_switch_out(self.tags(me), space.tag_space(), tag, caught);
+    }
+
+    /// This CPU, for the tag policy.
+    #[inline]
+    pub(crate) fn tags(self, me: CpuId) -> TagCpu<'a> {
+        TagCpu { id: me, slots: &self.local.own.slots }
+    }
+
+    /// The hardware has left `previous` for another root.
+    #[inline]
+    fn left(self, me: CpuId, previous: &AddressSpace<P>) {
+        if P::ON_LEAVE == OnLeave::RemoveBit && !without(Rule::SelfRemove) {
+            self.local.own.counters.trims.bump();
+            previous.members().remove_self(me);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn publish_loaded(self, loaded: Loaded) {
+        // ORDER(SD-3): the install, the acknowledged generation and the last use of what was loaded before, all before
+        // others see the new word; partner: `Shootdown::loaded_of`.
+        self.local.published.loaded.store(loaded.0, Site::Loaded.release());
+    }
+}

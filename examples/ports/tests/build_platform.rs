@@ -1,0 +1,72 @@
+//! Platforms that take the program down with them are findings as well.
+
+use shootdown_doctor::{Build, DoctorError, Report, Verdict, examine_path};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+fn kernel_with(name: &str, old: &str, new: &str) -> PathBuf {
+    let sound = include_str!("../toy_kernel.rs");
+    assert_eq!(sound.matches(old).count(), 1, "{old} stands there once");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, sound.replace(old, new)).expect("a place to write to");
+    path
+}
+
+fn only_finding(report: &Report) -> (&str, &str) {
+    let wrong: Vec<_> = report.wrong().collect();
+    assert_eq!(wrong.len(), 1, "{report}");
+    (&wrong[0].check, wrong[0].what.as_deref().unwrap_or_default())
+}
+
+#[test]
+fn a_test_of_ones_own_examines_a_file() {
+    let report =
+        examine_path(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/toy_kernel.rs"))).expect("it compiles");
+    assert!(report.is_sound(), "{report}");
+}
+
+#[test]
+fn a_teardown_that_is_dropped_again_is_found_though_the_stack_runs_out() {
+    let old = "let kept = self.room.deferred.put(teardown.into_handle());";
+    let path = kernel_with("drops.rs", old, "drop(teardown);\n        let kept = Ok::<(), ()>(());");
+    let report = examine_path(&path).expect("it compiles");
+    let (check, what) = only_finding(&report);
+    assert!(check == "defer-teardown" && what.contains("ran out of stack"), "{report}");
+}
+
+#[test]
+fn a_loop_that_the_machine_does_not_see_is_found_and_ended() {
+    let path = kernel_with("spins.rs", "self.ports.pause();", "loop {}");
+    let build = Build { patience: Duration::from_secs(10), ..Build::default() };
+    let report = build.examine(&path, |_| {}).expect("it compiles");
+    let (check, what) = only_finding(&report);
+    assert!(check == "relax" && what.contains("wait_until"), "{report}");
+    assert!(report.checks.iter().all(|check| check.verdict != Verdict::Undecided));
+}
+
+#[test]
+fn a_machine_that_needs_no_barriers_is_not_asked_for_any() {
+    let sound = include_str!("../toy_kernel.rs");
+    let without =
+        ["self.ports.order_before_interrupt();", "self.ports.complete();", "self.ports.publish_tables();"];
+    let text = without.iter().fold(sound.to_owned(), |text, barrier| text.replace(barrier, ""));
+    let declared = "const NEEDS_BARRIERS: bool = false;\n    type Room = Room<H>;";
+    let text = text.replace("type Room = Room<H>;", declared);
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ordered.rs");
+    std::fs::write(&path, text).expect("a place to write to");
+    let report = examine_path(&path).expect("it compiles");
+    assert!(report.is_sound(), "{report}");
+    let unneeded = report.checks.iter().filter(|check| check.verdict == Verdict::Unneeded);
+    let names: Vec<&str> = unneeded.map(|check| check.check.as_str()).collect();
+    assert_eq!(
+        names,
+        ["flush-complete", "install-complete", "ipi-order", "publish-tables", "flush-on-entry"]
+    );
+}
+
+#[test]
+fn without_the_engines_sources_nothing_is_built() {
+    let build = Build { checkout: env!("CARGO_TARGET_TMPDIR").into(), ..Build::default() };
+    let path = kernel_with("sound.rs", "self.ports.pause();", "self.ports.pause();");
+    assert!(matches!(build.examine(&path, |_| {}), Err(DoctorError::NoCheckout(_))));
+}
