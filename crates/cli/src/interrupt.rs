@@ -8,7 +8,7 @@ use crate::failure::INTERRUPTED;
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Waits for Ctrl-C. Where no handler can be set, Ctrl-C keeps ending the process, which is what it says.
+    /// Watches for Ctrl-C. Where no handler can be set, Ctrl-C keeps ending the process, which is what it says.
     pub fn on_ctrl_c() -> Self {
         let interrupt = Self::default();
         let flag = Arc::clone(&interrupt.0);

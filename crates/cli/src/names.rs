@@ -27,7 +27,7 @@ pub const SUSPECT: &str = "model of the code as read, unconfirmed";
 pub fn kind(kind: Kind) -> &'static str {
     match kind {
         Kind::Engine => "engine",
-        Kind::Bug => "bugs",
+        Kind::Bug => "bug",
         Kind::Suspect => "suspect",
     }
 }

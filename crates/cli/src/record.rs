@@ -13,7 +13,7 @@ use crate::names;
 pub struct Record {
     /// Name of the case.
     pub name: String,
-    /// `engine`, `bugs` or `suspect`.
+    /// `engine`, `bug` or `suspect`.
     pub kind: String,
     /// `shipped`, `broken` or `fixed`.
     pub variant: String,
@@ -88,7 +88,7 @@ impl Record {
 pub struct Entry {
     /// Name of the case.
     pub name: String,
-    /// `engine`, `bugs` or `suspect`.
+    /// `engine`, `bug` or `suspect`.
     pub kind: String,
     /// `shipped`, `broken` or `fixed`.
     pub variant: String,

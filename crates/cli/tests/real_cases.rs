@@ -94,7 +94,7 @@ fn json_results_are_one_object_a_line_on_standard_output_and_in_the_file() {
         out.lines().map(|line| serde_json::from_str(line).expect("one object")).collect();
     let said =
         |record: &Value| [&record["kind"], &record["verdict"], &record["as_expected"]].map(Value::to_string);
-    assert_eq!(said(&records[0]), ["\"bugs\"", "\"violates\"", "true"]);
+    assert_eq!(said(&records[0]), ["\"bug\"", "\"violates\"", "true"]);
     assert_eq!(
         said(&records[1]),
         ["\"engine\"", "\"holds\"", "true"],

@@ -1,6 +1,6 @@
 //! Historical TLB-coherence bugs, each as a broken and a fixed protocol on the simulated machine.
 //!
-//! Every model is ordinary Rust over [`shootdown_explore::sync`] and [`shootdown_machine::hw`], written for this corpus,
+//! Every model is ordinary Rust over [`shootdown_explore::sync`] and [`shootdown_machine::hw`], written for this collection,
 //! and shares no line with the engine. A [`Bug`] says where it is from, what it takes to show it, and builds the model.
 
 mod bug;

@@ -87,7 +87,7 @@ impl<P: Platform> Shootdown<P> {
     /// Makes the engine's part of a space; put it into your own object and hand that to [`register`](Self::register). The
     /// calling CPU's memory must be in place; it need not be on line.
     ///
-    /// Use a space only with the engine that made it: another one of the same type panics, in release builds too.
+    /// Use a space only with the engine that created it: another engine of the same type panics, in release builds too.
     ///
     /// # Errors
     /// [`EngineError::MaskTooSmall`].

@@ -255,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bell_is_rung_where_there_are_rings_whatever_its_marks_say() {
+    fn an_ipi_is_requested_where_requests_are_counted_whatever_the_marks_say() {
         let marks = [
             IpiState::IDLE,
             IpiState::POLLING,

@@ -19,7 +19,7 @@ struct Log {
     events: Vec<Event>,
     /// At each acknowledgement of a flush: the CPU, and how many flushes had been carried out.
     caught_up: Vec<(u32, usize)>,
-    /// At each time that page-table stores were handed to walkers: how many CPUs had been kicked.
+    /// At each time that page-table stores were handed to walkers: how many IPIs had been sent.
     published: Vec<usize>,
 }
 
@@ -501,8 +501,8 @@ fn page_table_stores_are_handed_to_walkers_before_anybody_is_kicked() {
     (0..2).for_each(|cpu| host.on(cpu, || engine.switch_to(&a)));
     engine.send(&a, Scope::Pages(page(5)), PageTables::Kept).finish();
     engine.send_kernel(Scope::Pages(page(6)), PageTables::Kept).finish();
-    let rung = host.counters(0).ipis_sent();
-    assert_eq!((host.log.borrow().published.as_slice(), rung), ([0, 0].as_slice(), 2));
+    let ipis = host.counters(0).ipis_sent();
+    assert_eq!((host.log.borrow().published.as_slice(), ipis), ([0, 0].as_slice(), 2));
     let _ = a.into_handle();
 }
 

@@ -11,7 +11,7 @@ const FOR_EVER: u64 = 1_000;
 struct Host {
     cpus: [CpuLocal; 2],
     cpu: AtomicU32,
-    /// Whether CPUs answer, or are deaf.
+    /// Whether CPUs handle IPIs before the test ends.
     answers: AtomicBool,
     engine: OnceLock<&'static Shootdown<Host>>,
     ipis_sent: Mutex<Vec<u32>>,
@@ -19,7 +19,7 @@ struct Host {
 }
 
 // SAFETY: 1. the test sets the number, and is one thread; 2. a fixed array, and a policy without memory; 3. there are no
-// interrupts and no other threads; 4. there is no TLB; 5. a kicked CPU serves when the waiter relaxes, or after the test; 6.
+// interrupts and no other threads; 4. there is no TLB; 5. a CPU handles its IPI when the waiter relaxes, or after the test; 6.
 // never done.
 unsafe impl Platform for Host {
     type Root = u64;

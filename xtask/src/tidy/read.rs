@@ -78,7 +78,7 @@ pub fn run(root: &Path) -> Result<usize> {
     }
     let wrong = findings.len() + headers.len();
     if wrong > 0 {
-        bail!("tidy: things to mend: {wrong}");
+        bail!("tidy: {wrong} problems");
     }
     Ok(sources.len())
 }

@@ -52,7 +52,7 @@ impl Record {
                 ..record("announced")
             },
             Event::IpiSent(target) => Self { target: Some(target.number()), ..record("ipi sent") },
-            Event::IpiHandled => record("answered"),
+            Event::IpiHandled => record("ipi handled"),
             Event::CaughtUp(space, generation) => Self {
                 space: Some(space.number()),
                 generation: Some(generation.number()),

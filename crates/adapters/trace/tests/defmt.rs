@@ -34,7 +34,7 @@ fn each_kind_of_event_has_a_format_of_its_own_length() {
     let length = |event| bytes(Record::new(cpu, event)).1.len();
     // Two indices, the CPU, the length of the name and the name itself; then the numbers.
     let base = |name: &str| 2 + 2 + 4 + 4 + name.len();
-    assert_eq!(length(Event::IpiHandled), base("answered"));
+    assert_eq!(length(Event::IpiHandled), base("ipi handled"));
     assert_eq!(length(Event::IpiSent(CpuId::new(1))), base("ipi sent") + 4);
     assert_eq!(length(Event::RootFreed(SpaceId::new(1))), base("root-freed") + 8);
 }

@@ -52,7 +52,7 @@ fn events_arrive_with_the_fields_that_they_have() {
     let expected = [
         r#"cpu=1 space=7 message="switched" "#,
         r#"cpu=1 target=3 message="ipi sent" "#,
-        r#"cpu=1 message="answered" "#,
+        r#"cpu=1 message="ipi handled" "#,
     ];
     assert_eq!(*lines, expected);
 }

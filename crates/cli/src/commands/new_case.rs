@@ -62,19 +62,16 @@ fn in_the_way(path: &Path) -> Failure {
 fn next(name: &str, module: &str, files: &[(PathBuf, String)]) -> String {
     let written: Vec<String> = files.iter().map(|(path, _)| path.display().to_string()).collect();
     format!(
-        "Written: {}
+        "\
+Written: {}
 
-It is a small bug that shows, to be replaced by yours. To see it, in a package with a \
-`main` like that of
+It is a small bug that shows, to be replaced by yours. To see it, in a package with a `main` like that of
 examples/own-case:
-  1. name it in src/main.rs:  mod {module};  and {module}::BUG in \
-the list of bugs
+  1. name it in src/main.rs:  mod {module};  and {module}::BUG in the list of bugs
   2. cargo run --release -- check {name}
-  3. cargo run --release -- explain \
-{name}
+  3. cargo run --release -- explain {name}
 
-Among this project's bugs: a file in crates/corpus/src/bugs/CLASS, `use crate::bug::{{Bug, Class, \
-Needs}}`,
+In this project itself: a file in crates/corpus/src/bugs/CLASS, `use crate::bug::{{Bug, Class, Needs}}`,
 `pub(super) const BUG`, and a line in that folder's mod.rs.",
         written.join(", ")
     )

@@ -62,7 +62,7 @@ impl Build {
             .spawn()
             .map_err(|error| DoctorError::CannotRun { program, error: error.to_string() })?;
         let report = self.receive(&mut child, &mut seen);
-        // It has ended, or is not listened to any more; an error says that it had.
+        // It has ended, or nobody reads its output any more; an error means that it had ended.
         let _ = child.kill();
         let _ = child.wait();
         Ok(report)

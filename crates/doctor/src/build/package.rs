@@ -18,9 +18,9 @@ pub(super) struct Package {
     given: PathBuf,
 }
 
-const MAIN: &str = "fn main() {
-    \
-shootdown_doctor::print_events::<subject::PlatformUnderTest<shootdown_doctor::Sim>>();
+const MAIN: &str = "\
+fn main() {
+    shootdown_doctor::print_events::<subject::PlatformUnderTest<shootdown_doctor::Sim>>();
 }
 ";
 

@@ -24,7 +24,7 @@ pub fn book(root: &Path) -> Result<Done> {
         println!("{BOOK}/src/{finding}");
     }
     if !findings.is_empty() {
-        bail!("the book: things to mend: {}", findings.len());
+        bail!("{} problems in the book", findings.len());
     }
     render::render(&book, &root.join("target/book"))?;
     let mdbook = Command::new("mdbook").arg("--version").output().is_ok();
