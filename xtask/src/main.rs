@@ -19,9 +19,6 @@ use std::process::ExitCode;
 
 use crate::bad_input::BadInput;
 
-/// Number of the last rule; the rules are SD-1 to this one.
-const LAST_RULE: u8 = 15;
-
 /// Runs what the project is checked with.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask")]

@@ -7,7 +7,7 @@ use shootdown_lab::machine::{CpuCount, MAX_CPUS as LAB_MAX_CPUS};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::catalogue::Removed;
+use crate::catalogue::{LAST_RULE, Removed};
 use crate::examples;
 use crate::interrupt::Interrupt;
 use crate::names;
@@ -160,8 +160,10 @@ pub struct BootArgs {
     /// Every architecture and every scenario
     #[arg(long, conflicts_with_all = ["arch", "scenario"])]
     pub all: bool,
-    /// Remove a rule: SD-1 to SD-15 from the engine, or linux-bafb056c, the short cut of 2020 in the kernel's flush path
-    #[arg(long = "break", value_name = "RULE")]
+    /// Remove a rule of the engine, or linux-bafb056c, the short cut of 2020 in the kernel's flush path
+    #[arg(long = "break", value_name = "RULE", help = format!(
+        "Remove a rule: SD-1 to SD-{LAST_RULE} from the engine, or linux-bafb056c, the short cut of 2020 in the kernel's flush path"
+    ))]
     pub broken: Option<String>,
     /// Threads of this host for the machine's CPUs: one for all is fast on a busy host; one each runs them at once
     #[arg(long, value_name = "HOW", value_enum, default_value_t = HostThreads::One)]
@@ -323,8 +325,10 @@ pub enum Contest {
 /// What is removed from the engine before a run.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Removal {
-    /// Remove a rule from the engine, SD-1 to SD-15; a case must then fail, and the exit code is 1
-    #[arg(long, value_name = "SD-n", value_parser = Removed::rule, conflicts_with = "drop_site")]
+    /// Remove a rule from the engine
+    #[arg(long, value_name = "SD-n", value_parser = Removed::rule, conflicts_with = "drop_site", help = format!(
+        "Remove a rule from the engine, SD-1 to SD-{LAST_RULE}; a case must then fail, and the exit code is 1"
+    ))]
     drop_rule: Option<Removed>,
     /// Weaken one named ordering of the engine; a case must then fail, and the exit code is 1
     #[arg(long, value_name = "SITE", value_parser = Removed::site)]

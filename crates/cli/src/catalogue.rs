@@ -8,7 +8,13 @@ use crate::failure::{BadInput, Failure};
 use crate::select::near;
 
 /// Number of the last rule.
-pub const LAST_RULE: u8 = Fault::LAST_RULE;
+#[doc(inline)]
+pub use shootdown::rules::LAST as LAST_RULE;
+
+/// What rule SD-`number` says, if there is one.
+pub fn rule_text(number: u8) -> Option<&'static str> {
+    shootdown::rules::Rule::of(number).map(shootdown::rules::Rule::says)
+}
 
 /// A rule (`SD-3`) or a named ordering that is removed from the engine.
 #[derive(Clone, Debug)]
@@ -104,7 +110,7 @@ pub fn swap(cases: &mut [Case], bugs: &[Bug], name: &str) -> Result<(), Failure>
 
 #[cfg(test)]
 mod tests {
-    use super::Removed;
+    use super::{LAST_RULE, Removed};
 
     #[test]
     fn a_rule_is_read_with_or_without_its_prefix() {
@@ -115,9 +121,10 @@ mod tests {
 
     #[test]
     fn a_rule_that_does_not_exist_is_refused_with_the_range() {
-        for text in ["SD-0", "SD-16", "SD-", "+3", "sd-3x", ""] {
+        let next = format!("SD-{}", LAST_RULE + 1);
+        for text in ["SD-0", &next, "SD-", "+3", "sd-3x", ""] {
             let refusal = Removed::rule(text).expect_err(text);
-            assert!(refusal.contains("SD-1 to SD-15"), "{refusal}");
+            assert!(refusal.contains(&format!("SD-1 to SD-{LAST_RULE};")), "{refusal}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
+use shootdown::rules::LAST as LAST_RULE;
 
 fn shootdown(arguments: &[&str]) -> assert_cmd::assert::Assert {
     let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");
@@ -76,7 +77,8 @@ fn numbers_out_of_range_are_refused_with_the_range() {
 #[test]
 fn names_from_a_fixed_list_are_refused_with_the_list() {
     refused(&["check", "--memory", "arm"], &["'arm'", "sc, tso, pso"]);
-    refused(&["check", "--drop-rule", "SD-16"], &["'SD-16'", "SD-1 to SD-15", "INVARIANTS.md"]);
+    let (next, all) = (format!("SD-{}", LAST_RULE + 1), format!("SD-1 to SD-{LAST_RULE};"));
+    refused(&["check", "--drop-rule", &next], &[&format!("'{next}'"), &all, "INVARIANTS.md"]);
     refused(&["check", "--drop-site", "no-such-site"], &["'no-such-site'"]);
     refused(&["check", "--drop-rule", "SD-1", "--drop-site", "x"], &["--drop-site"]);
     refused(&["check", "--swap", "no-such-bug/fixed"], &["\"no-such-bug/fixed\"", "bugs --list"]);
@@ -102,7 +104,7 @@ fn a_malformed_list_is_refused_with_its_line() {
 fn a_list_of_an_unknown_case_or_rule_is_refused() {
     for (text, said) in [
         ("# shootdown replay 1\ncase no-such-case\nmemory tso\n0 run\n", "no-such-case"),
-        ("# shootdown replay 1\ncase a\nmemory tso\ndrop SD-16\n0 run\n", "SD-1 to SD-15"),
+        ("# shootdown replay 1\ncase a\nmemory tso\ndrop SD-0\n0 run\n", "rules are SD-1 to SD-"),
     ] {
         let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");
         command.args(["replay", "-"]).write_stdin(text).assert().code(2).stderr(contains(said));

@@ -102,7 +102,7 @@ fn reductions_lose_nothing_under_sequential_consistency() {
 fn reductions_hide_no_removed_rule() {
     let mut caught = 0;
     let mut missed = 0;
-    for rule in 1..=shootdown::fault::RULES {
+    for rule in 1..=shootdown::rules::LAST {
         let mut list = cases(Fault::rule(rule).expect("there is such a rule"));
         list.retain(|case| compared(case) && !case.groups.contains(&"pairs"));
         for case in &list {

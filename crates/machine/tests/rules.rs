@@ -1,9 +1,9 @@
-//! Each rule that is removed from the engine is noticed by the case that INVARIANTS.md names, in an execution that replays.
+//! Each rule that is removed from the engine is noticed by the cases that the table of rules names, in an execution that replays.
 
+use shootdown::rules::Rule;
 use shootdown_explore::{Options, Trace, Verdict};
 use shootdown_machine::Case;
 use shootdown_machine::engine::{Fault, cases};
-use std::collections::BTreeMap;
 
 const RULES: u8 = Fault::LAST_RULE;
 /// States after which a case counts as one that does not notice.
@@ -15,21 +15,6 @@ struct Catch {
     case: String,
     verdict: String,
     moves: usize,
-}
-
-/// The cases that INVARIANTS.md names for each rule: last column of its second table.
-fn named_cases() -> BTreeMap<u8, Vec<String>> {
-    let text = include_str!("../../../INVARIANTS.md");
-    let columns = |line: &'static str| line.trim_matches('|').split(" | ").map(str::trim).collect::<Vec<_>>();
-    let table = text.lines().skip_while(|line| !line.ends_with("| the switch | caught by |"));
-    let rows = table.take_while(|line| line.starts_with('|')).map(columns);
-    rows.filter_map(|row| {
-        let rule =
-            row[0].trim_start_matches('|').trim().strip_prefix("SD-")?.parse().expect("a rule's number");
-        let names = row.last()?.split("; ").map(|name| name.trim_matches('`').to_owned());
-        Some((rule, names.collect()))
-    })
-    .collect()
 }
 
 /// Runs a case of the broken engine; checks that what it finds replays.
@@ -58,12 +43,6 @@ fn run(rule: u8, case: &Case) -> Option<Catch> {
 
 #[test]
 fn each_removed_rule_is_caught_by_its_named_case_in_an_execution_that_replays() {
-    let named = named_cases();
-    assert_eq!(
-        named.keys().copied().collect::<Vec<_>>(),
-        (1..=RULES).collect::<Vec<_>>(),
-        "rows of INVARIANTS.md"
-    );
     let mut catches = Vec::new();
     for rule in 1..=RULES {
         let mut list = cases(Fault::rule(rule).expect("there is such a rule"));
@@ -73,11 +52,17 @@ fn each_removed_rule_is_caught_by_its_named_case_in_an_execution_that_replays() 
     for catch in &catches {
         println!("SD-{:<3} {:26} {:4} moves  {}", catch.rule, catch.case, catch.moves, catch.verdict);
     }
-    for (rule, name) in named.iter().flat_map(|(rule, names)| names.iter().map(move |name| (rule, name))) {
+    for rule in Rule::ALL {
+        let number = rule.number();
         let by: Vec<_> =
-            catches.iter().filter(|catch| catch.rule == *rule).map(|catch| catch.case.as_str()).collect();
-        println!("SD-{rule:<3} caught by {:2} cases, {name} among them", by.len());
-        assert!(by.contains(&name.as_str()), "SD-{rule}: INVARIANTS.md names {name}, but only {by:?} notice");
+            catches.iter().filter(|catch| catch.rule == number).map(|catch| catch.case.as_str()).collect();
+        for name in rule.caught_by() {
+            println!("SD-{number:<3} caught by {:2} cases, {name} among them", by.len());
+            assert!(
+                by.contains(name),
+                "SD-{number}: the table of rules names {name}, but only {by:?} notice"
+            );
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! In the shipped build both questions below are constants and vanish.
 
+pub(crate) use crate::rules::Rule;
 use core::sync::atomic::Ordering;
 
 /// Orderings of the engine, by name. INVARIANTS.md lists, for each, the rule it serves, its partner and the check that
@@ -153,31 +154,6 @@ impl Site {
     }
 }
 
-/// How many protocol rules there are: SD-1 to this.
-#[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break))]
-pub const RULES: u8 = 15;
-
-/// A protocol rule, SD-1 to SD-15; see INVARIANTS.md.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Rule {
-    MaskCovers = 1,
-    SelfAdd = 2,
-    SelfRemove = 3,
-    Publish = 4,
-    SwitchIn = 5,
-    AckAfterFlush = 6,
-    TablesReachLazy = 7,
-    FreeAfterCompletion = 8,
-    NoCountShortcut = 9,
-    TeardownEvicts = 10,
-    WaitHandlesIpis = 11,
-    TagReuseFlushes = 12,
-    HotplugFlushes = 13,
-    Widen = 14,
-    CoverPeers = 15,
-}
-
 /// Whether `rule` is removed in this run.
 #[inline(always)]
 pub(crate) fn without(rule: Rule) -> bool {
@@ -208,7 +184,7 @@ pub const STALLS: u64 = 1 << 16;
 /// Number to hand to the checker so that rule SD-`n` is removed, if there is such a rule.
 #[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break))]
 pub fn rule(n: u8) -> Option<u64> {
-    (1..=RULES).contains(&n).then_some(u64::from(n))
+    Rule::of(n).map(|rule| u64::from(rule.number()))
 }
 
 /// Number to hand to the checker so that `site` is weakened.

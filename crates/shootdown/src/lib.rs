@@ -6,7 +6,7 @@
 //! [`StructRef`], [`Teardown`]). The embedder provides a [`Platform`]: TLB instructions, an inter-processor interrupt,
 //! per-CPU memory.
 //!
-//! `no_std`; no allocation, no assembly, no static but the counter that tells engines apart. The rules that the code keeps are numbered SD-1 to SD-15 and listed in
+//! `no_std`; no allocation, no assembly, no static but the counter that tells engines apart. The rules that the code keeps are numbered (SD-1, SD-2, ...) and listed in
 //! INVARIANTS.md with the check that fails without each. The source is checked as it ships: the packages under
 //! `crates/checked` compile it with a model checker's cells in place of `core`'s atomics.
 #![no_std]
@@ -35,6 +35,7 @@ mod percpu;
 #[expect(unsafe_code, reason = "the embedder's promises")]
 mod platform;
 mod refs;
+pub mod rules;
 mod space;
 mod switch;
 mod sync;

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
+use shootdown::rules::{Rule, Sign};
+
 use super::steps::Done;
 use crate::process::{self, cargo};
 
@@ -23,24 +25,24 @@ const SOAK: &str = "--scenario reuse --cycles 1000000 --seconds 900";
 const SHADOW: &str = "missing flush";
 const CANARY: &str = "stale read";
 const HANG: &str = "CPU 0 at";
+/// Linux's short cut of 2020, which the kernel can take too.
+const SINGLE_USER: (&str, &str, &str) = ("linux-bafb056c", "sqpoll", CANARY);
+
 /// Rules that can be seen to be missing, the scenario that shows it, and how it is told on every architecture: by the shadow, by
-/// canaries, or by where CPUs hang. CAVEATS.md says why the others cannot be seen.
-const REMOVALS: [(&str, &str, &str); 14] = [
-    ("SD-1", "remap", SHADOW),
-    ("SD-3", "trim", SHADOW),
-    ("SD-4", "remap", SHADOW),
-    ("SD-5", "lazy", SHADOW),
-    ("SD-6", "reuse", SHADOW),
-    ("SD-7", "table-free", SHADOW),
-    ("SD-8", "reuse", SHADOW),
-    ("SD-9", "reuse", SHADOW),
-    ("SD-10", "many-spaces", SHADOW),
-    ("SD-11", "masked-flushers", HANG),
-    ("SD-13", "hotplug", SHADOW),
-    ("SD-14", "lazy", SHADOW),
-    ("SD-15", "nested-gathers", CANARY),
-    ("linux-bafb056c", "sqpoll", CANARY),
-];
+/// canaries, or by where CPUs hang.
+fn removals() -> impl Iterator<Item = (String, &'static str, &'static str)> {
+    let of_engine = Rule::ALL.iter().filter_map(|rule| {
+        let (scenario, sign) = rule.qemu()?;
+        let told = match sign {
+            Sign::MissingFlush => SHADOW,
+            Sign::StaleRead => CANARY,
+            Sign::Hang => HANG,
+        };
+        Some((format!("SD-{}", rule.number()), scenario, told))
+    });
+    let (name, scenario, told) = SINGLE_USER;
+    of_engine.chain([(name.to_owned(), scenario, told)])
+}
 
 /// Operations that are counted, and the most instructions that the median may take. Stock Linux 6.1 takes 402 and 416 on
 /// amd64, counted the same way. The handler may take half of that; a flush may take 5 more than half, as it looks whether
@@ -113,11 +115,11 @@ fn one(root: &Path, name: &str, most_cpus: usize) -> Result<Outcome> {
     let soak = clean(root, name, SOAK)?;
     let cycles = soak.iter().filter_map(|row| row["cycles"].as_u64()).sum();
     ensure!(cycles >= 1_000_000, "the soak came to {cycles} cycles");
-    for (rule, scenario, told) in REMOVALS {
-        removed(root, name, rule, scenario, told)?;
+    for (rule, scenario, told) in removals() {
+        removed(root, name, &rule, scenario, told)?;
     }
     let instructions = counted(root, name)?;
-    Ok(Outcome { scenarios: scenarios + soak.len(), cycles, removals: REMOVALS.len(), instructions })
+    Ok(Outcome { scenarios: scenarios + soak.len(), cycles, removals: removals().count(), instructions })
 }
 
 /// Counts instructions, and fails where an operation takes more than it may.

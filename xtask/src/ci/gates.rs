@@ -5,9 +5,9 @@ use serde_json::Value;
 use std::path::Path;
 
 use super::steps::Done;
-use crate::LAST_RULE;
 use crate::process::{self, cargo, stream};
 use crate::{mutants, mutate, mutate_bugs};
+use shootdown::rules::LAST as LAST_RULE;
 
 const SHOOTDOWN: &str = "run --quiet --release --package shootdown-cli --bin shootdown --";
 const MUSEUM: &str = "target/museum";

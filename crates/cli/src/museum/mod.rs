@@ -8,7 +8,6 @@ mod index;
 mod page;
 mod policy;
 mod prose;
-mod rules;
 mod specialise;
 mod words;
 

@@ -7,7 +7,7 @@ use shootdown_machine::Case;
 
 use super::data::{self, Execution};
 use super::words;
-use super::{code, prose, rules};
+use super::{code, prose};
 use crate::draw;
 use crate::names;
 
@@ -174,7 +174,7 @@ fn facts(exhibit: &Exhibit<'_>) -> Markup {
                     dd {
                         ul.rules {
                             @for &rule in bug.rules {
-                                li { b { "SD-" (rule) } " " (rules::text(rule).unwrap_or_default()) }
+                                li { b { "SD-" (rule) } " " (crate::catalogue::rule_text(rule).unwrap_or_default()) }
                             }
                         }
                     }
@@ -192,7 +192,7 @@ fn facts(exhibit: &Exhibit<'_>) -> Markup {
 }
 
 fn removed_rule(name: &str) -> Option<&'static str> {
-    rules::text(name.strip_prefix("SD-")?.parse().ok()?)
+    crate::catalogue::rule_text(name.strip_prefix("SD-")?.parse().ok()?)
 }
 
 fn needs(needs: Needs) -> &'static str {

@@ -1,0 +1,193 @@
+//! The rules that the engine keeps. This table is where a rule is written down: switches, commands, tests and tools read it,
+//! and `cargo xtask tidy` compares INVARIANTS.md with it.
+
+/// How the kernel under QEMU shows that a rule is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// Its shadow of the TLBs names a flush that is missing.
+    MissingFlush,
+    /// A program reads what another space wrote.
+    StaleRead,
+    /// CPUs hang, and the kernel says where.
+    Hang,
+}
+
+macro_rules! rules {
+    ($($number:literal: $rule:ident {
+        says: $says:literal,
+        switch: $switch:literal,
+        caught_by: [$($case:literal),+],
+        qemu: $qemu:expr,
+    })*) => {
+        /// A rule of the protocol, SD-1 to [`LAST`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Rule { $(#[doc = $says] $rule = $number,)* }
+
+        impl Rule {
+            /// All rules, by number.
+            pub const ALL: &'static [Rule] = &[$(Rule::$rule,)*];
+
+            /// What the rule says.
+            pub const fn says(self) -> &'static str {
+                match self { $(Rule::$rule => $says,)* }
+            }
+
+            /// What the engine does instead once the rule is removed (`shootdown check --drop-rule SD-n`).
+            pub const fn switch(self) -> &'static str {
+                match self { $(Rule::$rule => $switch,)* }
+            }
+
+            /// Cases of `shootdown check` that fail without the rule.
+            pub const fn caught_by(self) -> &'static [&'static str] {
+                match self { $(Rule::$rule => &[$($case),+],)* }
+            }
+
+            /// Scenario of the kernel under QEMU that shows the rule missing, and how; `None` where none can (CAVEATS.md).
+            pub const fn qemu(self) -> Option<(&'static str, Sign)> {
+                match self { $(Rule::$rule => $qemu,)* }
+            }
+        }
+    };
+}
+
+rules! {
+    1: MaskCovers {
+        says: "If CPU c may hold translations of S that it could use without flushing first, or may start \
+               to fill some, c is in S's mask: its bit is set, and the mark over its word where the mask \
+               has a summary.",
+        switch: "a CPU that switches in does not set its bit; with a summary, does not mark its word",
+        caught_by: ["seed", "wide-switch-in"],
+        qemu: Some(("remap", Sign::MissingFlush)),
+    }
+    2: SelfAdd {
+        says: "Only CPU c sets its bit, before it loads S's root; then a full fence; then it reads S's \
+               generation and lets the walker in.",
+        switch: "the bit is set after the root is loaded",
+        caught_by: ["seed"],
+        qemu: None,
+    }
+    3: SelfRemove {
+        says: "Only CPU c clears its bit, after its hardware stopped using the root and its entries are \
+               flushed or bound to be flushed before next use.",
+        switch: "the bit goes before the root does; trimming clears other CPUs' bits",
+        caught_by: ["switch-vs-flush"],
+        qemu: Some(("trim", Sign::MissingFlush)),
+    }
+    4: Publish {
+        says: "The initiator's page-table stores, then the generation bump, then a full fence, then it \
+               reads mask and loaded words.",
+        switch: "a flush announces nothing",
+        caught_by: ["seed"],
+        qemu: Some(("remap", Sign::MissingFlush)),
+    }
+    5: SwitchIn {
+        says: "Switch-in mirrors SD-4: mark switching, set the bit, full fence, read the generation, \
+               install with or without flush.",
+        switch: "a returning CPU does not look at the generation",
+        caught_by: ["lazy-return"],
+        qemu: Some(("lazy", Sign::MissingFlush)),
+    }
+    6: AckAfterFlush {
+        says: "The request is visible before the interrupt. The target takes the IPI request before it \
+               reads what was asked, and acknowledges after its flush is complete. An acknowledgement is a \
+               generation, never a count.",
+        switch: "the acknowledgement comes before the flush",
+        caught_by: ["borrow-vs-unmap"],
+        qemu: Some(("reuse", Sign::MissingFlush)),
+    }
+    7: TablesReachLazy {
+        says: "A freed page-table page reaches every CPU with the root loaded, lazy ones too.",
+        switch: "lazy CPUs are skipped though tables are freed",
+        caught_by: ["lazy-vs-table-free", "split-table-free"],
+        qemu: Some(("table-free", Sign::MissingFlush)),
+    }
+    8: FreeAfterCompletion {
+        says: "A frame or table is given back only against the completion of the flush that covers it.",
+        switch: "frames are freed once the IPIs are sent",
+        caught_by: ["borrow-vs-unmap"],
+        qemu: Some(("reuse", Sign::MissingFlush)),
+    }
+    9: NoCountShortcut {
+        says: "A reference count bounds who may finish, never who may begin: no decision to skip a CPU \
+               rests on one.",
+        switch: "one user: flush here only (the seed's bug)",
+        caught_by: ["seed"],
+        qemu: Some(("reuse", Sign::MissingFlush)),
+    }
+    10: TeardownEvicts {
+        says: "Mappings die once, when the last user reference goes; the root is freed once, when no struct \
+               reference is left and no CPU has it loaded.",
+        switch: "the last struct reference evicts nobody",
+        caught_by: ["lazy-vs-final-drop"],
+        qemu: Some(("many-spaces", Sign::MissingFlush)),
+    }
+    11: WaitHandlesIpis {
+        says: "A CPU that waits polls its own IPI word and handles what it finds, so that nobody needs to \
+               interrupt it. Past a bound the platform is told which CPU has not answered, and the wait \
+               goes on.",
+        switch: "a wait does not poll its own IPI word",
+        caught_by: ["masked-flushers"],
+        qemu: Some(("masked-flushers", Sign::Hang)),
+    }
+    12: TagReuseFlushes {
+        says: "While an entry tagged t may be live on c, t on c names one space; a tag is reused only after \
+               a flush; identities and generations are 64-bit and never go back.",
+        switch: "a tag that has changed hands is not flushed (each allocator has its own place for that; \
+                 `shootdown check tags --drop-rule SD-12 --keep-going` shows them)",
+        caught_by: ["tag-reuse"],
+        qemu: None,
+    }
+    13: HotplugFlushes {
+        says: "A CPU that goes off line leaves the space it has loaded and flushes everything, then it is \
+               no longer waited for; bits that `OnLeave::KeepBit` left in other masks stay, and mean \
+               nothing while it has nothing loaded. It comes back with all flushed.",
+        switch: "a CPU comes on line with what it had",
+        caught_by: ["kernel-memory-hotplug", "first-boot", "reset-vs-kernel-table"],
+        qemu: Some(("hotplug", Sign::MissingFlush)),
+    }
+    14: Widen {
+        says: "A request that does not fit widens to a full flush; no failure drops a frame or frees one \
+               early.",
+        switch: "a CPU that is behind by more than the history holds flushes only the latest request",
+        caught_by: ["history-overflow", "kernel-history-race"],
+        qemu: Some(("lazy", Sign::MissingFlush)),
+    }
+    15: CoverPeers {
+        says: "Who finishes a gather has flushed all that it looked at, also what another open gather \
+               cleared first and has not flushed yet.",
+        switch: "a gather flushes what it cleared itself and nothing else",
+        caught_by: ["nested-gathers", "nested-gathers-inside", "nested-gathers-empty"],
+        qemu: Some(("nested-gathers", Sign::StaleRead)),
+    }
+}
+
+/// Number of the last rule; the first is 1, and none is ever taken again.
+pub const LAST: u8 = Rule::ALL.len() as u8;
+
+impl Rule {
+    /// Rule SD-`number`, if there is one.
+    ///
+    /// ```
+    /// use shootdown::rules::Rule;
+    /// assert_eq!(Rule::of(9), Some(Rule::NoCountShortcut));
+    /// assert_eq!(Rule::of(0), None);
+    /// ```
+    pub fn of(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number).checked_sub(1)?).copied()
+    }
+
+    /// Its number: 9 for SD-9.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+// A number is a rule's place in the table.
+const _: () = {
+    let mut at = 0;
+    while at < Rule::ALL.len() {
+        assert!(Rule::ALL[at] as usize == at + 1, "rules stand in the order of their numbers");
+        at += 1;
+    }
+};
