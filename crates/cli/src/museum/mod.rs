@@ -2,14 +2,10 @@
 
 mod code;
 mod data;
-mod decide;
-mod edits;
 mod index;
 mod page;
-mod policy;
 mod prose;
 mod rules;
-mod specialise;
 mod words;
 
 pub use index::{Entry, file_name, index};
