@@ -53,7 +53,8 @@ impl Difference {
                 ChangeTag::Delete => "of-broken",
                 ChangeTag::Insert => "of-fixed",
             };
-            let (field, value) = line.trim().split_once(": ").unwrap_or(("", line));
+            let line = line.trim();
+            let (field, value) = line.split_once(": ").unwrap_or(("", line));
             if !field.is_empty() {
                 words.insert(field.to_owned(), "of-both");
             }
