@@ -2,8 +2,6 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use crate::catalogue::Removed;
-
 /// Exit code when everything came out as expected.
 pub const AS_EXPECTED: u8 = 0;
 /// Exit code when something did not.
@@ -43,9 +41,9 @@ impl Failure {
 
     /// Adds to the remedy that only the engine has anything to remove, where something is removed.
     #[must_use]
-    pub fn with_removed(mut self, removed: Option<&Removed>) -> Self {
+    pub fn with_removed(mut self, removed: Option<&str>) -> Self {
         if let (Self::BadInput(bad), Some(removed)) = (&mut self, removed) {
-            bad.remedy += &format!(" (with {} removed, the engine's cases only)", removed.name);
+            bad.remedy += &format!(" (with {removed} removed, the engine's cases only)");
         }
         self
     }

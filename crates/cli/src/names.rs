@@ -32,6 +32,14 @@ pub fn kind(kind: Kind) -> &'static str {
     }
 }
 
+/// Group that all cases of a kind are in.
+pub fn group(of: Kind) -> &'static str {
+    match of {
+        Kind::Bug => "bugs",
+        Kind::Engine | Kind::Suspect => kind(of),
+    }
+}
+
 /// Name of a variant.
 pub fn variant(variant: Variant) -> &'static str {
     match variant {

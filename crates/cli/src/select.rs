@@ -132,13 +132,13 @@ pub fn family(case: &Case) -> Option<&str> {
 }
 
 fn in_group(case: &Case, group: &str) -> bool {
-    names::kind(case.kind) == group || case.groups.contains(&group)
+    names::group(case.kind) == group || case.groups.contains(&group)
 }
 
 /// Returns the groups that `cases` are in, sorted.
 pub fn groups(cases: &[Case]) -> Vec<&'static str> {
     let mut all: Vec<&'static str> =
-        cases.iter().flat_map(|case| case.groups.iter().copied().chain([names::kind(case.kind)])).collect();
+        cases.iter().flat_map(|case| case.groups.iter().copied().chain([names::group(case.kind)])).collect();
     all.sort_unstable();
     all.dedup();
     all

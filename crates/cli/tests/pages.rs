@@ -5,6 +5,7 @@ use predicates::prelude::*;
 use predicates::str::contains;
 use scraper::{Html, Selector};
 use serde_json::Value;
+use shootdown_corpus::{Bug, Class, KIT, bugs};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -69,11 +70,10 @@ fn a_page_is_well_formed_loads_nothing_and_says_all_that_there_is() {
     assert!(texts(&html, ".story li").len() >= 3, "the story has its steps");
     let figures = texts(&html, ".figures").concat();
     assert!(figures.contains("steps to failure") && figures.contains("no execution fails"), "{figures}");
-    // The bug's own file says what differs; the shared one shows what that makes of it.
-    let first = |side: &str| texts(&html, &format!(".differs .{side} code"))[0].trim().to_owned();
-    assert_eq!(first("left"), "let trim = Trim::Overwrite;");
-    assert_eq!(first("right"), "let trim = Trim::Never;");
-    assert_eq!(texts(&html, "#code figure figcaption"), ["linux_bafb056c.rs", "single_user.rs"]);
+    assert_eq!(texts(&html, ".values .left code"), ["        trim: Overwrite,"]);
+    assert_eq!(texts(&html, ".values .right code"), ["        trim: Never,"]);
+    let files = ["linux_bafb056c.rs", "single_user.rs", "mm.rs"];
+    assert_eq!(texts(&html, "#code figcaption > code"), files);
     assert!(texts(&html, ".outcome").concat().contains("which was freed (SD-8)"));
 }
 
@@ -130,22 +130,47 @@ fn the_museum_has_a_page_for_each_bug_and_an_index_of_them() {
     assert!(page.len() < 300 << 10, "{} bytes", page.len());
     let index = parsed(&page);
     loads_nothing(&index, &page);
-    let bugs = shootdown_corpus::bugs().count();
-    assert_eq!(texts(&index, ".card").len(), bugs);
-    assert!(texts(&index, "h1").concat().contains(&bugs.to_string()));
+    let count = bugs().count();
+    assert_eq!(texts(&index, ".card").len(), count);
+    assert!(texts(&index, "h1").concat().contains(&count.to_string()));
     let link = Selector::parse(".card a").expect("a selector");
     for link in index.select(&link).filter_map(|link| link.attr("href")) {
         let page = std::fs::read_to_string(museum.join(link)).expect(link);
         assert!(page.len() < 300 << 10, "{link}: {} bytes", page.len());
         loads_nothing(&parsed(&page), &page);
     }
-    for bug in shootdown_corpus::bugs() {
-        let suspect = bug.class == shootdown_corpus::Class::Suspect;
+    for bug in bugs() {
+        let suspect = bug.class == Class::Suspect;
         let page = std::fs::read_to_string(museum.join(format!("{}.html", bug.name))).expect(bug.name);
         assert_eq!(page.contains("Unconfirmed. "), suspect, "{}", bug.name);
+        shows_what_was_compiled(bug, &parsed(&page));
     }
     // Once more, over what is there.
     shootdown(&["explain", "--all", "--html", text(&museum)]).assert().code(0);
+}
+
+/// Demands that the code on the page is the source of `bug`, that something differs, and that each step has a line.
+fn shows_what_was_compiled(bug: &Bug, html: &Html) {
+    assert!(!texts(html, ".values .differs").is_empty(), "{}: nothing differs", bug.name);
+    let figure = Selector::parse("#code figure:not(.values)").expect("a selector");
+    let mut shown = Vec::new();
+    for figure in html.select(&figure) {
+        let figure = Html::parse_fragment(&figure.html());
+        let name = texts(&figure, "figcaption").concat();
+        let (_, source) = bug.code.iter().chain(&KIT).find(|(file, _)| *file == name).expect("a file");
+        let lines: String = texts(&figure, ".row code").iter().map(|line| format!("{line}\n")).collect();
+        assert_eq!(lines, *source, "{}: {name}", bug.name);
+        shown.push(name);
+    }
+    for (file, _) in bug.code {
+        assert!(shown.iter().any(|name| name == file), "{}: {file} is missing", bug.name);
+    }
+    let data: Value = serde_json::from_str(&texts(html, "#data").concat()).expect("JSON");
+    for place in data["places"].as_array().expect("places") {
+        let file = place["file"].as_str().expect("a file");
+        assert!(shown.iter().any(|name| name == file), "{}: a step is in {place}", bug.name);
+        assert!(place["code"].is_string(), "{}: a step has no line: {place}", bug.name);
+    }
 }
 
 #[test]

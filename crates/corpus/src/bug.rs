@@ -1,5 +1,6 @@
-use shootdown_explore::{Memory, Options};
-use shootdown_machine::{Case, Expected, Kind, Model, Variant, run, run_again};
+use shootdown_explore::{Memory, Options, Scenario};
+use shootdown_machine::{Case, Expected, Kind, Machine, Model, Variant, run, run_again};
+use std::fmt::Debug;
 
 /// A bug: where it is from, what it takes to show it, and its protocol as it was and as it was mended.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +39,13 @@ pub struct Bug {
     /// The model's source: file name and text, the case's own file first, then the shapes it shares with others.
     pub code: &'static [(&'static str, &'static str)],
     /// Builds the protocol, as it was or as it was mended.
-    pub build: fn(Variant) -> Model,
+    pub build: fn(Variant) -> Box<dyn Protocol>,
 }
+
+/// A protocol of a bug. Its debug output shows the values by which the broken and the fixed one differ.
+pub trait Protocol: Scenario<Device = Machine> + Debug + Send {}
+
+impl<S: Scenario<Device = Machine> + Debug + Send> Protocol for S {}
 
 /// Classes of bugs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,6 +138,7 @@ impl Bug {
             _ => ("fixed", Expected::Holds),
         };
         let build = self.build;
+        let build = move || -> Model { Box::new(build(model)) };
         Case {
             name: format!("{}/{word}", self.name),
             kind: if self.class == Class::Suspect { Kind::Suspect } else { Kind::Bug },
@@ -143,8 +150,8 @@ impl Bug {
             groups: &["bugs"],
             about: self.about.to_owned(),
             story: self.story,
-            run: Box::new(move |options: &Options<'_>| run(&build(model), options)),
-            replay: Box::new(move |options, moves| run_again(&build(model), options, moves)),
+            run: Box::new(move |options: &Options<'_>| run(&build(), options)),
+            replay: Box::new(move |options, moves| run_again(&build(), options, moves)),
         }
     }
 }

@@ -10,9 +10,10 @@ mod protocols;
 #[cfg(test)]
 mod tests;
 
-pub use bug::{Bug, Class, Needs};
+pub use bug::{Bug, Class, Needs, Protocol};
 pub use bugs::bugs;
 pub use header::{Problem, is_kebab_case, problems};
+pub use protocols::KIT;
 
 use shootdown_machine::Case;
 

@@ -1,7 +1,7 @@
 use crate::{Bug, Needs, bugs, cases, problems};
 use shootdown_explore::{Memory, Options, Reductions, Verdict};
 use shootdown_machine::engine::{self, Fault};
-use shootdown_machine::{Expected, Variant, run};
+use shootdown_machine::{Expected, Model, Variant, run};
 
 const MODELS: [Memory; 3] = [Memory::Sc, Memory::Tso, Memory::Pso];
 
@@ -44,7 +44,7 @@ fn fixed_protocols_hold_under_every_memory_model() {
 fn reductions_lose_no_local_and_no_final_state() {
     for bug in bugs() {
         // One model for both runs, as what was reached is told apart by the addresses of words.
-        let model = (bug.build)(Variant::Fixed);
+        let model: Model = Box::new((bug.build)(Variant::Fixed));
         for memory in MODELS {
             let [reduced, full] = [true, false].map(|partial_order| {
                 let reductions = Reductions { partial_order, symmetry: false, forget: false };

@@ -148,7 +148,8 @@ fn choose<'c>(
     wanted: Wanted<'_>,
     removed: Option<&Removed>,
 ) -> Result<Vec<&'c Case>, Failure> {
-    let picked = select(cases, wanted).map_err(|failure| failure.with_removed(removed))?;
+    let picked = select(cases, wanted)
+        .map_err(|failure| failure.with_removed(removed.map(|removed| removed.name.as_str())))?;
     if picked.is_empty() {
         return Err(Failure::bad_input("there is nothing to check", "this build has no cases"));
     }

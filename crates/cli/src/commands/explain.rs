@@ -36,6 +36,7 @@ pub fn explain(args: &ExplainArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
 fn explain_one(args: &ExplainArgs, name: &str, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     let removed = args.removal.removed();
     let cases = catalogue::cases(bugs, removed);
+    let removed = removed.map(|removed| removed.name.as_str());
     let case = find(&cases, name).map_err(|failure| failure.with_removed(removed))?;
     for path in [&args.svg, &args.html].into_iter().flatten() {
         probe(path)?;
@@ -45,7 +46,7 @@ fn explain_one(args: &ExplainArgs, name: &str, bugs: &[Bug]) -> Result<ExitCode,
     if !args.text {
         write!(out, "{}", header(case, memory, width()))?;
         if let Some(removed) = removed {
-            writeln!(out, "{} is removed from the engine in this run.\n", removed.name)?;
+            writeln!(out, "{removed} is removed from the engine in this run.\n")?;
         }
         out.flush()?;
     }
@@ -54,7 +55,6 @@ fn explain_one(args: &ExplainArgs, name: &str, bugs: &[Bug]) -> Result<ExitCode,
     let report = guide.run(case);
     match (&report.trace, args.text) {
         (Some(trace), true) => {
-            let removed = removed.map(|removed| removed.name.as_str());
             write!(io::stdout(), "{}", replay_file::write(&case.name, memory, removed, trace))?;
         }
         (Some(trace), false) => {
@@ -67,7 +67,7 @@ fn explain_one(args: &ExplainArgs, name: &str, bugs: &[Bug]) -> Result<ExitCode,
     }
     let drawn = args.svg.as_deref().map(|path| picture(path, case, report.trace.as_ref())).transpose()?;
     if let (Some(path), false) = (&args.html, interrupt.came()) {
-        museum::one(path, &guide, (case, &report), removed.map(|removed| removed.name.as_str()))?;
+        museum::one(path, &guide, (case, &report), removed)?;
     }
     let missing = drawn == Some(false) || (args.text && report.trace.is_none());
     Ok(ExitCode::from(match report.verdict {

@@ -63,7 +63,7 @@ fn about(case: &Case) -> String {
 /// The groups that name `case`, the bug collection among them.
 fn groups(case: &Case) -> String {
     match (case.kind, case.groups) {
-        (Kind::Suspect, _) | (_, []) => names::kind(case.kind).to_owned(),
+        (Kind::Suspect, _) | (_, []) => names::group(case.kind).to_owned(),
         (_, groups) => groups.join(", "),
     }
 }

@@ -25,7 +25,8 @@ pub fn replay(args: &ReplayArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     let file = parse(&name, &read(&args.file)?)?;
     let removed = file.removed.as_deref().map(Removed::rule_or_site).transpose()?;
     let cases = catalogue::cases(bugs, removed.as_ref());
-    let case = find(&cases, &file.case).map_err(|failure| failure.with_removed(removed.as_ref()))?;
+    let case = find(&cases, &file.case)
+        .map_err(|failure| failure.with_removed(removed.as_ref().map(|removed| removed.name.as_str())))?;
     let trace = run(&name, &file, case)?;
     let look = Look { width: width(), state: args.state, places: args.places };
     let mut out = anstream::stdout();

@@ -1,172 +1,198 @@
-//! A model's source, broken and fixed side by side.
+//! A model's source as it is in the repository, and the values by which its two protocols differ.
 
 use maud::{Markup, html};
 use proc_macro2::{LineColumn, TokenStream, TokenTree};
+use shootdown_corpus::Bug;
 use shootdown_machine::Variant;
-use similar::{Algorithm, DiffOp, capture_diff_slices};
+use similar::{ChangeTag, TextDiff};
+use std::collections::BTreeMap;
 
-use super::edits::Line;
-use super::policy::Knowledge;
-use super::specialise::specialise;
+use super::data::Sources;
 
-/// Equal lines around a difference that stay in sight.
-const CONTEXT: usize = 6;
-/// Fewer equal lines than this are not worth folding.
-const FOLD: usize = 5;
+/// Words by which the two protocols differ, and the class that each is shown with.
+pub type Words = BTreeMap<String, &'static str>;
 
-/// Renders the files of a model, each with both variants side by side, or once where they are the same.
-pub fn files(code: &[(&str, &str)]) -> Markup {
-    let [broken, fixed] = [Variant::Broken, Variant::Fixed].map(|variant| Knowledge::read(code, variant));
-    html! { @for (name, source) in code { (file(name, source, &broken, &fixed)) } }
+/// What the broken and the fixed protocol hold before they run, compared.
+pub struct Difference {
+    /// Lines of their debug output that differ, below the lines that enclose them.
+    lines: Vec<(ChangeTag, String)>,
 }
 
-fn file(name: &str, source: &str, broken: &Knowledge, fixed: &Knowledge) -> Markup {
-    let lines = |knowledge| specialise(source, knowledge).unwrap_or_else(|_| plain(source));
-    let (broken, fixed) = (lines(broken), lines(fixed));
-    let texts = |lines: &[Line]| lines.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
-    let (old, new) = (texts(&broken), texts(&fixed));
-    if old == new {
-        return html! {
-            details.file.same {
-                summary { code { (name) } " " span.quiet { (old.len()) " lines, the same in both" } }
-                div.side.one { (rows(&once(name, &broken))) }
-            }
-        };
+impl Difference {
+    /// Builds both protocols of `bug` and compares them.
+    pub fn of(bug: &Bug) -> Self {
+        let [broken, fixed] =
+            [Variant::Broken, Variant::Fixed].map(|variant| format!("{:#?}\n", (bug.build)(variant)));
+        Self::between(&broken, &fixed)
     }
-    let ops = capture_diff_slices(Algorithm::Patience, &old, &new);
-    let rows_of_all = pair(name, &ops, &broken, &fixed);
-    html! {
-        figure.file {
-            figcaption { code { (name) } }
-            div.side role="group" aria-label=(format!("{name}, broken and fixed")) {
-                div.heads { span.head.broken { "Broken" } span.head.fixed { "Fixed" } }
-                (folded(&rows_of_all))
+
+    fn between(broken: &str, fixed: &str) -> Self {
+        let diff = TextDiff::from_lines(broken, fixed);
+        let mut enclosing: Vec<(usize, String)> = Vec::new();
+        let mut lines = Vec::new();
+        for change in diff.iter_all_changes() {
+            let text = change.value().trim_end();
+            let indent = text.len() - text.trim_start().len();
+            enclosing.retain(|(outer, text)| *outer < indent && text.ends_with(['{', '(', '[']));
+            if change.tag() == ChangeTag::Equal {
+                enclosing.push((indent, text.to_owned()));
+            } else {
+                lines.extend(enclosing.drain(..).map(|(_, text)| (ChangeTag::Equal, text)));
+                lines.push((change.tag(), text.to_owned()));
+            }
+        }
+        Self { lines }
+    }
+
+    /// The names of what differs, and of the values that each protocol has there.
+    pub fn words(&self) -> Words {
+        let mut words = Words::new();
+        for (tag, line) in &self.lines {
+            let class = match tag {
+                ChangeTag::Equal => continue,
+                ChangeTag::Delete => "of-broken",
+                ChangeTag::Insert => "of-fixed",
+            };
+            let line = line.trim();
+            let (field, value) = line.split_once(": ").unwrap_or(("", line));
+            if !field.is_empty() {
+                words.insert(field.to_owned(), "of-both");
+            }
+            let value: String = value.chars().take_while(|c| c.is_alphanumeric()).collect();
+            if value.starts_with(char::is_uppercase) {
+                words.entry(value).and_modify(|known| *known = "of-both").or_insert(class);
+            }
+        }
+        for (variant, class) in [(Variant::Broken, "of-broken"), (Variant::Fixed, "of-fixed")] {
+            words.insert(format!("{variant:?}"), class);
+        }
+        words
+    }
+
+    /// Renders the lines.
+    pub fn render(&self) -> Markup {
+        html! {
+            figure.file.values {
+                figcaption { "The values that differ: " span.of-broken { "broken" } " and " span.of-fixed { "fixed" } }
+                @for (tag, text) in &self.lines {
+                    @let (sign, class) = match tag {
+                        ChangeTag::Equal => ("", "row"),
+                        ChangeTag::Delete => ("−", "row differs left"),
+                        ChangeTag::Insert => ("+", "row differs right"),
+                    };
+                    div class=(class) { span.number data-sign=(sign) {} code { (text) } }
+                }
             }
         }
     }
 }
 
-/// One line of each side; one of them may be missing.
-struct Row {
-    file: String,
-    left: Option<Cell>,
-    right: Option<Cell>,
-    differs: bool,
+/// Renders `files` line by line. Blocks in which neither `runs` is true of a line, by file name and number, nor one of
+/// `words` stands, are folded.
+pub fn files(files: &Sources, words: &Words, runs: impl Fn(&str, usize) -> bool) -> Markup {
+    html! {
+        @for (name, source) in files {
+            figure.file {
+                figcaption { code { (name) } }
+                @for part in parts(&lines(source, words, |number| runs(name, number))) {
+                    @if part.open {
+                        (rows(name, part.lines))
+                    } @else {
+                        details.fold {
+                            summary { (heading(part.lines)) }
+                            (rows(name, part.lines))
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
-struct Cell {
+struct Line<'s> {
     number: usize,
+    text: &'s str,
     code: Markup,
+    /// Whether the execution makes a step here.
+    runs: bool,
+    /// Whether it names something by which the protocols differ.
+    names: bool,
 }
 
-fn pair(name: &str, ops: &[DiffOp], broken: &[Line], fixed: &[Line]) -> Vec<Row> {
-    let (left, right) = (cells(broken), cells(fixed));
-    let (mut left, mut right) = (left.into_iter(), right.into_iter());
-    let mut all = Vec::new();
-    for op in ops {
-        let (_, old, new) = op.as_tag_tuple();
-        let differs = !matches!(op, DiffOp::Equal { .. });
-        for at in 0..old.len().max(new.len()) {
-            all.push(Row {
-                file: name.to_owned(),
-                left: if at < old.len() { left.next() } else { None },
-                right: if at < new.len() { right.next() } else { None },
-                differs,
-            });
-        }
+fn lines<'s>(source: &'s str, words: &Words, runs: impl Fn(usize) -> bool) -> Vec<Line<'s>> {
+    let mut spans = vec![Vec::new(); source.lines().count()];
+    if let Ok(tokens) = source.parse::<TokenStream>() {
+        mark(tokens, words, &mut spans);
     }
-    all
+    let line = |((at, text), spans): ((usize, &'s str), Vec<Coloured>)| Line {
+        number: at + 1,
+        text,
+        code: colour(text, &spans),
+        runs: runs(at + 1),
+        names: spans.iter().any(|(.., class)| class.starts_with("of-")),
+    };
+    source.lines().enumerate().zip(spans).map(line).collect()
 }
 
-fn once(name: &str, lines: &[Line]) -> Vec<Row> {
-    let row = |cell| Row { file: name.to_owned(), left: Some(cell), right: None, differs: false };
-    cells(lines).into_iter().map(row).collect()
+/// Lines that are shown, or folded, together.
+struct Part<'l, 's> {
+    open: bool,
+    lines: &'l [Line<'s>],
 }
 
-/// Hides long runs of equal lines until they are asked for.
-fn folded(all: &[Row]) -> Markup {
-    let near: Vec<bool> = (0..all.len())
-        .map(|at| {
-            let around = at.saturating_sub(CONTEXT)..(at + CONTEXT + 1).min(all.len());
-            all[around].iter().any(|row| row.differs)
-        })
-        .collect();
+/// Groups blocks, which end at empty lines, into parts.
+fn parts<'l, 's>(all: &'l [Line<'s>]) -> Vec<Part<'l, 's>> {
     let mut parts = Vec::new();
-    let mut at = 0;
-    while at < all.len() {
-        let end = (at..all.len()).find(|&next| near[next] != near[at]).unwrap_or(all.len());
-        parts.push((near[at] || end - at < FOLD, &all[at..end]));
-        at = end;
+    let (mut start, mut open) = (0, false);
+    let mut end = 0;
+    for block in all.split_inclusive(|line| line.text.is_empty()) {
+        // What a bug's header says is on the page as prose.
+        let header = block.iter().any(|line| line.text.ends_with(": Bug = Bug {"));
+        let wanted = !header && block.iter().any(|line| line.runs || line.names);
+        if wanted != open && end > start {
+            parts.push(Part { open, lines: &all[start..end] });
+            start = end;
+        }
+        (open, end) = (wanted, end + block.len());
     }
+    parts.push(Part { open, lines: &all[start..end] });
+    parts
+}
+
+fn heading(lines: &[Line<'_>]) -> String {
+    match lines {
+        [first, .., last] => format!("lines {} to {}", first.number, last.number),
+        _ => lines.iter().map(|line| format!("line {}", line.number)).collect(),
+    }
+}
+
+fn rows(file: &str, lines: &[Line<'_>]) -> Markup {
     html! {
-        @for (shown, part) in parts {
-            @if shown {
-                (rows(part))
-            } @else {
-                details.fold {
-                    summary { (part.len()) " lines, the same in both" }
-                    (rows(part))
-                }
+        @for line in lines {
+            div.row.runs[line.runs] data-at={ (file) ":" (line.number) } {
+                span.number data-number=(line.number) {}
+                code { (line.code) }
             }
         }
     }
-}
-
-fn rows(rows: &[Row]) -> Markup {
-    html! {
-        @for row in rows {
-            div.row.differs[row.differs] {
-                (side(row.left.as_ref(), &row.file, "left", if row.differs { "−" } else { "" }))
-                (side(row.right.as_ref(), &row.file, "right", if row.differs { "+" } else { "" }))
-            }
-        }
-    }
-}
-
-fn side(cell: Option<&Cell>, file: &str, class: &str, sign: &str) -> Markup {
-    html! {
-        @match cell {
-            Some(cell) => {
-                // Only what is broken runs in the execution above.
-                div class=(class) data-at=[(class == "left").then(|| format!("{file}:{}", cell.number))] {
-                    span.number data-number=(cell.number) data-sign=(sign) {}
-                    code { (cell.code) }
-                }
-            }
-            None => div class={ (class) " none" } {},
-        }
-    }
-}
-
-fn plain(source: &str) -> Vec<Line> {
-    let lines = source.lines().enumerate();
-    lines.map(|(at, text)| Line { text: text.to_owned(), number: at + 1 }).collect()
-}
-
-fn cells(lines: &[Line]) -> Vec<Cell> {
-    let text: String = lines.iter().map(|line| format!("{}\n", line.text)).collect();
-    let mut spans = vec![Vec::new(); lines.len()];
-    if let Ok(tokens) = text.parse::<TokenStream>() {
-        mark(tokens, &mut spans);
-    }
-    let coloured = lines.iter().zip(spans).map(|(line, spans)| (line.number, colour(&line.text, &spans)));
-    coloured.map(|(number, code)| Cell { number, code }).collect()
 }
 
 /// A range of columns and what stands there.
 type Coloured = (usize, usize, &'static str);
 
-/// Notes where keywords, types and literals are. A line with a comment is left to [`colour`].
-fn mark(tokens: TokenStream, spans: &mut [Vec<Coloured>]) {
+/// Notes where keywords, types, literals and `words` are. A line with a comment is left to [`colour`].
+fn mark(tokens: TokenStream, words: &Words, spans: &mut [Vec<Coloured>]) {
     for token in tokens {
         let class = match &token {
             TokenTree::Group(group) => {
-                mark(group.stream(), spans);
+                mark(group.stream(), words, spans);
                 continue;
             }
             TokenTree::Ident(name) => {
                 let name = name.to_string();
-                if KEYWORDS.contains(&name.as_str()) {
+                if let Some(class) = words.get(&name) {
+                    class
+                } else if KEYWORDS.contains(&name.as_str()) {
                     "k"
                 } else if name.starts_with(char::is_uppercase) {
                     "t"
@@ -181,7 +207,6 @@ fn mark(tokens: TokenStream, spans: &mut [Vec<Coloured>]) {
         add(from, to, class, spans);
     }
 }
-
 fn add(from: LineColumn, to: LineColumn, class: &'static str, spans: &mut [Vec<Coloured>]) {
     for line in from.line..=to.line {
         let start = if line == from.line { from.column } else { 0 };
@@ -222,38 +247,67 @@ const KEYWORDS: [&str; 30] = [
 
 #[cfg(test)]
 mod tests {
-    use super::files;
+    use super::{Difference, Words, files};
     use scraper::{Html, Selector};
 
-    const SOURCE: &str = "fn f(&self) {\n    if self.variant == Variant::Fixed {\n        a(\"//\"); // why <b>\n    }\n    b();\n}\n";
+    const SOURCE: &str = "use a;\n\nfn f(&self) {\n    if self.trim == Trim::Never {\n        a(\"//\"); // why <b>\n    }\n}\n\nfn g() {\n    h();\n}\n";
 
     fn texts(html: &str, selector: &str) -> Vec<String> {
         let selector = Selector::parse(selector).expect("a selector");
         Html::parse_fragment(html).select(&selector).map(|e| e.text().collect()).collect()
     }
 
-    #[test]
-    fn lines_that_differ_stand_side_by_side() {
-        let html = files(&[("a.rs", SOURCE)]).into_string();
-        assert_eq!(texts(&html, ".differs .right code"), ["    a(\"//\"); // why <b>"]);
-        assert_eq!(texts(&html, ".differs .left code"), Vec::<String>::new());
-        assert_eq!(texts(&html, ".row .left code"), ["fn f(&self) {", "    b();", "}"]);
-        assert_eq!(texts(&html, ".differs .c"), ["// why <b>"]);
-        assert_eq!(texts(&html, ".differs .l"), ["\"//\""]);
+    fn words() -> Words {
+        Words::from([("trim".to_owned(), "of-both"), ("Never".to_owned(), "of-fixed")])
     }
 
     #[test]
-    fn a_file_that_is_the_same_is_shown_once() {
-        let html = files(&[("a.rs", "fn f() {\n    g();\n}\n")]).into_string();
-        assert_eq!(texts(&html, "summary"), ["a.rs 3 lines, the same in both"]);
-        assert_eq!(texts(&html, ".left code").len(), 3);
-        assert!(texts(&html, ".right code").is_empty());
+    fn every_line_of_a_file_is_on_the_page_as_it_is() {
+        let html = files(&[("a.rs", SOURCE)], &words(), |_, _| false).into_string();
+        let shown: String = texts(&html, ".row code").iter().map(|line| format!("{line}\n")).collect();
+        assert_eq!(shown, SOURCE);
+        assert_eq!(texts(&html, ".c"), ["// why <b>"]);
+        assert_eq!(texts(&html, ".l"), ["\"//\""]);
     }
 
     #[test]
-    fn long_runs_of_equal_lines_are_folded() {
-        let source = format!("{}{SOURCE}", "fn g() {}\n".repeat(20));
-        let html = files(&[("a.rs", &source)]).into_string();
-        assert_eq!(texts(&html, ".fold summary"), ["15 lines, the same in both"]);
+    fn blocks_that_name_no_difference_and_do_not_run_are_folded() {
+        let folds = |runs: &dyn Fn(usize) -> bool| {
+            let html = files(&[("a.rs", SOURCE)], &words(), |_, number| runs(number)).into_string();
+            assert_eq!(texts(&html, ".of-both, .of-fixed"), ["trim", "Never"]);
+            (texts(&html, ".fold summary"), texts(&html, ".runs code"))
+        };
+        let (folded, runs) = folds(&|_| false);
+        assert_eq!(folded, ["lines 1 to 2", "lines 9 to 11"]);
+        assert!(runs.is_empty());
+        let (folded, runs) = folds(&|number| number == 10);
+        assert_eq!(folded, ["lines 1 to 2"]);
+        assert_eq!(runs, ["    h();"]);
+    }
+
+    #[test]
+    fn what_differs_is_shown_below_what_it_is_in() {
+        let model = |trim: &str, count: u8| {
+            format!(
+                "Model {{\n    policy: Policy {{\n        early: true,\n        trim: {trim},\n    }},\n    machine: [\n        1,\n    ],\n    word: Word {{\n        initial: {count},\n    }},\n}}\n"
+            )
+        };
+        let difference = Difference::between(&model("Never", 1), &model("Always", 2));
+        let html = difference.render().into_string();
+        assert_eq!(texts(&html, ".left code"), ["        trim: Never,", "        initial: 1,"]);
+        assert_eq!(texts(&html, ".right code"), ["        trim: Always,", "        initial: 2,"]);
+        let around = ["Model {", "    policy: Policy {", "    word: Word {"];
+        assert_eq!(texts(&html, ".row:not(.differs) code"), around);
+        let words = difference.words();
+        let class = |word: &str| words.get(word).copied();
+        assert_eq!(class("trim"), Some("of-both"));
+        assert_eq!((class("Never"), class("Always")), (Some("of-broken"), Some("of-fixed")));
+        assert_eq!((class("Broken"), class("Fixed")), (Some("of-broken"), Some("of-fixed")));
+        assert_eq!((class("policy"), class("early")), (None, None));
+    }
+
+    #[test]
+    fn what_does_not_differ_has_no_lines() {
+        assert!(Difference::between("Model {\n}\n", "Model {\n}\n").lines.is_empty());
     }
 }

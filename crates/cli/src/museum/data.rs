@@ -85,6 +85,16 @@ impl Execution {
         }
     }
 
+    /// Whether the execution comes by line `number` of `file`.
+    pub fn passes(&self, file: &str, number: usize) -> bool {
+        self.places.iter().any(|place| place.file == file && place.line as usize == number)
+    }
+
+    /// Whether the execution comes by `file`.
+    pub fn enters(&self, file: &str) -> bool {
+        self.places.iter().any(|place| place.file == file)
+    }
+
     /// As JSON that may stand inside a script element.
     ///
     /// # Errors

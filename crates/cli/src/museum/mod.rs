@@ -2,13 +2,9 @@
 
 mod code;
 mod data;
-mod decide;
-mod edits;
 mod index;
 mod page;
-mod policy;
 mod prose;
-mod specialise;
 mod words;
 
 pub use index::{Entry, file_name, index};

@@ -1,13 +1,13 @@
 //! The page of one counterexample.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use shootdown_corpus::{Bug, Class, Needs};
+use shootdown_corpus::{Bug, Class, KIT, Needs};
 use shootdown_explore::{Action, Memory, Report, Step, Trace};
 use shootdown_machine::Case;
 
+use super::code::{self, Difference};
 use super::data::{self, Execution};
-use super::words;
-use super::{code, prose};
+use super::{prose, words};
 use crate::draw;
 use crate::names;
 
@@ -44,8 +44,10 @@ pub struct Exhibit<'a> {
 /// The execution cannot be written as JSON.
 pub fn page(exhibit: &Exhibit<'_>) -> serde_json::Result<String> {
     let name = exhibit.title();
-    let sources = exhibit.bug.map_or(&[][..], |bug| bug.code);
-    let data = Execution::new(exhibit.trace, sources).json()?;
+    let known: Vec<_> =
+        exhibit.bug.into_iter().flat_map(|bug| bug.code.iter().chain(&KIT)).copied().collect();
+    let execution = Execution::new(exhibit.trace, &known);
+    let data = execution.json()?;
     let body = html! {
         a.skip href="#execution" { "Skip to the execution" }
         (top(exhibit))
@@ -58,8 +60,8 @@ pub fn page(exhibit: &Exhibit<'_>) -> serde_json::Result<String> {
                 }
                 (facts(exhibit))
             }
-            (execution(exhibit))
-            @if let Some(bug) = exhibit.bug { (sources_of(bug)) }
+            (steps(exhibit))
+            @if let Some(bug) = exhibit.bug { (sources_of(bug, &execution)) }
             (again(exhibit, name))
         }
         script type="application/json" #data { (PreEscaped(data)) }
@@ -202,7 +204,7 @@ fn needs(needs: Needs) -> &'static str {
     }
 }
 
-fn execution(exhibit: &Exhibit<'_>) -> Markup {
+fn steps(exhibit: &Exhibit<'_>) -> Markup {
     let steps = exhibit.trace.steps.len();
     html! {
         section #execution aria-labelledby="execution-title" {
@@ -282,15 +284,23 @@ fn one(step: &Step, number: usize, note: Option<&str>, fatal: bool) -> Markup {
     }
 }
 
-fn sources_of(bug: &Bug) -> Markup {
+fn sources_of(bug: &Bug, execution: &Execution) -> Markup {
+    let difference = Difference::of(bug);
+    let kit = KIT.iter().filter(|(file, _)| execution.enters(file));
+    let files: Vec<_> = bug.code.iter().chain(kit).copied().collect();
     html! {
         section #code aria-labelledby="code-title" {
             h2 #code-title { "The code, broken and fixed" }
             p.quiet {
-                "The model that was run, in Rust. Both sides are read out of one text: code that several bugs share is shown "
-                "as this bug runs it. Lines that differ are marked; a dot marks where a CPU is at the step chosen above."
+                "The model that was run, in Rust. Both protocols are one text; the values that it starts with decide which of the two "
+                "runs. Names of these values are coloured below."
             }
-            (code::files(bug.code))
+            (difference.render())
+            p.quiet.legend {
+                "The source as it was compiled. A bar marks lines where the execution above makes a step, a dot where a CPU is "
+                "at the step chosen there."
+            }
+            (code::files(&files, &difference.words(), |file, number| execution.passes(file, number)))
         }
     }
 }

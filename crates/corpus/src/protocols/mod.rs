@@ -32,3 +32,11 @@ pub(crate) use cross_call::{CROSS_CALL, CrossCall};
 pub(crate) use lock::Lock;
 pub(crate) use mailbox::{MAIL, Mailbox};
 pub(crate) use mm::Mm;
+
+/// What several models use: file name and text.
+pub const KIT: [(&str, &str); 4] = [
+    ("cross_call.rs", include_str!("cross_call.rs")),
+    ("lock.rs", include_str!("lock.rs")),
+    ("mailbox.rs", include_str!("mailbox.rs")),
+    ("mm.rs", include_str!("mm.rs")),
+];
