@@ -1,9 +1,10 @@
 //! An SMP emulator for RISC-V whose TLBs the engine keeps coherent.
 //!
 //! ```console
-//! $ cargo run --release --example emulator -- --list
-//! $ cargo run --release --example emulator -- migrate                    # exit 0
-//! $ cargo run --release --example emulator -- migrate --drop-rule SD-3   # exit 1: the emulator's check names CPU, page and flush
+//! $ cd examples/emulator
+//! $ cargo run --release -- --list
+//! $ cargo run --release -- migrate                    # exit 0
+//! $ cargo run --release -- migrate --drop-rule SD-3   # exit 1: the emulator's check names CPU, page and flush
 //! ```
 //!
 //! Harts run RV64IMA in supervisor and user mode with Sv39 page tables, and call the firmware by SBI. Each is a thread and a

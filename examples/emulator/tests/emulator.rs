@@ -1,30 +1,14 @@
-//! The example emulator as its user meets it: each guest's exit code and output, removed rules, and wrong calls.
+//! The emulator as its user meets it: each guest's exit code and output, removed rules, and wrong calls.
 
 use assert_cmd::Command;
-use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::time::Duration;
 
-/// The program, built in the profile of these tests.
-fn program() -> &'static PathBuf {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let mut cargo = std::process::Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--package", env!("CARGO_PKG_NAME"), "--example", "emulator"]);
-        if !cfg!(debug_assertions) {
-            cargo.arg("--release");
-        }
-        assert!(cargo.status().expect("cargo runs").success(), "the example does not build");
-        let test = std::env::current_exe().expect("this test has a path");
-        let profile = test.parent().and_then(|deps| deps.parent()).expect("tests are in deps");
-        profile.join("examples").join(format!("emulator{}", std::env::consts::EXE_SUFFIX))
-    })
-}
+const PROGRAM: &str = env!("CARGO_BIN_EXE_emulator");
 
 /// Exit code, what it printed and what it complained of.
 fn emulate(arguments: &[&str]) -> (Option<i32>, String, String) {
     // Longer than the program's own bound, which a machine under load may come near to.
-    let output = Command::new(program()).args(arguments).timeout(Duration::from_secs(300)).output();
+    let output = Command::new(PROGRAM).args(arguments).timeout(Duration::from_secs(300)).output();
     let output = output.expect("the program runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
@@ -203,8 +187,8 @@ fn files_that_are_no_guests_are_refused_with_their_name() {
     refused(&[folder.path().to_str().expect("a plain path")], &["no guest", "cannot be read"]);
     let empty = write("empty.elf", b"");
     refused(&[&empty], &["empty.elf: not a 64-bit ELF file"]);
-    refused(&[program().to_str().expect("a plain path")], &["not for RISC-V (243)"]);
-    let hello = include_bytes!("../examples/emulator/guests/elf/hello.elf");
+    refused(&[PROGRAM], &["not for RISC-V (243)"]);
+    let hello = include_bytes!(concat!(env!("OUT_DIR"), "/hello.elf"));
     let cut = write("cut.elf", &hello[..200]);
     refused(&[&cut], &["cut.elf: "]);
     let whole = write("whole.elf", hello);

@@ -1,5 +1,4 @@
-//! The guests that are built in. Their sources are beside this file; `crates/host/tests/assemble.rs` says how the files
-//! in `elf` were made of them.
+//! The guests that are built in. Their sources are in `guests`; `build.rs` assembles them.
 
 /// A guest that is built in.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +20,7 @@ macro_rules! guests {
             name: $name,
             what: $what,
             ends: $ends,
-            elf: include_bytes!(concat!("elf/", $name, ".elf")),
+            elf: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".elf")),
         },)*];
     };
 }
