@@ -10,6 +10,8 @@ use crate::process::{self, cargo, read};
 
 /// The engine's package, which depends on nothing.
 const ENGINE: &str = "shootdown";
+/// The package with a feature for each crate of others.
+pub const INTEGRATIONS: &str = "shootdown-integrations";
 const LICENCE: &str = "MIT OR Apache-2.0";
 /// A clone, as a release is made from one.
 const CLONE: &str = "target/release-clone";
@@ -27,6 +29,19 @@ pub fn published(root: &Path) -> Result<Vec<Value>> {
     let public: Vec<Value> = public.cloned().collect();
     ensure!(!public.is_empty(), "nothing is published");
     Ok(public)
+}
+
+/// The features of [`INTEGRATIONS`], as its manifest has them.
+///
+/// # Errors
+/// It has none, or cargo does not say.
+pub fn integration_features(root: &Path) -> Result<Vec<String>> {
+    let packages = published(root)?;
+    let package = packages.iter().find(|package| package["name"] == INTEGRATIONS);
+    let features = package.and_then(|package| package["features"].as_object());
+    let names: Vec<String> = features.into_iter().flat_map(|features| features.keys().cloned()).collect();
+    ensure!(!names.is_empty(), "{INTEGRATIONS} has no features");
+    Ok(names)
 }
 
 /// Looks at what the manifests of published packages say; returns how many there are.

@@ -61,7 +61,7 @@
 //! # Ok::<(), shootdown_host::BuildError>(())
 //! ```
 //!
-//! `examples/emulator` is a machine of four RISC-V harts made of the same parts.
+//! `examples/emulator` in the repository is a machine of four RISC-V harts made of the same parts.
 
 mod error;
 mod host;

@@ -1,50 +1,38 @@
-//! The engine and the arch crates on targets without an operating system.
+//! The engine, the arch crates and the integrations on targets without an operating system.
 
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::build::examples;
 use super::steps::Done;
+use crate::package::{INTEGRATIONS, integration_features};
 use crate::process::{self, cargo, read};
 
 /// Targets, and the packages that each must build.
 const TARGETS: [(&str, &[&str]); 3] = [
-    ("x86_64-unknown-none", &["shootdown", "shootdown-x86_64", "shootdown-probe", "ports-native"]),
-    ("aarch64-unknown-none", &["shootdown", "shootdown-aarch64", "shootdown-probe", "ports-native"]),
-    ("riscv64gc-unknown-none-elf", &["shootdown", "shootdown-riscv64", "shootdown-probe", "ports-native"]),
+    ("x86_64-unknown-none", &["shootdown", "shootdown-x86_64", "shootdown-probe"]),
+    ("aarch64-unknown-none", &["shootdown", "shootdown-aarch64", "shootdown-probe"]),
+    ("riscv64gc-unknown-none-elf", &["shootdown", "shootdown-riscv64", "shootdown-probe"]),
 ];
-
-/// Adapters, with all that records can be made of, where they make sense.
-const ADAPTERS: [(&str, &[&str]); 3] = [
-    (
-        "x86_64-unknown-none",
-        &[
-            "shootdown-trace",
-            "shootdown-global",
-            "shootdown-with-x86_64",
-            "shootdown-with-crate_interface",
-            "shootdown-with-page_table_multiarch",
-            "shootdown-with-page-table-generic",
-        ],
-    ),
-    ("aarch64-unknown-none", &["shootdown-trace", "shootdown-global", "shootdown-with-page_table_multiarch"]),
-    ("riscv64gc-unknown-none-elf", &["shootdown-trace", "shootdown-with-page-table-generic"]),
-];
-const TRACES: &str = "shootdown-trace/log,shootdown-trace/tracing,shootdown-trace/defmt";
 
 pub fn bare_metal(root: &Path) -> Result<Done> {
     for (target, packages) in TARGETS {
         ensure_core(target)?;
         let packages: String = packages.iter().map(|name| format!(" -p {name}")).collect();
         process::run(&mut cargo(root, &format!("build --release --target {target}{packages}")))?;
+        let all = format!("build --release --target {target} -p {INTEGRATIONS} --all-features");
+        process::run(&mut cargo(root, &all))?;
+        process::run(&mut examples(root, &format!("build --release --target {target} -p ports-native")))?;
     }
-    for (target, packages) in ADAPTERS {
-        let packages: String = packages.iter().map(|name| format!(" -p {name}")).collect();
-        let build = format!("build --release --target {target} --features {TRACES}{packages}");
-        process::run(&mut cargo(root, &build))?;
+    let features = integration_features(root)?;
+    let alone = format!("check --release --target {} -p {INTEGRATIONS}", TARGETS[0].0);
+    process::run(&mut cargo(root, &alone))?;
+    for feature in &features {
+        process::run(&mut cargo(root, &format!("{alone} --features {feature}")))?;
     }
     let targets: Vec<&str> = TARGETS.iter().map(|(target, _)| *target).collect();
-    Ok(Done::Passed(targets.join(", ")))
+    Ok(Done::Passed(format!("{}; each of {} integrations alone", targets.join(", "), features.len())))
 }
 
 /// Finds the core library for `target`, or installs it.

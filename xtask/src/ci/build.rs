@@ -1,9 +1,13 @@
-//! Steps that call cargo once.
+//! Steps that call cargo once for each workspace.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use std::path::Path;
+use std::process::Command;
 
+use super::bare_metal::ensure_core;
+use super::own_case::in_copy;
 use super::steps::Done;
+use crate::package::INTEGRATIONS;
 use crate::process::{self, cargo, stream};
 use crate::{licences, package};
 
@@ -11,19 +15,34 @@ use crate::{licences, package};
 const SAME_LIBRARY: &str = "--exclude shootdown-under-explore --exclude shootdown-under-loom --exclude shootdown-under-shuttle --exclude \
      shootdown-counted";
 
+const LINTS: &str = "clippy --workspace --all-targets -- -D warnings";
+
+/// Builds a call of cargo in the workspace of the examples, which shares the target folder.
+pub fn examples(root: &Path, arguments: &str) -> Command {
+    in_copy(root, &root.join("examples"), arguments)
+}
+
 pub fn fmt(root: &Path) -> Result<Done> {
     process::run(&mut cargo(root, "fmt --all --check"))?;
+    process::run(&mut examples(root, "fmt --all --check"))?;
     Ok(Done::Passed("laid out".into()))
 }
 
 pub fn clippy(root: &Path) -> Result<Done> {
-    process::run(&mut cargo(root, "clippy --workspace --all-targets -- -D warnings"))?;
+    process::run(&mut cargo(root, LINTS))?;
+    // The emulator's guests are built for it.
+    ensure_core("riscv64gc-unknown-none-elf")?;
+    process::run(&mut examples(root, LINTS))?;
     Ok(Done::Passed("no warnings".into()))
 }
 
 pub fn doc(root: &Path) -> Result<Done> {
-    let mut command = cargo(root, &format!("doc --workspace --no-deps {SAME_LIBRARY}"));
-    process::run(command.env("RUSTDOCFLAGS", "-D warnings"))?;
+    let most = format!("doc --workspace --no-deps {SAME_LIBRARY} --exclude {INTEGRATIONS}");
+    let integrations = format!("doc --no-deps -p {INTEGRATIONS} --all-features");
+    let examples = examples(root, "doc --workspace --no-deps");
+    for mut command in [cargo(root, &most), cargo(root, &integrations), examples] {
+        process::run(command.env("RUSTDOCFLAGS", "-D warnings"))?;
+    }
     Ok(Done::Passed("no warnings".into()))
 }
 
@@ -39,16 +58,20 @@ pub fn package(root: &Path) -> Result<Done> {
 }
 
 pub fn tests(root: &Path) -> Result<Done> {
+    let arguments = "test --workspace --release";
+    ensure_core("riscv64gc-unknown-none-elf")?;
     let mut counts = Counts::default();
-    // A snapshot that differs is a failure here, never a new snapshot.
-    let mut command = cargo(root, "test --workspace --release");
-    let status = stream(command.env("INSTA_UPDATE", "no"), |line| {
-        println!("{line}");
-        counts.add(line);
-        Ok(())
-    })?;
-    process::check(&command, status)?;
-    anyhow::ensure!(counts.passed > 0, "no test ran");
+    for mut command in [cargo(root, arguments), examples(root, arguments)] {
+        let before = counts.passed;
+        // A snapshot that differs is a failure here, never a new snapshot.
+        let status = stream(command.env("INSTA_UPDATE", "no"), |line| {
+            println!("{line}");
+            counts.add(line);
+            Ok(())
+        })?;
+        process::check(&command, status)?;
+        ensure!(counts.passed > before, "no test ran");
+    }
     Ok(Done::Passed(format!("{} tests passed, {} ignored", counts.passed, counts.ignored)))
 }
 

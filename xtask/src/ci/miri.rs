@@ -13,16 +13,13 @@ use super::steps::Done;
 use crate::arch::nightly_builds_core;
 use crate::process::{self, cargo, read};
 
-/// Whose tests run, longest first, and whose lie in [`ADAPTERS`].
-const PACKAGES: [&str; 4] = ["shootdown", "shootdown-host", "shootdown-judge", "shootdown-ports"];
-const ADAPTERS: &str = "crates/adapters/";
+/// Whose tests run, longest first.
+const PACKAGES: [&str; 5] =
+    ["shootdown", "shootdown-host", "shootdown-judge", "shootdown-ports", "shootdown-integrations"];
 /// Test programs that do not run, and why. All others do, new ones too; their sizes are chosen by `cfg!(miri)`.
-const LEFT_OUT: [(&str, &str, &str); 5] = [
+const LEFT_OUT: [(&str, &str, &str); 2] = [
     ("shootdown", "misuse", "it runs the compiler"),
-    ("shootdown-host", "assemble", "it runs the assembler"),
-    ("shootdown-host", "emulator", "it runs the emulator, a program of its own"),
     ("shootdown-judge", "explored", "it runs the explorer, whose machines are no memory of this program"),
-    ("shootdown-global", "linker", "it runs the linker"),
 ];
 /// Tests leak their machines on purpose, and property tests ask for the time and for variables. The engine keeps addresses of
 /// spaces in atomic words and makes references of them again, so provenance is exposed: with the permissive model each such
@@ -70,11 +67,7 @@ pub fn miri(root: &Path) -> Result<Done> {
 fn tests(metadata: &str) -> Result<Vec<String>> {
     let metadata: Value = serde_json::from_str(metadata)?;
     let packages = metadata["packages"].as_array().context("cargo metadata lists packages")?;
-    let place = |package: &Value| {
-        let name = package["name"].as_str()?;
-        let adapter = package["manifest_path"].as_str()?.contains(ADAPTERS);
-        PACKAGES.iter().position(|listed| *listed == name).or(adapter.then_some(PACKAGES.len()))
-    };
+    let place = |package: &Value| PACKAGES.iter().position(|listed| package["name"] == *listed);
     let mut found: Vec<(usize, String)> = Vec::new();
     let mut left_out = 0;
     for (place, package) in packages.iter().filter_map(|package| Some((place(package)?, package))) {
@@ -152,22 +145,19 @@ mod tests {
     fn every_test_program_of_what_is_shipped_runs_unless_it_is_left_out_by_name() {
         let target = |kind: &str, name: &str| json!({"kind": [kind], "name": name, "test": true});
         let mut packages = vec![
-            json!({"name": "shootdown-new-adapter", "manifest_path": "/x/crates/adapters/new/Cargo.toml",
-                "targets": [target("test", "a")]}),
-            json!({"name": "shootdown", "manifest_path": "/x/crates/shootdown/Cargo.toml",
-                "targets": [target("lib", "shootdown"), target("test", "b"), target("example", "c")]}),
-            json!({"name": "shootdown-cli", "manifest_path": "/x/crates/cli/Cargo.toml", "targets": [target("test", "d")]}),
+            json!({"name": "shootdown-integrations", "targets": [target("test", "a")]}),
+            json!({"name": "shootdown", "targets":
+                [target("lib", "shootdown"), target("test", "b"), target("example", "c")]}),
+            json!({"name": "shootdown-cli", "targets": [target("test", "d")]}),
         ];
         let metadata = |packages: &[serde_json::Value]| json!({ "packages": packages }).to_string();
         assert!(tests(&metadata(&packages)).is_err(), "what is left out must exist");
-        packages.extend(LEFT_OUT.iter().map(|(package, test, _)| {
-            json!({"name": package, "manifest_path": format!("/x/crates/adapters/{package}/Cargo.toml"),
-                "targets": [target("test", test)]})
-        }));
+        let left_out = |(package, test, _): &(&str, &str, &str)| json!({"name": package, "targets": [target("test", test)]});
+        packages.extend(LEFT_OUT.iter().map(left_out));
         let expected = [
             "--package shootdown --lib",
             "--package shootdown --test b",
-            "--package shootdown-new-adapter --test a",
+            "--package shootdown-integrations --test a",
         ];
         assert_eq!(tests(&metadata(&packages)).expect("metadata"), expected);
     }

@@ -6,20 +6,17 @@ use std::path::Path;
 use std::process::Command;
 
 use super::steps::Done;
+use crate::package::{INTEGRATIONS, integration_features};
 use crate::process::{self, cargo, read};
 
 const MSRV: &str = "1.85";
-/// Packages that need a later one, since what they adapt to does.
-const LATER: [(&str, &str); 2] =
-    [("shootdown-with-page_table_multiarch", "1.88"), ("shootdown-with-page-table-generic", "1.88")];
+/// Features of the integrations that need a later one, since the crates that they are for do; README.md there says which.
+const LATER: [&str; 2] = ["page-table-generic", "page_table_multiarch"];
 
 pub fn msrv(root: &Path) -> Result<Done> {
     let metadata = read(&mut cargo(root, "metadata --no-deps --format-version 1"))?;
-    let (later, published): (Vec<_>, Vec<_>) =
-        published(&metadata)?.into_iter().partition(|(name, _)| LATER.iter().any(|(later, _)| later == name));
-    for (name, version) in &later {
-        ensure!(LATER.contains(&(name, version)), "package {name} says rust-version {version:?}");
-    }
+    let published = published(&metadata)?;
+    let features = promised(integration_features(root)?)?;
     let names: Vec<&str> = published.iter().map(|(name, _)| name.as_str()).collect();
     for (name, version) in &published {
         ensure!(version == MSRV, "package {name} says rust-version {version:?}, the promise is {MSRV}");
@@ -32,10 +29,22 @@ pub fn msrv(root: &Path) -> Result<Done> {
         )));
     }
     let packages: String = names.iter().map(|name| format!(" -p {name}")).collect();
-    let mut command = cargo(root, &format!("+{MSRV} check --locked{packages}"));
+    let mut command = cargo(root, &format!("+{MSRV} check --locked{packages} --features {features}"));
     // A target folder of its own, so that the other steps need not build everything again.
     process::run(command.env("CARGO_TARGET_DIR", root.join("target/msrv")))?;
     Ok(Done::Passed(format!("{} packages compile with Rust {MSRV}", names.len())))
+}
+
+/// Returns the features that compile with [`MSRV`], as cargo wants them.
+///
+/// # Errors
+/// There is no feature of a name in [`LATER`].
+fn promised(features: Vec<String>) -> Result<String> {
+    let (later, promised): (Vec<String>, Vec<String>) =
+        features.into_iter().partition(|feature| LATER.contains(&feature.as_str()));
+    ensure!(later.len() == LATER.len(), "of {LATER:?}, {INTEGRATIONS} has {later:?}");
+    let names: Vec<String> = promised.iter().map(|name| format!("{INTEGRATIONS}/{name}")).collect();
+    Ok(names.join(","))
 }
 
 /// Returns name and promised Rust of each package that may be published.
@@ -49,7 +58,15 @@ fn published(metadata: &str) -> Result<Vec<(String, String)>> {
 
 #[cfg(test)]
 mod tests {
-    use super::published;
+    use super::{promised, published};
+
+    #[test]
+    fn features_that_need_a_later_rust_are_left_out_and_must_exist() {
+        let features = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let all = promised(features(&["log", "page-table-generic", "page_table_multiarch", "x86_64"]));
+        assert_eq!(all.expect("both"), "shootdown-integrations/log,shootdown-integrations/x86_64");
+        assert!(promised(features(&["log", "page-table-generic"])).is_err());
+    }
 
     #[test]
     fn packages_that_are_never_published_promise_nothing() {

@@ -1,2 +1,0 @@
-# The same without the fence: the guest's own mistake.
-.equ FENCES, 0

@@ -1,0 +1,3 @@
+# Maps a window elsewhere and overwrites the page it has left, after a fence on all harts.
+.equ FENCES, 1
+.include "window.inc.S"

@@ -1,0 +1,3 @@
+# The same without the fence: the guest's own mistake.
+.equ FENCES, 0
+.include "window.inc.S"
