@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn an_ordering_without_a_comment_is_found() {
         let text = "use core::sync::atomic::Ordering::{Acquire, Release};\n\
-                    x.load(Acquire);\nfence(SeqCst);\nSite::Ring.full_fence();\nx.load(Relaxed);\n";
+                    x.load(Acquire);\nfence(SeqCst);\nSite::IpiRequest.full_fence();\nx.load(Relaxed);\n";
         assert_eq!(found("crates/shootdown/src/flush.rs", text), [2, 3, 4]);
     }
 

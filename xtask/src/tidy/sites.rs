@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn list_code_and_description_must_agree() {
         let list = "sites! {\n    FlushFence = \"flush-fence\",\n    IpiRequest = \"ipi-request\",\n    Idle = \"idle\",\n}\n";
-        let code = "Site::FlushFence.full_fence();\nSite::Ring.release();\n";
+        let code = "Site::FlushFence.full_fence();\nSite::IpiRequest.release();\n";
         let described = "| site | rule |\n| `flush-fence` | SD-4 |\n- `idle`: SD-1\n- `gone`: SD-1\n";
         let findings = read(&[
             source(SITES, list),
