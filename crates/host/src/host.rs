@@ -4,10 +4,11 @@ use crate::ipi::{Call, IpiFlag};
 use crate::space::{DeferredTeardown, SpaceHandle};
 use crate::this_cpu;
 use crate::{MAX_CPUS, TAGS};
-use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, IrqReason, LocalFlush, OnInstall, PerCpuSlots, Platform, Tag,
-    Teardown,
-};
+use shootdown::flush::LocalFlush;
+use shootdown::mask::CpuMask;
+use shootdown::refs::Teardown;
+use shootdown::tags::{OnInstall, PerCpuSlots, Tag};
+use shootdown::{AddressSpace, CpuId, CpuLocal, IrqReason, Platform};
 use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering, fence};

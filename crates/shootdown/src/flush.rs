@@ -5,14 +5,20 @@ use crate::event::Event;
 use crate::fault::{Rule, Site, without};
 use crate::mask::Batch;
 use crate::percpu::Loaded;
-use crate::platform::{IrqReason, Platform, Remote, RemoteFlush};
+use crate::platform::{IrqReason, Platform};
 use crate::space::AddressSpace;
 use crate::sync;
 use crate::tags::{FlushMethod, TagPolicy};
 use crate::this_cpu::ThisCpu;
-use crate::types::{CpuId, Generation, Packed, PageRange, PageTables, Scope, Tag};
+use crate::types::{CpuId, Packed, Tag};
 use crate::wait::IpiPoller;
 use core::sync::atomic::Ordering;
+
+#[cfg(shootdown_explore)]
+pub use crate::gather::Parts;
+pub use crate::gather::{Full, Gather, PendingFrames};
+pub use crate::platform::{LocalFlush, Remote, RemoteFlush};
+pub use crate::types::{Generation, PageRange, PageSize, PageTables, RangeError, Scope, VirtAddr};
 
 #[cfg(shootdown_explore)]
 mod carried;

@@ -1,9 +1,9 @@
 //! Address-space lifetime and TLB coherence for kernels, hypervisors and emulators.
 //!
 //! A kernel that unmaps a page must not reuse its frame while any CPU's TLB can still translate to it. This crate is the
-//! protocol for that: who has a space loaded ([masks](CpuMask) that CPUs enter and leave by themselves), which CPUs must be
-//! told of a change (IPIs without payload), when a frame may be reused ([`Gather`]), and when a space may die ([`UserRef`],
-//! [`StructRef`], [`Teardown`]). The embedder provides a [`Platform`]: TLB instructions, an inter-processor interrupt,
+//! protocol for that: who has a space loaded ([masks](mask::CpuMask) that CPUs enter and leave by themselves), which CPUs must be
+//! told of a change (IPIs without payload), when a frame may be reused ([`Gather`](flush::Gather)), and when a space may die ([`UserRef`](refs::UserRef),
+//! [`StructRef`](refs::StructRef), [`Teardown`](refs::Teardown)). The embedder provides a [`Platform`]: TLB instructions, an inter-processor interrupt,
 //! per-CPU memory.
 //!
 //! `no_std`; no allocation, no assembly, no static but the counter that tells engines apart. The rules that the code keeps are numbered SD-1 to SD-15 and listed in
@@ -22,53 +22,41 @@ mod event;
 pub mod fault;
 #[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break)))]
 mod fault;
-mod flush;
+pub mod flush;
 mod gather;
 mod handles;
 mod history;
 #[expect(unsafe_code, reason = "the engine's unsafe calls, all in one place")]
 mod hw;
 #[expect(unsafe_code, reason = "storage promises")]
-mod mask;
+pub mod mask;
 mod misuse;
 mod percpu;
 #[expect(unsafe_code, reason = "the embedder's promises")]
 mod platform;
-mod refs;
+pub mod refs;
 mod space;
 mod switch;
 mod sync;
 #[expect(unsafe_code, reason = "promises of policies")]
-mod tags;
+pub mod tags;
 mod this_cpu;
 mod trim;
 mod types;
 mod unwind;
 mod wait;
 
-pub use counters::Counters;
 pub use engine::{EngineError, Shootdown};
-pub use event::Event;
-pub use flush::Pending;
-#[cfg(shootdown_explore)]
-pub use gather::Parts;
-pub use gather::{Full, Gather, PendingFrames};
-pub use handles::{StructHandle, TeardownHandle, UserHandle};
-pub use mask::{BorrowedMask, CpuMask, MaskStore, MaskSummary, MaskWord, mask_words};
 pub use percpu::CpuLocal;
-pub use platform::{IrqReason, LocalFlush, OnInstall, OnLeave, Platform, Remote, RemoteFlush, SpaceHandle};
-pub use refs::{SpaceExited, StructRef, Teardown, UserRef};
+pub use platform::{IrqReason, Platform};
 pub use space::AddressSpace;
-pub use switch::Borrow;
-pub use tags::{
-    AsidFlush, Assignment, CpuTags, FlushByBroadcast, FlushByIpi, FlushMethod, GlobalAsids, GlobalOverLocal,
-    PerCpuSlots, PinError, PinTags, Residue, SLOTS, ShareError, ShareTags, SharedTag, TagBroadcast,
-    TagContext, TagCpu, TagPolicy, TagSlots, TagSpace, TagStorage, TagWord, TagsError, Untagged,
-    VersionedContext, VersionedContexts, Vmids, tag_words,
-};
-pub use types::{
-    CpuId, Generation, PageRange, PageSize, PageTables, RangeError, Scope, SpaceId, Tag, VirtAddr,
-};
+pub use types::{CpuId, SpaceId};
+
+/// What each CPU counts, and the events that a platform can trace.
+pub mod trace {
+    pub use crate::counters::Counters;
+    pub use crate::event::Event;
+}
 
 /// Hash of the sources that this was compiled from, which is compared with those of the checkout.
 #[cfg(shootdown_source)]

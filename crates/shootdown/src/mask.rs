@@ -29,6 +29,8 @@ use crate::sync::{Word, const_fn};
 use crate::types::CpuId;
 use core::sync::atomic::Ordering;
 
+pub use crate::platform::OnLeave;
+
 /// Storage of a CPU mask. Bit `c % 64` of word `c / 64` is CPU `c`.
 ///
 /// # Safety

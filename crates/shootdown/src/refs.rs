@@ -8,15 +8,18 @@
 
 use crate::engine::Shootdown;
 use crate::fault::Site;
-use crate::handles::{StructHandle, TeardownHandle, UserHandle};
 use crate::hw;
-use crate::platform::{Platform, SpaceHandle};
+use crate::platform::Platform;
 use crate::space::AddressSpace;
 use crate::sync;
 use core::fmt;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::sync::atomic::Ordering;
+
+pub use crate::handles::{StructHandle, TeardownHandle, UserHandle};
+pub use crate::platform::SpaceHandle;
+pub use crate::switch::Borrow;
 
 /// Keeps the mappings of a space alive (Linux: a count in `mm_users`).
 ///

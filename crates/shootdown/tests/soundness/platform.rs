@@ -1,6 +1,10 @@
 //! A correct platform of two CPUs, which one thread plays in turn.
 
-use shootdown::*;
+use shootdown::flush::LocalFlush;
+use shootdown::mask::{CpuMask, OnLeave};
+use shootdown::refs::{SpaceHandle, Teardown, TeardownHandle, UserRef};
+use shootdown::tags::{OnInstall, Tag, Untagged};
+use shootdown::{AddressSpace, CpuId, CpuLocal, IrqReason, Platform, Shootdown};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
