@@ -1,9 +1,6 @@
-//! What a kernel writes to use the engine. The part between the marks is in the README.
-//!
-//! Run it with `cargo run -p shootdown --example embed`: one CPU maps, unmaps and tears down.
-
-// A line for each duty of the platform reads best, and rustfmt would make four of it.
-#![cfg_attr(rustfmt, rustfmt::skip)]
+// What a kernel writes to use the engine: `cargo run -p shootdown --example embed`.
+// One CPU maps, unmaps and tears down.
+#![cfg_attr(rustfmt, rustfmt::skip)] // a line for each duty of the platform reads best
 
 /// Stand-ins for what every kernel has.
 mod arch {
@@ -82,13 +79,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // munmap: clear the entry, hand the frame to a gather, flush, let go.
     let mut gather = ENGINE.gather::<Frame, 8>(&user);
     gather.unmapped(PageRange::page(VirtAddr(0x40_0000)), Frame(0x7000))?;
-    gather.finish();
+    gather.finish(); // prints that the frame can be reused
 
     // exit: the last user reference leaves a teardown behind.
     ENGINE.enter_lazy();
     if let Some(teardown) = user.put() {
         teardown.finish();
     }
-    println!("IPIs sent: {}", ENGINE.platform().local(CpuId::new(0)).counters().ipis_sent());
+    let counters = ENGINE.platform().local(CpuId::new(0)).counters();
+    assert_eq!((counters.flushes(), counters.ipis_sent()), (1, 0)); // no other CPU had the space loaded
     Ok(())
 }

@@ -99,6 +99,13 @@ impl Default for MaskSummary {
 const READ_ALL: usize = 2;
 
 /// Number of mask words for so many CPUs.
+///
+/// # Examples
+/// ```
+/// use shootdown::mask::mask_words;
+///
+/// assert_eq!((mask_words(1), mask_words(64), mask_words(65)), (1, 1, 2));
+/// ```
 pub const fn mask_words(cpus: u32) -> usize {
     cpus.div_ceil(64) as usize
 }
@@ -146,6 +153,16 @@ unsafe impl<const WORDS: usize> MaskStore for CpuMask<WORDS> {
 /// A mask whose words the embedder lends, for a number of CPUs known only at boot: [`mask_words`] says how many words.
 ///
 /// Lent for good: two masks never share words, and so it cannot be copied.
+///
+/// # Examples
+/// ```
+/// use shootdown::mask::{BorrowedMask, MaskStore, MaskWord, mask_words};
+///
+/// let cpus = 200; // known at boot
+/// let mut words: Vec<MaskWord> = (0..mask_words(cpus)).map(|_| MaskWord::new()).collect();
+/// let mask = BorrowedMask::new(&mut words);
+/// assert_eq!(mask.words().len() * 64, 256);
+/// ```
 #[derive(Debug)]
 pub struct BorrowedMask<'a> {
     words: &'a [MaskWord],

@@ -92,11 +92,37 @@ impl core::error::Error for SpaceExited {}
 
 impl<'m, P: Platform> UserRef<'m, P> {
     /// Takes a struct reference (Linux: `mmgrab`).
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// let user = boot(0x1000);
+    /// let pin = user.grab();
+    /// let teardown = user.put().unwrap(); // `pin` does not keep the mappings
+    /// teardown.finish();
+    /// assert!(!ENGINE.platform().is_freed(0x1000)); // but it keeps the root
+    /// drop(pin);
+    /// assert!(ENGINE.platform().is_freed(0x1000));
+    /// ```
     pub fn grab(&self) -> StructRef<'m, P> {
         StructRef::raised(self.held.clone())
     }
 
     /// Gives the reference up; returns the duty to unmap if it was the last (Linux: `mmput`).
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// let user = boot(0x1000);
+    /// let other = user.clone();
+    /// assert!(user.put().is_none());
+    /// let teardown = other.put().unwrap();
+    /// // ... unmap everything through `ENGINE.gather(&teardown)` ...
+    /// teardown.finish();
+    /// assert!(ENGINE.platform().is_freed(0x1000));
+    /// ```
     #[must_use = "the last user leaves a teardown: unmap everything, then finish it"]
     pub fn put(self) -> Option<Teardown<'m, P>> {
         ManuallyDrop::new(self).release()
@@ -165,6 +191,21 @@ impl<'m, P: Platform> StructRef<'m, P> {
     ///
     /// # Errors
     /// [`SpaceExited`] from teardown on.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::refs::SpaceExited;
+    /// let user = boot(0x1000);
+    /// let pin = user.grab();
+    /// let borrower = pin.upgrade()?;
+    /// assert_eq!(borrower.users(), 2);
+    /// drop(borrower);
+    /// user.put().unwrap().finish();
+    /// assert_eq!(pin.upgrade().err(), Some(SpaceExited));
+    /// # Ok::<(), SpaceExited>(())
+    /// ```
     pub fn upgrade(&self) -> Result<UserRef<'m, P>, SpaceExited> {
         // Cloned first: a handle that unwinds leaves no count raised.
         let mut held = self.held.clone();
@@ -206,6 +247,21 @@ impl<P: Platform> Drop for StructRef<'_, P> {
 
 impl<'m, P: Platform> Teardown<'m, P> {
     /// Ends the teardown after the last gather has finished: gives up the struct reference that the users shared.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// let user = boot(0x1000);
+    /// on(1, || {
+    ///     ENGINE.switch_to(&user);
+    ///     ENGINE.enter_lazy();
+    /// });
+    /// let teardown = user.put().unwrap();
+    /// teardown.finish(); // makes CPU 1 leave the root, then frees it
+    /// assert_eq!(ipis(), 1);
+    /// assert!(ENGINE.platform().is_freed(0x1000));
+    /// ```
     pub fn finish(self) {
         drop(StructRef { held: ManuallyDrop::new(self).held.pass_on() });
     }

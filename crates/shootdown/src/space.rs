@@ -66,6 +66,17 @@ impl<P: Platform> AddressSpace<P> {
     }
 
     /// Generation of the latest flush; a snapshot, for statistics.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::flush::{PageTables, Scope};
+    /// let user = boot(0x1000);
+    /// assert_eq!(user.generation().number(), 0);
+    /// ENGINE.flush(&user, Scope::All, PageTables::Kept);
+    /// assert_eq!(user.generation().number(), 1);
+    /// ```
     pub fn generation(&self) -> Generation {
         Generation(self.history.now())
     }

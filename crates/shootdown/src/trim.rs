@@ -22,6 +22,22 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// # Panics
     /// If another engine made the space.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::{CpuId, Platform};
+    /// let user = boot(0x1000);
+    /// on(1, || {
+    ///     ENGINE.switch_to(&user);
+    ///     ENGINE.enter_lazy();
+    /// });
+    /// ENGINE.trim(&user);
+    /// assert_eq!(ENGINE.platform().local(CpuId::new(1)).counters().evictions(), 1);
+    /// ENGINE.trim(&user);
+    /// assert_eq!(ipis(), 1); // the second trim finds nobody
+    /// ```
     pub fn trim(&self, space: &AddressSpace<P>) {
         self.must_own(space);
         let me = {

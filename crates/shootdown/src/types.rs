@@ -154,6 +154,17 @@ impl PageRange {
     ///
     /// # Errors
     /// A start that is not a multiple of the size, no pages, or a run past the end of the address space.
+    ///
+    /// # Examples
+    /// ```
+    /// use shootdown::flush::{PageRange, PageSize, RangeError, VirtAddr};
+    ///
+    /// let huge = PageRange::new(VirtAddr(0x20_0000), 2, PageSize::Size2M)?;
+    /// assert_eq!((huge.count(), huge.size().bytes()), (2, 0x20_0000));
+    /// let error = PageRange::new(VirtAddr(0x1234), 1, PageSize::Size4K).unwrap_err();
+    /// assert_eq!(error, RangeError::Misaligned(VirtAddr(0x1234), PageSize::Size4K));
+    /// # Ok::<(), RangeError>(())
+    /// ```
     pub const fn new(start: VirtAddr, count: u64, size: PageSize) -> Result<Self, RangeError> {
         if start.0 & (size.bytes() - 1) != 0 {
             return Err(RangeError::Misaligned(start, size));
@@ -170,6 +181,13 @@ impl PageRange {
     }
 
     /// Makes the run of one 4 KiB page that holds `address`.
+    ///
+    /// # Examples
+    /// ```
+    /// use shootdown::flush::{PageRange, VirtAddr};
+    ///
+    /// assert_eq!(PageRange::page(VirtAddr(0x1234)).start(), VirtAddr(0x1000));
+    /// ```
     #[inline]
     pub const fn page(address: VirtAddr) -> Self {
         Self { start: address.0 & !0xfff, count: 1, size: PageSize::Size4K }

@@ -31,6 +31,25 @@ use core::sync::atomic::Ordering;
 ///
 /// Source: Linux `arch/x86/mm/tlb.c` (`consider_global_asid`, `use_global_asid`, `finish_asid_transition`,
 /// `reset_global_asid_space`); AMD APM volume 3, INVLPGB and TLBSYNC.
+///
+/// # Examples
+/// ```
+/// use shootdown::tags::{GlobalOverLocal, Tag, TagBroadcast, TagWord, TagsError};
+///
+/// struct Invlpgb;
+/// // SAFETY: 1. for the example there is no TLB.
+/// unsafe impl TagBroadcast for Invlpgb {
+///     fn flush_all_tags(&self) {} // INVLPGB, then TLBSYNC
+/// }
+///
+/// static TAKEN: [TagWord; 1] = [const { TagWord::new() }; 1];
+/// static FREED: [TagWord; 1] = [const { TagWord::new() }; 1];
+/// // Tags 1 to 6 belong to each CPU; a space that runs on many CPUs may get one of 7 to 63.
+/// let tags = GlobalOverLocal::<_, 6>::new(Tag::new(7), 64, &TAKEN, &FREED, Invlpgb);
+/// assert!(tags.is_ok());
+/// let overlap = GlobalOverLocal::<_, 6>::new(Tag::new(6), 64, &TAKEN, &FREED, Invlpgb);
+/// assert_eq!(overlap.err(), Some(TagsError::Overlaps(Tag::new(6), 6)));
+/// ```
 #[derive(Debug)]
 pub struct GlobalOverLocal<'a, B: TagBroadcast, const N: usize> {
     local: PerCpuSlots<N>,

@@ -97,6 +97,13 @@ pub struct TagStorage<'a> {
 }
 
 /// Words of a bitmap of `tags` tags.
+///
+/// # Examples
+/// ```
+/// use shootdown::tags::tag_words;
+///
+/// assert_eq!((tag_words(64), tag_words(65_536)), (1, 1024));
+/// ```
 pub const fn tag_words(tags: u32) -> usize {
     tags.div_ceil(64) as usize
 }
