@@ -1,14 +1,18 @@
 //! The exercise of Linux commit bafb056ce279: few cross calls, without the race.
 
 use shootdown_lab::bench::{Row, bench};
+use shootdown_lab::machine::CpuCount;
 use shootdown_lab::policy::PolicyKind;
 use shootdown_lab::workload::{Params, WorkloadKind};
 
 fn rows(workload: WorkloadKind) -> [Row; 3] {
-    let params = Params { cpus: "16".parse().expect("a number of CPUs"), spaces: 8, seed: 1 };
+    let params = Params { cpus: CpuCount::new(16).expect("a number of CPUs"), spaces: 8, seed: 1 };
     [PolicyKind::LinuxSparc64Racy, PolicyKind::LinuxSparc64, PolicyKind::Shootdown].map(|policy| {
         let row = bench(policy, workload, params);
-        println!("{} {}: {} IPIs, {} stale", row.workload, row.policy, row.totals.sent, row.totals.violations);
+        println!(
+            "{} {}: {} IPIs, {} stale",
+            row.workload, row.policy, row.totals.sent, row.totals.violations
+        );
         row
     })
 }
