@@ -84,8 +84,8 @@ impl<P: Platform> Shootdown<P> {
         &self.platform
     }
 
-    /// Makes the engine's part of a space; put it into your own object and hand that to [`register`](Self::register). The
-    /// calling CPU's memory must be in place; it need not be on line.
+    /// Makes the engine's part of a space (Linux: `mm_alloc`); put it into your own object and hand that to
+    /// [`register`](Self::register). The calling CPU's memory must be in place; it need not be on line.
     ///
     /// Use a space only with the engine that created it: another engine of the same type panics, in release builds too.
     ///
@@ -225,8 +225,9 @@ impl<P: Platform> Shootdown<P> {
         Teardown::counted(self, handle.into_counted())
     }
 
-    /// Brings the calling CPU on line: from now on it takes part in kernel-memory flushes and may load spaces. Its TLB
-    /// may hold anything before (SD-13). On a CPU that is on line already it flushes everything, and what is loaded stays.
+    /// Brings the calling CPU on line (Linux: `initialize_tlbstate_and_flush`): from now on it takes part in
+    /// kernel-memory flushes and may load spaces. Its TLB may hold anything before (SD-13). On a CPU that is on line
+    /// already it flushes everything, and what is loaded stays.
     ///
     /// # Errors
     /// [`EngineError::CpuTooLarge`].

@@ -1,4 +1,4 @@
-//! Asking every CPU to forget translations, and waiting until it has.
+//! Flush requests, the wait for them, and gathers (Linux: `flush_tlb_mm_range`, `mmu_gather`).
 
 use crate::engine::Shootdown;
 use crate::event::Event;
@@ -52,9 +52,9 @@ enum WaitsFor<'a, P: Platform> {
 }
 
 impl<P: Platform> Shootdown<P> {
-    /// Flushes `scope` of `space` on every CPU that may hold translations of it, and returns when none does. Page tables
-    /// were changed before; with [`PageTables::Freed`] the tables may be reused afterwards. Waits, unless this CPU is the
-    /// only one in the mask.
+    /// Flushes `scope` of `space` on every CPU that may hold translations of it (Linux: `flush_tlb_mm_range`), and
+    /// returns when none does. Page tables were changed before; with [`PageTables::Freed`] the tables may be reused
+    /// afterwards. Waits, unless this CPU is the only one in the mask.
     ///
     /// # Panics
     /// If another engine made the space.
@@ -188,7 +188,7 @@ impl<P: Platform> Shootdown<P> {
         }
     }
 
-    /// Flushes `scope` of kernel memory on every CPU that is on line, and returns when none holds it. Waits.
+    /// Flushes `scope` of kernel memory on every CPU that is on line (Linux: `flush_tlb_kernel_range`). Waits.
     ///
     /// # Examples
     /// ```

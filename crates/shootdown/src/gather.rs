@@ -15,8 +15,10 @@ mod carried;
 #[cfg(shootdown_explore)]
 pub use carried::Parts;
 
-/// Collects what was unmapped from a space, up to `N` frames of any type `F` (an owned frame, a counted page, a
-/// `(frame, order)` pair), and lets go of them after the flush that covers them is complete (SD-8).
+/// A batch of up to `N` unmapped frames that waits for its flush (Linux: `mmu_gather`).
+///
+/// `F` is any type that owns a frame: a counted page, say, or a `(frame, order)` pair. The gather drops the frames after the
+/// flush that covers them is complete (SD-8).
 ///
 /// Open it before the first page-table entry is cleared. Dropping it finishes it.
 #[must_use = "unmapped frames are held until the gather finishes"]
@@ -76,7 +78,7 @@ impl<F> fmt::Display for Full<F> {
 impl<F> core::error::Error for Full<F> {}
 
 impl<P: Platform> Shootdown<P> {
-    /// Opens a gather for `space`, whose caller may look at any entry.
+    /// Opens a gather for `space` whose caller may look at any entry (Linux: `tlb_gather_mmu`).
     ///
     /// Where the caller knows what it is about to unmap, [`gather_within`](Self::gather_within) flushes less.
     ///
@@ -173,7 +175,8 @@ impl Noted {
 }
 
 impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
-    /// Records that the entries of `range` were cleared and takes the frame that they mapped.
+    /// Records that the entries of `range` were cleared and takes the frame that they mapped (Linux:
+    /// `tlb_remove_page`).
     ///
     /// # Errors
     /// [`Full`], with the frame, which must not be freed before another gather took it and finished.
@@ -198,7 +201,8 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
         self.take(range, PageTables::Kept, frame)
     }
 
-    /// Records that a table page that mapped `range` was unhooked, and takes the table page (SD-7).
+    /// Records that a table page that mapped `range` was unhooked, and takes the table page (SD-7; Linux:
+    /// `tlb_remove_table`).
     ///
     /// # Errors
     /// [`Full`], with the table page.
@@ -304,7 +308,7 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
         pending
     }
 
-    /// Sends the flush, waits for it, and drops the frames.
+    /// Sends the flush, waits for it, and drops the frames (Linux: `tlb_finish_mmu`).
     pub fn finish(self) {}
 
     fn begin(

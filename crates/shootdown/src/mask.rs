@@ -1,4 +1,4 @@
-//! Sets of CPUs that only their members change (SD-2, SD-3).
+//! CPU masks that only their members change (SD-2, SD-3; Linux: `mm_cpumask`).
 //!
 //! # Summaries
 //!
@@ -110,7 +110,7 @@ pub const fn mask_words(cpus: u32) -> usize {
     cpus.div_ceil(64) as usize
 }
 
-/// A mask of up to `64 * WORDS` CPUs, stored inline.
+/// A CPU mask of up to `64 * WORDS` CPUs, stored inline (Linux: `cpumask_t`).
 #[derive(Debug)]
 pub struct CpuMask<const WORDS: usize> {
     words: [MaskWord; WORDS],
@@ -150,7 +150,8 @@ unsafe impl<const WORDS: usize> MaskStore for CpuMask<WORDS> {
     }
 }
 
-/// A mask whose words the embedder lends, for a number of CPUs known only at boot: [`mask_words`] says how many words.
+/// A CPU mask whose words the embedder lends, for a number of CPUs known only at boot (Linux: `cpumask_var_t`):
+/// [`mask_words`] says how many words.
 ///
 /// Lent for good: two masks never share words, and so it cannot be copied.
 ///

@@ -6,8 +6,8 @@ use crate::sync::{self, Word, const_fn};
 use crate::tags::TagSlots;
 use core::sync::atomic::Ordering;
 
-/// The engine's memory of one CPU: make one per CPU, in whatever per-CPU storage there is, and hand it out by
-/// [`Platform::local`](crate::Platform::local).
+/// The engine's memory of one CPU (Linux: `cpu_tlbstate`): make one per CPU, in whatever per-CPU storage there is, and
+/// hand it out by [`Platform::local`](crate::Platform::local).
 ///
 /// Two parts on lines of their own (128 bytes: adjacent-line prefetch): what this CPU shares, namely its mailbox and what it
 /// publishes, so that a flush moves one line to a target and back; and what it keeps to itself.

@@ -124,8 +124,8 @@ pub unsafe trait Platform: Sync + Sized {
     /// that was skipped may then turn out to be running, and is sent an IPI after all.
     const FLUSHES_ON_ENTRY: bool = false;
     /// Has `cpu` flush everything before it next uses a translation, if that takes no interrupt: a virtual CPU that is
-    /// preempted and whose hypervisor flushes when it enters (Linux: `KVM_VCPU_FLUSH_TLB`, commit 858a43aae236). `true` only
-    /// if that is certain, and [`needs_ack`](Self::needs_ack) then answers `false` until the CPU runs again.
+    /// preempted and whose hypervisor flushes when it enters (Linux: `KVM_VCPU_FLUSH_TLB`, commit 858a43aae236). `true`
+    /// only if that is certain, and [`needs_ack`](Self::needs_ack) then answers `false` until the CPU runs again.
     fn flush_on_entry(&self, cpu: CpuId) -> bool {
         let _ = cpu;
         false
@@ -137,8 +137,8 @@ pub unsafe trait Platform: Sync + Sized {
     fn relax(&self, polls: u64) {
         let _ = polls;
     }
-    /// Called when `cpu` has not answered for another [`STALL_POLLS`](Self::STALL_POLLS) polls; then it is sent another IPI
-    /// and the wait goes on. Must return.
+    /// Reports a stall (Linux: csd lock debugging): `cpu` has not answered for another
+    /// [`STALL_POLLS`](Self::STALL_POLLS) polls; then it is sent another IPI and the wait goes on. Must return.
     fn stalled(&self, cpu: CpuId, polls: u64) {
         let _ = (cpu, polls);
     }
@@ -184,7 +184,7 @@ unsafe impl<P: Platform> SpaceHandle<P> for &'static AddressSpace<P> {
     }
 }
 
-/// What [`Platform::flush_local`] drops.
+/// A flush of this CPU's TLB, for [`Platform::flush_local`] (Linux: `__flush_tlb_one_user` and the like).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocalFlush {
     /// These pages under a tag; with [`PageTables::Freed`] whatever the walker caches of that tag too.
@@ -218,7 +218,7 @@ pub enum OnInstall {
     Flush,
 }
 
-/// What [`Platform::flush_remote`] is asked to drop.
+/// A flush of all CPUs' TLBs, for [`Platform::flush_remote`] (Linux: `broadcast_tlb_flush`).
 pub struct RemoteFlush<'a, P: Platform> {
     /// The space; nothing for kernel memory.
     pub space: Option<&'a AddressSpace<P>>,

@@ -1,4 +1,5 @@
-//! The two references and the teardown between them.
+//! User and struct references, the teardown between them, and borrows (Linux: `mm_users`, `mm_count`,
+//! `kthread_use_mm`).
 //!
 //! ```text
 //!             register              last UserRef goes              last StructRef goes
@@ -21,7 +22,7 @@ pub use crate::handles::{StructHandle, TeardownHandle, UserHandle};
 pub use crate::platform::SpaceHandle;
 pub use crate::switch::Borrow;
 
-/// Keeps the mappings of a space alive (Linux: a count in `mm_users`).
+/// A user reference, which keeps the mappings of a space (Linux: a count in `mm_users`).
 ///
 /// Dropping the last one hands a [`Teardown`] to [`Platform::defer_teardown`]; [`put`](Self::put) returns it instead. Safe
 /// to drop in any context.
@@ -30,7 +31,7 @@ pub struct UserRef<'m, P: Platform> {
     held: StructLike<'m, P>,
 }
 
-/// Keeps a space's object and root alive, not its mappings (Linux: a count in `mm_count`).
+/// A struct reference, which keeps a space's object and root but not its mappings (Linux: a count in `mm_count`).
 ///
 /// Dropping the last one evicts the CPUs that are lazy on the space and frees the root; that waits for them, so drop it
 /// where waiting for IPIs is allowed.
@@ -39,7 +40,7 @@ pub struct StructRef<'m, P: Platform> {
     held: StructLike<'m, P>,
 }
 
-/// The duty to unmap everything, once: what the last [`UserRef`] leaves behind.
+/// The duty to unmap everything, left by the last [`UserRef`] (Linux: `__mmput`).
 ///
 /// Unmap through [`Shootdown::gather`], then [`finish`](Self::finish). If it is dropped instead, it goes to
 /// [`Platform::defer_teardown`].
@@ -246,7 +247,8 @@ impl<P: Platform> Drop for StructRef<'_, P> {
 }
 
 impl<'m, P: Platform> Teardown<'m, P> {
-    /// Ends the teardown after the last gather has finished: gives up the struct reference that the users shared.
+    /// Ends the teardown after the last gather has finished (Linux: the `mmdrop` in `__mmput`): gives up the struct
+    /// reference that the users shared.
     ///
     /// # Examples
     /// ```

@@ -171,8 +171,8 @@ impl<P: Platform> Shootdown<P> {
         answer
     }
 
-    /// Handles an IPI: call it from the IPI handler, or from a spin loop that runs with interrupts off. Safe in interrupt
-    /// context. Never waits.
+    /// Handles an IPI (Linux: `flush_tlb_func`): call it from the IPI handler, or from a spin loop that runs with
+    /// interrupts off. Safe in interrupt context. Never waits.
     ///
     /// # Safety
     /// The caller must ensure that:
@@ -221,7 +221,8 @@ impl<P: Platform> Drop for Back<'_, P> {
     }
 }
 
-/// A space loaded by a kernel thread; see [`Shootdown::borrow`]. When it is dropped, the thread goes lazy on the space.
+/// A space that a kernel thread has borrowed (Linux: between `kthread_use_mm` and `kthread_unuse_mm`); see
+/// [`Shootdown::borrow`]. When it is dropped, the thread goes lazy on the space.
 ///
 /// What else is loaded on this CPU meanwhile, the scheduler takes away again before the thread goes on: debug builds look at
 /// that when it is dropped.

@@ -12,9 +12,9 @@ use crate::types::CpuId;
 use core::sync::atomic::Ordering;
 
 impl<P: Platform> Shootdown<P> {
-    /// Asks every CPU that has no use for `space` to leave its mask: lazy CPUs leave the space, CPUs that ran it before take
-    /// their bits away. Each removes itself, in its IPI handler, so a borrower that arrives meanwhile cannot lose the bit
-    /// that it has just set.
+    /// Asks every CPU that has no use for `space` to leave its mask (Linux: `next_trim_cpumask`): lazy CPUs leave the
+    /// space, CPUs that ran it before take their bits away. Each removes itself, in its IPI handler, so a borrower that
+    /// arrives meanwhile cannot lose the bit that it has just set.
     ///
     /// A request and no promise: a CPU that goes idle meanwhile stays a member until the next one. Waits until no
     /// request names the space any more; a CPU that has not answered after [`STALL_POLLS`](Platform::STALL_POLLS) polls is

@@ -32,7 +32,7 @@ impl fmt::Display for CpuId {
     }
 }
 
-/// Identity of an address space; never reused, never 0 (SD-12).
+/// Identity of an address space (Linux: `ctx_id`); never reused, never 0 (SD-12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SpaceId(pub(crate) u64);
 
@@ -49,7 +49,7 @@ impl SpaceId {
     }
 }
 
-/// Count of flushes that a space has asked for; never goes back (SD-12).
+/// TLB generation: the count of flushes of a space (Linux: `tlb_gen`); never goes back (SD-12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Generation(pub(crate) u64);
 
@@ -86,7 +86,7 @@ impl Tag {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VirtAddr(pub u64);
 
-/// Page sizes that a range of pages can be made of.
+/// A page size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum PageSize {
@@ -272,7 +272,7 @@ impl fmt::Display for RangeError {
 
 impl core::error::Error for RangeError {}
 
-/// What a flush must reach.
+/// The part of a space that a flush covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// These pages.
@@ -292,7 +292,7 @@ impl Scope {
     }
 }
 
-/// Whether page-table pages are given back, besides the frames that they mapped (SD-7).
+/// Whether page-table pages are freed too (SD-7; Linux: `freed_tables`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageTables {
     /// Only leaf entries changed: CPUs that are lazy on the space may be skipped.

@@ -1,4 +1,4 @@
-//! Which TLB tag a space runs under on a CPU.
+//! Allocators of TLB tags: PCIDs, ASIDs, VMIDs, context numbers.
 //!
 //! | policy | a tag means | given back by | flushed |
 //! |---|---|---|---|

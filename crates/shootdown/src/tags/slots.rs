@@ -64,7 +64,9 @@ fn slots() -> [Slot; SLOTS] {
     core::array::from_fn(|_| Slot { space: Word::new("slot", 0), generation: Word::new("slot_gen", 0) })
 }
 
-/// Tags 1 to `N` of each CPU, reused in turn, keyed by the space's identity (x86 PCID; `N` at most [`SLOTS`]).
+/// Tags 1 to `N` of each CPU, reused in turn (x86 PCIDs; Linux: `choose_new_asid`). `N` is at most [`SLOTS`].
+///
+/// A tag is keyed by the space's identity.
 ///
 /// # Examples
 /// ```
