@@ -15,8 +15,8 @@ mod arch {
     pub fn invlpg(_: u64) {}
     pub fn write_cr3(_: u64) {}
     pub fn flush_all() {}
-    pub fn run_later(late: shootdown::refs::TeardownHandle<super::Kernel>) {
-        println!("{late:?} waits in a queue");
+    pub fn run_later(teardown: shootdown::refs::TeardownHandle<super::Kernel>) {
+        println!("{teardown:?} waits in a queue");
     }
     pub const KERNEL_ROOT: u64 = 0x1000;
 }
@@ -54,7 +54,7 @@ unsafe impl Platform for Kernel {
         arch::write_cr3(root.unwrap_or(arch::KERNEL_ROOT))
     }
     unsafe fn free_root(&self, _: &AddressSpace<Self>) {} // give the top table back
-    fn defer_teardown(&self, late: Teardown<'_, Self>) { arch::run_later(late.into_handle()) }
+    fn defer_teardown(&self, teardown: Teardown<'_, Self>) { arch::run_later(teardown.into_handle()) }
 }
 
 static ENGINE: Shootdown<Kernel> =
