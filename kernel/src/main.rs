@@ -25,7 +25,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use linked_list_allocator::Heap;
 use machine::ENGINE;
 use params::Broken;
-use shootdown::{OnInstall, Platform, Tag};
+use shootdown::Platform;
+use shootdown::tags::{OnInstall, Tag};
 
 const STACK: usize = 64 << 10;
 

@@ -7,7 +7,10 @@
 //! ```
 //! /// The crate that manages memory.
 //! mod memory {
-//!     use shootdown::{CpuMask, PageRange, PageTables, Scope, Shootdown, Untagged, VirtAddr};
+//!     use shootdown::flush::{PageRange, PageTables, Scope, VirtAddr};
+//!     use shootdown::mask::CpuMask;
+//!     use shootdown::tags::Untagged;
+//!     use shootdown::Shootdown;
 //!     use shootdown_integrations::crate_interface::Linked;
 //!
 //!     // SAFETY: 1. the crate with the hardware says so.
@@ -24,7 +27,11 @@
 //!
 //! /// The crate with the hardware.
 //! mod hardware {
-//!     use shootdown::{CpuLocal, Event, IrqReason, LocalFlush, OnInstall, PageTables, Remote, Scope, Tag};
+//!     use shootdown::flush::{LocalFlush, PageTables, Remote, Scope};
+//!     use shootdown::tags::{OnInstall, Tag};
+//!     use shootdown::trace::Event;
+//!     use shootdown::trace::IrqReason;
+//!     use shootdown::CpuLocal;
 //!     use shootdown_integrations::crate_interface::PlatformIf;
 //!
 //!     static LOCAL: CpuLocal = CpuLocal::new();
@@ -80,10 +87,13 @@
 use ::crate_interface::call_interface;
 use core::fmt;
 use core::ptr::NonNull;
-use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, Event, IrqReason, LocalFlush, OnInstall, PageTables, Platform,
-    Remote, RemoteFlush, Scope, SpaceHandle, Tag, TagPolicy, Teardown, Untagged,
-};
+use shootdown::flush::{LocalFlush, PageTables, Remote, RemoteFlush, Scope};
+use shootdown::mask::CpuMask;
+use shootdown::refs::{SpaceHandle, Teardown};
+use shootdown::tags::{OnInstall, Tag, TagPolicy, Untagged};
+use shootdown::trace::Event;
+use shootdown::trace::IrqReason;
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform};
 
 /// What the crate with the hardware provides, by
 /// `#[crate_interface::impl_interface(namespace = Shootdown)]`. Each function is the method of [`Platform`] of that name,

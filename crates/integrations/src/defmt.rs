@@ -3,7 +3,8 @@
 //! One line in the platform hands them on:
 //!
 //! ```no_run
-//! # use shootdown::{CpuId, Event};
+//! # use shootdown::trace::Event;
+//! # use shootdown::CpuId;
 //! # struct Kernel;
 //! # impl Kernel {
 //! # fn cpu(&self) -> CpuId { CpuId::new(1) }
@@ -16,7 +17,8 @@
 //! Events come with interrupts on or off, and from interrupt handlers: a logger must take no lock that waits for another CPU.
 
 use crate::Record;
-use shootdown::{CpuId, Event};
+use shootdown::CpuId;
+use shootdown::trace::Event;
 
 /// Logs an event at level `trace`. The words of the format stay in the ELF file; what is sent are an index and the numbers.
 #[inline]

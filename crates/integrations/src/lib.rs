@@ -8,7 +8,9 @@
 //!
 //! ```
 //! # use std::sync::OnceLock;
-//! # use shootdown::{CpuMask, Shootdown, Untagged};
+//! # use shootdown::mask::CpuMask;
+//! # use shootdown::tags::Untagged;
+//! # use shootdown::Shootdown;
 //! # use shootdown_integrations::crate_interface::Linked;
 //! # type Kernel = Linked<Untagged>;
 //! # fn probe() -> Kernel {

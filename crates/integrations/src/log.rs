@@ -4,7 +4,8 @@
 //! flush announced, an IPI sent and handled. One line in the platform hands them on:
 //!
 //! ```
-//! # use shootdown::{CpuId, Event};
+//! # use shootdown::trace::Event;
+//! # use shootdown::CpuId;
 //! # struct Kernel;
 //! # impl Kernel {
 //! # fn cpu(&self) -> CpuId { CpuId::new(1) }
@@ -18,7 +19,8 @@
 //! Events come with interrupts on or off, and from interrupt handlers: a logger must take no lock that waits for another CPU.
 
 use crate::{Record, TARGET};
-use shootdown::{CpuId, Event};
+use shootdown::CpuId;
+use shootdown::trace::Event;
 
 /// Logs an event at level `Trace`, under the target [`TARGET`]. Costs one load while the level is off.
 #[inline]

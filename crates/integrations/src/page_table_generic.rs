@@ -8,7 +8,8 @@
 //!
 //! ```
 //! use page_table_generic::{FrameAllocator, PhysAddr, TableMeta, VirtAddr};
-//! use shootdown::{Platform, Shootdown, UserRef};
+//! use shootdown::refs::UserRef;
+//! use shootdown::{Platform, Shootdown};
 //! use shootdown_integrations::page_table_generic::{Held, GatherError, SharedPageTable};
 //!
 //! /// Unmaps a page; `Frame` is whatever gives the memory back when it is dropped.
@@ -35,7 +36,8 @@ use ::page_table_generic::{
 };
 use core::fmt;
 use core::marker::PhantomData;
-use shootdown::{Gather, PageRange, PageSize, Platform};
+use shootdown::Platform;
+use shootdown::flush::{Gather, PageRange, PageSize};
 
 /// Metadata of `M` without its flush, which reaches the CPU that runs it and no other.
 #[derive(Clone, Copy)]
@@ -224,7 +226,7 @@ impl<M: TableMeta, A: FrameAllocator> SharedPageTable<M, A> {
             sizes.into_iter().find(|size| size.bytes() == bytes as u64).ok_or(GatherError::Size(bytes))?;
         let start = address.as_usize() as u64 & !(size.bytes() - 1);
         // The start is aligned, and one page never passes the end.
-        PageRange::new(shootdown::VirtAddr(start), 1, size).map_err(|_| GatherError::Size(bytes))
+        PageRange::new(shootdown::flush::VirtAddr(start), 1, size).map_err(|_| GatherError::Size(bytes))
     }
 }
 

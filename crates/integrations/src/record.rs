@@ -1,7 +1,8 @@
 //! What the back ends for events are made of.
 
 use core::fmt;
-use shootdown::{CpuId, Event};
+use shootdown::CpuId;
+use shootdown::trace::Event;
 
 /// What the records are filed under: log's and tracing's target.
 pub const TARGET: &str = "shootdown";
@@ -9,7 +10,8 @@ pub const TARGET: &str = "shootdown";
 /// An event of the engine, taken apart: CPU, name, and the numbers that go with it.
 ///
 /// ```
-/// use shootdown::{CpuId, Event, SpaceId};
+/// use shootdown::trace::Event;
+/// use shootdown::{CpuId, SpaceId};
 /// use shootdown_integrations::Record;
 ///
 /// let record = Record::new(CpuId::new(1), Event::Switched(SpaceId::new(7)));

@@ -3,7 +3,8 @@
 //! One line in the platform hands them on:
 //!
 //! ```
-//! # use shootdown::{CpuId, Event};
+//! # use shootdown::trace::Event;
+//! # use shootdown::CpuId;
 //! # struct Kernel;
 //! # impl Kernel {
 //! # fn cpu(&self) -> CpuId { CpuId::new(1) }
@@ -18,7 +19,8 @@
 //! CPU.
 
 use crate::Record;
-use shootdown::{CpuId, Event};
+use shootdown::CpuId;
+use shootdown::trace::Event;
 
 /// Makes an event at level `TRACE`, under the target [`TARGET`](crate::TARGET), with the fields `cpu`, `space`, `generation`
 /// and `target`, those that there are, and the event's word as message.

@@ -5,7 +5,8 @@
 //! hold the old entries, before it lets go of the frames.
 //!
 //! ```
-//! use shootdown::{Platform, Shootdown, UserRef};
+//! use shootdown::refs::UserRef;
+//! use shootdown::{Platform, Shootdown};
 //! use shootdown_integrations::x86_64::{MapperGather, GatherError};
 //! use ::x86_64::structures::paging::{Mapper, Page, PhysFrame, Size4KiB};
 //!
@@ -40,12 +41,13 @@ use ::x86_64::structures::paging::page::PageRangeInclusive;
 use ::x86_64::structures::paging::{
     FrameDeallocator, Mapper, Page, PageSize, PhysFrame, Size1GiB, Size2MiB, Size4KiB,
 };
-use shootdown::{Full, Gather, PageRange, Platform, VirtAddr};
+use shootdown::Platform;
+use shootdown::flush::{Full, Gather, PageRange, VirtAddr};
 
 /// A page size of the `x86_64` crate, by the engine's name.
 pub trait Size: PageSize + sealed::Sealed {
     /// The engine's name for it.
-    const ENGINES: shootdown::PageSize;
+    const ENGINES: shootdown::flush::PageSize;
 }
 
 mod sealed {
@@ -57,7 +59,7 @@ macro_rules! sizes {
     ($($theirs:ty => $ours:ident,)*) => {$(
         impl sealed::Sealed for $theirs {}
         impl Size for $theirs {
-            const ENGINES: shootdown::PageSize = shootdown::PageSize::$ours;
+            const ENGINES: shootdown::flush::PageSize = shootdown::flush::PageSize::$ours;
         }
     )*};
 }
@@ -243,7 +245,7 @@ fn covering(pages: PageRangeInclusive) -> Result<PageRange, PageRange> {
     let (start, end) = (pages.start.start_address().as_u64(), pages.end.start_address().as_u64());
     let count = (end.saturating_sub(start) >> 12) + 1;
     let start = VirtAddr(start);
-    PageRange::new(start, count, shootdown::PageSize::Size4K).map_err(|_| PageRange::page(start))
+    PageRange::new(start, count, shootdown::flush::PageSize::Size4K).map_err(|_| PageRange::page(start))
 }
 
 /// How many tables, of levels 1 to 3, entries of the range can be in.

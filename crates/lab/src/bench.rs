@@ -1,6 +1,6 @@
 //! One policy under one workload: a row of the table.
 
-use crate::machine::{Outcome, Source, Totals, run};
+use crate::machine::{CpuCount, Outcome, Source, Totals, run};
 use crate::policy::{PolicyKind, policy};
 use crate::workload::{Params, WorkloadKind, scripts};
 use serde::Serialize;
@@ -86,4 +86,16 @@ pub fn bench(policy_kind: PolicyKind, workload: WorkloadKind, params: Params) ->
         rates: Rates::of(&totals),
         totals,
     }
+}
+
+/// Workloads of the exercise that Linux commit bafb056ce279 leaves: a mask that has outgrown its users, and a borrower that
+/// begins while its owner flushes.
+pub const EXERCISE: [WorkloadKind; 2] = [WorkloadKind::SingleAfterMany, WorkloadKind::Sqpoll];
+
+/// The exercise of Linux commit bafb056ce279: for sparc64 before the fix, sparc64 after it and the engine, a row for each of
+/// [`EXERCISE`]. Each owner and its borrower have a space of their own, since a count of one user means nothing else.
+pub fn exercise(cpus: CpuCount, seed: u64) -> [[Row; 2]; 3] {
+    let params = Params { cpus, spaces: cpus.number().div_ceil(2), seed };
+    [PolicyKind::LinuxSparc64Racy, PolicyKind::LinuxSparc64, PolicyKind::Shootdown]
+        .map(|policy| EXERCISE.map(|workload| bench(policy, workload, params)))
 }

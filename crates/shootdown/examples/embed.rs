@@ -1,9 +1,6 @@
-//! What a kernel writes to use the engine. The part between the marks is in the README.
-//!
-//! Run it with `cargo run -p shootdown --example embed`: one CPU maps, unmaps and tears down.
-
-// A line for each duty of the platform reads best, and rustfmt would make four of it.
-#![cfg_attr(rustfmt, rustfmt::skip)]
+// What a kernel writes to use the engine: `cargo run -p shootdown --example embed`.
+// One CPU maps, unmaps and tears down.
+#![cfg_attr(rustfmt, rustfmt::skip)] // a line for each duty of the platform reads best
 
 /// Stand-ins for what every kernel has.
 mod arch {
@@ -18,14 +15,19 @@ mod arch {
     pub fn invlpg(_: u64) {}
     pub fn write_cr3(_: u64) {}
     pub fn flush_all() {}
-    pub fn run_later(late: shootdown::TeardownHandle<super::Kernel>) {
-        println!("{late:?} waits in a queue");
+    pub fn run_later(teardown: shootdown::refs::TeardownHandle<super::Kernel>) {
+        println!("{teardown:?} waits in a queue");
     }
     pub const KERNEL_ROOT: u64 = 0x1000;
 }
 
 // README: begin
-use shootdown::*;
+use shootdown::flush::{LocalFlush, PageRange, VirtAddr};
+use shootdown::mask::CpuMask;
+use shootdown::refs::Teardown;
+use shootdown::tags::{OnInstall, Tag, Untagged};
+use shootdown::trace::IrqReason;
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
 
 struct Kernel { cpus: [CpuLocal; 8] }
 
@@ -53,7 +55,7 @@ unsafe impl Platform for Kernel {
         arch::write_cr3(root.unwrap_or(arch::KERNEL_ROOT))
     }
     unsafe fn free_root(&self, _: &AddressSpace<Self>) {} // give the top table back
-    fn defer_teardown(&self, late: Teardown<'_, Self>) { arch::run_later(late.into_handle()) }
+    fn defer_teardown(&self, teardown: Teardown<'_, Self>) { arch::run_later(teardown.into_handle()) }
 }
 
 static ENGINE: Shootdown<Kernel> =
@@ -78,13 +80,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // munmap: clear the entry, hand the frame to a gather, flush, let go.
     let mut gather = ENGINE.gather::<Frame, 8>(&user);
     gather.unmapped(PageRange::page(VirtAddr(0x40_0000)), Frame(0x7000))?;
-    gather.finish();
+    gather.finish(); // prints that the frame can be reused
 
     // exit: the last user reference leaves a teardown behind.
     ENGINE.enter_lazy();
     if let Some(teardown) = user.put() {
         teardown.finish();
     }
-    println!("IPIs sent: {}", ENGINE.platform().local(CpuId::new(0)).counters().ipis_sent());
+    let counters = ENGINE.platform().local(CpuId::new(0)).counters();
+    assert_eq!((counters.flushes(), counters.ipis_sent()), (1, 0)); // no other CPU had the space loaded
     Ok(())
 }

@@ -84,13 +84,25 @@ impl<P: Platform> Shootdown<P> {
         &self.platform
     }
 
-    /// Makes the engine's part of a space; put it into your own object and hand that to [`register`](Self::register). The
-    /// calling CPU's memory must be in place; it need not be on line.
+    /// Makes the engine's part of a space (Linux: `mm_alloc`); put it into your own object and hand that to
+    /// [`register`](Self::register). The calling CPU's memory must be in place; it need not be on line.
     ///
     /// Use a space only with the engine that created it: another engine of the same type panics, in release builds too.
     ///
     /// # Errors
     /// [`EngineError::MaskTooSmall`].
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::mask::CpuMask;
+    /// let space = ENGINE.new_space(0x1000, CpuMask::new())?;
+    /// let other = ENGINE.new_space(0x1000, CpuMask::new())?;
+    /// assert_ne!(space.id(), other.id());
+    /// assert_eq!(space.users(), 0); // until it is registered
+    /// # Ok::<(), shootdown::EngineError>(())
+    /// ```
     pub fn new_space(&self, root: P::Root, mask: P::Mask) -> Result<AddressSpace<P>, EngineError> {
         let (space, machine) = (Members::of(&mask).capacity(), self.online().capacity());
         if space < machine {
@@ -127,6 +139,20 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// # Panics
     /// If another engine made the space.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::{EngineError, mask::CpuMask};
+    /// let space: &_ = Box::leak(Box::new(ENGINE.new_space(0x1000, CpuMask::new())?));
+    /// let user = ENGINE.register(space).map_err(|(error, _)| error)?;
+    /// assert_eq!(user.users(), 1);
+    ///
+    /// let (error, _) = ENGINE.register(space).unwrap_err();
+    /// assert_eq!(error, EngineError::AlreadyRegistered(user.id()));
+    /// # Ok::<(), EngineError>(())
+    /// ```
     pub fn register(&self, handle: P::Handle) -> Result<UserRef<'_, P>, (EngineError, P::Handle)> {
         let space = handle.space();
         self.must_own(space);
@@ -143,6 +169,17 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// # Panics
     /// If another engine made the space, which then leaks.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// let user = boot(0x1000);
+    /// let kept = user.into_handle(); // has no lifetime: a thread's control block can hold it
+    /// assert_eq!(kept.users(), 1);
+    /// let user = ENGINE.user_from_handle(kept);
+    /// assert_eq!(user.users(), 1);
+    /// ```
     pub fn user_from_handle(&self, handle: UserHandle<P>) -> UserRef<'_, P> {
         self.must_own(&handle);
         UserRef::counted(self, handle.into_counted())
@@ -152,6 +189,16 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// # Panics
     /// If another engine made the space, which then leaks.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// let user = boot(0x1000);
+    /// let kept = user.grab().into_handle();
+    /// let pin = ENGINE.struct_from_handle(kept);
+    /// assert!(pin.upgrade().is_ok());
+    /// ```
     pub fn struct_from_handle(&self, handle: StructHandle<P>) -> StructRef<'_, P> {
         self.must_own(&handle);
         StructRef::counted(self, handle.into_counted())
@@ -161,16 +208,41 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// # Panics
     /// If another engine made the space, which then leaks.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// let user = boot(0x1000);
+    /// drop(user); // in an interrupt handler, say: `Platform::defer_teardown` queues what is left to do
+    ///
+    /// let queued = ENGINE.platform().next_deferred().unwrap();
+    /// ENGINE.teardown_from_handle(queued).finish();
+    /// assert!(ENGINE.platform().is_freed(0x1000));
+    /// ```
     pub fn teardown_from_handle(&self, handle: TeardownHandle<P>) -> Teardown<'_, P> {
         self.must_own(&handle);
         Teardown::counted(self, handle.into_counted())
     }
 
-    /// Brings the calling CPU on line: from now on it takes part in kernel-memory flushes and may load spaces. Its TLB
-    /// may hold anything before (SD-13). On a CPU that is on line already it flushes everything, and what is loaded stays.
+    /// Brings the calling CPU on line (Linux: `initialize_tlbstate_and_flush`): from now on it takes part in
+    /// kernel-memory flushes and may load spaces. Its TLB may hold anything before (SD-13). On a CPU that is on line
+    /// already it flushes everything, and what is loaded stays.
     ///
     /// # Errors
     /// [`EngineError::CpuTooLarge`].
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::flush::{PageTables, Scope};
+    /// on(0, || ENGINE.online_cpu())?;
+    /// on(1, || ENGINE.online_cpu())?;
+    /// ENGINE.flush_kernel(Scope::All, PageTables::Kept);
+    /// assert_eq!(ipis(), 1); // CPU 1 takes part, CPUs 2 and 3 do not
+    /// # Ok::<(), shootdown::EngineError>(())
+    /// ```
     pub fn online_cpu(&self) -> Result<(), EngineError> {
         let this_cpu = ThisCpu::enter(self, IrqReason::Hotplug);
         let (me, capacity) = (this_cpu.me(), self.online().capacity());
@@ -206,6 +278,23 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// # Panics
     /// If user code runs on this CPU: call [`enter_lazy`](Self::enter_lazy) first.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::flush::{PageTables, Scope};
+    /// let user = boot(0x1000); // four CPUs
+    /// on(3, || ENGINE.switch_to(&user));
+    /// on(3, || {
+    ///     ENGINE.enter_lazy();
+    ///     ENGINE.offline_cpu();
+    /// });
+    /// ENGINE.flush(&user, Scope::All, PageTables::Freed);
+    /// assert_eq!(ipis(), 0); // CPU 3 has left the mask
+    /// ENGINE.flush_kernel(Scope::All, PageTables::Kept);
+    /// assert_eq!(ipis(), 2); // to CPUs 1 and 2
+    /// ```
     pub fn offline_cpu(&self) {
         let this_cpu = ThisCpu::enter(self, IrqReason::Hotplug);
         this_cpu.leave_unless_active();

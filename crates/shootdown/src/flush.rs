@@ -1,18 +1,24 @@
-//! Asking every CPU to forget translations, and waiting until it has.
+//! Flush requests, the wait for them, and gathers (Linux: `flush_tlb_mm_range`, `mmu_gather`).
 
 use crate::engine::Shootdown;
 use crate::event::Event;
 use crate::fault::{Rule, Site, without};
 use crate::mask::Batch;
 use crate::percpu::Loaded;
-use crate::platform::{IrqReason, Platform, Remote, RemoteFlush};
+use crate::platform::{IrqReason, Platform};
 use crate::space::AddressSpace;
 use crate::sync;
 use crate::tags::{FlushMethod, TagPolicy};
 use crate::this_cpu::ThisCpu;
-use crate::types::{CpuId, Generation, Packed, PageRange, PageTables, Scope, Tag};
+use crate::types::{CpuId, Packed, Tag};
 use crate::wait::IpiPoller;
 use core::sync::atomic::Ordering;
+
+#[cfg(shootdown_explore)]
+pub use crate::gather::Parts;
+pub use crate::gather::{Full, Gather, PendingFrames};
+pub use crate::platform::{LocalFlush, Remote, RemoteFlush};
+pub use crate::types::{Generation, PageRange, PageSize, PageTables, RangeError, Scope, VirtAddr};
 
 #[cfg(shootdown_explore)]
 mod carried;
@@ -21,6 +27,17 @@ mod carried;
 ///
 /// Waits when dropped, so neglecting it costs time and never safety; what `core::mem::forget` takes is never waited for.
 /// Hold no lock over it that a target may need with interrupts off (SD-11).
+///
+/// # Examples
+/// ```compile_fail,E0382
+/// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+/// # use machine::*;
+/// # use shootdown::flush::{PageTables, Scope};
+/// let user = boot(0x1000);
+/// let flush = ENGINE.send(&user, Scope::All, PageTables::Kept);
+/// flush.finish();
+/// flush.finish(); // it was moved
+/// ```
 #[must_use = "old translations may be in use until finish() returns"]
 pub struct Pending<'a, P: Platform> {
     engine: &'a Shootdown<P>,
@@ -35,12 +52,29 @@ enum WaitsFor<'a, P: Platform> {
 }
 
 impl<P: Platform> Shootdown<P> {
-    /// Flushes `scope` of `space` on every CPU that may hold translations of it, and returns when none does. Page tables
-    /// were changed before; with [`PageTables::Freed`] the tables may be reused afterwards. Waits, unless this CPU is the
-    /// only one in the mask.
+    /// Flushes `scope` of `space` on every CPU that may hold translations of it (Linux: `flush_tlb_mm_range`), and
+    /// returns when none does. Page tables were changed before; with [`PageTables::Freed`] the tables may be reused
+    /// afterwards. Waits, unless this CPU is the only one in the mask.
     ///
     /// # Panics
     /// If another engine made the space.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::flush::{PageTables, Scope};
+    /// let user = boot(0x1000);
+    /// map(&user, 0x4000, 7);
+    /// (0..2).for_each(|cpu| on(cpu, || ENGINE.switch_to(&user)));
+    /// assert_eq!(on(1, || load(0x4000)), Some(7));
+    ///
+    /// unmap(&user, 0x4000);
+    /// assert_eq!(on(1, || load(0x4000)), Some(7)); // CPU 1's TLB still has it
+    /// ENGINE.flush(&user, Scope::Pages(page(0x4000)), PageTables::Kept);
+    /// assert_eq!(on(1, || load(0x4000)), None);
+    /// assert_eq!(ipis(), 1); // to CPU 1 alone
+    /// ```
     #[inline]
     pub fn flush(&self, space: &AddressSpace<P>, scope: Scope, tables: PageTables) {
         self.must_own(space);
@@ -59,6 +93,19 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// # Panics
     /// If another engine made the space.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::flush::{PageTables, Scope};
+    /// let user = boot(0x1000);
+    /// on(1, || ENGINE.switch_to(&user));
+    /// let flush = ENGINE.send(&user, Scope::Pages(page(0x4000)), PageTables::Kept);
+    /// // ... other work, while CPU 1 flushes ...
+    /// flush.finish();
+    /// assert_eq!(ipis(), 1);
+    /// ```
     #[inline]
     pub fn send<'a>(
         &'a self,
@@ -141,12 +188,36 @@ impl<P: Platform> Shootdown<P> {
         }
     }
 
-    /// Flushes `scope` of kernel memory on every CPU that is on line, and returns when none holds it. Waits.
+    /// Flushes `scope` of kernel memory on every CPU that is on line (Linux: `flush_tlb_kernel_range`). Waits.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::flush::{PageTables, Scope};
+    /// # use shootdown::{CpuId, Platform};
+    /// boot(0x1000);
+    /// ENGINE.flush_kernel(Scope::Pages(page(0xffff_8000_0000_0000)), PageTables::Kept);
+    /// assert_eq!(ipis(), 3); // kernel memory has no mask: every CPU on line flushes
+    /// let counters = ENGINE.platform().local(CpuId::new(2)).counters();
+    /// assert_eq!((counters.ipis_handled(), counters.selective_flushes()), (1, 1));
+    /// ```
     pub fn flush_kernel(&self, scope: Scope, tables: PageTables) {
         self.send_kernel(scope, tables).finish();
     }
 
     /// Begins a flush of kernel memory. Never waits.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::flush::{PageTables, Scope};
+    /// boot(0x1000);
+    /// let flush = ENGINE.send_kernel(Scope::All, PageTables::Freed);
+    /// flush.finish();
+    /// assert_eq!(ipis(), 3);
+    /// ```
     pub fn send_kernel(&self, scope: Scope, tables: PageTables) -> Pending<'_, P> {
         self.platform().publish_tables();
         let generation = self.kernel.announce(scope, tables);

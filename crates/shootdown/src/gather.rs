@@ -15,8 +15,10 @@ mod carried;
 #[cfg(shootdown_explore)]
 pub use carried::Parts;
 
-/// Collects what was unmapped from a space, up to `N` frames of any type `F` (an owned frame, a counted page, a
-/// `(frame, order)` pair), and lets go of them after the flush that covers them is complete (SD-8).
+/// A batch of up to `N` unmapped frames that waits for its flush (Linux: `mmu_gather`).
+///
+/// `F` is any type that owns a frame: a counted page, say, or a `(frame, order)` pair. The gather drops the frames after the
+/// flush that covers them is complete (SD-8).
 ///
 /// Open it before the first page-table entry is cleared. Dropping it finishes it.
 #[must_use = "unmapped frames are held until the gather finishes"]
@@ -76,12 +78,28 @@ impl<F> fmt::Display for Full<F> {
 impl<F> core::error::Error for Full<F> {}
 
 impl<P: Platform> Shootdown<P> {
-    /// Opens a gather for `space`, whose caller may look at any entry.
+    /// Opens a gather for `space` whose caller may look at any entry (Linux: `tlb_gather_mmu`).
     ///
     /// Where the caller knows what it is about to unmap, [`gather_within`](Self::gather_within) flushes less.
     ///
     /// # Panics
     /// If another engine made the space.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use std::rc::Rc;
+    /// let user = boot(0x1000);
+    /// let frame = Rc::new(7);
+    /// let mut gather = ENGINE.gather::<Rc<i32>, 8>(&user);
+    /// // ... clear the page-table entry, then:
+    /// gather.unmapped(page(0x4000), frame.clone())?;
+    /// assert_eq!(Rc::strong_count(&frame), 2);
+    /// gather.finish(); // flushes, waits, and drops the frame
+    /// assert_eq!(Rc::strong_count(&frame), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn gather<'a, F, const N: usize>(&'a self, space: &'a AddressSpace<P>) -> Gather<'a, P, F, N> {
         self.open_gather(space, Scope::All)
     }
@@ -93,6 +111,21 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// # Panics
     /// If another engine made the space.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::flush::{PageRange, PageSize, VirtAddr};
+    /// let user = boot(0x1000);
+    /// let range = PageRange::new(VirtAddr(0x4000), 16, PageSize::Size4K)?;
+    /// let mut gather = ENGINE.gather_within::<u64, 8>(&user, range);
+    /// gather.unmapped(page(0x5000), 7).unwrap();
+    /// let before = user.generation();
+    /// gather.finish();
+    /// assert_eq!(user.generation().number(), before.number() + 1); // one flush was announced
+    /// # Ok::<(), shootdown::flush::RangeError>(())
+    /// ```
     pub fn gather_within<'a, F, const N: usize>(
         &'a self,
         space: &'a AddressSpace<P>,
@@ -142,23 +175,75 @@ impl Noted {
 }
 
 impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
-    /// Records that the entries of `range` were cleared and takes the frame that they mapped.
+    /// Records that the entries of `range` were cleared and takes the frame that they mapped (Linux:
+    /// `tlb_remove_page`).
     ///
     /// # Errors
     /// [`Full`], with the frame, which must not be freed before another gather took it and finished.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::flush::Full;
+    /// let user = boot(0x1000);
+    /// let mut gather = ENGINE.gather::<u64, 1>(&user);
+    /// gather.unmapped(page(0x4000), 7)?;
+    /// let Err(Full(frame)) = gather.unmapped(page(0x5000), 8) else { panic!("room for one") };
+    /// gather.finish();
+    ///
+    /// let mut next = ENGINE.gather::<u64, 1>(&user);
+    /// next.unmapped(page(0x5000), frame)?;
+    /// next.finish();
+    /// # Ok::<(), Full<u64>>(())
+    /// ```
     pub fn unmapped(&mut self, range: PageRange, frame: F) -> Result<(), Full<F>> {
         self.take(range, PageTables::Kept, frame)
     }
 
-    /// Records that a table page that mapped `range` was unhooked, and takes the table page (SD-7).
+    /// Records that a table page that mapped `range` was unhooked, and takes the table page (SD-7; Linux:
+    /// `tlb_remove_table`).
     ///
     /// # Errors
     /// [`Full`], with the table page.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::flush::{Full, PageRange, PageSize, VirtAddr};
+    /// let user = boot(0x1000);
+    /// on(1, || {
+    ///     ENGINE.switch_to(&user);
+    ///     ENGINE.enter_lazy();
+    /// });
+    /// let mapped = PageRange::new(VirtAddr(0), 512, PageSize::Size4K).unwrap();
+    /// let mut gather = ENGINE.gather::<u64, 8>(&user);
+    /// gather.table_freed(mapped, 9)?;
+    /// gather.finish();
+    /// assert_eq!(ipis(), 1); // the walker of the lazy CPU may have cached the table
+    /// # Ok::<(), Full<u64>>(())
+    /// ```
     pub fn table_freed(&mut self, range: PageRange, table: F) -> Result<(), Full<F>> {
         self.take(range, PageTables::Freed, table)
     }
 
     /// Records that entries of `range` changed without a frame to hold (write-protected, say).
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// let user = boot(0x1000);
+    /// map(&user, 0x4000, 7);
+    /// (0..2).for_each(|cpu| on(cpu, || ENGINE.switch_to(&user)));
+    /// assert_eq!(on(1, || load(0x4000)), Some(7));
+    /// let mut gather = ENGINE.gather::<(), 0>(&user);
+    /// map(&user, 0x4000, 8); // copy on write: the page moves
+    /// gather.changed(page(0x4000));
+    /// gather.finish();
+    /// assert_eq!(on(1, || load(0x4000)), Some(8));
+    /// ```
     pub fn changed(&mut self, range: PageRange) {
         self.noted.add(range, PageTables::Kept);
     }
@@ -169,6 +254,18 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
     }
 
     /// How many more frames it takes; look before an entry is cleared, for its frame must then go somewhere.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::flush::Full;
+    /// let user = boot(0x1000);
+    /// let mut gather = ENGINE.gather::<u64, 2>(&user);
+    /// gather.unmapped(page(0x4000), 7)?;
+    /// assert_eq!(gather.room(), 1);
+    /// # Ok::<(), Full<u64>>(())
+    /// ```
     #[inline]
     pub fn room(&self) -> usize {
         N - self.held
@@ -186,13 +283,32 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
     ///
     /// If another gather on the space is open, it may have cleared entries that this one then found empty and did not
     /// record, so the flush widens to all that this one looked at (Linux, `tlb_finish_mmu`: to the whole space).
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::flush::Full;
+    /// # use std::sync::Mutex;
+    /// # let table_lock = Mutex::new(());
+    /// let user = boot(0x1000);
+    /// let locked = table_lock.lock().unwrap();
+    /// let mut gather = ENGINE.gather::<u64, 8>(&user);
+    /// gather.unmapped(page(0x4000), 7)?;
+    /// let pending = gather.send();
+    /// drop(locked); // the wait needs no lock
+    /// let mut freed = Vec::new();
+    /// pending.finish_with(|frame| freed.push(frame));
+    /// assert_eq!(freed, [7]);
+    /// # Ok::<(), Full<u64>>(())
+    /// ```
     pub fn send(mut self) -> PendingFrames<'a, P, F, N> {
         let pending = self.begin(|engine, space, scope, tables| Some(engine.send_own(space, scope, tables)));
         core::mem::forget(self);
         pending
     }
 
-    /// Sends the flush, waits for it, and drops the frames.
+    /// Sends the flush, waits for it, and drops the frames (Linux: `tlb_finish_mmu`).
     pub fn finish(self) {}
 
     fn begin(
@@ -235,6 +351,21 @@ impl<P: Platform, F, const N: usize> PendingFrames<'_, P, F, N> {
     pub fn finish(self) {}
 
     /// Waits for the flush, then hands each frame over.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::flush::Full;
+    /// let user = boot(0x1000);
+    /// let mut gather = ENGINE.gather::<u64, 8>(&user);
+    /// gather.unmapped(page(0x4000), 7)?;
+    /// gather.unmapped(page(0x9000), 8)?;
+    /// let mut free_list = Vec::new();
+    /// gather.send().finish_with(|frame| free_list.push(frame));
+    /// assert_eq!(free_list, [7, 8]);
+    /// # Ok::<(), Full<u64>>(())
+    /// ```
     pub fn finish_with(mut self, mut take: impl FnMut(F)) {
         self.complete();
         for frame in self.frames.iter_mut().filter_map(Option::take) {

@@ -9,7 +9,7 @@ use core::ops::Deref;
 macro_rules! handles {
     ($($(#[$meta:meta])* $name:ident of $reference:ident: $back:ident;)*) => {$(
         $(#[$meta])*
-        #[doc = concat!("Made by [`", stringify!($reference), "::into_handle`](crate::", stringify!($reference),
+        #[doc = concat!("Made by [`", stringify!($reference), "::into_handle`](crate::refs::", stringify!($reference),
             "::into_handle); [`Shootdown::", stringify!($back), "`](crate::Shootdown::", stringify!($back),
             ") makes the reference again.")]
         ///

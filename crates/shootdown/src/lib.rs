@@ -1,14 +1,59 @@
 //! Address-space lifetime and TLB coherence for kernels, hypervisors and emulators.
 //!
-//! A kernel that unmaps a page must not reuse its frame while any CPU's TLB can still translate to it. This crate is the
-//! protocol for that: who has a space loaded ([masks](CpuMask) that CPUs enter and leave by themselves), which CPUs must be
-//! told of a change (IPIs without payload), when a frame may be reused ([`Gather`]), and when a space may die ([`UserRef`],
-//! [`StructRef`], [`Teardown`]). The embedder provides a [`Platform`]: TLB instructions, an inter-processor interrupt,
-//! per-CPU memory.
+//! # The problem
 //!
-//! `no_std`; no allocation, no assembly, no static but the counter that tells engines apart. The rules that the code keeps are numbered (SD-1, SD-2, ...) and listed in
-//! INVARIANTS.md with the check that fails without each. The source is checked as it ships: the packages under
-//! `crates/checked` compile it with a model checker's cells in place of `core`'s atomics.
+//! A kernel that unmaps a page must not reuse its frame while the TLB of any CPU can still translate to it. So it asks the
+//! other CPUs to flush, by IPIs, and waits: a TLB shootdown. IPIs are slow, so every kernel skips CPUs that seem not to need
+//! one: lazy CPUs, CPUs that have another space loaded, spaces with one user. More than a hundred published kernel bugs are
+//! a CPU that was skipped wrongly, or a wait that ended too early.
+//!
+//! This crate is that protocol, for any kernel. It decides who has a space loaded (the [`mask`] that CPUs join and leave by
+//! themselves), which CPUs must flush, when a frame may be reused ([`flush::Gather`]), and when a space may die
+//! ([`refs`]). It is `no_std`, allocates nothing, and has no assembly and no static but the counter that tells engines apart.
+//!
+//! # A complete example
+//!
+//! The embedder implements [`Platform`]: TLB instructions, an IPI, and memory for each CPU.
+//!
+#![doc = concat!("```\n", include_str!("../examples/embed.rs"), "```")]
+//!
+//! # The layers
+//!
+//! | part | what it has |
+//! |---|---|
+//! | [`Shootdown`] | the engine of one machine: all verbs are its methods |
+//! | [`Platform`] | what the embedder provides |
+//! | [`AddressSpace`] | the engine's part of an address space; embed it in your own object |
+//! | [`refs`] | user and struct references, teardown, borrows (Linux: `mm_users`, `mm_count`, `kthread_use_mm`) |
+//! | [`flush`] | flush requests and gathers (Linux: `flush_tlb_mm_range`, `mmu_gather`) |
+//! | [`mask`] | sets of CPUs (Linux: `mm_cpumask`) |
+//! | [`tags`] | allocators of PCIDs, ASIDs, VMIDs and context numbers |
+//! | [`trace`] | counters, events, and why interrupts are off |
+//!
+//! The verbs, each with an example: [`switch_to`](Shootdown::switch_to) and [`enter_lazy`](Shootdown::enter_lazy) in the
+//! scheduler, [`gather`](Shootdown::gather) and [`flush`](Shootdown::flush) where entries change,
+//! [`borrow`](Shootdown::borrow) in kernel threads, [`put`](refs::UserRef::put) and
+//! [`Teardown::finish`](refs::Teardown::finish) at exit, [`trim`](Shootdown::trim) for idle CPUs,
+//! [`flush_kernel`](Shootdown::flush_kernel) for kernel memory, [`online_cpu`](Shootdown::online_cpu) and
+//! [`offline_cpu`](Shootdown::offline_cpu) for hotplug.
+//!
+//! # Safety
+//!
+//! - Safe code cannot reuse a frame too early: a [`flush::Gather`] owns what was unmapped and drops it after the flush. The
+//!   types refuse what would break that (a gather of another space, a frame taken out, a teardown finished twice).
+//! - The promises of the embedder are numbered at [`Platform`], [`mask::MaskStore`], [`refs::SpaceHandle`] and
+//!   [`tags::TagPolicy`]; these traits are `unsafe` to implement.
+//! - [`rules`] lists the rules of the protocol, SD-1, SD-2 and so on, each with a check that fails without it. A
+//!   model checker runs every execution of this source on small machines, with its cells in place of `core`'s atomics.
+//! - `CAVEATS.md` says what is not proven.
+//!
+//! # Links
+//!
+//! - Hardware parts: [`shootdown-x86_64`](https://docs.rs/shootdown-x86_64),
+//!   [`shootdown-aarch64`](https://docs.rs/shootdown-aarch64), [`shootdown-riscv64`](https://docs.rs/shootdown-riscv64),
+//!   [`shootdown-sparc64`](https://docs.rs/shootdown-sparc64)
+//! - In the repository: the book (`docs/book/src/SUMMARY.md`: concepts, porting, a glossary with Linux's names),
+//!   `ARCHITECTURE.md`, `INVARIANTS.md`, `CAVEATS.md`
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -22,54 +67,43 @@ mod event;
 pub mod fault;
 #[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break)))]
 mod fault;
-mod flush;
+pub mod flush;
 mod gather;
 mod handles;
 mod history;
 #[expect(unsafe_code, reason = "the engine's unsafe calls, all in one place")]
 mod hw;
 #[expect(unsafe_code, reason = "storage promises")]
-mod mask;
+pub mod mask;
 mod misuse;
 mod percpu;
 #[expect(unsafe_code, reason = "the embedder's promises")]
 mod platform;
-mod refs;
+pub mod refs;
 pub mod rules;
 mod space;
 mod switch;
 mod sync;
 #[expect(unsafe_code, reason = "promises of policies")]
-mod tags;
+pub mod tags;
 mod this_cpu;
 mod trim;
 mod types;
 mod unwind;
 mod wait;
 
-pub use counters::Counters;
 pub use engine::{EngineError, Shootdown};
-pub use event::Event;
-pub use flush::Pending;
-#[cfg(shootdown_explore)]
-pub use gather::Parts;
-pub use gather::{Full, Gather, PendingFrames};
-pub use handles::{StructHandle, TeardownHandle, UserHandle};
-pub use mask::{BorrowedMask, CpuMask, MaskStore, MaskSummary, MaskWord, mask_words};
 pub use percpu::CpuLocal;
-pub use platform::{IrqReason, LocalFlush, OnInstall, OnLeave, Platform, Remote, RemoteFlush, SpaceHandle};
-pub use refs::{SpaceExited, StructRef, Teardown, UserRef};
+pub use platform::Platform;
 pub use space::AddressSpace;
-pub use switch::Borrow;
-pub use tags::{
-    AsidFlush, Assignment, CpuTags, FlushByBroadcast, FlushByIpi, FlushMethod, GlobalAsids, GlobalOverLocal,
-    PerCpuSlots, PinError, PinTags, Residue, SLOTS, ShareError, ShareTags, SharedTag, TagBroadcast,
-    TagContext, TagCpu, TagPolicy, TagSlots, TagSpace, TagStorage, TagWord, TagsError, Untagged,
-    VersionedContext, VersionedContexts, Vmids, tag_words,
-};
-pub use types::{
-    CpuId, Generation, PageRange, PageSize, PageTables, RangeError, Scope, SpaceId, Tag, VirtAddr,
-};
+pub use types::{CpuId, SpaceId};
+
+/// What each CPU counts, the events that a platform can trace, and why the engine turns interrupts off.
+pub mod trace {
+    pub use crate::counters::Counters;
+    pub use crate::event::Event;
+    pub use crate::platform::IrqReason;
+}
 
 /// Hash of the sources that this was compiled from, which is compared with those of the checkout.
 #[cfg(shootdown_source)]

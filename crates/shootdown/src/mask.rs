@@ -1,4 +1,4 @@
-//! Sets of CPUs that only their members change (SD-2, SD-3).
+//! CPU masks that only their members change (SD-2, SD-3; Linux: `mm_cpumask`).
 //!
 //! # Summaries
 //!
@@ -28,6 +28,8 @@ use crate::fault::{Rule, Site, without};
 use crate::sync::{Word, const_fn};
 use crate::types::CpuId;
 use core::sync::atomic::Ordering;
+
+pub use crate::platform::OnLeave;
 
 /// Storage of a CPU mask. Bit `c % 64` of word `c / 64` is CPU `c`.
 ///
@@ -97,11 +99,18 @@ impl Default for MaskSummary {
 const READ_ALL: usize = 2;
 
 /// Number of mask words for so many CPUs.
+///
+/// # Examples
+/// ```
+/// use shootdown::mask::mask_words;
+///
+/// assert_eq!((mask_words(1), mask_words(64), mask_words(65)), (1, 1, 2));
+/// ```
 pub const fn mask_words(cpus: u32) -> usize {
     cpus.div_ceil(64) as usize
 }
 
-/// A mask of up to `64 * WORDS` CPUs, stored inline.
+/// A CPU mask of up to `64 * WORDS` CPUs, stored inline (Linux: `cpumask_t`).
 #[derive(Debug)]
 pub struct CpuMask<const WORDS: usize> {
     words: [MaskWord; WORDS],
@@ -141,9 +150,20 @@ unsafe impl<const WORDS: usize> MaskStore for CpuMask<WORDS> {
     }
 }
 
-/// A mask whose words the embedder lends, for a number of CPUs known only at boot: [`mask_words`] says how many words.
+/// A CPU mask whose words the embedder lends, for a number of CPUs known only at boot (Linux: `cpumask_var_t`):
+/// [`mask_words`] says how many words.
 ///
 /// Lent for good: two masks never share words, and so it cannot be copied.
+///
+/// # Examples
+/// ```
+/// use shootdown::mask::{BorrowedMask, MaskStore, MaskWord, mask_words};
+///
+/// let cpus = 200; // known at boot
+/// let mut words: Vec<MaskWord> = (0..mask_words(cpus)).map(|_| MaskWord::new()).collect();
+/// let mask = BorrowedMask::new(&mut words);
+/// assert_eq!(mask.words().len() * 64, 256);
+/// ```
 #[derive(Debug)]
 pub struct BorrowedMask<'a> {
     words: &'a [MaskWord],

@@ -19,7 +19,7 @@ use crate::types::{CpuId, PageRange, PageTables, Scope, Tag};
 /// 1. [`cpu`](Self::cpu) names the CPU that runs the caller, and two CPUs never share a number;
 /// 2. [`local`](Self::local) returns the same [`CpuLocal`] for the same CPU always, and different ones for different CPUs; none
 ///    is another machine's. [`tags`](Self::tags) returns the same policy always, and no other has been lent the memory that it
-///    works on ([`TagStorage`](crate::TagStorage));
+///    works on ([`TagStorage`](crate::tags::TagStorage));
 /// 3. [`irq_save`](Self::irq_save) keeps interrupts that call into the engine, and preemption, away until
 ///    [`irq_restore`](Self::irq_restore); [`pin`](Self::pin) keeps the thread on its CPU, and other threads off it, until
 ///    the value is dropped. Between `irq_save` and `irq_restore` no method of this trait calls the engine on the same CPU;
@@ -103,12 +103,12 @@ pub unsafe trait Platform: Sync + Sized {
 
     /// Takes over a teardown that was dropped in a place where it cannot run: keeps it, and runs it later from a
     /// context that may wait (see [`Teardown::into_handle`]). Must not drop it; what it drops in its place, a
-    /// [`TeardownHandle`](crate::TeardownHandle), leaks.
+    /// [`TeardownHandle`](crate::refs::TeardownHandle), leaks.
     fn defer_teardown(&self, teardown: Teardown<'_, Self>);
 
     /// Drops translations on all CPUs by other means than IPIs (`TLBI ...IS`, INVLPGB and TLBSYNC, SBI RFENCE, a hypercall).
     /// Anything short of done is [`Remote::NeedsIpi`], which tags that rest on broadcasts forbid
-    /// ([`FlushMethod::Broadcast`](crate::FlushMethod::Broadcast)).
+    /// ([`FlushMethod::Broadcast`](crate::tags::FlushMethod::Broadcast)).
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
         let _ = what;
         Remote::NeedsIpi
@@ -124,8 +124,8 @@ pub unsafe trait Platform: Sync + Sized {
     /// that was skipped may then turn out to be running, and is sent an IPI after all.
     const FLUSHES_ON_ENTRY: bool = false;
     /// Has `cpu` flush everything before it next uses a translation, if that takes no interrupt: a virtual CPU that is
-    /// preempted and whose hypervisor flushes when it enters (Linux: `KVM_VCPU_FLUSH_TLB`, commit 858a43aae236). `true` only
-    /// if that is certain, and [`needs_ack`](Self::needs_ack) then answers `false` until the CPU runs again.
+    /// preempted and whose hypervisor flushes when it enters (Linux: `KVM_VCPU_FLUSH_TLB`, commit 858a43aae236). `true`
+    /// only if that is certain, and [`needs_ack`](Self::needs_ack) then answers `false` until the CPU runs again.
     fn flush_on_entry(&self, cpu: CpuId) -> bool {
         let _ = cpu;
         false
@@ -137,15 +137,15 @@ pub unsafe trait Platform: Sync + Sized {
     fn relax(&self, polls: u64) {
         let _ = polls;
     }
-    /// Called when `cpu` has not answered for another [`STALL_POLLS`](Self::STALL_POLLS) polls; then it is sent another IPI
-    /// and the wait goes on. Must return.
+    /// Reports a stall (Linux: csd lock debugging): `cpu` has not answered for another
+    /// [`STALL_POLLS`](Self::STALL_POLLS) polls; then it is sent another IPI and the wait goes on. Must return.
     fn stalled(&self, cpu: CpuId, polls: u64) {
         let _ = (cpu, polls);
     }
     /// Called on a CPU that goes off line, after its last flush: from its return on this CPU touches nothing that can
     /// be unmapped.
     fn before_offline(&self) {}
-    /// Called when a [`Gather`](crate::Gather) has recorded all that it holds, before it announces its flush: entries of
+    /// Called when a [`Gather`](crate::flush::Gather) has recorded all that it holds, before it announces its flush: entries of
     /// `scope` were cleared. The answer comes back in [`released`](Self::released); 0 stands for nothing. For the TLB
     /// sanitizer; any context.
     #[inline]
@@ -184,7 +184,7 @@ unsafe impl<P: Platform> SpaceHandle<P> for &'static AddressSpace<P> {
     }
 }
 
-/// What [`Platform::flush_local`] drops.
+/// A flush of this CPU's TLB, for [`Platform::flush_local`] (Linux: `__flush_tlb_one_user` and the like).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocalFlush {
     /// These pages under a tag; with [`PageTables::Freed`] whatever the walker caches of that tag too.
@@ -218,11 +218,11 @@ pub enum OnInstall {
     Flush,
 }
 
-/// What [`Platform::flush_remote`] is asked to drop.
+/// A flush of all CPUs' TLBs, for [`Platform::flush_remote`] (Linux: `broadcast_tlb_flush`).
 pub struct RemoteFlush<'a, P: Platform> {
     /// The space; nothing for kernel memory.
     pub space: Option<&'a AddressSpace<P>>,
-    /// The tag under which every CPU runs it, where there is one such tag (see [`FlushMethod`](crate::FlushMethod)).
+    /// The tag under which every CPU runs it, where there is one such tag (see [`FlushMethod`](crate::tags::FlushMethod)).
     pub tag: Option<Tag>,
     /// Which part of it.
     pub scope: Scope,

@@ -1,4 +1,5 @@
-//! The two references and the teardown between them.
+//! User and struct references, the teardown between them, and borrows (Linux: `mm_users`, `mm_count`,
+//! `kthread_use_mm`).
 //!
 //! ```text
 //!             register              last UserRef goes              last StructRef goes
@@ -8,9 +9,8 @@
 
 use crate::engine::Shootdown;
 use crate::fault::Site;
-use crate::handles::{StructHandle, TeardownHandle, UserHandle};
 use crate::hw;
-use crate::platform::{Platform, SpaceHandle};
+use crate::platform::Platform;
 use crate::space::AddressSpace;
 use crate::sync;
 use core::fmt;
@@ -18,7 +18,11 @@ use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::sync::atomic::Ordering;
 
-/// Keeps the mappings of a space alive (Linux: a count in `mm_users`).
+pub use crate::handles::{StructHandle, TeardownHandle, UserHandle};
+pub use crate::platform::SpaceHandle;
+pub use crate::switch::Borrow;
+
+/// A user reference, which keeps the mappings of a space (Linux: a count in `mm_users`).
 ///
 /// Dropping the last one hands a [`Teardown`] to [`Platform::defer_teardown`]; [`put`](Self::put) returns it instead. Safe
 /// to drop in any context.
@@ -27,7 +31,7 @@ pub struct UserRef<'m, P: Platform> {
     held: StructLike<'m, P>,
 }
 
-/// Keeps a space's object and root alive, not its mappings (Linux: a count in `mm_count`).
+/// A struct reference, which keeps a space's object and root but not its mappings (Linux: a count in `mm_count`).
 ///
 /// Dropping the last one evicts the CPUs that are lazy on the space and frees the root; that waits for them, so drop it
 /// where waiting for IPIs is allowed.
@@ -36,7 +40,7 @@ pub struct StructRef<'m, P: Platform> {
     held: StructLike<'m, P>,
 }
 
-/// The duty to unmap everything, once: what the last [`UserRef`] leaves behind.
+/// The duty to unmap everything, left by the last [`UserRef`] (Linux: `__mmput`).
 ///
 /// Unmap through [`Shootdown::gather`], then [`finish`](Self::finish). If it is dropped instead, it goes to
 /// [`Platform::defer_teardown`].
@@ -89,11 +93,37 @@ impl core::error::Error for SpaceExited {}
 
 impl<'m, P: Platform> UserRef<'m, P> {
     /// Takes a struct reference (Linux: `mmgrab`).
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// let user = boot(0x1000);
+    /// let pin = user.grab();
+    /// let teardown = user.put().unwrap(); // `pin` does not keep the mappings
+    /// teardown.finish();
+    /// assert!(!ENGINE.platform().is_freed(0x1000)); // but it keeps the root
+    /// drop(pin);
+    /// assert!(ENGINE.platform().is_freed(0x1000));
+    /// ```
     pub fn grab(&self) -> StructRef<'m, P> {
         StructRef::raised(self.held.clone())
     }
 
     /// Gives the reference up; returns the duty to unmap if it was the last (Linux: `mmput`).
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// let user = boot(0x1000);
+    /// let other = user.clone();
+    /// assert!(user.put().is_none());
+    /// let teardown = other.put().unwrap();
+    /// // ... unmap everything through `ENGINE.gather(&teardown)` ...
+    /// teardown.finish();
+    /// assert!(ENGINE.platform().is_freed(0x1000));
+    /// ```
     #[must_use = "the last user leaves a teardown: unmap everything, then finish it"]
     pub fn put(self) -> Option<Teardown<'m, P>> {
         ManuallyDrop::new(self).release()
@@ -162,6 +192,21 @@ impl<'m, P: Platform> StructRef<'m, P> {
     ///
     /// # Errors
     /// [`SpaceExited`] from teardown on.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::refs::SpaceExited;
+    /// let user = boot(0x1000);
+    /// let pin = user.grab();
+    /// let borrower = pin.upgrade()?;
+    /// assert_eq!(borrower.users(), 2);
+    /// drop(borrower);
+    /// user.put().unwrap().finish();
+    /// assert_eq!(pin.upgrade().err(), Some(SpaceExited));
+    /// # Ok::<(), SpaceExited>(())
+    /// ```
     pub fn upgrade(&self) -> Result<UserRef<'m, P>, SpaceExited> {
         // Cloned first: a handle that unwinds leaves no count raised.
         let mut held = self.held.clone();
@@ -202,7 +247,23 @@ impl<P: Platform> Drop for StructRef<'_, P> {
 }
 
 impl<'m, P: Platform> Teardown<'m, P> {
-    /// Ends the teardown after the last gather has finished: gives up the struct reference that the users shared.
+    /// Ends the teardown after the last gather has finished (Linux: the `mmdrop` in `__mmput`): gives up the struct
+    /// reference that the users shared.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// let user = boot(0x1000);
+    /// on(1, || {
+    ///     ENGINE.switch_to(&user);
+    ///     ENGINE.enter_lazy();
+    /// });
+    /// let teardown = user.put().unwrap();
+    /// teardown.finish(); // makes CPU 1 leave the root, then frees it
+    /// assert_eq!(ipis(), 1);
+    /// assert!(ENGINE.platform().is_freed(0x1000));
+    /// ```
     pub fn finish(self) {
         drop(StructRef { held: ManuallyDrop::new(self).held.pass_on() });
     }

@@ -9,8 +9,9 @@ use crate::types::{Generation, SpaceId};
 use core::fmt;
 use core::sync::atomic::Ordering;
 
-/// The engine's part of an address space: embed it in your own object (made by
-/// [`Shootdown::new_space`](crate::Shootdown::new_space)) and hand that over by
+/// The engine's part of an address space (Linux: what `mm_struct` has for TLBs and lifetime).
+///
+/// [`Shootdown::new_space`](crate::Shootdown::new_space) makes it. Embed it in your own object, and hand that to
 /// [`Shootdown::register`](crate::Shootdown::register).
 #[repr(align(128))]
 pub struct AddressSpace<P: Platform> {
@@ -53,7 +54,7 @@ impl<P: Platform> AddressSpace<P> {
         }
     }
 
-    /// Identity; never reused on this machine.
+    /// Identity (Linux: `context.ctx_id`); never reused on this machine.
     #[inline]
     pub fn id(&self) -> SpaceId {
         self.id
@@ -65,7 +66,18 @@ impl<P: Platform> AddressSpace<P> {
         self.root
     }
 
-    /// Generation of the latest flush; a snapshot, for statistics.
+    /// Generation of the latest flush (Linux: `context.tlb_gen`); a snapshot, for statistics.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::flush::{PageTables, Scope};
+    /// let user = boot(0x1000);
+    /// let before = user.generation();
+    /// ENGINE.flush(&user, Scope::All, PageTables::Kept);
+    /// assert!(user.generation() > before);
+    /// ```
     pub fn generation(&self) -> Generation {
         Generation(self.history.now())
     }
@@ -78,7 +90,7 @@ impl<P: Platform> AddressSpace<P> {
         self.users.load(Ordering::Relaxed)
     }
 
-    /// The mask's storage, for a checker's oracle to watch.
+    /// Storage of the CPU mask (Linux: `mm_cpumask`); read it for statistics alone.
     pub fn mask(&self) -> &P::Mask {
         &self.mask
     }

@@ -20,6 +20,19 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// # Panics
     /// If this CPU is not on line, or another engine made the space.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// let (a, b) = (boot(0x1000), space(0x2000));
+    /// map(&a, 0x4000, 7);
+    /// map(&b, 0x4000, 8);
+    /// ENGINE.switch_to(&a);
+    /// assert_eq!(load(0x4000), Some(7));
+    /// ENGINE.switch_to(&b);
+    /// assert_eq!(load(0x4000), Some(8));
+    /// ```
     pub fn switch_to(&self, next: &UserRef<'_, P>) {
         ThisCpu::enter(self, IrqReason::Switch).switch_to(next);
     }
@@ -31,6 +44,23 @@ impl<P: Platform> Shootdown<P> {
     /// store with release order says so of all but x86's non-temporal ones. There, the kernel has run something that drains
     /// them on its way here: an interrupt or exception that came from user code, a locked instruction (any spin lock) or SFENCE
     /// does (SDM volume 3, buffering of write-combining memory locations); SYSCALL and SYSENTER do not.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::flush::{PageTables, Scope};
+    /// let user = boot(0x1000);
+    /// on(1, || {
+    ///     ENGINE.switch_to(&user);
+    ///     ENGINE.enter_lazy();
+    /// });
+    /// // A flush does not interrupt a lazy CPU, unless page tables are freed.
+    /// ENGINE.flush(&user, Scope::All, PageTables::Kept);
+    /// assert_eq!(ipis(), 0);
+    /// ENGINE.flush(&user, Scope::All, PageTables::Freed);
+    /// assert_eq!(ipis(), 1);
+    /// ```
     pub fn enter_lazy(&self) {
         ThisCpu::enter(self, IrqReason::EnterLazy).enter_lazy();
     }
@@ -40,6 +70,24 @@ impl<P: Platform> Shootdown<P> {
     /// # Panics
     /// If user code runs on this CPU, or a kernel thread that borrows: call [`enter_lazy`](Self::enter_lazy) first, or drop the
     /// [`Borrow`].
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::flush::{PageTables, Scope};
+    /// let user = boot(0x1000);
+    /// map(&user, 0x4000, 7);
+    /// on(1, || {
+    ///     ENGINE.switch_to(&user);
+    ///     assert_eq!(load(0x4000), Some(7));
+    ///     ENGINE.enter_lazy();
+    ///     ENGINE.leave();
+    ///     assert_eq!(load(0x4000), None); // the kernel's root maps no user memory
+    /// });
+    /// ENGINE.flush(&user, Scope::All, PageTables::Freed);
+    /// assert_eq!(ipis(), 0);
+    /// ```
     pub fn leave(&self) {
         ThisCpu::enter(self, IrqReason::Leave).leave_unless_active();
     }
@@ -55,6 +103,25 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// # Panics
     /// If this CPU is not on line, or another engine made the space.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::{CpuId, EngineError};
+    /// let user = boot(0x1000);
+    /// map(&user, 0x4000, 7);
+    /// on(1, || {
+    ///     let borrow = ENGINE.borrow(&user)?; // CPU 1 runs a kernel thread
+    ///     assert_eq!(load(0x4000), Some(7));
+    ///     drop(borrow); // lazy from here on
+    ///     Ok::<(), EngineError>(())
+    /// })?;
+    ///
+    /// ENGINE.switch_to(&user); // CPU 0 runs a user thread
+    /// assert_eq!(ENGINE.borrow(&user).err(), Some(EngineError::NotAKernelThread(CpuId::new(0))));
+    /// # Ok::<(), EngineError>(())
+    /// ```
     pub fn borrow<'a>(&'a self, user: &'a UserRef<'_, P>) -> Result<Borrow<'a, P>, EngineError> {
         let this_cpu = ThisCpu::enter(self, IrqReason::Switch);
         if this_cpu.loaded().is_active() {
@@ -75,6 +142,19 @@ impl<P: Platform> Shootdown<P> {
     /// The caller must ensure that:
     /// 1. a user thread that calls this keeps its reference to the space that it runs in until the call returns
     ///    or unwinds: `body` does not put it. The mask does not hold the space meanwhile, so it would die, and then be loaded again.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// let (user, patching) = (boot(0x1000), space(0x2000));
+    /// map(&patching, 0x9000, 3);
+    /// ENGINE.switch_to(&user);
+    /// // SAFETY: 1. `user` is kept until the end of the example.
+    /// let frame = unsafe { ENGINE.with_temporary_space(&patching, || load(0x9000)) };
+    /// assert_eq!(frame, Some(3));
+    /// assert_eq!(load(0x9000), None); // `user` is loaded again
+    /// ```
     #[expect(unsafe_code, reason = "which references a thread owns cannot be seen in any type")]
     pub unsafe fn with_temporary_space<R>(&self, temporary: &UserRef<'_, P>, body: impl FnOnce() -> R) -> R {
         self.must_own(temporary);
@@ -91,14 +171,28 @@ impl<P: Platform> Shootdown<P> {
         answer
     }
 
-    /// Handles an IPI: call it from the IPI handler, or from a spin loop that runs with interrupts off. Safe in interrupt
-    /// context. Never waits.
+    /// Handles an IPI (Linux: `flush_tlb_func`): call it from the IPI handler, or from a spin loop that runs with
+    /// interrupts off. Safe in interrupt context. Never waits.
     ///
     /// # Safety
     /// The caller must ensure that:
     /// 1. interrupts are off on this CPU, and stay off until it returns;
     /// 2. it does not come between the steps of a call of the engine that has interrupts off on this CPU: not in an NMI
     ///    handler, and not in a callback of the [`Platform`] that such a call makes.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::{CpuId, Platform};
+    /// let user = boot(0x1000);
+    /// fn ipi_handler() {
+    ///     // SAFETY: 1. interrupts are off in the handler; 2. the IPI is maskable, and so never arrives in the engine.
+    ///     unsafe { ENGINE.handle_ipi() }
+    /// }
+    /// on(1, ipi_handler); // a spurious interrupt does no harm
+    /// assert_eq!(ENGINE.platform().local(CpuId::new(1)).counters().ipis_handled(), 0);
+    /// ```
     #[expect(unsafe_code, reason = "whether interrupts are off cannot be seen in any type")]
     pub unsafe fn handle_ipi(&self) {
         Cpu::in_handler(self).handle_ipi();
@@ -127,7 +221,8 @@ impl<P: Platform> Drop for Back<'_, P> {
     }
 }
 
-/// A space loaded by a kernel thread; see [`Shootdown::borrow`]. When it is dropped, the thread goes lazy on the space.
+/// A space that a kernel thread has borrowed (Linux: between `kthread_use_mm` and `kthread_unuse_mm`); see
+/// [`Shootdown::borrow`]. When it is dropped, the thread goes lazy on the space.
 ///
 /// What else is loaded on this CPU meanwhile, the scheduler takes away again before the thread goes on: debug builds look at
 /// that when it is dropped.

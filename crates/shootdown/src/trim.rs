@@ -12,9 +12,9 @@ use crate::types::CpuId;
 use core::sync::atomic::Ordering;
 
 impl<P: Platform> Shootdown<P> {
-    /// Asks every CPU that has no use for `space` to leave its mask: lazy CPUs leave the space, CPUs that ran it before take
-    /// their bits away. Each removes itself, in its IPI handler, so a borrower that arrives meanwhile cannot lose the bit
-    /// that it has just set.
+    /// Asks every CPU that has no use for `space` to leave its mask (Linux: `next_trim_cpumask`): lazy CPUs leave the
+    /// space, CPUs that ran it before take their bits away. Each removes itself, in its IPI handler, so a borrower that
+    /// arrives meanwhile cannot lose the bit that it has just set.
     ///
     /// A request and no promise: a CPU that goes idle meanwhile stays a member until the next one. Waits until no
     /// request names the space any more; a CPU that has not answered after [`STALL_POLLS`](Platform::STALL_POLLS) polls is
@@ -22,6 +22,22 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// # Panics
     /// If another engine made the space.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::{CpuId, Platform};
+    /// let user = boot(0x1000);
+    /// on(1, || {
+    ///     ENGINE.switch_to(&user);
+    ///     ENGINE.enter_lazy();
+    /// });
+    /// ENGINE.trim(&user);
+    /// assert_eq!(ENGINE.platform().local(CpuId::new(1)).counters().evictions(), 1);
+    /// ENGINE.trim(&user);
+    /// assert_eq!(ipis(), 1); // the second trim finds nobody
+    /// ```
     pub fn trim(&self, space: &AddressSpace<P>) {
         self.must_own(space);
         let me = {

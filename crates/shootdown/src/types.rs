@@ -32,7 +32,7 @@ impl fmt::Display for CpuId {
     }
 }
 
-/// Identity of an address space; never reused, never 0 (SD-12).
+/// Identity of an address space (Linux: `ctx_id`); never reused, never 0 (SD-12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SpaceId(pub(crate) u64);
 
@@ -49,7 +49,7 @@ impl SpaceId {
     }
 }
 
-/// Count of flushes that a space has asked for; never goes back (SD-12).
+/// TLB generation: the count of flushes of a space (Linux: `tlb_gen`); never goes back (SD-12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Generation(pub(crate) u64);
 
@@ -86,7 +86,7 @@ impl Tag {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VirtAddr(pub u64);
 
-/// Page sizes that a range of pages can be made of.
+/// A page size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum PageSize {
@@ -154,6 +154,17 @@ impl PageRange {
     ///
     /// # Errors
     /// A start that is not a multiple of the size, no pages, or a run past the end of the address space.
+    ///
+    /// # Examples
+    /// ```
+    /// use shootdown::flush::{PageRange, PageSize, RangeError, VirtAddr};
+    ///
+    /// let huge = PageRange::new(VirtAddr(0x20_0000), 2, PageSize::Size2M)?;
+    /// assert_eq!((huge.count(), huge.size().bytes()), (2, 0x20_0000));
+    /// let error = PageRange::new(VirtAddr(0x1234), 1, PageSize::Size4K).unwrap_err();
+    /// assert_eq!(error, RangeError::Misaligned(VirtAddr(0x1234), PageSize::Size4K));
+    /// # Ok::<(), RangeError>(())
+    /// ```
     pub const fn new(start: VirtAddr, count: u64, size: PageSize) -> Result<Self, RangeError> {
         if start.0 & (size.bytes() - 1) != 0 {
             return Err(RangeError::Misaligned(start, size));
@@ -170,6 +181,13 @@ impl PageRange {
     }
 
     /// Makes the run of one 4 KiB page that holds `address`.
+    ///
+    /// # Examples
+    /// ```
+    /// use shootdown::flush::{PageRange, VirtAddr};
+    ///
+    /// assert_eq!(PageRange::page(VirtAddr(0x1234)).start(), VirtAddr(0x1000));
+    /// ```
     #[inline]
     pub const fn page(address: VirtAddr) -> Self {
         Self { start: address.0 & !0xfff, count: 1, size: PageSize::Size4K }
@@ -254,7 +272,7 @@ impl fmt::Display for RangeError {
 
 impl core::error::Error for RangeError {}
 
-/// What a flush must reach.
+/// The part of a space that a flush covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// These pages.
@@ -274,7 +292,7 @@ impl Scope {
     }
 }
 
-/// Whether page-table pages are given back, besides the frames that they mapped (SD-7).
+/// Whether page-table pages are freed too (SD-7; Linux: `freed_tables`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageTables {
     /// Only leaf entries changed: CPUs that are lazy on the space may be skipped.

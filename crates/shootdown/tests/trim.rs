@@ -1,6 +1,12 @@
 //! `trim` asks, and does not wait for ever, on a platform whose CPUs keep their bits.
 
-use shootdown::*;
+use shootdown::flush::LocalFlush;
+use shootdown::flush::{PageTables, Scope};
+use shootdown::mask::{CpuMask, OnLeave};
+use shootdown::refs::{Teardown, UserRef};
+use shootdown::tags::{OnInstall, Tag, Untagged};
+use shootdown::trace::IrqReason;
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock};

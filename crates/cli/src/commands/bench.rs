@@ -1,4 +1,7 @@
+use indicatif::HumanCount;
 use shootdown_bench::{Comparison, explore_vs_loom};
+use shootdown_lab::bench::{EXERCISE, Row, exercise};
+use shootdown_lab::workload::WorkloadKind;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -12,9 +15,36 @@ use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
 pub fn bench(args: &BenchArgs) -> Result<ExitCode, Failure> {
     match args.contest {
         None => super::policies::policies(args),
+        Some(Contest::Seed) => seed(args),
         Some(Contest::Explore) => explore(args),
         Some(Contest::Host) => host(args),
     }
+}
+
+/// Prints the exercise of the commit that this project began with.
+fn seed(args: &BenchArgs) -> Result<ExitCode, Failure> {
+    let rows = exercise(args.cpus, args.seed);
+    let mut out = anstream::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string(&rows).map_err(std::io::Error::from)?)?;
+    } else {
+        write!(out, "{}", exercise_table(&rows))?;
+    }
+    let promised = rows.iter().flatten().all(Row::is_as_promised);
+    Ok(ExitCode::from(if promised { AS_EXPECTED } else { NOT_AS_EXPECTED }))
+}
+
+/// IPIs of each of the three, with what was used after it had been given away.
+fn exercise_table(rows: &[[Row; 2]; 3]) -> String {
+    let [first, second] = EXERCISE.map(WorkloadKind::name);
+    let names = ["sparc64 before bafb056ce279", "sparc64 after it", "shootdown"];
+    let mut table = format!("{:30}{first:>18}{second:>10}{:>14}\n", "IPIs", "stale uses");
+    for (name, [first, second]) in names.into_iter().zip(rows) {
+        let stale = first.totals.violations + second.totals.violations;
+        let counts = [first.totals.sent, second.totals.sent, stale].map(|n| HumanCount(n).to_string());
+        table += &format!("{name:30}{:>18}{:>10}{:>14}\n", counts[0], counts[1], counts[2]);
+    }
+    table
 }
 
 /// Times flushes on this host.
@@ -77,8 +107,9 @@ fn verdict(comparison: &Comparison) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{json, verdict};
+    use super::{exercise, exercise_table, json, verdict};
     use shootdown_bench::{Comparison, Outcome, Row};
+    use shootdown_lab::machine::CpuCount;
 
     fn comparison(broken: bool) -> Comparison {
         let outcome = Outcome { visited: 10, executions: 3, complete: true, caught: false, seconds: 0.5 };
@@ -89,6 +120,12 @@ mod tests {
     fn a_bug_that_a_checker_misses_is_said() {
         assert!(verdict(&comparison(false)).starts_with("Both checkers"));
         assert!(verdict(&comparison(true)).starts_with("NOT AS EXPECTED"));
+    }
+
+    #[test]
+    fn the_readme_shows_the_exercise_as_it_is() {
+        let table = exercise_table(&exercise(CpuCount::new(16).expect("a number of CPUs"), 1));
+        assert!(include_str!("../../../../README.md").contains(&table), "README.md does not show:\n{table}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What code on the machine may do: policies that are written for it call this.
 
 use super::hw::{forget_lines, with};
-use super::run::suspend;
+pub(crate) use super::run::suspend;
 use shootdown_cells::Access;
 
 /// Words of modelled code have addresses above all of the host's, each on a line of its own.

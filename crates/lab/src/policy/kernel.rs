@@ -3,7 +3,7 @@
 use super::state::{Call, Cpu, SLOTS, Slot, Space, State, What, words};
 use super::style::{Counts, Lazy, Mask, Style, Tags, Transport};
 use super::{Policy, Request};
-use crate::machine::model::{fence, me, wait_until};
+use crate::machine::model::{fence, me, suspend, wait_until};
 use crate::machine::{PageTables, Pages, with};
 use std::cell::{RefCell, RefMut};
 
@@ -44,7 +44,7 @@ impl Kernel {
     }
 
     fn has_mask(&self) -> bool {
-        matches!(self.style.mask, Mask::Loaded | Mask::UntilUseless | Mask::Grows)
+        matches!(self.style.mask, Mask::Loaded | Mask::UntilUseless | Mask::Grows | Mask::ResetByOneUser)
     }
 
     /// Puts the current CPU into the mask; says whether it was there.
@@ -122,12 +122,44 @@ impl Kernel {
         let keep = self.pick_tag(space);
         let tag = self.tag(space);
         with(|hw| hw.install(Some(space), tag, keep));
-        if !known && self.style.mask == Mask::Grows && self.style.transport == Transport::PairLines {
-            // sparc64: a context's first run on a CPU flushes it there.
-            with(|hw| hw.flush_tag(tag));
-        }
+        self.flush_at_first_run(known, tag);
         self.cpu(me).loaded = Some(space);
         words::loaded(me).write();
+    }
+
+    /// sparc64: a context's first run on a CPU flushes it there.
+    fn flush_at_first_run(&self, known: bool, tag: u16) {
+        let grows = matches!(self.style.mask, Mask::Grows | Mask::ResetByOneUser);
+        if !known && grows && self.style.transport == Transport::PairLines {
+            with(|hw| hw.flush_tag(tag));
+        }
+    }
+
+    /// Counts the current CPU as a user of what it has loaded, or no longer.
+    fn count_user(&self, uses: bool) {
+        let Some(space) = self.cpu(me()).loaded else { return };
+        let mut space = self.space(space);
+        space.users = if uses { space.users + 1 } else { space.users - 1 };
+    }
+
+    /// sparc64 before bafb056ce279: where the count says "one user" the mask becomes this CPU alone. A borrower may begin
+    /// between the look at the count and the store to the mask.
+    fn reset_mask_by_one_user(&self, space: u32) {
+        if self.style.mask != Mask::ResetByOneUser {
+            return;
+        }
+        words::count(space).read();
+        if self.space(space).users != 1 {
+            return;
+        }
+        suspend();
+        let me = me();
+        let mut state = self.space(space);
+        state.mask.fill(0);
+        state.mask[me as usize / 64] = 1 << (me % 64);
+        state.members = 1;
+        drop(state);
+        words::mask(space, me / 64).update();
     }
 
     /// Picks a tag; says whether what the TLB has under it may stay.
@@ -197,7 +229,7 @@ impl Kernel {
             Mask::Nobody => Vec::new(),
             Mask::Everyone => (0..self.cpus()).filter(|&cpu| cpu != me).collect(),
             Mask::Holders => with(|hw| hw.stale_users(request.space, request.retired)),
-            Mask::Loaded | Mask::UntilUseless | Mask::Grows => {
+            Mask::Loaded | Mask::UntilUseless | Mask::Grows | Mask::ResetByOneUser => {
                 let members = self.members(request.space);
                 if !members.is_empty() {
                     with(|hw| hw.totals.remote_flushes += 1);
@@ -367,8 +399,15 @@ impl Policy for Kernel {
             let mut cpu = self.cpu(me);
             (cpu.loaded, std::mem::replace(&mut cpu.lazy, false))
         };
+        let was_user = loaded.is_some() && !lazy;
+        if was_user {
+            self.count_user(false);
+        }
         if loaded != Some(space) {
             self.load(space);
+        } else if self.style.mask == Mask::ResetByOneUser {
+            let known = self.join(space);
+            self.flush_at_first_run(known, self.tag(space));
         } else if lazy && self.style.lazy == Lazy::Skipped {
             words::lazy(me).write();
             fence();
@@ -381,6 +420,7 @@ impl Policy for Kernel {
                 with(|hw| hw.install(Some(space), tag, false));
             }
         }
+        self.count_user(true);
         if self.style.mask == Mask::Holders {
             with(|hw| hw.drop_stale());
         }
@@ -400,6 +440,7 @@ impl Policy for Kernel {
         if lazy || loaded.is_none() {
             return;
         }
+        self.count_user(false);
         match self.style.lazy {
             Lazy::Skipped => words::lazy(me).write(),
             Lazy::Disturbed => {}
@@ -427,6 +468,7 @@ impl Policy for Kernel {
             self.space(space).generation += 1;
         }
         fence();
+        self.reset_mask_by_one_user(space);
         if matches!(self.style.transport, Transport::Hardware | Transport::HardwareAndTrim) {
             self.flush_by_hardware(space, pages, tables);
         } else {

@@ -15,6 +15,8 @@ pub enum PolicyKind {
     LinuxPowerpc,
     /// Linux on sparc64, after bafb056ce279.
     LinuxSparc64,
+    /// Linux on sparc64 before bafb056ce279: a flush that counts one user takes all other CPUs out of the mask.
+    LinuxSparc64Racy,
     /// Linux on arm64.
     LinuxArm64,
     /// An IPI to every CPU for every flush.
@@ -31,13 +33,14 @@ pub enum PolicyKind {
 
 impl PolicyKind {
     /// All of them, in the order of tables.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Shootdown,
         Self::ShootdownKeep,
         Self::LinuxX86,
         Self::LinuxX86Exact,
         Self::LinuxPowerpc,
         Self::LinuxSparc64,
+        Self::LinuxSparc64Racy,
         Self::LinuxArm64,
         Self::BroadcastAll,
         Self::Redox,
@@ -55,6 +58,7 @@ impl PolicyKind {
             Self::LinuxX86Exact => "linux-x86-6.1",
             Self::LinuxPowerpc => "linux-powerpc",
             Self::LinuxSparc64 => "linux-sparc64",
+            Self::LinuxSparc64Racy => "linux-sparc64-5.8",
             Self::LinuxArm64 => "linux-arm64",
             Self::BroadcastAll => "broadcast-all",
             Self::Redox => "redox",
@@ -71,12 +75,12 @@ impl PolicyKind {
 
     /// Whether a stale translation is never used under it.
     pub fn is_safe(self) -> bool {
-        self != Self::None
+        !matches!(self, Self::LinuxSparc64Racy | Self::None)
     }
 
-    /// Whether a kernel could be built with it: not the two bounds.
+    /// Whether a kernel could be built with it: not the two bounds, nor what races.
     pub fn is_real(self) -> bool {
-        !matches!(self, Self::ExactSharers | Self::None)
+        !matches!(self, Self::ExactSharers | Self::LinuxSparc64Racy | Self::None)
     }
 
     /// Whether hardware broadcasts take the place of IPIs.

@@ -29,6 +29,8 @@ pub(super) struct Space {
     /// References beyond those of programs.
     pub(super) counted: u32,
     pub(super) gathers: u32,
+    /// CPUs that run a program in it or borrow it (Linux: `mm_users`).
+    pub(super) users: u32,
     pub(super) ended: bool,
 }
 

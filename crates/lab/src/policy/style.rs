@@ -12,6 +12,9 @@ pub(super) enum Mask {
     UntilUseless,
     /// Those that have ever had it.
     Grows,
+    /// The same, but a flush that counts one user takes all others out, and with them a borrower that has just joined: a
+    /// count bounds who may finish, not who may begin (SD-9).
+    ResetByOneUser,
     /// All.
     Everyone,
     /// Those that hold what goes, and could use it: an oracle.
@@ -132,6 +135,9 @@ fn described(kind: PolicyKind) -> Style {
             generations: false,
             ..LINUX
         },
+        PolicyKind::LinuxSparc64Racy => {
+            Style { mask: Mask::ResetByOneUser, ..described(PolicyKind::LinuxSparc64) }
+        }
         PolicyKind::LinuxArm64 => Style {
             mask: Mask::Nobody,
             lazy: Lazy::Disturbed,

@@ -25,6 +25,21 @@ use core::marker::PhantomData;
 /// Sources: Linux `arch/arm64/mm/context.c` (`check_and_switch_context`, `new_context`, `check_update_reserved_asid`,
 /// `flush_context`, `arm64_mm_context_get`), `arch/riscv/mm/context.c`; Arm ARM (DDI 0487), Translation Lookaside
 /// Buffers, on ASIDs; RISC-V Privileged, on the `satp` register and `SFENCE.VMA`.
+///
+/// # Examples
+/// ```
+/// use shootdown::tags::{CpuTags, FlushByBroadcast, GlobalAsids, TagStorage, TagWord, TagsError, tag_words};
+///
+/// static TAKEN: [TagWord; tag_words(256)] = [const { TagWord::new() }; tag_words(256)];
+/// static CPUS: [CpuTags; 4] = [const { CpuTags::new() }; 4];
+/// let storage = TagStorage { taken: &TAKEN, pinned: &[], cpus: &CPUS, caught: &[] };
+///
+/// let error = GlobalAsids::<FlushByBroadcast>::new(5, storage).unwrap_err();
+/// assert_eq!(error, TagsError::TooFew(5, 4)); // each CPU may reserve one
+/// let asids = GlobalAsids::<FlushByBroadcast>::new(256, storage)?;
+/// assert_eq!(asids.rollovers(), 0);
+/// # Ok::<(), TagsError>(())
+/// ```
 #[derive(Debug)]
 pub struct GlobalAsids<'a, F: AsidFlush, const G: u32 = 48> {
     rolling: Rolling<'a, G>,

@@ -19,6 +19,18 @@ use core::sync::atomic::Ordering;
 /// Sources: Linux `arch/sparc/mm/init_64.c` (`get_new_mmu_context`, `mmu_context_wrap`) and
 /// `arch/sparc/include/asm/mmu_context_64.h` (`switch_mm`). There CPUs that have left a space are sent every flush; here they
 /// remember a generation and catch up.
+///
+/// # Examples
+/// ```
+/// use shootdown::tags::{CpuTags, TagStorage, TagWord, TagsError, VersionedContexts};
+///
+/// static TAKEN: [TagWord; 1] = [const { TagWord::new() }; 1];
+/// static CPUS: [CpuTags; 4] = [const { CpuTags::new() }; 4];
+/// let storage = TagStorage { taken: &TAKEN, pinned: &[], cpus: &CPUS, caught: &[] };
+/// let error = VersionedContexts::<2>::new(64, storage).unwrap_err();
+/// assert_eq!(error, TagsError::TooManyCpus(4, 2));
+/// assert!(VersionedContexts::<4>::new(64, storage).is_ok());
+/// ```
 #[derive(Debug)]
 pub struct VersionedContexts<'a, const CPUS: usize, const G: u32 = 48> {
     rolling: Rolling<'a, G>,
@@ -44,7 +56,7 @@ impl<'a, const CPUS: usize, const G: u32> VersionedContexts<'a, CPUS, G> {
     /// neither a bitmap of pinned ones nor words for what was caught.
     ///
     /// # Errors
-    /// As [`GlobalAsids::new`](crate::GlobalAsids::new); more than `CPUS` CPUs.
+    /// As [`GlobalAsids::new`](crate::tags::GlobalAsids::new); more than `CPUS` CPUs.
     pub fn new(tags: u32, storage: TagStorage<'a>) -> Result<Self, TagsError> {
         let (cpus, room) = (storage.cpus.len() as u32, CPUS as u32);
         if cpus > room {

@@ -1,4 +1,4 @@
-//! Which TLB tag a space runs under on a CPU.
+//! Allocators of TLB tags: PCIDs, ASIDs, VMIDs, context numbers.
 //!
 //! | policy | a tag means | given back by | flushed |
 //! |---|---|---|---|
@@ -27,3 +27,6 @@ pub use shared::{GlobalOverLocal, ShareError, ShareTags, SharedTag};
 pub use slots::{PerCpuSlots, SLOTS, TagSlots};
 pub use storage::{CpuTags, TagStorage, TagWord, TagsError, tag_words};
 pub use vmids::Vmids;
+
+pub use crate::platform::OnInstall;
+pub use crate::types::Tag;

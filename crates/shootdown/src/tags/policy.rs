@@ -3,7 +3,7 @@
 use crate::tags::TagSlots;
 use crate::types::{CpuId, SpaceId, Tag};
 
-/// How spaces get tags.
+/// An allocator of TLB tags (Linux: `choose_new_asid`, `check_and_switch_context`).
 ///
 /// Sources of the shapes that are provided: Linux's x86 `choose_new_asid` (per-CPU numbers keyed by an identity that is
 /// never reused), arm64's and riscv's `context.c` (one number a space, generations), sparc64's `get_new_mmu_context`
@@ -11,8 +11,8 @@ use crate::types::{CpuId, SpaceId, Tag};
 ///
 /// The engine alone calls what takes a [`TagCpu`] or a [`TagSpace`], which nobody else can make: a policy may count on being
 /// told of every space that a CPU loads and leaves, and of nothing that did not happen. Where a callback has unwound between
-/// [`assign`](Self::assign) and the end of a switch, [`flushed`](Self::flushed) and [`left`](Self::on_unload) stand for what
-/// was not told.
+/// [`assign`](Self::assign) and the end of a switch, [`flushed`](Self::flushed) and [`on_unload`](Self::on_unload) stand for
+/// what was not told.
 ///
 /// # Safety
 /// Roots are loaded by what a policy answers ([`Platform::install`](crate::Platform::install), 3). Implementers promise:

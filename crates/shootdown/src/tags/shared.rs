@@ -31,6 +31,25 @@ use core::sync::atomic::Ordering;
 ///
 /// Source: Linux `arch/x86/mm/tlb.c` (`consider_global_asid`, `use_global_asid`, `finish_asid_transition`,
 /// `reset_global_asid_space`); AMD APM volume 3, INVLPGB and TLBSYNC.
+///
+/// # Examples
+/// ```
+/// use shootdown::tags::{GlobalOverLocal, Tag, TagBroadcast, TagWord, TagsError};
+///
+/// struct Invlpgb;
+/// // SAFETY: 1. for the example there is no TLB.
+/// unsafe impl TagBroadcast for Invlpgb {
+///     fn flush_all_tags(&self) {} // INVLPGB, then TLBSYNC
+/// }
+///
+/// static TAKEN: [TagWord; 1] = [const { TagWord::new() }; 1];
+/// static FREED: [TagWord; 1] = [const { TagWord::new() }; 1];
+/// // Tags 1 to 6 belong to each CPU; a space that runs on many CPUs may get one of 7 to 63.
+/// let tags = GlobalOverLocal::<_, 6>::new(Tag::new(7), 64, &TAKEN, &FREED, Invlpgb);
+/// assert!(tags.is_ok());
+/// let overlap = GlobalOverLocal::<_, 6>::new(Tag::new(6), 64, &TAKEN, &FREED, Invlpgb);
+/// assert_eq!(overlap.err(), Some(TagsError::Overlaps(Tag::new(6), 6)));
+/// ```
 #[derive(Debug)]
 pub struct GlobalOverLocal<'a, B: TagBroadcast, const N: usize> {
     local: PerCpuSlots<N>,
@@ -85,7 +104,7 @@ impl core::error::Error for ShareError {}
 
 impl<'a, B: TagBroadcast, const N: usize> GlobalOverLocal<'a, B, N> {
     /// Makes an allocator of global tags from `first`, which is above `N`, to `tags - 1`. `taken` and `freed` have a bit for
-    /// each tag below `tags`; see [`tag_words`](crate::tag_words).
+    /// each tag below `tags`; see [`tag_words`](crate::tags::tag_words).
     ///
     /// # Errors
     /// A first tag among the CPUs' own or no tag from it on, more than 65536, bitmaps that are too small.

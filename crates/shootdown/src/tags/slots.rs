@@ -64,7 +64,24 @@ fn slots() -> [Slot; SLOTS] {
     core::array::from_fn(|_| Slot { space: Word::new("slot", 0), generation: Word::new("slot_gen", 0) })
 }
 
-/// Tags 1 to `N` of each CPU, reused in turn, keyed by the space's identity (x86 PCID; `N` at most [`SLOTS`]).
+/// Tags 1 to `N` of each CPU, reused in turn (x86 PCIDs; Linux: `choose_new_asid`). `N` is at most [`SLOTS`].
+///
+/// A tag is keyed by the space's identity.
+///
+/// # Examples
+/// ```
+/// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+/// # use machine::*;
+/// # use shootdown::{CpuId, Platform};
+/// let (a, b) = (boot(0x1000), space(0x2000)); // on a machine with `PerCpuSlots<4>`
+/// map(&a, 0x4000, 7);
+/// ENGINE.switch_to(&a);
+/// assert_eq!(load(0x4000), Some(7));
+/// ENGINE.switch_to(&b);
+/// unmap(&a, 0x4000);
+/// ENGINE.switch_to(&a); // nothing was flushed, so what the TLB holds is taken for current
+/// assert_eq!(load(0x4000), Some(7));
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PerCpuSlots<const N: usize>;
 

@@ -91,12 +91,19 @@ pub struct TagStorage<'a> {
     pub pinned: &'a [TagWord],
     /// One for each CPU.
     pub cpus: &'a [CpuTags],
-    /// For [`GlobalAsids`](crate::GlobalAsids) that rest on IPIs, a word a tag for each CPU, one CPU after the other; else
+    /// For [`GlobalAsids`](crate::tags::GlobalAsids) that rest on IPIs, a word a tag for each CPU, one CPU after the other; else
     /// empty. A kernel that finds this too much uses fewer tags than the hardware has.
     pub caught: &'a [TagWord],
 }
 
 /// Words of a bitmap of `tags` tags.
+///
+/// # Examples
+/// ```
+/// use shootdown::tags::tag_words;
+///
+/// assert_eq!((tag_words(64), tag_words(65_536)), (1, 1024));
+/// ```
 pub const fn tag_words(tags: u32) -> usize {
     tags.div_ceil(64) as usize
 }

@@ -1,0 +1,88 @@
+//! The front door of the crate: what stands at the root, what the crate page says, and what the README shows.
+
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = include_str!("../src/lib.rs");
+const README: &str = include_str!("../../../README.md");
+
+/// Names that the crate exports at its root, modules included.
+fn exports() -> Vec<&'static str> {
+    let mut names = Vec::new();
+    let mut checkers_alone = false;
+    for line in ROOT.lines() {
+        if let Some(list) = line.strip_prefix("pub use ").filter(|_| !checkers_alone) {
+            let list = list.rsplit("::").next().expect("a path");
+            names.extend(list.split(|c: char| !c.is_alphanumeric()).filter(|name| !name.is_empty()));
+        }
+        if let Some(module) = line.strip_prefix("pub mod ").filter(|_| !checkers_alone) {
+            names.extend(module.split(|c: char| !c.is_alphanumeric() && c != '_').next());
+        }
+        checkers_alone = line.starts_with("#[cfg(") && line.contains("shootdown_");
+    }
+    names
+}
+
+#[test]
+fn at_most_fifteen_names_stand_at_the_root() {
+    let names = exports();
+    assert!(names.contains(&"Shootdown") && names.contains(&"tags"), "{names:?}");
+    assert!(names.len() <= 15, "{} names: {names:?}", names.len());
+}
+
+#[test]
+fn the_crate_page_has_its_sections() {
+    let sections: Vec<_> = ROOT.lines().filter_map(|line| line.strip_prefix("//! # ")).collect();
+    assert_eq!(sections, ["The problem", "A complete example", "The layers", "Safety", "Links"]);
+    assert!(ROOT.contains("include_str!(\"../examples/embed.rs\")"), "the example is not on the crate page");
+}
+
+#[test]
+fn the_readme_shows_the_example_as_it_is() {
+    let example = include_str!("../examples/embed.rs");
+    let begin = example.find("// README: begin\n").expect("begin mark") + "// README: begin\n".len();
+    let end = example.find("// README: end").expect("end mark");
+    assert!(README.contains(example[begin..end].trim()), "README.md differs from examples/embed.rs");
+}
+
+#[test]
+fn the_readme_has_at_most_900_words() {
+    let words = README.split_whitespace().count();
+    assert!(words <= 900, "README.md has {words} words");
+}
+
+#[test]
+fn the_book_shows_sources_as_they_are() {
+    let book = repository().join("docs/book/src");
+    let mut shown = 0;
+    for entry in std::fs::read_dir(&book).expect("the book") {
+        let path = entry.expect("a chapter").path();
+        let chapter = std::fs::read_to_string(&path).expect("text");
+        assert!(!chapter.contains("{{#"), "{} has an include that is not expanded", path.display());
+        for part in chapter.split("<!-- from ").skip(1) {
+            let (source, rest) = part.split_once(" -->").expect("the end of the mark");
+            let block = rest.split("```").nth(1).expect("a block after the mark");
+            let (_, block) = block.split_once('\n').expect("a language");
+            assert_eq!(block.trim_end(), excerpt(&book, source), "{}: {source}", path.display());
+            shown += 1;
+        }
+    }
+    assert!(shown >= 13, "{shown} excerpts; is the mark spelt otherwise?");
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// What stands in a file, or between the marks of `file:anchor`.
+fn excerpt(book: &Path, source: &str) -> String {
+    let (file, anchor) = source.split_once(':').unwrap_or((source, ""));
+    let text = std::fs::read_to_string(book.join(file)).expect("the source");
+    let lines: Vec<_> = text.lines().collect();
+    let mark = |word: &str| lines.iter().position(|line| line.ends_with(&format!("{word}: {anchor}")));
+    let lines = match anchor {
+        "" => &lines[..],
+        _ => &lines[mark("ANCHOR").expect("the anchor") + 1..mark("ANCHOR_END").expect("its end")],
+    };
+    let kept: Vec<_> = lines.iter().copied().filter(|line| !line.contains("ANCHOR")).collect();
+    kept.join("\n").trim_end().trim_start_matches('\n').to_owned()
+}
