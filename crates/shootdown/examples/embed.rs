@@ -1,5 +1,6 @@
 // What a kernel writes to use the engine: `cargo run -p shootdown --example embed`.
 // One CPU maps, unmaps and tears down.
+#![allow(missing_docs, reason = "a doctest of the crate page, too")]
 #![cfg_attr(rustfmt, rustfmt::skip)] // a line for each duty of the platform reads best
 
 /// Stand-ins for what every kernel has.
