@@ -1,12 +1,12 @@
 //! The platform of a toy hypervisor: a space is a guest, its addresses are the guest's physical ones, its tag is a VMID,
 //! and every flush is a broadcast.
 
+use shootdown::ports::{Broadcasts, Deferred, Entries, Levels, Portable};
 use shootdown::{
     AddressSpace, CpuId, CpuLocal, CpuMask, CpuTags, IrqReason, LocalFlush, OnInstall, PageRange, PageTables,
     Platform, Remote, RemoteFlush, Scope, Shootdown, Tag, TagBroadcast, TagStorage, TagWord, Teardown,
     TeardownHandle, Vmids, tag_words,
 };
-use shootdown_ports::{Broadcasts, Deferred, Entries, Levels, Portable};
 
 const CPUS: usize = 8;
 /// VMIDs of 8 bits.

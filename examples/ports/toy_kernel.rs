@@ -1,11 +1,11 @@
 //! The platform of a toy kernel: two tags a CPU, IPIs, nothing else.
 
 // ANCHOR: head
+use shootdown::ports::{Deferred, Entries, Levels, Portable, Ports};
 use shootdown::{
     AddressSpace, CpuId, CpuLocal, CpuMask, IrqReason, LocalFlush, OnInstall, PageRange, PageTables,
     PerCpuSlots, Platform, Shootdown, Tag, Teardown, TeardownHandle,
 };
-use shootdown_ports::{Deferred, Entries, Levels, Portable, Ports};
 
 /// Most CPUs.
 const CPUS: usize = 8;

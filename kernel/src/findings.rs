@@ -11,7 +11,7 @@ use crate::paging;
 use crate::sched;
 use core::sync::atomic::{AtomicU64, Ordering};
 use shootdown::{CpuId, PageRange, PageTables, Scope, SpaceId};
-use shootdown_judge::{Kind, Sanitizer, Verdict, Violation};
+use shootdown::sanitizer::{Kind, Sanitizer, Verdict, Violation};
 
 /// Something that must not happen.
 #[derive(Clone, Copy, Debug)]

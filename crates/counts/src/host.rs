@@ -2,11 +2,11 @@
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicU32, Ordering};
+use shootdown::sanitizer::{Checked, Counts, Wrapped};
 use shootdown::{
     AddressSpace, CpuId, CpuLocal, CpuMask, IrqReason, LocalFlush, OnInstall, OnLeave, Platform, Shootdown,
     TagPolicy, Teardown, VirtAddr,
 };
-use shootdown_judge::{Checked, Counts, Wrapped};
 use std::sync::OnceLock;
 
 /// CPUs of the machine; one host thread plays them in turn.

@@ -2,11 +2,11 @@
 
 use crate::host::{Host, Stage, Watched};
 use core::hint::black_box;
+use shootdown::sanitizer::{Checked, Counts};
 use shootdown::{
     AddressSpace, CpuLocal, CpuMask, PageRange, PageTables, PerCpuSlots, Scope, Shootdown, TagPolicy,
     Untagged, UserRef, VirtAddr,
 };
-use shootdown_judge::{Checked, Counts};
 
 /// How often each operation runs; all runs must cost the same.
 pub const REPEATS: u64 = 64;

@@ -2,10 +2,10 @@
 
 use crate::cpu::Cpu;
 use crate::sim::{ARRIVAL, HOST, IPI, PAGES, Profile, Sim, TAGS, Wires};
+use shootdown::ports::Portable;
 use shootdown::{AddressSpace, MaskStore, Shootdown, UserHandle};
 use shootdown_explore::{Registry, Scenario, sync};
 use shootdown_machine::{Machine, MaskWord, space_name};
-use shootdown_ports::Portable;
 use std::sync::atomic::Ordering::Release;
 
 /// A platform that the doctor can examine: one over the simulated machine's ports.

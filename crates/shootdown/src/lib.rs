@@ -8,7 +8,7 @@
 //!
 //! `no_std`; no allocation, no assembly, no static but the counter that tells engines apart. The rules that the code keeps are numbered SD-1 to SD-15 and listed in
 //! INVARIANTS.md with the check that fails without each. The source is checked as it ships: the packages under
-//! `crates/checked` compile it with a model checker's cells in place of `core`'s atomics.
+//! `checks` compile it with a model checker's cells in place of `core`'s atomics.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -18,9 +18,9 @@ compile_error!("shootdown needs 64-bit atomics: identities and generations never
 mod counters;
 mod engine;
 mod event;
-#[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break))]
+#[cfg(any(shootdown_explore, shootdown_loom, shootdown_break))]
 pub mod fault;
-#[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break)))]
+#[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_break)))]
 mod fault;
 mod flush;
 mod gather;
@@ -34,7 +34,11 @@ mod misuse;
 mod percpu;
 #[expect(unsafe_code, reason = "the embedder's promises")]
 mod platform;
+#[cfg(not(shootdown_loom))]
+pub mod ports;
 mod refs;
+#[cfg(feature = "sanitizer")]
+pub mod sanitizer;
 mod space;
 mod switch;
 mod sync;
@@ -60,6 +64,8 @@ pub use platform::{IrqReason, LocalFlush, OnInstall, OnLeave, Platform, Remote, 
 pub use refs::{SpaceExited, StructRef, Teardown, UserRef};
 pub use space::AddressSpace;
 pub use switch::Borrow;
+#[cfg(shootdown_instrumented)]
+pub use sync::instrumented::{Access, Observer, observe};
 pub use tags::{
     AsidFlush, Assignment, CpuTags, FlushByBroadcast, FlushByIpi, FlushMethod, GlobalAsids, GlobalOverLocal,
     PerCpuSlots, PinError, PinTags, Residue, SLOTS, ShareError, ShareTags, SharedTag, TagBroadcast,

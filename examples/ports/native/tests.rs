@@ -4,8 +4,8 @@ extern crate std;
 
 use crate::toy_kernel::Kernel;
 use core::sync::atomic::{AtomicU64, Ordering};
+use shootdown::ports::{Entries, Levels, Portable, Ports};
 use shootdown::{CpuMask, PageRange, Shootdown, VirtAddr};
-use shootdown_ports::{Entries, Levels, Portable, Ports};
 use std::boxed::Box;
 
 /// A machine of one CPU that counts.

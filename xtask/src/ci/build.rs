@@ -7,9 +7,9 @@ use super::steps::Done;
 use crate::process::{self, cargo, stream};
 use crate::{licences, package};
 
-/// Packages with the engine's source and its library's name: cargo would write their documentation over the engine's.
-const SAME_LIBRARY: &str = "--exclude shootdown-under-explore --exclude shootdown-under-loom --exclude shootdown-under-shuttle --exclude \
-     shootdown-counted";
+/// Packages with the engine's source: their documentation is the engine's.
+const SAME_LIBRARY: &str =
+    "--exclude shootdown-under-explore --exclude shootdown-under-loom --exclude shootdown-instrumented";
 
 pub fn fmt(root: &Path) -> Result<Done> {
     process::run(&mut cargo(root, "fmt --all --check"))?;

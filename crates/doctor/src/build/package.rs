@@ -129,13 +129,11 @@ path = {:?}
 
 [dependencies]
 shootdown = {{ package = \"shootdown-under-explore\", path = {:?} }}
-shootdown-ports = {{ package = \"shootdown-ports-under-explore\", path = {:?} }}
 {}
 ",
         source.edition,
         source.root,
-        crates.join("checked/explore"),
-        crates.join("checked/ports"),
+        checkout.join("checks/explorer"),
         source.dependencies.join("\n")
     )
 }

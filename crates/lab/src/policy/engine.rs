@@ -2,8 +2,8 @@
 
 use super::{Policy, Request};
 use crate::machine::{PageTables, Pages, forget_lines, suspend, with};
-use shootdown_counted as sd;
-use shootdown_counted::{
+use shootdown_instrumented as sd;
+use shootdown_instrumented::{
     AddressSpace, CpuId, CpuLocal, CpuMask, IrqReason, LocalFlush, OnInstall, OnLeave, PageRange, PageSize,
     PerCpuSlots, Platform, Scope, Shootdown, SpaceHandle, Tag, TagPolicy, Teardown, Untagged, UserRef,
     VirtAddr,

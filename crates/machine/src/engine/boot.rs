@@ -3,8 +3,8 @@
 use super::sim::{Handle, Sim, TestMachine};
 use super::world::{Oracles, Start};
 use crate::config::{Builder, MAX_CPUS, MAX_TAGS};
+use shootdown::sanitizer::{Panics, Sanitizer};
 use shootdown::{AddressSpace, LocalFlush, OnInstall, Shootdown, Tag, UserHandle};
-use shootdown_judge::{Panics, Sanitizer};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
