@@ -188,7 +188,7 @@ fn files_that_are_no_guests_are_refused_with_their_name() {
     refused(&[folder.path().to_str().expect("a plain path")], &["no guest", "cannot be read"]);
     let empty = write("empty.elf", b"");
     refused(&[&empty], &["empty.elf: not a 64-bit ELF file"]);
-    refused(&[program().to_str().expect("a plain path")], &["not for RISC-V (243)"]);
+    refused(&[env!("CARGO_BIN_EXE_emulator")], &["not for RISC-V (243)"]);
     let hello = include_bytes!("../src/guests/elf/hello.elf");
     let cut = write("cut.elf", &hello[..200]);
     refused(&[&cut], &["cut.elf: "]);
