@@ -6,9 +6,12 @@
 //! [`StructRef`], [`Teardown`]). The embedder provides a [`Platform`]: TLB instructions, an inter-processor interrupt,
 //! per-CPU memory.
 //!
-//! `no_std`; no allocation, no assembly, no static but the counter that tells engines apart. The rules that the code keeps are numbered SD-1 to SD-15 and listed in
-//! INVARIANTS.md with the check that fails without each. The source is checked as it ships: the packages under
-//! `checks` compile it with a model checker's cells in place of `core`'s atomics.
+//! A platform that is written over [`ports`] also runs on a simulated machine, where `shootdown doctor` examines it. With the
+//! feature `sanitizer` there is a TLB sanitizer, which watches a platform while a kernel runs on it.
+//!
+//! `no_std`; no allocation, no assembly, no static but the counter that tells engines apart. The rules that the code keeps
+//! are numbered SD-1 to SD-15 and listed in INVARIANTS.md with the check that fails without each. The source is checked as it
+//! ships: the packages under `checks` compile it with a model checker's cells in place of `core`'s atomics.
 #![no_std]
 #![deny(unsafe_code)]
 

@@ -40,13 +40,17 @@ pub fn read(source: &Source) -> Vec<Finding> {
     findings
 }
 
-/// Yields the lines of `source` that belong to the protocol: `sync` modules and the list of sites define orderings,
-/// and tests are no protocol.
+/// Parts of the engine's folder that are no protocol: `sync` defines orderings, and the sanitizer only watches. What it orders
+/// is explored with the engine.
+const OUTSIDE: [&str; 2] = ["sync", "sanitizer/"];
+
+/// Yields the lines of `source` that belong to the protocol. The list of sites defines orderings, and tests are no protocol.
 pub fn protocol(source: &Source) -> impl Iterator<Item = (usize, &str)> {
     let inside = source.path.strip_prefix(ENGINE).filter(|_| source.is_rust() && source.path != SITES);
     let tests = ["tests.rs", "properties.rs"];
-    let inside =
-        inside.filter(|inside| !inside.starts_with("sync") && !tests.iter().any(|end| inside.ends_with(end)));
+    let inside = inside.filter(|inside| {
+        !OUTSIDE.iter().any(|part| inside.starts_with(part)) && !tests.iter().any(|end| inside.ends_with(end))
+    });
     source.lines().take_while(move |(_, line)| inside.is_some() && line.trim() != "#[cfg(test)]")
 }
 
