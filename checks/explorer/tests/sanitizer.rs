@@ -54,9 +54,9 @@ fn without(rule: u8, oracles: Oracles) -> Vec<Case> {
     cases_under(Fault::rule(rule).expect("a rule"), oracles)
 }
 
-/// States after which a case is cut; SHOOTDOWN_JUDGE_STATES says another number.
+/// States after which a case is cut; SHOOTDOWN_SANITIZER_STATES says another number.
 fn limit() -> u64 {
-    std::env::var("SHOOTDOWN_JUDGE_STATES").ok().and_then(|text| text.parse().ok()).unwrap_or(30_000)
+    std::env::var("SHOOTDOWN_SANITIZER_STATES").ok().and_then(|text| text.parse().ok()).unwrap_or(30_000)
 }
 
 #[test]
