@@ -1,7 +1,9 @@
 //! A place for teardowns that must run later.
 
+use crate::handles::TeardownHandle;
+use crate::platform::Platform;
+use crate::space::AddressSpace;
 use crate::sync::Word;
-use crate::{AddressSpace, Platform, TeardownHandle};
 use core::fmt;
 use core::marker::PhantomData;
 use core::sync::atomic::Ordering;

@@ -1,7 +1,10 @@
 //! What the doctor asks of a platform besides [`Platform`].
 
-use super::Ports;
-use crate::{AddressSpace, Platform, Shootdown, TeardownHandle};
+use super::hardware::Ports;
+use crate::engine::Shootdown;
+use crate::handles::TeardownHandle;
+use crate::platform::Platform;
+use crate::space::AddressSpace;
 
 /// A platform over ports: what makes it, and the code around it that its contract speaks of.
 ///

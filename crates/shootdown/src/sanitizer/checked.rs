@@ -2,10 +2,15 @@
 
 use super::shadow::Sanitizer;
 use super::verdict::{Panics, Tally, Verdict};
-use crate::{
-    AddressSpace, CpuId, CpuLocal, Event, IrqReason, LocalFlush, OnInstall, OnLeave, PageTables, Platform,
-    Remote, RemoteFlush, Scope, SpaceHandle, SpaceId, Tag, TagPolicy, Teardown,
+use crate::event::Event;
+use crate::percpu::CpuLocal;
+use crate::platform::{
+    IrqReason, LocalFlush, OnInstall, OnLeave, Platform, Remote, RemoteFlush, SpaceHandle,
 };
+use crate::refs::Teardown;
+use crate::space::AddressSpace;
+use crate::tags::TagPolicy;
+use crate::types::{CpuId, PageTables, Scope, SpaceId, Tag};
 
 /// What a platform says once more for the machine `M` that is made around it, [`Checked`]: the three methods that name
 /// the machine's own type. Of the platform's own [`Handle`](Platform::Handle), [`free_root`](Platform::free_root),

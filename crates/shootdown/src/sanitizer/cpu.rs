@@ -2,8 +2,9 @@
 
 use super::removal::{Removal, Span};
 use super::words::raise;
+use crate::platform::OnInstall;
 use crate::sync::{Word, fence};
-use crate::{OnInstall, PageTables, Tag};
+use crate::types::{PageTables, Tag};
 use core::sync::atomic::Ordering;
 
 /// Flushes of single ranges that a CPU remembers. One more than the engine's history holds for a CPU that is behind.

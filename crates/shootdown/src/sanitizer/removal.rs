@@ -2,7 +2,7 @@
 
 use super::words::exchange;
 use crate::sync::{Word, fence};
-use crate::{CpuId, PageSize, PageTables, Scope, SpaceId, Tag};
+use crate::types::{CpuId, PageSize, PageTables, Scope, SpaceId, Tag};
 use core::sync::atomic::Ordering;
 
 /// A run of addresses, both ends in it.

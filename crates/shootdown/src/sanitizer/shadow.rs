@@ -4,8 +4,9 @@ use super::cpu::{Cover, Cpu, Flush, Found, Holder};
 use super::removal::{Removal, Removals, Span};
 use super::verdict::{Kind, Missing, Tally, Verdict, Violation};
 use super::words::{count, raise};
+use crate::platform::{LocalFlush, OnInstall};
 use crate::sync::{Word, fence};
-use crate::{CpuId, LocalFlush, OnInstall, PageRange, PageTables, Scope, SpaceId, Tag, VirtAddr};
+use crate::types::{CpuId, PageRange, PageTables, Scope, SpaceId, Tag, VirtAddr};
 use core::sync::atomic::Ordering;
 
 /// A shadow of what the CPUs of one machine may hold, for up to `CPUS` CPUs, and of the latest `PENDING` removals.

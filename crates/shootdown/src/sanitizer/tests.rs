@@ -2,7 +2,8 @@
 
 extern crate std;
 use super::{Kind, Missing, Sanitizer, Tally, Verdict, Violation};
-use crate::{CpuId, LocalFlush, OnInstall, PageRange, PageSize, PageTables, Scope, SpaceId, Tag, VirtAddr};
+use crate::platform::{LocalFlush, OnInstall};
+use crate::types::{CpuId, PageRange, PageSize, PageTables, Scope, SpaceId, Tag, VirtAddr};
 use std::string::{String, ToString};
 use std::sync::Mutex;
 use std::vec::Vec;

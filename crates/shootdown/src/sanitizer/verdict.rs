@@ -1,6 +1,6 @@
 //! What is reported, and to whom.
 
-use crate::{CpuId, PageTables, SpaceId, Tag, VirtAddr};
+use crate::types::{CpuId, PageTables, SpaceId, Tag, VirtAddr};
 use core::fmt;
 
 /// A translation that outlives what it leads to: who holds it, what it leads to, and the flush that was missing.
