@@ -2,11 +2,12 @@
 
 use crate::host::{Host, Stage, Watched};
 use core::hint::black_box;
+use shootdown::flush::{PageRange, PageTables, Scope, VirtAddr};
+use shootdown::mask::CpuMask;
+use shootdown::refs::UserRef;
 use shootdown::sanitizer::{Checked, Counts};
-use shootdown::{
-    AddressSpace, CpuLocal, CpuMask, PageRange, PageTables, PerCpuSlots, Scope, Shootdown, TagPolicy,
-    Untagged, UserRef, VirtAddr,
-};
+use shootdown::tags::{PerCpuSlots, TagPolicy, Untagged};
+use shootdown::{AddressSpace, CpuLocal, Shootdown};
 
 /// How often each operation runs; all runs must cost the same.
 pub const REPEATS: u64 = 64;

@@ -2,8 +2,10 @@
 
 use crate::cpu::Cpu;
 use crate::sim::{ARRIVAL, HOST, IPI, PAGES, Profile, Sim, TAGS, Wires};
+use shootdown::mask::MaskStore;
 use shootdown::ports::Portable;
-use shootdown::{AddressSpace, MaskStore, Shootdown, UserHandle};
+use shootdown::refs::UserHandle;
+use shootdown::{AddressSpace, Shootdown};
 use shootdown_explore::{Registry, Scenario, sync};
 use shootdown_machine::{Machine, MaskWord, space_name};
 use std::sync::atomic::Ordering::Release;

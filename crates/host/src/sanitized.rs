@@ -4,8 +4,9 @@ use crate::error::BuildError;
 use crate::host::{Host, Hosted, Mask, Sealed};
 use crate::machine::{Machine, MachineBuilder};
 use crate::space::{DeferredTeardown, SpaceHandle};
+use shootdown::AddressSpace;
+use shootdown::refs::Teardown;
 use shootdown::sanitizer::{Checked, Verdict, Wrapped};
-use shootdown::{AddressSpace, Teardown};
 
 /// A [`Host`] that a sanitizer watches; see [`MachineBuilder::sanitized`].
 pub type Sanitized<R, V> = Checked<Host<R>, V>;

@@ -3,8 +3,11 @@
 use super::sim::{Handle, Sim, TestMachine};
 use super::world::{Oracles, Start};
 use crate::config::{Builder, MAX_CPUS, MAX_TAGS};
+use shootdown::flush::LocalFlush;
+use shootdown::refs::UserHandle;
 use shootdown::sanitizer::{Panics, Sanitizer};
-use shootdown::{AddressSpace, LocalFlush, OnInstall, Shootdown, Tag, UserHandle};
+use shootdown::tags::{OnInstall, Tag};
+use shootdown::{AddressSpace, Shootdown};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 

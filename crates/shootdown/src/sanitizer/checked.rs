@@ -67,7 +67,7 @@ impl<P: Platform, V: Verdict, const CPUS: usize, const PENDING: usize> Checked<P
         self.sanitizer.tally()
     }
 
-    /// Notes that translations were taken out of the page tables other than through a [`Gather`](crate::Gather): out
+    /// Notes that translations were taken out of the page tables other than through a [`Gather`](crate::flush::Gather): out
     /// of kernel memory (where there is no space), or before a bare flush. Call it before that flush; what it returns goes
     /// to [`about_to_free`](Self::about_to_free).
     pub fn removed(&self, space: Option<SpaceId>, scope: Scope, tables: PageTables) -> u64 {

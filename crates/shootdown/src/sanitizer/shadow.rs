@@ -415,7 +415,7 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PEN
     }
 
     /// Runs `flush`, which drops user translations of all CPUs under every tag, and notes that: what a
-    /// [`TagBroadcast`](crate::TagBroadcast) does has to go through here, since no platform sees it.
+    /// [`TagBroadcast`](crate::tags::TagBroadcast) does has to go through here, since no platform sees it.
     pub fn wiping<R>(&self, flush: impl FnOnce() -> R) -> R {
         let number = self.now().0;
         let answer = flush();
