@@ -1,4 +1,8 @@
-//! Assembles and links the built-in guests: rustc brings an assembler and a linker for every target it knows.
+//! Assembles and links the built-in guests: rustc brings an assembler and a linker for every target it knows. Has the hosted
+//! platform's source compiled anew where it changes.
+
+#[path = "../../checks/source.rs"]
+mod source;
 
 use std::path::Path;
 use std::process::{Command, exit};
@@ -7,6 +11,8 @@ use std::{env, fs};
 const TARGET: &str = "riscv64gc-unknown-none-elf";
 
 fn main() {
+    // The library of this package.
+    source::follow("../../crates/host/src");
     println!("cargo::rerun-if-changed=guests");
     let out = env::var("OUT_DIR").expect("set by cargo");
     for entry in fs::read_dir("guests").expect("the folder of guests") {

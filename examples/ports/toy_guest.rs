@@ -3,11 +3,11 @@
 use core::sync::atomic::Ordering::{AcqRel, Acquire};
 use shootdown::flush::{LocalFlush, PageRange, PageTables};
 use shootdown::mask::CpuMask;
+use shootdown::ports::{Deferred, Entries, HOST_FLUSHES, HOST_PREEMPTED, Host, Levels, Portable};
 use shootdown::refs::{Teardown, TeardownHandle};
 use shootdown::tags::{OnInstall, Tag, Untagged};
 use shootdown::trace::IrqReason;
 use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
-use shootdown_ports::{Deferred, Entries, HOST_FLUSHES, HOST_PREEMPTED, Host, Levels, Portable};
 
 /// Most CPUs.
 const CPUS: usize = 8;

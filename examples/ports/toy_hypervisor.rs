@@ -3,11 +3,11 @@
 
 use shootdown::flush::{LocalFlush, PageRange, PageTables, Remote, RemoteFlush, Scope};
 use shootdown::mask::CpuMask;
+use shootdown::ports::{Broadcasts, Deferred, Entries, Levels, Portable};
 use shootdown::refs::{Teardown, TeardownHandle};
 use shootdown::tags::{CpuTags, OnInstall, Tag, TagBroadcast, TagStorage, TagWord, Vmids, tag_words};
 use shootdown::trace::IrqReason;
 use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
-use shootdown_ports::{Broadcasts, Deferred, Entries, Levels, Portable};
 
 const CPUS: usize = 8;
 /// VMIDs of 8 bits.

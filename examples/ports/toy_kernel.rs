@@ -3,11 +3,11 @@
 // ANCHOR: head
 use shootdown::flush::{LocalFlush, PageRange, PageTables};
 use shootdown::mask::CpuMask;
+use shootdown::ports::{Deferred, Entries, Levels, Portable, Ports};
 use shootdown::refs::{Teardown, TeardownHandle};
 use shootdown::tags::{OnInstall, PerCpuSlots, Tag};
 use shootdown::trace::IrqReason;
 use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
-use shootdown_ports::{Deferred, Entries, Levels, Portable, Ports};
 
 /// Most CPUs.
 const CPUS: usize = 8;

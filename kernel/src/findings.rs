@@ -11,8 +11,8 @@ use crate::paging;
 use crate::sched;
 use core::sync::atomic::{AtomicU64, Ordering};
 use shootdown::flush::{PageRange, PageTables, Scope};
+use shootdown::sanitizer::{Kind, Sanitizer, Verdict, Violation};
 use shootdown::{CpuId, SpaceId};
-use shootdown_judge::{Kind, Sanitizer, Verdict, Violation};
 
 /// Something that must not happen.
 #[derive(Clone, Copy, Debug)]

@@ -8,10 +8,14 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
 
+#[path = "../../../checks/source.rs"]
+#[expect(dead_code, reason = "build scripts follow the sources; this program compares them")]
+mod source;
+
 /// Where the engine's source lies in a checkout.
 pub const ENGINE: &str = "crates/shootdown/src";
 /// What only a checkout has, and a copy of the engine in somebody's kernel has not.
-const CHECKED: &str = "crates/checked/explore/Cargo.toml";
+const CHECKED: &str = "checks/explorer/Cargo.toml";
 
 /// A folder of a checkout whose source is compiled into this program, and the hash of what was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,11 +25,9 @@ struct Compiled {
 }
 
 /// All of them. The engine is there twice: for the explorer, and for the bench.
-const COMPILED: [Compiled; 4] = [
+const COMPILED: [Compiled; 2] = [
     Compiled { folder: ENGINE, hash: shootdown_machine::ENGINE_SOURCE },
     Compiled { folder: ENGINE, hash: shootdown_lab::ENGINE_SOURCE },
-    Compiled { folder: "crates/judge/src", hash: shootdown_machine::SANITIZER_SOURCE },
-    Compiled { folder: "crates/ports/src", hash: shootdown_doctor::PORTS_SOURCE },
 ];
 
 /// Hash of the engine's source that this program was compiled from.
@@ -67,7 +69,7 @@ fn around(place: &Path) -> Option<PathBuf> {
 fn compare_with(checkout: &Path, compiled: &[Compiled]) -> Result<(), Failure> {
     for Compiled { folder, hash } in compiled {
         let place = checkout.join(folder);
-        let found = shootdown_source::hash(&place).map_err(|error| {
+        let found = source::hash(&place).map_err(|error| {
             Failure::bad_input(
                 format!("cannot read {}, which this program was compiled from: {error}", place.display()),
                 "run from a whole checkout, or outside of it",
@@ -92,7 +94,9 @@ fn compare_with(checkout: &Path, compiled: &[Compiled]) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CHECKED, COMPILED, Compiled, ENGINE, around, compare, compare_with, engine, nearest};
+    use super::{
+        CHECKED, COMPILED, Compiled, ENGINE, around, compare, compare_with, engine, nearest, source,
+    };
     use std::fs;
     use std::path::{Path, PathBuf};
 
@@ -133,7 +137,7 @@ mod tests {
     fn other_sources_are_refused_with_folder_both_hashes_and_the_remedy() {
         let folder = tempfile::tempdir().expect("a folder");
         write(&folder.path().join(ENGINE).join("lib.rs"), "// edited");
-        let found = shootdown_source::hash(&folder.path().join(ENGINE)).expect("readable");
+        let found = source::hash(&folder.path().join(ENGINE)).expect("readable");
         let compiled = |hash| [Compiled { folder: ENGINE, hash }];
         let same: &'static str = Box::leak(found.clone().into_boxed_str());
         compare_with(folder.path(), &compiled(same)).expect("the same");
@@ -143,7 +147,7 @@ mod tests {
         for part in [place.as_str(), &found, "0123456789abcdef", "cargo build --release"] {
             assert!(said.contains(part), "{part}: {said}");
         }
-        let missing = [Compiled { folder: "crates/judge/src", hash: same }];
+        let missing = [Compiled { folder: "crates/missing/src", hash: same }];
         assert!(compare_with(folder.path(), &missing).is_err());
     }
 }

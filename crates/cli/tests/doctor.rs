@@ -79,7 +79,7 @@ fn json_has_a_line_for_each_check() {
 fn a_crate_with_modules_is_examined_by_its_folder() {
     let folder = tempfile::tempdir().expect("a folder");
     let manifest = "[package]\nname = \"my-kernel\"\nedition = \"2024\"\n[lib]\npath = \"source/kernel.rs\"\n\
-                    [dependencies]\nshootdown = \"0.1.0\"\nshootdown-ports = \"0.1.0\"\n[workspace]\n";
+                    [dependencies]\nshootdown = \"0.1.0\"\n[workspace]\n";
     written(folder.path(), "Cargo.toml", manifest);
     let root = "#![no_std]\nmod platform;\npub type PlatformUnderTest<H> = platform::Kernel<H>;\n";
     written(folder.path(), "source/kernel.rs", root);
@@ -114,7 +114,7 @@ fn what_cannot_be_examined_is_refused_with_a_remedy() {
         (
             written(folder.path(), "portable.rs", &not_portable),
             "does not compile",
-            "shootdown_ports::Portable<H>",
+            "shootdown::ports::Portable<H>",
         ),
     ];
     for (path, what, remedy) in cases {

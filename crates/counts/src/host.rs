@@ -5,10 +5,10 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use shootdown::flush::{LocalFlush, VirtAddr};
 use shootdown::mask::{CpuMask, OnLeave};
 use shootdown::refs::Teardown;
+use shootdown::sanitizer::{Checked, Counts, Wrapped};
 use shootdown::tags::{OnInstall, TagPolicy};
 use shootdown::trace::IrqReason;
 use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
-use shootdown_judge::{Checked, Counts, Wrapped};
 use std::sync::OnceLock;
 
 /// CPUs of the machine; one host thread plays them in turn.

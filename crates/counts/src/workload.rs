@@ -5,9 +5,9 @@ use core::hint::black_box;
 use shootdown::flush::{PageRange, PageTables, Scope, VirtAddr};
 use shootdown::mask::CpuMask;
 use shootdown::refs::UserRef;
+use shootdown::sanitizer::{Checked, Counts};
 use shootdown::tags::{PerCpuSlots, TagPolicy, Untagged};
 use shootdown::{AddressSpace, CpuLocal, Shootdown};
-use shootdown_judge::{Checked, Counts};
 
 /// How often each operation runs; all runs must cost the same.
 pub const REPEATS: u64 = 64;

@@ -1,8 +1,8 @@
 //! What CPUs have done before an exploration begins: from it follows what their TLBs may hold then.
 
 use crate::sim::{PAGES, TAGS};
+use shootdown::ports::Entries;
 use shootdown_machine::Builder;
-use shootdown_ports::Entries;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 

@@ -1,7 +1,7 @@
 //! Examines an implementation of [`shootdown::Platform`] on a simulated machine, through every execution of a fixed set of
 //! scenarios, and says which line of the platform's contract it breaks.
 //!
-//! The platform is written over [`shootdown_ports::Ports`], and this crate has ports that are a simulated machine: TLBs that
+//! The platform is written over [`shootdown::ports::Ports`], and this crate has ports that are a simulated machine: TLBs that
 //! hold whatever hardware might hold, walkers that fill at any time, interrupts that come at any moment, store buffers. A
 //! check either looks at one method (does `flush_local` drop what it was asked for, and no less?) or has the engine run on
 //! the platform, on two or three CPUs. What is found comes with the execution that shows it.
@@ -23,6 +23,3 @@ pub use examine::{examine, examine_with, print_events};
 pub use report::{Drawn, Event, Finding, Outcome, Report, Verdict};
 pub use sim::Sim;
 pub use world::PlatformUnderTest;
-
-/// Hash of the ports' source that this was compiled from.
-pub const PORTS_SOURCE: &str = shootdown_ports::SOURCE;

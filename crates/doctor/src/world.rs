@@ -3,11 +3,11 @@
 use crate::cpu::Cpu;
 use crate::sim::{ARRIVAL, HOST, IPI, PAGES, Profile, Sim, TAGS, Wires};
 use shootdown::mask::MaskStore;
+use shootdown::ports::Portable;
 use shootdown::refs::UserHandle;
 use shootdown::{AddressSpace, Shootdown};
 use shootdown_explore::{Registry, Scenario, sync};
 use shootdown_machine::{Machine, MaskWord, space_name};
-use shootdown_ports::Portable;
 use std::sync::atomic::Ordering::Release;
 
 /// A platform that the doctor can examine: one over the simulated machine's ports.

@@ -79,7 +79,6 @@ pub use host::{Host, Hosted, Mask};
 pub use machine::{Helper, Machine, MachineBuilder};
 pub use sanitized::Sanitized;
 pub use shootdown;
-pub use shootdown_judge;
 pub use space::SpaceHandle;
 pub use tlb::{SoftTlb, Tlb};
 pub use vcpu::{Guest, Poll, VirtualCpu};

@@ -6,7 +6,7 @@ use crate::machine::{Machine, MachineBuilder};
 use crate::space::{DeferredTeardown, SpaceHandle};
 use shootdown::AddressSpace;
 use shootdown::refs::Teardown;
-use shootdown_judge::{Checked, Verdict, Wrapped};
+use shootdown::sanitizer::{Checked, Verdict, Wrapped};
 
 /// A [`Host`] that a sanitizer watches; see [`MachineBuilder::sanitized`].
 pub type Sanitized<R, V> = Checked<Host<R>, V>;

@@ -1,6 +1,6 @@
 //! The performance bench: what a policy of TLB coherence costs, in counts that do not depend on the host.
 //!
-//! A [`machine`] of 1 to 4,096 CPUs runs one event at a time. On it run the shipped engine (the package `shootdown-counted`:
+//! A [`machine`] of 1 to 4,096 CPUs runs one event at a time. On it run the shipped engine (the package `shootdown-instrumented`:
 //! the same source, with cells that report each access) and the policies ([`policy`]) of kernels, written from their
 //! descriptions, all under the same workloads ([`workload`]). A staleness check watches every translation, so that a policy
 //! cannot win by being wrong.
@@ -16,4 +16,4 @@ pub mod trace;
 pub mod workload;
 
 /// Hash of the engine's source that this was compiled from.
-pub const ENGINE_SOURCE: &str = shootdown_counted::SOURCE;
+pub const ENGINE_SOURCE: &str = shootdown_instrumented::SOURCE;

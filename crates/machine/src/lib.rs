@@ -28,5 +28,3 @@ pub use tables::{Tables, space_name};
 
 /// Hash of the engine's source that this was compiled from.
 pub const ENGINE_SOURCE: &str = shootdown::SOURCE;
-/// Hash of the oracle's.
-pub const SANITIZER_SOURCE: &str = shootdown_judge::SOURCE;

@@ -2,7 +2,7 @@
 
 use crate::sync::const_fn;
 
-#[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle)))]
+#[cfg(not(any(shootdown_explore, shootdown_loom)))]
 use core::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
@@ -50,11 +50,11 @@ counters! {
 /// A count with one writer.
 #[derive(Debug)]
 pub(crate) struct Count {
-    #[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle)))]
+    #[cfg(not(any(shootdown_explore, shootdown_loom)))]
     value: AtomicU64,
 }
 
-#[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle)))]
+#[cfg(not(any(shootdown_explore, shootdown_loom)))]
 impl Count {
     const fn new() -> Self {
         Self { value: AtomicU64::new(0) }
@@ -73,7 +73,7 @@ impl Count {
 }
 
 /// Under a checker counts are not kept: they decide nothing, and would make every state a new one.
-#[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle))]
+#[cfg(any(shootdown_explore, shootdown_loom))]
 impl Count {
     const fn new() -> Self {
         Self {}

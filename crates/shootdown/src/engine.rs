@@ -30,10 +30,10 @@ pub struct Shootdown<P: Platform> {
 }
 
 /// Identities that a CPU takes at a time.
-#[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle)))]
+#[cfg(not(any(shootdown_explore, shootdown_loom)))]
 const ID_BLOCK: u64 = 64;
 /// The same, small enough that the checkers see a block run out.
-#[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle))]
+#[cfg(any(shootdown_explore, shootdown_loom))]
 const ID_BLOCK: u64 = 2;
 
 /// Why an operation was refused.

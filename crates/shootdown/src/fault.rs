@@ -3,7 +3,11 @@
 //! In the shipped build both questions below are constants and vanish.
 
 pub(crate) use crate::rules::Rule;
+use crate::sync::fence;
 use core::sync::atomic::Ordering;
+
+#[cfg(any(shootdown_explore, shootdown_loom))]
+pub use crate::sync::STALLS;
 
 /// Orderings of the engine, by name. INVARIANTS.md lists, for each, the rule it serves, its partner and the check that
 /// fails without it.
@@ -16,11 +20,11 @@ macro_rules! sites {
 
         impl Site {
             /// All sites.
-            #[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle))]
+            #[cfg(any(shootdown_explore, shootdown_loom))]
             pub const ALL: &'static [Site] = &[$(Site::$site,)*];
 
             /// Name in INVARIANTS.md and on the command line.
-            #[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle))]
+            #[cfg(any(shootdown_explore, shootdown_loom))]
             pub const fn name(self) -> &'static str {
                 match self { $(Site::$site => $name,)* }
             }
@@ -133,7 +137,7 @@ impl Site {
     #[inline(always)]
     pub(crate) fn full_fence(self) {
         if !weakened(self) {
-            crate::sync::fence(Ordering::SeqCst);
+            fence(Ordering::SeqCst);
         }
     }
 
@@ -141,7 +145,7 @@ impl Site {
     #[inline(always)]
     pub(crate) fn acquire_fence(self) {
         if !weakened(self) {
-            crate::sync::fence(Ordering::Acquire);
+            fence(Ordering::Acquire);
         }
     }
 
@@ -149,7 +153,7 @@ impl Site {
     #[inline(always)]
     pub(crate) fn release_fence(self) {
         if !weakened(self) {
-            crate::sync::fence(Ordering::Release);
+            fence(Ordering::Release);
         }
     }
 }
@@ -177,24 +181,20 @@ const SITE_BASE: u64 = 0x100;
 #[cfg(shootdown_mutants)]
 const MUTANT_BASE: u64 = 0x1000;
 
-/// Context bit: a wait may turn out late once (check builds).
-#[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle))]
-pub const STALLS: u64 = 1 << 16;
-
 /// Number to hand to the checker so that rule SD-`n` is removed, if there is such a rule.
-#[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break))]
+#[cfg(any(shootdown_explore, shootdown_loom, shootdown_break))]
 pub fn rule(n: u8) -> Option<u64> {
     Rule::of(n).map(|rule| u64::from(rule.number()))
 }
 
 /// Number to hand to the checker so that `site` is weakened.
-#[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle))]
+#[cfg(any(shootdown_explore, shootdown_loom))]
 pub fn site(site: Site) -> u64 {
     SITE_BASE + site as u64
 }
 
 /// Number to hand to the checker so that mutant `n` is chosen, from 1; 0 for none.
-#[cfg(all(shootdown_mutants, any(shootdown_explore, shootdown_loom, shootdown_shuttle)))]
+#[cfg(all(shootdown_mutants, any(shootdown_explore, shootdown_loom)))]
 pub fn mutated(n: u16) -> u64 {
     if n == 0 { 0 } else { MUTANT_BASE + u64::from(n) }
 }
@@ -207,16 +207,13 @@ fn chosen() -> u64 {
     number.map_or(0, |n| MUTANT_BASE + n)
 }
 
-#[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break, shootdown_mutants)))]
+#[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_break, shootdown_mutants)))]
 #[inline(always)]
 const fn injected() -> u64 {
     0
 }
 
-#[cfg(all(
-    shootdown_mutants,
-    not(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break))
-))]
+#[cfg(all(shootdown_mutants, not(any(shootdown_explore, shootdown_loom, shootdown_break))))]
 fn injected() -> u64 {
     extern crate std;
     static CHOSEN: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
@@ -228,7 +225,7 @@ fn injected() -> u64 {
     shootdown_explore::sync::context()
 }
 
-#[cfg(any(shootdown_loom, shootdown_shuttle))]
+#[cfg(shootdown_loom)]
 mod local {
     extern crate std;
     use std::cell::Cell;
@@ -248,13 +245,13 @@ mod local {
         INJECTED.with(|cell| cell.set(fault));
     }
 }
-#[cfg(any(shootdown_loom, shootdown_shuttle))]
+#[cfg(shootdown_loom)]
 pub use local::inject;
-#[cfg(any(shootdown_loom, shootdown_shuttle))]
+#[cfg(shootdown_loom)]
 use local::injected;
 
 /// A bare-metal build with `--cfg shootdown_break`: one fault for the machine, chosen at boot.
-#[cfg(all(shootdown_break, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle))))]
+#[cfg(all(shootdown_break, not(any(shootdown_explore, shootdown_loom))))]
 mod machine {
     use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -270,7 +267,7 @@ mod machine {
         INJECTED.store(fault, Ordering::Relaxed);
     }
 }
-#[cfg(all(shootdown_break, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle))))]
+#[cfg(all(shootdown_break, not(any(shootdown_explore, shootdown_loom))))]
 pub use machine::inject;
-#[cfg(all(shootdown_break, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle))))]
+#[cfg(all(shootdown_break, not(any(shootdown_explore, shootdown_loom))))]
 use machine::injected;

@@ -157,10 +157,10 @@ fn no_requests() -> [Entry; HISTORY_LEN] {
     core::array::from_fn(|_| Entry { stamp: Word::new("stamp", 0), range: Word::new("range", 0) })
 }
 
-#[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_counted))))]
+#[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_instrumented))))]
 mod properties;
 
-#[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle))))]
+#[cfg(all(test, not(any(shootdown_explore, shootdown_loom))))]
 mod tests {
     use super::*;
     use crate::types::{PageSize, VirtAddr};

@@ -63,9 +63,9 @@ compile_error!("shootdown needs 64-bit atomics: identities and generations never
 mod counters;
 mod engine;
 mod event;
-#[cfg(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break))]
+#[cfg(any(shootdown_explore, shootdown_loom, shootdown_break))]
 pub mod fault;
-#[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break)))]
+#[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_break)))]
 mod fault;
 pub mod flush;
 mod gather;
@@ -79,8 +79,12 @@ mod misuse;
 mod percpu;
 #[expect(unsafe_code, reason = "the embedder's promises")]
 mod platform;
+#[cfg(not(shootdown_loom))]
+pub mod ports;
 pub mod refs;
 pub mod rules;
+#[cfg(feature = "sanitizer")]
+pub mod sanitizer;
 mod space;
 mod switch;
 mod sync;
@@ -96,6 +100,8 @@ pub use engine::{EngineError, Shootdown};
 pub use percpu::CpuLocal;
 pub use platform::Platform;
 pub use space::AddressSpace;
+#[cfg(shootdown_instrumented)]
+pub use sync::instrumented::{Access, Observer, observe};
 pub use types::{CpuId, SpaceId};
 
 /// What each CPU counts, the events that a platform can trace, and why the engine turns interrupts off.

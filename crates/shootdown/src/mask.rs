@@ -402,5 +402,5 @@ const fn bit(cpu: CpuId) -> u64 {
     1 << (cpu.number() % 64)
 }
 
-#[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_counted))))]
+#[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_instrumented))))]
 mod properties;

@@ -105,10 +105,7 @@ fn refuse(misuse: Misuse, number: u64) -> ! {
     panic!("{why} {number}");
 }
 
-#[cfg(all(
-    test,
-    not(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_break, shootdown_counted))
-))]
+#[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_break, shootdown_instrumented))))]
 mod tests {
     extern crate std;
     use super::Identity;

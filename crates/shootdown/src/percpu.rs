@@ -250,7 +250,7 @@ impl Loaded {
     }
 }
 
-#[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle))))]
+#[cfg(all(test, not(any(shootdown_explore, shootdown_loom))))]
 mod tests {
     use super::*;
 

@@ -1,11 +1,21 @@
 //! The one place where atomics come from.
 //!
-//! Kernels get `core`'s. The packages under `crates/checked` compile this same source with cells of the explorer, of
-//! loom or of shuttle, so that what is checked is what ships; or with cells that report each access, to be counted.
+//! Kernels get `core`'s. The packages under `checks` compile this same source with three others: the cells of the explorer
+//! and of loom, so that what is checked is what ships, and instrumented ones, which report each access.
 
 use core::sync::atomic::Ordering;
 
-pub(crate) use imp::{Word, fence, patience, retry};
+pub(crate) use imp::patience;
+#[cfg(not(shootdown_loom))]
+pub use imp::wait_until;
+pub use imp::{Word, fence, retry};
+
+#[cfg(shootdown_instrumented)]
+pub mod instrumented;
+
+/// Bit of a scenario's context: a wait may time out once (check builds).
+#[cfg(any(shootdown_explore, shootdown_loom))]
+pub const STALLS: u64 = 1 << 16;
 
 /// Declares a function `const` wherever cells can be made in constants (everywhere but under loom).
 macro_rules! const_fn {
@@ -31,14 +41,12 @@ pub(crate) enum Waited {
 
 /// Whether a condition is worth a look before a wait for it begins. The explorer's wait looks by itself, and a second look
 /// would only multiply its states.
-pub(crate) const EAGER: bool = cfg!(not(any(shootdown_explore, shootdown_loom, shootdown_shuttle)));
+pub(crate) const EAGER: bool = cfg!(not(any(shootdown_explore, shootdown_loom)));
 
 /// Whether a callback may unwind, and its caller go on. Not where panics abort, as on bare metal: what recovers from it costs
 /// nothing there. Checkers abandon a run that panics, and counts are those of bare metal.
-pub(crate) const UNWINDS: bool = cfg!(all(
-    panic = "unwind",
-    not(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_counted))
-));
+pub(crate) const UNWINDS: bool =
+    cfg!(all(panic = "unwind", not(any(shootdown_explore, shootdown_loom, shootdown_instrumented))));
 
 /// Replaces the word's value by `step` of it, until that succeeds or `step` declines.
 ///
@@ -56,10 +64,10 @@ pub(crate) fn update(word: &Word, order: Ordering, step: impl Fn(u64) -> Option<
 
 #[cfg(shootdown_explore)]
 mod imp {
-    pub(crate) use shootdown_explore::sync::{Word, fence, retry};
+    pub use shootdown_explore::sync::{Word, fence, retry, wait_until};
 
-    /// Blocks until `ready`. With [`crate::fault::STALLS`] in the scenario's context the wait may also time out, once, at
-    /// any moment.
+    /// Blocks until `ready`. With [`STALLS`](super::STALLS) in the scenario's context the wait may also time out,
+    /// once, at any moment.
     pub(crate) fn patience(
         spins: &mut u64,
         bound: u64,
@@ -67,7 +75,7 @@ mod imp {
         _: impl Fn(u64),
     ) -> super::Waited {
         use shootdown_explore::sync;
-        if *spins < bound && sync::context() & crate::fault::STALLS != 0 && sync::choose(2) == 1 {
+        if *spins < bound && sync::context() & super::STALLS != 0 && sync::choose(2) == 1 {
             *spins = bound;
             return super::Waited::TimedOut;
         }
@@ -78,60 +86,71 @@ mod imp {
 
 #[cfg(not(shootdown_explore))]
 mod imp {
-    #[cfg(not(any(shootdown_loom, shootdown_shuttle, shootdown_counted)))]
+    #[cfg(shootdown_instrumented)]
+    use super::instrumented as cells;
+    #[cfg(not(any(shootdown_loom, shootdown_instrumented)))]
     use core::sync::atomic as cells;
     #[cfg(shootdown_loom)]
     use loom::sync::atomic as cells;
-    #[cfg(shootdown_counted)]
-    use shootdown_cells as cells;
-    #[cfg(shootdown_shuttle)]
-    use shuttle::sync::atomic as cells;
 
     use cells::AtomicU64;
-    pub(crate) use cells::fence;
+    pub use cells::fence;
     use core::sync::atomic::Ordering;
 
-    /// A 64-bit shared word; `name` is for the explorer's drawings and costs nothing here.
+    /// A 64-bit word that CPUs share.
     #[derive(Debug)]
-    pub(crate) struct Word(AtomicU64);
+    #[repr(transparent)]
+    pub struct Word(AtomicU64);
 
     impl Word {
         super::const_fn! {
+            /// Makes a word. The explorer's drawings call it `name`, which costs nothing here.
             #[inline]
-            pub(crate) fn new(_name: &'static str, value: u64) -> Self {
+            pub fn new(_name: &'static str, value: u64) -> Self {
                 Self(AtomicU64::new(value))
             }
         }
+        /// Reads the word.
         #[inline]
-        pub(crate) fn load(&self, order: Ordering) -> u64 {
+        pub fn load(&self, order: Ordering) -> u64 {
             self.0.load(order)
         }
+        /// Writes the word.
         #[inline]
-        pub(crate) fn store(&self, value: u64, order: Ordering) {
+        pub fn store(&self, value: u64, order: Ordering) {
             self.0.store(value, order);
         }
+        /// Replaces the value and returns the old one. Likewise the other read-modify-writes.
         #[inline]
-        pub(crate) fn swap(&self, value: u64, order: Ordering) -> u64 {
+        pub fn swap(&self, value: u64, order: Ordering) -> u64 {
             self.0.swap(value, order)
         }
+        /// Adds, wrapping; returns the old value.
         #[inline]
-        pub(crate) fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
+        pub fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
             self.0.fetch_add(value, order)
         }
+        /// Subtracts, wrapping; returns the old value.
         #[inline]
-        pub(crate) fn fetch_sub(&self, value: u64, order: Ordering) -> u64 {
+        pub fn fetch_sub(&self, value: u64, order: Ordering) -> u64 {
             self.0.fetch_sub(value, order)
         }
+        /// Ors; returns the old value.
         #[inline]
-        pub(crate) fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
+        pub fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
             self.0.fetch_or(value, order)
         }
+        /// Ands; returns the old value.
         #[inline]
-        pub(crate) fn fetch_and(&self, value: u64, order: Ordering) -> u64 {
+        pub fn fetch_and(&self, value: u64, order: Ordering) -> u64 {
             self.0.fetch_and(value, order)
         }
+        /// Stores `new` if the word holds `old`; returns the value found either way.
+        ///
+        /// # Errors
+        /// The value found, where it was not `old`.
         #[inline]
-        pub(crate) fn compare_exchange(
+        pub fn compare_exchange(
             &self,
             old: u64,
             new: u64,
@@ -142,9 +161,18 @@ mod imp {
         }
     }
 
-    /// Repeats `attempt` until it answers.
+    /// Polls `condition`, which only loads words, until it is true.
+    #[cfg(not(shootdown_loom))]
     #[inline]
-    pub(crate) fn retry<T>(attempt: impl Fn() -> Option<T>) -> T {
+    pub fn wait_until(condition: impl Fn() -> bool) {
+        while !condition() {
+            hint();
+        }
+    }
+
+    /// Repeats `attempt`, which keeps nothing outside words, until it answers.
+    #[inline]
+    pub fn retry<T>(attempt: impl Fn() -> Option<T>) -> T {
         loop {
             if let Some(answer) = attempt() {
                 return answer;
@@ -176,11 +204,9 @@ mod imp {
 
     #[inline]
     fn hint() {
-        #[cfg(not(any(shootdown_loom, shootdown_shuttle)))]
+        #[cfg(not(shootdown_loom))]
         core::hint::spin_loop();
         #[cfg(shootdown_loom)]
         loom::thread::yield_now();
-        #[cfg(shootdown_shuttle)]
-        shuttle::thread::yield_now();
     }
 }

@@ -340,7 +340,7 @@ impl Packed {
     }
 }
 
-#[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_shuttle, shootdown_counted))))]
+#[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_instrumented))))]
 mod properties;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The same machine, on the same engine with switches that remove a rule.
 
 use host::shootdown::fault;
-use shootdown_host_breakable as host;
+use shootdown_host_instrumented as host;
 
 #[expect(clippy::duplicate_mod, reason = "the same code on two builds of the engine")]
 #[path = "vm/mod.rs"]

@@ -120,7 +120,7 @@ fn guests_run_on_any_number_of_cpus() {
 }
 
 #[test]
-fn without_sd_3_a_stale_page_is_read_and_the_judge_names_cpu_address_and_flush() {
+fn without_sd_3_a_stale_page_is_read_and_the_sanitizer_names_cpu_address_and_flush() {
     let (code, output, _) = emulate(&["migrate", "--drop-rule", "SD-3"]);
     assert_eq!(code, Some(1), "{output}");
     assert!(output.contains("engine: rule SD-3 is removed"), "{output}");

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use shootdown::Shootdown;
 use shootdown::flush::{PageRange, VirtAddr};
 use shootdown::mask::CpuMask;
-use shootdown_ports::{Entries, Levels, Portable, Ports};
+use shootdown::ports::{Entries, Levels, Portable, Ports};
 use std::boxed::Box;
 
 /// A machine of one CPU that counts.

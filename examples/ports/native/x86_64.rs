@@ -2,8 +2,8 @@
 
 // ANCHOR: x86
 use shootdown::flush::VirtAddr;
+use shootdown::ports::{Entries, Levels, Ports};
 use shootdown::tags::OnInstall;
-use shootdown_ports::{Entries, Levels, Ports};
 use shootdown_x86_64::encode::{InvpcidDescriptor, InvpcidType, LinearWidth, Pcid, Root, cr3};
 use shootdown_x86_64::exec;
 

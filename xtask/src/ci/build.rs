@@ -11,9 +11,9 @@ use crate::package::INTEGRATIONS;
 use crate::process::{self, cargo, stream};
 use crate::{licences, package};
 
-/// Packages with the engine's source and its library's name: cargo would write their documentation over the engine's.
-const SAME_LIBRARY: &str = "--exclude shootdown-under-explore --exclude shootdown-under-loom --exclude shootdown-under-shuttle --exclude \
-     shootdown-counted";
+/// Packages with the engine's source: their documentation is the engine's.
+const SAME_LIBRARY: &str =
+    "--exclude shootdown-under-explore --exclude shootdown-under-loom --exclude shootdown-instrumented";
 
 const LINTS: &str = "clippy --workspace --all-targets -- -D warnings";
 

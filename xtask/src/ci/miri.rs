@@ -14,17 +14,15 @@ use crate::arch::nightly_builds_core;
 use crate::process::{self, cargo, read};
 
 /// Whose tests run, longest first.
-const PACKAGES: [&str; 5] =
-    ["shootdown", "shootdown-host", "shootdown-judge", "shootdown-ports", "shootdown-integrations"];
+const PACKAGES: [&str; 3] = ["shootdown", "shootdown-host", "shootdown-integrations"];
 /// Test programs that do not run, and why. All others do, new ones too; their sizes are chosen by `cfg!(miri)`.
-const LEFT_OUT: [(&str, &str, &str); 2] = [
-    ("shootdown", "misuse", "it runs the compiler"),
-    ("shootdown-judge", "explored", "it runs the explorer, whose machines are no memory of this program"),
-];
+const LEFT_OUT: [(&str, &str, &str); 1] = [("shootdown", "misuse", "it runs the compiler")];
 /// Tests leak their machines on purpose, and property tests ask for the time and for variables. The engine keeps addresses of
 /// spaces in atomic words and makes references of them again, so provenance is exposed: with the permissive model each such
 /// cast is accepted without a warning, and checked as far as Miri can.
 const FLAGS: &str = "-Zmiri-ignore-leaks -Zmiri-disable-isolation -Zmiri-permissive-provenance";
+/// The engine with all that it has.
+const FEATURE: &str = "--features shootdown/sanitizer";
 /// Adds what is missing to the nightly toolchain.
 const REMEDY: &str = "rustup component add miri rust-src --toolchain nightly";
 /// Installs the nightly toolchain with it.
@@ -99,7 +97,7 @@ fn tests(metadata: &str) -> Result<Vec<String>> {
 
 /// Runs some of the tests and returns what they print, which is printed in one piece.
 fn run(root: &Path, tests: &str) -> Result<String> {
-    let mut command = cargo(root, &format!("+nightly miri test --quiet {tests}"));
+    let mut command = cargo(root, &format!("+nightly miri test --quiet {FEATURE} {tests}"));
     // Tests catch many panics, and Miri takes seconds to name the places of one.
     command.env("MIRIFLAGS", FLAGS).env("RUST_BACKTRACE", "0");
     let begin = Instant::now();

@@ -12,6 +12,10 @@ use super::steps::Done;
 use crate::arch::target_folder;
 use crate::process::{self, cargo, read};
 
+#[path = "../../../checks/source.rs"]
+#[expect(dead_code, reason = "build scripts follow the sources; this step compares them")]
+mod source;
+
 const COPY: &str = "target/moved";
 const BUILD: &str = "build --release --package shootdown-cli --bin shootdown";
 const CHECK: &str = "run --quiet --release -- check seed";
@@ -28,7 +32,7 @@ pub fn moved(root: &Path) -> Result<Done> {
     let times = fs::metadata(&file)?.modified()?;
     ensure!(original.contains(LINE.0), "{FILE} is not as this step knows it");
     fs::write(&file, original.replace(LINE.0, LINE.1))?;
-    let edited = shootdown_source::hash(&copy.join(ENGINE))?;
+    let edited = source::hash(&copy.join(ENGINE))?;
 
     let seen = check(&copy)?;
     ensure!(seen.status.code() == Some(1), "a mask without its CPU is not noticed: {}", said(&seen));
@@ -39,7 +43,7 @@ pub fn moved(root: &Path) -> Result<Done> {
     File::options().write(true).open(&file)?.set_times(FileTimes::new().set_modified(times))?;
     let refused = check(&copy)?;
     let place = copy.join(ENGINE).display().to_string();
-    let found = shootdown_source::hash(&copy.join(ENGINE))?;
+    let found = source::hash(&copy.join(ENGINE))?;
     ensure!(refused.status.code() == Some(2), "the engine of another source is checked: {}", said(&refused));
     for part in [&place, &edited, &found, "cargo build --release"] {
         ensure!(said(&refused).contains(part), "the refusal does not name {part:?}: {}", said(&refused));

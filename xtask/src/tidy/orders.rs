@@ -40,13 +40,17 @@ pub fn read(source: &Source) -> Vec<Finding> {
     findings
 }
 
-/// Yields the lines of `source` that belong to the protocol: `sync` modules and the list of sites define orderings,
-/// and tests are no protocol.
+/// Parts of the engine's folder that are no protocol: `sync` defines orderings, the ports are the platform's side, and the
+/// sanitizer only watches.
+const OUTSIDE: [&str; 3] = ["sync", "ports/", "sanitizer/"];
+
+/// Yields the lines of `source` that belong to the protocol. The list of sites defines orderings, and tests are no protocol.
 pub fn protocol(source: &Source) -> impl Iterator<Item = (usize, &str)> {
     let inside = source.path.strip_prefix(ENGINE).filter(|_| source.is_rust() && source.path != SITES);
     let tests = ["tests.rs", "properties.rs"];
-    let inside =
-        inside.filter(|inside| !inside.starts_with("sync") && !tests.iter().any(|end| inside.ends_with(end)));
+    let inside = inside.filter(|inside| {
+        !OUTSIDE.iter().any(|part| inside.starts_with(part)) && !tests.iter().any(|end| inside.ends_with(end))
+    });
     source.lines().take_while(move |(_, line)| inside.is_some() && line.trim() != "#[cfg(test)]")
 }
 
@@ -82,11 +86,12 @@ mod tests {
     }
 
     #[test]
-    fn tests_the_sync_module_and_other_packages_are_left_alone() {
+    fn tests_the_sync_module_the_sanitizer_and_other_packages_are_left_alone() {
         let text = "#[cfg(test)]\nmod tests { fn f() { fence(SeqCst); } }\n";
         assert!(found("crates/shootdown/src/flush.rs", text).is_empty());
         let others = [
             "crates/shootdown/src/sync.rs",
+            "crates/shootdown/src/sanitizer/cpu.rs",
             "crates/shootdown/src/flush/tests.rs",
             "crates/explore/src/a.rs",
         ];

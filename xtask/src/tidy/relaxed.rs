@@ -13,7 +13,7 @@ use super::orders::protocol;
 use super::read::{Finding, Source};
 
 /// Where scenarios are written: loom's as functions, the explorer's by name.
-const LOOM: &str = "crates/checked/loom/tests/scenarios/";
+const LOOM: &str = "checks/loom/tests/scenarios/";
 const EXPLORED: &str = "crates/machine/src/engine/scenarios/";
 
 /// What a comment says where no other CPU's view of the access matters.
@@ -96,7 +96,7 @@ mod tests {
     use crate::tidy::read::source;
 
     fn found(text: &str) -> Vec<usize> {
-        let loom = source("crates/checked/loom/tests/scenarios/a.rs", "pub fn two_flushers() {\n");
+        let loom = source("checks/loom/tests/scenarios/a.rs", "pub fn two_flushers() {\n");
         let explored = source("crates/machine/src/engine/scenarios/a.rs", "&named(\"lazy-return\", TWO)\n");
         let findings = read(&[loom, explored, source("crates/shootdown/src/flush.rs", text)]);
         findings.into_iter().map(|finding| finding.line).collect()

@@ -94,7 +94,7 @@ impl Build {
                     report.checks.push(outcome);
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    break "the platform does not come back: a loop that waits must use shootdown_ports::sync::wait_until";
+                    break "the platform does not come back: a loop that waits must use shootdown::ports::sync::wait_until";
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     break "the program died: the platform ran out of stack (a method that calls itself without end, as a \

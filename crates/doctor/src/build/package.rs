@@ -37,11 +37,10 @@ impl Package {
         let target = checkout.join(target);
         let package =
             Self { folder: target.join("doctor").join(&name), target, name, given: source.given.clone() };
-        let crates = checkout.join("crates");
         let subject = format!("subject-{}", &package.name["examine-".len()..]);
-        package.file("Cargo.toml", &program_manifest(&package.name, &subject, &crates))?;
+        package.file("Cargo.toml", &program_manifest(&package.name, &subject, checkout))?;
         package.file("src/main.rs", MAIN)?;
-        package.file("subject/Cargo.toml", &subject_manifest(&subject, source, &crates))?;
+        package.file("subject/Cargo.toml", &subject_manifest(&subject, source, checkout))?;
         // The versions that everything else is tested with, not the newest there are.
         if let Ok(lock) = fs::read_to_string(checkout.join("Cargo.lock")) {
             package.file("Cargo.lock", &lock)?;
@@ -85,7 +84,7 @@ impl Package {
     }
 }
 
-fn program_manifest(name: &str, subject: &str, crates: &Path) -> String {
+fn program_manifest(name: &str, subject: &str, checkout: &Path) -> String {
     format!(
         "\
 # Written by `shootdown doctor`, anew each time.
@@ -110,11 +109,11 @@ opt-level = 0
 [profile.release.package.{subject}]
 opt-level = 0
 ",
-        crates.join("doctor")
+        checkout.join("crates/doctor")
     )
 }
 
-fn subject_manifest(name: &str, source: &Source, crates: &Path) -> String {
+fn subject_manifest(name: &str, source: &Source, checkout: &Path) -> String {
     format!(
         "\
 # Written by `shootdown doctor`, anew each time.
@@ -129,13 +128,11 @@ path = {:?}
 
 [dependencies]
 shootdown = {{ package = \"shootdown-under-explore\", path = {:?} }}
-shootdown-ports = {{ package = \"shootdown-ports-under-explore\", path = {:?} }}
 {}
 ",
         source.edition,
         source.root,
-        crates.join("checked/explore"),
-        crates.join("checked/ports"),
+        checkout.join("checks/explorer"),
         source.dependencies.join("\n")
     )
 }

@@ -57,13 +57,13 @@ impl DoctorError {
             Self::Unreadable { .. } => "give a Rust source file, or the folder of a crate",
             Self::NotRust(_) => "give a file that ends in .rs, or a folder with a Cargo.toml and a library",
             Self::HiddenState { .. } => {
-                "take shootdown_ports::sync::Word instead: the doctor must see each access that other CPUs can see"
+                "take shootdown::ports::sync::Word instead: the doctor must see each access that other CPUs can see"
             }
             Self::NoPlatform(_) => {
                 "name the platform to examine: `pub type PlatformUnderTest<H> = MyPlatform<H>;` at the root of the file or crate"
             }
             Self::DoesNotCompile { .. } => {
-                "the platform must implement shootdown::Platform and shootdown_ports::Portable<H> over ports H; \
+                "the platform must implement shootdown::Platform and shootdown::ports::Portable<H> over ports H; \
                  examples/ports/toy_kernel.rs is one that does"
             }
             Self::NoCheckout(_) => "run the doctor from a checkout of this project",

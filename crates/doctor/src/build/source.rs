@@ -14,12 +14,12 @@ pub(super) struct Source {
     /// The root file.
     pub(super) root: PathBuf,
     pub(super) edition: String,
-    /// Lines of a manifest: what it depends on besides the engine and the ports.
+    /// Lines of a manifest: what it depends on besides the engine.
     pub(super) dependencies: Vec<String>,
 }
 
-/// Packages that are replaced by those that the explorer sees.
-const OURS: [&str; 2] = ["shootdown", "shootdown-ports"];
+/// The package that is replaced by the one that the explorer sees.
+const ENGINE: &str = "shootdown";
 
 impl Source {
     pub(super) fn find(path: &Path) -> Result<Self, DoctorError> {
@@ -124,7 +124,7 @@ fn is_atomic(word: &str) -> bool {
 fn dependency(dependency: &Value) -> Option<String> {
     let name = dependency["name"].as_str()?;
     let optional = dependency["optional"].as_bool() == Some(true);
-    if OURS.contains(&name) || optional || !dependency["kind"].is_null() {
+    if name == ENGINE || optional || !dependency["kind"].is_null() {
         return None;
     }
     let mut fields = vec![format!("package = {name:?}")];
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crate_keeps_its_dependencies_but_for_the_engine_and_the_ports() {
+    fn a_crate_keeps_its_dependencies_but_for_the_engine() {
         let registry = json!({"name": "bitflags", "rename": null, "req": "^2", "source": "registry+x", "path": null,
             "kind": null, "optional": false, "features": ["std"], "uses_default_features": false});
         let line = r#"bitflags = { package = "bitflags", version = "^2", features = ["std"], default-features = false }"#;

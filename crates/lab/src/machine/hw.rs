@@ -6,7 +6,7 @@ use super::operation::Operation;
 use super::run::Touched;
 use super::tally::{Class, Totals};
 use super::tlb::{Fate, PageTables, Pages, Tlb, Translation};
-use shootdown_cells::Access;
+use shootdown_instrumented::Access;
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};

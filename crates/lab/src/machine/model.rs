@@ -2,7 +2,7 @@
 
 use super::hw::{forget_lines, with};
 pub(crate) use super::run::suspend;
-use shootdown_cells::Access;
+use shootdown_instrumented::Access;
 
 /// Words of modelled code have addresses above all of the host's, each on a line of its own.
 const MODELLED: u64 = 1 << 63;

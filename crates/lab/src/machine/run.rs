@@ -144,7 +144,7 @@ pub fn run(cpus: CpuCount, policy: Rc<dyn Policy>, source: Source<'_>) -> Outcom
 /// Does the same, and says which lines were accessed since [`Op::Watch`].
 pub fn run_watched(cpus: CpuCount, policy: Rc<dyn Policy>, source: Source<'_>) -> (Outcome, Vec<Touched>) {
     let before = hw::replace(Some(Hw::new(cpus.number() as usize)));
-    let observer = shootdown_cells::observe(Some(|address, access| {
+    let observer = shootdown_instrumented::observe(Some(|address, access| {
         with(|hw| hw.access(address as u64, access));
     }));
     policy.boot(cpus.number());
@@ -153,7 +153,7 @@ pub fn run_watched(cpus: CpuCount, policy: Rc<dyn Policy>, source: Source<'_>) -
     runner.run();
     let stuck = runner.end();
     runner.policy.finish();
-    shootdown_cells::observe(observer);
+    shootdown_instrumented::observe(observer);
     let mut hw = hw::replace(before).expect("the machine is where it was put");
     hw.totals.cycles = hw.cpus.iter().map(|cpu| cpu.now).max().unwrap_or(0);
     (Outcome { totals: hw.totals, stuck }, hw.watched.unwrap_or_default())

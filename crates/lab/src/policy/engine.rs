@@ -2,13 +2,13 @@
 
 use super::{Policy, Request};
 use crate::machine::{PageTables, Pages, forget_lines, suspend, with};
-use shootdown_counted as sd;
-use shootdown_counted::flush::{LocalFlush, PageRange, PageSize, Scope, VirtAddr};
-use shootdown_counted::mask::{CpuMask, OnLeave};
-use shootdown_counted::refs::{SpaceHandle, Teardown, UserRef};
-use shootdown_counted::tags::{OnInstall, PerCpuSlots, Tag, TagPolicy, Untagged};
-use shootdown_counted::trace::IrqReason;
-use shootdown_counted::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
+use shootdown_instrumented as sd;
+use shootdown_instrumented::flush::{LocalFlush, PageRange, PageSize, Scope, VirtAddr};
+use shootdown_instrumented::mask::{CpuMask, OnLeave};
+use shootdown_instrumented::refs::{SpaceHandle, Teardown, UserRef};
+use shootdown_instrumented::tags::{OnInstall, PerCpuSlots, Tag, TagPolicy, Untagged};
+use shootdown_instrumented::trace::IrqReason;
+use shootdown_instrumented::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;

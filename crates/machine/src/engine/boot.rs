@@ -5,9 +5,9 @@ use super::world::{Oracles, Start};
 use crate::config::{Builder, MAX_CPUS, MAX_TAGS};
 use shootdown::flush::LocalFlush;
 use shootdown::refs::UserHandle;
+use shootdown::sanitizer::{Panics, Sanitizer};
 use shootdown::tags::{OnInstall, Tag};
 use shootdown::{AddressSpace, Shootdown};
-use shootdown_judge::{Panics, Sanitizer};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 

@@ -83,7 +83,7 @@ pub struct Plan<S: TestMachine> {
 pub enum Oracles {
     /// The machine, which knows what TLBs hold.
     Machine,
-    /// The TLB sanitizer for real kernels (`shootdown-judge`), which knows what the platform is told.
+    /// The TLB sanitizer for real kernels (`shootdown::sanitizer`), which knows what the platform is told.
     Watch,
     /// Both.
     Both,

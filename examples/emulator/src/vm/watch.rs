@@ -1,6 +1,6 @@
 //! What the TLB sanitizer reports.
 
-use super::host::shootdown_judge::{Verdict, Violation};
+use super::host::shootdown::sanitizer::{Verdict, Violation};
 use crate::frames::lock;
 use std::sync::{Arc, Mutex};
 

@@ -1,0 +1,9 @@
+//! Selects the cells on which the engine's `sync` module is built.
+
+#[path = "../source.rs"]
+mod source;
+
+fn main() {
+    println!("cargo::rustc-cfg=shootdown_loom");
+    source::follow("../../crates/shootdown/src");
+}

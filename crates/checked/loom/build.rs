@@ -1,5 +1,0 @@
-//! Selects the cells on which the engine's `sync` module is built.
-fn main() {
-    println!("cargo::rustc-cfg=shootdown_loom");
-    shootdown_source::follow("../../shootdown/src");
-}

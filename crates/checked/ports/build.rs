@@ -1,5 +1,0 @@
-//! Selects the cells on which the engine's `sync` module is built.
-fn main() {
-    println!("cargo::rustc-cfg=shootdown_explore");
-    shootdown_source::follow("../../ports/src");
-}

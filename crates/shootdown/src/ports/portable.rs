@@ -1,0 +1,38 @@
+//! What the doctor asks of a platform besides [`Platform`].
+
+use super::hardware::Ports;
+use crate::engine::Shootdown;
+use crate::handles::TeardownHandle;
+use crate::platform::Platform;
+use crate::space::AddressSpace;
+
+/// A platform over ports: what makes it, and the code around it that its contract speaks of.
+///
+/// A file that `shootdown doctor` reads names its platform `PlatformUnderTest`:
+///
+/// ```text
+/// pub type PlatformUnderTest<H> = Kernel<H>;
+/// ```
+pub trait Portable<H: Ports>: Platform<Root = u64, Handle = &'static AddressSpace<Self>> + 'static {
+    /// What the platform is lent: its per-CPU memory, and what its tag policy keeps. In a kernel, a static.
+    type Room: Sync + 'static;
+    /// Whether the machine needs the barriers among the ports. `false` where stores reach walkers and interrupt controllers
+    /// in order, and drops are complete when their instruction is (x86 with an xAPIC): the doctor then looks for none.
+    const NEEDS_BARRIERS: bool = true;
+
+    /// Makes the room, with nothing in it.
+    fn room() -> Self::Room;
+    /// Makes the platform. A room is lent to one.
+    fn new(ports: H, room: &'static Self::Room) -> Self;
+    /// The handler of the interrupt that [`Ports::send_interrupt`] sends.
+    ///
+    /// # Safety
+    /// The caller must ensure that:
+    /// 1. it is called as [`Shootdown::handle_ipi`] must be: interrupts are off, and no step of the engine is interrupted
+    ///    that has them off.
+    #[expect(unsafe_code, reason = "whether interrupts are off cannot be seen in any type")]
+    unsafe fn handle_ipi(engine: &Shootdown<Self>);
+    /// Takes up one of the teardowns that [`Platform::defer_teardown`] was given, if there is any. The kernel calls it from
+    /// a thread that may wait, and runs the teardown.
+    fn deferred(&self) -> Option<TeardownHandle<Self>>;
+}
