@@ -22,15 +22,15 @@ struct Compiled {
 
 /// All of them. The engine is there twice: for the explorer, and for the bench.
 const COMPILED: [Compiled; 4] = [
-    Compiled { folder: ENGINE, hash: shootdown_machine::ENGINE_SOURCE },
+    Compiled { folder: ENGINE, hash: shootdown_cases::ENGINE_SOURCE },
     Compiled { folder: ENGINE, hash: shootdown_lab::ENGINE_SOURCE },
-    Compiled { folder: "crates/judge/src", hash: shootdown_machine::SANITIZER_SOURCE },
+    Compiled { folder: "crates/judge/src", hash: shootdown_cases::SANITIZER_SOURCE },
     Compiled { folder: "crates/ports/src", hash: shootdown_doctor::PORTS_SOURCE },
 ];
 
 /// Hash of the engine's source that this program was compiled from.
 pub const fn engine() -> &'static str {
-    shootdown_machine::ENGINE_SOURCE
+    shootdown_cases::ENGINE_SOURCE
 }
 
 /// Refuses to go on if the checkout here has other sources than this program was compiled from.

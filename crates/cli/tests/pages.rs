@@ -130,7 +130,7 @@ fn the_museum_has_a_page_for_each_bug_and_an_index_of_them() {
     assert!(page.len() < 300 << 10, "{} bytes", page.len());
     let index = parsed(&page);
     loads_nothing(&index, &page);
-    let bugs = shootdown_corpus::bugs().count();
+    let bugs = shootdown_cases::bugs::all().count();
     assert_eq!(texts(&index, ".card").len(), bugs);
     assert!(texts(&index, "h1").concat().contains(&bugs.to_string()));
     let link = Selector::parse(".card a").expect("a selector");
@@ -139,8 +139,8 @@ fn the_museum_has_a_page_for_each_bug_and_an_index_of_them() {
         assert!(page.len() < 300 << 10, "{link}: {} bytes", page.len());
         loads_nothing(&parsed(&page), &page);
     }
-    for bug in shootdown_corpus::bugs() {
-        let suspect = bug.class == shootdown_corpus::Class::Suspect;
+    for bug in shootdown_cases::bugs::all() {
+        let suspect = bug.class == shootdown_cases::bugs::Class::Suspect;
         let page = std::fs::read_to_string(museum.join(format!("{}.html", bug.name))).expect(bug.name);
         assert_eq!(page.contains("Unconfirmed. "), suspect, "{}", bug.name);
     }

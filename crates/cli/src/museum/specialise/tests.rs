@@ -182,7 +182,7 @@ fn what_is_not_rust_is_refused() {
 #[test]
 fn every_model_of_the_corpus_is_specialised_without_a_test_of_the_variant_left() {
     let mut differ = 0;
-    for bug in shootdown_corpus::bugs() {
+    for bug in shootdown_cases::bugs::all() {
         for (name, source) in bug.code {
             let [broken, fixed] = [Broken, Fixed].map(|variant| {
                 let lines = specialise(source, &Knowledge::read(bug.code, variant))
@@ -197,5 +197,5 @@ fn every_model_of_the_corpus_is_specialised_without_a_test_of_the_variant_left()
             differ += usize::from(broken != fixed);
         }
     }
-    assert!(differ >= shootdown_corpus::bugs().count(), "each bug's variants differ in its code");
+    assert!(differ >= shootdown_cases::bugs::all().count(), "each bug's variants differ in its code");
 }

@@ -1,0 +1,35 @@
+//! A waiting CPU sees the flag of a remote call before the arguments.
+
+use crate::bugs::{Bug, Class, Needs};
+use crate::protocols::flagged_call::{Barrier, Flag, FlaggedCall, Policy};
+use shootdown_explore::Memory;
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "sel4-81679f2b-ipi-flag",
+    id: "B9",
+    source: "81679f2b9522",
+    title: "SMP: Fix IPI Race",
+    kernel: "seL4",
+    arch: "arm64",
+    class: Class::Ordering,
+    rules: &[6],
+    needs: Needs::StoreBuffer,
+    cpus: 2,
+    memory: Memory::Pso,
+    about: "A CPU that waits for the kernel lock polls the flag of a remote call, sees it before the \
+            arguments that were stored before it, flushes what an earlier call named, and answers.",
+    story: include_str!("sel4_81679f2b.md"),
+    ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    engine: "switch-in/pso",
+    code: &[
+        ("sel4_81679f2b.rs", include_str!("sel4_81679f2b.rs")),
+        ("flagged_call.rs", include_str!("../../protocols/flagged_call.rs")),
+    ],
+    build: |variant| Box::new(model(variant)),
+};
+
+fn model(variant: Variant) -> FlaggedCall {
+    let flag = if variant == Variant::Broken { Flag::Plain } else { Flag::AfterArguments };
+    FlaggedCall::new(Policy { flag, barrier: Barrier::Completes, enters_kernel: true })
+}

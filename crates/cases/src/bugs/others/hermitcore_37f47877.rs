@@ -1,0 +1,92 @@
+//! The flush comes first and the new page-table entry second.
+
+use crate::bugs::{Bug, Class, Needs};
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::{Memory, Registry, Scenario, sync};
+use shootdown_machine::hw::{self, WalkCache};
+use shootdown_machine::{Machine, Variant};
+
+pub(super) const BUG: Bug = Bug {
+    name: "hermitcore-37f47877-flush-first",
+    id: "G17",
+    source: "37f47877",
+    title: "set new page table entry before we flush the TLB",
+    kernel: "HermitCore",
+    arch: "x86",
+    class: Class::OtherKernel,
+    rules: &[4, 8],
+    needs: Needs::Interleaving,
+    cpus: 1,
+    memory: Memory::Tso,
+    about: "Remapping flushes the address and then writes the new entry; the CPU may cache the old one again in \
+            between.",
+    story: include_str!("hermitcore_37f47877.md"),
+    ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    engine: "two-flushers",
+    code: &[("hermitcore_37f47877.rs", include_str!("hermitcore_37f47877.rs"))],
+    build: |variant| Box::new(Remap::new(variant)),
+};
+
+const SPACE: usize = 0;
+const TAG: u8 = 0;
+const NEW: u64 = 2;
+
+/// One CPU maps another frame where one was mapped.
+#[derive(Debug)]
+pub(crate) struct Remap {
+    variant: Variant,
+    machine: Machine,
+}
+
+impl Remap {
+    pub(crate) fn new(variant: Variant) -> Self {
+        let machine = Machine::builder(1)
+            .translation(1, Some(SPACE), true)
+            .translation(2, Some(SPACE), true)
+            .map(SPACE, 0, 1)
+            .start(0, SPACE, TAG, false)
+            .must_free_frame(1)
+            .build();
+        Self { variant, machine }
+    }
+
+    fn remap(&self) {
+        let entry = self.machine.tables.leaf(SPACE, 0);
+        match self.variant {
+            Variant::Broken => {
+                hw::flush_page(TAG, 0, WalkCache::Drop);
+                entry.store(NEW, Relaxed);
+            }
+            _ => {
+                entry.store(NEW, Relaxed);
+                sync::fence(SeqCst);
+                hw::flush_page(TAG, 0, WalkCache::Drop);
+            }
+        }
+        hw::free_frame(1);
+    }
+}
+
+impl Scenario for Remap {
+    type Device = Machine;
+
+    fn cpus(&self) -> usize {
+        1
+    }
+
+    fn main(&self, _: usize) {
+        sync::note("map another frame at page 0");
+        self.remap();
+        sync::note("back to the application");
+        hw::user(true);
+        hw::touch(0);
+    }
+
+    fn device(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        self.machine.register(registry, &[]);
+    }
+}

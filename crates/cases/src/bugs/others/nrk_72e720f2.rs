@@ -1,0 +1,35 @@
+//! Two cores unmap at once, each waits for the other, and the kernel runs with interrupts off.
+
+use crate::bugs::{Bug, Class, Needs};
+use crate::protocols::diagonal::{Diagonal, Spaces, Waits};
+use shootdown_explore::Memory;
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "nrk-72e720f2-diagonal",
+    id: "G12b",
+    source: "72e720f2",
+    title: "fix unmap bug, add test to check multi-core simultaneous shootdowns",
+    kernel: "NRK",
+    arch: "x86",
+    class: Class::OtherKernel,
+    rules: &[11],
+    needs: Needs::Interleaving,
+    cpus: 2,
+    memory: Memory::Tso,
+    about: "Two cores that unmap at once wait for each other with interrupts off; neither empties its own queue of \
+            shootdowns.",
+    story: include_str!("nrk_72e720f2.md"),
+    ends: "no CPU can go on: CPU 0 waits for mail0to1.request to change from 0x1; CPU 1 waits for mail1to0.request to change from 0x2",
+    engine: "masked-flushers",
+    code: &[
+        ("nrk_72e720f2.rs", include_str!("nrk_72e720f2.rs")),
+        ("diagonal.rs", include_str!("../../protocols/diagonal.rs")),
+        ("mailbox.rs", include_str!("../../protocols/mailbox.rs")),
+    ],
+    build: |variant| Box::new(model(variant)),
+};
+
+fn model(variant: Variant) -> Diagonal {
+    Diagonal::new(Spaces::One, if variant == Variant::Broken { Waits::Idly } else { Waits::AndServes })
+}
