@@ -1,12 +1,21 @@
 //! What CPUs have done before an exploration begins: from it follows what their TLBs may hold then.
 
-use super::sim::{Handle, Sim, TestMachine};
-use super::world::{Oracles, Start};
-use shootdown::{AddressSpace, LocalFlush, OnInstall, Shootdown, Tag, UserHandle};
+use shootdown::{LocalFlush, OnInstall, Tag};
 use shootdown_judge::{Panics, Sanitizer};
 use shootdown_machine::{Builder, MAX_CPUS, MAX_TAGS};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+
+/// Which oracles check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Oracles {
+    /// The machine, which knows what TLBs hold.
+    Machine,
+    /// The TLB sanitizer for real kernels (`shootdown-judge`), which knows what the platform is told.
+    Watch,
+    /// Both.
+    Both,
+}
 
 /// CPUs while a scenario is being built.
 pub struct Boot {
@@ -108,56 +117,5 @@ impl Boot {
 
     fn with<T>(&self, then: impl FnOnce(&mut Vec<Booted>) -> T) -> T {
         then(&mut self.cpus.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// Brings the CPU for which the engine is being built to its start.
-pub(crate) fn start<S: TestMachine>(
-    engine: &Shootdown<Sim<S>>,
-    spaces: &[&'static AddressSpace<Sim<S>>],
-    start: Start,
-) {
-    if start == Start::Offline {
-        return;
-    }
-    engine.online_cpu().expect("a mask holds eight CPUs");
-    if let Start::User(space) | Start::Lazy(space) = start {
-        // SAFETY: 1. the thread's reference is counted; it is taken apart again below.
-        let user = unsafe { UserHandle::from_inner(Handle(spaces[space])) };
-        let user = engine.user_from_handle(user);
-        engine.switch_to(&user);
-        let _ = user.into_handle();
-    }
-    if let Start::Lazy(_) = start {
-        engine.enter_lazy();
-    }
-}
-
-/// A world before its exploration begins, for [`TestMachine::before`].
-pub struct History<'w, S: TestMachine> {
-    pub(crate) engine: &'static Shootdown<Sim<S>>,
-    pub(crate) spaces: &'w [&'static AddressSpace<Sim<S>>],
-}
-
-impl<S: TestMachine> History<'_, S> {
-    /// Has `cpu` run a thread of the space, of which there is one at the start.
-    pub fn run(&self, cpu: usize, space: usize) {
-        let engine = self.on(cpu);
-        // SAFETY: 1. the plan counted a thread of each space; the reference is taken apart again below.
-        let user = unsafe { UserHandle::from_inner(Handle(self.spaces[space])) };
-        let user = engine.user_from_handle(user);
-        engine.switch_to(&user);
-        let _ = user.into_handle();
-    }
-
-    /// The engine, as `cpu` calls it.
-    pub fn on(&self, cpu: usize) -> &'static Shootdown<Sim<S>> {
-        self.engine.platform().boot.go_on(cpu);
-        self.engine
-    }
-
-    /// A space.
-    pub fn space(&self, space: usize) -> &'static AddressSpace<Sim<S>> {
-        self.spaces[space]
     }
 }

@@ -72,6 +72,15 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         self.forget(0);
     }
 
+    /// Schedules a thread of each of these spaces in turn.
+    pub fn run_in_turn(&self, spaces: &[usize]) {
+        for &space in spaces {
+            let user = self.user(space);
+            self.run(&user);
+            let _ = user.into_handle();
+        }
+    }
+
     /// Says whether user translations are used from now on, to the oracle and to this CPU's NMI handler.
     fn uses_memory(&self, on: bool) {
         match (S::NMI, on) {
@@ -284,6 +293,13 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         self.forget(0);
     }
 
+    /// The same with a struct reference that the plan counted, which is given up.
+    pub fn upgrade_and_borrow_once(&self, space: usize) {
+        let pin = self.pinned(space);
+        self.upgrade_and_borrow(space, &pin);
+        self.drop_pin(pin);
+    }
+
     /// Asks a kernel thread for something, by a word that it looks at: request `number`, counted from 1.
     pub fn submit(&self, number: u64) {
         sync::note("submit");
@@ -335,7 +351,8 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
     }
 
     /// Maps another space for a moment.
-    pub fn patch(&self, temporary: &UserRef<'_, Sim<S>>, returns_to_user: bool) {
+    pub fn patch(&self, space: usize, returns_to_user: bool) {
+        let temporary = self.user(space);
         sync::note("temporary space");
         self.uses_memory(false);
         let body = || {
@@ -343,11 +360,12 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
             self.uses_memory(false);
         };
         // SAFETY: 1. the thread's reference is counted, and given up by none of the verbs in between.
-        unsafe { self.engine().with_temporary_space(temporary, body) };
+        unsafe { self.engine().with_temporary_space(&temporary, body) };
         if returns_to_user {
             self.uses_memory(true);
         }
         self.forget(0);
+        let _ = temporary.into_handle();
     }
 
     /// Asks idle members to leave the mask.

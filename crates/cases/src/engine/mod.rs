@@ -1,22 +1,27 @@
 //! The shipped engine on the simulated machine: platform, verbs, and the switches that remove a rule or an ordering.
 
-pub(crate) mod boot;
+mod boot;
 mod carry;
-pub(crate) mod cpu;
-pub(crate) mod fault;
+mod cpu;
+mod fault;
 mod kernel;
-pub(crate) mod nmi;
+mod nmi;
+mod plan;
 mod ranges;
-pub(crate) mod sim;
-pub(crate) mod tags;
-pub(crate) mod transport;
-pub(crate) mod world;
+mod run;
+mod sim;
+mod tags;
+mod transport;
+mod wires;
+mod world;
 
-pub use boot::{Boot, History};
+pub use boot::{Boot, Oracles};
 pub use cpu::Cpu;
 pub use fault::Fault;
 pub use nmi::Nmi;
-pub use sim::{MakeTags, TagRoom, TestMachine};
+pub use plan::{Code, Plan, Start};
+pub use run::Run;
+pub use sim::{History, MakeTags, Sim, TagRoom, TestMachine};
 pub use tags::Everywhere;
-pub use transport::Transport;
-pub use world::{Code, Oracles, Page, Plan, Start, World};
+pub use wires::Transport;
+pub use world::{Page, World};

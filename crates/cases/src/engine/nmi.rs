@@ -1,7 +1,6 @@
 //! Non-maskable interrupts: they come between any two steps of a CPU, with interrupts off or in a handler, once each.
 
-use super::sim::{Sim, TestMachine};
-use shootdown::AddressSpace;
+use shootdown::{AddressSpace, Platform};
 use shootdown_explore::sync::Word;
 use shootdown_machine::hw;
 use std::sync::atomic::Ordering::Relaxed;
@@ -37,7 +36,7 @@ impl Marks {
     }
 
     /// The handler on `cpu`.
-    pub(crate) fn taken<S: TestMachine>(&self, nmi: Nmi, cpu: usize, space: &AddressSpace<Sim<S>>) {
+    pub(crate) fn taken<P: Platform>(&self, nmi: Nmi, cpu: usize, space: &AddressSpace<P>) {
         // ORDER: relaxed; only this CPU writes it.
         let may_use = self.0[cpu].load(Relaxed) == 1;
         if may_use {

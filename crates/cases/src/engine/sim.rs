@@ -1,13 +1,12 @@
 //! The engine's platform on the simulated machine: what an embedder writes, thirty lines of it.
 
-use super::boot::{Boot, History};
+use super::boot::{Boot, Oracles};
 use super::nmi::Nmi;
-use super::transport::{Transport, Wires};
-use super::world::Oracles;
+use super::wires::{Transport, Wires};
 use shootdown::{
     AddressSpace, CpuId, CpuLocal, Event, IrqReason, LocalFlush, MaskStore, MaskSummary, MaskWord, OnInstall,
-    OnLeave, PageRange, PageTables, Platform, Remote, RemoteFlush, Scope, SpaceHandle, SpaceId, Tag,
-    TagPolicy, Teardown,
+    OnLeave, PageRange, PageTables, Platform, Remote, RemoteFlush, Scope, Shootdown, SpaceHandle, SpaceId,
+    Tag, TagPolicy, Teardown, UserHandle,
 };
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::MAX_PAGES;
@@ -40,6 +39,35 @@ pub trait TestMachine: 'static {
         Self: Sized,
     {
         let _ = history;
+    }
+}
+
+/// A world before its exploration begins, for [`TestMachine::before`].
+pub struct History<'w, S: TestMachine> {
+    pub(crate) engine: &'static Shootdown<Sim<S>>,
+    pub(crate) spaces: &'w [&'static AddressSpace<Sim<S>>],
+}
+
+impl<S: TestMachine> History<'_, S> {
+    /// Has `cpu` run a thread of the space, of which there is one at the start.
+    pub fn run(&self, cpu: usize, space: usize) {
+        let engine = self.on(cpu);
+        // SAFETY: 1. the plan counted a thread of each space; the reference is taken apart again below.
+        let user = unsafe { UserHandle::from_inner(Handle(self.spaces[space])) };
+        let user = engine.user_from_handle(user);
+        engine.switch_to(&user);
+        let _ = user.into_handle();
+    }
+
+    /// The engine, as `cpu` calls it.
+    pub fn on(&self, cpu: usize) -> &'static Shootdown<Sim<S>> {
+        self.engine.platform().boot.go_on(cpu);
+        self.engine
+    }
+
+    /// A space.
+    pub fn space(&self, space: usize) -> &'static AddressSpace<Sim<S>> {
+        self.spaces[space]
     }
 }
 

@@ -1,29 +1,65 @@
-//! The two clients that this project began with. `shootdown boot` has scenarios of the same names.
+//! Outsiders that borrow a space: the seed's machine, and the two clients that this project began with. `shootdown boot` has
+//! scenarios of the same names.
 
-use super::catalog::List;
-use super::{Plain, named, plan};
-use crate::engine::world::{Code, Plan, Start};
-use shootdown_explore::Memory::{self, Pso, Sc, Tso};
+use super::list::List;
+use super::machines::Plain;
+use super::{FOUR, THREE, TWO};
+use crate::engine::Start::{Kernel, User};
 
 const CLIENTS: &[&str] = &["two", "clients"];
-const ALL: &[Memory] = &[Tso, Pso, Sc];
 
 pub(super) fn add(list: &mut List) {
+    list.scenario::<Plain>("seed", TWO)
+        .about("the 2020 sparc64 machine: an outsider upgrades and borrows while the one user unmaps")
+        .cpu(User(0), |cpu| {
+            cpu.unmap(0, 0);
+            cpu.unmap(0, 1);
+        })
+        .cpu(Kernel, |cpu| {
+            let pin = cpu.pinned(0);
+            cpu.upgrade_and_borrow(0, &pin);
+            cpu.upgrade_and_borrow(0, &pin);
+            cpu.drop_pin(pin);
+        })
+        .pins(1)
+        .pso()
+        .add();
+    list.scenario::<Plain>("borrow-vs-unmap", THREE)
+        .about("a kernel thread borrows while one thread of the space unmaps and another goes lazy")
+        .cpu(User(0), |cpu| cpu.unmap(0, 0))
+        .cpu(User(0), |cpu| cpu.run_kernel_thread())
+        .cpu(Kernel, |cpu| cpu.upgrade_and_borrow_once(0))
+        .pins(1)
+        .add();
+    list.scenario::<Plain>("four-borrow", FOUR)
+        .about("an unmap meets a borrower, a thread that goes lazy and one that runs")
+        .cpu(User(0), |cpu| cpu.unmap(0, 0))
+        .cpu(Kernel, |cpu| {
+            let user = cpu.user(0);
+            cpu.borrow(&user);
+            let _ = user.into_handle();
+        })
+        .cpu(User(0), |cpu| cpu.run_kernel_thread())
+        .cpu(User(0), |_| {})
+        .spaces(1, [1, 0])
+        .add();
     sqpoll(list);
     userfault(list);
 }
 
 fn sqpoll(list: &mut List) {
-    let about = "a submission-queue worker upgrades, borrows and goes idle again for each request, while the owner \
-                 unmaps and exits under it";
-    list.add(&named("sqpoll", CLIENTS, ALL, about), || {
-        let owner: Code<Plain> = |cpu| {
+    list.scenario::<Plain>("sqpoll", CLIENTS)
+        .about(
+            "a submission-queue worker upgrades, borrows and goes idle again for each request, while the owner \
+             unmaps and exits under it",
+        )
+        .cpu(User(0), |cpu| {
             cpu.submit(1);
             cpu.submit(2);
             cpu.unmap(0, 0);
             cpu.exit(0);
-        };
-        let worker: Code<Plain> = |cpu| {
+        })
+        .cpu(Kernel, |cpu| {
             let pin = cpu.pinned(0);
             cpu.await_request(1);
             cpu.upgrade_and_borrow(0, &pin);
@@ -31,31 +67,37 @@ fn sqpoll(list: &mut List) {
             cpu.await_request(2);
             cpu.upgrade_and_borrow(0, &pin);
             cpu.drop_pin(pin);
-        };
-        Plan { pins: [1, 0], die: &[0], ..plan(vec![(Start::User(0), owner), (Start::Kernel, worker)]) }
-    });
+        })
+        .pins(1)
+        .dies(true)
+        .every_memory()
+        .add();
 }
 
 fn userfault(list: &mut List) {
-    let about = "a fault handler upgrades a struct reference for each fault, while the owner unmaps what was mapped and \
-                 exits";
-    list.add(&named("userfault", CLIENTS, ALL, about), || {
-        let owner: Code<Plain> = |cpu| {
+    list.scenario::<Plain>("userfault", CLIENTS)
+        .about(
+            "a fault handler upgrades a struct reference for each fault, while the owner unmaps what was mapped and \
+             exits",
+        )
+        .cpu(User(0), |cpu| {
             cpu.submit(1);
             cpu.await_answer(1);
             cpu.submit(2);
             cpu.unmap(0, 1);
             cpu.exit(0);
-        };
-        let handler: Code<Plain> = |cpu| {
+        })
+        .cpu(Kernel, |cpu| {
             let pin = cpu.pinned(0);
             cpu.await_request(1);
             cpu.resolve(1, &pin);
             cpu.await_request(2);
             cpu.upgrade_and_borrow(0, &pin);
             cpu.drop_pin(pin);
-        };
-        let cpus = vec![(Start::User(0), owner), (Start::Kernel, handler)];
-        Plan { pins: [1, 0], die: &[0], missing: true, ..plan(cpus) }
-    });
+        })
+        .pins(1)
+        .dies(true)
+        .missing()
+        .every_memory()
+        .add();
 }
