@@ -19,7 +19,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use case::{Case, Expected, Kind, Model, ReplayFn, Variant, run, run_again};
+pub use case::{Case, Expected, Kind, Model, Program, ReplayFn, Variant, boxed, run, run_again};
 pub use config::{Builder, MAX_CPUS, MAX_PAGES, MAX_TAGS, Translation};
 pub use machine::{Acknowledged, Machine, MaskWord};
 pub use state::{Local, Shared};

@@ -104,7 +104,37 @@ impl Class {
     }
 }
 
+/// The source of a model as [`Bug::code`] has it: the bug's own file, then those of `protocols` that it shares.
+macro_rules! code {
+    ($own:literal $(, $shared:literal)*) => {
+        &[($own, include_str!($own)) $(, ($shared, include_str!(concat!("../../protocols/", $shared))))*]
+    };
+}
+pub(super) use code;
+
 impl Bug {
+    /// What most bugs have in common: Linux on any architecture, and a race of two CPUs. [`Bug::problems`] names each other
+    /// field that is left empty.
+    pub const LINUX: Self = Self {
+        name: "",
+        id: "",
+        source: "",
+        title: "",
+        kernel: "Linux",
+        arch: "generic",
+        class: Class::OtherKernel,
+        rules: &[],
+        needs: Needs::Interleaving,
+        cpus: 2,
+        memory: Memory::Tso,
+        about: "",
+        story: "",
+        ends: "",
+        engine: "",
+        code: &[],
+        build: |_| unreachable!("a bug builds its own protocol"),
+    };
+
     /// Makes the two cases of the bug, `NAME/broken` and `NAME/fixed`.
     pub fn cases(&self) -> [Case; 2] {
         [Variant::Broken, Variant::Fixed].map(|variant| self.case(variant))

@@ -4,6 +4,7 @@
 //! and shares no line with the engine. A [`Bug`] says where it is from, what it takes to show it, and builds the model.
 
 mod bug;
+
 mod freeing;
 mod header;
 mod interrupts;
@@ -16,6 +17,7 @@ mod tags;
 #[cfg(test)]
 mod tests;
 
+use bug::code;
 pub use bug::{Bug, Class, Needs};
 pub use header::{Problem, is_kebab_case, problems};
 

@@ -180,7 +180,11 @@ impl<S: TestMachine> Scenario for Run<S> {
 }
 
 /// Brings the CPU for which the engine is being built to its start.
-fn bring_to<S: TestMachine>(engine: &Shootdown<Sim<S>>, spaces: &[&'static AddressSpace<Sim<S>>], start: Start) {
+fn bring_to<S: TestMachine>(
+    engine: &Shootdown<Sim<S>>,
+    spaces: &[&'static AddressSpace<Sim<S>>],
+    start: Start,
+) {
     if start == Start::Offline {
         return;
     }

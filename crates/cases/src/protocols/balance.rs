@@ -5,10 +5,9 @@
 
 use super::Mm;
 use core::sync::atomic::Ordering::Relaxed;
-use shootdown_explore::sync;
-use shootdown_explore::{Registry, Scenario};
-use shootdown_machine::Machine;
+use shootdown_explore::{Registry, sync};
 use shootdown_machine::hw::{self, Install, Which, Whose};
+use shootdown_machine::{Machine, Program};
 
 /// Where the function drops the reference.
 #[derive(Clone, Copy, Debug)]
@@ -88,13 +87,7 @@ impl Balance {
     }
 }
 
-impl Scenario for Balance {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        1
-    }
-
+impl Program for Balance {
     fn main(&self, _cpu: usize) {
         hw::user(false);
         self.query();
@@ -104,12 +97,11 @@ impl Scenario for Balance {
         self.exit();
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.mm);
-        self.machine.register(registry, &[]);
     }
 }

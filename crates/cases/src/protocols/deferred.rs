@@ -7,10 +7,9 @@
 
 use super::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Registry, Scenario};
-use shootdown_machine::Machine;
-use shootdown_machine::hw;
+use shootdown_machine::{Machine, Program, hw};
 
 /// What CPU 0 does to an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -257,13 +256,7 @@ impl Deferred {
     }
 }
 
-impl Scenario for Deferred {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        self.policy.cpus
-    }
-
+impl Program for Deferred {
     fn main(&self, cpu: usize) {
         match cpu {
             0 => self.first(),
@@ -281,7 +274,7 @@ impl Scenario for Deferred {
         self.calls.serve(cpu, |_| hw::flush_tag(TAG));
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -292,6 +285,5 @@ impl Scenario for Deferred {
         for (page, lock) in self.ptl.iter().enumerate() {
             registry.object(format!("ptl{page}"), lock);
         }
-        self.machine.register(registry, &[]);
     }
 }

@@ -5,9 +5,9 @@
 
 use super::{MAIL, Mailbox};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Registry, Scenario, sync};
-use shootdown_machine::Machine;
+use shootdown_explore::{Registry, sync};
 use shootdown_machine::hw::{self, WalkCache};
+use shootdown_machine::{Machine, Program};
 
 /// What a CPU does while it waits for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,13 +76,7 @@ fn flush(what: u64) {
     hw::flush_page(TAG, what as usize - 1, WalkCache::Drop);
 }
 
-impl Scenario for Diagonal {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Diagonal {
     fn main(&self, cpu: usize) {
         self.system_call(cpu);
     }
@@ -92,12 +86,11 @@ impl Scenario for Diagonal {
         self.mail.serve(cpu, flush);
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         self.mail.register(registry);
-        self.machine.register(registry, &[]);
     }
 }

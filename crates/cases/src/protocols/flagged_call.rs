@@ -4,10 +4,10 @@
 //! CPU 0 holds the kernel lock and unmaps a page. CPU 1 runs a user thread of the space, which may enter the kernel.
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Registry, Scenario};
-use shootdown_machine::Machine;
 use shootdown_machine::hw::{self, WalkCache};
+use shootdown_machine::{Machine, Program};
 
 /// How the flag is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,13 +123,7 @@ impl FlaggedCall {
     }
 }
 
-impl Scenario for FlaggedCall {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for FlaggedCall {
     fn main(&self, cpu: usize) {
         if cpu == 0 {
             self.unmap();
@@ -145,13 +139,12 @@ impl Scenario for FlaggedCall {
         self.serve();
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("call", &self.call);
         registry.object("node", &self.kernel_lock);
-        self.machine.register(registry, &[]);
     }
 }

@@ -6,10 +6,10 @@
 
 use super::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Registry, Scenario};
-use shootdown_machine::Machine;
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
+use shootdown_machine::{Machine, Program};
 
 /// How a change of protection says that its flush is still to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,13 +99,7 @@ impl FlushPending {
     }
 }
 
-impl Scenario for FlushPending {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        3
-    }
-
+impl Program for FlushPending {
     fn main(&self, cpu: usize) {
         match cpu {
             0 => {
@@ -124,13 +118,12 @@ impl Scenario for FlushPending {
         }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.pending);
         registry.object("mm.ptl", &self.page_table);
-        self.machine.register(registry, &[]);
     }
 }

@@ -5,10 +5,9 @@
 
 use super::{Lock, Mm};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Registry, Scenario};
-use shootdown_machine::Machine;
-use shootdown_machine::hw;
+use shootdown_machine::{Machine, Program, hw};
 
 /// When the new space gets into the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,24 +131,17 @@ impl HalfBuilt {
     }
 }
 
-impl Scenario for HalfBuilt {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for HalfBuilt {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.fork() } else { self.visit() }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("child", &self.child);
         registry.object("mmlist", &self.list);
-        self.machine.register(registry, &[]);
     }
 }

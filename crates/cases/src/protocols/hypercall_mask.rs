@@ -6,9 +6,9 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Registry, Scenario, sync};
-use shootdown_machine::Machine;
+use shootdown_explore::{Registry, sync};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
+use shootdown_machine::{Machine, Program};
 
 /// Where the flush makes sure that the mask holds a CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,13 +122,7 @@ fn last_cpu(mask: u64) -> usize {
     mask.checked_ilog2().map_or(CPUS, |bit| bit as usize)
 }
 
-impl Scenario for HypercallMask {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        CPUS
-    }
-
+impl Program for HypercallMask {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.reclaim() } else { self.run_other() }
     }
@@ -138,13 +132,12 @@ impl Scenario for HypercallMask {
         self.calls.serve(cpu, |_| self.leave(cpu));
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.mm);
         self.calls.register(registry);
-        self.machine.register(registry, &[]);
     }
 }

@@ -6,10 +6,10 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Registry, Scenario};
-use shootdown_machine::Machine;
 use shootdown_machine::hw::{self, Install};
+use shootdown_machine::{Machine, Program};
 
 /// What CPU 1 does meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,13 +178,7 @@ impl LastExit {
     }
 }
 
-impl Scenario for LastExit {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for LastExit {
     fn main(&self, cpu: usize) {
         if cpu != OTHER {
             return self.exit();
@@ -201,7 +195,7 @@ impl Scenario for LastExit {
         self.calls.serve(cpu, |_| self.let_go());
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -209,6 +203,5 @@ impl Scenario for LastExit {
         registry.object("mm", &self.mm);
         self.calls.register(registry);
         registry.local(OTHER, "cpu1", &self.cpu1);
-        self.machine.register(registry, &[]);
     }
 }

@@ -6,10 +6,10 @@
 
 use super::{Lock, Mm};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Registry, Scenario};
-use shootdown_machine::Machine;
 use shootdown_machine::hw::{self, Install};
+use shootdown_machine::{Machine, Program};
 
 /// Where CPU 0 drops its reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,13 +216,7 @@ impl LateDrop {
     }
 }
 
-impl Scenario for LateDrop {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        if self.policy.place == Place::Reaper { 3 } else { 2 }
-    }
-
+impl Program for LateDrop {
     fn main(&self, cpu: usize) {
         match cpu {
             0 => self.hold_for_a_moment(),
@@ -239,7 +233,7 @@ impl Scenario for LateDrop {
         self.drop_in_interrupt();
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -247,6 +241,5 @@ impl Scenario for LateDrop {
         registry.object("mm", &self.mm);
         registry.object("lock", &self.lock);
         registry.object("events", &self.events);
-        self.machine.register(registry, &[]);
     }
 }

@@ -5,10 +5,10 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Registry, Scenario};
-use shootdown_machine::Machine;
 use shootdown_machine::hw::{self, Install};
+use shootdown_machine::{Machine, Program};
 
 /// What a flush does about a lazy CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,13 +163,7 @@ impl LazyTables {
     }
 }
 
-impl Scenario for LazyTables {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for LazyTables {
     fn main(&self, cpu: usize) {
         if cpu == OTHER { self.go_lazy_and_back() } else { self.unmap() }
     }
@@ -179,7 +173,7 @@ impl Scenario for LazyTables {
         self.calls.serve(cpu, |what| if what == LEAVE { self.leave() } else { self.catch_up() });
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -188,6 +182,5 @@ impl Scenario for LazyTables {
         registry.object("mm", &self.generation);
         self.calls.register(registry);
         registry.local(OTHER, "cpu1", &self.cpu1);
-        self.machine.register(registry, &[]);
     }
 }

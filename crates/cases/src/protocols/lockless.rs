@@ -4,10 +4,10 @@
 
 use super::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Registry, Scenario};
-use shootdown_machine::Machine;
 use shootdown_machine::hw::{self, Which, Whose};
+use shootdown_machine::{Machine, Program};
 
 /// What CPU 0 does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,13 +151,7 @@ impl Lockless {
     }
 }
 
-impl Scenario for Lockless {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Lockless {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.take_away() } else { self.use_page() }
     }
@@ -167,13 +161,12 @@ impl Scenario for Lockless {
         self.calls.serve(cpu, |_| {});
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         self.calls.register(registry);
         registry.object("frames", &self.frames);
-        self.machine.register(registry, &[]);
     }
 }

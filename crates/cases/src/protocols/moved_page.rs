@@ -4,10 +4,10 @@
 
 use super::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Registry, Scenario};
-use shootdown_machine::Machine;
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
+use shootdown_machine::{Machine, Program};
 
 /// When CPU 0 flushes the old address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,13 +143,7 @@ impl MovedPage {
     }
 }
 
-impl Scenario for MovedPage {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        if self.policy.user == User::Device { 3 } else { 2 }
-    }
-
+impl Program for MovedPage {
     fn main(&self, cpu: usize) {
         match cpu {
             DEVICE => return,
@@ -167,7 +161,7 @@ impl Scenario for MovedPage {
         self.calls.serve(cpu, |what| hw::flush_page(TAG, (what - FLUSH_PAGE) as usize, WalkCache::Drop));
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -177,6 +171,5 @@ impl Scenario for MovedPage {
         registry.object("old.ptl", &self.old);
         registry.object("new.ptl", &self.new);
         registry.object("page", &self.refs);
-        self.machine.register(registry, &[]);
     }
 }

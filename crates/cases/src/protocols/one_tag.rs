@@ -4,10 +4,10 @@
 //! One CPU runs space A, then space B, then B again, then A.
 
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Registry, Scenario};
-use shootdown_machine::Machine;
 use shootdown_machine::hw::{self, Install};
+use shootdown_machine::{Machine, Program};
 
 /// When a switch flushes the tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,13 +77,7 @@ impl OneTag {
     }
 }
 
-impl Scenario for OneTag {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        1
-    }
-
+impl Program for OneTag {
     fn main(&self, _: usize) {
         sync::note("run B");
         self.switch_to(B);
@@ -93,12 +87,11 @@ impl Scenario for OneTag {
         self.switch_to(A);
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("cpu0", &self.last);
-        self.machine.register(registry, &[]);
     }
 }

@@ -6,9 +6,9 @@
 //! tag of its own, so that flushing it is an operation of its own.
 
 use core::sync::atomic::Ordering::AcqRel;
-use shootdown_explore::{Registry, Scenario, sync};
-use shootdown_machine::Machine;
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
+use shootdown_machine::{Machine, Program};
 
 /// What the other MMU walks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,24 +93,14 @@ impl OtherMmu {
     }
 }
 
-impl Scenario for OtherMmu {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for OtherMmu {
     fn main(&self, cpu: usize) {
         if cpu == 0 {
             self.give_back();
         }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        self.machine.register(registry, &[]);
     }
 }

@@ -6,10 +6,10 @@
 
 use super::{Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Registry, Scenario};
-use shootdown_machine::Machine;
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
+use shootdown_machine::{Machine, Program};
 
 /// What the outsider has of the space when it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,18 +217,12 @@ impl Outsider {
     }
 }
 
-impl Scenario for Outsider {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Outsider {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.exit() } else { self.work() }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -236,6 +230,5 @@ impl Scenario for Outsider {
         registry.object("mm", &self.space);
         registry.object("areas", &self.areas);
         registry.object("task", &self.task);
-        self.machine.register(registry, &[]);
     }
 }

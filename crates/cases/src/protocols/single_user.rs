@@ -7,10 +7,10 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Registry, Scenario};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, MaskWord};
+use shootdown_machine::{Machine, MaskWord, Program};
 
 /// How an architecture trims the mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -285,13 +285,7 @@ impl SingleUser {
     }
 }
 
-impl Scenario for SingleUser {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for SingleUser {
     fn main(&self, cpu: usize) {
         if cpu == BORROWER {
             return self.run_outsider();
@@ -311,7 +305,7 @@ impl Scenario for SingleUser {
         });
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -320,8 +314,10 @@ impl Scenario for SingleUser {
         self.calls.register(registry);
         registry.local(BORROWER, "borrower", &self.borrower);
         registry.object("cpus", &self.online);
+    }
+
+    fn mask(&self) -> Option<MaskWord<'_>> {
         let checked = matches!(self.policy.outsider, Outsider::Leaves { .. });
-        let mask = checked.then_some(MaskWord { space: SPACE, word: &self.mm.mask, first: 0 });
-        self.machine.register(registry, mask.as_slice());
+        checked.then_some(MaskWord { space: SPACE, word: &self.mm.mask, first: 0 })
     }
 }

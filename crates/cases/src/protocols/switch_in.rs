@@ -5,10 +5,9 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::sync;
-use shootdown_explore::{Registry, Scenario};
-use shootdown_machine::Machine;
+use shootdown_explore::{Registry, sync};
 use shootdown_machine::hw::{self, Install, WalkCache};
+use shootdown_machine::{Machine, Program};
 
 /// When the CPU that switches sets its bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,13 +77,7 @@ impl SwitchIn {
     }
 }
 
-impl Scenario for SwitchIn {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for SwitchIn {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.reclaim() } else { self.switch_in(cpu) }
     }
@@ -94,13 +87,12 @@ impl Scenario for SwitchIn {
         self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.mm);
         self.calls.register(registry);
-        self.machine.register(registry, &[]);
     }
 }

@@ -6,9 +6,9 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Registry, Scenario, sync};
-use shootdown_machine::Machine;
+use shootdown_explore::{Registry, sync};
 use shootdown_machine::hw::{self, Install, WalkCache};
+use shootdown_machine::{Machine, Program};
 
 /// When a CPU takes itself out of the mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,13 +121,7 @@ impl Switching {
     }
 }
 
-impl Scenario for Switching {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Switching {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.switch_threads(cpu) } else { self.copy_on_write(cpu) }
     }
@@ -137,13 +131,12 @@ impl Scenario for Switching {
         self.calls.serve(cpu, |_| hw::flush_page(self.tag(), 0, WalkCache::Drop));
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.mm);
         self.calls.register(registry);
-        self.machine.register(registry, &[]);
     }
 }

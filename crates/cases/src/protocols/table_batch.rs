@@ -7,9 +7,8 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
-use shootdown_explore::{Registry, Scenario, sync};
-use shootdown_machine::Machine;
-use shootdown_machine::hw;
+use shootdown_explore::{Registry, sync};
+use shootdown_machine::{Machine, Program, hw};
 
 /// What becomes of a table that does not go into the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,13 +110,7 @@ impl TableBatch {
     }
 }
 
-impl Scenario for TableBatch {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for TableBatch {
     fn main(&self, cpu: usize) {
         if cpu == 0 {
             self.unmap();
@@ -133,13 +126,12 @@ impl Scenario for TableBatch {
         });
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.mm);
         self.calls.register(registry);
-        self.machine.register(registry, &[]);
     }
 }

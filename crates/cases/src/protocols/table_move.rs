@@ -4,9 +4,9 @@
 
 use super::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
-use shootdown_explore::{Registry, Scenario, sync};
-use shootdown_machine::Machine;
+use shootdown_explore::{Registry, sync};
 use shootdown_machine::hw::{self, WalkCache};
+use shootdown_machine::{Machine, Program};
 
 /// What CPU 1 does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,13 +155,7 @@ impl TableMove {
     }
 }
 
-impl Scenario for TableMove {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for TableMove {
     fn main(&self, cpu: usize) {
         match self.policy.other {
             _ if cpu == 0 => self.remap(),
@@ -175,7 +169,7 @@ impl Scenario for TableMove {
         self.calls.serve(cpu, |what| hw::flush_page(TAG, (what - FLUSH_PAGE) as usize, WalkCache::Drop));
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -185,6 +179,5 @@ impl Scenario for TableMove {
         registry.object("i_mmap", &self.i_mmap);
         registry.object("pmd.ptl", &self.pmd);
         registry.object("pte.ptl", &self.pte);
-        self.machine.register(registry, &[]);
     }
 }

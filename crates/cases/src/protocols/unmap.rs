@@ -5,9 +5,9 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Registry, Scenario, sync};
-use shootdown_machine::Machine;
+use shootdown_explore::{Registry, sync};
 use shootdown_machine::hw::{self, WalkCache};
+use shootdown_machine::{Machine, Program};
 
 /// Whom the flush reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,13 +108,7 @@ impl Unmap {
     }
 }
 
-impl Scenario for Unmap {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        self.policy.cpus
-    }
-
+impl Program for Unmap {
     fn main(&self, cpu: usize) {
         if cpu == 0 {
             self.system_call();
@@ -128,13 +122,12 @@ impl Scenario for Unmap {
         self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.mm);
         self.calls.register(registry);
-        self.machine.register(registry, &[]);
     }
 }

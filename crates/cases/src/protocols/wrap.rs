@@ -6,10 +6,10 @@
 
 use super::{Lock, MAIL, Mailbox};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Registry, Scenario};
-use shootdown_machine::Machine;
 use shootdown_machine::hw::{self, Install};
+use shootdown_machine::{Machine, Program};
 
 /// What a new version means for CPUs that run with a number of the old one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,13 +114,7 @@ impl Wrap {
     }
 }
 
-impl Scenario for Wrap {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Wrap {
     fn main(&self, cpu: usize) {
         if cpu == 0 {
             sync::note("switch to B");
@@ -137,13 +131,12 @@ impl Scenario for Wrap {
         self.mail.serve(cpu, |_| self.switch_to(cpu, A));
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("contexts", &self.numbers);
         self.mail.register(registry);
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,32 +1,28 @@
 //! What the host maps is brought up to date from a page table that is not locked.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, Which, Whose};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-102331b6-um-tlb-sync",
     id: "D30",
     source: "102331b66bca (CVE-2026-53020)",
     title: "um: Fix potential race condition in TLB sync",
-    kernel: "Linux",
     arch: "um",
-    class: Class::FlushBeforeFree,
     rules: &[8],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "User-mode Linux copies changed entries of its page table to the host without the table's lock; an \
             entry that goes meanwhile is mapped again after its page was freed.",
     story: include_str!("linux_102331b6.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "pair-split-split",
-    code: &[("linux_102331b6.rs", include_str!("linux_102331b6.rs"))],
-    build: |variant| Box::new(Sync::new(variant)),
+    code: code!["linux_102331b6.rs"],
+    build: |variant| boxed(Sync::new(variant)),
+    ..super::CLASS
 };
 
 const HOST: usize = 0;
@@ -87,13 +83,7 @@ impl Sync {
     }
 }
 
-impl Scenario for Sync {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Sync {
     fn main(&self, cpu: usize) {
         if cpu == 0 {
             self.sync();
@@ -104,13 +94,12 @@ impl Scenario for Sync {
         }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("page0", &self.entry);
         registry.object("table", &self.table_lock);
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,32 +1,26 @@
 //! The table that khugepaged unlinks is reused while a lockless walker is in it.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::lockless::{Lockless, Policy, Recheck, Task, Wait};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-2ba99c5e-gup-table",
     id: "D10",
     source: "2ba99c5e0881",
     title: "mm/khugepaged: fix GUP-fast interaction by sending IPI",
-    kernel: "Linux",
     arch: "generic (broadcast flushes)",
-    class: Class::FlushBeforeFree,
     rules: &[7],
-    needs: Needs::Interleaving,
-    cpus: 2,
     memory: Memory::Pso,
     about: "khugepaged unlinks a table, flushes by broadcast, and puts the table to another use, while a walker \
             with interrupts off still reads it.",
     story: include_str!("linux_2ba99c5e.md"),
     ends: "use of table1.slot0 after its memory was given back",
     engine: "pair-table-table",
-    code: &[
-        ("linux_2ba99c5e.rs", include_str!("linux_2ba99c5e.rs")),
-        ("lockless.rs", include_str!("../../protocols/lockless.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_2ba99c5e.rs", "lockless.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Lockless {

@@ -1,32 +1,24 @@
 //! The flush that is due is asked for when the lock is first taken, not when it is taken again.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-383c4613-madvise-relock",
     id: "D13",
     source: "383c4613c67c",
     title: "mm: close theoretical race where stale TLB entries could linger",
-    kernel: "Linux",
     arch: "generic (x86 batching)",
-    class: Class::FlushBeforeFree,
     rules: &[8],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "madvise asks for a pending flush when it takes the page-table lock, then drops the lock to split a \
             large page and takes it again without asking; reclaim comes in between.",
     story: include_str!("linux_383c4613.md"),
     ends: "CPU 1 can still use page 0 of space A, which was unmapped (SD-8)",
     engine: "nested-gathers",
-    code: &[
-        ("linux_383c4613.rs", include_str!("linux_383c4613.rs")),
-        ("deferred.rs", include_str!("../../protocols/deferred.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_383c4613.rs", "deferred.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Deferred {

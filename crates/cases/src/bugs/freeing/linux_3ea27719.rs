@@ -1,32 +1,24 @@
 //! mprotect finds an entry that reclaim has cleared but not flushed yet, and flushes nothing.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-3ea27719-reclaim-mprotect",
     id: "D11",
     source: "3ea277194daa",
     title: "mm, mprotect: flush TLB if potentially racing with a parallel reclaim leaving stale TLB entries",
-    kernel: "Linux",
     arch: "generic (x86 batching)",
-    class: Class::FlushBeforeFree,
     rules: &[8],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "Reclaim clears an entry and puts its flush off; mprotect finds the entry empty, flushes nothing, and \
             the thread goes on writing to a page that it may no longer write.",
     story: include_str!("linux_3ea27719.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "nested-gathers",
-    code: &[
-        ("linux_3ea27719.rs", include_str!("linux_3ea27719.rs")),
-        ("deferred.rs", include_str!("../../protocols/deferred.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_3ea27719.rs", "deferred.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Deferred {

@@ -1,32 +1,26 @@
 //! Whether a page table is shared is read off its reference count, which others raise for a moment.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
-use shootdown_machine::hw;
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed, hw};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-59d9094d-pmd-share-count",
     id: "D8b",
     source: "59d9094df3d7 (CVE-2024-57883)",
     title: "mm: hugetlb: independent PMD page table shared count",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::FlushBeforeFree,
     rules: &[9, 14],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "An unmap takes a page table to be shared, as its page has two references; one is a passing look by \
             somebody else, and the pages that the table maps are never freed.",
     story: include_str!("linux_59d9094d.md"),
     ends: "frame 1 is lost: all CPUs have finished and it was never freed (SD-14)",
     engine: "pair-unmap-table",
-    code: &[("linux_59d9094d.rs", include_str!("linux_59d9094d.rs"))],
-    build: |variant| Box::new(ShareCount::new(variant)),
+    code: code!["linux_59d9094d.rs"],
+    build: |variant| boxed(ShareCount::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -101,24 +95,17 @@ impl ShareCount {
     }
 }
 
-impl Scenario for ShareCount {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for ShareCount {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.unmap() } else { self.look() }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("i_mmap", &self.i_mmap);
         registry.object("table_page", &self.page);
-        self.machine.register(registry, &[]);
     }
 }

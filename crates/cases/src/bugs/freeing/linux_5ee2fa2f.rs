@@ -1,32 +1,24 @@
 //! A flag that says "a flush is due" is cleared after a flush that did not cover all that it stood for.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-5ee2fa2f-batch-flag",
     id: "D12",
     source: "5ee2fa2f0636",
     title: "mm/rmap: fix potential batched TLB flush race",
-    kernel: "Linux",
     arch: "generic (x86 batching)",
-    class: Class::FlushBeforeFree,
     rules: &[6, 8],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A flush clears the flag that another CPU has set again meanwhile for a page under another lock; that \
             page's flush is then believed done.",
     story: include_str!("linux_5ee2fa2f.md"),
     ends: "CPU 1 can still use page 1 of space A, which was unmapped (SD-8)",
     engine: "nested-gathers",
-    code: &[
-        ("linux_5ee2fa2f.rs", include_str!("linux_5ee2fa2f.rs")),
-        ("deferred.rs", include_str!("../../protocols/deferred.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_5ee2fa2f.rs", "deferred.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Deferred {

@@ -1,32 +1,23 @@
 //! Migration to device memory clears entries, drops the lock, and flushes; madvise comes in between.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-60bae737-migrate-device",
     id: "D14",
     source: "60bae7370896",
     title: "mm/migrate_device.c: flush TLB while holding PTL",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::FlushBeforeFree,
     rules: &[8],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "Migration clears an entry and flushes only after it has dropped the lock; madvise finds nothing \
             there and returns while the page can still be used.",
     story: include_str!("linux_60bae737.md"),
     ends: "CPU 1 can still use page 0 of space A, which was unmapped (SD-8)",
     engine: "nested-gathers",
-    code: &[
-        ("linux_60bae737.rs", include_str!("linux_60bae737.rs")),
-        ("deferred.rs", include_str!("../../protocols/deferred.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_60bae737.rs", "deferred.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Deferred {

@@ -1,32 +1,24 @@
 //! A write fault copies a page that userfaultfd has write-protected but not flushed yet.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-6ce64428-uffd-copy",
     id: "D17",
     source: "6ce64428d620",
     title: "mm/userfaultfd: fix memory corruption due to writeprotect",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::FlushBeforeFree,
     rules: &[8],
-    needs: Needs::Interleaving,
     cpus: 3,
-    memory: Memory::Tso,
     about: "userfaultfd write-protects a page and flushes later; a fault copies the page meanwhile, and what a \
             third thread writes to the original in between is lost.",
     story: include_str!("linux_6ce64428.md"),
     ends: "CPU 2 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "two-flushers",
-    code: &[
-        ("linux_6ce64428.rs", include_str!("linux_6ce64428.rs")),
-        ("deferred.rs", include_str!("../../protocols/deferred.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_6ce64428.rs", "deferred.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Deferred {

@@ -1,32 +1,23 @@
 //! mremap decides to move a table, and moves what it finds after it has its locks: nothing.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::table_move::{FileLock, Look, Other, Policy, TableMove};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-6fa1066f-mremap-retract",
     id: "D18",
     source: "6fa1066fc5d0 (CVE-2024-50066)",
     title: "mm/mremap: fix move_normal_pmd/retract_page_tables race",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::FlushBeforeFree,
     rules: &[7],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "mremap sees a table and decides to move it; before it has its locks, khugepaged takes the table \
             away, and mremap installs a table at physical page 0.",
     story: include_str!("linux_6fa1066f.md"),
     ends: "CPU 0 walks into 0xf, which is no page-table entry",
     engine: "pair-table-table",
-    code: &[
-        ("linux_6fa1066f.rs", include_str!("linux_6fa1066f.rs")),
-        ("table_move.rs", include_str!("../../protocols/table_move.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_6fa1066f.rs", "table_move.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> TableMove {

@@ -1,32 +1,26 @@
 //! A lockless walker takes a reference to a page that khugepaged has already found unused.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::lockless::{Lockless, Policy, Recheck, Task, Wait};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-70cbc3cc-gup-collapse",
     id: "D9",
     source: "70cbc3cc78a9",
     title: "mm: gup: fix the fast GUP race against THP collapse",
-    kernel: "Linux",
     arch: "generic (broadcast flushes)",
-    class: Class::FlushBeforeFree,
     rules: &[7, 8],
-    needs: Needs::Interleaving,
-    cpus: 2,
     memory: Memory::Pso,
     about: "khugepaged unlinks a table, finds its page unused, and copies it; a lockless walker that was in the \
             table already takes its reference late and keeps the stale page.",
     story: include_str!("linux_70cbc3cc.md"),
     ends: "CPU 1 uses frame 1 writable, which was revoked (SD-8)",
     engine: "pair-table-table",
-    code: &[
-        ("linux_70cbc3cc.rs", include_str!("linux_70cbc3cc.rs")),
-        ("lockless.rs", include_str!("../../protocols/lockless.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_70cbc3cc.rs", "lockless.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Lockless {

@@ -1,32 +1,24 @@
 //! The graphics card's TLB is never flushed when an object's pages are given back.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::other_mmu::{OtherMmu, Policy, Told, Walks};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-7938d615-i915-tlb",
     id: "D25",
     source: "7938d61591d3 (CVE-2022-0330)",
     title: "drm/i915: Flush TLBs before releasing backing store",
-    kernel: "Linux",
     arch: "Intel GPUs",
-    class: Class::FlushBeforeFree,
     rules: &[8],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "The driver clears the card's page-table entries and returns the pages to the system, but never \
             flushes the card's TLB.",
     story: include_str!("linux_7938d615.md"),
     ends: "CPU 1 can still use page 0 of space B -> frame 1, which was freed (SD-8)",
     engine: "kernel-memory",
-    code: &[
-        ("linux_7938d615.rs", include_str!("linux_7938d615.rs")),
-        ("other_mmu.rs", include_str!("../../protocols/other_mmu.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_7938d615.rs", "other_mmu.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> OtherMmu {

@@ -1,31 +1,27 @@
 //! A CPU comes back from lazy mode and goes on with a translation buffer that was replaced and freed.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-7a1ac526-sparc64-tsb-grow",
     id: "D20",
     source: "7a1ac5264108",
     title: "[SPARC64]: Fix and re-enable dynamic TSB sizing.",
-    kernel: "Linux",
     arch: "sparc64",
-    class: Class::FlushBeforeFree,
     rules: &[5, 7],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A space's software TLB is replaced by a larger one while a CPU is lazy and out of the mask; it comes \
             back, finds its context valid, and keeps using the freed one.",
     story: include_str!("linux_7a1ac526.md"),
     ends: "use of old.entry after its memory was given back",
     engine: "lazy-return",
-    code: &[("linux_7a1ac526.rs", include_str!("linux_7a1ac526.rs"))],
-    build: |variant| Box::new(Grow::new(variant)),
+    code: code!["linux_7a1ac526.rs"],
+    build: |variant| boxed(Grow::new(variant)),
+    ..super::CLASS
 };
 
 const LAZY: usize = 0;
@@ -115,13 +111,7 @@ impl Grow {
     }
 }
 
-impl Scenario for Grow {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Grow {
     fn main(&self, cpu: usize) {
         if cpu == LAZY { self.come_back() } else { self.grow() }
     }
@@ -131,7 +121,7 @@ impl Scenario for Grow {
         self.calls.serve(cpu, |_| self.reload());
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -143,6 +133,5 @@ impl Scenario for Grow {
         registry.object("thread", &self.runs_on);
         registry.object("old", &self.old);
         registry.object("new", &self.new);
-        self.machine.register(registry, &[]);
     }
 }

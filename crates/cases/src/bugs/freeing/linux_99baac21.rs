@@ -1,32 +1,23 @@
 //! Two calls gather the same page; the one that finds the entry gone ends without a flush.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-99baac21-nested-madvise",
     id: "D15",
     source: "99baac21e458",
     title: "mm: fix MADV_[FREE|DONTNEED] TLB flush miss problem",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::FlushBeforeFree,
     rules: &[8],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "Two threads discard one page at once; one clears the entry and will flush, the other finds it \
             cleared, has nothing to flush, and returns first.",
     story: include_str!("linux_99baac21.md"),
     ends: "CPU 1 can still use page 0 of space A, which was unmapped (SD-8)",
     engine: "nested-gathers",
-    code: &[
-        ("linux_99baac21.rs", include_str!("linux_99baac21.rs")),
-        ("deferred.rs", include_str!("../../protocols/deferred.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_99baac21.rs", "deferred.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Deferred {

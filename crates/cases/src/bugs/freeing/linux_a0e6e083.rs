@@ -1,32 +1,27 @@
 //! The pages of a replaced descriptor table are freed while user page tables still map them.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
-use shootdown_explore::sync;
-use shootdown_explore::{Memory, Registry, Scenario};
+use shootdown_explore::{Registry, sync};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-a0e6e083-ldt-unmap",
     id: "D28",
     source: "a0e6e0831c51",
     title: "x86/ldt: Unmap PTEs for the slot before freeing LDT pages",
-    kernel: "Linux",
     arch: "x86",
-    class: Class::FlushBeforeFree,
     rules: &[8],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "modify_ldt maps a new descriptor table in another slot and frees the pages of the old one, whose \
             slot stays mapped in the tables that user mode runs on.",
     story: include_str!("linux_a0e6e083.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
-    code: &[("linux_a0e6e083.rs", include_str!("linux_a0e6e083.rs"))],
-    build: |variant| Box::new(Ldt::new(variant)),
+    code: code!["linux_a0e6e083.rs"],
+    build: |variant| boxed(Ldt::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -78,13 +73,7 @@ impl Ldt {
     }
 }
 
-impl Scenario for Ldt {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Ldt {
     fn main(&self, cpu: usize) {
         if cpu == 0 {
             self.modify();
@@ -96,13 +85,12 @@ impl Scenario for Ldt {
         self.calls.serve(cpu, |what| hw::flush_page(TAG, (what - FLUSH) as usize, WalkCache::Drop));
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.mm);
         self.calls.register(registry);
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,32 +1,26 @@
 //! A process leaves a shared page table without a flush; the table's pages are freed by way of another.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
-use shootdown_explore::sync;
-use shootdown_explore::{Memory, Registry, Scenario};
+use shootdown_explore::{Registry, sync};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-a4a118f2-unshare-flush",
     id: "D7",
     source: "a4a118f2eead (CVE-2021-4002)",
     title: "hugetlbfs: flush TLBs correctly after huge_pmd_unshare",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::FlushBeforeFree,
     rules: &[8],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A process leaves a page table that it shares and flushes nothing; the file is truncated, the page \
             found in the other process only, flushed there only, and freed.",
     story: include_str!("linux_a4a118f2.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
-    code: &[("linux_a4a118f2.rs", include_str!("linux_a4a118f2.rs"))],
-    build: |variant| Box::new(Unshare::new(variant)),
+    code: code!["linux_a4a118f2.rs"],
+    build: |variant| boxed(Unshare::new(variant)),
+    ..super::CLASS
 };
 
 const FIRST: usize = 0;
@@ -93,13 +87,7 @@ impl Unshare {
     }
 }
 
-impl Scenario for Unshare {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Unshare {
     fn main(&self, cpu: usize) {
         if cpu == TRUNCATOR {
             self.truncate();
@@ -115,7 +103,7 @@ impl Scenario for Unshare {
         self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -123,6 +111,5 @@ impl Scenario for Unshare {
         registry.object("mm", &self.mm);
         self.calls.register(registry);
         registry.object("i_mmap", &self.i_mmap);
-        self.machine.register(registry, &[]);
     }
 }

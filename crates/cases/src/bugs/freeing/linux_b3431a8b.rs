@@ -1,23 +1,18 @@
 //! A flush that waits for other CPUs is used where interrupts are off; two CPUs wait for each other.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
-use shootdown_machine::hw;
-use shootdown_machine::{Machine, Variant};
+use shootdown_explore::{Memory, Registry};
+use shootdown_machine::{Machine, Program, Variant, boxed, hw};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-b3431a8b-kfence-irqs-off",
     id: "D29",
     source: "b3431a8bb336 (CVE-2024-53687)",
     title: "riscv: Fix IPIs usage in kfence_protect_page()",
-    kernel: "Linux",
     arch: "riscv64",
-    class: Class::FlushBeforeFree,
     rules: &[11],
-    needs: Needs::Interleaving,
-    cpus: 2,
     memory: Memory::Pso,
     about: "An allocator's checker changes a kernel mapping with interrupts off and flushes by a call that waits \
             for all CPUs; two CPUs that do so wait for each other.",
@@ -25,8 +20,9 @@ pub(super) const BUG: Bug = Bug {
     ends: "no CPU can go on: CPU 0 waits for calls.to1 to change from 0x1; CPU 1 waits for calls.to0 to change \
             from 0x1",
     engine: "masked-flushers",
-    code: &[("linux_b3431a8b.rs", include_str!("linux_b3431a8b.rs"))],
-    build: |variant| Box::new(Protect::new(variant)),
+    code: code!["linux_b3431a8b.rs"],
+    build: |variant| boxed(Protect::new(variant)),
+    ..super::CLASS
 };
 
 const CALL: u8 = 0;
@@ -74,13 +70,7 @@ impl Protect {
     }
 }
 
-impl Scenario for Protect {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Protect {
     fn main(&self, cpu: usize) {
         self.free_object(cpu);
     }
@@ -93,12 +83,11 @@ impl Scenario for Protect {
         }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("calls", &self.calls);
-        self.machine.register(registry, &[]);
     }
 }

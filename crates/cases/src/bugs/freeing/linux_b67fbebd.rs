@@ -1,32 +1,27 @@
 //! munmap of a device mapping unlinks the area before it flushes; the driver then finds nothing left to unmap.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-b67fbebd-pfnmap-unlink",
     id: "D3",
     source: "b67fbebd4cf9 (CVE-2022-39188)",
     title: "mmu_gather: Force tlb-flush VM_PFNMAP vmas",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::FlushBeforeFree,
     rules: &[8],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "munmap of a device mapping leaves its flush for later but unlinks the area at once; the driver's own unmap \
             finds no area, returns without a flush, and the device's pages are reused.",
     story: include_str!("linux_b67fbebd.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "nested-gathers",
-    code: &[("linux_b67fbebd.rs", include_str!("linux_b67fbebd.rs"))],
-    build: |variant| Box::new(Unlink::new(variant)),
+    code: code!["linux_b67fbebd.rs"],
+    build: |variant| boxed(Unlink::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -109,13 +104,7 @@ impl Unlink {
     }
 }
 
-impl Scenario for Unlink {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Unlink {
     fn main(&self, cpu: usize) {
         if cpu == DRIVER {
             self.revoke()
@@ -131,7 +120,7 @@ impl Scenario for Unlink {
         self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -141,6 +130,5 @@ impl Scenario for Unlink {
         registry.object("ptl", &self.ptl);
         registry.object("i_mmap", &self.i_mmap);
         registry.object("file", &self.linked);
-        self.machine.register(registry, &[]);
     }
 }

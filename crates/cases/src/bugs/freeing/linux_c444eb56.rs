@@ -1,32 +1,27 @@
 //! A count is read while it moves from one word to several; the reader takes it to be one.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-c444eb56-thp-mapcount",
     id: "D22",
     source: "c444eb564fb1 (CVE-2020-29368)",
     title: "mm: thp: make the THP mapcount atomic against __split_huge_pmd_locked()",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::FlushBeforeFree,
     rules: &[9],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A fault counts the mappings of a large page that is just being split by another process, gets one \
             instead of two, and writes to the shared page instead of copying it.",
     story: include_str!("linux_c444eb56.md"),
     ends: "CPU 1 can still use page 0 of space B -> frame 1 read-only, which was revoked (SD-8)",
     engine: "upgrade-vs-last-drop",
-    code: &[("linux_c444eb56.rs", include_str!("linux_c444eb56.rs"))],
-    build: |variant| Box::new(Split::new(variant)),
+    code: code!["linux_c444eb56.rs"],
+    build: |variant| boxed(Split::new(variant)),
+    ..super::CLASS
 };
 
 const FAULTING: usize = 0;
@@ -116,13 +111,7 @@ impl Split {
     }
 }
 
-impl Scenario for Split {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Split {
     fn main(&self, cpu: usize) {
         if cpu == FAULTING { self.write_fault() } else { self.split() }
     }
@@ -132,7 +121,7 @@ impl Scenario for Split {
         self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -141,6 +130,5 @@ impl Scenario for Split {
         self.calls.register(registry);
         registry.object("mappings", &self.mappings);
         registry.object("page_lock", &self.page_lock);
-        self.machine.register(registry, &[]);
     }
 }

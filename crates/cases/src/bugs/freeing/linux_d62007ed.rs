@@ -1,32 +1,27 @@
 //! The notifier skips roots that are about to go; one of them is still being worked on.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
-use shootdown_machine::hw;
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed, hw};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-d62007ed-kvm-zap-roots",
     id: "D27",
     source: "d62007edf01f (CVE-2021-47639)",
     title: "KVM: x86/mmu: Zap _all_ roots when unmapping gfn range in TDP MMU",
-    kernel: "Linux",
     arch: "x86 (KVM)",
-    class: Class::FlushBeforeFree,
     rules: &[8, 10],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "KVM takes a root of a guest's tables apart in steps; the notifier, called as a page goes, skips that \
             root as invalid, and the page is freed and then marked dirty by the first.",
     story: include_str!("linux_d62007ed.md"),
     ends: "CPU 0 uses frame 1, which was freed (SD-8)",
     engine: "lazy-vs-final-drop",
-    code: &[("linux_d62007ed.rs", include_str!("linux_d62007ed.rs"))],
-    build: |variant| Box::new(Zap::new(variant)),
+    code: code!["linux_d62007ed.rs"],
+    build: |variant| boxed(Zap::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -88,24 +83,17 @@ impl Zap {
     }
 }
 
-impl Scenario for Zap {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Zap {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.take_apart() } else { self.notify() }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("mmu_lock", &self.lock);
         registry.object("root", &self.valid);
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,32 +1,29 @@
 //! Migration relies on a new tag at the next switch; until then the old one is in use.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-dd5712f3-alpha-migration",
     id: "D21",
     source: "dd5712f3379c (CVE-2026-43258)",
     title: "alpha: fix user-space corruption during memory compaction",
-    kernel: "Linux",
     arch: "alpha",
-    class: Class::FlushBeforeFree,
     rules: &[6, 8],
-    needs: Needs::Interleaving,
-    cpus: 2,
     memory: Memory::Pso,
     about: "A page is moved; a CPU that runs the process only notes to take a new tag at its next switch, and \
             goes on using the old page under the tag that is loaded.",
     story: include_str!("linux_dd5712f3.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
-    code: &[("linux_dd5712f3.rs", include_str!("linux_dd5712f3.rs"))],
-    build: |variant| Box::new(Migrate::new(variant)),
+    code: code!["linux_dd5712f3.rs"],
+    build: |variant| boxed(Migrate::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -91,13 +88,7 @@ impl Migrate {
     }
 }
 
-impl Scenario for Migrate {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Migrate {
     fn main(&self, cpu: usize) {
         if cpu == OTHER { self.run() } else { self.migrate() }
     }
@@ -107,7 +98,7 @@ impl Scenario for Migrate {
         self.calls.serve(cpu, |_| self.flush());
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -115,6 +106,5 @@ impl Scenario for Migrate {
         registry.object("mm", &self.mm);
         self.calls.register(registry);
         registry.local(OTHER, "cpu1", &self.given_up);
-        self.machine.register(registry, &[]);
     }
 }

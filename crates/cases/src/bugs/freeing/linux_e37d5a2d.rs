@@ -1,32 +1,24 @@
 //! An I/O MMU that shares the kernel's page tables is not told when one of them is freed.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::other_mmu::{OtherMmu, Policy, Told, Walks};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-e37d5a2d-iommu-sva",
     id: "D26",
     source: "e37d5a2d60a3 (CVE-2025-71202), 72f98ef9a4be (CVE-2025-71089)",
     title: "iommu/sva: invalidate stale IOTLB entries for kernel address space",
-    kernel: "Linux",
     arch: "x86",
-    class: Class::FlushBeforeFree,
     rules: &[7],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "An IOMMU that walks a process's tables walks the kernel's half too and caches upper entries; vfree \
             flushes the CPUs only and frees a table that the IOMMU still walks.",
     story: include_str!("linux_e37d5a2d.md"),
     ends: "CPU 1 can still walk table 1 in space A, which was freed (SD-7)",
     engine: "kernel-memory",
-    code: &[
-        ("linux_e37d5a2d.rs", include_str!("linux_e37d5a2d.rs")),
-        ("other_mmu.rs", include_str!("../../protocols/other_mmu.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_e37d5a2d.rs", "other_mmu.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> OtherMmu {

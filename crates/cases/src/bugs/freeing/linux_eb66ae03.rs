@@ -1,32 +1,23 @@
 //! mremap moves an entry and flushes the old address only after it has dropped the page-table locks.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::moved_page::{Flush, MovedPage, Policy, User};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-eb66ae03-mremap-flush",
     id: "D1",
     source: "eb66ae030829 (CVE-2018-18281)",
     title: "mremap: properly flush TLB before releasing the page",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::FlushBeforeFree,
     rules: &[8],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "mremap moves a page-table entry and drops its locks before it flushes the old address; truncation \
             finds the page at the new address, flushes only that, and frees it.",
     story: include_str!("linux_eb66ae03.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
-    code: &[
-        ("linux_eb66ae03.rs", include_str!("linux_eb66ae03.rs")),
-        ("moved_page.rs", include_str!("../../protocols/moved_page.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_eb66ae03.rs", "moved_page.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> MovedPage {

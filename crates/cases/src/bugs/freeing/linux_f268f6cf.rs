@@ -1,32 +1,24 @@
 //! khugepaged takes pages away without telling the MMU of a virtual machine.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::other_mmu::{OtherMmu, Policy, Told, Walks};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-f268f6cf-collapse-notifier",
     id: "D10b",
     source: "f268f6cf875f (CVE-2022-48991)",
     title: "mm/khugepaged: invoke MMU notifiers in shmem/file collapse paths",
-    kernel: "Linux",
     arch: "generic (KVM)",
-    class: Class::FlushBeforeFree,
     rules: &[8],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "Collapsing a file's pages unmaps them from the process and flushes its CPUs, but calls no notifier: \
             a virtual machine that maps the same pages goes on using them.",
     story: include_str!("linux_f268f6cf.md"),
     ends: "CPU 1 can still use page 0 of space B -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
-    code: &[
-        ("linux_f268f6cf.rs", include_str!("linux_f268f6cf.rs")),
-        ("other_mmu.rs", include_str!("../../protocols/other_mmu.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_f268f6cf.rs", "other_mmu.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> OtherMmu {

@@ -1,31 +1,27 @@
 //! The addresses to flush stand in a batch that is used again before the other CPUs have read it.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-f36391d2-sparc64-batch",
     id: "D19",
     source: "f36391d2790d",
     title: "sparc64: Fix race in TLB batch processing",
-    kernel: "Linux",
     arch: "sparc64",
-    class: Class::FlushBeforeFree,
     rules: &[6, 8],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A cross call that only waits for its delivery tells another CPU to flush the batch; the batch is \
             refilled before that CPU has read it, which then flushes the wrong address.",
     story: include_str!("linux_f36391d2.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "history-overflow",
-    code: &[("linux_f36391d2.rs", include_str!("linux_f36391d2.rs"))],
-    build: |variant| Box::new(Batch::new(variant)),
+    code: code!["linux_f36391d2.rs"],
+    build: |variant| boxed(Batch::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -103,13 +99,7 @@ impl Batch {
     }
 }
 
-impl Scenario for Batch {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Batch {
     fn main(&self, cpu: usize) {
         if cpu == 0 {
             self.unmap();
@@ -121,12 +111,11 @@ impl Scenario for Batch {
         self.serve();
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("batch", &self.pending);
-        self.machine.register(registry, &[]);
     }
 }

@@ -32,7 +32,9 @@ mod linux_f36391d2;
 mod xen_xsa346;
 mod xen_xsa401;
 
-use crate::bugs::Bug;
+use crate::bugs::{Bug, Class};
+
+const CLASS: Bug = Bug { class: Class::FlushBeforeFree, ..Bug::LINUX };
 
 pub(super) const ALL: &[Bug] = &[
     linux_eb66ae03::BUG,

@@ -1,9 +1,8 @@
 //! Xen moves a guest's page and puts the flush of the I/O MMU off; the page is freed meanwhile.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::moved_page::{Flush, MovedPage, Policy, User};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "xen-xsa346-deferred-iotlb",
@@ -12,21 +11,16 @@ pub(super) const BUG: Bug = Bug {
     title: "undue deferral of IOMMU TLB flushes",
     kernel: "Xen",
     arch: "x86, Arm",
-    class: Class::FlushBeforeFree,
     rules: &[8],
-    needs: Needs::Interleaving,
     cpus: 3,
-    memory: Memory::Tso,
     about: "A guest's page is moved to another guest address and the flush of the IOMMU put off; the page is \
             removed at its new address and freed, and a device still uses the old one.",
     story: include_str!("xen_xsa346.md"),
     ends: "CPU 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "nested-gathers",
-    code: &[
-        ("xen_xsa346.rs", include_str!("xen_xsa346.rs")),
-        ("moved_page.rs", include_str!("../../protocols/moved_page.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["xen_xsa346.rs", "moved_page.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> MovedPage {

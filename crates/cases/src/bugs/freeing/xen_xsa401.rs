@@ -1,11 +1,11 @@
 //! The type of a page is changed by compare-and-exchange after a flush; in between it was used and released.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, Which, Whose};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "xen-xsa401-page-type",
@@ -14,18 +14,15 @@ pub(super) const BUG: Bug = Bug {
     title: "x86/pv: Race condition in typeref acquisition",
     kernel: "Xen",
     arch: "x86 (PV)",
-    class: Class::FlushBeforeFree,
     rules: &[8, 9],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "Xen flushes, then makes a page a page table by an exchange that expects the count it saw; another \
             CPU mapped it writable and unmapped it meanwhile, and can still write to it.",
     story: include_str!("xen_xsa401.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "nested-gathers",
-    code: &[("xen_xsa401.rs", include_str!("xen_xsa401.rs"))],
-    build: |variant| Box::new(PageType::new(variant)),
+    code: code!["xen_xsa401.rs"],
+    build: |variant| boxed(PageType::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -88,13 +85,7 @@ impl PageType {
     }
 }
 
-impl Scenario for PageType {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for PageType {
     fn main(&self, cpu: usize) {
         if cpu == 0 {
             self.make_page_table();
@@ -105,12 +96,11 @@ impl Scenario for PageType {
         }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("page", &self.page);
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,30 +1,25 @@
 //! membarrier looks into the address space of what another CPU runs, with nothing to keep it alive.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-227a4aad-membarrier-mm",
     id: "F5",
     source: "227a4aadc75b",
     title: "sched/membarrier: Fix p->mm->membarrier_state racy load",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::Interrupt,
     rules: &[9, 10],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "membarrier reads a word in the address space of each running task without a reference; the task \
             exits and the structure is freed in between.",
     story: include_str!("linux_227a4aad.md"),
     ends: "use of mm.membarrier_state after its memory was given back",
     engine: "lazy-vs-final-drop",
-    code: &[("linux_227a4aad.rs", include_str!("linux_227a4aad.rs"))],
-    build: |variant| Box::new(Peek::new(variant)),
+    code: code!["linux_227a4aad.rs"],
+    build: |variant| boxed(Peek::new(variant)),
+    ..super::CLASS
 };
 
 /// What a CPU runs: the task's address space, or nothing.
@@ -90,18 +85,12 @@ impl Peek {
     }
 }
 
-impl Scenario for Peek {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Peek {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.membarrier() } else { self.exit() }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -109,6 +98,5 @@ impl Scenario for Peek {
         registry.object("mm", &self.mm);
         registry.object("rq1", &self.rq);
         registry.object("sent", &self.barriers);
-        self.machine.register(registry, &[]);
     }
 }

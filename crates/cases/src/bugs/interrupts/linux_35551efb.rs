@@ -1,30 +1,26 @@
 //! Two senders take the same call structure, as taking it is a load and a store.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-35551efb-csd-lock",
     id: "F2",
     source: "35551efb155e (CVE-2026-68438)",
     title: "smp: Make CSD lock acquisition atomic for debug mode",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::Interrupt,
     rules: &[6, 11],
-    needs: Needs::Interleaving,
     cpus: 3,
-    memory: Memory::Tso,
     about: "Two CPUs take the one structure that belongs to the target of their calls, both queue it, and it \
             comes to point to itself: the target walks its queue for ever.",
     story: include_str!("linux_35551efb.md"),
     ends: "the queue of CPU 2 is a circle, which its handler walks for ever",
     engine: "two-flushers",
-    code: &[("linux_35551efb.rs", include_str!("linux_35551efb.rs"))],
-    build: |variant| Box::new(SharedCall::new(variant)),
+    code: code!["linux_35551efb.rs"],
+    build: |variant| boxed(SharedCall::new(variant)),
+    ..super::CLASS
 };
 
 const TARGET: usize = 2;
@@ -88,13 +84,7 @@ impl SharedCall {
     }
 }
 
-impl Scenario for SharedCall {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        3
-    }
-
+impl Program for SharedCall {
     fn main(&self, cpu: usize) {
         if cpu != TARGET {
             self.send();
@@ -106,13 +96,12 @@ impl Scenario for SharedCall {
         self.serve();
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("call", &self.call);
         registry.object("queue", &self.queue);
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,31 +1,27 @@
 //! The mask of a call is tested, then copied; between the two the CPUs in it have taken themselves out.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-723aae25-mask-cleared",
     id: "F7",
     source: "723aae25d5cd",
     title: "smp_call_function_many: handle concurrent clearing of mask",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::Interrupt,
     rules: &[6],
-    needs: Needs::Interleaving,
     cpus: 3,
-    memory: Memory::Tso,
     about: "A call to many CPUs finds two in the mask, but copies it only when both have left: the copy is \
             empty, nobody answers, and the call structure is never released.",
     story: include_str!("linux_723aae25.md"),
     ends: "no CPU can go on: CPU 0 waits for call.taken to change from 0x1",
     engine: "switch-vs-flush",
-    code: &[("linux_723aae25.rs", include_str!("linux_723aae25.rs"))],
-    build: |variant| Box::new(Many::new(variant)),
+    code: code!["linux_723aae25.rs"],
+    build: |variant| boxed(Many::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -116,13 +112,7 @@ impl Many {
     }
 }
 
-impl Scenario for Many {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        3
-    }
-
+impl Program for Many {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.unmap() } else { self.leave(cpu) }
     }
@@ -132,13 +122,12 @@ impl Scenario for Many {
         self.answer(cpu);
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.mask);
         registry.object("call", &self.call);
-        self.machine.register(registry, &[]);
     }
 }

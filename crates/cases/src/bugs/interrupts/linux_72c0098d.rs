@@ -1,31 +1,28 @@
 //! A CPU that comes back on line runs under another tag than its own records say.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, Install};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-72c0098d-resume-pcid",
     id: "F8",
     source: "72c0098d92ce",
     title: "x86/mm: Reinitialize TLB state on hotplug and resume",
-    kernel: "Linux",
     arch: "x86",
-    class: Class::Interrupt,
     rules: &[12, 13],
-    needs: Needs::Interleaving,
     cpus: 1,
-    memory: Memory::Tso,
     about: "Bring-up loads the kernel's root under tag 0; the CPU's records still say that tag 0 is a process's, \
             which is then switched to under that tag without a flush.",
     story: include_str!("linux_72c0098d.md"),
     ends: "CPU 0, in space A, can use page 0 -> frame 2 of space B (SD-12)",
     engine: "offline-vs-flush",
-    code: &[("linux_72c0098d.rs", include_str!("linux_72c0098d.rs"))],
-    build: |variant| Box::new(Resume::new(variant)),
+    code: code!["linux_72c0098d.rs"],
+    build: |variant| boxed(Resume::new(variant)),
+    ..super::CLASS
 };
 
 const PROCESS: usize = 0;
@@ -98,24 +95,17 @@ impl Resume {
     }
 }
 
-impl Scenario for Resume {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        1
-    }
-
+impl Program for Resume {
     fn main(&self, _: usize) {
         self.go_off_and_on();
         self.switch_to_process();
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.local(0, "tlbstate", &self.state);
-        self.machine.register(registry, &[]);
     }
 }

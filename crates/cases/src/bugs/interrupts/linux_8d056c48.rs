@@ -1,32 +1,27 @@
 //! A CPU goes off line with a call in its queue that it has not run.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-8d056c48-offline-calls",
     id: "F3",
     source: "8d056c48e486",
     title: "CPU hotplug, smp: flush any pending IPI callbacks before CPU offline",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::Interrupt,
     rules: &[13],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A call is queued for a CPU that has its interrupts off, on its way off line; it dies with the call \
             in its queue, and whoever waits for it waits for ever.",
     story: include_str!("linux_8d056c48.md"),
     ends: "no CPU can go on: CPU 0 waits for cpu1.queue to change from 0x1",
     engine: "offline-vs-flush",
-    code: &[("linux_8d056c48.rs", include_str!("linux_8d056c48.rs"))],
-    build: |variant| Box::new(Offline::new(variant)),
+    code: code!["linux_8d056c48.rs"],
+    build: |variant| boxed(Offline::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -102,13 +97,7 @@ impl Offline {
     }
 }
 
-impl Scenario for Offline {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Offline {
     fn main(&self, cpu: usize) {
         if cpu == DYING { self.go_offline() } else { self.unmap() }
     }
@@ -118,7 +107,7 @@ impl Scenario for Offline {
         self.serve();
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -126,6 +115,5 @@ impl Scenario for Offline {
         registry.object("hotplug", &self.hotplug);
         registry.object("cpus", &self.online);
         registry.object("cpu1", &self.queue);
-        self.machine.register(registry, &[]);
     }
 }

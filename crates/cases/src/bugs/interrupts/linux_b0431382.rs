@@ -1,32 +1,28 @@
 //! A hypervisor reads the flags of a preempted virtual CPU, and clears them in a step of its own.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-b0431382-kvm-flush-flag",
     id: "F1",
     source: "b043138246a4 (CVE-2019-3016)",
     title: "x86/KVM: Make sure KVM_VCPU_FLUSH_TLB flag is not missed",
-    kernel: "Linux",
     arch: "x86 (KVM)",
-    class: Class::Interrupt,
     rules: &[6, 14],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A guest leaves a flush to the hypervisor by a flag, as the virtual CPU is preempted; the hypervisor \
             has just read the flags and overwrites them: the flush is lost.",
     story: include_str!("linux_b0431382.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "transport-paravirtual",
-    code: &[("linux_b0431382.rs", include_str!("linux_b0431382.rs"))],
-    build: |variant| Box::new(Preempted::new(variant)),
+    code: code!["linux_b0431382.rs"],
+    build: |variant| boxed(Preempted::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -105,13 +101,7 @@ impl Preempted {
     }
 }
 
-impl Scenario for Preempted {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Preempted {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.unmap() } else { self.preempt() }
     }
@@ -121,7 +111,7 @@ impl Scenario for Preempted {
         self.calls.serve(cpu, |_| hw::flush_page(GUEST, 0, WalkCache::Drop));
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -129,6 +119,5 @@ impl Scenario for Preempted {
         registry.object("mm", &self.mm);
         registry.object("vcpu1", &self.steal);
         self.calls.register(registry);
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,38 +1,34 @@
 //! A call to "many" CPUs leaves out the one that makes it; its own copy of a state stays stale.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, Needs, code};
 use crate::protocols::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-ce29ddc4-membarrier-self",
     id: "F4",
     source: "ce29ddc47b91",
     title: "sched/membarrier: fix missing local execution of ipi_sync_rq_state()",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::Interrupt,
     rules: &[1],
     needs: Needs::StoreBuffer,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A thread registers for membarrier; the function that updates each CPU's copy of that state is run on \
             all CPUs but its own, which later barriers then skip.",
     story: include_str!("linux_ce29ddc4.md"),
     ends: "neither side saw what the other had written",
     engine: "seed",
-    code: &[("linux_ce29ddc4.rs", include_str!("linux_ce29ddc4.rs"))],
-    build: |variant| Box::new(Register::new(variant)),
+    code: code!["linux_ce29ddc4.rs"],
+    build: |variant| boxed(Register::new(variant)),
+    ..super::CLASS
 };
 
 const FENCE: u64 = 1;
 
 /// Words of the program: each side writes its own and reads the other's.
 #[derive(Debug)]
-struct Program {
+struct UserProgram {
     x: Word,
     y: Word,
     registered: Word,
@@ -49,7 +45,7 @@ pub(crate) struct Register {
     calls: CrossCall,
     /// Per CPU: whether what runs there has registered.
     state: [Word; 2],
-    program: Program,
+    program: UserProgram,
 }
 
 impl Register {
@@ -59,7 +55,7 @@ impl Register {
             machine: Machine::builder(2).build(),
             calls: CrossCall::new(2),
             state: [Word::new("state0", 0), Word::new("state1", 0)],
-            program: Program {
+            program: UserProgram {
                 x: Word::new("x", 0),
                 y: Word::new("y", 0),
                 registered: Word::new("registered", 0),
@@ -99,7 +95,7 @@ impl Register {
     }
 
     fn finish(&self, side: usize, read: u64) {
-        let Program { read: both, done, .. } = &self.program;
+        let UserProgram { read: both, done, .. } = &self.program;
         both[side].swap(read, AcqRel);
         if done.fetch_add(1, AcqRel) == 1 {
             let [fast, slow] = [0, 1].map(|side| both[side].load(Acquire));
@@ -108,13 +104,7 @@ impl Register {
     }
 }
 
-impl Scenario for Register {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Register {
     fn main(&self, cpu: usize) {
         if cpu == 0 {
             self.register_process();
@@ -129,7 +119,7 @@ impl Scenario for Register {
         self.calls.serve(cpu, |_| sync::fence(SeqCst));
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -137,6 +127,5 @@ impl Scenario for Register {
         self.calls.register(registry);
         registry.object("rq", &self.state);
         registry.object("program", &self.program);
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,36 +1,26 @@
 //! A core dump walks the areas without their lock, since all threads are stopped; but not all users are threads.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::{Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
-use shootdown_machine::hw;
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed, hw};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-04f5866e-coredump-alone",
     id: "E10",
     source: "04f5866e41fb (CVE-2019-11599)",
     title: "coredump: fix race condition between mmget_not_zero()/get_task_mm() and core dumping",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::Lifetime,
     rules: &[9, 10],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A core dump walks the areas without their lock because it has stopped every thread; somebody with a user reference of \
             his own takes the lock and frees one.",
     story: include_str!("linux_04f5866e.md"),
     ends: "use of area.next after its memory was given back",
     engine: "borrow-vs-unmap",
-    code: &[
-        ("linux_04f5866e.rs", include_str!("linux_04f5866e.rs")),
-        ("mm.rs", include_str!("../../protocols/mm.rs")),
-        ("lock.rs", include_str!("../../protocols/lock.rs")),
-    ],
-    build: |variant| Box::new(CoreDump::new(variant)),
+    code: code!["linux_04f5866e.rs", "mm.rs", "lock.rs"],
+    build: |variant| boxed(CoreDump::new(variant)),
+    ..super::CLASS
 };
 
 /// CPU 0 dumps the only program of the space; CPU 1 holds a structure reference and works on the areas.
@@ -115,24 +105,17 @@ impl CoreDump {
     }
 }
 
-impl Scenario for CoreDump {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for CoreDump {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.dump() } else { self.change_areas() }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.space);
         registry.object("area", &self.area);
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,34 +1,26 @@
 //! fork links a new area to its file before the area's own lock is made.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-35e35178-fork-link-last",
     id: "E11d",
     source: "35e351780fa9 (CVE-2024-27022)",
     title: "fork: defer linking file vma until vma is fully initialized",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::Lifetime,
     rules: &[10],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "fork hangs a new area into its file's tree and makes the area's own lock afterwards; whoever finds the area in between \
             passes without a lock and releases the new one.",
     story: include_str!("linux_35e35178.md"),
     ends: "releases a lock of the area that it does not hold",
     engine: "upgrade-vs-last-drop",
-    code: &[
-        ("linux_35e35178.rs", include_str!("linux_35e35178.rs")),
-        ("lock.rs", include_str!("../../protocols/lock.rs")),
-    ],
-    build: |variant| Box::new(Fork::new(variant)),
+    code: code!["linux_35e35178.rs", "lock.rs"],
+    build: |variant| boxed(Fork::new(variant)),
+    ..super::CLASS
 };
 
 /// CPU 0 forks; CPU 1 punches a hole into the file, and visits all areas that map it.
@@ -109,24 +101,17 @@ impl Fork {
     }
 }
 
-impl Scenario for Fork {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Fork {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.fork() } else { self.punch_hole() }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("file", &self.file);
         registry.object("area", &self.area);
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,31 +1,27 @@
 //! A profiler's interrupt samples the user stack of a task whose mappings are being torn down.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, Install, Which, Whose};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-4f6fc782-perf-sample-exit",
     id: "E12",
     source: "4f6fc7821283 (CVE-2025-38424)",
     title: "perf: Fix sample vs do_exit()",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::Lifetime,
     rules: &[10],
-    needs: Needs::Interleaving,
     cpus: 1,
-    memory: Memory::Tso,
     about: "A profiling interrupt that cannot be masked copies from the user stack of an exiting task, through tables that the task \
             is tearing down.",
     story: include_str!("linux_4f6fc782.md"),
     ends: "CPU 0 is in user mode in space A, whose mappings are dead (SD-10)",
     engine: "temporary-vs-exit",
-    code: &[("linux_4f6fc782.rs", include_str!("linux_4f6fc782.rs"))],
-    build: |variant| Box::new(Sampled::new(variant)),
+    code: code!["linux_4f6fc782.rs"],
+    build: |variant| boxed(Sampled::new(variant)),
+    ..super::CLASS
 };
 
 /// CPU 0 runs the last thread of the space, which exits; a profiling interrupt may come at any time, once.
@@ -91,13 +87,7 @@ impl Sampled {
     }
 }
 
-impl Scenario for Sampled {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        1
-    }
-
+impl Program for Sampled {
     fn main(&self, _cpu: usize) {
         self.exit();
     }
@@ -114,12 +104,11 @@ impl Scenario for Sampled {
         self.sample();
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("task", &self.task);
-        self.machine.register(registry, &[]);
     }
 }

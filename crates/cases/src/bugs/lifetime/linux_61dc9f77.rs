@@ -1,33 +1,24 @@
 //! An error after the reference was dropped leads to the exit that drops it again.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::balance::{Balance, Policy};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-61dc9f77-procmap-double-put",
     id: "E6",
     source: "61dc9f776705 (CVE-2026-43178)",
     title: "procfs: fix possible double mmput() in do_procmap_query()",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::Lifetime,
     rules: &[10],
-    needs: Needs::Interleaving,
     cpus: 1,
-    memory: Memory::Tso,
     about: "A query about mappings drops its user reference, then finds the buffer too short and drops it once more: the \
             mappings of a running program are torn down under it.",
     story: include_str!("linux_61dc9f77.md"),
     ends: "CPU 0 has the root of space A loaded, which was freed (SD-10)",
     engine: "upgrade-vs-last-drop",
-    code: &[
-        ("linux_61dc9f77.rs", include_str!("linux_61dc9f77.rs")),
-        ("balance.rs", include_str!("../../protocols/balance.rs")),
-        ("mm.rs", include_str!("../../protocols/mm.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_61dc9f77.rs", "balance.rs", "mm.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Balance {

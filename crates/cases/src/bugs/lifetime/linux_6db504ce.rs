@@ -1,34 +1,23 @@
 //! The page merger waits for the lock of the areas and then walks areas that exit has destroyed under that lock.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-6db504ce-ksm-exit",
     id: "E2",
     source: "6db504ce55bd (CVE-2023-53614)",
     title: "mm/ksm: fix race with VMA iteration and mm_struct teardown",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::Lifetime,
     rules: &[10],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A walker that holds a structure reference gets the lock of the areas after exit has destroyed them under the same \
             lock, and does not ask again.",
     story: include_str!("linux_6db504ce.md"),
     ends: "use of areas.first after its memory was given back",
     engine: "upgrade-vs-last-drop",
-    code: &[
-        ("linux_6db504ce.rs", include_str!("linux_6db504ce.rs")),
-        ("outsider.rs", include_str!("../../protocols/outsider.rs")),
-        ("mm.rs", include_str!("../../protocols/mm.rs")),
-        ("lock.rs", include_str!("../../protocols/lock.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_6db504ce.rs", "outsider.rs", "mm.rs", "lock.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Outsider {

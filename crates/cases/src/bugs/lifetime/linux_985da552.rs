@@ -1,34 +1,23 @@
 //! A fork that failed tells the page merger and the huge-page collector of a space with a hole in it.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::half_built::{Ask, HalfBuilt, Policy, Publish};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-985da552-fork-hooks",
     id: "E11",
     source: "985da552a98e (CVE-2024-50263)",
     title: "fork: only invoke khugepaged, ksm hooks if no error",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::Lifetime,
     rules: &[10],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "fork registers the new space with background scanners even if copying it failed halfway; a scanner takes a user \
             reference and walks into the hole that marks where the copy stopped.",
     story: include_str!("linux_985da552.md"),
     ends: "follows what a failed fork left in place of an area",
     engine: "upgrade-vs-last-drop",
-    code: &[
-        ("linux_985da552.rs", include_str!("linux_985da552.rs")),
-        ("half_built.rs", include_str!("../../protocols/half_built.rs")),
-        ("mm.rs", include_str!("../../protocols/mm.rs")),
-        ("lock.rs", include_str!("../../protocols/lock.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_985da552.rs", "half_built.rs", "mm.rs", "lock.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> HalfBuilt {

@@ -1,31 +1,26 @@
 //! A ring of buffers that the kernel allocated is freed while a program has it mapped.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::AcqRel;
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-c392cbec-kbuf-ring",
     id: "E13",
     source: "c392cbecd8ec (CVE-2024-0582)",
     title: "io_uring/kbuf: defer release of mapped buffer rings",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::Lifetime,
     rules: &[8],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A program maps pages that a driver allocated, unregisters them, and keeps the mapping: a mapping made without references \
             does not keep its pages.",
     story: include_str!("linux_c392cbec.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
-    code: &[("linux_c392cbec.rs", include_str!("linux_c392cbec.rs"))],
-    build: |variant| Box::new(Ring::new(variant)),
+    code: code!["linux_c392cbec.rs"],
+    build: |variant| boxed(Ring::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -80,23 +75,16 @@ impl Ring {
     }
 }
 
-impl Scenario for Ring {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Ring {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.unmap() } else { self.unregister() }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("counts", &self.counts);
-        self.machine.register(registry, &[]);
     }
 }

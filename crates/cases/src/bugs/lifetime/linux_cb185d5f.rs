@@ -1,34 +1,23 @@
 //! userfaultfd holds a structure reference only and works on mappings that exit has torn down.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-cb185d5f-userfaultfd-exit",
     id: "E1",
     source: "cb185d5f1ebf (CVE-2021-47461)",
     title: "userfaultfd: fix a race between writeprotect and exit_mmap()",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::Lifetime,
     rules: &[9, 10],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A holder of a structure reference write-protects pages without taking a user reference, while the last user \
             exits and frees areas and page tables.",
     story: include_str!("linux_cb185d5f.md"),
     ends: "use of areas.first after its memory was given back",
     engine: "upgrade-vs-last-drop",
-    code: &[
-        ("linux_cb185d5f.rs", include_str!("linux_cb185d5f.rs")),
-        ("outsider.rs", include_str!("../../protocols/outsider.rs")),
-        ("mm.rs", include_str!("../../protocols/mm.rs")),
-        ("lock.rs", include_str!("../../protocols/lock.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_cb185d5f.rs", "outsider.rs", "mm.rs", "lock.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Outsider {

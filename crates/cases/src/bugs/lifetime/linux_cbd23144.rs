@@ -1,34 +1,26 @@
 //! A device shares a process's space and keeps a pointer that is not counted; it is unbound after the process is gone.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-cbd23144-smmu-sva-bond",
     id: "E5",
     source: "cbd23144f766 (CVE-2022-49426)",
     title: "iommu/arm-smmu-v3-sva: Fix mm use-after-free",
-    kernel: "Linux",
     arch: "arm64",
-    class: Class::Lifetime,
     rules: &[10, 12],
-    needs: Needs::Interleaving,
-    cpus: 2,
     memory: Memory::Pso,
     about: "A driver that shares a process's address space with a device keeps a bare pointer to the structure and gives the \
             address-space number back through it when the structure is gone.",
     story: include_str!("linux_cbd23144.md"),
     ends: "use of mm.context after its memory was given back",
     engine: "lazy-vs-final-drop",
-    code: &[
-        ("linux_cbd23144.rs", include_str!("linux_cbd23144.rs")),
-        ("outsider.rs", include_str!("../../protocols/outsider.rs")),
-        ("mm.rs", include_str!("../../protocols/mm.rs")),
-        ("lock.rs", include_str!("../../protocols/lock.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_cbd23144.rs", "outsider.rs", "mm.rs", "lock.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Outsider {

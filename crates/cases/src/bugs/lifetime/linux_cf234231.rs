@@ -1,34 +1,23 @@
 //! A notifier drops the last user reference under the lock that tearing down takes.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::late_drop::{By, LateDrop, Place, Policy};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-cf234231-amdkfd-notifier",
     id: "E8",
     source: "cf234231fcbc (CVE-2025-38520)",
     title: "drm/amdkfd: Don't call mmput from MMU notifier callback",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::Lifetime,
     rules: &[10, 11],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A GPU driver's notifier, called under a lock of the reverse map, drops what becomes the last user reference; tearing \
             the mappings down takes that lock again.",
     story: include_str!("linux_cf234231.md"),
     ends: "no CPU can go on: CPU 0 waits for lock.held to change from 0x1",
     engine: "deferred-teardown",
-    code: &[
-        ("linux_cf234231.rs", include_str!("linux_cf234231.rs")),
-        ("late_drop.rs", include_str!("../../protocols/late_drop.rs")),
-        ("mm.rs", include_str!("../../protocols/mm.rs")),
-        ("lock.rs", include_str!("../../protocols/lock.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_cf234231.rs", "late_drop.rs", "mm.rs", "lock.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> LateDrop {

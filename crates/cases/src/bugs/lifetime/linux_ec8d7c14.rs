@@ -1,34 +1,24 @@
 //! The thread that frees memory drops a last user reference and waits for I/O that needs memory.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::late_drop::{By, LateDrop, Place, Policy};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-ec8d7c14-oom-reaper-put",
     id: "E9",
     source: "ec8d7c14ea14",
     title: "mm, oom_reaper: do not mmput synchronously from the oom reaper context",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::Lifetime,
     rules: &[10, 11],
-    needs: Needs::Interleaving,
     cpus: 3,
-    memory: Memory::Tso,
     about: "The out-of-memory reaper drops a victim's last user reference, and so waits for I/O that cannot complete until the \
             reaper has freed memory.",
     story: include_str!("linux_ec8d7c14.md"),
     ends: "no CPU can go on: CPU 0 waits for events.io to change from 0x0; CPU 2 waits for events.memory to change from 0x0",
     engine: "deferred-teardown",
-    code: &[
-        ("linux_ec8d7c14.rs", include_str!("linux_ec8d7c14.rs")),
-        ("late_drop.rs", include_str!("../../protocols/late_drop.rs")),
-        ("mm.rs", include_str!("../../protocols/mm.rs")),
-        ("lock.rs", include_str!("../../protocols/lock.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_ec8d7c14.rs", "late_drop.rs", "mm.rs", "lock.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> LateDrop {

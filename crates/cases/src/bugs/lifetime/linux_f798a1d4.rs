@@ -1,34 +1,23 @@
 //! Exit leaves the pointer to the areas that it has freed, and a reaper of any task follows it.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-f798a1d4-mrelease-exit",
     id: "E3",
     source: "f798a1d4f94d",
     title: "mm: fix use-after-free in process_mrelease against exit_mmap()",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::Lifetime,
     rules: &[10],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "Exit frees the areas under their lock but leaves the pointer to them; a flag kept the out-of-memory reaper away, and a \
             new system call does not look at the flag.",
     story: include_str!("linux_f798a1d4.md"),
     ends: "use of areas.first after its memory was given back",
     engine: "upgrade-vs-last-drop",
-    code: &[
-        ("linux_f798a1d4.rs", include_str!("linux_f798a1d4.rs")),
-        ("outsider.rs", include_str!("../../protocols/outsider.rs")),
-        ("mm.rs", include_str!("../../protocols/mm.rs")),
-        ("lock.rs", include_str!("../../protocols/lock.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_f798a1d4.rs", "outsider.rs", "mm.rs", "lock.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Outsider {

@@ -19,7 +19,9 @@ mod linux_d8e27d2d;
 mod linux_ec8d7c14;
 mod linux_f798a1d4;
 
-use crate::bugs::Bug;
+use crate::bugs::{Bug, Class};
+
+const CLASS: Bug = Bug { class: Class::Lifetime, ..Bug::LINUX };
 
 pub(super) const ALL: &[Bug] = &[
     linux_cb185d5f::BUG,

@@ -1,32 +1,24 @@
 //! Lazy CPUs are skipped by flushes; when a page-table page is freed they may still walk it.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::lazy_tables::{Lazy, LazyTables, Policy, Says};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-2ff6ddf1-x86-lazy-tables",
     id: "A11",
     source: "2ff6ddf19c0e",
     title: "x86/mm/tlb: Leave lazy TLB mode at page table free time",
-    kernel: "Linux",
     arch: "x86",
-    class: Class::Mask,
     rules: &[7],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A flush that skips lazy CPUs is enough for pages but not for page-table pages: a lazy CPU's walker can read \
             the freed table.",
     story: include_str!("linux_2ff6ddf1.md"),
     ends: "CPU 1 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
-    code: &[
-        ("linux_2ff6ddf1.rs", include_str!("linux_2ff6ddf1.rs")),
-        ("lazy_tables.rs", include_str!("../../protocols/lazy_tables.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_2ff6ddf1.rs", "lazy_tables.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> LazyTables {

@@ -1,33 +1,30 @@
 //! A kernel thread announces the space it is about to borrow before hardware has switched; a flush that comes in
 //! between flushes the wrong tag and is believed.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-38cf307c-kthread-use-mm",
     id: "A4",
     source: "38cf307c1f20",
     title: "mm: fix kthread_use_mm() vs TLB invalidate",
-    kernel: "Linux",
     arch: "generic (alpha, ia64, xtensa)",
-    class: Class::Mask,
     rules: &[5, 6],
-    needs: Needs::Interleaving,
-    cpus: 2,
     memory: Memory::Pso,
     about: "A flush request that arrives between `active_mm = mm` and the hardware's switch flushes the tag of the old \
             space and counts as served.",
     story: include_str!("linux_38cf307c.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in",
-    code: &[("linux_38cf307c.rs", include_str!("linux_38cf307c.rs"))],
-    build: |variant| Box::new(UseMm::new(variant)),
+    code: code!["linux_38cf307c.rs"],
+    build: |variant| boxed(UseMm::new(variant)),
+    ..super::CLASS
 };
 
 const BORROWED: usize = 0;
@@ -141,13 +138,7 @@ impl UseMm {
     }
 }
 
-impl Scenario for UseMm {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for UseMm {
     fn main(&self, cpu: usize) {
         if cpu == THREAD { self.borrow() } else { self.unmap() }
     }
@@ -157,7 +148,7 @@ impl Scenario for UseMm {
         self.calls.serve(cpu, |_| self.flush_request());
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -165,6 +156,5 @@ impl Scenario for UseMm {
         registry.object("mm", &self.mm);
         self.calls.register(registry);
         registry.local(THREAD, "thread", &self.thread);
-        self.machine.register(registry, &[]);
     }
 }

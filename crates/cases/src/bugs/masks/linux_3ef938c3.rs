@@ -1,32 +1,24 @@
 //! A flush before a table is freed says that no tables are freed, so lazy CPUs are skipped.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::lazy_tables::{Lazy, LazyTables, Policy, Says};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-3ef938c3-x86-zapped-pmd",
     id: "A13",
     source: "3ef938c35035 (CVE-2025-22045)",
     title: "x86/mm: Fix flush_tlb_range() when used for zapping normal PMDs",
-    kernel: "Linux",
     arch: "x86",
-    class: Class::Mask,
     rules: &[7],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "Collapsing small pages into a huge one unhooks a page table through a flush that promises `no tables freed`: \
             lazy CPUs are skipped, and the table is freed all the same.",
     story: include_str!("linux_3ef938c3.md"),
     ends: "CPU 1 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
-    code: &[
-        ("linux_3ef938c3.rs", include_str!("linux_3ef938c3.rs")),
-        ("lazy_tables.rs", include_str!("../../protocols/lazy_tables.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_3ef938c3.rs", "lazy_tables.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> LazyTables {

@@ -1,32 +1,26 @@
 //! A CPU leaves the mask when it switches away, though with ASIDs its TLB keeps what it holds.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::switching::{Between, Leaves, Policy, Switching};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-82dd33fd-riscv-asid-mask",
     id: "A6",
     source: "82dd33fde026",
     title: "riscv: asid: Fixup stale TLB entry cause application crash",
-    kernel: "Linux",
     arch: "riscv64",
-    class: Class::Mask,
     rules: &[1, 3],
-    needs: Needs::Interleaving,
-    cpus: 2,
     memory: Memory::Pso,
     about: "A CPU drops out of the mask at switch-out while its TLB keeps the space's ASID; the next flush misses it, \
             and it comes back to stale translations.",
     story: include_str!("linux_82dd33fd.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "warm-tags",
-    code: &[
-        ("linux_82dd33fd.rs", include_str!("linux_82dd33fd.rs")),
-        ("switching.rs", include_str!("../../protocols/switching.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_82dd33fd.rs", "switching.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Switching {

@@ -1,32 +1,24 @@
 //! A root load waits in a queue while the CPU already says that it has left the old root.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::last_exit::{Asked, LastExit, Looks, Other, Policy};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-9f79991d-xen-queued-root",
     id: "A9",
     source: "9f79991d4186",
     title: "xen: deal with stale cr3 values when unpinning pagetables",
-    kernel: "Linux",
     arch: "x86 (Xen PV)",
-    class: Class::Mask,
     rules: &[3, 10],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A CPU clears its bit at a context switch while the request to load the next root still waits in \
             a queue; exit sees nobody on the old root and gives it back.",
     story: include_str!("linux_9f79991d.md"),
     ends: "CPU 1 has the root of space A loaded, which was freed (SD-10)",
     engine: "lazy-vs-final-drop",
-    code: &[
-        ("linux_9f79991d.rs", include_str!("linux_9f79991d.rs")),
-        ("last_exit.rs", include_str!("../../protocols/last_exit.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_9f79991d.rs", "last_exit.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> LastExit {

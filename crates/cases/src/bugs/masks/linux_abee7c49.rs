@@ -1,32 +1,24 @@
 //! A lazy CPU patches code through a temporary space and goes back to a root that died meanwhile.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::last_exit::{Asked, LastExit, Looks, Other, Policy};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-abee7c49-x86-text-poke",
     id: "A10",
     source: "abee7c494d8c",
     title: "x86/alternative: Don't call text_poke() in lazy TLB mode",
-    kernel: "Linux",
     arch: "x86",
-    class: Class::Mask,
     rules: &[10],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A lazy CPU saves the root on which it is lazy, patches code through a temporary space, and loads \
             the saved root again; the space exits in between and finds nobody on it.",
     story: include_str!("linux_abee7c49.md"),
     ends: "CPU 1 has the root of space A loaded, which was freed (SD-10)",
     engine: "temporary-vs-exit",
-    code: &[
-        ("linux_abee7c49.rs", include_str!("linux_abee7c49.rs")),
-        ("last_exit.rs", include_str!("../../protocols/last_exit.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_abee7c49.rs", "last_exit.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> LastExit {

@@ -1,32 +1,24 @@
 //! A flush by hypercall checks the mask with interrupts on; an interrupt empties it before it is used.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::hypercall_mask::{Check, HypercallMask, Member, Policy};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-ad0a6bad-hyperv-empty-mask",
     id: "A17",
     source: "ad0a6bad4475",
     title: "x86/hyperv: check cpu mask after interrupt has been disabled",
-    kernel: "Linux",
     arch: "x86 (Hyper-V)",
-    class: Class::Mask,
     rules: &[3],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A flush finds a CPU in the mask, is interrupted by a request to leave that empties the mask, and \
             looks up the last CPU of an empty set.",
     story: include_str!("linux_ad0a6bad.md"),
     ends: "CPU 0 reads past the end of the table of virtual processor numbers",
     engine: "transport-hypercall",
-    code: &[
-        ("linux_ad0a6bad.rs", include_str!("linux_ad0a6bad.rs")),
-        ("hypercall_mask.rs", include_str!("../../protocols/hypercall_mask.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_ad0a6bad.rs", "hypercall_mask.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> HypercallMask {

@@ -1,32 +1,24 @@
 //! The owner of an address space that has one user overwrites the mask; a borrower's bit is lost.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-bafb056c-sparc64-trim",
     id: "A1",
     source: "bafb056ce279",
     title: "sparc64: remove mm_cpumask clearing to fix kthread_use_mm race",
-    kernel: "Linux",
     arch: "sparc64",
-    class: Class::Mask,
     rules: &[3, 9],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "An owner that sees one user overwrites the CPU mask with itself, and wipes out the bit of a kernel thread \
             that has just borrowed the space.",
     story: include_str!("linux_bafb056c.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "seed",
-    code: &[
-        ("linux_bafb056c.rs", include_str!("linux_bafb056c.rs")),
-        ("single_user.rs", include_str!("../../protocols/single_user.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_bafb056c.rs", "single_user.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> SingleUser {

@@ -1,31 +1,27 @@
 //! exec reads the space that it borrows, is preempted, and drops a reference that the scheduler has dropped already.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, Install};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-d53c3dfb-exec-activate",
     id: "A5",
     source: "d53c3dfb23c4",
     title: "mm: fix exec activate_mm vs TLB shootdown and lazy tlb switching race",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::Mask,
     rules: &[5, 10],
-    needs: Needs::Interleaving,
     cpus: 1,
-    memory: Memory::Tso,
     about: "exec by a kernel thread reads which space it borrows, is preempted, and comes back borrowing another one: it \
             drops the reference to the first a second time.",
     story: include_str!("linux_d53c3dfb.md"),
     ends: "CPU 0 has the root of space A loaded, which was freed (SD-10)",
     engine: "lazy-vs-final-drop",
-    code: &[("linux_d53c3dfb.rs", include_str!("linux_d53c3dfb.rs"))],
-    build: |variant| Box::new(Exec::new(variant)),
+    code: code!["linux_d53c3dfb.rs"],
+    build: |variant| boxed(Exec::new(variant)),
+    ..super::CLASS
 };
 
 const FIRST: usize = 0;
@@ -102,13 +98,7 @@ impl Exec {
     }
 }
 
-impl Scenario for Exec {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        1
-    }
-
+impl Program for Exec {
     fn main(&self, _cpu: usize) {
         self.exec();
         sync::irq_save();
@@ -126,13 +116,12 @@ impl Scenario for Exec {
         1 << TICK
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("count", &self.counts);
         registry.local(0, "thread", &self.active);
-        self.machine.register(registry, &[]);
     }
 }

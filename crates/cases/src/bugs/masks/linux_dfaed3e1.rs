@@ -1,32 +1,26 @@
 //! A CPU leaves a space with interrupts on; a request to leave that comes in between clears its bit too early.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-dfaed3e1-powerpc-self-trim",
     id: "A3",
     source: "dfaed3e1fa70",
     title: "powerpc/64s/radix: Fix exit lazy tlb mm switch with irqs enabled",
-    kernel: "Linux",
     arch: "powerpc64 radix",
-    class: Class::Mask,
     rules: &[1, 3],
-    needs: Needs::Interleaving,
-    cpus: 2,
     memory: Memory::Pso,
     about: "A lazy CPU that leaves a space by itself notes it before hardware has switched, with interrupts on; a request that \
             comes in between takes its bit out of the mask with the root still loaded.",
     story: include_str!("linux_dfaed3e1.md"),
     ends: "CPU 1 has the root of space A loaded but is not in its mask (SD-1)",
     engine: "trim-kept-bits",
-    code: &[
-        ("linux_dfaed3e1.rs", include_str!("linux_dfaed3e1.rs")),
-        ("single_user.rs", include_str!("../../protocols/single_user.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_dfaed3e1.rs", "single_user.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> SingleUser {

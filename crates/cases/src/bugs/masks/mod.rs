@@ -17,7 +17,9 @@ mod linux_d53c3dfb;
 mod linux_dfaed3e1;
 mod openbsd_9f1181d5;
 
-use crate::bugs::Bug;
+use crate::bugs::{Bug, Class};
+
+const CLASS: Bug = Bug { class: Class::Mask, ..Bug::LINUX };
 
 pub(super) const ALL: &[Bug] = &[
     linux_bafb056c::BUG,

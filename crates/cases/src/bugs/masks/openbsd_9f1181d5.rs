@@ -1,9 +1,8 @@
 //! Between two threads of one process a CPU clears and sets its bit though its page tables stay loaded.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::switching::{Between, Leaves, Policy, Switching};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "openbsd-9f1181d5-thread-switch",
@@ -12,21 +11,15 @@ pub(super) const BUG: Bug = Bug {
     title: "Don't clear the cpu's bit in the old pmap's pm_cpus until we're off the old one",
     kernel: "OpenBSD",
     arch: "amd64",
-    class: Class::Mask,
     rules: &[1, 3],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A switch between two threads of one process clears the CPU's bit and sets it again, with the page tables \
             loaded all along; a flush in between misses the CPU.",
     story: include_str!("openbsd_9f1181d5.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "lazy-return",
-    code: &[
-        ("openbsd_9f1181d5.rs", include_str!("openbsd_9f1181d5.rs")),
-        ("switching.rs", include_str!("../../protocols/switching.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["openbsd_9f1181d5.rs", "switching.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Switching {

@@ -1,11 +1,11 @@
 //! A TLB miss handler in software follows a pointer to a page table that is freed before it gets there.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use shootdown_explore::{Memory, Registry, Scenario, sync};
+use shootdown_explore::{Memory, Registry, sync};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "freebsd-r360280-mips-refill",
@@ -14,18 +14,16 @@ pub(super) const BUG: Bug = Bug {
     title: "Fix a race between _pmap_unwire_ptp() and MipsDoTLBMiss()",
     kernel: "FreeBSD",
     arch: "mips",
-    class: Class::Ordering,
     rules: &[7],
-    needs: Needs::Interleaving,
-    cpus: 2,
     memory: Memory::Pso,
     about: "A page table is unhooked and freed at once; a TLB miss handler on another CPU has read the pointer to it and \
             goes on to read the freed page.",
     story: include_str!("freebsd_r360280.md"),
     ends: "use of table1.slot0 after its memory was given back",
     engine: "lazy-vs-table-free",
-    code: &[("freebsd_r360280.rs", include_str!("freebsd_r360280.rs"))],
-    build: |variant| Box::new(Refill::new(variant)),
+    code: code!["freebsd_r360280.rs"],
+    build: |variant| boxed(Refill::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -91,13 +89,7 @@ impl Refill {
     }
 }
 
-impl Scenario for Refill {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Refill {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.unmap() } else { self.miss() }
     }
@@ -107,13 +99,12 @@ impl Scenario for Refill {
         self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.mm);
         self.calls.register(registry);
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,32 +1,24 @@
 //! Two changes of protection share one flag; the first to finish clears it for both.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::flush_pending::{FlushPending, Pending, Policy};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-16af97dc-shared-flag",
     id: "B7",
     source: "16af97dc5a89",
     title: "mm: migrate: prevent racy access to tlb_flush_pending",
-    kernel: "Linux",
-    arch: "generic",
-    class: Class::Ordering,
     rules: &[4, 8, 14],
-    needs: Needs::Interleaving,
     cpus: 3,
-    memory: Memory::Tso,
     about: "Two threads change protection at once and share a flag, flush pending; the one that finishes \
             first clears it, and migration believes that the other has flushed, too.",
     story: include_str!("linux_16af97dc.md"),
     ends: "CPU 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "nested-gathers",
-    code: &[
-        ("linux_16af97dc.rs", include_str!("linux_16af97dc.rs")),
-        ("flush_pending.rs", include_str!("../../protocols/flush_pending.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_16af97dc.rs", "flush_pending.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> FlushPending {

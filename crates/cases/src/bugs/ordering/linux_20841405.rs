@@ -1,32 +1,25 @@
 //! Migration trusts an entry that denies access, whose flush is still to come.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::flush_pending::{FlushPending, Pending, Policy};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-20841405-migrate-protnone",
     id: "B8",
     source: "20841405940e",
     title: "mm: fix TLB flush race between migration, and change_protection_range",
-    kernel: "Linux",
     arch: "x86",
-    class: Class::Ordering,
     rules: &[4, 8],
-    needs: Needs::Interleaving,
     cpus: 3,
-    memory: Memory::Tso,
     about: "Protection is changed page by page and flushed at the end; migration finds an entry that denies \
             access, flushes nothing, and frees the page under a CPU that still writes to it.",
     story: include_str!("linux_20841405.md"),
     ends: "CPU 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "nested-gathers",
-    code: &[
-        ("linux_20841405.rs", include_str!("linux_20841405.rs")),
-        ("flush_pending.rs", include_str!("../../protocols/flush_pending.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_20841405.rs", "flush_pending.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> FlushPending {

@@ -1,32 +1,29 @@
 //! A CPU comes back to the space on which it was lazy and keeps its old ASID, though the space has a new one.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::Mm;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-8678c1f0-arm-asid-version",
     id: "B6",
     source: "8678c1f04277",
     title: "[ARM] Fix ASID version switch",
-    kernel: "Linux",
     arch: "arm",
-    class: Class::Ordering,
     rules: &[5, 12],
-    needs: Needs::Interleaving,
-    cpus: 2,
     memory: Memory::Pso,
     about: "A space gets a new ASID while a CPU is lazy on it; the CPU comes back, sees that it is the same space, and \
             keeps the old ASID, which no flush names any more.",
     story: include_str!("linux_8678c1f0.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "tag-reuse",
-    code: &[("linux_8678c1f0.rs", include_str!("linux_8678c1f0.rs"))],
-    build: |variant| Box::new(AsidVersion::new(variant)),
+    code: code!["linux_8678c1f0.rs"],
+    build: |variant| boxed(AsidVersion::new(variant)),
+    ..super::CLASS
 };
 
 const A: usize = 0;
@@ -125,13 +122,7 @@ impl AsidVersion {
     }
 }
 
-impl Scenario for AsidVersion {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for AsidVersion {
     fn main(&self, cpu: usize) {
         if cpu == 0 {
             sync::note("switch to B");
@@ -148,7 +139,7 @@ impl Scenario for AsidVersion {
         }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -158,6 +149,5 @@ impl Scenario for AsidVersion {
         }
         registry.object("asids", &self.last);
         registry.object("thread", &self.handed_over);
-        self.machine.register(registry, &[]);
     }
 }

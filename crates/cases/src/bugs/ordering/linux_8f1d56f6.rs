@@ -1,32 +1,27 @@
 //! A flush request without a generation carries 0, and targets skip it as an old one.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
-use shootdown_machine::hw;
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed, hw};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-8f1d56f6-x86-generation-zero",
     id: "B5",
     source: "8f1d56f64f8d",
     title: "x86/mm/tlb: Ignore f->new_tlb_gen when zero",
-    kernel: "Linux",
     arch: "x86",
-    class: Class::Ordering,
     rules: &[6, 14],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "Targets skip requests whose generation they have reached; batched requests have none and carry 0, so every \
             target skips them.",
     story: include_str!("linux_8f1d56f6.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
-    code: &[("linux_8f1d56f6.rs", include_str!("linux_8f1d56f6.rs"))],
-    build: |variant| Box::new(Batch::new(variant)),
+    code: code!["linux_8f1d56f6.rs"],
+    build: |variant| boxed(Batch::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -99,13 +94,7 @@ impl Batch {
     }
 }
 
-impl Scenario for Batch {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Batch {
     fn main(&self, cpu: usize) {
         if cpu == OTHER {
             return hw::touch(0);
@@ -125,7 +114,7 @@ impl Scenario for Batch {
         self.calls.serve(cpu, |what| self.flush_request(what - 1));
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -134,6 +123,5 @@ impl Scenario for Batch {
         registry.object("mm", &self.generation);
         self.calls.register(registry);
         registry.local(OTHER, "cpu1", &self.seen);
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,30 +1,27 @@
 //! A broadcast flush finishes before a store that used the dropped translation has arrived.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::Relaxed;
-use shootdown_explore::{Memory, Registry, Scenario, sync};
+use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-cfd391e7-arm64-early-completion",
     id: "B10",
     source: "cfd391e74134 (CVE-2026-53354, hardware CVE-2025-10263)",
     title: "arm64: errata: Mitigate TLBI errata on various Arm CPUs",
-    kernel: "Linux",
     arch: "arm64",
-    class: Class::Ordering,
     rules: &[6, 8],
-    needs: Needs::Interleaving,
-    cpus: 2,
     memory: Memory::Pso,
     about: "On some processors a broadcast flush is reported complete while another CPU's store through the dropped \
             translation is still on its way; it lands in a frame that was given away.",
     story: include_str!("linux_cfd391e7.md"),
     ends: "an access by CPU 1 may still arrive at frame 1, which was freed (SD-8)",
     engine: "broadcast-fallback",
-    code: &[("linux_cfd391e7.rs", include_str!("linux_cfd391e7.rs"))],
-    build: |variant| Box::new(EarlyCompletion::new(variant)),
+    code: code!["linux_cfd391e7.rs"],
+    build: |variant| boxed(EarlyCompletion::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -66,22 +63,12 @@ impl EarlyCompletion {
     }
 }
 
-impl Scenario for EarlyCompletion {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for EarlyCompletion {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.unmap() } else { hw::touch(0) }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,9 +1,9 @@
 //! A waiting CPU sees the flag of a remote call before the arguments.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, Needs, code};
 use crate::protocols::flagged_call::{Barrier, Flag, FlaggedCall, Policy};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "sel4-81679f2b-ipi-flag",
@@ -12,21 +12,17 @@ pub(super) const BUG: Bug = Bug {
     title: "SMP: Fix IPI Race",
     kernel: "seL4",
     arch: "arm64",
-    class: Class::Ordering,
     rules: &[6],
     needs: Needs::StoreBuffer,
-    cpus: 2,
     memory: Memory::Pso,
     about: "A CPU that waits for the kernel lock polls the flag of a remote call, sees it before the \
             arguments that were stored before it, flushes what an earlier call named, and answers.",
     story: include_str!("sel4_81679f2b.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in/pso",
-    code: &[
-        ("sel4_81679f2b.rs", include_str!("sel4_81679f2b.rs")),
-        ("flagged_call.rs", include_str!("../../protocols/flagged_call.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["sel4_81679f2b.rs", "flagged_call.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> FlaggedCall {

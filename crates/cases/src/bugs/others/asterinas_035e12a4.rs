@@ -1,10 +1,10 @@
 //! A page-table node is recycled while somebody walks it without a lock.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
-use shootdown_explore::{Memory, Registry, Scenario, sync};
-use shootdown_machine::{Machine, Variant};
+use shootdown_explore::{Registry, sync};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "asterinas-035e12a4-table-recycle",
@@ -13,18 +13,15 @@ pub(super) const BUG: Bug = Bug {
     title: "Identify the page table free-reuse-then-read problem and feature gate it",
     kernel: "Asterinas",
     arch: "x86",
-    class: Class::OtherKernel,
     rules: &[7],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A page-table node that has become empty is recycled at once, while a walker that takes no locks is on \
             its way into it.",
     story: include_str!("asterinas_035e12a4.md"),
     ends: "use of table1.slot0 after its memory was given back",
     engine: "lazy-vs-table-free",
-    code: &[("asterinas_035e12a4.rs", include_str!("asterinas_035e12a4.rs"))],
-    build: |variant| Box::new(Recycle::new(variant)),
+    code: code!["asterinas_035e12a4.rs"],
+    build: |variant| boxed(Recycle::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -72,13 +69,7 @@ impl Recycle {
     }
 }
 
-impl Scenario for Recycle {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Recycle {
     fn main(&self, cpu: usize) {
         if cpu == 0 {
             self.unmap();
@@ -87,13 +78,12 @@ impl Scenario for Recycle {
         }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("root.lock", &self.root);
         registry.object("leaf.lock", &self.leaf);
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,9 +1,9 @@
 //! RISC-V keeps translations across a write of the root register, and all spaces have ASID 0.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::one_tag::{Flush, OneTag};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "asterinas-491b35b0-riscv-activate",
@@ -12,9 +12,7 @@ pub(super) const BUG: Bug = Bug {
     title: "Flush RISC-V TLBs after page table activation",
     kernel: "Asterinas",
     arch: "riscv64",
-    class: Class::OtherKernel,
     rules: &[12],
-    needs: Needs::Interleaving,
     cpus: 1,
     memory: Memory::Pso,
     about: "Activating a page table writes satp with ASID 0 and flushes nothing; the next space hits the \
@@ -22,11 +20,9 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("asterinas_491b35b0.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "tag-reuse",
-    code: &[
-        ("asterinas_491b35b0.rs", include_str!("asterinas_491b35b0.rs")),
-        ("one_tag.rs", include_str!("../../protocols/one_tag.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["asterinas_491b35b0.rs", "one_tag.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> OneTag {

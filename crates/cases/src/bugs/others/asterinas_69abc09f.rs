@@ -1,9 +1,8 @@
 //! Mapping over a page changes the table and flushes nothing.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::unmap::{Change, Free, Policy, Reach, Unmap};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "asterinas-69abc09f-missing-flush",
@@ -12,21 +11,16 @@ pub(super) const BUG: Bug = Bug {
     title: "Add missing TLB flushes to `VmSpace`",
     kernel: "Asterinas",
     arch: "x86",
-    class: Class::OtherKernel,
     rules: &[8],
-    needs: Needs::Interleaving,
     cpus: 1,
-    memory: Memory::Tso,
     about: "Mapping over a page, unmapping and protecting change the page table and flush nothing; the program goes \
             on with its old translation.",
     story: include_str!("asterinas_69abc09f.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
-    code: &[
-        ("asterinas_69abc09f.rs", include_str!("asterinas_69abc09f.rs")),
-        ("unmap.rs", include_str!("../../protocols/unmap.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["asterinas_69abc09f.rs", "unmap.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Unmap {

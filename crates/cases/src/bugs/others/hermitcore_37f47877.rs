@@ -1,10 +1,10 @@
 //! The flush comes first and the new page-table entry second.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Memory, Registry, Scenario, sync};
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "hermitcore-37f47877-flush-first",
@@ -13,18 +13,16 @@ pub(super) const BUG: Bug = Bug {
     title: "set new page table entry before we flush the TLB",
     kernel: "HermitCore",
     arch: "x86",
-    class: Class::OtherKernel,
     rules: &[4, 8],
-    needs: Needs::Interleaving,
     cpus: 1,
-    memory: Memory::Tso,
     about: "Remapping flushes the address and then writes the new entry; the CPU may cache the old one again in \
             between.",
     story: include_str!("hermitcore_37f47877.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
-    code: &[("hermitcore_37f47877.rs", include_str!("hermitcore_37f47877.rs"))],
-    build: |variant| Box::new(Remap::new(variant)),
+    code: code!["hermitcore_37f47877.rs"],
+    build: |variant| boxed(Remap::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -67,13 +65,7 @@ impl Remap {
     }
 }
 
-impl Scenario for Remap {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        1
-    }
-
+impl Program for Remap {
     fn main(&self, _: usize) {
         sync::note("map another frame at page 0");
         self.remap();
@@ -82,11 +74,7 @@ impl Scenario for Remap {
         hw::touch(0);
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,9 +1,8 @@
 //! A kernel with one address space believes that it needs no flushes.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::unmap::{Change, Free, Policy, Reach, Unmap};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "hermitcore-b08965d8-one-space",
@@ -12,21 +11,15 @@ pub(super) const BUG: Bug = Bug {
     title: "reactivate IPI for a TLB shootdown",
     kernel: "HermitCore",
     arch: "x86",
-    class: Class::OtherKernel,
     rules: &[4, 8],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A kernel with one address space for all cores turned its flushes off; replacing a mapping leaves the old \
             frame in every TLB.",
     story: include_str!("hermitcore_b08965d8.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
-    code: &[
-        ("hermitcore_b08965d8.rs", include_str!("hermitcore_b08965d8.rs")),
-        ("unmap.rs", include_str!("../../protocols/unmap.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["hermitcore_b08965d8.rs", "unmap.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Unmap {

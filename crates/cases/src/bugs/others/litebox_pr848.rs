@@ -1,9 +1,8 @@
 //! unmap gives the frames back page by page and flushes in the end.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::unmap::{Change, Free, Policy, Reach, Unmap};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "litebox-pr848-unmap-free",
@@ -12,20 +11,14 @@ pub(super) const BUG: Bug = Bug {
     title: "Fix potential use-after-unmap due to stale TLB",
     kernel: "LiteBox",
     arch: "x86",
-    class: Class::OtherKernel,
     rules: &[8],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "unmap_pages gives each frame back in its loop over the pages, and flushes all cores only after the loop.",
     story: include_str!("litebox_pr848.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
-    code: &[
-        ("litebox_pr848.rs", include_str!("litebox_pr848.rs")),
-        ("unmap.rs", include_str!("../../protocols/unmap.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["litebox_pr848.rs", "unmap.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Unmap {

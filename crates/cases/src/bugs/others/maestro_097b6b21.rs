@@ -1,11 +1,11 @@
 //! A kernel shootdown at boot waits for CPUs that have not been started.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, Install};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "maestro-097b6b21-boot-shootdown",
@@ -14,18 +14,15 @@ pub(super) const BUG: Bug = Bug {
     title: "fix: kernel TLB shootdown",
     kernel: "Maestro",
     arch: "x86",
-    class: Class::OtherKernel,
     rules: &[11, 13],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "Kernel shootdowns go to every CPU in the firmware's table; at boot the first CPU waits for one that it \
             has yet to start.",
     story: include_str!("maestro_097b6b21.md"),
     ends: "no CPU can go on: CPU 0 waits for cpu1.call to change from 0x1; CPU 1 waits for cpu1.started to change from 0x0",
     engine: "kernel-memory-hotplug",
-    code: &[("maestro_097b6b21.rs", include_str!("maestro_097b6b21.rs"))],
-    build: |variant| Box::new(Boot::new(variant)),
+    code: code!["maestro_097b6b21.rs"],
+    build: |variant| boxed(Boot::new(variant)),
+    ..super::CLASS
 };
 
 const TAG: u8 = 0;
@@ -93,13 +90,7 @@ impl Boot {
     }
 }
 
-impl Scenario for Boot {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Boot {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.boot() } else { self.start() }
     }
@@ -113,12 +104,11 @@ impl Scenario for Boot {
         }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("cpu1", self);
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,10 +1,9 @@
 //! A large range of kernel pages is flushed by a full flush, which keeps global entries.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Memory, Registry, Scenario, sync};
-use shootdown_machine::hw;
-use shootdown_machine::{Machine, Variant};
+use shootdown_explore::sync;
+use shootdown_machine::{Machine, Program, Variant, boxed, hw};
 
 pub(super) const BUG: Bug = Bug {
     name: "maestro-5d98d94b-global-range",
@@ -13,18 +12,16 @@ pub(super) const BUG: Bug = Bug {
     title: "fix: kernelspace TLB shootdown",
     kernel: "Maestro",
     arch: "x86",
-    class: Class::OtherKernel,
     rules: &[8, 14],
-    needs: Needs::Interleaving,
     cpus: 1,
-    memory: Memory::Tso,
     about: "A range of kernel pages above the threshold is flushed by reloading the root, which keeps global \
             entries.",
     story: include_str!("maestro_5d98d94b.md"),
     ends: "CPU 0 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "kernel-memory",
-    code: &[("maestro_5d98d94b.rs", include_str!("maestro_5d98d94b.rs"))],
-    build: |variant| Box::new(DropMmio::new(variant)),
+    code: code!["maestro_5d98d94b.rs"],
+    build: |variant| boxed(DropMmio::new(variant)),
+    ..super::CLASS
 };
 
 const PAGES: usize = 2;
@@ -66,13 +63,7 @@ impl DropMmio {
     }
 }
 
-impl Scenario for DropMmio {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        1
-    }
-
+impl Program for DropMmio {
     fn main(&self, _: usize) {
         sync::note("unmap two kernel pages");
         for page in 0..PAGES {
@@ -85,11 +76,7 @@ impl Scenario for DropMmio {
         }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,11 +1,11 @@
 //! A CPU works in another process's space for a while and is not among those that are told of changes.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Memory, Registry, Scenario, sync};
+use shootdown_explore::{Registry, sync};
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "maestro-6fd36556-temporary-switch",
@@ -14,18 +14,15 @@ pub(super) const BUG: Bug = Bug {
     title: "fix: TLB shootdown issue",
     kernel: "Maestro",
     arch: "x86",
-    class: Class::OtherKernel,
     rules: &[1, 2],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A temporary switch to another process's space loads its root without entering the bitmap of CPUs that \
             shootdowns go to.",
     story: include_str!("maestro_6fd36556.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "temporary-vs-exit",
-    code: &[("maestro_6fd36556.rs", include_str!("maestro_6fd36556.rs"))],
-    build: |variant| Box::new(Switch::new(variant)),
+    code: code!["maestro_6fd36556.rs"],
+    build: |variant| boxed(Switch::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -80,13 +77,7 @@ impl Switch {
     }
 }
 
-impl Scenario for Switch {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Switch {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.unmap() } else { self.read_from(cpu) }
     }
@@ -96,13 +87,12 @@ impl Scenario for Switch {
         self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("space", &self.mm);
         self.calls.register(registry);
-        self.machine.register(registry, &[]);
     }
 }

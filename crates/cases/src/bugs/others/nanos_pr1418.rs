@@ -1,10 +1,10 @@
 //! A page is mapped anew where none is mapped now, by a CPU that has not been told yet that the old one is gone.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
-use shootdown_explore::{Memory, Registry, Scenario, sync};
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "nanos-pr1418-page-addition",
@@ -13,18 +13,15 @@ pub(super) const BUG: Bug = Bug {
     title: "Always invalidate pages on pagetable additions",
     kernel: "Nanos",
     arch: "x86",
-    class: Class::OtherKernel,
     rules: &[5, 8],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "Mapping where no page is mapped flushes nothing; a CPU that has yet to serve the shootdown of the old \
             page uses that one.",
     story: include_str!("nanos_pr1418.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "two-flushers",
-    code: &[("nanos_pr1418.rs", include_str!("nanos_pr1418.rs"))],
-    build: |variant| Box::new(Addition::new(variant)),
+    code: code!["nanos_pr1418.rs"],
+    build: |variant| boxed(Addition::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -82,13 +79,7 @@ impl Addition {
     }
 }
 
-impl Scenario for Addition {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Addition {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.unmap() } else { self.map() }
     }
@@ -99,11 +90,7 @@ impl Scenario for Addition {
         hw::free_frame(1);
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,9 +1,8 @@
 //! Two cores unmap at once, each waits for the other, and the kernel runs with interrupts off.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::diagonal::{Diagonal, Spaces, Waits};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "nrk-72e720f2-diagonal",
@@ -12,22 +11,15 @@ pub(super) const BUG: Bug = Bug {
     title: "fix unmap bug, add test to check multi-core simultaneous shootdowns",
     kernel: "NRK",
     arch: "x86",
-    class: Class::OtherKernel,
     rules: &[11],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "Two cores that unmap at once wait for each other with interrupts off; neither empties its own queue of \
             shootdowns.",
     story: include_str!("nrk_72e720f2.md"),
     ends: "no CPU can go on: CPU 0 waits for mail0to1.request to change from 0x1; CPU 1 waits for mail1to0.request to change from 0x2",
     engine: "masked-flushers",
-    code: &[
-        ("nrk_72e720f2.rs", include_str!("nrk_72e720f2.rs")),
-        ("diagonal.rs", include_str!("../../protocols/diagonal.rs")),
-        ("mailbox.rs", include_str!("../../protocols/mailbox.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["nrk_72e720f2.rs", "diagonal.rs", "mailbox.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Diagonal {

@@ -1,11 +1,11 @@
 //! A shootdown that finds the target's queue full is dropped, and waited for.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "nrk-e9530817-queue-overflow",
@@ -14,18 +14,16 @@ pub(super) const BUG: Bug = Bug {
     title: "Hack a solution for tlb queue overflows in fxmark benchmark",
     kernel: "NRK",
     arch: "x86",
-    class: Class::OtherKernel,
     rules: &[14],
-    needs: Needs::Interleaving,
     cpus: 3,
-    memory: Memory::Tso,
     about: "A shootdown request that meets a full queue is dropped in silence; its sender waits for an answer for \
             ever.",
     story: include_str!("nrk_e9530817.md"),
     ends: "no CPU can go on: CPU 0 waits for shootdown0.acknowledged to change from 0x0",
     engine: "history-overflow",
-    code: &[("nrk_e9530817.rs", include_str!("nrk_e9530817.rs"))],
-    build: |variant| Box::new(Queue::new(variant)),
+    code: code!["nrk_e9530817.rs"],
+    build: |variant| boxed(Queue::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -90,13 +88,7 @@ impl Queue {
     }
 }
 
-impl Scenario for Queue {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        3
-    }
-
+impl Program for Queue {
     fn main(&self, cpu: usize) {
         if cpu != TARGET {
             self.unmap(cpu);
@@ -108,7 +100,7 @@ impl Scenario for Queue {
         self.dequeue();
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -117,6 +109,5 @@ impl Scenario for Queue {
         for (sender, word) in self.acknowledged.iter().enumerate() {
             registry.object(format!("shootdown{sender}"), word);
         }
-        self.machine.register(registry, &[]);
     }
 }

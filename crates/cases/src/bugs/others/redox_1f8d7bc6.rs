@@ -1,12 +1,12 @@
 //! A CPU that waits for a space's lock, interrupts off, does not answer the flush request of the one who holds it.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::{MAIL, Mailbox};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "redox-1f8d7bc6-space-lock",
@@ -15,21 +15,15 @@ pub(super) const BUG: Bug = Bug {
     title: "Always check shootdown reqs when locking addrsp.",
     kernel: "Redox",
     arch: "x86",
-    class: Class::OtherKernel,
     rules: &[11],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A CPU flushes under a space's lock and waits for one that spins for that lock with interrupts off and \
             serves nothing.",
     story: include_str!("redox_1f8d7bc6.md"),
     ends: "no CPU can go on: CPU 0 waits for mail1to0.request to change from 0x0 or mail0to1.request to change from 0x1; CPU 1 waits for space.lock.held to change from 0x1",
     engine: "masked-flushers",
-    code: &[
-        ("redox_1f8d7bc6.rs", include_str!("redox_1f8d7bc6.rs")),
-        ("mailbox.rs", include_str!("../../protocols/mailbox.rs")),
-    ],
-    build: |variant| Box::new(SpaceLock::new(variant)),
+    code: code!["redox_1f8d7bc6.rs", "mailbox.rs"],
+    build: |variant| boxed(SpaceLock::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -100,13 +94,7 @@ fn flush(_: u64) {
     hw::flush_page(TAG, 0, WalkCache::Drop);
 }
 
-impl Scenario for SpaceLock {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for SpaceLock {
     fn main(&self, cpu: usize) {
         let on = sync::irq_save();
         if cpu == 0 {
@@ -123,13 +111,12 @@ impl Scenario for SpaceLock {
         self.mail.serve(cpu, flush);
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("space.lock", &self.held);
         self.mail.register(registry);
-        self.machine.register(registry, &[]);
     }
 }

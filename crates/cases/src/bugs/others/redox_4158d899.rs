@@ -1,9 +1,8 @@
 //! Two CPUs ask each other for a flush and wait, interrupts off.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::diagonal::{Diagonal, Spaces, Waits};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "redox-4158d899-diagonal",
@@ -12,22 +11,15 @@ pub(super) const BUG: Bug = Bug {
     title: "Probably fix TLB shootdown \"diagonal\" livelock.",
     kernel: "Redox",
     arch: "x86",
-    class: Class::OtherKernel,
     rules: &[11],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "Two CPUs with interrupts off each send the other a flush request and spin for the answer; neither serves \
             the other.",
     story: include_str!("redox_4158d899.md"),
     ends: "no CPU can go on: CPU 0 waits for mail0to1.request to change from 0x1; CPU 1 waits for mail1to0.request to change from 0x2",
     engine: "masked-flushers",
-    code: &[
-        ("redox_4158d899.rs", include_str!("redox_4158d899.rs")),
-        ("diagonal.rs", include_str!("../../protocols/diagonal.rs")),
-        ("mailbox.rs", include_str!("../../protocols/mailbox.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["redox_4158d899.rs", "diagonal.rs", "mailbox.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Diagonal {

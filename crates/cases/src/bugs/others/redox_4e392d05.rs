@@ -1,9 +1,8 @@
 //! Copy-on-write gives the old frame back before other CPUs have forgotten it.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::unmap::{Change, Free, Policy, Reach, Unmap};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "redox-4e392d05-cow-free",
@@ -12,21 +11,15 @@ pub(super) const BUG: Bug = Bug {
     title: "Delay cow() dealloc until after TLB shootdown.",
     kernel: "Redox",
     arch: "x86",
-    class: Class::OtherKernel,
     rules: &[8],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "Copying a page on write drops the last reference to the old frame at once, before other CPUs have \
             flushed it.",
     story: include_str!("redox_4e392d05.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
-    code: &[
-        ("redox_4e392d05.rs", include_str!("redox_4e392d05.rs")),
-        ("unmap.rs", include_str!("../../protocols/unmap.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["redox_4e392d05.rs", "unmap.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Unmap {

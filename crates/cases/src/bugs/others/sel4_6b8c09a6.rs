@@ -1,9 +1,8 @@
 //! Unmapping flushes only if the space is the one that this CPU runs.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::unmap::{Change, Free, Policy, Reach, Unmap};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "sel4-6b8c09a6-unmap-current",
@@ -12,21 +11,15 @@ pub(super) const BUG: Bug = Bug {
     title: "x86: always invalidate TLB during unmapPage",
     kernel: "seL4",
     arch: "x86",
-    class: Class::OtherKernel,
     rules: &[4, 8],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "unmapPage invalidates only if the space is the current one on this core; a thread of it on another core \
             keeps its translation.",
     story: include_str!("sel4_6b8c09a6.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in",
-    code: &[
-        ("sel4_6b8c09a6.rs", include_str!("sel4_6b8c09a6.rs")),
-        ("unmap.rs", include_str!("../../protocols/unmap.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["sel4_6b8c09a6.rs", "unmap.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Unmap {

@@ -1,11 +1,11 @@
 //! A page of the page cache is mapped by two areas, and only one is unmapped before its frame goes.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Memory, Registry, Scenario, sync};
+use shootdown_explore::{Memory, Registry, sync};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "starry-366b8cff-evict-siblings",
@@ -14,18 +14,16 @@ pub(super) const BUG: Bug = Bug {
     title: "fix use-after-free evicting a page-cache page shared across split file mappings",
     kernel: "StarryOS",
     arch: "loongarch64",
-    class: Class::OtherKernel,
     rules: &[8],
-    needs: Needs::Interleaving,
-    cpus: 2,
     memory: Memory::Pso,
     about: "Evicting a cached page unmaps it from the area that faulted and frees the frame; a sibling area, split \
             off by mprotect, still maps it.",
     story: include_str!("starry_366b8cff.md"),
     ends: "CPU 1 can still use page 1 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
-    code: &[("starry_366b8cff.rs", include_str!("starry_366b8cff.rs"))],
-    build: |variant| Box::new(Evict::new(variant)),
+    code: code!["starry_366b8cff.rs"],
+    build: |variant| boxed(Evict::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -79,13 +77,7 @@ impl Evict {
     }
 }
 
-impl Scenario for Evict {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Evict {
     fn main(&self, cpu: usize) {
         if cpu == 0 {
             self.populate();
@@ -99,13 +91,12 @@ impl Scenario for Evict {
         self.calls.serve(cpu, |what| hw::flush_page(TAG, (what - FLUSH_PAGE) as usize, WalkCache::Drop));
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.mm);
         self.calls.register(registry);
-        self.machine.register(registry, &[]);
     }
 }

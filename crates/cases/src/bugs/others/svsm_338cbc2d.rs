@@ -1,10 +1,10 @@
 //! A page that was shared with the host becomes private again, and the TLB still has it as shared.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Memory, Registry, Scenario, sync};
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "svsm-338cbc2d-ghcb-drop",
@@ -13,18 +13,15 @@ pub(super) const BUG: Bug = Bug {
     title: "kernel/sec/ghcb: add missing tlb flush in GhcbPage::drop.",
     kernel: "Coconut SVSM",
     arch: "x86",
-    class: Class::OtherKernel,
     rules: &[8],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "Dropping a page shared with the host makes its entry private and flushes nothing; later secrets are \
             written through the shared one.",
     story: include_str!("svsm_338cbc2d.md"),
     ends: "CPU 0 can still use kernel page 0 -> frame 2, which was freed (SD-8)",
     engine: "kernel-memory",
-    code: &[("svsm_338cbc2d.rs", include_str!("svsm_338cbc2d.rs"))],
-    build: |variant| Box::new(Ghcb::new(variant)),
+    code: code!["svsm_338cbc2d.rs"],
+    build: |variant| boxed(Ghcb::new(variant)),
+    ..super::CLASS
 };
 
 /// The page as its owner alone can read it, and the same page as the host can: with encryption, two addresses.
@@ -62,24 +59,14 @@ impl Ghcb {
     }
 }
 
-impl Scenario for Ghcb {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Ghcb {
     fn main(&self, cpu: usize) {
         if cpu == 0 {
             self.drop_page();
         }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        self.machine.register(registry, &[]);
     }
 }

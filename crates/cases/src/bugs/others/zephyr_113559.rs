@@ -1,10 +1,10 @@
 //! An ASID is given out again with the translations of its last owner still in the TLB.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Memory, Registry, Scenario, sync};
+use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, Install, Which, Whose};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "zephyr-113559-asid-reuse",
@@ -13,17 +13,16 @@ pub(super) const BUG: Bug = Bug {
     title: "arch: arm64: mmu: invalidate TLB on memory domain deinit",
     kernel: "Zephyr",
     arch: "arm64",
-    class: Class::OtherKernel,
     rules: &[7, 12],
-    needs: Needs::Interleaving,
     cpus: 1,
     memory: Memory::Pso,
     about: "A removed memory domain leaves its translations under its ASID, which a later domain gets again.",
     story: include_str!("zephyr_113559.md"),
     ends: "CPU 0 is lazy but can still walk table 1 in space B, which was freed (SD-7)",
     engine: "asid-rollover",
-    code: &[("zephyr_113559.rs", include_str!("zephyr_113559.rs"))],
-    build: |variant| Box::new(Domains::new(variant)),
+    code: code!["zephyr_113559.rs"],
+    build: |variant| boxed(Domains::new(variant)),
+    ..super::CLASS
 };
 
 const OLD: usize = 0;
@@ -74,13 +73,7 @@ impl Domains {
     }
 }
 
-impl Scenario for Domains {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        1
-    }
-
+impl Program for Domains {
     fn main(&self, _: usize) {
         sync::note("remove the domain");
         self.remove_domain();
@@ -88,11 +81,7 @@ impl Scenario for Domains {
         self.run_new_domain();
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        self.machine.register(registry, &[]);
     }
 }

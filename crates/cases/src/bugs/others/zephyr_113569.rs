@@ -1,11 +1,11 @@
 //! ASIDs are given out in turn, also those that are in use.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "zephyr-113569-live-asid",
@@ -14,9 +14,7 @@ pub(super) const BUG: Bug = Bug {
     title: "arch: arm64: avoid reusing live ASIDs in arch_mem_domain_init()",
     kernel: "Zephyr",
     arch: "arm64",
-    class: Class::OtherKernel,
     rules: &[12],
-    needs: Needs::Interleaving,
     cpus: 1,
     memory: Memory::Pso,
     about: "The counter that gives out ASIDs wraps and hands a new domain the ASID of one that is alive; both hit \
@@ -24,8 +22,9 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("zephyr_113569.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "asid-rollover",
-    code: &[("zephyr_113569.rs", include_str!("zephyr_113569.rs"))],
-    build: |variant| Box::new(RoundRobin::new(variant)),
+    code: code!["zephyr_113569.rs"],
+    build: |variant| boxed(RoundRobin::new(variant)),
+    ..super::CLASS
 };
 
 const OLD: usize = 0;
@@ -75,13 +74,7 @@ impl RoundRobin {
     }
 }
 
-impl Scenario for RoundRobin {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        1
-    }
-
+impl Program for RoundRobin {
     fn main(&self, _: usize) {
         sync::note("make a new domain");
         hw::user(false);
@@ -92,13 +85,12 @@ impl Scenario for RoundRobin {
         hw::touch(0);
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("asid.next", &self.next);
         registry.object("asid.live", &self.live);
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,31 +1,28 @@
 //! As read: a search that finds no free number returns the one past the end, and nobody refuses it, twice.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, Install};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-h4-x86-global-asid",
     id: "H4",
     source: "read in Linux 6.19, arch/x86/mm/tlb.c",
     title: "allocate_global_asid(): what if the search finds nothing",
-    kernel: "Linux",
     arch: "x86",
-    class: Class::Suspect,
     rules: &[12],
-    needs: Needs::Interleaving,
     cpus: 1,
-    memory: Memory::Tso,
     about: "As we read it, the search for a free global number returns the one past the end while freed numbers wait for the wrap, \
             and a second process can get that same number.",
     story: include_str!("linux_h4_x86.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 2 of space A (SD-12)",
     engine: "tag-reuse",
-    code: &[("linux_h4_x86.rs", include_str!("linux_h4_x86.rs"))],
-    build: |variant| Box::new(Allocator::new(variant)),
+    code: code!["linux_h4_x86.rs"],
+    build: |variant| boxed(Allocator::new(variant)),
+    ..super::CLASS
 };
 
 /// CPU 0 runs process A, then B. Other processes, which need no CPU here, take and free numbers in between.
@@ -116,13 +113,7 @@ impl Allocator {
     }
 }
 
-impl Scenario for Allocator {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        1
-    }
-
+impl Program for Allocator {
     fn main(&self, _cpu: usize) {
         sync::note("process A gets a number");
         let a = self.allocate();
@@ -138,12 +129,11 @@ impl Scenario for Allocator {
         self.switch_to(B, b);
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("numbers", &self.numbers);
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,12 +1,12 @@
 //! A flush invalidates the other CPUs' generations only after it has looked whom to interrupt.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "freebsd-3fd989da-pcid-generation",
@@ -15,18 +15,15 @@ pub(super) const BUG: Bug = Bug {
     title: "amd64 pmap: fix PCID mode invalidations",
     kernel: "FreeBSD",
     arch: "x86",
-    class: Class::Tag,
     rules: &[4, 5],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A flush clears other CPUs' generations after it has looked which are active; one that activates in \
             between keeps stale translations.",
     story: include_str!("freebsd_3fd989da.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "warm-tags",
-    code: &[("freebsd_3fd989da.rs", include_str!("freebsd_3fd989da.rs"))],
-    build: |variant| Box::new(Activate::new(variant)),
+    code: code!["freebsd_3fd989da.rs"],
+    build: |variant| boxed(Activate::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -91,13 +88,7 @@ impl Activate {
     }
 }
 
-impl Scenario for Activate {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Activate {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.copy_on_write() } else { self.activate(cpu) }
     }
@@ -107,7 +98,7 @@ impl Scenario for Activate {
         self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -115,6 +106,5 @@ impl Scenario for Activate {
         registry.object("pmap", &self.mm);
         registry.object("pmap.pcids", &self.generation);
         self.calls.register(registry);
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,11 +1,11 @@
 //! Removing a superpage flushes its first address; small entries from before the promotion stay behind the others.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "freebsd-r312954-superpage-flush",
@@ -14,18 +14,16 @@ pub(super) const BUG: Bug = Bug {
     title: "Do not leave stale 4K TLB entries on pde (superpage) removal or protection change.",
     kernel: "FreeBSD",
     arch: "x86",
-    class: Class::Tag,
     rules: &[8, 14],
-    needs: Needs::Interleaving,
     cpus: 1,
-    memory: Memory::Tso,
     about: "Removing a promoted superpage flushes only its first address; small entries from before the promotion \
             survive for all other pages.",
     story: include_str!("freebsd_r312954.md"),
     ends: "CPU 0 can still use page 1 of space A -> frame 2, which was freed (SD-8)",
     engine: "two-flushers",
-    code: &[("freebsd_r312954.rs", include_str!("freebsd_r312954.rs"))],
-    build: |variant| Box::new(Superpage::new(variant)),
+    code: code!["freebsd_r312954.rs"],
+    build: |variant| boxed(Superpage::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -65,13 +63,7 @@ impl Superpage {
     }
 }
 
-impl Scenario for Superpage {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        1
-    }
-
+impl Program for Superpage {
     fn main(&self, _: usize) {
         sync::note("remove the superpage");
         self.entry.store(0, Relaxed);
@@ -85,12 +77,11 @@ impl Scenario for Superpage {
         hw::touch(1);
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("directory", &self.entry);
-        self.machine.register(registry, &[]);
     }
 }

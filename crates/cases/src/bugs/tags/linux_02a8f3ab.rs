@@ -1,30 +1,27 @@
 //! Exit flushes the whole space first and frees its tables after, with the root still loaded.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Memory, Registry, Scenario, sync};
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, Install, Which, Whose};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-02a8f3ab-s390-exit",
     id: "C18",
     source: "02a8f3abb708",
     title: "s390/mm,tlb: safeguard against speculative TLB creation",
-    kernel: "Linux",
     arch: "s390",
-    class: Class::Tag,
     rules: &[7, 8],
-    needs: Needs::Interleaving,
     cpus: 1,
-    memory: Memory::Tso,
     about: "Exit flushes the dying space first and frees its tables after, while its root is loaded: hardware may \
             read it again in between.",
     story: include_str!("linux_02a8f3ab.md"),
     ends: "CPU 0 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-final-drop",
-    code: &[("linux_02a8f3ab.rs", include_str!("linux_02a8f3ab.rs"))],
-    build: |variant| Box::new(Exit::new(variant)),
+    code: code!["linux_02a8f3ab.rs"],
+    build: |variant| boxed(Exit::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -74,22 +71,12 @@ impl Exit {
     }
 }
 
-impl Scenario for Exit {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        1
-    }
-
+impl Program for Exit {
     fn main(&self, _: usize) {
         self.exit();
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        self.machine.register(registry, &[]);
     }
 }

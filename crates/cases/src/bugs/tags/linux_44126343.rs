@@ -1,31 +1,27 @@
 //! Broadcast flushes name a PCID on a machine where PCIDs are off.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Memory, Registry, Scenario, sync};
+use shootdown_explore::{Registry, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-44126343-nopcid-broadcast",
     id: "C11",
     source: "44126343d58c (CVE-2026-64229)",
     title: "x86/mm: Disable broadcast TLB flush when PCID is disabled",
-    kernel: "Linux",
     arch: "x86",
-    class: Class::Tag,
     rules: &[12],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "With PCIDs turned off, busy spaces are still given a global PCID and flushed by broadcast under it, \
             which the processor refuses.",
     story: include_str!("linux_44126343.md"),
     ends: "CPU 0: this machine cannot do this: broadcast flush page 0",
     engine: "broadcast-fallback",
-    code: &[("linux_44126343.rs", include_str!("linux_44126343.rs"))],
-    build: |variant| Box::new(NoPcid::new(variant)),
+    code: code!["linux_44126343.rs"],
+    build: |variant| boxed(NoPcid::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -80,13 +76,7 @@ impl NoPcid {
     }
 }
 
-impl Scenario for NoPcid {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for NoPcid {
     fn main(&self, cpu: usize) {
         if cpu == 0 {
             self.copy_on_write();
@@ -100,13 +90,12 @@ impl Scenario for NoPcid {
         self.calls.serve(cpu, |_| hw::flush_page(NO_TAG, 0, WalkCache::Drop));
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.mm);
         self.calls.register(registry);
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,33 +1,29 @@
 //! A space gets a new context number and keeps the CPU mask of its old one, so the first use of the new one flushes
 //! nothing.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::{Lock, Mm};
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, Install};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-58897485-wrap-mask",
     id: "C2b",
     source: "588974857359",
     title: "sparc64: reset mm cpumask after wrap",
-    kernel: "Linux",
     arch: "sparc64",
-    class: Class::Tag,
     rules: &[12],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A space with a new context number keeps the mask of the old one; a set bit suppresses the flush at first \
             use, and old entries are hit.",
     story: include_str!("linux_58897485.md"),
     ends: "CPU 1, in space A, can use page 0 -> frame 2 of space B (SD-12)",
     engine: "contexts-rollover",
-    code: &[("linux_58897485.rs", include_str!("linux_58897485.rs"))],
-    build: |variant| Box::new(FirstUse::new(variant)),
+    code: code!["linux_58897485.rs"],
+    build: |variant| boxed(FirstUse::new(variant)),
+    ..super::CLASS
 };
 
 const A: usize = 0;
@@ -82,19 +78,13 @@ impl FirstUse {
     }
 }
 
-impl Scenario for FirstUse {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for FirstUse {
     fn main(&self, cpu: usize) {
         sync::note("switch to A");
         self.switch_to_a(cpu);
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
@@ -102,6 +92,5 @@ impl Scenario for FirstUse {
         registry.object("mm", &self.mm);
         registry.object("mm.context", &self.number);
         registry.object("mm.context_lock", &self.lock);
-        self.machine.register(registry, &[]);
     }
 }

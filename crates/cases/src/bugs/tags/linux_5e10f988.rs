@@ -1,31 +1,29 @@
 //! A flush names the ASID that the space had; a CPU that uses the new one has read the old entry.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, Needs, code};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-5e10f988-tlbi-rollover",
     id: "C5",
     source: "5e10f9887ed8",
     title: "arm64: mm: Fix TLBI vs ASID rollover",
-    kernel: "Linux",
     arch: "arm64",
-    class: Class::Tag,
     rules: &[4, 12],
     needs: Needs::StoreBuffer,
-    cpus: 2,
     memory: Memory::Pso,
     about: "An unmap reads the ASID to flush before its cleared entry is visible; a CPU that switches in with a new \
             ASID caches the old entry under that.",
     story: include_str!("linux_5e10f988.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "asid-renewal/pso",
-    code: &[("linux_5e10f988.rs", include_str!("linux_5e10f988.rs"))],
-    build: |variant| Box::new(Rollover::new(variant)),
+    code: code!["linux_5e10f988.rs"],
+    build: |variant| boxed(Rollover::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -73,23 +71,16 @@ impl Rollover {
     }
 }
 
-impl Scenario for Rollover {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Rollover {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.reclaim() } else { self.switch_in() }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.asid);
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,31 +1,28 @@
 //! A deferred flush of the user half is noted in a bitmap that has no bit for this ASID.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-94a17f2d-pti-bitmap",
     id: "C10",
     source: "94a17f2dc90b",
     title: "x86/mm: Disable INVLPGB when PTI is enabled",
-    kernel: "Linux",
     arch: "x86",
-    class: Class::Tag,
     rules: &[12, 14],
-    needs: Needs::Interleaving,
     cpus: 1,
-    memory: Memory::Tso,
     about: "The bitmap of deferred user flushes has a bit for each of a few ASIDs; the bit of a global ASID falls \
             into a neighbour and is lost.",
     story: include_str!("linux_94a17f2d.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "global-tag",
-    code: &[("linux_94a17f2d.rs", include_str!("linux_94a17f2d.rs"))],
-    build: |variant| Box::new(Isolated::new(variant)),
+    code: code!["linux_94a17f2d.rs"],
+    build: |variant| boxed(Isolated::new(variant)),
+    ..super::CLASS
 };
 
 const SPACE: usize = 0;
@@ -96,13 +93,7 @@ impl Isolated {
     }
 }
 
-impl Scenario for Isolated {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        1
-    }
-
+impl Program for Isolated {
     fn main(&self, _: usize) {
         self.unmap();
         sync::note("some other work sets the control register");
@@ -110,12 +101,11 @@ impl Scenario for Isolated {
         self.return_to_user();
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.local(0, "cpu0", &self.percpu);
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,20 +1,17 @@
 //! Two virtual CPUs of a guest take turns on one CPU under the guest's VMID and find each other's translations.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::one_tag::{Flush, OneTag};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-94d0e598-kvm-vcpus",
     id: "C8",
     source: "94d0e5980d67",
     title: "arm/arm64: KVM: Perform local TLB invalidation when multiplexing vcpus on a single CPU",
-    kernel: "Linux",
     arch: "arm64",
-    class: Class::Tag,
     rules: &[12],
-    needs: Needs::Interleaving,
     cpus: 1,
     memory: Memory::Pso,
     about: "Two virtual CPUs of a guest run on one physical CPU under one VMID; the second hits translations that \
@@ -22,11 +19,9 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_94d0e598.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "vmid-rollover",
-    code: &[
-        ("linux_94d0e598.rs", include_str!("linux_94d0e598.rs")),
-        ("one_tag.rs", include_str!("../../protocols/one_tag.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_94d0e598.rs", "one_tag.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> OneTag {

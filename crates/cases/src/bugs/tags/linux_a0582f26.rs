@@ -1,33 +1,24 @@
 //! The CPU that begins a new version of context numbers tells the others and does not wait for them.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::wrap::{Others, Wrap};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-a0582f26-context-wrap",
     id: "C2",
     source: "a0582f26ec9d",
     title: "sparc64: new context wrap",
-    kernel: "Linux",
     arch: "sparc64",
-    class: Class::Tag,
     rules: &[12],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "A wrap of context numbers is announced and not waited for: a CPU that has not been told \
             still runs with a number that another space has got.",
     story: include_str!("linux_a0582f26.md"),
     ends: "CPU 1, in space A, can use page 0 -> frame 2 of space B (SD-12)",
     engine: "contexts-rollover",
-    code: &[
-        ("linux_a0582f26.rs", include_str!("linux_a0582f26.rs")),
-        ("wrap.rs", include_str!("../../protocols/wrap.rs")),
-        ("mailbox.rs", include_str!("../../protocols/mailbox.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_a0582f26.rs", "wrap.rs", "mailbox.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Wrap {

@@ -1,33 +1,24 @@
 //! Threads of a core share a TLB, and the allocator of context numbers believes that each CPU has its own.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::wrap::{Others, Wrap};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-a0663a79-smt-contexts",
     id: "C1",
     source: "a0663a79ad4f",
     title: "[SPARC64]: Fix TLB context allocation with SMT style shared TLBs.",
-    kernel: "Linux",
     arch: "sparc64",
-    class: Class::Tag,
     rules: &[12],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "After a wrap a context number is given out again while another thread of the core still runs with it and \
             fills the TLB they share.",
     story: include_str!("linux_a0663a79.md"),
     ends: "CPU 1, in space A, can use page 0 -> frame 2 of space B (SD-12)",
     engine: "contexts-rollover",
-    code: &[
-        ("linux_a0663a79.rs", include_str!("linux_a0663a79.rs")),
-        ("wrap.rs", include_str!("../../protocols/wrap.rs")),
-        ("mailbox.rs", include_str!("../../protocols/mailbox.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["linux_a0663a79.rs", "wrap.rs", "mailbox.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> Wrap {

@@ -1,30 +1,27 @@
 //! A shared page table is unshared with a flush that leaves cached upper levels.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::Relaxed;
-use shootdown_explore::{Memory, Registry, Scenario, sync};
+use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-c2ff4764-unshare-walk-cache",
     id: "C15",
     source: "c2ff4764e03e (CVE-2026-63875)",
     title: "arm64: tlb: Flush walk cache when unsharing PMD tables",
-    kernel: "Linux",
     arch: "arm64",
-    class: Class::Tag,
     rules: &[7, 12],
-    needs: Needs::Interleaving,
-    cpus: 2,
     memory: Memory::Pso,
     about: "A table that stays alive in another space is unlinked with a leaf-only flush; cached upper levels still \
             lead into it.",
     story: include_str!("linux_c2ff4764.md"),
     ends: "CPU 1, in space A, can use page 0 -> frame 2 of space B (SD-12)",
     engine: "lazy-vs-table-free",
-    code: &[("linux_c2ff4764.rs", include_str!("linux_c2ff4764.rs"))],
-    build: |variant| Box::new(Unshare::new(variant)),
+    code: code!["linux_c2ff4764.rs"],
+    build: |variant| boxed(Unshare::new(variant)),
+    ..super::CLASS
 };
 
 const A: usize = 0;
@@ -81,13 +78,7 @@ impl Unshare {
     }
 }
 
-impl Scenario for Unshare {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Unshare {
     fn main(&self, cpu: usize) {
         if cpu == 0 {
             self.unmap();
@@ -96,11 +87,7 @@ impl Scenario for Unshare {
         }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,21 +1,18 @@
 //! The largest range that a range flush can take is encoded as nothing.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use core::sync::atomic::Ordering::Relaxed;
-use shootdown_explore::{Memory, Registry, Scenario, sync};
+use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-e3ba51ab-tlbi-range",
     id: "C14",
     source: "e3ba51ab24fd (CVE-2024-35980)",
     title: "arm64: tlb: Fix TLBI RANGE operand",
-    kernel: "Linux",
     arch: "arm64",
-    class: Class::Tag,
     rules: &[8, 14],
-    needs: Needs::Interleaving,
     cpus: 1,
     memory: Memory::Pso,
     about: "A request for exactly the largest range is encoded as no range at all; writable translations survive a \
@@ -23,8 +20,9 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_e3ba51ab.md"),
     ends: "CPU 0 can still use page 3 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "asid-broadcast",
-    code: &[("linux_e3ba51ab.rs", include_str!("linux_e3ba51ab.rs"))],
-    build: |variant| Box::new(Migration::new(variant)),
+    code: code!["linux_e3ba51ab.rs"],
+    build: |variant| boxed(Migration::new(variant)),
+    ..super::CLASS
 };
 
 const GUEST: usize = 0;
@@ -74,13 +72,7 @@ impl Migration {
     }
 }
 
-impl Scenario for Migration {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        1
-    }
-
+impl Program for Migration {
     fn main(&self, _: usize) {
         sync::note("write-protect the guest");
         self.machine.tables.leaf(GUEST, PAGES - 1).store(PROTECTED, Relaxed);
@@ -91,11 +83,7 @@ impl Scenario for Migration {
         hw::user(true);
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        self.machine.register(registry, &[]);
     }
 }

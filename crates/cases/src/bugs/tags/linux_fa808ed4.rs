@@ -1,32 +1,29 @@
 //! A virtual CPU loads its guest's root before the guest has a VMID, and somebody else allocates one.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-fa808ed4-kvm-vmid-zero",
     id: "C6b",
     source: "fa808ed4e199",
     title: "KVM: arm64: Ensure a VMID is allocated before programming VTTBR_EL2",
-    kernel: "Linux",
     arch: "arm64",
-    class: Class::Tag,
     rules: &[12],
-    needs: Needs::Interleaving,
-    cpus: 2,
     memory: Memory::Pso,
     about: "A virtual CPU loads the root with VMID 0 before one is allocated; when another allocates it, the first \
             skips its reload and runs with 0.",
     story: include_str!("linux_fa808ed4.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "vmid-rollover",
-    code: &[("linux_fa808ed4.rs", include_str!("linux_fa808ed4.rs"))],
-    build: |variant| Box::new(FirstRun::new(variant)),
+    code: code!["linux_fa808ed4.rs"],
+    build: |variant| boxed(FirstRun::new(variant)),
+    ..super::CLASS
 };
 
 const GUEST: usize = 0;
@@ -95,13 +92,7 @@ impl FirstRun {
     }
 }
 
-impl Scenario for FirstRun {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for FirstRun {
     fn main(&self, cpu: usize) {
         sync::note("run a virtual CPU");
         self.run();
@@ -112,13 +103,12 @@ impl Scenario for FirstRun {
         }
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("guest", &self.vmid);
         registry.object("vmid_lock", &self.lock);
-        self.machine.register(registry, &[]);
     }
 }

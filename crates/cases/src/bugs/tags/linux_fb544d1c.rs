@@ -1,32 +1,29 @@
 //! A guest's VMID generation is published before its VMID: a virtual CPU enters with the new one and the old other.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-fb544d1c-kvm-vmid",
     id: "C6",
     source: "fb544d1ca65a",
     title: "KVM: arm/arm64: Fix VMID alloc race by reverting to lock-less",
-    kernel: "Linux",
     arch: "arm64",
-    class: Class::Tag,
     rules: &[12],
-    needs: Needs::Interleaving,
-    cpus: 2,
     memory: Memory::Pso,
     about: "A guest's new VMID generation is stored before the VMID: a virtual CPU that checks in between enters \
             with the old one.",
     story: include_str!("linux_fb544d1c.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "vmid-rollover",
-    code: &[("linux_fb544d1c.rs", include_str!("linux_fb544d1c.rs"))],
-    build: |variant| Box::new(Vmid::new(variant)),
+    code: code!["linux_fb544d1c.rs"],
+    build: |variant| boxed(Vmid::new(variant)),
+    ..super::CLASS
 };
 
 const GUEST: usize = 0;
@@ -108,13 +105,7 @@ impl Vmid {
     }
 }
 
-impl Scenario for Vmid {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
-    }
-
+impl Program for Vmid {
     fn main(&self, cpu: usize) {
         if cpu == 0 {
             sync::note("enter virtual CPU 0");
@@ -126,12 +117,11 @@ impl Scenario for Vmid {
         self.take_page();
     }
 
-    fn device(&self) -> &Machine {
+    fn machine(&self) -> &Machine {
         &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {
         registry.object("guest", &self.guest);
-        self.machine.register(registry, &[]);
     }
 }

@@ -1,9 +1,8 @@
 //! Xen flushes first and loads the new root, without a flush, second.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::one_tag::{Flush, OneTag};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "xen-xsa292-pcid",
@@ -12,21 +11,16 @@ pub(super) const BUG: Bug = Bug {
     title: "x86: insufficient TLB flushing when using PCID",
     kernel: "Xen",
     arch: "x86",
-    class: Class::Tag,
     rules: &[12],
-    needs: Needs::Interleaving,
     cpus: 1,
-    memory: Memory::Tso,
     about: "A switch flushes everything and then loads the new root with flushing off; in between the CPU refills \
             from the old tables.",
     story: include_str!("xen_xsa292.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "slots-reuse",
-    code: &[
-        ("xen_xsa292.rs", include_str!("xen_xsa292.rs")),
-        ("one_tag.rs", include_str!("../../protocols/one_tag.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["xen_xsa292.rs", "one_tag.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> OneTag {

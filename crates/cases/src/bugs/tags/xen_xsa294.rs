@@ -1,9 +1,8 @@
 //! Code that relied on the flush of a root load meets PCIDs, with which there is none.
 
-use crate::bugs::{Bug, Class, Needs};
+use crate::bugs::{Bug, code};
 use crate::protocols::one_tag::{Flush, OneTag};
-use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Variant, boxed};
 
 pub(super) const BUG: Bug = Bug {
     name: "xen-xsa294-shadow",
@@ -12,21 +11,16 @@ pub(super) const BUG: Bug = Bug {
     title: "x86 shadow: Insufficient TLB flushing when using PCID",
     kernel: "Xen",
     arch: "x86",
-    class: Class::Tag,
     rules: &[12],
-    needs: Needs::Interleaving,
     cpus: 1,
-    memory: Memory::Tso,
     about: "Switching shadow page tables relied on the flush that a root load implied; with PCIDs the load keeps \
             what the old tables left.",
     story: include_str!("xen_xsa294.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "slots-reuse",
-    code: &[
-        ("xen_xsa294.rs", include_str!("xen_xsa294.rs")),
-        ("one_tag.rs", include_str!("../../protocols/one_tag.rs")),
-    ],
-    build: |variant| Box::new(model(variant)),
+    code: code!["xen_xsa294.rs", "one_tag.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
 };
 
 fn model(variant: Variant) -> OneTag {
