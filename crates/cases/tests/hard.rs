@@ -1,6 +1,6 @@
 //! Scenarios of hard life fail without the rule that `docs/hard-life.md` names for them.
 
-use shootdown::IrqReason;
+use shootdown::trace::IrqReason;
 use shootdown_cases::engine::Fault;
 use shootdown_cases::scenarios::cases;
 use shootdown_explore::{Options, Verdict};

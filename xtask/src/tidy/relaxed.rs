@@ -97,7 +97,8 @@ mod tests {
 
     fn found(text: &str) -> Vec<usize> {
         let loom = source("crates/checked/loom/tests/scenarios/a.rs", "pub fn two_flushers() {\n");
-        let explored = source("crates/cases/src/scenarios/a.rs", "list.scenario::<Plain>(\"lazy-return\", TWO)\n");
+        let explored =
+            source("crates/cases/src/scenarios/a.rs", "list.scenario::<Plain>(\"lazy-return\", TWO)\n");
         let findings = read(&[loom, explored, source("crates/shootdown/src/flush.rs", text)]);
         findings.into_iter().map(|finding| finding.line).collect()
     }

@@ -1,6 +1,7 @@
 //! What CPUs have done before an exploration begins: from it follows what their TLBs may hold then.
 
-use shootdown::{LocalFlush, OnInstall, Tag};
+use shootdown::flush::LocalFlush;
+use shootdown::tags::{OnInstall, Tag};
 use shootdown_judge::{Panics, Sanitizer};
 use shootdown_machine::{Builder, MAX_CPUS, MAX_TAGS};
 use std::sync::atomic::{AtomicUsize, Ordering};

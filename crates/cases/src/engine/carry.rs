@@ -3,7 +3,8 @@
 use super::cpu::Cpu;
 use super::sim::{Sim, TestMachine, page_address};
 use super::world::{Page, kernel_frame};
-use shootdown::{Gather, PageRange, PageTables, Parts, Pending, PendingFrames, Platform, Scope};
+use shootdown::Platform;
+use shootdown::flush::{Gather, PageRange, PageTables, Parts, Pending, PendingFrames, Scope};
 use shootdown_explore::sync;
 use shootdown_machine::hw;
 use std::sync::atomic::Ordering;

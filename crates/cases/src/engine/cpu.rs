@@ -3,10 +3,9 @@
 use super::nmi::Nmi;
 use super::sim::{Handle, IPI, Mask, Sim, TestMachine, page_address};
 use super::world::{MISSING, Page, World, frame, kernel_frame};
-use shootdown::{
-    AddressSpace, PageRange, PageSize, PageTables, Platform, Scope, Shootdown, SpaceExited, StructHandle,
-    StructRef, TeardownHandle, UserHandle, UserRef,
-};
+use shootdown::flush::{PageRange, PageSize, PageTables, Scope};
+use shootdown::refs::{SpaceExited, StructHandle, StructRef, TeardownHandle, UserHandle, UserRef};
+use shootdown::{AddressSpace, Platform, Shootdown};
 use shootdown_explore::sync;
 use shootdown_machine::hw;
 use std::cell::Cell;
@@ -170,7 +169,11 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         self.forget(0);
     }
 
-    pub(crate) fn gather_all(&self, gather: &mut shootdown::Gather<'_, Sim<S>, Page, 3>, space: usize) {
+    pub(crate) fn gather_all(
+        &self,
+        gather: &mut shootdown::flush::Gather<'_, Sim<S>, Page, 3>,
+        space: usize,
+    ) {
         for page in 0..2 {
             if let Some(frame) = self.clear(space, page) {
                 assert!(gather.unmapped(PageRange::page(page_address(page)), frame).is_ok(), "three fit");
@@ -248,7 +251,7 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
     }
 
     /// Unmaps all of a space that has no user left.
-    pub fn tear_down(&self, space: usize, teardown: shootdown::Teardown<'_, Sim<S>>) {
+    pub fn tear_down(&self, space: usize, teardown: shootdown::refs::Teardown<'_, Sim<S>>) {
         sync::note("teardown");
         hw::teardown(space);
         let mut gather = self.engine().gather::<Page, 3>(&teardown);

@@ -3,7 +3,8 @@
 use super::cpu::{Cpu, whole_table};
 use super::sim::{TestMachine, page_address};
 use super::world::kernel_frame;
-use shootdown::{PageRange, PageTables, Platform, Scope};
+use shootdown::Platform;
+use shootdown::flush::{PageRange, PageTables, Scope};
 use shootdown_explore::sync;
 use shootdown_machine::hw;
 use std::sync::atomic::Ordering;

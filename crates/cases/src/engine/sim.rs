@@ -3,11 +3,12 @@
 use super::boot::{Boot, Oracles};
 use super::nmi::Nmi;
 use super::wires::{Transport, Wires};
-use shootdown::{
-    AddressSpace, CpuId, CpuLocal, Event, IrqReason, LocalFlush, MaskStore, MaskSummary, MaskWord, OnInstall,
-    OnLeave, PageRange, PageTables, Platform, Remote, RemoteFlush, Scope, Shootdown, SpaceHandle, SpaceId,
-    Tag, TagPolicy, Teardown, UserHandle,
-};
+use shootdown::flush::{LocalFlush, PageRange, PageTables, Remote, RemoteFlush, Scope};
+use shootdown::mask::{MaskStore, MaskSummary, MaskWord, OnLeave};
+use shootdown::refs::{SpaceHandle, Teardown, UserHandle};
+use shootdown::tags::{OnInstall, Tag, TagPolicy};
+use shootdown::trace::{Event, IrqReason};
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown, SpaceId};
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::MAX_PAGES;
 use shootdown_machine::hw::{self, WalkCache};
@@ -182,8 +183,8 @@ impl<S: TestMachine> Sim<S> {
     }
 }
 
-pub(crate) fn page_address(page: usize) -> shootdown::VirtAddr {
-    shootdown::VirtAddr((page as u64) << 12)
+pub(crate) fn page_address(page: usize) -> shootdown::flush::VirtAddr {
+    shootdown::flush::VirtAddr((page as u64) << 12)
 }
 
 /// The machine's pages that a range covers.

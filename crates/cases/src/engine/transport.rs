@@ -2,7 +2,8 @@
 
 use super::sim::{Sim, TestMachine, pages, walk};
 use super::wires::{ACTION, ALL, PAGE, Transport, WALK};
-use shootdown::{CpuId, Remote, RemoteFlush, Scope};
+use shootdown::CpuId;
+use shootdown::flush::{Remote, RemoteFlush, Scope};
 use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
 use std::sync::atomic::Ordering::{AcqRel, Acquire};

@@ -6,7 +6,8 @@ use super::machines::{ByIpis, Keep, Plain, Tagged, machines};
 use super::{THREE, TWO};
 use crate::engine::Start::{Lazy, Offline, User};
 use crate::engine::{Cpu, History, TestMachine};
-use shootdown::{FlushByIpi, GlobalAsids, OnLeave, Untagged};
+use shootdown::mask::OnLeave;
+use shootdown::tags::{FlushByIpi, GlobalAsids, Untagged};
 
 const HOTPLUG: &[&str] = &["two", "hotplug"];
 

@@ -1,7 +1,8 @@
 //! Machines that scenarios of several themes run on.
 
 use crate::engine::{MakeTags, TestMachine, Transport};
-use shootdown::{OnLeave, PerCpuSlots, TagPolicy, Untagged};
+use shootdown::mask::OnLeave;
+use shootdown::tags::{PerCpuSlots, TagPolicy, Untagged};
 use std::marker::PhantomData;
 
 /// Defines machines, each by its tags and by what else differs from [`TestMachine`]'s defaults.

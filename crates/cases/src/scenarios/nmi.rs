@@ -4,7 +4,7 @@ use super::list::{List, Scenario};
 use super::machines::machines;
 use crate::engine::Start::{Kernel, Lazy, User};
 use crate::engine::{Everywhere, Nmi, TestMachine, Transport};
-use shootdown::{GlobalOverLocal, Untagged};
+use shootdown::tags::{GlobalOverLocal, Untagged};
 
 const HARD: &[&str] = &["hard"];
 
@@ -113,7 +113,7 @@ mod tests {
     use super::super::machines::machines;
     use super::{HARD, switches};
     use crate::engine::{Fault, Nmi, Oracles};
-    use shootdown::Untagged;
+    use shootdown::tags::Untagged;
     use shootdown_explore::{Options, Verdict};
 
     machines! {

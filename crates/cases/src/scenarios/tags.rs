@@ -5,9 +5,9 @@ use super::list::{List, Scenario};
 use super::machines::{ByBroadcasts, ByIpis, Tagged, machines};
 use crate::engine::Start::User;
 use crate::engine::{Code, Cpu, Everywhere, History, TestMachine, Transport};
-use shootdown::{
-    FlushByBroadcast, FlushByIpi, GlobalAsids, GlobalOverLocal, PerCpuSlots, Platform, VersionedContexts,
-    Vmids,
+use shootdown::Platform;
+use shootdown::tags::{
+    FlushByBroadcast, FlushByIpi, GlobalAsids, GlobalOverLocal, PerCpuSlots, VersionedContexts, Vmids,
 };
 use std::marker::PhantomData;
 

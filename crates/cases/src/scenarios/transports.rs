@@ -5,7 +5,7 @@ use super::list::{List, Scenario};
 use super::machines::{Broadcast, ByBroadcasts, machines};
 use crate::engine::Start::{Lazy, User};
 use crate::engine::{Everywhere, TestMachine, Transport};
-use shootdown::{GlobalOverLocal, Untagged};
+use shootdown::tags::{GlobalOverLocal, Untagged};
 
 const TRANSPORTS: &[&str] = &["three", "transports"];
 

@@ -5,9 +5,9 @@ use super::list::{List, Scenario};
 use super::machines::{ByBroadcasts, ByIpis, Tagged, machines};
 use crate::engine::Start::{Lazy, User};
 use crate::engine::{Code, Cpu, Everywhere, History, TestMachine, Transport};
-use shootdown::{
-    FlushByBroadcast, FlushByIpi, GlobalAsids, GlobalOverLocal, OnLeave, PerCpuSlots, VersionedContexts,
-    Vmids,
+use shootdown::mask::OnLeave;
+use shootdown::tags::{
+    FlushByBroadcast, FlushByIpi, GlobalAsids, GlobalOverLocal, PerCpuSlots, VersionedContexts, Vmids,
 };
 
 const TWO: &[&str] = &["two", "tags"];

@@ -3,7 +3,8 @@
 use super::list::List;
 use super::machines::machines;
 use crate::engine::Start::{Kernel, Lazy, Offline, User};
-use shootdown::{OnLeave, Untagged};
+use shootdown::mask::OnLeave;
+use shootdown::tags::Untagged;
 
 const TWO: &[&str] = &["two", "wide"];
 const THREE: &[&str] = &["three", "wide"];
