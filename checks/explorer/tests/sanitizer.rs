@@ -1,9 +1,10 @@
 //! The sanitizer on the explorer: told what the simulated machine's platform does, it is silent about the engine as it ships
 //! and names what a removed rule does. Its own cells are explored with the engine's.
 
+use shootdown_cases::engine::{Fault, Oracles};
+use shootdown_cases::scenarios::cases_under;
 use shootdown_explore::{Memory, Options, Verdict};
 use shootdown_machine::Case;
-use shootdown_machine::engine::{Fault, Oracles, cases_under};
 
 /// What a removed rule is reported by: the case, and words of the report.
 ///

@@ -1,8 +1,9 @@
 //! All cases there are, and the rule or ordering that a run takes out of the engine.
 
-use shootdown_corpus::Bug;
-use shootdown_machine::engine::Fault;
-use shootdown_machine::{Case, Variant, engine};
+use shootdown_cases::bugs::Bug;
+use shootdown_cases::engine::Fault;
+use shootdown_cases::scenarios;
+use shootdown_machine::{Case, Variant};
 
 use crate::failure::{BadInput, Failure};
 use crate::select::near;
@@ -83,8 +84,8 @@ impl Removed {
 /// contains the engine.
 pub fn cases(bugs: &[Bug], removed: Option<&Removed>) -> Vec<Case> {
     match removed {
-        Some(removed) => engine::cases(removed.fault),
-        None => engine::cases(Fault::NONE).into_iter().chain(bugs.iter().flat_map(Bug::cases)).collect(),
+        Some(removed) => scenarios::cases(removed.fault),
+        None => scenarios::cases(Fault::NONE).into_iter().chain(bugs.iter().flat_map(Bug::cases)).collect(),
     }
 }
 

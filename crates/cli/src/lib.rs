@@ -27,7 +27,7 @@ mod truth;
 
 use args::{Cli, Command};
 use clap::Parser;
-use shootdown_corpus::Bug;
+use shootdown_cases::bugs::Bug;
 use std::process::ExitCode;
 
 /// Runs the command line of this process on the engine and `bugs`, and returns the exit code: 0 all as expected, 1 not,

@@ -3,6 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let bugs: Vec<_> = shootdown_corpus::bugs().copied().collect();
+    let bugs: Vec<_> = shootdown_cases::bugs::all().copied().collect();
     shootdown_cli::main_with(&bugs)
 }

@@ -1,6 +1,6 @@
 //! What a bug promises besides its two cases: a sound header, and a scenario that shows that the engine does not have it.
 
-use shootdown_corpus::{Bug, problems};
+use shootdown_cases::bugs::{Bug, problems};
 use shootdown_machine::Case;
 use std::collections::BTreeSet;
 
@@ -65,11 +65,11 @@ mod tests {
     use crate::catalogue;
     use crate::record::Record;
     use crate::testing::violation;
-    use shootdown_corpus::Bug;
+    use shootdown_cases::bugs::Bug;
     use shootdown_machine::Case;
 
     fn bug() -> Bug {
-        *shootdown_corpus::bugs().next().expect("a bug")
+        *shootdown_cases::bugs::all().next().expect("a bug")
     }
 
     fn picked<'c>(cases: &'c [Case], bug: &Bug) -> Vec<&'c Case> {

@@ -1,7 +1,7 @@
 //! The result of one case as `--json` prints it.
 
 use serde::{Deserialize, Serialize};
-use shootdown_corpus::{Bug, Needs};
+use shootdown_cases::bugs::{Bug, Needs};
 use shootdown_explore::{Memory, Report};
 use shootdown_machine::{Case, Kind};
 
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn an_entry_survives_a_round_trip() {
-        let bug = shootdown_corpus::bugs().next().expect("a bug");
+        let bug = shootdown_cases::bugs::all().next().expect("a bug");
         let [broken, _] = bug.cases();
         for (case, bug) in [(engine_case("pairs-x", 2), None), (broken, Some(bug))] {
             let entry = Entry::new(&case, bug);

@@ -26,13 +26,13 @@ struct Compiled {
 
 /// All of them. The engine is there twice: for the explorer, and for the bench.
 const COMPILED: [Compiled; 2] = [
-    Compiled { folder: ENGINE, hash: shootdown_machine::ENGINE_SOURCE },
+    Compiled { folder: ENGINE, hash: shootdown_cases::ENGINE_SOURCE },
     Compiled { folder: ENGINE, hash: shootdown_lab::ENGINE_SOURCE },
 ];
 
 /// Hash of the engine's source that this program was compiled from.
 pub const fn engine() -> &'static str {
-    shootdown_machine::ENGINE_SOURCE
+    shootdown_cases::ENGINE_SOURCE
 }
 
 /// Refuses to go on if the checkout here has other sources than this program was compiled from.

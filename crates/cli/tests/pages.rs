@@ -5,7 +5,7 @@ use predicates::prelude::*;
 use predicates::str::contains;
 use scraper::{Html, Selector};
 use serde_json::Value;
-use shootdown_corpus::{Bug, Class, KIT, bugs};
+use shootdown_cases::bugs::{Bug, Class, KIT, all as bugs};
 use std::path::Path;
 use tempfile::TempDir;
 

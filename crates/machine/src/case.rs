@@ -1,5 +1,6 @@
-use crate::machine::Machine;
-use shootdown_explore::{Memory, Move, Options, Report, Scenario, Trace, explore, replay};
+use crate::machine::{Machine, MaskWord};
+use shootdown_explore::{Memory, Move, Options, Registry, Report, Scenario, Trace, explore, replay};
+use std::fmt::{self, Debug};
 
 /// One thing to check: a scenario by name, and what is expected of it.
 pub struct Case {
@@ -31,6 +32,83 @@ pub struct Case {
 
 /// A protocol on the machine, whatever its type: the explorer is compiled once for all of them.
 pub type Model = Box<dyn Scenario<Device = Machine> + Send>;
+
+/// What the CPUs of a machine run. This is a [`Scenario`] without what all scenarios on a [`Machine`] have in common;
+/// [`boxed`] makes a model of it.
+pub trait Program: Debug + Send + Sync + 'static {
+    /// The machine.
+    fn machine(&self) -> &Machine;
+
+    /// What `cpu` runs, from start to end.
+    fn main(&self, cpu: usize);
+
+    /// Handler of interrupt `line` on `cpu`; runs with interrupts off.
+    fn interrupt(&self, cpu: usize, line: u8) {
+        panic!("cpu {cpu}: interrupt {line} has no handler");
+    }
+
+    /// Names the objects that hold words, the machine's excepted.
+    fn register(&self, registry: &mut Registry) {
+        let _ = registry;
+    }
+
+    /// A mask that the oracle checks (SD-1).
+    fn mask(&self) -> Option<MaskWord<'_>> {
+        None
+    }
+
+    /// Lines pending at start, as [`Scenario::pending_at_start`] has them.
+    fn pending_at_start(&self, cpu: usize) -> u32 {
+        let _ = cpu;
+        0
+    }
+
+    /// Lines that are taken even with interrupts off, as [`Scenario::non_maskable`] has them.
+    fn non_maskable(&self) -> u32 {
+        0
+    }
+}
+
+/// Makes a model of a program.
+pub fn boxed(program: impl Program) -> Model {
+    Box::new(OnMachine(program))
+}
+
+/// A program as a scenario of the machine; its debug output is the program's.
+pub struct OnMachine<P>(pub P);
+
+impl<P: Debug> Debug for OnMachine<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<P: Program> Scenario for OnMachine<P> {
+    type Device = Machine;
+
+    fn cpus(&self) -> usize {
+        self.0.machine().cpus()
+    }
+    fn main(&self, cpu: usize) {
+        self.0.main(cpu);
+    }
+    fn interrupt(&self, cpu: usize, line: u8) {
+        self.0.interrupt(cpu, line);
+    }
+    fn device(&self) -> &Machine {
+        self.0.machine()
+    }
+    fn register(&self, registry: &mut Registry) {
+        self.0.register(registry);
+        self.0.machine().register(registry, self.0.mask().as_slice());
+    }
+    fn pending_at_start(&self, cpu: usize) -> u32 {
+        self.0.pending_at_start(cpu)
+    }
+    fn non_maskable(&self) -> u32 {
+        self.0.non_maskable()
+    }
+}
 
 /// Visits every execution of `model`.
 pub fn run(model: &Model, options: &Options<'_>) -> Report {

@@ -3,13 +3,16 @@ use crate::state::{Local, ONLINE, USER};
 use crate::tables::Tables;
 use shootdown_explore::sync::Word;
 
-pub(crate) const MAX_CPUS: usize = 8;
+/// CPUs of a machine at most.
+pub const MAX_CPUS: usize = 8;
 pub(crate) const MAX_SPACES: usize = 6;
 pub(crate) const MAX_TABLES: usize = 8;
 pub(crate) const MAX_ENTRIES: usize = 2;
 pub(crate) const SLOTS: usize = 2;
-pub(crate) const MAX_PAGES: usize = MAX_ENTRIES * SLOTS;
-pub(crate) const MAX_TAGS: usize = 6;
+/// Pages of a space at most.
+pub const MAX_PAGES: usize = MAX_ENTRIES * SLOTS;
+/// Tags of a machine at most.
+pub const MAX_TAGS: usize = 6;
 pub(crate) const MAX_KERNEL: usize = 2;
 pub(crate) const MAX_FRAMES: usize = 16;
 pub(crate) const MAX_VALUES: usize = 16;
@@ -128,7 +131,7 @@ impl Builder {
     }
 
     /// Leaves states unchecked, so that another oracle has to notice.
-    pub(crate) fn without_oracle(mut self) -> Self {
+    pub fn without_oracle(mut self) -> Self {
         self.checked = false;
         self
     }

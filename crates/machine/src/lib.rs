@@ -1,4 +1,4 @@
-//! What hardware may do with page tables and TLBs, an oracle that watches it, and the engine's scenarios on it.
+//! What hardware may do with page tables and TLBs, and an oracle that watches it.
 //!
 //! A [`Machine`] is the [`shootdown_explore::Device`] of a scenario. Page tables are ordinary words in [`Tables`]; TLB and
 //! root instructions are the functions of [`hw`]. After every step the machine adds to each CPU's TLB all that hardware
@@ -9,7 +9,6 @@ mod case;
 mod config;
 mod dissect;
 mod domain;
-pub mod engine;
 pub mod hw;
 mod machine;
 mod oracle;
@@ -20,11 +19,8 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use case::{Case, Expected, Kind, Model, ReplayFn, Variant, run, run_again};
-pub use config::{Builder, Translation};
+pub use case::{Case, Expected, Kind, Model, OnMachine, Program, ReplayFn, Variant, boxed, run, run_again};
+pub use config::{Builder, MAX_CPUS, MAX_PAGES, MAX_TAGS, Translation};
 pub use machine::{Acknowledged, Machine, MaskWord};
 pub use state::{Local, Shared};
 pub use tables::{Tables, space_name};
-
-/// Hash of the engine's source that this was compiled from.
-pub const ENGINE_SOURCE: &str = shootdown::SOURCE;

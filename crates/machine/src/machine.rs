@@ -81,6 +81,11 @@ impl Machine {
         Builder::new(cpus)
     }
 
+    /// Returns how many CPUs there are.
+    pub fn cpus(&self) -> usize {
+        self.config.cpus
+    }
+
     pub(crate) fn new(config: Builder, tables: Tables) -> Self {
         let values = |wanted: &dyn Fn(&Translation) -> bool| {
             config

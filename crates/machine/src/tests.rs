@@ -1,5 +1,5 @@
 use crate::hw::{self, Install, WalkCache, Which, Whose};
-use crate::{Acknowledged, Builder, Machine, MaskWord};
+use crate::{Acknowledged, Builder, Machine, MaskWord, Program, boxed};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Action, Memory, Options, Registry, Report, Scenario, Verdict, explore};
@@ -7,6 +7,7 @@ use shootdown_explore::{Action, Memory, Options, Registry, Report, Scenario, Ver
 type Main = fn(&SmallMachine);
 
 /// A machine, what each CPU runs on it, and a word for them to talk through.
+#[derive(Debug)]
 struct SmallMachine {
     machine: Machine,
     mains: Vec<Main>,
@@ -14,24 +15,21 @@ struct SmallMachine {
     mask: Option<Word>,
 }
 
-impl Scenario for SmallMachine {
-    type Device = Machine;
-    fn cpus(&self) -> usize {
-        self.mains.len()
+impl Program for SmallMachine {
+    fn machine(&self) -> &Machine {
+        &self.machine
     }
     fn main(&self, cpu: usize) {
         self.mains[cpu](self);
     }
-    fn device(&self) -> &Machine {
-        &self.machine
-    }
     fn register(&self, registry: &mut Registry) {
         registry.object("small_machine", &self.word);
-        let mask = self.mask.as_ref().map(|word| MaskWord { space: 0, word, first: 0 });
-        if let Some(mask) = mask {
-            registry.object("mask", mask.word);
+        if let Some(mask) = &self.mask {
+            registry.object("mask", mask);
         }
-        self.machine.register(registry, mask.as_slice());
+    }
+    fn mask(&self) -> Option<MaskWord<'_>> {
+        self.mask.as_ref().map(|word| MaskWord { space: 0, word, first: 0 })
     }
 }
 
@@ -39,7 +37,7 @@ fn run(builder: Builder, mains: &[Main], memory: Memory) -> Report {
     let mask = None;
     let small_machine =
         SmallMachine { machine: builder.build(), mains: mains.to_vec(), word: Word::new("word", 0), mask };
-    explore(&small_machine, &Options { memory, workers: 1, ..Options::default() })
+    explore(&boxed(small_machine), &Options { memory, workers: 1, ..Options::default() })
 }
 
 #[track_caller]
@@ -457,7 +455,7 @@ fn mask_must_name_every_cpu_that_has_the_root_loaded() {
         let machine = Machine::builder(1).build();
         let mask = Some(Word::new("mask", 0));
         let small_machine = SmallMachine { machine, mains: vec![main], word: Word::new("word", 0), mask };
-        explore(&small_machine, &Options::default()).verdict
+        explore(&boxed(small_machine), &Options::default()).verdict
     };
     let in_order: Main = |small_machine| {
         small_machine.mask.as_ref().map(|mask| mask.fetch_or(1, SeqCst));

@@ -1,6 +1,6 @@
 //! Two CPUs flush a third, which acknowledges by a count: one takes the other's acknowledgement for its own.
 
-use shootdown_corpus::{Bug, Class, Needs};
+use shootdown_cases::bugs::{Bug, Class, Needs};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, WalkCache};

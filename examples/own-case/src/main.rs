@@ -2,7 +2,7 @@
 
 mod counted_acks;
 
-use shootdown_corpus::Bug;
+use shootdown_cases::bugs::Bug;
 use std::process::ExitCode;
 
 const BUGS: &[Bug] = &[counted_acks::BUG];
@@ -14,12 +14,13 @@ fn main() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::BUGS;
+    use shootdown_cases::engine::Fault;
+    use shootdown_cases::scenarios;
     use shootdown_explore::{Memory, Options, Verdict};
-    use shootdown_machine::engine::{self, Fault};
 
     #[test]
     fn headers_are_sound() {
-        assert_eq!(shootdown_corpus::problems(BUGS, &engine::cases(Fault::NONE)), []);
+        assert_eq!(shootdown_cases::bugs::problems(BUGS, &scenarios::cases(Fault::NONE)), []);
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub fn build(root: &Path, mutants: &[Mutant], rungs: &[Rung]) -> Result<Built> {
     let mut built = Built { explorer: PathBuf::new(), loom: PathBuf::new(), tests: BTreeMap::new(), folder };
     for rung in rungs {
         let arguments = match rung {
-            Rung::Explorer => "build --release --package shootdown-machine --example mutant".to_owned(),
+            Rung::Explorer => "build --release --package shootdown-cases --example mutant".to_owned(),
             Rung::Loom => "test --no-run --release --package shootdown-under-loom --test sound".to_owned(),
             Rung::Tests => format!("test --no-run --package shootdown {TESTS}"),
         };

@@ -8,7 +8,7 @@ use super::read::{Finding, Source};
 use crate::process::{cargo, line};
 
 /// A folder a class.
-const BUGS: &str = "crates/corpus/src/bugs/";
+const BUGS: &str = "crates/cases/src/bugs/";
 
 /// Reads all files: which of them belong together.
 pub fn read(sources: &[Source]) -> Vec<Finding> {
@@ -63,7 +63,7 @@ mod tests {
     use crate::tidy::read::{Source, source};
 
     fn file(name: &str, text: &str) -> Source {
-        source(&format!("crates/corpus/src/bugs/masks/{name}"), text)
+        source(&format!("crates/cases/src/bugs/masks/{name}"), text)
     }
 
     #[test]
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn files_elsewhere_are_left_alone() {
-        assert_eq!(read(&[source("crates/corpus/src/protocols/lock.rs", ""), source("a.md", "")]), []);
+        assert_eq!(read(&[source("crates/cases/src/protocols/lock.rs", ""), source("a.md", "")]), []);
     }
 
     #[test]

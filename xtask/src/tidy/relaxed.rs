@@ -14,7 +14,7 @@ use super::read::{Finding, Source};
 
 /// Where scenarios are written: loom's as functions, the explorer's by name.
 const LOOM: &str = "checks/loom/tests/scenarios/";
-const EXPLORED: &str = "crates/machine/src/engine/scenarios/";
+const EXPLORED: &str = "crates/cases/src/scenarios/";
 
 /// What a comment says where no other CPU's view of the access matters.
 const UNSHARED: [&str; 3] = ["only this CPU", "under the lock", "for statistics"];
@@ -97,7 +97,8 @@ mod tests {
 
     fn found(text: &str) -> Vec<usize> {
         let loom = source("checks/loom/tests/scenarios/a.rs", "pub fn two_flushers() {\n");
-        let explored = source("crates/machine/src/engine/scenarios/a.rs", "&named(\"lazy-return\", TWO)\n");
+        let explored =
+            source("crates/cases/src/scenarios/a.rs", "list.scenario::<Plain>(\"lazy-return\", TWO)\n");
         let findings = read(&[loom, explored, source("crates/shootdown/src/flush.rs", text)]);
         findings.into_iter().map(|finding| finding.line).collect()
     }

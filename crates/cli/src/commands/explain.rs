@@ -1,6 +1,6 @@
 use anstyle::Style;
 use indicatif::HumanCount;
-use shootdown_corpus::Bug;
+use shootdown_cases::bugs::Bug;
 use shootdown_explore::{Memory, Report, Trace, Verdict};
 use shootdown_machine::{Case, Expected, Kind};
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-use shootdown_corpus::{Bug, Class};
+use shootdown_cases::bugs::{Bug, Class};
 use shootdown_machine::{Case, Kind};
 use std::io::Write;
 use std::process::ExitCode;
@@ -83,7 +83,7 @@ fn counts(bugs: &[&Bug]) -> String {
 mod tests {
     use super::{about, counts, groups};
     use crate::testing::{bug_case, engine_case};
-    use shootdown_corpus::{Bug, Class};
+    use shootdown_cases::bugs::{Bug, Class};
     use shootdown_machine::{Case, Kind};
 
     #[test]
@@ -101,7 +101,8 @@ mod tests {
 
     #[test]
     fn bugs_are_counted_by_class() {
-        let mask = *shootdown_corpus::bugs().find(|bug| bug.class == Class::Mask).expect("a bug of class A");
+        let mask =
+            *shootdown_cases::bugs::all().find(|bug| bug.class == Class::Mask).expect("a bug of class A");
         let suspect = Bug { class: Class::Suspect, ..mask };
         let counted = counts(&[&mask, &suspect, &mask]);
         assert_eq!(

@@ -1,4 +1,4 @@
-use shootdown_corpus::Bug;
+use shootdown_cases::bugs::Bug;
 use shootdown_machine::Case;
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-use shootdown_corpus::Bug;
+use shootdown_cases::bugs::Bug;
 use shootdown_explore::{Options, Report, Trace, Verdict};
 use shootdown_machine::{Case, Kind, Variant};
 use std::fs;

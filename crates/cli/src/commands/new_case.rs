@@ -1,4 +1,4 @@
-use shootdown_corpus::is_kebab_case;
+use shootdown_cases::bugs::is_kebab_case;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -71,7 +71,7 @@ examples/own-case:
   2. cargo run --release -- check {name}
   3. cargo run --release -- explain {name}
 
-In this project itself: a file in crates/corpus/src/bugs/CLASS, `use crate::bug::{{Bug, Class, Needs}}`,
+In this project itself: a file in crates/cases/src/bugs/CLASS, `use crate::bugs::{{Bug, Class, Needs}}`,
 `pub(super) const BUG`, and a line in that folder's mod.rs.",
         written.join(", ")
     )

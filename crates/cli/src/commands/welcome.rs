@@ -1,5 +1,5 @@
 use anstyle::Style;
-use shootdown_corpus::Bug;
+use shootdown_cases::bugs::Bug;
 use shootdown_explore::Trace;
 use std::io::Write;
 use std::process::ExitCode;

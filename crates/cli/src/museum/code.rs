@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use proc_macro2::{LineColumn, TokenStream, TokenTree};
-use shootdown_corpus::Bug;
+use shootdown_cases::bugs::Bug;
 use shootdown_machine::Variant;
 use similar::{ChangeTag, TextDiff};
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! The museum's entrance: every bug on a card, by class, to search and to filter.
 
 use maud::{Markup, html};
-use shootdown_corpus::{Bug, Class};
+use shootdown_cases::bugs::{Bug, Class};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::page::document;

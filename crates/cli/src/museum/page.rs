@@ -1,7 +1,7 @@
 //! The page of one counterexample.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use shootdown_corpus::{Bug, Class, KIT, Needs};
+use shootdown_cases::bugs::{Bug, Class, KIT, Needs};
 use shootdown_explore::{Action, Memory, Report, Step, Trace};
 use shootdown_machine::Case;
 

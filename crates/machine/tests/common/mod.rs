@@ -1,33 +1,29 @@
 //! A machine, a function for each CPU, and a word for them to talk through.
 
 use shootdown_explore::sync::Word;
-use shootdown_explore::{Memory, Options, Registry, Scenario, Verdict, explore};
-use shootdown_machine::{Builder, Machine};
+use shootdown_explore::{Memory, Options, Registry, Verdict};
+use shootdown_machine::{Builder, Machine, Program, boxed, run};
 
 /// What a CPU does.
 pub type Main = fn(&SmallMachine);
 
 /// The scenario.
+#[derive(Debug)]
 pub struct SmallMachine {
     pub machine: Machine,
     pub word: Word,
     mains: Vec<Main>,
 }
 
-impl Scenario for SmallMachine {
-    type Device = Machine;
-    fn cpus(&self) -> usize {
-        self.mains.len()
+impl Program for SmallMachine {
+    fn machine(&self) -> &Machine {
+        &self.machine
     }
     fn main(&self, cpu: usize) {
         self.mains[cpu](self);
     }
-    fn device(&self) -> &Machine {
-        &self.machine
-    }
     fn register(&self, registry: &mut Registry) {
         registry.object("small_machine", &self.word);
-        self.machine.register(registry, &[]);
     }
 }
 
@@ -35,5 +31,5 @@ impl Scenario for SmallMachine {
 pub fn verdict(builder: Builder, mains: &[Main]) -> Verdict {
     let small_machine =
         SmallMachine { machine: builder.build(), word: Word::new("word", 0), mains: mains.to_vec() };
-    explore(&small_machine, &Options { memory: Memory::Tso, workers: 1, ..Options::default() }).verdict
+    run(&boxed(small_machine), &Options { memory: Memory::Tso, workers: 1, ..Options::default() }).verdict
 }

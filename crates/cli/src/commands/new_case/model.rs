@@ -1,6 +1,6 @@
 //! One sentence: what goes wrong.
 
-use shootdown_corpus::{Bug, Class, Needs};
+use shootdown_cases::bugs::{Bug, Class, Needs};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry, Scenario};
 use shootdown_machine::hw::{self, WalkCache};

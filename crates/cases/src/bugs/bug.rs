@@ -1,0 +1,222 @@
+use shootdown_explore::{Memory, Options, Scenario};
+use shootdown_machine::{Case, Expected, Kind, Machine, Model, OnMachine, Program, Variant, run, run_again};
+use std::fmt::Debug;
+
+/// A bug: where it is from, what it takes to show it, and its protocol as it was and as it was mended.
+#[derive(Clone, Copy, Debug)]
+pub struct Bug {
+    /// Name of the pair of cases, without the variant: kernel, commit or advisory, subject.
+    pub name: &'static str,
+    /// Number in the collection of bugs: class letter and number.
+    pub id: &'static str,
+    /// The commit or advisory that fixed it.
+    pub source: &'static str,
+    /// Its title.
+    pub title: &'static str,
+    /// The kernel or hypervisor.
+    pub kernel: &'static str,
+    /// Architecture, or `generic`.
+    pub arch: &'static str,
+    /// Class of bug.
+    pub class: Class,
+    /// Rules SD-n that the broken protocol breaks.
+    pub rules: &'static [u8],
+    /// What shows it.
+    pub needs: Needs,
+    /// CPUs of the smallest machine that shows it as modelled.
+    pub cpus: usize,
+    /// Memory model of the architecture, used by default.
+    pub memory: Memory,
+    /// One sentence: what goes wrong.
+    pub about: &'static str,
+    /// A page of prose for someone who never saw it.
+    pub story: &'static str,
+    /// How the broken protocol ends, in the oracle's words, or the explorer's if it gets stuck; the explorer's places in the
+    /// code (` at FILE:LINE:COLUMN`) may be left out, see [`Bug::ends_as`].
+    pub ends: &'static str,
+    /// The engine's scenario that shows that the engine does not have the bug.
+    pub engine: &'static str,
+    /// The model's source: file name and text, the case's own file first, then the shapes it shares with others.
+    pub code: &'static [(&'static str, &'static str)],
+    /// Builds the protocol, as it was or as it was mended.
+    pub build: fn(Variant) -> Box<dyn Protocol>,
+}
+
+/// A protocol of a bug. Its debug output shows the values by which the broken and the fixed one differ.
+pub trait Protocol: Scenario<Device = Machine> + Debug + Send {}
+
+impl<S: Scenario<Device = Machine> + Debug + Send> Protocol for S {}
+
+/// Makes the protocol of a bug from its program.
+pub fn boxed(program: impl Program + Debug) -> Box<dyn Protocol> {
+    Box::new(OnMachine(program))
+}
+
+/// Classes of bugs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// A: CPU masks, borrowing, lazy TLB.
+    Mask,
+    /// B: ordering between switching in and flushing.
+    Ordering,
+    /// C: tags and hardware broadcast.
+    Tag,
+    /// D: flushing against freeing.
+    FlushBeforeFree,
+    /// E: lifetime by reference counts.
+    Lifetime,
+    /// F: interrupts, hotplug, paravirtual flushes.
+    Interrupt,
+    /// G: kernels other than Linux, whatever the mechanism.
+    OtherKernel,
+    /// H: read in a current kernel, unconfirmed.
+    Suspect,
+}
+
+/// What it takes to show a bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Interleaving of sequentially consistent steps.
+    Interleaving,
+    /// Stores that wait in a store buffer.
+    StoreBuffer,
+}
+
+impl Class {
+    /// All classes, in the order of their letters.
+    pub const ALL: [Self; 8] = [
+        Self::Mask,
+        Self::Ordering,
+        Self::Tag,
+        Self::FlushBeforeFree,
+        Self::Lifetime,
+        Self::Interrupt,
+        Self::OtherKernel,
+        Self::Suspect,
+    ];
+
+    /// Returns the letter that ids of this class begin with.
+    pub fn letter(self) -> char {
+        (b'A' + self as u8) as char
+    }
+
+    /// Returns what the class is about, in a few words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Mask => "masks, borrowing, lazy TLB",
+            Self::Ordering => "switching in against flushing",
+            Self::Tag => "tags and broadcast",
+            Self::FlushBeforeFree => "flushing against freeing",
+            Self::Lifetime => "reference counts",
+            Self::Interrupt => "interrupts and hotplug",
+            Self::OtherKernel => "other kernels",
+            Self::Suspect => "suspects",
+        }
+    }
+}
+
+/// The source of a model as [`Bug::code`] has it: the bug's own file, then those of `protocols` that it shares.
+macro_rules! code {
+    ($own:literal $(, $shared:literal)*) => {
+        &[($own, include_str!($own)) $(, ($shared, include_str!(concat!("../../protocols/", $shared))))*]
+    };
+}
+pub(super) use code;
+
+impl Bug {
+    /// What most bugs have in common: Linux on any architecture, and a race of two CPUs. [`Bug::problems`] names each other
+    /// field that is left empty.
+    pub const LINUX: Self = Self {
+        name: "",
+        id: "",
+        source: "",
+        title: "",
+        kernel: "Linux",
+        arch: "generic",
+        class: Class::OtherKernel,
+        rules: &[],
+        needs: Needs::Interleaving,
+        cpus: 2,
+        memory: Memory::Tso,
+        about: "",
+        story: "",
+        ends: "",
+        engine: "",
+        code: &[],
+        build: |_| unreachable!("a bug builds its own protocol"),
+    };
+
+    /// Makes the two cases of the bug, `NAME/broken` and `NAME/fixed`.
+    pub fn cases(&self) -> [Case; 2] {
+        [Variant::Broken, Variant::Fixed].map(|variant| self.case(variant))
+    }
+
+    /// Makes the case of one variant.
+    pub fn case(&self, variant: Variant) -> Case {
+        self.case_of(variant, variant)
+    }
+
+    /// Makes the case of one variant with the other's protocol in it: a checker that checks must be surprised.
+    pub fn swapped(&self, variant: Variant) -> Case {
+        let other = if variant == Variant::Broken { Variant::Fixed } else { Variant::Broken };
+        self.case_of(variant, other)
+    }
+
+    /// Returns whether `words` say that the broken protocol ended as it did, whatever the places in the code.
+    pub fn ends_as(&self, words: &str) -> bool {
+        without_places(words) == without_places(self.ends)
+    }
+
+    fn case_of(&self, variant: Variant, model: Variant) -> Case {
+        let (word, expected) = match variant {
+            Variant::Broken => ("broken", Expected::Violates),
+            _ => ("fixed", Expected::Holds),
+        };
+        let build = self.build;
+        let build = move || -> Model { Box::new(build(model)) };
+        Case {
+            name: format!("{}/{word}", self.name),
+            kind: if self.class == Class::Suspect { Kind::Suspect } else { Kind::Bug },
+            variant,
+            expected,
+            memory: self.memory,
+            cpus: self.cpus,
+            deep: false,
+            groups: &["bugs"],
+            about: self.about.to_owned(),
+            story: self.story,
+            run: Box::new(move |options: &Options<'_>| run(&build(), options)),
+            replay: Box::new(move |options, moves| run_again(&build(), options, moves)),
+        }
+    }
+}
+
+/// Drops ` at FILE:LINE:COLUMN` wherever it is the end of a clause: lines move with every edit.
+fn without_places(words: &str) -> String {
+    let clauses = words.split("; ").map(|clause| match clause.rsplit_once(" at ") {
+        Some((before, place)) if is_place(place) => before,
+        _ => clause,
+    });
+    clauses.collect::<Vec<_>>().join("; ")
+}
+
+fn is_place(text: &str) -> bool {
+    let mut parts = text.rsplitn(3, ':');
+    let mut number = || parts.next().is_some_and(|part| part.parse::<u32>().is_ok());
+    let (column, line) = (number(), number());
+    column && line && parts.next().is_some_and(|file| file.ends_with(".rs") && !file.contains(' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_places;
+
+    #[test]
+    fn places_are_dropped_and_other_words_kept() {
+        let stuck = "stuck: CPU 0 waits for io at src/a.rs:177:30; CPU 2 is at src/b.rs:2:9";
+        assert_eq!(without_places(stuck), "stuck: CPU 0 waits for io; CPU 2 is");
+        for words in ["it looks at page 0", "it looks at a.rs", "frame 1, at last: 1:2", "at"] {
+            assert_eq!(without_places(words), words);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! munmap of a dirty page drops the lock before it flushes; writeback takes the page to be clean.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-1cf35d47-dirty-zap",
+    id: "D16",
+    source: "1cf35d47712d",
+    title: "mm: split 'tlb_flush_mmu()' into tlb flushing and memory freeing parts",
+    rules: &[8],
+    about: "A dirty shared page is unmapped and its flush put off; writeback finds no mapping, takes the page to \
+            be clean, and a thread writes to it through its TLB: the write is lost.",
+    story: include_str!("linux_1cf35d47.md"),
+    ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
+    engine: "nested-gathers",
+    code: code!["linux_1cf35d47.rs", "deferred.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> Deferred {
+    let flush = if variant == Variant::Broken { Flush::AfterUnlock } else { Flush::BeforeUnlock };
+    Deferred::new(Policy {
+        words: ["munmap dirty page 0", "write page 0 back"],
+        cpus: 2,
+        outsider: false,
+        pages: 1,
+        change: Change::Clear,
+        flush,
+        pending: Pending::Untold,
+        goal: Goal::Protect,
+        ask: Ask::Never,
+        relocks: false,
+    })
+}

@@ -1,0 +1,39 @@
+//! The flush that is due is asked for when the lock is first taken, not when it is taken again.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-383c4613-madvise-relock",
+    id: "D13",
+    source: "383c4613c67c",
+    title: "mm: close theoretical race where stale TLB entries could linger",
+    arch: "generic (x86 batching)",
+    rules: &[8],
+    about: "madvise asks for a pending flush when it takes the page-table lock, then drops the lock to split a \
+            large page and takes it again without asking; reclaim comes in between.",
+    story: include_str!("linux_383c4613.md"),
+    ends: "CPU 1 can still use page 0 of space A, which was unmapped (SD-8)",
+    engine: "nested-gathers",
+    code: code!["linux_383c4613.rs", "deferred.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> Deferred {
+    let ask = if variant == Variant::Broken { Ask::AtFirstLock } else { Ask::AtEveryLock };
+    Deferred::new(Policy {
+        words: ["reclaim page 0", "madvise page 0"],
+        cpus: 2,
+        outsider: true,
+        pages: 1,
+        change: Change::Clear,
+        flush: Flush::AfterUnlock,
+        pending: Pending::Flag,
+        goal: Goal::Discard,
+        ask,
+        relocks: true,
+    })
+}

@@ -1,0 +1,28 @@
+//! When there is no memory for the batch, a page table is freed without a flush.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::table_batch::{Other, Past, Policy, TableBatch};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-d86564a2-batch-oom",
+    id: "D6",
+    source: "d86564a2f085",
+    title: "mm/tlb, x86/mm: Support invalidating TLB caches for RCU_TABLE_FREE",
+    arch: "x86, powerpc",
+    rules: &[7, 14],
+    about: "If the page for the batch of tables cannot be allocated, the table is freed after an interrupt that \
+            waits for lockless walkers but flushes nothing.",
+    story: include_str!("linux_d86564a2.md"),
+    ends: "CPU 1 can still walk table 1 in space A, which was freed (SD-7)",
+    engine: "lazy-vs-table-free",
+    code: code!["linux_d86564a2.rs", "table_batch.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> TableBatch {
+    let no_memory = if variant == Variant::Broken { Past::SyncAndFree } else { Past::FlushAndFree };
+    TableBatch::new(Policy { alone: Past::Never, no_memory, other: Other::Runs })
+}

@@ -1,0 +1,185 @@
+//! What must be true of a bug's header, whoever wrote it.
+
+use crate::bugs::Bug;
+use shootdown_machine::Case;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Words of a story.
+const STORY: std::ops::RangeInclusive<usize> = 150..=310;
+/// Longest sentence that says what goes wrong.
+const ABOUT: usize = 200;
+/// Most CPUs of a machine.
+const MAX_CPUS: usize = 8;
+
+/// Something to mend in a bug's header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Name of the bug.
+    pub bug: &'static str,
+    /// Its file, if it names one.
+    pub file: &'static str,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): {}", self.bug, self.file, self.what)
+    }
+}
+
+impl Bug {
+    /// Returns what is wrong with the header in itself: empty fields, an id of another class, a name that is not
+    /// kebab-case, rules that do not exist, a story too short or too long.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut demand = |holds: bool, what: String| {
+            if !holds {
+                problems.push(what);
+            }
+        };
+        demand(
+            is_kebab_case(self.name),
+            format!("the name {:?} is not of the form kernel-subject", self.name),
+        );
+        let letter = self.class.letter();
+        demand(
+            self.id.strip_prefix(letter).is_some_and(is_number),
+            format!("the id {:?} is not {letter} and a number, as class {:?} has it", self.id, self.class),
+        );
+        for (field, text) in [
+            ("source", self.source),
+            ("title", self.title),
+            ("kernel", self.kernel),
+            ("arch", self.arch),
+            ("about", self.about),
+            ("ends", self.ends),
+            ("engine", self.engine),
+        ] {
+            demand(!text.trim().is_empty(), format!("the field `{field}` is empty"));
+        }
+        let about = self.about.chars().count();
+        demand(about <= ABOUT, format!("`about` has {about} characters, at most {ABOUT}"));
+        let words = self.story.split_whitespace().count();
+        demand(
+            STORY.contains(&words),
+            format!("a story of {words} words, not {} to {}", STORY.start(), STORY.end()),
+        );
+        demand(!self.rules.is_empty(), "it breaks no rule".to_owned());
+        for rule in self.rules.iter().filter(|rule| !(1..=shootdown::rules::LAST).contains(*rule)) {
+            demand(false, format!("there is no rule SD-{rule}"));
+        }
+        demand((1..=MAX_CPUS).contains(&self.cpus), format!("{} CPUs, not 1 to {MAX_CPUS}", self.cpus));
+        let code = !self.code.is_empty()
+            && self.code.iter().all(|(file, text)| !file.is_empty() && !text.is_empty());
+        demand(code, "`code` does not show the model's source".to_owned());
+        problems
+    }
+
+    /// Returns what is wrong with the scenario of the engine that the bug names, where `engine` are those there are.
+    pub fn engine_problem(&self, engine: &[Case]) -> Option<String> {
+        match engine.iter().find(|case| case.name == self.engine) {
+            None => Some(format!("the engine has no scenario {:?}", self.engine)),
+            Some(case) if case.deep => {
+                Some(format!("the engine's scenario {:?} runs only with --deep", self.engine))
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// Returns the file that the bug is in, or `no file` if it shows none.
+    pub fn file(&self) -> &'static str {
+        self.code.first().map_or("no file", |(file, _)| file)
+    }
+}
+
+/// Returns what is wrong with `bugs`: each header in itself, the scenario of `engine` that it names, and ids and names
+/// that two bugs have.
+pub fn problems(bugs: &[Bug], engine: &[Case]) -> Vec<Problem> {
+    let (mut ids, mut names) = (BTreeMap::new(), BTreeMap::new());
+    let mut problems = Vec::new();
+    for bug in bugs {
+        let mut found = bug.problems();
+        found.extend(bug.engine_problem(engine));
+        if let Some(other) = ids.insert(bug.id, bug.name) {
+            found.push(format!("the id {} is that of {other}, too", bug.id));
+        }
+        if let Some(file) = names.insert(bug.name, bug.file()) {
+            found.push(format!("the name is that of the bug in {file}, too"));
+        }
+        problems.extend(found.into_iter().map(|what| Problem { bug: bug.name, file: bug.file(), what }));
+    }
+    problems
+}
+
+/// Whether `name` is of the form `kernel-subject`: at least two parts of small letters and digits.
+pub fn is_kebab_case(name: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    name.contains('-')
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.split('-').all(part)
+}
+
+/// Whether `text` is a number, with or without a letter that tells twins apart: `27`, `27b`.
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_suffix(|last: char| last.is_ascii_lowercase()).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_kebab_case, problems};
+    use crate::bugs::{Bug, Class, all};
+
+    use crate::engine::Fault;
+    use crate::scenarios;
+
+    fn sound() -> Bug {
+        *all().next().expect("a bug")
+    }
+
+    /// The one thing that is wrong with `bug`.
+    #[track_caller]
+    fn wrong(bug: Bug) -> String {
+        let [what] = <[String; 1]>::try_from(bug.problems()).expect("one problem");
+        what
+    }
+
+    #[test]
+    fn a_header_that_is_malformed_is_told_what_is_wrong() {
+        assert_eq!(sound().problems(), Vec::<String>::new());
+        assert!(wrong(Bug { source: " ", ..sound() }).contains("`source` is empty"));
+        assert!(wrong(Bug { engine: "", ..sound() }).contains("`engine` is empty"));
+        assert!(wrong(Bug { name: "linux_trim", ..sound() }).contains("\"linux_trim\""));
+        assert!(wrong(Bug { id: "E1", ..sound() }).contains("is not A and a number"));
+        assert!(wrong(Bug { class: Class::Lifetime, ..sound() }).contains("is not E and a number"));
+        assert!(wrong(Bug { rules: &[], ..sound() }).contains("no rule"));
+        assert!(wrong(Bug { rules: &[9, 99], ..sound() }).contains("no rule SD-99"));
+        assert!(wrong(Bug { story: "Too short.", ..sound() }).contains("a story of 2 words"));
+        assert!(wrong(Bug { cpus: 0, ..sound() }).contains("0 CPUs"));
+        assert!(wrong(Bug { code: &[], ..sound() }).contains("source"));
+    }
+
+    #[test]
+    fn twins_and_scenarios_that_do_not_exist_are_found_with_bug_and_file() {
+        let engine = scenarios::cases(Fault::NONE);
+        let other = Bug { name: "linux-other", id: "A99", engine: "no-such-scenario", ..sound() };
+        let found = problems(&[sound(), sound(), other], &engine);
+        let said: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 3, "{said:?}");
+        assert!(said[0].contains("the id A1 is that of") && said[0].contains(sound().file()));
+        assert!(said[1].contains("the name is that of"));
+        assert!(said[2].starts_with("linux-other") && said[2].contains("no scenario \"no-such-scenario\""));
+    }
+
+    #[test]
+    fn names_are_small_words_joined_by_hyphens() {
+        assert!(is_kebab_case("linux-bafb056c-sparc64-trim") && is_kebab_case("toy-acks"));
+        for name in ["", "toy", "Toy-acks", "toy-", "-toy", "toy--acks", "toy_acks", "toy-ack s", "1-a"] {
+            assert!(!is_kebab_case(name), "{name}");
+        }
+    }
+}

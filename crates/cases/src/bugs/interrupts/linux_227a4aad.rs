@@ -1,0 +1,103 @@
+//! membarrier looks into the address space of what another CPU runs, with nothing to keep it alive.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use shootdown_explore::Registry;
+use shootdown_explore::sync::{self, Word};
+use shootdown_machine::{Machine, Program, Variant};
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-227a4aad-membarrier-mm",
+    id: "F5",
+    source: "227a4aadc75b",
+    title: "sched/membarrier: Fix p->mm->membarrier_state racy load",
+    rules: &[9, 10],
+    about: "membarrier reads a word in the address space of each running task without a reference; the task \
+            exits and the structure is freed in between.",
+    story: include_str!("linux_227a4aad.md"),
+    ends: "use of mm.membarrier_state after its memory was given back",
+    engine: "lazy-vs-final-drop",
+    code: code!["linux_227a4aad.rs"],
+    build: |variant| boxed(Peek::new(variant)),
+    ..super::CLASS
+};
+
+/// What a CPU runs: the task's address space, or nothing.
+const IDLE: u64 = 0;
+const TASK: u64 = 1;
+
+/// The address space: memory that its last reference frees.
+#[derive(Debug)]
+struct Mm {
+    membarrier_state: Word,
+    count: Word,
+}
+
+/// What CPU 1 lets others know of what it runs.
+#[derive(Debug)]
+struct Runqueue {
+    current: Word,
+    state: Word,
+}
+
+/// CPU 0 calls membarrier. CPU 1 runs the last thread of a process that has registered, and that exits.
+#[derive(Debug)]
+pub(crate) struct Peek {
+    variant: Variant,
+    machine: Machine,
+    mm: Mm,
+    rq: Runqueue,
+    barriers: Word,
+}
+
+impl Peek {
+    pub(crate) fn new(variant: Variant) -> Self {
+        Self {
+            variant,
+            machine: Machine::builder(2).build(),
+            mm: Mm { membarrier_state: Word::new("membarrier_state", 1), count: Word::new("count", 1) },
+            rq: Runqueue { current: Word::new("current", TASK), state: Word::new("state", 1) },
+            barriers: Word::new("barriers", 0),
+        }
+    }
+
+    fn membarrier(&self) {
+        sync::note("membarrier");
+        let registered = match self.variant {
+            Variant::Broken => {
+                self.rq.current.load(Acquire) == TASK && self.mm.membarrier_state.load(Acquire) != 0
+            }
+            _ => self.rq.state.load(Acquire) != 0,
+        };
+        if registered {
+            self.barriers.fetch_add(1, AcqRel);
+        }
+    }
+
+    fn exit(&self) {
+        sync::note("exit, switch to idle");
+        self.rq.current.swap(IDLE, AcqRel);
+        self.rq.state.store(0, Release);
+        if self.mm.count.fetch_sub(1, AcqRel) == 1 {
+            sync::note("free the address space");
+            sync::retire(&self.mm);
+        }
+    }
+}
+
+impl Program for Peek {
+    fn main(&self, cpu: usize) {
+        if cpu == 0 { self.membarrier() } else { self.exit() }
+    }
+
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.object("mm", &self.mm);
+        registry.object("rq1", &self.rq);
+        registry.object("sent", &self.barriers);
+    }
+}

@@ -1,0 +1,132 @@
+//! A call to "many" CPUs leaves out the one that makes it; its own copy of a state stays stale.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, Needs, code};
+use crate::protocols::{CROSS_CALL, CrossCall};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use shootdown_explore::Registry;
+use shootdown_explore::sync::{self, Word};
+use shootdown_machine::{Machine, Program, Variant};
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-ce29ddc4-membarrier-self",
+    id: "F4",
+    source: "ce29ddc47b91",
+    title: "sched/membarrier: fix missing local execution of ipi_sync_rq_state()",
+    rules: &[1],
+    needs: Needs::StoreBuffer,
+    about: "A thread registers for membarrier; the function that updates each CPU's copy of that state is run on \
+            all CPUs but its own, which later barriers then skip.",
+    story: include_str!("linux_ce29ddc4.md"),
+    ends: "neither side saw what the other had written",
+    engine: "seed",
+    code: code!["linux_ce29ddc4.rs"],
+    build: |variant| boxed(Register::new(variant)),
+    ..super::CLASS
+};
+
+const FENCE: u64 = 1;
+
+/// Words of the program: each side writes its own and reads the other's.
+#[derive(Debug)]
+struct UserProgram {
+    x: Word,
+    y: Word,
+    registered: Word,
+    read: [Word; 2],
+    done: Word,
+}
+
+/// CPU 0 runs a thread of a process that registers for global barriers, and then relies on them: it leaves the fence
+/// of its fast side to the other. CPU 1 runs another process, which takes the slow side.
+#[derive(Debug)]
+pub(crate) struct Register {
+    variant: Variant,
+    machine: Machine,
+    calls: CrossCall,
+    /// Per CPU: whether what runs there has registered.
+    state: [Word; 2],
+    program: UserProgram,
+}
+
+impl Register {
+    pub(crate) fn new(variant: Variant) -> Self {
+        Self {
+            variant,
+            machine: Machine::builder(2).build(),
+            calls: CrossCall::new(2),
+            state: [Word::new("state0", 0), Word::new("state1", 0)],
+            program: UserProgram {
+                x: Word::new("x", 0),
+                y: Word::new("y", 0),
+                registered: Word::new("registered", 0),
+                read: [Word::new("read0", 2), Word::new("read1", 2)],
+                done: Word::new("done", 0),
+            },
+        }
+    }
+
+    /// Registers the process of CPU 0, all of whose threads run there.
+    fn register_process(&self) {
+        sync::note("register");
+        // The process's other CPUs would be called here; there are none.
+        if self.variant == Variant::Fixed {
+            self.state[0].store(1, Relaxed);
+            sync::fence(SeqCst);
+        }
+        self.program.registered.swap(1, AcqRel);
+    }
+
+    fn fast_side(&self) {
+        sync::note("fast side: no fence");
+        self.program.x.store(1, Relaxed);
+        self.finish(0, self.program.y.load(Relaxed));
+    }
+
+    fn slow_side(&self) {
+        sync::wait_until(|| self.program.registered.load(Acquire) != 0);
+        sync::note("slow side: membarrier");
+        self.program.y.store(1, Relaxed);
+        sync::fence(SeqCst);
+        if self.state[0].load(Relaxed) != 0 {
+            self.calls.call(1, 0b01, FENCE);
+        }
+        sync::fence(SeqCst);
+        self.finish(1, self.program.x.load(Relaxed));
+    }
+
+    fn finish(&self, side: usize, read: u64) {
+        let UserProgram { read: both, done, .. } = &self.program;
+        both[side].swap(read, AcqRel);
+        if done.fetch_add(1, AcqRel) == 1 {
+            let [fast, slow] = [0, 1].map(|side| both[side].load(Acquire));
+            assert!(fast != 0 || slow != 0, "neither side saw what the other had written");
+        }
+    }
+}
+
+impl Program for Register {
+    fn main(&self, cpu: usize) {
+        if cpu == 0 {
+            self.register_process();
+            self.fast_side();
+        } else {
+            self.slow_side();
+        }
+    }
+
+    fn interrupt(&self, cpu: usize, line: u8) {
+        assert_eq!((cpu, line), (0, CROSS_CALL), "only CPU 1 calls");
+        self.calls.serve(cpu, |_| sync::fence(SeqCst));
+    }
+
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        self.calls.register(registry);
+        registry.object("rq", &self.state);
+        registry.object("program", &self.program);
+    }
+}

@@ -1,0 +1,23 @@
+//! Interrupts, hotplug, and what virtual machines leave to their hosts (class F).
+
+mod linux_227a4aad;
+mod linux_35551efb;
+mod linux_723aae25;
+mod linux_72c0098d;
+mod linux_8d056c48;
+mod linux_b0431382;
+mod linux_ce29ddc4;
+
+use crate::bugs::{Bug, Class};
+
+const CLASS: Bug = Bug { class: Class::Interrupt, ..Bug::LINUX };
+
+pub(super) const ALL: &[Bug] = &[
+    linux_b0431382::BUG,
+    linux_35551efb::BUG,
+    linux_8d056c48::BUG,
+    linux_ce29ddc4::BUG,
+    linux_227a4aad::BUG,
+    linux_723aae25::BUG,
+    linux_72c0098d::BUG,
+];

@@ -1,0 +1,27 @@
+//! swapoff finds a space whose fork failed, and walks into the hole.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::half_built::{Ask, HalfBuilt, Policy, Publish};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-1367da7e-swapoff-fork",
+    id: "E11b",
+    source: "1367da7eb875 (CVE-2025-39992)",
+    title: "mm: swap: check for stable address space before operating on the VMA",
+    rules: &[10],
+    about: "swapoff finds a space in the list of all that have pages in swap while fork is still building it, and walks into the hole \
+            that a failed fork leaves.",
+    story: include_str!("linux_1367da7e.md"),
+    ends: "follows what a failed fork left in place of an area",
+    engine: "upgrade-vs-last-drop",
+    code: code!["linux_1367da7e.rs", "half_built.rs", "mm.rs", "lock.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> HalfBuilt {
+    let ask = if variant == Variant::Broken { Ask::Users } else { Ask::Stable };
+    HalfBuilt::new(Policy { name: "swapoff", publish: Publish::Early, ask })
+}

@@ -1,0 +1,34 @@
+//! The page merger waits for the lock of the areas and then walks areas that exit has destroyed under that lock.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-6db504ce-ksm-exit",
+    id: "E2",
+    source: "6db504ce55bd (CVE-2023-53614)",
+    title: "mm/ksm: fix race with VMA iteration and mm_struct teardown",
+    rules: &[10],
+    about: "A walker that holds a structure reference gets the lock of the areas after exit has destroyed them under the same \
+            lock, and does not ask again.",
+    story: include_str!("linux_6db504ce.md"),
+    ends: "use of areas.first after its memory was given back",
+    engine: "upgrade-vs-last-drop",
+    code: code!["linux_6db504ce.rs", "outsider.rs", "mm.rs", "lock.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> Outsider {
+    let permit = if variant == Variant::Broken { Permit::Nothing } else { Permit::AnyUsers };
+    Outsider::new(Policy {
+        name: "ksmd scans",
+        hold: Hold::Structure,
+        permit,
+        look: Look::Protect,
+        exit_locks: true,
+        exit_resets: false,
+    })
+}

@@ -1,0 +1,28 @@
+//! The last structure reference is dropped in an interrupt, over code that holds the lock which freeing the root takes.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::late_drop::{By, LateDrop, Place, Policy};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-7283094e-mmdrop-softirq",
+    id: "E9b",
+    source: "7283094ec3db",
+    title: "kernel, oom: fix potential pgd_lock deadlock from __mmdrop",
+    arch: "x86",
+    rules: &[10, 11],
+    about: "A structure reference held for a dead task is dropped in a soft interrupt; it is the last, and freeing the root takes a \
+            lock that the interrupted code holds.",
+    story: include_str!("linux_7283094e.md"),
+    ends: "no CPU can go on: CPU 0 waits for lock.held to change from 0x1",
+    engine: "deferred-teardown",
+    code: code!["linux_7283094e.rs", "late_drop.rs", "mm.rs", "lock.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> LateDrop {
+    let by = if variant == Variant::Broken { By::Dropper } else { By::Worker };
+    LateDrop::new(Policy { place: Place::Interrupt, by })
+}

@@ -1,0 +1,27 @@
+//! A fork that failed tells the page merger and the huge-page collector of a space with a hole in it.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::half_built::{Ask, HalfBuilt, Policy, Publish};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-985da552-fork-hooks",
+    id: "E11",
+    source: "985da552a98e (CVE-2024-50263)",
+    title: "fork: only invoke khugepaged, ksm hooks if no error",
+    rules: &[10],
+    about: "fork registers the new space with background scanners even if copying it failed halfway; a scanner takes a user \
+            reference and walks into the hole that marks where the copy stopped.",
+    story: include_str!("linux_985da552.md"),
+    ends: "follows what a failed fork left in place of an area",
+    engine: "upgrade-vs-last-drop",
+    code: code!["linux_985da552.rs", "half_built.rs", "mm.rs", "lock.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> HalfBuilt {
+    let publish = if variant == Variant::Broken { Publish::AtEnd } else { Publish::AfterSuccess };
+    HalfBuilt::new(Policy { name: "a background scan", publish, ask: Ask::Users })
+}

@@ -1,0 +1,91 @@
+//! A ring of buffers that the kernel allocated is freed while a program has it mapped.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use core::sync::atomic::Ordering::AcqRel;
+use shootdown_explore::Registry;
+use shootdown_explore::sync::{self, Word};
+use shootdown_machine::hw::{self, WalkCache};
+use shootdown_machine::{Machine, Program, Variant};
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-c392cbec-kbuf-ring",
+    id: "E13",
+    source: "c392cbecd8ec (CVE-2024-0582)",
+    title: "io_uring/kbuf: defer release of mapped buffer rings",
+    rules: &[8],
+    about: "A program maps pages that a driver allocated, unregisters them, and keeps the mapping: a mapping made without references \
+            does not keep its pages.",
+    story: include_str!("linux_c392cbec.md"),
+    ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    engine: "borrow-vs-unmap",
+    code: code!["linux_c392cbec.rs"],
+    build: |variant| boxed(Ring::new(variant)),
+    ..super::CLASS
+};
+
+const SPACE: usize = 0;
+const TAG: u8 = 0;
+
+/// CPU 0 runs a thread that uses the mapped ring and unmaps it; CPU 1 runs one that unregisters it.
+#[derive(Debug)]
+struct Ring {
+    variant: Variant,
+    machine: Machine,
+    counts: Counts,
+}
+
+#[derive(Debug)]
+struct Counts {
+    /// References on the ring: the registration's, and since the fix each mapping's.
+    ring: Word,
+}
+
+impl Ring {
+    fn new(variant: Variant) -> Self {
+        let machine = Machine::builder(2)
+            .translation(1, Some(SPACE), true)
+            .map(SPACE, 0, 1)
+            .start(0, SPACE, TAG, true)
+            .must_free_frame(1)
+            .build();
+        let counts = if variant == Variant::Broken { 1 } else { 2 };
+        Self { variant, machine, counts: Counts { ring: Word::new("ring", counts) } }
+    }
+
+    fn unmap(&self) {
+        sync::note("use the ring");
+        hw::touch(0);
+        sync::note("munmap");
+        self.machine.tables.leaf(SPACE, 0).swap(0, AcqRel);
+        hw::flush_page(TAG, 0, WalkCache::Drop);
+        if self.variant == Variant::Fixed {
+            self.put();
+        }
+    }
+
+    fn unregister(&self) {
+        sync::note("unregister the ring");
+        self.put();
+    }
+
+    fn put(&self) {
+        if self.counts.ring.fetch_sub(1, AcqRel) == 1 {
+            hw::free_frame(1);
+        }
+    }
+}
+
+impl Program for Ring {
+    fn main(&self, cpu: usize) {
+        if cpu == 0 { self.unmap() } else { self.unregister() }
+    }
+
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.object("counts", &self.counts);
+    }
+}

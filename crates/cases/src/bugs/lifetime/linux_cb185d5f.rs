@@ -1,0 +1,34 @@
+//! userfaultfd holds a structure reference only and works on mappings that exit has torn down.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-cb185d5f-userfaultfd-exit",
+    id: "E1",
+    source: "cb185d5f1ebf (CVE-2021-47461)",
+    title: "userfaultfd: fix a race between writeprotect and exit_mmap()",
+    rules: &[9, 10],
+    about: "A holder of a structure reference write-protects pages without taking a user reference, while the last user \
+            exits and frees areas and page tables.",
+    story: include_str!("linux_cb185d5f.md"),
+    ends: "use of areas.first after its memory was given back",
+    engine: "upgrade-vs-last-drop",
+    code: code!["linux_cb185d5f.rs", "outsider.rs", "mm.rs", "lock.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> Outsider {
+    let permit = if variant == Variant::Broken { Permit::Nothing } else { Permit::UserReference };
+    Outsider::new(Policy {
+        name: "UFFDIO_WRITEPROTECT",
+        hold: Hold::Structure,
+        permit,
+        look: Look::Protect,
+        exit_locks: false,
+        exit_resets: false,
+    })
+}

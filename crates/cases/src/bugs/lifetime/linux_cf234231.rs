@@ -1,0 +1,27 @@
+//! A notifier drops the last user reference under the lock that tearing down takes.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::late_drop::{By, LateDrop, Place, Policy};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-cf234231-amdkfd-notifier",
+    id: "E8",
+    source: "cf234231fcbc (CVE-2025-38520)",
+    title: "drm/amdkfd: Don't call mmput from MMU notifier callback",
+    rules: &[10, 11],
+    about: "A GPU driver's notifier, called under a lock of the reverse map, drops what becomes the last user reference; tearing \
+            the mappings down takes that lock again.",
+    story: include_str!("linux_cf234231.md"),
+    ends: "no CPU can go on: CPU 0 waits for lock.held to change from 0x1",
+    engine: "deferred-teardown",
+    code: code!["linux_cf234231.rs", "late_drop.rs", "mm.rs", "lock.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> LateDrop {
+    let by = if variant == Variant::Broken { By::Dropper } else { By::Worker };
+    LateDrop::new(Policy { place: Place::UnderLock, by })
+}

@@ -1,0 +1,34 @@
+//! Exit leaves the pointer to the areas that it has freed, and a reaper of any task follows it.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-f798a1d4-mrelease-exit",
+    id: "E3",
+    source: "f798a1d4f94d",
+    title: "mm: fix use-after-free in process_mrelease against exit_mmap()",
+    rules: &[10],
+    about: "Exit frees the areas under their lock but leaves the pointer to them; a flag kept the out-of-memory reaper away, and a \
+            new system call does not look at the flag.",
+    story: include_str!("linux_f798a1d4.md"),
+    ends: "use of areas.first after its memory was given back",
+    engine: "upgrade-vs-last-drop",
+    code: code!["linux_f798a1d4.rs", "outsider.rs", "mm.rs", "lock.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> Outsider {
+    let exit_resets = variant == Variant::Fixed;
+    Outsider::new(Policy {
+        name: "process_mrelease",
+        hold: Hold::Structure,
+        permit: Permit::Nothing,
+        look: Look::Areas,
+        exit_locks: true,
+        exit_resets,
+    })
+}

@@ -1,0 +1,28 @@
+//! Lazy CPUs are skipped by flushes; when a page-table page is freed they may still walk it.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::lazy_tables::{Lazy, LazyTables, Policy, Says};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-2ff6ddf1-x86-lazy-tables",
+    id: "A11",
+    source: "2ff6ddf19c0e",
+    title: "x86/mm/tlb: Leave lazy TLB mode at page table free time",
+    arch: "x86",
+    rules: &[7],
+    about: "A flush that skips lazy CPUs is enough for pages but not for page-table pages: a lazy CPU's walker can read \
+            the freed table.",
+    story: include_str!("linux_2ff6ddf1.md"),
+    ends: "CPU 1 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
+    engine: "lazy-vs-table-free",
+    code: code!["linux_2ff6ddf1.rs", "lazy_tables.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> LazyTables {
+    let lazy = if variant == Variant::Broken { Lazy::Skipped } else { Lazy::LeavesForTables };
+    LazyTables::new(Policy { lazy, says: Says::PageTables })
+}

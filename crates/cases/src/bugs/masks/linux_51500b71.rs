@@ -1,0 +1,28 @@
+//! A flush by hypercall checks the mask with interrupts off; another CPU empties it before it is used.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::hypercall_mask::{Check, HypercallMask, Member, Policy};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-51500b71-hyperv-shrinking-mask",
+    id: "A17b",
+    source: "51500b71d500",
+    title: "x86/hyperv: Properly deal with empty cpumasks in hyperv_flush_tlb_multi()",
+    arch: "x86 (Hyper-V)",
+    rules: &[3],
+    about: "A flush finds a CPU in the mask with interrupts off; that CPU switches away and clears its bit, \
+            and the flush looks up the last CPU of an empty set.",
+    story: include_str!("linux_51500b71.md"),
+    ends: "CPU 0 reads past the end of the table of virtual processor numbers",
+    engine: "transport-hypercall",
+    code: code!["linux_51500b71.rs", "hypercall_mask.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> HypercallMask {
+    let check = if variant == Variant::Broken { Check::FirstMasked } else { Check::EachValue };
+    HypercallMask::new(Policy { check, member: Member::Other })
+}

@@ -1,0 +1,28 @@
+//! A root load waits in a queue while the CPU already says that it has left the old root.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::last_exit::{Asked, LastExit, Looks, Other, Policy};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-9f79991d-xen-queued-root",
+    id: "A9",
+    source: "9f79991d4186",
+    title: "xen: deal with stale cr3 values when unpinning pagetables",
+    arch: "x86 (Xen PV)",
+    rules: &[3, 10],
+    about: "A CPU clears its bit at a context switch while the request to load the next root still waits in \
+            a queue; exit sees nobody on the old root and gives it back.",
+    story: include_str!("linux_9f79991d.md"),
+    ends: "CPU 1 has the root of space A loaded, which was freed (SD-10)",
+    engine: "lazy-vs-final-drop",
+    code: code!["linux_9f79991d.rs", "last_exit.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> LastExit {
+    let looks = if variant == Variant::Broken { Looks::AtMask } else { Looks::AtMaskAndRoots };
+    LastExit::new(Policy { asked: Asked::LeavesIfLazy, looks, other: Other::QueuedSwitch })
+}

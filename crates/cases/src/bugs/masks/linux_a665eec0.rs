@@ -1,0 +1,35 @@
+//! The owner asks lazy CPUs to leave and then overwrites the mask; one that had just become a borrower stays, unseen.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
+use shootdown_explore::Memory;
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-a665eec0-powerpc-trim",
+    id: "A2",
+    source: "a665eec0a22e",
+    title: "powerpc/64s/radix: Fix mm_cpumask trimming race vs kthread_use_mm",
+    arch: "powerpc64 radix",
+    rules: &[3, 6, 9],
+    memory: Memory::Pso,
+    about: "An owner asks lazy CPUs to leave and overwrites the CPU mask with itself; a CPU that has just begun to use \
+            the space ignores the request without a flush, and loses its bit.",
+    story: include_str!("linux_a665eec0.md"),
+    ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    engine: "trim-vs-borrow",
+    code: code!["linux_a665eec0.rs", "single_user.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> SingleUser {
+    let trim = if variant == Variant::Broken { Trim::AskAndOverwrite } else { Trim::AskToLeave };
+    SingleUser::new(Policy {
+        trim,
+        remote: Remote::Broadcast,
+        outsider: Outsider::Borrows,
+        joins_clean: false,
+    })
+}

@@ -1,0 +1,32 @@
+//! A lazy CPU patches code through a temporary space and goes back to a root that died meanwhile.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::last_exit::{Asked, LastExit, Looks, Other, Policy};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-abee7c49-x86-text-poke",
+    id: "A10",
+    source: "abee7c494d8c",
+    title: "x86/alternative: Don't call text_poke() in lazy TLB mode",
+    arch: "x86",
+    rules: &[10],
+    about: "A lazy CPU saves the root on which it is lazy, patches code through a temporary space, and loads \
+            the saved root again; the space exits in between and finds nobody on it.",
+    story: include_str!("linux_abee7c49.md"),
+    ends: "CPU 1 has the root of space A loaded, which was freed (SD-10)",
+    engine: "temporary-vs-exit",
+    code: code!["linux_abee7c49.rs", "last_exit.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> LastExit {
+    let other = if variant == Variant::Broken {
+        Other::Patch { leaves_first: false }
+    } else {
+        Other::Patch { leaves_first: true }
+    };
+    LastExit::new(Policy { asked: Asked::LeavesIfLazy, looks: Looks::AtMaskAndRoots, other })
+}

@@ -1,0 +1,28 @@
+//! A flush by hypercall checks the mask with interrupts on; an interrupt empties it before it is used.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::hypercall_mask::{Check, HypercallMask, Member, Policy};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-ad0a6bad-hyperv-empty-mask",
+    id: "A17",
+    source: "ad0a6bad4475",
+    title: "x86/hyperv: check cpu mask after interrupt has been disabled",
+    arch: "x86 (Hyper-V)",
+    rules: &[3],
+    about: "A flush finds a CPU in the mask, is interrupted by a request to leave that empties the mask, and \
+            looks up the last CPU of an empty set.",
+    story: include_str!("linux_ad0a6bad.md"),
+    ends: "CPU 0 reads past the end of the table of virtual processor numbers",
+    engine: "transport-hypercall",
+    code: code!["linux_ad0a6bad.rs", "hypercall_mask.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> HypercallMask {
+    let check = if variant == Variant::Broken { Check::First } else { Check::FirstMasked };
+    HypercallMask::new(Policy { check, member: Member::Flusher })
+}

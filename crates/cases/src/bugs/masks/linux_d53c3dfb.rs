@@ -1,0 +1,128 @@
+//! exec reads the space that it borrows, is preempted, and drops a reference that the scheduler has dropped already.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Registry;
+use shootdown_explore::sync::{self, Word};
+use shootdown_machine::hw::{self, Install};
+use shootdown_machine::{Machine, Program, Variant};
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-d53c3dfb-exec-activate",
+    id: "A5",
+    source: "d53c3dfb23c4",
+    title: "mm: fix exec activate_mm vs TLB shootdown and lazy tlb switching race",
+    rules: &[5, 10],
+    cpus: 1,
+    about: "exec by a kernel thread reads which space it borrows, is preempted, and comes back borrowing another one: it \
+            drops the reference to the first a second time.",
+    story: include_str!("linux_d53c3dfb.md"),
+    ends: "CPU 0 has the root of space A loaded, which was freed (SD-10)",
+    engine: "lazy-vs-final-drop",
+    code: code!["linux_d53c3dfb.rs"],
+    build: |variant| boxed(Exec::new(variant)),
+    ..super::CLASS
+};
+
+const FIRST: usize = 0;
+const SECOND: usize = 1;
+const NEW: usize = 2;
+const TAG: u8 = 0;
+const TICK: u8 = 0;
+
+/// One CPU. A kernel thread, lazy on the first space, turns into a user process by exec. It may be preempted once, by
+/// a user thread of the second space. Afterwards a user thread of the first space runs again.
+#[derive(Debug)]
+pub(crate) struct Exec {
+    variant: Variant,
+    machine: Machine,
+    /// Structure references: one by each space's users, one by each thread that is lazy on it.
+    counts: [Word; 3],
+    /// Space on which the thread that executes is.
+    active: Word,
+}
+
+impl Exec {
+    pub(crate) fn new(variant: Variant) -> Self {
+        let machine = Machine::builder(1).spaces(3, 1).start(0, FIRST, TAG, false).build();
+        Self {
+            variant,
+            machine,
+            counts: [Word::new("first", 2), Word::new("second", 1), Word::new("new", 1)],
+            active: Word::new("active_mm", FIRST as u64),
+        }
+    }
+
+    fn put(&self, space: usize) {
+        if self.counts[space].fetch_sub(1, AcqRel) == 1 {
+            hw::free_root(space);
+        }
+    }
+
+    fn exec(&self) {
+        sync::note("exec by a kernel thread");
+        let old = match self.variant {
+            Variant::Broken => {
+                let old = self.active.load(Relaxed);
+                self.activate();
+                old
+            }
+            _ => {
+                let on = sync::irq_save();
+                let old = self.active.load(Relaxed);
+                self.activate();
+                sync::irq_restore(on);
+                old
+            }
+        };
+        self.put(old as usize);
+    }
+
+    fn activate(&self) {
+        self.active.store(NEW as u64, Relaxed);
+        hw::install(Some(NEW), TAG, Install::FlushAll);
+    }
+
+    /// The scheduler runs a user thread of the second space, then goes back. A thread that was lazy is then lazy on
+    /// the second space.
+    fn preempt(&self) {
+        let before = self.active.load(Relaxed) as usize;
+        hw::install(Some(SECOND), TAG, Install::FlushAll);
+        if before == NEW {
+            self.activate();
+        } else {
+            self.put(before);
+            self.counts[SECOND].fetch_add(1, AcqRel);
+            self.active.store(SECOND as u64, Relaxed);
+        }
+    }
+}
+
+impl Program for Exec {
+    fn main(&self, _cpu: usize) {
+        self.exec();
+        sync::irq_save();
+        sync::note("switch to a user thread of the first space");
+        hw::install(Some(FIRST), TAG, Install::FlushAll);
+        hw::user(true);
+    }
+
+    fn interrupt(&self, cpu: usize, line: u8) {
+        assert_eq!((cpu, line), (0, TICK), "there is no other line");
+        self.preempt();
+    }
+
+    fn pending_at_start(&self, _cpu: usize) -> u32 {
+        1 << TICK
+    }
+
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.object("count", &self.counts);
+        registry.local(0, "thread", &self.active);
+    }
+}

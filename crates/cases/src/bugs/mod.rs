@@ -1,0 +1,46 @@
+//! Historical TLB-coherence bugs: a folder a class, a file a bug, its story beside it.
+//!
+//! Every model is ordinary Rust over [`shootdown_explore::sync`] and [`shootdown_machine::hw`], written for this collection,
+//! and shares no line with the engine. A [`Bug`] says where it is from, what it takes to show it, and builds the model.
+
+mod bug;
+
+mod freeing;
+mod header;
+mod interrupts;
+mod lifetime;
+mod masks;
+mod ordering;
+mod others;
+mod suspects;
+mod tags;
+#[cfg(test)]
+mod tests;
+
+pub use crate::protocols::KIT;
+use bug::code;
+pub use bug::{Bug, Class, Needs, Protocol, boxed};
+pub use header::{Problem, is_kebab_case, problems};
+
+use shootdown_machine::Case;
+
+const CLASSES: [&[Bug]; 8] = [
+    masks::ALL,
+    ordering::ALL,
+    tags::ALL,
+    freeing::ALL,
+    lifetime::ALL,
+    interrupts::ALL,
+    others::ALL,
+    suspects::ALL,
+];
+
+/// All bugs, class by class.
+pub fn all() -> impl Iterator<Item = &'static Bug> {
+    CLASSES.into_iter().flatten()
+}
+
+/// All cases: each bug as `NAME/broken` and `NAME/fixed`.
+pub fn cases() -> Vec<Case> {
+    all().flat_map(Bug::cases).collect()
+}

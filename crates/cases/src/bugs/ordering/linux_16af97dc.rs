@@ -1,0 +1,28 @@
+//! Two changes of protection share one flag; the first to finish clears it for both.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::flush_pending::{FlushPending, Pending, Policy};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-16af97dc-shared-flag",
+    id: "B7",
+    source: "16af97dc5a89",
+    title: "mm: migrate: prevent racy access to tlb_flush_pending",
+    rules: &[4, 8, 14],
+    cpus: 3,
+    about: "Two threads change protection at once and share a flag, flush pending; the one that finishes \
+            first clears it, and migration believes that the other has flushed, too.",
+    story: include_str!("linux_16af97dc.md"),
+    ends: "CPU 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    engine: "nested-gathers",
+    code: code!["linux_16af97dc.rs", "flush_pending.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> FlushPending {
+    let pending = if variant == Variant::Broken { Pending::Flag } else { Pending::Count };
+    FlushPending::new(Policy { pending, two_changes: true })
+}

@@ -1,0 +1,29 @@
+//! Migration trusts an entry that denies access, whose flush is still to come.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::flush_pending::{FlushPending, Pending, Policy};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-20841405-migrate-protnone",
+    id: "B8",
+    source: "20841405940e",
+    title: "mm: fix TLB flush race between migration, and change_protection_range",
+    arch: "x86",
+    rules: &[4, 8],
+    cpus: 3,
+    about: "Protection is changed page by page and flushed at the end; migration finds an entry that denies \
+            access, flushes nothing, and frees the page under a CPU that still writes to it.",
+    story: include_str!("linux_20841405.md"),
+    ends: "CPU 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    engine: "nested-gathers",
+    code: code!["linux_20841405.rs", "flush_pending.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> FlushPending {
+    let pending = if variant == Variant::Broken { Pending::Unsaid } else { Pending::Flag };
+    FlushPending::new(Policy { pending, two_changes: false })
+}

@@ -1,0 +1,31 @@
+//! RISC-V keeps translations across a write of the root register, and all spaces have ASID 0.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::one_tag::{Flush, OneTag};
+use shootdown_explore::Memory;
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "asterinas-491b35b0-riscv-activate",
+    id: "G9",
+    source: "491b35b0f (PR 3673)",
+    title: "Flush RISC-V TLBs after page table activation",
+    kernel: "Asterinas",
+    arch: "riscv64",
+    rules: &[12],
+    cpus: 1,
+    memory: Memory::Pso,
+    about: "Activating a page table writes satp with ASID 0 and flushes nothing; the next space hits the \
+            translations of the last.",
+    story: include_str!("asterinas_491b35b0.md"),
+    ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
+    engine: "tag-reuse",
+    code: code!["asterinas_491b35b0.rs", "one_tag.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> OneTag {
+    OneTag::new(if variant == Variant::Broken { Flush::Never } else { Flush::AfterLoad })
+}

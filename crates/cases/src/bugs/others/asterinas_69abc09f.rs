@@ -1,0 +1,30 @@
+//! Mapping over a page changes the table and flushes nothing.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::unmap::{Change, Free, Policy, Reach, Unmap};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "asterinas-69abc09f-missing-flush",
+    id: "G6",
+    source: "69abc09f5 (PR 862)",
+    title: "Add missing TLB flushes to `VmSpace`",
+    kernel: "Asterinas",
+    arch: "x86",
+    rules: &[8],
+    cpus: 1,
+    about: "Mapping over a page, unmapping and protecting change the page table and flush nothing; the program goes \
+            on with its old translation.",
+    story: include_str!("asterinas_69abc09f.md"),
+    ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    engine: "two-flushers",
+    code: code!["asterinas_69abc09f.rs", "unmap.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> Unmap {
+    let reach = if variant == Variant::Broken { Reach::Nobody } else { Reach::Members };
+    Unmap::new(Policy { cpus: 1, current: 0, change: Change::Copy, reach, free: Free::AfterFlush })
+}

@@ -1,0 +1,81 @@
+//! The flush comes first and the new page-table entry second.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::sync;
+use shootdown_machine::hw::{self, WalkCache};
+use shootdown_machine::{Machine, Program, Variant};
+
+pub(super) const BUG: Bug = Bug {
+    name: "hermitcore-37f47877-flush-first",
+    id: "G17",
+    source: "37f47877",
+    title: "set new page table entry before we flush the TLB",
+    kernel: "HermitCore",
+    arch: "x86",
+    rules: &[4, 8],
+    cpus: 1,
+    about: "Remapping flushes the address and then writes the new entry; the CPU may cache the old one again in \
+            between.",
+    story: include_str!("hermitcore_37f47877.md"),
+    ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    engine: "two-flushers",
+    code: code!["hermitcore_37f47877.rs"],
+    build: |variant| boxed(Remap::new(variant)),
+    ..super::CLASS
+};
+
+const SPACE: usize = 0;
+const TAG: u8 = 0;
+const NEW: u64 = 2;
+
+/// One CPU maps another frame where one was mapped.
+#[derive(Debug)]
+pub(crate) struct Remap {
+    variant: Variant,
+    machine: Machine,
+}
+
+impl Remap {
+    pub(crate) fn new(variant: Variant) -> Self {
+        let machine = Machine::builder(1)
+            .translation(1, Some(SPACE), true)
+            .translation(2, Some(SPACE), true)
+            .map(SPACE, 0, 1)
+            .start(0, SPACE, TAG, false)
+            .must_free_frame(1)
+            .build();
+        Self { variant, machine }
+    }
+
+    fn remap(&self) {
+        let entry = self.machine.tables.leaf(SPACE, 0);
+        match self.variant {
+            Variant::Broken => {
+                hw::flush_page(TAG, 0, WalkCache::Drop);
+                entry.store(NEW, Relaxed);
+            }
+            _ => {
+                entry.store(NEW, Relaxed);
+                sync::fence(SeqCst);
+                hw::flush_page(TAG, 0, WalkCache::Drop);
+            }
+        }
+        hw::free_frame(1);
+    }
+}
+
+impl Program for Remap {
+    fn main(&self, _: usize) {
+        sync::note("map another frame at page 0");
+        self.remap();
+        sync::note("back to the application");
+        hw::user(true);
+        hw::touch(0);
+    }
+
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+}

@@ -1,0 +1,123 @@
+//! A CPU that waits for a space's lock, interrupts off, does not answer the flush request of the one who holds it.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::{MAIL, Mailbox};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::Registry;
+use shootdown_explore::sync::{self, Word};
+use shootdown_machine::hw::{self, WalkCache};
+use shootdown_machine::{Machine, Program, Variant};
+
+pub(super) const BUG: Bug = Bug {
+    name: "redox-1f8d7bc6-space-lock",
+    id: "G5",
+    source: "1f8d7bc6",
+    title: "Always check shootdown reqs when locking addrsp.",
+    kernel: "Redox",
+    arch: "x86",
+    rules: &[11],
+    about: "A CPU flushes under a space's lock and waits for one that spins for that lock with interrupts off and \
+            serves nothing.",
+    story: include_str!("redox_1f8d7bc6.md"),
+    ends: "no CPU can go on: CPU 0 waits for mail1to0.request to change from 0x0 or mail0to1.request to change from 0x1; CPU 1 waits for space.lock.held to change from 0x1",
+    engine: "masked-flushers",
+    code: code!["redox_1f8d7bc6.rs", "mailbox.rs"],
+    build: |variant| boxed(SpaceLock::new(variant)),
+    ..super::CLASS
+};
+
+const SPACE: usize = 0;
+const TAG: u8 = 0;
+
+/// Two threads of a process make a system call each, with interrupts off. CPU 0 unmaps a page; CPU 1 wants to look
+/// something up in the space.
+#[derive(Debug)]
+pub(crate) struct SpaceLock {
+    variant: Variant,
+    machine: Machine,
+    mail: Mailbox,
+    held: Word,
+}
+
+impl SpaceLock {
+    pub(crate) fn new(variant: Variant) -> Self {
+        let machine = Machine::builder(2)
+            .translation(1, Some(SPACE), true)
+            .map(SPACE, 0, 1)
+            .start(0, SPACE, TAG, false)
+            .start(1, SPACE, TAG, false)
+            .must_free_frame(1)
+            .build();
+        Self { variant, machine, mail: Mailbox::new(2), held: Word::new("held", 0) }
+    }
+
+    fn lock(&self, me: usize) {
+        let free = || self.held.load(Relaxed) == 0;
+        loop {
+            match self.variant {
+                Variant::Broken => sync::wait_until(free),
+                _ => {
+                    sync::wait_until(|| free() || self.mail.asked(me));
+                    self.mail.serve(me, flush);
+                }
+            }
+            if self.held.compare_exchange(0, 1, Acquire, Relaxed).is_ok() {
+                return;
+            }
+        }
+    }
+
+    fn unlock(&self) {
+        self.held.store(0, Release);
+    }
+
+    fn unmap(&self, me: usize) {
+        sync::note("munmap page 0");
+        self.lock(me);
+        self.machine.tables.leaf(SPACE, 0).store(0, Relaxed);
+        sync::fence(SeqCst);
+        self.mail.post(me, 1 - me, 1);
+        flush(1);
+        self.mail.wait_and_serve(me, 1 - me, flush);
+        hw::free_frame(1);
+        self.unlock();
+    }
+
+    fn look_up(&self, me: usize) {
+        sync::note("look something up");
+        self.lock(me);
+        self.unlock();
+    }
+}
+
+fn flush(_: u64) {
+    hw::flush_page(TAG, 0, WalkCache::Drop);
+}
+
+impl Program for SpaceLock {
+    fn main(&self, cpu: usize) {
+        let on = sync::irq_save();
+        if cpu == 0 {
+            self.unmap(cpu);
+        } else {
+            self.look_up(cpu);
+        }
+        sync::irq_restore(on);
+        hw::user(true);
+    }
+
+    fn interrupt(&self, cpu: usize, line: u8) {
+        assert_eq!((cpu, line), (1, MAIL), "only CPU 0 asks");
+        self.mail.serve(cpu, flush);
+    }
+
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.object("space.lock", &self.held);
+        self.mail.register(registry);
+    }
+}

@@ -1,0 +1,28 @@
+//! Two CPUs ask each other for a flush and wait, interrupts off.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::diagonal::{Diagonal, Spaces, Waits};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "redox-4158d899-diagonal",
+    id: "G1",
+    source: "4158d899",
+    title: "Probably fix TLB shootdown \"diagonal\" livelock.",
+    kernel: "Redox",
+    arch: "x86",
+    rules: &[11],
+    about: "Two CPUs with interrupts off each send the other a flush request and spin for the answer; neither serves \
+            the other.",
+    story: include_str!("redox_4158d899.md"),
+    ends: "no CPU can go on: CPU 0 waits for mail0to1.request to change from 0x1; CPU 1 waits for mail1to0.request to change from 0x2",
+    engine: "masked-flushers",
+    code: code!["redox_4158d899.rs", "diagonal.rs", "mailbox.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> Diagonal {
+    Diagonal::new(Spaces::Two, if variant == Variant::Broken { Waits::Idly } else { Waits::AndServes })
+}

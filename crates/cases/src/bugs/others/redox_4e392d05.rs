@@ -1,0 +1,29 @@
+//! Copy-on-write gives the old frame back before other CPUs have forgotten it.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::unmap::{Change, Free, Policy, Reach, Unmap};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "redox-4e392d05-cow-free",
+    id: "G3",
+    source: "4e392d05",
+    title: "Delay cow() dealloc until after TLB shootdown.",
+    kernel: "Redox",
+    arch: "x86",
+    rules: &[8],
+    about: "Copying a page on write drops the last reference to the old frame at once, before other CPUs have \
+            flushed it.",
+    story: include_str!("redox_4e392d05.md"),
+    ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    engine: "borrow-vs-unmap",
+    code: code!["redox_4e392d05.rs", "unmap.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> Unmap {
+    let free = if variant == Variant::Broken { Free::BeforeFlush } else { Free::AfterFlush };
+    Unmap::new(Policy { cpus: 2, current: 0, change: Change::Copy, reach: Reach::Members, free })
+}

@@ -1,0 +1,29 @@
+//! Unmapping flushes only if the space is the one that this CPU runs.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::unmap::{Change, Free, Policy, Reach, Unmap};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "sel4-6b8c09a6-unmap-current",
+    id: "G11",
+    source: "6b8c09a6d",
+    title: "x86: always invalidate TLB during unmapPage",
+    kernel: "seL4",
+    arch: "x86",
+    rules: &[4, 8],
+    about: "unmapPage invalidates only if the space is the current one on this core; a thread of it on another core \
+            keeps its translation.",
+    story: include_str!("sel4_6b8c09a6.md"),
+    ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    engine: "switch-in",
+    code: code!["sel4_6b8c09a6.rs", "unmap.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> Unmap {
+    let reach = if variant == Variant::Broken { Reach::MembersIfCurrent } else { Reach::Members };
+    Unmap::new(Policy { cpus: 2, current: 1, change: Change::Unmap, reach, free: Free::AfterFlush })
+}

@@ -1,0 +1,97 @@
+//! ASIDs are given out in turn, also those that are in use.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
+use shootdown_machine::hw::{self, Install};
+use shootdown_machine::{Machine, Program, Variant};
+
+pub(super) const BUG: Bug = Bug {
+    name: "zephyr-113569-live-asid",
+    id: "G20b",
+    source: "issue 113569",
+    title: "arch: arm64: avoid reusing live ASIDs in arch_mem_domain_init()",
+    kernel: "Zephyr",
+    arch: "arm64",
+    rules: &[12],
+    cpus: 1,
+    memory: Memory::Pso,
+    about: "The counter that gives out ASIDs wraps and hands a new domain the ASID of one that is alive; both hit \
+            each other in the TLB.",
+    story: include_str!("zephyr_113569.md"),
+    ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
+    engine: "asid-rollover",
+    code: code!["zephyr_113569.rs"],
+    build: |variant| boxed(RoundRobin::new(variant)),
+    ..super::CLASS
+};
+
+const OLD: usize = 0;
+const NEW: usize = 1;
+/// ASIDs are 1 and 2; there are 255 on real machines.
+const LAST: u64 = 2;
+
+/// One CPU runs a thread of a domain that has ASID 1. A new domain is made after the ASIDs went round, and run.
+#[derive(Debug)]
+pub(crate) struct RoundRobin {
+    variant: Variant,
+    machine: Machine,
+    next: Word,
+    /// ASIDs of live domains, as bits.
+    live: Word,
+}
+
+impl RoundRobin {
+    pub(crate) fn new(variant: Variant) -> Self {
+        let machine = Machine::builder(1)
+            .spaces(2, 1)
+            .tags(3)
+            .translation(1, Some(OLD), true)
+            .translation(2, Some(NEW), true)
+            .map(OLD, 0, 1)
+            .map(NEW, 0, 2)
+            .start(0, OLD, 1, true)
+            .build();
+        Self { variant, machine, next: Word::new("next", 1), live: Word::new("live", 0b010) }
+    }
+
+    fn allocate(&self) -> u64 {
+        let mut asid = self.take_next();
+        if self.variant == Variant::Fixed {
+            while self.live.load(Relaxed) & 1 << asid != 0 {
+                asid = self.take_next();
+            }
+        }
+        self.live.fetch_or(1 << asid, Relaxed);
+        asid
+    }
+
+    fn take_next(&self) -> u64 {
+        let asid = self.next.load(Relaxed);
+        self.next.store(if asid == LAST { 1 } else { asid + 1 }, Relaxed);
+        asid
+    }
+}
+
+impl Program for RoundRobin {
+    fn main(&self, _: usize) {
+        sync::note("make a new domain");
+        hw::user(false);
+        let asid = self.allocate() as u8;
+        sync::note("run it");
+        hw::install(Some(NEW), asid, Install::Keep);
+        hw::user(true);
+        hw::touch(0);
+    }
+
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.object("asid.next", &self.next);
+        registry.object("asid.live", &self.live);
+    }
+}

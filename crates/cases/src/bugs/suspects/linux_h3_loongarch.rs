@@ -1,0 +1,30 @@
+//! As read: a CPU that switches in sets its bit after it has loaded the root.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::switch_in::{Bit, Policy, SwitchIn};
+use shootdown_explore::Memory;
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-h3-loongarch-late-bit",
+    id: "H3",
+    source: "read in Linux 6.19, arch/loongarch/include/asm/mmu_context.h",
+    title: "switch_mm_irqs_off(): the bit is set after the root is loaded",
+    arch: "loongarch",
+    rules: &[1, 2],
+    memory: Memory::Pso,
+    about: "As we read it, a CPU that switches in loads the root first and then sets its bit; a hardware walker may fill in between, \
+            and a flush in between does not call it.",
+    story: include_str!("linux_h3_loongarch.md"),
+    ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    engine: "switch-in",
+    code: code!["linux_h3_loongarch.rs", "switch_in.rs", "mm.rs", "cross_call.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> SwitchIn {
+    let bit = if variant == Variant::Broken { Bit::AfterRoot } else { Bit::BeforeRoot };
+    SwitchIn::new(Policy { bit, fences: true })
+}

@@ -1,0 +1,27 @@
+//! The CPU that begins a new version of context numbers tells the others and does not wait for them.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::wrap::{Others, Wrap};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-a0582f26-context-wrap",
+    id: "C2",
+    source: "a0582f26ec9d",
+    title: "sparc64: new context wrap",
+    arch: "sparc64",
+    rules: &[12],
+    about: "A wrap of context numbers is announced and not waited for: a CPU that has not been told \
+            still runs with a number that another space has got.",
+    story: include_str!("linux_a0582f26.md"),
+    ends: "CPU 1, in space A, can use page 0 -> frame 2 of space B (SD-12)",
+    engine: "contexts-rollover",
+    code: code!["linux_a0582f26.rs", "wrap.rs", "mailbox.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> Wrap {
+    Wrap::new(if variant == Variant::Broken { Others::AreTold } else { Others::KeepTheirs })
+}

@@ -1,0 +1,128 @@
+//! A guest's VMID generation is published before its VMID: a virtual CPU enters with the new one and the old other.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::Lock;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
+use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
+use shootdown_machine::{Machine, Program, Variant};
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-fb544d1c-kvm-vmid",
+    id: "C6",
+    source: "fb544d1ca65a",
+    title: "KVM: arm/arm64: Fix VMID alloc race by reverting to lock-less",
+    arch: "arm64",
+    rules: &[12],
+    memory: Memory::Pso,
+    about: "A guest's new VMID generation is stored before the VMID: a virtual CPU that checks in between enters \
+            with the old one.",
+    story: include_str!("linux_fb544d1c.md"),
+    ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    engine: "vmid-rollover",
+    code: code!["linux_fb544d1c.rs"],
+    build: |variant| boxed(Vmid::new(variant)),
+    ..super::CLASS
+};
+
+const GUEST: usize = 0;
+
+/// What the virtual CPUs of a guest share. The VMID is the number of its generation here.
+#[derive(Debug)]
+struct Guest {
+    lock: Lock,
+    /// Generation of VMIDs; the host's, shared by all guests.
+    current: Word,
+    /// Generation that the guest's VMID is of.
+    generation: Word,
+    vmid: Word,
+}
+
+/// CPU 0 had made all preparations to run virtual CPU 0 of the guest when another guest used up the VMIDs; now it enters.
+/// CPU 1 prepares virtual CPU 1 of the same guest. Then the host takes a page from the guest.
+#[derive(Debug)]
+pub(crate) struct Vmid {
+    variant: Variant,
+    machine: Machine,
+    guest: Guest,
+}
+
+impl Vmid {
+    pub(crate) fn new(variant: Variant) -> Self {
+        let machine = Machine::builder(2)
+            .tags(3)
+            .translation(1, Some(GUEST), true)
+            .map(GUEST, 0, 1)
+            .must_free_frame(1)
+            .build();
+        let guest = Guest {
+            lock: Lock::new(),
+            current: Word::new("current", 2),
+            generation: Word::new("generation", 1),
+            vmid: Word::new("vmid", 1),
+        };
+        Self { variant, machine, guest }
+    }
+
+    fn is_stale(&self) -> bool {
+        self.guest.generation.load(Acquire) != self.guest.current.load(Acquire)
+    }
+
+    fn update(&self) {
+        if !self.is_stale() {
+            return;
+        }
+        self.guest.lock.lock();
+        if self.is_stale() {
+            let new = self.guest.current.load(Relaxed);
+            if self.variant == Variant::Broken {
+                self.guest.generation.store(new, Relaxed);
+            }
+            self.guest.vmid.store(new, Relaxed);
+            if self.variant == Variant::Fixed {
+                self.guest.generation.store(new, Release);
+            }
+        }
+        self.guest.lock.unlock();
+    }
+
+    /// Enters the guest, if the generation is still the current one; else there would be preparations again.
+    fn enter(&self) {
+        if !self.is_stale() {
+            let vmid = self.guest.vmid.load(Relaxed) as u8;
+            hw::install(Some(GUEST), vmid, Install::Keep);
+            hw::user(true);
+        }
+    }
+
+    fn take_page(&self) {
+        self.machine.tables.leaf(GUEST, 0).store(0, Relaxed);
+        sync::fence(SeqCst);
+        let vmid = self.guest.vmid.load(Relaxed) as u8;
+        hw::broadcast(Whose::Tag(vmid), Which::Page(0, WalkCache::Drop));
+        hw::free_frame(1);
+    }
+}
+
+impl Program for Vmid {
+    fn main(&self, cpu: usize) {
+        if cpu == 0 {
+            sync::note("enter virtual CPU 0");
+            return self.enter();
+        }
+        sync::note("prepare virtual CPU 1");
+        self.update();
+        sync::note("take page 0 from the guest");
+        self.take_page();
+    }
+
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.object("guest", &self.guest);
+    }
+}

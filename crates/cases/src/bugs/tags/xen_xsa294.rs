@@ -1,0 +1,29 @@
+//! Code that relied on the flush of a root load meets PCIDs, with which there is none.
+
+use crate::bugs::boxed;
+use crate::bugs::{Bug, code};
+use crate::protocols::one_tag::{Flush, OneTag};
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "xen-xsa294-shadow",
+    id: "C22",
+    source: "XSA-294",
+    title: "x86 shadow: Insufficient TLB flushing when using PCID",
+    kernel: "Xen",
+    arch: "x86",
+    rules: &[12],
+    cpus: 1,
+    about: "Switching shadow page tables relied on the flush that a root load implied; with PCIDs the load keeps \
+            what the old tables left.",
+    story: include_str!("xen_xsa294.md"),
+    ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
+    engine: "slots-reuse",
+    code: code!["xen_xsa294.rs", "one_tag.rs"],
+    build: |variant| boxed(model(variant)),
+    ..super::CLASS
+};
+
+fn model(variant: Variant) -> OneTag {
+    OneTag::new(if variant == Variant::Broken { Flush::Never } else { Flush::WithLoad })
+}

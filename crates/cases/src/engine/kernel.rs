@@ -1,0 +1,82 @@
+//! Verbs about kernel memory.
+
+use super::cpu::{Cpu, whole_table};
+use super::sim::{TestMachine, page_address};
+use super::world::kernel_frame;
+use shootdown::Platform;
+use shootdown::flush::{PageRange, PageTables, Scope};
+use shootdown_explore::sync;
+use shootdown_machine::hw;
+use std::sync::atomic::Ordering;
+
+impl<S: TestMachine> Cpu<'_, S> {
+    /// Unhooks the kernel's table with what it maps and gives both back. Its entries stay as they are, so whoever still walks it
+    /// finds the pages.
+    pub fn unmap_kernel_table(&self) {
+        sync::note("free the kernel's page table");
+        self.unhook_kernel_table();
+        let scope = Scope::Pages(whole_table());
+        let platform = self.engine().platform();
+        let number = platform.removed(None, scope, PageTables::Freed);
+        self.engine().flush_kernel(scope, PageTables::Freed);
+        platform.released(number);
+        self.free_kernel_table();
+        self.forget(0);
+    }
+
+    /// The same where two flushes of page 1 alone, to no purpose, are sent before any is waited for: whoever catches up late
+    /// has missed several, or is overtaken by them while it does.
+    pub fn unmap_kernel_table_in_batch(&self) {
+        sync::note("free the kernel's page table");
+        self.unhook_kernel_table();
+        self.flush_kernel_in_batch(Scope::Pages(whole_table()), PageTables::Freed);
+        self.free_kernel_table();
+        self.forget(0);
+    }
+
+    /// Unmaps both kernel pages, each with a flush of its own, and flushes page 1 once more, before any flush is waited for.
+    pub fn unmap_kernel_in_batch(&self) {
+        sync::note("unmap kernel pages");
+        let platform = self.engine().platform();
+        let send = |page| {
+            self.world.machine.tables.kernel(page).store(0, Ordering::Relaxed);
+            let number = platform.removed(None, kernel_page(page), PageTables::Kept);
+            (number, self.engine().send_kernel(kernel_page(page), PageTables::Kept))
+        };
+        let (first, second) = (send(0), send(1));
+        self.engine().send_kernel(kernel_page(1), PageTables::Kept).finish();
+        for (page, (number, pending)) in [first, second].into_iter().enumerate() {
+            pending.finish();
+            platform.released(number);
+            hw::free_frame(kernel_frame(self.world.spaces.len(), page));
+        }
+        self.forget(0);
+    }
+
+    fn flush_kernel_in_batch(&self, scope: Scope, tables: PageTables) {
+        let platform = self.engine().platform();
+        let number = platform.removed(None, scope, tables);
+        let first = self.engine().send_kernel(scope, tables);
+        let second = self.engine().send_kernel(kernel_page(1), PageTables::Kept);
+        let third = self.engine().send_kernel(kernel_page(1), PageTables::Kept);
+        for pending in [first, second, third] {
+            pending.finish();
+        }
+        platform.released(number);
+    }
+
+    fn unhook_kernel_table(&self) {
+        self.world.machine.tables.kernel_link().store(0, Ordering::Relaxed);
+    }
+
+    fn free_kernel_table(&self) {
+        for page in 0..2 {
+            hw::free_frame(kernel_frame(self.world.spaces.len(), page));
+        }
+        hw::free_table(self.world.machine.tables.kernel_table());
+    }
+}
+
+fn kernel_page(page: usize) -> Scope {
+    Scope::Pages(PageRange::page(page_address(page)))
+}

@@ -1,0 +1,27 @@
+//! The shipped engine on the simulated machine: platform, verbs, and the switches that remove a rule or an ordering.
+
+mod boot;
+mod carry;
+mod cpu;
+mod fault;
+mod kernel;
+mod nmi;
+mod plan;
+mod ranges;
+mod run;
+mod sim;
+mod tags;
+mod transport;
+mod wires;
+mod world;
+
+pub use boot::{Boot, Oracles};
+pub use cpu::Cpu;
+pub use fault::Fault;
+pub use nmi::Nmi;
+pub use plan::{Code, Plan, Start};
+pub use run::Run;
+pub use sim::{History, MakeTags, Sim, TagRoom, TestMachine};
+pub use tags::Everywhere;
+pub use wires::Transport;
+pub use world::{Page, World};

@@ -1,0 +1,10 @@
+//! What is checked on the simulated machine: the shipped engine in [`scenarios`], and historical [`bugs`], each as a broken and
+//! a fixed protocol.
+
+pub mod bugs;
+pub mod engine;
+mod protocols;
+pub mod scenarios;
+
+/// Hash of the engine's source that this was compiled from.
+pub const ENGINE_SOURCE: &str = shootdown::SOURCE;

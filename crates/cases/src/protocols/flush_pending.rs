@@ -1,0 +1,129 @@
+//! A page-table entry that denies access says nothing about TLBs while the flush that goes with it is still to come.
+//! One frame of code: protection is changed now and flushed later, and page migration asks whether that is so.
+//!
+//! CPU 0 makes page 0 inaccessible. CPU 1 migrates page 0 to another frame, perhaps after making page 1 inaccessible.
+//! CPU 2 runs user code of the space.
+
+use super::Lock;
+use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Registry;
+use shootdown_explore::sync::{self, Word};
+use shootdown_machine::hw::{self, WalkCache, Which, Whose};
+use shootdown_machine::{Machine, Program};
+
+/// How a change of protection says that its flush is still to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pending {
+    /// Not at all.
+    Unsaid,
+    /// By a flag of the space.
+    Flag,
+    /// By a count of the space.
+    Count,
+}
+
+/// What a kernel does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    pub(crate) pending: Pending,
+    /// Whether CPU 1 changes the protection of page 1 before it migrates page 0.
+    pub(crate) two_changes: bool,
+}
+
+const SPACE: usize = 0;
+const TAG: u8 = 0;
+const NO_ACCESS: u64 = 0;
+
+#[derive(Debug)]
+pub(crate) struct FlushPending {
+    policy: Policy,
+    machine: Machine,
+    /// Changes of protection whose flush is still to come.
+    pending: Word,
+    page_table: Lock,
+}
+
+impl FlushPending {
+    pub(crate) fn new(policy: Policy) -> Self {
+        let machine = Machine::builder(3)
+            .translation(1, Some(SPACE), true)
+            .translation(2, Some(SPACE), true)
+            .map(SPACE, 0, 1)
+            .map(SPACE, 1, 2)
+            .start(0, SPACE, TAG, false)
+            .start(1, SPACE, TAG, false)
+            .start(2, SPACE, TAG, true)
+            .must_free_frame(1)
+            .build();
+        Self { policy, machine, pending: Word::new("flush_pending", 0), page_table: Lock::new() }
+    }
+
+    fn change_protection(&self, page: usize) {
+        match self.policy.pending {
+            Pending::Unsaid => {}
+            Pending::Flag => self.pending.store(1, Relaxed),
+            Pending::Count => drop(self.pending.fetch_add(1, AcqRel)),
+        }
+        self.page_table.lock();
+        self.machine.tables.leaf(SPACE, page).store(NO_ACCESS, Relaxed);
+        self.page_table.unlock();
+        sync::note("flush at last");
+        self.flush(page);
+        match self.policy.pending {
+            Pending::Unsaid => {}
+            Pending::Flag => self.pending.store(0, Relaxed),
+            Pending::Count => drop(self.pending.fetch_sub(1, AcqRel)),
+        }
+    }
+
+    fn migrate(&self, page: usize) {
+        sync::note("migrate page 0");
+        self.page_table.lock();
+        let old = self.machine.tables.leaf(SPACE, page).swap(NO_ACCESS, AcqRel);
+        // Nothing to flush where nobody has access; unless somebody still has.
+        if old != NO_ACCESS || self.flush_is_pending() {
+            self.flush(page);
+        }
+        self.page_table.unlock();
+        sync::note("copy to a new frame");
+        hw::free_frame(page + 1);
+    }
+
+    fn flush_is_pending(&self) -> bool {
+        self.policy.pending != Pending::Unsaid && self.pending.load(Relaxed) != 0
+    }
+
+    /// Flushes on all CPUs; how does not matter here.
+    fn flush(&self, page: usize) {
+        hw::broadcast(Whose::Space(SPACE), Which::Page(page, WalkCache::Drop));
+    }
+}
+
+impl Program for FlushPending {
+    fn main(&self, cpu: usize) {
+        match cpu {
+            0 => {
+                sync::note("make page 0 inaccessible");
+                self.change_protection(0);
+            }
+            1 => {
+                if self.policy.two_changes {
+                    sync::note("make page 1 inaccessible");
+                    self.change_protection(1);
+                    sync::forget(0);
+                }
+                self.migrate(0);
+            }
+            _ => hw::touch(0),
+        }
+    }
+
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.object("mm", &self.pending);
+        registry.object("mm.ptl", &self.page_table);
+    }
+}

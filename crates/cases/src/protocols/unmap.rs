@@ -1,0 +1,133 @@
+//! One page is taken away from a space: whom the flush reaches, and whether it comes before the frame is given back.
+//! One frame of code; kernels differ in the answers.
+//!
+//! CPU 0 changes the page, in a system call. Where there is a second CPU, a thread of the space runs there meanwhile.
+
+use super::{CROSS_CALL, CrossCall, Mm};
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::{Registry, sync};
+use shootdown_machine::hw::{self, WalkCache};
+use shootdown_machine::{Machine, Program};
+
+/// Whom the flush reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Nobody: there is no flush.
+    Nobody,
+    /// All CPUs in the mask, but only if the caller runs the space itself.
+    MembersIfCurrent,
+    /// This CPU and all in the mask.
+    Members,
+}
+
+/// When the frame goes back to the allocator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Free {
+    /// Before the flush.
+    BeforeFlush,
+    /// After it.
+    AfterFlush,
+}
+
+/// What happens to the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It is unmapped.
+    Unmap,
+    /// It is replaced by a copy.
+    Copy,
+}
+
+/// What a kernel does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    pub(crate) cpus: usize,
+    /// Space that CPU 0 runs; the page is one of space 0.
+    pub(crate) current: usize,
+    pub(crate) change: Change,
+    pub(crate) reach: Reach,
+    pub(crate) free: Free,
+}
+
+const SPACE: usize = 0;
+const TAG: u8 = 0;
+const FLUSH: u64 = 1;
+const NEW: u64 = 2;
+
+#[derive(Debug)]
+pub(crate) struct Unmap {
+    machine: Machine,
+    policy: Policy,
+    mm: Mm,
+    calls: CrossCall,
+}
+
+impl Unmap {
+    pub(crate) fn new(policy: Policy) -> Self {
+        let mut machine = Machine::builder(policy.cpus)
+            .spaces(2, 1)
+            .translation(1, Some(SPACE), true)
+            .translation(2, Some(SPACE), true)
+            .map(SPACE, 0, 1)
+            .start(0, policy.current, TAG, false)
+            .must_free_frame(1);
+        if policy.cpus > 1 {
+            machine = machine.start(1, SPACE, TAG, true);
+        }
+        let runs_it = if policy.current == SPACE { 0b01 } else { 0b00 };
+        Self {
+            machine: machine.build(),
+            policy,
+            mm: Mm::new(1, 1, runs_it | if policy.cpus > 1 { 0b10 } else { 0 }),
+            calls: CrossCall::new(policy.cpus),
+        }
+    }
+
+    fn system_call(&self) {
+        let new = if self.policy.change == Change::Copy { NEW } else { 0 };
+        self.machine.tables.leaf(SPACE, 0).store(new, Relaxed);
+        if self.policy.free == Free::BeforeFlush {
+            hw::free_frame(1);
+        }
+        self.flush();
+        if self.policy.free == Free::AfterFlush {
+            hw::free_frame(1);
+        }
+        sync::note("back to user mode");
+        hw::user(true);
+    }
+
+    fn flush(&self) {
+        sync::fence(SeqCst);
+        match self.policy.reach {
+            Reach::Nobody => return,
+            Reach::MembersIfCurrent if self.policy.current != SPACE => return,
+            _ => self.calls.call(0, self.mm.members(), FLUSH),
+        }
+        hw::flush_page(TAG, 0, WalkCache::Drop);
+    }
+}
+
+impl Program for Unmap {
+    fn main(&self, cpu: usize) {
+        if cpu == 0 {
+            self.system_call();
+        } else {
+            hw::touch(0);
+        }
+    }
+
+    fn interrupt(&self, cpu: usize, line: u8) {
+        assert_eq!((cpu, line), (1, CROSS_CALL), "only CPU 0 calls");
+        self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
+    }
+
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.object("mm", &self.mm);
+        self.calls.register(registry);
+    }
+}

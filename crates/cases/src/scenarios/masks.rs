@@ -1,0 +1,107 @@
+//! Who is in a space's mask: CPUs that join, leave, and are asked to leave, while others flush.
+
+use super::list::List;
+use super::machines::{Keep, Plain, Tagged};
+use super::{FOUR, THREE, TWO};
+use crate::engine::Start::{Kernel, Lazy, User};
+
+pub(super) fn add(list: &mut List) {
+    switching(list);
+    trimming(list);
+    deep(list);
+}
+
+fn switching(list: &mut List) {
+    list.scenario::<Tagged>("switch-in", TWO)
+        .about("a CPU switches into a space while another unmaps from it")
+        .cpu(User(0), |cpu| cpu.unmap(0, 0))
+        .cpu(User(0), |cpu| cpu.run_in_turn(&[1, 0]))
+        .spaces(2, [0, 1])
+        .pso()
+        .add();
+    list.scenario::<Plain>("switch-vs-flush", THREE)
+        .about("two CPUs switch between two spaces while a third unmaps")
+        .cpu(User(0), |cpu| cpu.unmap(0, 0))
+        .cpu(User(1), |cpu| cpu.run_in_turn(&[0]))
+        .cpu(User(0), |cpu| cpu.run_in_turn(&[1]))
+        .spaces(2, [1, 1])
+        .add();
+}
+
+fn trimming(list: &mut List) {
+    list.scenario::<Plain>("trim-vs-borrow", THREE)
+        .about("the seed's exercise: trimming while a kernel thread borrows")
+        .cpu(User(0), |cpu| {
+            cpu.trim(0);
+            cpu.unmap(0, 0);
+        })
+        .cpu(Lazy(0), |cpu| cpu.upgrade_and_borrow_once(0))
+        .cpu(Lazy(0), |_| {})
+        .pins(1)
+        .add();
+    list.scenario::<Keep>("trim-kept-bits", THREE)
+        .about("bits that switching CPUs left behind are trimmed on request")
+        .cpu(User(0), |cpu| {
+            cpu.trim(0);
+            cpu.unmap(0, 0);
+        })
+        .cpu(User(0), |cpu| cpu.run_in_turn(&[1, 0]))
+        .cpu(Kernel, |cpu| cpu.trim(0))
+        .spaces(2, [0, 1])
+        .add();
+    list.scenario::<Keep>("trim-vs-hotplug", THREE)
+        .about("a CPU that is asked to trim goes off and on line")
+        .cpu(User(0), |cpu| cpu.trim(0))
+        .cpu(User(0), |cpu| {
+            cpu.run_in_turn(&[1]);
+            cpu.cycle();
+        })
+        .cpu(User(0), |cpu| cpu.unmap(0, 0))
+        .spaces(2, [0, 1])
+        .add();
+    list.scenario::<Keep>("trim-that-unwinds", TWO)
+        .about("a trim unwinds when it has asked, the space dies, and the CPU that was asked answers")
+        .cpu(User(0), |cpu| {
+            cpu.trim_that_unwinds(0);
+            cpu.exit(0);
+        })
+        .cpu(User(0), |cpu| {
+            cpu.run_in_turn(&[1]);
+            cpu.put(0, cpu.user(0));
+        })
+        .spaces(2, [0, 1])
+        .dies(true)
+        .pso()
+        .add();
+}
+
+fn deep(list: &mut List) {
+    list.scenario::<Plain>("four-two-spaces", FOUR)
+        .about("two spaces are unmapped while two CPUs change between them")
+        .cpu(User(0), |cpu| cpu.unmap(0, 0))
+        .cpu(User(1), |cpu| cpu.unmap(1, 0))
+        .cpu(User(0), |cpu| cpu.run_in_turn(&[1]))
+        .cpu(User(1), |cpu| cpu.run_in_turn(&[0]))
+        .spaces(2, [1, 1])
+        .deep()
+        .add();
+    list.scenario::<Plain>("deep-three", &["three", "deep"])
+        .about("3 CPUs, 2 spaces, 2 pages, 8 calls: an unmap of each space while everybody changes sides and goes lazy")
+        .cpu(User(0), |cpu| {
+            cpu.unmap(0, 0);
+            cpu.run_in_turn(&[1]);
+            cpu.unmap(1, 1);
+        })
+        .cpu(User(1), |cpu| {
+            cpu.run_in_turn(&[0]);
+            cpu.run_kernel_thread();
+        })
+        .cpu(User(0), |cpu| {
+            cpu.run_in_turn(&[1]);
+            cpu.run_kernel_thread();
+            cpu.run_in_turn(&[0]);
+        })
+        .spaces(2, [1, 2])
+        .deep()
+        .add();
+}

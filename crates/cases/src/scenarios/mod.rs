@@ -1,0 +1,59 @@
+//! The engine's named scenarios, a file a theme, and every pair of its operations.
+
+mod clients;
+mod gather;
+mod hotplug;
+mod ipis;
+mod kernel;
+mod lazy;
+mod list;
+mod machines;
+mod masks;
+mod migration;
+mod nmi;
+mod pairs;
+mod tags;
+mod teardown;
+mod transports;
+mod warm_tags;
+mod wide_masks;
+
+use crate::engine::{Fault, Oracles};
+use list::List;
+use shootdown_machine::Case;
+
+/// The groups of scenarios that belong to no narrower one.
+const TWO: &[&str] = &["two"];
+const THREE: &[&str] = &["three"];
+const FOUR: &[&str] = &["four"];
+
+/// All engine cases, with `fault` injected.
+pub fn cases(fault: Fault) -> Vec<Case> {
+    cases_under(fault, Oracles::Machine)
+}
+
+/// The same by other oracles.
+pub fn cases_under(fault: Fault, oracles: Oracles) -> Vec<Case> {
+    let mut list = List::new(fault, oracles);
+    let themes = [
+        clients::add,
+        masks::add,
+        wide_masks::add,
+        lazy::add,
+        gather::add,
+        teardown::add,
+        ipis::add,
+        transports::add,
+        tags::add,
+        warm_tags::add,
+        kernel::add,
+        hotplug::add,
+        nmi::add,
+        migration::add,
+        pairs::add,
+    ];
+    for add in themes {
+        add(&mut list);
+    }
+    list.cases
+}

@@ -1,0 +1,104 @@
+//! Ways to reach other CPUs besides the IPI, on three CPUs.
+
+use super::THREE;
+use super::list::{List, Scenario};
+use super::machines::{Broadcast, ByBroadcasts, machines};
+use crate::engine::Start::{Lazy, User};
+use crate::engine::{Everywhere, TestMachine, Transport};
+use shootdown::tags::{GlobalOverLocal, Untagged};
+
+const TRANSPORTS: &[&str] = &["three", "transports"];
+
+machines! {
+    /// Firmware flushes on the members of the mask.
+    Firmware: Untagged {
+        const TRANSPORT: Transport = Transport::Firmware;
+    }
+
+    /// A hypervisor does, or not.
+    Hypercall: Untagged {
+        const TRANSPORT: Transport = Transport::Hypercall;
+    }
+
+    /// Virtual CPUs that do not run are flushed when they do.
+    Paravirtual: Untagged {
+        const TRANSPORT: Transport = Transport::Paravirtual;
+    }
+
+    /// Hardware of the targets does.
+    Actions: Untagged {
+        const TRANSPORT: Transport = Transport::Actions;
+    }
+
+    /// The machine changes from IPIs to broadcasts.
+    Switched: Untagged {
+        const TRANSPORT: Transport = Transport::Switched;
+    }
+}
+
+pub(super) fn add(list: &mut List) {
+    by_others(list);
+    by_hardware(list);
+    changing(list);
+}
+
+/// One unmaps, one comes and goes, one runs.
+fn comes_and_goes<S: TestMachine>(scenario: Scenario<'_, S>) -> Scenario<'_, S> {
+    scenario
+        .cpu(User(0), |cpu| cpu.unmap(0, 0))
+        .cpu(User(1), |cpu| cpu.run_in_turn(&[0, 1]))
+        .cpu(User(0), |_| {})
+        .spaces(2, [1, 0])
+}
+
+fn by_others(list: &mut List) {
+    comes_and_goes(list.scenario::<Firmware>("transport-firmware", TRANSPORTS))
+        .about("firmware flushes on one member of the mask after the other while one joins and leaves")
+        .add();
+    comes_and_goes(list.scenario::<Hypercall>("transport-hypercall", TRANSPORTS))
+        .about(
+            "a hypervisor flushes on the members of the mask, or gives up midway, while one joins and leaves",
+        )
+        .add();
+    list.scenario::<Paravirtual>("transport-paravirtual", TRANSPORTS)
+        .about("virtual CPUs are taken off at any time, and flushed by the hypervisor instead of by an IPI")
+        .cpu(User(0), |cpu| cpu.unmap(0, 0))
+        .cpu(Lazy(0), |cpu| cpu.run_in_turn(&[0]))
+        .cpu(User(0), |_| {})
+        .spaces(1, [1, 0])
+        .preempted(&[1, 2])
+        .add();
+}
+
+fn by_hardware(list: &mut List) {
+    list.scenario::<Actions>("transport-actions", TRANSPORTS)
+        .about("hardware of the targets carries flushes out, interrupts off or not, for two at once")
+        .cpu(User(0), |cpu| cpu.unmap_masked(0, 0))
+        .cpu(User(0), |cpu| cpu.unmap(0, 1))
+        .cpu(User(0), |cpu| cpu.run_in_turn(&[1]))
+        .spaces(2, [0, 1])
+        .add();
+    list.scenario::<Broadcast>("broadcast-fallback", THREE)
+        .about("a broadcast transport answers done, or not, as it pleases")
+        .cpu(User(0), |cpu| cpu.unmap(0, 0))
+        .cpu(User(0), |cpu| cpu.unmap(0, 1))
+        .cpu(User(0), |_| {})
+        .add();
+}
+
+fn changing(list: &mut List) {
+    list.scenario::<Switched>("transport-switched", TRANSPORTS)
+        .about("the machine changes from IPIs to broadcasts while two threads unmap")
+        .cpu(User(0), |cpu| cpu.unmap(0, 0))
+        .cpu(User(0), |cpu| cpu.unmap(0, 1))
+        .cpu(User(0), |cpu| cpu.switch_transport())
+        .add();
+    list.scenario::<ByBroadcasts<GlobalOverLocal<Everywhere, 1>>>("transport-mixed", TRANSPORTS)
+        .about(
+            "a space moves from tags of each CPU to one for all, and from IPIs to broadcasts, under an unmap",
+        )
+        .cpu(User(0), |cpu| cpu.unmap(0, 0))
+        .cpu(User(0), |cpu| cpu.share_tag(0))
+        .cpu(User(0), |_| {})
+        .add();
+}
