@@ -46,7 +46,7 @@ fn problems(root: &Path, book: &Book, chapter: &Chapter) -> Vec<String> {
     if chapter.file != ELSEWHERE
         && chapter.blocks.iter().any(|(language, own)| language.starts_with("rust") && *own)
     {
-        problems.push("Rust that nothing compiles: include it from a file that is compiled".to_owned());
+        problems.push("Rust that nothing compiles: quote a file that is compiled, below `<!-- from FILE[:ANCHOR] -->`".to_owned());
     }
     let is_path = |code: &&String| {
         FOLDERS.iter().any(|folder| code.starts_with(folder)) && !code.contains(['*', ' ', '{'])

@@ -41,7 +41,7 @@ pub struct Chapter {
     pub anchors: Vec<String>,
     /// Code between words.
     pub inline: Vec<String>,
-    /// Blocks of code: what language, and whether anything but an include is in it.
+    /// Blocks of code: what language, and whether they are the chapter's own, not quoted from a file.
     pub blocks: Vec<(String, bool)>,
     /// Whether it begins with a heading of the first level, and has no other.
     pub headed: bool,
@@ -93,17 +93,18 @@ impl Chapter {
         let mut heading: Option<String> = None;
         let mut block: Option<(String, String)> = None;
         let mut firsts = 0;
-        // Blocks are checked as they were written: what is included is compiled elsewhere.
+        // A block below `<!-- from FILE -->` stands in a file that is compiled; `tests/front_door.rs` compares the two.
+        let mut quoted = false;
         for event in Parser::new_ext(&source, OPTIONS) {
             match event {
                 Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))) => {
                     block = Some((language.to_string(), String::new()));
                 }
                 Event::End(TagEnd::CodeBlock) => {
-                    let own = |text: String| {
-                        text.lines().any(|line| !line.trim().is_empty() && !line.contains("{{#include "))
-                    };
-                    self.blocks.extend(block.take().map(|(language, text)| (language, own(text))));
+                    let own = !std::mem::take(&mut quoted);
+                    self.blocks.extend(
+                        block.take().map(|(language, text)| (language, own && !text.trim().is_empty())),
+                    );
                 }
                 Event::Start(Tag::Heading { level, .. }) => {
                     firsts += usize::from(level == HeadingLevel::H1);
@@ -113,6 +114,7 @@ impl Chapter {
                 Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
                     self.links.push(dest_url.to_string());
                 }
+                Event::Html(html) => quoted |= html.starts_with("<!-- from "),
                 Event::Code(code) => {
                     if let Some(heading) = &mut heading {
                         *heading += &code;
@@ -163,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_chapter_is_taken_apart() {
-        let text = "# Head\n\n[x](a.md#b) and `code`\n\n## Two `words`\n\n```rust\n{{#include a.rs}}\n```\n\n```rust\nfn a() {}\n```\n";
+        let text = "# Head\n\n[x](a.md#b) and `code`\n\n## Two `words`\n\n<!-- from a.rs -->\n```rust\nfn b() {}\n```\n\n```rust\nfn a() {}\n```\n";
         let chapter = Chapter::default().parsed(text.to_owned());
         assert_eq!(chapter.links, ["a.md#b"]);
         assert_eq!(chapter.anchors, ["head", "two-words"]);

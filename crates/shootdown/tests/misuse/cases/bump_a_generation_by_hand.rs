@@ -5,5 +5,5 @@ use kernel::*;
 fn main() {
     let user = user();
     //= ENGINE.flush(&user, Scope::All, PageTables::Kept);
-    user.clock.bump(); //~ E0616
+    user.history.bump(); //~ E0616
 }

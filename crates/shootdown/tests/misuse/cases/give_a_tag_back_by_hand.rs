@@ -9,7 +9,7 @@ fn give_back<T: TagPolicy>(tags: &T, space: TagSpace<'_, T::Space>) {
 fn main() {
     let user = user();
     let tags = ENGINE.platform().tags();
-    //= println!("{:?}", tags.reach(user.tags()));
+    //= println!("{:?}", tags.flush_method(user.tags()));
     give_back(tags, TagSpace { id: user.id(), memory: user.tags() }); //~ E0639
     let _ = give_back::<Untagged>;
 }
