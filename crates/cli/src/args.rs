@@ -314,8 +314,6 @@ pub struct BenchArgs {
 /// What `shootdown bench` compares besides policies.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Contest {
-    /// The explorer and loom
-    Explore,
     /// The engine with threads as CPUs on this host, and the ways that a program has today
     Host,
 }
