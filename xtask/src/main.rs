@@ -4,7 +4,6 @@ mod arch;
 mod bad_input;
 mod ci;
 mod footprint;
-mod licences;
 mod mutants;
 mod mutate;
 mod mutate_bugs;
