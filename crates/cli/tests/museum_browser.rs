@@ -77,9 +77,8 @@ fn emptied(folder: &Path) -> PathBuf {
 /// Pages of bugs in `museum`, sorted.
 fn pages(museum: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(museum).expect("the museum").map(|entry| entry.expect("a file").path());
-    let is_page = |path: &PathBuf| {
-        path.extension().is_some_and(|end| end == "html") && !path.ends_with("index.html")
-    };
+    let is_page =
+        |path: &PathBuf| path.extension().is_some_and(|end| end == "html") && !path.ends_with("index.html");
     let mut pages: Vec<PathBuf> = files.filter(is_page).collect();
     assert!(!pages.is_empty(), "{} has no pages", museum.display());
     pages.sort();
@@ -98,9 +97,8 @@ fn check_index(browser: &Browser, museum: &Path, pages: usize) {
         ("rule", "9", "c.dataset.rules.split(' ').includes('9')"),
     ] {
         browser.click(&format!("#{choice} option[value=\"{value}\"]"));
-        browser.expect(&format!(
-            "[...document.querySelectorAll('.card')].every((c) => c.hidden !== ({kept}))"
-        ));
+        browser
+            .expect(&format!("[...document.querySelectorAll('.card')].every((c) => c.hidden !== ({kept}))"));
         browser.click("[type=reset]");
         browser.expect("document.querySelectorAll('.card[hidden]').length === 0");
     }
@@ -302,7 +300,10 @@ fn look(file: &[u8], size: (u32, u32), scheme: &str) -> Result<(), String> {
         return Err(format!("{}x{} instead of {size:?}", info.width, info.height));
     }
     if colours.len() < COLOURS || count * 100 > total * MOST {
-        return Err(format!("{} colours, and {count} of {total} pixels are {ground:?}: it is blank", colours.len()));
+        return Err(format!(
+            "{} colours, and {count} of {total} pixels are {ground:?}: it is blank",
+            colours.len()
+        ));
     }
     if is_dark != (scheme == "dark") {
         return Err(format!("{scheme} was asked for, the ground is {ground:?}"));
@@ -340,8 +341,7 @@ struct Browser {
 impl Browser {
     fn open() -> Self {
         let driver = Driver::start();
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let wanted = json!({
             "browserName": "chrome",
             "goog:chromeOptions": {"args": FLAGS},
@@ -480,7 +480,8 @@ impl Driver {
     fn start() -> Self {
         let mut command = std::process::Command::new("chromedriver");
         let started = command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let mut child = started.unwrap_or_else(|error| panic!("cannot start chromedriver: {error}; {INSTALL}"));
+        let mut child =
+            started.unwrap_or_else(|error| panic!("cannot start chromedriver: {error}; {INSTALL}"));
         let output = BufReader::new(child.stdout.take().expect("the output was asked for"));
         let port = output.lines().map_while(Result::ok).find_map(|line| {
             let (_, port) = line.split_once("started successfully on port ")?;

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use super::steps::Done;
-use crate::process::{self, cargo, stream};
 use crate::package;
+use crate::process::{self, cargo, stream};
 
 /// Packages with the engine's source and its library's name: cargo would write their documentation over the engine's.
 const SAME_LIBRARY: &str = "--exclude shootdown-under-explore --exclude shootdown-under-loom --exclude shootdown-under-shuttle --exclude \

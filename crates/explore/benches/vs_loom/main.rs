@@ -37,10 +37,8 @@ impl Outcome {
     }
 }
 
-const VARIANTS: [(Variant, &str, &str); 2] = [
-    (Variant::Sound, "sound", "holds"),
-    (Variant::WithoutFence, "borrower's fence missing", "violated"),
-];
+const VARIANTS: [(Variant, &str, &str); 2] =
+    [(Variant::Sound, "sound", "holds"), (Variant::WithoutFence, "borrower's fence missing", "violated")];
 
 fn main() -> ExitCode {
     println!("{:26} {:9} {:>20} {:>11} {:>10}", "protocol, 2 CPUs", "checker", "visited", "time", "verdict");
@@ -60,6 +58,8 @@ fn main() -> ExitCode {
         println!("Both checkers pass the sound variant and catch the broken one.");
         return ExitCode::SUCCESS;
     }
-    println!("NOT AS EXPECTED: a checker did not finish, gave another verdict, or counted other states the second time.");
+    println!(
+        "NOT AS EXPECTED: a checker did not finish, gave another verdict, or counted other states the second time."
+    );
     ExitCode::FAILURE
 }

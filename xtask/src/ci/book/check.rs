@@ -81,9 +81,9 @@ mod tests {
     use std::path::Path;
 
     fn found(text: &str) -> Vec<String> {
-        let chapter = Chapter { file: "a.md".to_owned(), ..Chapter::default() }.parsed(text.to_owned());
-        let other = Chapter { file: "b.md".to_owned(), ..Chapter::default() }
-            .parsed("# Other\n\n## Part one\n".to_owned());
+        let chapter = Chapter { file: "a.md".to_owned(), ..Chapter::default() }.parsed(text);
+        let other =
+            Chapter { file: "b.md".to_owned(), ..Chapter::default() }.parsed("# Other\n\n## Part one\n");
         let book = Book { chapters: vec![chapter, other], forgotten: Vec::new() };
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the project");
         check(root, &book).iter().map(ToString::to_string).collect()
