@@ -14,7 +14,7 @@ mod controls;
 mod kernel;
 
 use bare::Bare;
-use shootdown::{FlushByIpi, GlobalAsids, PerCpuSlots, Untagged};
+use shootdown::tags::{FlushByIpi, GlobalAsids, PerCpuSlots, Untagged};
 
 operations! {
     /// No tags.

@@ -10,10 +10,12 @@ use shootdown_sparc64 as arch;
 use shootdown_x86_64 as arch;
 
 use arch::encode::Root;
-use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, IrqReason, LocalFlush, OnInstall, PerCpuSlots, Platform, Remote,
-    RemoteFlush, Tag, Teardown,
-};
+use shootdown::flush::{LocalFlush, Remote, RemoteFlush};
+use shootdown::mask::CpuMask;
+use shootdown::refs::Teardown;
+use shootdown::tags::{OnInstall, PerCpuSlots, Tag};
+use shootdown::trace::IrqReason;
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform};
 
 /// A kernel of eight CPUs. What an arch crate does not have stands beside it as functions of the kernel.
 #[derive(Debug)]

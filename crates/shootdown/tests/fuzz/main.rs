@@ -7,7 +7,7 @@ mod test_machine;
 
 use bolero::check;
 use bytes::Bytes;
-use shootdown::*;
+use shootdown::flush::{Full, PageRange, PageSize, VirtAddr};
 use test_machine::{Host, IpiFate, User, machine, space};
 
 const SIZES: [PageSize; 7] = [
