@@ -4,7 +4,6 @@ mod arch;
 mod bad_input;
 mod ci;
 mod footprint;
-mod licences;
 mod mutants;
 mod mutate;
 mod mutate_bugs;
@@ -35,6 +34,8 @@ enum Command {
         #[arg(value_enum)]
         steps: Vec<ci::Step>,
     },
+    /// Render the book to target/book
+    Book,
     /// Read the sources for what compilers do not look at
     Tidy,
     /// Disassemble the arch crates and compare with the committed listings
@@ -105,6 +106,7 @@ fn run(cli: &Cli) -> Result<()> {
     let root = root()?;
     match &cli.command {
         Command::Ci { steps } => ci::run(&root, steps),
+        Command::Book => ci::render_book(&root),
         Command::Arch { accept } => {
             let differing = if *accept { arch::Differing::IsTaken } else { arch::Differing::Fails };
             arch::run(&root, differing).map(|seen| println!("arch: {seen}"))

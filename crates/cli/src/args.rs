@@ -318,8 +318,6 @@ pub struct BenchArgs {
 pub enum Contest {
     /// Cross calls of sparc64 before and after Linux commit bafb056ce279, and of the engine
     Seed,
-    /// The explorer and loom
-    Explore,
     /// The engine with threads as CPUs on this host, and the ways that a program has today
     Host,
 }

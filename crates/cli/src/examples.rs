@@ -83,8 +83,7 @@ Examples:
   shootdown bench                                          All policies, all workloads, and a report
   shootdown bench --workload memcached-lazy --policy shootdown --policy linux-x86 --cpus 64
   shootdown bench seed                                     The exercise of Linux commit bafb056ce279
-  shootdown bench host --sharers 3                         Times on this host
-  shootdown bench explore                                  The explorer beside loom";
+  shootdown bench host --sharers 3                         Times on this host";
 
 /// Of `completions`.
 pub const COMPLETIONS: &str = "\

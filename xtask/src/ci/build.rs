@@ -7,9 +7,8 @@ use std::process::Command;
 use super::bare_metal::ensure_core;
 use super::own_case::in_copy;
 use super::steps::Done;
-use crate::package::INTEGRATIONS;
+use crate::package::{self, INTEGRATIONS};
 use crate::process::{self, cargo, stream};
-use crate::{licences, package};
 
 /// Packages with the engine's source: their documentation is the engine's.
 const SAME_LIBRARY: &str =
@@ -48,8 +47,23 @@ pub fn doc(root: &Path) -> Result<Done> {
 
 pub fn release(root: &Path) -> Result<Done> {
     let packages = package::shape(root)?;
-    let licences = licences::run(root)?;
-    Ok(Done::Passed(format!("{packages} manifests, the engine without dependencies; {licences}")))
+    deny(root)?;
+    Ok(Done::Passed(format!(
+        "{packages} manifests, the engine without dependencies; licences, sources and bans of dependencies (advisories \
+         need a download: docs/release.md)"
+    )))
+}
+
+/// Looks at the licences, the sources and the bans of everything in the lock file, and again, by a shorter list of licences,
+/// at what is shipped.
+fn deny(root: &Path) -> Result<()> {
+    let installed = Command::new("cargo").args(["deny", "--version"]).output();
+    ensure!(
+        installed.is_ok_and(|output| output.status.success()),
+        "cargo-deny is missing: ./test says how to install it"
+    );
+    process::run(&mut cargo(root, "deny --locked check licenses bans sources"))?;
+    process::run(&mut cargo(root, "deny --locked --config deny.shipped.toml check licenses"))
 }
 
 pub fn package(root: &Path) -> Result<Done> {

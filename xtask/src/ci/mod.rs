@@ -14,4 +14,5 @@ mod sparc64;
 mod steps;
 
 pub use bare_metal::ensure_core;
+pub use book::render as render_book;
 pub use steps::{Step, run};

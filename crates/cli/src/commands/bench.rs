@@ -1,12 +1,14 @@
 use indicatif::HumanCount;
-use shootdown_bench::{Comparison, explore_vs_loom};
 use shootdown_lab::bench::{EXERCISE, Row, exercise};
 use shootdown_lab::workload::WorkloadKind;
+#[cfg(target_os = "linux")]
 use std::io::Write;
 use std::process::ExitCode;
 
 use crate::args::{BenchArgs, Contest};
-use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
+#[cfg(target_os = "linux")]
+use crate::failure::{AS_EXPECTED, NOT_AS_EXPECTED};
+use crate::failure::Failure;
 
 /// Runs `shootdown bench`.
 ///
@@ -16,7 +18,6 @@ pub fn bench(args: &BenchArgs) -> Result<ExitCode, Failure> {
     match args.contest {
         None => super::policies::policies(args),
         Some(Contest::Seed) => seed(args),
-        Some(Contest::Explore) => explore(args),
         Some(Contest::Host) => host(args),
     }
 }
@@ -47,9 +48,19 @@ fn exercise_table(rows: &[[Row; 2]; 3]) -> String {
     table
 }
 
+/// Rounds of `bench host`.
+#[cfg(target_os = "linux")]
+const ROUNDS: usize = 41;
+
 /// Times flushes on this host.
+#[cfg(target_os = "linux")]
 fn host(args: &BenchArgs) -> Result<ExitCode, Failure> {
-    let timings = timings(usize::from(args.sharers))?;
+    let timings = shootdown_lab::host::host(usize::from(args.sharers), ROUNDS).map_err(|error| {
+        Failure::bad_input(
+            format!("this host refuses what is to be timed: {error}"),
+            "a Linux kernel with membarrier(2), 4.14 or later, is needed",
+        )
+    })?;
     let mut out = anstream::stdout().lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&timings).map_err(std::io::Error::from)?)?;
@@ -62,77 +73,19 @@ fn host(args: &BenchArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(AS_EXPECTED))
 }
 
-/// Rounds of `bench host`.
-const ROUNDS: usize = 41;
-
-#[cfg(target_os = "linux")]
-fn timings(sharers: usize) -> Result<Vec<shootdown_lab::host::Timing>, Failure> {
-    shootdown_lab::host::host(sharers, ROUNDS).map_err(|error| {
-        Failure::bad_input(
-            format!("this host refuses what is to be timed: {error}"),
-            "a Linux kernel with membarrier(2), 4.14 or later, is needed",
-        )
-    })
-}
-
 #[cfg(not(target_os = "linux"))]
-fn timings(_: usize) -> Result<Vec<Comparison>, Failure> {
+fn host(_: &BenchArgs) -> Result<ExitCode, Failure> {
     Err(Failure::bad_input("native runs on a host other than Linux", "run it on Linux"))
-}
-
-fn explore(args: &BenchArgs) -> Result<ExitCode, Failure> {
-    let comparison = explore_vs_loom();
-    let mut out = anstream::stdout().lock();
-    if args.json {
-        writeln!(out, "{}", json(&comparison)?)?;
-    } else {
-        writeln!(out, "{comparison}")?;
-        writeln!(out, "{}", verdict(&comparison))?;
-    }
-    Ok(ExitCode::from(if comparison.agrees() { AS_EXPECTED } else { NOT_AS_EXPECTED }))
-}
-
-/// Writes the comparison as one line.
-fn json(comparison: &Comparison) -> Result<String, std::io::Error> {
-    Ok(serde_json::to_string(comparison)?)
-}
-
-/// Says whether both checkers are right, which the times alone do not.
-fn verdict(comparison: &Comparison) -> &'static str {
-    match comparison.agrees() {
-        true => "Both checkers pass what is sound and catch what is broken.",
-        false => "NOT AS EXPECTED: a checker did not finish, or says otherwise than it must.",
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{exercise, exercise_table, json, verdict};
-    use shootdown_bench::{Comparison, Outcome, Row};
+    use super::{exercise, exercise_table};
     use shootdown_lab::machine::CpuCount;
-
-    fn comparison(broken: bool) -> Comparison {
-        let outcome = Outcome { visited: 10, executions: 3, complete: true, caught: false, seconds: 0.5 };
-        Comparison { rows: vec![Row { variant: "sound", broken, explorer: outcome, loom: outcome }] }
-    }
-
-    #[test]
-    fn a_bug_that_a_checker_misses_is_said() {
-        assert!(verdict(&comparison(false)).starts_with("Both checkers"));
-        assert!(verdict(&comparison(true)).starts_with("NOT AS EXPECTED"));
-    }
 
     #[test]
     fn the_readme_shows_the_exercise_as_it_is() {
         let table = exercise_table(&exercise(CpuCount::new(16).expect("a number of CPUs"), 1));
         assert!(include_str!("../../../../README.md").contains(&table), "README.md does not show:\n{table}");
-    }
-
-    #[test]
-    fn the_comparison_is_one_line_of_json() {
-        let line = json(&comparison(false)).expect("JSON");
-        assert!(!line.contains('\n'), "{line}");
-        let back: serde_json::Value = serde_json::from_str(&line).expect("JSON");
-        assert_eq!(back["rows"][0]["explorer"]["visited"], 10);
     }
 }

@@ -46,7 +46,10 @@ fn problems(root: &Path, book: &Book, chapter: &Chapter) -> Vec<String> {
     if chapter.file != ELSEWHERE
         && chapter.blocks.iter().any(|(language, own)| language.starts_with("rust") && *own)
     {
-        problems.push("Rust that nothing compiles: quote a file that is compiled, below `<!-- from FILE[:ANCHOR] -->`".to_owned());
+        problems.push(
+            "Rust that nothing compiles: quote a file that is compiled, below `<!-- from FILE[:ANCHOR] -->`"
+                .to_owned(),
+        );
     }
     let is_path = |code: &&String| {
         FOLDERS.iter().any(|folder| code.starts_with(folder)) && !code.contains(['*', ' ', '{'])
@@ -81,9 +84,9 @@ mod tests {
     use std::path::Path;
 
     fn found(text: &str) -> Vec<String> {
-        let chapter = Chapter { file: "a.md".to_owned(), ..Chapter::default() }.parsed(text.to_owned());
-        let other = Chapter { file: "b.md".to_owned(), ..Chapter::default() }
-            .parsed("# Other\n\n## Part one\n".to_owned());
+        let chapter = Chapter { file: "a.md".to_owned(), ..Chapter::default() }.parsed(text);
+        let other =
+            Chapter { file: "b.md".to_owned(), ..Chapter::default() }.parsed("# Other\n\n## Part one\n");
         let book = Book { chapters: vec![chapter, other], forgotten: Vec::new() };
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the project");
         check(root, &book).iter().map(ToString::to_string).collect()

@@ -1,12 +1,11 @@
-//! The book: read, checked, rendered, and followed.
+//! The book: rendered by mdBook, checked, and followed.
 
 mod check;
 mod follow;
 mod include;
 mod read;
-mod render;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use std::path::Path;
 use std::process::Command;
 
@@ -17,7 +16,23 @@ use read::Book;
 /// Where the book is.
 const BOOK: &str = "docs/book";
 
+/// Renders the book to `target/book`. A chapter that the summary names must exist.
+///
+/// # Errors
+/// mdBook is missing, or refuses.
+pub fn render(root: &Path) -> Result<()> {
+    let installed = Command::new("mdbook").arg("--version").output();
+    ensure!(installed.is_ok(), "mdbook is missing: ./test says how to install it");
+    let mut command = Command::new("mdbook");
+    process::run(command.current_dir(root).args(["build", BOOK, "--dest-dir"]).arg(root.join("target/book")))
+}
+
+/// Renders the book, then looks at what mdBook does not look at, and does what chapters tell their reader to do.
+///
+/// # Errors
+/// Something in it is wrong.
 pub fn book(root: &Path) -> Result<Done> {
+    render(root)?;
     let book = Book::read(&root.join(BOOK).join("src"))?;
     let findings = check::check(root, &book);
     for finding in &findings {
@@ -26,18 +41,9 @@ pub fn book(root: &Path) -> Result<Done> {
     if !findings.is_empty() {
         bail!("{} problems in the book", findings.len());
     }
-    render::render(&book, &root.join("target/book"))?;
-    let mdbook = Command::new("mdbook").arg("--version").output().is_ok();
-    if mdbook {
-        let mut command = Command::new("mdbook");
-        process::run(
-            command.current_dir(root).args(["build", BOOK, "--dest-dir"]).arg(root.join("target/mdbook")),
-        )?;
-    }
     let followed = follow::follow(root, &book)?;
-    let with = if mdbook { "by mdbook, too" } else { "mdbook is not installed and not needed" };
     Ok(Done::Passed(format!(
-        "{} chapters, {} links; {followed}; rendered to target/book ({with})",
+        "{} chapters, {} links; {followed}; rendered to target/book",
         book.chapters.len(),
         book.chapters.iter().map(|chapter| chapter.links.len()).sum::<usize>()
     )))

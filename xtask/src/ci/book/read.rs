@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::include::expand;
 
 /// Extensions of Markdown that the book uses, as mdBook has them on.
-pub const OPTIONS: Options =
+const OPTIONS: Options =
     Options::ENABLE_TABLES.union(Options::ENABLE_FOOTNOTES).union(Options::ENABLE_STRIKETHROUGH);
 
 /// The book.
@@ -25,13 +25,7 @@ pub struct Book {
 pub struct Chapter {
     /// File, below `src`.
     pub file: String,
-    /// What the summary calls it.
-    pub title: String,
-    /// How far it is indented in the summary.
-    pub depth: usize,
-    /// Its text as written.
-    pub source: String,
-    /// The same with what it includes.
+    /// Its text, with what it includes.
     pub text: String,
     /// What could not be included.
     pub problems: Vec<String>,
@@ -58,11 +52,11 @@ impl Book {
             fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
         };
         let mut book = Self::default();
-        for (depth, title, file) in entries(&read("SUMMARY.md")?) {
+        for file in entries(&read("SUMMARY.md")?) {
             let source = read(&file)?;
             let (text, problems) = expand(&source, &src.join(&file));
-            let chapter = Chapter { file, title, depth, text, problems, ..Chapter::default() };
-            book.chapters.push(chapter.parsed(source));
+            let chapter = Chapter { file, text, problems, ..Chapter::default() };
+            book.chapters.push(chapter.parsed(&source));
         }
         let mut files: Vec<PathBuf> = fs::read_dir(src)?.flatten().map(|entry| entry.path()).collect();
         files.sort();
@@ -77,25 +71,21 @@ impl Book {
     }
 }
 
-/// Depth, title and file of each entry of a summary.
-fn entries(summary: &str) -> Vec<(usize, String, String)> {
-    let entry = |line: &str| {
-        let item = line.trim_start();
-        let (title, file) = item.trim_start_matches("- ").strip_prefix('[')?.split_once("](")?;
-        Some(((line.len() - item.len()) / 2, title.to_owned(), file.strip_suffix(')')?.to_owned()))
-    };
+/// The file of each entry of a summary.
+fn entries(summary: &str) -> Vec<String> {
+    let entry = |line: &str| Some(line.split_once("](")?.1.strip_suffix(')')?.to_owned());
     summary.lines().filter_map(entry).collect()
 }
 
 impl Chapter {
     /// Takes the text apart.
-    pub fn parsed(mut self, source: String) -> Self {
+    pub fn parsed(mut self, source: &str) -> Self {
         let mut heading: Option<String> = None;
         let mut block: Option<(String, String)> = None;
         let mut firsts = 0;
         // A block below `<!-- from FILE -->` stands in a file that is compiled; `tests/front_door.rs` compares the two.
         let mut quoted = false;
-        for event in Parser::new_ext(&source, OPTIONS) {
+        for event in Parser::new_ext(source, OPTIONS) {
             match event {
                 Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))) => {
                     block = Some((language.to_string(), String::new()));
@@ -133,13 +123,12 @@ impl Chapter {
             }
         }
         self.headed = firsts == 1 && source.starts_with("# ");
-        self.source = source;
         self
     }
 }
 
 /// A heading as links name it: as mdBook does.
-pub fn slug(heading: &str) -> String {
+fn slug(heading: &str) -> String {
     let kept = heading.trim().to_lowercase();
     let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     kept.map(|c| if c == ' ' { '-' } else { c }).collect()
@@ -150,12 +139,9 @@ mod tests {
     use super::{Chapter, entries, slug};
 
     #[test]
-    fn the_summary_names_chapters_and_their_depth() {
-        let summary = "# Summary\n\n[Foreword](foreword.md)\n- [A](a.md)\n  - [B b](b.md)\n- [Draft]()\n";
-        let found = entries(summary);
-        let expected =
-            [(0, "Foreword", "foreword.md"), (0, "A", "a.md"), (1, "B b", "b.md"), (0, "Draft", "")];
-        assert_eq!(found, expected.map(|(depth, title, file)| (depth, title.to_owned(), file.to_owned())));
+    fn the_summary_names_the_files_of_chapters() {
+        let summary = "# Summary\n\n[Foreword](foreword.md)\n- [A](a.md)\n  - [B b](b.md)\n";
+        assert_eq!(entries(summary), ["foreword.md", "a.md", "b.md"]);
     }
 
     #[test]
@@ -166,7 +152,7 @@ mod tests {
     #[test]
     fn a_chapter_is_taken_apart() {
         let text = "# Head\n\n[x](a.md#b) and `code`\n\n## Two `words`\n\n<!-- from a.rs -->\n```rust\nfn b() {}\n```\n\n```rust\nfn a() {}\n```\n";
-        let chapter = Chapter::default().parsed(text.to_owned());
+        let chapter = Chapter::default().parsed(text);
         assert_eq!(chapter.links, ["a.md#b"]);
         assert_eq!(chapter.anchors, ["head", "two-words"]);
         assert_eq!(chapter.blocks, [("rust".to_owned(), false), ("rust".to_owned(), true)]);

@@ -1,6 +1,6 @@
 //! The protocol on this project's explorer.
 
-use crate::compare::Outcome;
+use crate::Outcome;
 use crate::protocol::{Cell, Checker, Machine, Variant};
 use core::sync::atomic::Ordering;
 use shootdown_explore::sync::{self, Word};
@@ -61,7 +61,6 @@ pub(crate) fn run(variant: Variant) -> Outcome {
     let report = explore(&TwoCpus(Machine::new(variant), NoDevice), &options);
     Outcome {
         visited: report.states,
-        executions: report.executions,
         complete: report.complete(),
         caught: !matches!(report.verdict, Verdict::Holds | Verdict::Stopped(_)),
         seconds: report.elapsed.as_secs_f64(),

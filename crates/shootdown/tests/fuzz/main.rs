@@ -1,12 +1,13 @@
 //! The engine on a machine where IPIs go astray, against a model of what each TLB holds.
 
-#[path = "../../shootdown/tests/hard/test_machine.rs"]
+mod bytes;
+#[path = "../hard/test_machine.rs"]
 #[expect(dead_code, reason = "tests of hard life use more of it")]
 mod test_machine;
 
 use bolero::check;
+use bytes::Bytes;
 use shootdown::flush::{Full, PageRange, PageSize, VirtAddr};
-use shootdown_fuzz::Bytes;
 use test_machine::{Host, IpiFate, User, machine, space};
 
 const SIZES: [PageSize; 7] = [

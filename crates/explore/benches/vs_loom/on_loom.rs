@@ -1,6 +1,6 @@
 //! The protocol on loom.
 
-use crate::compare::Outcome;
+use crate::Outcome;
 use crate::protocol::{Cell, Checker, Machine, Variant};
 use core::sync::atomic::Ordering;
 use loom::sync::Arc;
@@ -72,7 +72,6 @@ pub(crate) fn run(variant: Variant) -> Outcome {
     let (executions, end) = first.unwrap_or_else(|| (EXECUTIONS.get(), Instant::now()));
     Outcome {
         visited: executions,
-        executions,
         // loom counts the first execution as the zeroth.
         complete: first.is_some() || executions + 1 < MOST_EXECUTIONS as u64,
         caught: first.is_some(),

@@ -1,11 +1,55 @@
 //! Files that the command reads: whatever stands in them, they are read or refused, and never a panic.
 
+#[path = "../../shootdown/tests/fuzz/bytes.rs"]
+mod bytes;
+
 use bolero::check;
+use bytes::Bytes;
 use shootdown_cli::fuzzing;
-use shootdown_fuzz::{Bytes, resemble};
 use shootdown_lab::policy::PolicyKind;
 use shootdown_lab::trace::{Entry, Reader, Seen, Writer, import, replay};
 use std::io::Cursor;
+
+/// Makes of `bytes` a text that resembles one of `seeds`: a seed with pieces taken out, repeated, and put in from
+/// `words` or from `bytes` themselves.
+fn resemble(bytes: &[u8], seeds: &[&str], words: &[&str]) -> Vec<u8> {
+    let mut bytes = Bytes::new(bytes);
+    let mut text = seeds[bytes.below(seeds.len() as u64) as usize].as_bytes().to_vec();
+    while !bytes.is_empty() {
+        let at = bytes.below(text.len() as u64 + 1) as usize;
+        let end = (at + bytes.below(24) as usize).min(text.len());
+        match bytes.byte() % 6 {
+            0 => drop(text.drain(at..end)),
+            1 => {
+                let piece = text[at..end].to_vec();
+                text.splice(at..at, piece);
+            }
+            2 => {
+                let word = words[bytes.below(words.len() as u64) as usize];
+                text.splice(at..end, word.bytes());
+            }
+            3 => {
+                let number = bytes.number().to_string();
+                text.splice(at..end, number.bytes());
+            }
+            4 => {
+                // Lines change places.
+                let mut lines: Vec<&[u8]> = text.split(|&byte| byte == b'\n').collect();
+                let (one, two) = (bytes.below(lines.len() as u64), bytes.below(lines.len() as u64));
+                lines.swap(one as usize, two as usize);
+                text = lines.join(&b'\n');
+            }
+            _ => {
+                let byte = bytes.byte();
+                text.insert(at, byte);
+            }
+        }
+        if text.len() > 1 << 14 {
+            break;
+        }
+    }
+    text
+}
 
 /// Reads a trace to its end or to its first fault.
 fn read(bytes: &[u8]) -> u64 {
