@@ -9,9 +9,9 @@ use crate::process::{self, cargo, read};
 
 /// Targets, and the packages that each must build.
 const TARGETS: [(&str, &[&str]); 3] = [
-    ("x86_64-unknown-none", &["shootdown", "shootdown-x86_64", "shootdown-probe", "ports-native"]),
-    ("aarch64-unknown-none", &["shootdown", "shootdown-aarch64", "shootdown-probe", "ports-native"]),
-    ("riscv64gc-unknown-none-elf", &["shootdown", "shootdown-riscv64", "shootdown-probe", "ports-native"]),
+    ("x86_64-unknown-none", &["shootdown", "shootdown-x86_64", "shootdown-measure", "ports-native"]),
+    ("aarch64-unknown-none", &["shootdown", "shootdown-aarch64", "shootdown-measure", "ports-native"]),
+    ("riscv64gc-unknown-none-elf", &["shootdown", "shootdown-riscv64", "shootdown-measure", "ports-native"]),
 ];
 
 /// Adapters, with all that records can be made of, where they make sense.
@@ -36,7 +36,10 @@ pub fn bare_metal(root: &Path) -> Result<Done> {
     for (target, packages) in TARGETS {
         ensure_core(target)?;
         let packages: String = packages.iter().map(|name| format!(" -p {name}")).collect();
-        process::run(&mut cargo(root, &format!("build --release --target {target}{packages}")))?;
+        process::run(&mut cargo(
+            root,
+            &format!("build --release --no-default-features --target {target}{packages}"),
+        ))?;
     }
     for (target, packages) in ADAPTERS {
         let packages: String = packages.iter().map(|name| format!(" -p {name}")).collect();
