@@ -1,10 +1,12 @@
 //! The platform of a toy kernel that runs as a guest: no tags, and a hypervisor that flushes for CPUs which it has taken off.
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire};
-use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, IrqReason, LocalFlush, OnInstall, PageRange, PageTables,
-    Platform, Shootdown, Tag, Teardown, TeardownHandle, Untagged,
-};
+use shootdown::flush::{LocalFlush, PageRange, PageTables};
+use shootdown::mask::CpuMask;
+use shootdown::refs::{Teardown, TeardownHandle};
+use shootdown::tags::{OnInstall, Tag, Untagged};
+use shootdown::trace::IrqReason;
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
 use shootdown_ports::{Deferred, Entries, HOST_FLUSHES, HOST_PREEMPTED, Host, Levels, Portable};
 
 /// Most CPUs.

@@ -1,11 +1,12 @@
 //! The platform of a toy hypervisor: a space is a guest, its addresses are the guest's physical ones, its tag is a VMID,
 //! and every flush is a broadcast.
 
-use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, CpuTags, IrqReason, LocalFlush, OnInstall, PageRange, PageTables,
-    Platform, Remote, RemoteFlush, Scope, Shootdown, Tag, TagBroadcast, TagStorage, TagWord, Teardown,
-    TeardownHandle, Vmids, tag_words,
-};
+use shootdown::flush::{LocalFlush, PageRange, PageTables, Remote, RemoteFlush, Scope};
+use shootdown::mask::CpuMask;
+use shootdown::refs::{Teardown, TeardownHandle};
+use shootdown::tags::{CpuTags, OnInstall, Tag, TagBroadcast, TagStorage, TagWord, Vmids, tag_words};
+use shootdown::trace::IrqReason;
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
 use shootdown_ports::{Broadcasts, Deferred, Entries, Levels, Portable};
 
 const CPUS: usize = 8;

@@ -1,10 +1,12 @@
 //! The platform of a toy kernel: two tags a CPU, IPIs, nothing else.
 
 // ANCHOR: head
-use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, IrqReason, LocalFlush, OnInstall, PageRange, PageTables,
-    PerCpuSlots, Platform, Shootdown, Tag, Teardown, TeardownHandle,
-};
+use shootdown::flush::{LocalFlush, PageRange, PageTables};
+use shootdown::mask::CpuMask;
+use shootdown::refs::{Teardown, TeardownHandle};
+use shootdown::tags::{OnInstall, PerCpuSlots, Tag};
+use shootdown::trace::IrqReason;
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
 use shootdown_ports::{Deferred, Entries, Levels, Portable, Ports};
 
 /// Most CPUs.

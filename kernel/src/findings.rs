@@ -10,7 +10,8 @@ use crate::frames::Canary;
 use crate::paging;
 use crate::sched;
 use core::sync::atomic::{AtomicU64, Ordering};
-use shootdown::{CpuId, PageRange, PageTables, Scope, SpaceId};
+use shootdown::flush::{PageRange, PageTables, Scope};
+use shootdown::{CpuId, SpaceId};
 use shootdown_judge::{Kind, Sanitizer, Verdict, Violation};
 
 /// Something that must not happen.

@@ -6,10 +6,12 @@ use crate::lock::Mutex;
 use crate::space::{self, Process, Space, SpaceRef};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, Event, IrqReason, LocalFlush, OnInstall, OnLeave, PageRange,
-    PageTables, Platform, Scope, Shootdown, Tag, Teardown, Untagged, UserRef,
-};
+use shootdown::flush::{LocalFlush, PageRange, PageTables, Scope};
+use shootdown::mask::{CpuMask, OnLeave};
+use shootdown::refs::{Teardown, UserRef};
+use shootdown::tags::{OnInstall, Tag, Untagged};
+use shootdown::trace::{Event, IrqReason};
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
 
 /// The engine.
 pub static ENGINE: Shootdown<Kernel> = Shootdown::new(

@@ -25,7 +25,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use linked_list_allocator::Heap;
 use machine::ENGINE;
 use params::Broken;
-use shootdown::{OnInstall, Platform, Tag};
+use shootdown::tags::{OnInstall, Tag};
+use shootdown::Platform;
 
 const STACK: usize = 64 << 10;
 

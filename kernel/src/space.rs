@@ -11,10 +11,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use shootdown::{
-    AddressSpace, CpuMask, Gather, LocalFlush, PageRange, PageSize, Platform, SpaceHandle, SpaceId,
-    StructRef, Tag, TeardownHandle, VirtAddr,
-};
+use shootdown::flush::{Gather, LocalFlush, PageRange, PageSize, VirtAddr};
+use shootdown::mask::CpuMask;
+use shootdown::refs::{SpaceHandle, StructRef, TeardownHandle};
+use shootdown::tags::Tag;
+use shootdown::{AddressSpace, Platform, SpaceId};
 
 /// An address space: the engine's part, and the page tables.
 #[derive(Debug)]
@@ -398,7 +399,7 @@ fn flush_here_alone(of: SpaceId, spared: Vec<(u8, Arc<Frame>)>) {
     for (page, frame) in spared {
         let number = findings::removed(Some(of), range(page));
         let what =
-            LocalFlush::Pages { tag: Tag::NONE, range: range(page), tables: shootdown::PageTables::Kept };
+            LocalFlush::Pages { tag: Tag::NONE, range: range(page), tables: shootdown::flush::PageTables::Kept };
         masked(|| {
             // SAFETY: 1. interrupts are off.
             unsafe { ENGINE.platform().flush_local(what) };

@@ -2,10 +2,9 @@
 
 use crate::sim::{Sim, Wires};
 use crate::world::{PlatformUnderTest, World, frame, kernel_frame, note};
-use shootdown::{
-    AddressSpace, Gather, PageRange, PageSize, PageTables, Scope, Shootdown, StructHandle, StructRef,
-    Teardown, UserHandle, UserRef, VirtAddr,
-};
+use shootdown::flush::{Gather, PageRange, PageSize, PageTables, Scope, VirtAddr};
+use shootdown::refs::{StructHandle, StructRef, Teardown, UserHandle, UserRef};
+use shootdown::{AddressSpace, Shootdown};
 use shootdown_explore::sync;
 use shootdown_machine::{Machine, hw};
 use std::cell::Cell;

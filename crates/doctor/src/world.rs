@@ -2,7 +2,9 @@
 
 use crate::cpu::Cpu;
 use crate::sim::{ARRIVAL, HOST, IPI, PAGES, Profile, Sim, TAGS, Wires};
-use shootdown::{AddressSpace, MaskStore, Shootdown, UserHandle};
+use shootdown::mask::MaskStore;
+use shootdown::refs::UserHandle;
+use shootdown::{AddressSpace, Shootdown};
 use shootdown_explore::{Registry, Scenario, sync};
 use shootdown_machine::{Machine, MaskWord, space_name};
 use shootdown_ports::Portable;

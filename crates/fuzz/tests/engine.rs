@@ -5,7 +5,7 @@
 mod test_machine;
 
 use bolero::check;
-use shootdown::*;
+use shootdown::flush::{Full, PageRange, PageSize, VirtAddr};
 use shootdown_fuzz::Bytes;
 use test_machine::{Host, IpiFate, User, machine, space};
 

@@ -4,10 +4,12 @@ use crate::ipi::{Call, IpiFlag};
 use crate::space::{DeferredTeardown, SpaceHandle};
 use crate::this_cpu;
 use crate::{MAX_CPUS, TAGS};
-use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, IrqReason, LocalFlush, OnInstall, PerCpuSlots, Platform, Tag,
-    Teardown,
-};
+use shootdown::flush::LocalFlush;
+use shootdown::mask::CpuMask;
+use shootdown::refs::Teardown;
+use shootdown::tags::{OnInstall, PerCpuSlots, Tag};
+use shootdown::trace::IrqReason;
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform};
 use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering, fence};

@@ -16,7 +16,7 @@
 //! back while a virtual CPU may still use it is named, with the flush that was missing.
 //!
 //! Do not hold a lock over a flush that a virtual CPU may wait for in guest code, where it does not poll. Gathers send
-//! the flush under the lock and wait outside: [`Gather::send`](shootdown::Gather::send).
+//! the flush under the lock and wait outside: [`Gather::send`](shootdown::flush::Gather::send).
 //!
 //! # Example
 //!
@@ -24,7 +24,8 @@
 //! overwritten at once, and nobody sees that.
 //!
 //! ```
-//! use shootdown_host::shootdown::{CpuId, PageRange, VirtAddr};
+//! use shootdown_host::shootdown::flush::{PageRange, VirtAddr};
+//! use shootdown_host::shootdown::CpuId;
 //! use shootdown_host::{Machine, Poll, SoftTlb};
 //! use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::{Acquire, Relaxed, Release}};
 //!

@@ -4,7 +4,8 @@ use crate::error::BuildError;
 use crate::host::{Host, Hosted, Mask, Sealed};
 use crate::machine::{Machine, MachineBuilder};
 use crate::space::{DeferredTeardown, SpaceHandle};
-use shootdown::{AddressSpace, Teardown};
+use shootdown::AddressSpace;
+use shootdown::refs::Teardown;
 use shootdown_judge::{Checked, Verdict, Wrapped};
 
 /// A [`Host`] that a sanitizer watches; see [`MachineBuilder::sanitized`].

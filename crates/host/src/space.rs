@@ -1,6 +1,7 @@
 //! Where the engine's part of an address space lives.
 
-use shootdown::{AddressSpace, Platform, Teardown, TeardownHandle};
+use shootdown::refs::{Teardown, TeardownHandle};
+use shootdown::{AddressSpace, Platform};
 use std::fmt;
 use std::sync::Arc;
 
@@ -52,7 +53,7 @@ impl<P: Platform> fmt::Debug for SpaceHandle<P> {
 }
 
 // SAFETY: 1. clones of an `Arc` lead to the same value; 2. it neither moves nor goes while one of them exists.
-unsafe impl<P: Platform> shootdown::SpaceHandle<P> for SpaceHandle<P> {
+unsafe impl<P: Platform> shootdown::refs::SpaceHandle<P> for SpaceHandle<P> {
     fn space(&self) -> &AddressSpace<P> {
         &self.0
     }

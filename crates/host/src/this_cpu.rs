@@ -1,7 +1,9 @@
 //! Which CPU the calling thread is. All of it is thread-local, which is why none of it needs a lock or an atomic.
 
 use crate::tlb::Tlb;
-use shootdown::{CpuId, LocalFlush, OnInstall, Tag};
+use shootdown::CpuId;
+use shootdown::flush::LocalFlush;
+use shootdown::tags::{OnInstall, Tag};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 

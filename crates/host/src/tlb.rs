@@ -1,6 +1,7 @@
 //! The TLB of a virtual CPU.
 
-use shootdown::{LocalFlush, OnInstall, PageRange, Tag, VirtAddr};
+use shootdown::flush::{LocalFlush, PageRange, VirtAddr};
+use shootdown::tags::{OnInstall, Tag};
 
 /// What a virtual CPU caches of address spaces. It belongs to the virtual CPU's thread: nobody else reaches it, and the
 /// engine drops entries of it through these calls alone, on that thread.

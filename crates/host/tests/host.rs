@@ -2,7 +2,9 @@
 //!
 //! Every wait is bounded: a channel that stays silent fails the test that receives.
 
-use shootdown_host::shootdown::{CpuId, PageRange, PageSize, PageTables, Platform, Scope, UserRef, VirtAddr};
+use shootdown_host::shootdown::flush::{PageRange, PageSize, PageTables, Scope, VirtAddr};
+use shootdown_host::shootdown::refs::UserRef;
+use shootdown_host::shootdown::{CpuId, Platform};
 use shootdown_host::{AttachError, BuildError, Host, Machine, MachineBuilder, Poll, SoftTlb};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -407,5 +409,5 @@ fn spaces_and_machines_go_from_thread_to_thread() {
     fn shared<T: Send + Sync>() {}
     shared::<Machine<u64>>();
     shared::<Host<u64>>();
-    shared::<shootdown_host::shootdown::UserRef<'static, Host<u64>>>();
+    shared::<shootdown_host::shootdown::refs::UserRef<'static, Host<u64>>>();
 }

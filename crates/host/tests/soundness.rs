@@ -1,7 +1,7 @@
 //! What safe code could do to memory with the machines of this package, were it not refused.
 #![forbid(unsafe_code)]
 
-use shootdown_host::shootdown::{PageTables, Scope};
+use shootdown_host::shootdown::flush::{PageTables, Scope};
 use shootdown_host::{AttachError, Host, Machine, MachineBuilder, SoftTlb, VirtualCpu};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

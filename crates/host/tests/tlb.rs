@@ -1,7 +1,8 @@
 //! The TLB alone.
 
 use proptest::prelude::*;
-use shootdown_host::shootdown::{LocalFlush, OnInstall, PageRange, PageSize, PageTables, Tag, VirtAddr};
+use shootdown_host::shootdown::flush::{LocalFlush, PageRange, PageSize, PageTables, VirtAddr};
+use shootdown_host::shootdown::tags::{OnInstall, Tag};
 use shootdown_host::{SoftTlb, Tlb};
 use std::collections::HashMap;
 

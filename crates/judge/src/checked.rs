@@ -2,10 +2,12 @@
 
 use crate::sanitizer::Sanitizer;
 use crate::verdict::{Panics, Tally, Verdict};
-use shootdown::{
-    AddressSpace, CpuId, CpuLocal, Event, IrqReason, LocalFlush, OnInstall, OnLeave, PageTables, Platform,
-    Remote, RemoteFlush, Scope, SpaceHandle, SpaceId, Tag, TagPolicy, Teardown,
-};
+use shootdown::flush::{LocalFlush, PageTables, Remote, RemoteFlush, Scope};
+use shootdown::mask::OnLeave;
+use shootdown::refs::{SpaceHandle, Teardown};
+use shootdown::tags::{OnInstall, Tag, TagPolicy};
+use shootdown::trace::{Event, IrqReason};
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, SpaceId};
 
 /// What a platform says once more for the machine `M` that is made around it, [`Checked`]: the three methods that name
 /// the machine's own type. Of the platform's own [`Handle`](Platform::Handle), [`free_root`](Platform::free_root),
@@ -62,7 +64,7 @@ impl<P: Platform, V: Verdict, const CPUS: usize, const PENDING: usize> Checked<P
         self.sanitizer.tally()
     }
 
-    /// Notes that translations were taken out of the page tables other than through a [`Gather`](shootdown::Gather): out
+    /// Notes that translations were taken out of the page tables other than through a [`Gather`](shootdown::flush::Gather): out
     /// of kernel memory (where there is no space), or before a bare flush. Call it before that flush; what it returns goes
     /// to [`about_to_free`](Self::about_to_free).
     pub fn removed(&self, space: Option<SpaceId>, scope: Scope, tables: PageTables) -> u64 {

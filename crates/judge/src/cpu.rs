@@ -3,7 +3,8 @@
 use crate::removal::{Removal, Span};
 use crate::sync::{Word, fence, raise};
 use core::sync::atomic::Ordering;
-use shootdown::{OnInstall, PageTables, Tag};
+use shootdown::flush::PageTables;
+use shootdown::tags::{OnInstall, Tag};
 
 /// Flushes of single ranges that a CPU remembers. One more than the engine's history holds for a CPU that is behind.
 #[cfg(not(shootdown_explore))]

@@ -4,7 +4,7 @@
 //! # Wrapping a platform
 //! Beside its [`Platform`](shootdown::Platform) the machine's type says once more what names that type:
 //! ```
-//! # use shootdown::*;
+
 //! # use shootdown_judge::{Checked, Panics, Wrapped};
 //! # struct Kernel(CpuLocal);
 //! # // SAFETY: nothing is run.
@@ -56,7 +56,7 @@
 //! # What it cannot see
 //! * Whether hardware did what the platform says: a flush counts as done when the platform returns from it.
 //! * Waits that never end (SD-11), and calls that return too early without giving anything back (SD-15).
-//! * Flushes that no platform sees: a [`TagBroadcast`](shootdown::TagBroadcast) has to run inside [`Sanitizer::wiping`], or
+//! * Flushes that no platform sees: a [`TagBroadcast`](shootdown::tags::TagBroadcast) has to run inside [`Sanitizer::wiping`], or
 //!   tags that it freed look taken. A hypervisor's flush that answers "needs IPI" counts for nothing.
 //! * A frame that is freed outside a gather without a word; a table that is walked between the load of a root and the flush
 //!   that follows; entries that others of the same core left in a shared TLB.

@@ -2,7 +2,9 @@
 
 use crate::sync::{Word, fence};
 use core::sync::atomic::Ordering;
-use shootdown::{CpuId, PageSize, PageTables, Scope, SpaceId, Tag};
+use shootdown::flush::{PageSize, PageTables, Scope};
+use shootdown::tags::Tag;
+use shootdown::{CpuId, SpaceId};
 
 /// A run of addresses, both ends in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

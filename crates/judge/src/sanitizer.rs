@@ -5,7 +5,9 @@ use crate::removal::{Removal, Removals, Span};
 use crate::sync::{Word, fence};
 use crate::verdict::{Kind, Missing, Tally, Verdict, Violation};
 use core::sync::atomic::Ordering;
-use shootdown::{CpuId, LocalFlush, OnInstall, PageRange, PageTables, Scope, SpaceId, Tag, VirtAddr};
+use shootdown::flush::{LocalFlush, PageRange, PageTables, Scope, VirtAddr};
+use shootdown::tags::{OnInstall, Tag};
+use shootdown::{CpuId, SpaceId};
 
 /// A shadow of what the CPUs of one machine may hold, for up to `CPUS` CPUs, and of the latest `PENDING` removals.
 ///
@@ -413,7 +415,7 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PEN
     }
 
     /// Runs `flush`, which drops user translations of all CPUs under every tag, and notes that: what a
-    /// [`TagBroadcast`](shootdown::TagBroadcast) does has to go through here, since no platform sees it.
+    /// [`TagBroadcast`](shootdown::tags::TagBroadcast) does has to go through here, since no platform sees it.
     pub fn wiping<R>(&self, flush: impl FnOnce() -> R) -> R {
         let number = self.now().0;
         let answer = flush();

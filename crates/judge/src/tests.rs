@@ -2,9 +2,9 @@
 
 extern crate std;
 use crate::{Kind, Missing, Sanitizer, Tally, Verdict, Violation};
-use shootdown::{
-    CpuId, LocalFlush, OnInstall, PageRange, PageSize, PageTables, Scope, SpaceId, Tag, VirtAddr,
-};
+use shootdown::flush::{LocalFlush, PageRange, PageSize, PageTables, Scope, VirtAddr};
+use shootdown::tags::{OnInstall, Tag};
+use shootdown::{CpuId, SpaceId};
 use std::string::{String, ToString};
 use std::sync::Mutex;
 use std::vec::Vec;

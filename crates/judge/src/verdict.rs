@@ -1,7 +1,9 @@
 //! What is reported, and to whom.
 
 use core::fmt;
-use shootdown::{CpuId, PageTables, SpaceId, Tag, VirtAddr};
+use shootdown::flush::{PageTables, VirtAddr};
+use shootdown::tags::Tag;
+use shootdown::{CpuId, SpaceId};
 
 /// A translation that outlives what it leads to: who holds it, what it leads to, and the flush that was missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Scenarios of hard life fail without the rule that `docs/hard-life.md` names for them.
 
-use shootdown::IrqReason;
+use shootdown::trace::IrqReason;
 use shootdown_explore::{Options, Verdict};
 use shootdown_machine::engine::{Fault, cases};
 

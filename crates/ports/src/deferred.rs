@@ -4,7 +4,8 @@ use crate::sync::Word;
 use core::fmt;
 use core::marker::PhantomData;
 use core::sync::atomic::Ordering;
-use shootdown::{AddressSpace, Platform, TeardownHandle};
+use shootdown::refs::TeardownHandle;
+use shootdown::{AddressSpace, Platform};
 
 /// Places for `N` teardowns that were deferred. Any context may put one in, interrupt handlers too; none
 /// waits.

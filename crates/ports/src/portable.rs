@@ -1,7 +1,8 @@
 //! What the doctor asks of a platform besides [`Platform`].
 
 use crate::ports::Ports;
-use shootdown::{AddressSpace, Platform, Shootdown, TeardownHandle};
+use shootdown::refs::TeardownHandle;
+use shootdown::{AddressSpace, Platform, Shootdown};
 
 /// A platform over ports: what makes it, and the code around it that its contract speaks of.
 ///

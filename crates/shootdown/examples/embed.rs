@@ -18,14 +18,19 @@ mod arch {
     pub fn invlpg(_: u64) {}
     pub fn write_cr3(_: u64) {}
     pub fn flush_all() {}
-    pub fn run_later(late: shootdown::TeardownHandle<super::Kernel>) {
+    pub fn run_later(late: shootdown::refs::TeardownHandle<super::Kernel>) {
         println!("{late:?} waits in a queue");
     }
     pub const KERNEL_ROOT: u64 = 0x1000;
 }
 
 // README: begin
-use shootdown::*;
+use shootdown::flush::{LocalFlush, PageRange, VirtAddr};
+use shootdown::mask::CpuMask;
+use shootdown::refs::{Teardown, TeardownHandle};
+use shootdown::tags::{OnInstall, Tag, Untagged};
+use shootdown::trace::IrqReason;
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
 
 struct Kernel { cpus: [CpuLocal; 8] }
 

@@ -19,7 +19,7 @@ use crate::types::{CpuId, PageRange, PageTables, Scope, Tag};
 /// 1. [`cpu`](Self::cpu) names the CPU that runs the caller, and two CPUs never share a number;
 /// 2. [`local`](Self::local) returns the same [`CpuLocal`] for the same CPU always, and different ones for different CPUs; none
 ///    is another machine's. [`tags`](Self::tags) returns the same policy always, and no other has been lent the memory that it
-///    works on ([`TagStorage`](crate::TagStorage));
+///    works on ([`TagStorage`](crate::tags::TagStorage));
 /// 3. [`irq_save`](Self::irq_save) keeps interrupts that call into the engine, and preemption, away until
 ///    [`irq_restore`](Self::irq_restore); [`pin`](Self::pin) keeps the thread on its CPU, and other threads off it, until
 ///    the value is dropped. Between `irq_save` and `irq_restore` no method of this trait calls the engine on the same CPU;
@@ -103,12 +103,12 @@ pub unsafe trait Platform: Sync + Sized {
 
     /// Takes over a teardown that was dropped in a place where it cannot run: keeps it, and runs it later from a
     /// context that may wait (see [`Teardown::into_handle`]). Must not drop it; what it drops in its place, a
-    /// [`TeardownHandle`](crate::TeardownHandle), leaks.
+    /// [`TeardownHandle`](crate::refs::TeardownHandle), leaks.
     fn defer_teardown(&self, teardown: Teardown<'_, Self>);
 
     /// Drops translations on all CPUs by other means than IPIs (`TLBI ...IS`, INVLPGB and TLBSYNC, SBI RFENCE, a hypercall).
     /// Anything short of done is [`Remote::NeedsIpi`], which tags that rest on broadcasts forbid
-    /// ([`FlushMethod::Broadcast`](crate::FlushMethod::Broadcast)).
+    /// ([`FlushMethod::Broadcast`](crate::tags::FlushMethod::Broadcast)).
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
         let _ = what;
         Remote::NeedsIpi
@@ -145,7 +145,7 @@ pub unsafe trait Platform: Sync + Sized {
     /// Called on a CPU that goes off line, after its last flush: from its return on this CPU touches nothing that can
     /// be unmapped.
     fn before_offline(&self) {}
-    /// Called when a [`Gather`](crate::Gather) has recorded all that it holds, before it announces its flush: entries of
+    /// Called when a [`Gather`](crate::flush::Gather) has recorded all that it holds, before it announces its flush: entries of
     /// `scope` were cleared. The answer comes back in [`released`](Self::released); 0 stands for nothing. For the TLB
     /// sanitizer; any context.
     #[inline]
@@ -222,7 +222,7 @@ pub enum OnInstall {
 pub struct RemoteFlush<'a, P: Platform> {
     /// The space; nothing for kernel memory.
     pub space: Option<&'a AddressSpace<P>>,
-    /// The tag under which every CPU runs it, where there is one such tag (see [`FlushMethod`](crate::FlushMethod)).
+    /// The tag under which every CPU runs it, where there is one such tag (see [`FlushMethod`](crate::tags::FlushMethod)).
     pub tag: Option<Tag>,
     /// Which part of it.
     pub scope: Scope,

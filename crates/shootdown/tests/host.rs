@@ -1,6 +1,11 @@
 //! What embedders see of the engine, on a host platform where the test says which CPU runs.
 
-use shootdown::*;
+use shootdown::flush::{Full, Gather, LocalFlush, PageRange, PageSize, PageTables, Scope, VirtAddr};
+use shootdown::mask::{BorrowedMask, MaskWord, mask_words};
+use shootdown::refs::{SpaceExited, Teardown, TeardownHandle, UserRef};
+use shootdown::tags::{OnInstall, PerCpuSlots, Tag};
+use shootdown::trace::{Counters, Event, IrqReason};
+use shootdown::{AddressSpace, CpuId, CpuLocal, EngineError, Platform, Shootdown};
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 

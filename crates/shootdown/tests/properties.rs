@@ -3,7 +3,14 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use shootdown::*;
+use shootdown::flush::{
+    Full, LocalFlush, PageRange, PageSize, PageTables, Remote, RemoteFlush, Scope, VirtAddr,
+};
+use shootdown::mask::CpuMask;
+use shootdown::refs::{Borrow, Teardown, UserRef};
+use shootdown::tags::{OnInstall, PerCpuSlots, Tag};
+use shootdown::trace::IrqReason;
+use shootdown::{AddressSpace, CpuId, CpuLocal, EngineError, Platform, Shootdown};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,11 @@
 //! `trim` asks, and does not wait for ever, on a platform whose CPUs keep their bits and never answer.
 
-use shootdown::*;
+use shootdown::flush::LocalFlush;
+use shootdown::mask::{CpuMask, OnLeave};
+use shootdown::refs::{Teardown, UserRef};
+use shootdown::tags::{OnInstall, Tag, Untagged};
+use shootdown::trace::IrqReason;
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
 use std::mem;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};

@@ -4,7 +4,9 @@ extern crate std;
 
 use crate::toy_kernel::Kernel;
 use core::sync::atomic::{AtomicU64, Ordering};
-use shootdown::{CpuMask, PageRange, Shootdown, VirtAddr};
+use shootdown::Shootdown;
+use shootdown::flush::{PageRange, VirtAddr};
+use shootdown::mask::CpuMask;
 use shootdown_ports::{Entries, Levels, Portable, Ports};
 use std::boxed::Box;
 

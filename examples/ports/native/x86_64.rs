@@ -1,7 +1,8 @@
 //! Ports of an x86-64 machine with PCIDs, INVPCID and an xAPIC.
 
 // ANCHOR: x86
-use shootdown::{OnInstall, VirtAddr};
+use shootdown::flush::VirtAddr;
+use shootdown::tags::OnInstall;
 use shootdown_ports::{Entries, Levels, Ports};
 use shootdown_x86_64::encode::{InvpcidDescriptor, InvpcidType, LinearWidth, Pcid, Root, cr3};
 use shootdown_x86_64::exec;

@@ -3,7 +3,10 @@
 use crate::console::say;
 use crate::machine::{Kernel, Once};
 use crate::memory::{self, PAGES, TURNS};
-use shootdown::{AddressSpace, CpuMask, PageRange, Scope, Shootdown, PageTables, UserRef};
+use shootdown::flush::{PageRange, PageTables, Scope};
+use shootdown::mask::CpuMask;
+use shootdown::refs::UserRef;
+use shootdown::{AddressSpace, Shootdown};
 
 /// Spaces; the last one of the memory is for when none is loaded.
 const SPACES: usize = memory::SPACES - 1;

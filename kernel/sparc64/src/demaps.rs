@@ -2,7 +2,8 @@
 
 use crate::memory::{address, load, map, store, unmap};
 use crate::{machine, memory};
-use shootdown::{LocalFlush, OnInstall, PageRange, PageTables, Tag};
+use shootdown::flush::{LocalFlush, PageRange, PageTables};
+use shootdown::tags::{OnInstall, Tag};
 use shootdown_sparc64::encode::Slots;
 use shootdown_sparc64::{Machine, Mmu, Strategies};
 

@@ -1,10 +1,12 @@
 //! The engine's platform: one UltraSPARC II, contexts by version.
 
 use core::cell::OnceCell;
-use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, CpuTags, LocalFlush, OnInstall, Platform, Shootdown, IrqReason, Tag,
-    TagStorage, TagWord, Teardown, VersionedContexts, tag_words,
-};
+use shootdown::flush::LocalFlush;
+use shootdown::mask::CpuMask;
+use shootdown::refs::Teardown;
+use shootdown::tags::{CpuTags, OnInstall, Tag, TagStorage, TagWord, VersionedContexts, tag_words};
+use shootdown::trace::IrqReason;
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
 use shootdown_sparc64::encode::Root;
 use shootdown_sparc64::{Machine, Mmu, Strategies};
 

@@ -2,7 +2,7 @@
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering};
-use shootdown::VirtAddr;
+use shootdown::flush::VirtAddr;
 use shootdown_sparc64::encode::Root;
 
 /// Spaces.

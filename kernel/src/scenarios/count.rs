@@ -8,7 +8,7 @@ use crate::paging;
 use crate::sched::{Flow, Task, breathe, cycle, spawn, stop, stopping};
 use crate::space::Process;
 use alloc::sync::Arc;
-use shootdown::{PageRange, PageTables, Scope, VirtAddr};
+use shootdown::flush::{PageRange, PageTables, Scope, VirtAddr};
 
 const PAGES: u8 = 4;
 const ROUNDS: u64 = 300;

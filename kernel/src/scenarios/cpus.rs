@@ -12,7 +12,7 @@ use crate::{arch, sched};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
-use shootdown::{PageRange, PageTables, Scope, VirtAddr};
+use shootdown::flush::{PageRange, PageTables, Scope, VirtAddr};
 
 const PAGES: u8 = 16;
 /// Whose canary the page of the kernel's window carries.

@@ -2,10 +2,12 @@
 
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
-use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, Event, IrqReason, LocalFlush, OnInstall, OnLeave, Platform,
-    Remote, RemoteFlush, Tag, TagPolicy, Teardown,
-};
+use shootdown::flush::{LocalFlush, Remote, RemoteFlush};
+use shootdown::mask::{CpuMask, OnLeave};
+use shootdown::refs::Teardown;
+use shootdown::tags::{OnInstall, Tag, TagPolicy};
+use shootdown::trace::{Event, IrqReason};
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform};
 
 /// Tag policy `T`; with `KEEP`, CPUs keep their bits until they are asked to trim, and virtual CPUs may be passed over.
 #[derive(Debug)]

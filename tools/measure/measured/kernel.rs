@@ -11,17 +11,19 @@ use shootdown_x86_64 as arch;
 
 use arch::encode::Root;
 use core::mem::ManuallyDrop;
-use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, IrqReason, LocalFlush, OnInstall, Platform, Remote, RemoteFlush,
-    Tag, Teardown,
-};
+use shootdown::flush::{LocalFlush, Remote, RemoteFlush};
+use shootdown::mask::CpuMask;
+use shootdown::refs::Teardown;
+use shootdown::tags::{OnInstall, Tag};
+use shootdown::trace::IrqReason;
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform};
 
 #[cfg(target_arch = "aarch64")]
-type Tags = shootdown::GlobalAsids<'static, shootdown::FlushByBroadcast>;
+type Tags = shootdown::tags::GlobalAsids<'static, shootdown::tags::FlushByBroadcast>;
 #[cfg(target_arch = "riscv64")]
-type Tags = shootdown::GlobalAsids<'static, shootdown::FlushByIpi>;
+type Tags = shootdown::tags::GlobalAsids<'static, shootdown::tags::FlushByIpi>;
 #[cfg(any(target_arch = "x86_64", target_arch = "sparc64"))]
-type Tags = shootdown::PerCpuSlots<6>;
+type Tags = shootdown::tags::PerCpuSlots<6>;
 
 operations! {
     /// The arch crate's bodies, and the tags that are usual there.

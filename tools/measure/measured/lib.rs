@@ -24,7 +24,7 @@ mod kernel;
 mod sequences;
 
 use bare::Bare;
-use shootdown::{FlushByIpi, GlobalAsids, PerCpuSlots, Untagged};
+use shootdown::tags::{FlushByIpi, GlobalAsids, PerCpuSlots, Untagged};
 
 operations! {
     /// No tags.

@@ -7,10 +7,10 @@ macro_rules! operations {
         pub mod $module {
             #[allow(unused_imports, reason = "each platform needs some")]
             use super::*;
-            use shootdown::{
-                AddressSpace, CpuMask, SpaceExited, Full, Gather, PageRange, Pending, PendingFrames, Platform, EngineError,
-                Scope, Shootdown, StructRef, PageTables, Teardown, UserRef,
-            };
+            use shootdown::flush::{Full, Gather, PageRange, PageTables, Pending, PendingFrames, Scope};
+            use shootdown::mask::CpuMask;
+            use shootdown::refs::{SpaceExited, StructRef, Teardown, UserRef};
+            use shootdown::{AddressSpace, EngineError, Platform, Shootdown};
 
             type P = $platform;
             type Frame = u64;

@@ -5,7 +5,10 @@
 
 /// The crate that manages memory.
 mod memory {
-    use shootdown::{CpuMask, PageRange, PageTables, Scope, Shootdown, Untagged, VirtAddr};
+    use shootdown::Shootdown;
+    use shootdown::flush::{PageRange, PageTables, Scope, VirtAddr};
+    use shootdown::mask::CpuMask;
+    use shootdown::tags::Untagged;
     use shootdown_with_crate_interface::Linked;
 
     /// Unmaps a page of a new space.
@@ -22,7 +25,10 @@ mod memory {
 
 /// The crate with the hardware.
 mod hardware {
-    use shootdown::{CpuLocal, Event, IrqReason, LocalFlush, OnInstall, PageTables, Remote, Scope, Tag};
+    use shootdown::CpuLocal;
+    use shootdown::flush::{LocalFlush, PageTables, Remote, Scope};
+    use shootdown::tags::{OnInstall, Tag};
+    use shootdown::trace::{Event, IrqReason};
     use shootdown_with_crate_interface::PlatformIf;
 
     static LOCAL: CpuLocal = CpuLocal::new();

@@ -4,10 +4,12 @@
 use core::fmt;
 use core::ptr::NonNull;
 use crate_interface::call_interface;
-use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, Event, IrqReason, LocalFlush, OnInstall, PageTables, Platform,
-    Remote, RemoteFlush, Scope, SpaceHandle, Tag, TagPolicy, Teardown, Untagged,
-};
+use shootdown::flush::{LocalFlush, PageTables, Remote, RemoteFlush, Scope};
+use shootdown::mask::CpuMask;
+use shootdown::refs::{SpaceHandle, Teardown};
+use shootdown::tags::{OnInstall, Tag, TagPolicy, Untagged};
+use shootdown::trace::{Event, IrqReason};
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform};
 
 /// What the crate with the hardware provides, by
 /// `#[crate_interface::impl_interface(namespace = Shootdown)]`. Each function is the method of [`Platform`] of that name,

@@ -1,9 +1,10 @@
 //! An engine whose platform is linked in: this file has both sides.
 
-use shootdown::{
-    AddressSpace, CpuLocal, CpuMask, Event, IrqReason, LocalFlush, OnInstall, PageRange, PageTables, Remote,
-    Scope, Shootdown, Tag, Untagged, VirtAddr,
-};
+use shootdown::flush::{LocalFlush, PageRange, PageTables, Remote, Scope, VirtAddr};
+use shootdown::mask::CpuMask;
+use shootdown::tags::{OnInstall, Tag, Untagged};
+use shootdown::trace::{Event, IrqReason};
+use shootdown::{AddressSpace, CpuLocal, Shootdown};
 use shootdown_with_crate_interface::{Handle, Linked, PlatformIf};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

@@ -2,7 +2,8 @@
 //!
 //! Run it with `cargo run -p shootdown-global --example boot`.
 
-use shootdown::{CpuMask, Shootdown};
+use shootdown::Shootdown;
+use shootdown::mask::CpuMask;
 use shootdown_adapter_rig::Machine;
 
 shootdown_global::provide! {
@@ -21,8 +22,8 @@ mod memory {
     /// Deep in some call tree.
     pub fn generation() -> Result<u64, Box<dyn std::error::Error>> {
         let engine = engine()?;
-        let space = engine.new_space(0x1000, shootdown::CpuMask::new())?;
-        engine.flush(&space, shootdown::Scope::All, shootdown::PageTables::Kept);
+        let space = engine.new_space(0x1000, shootdown::mask::CpuMask::new())?;
+        engine.flush(&space, shootdown::flush::Scope::All, shootdown::flush::PageTables::Kept);
         Ok(space.generation().number())
     }
 }

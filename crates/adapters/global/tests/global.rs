@@ -1,6 +1,8 @@
 //! What a kernel sees of its global engine. Tests share the provided one, so that one test tells its story in order.
 
-use shootdown::{CpuMask, Shootdown, Untagged};
+use shootdown::Shootdown;
+use shootdown::mask::CpuMask;
+use shootdown::tags::Untagged;
 use shootdown_adapter_rig::Machine;
 use shootdown_global::{AlreadySet, Global, Missing};
 
@@ -41,7 +43,7 @@ fn the_provided_engine_is_found_from_below_once_it_is_set() {
     let found = deep_below::engine().expect("it was set");
     assert!(std::ptr::eq(set, found));
     found.online_cpu().expect("one CPU fits");
-    assert_eq!(ENGINE.get().expect("it was set").platform().take_events(), [shootdown::Event::Online]);
+    assert_eq!(ENGINE.get().expect("it was set").platform().take_events(), [shootdown::trace::Event::Online]);
     assert_eq!(deep_below::mistaken::engine().err(), Some(Missing::OtherPlatform));
 }
 
@@ -52,7 +54,7 @@ fn a_second_engine_comes_back() {
     let second = engine();
     second.online_cpu().expect("one CPU fits");
     let Err(AlreadySet(second)) = global.set(second) else { panic!("the place is taken") };
-    assert_eq!(second.platform().take_events(), [shootdown::Event::Online], "it is the second");
+    assert_eq!(second.platform().take_events(), [shootdown::trace::Event::Online], "it is the second");
     assert_eq!(global.get().expect("it was set").platform().take_events(), []);
 }
 
@@ -92,7 +94,7 @@ unsafe impl shootdown::Platform for Other {
     fn local(&self, cpu: shootdown::CpuId) -> &shootdown::CpuLocal {
         self.0.local(cpu)
     }
-    fn irq_save(&self, reason: shootdown::IrqReason) -> bool {
+    fn irq_save(&self, reason: shootdown::trace::IrqReason) -> bool {
         self.0.irq_save(reason)
     }
     fn irq_restore(&self, were_on: bool) {
@@ -101,11 +103,11 @@ unsafe impl shootdown::Platform for Other {
     fn tags(&self) -> &Untagged {
         &Untagged
     }
-    unsafe fn flush_local(&self, what: shootdown::LocalFlush) {
+    unsafe fn flush_local(&self, what: shootdown::flush::LocalFlush) {
         // SAFETY: 1. the caller's.
         unsafe { self.0.flush_local(what) }
     }
-    unsafe fn install(&self, root: Option<u64>, tag: shootdown::Tag, how: shootdown::OnInstall) {
+    unsafe fn install(&self, root: Option<u64>, tag: shootdown::tags::Tag, how: shootdown::tags::OnInstall) {
         // SAFETY: 1. to 3. the caller's.
         unsafe { self.0.install(root, tag, how) }
     }
@@ -113,7 +115,7 @@ unsafe impl shootdown::Platform for Other {
         self.0.send_ipi(cpu);
     }
     unsafe fn free_root(&self, _: &shootdown::AddressSpace<Self>) {}
-    fn defer_teardown(&self, late: shootdown::Teardown<'_, Self>) {
+    fn defer_teardown(&self, late: shootdown::refs::Teardown<'_, Self>) {
         let _ = late.into_handle();
     }
 }

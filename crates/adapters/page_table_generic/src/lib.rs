@@ -7,7 +7,8 @@ use page_table_generic::{
     DeferredPageTableFrames, FrameAllocator, MapConfig, PageTable, PagingError, PhysAddr, PteConfigOf,
     TableMeta, VirtAddr,
 };
-use shootdown::{Gather, PageRange, PageSize, Platform};
+use shootdown::Platform;
+use shootdown::flush::{Gather, PageRange, PageSize};
 
 /// Metadata of `M` without its flush, which reaches the CPU that runs it and no other.
 #[derive(Clone, Copy)]
@@ -196,7 +197,7 @@ impl<M: TableMeta, A: FrameAllocator> SharedPageTable<M, A> {
             sizes.into_iter().find(|size| size.bytes() == bytes as u64).ok_or(GatherError::Size(bytes))?;
         let start = address.as_usize() as u64 & !(size.bytes() - 1);
         // The start is aligned, and one page never passes the end.
-        PageRange::new(shootdown::VirtAddr(start), 1, size).map_err(|_| GatherError::Size(bytes))
+        PageRange::new(shootdown::flush::VirtAddr(start), 1, size).map_err(|_| GatherError::Size(bytes))
     }
 }
 

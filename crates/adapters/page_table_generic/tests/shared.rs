@@ -3,7 +3,7 @@
 mod support;
 
 use page_table_generic::{MapConfig, PagingError, PhysAddr, VirtAddr};
-use shootdown::{PageRange, PageTables};
+use shootdown::flush::{PageRange, PageTables};
 use shootdown_adapter_rig::{Did, Frame, Machine, flushed, running};
 use shootdown_with_page_table_generic::{GatherError, Held, SharedPageTable};
 use support::{Host, Metadata};
@@ -21,8 +21,8 @@ fn map(table: &mut Table, address: usize, frame: usize, size: usize) {
     table.map(&request).expect("a free page");
 }
 
-fn page(address: u64, size: shootdown::PageSize) -> PageRange {
-    PageRange::new(shootdown::VirtAddr(address), 1, size).expect("an aligned address")
+fn page(address: u64, size: shootdown::flush::PageSize) -> PageRange {
+    PageRange::new(shootdown::flush::VirtAddr(address), 1, size).expect("an aligned address")
 }
 
 fn own(machine: &'static Machine) -> impl Fn(PhysAddr, usize) -> Frame {
@@ -42,7 +42,7 @@ fn frame_and_empty_tables_go_after_a_flush_that_reaches_walkers() {
     assert_eq!(table.query(at(0x40_1000)), Err(PagingError::NotMapped));
     assert_eq!((machine.take(), tables.tables()), (vec![], 4), "nothing is given back before the end");
     gather.finish();
-    let flush = flushed(page(0x40_1000, shootdown::PageSize::Size4K), PageTables::Freed);
+    let flush = flushed(page(0x40_1000, shootdown::flush::PageSize::Size4K), PageTables::Freed);
     assert_eq!(machine.take(), [flush, Did::Freed(0x7000)]);
     assert_eq!(tables.tables(), 1, "the root is left");
 }
@@ -59,7 +59,7 @@ fn a_table_that_is_still_used_stays_and_large_pages_flush_as_such() {
     let mut gather = engine.gather::<HeldFrame, 2>(&user);
     table.unmap(&mut gather, at(0x4020_0000), own(machine)).expect("a mapped page");
     gather.finish();
-    let flush = flushed(page(0x4020_0000, shootdown::PageSize::Size2M), PageTables::Kept);
+    let flush = flushed(page(0x4020_0000, shootdown::flush::PageSize::Size2M), PageTables::Kept);
     assert_eq!(machine.take(), [flush, Did::Freed(0x20_0000)]);
     assert_eq!(tables.tables(), before);
 }
@@ -74,7 +74,7 @@ fn changed_flags_are_flushed_without_a_frame() {
     table.protect(&mut gather, at(0x1000), 1).expect("a mapped page");
     gather.finish();
     assert_eq!(table.query(at(0x1000)).map(|(_, flags, _)| flags), Ok(1));
-    assert_eq!(machine.take(), [flushed(page(0x1000, shootdown::PageSize::Size4K), PageTables::Kept)]);
+    assert_eq!(machine.take(), [flushed(page(0x1000, shootdown::flush::PageSize::Size4K), PageTables::Kept)]);
 }
 
 #[test]

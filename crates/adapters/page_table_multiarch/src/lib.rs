@@ -7,7 +7,8 @@ use core::marker::PhantomData;
 use page_table_multiarch::{
     GenericPTE, MappingFlags, PageSize, PageTable64, PagingError, PagingHandler, PagingMetaData,
 };
-use shootdown::{Gather, PageRange, Platform, VirtAddr};
+use shootdown::Platform;
+use shootdown::flush::{Gather, PageRange, VirtAddr};
 
 /// Metadata of `M` without its flush, which reaches the CPU that runs it and no other.
 struct Unflushed<M>(PhantomData<M>);
@@ -158,9 +159,9 @@ impl<M: PagingMetaData, T: GenericPTE, H: PagingHandler> SharedPageTable<M, T, H
     fn mapped(&self, address: M::VirtAddr) -> Result<PageRange, GatherError> {
         let (_, _, size) = self.table.query(address).map_err(GatherError::Paging)?;
         let engines = match size {
-            PageSize::Size4K => shootdown::PageSize::Size4K,
-            PageSize::Size2M => shootdown::PageSize::Size2M,
-            PageSize::Size1G => shootdown::PageSize::Size1G,
+            PageSize::Size4K => shootdown::flush::PageSize::Size4K,
+            PageSize::Size2M => shootdown::flush::PageSize::Size2M,
+            PageSize::Size1G => shootdown::flush::PageSize::Size1G,
             PageSize::Size1M => return Err(GatherError::Size(size)),
         };
         let address: usize = address.into();

@@ -4,15 +4,15 @@ mod support;
 
 use memory_addr::{PhysAddr, VirtAddr};
 use page_table_multiarch::{MappingFlags, PageSize, PagingError};
-use shootdown::{PageRange, PageTables};
+use shootdown::flush::{PageRange, PageTables};
 use shootdown_adapter_rig::{Did, Frame, Machine, flushed, running};
 use shootdown_with_page_table_multiarch::{GatherError, SharedPageTable};
 use support::{Entry, Host, Metadata};
 
 type Table = SharedPageTable<Metadata, Entry, Host>;
 
-fn page(address: u64, size: shootdown::PageSize) -> PageRange {
-    PageRange::new(shootdown::VirtAddr(address), 1, size).expect("an aligned address")
+fn page(address: u64, size: shootdown::flush::PageSize) -> PageRange {
+    PageRange::new(shootdown::flush::VirtAddr(address), 1, size).expect("an aligned address")
 }
 
 fn own(machine: &'static Machine) -> impl Fn(PhysAddr, PageSize) -> Frame {
@@ -25,9 +25,14 @@ fn an_unmapped_page_is_flushed_with_its_size_before_its_frame_goes() {
     let machine = engine.platform();
     let mut table = Table::try_new().expect("a root");
     let cases = [
-        (0x40_1000, PageSize::Size4K, 0x7000, page(0x40_1000, shootdown::PageSize::Size4K)),
-        (0x4020_0000, PageSize::Size2M, 0x20_0000, page(0x4020_0000, shootdown::PageSize::Size2M)),
-        (0x80_4000_0000, PageSize::Size1G, 0x4000_0000, page(0x80_4000_0000, shootdown::PageSize::Size1G)),
+        (0x40_1000, PageSize::Size4K, 0x7000, page(0x40_1000, shootdown::flush::PageSize::Size4K)),
+        (0x4020_0000, PageSize::Size2M, 0x20_0000, page(0x4020_0000, shootdown::flush::PageSize::Size2M)),
+        (
+            0x80_4000_0000,
+            PageSize::Size1G,
+            0x4000_0000,
+            page(0x80_4000_0000, shootdown::flush::PageSize::Size1G),
+        ),
     ];
     for (address, size, frame, range) in cases {
         let at = VirtAddr::from_usize(address);
@@ -54,7 +59,7 @@ fn changed_flags_are_flushed_without_a_frame() {
     table.protect(&mut gather, at, MappingFlags::READ).expect("a mapped page");
     gather.finish();
     assert_eq!(table.query(at).map(|(_, flags, _)| flags), Ok(MappingFlags::READ));
-    assert_eq!(machine.take(), [flushed(page(0x1000, shootdown::PageSize::Size4K), PageTables::Kept)]);
+    assert_eq!(machine.take(), [flushed(page(0x1000, shootdown::flush::PageSize::Size4K), PageTables::Kept)]);
 }
 
 #[test]

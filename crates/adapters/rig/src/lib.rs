@@ -1,9 +1,11 @@
 //! A machine of one CPU that says what is done to it, on which adapters are tried out.
 
-use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, Event, IrqReason, LocalFlush, OnInstall, PageRange, PageTables,
-    Platform, Shootdown, Tag, Teardown, Untagged, UserRef,
-};
+use shootdown::flush::{LocalFlush, PageRange, PageTables};
+use shootdown::mask::CpuMask;
+use shootdown::refs::{Teardown, UserRef};
+use shootdown::tags::{OnInstall, Tag, Untagged};
+use shootdown::trace::{Event, IrqReason};
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
 use std::sync::{Mutex, PoisonError};
 
 /// What was done to the machine.

@@ -3,7 +3,8 @@
 //! Run it with `cargo run -p shootdown-trace --example log`.
 
 use log::{LevelFilter, Log, Metadata};
-use shootdown::{CpuId, PageTables, Scope};
+use shootdown::CpuId;
+use shootdown::flush::{PageTables, Scope};
 use shootdown_adapter_rig::running;
 
 struct Console;

@@ -1,7 +1,8 @@
 //! Frames of the `defmt` crate.
 
 use crate::Record;
-use shootdown::{CpuId, Event};
+use shootdown::CpuId;
+use shootdown::trace::Event;
 
 /// Logs an event at level `trace`. The words stay in the ELF file; what is sent are an index and the numbers.
 #[inline]

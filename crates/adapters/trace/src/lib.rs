@@ -17,7 +17,8 @@ pub use log_record::to_log;
 pub use tracing_event::to_tracing;
 
 use core::fmt;
-use shootdown::{CpuId, Event};
+use shootdown::CpuId;
+use shootdown::trace::Event;
 
 /// What the records are filed under: log's and tracing's target.
 pub const TARGET: &str = "shootdown";

@@ -1,7 +1,8 @@
 //! Records of the `log` crate.
 
 use crate::{Record, TARGET};
-use shootdown::{CpuId, Event};
+use shootdown::CpuId;
+use shootdown::trace::Event;
 
 /// Logs an event at level `Trace`, under the target [`TARGET`]. Costs one load while the level is off.
 #[inline]

@@ -1,7 +1,8 @@
 //! Events of the `tracing` crate.
 
 use crate::Record;
-use shootdown::{CpuId, Event};
+use shootdown::CpuId;
+use shootdown::trace::Event;
 
 /// Makes an event at level `TRACE`, under the target [`TARGET`](crate::TARGET), with the fields `cpu`, `space`, `generation`
 /// and `target`, those that there are, and the event's word as message.

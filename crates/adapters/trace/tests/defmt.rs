@@ -2,7 +2,8 @@
 //! (`unstable-test`), so that they link on a host.
 
 use defmt::export::{fetch_bytes, fetch_string_index};
-use shootdown::{CpuId, Event, SpaceId};
+use shootdown::trace::Event;
+use shootdown::{CpuId, SpaceId};
 use shootdown_trace::Record;
 
 /// What one record adds: an index of its format, then its numbers, least byte first.

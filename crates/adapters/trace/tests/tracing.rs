@@ -1,6 +1,7 @@
 //! Events of an engine arrive at a subscriber, with their fields.
 
-use shootdown::{CpuId, Event, SpaceId};
+use shootdown::trace::Event;
+use shootdown::{CpuId, SpaceId};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use tracing::field::{Field, Visit};

@@ -2,7 +2,8 @@
 #![no_std]
 #![deny(unsafe_code)]
 
-use shootdown::{Full, Gather, PageRange, Platform, VirtAddr};
+use shootdown::Platform;
+use shootdown::flush::{Full, Gather, PageRange, VirtAddr};
 use x86_64::structures::paging::mapper::{CleanUp, MapperFlush, MapperFlushAll, UnmapError};
 use x86_64::structures::paging::page::PageRangeInclusive;
 use x86_64::structures::paging::{
@@ -12,7 +13,7 @@ use x86_64::structures::paging::{
 /// A page size of the `x86_64` crate, by the engine's name.
 pub trait Size: PageSize + sealed::Sealed {
     /// The engine's name for it.
-    const ENGINES: shootdown::PageSize;
+    const ENGINES: shootdown::flush::PageSize;
 }
 
 mod sealed {
@@ -24,7 +25,7 @@ macro_rules! sizes {
     ($($theirs:ty => $ours:ident,)*) => {$(
         impl sealed::Sealed for $theirs {}
         impl Size for $theirs {
-            const ENGINES: shootdown::PageSize = shootdown::PageSize::$ours;
+            const ENGINES: shootdown::flush::PageSize = shootdown::flush::PageSize::$ours;
         }
     )*};
 }
@@ -210,7 +211,7 @@ fn covering(pages: PageRangeInclusive) -> Result<PageRange, PageRange> {
     let (start, end) = (pages.start.start_address().as_u64(), pages.end.start_address().as_u64());
     let count = (end.saturating_sub(start) >> 12) + 1;
     let start = VirtAddr(start);
-    PageRange::new(start, count, shootdown::PageSize::Size4K).map_err(|_| PageRange::page(start))
+    PageRange::new(start, count, shootdown::flush::PageSize::Size4K).map_err(|_| PageRange::page(start))
 }
 
 /// How many tables, of levels 1 to 3, entries of the range can be in.

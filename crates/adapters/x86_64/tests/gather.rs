@@ -1,6 +1,7 @@
 //! Tokens of real page tables, in memory of the test's, become flushes of the engine.
 
-use shootdown::{Full, PageRange, PageSize, PageTables, Tag, VirtAddr};
+use shootdown::flush::{Full, PageRange, PageSize, PageTables, VirtAddr};
+use shootdown::tags::Tag;
 use shootdown_adapter_rig::{Did, Frame, flushed, running};
 use shootdown_with_x86_64::{GatherError, MapperGather};
 use x86_64::PhysAddr;
@@ -139,7 +140,7 @@ fn a_new_mapping_flushes_nothing_and_changed_flags_do() {
     let token = unsafe { mapper.set_flags_p4_entry(page::<Size4KiB>(0x1000), USER) };
     gather.changed_all_by(token.expect("a mapped page"));
     gather.finish();
-    assert_eq!(machine.take(), [Did::Flushed(shootdown::LocalFlush::Tag(Tag::NONE))]);
+    assert_eq!(machine.take(), [Did::Flushed(shootdown::flush::LocalFlush::Tag(Tag::NONE))]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Operands of the instructions.
 
 use core::fmt;
-use shootdown::{PageSize, VirtAddr};
+use shootdown::flush::{PageSize, VirtAddr};
 
 /// Size of the smallest pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

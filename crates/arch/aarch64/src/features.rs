@@ -1,7 +1,7 @@
 //! What a CPU can do, decoded from its identification registers.
 
 use crate::encode::{Granule, Width};
-use shootdown::VirtAddr;
+use shootdown::flush::VirtAddr;
 
 /// The registers that are looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,8 @@
 
 use crate::encode::{Granule, Ttl, Vmid, Width, by_ipa};
 use crate::plan::{Errata, RANGE_CEILING, Run};
-use shootdown::{LocalFlush, PageRange, Scope, Tag};
+use shootdown::flush::{LocalFlush, PageRange, Scope};
+use shootdown::tags::Tag;
 
 /// How stage 2 is set up. A space of the engine is a guest, its addresses are intermediate physical ones, its tag a VMID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +97,7 @@ impl Iterator for GuestPages {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shootdown::{PageSize, PageTables, VirtAddr};
+    use shootdown::flush::{PageSize, PageTables, VirtAddr};
 
     const GUESTS: Guests = Guests { granule: Granule::Size4K, vmid: Width::Bits8, errata: Errata::None };
 

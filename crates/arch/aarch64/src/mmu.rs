@@ -5,7 +5,9 @@ use crate::exec;
 use crate::features::AsidIn;
 use crate::ops::{Form, Ops, Tlbi};
 use crate::plan::{Errata, Roots, Strategies};
-use shootdown::{LocalFlush, OnInstall, PageTables, Platform, Remote, RemoteFlush, Scope, Tag, TagBroadcast};
+use shootdown::Platform;
+use shootdown::flush::{LocalFlush, PageTables, Remote, RemoteFlush, Scope};
+use shootdown::tags::{OnInstall, Tag, TagBroadcast};
 
 /// Bodies of the methods of a [`Platform`] that touch the hardware. One value for all CPUs, so that they agree.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! TLBI instructions, one after the other.
 
 use crate::encode::{Asid, Chunk, Chunks, Ttl, by_address, by_asid};
-use shootdown::{PageTables, VirtAddr};
+use shootdown::flush::{PageTables, VirtAddr};
 
 /// A TLBI, by its name without the suffix for its reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use crate::encode::{Asid, Chunks, RANGE_PAGES_MAX, Root, Ttl, ttbr};
 use crate::features::{AsidIn, Features, Translation};
 use crate::ops::{Left, Ops, Owner};
-use shootdown::{LocalFlush, OnInstall, PageRange, PageTables, Scope, Tag, VirtAddr};
+use shootdown::flush::{LocalFlush, PageRange, PageTables, Scope, VirtAddr};
+use shootdown::tags::{OnInstall, Tag};
 
 /// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`] and the default of
 /// [`Strategies::with_ceiling`].

@@ -4,7 +4,9 @@ use crate::encode::{Root, Vmid, vttbr};
 use crate::exec;
 use crate::guest::{GuestFlush, Guests};
 use crate::plan::Errata;
-use shootdown::{LocalFlush, OnInstall, Platform, Remote, RemoteFlush, Tag, TagBroadcast};
+use shootdown::Platform;
+use shootdown::flush::{LocalFlush, Remote, RemoteFlush};
+use shootdown::tags::{OnInstall, Tag, TagBroadcast};
 
 /// Bodies of the methods of a [`Platform`] whose spaces are guests: stage 2, at EL2. Every flush is a broadcast.
 #[derive(Clone, Copy, Debug)]

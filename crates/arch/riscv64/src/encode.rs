@@ -1,7 +1,7 @@
 //! Operands of the instructions.
 
 use core::fmt;
-use shootdown::VirtAddr;
+use shootdown::flush::VirtAddr;
 
 /// How many levels of page tables there are: the mode field of satp (Priv, satp).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 
 use crate::encode::{ASID_FIELD, Asid, SSTATUS_SIE, SbiCall};
 use core::arch::asm;
-use shootdown::VirtAddr;
+use shootdown::flush::VirtAddr;
 
 /// Reads satp.
 ///

@@ -3,7 +3,9 @@
 use crate::encode::{Asid, Root, SSTATUS_SIE, asid_bits, asid_of};
 use crate::exec;
 use crate::plan::{Pages, Step, Strategies};
-use shootdown::{LocalFlush, OnInstall, Platform, Remote, RemoteFlush, Tag};
+use shootdown::Platform;
+use shootdown::flush::{LocalFlush, Remote, RemoteFlush};
+use shootdown::tags::{OnInstall, Tag};
 
 /// Bodies of the methods of a [`Platform`] that touch the hardware. One value for all harts, so that they agree.
 #[derive(Clone, Copy, Debug)]
@@ -144,7 +146,7 @@ fn fence_asid(asid: Asid) {
 
 /// Runs `invalidate` for each page, between the two fences that Svinval asks for.
 #[inline]
-fn pipelined(pages: Pages, invalidate: impl Fn(shootdown::VirtAddr)) {
+fn pipelined(pages: Pages, invalidate: impl Fn(shootdown::flush::VirtAddr)) {
     // SAFETY: 1. the caller of `Mmu::new` ensures it; Svinval is used where it exists.
     unsafe { exec::sfence_w_inval() };
     pages.for_each(invalidate);

@@ -1,7 +1,8 @@
 //! Which instructions carry a request out.
 
 use crate::encode::{Asid, Harts, Mode, Root, SbiCall, Span, remote_fence, satp};
-use shootdown::{LocalFlush, OnInstall, PageRange, PageSize, PageTables, Scope, Tag, VirtAddr};
+use shootdown::flush::{LocalFlush, PageRange, PageSize, PageTables, Scope, VirtAddr};
+use shootdown::tags::{OnInstall, Tag};
 
 /// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`] and the default of
 /// [`Strategies::with_ceiling`].

@@ -1,7 +1,7 @@
 //! Operands of the instructions.
 
 use core::fmt;
-use shootdown::VirtAddr;
+use shootdown::flush::VirtAddr;
 
 /// A context number: 13 bits (US 6.9.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,9 @@ use crate::encode::{
 };
 use crate::exec;
 use crate::plan::{Machine, Step, Strategies};
-use shootdown::{LocalFlush, OnInstall, Platform, Remote, RemoteFlush, Tag, VirtAddr};
+use shootdown::Platform;
+use shootdown::flush::{LocalFlush, Remote, RemoteFlush, VirtAddr};
+use shootdown::tags::{OnInstall, Tag};
 
 /// Bodies of the methods of a [`Platform`] that touch the hardware. One value for all CPUs, so that they agree.
 #[derive(Clone, Copy, Debug)]

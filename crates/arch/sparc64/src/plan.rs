@@ -1,7 +1,8 @@
 //! Which instructions carry a request out.
 
 use crate::encode::{Context, Slots};
-use shootdown::{LocalFlush, PageRange, PageSize, Tag, VirtAddr};
+use shootdown::flush::{LocalFlush, PageRange, PageSize, VirtAddr};
+use shootdown::tags::Tag;
 
 /// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`] and the default of
 /// [`Strategies::with_ceiling`].

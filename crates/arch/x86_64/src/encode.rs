@@ -1,7 +1,8 @@
 //! Operands of the instructions.
 
 use core::fmt;
-use shootdown::{OnInstall, VirtAddr};
+use shootdown::flush::VirtAddr;
+use shootdown::tags::OnInstall;
 
 /// A process-context identifier: 12 bits (SDM 4.10.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

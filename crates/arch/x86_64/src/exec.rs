@@ -6,7 +6,7 @@
 use crate::encode::{CR4_PGE, Invlpgb, InvpcidDescriptor, InvpcidType};
 use crate::features::{Leaf, Leaves};
 use core::arch::{asm, x86_64};
-use shootdown::VirtAddr;
+use shootdown::flush::VirtAddr;
 
 /// Reads CR3.
 ///

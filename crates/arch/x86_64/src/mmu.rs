@@ -3,7 +3,9 @@
 use crate::encode::{CR4_PCIDE, CR4_PGE, InvpcidDescriptor, InvpcidType, Pcid, Root, cr3, flushing, pcid_of};
 use crate::exec;
 use crate::plan::{Broadcast, Pages, Plan, Step, Strategies, Tagging, Target};
-use shootdown::{LocalFlush, OnInstall, PageTables, Platform, Remote, RemoteFlush, Scope, Tag, TagBroadcast};
+use shootdown::Platform;
+use shootdown::flush::{LocalFlush, PageTables, Remote, RemoteFlush, Scope};
+use shootdown::tags::{OnInstall, Tag, TagBroadcast};
 
 /// Bodies of the methods of a [`Platform`] that touch the hardware. One value for all CPUs, so that they agree.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,8 @@
 
 use crate::encode::{Depth, Globals, Invlpgb, LinearWidth, Pcid, Stride, Under};
 use crate::features::Features;
-use shootdown::{LocalFlush, PageRange, PageSize, PageTables, Scope, Tag, VirtAddr};
+use shootdown::flush::{LocalFlush, PageRange, PageSize, PageTables, Scope, VirtAddr};
+use shootdown::tags::Tag;
 
 /// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`] and the default of
 /// [`Strategies::ceiling`].

@@ -5,7 +5,7 @@ mod protocol;
 mod single;
 
 use crate::world::{Plan, PlatformUnderTest};
-use shootdown::Untagged;
+use shootdown::tags::Untagged;
 use shootdown_explore::Memory;
 use std::any::TypeId;
 

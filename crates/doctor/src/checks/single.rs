@@ -3,7 +3,8 @@
 use super::Check;
 use crate::cpu::Cpu;
 use crate::world::{Code, Handler, Plan, PlatformUnderTest, Start, note};
-use shootdown::{CpuId, IrqReason};
+use shootdown::CpuId;
+use shootdown::trace::IrqReason;
 use shootdown_explore::{Memory, sync};
 
 const ONE: &[Memory] = &[Memory::Tso];

@@ -2,10 +2,12 @@
 
 use super::Way;
 use super::rivals::Threads;
-use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, IrqReason, LocalFlush, OnInstall, PageRange, PageTables,
-    Platform, Scope, Shootdown, Tag, Teardown, Untagged, UserRef, VirtAddr,
-};
+use shootdown::flush::{LocalFlush, PageRange, PageTables, Scope, VirtAddr};
+use shootdown::mask::CpuMask;
+use shootdown::refs::{Teardown, UserRef};
+use shootdown::tags::{OnInstall, Tag, Untagged};
+use shootdown::trace::IrqReason;
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -3,11 +3,12 @@
 use super::{Policy, Request};
 use crate::machine::{PageTables, Pages, forget_lines, suspend, with};
 use shootdown_counted as sd;
-use shootdown_counted::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, IrqReason, LocalFlush, OnInstall, OnLeave, PageRange, PageSize,
-    PerCpuSlots, Platform, Scope, Shootdown, SpaceHandle, Tag, TagPolicy, Teardown, Untagged, UserRef,
-    VirtAddr,
-};
+use shootdown_counted::flush::{LocalFlush, PageRange, PageSize, Scope, VirtAddr};
+use shootdown_counted::mask::{CpuMask, OnLeave};
+use shootdown_counted::refs::{SpaceHandle, Teardown, UserRef};
+use shootdown_counted::tags::{OnInstall, PerCpuSlots, Tag, TagPolicy, Untagged};
+use shootdown_counted::trace::IrqReason;
+use shootdown_counted::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -115,8 +116,8 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Platfo
                     tag.number(),
                     pages,
                     match tables {
-                        sd::PageTables::Kept => PageTables::Kept,
-                        sd::PageTables::Freed => PageTables::Freed,
+                        sd::flush::PageTables::Kept => PageTables::Kept,
+                        sd::flush::PageTables::Freed => PageTables::Freed,
                     },
                 );
             }
@@ -210,8 +211,8 @@ impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Policy for En
         let Some(handle) = self.handle(request.space) else { return };
         let space = handle.space();
         let tables = match request.tables {
-            PageTables::Kept => sd::PageTables::Kept,
-            PageTables::Freed => sd::PageTables::Freed,
+            PageTables::Kept => sd::flush::PageTables::Kept,
+            PageTables::Freed => sd::flush::PageTables::Freed,
         };
         if request.pages.count == 0 {
             return self.engine.flush(space, Scope::All, tables);
@@ -221,8 +222,8 @@ impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Policy for En
             PageRange::new(start, request.pages.count, PageSize::Size4K).expect("pages of a workload");
         let mut gather = self.engine.gather_within::<(), 1>(space, range);
         match tables {
-            sd::PageTables::Freed => gather.table_freed(range, ()).expect("the gather is empty"),
-            sd::PageTables::Kept => gather.unmapped(range, ()).expect("the gather is empty"),
+            sd::flush::PageTables::Freed => gather.table_freed(range, ()).expect("the gather is empty"),
+            sd::flush::PageTables::Kept => gather.unmapped(range, ()).expect("the gather is empty"),
         }
         gather.finish();
     }

@@ -3,7 +3,10 @@
 use super::sim::{Handle, Sim, TestMachine};
 use super::world::{Oracles, Start};
 use crate::config::{Builder, MAX_CPUS, MAX_TAGS};
-use shootdown::{AddressSpace, LocalFlush, OnInstall, Shootdown, Tag, UserHandle};
+use shootdown::flush::LocalFlush;
+use shootdown::refs::UserHandle;
+use shootdown::tags::{OnInstall, Tag};
+use shootdown::{AddressSpace, Shootdown};
 use shootdown_judge::{Panics, Sanitizer};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};

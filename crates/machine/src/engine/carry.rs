@@ -4,7 +4,8 @@ use super::cpu::Cpu;
 use super::sim::{Sim, TestMachine, page_address};
 use super::world::{Page, kernel_frame};
 use crate::hw;
-use shootdown::{Gather, PageRange, PageTables, Parts, Pending, PendingFrames, Platform, Scope};
+use shootdown::Platform;
+use shootdown::flush::{Gather, PageRange, PageTables, Parts, Pending, PendingFrames, Scope};
 use shootdown_explore::sync;
 use std::sync::atomic::Ordering;
 

@@ -4,10 +4,9 @@ use super::nmi::Nmi;
 use super::sim::{Handle, IPI, Mask, Sim, TestMachine, page_address};
 use super::world::{MISSING, Page, World, frame, kernel_frame};
 use crate::hw;
-use shootdown::{
-    AddressSpace, PageRange, PageSize, PageTables, Platform, Scope, Shootdown, SpaceExited, StructHandle,
-    StructRef, TeardownHandle, UserHandle, UserRef,
-};
+use shootdown::flush::{PageRange, PageSize, PageTables, Scope};
+use shootdown::refs::{SpaceExited, StructHandle, StructRef, TeardownHandle, UserHandle, UserRef};
+use shootdown::{AddressSpace, Platform, Shootdown};
 use shootdown_explore::sync;
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
@@ -161,7 +160,11 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         self.forget(0);
     }
 
-    pub(super) fn gather_all(&self, gather: &mut shootdown::Gather<'_, Sim<S>, Page, 3>, space: usize) {
+    pub(super) fn gather_all(
+        &self,
+        gather: &mut shootdown::flush::Gather<'_, Sim<S>, Page, 3>,
+        space: usize,
+    ) {
         for page in 0..2 {
             if let Some(frame) = self.clear(space, page) {
                 assert!(gather.unmapped(PageRange::page(page_address(page)), frame).is_ok(), "three fit");
@@ -239,7 +242,7 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
     }
 
     /// Unmaps all of a space that has no user left.
-    pub fn tear_down(&self, space: usize, teardown: shootdown::Teardown<'_, Sim<S>>) {
+    pub fn tear_down(&self, space: usize, teardown: shootdown::refs::Teardown<'_, Sim<S>>) {
         sync::note("teardown");
         hw::teardown(space);
         let mut gather = self.engine().gather::<Page, 3>(&teardown);

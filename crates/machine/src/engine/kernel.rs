@@ -4,7 +4,8 @@ use super::cpu::{Cpu, whole_table};
 use super::sim::{TestMachine, page_address};
 use super::world::kernel_frame;
 use crate::hw;
-use shootdown::{PageRange, PageTables, Platform, Scope};
+use shootdown::Platform;
+use shootdown::flush::{PageRange, PageTables, Scope};
 use shootdown_explore::sync;
 use std::sync::atomic::Ordering;
 

@@ -4,7 +4,7 @@ use super::cpu::{Cpu, whole_table};
 use super::sim::{Sim, TestMachine, page_address};
 use super::world::Page;
 use crate::hw;
-use shootdown::{PageRange, PageSize, PageTables, Scope};
+use shootdown::flush::{PageRange, PageSize, PageTables, Scope};
 use shootdown_explore::sync;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -69,7 +69,12 @@ impl<S: TestMachine> Cpu<'_, S> {
         self.forget(0);
     }
 
-    fn clear_all(&self, gather: &mut shootdown::Gather<'_, Sim<S>, Page, 3>, space: usize, pages: &[usize]) {
+    fn clear_all(
+        &self,
+        gather: &mut shootdown::flush::Gather<'_, Sim<S>, Page, 3>,
+        space: usize,
+        pages: &[usize],
+    ) {
         for &page in pages {
             if let Some(frame) = self.clear(space, page) {
                 assert!(gather.unmapped(range(&(page..page + 1)), frame).is_ok(), "three fit");

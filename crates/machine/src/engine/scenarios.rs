@@ -19,7 +19,8 @@ use super::catalog::{Entry, List};
 use super::sim::TestMachine;
 use super::transport::Transport;
 use super::world::{Code, Plan, Start};
-use shootdown::{OnLeave, PerCpuSlots, Untagged};
+use shootdown::mask::OnLeave;
+use shootdown::tags::{PerCpuSlots, Untagged};
 use shootdown_explore::Memory::{self, Pso, Tso};
 
 /// No tags, exact masks.

@@ -6,11 +6,12 @@ use super::transport::{Transport, Wires};
 use super::world::Oracles;
 use crate::config::MAX_PAGES;
 use crate::hw::{self, WalkCache};
-use shootdown::{
-    AddressSpace, CpuId, CpuLocal, Event, IrqReason, LocalFlush, MaskStore, MaskSummary, MaskWord, OnInstall,
-    OnLeave, PageRange, PageTables, Platform, Remote, RemoteFlush, Scope, SpaceHandle, SpaceId, Tag,
-    TagPolicy, Teardown,
-};
+use shootdown::flush::{LocalFlush, PageRange, PageTables, Remote, RemoteFlush, Scope};
+use shootdown::mask::{MaskStore, MaskSummary, MaskWord, OnLeave};
+use shootdown::refs::{SpaceHandle, Teardown};
+use shootdown::tags::{OnInstall, Tag, TagPolicy};
+use shootdown::trace::{Event, IrqReason};
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, SpaceId};
 use shootdown_explore::sync::{self, Word};
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
@@ -154,8 +155,8 @@ impl<S: TestMachine> Sim<S> {
     }
 }
 
-pub(crate) fn page_address(page: usize) -> shootdown::VirtAddr {
-    shootdown::VirtAddr((page as u64) << 12)
+pub(crate) fn page_address(page: usize) -> shootdown::flush::VirtAddr {
+    shootdown::flush::VirtAddr((page as u64) << 12)
 }
 
 /// The machine's pages that a range covers.

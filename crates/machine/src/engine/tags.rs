@@ -4,7 +4,7 @@ use super::boot::Boot;
 use super::cpu::Cpu;
 use super::sim::{MakeTags, TagRoom, TestMachine};
 use crate::hw::{self, Which, Whose};
-use shootdown::{
+use shootdown::tags::{
     AsidFlush, CpuTags, GlobalAsids, GlobalOverLocal, PerCpuSlots, PinTags, ShareError, ShareTags, Tag,
     TagBroadcast, TagStorage, TagWord, Untagged, VersionedContexts, Vmids, tag_words,
 };

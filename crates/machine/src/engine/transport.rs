@@ -2,7 +2,8 @@
 
 use super::sim::{Sim, TestMachine, pages, walk};
 use crate::hw::{self, WalkCache, Which, Whose};
-use shootdown::{CpuId, Remote, RemoteFlush, Scope};
+use shootdown::CpuId;
+use shootdown::flush::{Remote, RemoteFlush, Scope};
 use shootdown_explore::sync::{self, Word};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 

@@ -9,7 +9,8 @@ use super::transport::{ACTION, HOST};
 use crate::config::Builder;
 use crate::hw;
 use crate::machine::{Acknowledged, Machine, MaskWord};
-use shootdown::{AddressSpace, MaskStore, Shootdown};
+use shootdown::mask::MaskStore;
+use shootdown::{AddressSpace, Shootdown};
 use shootdown_explore::sync::Word;
 use shootdown_explore::{Registry, Scenario};
 

@@ -44,7 +44,7 @@ impl<'a, const CPUS: usize, const G: u32> VersionedContexts<'a, CPUS, G> {
     /// neither a bitmap of pinned ones nor words for what was caught.
     ///
     /// # Errors
-    /// As [`GlobalAsids::new`](crate::GlobalAsids::new); more than `CPUS` CPUs.
+    /// As [`GlobalAsids::new`](crate::tags::GlobalAsids::new); more than `CPUS` CPUs.
     pub fn new(tags: u32, storage: TagStorage<'a>) -> Result<Self, TagsError> {
         let (cpus, room) = (storage.cpus.len() as u32, CPUS as u32);
         if cpus > room {

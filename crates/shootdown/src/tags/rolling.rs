@@ -1,5 +1,5 @@
-//! Global tags with generations: what [`GlobalAsids`](crate::GlobalAsids), [`VersionedContexts`](crate::VersionedContexts)
-//! and [`Vmids`](crate::Vmids) have in common.
+//! Global tags with generations: what [`GlobalAsids`](crate::tags::GlobalAsids), [`VersionedContexts`](crate::tags::VersionedContexts)
+//! and [`Vmids`](crate::tags::Vmids) have in common.
 //!
 //! ```text
 //!            1 take: a tag that is free                2 try_fast: in this generation

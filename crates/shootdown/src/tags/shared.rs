@@ -85,7 +85,7 @@ impl core::error::Error for ShareError {}
 
 impl<'a, B: TagBroadcast, const N: usize> GlobalOverLocal<'a, B, N> {
     /// Makes an allocator of global tags from `first`, which is above `N`, to `tags - 1`. `taken` and `freed` have a bit for
-    /// each tag below `tags`; see [`tag_words`](crate::tag_words).
+    /// each tag below `tags`; see [`tag_words`](crate::tags::tag_words).
     ///
     /// # Errors
     /// A first tag among the CPUs' own or no tag from it on, more than 65536, bitmaps that are too small.

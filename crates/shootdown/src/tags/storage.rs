@@ -91,7 +91,7 @@ pub struct TagStorage<'a> {
     pub pinned: &'a [TagWord],
     /// One for each CPU.
     pub cpus: &'a [CpuTags],
-    /// For [`GlobalAsids`](crate::GlobalAsids) that rest on IPIs, a word a tag for each CPU, one CPU after the other; else
+    /// For [`GlobalAsids`](crate::tags::GlobalAsids) that rest on IPIs, a word a tag for each CPU, one CPU after the other; else
     /// empty. A kernel that finds this too much uses fewer tags than the hardware has.
     pub caught: &'a [TagWord],
 }

@@ -7,7 +7,7 @@ use crate::tags::{Assignment, FlushMethod, Residue, TagBroadcast, TagCpu, TagPol
 use crate::types::Tag;
 
 /// VMIDs: each virtual machine (a space of the engine) has one tag on all CPUs, with generations, like
-/// [`GlobalAsids`](crate::GlobalAsids). What differs:
+/// [`GlobalAsids`](crate::tags::GlobalAsids). What differs:
 ///
 /// - at a rollover one broadcast drops every CPU's entries under every tag, so that no CPU has a flush pending and the
 ///   lock-free path stays open to all;
@@ -20,7 +20,7 @@ use crate::types::Tag;
 ///
 /// Every flush is a broadcast under the VMID. Source: Linux `arch/arm64/kvm/vmid.c` (`kvm_arm_vmid_update`,
 /// `kvm_arm_vmid_clear_active`, `flush_context`). On x86, where VPIDs and ASIDs belong to a CPU, use
-/// [`PerCpuSlots`](crate::PerCpuSlots).
+/// [`PerCpuSlots`](crate::tags::PerCpuSlots).
 #[derive(Debug)]
 pub struct Vmids<'a, B: TagBroadcast, const G: u32 = 48> {
     rolling: Rolling<'a, G>,
@@ -32,7 +32,7 @@ impl<'a, B: TagBroadcast, const G: u32> Vmids<'a, B, G> {
     /// a bitmap of pinned ones nor words for what was caught.
     ///
     /// # Errors
-    /// As [`GlobalAsids::new`](crate::GlobalAsids::new).
+    /// As [`GlobalAsids::new`](crate::tags::GlobalAsids::new).
     pub fn new(tags: u32, storage: TagStorage<'a>, broadcast: B) -> Result<Self, TagsError> {
         Ok(Self { rolling: Rolling::new(tags, storage)?, broadcast })
     }

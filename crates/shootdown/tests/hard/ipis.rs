@@ -5,7 +5,7 @@ use super::test_machine::{
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use shootdown::*;
+use shootdown::flush::{PageTables, PendingFrames, Scope};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A machine on which CPUs 0 and 1 run a space, and CPU 1 holds page 1 of it.
@@ -124,7 +124,7 @@ fn spurious_ipis_at_others_do_not_stand_in_for_the_answer_that_is_missing() {
         let mut gather = host.engine().gather(&user);
         let frame = host.clear(0xa000, 1);
         assert!(gather.unmapped(page_range(1), frame).is_ok());
-        let pending: shootdown::PendingFrames<'_, _, _, 2> = gather.send();
+        let pending: shootdown::flush::PendingFrames<'_, _, _, 2> = gather.send();
         for _ in 0..8 {
             host.handle_ipi(2);
             host.poll();

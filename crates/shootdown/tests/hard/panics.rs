@@ -7,7 +7,7 @@
 use super::test_machine::{Callback, Host, User, machine, page_range, space};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use shootdown::*;
+use shootdown::flush::{PageTables, Scope};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

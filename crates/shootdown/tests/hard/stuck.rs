@@ -1,7 +1,7 @@
 //! Targets with interrupts off.
 
 use super::test_machine::{STALL_POLLS, machine, page_range, space};
-use shootdown::*;
+use shootdown::flush::{PageTables, Scope};
 
 #[test]
 fn a_target_with_interrupts_off_is_named_and_the_flush_ends_when_it_returns() {

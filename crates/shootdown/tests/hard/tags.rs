@@ -5,7 +5,11 @@
 mod machine;
 
 use machine::{Everywhere, Host, Tlbs, User, machine, spaces};
-use shootdown::*;
+use shootdown::Shootdown;
+use shootdown::tags::{
+    CpuTags, FlushByIpi, GlobalAsids, GlobalOverLocal, PinError, ShareError, Tag, TagBroadcast, TagStorage,
+    TagWord, Vmids, tag_words,
+};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

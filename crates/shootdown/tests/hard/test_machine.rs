@@ -4,7 +4,12 @@
 //! Each TLB entry remembers which state of its page it was filled from, so that whoever uses an old one is found out.
 //! Findings are collected and not thrown: they may come up while a panic unwinds.
 
-use shootdown::*;
+use shootdown::flush::{LocalFlush, PageRange, Remote, RemoteFlush, VirtAddr};
+use shootdown::mask::CpuMask;
+use shootdown::refs::{Teardown, TeardownHandle, UserRef};
+use shootdown::tags::{OnInstall, PerCpuSlots, Tag};
+use shootdown::trace::{Counters, Event, IrqReason};
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -2,7 +2,8 @@
 //! are run with generations of 3 bits (`asid-generation-wrap` and its like, and `tests/tags`).
 
 use super::test_machine::{machine, page_range, space};
-use shootdown::*;
+use shootdown::SpaceId;
+use shootdown::flush::{Generation, PageTables, Scope};
 
 /// More of anything than a machine does in a second.
 const PER_SECOND: u64 = 1_000_000_000;

@@ -1,6 +1,6 @@
 //! A kernel for the cases to be written against; it is compiled, never run.
 
-pub use shootdown::*;
+pub use shootdown::{*, flush::*, mask::*, refs::*, tags::*, trace::*};
 
 /// A machine of two CPUs with a tag policy of the case's choice.
 pub struct Toy<T> {

@@ -1,7 +1,7 @@
 //! Calls on a CPU that runs user code, that borrows, or that is not on line.
 
 use crate::platform::*;
-use shootdown::{PageTables, Scope};
+use shootdown::flush::{PageTables, Scope};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const ACTIVE: &str = "runs user code, call enter_lazy first: CPU 0";

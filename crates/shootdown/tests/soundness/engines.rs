@@ -1,7 +1,7 @@
 //! Spaces that are given to another engine of the same type.
 
 use crate::platform::*;
-use shootdown::{PageRange, PageTables, Scope, VirtAddr};
+use shootdown::flush::{PageRange, PageTables, Scope, VirtAddr};
 use std::sync::Arc;
 
 /// A call that takes a space.

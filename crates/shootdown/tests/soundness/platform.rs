@@ -1,6 +1,11 @@
 //! A correct platform of two CPUs, which one thread plays in turn.
 
-use shootdown::*;
+use shootdown::flush::LocalFlush;
+use shootdown::mask::{CpuMask, OnLeave};
+use shootdown::refs::{SpaceHandle, Teardown, TeardownHandle, UserRef};
+use shootdown::tags::{OnInstall, Tag, Untagged};
+use shootdown::trace::IrqReason;
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};

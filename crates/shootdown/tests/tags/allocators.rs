@@ -2,7 +2,11 @@
 
 use super::machine::{Everywhere, Host, User, machine, spaces};
 use super::random::storage;
-use shootdown::*;
+use shootdown::tags::{
+    AsidFlush, FlushByBroadcast, FlushByIpi, GlobalAsids, GlobalOverLocal, PerCpuSlots, PinError, ShareError,
+    Tag, TagPolicy, Vmids,
+};
+use shootdown::{CpuId, Platform, Shootdown};
 
 type Asids<F> = GlobalAsids<'static, F, 3>;
 

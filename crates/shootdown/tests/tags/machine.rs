@@ -1,7 +1,12 @@
 //! A machine whose CPUs take turns on one thread. Its TLBs hold for each tag one entry, with the space that it belongs to
 //! and how often that space had been unmapped when it was filled.
 
-use shootdown::*;
+use shootdown::flush::{LocalFlush, PageRange, PageTables, Remote, RemoteFlush, Scope, VirtAddr};
+use shootdown::mask::CpuMask;
+use shootdown::refs::{Teardown, UserRef};
+use shootdown::tags::{OnInstall, Tag, TagBroadcast, TagPolicy};
+use shootdown::trace::IrqReason;
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
 use std::cell::{Cell, OnceCell, RefCell};
 
 /// TLBs of all CPUs.

@@ -1,7 +1,11 @@
 //! A million switches, at random from a fixed seed, with each allocator.
 
 use super::machine::{Everywhere, Host, User, machine, spaces};
-use shootdown::*;
+use shootdown::tags::{
+    AsidFlush, CpuTags, FlushByBroadcast, FlushByIpi, GlobalAsids, GlobalOverLocal, PerCpuSlots, Tag,
+    TagPolicy, TagStorage, TagWord, VersionedContexts, Vmids, tag_words,
+};
+use shootdown::{Platform, Shootdown};
 
 const SWITCHES: u64 = 1_000_000;
 

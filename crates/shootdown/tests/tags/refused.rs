@@ -1,7 +1,10 @@
 //! What allocators refuse, and how they say so.
 
 use super::random::storage;
-use shootdown::*;
+use shootdown::tags::{
+    FlushByBroadcast, FlushByIpi, GlobalAsids, GlobalOverLocal, Tag, TagBroadcast, TagStorage, TagsError,
+    VersionedContexts, Vmids,
+};
 
 type Asids = GlobalAsids<'static, FlushByIpi>;
 

@@ -1,6 +1,6 @@
 //! Of `shootdown-riscv64`.
 
-use shootdown::VirtAddr;
+use shootdown::flush::VirtAddr;
 use shootdown_riscv64::encode::{Asid, SbiCall};
 use shootdown_riscv64::exec;
 

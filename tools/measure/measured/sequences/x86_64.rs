@@ -1,6 +1,6 @@
 //! Of `shootdown-x86_64`.
 
-use shootdown::VirtAddr;
+use shootdown::flush::VirtAddr;
 use shootdown_x86_64::encode::{Invlpgb, InvpcidDescriptor, InvpcidType};
 use shootdown_x86_64::exec;
 

@@ -2,10 +2,12 @@
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicU32, Ordering};
-use shootdown::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, IrqReason, LocalFlush, OnInstall, OnLeave, Platform, Shootdown,
-    TagPolicy, Teardown, VirtAddr,
-};
+use shootdown::flush::{LocalFlush, VirtAddr};
+use shootdown::mask::{CpuMask, OnLeave};
+use shootdown::refs::Teardown;
+use shootdown::tags::{OnInstall, TagPolicy};
+use shootdown::trace::IrqReason;
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
 use shootdown_judge::{Checked, Counts, Wrapped};
 use std::sync::OnceLock;
 
@@ -168,7 +170,7 @@ unsafe impl<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: u8> Platform
         }
     }
     #[inline(always)]
-    unsafe fn install(&self, root: Option<u64>, tag: shootdown::Tag, how: OnInstall) {
+    unsafe fn install(&self, root: Option<u64>, tag: shootdown::tags::Tag, how: OnInstall) {
         consume([root.unwrap_or(0), u64::from(tag.number()), u64::from(how == OnInstall::Keep)]);
     }
     #[inline(always)]

@@ -7,9 +7,11 @@
 use super::host::{Host, Stage};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
 use rustix::param::page_size;
-use shootdown::{
-    AddressSpace, CpuLocal, CpuMask, PageRange, PageTables, Scope, Shootdown, Untagged, UserRef, VirtAddr,
-};
+use shootdown::flush::{PageRange, PageTables, Scope, VirtAddr};
+use shootdown::mask::CpuMask;
+use shootdown::refs::UserRef;
+use shootdown::tags::Untagged;
+use shootdown::{AddressSpace, CpuLocal, Shootdown};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 

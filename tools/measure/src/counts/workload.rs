@@ -2,10 +2,11 @@
 
 use super::host::{Host, Stage, Watched};
 use core::hint::black_box;
-use shootdown::{
-    AddressSpace, CpuLocal, CpuMask, PageRange, PageTables, PerCpuSlots, Scope, Shootdown, TagPolicy,
-    Untagged, UserRef, VirtAddr,
-};
+use shootdown::flush::{PageRange, PageTables, Scope, VirtAddr};
+use shootdown::mask::CpuMask;
+use shootdown::refs::UserRef;
+use shootdown::tags::{PerCpuSlots, TagPolicy, Untagged};
+use shootdown::{AddressSpace, CpuLocal, Shootdown};
 use shootdown_judge::{Checked, Counts};
 
 /// How often each operation runs; all runs must cost the same.

@@ -1,7 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use shootdown::PageTables;
+use shootdown::flush::PageTables;
 
 /// Something that a CPU may have cached, of 8 KiB or of a larger page.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,8 @@
 //! `HvCallFlushVirtualAddressSpace`, `...List`, and their `Ex` forms with sets of processors.
 
 use crate::encode::Root;
-use shootdown::{CpuId, PageRange, Scope};
+use shootdown::CpuId;
+use shootdown::flush::{PageRange, Scope};
 
 const FLUSH_SPACE: u64 = 0x0002;
 const FLUSH_LIST: u64 = 0x0003;
@@ -33,7 +34,7 @@ impl Processors {
     /// Nobody.
     pub const NONE: Processors = Processors { banks: [0; BANKS], beyond: false };
 
-    /// Adds up to 64 processors, as [`RemoteFlush::for_each_target`](shootdown::RemoteFlush::for_each_target) names them,
+    /// Adds up to 64 processors, as [`RemoteFlush::for_each_target`](shootdown::flush::RemoteFlush::for_each_target) names them,
     /// where processor indices are CPU numbers. Those that no set has room for make it a set of all.
     pub fn add(&mut self, first: CpuId, bits: u64) {
         for bit in (0..64).filter(|bit| bits >> bit & 1 != 0) {
@@ -156,7 +157,7 @@ fn small_pages(range: PageRange) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shootdown::{PageSize, VirtAddr};
+    use shootdown::flush::{PageSize, VirtAddr};
 
     fn root() -> Option<Root> {
         Some(Root::new(0x7000).expect("a page's address"))

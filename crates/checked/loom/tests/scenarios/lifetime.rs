@@ -121,7 +121,7 @@ pub fn struct_drop_vs_free() {
 fn look_and_drop(cpu: &Cpu<'_, Plain>) {
     let pin = cpu.pin(0);
     // Any look at the object will do: its mask, for one.
-    let words = shootdown_under_loom::MaskStore::words(pin.mask()).len();
+    let words = shootdown_under_loom::mask::MaskStore::words(pin.mask()).len();
     assert_eq!(words, 1);
     drop(pin);
 }

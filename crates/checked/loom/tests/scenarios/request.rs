@@ -1,7 +1,7 @@
 //! Concurrent flushes: IPIs, gathers, the history of recent requests.
 
 use crate::support::{Cpu, Plain, Plan, TABLE, Tagged, explore, explore_bounded, page};
-use shootdown_under_loom::{PageTables, Scope};
+use shootdown_under_loom::flush::{PageTables, Scope};
 
 /// SD-6: a second request finds an IPI pending, or just taken.
 pub fn coalesced_ipis() {

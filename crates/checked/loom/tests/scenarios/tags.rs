@@ -3,11 +3,11 @@
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, fence};
-use shootdown_under_loom::{
-    CpuId, CpuTags, FlushByBroadcast, FlushByIpi, FlushMethod, GlobalAsids, GlobalOverLocal, ShareTags,
-    SpaceId, Tag, TagBroadcast, TagContext, TagCpu, TagPolicy, TagSlots, TagSpace, TagStorage, TagWord,
-    tag_words,
+use shootdown_under_loom::tags::{
+    CpuTags, FlushByBroadcast, FlushByIpi, FlushMethod, GlobalAsids, GlobalOverLocal, ShareTags, Tag,
+    TagBroadcast, TagContext, TagCpu, TagPolicy, TagSlots, TagSpace, TagStorage, TagWord, tag_words,
 };
+use shootdown_under_loom::{CpuId, SpaceId};
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 /// What an allocator for two CPUs is lent; loom's memory of an execution ends with it, so nothing is given back.

@@ -3,10 +3,9 @@
 use super::hw::{Hw, Kind, Mask};
 use super::machine::{KERNEL, Machine, page};
 use super::memory::{Memory, Owned};
-use shootdown_under_loom::{
-    AddressSpace, Gather, PageTables, PendingFrames, Scope, Shootdown, SpaceHandle, StructHandle, StructRef,
-    UserHandle, UserRef,
-};
+use shootdown_under_loom::flush::{Gather, PageTables, PendingFrames, Scope};
+use shootdown_under_loom::refs::{SpaceHandle, StructHandle, StructRef, UserHandle, UserRef};
+use shootdown_under_loom::{AddressSpace, Shootdown};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// One CPU, for the script that it runs.

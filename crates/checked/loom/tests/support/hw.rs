@@ -3,10 +3,12 @@
 use super::machine::{KERNEL, Machine, Object, TABLE};
 use super::memory::{Blame, Memory};
 use loom::sync::atomic::{AtomicU64, AtomicUsize};
-use shootdown_under_loom::{
-    AddressSpace, CpuId, CpuLocal, IrqReason, LocalFlush, MaskStore, MaskSummary, MaskWord, OnInstall,
-    OnLeave, PageRange, PageTables, PerCpuSlots, Platform, Scope, Tag, TagPolicy, Teardown, Untagged,
-};
+use shootdown_under_loom::flush::{LocalFlush, PageRange, PageTables, Scope};
+use shootdown_under_loom::mask::{MaskStore, MaskSummary, MaskWord, OnLeave};
+use shootdown_under_loom::refs::Teardown;
+use shootdown_under_loom::tags::{OnInstall, PerCpuSlots, Tag, TagPolicy, Untagged};
+use shootdown_under_loom::trace::IrqReason;
+use shootdown_under_loom::{AddressSpace, CpuId, CpuLocal, Platform};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};

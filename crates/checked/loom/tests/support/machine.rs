@@ -4,7 +4,9 @@ use super::cpu::Cpu;
 use super::hw::{Hw, Kind, Mask, Puppet, Root, become_cpu};
 use super::memory::{Blame, Memory};
 use loom::sync::atomic::AtomicU64;
-use shootdown_under_loom::{AddressSpace, PageRange, Shootdown, SpaceHandle, SpaceId, VirtAddr};
+use shootdown_under_loom::flush::{PageRange, VirtAddr};
+use shootdown_under_loom::refs::SpaceHandle;
+use shootdown_under_loom::{AddressSpace, Shootdown, SpaceId};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 

@@ -2,10 +2,12 @@
 
 use super::oracle::{Lease, Oracle};
 use super::run::{Machine, Object};
-use shootdown_under_shuttle::{
-    AddressSpace, CpuId, CpuLocal, CpuMask, Event, IrqReason, LocalFlush, OnInstall, OnLeave, PageRange,
-    PageTables, PerCpuSlots, Platform, Scope, Tag, TagPolicy, Teardown, TeardownHandle, Untagged,
-};
+use shootdown_under_shuttle::flush::{LocalFlush, PageRange, PageTables, Scope};
+use shootdown_under_shuttle::mask::{CpuMask, OnLeave};
+use shootdown_under_shuttle::refs::{Teardown, TeardownHandle};
+use shootdown_under_shuttle::tags::{OnInstall, PerCpuSlots, Tag, TagPolicy, Untagged};
+use shootdown_under_shuttle::trace::{Event, IrqReason};
+use shootdown_under_shuttle::{AddressSpace, CpuId, CpuLocal, Platform};
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
@@ -268,8 +270,9 @@ fn holds(range: PageRange, page: usize) -> bool {
 
 /// Range of pages of a space.
 pub fn pages(first: usize, count: usize) -> PageRange {
-    let start = shootdown_under_shuttle::VirtAddr((first as u64) << 12);
-    PageRange::new(start, count as u64, shootdown_under_shuttle::PageSize::Size4K).expect("small numbers")
+    let start = shootdown_under_shuttle::flush::VirtAddr((first as u64) << 12);
+    PageRange::new(start, count as u64, shootdown_under_shuttle::flush::PageSize::Size4K)
+        .expect("small numbers")
 }
 
 /// Scope of a page of kernel memory.

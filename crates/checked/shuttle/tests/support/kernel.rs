@@ -3,9 +3,10 @@
 use super::hw::{BEHIND, Hw, KERNEL_PAGES, Kind, PAGES, kernel_scope, pages};
 use super::oracle::Lease;
 use super::run::{Machine, SPACES};
-use shootdown_under_shuttle::{
-    Gather, IrqReason, PageTables, Platform, Scope, StructHandle, StructRef, Teardown, UserHandle, UserRef,
-};
+use shootdown_under_shuttle::Platform;
+use shootdown_under_shuttle::flush::{Gather, PageTables, Scope};
+use shootdown_under_shuttle::refs::{StructHandle, StructRef, Teardown, UserHandle, UserRef};
+use shootdown_under_shuttle::trace::IrqReason;
 use shuttle::rand::{Rng, thread_rng};
 
 /// The kernel of one CPU: what references its threads hold.

@@ -2,7 +2,9 @@
 
 use super::hw::{Hw, Kind, PAGES};
 use super::kernel::Kernel;
-use shootdown_under_shuttle::{AddressSpace, CpuMask, Shootdown, SpaceHandle};
+use shootdown_under_shuttle::mask::CpuMask;
+use shootdown_under_shuttle::refs::SpaceHandle;
+use shootdown_under_shuttle::{AddressSpace, Shootdown};
 use shuttle::scheduler::Scheduler;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::sync::{Arc as ShuttleArc, Mutex as ShuttleMutex};

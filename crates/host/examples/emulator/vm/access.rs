@@ -1,6 +1,7 @@
 //! Memory as a virtual CPU's guest code sees it: two TLBs, two kinds of page table, and the emulator's check.
 
-use super::host::shootdown::{Tag, VirtAddr};
+use super::host::shootdown::flush::VirtAddr;
+use super::host::shootdown::tags::Tag;
 use super::tlbs::{Filled, Tlbs};
 use crate::findings::{Access as Did, Finding, Part, StaleFence, StaleFrame, Unfenced};
 use crate::frames::FRAME;

@@ -4,7 +4,8 @@
 //! widened, never narrowed.
 
 use super::Machine;
-use super::host::shootdown::{CpuId, PageRange, PageSize, PageTables, Scope, VirtAddr};
+use super::host::shootdown::CpuId;
+use super::host::shootdown::flush::{PageRange, PageSize, PageTables, Scope, VirtAddr};
 use crate::frames::lock;
 use crate::hart::Hart;
 use crate::shared::{End, Power, Shared};

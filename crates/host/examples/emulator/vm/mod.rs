@@ -9,7 +9,7 @@ mod vcpu;
 mod watch;
 
 use super::host;
-use host::shootdown::UserRef;
+use host::shootdown::refs::UserRef;
 
 pub use run::run;
 

@@ -1,6 +1,6 @@
 //! The host's thread that moves the guest's memory: what a balloon, a merger of equal pages or a migration does.
 
-use super::host::shootdown::{Gather, PageRange, PageSize, VirtAddr};
+use super::host::shootdown::flush::{Gather, PageRange, PageSize, VirtAddr};
 use super::{Machine, Platform, Space};
 use crate::findings::{Finding, Move};
 use crate::frames::Frames;

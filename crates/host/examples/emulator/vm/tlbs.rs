@@ -1,6 +1,7 @@
 //! The two TLBs of a virtual CPU.
 
-use super::host::shootdown::{LocalFlush, OnInstall, Tag, VirtAddr};
+use super::host::shootdown::flush::{LocalFlush, VirtAddr};
+use super::host::shootdown::tags::{OnInstall, Tag};
 use super::host::{SoftTlb, Tlb};
 use crate::findings::Unfenced;
 use crate::stage2::Entry;
@@ -36,7 +37,7 @@ impl Tlbs {
 
     /// Carries out the guest's own fence on this CPU.
     pub fn fence(&mut self, address: Option<u64>, asid: Option<u16>) {
-        use super::host::shootdown::PageRange;
+        use super::host::shootdown::flush::PageRange;
         let tag = asid.map(Tag::new);
         match (address, tag) {
             (Some(address), tag) => self.guest.flush_range(tag, PageRange::page(VirtAddr(address))),

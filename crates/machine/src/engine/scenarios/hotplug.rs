@@ -6,7 +6,8 @@ use crate::engine::catalog::List;
 use crate::engine::cpu::Cpu;
 use crate::engine::sim::TestMachine;
 use crate::engine::world::{Code, Plan, Start};
-use shootdown::{FlushByIpi, GlobalAsids, OnLeave, Untagged};
+use shootdown::mask::OnLeave;
+use shootdown::tags::{FlushByIpi, GlobalAsids, Untagged};
 use shootdown_explore::Memory::Tso;
 
 const TWO: &[&str] = &["two", "hotplug"];

@@ -9,9 +9,9 @@ use crate::engine::sim::TestMachine;
 use crate::engine::tags::Everywhere;
 use crate::engine::transport::Transport;
 use crate::engine::world::{Code, Plan, Start};
-use shootdown::{
-    FlushByBroadcast, FlushByIpi, GlobalAsids, GlobalOverLocal, PerCpuSlots, Platform, VersionedContexts,
-    Vmids,
+use shootdown::Platform;
+use shootdown::tags::{
+    FlushByBroadcast, FlushByIpi, GlobalAsids, GlobalOverLocal, PerCpuSlots, VersionedContexts, Vmids,
 };
 use shootdown_explore::Memory::{Pso, Tso};
 

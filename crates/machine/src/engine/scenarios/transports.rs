@@ -6,7 +6,7 @@ use crate::engine::sim::TestMachine;
 use crate::engine::tags::Everywhere;
 use crate::engine::transport::Transport;
 use crate::engine::world::{Code, Plan, Start};
-use shootdown::{GlobalOverLocal, Untagged};
+use shootdown::tags::{GlobalOverLocal, Untagged};
 use shootdown_explore::Memory::Tso;
 
 const TRANSPORTS: &[&str] = &["three", "transports"];

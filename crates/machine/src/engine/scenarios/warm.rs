@@ -9,9 +9,10 @@ use crate::engine::sim::{MakeTags, TestMachine};
 use crate::engine::tags::Everywhere;
 use crate::engine::transport::Transport;
 use crate::engine::world::{Code, Plan, Start};
-use shootdown::{
-    FlushByBroadcast, FlushByIpi, GlobalAsids, GlobalOverLocal, OnLeave, PerCpuSlots, TagPolicy,
-    VersionedContexts, Vmids,
+use shootdown::mask::OnLeave;
+use shootdown::tags::{
+    FlushByBroadcast, FlushByIpi, GlobalAsids, GlobalOverLocal, PerCpuSlots, TagPolicy, VersionedContexts,
+    Vmids,
 };
 use shootdown_explore::Memory::Tso;
 use std::marker::PhantomData;

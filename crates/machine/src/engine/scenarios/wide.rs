@@ -4,7 +4,8 @@ use super::{BOTH, named, plan};
 use crate::engine::catalog::List;
 use crate::engine::sim::TestMachine;
 use crate::engine::world::{Code, Plan, Start};
-use shootdown::{OnLeave, Untagged};
+use shootdown::mask::OnLeave;
+use shootdown::tags::Untagged;
 use shootdown_explore::Memory::Tso;
 
 const TWO: &[&str] = &["two", "wide"];

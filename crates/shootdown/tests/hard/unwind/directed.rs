@@ -6,7 +6,8 @@ mod threads;
 use super::state::{Bomb, CPUS, Callback, When};
 use super::world::{Exact, Ipis, Kept, Kind};
 use super::{A, B, TestMachine, is_explosion, short_of_tags, usual};
-use shootdown::*;
+use shootdown::flush::{PageTables, Scope};
+use shootdown::refs::Teardown;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs `act`, in which the `nth` call of `callback` unwinds.

@@ -5,7 +5,9 @@ mod directed;
 mod state;
 mod world;
 
-use shootdown::*;
+use shootdown::Shootdown;
+use shootdown::flush::{PageTables, Scope};
+use shootdown::refs::Teardown;
 use state::{Bomb, CPUS, Callback, EXPLOSION, PAGES, State, When};
 use std::any::Any;
 use std::cell::RefCell;

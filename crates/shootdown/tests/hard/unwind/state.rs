@@ -1,6 +1,7 @@
 //! What the machine of these tests consists of, whatever its tags: CPUs, page tables, frames, and a bomb in one callback.
 
-use shootdown::{CpuMask, MaskStore, MaskSummary, MaskWord, TagBroadcast};
+use shootdown::mask::{CpuMask, MaskStore, MaskSummary, MaskWord};
+use shootdown::tags::TagBroadcast;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 

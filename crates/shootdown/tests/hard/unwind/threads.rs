@@ -1,6 +1,11 @@
 //! Two CPUs that are two threads: one answers a trim while the other unwinds from it.
 
-use shootdown::*;
+use shootdown::flush::LocalFlush;
+use shootdown::mask::{CpuMask, MaskStore, MaskWord, OnLeave};
+use shootdown::refs::{Teardown, UserRef};
+use shootdown::tags::{OnInstall, Tag, Untagged};
+use shootdown::trace::IrqReason;
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};

@@ -1,7 +1,16 @@
 //! A platform over the machine, its tag policies, and a handle that knows whether its space is gone.
 
 use super::state::{CPUS, Callback, Everywhere, Hardware, Mask, State, When};
-use shootdown::*;
+use shootdown::flush::{LocalFlush, PageRange, PageTables, Remote, RemoteFlush, Scope, VirtAddr};
+use shootdown::mask::OnLeave;
+use shootdown::refs::{SpaceHandle, Teardown, UserRef};
+use shootdown::tags::{
+    Assignment, CpuTags, FlushByBroadcast, FlushByIpi, FlushMethod, GlobalAsids, GlobalOverLocal, OnInstall,
+    PerCpuSlots, PinError, PinTags, Residue, ShareError, ShareTags, Tag, TagCpu, TagPolicy, TagSpace,
+    TagStorage, TagWord, VersionedContexts, Vmids, tag_words,
+};
+use shootdown::trace::{Event, IrqReason};
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
 use std::cell::{Cell, OnceCell, RefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;

@@ -2,7 +2,7 @@
 
 use kernel::*;
 
-//= use shootdown::CpuMask as Members;
+//= use shootdown::mask::CpuMask as Members;
 use shootdown::mask::Members; //~ E0603
 
 fn main() {
