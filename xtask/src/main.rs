@@ -1,9 +1,8 @@
 //! The one entry for people: `cargo xtask ci` is what `./test` and continuous integration run.
 
-mod arch;
 mod bad_input;
 mod ci;
-mod footprint;
+mod measure;
 mod mutants;
 mod mutate;
 mod mutate_bugs;
@@ -17,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::bad_input::BadInput;
+use crate::measure::{Differing, Functions, Look};
 
 /// Runs what the project is checked with.
 #[derive(Debug, Parser)]
@@ -108,25 +108,21 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Ci { steps } => ci::run(&root, steps),
         Command::Book => ci::render_book(&root),
         Command::Arch { accept } => {
-            let differing = if *accept { arch::Differing::IsTaken } else { arch::Differing::Fails };
-            arch::run(&root, differing).map(|seen| println!("arch: {seen}"))
+            let differing = if *accept { Differing::IsTaken } else { Differing::Fails };
+            measure::run(&root, Look::Arch(differing)).map(|seen| println!("arch: {seen}"))
         }
         Command::Counts { json } => {
-            let json = if *json { " --json" } else { "" };
-            let program = "run --quiet --release --package shootdown-counts --";
-            let mut command = process::cargo(&root, &format!("{program}{json}"));
-            // Kernels abort on a panic: what recovers from one costs instructions on hosts alone.
-            command.env("CARGO_PROFILE_RELEASE_PANIC", "abort");
+            let mut command = measure::counts(&root);
+            command.args(json.then_some("--json"));
             let status = command.status().context("cannot start cargo")?;
             process::check(&command, status)
         }
         Command::Size { functions } => {
-            let functions =
-                if *functions { footprint::Functions::Listed } else { footprint::Functions::Summed };
-            weigh(&root, footprint::Look::Size(functions))
+            let functions = if *functions { Functions::Listed } else { Functions::Summed };
+            weigh(&root, Look::Size(functions))
         }
-        Command::Panics => weigh(&root, footprint::Look::Panics),
-        Command::Stack => weigh(&root, footprint::Look::Stack),
+        Command::Panics => weigh(&root, Look::Panics),
+        Command::Stack => weigh(&root, Look::Stack),
         Command::Mutate { cases } => mutate::run(&root, cases).map(|_| ()),
         Command::MutateBugs => mutate_bugs::run(&root).map(|_| ()),
         Command::Mutants { names, quick, list, at_most, rung, record } => {
@@ -148,8 +144,8 @@ fn run(cli: &Cli) -> Result<()> {
     }
 }
 
-fn weigh(root: &Path, look: footprint::Look) -> Result<()> {
-    footprint::run(root, look).map(|seen| println!("{seen}"))
+fn weigh(root: &Path, look: Look) -> Result<()> {
+    measure::run(root, look).map(|seen| println!("{seen}"))
 }
 
 /// Returns the folder of the workspace.

@@ -11,16 +11,16 @@ use crate::process::{self, cargo, read};
 
 /// Targets, and the packages that each must build.
 const TARGETS: [(&str, &[&str]); 3] = [
-    ("x86_64-unknown-none", &["shootdown", "shootdown-x86_64", "shootdown-probe"]),
-    ("aarch64-unknown-none", &["shootdown", "shootdown-aarch64", "shootdown-probe"]),
-    ("riscv64gc-unknown-none-elf", &["shootdown", "shootdown-riscv64", "shootdown-probe"]),
+    ("x86_64-unknown-none", &["shootdown", "shootdown-x86_64", "shootdown-measure"]),
+    ("aarch64-unknown-none", &["shootdown", "shootdown-aarch64", "shootdown-measure"]),
+    ("riscv64gc-unknown-none-elf", &["shootdown", "shootdown-riscv64", "shootdown-measure"]),
 ];
 
 pub fn bare_metal(root: &Path) -> Result<Done> {
     for (target, packages) in TARGETS {
         ensure_core(target)?;
         let packages: String = packages.iter().map(|name| format!(" -p {name}")).collect();
-        process::run(&mut cargo(root, &format!("build --release --target {target}{packages}")))?;
+        process::run(&mut cargo(root, &format!("build --release --no-default-features --target {target}{packages}")))?;
         let all = format!("build --release --target {target} -p {INTEGRATIONS} --all-features");
         process::run(&mut cargo(root, &all))?;
         process::run(&mut examples(root, &format!("build --release --target {target} -p ports-native")))?;

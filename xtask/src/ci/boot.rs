@@ -68,6 +68,14 @@ pub fn boot(root: &Path) -> Result<Done> {
             &format!("clippy --quiet --release --locked --target {target} -- -D warnings"),
         ))?;
     }
+    let plugin = kernel.join("qemu-plugin");
+    for look in [
+        "fmt --check",
+        "clippy --quiet --release --locked --all-targets -- -D warnings",
+        "test --quiet --release --locked",
+    ] {
+        process::run(&mut cargo(&plugin, look))?;
+    }
     process::run(&mut cargo(root, "build --quiet --release --package shootdown-cli --bin shootdown"))?;
     // QEMU uses one thread of the host for each machine, so that the machines can run side by side.
     let outcomes: Vec<Result<Outcome>> = thread::scope(|scope| {

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::build::Counts;
 use super::steps::Done;
 use crate::process::{self, cargo, stream};
-use crate::{mutants, mutate, mutate_bugs};
+use crate::{measure, mutants, mutate, mutate_bugs};
 use shootdown::rules::LAST as LAST_RULE;
 
 const SHOOTDOWN: &str = "run --quiet --release --package shootdown-cli --bin shootdown --";
@@ -86,9 +86,7 @@ pub fn lab(root: &Path) -> Result<Done> {
 }
 
 pub fn counts(root: &Path) -> Result<Done> {
-    let mut command = cargo(root, "run --quiet --release --package shootdown-counts");
-    // Kernels abort on a panic: what recovers from one costs instructions on hosts alone.
-    process::run(command.env("CARGO_PROFILE_RELEASE_PANIC", "abort"))?;
+    process::run(&mut measure::counts(root))?;
     Ok(Done::Passed("instruction counts within their aims, or excepted".into()))
 }
 

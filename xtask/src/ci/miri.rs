@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::build::Counts;
 use super::steps::Done;
-use crate::arch::nightly_builds_core;
+use crate::measure::nightly_builds_core;
 use crate::process::{self, cargo, read};
 
 /// Whose tests run, longest first.

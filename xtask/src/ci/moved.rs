@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use super::steps::Done;
-use crate::arch::target_folder;
+use crate::measure::target_folder;
 use crate::process::{self, cargo, read};
 
 #[path = "../../../checks/source.rs"]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::steps::Done;
-use crate::arch::nightly_builds_core;
+use crate::measure::nightly_builds_core;
 use crate::process::{self, cargo};
 
 const QEMU: &str = "qemu-system-sparc64";

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::{bare_metal, book, boot, build, gates, miri, moved, msrv, own_case, sparc64};
-use crate::footprint::{self, Functions, Look};
-use crate::{arch, tidy};
+use crate::measure::{self, Differing, Functions, Look};
+use crate::tidy;
 
 /// One step; the order is that of a full run, cheapest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -127,11 +127,11 @@ impl Step {
             Self::Release => build::release(root),
             Self::Package => build::package(root),
             Self::BareMetal => bare_metal::bare_metal(root),
-            Self::Arch => arch::run(root, arch::Differing::Fails).map(Done::Passed),
+            Self::Arch => measure::run(root, Look::Arch(Differing::Fails)).map(Done::Passed),
             Self::Miri => miri::miri(root),
-            Self::Size => footprint::run(root, Look::Size(Functions::Summed)).map(Done::Passed),
-            Self::Panics => footprint::run(root, Look::Panics).map(Done::Passed),
-            Self::Stack => footprint::run(root, Look::Stack).map(Done::Passed),
+            Self::Size => measure::run(root, Look::Size(Functions::Summed)).map(Done::Passed),
+            Self::Panics => measure::run(root, Look::Panics).map(Done::Passed),
+            Self::Stack => measure::run(root, Look::Stack).map(Done::Passed),
             Self::Check => gates::check(root),
             Self::Moved => moved::moved(root),
             Self::Museum => gates::museum(root),

@@ -112,11 +112,11 @@ fn checkout() -> PathBuf {
 /// # Errors
 /// The source is not there, or the build fails.
 pub fn plugin() -> Result<PathBuf, Failure> {
-    let folder = checkout();
+    let folder = checkout().join("kernel/qemu-plugin");
     let mut command = cargo(&folder);
-    command.args(["build", "--quiet", "--release", "--package", "shootdown-qemu-count"]);
+    command.args(["build", "--quiet", "--release", "--locked"]);
     run(command, "the plugin")?;
-    Ok(folder.join("target/release/libshootdown_qemu_count.so"))
+    Ok(folder.join("target/release/libshootdown_qemu_plugin.so"))
 }
 
 /// Cargo in `folder`, without what the caller's cargo has set for the caller's package.

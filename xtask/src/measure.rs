@@ -1,0 +1,125 @@
+//! Builds `tools/measure` for bare metal and has it look at the machine code: `cargo xtask arch`, `size`, `panics`, `stack`
+//! and `counts`.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::ci::ensure_core;
+use crate::process::{self, cargo, read};
+
+/// What is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// The instruction sequences of the arch crates.
+    Arch(Differing),
+    /// Bytes of machine code, built for size; with each function or without.
+    Size(Functions),
+    /// Ways to a panic, however built.
+    Panics,
+    /// Bytes of stack, however built.
+    Stack,
+}
+
+/// What happens to a listing that differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Differing {
+    /// It is a failure, and the difference is printed.
+    Fails,
+    /// It is the new one.
+    IsTaken,
+}
+
+/// How much is printed of the code's size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Functions {
+    /// Sums alone.
+    Summed,
+    /// Each function too.
+    Listed,
+}
+
+const PROGRAM: &str = "run --quiet --release --package shootdown-measure --";
+const LIBRARY: &str = "--package shootdown-measure --lib --no-default-features";
+const TARGETS: [(&str, &str); 3] = [
+    ("riscv64", "riscv64gc-unknown-none-elf"),
+    ("x86_64", "x86_64-unknown-none"),
+    ("aarch64", "aarch64-unknown-none"),
+];
+/// Assembly for it is unstable, and no core library is shipped: built by nightly, from source.
+const SPARC: (&str, &str) = ("sparc64", "sparc64-unknown-linux-gnu");
+
+/// Builds and looks; returns what was looked at.
+///
+/// # Errors
+/// A build fails, a listing differs, or a bound is passed.
+pub fn run(root: &Path, look: Look) -> Result<String> {
+    let folder = target_folder(root)?;
+    let (words, profiles): (&[&str], &[&str]) = match look {
+        Look::Arch(Differing::Fails) => (&["arch"], &["release"]),
+        Look::Arch(Differing::IsTaken) => (&["arch", "--accept"], &["release"]),
+        Look::Size(Functions::Summed) => (&["size"], &["size"]),
+        Look::Size(Functions::Listed) => (&["size", "--functions"], &["size"]),
+        Look::Panics => (&["panics"], &["release", "size"]),
+        Look::Stack => (&["stack"], &["release", "size"]),
+    };
+    let mut command = cargo(root, PROGRAM);
+    command.args(words);
+    for profile in profiles {
+        for (name, target) in TARGETS {
+            ensure_core(target)?;
+            let build =
+                format!("rustc {LIBRARY} --crate-type staticlib --profile {profile} --target {target}");
+            process::run(&mut cargo(root, &build))?;
+            let library = folder.join(target).join(profile).join("libshootdown_measure.a");
+            command.arg(format!("{name}/{profile}={}", library.display()));
+        }
+    }
+    let with_sparc = matches!(look, Look::Arch(_)) && nightly_builds_core();
+    if with_sparc {
+        let (name, target) = SPARC;
+        let build = format!("+nightly build -Zbuild-std=core --release {LIBRARY} --target {target}");
+        process::run(&mut cargo(root, &build))?;
+        let library = folder.join(target).join("release/libshootdown_measure.rlib");
+        command.arg(format!("{name}/release={}", library.display()));
+    }
+    process::run(&mut command)?;
+    Ok(match look {
+        Look::Arch(_) if with_sparc => "listings of x86_64, aarch64, riscv64 as committed; and sparc64",
+        Look::Arch(_) => {
+            "listings of x86_64, aarch64, riscv64 as committed; not sparc64, which needs a nightly toolchain with rust-src"
+        }
+        Look::Size(_) => "at most 12 KiB of the engine on riscv64, built for size",
+        Look::Panics => "no way to a panic but those that tools/measure/panics.txt argues",
+        Look::Stack => "the IPI handler within its bound",
+    }
+    .to_owned())
+}
+
+/// The command that counts the engine's instructions and holds them against their aims.
+pub fn counts(root: &Path) -> Command {
+    let mut command = cargo(root, &format!("{PROGRAM} counts"));
+    // Kernels abort on a panic: what recovers from one costs instructions on hosts alone.
+    command.env("CARGO_PROFILE_RELEASE_PANIC", "abort");
+    command
+}
+
+/// Where cargo builds.
+///
+/// # Errors
+/// Cargo does not say.
+pub fn target_folder(root: &Path) -> Result<PathBuf> {
+    let metadata = read(&mut cargo(root, "metadata --no-deps --format-version 1"))?;
+    let metadata: Value = serde_json::from_str(&metadata)?;
+    metadata["target_directory"].as_str().map(PathBuf::from).context("cargo metadata names the target folder")
+}
+
+/// Whether there is a nightly toolchain with the source of the core library.
+pub fn nightly_builds_core() -> bool {
+    let sysroot = Command::new("rustc").args(["+nightly", "--print", "sysroot"]).output();
+    let sysroot = sysroot.ok().filter(|output| output.status.success());
+    sysroot.and_then(|output| String::from_utf8(output.stdout).ok()).is_some_and(|sysroot| {
+        Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/core/src/lib.rs").exists()
+    })
+}
