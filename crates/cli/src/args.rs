@@ -2,8 +2,8 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use shootdown_bench::machine::{CpuCount, MAX_CPUS as LAB_MAX_CPUS};
 use shootdown_explore::{Memory, Options, Progress, Reductions};
-use shootdown_lab::machine::{CpuCount, MAX_CPUS as LAB_MAX_CPUS};
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -27,7 +27,7 @@ struct Compiled {
 /// All of them. The engine is there twice: for the explorer, and for the bench.
 const COMPILED: [Compiled; 2] = [
     Compiled { folder: ENGINE, hash: shootdown_cases::ENGINE_SOURCE },
-    Compiled { folder: ENGINE, hash: shootdown_lab::ENGINE_SOURCE },
+    Compiled { folder: ENGINE, hash: shootdown_bench::ENGINE_SOURCE },
 ];
 
 /// Hash of the engine's source that this program was compiled from.

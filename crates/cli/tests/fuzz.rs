@@ -5,9 +5,9 @@ mod bytes;
 
 use bolero::check;
 use bytes::Bytes;
+use shootdown_bench::policy::PolicyKind;
+use shootdown_bench::trace::{Entry, Reader, Seen, Writer, import, replay};
 use shootdown_cli::fuzzing;
-use shootdown_lab::policy::PolicyKind;
-use shootdown_lab::trace::{Entry, Reader, Seen, Writer, import, replay};
 use std::io::Cursor;
 
 /// Makes of `bytes` a text that resembles one of `seeds`: a seed with pieces taken out, repeated, and put in from

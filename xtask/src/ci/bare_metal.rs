@@ -20,7 +20,10 @@ pub fn bare_metal(root: &Path) -> Result<Done> {
     for (target, packages) in TARGETS {
         ensure_core(target)?;
         let packages: String = packages.iter().map(|name| format!(" -p {name}")).collect();
-        process::run(&mut cargo(root, &format!("build --release --no-default-features --target {target}{packages}")))?;
+        process::run(&mut cargo(
+            root,
+            &format!("build --release --no-default-features --target {target}{packages}"),
+        ))?;
         let all = format!("build --release --target {target} -p {INTEGRATIONS} --all-features");
         process::run(&mut cargo(root, &all))?;
         process::run(&mut examples(root, &format!("build --release --target {target} -p ports-native")))?;

@@ -62,7 +62,7 @@ pub fn rules(root: &Path) -> Result<Done> {
     Ok(Done::Passed(format!("SD-1 to SD-{LAST_RULE} each caught when removed")))
 }
 
-pub fn lab(root: &Path) -> Result<Done> {
+pub fn bench(root: &Path) -> Result<Done> {
     let mut runs = 0_u64;
     let mut command = cargo(root, &format!("{SHOOTDOWN} bench --json"));
     let status = stream(&mut command, |line| {

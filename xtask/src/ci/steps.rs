@@ -45,7 +45,7 @@ pub enum Step {
     /// The pages about the bugs, in a browser
     Museum,
     /// Policies under workloads, and the shipped traces
-    Lab,
+    Bench,
     /// Each bug case with the other variant's protocol: `check` must notice
     MutateBugs,
     /// Somebody's own bugs, and the template for one
@@ -135,7 +135,7 @@ impl Step {
             Self::Check => gates::check(root),
             Self::Moved => moved::moved(root),
             Self::Museum => gates::museum(root),
-            Self::Lab => gates::lab(root),
+            Self::Bench => gates::bench(root),
             Self::MutateBugs => gates::mutate_bugs(root),
             Self::OwnCase => own_case::own_case(root),
             Self::Book => book::book(root),

@@ -1,14 +1,14 @@
 use indicatif::HumanCount;
-use shootdown_lab::bench::{EXERCISE, Row, exercise};
-use shootdown_lab::workload::WorkloadKind;
+use shootdown_bench::bench::{EXERCISE, Row, exercise};
+use shootdown_bench::workload::WorkloadKind;
 #[cfg(target_os = "linux")]
 use std::io::Write;
 use std::process::ExitCode;
 
 use crate::args::{BenchArgs, Contest};
+use crate::failure::Failure;
 #[cfg(target_os = "linux")]
 use crate::failure::{AS_EXPECTED, NOT_AS_EXPECTED};
-use crate::failure::Failure;
 
 /// Runs `shootdown bench`.
 ///
@@ -55,7 +55,7 @@ const ROUNDS: usize = 41;
 /// Times flushes on this host.
 #[cfg(target_os = "linux")]
 fn host(args: &BenchArgs) -> Result<ExitCode, Failure> {
-    let timings = shootdown_lab::host::host(usize::from(args.sharers), ROUNDS).map_err(|error| {
+    let timings = shootdown_bench::host::host(usize::from(args.sharers), ROUNDS).map_err(|error| {
         Failure::bad_input(
             format!("this host refuses what is to be timed: {error}"),
             "a Linux kernel with membarrier(2), 4.14 or later, is needed",
@@ -81,7 +81,7 @@ fn host(_: &BenchArgs) -> Result<ExitCode, Failure> {
 #[cfg(test)]
 mod tests {
     use super::{exercise, exercise_table};
-    use shootdown_lab::machine::CpuCount;
+    use shootdown_bench::machine::CpuCount;
 
     #[test]
     fn the_readme_shows_the_exercise_as_it_is() {

@@ -2,9 +2,9 @@
 
 use anstyle::{AnsiColor, Style};
 use indicatif::HumanCount;
-use shootdown_lab::bench::{Rates, Row};
-use shootdown_lab::machine::Totals;
-use shootdown_lab::policy::PolicyKind;
+use shootdown_bench::bench::{Rates, Row};
+use shootdown_bench::machine::Totals;
+use shootdown_bench::policy::PolicyKind;
 use std::io::{self, Write};
 
 use crate::failure::{BadInput, Failure};
@@ -153,8 +153,8 @@ pub fn workload(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::policies;
-    use shootdown_lab::policy::PolicyKind;
-    use shootdown_lab::workload::WorkloadKind;
+    use shootdown_bench::policy::PolicyKind;
+    use shootdown_bench::workload::WorkloadKind;
 
     #[test]
     fn what_is_named_twice_or_by_its_group_is_chosen_once() {

@@ -1,10 +1,10 @@
 use anstyle::AnsiColor;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use shootdown_lab::bench::{Row, bench};
-use shootdown_lab::policy::PolicyKind;
-use shootdown_lab::report::{Figure, Report, page, pictures, report};
-use shootdown_lab::workload::{Params, WorkloadKind};
+use shootdown_bench::bench::{Row, bench};
+use shootdown_bench::policy::PolicyKind;
+use shootdown_bench::report::{Figure, Report, page, pictures, report};
+use shootdown_bench::workload::{Params, WorkloadKind};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
 use indicatif::{BinaryBytes, HumanCount, ProgressBar, ProgressStyle};
-use shootdown_lab::trace::import;
+use shootdown_bench::trace::import;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};

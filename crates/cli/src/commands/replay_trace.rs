@@ -2,10 +2,10 @@
 
 use indicatif::HumanCount;
 use serde::Serialize;
-use shootdown_lab::bench::Rates;
-use shootdown_lab::machine::Totals;
-use shootdown_lab::policy::PolicyKind;
-use shootdown_lab::trace::{MAGIC, Reader, Recorded, Replayed, TraceError, replay as run};
+use shootdown_bench::bench::Rates;
+use shootdown_bench::machine::Totals;
+use shootdown_bench::policy::PolicyKind;
+use shootdown_bench::trace::{MAGIC, Reader, Recorded, Replayed, TraceError, replay as run};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};

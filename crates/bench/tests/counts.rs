@@ -1,10 +1,10 @@
 //! What the bench's counts must always say.
 
-use shootdown_lab::bench::bench;
-use shootdown_lab::machine::CpuCount;
-use shootdown_lab::policy::PolicyKind;
-use shootdown_lab::probe::probe;
-use shootdown_lab::workload::{Params, WorkloadKind};
+use shootdown_bench::bench::bench;
+use shootdown_bench::machine::CpuCount;
+use shootdown_bench::policy::PolicyKind;
+use shootdown_bench::probe::probe;
+use shootdown_bench::workload::{Params, WorkloadKind};
 
 fn params(cpus: usize, spaces: u32, seed: u64) -> Params {
     Params { cpus: CpuCount::new(cpus).expect("a number of CPUs"), spaces, seed }
@@ -76,7 +76,7 @@ fn operations_add_up_to_what_was_counted_by_class() {
         for policy in [PolicyKind::Shootdown, PolicyKind::LinuxX86, PolicyKind::Redox] {
             let totals = bench(policy, workload, params(8, 2, 3)).totals;
             let kernel = totals.kernel();
-            let sum = |part: fn(&shootdown_lab::machine::Spent) -> u64| -> u64 {
+            let sum = |part: fn(&shootdown_bench::machine::Spent) -> u64| -> u64 {
                 totals.operations.iter().map(|(_, spent)| part(&spent)).sum()
             };
             let found =

@@ -1,7 +1,7 @@
 //! The exercise of Linux commit bafb056ce279: few cross calls, without the race.
 
-use shootdown_lab::bench::{Row, exercise};
-use shootdown_lab::machine::CpuCount;
+use shootdown_bench::bench::{Row, exercise};
+use shootdown_bench::machine::CpuCount;
 
 fn rows() -> [[Row; 2]; 3] {
     exercise(CpuCount::new(16).expect("a number of CPUs"), 1)

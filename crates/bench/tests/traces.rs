@@ -1,7 +1,7 @@
 //! The shipped traces, against what the recorded kernel itself said that it did.
 
-use shootdown_lab::policy::PolicyKind;
-use shootdown_lab::trace::{Reader, Replayed, TraceError, replay};
+use shootdown_bench::policy::PolicyKind;
+use shootdown_bench::trace::{Reader, Replayed, TraceError, replay};
 use std::path::PathBuf;
 
 const TRACES: [&str; 2] = ["linux61-4cpu-threads.sdt", "linux61-4cpu-storm.sdt"];

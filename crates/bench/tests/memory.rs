@@ -1,7 +1,7 @@
 //! Long recordings must not take more memory than short ones.
 
-use shootdown_lab::policy::PolicyKind;
-use shootdown_lab::trace::{Invented, Reader, import, replay};
+use shootdown_bench::policy::PolicyKind;
+use shootdown_bench::trace::{Invented, Reader, import, replay};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{BufReader, Cursor};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -1,6 +1,6 @@
 //! Prints ftrace text of a recording that never was: `invent BYTES [CPUS [SEED]]`, for `shootdown record-import`.
 
-use shootdown_lab::trace::Invented;
+use shootdown_bench::trace::Invented;
 use std::io;
 use std::process::ExitCode;
 
