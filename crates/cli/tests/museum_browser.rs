@@ -46,7 +46,6 @@ const WIDTHS: [u32; 2] = [1280, 390];
 const KNOWN: &str = "linux-bafb056c-sparc64-trim.html";
 
 #[test]
-#[ignore = "needs Chromium and chromedriver, and writes all pages first: `cargo xtask ci museum` runs it"]
 fn the_pages_work_in_a_browser() {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
     let museum = emptied(&target.join("museum"));

@@ -174,7 +174,7 @@ pub fn free_frame(frame: usize) {
     issue(Op::FreeFrame { frame });
 }
 
-/// Gives a leaf table back, by its number (1 and up), or the kernel's ([`crate::PageTables::kernel_table`]).
+/// Gives a leaf table back, by its number (1 and up), or the kernel's ([`crate::Tables::kernel_table`]).
 #[track_caller]
 pub fn free_table(table: u64) {
     issue(Op::FreeTable { table });

@@ -30,8 +30,7 @@ pub fn check(root: &Path) -> Result<Done> {
 }
 
 pub fn museum(root: &Path) -> Result<Done> {
-    let mut command =
-        cargo(root, "test --release --package shootdown-cli --test museum_browser -- --include-ignored");
+    let mut command = cargo(root, "test --release --package shootdown-cli --test museum_browser");
     let mut counts = Counts::default();
     let status = stream(&mut command, |line| {
         println!("{line}");

@@ -48,7 +48,7 @@ pub trait Protocol: Scenario<Device = Machine> + Debug + Send {}
 impl<S: Scenario<Device = Machine> + Debug + Send> Protocol for S {}
 
 /// Makes the protocol of a bug from its program.
-pub fn boxed(program: impl Program + Debug) -> Box<dyn Protocol> {
+pub fn boxed(program: impl Program) -> Box<dyn Protocol> {
     Box::new(OnMachine(program))
 }
 
