@@ -53,7 +53,9 @@ fn eight_times_the_recording_takes_no_more_memory() {
     let ((short, few, needed), (long, many, needed_for_long)) = (imported(4 << 20), imported(32 << 20));
     assert!(many > 6 * few && few > 100, "spaces: {few} and {many}");
     assert!(needed_for_long < needed + needed / 4, "import: {needed} and {needed_for_long} bytes");
-    for policy in PolicyKind::ALL.into_iter().filter(|kind| *kind != PolicyKind::ExactSharers) {
+    // Of these two memory grows with the recording: one knows every TLB, the other leaves entries behind that nobody flushes.
+    let grows = [PolicyKind::ExactSharers, PolicyKind::LinuxSparc64Racy];
+    for policy in PolicyKind::ALL.into_iter().filter(|kind| !grows.contains(kind)) {
         let run = |trace: &[u8]| {
             let (run, needed) = needs(|| replay(policy, Reader::new(trace).expect("a trace"), false, |_| ()));
             assert!(run.error.is_none() && run.outcome.stuck == 0, "{}", policy.name());

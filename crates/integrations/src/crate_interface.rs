@@ -1,4 +1,4 @@
-//! A platform that is provided at link time, by [`crate_interface`](::crate_interface), as ArceOS and its family provide
+//! A platform that is provided at link time, by [`::crate_interface`], as ArceOS and its family provide
 //! theirs.
 //!
 //! The crate that manages memory uses [`Linked`] and knows nothing of the hardware. The crate with the hardware implements

@@ -1,4 +1,4 @@
-//! Events of the engine as frames of the [`defmt`](::defmt) crate.
+//! Events of the engine as frames of the [`::defmt`] crate.
 //!
 //! One line in the platform hands them on:
 //!

@@ -1,4 +1,4 @@
-//! Events of the engine as records of the [`log`](::log) crate: `TRACE shootdown: CPU 1 caught-up space=7 generation=3`.
+//! Events of the engine as records of the [`::log`] crate: `TRACE shootdown: CPU 1 caught-up space=7 generation=3`.
 //!
 //! The engine calls [`Platform::event`](shootdown::Platform::event) at each step of the protocol: a space was switched to, a
 //! flush announced, an IPI sent and handled. One line in the platform hands them on:

@@ -1,4 +1,4 @@
-//! Page tables of [`page_table_multiarch`](::page_table_multiarch), ArceOS's: changes go through a gather.
+//! Page tables of [`::page_table_multiarch`], ArceOS's: changes go through a gather.
 //!
 //! A cursor of `page_table_multiarch` flushes when it is dropped, by `PagingMetaData::flush_tlb`: the CPU that runs it, and
 //! on most architectures no other. [`SharedPageTable`] is the same table without that flush and without the cursor; pages are

@@ -1,4 +1,4 @@
-//! Events of the engine as events of the [`tracing`](::tracing) crate, with fields.
+//! Events of the engine as events of the [`::tracing`] crate, with fields.
 //!
 //! One line in the platform hands them on:
 //!

@@ -1,4 +1,4 @@
-//! Page tables of the [`x86_64`](::x86_64) crate: its flush tokens become entries of a gather.
+//! Page tables of the [`::x86_64`] crate: its flush tokens become entries of a gather.
 //!
 //! The mappers of `x86_64` answer with tokens, `MapperFlush` and `MapperFlushAll`, whose `flush()` reaches the CPU that
 //! calls it and no other. [`MapperGather`] takes the tokens instead, and a gather of the engine flushes every CPU that may

@@ -1,7 +1,8 @@
 //! What code on the machine may do: policies that are written for it call this.
 
 use super::hw::{forget_lines, with};
-pub(crate) use super::run::suspend;
+pub(crate) use super::run::let_others_go_first;
+use super::run::suspend;
 use shootdown_instrumented::Access;
 
 /// Words of modelled code have addresses above all of the host's, each on a line of its own.

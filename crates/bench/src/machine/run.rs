@@ -117,6 +117,24 @@ pub(crate) fn suspend() {
         hw.sleep();
         hw.current
     });
+    leave(cpu);
+}
+
+/// Suspends the current CPU for as long as a line takes to come from another cache: what others do until then comes first.
+///
+/// # Panics
+/// As [`suspend`].
+pub(crate) fn let_others_go_first() {
+    let cpu = with(|hw| {
+        let cpu = hw.current;
+        hw.push(hw.cpus[cpu as usize].now + COSTS.transfer, cpu, Event::Wake);
+        cpu
+    });
+    leave(cpu);
+}
+
+/// Leaves the coroutine of CPU `cpu`, which waits.
+fn leave(cpu: u32) {
     let exit = EXITS.with_borrow(|exits| exits[cpu as usize]);
     assert!(!exit.is_null(), "CPU {cpu} waits outside an operation");
     // SAFETY: the pointer is set while the operation of this CPU's coroutine runs, which is the caller, and the yielder

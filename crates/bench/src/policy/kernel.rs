@@ -3,7 +3,7 @@
 use super::state::{Call, Cpu, SLOTS, Slot, Space, State, What, words};
 use super::style::{Counts, Lazy, Mask, Style, Tags, Transport};
 use super::{Policy, Request};
-use crate::machine::model::{fence, me, suspend, wait_until};
+use crate::machine::model::{fence, let_others_go_first, me, wait_until};
 use crate::machine::{PageTables, Pages, with};
 use std::cell::{RefCell, RefMut};
 
@@ -152,7 +152,7 @@ impl Kernel {
         if self.space(space).users != 1 {
             return;
         }
-        suspend();
+        let_others_go_first();
         let me = me();
         let mut state = self.space(space);
         state.mask.fill(0);
