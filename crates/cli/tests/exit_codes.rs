@@ -29,7 +29,7 @@ fn help_shows_the_commands_and_examples() {
 fn an_unknown_command_or_option_is_refused() {
     refused(&["chekc"], &["chekc", "check"]);
     refused(&["check", "--memry", "sc"], &["--memry", "--memory"]);
-    refused(&["bench", "explor"], &["explor", "explore"]);
+    refused(&["bench", "hosts"], &["hosts", "seed, host"]);
 }
 
 #[test]

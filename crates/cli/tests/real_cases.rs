@@ -133,11 +133,3 @@ fn a_case_with_the_other_variants_protocol_fails_and_is_named() {
         shootdown(&["check", &case, "--swap", &case]).assert().code(1).stdout(said);
     }
 }
-
-#[test]
-fn the_explorer_and_loom_are_compared_in_both_forms() {
-    let table = printed(&["bench", "explore"]);
-    assert!(table.contains("explorer") && table.contains("loom takes"), "{table}");
-    let comparison: Value = serde_json::from_str(&printed(&["bench", "explore", "--json"])).expect("JSON");
-    assert_eq!(comparison["rows"].as_array().map(Vec::len), Some(2));
-}

@@ -4,8 +4,13 @@
 //! # Wrapping a platform
 //! Beside its [`Platform`](crate::Platform) the machine's type says once more what names that type:
 //! ```
-
+//! # use shootdown::flush::LocalFlush;
+//! # use shootdown::mask::CpuMask;
+//! # use shootdown::refs::{Teardown, TeardownHandle};
 //! # use shootdown::sanitizer::{Checked, Panics, Wrapped};
+//! # use shootdown::tags::{OnInstall, Tag, Untagged};
+//! # use shootdown::trace::IrqReason;
+//! # use shootdown::{AddressSpace, CpuId, CpuLocal, EngineError, Platform, Shootdown};
 //! # struct Kernel(CpuLocal);
 //! # // SAFETY: nothing is run.
 //! # unsafe impl Platform for Kernel {
