@@ -71,7 +71,7 @@
 //!
 //! # What it costs
 //! No locks, no allocation: words that their CPU alone writes, an atomic counter and two exchanges for each gather, and 8 bytes
-//! of each CPU that a gather looks at. `cargo run --release -p shootdown-counts` counts instructions on primitives that cost
+//! of each CPU that a gather looks at. `cargo xtask counts` counts instructions on primitives that cost
 //! nothing: together 30 % more for a switch to the same space, flushes and the handler; root loads and gathers cost about
 //! twice and two and a half times as much. The state for 32 removals
 //! is 3968 bytes for 4 CPUs and 43392 for 64.
