@@ -156,8 +156,7 @@ mod tests {
 
     #[test]
     fn loom_s_table_is_read_without_its_head_and_misses() {
-        let text =
-            "running 1 test\nsite | caught by | seconds\nipi-request  | kept_bit | 0.12\ntake | NOTHING | 3.00\n";
+        let text = "running 1 test\nsite | caught by | seconds\nipi-request  | kept_bit | 0.12\ntake | NOTHING | 3.00\n";
         let table = loom_table(text);
         assert_eq!(table.len(), 1);
         assert_eq!(table["ipi-request"], "kept_bit");
