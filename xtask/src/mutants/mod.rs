@@ -264,6 +264,7 @@ fn judge(rows: &[(&Mutant, Fate)]) -> Result<String> {
     let open = names(&|_, fate| matches!(fate, Fate::Open));
     let wrongly = names(&|mutant, fate| mutant.equivalent.is_some() && matches!(fate, Fate::Caught(_)));
     ensure!(survived.is_empty(), "neither caught nor argued: {}", survived.join(", "));
+    ensure!(open.is_empty(), "open, so neither caught nor argued: {}", open.join(", "));
     ensure!(wrongly.is_empty(), "argued to be equivalent, and caught: {}", wrongly.join(", "));
     let most = rows.len() * MOST_ARGUED / 100;
     // A choice of a few says nothing about the set.
@@ -274,12 +275,8 @@ fn judge(rows: &[(&Mutant, Fate)]) -> Result<String> {
         argued.len(),
         rows.len()
     );
-    let caught = rows.len() - argued.len() - open.len();
-    let mut said = format!("{} mutants: {caught} caught, {} argued", rows.len(), argued.len());
-    if !open.is_empty() {
-        said += &format!(", {} open: {}", open.len(), open.join(", "));
-    }
-    Ok(said)
+    let caught = rows.len() - argued.len();
+    Ok(format!("{} mutants: {caught} caught, {} argued", rows.len(), argued.len()))
 }
 
 #[cfg(test)]
@@ -319,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn survivors_and_wrong_arguments_fail_by_name() {
+    fn survivors_open_ones_and_wrong_arguments_fail_by_name() {
         let all = all();
         let judged = |fates: [Fate; 2]| {
             let said = judge(&all.iter().zip(fates).collect::<Vec<_>>());
@@ -331,5 +328,7 @@ mod tests {
             "failed: neither caught nor argued: a"
         );
         assert!(judged([found(), found()]).ends_with("and caught: b"));
+        let open = judged([Fate::Open, Fate::Argued]);
+        assert_eq!(open, "failed: open, so neither caught nor argued: a");
     }
 }

@@ -107,6 +107,7 @@ unsafe impl<const N: usize> TagPolicy for PerCpuSlots<N> {
     #[inline]
     fn leave(&self, cpu: TagCpu<'_>, space: TagSpace<'_, ()>, tag: Tag, generation: u64) {
         let slot = cpu.slots.slot(tag);
+        debug_assert!((1..=N).contains(&usize::from(tag.number())), "another policy's tag");
         // A whole flush forgets the slot of the loaded space too (`flushed`): nothing is found under 0, and the next load
         // flushes.
         debug_assert!(
