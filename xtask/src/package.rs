@@ -15,6 +15,8 @@ pub const INTEGRATIONS: &str = "shootdown-integrations";
 const LICENCE: &str = "MIT OR Apache-2.0";
 /// A clone, as a release is made from one.
 const CLONE: &str = "target/release-clone";
+/// Where a commit is packed and built. Cargo keeps what it unpacks by this path, the package's name and its version, for good: at
+/// one path for all commits it would build an older commit's engine.
 const TARGET: &str = "target/release-target";
 
 /// The packages of the workspace that may be published, as `cargo metadata` has them.
@@ -127,9 +129,12 @@ pub fn package(root: &Path) -> Result<usize> {
     let packages = published(&clone)?;
     let names = packages.iter().filter_map(|package| package["name"].as_str());
     let names: String = names.map(|name| format!(" -p {name}")).collect();
+    let commit = read(Command::new("git").arg("-C").arg(&clone).args(["rev-parse", "HEAD"]))?;
+    let target = root.join(TARGET).join(commit.trim());
     let mut command = cargo(&clone, &format!("package --quiet --locked{names}"));
-    process::run(command.env("CARGO_TARGET_DIR", root.join(TARGET)))?;
+    process::run(command.env("CARGO_TARGET_DIR", &target))?;
     fs::remove_dir_all(&clone).with_context(|| format!("cannot remove {CLONE}"))?;
+    fs::remove_dir_all(&target).with_context(|| format!("cannot remove {TARGET}"))?;
     Ok(packages.len())
 }
 
