@@ -18,9 +18,9 @@ enum Misuse {
     Active,
 }
 
-/// What tells one engine from every other, wherever it moves and whatever later lies where it lay: 0 until it has made a space.
+/// Identity of an engine. It stays when the engine moves, and no later engine has it. 0 until the engine makes a space.
 ///
-/// Taken late, because an engine is made in a constant. Plain atomics of the hardware and no [`Word`](crate::sync::Word):
+/// The engine takes it late, because `new` is a constant function. It is no [`Word`](crate::sync::Word), but a plain atomic:
 /// the identity of an engine is the same in every execution, so there is nothing for a checker to explore.
 pub(crate) struct Identity(AtomicU64);
 
