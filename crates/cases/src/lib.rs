@@ -1,4 +1,4 @@
-//! What is checked on the simulated machine: the shipped engine in [`scenarios`], and historical [`bugs`], each as a broken and
+//! Cases for the simulated machine: the shipped engine in [`scenarios`], and historical [`bugs`], each as a broken and
 //! a fixed protocol.
 
 pub mod bugs;

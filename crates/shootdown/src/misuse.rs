@@ -21,7 +21,7 @@ enum Misuse {
 /// Identity of an engine. It stays when the engine moves, and no later engine has it. 0 until the engine makes a space.
 ///
 /// The engine takes it late, because `new` is a constant function. It is no [`Word`](crate::sync::Word), but a plain atomic:
-/// the identity of an engine is the same in every execution, so there is nothing for a checker to explore.
+/// no decision depends on which number an engine has, so there is nothing for a checker to explore.
 pub(crate) struct Identity(AtomicU64);
 
 /// Identities taken so far; 64 bits do not run out.

@@ -1,4 +1,4 @@
-//! What is measured: functions with symbols, `group.name` each, in a library that no program links.
+//! The code that is measured: functions with symbols, `group.name` each, in a library that no program links.
 //!
 //! - `sequence.*`: a function for each instruction sequence of an arch crate, for `cargo xtask arch`.
 //! - `untagged.*`, `slots.*`, `asids.*`, `kept.*`, `hardware.*`: a function for each operation of the engine, on five

@@ -1,4 +1,4 @@
-//! Who is in a space's mask: CPUs that join, leave, and are asked to leave, while others flush.
+//! Masks of spaces: CPUs join, leave, and are asked to leave, while others flush.
 
 use super::list::List;
 use super::machines::{Keep, Plain, Tagged};
