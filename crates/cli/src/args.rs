@@ -59,7 +59,7 @@ pub enum Command {
     #[command(after_help = examples::BOOT)]
     Boot(BootArgs),
     /// Count what the engine and other kernels' policies cost under the same workloads, on a simulated machine; or
-    /// compare the explorer with loom
+    /// time flushes on this host
     #[command(after_help = examples::BENCH)]
     Bench(BenchArgs),
     /// Print a script that completes this command in a shell
