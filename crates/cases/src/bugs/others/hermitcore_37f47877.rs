@@ -10,7 +10,7 @@ use shootdown_machine::{Machine, Program, Variant};
 pub(super) const BUG: Bug = Bug {
     name: "hermitcore-37f47877-flush-first",
     id: "G17",
-    source: "37f47877",
+    source: "37f47877 (579feaa64 in libhermit)",
     title: "set new page table entry before we flush the TLB",
     kernel: "HermitCore",
     arch: "x86",

@@ -8,7 +8,7 @@ use shootdown_machine::Variant;
 pub(super) const BUG: Bug = Bug {
     name: "xen-xsa292-pcid",
     id: "C21",
-    source: "XSA-292",
+    source: "XSA-292 (CVE-2019-17346)",
     title: "x86: insufficient TLB flushing when using PCID",
     kernel: "Xen",
     arch: "x86",
