@@ -10,7 +10,7 @@ pub(super) const BUG: Bug = Bug {
     id: "D4",
     source: "a6f572084fbe",
     title: "mm/tlb: Remove tlb_remove_table() non-concurrent condition",
-    arch: "generic (x86, s390)",
+    arch: "generic",
     rules: &[7, 9],
     about: "A space with fewer than two users frees its page tables at once, before any flush, though a lazy CPU \
             has its root loaded and may walk them.",

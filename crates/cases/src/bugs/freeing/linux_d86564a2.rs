@@ -10,7 +10,7 @@ pub(super) const BUG: Bug = Bug {
     id: "D6",
     source: "d86564a2f085",
     title: "mm/tlb, x86/mm: Support invalidating TLB caches for RCU_TABLE_FREE",
-    arch: "x86, powerpc",
+    arch: "x86",
     rules: &[7, 14],
     about: "If the page for the batch of tables cannot be allocated, the table is freed after an interrupt that \
             waits for lockless walkers but flushes nothing.",
