@@ -14,7 +14,7 @@ pub(super) const BUG: Bug = Bug {
     arch: "mips",
     rules: &[3, 9],
     memory: Memory::Pso,
-    about: "As we read it, an owner that sees one user zeroes the other CPUs' tags for the space and calls nobody; a kernel \
+    about: "As we read it, an owner that sees one user overwrites the other CPUs' tags for the space and calls nobody; a kernel \
             thread that has just borrowed the space has its tag loaded.",
     story: include_str!("linux_h1_mips.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
