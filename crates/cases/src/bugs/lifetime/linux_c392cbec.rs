@@ -27,18 +27,19 @@ pub(super) const BUG: Bug = Bug {
 const SPACE: usize = 0;
 const TAG: u8 = 0;
 
-/// CPU 0 runs a thread that uses the mapped ring and unmaps it; CPU 1 runs one that unregisters it.
+/// CPU 0 runs a thread that uses the mapped ring and unmaps it; CPU 1 runs one that unregisters it and closes the context.
 #[derive(Debug)]
 struct Ring {
     variant: Variant,
     machine: Machine,
-    counts: Counts,
+    context: Context,
 }
 
+/// The I/O context: a file, whose last reference releases it.
 #[derive(Debug)]
-struct Counts {
-    /// References on the ring: the registration's, and since the fix each mapping's.
-    ring: Word,
+struct Context {
+    /// References: the descriptor's and the mapping's.
+    refs: Word,
 }
 
 impl Ring {
@@ -49,8 +50,7 @@ impl Ring {
             .start(0, SPACE, TAG, true)
             .must_free_frame(1)
             .build();
-        let counts = if variant == Variant::Broken { 1 } else { 2 };
-        Self { variant, machine, counts: Counts { ring: Word::new("ring", counts) } }
+        Self { variant, machine, context: Context { refs: Word::new("refs", 2) } }
     }
 
     fn unmap(&self) {
@@ -59,18 +59,21 @@ impl Ring {
         sync::note("munmap");
         self.machine.tables.leaf(SPACE, 0).swap(0, AcqRel);
         hw::flush_page(TAG, 0, WalkCache::Drop);
-        if self.variant == Variant::Fixed {
-            self.put();
-        }
+        self.put();
     }
 
     fn unregister(&self) {
         sync::note("unregister the ring");
+        if self.variant == Variant::Broken {
+            hw::free_frame(1);
+        }
+        sync::note("close the context");
         self.put();
     }
 
+    /// Drops a reference to the context. With the last, the rings that were unregistered before are freed since the fix.
     fn put(&self) {
-        if self.counts.ring.fetch_sub(1, AcqRel) == 1 {
+        if self.context.refs.fetch_sub(1, AcqRel) == 1 && self.variant == Variant::Fixed {
             hw::free_frame(1);
         }
     }
@@ -86,6 +89,6 @@ impl Program for Ring {
     }
 
     fn register(&self, registry: &mut Registry) {
-        registry.object("counts", &self.counts);
+        registry.object("context", &self.context);
     }
 }
