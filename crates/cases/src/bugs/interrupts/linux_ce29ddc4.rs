@@ -26,6 +26,9 @@ pub(super) const BUG: Bug = Bug {
 };
 
 const FENCE: u64 = 1;
+const SYNC: u64 = 2;
+/// CPUs that run a thread of the process that registers.
+const RUNNING: u64 = 0b01;
 
 /// Words of the program: each side writes its own and reads the other's.
 #[derive(Debug)]
@@ -37,8 +40,8 @@ struct UserProgram {
     done: Word,
 }
 
-/// CPU 0 runs a thread of a process that registers for global barriers, and then relies on them: it leaves the fence
-/// of its fast side to the other. CPU 1 runs another process, which takes the slow side.
+/// CPU 0 runs one of two threads of a process, which registers for global barriers and then relies on them: it leaves the
+/// fence of its fast side to the other. The second thread sleeps. CPU 1 runs another process, which takes the slow side.
 #[derive(Debug)]
 pub(crate) struct Register {
     variant: Variant,
@@ -66,15 +69,20 @@ impl Register {
         }
     }
 
-    /// Registers the process of CPU 0, all of whose threads run there.
+    /// Registers the process of CPU 0. With one user the kernel would set its own copy here; with two it has all CPUs set
+    /// theirs that run the process.
     fn register_process(&self) {
         sync::note("register");
-        // The process's other CPUs would be called here; there are none.
+        self.calls.call(0, RUNNING, SYNC);
         if self.variant == Variant::Fixed {
-            self.state[0].store(1, Relaxed);
-            sync::fence(SeqCst);
+            self.sync_state(0);
         }
         self.program.registered.swap(1, AcqRel);
+    }
+
+    fn sync_state(&self, cpu: usize) {
+        self.state[cpu].store(1, Relaxed);
+        sync::fence(SeqCst);
     }
 
     fn fast_side(&self) {
@@ -116,8 +124,8 @@ impl Program for Register {
     }
 
     fn interrupt(&self, cpu: usize, line: u8) {
-        assert_eq!((cpu, line), (0, CROSS_CALL), "only CPU 1 calls");
-        self.calls.serve(cpu, |_| sync::fence(SeqCst));
+        assert_eq!(line, CROSS_CALL, "there is no other line");
+        self.calls.serve(cpu, |what| if what == SYNC { self.sync_state(cpu) } else { sync::fence(SeqCst) });
     }
 
     fn machine(&self) -> &Machine {
