@@ -12,7 +12,7 @@ pub(super) const BUG: Bug = Bug {
     title: "mm/userfaultfd: fix memory corruption due to writeprotect",
     rules: &[8],
     cpus: 3,
-    about: "userfaultfd write-protects a page and flushes later; a fault copies the page meanwhile, and what a \
+    about: "userfaultfd takes the right to write to a page and flushes later; a fault copies the page meanwhile, and what a \
             third thread writes to the original in between is lost.",
     story: include_str!("linux_6ce64428.md"),
     ends: "CPU 2 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
@@ -25,7 +25,7 @@ pub(super) const BUG: Bug = Bug {
 fn model(variant: Variant) -> Deferred {
     let ask = if variant == Variant::Broken { Ask::Never } else { Ask::AtFirstLock };
     Deferred::new(Policy {
-        words: ["userfaultfd write-protects page 0", "write fault on page 0"],
+        words: ["userfaultfd unprotects page 0", "write fault on page 0"],
         cpus: 3,
         outsider: false,
         pages: 1,

@@ -23,5 +23,5 @@ pub(super) const BUG: Bug = Bug {
 
 fn model(variant: Variant) -> TableMove {
     let lock = if variant == Variant::Broken { FileLock::NotTaken } else { FileLock::Held };
-    TableMove::new(Policy { other: Other::Reclaim, lock, look: Look::Again })
+    TableMove::new(Policy { other: Other::Reclaim, lock, look: Look::Once })
 }

@@ -5,6 +5,7 @@ use crate::bugs::{Bug, code};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
 use shootdown_explore::{Registry, sync};
+use shootdown_machine::hw::{self, WalkCache, Which, Whose};
 use shootdown_machine::{Machine, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
@@ -15,20 +16,23 @@ pub(super) const BUG: Bug = Bug {
     kernel: "Asterinas",
     arch: "x86",
     rules: &[7],
-    about: "A page-table node that has become empty is recycled at once, while a walker that takes no locks is on \
-            its way into it.",
+    about: "A node of the kernel's page table that has become empty is recycled at once, while walkers that take no locks, \
+            the MMU's and one in software, are on their way into it.",
     story: include_str!("asterinas_035e12a4.md"),
-    ends: "use of table1.slot0 after its memory was given back",
+    ends: "CPU 0 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     code: code!["asterinas_035e12a4.rs"],
     build: |variant| boxed(Recycle::new(variant)),
     ..super::CLASS
 };
 
-const SPACE: usize = 0;
+/// The kernel's own page table: every CPU has it loaded.
+const KERNEL: usize = 0;
+const TAG: u8 = 0;
 const TABLE: u64 = 1;
 
-/// CPU 0 unmaps the last page of a table. CPU 1 looks an address up in the page table by software, as the MMU would.
+/// CPU 0 unmaps the last kernel page of a table. CPU 1 looks an address up in the kernel's page table by software, as the
+/// MMU would.
 #[derive(Debug)]
 pub(crate) struct Recycle {
     variant: Variant,
@@ -40,30 +44,40 @@ pub(crate) struct Recycle {
 
 impl Recycle {
     pub(crate) fn new(variant: Variant) -> Self {
-        let machine =
-            Machine::builder(2).translation(1, Some(SPACE), true).map(SPACE, 0, 1).must_free_frame(1).build();
+        let machine = Machine::builder(2)
+            .translation(1, Some(KERNEL), true)
+            .map(KERNEL, 0, 1)
+            .start(0, KERNEL, TAG, false)
+            .start(1, KERNEL, TAG, false)
+            .must_free_frame(1)
+            .build();
         Self { variant, machine, root: Lock::new(), leaf: Lock::new() }
     }
 
     fn unmap(&self) {
-        sync::note("unmap page 0");
+        sync::note("unmap kernel page 0");
         self.root.lock();
         self.leaf.lock();
-        self.machine.tables.leaf(SPACE, 0).store(0, Relaxed);
+        self.machine.tables.leaf(KERNEL, 0).store(0, Relaxed);
+        sync::fence(SeqCst);
+        // How the flush reaches other CPUs does not matter here.
+        hw::broadcast(Whose::Space(KERNEL), Which::Page(0, WalkCache::Keep));
+        hw::free_frame(1);
         self.leaf.unlock();
         if self.variant == Variant::Broken {
-            // The node is empty now. Nobody runs the space, so there is nothing to flush.
-            self.machine.tables.root(SPACE, 0).store(0, Relaxed);
+            sync::note("its node is empty: recycle it");
+            self.machine.tables.root(KERNEL, 0).store(0, Relaxed);
+            // Even with the store complete: who read the entry before is still in the node.
             sync::fence(SeqCst);
+            hw::free_table(TABLE);
             sync::retire(self.machine.tables.page(TABLE));
         }
         self.root.unlock();
-        shootdown_machine::hw::free_frame(1);
     }
 
     fn page_walk(&self) -> u64 {
         sync::note("look page 0 up");
-        match self.machine.tables.root(SPACE, 0).load(Acquire) {
+        match self.machine.tables.root(KERNEL, 0).load(Acquire) {
             0 => 0,
             table => self.machine.tables.slot(table, 0).load(Acquire),
         }

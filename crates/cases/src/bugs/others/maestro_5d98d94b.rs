@@ -1,9 +1,10 @@
-//! A large range of kernel pages is flushed by a full flush, which keeps global entries.
+//! A range of kernel pages is flushed on one CPU only, and there by a root load, which keeps global entries.
 
 use crate::bugs::boxed;
 use crate::bugs::{Bug, code};
+use crate::protocols::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::sync;
+use shootdown_explore::{Registry, sync};
 use shootdown_machine::{Machine, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
@@ -14,11 +15,10 @@ pub(super) const BUG: Bug = Bug {
     kernel: "Maestro",
     arch: "x86",
     rules: &[8, 14],
-    cpus: 1,
-    about: "A range of kernel pages above the threshold is flushed by reloading the root, which keeps global \
-            entries.",
+    about: "A kernel mapping changes and the other CPUs are not asked to flush; the CPU that changed it reloads its root, \
+            which keeps global entries.",
     story: include_str!("maestro_5d98d94b.md"),
-    ends: "CPU 0 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
+    ends: "CPU 0 can still use kernel page 0 -> frame 1 writable, which was revoked (SD-8)",
     engine: "kernel-memory",
     code: code!["maestro_5d98d94b.rs"],
     build: |variant| boxed(DropMmio::new(variant)),
@@ -28,56 +28,76 @@ pub(super) const BUG: Bug = Bug {
 const PAGES: usize = 2;
 /// Ranges of more pages than this are flushed as a whole.
 const THRESHOLD: usize = 1;
+const CALL: u64 = 1;
+/// Translations: the device's registers at each page, and the memory that is mapped there otherwise.
+const REGISTERS: [u64; PAGES] = [1, 2];
+const MEMORY: [u64; PAGES] = [3, 4];
 
-/// A driver gives back the addresses at which it had its device's registers, and the frames behind them.
+/// CPU 0's driver gives back the addresses at which it had its device's registers: they lead to memory again. CPU 1 is in
+/// the kernel, and has used the registers too.
 #[derive(Debug)]
 pub(crate) struct DropMmio {
     variant: Variant,
     machine: Machine,
+    calls: CrossCall,
 }
 
 impl DropMmio {
     pub(crate) fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(1)
-            .kernel_pages(PAGES)
-            .translation(1, None, true)
-            .translation(2, None, true)
-            .map_kernel(0, 1)
-            .map_kernel(1, 2)
-            .must_free_frame(1)
-            .must_free_frame(2)
-            .build();
-        Self { variant, machine }
+        let mut machine = Machine::builder(2).kernel_pages(PAGES);
+        for frame in REGISTERS.into_iter().chain(MEMORY) {
+            machine = machine.translation(frame as usize, None, true);
+        }
+        for (page, registers) in REGISTERS.into_iter().enumerate() {
+            machine = machine.map_kernel(page, registers);
+        }
+        Self { variant, machine: machine.build(), calls: CrossCall::new(2) }
     }
 
-    fn flush_range(&self, pages: usize) {
-        let reload_root = match self.variant {
-            Variant::Broken => pages > THRESHOLD,
-            _ => false,
-        };
-        if reload_root {
+    fn drop_mapping(&self) {
+        sync::note("map memory over two pages of registers");
+        for (page, memory) in MEMORY.into_iter().enumerate() {
+            self.machine.tables.kernel(page).store(memory, Relaxed);
+        }
+        sync::fence(SeqCst);
+        self.invalidate_range();
+        if self.variant == Variant::Fixed {
+            self.calls.call(0, 0b10, CALL);
+        }
+        sync::note("give the memory back");
+        for registers in REGISTERS {
+            hw::revoke(registers);
+        }
+    }
+
+    /// Flushes on this CPU.
+    fn invalidate_range(&self) {
+        if self.variant == Variant::Broken && PAGES > THRESHOLD {
             return hw::flush_user();
         }
-        for page in 0..pages {
+        for page in 0..PAGES {
             hw::flush_kernel_page(page);
         }
     }
 }
 
 impl Program for DropMmio {
-    fn main(&self, _: usize) {
-        sync::note("unmap two kernel pages");
-        for page in 0..PAGES {
-            self.machine.tables.kernel(page).store(0, Relaxed);
+    fn main(&self, cpu: usize) {
+        if cpu == 0 {
+            self.drop_mapping();
         }
-        sync::fence(SeqCst);
-        self.flush_range(PAGES);
-        for page in 0..PAGES {
-            hw::free_frame(page + 1);
-        }
+    }
+
+    fn interrupt(&self, cpu: usize, line: u8) {
+        assert_eq!((cpu, line), (1, CROSS_CALL), "only CPU 0 calls");
+        self.calls.serve(cpu, |_| self.invalidate_range());
     }
 
     fn machine(&self) -> &Machine {
         &self.machine
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        self.calls.register(registry);
     }
 }

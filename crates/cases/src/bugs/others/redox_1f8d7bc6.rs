@@ -20,7 +20,7 @@ pub(super) const BUG: Bug = Bug {
     about: "A CPU flushes under a space's lock and waits for one that spins for that lock with interrupts off and \
             serves nothing.",
     story: include_str!("redox_1f8d7bc6.md"),
-    ends: "no CPU can go on: CPU 0 waits for mail1to0.request to change from 0x0 or mail0to1.request to change from 0x1; CPU 1 waits for space.lock.held to change from 0x1",
+    ends: "no CPU can go on: CPU 0 waits for mail0to1.request to change from 0x1; CPU 1 waits for space.lock.held to change from 0x1",
     engine: "masked-flushers",
     code: code!["redox_1f8d7bc6.rs", "mailbox.rs"],
     build: |variant| boxed(SpaceLock::new(variant)),
@@ -52,20 +52,34 @@ impl SpaceLock {
         Self { variant, machine, mail: Mailbox::new(2), held: Word::new("held", 0) }
     }
 
-    fn lock(&self, me: usize) {
-        let free = || self.held.load(Relaxed) == 0;
+    /// Takes the lock from within its module, where the bare lock is in use before and after the fix.
+    fn lock(&self) {
+        sync::retry(|| {
+            sync::wait_until(|| self.is_free());
+            self.held.compare_exchange(0, 1, Acquire, Relaxed).ok()
+        });
+    }
+
+    /// Takes the lock from elsewhere.
+    fn lock_from_outside(&self, me: usize) {
+        match self.variant {
+            Variant::Broken => self.lock(),
+            _ => self.lock_and_serve(me),
+        }
+    }
+
+    fn lock_and_serve(&self, me: usize) {
         loop {
-            match self.variant {
-                Variant::Broken => sync::wait_until(free),
-                _ => {
-                    sync::wait_until(|| free() || self.mail.asked(me));
-                    self.mail.serve(me, flush);
-                }
-            }
+            sync::wait_until(|| self.is_free() || self.mail.asked(me));
+            self.mail.serve(me, flush);
             if self.held.compare_exchange(0, 1, Acquire, Relaxed).is_ok() {
                 return;
             }
         }
+    }
+
+    fn is_free(&self) -> bool {
+        self.held.load(Relaxed) == 0
     }
 
     fn unlock(&self) {
@@ -74,19 +88,19 @@ impl SpaceLock {
 
     fn unmap(&self, me: usize) {
         sync::note("munmap page 0");
-        self.lock(me);
+        self.lock();
         self.machine.tables.leaf(SPACE, 0).store(0, Relaxed);
         sync::fence(SeqCst);
         self.mail.post(me, 1 - me, 1);
         flush(1);
-        self.mail.wait_and_serve(me, 1 - me, flush);
+        self.mail.wait(me, 1 - me);
         hw::free_frame(1);
         self.unlock();
     }
 
     fn look_up(&self, me: usize) {
         sync::note("look something up");
-        self.lock(me);
+        self.lock_from_outside(me);
         self.unlock();
     }
 }
