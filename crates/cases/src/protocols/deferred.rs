@@ -61,6 +61,8 @@ pub(crate) enum Goal {
     Protect,
     /// A copy of the page, which is read-only already: nobody writes to the original from then on.
     Copy,
+    /// The contents given up, unless they are written to again: a page that is gone already is not written to from then on.
+    GiveUp,
 }
 
 /// Who does what.
@@ -183,6 +185,7 @@ impl Deferred {
 
     fn second(&self) {
         sync::note(self.policy.words[1]);
+        let mut gone = Vec::new();
         for page in 0..self.policy.pages {
             self.ptl[page].lock();
             self.ask(&[Ask::AtFirstLock, Ask::AtEveryLock]);
@@ -192,11 +195,13 @@ impl Deferred {
                 self.ptl[page].lock();
                 self.ask(&[Ask::AtEveryLock]);
             }
-            self.reach_goal(page);
+            gone.push(self.reach_goal(page));
             self.ptl[page].unlock();
         }
         self.ask(&[Ask::AtTheEnd]);
-        (0..self.policy.pages).for_each(|page| self.rely(page));
+        for page in (0..self.policy.pages).filter(|&page| gone[page]) {
+            self.rely(page);
+        }
     }
 
     /// Makes up for a flush that is still to come, if this is one of the points at which CPU 1 asks.
@@ -220,8 +225,8 @@ impl Deferred {
         }
     }
 
-    /// Has the entry as CPU 1 wants it, and flushes if it had to change it.
-    fn reach_goal(&self, page: usize) {
+    /// Has the entry as CPU 1 wants it, and flushes if it had to change it; returns whether CPU 1 relies on it from then on.
+    fn reach_goal(&self, page: usize) -> bool {
         let entry = self.machine.tables.leaf(SPACE, page);
         let writable = page as u64 + 1;
         match self.policy.goal {
@@ -244,12 +249,14 @@ impl Deferred {
                     self.flush(SECOND);
                 }
             }
+            Goal::GiveUp => return entry.load(Relaxed) == 0,
         }
+        true
     }
 
     fn rely(&self, page: usize) {
         match self.policy.goal {
-            Goal::Discard => hw::unreachable(SPACE, page),
+            Goal::Discard | Goal::GiveUp => hw::unreachable(SPACE, page),
             Goal::Protect => hw::revoke(page as u64 + 1),
             Goal::Copy => {}
         }

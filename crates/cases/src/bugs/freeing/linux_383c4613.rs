@@ -10,9 +10,9 @@ pub(super) const BUG: Bug = Bug {
     id: "D13",
     source: "383c4613c67c",
     title: "mm: close theoretical race where stale TLB entries could linger",
-    arch: "generic (x86 batching)",
-    rules: &[8],
-    about: "madvise asks for a pending flush when it takes the page-table lock, then drops the lock to split a \
+    arch: "generic (x86, arm64 and riscv batching)",
+    rules: &[15],
+    about: "MADV_FREE asks for a pending flush when it takes the page-table lock, then drops the lock to split a \
             large page and takes it again without asking; reclaim comes in between.",
     story: include_str!("linux_383c4613.md"),
     ends: "CPU 1 can still use page 0 of space A, which was unmapped (SD-8)",
@@ -25,14 +25,14 @@ pub(super) const BUG: Bug = Bug {
 fn model(variant: Variant) -> Deferred {
     let ask = if variant == Variant::Broken { Ask::AtFirstLock } else { Ask::AtEveryLock };
     Deferred::new(Policy {
-        words: ["reclaim page 0", "madvise page 0"],
+        words: ["reclaim page 0", "MADV_FREE page 0"],
         cpus: 2,
         outsider: true,
         pages: 1,
         change: Change::Clear,
         flush: Flush::AfterUnlock,
-        pending: Pending::Flag,
-        goal: Goal::Discard,
+        pending: Pending::Generation,
+        goal: Goal::GiveUp,
         ask,
         relocks: true,
     })

@@ -10,7 +10,7 @@ pub(super) const BUG: Bug = Bug {
     id: "D15",
     source: "99baac21e458",
     title: "mm: fix MADV_[FREE|DONTNEED] TLB flush miss problem",
-    rules: &[8],
+    rules: &[15],
     about: "Two threads discard one page at once; one clears the entry and will flush, the other finds it \
             cleared, has nothing to flush, and returns first.",
     story: include_str!("linux_99baac21.md"),
