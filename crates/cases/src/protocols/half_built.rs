@@ -12,10 +12,8 @@ use shootdown_machine::{Machine, Program, hw};
 /// When the new space gets into the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Publish {
-    /// With its first area.
+    /// Before it is whole: as fork begins, or with its first area.
     Early,
-    /// When fork ends, however it ends.
-    AtEnd,
     /// When fork has succeeded.
     AfterSuccess,
 }
@@ -86,7 +84,6 @@ impl HalfBuilt {
         if fails {
             child.unstable.store(1, Relaxed);
         }
-        self.publish(Publish::AtEnd);
         if !fails {
             self.publish(Publish::AfterSuccess);
         }

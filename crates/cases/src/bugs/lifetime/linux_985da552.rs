@@ -1,4 +1,4 @@
-//! A fork that failed tells the page merger and the huge-page collector of a space with a hole in it.
+//! A fork tells the page merger and the huge-page collector of a space before it knows whether there will be one.
 
 use crate::bugs::boxed;
 use crate::bugs::{Bug, code};
@@ -11,8 +11,8 @@ pub(super) const BUG: Bug = Bug {
     source: "985da552a98e (CVE-2024-50263)",
     title: "fork: only invoke khugepaged, ksm hooks if no error",
     rules: &[10],
-    about: "fork registers the new space with background scanners even if copying it failed halfway; a scanner takes a user \
-            reference and walks into the hole that marks where the copy stopped.",
+    about: "fork registers the new space with background scanners before it copies the areas; if that fails halfway, a scanner \
+            that has a user reference walks into the hole that marks where the copy stopped.",
     story: include_str!("linux_985da552.md"),
     ends: "follows what a failed fork left in place of an area",
     engine: "upgrade-vs-last-drop",
@@ -22,6 +22,6 @@ pub(super) const BUG: Bug = Bug {
 };
 
 fn model(variant: Variant) -> HalfBuilt {
-    let publish = if variant == Variant::Broken { Publish::AtEnd } else { Publish::AfterSuccess };
+    let publish = if variant == Variant::Broken { Publish::Early } else { Publish::AfterSuccess };
     HalfBuilt::new(Policy { name: "a background scan", publish, ask: Ask::Users })
 }
