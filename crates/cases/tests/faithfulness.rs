@@ -16,12 +16,12 @@ impl Row {
     /// The best of what was read, as the table of figures counts it.
     fn kind(&self) -> &'static str {
         let read = self.read;
-        let has = |what: &str| read.contains(what);
+        let begins = |what: &str| read.starts_with(what);
         match () {
-            () if has("full patch") => "full patch",
-            () if has("source") => "current source",
-            () if has("message") || has("text of") => "message",
-            () if has("memory") => "memory",
+            () if begins("full patch") => "full patch",
+            () if begins("message") || begins("text of") => "message",
+            () if begins("current source") => "current source",
+            () if begins("memory") => "memory",
             () => panic!("{}: what was read? {read}", self.case),
         }
     }
