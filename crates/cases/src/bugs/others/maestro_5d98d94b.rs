@@ -19,7 +19,7 @@ pub(super) const BUG: Bug = Bug {
             which keeps global entries.",
     story: include_str!("maestro_5d98d94b.md"),
     ends: "CPU 0 can still use kernel page 0 -> frame 1 writable, which was revoked (SD-8)",
-    engine: "kernel-memory",
+    engine: "kernel-history-race",
     code: code!["maestro_5d98d94b.rs"],
     build: |variant| boxed(DropMmio::new(variant)),
     ..super::CLASS
