@@ -1,7 +1,7 @@
 //! Long recordings must not take more memory than short ones.
 
 use shootdown_bench::policy::PolicyKind;
-use shootdown_bench::trace::{Invented, Reader, import, replay};
+use shootdown_bench::trace::{ImportOptions, Invented, Reader, import, replay};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{BufReader, Cursor};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -43,8 +43,8 @@ fn imported(bytes: u64) -> (Vec<u8>, u32, usize) {
     // Room for the whole trace, so that its growth is not counted.
     let mut out = Cursor::new(Vec::with_capacity(bytes as usize / 8));
     let text = BufReader::new(Invented::new(bytes, 4, 7));
-    let (found, needed) = needs(|| import(text, &mut out, |_| ()).expect("text"));
-    assert_eq!(found.skipped, 0);
+    let (found, needed) = needs(|| import(text, &mut out, ImportOptions::default(), |_| ()).expect("text"));
+    assert_eq!(found.others, 0);
     (out.into_inner(), found.spaces, needed)
 }
 

@@ -46,7 +46,7 @@ pub enum Command {
     /// Run a recorded execution, move by move, and draw it; or a recorded trace of a kernel, under any policy
     #[command(after_help = examples::REPLAY)]
     Replay(ReplayArgs),
-    /// Read ftrace text into a trace for `shootdown replay`
+    /// Read what tracefs, trace-cmd or perf recorded of a kernel into a trace for `shootdown replay`
     #[command(after_help = examples::IMPORT)]
     RecordImport(ImportArgs),
     /// Write a template of a bug's two protocols, to start a case of your own from
@@ -270,12 +270,16 @@ pub struct DoctorArgs {
 /// Arguments of `shootdown record-import`.
 #[derive(Args, Debug)]
 pub struct ImportArgs {
-    /// ftrace text: events tlb_flush, sched_switch, sched_process_fork, sched_process_exit and the calls munmap, mprotect,
-    /// madvise, mremap, execve, with option record-tgid
+    /// Text of tracefs, of `trace-cmd report` or of `perf script`; `-`: standard input. Events tlb_flush, sched_switch,
+    /// sched_process_fork, sched_process_exit and the calls munmap, mprotect, madvise, mremap, execve, with option
+    /// record-tgid
     pub file: PathBuf,
     /// Where the trace goes; default: FILE with `.sdt` at its end
     #[arg(long, value_name = "TRACE")]
     pub out: Option<PathBuf>,
+    /// Ticks of a second, where times count ticks: of the TSC for x86-tsc, 100 for uptime
+    #[arg(long, value_name = "HZ")]
+    pub tick_hz: Option<std::num::NonZeroU64>,
 }
 
 /// Arguments of `shootdown bench`.

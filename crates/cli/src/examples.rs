@@ -57,7 +57,8 @@ Examples:
 pub const IMPORT: &str = "\
 Examples:
   shootdown record-import trace.txt                        Writes trace.txt.sdt
-  shootdown record-import trace.txt --out server.sdt; shootdown replay server.sdt";
+  shootdown record-import trace.txt --out server.sdt; shootdown replay server.sdt
+  perf script -F +pid | shootdown record-import - --out server.sdt";
 
 /// Of `new-case`.
 pub const NEW_CASE: &str = "\

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use crate::names;
 
-const FIRST_LINE: &str = "# shootdown replay 1";
+/// How a list begins.
+pub const FIRST_LINE: &str = "# shootdown replay 1";
 const MOVES: &str = "a move: `CPU run`, `CPU choose N`, `CPU drain N` or `CPU interrupt N`";
 const HEADERS: &str = "`case NAME`, `memory sc|tso|pso`, `drop SD-n`, `outcome TEXT`";
 

@@ -159,7 +159,7 @@ fn text_without_events_is_no_recording() {
     let folder = tempfile::tempdir().expect("a directory");
     let path = folder.path().join("notes.txt");
     std::fs::write(&path, "# tracer: nop\nnothing here\n").expect("a file");
-    refused(&["record-import", path.to_str().expect("UTF-8")], &["notes.txt", "2 lines"]);
+    refused(&["record-import", path.to_str().expect("UTF-8")], &["notes.txt", "line 2", "\"nothing here\""]);
     refused(&["record-import", "/no/such/file"], &["/no/such/file", "trace"]);
 }
 

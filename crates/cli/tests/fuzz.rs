@@ -6,9 +6,10 @@ mod bytes;
 use bolero::check;
 use bytes::Bytes;
 use shootdown_bench::policy::PolicyKind;
-use shootdown_bench::trace::{Entry, Reader, Seen, Writer, import, replay};
+use shootdown_bench::trace::{Entry, ImportOptions, Reader, Seen, Writer, import, replay};
 use shootdown_cli::fuzzing;
 use std::io::Cursor;
+use std::num::NonZeroU64;
 
 /// Makes of `bytes` a text that resembles one of `seeds`: a seed with pieces taken out, repeated, and put in from
 /// `words` or from `bytes` themselves.
@@ -128,13 +129,25 @@ const FTRACE: &[&str] = &[
     "\
 # tracer: nop
 #           TASK-PID    TGID     CPU#  |||||  TIMESTAMP  FUNCTION
-             sh-71      (     71) [000] d..1.     1.000001: tlb_flush: pages:1 reason:local mm shootdown (2)
+             sh-71      (     71) [000] d..1.     1.000001: tlb_flush: pages:1 reason:local mm shootdown (3)
              sh-71      (     71) [000] d..2.     1.000020: sched_switch: prev_comm=sh prev_pid=71 prev_prio=120 prev_state=R ==> next_comm=cc next_pid=72 next_prio=120
              cc-72      (     71) [001] .....     1.000030: sys_munmap(addr: 7f0000000000, len: 2000)
              cc-72      (     71) [001] d..1.     1.000040: tlb_flush: pages:-1 reason:remote shootdown (1)
              sh-71      (     71) [000] .....     1.000050: sched_process_fork: comm=sh pid=71 child_comm=sh child_pid=73
              cc-72      (     71) [001] .....     1.000060: sys_munmap -> 0x0
              sh-71      (     71) [000] .....     1.000070: sched_process_exit: comm=sh pid=71 prio=120
+",
+    "\
+cpus=2
+              sh-71    [000]     1.000001: tlb_flush:            pages=1 reason= (4)
+              sh-71    [000]     1.000020: sched_switch:         sh:71 [120] S ==> cc:72 [120]
+CPU:1 [2 EVENTS DROPPED]
+              cc-72    [001]     1.000030: sys_enter_munmap:     addr: 0x7f0000000000, len: 0x00002000
+",
+    "\
+              sh    71 [000]     1.000001:               tlb:tlb_flush: pages:-1 reason:remote ipi send (4)
+              sh    71 [000]     1.000020:          sched:sched_switch: prev_comm=sh prev_pid=71 prev_prio=120 prev_state=R ==> next_comm=cc next_pid=72 next_prio=120
+             :-1    -1 [001]     1.000030: syscalls:sys_enter_mprotect: start: 0x004b5000, len: 0x00004000, prot: 0x00000001
 ",
 ];
 const FTRACE_WORDS: &[&str] = &[
@@ -161,7 +174,8 @@ const FTRACE_WORDS: &[&str] = &[
 fn ftrace(input: &[u8]) {
     let text = resemble(input, FTRACE, FTRACE_WORDS);
     let mut file = Cursor::new(Vec::new());
-    if import(&text[..], &mut file, |_| ()).is_ok_and(|found| found.cpus > 0 && found.spaces > 0) {
+    let options = ImportOptions { tick_hz: NonZeroU64::new(1_000_000) };
+    if import(&text[..], &mut file, options, |_| ()).is_ok_and(|found| found.cpus > 0) {
         let file = file.into_inner();
         let mut reader = Reader::new(&file[..]).expect("what import writes can be read");
         while reader.entry().expect("what import writes can be read").is_some() {}

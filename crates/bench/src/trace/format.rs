@@ -1,7 +1,7 @@
 //! The file of a trace.
 //!
 //! ```text
-//! header    "SDTRACE\0", u16 version (1), u16 CPUs, u32 reserved (0)
+//! header    "SDTRACE\0", u16 version (1 or 2), u16 CPUs, u32 reserved (0)
 //! block     u32 length, u32 checksum (FNV-1a of the payload), payload of at most 65,536 bytes
 //! ...
 //! end       a block of length 0 and checksum 0
@@ -9,7 +9,8 @@
 //! payload   entries: varint microseconds since the entry before, varint CPU, u8 kind, arguments as varints
 //!   1 space made: space            2 program runs: space         3 kernel thread runs
 //!   4 CPU idles                    5 flush: pages (0: all), 1 if tables go, space
-//!   6 last program ended: space    7 seen in the recording: 0 switch, 1 remote shootdown, 3 local, 4 remote send
+//!   6 last program ended: space    7 seen in the recording: 0 switch, 1 remote shootdown, 3 local, 4 remote send,
+//!                                    5 a CPU called in vain (since version 2)
 //! ```
 //!
 //! Numbers are little-endian; a varint has seven bits a byte, least first. Blocks let a reader find damage and name it,
@@ -20,7 +21,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 /// First bytes of a trace.
 pub const MAGIC: [u8; 8] = *b"SDTRACE\0";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const HEADER_BYTES: u64 = 16;
 const BLOCK_BYTES: usize = 1 << 16;
 /// Latest time of an entry, in microseconds: 142 years.
@@ -46,6 +47,8 @@ pub enum Seen {
     Local,
     /// A flush that turned to other CPUs.
     RemoteSend,
+    /// A CPU was called that had left the space.
+    WrongCpu,
 }
 
 /// One entry.
@@ -94,7 +97,7 @@ impl fmt::Display for TraceError {
         match self {
             Self::NotATrace(start) => write!(f, "not a trace: it begins with {start:02x?}"),
             Self::Version(version) => {
-                write!(f, "trace of version {version}, and this program reads version {VERSION}")
+                write!(f, "trace of version {version}, and this program reads versions 1 to {VERSION}")
             }
             Self::Truncated(offset) => write!(f, "truncated: the file ends at byte {offset}, inside a block"),
             Self::Corrupt(offset, what) => write!(f, "corrupt at byte {offset}: {what}"),
@@ -154,6 +157,7 @@ impl<W: Write + Seek> Writer<W> {
             Entry::Seen(Seen::RemoteShootdown) => (7, &[1]),
             Entry::Seen(Seen::Local) => (7, &[3]),
             Entry::Seen(Seen::RemoteSend) => (7, &[4]),
+            Entry::Seen(Seen::WrongCpu) => (7, &[5]),
         };
         self.block.push(kind);
         for &argument in arguments {
@@ -236,7 +240,7 @@ impl<R: Read> Reader<R> {
             return Err(TraceError::Truncated(read as u64));
         }
         let version = u16::from_le_bytes([start[8], start[9]]);
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return Err(TraceError::Version(version));
         }
         let cpus = u16::from_le_bytes([start[10], start[11]]);
@@ -284,6 +288,7 @@ impl<R: Read> Reader<R> {
                 1 => Seen::RemoteShootdown,
                 3 => Seen::Local,
                 4 => Seen::RemoteSend,
+                5 => Seen::WrongCpu,
                 _ => return Err(corrupt("an unknown reason of a flush")),
             }),
             _ => return Err(corrupt("an unknown kind of entry")),
@@ -304,7 +309,10 @@ impl<R: Read> Reader<R> {
         let expected = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
         if length == 0 && expected == 0 {
             self.ended = true;
-            return Ok(false);
+            return match fill(&mut self.input, &mut [0])? {
+                0 => Ok(false),
+                _ => Err(TraceError::Corrupt(start + head.len() as u64, "bytes after the end of the trace")),
+            };
         }
         if length == 0 || length > BLOCK_BYTES {
             return Err(TraceError::Corrupt(start, "a block of a length that none has"));
@@ -371,11 +379,12 @@ mod tests {
     use super::*;
     use std::io::Cursor;
 
-    const ENTRIES: [Entry; 7] = [
+    const ENTRIES: [Entry; 8] = [
         Entry::Create(300),
         Entry::Run(300),
         Entry::Flush { pages: 33, tables: true, space: 300 },
         Entry::Seen(Seen::RemoteSend),
+        Entry::Seen(Seen::WrongCpu),
         Entry::Kernel,
         Entry::Exit(300),
         Entry::Idle,
@@ -439,6 +448,23 @@ mod tests {
             let (entries, error) = read(&changed);
             assert!(error.is_some() || at == 10 && entries == ENTRIES.len(), "byte {at}");
         }
+    }
+
+    #[test]
+    fn bytes_after_the_end_are_refused() {
+        let mut longer = written();
+        let end = longer.len() as u64;
+        longer.push(0);
+        let (entries, error) = read(&longer);
+        assert_eq!(entries, ENTRIES.len());
+        assert!(matches!(error, Some(TraceError::Corrupt(at, _)) if at == end), "{error:?}");
+    }
+
+    #[test]
+    fn a_trace_of_the_version_before_is_read() {
+        let mut older = written();
+        older[8] = 1;
+        assert!(matches!(read(&older), (count, None) if count == ENTRIES.len()));
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Recorded {
     pub local: u64,
     /// Flushes that turned to other CPUs.
     pub remote_sends: u64,
+    /// CPUs that were called and had left the space.
+    pub wrong_cpus: u64,
     /// Entries read.
     pub entries: u64,
 }
@@ -148,6 +150,7 @@ impl<R: Read, P: FnMut(u64)> State<R, P> {
             Entry::Seen(Seen::RemoteShootdown) => self.recorded.remote_shootdowns += 1,
             Entry::Seen(Seen::Local) => self.recorded.local += 1,
             Entry::Seen(Seen::RemoteSend) => self.recorded.remote_sends += 1,
+            Entry::Seen(Seen::WrongCpu) => self.recorded.wrong_cpus += 1,
         }
     }
 }

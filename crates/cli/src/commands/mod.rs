@@ -13,6 +13,7 @@ mod new_case;
 mod policies;
 mod record_import;
 mod replay;
+mod replay_input;
 mod replay_trace;
 mod shell;
 mod welcome;

@@ -1,9 +1,10 @@
 use indicatif::{BinaryBytes, HumanCount, ProgressBar, ProgressStyle};
-use shootdown_bench::trace::import;
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use shootdown_bench::trace::{ImportOptions, Imported, import};
+use std::fs::{self, File, Metadata};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use tempfile::NamedTempFile;
 
 use crate::args::ImportArgs;
 use crate::failure::{AS_EXPECTED, Failure};
@@ -11,41 +12,99 @@ use crate::failure::{AS_EXPECTED, Failure};
 /// Runs `shootdown record-import`.
 ///
 /// # Errors
-/// Input that cannot be read or holds no event; a trace that cannot be written.
+/// Input that cannot be read or means nothing; a trace that cannot be written. Then no file has changed.
 pub fn record_import(args: &ImportArgs) -> Result<ExitCode, Failure> {
-    let cannot = |path: &Path, what: &str, remedy: &str| {
-        let (path, remedy) = (path.display().to_string(), remedy.to_owned());
-        let what = what.to_owned();
-        move |error: std::io::Error| Failure::bad_input(format!("cannot {what} {path}: {error}"), remedy)
+    let name = args.file.display();
+    let input = Input::open(&args.file)?;
+    let path = target(args, input.data.as_ref())?;
+    let unwritable = |error: io::Error| {
+        let what = format!("cannot write {}: {error}", path.display());
+        Failure::bad_input(what, "`--out` names another file")
     };
-    let input =
-        File::open(&args.file).map_err(cannot(&args.file, "read", "give the text of a kernel's trace"))?;
-    let path = args.out.clone().unwrap_or_else(|| with_ending(&args.file));
-    let length = input.metadata().map(|data| data.len()).unwrap_or(0);
-    let out = File::create(&path).map_err(cannot(&path, "write", "`--out` names another file"))?;
-    let bar = bytes_bar(length);
-    let imported = import(BufReader::new(input), BufWriter::new(out), |bytes| bar.set_position(bytes));
+    // The trace takes its name when it is whole.
+    let file = beside(&path).map_err(unwritable)?;
+    let bar = bytes_bar(input.data.as_ref().map_or(0, Metadata::len));
+    let options = ImportOptions { tick_hz: args.tick_hz };
+    let imported = import(input.text, BufWriter::new(&file), options, |bytes| bar.set_position(bytes));
     bar.finish_and_clear();
-    let found = imported.map_err(cannot(&args.file, "import", "the input must be readable to its end"))?;
-    if found.lines == found.skipped || found.spaces == 0 {
-        return Err(Failure::bad_input(
-            format!("{}: none of its {} lines is an event of a program", args.file.display(), found.lines),
-            "record the events that `shootdown record-import --help` names, as text",
-        ));
-    }
-    let mut out = anstream::stdout();
-    writeln!(
-        out,
-        "{}: {} CPUs, {} spaces, {} from {} lines ({} skipped). `shootdown replay {}` runs it.",
-        path.display(),
-        found.cpus,
-        HumanCount(u64::from(found.spaces)),
-        BinaryBytes(found.bytes),
-        HumanCount(found.lines),
-        HumanCount(found.skipped),
-        path.display()
-    )?;
+    let found = imported.map_err(|error| Failure::bad_input(format!("{name}: {error}"), error.remedy()))?;
+    file.persist(&path).map_err(|error| unwritable(error.error))?;
+    report(&mut anstream::stdout(), &path, &found)?;
     Ok(ExitCode::from(AS_EXPECTED))
+}
+
+/// A recording.
+struct Input {
+    text: Box<dyn BufRead>,
+    /// Of a file.
+    data: Option<Metadata>,
+}
+
+impl Input {
+    fn open(path: &Path) -> Result<Self, Failure> {
+        if path == Path::new("-") {
+            return Ok(Self { text: Box::new(io::stdin().lock()), data: None });
+        }
+        let unreadable = |error: io::Error| {
+            let what = format!("cannot read {}: {error}", path.display());
+            Failure::bad_input(what, "give the text of a kernel's trace")
+        };
+        let file = File::open(path).map_err(unreadable)?;
+        let data = file.metadata().map_err(unreadable)?;
+        if data.is_dir() {
+            return Err(unreadable(io::ErrorKind::IsADirectory.into()));
+        }
+        Ok(Self { text: Box::new(BufReader::new(file)), data: Some(data) })
+    }
+}
+
+/// Where the trace goes: never over the recording, by whatever name, and never over what is no file.
+fn target(args: &ImportArgs, input: Option<&Metadata>) -> Result<PathBuf, Failure> {
+    let path = match &args.out {
+        Some(path) => path.clone(),
+        None if input.is_some() => with_ending(&args.file),
+        None => {
+            let what = "a recording from standard input has no name that its trace could have";
+            return Err(Failure::bad_input(what, "`--out TRACE` names the trace"));
+        }
+    };
+    let Ok(there) = fs::metadata(&path) else { return Ok(path) };
+    let refuse = |what: &str| {
+        Err(Failure::bad_input(format!("{} {what}", path.display()), "`--out` names another file"))
+    };
+    if !there.is_file() {
+        return refuse("is there and is no file");
+    }
+    if input.is_some_and(|input| is_same(input, &there)) || is_same_path(&args.file, &path) {
+        return refuse("is the recording itself");
+    }
+    // Behind a symbolic link the file is replaced, and not the link.
+    Ok(fs::canonicalize(&path).unwrap_or(path))
+}
+
+fn is_same_path(one: &Path, other: &Path) -> bool {
+    fs::canonicalize(one).is_ok_and(|one| fs::canonicalize(other).is_ok_and(|other| one == other))
+}
+
+#[cfg(unix)]
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same(_one: &Metadata, _other: &Metadata) -> bool {
+    false
+}
+
+/// A file without a name of its own, in the folder of `path`, with the permissions that a new file has.
+fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".shootdown-").suffix(".sdt");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder.unwrap_or(Path::new(".")))
 }
 
 fn with_ending(file: &Path) -> PathBuf {
@@ -61,4 +120,84 @@ pub fn bytes_bar(length: u64) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+/// Prints what was found.
+fn report(out: &mut impl Write, path: &Path, found: &Imported) -> io::Result<()> {
+    let path = path.display();
+    let (spaces, bytes) = (HumanCount(found.spaces.into()), BinaryBytes(found.bytes));
+    writeln!(
+        out,
+        "{path}: {} CPUs, {spaces} spaces, {bytes}. `shootdown replay {path}` runs it.",
+        found.cpus
+    )?;
+    let mut row = |name: &str, text: String| writeln!(out, "  {name:<9}{text}");
+    row("dialect", found.dialect.clone())?;
+    row("kernel", found.kernel.clone().unwrap_or_else(|| "not said".into()))?;
+    row("time", format!("{}.{:06} s", found.span_micros / 1_000_000, found.span_micros % 1_000_000))?;
+    for (at, (count, what)) in kinds(found).into_iter().enumerate() {
+        row(if at == 0 { "lines" } else { "" }, format!("{:>9} {what}", HumanCount(count).to_string()))?;
+    }
+    let said = [
+        (found.flushes[4], "flushes turned to other CPUs (remote IPI send)"),
+        (found.flushes[1], "CPUs flushed for another (remote shootdown)"),
+        (found.flushes[5], "CPUs were called in vain (remote wrong CPU)"),
+        (found.flushes[3], "CPUs flushed for themselves (local MM shootdown)"),
+        (found.flushes[0], "flushes on task switch"),
+    ];
+    for (at, (count, what)) in said.into_iter().enumerate() {
+        row(if at == 0 { "recorded" } else { "" }, format!("{:>9} {what}", HumanCount(count).to_string()))?;
+    }
+    for note in notes(found) {
+        row("note", note)?;
+    }
+    Ok(())
+}
+
+/// The lines by kind.
+fn kinds(found: &Imported) -> Vec<(u64, String)> {
+    let mut kinds: Vec<(u64, String)> =
+        found.events.iter().map(|(name, count)| (*count, (*name).to_owned())).collect();
+    let lost = found.lost_lines;
+    let rest = [
+        (found.others, "other events"),
+        (found.comments, "comments"),
+        (found.blank, "blank"),
+        (found.notes, "about the file"),
+        (found.frames, "frames of stacks"),
+        (found.log_lines, "other lines of the kernel log"),
+        (lost, "that say that events were lost"),
+    ];
+    kinds.extend(
+        rest.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| (count, what.to_owned())),
+    );
+    kinds.push((found.lines, "in all".to_owned()));
+    kinds
+}
+
+/// What a reader of the counts must know.
+fn notes(found: &Imported) -> Vec<String> {
+    let mut notes = Vec::new();
+    let forks = found.forks_by_tgid + found.forks_inferred;
+    if found.forks_inferred > 0 {
+        let (inferred, forks) = (HumanCount(found.forks_inferred), HumanCount(forks));
+        notes
+            .push(format!("without a TGID it is inferred of {inferred} of {forks} forks who shares a space"));
+    }
+    if !found.events.contains_key("sched_process_fork") {
+        notes.push("no sched_process_fork: a new task has a space of its own".to_owned());
+    }
+    if found.lost > 0 || found.lost_unknown > 0 {
+        let unknown = if found.lost_unknown > 0 { " and an unknown number" } else { "" };
+        notes.push(format!("{}{unknown} of events were lost; counts are too low", HumanCount(found.lost)));
+    }
+    if found.overwritten > 0 {
+        let gone = HumanCount(found.overwritten);
+        notes.push(format!("the buffer was too small: {gone} events are not in the file"));
+    }
+    if found.late_lines > 0 {
+        let (lines, by) = (HumanCount(found.late_lines), HumanCount(found.latest_by));
+        notes.push(format!("time goes back in {lines} lines, by {by} microseconds at most"));
+    }
+    notes
 }

@@ -1,10 +1,10 @@
 use shootdown_cases::bugs::Bug;
 use shootdown_explore::{Options, Trace};
 use shootdown_machine::Case;
-use std::io::{self, Read, Write};
-use std::path::Path;
+use std::io::Write;
 use std::process::ExitCode;
 
+use super::replay_input::Input;
 use crate::args::ReplayArgs;
 use crate::catalogue::{self, Removed};
 use crate::draw::columns::{self, Look};
@@ -18,11 +18,12 @@ use crate::select::find;
 /// # Errors
 /// A list that cannot be read, or a move that the machine cannot make; output that cannot be written.
 pub fn replay(args: &ReplayArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
-    if let Some(trace) = super::replay_trace::open(&args.file)? {
-        return super::replay_trace::replay(args, trace);
-    }
+    let text = match Input::open(&args.file)? {
+        Input::Trace(trace) => return super::replay_trace::replay(args, &trace),
+        Input::Moves(text) => text,
+    };
     let name = args.file.display().to_string();
-    let file = parse(&name, &read(&args.file)?)?;
+    let file = parse(&name, &text)?;
     let removed = file.removed.as_deref().map(Removed::rule_or_site).transpose()?;
     let cases = catalogue::cases(bugs, removed.as_ref());
     let case = find(&cases, &file.case)
@@ -36,20 +37,6 @@ pub fn replay(args: &ReplayArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     let (code, verdict) = verdict_of(&file, &trace);
     writeln!(out, "{verdict}")?;
     Ok(ExitCode::from(code))
-}
-
-fn read(path: &Path) -> Result<String, Failure> {
-    let mut text = String::new();
-    let read = match path == Path::new("-") {
-        true => io::stdin().read_to_string(&mut text).map(|_| ()),
-        false => std::fs::read_to_string(path).map(|read| text = read),
-    };
-    read.map(|()| text).map_err(|error| {
-        Failure::bad_input(
-            format!("cannot read {}: {error}", path.display()),
-            "`shootdown explain NAME --text` writes such a list; `-` reads standard input",
-        )
-    })
 }
 
 fn parse(name: &str, text: &str) -> Result<ReplayFile, Failure> {

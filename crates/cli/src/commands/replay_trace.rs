@@ -5,22 +5,15 @@ use serde::Serialize;
 use shootdown_bench::bench::Rates;
 use shootdown_bench::machine::Totals;
 use shootdown_bench::policy::PolicyKind;
-use shootdown_bench::trace::{MAGIC, Reader, Recorded, Replayed, TraceError, replay as run};
-use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use shootdown_bench::trace::{Recorded, Replayed, replay as run};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::bench_table::{self, LEGEND};
 use super::record_import::bytes_bar;
+use super::replay_input::Trace;
 use crate::args::ReplayArgs;
 use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
-
-/// A file that begins as traces do.
-pub struct Trace {
-    path: PathBuf,
-    length: u64,
-}
 
 /// One policy's line of JSON.
 #[derive(Serialize)]
@@ -33,37 +26,11 @@ struct Record<'a> {
     rates: Rates,
 }
 
-/// Returns the trace at `path`, if it begins as one. What cannot be opened is for the reader of lists to name.
-///
-/// # Errors
-/// A trace of another version, or one whose header cannot be.
-pub fn open(path: &Path) -> Result<Option<Trace>, Failure> {
-    let Ok(mut file) = File::open(path) else { return Ok(None) };
-    let mut start = [0; MAGIC.len()];
-    if file.read_exact(&mut start).is_err() || start != MAGIC {
-        return Ok(None);
-    }
-    let length = file.metadata().map(|data| data.len()).unwrap_or(0);
-    let trace = Trace { path: path.to_owned(), length };
-    trace.reader()?;
-    Ok(Some(trace))
-}
-
-impl Trace {
-    fn reader(&self) -> Result<Reader<BufReader<File>>, Failure> {
-        let file = File::open(&self.path).map_err(TraceError::from);
-        file.and_then(|file| Reader::new(BufReader::new(file)))
-            .map_err(|error| Failure::bad_input(format!("{}: {error}", self.path.display()), REMEDY))
-    }
-}
-
-const REMEDY: &str = "record it again with `shootdown record-import FILE`";
-
 /// Replays a trace under each policy that is wanted.
 ///
 /// # Errors
 /// An unknown policy; a trace that is truncated or corrupt, after what was read of it has been reported.
-pub fn replay(args: &ReplayArgs, trace: Trace) -> Result<ExitCode, Failure> {
+pub fn replay(args: &ReplayArgs, trace: &Trace) -> Result<ExitCode, Failure> {
     // The oracle needs to know which pages are used, which no trace says.
     let known = PolicyKind::ALL.into_iter().filter(|kind| *kind != PolicyKind::ExactSharers);
     let policies = bench_table::policies(&args.policy, &known.collect::<Vec<_>>())?;
@@ -80,7 +47,7 @@ pub fn replay(args: &ReplayArgs, trace: Trace) -> Result<ExitCode, Failure> {
             writeln!(out, "{}", json(*policy, args.tags, &replayed)?)?;
         } else {
             if at == 0 {
-                writeln!(out, "{}. {LEGEND}\n", trace.path.display())?;
+                writeln!(out, "{}. {LEGEND}\n", trace.name)?;
                 bench_table::head(&mut out, "")?;
             }
             let totals = &replayed.outcome.totals;
@@ -96,10 +63,7 @@ pub fn replay(args: &ReplayArgs, trace: Trace) -> Result<ExitCode, Failure> {
     }
     drop(out);
     match broken {
-        Some(error) => Err(Failure::bad_input(
-            format!("{}: {error}; what came before it is reported above", trace.path.display()),
-            REMEDY,
-        )),
+        Some(error) => Err(trace.failure(&format!("{error}; what came before it is reported above"))),
         None => Ok(ExitCode::from(if sound { AS_EXPECTED } else { NOT_AS_EXPECTED })),
     }
 }
@@ -115,6 +79,9 @@ fn said(out: &mut impl Write, recorded: &Recorded, models: &[(&str, u64)]) -> io
         HumanCount(recorded.local),
         HumanCount(recorded.switches)
     )?;
+    if recorded.wrong_cpus > 0 {
+        writeln!(out, "  {} CPUs were called that had left the space.", HumanCount(recorded.wrong_cpus))?;
+    }
     for (name, sends) in models.iter().filter(|(name, _)| name.starts_with("linux-x86")) {
         writeln!(out, "  {name} turns to other CPUs {} times.", HumanCount(*sends))?;
     }
