@@ -1,7 +1,8 @@
 //! The shipped traces, against what the recorded kernel itself said that it did.
 
 use shootdown_bench::policy::PolicyKind;
-use shootdown_bench::trace::{Reader, Replayed, TraceError, replay};
+use shootdown_bench::trace::{Entry, Reader, Replayed, TraceError, Writer, replay};
+use std::io::Cursor;
 use std::path::PathBuf;
 
 const TRACES: [&str; 2] = ["linux61-4cpu-threads.sdt", "linux61-4cpu-storm.sdt"];
@@ -46,4 +47,30 @@ fn what_a_truncated_trace_still_holds_is_counted() {
     let run = replayed(&whole[..90_000], PolicyKind::Shootdown);
     assert!(matches!(run.error, Some(TraceError::Truncated(90_000))), "{:?}", run.error);
     assert!(run.recorded.entries > 10_000 && run.outcome.totals.sent > 0);
+}
+
+#[test]
+fn linux_calls_members_that_are_elsewhere_once_a_second_and_they_leave() {
+    let mut trace = Cursor::new(Vec::new());
+    let mut writer = Writer::new(&mut trace).expect("memory");
+    let start = [
+        (0, Entry::Create(0)),
+        (0, Entry::Run(0)),
+        (1, Entry::Run(0)),
+        (1, Entry::Create(1)),
+        (1, Entry::Run(1)),
+    ];
+    for (at, (cpu, entry)) in start.into_iter().enumerate() {
+        writer.add(10 * at as u64, cpu, entry).expect("memory");
+    }
+    for at in 1..30 {
+        writer.add(110_000 * at, 0, Entry::Flush { pages: 1, tables: false, space: 0 }).expect("memory");
+    }
+    writer.finish(2).expect("memory");
+    let trace = trace.into_inner();
+    // Nine flushes find the other CPU elsewhere, the tenth is the first after a second.
+    let totals = replayed(&trace, PolicyKind::LinuxX86).outcome.totals;
+    assert_eq!((totals.remote_flushes, totals.sent), (10, 1));
+    let totals = replayed(&trace, PolicyKind::LinuxX86Exact).outcome.totals;
+    assert_eq!((totals.remote_flushes, totals.sent), (0, 0));
 }

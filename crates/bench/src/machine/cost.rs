@@ -57,3 +57,6 @@ pub const COSTS: Costs = Costs {
     walk: 60,
     broadcast: 600,
 };
+
+/// Cycles of a second, where a policy or a recording counts time.
+pub const SECOND: u64 = 2_000_000_000;

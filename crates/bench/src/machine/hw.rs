@@ -134,6 +134,11 @@ impl Hw {
         &mut self.cpus[self.current as usize]
     }
 
+    /// Returns the current CPU's clock, in cycles.
+    pub(crate) fn now(&mut self) -> u64 {
+        self.me().now
+    }
+
     /// Adds to the current CPU's clock.
     pub(crate) fn advance(&mut self, cycles: u64) {
         self.me().now += cycles;

@@ -16,6 +16,7 @@ mod tally;
 mod tlb;
 
 pub use cost::COSTS;
+pub(crate) use cost::SECOND;
 pub(crate) use hw::{forget_lines, with};
 pub use operation::{ByOperation, Operation, Spent};
 pub(crate) use run::suspend;

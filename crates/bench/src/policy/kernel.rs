@@ -4,7 +4,7 @@ use super::state::{Call, Cpu, SLOTS, Slot, Space, State, What, words};
 use super::style::{Counts, Lazy, Mask, Style, Tags, Transport};
 use super::{Policy, Request};
 use crate::machine::model::{fence, let_others_go_first, me, wait_until};
-use crate::machine::{PageTables, Pages, with};
+use crate::machine::{PageTables, Pages, SECOND, with};
 use std::cell::{RefCell, RefMut};
 
 /// Flushes of a CPU after which powerpc asks members to go (`tlb_mm_cpumask_trim_timer`).
@@ -234,7 +234,11 @@ impl Kernel {
                 if !members.is_empty() {
                     with(|hw| hw.totals.remote_flushes += 1);
                 }
-                members.into_iter().filter(|&cpu| self.must_be_told(cpu, request.space, tables)).collect()
+                let trims = !members.is_empty() && self.trims(request.space);
+                let is_reached = |cpu: &u32| {
+                    self.must_be_told(*cpu, request.space, tables) || trims && !self.cpu(*cpu).lazy
+                };
+                members.into_iter().filter(is_reached).collect()
             }
         }
     }
@@ -252,6 +256,17 @@ impl Kernel {
         members
     }
 
+    /// Whether a flush also reaches members that are elsewhere, once a second, so that they take their bits away.
+    fn trims(&self, space: u32) -> bool {
+        let now = with(|hw| hw.now());
+        let mut space = self.space(space);
+        if self.style.mask != Mask::UntilUseless || now <= space.next_trim {
+            return false;
+        }
+        space.next_trim = now + SECOND;
+        true
+    }
+
     fn must_be_told(&self, cpu: u32, space: u32, tables: PageTables) -> bool {
         if self.style.lazy != Lazy::Skipped || tables == PageTables::Freed {
             return true;
@@ -262,7 +277,7 @@ impl Kernel {
             (state.lazy, state.loaded)
         };
         if self.style.mask == Mask::UntilUseless && !lazy {
-            // 6.13 and later look at what is loaded as well, and send IPIs to members that are elsewhere only once a second.
+            // 6.13 and later look at what is loaded as well.
             words::loaded(cpu).read();
             return loaded == Some(space);
         }
@@ -391,6 +406,7 @@ impl Policy for Kernel {
             words::identities().update();
         }
         self.state.borrow_mut().create(space);
+        self.space(space).next_trim = with(|hw| hw.now()) + SECOND;
     }
 
     fn switch(&self, space: u32) {

@@ -32,6 +32,8 @@ pub(super) struct Space {
     /// CPUs that run a program in it or borrow it (Linux: `mm_users`).
     pub(super) users: u32,
     pub(super) ended: bool,
+    /// The time after which a flush reaches members that are elsewhere too (Linux: `next_trim_cpumask`).
+    pub(super) next_trim: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]

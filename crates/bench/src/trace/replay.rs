@@ -1,7 +1,7 @@
 //! Runs a trace under a policy.
 
 use super::format::{Entry, Reader, Seen, TraceError};
-use crate::machine::{CpuCount, Op, Outcome, PageTables, Pages, Source, run};
+use crate::machine::{CpuCount, Op, Outcome, PageTables, Pages, SECOND, Source, run};
 use crate::policy::{PolicyKind, policy};
 use serde::Serialize;
 use std::cell::RefCell;
@@ -9,7 +9,7 @@ use std::collections::{HashSet, VecDeque};
 use std::io::Read;
 
 /// Cycles of a microsecond.
-const MICRO: u64 = 2_000;
+const MICRO: u64 = SECOND / 1_000_000;
 /// Where pages that a flush names are put; a trace does not say.
 const FIRST_PAGE: u64 = 0x1000;
 

@@ -138,7 +138,7 @@ const TRACE_CMD: Dialect = Dialect { name: "trace-cmd", tool: Tool::TraceCmd, tg
 const PERF: Dialect = Dialect { name: "perf", tool: Tool::Perf, tgid: false, flags: "", ..TRACEFS };
 
 /// The ways of printing that are read.
-pub const DIALECTS: [Dialect; 22] = [
+pub const DIALECTS: [Dialect; 23] = [
     TRACEFS,
     Dialect { name: "numbers with 0x", variant: true, ..TRACEFS },
     Dialect { name: "no record-tgid", tgid: false, ..TRACEFS },
@@ -152,6 +152,14 @@ pub const DIALECTS: [Dialect; 22] = [
     Dialect { name: "kernel log", prefix: "[  123.456789] ", ..TRACEFS },
     Dialect { name: "kernel log with caller", prefix: "<4>[  123.456789][    T1] ", ..TRACEFS },
     Dialect { name: "latency-format", tool: Tool::Latency, tgid: false, clock: Clock::SinceStart, ..TRACEFS },
+    Dialect {
+        name: "ftrace_dump",
+        tool: Tool::Latency,
+        tgid: false,
+        clock: Clock::SinceStart,
+        prefix: "[  123.456789] ",
+        ..TRACEFS
+    },
     TRACE_CMD,
     Dialect { name: "trace-cmd 3.1 with plugins", flags: "", variant: true, ..TRACE_CMD },
     Dialect { name: "trace-cmd -t", clock: Clock::Nanos, ..TRACE_CMD },

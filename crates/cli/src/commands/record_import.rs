@@ -187,9 +187,15 @@ fn notes(found: &Imported) -> Vec<String> {
     if !found.events.contains_key("sched_process_fork") {
         notes.push("no sched_process_fork: a new task has a space of its own".to_owned());
     }
-    if found.lost > 0 || found.lost_unknown > 0 {
-        let unknown = if found.lost_unknown > 0 { " and an unknown number" } else { "" };
-        notes.push(format!("{}{unknown} of events were lost; counts are too low", HumanCount(found.lost)));
+    let unknown = "an unknown number of";
+    let lost = match (found.lost, found.lost_unknown) {
+        (0, 0) => None,
+        (0, _) => Some(unknown.to_owned()),
+        (count, 0) => Some(HumanCount(count).to_string()),
+        (count, _) => Some(format!("{} and {unknown}", HumanCount(count))),
+    };
+    if let Some(lost) = lost {
+        notes.push(format!("{lost} events were lost; counts are too low"));
     }
     if found.overwritten > 0 {
         let gone = HumanCount(found.overwritten);

@@ -215,7 +215,11 @@ impl Lines {
             if Known::begins(context.body) {
                 let first = self.body.map_or(1, |(_, first)| first);
                 let what = format!("the event is printed otherwise than those from line {first} on");
-                return Err(self.refuse(line, what, "give one recording at a time, printed with the same options"));
+                return Err(self.refuse(
+                    line,
+                    what,
+                    "give one recording at a time, printed with the same options",
+                ));
             }
             self.found.others += 1;
             return Ok(None);
@@ -223,7 +227,11 @@ impl Lines {
         self.body.get_or_insert((body, self.found.lines));
         let event = known.read(fields, body).map_err(|BadField { field, found }| {
             let what = format!("{}: {field} cannot be read from {found}", known.name());
-            self.refuse(line, what, "print it again, whole and without option raw; report a field that a newer kernel prints")
+            self.refuse(
+                line,
+                what,
+                "print it again, whole and without option raw; report a field that a newer kernel prints",
+            )
         })?;
         *self.found.events.entry(known.name()).or_default() += 1;
         if let Event::Flush { reason, .. } = event {
