@@ -105,7 +105,7 @@ impl Known {
     }
 
     /// Finds the event of a body, and the text of its fields.
-    pub fn find<'a>(body: &'a [u8], style: Body) -> Option<(Self, &'a [u8])> {
+    pub fn find(body: &[u8], style: Body) -> Option<(Self, &[u8])> {
         let body = match style {
             Body::Perf => split_first(body, b":")?.1,
             _ => body,

@@ -94,11 +94,14 @@ impl fmt::Display for Layout {
     }
 }
 
+/// Reads on after a name.
+type Reader = fn(&[u8]) -> Option<(Layout, Context<'_>)>;
+
 impl Style {
     /// Reads what stands before an event.
     pub fn read(self, line: &[u8]) -> Option<(Layout, Context<'_>)> {
         let text = skip_spaces(line);
-        let (ends_name, read): (u8, fn(&[u8]) -> Option<(Layout, Context<'_>)>) = match self {
+        let (ends_name, read): (u8, Reader) = match self {
             Self::Standard => (b'-', standard),
             Self::Latency => (b'-', latency),
             Self::Perf => (b' ', perf),
