@@ -35,7 +35,7 @@ pub struct ImportOptions {
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// Who printed the text, and with which options.
+    /// The tool that printed the text, and its options.
     pub dialect: String,
     /// The kernel, if anything says which.
     pub kernel: Option<String>,
