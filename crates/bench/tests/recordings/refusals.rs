@@ -1,4 +1,4 @@
-//! What is refused, and what is said then.
+//! Refusals, and what they say.
 
 use super::story::{DIALECTS, What, story};
 use super::{named, read, steps};

@@ -181,8 +181,7 @@ fn notes(found: &Imported) -> Vec<String> {
     let forks = found.forks_by_tgid + found.forks_inferred;
     if found.forks_inferred > 0 {
         let (inferred, forks) = (HumanCount(found.forks_inferred), HumanCount(forks));
-        notes
-            .push(format!("without a TGID it is inferred of {inferred} of {forks} forks who shares a space"));
+        notes.push(format!("{inferred} of {forks} forks have no TGID; that they share a space is inferred"));
     }
     if !found.events.contains_key("sched_process_fork") {
         notes.push("no sched_process_fork: a new task has a space of its own".to_owned());

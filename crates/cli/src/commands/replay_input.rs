@@ -15,7 +15,7 @@ const LIST_BYTES: u64 = 1 << 26;
 const LIST_REMEDY: &str = "`shootdown explain NAME --text` writes such a list; `-` reads standard input";
 pub const TRACE_REMEDY: &str = "record it again with `shootdown record-import FILE`";
 
-/// What is replayed.
+/// A list of moves, or a trace.
 pub enum Input {
     /// The text of a list of moves.
     Moves(String),
@@ -80,7 +80,7 @@ fn is_list(start: &[u8]) -> bool {
 /// Where a trace can be read again.
 enum Kept<R> {
     There(File),
-    /// What is read goes into this file too.
+    /// A pipe; the bytes that were read go into this file too.
     Copied(R, File),
 }
 
@@ -108,7 +108,7 @@ impl Trace {
         rewound.and_then(|_| Reader::new(BufReader::new(file))).map_err(|error| self.failure(&error))
     }
 
-    /// What is said of a trace that cannot be read.
+    /// The refusal of a trace that cannot be read.
     pub fn failure(&self, error: &impl std::fmt::Display) -> Failure {
         Failure::bad_input(format!("{}: {error}", self.name), TRACE_REMEDY)
     }

@@ -86,7 +86,7 @@ pub struct Imported {
 /// Reads a recording from `input` and writes a trace; `progress` is told of the bytes read.
 ///
 /// # Errors
-/// The first line that cannot be read, or why the recording means nothing. What is in `out` by then is no trace.
+/// The first line that cannot be read, or why the recording means nothing. Then `out` holds no trace.
 pub fn import(
     mut input: impl BufRead,
     out: impl Write + Seek,
