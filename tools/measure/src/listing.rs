@@ -92,7 +92,8 @@ pub fn sequences(source: &str) -> Vec<&str> {
                 !word.is_empty()
                     && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
             };
-            let words: Vec<&str> = list.split(", ").collect();
+            // With operands or without.
+            let words: Vec<&str> = list.split('(').next().unwrap_or_default().split(", ").collect();
             if words.iter().all(is_name) {
                 names.extend(words);
             }
@@ -128,8 +129,8 @@ mod tests {
     #[test]
     fn functions_and_entries_of_macros_are_sequences() {
         let source = "pub unsafe fn isb() {\nmacro_rules! m {\n    tlbi_vae1, \"tlbi vae1, {}\", \"x\";\n    \
-                      read_a, write_a, \"a\", \"b\";\n            \"invlpgb\", \"x\"\n            pub unsafe fn $name() {\n\
+                      read_a, write_a, \"a\", \"b\";\n    fence_b(b: B = u64::from(b.n())), \"+h\", \"x\";\n            \"invlpgb\", \"x\"\n            pub unsafe fn $name() {\n\
                       pub fn f(a: u32) {\nfn private() {\n";
-        assert_eq!(sequences(source), ["isb", "tlbi_vae1", "read_a", "write_a", "f"]);
+        assert_eq!(sequences(source), ["isb", "tlbi_vae1", "read_a", "write_a", "fence_b", "f"]);
     }
 }

@@ -1,7 +1,14 @@
 //! Operands of the instructions.
 
+mod guest;
+
 use core::fmt;
 use shootdown::flush::VirtAddr;
+
+pub use guest::{
+    GuestMode, GuestRoot, VMID_FIELD, Vmid, hgatp, page_operand, remote_guest_fence, remote_guest_page_fence,
+    vmid_bits, vmid_of,
+};
 
 /// How many levels of page tables there are: the mode field of satp (Priv, satp).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +90,10 @@ pub enum EncodeError {
     Asid(u16),
     /// Not the address of a page table.
     Root(u64),
+    /// More bits than this machine's VMIDs have.
+    Vmid(u16),
+    /// Not the address of a guest's top-level page table.
+    GuestRoot(u64),
 }
 
 impl fmt::Display for EncodeError {
@@ -91,6 +102,10 @@ impl fmt::Display for EncodeError {
             Self::Asid(number) => write!(f, "{number:#x} has more bits than this machine's ASIDs"),
             Self::Root(address) => {
                 write!(f, "{address:#x} is no root: it must be a multiple of 0x1000 below 1 << 56")
+            }
+            Self::Vmid(number) => write!(f, "{number:#x} has more bits than this machine's VMIDs"),
+            Self::GuestRoot(address) => {
+                write!(f, "{address:#x} is no root of a guest: it must be a multiple of 0x4000 below 1 << 56")
             }
         }
     }
@@ -168,6 +183,14 @@ const ALL: u64 = u64::MAX;
 
 /// Builds the call that runs `sfence.vma` on `harts`: for `asid`, or for all and for global translations.
 pub const fn remote_fence(harts: Harts, span: Span, asid: Option<Asid>) -> SbiCall {
+    match asid {
+        Some(asid) => rfence(REMOTE_SFENCE_VMA_ASID, harts, span, asid.0),
+        None => rfence(REMOTE_SFENCE_VMA, harts, span, 0),
+    }
+}
+
+/// Builds a call of the extension; `tag` is an ASID or a VMID, or 0 where the function takes none.
+const fn rfence(function: u64, harts: Harts, span: Span, tag: u16) -> SbiCall {
     let (mask, base) = match harts {
         Harts::All => (0, ALL),
         Harts::Mask { mask, base } => (mask, base),
@@ -177,11 +200,7 @@ pub const fn remote_fence(harts: Harts, span: Span, asid: Option<Asid>) -> SbiCa
         // Start and size of 0 stand for all addresses; so would no bytes at all.
         Span::Bytes { start, size } => (start, size),
     };
-    let (function, asid) = match asid {
-        Some(asid) => (REMOTE_SFENCE_VMA_ASID, asid.0 as u64),
-        None => (REMOTE_SFENCE_VMA, 0),
-    };
-    SbiCall { extension: RFENCE, function, arguments: [mask, base, start, size, asid] }
+    SbiCall { extension: RFENCE, function, arguments: [mask, base, start, size, tag as u64] }
 }
 
 /// Interrupt enable, a bit of sstatus (Priv, sstatus).

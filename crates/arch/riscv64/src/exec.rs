@@ -3,7 +3,7 @@
 //! All but the reads are fences or change translation, so none is `nomem` or `readonly`: the compiler must keep
 //! page-table accesses on their side.
 
-use crate::encode::{ASID_FIELD, Asid, SSTATUS_SIE, SbiCall};
+use crate::encode::{ASID_FIELD, Asid, SSTATUS_SIE, SbiCall, VMID_FIELD, Vmid};
 use core::arch::asm;
 use shootdown::flush::VirtAddr;
 
@@ -194,6 +194,103 @@ pub unsafe fn sfence_inval_ir() {
             options(nostack, preserves_flags)
         );
     }
+}
+
+/// Makes functions of fences for guests. Each takes the operands that it names; the others are x0, which stands for all.
+macro_rules! guest_fence {
+    ($($name:ident($($operand:ident: $type:ty = $value:expr),*), $extension:literal, $instruction:literal, $what:literal;)+) => {
+        $(
+            #[doc = concat!("Drops ", $what, ", on this hart.")]
+            ///
+            /// # Safety
+            /// The caller must ensure that:
+            /// 1. it runs in HS-mode of a hart with the hypervisor extension, and with Svinval where the name says so.
+            #[inline]
+            pub unsafe fn $name($($operand: $type),*) {
+                // HW: Priv, HFENCE.VVMA, HFENCE.GVMA and Svinval. An operand in a register other than x0 is meant even
+                // where it is 0.
+                // SAFETY: 1. the caller's.
+                unsafe {
+                    asm!(
+                        ".option push",
+                        concat!(".option arch, ", $extension),
+                        $instruction,
+                        ".option pop",
+                        $(in(reg) $value,)*
+                        options(nostack, preserves_flags)
+                    );
+                }
+            }
+        )+
+    };
+}
+
+guest_fence! {
+    hfence_gvma_all(), "+h", "hfence.gvma zero, zero", "G-stage translations of all guests, tables too";
+    hfence_gvma_vmid(vmid: Vmid = u64::from(vmid.number())), "+h", "hfence.gvma zero, {}", "G-stage translations of one guest, tables too";
+    hfence_gvma_page(operand: u64 = operand, vmid: Vmid = u64::from(vmid.number())), "+h", "hfence.gvma {}, {}", "the leaf G-stage translations of a guest physical address of one guest";
+    hinval_gvma_page(operand: u64 = operand, vmid: Vmid = u64::from(vmid.number())), "+h, +svinval", "hinval.gvma {}, {}", "what [`hfence_gvma_page`] drops, between [`sfence_w_inval`] and [`sfence_inval_ir`]";
+    hfence_vvma_all(), "+h", "hfence.vvma zero, zero", "the own translations of the guest whose VMID hgatp holds, tables too";
+    hfence_vvma_asid(asid: Asid = u64::from(asid.number())), "+h", "hfence.vvma zero, {}", "what the guest whose VMID hgatp holds made under one ASID, tables too, global translations excepted";
+    hfence_vvma_address(address: VirtAddr = address.0), "+h", "hfence.vvma {}, zero", "the leaf translations of an address that the guest made whose VMID hgatp holds, global ones as well";
+    hfence_vvma_address_asid(address: VirtAddr = address.0, asid: Asid = u64::from(asid.number())), "+h", "hfence.vvma {}, {}", "the leaf translations of an address that the guest made whose VMID hgatp holds, under one ASID, global ones excepted";
+    hinval_vvma_address(address: VirtAddr = address.0), "+h, +svinval", "hinval.vvma {}, zero", "what [`hfence_vvma_address`] drops, between [`sfence_w_inval`] and [`sfence_inval_ir`]";
+    hinval_vvma_address_asid(address: VirtAddr = address.0, asid: Asid = u64::from(asid.number())), "+h, +svinval", "hinval.vvma {}, {}", "what [`hfence_vvma_address_asid`] drops, between [`sfence_w_inval`] and [`sfence_inval_ir`]";
+}
+
+/// Reads hgatp.
+///
+/// # Safety
+/// The caller must ensure that:
+/// 1. it runs in HS-mode of a hart with the hypervisor extension.
+#[inline]
+pub unsafe fn read_hgatp() -> u64 {
+    let value;
+    // HW: Priv, hgatp, by its number, which every assembler takes.
+    // SAFETY: 1. the caller's.
+    unsafe { asm!("csrr {}, 0x680", out(reg) value, options(nostack, preserves_flags)) };
+    value
+}
+
+/// Writes hgatp. Orders nothing and drops nothing: a fence follows where either matters.
+///
+/// # Safety
+/// The caller must ensure that:
+/// 1. it runs in HS-mode of a hart with the hypervisor extension;
+/// 2. `value` names a root of a guest that stays allocated while loaded.
+#[inline]
+pub unsafe fn write_hgatp(value: u64) {
+    // HW: Priv, hgatp: no fence.
+    // SAFETY: 1. and 2. the caller's.
+    unsafe { asm!("csrw 0x680, {}", in(reg) value, options(nostack, preserves_flags)) };
+}
+
+/// Returns what hgatp holds after it was written `root` with all ones in its VMID field, with hgatp as it was before.
+///
+/// # Safety
+/// The caller must ensure that:
+/// 1. it runs in HS-mode of a hart with the hypervisor extension, with interrupts off;
+/// 2. `root` is a mode and a root of a guest, which stays allocated.
+pub unsafe fn probe_vmid(root: u64) -> u64 {
+    let probed;
+    // HW: Priv, hgatp: bits that are not there read 0. In Bare mode all fields are 0, so the probe brings a mode. The fence
+    // drops what was cached under the probed number, and orders the change of mode.
+    // SAFETY: 1. and 2. the caller's.
+    unsafe {
+        asm!(
+            ".option push",
+            ".option arch, +h",
+            "or {probed}, {root}, {field}",
+            "csrrw {old}, 0x680, {probed}",
+            "csrr {probed}, 0x680",
+            "csrw 0x680, {old}",
+            "hfence.gvma zero, zero",
+            ".option pop",
+            old = out(reg) _, probed = out(reg) probed, root = in(reg) root, field = in(reg) VMID_FIELD,
+            options(nostack, preserves_flags)
+        );
+    }
+    probed
 }
 
 /// Calls the execution environment and returns its error code, 0 for none.

@@ -1,7 +1,8 @@
 //! TLB instructions of RISC-V with 64 bits, and the part of a [`shootdown::Platform`] that is made of them.
 //!
 //! [`Mmu`] has the bodies of `flush_local`, `install`, `flush_remote` and the interrupt methods; an embedder adds its
-//! interrupts between processors, its per-CPU memory and its frames. [`encode`] computes operands and [`Strategies`]
+//! interrupts between processors, its per-CPU memory and its frames. [`Stage2`] does the same for the guests of a hypervisor,
+//! whose tags are VMIDs. [`encode`] computes operands and [`Strategies`]
 //! chooses instructions, both pure and tested on any host; [`exec`] runs one sequence a function, on RISC-V alone.
 //!
 //! A request that the hardware cannot carry out exactly is widened, never narrowed: a tag that is no ASID of this machine
@@ -17,11 +18,18 @@ pub mod encode;
 #[cfg(any(target_arch = "riscv64", doc))]
 #[expect(unsafe_code, reason = "one instruction sequence a function")]
 pub mod exec;
+mod guest;
 #[cfg(any(target_arch = "riscv64", doc))]
 #[expect(unsafe_code, reason = "carries plans out")]
 mod mmu;
 mod plan;
+#[cfg(any(target_arch = "riscv64", doc))]
+#[expect(unsafe_code, reason = "carries sequences out")]
+mod stage2;
 
+pub use guest::{GuestFence, GuestInstall, GuestStep, GuestTlbs, Guests, Handover};
 #[cfg(any(target_arch = "riscv64", doc))]
 pub use mmu::Mmu;
 pub use plan::{Install, Pages, RANGE_CEILING, SatpWrite, Step, Strategies};
+#[cfg(any(target_arch = "riscv64", doc))]
+pub use stage2::Stage2;

@@ -146,7 +146,7 @@ fn fence_asid(asid: Asid) {
 
 /// Runs `invalidate` for each page, between the two fences that Svinval asks for.
 #[inline]
-fn pipelined(pages: Pages, invalidate: impl Fn(shootdown::flush::VirtAddr)) {
+pub(crate) fn pipelined(pages: Pages, invalidate: impl Fn(shootdown::flush::VirtAddr)) {
     // SAFETY: 1. the caller of `Mmu::new` ensures it; Svinval is used where it exists.
     unsafe { exec::sfence_w_inval() };
     pages.for_each(invalidate);

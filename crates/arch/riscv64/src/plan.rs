@@ -159,7 +159,7 @@ impl Strategies {
             Scope::All => None,
         };
         let span = match leaves {
-            Some(pages) => Span::Bytes { start: pages.next, size: pages.count * pages.stride },
+            Some(pages) => pages.span(),
             None => Span::All,
         };
         let asid = match tag {
@@ -191,15 +191,43 @@ impl Pages {
         Self { next: range.start().0, stride: stride.bytes(), count }
     }
 
+    /// Returns the smallest pages that hold `size` bytes from `start`; nothing where there are none of them, or they go
+    /// round the end of the address space.
+    pub(crate) const fn holding(start: u64, size: u64) -> Option<Self> {
+        const PAGE: u64 = 0x1000;
+        let next = start & !(PAGE - 1);
+        match size.checked_sub(1) {
+            Some(most) => match start.checked_add(most) {
+                Some(last) => Some(Self { next, stride: PAGE, count: (last - next) / PAGE + 1 }),
+                None => None,
+            },
+            None => None,
+        }
+    }
+
     /// Number of pages that are left.
     pub const fn count(&self) -> u64 {
         self.count
     }
 
+    pub(crate) const fn at_most(&self, ceiling: u64) -> bool {
+        self.count <= ceiling
+    }
+
+    /// The last page. There is one.
+    pub(crate) const fn end(&self) -> VirtAddr {
+        VirtAddr(self.next + (self.count - 1) * self.stride)
+    }
+
+    /// All their bytes.
+    pub(crate) const fn span(&self) -> Span {
+        Span::Bytes { start: self.next, size: self.count * self.stride }
+    }
+
     const fn valid(&self, mode: Mode) -> bool {
         // Both ends in the same half: a range across the hole has pages in it.
-        let last = self.next + (self.count - 1) * self.stride;
-        mode.is_valid(VirtAddr(self.next)) && mode.is_valid(VirtAddr(last)) && self.next >> 63 == last >> 63
+        let last = self.end();
+        mode.is_valid(VirtAddr(self.next)) && mode.is_valid(last) && self.next >> 63 == last.0 >> 63
     }
 }
 
