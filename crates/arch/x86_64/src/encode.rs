@@ -1,8 +1,15 @@
 //! Operands of the instructions.
 
+mod guest;
+
 use core::fmt;
 use shootdown::flush::VirtAddr;
 use shootdown::tags::OnInstall;
+
+pub use guest::{
+    EptLevels, Eptp, GuestAsid, InveptDescriptor, InveptType, InvvpidDescriptor, InvvpidType, TlbControl,
+    VMCB_ASID, VMCB_NESTED_CR3, VMCB_TLB_CONTROL, VMCS_EPT_POINTER, VMCS_VPID, Vpid,
+};
 
 /// A process-context identifier: 12 bits (SDM 4.10.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +79,10 @@ pub enum EncodeError {
     Address(VirtAddr),
     /// More pages than one instruction takes, or none.
     Count(u64),
+    /// A VPID of 0, which is the host's.
+    Vpid(u16),
+    /// An ASID of 0, which is the host's, or one that this CPU lacks.
+    GuestAsid(u32),
 }
 
 impl fmt::Display for EncodeError {
@@ -84,6 +95,13 @@ impl fmt::Display for EncodeError {
                 write!(f, "{address:#x} is no root: it must be a multiple of 0x1000 below 1 << 52")
             }
             Self::Address(address) => write!(f, "{:#x} is not canonical", address.0),
+            Self::Vpid(number) => write!(f, "{number:#x} is no guest's VPID: 0 is the host's"),
+            Self::GuestAsid(number) => {
+                write!(
+                    f,
+                    "{number:#x} is no guest's ASID here: 0 is the host's, and CPUID 8000_000A.EBX is the end"
+                )
+            }
             Self::Count(count) => write!(f, "{count} pages do not fit one instruction; split the range"),
         }
     }

@@ -3,7 +3,10 @@
 //! All but the reads are invalidations or ordering points, so none is `nomem` or `readonly`: the compiler must keep
 //! page-table accesses on their side.
 
-use crate::encode::{CR4_PGE, Invlpgb, InvpcidDescriptor, InvpcidType};
+use crate::encode::{
+    CR4_PGE, GuestAsid, InveptDescriptor, InveptType, Invlpgb, InvpcidDescriptor, InvpcidType,
+    InvvpidDescriptor, InvvpidType,
+};
 use crate::features::{Leaf, Leaves};
 use core::arch::{asm, x86_64};
 use shootdown::flush::VirtAddr;
@@ -147,6 +150,84 @@ pub unsafe fn tlbsync() {
     unsafe { asm!(".byte 0x0f, 0x01, 0xff", options(nostack, preserves_flags)) };
 }
 
+/// Drops what EPT made of guest physical addresses, alone and combined with guests' own translations; returns whether the
+/// CPU did.
+///
+/// # Safety
+/// The caller must ensure that:
+/// 1. it runs in VMX root operation, in ring 0, on a CPU that has INVEPT.
+#[inline]
+pub unsafe fn invept(kind: InveptType, descriptor: InveptDescriptor) -> bool {
+    let done: u8;
+    // HW: SDM volume 3C, INVEPT: CF or ZF is set where it failed, as with a type that the CPU lacks. Page-table stores come
+    // before it by the engine's full fence.
+    // SAFETY: 1. the caller's; the descriptor is readable.
+    unsafe {
+        asm!(
+            "invept {}, [{}]",
+            "seta {}",
+            in(reg) kind as u64, in(reg) &raw const descriptor, lateout(reg_byte) done,
+            options(nostack)
+        );
+    }
+    done != 0
+}
+
+/// Drops translations by VPID; returns whether the CPU did.
+///
+/// # Safety
+/// The caller must ensure that:
+/// 1. it runs in VMX root operation, in ring 0, on a CPU that has INVVPID.
+#[inline]
+pub unsafe fn invvpid(kind: InvvpidType, descriptor: InvvpidDescriptor) -> bool {
+    let done: u8;
+    // HW: SDM volume 3C, INVVPID: CF or ZF is set where it failed.
+    // SAFETY: 1. the caller's; the descriptor is readable.
+    unsafe {
+        asm!(
+            "invvpid {}, [{}]",
+            "seta {}",
+            in(reg) kind as u64, in(reg) &raw const descriptor, lateout(reg_byte) done,
+            options(nostack)
+        );
+    }
+    done != 0
+}
+
+/// Drops the translation of a guest's virtual address under an ASID. A guest *physical* address is nothing to it.
+///
+/// # Safety
+/// The caller must ensure that:
+/// 1. it runs in ring 0, with EFER.SVME set.
+#[inline]
+pub unsafe fn invlpga(address: VirtAddr, asid: GuestAsid) {
+    // HW: APM volume 3, INVLPGA: 0F 01 DF, which assemblers write with other operands from release to release.
+    // SAFETY: 1. the caller's.
+    unsafe {
+        asm!(
+            ".byte 0x0f, 0x01, 0xdf",
+            in("rax") address.0, in("ecx") asid.number(),
+            options(nostack, preserves_flags)
+        );
+    }
+}
+
+/// Reads an MSR.
+///
+/// # Safety
+/// The caller must ensure that:
+/// 1. it runs in ring 0, on a CPU that has the MSR.
+#[inline]
+pub unsafe fn read_msr(number: u32) -> u64 {
+    let (low, high): (u32, u32);
+    // HW: SDM volume 2B, RDMSR.
+    // SAFETY: 1. the caller's.
+    unsafe {
+        asm!("rdmsr", in("ecx") number, out("eax") low, out("edx") high, options(nostack, preserves_flags));
+    }
+    u64::from(high) << 32 | u64::from(low)
+}
+
 /// Turns interrupts off and returns RFLAGS from before.
 ///
 /// # Safety
@@ -183,6 +264,7 @@ pub fn read_leaves() -> Leaves {
         basic1: leaf(1, first.eax),
         basic7: leaf(7, first.eax),
         extended8: leaf(0x8000_0008, extended.eax),
+        extended_a: leaf(0x8000_000a, extended.eax),
     }
 }
 

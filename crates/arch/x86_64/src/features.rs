@@ -24,6 +24,8 @@ pub struct Leaves {
     pub basic7: Leaf,
     /// Leaf 8000_0008.
     pub extended8: Leaf,
+    /// Leaf 8000_000A, which [`crate::guest::Svm`] decodes.
+    pub extended_a: Leaf,
 }
 
 /// What a CPU can do about its TLB. Errata are taken off: what is listed here works.
@@ -112,6 +114,7 @@ mod tests {
             basic1: Leaf { eax: signature, ecx: 1 << 17, edx: 1 << 13, ..Leaf::default() },
             basic7: Leaf { ebx: 1 << 10, ecx: 1 << 16, ..Leaf::default() },
             extended8: Leaf { ebx: 1 << 3, edx: 7, ..Leaf::default() },
+            extended_a: Leaf::default(),
         }
     }
 

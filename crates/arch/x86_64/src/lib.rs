@@ -11,12 +11,13 @@
 //! ```
 //!
 //! [`encode`] computes operands and [`Plan`] chooses instructions, both pure and tested on any host; [`exec`] runs one
-//! sequence a function, on x86-64 alone. [`Features`] decodes CPUID, [`Strategies`] says what is used of it.
+//! sequence a function, on x86-64 alone. [`Features`] decodes CPUID, [`Strategies`] says what is used of it. [`guest`] has the
+//! second stage of hypervisors: EPT with VPIDs, and nested paging with ASIDs.
 //!
 //! A request that the hardware cannot carry out exactly is widened, never narrowed: a tag that is no PCID drops
 //! everything, a range that is not canonical drops the whole context.
 //!
-//! Manuals: SDM is Intel's Software Developer's Manual, volume 3A, order number 325384-080; APM is AMD's Architecture
+//! Manuals: SDM is Intel's Software Developer's Manual, volume 3A, order number 325384-080, and volumes 2 and 3C; APM is AMD's Architecture
 //! Programmer's Manual, volumes 2 and 3, publications 24593 and 24594.
 #![no_std]
 #![deny(unsafe_code)]
@@ -26,6 +27,7 @@ pub mod encode;
 #[expect(unsafe_code, reason = "one instruction sequence a function")]
 pub mod exec;
 mod features;
+pub mod guest;
 #[cfg(any(target_arch = "x86_64", doc))]
 #[expect(unsafe_code, reason = "carries plans out")]
 mod mmu;
