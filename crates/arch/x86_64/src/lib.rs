@@ -12,7 +12,7 @@
 //!
 //! [`encode`] computes operands and [`Plan`] chooses instructions, both pure and tested on any host; [`exec`] runs one
 //! sequence a function, on x86-64 alone. [`Features`] decodes CPUID, [`Strategies`] says what is used of it. [`guest`] has the
-//! second stage of hypervisors: EPT with VPIDs, and nested paging with ASIDs.
+//! second stage of hypervisors: EPT with VPIDs, and nested paging with ASIDs; [`rar`] has Intel's remote action requests.
 //!
 //! A request that the hardware cannot carry out exactly is widened, never narrowed: a tag that is no PCID drops
 //! everything, a range that is not canonical drops the whole context.
@@ -33,6 +33,7 @@ pub mod guest;
 mod mmu;
 pub mod paravirt;
 mod plan;
+pub mod rar;
 
 pub use features::{Features, Leaf, Leaves};
 #[cfg(any(target_arch = "x86_64", doc))]

@@ -299,6 +299,17 @@ impl Pages {
         self.count
     }
 
+    /// First address, count and size (0 for 4 KiB, 1 for 2 MiB, 2 for 1 GiB), unless they are more than `most` or not all
+    /// canonical.
+    pub(crate) const fn run_of(&self, most: u64, width: LinearWidth) -> Option<(u64, u64, u64)> {
+        let size = match self.stride {
+            0x1000 => 0,
+            0x20_0000 => 1,
+            _ => 2,
+        };
+        if self.count <= most && self.canonical(width) { Some((self.next, self.count, size)) } else { None }
+    }
+
     const fn canonical(&self, width: LinearWidth) -> bool {
         // Both ends in the same half: a range across the hole has pages in it.
         let last = self.next + (self.count - 1) * self.stride;
