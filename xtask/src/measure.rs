@@ -47,8 +47,10 @@ const TARGETS: [(&str, &str); 3] = [
     ("x86_64", "x86_64-unknown-none"),
     ("aarch64", "aarch64-unknown-none"),
 ];
-/// Assembly for it is unstable, and no core library is shipped: built by nightly, from source.
-const SPARC: (&str, &str) = ("sparc64", "sparc64-unknown-linux-gnu");
+/// Built by nightly, with the core library from source: assembly for sparc64 is unstable, and for none of them a core library is
+/// at hand everywhere.
+const FROM_SOURCE: [(&str, &str); 2] =
+    [("sparc64", "sparc64-unknown-linux-gnu"), ("loongarch64", "loongarch64-unknown-none-softfloat")];
 
 /// Builds and looks; returns what was looked at.
 ///
@@ -76,9 +78,8 @@ pub fn run(root: &Path, look: Look) -> Result<String> {
             command.arg(format!("{name}/{profile}={}", library.display()));
         }
     }
-    let with_sparc = matches!(look, Look::Arch(_)) && nightly_builds_core();
-    if with_sparc {
-        let (name, target) = SPARC;
+    let from_source = matches!(look, Look::Arch(_)) && nightly_builds_core();
+    for (name, target) in FROM_SOURCE.into_iter().filter(|_| from_source) {
         let build = format!("+nightly build -Zbuild-std=core --release {LIBRARY} --target {target}");
         process::run(&mut cargo(root, &build))?;
         let library = folder.join(target).join("release/libshootdown_measure.rlib");
@@ -86,9 +87,12 @@ pub fn run(root: &Path, look: Look) -> Result<String> {
     }
     process::run(&mut command)?;
     Ok(match look {
-        Look::Arch(_) if with_sparc => "listings of x86_64, aarch64, riscv64 as committed; and sparc64",
+        Look::Arch(_) if from_source => {
+            "listings of x86_64, aarch64, riscv64 as committed; and sparc64, loongarch64"
+        }
         Look::Arch(_) => {
-            "listings of x86_64, aarch64, riscv64 as committed; not sparc64, which needs a nightly toolchain with rust-src"
+            "listings of x86_64, aarch64, riscv64 as committed; not sparc64 and loongarch64, which need a nightly toolchain with \
+             rust-src"
         }
         Look::Size(_) => "at most 12 KiB of the engine on riscv64, built for size",
         Look::Panics => "no way to a panic but those that tools/measure/panics.txt argues",

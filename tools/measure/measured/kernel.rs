@@ -1,7 +1,9 @@
-//! A platform whose hardware part is an arch crate's; it is the same for all four.
+//! A platform whose hardware part is an arch crate's; it is the same for all five.
 
 #[cfg(target_arch = "aarch64")]
 use shootdown_aarch64 as arch;
+#[cfg(target_arch = "loongarch64")]
+use shootdown_loongarch64 as arch;
 #[cfg(target_arch = "riscv64")]
 use shootdown_riscv64 as arch;
 #[cfg(target_arch = "sparc64")]
@@ -22,7 +24,7 @@ use shootdown::{AddressSpace, CpuId, CpuLocal, Platform};
 type Tags = shootdown::tags::GlobalAsids<'static, shootdown::tags::FlushByBroadcast>;
 #[cfg(target_arch = "riscv64")]
 type Tags = shootdown::tags::GlobalAsids<'static, shootdown::tags::FlushByIpi>;
-#[cfg(any(target_arch = "x86_64", target_arch = "sparc64"))]
+#[cfg(any(target_arch = "x86_64", target_arch = "sparc64", target_arch = "loongarch64"))]
 type Tags = shootdown::tags::PerCpuSlots<6>;
 
 operations! {

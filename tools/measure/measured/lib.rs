@@ -18,7 +18,8 @@ mod controls;
     target_arch = "x86_64",
     target_arch = "aarch64",
     target_arch = "riscv64",
-    target_arch = "sparc64"
+    target_arch = "sparc64",
+    target_arch = "loongarch64"
 ))]
 mod kernel;
 mod sequences;

@@ -12,6 +12,9 @@ pub fn first(architecture: Architecture, code: &[u8]) -> Option<(usize, String)>
         Architecture::Sparc64 => {
             sparc(u32::from_be_bytes(code.first_chunk().copied()?)).map(|text| (4, text))
         }
+        Architecture::LoongArch64 => {
+            loongarch(u32::from_le_bytes(code.first_chunk().copied()?)).map(|text| (4, text))
+        }
         _ => None,
     }
 }
@@ -75,13 +78,49 @@ fn sparc(word: u32) -> Option<String> {
     }
 }
 
+/// What the sequences of LoongArch are made of (LoongArch Reference Manual, volume 1, appendix B).
+fn loongarch(word: u32) -> Option<String> {
+    let register = |at: u32| match word >> at & 0x1f {
+        0 => "$zero".to_owned(),
+        1 => "$ra".to_owned(),
+        number @ 4..=11 => format!("$a{}", number - 4),
+        number @ 12..=20 => format!("$t{}", number - 12),
+        other => format!("$r{other}"),
+    };
+    let (rd, rj, rk) = (register(0), register(5), register(10));
+    let csr = word >> 10 & 0x3fff;
+    // Three registers, two, or an immediate of 12 bits: as many bits tell them apart.
+    match (word >> 15, word >> 10, word >> 22) {
+        (0x0c93, ..) => return Some(format!("invtlb {}, {rj}, {rk}", word & 0x1f)),
+        (0x70e4, ..) => return Some(format!("dbar {}", word & 0x7fff)),
+        (0x002a, ..) if word >> 10 & 0x1f == 0 => return Some(format!("move {rd}, {rj}")),
+        (_, 0x1b, _) => return Some(format!("cpucfg {rd}, {rj}")),
+        (_, 0x1_9202, _) => return Some(format!("iocsrrd.w {rd}, {rj}")),
+        (_, 0x1_9206, _) => return Some(format!("iocsrwr.w {rd}, {rj}")),
+        (.., 0x00e) => return Some(format!("ori {rd}, {rj}, {:#x}", word >> 10 & 0xfff)),
+        (.., 0x00a) => return Some(format!("addi.w {rd}, {rj}, {:#x}", word >> 10 & 0xfff)),
+        (.., 0x003) => {
+            let (most, least) = (word >> 16 & 0x3f, word >> 10 & 0x3f);
+            return Some(format!("bstrpick.d {rd}, {rj}, {most}, {least}"));
+        }
+        _ => {}
+    }
+    match (word >> 24, word >> 5 & 0x1f) {
+        (0x04, 0) => Some(format!("csrrd {rd}, {csr:#x}")),
+        (0x04, 1) => Some(format!("csrwr {rd}, {csr:#x}")),
+        (0x04, _) => Some(format!("csrxchg {rd}, {rj}, {csr:#x}")),
+        _ if word == 0x4c00_0020 => Some("ret".to_owned()),
+        _ => None,
+    }
+}
+
 fn offset(word: u32, register: &str) -> String {
     if word >> 13 & 1 == 1 { format!("{:#x}", word & 0x1fff) } else { register.to_owned() }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{riscv, sparc, x86};
+    use super::{loongarch, riscv, sparc, x86};
 
     #[test]
     fn broadcasts_are_named() {
@@ -109,6 +148,32 @@ mod tests {
         }
         // Capstone knows `sfence.vma`; the last is no system instruction.
         assert_eq!((riscv(0x12b5_0073), riscv(0x62b5_0033)), (None, None));
+    }
+
+    /// As LLVM's assembler encodes them.
+    #[test]
+    fn instructions_of_loongarch_are_named() {
+        let table = [
+            (0x0649_8000, "invtlb 0, $zero, $zero"),
+            (0x0649_9485, "invtlb 5, $a0, $a1"),
+            (0x3872_0000, "dbar 0"),
+            (0x0400_6004, "csrrd $a0, 0x18"),
+            (0x0400_6424, "csrwr $a0, 0x19"),
+            (0x0400_0085, "csrxchg $a1, $a0, 0x0"),
+            (0x0000_6c84, "cpucfg $a0, $a0"),
+            (0x0648_0884, "iocsrrd.w $a0, $a0"),
+            (0x0648_1885, "iocsrwr.w $a1, $a0"),
+            (0x0380_1004, "ori $a0, $zero, 0x4"),
+            (0x0015_000c, "move $t0, $zero"),
+            (0x0280_00a4, "addi.w $a0, $a1, 0x0"),
+            (0x00df_0084, "bstrpick.d $a0, $a0, 31, 0"),
+            (0x4c00_0020, "ret"),
+        ];
+        for (word, text) in table {
+            assert_eq!(loongarch(word).as_deref(), Some(text), "{word:#x}");
+        }
+        // `add.d` and `jirl` to elsewhere are in no sequence.
+        assert_eq!((loongarch(0x0010_8000), loongarch(0x4c00_0080)), (None, None));
     }
 
     #[test]

@@ -76,6 +76,7 @@ fn name(architecture: Architecture) -> Result<&'static str> {
         Architecture::Aarch64 => "aarch64",
         Architecture::Riscv64 => "riscv64",
         Architecture::Sparc64 => "sparc64",
+        Architecture::LoongArch64 => "loongarch64",
         other => bail!("no listing for {other:?}"),
     })
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use super::build::examples;
 use super::steps::Done;
+use crate::measure::nightly_builds_core;
 use crate::package::{INTEGRATIONS, integration_features};
 use crate::process::{self, cargo, read};
 
@@ -15,6 +16,9 @@ const TARGETS: [(&str, &[&str]); 3] = [
     ("aarch64-unknown-none", &["shootdown", "shootdown-aarch64", "shootdown-measure"]),
     ("riscv64gc-unknown-none-elf", &["shootdown", "shootdown-riscv64", "shootdown-measure"]),
 ];
+
+/// Its core library is at hand in few places: built by nightly from source where that is possible.
+const LOONGARCH: &str = "loongarch64-unknown-none-softfloat";
 
 pub fn bare_metal(root: &Path) -> Result<Done> {
     for (target, packages) in TARGETS {
@@ -28,13 +32,22 @@ pub fn bare_metal(root: &Path) -> Result<Done> {
         process::run(&mut cargo(root, &all))?;
         process::run(&mut examples(root, &format!("build --release --target {target} -p ports-native")))?;
     }
+    let packages =
+        "--release --no-default-features -p shootdown -p shootdown-loongarch64 -p shootdown-measure";
+    let build = if nightly_builds_core() {
+        format!("+nightly build -Zbuild-std=core --target {LOONGARCH} {packages}")
+    } else {
+        ensure_core(LOONGARCH)?;
+        format!("build --target {LOONGARCH} {packages}")
+    };
+    process::run(&mut cargo(root, &build))?;
     let features = integration_features(root)?;
     let alone = format!("check --release --target {} -p {INTEGRATIONS}", TARGETS[0].0);
     process::run(&mut cargo(root, &alone))?;
     for feature in &features {
         process::run(&mut cargo(root, &format!("{alone} --features {feature}")))?;
     }
-    let targets: Vec<&str> = TARGETS.iter().map(|(target, _)| *target).collect();
+    let targets: Vec<&str> = TARGETS.iter().map(|(target, _)| *target).chain([LOONGARCH]).collect();
     Ok(Done::Passed(format!("{}; each of {} integrations alone", targets.join(", "), features.len())))
 }
 

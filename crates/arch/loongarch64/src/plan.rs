@@ -1,0 +1,231 @@
+//! Which instructions carry a request out.
+
+use crate::encode::{Asid, BasePage, Root, is_valid};
+use shootdown::flush::{LocalFlush, PageRange, PageTables, VirtAddr};
+use shootdown::tags::{OnInstall, Tag};
+
+/// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`]. [`Strategies::with_ceiling`] counts TLB
+/// entries, of which two pages make one.
+///
+/// Linux goes up to an eighth of the TLB (`local_flush_tlb_range`, arch/loongarch/mm/tlb.c), which is 264 entries on a
+/// 3A5000; this is half of that, for smaller TLBs. It was not measured here.
+pub const RANGE_CEILING: u64 = 256;
+
+/// How misses are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Walker {
+    /// By a handler of the kernel's, which caches no tables.
+    Software,
+    /// By the core, which may. The manual promises of no INVTLB that cached tables go, so freed ones drop everything.
+    Hardware,
+}
+
+/// How the kernel's own pages are mapped, where they are not in a direct-mapped window, which has no translations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KernelMappings {
+    /// As global pages, both of each pair.
+    Global,
+    /// As others: every ASID may have its copy.
+    PerTag,
+}
+
+/// What is used of the hardware.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strategies {
+    base: BasePage,
+    kernel: KernelMappings,
+    walker: Walker,
+    asid_bits: u32,
+    virtual_bits: u32,
+    ceiling: u64,
+}
+
+impl Strategies {
+    /// What works on every core: no ASIDs, addresses of 48 bits, and a walker that may be the core's.
+    pub const fn new(base: BasePage, kernel: KernelMappings) -> Self {
+        let ceiling = RANGE_CEILING / 2;
+        Self { base, kernel, walker: Walker::Hardware, asid_bits: 0, virtual_bits: 48, ceiling }
+    }
+
+    /// Serves misses as `walker` says: by software where [`crate::encode::has_walker`] says no, or the walker is off.
+    pub const fn with_walker(mut self, walker: Walker) -> Self {
+        self.walker = walker;
+        self
+    }
+
+    /// Uses ASIDs of `bits` bits: the fewest that [`crate::encode::asid_bits`] found on any core.
+    pub const fn with_asids(mut self, bits: u32) -> Self {
+        self.asid_bits = if bits > 10 { 10 } else { bits };
+        self
+    }
+
+    /// Takes virtual addresses for `bits` wide, which is what [`crate::encode::virtual_bits`] found.
+    pub const fn with_virtual_bits(mut self, bits: u32) -> Self {
+        self.virtual_bits = if bits < 32 {
+            32
+        } else if bits > 64 {
+            64
+        } else {
+            bits
+        };
+        self
+    }
+
+    /// Drops ranges of more than `entries` TLB entries as a whole.
+    pub const fn with_ceiling(mut self, entries: u64) -> Self {
+        self.ceiling = entries;
+        self
+    }
+
+    /// Bits of the ASIDs that are used; 0 for none.
+    pub const fn asid_bits(&self) -> u32 {
+        self.asid_bits
+    }
+
+    /// Returns the ASID that stands for `tag`. [`Asid::SHARED`], which is flushed at each load, stands for tags that are
+    /// no ASID, and for all where there are none.
+    pub const fn asid(&self, tag: Tag) -> Asid {
+        match self.exact(tag) {
+            Some(asid) => asid,
+            None => Asid::SHARED,
+        }
+    }
+
+    const fn exact(&self, tag: Tag) -> Option<Asid> {
+        if self.asid_bits == 0 {
+            return Some(Asid::SHARED);
+        }
+        match Asid::new(tag.number(), self.asid_bits) {
+            Ok(asid) => Some(asid),
+            Err(_) => None,
+        }
+    }
+
+    /// Chooses the instructions for `what`.
+    #[inline]
+    pub const fn local(&self, what: LocalFlush) -> Step {
+        match what {
+            LocalFlush::Pages { tag, range, tables } => match self.exact(tag) {
+                Some(_) if self.caches_tables(tables) => Step::All,
+                Some(asid) => match self.one_by_one(range) {
+                    Some(pages) => Step::Pages(pages, asid),
+                    None => Step::Asid(asid),
+                },
+                None => Step::All,
+            },
+            LocalFlush::Tag(tag) => match (self.exact(tag), self.walker) {
+                (Some(asid), Walker::Software) => Step::Asid(asid),
+                // Everything under a tag is asked for, cached tables included.
+                (_, Walker::Hardware) | (None, _) => Step::All,
+            },
+            LocalFlush::KernelPages { range, tables } => match self.kernel {
+                KernelMappings::Global if !self.caches_tables(tables) => match self.one_by_one(range) {
+                    Some(pages) => Step::GlobalPages(pages),
+                    None => Step::Globals,
+                },
+                KernelMappings::Global | KernelMappings::PerTag => Step::All,
+            },
+            LocalFlush::Everything => Step::All,
+        }
+    }
+
+    /// Whether the walker may have cached what was freed.
+    const fn caches_tables(&self, tables: PageTables) -> bool {
+        matches!((self.walker, tables), (Walker::Hardware, PageTables::Freed))
+    }
+
+    /// The TLB entries of `range`, unless they are too many or not all addresses are valid.
+    #[inline]
+    const fn one_by_one(&self, range: PageRange) -> Option<Pages> {
+        let pages = Pages::of(range, self.base);
+        if pages.count <= self.ceiling && pages.valid(self.virtual_bits) { Some(pages) } else { None }
+    }
+
+    /// Chooses how to load a root.
+    ///
+    /// Root and ASID are two registers. ASID 0 is loaded meanwhile, so that nothing is filled under an ASID from another
+    /// space's tables; and what goes, goes then: under another ASID it cannot be filled again, and under ASID 0 only from
+    /// the new root.
+    #[inline]
+    pub const fn install(&self, root: Root, tag: Tag, how: OnInstall) -> Install {
+        let asid = self.asid(tag);
+        let flush = matches!(how, OnInstall::Flush) || asid.number() == Asid::SHARED.number();
+        let step = match self.walker {
+            Walker::Software => Step::Asid(asid),
+            Walker::Hardware => Step::All,
+        };
+        Install { root, between: if flush { Some(step) } else { None }, asid }
+    }
+}
+
+/// TLB entries at equal distances, by an address in each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pages {
+    next: u64,
+    stride_shift: u32,
+    count: u64,
+}
+
+impl Pages {
+    /// Returns the entries that hold pages of `range`.
+    #[inline]
+    pub const fn of(range: PageRange, base: BasePage) -> Self {
+        let stride_shift = base.stride_shift(range.size());
+        let (start, size) = (range.start().0, range.size());
+        let last = start + ((range.count() << size.shift()) - 1);
+        let next = start >> stride_shift << stride_shift;
+        Self { next, stride_shift, count: (last >> stride_shift) - (next >> stride_shift) + 1 }
+    }
+
+    /// Number of entries that are left.
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    const fn valid(&self, bits: u32) -> bool {
+        // Both ends in the same half: a range across the hole has pages in it.
+        let last = self.next + ((self.count - 1) << self.stride_shift);
+        is_valid(VirtAddr(self.next), bits) && is_valid(VirtAddr(last), bits) && self.next >> 63 == last >> 63
+    }
+}
+
+impl Iterator for Pages {
+    type Item = VirtAddr;
+
+    #[inline]
+    fn next(&mut self) -> Option<VirtAddr> {
+        self.count = self.count.checked_sub(1)?;
+        let page = VirtAddr(self.next);
+        self.next = self.next.wrapping_add(1 << self.stride_shift);
+        Some(page)
+    }
+}
+
+/// What carries a local request out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// INVTLB 5 for each entry and this ASID.
+    Pages(Pages, Asid),
+    /// INVTLB 6 for each entry, with ASID 0: global translations, and those of ASID 0.
+    GlobalPages(Pages),
+    /// INVTLB 4: an ASID, global translations excepted.
+    Asid(Asid),
+    /// INVTLB 2: global translations.
+    Globals,
+    /// INVTLB 0: everything.
+    All,
+}
+
+/// How a root is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Install {
+    /// After ASID 0 was loaded, this is written to CSR.PGDL.
+    pub root: Root,
+    /// Then this goes, if anything.
+    pub between: Option<Step>,
+    /// Then this ASID is loaded.
+    pub asid: Asid,
+}
+
+#[cfg(test)]
+mod tests;
