@@ -9,8 +9,7 @@ use shootdown::tags::{OnInstall, Tag};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuestTlbs {
     /// Perhaps each stage in a TLB of its own, which the manual allows: `hfence.gvma` then leaves what a guest's own tables
-    /// made, so that a VMID that changes hands takes `hfence.vvma` as well. Andes cores are such (Linux found it when
-    /// virtual CPUs moved, arch/riscv/kvm/tlb.c).
+    /// made, so that a VMID that changes hands takes `hfence.vvma` as well.
     Split,
     /// Both stages in one entry that has the VMID, so that `hfence.gvma` is enough. True of most cores; ask the core's vendor.
     Combined,
