@@ -2,8 +2,8 @@
 
 use crate::footprint::BITS;
 use crate::hash::Map;
-use crate::op::WordRef;
-use crate::scenario::{Object, Registry};
+use crate::registry::{Object, Registry};
+use crate::request::WordRef;
 
 /// Objects at most; a dead one is a bit in the state.
 pub(crate) const OBJECTS: usize = 64;

@@ -3,8 +3,9 @@
 use crate::device::Device;
 use crate::hash;
 use crate::intern::{Records, Typed};
+use crate::layout::Layout;
 use crate::machine::lock;
-use crate::state::{Layout, Work};
+use crate::state::Work;
 use std::sync::Mutex;
 
 /// The tables behind the ids of one round.

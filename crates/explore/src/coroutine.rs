@@ -1,7 +1,6 @@
 //! The only unsafe code: runs the code under check on a stack of its own, up to its next request.
 
-use crate::op::{Act, Request};
-use crate::scenario::Scenario;
+use crate::request::{Act, Request};
 use corosensei::stack::{DefaultStack, Stack};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use std::cell::Cell;
@@ -10,38 +9,29 @@ use std::sync::Once;
 
 const STACK_BYTES: usize = 256 * 1024;
 
-/// Where a frame starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Root {
-    Main { cpu: u8 },
-    Interrupt { cpu: u8, line: u8 },
-}
-
-impl Root {
-    pub(crate) fn cpu(self) -> u8 {
-        match self {
-            Self::Main { cpu } | Self::Interrupt { cpu, .. } => cpu,
-        }
-    }
-}
-
-/// The run that owns this thread at the moment.
-#[derive(Clone, Copy)]
-pub(crate) struct Current {
-    yielder: *const Yielder<u64, Request>,
+/// What code under check may learn of the CPU that runs it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Runner {
     pub(crate) cpu: usize,
     pub(crate) context: u64,
     /// The CPU is one of several interchangeable ones.
     pub(crate) anonymous: bool,
 }
 
+/// The run that owns this thread at the moment.
+#[derive(Clone, Copy)]
+struct Current {
+    yielder: *const Yielder<u64, Request>,
+    runner: Runner,
+}
+
 thread_local! {
     static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
 }
 
-/// The run that the caller is part of, if it is code under check.
-pub(crate) fn current() -> Option<Current> {
-    CURRENT.get()
+/// The CPU that runs the caller, if it is code under check.
+pub(crate) fn current() -> Option<Runner> {
+    CURRENT.get().map(|current| current.runner)
 }
 
 /// Whether the caller is a destructor that runs because code under check panicked. That run is over: its
@@ -85,32 +75,21 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Prepares the code of `root` on `stack`; the first `resume` starts it.
+    /// Prepares `code` on `stack`; the first `resume` starts it.
     ///
     /// # Safety
-    /// 1. The run is dropped (by `finish`) before `scenario` ends.
-    pub(crate) unsafe fn start<S: Scenario>(
-        stack: DefaultStack,
-        scenario: &S,
-        root: Root,
-        anonymous: bool,
-    ) -> Self {
+    /// 1. The run is dropped (by `finish`) before what `code` borrows ends.
+    pub(crate) unsafe fn start(stack: DefaultStack, runner: Runner, code: impl FnOnce()) -> Self {
         silence_panics();
         let range = (stack.limit().get(), stack.base().get());
-        let context = scenario.context();
         let body = move |yielder: &Yielder<u64, Request>, _: u64| {
-            let cpu = usize::from(root.cpu());
-            CURRENT.set(Some(Current { yielder, cpu, context, anonymous }));
-            let code = || match root {
-                Root::Main { .. } => scenario.main(cpu),
-                Root::Interrupt { line, .. } => scenario.interrupt(cpu, line),
-            };
+            CURRENT.set(Some(Current { yielder, runner }));
             match std::panic::catch_unwind(AssertUnwindSafe(code)) {
                 Ok(()) => Ending::Returned,
                 Err(payload) => Ending::Panicked(text_of(&*payload)),
             }
         };
-        // SAFETY: the closure borrows only the scenario, which outlives the run (obligation 1).
+        // SAFETY: the closure borrows only what `code` does, which outlives the run (obligation 1).
         let coroutine = unsafe { Coroutine::with_stack_unchecked(stack, body) };
         Self { coroutine, current: None, range }
     }

@@ -1,5 +1,5 @@
-use crate::snapshot::Dissection;
-use crate::state::{BARRIER, Layout, entry_cell};
+use crate::dissection::Dissection;
+use crate::layout::{BARRIER, Layout, entry_cell};
 use crate::values::Values;
 use core::fmt::Debug;
 use core::hash::Hash;

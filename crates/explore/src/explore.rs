@@ -1,14 +1,15 @@
 //! The whole of an exploration: learning, rounds, verdict, trace.
 
-use crate::footprint;
+use crate::hub::{End, Found, Kind, Plan};
+use crate::layout::{CPUS, NESTING};
 use crate::learn;
 use crate::livelock;
 use crate::machine::{Trouble, lock};
+use crate::moves::Move;
 use crate::options::Options;
-use crate::report::{Move, Report, Trace, Verdict};
-use crate::round::{End, Found, Kind, Outcome, Plan, round};
+use crate::report::{Report, Trace, Verdict};
+use crate::round::{Outcome, round};
 use crate::scenario::Scenario;
-use crate::state::{CPUS, NESTING};
 use crate::trace;
 use crate::world::World;
 use std::sync::Mutex;
@@ -83,7 +84,7 @@ fn run<S: Scenario>(
     let mut large = options.lenient_above == 0;
     loop {
         plan.round += 1;
-        footprint::close(&mut lock(world));
+        learn::close_footprints(&mut lock(world));
         lock(world).lenient = large;
         plan.livelock = lock(world).loops;
         let begun = Instant::now();

@@ -1,8 +1,5 @@
 //! Sets of cells that a frame may still read and write.
 
-use crate::scenario::Scenario;
-use crate::world::{NONE, Node, World};
-
 /// Bits of a set: cells from below, interrupt lines from above.
 pub(crate) const BITS: usize = 256;
 const WORDS: usize = BITS / 64;
@@ -75,31 +72,4 @@ impl Footprint {
             && self.writes.contains(&other.writes)
             && other.retires & !self.retires == 0
     }
-}
-
-/// Makes every node's footprint what it and all that may follow it are known to do, and starts counting news anew.
-pub(crate) fn close<S: Scenario>(world: &mut World<'_, S>) {
-    for node in 0..world.nodes.len() {
-        world.footprints[node] = world.access(world.nodes[node].op);
-    }
-    let mut edges: Vec<(u32, u32)> = world.kids.iter().map(|(&(parent, _), &kid)| (parent, kid)).collect();
-    let back = |(node, all): (usize, &Node)| (all.back != NONE).then_some((node as u32, all.back));
-    edges.extend(world.nodes.iter().enumerate().filter_map(back));
-    // Children mostly have higher numbers than their parents: going down settles nearly all in one pass.
-    edges.sort_unstable_by(|a, b| b.cmp(a));
-    loop {
-        let mut changed = false;
-        for &(node, next) in &edges {
-            let add = world.footprints[next as usize];
-            let print = &mut world.footprints[node as usize];
-            if !print.contains(&add) {
-                print.join(&add);
-                changed = true;
-            }
-        }
-        if !changed {
-            break;
-        }
-    }
-    world.news = 0;
 }

@@ -4,8 +4,9 @@
 //! something new, and each prefers to let one CPU go on, to a degree of its own.
 
 use crate::machine::{Machine, Trouble, lock};
+use crate::moves::Move;
+use crate::node::{NONE, Node};
 use crate::options::Options;
-use crate::report::Move;
 use crate::scenario::Scenario;
 use crate::state::Work;
 use crate::world::World;
@@ -42,6 +43,33 @@ pub(crate) fn walk<S: Scenario>(
             return runs;
         }
     }
+}
+
+/// Makes every node's footprint what it and all that may follow it are known to do, and starts counting news anew.
+pub(crate) fn close_footprints<S: Scenario>(world: &mut World<'_, S>) {
+    for node in 0..world.nodes.len() {
+        world.footprints[node] = world.access(world.nodes[node].op);
+    }
+    let mut edges: Vec<(u32, u32)> = world.kids.iter().map(|(&(parent, _), &kid)| (parent, kid)).collect();
+    let back = |(node, all): (usize, &Node)| (all.back != NONE).then_some((node as u32, all.back));
+    edges.extend(world.nodes.iter().enumerate().filter_map(back));
+    // Children mostly have higher numbers than their parents: going down settles nearly all in one pass.
+    edges.sort_unstable_by(|a, b| b.cmp(a));
+    loop {
+        let mut changed = false;
+        for &(node, next) in &edges {
+            let add = world.footprints[next as usize];
+            let print = &mut world.footprints[node as usize];
+            if !print.contains(&add) {
+                print.join(&add);
+                changed = true;
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+    world.news = 0;
 }
 
 struct Walker {

@@ -6,13 +6,15 @@
 
 use crate::coder::Coder;
 use crate::device::Device;
+use crate::hub::{Found, Kind};
 use crate::machine::{Machine, lock};
+use crate::node::NONE;
 use crate::options::Options;
-use crate::round::{Found, Kind, Outcome};
+use crate::round::Outcome;
 use crate::scenario::Scenario;
 use crate::state::Work;
 use crate::words;
-use crate::world::{NONE, World};
+use crate::world::World;
 use std::sync::Mutex;
 
 /// The livelock with the shortest path to it, if there is one; an error if looking for it needs too much memory.

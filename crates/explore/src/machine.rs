@@ -3,14 +3,17 @@
 use crate::device::{Device, Effect, View};
 use crate::footprint::Footprint;
 use crate::hash::Map;
-use crate::op::{Change, Gate, Gates, Op};
+use crate::layout::{BARRIER, BUFFER, CPUS, Layout, RELEASE, entry_cell};
+use crate::moves::{Action, Move};
+use crate::node::{DONE, Node, RaisedLine};
+use crate::op::{Gate, Gates, Op};
 use crate::options::Options;
-use crate::report::{Action, Move};
+use crate::request::Change;
 use crate::run::Executor;
 use crate::scenario::Scenario;
-use crate::state::{BARRIER, BUFFER, CPUS, Layout, RELEASE, Work, entry_cell};
+use crate::state::Work;
 use crate::values::Values;
-use crate::world::{DONE, Node, RaisedLine, World};
+use crate::world::World;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Why a move could not simply be made.

@@ -1,80 +1,8 @@
-//! What code under check asks for, and what the explorer makes of it.
+//! What the explorer makes of a request: the next step of a node.
 
 use crate::device::{Commutes, Facts};
+use crate::request::Change;
 use core::sync::atomic::Ordering;
-use std::panic::Location;
-
-/// A request as the code under check makes it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Request {
-    pub(crate) act: Act,
-    pub(crate) place: &'static Location<'static>,
-}
-
-/// A word as the code under check names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WordRef {
-    pub(crate) address: usize,
-    pub(crate) name: &'static str,
-    pub(crate) initial: u64,
-}
-
-/// Kinds of requests. Those of the last group are silent: the explorer answers them at once, without a step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Act {
-    Load(WordRef, Ordering),
-    Store(WordRef, u64, Ordering),
-    Rmw(WordRef, Change, Ordering),
-    Fence(Ordering),
-    IrqSave,
-    IrqRestore(bool),
-    IrqEnabled,
-    Raise(usize, u8),
-    Lose(u32),
-    Choose(u8),
-    Device(u64),
-    Retire { start: usize, size: usize, kind: &'static str },
-    WaitFalse,
-    LoopBack,
-    WaitBegin,
-    WaitEnd,
-    LoopBegin,
-    LoopEnd,
-    Forget(u64),
-    Note(&'static str),
-}
-
-/// How a read-modify-write changes a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    Swap(u64),
-    Add(u64),
-    Sub(u64),
-    Or(u64),
-    And(u64),
-    /// Current, new.
-    Cas(u64, u64),
-}
-
-impl Change {
-    /// The word's next value.
-    pub(crate) fn apply(self, old: u64) -> u64 {
-        match self {
-            Self::Swap(new) => new,
-            Self::Add(by) => old.wrapping_add(by),
-            Self::Sub(by) => old.wrapping_sub(by),
-            Self::Or(bits) => old | bits,
-            Self::And(bits) => old & bits,
-            Self::Cas(current, new) => {
-                if old == current {
-                    new
-                } else {
-                    old
-                }
-            }
-        }
-    }
-}
 
 /// What the CPU's own store buffer must look like before a step can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

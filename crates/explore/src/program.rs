@@ -1,13 +1,13 @@
 //! The machine's copy of the program: nodes and values that others have found, the start, and what to do where the
 //! copy ends.
 
-use crate::coroutine::Root;
 use crate::device::Device;
 use crate::footprint::Footprint;
 use crate::machine::{Machine, Trouble, lock};
+use crate::node::{NONE, Node};
+use crate::run::Root;
 use crate::scenario::Scenario;
 use crate::state::Work;
-use crate::world::{NONE, Node};
 
 impl<S: Scenario> Machine<'_, '_, S> {
     /// The node after `node` answered by `answer`.

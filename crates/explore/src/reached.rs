@@ -1,11 +1,21 @@
-//! Fingerprints by which two runs are compared.
+//! What a run has reached, as fingerprints by which two runs are compared.
 
 use crate::device::Device;
 use crate::hash::{self, Mix};
 use crate::machine::{Machine, lock};
 use crate::scenario::Scenario;
 use crate::state::Work;
+use std::collections::BTreeSet;
 use std::hash::BuildHasher;
+
+/// What was reached, in a form that two runs of one process can compare.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// Hashes of (CPU, frame entry, values seen) of every frame position passed.
+    pub locals: BTreeSet<u64>,
+    /// Hashes of memory and device state where every CPU had finished or was stuck, though not in a handler.
+    pub finals: BTreeSet<u64>,
+}
 
 /// Hash of memory and the device's state. It does not depend on the order in which cells were found, nor on which
 /// of several interchangeable CPUs is in which state.

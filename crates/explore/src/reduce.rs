@@ -54,11 +54,12 @@
 
 use crate::device::Commutes;
 use crate::footprint::{Footprint, line_index};
+use crate::layout::{BARRIER, BUFFER, entry_cell};
 use crate::machine::{Machine, Moved};
+use crate::moves::{Action, Move};
 use crate::op::Op;
-use crate::report::{Action, Move};
 use crate::scenario::Scenario;
-use crate::state::{BARRIER, BUFFER, Work, entry_cell};
+use crate::state::Work;
 
 /// Steps that run at once after one move, at most.
 const CHAIN: u32 = 4096;
@@ -178,7 +179,7 @@ impl<S: Scenario> Machine<'_, '_, S> {
         while lines != 0 {
             let line = lines.trailing_zeros() as u8;
             lines &= lines - 1;
-            let same = |raised_line: &crate::world::RaisedLine| {
+            let same = |raised_line: &crate::node::RaisedLine| {
                 (usize::from(raised_line.cpu), raised_line.line) == (cpu, line)
             };
             if let Some(index) = self.raised_lines.iter().position(same) {

@@ -1,5 +1,6 @@
+use crate::moves::Move;
+use crate::reached::Reached;
 use crate::snapshot::Snapshot;
-use std::collections::BTreeSet;
 use std::panic::Location;
 use std::time::Duration;
 
@@ -54,28 +55,6 @@ pub enum Verdict {
     Stopped(String),
 }
 
-/// One move of the machine: enough to replay it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Move {
-    /// The CPU that moves.
-    pub cpu: usize,
-    /// What it does.
-    pub action: Action,
-}
-
-/// Kinds of moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Runs the next step of its topmost frame.
-    Run,
-    /// Runs it and answers `sync::choose` with this.
-    Choose(u8),
-    /// Writes entry `n` of its store buffer to memory.
-    Drain(u8),
-    /// Takes interrupt `line`.
-    Interrupt(u8),
-}
-
 /// An execution, move by move.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
@@ -102,13 +81,4 @@ pub struct Step {
     pub depth: u8,
     /// The device's state after the step, in words.
     pub state: Vec<String>,
-}
-
-/// What was reached, in a form that two runs of one process can compare.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reached {
-    /// Hashes of (CPU, frame entry, values seen) of every frame position passed.
-    pub locals: BTreeSet<u64>,
-    /// Hashes of memory and device state where every CPU had finished or was stuck, though not in a handler.
-    pub finals: BTreeSet<u64>,
 }

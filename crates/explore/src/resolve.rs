@@ -2,7 +2,8 @@
 //! of them.
 
 use crate::device::Device;
-use crate::op::{Act, Change, Op, Request, WordRef};
+use crate::op::Op;
+use crate::request::{Act, Change, Request, WordRef};
 use crate::scenario::Scenario;
 use crate::world::World;
 

@@ -1,10 +1,25 @@
 //! Runs code under check along a history and keeps the last run alive, since the next history often extends it.
 
-use crate::coroutine::{Event, Root, Run, new_stack};
-use crate::op::{Act, Request};
+use crate::coroutine::{Event, Run, Runner, new_stack};
+use crate::request::{Act, Request};
 use crate::scenario::Scenario;
 use corosensei::stack::DefaultStack;
 use std::panic::Location;
+
+/// Where a frame starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Root {
+    Main { cpu: u8 },
+    Interrupt { cpu: u8, line: u8 },
+}
+
+impl Root {
+    pub(crate) fn cpu(self) -> u8 {
+        match self {
+            Self::Main { cpu } | Self::Interrupt { cpu, .. } => cpu,
+        }
+    }
+}
 
 /// Silent requests between one answer and the next step, and where loops began.
 #[derive(Clone, Debug, Default)]
@@ -112,9 +127,15 @@ impl Executor {
             None => new_stack().map_err(|error| format!("no stack for the code under check: {error}"))?,
         };
         self.started += 1;
+        let cpu = usize::from(root.cpu());
+        let runner = Runner { cpu, context: scenario.context(), anonymous };
+        let code = move || match root {
+            Root::Main { .. } => scenario.main(cpu),
+            Root::Interrupt { line, .. } => scenario.interrupt(cpu, line),
+        };
         // SAFETY: 1. every run goes to `keep`, which finishes it here or in `drop`; the executor is a local of a
         // machine that borrows the scenario.
-        let run = unsafe { Run::start(stack, scenario, root, anonymous) };
+        let run = unsafe { Run::start(stack, runner, code) };
         Ok(Live { run, node: u32::MAX, marks: Marks::default() })
     }
 

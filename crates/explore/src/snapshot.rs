@@ -1,14 +1,17 @@
 //! The machine at each moment of a trace, taken apart for drawings that can be stepped through. Made while moves are
 //! performed again, never while exploring.
 
-use crate::coroutine::Root;
 use crate::device::Device;
+use crate::dissection::Fact;
+use crate::layout::{BARRIER, entry_cell};
 use crate::machine::{Machine, lock};
+use crate::node::{DONE, NONE};
 use crate::op::Op;
+use crate::run::Root;
 use crate::scenario::Scenario;
-use crate::state::{BARRIER, Work, entry_cell};
+use crate::state::Work;
 use crate::words;
-use crate::world::{DONE, NONE, World};
+use crate::world::World;
 use std::panic::Location;
 
 /// The machine at one moment of a trace.
@@ -75,52 +78,6 @@ pub struct WordSnapshot {
     pub meaning: Option<String>,
     /// Whether the memory was given back.
     pub dead: bool,
-}
-
-/// Something that a device says of its state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fact {
-    /// What it is about: `TLB`.
-    pub name: &'static str,
-    /// What there is; nothing is a fact as well.
-    pub items: Vec<Item>,
-}
-
-/// One thing that a device holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
-    /// In words.
-    pub text: String,
-    /// Whether it still agrees with memory.
-    pub standing: Standing,
-}
-
-/// How far something that hardware holds agrees with memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Memory says the same, or it is nothing that memory could say.
-    Sound,
-    /// Memory says otherwise by now.
-    Stale,
-    /// It leads to what was given away.
-    Dangling,
-}
-
-/// A device's state taken apart.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Dissection {
-    /// Of each CPU.
-    pub cpus: Vec<Vec<Fact>>,
-    /// Of all.
-    pub shared: Vec<Fact>,
-}
-
-impl Fact {
-    /// Makes a fact whose items agree with memory, or cannot disagree.
-    pub fn sound(name: &'static str, items: impl IntoIterator<Item = String>) -> Self {
-        let items = items.into_iter().map(|text| Item { text, standing: Standing::Sound });
-        Self { name, items: items.collect() }
-    }
 }
 
 /// Takes a state apart.

@@ -4,7 +4,7 @@
 //! and the rest do nothing.
 
 use crate::coroutine::{ask, current, unwinding};
-use crate::op::{Act, Change, WordRef};
+use crate::request::{Act, Change, WordRef};
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::panic::Location;
 

@@ -2,16 +2,19 @@
 
 use crate::coder::Coder;
 use crate::device::Device;
+use crate::hub::Found;
 use crate::machine::{Machine, Trouble, lock};
+use crate::moves::{Action, Move};
+use crate::node::NONE;
 use crate::op::Op;
 use crate::options::Options;
-use crate::report::{Action, Move, Step, Trace};
-use crate::round::{Found, Outcome};
+use crate::report::{Step, Trace};
+use crate::round::Outcome;
 use crate::scenario::Scenario;
 use crate::snapshot;
 use crate::state::Work;
 use crate::words;
-use crate::world::{NONE, World};
+use crate::world::World;
 use std::sync::Mutex;
 
 /// The moves that lead from power-on to a finding.
@@ -176,7 +179,7 @@ fn ending<S: Scenario>(machine: &mut Machine<'_, '_, S>, work: &mut Work<S::Devi
         return String::new();
     }
     let cpus = machine.layout.cpus;
-    if (0..cpus).any(|cpu| work.node(&machine.layout, cpu) != crate::world::DONE) {
+    if (0..cpus).any(|cpu| work.node(&machine.layout, cpu) != crate::node::DONE) {
         return words::stuck(machine, work);
     }
     let device = machine.scenario.device();

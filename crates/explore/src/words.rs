@@ -2,12 +2,15 @@
 
 use crate::cells::Cells;
 use crate::device::Device;
+use crate::layout::entry_cell;
 use crate::machine::{Machine, lock};
-use crate::op::{Act, Change, Op};
-use crate::report::{Action, Move};
+use crate::moves::{Action, Move};
+use crate::node::DONE;
+use crate::op::Op;
+use crate::request::{Act, Change};
 use crate::scenario::Scenario;
-use crate::state::{Work, entry_cell};
-use crate::world::{DONE, World};
+use crate::state::Work;
+use crate::world::World;
 use std::fmt::Write as _;
 use std::panic::Location;
 

@@ -4,14 +4,15 @@
 use crate::coder::Coder;
 use crate::device::Device;
 use crate::hash;
+use crate::hub::{Found, Hub, Kind};
 use crate::machine::{Machine, Trouble, lock};
+use crate::moves::{Action, Move};
+use crate::node::{DONE, NONE};
 use crate::op::Op;
-use crate::report::{Action, Move, Reached};
-use crate::round::{Found, Hub, Kind, Leavings};
+use crate::reached::Reached;
 use crate::scenario::Scenario;
 use crate::set::States;
 use crate::state::Work;
-use crate::world::{DONE, NONE};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
@@ -22,6 +23,16 @@ const PATIENCE: u32 = 512;
 const BATCH: usize = 1 << 13;
 /// Finds kept at most.
 const FINDS: usize = 1 << 11;
+
+/// What one worker leaves behind.
+pub(crate) struct Leavings<D: Device> {
+    pub(crate) finds: Vec<Work<D>>,
+    pub(crate) states: States,
+    pub(crate) edges: Vec<(u32, u32)>,
+    pub(crate) ends: Vec<u32>,
+    pub(crate) reached: Reached,
+    pub(crate) started: u64,
+}
 
 pub(crate) struct Worker<'a, 's, S: Scenario> {
     hub: &'a Hub<'a, 's, S>,

@@ -4,63 +4,25 @@
 //! to have forgotten what it saw. It holds the next step. The code runs once for every node.
 
 use crate::cells::Cells;
-use crate::coroutine::{Event, Root};
+use crate::coroutine::Event;
 use crate::footprint::{Footprint, line_bit};
-use crate::hash::{self, Map};
-use crate::op::{Act, Gates, Op, Request};
+use crate::hash::Map;
+use crate::layout::Layout;
+use crate::node::{DONE, NONE, Node, RaisedLine, Story, hash_of};
+use crate::op::{Gates, Op};
 use crate::options::Options;
-use crate::run::{Executor, Forget, Live, Marks};
-use crate::scenario::{Registry, Scenario};
-use crate::state::Layout;
+use crate::registry::Registry;
+use crate::request::Act;
+use crate::run::Root;
+use crate::run::{Executor, Live, Marks};
+use crate::scenario::Scenario;
 use crate::values::Values;
-use std::hash::{BuildHasher, Hash};
 use std::panic::Location;
 
-/// The node of every frame that has ended.
-pub(crate) const DONE: u32 = 0;
-/// No node.
-pub(crate) const NONE: u32 = u32::MAX;
 /// Steps that one frame may take without forgetting.
 const STEPS: u32 = 20_000;
 /// Interrupt lines (CPU and line) that may ever be raised.
 const MAX_RAISED_LINES: usize = 16;
-
-/// The part of a node that exploring needs.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Node {
-    pub(crate) op: Op,
-    /// Where `LoopBack` and `WaitFalse` go on.
-    pub(crate) back: u32,
-    /// What the evaluation that ended in this `WaitFalse` read.
-    pub(crate) reads: (u32, u16),
-    /// A false evaluation of one load: as good as the blocked frame that it leads to.
-    pub(crate) instant: bool,
-    /// The first step of a wait's condition.
-    pub(crate) begins_wait: bool,
-}
-
-/// The rest of a node.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Story {
-    pub(crate) parent: u32,
-    pub(crate) answer: u16,
-    pub(crate) root: u32,
-    position: u32,
-    steps: u32,
-    pub(crate) note: &'static str,
-    pub(crate) place: Option<&'static Location<'static>>,
-    /// Hash of the root and the answers since the last promise.
-    pub(crate) hash: u64,
-    request: Option<Request>,
-}
-
-/// An interrupt line that may be raised.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RaisedLine {
-    pub(crate) cpu: u8,
-    pub(crate) line: u8,
-    pub(crate) node: u32,
-}
 
 /// The program as known so far.
 pub(crate) struct World<'s, S: Scenario> {
@@ -119,8 +81,7 @@ impl<'s, S: Scenario> World<'s, S> {
         for cell in world.cells.all.clone() {
             world.encode(cell.word.initial)?;
         }
-        let done = Node { op: Op::Done, back: NONE, reads: (0, 0), instant: false, begins_wait: false };
-        world.push(done, Story::first(NONE, 0), Footprint::default());
+        world.push(Node::plain(Op::Done), Story::first(NONE, 0), Footprint::default());
         Ok(world)
     }
 
@@ -363,7 +324,7 @@ impl<'s, S: Scenario> World<'s, S> {
     }
 
     fn push_step(&mut self, op: Op, story: Story, marks: &Marks) -> u32 {
-        let mut node = Node { op, back: NONE, reads: (0, 0), instant: false, begins_wait: false };
+        let mut node = Node::plain(op);
         let id = self.nodes.len() as u32;
         let path = |from: u32| {
             let mut path = vec![id];
@@ -402,7 +363,7 @@ impl<'s, S: Scenario> World<'s, S> {
     }
 
     fn push_plain(&mut self, op: Op, story: Story) -> u32 {
-        self.push_new(Node { op, back: NONE, reads: (0, 0), instant: false, begins_wait: false }, story)
+        self.push_new(Node::plain(op), story)
     }
 
     fn stop(&mut self, story: Story, text: String) -> u32 {
@@ -444,34 +405,4 @@ impl<'s, S: Scenario> World<'s, S> {
             + self.kids.allocation_size()
             + self.values.bytes()
     }
-}
-
-impl Story {
-    fn first(root: u32, hash: u64) -> Self {
-        Self {
-            parent: NONE,
-            answer: 0,
-            root,
-            position: 0,
-            steps: 0,
-            note: "",
-            place: None,
-            hash,
-            request: None,
-        }
-    }
-
-    fn child(&self, parent: u32, answer: u16, value: u64) -> Self {
-        let hash = hash::finish(hash::mix(self.hash, value));
-        Self { parent, answer, steps: self.steps + 1, hash, ..*self }
-    }
-
-    fn promise(&mut self, root: u64, (place, key): Forget) {
-        self.steps = 0;
-        self.hash = hash::finish(hash::mix(hash::mix(root, hash_of(place)), key));
-    }
-}
-
-fn hash_of<T: Hash>(value: &T) -> u64 {
-    hash::Mix.hash_one(value)
 }

@@ -1,0 +1,21 @@
+/// One move of the machine: enough to replay it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// The CPU that moves.
+    pub cpu: usize,
+    /// What it does.
+    pub action: Action,
+}
+
+/// Kinds of moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Runs the next step of its topmost frame.
+    Run,
+    /// Runs it and answers `sync::choose` with this.
+    Choose(u8),
+    /// Writes entry `n` of its store buffer to memory.
+    Drain(u8),
+    /// Takes interrupt `line`.
+    Interrupt(u8),
+}
