@@ -1,17 +1,17 @@
 //! The whole of an exploration: learning, rounds, verdict, trace.
 
-use crate::hub::{End, Found, Kind, Plan};
-use crate::layout::{CPUS, NESTING};
-use crate::learn;
-use crate::livelock;
-use crate::machine::{Trouble, lock};
-use crate::moves::Move;
+use crate::machine::layout::{CPUS, NESTING};
+use crate::machine::moves::Move;
+use crate::machine::scenario::Scenario;
+use crate::machine::step::{Trouble, lock};
+use crate::machine::world::World;
 use crate::options::Options;
+use crate::report::trace;
 use crate::report::{Report, Trace, Verdict};
-use crate::round::{Outcome, round};
-use crate::scenario::Scenario;
-use crate::trace;
-use crate::world::World;
+use crate::search::hub::{End, Found, Kind, Plan};
+use crate::search::learn;
+use crate::search::livelock;
+use crate::search::round::{Outcome, round};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 

@@ -78,8 +78,8 @@
 //!
 //! [`Verdict::Holds`]: no execution of this scenario on this machine breaks a rule; [`Report::complete`] says so, too.
 //! Steps that commute with all that others can still do are not interleaved ([`Reductions::partial_order`], argued and
-//! listed in `reduce.rs`); this keeps every local state of every frame, every final state, deadlock and livelock. Runs
-//! with and without reductions are compared by that on random programs in the tests.
+//! listed in `machine/reduce.rs`); this keeps every local state of every frame, every final state, deadlock and
+//! livelock. Runs with and without reductions are compared by that on random programs in the tests.
 //!
 //! Not promised: loads that pass each other or are delayed past stores (ARM, RISC-V and POWER do that), stores that
 //! reach some CPUs before others, values out of thin air; more CPUs, words or calls than the scenario has.
@@ -92,52 +92,21 @@
 //! * The condition of a wait only loads words; an attempt of a retry keeps nothing outside words.
 //! * A panic (`assert!`) is a violation with that text.
 
-mod cells;
-mod coder;
-mod coroutine;
-mod device;
-mod dissection;
+mod code;
 mod explore;
-mod footprint;
-mod hash;
-mod hub;
-mod intern;
-mod layout;
-mod learn;
-mod livelock;
 mod machine;
-mod moves;
-mod node;
-mod op;
 mod options;
-mod program;
-mod reached;
-mod reduce;
-mod registry;
 mod report;
-mod request;
-mod resolve;
-mod round;
-mod run;
-mod scenario;
-mod set;
-mod snapshot;
-mod state;
-mod symmetry;
-pub mod sync;
-mod trace;
-mod values;
-mod words;
-mod worker;
-mod world;
+mod search;
 
-pub use device::{Commutes, Device, Effect, Facts, NoDevice, View, Violation};
-pub use dissection::{Dissection, Fact, Item, Standing};
+pub use code::sync;
 pub use explore::{explore, replay};
-pub use moves::{Action, Move};
+pub use machine::device::{Commutes, Device, Effect, Facts, NoDevice, View, Violation};
+pub use machine::dissection::{Dissection, Fact, Item, Standing};
+pub use machine::moves::{Action, Move};
+pub use machine::registry::Registry;
+pub use machine::scenario::Scenario;
 pub use options::{Memory, Options, Progress, Reductions};
-pub use reached::Reached;
-pub use registry::Registry;
+pub use report::snapshot::{Buffered, CpuSnapshot, FrameSnapshot, Snapshot, WordSnapshot};
 pub use report::{Report, Step, Trace, Verdict};
-pub use scenario::Scenario;
-pub use snapshot::{Buffered, CpuSnapshot, FrameSnapshot, Snapshot, WordSnapshot};
+pub use search::reached::Reached;

@@ -1,0 +1,127 @@
+//! Cells: the words that code under check has been seen to use, and the objects they lie in.
+
+use crate::code::request::WordRef;
+use crate::machine::footprint::BITS;
+use crate::machine::hash::Map;
+use crate::machine::registry::{Object, Registry};
+
+/// Objects at most; a dead one is a bit in the state.
+pub(crate) const OBJECTS: usize = 64;
+
+/// One word of the program.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cell {
+    pub(crate) word: WordRef,
+    /// Storage hint: the CPU whose part of the state holds it.
+    pub(crate) cpu: Option<usize>,
+    /// Objects that contain it, as bits.
+    pub(crate) objects: u64,
+}
+
+/// All known cells. An id never changes; ids below `watched` are those that hardware reads.
+#[derive(Clone, Debug)]
+pub(crate) struct Cells {
+    pub(crate) all: Vec<Cell>,
+    pub(crate) watched: usize,
+    objects: Vec<Object>,
+    by_address: Map<usize, u16>,
+}
+
+impl Cells {
+    pub(crate) fn new(registry: Registry) -> Result<Self, String> {
+        let mut cells = Self {
+            all: Vec::new(),
+            watched: registry.watched.len(),
+            objects: registry.objects,
+            by_address: Map::default(),
+        };
+        if cells.objects.len() > OBJECTS {
+            return Err(format!("{} objects are registered; at most {OBJECTS} fit", cells.objects.len()));
+        }
+        for word in registry.watched {
+            cells.add(word)?;
+        }
+        Ok(cells)
+    }
+
+    pub(crate) fn find(&self, address: usize) -> Option<u16> {
+        self.by_address.get(&address).copied()
+    }
+
+    pub(crate) fn add(&mut self, word: WordRef) -> Result<u16, String> {
+        if self.all.len() + 16 > BITS {
+            return Err(format!("more than {} words are in use", BITS - 16));
+        }
+        let id = self.all.len() as u16;
+        self.by_address.insert(word.address, id);
+        self.all.push(Cell { word, cpu: None, objects: 0 });
+        self.place(id.into());
+        Ok(id)
+    }
+
+    /// The object that occupies exactly this memory; made on the fly if nobody named it (then `true`).
+    pub(crate) fn object(&mut self, start: usize, size: usize, kind: &str) -> Result<(u8, bool), String> {
+        if let Some(index) = self.objects.iter().position(|o| o.start == start && o.size == size) {
+            return Ok((index as u8, false));
+        }
+        if self.objects.len() >= OBJECTS {
+            return Err(format!("more than {OBJECTS} objects are given back or registered"));
+        }
+        let kind = kind.rsplit("::").next().unwrap_or(kind);
+        let twins = self.objects.iter().filter(|o| o.name.starts_with(kind)).count();
+        let name = if twins == 0 { kind.to_owned() } else { format!("{kind}#{twins}") };
+        self.objects.push(Object { name, start, size, cpu: None });
+        for id in 0..self.all.len() {
+            self.place(id);
+        }
+        Ok(((self.objects.len() - 1) as u8, true))
+    }
+
+    pub(crate) fn object_name(&self, index: u8) -> &str {
+        &self.objects[usize::from(index)].name
+    }
+
+    /// `object.word`, with a number where an object holds several words of that name.
+    pub(crate) fn name(&self, id: u16) -> String {
+        let cell = &self.all[usize::from(id)];
+        let address = cell.word.address;
+        let home = self.home(address);
+        let same = |other: &&Cell| other.word.name == cell.word.name && self.home(other.word.address) == home;
+        let twins = self.all.iter().filter(same).count();
+        let before = self.all.iter().filter(same).filter(|other| other.word.address < address).count();
+        let owner = home.map_or_else(String::new, |object| format!("{}.", self.objects[object].name));
+        let index = if twins > 1 { format!("[{before}]") } else { String::new() };
+        format!("{owner}{}{index}", cell.word.name)
+    }
+
+    /// A value in words: the address of a registered object by its name, so that no text depends on where things lie.
+    pub(crate) fn show(&self, value: u64) -> String {
+        let Some(object) = self.home(value as usize).map(|index| &self.objects[index]) else {
+            return format!("{value:#x}");
+        };
+        match value - object.start as u64 {
+            0 => format!("&{}", object.name),
+            offset => format!("&{}+{offset:#x}", object.name),
+        }
+    }
+
+    /// The smallest object around an address.
+    fn home(&self, address: usize) -> Option<usize> {
+        let around = |o: &Object| (o.start..o.start + o.size).contains(&address);
+        (0..self.objects.len()).filter(|&i| around(&self.objects[i])).min_by_key(|&i| self.objects[i].size)
+    }
+
+    fn place(&mut self, id: usize) {
+        let address = self.all[id].word.address;
+        let mut bits = 0;
+        for (index, object) in self.objects.iter().enumerate() {
+            if (object.start..object.start + object.size).contains(&address) {
+                bits |= 1 << index;
+            }
+        }
+        let hint = self.home(address).and_then(|object| self.objects[object].cpu);
+        let cell = &mut self.all[id];
+        cell.objects = bits;
+        cell.cpu = hint;
+    }
+}

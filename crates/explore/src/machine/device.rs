@@ -1,0 +1,153 @@
+use crate::machine::dissection::Dissection;
+use crate::machine::layout::{BARRIER, Layout, entry_cell};
+use crate::machine::values::Values;
+use core::fmt::Debug;
+use core::hash::Hash;
+
+/// What hardware does besides memory and interrupts: one value per machine, state apart from it.
+pub trait Device: Sync {
+    /// State that all CPUs share (no padding-dependent equality; small).
+    type Shared: Copy + Eq + Hash + Debug + Send + Sync + 'static;
+    /// State of each CPU.
+    type Local: Copy + Eq + Hash + Debug + Send + Sync + 'static;
+
+    /// State at power-on: shared, and one local per CPU.
+    fn reset(&self, cpus: usize) -> (Self::Shared, Vec<Self::Local>);
+
+    /// Carries out `op` (from [`crate::sync::device`]) on `cpu`.
+    fn step(&self, view: &mut View<'_, Self>, cpu: usize, op: u64) -> Effect;
+
+    /// Runs after every device step and every change of a watched word (in memory or in a store buffer): closes the state
+    /// under what hardware may do by itself, then checks it. Must be idempotent and monotone.
+    ///
+    /// # Errors
+    /// What is wrong with this state.
+    fn settle(&self, view: &mut View<'_, Self>) -> Result<(), Violation>;
+
+    /// Checks a state in which every CPU has finished.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn finish(&self, view: &mut View<'_, Self>) -> Result<(), Violation> {
+        let _ = view;
+        Ok(())
+    }
+
+    /// What reductions may assume of `op`.
+    fn facts(&self, op: u64) -> Facts;
+
+    /// Words for a drawing.
+    fn show(&self, op: u64, result: u64) -> String {
+        format!("device {op:#x} = {result}")
+    }
+
+    /// The state in words, line by line, for a drawing.
+    fn show_state(&self, view: &View<'_, Self>) -> Vec<String> {
+        let _ = view;
+        Vec::new()
+    }
+
+    /// The state taken apart, for a drawing that one can step through.
+    fn dissect(&self, view: &View<'_, Self>) -> Dissection {
+        let _ = view;
+        Dissection::default()
+    }
+
+    /// What `value` of watched word `index` (order of [`crate::Registry::watch`]) means to hardware, in words.
+    fn show_watched(&self, index: usize, value: u64) -> Option<String> {
+        let _ = (index, value);
+        None
+    }
+}
+
+/// What a rule was broken by, in one sentence.
+pub type Violation = String;
+
+/// Result of a device step.
+#[derive(Debug)]
+pub enum Effect {
+    /// Done, with a value for the caller.
+    Done(u64),
+    /// Not possible in this state; the CPU waits.
+    Blocked,
+    /// Breaks a rule.
+    Violation(Violation),
+}
+
+/// Facts about a device operation that the explorer's orderings and reductions rest on.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// Waits until this CPU's store buffer is empty (a serialising instruction) under TSO.
+    pub drains_tso: bool,
+    /// Likewise under the PSO-like model.
+    pub drains_pso: bool,
+    /// When it may run before anything else, unseen.
+    pub commutes: Commutes,
+}
+
+/// When a device step is independent of, and its early execution invisible to, everything other CPUs do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commutes {
+    /// Never: always an interleaving point.
+    Never,
+    /// With every step of other CPUs, and of interrupts on this CPU.
+    Always,
+    /// With every step of other CPUs, but not with interrupts on this CPU.
+    Masked,
+}
+
+/// Device state and the memory that hardware may read.
+pub struct View<'a, D: Device + ?Sized> {
+    /// State that all CPUs share.
+    pub shared: &'a mut D::Shared,
+    /// State of each CPU.
+    pub locals: &'a mut [D::Local],
+    pub(crate) words: &'a [u16],
+    pub(crate) layout: &'a Layout,
+    pub(crate) values: &'a Values,
+}
+
+impl<D: Device + ?Sized> View<'_, D> {
+    /// Returns the value in memory of watched word `index` (order of [`crate::Registry::watch`]).
+    ///
+    /// # Panics
+    /// If there is no such word.
+    pub fn memory(&self, index: usize) -> u64 {
+        assert!(index < self.layout.watched, "watched word {index} of {}", self.layout.watched);
+        self.values.decode(self.layout.cell(self.words, index as u16))
+    }
+    /// Calls `see` with every value that `cpu`'s own hardware could read of watched word `index` now: memory's,
+    /// and each one in its own store buffer.
+    ///
+    /// # Panics
+    /// If there is no such word.
+    pub fn readable(&self, cpu: usize, index: usize, mut see: impl FnMut(u64)) {
+        see(self.memory(index));
+        for (entry, value) in self.layout.entries(self.words, cpu) {
+            if entry & BARRIER == 0 && usize::from(entry_cell(entry)) == index {
+                see(self.values.decode(value));
+            }
+        }
+    }
+}
+
+/// No device.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoDevice;
+
+impl Device for NoDevice {
+    type Shared = ();
+    type Local = ();
+    fn reset(&self, cpus: usize) -> ((), Vec<()>) {
+        ((), vec![(); cpus])
+    }
+    fn step(&self, _: &mut View<'_, Self>, _: usize, op: u64) -> Effect {
+        Effect::Violation(format!("device operation {op:#x} without a device"))
+    }
+    fn settle(&self, _: &mut View<'_, Self>) -> Result<(), Violation> {
+        Ok(())
+    }
+    fn facts(&self, _: u64) -> Facts {
+        Facts { drains_tso: true, drains_pso: true, commutes: Commutes::Never }
+    }
+}

@@ -1,0 +1,120 @@
+//! What the explorer makes of a request: the next step of a node.
+
+use crate::code::request::Change;
+use crate::machine::device::{Commutes, Facts};
+use core::sync::atomic::Ordering;
+
+/// What the CPU's own store buffer must look like before a step can happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// Anything.
+    Open,
+    /// No entry of the step's cell and no barrier marker.
+    NoEntry,
+    /// Empty.
+    Empty,
+}
+
+/// A request made ready for the memory model in force: what a node of the trie does next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Op {
+    Load {
+        cell: u16,
+    },
+    /// Writes memory directly.
+    Put {
+        cell: u16,
+        value: u16,
+        gate: Gate,
+    },
+    /// Enters the store buffer.
+    Buffer {
+        cell: u16,
+        value: u16,
+        release: bool,
+    },
+    Rmw {
+        cell: u16,
+        change: Change,
+        gate: Gate,
+    },
+    Fence {
+        gate: Gate,
+    },
+    /// A barrier marker in the store buffer.
+    Mark,
+    IrqSave,
+    IrqRestore(bool),
+    IrqEnabled,
+    Raise {
+        cpu: u8,
+        line: u8,
+    },
+    /// These lines of this CPU are no longer pending.
+    Lose(u32),
+    Choose(u8),
+    Device {
+        op: u64,
+        gate: Gate,
+        commutes: Commutes,
+    },
+    Retire(u8),
+    /// Blocked until a word that the evaluation read changes.
+    WaitFalse,
+    LoopBack,
+    /// The frame has ended.
+    Done,
+    /// The code panicked; the trie holds the text.
+    Panicked,
+    /// The exploration cannot go on; the trie holds the text.
+    Stop,
+}
+
+/// Gates that a memory model gives to each kind of access.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gates {
+    pub(crate) memory: crate::Memory,
+}
+
+impl Gates {
+    /// Whether stores go through a buffer; a sequentially consistent store is modelled as an exchange, which is
+    /// what compilers emit for it on TSO machines.
+    pub(crate) fn buffers(self, order: Ordering) -> bool {
+        self.memory != crate::Memory::Sc && order != Ordering::SeqCst
+    }
+    /// Gate of a store that does not go through the buffer.
+    pub(crate) fn put(self) -> Gate {
+        if self.memory == crate::Memory::Sc { Gate::Open } else { Gate::Empty }
+    }
+    /// Gate of a read-modify-write.
+    pub(crate) fn rmw(self, order: Ordering) -> Gate {
+        match self.memory {
+            crate::Memory::Sc => Gate::Open,
+            crate::Memory::Tso => Gate::Empty,
+            crate::Memory::Pso if matches!(order, Ordering::Relaxed | Ordering::Acquire) => Gate::NoEntry,
+            crate::Memory::Pso => Gate::Empty,
+        }
+    }
+    /// What a fence does.
+    pub(crate) fn fence(self, order: Ordering) -> Op {
+        match (self.memory, order) {
+            (crate::Memory::Sc, _) => Op::Fence { gate: Gate::Open },
+            (_, Ordering::SeqCst) => Op::Fence { gate: Gate::Empty },
+            (crate::Memory::Pso, Ordering::Release | Ordering::AcqRel) => Op::Mark,
+            _ => Op::Fence { gate: Gate::Open },
+        }
+    }
+    /// Gate of a device operation.
+    pub(crate) fn device(self, facts: Facts) -> Gate {
+        let drains = match self.memory {
+            crate::Memory::Sc => false,
+            crate::Memory::Tso => facts.drains_tso,
+            crate::Memory::Pso => facts.drains_pso,
+        };
+        if drains { Gate::Empty } else { Gate::Open }
+    }
+    /// Gate of a return from an interrupt: on x86, IRET drains the store buffer, interrupt entry does not.
+    pub(crate) fn interrupt_return(self) -> Gate {
+        if self.memory == crate::Memory::Tso { Gate::Empty } else { Gate::Open }
+    }
+}

@@ -1,0 +1,89 @@
+//! What people get to see: verdicts, and executions move by move.
+
+pub(crate) mod snapshot;
+pub(crate) mod trace;
+
+use crate::machine::moves::Move;
+use crate::report::snapshot::Snapshot;
+use crate::search::reached::Reached;
+use std::panic::Location;
+use std::time::Duration;
+
+/// What an exploration found.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The outcome.
+    pub verdict: Verdict,
+    /// States stored in the final round.
+    pub states: u64,
+    /// Transitions taken in the final round.
+    pub transitions: u64,
+    /// Executions of the code under check, all rounds.
+    pub executions: u64,
+    /// Nodes of the trie: distinct (entry point, values seen).
+    pub nodes: u64,
+    /// Rounds run (the last one had complete footprints).
+    pub rounds: u32,
+    /// Time of all rounds.
+    pub elapsed: Duration,
+    /// Time of the final round.
+    pub final_round: Duration,
+    /// Most bytes that states and tables took.
+    pub peak_bytes: u64,
+    /// Longest path in stored steps.
+    pub depth: u32,
+    /// The failing execution, where there is one.
+    pub trace: Option<Trace>,
+    /// Local and final states reached, if asked for.
+    pub reached: Option<Reached>,
+}
+
+impl Report {
+    /// Whether every execution was visited.
+    pub fn complete(&self) -> bool {
+        !matches!(self.verdict, Verdict::Stopped(_))
+    }
+}
+
+/// Outcome of an exploration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every execution was visited and none breaks a rule.
+    Holds,
+    /// An execution breaks a rule: which one, in a sentence.
+    Violates(String),
+    /// A state from which no CPU can go on though some have not finished.
+    Deadlock(String),
+    /// A state from which CPUs go on for ever and can never finish.
+    Livelock(String),
+    /// Not every execution was visited: why.
+    Stopped(String),
+}
+
+/// An execution, move by move.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    /// The steps in order.
+    pub steps: Vec<Step>,
+    /// The machine at power-on and after each step, if [`crate::Options::snapshots`] asks for it.
+    pub snapshots: Vec<Snapshot>,
+    /// What went wrong at its end (empty for a replay that ends well).
+    pub outcome: String,
+}
+
+/// One step of a trace, with words for people.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The move.
+    pub mov: Move,
+    /// What it did: `A.mask |= 0x2 (was 0x1)`.
+    pub text: String,
+    /// Heading in force on that CPU (`sync::note`).
+    pub note: &'static str,
+    /// Where in the code under check.
+    pub place: Option<&'static Location<'static>>,
+    /// 0 in main code, 1 in a handler, 2 in a handler's handler.
+    pub depth: u8,
+    /// The device's state after the step, in words.
+    pub state: Vec<String>,
+}

@@ -1,0 +1,262 @@
+//! What the workers of a round share: limits, findings, mail, and when a level or the round is over.
+
+use crate::machine::layout::Layout;
+use crate::machine::moves::Move;
+use crate::machine::scenario::Scenario;
+use crate::machine::step::{Machine, Trouble, lock};
+use crate::machine::world::World;
+use crate::options::{Options, Progress};
+use crate::search::coder::Authority;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Barrier, Mutex};
+use std::time::{Duration, Instant};
+
+/// Something to report, and how to get there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) kind: Kind,
+    /// The stored state (a number among all workers').
+    pub(crate) state: u32,
+    /// The move that did it, if it takes one more.
+    pub(crate) last: Option<Move>,
+}
+
+/// What kind of finding. Earlier ones matter more.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Violation(String),
+    Deadlock(String),
+    Livelock(String),
+    Stop(String),
+}
+
+/// What a round is to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) workers: usize,
+    /// Give up at the end of the level in which this many states are reached.
+    pub(crate) cap: u64,
+    pub(crate) round: u32,
+    pub(crate) partial_order: bool,
+    pub(crate) symmetry: bool,
+    pub(crate) livelock: bool,
+    pub(crate) started: Instant,
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// How a round ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Every state was expanded.
+    Complete,
+    Found(Found),
+    /// The start itself breaks a rule.
+    Start(Trouble, Vec<Move>),
+    /// A limit was met.
+    Stopped(String),
+    /// The layout is out of date, footprints were too small, or the cap was reached.
+    Again,
+}
+
+/// What one worker tells the others.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    pub(crate) states: AtomicU64,
+    pub(crate) waiting: AtomicU64,
+    pub(crate) transitions: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+}
+
+/// What the workers of a round share.
+pub(crate) struct Hub<'a, 's, S: Scenario> {
+    world: &'a Mutex<World<'s, S>>,
+    options: &'a Options<'a>,
+    pub(crate) plan: Plan,
+    pub(crate) scenario: &'s S,
+    pub(crate) layout: Layout,
+    pub(crate) authority: Authority<S::Device>,
+    pub(crate) groups: Vec<Vec<usize>>,
+    pub(crate) workers: usize,
+    pub(crate) livelock: bool,
+    /// Bundles of states that wait for their owners.
+    pub(crate) mail: Vec<Mutex<Vec<Vec<u32>>>>,
+    pub(crate) barrier: Barrier,
+    pub(crate) boards: Vec<Board>,
+    pub(crate) restart: AtomicBool,
+    halt: Mutex<Option<String>>,
+    halting: AtomicBool,
+    found: Mutex<Option<Found>>,
+    panic: Mutex<Option<Box<dyn std::any::Any + Send>>>,
+    over: AtomicBool,
+    pub(crate) depth: AtomicU32,
+    pub(crate) peak: AtomicU64,
+    first_news: AtomicU64,
+    last_progress: Mutex<Instant>,
+}
+
+impl<S: Scenario> Hub<'_, '_, S> {
+    /// The worker that owns states with this hash.
+    #[inline]
+    pub(crate) fn owner(&self, hash: u64) -> usize {
+        (((hash >> 48) * self.workers as u64) >> 16) as usize
+    }
+
+    /// Keeps the most important finding of this level; of equals the first in the alphabet, so that the outcome
+    /// does not depend on who was faster.
+    pub(crate) fn report(&self, found: Found) {
+        let mut best = lock(&self.found);
+        if best.as_ref().is_none_or(|best| found.kind < best.kind) {
+            *best = Some(found);
+        }
+    }
+
+    /// Keeps a worker's panic until all have stopped.
+    pub(crate) fn crash(&self, panic: Box<dyn std::any::Any + Send>) {
+        lock(&self.panic).get_or_insert(panic);
+        self.halting.store(true, Relaxed);
+    }
+
+    pub(crate) fn halted(&self) -> bool {
+        self.halting.load(Relaxed) || self.restart.load(Relaxed)
+    }
+
+    /// Looks at limits and the clock.
+    pub(crate) fn watch(&self) {
+        let sum = |pick: fn(&Board) -> &AtomicU64| {
+            self.boards.iter().map(|board| pick(board).load(Relaxed)).sum::<u64>()
+        };
+        let states = sum(|board| &board.states);
+        let bytes =
+            sum(|board| &board.bytes) + self.authority.bytes() as u64 + lock(self.world).bytes() as u64;
+        self.peak.fetch_max(bytes, Relaxed);
+        let now = Instant::now();
+        let reason = if self.options.stop.is_some_and(|stop| stop.load(Relaxed)) {
+            Some("stopped from outside".to_owned())
+        } else if states > self.options.max_states {
+            Some(format!("more than {} states", self.options.max_states))
+        } else if bytes > self.options.max_bytes {
+            Some(format!("more than {} bytes of states and tables", self.options.max_bytes))
+        } else if states > u64::from(u32::MAX) / 2 {
+            Some("more states than 32-bit numbers".to_owned())
+        } else if self.plan.deadline.is_some_and(|deadline| now >= deadline) {
+            let after = now.duration_since(self.plan.started);
+            Some(format!("out of time after {:.1} s", after.as_secs_f64()))
+        } else {
+            None
+        };
+        if let Some(reason) = reason {
+            lock(&self.halt).get_or_insert(reason);
+            self.halting.store(true, Relaxed);
+        }
+        if let Some(progress) = self.options.progress {
+            let mut last = lock(&self.last_progress);
+            if now.duration_since(*last) >= Duration::from_millis(100) {
+                *last = now;
+                let (frontier, depth) = (sum(|board| &board.waiting), self.depth.load(Relaxed));
+                progress(Progress { states, frontier, depth, round: self.plan.round });
+            }
+        }
+    }
+
+    /// Meets the other workers at the end of a level; whether the round is over. The decision looks only at what
+    /// is the same for any number of workers, unless a limit was met.
+    pub(crate) fn level_ended(&self, me: usize) -> bool {
+        self.barrier.wait();
+        if me == 0 {
+            let waiting: u64 = self.boards.iter().map(|board| board.waiting.load(Relaxed)).sum();
+            let states: u64 = self.boards.iter().map(|board| board.states.load(Relaxed)).sum();
+            self.watch();
+            let over = waiting == 0
+                || self.halted()
+                || self.enough()
+                || states >= self.plan.cap
+                || self.outdated(states);
+            if waiting > 0 {
+                self.depth.fetch_add(1, Relaxed);
+            }
+            self.over.store(over, Relaxed);
+        }
+        self.barrier.wait();
+        self.over.load(Relaxed)
+    }
+
+    /// Whether a finding ends the round. A run that collects what is reached goes on: where the first finding stands
+    /// depends on the order of exploration.
+    fn enough(&self) -> bool {
+        let found = lock(&self.found);
+        found.as_ref().is_some_and(|found| !self.options.collect || matches!(found.kind, Kind::Stop(_)))
+    }
+
+    /// Whether a round whose footprints have turned out too small has gone on long enough to find most of the others.
+    fn outdated(&self, states: u64) -> bool {
+        let world = lock(self.world);
+        if !self.plan.partial_order || world.news == 0 {
+            return false;
+        }
+        let first = self.first_news.load(Relaxed);
+        if first == 0 {
+            self.first_news.store(states, Relaxed);
+            return false;
+        }
+        states > 4 * first + 10_000
+    }
+
+    /// How the round ended, once all workers have.
+    pub(crate) fn end(&self) -> End {
+        if let Some(panic) = lock(&self.panic).take() {
+            std::panic::resume_unwind(panic);
+        }
+        if self.restart.load(Relaxed) {
+            return End::Again;
+        }
+        let (found, halt) = (lock(&self.found).take(), lock(&self.halt).take());
+        match (found, halt) {
+            // What was collected before a limit was met is not all there is.
+            (Some(_), Some(reason)) if self.options.collect => return End::Stopped(reason),
+            (Some(found), _) => return End::Found(found),
+            (None, Some(reason)) => return End::Stopped(reason),
+            (None, None) => {}
+        }
+        let waiting = self.boards.iter().any(|board| board.waiting.load(Relaxed) > 0);
+        if waiting { End::Again } else { End::Complete }
+    }
+}
+
+impl<'a, 's, S: Scenario> Hub<'a, 's, S> {
+    pub(crate) fn new(world: &'a Mutex<World<'s, S>>, options: &'a Options<'a>, plan: Plan) -> Self {
+        let scenario = lock(world).scenario;
+        let layout = lock(world).layout(options);
+        let groups = if plan.symmetry { lock(world).groups() } else { Vec::new() };
+        Self {
+            world,
+            options,
+            plan,
+            scenario,
+            authority: Authority::new(&layout),
+            layout,
+            groups,
+            workers: plan.workers,
+            livelock: plan.livelock,
+            mail: (0..plan.workers).map(|_| Mutex::default()).collect(),
+            barrier: Barrier::new(plan.workers),
+            boards: (0..plan.workers).map(|_| Board::default()).collect(),
+            restart: AtomicBool::new(false),
+            halt: Mutex::new(None),
+            halting: AtomicBool::new(false),
+            found: Mutex::new(None),
+            panic: Mutex::new(None),
+            over: AtomicBool::new(false),
+            depth: AtomicU32::new(0),
+            peak: AtomicU64::new(0),
+            first_news: AtomicU64::new(0),
+            last_progress: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// A machine for one worker.
+    pub(crate) fn machine(&self) -> Machine<'a, 's, S> {
+        let mut machine = Machine::new(self.world, self.layout.clone(), self.options);
+        machine.partial_order = self.plan.partial_order;
+        machine
+    }
+}

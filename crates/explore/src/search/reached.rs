@@ -1,0 +1,43 @@
+//! What a run has reached, as fingerprints by which two runs are compared.
+
+use crate::machine::device::Device;
+use crate::machine::hash::{self, Mix};
+use crate::machine::scenario::Scenario;
+use crate::machine::state::Work;
+use crate::machine::step::{Machine, lock};
+use std::collections::BTreeSet;
+use std::hash::BuildHasher;
+
+/// What was reached, in a form that two runs of one process can compare.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// Hashes of (CPU, frame entry, values seen) of every frame position passed.
+    pub locals: BTreeSet<u64>,
+    /// Hashes of memory and device state where every CPU had finished or was stuck, though not in a handler.
+    pub finals: BTreeSet<u64>,
+}
+
+/// Hash of memory and the device's state. It does not depend on the order in which cells were found, nor on which
+/// of several interchangeable CPUs is in which state.
+pub(crate) fn final_hash<S: Scenario>(machine: &Machine<'_, '_, S>, work: &Work<S::Device>) -> u64 {
+    let world = lock(machine.world);
+    let mut hash = 0_u64;
+    for (id, cell) in world.cells.all[..machine.layout.cells].iter().enumerate() {
+        let value = machine.values.decode(machine.layout.cell(&work.words, id as u16));
+        if value != cell.word.initial {
+            hash = hash.wrapping_add(hash::finish(hash::mix(cell.word.address as u64, value)));
+        }
+    }
+    hash = hash::mix(hash, work.dead());
+    hash = hash::mix(hash, Mix.hash_one(work.shared));
+    for (cpu, local) in work.locals.iter().enumerate() {
+        let (first, _) = world.twins[cpu];
+        let local = hash::finish(hash::mix(first.into(), local_hash::<S::Device>(local)));
+        hash = hash.wrapping_add(local);
+    }
+    hash::finish(hash)
+}
+
+fn local_hash<D: Device>(local: &D::Local) -> u64 {
+    Mix.hash_one(local)
+}

@@ -1,0 +1,115 @@
+//! One round: all workers explore until nothing is left, a rule is broken, or a limit is met.
+
+use crate::machine::layout::Layout;
+use crate::machine::scenario::Scenario;
+use crate::machine::state::Work;
+use crate::machine::step::Trouble;
+use crate::machine::world::World;
+use crate::options::Options;
+use crate::search::coder::Authority;
+use crate::search::hub::{Board, End, Hub, Plan};
+use crate::search::reached::Reached;
+use crate::search::set::States;
+use crate::search::worker::{Leavings, Worker};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What a round leaves behind.
+pub(crate) struct Outcome<D: crate::Device> {
+    pub(crate) end: End,
+    pub(crate) layout: Layout,
+    pub(crate) authority: Authority<D>,
+    pub(crate) groups: Vec<Vec<usize>>,
+    pub(crate) sets: Vec<States>,
+    pub(crate) edges: Vec<Vec<(u32, u32)>>,
+    pub(crate) ends: Vec<u32>,
+    pub(crate) reached: Reached,
+    pub(crate) finds: Vec<Work<D>>,
+    pub(crate) states: u64,
+    pub(crate) transitions: u64,
+    pub(crate) depth: u32,
+    pub(crate) bytes: u64,
+    pub(crate) started: u64,
+}
+
+/// Runs one round.
+pub(crate) fn round<'s, S: Scenario>(
+    world: &Mutex<World<'s, S>>,
+    options: &Options<'_>,
+    plan: Plan,
+) -> Outcome<S::Device> {
+    let hub = Hub::new(world, options, plan);
+    let mut machine = hub.machine();
+    machine.log = Some(Vec::new());
+    let start = machine.start();
+    let moves = machine.log.take().unwrap_or_default();
+    let start = match start {
+        Ok(start) => start,
+        Err(trouble) => {
+            let end = if *trouble == Trouble::Restart { End::Again } else { End::Start(*trouble, moves) };
+            return close(hub, end, Vec::new());
+        }
+    };
+    let passed = core::mem::take(&mut machine.passed);
+    drop(machine);
+    let work = |me: usize| {
+        let mut worker = Worker::new(&hub, me, hub.machine(), &start);
+        worker.machine.passed.clone_from(&passed);
+        let mut start = start.clone();
+        worker.explore(&mut start);
+        worker.finish()
+    };
+    let leavings = if plan.workers == 1 {
+        vec![work(0)]
+    } else {
+        std::thread::scope(|scope| {
+            let work = &work;
+            let others: Vec<_> = (1..plan.workers).map(|me| scope.spawn(move || work(me))).collect();
+            let mut all = vec![work(0)];
+            all.extend(
+                others
+                    .into_iter()
+                    .map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))),
+            );
+            all
+        })
+    };
+    let end = hub.end();
+    close(hub, end, leavings)
+}
+
+fn close<S: Scenario>(
+    hub: Hub<'_, '_, S>,
+    end: End,
+    leavings: Vec<Leavings<S::Device>>,
+) -> Outcome<S::Device> {
+    let sum = |pick: fn(&Board) -> &AtomicU64| {
+        hub.boards.iter().map(|board| pick(board).load(Relaxed)).sum::<u64>()
+    };
+    let mut outcome = Outcome {
+        end,
+        sets: Vec::new(),
+        edges: Vec::new(),
+        ends: Vec::new(),
+        reached: Reached::default(),
+        finds: Vec::new(),
+        states: sum(|board| &board.states),
+        transitions: sum(|board| &board.transitions),
+        depth: hub.depth.load(Relaxed),
+        bytes: hub.peak.load(Relaxed),
+        started: 0,
+        layout: hub.layout,
+        authority: hub.authority,
+        groups: hub.groups,
+    };
+    for leaving in leavings {
+        outcome.sets.push(leaving.states);
+        outcome.edges.push(leaving.edges);
+        outcome.ends.extend(leaving.ends);
+        outcome.reached.locals.extend(leaving.reached.locals);
+        outcome.reached.finals.extend(leaving.reached.finals);
+        outcome.finds.extend(leaving.finds);
+        outcome.started += leaving.started;
+    }
+    outcome
+}
