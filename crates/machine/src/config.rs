@@ -1,21 +1,9 @@
-use crate::machine::Machine;
+use crate::limits::{
+    MAX_CPUS, MAX_ENTRIES, MAX_FRAMES, MAX_KERNEL, MAX_SPACES, MAX_TABLES, MAX_TAGS, MAX_VALUES, SLOTS,
+};
 use crate::state::{Local, ONLINE, USER};
 use crate::tables::Tables;
 use shootdown_explore::sync::Word;
-
-/// CPUs of a machine at most.
-pub const MAX_CPUS: usize = 8;
-pub(crate) const MAX_SPACES: usize = 6;
-pub(crate) const MAX_TABLES: usize = 8;
-pub(crate) const MAX_ENTRIES: usize = 2;
-pub(crate) const SLOTS: usize = 2;
-/// Pages of a space at most.
-pub const MAX_PAGES: usize = MAX_ENTRIES * SLOTS;
-/// Tags of a machine at most.
-pub const MAX_TAGS: usize = 6;
-pub(crate) const MAX_KERNEL: usize = 2;
-pub(crate) const MAX_FRAMES: usize = 16;
-pub(crate) const MAX_VALUES: usize = 16;
 
 /// What a translation value means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,10 +197,11 @@ impl Builder {
         self
     }
 
-    /// Makes the machine.
-    pub fn build(self) -> Machine {
+    /// Checks that all fits together, and lays the page tables out.
+    pub(crate) fn tables(&self) -> Tables {
+        self.check();
         let kernel_number = (self.spaces * self.per_space + 1) as u64;
-        let tables = Tables {
+        Tables {
             per_space: self.per_space,
             roots: (0..self.spaces)
                 .map(|space| {
@@ -239,9 +228,7 @@ impl Builder {
                 })
                 .collect(),
             kernel_link: self.kernel_table.then(|| Word::new("entry", kernel_number)),
-        };
-        self.check();
-        Machine::new(self, tables)
+        }
     }
 
     fn check(&self) {

@@ -1,7 +1,7 @@
 //! The machine taken apart for drawings that one can step through: what each CPU holds, and how far that still agrees
 //! with the page tables in memory.
 
-use crate::config::{MAX_ENTRIES, MAX_PAGES, MAX_SPACES, MAX_TAGS, SLOTS};
+use crate::limits::{MAX_ENTRIES, MAX_PAGES, MAX_SPACES, MAX_TAGS, SLOTS};
 use crate::machine::Machine;
 use crate::state::{Local, ONLINE, Shared, USER};
 use crate::tables::space_name;

@@ -260,6 +260,20 @@ fn operands(whose: Whose, which: Which) -> [usize; 4] {
 }
 
 impl Op {
+    /// Whether it is a mark for the oracle, which a CPU may set while its MMU is off.
+    pub(crate) fn is_mark(self) -> bool {
+        matches!(
+            self,
+            Op::FreeFrame { .. }
+                | Op::FreeTable { .. }
+                | Op::FreeRoot { .. }
+                | Op::Revoke { .. }
+                | Op::Unreachable { .. }
+                | Op::Mapped { .. }
+                | Op::Teardown { .. }
+        )
+    }
+
     pub(crate) fn encode(self) -> u64 {
         match self {
             Op::Install { space, tag, how } => {

@@ -10,6 +10,7 @@ mod config;
 mod dissect;
 mod domain;
 pub mod hw;
+mod limits;
 mod machine;
 mod oracle;
 mod show;
@@ -20,7 +21,8 @@ mod tables;
 mod tests;
 
 pub use case::{Case, Expected, Kind, Model, OnMachine, Program, ReplayFn, Variant, boxed, run, run_again};
-pub use config::{Builder, MAX_CPUS, MAX_PAGES, MAX_TAGS, Translation};
+pub use config::{Builder, Translation};
+pub use limits::{MAX_CPUS, MAX_PAGES, MAX_TAGS};
 pub use machine::{Acknowledged, Machine, MaskWord};
 pub use state::{Local, Shared};
 pub use tables::{Tables, space_name};

@@ -1,6 +1,6 @@
-use crate::config::{Builder, MAX_CPUS, MAX_FRAMES, MAX_SPACES, MAX_TAGS, SLOTS, Translation};
+use crate::config::{Builder, Translation};
 use crate::hw::{Install, Op, Which, Whose};
-use crate::oracle;
+use crate::limits::{MAX_CPUS, MAX_FRAMES, MAX_SPACES, MAX_TAGS, SLOTS};
 use crate::state::{ARRIVING, Local, ONLINE, PAUSED, Shared, USER};
 use crate::tables::Tables;
 use shootdown_explore::sync::Word;
@@ -75,6 +75,13 @@ impl Watched {
     }
 }
 
+impl Builder {
+    /// Makes the machine.
+    pub fn build(self) -> Machine {
+        Machine::new(self)
+    }
+}
+
 impl Machine {
     /// Starts the description of a machine.
     pub fn builder(cpus: usize) -> Builder {
@@ -86,7 +93,8 @@ impl Machine {
         self.config.cpus
     }
 
-    pub(crate) fn new(config: Builder, tables: Tables) -> Self {
+    fn new(config: Builder) -> Self {
+        let tables = config.tables();
         let values = |wanted: &dyn Fn(&Translation) -> bool| {
             config
                 .translations
@@ -354,7 +362,7 @@ impl Device for Machine {
                 self.show(op, 0)
             ));
         };
-        if !view.locals[cpu].is(ONLINE) && !oracle::is_mark(op) && op != Op::Online {
+        if !view.locals[cpu].is(ONLINE) && !op.is_mark() && op != Op::Online {
             return Effect::Violation(format!("CPU {cpu} is offline: {}", self.show(op.encode(), 0)));
         }
         if let Op::Broadcast { whose, which } = op {

@@ -1,26 +1,12 @@
 //! What is wrong with a state. Every rule is a predicate over what was given away (never taken back, except on machines
 //! that remap) and what CPUs may hold, so a state that breaks one is found whenever it is reached, not only at a flush.
 
-use crate::config::{MAX_PAGES, MAX_SPACES};
 use crate::hw::Op;
+use crate::limits::{MAX_PAGES, MAX_SPACES};
 use crate::machine::Machine;
 use crate::state::{ARRIVING, Local, ONLINE, Shared, USER};
 use crate::tables::space_name;
 use shootdown_explore::{View, Violation};
-
-/// Whether `op` is a mark for the oracle, which a CPU may set while its MMU is off.
-pub(crate) fn is_mark(op: Op) -> bool {
-    matches!(
-        op,
-        Op::FreeFrame { .. }
-            | Op::FreeTable { .. }
-            | Op::FreeRoot { .. }
-            | Op::Revoke { .. }
-            | Op::Unreachable { .. }
-            | Op::Mapped { .. }
-            | Op::Teardown { .. }
-    )
-}
 
 impl Machine {
     /// Notes what `op` gives away; refuses giving away twice, and accesses that are wrong in themselves.

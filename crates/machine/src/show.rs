@@ -1,7 +1,7 @@
 //! Words for drawings.
 
-use crate::config::{MAX_ENTRIES, MAX_TAGS};
 use crate::hw::{Install, Op, WalkCache, Which, Whose};
+use crate::limits::{MAX_ENTRIES, MAX_TAGS};
 use crate::machine::Machine;
 use crate::state::{Local, ONLINE, USER};
 use crate::tables::space_name;

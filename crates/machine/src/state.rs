@@ -1,4 +1,4 @@
-use crate::config::{MAX_KERNEL, MAX_PAGES, MAX_TAGS};
+use crate::limits::{MAX_KERNEL, MAX_PAGES, MAX_TAGS};
 
 /// What the machine remembers besides its CPUs: only what was given away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

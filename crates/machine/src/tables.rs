@@ -1,4 +1,4 @@
-use crate::config::{MAX_ENTRIES, SLOTS};
+use crate::limits::{MAX_ENTRIES, SLOTS};
 use shootdown_explore::Registry;
 use shootdown_explore::sync::Word;
 
