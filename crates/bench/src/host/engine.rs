@@ -1,7 +1,7 @@
 //! The shipped engine, with threads as CPUs that poll their IPI flags.
 
-use super::Way;
 use super::rivals::Threads;
+use super::way::Way;
 use shootdown::flush::{LocalFlush, PageRange, PageTables, Scope, VirtAddr};
 use shootdown::mask::CpuMask;
 use shootdown::refs::{Teardown, UserRef};

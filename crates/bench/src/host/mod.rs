@@ -5,19 +5,14 @@
 
 mod engine;
 mod rivals;
+mod way;
 
 use serde::Serialize;
 use std::time::Instant;
+use way::Way;
 
 /// Flushes of one way in one round.
 const BATCH: u32 = 200;
-
-/// A way to make other threads forget.
-trait Way {
-    fn name(&self) -> &'static str;
-    /// Flushes once.
-    fn flush(&mut self);
-}
 
 /// How long a way took.
 #[derive(Clone, Debug, PartialEq, Serialize)]

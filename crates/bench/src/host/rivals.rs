@@ -1,6 +1,6 @@
 //! What a program or a small kernel has today.
 
-use super::Way;
+use super::way::Way;
 use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};

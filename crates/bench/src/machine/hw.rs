@@ -1,9 +1,8 @@
 //! The state of the machine.
 
 use super::cost::COSTS;
-use super::lines::{Lines, NumberMap};
-use super::operation::Operation;
-use super::run::Touched;
+use super::lines::{Lines, NumberMap, Touched};
+use super::operation::{Operation, Spent};
 use super::tally::{Class, Totals};
 use super::tlb::{Fate, PageTables, Pages, Tlb, Translation};
 use shootdown_instrumented::Access;
@@ -252,6 +251,28 @@ impl Hw {
         let Reverse((at, _, cpu, event)) = self.queue.pop()?;
         self.totals.events += 1;
         Some((at, cpu, event))
+    }
+}
+
+/// What operations of each kind cost.
+impl Hw {
+    /// The current CPU begins an operation.
+    pub(super) fn begin_operation(&mut self, operation: Operation) {
+        self.cpus[self.current as usize].operation = operation;
+        self.totals.operations.at(operation).times += 1;
+    }
+
+    /// What is spent on what the current CPU does; its handler is apart from the operation that it interrupts.
+    pub(super) fn spent(&mut self) -> &mut Spent {
+        let me = &self.cpus[self.current as usize];
+        let operation = if me.class == Class::Handler { Operation::Answer } else { me.operation };
+        self.totals.operations.at(operation)
+    }
+
+    /// The current CPU's handler begins.
+    pub(super) fn begin_answer(&mut self) {
+        self.totals.operations.at(Operation::Answer).times += 1;
+        self.begin(Class::Handler);
     }
 }
 

@@ -4,6 +4,17 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 
+/// An access to a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Touched {
+    /// The line.
+    pub line: u32,
+    /// Who.
+    pub cpu: u32,
+    /// Whether it was written.
+    pub written: bool,
+}
+
 /// Bytes of a line, as a shift.
 const LINE: u32 = 6;
 

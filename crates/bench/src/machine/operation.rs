@@ -1,7 +1,5 @@
 //! What each kind of operation costs.
 
-use super::hw::Hw;
-use super::tally::Class;
 use serde::{Serialize, Serializer};
 
 /// A kind of operation, as whoever asks for it sees it.
@@ -104,26 +102,5 @@ impl ByOperation {
 impl Serialize for ByOperation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter().map(|(operation, spent)| (operation.name(), spent)))
-    }
-}
-
-impl Hw {
-    /// The current CPU begins an operation.
-    pub(super) fn begin_operation(&mut self, operation: Operation) {
-        self.cpus[self.current as usize].operation = operation;
-        self.totals.operations.at(operation).times += 1;
-    }
-
-    /// What is spent on what the current CPU does; its handler is apart from the operation that it interrupts.
-    pub(super) fn spent(&mut self) -> &mut Spent {
-        let me = &self.cpus[self.current as usize];
-        let operation = if me.class == Class::Handler { Operation::Answer } else { me.operation };
-        self.totals.operations.at(operation)
-    }
-
-    /// The current CPU's handler begins.
-    pub(super) fn begin_answer(&mut self) {
-        self.totals.operations.at(Operation::Answer).times += 1;
-        self.begin(Class::Handler);
     }
 }

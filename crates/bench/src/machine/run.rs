@@ -2,10 +2,11 @@
 
 use super::cost::COSTS;
 use super::hw::{self, Event, Hw, with};
+use super::lines::Touched;
 use super::operation::Operation;
+use super::policy::{Policy, Request};
 use super::tally::{Class, Totals};
 use super::tlb::{PageTables, Pages};
-use crate::policy::{Policy, Request};
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use std::cell::RefCell;
@@ -141,17 +142,6 @@ fn leave(cpu: u32) {
     // lives on that coroutine's stack.
     let exit = unsafe { &*exit };
     exit.suspend(Paused::Waiting);
-}
-
-/// An access to a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Touched {
-    /// The line.
-    pub line: u32,
-    /// Who.
-    pub cpu: u32,
-    /// Whether it was written.
-    pub written: bool,
 }
 
 /// Runs `source` on a machine of `cpus` CPUs under `policy`.

@@ -1,7 +1,6 @@
 //! The shipped engine on the machine.
 
-use super::{Policy, Request};
-use crate::machine::{PageTables, Pages, forget_lines, suspend, with};
+use crate::machine::{PageTables, Pages, Policy, Request, forget_lines, suspend, with};
 use shootdown_instrumented as sd;
 use shootdown_instrumented::flush::{LocalFlush, PageRange, PageSize, Scope, VirtAddr};
 use shootdown_instrumented::mask::{CpuMask, OnLeave};

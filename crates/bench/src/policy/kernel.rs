@@ -1,10 +1,10 @@
 //! A kernel that does what its [`Style`] says.
 
-use super::state::{Call, Cpu, SLOTS, Slot, Space, State, What, words};
+use super::state::{Call, Cpu, SLOTS, Slot, Space, State, What};
 use super::style::{Counts, Lazy, Mask, Style, Tags, Transport};
-use super::{Policy, Request};
+use super::words;
 use crate::machine::model::{fence, let_others_go_first, me, wait_until};
-use crate::machine::{PageTables, Pages, SECOND, with};
+use crate::machine::{PageTables, Pages, Policy, Request, SECOND, with};
 use std::cell::{RefCell, RefMut};
 
 /// Flushes of a CPU after which powerpc asks members to go (`tlb_mm_cpumask_trim_timer`).

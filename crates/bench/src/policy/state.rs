@@ -1,6 +1,6 @@
-//! What a modelled kernel remembers, and the words in which it does.
+//! What a modelled kernel remembers.
 
-use crate::machine::model::Word;
+use super::words;
 use crate::machine::{PageTables, Pages};
 use std::collections::HashMap;
 
@@ -100,57 +100,5 @@ impl State {
         if !std::mem::replace(&mut state.ended, true) {
             self.ended.push(space);
         }
-    }
-}
-
-/// The words that CPUs share, each on a line of its own.
-pub(super) mod words {
-    use super::Word;
-
-    /// Gives back the lines of a space.
-    pub(in crate::policy) fn forget(space: u32, mask_words: u32) {
-        let lines = [generation(space), count(space), gathers(space), members(space)];
-        lines
-            .into_iter()
-            .chain((0..mask_words).step_by(8).map(|word| mask(space, word)))
-            .for_each(Word::forget);
-    }
-    /// Identities come from one counter.
-    pub(in crate::policy) fn identities() -> Word {
-        Word::new(11, 0, 0)
-    }
-    pub(in crate::policy) fn generation(space: u32) -> Word {
-        Word::new(1, space, 0)
-    }
-    /// Eight words of a mask are on one line.
-    pub(in crate::policy) fn mask(space: u32, word: u32) -> Word {
-        Word::new(2, space, word / 8)
-    }
-    pub(in crate::policy) fn count(space: u32) -> Word {
-        Word::new(3, space, 0)
-    }
-    pub(in crate::policy) fn gathers(space: u32) -> Word {
-        Word::new(4, space, 0)
-    }
-    pub(in crate::policy) fn members(space: u32) -> Word {
-        Word::new(5, space, 0)
-    }
-    pub(in crate::policy) fn lazy(cpu: u32) -> Word {
-        Word::new(6, cpu, 0)
-    }
-    pub(in crate::policy) fn loaded(cpu: u32) -> Word {
-        Word::new(7, cpu, 0)
-    }
-    pub(in crate::policy) fn queue(cpu: u32) -> Word {
-        Word::new(8, cpu, 0)
-    }
-    pub(in crate::policy) fn request(from: u32) -> Word {
-        Word::new(9, from, 0)
-    }
-    pub(in crate::policy) fn answer(from: u32, by: u32) -> Word {
-        Word::new(10, from, by + 1)
-    }
-    pub(in crate::policy) fn answers(from: u32) -> Word {
-        Word::new(10, from, 0)
     }
 }

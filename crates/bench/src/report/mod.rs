@@ -1,69 +1,13 @@
 //! Everything that the bench measures, as JSON and as one self-contained page.
 
 mod figures;
+mod measure;
 mod page;
 mod plots;
 
-use crate::bench::{Row, bench};
-use crate::commute::{Pair, pairs};
-use crate::machine::CpuCount;
-use crate::policy::PolicyKind;
-use crate::probe::{Probe, probe};
-use crate::workload::{Params, WorkloadKind};
-use serde::Serialize;
-
 pub use figures::{Figure, Found};
+pub use measure::{Report, report};
 pub use page::{page, pictures};
-
-/// Policies that are shown over numbers of CPUs.
-pub(crate) const SHOWN: [PolicyKind; 6] = [
-    PolicyKind::Shootdown,
-    PolicyKind::LinuxX86,
-    PolicyKind::LinuxSparc64,
-    PolicyKind::Redox,
-    PolicyKind::Asterinas,
-    PolicyKind::ExactSharers,
-];
-/// The workload that is shown over numbers of CPUs.
-pub(crate) const SWEPT: WorkloadKind = WorkloadKind::MemcachedLazy;
-const SWEEP: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
-const TARGETS: [u32; 7] = [1, 2, 4, 8, 16, 32, 63];
-
-/// All measurements.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// Policies under workloads.
-    pub rows: Vec<Row>,
-    /// One workload on machines of several sizes, in one space.
-    pub sweep: Vec<Row>,
-    /// Single flushes.
-    pub probes: Vec<Probe>,
-    /// Pairs of operations that commute.
-    pub pairs: Vec<Pair>,
-    /// The same where bits are kept.
-    pub pairs_kept: Vec<Pair>,
-    /// What was aimed at, and what came out.
-    pub figures: Vec<Figure>,
-}
-
-/// Measures what is not in `rows`, which are policies under all workloads.
-pub fn report(rows: Vec<Row>, seed: u64) -> Report {
-    let count = |cpus| CpuCount::new(cpus).expect("a number of CPUs");
-    let mut sweep = Vec::new();
-    for cpus in SWEEP {
-        let params = Params { cpus: count(cpus), spaces: 1, seed };
-        sweep.extend(SHOWN.map(|policy| bench(policy, SWEPT, params)));
-    }
-    let mut probes = Vec::new();
-    for policy in SHOWN.into_iter().chain([PolicyKind::ShootdownKeep]) {
-        probes.extend(TARGETS.map(|targets| probe(policy, count(64), targets)));
-        probes.push(probe(policy, count(4096), 1));
-    }
-    let [pairs, pairs_kept] = [PolicyKind::Shootdown, PolicyKind::ShootdownKeep].map(pairs);
-    let measured = figures::Measured { rows: &rows, probes: &probes, pairs: &pairs, pairs_kept: &pairs_kept };
-    let figures = figures::figures(&measured);
-    Report { rows, sweep, probes, pairs, pairs_kept, figures }
-}
 
 #[cfg(test)]
 mod tests {

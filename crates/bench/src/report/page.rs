@@ -1,6 +1,7 @@
 //! The page.
 
-use super::{Report, plots};
+use super::measure::Report;
+use super::plots;
 use crate::bench::Row;
 use std::fmt::Write;
 

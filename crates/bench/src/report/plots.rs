@@ -1,6 +1,6 @@
 //! Plots, as SVG.
 
-use super::{Report, SHOWN};
+use super::measure::{Report, SHOWN};
 use plotters::prelude::*;
 use std::ops::Range;
 

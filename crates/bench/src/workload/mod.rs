@@ -5,21 +5,11 @@ mod processes;
 mod script;
 mod threads;
 
-use crate::machine::{CpuCount, Op};
+use crate::machine::Op;
 use script::Scripts;
 
 pub use kinds::WorkloadKind;
-
-/// Size and seed of a workload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Params {
-    /// CPUs.
-    pub cpus: CpuCount,
-    /// Spaces that programs share out among themselves; at most one for each CPU is used.
-    pub spaces: u32,
-    /// Seed of what is random.
-    pub seed: u64,
-}
+pub use script::Params;
 
 /// Writes the script of each CPU.
 pub fn scripts(kind: WorkloadKind, params: Params) -> Vec<Vec<Op>> {

@@ -1,11 +1,21 @@
 //! Scripts under construction.
 
-use super::Params;
-use crate::machine::{Op, PageTables, Pages};
+use crate::machine::{CpuCount, Op, PageTables, Pages};
 
 /// The most IPIs that a workload may cost under a policy that sends one to every CPU, so that large machines end soon.
 const BUDGET: u32 = 300_000;
 const MAX_ROUNDS: u32 = 200;
+
+/// Size and seed of a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Params {
+    /// CPUs.
+    pub cpus: CpuCount,
+    /// Spaces that programs share out among themselves; at most one for each CPU is used.
+    pub spaces: u32,
+    /// Seed of what is random.
+    pub seed: u64,
+}
 
 /// One script for each CPU.
 #[derive(Debug)]
