@@ -1,9 +1,8 @@
 //! Outsiders that borrow a space: the seed's machine, and the two clients that this project began with. `shootdown boot` has
 //! scenarios of the same names.
 
-use super::list::List;
+use super::list::{FOUR, List, THREE, TWO};
 use super::machines::Plain;
-use super::{FOUR, THREE, TWO};
 use crate::engine::Start::{Kernel, User};
 
 const CLIENTS: &[&str] = &["two", "clients"];

@@ -1,9 +1,8 @@
 //! Gathers: several that are open at the same time, of which each has recorded something of its own (SD-15), and flushes that
 //! are sent before the one before is waited for.
 
-use super::list::{List, Scenario};
+use super::list::{List, Scenario, THREE, TWO};
 use super::machines::{Plain, Tagged};
-use super::{THREE, TWO};
 use crate::engine::Code;
 use crate::engine::Start::User;
 

@@ -1,9 +1,8 @@
 //! CPUs that go off line and come back, that go for good, that are reset and lose their interrupts, and that come for the
 //! first time.
 
-use super::list::List;
+use super::list::{List, THREE, TWO};
 use super::machines::{ByIpis, Keep, Plain, Tagged, machines};
-use super::{THREE, TWO};
 use crate::engine::Start::{Lazy, Offline, User};
 use crate::engine::{Cpu, History, TestMachine};
 use shootdown::mask::OnLeave;

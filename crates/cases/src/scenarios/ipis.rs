@@ -1,8 +1,7 @@
 //! IPIs that cross: CPUs that flush each other, answers that come late, and IPIs that nobody asked for.
 
-use super::list::List;
+use super::list::{List, THREE, TWO};
 use super::machines::Plain;
-use super::{THREE, TWO};
 use crate::engine::Start::User;
 use shootdown_explore::sync;
 

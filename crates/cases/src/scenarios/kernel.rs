@@ -1,7 +1,6 @@
 //! Kernel memory: its page tables, and the history of its recent flushes.
 
-use super::TWO;
-use super::list::List;
+use super::list::{List, TWO};
 use super::machines::{Broadcast, Plain, Tagged};
 use crate::engine::Start::{Lazy, User};
 

@@ -1,8 +1,7 @@
 //! CPUs that are lazy on a space, whose walker may follow its tables at any time.
 
-use super::list::List;
+use super::list::{FOUR, List, THREE, TWO};
 use super::machines::{Plain, Tagged};
-use super::{FOUR, THREE, TWO};
 use crate::engine::Start::{Lazy, User};
 
 pub(super) fn add(list: &mut List) {

@@ -6,6 +6,11 @@ use shootdown_explore::Memory::{self, Pso, Sc, Tso};
 use shootdown_machine::{Case, Expected, Kind, Model, Variant, run, run_again};
 use std::sync::{Arc, OnceLock};
 
+/// The groups of scenarios that belong to no narrower one.
+pub(super) const TWO: &[&str] = &["two"];
+pub(super) const THREE: &[&str] = &["three"];
+pub(super) const FOUR: &[&str] = &["four"];
+
 /// Cases so far.
 pub(crate) struct List {
     fault: Fault,

@@ -1,8 +1,7 @@
 //! Masks of spaces: CPUs join, leave, and are asked to leave, while others flush.
 
-use super::list::List;
+use super::list::{FOUR, List, THREE, TWO};
 use super::machines::{Keep, Plain, Tagged};
-use super::{FOUR, THREE, TWO};
 use crate::engine::Start::{Kernel, Lazy, User};
 
 pub(super) fn add(list: &mut List) {

@@ -22,11 +22,6 @@ use crate::engine::{Fault, Oracles};
 use list::List;
 use shootdown_machine::Case;
 
-/// The groups of scenarios that belong to no narrower one.
-const TWO: &[&str] = &["two"];
-const THREE: &[&str] = &["three"];
-const FOUR: &[&str] = &["four"];
-
 /// All engine cases, with `fault` injected.
 pub fn cases(fault: Fault) -> Vec<Case> {
     cases_under(fault, Oracles::Machine)

@@ -1,8 +1,7 @@
 //! The end of a space: its last user reference goes while others want one.
 
-use super::list::List;
+use super::list::{List, THREE, TWO};
 use super::machines::Plain;
-use super::{THREE, TWO};
 use crate::engine::Start::{Kernel, Lazy, User};
 use shootdown_explore::sync;
 use std::sync::atomic::Ordering::Acquire;

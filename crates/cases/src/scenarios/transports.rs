@@ -1,7 +1,6 @@
 //! Ways to reach other CPUs besides the IPI, on three CPUs.
 
-use super::THREE;
-use super::list::{List, Scenario};
+use super::list::{List, Scenario, THREE};
 use super::machines::{Broadcast, ByBroadcasts, machines};
 use crate::engine::Start::{Lazy, User};
 use crate::engine::{Everywhere, TestMachine, Transport};
