@@ -134,7 +134,7 @@ impl Header {
     fn new(bug: &Bug) -> Self {
         Self {
             id: bug.id.to_owned(),
-            class: bug.class.letter(),
+            class: bug.class().letter(),
             kernel: bug.kernel.to_owned(),
             arch: bug.arch.to_owned(),
             source: bug.source.to_owned(),

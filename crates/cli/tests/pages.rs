@@ -140,7 +140,7 @@ fn the_museum_has_a_page_for_each_bug_and_an_index_of_them() {
         loads_nothing(&parsed(&page), &page);
     }
     for bug in bugs() {
-        let suspect = bug.class == Class::Suspect;
+        let suspect = bug.class() == Class::Suspect;
         let page = std::fs::read_to_string(museum.join(format!("{}.html", bug.name))).expect(bug.name);
         assert_eq!(page.contains("Unconfirmed. "), suspect, "{}", bug.name);
         shows_what_was_compiled(bug, &parsed(&page));

@@ -1,10 +1,10 @@
 //! Two CPUs flush a third, which acknowledges by a count: one takes the other's acknowledgement for its own.
 
-use shootdown_cases::bugs::{Bug, Class, Needs};
+use shootdown_cases::bugs::{Bug, boxed};
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
 /// The bug.
@@ -15,18 +15,14 @@ pub const BUG: Bug = Bug {
     title: "flush: number the requests",
     kernel: "Toy",
     arch: "generic",
-    class: Class::OtherKernel,
     rules: &[6, 8],
-    needs: Needs::Interleaving,
-    cpus: 3,
-    memory: Memory::Tso,
     about: "Acknowledgements are counted, so a second CPU that flushes the same target takes the first one's for its own \
             and frees a frame that the target can still use.",
     story: include_str!("counted_acks.md"),
     ends: "CPU 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
     code: &[("counted_acks.rs", include_str!("counted_acks.rs"))],
-    build: |variant| Box::new(Flush::new(variant)),
+    ..Bug::race(Memory::Tso, |variant| boxed(Flush::new(variant)))
 };
 
 const SPACE: usize = 0;
@@ -98,11 +94,9 @@ impl Flush {
     }
 }
 
-impl Scenario for Flush {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        3
+impl Program for Flush {
+    fn machine(&self) -> &Machine {
+        &self.machine
     }
 
     fn main(&self, cpu: usize) {
@@ -129,12 +123,7 @@ impl Scenario for Flush {
         }
     }
 
-    fn device(&self) -> &Machine {
-        &self.machine
-    }
-
     fn register(&self, registry: &mut Registry) {
         registry.object("requests", &self.requests);
-        self.machine.register(registry, &[]);
     }
 }

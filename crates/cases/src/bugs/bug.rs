@@ -7,7 +7,7 @@ use std::fmt::Debug;
 pub struct Bug {
     /// Name of the pair of cases, without the variant: kernel, commit or advisory, subject.
     pub name: &'static str,
-    /// Number in the collection of bugs: class letter and number.
+    /// Number in the collection of bugs: letter of its [`Class`], and number.
     pub id: &'static str,
     /// The commit or advisory that fixed it.
     pub source: &'static str,
@@ -17,14 +17,10 @@ pub struct Bug {
     pub kernel: &'static str,
     /// Architecture, or `generic`.
     pub arch: &'static str,
-    /// Class of bug.
-    pub class: Class,
     /// Rules SD-n that the broken protocol breaks.
     pub rules: &'static [u8],
     /// What shows it.
     pub needs: Needs,
-    /// CPUs of the smallest machine that shows it as modelled.
-    pub cpus: usize,
     /// Memory model of the architecture, used by default.
     pub memory: Memory,
     /// One sentence: what goes wrong.
@@ -124,27 +120,44 @@ macro_rules! code {
 pub(super) use code;
 
 impl Bug {
-    /// What most bugs have in common: Linux on any architecture, and a race of two CPUs. [`Bug::problems`] names each other
-    /// field that is left empty.
-    pub const LINUX: Self = Self {
-        name: "",
-        id: "",
-        source: "",
-        title: "",
-        kernel: "Linux",
-        arch: "generic",
-        class: Class::OtherKernel,
-        rules: &[],
-        needs: Needs::Interleaving,
-        cpus: 2,
-        memory: Memory::Tso,
-        about: "",
-        story: "",
-        ends: "",
-        engine: "",
-        code: &[],
-        build: |_| unreachable!("a bug builds its own protocol"),
-    };
+    /// A bug that an unlucky interleaving shows, in a protocol that `build` makes for machines with this memory model. The
+    /// rest is of Linux on any architecture; [`Bug::problems`] names each field that is left empty.
+    pub const fn race(memory: Memory, build: fn(Variant) -> Box<dyn Protocol>) -> Self {
+        Self {
+            name: "",
+            id: "",
+            source: "",
+            title: "",
+            kernel: "Linux",
+            arch: "generic",
+            rules: &[],
+            needs: Needs::Interleaving,
+            memory,
+            about: "",
+            story: "",
+            ends: "",
+            engine: "",
+            code: &[],
+            build,
+        }
+    }
+
+    /// The same of a bug that takes a store that waits in a store buffer.
+    pub const fn delayed_store(memory: Memory, build: fn(Variant) -> Box<dyn Protocol>) -> Self {
+        Self { needs: Needs::StoreBuffer, ..Self::race(memory, build) }
+    }
+
+    /// Returns the class that the id begins with; of an id that begins with none, which [`Bug::problems`] names, that of
+    /// other kernels.
+    pub fn class(&self) -> Class {
+        let letter = self.id.chars().next();
+        Class::ALL.into_iter().find(|class| Some(class.letter()) == letter).unwrap_or(Class::OtherKernel)
+    }
+
+    /// Returns the number of CPUs of the machine that shows it.
+    pub fn cpus(&self) -> usize {
+        (self.build)(Variant::Broken).cpus()
+    }
 
     /// Makes the two cases of the bug, `NAME/broken` and `NAME/fixed`.
     pub fn cases(&self) -> [Case; 2] {
@@ -176,11 +189,11 @@ impl Bug {
         let build = move || -> Model { Box::new(build(model)) };
         Case {
             name: format!("{}/{word}", self.name),
-            kind: if self.class == Class::Suspect { Kind::Suspect } else { Kind::Bug },
+            kind: if self.class() == Class::Suspect { Kind::Suspect } else { Kind::Bug },
             variant,
             expected,
             memory: self.memory,
-            cpus: self.cpus,
+            cpus: self.cpus(),
             deep: false,
             groups: &["bugs"],
             about: self.about.to_owned(),

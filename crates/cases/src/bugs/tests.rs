@@ -1,4 +1,4 @@
-use super::{Bug, Needs, all, cases, problems};
+use super::{Bug, CLASSES, Class, Needs, all, cases, problems};
 use crate::engine::Fault;
 use crate::scenarios;
 use shootdown_explore::{Memory, Options, Reductions, Verdict};
@@ -75,6 +75,16 @@ fn headers_are_sound_and_name_scenarios_that_exist() {
 }
 
 #[test]
+fn bugs_are_in_the_folder_of_their_class() {
+    assert_eq!(CLASSES.len(), Class::ALL.len());
+    for (class, bugs) in Class::ALL.into_iter().zip(CLASSES) {
+        for bug in bugs {
+            assert_eq!(bug.class(), class, "{}: {}", bug.name, bug.id);
+        }
+    }
+}
+
+#[test]
 fn cases_say_what_their_bugs_say() {
     assert_eq!(cases().len(), 2 * all().count());
     for bug in all() {
@@ -82,7 +92,7 @@ fn cases_say_what_their_bugs_say() {
         assert_eq!((broken.expected, fixed.expected), (Expected::Violates, Expected::Holds));
         for case in [broken, fixed] {
             assert!(case.name.starts_with(bug.name) && case.story == bug.story);
-            assert_eq!((case.memory, case.cpus), (bug.memory, bug.cpus));
+            assert_eq!((case.memory, case.cpus), (bug.memory, bug.cpus()));
         }
     }
 }

@@ -73,7 +73,7 @@ fn counts(bugs: &[&Bug]) -> String {
     if bugs.is_empty() {
         return String::new();
     }
-    let of = |class: Class| bugs.iter().filter(|bug| bug.class == class).count();
+    let of = |class: Class| bugs.iter().filter(|bug| bug.class() == class).count();
     let classes = Class::ALL.into_iter().map(|class| (of(class), class)).filter(|(count, _)| *count > 0);
     let lines = classes.map(|(count, class)| format!("{count:5}  {}  {}\n", class.letter(), class.title()));
     format!("\nbugs by class:\n{}{:5}  in all\n", lines.collect::<String>(), bugs.len())
@@ -102,8 +102,8 @@ mod tests {
     #[test]
     fn bugs_are_counted_by_class() {
         let mask =
-            *shootdown_cases::bugs::all().find(|bug| bug.class == Class::Mask).expect("a bug of class A");
-        let suspect = Bug { class: Class::Suspect, ..mask };
+            *shootdown_cases::bugs::all().find(|bug| bug.class() == Class::Mask).expect("a bug of class A");
+        let suspect = Bug { id: "H99", ..mask };
         let counted = counts(&[&mask, &suspect, &mask]);
         assert_eq!(
             counted,

@@ -71,7 +71,7 @@ examples/own-case:
   2. cargo run --release -- check {name}
   3. cargo run --release -- explain {name}
 
-In this project itself: a file in crates/cases/src/bugs/CLASS, `use crate::bugs::{{Bug, Class, Needs}}`,
+In this project itself: a file in crates/cases/src/bugs/CLASS, `use crate::bugs::{{Bug, boxed}}`,
 `pub(super) const BUG`, and a line in that folder's mod.rs.",
         written.join(", ")
     )

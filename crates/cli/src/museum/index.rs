@@ -27,8 +27,8 @@ pub fn file_name(bug: &Bug) -> String {
 
 /// Renders the entrance.
 pub fn index(entries: &[Entry<'_>]) -> String {
-    let classes: BTreeSet<Class> = entries.iter().map(|entry| entry.bug.class).collect();
-    let suspects = entries.iter().filter(|entry| entry.bug.class == Class::Suspect).count();
+    let classes: BTreeSet<Class> = entries.iter().map(|entry| entry.bug.class()).collect();
+    let suspects = entries.iter().filter(|entry| entry.bug.class() == Class::Suspect).count();
     let kernels = count(entries.iter().map(|entry| entry.bug.kernel.to_owned()));
     let body = html! {
         a.skip href="#bugs" { "Skip to the bugs" }
@@ -64,7 +64,7 @@ pub fn index(entries: &[Entry<'_>]) -> String {
 }
 
 fn filters(entries: &[Entry<'_>], classes: &BTreeSet<Class>, kernels: &BTreeMap<String, usize>) -> Markup {
-    let of_class = |class: Class| entries.iter().filter(|entry| entry.bug.class == class).count();
+    let of_class = |class: Class| entries.iter().filter(|entry| entry.bug.class() == class).count();
     let rules = count(entries.iter().flat_map(|entry| entry.bug.rules.iter().copied()));
     html! {
         form.filters role="search" {
@@ -102,7 +102,7 @@ fn filters(entries: &[Entry<'_>], classes: &BTreeSet<Class>, kernels: &BTreeMap<
 }
 
 fn section(class: Class, entries: &[Entry<'_>]) -> Markup {
-    let of_class: Vec<&Entry<'_>> = entries.iter().filter(|entry| entry.bug.class == class).collect();
+    let of_class: Vec<&Entry<'_>> = entries.iter().filter(|entry| entry.bug.class() == class).collect();
     html! {
         section.class #(class.letter()) aria-labelledby={ "title-" (class.letter()) } {
             h2 id={ "title-" (class.letter()) } {
@@ -120,16 +120,16 @@ fn card(entry: &Entry<'_>) -> Markup {
     let text =
         [bug.name, bug.id, bug.source, bug.title, bug.kernel, bug.arch, bug.about, bug.story].join(" ");
     html! {
-        li.card data-class=(bug.class.letter()) data-kernel=(bug.kernel) data-rules=(rules.join(" "))
+        li.card data-class=(bug.class().letter()) data-kernel=(bug.kernel) data-rules=(rules.join(" "))
             data-text=(words_of(&text)) {
             h3 { a href=(file_name(bug)) { (bug.name) } }
             p { (words::sentence(bug.about)) }
             div.meta {
-                @if bug.class == Class::Suspect { span.badge.unconfirmed { "unconfirmed" } }
+                @if bug.class() == Class::Suspect { span.badge.unconfirmed { "unconfirmed" } }
                 span.badge { (bug.kernel) }
                 span.badge { (bug.arch) }
                 @for &rule in bug.rules { span.badge { "SD-" (rule) } }
-                span { (bug.id) ", " (bug.cpus) (if bug.cpus == 1 { " CPU, " } else { " CPUs, " }) (entry.steps) " steps, " (indicatif::HumanCount(entry.states)) " states" }
+                span { (bug.id) ", " (bug.cpus()) (if bug.cpus() == 1 { " CPU, " } else { " CPUs, " }) (entry.steps) " steps, " (indicatif::HumanCount(entry.states)) " states" }
             }
         }
     }

@@ -121,13 +121,13 @@ fn hero(exhibit: &Exhibit<'_>, name: &str) -> Markup {
         div.hero {
             p.kicker {
                 @match exhibit.bug {
-                    Some(bug) => { (bug.kernel) " · " (bug.arch) " · " (bug.class.title()) },
+                    Some(bug) => { (bug.kernel) " · " (bug.arch) " · " (bug.class().title()) },
                     None => "The engine, without one of its rules",
                 }
             }
             h1 { (name) }
             p.lead { (words::sentence(&exhibit.case.about)) }
-            @if exhibit.bug.is_some_and(|bug| bug.class == Class::Suspect) {
+            @if exhibit.bug.is_some_and(|bug| bug.class() == Class::Suspect) {
                 p.banner role="note" {
                     strong { "Unconfirmed. " }
                     "This is how a current kernel reads; it looks wrong, and nobody has confirmed that it is."
@@ -164,8 +164,8 @@ fn facts(exhibit: &Exhibit<'_>) -> Markup {
         aside.facts aria-label="Facts" {
             dl {
                 @if let Some(bug) = exhibit.bug {
-                    dt { (if bug.class == Class::Suspect { "Source" } else { "Mended by" }) } dd { code { (bug.source) } br; (bug.title) }
-                    dt { "Number" } dd { (bug.id) ", " (bug.class.title()) }
+                    dt { (if bug.class() == Class::Suspect { "Source" } else { "Mended by" }) } dd { code { (bug.source) } br; (bug.title) }
+                    dt { "Number" } dd { (bug.id) ", " (bug.class().title()) }
                     dt { "Kernel" } dd { (bug.kernel) ", " (bug.arch) }
                 }
                 @if let Some(removed) = exhibit.removed { dt { "Removed" } dd { (removed) } }

@@ -1,8 +1,8 @@
 //! A shared table is handed to another space while a lockless walker is in it.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::lockless::{Lockless, Policy, Recheck, Task, Wait};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -17,8 +17,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 uses frame 2 of space B for space A (SD-12)",
     engine: "pair-table-table",
     code: code!["linux_1013af4f.rs", "lockless.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> Lockless {

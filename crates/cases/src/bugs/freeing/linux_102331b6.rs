@@ -1,11 +1,10 @@
 //! What the host maps is brought up to date from a page table that is not locked.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Which, Whose};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -22,8 +21,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "pair-split-split",
     code: code!["linux_102331b6.rs"],
-    build: |variant| boxed(Sync::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Sync::new(variant)))
 };
 
 const HOST: usize = 0;

@@ -1,7 +1,6 @@
 //! The table that khugepaged unlinks is reused while a lockless walker is in it.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::lockless::{Lockless, Policy, Recheck, Task, Wait};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -13,15 +12,13 @@ pub(super) const BUG: Bug = Bug {
     title: "mm/khugepaged: fix GUP-fast interaction by sending IPI",
     arch: "generic (broadcast flushes)",
     rules: &[7],
-    memory: Memory::Pso,
     about: "khugepaged unlinks a table, flushes by broadcast, and puts the table to another use, while a walker \
             with interrupts off still reads it.",
     story: include_str!("linux_2ba99c5e.md"),
     ends: "use of table1.slot0 after its memory was given back",
     engine: "pair-table-table",
     code: code!["linux_2ba99c5e.rs", "lockless.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> Lockless {

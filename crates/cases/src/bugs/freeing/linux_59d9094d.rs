@@ -1,11 +1,10 @@
 //! Whether a page table is shared is read off its reference count, which others raise for a moment.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
@@ -20,8 +19,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "frame 1 is lost: all CPUs have finished and it was never freed (SD-14)",
     engine: "pair-unmap-table",
     code: code!["linux_59d9094d.rs"],
-    build: |variant| boxed(ShareCount::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(ShareCount::new(variant)))
 };
 
 const SPACE: usize = 0;

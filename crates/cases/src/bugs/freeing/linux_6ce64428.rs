@@ -1,8 +1,8 @@
 //! A write fault copies a page that userfaultfd has write-protected but not flushed yet.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -11,15 +11,13 @@ pub(super) const BUG: Bug = Bug {
     source: "6ce64428d620",
     title: "mm/userfaultfd: fix memory corruption due to writeprotect",
     rules: &[8],
-    cpus: 3,
     about: "userfaultfd takes the right to write to a page and flushes later; a fault copies the page meanwhile, and what a \
             third thread writes to the original in between is lost.",
     story: include_str!("linux_6ce64428.md"),
     ends: "CPU 2 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "two-flushers",
     code: code!["linux_6ce64428.rs", "deferred.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> Deferred {

@@ -1,8 +1,8 @@
 //! mremap decides to move a table, and moves what it finds after it has its locks: nothing.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::table_move::{FileLock, Look, Other, Policy, TableMove};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -17,8 +17,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 0 walks into 0xf, which is no page-table entry",
     engine: "pair-table-table",
     code: code!["linux_6fa1066f.rs", "table_move.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> TableMove {

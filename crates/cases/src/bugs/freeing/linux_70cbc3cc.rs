@@ -1,7 +1,6 @@
 //! A lockless walker takes a reference to a page that khugepaged has already found unused.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::lockless::{Lockless, Policy, Recheck, Task, Wait};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -13,15 +12,13 @@ pub(super) const BUG: Bug = Bug {
     title: "mm: gup: fix the fast GUP race against THP collapse",
     arch: "generic (broadcast flushes)",
     rules: &[7, 8],
-    memory: Memory::Pso,
     about: "khugepaged unlinks a table, finds its page unused, and copies it; a lockless walker that was in the \
             table already takes its reference late and keeps the stale page.",
     story: include_str!("linux_70cbc3cc.md"),
     ends: "CPU 1 uses frame 1 writable, which was revoked (SD-8)",
     engine: "pair-table-table",
     code: code!["linux_70cbc3cc.rs", "lockless.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> Lockless {

@@ -1,8 +1,8 @@
 //! The graphics card's TLB is never flushed when an object's pages are given back.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::other_mmu::{OtherMmu, Policy, Told, Walks};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -18,8 +18,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use page 0 of space B -> frame 1, which was freed (SD-8)",
     engine: "kernel-memory",
     code: code!["linux_7938d615.rs", "other_mmu.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> OtherMmu {

@@ -1,11 +1,10 @@
 //! A CPU comes back from lazy mode and goes on with a translation buffer that was replaced and freed.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
@@ -21,8 +20,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "use of old.entry after its memory was given back",
     engine: "lazy-return",
     code: code!["linux_7a1ac526.rs"],
-    build: |variant| boxed(Grow::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Grow::new(variant)))
 };
 
 const LAZY: usize = 0;

@@ -1,8 +1,8 @@
 //! mremap moves a whole table while reclaim is clearing an entry in it.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::table_move::{FileLock, Look, Other, Policy, TableMove};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -17,8 +17,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 0 can still use page 2 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
     code: code!["linux_97113eb3.rs", "table_move.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> TableMove {

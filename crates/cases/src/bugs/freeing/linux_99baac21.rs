@@ -1,8 +1,8 @@
 //! Two calls gather the same page; the one that finds the entry gone ends without a flush.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -17,8 +17,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use page 0 of space A, which was unmapped (SD-8)",
     engine: "nested-gathers",
     code: code!["linux_99baac21.rs", "deferred.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> Deferred {

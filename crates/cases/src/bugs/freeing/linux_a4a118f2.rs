@@ -1,10 +1,9 @@
 //! A process leaves a shared page table without a flush; the table's pages are freed by way of another.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::{Memory, Registry, sync};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -20,8 +19,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
     code: code!["linux_a4a118f2.rs"],
-    build: |variant| boxed(Unshare::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Unshare::new(variant)))
 };
 
 const FIRST: usize = 0;

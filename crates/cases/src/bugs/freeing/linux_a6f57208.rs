@@ -1,8 +1,8 @@
 //! With less than two users a page table is freed at once, lazy CPUs or not.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::table_batch::{Other, Past, Policy, TableBatch};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -18,8 +18,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     code: code!["linux_a6f57208.rs", "table_batch.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> TableBatch {

@@ -1,7 +1,6 @@
 //! A flush that waits for other CPUs is used where interrupts are off; two CPUs wait for each other.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -14,7 +13,6 @@ pub(super) const BUG: Bug = Bug {
     title: "riscv: Fix IPIs usage in kfence_protect_page()",
     arch: "riscv64",
     rules: &[11],
-    memory: Memory::Pso,
     about: "An allocator's checker changes a kernel mapping with interrupts off and flushes by a call that waits \
             for all CPUs; two CPUs that do so wait for each other.",
     story: include_str!("linux_b3431a8b.md"),
@@ -22,8 +20,7 @@ pub(super) const BUG: Bug = Bug {
             from 0x1",
     engine: "masked-flushers",
     code: code!["linux_b3431a8b.rs"],
-    build: |variant| boxed(Protect::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Pso, |variant| boxed(Protect::new(variant)))
 };
 
 const CALL: u8 = 0;

@@ -1,11 +1,10 @@
 //! munmap of a device mapping unlinks the area before it flushes; the driver then finds nothing left to unmap.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -21,8 +20,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "nested-gathers",
     code: code!["linux_b67fbebd.rs"],
-    build: |variant| boxed(Unlink::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Unlink::new(variant)))
 };
 
 const SPACE: usize = 0;

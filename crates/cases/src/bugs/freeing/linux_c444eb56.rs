@@ -1,11 +1,10 @@
 //! A count is read while it moves from one word to several; the reader takes it to be one.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -21,8 +20,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use page 0 of space B -> frame 1 read-only, which was revoked (SD-8)",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_c444eb56.rs"],
-    build: |variant| boxed(Split::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Split::new(variant)))
 };
 
 const FAULTING: usize = 0;

@@ -1,11 +1,10 @@
 //! The notifier skips roots that are about to go; one of them is still being worked on.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
@@ -21,8 +20,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 0 uses frame 1, which was freed (SD-8)",
     engine: "lazy-vs-final-drop",
     code: code!["linux_d62007ed.rs"],
-    build: |variant| boxed(Zap::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Zap::new(variant)))
 };
 
 const SPACE: usize = 0;

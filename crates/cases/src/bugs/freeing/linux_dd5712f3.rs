@@ -1,7 +1,6 @@
 //! Migration relies on a new tag at the next switch; until then the old one is in use.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
@@ -16,15 +15,13 @@ pub(super) const BUG: Bug = Bug {
     title: "alpha: fix user-space corruption during memory compaction",
     arch: "alpha",
     rules: &[6, 8],
-    memory: Memory::Pso,
     about: "A page is moved; a CPU that runs the process only notes to take a new tag at its next switch, and \
             goes on using the old page under the tag that is loaded.",
     story: include_str!("linux_dd5712f3.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["linux_dd5712f3.rs"],
-    build: |variant| boxed(Migrate::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Pso, |variant| boxed(Migrate::new(variant)))
 };
 
 const SPACE: usize = 0;

@@ -1,8 +1,8 @@
 //! An I/O MMU that shares the kernel's page tables is not told when one of them is freed.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::other_mmu::{OtherMmu, Policy, Told, Walks};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -18,8 +18,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still walk table 1 in space A, which was freed (SD-7)",
     engine: "kernel-memory",
     code: code!["linux_e37d5a2d.rs", "other_mmu.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> OtherMmu {

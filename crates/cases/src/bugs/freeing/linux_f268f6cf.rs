@@ -1,8 +1,8 @@
 //! khugepaged takes pages away without telling the MMU of a virtual machine.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::other_mmu::{OtherMmu, Policy, Told, Walks};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -18,8 +18,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use page 0 of space B -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
     code: code!["linux_f268f6cf.rs", "other_mmu.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> OtherMmu {

@@ -1,10 +1,9 @@
 //! The addresses to flush stand in a batch that is used again before the other CPUs have read it.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -21,8 +20,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "history-overflow",
     code: code!["linux_f36391d2.rs"],
-    build: |variant| boxed(Batch::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Batch::new(variant)))
 };
 
 const SPACE: usize = 0;

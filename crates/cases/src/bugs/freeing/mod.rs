@@ -32,9 +32,7 @@ mod linux_f36391d2;
 mod xen_xsa346;
 mod xen_xsa401;
 
-use crate::bugs::{Bug, Class};
-
-const CLASS: Bug = Bug { class: Class::FlushBeforeFree, ..Bug::LINUX };
+use crate::bugs::Bug;
 
 pub(super) const ALL: &[Bug] = &[
     linux_eb66ae03::BUG,

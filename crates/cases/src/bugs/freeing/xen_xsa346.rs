@@ -1,8 +1,8 @@
 //! Xen moves a guest's page and puts the flush of the I/O MMU off; the page is freed meanwhile.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::moved_page::{Flush, MovedPage, Policy, User};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -13,15 +13,13 @@ pub(super) const BUG: Bug = Bug {
     kernel: "Xen",
     arch: "x86, Arm",
     rules: &[8],
-    cpus: 3,
     about: "A guest's page is moved to another guest address and the flush of the IOMMU put off; the page is \
             removed at its new address and freed, and a device still uses the old one.",
     story: include_str!("xen_xsa346.md"),
     ends: "CPU 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "nested-gathers",
     code: code!["xen_xsa346.rs", "moved_page.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> MovedPage {

@@ -1,10 +1,9 @@
 //! membarrier looks into the address space of what another CPU runs, with nothing to keep it alive.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
@@ -19,8 +18,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "use of mm.membarrier_state after its memory was given back",
     engine: "lazy-vs-final-drop",
     code: code!["linux_227a4aad.rs"],
-    build: |variant| boxed(Peek::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Peek::new(variant)))
 };
 
 /// What a CPU runs: the task's address space, or nothing.

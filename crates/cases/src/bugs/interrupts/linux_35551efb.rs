@@ -1,10 +1,9 @@
 //! Two senders take the same call structure, as taking it is a load and a store.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
@@ -13,15 +12,13 @@ pub(super) const BUG: Bug = Bug {
     source: "35551efb155e (CVE-2026-68438)",
     title: "smp: Make CSD lock acquisition atomic for debug mode",
     rules: &[6, 11],
-    cpus: 3,
     about: "Two CPUs take the one structure that belongs to the target of their calls, both queue it, and it \
             comes to point to itself: the target walks its queue for ever.",
     story: include_str!("linux_35551efb.md"),
     ends: "the queue of CPU 2 is a circle, which its handler walks for ever",
     engine: "two-flushers",
     code: code!["linux_35551efb.rs"],
-    build: |variant| boxed(SharedCall::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(SharedCall::new(variant)))
 };
 
 const TARGET: usize = 2;

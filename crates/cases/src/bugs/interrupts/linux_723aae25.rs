@@ -1,10 +1,9 @@
 //! The mask of a call is tested, then copied; between the two the CPUs in it have taken themselves out.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -14,15 +13,13 @@ pub(super) const BUG: Bug = Bug {
     source: "723aae25d5cd",
     title: "smp_call_function_many: handle concurrent clearing of mask",
     rules: &[6],
-    cpus: 3,
     about: "A call to many CPUs finds two in the mask, but copies it only when both have left: the copy is \
             empty, nobody answers, and the call structure is never released.",
     story: include_str!("linux_723aae25.md"),
     ends: "no CPU can go on: CPU 0 waits for call.taken to change from 0x1",
     engine: "switch-vs-flush",
     code: code!["linux_723aae25.rs"],
-    build: |variant| boxed(Many::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Many::new(variant)))
 };
 
 const SPACE: usize = 0;

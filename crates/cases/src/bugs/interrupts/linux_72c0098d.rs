@@ -1,10 +1,9 @@
 //! A CPU that comes back on line runs under another tag than its own records say.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::Relaxed;
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -15,15 +14,13 @@ pub(super) const BUG: Bug = Bug {
     title: "x86/mm: Reinitialize TLB state on hotplug and resume",
     arch: "x86",
     rules: &[12, 13],
-    cpus: 1,
     about: "Bring-up loads the kernel's root under tag 0; the CPU's records still say that tag 0 is a process's, \
             which is then switched to under that tag without a flush.",
     story: include_str!("linux_72c0098d.md"),
     ends: "CPU 0, in space A, can use page 0 -> frame 2 of space B (SD-12)",
     engine: "offline-vs-flush",
     code: code!["linux_72c0098d.rs"],
-    build: |variant| boxed(Resume::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Resume::new(variant)))
 };
 
 const PROCESS: usize = 0;

@@ -1,11 +1,10 @@
 //! A CPU goes off line with a call in its queue that it has not run.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -21,8 +20,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "no CPU can go on: CPU 0 waits for cpu1.queue to change from 0x1",
     engine: "offline-vs-flush",
     code: code!["linux_8d056c48.rs"],
-    build: |variant| boxed(Offline::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Offline::new(variant)))
 };
 
 const SPACE: usize = 0;

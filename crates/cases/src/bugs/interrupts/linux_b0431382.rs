@@ -1,11 +1,10 @@
 //! A hypervisor reads the flags of a preempted virtual CPU, and clears them in a step of its own.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -22,8 +21,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "transport-paravirtual",
     code: code!["linux_b0431382.rs"],
-    build: |variant| boxed(Preempted::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Preempted::new(variant)))
 };
 
 const SPACE: usize = 0;

@@ -1,11 +1,10 @@
 //! A call to "many" CPUs leaves out the one that makes it; its own copy of a state stays stale.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, Needs, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
@@ -14,15 +13,13 @@ pub(super) const BUG: Bug = Bug {
     source: "ce29ddc47b91",
     title: "sched/membarrier: fix missing local execution of ipi_sync_rq_state()",
     rules: &[1],
-    needs: Needs::StoreBuffer,
     about: "A thread registers for membarrier; the function that updates each CPU's copy of that state is run on \
             all CPUs but its own, which later barriers then skip.",
     story: include_str!("linux_ce29ddc4.md"),
     ends: "neither side saw what the other had written",
     engine: "seed",
     code: code!["linux_ce29ddc4.rs"],
-    build: |variant| boxed(Register::new(variant)),
-    ..super::CLASS
+    ..Bug::delayed_store(Memory::Tso, |variant| boxed(Register::new(variant)))
 };
 
 const FENCE: u64 = 1;

@@ -8,9 +8,7 @@ mod linux_8d056c48;
 mod linux_b0431382;
 mod linux_ce29ddc4;
 
-use crate::bugs::{Bug, Class};
-
-const CLASS: Bug = Bug { class: Class::Interrupt, ..Bug::LINUX };
+use crate::bugs::Bug;
 
 pub(super) const ALL: &[Bug] = &[
     linux_b0431382::BUG,

@@ -1,11 +1,10 @@
 //! A core dump walks the areas without their lock, since all threads are stopped; but not all users are threads.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
@@ -20,8 +19,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "use of area.next after its memory was given back",
     engine: "borrow-vs-unmap",
     code: code!["linux_04f5866e.rs", "mm.rs", "lock.rs"],
-    build: |variant| boxed(CoreDump::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(CoreDump::new(variant)))
 };
 
 /// CPU 0 dumps the only program of the space; CPU 1 holds a structure reference and works on the areas.

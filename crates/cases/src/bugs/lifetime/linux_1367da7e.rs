@@ -1,8 +1,8 @@
 //! swapoff finds a space whose fork failed, and walks into the hole.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::half_built::{Ask, HalfBuilt, Policy, Publish};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -17,8 +17,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "follows what a failed fork left in place of an area",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_1367da7e.rs", "half_built.rs", "mm.rs", "lock.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> HalfBuilt {

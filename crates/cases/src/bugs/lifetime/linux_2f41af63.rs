@@ -1,8 +1,8 @@
 //! A driver that starts again takes a second reference and drops one.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::balance::{Balance, Policy};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -11,15 +11,13 @@ pub(super) const BUG: Bug = Bug {
     source: "2f41af638c92 (CVE-2026-63873)",
     title: "accel/amdxdna: Fix mm_struct reference leak in aie2_populate_range()",
     rules: &[10, 14],
-    cpus: 1,
     about: "A driver that has to start again takes its user reference a second time without dropping the first: the address space \
             never dies.",
     story: include_str!("linux_2f41af63.md"),
     ends: "frame 1 is lost: all CPUs have finished and it was never freed (SD-14)",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_2f41af63.rs", "balance.rs", "mm.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> Balance {

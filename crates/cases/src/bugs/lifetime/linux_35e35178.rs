@@ -1,11 +1,10 @@
 //! fork links a new area to its file before the area's own lock is made.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::Relaxed;
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
@@ -20,8 +19,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "releases a lock of the area that it does not hold",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_35e35178.rs", "lock.rs"],
-    build: |variant| boxed(Fork::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Fork::new(variant)))
 };
 
 /// CPU 0 forks; CPU 1 punches a hole into the file, and visits all areas that map it.

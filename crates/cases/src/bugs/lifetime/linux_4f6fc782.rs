@@ -1,10 +1,9 @@
 //! A profiler's interrupt samples the user stack of a task whose mappings are being torn down.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::Relaxed;
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, Which, Whose};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -14,15 +13,13 @@ pub(super) const BUG: Bug = Bug {
     source: "4f6fc7821283 (CVE-2025-38424)",
     title: "perf: Fix sample vs do_exit()",
     rules: &[10],
-    cpus: 1,
     about: "A profiling interrupt that cannot be masked copies from the user stack of an exiting task, through tables that the task \
             is tearing down.",
     story: include_str!("linux_4f6fc782.md"),
     ends: "CPU 0 is in user mode in space A, whose mappings are dead (SD-10)",
     engine: "temporary-vs-exit",
     code: code!["linux_4f6fc782.rs"],
-    build: |variant| boxed(Sampled::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Sampled::new(variant)))
 };
 
 /// CPU 0 runs the last thread of the space, which exits; a profiling interrupt may come at any time, once.

@@ -1,8 +1,8 @@
 //! An error after the reference was dropped leads to the exit that drops it again.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::balance::{Balance, Policy};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -11,15 +11,13 @@ pub(super) const BUG: Bug = Bug {
     source: "61dc9f776705 (CVE-2026-43178)",
     title: "procfs: fix possible double mmput() in do_procmap_query()",
     rules: &[10],
-    cpus: 1,
     about: "A query about mappings drops its user reference, then finds the buffer too short and drops it once more: the \
             mappings of a running program are torn down under it.",
     story: include_str!("linux_61dc9f77.md"),
     ends: "CPU 0 has the root of space A loaded, which was freed (SD-10)",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_61dc9f77.rs", "balance.rs", "mm.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> Balance {

@@ -1,8 +1,8 @@
 //! The page merger waits for the lock of the areas and then walks areas that exit has destroyed under that lock.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -17,8 +17,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "use of areas.first after its memory was given back",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_6db504ce.rs", "outsider.rs", "mm.rs", "lock.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> Outsider {

@@ -1,8 +1,8 @@
 //! The last structure reference is dropped in an interrupt, over code that holds the lock which freeing the root takes.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::late_drop::{By, LateDrop, Place, Policy};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -18,8 +18,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "no CPU can go on: CPU 0 waits for lock.held to change from 0x1",
     engine: "deferred-teardown",
     code: code!["linux_7283094e.rs", "late_drop.rs", "mm.rs", "lock.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> LateDrop {

@@ -1,8 +1,8 @@
 //! A sender drops the receiver's last user reference, so telling of its death becomes the sleeping sender's own task.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::late_drop::{By, LateDrop, Place, Policy};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -17,8 +17,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "no CPU can go on: CPU 0 waits for events.told to change from 0x0",
     engine: "deferred-teardown",
     code: code!["linux_9a9ab0d9.rs", "late_drop.rs", "mm.rs", "lock.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> LateDrop {

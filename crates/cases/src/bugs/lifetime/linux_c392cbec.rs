@@ -1,10 +1,9 @@
 //! A ring of buffers that the kernel allocated is freed while a program has it mapped.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::AcqRel;
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -20,8 +19,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["linux_c392cbec.rs"],
-    build: |variant| boxed(Ring::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Ring::new(variant)))
 };
 
 const SPACE: usize = 0;

@@ -1,7 +1,6 @@
 //! A device shares a process's space and keeps a pointer that is not counted; it is unbound after the process is gone.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -13,15 +12,13 @@ pub(super) const BUG: Bug = Bug {
     title: "iommu/arm-smmu-v3-sva: Fix mm use-after-free",
     arch: "arm64",
     rules: &[10, 12],
-    memory: Memory::Pso,
     about: "A driver that shares a process's address space with a device keeps a bare pointer to the structure and gives the \
             address-space number back through it when the structure is gone.",
     story: include_str!("linux_cbd23144.md"),
     ends: "use of mm.context after its memory was given back",
     engine: "lazy-vs-final-drop",
     code: code!["linux_cbd23144.rs", "outsider.rs", "mm.rs", "lock.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> Outsider {

@@ -1,8 +1,8 @@
 //! A notifier drops the last user reference under the lock that tearing down takes.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::late_drop::{By, LateDrop, Place, Policy};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -17,8 +17,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "no CPU can go on: CPU 0 waits for lock.held to change from 0x1",
     engine: "deferred-teardown",
     code: code!["linux_cf234231.rs", "late_drop.rs", "mm.rs", "lock.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> LateDrop {

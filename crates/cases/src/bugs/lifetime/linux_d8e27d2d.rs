@@ -1,8 +1,8 @@
 //! An iterator reads the space from a task without a lock or a reference, and the task exits.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -17,8 +17,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "use of mm.held after its memory was given back",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_d8e27d2d.rs", "outsider.rs", "mm.rs", "lock.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> Outsider {

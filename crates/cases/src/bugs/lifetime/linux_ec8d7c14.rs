@@ -1,8 +1,8 @@
 //! The thread that frees memory drops a last user reference and waits for I/O that needs memory.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::late_drop::{By, LateDrop, Place, Policy};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -11,15 +11,13 @@ pub(super) const BUG: Bug = Bug {
     source: "ec8d7c14ea14",
     title: "mm, oom_reaper: do not mmput synchronously from the oom reaper context",
     rules: &[10, 11],
-    cpus: 3,
     about: "The out-of-memory reaper drops a victim's last user reference, and so waits for I/O that cannot complete until the \
             reaper has freed memory.",
     story: include_str!("linux_ec8d7c14.md"),
     ends: "no CPU can go on: CPU 0 waits for events.io to change from 0x0; CPU 2 waits for events.memory to change from 0x0",
     engine: "deferred-teardown",
     code: code!["linux_ec8d7c14.rs", "late_drop.rs", "mm.rs", "lock.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> LateDrop {

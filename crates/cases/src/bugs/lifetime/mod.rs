@@ -19,9 +19,7 @@ mod linux_d8e27d2d;
 mod linux_ec8d7c14;
 mod linux_f798a1d4;
 
-use crate::bugs::{Bug, Class};
-
-const CLASS: Bug = Bug { class: Class::Lifetime, ..Bug::LINUX };
+use crate::bugs::Bug;
 
 pub(super) const ALL: &[Bug] = &[
     linux_cb185d5f::BUG,

@@ -1,7 +1,6 @@
 //! A CPU goes off line with its bit set and its TLB full; a trim that cannot ask it counts it as flushed.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -13,15 +12,13 @@ pub(super) const BUG: Bug = Bug {
     title: "powerpc/64s: Trim offlined CPUs from mm_cpumasks",
     arch: "powerpc64 radix",
     rules: &[3, 13],
-    memory: Memory::Pso,
     about: "A CPU goes off line with its bit in the mask and translations in its TLB; the owner asks the CPUs that are on line \
             to leave, believes itself alone, and flushes locally.",
     story: include_str!("linux_01b0f0ea.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "trim-vs-hotplug",
     code: code!["linux_01b0f0ea.rs", "single_user.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> SingleUser {

@@ -1,8 +1,7 @@
 //! A kernel thread announces the space it is about to borrow before hardware has switched; a flush that comes in
 //! between flushes the wrong tag and is believed.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
@@ -17,15 +16,13 @@ pub(super) const BUG: Bug = Bug {
     title: "mm: fix kthread_use_mm() vs TLB invalidate",
     arch: "generic (alpha, ia64, xtensa)",
     rules: &[5, 6],
-    memory: Memory::Pso,
     about: "A flush request that arrives between `active_mm = mm` and the hardware's switch flushes the tag of the old \
             space and counts as served.",
     story: include_str!("linux_38cf307c.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in",
     code: code!["linux_38cf307c.rs"],
-    build: |variant| boxed(UseMm::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Pso, |variant| boxed(UseMm::new(variant)))
 };
 
 const BORROWED: usize = 0;

@@ -1,8 +1,8 @@
 //! A flush before a table is freed says that no tables are freed, so lazy CPUs are skipped.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::lazy_tables::{Lazy, LazyTables, Policy, Says};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -18,8 +18,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     code: code!["linux_3ef938c3.rs", "lazy_tables.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> LazyTables {

@@ -1,8 +1,8 @@
 //! A flush by hypercall checks the mask with interrupts off; another CPU empties it before it is used.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::hypercall_mask::{Check, HypercallMask, Member, Policy};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -18,8 +18,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 0 reads past the end of the table of virtual processor numbers",
     engine: "transport-hypercall",
     code: code!["linux_51500b71.rs", "hypercall_mask.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> HypercallMask {

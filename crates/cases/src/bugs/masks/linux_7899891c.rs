@@ -1,8 +1,8 @@
 //! A CPU is asked to leave a space because it was lazy there; when the request arrives it is lazy no more.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::last_exit::{Asked, LastExit, Looks, Other, Policy};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -18,8 +18,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 must leave a space on which it is not lazy",
     engine: "lazy-vs-final-drop",
     code: code!["linux_7899891c.rs", "last_exit.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> LastExit {

@@ -1,7 +1,6 @@
 //! A CPU leaves the mask when it switches away, though with ASIDs its TLB keeps what it holds.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::switching::{Between, Leaves, Policy, Switching};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -13,15 +12,13 @@ pub(super) const BUG: Bug = Bug {
     title: "riscv: asid: Fixup stale TLB entry cause application crash",
     arch: "riscv64",
     rules: &[1, 3],
-    memory: Memory::Pso,
     about: "A CPU drops out of the mask at switch-out while its TLB keeps the space's ASID; the next flush misses it, \
             and it comes back to stale translations.",
     story: include_str!("linux_82dd33fd.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "warm-tags",
     code: code!["linux_82dd33fd.rs", "switching.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> Switching {

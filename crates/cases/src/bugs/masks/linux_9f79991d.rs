@@ -1,8 +1,8 @@
 //! A root load waits in a queue while the CPU already says that it has left the old root.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::last_exit::{Asked, LastExit, Looks, Other, Policy};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -18,8 +18,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 has the root of space A loaded, which was freed (SD-10)",
     engine: "lazy-vs-final-drop",
     code: code!["linux_9f79991d.rs", "last_exit.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> LastExit {

@@ -1,7 +1,6 @@
 //! The owner asks lazy CPUs to leave and then overwrites the mask; one that had just become a borrower stays, unseen.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -13,15 +12,13 @@ pub(super) const BUG: Bug = Bug {
     title: "powerpc/64s/radix: Fix mm_cpumask trimming race vs kthread_use_mm",
     arch: "powerpc64 radix",
     rules: &[3, 6, 9],
-    memory: Memory::Pso,
     about: "An owner asks lazy CPUs to leave and overwrites the CPU mask with itself; a CPU that has just begun to use \
             the space ignores the request without a flush, and loses its bit.",
     story: include_str!("linux_a665eec0.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "trim-vs-borrow",
     code: code!["linux_a665eec0.rs", "single_user.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> SingleUser {

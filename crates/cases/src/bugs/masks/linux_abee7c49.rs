@@ -1,8 +1,8 @@
 //! A lazy CPU patches code through a temporary space and goes back to a root that died meanwhile.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::last_exit::{Asked, LastExit, Looks, Other, Policy};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -18,8 +18,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 has the root of space A loaded, which was freed (SD-10)",
     engine: "temporary-vs-exit",
     code: code!["linux_abee7c49.rs", "last_exit.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> LastExit {

@@ -1,10 +1,9 @@
 //! exec reads the space that it borrows, is preempted, and drops a reference that the scheduler has dropped already.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -14,15 +13,13 @@ pub(super) const BUG: Bug = Bug {
     source: "d53c3dfb23c4",
     title: "mm: fix exec activate_mm vs TLB shootdown and lazy tlb switching race",
     rules: &[5, 10],
-    cpus: 1,
     about: "exec by a kernel thread reads which space it borrows, is preempted, and comes back borrowing another one: it \
             drops the reference to the first a second time.",
     story: include_str!("linux_d53c3dfb.md"),
     ends: "CPU 0 has the root of space A loaded, which was freed (SD-10)",
     engine: "lazy-vs-final-drop",
     code: code!["linux_d53c3dfb.rs"],
-    build: |variant| boxed(Exec::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Exec::new(variant)))
 };
 
 const FIRST: usize = 0;

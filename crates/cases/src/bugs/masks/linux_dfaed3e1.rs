@@ -1,7 +1,6 @@
 //! A CPU leaves a space with interrupts on; a request to leave that comes in between clears its bit too early.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -13,15 +12,13 @@ pub(super) const BUG: Bug = Bug {
     title: "powerpc/64s/radix: Fix exit lazy tlb mm switch with irqs enabled",
     arch: "powerpc64 radix",
     rules: &[1, 3],
-    memory: Memory::Pso,
     about: "A lazy CPU that leaves a space by itself notes it before hardware has switched, with interrupts on; a request that \
             comes in between takes its bit out of the mask with the root still loaded.",
     story: include_str!("linux_dfaed3e1.md"),
     ends: "CPU 1 has the root of space A loaded but is not in its mask (SD-1)",
     engine: "trim-kept-bits",
     code: code!["linux_dfaed3e1.rs", "single_user.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> SingleUser {

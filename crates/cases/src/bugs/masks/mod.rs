@@ -17,9 +17,7 @@ mod linux_d53c3dfb;
 mod linux_dfaed3e1;
 mod openbsd_9f1181d5;
 
-use crate::bugs::{Bug, Class};
-
-const CLASS: Bug = Bug { class: Class::Mask, ..Bug::LINUX };
+use crate::bugs::Bug;
 
 pub(super) const ALL: &[Bug] = &[
     linux_bafb056c::BUG,

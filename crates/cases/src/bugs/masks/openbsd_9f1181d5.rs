@@ -1,8 +1,8 @@
 //! Between two threads of one process a CPU clears and sets its bit though its page tables stay loaded.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::switching::{Between, Leaves, Policy, Switching};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -19,8 +19,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "lazy-return",
     code: code!["openbsd_9f1181d5.rs", "switching.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> Switching {

@@ -1,8 +1,8 @@
 //! Two changes of protection share one flag; the first to finish clears it for both.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::flush_pending::{FlushPending, Pending, Policy};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -11,15 +11,13 @@ pub(super) const BUG: Bug = Bug {
     source: "16af97dc5a89",
     title: "mm: migrate: prevent racy access to tlb_flush_pending",
     rules: &[4, 8, 14],
-    cpus: 3,
     about: "Two threads change protection at once and share a flag, flush pending; the one that finishes \
             first clears it, and migration believes that the other has flushed, too.",
     story: include_str!("linux_16af97dc.md"),
     ends: "CPU 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "nested-gathers",
     code: code!["linux_16af97dc.rs", "flush_pending.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> FlushPending {

@@ -1,8 +1,8 @@
 //! Migration trusts an entry that denies access, whose flush is still to come.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::flush_pending::{FlushPending, Pending, Policy};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -12,15 +12,13 @@ pub(super) const BUG: Bug = Bug {
     title: "mm: fix TLB flush race between migration, and change_protection_range",
     arch: "x86",
     rules: &[4, 8],
-    cpus: 3,
     about: "Protection is changed page by page and flushed at the end; migration finds an entry that denies \
             access, flushes nothing, and frees the page under a CPU that still writes to it.",
     story: include_str!("linux_20841405.md"),
     ends: "CPU 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "nested-gathers",
     code: code!["linux_20841405.rs", "flush_pending.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> FlushPending {

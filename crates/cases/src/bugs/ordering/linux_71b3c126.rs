@@ -1,10 +1,9 @@
 //! A flush reads the mask before its page-table store has left the store buffer.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, Needs, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::{Memory, Registry, sync};
 use shootdown_machine::hw::{self, Install, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -15,15 +14,13 @@ pub(super) const BUG: Bug = Bug {
     title: "x86/mm: Add barriers and document switch_mm()-vs-flush synchronization",
     arch: "x86",
     rules: &[4, 5],
-    needs: Needs::StoreBuffer,
     about: "A CPU that does not run the space changes an entry and reads the mask with no barrier between: a CPU that \
             switches in meanwhile is not in the mask yet and still reads the old entry.",
     story: include_str!("linux_71b3c126.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "switch-in/pso",
     code: code!["linux_71b3c126.rs"],
-    build: |variant| boxed(Flush::new(variant)),
-    ..super::CLASS
+    ..Bug::delayed_store(Memory::Tso, |variant| boxed(Flush::new(variant)))
 };
 
 const SPACE: usize = 0;

@@ -1,7 +1,6 @@
 //! A CPU comes back to the space on which it was lazy and keeps its old ASID, though the space has a new one.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::Mm;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
@@ -16,15 +15,13 @@ pub(super) const BUG: Bug = Bug {
     title: "[ARM] Fix ASID version switch",
     arch: "arm",
     rules: &[5, 12],
-    memory: Memory::Pso,
     about: "A space gets a new ASID while a CPU is lazy on it; the CPU comes back, sees that it is the same space, and \
             keeps the old ASID, which no flush names any more.",
     story: include_str!("linux_8678c1f0.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "tag-reuse",
     code: code!["linux_8678c1f0.rs"],
-    build: |variant| boxed(AsidVersion::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Pso, |variant| boxed(AsidVersion::new(variant)))
 };
 
 const A: usize = 0;

@@ -1,11 +1,10 @@
 //! A flush request without a generation carries 0, and targets skip it as an old one.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
@@ -21,8 +20,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
     code: code!["linux_8f1d56f6.rs"],
-    build: |variant| boxed(Batch::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Batch::new(variant)))
 };
 
 const SPACE: usize = 0;

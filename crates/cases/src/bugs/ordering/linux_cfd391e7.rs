@@ -1,7 +1,6 @@
 //! A broadcast flush finishes before a store that used the dropped translation has arrived.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
@@ -14,15 +13,13 @@ pub(super) const BUG: Bug = Bug {
     title: "arm64: errata: Mitigate TLBI errata on various Arm CPUs",
     arch: "arm64",
     rules: &[6, 8],
-    memory: Memory::Pso,
     about: "On some processors a broadcast flush is reported complete while another CPU's store through the dropped \
             translation is still on its way; it lands in a frame that was given away.",
     story: include_str!("linux_cfd391e7.md"),
     ends: "an access by CPU 1 may still arrive at frame 1, which was freed (SD-8)",
     engine: "broadcast-fallback",
     code: code!["linux_cfd391e7.rs"],
-    build: |variant| boxed(EarlyCompletion::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Pso, |variant| boxed(EarlyCompletion::new(variant)))
 };
 
 const SPACE: usize = 0;

@@ -10,9 +10,7 @@ mod linux_cfd391e7;
 mod sel4_81679f2b;
 mod sel4_b8f1753d;
 
-use crate::bugs::{Bug, Class};
-
-const CLASS: Bug = Bug { class: Class::Ordering, ..Bug::LINUX };
+use crate::bugs::Bug;
 
 pub(super) const ALL: &[Bug] = &[
     linux_71b3c126::BUG,

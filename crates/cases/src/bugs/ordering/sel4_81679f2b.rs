@@ -1,7 +1,6 @@
 //! A waiting CPU sees the flag of a remote call before the arguments.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, Needs, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::flagged_call::{Barrier, Flag, FlaggedCall, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -14,16 +13,13 @@ pub(super) const BUG: Bug = Bug {
     kernel: "seL4",
     arch: "arm64",
     rules: &[6],
-    needs: Needs::StoreBuffer,
-    memory: Memory::Pso,
     about: "A CPU that waits for the kernel lock polls the flag of a remote call, sees it before the \
             arguments that were stored before it, flushes what an earlier call named, and answers.",
     story: include_str!("sel4_81679f2b.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in/pso",
     code: code!["sel4_81679f2b.rs", "flagged_call.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::delayed_store(Memory::Pso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> FlaggedCall {

@@ -1,7 +1,6 @@
 //! The interrupt of a remote call overtakes the store of its flag, and is taken for a late one.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, Needs, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::flagged_call::{Barrier, Flag, FlaggedCall, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -14,16 +13,13 @@ pub(super) const BUG: Bug = Bug {
     kernel: "seL4",
     arch: "arm64 (GICv3)",
     rules: &[6, 11],
-    needs: Needs::StoreBuffer,
-    memory: Memory::Pso,
     about: "The flag of a remote call is ordered before other stores but not before the interrupt, which is \
             sent by a register write; the target finds no flag and ignores it.",
     story: include_str!("sel4_b8f1753d.md"),
     ends: "no CPU can go on: CPU 0 waits for call.pending to change from 0x1",
     engine: "switch-in/pso",
     code: code!["sel4_b8f1753d.rs", "flagged_call.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::delayed_store(Memory::Pso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> FlaggedCall {

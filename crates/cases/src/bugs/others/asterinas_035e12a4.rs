@@ -1,10 +1,9 @@
 //! A page-table node is recycled while somebody walks it without a lock.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::{Memory, Registry, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -22,8 +21,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 0 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     code: code!["asterinas_035e12a4.rs"],
-    build: |variant| boxed(Recycle::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Recycle::new(variant)))
 };
 
 /// The kernel's own page table: every CPU has it loaded.

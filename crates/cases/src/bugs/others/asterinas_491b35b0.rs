@@ -1,7 +1,6 @@
 //! RISC-V keeps translations across a write of the root register, and all spaces have ASID 0.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::one_tag::{Flush, OneTag};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -14,16 +13,13 @@ pub(super) const BUG: Bug = Bug {
     kernel: "Asterinas",
     arch: "riscv64",
     rules: &[12],
-    cpus: 1,
-    memory: Memory::Pso,
     about: "Activating a page table writes satp with ASID 0 and flushes nothing; the next space hits the \
             translations of the last.",
     story: include_str!("asterinas_491b35b0.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "tag-reuse",
     code: code!["asterinas_491b35b0.rs", "one_tag.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> OneTag {

@@ -1,8 +1,8 @@
 //! Mapping over a page changes the table and flushes nothing.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::unmap::{Change, Free, Policy, Reach, Unmap};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -13,15 +13,13 @@ pub(super) const BUG: Bug = Bug {
     kernel: "Asterinas",
     arch: "x86",
     rules: &[8],
-    cpus: 1,
     about: "Mapping over a page, unmapping and protecting change the page table and flush nothing; the program goes \
             on with its old translation.",
     story: include_str!("asterinas_69abc09f.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
     code: code!["asterinas_69abc09f.rs", "unmap.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> Unmap {

@@ -1,9 +1,8 @@
 //! The flush comes first and the new page-table entry second.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::sync;
+use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -15,15 +14,13 @@ pub(super) const BUG: Bug = Bug {
     kernel: "HermitCore",
     arch: "x86",
     rules: &[4, 8],
-    cpus: 1,
     about: "Remapping flushes the address and then writes the new entry; the CPU may cache the old one again in \
             between.",
     story: include_str!("hermitcore_37f47877.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
     code: code!["hermitcore_37f47877.rs"],
-    build: |variant| boxed(Remap::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Remap::new(variant)))
 };
 
 const SPACE: usize = 0;

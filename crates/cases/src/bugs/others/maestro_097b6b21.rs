@@ -1,10 +1,9 @@
 //! A kernel shootdown at boot waits for CPUs that have not been started.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -22,8 +21,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "no CPU can go on: CPU 0 waits for cpu1.call to change from 0x1; CPU 1 waits for cpu1.started to change from 0x0",
     engine: "kernel-memory-hotplug",
     code: code!["maestro_097b6b21.rs"],
-    build: |variant| boxed(Boot::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Boot::new(variant)))
 };
 
 const TAG: u8 = 0;

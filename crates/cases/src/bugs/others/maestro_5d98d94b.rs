@@ -1,10 +1,9 @@
 //! A range of kernel pages is flushed on one CPU only, and there by a root load, which keeps global entries.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::{Memory, Registry, sync};
 use shootdown_machine::{Machine, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
@@ -21,8 +20,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 0 can still use kernel page 0 -> frame 1 writable, which was revoked (SD-8)",
     engine: "kernel-history-race",
     code: code!["maestro_5d98d94b.rs"],
-    build: |variant| boxed(DropMmio::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(DropMmio::new(variant)))
 };
 
 const PAGES: usize = 2;

@@ -1,10 +1,9 @@
 //! A CPU works in another process's space for a while and is not among those that are told of changes.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::{Memory, Registry, sync};
 use shootdown_machine::hw::{self, Install, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -22,8 +21,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "temporary-vs-exit",
     code: code!["maestro_6fd36556.rs"],
-    build: |variant| boxed(Switch::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Switch::new(variant)))
 };
 
 const SPACE: usize = 0;

@@ -21,9 +21,7 @@ mod svsm_338cbc2d;
 mod zephyr_113559;
 mod zephyr_113569;
 
-use crate::bugs::{Bug, Class};
-
-const CLASS: Bug = Bug { class: Class::OtherKernel, ..Bug::LINUX };
+use crate::bugs::Bug;
 
 pub(super) const ALL: &[Bug] = &[
     redox_4e392d05::BUG,

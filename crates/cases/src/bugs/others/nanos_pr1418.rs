@@ -1,9 +1,8 @@
 //! A page is mapped anew where none is mapped now, by a CPU that has not been told yet that the old one is gone.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
-use shootdown_explore::sync;
+use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -21,8 +20,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "two-flushers",
     code: code!["nanos_pr1418.rs"],
-    build: |variant| boxed(Addition::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Addition::new(variant)))
 };
 
 const SPACE: usize = 0;

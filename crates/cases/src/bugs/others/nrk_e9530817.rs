@@ -1,10 +1,9 @@
 //! A shootdown that finds the target's queue full is dropped, and waited for.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -16,15 +15,13 @@ pub(super) const BUG: Bug = Bug {
     kernel: "NRK",
     arch: "x86",
     rules: &[14],
-    cpus: 3,
     about: "A shootdown request that meets a full queue is dropped in silence; its sender waits for an answer for \
             ever.",
     story: include_str!("nrk_e9530817.md"),
     ends: "no CPU can go on: CPU 0 waits for shootdown0.acknowledged to change from 0x0",
     engine: "history-overflow",
     code: code!["nrk_e9530817.rs"],
-    build: |variant| boxed(Queue::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Queue::new(variant)))
 };
 
 const SPACE: usize = 0;

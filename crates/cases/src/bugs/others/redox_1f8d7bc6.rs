@@ -1,11 +1,10 @@
 //! A CPU that waits for a space's lock, interrupts off, does not answer the flush request of the one who holds it.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{MAIL, Mailbox};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -23,8 +22,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "no CPU can go on: CPU 0 waits for mail0to1.request to change from 0x1; CPU 1 waits for space.lock.held to change from 0x1",
     engine: "masked-flushers",
     code: code!["redox_1f8d7bc6.rs", "mailbox.rs"],
-    build: |variant| boxed(SpaceLock::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(SpaceLock::new(variant)))
 };
 
 const SPACE: usize = 0;

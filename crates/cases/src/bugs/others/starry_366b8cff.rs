@@ -1,7 +1,6 @@
 //! A page of the page cache is mapped by two areas, and only one is unmapped before its frame goes.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, Registry, sync};
@@ -16,15 +15,13 @@ pub(super) const BUG: Bug = Bug {
     kernel: "StarryOS",
     arch: "loongarch64",
     rules: &[8],
-    memory: Memory::Pso,
     about: "Evicting a cached page unmaps it from the area that faulted and frees the frame; a sibling area, split \
             off by mprotect, still maps it.",
     story: include_str!("starry_366b8cff.md"),
     ends: "CPU 1 can still use page 1 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
     code: code!["starry_366b8cff.rs"],
-    build: |variant| boxed(Evict::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Pso, |variant| boxed(Evict::new(variant)))
 };
 
 const SPACE: usize = 0;

@@ -1,9 +1,8 @@
 //! A page that was shared with the host becomes private again, and the TLB still has it as shared.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::sync;
+use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -21,8 +20,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 0 can still use kernel page 0 -> frame 2, which was freed (SD-8)",
     engine: "kernel-memory",
     code: code!["svsm_338cbc2d.rs"],
-    build: |variant| boxed(Ghcb::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Ghcb::new(variant)))
 };
 
 /// The page as its owner alone can read it, and the same page as the host can: with encryption, two addresses.

@@ -1,7 +1,6 @@
 //! An ASID is given out again with the translations of its last owner still in the TLB.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, Install, Which, Whose};
@@ -15,15 +14,12 @@ pub(super) const BUG: Bug = Bug {
     kernel: "Zephyr",
     arch: "arm64",
     rules: &[7, 12],
-    cpus: 1,
-    memory: Memory::Pso,
     about: "A removed memory domain leaves its translations under its ASID, which a later domain gets again.",
     story: include_str!("zephyr_113559.md"),
     ends: "CPU 0 is lazy but can still walk table 1 in space B, which was freed (SD-7)",
     engine: "asid-rollover",
     code: code!["zephyr_113559.rs"],
-    build: |variant| boxed(Domains::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Pso, |variant| boxed(Domains::new(variant)))
 };
 
 const OLD: usize = 0;

@@ -1,7 +1,6 @@
 //! ASIDs are given out in turn, also those that are in use.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -16,16 +15,13 @@ pub(super) const BUG: Bug = Bug {
     kernel: "Zephyr",
     arch: "arm64",
     rules: &[12],
-    cpus: 1,
-    memory: Memory::Pso,
     about: "The counter that gives out ASIDs wraps and hands a new domain the ASID of one that is alive; both hit \
             each other in the TLB.",
     story: include_str!("zephyr_113569.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "asid-rollover",
     code: code!["zephyr_113569.rs"],
-    build: |variant| boxed(RoundRobin::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Pso, |variant| boxed(RoundRobin::new(variant)))
 };
 
 const OLD: usize = 0;

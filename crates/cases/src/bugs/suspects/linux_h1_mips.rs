@@ -1,7 +1,6 @@
 //! As read: an owner that sees one user takes the tags of other CPUs away; a borrower has loaded its own already.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -13,15 +12,13 @@ pub(super) const BUG: Bug = Bug {
     title: "flush_tlb_mm(), flush_tlb_range(), flush_tlb_page(): the case of one user",
     arch: "mips",
     rules: &[3, 9],
-    memory: Memory::Pso,
     about: "As we read it, an owner that sees one user overwrites the other CPUs' tags for the space and calls nobody; a kernel \
             thread that has just borrowed the space has its tag loaded.",
     story: include_str!("linux_h1_mips.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "seed",
     code: code!["linux_h1_mips.rs", "single_user.rs", "mm.rs", "cross_call.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> SingleUser {

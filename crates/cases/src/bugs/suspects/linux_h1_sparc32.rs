@@ -1,8 +1,8 @@
 //! As read: an owner flushes everywhere, then sees one user and overwrites the mask with itself.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -18,8 +18,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use page 1 of space A -> frame 2, which was freed (SD-8)",
     engine: "seed",
     code: code!["linux_h1_sparc32.rs", "single_user.rs", "mm.rs", "cross_call.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> SingleUser {

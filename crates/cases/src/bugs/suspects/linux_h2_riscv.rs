@@ -1,7 +1,6 @@
 //! As read: nothing orders the entry's store before the mask's read, nor the bit before the walker.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, Needs, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::switch_in::{Bit, Policy, SwitchIn};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -13,16 +12,13 @@ pub(super) const BUG: Bug = Bug {
     title: "switch_mm() and __flush_tlb_range(): no full fence on either side",
     arch: "riscv",
     rules: &[4, 5],
-    needs: Needs::StoreBuffer,
-    memory: Memory::Pso,
     about: "As we read it, neither side has a full fence: an entry's store may wait while the mask is read, and a CPU that switches \
             in meanwhile walks the old entry and is not called.",
     story: include_str!("linux_h2_riscv.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in/pso",
     code: code!["linux_h2_riscv.rs", "switch_in.rs", "mm.rs", "cross_call.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::delayed_store(Memory::Pso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> SwitchIn {

@@ -1,7 +1,6 @@
 //! As read: a CPU that switches in sets its bit after it has loaded the root.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::switch_in::{Bit, Policy, SwitchIn};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -13,15 +12,13 @@ pub(super) const BUG: Bug = Bug {
     title: "switch_mm_irqs_off(): the bit is set after the root is loaded",
     arch: "loongarch",
     rules: &[1, 2],
-    memory: Memory::Pso,
     about: "As we read it, a CPU that switches in loads the root first and then sets its bit; a hardware walker may fill in between, \
             and a flush in between does not call it.",
     story: include_str!("linux_h3_loongarch.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in",
     code: code!["linux_h3_loongarch.rs", "switch_in.rs", "mm.rs", "cross_call.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> SwitchIn {

@@ -1,10 +1,9 @@
 //! As read: a search that finds no free number returns the one past the end, and nobody refuses it, twice.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::Relaxed;
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -15,15 +14,13 @@ pub(super) const BUG: Bug = Bug {
     title: "allocate_global_asid(): what if the search finds nothing",
     arch: "x86",
     rules: &[12],
-    cpus: 1,
     about: "As we read it, the search for a free global number returns the one past the end while freed numbers wait for the wrap, \
             and a second process can get that same number.",
     story: include_str!("linux_h4_x86.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 2 of space A (SD-12)",
     engine: "tag-reuse",
     code: code!["linux_h4_x86.rs"],
-    build: |variant| boxed(Allocator::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Allocator::new(variant)))
 };
 
 /// CPU 0 runs process A, then B. Other processes, which need no CPU here, take and free numbers in between.

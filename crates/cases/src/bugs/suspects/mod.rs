@@ -6,9 +6,7 @@ mod linux_h2_riscv;
 mod linux_h3_loongarch;
 mod linux_h4_x86;
 
-use crate::bugs::{Bug, Class};
-
-const CLASS: Bug = Bug { class: Class::Suspect, ..Bug::LINUX };
+use crate::bugs::Bug;
 
 pub(super) const ALL: &[Bug] = &[
     linux_h1_mips::BUG,

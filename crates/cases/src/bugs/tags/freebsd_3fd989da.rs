@@ -1,11 +1,10 @@
 //! A flush invalidates the other CPUs' generations only after it has looked whom to interrupt.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -23,8 +22,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "warm-tags",
     code: code!["freebsd_3fd989da.rs"],
-    build: |variant| boxed(Activate::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Activate::new(variant)))
 };
 
 const SPACE: usize = 0;

@@ -1,10 +1,9 @@
 //! Removing a superpage flushes its first address; small entries from before the promotion stay behind the others.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -16,15 +15,13 @@ pub(super) const BUG: Bug = Bug {
     kernel: "FreeBSD",
     arch: "x86",
     rules: &[8, 14],
-    cpus: 1,
     about: "Removing a promoted superpage flushes only its first address; small entries from before the promotion \
             survive for all other pages.",
     story: include_str!("freebsd_r312954.md"),
     ends: "CPU 0 can still use page 1 of space A -> frame 2, which was freed (SD-8)",
     engine: "two-flushers",
     code: code!["freebsd_r312954.rs"],
-    build: |variant| boxed(Superpage::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Superpage::new(variant)))
 };
 
 const SPACE: usize = 0;

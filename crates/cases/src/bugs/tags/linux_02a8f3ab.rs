@@ -1,9 +1,8 @@
 //! Exit flushes the whole space first and frees its tables after, with the root still loaded.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::sync;
+use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, Install, Which, Whose};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -14,15 +13,13 @@ pub(super) const BUG: Bug = Bug {
     title: "s390/mm,tlb: safeguard against speculative TLB creation",
     arch: "s390",
     rules: &[7, 8],
-    cpus: 1,
     about: "Exit flushes the dying space first and frees its tables after, while its root is loaded: hardware may \
             read it again in between.",
     story: include_str!("linux_02a8f3ab.md"),
     ends: "CPU 0 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-final-drop",
     code: code!["linux_02a8f3ab.rs"],
-    build: |variant| boxed(Exit::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Exit::new(variant)))
 };
 
 const SPACE: usize = 0;

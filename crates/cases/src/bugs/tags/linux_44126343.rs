@@ -1,10 +1,9 @@
 //! Broadcast flushes name a PCID on a machine where PCIDs are off.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::{Memory, Registry, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -21,8 +20,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 0: this machine cannot do this: broadcast flush page 0",
     engine: "broadcast-fallback",
     code: code!["linux_44126343.rs"],
-    build: |variant| boxed(NoPcid::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(NoPcid::new(variant)))
 };
 
 const SPACE: usize = 0;

@@ -1,12 +1,11 @@
 //! A space gets a new context number and keeps the CPU mask of its old one, so the first use of the new one flushes
 //! nothing.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{Lock, Mm};
 use core::sync::atomic::Ordering::Relaxed;
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -23,8 +22,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1, in space A, can use page 0 -> frame 2 of space B (SD-12)",
     engine: "contexts-rollover",
     code: code!["linux_58897485.rs"],
-    build: |variant| boxed(FirstUse::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(FirstUse::new(variant)))
 };
 
 const A: usize = 0;

@@ -1,7 +1,6 @@
 //! A flush names the ASID that the space had; a CPU that uses the new one has read the old entry.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, Needs, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -15,16 +14,13 @@ pub(super) const BUG: Bug = Bug {
     title: "arm64: mm: Fix TLBI vs ASID rollover",
     arch: "arm64",
     rules: &[4, 12],
-    needs: Needs::StoreBuffer,
-    memory: Memory::Pso,
     about: "An unmap reads the ASID to flush before its cleared entry is visible; a CPU that switches in with a new \
             ASID caches the old entry under that.",
     story: include_str!("linux_5e10f988.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "asid-renewal/pso",
     code: code!["linux_5e10f988.rs"],
-    build: |variant| boxed(Rollover::new(variant)),
-    ..super::CLASS
+    ..Bug::delayed_store(Memory::Pso, |variant| boxed(Rollover::new(variant)))
 };
 
 const SPACE: usize = 0;

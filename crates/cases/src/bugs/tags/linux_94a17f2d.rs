@@ -1,10 +1,9 @@
 //! A deferred flush of the user half is noted in a bitmap that has no bit for this ASID.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -15,15 +14,13 @@ pub(super) const BUG: Bug = Bug {
     title: "x86/mm: Disable INVLPGB when PTI is enabled",
     arch: "x86",
     rules: &[12, 14],
-    cpus: 1,
     about: "The bitmap of deferred user flushes has a bit for each of a few ASIDs; the bit of a global ASID falls \
             into a neighbour and is lost.",
     story: include_str!("linux_94a17f2d.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "global-tag",
     code: code!["linux_94a17f2d.rs"],
-    build: |variant| boxed(Isolated::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(Isolated::new(variant)))
 };
 
 const SPACE: usize = 0;

@@ -1,7 +1,6 @@
 //! Two virtual CPUs of a guest take turns on one CPU under the guest's VMID and find each other's translations.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::one_tag::{Flush, OneTag};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -13,16 +12,13 @@ pub(super) const BUG: Bug = Bug {
     title: "arm/arm64: KVM: Perform local TLB invalidation when multiplexing vcpus on a single CPU",
     arch: "arm64",
     rules: &[12],
-    cpus: 1,
-    memory: Memory::Pso,
     about: "Two virtual CPUs of a guest run on one physical CPU under one VMID; the second hits translations that \
             the first has left.",
     story: include_str!("linux_94d0e598.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "vmid-rollover",
     code: code!["linux_94d0e598.rs", "one_tag.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> OneTag {

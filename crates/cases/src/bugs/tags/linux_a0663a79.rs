@@ -1,8 +1,8 @@
 //! Threads of a core share a TLB, and the allocator of context numbers believes that each CPU has its own.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::wrap::{Others, Wrap};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -18,8 +18,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1, in space A, can use page 0 -> frame 2 of space B (SD-12)",
     engine: "contexts-rollover",
     code: code!["linux_a0663a79.rs", "wrap.rs", "mailbox.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> Wrap {

@@ -1,9 +1,8 @@
 //! A page flush that leaves global entries behind, while PCIDs are in use.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::sync;
+use shootdown_explore::{Memory, sync};
 use shootdown_machine::{Machine, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
@@ -13,15 +12,13 @@ pub(super) const BUG: Bug = Bug {
     title: "x86/mm: Avoid incomplete Global INVLPG flushes",
     arch: "x86",
     rules: &[8],
-    cpus: 1,
     about: "On some processors INVLPG leaves global entries while PCIDs are in use: a freed page of the kernel can \
             still be used.",
     story: include_str!("linux_ce0b15d1.md"),
     ends: "CPU 0 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "kernel-memory",
     code: code!["linux_ce0b15d1.rs"],
-    build: |variant| boxed(KernelUnmap::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(KernelUnmap::new(variant)))
 };
 
 /// A CPU with the fault unmaps a page of the kernel's.

@@ -1,7 +1,6 @@
 //! The largest range that a range flush can take is encoded as nothing.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
@@ -14,16 +13,13 @@ pub(super) const BUG: Bug = Bug {
     title: "arm64: tlb: Fix TLBI RANGE operand",
     arch: "arm64",
     rules: &[8, 14],
-    cpus: 1,
-    memory: Memory::Pso,
     about: "A request for exactly the largest range is encoded as no range at all; writable translations survive a \
             write protection.",
     story: include_str!("linux_e3ba51ab.md"),
     ends: "CPU 0 can still use page 3 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "asid-broadcast",
     code: code!["linux_e3ba51ab.rs"],
-    build: |variant| boxed(Migration::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Pso, |variant| boxed(Migration::new(variant)))
 };
 
 const GUEST: usize = 0;

@@ -1,7 +1,6 @@
 //! A guest's VMID generation is published before its VMID: a virtual CPU enters with the new one and the old other.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
@@ -16,15 +15,13 @@ pub(super) const BUG: Bug = Bug {
     title: "KVM: arm/arm64: Fix VMID alloc race by reverting to lock-less",
     arch: "arm64",
     rules: &[12],
-    memory: Memory::Pso,
     about: "A guest's new VMID generation is stored before the VMID: a virtual CPU that checks in between enters \
             with the old one.",
     story: include_str!("linux_fb544d1c.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "vmid-rollover",
     code: code!["linux_fb544d1c.rs"],
-    build: |variant| boxed(Vmid::new(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Pso, |variant| boxed(Vmid::new(variant)))
 };
 
 const GUEST: usize = 0;

@@ -18,9 +18,7 @@ mod linux_fb544d1c;
 mod xen_xsa292;
 mod xen_xsa294;
 
-use crate::bugs::{Bug, Class};
-
-const CLASS: Bug = Bug { class: Class::Tag, ..Bug::LINUX };
+use crate::bugs::Bug;
 
 pub(super) const ALL: &[Bug] = &[
     linux_94d0e598::BUG,

@@ -1,8 +1,8 @@
 //! Xen flushes first and loads the new root, without a flush, second.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::one_tag::{Flush, OneTag};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -13,15 +13,13 @@ pub(super) const BUG: Bug = Bug {
     kernel: "Xen",
     arch: "x86",
     rules: &[12],
-    cpus: 1,
     about: "A switch flushes everything and then loads the new root with flushing off; in between the CPU refills \
             from the old tables.",
     story: include_str!("xen_xsa292.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "slots-reuse",
     code: code!["xen_xsa292.rs", "one_tag.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> OneTag {

@@ -1,8 +1,8 @@
 //! Code that relied on the flush of a root load meets PCIDs, with which there is none.
 
-use crate::bugs::boxed;
-use crate::bugs::{Bug, code};
+use crate::bugs::{Bug, boxed, code};
 use crate::protocols::one_tag::{Flush, OneTag};
+use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
@@ -13,15 +13,13 @@ pub(super) const BUG: Bug = Bug {
     kernel: "Xen",
     arch: "x86",
     rules: &[12],
-    cpus: 1,
     about: "Switching shadow page tables relied on the flush that a root load implied; with PCIDs the load keeps \
             what the old tables left.",
     story: include_str!("xen_xsa294.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "slots-reuse",
     code: code!["xen_xsa294.rs", "one_tag.rs"],
-    build: |variant| boxed(model(variant)),
-    ..super::CLASS
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> OneTag {

@@ -1,10 +1,10 @@
 //! One sentence: what goes wrong.
 
-use shootdown_cases::bugs::{Bug, Class, Needs};
+use shootdown_cases::bugs::{Bug, boxed};
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
+use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_machine::{Machine, Program, Variant};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 /// The bug; every field is explained at `Bug`, and `shootdown check` says what is wrong with one.
@@ -15,17 +15,13 @@ pub const BUG: Bug = Bug {
     title: "its title",
     kernel: "its kernel",
     arch: "generic",
-    class: Class::OtherKernel,
     rules: &[8],
-    needs: Needs::Interleaving,
-    cpus: 2,
-    memory: Memory::Tso,
     about: "One sentence: a page is unmapped and its frame freed, and nobody tells the other CPU.",
     story: include_str!("@FILE@.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: &[("@FILE@.rs", include_str!("@FILE@.rs"))],
-    build: |variant| Box::new(Protocol::new(variant)),
+    ..Bug::race(Memory::Tso, |variant| boxed(Protocol::new(variant)))
 };
 
 const SPACE: usize = 0;
@@ -66,11 +62,9 @@ impl Protocol {
     }
 }
 
-impl Scenario for Protocol {
-    type Device = Machine;
-
-    fn cpus(&self) -> usize {
-        2
+impl Program for Protocol {
+    fn machine(&self) -> &Machine {
+        &self.machine
     }
 
     fn main(&self, cpu: usize) {
@@ -86,12 +80,7 @@ impl Scenario for Protocol {
         self.flushed.store(1, Release);
     }
 
-    fn device(&self) -> &Machine {
-        &self.machine
-    }
-
     fn register(&self, registry: &mut Registry) {
         registry.object("protocol", self);
-        self.machine.register(registry, &[]);
     }
 }
