@@ -1,6 +1,6 @@
 //! What CPUs have done before an exploration begins: from it follows what their TLBs may hold then.
 
-use crate::sim::{PAGES, TAGS};
+use crate::size::{PAGES, TAGS};
 use shootdown::ports::Entries;
 use shootdown_machine::Builder;
 use std::sync::atomic::{AtomicUsize, Ordering};

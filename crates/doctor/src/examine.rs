@@ -2,7 +2,8 @@
 
 use crate::checks::{self, Check};
 use crate::report::{Drawn, Event, Finding, Outcome, Report, Verdict};
-use crate::world::{PlatformUnderTest, World};
+use crate::run::Run;
+use crate::world::PlatformUnderTest;
 use shootdown_explore::{Memory, Options, Report as Explored, Verdict as Found};
 use shootdown_machine::{Model, run};
 use std::io::Write as _;
@@ -79,7 +80,7 @@ fn look<P: PlatformUnderTest>(check: &Check<P>, before: &Report) -> Outcome {
     }
     let world = catch_unwind(AssertUnwindSafe(|| {
         let plan = (check.plan)();
-        (plan.cpus.len(), Box::new(World::new(&plan)) as Model)
+        (plan.cpus.len(), Box::new(Run::new(&plan)) as Model)
     }));
     match world {
         Ok((cpus, model)) => {

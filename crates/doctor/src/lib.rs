@@ -14,8 +14,11 @@ mod build;
 mod checks;
 mod cpu;
 mod examine;
+mod plan;
 mod report;
+mod run;
 mod sim;
+mod size;
 mod world;
 
 pub use build::{Build, DoctorError, examine_path};

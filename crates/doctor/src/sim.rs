@@ -1,6 +1,7 @@
 //! The ports of the simulated machine.
 
 use crate::boot::Boot;
+use crate::size::{PAGES, TAGS};
 use shootdown::ports::{Broadcasts, Entries, HOST_FLUSHES, HOST_PREEMPTED, Host, Levels, Ports};
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
@@ -14,11 +15,6 @@ pub(crate) const IPI: u8 = 0;
 pub(crate) const HOST: u8 = 1;
 /// Interrupt line at which a page-table store, which had left the CPU, reaches the walkers.
 pub(crate) const ARRIVAL: u8 = 2;
-
-/// Tags of the machine, 0 counted.
-pub(crate) const TAGS: usize = 6;
-/// Pages of a space, and of kernel memory.
-pub(crate) const PAGES: u64 = 2;
 
 /// How adverse the machine is, in what the platform must allow for.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,10 @@
 //! What is dropped, and which root is loaded.
 
-use super::{Check, is_tagged, tags};
+use super::check::{Check, is_tagged, tags};
 use crate::cpu::Cpu;
+use crate::plan::{Code, Plan, Start};
 use crate::sim::{Profile, Sim};
-use crate::world::{Code, Plan, PlatformUnderTest, Start, frame, kernel_frame, note};
+use crate::world::{PlatformUnderTest, frame, kernel_frame, note};
 use shootdown::flush::{LocalFlush, PageRange, PageSize, PageTables, VirtAddr};
 use shootdown::tags::{OnInstall, Tag};
 use shootdown_explore::{Memory, sync};

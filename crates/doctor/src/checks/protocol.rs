@@ -1,9 +1,10 @@
 //! Several CPUs, and the engine between them.
 
-use super::Check;
+use super::check::Check;
 use crate::cpu::Cpu;
+use crate::plan::{Code, Plan, Start};
 use crate::sim::Profile;
-use crate::world::{Code, Plan, PlatformUnderTest, Start, note};
+use crate::world::{PlatformUnderTest, note};
 use shootdown_explore::Memory::{self, Pso, Sc, Tso};
 use shootdown_machine::hw;
 

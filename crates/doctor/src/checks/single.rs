@@ -1,8 +1,9 @@
 //! Methods by themselves: who the CPU is, interrupts, the IPI.
 
-use super::Check;
+use super::check::Check;
 use crate::cpu::Cpu;
-use crate::world::{Code, Handler, Plan, PlatformUnderTest, Start, note};
+use crate::plan::{Code, Handler, Plan, Start};
+use crate::world::{PlatformUnderTest, note};
 use shootdown::CpuId;
 use shootdown::trace::IrqReason;
 use shootdown_explore::{Memory, sync};
