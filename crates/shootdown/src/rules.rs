@@ -154,8 +154,8 @@ rules! {
         qemu: Some(("lazy", Sign::MissingFlush)),
     }
     15: CoverPeers {
-        says: "Who finishes a gather has flushed all that it looked at, also what another open gather \
-               cleared first and has not flushed yet.",
+        says: "When a gather finishes, everything that it looked at has been flushed, also what another \
+               open gather cleared first and has not flushed yet.",
         switch: "a gather flushes what it cleared itself and nothing else",
         caught_by: ["nested-gathers", "nested-gathers-inside", "nested-gathers-empty"],
         qemu: Some(("nested-gathers", Sign::StaleRead)),
