@@ -39,6 +39,8 @@ counters! {
     full: full_flushes,
     /// Times that it caught up range by range.
     selective: selective_flushes,
+    /// Times that this CPU asked for a trim of a mask.
+    trim_requests: trim_requests,
     /// Times that it took itself out of a mask.
     trims: trims,
     /// Times that it left a space on which it was lazy because somebody asked.

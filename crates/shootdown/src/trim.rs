@@ -42,6 +42,7 @@ impl<P: Platform> Shootdown<P> {
         self.must_own(space);
         let me = {
             let this_cpu = ThisCpu::enter(self, IrqReason::Leave);
+            this_cpu.local.own.counters.trim_requests.bump();
             let loaded = this_cpu.loaded();
             if loaded == Loaded::lazy(space.address()) {
                 this_cpu.leave();

@@ -568,6 +568,22 @@ fn a_trim_takes_the_space_from_a_kernel_thread_here_and_from_no_user_code() {
 }
 
 #[test]
+fn trims_are_counted_where_they_are_asked_for_and_where_they_are_done() {
+    let engine = machine(1);
+    let a = space(engine, 0xa000);
+    let counters = || engine.platform().counters(0);
+    engine.switch_to(&a);
+    engine.trim(&a);
+    assert_eq!((counters().trim_requests(), counters().trims()), (1, 0), "user code stays in the mask");
+    engine.enter_lazy();
+    engine.trim(&a);
+    assert_eq!((counters().trim_requests(), counters().trims()), (2, 1));
+    engine.trim(&a);
+    assert_eq!((counters().trim_requests(), counters().trims()), (3, 1), "nobody is left");
+    let _ = a.into_handle();
+}
+
+#[test]
 fn a_cpu_that_comes_on_line_twice_leaves_the_space_that_it_kept_and_finds_nothing_of_it_later() {
     let engine = machine(1);
     let host = engine.platform();
