@@ -1,7 +1,7 @@
 //! Threads that are moved to another CPU between sending a flush and waiting for it.
 
 use super::list::List;
-use super::machines::Plain;
+use super::machines::{Plain, Tagged};
 use crate::engine::Start::{Kernel, Lazy, User};
 
 const TWO: &[&str] = &["two", "migration"];
@@ -43,6 +43,19 @@ fn page(list: &mut List) {
         })
         .cpu(User(0), |cpu| cpu.finish_carried(0, 1))
         .spaces(2, [0, 1])
+        .add();
+    list.scenario::<Tagged>("migration-to-kept-tag", TWO)
+        .about(
+            "a thread sends an unmap, is moved to a CPU that left the space and kept its tag, and runs there once it is done",
+        )
+        .cpu(User(0), |cpu| cpu.send_unmap(0, 0, 1))
+        .cpu(User(0), |cpu| {
+            cpu.run_in_turn(&[1]);
+            cpu.finish_carried(0, 1);
+            cpu.run_in_turn(&[0]);
+        })
+        .spaces(2, [0, 1])
+        .pso()
         .add();
 }
 
