@@ -5,6 +5,7 @@ mod asterinas_491b35b0;
 mod asterinas_69abc09f;
 mod hermitcore_37f47877;
 mod hermitcore_b08965d8;
+mod hyperlight_pr1333;
 mod litebox_pr848;
 mod maestro_097b6b21;
 mod maestro_5d98d94b;
@@ -44,4 +45,5 @@ pub(super) const ALL: &[Bug] = &[
     zephyr_113569::BUG,
     hermitcore_b08965d8::BUG,
     svsm_338cbc2d::BUG,
+    hyperlight_pr1333::BUG,
 ];
