@@ -100,6 +100,9 @@ pub struct CheckArgs {
     /// Show each pair of operations in a line of its own, also where no names are given
     #[arg(long, short)]
     pub verbose: bool,
+    /// At the end, name the N cases that took longest
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "list")]
+    pub slowest: Option<u16>,
     /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,

@@ -57,6 +57,16 @@ fn a_template_is_written_once_and_only_under_a_name_that_a_bug_can_have() {
 }
 
 #[test]
+fn the_slowest_cases_are_named_and_a_number_that_names_none_is_refused() {
+    for number in ["0", "few", "65536", "1.5"] {
+        refused(&["check", "seed", "--slowest", number], &["--slowest", number]);
+    }
+    refused(&["check", "--list", "--slowest", "1"], &["--slowest", "--list"]);
+    shootdown(&["check", "seed", "--slowest", "3"]).code(0).stdout(contains("\nSlowest: seed 0."));
+    shootdown(&["check", "seed", "--slowest", "1", "--json"]).code(0).stderr(contains("\nSlowest: seed 0."));
+}
+
+#[test]
 fn an_unknown_case_is_refused_with_the_way_to_list_them() {
     refused(&["check", "no-such-case"], &["\"no-such-case\"", "check --list"]);
     refused(&["explain", "no-such-case"], &["\"no-such-case\"", "check --list"]);

@@ -117,6 +117,14 @@ impl Outcome {
         lines
     }
 
+    /// Names the cases that took longest, at most `count`, and how long each took.
+    fn slowest(&self, count: usize) -> String {
+        let mut records: Vec<&Record> = self.records.iter().collect();
+        records.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+        let named = records.iter().take(count).map(|one| format!("{} {:.2} s", one.name, one.seconds));
+        format!("Slowest: {}", named.collect::<Vec<_>>().join(", "))
+    }
+
     fn names(&self, which: impl Fn(&Record) -> bool) -> String {
         let names: Vec<&str> = self.records.iter().filter(|r| which(r)).map(|r| r.name.as_str()).collect();
         names.join(", ")
@@ -210,6 +218,11 @@ pub fn run_and_print(
     }
     outcome.broken_promises = promises.all_broken(&outcome.records);
     outcome.print(args.removal.removed(), args.json)?;
+    match args.slowest.map(|count| outcome.slowest(count.into())) {
+        Some(line) if args.json => anstream::eprintln!("{line}"),
+        Some(line) => writeln!(anstream::stdout(), "{line}")?,
+        None => {}
+    }
     Ok(outcome)
 }
 
