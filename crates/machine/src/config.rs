@@ -146,6 +146,14 @@ impl Builder {
         self
     }
 
+    /// Maps `page` of `space` at the start to `frame`, which is the space's own: a [translation](Self::translation) that allows
+    /// writes, and the [map](Self::map) of its value.
+    pub fn own_page(self, space: usize, page: usize, frame: usize) -> Self {
+        let with_value = self.translation(frame, Some(space), true);
+        let value = with_value.translations.len() as u64;
+        with_value.map(space, page, value)
+    }
+
     /// Links an empty table at root entry `entry` of `space` at the start.
     pub fn link(mut self, space: usize, entry: usize) -> Self {
         self.links.push((space, entry));

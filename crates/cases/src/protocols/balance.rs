@@ -31,8 +31,7 @@ pub(crate) struct Balance {
 impl Balance {
     pub(crate) fn new(policy: Policy) -> Self {
         let machine = Machine::builder(1)
-            .translation(1, Some(SPACE), true)
-            .map(SPACE, 0, 1)
+            .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, true)
             .must_free_frame(1)
             .must_free_root(SPACE)

@@ -60,8 +60,7 @@ pub(crate) struct FlaggedCall {
 impl FlaggedCall {
     pub(crate) fn new(policy: Policy) -> Self {
         let machine = Machine::builder(2)
-            .translation(1, Some(SPACE), true)
-            .map(SPACE, 0, 1)
+            .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, false)
             .start(1, SPACE, TAG, true)
             .must_free_frame(1)

@@ -46,10 +46,8 @@ pub(crate) struct FlushPending {
 impl FlushPending {
     pub(crate) fn new(policy: Policy) -> Self {
         let machine = Machine::builder(3)
-            .translation(1, Some(SPACE), true)
-            .translation(2, Some(SPACE), true)
-            .map(SPACE, 0, 1)
-            .map(SPACE, 1, 2)
+            .own_page(SPACE, 0, 1)
+            .own_page(SPACE, 1, 2)
             .start(0, SPACE, TAG, false)
             .start(1, SPACE, TAG, false)
             .start(2, SPACE, TAG, true)

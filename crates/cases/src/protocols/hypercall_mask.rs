@@ -57,8 +57,7 @@ impl HypercallMask {
             Member::Other => (1, true),
         };
         let machine = Machine::builder(CPUS)
-            .translation(1, Some(SPACE), true)
-            .map(SPACE, 0, 1)
+            .own_page(SPACE, 0, 1)
             .start(cpu, SPACE, TAG, user)
             .must_free_frame(1)
             .build();

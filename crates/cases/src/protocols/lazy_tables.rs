@@ -67,8 +67,7 @@ pub(crate) struct LazyTables {
 impl LazyTables {
     pub(crate) fn new(policy: Policy) -> Self {
         let machine = Machine::builder(2)
-            .translation(1, Some(SPACE), true)
-            .map(SPACE, 0, 1)
+            .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, true)
             .start(OTHER, SPACE, TAG, true)
             .must_free_frame(1)

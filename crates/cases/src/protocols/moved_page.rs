@@ -66,8 +66,7 @@ impl MovedPage {
         let mut machine = Machine::builder(cpus)
             .spaces(1, 2)
             .tags(tags)
-            .translation(1, Some(SPACE), true)
-            .map(SPACE, FROM, 1)
+            .own_page(SPACE, FROM, 1)
             .link(SPACE, TO / 2)
             .must_free_frame(1);
         if policy.user == User::Device {

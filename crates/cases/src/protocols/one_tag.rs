@@ -42,10 +42,8 @@ impl OneTag {
         let machine = Machine::builder(1)
             .spaces(2, 1)
             .tags(2)
-            .translation(1, Some(A), true)
-            .translation(2, Some(B), true)
-            .map(A, 0, 1)
-            .map(B, 0, 2)
+            .own_page(A, 0, 1)
+            .own_page(B, 0, 2)
             .start(0, A, TAG, true)
             .build();
         Self { machine, flush, last: Word::new("last", A as u64) }

@@ -104,10 +104,8 @@ impl SingleUser {
     pub(crate) fn new(policy: Policy) -> Self {
         let machine = Machine::builder(2)
             .tags(3)
-            .translation(1, Some(SPACE), true)
-            .translation(2, Some(SPACE), true)
-            .map(SPACE, 0, 1)
-            .map(SPACE, 1, 2)
+            .own_page(SPACE, 0, 1)
+            .own_page(SPACE, 1, 2)
             .start(OWNER, SPACE, TAG, true)
             .start(BORROWER, SPACE, TAG, false)
             .must_free_frame(1)

@@ -58,8 +58,7 @@ impl TableBatch {
     pub(crate) fn new(policy: Policy) -> Self {
         let runs = policy.other == Other::Runs;
         let machine = Machine::builder(2)
-            .translation(1, Some(SPACE), true)
-            .map(SPACE, 0, 1)
+            .own_page(SPACE, 0, 1)
             .start(1, SPACE, TAG, runs)
             .must_free_frame(1)
             .must_free_table(TABLE)

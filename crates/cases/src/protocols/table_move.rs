@@ -65,11 +65,7 @@ pub(crate) struct TableMove {
 
 impl TableMove {
     pub(crate) fn new(policy: Policy) -> Self {
-        let mut machine = Machine::builder(2)
-            .spaces(1, 2)
-            .translation(1, Some(SPACE), true)
-            .map(SPACE, 0, 1)
-            .start(0, SPACE, TAG, false);
+        let mut machine = Machine::builder(2).spaces(1, 2).own_page(SPACE, 0, 1).start(0, SPACE, TAG, false);
         if policy.other == Other::Retract {
             machine = machine.must_free_table(TABLE);
         }

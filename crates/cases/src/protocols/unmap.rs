@@ -66,9 +66,8 @@ impl Unmap {
     pub(crate) fn new(policy: Policy) -> Self {
         let mut machine = Machine::builder(policy.cpus)
             .spaces(2, 1)
-            .translation(1, Some(SPACE), true)
+            .own_page(SPACE, 0, 1)
             .translation(2, Some(SPACE), true)
-            .map(SPACE, 0, 1)
             .start(0, policy.current, TAG, false)
             .must_free_frame(1);
         if policy.cpus > 1 {

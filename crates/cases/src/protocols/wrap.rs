@@ -53,10 +53,8 @@ impl Wrap {
             .share_tlb(0b11)
             .spaces(2, 1)
             .tags(3)
-            .translation(1, Some(A), true)
-            .translation(2, Some(B), true)
-            .map(A, 0, 1)
-            .map(B, 0, 2)
+            .own_page(A, 0, 1)
+            .own_page(B, 0, 2)
             .start(1, A, 1, true)
             .build();
         let numbers = Numbers {

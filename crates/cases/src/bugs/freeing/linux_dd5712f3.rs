@@ -45,9 +45,8 @@ impl Migrate {
     pub(crate) fn new(variant: Variant) -> Self {
         let machine = Machine::builder(2)
             .tags(3)
-            .translation(1, Some(SPACE), true)
+            .own_page(SPACE, 0, 1)
             .translation(2, Some(SPACE), true)
-            .map(SPACE, 0, 1)
             .start(OTHER, SPACE, FIRST, true)
             .must_free_frame(1)
             .build();

@@ -46,8 +46,7 @@ pub(crate) struct Many {
 impl Many {
     pub(crate) fn new(variant: Variant) -> Self {
         let machine = Machine::builder(3)
-            .translation(1, Some(SPACE), true)
-            .map(SPACE, 0, 1)
+            .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, true)
             .start(1, SPACE, TAG, false)
             .start(2, SPACE, TAG, false)

@@ -49,10 +49,8 @@ impl Resume {
         let machine = Machine::builder(1)
             .spaces(2, 1)
             .tags(TAGS)
-            .translation(1, Some(PROCESS), true)
-            .translation(2, Some(INIT), true)
-            .map(PROCESS, 0, 1)
-            .map(INIT, 0, 2)
+            .own_page(PROCESS, 0, 1)
+            .own_page(INIT, 0, 2)
             .start(0, INIT, 1, false)
             .cached(0, 0, 0, 1)
             .build();

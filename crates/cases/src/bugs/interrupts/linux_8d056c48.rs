@@ -43,8 +43,7 @@ pub(crate) struct Offline {
 impl Offline {
     pub(crate) fn new(variant: Variant) -> Self {
         let machine = Machine::builder(2)
-            .translation(1, Some(SPACE), true)
-            .map(SPACE, 0, 1)
+            .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, true)
             .start(DYING, SPACE, TAG, false)
             .must_free_frame(1)

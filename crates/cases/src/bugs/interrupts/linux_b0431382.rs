@@ -48,8 +48,7 @@ impl Preempted {
     pub(crate) fn new(variant: Variant) -> Self {
         let machine = Machine::builder(2)
             .tags(2)
-            .translation(1, Some(SPACE), true)
-            .map(SPACE, 0, 1)
+            .own_page(SPACE, 0, 1)
             .start(0, SPACE, GUEST, true)
             .start(1, SPACE, GUEST, true)
             .must_free_frame(1)

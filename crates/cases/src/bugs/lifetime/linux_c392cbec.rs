@@ -42,12 +42,8 @@ struct Context {
 
 impl Ring {
     fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(2)
-            .translation(1, Some(SPACE), true)
-            .map(SPACE, 0, 1)
-            .start(0, SPACE, TAG, true)
-            .must_free_frame(1)
-            .build();
+        let machine =
+            Machine::builder(2).own_page(SPACE, 0, 1).start(0, SPACE, TAG, true).must_free_frame(1).build();
         Self { variant, machine, context: Context { refs: Word::new("refs", 2) } }
     }
 

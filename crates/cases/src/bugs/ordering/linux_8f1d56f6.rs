@@ -46,10 +46,8 @@ pub(crate) struct Batch {
 impl Batch {
     pub(crate) fn new(variant: Variant) -> Self {
         let machine = Machine::builder(2)
-            .translation(1, Some(SPACE), true)
-            .translation(2, Some(SPACE), true)
-            .map(SPACE, 0, 1)
-            .map(SPACE, 1, 2)
+            .own_page(SPACE, 0, 1)
+            .own_page(SPACE, 1, 2)
             .start(0, SPACE, TAG, true)
             .start(OTHER, SPACE, TAG, true)
             .must_free_frame(1)

@@ -43,8 +43,7 @@ pub(crate) struct Recycle {
 impl Recycle {
     pub(crate) fn new(variant: Variant) -> Self {
         let machine = Machine::builder(2)
-            .translation(1, Some(KERNEL), true)
-            .map(KERNEL, 0, 1)
+            .own_page(KERNEL, 0, 1)
             .start(0, KERNEL, TAG, false)
             .start(1, KERNEL, TAG, false)
             .must_free_frame(1)

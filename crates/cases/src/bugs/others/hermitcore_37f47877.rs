@@ -37,9 +37,8 @@ pub(crate) struct Remap {
 impl Remap {
     pub(crate) fn new(variant: Variant) -> Self {
         let machine = Machine::builder(1)
-            .translation(1, Some(SPACE), true)
+            .own_page(SPACE, 0, 1)
             .translation(2, Some(SPACE), true)
-            .map(SPACE, 0, 1)
             .start(0, SPACE, TAG, false)
             .must_free_frame(1)
             .build();

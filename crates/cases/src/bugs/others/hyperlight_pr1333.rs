@@ -37,12 +37,8 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     pub(crate) fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(1)
-            .translation(1, Some(GUEST), true)
-            .map(GUEST, 0, 1)
-            .start(0, GUEST, TAG, false)
-            .must_free_frame(1)
-            .build();
+        let machine =
+            Machine::builder(1).own_page(GUEST, 0, 1).start(0, GUEST, TAG, false).must_free_frame(1).build();
         Self { variant, machine, must_flush: Word::new("must_flush", 0) }
     }
 

@@ -39,12 +39,8 @@ pub(crate) struct Switch {
 
 impl Switch {
     pub(crate) fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(2)
-            .translation(1, Some(SPACE), true)
-            .map(SPACE, 0, 1)
-            .start(0, SPACE, TAG, true)
-            .must_free_frame(1)
-            .build();
+        let machine =
+            Machine::builder(2).own_page(SPACE, 0, 1).start(0, SPACE, TAG, true).must_free_frame(1).build();
         Self { variant, machine, mm: Mm::new(1, 1, 0b01), calls: CrossCall::new(2) }
     }
 

@@ -43,10 +43,8 @@ pub(crate) struct Queue {
 impl Queue {
     pub(crate) fn new(variant: Variant) -> Self {
         let machine = Machine::builder(3)
-            .translation(1, Some(SPACE), true)
-            .translation(2, Some(SPACE), true)
-            .map(SPACE, 0, 1)
-            .map(SPACE, 1, 2)
+            .own_page(SPACE, 0, 1)
+            .own_page(SPACE, 1, 2)
             .start(TARGET, SPACE, TAG, true)
             .must_free_frame(1)
             .must_free_frame(2)

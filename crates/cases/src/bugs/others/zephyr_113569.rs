@@ -44,10 +44,8 @@ impl RoundRobin {
         let machine = Machine::builder(1)
             .spaces(2, 1)
             .tags(3)
-            .translation(1, Some(OLD), true)
-            .translation(2, Some(NEW), true)
-            .map(OLD, 0, 1)
-            .map(NEW, 0, 2)
+            .own_page(OLD, 0, 1)
+            .own_page(NEW, 0, 2)
             .start(0, OLD, 1, true)
             .build();
         Self { variant, machine, next: Word::new("next", 1), live: Word::new("live", 0b010) }

@@ -49,14 +49,7 @@ const B: usize = 1;
 
 impl Allocator {
     fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(1)
-            .spaces(2, 1)
-            .tags(4)
-            .translation(2, Some(A), true)
-            .translation(3, Some(B), true)
-            .map(A, 0, 1)
-            .map(B, 0, 2)
-            .build();
+        let machine = Machine::builder(1).spaces(2, 1).tags(4).own_page(A, 0, 2).own_page(B, 0, 3).build();
         // A process that lives long has number 2; others had 0, which is freed, and have 1.
         let numbers = Numbers {
             used: Word::new("used", 0b111),

@@ -44,9 +44,8 @@ impl Activate {
     pub(crate) fn new(variant: Variant) -> Self {
         let machine = Machine::builder(2)
             .tags(2)
-            .translation(1, Some(SPACE), true)
+            .own_page(SPACE, 0, 1)
             .translation(2, Some(SPACE), true)
-            .map(SPACE, 0, 1)
             .start(0, SPACE, TAG, true)
             .cached(1, TAG, 0, 1)
             .must_free_frame(1)

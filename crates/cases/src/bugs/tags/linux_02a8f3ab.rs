@@ -35,8 +35,7 @@ pub(crate) struct Exit {
 impl Exit {
     pub(crate) fn new(variant: Variant) -> Self {
         let machine = Machine::builder(1)
-            .translation(1, Some(SPACE), true)
-            .map(SPACE, 0, 1)
+            .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, false)
             .must_free_frame(1)
             .must_free_table(1)

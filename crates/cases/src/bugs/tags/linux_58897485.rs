@@ -47,10 +47,8 @@ impl FirstUse {
         let machine = Machine::builder(2)
             .spaces(2, 1)
             .tags(3)
-            .translation(1, Some(A), true)
-            .translation(2, Some(B), true)
-            .map(A, 0, 1)
-            .map(B, 0, 2)
+            .own_page(A, 0, 1)
+            .own_page(B, 0, 2)
             .cached(1, NEW, 0, 2)
             .build();
         Self { variant, machine, mm: Mm::new(2, 1, 0b10), lock: Lock::new(), number: Word::new("number", 0) }

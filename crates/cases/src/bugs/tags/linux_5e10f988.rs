@@ -37,12 +37,7 @@ pub(crate) struct Rollover {
 
 impl Rollover {
     pub(crate) fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(2)
-            .tags(3)
-            .translation(1, Some(SPACE), true)
-            .map(SPACE, 0, 1)
-            .must_free_frame(1)
-            .build();
+        let machine = Machine::builder(2).tags(3).own_page(SPACE, 0, 1).must_free_frame(1).build();
         Self { variant, machine, asid: Word::new("asid", OLD.into()) }
     }
 

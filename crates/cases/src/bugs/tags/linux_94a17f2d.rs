@@ -53,8 +53,7 @@ impl Isolated {
         let asid = if variant == Variant::Fixed { 1 } else { BITS + 1 };
         let machine = Machine::builder(1)
             .tags(3)
-            .translation(1, Some(SPACE), true)
-            .map(SPACE, 0, 1)
+            .own_page(SPACE, 0, 1)
             .start(0, SPACE, KERNEL, false)
             .cached(0, USER, 0, 1)
             .must_free_frame(1)

@@ -40,12 +40,7 @@ pub(crate) struct FirstRun {
 
 impl FirstRun {
     pub(crate) fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(2)
-            .tags(2)
-            .translation(1, Some(GUEST), true)
-            .map(GUEST, 0, 1)
-            .must_free_frame(1)
-            .build();
+        let machine = Machine::builder(2).tags(2).own_page(GUEST, 0, 1).must_free_frame(1).build();
         Self { variant, machine, lock: Lock::new(), vmid: Word::new("vmid", NONE) }
     }
 

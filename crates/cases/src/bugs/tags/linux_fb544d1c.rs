@@ -48,12 +48,7 @@ pub(crate) struct Vmid {
 
 impl Vmid {
     pub(crate) fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(2)
-            .tags(3)
-            .translation(1, Some(GUEST), true)
-            .map(GUEST, 0, 1)
-            .must_free_frame(1)
-            .build();
+        let machine = Machine::builder(2).tags(3).own_page(GUEST, 0, 1).must_free_frame(1).build();
         let guest = Guest {
             lock: Lock::new(),
             current: Word::new("current", 2),
