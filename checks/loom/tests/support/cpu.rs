@@ -30,14 +30,14 @@ impl<'m, K: Kind> Cpu<'m, K> {
 
     /// Takes up a user reference that the plan counted.
     pub fn user(&self, space: usize) -> UserRef<'m, Hw<K>> {
-        // SAFETY: 1. `Machine::register` counted it; scenarios take up no more than they asked for.
+        // SAFETY: 1. the plan counted it; scenarios take up no more than they asked for.
         let user = unsafe { UserHandle::from_inner(self.machine.spaces[space].clone()) };
         self.engine().user_from_handle(user)
     }
 
     /// Takes up a struct reference that the plan counted.
     pub fn pin(&self, space: usize) -> StructRef<'m, Hw<K>> {
-        // SAFETY: 1. `Machine::register` counted it; scenarios take up no more than they asked for.
+        // SAFETY: 1. the plan counted it; scenarios take up no more than they asked for.
         let pin = unsafe { StructHandle::from_inner(self.machine.spaces[space].clone()) };
         self.engine().struct_from_handle(pin)
     }
@@ -119,6 +119,15 @@ impl<'m, K: Kind> Cpu<'m, K> {
         let Some(frame) = (word.load(Relaxed) as usize).checked_sub(1) else { return };
         word.store(0, Relaxed);
         gather.unmapped(page(which), Owned(self.hw().memory[frame].clone())).expect("room for one");
+    }
+
+    /// Says so many times that page 0 of a space has changed, and flushes each time.
+    pub fn change(&self, space: usize, times: usize) {
+        for _ in 0..times {
+            let mut gather = self.gather(space);
+            gather.changed(page(0));
+            gather.finish();
+        }
     }
 
     /// Unhooks the second table and gives it back, with the page behind it.

@@ -25,38 +25,46 @@ pub enum Idle {
     Parks,
 }
 
-/// What a machine has at the start.
+/// What a CPU does at the start.
 #[derive(Clone, Copy)]
-pub struct Plan<K: Kind> {
-    /// User pages of each space; page [`TABLE`] of a space that has it lies behind a table of its own.
-    pub pages: &'static [usize],
-    /// Kernel pages.
-    pub kernel: usize,
-    /// Whether page [`TABLE`] lies behind a second table.
-    pub tables: bool,
-    /// What happened before the CPUs run at once: called as CPU 0, may act as others.
-    pub before: fn(&Machine<K>),
-    /// What each CPU does.
-    pub scripts: &'static [fn(&Cpu<K>)],
-    /// What CPUs do after their scripts.
-    pub idle: Idle,
-    /// CPUs without a thread of their own, numbered on from the scripts: whose thread they run on, and what they touch.
-    pub puppets: &'static [(usize, usize)],
+pub enum Start {
+    /// Runs a kernel thread on the kernel's own root.
+    Kernel,
+    /// Runs a thread of this space.
+    User(usize),
+    /// Runs a kernel thread, lazy on this space.
+    Lazy(usize),
+    /// Has run a thread of each of these spaces in turn, and runs the last.
+    InTurn(&'static [usize]),
 }
 
-impl<K: Kind> Default for Plan<K> {
-    /// No space, no kernel page and no CPU; CPUs handle IPIs to the end.
-    fn default() -> Self {
-        Self {
-            pages: &[],
-            kernel: 0,
-            tables: false,
-            before: |_| {},
-            scripts: &[],
-            idle: Idle::Serves,
-            puppets: &[],
-        }
-    }
+/// What a CPU runs.
+pub type Script<K> = fn(&Cpu<K>);
+
+/// A space at the start.
+pub(super) struct Space {
+    /// User pages; page [`TABLE`], where there is one, lies behind a table of its own if the plan says so.
+    pub(super) pages: usize,
+    /// User references that scripts take up.
+    pub(super) users: usize,
+    /// Struct references that scripts take up.
+    pub(super) pins: usize,
+}
+
+/// What a machine has at the start, and what its CPUs do.
+pub(super) struct Plan<K: Kind> {
+    pub(super) spaces: Vec<Space>,
+    /// Kernel pages.
+    pub(super) kernel: usize,
+    /// Whether page [`TABLE`] lies behind a second table.
+    pub(super) tables: bool,
+    pub(super) cpus: Vec<(Start, Script<K>)>,
+    /// What happens once the CPUs are brought to their starts, before they run at once.
+    pub(super) before: fn(&Machine<K>),
+    /// What CPUs do after their scripts.
+    pub(super) idle: Idle,
+    /// CPUs without a thread of their own, numbered on from the others: whose thread they run on, and what they touch.
+    pub(super) puppets: Vec<(usize, usize)>,
 }
 
 /// A machine with its engine and spaces.
@@ -100,7 +108,7 @@ impl<K: Kind> Machine<K> {
             memory.len() as u64
         };
         let mut roots = Vec::new();
-        for (space, &pages) in plan.pages.iter().enumerate() {
+        for (space, &Space { pages, .. }) in plan.spaces.iter().enumerate() {
             let frames =
                 (0..pages).map(|page| AtomicU64::new(add(format!("frame of page {page} of space {space}"))));
             let pages = frames.collect();
@@ -113,13 +121,13 @@ impl<K: Kind> Machine<K> {
         let owners: Vec<_> = roots.iter().map(|root| root.memory.clone()).collect();
         let notes =
             (0..roots.len()).map(|space| Memory::new(format!("notes of space {space}"), &blame)).collect();
-        let pages = plan.pages.iter().copied().max().unwrap_or(0);
+        let pages = plan.spaces.iter().map(|space| space.pages).max().unwrap_or(0);
         let addresses =
             (0..pages).map(|page| Memory::new(format!("address of page {page}"), &blame)).collect();
         let online = Mask::new::<K>(&Memory::new("machine", &blame));
-        let puppet = |(index, &(host, page))| Puppet { cpu: plan.scripts.len() + index, host, page };
+        let puppet = |(index, &(host, page))| Puppet { cpu: plan.cpus.len() + index, host, page };
         let puppets: Vec<_> = plan.puppets.iter().enumerate().map(puppet).collect();
-        let cpus = plan.scripts.len() + puppets.len();
+        let cpus = plan.cpus.len() + puppets.len();
         let engine = Shootdown::new(Hw::new(cpus, puppets, roots, plan.kernel, memory, blame), online);
         let space = |(root, memory)| {
             let space = engine.new_space(root, Mask::new::<K>(memory)).expect("masks of one size");
@@ -151,24 +159,38 @@ impl<K: Kind> Machine<K> {
         Cpu::new(self)
     }
 
-    /// Adopts `space` and counts `users` user references and `pins` struct references, which scripts take up.
-    pub fn register(&self, space: usize, users: usize, pins: usize) {
+    /// Registers a space and counts its references.
+    fn register(&self, space: usize, plan: &Space) {
         let first = self
             .engine
             .register(self.spaces[space].clone())
             .map_err(|refused| refused.0)
             .expect("registered once");
-        for _ in 0..pins {
+        for _ in 0..plan.pins {
             let _ = first.grab().into_handle();
         }
-        for _ in 1..users {
+        for _ in 1..plan.users {
             let _ = first.clone().into_handle();
         }
         let _ = first.into_handle();
     }
 
+    /// Brings CPU `cpu` to its start.
+    fn bring_to(&self, cpu: usize, start: Start) {
+        let cpu = self.on(cpu);
+        match start {
+            Start::Kernel => {}
+            Start::User(space) => cpu.run(space),
+            Start::Lazy(space) => {
+                cpu.run(space);
+                cpu.go_lazy();
+            }
+            Start::InTurn(spaces) => spaces.iter().for_each(|&space| cpu.run(space)),
+        }
+    }
+
     /// Runs the CPU that the calling thread is.
-    fn run(&self, cpu: usize, script: fn(&Cpu<K>), idle: Idle) {
+    fn run(&self, cpu: usize, script: Script<K>, idle: Idle) {
         become_cpu(cpu);
         let cpu = Cpu::new(self);
         script(&cpu);
@@ -179,37 +201,29 @@ impl<K: Kind> Machine<K> {
     }
 }
 
-/// Explores a plan with up to 4 preemptions, which takes each scenario of two threads at most a few seconds.
-pub fn explore<K: Kind>(plan: fn() -> Plan<K>) {
-    explore_bounded(4, plan);
-}
-
-/// Explores a plan with up to `preemptions` preemptions.
-///
-/// # Panics
-/// If any execution breaks a rule; the message says how.
-pub fn explore_bounded<K: Kind>(preemptions: usize, plan: fn() -> Plan<K>) {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(preemptions);
-    model.max_branches = 20_000;
-    model.check(move || execute(&plan()));
-}
-
 /// One execution.
-fn execute<K: Kind>(plan: &Plan<K>) {
+pub(super) fn execute<K: Kind>(plan: &Plan<K>) {
     let machine = Machine::new(plan);
-    for cpu in 0..plan.scripts.len() + plan.puppets.len() {
+    for cpu in 0..plan.cpus.len() + plan.puppets.len() {
         machine.on(cpu);
         machine.engine.online_cpu().expect("fits");
     }
+    for (space, plan) in plan.spaces.iter().enumerate() {
+        machine.register(space, plan);
+    }
+    let puppets = plan.puppets.iter().map(|_| Start::User(0));
+    let starts: Vec<_> = plan.cpus.iter().map(|cpu| cpu.0).chain(puppets).collect();
+    for (cpu, &start) in starts.iter().enumerate().rev() {
+        machine.bring_to(cpu, start);
+    }
     (plan.before)(&machine);
-    let others: Vec<_> = (1..plan.scripts.len())
+    let others: Vec<_> = (1..plan.cpus.len())
         .map(|cpu| {
-            let (machine, script, idle) = (machine.clone(), plan.scripts[cpu], plan.idle);
+            let (machine, script, idle) = (machine.clone(), plan.cpus[cpu].1, plan.idle);
             loom::thread::spawn(move || machine.run(cpu, script, idle))
         })
         .collect();
-    machine.run(0, plan.scripts[0], plan.idle);
+    machine.run(0, plan.cpus[0].1, plan.idle);
     for other in others {
         other.join().expect("failures are collected, not thrown");
     }

@@ -4,7 +4,9 @@ mod cpu;
 mod hw;
 mod machine;
 mod memory;
+mod scenario;
 
 pub use cpu::Cpu;
 pub use hw::{Keep, Paired, Plain, Tagged, Wide};
-pub use machine::{Idle, KERNEL, Plan, TABLE, explore, explore_bounded, page};
+pub use machine::{KERNEL, Start, TABLE, page};
+pub use scenario::{run_and_touch, scenario};
