@@ -26,7 +26,7 @@
 //! ```
 //! use shootdown_host::shootdown::flush::{PageRange, VirtAddr};
 //! use shootdown_host::shootdown::CpuId;
-//! use shootdown_host::{Machine, Poll, SoftTlb};
+//! use shootdown_host::{Leaf, Machine, Poll, SoftTlb};
 //! use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::{Acquire, Relaxed, Release}};
 //!
 //! let frames: Vec<AtomicU64> = (0..8).map(|_| AtomicU64::new(0)).collect();
@@ -43,7 +43,8 @@
 //!             let mut cpu = machine.virtual_cpu(number, SoftTlb::new(64)).expect("a free CPU");
 //!             cpu.run(space, |guest| {
 //!                 while guest.poll() == Poll::Continue {
-//!                     let frame = guest.translate(page, |_root| Some(table.load(Acquire))).expect("it is mapped");
+//!                     let walk = |_root| Some(Leaf::page(table.load(Acquire)));
+//!                     let frame = guest.translate(page, walk).expect("it is mapped");
 //!                     assert_eq!(frames[frame].load(Relaxed), 42, "a frame that is somebody else's");
 //!                 }
 //!             });
@@ -80,7 +81,7 @@ pub use machine::{Helper, Machine, MachineBuilder};
 pub use sanitized::Sanitized;
 pub use shootdown;
 pub use space::SpaceHandle;
-pub use tlb::{SoftTlb, Tlb};
+pub use tlb::{Leaf, SoftTlb, Tlb};
 pub use vcpu::{Guest, Poll, VirtualCpu};
 
 /// Most CPUs of a machine, virtual ones and helpers together.

@@ -4,7 +4,7 @@ use crate::host::Hosted;
 use crate::ipi::Call;
 use crate::machine::{Machine, Seat};
 use crate::this_cpu;
-use crate::tlb::{SoftTlb, Tlb};
+use crate::tlb::{Leaf, SoftTlb, Tlb};
 use shootdown::CpuId;
 use shootdown::flush::VirtAddr;
 use shootdown::refs::UserRef;
@@ -191,15 +191,20 @@ impl<P: Hosted, T: Tlb> Guest<'_, '_, P, T> {
 
 impl<P: Hosted, V: Copy + 'static> Guest<'_, '_, P, SoftTlb<V>> {
     /// Translates `address`: from the TLB, or by `walk`, whose answer the TLB keeps. `walk` gets the root and reads page
-    /// tables as they are now; it must not poll. The answer is good until the next poll.
+    /// tables as they are now; it must not poll. It answers how large the leaf is that it came to, as well. The answer is good
+    /// until the next poll.
     #[inline]
-    pub fn translate(&mut self, address: VirtAddr, walk: impl FnOnce(P::Root) -> Option<V>) -> Option<V> {
+    pub fn translate(
+        &mut self,
+        address: VirtAddr,
+        walk: impl FnOnce(P::Root) -> Option<Leaf<V>>,
+    ) -> Option<V> {
         if let Some(value) = self.tlb().get(address) {
             return Some(value);
         }
-        let value = walk(self.root)?;
-        self.tlb().insert(address, value);
-        Some(value)
+        let leaf = walk(self.root)?;
+        self.tlb().insert(address, leaf);
+        Some(leaf.value)
     }
 }
 

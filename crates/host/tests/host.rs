@@ -5,7 +5,7 @@
 use shootdown_host::shootdown::flush::{PageRange, PageSize, PageTables, Scope, VirtAddr};
 use shootdown_host::shootdown::refs::UserRef;
 use shootdown_host::shootdown::{CpuId, Platform};
-use shootdown_host::{AttachError, BuildError, Host, Machine, MachineBuilder, Poll, SoftTlb};
+use shootdown_host::{AttachError, BuildError, Host, Leaf, Machine, MachineBuilder, Poll, SoftTlb};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -57,7 +57,7 @@ fn a_flush_waits_for_a_cpu_in_guest_code_until_it_polls() {
             threads.spawn(move || {
                 let mut cpu = machine.virtual_cpu(0, tlb()).expect("it is free");
                 cpu.run(space, |guest| {
-                    let walk = |root| Some(root * 100 + table.load(SeqCst));
+                    let walk = |root| Some(Leaf::page(root * 100 + table.load(SeqCst)));
                     assert_eq!(guest.translate(PAGE, walk), Some(701));
                     entered.send(()).expect("the other thread receives");
                     receive(&flushes);
@@ -93,11 +93,11 @@ fn a_cpu_in_host_code_is_passed_over_and_catches_up_by_range_when_it_comes_back(
             let (machine, space, table) = (&machine, &space, &table);
             threads.spawn(move || {
                 let mut cpu = machine.virtual_cpu(0, tlb()).expect("it is free");
-                let walk = |_| Some(table.load(SeqCst));
+                let walk = |_| Some(Leaf::page(table.load(SeqCst)));
                 let other = VirtAddr(0x9000);
                 cpu.run(space, |guest| {
                     assert_eq!(guest.translate(PAGE, walk), Some(1));
-                    assert_eq!(guest.translate(other, |_| Some(9)), Some(9));
+                    assert_eq!(guest.translate(other, |_| Some(Leaf::page(9))), Some(9));
                 });
                 // Blocked in host code, where it polls nothing.
                 left.send(()).expect("the other thread receives");
@@ -129,7 +129,7 @@ fn a_flush_of_kernel_memory_passes_it_over_too_and_is_not_lost() {
             let (machine, space) = (&machine, &space);
             threads.spawn(move || {
                 let mut cpu = machine.virtual_cpu(0, tlb()).expect("it is free");
-                cpu.run(space, |guest| guest.tlb().insert(PAGE, 1));
+                cpu.run(space, |guest| guest.tlb().insert(PAGE, Leaf::page(1)));
                 left.send(()).expect("the other thread receives");
                 receive(&flushes);
                 cpu.run(space, |guest| assert_eq!(guest.tlb().get(PAGE), None));
@@ -151,7 +151,7 @@ fn what_the_embedder_does_with_the_engine_between_two_runs_loses_no_flush() {
             let (machine, a, b) = (&machine, &a, &b);
             threads.spawn(move || {
                 let mut cpu = machine.virtual_cpu(0, tlb()).expect("it is free");
-                cpu.run(a, |guest| guest.tlb().insert(PAGE, 1));
+                cpu.run(a, |guest| guest.tlb().insert(PAGE, Leaf::page(1)));
                 machine.switch_to(a);
                 thread::scope(|threads| {
                     threads.spawn(|| {
@@ -160,7 +160,7 @@ fn what_the_embedder_does_with_the_engine_between_two_runs_loses_no_flush() {
                     });
                 });
                 cpu.run(a, |guest| assert_eq!(guest.tlb().get(PAGE), None));
-                cpu.run(a, |guest| guest.tlb().insert(PAGE, 3));
+                cpu.run(a, |guest| guest.tlb().insert(PAGE, Leaf::page(3)));
                 cpu.run(b, |guest| assert_eq!(guest.tlb().get(PAGE), None, "that is the other space's"));
                 cpu.run(a, |guest| assert_eq!(guest.tlb().get(PAGE), Some(3), "a tag keeps what it has"));
                 machine.flush(a, Scope::All, PageTables::Kept);
@@ -186,7 +186,7 @@ fn the_end_of_a_space_waits_for_nobody_who_is_away_and_wakes_who_waits() {
             let also_ready = ready.clone();
             threads.spawn(move || {
                 let mut cpu = machine.virtual_cpu(0, tlb()).expect("it is free");
-                cpu.run(&first, |guest| guest.tlb().insert(PAGE, 1));
+                cpu.run(&first, |guest| guest.tlb().insert(PAGE, Leaf::page(1)));
                 drop(first);
                 cpu.away(|| {
                     also_ready.send(()).expect("the other thread receives");
@@ -195,7 +195,7 @@ fn the_end_of_a_space_waits_for_nobody_who_is_away_and_wakes_who_waits() {
             });
             threads.spawn(move || {
                 let mut cpu = machine.virtual_cpu(1, tlb()).expect("it is free");
-                cpu.run(&second, |guest| guest.tlb().insert(PAGE, 1));
+                cpu.run(&second, |guest| guest.tlb().insert(PAGE, Leaf::page(1)));
                 drop(second);
                 ready.send(()).expect("the other thread receives");
                 assert!(cpu.wait(LONG), "it was called out");
@@ -228,7 +228,7 @@ fn two_cpus_that_flush_at_once_answer_each_other_while_they_wait() {
                         let scope = Scope::Pages(PageRange::page(PAGE));
                         both.wait();
                         for round in 0..ROUNDS {
-                            guest.tlb().insert(PAGE, round);
+                            guest.tlb().insert(PAGE, Leaf::page(round));
                             // Of two kinds: neither carries out the other's on the way.
                             match number {
                                 0 => machine.flush(space, scope, PageTables::Kept),
@@ -266,7 +266,9 @@ fn a_frame_goes_only_when_no_cpu_can_use_it() {
                                 if guest.poll() == Poll::Leave {
                                     return true;
                                 }
-                                let at = guest.translate(PAGE, |_| Some(entry.load(SeqCst))).expect("mapped");
+                                let at = guest
+                                    .translate(PAGE, |_| Some(Leaf::page(entry.load(SeqCst))))
+                                    .expect("mapped");
                                 let (frame, epoch) = (at as usize % FRAMES, at / FRAMES as u64);
                                 assert_eq!(frames[frame].load(SeqCst), epoch, "the frame is somebody else's");
                             }
@@ -376,7 +378,7 @@ fn what_changes_the_loaded_space_is_refused_inside_run_and_the_cpu_stays_as_it_w
     let mut cpu = machine.virtual_cpu(0, tlb()).expect("a free CPU");
     for (name, change) in changes {
         let refused = cpu.run(&space, |guest| {
-            guest.translate(page, |_| Some(7));
+            guest.translate(page, |_| Some(Leaf::page(7)));
             let refused = catch_unwind(AssertUnwindSafe(|| change(&machine, &other)));
             machine.flush(&space, Scope::All, PageTables::Kept);
             assert_eq!(guest.translate(page, |_| None), None, "{name}: a flush still reaches the guest");
@@ -388,7 +390,7 @@ fn what_changes_the_loaded_space_is_refused_inside_run_and_the_cpu_stays_as_it_w
         // That a CPU which runs user code does not leave, the engine says itself.
         let reason = if name == "leave" { "runs user code" } else { "inside VirtualCpu::run" };
         assert!(said.contains(reason), "{name}: {said}");
-        assert_eq!(cpu.run(&space, |guest| guest.translate(page, |_| Some(8))), Some(8));
+        assert_eq!(cpu.run(&space, |guest| guest.translate(page, |_| Some(Leaf::page(8)))), Some(8));
     }
     machine.leave();
 }

@@ -1,6 +1,7 @@
 //! What must not happen, and what only the guest is to blame for.
 
 use crate::frames::{Holder, Trampled};
+use crate::sv39::Kind;
 use std::fmt;
 
 /// Something that coherent TLBs do not let happen: the host's fault.
@@ -8,7 +9,7 @@ use std::fmt;
 pub enum Finding {
     /// A virtual CPU used a frame that is no longer the guest's, or wrote to one that is being copied.
     StaleFrame(StaleFrame),
-    /// A virtual CPU used a guest-virtual translation after a remote fence for it was complete.
+    /// A virtual CPU used a guest-virtual translation, or a right that it gave, after a fence for it was complete.
     StaleFence(StaleFence),
     /// The neighbour found its memory overwritten.
     Trampled(Trampled),
@@ -73,10 +74,30 @@ pub struct StaleFence {
     pub virtual_address: u64,
     /// The guest-physical page that its TLB leads to.
     pub held: u64,
-    /// The one that the guest's page tables lead to, if any.
-    pub mapped: Option<u64>,
-    /// Number of the remote fence that should have dropped it.
-    pub fence: u64,
+    /// What the guest's page tables say.
+    pub mapped: Mapped,
+    /// The fence that should have dropped it.
+    pub fence: FenceBy,
+}
+
+/// A fence of the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FenceBy {
+    /// The remote fence of this number.
+    Remote(u64),
+    /// The CPU's own `sfence.vma`, the one of this number.
+    Itself(u64),
+}
+
+/// What the guest's page tables say of an address that a TLB translated for an access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mapped {
+    /// They map nothing there.
+    Nowhere,
+    /// They lead to another page.
+    To(u64),
+    /// They lead to the same page, and do not allow this.
+    WithoutRight(Kind),
 }
 
 /// A use of a guest-virtual translation that the guest's page tables no longer have, and that no fence has dropped: the
@@ -89,8 +110,10 @@ pub struct Unfenced {
     pub virtual_address: u64,
     /// The guest-physical page that its TLB leads to.
     pub held: u64,
-    /// The one that the guest's page tables lead to, if any.
-    pub mapped: Option<u64>,
+    /// What the guest's page tables say.
+    pub mapped: Mapped,
+    /// The first and the last address of the leaf that its TLB holds: a fence for any of them is enough.
+    pub leaf: (u64, u64),
 }
 
 impl fmt::Display for Finding {
@@ -143,15 +166,17 @@ impl fmt::Display for StaleFence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "CPU {} used guest-virtual {:#x} as guest-physical page {:#x}, {}; remote fence {} for it had ended before, \
-             without CPU {}.",
-            self.cpu,
-            self.virtual_address,
-            self.held,
-            Mapped(self.mapped),
-            self.fence,
-            self.cpu
-        )
+            "CPU {} used guest-virtual {:#x} as guest-physical page {:#x}, {}; ",
+            self.cpu, self.virtual_address, self.held, self.mapped
+        )?;
+        match self.fence {
+            FenceBy::Remote(number) => {
+                write!(f, "remote fence {number} for it had ended before, without CPU {}.", self.cpu)
+            }
+            FenceBy::Itself(number) => {
+                write!(f, "it had fenced that itself before, by its sfence.vma number {number}.")
+            }
+        }
     }
 }
 
@@ -161,22 +186,19 @@ impl fmt::Display for Unfenced {
             f,
             "CPU {} used guest-virtual {:#x} as guest-physical page {:#x}, {}; the guest has fenced neither there nor from \
              elsewhere",
-            self.cpu,
-            self.virtual_address,
-            self.held,
-            Mapped(self.mapped)
+            self.cpu, self.virtual_address, self.held, self.mapped
         )
     }
 }
 
-/// What the guest's page tables say.
-struct Mapped(Option<u64>);
-
 impl fmt::Display for Mapped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(page) => write!(f, "which its page tables map to {page:#x}"),
-            None => f.write_str("which its page tables do not map"),
+        match self {
+            Self::Nowhere => f.write_str("which its page tables do not map"),
+            Self::To(page) => write!(f, "which its page tables map to {page:#x}"),
+            Self::WithoutRight(Kind::Fetch) => f.write_str("which its page tables do not let it run"),
+            Self::WithoutRight(Kind::Load) => f.write_str("which its page tables do not let it read"),
+            Self::WithoutRight(Kind::Store) => f.write_str("which its page tables do not let it write"),
         }
     }
 }

@@ -31,6 +31,8 @@ guests! {
     "spinlock": "harts add to a plain counter under a lock", "exit 0";
     "remap": "hart 0 maps a page elsewhere and overwrites the old one, after remote fences", "exit 0";
     "stale": "the same without fences: the guest's own mistake", "exit 3";
+    "leaf-local": "harts make large leaves read-only, and each fences one address in them", "exit 0";
+    "leaf-remote": "the same with remote fences", "exit 0";
     "migrate": "harts read and write while the host moves their memory", "exit 0";
     "user": "user programs under an ASID each, with a supervisor beneath", "exit 0";
     "ipi": "harts wake one another by interrupts", "exit 0";

@@ -35,8 +35,9 @@
 //! `findings.rs` says what can be found. Each frame has an owner and an epoch, which changes with the owner; a TLB's entry
 //! remembers the epoch in which it was made. A hart that reads or writes a frame through an entry of another epoch has used
 //! what is somebody else's, whatever it found there. The neighbour looks for overwritten canaries as well. A guest-virtual
-//! translation is compared with the guest's page tables at every load and store: one that outlives a complete remote fence
-//! is the host's fault, one for which the guest has not fenced is the guest's own, and it is told.
+//! translation, and the right to the access, is compared with the guest's page tables at every fetch, load and store: one that
+//! outlives a complete fence for any address of its leaf is the host's fault, one for which the guest has not fenced is the
+//! guest's own, and it is told.
 //!
 //! That is about what was used. The TLB sanitizer (`vm/watch.rs`) is told of each flush and each gather, and says when a
 //! frame is given back that a CPU could still use, whether it does or not, and which flush is missing.
@@ -58,6 +59,7 @@
 mod args;
 mod breakable;
 mod console;
+mod fences;
 mod findings;
 mod frames;
 #[cfg(test)]

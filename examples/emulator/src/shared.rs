@@ -1,20 +1,18 @@
 //! What the threads of a machine share, apart from the engine.
 
 use crate::console::Console;
+use crate::fences::Fences;
 use crate::findings::{Finding, Move, Unfenced};
 use crate::frames::{FRAME, Frames, lock};
 use crate::hart::Trap;
 use crate::image::Image;
 use crate::stage2::{Entry, PAGES, Stage2};
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 /// Frames of the host beyond those that the guest fills.
 const SPARE: u32 = 64;
-/// Remote fences that the emulator's check remembers.
-const FENCES: usize = 256;
 
 /// What the threads of a machine share.
 pub struct Shared {
@@ -173,49 +171,6 @@ impl Shared {
     }
 }
 
-/// Remote fences of the guest, by number from 1.
-#[derive(Default)]
-pub struct Fences {
-    begun: AtomicU64,
-    complete: Mutex<VecDeque<Fence>>,
-}
-
-/// A remote fence that was carried out from one address to another, both inclusive.
-#[derive(Clone, Copy)]
-struct Fence {
-    number: u64,
-    first: u64,
-    last: u64,
-}
-
-impl Fences {
-    /// How many have begun. A translation that is made now is dropped by all later ones.
-    pub fn begun(&self) -> u64 {
-        // ORDER: relaxed; who has answered a fence has synchronised with the one who began it.
-        self.begun.load(Ordering::Relaxed)
-    }
-
-    /// Counts a fence that begins, and returns its number.
-    pub fn begin(&self) -> u64 {
-        self.begun.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// Notes that a fence from `first` to `last` is complete.
-    pub fn complete(&self, number: u64, first: u64, last: u64) {
-        let mut complete = lock(&self.complete);
-        complete.push_back(Fence { number, first, last });
-        if complete.len() > FENCES {
-            complete.pop_front();
-        }
-    }
-
-    /// A complete fence that should have dropped a translation of `address` made when `since` had begun.
-    pub fn missed(&self, since: u64, address: u64) -> Option<u64> {
-        let covers = |fence: &&Fence| fence.number > since && (fence.first..=fence.last).contains(&address);
-        lock(&self.complete).iter().find(covers).map(|fence| fence.number)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,23 +192,6 @@ mod tests {
         assert_eq!(shared.why(), found(1));
         shared.wait(Duration::ZERO);
         assert!(shared.has_ended());
-    }
-
-    #[test]
-    fn a_fence_answers_for_what_was_filled_before_it_began_and_lies_in_its_range() {
-        let fences = Fences::default();
-        let before = fences.begun();
-        let first = fences.begin();
-        let meanwhile = fences.begun();
-        assert_eq!(fences.missed(before, 0x1800), None, "it is not complete");
-        fences.complete(first, 0x1000, 0x1fff);
-        assert_eq!(fences.missed(before, 0x1800), Some(1));
-        assert_eq!(fences.missed(before, 0x2000), None, "out of its range");
-        assert_eq!(fences.missed(meanwhile, 0x1800), None, "filled after it had begun");
-        for _ in 0..2 * FENCES {
-            fences.complete(fences.begin(), 0, 0);
-        }
-        assert_eq!(fences.missed(before, 0x1800), None, "forgotten, so nobody is accused");
     }
 
     #[test]

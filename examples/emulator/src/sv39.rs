@@ -35,11 +35,14 @@ impl Kind {
     }
 }
 
-/// What a page of guest-virtual memory is: 4 KiB of guest-physical memory, and the entry's permissions.
+/// What a page of guest-virtual memory is: 4 KiB of guest-physical memory, and the permissions and the size of the leaf that
+/// maps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mapping {
     /// Guest-physical address of the page.
     pub page: u64,
+    /// Base-2 logarithm of the leaf's size in bytes.
+    pub shift: u32,
     flags: u8,
 }
 
@@ -48,6 +51,7 @@ const R: u8 = 1 << 1;
 const W: u8 = 1 << 2;
 const X: u8 = 1 << 3;
 const U: u8 = 1 << 4;
+const G: u8 = 1 << 5;
 const A: u8 = 1 << 6;
 const D: u8 = 1 << 7;
 
@@ -65,6 +69,17 @@ impl Mapping {
             Kind::Store => has(R | W | A | D),
         };
         mode && kind
+    }
+
+    /// Whether it is the same under every ASID, so that a fence for one need not drop it.
+    pub fn is_global(self) -> bool {
+        self.flags & G != 0
+    }
+
+    /// The first and the last address that the leaf around `address` maps.
+    pub fn span(self, address: u64) -> (u64, u64) {
+        let within = (1 << self.shift) - 1;
+        (address & !within, address | within)
     }
 }
 
@@ -105,9 +120,11 @@ pub fn walk<E>(
         }
         let within = (1_u64 << shift) - 1;
         // A large page that is not aligned to its size is no page.
-        return Ok(
-            (next & within == 0).then_some(Mapping { page: next | (address & within & !0xfff), flags })
-        );
+        return Ok((next & within == 0).then_some(Mapping {
+            page: next | (address & within & !0xfff),
+            shift,
+            flags,
+        }));
     }
     Ok(None)
 }
@@ -148,7 +165,9 @@ mod tests {
     #[test]
     fn large_pages_keep_the_lower_address_bits_and_must_be_aligned() {
         let mapped = find(&[(0x80_000 + 16, entry(0x8000_0000, V | R | W | X | A | D))], 2 << 30 | 0x12_3456);
-        assert_eq!(mapped.map(|mapping| mapping.page), Some(0x8012_3000));
+        let mapped = mapped.expect("it is mapped");
+        assert_eq!((mapped.page, mapped.shift), (0x8012_3000, 30));
+        assert_eq!(mapped.span(2 << 30 | 0x12_3456), (2 << 30, (3 << 30) - 1));
         assert_eq!(find(&[(0x80_000 + 16, entry(0x8000_1000, V | R | A))], 2 << 30), None);
     }
 
@@ -171,12 +190,12 @@ mod tests {
 
     #[test]
     fn user_pages_are_for_users_and_for_supervisors_who_say_so() {
-        let mapping = Mapping { page: 0, flags: V | R | W | X | U | A | D };
+        let mapping = Mapping { page: 0, shift: 12, flags: V | R | W | X | U | A | D };
         let user = View { mode: Mode::User, ..READ };
         let sum = View { sum: true, ..READ };
         assert!(mapping.allows(user, Kind::Fetch) && !mapping.allows(READ, Kind::Load));
         assert!(mapping.allows(sum, Kind::Store) && !mapping.allows(sum, Kind::Fetch));
-        let clean = Mapping { page: 0, flags: V | R | W | A };
+        let clean = Mapping { page: 0, shift: 12, flags: V | R | W | A };
         assert!(clean.allows(READ, Kind::Load) && !clean.allows(READ, Kind::Store));
     }
 }

@@ -52,6 +52,13 @@ fn remote_fences_are_complete_when_they_return() {
 }
 
 #[test]
+fn a_fence_for_one_address_takes_the_rights_to_its_whole_leaf() {
+    for guest in ["leaf-local", "leaf-remote"] {
+        runs(guest, 0, &["every store to the leaves faulted"], COHERENT);
+    }
+}
+
+#[test]
 fn a_forgotten_fence_is_the_guests_own_mistake() {
     let (code, output, _) = emulate(&["stale"]);
     assert_eq!(code, Some(3), "{output}");

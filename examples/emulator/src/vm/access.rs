@@ -1,9 +1,11 @@
 //! Memory as a virtual CPU's guest code sees it: two TLBs, two kinds of page table, and the emulator's check.
 
+use super::host::Leaf;
 use super::host::shootdown::flush::VirtAddr;
 use super::host::shootdown::tags::Tag;
 use super::tlbs::{Filled, Tlbs};
-use crate::findings::{Access as Did, Finding, Part, StaleFence, StaleFrame, Unfenced};
+use crate::fences::Held;
+use crate::findings::{Access as Did, FenceBy, Finding, Mapped, Part, StaleFence, StaleFrame, Unfenced};
 use crate::frames::FRAME;
 use crate::hart::{Cause, Memory, Stop, Trap, View};
 use crate::isa::Size;
@@ -53,7 +55,7 @@ impl Access<'_> {
         let since = self.shared.fences.begun();
         let mapping = self.walk(view, address, kind)?.filter(|mapping| mapping.allows(view, kind));
         let mapping = mapping.ok_or(kind.page_fault(address))?;
-        self.tlbs.guest.insert_tagged(tag, VirtAddr(address), Filled { mapping, since });
+        self.tlbs.fill(tag, address, mapping, since);
         Ok(mapping.page + address % FRAME)
     }
 
@@ -79,7 +81,7 @@ impl Access<'_> {
             return Ok(entry);
         }
         let entry = self.shared.stage2.read(page);
-        self.tlbs.host.insert(VirtAddr(physical), entry);
+        self.tlbs.host.insert(VirtAddr(physical), Leaf::page(entry));
         if fits(&entry) { Ok(entry) } else { Err(Stop::Busy) }
     }
 
@@ -104,27 +106,31 @@ impl Access<'_> {
         Err(Stop::Found)
     }
 
-    /// Compares a guest-virtual translation with the guest's page tables. One that they no longer have is the guest's
-    /// business until it fences, and the host's if a remote fence is complete.
+    /// Compares a guest-virtual translation, and the right to this access, with the guest's page tables. What they no longer
+    /// have is the guest's business until it fences, and the host's once a fence is complete.
     fn check_guest(&mut self, view: View, address: u64, kind: Kind, held: Filled) -> Result<(), Stop> {
-        if kind == Kind::Fetch {
-            return Ok(());
-        }
-        let mapped = self.walk(view, address, kind).or_else(|stop| match stop {
+        let mapping = self.walk(view, address, kind).or_else(|stop| match stop {
             Stop::Trap(_) => Ok(None),
             other => Err(other),
         })?;
-        let (mapped, held_page) = (mapped.map(|mapping| mapping.page), held.mapping.page);
-        if mapped == Some(held_page) {
-            return Ok(());
-        }
-        let (cpu, virtual_address) = (self.cpu, address);
-        if let Some(fence) = self.shared.fences.missed(held.since, address) {
-            let stale = StaleFence { cpu, virtual_address, held: held_page, mapped, fence };
+        let page = held.mapping.page;
+        let mapped = match mapping {
+            None => Mapped::Nowhere,
+            Some(mapping) if mapping.page != page => Mapped::To(mapping.page),
+            Some(mapping) if !mapping.allows(view, kind) => Mapped::WithoutRight(kind),
+            Some(_) => return Ok(()),
+        };
+        let (cpu, virtual_address, leaf) = (self.cpu, address, held.mapping.span(address));
+        let asid = (!held.mapping.is_global()).then_some(sv39::asid(view.satp));
+        let entry = Held { hart: cpu, asid, leaf };
+        let remote = self.shared.fences.missed(held.since, entry).map(FenceBy::Remote);
+        let fence = remote.or_else(|| self.tlbs.own.missed(held.since_own, entry).map(FenceBy::Itself));
+        if let Some(fence) = fence {
+            let stale = StaleFence { cpu, virtual_address, held: page, mapped, fence };
             self.shared.end(End::Found(Finding::StaleFence(stale)));
             return Err(Stop::Found);
         }
-        self.tlbs.blame(Unfenced { cpu, virtual_address, held: held_page, mapped });
+        self.tlbs.blame(Unfenced { cpu, virtual_address, held: page, mapped, leaf });
         Ok(())
     }
 }

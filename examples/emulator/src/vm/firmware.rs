@@ -6,6 +6,7 @@
 use super::Machine;
 use super::host::shootdown::CpuId;
 use super::host::shootdown::flush::{PageRange, PageSize, PageTables, Scope, VirtAddr};
+use crate::fences::{ALL_HARTS, Fence};
 use crate::frames::lock;
 use crate::hart::Hart;
 use crate::shared::{End, Power, Shared};
@@ -110,7 +111,7 @@ fn fence(machine: &Machine, shared: &Shared, start: u64, size: u64) {
     };
     let number = shared.fences.begin();
     machine.flush_kernel(scope, PageTables::Freed);
-    shared.fences.complete(number, first, last);
+    shared.fences.complete(number, Fence { first, last, asid: None, harts: ALL_HARTS });
 }
 
 fn start(machine: &Machine, shared: &Shared, hart: u64, pc: u64, opaque: u64) -> Result<(), SbiError> {

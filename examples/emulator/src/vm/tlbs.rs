@@ -1,8 +1,9 @@
 //! The two TLBs of a virtual CPU.
 
-use super::host::shootdown::flush::{LocalFlush, VirtAddr};
+use super::host::shootdown::flush::{LocalFlush, PageRange, PageSize, VirtAddr};
 use super::host::shootdown::tags::{OnInstall, Tag};
-use super::host::{SoftTlb, Tlb};
+use super::host::{Leaf, SoftTlb, Tlb};
+use crate::fences::{ALL_HARTS, Fence, Log};
 use crate::findings::Unfenced;
 use crate::stage2::Entry;
 use crate::sv39::Mapping;
@@ -18,33 +19,59 @@ pub struct Tlbs {
     pub host: SoftTlb<Entry>,
     /// Uses of entries of `guest` that the page tables no longer have; a fence takes them away.
     pub unfenced: Vec<Unfenced>,
+    /// Fences that this CPU has made itself.
+    pub own: Log,
+    /// How many these are.
+    pub own_begun: u64,
 }
 
-/// A guest-virtual translation, and how many remote fences had begun when it was made.
+/// A guest-virtual translation, and how many fences had begun when it was made.
 #[derive(Clone, Copy, Debug)]
 pub struct Filled {
     /// The translation.
     pub mapping: Mapping,
-    /// The fences.
+    /// The remote fences.
     pub since: u64,
+    /// The CPU's own fences.
+    pub since_own: u64,
 }
 
 impl Tlbs {
     /// Makes empty TLBs.
     pub fn new() -> Self {
-        Self { guest: SoftTlb::new(64), host: SoftTlb::new(256), unfenced: Vec::new() }
+        Self {
+            guest: SoftTlb::new(64),
+            host: SoftTlb::new(256),
+            unfenced: Vec::new(),
+            own: Log::default(),
+            own_begun: 0,
+        }
+    }
+
+    /// Keeps a guest-virtual translation under an ASID.
+    pub fn fill(&mut self, asid: Tag, address: u64, mapping: Mapping, since: u64) {
+        let filled = Filled { mapping, since, since_own: self.own_begun };
+        // A smaller size than the leaf's would leave parts of it behind when a fence names another part.
+        let size = match mapping.shift {
+            12 => PageSize::Size4K,
+            21 => PageSize::Size2M,
+            _ => PageSize::Size1G,
+        };
+        self.guest.insert_tagged(asid, VirtAddr(address), Leaf::new(size, filled));
     }
 
     /// Carries out the guest's own fence on this CPU.
     pub fn fence(&mut self, address: Option<u64>, asid: Option<u16>) {
-        use super::host::shootdown::flush::PageRange;
         let tag = asid.map(Tag::new);
         match (address, tag) {
             (Some(address), tag) => self.guest.flush_range(tag, PageRange::page(VirtAddr(address))),
             (None, Some(tag)) => self.guest.flush_tag(tag),
             (None, None) => self.guest.flush_all(),
         }
-        self.forgive(|page| address.is_none_or(|address| address >> 12 == page));
+        let (first, last) = address.map_or((0, u64::MAX), |address| (address, address));
+        self.forgive(first, last);
+        self.own_begun += 1;
+        self.own.complete(self.own_begun, Fence { first, last, asid, harts: ALL_HARTS });
     }
 
     /// Notes a use of a translation for which a fence is missing so far.
@@ -55,8 +82,9 @@ impl Tlbs {
         }
     }
 
-    fn forgive(&mut self, fenced: impl Fn(u64) -> bool) {
-        self.unfenced.retain(|use_| !fenced(use_.virtual_address >> 12));
+    /// Forgets uses of leaves that have an address from `first` to `last`.
+    fn forgive(&mut self, first: u64, last: u64) {
+        self.unfenced.retain(|use_| use_.leaf.1 < first || last < use_.leaf.0);
     }
 }
 
@@ -68,14 +96,13 @@ unsafe impl Tlb for Tlbs {
             LocalFlush::Pages { .. } | LocalFlush::Tag(_) => self.host.flush(what),
             LocalFlush::KernelPages { range, .. } => {
                 self.guest.flush_range(None, range);
-                let first = range.start().0 >> 12;
-                let count = range.count() * (range.size().bytes() >> 12);
-                self.forgive(|page| (first..first + count).contains(&page));
+                let first = range.start().0;
+                self.forgive(first, first + (range.count() * range.size().bytes() - 1));
             }
             LocalFlush::Everything => {
                 self.guest.flush_all();
                 self.host.flush_all();
-                self.forgive(|_| true);
+                self.forgive(0, u64::MAX);
             }
         }
     }
