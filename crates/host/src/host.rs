@@ -1,8 +1,9 @@
 //! The platform.
 
+use crate::fence::FenceBox;
 use crate::ipi::{Call, IpiFlag};
 use crate::space::{DeferredTeardown, SpaceHandle};
-use crate::this_cpu;
+use crate::this_cpu::{self, Identity, ThisCpu};
 use crate::{MAX_CPUS, TAGS};
 use shootdown::flush::LocalFlush;
 use shootdown::mask::CpuMask;
@@ -12,6 +13,7 @@ use shootdown::trace::IrqReason;
 use shootdown::{AddressSpace, CpuId, CpuLocal, Platform};
 use std::any::Any;
 use std::fmt;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Mutex, PoisonError};
 
@@ -62,10 +64,20 @@ impl<R: Copy + Send + Sync> Hosted for Host<R> {
     }
 }
 
-/// What the embedder wants to be told.
+/// What the embedder does in its own way. Without a hook the default is what a machine of a thread a CPU needs.
 pub(crate) struct Hooks<R> {
-    pub(crate) root_freed: Box<dyn Fn(R) + Send + Sync>,
-    pub(crate) stalled: Box<dyn Fn(CpuId, u64) + Send + Sync>,
+    pub(crate) identity: Option<Box<Identity>>,
+    pub(crate) wake: Option<Box<dyn Fn(CpuId) + Send + Sync>>,
+    pub(crate) relax: Option<Box<dyn Fn(u64) + Send + Sync>>,
+    pub(crate) stalled: Option<Box<dyn Fn(CpuId, u64) + Send + Sync>>,
+    pub(crate) deferred: Option<Box<dyn Fn(R) + Send + Sync>>,
+    pub(crate) root_freed: Option<Box<dyn Fn(R) + Send + Sync>>,
+}
+
+impl<R> Default for Hooks<R> {
+    fn default() -> Self {
+        Self { identity: None, wake: None, relax: None, stalled: None, deferred: None, root_freed: None }
+    }
 }
 
 /// What others see of a CPU.
@@ -73,6 +85,7 @@ pub(crate) struct Hooks<R> {
 pub(crate) struct HostCpu {
     pub(crate) local: CpuLocal,
     pub(crate) ipi_flag: IpiFlag,
+    pub(crate) fences: FenceBox,
     pub(crate) taken: AtomicBool,
     /// Whether it runs guest code, that is: whether it may use a translation before it asks the engine what changed.
     pub(crate) in_guest: AtomicBool,
@@ -83,9 +96,51 @@ impl<R: Copy + Send + Sync> Host<R> {
         &self.cpus[cpu.index()]
     }
 
+    /// The CPU that runs the caller.
+    ///
+    /// # Panics
+    /// It is none of this machine.
+    #[inline]
+    pub(crate) fn this_cpu(&self) -> Rc<ThisCpu> {
+        this_cpu::find(self.number, self.hooks.identity.as_deref()).unwrap_or_else(|none| none.refuse())
+    }
+
+    /// Wants the attention of `cpu`.
+    pub(crate) fn call(&self, cpu: CpuId, call: Call) {
+        self.at(cpu).ipi_flag.raise(call);
+        if let Some(wake) = &self.hooks.wake {
+            wake(cpu);
+        }
+    }
+
     /// Keeps the handle of a teardown until somebody asks for it.
-    pub(crate) fn keep(&self, late: impl Any + Send) {
+    pub(crate) fn keep(&self, root: R, late: impl Any + Send) {
         self.late.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(late));
+        if let Some(deferred) = &self.hooks.deferred {
+            deferred(root);
+        }
+    }
+
+    /// Tells the embedder that a root can go.
+    pub(crate) fn root_freed(&self, root: R) {
+        if let Some(root_freed) = &self.hooks.root_freed {
+            root_freed(root);
+        }
+    }
+
+    /// Whether `cpu` may use a translation before it asks what changed.
+    pub(crate) fn is_in_guest(&self, cpu: CpuId) -> bool {
+        // ORDER(SD-8): what that CPU did in guest code is over before frames are reused; partner: `leave_guest`.
+        self.at(cpu).in_guest.load(Ordering::Acquire)
+    }
+
+    /// Carries out fences of the guest in a wait of the engine (SD-11), unless its caller has the TLB borrowed.
+    fn serve_fences(&self) {
+        let this_cpu = self.this_cpu();
+        let fences = &self.at(this_cpu.cpu).fences;
+        if fences.is_waiting() && this_cpu.tlb_is_free() {
+            fences.serve(&this_cpu);
+        }
     }
 
     /// Marks the calling CPU as one that runs guest code. It must then ask the engine what changed before it does.
@@ -100,14 +155,14 @@ impl<R: Copy + Send + Sync> Host<R> {
     pub(crate) fn enter_guest(&self, me: CpuId) {
         // ORDER(SD-5): relaxed; the fence orders it before IPI flag and generation are read.
         self.at(me).in_guest.store(true, Ordering::Relaxed);
-        // ORDER(SD-5): see the drawing; partner: the fence in `needs_ack`.
+        // ORDER(SD-5): see the drawing; partners: the fences in `needs_ack` and `Harts::fence`.
         fence(Ordering::SeqCst);
     }
 
     /// Marks the calling CPU as one that runs no guest code.
     pub(crate) fn leave_guest(&self, me: CpuId) {
         // ORDER(SD-8): what guest code did with its translations is over before a flush passes this CPU over; partner: the
-        // load in `needs_ack`.
+        // load in `is_in_guest`.
         self.at(me).in_guest.store(false, Ordering::Release);
     }
 }
@@ -129,7 +184,7 @@ unsafe impl<R: Copy + Send + Sync + 'static> Platform for Host<R> {
 
     #[inline]
     fn cpu(&self) -> CpuId {
-        this_cpu::cpu(self.number)
+        self.this_cpu().cpu
     }
 
     #[inline]
@@ -139,19 +194,20 @@ unsafe impl<R: Copy + Send + Sync + 'static> Platform for Host<R> {
 
     #[inline]
     fn irq_save(&self, reason: IrqReason) -> bool {
+        let this_cpu = self.this_cpu();
         // Leaving is told by `install`: the span is that of evictions, too.
         if matches!(
             reason,
             IrqReason::Switch | IrqReason::EnterLazy | IrqReason::Temporary | IrqReason::Hotplug
         ) {
-            this_cpu::refuse_in_guest();
+            this_cpu.refuse_in_guest();
         }
-        this_cpu::set_irqs(false)
+        this_cpu.set_irqs(false)
     }
 
     #[inline]
     fn irq_restore(&self, were_on: bool) {
-        this_cpu::set_irqs(were_on);
+        self.this_cpu().set_irqs(were_on);
     }
 
     #[inline]
@@ -160,43 +216,48 @@ unsafe impl<R: Copy + Send + Sync + 'static> Platform for Host<R> {
     }
 
     unsafe fn flush_local(&self, what: LocalFlush) {
-        this_cpu::flush(what);
+        self.this_cpu().flush(what);
     }
 
     unsafe fn install(&self, _: Option<R>, tag: Tag, how: OnInstall) {
-        this_cpu::refuse_in_guest();
+        let this_cpu = self.this_cpu();
+        this_cpu.refuse_in_guest();
         // Guest code gets its root from the space that it runs in; what a soft TLB must know is the tag.
-        this_cpu::load(tag, how);
+        this_cpu.load(tag, how);
     }
 
     fn send_ipi(&self, cpu: CpuId) {
-        self.at(cpu).ipi_flag.raise(Call::HandleIpi);
+        self.call(cpu, Call::HandleIpi);
     }
 
     unsafe fn free_root(&self, space: &AddressSpace<Self>) {
-        (self.hooks.root_freed)(space.root());
+        self.root_freed(space.root());
     }
 
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
-        self.keep(DeferredTeardown::of(teardown));
+        self.keep(teardown.root(), DeferredTeardown::of(teardown));
     }
 
     fn needs_ack(&self, cpu: CpuId) -> bool {
         // ORDER(SD-5): the generation, or the IPI flag of a kernel flush, before `in_guest` is read; partner: `enter_guest`.
         fence(Ordering::SeqCst);
-        // ORDER(SD-8): what that CPU did in guest code is over before frames are reused; partner: `leave_guest`.
-        self.at(cpu).in_guest.load(Ordering::Acquire)
+        self.is_in_guest(cpu)
     }
 
     fn relax(&self, polls: u64) {
-        // The CPU that is waited for may be a thread that needs this very core.
-        if polls > 16 {
-            std::thread::yield_now();
+        self.serve_fences();
+        match &self.hooks.relax {
+            Some(relax) => relax(polls),
+            // The CPU that is waited for may be a thread that needs this very core.
+            None if polls > 16 => std::thread::yield_now(),
+            None => {}
         }
     }
 
     fn stalled(&self, cpu: CpuId, polls: u64) {
-        (self.hooks.stalled)(cpu, polls);
+        if let Some(stalled) = &self.hooks.stalled {
+            stalled(cpu, polls);
+        }
     }
 }
 

@@ -11,6 +11,9 @@
 //!   for it: flushes pass it over, and it drops what it missed when it comes back, by range where the engine still knows.
 //! - A thread that unmaps without being a virtual CPU is a [`Helper`].
 //! - [`SoftTlb`] is a TLB; anything else that is flushed as one can take its place ([`Tlb`]).
+//! - A guest's own fences reach the [`Harts`] that it names.
+//! - [`MachineBuilder`] has hooks for embedders that poll a word of their own, run virtual CPUs as fibers of one thread, or sleep
+//!   in their own way.
 //!
 //! While you write your emulator, [`MachineBuilder::sanitized`] makes a machine that watches itself: whoever gives a frame
 //! back while a virtual CPU may still use it is named, with the flush that was missing.
@@ -63,12 +66,15 @@
 //! # Ok::<(), shootdown_host::BuildError>(())
 //! ```
 //!
-//! `examples/emulator` in the repository is a machine of four RISC-V harts made of the same parts.
+//! `examples/emulator` in the repository is a machine of four RISC-V harts made of the same parts, `examples/jit` a translator
+//! whose harts are fibers.
 
 mod error;
+mod fence;
 mod host;
 mod ipi;
 mod machine;
+mod poll_word;
 mod sanitized;
 mod space;
 mod this_cpu;
@@ -76,8 +82,10 @@ mod tlb;
 mod vcpu;
 
 pub use error::{AttachError, BuildError};
+pub use fence::{Fence, Harts, NoSuchHart};
 pub use host::{Host, Hosted, Mask};
 pub use machine::{Helper, Machine, MachineBuilder};
+pub use poll_word::PollWord;
 pub use sanitized::Sanitized;
 pub use shootdown;
 pub use space::SpaceHandle;

@@ -44,10 +44,10 @@ unsafe impl<R: Copy + Send + Sync + 'static, V: Verdict + 'static> Wrapped<Sanit
     type Handle = SpaceHandle<Sanitized<R, V>>;
 
     unsafe fn free_root(&self, space: &AddressSpace<Sanitized<R, V>>) {
-        (self.hooks.root_freed)(space.root());
+        self.root_freed(space.root());
     }
 
     fn defer_teardown(&self, teardown: Teardown<'_, Sanitized<R, V>>) {
-        self.keep(DeferredTeardown::of(teardown));
+        self.keep(teardown.root(), DeferredTeardown::of(teardown));
     }
 }

@@ -1,6 +1,7 @@
 //! The TLB of a virtual CPU.
 
-use shootdown::flush::{LocalFlush, PageRange, PageSize, VirtAddr};
+use crate::fence::Fence;
+use shootdown::flush::{LocalFlush, PageRange, PageSize, PageTables, Scope, VirtAddr};
 use shootdown::tags::{OnInstall, Tag};
 
 /// What a virtual CPU caches of address spaces. It belongs to the virtual CPU's thread: nobody else reaches it, and the
@@ -11,12 +12,21 @@ use shootdown::tags::{OnInstall, Tag};
 /// 1. after [`flush`](Self::flush) no look-up answers with a translation that it names, nor with anything derived from one
 ///    (a translated block, a cached pointer);
 /// 2. after [`load`](Self::load) look-ups of the space answer with entries under that tag alone, and with
-///    [`OnInstall::Flush`] there are none.
+///    [`OnInstall::Flush`] there are none;
+/// 3. no call runs another fiber of the thread before it returns.
 pub unsafe trait Tlb: 'static {
     /// Drops translations.
     fn flush(&mut self, what: LocalFlush);
     /// Makes `tag` the one under which entries are looked up and filled from now on.
     fn load(&mut self, tag: Tag, how: OnInstall);
+    /// Drops what the guest has fenced ([`Harts::fence`](crate::Harts::fence)). A TLB that knows no address spaces of the
+    /// guest drops the addresses under every tag.
+    fn fence(&mut self, fence: Fence) {
+        self.flush(match fence.scope {
+            Scope::Pages(range) => LocalFlush::KernelPages { range, tables: PageTables::Freed },
+            Scope::All => LocalFlush::Everything,
+        });
+    }
 }
 
 const WAYS: usize = 2;
@@ -184,7 +194,7 @@ fn drop_matching<T>(set: &mut [Option<Entry<T>>; WAYS], hit: impl Fn(&Entry<T>) 
 }
 
 // SAFETY: 1. each kind of request drops what it names, and look-ups give out copies of entries alone; 2. `get` and `insert`
-// use `tag`, and the flush precedes it.
+// use `tag`, and the flush precedes it; 3. nothing of the embedder's runs here.
 unsafe impl<T: Copy + 'static> Tlb for SoftTlb<T> {
     fn flush(&mut self, what: LocalFlush) {
         match what {

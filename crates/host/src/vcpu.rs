@@ -1,15 +1,14 @@
 //! A virtual CPU, in guest code and outside.
 
 use crate::host::Hosted;
-use crate::ipi::Call;
+use crate::ipi::{Call, Calls};
 use crate::machine::{Machine, Seat};
-use crate::this_cpu;
+use crate::this_cpu::{self, Acting};
 use crate::tlb::{Leaf, SoftTlb, Tlb};
 use shootdown::CpuId;
 use shootdown::flush::VirtAddr;
 use shootdown::refs::UserRef;
 use shootdown::trace::Counters;
-use shootdown::trace::IrqReason;
 use std::cell::{RefCell, RefMut};
 use std::fmt;
 use std::rc::Rc;
@@ -48,12 +47,15 @@ impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
     /// waited for, and keeps its translations for the next time.
     ///
     /// # Panics
-    /// `body` calls what would change the space that this CPU has loaded: `switch_to`, `enter_lazy`, `leave`, `borrow`,
-    /// `with_temporary_space`, `offline_cpu`. The guest would go on with translations that no flush reaches.
+    /// - `body` calls what would change the space that this CPU has loaded: `switch_to`, `enter_lazy`, `leave`, `borrow`,
+    ///   `with_temporary_space`, `offline_cpu`. The guest would go on with translations that no flush reaches.
+    /// - The [identity callback](crate::MachineBuilder::identity) names another CPU: calls of the engine in `body` would be
+    ///   that one's.
     pub fn run<A>(&mut self, space: &UserRef<'_, P>, body: impl FnOnce(&mut Guest<'_, 'm, P, T>) -> A) -> A {
+        self.must_be_named();
         let inside = Inside { cpu: self };
-        inside.enter(space);
-        body(&mut Guest { cpu: inside.cpu, root: space.root() })
+        inside.cpu.enter(space);
+        body(&mut Guest { cpu: inside.cpu, space })
     }
 
     /// Runs `body` with no space loaded, for as long as it takes: not even the end of a space waits for this CPU.
@@ -61,17 +63,20 @@ impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
     /// Between two [`run`](Self::run)s flushes pass this CPU over anyway; only the end of the space that it ran last would
     /// wait for it, until it polls, waits or enters guest code.
     pub fn away<A>(&mut self, body: impl FnOnce() -> A) -> A {
+        let acting = self.acting();
         self.machine().enter_lazy();
         self.machine().leave();
+        drop(acting);
         body()
     }
 
     /// Waits outside guest code, handling IPIs, until somebody [wants the CPU out](Machine::call_out) or `at_most` has
-    /// passed (a guest's "wait for interrupt"). Says whether it was called.
+    /// passed (a guest's "wait for interrupt"). Says whether it was called. The whole thread waits, and with it all that
+    /// it is: fibers [poll](Self::poll).
     pub fn wait(&mut self, at_most: Duration) -> bool {
         let begin = Instant::now();
         loop {
-            if self.answer() {
+            if self.poll() == Poll::Leave {
                 return true;
             }
             let Some(left) = at_most.checked_sub(begin.elapsed()).filter(|left| !left.is_zero()) else {
@@ -81,29 +86,91 @@ impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
         }
     }
 
-    /// Answers what was called for, and says whether that was to leave guest code.
-    fn answer(&self) -> bool {
-        let host = self.machine().host();
-        let calls = host.at(self.id()).ipi_flag.take();
-        if calls.has(Call::HandleIpi) {
-            self.handle_ipi();
-        }
-        calls.has(Call::Leave)
+    /// Handles IPIs outside guest code, and says whether somebody [wants the CPU out](Machine::call_out): what a sleep of the
+    /// embedder's own does before it sleeps, and once more when [`wake`](crate::MachineBuilder::wake) has ended it.
+    ///
+    /// # Examples
+    /// ```
+    /// use shootdown_host::{MachineBuilder, Poll, SoftTlb};
+    /// use std::sync::{Arc, Condvar, Mutex};
+    ///
+    /// let sleep = Arc::new((Mutex::new(()), Condvar::new()));
+    /// let bell = Arc::clone(&sleep);
+    /// let setup = MachineBuilder::<u64>::new(1).wake(move |_| {
+    ///     // The lock keeps this between the sleeper's poll and its wait.
+    ///     drop(bell.0.lock());
+    ///     bell.1.notify_all();
+    /// });
+    /// let machine = setup.build()?;
+    /// std::thread::scope(|threads| {
+    ///     threads.spawn(|| {
+    ///         let mut cpu = machine.virtual_cpu(0, SoftTlb::<u64>::new(16)).expect("a free CPU");
+    ///         let mut locked = sleep.0.lock().expect("nobody panics");
+    ///         while cpu.poll() == Poll::Continue {
+    ///             locked = sleep.1.wait(locked).expect("nobody panics");
+    ///         }
+    ///     });
+    ///     machine.call_out(shootdown_host::shootdown::CpuId::new(0));
+    /// });
+    /// # Ok::<(), shootdown_host::BuildError>(())
+    /// ```
+    pub fn poll(&mut self) -> Poll {
+        self.answer()
     }
 
-    /// Handles the engine's IPI, as an interrupt handler would.
-    fn handle_ipi(&self) {
-        let host = self.machine().platform();
-        let were_on = host.irq_save(IrqReason::HandleIpi);
-        // SAFETY: 1. they are off until the next line; 2. nothing interrupts a thread, and no callback comes here.
-        unsafe { self.machine().handle_ipi() };
-        host.irq_restore(were_on);
+    /// Answers what was called for.
+    fn answer(&self) -> Poll {
+        let calls = self.machine().answer(&self.seat.this_cpu, Calls::ALL);
+        if calls.has(Call::Leave) { Poll::Leave } else { Poll::Continue }
+    }
+
+    /// Enters guest code.
+    fn enter(&self, space: &UserRef<'_, P>) {
+        let _acting = self.acting();
+        let (machine, this_cpu) = (self.machine(), &self.seat.this_cpu);
+        machine.host().enter_guest(self.id());
+        // IPIs that were raised while flushes skipped this CPU: for kernel memory there is no other sign. The engine's own
+        // mark decides, since a wait may have taken the IPI flag.
+        machine.handle_ipi(this_cpu);
+        let fences = &machine.host().at(self.id()).fences;
+        if fences.is_waiting() {
+            fences.serve(this_cpu);
+        }
+        // A CPU that was outside is lazy on what it ran, whatever the embedder did with the engine meanwhile, so that the
+        // switch drops what was flushed.
+        machine.enter_lazy();
+        machine.switch_to(space);
+        this_cpu.set_in_guest(true);
+    }
+
+    /// Leaves guest code.
+    fn leave(&self) {
+        let _acting = self.acting();
+        self.seat.this_cpu.set_in_guest(false);
+        self.machine().enter_lazy();
+        self.machine().host().leave_guest(self.id());
+    }
+
+    /// Makes calls of the engine this CPU's, where an identity callback might say otherwise.
+    fn acting(&self) -> Option<Acting> {
+        let tells = self.machine().host().hooks.identity.is_some();
+        tells.then(|| this_cpu::act_as(&self.seat.this_cpu))
+    }
+
+    fn must_be_named(&self) {
+        if let Some(identity) = &self.machine().host().hooks.identity {
+            let (me, named) = (self.id(), identity());
+            assert!(
+                named == Some(me),
+                "MachineBuilder::identity answers {named:?} where {me} is to run guest code: have it answer {me} first"
+            );
+        }
     }
 }
 
 impl<P: Hosted, T: Tlb> Drop for VirtualCpu<'_, P, T> {
     fn drop(&mut self) {
-        self.machine().retire();
+        self.machine().retire(&self.seat.this_cpu);
     }
 }
 
@@ -118,27 +185,21 @@ struct Inside<'c, 'm, P: Hosted, T: Tlb> {
     cpu: &'c VirtualCpu<'m, P, T>,
 }
 
-impl<P: Hosted, T: Tlb> Inside<'_, '_, P, T> {
-    fn enter(&self, space: &UserRef<'_, P>) {
-        let machine = self.cpu.machine();
-        machine.host().enter_guest(self.cpu.id());
-        // IPIs that were raised while flushes skipped this CPU: for kernel memory there is no other sign. The engine's own
-        // mark decides, since a wait may have taken the IPI flag.
-        self.cpu.handle_ipi();
-        // A CPU that was outside is lazy on what it ran, whatever the embedder did with the engine meanwhile, so that the
-        // switch drops what was flushed.
-        machine.enter_lazy();
-        machine.switch_to(space);
-        this_cpu::set_in_guest(true);
+impl<P: Hosted, T: Tlb> Drop for Inside<'_, '_, P, T> {
+    fn drop(&mut self) {
+        self.cpu.leave();
     }
 }
 
-impl<P: Hosted, T: Tlb> Drop for Inside<'_, '_, P, T> {
+/// Guest code goes on when this is dropped.
+struct Paused<'c, 's, 'm, P: Hosted, T: Tlb> {
+    cpu: &'c VirtualCpu<'m, P, T>,
+    space: &'s UserRef<'s, P>,
+}
+
+impl<P: Hosted, T: Tlb> Drop for Paused<'_, '_, '_, P, T> {
     fn drop(&mut self) {
-        let machine = self.cpu.machine();
-        this_cpu::set_in_guest(false);
-        machine.enter_lazy();
-        machine.host().leave_guest(self.cpu.id());
+        self.cpu.enter(self.space);
     }
 }
 
@@ -154,7 +215,7 @@ pub enum Poll {
 /// A virtual CPU in guest code.
 pub struct Guest<'c, 'm, P: Hosted, T: Tlb> {
     cpu: &'c VirtualCpu<'m, P, T>,
-    root: P::Root,
+    space: &'c UserRef<'c, P>,
 }
 
 impl<P: Hosted, T: Tlb> Guest<'_, '_, P, T> {
@@ -165,17 +226,49 @@ impl<P: Hosted, T: Tlb> Guest<'_, '_, P, T> {
 
     /// Root of the space that it runs in.
     pub fn root(&self) -> P::Root {
-        self.root
+        self.space.root()
     }
 
     /// Handles the IPI, if one is pending. Call it between guest instructions, every few dozen: flushes by others wait for
     /// it. One relaxed load where nobody has called.
     #[inline]
     pub fn poll(&mut self) -> Poll {
-        if self.cpu.machine().host().at(self.id()).ipi_flag.is_raised() && self.cpu.answer() {
-            return Poll::Leave;
+        if self.cpu.machine().host().at(self.id()).ipi_flag.is_raised() {
+            return self.cpu.answer();
         }
         Poll::Continue
+    }
+
+    /// Leaves guest code for as long as `body` takes: a fiber yields in it, or a system call blocks. Nobody waits for this CPU
+    /// meanwhile. Translations that were looked up before must be looked up again.
+    ///
+    /// # Examples
+    /// ```
+    /// use shootdown_host::shootdown::flush::{PageRange, PageTables, Scope, VirtAddr};
+    /// use shootdown_host::{Leaf, Machine, SoftTlb};
+    ///
+    /// let machine = Machine::new(1)?;
+    /// let space = machine.new_space(0);
+    /// let mut cpu = machine.virtual_cpu(0, SoftTlb::new(16)).expect("a free CPU");
+    /// let page = VirtAddr(0x5000);
+    /// cpu.run(&space, |guest| {
+    ///     guest.tlb().insert(page, Leaf::page(7));
+    ///     guest.pause(|| {
+    ///         std::thread::scope(|threads| {
+    ///             threads.spawn(|| {
+    ///                 let _me = machine.helper().expect("a free seat");
+    ///                 machine.flush(&space, Scope::Pages(PageRange::page(page)), PageTables::Freed); // ends
+    ///             });
+    ///         });
+    ///     });
+    ///     assert_eq!(guest.tlb().get(page), None);
+    /// });
+    /// # Ok::<(), shootdown_host::BuildError>(())
+    /// ```
+    pub fn pause<A>(&mut self, body: impl FnOnce() -> A) -> A {
+        self.cpu.leave();
+        let _paused = Paused { cpu: self.cpu, space: self.space };
+        body()
     }
 
     /// The TLB, to look translations up and fill them in. Drop it before the next poll; what was looked up is good until
@@ -202,7 +295,7 @@ impl<P: Hosted, V: Copy + 'static> Guest<'_, '_, P, SoftTlb<V>> {
         if let Some(value) = self.tlb().get(address) {
             return Some(value);
         }
-        let leaf = walk(self.root)?;
+        let leaf = walk(self.root())?;
         self.tlb().insert(address, leaf);
         Some(leaf.value)
     }
