@@ -237,7 +237,7 @@ impl<P: Hosted> Harts<'_, P> {
     /// # Examples
     /// ```
     /// use shootdown_host::shootdown::flush::VirtAddr;
-    /// use shootdown_host::{Fence, Leaf, Machine, SoftTlb};
+    /// use shootdown_host::{Fence, Leaf, Machine, NoSuchHart, SoftTlb};
     ///
     /// let machine = Machine::new(2)?;
     /// let space = machine.new_space(0);
@@ -248,9 +248,9 @@ impl<P: Hosted> Harts<'_, P> {
     ///     assert_eq!(guest.tlb().get(VirtAddr(0x5000)), Some(7));
     ///     machine.harts(0b11, 0)?.fence(Fence::bytes(0x5000, 4096));
     ///     assert_eq!(guest.tlb().get(VirtAddr(0x5000)), None);
-    ///     Ok::<(), Box<dyn std::error::Error>>(())
-    /// })
-    /// # .and(Ok::<(), Box<dyn std::error::Error>>(()))
+    ///     Ok::<(), NoSuchHart>(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn fence(&self, what: Fence) {
         let host = self.machine.host();

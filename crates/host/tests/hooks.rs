@@ -61,9 +61,12 @@ fn cpus_of_one_thread_have_tlbs_of_their_own_and_each_is_flushed_as_itself() {
     assert_eq!(flushes, [0, 1]);
 }
 
+/// What a fiber does in its turn.
+type Turn = fn(&Machine<u64>);
+
 thread_local! {
     /// What `relax` runs once: the turn of another fiber.
-    static TURN: Cell<Option<fn(&Machine<u64>)>> = const { Cell::new(None) };
+    static TURN: Cell<Option<Turn>> = const { Cell::new(None) };
     static MACHINE: Cell<Option<&'static Machine<u64>>> = const { Cell::new(None) };
 }
 
