@@ -108,10 +108,12 @@ through:
   say " of 4\n"
   shutdown 1
 
-# Fences the address in s9 on all harts.
+# Fences the address in s9 on all harts, by their mask.
 fence_all:
-  li a0, 0
-  li a1, -1
+  li a0, 1
+  sll a0, a0, s2
+  addi a0, a0, -1
+  li a1, 0
   mv a2, s9
   li a3, 4096
   sbi RFENCE, 1

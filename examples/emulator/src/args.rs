@@ -9,7 +9,7 @@ pub const MAX_HARTS: u32 = 16;
 /// Runs a RISC-V guest on virtual CPUs that are threads, while the host moves the guest's memory about.
 ///
 /// Exit code 0: the guest ended well. 1: the emulator's check saw a CPU use memory that was somebody else's (with
-/// --drop-rule, that is what to expect). 2: the command line or the file is wrong. 3: the guest failed by its own doing, and
+/// --drop-rule or --skip-fences, that is what to expect). 2: the command line or the file is wrong. 3: the guest failed by its own doing, and
 /// the host is sound.
 #[derive(Debug, Parser)]
 #[command(name = "emulator", max_term_width = 100)]
@@ -38,6 +38,9 @@ pub struct Args {
     /// Leaves the guest's memory where it is
     #[arg(long)]
     pub no_moves: bool,
+    /// Answers remote fences of the guest without carrying them out (`remap` and `leaf-remote` show it)
+    #[arg(long)]
+    pub skip_fences: bool,
 }
 
 fn rule(text: &str) -> Result<u8, String> {

@@ -67,7 +67,7 @@ fn program() -> impl Strategy<Value = Vec<u32>> {
 fn plan(words: &[u32]) -> Plan {
     let memory = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     let image = Image { entry: RAM, memory };
-    Plan { image, cpus: 3, steps: 30_000, seconds: 20, moves: Some(1), dropped: None }
+    Plan { image, cpus: 3, steps: 30_000, seconds: 20, moves: Some(1), dropped: None, fencing: true }
 }
 
 proptest! {

@@ -25,10 +25,10 @@
 //!   read-only, flushes, copies, maps the copies, and gives the old frames to a gather, which lets go of them when no virtual
 //!   CPU can reach them any more (`vm/mover.rs`). Without the engine that would be use after free in somebody else's memory.
 //!   A hart that waits, calls the firmware or meets a page that is being copied is outside guest code: flushes pass it over.
-//! - **Guest-virtual translations are what the engine calls kernel memory**: they are under no tag of its own, and every CPU on
-//!   line may hold them. A hart's `sfence.vma` drops its own. SBI's remote fence is a kernel flush of the engine: it reaches
-//!   all harts, those outside guest code when they come back, and returns when it is done. That is more than the hart mask
-//!   and the ASID ask for, which the architecture allows. When to fence is the guest's business.
+//! - **Guest-virtual translations are the guest's.** They are under no tag of the engine's and lead to guest-physical memory,
+//!   so that a stale one harms the guest alone. A hart's `sfence.vma` drops its own. SBI's remote fence reaches the harts that
+//!   the guest names ([`Harts::fence`](shootdown_host::Harts::fence)), in the address space that it names: those in guest code
+//!   are waited for, the others drop what was fenced when they come back. When to fence is the guest's business.
 //!
 //! # What is checked
 //!
@@ -100,6 +100,7 @@ fn main() -> ExitCode {
         seconds: args.seconds,
         moves: (!args.no_moves).then_some(args.seed),
         dropped: args.drop_rule,
+        fencing: !args.skip_fences,
     };
     let report = match plan.dropped {
         None => shipped::vm::run(&plan),

@@ -25,6 +25,8 @@ pub struct Plan {
     pub moves: Option<u64>,
     /// The rule that is removed.
     pub dropped: Option<u8>,
+    /// Whether remote fences of the guest are carried out.
+    pub fencing: bool,
 }
 
 /// What came of it.
@@ -102,6 +104,9 @@ impl Report {
                 _ => ", and this guest did not show it; `migrate` shows SD-1, SD-3, SD-4, SD-5 and SD-9",
             };
             let _ = writeln!(text, "engine: rule SD-{rule} is removed{missed}");
+        }
+        if !plan.fencing {
+            let _ = writeln!(text, "host: remote fences were answered and not carried out");
         }
         if let Some(early) = &self.early {
             let _ = writeln!(text, "watch: {early}");

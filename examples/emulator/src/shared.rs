@@ -26,6 +26,8 @@ pub struct Shared {
     pub harts: Box<[Slot]>,
     /// Remote fences of the guest.
     pub fences: Fences,
+    /// Whether they are carried out.
+    pub fencing: bool,
     /// Uses of translations for which the guest has forgotten a fence.
     pub unfenced: Mutex<Vec<Unfenced>>,
     /// Whether the host moves pages.
@@ -113,6 +115,7 @@ impl Shared {
             console: Console::default(),
             harts,
             fences: Fences::default(),
+            fencing: true,
             unfenced: Mutex::default(),
             moving,
             moves: AtomicU32::new(0),

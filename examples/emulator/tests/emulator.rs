@@ -147,9 +147,19 @@ fn other_rules_are_missed_when_they_are_removed() {
         assert_eq!(code, Some(1), "{rule}: {output}");
         assert!(output.contains("verdict: INCOHERENT: ") && output.contains("watch: "), "{rule}: {output}");
     }
-    let (code, output, _) = emulate(&["remap", "--drop-rule", "SD-4", "--no-moves"]);
-    assert_eq!(code, Some(1), "{output}");
-    assert!(output.contains("for it had ended before, without CPU "), "{output}");
+}
+
+#[test]
+fn fences_that_are_not_carried_out_are_noticed_by_page_and_by_right() {
+    for (guest, says) in
+        [("remap", "which its page tables map to 0x8"), ("leaf-remote", "do not let it write")]
+    {
+        let (code, output, _) = emulate(&[guest, "--skip-fences", "--no-moves"]);
+        assert_eq!(code, Some(1), "{guest}: {output}");
+        for part in ["verdict: INCOHERENT: CPU ", says, "for it had ended before, without CPU "] {
+            assert!(output.contains(part), "{guest}: {part}: {output}");
+        }
+    }
 }
 
 #[test]

@@ -178,6 +178,6 @@ impl Memory for Access<'_> {
     }
 
     fn fence(&mut self, address: Option<u64>, asid: Option<u16>) {
-        self.tlbs.fence(address, asid);
+        self.tlbs.fence_here(address, asid);
     }
 }

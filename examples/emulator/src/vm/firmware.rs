@@ -3,10 +3,11 @@
 //! Whatever the guest asks for, it gets an answer; requests that make no sense are refused, and ranges that do not fit are
 //! widened, never narrowed.
 
-use super::Machine;
 use super::host::shootdown::CpuId;
-use super::host::shootdown::flush::{PageRange, PageSize, PageTables, Scope, VirtAddr};
-use crate::fences::{ALL_HARTS, Fence};
+use super::host::{Fence, NoSuchHart};
+use super::tlbs::span;
+use super::{Harts, Machine};
+use crate::fences;
 use crate::frames::lock;
 use crate::hart::Hart;
 use crate::shared::{End, Power, Shared};
@@ -34,6 +35,12 @@ enum SbiError {
     AlreadyAvailable = -6,
 }
 
+impl From<NoSuchHart> for SbiError {
+    fn from(_: NoSuchHart) -> Self {
+        Self::InvalidParameter
+    }
+}
+
 /// Answers the call that `hart` has made.
 pub fn call(machine: &Machine, shared: &Shared, hart: &mut Hart) {
     let extension = hart.register(17);
@@ -53,22 +60,20 @@ pub fn call(machine: &Machine, shared: &Shared, hart: &mut Hart) {
 }
 
 fn carry_out(machine: &Machine, shared: &Shared, hart: &Hart, extension: u64) -> Result<u64, SbiError> {
-    let [a0, a1, a2, a3] = [10, 11, 12, 13].map(|number| hart.register(number));
+    let [a0, a1, a2, a3, a4] = [10, 11, 12, 13, 14].map(|number| hart.register(number));
     match (extension, hart.register(16)) {
         (LEGACY_PUTCHAR, _) => shared.console.put(a0 as u8),
         (LEGACY_SHUTDOWN, _) => shared.end(End::Shutdown),
         (BASE, 0) => return Ok(2 << 24),
         (BASE, 3) => return Ok(KNOWN.contains(&a0).into()),
-        (IPI, 0) => each_hart(shared, a0, a1, |hart| {
-            shared.harts[hart].interrupt.store(true, Ordering::Release);
-            machine.call_out(CpuId::new(hart as u32));
-        })?,
-        // Instructions are not cached: there is nothing to do for the first.
-        (RFENCE, 0) => each_hart(shared, a0, a1, |_| ())?,
-        (RFENCE, 1 | 2) => {
-            each_hart(shared, a0, a1, |_| ())?;
-            fence(machine, shared, a2, a3);
-        }
+        (IPI, 0) => machine.harts(a0, a1)?.iter().for_each(|cpu| {
+            shared.harts[cpu.index()].interrupt.store(true, Ordering::Release);
+            machine.call_out(cpu);
+        }),
+        // Instructions are not cached: there is nothing to do for the first but to look at the mask.
+        (RFENCE, 0) => machine.harts(a0, a1).map(|_| ())?,
+        (RFENCE, 1) => fence(shared, &machine.harts(a0, a1)?, Fence::bytes(a2, a3)),
+        (RFENCE, 2) => fence(shared, &machine.harts(a0, a1)?, Fence::bytes(a2, a3).in_space(a4 as u16)),
         (HSM, 0) => start(machine, shared, a0, a1, a2)?,
         (HSM, 1) => stop(shared, hart),
         (HSM, 2) => {
@@ -83,35 +88,15 @@ fn carry_out(machine: &Machine, shared: &Shared, hart: &Hart, extension: u64) ->
     Ok(0)
 }
 
-/// Calls `visit` with each hart of a mask: bit n of `mask` is hart `base + n`, and a base of all ones means every hart.
-fn each_hart(shared: &Shared, mask: u64, base: u64, mut visit: impl FnMut(usize)) -> Result<(), SbiError> {
-    let count = shared.harts.len();
-    if base == u64::MAX {
-        (0..count).for_each(visit);
-        return Ok(());
-    }
-    let named = |bit: &u64| mask >> bit & 1 == 1;
-    let known = |bit: u64| base.checked_add(bit).is_some_and(|hart| hart < count as u64);
-    if !(0..64).filter(named).all(known) {
-        return Err(SbiError::InvalidParameter);
-    }
-    (0..64).filter(named).for_each(|bit| visit((base + bit) as usize));
-    Ok(())
-}
-
-/// Drops guest-virtual translations of all harts, whichever the guest has named. Harts outside guest code are passed over.
-fn fence(machine: &Machine, shared: &Shared, start: u64, size: u64) {
-    let first = start & !0xfff;
-    let pages =
-        size.checked_add(start & 0xfff).map(|bytes| bytes.div_ceil(4096)).filter(|_| (start | size) != 0);
-    let range = pages.and_then(|pages| PageRange::new(VirtAddr(first), pages, PageSize::Size4K).ok());
-    let (scope, first, last) = match range {
-        Some(range) => (Scope::Pages(range), first, first + (range.count() * 4096 - 1)),
-        None => (Scope::All, 0, u64::MAX),
-    };
+/// Drops guest-virtual translations of the harts that the guest has named. Harts outside guest code are passed over.
+fn fence(shared: &Shared, harts: &Harts<'_>, fence: Fence) {
+    let (first, last) = fence.range().map_or((0, u64::MAX), span);
+    let bits = harts.iter().fold(0, |bits, cpu| bits | 1 << cpu.number());
     let number = shared.fences.begin();
-    machine.flush_kernel(scope, PageTables::Freed);
-    shared.fences.complete(number, Fence { first, last, asid: None, harts: ALL_HARTS });
+    if shared.fencing {
+        harts.fence(fence);
+    }
+    shared.fences.complete(number, fences::Fence { first, last, asid: fence.asid, harts: bits });
 }
 
 fn start(machine: &Machine, shared: &Shared, hart: u64, pc: u64, opaque: u64) -> Result<(), SbiError> {

@@ -18,5 +18,6 @@ type Root = ();
 /// What the engine runs on: threads, and the TLB sanitizer, which is told of everything the engine does.
 type Platform = host::Sanitized<Root, watch::Watch>;
 type Machine = host::Machine<Root, Platform>;
+type Harts<'m> = host::Harts<'m, Platform>;
 /// The guest's memory, as an address space of the engine: its addresses are guest-physical.
 type Space<'m> = UserRef<'m, Platform>;

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 /// Runs a guest.
 pub fn run(plan: &Plan) -> Report {
-    let shared = Shared::new(&plan.image, plan.cpus, plan.moves.is_some());
+    let mut shared = Shared::new(&plan.image, plan.cpus, plan.moves.is_some());
+    shared.fencing = plan.fencing;
     let watch = Watch::default();
     let setup = MachineBuilder::new(plan.cpus).sanitized(watch.clone());
     let machine = setup.expect("the command line knows how many fit");

@@ -1,9 +1,9 @@
 //! The two TLBs of a virtual CPU.
 
-use super::host::shootdown::flush::{LocalFlush, PageRange, PageSize, VirtAddr};
+use super::host::shootdown::flush::{LocalFlush, PageRange, PageSize, Scope, VirtAddr};
 use super::host::shootdown::tags::{OnInstall, Tag};
-use super::host::{Leaf, SoftTlb, Tlb};
-use crate::fences::{ALL_HARTS, Fence, Log};
+use super::host::{Fence, Leaf, SoftTlb, Tlb};
+use crate::fences::{self, ALL_HARTS, Log};
 use crate::findings::Unfenced;
 use crate::stage2::Entry;
 use crate::sv39::Mapping;
@@ -13,7 +13,7 @@ const NOTES: usize = 8;
 
 /// Guest-virtual to guest-physical under the guest's ASIDs, and guest-physical to frames under the engine's tags.
 pub struct Tlbs {
-    /// Guest-virtual. The guest keeps it right by fences; of the engine's requests those for kernel memory mean it.
+    /// Guest-virtual. The guest keeps it right by fences.
     pub guest: SoftTlb<Filled>,
     /// Guest-physical. The host keeps it right.
     pub host: SoftTlb<Entry>,
@@ -61,17 +61,12 @@ impl Tlbs {
     }
 
     /// Carries out the guest's own fence on this CPU.
-    pub fn fence(&mut self, address: Option<u64>, asid: Option<u16>) {
-        let tag = asid.map(Tag::new);
-        match (address, tag) {
-            (Some(address), tag) => self.guest.flush_range(tag, PageRange::page(VirtAddr(address))),
-            (None, Some(tag)) => self.guest.flush_tag(tag),
-            (None, None) => self.guest.flush_all(),
-        }
+    pub fn fence_here(&mut self, address: Option<u64>, asid: Option<u16>) {
+        let scope = address.map_or(Scope::All, |address| Scope::Pages(PageRange::page(VirtAddr(address))));
+        self.fence(Fence { scope, asid });
         let (first, last) = address.map_or((0, u64::MAX), |address| (address, address));
-        self.forgive(first, last);
         self.own_begun += 1;
-        self.own.complete(self.own_begun, Fence { first, last, asid, harts: ALL_HARTS });
+        self.own.complete(self.own_begun, fences::Fence { first, last, asid, harts: ALL_HARTS });
     }
 
     /// Notes a use of a translation for which a fence is missing so far.
@@ -88,26 +83,31 @@ impl Tlbs {
     }
 }
 
-// SAFETY: 1. both TLBs do what they are asked as `SoftTlb` does, and hold all there is; 2. so does the host's part, which alone
-// is under the engine's tags.
+/// The first and the last address of a range.
+pub fn span(range: PageRange) -> (u64, u64) {
+    let first = range.start().0;
+    (first, first + (range.count() * range.size().bytes() - 1))
+}
+
+// SAFETY: 1. and 2. as `SoftTlb`, which the host's part is. It alone is under the engine's tags: entries of the guest's part lead
+// to guest-physical pages, which the host's part translates once more; 3. nothing else runs here.
 unsafe impl Tlb for Tlbs {
     fn flush(&mut self, what: LocalFlush) {
-        match what {
-            LocalFlush::Pages { .. } | LocalFlush::Tag(_) => self.host.flush(what),
-            LocalFlush::KernelPages { range, .. } => {
-                self.guest.flush_range(None, range);
-                let first = range.start().0;
-                self.forgive(first, first + (range.count() * range.size().bytes() - 1));
-            }
-            LocalFlush::Everything => {
-                self.guest.flush_all();
-                self.host.flush_all();
-                self.forgive(0, u64::MAX);
-            }
-        }
+        self.host.flush(what);
     }
 
     fn load(&mut self, tag: Tag, how: OnInstall) {
         self.host.load(tag, how);
+    }
+
+    fn fence(&mut self, fence: Fence) {
+        let tag = fence.asid.map(Tag::new);
+        match (fence.range(), tag) {
+            (Some(range), tag) => self.guest.flush_range(tag, range),
+            (None, Some(tag)) => self.guest.flush_tag(tag),
+            (None, None) => self.guest.flush_all(),
+        }
+        let (first, last) = fence.range().map_or((0, u64::MAX), span);
+        self.forgive(first, last);
     }
 }
