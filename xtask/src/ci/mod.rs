@@ -4,7 +4,6 @@ mod bare_metal;
 mod book;
 mod boot;
 mod build;
-mod chapter;
 mod gates;
 mod miri;
 mod moved;
@@ -14,5 +13,5 @@ mod sparc64;
 mod steps;
 
 pub use bare_metal::ensure_core;
-pub use book::render as render_book;
+pub use book::{look as look_at_book, render as render_book};
 pub use steps::{Step, run};

@@ -1,20 +1,23 @@
-//! The book: rendered by mdBook, checked, and followed.
+//! The book and the README: rendered by mdBook, checked, and followed.
 
 mod check;
+mod document;
 mod follow;
-mod include;
-mod read;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use super::steps::Done;
+use crate::measure::Differing;
 use crate::process;
-use read::Book;
+use document::Document;
 
 /// Where the book is.
 const BOOK: &str = "docs/book";
+/// Where its chapters are.
+const CHAPTERS: &str = "docs/book/src";
 
 /// Renders the book to `target/book`. A chapter that the summary names must exist.
 ///
@@ -27,24 +30,43 @@ pub fn render(root: &Path) -> Result<()> {
     process::run(command.current_dir(root).args(["build", BOOK, "--dest-dir"]).arg(root.join("target/book")))
 }
 
-/// Renders the book, then looks at what mdBook does not look at, and does what chapters tell their reader to do.
+/// Renders the book, then looks at what mdBook does not look at, and does what chapters and the README tell their reader to do.
 ///
 /// # Errors
 /// Something in it is wrong.
 pub fn book(root: &Path) -> Result<Done> {
     render(root)?;
-    let book = Book::read(&root.join(BOOK).join("src"))?;
-    let findings = check::check(root, &book);
+    look(root, Differing::Fails).map(Done::Passed)
+}
+
+/// Checks and follows the documents; where what differs is taken, they show what is printed now.
+///
+/// # Errors
+/// Something in them is wrong.
+pub fn look(root: &Path, differing: Differing) -> Result<String> {
+    let documents = documents(root)?;
+    let findings = check::check(root, &documents);
     for finding in &findings {
-        println!("{BOOK}/src/{finding}");
+        println!("{finding}");
     }
     if !findings.is_empty() {
-        bail!("{} problems in the book", findings.len());
+        bail!("{} problems in the book and the README", findings.len());
     }
-    let followed = follow::follow(root, &book)?;
-    Ok(Done::Passed(format!(
-        "{} chapters, {} links; {followed}; rendered to target/book",
-        book.chapters.len(),
-        book.chapters.iter().map(|chapter| chapter.links.len()).sum::<usize>()
-    )))
+    let followed = follow::follow(root, &documents, differing)?;
+    let links = documents.iter().map(|document| document.links.len()).sum::<usize>();
+    Ok(format!("{} documents, {links} links; {followed}", documents.len()))
+}
+
+/// The chapters in the order of the summary, which names all of them, and the README.
+fn documents(root: &Path) -> Result<Vec<Document>> {
+    let read =
+        |file: &str| fs::read_to_string(root.join(file)).with_context(|| format!("cannot read {file}"));
+    let summary = Document::of("SUMMARY.md", &read(&format!("{CHAPTERS}/SUMMARY.md"))?);
+    for entry in fs::read_dir(root.join(CHAPTERS))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let known = name == "SUMMARY.md" || summary.links.contains(&name);
+        ensure!(known, "{CHAPTERS}/SUMMARY.md does not name {name}");
+    }
+    let chapters = summary.links.iter().map(|file| format!("{CHAPTERS}/{file}"));
+    chapters.chain(["README.md".to_owned()]).map(|file| Ok(Document::of(&file, &read(&file)?))).collect()
 }
