@@ -165,7 +165,8 @@ pub struct BootArgs {
     pub all: bool,
     /// Remove a rule of the engine, or linux-bafb056c, the short cut of 2020 in the kernel's flush path
     #[arg(long = "break", value_name = "RULE", help = format!(
-        "Remove a rule: SD-1 to SD-{LAST_RULE} from the engine, or linux-bafb056c, the short cut of 2020 in the kernel's flush path"
+        "Remove a rule: SD-1 to SD-{LAST_RULE} from the engine, or linux-bafb056c, the short cut of 2020 in the kernel's flush \
+         path; none: the same build with every rule"
     ))]
     pub broken: Option<String>,
     /// Threads of this host for the machine's CPUs: one for all is fast on a busy host; one each runs them at once
@@ -174,6 +175,10 @@ pub struct BootArgs {
     /// Count the instructions of the engine's operations instead, with a plugin of QEMU
     #[arg(long, conflicts_with_all = ["scenario", "broken", "cycles", "image", "host_threads", "seconds"])]
     pub count: bool,
+    /// How long a machine may run without a report before it counts as hung; time for which this host does not let it run
+    /// does not count
+    #[arg(long, value_name = "SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub patience: u64,
     /// Boot this image instead of building one
     #[arg(long, value_name = "FILE")]
     pub image: Option<PathBuf>,

@@ -1,7 +1,7 @@
 //! The kernel's image.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::machine::Machine;
 use crate::failure::Failure;
@@ -83,7 +83,7 @@ pub fn build(machine: &Machine, build: Build) -> Result<PathBuf, Failure> {
     ensure_core(machine.target)?;
     let target_folder = folder.join(build.folder());
     let mut command = cargo(&folder);
-    command.args(["build", "--quiet", "--release", "--locked", "--target", machine.target]);
+    command.args(["build", "--release", "--locked", "--target", machine.target]);
     command.arg("--target-dir").arg(&target_folder);
     match build.engine {
         Engine::Usual => {}
@@ -114,7 +114,7 @@ fn checkout() -> PathBuf {
 pub fn plugin() -> Result<PathBuf, Failure> {
     let folder = checkout().join("kernel/qemu-plugin");
     let mut command = cargo(&folder);
-    command.args(["build", "--quiet", "--release", "--locked"]);
+    command.args(["build", "--release", "--locked"]);
     run(command, "the plugin")?;
     Ok(folder.join("target/release/libshootdown_qemu_plugin.so"))
 }
@@ -129,16 +129,16 @@ fn cargo(folder: &Path) -> Command {
     command
 }
 
+/// Runs cargo, which says on the way what it builds.
 fn run(mut command: Command, what: &str) -> Result<(), Failure> {
-    let built = command.output().map_err(|error| {
+    let built = command.stdout(Stdio::null()).status().map_err(|error| {
         Failure::bad_input(
             format!("cargo cannot be started: {error}"),
             "install Rust with rustup, https://rustup.rs",
         )
     })?;
-    if !built.status.success() {
-        let text = String::from_utf8_lossy(&built.stderr).into_owned();
-        return Err(Failure::bad_input(format!("{what} does not build:\n{text}"), "see above"));
+    if !built.success() {
+        return Err(Failure::bad_input(format!("{what} does not build"), "see above"));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod count;
 mod image;
 mod machine;
+mod own_time;
 mod plan;
 mod qemu;
 mod report;

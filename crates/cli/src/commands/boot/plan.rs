@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::image::{Build, Engine, Room};
 use super::machine::{MACHINES, Machine, USUAL_CPUS};
@@ -38,6 +39,8 @@ const COUNTED_CPUS: RangeInclusive<usize> = 4..=USUAL_CPUS;
 
 /// Linux's short cut of 2020, as a rule to break.
 const SINGLE_USER: &str = "linux-bafb056c";
+/// Breaks nothing, in the build that can break a rule.
+const NO_RULE: &str = "none";
 
 /// What to boot, and what to run there.
 #[derive(Debug)]
@@ -54,10 +57,14 @@ pub struct Plan {
     pub cycles: u64,
     /// The rule that is missing.
     pub broken: Option<String>,
+    /// Whether the engine has switches for its rules, and all are on.
+    pub control: bool,
     /// Whether all CPUs share a thread of this host.
     pub one_thread: bool,
     /// Whether instructions are counted, instead of scenarios run.
     pub count: bool,
+    /// How long a machine may run without a report.
+    pub patience: Duration,
     /// An image to boot instead of building one.
     pub image: Option<PathBuf>,
 }
@@ -90,15 +97,18 @@ impl Plan {
                 format!("give --cpus {least} to {most}: one flushes, three must be told"),
             ));
         }
+        let control = args.broken.as_deref() == Some(NO_RULE);
         Ok(Self {
             machines,
             cpus: args.cpus,
             scenario: if args.all { None } else { scenario },
             seconds: args.seconds,
             cycles: args.cycles.unwrap_or(0),
-            broken: args.broken.as_deref().map(rule).transpose()?,
+            broken: args.broken.as_deref().filter(|_| !control).map(rule).transpose()?,
+            control,
             one_thread: args.host_threads == HostThreads::One,
             count: args.count,
+            patience: Duration::from_secs(args.patience),
             image: args.image.clone(),
         })
     }
@@ -108,6 +118,7 @@ impl Plan {
         Build {
             engine: match self.broken.as_deref() {
                 _ if self.count => Engine::Unwatched,
+                _ if self.control => Engine::Switches,
                 Some(rule) if rule != SINGLE_USER => Engine::Switches,
                 _ => Engine::Usual,
             },
@@ -175,7 +186,7 @@ fn rule(name: &str) -> Result<String, Failure> {
     }
     let rules: Vec<String> = (1..=crate::catalogue::LAST_RULE)
         .map(|n| format!("SD-{n}"))
-        .chain([SINGLE_USER.to_owned()])
+        .chain([SINGLE_USER, NO_RULE].map(str::to_owned))
         .collect();
     Err(unknown(
         "rule",
@@ -211,6 +222,7 @@ mod tests {
             broken: None,
             host_threads: HostThreads::One,
             count: false,
+            patience: 90,
             image: None,
             json: false,
         }
@@ -257,6 +269,9 @@ mod tests {
         assert_eq!((build(64, None).engine, build(64, None).room), (Engine::Usual, Room::Usual));
         let removed = build(65, Some("SD-1"));
         assert_eq!((removed.engine, removed.room), (Engine::Switches, Room::Wide));
+        assert_eq!(build(4, Some("none")).engine, Engine::Switches);
+        let control = Plan::of(&BootArgs { broken: Some("none".into()), ..args() }).expect("a plan");
+        assert!(control.broken.is_none() && !control.parameters().contains("break="), "nothing is broken");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::machine::Machine;
+use super::own_time::OwnTime;
 use super::plan::Plan;
 use super::report::{Row, Verdict, tell};
 use super::symbols::Symbols;
@@ -16,12 +17,12 @@ use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::progress::Line;
 
-/// How long a kernel may be silent beyond what a scenario takes: this machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(90);
-/// The same where a rule is missing, and something was found already: the rest is consequences.
-const GRACE: Duration = Duration::from_secs(8);
+/// How much less time a machine has where a rule is missing, and something was found already: the rest is consequences.
+const FOUND: u32 = 12;
 /// The same where a rule is missing and nothing was found yet: a hang may be what is to be shown.
-const PATIENCE_BROKEN: Duration = Duration::from_secs(15);
+const BROKEN: u32 = 6;
+/// How long this host may keep a machine from running, beyond what the machine may take for itself.
+const STALLED: Duration = Duration::from_secs(600);
 
 /// Makes sure that QEMU is there.
 ///
@@ -66,7 +67,8 @@ pub fn run(
     })?;
     let lines = follow(&mut child);
     let mut guest = Guest::new(machine, plan, image);
-    let rows = guest.watch(&lines, &monitor, interrupt, show);
+    let mut time = OwnTime::of(child.id());
+    let rows = guest.watch(&lines, &monitor, &mut time, interrupt, show);
     if plugin.is_some() {
         wait_a_little(&mut child);
     }
@@ -150,16 +152,16 @@ impl<'a> Guest<'a> {
         &mut self,
         lines: &Receiver<String>,
         monitor: &Path,
+        time: &mut OwnTime,
         interrupt: &Interrupt,
         show: &mut dyn FnMut(&Row) -> Result<(), Failure>,
     ) -> Result<Vec<Row>, Failure> {
         let progress = Line::start(self.machine.name);
         let mut shown = 0;
-        let mut last = Instant::now();
         while !self.ended && !interrupt.came() {
             match lines.recv_timeout(Duration::from_millis(100)) {
                 Ok(line) => {
-                    last = Instant::now();
+                    time.report();
                     if let Some(row) = self.take(&line) {
                         show(&row)?;
                         shown += 1;
@@ -167,9 +169,12 @@ impl<'a> Guest<'a> {
                     }
                     progress.say(&self.progress());
                 }
-                Err(RecvTimeoutError::Timeout) if last.elapsed() > self.patience() => {
+                Err(RecvTimeoutError::Timeout) if time.silent() > self.patience() => {
                     let states = self.cpu_states(monitor);
                     self.stop(if self.panicked { Verdict::Panic } else { Verdict::Hang }, states);
+                }
+                Err(RecvTimeoutError::Timeout) if time.waited() > self.patience() + STALLED => {
+                    return Err(self.stalled(time));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => self.stop(Verdict::Panic, Vec::new()),
@@ -183,14 +188,26 @@ impl<'a> Guest<'a> {
         Ok(std::mem::take(&mut self.rows))
     }
 
+    /// How long a machine may run without a report, by its own time.
     fn patience(&self) -> Duration {
         let found = self.running.as_ref().is_some_and(|row| !row.findings.is_empty());
+        let (patience, runs) = (self.plan.patience, Duration::from_secs(self.plan.seconds));
         match &self.plan.broken {
             _ if self.panicked => Duration::from_secs(1),
-            Some(_) if found => GRACE,
-            Some(_) => PATIENCE_BROKEN + Duration::from_secs(self.plan.seconds),
-            None => PATIENCE + Duration::from_secs(self.plan.seconds),
+            Some(_) if found => patience / FOUND,
+            Some(_) => patience / BROKEN + runs,
+            None => patience + runs,
         }
+    }
+
+    /// What is said if this host does not let the machine run.
+    fn stalled(&self, time: &mut OwnTime) -> Failure {
+        let (waited, silent) = (time.waited().as_secs(), time.silent().as_secs());
+        let program = self.machine.program;
+        Failure::bad_input(
+            format!("{program} said nothing for {waited} s, of which this host let it run for {silent} s"),
+            "continue it if it is stopped, or run again when the host is less busy",
+        )
     }
 
     fn progress(&self) -> String {
@@ -335,6 +352,7 @@ mod tests {
             broken: None,
             host_threads: HostThreads::One,
             count: false,
+            patience: 90,
             image: None,
             json: false,
         };

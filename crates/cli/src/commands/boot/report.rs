@@ -121,7 +121,7 @@ pub fn tell(finding: &Value) -> String {
 const COLUMNS: [(&str, &str); 8] = [
     ("cycles", "cycles"),
     ("flushes", "flushes"),
-    ("ipis", "IPIs"),
+    ("IPIs", "ipis"),
     ("skipped", "skipped"),
     ("evicted", "evictions"),
     ("reads", "reads"),
@@ -171,8 +171,41 @@ fn closing(rows: &[Row], plan: &Plan) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::tell;
+    use super::{COLUMNS, Row, Verdict, table, tell};
+    use crate::commands::boot::plan::Plan;
     use serde_json::json;
+
+    #[test]
+    fn the_table_has_what_the_kernel_counted() {
+        let args = crate::args::BootArgs {
+            arch: Some("riscv64".into()),
+            cpus: 4,
+            scenario: None,
+            seconds: 1,
+            cycles: None,
+            all: false,
+            broken: None,
+            host_threads: crate::args::HostThreads::One,
+            count: false,
+            patience: 90,
+            image: None,
+            json: false,
+        };
+        let mut row = Row::new("riscv64", "remap", Verdict::Clean);
+        for (column, (_, name)) in (101_u64..).zip(COLUMNS) {
+            row.counts.insert(name.to_owned(), column.into());
+        }
+        let reported = json!({"event": "scenario", "cycles": 1, "flushes": 1, "ipis": 1, "skipped": 1, "evictions": 1,
+            "reads": 1, "stale": 1, "ms": 1});
+        assert!(
+            COLUMNS.iter().all(|(_, name)| reported[name].is_u64()),
+            "the kernel counts nothing by another name"
+        );
+        let mut out = Vec::new();
+        table(&mut out, &[row], &Plan::of(&args).expect("a plan")).expect("written");
+        let text = String::from_utf8(out).expect("text");
+        assert!((101..=108).all(|count| text.contains(&format!(" {count}"))), "{text}");
+    }
 
     #[test]
     fn a_stale_read_names_page_frame_owner_epoch_and_cpu() {
