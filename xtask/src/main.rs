@@ -33,6 +33,9 @@ enum Command {
         /// Steps, in the order in which to run them
         #[arg(value_enum)]
         steps: Vec<ci::Step>,
+        /// Run what finds most in a few minutes
+        #[arg(long, conflicts_with = "steps")]
+        quick: bool,
     },
     /// Render the book to target/book
     Book {
@@ -109,7 +112,8 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<()> {
     let root = root()?;
     match &cli.command {
-        Command::Ci { steps } => ci::run(&root, steps),
+        Command::Ci { steps, quick: false } => ci::run(&root, steps, ci::Pace::Whole),
+        Command::Ci { steps, quick: true } => ci::run(&root, steps, ci::Pace::Quick),
         Command::Book { accept: false } => ci::render_book(&root),
         Command::Book { accept: true } => ci::look_at_book(&root, Differing::IsTaken)
             .map(|seen| println!("book: {seen}; look at the difference")),

@@ -6,7 +6,7 @@ use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::process::{cargo, line};
+use crate::process::{cargo, line, shootdown};
 
 const LIST: &str = "crates/shootdown/src/fault.rs";
 const CAVEATS: &str = "CAVEATS.md";
@@ -59,9 +59,8 @@ pub fn run(root: &Path, cases: &[String]) -> Result<usize> {
 
 /// Runs `cases` with what `weakened` says until one fails, and names it.
 fn explored(root: &Path, cases: &str, weakened: &str, model: &str) -> Result<Option<String>> {
-    let program = "run --quiet --release --package shootdown-cli -- check";
     let options = format!("{weakened} --memory {model} --workers 1 --deadline {DEADLINE} --json");
-    let mut command = cargo(root, &format!("{program} {cases} {options}"));
+    let mut command = shootdown(root, &format!("check {cases} {options}"))?;
     let output = command.output().with_context(|| format!("cannot start {}", line(&command)))?;
     // A failure is what is looked for, so the exit code says little; the lines say all.
     let lines = String::from_utf8(output.stdout)?;

@@ -3,24 +3,22 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use crate::process::{cargo, line, read};
+use crate::process::{line, read, shootdown};
 
 /// Swaps every case, prints a table, and returns how many there are.
 ///
 /// # Errors
 /// The command cannot be run, or a swap is not noticed.
 pub fn run(root: &Path) -> Result<usize> {
-    let shootdown = build(root)?;
-    let cases = cases(&read(Command::new(&shootdown).args(["check", "bugs", "--list", "--json"]))?)?;
+    let cases = cases(&read(&mut shootdown(root, "check bugs --list --json")?)?)?;
     ensure!(!cases.is_empty(), "the bug collection has no cases");
     let widest = cases.iter().map(String::len).max().unwrap_or(0);
     println!("{:widest$} | check  | with the other variant's protocol", "case");
     let mut unnoticed = Vec::new();
     for case in &cases {
-        let swap = swapped(&shootdown, case)?;
+        let swap = swapped(root, case)?;
         println!("{case:widest$} | exit {} | {}", swap.code, swap.verdict);
         if !swap.noticed {
             unnoticed.push(case.as_str());
@@ -33,17 +31,6 @@ pub fn run(root: &Path) -> Result<usize> {
     );
     println!("{} cases, each noticed when swapped", cases.len());
     Ok(cases.len())
-}
-
-/// Builds the command and returns where it is.
-fn build(root: &Path) -> Result<PathBuf> {
-    let built = read(&mut cargo(
-        root,
-        "build --quiet --release --package shootdown-cli --bin shootdown --message-format json",
-    ))?;
-    let messages = built.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut programs = messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
-    programs.next_back().context("cargo names no executable")
 }
 
 /// Names of the cases in the lines of `check --list --json`.
@@ -63,9 +50,8 @@ struct Swap {
     noticed: bool,
 }
 
-fn swapped(shootdown: &Path, case: &str) -> Result<Swap> {
-    let mut command = Command::new(shootdown);
-    command.args(["check", case, "--swap", case, "--json"]);
+fn swapped(root: &Path, case: &str) -> Result<Swap> {
+    let mut command = shootdown(root, &format!("check {case} --swap {case} --json"))?;
     let output = command.output().with_context(|| format!("cannot start {}", line(&command)))?;
     let said = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     verdict(case, output.status.code(), &said.0, &said.1)

@@ -1,15 +1,65 @@
 //! Runs other programs, and shows what they are.
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+
+/// The command of this project, once it is built.
+static SHOOTDOWN: OnceLock<PathBuf> = OnceLock::new();
+/// Builds it alone: a third of what all tests need.
+const ALONE: &str = "build --release --package shootdown-cli --bin shootdown";
 
 /// Builds a call of cargo in `root` with `arguments`, separated by spaces.
 pub fn cargo(root: &Path, arguments: &str) -> Command {
     let mut command = Command::new("cargo");
     command.current_dir(root).args(arguments.split_whitespace());
     command
+}
+
+/// Builds a call of the command of this project with `arguments`, separated by spaces. Where nothing has built it in this run,
+/// cargo does.
+///
+/// # Errors
+/// It does not build.
+pub fn shootdown(root: &Path, arguments: &str) -> Result<Command> {
+    if SHOOTDOWN.get().is_none() {
+        build_shootdown(root, ALONE)?;
+    }
+    let mut command = Command::new(SHOOTDOWN.get().context("it was built")?);
+    command.current_dir(root).args(arguments.split_whitespace());
+    Ok(command)
+}
+
+/// Has cargo do `arguments`, which builds the command of this project among other things. The steps that follow run that one:
+/// built alone, its packages have other features, and most would be compiled again.
+///
+/// # Errors
+/// It does not build.
+pub fn build_shootdown(root: &Path, arguments: &str) -> Result<()> {
+    let mut command = cargo(root, arguments);
+    let mut built = None;
+    let status = stream(command.arg("--message-format=json-render-diagnostics"), |line| {
+        let message: Value = serde_json::from_str(line).context("a line of cargo's that is not JSON")?;
+        let is_ours = message["target"]["name"] == "shootdown" && message["target"]["kind"][0] == "bin";
+        let file = message["executable"].as_str().filter(|_| is_ours && message["profile"]["test"] == false);
+        built = file.map(PathBuf::from).or(built.take());
+        Ok(())
+    })?;
+    check(&command, status)?;
+    let built = built.with_context(|| format!("`{}` does not build the command", line(&command)))?;
+    SHOOTDOWN.get_or_init(|| built);
+    Ok(())
+}
+
+/// Builds the command alone.
+///
+/// # Errors
+/// It does not build.
+pub fn build_shootdown_alone(root: &Path) -> Result<()> {
+    build_shootdown(root, ALONE)
 }
 
 /// Runs `command`; its output goes where ours goes.

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::bare_metal::ensure_core;
 use super::own_case::in_copy;
-use super::steps::Done;
+use super::steps::{Done, Pace};
 use crate::package::{self, INTEGRATIONS};
 use crate::process::{self, cargo, stream};
 
@@ -14,7 +14,13 @@ use crate::process::{self, cargo, stream};
 const SAME_LIBRARY: &str =
     "--exclude shootdown-under-explore --exclude shootdown-under-loom --exclude shootdown-instrumented";
 
-const LINTS: &str = "clippy --workspace --all-targets -- -D warnings";
+/// As everything else is built, so that procedural macros and build scripts are compiled once.
+const LINTS: &str = "clippy --workspace --all-targets --release -- -D warnings";
+const QUICK_LINTS: &str = "clippy --workspace --release -- -D warnings";
+/// The engine's tests, and those of the crates that kernels link beside it.
+const QUICK_TESTS: &str =
+    "test --release -p shootdown -p shootdown-x86_64 -p shootdown-aarch64 -p shootdown-riscv64";
+const TESTS: &str = "test --workspace --release";
 
 /// Builds a call of cargo in the workspace of the examples, which shares the target folder.
 pub fn examples(root: &Path, arguments: &str) -> Command {
@@ -27,18 +33,34 @@ pub fn fmt(root: &Path) -> Result<Done> {
     Ok(Done::Passed("laid out".into()))
 }
 
-pub fn clippy(root: &Path) -> Result<Done> {
-    process::run(&mut cargo(root, LINTS))?;
+/// Builds what the other steps run: all programs and tests, or the command alone.
+pub fn build(root: &Path, pace: Pace) -> Result<Done> {
+    if pace == Pace::Quick {
+        process::build_shootdown_alone(root)?;
+        return Ok(Done::Passed("the command".into()));
+    }
     // The emulator's guests are built for it.
+    ensure_core("riscv64gc-unknown-none-elf")?;
+    process::build_shootdown(root, &format!("{TESTS} --no-run"))?;
+    process::run(&mut examples(root, &format!("{TESTS} --no-run")))?;
+    Ok(Done::Passed("programs and tests of all packages".into()))
+}
+
+pub fn clippy(root: &Path, pace: Pace) -> Result<Done> {
+    if pace == Pace::Quick {
+        process::run(&mut cargo(root, QUICK_LINTS))?;
+        return Ok(Done::Passed("no warnings in libraries and programs".into()));
+    }
+    process::run(&mut cargo(root, LINTS))?;
     ensure_core("riscv64gc-unknown-none-elf")?;
     process::run(&mut examples(root, LINTS))?;
     Ok(Done::Passed("no warnings".into()))
 }
 
 pub fn doc(root: &Path) -> Result<Done> {
-    let most = format!("doc --workspace --no-deps {SAME_LIBRARY} --exclude {INTEGRATIONS}");
-    let integrations = format!("doc --no-deps -p {INTEGRATIONS} --all-features");
-    let examples = examples(root, "doc --workspace --no-deps");
+    let most = format!("doc --release --workspace --no-deps {SAME_LIBRARY} --exclude {INTEGRATIONS}");
+    let integrations = format!("doc --release --no-deps -p {INTEGRATIONS} --all-features");
+    let examples = examples(root, "doc --release --workspace --no-deps");
     for mut command in [cargo(root, &most), cargo(root, &integrations), examples] {
         process::run(command.env("RUSTDOCFLAGS", "-D warnings"))?;
     }
@@ -71,11 +93,14 @@ pub fn package(root: &Path) -> Result<Done> {
     Ok(Done::Passed(format!("{packages} packages, packed from a clone and built from that")))
 }
 
-pub fn tests(root: &Path) -> Result<Done> {
-    let arguments = "test --workspace --release";
+pub fn tests(root: &Path, pace: Pace) -> Result<Done> {
     ensure_core("riscv64gc-unknown-none-elf")?;
+    let commands = match pace {
+        Pace::Quick => vec![cargo(root, QUICK_TESTS)],
+        Pace::Whole => vec![cargo(root, TESTS), examples(root, TESTS)],
+    };
     let mut counts = Counts::default();
-    for mut command in [cargo(root, arguments), examples(root, arguments)] {
+    for mut command in commands {
         let before = counts.passed;
         // A snapshot that differs is a failure here, never a new snapshot.
         let status = stream(command.env("INSTA_UPDATE", "no"), |line| {

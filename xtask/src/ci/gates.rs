@@ -6,17 +6,16 @@ use std::path::Path;
 
 use super::build::Counts;
 use super::steps::Done;
-use crate::process::{self, cargo, stream};
+use crate::process::{self, cargo, shootdown, stream};
 use crate::{measure, mutants, mutate, mutate_bugs};
 use shootdown::rules::LAST as LAST_RULE;
 
-const SHOOTDOWN: &str = "run --quiet --release --package shootdown-cli --bin shootdown --";
 /// Groups that notice a removed rule soonest.
 const RULE_CASES: &str = "two three tags";
 
 pub fn check(root: &Path) -> Result<Done> {
     let (mut cases, mut states) = (0_u64, 0_u64);
-    let mut command = cargo(root, &format!("{SHOOTDOWN} check --json"));
+    let mut command = shootdown(root, "check --json")?;
     let status = stream(&mut command, |line| {
         println!("{line}");
         let record: Value = serde_json::from_str(line).context("a line that is not JSON")?;
@@ -30,7 +29,7 @@ pub fn check(root: &Path) -> Result<Done> {
 }
 
 pub fn museum(root: &Path) -> Result<Done> {
-    let mut command = cargo(root, "test --release --package shootdown-cli --test museum_browser");
+    let mut command = cargo(root, "test --release --workspace --test museum_browser");
     let mut counts = Counts::default();
     let status = stream(&mut command, |line| {
         println!("{line}");
@@ -44,8 +43,7 @@ pub fn museum(root: &Path) -> Result<Done> {
 
 pub fn rules(root: &Path) -> Result<Done> {
     for rule in 1..=LAST_RULE {
-        let mut command =
-            cargo(root, &format!("{SHOOTDOWN} check {RULE_CASES} --json --drop-rule SD-{rule}"));
+        let mut command = shootdown(root, &format!("check {RULE_CASES} --json --drop-rule SD-{rule}"))?;
         let mut records = Vec::new();
         let status = stream(&mut command, |line| {
             records.push(serde_json::from_str(line).context("a line that is not JSON")?);
@@ -63,7 +61,7 @@ pub fn rules(root: &Path) -> Result<Done> {
 
 pub fn bench(root: &Path) -> Result<Done> {
     let mut runs = 0_u64;
-    let mut command = cargo(root, &format!("{SHOOTDOWN} bench --json"));
+    let mut command = shootdown(root, "bench --json")?;
     let status = stream(&mut command, |line| {
         let report: Value = serde_json::from_str(line).context("a line that is not JSON")?;
         runs += report["rows"].as_array().map_or(0, Vec::len) as u64;
@@ -75,8 +73,7 @@ pub fn bench(root: &Path) -> Result<Done> {
     for trace in root.join("traces").read_dir().context("the shipped traces")? {
         let path = trace?.path();
         if path.extension().is_some_and(|ending| ending == "sdt") {
-            let mut command = cargo(root, &format!("{SHOOTDOWN} replay"));
-            process::run(command.arg(&path))?;
+            process::run(shootdown(root, "replay")?.arg(&path))?;
             traces += 1;
         }
     }

@@ -14,4 +14,4 @@ mod steps;
 
 pub use bare_metal::ensure_core;
 pub use book::{look as look_at_book, render as render_book};
-pub use steps::{Step, run};
+pub use steps::{Pace, Step, run};

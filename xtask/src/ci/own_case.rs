@@ -18,8 +18,8 @@ pub fn own_case(root: &Path) -> Result<Done> {
     let copy = root.join(COPY);
     copy_package(root, &root.join(EXAMPLE), &copy)?;
     let shared = |arguments: &str| in_copy(root, &copy, arguments);
-    process::run(&mut shared("test --quiet --release"))?;
-    process::run(&mut shared("run --quiet --release -- check bugs"))?;
+    process::run(&mut shared("test --release"))?;
+    process::run(&mut shared("run --release -- check bugs"))?;
     process::run(&mut shared(&format!("run --quiet --release -- new-case {TEMPLATE} --dir src")))?;
     name_in_main(&copy, MODULE)?;
     process::run(&mut shared("test --quiet --release headers"))?;

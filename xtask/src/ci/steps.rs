@@ -1,7 +1,9 @@
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
+use std::fs;
 use std::path::Path;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::{bare_metal, book, boot, build, gates, miri, moved, msrv, own_case, sparc64};
 use crate::measure::{self, Differing, Functions, Look};
@@ -12,9 +14,11 @@ use crate::tidy;
 pub enum Step {
     /// The layout of the code
     Fmt,
+    /// Programs and tests, which the other steps run
+    Build,
     /// What compilers do not look at
     Tidy,
-    /// Lints
+    /// Lints; among them, use of what the oldest Rust that is promised does not have
     Clippy,
     /// Documentation
     Doc,
@@ -75,40 +79,122 @@ pub enum Done {
     Skipped(String),
 }
 
-/// Runs `steps`, or all that stable Rust suffices for where none is named, and stops at the first that fails.
+/// Which steps run, and how much of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// What finds most in a few minutes.
+    Quick,
+    /// All.
+    Whole,
+}
+
+/// Steps of a quick run.
+const QUICK: [Step; 7] =
+    [Step::Fmt, Step::Build, Step::Tidy, Step::Clippy, Step::Tests, Step::Rules, Step::Check];
+/// Steps that run where they are named alone: stable Rust does not suffice for it.
+const BY_NAME: [Step; 1] = [Step::Sparc64];
+
+/// A step that has ended.
+struct Row {
+    name: String,
+    took: Duration,
+    /// Time on CPUs of what it ran, where this system says so.
+    cpu: Option<f64>,
+    done: Done,
+}
+
+/// Runs `steps`, or all of `pace` where none is named, and stops at the first that fails. In a whole run the kernel boots beside
+/// the other steps: its scenarios take the same time whatever else runs.
 ///
 /// # Errors
 /// A step failed.
-pub fn run(root: &Path, steps: &[Step]) -> Result<()> {
-    let by_name = [Step::Sparc64];
-    let usual: Vec<Step> =
-        Step::value_variants().iter().copied().filter(|step| !by_name.contains(step)).collect();
+pub fn run(root: &Path, steps: &[Step], pace: Pace) -> Result<()> {
+    let whole = steps.is_empty() && pace == Pace::Whole;
+    let usual = Step::value_variants().iter().copied().filter(|step| !BY_NAME.contains(step));
+    let steps = match (steps, pace) {
+        ([], Pace::Quick) => QUICK.to_vec(),
+        ([], Pace::Whole) => usual.collect(),
+        (named, _) => named.to_vec(),
+    };
     let begin = Instant::now();
-    let mut closing = Vec::new();
-    let steps = if steps.is_empty() { &usual } else { steps };
+    let at = steps.iter().position(|step| *step == Step::Build).filter(|_| steps.contains(&Step::Boot));
+    let (first, others) = steps.split_at(at.map_or(0, |at| at + 1));
+    let mut rows = one_after_the_other(root, first, pace)?;
+    let rest =
+        others.iter().copied().filter(|step| first.is_empty() || *step != Step::Boot).collect::<Vec<_>>();
+    let beside: Vec<Row> = thread::scope(|scope| -> Result<Vec<Row>> {
+        let boots = rest.len() < others.len();
+        let booting = boots.then(|| scope.spawn(|| one_after_the_other(root, &[Step::Boot], pace)));
+        rows.extend(one_after_the_other(root, &rest, pace)?);
+        match booting.map(thread::ScopedJoinHandle::join) {
+            None => Ok(Vec::new()),
+            Some(Ok(booted)) => booted,
+            Some(Err(_)) => Err(anyhow!("step boot panicked")),
+        }
+    })?;
+    rows.extend(beside);
+    rows.extend(BY_NAME.into_iter().filter(|_| whole).map(Row::by_name));
+    print_table(&rows, begin.elapsed());
+    Ok(())
+}
+
+fn one_after_the_other(root: &Path, steps: &[Step], pace: Pace) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
     for step in steps {
-        println!("\n== {}", step.name());
-        let begin = Instant::now();
-        let done = step
-            .run(root)
-            .with_context(|| format!("step {0} failed; `cargo xtask ci {0}` repeats it", step.name()))?;
-        let (word, what) = match done {
+        let name = step.name();
+        println!("\n== {name}");
+        let (begin, before) = (Instant::now(), cpu_seconds());
+        let done = step.run(root, pace);
+        // Said at once: what runs beside is waited for.
+        done.as_ref().err().into_iter().for_each(|error| println!("== {name} FAILED: {error:#}"));
+        let done = done.with_context(|| format!("step {name} failed; `cargo xtask ci {name}` repeats it"))?;
+        let cpu = before.and_then(|before| Some(cpu_seconds()? - before));
+        let row = Row { name, took: begin.elapsed(), cpu, done };
+        println!("== {}", row.told());
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+/// Prints a line for each step. The last line says how much ran, and what did not.
+fn print_table(rows: &[Row], took: Duration) {
+    println!("\nci: seconds, and seconds of CPUs (of a step beside others: theirs too)");
+    rows.iter().for_each(|row| println!("  {}", row.told()));
+    let skipped = |row: &Row| match &row.done {
+        Done::Skipped(why) => Some(format!("{} ({why})", row.name)),
+        Done::Passed(_) => None,
+    };
+    println!("{}", closing(rows.len(), &rows.iter().filter_map(skipped).collect::<Vec<_>>(), took));
+}
+
+fn closing(steps: usize, skipped: &[String], took: Duration) -> String {
+    let passed = steps - skipped.len();
+    let names = if skipped.is_empty() { String::new() } else { format!(": {}", skipped.join("; ")) };
+    format!("ci: {passed} steps passed in {:.0} s, {} skipped{names}", took.as_secs_f64(), skipped.len())
+}
+
+impl Row {
+    fn by_name(step: Step) -> Self {
+        let done = Done::Skipped(format!("needs nightly: `cargo xtask ci {}`", step.name()));
+        Self { name: step.name(), took: Duration::ZERO, cpu: None, done }
+    }
+
+    fn told(&self) -> String {
+        let (word, what) = match &self.done {
             Done::Passed(what) => ("passed ", what),
             Done::Skipped(why) => ("SKIPPED", why),
         };
-        closing.push(format!(
-            "  {:13}  {word}  {:>6.1} s  {what}",
-            step.name(),
-            begin.elapsed().as_secs_f64()
-        ));
+        let cpu = self.cpu.map_or("-".to_owned(), |cpu| format!("{cpu:.1}"));
+        format!("{:13} {word} {:>7.1} s {cpu:>7} s  {what}", self.name, self.took.as_secs_f64())
     }
-    println!(
-        "\nci: nothing failed in {} steps, {:.0} s\n{}",
-        steps.len(),
-        begin.elapsed().as_secs_f64(),
-        closing.join("\n")
-    );
-    Ok(())
+}
+
+/// Seconds on CPUs of all programs that have been waited for, where /proc says so: in hundredths, behind the name of the program.
+fn cpu_seconds() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    let words: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |index: usize| words.get(index)?.parse::<f64>().ok();
+    Some((ticks(13)? + ticks(14)?) / 100.0)
 }
 
 impl Step {
@@ -116,13 +202,14 @@ impl Step {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
-    fn run(self, root: &Path) -> Result<Done> {
+    fn run(self, root: &Path, pace: Pace) -> Result<Done> {
         match self {
             Self::Fmt => build::fmt(root),
+            Self::Build => build::build(root, pace),
             Self::Tidy => tidy::run(root).map(|files| Done::Passed(format!("{files} files"))),
-            Self::Clippy => build::clippy(root),
+            Self::Clippy => build::clippy(root, pace),
             Self::Doc => build::doc(root),
-            Self::Tests => build::tests(root),
+            Self::Tests => build::tests(root, pace),
             Self::Msrv => msrv::msrv(root),
             Self::Release => build::release(root),
             Self::Package => build::package(root),
@@ -146,5 +233,33 @@ impl Step {
             Self::Boot => boot::boot(root),
             Self::Sparc64 => sparc64::sparc64(root),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BY_NAME, QUICK, Step, closing, cpu_seconds};
+    use clap::ValueEnum;
+    use std::time::Duration;
+
+    #[test]
+    fn the_last_line_names_what_did_not_run() {
+        let took = Duration::from_secs(9);
+        assert_eq!(closing(3, &[], took), "ci: 3 steps passed in 9 s, 0 skipped");
+        let skipped = ["msrv (no toolchain)".to_owned()];
+        assert_eq!(closing(3, &skipped, took), "ci: 2 steps passed in 9 s, 1 skipped: msrv (no toolchain)");
+    }
+
+    #[test]
+    fn a_run_builds_before_it_boots_and_a_quick_one_does_not_boot() {
+        let all = Step::value_variants();
+        let at = |step| all.iter().position(|known| *known == step);
+        assert!(at(Step::Build) < at(Step::Boot) && at(Step::Build) < at(Step::Tidy));
+        assert!(!QUICK.contains(&Step::Boot) && !QUICK.iter().any(|step| BY_NAME.contains(step)));
+    }
+
+    #[test]
+    fn time_on_cpus_is_known_on_linux() {
+        assert_eq!(cpu_seconds().is_some(), cfg!(target_os = "linux"));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::read::{Finding, Source};
-use crate::process::{cargo, line};
+use crate::process::{line, shootdown};
 
 /// A folder a class.
 const BUGS: &str = "crates/cases/src/bugs/";
@@ -42,10 +42,7 @@ fn stray(path: &str, inside: &BTreeMap<&str, &Source>) -> Option<String> {
 /// # Errors
 /// The command that asks cannot be built or says something else.
 pub fn headers(root: &Path) -> Result<Vec<String>> {
-    let mut command = cargo(
-        root,
-        "run --quiet --release --package shootdown-cli --bin shootdown -- check bugs --list --json",
-    );
+    let mut command = shootdown(root, "check bugs --list --json")?;
     let output = command.output().with_context(|| format!("cannot start {}", line(&command)))?;
     let said = String::from_utf8_lossy(&output.stderr);
     let problems = malformed(&said);

@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 use super::document::{Document, Figures, PROMPT, Shown, Task};
 use crate::ci::own_case::copy_package;
 use crate::measure::Differing;
-use crate::process::{self, cargo};
+use crate::process::{self, shootdown};
 
 /// Where files are written, and commands run.
 const WORK: &str = "target/book-work";
@@ -33,7 +33,6 @@ static NUMBER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\d[\d,.]*").expec
 /// # Errors
 /// A command does not print what its document shows, or does not end so.
 pub fn follow(root: &Path, documents: &[Document], differing: Differing) -> Result<String> {
-    process::run(&mut cargo(root, "build --release --quiet --package shootdown-cli --bin shootdown"))?;
     let work = root.join(WORK);
     if work.exists() {
         fs::remove_dir_all(&work).with_context(|| format!("cannot remove {}", work.display()))?;
@@ -123,8 +122,7 @@ impl<'d> Place<'d> {
         let (written, renewed) = (BTreeSet::new(), Vec::new());
         let target = root.join("target");
         let Some(package) = &document.package else {
-            let name = format!("release/shootdown{}", std::env::consts::EXE_SUFFIX);
-            let program = vec![target.join(name).display().to_string()];
+            let program = vec![shootdown(root, "")?.get_program().to_string_lossy().into_owned()];
             return Ok(Self { folder: work.to_owned(), program, target, written, renewed });
         };
         let folder = root.join(PACKAGE);
