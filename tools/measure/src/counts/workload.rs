@@ -29,100 +29,55 @@ type WatchedTagged = Watched<PerCpuSlots<6>, false, 0>;
 type Engine<P> = Shootdown<P>;
 type User<P> = UserRef<'static, P>;
 
-/// Makes functions that are called, never inlined, and never merged with one another.
+/// Makes functions that are called, never inlined, and never merged with one another: one for each platform that is named, all
+/// with the same body.
 macro_rules! measured {
-    ($(fn $name:ident($($argument:ident: $ty:ty),*) { $($body:tt)* })*) => {$(
+    ($([$($name:ident: $platform:ty),+] $arguments:tt $body:block)*) => {$($(
+        measured! { @ $name, $platform, $arguments, $body }
+    )+)*};
+    (@ $name:ident, $platform:ty, ($engine:ident $(, $space:ident: $kind:ident $(, $page:ident: $pages:ty)?)?), $body:block) => {
         #[inline(never)]
-        fn $name($($argument: $ty),*) {
+        fn $name($engine: &Engine<$platform> $(, $space: &$kind<$platform> $(, $page: $pages)?)?) {
             // SAFETY: a comment executes nothing; it makes the function unlike those with the same body.
             unsafe {
                 core::arch::asm!(concat!("/* ", stringify!($name), " */"), options(nomem, nostack, preserves_flags));
             }
-            $($body)*
+            $body
         }
-    )*};
+    };
 }
 
 measured! {
-    fn measured_same_space(engine: &Engine<Plain>, next: &User<Plain>) {
+    [measured_same_space: Plain, watched_same_space: WatchedPlain] (engine, next: User) {
         engine.switch_to(next);
     }
-    fn measured_other_untagged(engine: &Engine<Plain>, next: &User<Plain>) {
+    [
+        measured_other_untagged: Plain, watched_other_untagged: WatchedPlain,
+        measured_other_tagged: Tagged, watched_other_tagged: WatchedTagged, measured_other_kept: Kept
+    ] (engine, next: User) {
         engine.switch_to(next);
     }
-    fn measured_other_tagged(engine: &Engine<Tagged>, next: &User<Tagged>) {
-        engine.switch_to(next);
-    }
-    fn measured_other_kept(engine: &Engine<Kept>, next: &User<Kept>) {
-        engine.switch_to(next);
-    }
-    fn measured_lazy_round(engine: &Engine<Plain>, next: &User<Plain>) {
+    [measured_lazy_round: Plain, watched_lazy_round: WatchedPlain] (engine, next: User) {
         engine.enter_lazy();
         engine.switch_to(next);
     }
-    fn measured_local_flush(engine: &Engine<Plain>, space: &AddressSpace<Plain>, page: PageRange) {
+    [
+        measured_local_flush: Plain, watched_local_flush: WatchedPlain,
+        measured_target_flush: Answering<1>, watched_target_flush: WatchedAnswering<3>
+    ] (engine, space: AddressSpace, page: PageRange) {
         engine.flush(space, Scope::Pages(page), PageTables::Kept);
     }
-    fn measured_target_flush(engine: &Engine<Answering<1>>, space: &AddressSpace<Answering<1>>, page: PageRange) {
-        engine.flush(space, Scope::Pages(page), PageTables::Kept);
-    }
-    fn measured_handler(engine: &Engine<Plain>) {
+    [measured_handler: Plain, watched_handler: WatchedPlain] (engine) {
         // SAFETY: 1. there are no interrupts; 2. no call of the engine is at work on the CPU that is played.
         unsafe { engine.handle_ipi() };
     }
-    fn measured_borrow(engine: &Engine<Plain>, space: &User<Plain>) {
+    [measured_borrow: Plain, measured_borrow_other: Plain] (engine, space: User) {
         drop(engine.borrow(space));
     }
-    fn measured_borrow_other(engine: &Engine<Plain>, space: &User<Plain>) {
-        drop(engine.borrow(space));
-    }
-    fn measured_gather(engine: &Engine<Plain>, space: &AddressSpace<Plain>, page: PageRange) {
-        let mut gather = engine.gather::<u64, 1>(space);
-        let _ = gather.unmapped(page, 1);
-        gather.finish();
-    }
-    fn measured_target_gather(engine: &Engine<Answering<2>>, space: &AddressSpace<Answering<2>>, page: PageRange) {
-        let mut gather = engine.gather::<u64, 1>(space);
-        let _ = gather.unmapped(page, 1);
-        gather.finish();
-    }
-    fn watched_same_space(engine: &Engine<WatchedPlain>, next: &User<WatchedPlain>) {
-        engine.switch_to(next);
-    }
-    fn watched_other_untagged(engine: &Engine<WatchedPlain>, next: &User<WatchedPlain>) {
-        engine.switch_to(next);
-    }
-    fn watched_other_tagged(engine: &Engine<WatchedTagged>, next: &User<WatchedTagged>) {
-        engine.switch_to(next);
-    }
-    fn watched_lazy_round(engine: &Engine<WatchedPlain>, next: &User<WatchedPlain>) {
-        engine.enter_lazy();
-        engine.switch_to(next);
-    }
-    fn watched_local_flush(engine: &Engine<WatchedPlain>, space: &AddressSpace<WatchedPlain>, page: PageRange) {
-        engine.flush(space, Scope::Pages(page), PageTables::Kept);
-    }
-    fn watched_target_flush(
-        engine: &Engine<WatchedAnswering<3>>,
-        space: &AddressSpace<WatchedAnswering<3>>,
-        page: PageRange
-    ) {
-        engine.flush(space, Scope::Pages(page), PageTables::Kept);
-    }
-    fn watched_handler(engine: &Engine<WatchedPlain>) {
-        // SAFETY: 1. there are no interrupts; 2. no call of the engine is at work on the CPU that is played.
-        unsafe { engine.handle_ipi() };
-    }
-    fn watched_gather(engine: &Engine<WatchedPlain>, space: &AddressSpace<WatchedPlain>, page: PageRange) {
-        let mut gather = engine.gather::<u64, 1>(space);
-        let _ = gather.unmapped(page, 1);
-        gather.finish();
-    }
-    fn watched_target_gather(
-        engine: &Engine<WatchedAnswering<4>>,
-        space: &AddressSpace<WatchedAnswering<4>>,
-        page: PageRange
-    ) {
+    [
+        measured_gather: Plain, watched_gather: WatchedPlain,
+        measured_target_gather: Answering<2>, watched_target_gather: WatchedAnswering<4>
+    ] (engine, space: AddressSpace, page: PageRange) {
         let mut gather = engine.gather::<u64, 1>(space);
         let _ = gather.unmapped(page, 1);
         gather.finish();
