@@ -205,9 +205,10 @@ fn removed(root: &Path, name: &str, rule: &str, scenario: &str, told: &str) -> R
 fn stopped(root: &Path, name: &str) -> Result<()> {
     let arguments = format!("--scenario soak --seconds 1 --patience {}", PATIENCE.as_secs());
     let mut command = command(root, name, &arguments)?;
-    let boot = command.stdout(Stdio::piped()).spawn().context("cannot start the command")?;
-    let children = format!("/proc/{0}/task/{0}/children", boot.id());
+    let mut boot = command.stdout(Stdio::piped()).spawn().context("cannot start the command")?;
+    let list = format!("/proc/{0}/task/{0}/children", boot.id());
     let qemu = loop {
+        let children = fs::read_to_string(&list).unwrap_or_default();
         // Other children are cargo, which builds the kernel, and QEMU that is asked whether it is there.
         let is_machine = |child: &&str| {
             fs::read_to_string(format!("/proc/{child}/cmdline"))
@@ -216,6 +217,7 @@ fn stopped(root: &Path, name: &str) -> Result<()> {
         if let Some(child) = children.split_whitespace().find(is_machine) {
             break child.to_owned();
         }
+        ensure!(boot.try_wait()?.is_none(), "the command ended, and no machine was seen");
         thread::sleep(Duration::from_millis(1));
     };
     let signal = |signal: &str| process::run(Command::new("sh").args(["-c", "kill -$0 $1", signal, &qemu]));
