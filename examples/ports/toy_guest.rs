@@ -1,9 +1,9 @@
 //! The platform of a toy kernel that runs as a guest: no tags, and a hypervisor that flushes for CPUs which it has taken off.
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire};
-use shootdown::flush::{LocalFlush, PageRange, PageTables};
+use shootdown::flush::{LocalFlush, PageRange};
 use shootdown::mask::CpuMask;
-use shootdown::ports::{Deferred, Entries, HOST_FLUSHES, HOST_PREEMPTED, Host, Levels, Portable};
+use shootdown::ports::{Deferred, Entries, HOST_FLUSHES, HOST_PREEMPTED, Host, Portable};
 use shootdown::refs::{Teardown, TeardownHandle};
 use shootdown::tags::{OnInstall, Tag, Untagged};
 use shootdown::trace::IrqReason;
@@ -59,15 +59,16 @@ unsafe impl<H: Host + 'static> Platform for Kernel<H> {
         &Untagged
     }
     unsafe fn flush_local(&self, what: LocalFlush) {
-        match what {
-            LocalFlush::Pages { tag, range, tables } => {
-                pages(range).for_each(|page| self.ports.drop_page(tag.number(), page, levels(tables)));
+        let levels = what.request.levels();
+        match (what.tag, what.request.range()) {
+            (Some(tag), Some(range)) => {
+                pages(range).for_each(|page| self.ports.drop_page(tag.number(), page, levels));
             }
-            LocalFlush::Tag(tag) => self.ports.drop_tag(tag.number()),
-            LocalFlush::KernelPages { range, tables } => {
-                pages(range).for_each(|page| self.ports.drop_kernel_page(page, levels(tables)));
+            (Some(tag), None) => self.ports.drop_tag(tag.number()),
+            (None, Some(range)) => {
+                pages(range).for_each(|page| self.ports.drop_kernel_page(page, levels));
             }
-            LocalFlush::Everything => self.ports.drop_all(),
+            (None, None) => self.ports.drop_all(),
         }
         self.ports.complete();
     }
@@ -124,11 +125,4 @@ impl<H: Host + 'static> Portable<H> for Kernel<H> {
 
 fn pages(range: PageRange) -> impl Iterator<Item = u64> {
     (0..range.count()).map(move |page| range.start().0 + page * range.size().bytes())
-}
-
-fn levels(tables: PageTables) -> Levels {
-    match tables {
-        PageTables::Kept => Levels::Leaf,
-        PageTables::Freed => Levels::All,
-    }
 }

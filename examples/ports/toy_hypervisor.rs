@@ -1,9 +1,9 @@
 //! The platform of a toy hypervisor: a space is a guest, its addresses are the guest's physical ones, its tag is a VMID,
 //! and every flush is a broadcast.
 
-use shootdown::flush::{LocalFlush, PageRange, PageTables, Remote, RemoteFlush, Scope};
+use shootdown::flush::{LocalFlush, PageRange, Remote, RemoteFlush};
 use shootdown::mask::CpuMask;
-use shootdown::ports::{Broadcasts, Deferred, Entries, Levels, Portable};
+use shootdown::ports::{Broadcasts, Deferred, Entries, Portable};
 use shootdown::refs::{Teardown, TeardownHandle};
 use shootdown::tags::{CpuTags, OnInstall, Tag, TagBroadcast, TagStorage, TagWord, Vmids, tag_words};
 use shootdown::trace::IrqReason;
@@ -71,15 +71,16 @@ unsafe impl<H: Broadcasts + Copy + 'static> Platform for Hypervisor<H> {
         &self.tags
     }
     unsafe fn flush_local(&self, what: LocalFlush) {
-        match what {
-            LocalFlush::Pages { tag, range, tables } => {
-                pages(range).for_each(|page| self.ports.drop_page(tag.number(), page, levels(tables)));
+        let levels = what.request.levels();
+        match (what.tag, what.request.range()) {
+            (Some(tag), Some(range)) => {
+                pages(range).for_each(|page| self.ports.drop_page(tag.number(), page, levels));
             }
-            LocalFlush::Tag(tag) => self.ports.drop_tag(tag.number()),
-            LocalFlush::KernelPages { range, tables } => {
-                pages(range).for_each(|page| self.ports.drop_kernel_page(page, levels(tables)));
+            (Some(tag), None) => self.ports.drop_tag(tag.number()),
+            (None, Some(range)) => {
+                pages(range).for_each(|page| self.ports.drop_kernel_page(page, levels));
             }
-            LocalFlush::Everything => self.ports.drop_all(),
+            (None, None) => self.ports.drop_all(),
         }
         self.ports.complete();
     }
@@ -105,10 +106,10 @@ unsafe impl<H: Broadcasts + Copy + 'static> Platform for Hypervisor<H> {
     }
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
         let were_on = self.irq_save(IrqReason::LocalFlush);
-        match (what.space, what.tag, what.scope) {
+        match (what.space, what.tag, what.request.range()) {
             (None, _, _) => self.ports.broadcast_kernel(),
-            (Some(_), Some(tag), Scope::Pages(range)) if range.count() == 1 => {
-                self.ports.broadcast_page(tag.number(), range.start().0, levels(what.tables));
+            (Some(_), Some(tag), Some(range)) if range.count() == 1 => {
+                self.ports.broadcast_page(tag.number(), range.start().0, what.request.levels());
             }
             (Some(_), Some(tag), _) => self.ports.broadcast_tag(tag.number()),
             (Some(_), None, _) => self.ports.broadcast_users(),
@@ -154,11 +155,4 @@ impl<H: Broadcasts + Copy + 'static> Portable<H> for Hypervisor<H> {
 
 fn pages(range: PageRange) -> impl Iterator<Item = u64> {
     (0..range.count()).map(move |page| range.start().0 + page * range.size().bytes())
-}
-
-fn levels(tables: PageTables) -> Levels {
-    match tables {
-        PageTables::Kept => Levels::Leaf,
-        PageTables::Freed => Levels::All,
-    }
 }

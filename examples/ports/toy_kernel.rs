@@ -1,9 +1,9 @@
 //! The platform of a toy kernel: two tags a CPU, IPIs, nothing else.
 
 // ANCHOR: head
-use shootdown::flush::{LocalFlush, PageRange, PageTables};
+use shootdown::flush::{LocalFlush, PageRange};
 use shootdown::mask::CpuMask;
-use shootdown::ports::{Deferred, Entries, Levels, Portable, Ports};
+use shootdown::ports::{Deferred, Entries, Portable, Ports};
 use shootdown::refs::{Teardown, TeardownHandle};
 use shootdown::tags::{OnInstall, PerCpuSlots, Tag};
 use shootdown::trace::IrqReason;
@@ -63,15 +63,16 @@ unsafe impl<H: Ports + 'static> Platform for Kernel<H> {
     // ANCHOR_END: who
     // ANCHOR: flush
     unsafe fn flush_local(&self, what: LocalFlush) {
-        match what {
-            LocalFlush::Pages { tag, range, tables } => {
-                pages(range).for_each(|page| self.ports.drop_page(tag.number(), page, levels(tables)));
+        let levels = what.request.levels();
+        match (what.tag, what.request.range()) {
+            (Some(tag), Some(range)) => {
+                pages(range).for_each(|page| self.ports.drop_page(tag.number(), page, levels));
             }
-            LocalFlush::Tag(tag) => self.ports.drop_tag(tag.number()),
-            LocalFlush::KernelPages { range, tables } => {
-                pages(range).for_each(|page| self.ports.drop_kernel_page(page, levels(tables)));
+            (Some(tag), None) => self.ports.drop_tag(tag.number()),
+            (None, Some(range)) => {
+                pages(range).for_each(|page| self.ports.drop_kernel_page(page, levels));
             }
-            LocalFlush::Everything => self.ports.drop_all(),
+            (None, None) => self.ports.drop_all(),
         }
         self.ports.complete();
     }
@@ -134,12 +135,5 @@ impl<H: Ports + 'static> Portable<H> for Kernel<H> {
 // ANCHOR: helpers
 fn pages(range: PageRange) -> impl Iterator<Item = u64> {
     (0..range.count()).map(move |page| range.start().0 + page * range.size().bytes())
-}
-
-fn levels(tables: PageTables) -> Levels {
-    match tables {
-        PageTables::Kept => Levels::Leaf,
-        PageTables::Freed => Levels::All,
-    }
 }
 // ANCHOR_END: helpers

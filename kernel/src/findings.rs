@@ -10,7 +10,7 @@ use crate::frames::Canary;
 use crate::paging;
 use crate::sched;
 use core::sync::atomic::{AtomicU64, Ordering};
-use shootdown::flush::{PageRange, PageTables, Scope};
+use shootdown::flush::{FlushRequest, PageRange};
 use shootdown::sanitizer::{Kind, Sanitizer, Verdict, Violation};
 use shootdown::{CpuId, SpaceId};
 
@@ -153,7 +153,7 @@ pub fn shadow() -> Option<&'static Sanitizer<impl Verdict, MAX_CPUS, 256>> {
 /// Notes that translations were taken out of the page tables other than through a gather: of a space, or of kernel memory.
 pub fn removed(space: Option<SpaceId>, range: PageRange) -> u64 {
     let by = CpuId::new(arch::this_cpu() as u32);
-    shadow().map_or(0, |shadow| shadow.removed(by, space, Scope::Pages(range), PageTables::Kept))
+    shadow().map_or(0, |shadow| shadow.removed(by, space, FlushRequest::pages(range)))
 }
 
 /// Looks whether anybody can still use what was [`removed`] and is being given back.

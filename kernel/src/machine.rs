@@ -6,7 +6,7 @@ use crate::lock::Mutex;
 use crate::space::{self, Process, Space, SpaceRef};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use shootdown::flush::{LocalFlush, PageRange, PageTables, Scope};
+use shootdown::flush::{FlushRequest, LocalFlush, PageRange};
 use shootdown::mask::{CpuMask, OnLeave};
 use shootdown::refs::{Teardown, UserRef};
 use shootdown::tags::{OnInstall, Tag, Untagged};
@@ -110,14 +110,14 @@ unsafe impl Platform for Kernel {
     unsafe fn flush_local(&self, what: LocalFlush) {
         let shadow = findings::shadow().map(|shadow| (shadow, shadow.now()));
         let mmu = Self::without_root();
-        match what {
+        match (what.tag, what.request.range()) {
             // The usual case: of a page whose size is known when this is compiled little is left to choose.
-            LocalFlush::Pages { tag, range, tables: PageTables::Kept }
-                if range == PageRange::page(range.start()) =>
+            (Some(tag), Some(range))
+                if range == PageRange::page(range.start()) && !what.request.frees_tables() =>
             {
-                let page = PageRange::page(range.start());
+                let request = FlushRequest::pages(PageRange::page(range.start()));
                 // SAFETY: 1. the engine promises it.
-                unsafe { mmu.flush_local(LocalFlush::Pages { tag, range: page, tables: PageTables::Kept }) };
+                unsafe { mmu.flush_local(LocalFlush { tag: Some(tag), request }) };
             }
             // SAFETY: 1. the engine promises it.
             _ => unsafe { mmu.flush_local(what) },
@@ -168,8 +168,8 @@ unsafe impl Platform for Kernel {
     }
 
     #[inline]
-    fn gathered(&self, space: &AddressSpace<Self>, scope: Scope, tables: PageTables) -> u64 {
-        findings::shadow().map_or(0, |shadow| shadow.removed(self.cpu(), Some(space.id()), scope, tables))
+    fn gathered(&self, space: &AddressSpace<Self>, request: FlushRequest) -> u64 {
+        findings::shadow().map_or(0, |shadow| shadow.removed(self.cpu(), Some(space.id()), request))
     }
 
     #[inline]

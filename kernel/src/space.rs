@@ -11,7 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use shootdown::flush::{Gather, LocalFlush, PageRange, PageSize, VirtAddr};
+use shootdown::flush::{FlushRequest, Gather, LocalFlush, PageRange, PageSize, VirtAddr};
 use shootdown::mask::CpuMask;
 use shootdown::refs::{SpaceHandle, StructRef, TeardownHandle};
 use shootdown::tags::Tag;
@@ -398,11 +398,7 @@ impl Tables {
 fn flush_here_alone(of: SpaceId, spared: Vec<(u8, Arc<Frame>)>) {
     for (page, frame) in spared {
         let number = findings::removed(Some(of), range(page));
-        let what = LocalFlush::Pages {
-            tag: Tag::NONE,
-            range: range(page),
-            tables: shootdown::flush::PageTables::Kept,
-        };
+        let what = LocalFlush { tag: Some(Tag::NONE), request: FlushRequest::pages(range(page)) };
         masked(|| {
             // SAFETY: 1. interrupts are off.
             unsafe { ENGINE.platform().flush_local(what) };

@@ -2,7 +2,7 @@
 
 use crate::sim::{Sim, Wires};
 use crate::world::{PlatformUnderTest, World, frame, kernel_frame, note};
-use shootdown::flush::{Gather, PageRange, PageSize, PageTables, Scope, VirtAddr};
+use shootdown::flush::{FlushRequest, Gather, PageRange, PageSize, VirtAddr};
 use shootdown::refs::{StructHandle, StructRef, Teardown, UserHandle, UserRef};
 use shootdown::{AddressSpace, Shootdown};
 use shootdown_explore::sync;
@@ -131,7 +131,7 @@ impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
     pub(crate) fn unmap_kernel(&self, page: usize) {
         note("unmap kernel page");
         self.machine().tables.kernel(page).store(0, Relaxed);
-        self.engine().flush_kernel(Scope::Pages(self.range(page)), PageTables::Kept);
+        self.engine().flush_kernel(FlushRequest::pages(self.range(page)));
         hw::free_frame(kernel_frame(page));
         self.forget(0);
     }

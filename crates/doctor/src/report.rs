@@ -217,8 +217,8 @@ mod tests {
             "makes the target call `Shootdown::handle_ipi` soon"
         );
         assert_eq!(
-            plain("with [`PageTables::Freed`] whatever (all of it)"),
-            "with `PageTables::Freed` whatever (all of it)"
+            plain("[tables are freed](FlushRequest::frees_tables), whatever [`Tag`] (all of it)"),
+            "tables are freed, whatever `Tag` (all of it)"
         );
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::boot::Boot;
 use crate::size::{PAGES, TAGS};
-use shootdown::ports::{Broadcasts, Entries, HOST_FLUSHES, HOST_PREEMPTED, Host, Levels, Ports};
+use shootdown::flush::Levels;
+use shootdown::ports::{Broadcasts, Entries, HOST_FLUSHES, HOST_PREEMPTED, Host, Ports};
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
 use shootdown_machine::{Machine, space_name};

@@ -197,11 +197,10 @@ fn drop_matching<T>(set: &mut [Option<Entry<T>>; WAYS], hit: impl Fn(&Entry<T>) 
 // use `tag`, and the flush precedes it; 3. nothing of the embedder's runs here.
 unsafe impl<T: Copy + 'static> Tlb for SoftTlb<T> {
     fn flush(&mut self, what: LocalFlush) {
-        match what {
-            LocalFlush::Pages { tag, range, .. } => self.flush_range(Some(tag), range),
-            LocalFlush::Tag(tag) => self.flush_tag(tag),
-            LocalFlush::KernelPages { range, .. } => self.flush_range(None, range),
-            LocalFlush::Everything => self.flush_all(),
+        match (what.tag, what.request.range()) {
+            (tag, Some(range)) => self.flush_range(tag, range),
+            (Some(tag), None) => self.flush_tag(tag),
+            (None, None) => self.flush_all(),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Every wait is bounded: a channel that stays silent fails the test that receives.
 
-use shootdown_host::shootdown::flush::{PageRange, PageSize, PageTables, Scope, VirtAddr};
+use shootdown_host::shootdown::flush::{FlushRequest, PageRange, PageSize, VirtAddr};
 use shootdown_host::shootdown::refs::UserRef;
 use shootdown_host::shootdown::{CpuId, Platform};
 use shootdown_host::{AttachError, BuildError, Host, Leaf, Machine, MachineBuilder, Poll, SoftTlb};
@@ -73,7 +73,7 @@ fn a_flush_waits_for_a_cpu_in_guest_code_until_it_polls() {
             let _me = machine.helper().expect("a free seat");
             receive(&enters);
             table.store(2, SeqCst);
-            let pending = machine.send(space, Scope::Pages(PageRange::page(PAGE)), PageTables::Kept);
+            let pending = machine.send(space, FlushRequest::pages(PageRange::page(PAGE)));
             flushing.send(()).expect("the other thread receives");
             pending.finish();
             assert!(polled.load(SeqCst), "the flush ended before the CPU in guest code had polled");
@@ -112,7 +112,7 @@ fn a_cpu_in_host_code_is_passed_over_and_catches_up_by_range_when_it_comes_back(
             let _me = machine.helper().expect("a free seat");
             receive(&leaves);
             table.store(2, SeqCst);
-            machine.flush(space, Scope::Pages(PageRange::page(PAGE)), PageTables::Freed);
+            machine.flush(space, FlushRequest::pages(PageRange::page(PAGE)).tables_freed());
             flushed.send(()).expect("the other thread receives");
         });
     });
@@ -136,7 +136,7 @@ fn a_flush_of_kernel_memory_passes_it_over_too_and_is_not_lost() {
             });
             let _me = machine.helper().expect("a free seat");
             receive(&leaves);
-            machine.flush_kernel(Scope::All, PageTables::Freed);
+            machine.flush_kernel(FlushRequest::all().tables_freed());
             flushed.send(()).expect("the other thread receives");
         });
     });
@@ -156,14 +156,14 @@ fn what_the_embedder_does_with_the_engine_between_two_runs_loses_no_flush() {
                 thread::scope(|threads| {
                     threads.spawn(|| {
                         let _me = machine.helper().expect("a free seat");
-                        machine.flush(a, Scope::Pages(PageRange::page(PAGE)), PageTables::Kept);
+                        machine.flush(a, FlushRequest::pages(PageRange::page(PAGE)));
                     });
                 });
                 cpu.run(a, |guest| assert_eq!(guest.tlb().get(PAGE), None));
                 cpu.run(a, |guest| guest.tlb().insert(PAGE, Leaf::page(3)));
                 cpu.run(b, |guest| assert_eq!(guest.tlb().get(PAGE), None, "that is the other space's"));
                 cpu.run(a, |guest| assert_eq!(guest.tlb().get(PAGE), Some(3), "a tag keeps what it has"));
-                machine.flush(a, Scope::All, PageTables::Kept);
+                machine.flush(a, FlushRequest::all());
                 cpu.run(a, |guest| assert_eq!(guest.tlb().get(PAGE), None));
             });
         });
@@ -225,14 +225,14 @@ fn two_cpus_that_flush_at_once_answer_each_other_while_they_wait() {
                     let mut cpu = machine.virtual_cpu(number, tlb()).expect("it is free");
                     // From guest code, so that each is waited for.
                     cpu.run(space, |guest| {
-                        let scope = Scope::Pages(PageRange::page(PAGE));
+                        let scope = FlushRequest::pages(PageRange::page(PAGE));
                         both.wait();
                         for round in 0..ROUNDS {
                             guest.tlb().insert(PAGE, Leaf::page(round));
                             // Of two kinds: neither carries out the other's on the way.
                             match number {
-                                0 => machine.flush(space, scope, PageTables::Kept),
-                                _ => machine.flush_kernel(scope, PageTables::Kept),
+                                0 => machine.flush(space, scope),
+                                _ => machine.flush_kernel(scope),
                             }
                             assert_eq!(guest.tlb().get(PAGE), None);
                         }
@@ -309,7 +309,7 @@ fn a_panic_in_guest_code_leaves_it_and_the_cpu_can_be_taken_again() {
             assert!(crashed.join().is_err());
         });
         let mut cpu = machine.virtual_cpu(0, tlb()).expect("it is free again");
-        machine.flush(&space, Scope::All, PageTables::Freed);
+        machine.flush(&space, FlushRequest::all().tables_freed());
         cpu.run(&space, |guest| assert_eq!(guest.poll(), Poll::Continue));
     });
 }
@@ -357,7 +357,7 @@ fn a_thread_that_is_no_cpu_is_told_so() {
     let machine = machine(1);
     let space = machine.new_space(0);
     let large = PageRange::new(VirtAddr(0), 1, PageSize::Size2M).expect("aligned");
-    machine.flush(&space, Scope::Pages(large), PageTables::Kept);
+    machine.flush(&space, FlushRequest::pages(large));
 }
 
 #[test]
@@ -380,7 +380,7 @@ fn what_changes_the_loaded_space_is_refused_inside_run_and_the_cpu_stays_as_it_w
         let refused = cpu.run(&space, |guest| {
             guest.translate(page, |_| Some(Leaf::page(7)));
             let refused = catch_unwind(AssertUnwindSafe(|| change(&machine, &other)));
-            machine.flush(&space, Scope::All, PageTables::Kept);
+            machine.flush(&space, FlushRequest::all());
             assert_eq!(guest.translate(page, |_| None), None, "{name}: a flush still reaches the guest");
             refused
         });

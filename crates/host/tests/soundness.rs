@@ -1,7 +1,7 @@
 //! What safe code could do to memory with the machines of this package, were it not refused.
 #![forbid(unsafe_code)]
 
-use shootdown_host::shootdown::flush::{PageTables, Scope};
+use shootdown_host::shootdown::flush::FlushRequest;
 use shootdown_host::{AttachError, Host, Machine, MachineBuilder, SoftTlb, VirtualCpu};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ fn a_space_of_another_machine_is_refused_and_the_cpu_runs_its_own() {
     let mut cpu = cpu(&second);
     let said = reason(|| cpu.run(&space, |_| ()));
     assert!(said.contains("made by another engine"), "{said}");
-    let said = reason(|| second.flush(&space, Scope::All, PageTables::Kept));
+    let said = reason(|| second.flush(&space, FlushRequest::all()));
     assert!(said.contains("made by another engine"), "{said}");
     let own = second.new_space(1);
     assert_eq!(cpu.run(&own, |guest| guest.root()), 1);

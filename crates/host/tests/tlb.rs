@@ -1,7 +1,7 @@
 //! The TLB alone.
 
 use proptest::prelude::*;
-use shootdown_host::shootdown::flush::{LocalFlush, PageRange, PageSize, PageTables, VirtAddr};
+use shootdown_host::shootdown::flush::{FlushRequest, LocalFlush, PageRange, PageSize, VirtAddr};
 use shootdown_host::shootdown::tags::{OnInstall, Tag};
 use shootdown_host::{Leaf, SoftTlb, Tlb};
 use std::collections::HashMap;
@@ -23,10 +23,10 @@ fn a_page_is_found_under_its_tag_alone_until_that_is_flushed() {
     assert_eq!(tlb.get_tagged(Tag::new(1), VirtAddr(0x5fff)), Some('a'));
     assert_eq!(tlb.get_tagged(Tag::new(2), at(5)), Some('b'));
     assert_eq!(tlb.get_tagged(Tag::new(3), at(5)), None);
-    tlb.flush(LocalFlush::Pages { tag: Tag::new(1), range: pages(5, 1), tables: PageTables::Kept });
+    tlb.flush(LocalFlush { tag: Some(Tag::new(1)), request: FlushRequest::pages(pages(5, 1)) });
     assert_eq!(tlb.get_tagged(Tag::new(1), at(5)), None);
     assert_eq!(tlb.get_tagged(Tag::new(2), at(5)), Some('b'));
-    tlb.flush(LocalFlush::KernelPages { range: pages(0, 16), tables: PageTables::Kept });
+    tlb.flush(LocalFlush { tag: None, request: FlushRequest::pages(pages(0, 16)) });
     assert_eq!(tlb.held(), 0);
 }
 

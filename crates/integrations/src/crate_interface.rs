@@ -7,7 +7,7 @@
 //! ```
 //! /// The crate that manages memory.
 //! mod memory {
-//!     use shootdown::flush::{PageRange, PageTables, Scope, VirtAddr};
+//!     use shootdown::flush::{FlushRequest, PageRange, VirtAddr};
 //!     use shootdown::mask::CpuMask;
 //!     use shootdown::tags::Untagged;
 //!     use shootdown::Shootdown;
@@ -20,14 +20,14 @@
 //!     pub fn unmap_something() -> Result<(), Box<dyn std::error::Error>> {
 //!         ENGINE.online_cpu()?;
 //!         let space = ENGINE.new_space(0x1000, CpuMask::new())?;
-//!         ENGINE.flush(&space, Scope::Pages(PageRange::page(VirtAddr(0x40_0000))), PageTables::Kept);
+//!         ENGINE.flush(&space, FlushRequest::pages(PageRange::page(VirtAddr(0x40_0000))));
 //!         Ok(())
 //!     }
 //! }
 //!
 //! /// The crate with the hardware.
 //! mod hardware {
-//!     use shootdown::flush::{LocalFlush, PageTables, Remote, Scope};
+//!     use shootdown::flush::{FlushRequest, LocalFlush, Remote};
 //!     use shootdown::tags::{OnInstall, Tag};
 //!     use shootdown::trace::Event;
 //!     use shootdown::trace::IrqReason;
@@ -55,7 +55,7 @@
 //!         fn flush_local(what: LocalFlush) {
 //!             println!("flush {what:?}");
 //!         }
-//!         fn flush_remote(_tag: Option<Tag>, _scope: Scope, _tables: PageTables) -> Remote {
+//!         fn flush_remote(_tag: Option<Tag>, _request: FlushRequest) -> Remote {
 //!             Remote::NeedsIpi
 //!         }
 //!         fn install(_root: Option<u64>, _tag: Tag, _how: OnInstall) {}
@@ -87,7 +87,7 @@
 use ::crate_interface::call_interface;
 use core::fmt;
 use core::ptr::NonNull;
-use shootdown::flush::{LocalFlush, PageTables, Remote, RemoteFlush, Scope};
+use shootdown::flush::{FlushRequest, LocalFlush, Remote, RemoteFlush};
 use shootdown::mask::CpuMask;
 use shootdown::refs::{SpaceHandle, Teardown};
 use shootdown::tags::{OnInstall, Tag, TagPolicy, Untagged};
@@ -131,7 +131,7 @@ pub trait PlatformIf {
     /// Drops translations of this CPU; interrupts are off.
     fn flush_local(what: LocalFlush);
     /// Drops translations on all CPUs by other means than IPIs; [`Remote::NeedsIpi`] where there are none.
-    fn flush_remote(tag: Option<Tag>, scope: Scope, tables: PageTables) -> Remote;
+    fn flush_remote(tag: Option<Tag>, request: FlushRequest) -> Remote;
     /// Loads a root; interrupts are off.
     fn install(root: Option<u64>, tag: Tag, how: OnInstall);
     /// Sends an IPI to a CPU.
@@ -223,7 +223,7 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize> Platform for Linked<T, W
     }
     #[inline]
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
-        call_interface!(namespace = Shootdown, PlatformIf::flush_remote(what.tag, what.scope, what.tables))
+        call_interface!(namespace = Shootdown, PlatformIf::flush_remote(what.tag, what.request))
     }
     #[inline]
     unsafe fn install(&self, root: Option<u64>, tag: Tag, how: OnInstall) {

@@ -86,14 +86,9 @@ unsafe impl Platform for Machine {
         &PerCpuSlots
     }
     unsafe fn flush_local(&self, what: LocalFlush) {
-        self.on_this_cpu(|cpu| match what {
-            LocalFlush::Pages { tag, range, .. } => {
-                cpu.tlb.retain(|&(t, page), _| t != tag.number() || !holds(range, page))
-            }
-            LocalFlush::Tag(tag) => cpu.tlb.retain(|&(t, _), _| t != tag.number()),
-            LocalFlush::KernelPages { range, .. } => cpu.tlb.retain(|&(_, page), _| !holds(range, page)),
-            LocalFlush::Everything => cpu.tlb.clear(),
-        })
+        let under = |entry| what.tag.is_none_or(|tag| tag.number() == entry);
+        let covers = |page| what.request.range().is_none_or(|range| holds(range, page));
+        self.on_this_cpu(|cpu| cpu.tlb.retain(|&(tag, page), _| !(under(tag) && covers(page))))
     }
     unsafe fn install(&self, root: Option<u64>, tag: Tag, how: OnInstall) {
         self.on_this_cpu(|cpu| {

@@ -48,7 +48,7 @@ unsafe impl Platform for Kernel {
     fn tags(&self) -> &Untagged { &Untagged }
     fn send_ipi(&self, cpu: CpuId) { arch::send_ipi(cpu.number()) } // its handler calls ENGINE.handle_ipi()
     unsafe fn flush_local(&self, what: LocalFlush) {
-        let LocalFlush::Pages { range, .. } = what else { return arch::flush_all() };
+        let Some(range) = what.request.range() else { return arch::flush_all() };
         let page = |n| range.start().0 + n * range.size().bytes();
         (0..range.count()).for_each(|n| arch::invlpg(page(n)))
     }

@@ -236,10 +236,10 @@ impl<P: Platform> Shootdown<P> {
     /// ```
     /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
     /// # use machine::*;
-    /// # use shootdown::flush::{PageTables, Scope};
+    /// # use shootdown::flush::FlushRequest;
     /// on(0, || ENGINE.online_cpu())?;
     /// on(1, || ENGINE.online_cpu())?;
-    /// ENGINE.flush_kernel(Scope::All, PageTables::Kept);
+    /// ENGINE.flush_kernel(FlushRequest::all());
     /// assert_eq!(ipis(), 1); // CPU 1 takes part, CPUs 2 and 3 do not
     /// # Ok::<(), shootdown::EngineError>(())
     /// ```
@@ -283,16 +283,16 @@ impl<P: Platform> Shootdown<P> {
     /// ```
     /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
     /// # use machine::*;
-    /// # use shootdown::flush::{PageTables, Scope};
+    /// # use shootdown::flush::FlushRequest;
     /// let user = boot(0x1000); // four CPUs
     /// on(3, || ENGINE.switch_to(&user));
     /// on(3, || {
     ///     ENGINE.enter_lazy();
     ///     ENGINE.offline_cpu();
     /// });
-    /// ENGINE.flush(&user, Scope::All, PageTables::Freed);
+    /// ENGINE.flush(&user, FlushRequest::all().tables_freed());
     /// assert_eq!(ipis(), 0); // CPU 3 has left the mask
-    /// ENGINE.flush_kernel(Scope::All, PageTables::Kept);
+    /// ENGINE.flush_kernel(FlushRequest::all());
     /// assert_eq!(ipis(), 2); // to CPUs 1 and 2
     /// ```
     pub fn offline_cpu(&self) {

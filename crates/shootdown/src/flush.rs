@@ -3,14 +3,14 @@
 use crate::engine::Shootdown;
 use crate::event::Event;
 use crate::fault::{Rule, Site, without};
-use crate::mask::Batch;
+use crate::mask::{Batch, Members};
 use crate::percpu::Loaded;
 use crate::platform::{IrqReason, Platform};
 use crate::space::AddressSpace;
 use crate::sync;
 use crate::tags::{FlushMethod, TagPolicy};
 use crate::this_cpu::ThisCpu;
-use crate::types::{CpuId, Packed, Tag};
+use crate::types::{CpuId, Tag};
 use crate::wait::IpiPoller;
 use core::sync::atomic::Ordering;
 
@@ -18,7 +18,7 @@ use core::sync::atomic::Ordering;
 pub use crate::gather::Parts;
 pub use crate::gather::{Full, Gather, PendingFrames};
 pub use crate::platform::{LocalFlush, Remote, RemoteFlush};
-pub use crate::types::{Generation, PageRange, PageSize, PageTables, RangeError, Scope, VirtAddr};
+pub use crate::types::{FlushRequest, Generation, Levels, PageRange, PageSize, RangeError, VirtAddr};
 
 #[cfg(shootdown_explore)]
 mod carried;
@@ -32,29 +32,22 @@ mod carried;
 /// ```compile_fail,E0382
 /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
 /// # use machine::*;
-/// # use shootdown::flush::{PageTables, Scope};
+/// # use shootdown::flush::FlushRequest;
 /// let user = boot(0x1000);
-/// let flush = ENGINE.send(&user, Scope::All, PageTables::Kept);
+/// let flush = ENGINE.send(&user, FlushRequest::all());
 /// flush.finish();
 /// flush.finish(); // it was moved
 /// ```
 #[must_use = "old translations may be in use until finish() returns"]
 pub struct Pending<'a, P: Platform> {
-    engine: &'a Shootdown<P>,
-    target: WaitsFor<'a, P>,
-}
-
-/// Whose CPUs a flush waits for. The CPU that sent it has flushed already.
-enum WaitsFor<'a, P: Platform> {
-    Nobody,
-    Space(Targets<'a, P>, CpuId),
-    Kernel(u64, CpuId),
+    /// Nothing if no CPU needs to be waited for.
+    ticket: Option<Ticket<'a, P>>,
 }
 
 impl<P: Platform> Shootdown<P> {
-    /// Flushes `scope` of `space` on every CPU that may hold translations of it (Linux: `flush_tlb_mm_range`), and
-    /// returns when none does. Page tables were changed before; with [`PageTables::Freed`] the tables may be reused
-    /// afterwards. Waits, unless this CPU is the only one in the mask.
+    /// Flushes what `request` covers of `space` on every CPU that may hold translations of it (Linux:
+    /// `flush_tlb_mm_range`), and returns when none does. Page tables were changed before; those that the request says are
+    /// freed may be reused afterwards. Waits, unless this CPU is the only one in the mask.
     ///
     /// # Panics
     /// If another engine made the space.
@@ -63,7 +56,7 @@ impl<P: Platform> Shootdown<P> {
     /// ```
     /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
     /// # use machine::*;
-    /// # use shootdown::flush::{PageTables, Scope};
+    /// # use shootdown::flush::FlushRequest;
     /// let user = boot(0x1000);
     /// map(&user, 0x4000, 7);
     /// (0..2).for_each(|cpu| on(cpu, || ENGINE.switch_to(&user)));
@@ -71,21 +64,21 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// unmap(&user, 0x4000);
     /// assert_eq!(on(1, || load(0x4000)), Some(7)); // CPU 1's TLB still has it
-    /// ENGINE.flush(&user, Scope::Pages(page(0x4000)), PageTables::Kept);
+    /// ENGINE.flush(&user, FlushRequest::pages(page(0x4000)));
     /// assert_eq!(on(1, || load(0x4000)), None);
     /// assert_eq!(ipis(), 1); // to CPU 1 alone
     /// ```
     #[inline]
-    pub fn flush(&self, space: &AddressSpace<P>, scope: Scope, tables: PageTables) {
+    pub fn flush(&self, space: &AddressSpace<P>, request: FlushRequest) {
         self.must_own(space);
-        self.flush_own(space, scope, tables);
+        self.flush_own(space, request);
     }
 
     /// The same for a space that is known to be this engine's.
     #[inline]
-    pub(crate) fn flush_own(&self, space: &AddressSpace<P>, scope: Scope, tables: PageTables) {
-        if let Some(flush) = self.begin(space, scope, tables) {
-            flush.send_and_wait();
+    pub(crate) fn flush_own(&self, space: &AddressSpace<P>, request: FlushRequest) {
+        if let Some((generation, first, pin)) = self.begin(space, request) {
+            self.signal_and_wait(space, request, generation, first, pin);
         }
     }
 
@@ -98,23 +91,18 @@ impl<P: Platform> Shootdown<P> {
     /// ```
     /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
     /// # use machine::*;
-    /// # use shootdown::flush::{PageTables, Scope};
+    /// # use shootdown::flush::FlushRequest;
     /// let user = boot(0x1000);
     /// on(1, || ENGINE.switch_to(&user));
-    /// let flush = ENGINE.send(&user, Scope::Pages(page(0x4000)), PageTables::Kept);
+    /// let flush = ENGINE.send(&user, FlushRequest::pages(page(0x4000)));
     /// // ... other work, while CPU 1 flushes ...
     /// flush.finish();
     /// assert_eq!(ipis(), 1);
     /// ```
     #[inline]
-    pub fn send<'a>(
-        &'a self,
-        space: &'a AddressSpace<P>,
-        scope: Scope,
-        tables: PageTables,
-    ) -> Pending<'a, P> {
+    pub fn send<'a>(&'a self, space: &'a AddressSpace<P>, request: FlushRequest) -> Pending<'a, P> {
         self.must_own(space);
-        self.send_own(space, scope, tables)
+        self.send_own(space, request)
     }
 
     /// The same for a space that is known to be this engine's.
@@ -122,28 +110,24 @@ impl<P: Platform> Shootdown<P> {
     pub(crate) fn send_own<'a>(
         &'a self,
         space: &'a AddressSpace<P>,
-        scope: Scope,
-        tables: PageTables,
+        request: FlushRequest,
     ) -> Pending<'a, P> {
-        match self.begin(space, scope, tables) {
-            Some(flush) => flush.send(),
-            None => Pending { engine: self, target: WaitsFor::Nobody },
+        match self.begin(space, request) {
+            Some((generation, first, pin)) => self.signal_and_keep(space, request, generation, first, pin),
+            None => Pending { ticket: None },
         }
     }
 
-    /// Announces a flush. Carries it out if it concerns this CPU alone; otherwise returns what is left to do.
+    /// Announces a flush. Carries it out if it concerns this CPU alone; otherwise returns its generation, the first of the
+    /// other members of the mask, and what keeps the thread on this CPU.
     #[inline]
-    fn begin<'a>(
-        &'a self,
-        space: &'a AddressSpace<P>,
-        scope: Scope,
-        tables: PageTables,
-    ) -> Option<Shared<'a, P>> {
+    fn begin(&self, space: &AddressSpace<P>, request: FlushRequest) -> Option<(u64, Batch, P::Pin)> {
         let platform = self.platform();
+        let ticket = |generation| Ticket::new(self, Some(space), generation, request);
         if without(Rule::NoCountShortcut) && space.users() == 1 {
             // The rule removed: one user, so nobody else can have it loaded. The seed's mistake.
-            let generation = space.history.announce(scope, tables);
-            self.flush_here(space, pages(scope, tables), generation, false);
+            let _pin = platform.pin();
+            ticket(space.history.announce(request)).flush_here(Remote::NeedsIpi);
             return None;
         }
         platform.publish_tables();
@@ -151,59 +135,90 @@ impl<P: Platform> Shootdown<P> {
         // ORDER(SD-4): page-table stores and generation before mask and loaded words; partners: the switch fence and the
         // lazy fence, drawn in `this_cpu.rs`.
         Site::FlushFence.full_fence();
-        let done = self.broadcast(space, scope, tables);
+        let remote = self.broadcast(space, request);
         let pin = platform.pin();
-        let me = platform.cpu();
-        if !done {
-            if let Some(first) = space.members().others(Some(me), 0) {
-                let request = Packed::new(scope, tables);
-                return Some(Shared { engine: self, space, generation, request, first, pin });
+        if remote == Remote::NeedsIpi {
+            if let Some(first) = space.members().others(Some(platform.cpu()), 0) {
+                return Some((generation, first, pin));
             }
         }
         // A hardware broadcast does not update the members' acknowledged generation. Record the range so that they flush
         // only it when they next compare. A CPU that joins the mask later brings no entries, or needs the range as well.
-        if done || P::Tags::ENTRIES_SURVIVE_SWITCH {
-            space.history.record(generation, Packed::new(scope, tables));
+        if remote == Remote::Done || P::Tags::ENTRIES_SURVIVE_SWITCH {
+            space.history.record(generation, request);
         }
-        self.flush_here(space, pages(scope, tables), generation, done);
+        ticket(generation).flush_here(remote);
         None
+    }
+
+    /// The second half of a flush that waits, out of line, with what it needs in registers.
+    #[inline(never)]
+    fn signal_and_wait(
+        &self,
+        space: &AddressSpace<P>,
+        request: FlushRequest,
+        generation: u64,
+        first: Batch,
+        pin: P::Pin,
+    ) {
+        let ticket = Ticket::new(self, Some(space), generation, request);
+        // Record the request before this CPU handles others' requests, or it would find its own missing and flush
+        // everything.
+        space.history.record(generation, request);
+        // From now on, another CPU that flushes need not interrupt this one.
+        let poller = IpiPoller::begin(self, &pin);
+        if ticket.signal(first) {
+            ticket.wait(&poller);
+        }
+    }
+
+    /// The second half of a flush that is waited for later, as above.
+    #[inline(never)]
+    fn signal_and_keep<'a>(
+        &'a self,
+        space: &'a AddressSpace<P>,
+        request: FlushRequest,
+        generation: u64,
+        first: Batch,
+        _pin: P::Pin,
+    ) -> Pending<'a, P> {
+        let ticket = Ticket::new(self, Some(space), generation, request);
+        space.history.record(generation, request);
+        Pending { ticket: ticket.signal(first).then_some(ticket) }
     }
 
     /// Flushes by other means than IPIs, and says whether that is all there is to do.
     #[inline]
-    fn broadcast(&self, space: &AddressSpace<P>, scope: Scope, tables: PageTables) -> bool {
-        let flush = |tag| {
-            let request = RemoteFlush { space: Some(space), tag, scope, tables };
-            self.platform().flush_remote(request) == Remote::Done
-        };
+    fn broadcast(&self, space: &AddressSpace<P>, request: FlushRequest) -> Remote {
+        let flush = |tag| self.platform().flush_remote(RemoteFlush { space: Some(space), tag, request });
         // ORDER(SD-4): after the full fence. Where a CPU is given another tag for this space meanwhile, a fence of its own
         // follows, and its walks see the page tables as they are now; partner: `Rolling::renew`.
         match self.platform().tags().flush_method(space.tags()) {
             FlushMethod::Ipis(tag) => flush(tag),
-            FlushMethod::Broadcast(tag) | FlushMethod::Both(tag) if !flush(Some(tag)) => {
+            FlushMethod::Broadcast(tag) | FlushMethod::Both(tag) if flush(Some(tag)) != Remote::Done => {
                 broadcast_refused(tag)
             }
-            FlushMethod::Broadcast(_) | FlushMethod::Nobody => true,
-            FlushMethod::Both(_) => false,
+            FlushMethod::Broadcast(_) | FlushMethod::Nobody => Remote::Done,
+            FlushMethod::Both(_) => Remote::NeedsIpi,
         }
     }
 
-    /// Flushes `scope` of kernel memory on every CPU that is on line (Linux: `flush_tlb_kernel_range`). Waits.
+    /// Flushes what `request` covers of kernel memory on every CPU that is on line (Linux: `flush_tlb_kernel_range`). Waits.
     ///
     /// # Examples
     /// ```
     /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
     /// # use machine::*;
-    /// # use shootdown::flush::{PageTables, Scope};
+    /// # use shootdown::flush::FlushRequest;
     /// # use shootdown::{CpuId, Platform};
     /// boot(0x1000);
-    /// ENGINE.flush_kernel(Scope::Pages(page(0xffff_8000_0000_0000)), PageTables::Kept);
+    /// ENGINE.flush_kernel(FlushRequest::pages(page(0xffff_8000_0000_0000)));
     /// assert_eq!(ipis(), 3); // kernel memory has no mask: every CPU on line flushes
     /// let counters = ENGINE.platform().local(CpuId::new(2)).counters();
     /// assert_eq!((counters.ipis_handled(), counters.selective_flushes()), (1, 1));
     /// ```
-    pub fn flush_kernel(&self, scope: Scope, tables: PageTables) {
-        self.send_kernel(scope, tables).finish();
+    pub fn flush_kernel(&self, request: FlushRequest) {
+        self.send_kernel(request).finish();
     }
 
     /// Begins a flush of kernel memory. Never waits.
@@ -212,57 +227,30 @@ impl<P: Platform> Shootdown<P> {
     /// ```
     /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
     /// # use machine::*;
-    /// # use shootdown::flush::{PageTables, Scope};
+    /// # use shootdown::flush::FlushRequest;
     /// boot(0x1000);
-    /// let flush = ENGINE.send_kernel(Scope::All, PageTables::Freed);
+    /// let flush = ENGINE.send_kernel(FlushRequest::all().tables_freed());
     /// flush.finish();
     /// assert_eq!(ipis(), 3);
     /// ```
-    pub fn send_kernel(&self, scope: Scope, tables: PageTables) -> Pending<'_, P> {
-        self.platform().publish_tables();
-        let generation = self.kernel.announce(scope, tables);
+    pub fn send_kernel(&self, request: FlushRequest) -> Pending<'_, P> {
+        let platform = self.platform();
+        platform.publish_tables();
+        let generation = self.kernel.announce(request);
         // ORDER(SD-4): page-table stores and generation before the mask of CPUs on line; partner: the fence in
         // `online_cpu`.
         Site::KernelFlushFence.full_fence();
-        let done = self.platform().flush_remote(RemoteFlush { space: None, tag: None, scope, tables })
-            == Remote::Done;
-        let this_cpu = ThisCpu::enter(self, IrqReason::LocalFlush);
-        if !done {
-            self.online().for_each_other(Some(this_cpu.me()), |cpu| self.request_ipi(cpu));
+        let remote = platform.flush_remote(RemoteFlush { space: None, tag: None, request });
+        let pin = platform.pin();
+        let ticket = Ticket::new(self, None, generation, request);
+        if remote == Remote::NeedsIpi {
+            if let Some(first) = self.online().others(Some(ticket.sender), 0) {
+                return Pending { ticket: ticket.signal(first).then_some(ticket) };
+            }
         }
-        this_cpu.catch_up_kernel();
-        this_cpu.local.own.counters.flushes.bump();
-        self.platform().event(Event::Announced(None, Generation(generation)));
-        let target = if done { WaitsFor::Nobody } else { WaitsFor::Kernel(generation, this_cpu.me()) };
-        Pending { engine: self, target }
-    }
-
-    /// The initiator's own part of a flush. If this CPU lacks only that flush, it need not look at the history. If a later
-    /// flush was announced meanwhile, its initiator finds the acknowledged generation too old and sends an IPI.
-    #[inline]
-    fn flush_here(
-        &self,
-        space: &AddressSpace<P>,
-        pages: Option<(PageRange, PageTables)>,
-        generation: u64,
-        done: bool,
-    ) {
-        let this_cpu = ThisCpu::enter(self, IrqReason::LocalFlush);
-        this_cpu.local.own.counters.flushes.bump();
-        self.platform().event(Event::Announced(Some(space.id()), Generation(generation)));
-        if this_cpu.loaded().address() != space.address() {
-            return;
-        }
-        // ORDER: relaxed, as only this CPU writes it.
-        let caught = this_cpu.local.published.caught.load(Ordering::Relaxed);
-        if caught + 1 != generation || (P::Tags::CAN_REASSIGN && !done) {
-            this_cpu.catch_up(space);
-            return;
-        }
-        if !done {
-            this_cpu.flush_loaded(pages);
-        }
-        this_cpu.acknowledge(space, generation);
+        ticket.flush_here(remote);
+        drop(pin);
+        Pending { ticket: None }
     }
 }
 
@@ -272,143 +260,119 @@ fn broadcast_refused(tag: Tag) -> ! {
     panic!("tag {} rests on broadcasts, and the platform did not finish one", tag.number());
 }
 
-#[inline]
-fn pages(scope: Scope, tables: PageTables) -> Option<(PageRange, PageTables)> {
-    match scope {
-        Scope::Pages(range) => Some((range, tables)),
-        Scope::All => None,
-    }
-}
-
-/// A flush that concerns other CPUs too: announced, with no IPI sent yet.
-struct Shared<'a, P: Platform> {
+/// A flush in flight: announced under a generation, and waited for by the thread that has its ticket.
+struct Ticket<'a, P: Platform> {
     engine: &'a Shootdown<P>,
-    space: &'a AddressSpace<P>,
+    /// Nothing for kernel memory.
+    space: Option<&'a AddressSpace<P>>,
     generation: u64,
-    request: Packed,
-    /// The first members of the mask besides this CPU.
-    first: Batch,
-    pin: P::Pin,
+    request: FlushRequest,
+    /// The CPU that sends the IPIs, and flushes itself meanwhile. The thread may wait on another.
+    sender: CpuId,
 }
 
-impl<'a, P: Platform> Shared<'a, P> {
-    #[inline]
-    fn send_and_wait(self) {
-        let Self { engine, space, generation, request, first, pin } = self;
-        engine.send_and_wait(space, generation, request, first, pin);
-    }
-
-    #[inline]
-    fn send(self) -> Pending<'a, P> {
-        let Self { engine, space, generation, request, first, pin } = self;
-        engine.send_shared(space, generation, request, first, pin)
-    }
-}
-
-/// The other half of a flush, out of line, with what it needs in registers.
-impl<P: Platform> Shootdown<P> {
-    #[inline(never)]
-    fn send_and_wait(
-        &self,
-        space: &AddressSpace<P>,
-        generation: u64,
-        request: Packed,
-        first: Batch,
-        pin: P::Pin,
-    ) {
-        let targets = Targets { engine: self, space, generation, tables: request.tables() };
-        // Record the request before this CPU handles others' requests, or it would find its own missing and flush
-        // everything.
-        space.history.record(generation, request);
-        // From now on, another CPU that flushes need not interrupt this one.
-        let poller = IpiPoller::begin(self, &pin);
-        if let Some(me) = targets.send_and_flush(request, first) {
-            targets.wait_for_others(me, &poller);
-        }
-    }
-
-    #[inline(never)]
-    fn send_shared<'a>(
-        &'a self,
-        space: &'a AddressSpace<P>,
-        generation: u64,
-        request: Packed,
-        first: Batch,
-        pin: P::Pin,
-    ) -> Pending<'a, P> {
-        let targets = Targets { engine: self, space, generation, tables: request.tables() };
-        space.history.record(generation, request);
-        let target = match targets.send_and_flush(request, first) {
-            Some(me) => WaitsFor::Space(targets, me),
-            None => WaitsFor::Nobody,
-        };
-        drop(pin);
-        Pending { engine: self, target }
-    }
-}
-
-/// The CPUs that a flush of a space concerns.
-struct Targets<'a, P: Platform> {
-    engine: &'a Shootdown<P>,
-    space: &'a AddressSpace<P>,
-    generation: u64,
-    tables: PageTables,
-}
-
-impl<P: Platform> Clone for Targets<'_, P> {
+impl<P: Platform> Clone for Ticket<'_, P> {
     #[inline]
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<P: Platform> Copy for Targets<'_, P> {}
+impl<P: Platform> Copy for Ticket<'_, P> {}
 
-impl<P: Platform> Targets<'_, P> {
-    /// Sends an IPI to every member of the mask that must acknowledge, and flushes this CPU. Returns this CPU if an IPI was
-    /// sent. Otherwise there is nothing to wait for: a CPU that need not acknowledge reads the generation before it uses the
-    /// space again, and one for which the platform answers flushes before it does.
+impl<'a, P: Platform> Ticket<'a, P> {
+    /// The ticket of a flush that this CPU sends. The thread stays on it until it has flushed here.
+    #[inline]
+    fn new(
+        engine: &'a Shootdown<P>,
+        space: Option<&'a AddressSpace<P>>,
+        generation: u64,
+        request: FlushRequest,
+    ) -> Self {
+        Self { engine, space, generation, request, sender: engine.platform().cpu() }
+    }
+
+    /// The CPUs that the flush may concern: the space's mask, or the CPUs on line.
+    #[inline]
+    fn members(self) -> Members<'a, P::Mask> {
+        self.space.map_or(self.engine.online(), AddressSpace::members)
+    }
+
+    /// Sends IPIs to members, and flushes this CPU. Says whether an IPI was sent; otherwise there is nothing to wait for.
     #[inline(always)]
-    fn send_and_flush(self, request: Packed, first: Batch) -> Option<CpuId> {
-        let Self { engine, space, generation, .. } = self;
-        let me = engine.platform().cpu();
-        let counters = &engine.platform().local(me).own.counters;
-        let mut sent = None;
+    fn signal(self, first: Batch) -> bool {
+        let counters = &self.engine.platform().local(self.sender).own.counters;
+        let mut sent = false;
         let mut next = Some(first);
         while let Some(batch) = next {
             for cpu in batch {
-                if self.must_ack(cpu) && !(P::FLUSHES_ON_ENTRY && engine.platform().flush_on_entry(cpu)) {
-                    sent = Some(me);
-                    engine.request_ipi(cpu);
+                if self.must_signal(cpu) {
+                    sent = true;
+                    self.engine.request_ipi(cpu);
                 } else {
                     counters.avoided.bump();
                 }
             }
-            next = space.members().others_after(Some(me), batch);
+            next = self.members().others_after(Some(self.sender), batch);
         }
-        engine.flush_here(space, request.unpack(), generation, false);
+        self.flush_here(Remote::NeedsIpi);
         sent
     }
 
-    /// Waits until no member of the mask may use an older translation. Reads the mask again: a CPU that joined since has
-    /// read the generation, and one that left has nothing loaded.
+    /// Whether `cpu` must be sent an IPI. Of a space: if it must acknowledge and the platform does not have it flush on entry.
+    /// A CPU that need not acknowledge reads the generation before it uses the space again. Nobody does that for kernel
+    /// memory, so every CPU is sent an IPI, which one that does not run handles when it does.
     #[inline]
-    fn wait_for_others(self, sender: CpuId, poller: &IpiPoller<'_, P>) {
-        let mut next = self.space.members().others(Some(sender), 0);
+    fn must_signal(self, cpu: CpuId) -> bool {
+        let on_entry = || P::FLUSHES_ON_ENTRY && self.engine.platform().flush_on_entry(cpu);
+        self.space.is_none() || self.must_ack(cpu) && !on_entry()
+    }
+
+    /// The initiator's own part of a flush. If this CPU lacks only that flush, it need not look at the history. If a later
+    /// flush was announced meanwhile, its initiator finds the acknowledged generation too old and sends an IPI. Where a
+    /// broadcast has flushed this CPU too, it acknowledges alone.
+    #[inline(always)]
+    fn flush_here(self, remote: Remote) {
+        let this_cpu = ThisCpu::enter(self.engine, IrqReason::LocalFlush);
+        this_cpu.local.own.counters.flushes.bump();
+        let (id, generation) = (self.space.map(AddressSpace::id), self.generation);
+        self.engine.platform().event(Event::Announced(id, Generation(generation)));
+        let Some(space) = self.space else { return this_cpu.catch_up_kernel() };
+        if this_cpu.loaded().address() != space.address() {
+            return;
+        }
+        // ORDER: relaxed, as only this CPU writes it.
+        let caught = this_cpu.local.published.caught.load(Ordering::Relaxed);
+        let done = remote == Remote::Done;
+        if caught + 1 != generation || (P::Tags::CAN_REASSIGN && !done) {
+            this_cpu.catch_up(space);
+            return;
+        }
+        if !done {
+            this_cpu.flush_loaded(self.request);
+        }
+        this_cpu.acknowledge(space, generation);
+    }
+
+    /// Waits until no member may use an older translation. Reads the mask again: a CPU that joined since has read the
+    /// generation, and one that left has nothing loaded, or is off line.
+    #[inline]
+    fn wait(self, poller: &IpiPoller<'_, P>) {
+        let mut next = self.members().others(Some(self.sender), 0);
         while let Some(batch) = next {
             for cpu in batch {
                 if !sync::EAGER || self.must_ack(cpu) {
                     self.wait_for_one(cpu, poller);
                 }
             }
-            next = self.space.members().others_after(Some(sender), batch);
+            next = self.members().others_after(Some(self.sender), batch);
         }
     }
 
     #[cold]
     #[inline(never)]
     fn wait_for_one(self, cpu: CpuId, poller: &IpiPoller<'_, P>) {
-        if P::FLUSHES_ON_ENTRY {
+        if P::FLUSHES_ON_ENTRY && self.space.is_some() {
             if !self.must_ack(cpu) {
                 return;
             }
@@ -422,29 +386,45 @@ impl<P: Platform> Targets<'_, P> {
     }
 
     /// Whether `cpu` may still use a translation older than the generation.
-    ///
-    /// A CPU need not acknowledge if it has another space loaded or none (it reads the generation when it comes back), if it
-    /// is lazy and only leaf entries changed (likewise), or if it has caught up. The word `loaded` is read before `caught`:
-    /// what `caught` says belongs to that loading or to a later one, and a later one means that this one has ended.
     #[inline]
     fn must_ack(self, cpu: CpuId) -> bool {
+        let behind = match self.space {
+            Some(space) => self.is_behind(space, cpu),
+            None => self.is_behind_in_kernel(cpu),
+        };
+        behind && self.engine.platform().needs_ack(cpu)
+    }
+
+    /// Whether `cpu` may use the space before it has caught up.
+    ///
+    /// It may not if it has another space loaded or none (it reads the generation when it comes back), if it is lazy and only
+    /// leaf entries changed (likewise), or if it has caught up. The word `loaded` is read before `caught`: what `caught` says
+    /// belongs to that loading or to a later one, and a later one means that this one has ended.
+    #[inline]
+    fn is_behind(self, space: &AddressSpace<P>, cpu: CpuId) -> bool {
         let loaded = self.engine.loaded_of(cpu);
-        if loaded != Loaded::SWITCHING {
-            if loaded.address() != self.space.address() {
-                return false;
-            }
-            let skip_lazy = self.tables == PageTables::Kept || without(Rule::TablesReachLazy);
-            if loaded.is_lazy() && skip_lazy {
-                return false;
-            }
-            // ORDER(SD-8): what that CPU did with old translations is over before their frames are reused; partners:
-            // `Cpu::acknowledge`, `Cpu::arrive`.
-            let caught = self.engine.platform().local(cpu).published.caught.load(Site::AckSeen.acquire());
-            if caught >= self.generation {
-                return false;
-            }
+        if loaded == Loaded::SWITCHING {
+            return true;
         }
-        self.engine.platform().needs_ack(cpu)
+        if loaded.address() != space.address() {
+            return false;
+        }
+        let skip_lazy = !self.request.frees_tables() || without(Rule::TablesReachLazy);
+        if loaded.is_lazy() && skip_lazy {
+            return false;
+        }
+        // ORDER(SD-8): what that CPU did with old translations is over before their frames are reused; partners:
+        // `Cpu::acknowledge`, `Cpu::arrive`.
+        let caught = self.engine.platform().local(cpu).published.caught.load(Site::AckSeen.acquire());
+        caught < self.generation
+    }
+
+    #[inline]
+    fn is_behind_in_kernel(self, cpu: CpuId) -> bool {
+        // ORDER(SD-8): as in `is_behind`; partner: `Cpu::catch_up_kernel_from`.
+        let caught =
+            self.engine.platform().local(cpu).published.kernel_caught.load(Site::KernelAckSeen.acquire());
+        caught < self.generation && self.engine.online().holds(cpu)
     }
 }
 
@@ -452,31 +432,14 @@ impl<P: Platform> Pending<'_, P> {
     /// Waits until no CPU can use the old translations.
     #[inline]
     pub fn finish(self) {}
-
-    fn wait_for_kernel(&self, generation: u64, sender: CpuId) {
-        self.engine.online().for_each_other(Some(sender), |cpu| {
-            self.engine.wait_for(cpu, &|| self.kernel_caught_up(cpu, generation));
-        });
-    }
-
-    fn kernel_caught_up(&self, cpu: CpuId, generation: u64) -> bool {
-        // ORDER(SD-8): as in `Targets::must_ack`; partner: `Cpu::catch_up_kernel_from`.
-        let caught =
-            self.engine.platform().local(cpu).published.kernel_caught.load(Site::KernelAckSeen.acquire());
-        caught >= generation || !self.engine.online().holds(cpu) || !self.engine.platform().needs_ack(cpu)
-    }
 }
 
 impl<P: Platform> Drop for Pending<'_, P> {
     #[inline]
     fn drop(&mut self) {
-        match self.target {
-            WaitsFor::Nobody => {}
-            WaitsFor::Space(targets, sender) => {
-                let pin = self.engine.platform().pin();
-                targets.wait_for_others(sender, &IpiPoller::begin(self.engine, &pin));
-            }
-            WaitsFor::Kernel(generation, sender) => self.wait_for_kernel(generation, sender),
+        if let Some(ticket) = self.ticket {
+            let pin = ticket.engine.platform().pin();
+            ticket.wait(&IpiPoller::begin(ticket.engine, &pin));
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::fault::{Rule, Site, without};
 use crate::flush::Pending;
 use crate::platform::Platform;
 use crate::space::AddressSpace;
-use crate::types::{PageRange, PageTables, Scope};
+use crate::types::{FlushRequest, PageRange};
 use core::fmt;
 use core::mem::ManuallyDrop;
 use core::sync::atomic::Ordering;
@@ -36,10 +36,10 @@ pub struct Gather<'a, P: Platform, F, const N: usize> {
 /// What the flush of a gather must cover; the part that is the same for all frames.
 struct Noted {
     /// What was recorded.
-    scope: Option<Scope>,
-    tables: PageTables,
-    /// Where the caller looks at entries, in the smallest pages, since a peer may have cleared any size there.
-    within: Scope,
+    recorded: Option<FlushRequest>,
+    /// Where the caller looks at entries, in the smallest pages, since a peer may have cleared any size there, and may have
+    /// freed tables.
+    within: FlushRequest,
 }
 
 /// A gather whose flush was sent: the frames wait for its completion, and can do so outside the page-table lock.
@@ -101,7 +101,7 @@ impl<P: Platform> Shootdown<P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn gather<'a, F, const N: usize>(&'a self, space: &'a AddressSpace<P>) -> Gather<'a, P, F, N> {
-        self.open_gather(space, Scope::All)
+        self.open_gather(space, FlushRequest::all())
     }
 
     /// Opens a gather for `space`, whose caller looks at entries of `range` alone (the arguments of `munmap`, say).
@@ -131,7 +131,7 @@ impl<P: Platform> Shootdown<P> {
         space: &'a AddressSpace<P>,
         range: PageRange,
     ) -> Gather<'a, P, F, N> {
-        self.open_gather(space, Scope::Pages(range.in_smallest_pages()))
+        self.open_gather(space, FlushRequest::pages(range.in_smallest_pages()))
     }
 
     /// Not inlined, so that its code is there once for both.
@@ -139,38 +139,32 @@ impl<P: Platform> Shootdown<P> {
     fn open_gather<'a, F, const N: usize>(
         &'a self,
         space: &'a AddressSpace<P>,
-        within: Scope,
+        within: FlushRequest,
     ) -> Gather<'a, P, F, N> {
         self.must_own(space);
         // ORDER(SD-8): before this CPU clears an entry or finds one cleared; the caller's page-table lock orders both
         // (`nested_gathers`).
         space.gathers.fetch_add(1, Ordering::Relaxed);
         let frames = ManuallyDrop::new([const { None }; N]);
-        let noted = Noted { scope: None, tables: PageTables::Kept, within };
+        let noted = Noted { recorded: None, within: within.tables_freed() };
         Gather { engine: self, space, frames, held: 0, noted, begun: false }
     }
 }
 
 impl Noted {
-    /// Records that entries of `range` changed.
-    fn add(&mut self, range: PageRange, tables: PageTables) {
-        self.scope = Some(self.with(Scope::Pages(range)));
-        if tables == PageTables::Freed {
-            self.tables = PageTables::Freed;
-        }
+    /// Records that entries changed.
+    fn add(&mut self, changed: FlushRequest) {
+        self.recorded = Some(self.with(changed));
     }
 
     /// What was recorded and `more`.
-    fn with(&self, more: Scope) -> Scope {
-        self.scope.map_or(more, |so_far| so_far.cover(more))
+    fn with(&self, more: FlushRequest) -> FlushRequest {
+        self.recorded.map_or(more, |so_far| so_far.cover(more))
     }
 
     /// What to flush where no other gather is open, or where one is.
-    fn to_flush(&self, nested: bool) -> Option<(Scope, PageTables)> {
-        if nested && !without(Rule::CoverPeers) {
-            return Some((self.with(self.within), PageTables::Freed));
-        }
-        self.scope.map(|scope| (scope, self.tables))
+    fn to_flush(&self, nested: bool) -> Option<FlushRequest> {
+        if nested && !without(Rule::CoverPeers) { Some(self.with(self.within)) } else { self.recorded }
     }
 }
 
@@ -198,7 +192,7 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
     /// # Ok::<(), Full<u64>>(())
     /// ```
     pub fn unmapped(&mut self, range: PageRange, frame: F) -> Result<(), Full<F>> {
-        self.take(range, PageTables::Kept, frame)
+        self.take(FlushRequest::pages(range), frame)
     }
 
     /// Records that a table page that mapped `range` was unhooked, and takes the table page (SD-7; Linux:
@@ -225,7 +219,7 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
     /// # Ok::<(), Full<u64>>(())
     /// ```
     pub fn table_freed(&mut self, range: PageRange, table: F) -> Result<(), Full<F>> {
-        self.take(range, PageTables::Freed, table)
+        self.take(FlushRequest::pages(range).tables_freed(), table)
     }
 
     /// Records that entries of `range` changed without a frame to hold (write-protected, say).
@@ -245,12 +239,12 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
     /// assert_eq!(on(1, || load(0x4000)), Some(8));
     /// ```
     pub fn changed(&mut self, range: PageRange) {
-        self.noted.add(range, PageTables::Kept);
+        self.noted.add(FlushRequest::pages(range));
     }
 
     /// Records that entries anywhere in the space may have changed, without a frame to hold.
     pub fn changed_all(&mut self) {
-        self.noted.scope = Some(Scope::All);
+        self.noted.add(FlushRequest::all());
     }
 
     /// How many more frames it takes; look before an entry is cleared, for its frame must then go somewhere.
@@ -271,11 +265,11 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
         N - self.held
     }
 
-    fn take(&mut self, range: PageRange, tables: PageTables, frame: F) -> Result<(), Full<F>> {
+    fn take(&mut self, changed: FlushRequest, frame: F) -> Result<(), Full<F>> {
         let Some(place) = self.frames.get_mut(self.held) else { return Err(Full(frame)) };
         *place = Some(frame);
         self.held += 1;
-        self.noted.add(range, tables);
+        self.noted.add(changed);
         Ok(())
     }
 
@@ -303,7 +297,7 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
     /// # Ok::<(), Full<u64>>(())
     /// ```
     pub fn send(mut self) -> PendingFrames<'a, P, F, N> {
-        let pending = self.begin(|engine, space, scope, tables| Some(engine.send_own(space, scope, tables)));
+        let pending = self.begin(|engine, space, request| Some(engine.send_own(space, request)));
         core::mem::forget(self);
         pending
     }
@@ -313,12 +307,11 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
 
     fn begin(
         &mut self,
-        send: impl FnOnce(&'a Shootdown<P>, &'a AddressSpace<P>, Scope, PageTables) -> Option<Pending<'a, P>>,
+        send: impl FnOnce(&'a Shootdown<P>, &'a AddressSpace<P>, FlushRequest) -> Option<Pending<'a, P>>,
     ) -> PendingFrames<'a, P, F, N> {
         self.begun = true;
         let platform = self.engine.platform();
-        let own = self.noted.scope;
-        let mut number = own.map_or(0, |own| platform.gathered(self.space, own, self.noted.tables));
+        let mut number = self.noted.recorded.map_or(0, |own| platform.gathered(self.space, own));
         if without(Rule::FreeAfterCompletion) {
             // The rule removed: frames go whether or not the flush is complete.
             platform.released(core::mem::take(&mut number));
@@ -327,7 +320,7 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
         // ORDER(SD-8): a peer that is seen gone has completed its flush; partner: the release in `close`.
         let nested = self.space.gathers.load(Site::GatherSeen.acquire()) > 1;
         let flush = self.noted.to_flush(nested);
-        let flush = flush.and_then(|(scope, tables)| send(self.engine, self.space, scope, tables));
+        let flush = flush.and_then(|request| send(self.engine, self.space, request));
         let frames = core::mem::replace(&mut self.frames, ManuallyDrop::new([const { None }; N]));
         PendingFrames { engine: self.engine, number, space: self.space, flush, waiting: false, frames }
     }
@@ -339,8 +332,8 @@ impl<P: Platform, F, const N: usize> Drop for Gather<'_, P, F, N> {
             // Sending has unwound (SD-8).
             return;
         }
-        drop(self.begin(|engine, space, scope, tables| {
-            engine.flush_own(space, scope, tables);
+        drop(self.begin(|engine, space, request| {
+            engine.flush_own(space, request);
             None
         }));
     }

@@ -2,7 +2,7 @@
 
 use crate::fault::{Rule, Site, without};
 use crate::sync::{Word, const_fn};
-use crate::types::{Packed, PageRange, PageTables, Scope};
+use crate::types::FlushRequest;
 use core::sync::atomic::Ordering;
 
 /// How many recent requests a CPU that is behind can carry out one by one.
@@ -23,11 +23,11 @@ pub(crate) struct FlushHistory {
     requests: [Entry; HISTORY_LEN],
 }
 
-/// One request. `stamp` is twice the generation, plus 1 while the range is being written.
+/// One request. `stamp` is twice the generation, plus 1 while the request is being written.
 #[derive(Debug)]
 struct Entry {
     stamp: Word,
-    range: Word,
+    request: Word,
 }
 
 /// What a CPU must flush to catch up: what each request from a generation on says.
@@ -35,7 +35,7 @@ pub(crate) struct Plan {
     /// Generation of the first request.
     pub(crate) first: u64,
     /// Whether one of them freed table pages.
-    pub(crate) tables: PageTables,
+    pub(crate) frees_tables: bool,
 }
 
 impl FlushHistory {
@@ -47,9 +47,9 @@ impl FlushHistory {
 
     /// Announces a request: bumps the generation, then notes the range under it. Returns the new generation.
     #[inline]
-    pub(crate) fn announce(&self, scope: Scope, tables: PageTables) -> u64 {
+    pub(crate) fn announce(&self, request: FlushRequest) -> u64 {
         let generation = self.bump();
-        self.record(generation, Packed::new(scope, tables));
+        self.record(generation, request);
         generation
     }
 
@@ -83,7 +83,7 @@ impl FlushHistory {
     /// go. The plan holds no pages: whoever carries it out [`recall`](Self::recall)s them again, and flushes everything where
     /// one is gone by then.
     pub(crate) fn plan(&self, seen: u64, now: u64, ceiling: u64) -> Option<Plan> {
-        let mut plan = Plan { first: seen + 1, tables: PageTables::Kept };
+        let mut plan = Plan { first: seen + 1, frees_tables: false };
         if now - seen > HISTORY_LEN as u64 {
             if !without(Rule::Widen) {
                 return None;
@@ -92,18 +92,16 @@ impl FlushHistory {
         }
         let mut pages = 0;
         for generation in plan.first..=now {
-            let (range, tables) = self.recall(generation)?;
-            pages += range.count();
-            if tables == PageTables::Freed {
-                plan.tables = PageTables::Freed;
-            }
+            let request = self.recall(generation);
+            pages += request.range()?.count();
+            plan.frees_tables |= request.frees_tables();
         }
         (pages <= ceiling).then_some(plan)
     }
 
     /// Notes a request, unless a later one already took its place: then whoever needs it flushes everything.
     #[inline]
-    pub(crate) fn record(&self, generation: u64, request: Packed) {
+    pub(crate) fn record(&self, generation: u64, request: FlushRequest) {
         if without(Rule::Publish) {
             return;
         }
@@ -125,36 +123,39 @@ impl FlushHistory {
         // ORDER(SD-14): a reader that sees the new range sees the claim too and turns it down; partner: `recall`.
         Site::Claim.release_fence();
         // ORDER(SD-14): relaxed; it stands between the fence and the release below (`recall_vs_overwrite`).
-        entry.range.store(request.0, Ordering::Relaxed);
+        entry.request.store(request.to_word(), Ordering::Relaxed);
         // ORDER(SD-14): the range is whole before the stamp says so; partner: `recall`.
         entry.stamp.store(generation << 1, Site::Record.release());
     }
 
-    /// The pages of the request of `generation`; nothing if everything must go, or the history no longer has the request
-    /// whole.
+    /// The request of `generation`, or everything if the history no longer has it whole.
     #[inline]
-    pub(crate) fn recall(&self, generation: u64) -> Option<(PageRange, PageTables)> {
+    pub(crate) fn recall(&self, generation: u64) -> FlushRequest {
         let entry = &self.requests[generation as usize % HISTORY_LEN];
-        // ORDER(SD-14): the stamp before the range it vouches for; partner: the last store of `record`.
+        // ORDER(SD-14): the stamp before the request it vouches for; partner: the last store of `record`.
         if entry.stamp.load(Site::Recall.acquire()) != generation << 1 {
-            return None;
+            return FlushRequest::all();
         }
         // ORDER(SD-14): relaxed; it stands between the acquire above and the fence below (`recall_vs_overwrite`).
-        let request = Packed(entry.range.load(Ordering::Relaxed));
-        // ORDER(SD-14): the range before the second look at the stamp; partner: the fence in `record`. The look itself is
-        // relaxed, as nothing is read after it (`recall_vs_overwrite`).
+        let word = entry.request.load(Ordering::Relaxed);
+        // ORDER(SD-14): the request before the second look at the stamp; partner: the fence in `record`. The look itself
+        // is relaxed, as nothing is read after it (`recall_vs_overwrite`).
         Site::Recheck.acquire_fence();
-        if entry.stamp.load(Ordering::Relaxed) == generation << 1 { request.unpack() } else { None }
+        if entry.stamp.load(Ordering::Relaxed) == generation << 1 {
+            FlushRequest::from_word(word)
+        } else {
+            FlushRequest::all()
+        }
     }
 }
 
 #[cfg(not(shootdown_loom))]
 const fn no_requests() -> [Entry; HISTORY_LEN] {
-    [const { Entry { stamp: Word::new("stamp", 0), range: Word::new("range", 0) } }; HISTORY_LEN]
+    [const { Entry { stamp: Word::new("stamp", 0), request: Word::new("request", 0) } }; HISTORY_LEN]
 }
 #[cfg(shootdown_loom)]
 fn no_requests() -> [Entry; HISTORY_LEN] {
-    core::array::from_fn(|_| Entry { stamp: Word::new("stamp", 0), range: Word::new("range", 0) })
+    core::array::from_fn(|_| Entry { stamp: Word::new("stamp", 0), request: Word::new("request", 0) })
 }
 
 #[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_instrumented))))]
@@ -163,26 +164,26 @@ mod properties;
 #[cfg(all(test, not(any(shootdown_explore, shootdown_loom))))]
 mod tests {
     use super::*;
-    use crate::types::{PageSize, VirtAddr};
+    use crate::types::{PageRange, PageSize, VirtAddr};
 
-    fn pages(start: u64, count: u64) -> Scope {
-        Scope::Pages(PageRange::new(VirtAddr(start), count, PageSize::Size4K).expect("valid range"))
+    fn pages(start: u64, count: u64) -> FlushRequest {
+        FlushRequest::pages(PageRange::new(VirtAddr(start), count, PageSize::Size4K).expect("valid range"))
     }
 
-    fn planned(history: &FlushHistory, seen: u64, ceiling: u64) -> Option<(u64, PageTables)> {
+    fn planned(history: &FlushHistory, seen: u64, ceiling: u64) -> Option<(u64, bool)> {
         let plan = history.plan(seen, history.now(), ceiling)?;
-        let requests = (plan.first..=history.now()).filter_map(|generation| history.recall(generation));
-        Some((requests.map(|(range, _)| range.count()).sum(), plan.tables))
+        let ranges = (plan.first..=history.now()).filter_map(|generation| history.recall(generation).range());
+        Some((ranges.map(|range| range.count()).sum(), plan.frees_tables))
     }
 
     #[test]
     fn a_late_cpu_flushes_the_ranges_it_missed() {
         let history = FlushHistory::new();
         let seen = history.now();
-        assert_eq!(planned(&history, seen, 33), Some((0, PageTables::Kept)));
-        history.announce(pages(0x1000, 2), PageTables::Kept);
-        history.announce(pages(0x9000, 3), PageTables::Freed);
-        assert_eq!(planned(&history, seen, 33), Some((5, PageTables::Freed)));
+        assert_eq!(planned(&history, seen, 33), Some((0, false)));
+        history.announce(pages(0x1000, 2));
+        history.announce(pages(0x9000, 3).tables_freed());
+        assert_eq!(planned(&history, seen, 33), Some((5, true)));
         assert_eq!(planned(&history, seen, 4), None, "above the ceiling everything goes");
     }
 
@@ -190,14 +191,14 @@ mod tests {
     fn a_request_that_does_not_fit_widens_and_is_never_lost() {
         let history = FlushHistory::new();
         let seen = history.now();
-        history.announce(pages(0x1000, 256), PageTables::Kept);
+        history.announce(pages(0x1000, 256));
         assert_eq!(planned(&history, seen, u64::MAX), None);
         let seen = history.now();
         for _ in 0..HISTORY_LEN {
-            history.announce(pages(0x1000, 1), PageTables::Kept);
+            history.announce(pages(0x1000, 1));
         }
-        assert_eq!(planned(&history, seen, 33), Some((HISTORY_LEN as u64, PageTables::Kept)));
-        history.announce(pages(0x1000, 1), PageTables::Kept);
+        assert_eq!(planned(&history, seen, 33), Some((HISTORY_LEN as u64, false)));
+        history.announce(pages(0x1000, 1));
         assert_eq!(planned(&history, seen, 33), None, "one more than the history holds");
     }
 }

@@ -6,7 +6,7 @@ use crate::percpu::CpuLocal;
 use crate::refs::Teardown;
 use crate::space::AddressSpace;
 use crate::tags::TagPolicy;
-use crate::types::{CpuId, PageRange, PageTables, Scope, Tag};
+use crate::types::{CpuId, FlushRequest, Tag};
 
 /// A machine: CPUs, interrupts, TLB instructions. One value per machine (a kernel has one; a hypervisor one per guest, a
 /// checker one per run).
@@ -145,12 +145,12 @@ pub unsafe trait Platform: Sync + Sized {
     /// Called on a CPU that goes off line, after its last flush: from its return on this CPU touches nothing that can
     /// be unmapped.
     fn before_offline(&self) {}
-    /// Called when a [`Gather`](crate::flush::Gather) has recorded all that it holds, before it announces its flush: entries of
-    /// `scope` were cleared. The answer comes back in [`released`](Self::released); 0 stands for nothing. For the TLB
+    /// Called when a [`Gather`](crate::flush::Gather) has recorded all that it holds, before it announces its flush: entries
+    /// that `request` covers were cleared. The answer comes back in [`released`](Self::released); 0 stands for nothing. For the TLB
     /// sanitizer; any context.
     #[inline]
-    fn gathered(&self, space: &AddressSpace<Self>, scope: Scope, tables: PageTables) -> u64 {
-        let _ = (space, scope, tables);
+    fn gathered(&self, space: &AddressSpace<Self>, request: FlushRequest) -> u64 {
+        let _ = (space, request);
         0
     }
     /// Called when the flush of the gather with this number is complete, before its frames go (with 0 where nothing was
@@ -185,28 +185,38 @@ unsafe impl<P: Platform> SpaceHandle<P> for &'static AddressSpace<P> {
 }
 
 /// A flush of this CPU's TLB, for [`Platform::flush_local`] (Linux: `__flush_tlb_one_user` and the like).
+///
+/// - With a tag and [pages](FlushRequest::range): these pages under the tag; where
+///   [tables are freed](FlushRequest::frees_tables), whatever the walker caches of that tag too.
+/// - With a tag alone: everything under the tag, walk caches included.
+/// - With pages alone: these pages of kernel memory, under all tags; where tables are freed, walk caches too.
+/// - With neither: everything, global entries included.
+///
+/// # Examples
+/// ```
+/// use shootdown::flush::LocalFlush;
+///
+/// fn instruction(what: LocalFlush) -> &'static str {
+///     match (what.tag, what.request.range()) {
+///         (Some(_), Some(_)) => "INVLPG, or INVPCID of an address",
+///         (Some(_), None) => "INVPCID of a context",
+///         (None, Some(_)) => "INVLPG",
+///         (None, None) => "INVPCID of all contexts and globals",
+///     }
+/// }
+/// assert_eq!(instruction(LocalFlush::EVERYTHING), "INVPCID of all contexts and globals");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LocalFlush {
-    /// These pages under a tag; with [`PageTables::Freed`] whatever the walker caches of that tag too.
-    Pages {
-        /// The tag.
-        tag: Tag,
-        /// The pages.
-        range: PageRange,
-        /// Whether table pages were freed.
-        tables: PageTables,
-    },
-    /// Everything under a tag, walk caches included.
-    Tag(Tag),
-    /// These pages of kernel memory, under all tags.
-    KernelPages {
-        /// The pages.
-        range: PageRange,
-        /// Whether table pages were freed.
-        tables: PageTables,
-    },
+pub struct LocalFlush {
+    /// The tag under which entries go; nothing for kernel memory.
+    pub tag: Option<Tag>,
+    /// What of it goes.
+    pub request: FlushRequest,
+}
+
+impl LocalFlush {
     /// Everything, global entries included.
-    Everything,
+    pub const EVERYTHING: Self = Self { tag: None, request: FlushRequest::all() };
 }
 
 /// What happens to the entries under the tag when a root is installed.
@@ -224,10 +234,8 @@ pub struct RemoteFlush<'a, P: Platform> {
     pub space: Option<&'a AddressSpace<P>>,
     /// The tag under which every CPU runs it, where there is one such tag (see [`FlushMethod`](crate::tags::FlushMethod)).
     pub tag: Option<Tag>,
-    /// Which part of it.
-    pub scope: Scope,
-    /// Whether table pages are freed.
-    pub tables: PageTables,
+    /// What of it goes.
+    pub request: FlushRequest,
 }
 
 impl<P: Platform> RemoteFlush<'_, P> {

@@ -72,10 +72,10 @@ impl<P: Platform> AddressSpace<P> {
     /// ```
     /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
     /// # use machine::*;
-    /// # use shootdown::flush::{PageTables, Scope};
+    /// # use shootdown::flush::FlushRequest;
     /// let user = boot(0x1000);
     /// let before = user.generation();
-    /// ENGINE.flush(&user, Scope::All, PageTables::Kept);
+    /// ENGINE.flush(&user, FlushRequest::all());
     /// assert!(user.generation() > before);
     /// ```
     pub fn generation(&self) -> Generation {

@@ -49,16 +49,16 @@ impl<P: Platform> Shootdown<P> {
     /// ```
     /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
     /// # use machine::*;
-    /// # use shootdown::flush::{PageTables, Scope};
+    /// # use shootdown::flush::FlushRequest;
     /// let user = boot(0x1000);
     /// on(1, || {
     ///     ENGINE.switch_to(&user);
     ///     ENGINE.enter_lazy();
     /// });
     /// // A flush does not interrupt a lazy CPU, unless page tables are freed.
-    /// ENGINE.flush(&user, Scope::All, PageTables::Kept);
+    /// ENGINE.flush(&user, FlushRequest::all());
     /// assert_eq!(ipis(), 0);
-    /// ENGINE.flush(&user, Scope::All, PageTables::Freed);
+    /// ENGINE.flush(&user, FlushRequest::all().tables_freed());
     /// assert_eq!(ipis(), 1);
     /// ```
     pub fn enter_lazy(&self) {
@@ -75,7 +75,7 @@ impl<P: Platform> Shootdown<P> {
     /// ```
     /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
     /// # use machine::*;
-    /// # use shootdown::flush::{PageTables, Scope};
+    /// # use shootdown::flush::FlushRequest;
     /// let user = boot(0x1000);
     /// map(&user, 0x4000, 7);
     /// on(1, || {
@@ -85,7 +85,7 @@ impl<P: Platform> Shootdown<P> {
     ///     ENGINE.leave();
     ///     assert_eq!(load(0x4000), None); // the kernel's root maps no user memory
     /// });
-    /// ENGINE.flush(&user, Scope::All, PageTables::Freed);
+    /// ENGINE.flush(&user, FlushRequest::all().tables_freed());
     /// assert_eq!(ipis(), 0);
     /// ```
     pub fn leave(&self) {

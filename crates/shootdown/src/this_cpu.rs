@@ -9,7 +9,7 @@ use crate::percpu::{CpuLocal, IpiState, Loaded, Mode};
 use crate::platform::{IrqReason, LocalFlush, OnInstall, OnLeave, Platform};
 use crate::space::AddressSpace;
 use crate::tags::{Assignment, Residue, TagCpu, TagPolicy};
-use crate::types::{CpuId, Generation, PageRange, PageTables, Tag};
+use crate::types::{CpuId, FlushRequest, Generation, Tag};
 use crate::unwind::{Changing, Off, Owed};
 use core::ops::Deref;
 use core::sync::atomic::Ordering;
@@ -211,7 +211,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         // A walker must never meet a freed table, not even for the moment between the install and a flush that follows:
         // ranges are flushed after the install only where no tables went (Xen's XSA-292 is the other order, for leaves).
         match next.history.plan(caught, now, P::RANGE_CEILING) {
-            Some(Plan { first, tables: PageTables::Kept }) => {
+            Some(Plan { first, frees_tables: false }) => {
                 hw::install(self.engine.platform(), Some(next), tag, OnInstall::Keep);
                 self.flush_requests(&next.history, first, now, Some(tag));
             }
@@ -254,7 +254,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         }
         self.local.own.tag.store(u64::from(tag.number()), Ordering::Relaxed);
         // ORDER(SD-8): the hardware is out of the old root before others see this: whoever still reads the old space as
-        // loaded, and this generation with it, takes it for an answer; partner: `Targets::must_ack`.
+        // loaded, and this generation with it, takes it for an answer; partner: `Ticket::is_behind`.
         self.local.published.caught.store(now, Site::SwitchAck.release());
         if let Some(previous) = previous {
             self.left(me, previous);
@@ -381,22 +381,17 @@ impl<'a, P: Platform> Cpu<'a, P> {
         true
     }
 
-    /// Flushes these pages of the loaded space, or all of it.
+    /// Flushes what a request covers of the loaded space.
     #[inline]
-    pub(crate) fn flush_loaded(self, pages: Option<(PageRange, PageTables)>) {
+    pub(crate) fn flush_loaded(self, request: FlushRequest) {
         let tag = Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16);
-        self.flush_hardware(match pages {
-            Some((range, tables)) if range.count() <= P::RANGE_CEILING => {
-                LocalFlush::Pages { tag, range, tables }
-            }
-            _ => LocalFlush::Tag(tag),
-        });
+        self.flush_hardware(LocalFlush { tag: Some(tag), request: request.up_to(P::RANGE_CEILING) });
     }
 
     /// Says that this CPU agrees with generation `now` of the loaded space.
     #[inline]
     pub(crate) fn acknowledge(self, space: &AddressSpace<P>, now: u64) {
-        // ORDER(SD-6): the flush is complete (platform contract) before the acknowledgement; partner: `Targets::must_ack`.
+        // ORDER(SD-6): the flush is complete (platform contract) before the acknowledgement; partner: `Ticket::is_behind`.
         self.local.published.caught.store(now, Site::Ack.release());
         self.engine.platform().event(Event::CaughtUp(space.id(), Generation(now)));
     }
@@ -415,16 +410,16 @@ impl<'a, P: Platform> Cpu<'a, P> {
     #[cold]
     fn catch_up_kernel_from(self, seen: u64, now: u64) {
         self.flush_missed(&self.engine.kernel, seen, now, None);
-        // ORDER(SD-6): the flush is complete before the acknowledgement; partner: `Pending::kernel_caught_up`.
+        // ORDER(SD-6): the flush is complete before the acknowledgement; partner: `Ticket::is_behind_in_kernel`.
         self.local.published.kernel_caught.store(now, Site::KernelAck.release());
     }
 
     #[inline]
     pub(crate) fn flush_hardware(self, what: LocalFlush) {
         let counters = &self.local.own.counters;
-        match what {
-            LocalFlush::Tag(_) | LocalFlush::Everything => counters.full.bump(),
-            LocalFlush::Pages { .. } | LocalFlush::KernelPages { .. } => counters.selective.bump(),
+        match what.request.range() {
+            Some(_) => counters.selective.bump(),
+            None => counters.full.bump(),
         }
         hw::flush_local(self.engine.platform(), what);
     }
@@ -433,7 +428,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     #[cold]
     #[inline(never)]
     pub(crate) fn flush_everything(self) {
-        self.flush_hardware(LocalFlush::Everything);
+        self.flush_hardware(LocalFlush::EVERYTHING);
         self.engine.platform().tags().flushed(self.tags(self.me()));
     }
 
@@ -442,7 +437,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     fn flush_missed(self, history: &FlushHistory, seen: u64, now: u64, tag: Option<Tag>) {
         match history.plan(seen, now, P::RANGE_CEILING) {
             Some(plan) => self.flush_requests(history, plan.first, now, tag),
-            None => self.flush_hardware(tag.map_or(LocalFlush::Everything, LocalFlush::Tag)),
+            None => self.flush_hardware(LocalFlush { tag, request: FlushRequest::all() }),
         }
     }
 
@@ -450,14 +445,9 @@ impl<'a, P: Platform> Cpu<'a, P> {
     #[inline(always)]
     fn flush_requests(self, history: &FlushHistory, first: u64, now: u64, tag: Option<Tag>) {
         for generation in first..=now {
-            let pages = history.recall(generation);
-            self.flush_hardware(match (pages, tag) {
-                (Some((range, tables)), Some(tag)) => LocalFlush::Pages { tag, range, tables },
-                (Some((range, tables)), None) => LocalFlush::KernelPages { range, tables },
-                (None, Some(tag)) => LocalFlush::Tag(tag),
-                (None, None) => LocalFlush::Everything,
-            });
-            if pages.is_none() {
+            let request = history.recall(generation);
+            self.flush_hardware(LocalFlush { tag, request });
+            if request.range().is_none() {
                 return;
             }
         }

@@ -272,72 +272,124 @@ impl fmt::Display for RangeError {
 
 impl core::error::Error for RangeError {}
 
-/// The part of a space that a flush covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// These pages.
-    Pages(PageRange),
-    /// All of the space.
-    All,
-}
-
-impl Scope {
-    /// The smallest scope that holds both.
-    #[inline]
-    pub(crate) const fn cover(self, other: Scope) -> Scope {
-        match (self, other) {
-            (Scope::Pages(a), Scope::Pages(b)) => Scope::Pages(a.cover(b)),
-            _ => Scope::All,
-        }
-    }
-}
-
-/// Whether page-table pages are freed too (SD-7; Linux: `freed_tables`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PageTables {
-    /// Only leaf entries changed: CPUs that are lazy on the space may be skipped.
-    Kept,
-    /// Table pages are freed: every CPU with the root loaded must drop what its walker caches.
-    Freed,
-}
-
-/// A flush request in one word, for the history of recent requests. 0 stands for the whole space.
+/// What a flush covers: pages or everything, and whether page tables are freed too (Linux: `struct flush_tlb_info`).
 ///
-/// Bits 0..52 page number of the start, 52..60 count, 60..63 size, 63 tables. What does not fit is widened (SD-14).
-#[derive(Clone, Copy)]
-pub(crate) struct Packed(pub(crate) u64);
+/// # Examples
+/// ```
+/// use shootdown::flush::{FlushRequest, PageRange, VirtAddr};
+///
+/// let page = PageRange::page(VirtAddr(0x4000));
+/// assert_eq!(FlushRequest::pages(page).range(), Some(page));
+/// assert!(FlushRequest::all().tables_freed().frees_tables());
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct FlushRequest {
+    /// The start, which is a multiple of 4096, with the size in bits 8..11 and whether table pages are freed in bit 11.
+    place: u64,
+    /// Number of pages; 0 for everything.
+    count: u64,
+}
 
-impl Packed {
+impl FlushRequest {
+    const SIZE_SHIFT: u32 = 8;
+    const TABLES_FREED: u64 = 1 << 11;
+    /// Most pages that fit the word of a request.
     const COUNT_MAX: u64 = 0xff;
 
+    /// Covers these pages, of which only leaf entries changed: a CPU that is lazy on the space may be skipped.
     #[inline]
-    pub(crate) const fn new(scope: Scope, tables: PageTables) -> Self {
-        let tables = (matches!(tables, PageTables::Freed) as u64) << 63;
-        match scope {
-            Scope::Pages(range) if range.count <= Self::COUNT_MAX => {
-                Self(range.start >> 12 | range.count << 52 | (range.size as u64) << 60 | tables)
-            }
-            _ => Self(tables),
-        }
+    pub const fn pages(range: PageRange) -> Self {
+        Self { place: range.start | (range.size as u64) << Self::SIZE_SHIFT, count: range.count }
     }
 
-    /// Whether tables were freed.
+    /// Covers everything: a whole space, or all of kernel memory.
     #[inline]
-    pub(crate) const fn tables(self) -> PageTables {
-        if self.0 >> 63 == 1 { PageTables::Freed } else { PageTables::Kept }
+    pub const fn all() -> Self {
+        Self { place: 0, count: 0 }
     }
 
-    /// The pages and whether tables were freed; nothing where the whole space is meant.
+    /// The same, where table pages are freed too: every CPU with the root loaded must drop what its walker caches (SD-7;
+    /// Linux: `freed_tables`).
     #[inline]
-    pub(crate) const fn unpack(self) -> Option<(PageRange, PageTables)> {
-        let count = self.0 >> 52 & Self::COUNT_MAX;
-        if count == 0 {
+    pub const fn tables_freed(self) -> Self {
+        Self { place: self.place | Self::TABLES_FREED, ..self }
+    }
+
+    /// The pages; nothing for everything.
+    #[inline]
+    pub const fn range(&self) -> Option<PageRange> {
+        if self.count == 0 {
             return None;
         }
-        let size = PageSize::from_code(self.0 >> 60 & 7);
-        let range = PageRange { start: self.0 << 12, count, size };
-        Some((range, self.tables()))
+        let size = PageSize::from_code(self.place >> Self::SIZE_SHIFT & 7);
+        Some(PageRange { start: self.place & !0xfff, count: self.count, size })
     }
+
+    /// Whether table pages are freed too.
+    #[inline]
+    pub const fn frees_tables(&self) -> bool {
+        self.place & Self::TABLES_FREED != 0
+    }
+
+    /// The levels of a page's translation that must go.
+    #[inline]
+    pub const fn levels(&self) -> Levels {
+        if self.frees_tables() { Levels::All } else { Levels::Leaf }
+    }
+
+    /// The smallest request that covers both.
+    #[inline]
+    pub(crate) const fn cover(self, other: Self) -> Self {
+        let covering = match (self.range(), other.range()) {
+            (Some(a), Some(b)) => Self::pages(a.cover(b)),
+            _ => Self::all(),
+        };
+        if self.frees_tables() || other.frees_tables() { covering.tables_freed() } else { covering }
+    }
+
+    /// The same request, or everything if it has more than `ceiling` pages.
+    #[inline]
+    pub(crate) const fn up_to(self, ceiling: u64) -> Self {
+        if self.count > ceiling { Self { place: self.place & Self::TABLES_FREED, count: 0 } } else { self }
+    }
+
+    /// Everything in place of the pages. Out of line, since few requests are so long.
+    #[cold]
+    #[inline(never)]
+    const fn widened(self) -> Self {
+        self.up_to(0)
+    }
+
+    /// The request in one word, for the history of recent requests; one that does not fit is widened (SD-14).
+    ///
+    /// Bits 0..52 page number of the start, 52..60 count or 0 for everything, 60..63 size, 63 tables.
+    #[inline]
+    pub(crate) const fn to_word(self) -> u64 {
+        let Self { place, count } = if self.count <= Self::COUNT_MAX { self } else { self.widened() };
+        place.rotate_right(12) | count << 52
+    }
+
+    /// The request that [`to_word`](Self::to_word) put into a word.
+    #[inline]
+    pub(crate) const fn from_word(word: u64) -> Self {
+        Self { place: word.rotate_left(12) & !Self::COUNT_MAX, count: word >> 52 & Self::COUNT_MAX }
+    }
+}
+
+impl fmt::Debug for FlushRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (range, frees_tables) = (self.range(), self.frees_tables());
+        f.debug_struct("FlushRequest").field("range", &range).field("frees_tables", &frees_tables).finish()
+    }
+}
+
+/// Which levels of a page's translation go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Levels {
+    /// The last one: what the walker caches of the levels above may stay.
+    Leaf,
+    /// All: table pages are freed.
+    All,
 }
 
 #[cfg(all(test, not(any(shootdown_explore, shootdown_loom, shootdown_instrumented))))]
@@ -364,16 +416,17 @@ mod tests {
     }
 
     #[test]
-    fn packing_returns_the_request_or_widens_it() {
+    fn a_word_returns_the_request_or_widens_it() {
         for size in [PageSize::Size4K, PageSize::Size64K, PageSize::Size2M, PageSize::Size1G] {
-            for tables in [PageTables::Kept, PageTables::Freed] {
-                let pages = range(0xffff_8000_0000_0000 & !(size.bytes() - 1), 7, size);
-                assert_eq!(Packed::new(Scope::Pages(pages), tables).unpack(), Some((pages, tables)));
+            let pages = FlushRequest::pages(range(0xffff_8000_0000_0000 & !(size.bytes() - 1), 7, size));
+            for request in [pages, pages.tables_freed()] {
+                assert_eq!(FlushRequest::from_word(request.to_word()), request);
             }
         }
-        let long = range(0, 256, PageSize::Size4K);
-        assert_eq!(Packed::new(Scope::Pages(long), PageTables::Kept).unpack(), None);
-        assert_eq!(Packed::new(Scope::All, PageTables::Freed).unpack(), None);
+        let long = FlushRequest::pages(range(0, 256, PageSize::Size4K));
+        assert_eq!(FlushRequest::from_word(long.to_word()), FlushRequest::all());
+        let all = FlushRequest::all().tables_freed();
+        assert_eq!(FlushRequest::from_word(all.to_word()), all);
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl<P: Platform> Cpu<'_, P> {
     fn load_nothing(self) {
         let platform = self.engine.platform();
         hw::install(platform, None, Tag::NONE, OnInstall::Keep);
-        self.flush_hardware(LocalFlush::Everything);
+        self.flush_hardware(LocalFlush::EVERYTHING);
         let tags = self.tags(self.me());
         platform.tags().flushed(tags);
         platform.tags().on_unload(tags);

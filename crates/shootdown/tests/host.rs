@@ -1,6 +1,6 @@
 //! What embedders see of the engine, on a host platform where the test says which CPU runs.
 
-use shootdown::flush::{Full, Gather, LocalFlush, PageRange, PageSize, PageTables, Scope, VirtAddr};
+use shootdown::flush::{FlushRequest, Full, Gather, LocalFlush, PageRange, PageSize, VirtAddr};
 use shootdown::mask::{BorrowedMask, MaskWord, mask_words};
 use shootdown::refs::{SpaceExited, Teardown, TeardownHandle, UserRef};
 use shootdown::tags::{OnInstall, PerCpuSlots, Tag};
@@ -201,13 +201,13 @@ fn a_flush_sends_ipis_to_cpus_that_run_the_space_and_skips_the_rest() {
         engine.enter_lazy();
     });
     host.log.borrow_mut().flushes.clear();
-    engine.flush(&a, Scope::Pages(page(5)), PageTables::Kept);
+    engine.flush(&a, FlushRequest::pages(page(5)));
     let counters = host.counters(0);
     assert_eq!((counters.flushes(), counters.ipis_sent(), counters.ipis_avoided()), (1, 1, 1));
     let flushed: Vec<u32> = host.log.borrow().flushes.iter().map(|flush| flush.0).collect();
     assert_eq!(flushed, [0, 70], "the caller and the other thread, by range");
     assert_eq!(host.counters(70).selective_flushes(), 1);
-    engine.flush(&a, Scope::All, PageTables::Freed);
+    engine.flush(&a, FlushRequest::all().tables_freed());
     assert_eq!(host.counters(0).ipis_sent(), 3, "freed tables reach the lazy CPU too");
     assert_eq!(host.counters(99).evictions(), 1);
     for user in [a, b] {
@@ -256,23 +256,21 @@ fn a_gather_beside_another_flushes_what_it_looked_at_and_no_more() {
 
     let other: Gather<'_, Host, (), 1> = engine.gather(&user);
     let tag = match flushed_by(engine.gather_within(&user, page(7)))[..] {
-        [LocalFlush::Pages { tag, range, tables }] => {
-            assert_eq!(
-                (range, tables),
-                (page(7), PageTables::Freed),
-                "the peer may have cleared page 7, or its table"
-            );
+        [LocalFlush { tag: Some(tag), request }] => {
+            let expected = FlushRequest::pages(page(7)).tables_freed();
+            assert_eq!(request, expected, "the peer may have cleared page 7, or its table");
             tag
         }
         ref other => panic!("{other:?}"),
     };
+    let everything = LocalFlush { tag: Some(tag), request: FlushRequest::all().tables_freed() };
     let huge = PageRange::new(VirtAddr(0x20_0000), 1, PageSize::Size2M).expect("aligned");
     assert_eq!(
         flushed_by(engine.gather_within(&user, huge)),
-        [LocalFlush::Tag(tag)],
+        [everything],
         "the peer may have cleared any of 512 small pages"
     );
-    assert_eq!(flushed_by(engine.gather(&user)), [LocalFlush::Tag(tag)], "it may have looked anywhere");
+    assert_eq!(flushed_by(engine.gather(&user)), [everything], "it may have looked anywhere");
     other.finish();
 }
 
@@ -291,7 +289,10 @@ fn a_gather_says_how_much_room_it_has_and_flushes_everything_where_anything_chan
     assert_eq!(gather.room(), 1, "a change has no frame");
     host.log.borrow_mut().flushes.clear();
     gather.finish();
-    assert!(matches!(host.log.borrow().flushes[..], [(0, LocalFlush::Tag(_))]), "no page is left out");
+    assert!(
+        matches!(host.log.borrow().flushes[..], [(0, what)] if what.tag.is_some() && what.request.range().is_none()),
+        "no page is left out"
+    );
 }
 
 #[test]
@@ -325,7 +326,7 @@ fn a_late_target_is_reported_sent_another_ipi_and_waited_for() {
     engine.switch_to(&a);
     host.on(1, || engine.switch_to(&a));
     host.answer_after.store(9, Relaxed);
-    engine.flush(&a, Scope::All, PageTables::Kept);
+    engine.flush(&a, FlushRequest::all());
     assert_eq!(host.stalls.load(Relaxed), 2, "at 4 polls and at 8");
     assert_eq!(host.counters(0).stalls(), 2);
     assert_eq!(host.counters(1).ipis_handled(), 1);
@@ -343,11 +344,14 @@ fn a_warm_tag_is_kept_and_catches_up_by_range() {
     engine.switch_to(&a);
     assert_eq!(host.counters(0).full_flushes(), full, "nothing happened: no flush");
     engine.switch_to(&b);
-    host.on(1, || engine.flush(&a, Scope::Pages(page(7)), PageTables::Kept));
+    host.on(1, || engine.flush(&a, FlushRequest::pages(page(7))));
     host.log.borrow_mut().flushes.clear();
     engine.switch_to(&a);
     let flushes = host.log.borrow().flushes.clone();
-    assert!(matches!(flushes[..], [(0, LocalFlush::Pages { range, .. })] if range == page(7)), "{flushes:?}");
+    assert!(
+        matches!(flushes[..], [(0, what)] if what.request == FlushRequest::pages(page(7))),
+        "{flushes:?}"
+    );
     for user in [a, b] {
         let _ = user.into_handle();
     }
@@ -407,16 +411,16 @@ fn a_cpu_that_went_off_line_is_not_waited_for_and_comes_back_clean() {
     });
     assert_eq!(
         host.log.borrow().flushes,
-        [(1, LocalFlush::Everything)],
+        [(1, LocalFlush::EVERYTHING)],
         "from now on nobody asks it to flush"
     );
     host.answer_after.store(u64::MAX, Relaxed);
-    engine.flush(&a, Scope::All, PageTables::Freed);
-    engine.flush_kernel(Scope::Pages(page(9)), PageTables::Kept);
+    engine.flush(&a, FlushRequest::all().tables_freed());
+    engine.flush_kernel(FlushRequest::pages(page(9)));
     assert_eq!(host.counters(0).ipis_sent(), 0);
     host.log.borrow_mut().flushes.clear();
     host.on(1, || engine.online_cpu()).expect("fits");
-    assert_eq!(host.log.borrow().flushes, [(1, LocalFlush::Everything)]);
+    assert_eq!(host.log.borrow().flushes, [(1, LocalFlush::EVERYTHING)]);
     let _ = a.into_handle();
 }
 
@@ -434,11 +438,11 @@ fn a_flush_finds_one_cpu_among_thousands() {
     }
     let other = space_with(engine, 0x2000, words);
     host.on(64, || engine.switch_to(&other));
-    let pending = engine.send(&user, Scope::Pages(page(1)), PageTables::Kept);
+    let pending = engine.send(&user, FlushRequest::pages(page(1)));
     assert_eq!(host.log.borrow().ipis_sent, [CPUS - 1], "CPU 64 has left");
     pending.finish();
     host.on(64, || engine.switch_to(&user));
-    let pending = engine.send(&user, Scope::Pages(page(2)), PageTables::Kept);
+    let pending = engine.send(&user, FlushRequest::pages(page(2)));
     assert_eq!(host.log.borrow().ipis_sent, [64, CPUS - 1], "CPU 64 is back, under a mark that was there");
     pending.finish();
 }
@@ -448,14 +452,9 @@ fn kernel_memory_is_flushed_on_every_cpu_of_a_wide_machine() {
     let engine = machine_with(200, mask_words(200));
     let host = engine.platform();
     host.on(130, || engine.offline_cpu());
-    engine.flush_kernel(Scope::Pages(page(1)), PageTables::Kept);
-    let flushed = |cpu: u32| {
-        host.log
-            .borrow()
-            .flushes
-            .iter()
-            .any(|(on, what)| *on == cpu && matches!(what, LocalFlush::KernelPages { .. }))
-    };
+    engine.flush_kernel(FlushRequest::pages(page(1)));
+    let kernel = LocalFlush { tag: None, request: FlushRequest::pages(page(1)) };
+    let flushed = |cpu: u32| host.log.borrow().flushes.iter().any(|(on, what)| *on == cpu && *what == kernel);
     assert!((0..200).all(|cpu| flushed(cpu) != (cpu == 130)));
 }
 
@@ -494,7 +493,7 @@ fn a_flush_is_acknowledged_once_by_each_cpu_and_after_it_was_carried_out() {
     let a = space(engine, 0xa000);
     (0..2).for_each(|cpu| host.on(cpu, || engine.switch_to(&a)));
     host.log.borrow_mut().flushes.clear();
-    engine.flush(&a, Scope::Pages(page(5)), PageTables::Kept);
+    engine.flush(&a, FlushRequest::pages(page(5)));
     assert_eq!(host.log.borrow().caught_up, [(0, 1), (1, 2)]);
     let _ = a.into_handle();
 }
@@ -505,8 +504,8 @@ fn page_table_stores_are_handed_to_walkers_before_anybody_is_kicked() {
     let host = engine.platform();
     let a = space(engine, 0xa000);
     (0..2).for_each(|cpu| host.on(cpu, || engine.switch_to(&a)));
-    engine.send(&a, Scope::Pages(page(5)), PageTables::Kept).finish();
-    engine.send_kernel(Scope::Pages(page(6)), PageTables::Kept).finish();
+    engine.send(&a, FlushRequest::pages(page(5))).finish();
+    engine.send_kernel(FlushRequest::pages(page(6))).finish();
     let ipis = host.counters(0).ipis_sent();
     assert_eq!((host.log.borrow().published.as_slice(), ipis), ([0, 0].as_slice(), 2));
     let _ = a.into_handle();
@@ -520,8 +519,8 @@ fn a_cpu_that_the_platform_answers_for_is_not_waited_for() {
     (0..2).for_each(|cpu| host.on(cpu, || engine.switch_to(&a)));
     host.answered_for.store(1, Relaxed);
     host.answer_after.store(u64::MAX, Relaxed);
-    engine.flush_kernel(Scope::Pages(page(6)), PageTables::Kept);
-    engine.flush(&a, Scope::Pages(page(5)), PageTables::Kept);
+    engine.flush_kernel(FlushRequest::pages(page(6)));
+    engine.flush(&a, FlushRequest::pages(page(5)));
     assert_eq!((host.stalls.load(Relaxed), host.counters(1).ipis_handled()), (0, 0));
     let _ = a.into_handle();
 }
@@ -537,7 +536,10 @@ fn a_change_without_a_frame_is_flushed() {
     gather.changed(page(7));
     gather.finish();
     let flushes = host.log.borrow().flushes.clone();
-    assert!(matches!(flushes[..], [(0, LocalFlush::Pages { range, .. })] if range == page(7)), "{flushes:?}");
+    assert!(
+        matches!(flushes[..], [(0, what)] if what.request == FlushRequest::pages(page(7))),
+        "{flushes:?}"
+    );
     let _ = a.into_handle();
 }
 

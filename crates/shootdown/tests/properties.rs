@@ -3,9 +3,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use shootdown::flush::{
-    Full, LocalFlush, PageRange, PageSize, PageTables, Remote, RemoteFlush, Scope, VirtAddr,
-};
+use shootdown::flush::{FlushRequest, Full, LocalFlush, PageRange, PageSize, Remote, RemoteFlush, VirtAddr};
 use shootdown::mask::CpuMask;
 use shootdown::refs::{Teardown, UserRef};
 use shootdown::tags::{OnInstall, PerCpuSlots, Tag};
@@ -74,13 +72,11 @@ unsafe impl Platform for Host {
     }
     unsafe fn flush_local(&self, what: LocalFlush) {
         self.here(|cpu| {
-            cpu.tlb.retain(|&(tag, page), _| match what {
-                LocalFlush::Pages { tag: flushed, range, .. } => {
-                    tag != flushed.number() || !holds(range, page)
-                }
-                LocalFlush::Tag(flushed) => tag != flushed.number(),
-                LocalFlush::KernelPages { .. } => true,
-                LocalFlush::Everything => false,
+            cpu.tlb.retain(|&(tag, page), _| match (what.tag, what.request.range()) {
+                (Some(flushed), Some(range)) => tag != flushed.number() || !holds(range, page),
+                (Some(flushed), None) => tag != flushed.number(),
+                (None, Some(_)) => true,
+                (None, None) => false,
             });
         });
     }
@@ -299,7 +295,7 @@ impl World {
             },
             Act::Unmap(space, runs) => self.unmap(&self.users[*space], runs),
             Act::FlushAll(space) => {
-                engine.flush(&self.users[*space], Scope::All, PageTables::Kept);
+                engine.flush(&self.users[*space], FlushRequest::all());
                 self.check_mask(&self.users[*space]);
             }
             Act::Offline | Act::Online | Act::Answer => {}

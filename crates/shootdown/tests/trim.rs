@@ -1,7 +1,7 @@
 //! `trim` asks, and does not wait for ever, on a platform whose CPUs keep their bits.
 
+use shootdown::flush::FlushRequest;
 use shootdown::flush::LocalFlush;
-use shootdown::flush::{PageTables, Scope};
 use shootdown::mask::{CpuMask, OnLeave};
 use shootdown::refs::{Teardown, UserRef};
 use shootdown::tags::{OnInstall, Tag, Untagged};
@@ -140,7 +140,7 @@ fn a_cpu_that_answers_is_no_member_any_more() {
     let counters = engine.platform().local(CpuId::new(0)).counters();
     let looked_at = |user| {
         let before = counters.ipis_avoided();
-        engine.flush(user, Scope::All, PageTables::Kept);
+        engine.flush(user, FlushRequest::all());
         counters.ipis_avoided() - before
     };
     assert_eq!((looked_at(&users[0]), looked_at(&users[1])), (1, 1), "CPU 1 has been there");

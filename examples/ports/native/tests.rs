@@ -5,9 +5,9 @@ extern crate std;
 use crate::toy_kernel::Kernel;
 use core::sync::atomic::{AtomicU64, Ordering};
 use shootdown::Shootdown;
-use shootdown::flush::{PageRange, VirtAddr};
+use shootdown::flush::{Levels, PageRange, VirtAddr};
 use shootdown::mask::CpuMask;
-use shootdown::ports::{Entries, Levels, Portable, Ports};
+use shootdown::ports::{Entries, Portable, Ports};
 use std::boxed::Box;
 
 /// A machine of one CPU that counts.

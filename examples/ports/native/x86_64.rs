@@ -1,8 +1,9 @@
 //! Ports of an x86-64 machine with PCIDs, INVPCID and an xAPIC.
 
 // ANCHOR: x86
+use shootdown::flush::Levels;
 use shootdown::flush::VirtAddr;
-use shootdown::ports::{Entries, Levels, Ports};
+use shootdown::ports::{Entries, Ports};
 use shootdown::tags::OnInstall;
 use shootdown_x86_64::encode::{InvpcidDescriptor, InvpcidType, LinearWidth, Pcid, Root, cr3};
 use shootdown_x86_64::exec;

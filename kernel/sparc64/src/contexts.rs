@@ -3,7 +3,7 @@
 use crate::console::say;
 use crate::machine::{Kernel, Once};
 use crate::memory::{self, PAGES, TURNS};
-use shootdown::flush::{PageRange, PageTables, Scope};
+use shootdown::flush::{FlushRequest, PageRange};
 use shootdown::mask::CpuMask;
 use shootdown::refs::UserRef;
 use shootdown::{AddressSpace, Shootdown};
@@ -33,7 +33,9 @@ pub fn run(kernel: &'static Shootdown<Kernel>) -> bool {
     let mut processes: [Process; SPACES] = core::array::from_fn(|space| {
         let new =
             || kernel.new_space(memory::root(space), CpuMask::new()).expect("a mask of the machine's size");
-        let Ok(user) = kernel.register(OBJECTS[space].make(new)) else { panic!("a new space is registered once") };
+        let Ok(user) = kernel.register(OBJECTS[space].make(new)) else {
+            panic!("a new space is registered once")
+        };
         (0..PAGES).for_each(|page| memory::map(space, page, 0, canary(space, page, 0)));
         Process { user, epochs: [0; PAGES] }
     });
@@ -82,8 +84,8 @@ fn remap(kernel: &Shootdown<Kernel>, space: usize, process: &mut Process, page: 
     let turn = |epoch: u64| epoch as usize % TURNS;
     process.epochs[page] = old + 1;
     memory::map(space, page, turn(old + 1), canary(space, page, old + 1));
-    let pages = Scope::Pages(PageRange::page(memory::address(page)));
-    kernel.flush(&process.user, pages, PageTables::Kept);
+    let pages = FlushRequest::pages(PageRange::page(memory::address(page)));
+    kernel.flush(&process.user, pages);
     memory::poison(space, page, turn(old));
 }
 

@@ -2,7 +2,7 @@
 
 use crate::memory::{address, load, map, store, unmap};
 use crate::{machine, memory};
-use shootdown::flush::{LocalFlush, PageRange, PageTables};
+use shootdown::flush::{FlushRequest, LocalFlush, PageRange};
 use shootdown::tags::{OnInstall, Tag};
 use shootdown_sparc64::encode::Slots;
 use shootdown_sparc64::{Machine, Mmu, Strategies};
@@ -41,12 +41,12 @@ fn flush(mmu: &Mmu, what: LocalFlush) {
 }
 
 fn page(tag: Tag, page: usize) -> LocalFlush {
-    LocalFlush::Pages { tag, range: PageRange::page(address(page)), tables: PageTables::Kept }
+    LocalFlush { tag: Some(tag), request: FlushRequest::pages(PageRange::page(address(page))) }
 }
 
 /// Maps pages 0 and 1 of both spaces and reads them, so that they are in the TLB; then maps them elsewhere. Ends in `A`.
 fn both_old(mmu: &Mmu) {
-    flush(mmu, LocalFlush::Everything);
+    flush(mmu, LocalFlush::EVERYTHING);
     for place in [B, A] {
         enter(mmu, place, OnInstall::Flush);
         for page in 0..2 {
@@ -81,7 +81,7 @@ fn page_elsewhere(mmu: &Mmu) -> bool {
 
 fn context_alone(mmu: &Mmu) -> bool {
     both_old(mmu);
-    flush(mmu, LocalFlush::Tag(B.1));
+    flush(mmu, LocalFlush { tag: Some(B.1), request: FlushRequest::all() });
     reads(mmu, A, [OLD, OLD]) && reads(mmu, B, [NEW, NEW])
 }
 
@@ -92,7 +92,7 @@ fn through_primary(mmu: &Mmu) -> bool {
     let primary = unsafe { Mmu::new(strategies, memory::root(B.0)) };
     both_old(mmu);
     flush(&primary, page(B.1, 1));
-    flush(&primary, LocalFlush::Tag(A.1));
+    flush(&primary, LocalFlush { tag: Some(A.1), request: FlushRequest::all() });
     reads(mmu, A, [NEW, NEW]) && reads(mmu, B, [OLD, NEW])
 }
 
@@ -112,7 +112,7 @@ fn install_drops(mmu: &Mmu) -> bool {
 fn everything(mmu: &Mmu) -> bool {
     both_old(mmu);
     // The image is locked: if it went, nothing would run from here on.
-    flush(mmu, LocalFlush::Everything);
+    flush(mmu, LocalFlush::EVERYTHING);
     reads(mmu, A, [NEW, NEW]) && reads(mmu, B, [NEW, NEW])
 }
 

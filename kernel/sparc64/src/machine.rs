@@ -60,7 +60,7 @@ pub unsafe fn start() -> &'static Shootdown<Kernel> {
     // code, and the image is mapped in the nucleus context.
     let mmu = unsafe { Mmu::new(Strategies::new(Machine::Spitfire), memory::root(EMPTY)) };
     // SAFETY: 1. interrupts are off. What the firmware has mapped and not locked is not used any more.
-    unsafe { mmu.flush_local(LocalFlush::Everything) };
+    unsafe { mmu.flush_local(LocalFlush::EVERYTHING) };
     let storage = TagStorage { taken: &TAKEN, pinned: &[], cpus: &CPUS, caught: &[] };
     let tags = VersionedContexts::new(CONTEXTS, storage).expect("room for so many contexts");
     let engine = ENGINE.make(|| Shootdown::new(Kernel { mmu, tags, cpu: CpuLocal::new() }, CpuMask::new()));

@@ -8,7 +8,7 @@ use crate::paging;
 use crate::sched::{Flow, Task, breathe, cycle, spawn, stop, stopping};
 use crate::space::Process;
 use alloc::sync::Arc;
-use shootdown::flush::{PageRange, PageTables, Scope, VirtAddr};
+use shootdown::flush::{FlushRequest, PageRange, VirtAddr};
 
 const PAGES: u8 = 4;
 const ROUNDS: u64 = 300;
@@ -55,9 +55,9 @@ impl Counted {
     /// Sends a flush, and waits for it once everybody has answered: no time is lost between the marks.
     fn flush<const SEND: u32, const SENT: u32, const WAIT: u32, const WAITED: u32>(&self) {
         let space = self.shared.space().engine();
-        let pages = Scope::Pages(PageRange::page(VirtAddr(paging::address(0))));
+        let pages = FlushRequest::pages(PageRange::page(VirtAddr(paging::address(0))));
         mark::<SEND>();
-        let pending = ENGINE.send(space, pages, PageTables::Kept);
+        let pending = ENGINE.send(space, pages);
         mark::<SENT>();
         (0..32).for_each(|_| breathe());
         mark::<WAIT>();
@@ -67,21 +67,21 @@ impl Counted {
 
     /// Sends a flush and waits for it in one call; the plugin leaves the waiting out.
     fn flush_at_once<const BEGIN: u32, const END: u32>(&self) {
-        let pages = Scope::Pages(PageRange::page(VirtAddr(paging::address(0))));
+        let pages = FlushRequest::pages(PageRange::page(VirtAddr(paging::address(0))));
         mark::<BEGIN>();
-        ENGINE.flush(self.shared.space().engine(), pages, PageTables::Kept);
+        ENGINE.flush(self.shared.space().engine(), pages);
         mark::<END>();
     }
 
     /// What this CPU does by itself.
     fn alone(&self) {
         let (shared, alone) = (self.shared.user(), self.alone.user());
-        let pages = Scope::Pages(PageRange::page(VirtAddr(paging::address(0))));
+        let pages = FlushRequest::pages(PageRange::page(VirtAddr(paging::address(0))));
         mark::<10>();
         ENGINE.switch_to(alone);
         mark::<11>();
         mark::<0>();
-        ENGINE.flush(self.alone.space().engine(), pages, PageTables::Kept);
+        ENGINE.flush(self.alone.space().engine(), pages);
         mark::<1>();
         mark::<12>();
         ENGINE.enter_lazy();

@@ -12,7 +12,7 @@ use crate::{arch, sched};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
-use shootdown::flush::{PageRange, PageTables, Scope, VirtAddr};
+use shootdown::flush::{FlushRequest, PageRange, VirtAddr};
 
 const PAGES: u8 = 16;
 /// Whose canary the page of the kernel's window carries.
@@ -65,7 +65,7 @@ impl Task for KernelRemap {
         let flush = || {
             let range = PageRange::page(VirtAddr(KERNEL_WINDOW));
             let number = findings::removed(None, range);
-            ENGINE.flush_kernel(Scope::Pages(range), PageTables::Kept);
+            ENGINE.flush_kernel(FlushRequest::pages(range));
             findings::reused(number);
         };
         kernel_window_entry().store(0, Ordering::Release);

@@ -7,7 +7,7 @@ macro_rules! operations {
         pub mod $module {
             #[allow(unused_imports, reason = "each platform needs some")]
             use super::*;
-            use shootdown::flush::{Full, Gather, PageRange, PageTables, Pending, PendingFrames, Scope};
+            use shootdown::flush::{FlushRequest, Full, Gather, PageRange, Pending, PendingFrames};
             use shootdown::mask::CpuMask;
             use shootdown::refs::{SpaceExited, StructRef, Teardown, UserRef};
             use shootdown::{AddressSpace, EngineError, Platform, Shootdown};
@@ -32,14 +32,14 @@ macro_rules! operations {
                     // SAFETY: 1. and 2. nothing of it runs.
                     unsafe { engine.handle_ipi() }
                 }
-                flush(engine: &Engine, space: &Space, scope: Scope, tables: PageTables) { engine.flush(space, scope, tables) }
-                send(engine: &'static Engine, space: &'static Space, scope: Scope, tables: PageTables) -> Pending<'static, P> {
-                    engine.send(space, scope, tables)
+                flush(engine: &Engine, space: &Space, request: FlushRequest) { engine.flush(space, request) }
+                send(engine: &'static Engine, space: &'static Space, request: FlushRequest) -> Pending<'static, P> {
+                    engine.send(space, request)
                 }
                 finish(pending: Pending<'static, P>) { pending.finish() }
-                flush_kernel(engine: &Engine, scope: Scope, tables: PageTables) { engine.flush_kernel(scope, tables) }
-                send_kernel(engine: &'static Engine, scope: Scope, tables: PageTables) -> Pending<'static, P> {
-                    engine.send_kernel(scope, tables)
+                flush_kernel(engine: &Engine, request: FlushRequest) { engine.flush_kernel(request) }
+                send_kernel(engine: &'static Engine, request: FlushRequest) -> Pending<'static, P> {
+                    engine.send_kernel(request)
                 }
                 gather(engine: &'static Engine, space: &'static Space) -> Open { engine.gather(space) }
                 gather_within(engine: &'static Engine, space: &'static Space, range: PageRange) -> Open {

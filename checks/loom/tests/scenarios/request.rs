@@ -2,7 +2,7 @@
 
 use crate::support::Start::{Kernel, Lazy, User};
 use crate::support::{Cpu, Plain, TABLE, Tagged, page, run_and_touch, scenario};
-use shootdown_under_loom::flush::{PageTables, Scope};
+use shootdown_under_loom::flush::FlushRequest;
 
 /// SD-6: a second request finds an IPI pending, or just taken.
 pub fn coalesced_ipis() {
@@ -76,8 +76,8 @@ pub fn recall_vs_record() {
         .cpu(Kernel, |cpu| run_and_touch(cpu, 0, TABLE))
         .before(|machine| {
             // Generations 2 and 3: the next request takes the place of the first, which named another page.
-            machine.on(0).engine().flush(machine.on(0).space(0), Scope::Pages(page(0)), PageTables::Kept);
-            machine.on(0).engine().flush(machine.on(0).space(0), Scope::Pages(page(0)), PageTables::Kept);
+            machine.on(0).engine().flush(machine.on(0).space(0), FlushRequest::pages(page(0)));
+            machine.on(0).engine().flush(machine.on(0).space(0), FlushRequest::pages(page(0)));
             machine.on(1).run(0);
             machine.on(1).go_lazy();
         })
@@ -94,7 +94,7 @@ pub fn recall_vs_overwrite() {
         .before(|machine| {
             // Generations 2 and 3, of which the lazy CPU is not told; the page of the first is reused.
             machine.on(0).unmap(0, 1);
-            machine.on(0).engine().flush(machine.on(0).space(0), Scope::Pages(page(3)), PageTables::Kept);
+            machine.on(0).engine().flush(machine.on(0).space(0), FlushRequest::pages(page(3)));
         })
         .preemptions(3)
         .explore();
@@ -106,13 +106,13 @@ pub fn record_vs_record() {
     scenario::<Tagged>()
         .space(2, 1)
         .cpu(User(0), |cpu| {
-            let pending = cpu.engine().send(cpu.space(0), Scope::Pages(page(0)), PageTables::Kept);
+            let pending = cpu.engine().send(cpu.space(0), FlushRequest::pages(page(0)));
             cpu.touch(1);
             pending.finish();
             cpu.touch(1);
         })
         .cpu(Kernel, |cpu| {
-            let first = cpu.engine().send(cpu.space(0), Scope::Pages(page(5)), PageTables::Kept);
+            let first = cpu.engine().send(cpu.space(0), FlushRequest::pages(page(5)));
             let second = cpu.send_unmap(0, 1);
             second.finish();
             first.finish();

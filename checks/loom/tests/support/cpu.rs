@@ -3,7 +3,7 @@
 use super::hw::{Hw, Kind, Mask};
 use super::machine::{KERNEL, Machine, page};
 use super::memory::{Memory, Owned};
-use shootdown_under_loom::flush::{Gather, PageTables, PendingFrames, Scope};
+use shootdown_under_loom::flush::{FlushRequest, Gather, PendingFrames};
 use shootdown_under_loom::refs::{SpaceHandle, StructHandle, StructRef, UserHandle, UserRef};
 use shootdown_under_loom::{AddressSpace, Shootdown};
 use std::sync::atomic::Ordering::Relaxed;
@@ -145,7 +145,7 @@ impl<'m, K: Kind> Cpu<'m, K> {
         let word = &self.hw().kernel[which];
         let frame = word.load(Relaxed) as usize - 1;
         word.store(0, Relaxed);
-        self.engine().flush_kernel(Scope::Pages(page(KERNEL + which)), PageTables::Kept);
+        self.engine().flush_kernel(FlushRequest::pages(page(KERNEL + which)));
         self.hw().memory[frame].reused();
     }
 

@@ -3,7 +3,7 @@
 use super::machine::{KERNEL, Machine, Object, TABLE};
 use super::memory::{Blame, Memory};
 use loom::sync::atomic::{AtomicU64, AtomicUsize};
-use shootdown_under_loom::flush::{LocalFlush, PageRange, PageTables, Scope};
+use shootdown_under_loom::flush::{FlushRequest, LocalFlush, PageRange};
 use shootdown_under_loom::mask::{MaskStore, MaskSummary, MaskWord, OnLeave};
 use shootdown_under_loom::refs::Teardown;
 use shootdown_under_loom::tags::{OnInstall, PerCpuSlots, Tag, TagPolicy, Untagged};
@@ -397,21 +397,22 @@ unsafe impl<K: Kind> Platform for Hw<K> {
     }
 
     unsafe fn flush_local(&self, what: LocalFlush) {
-        self.inside(|inside| match what {
-            LocalFlush::Pages { tag, range, tables } => {
+        let leaves = !what.request.frees_tables();
+        self.inside(|inside| match (what.tag, what.request.range()) {
+            (Some(tag), Some(range)) => {
                 let tag = tag.number();
                 inside.entries.retain(|entry| entry.tag != Some(tag) || !holds(range, entry.page));
-                inside.walks.retain(|walk| walk.0 != tag || tables == PageTables::Kept);
+                inside.walks.retain(|walk| walk.0 != tag || leaves);
             }
-            LocalFlush::Tag(tag) => {
+            (Some(tag), None) => {
                 inside.entries.retain(|entry| entry.tag != Some(tag.number()));
                 inside.walks.retain(|walk| walk.0 != tag.number());
             }
-            LocalFlush::KernelPages { range, .. } => {
+            (None, Some(range)) => {
                 let hit = |entry: &Entry| entry.page >= KERNEL && holds(range, entry.page);
                 inside.entries.retain(|entry| !hit(entry));
             }
-            LocalFlush::Everything => {
+            (None, None) => {
                 inside.entries.clear();
                 inside.walks.clear();
             }
@@ -458,6 +459,6 @@ unsafe impl<K: Kind> Platform for Hw<K> {
         for core in &self.cores {
             core.inside.lock().expect("no panic under this lock").halted = false;
         }
-        std::mem::forget(self.machine().engine.send_kernel(Scope::All, PageTables::Kept));
+        std::mem::forget(self.machine().engine.send_kernel(FlushRequest::all()));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::encode::{Granule, Ttl, Vmid, Width, by_ipa};
 use crate::plan::{Errata, RANGE_CEILING, Run};
-use shootdown::flush::{LocalFlush, PageRange, Scope};
+use shootdown::flush::{FlushRequest, LocalFlush, PageRange};
 use shootdown::tags::Tag;
 
 /// How stage 2 is set up. A space of the engine is a guest, its addresses are intermediate physical ones, its tag a VMID.
@@ -39,26 +39,22 @@ impl Guests {
 
     /// Chooses what goes from one CPU for `what`.
     pub const fn local(&self, what: LocalFlush) -> GuestFlush {
-        match what {
-            LocalFlush::Pages { tag, range, .. } => self.flush(Some(tag), Scope::Pages(range)),
-            LocalFlush::Tag(tag) => self.flush(Some(tag), Scope::All),
-            // A hypervisor's own memory is not stage 2's; who asks for it here gets everything there is.
-            LocalFlush::KernelPages { .. } | LocalFlush::Everything => GuestFlush::All,
-        }
+        // A hypervisor's own memory is not stage 2's: a request for it, which has no tag, drops everything there is.
+        self.flush(what.tag, what.request)
     }
 
     /// Chooses what goes from all CPUs; `tag` is the guest's on all of them, if it has one such.
     ///
     /// `TLBI IPAS2E1` drops entries of all levels, so whether tables were freed makes no difference.
-    pub const fn flush(&self, tag: Option<Tag>, scope: Scope) -> GuestFlush {
+    pub const fn flush(&self, tag: Option<Tag>, request: FlushRequest) -> GuestFlush {
         let Some(tag) = tag else { return GuestFlush::All };
         let Ok(vmid) = Vmid::new(tag.number(), self.vmid) else { return GuestFlush::All };
-        match scope {
-            Scope::Pages(range) => match GuestPages::of(range, self.granule) {
+        match request.range() {
+            Some(range) => match GuestPages::of(range, self.granule) {
                 Some(pages) => GuestFlush::Pages(vmid, pages),
                 None => GuestFlush::Guest(vmid),
             },
-            Scope::All => GuestFlush::Guest(vmid),
+            None => GuestFlush::Guest(vmid),
         }
     }
 }
@@ -97,7 +93,7 @@ impl Iterator for GuestPages {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shootdown::flush::{PageSize, PageTables, VirtAddr};
+    use shootdown::flush::{FlushRequest, PageSize, VirtAddr};
 
     const GUESTS: Guests = Guests { granule: Granule::Size4K, vmid: Width::Bits8, errata: Errata::None };
 
@@ -106,7 +102,7 @@ mod tests {
     }
 
     fn pages(range: PageRange) -> Option<impl Iterator<Item = u64>> {
-        match GUESTS.flush(Some(Tag::new(7)), Scope::Pages(range)) {
+        match GUESTS.flush(Some(Tag::new(7)), FlushRequest::pages(range)) {
             GuestFlush::Pages(vmid, pages) => {
                 assert_eq!(vmid.number(), 7);
                 Some(pages)
@@ -139,21 +135,28 @@ mod tests {
     fn tags_that_are_no_vmid_drop_all_guests() {
         let tag = Tag::new(0x100);
         assert_eq!(GUESTS.vmid(tag), Vmid::SHARED);
-        assert_eq!(GUESTS.flush(Some(tag), Scope::All), GuestFlush::All);
-        assert_eq!(GUESTS.flush(None, Scope::All), GuestFlush::All);
-        assert_eq!(GUESTS.local(LocalFlush::Tag(tag)), GuestFlush::All);
+        assert_eq!(GUESTS.flush(Some(tag), FlushRequest::all()), GuestFlush::All);
+        assert_eq!(GUESTS.flush(None, FlushRequest::all()), GuestFlush::All);
+        assert_eq!(
+            GUESTS.local(LocalFlush { tag: Some(tag), request: FlushRequest::all() }),
+            GuestFlush::All
+        );
     }
 
     #[test]
     fn local_requests_are_the_same_ones() {
         let (tag, range) = (Tag::new(7), PageRange::page(VirtAddr(0x5000)));
         let vmid = GUESTS.vmid(tag);
-        for tables in [PageTables::Kept, PageTables::Freed] {
-            let flush = GUESTS.local(LocalFlush::Pages { tag, range, tables });
-            assert_eq!(flush, GUESTS.flush(Some(tag), Scope::Pages(range)));
-            assert_eq!(GUESTS.local(LocalFlush::KernelPages { range, tables }), GuestFlush::All);
+        let pages = FlushRequest::pages(range);
+        for request in [pages, pages.tables_freed()] {
+            let flush = GUESTS.local(LocalFlush { tag: Some(tag), request });
+            assert_eq!(flush, GUESTS.flush(Some(tag), pages));
+            assert_eq!(GUESTS.local(LocalFlush { tag: None, request }), GuestFlush::All);
         }
-        assert_eq!(GUESTS.local(LocalFlush::Tag(tag)), GuestFlush::Guest(vmid));
-        assert_eq!(GUESTS.local(LocalFlush::Everything), GuestFlush::All);
+        assert_eq!(
+            GUESTS.local(LocalFlush { tag: Some(tag), request: FlushRequest::all() }),
+            GuestFlush::Guest(vmid)
+        );
+        assert_eq!(GUESTS.local(LocalFlush::EVERYTHING), GuestFlush::All);
     }
 }

@@ -6,7 +6,7 @@ use crate::features::AsidIn;
 use crate::ops::{Form, Ops, Tlbi};
 use crate::plan::{Errata, Roots, Strategies};
 use shootdown::Platform;
-use shootdown::flush::{LocalFlush, PageTables, Remote, RemoteFlush, Scope};
+use shootdown::flush::{FlushRequest, LocalFlush, Remote, RemoteFlush};
 use shootdown::tags::{OnInstall, Tag, TagBroadcast};
 
 /// Bodies of the methods of a [`Platform`] that touch the hardware. One value for all CPUs, so that they agree.
@@ -84,7 +84,7 @@ impl Mmu {
     #[inline]
     pub fn flush_remote<P: Platform>(&self, what: &RemoteFlush<'_, P>) -> Remote {
         let tag = what.space.and(what.tag);
-        match self.strategies.remote(tag, what.scope, what.tables) {
+        match self.strategies.remote(tag, what.request) {
             Some(ops) => {
                 self.broadcast(ops);
                 Remote::Done
@@ -175,7 +175,7 @@ pub struct Broadcaster(Mmu);
 // SAFETY: 1. one is made where broadcasts reach all CPUs, and then there is a TLBI for everything, which a DSB waits for.
 unsafe impl TagBroadcast for Broadcaster {
     fn flush_all_tags(&self) {
-        if let Some(ops) = self.0.strategies.remote(None, Scope::All, PageTables::Freed) {
+        if let Some(ops) = self.0.strategies.remote(None, FlushRequest::all().tables_freed()) {
             self.0.broadcast(ops);
         }
     }

@@ -1,7 +1,7 @@
 //! TLBI instructions, one after the other.
 
 use crate::encode::{Asid, Chunk, Chunks, Ttl, by_address, by_asid};
-use shootdown::flush::{PageTables, VirtAddr};
+use shootdown::flush::{Levels, VirtAddr};
 
 /// A TLBI, by its name without the suffix for its reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub(crate) enum Owner {
 pub struct Ops {
     left: Left,
     owner: Owner,
-    tables: PageTables,
+    levels: Levels,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -63,31 +63,31 @@ pub(crate) enum Left {
 }
 
 impl Ops {
-    pub(crate) const fn new(left: Left, owner: Owner, tables: PageTables) -> Self {
-        Self { left, owner, tables }
+    pub(crate) const fn new(left: Left, owner: Owner, levels: Levels) -> Self {
+        Self { left, owner, levels }
     }
 
     pub(crate) const fn whole(owner: Owner) -> Self {
-        Self { left: Left::Whole, owner, tables: PageTables::Freed }
+        Self { left: Left::Whole, owner, levels: Levels::All }
     }
 
     #[inline]
     fn by_page(&self, page: VirtAddr) -> Tlbi {
-        let form = match (self.owner, self.tables) {
-            (Owner::One(_), PageTables::Freed) => Form::Va,
-            (Owner::One(_), PageTables::Kept) => Form::VaLeaf,
-            (Owner::All, PageTables::Freed) => Form::VaAll,
-            (Owner::All, PageTables::Kept) => Form::VaAllLeaf,
+        let form = match (self.owner, self.levels) {
+            (Owner::One(_), Levels::All) => Form::Va,
+            (Owner::One(_), Levels::Leaf) => Form::VaLeaf,
+            (Owner::All, Levels::All) => Form::VaAll,
+            (Owner::All, Levels::Leaf) => Form::VaAllLeaf,
         };
         Tlbi { form, operand: by_address(page, self.asid(), Ttl::ANY) }
     }
 
     fn by_range(&self, operand: u64) -> Tlbi {
-        let form = match (self.owner, self.tables) {
-            (Owner::One(_), PageTables::Freed) => Form::Range,
-            (Owner::One(_), PageTables::Kept) => Form::RangeLeaf,
-            (Owner::All, PageTables::Freed) => Form::RangeAll,
-            (Owner::All, PageTables::Kept) => Form::RangeAllLeaf,
+        let form = match (self.owner, self.levels) {
+            (Owner::One(_), Levels::All) => Form::Range,
+            (Owner::One(_), Levels::Leaf) => Form::RangeLeaf,
+            (Owner::All, Levels::All) => Form::RangeAll,
+            (Owner::All, Levels::Leaf) => Form::RangeAllLeaf,
         };
         Tlbi { form, operand }
     }

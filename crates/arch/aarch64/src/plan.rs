@@ -3,7 +3,7 @@
 use crate::encode::{Asid, Chunks, RANGE_PAGES_MAX, Root, Ttl, ttbr};
 use crate::features::{AsidIn, Features, Translation};
 use crate::ops::{Left, Ops, Owner};
-use shootdown::flush::{LocalFlush, PageRange, PageTables, Scope, VirtAddr};
+use shootdown::flush::{FlushRequest, Levels, LocalFlush, PageRange, VirtAddr};
 use shootdown::tags::{OnInstall, Tag};
 
 /// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`] and the default of
@@ -82,12 +82,7 @@ impl Strategies {
     /// Chooses the instructions for `what`.
     #[inline]
     pub const fn local(&self, what: LocalFlush) -> Ops {
-        match what {
-            LocalFlush::Pages { tag, range, tables } => self.pages(range, self.owner(tag), tables),
-            LocalFlush::Tag(tag) => Ops::whole(self.owner(tag)),
-            LocalFlush::KernelPages { range, tables } => self.pages(range, Owner::All, tables),
-            LocalFlush::Everything => Ops::whole(Owner::All),
-        }
+        self.ops(what.tag, what.request)
     }
 
     /// Whether broadcasts are used: whether tags may rest on them.
@@ -98,20 +93,24 @@ impl Strategies {
     /// Chooses the broadcasts for a request, or nothing if IPIs are used. `tag` is the one under which all CPUs run the
     /// space; nothing where each numbers spaces for itself, and for kernel memory.
     #[inline]
-    pub const fn remote(&self, tag: Option<Tag>, scope: Scope, tables: PageTables) -> Option<Ops> {
+    pub const fn remote(&self, tag: Option<Tag>, request: FlushRequest) -> Option<Ops> {
+        if self.broadcast { Some(self.ops(tag, request)) } else { None }
+    }
+
+    #[inline]
+    const fn ops(&self, tag: Option<Tag>, request: FlushRequest) -> Ops {
         let owner = match tag {
             Some(tag) => self.owner(tag),
             None => Owner::All,
         };
-        match (self.broadcast, scope) {
-            (false, _) => None,
-            (true, Scope::Pages(range)) => Some(self.pages(range, owner, tables)),
-            (true, Scope::All) => Some(Ops::whole(owner)),
+        match request.range() {
+            Some(range) => self.pages(range, owner, request.levels()),
+            None => Ops::whole(owner),
         }
     }
 
     #[inline]
-    const fn pages(&self, range: PageRange, owner: Owner, tables: PageTables) -> Ops {
+    const fn pages(&self, range: PageRange, owner: Owner, levels: Levels) -> Ops {
         let granule = self.translation.granule_of(range.start());
         let granules = Run::of(range, granule.shift());
         let asid = match owner {
@@ -121,14 +120,14 @@ impl Strategies {
         if self.ranges && granules.count > 1 && granules.count <= RANGE_PAGES_MAX {
             if let Ok(chunks) = Chunks::new(VirtAddr(granules.first), granules.count, granule, asid, Ttl::ANY)
             {
-                return Ops::new(Left::Chunks(chunks), owner, tables);
+                return Ops::new(Left::Chunks(chunks), owner, levels);
             }
         }
         let Run { first: next, count, shift } = Run::of(range, granule.stride(range.size()).shift());
         if count > self.ceiling {
             return Ops::whole(owner);
         }
-        Ops::new(Left::Pages { next, stride: 1 << shift, count }, owner, tables)
+        Ops::new(Left::Pages { next, stride: 1 << shift, count }, owner, levels)
     }
 
     /// Chooses how to load a root, or for `None` the empty one, on a CPU that has `current` loaded.

@@ -70,7 +70,7 @@ impl Stage2 {
         // DSB waits for what this very CPU asked: the thread must not move in between. SAFETY: 1. the caller of `new`
         // ensures it.
         let daif = unsafe { exec::interrupts_off() };
-        self.carry_out(self.guests.flush(tag, what.scope));
+        self.carry_out(self.guests.flush(tag, what.request));
         if daif & crate::encode::DAIF_I == 0 {
             // SAFETY: 1. as above; they were on before.
             unsafe { exec::interrupts_on() };

@@ -102,7 +102,7 @@ impl Mmu {
     #[inline]
     pub fn flush_remote<P: Platform>(&self, what: &RemoteFlush<'_, P>) -> Remote {
         let tag = what.space.and(what.tag);
-        let Some(call) = self.strategies.remote(tag, what.scope, what.tables) else {
+        let Some(call) = self.strategies.remote(tag, what.request) else {
             return Remote::NeedsIpi;
         };
         // SAFETY: 1. the caller of `new` ensures it; 2. a fence changes no memory.

@@ -1,7 +1,7 @@
 //! Which instructions carry a request out.
 
 use crate::encode::{Asid, Harts, Mode, Root, SbiCall, Span, remote_fence, satp};
-use shootdown::flush::{LocalFlush, PageRange, PageSize, PageTables, Scope, VirtAddr};
+use shootdown::flush::{FlushRequest, Levels, LocalFlush, PageRange, PageSize, VirtAddr};
 use shootdown::tags::{OnInstall, Tag};
 
 /// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`] and the default of
@@ -96,33 +96,27 @@ impl Strategies {
     /// Chooses the instructions for `what`.
     #[inline]
     pub const fn local(&self, what: LocalFlush) -> Step {
-        match what {
-            LocalFlush::Pages { tag, range, tables } => match (self.exact(tag), self.leaves(range, tables)) {
-                (Some(asid), Some(pages)) => Step::Pages(pages, asid),
-                (Some(asid), None) => Step::Asid(asid),
-                (None, _) => Step::All,
-            },
-            LocalFlush::Tag(tag) => match self.exact(tag) {
-                Some(asid) => Step::Asid(asid),
-                None => Step::All,
-            },
-            LocalFlush::KernelPages { range, tables } => match self.leaves(range, tables) {
+        let leaves = self.leaves(what.request);
+        let Some(tag) = what.tag else {
+            return match leaves {
                 Some(pages) => Step::PagesOfAll(pages),
                 None => Step::All,
-            },
-            LocalFlush::Everything => Step::All,
+            };
+        };
+        match (self.exact(tag), leaves) {
+            (Some(asid), Some(pages)) => Step::Pages(pages, asid),
+            (Some(asid), None) => Step::Asid(asid),
+            (None, _) => Step::All,
         }
     }
 
-    /// The pages of `range`, unless they are too many, or tables were freed: a fence with an address orders leaf entries
+    /// The pages of a request, unless they are too many, or tables were freed: a fence with an address orders leaf entries
     /// alone (Priv, SFENCE.VMA).
     #[inline]
-    const fn leaves(&self, range: PageRange, tables: PageTables) -> Option<Pages> {
+    const fn leaves(&self, request: FlushRequest) -> Option<Pages> {
+        let (Some(range), Levels::Leaf) = (request.range(), request.levels()) else { return None };
         let pages = Pages::of(range);
-        match tables {
-            PageTables::Kept if pages.count <= self.ceiling && pages.valid(self.mode) => Some(pages),
-            _ => None,
-        }
+        if pages.count <= self.ceiling && pages.valid(self.mode) { Some(pages) } else { None }
     }
 
     /// Chooses how to load a root on a hart that has `current` loaded.
@@ -150,15 +144,11 @@ impl Strategies {
 
     /// Builds the remote fence for a request, or nothing where the firmware offers none. `tag` is the one under which all
     /// harts run the space; nothing where each numbers spaces for itself, and for kernel memory.
-    pub const fn remote(&self, tag: Option<Tag>, scope: Scope, tables: PageTables) -> Option<SbiCall> {
+    pub const fn remote(&self, tag: Option<Tag>, request: FlushRequest) -> Option<SbiCall> {
         if !self.sbi_fences {
             return None;
         }
-        let leaves = match scope {
-            Scope::Pages(range) => self.leaves(range, tables),
-            Scope::All => None,
-        };
-        let span = match leaves {
+        let span = match self.leaves(request) {
             Some(pages) => pages.span(),
             None => Span::All,
         };

@@ -58,19 +58,14 @@ impl Strategies {
     /// Chooses the instructions for `what`. Nothing caches tables here, so whether tables were freed makes no difference.
     #[inline]
     pub const fn local(&self, what: LocalFlush) -> Step {
-        match what {
-            LocalFlush::Pages { tag, range, .. } => {
-                let (pages, context) = (Pages::of(range), self.context(tag));
-                if pages.count > self.ceiling { Step::Context(context) } else { Step::Pages(pages, context) }
-            }
-            LocalFlush::Tag(tag) => Step::Context(self.context(tag)),
-            LocalFlush::KernelPages { range, .. } => {
-                let pages = Pages::of(range);
-                // A demap of context 0 would leave global entries.
-                if pages.count > self.ceiling { Step::All } else { Step::Pages(pages, Context::KERNEL) }
-            }
-            LocalFlush::Everything => Step::All,
-        }
+        let (context, whole) = match what.tag {
+            Some(tag) => (self.context(tag), Step::Context(self.context(tag))),
+            // A demap of context 0 would leave global entries.
+            None => (Context::KERNEL, Step::All),
+        };
+        let Some(range) = what.request.range() else { return whole };
+        let pages = Pages::of(range);
+        if pages.count > self.ceiling { whole } else { Step::Pages(pages, context) }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::encode::{CR4_PCIDE, CR4_PGE, InvpcidDescriptor, InvpcidType, Pcid, Ro
 use crate::exec;
 use crate::plan::{Broadcast, Pages, Plan, Step, Strategies, Tagging, Target};
 use shootdown::Platform;
-use shootdown::flush::{LocalFlush, PageTables, Remote, RemoteFlush, Scope};
+use shootdown::flush::{FlushRequest, LocalFlush, Remote, RemoteFlush};
 use shootdown::tags::{OnInstall, Tag, TagBroadcast};
 
 /// Bodies of the methods of a [`Platform`] that touch the hardware. One value for all CPUs, so that they agree.
@@ -92,7 +92,7 @@ impl Mmu {
     #[inline]
     pub fn flush_remote<P: Platform>(&self, what: &RemoteFlush<'_, P>) -> Remote {
         let whose = if what.space.is_some() { Target::Space(what.tag) } else { Target::Kernel };
-        match self.strategies.broadcast(whose, what.scope, what.tables) {
+        match self.strategies.broadcast(whose, what.request) {
             Some(requests) => {
                 broadcast(requests);
                 Remote::Done
@@ -167,7 +167,7 @@ pub struct Broadcaster(Mmu);
 // SAFETY: 1. one is made where INVLPGB exists, and then there is a request for everything, which TLBSYNC waits for.
 unsafe impl TagBroadcast for Broadcaster {
     fn flush_all_tags(&self) {
-        let all = self.0.strategies.broadcast(Target::Space(None), Scope::All, PageTables::Freed);
+        let all = self.0.strategies.broadcast(Target::Space(None), FlushRequest::all().tables_freed());
         if let Some(requests) = all {
             broadcast(requests);
         }

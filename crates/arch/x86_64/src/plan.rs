@@ -2,7 +2,7 @@
 
 use crate::encode::{Depth, Globals, Invlpgb, LinearWidth, Pcid, Stride, Under};
 use crate::features::Features;
-use shootdown::flush::{LocalFlush, PageRange, PageSize, PageTables, Scope, VirtAddr};
+use shootdown::flush::{FlushRequest, Levels, LocalFlush, PageRange, PageSize, VirtAddr};
 use shootdown::tags::Tag;
 
 /// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`] and the default of
@@ -137,17 +137,17 @@ impl Strategies {
     /// Chooses the instructions for `what` on a CPU that has `current` loaded.
     #[inline]
     pub const fn local(&self, what: LocalFlush, current: Pcid) -> Plan {
-        match what {
-            LocalFlush::Pages { tag, range, tables } => match self.exact(tag) {
-                Some(pcid) => self.user_pages(pcid, range, tables, current),
+        let (range, levels) = (what.request.range(), what.request.levels());
+        let Some(tag) = what.tag else {
+            return match range {
+                Some(range) => self.kernel_pages(range, levels),
                 None => self.everything(),
-            },
-            LocalFlush::Tag(tag) => match self.exact(tag) {
-                Some(pcid) => self.context(pcid, current),
-                None => self.everything(),
-            },
-            LocalFlush::KernelPages { range, tables } => self.kernel_pages(range, tables),
-            LocalFlush::Everything => self.everything(),
+            };
+        };
+        match (self.exact(tag), range) {
+            (Some(pcid), Some(range)) => self.user_pages(pcid, range, levels, current),
+            (Some(pcid), None) => self.context(pcid, current),
+            (None, _) => self.everything(),
         }
     }
 
@@ -161,21 +161,21 @@ impl Strategies {
     }
 
     #[inline]
-    const fn user_pages(&self, pcid: Pcid, range: PageRange, tables: PageTables, current: Pcid) -> Plan {
+    const fn user_pages(&self, pcid: Pcid, range: PageRange, levels: Levels, current: Pcid) -> Plan {
         let Some(pages) = self.one_by_one(range) else { return self.context(pcid, current) };
         let is_current = pcid.number() == current.number();
-        match (self.tagging, tables) {
+        match (self.tagging, levels) {
             // INVLPG drops the paging-structure caches of the current PCID, whatever the address (SDM 4.10.4.1).
             (Tagging::None, _) => Plan::of(pages, Step::Invlpg, None),
             (Tagging::Pcid, _) if is_current => Plan::of(pages, Step::Invlpg, None),
-            (Tagging::Pcid, PageTables::Kept) if self.invpcid => {
+            (Tagging::Pcid, Levels::Leaf) if self.invpcid => {
                 Plan::of(pages, Step::InvpcidAddress(pcid), None)
             }
-            (Tagging::Pairs, PageTables::Kept) if is_current => {
+            (Tagging::Pairs, Levels::Leaf) if is_current => {
                 Plan::of(pages, Step::Invlpg, Some(Step::InvpcidAddress(pcid.user_half())))
             }
             // INVPCID of an address promises nothing for tables above other addresses.
-            (Tagging::Pairs, PageTables::Freed) if is_current => {
+            (Tagging::Pairs, Levels::All) if is_current => {
                 Plan::of(pages, Step::Invlpg, Some(Step::InvpcidContext(pcid.user_half())))
             }
             (Tagging::Pcid | Tagging::Pairs, _) => self.context(pcid, current),
@@ -196,11 +196,11 @@ impl Strategies {
         }
     }
 
-    const fn kernel_pages(&self, range: PageRange, tables: PageTables) -> Plan {
+    const fn kernel_pages(&self, range: PageRange, levels: Levels) -> Plan {
         let Some(pages) = self.one_by_one(range) else { return self.everything() };
-        match (self.tagging, self.kernel, tables) {
+        match (self.tagging, self.kernel, levels) {
             (Tagging::None, _, _) => Plan::of(pages, Step::Invlpg, None),
-            (Tagging::Pcid | Tagging::Pairs, KernelMappings::Global, PageTables::Kept) => {
+            (Tagging::Pcid | Tagging::Pairs, KernelMappings::Global, Levels::Leaf) => {
                 Plan::of(pages, Step::Invlpg, None)
             }
             // Each PCID has its own translations, or its own cached entries of the tables: those are never global.
@@ -233,7 +233,7 @@ impl Strategies {
 
     /// Chooses the broadcasts for a request, or nothing where they are not used.
     #[inline]
-    pub const fn broadcast(&self, whose: Target, scope: Scope, tables: PageTables) -> Option<Broadcast> {
+    pub const fn broadcast(&self, whose: Target, request: FlushRequest) -> Option<Broadcast> {
         let Some(most) = self.invlpgb else { return None };
         let globals = match whose {
             Target::Space(_) => Globals::Excepted,
@@ -247,16 +247,16 @@ impl Strategies {
             // Each CPU numbers spaces for itself.
             Target::Space(None) | Target::Kernel => Under::All,
         };
-        let left = match scope {
-            Scope::Pages(range) => match self.one_by_one(range) {
+        let left = match request.range() {
+            Some(range) => match self.one_by_one(range) {
                 Some(pages) => Left::Pages(pages),
                 None => Left::All,
             },
-            Scope::All => Left::All,
+            None => Left::All,
         };
-        let depth = match tables {
-            PageTables::Kept => Depth::Final,
-            PageTables::Freed => Depth::PageTables,
+        let depth = match request.levels() {
+            Levels::Leaf => Depth::Final,
+            Levels::All => Depth::PageTables,
         };
         Some(Broadcast { left, limits: (most, self.width), depth, globals, under })
     }

@@ -2,7 +2,7 @@
 
 use super::rivals::Threads;
 use super::way::Way;
-use shootdown::flush::{LocalFlush, PageRange, PageTables, Scope, VirtAddr};
+use shootdown::flush::{FlushRequest, LocalFlush, PageRange, VirtAddr};
 use shootdown::mask::CpuMask;
 use shootdown::refs::{Teardown, UserRef};
 use shootdown::tags::{OnInstall, Tag, Untagged};
@@ -71,7 +71,7 @@ impl Way for Engine {
         "engine"
     }
     fn flush(&mut self) {
-        self.engine.flush(&self.space, Scope::Pages(PageRange::page(VirtAddr(0x1000))), PageTables::Kept);
+        self.engine.flush(&self.space, FlushRequest::pages(PageRange::page(VirtAddr(0x1000))));
     }
 }
 

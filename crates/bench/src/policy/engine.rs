@@ -2,7 +2,7 @@
 
 use crate::machine::{PageTables, Pages, Policy, Request, forget_lines, suspend, with};
 use shootdown_instrumented as sd;
-use shootdown_instrumented::flush::{LocalFlush, PageRange, PageSize, Scope, VirtAddr};
+use shootdown_instrumented::flush::{FlushRequest, LocalFlush, PageRange, PageSize, VirtAddr};
 use shootdown_instrumented::mask::{CpuMask, OnLeave};
 use shootdown_instrumented::refs::{SpaceHandle, Teardown, UserRef};
 use shootdown_instrumented::tags::{OnInstall, PerCpuSlots, Tag, TagPolicy, Untagged};
@@ -108,20 +108,14 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Platfo
         &self.tags
     }
     unsafe fn flush_local(&self, what: LocalFlush) {
-        with(|hw| match what {
-            LocalFlush::Pages { tag, range, tables } => {
+        let tables = if what.request.frees_tables() { PageTables::Freed } else { PageTables::Kept };
+        with(|hw| match (what.tag, what.request.range()) {
+            (Some(tag), Some(range)) => {
                 let pages = Pages { first: range.start().0 >> 12, count: range.count() };
-                hw.flush_pages(
-                    tag.number(),
-                    pages,
-                    match tables {
-                        sd::flush::PageTables::Kept => PageTables::Kept,
-                        sd::flush::PageTables::Freed => PageTables::Freed,
-                    },
-                );
+                hw.flush_pages(tag.number(), pages, tables);
             }
-            LocalFlush::Tag(tag) => hw.flush_tag(tag.number()),
-            LocalFlush::KernelPages { .. } | LocalFlush::Everything => hw.flush_everything(),
+            (Some(tag), None) => hw.flush_tag(tag.number()),
+            (None, _) => hw.flush_everything(),
         });
     }
     unsafe fn install(&self, root: Option<u32>, tag: Tag, how: OnInstall) {
@@ -209,20 +203,18 @@ impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Policy for En
         // Recordings may flush a space that has ended.
         let Some(handle) = self.handle(request.space) else { return };
         let space = handle.space();
-        let tables = match request.tables {
-            PageTables::Kept => sd::flush::PageTables::Kept,
-            PageTables::Freed => sd::flush::PageTables::Freed,
-        };
         if request.pages.count == 0 {
-            return self.engine.flush(space, Scope::All, tables);
+            let all = FlushRequest::all();
+            let freed = request.tables == PageTables::Freed;
+            return self.engine.flush(space, if freed { all.tables_freed() } else { all });
         }
         let start = VirtAddr(request.pages.first << 12);
         let range =
             PageRange::new(start, request.pages.count, PageSize::Size4K).expect("pages of a workload");
         let mut gather = self.engine.gather_within::<(), 1>(space, range);
-        match tables {
-            sd::flush::PageTables::Freed => gather.table_freed(range, ()).expect("the gather is empty"),
-            sd::flush::PageTables::Kept => gather.unmapped(range, ()).expect("the gather is empty"),
+        match request.tables {
+            PageTables::Freed => gather.table_freed(range, ()).expect("the gather is empty"),
+            PageTables::Kept => gather.unmapped(range, ()).expect("the gather is empty"),
         }
         gather.finish();
     }

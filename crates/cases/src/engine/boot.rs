@@ -82,10 +82,10 @@ impl Boot {
     }
 
     pub(crate) fn flush(&self, cpu: usize, what: LocalFlush) {
-        self.with(|cpus| match what {
-            LocalFlush::Tag(tag) => cpus[cpu].held[usize::from(tag.number())] = 0,
-            LocalFlush::Everything => cpus[cpu].held = [0; MAX_TAGS],
-            LocalFlush::Pages { .. } | LocalFlush::KernelPages { .. } => {}
+        self.with(|cpus| match (what.tag, what.request.range()) {
+            (Some(tag), None) => cpus[cpu].held[usize::from(tag.number())] = 0,
+            (None, None) => cpus[cpu].held = [0; MAX_TAGS],
+            (_, Some(_)) => {}
         });
     }
 

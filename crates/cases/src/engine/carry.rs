@@ -4,7 +4,7 @@ use super::cpu::Cpu;
 use super::sim::{Sim, TestMachine, page_address};
 use super::world::{Page, kernel_frame};
 use shootdown::Platform;
-use shootdown::flush::{Gather, PageRange, PageTables, Parts, Pending, PendingFrames, Scope};
+use shootdown::flush::{FlushRequest, Gather, PageRange, Parts, Pending, PendingFrames};
 use shootdown_explore::sync;
 use shootdown_machine::hw;
 use std::sync::atomic::Ordering;
@@ -73,10 +73,10 @@ impl<S: TestMachine> Cpu<'_, S> {
     pub fn send_unmap_kernel(&self, page: usize, number: u64) {
         sync::note("send unmap of a kernel page, and move");
         self.world.machine.tables.kernel(page).store(0, Ordering::Relaxed);
-        let scope = Scope::Pages(PageRange::page(page_address(page)));
+        let request = FlushRequest::pages(PageRange::page(page_address(page)));
         let platform = self.engine().platform();
-        let checked = platform.removed(None, scope, PageTables::Kept);
-        let flush = self.engine().send_kernel(scope, PageTables::Kept).into_word();
+        let checked = platform.removed(None, request);
+        let flush = self.engine().send_kernel(request).into_word();
         platform.carried[0].store(flush, Ordering::Relaxed);
         platform.carried[2].store(checked, Ordering::Relaxed);
         self.submit(number);

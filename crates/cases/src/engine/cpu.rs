@@ -3,7 +3,7 @@
 use super::nmi::Nmi;
 use super::sim::{Handle, IPI, Mask, Sim, TestMachine, page_address};
 use super::world::{MISSING, Page, World, frame, kernel_frame};
-use shootdown::flush::{PageRange, PageSize, PageTables, Scope};
+use shootdown::flush::{FlushRequest, PageRange, PageSize};
 use shootdown::refs::{SpaceExited, StructHandle, StructRef, TeardownHandle, UserHandle, UserRef};
 use shootdown::{AddressSpace, Platform, Shootdown};
 use shootdown_explore::sync;
@@ -208,15 +208,15 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
     /// Flushes the whole space, to no purpose.
     pub fn flush_all(&self, space: usize) {
         sync::note("flush all");
-        self.engine().flush(self.space(space), Scope::All, PageTables::Kept);
+        self.engine().flush(self.space(space), FlushRequest::all());
         self.forget(0);
     }
 
     /// Flushes one page, to no purpose.
     pub fn flush_page(&self, space: usize, page: usize) {
         sync::note(["flush page 0", "flush page 1"][page]);
-        let scope = Scope::Pages(PageRange::page(page_address(page)));
-        self.engine().flush(self.space(space), scope, PageTables::Kept);
+        let request = FlushRequest::pages(PageRange::page(page_address(page)));
+        self.engine().flush(self.space(space), request);
         self.forget(0);
     }
 
@@ -224,10 +224,10 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
     pub fn unmap_kernel(&self, page: usize) {
         sync::note("unmap kernel page");
         self.world.machine.tables.kernel(page).store(0, Ordering::Relaxed);
-        let scope = Scope::Pages(PageRange::page(page_address(page)));
+        let request = FlushRequest::pages(PageRange::page(page_address(page)));
         let platform = self.engine().platform();
-        let number = platform.removed(None, scope, PageTables::Kept);
-        self.engine().flush_kernel(scope, PageTables::Kept);
+        let number = platform.removed(None, request);
+        self.engine().flush_kernel(request);
         platform.released(number);
         hw::free_frame(kernel_frame(self.world.spaces.len(), page));
         self.forget(0);

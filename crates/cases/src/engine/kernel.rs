@@ -4,7 +4,7 @@ use super::cpu::{Cpu, whole_table};
 use super::sim::{TestMachine, page_address};
 use super::world::kernel_frame;
 use shootdown::Platform;
-use shootdown::flush::{PageRange, PageTables, Scope};
+use shootdown::flush::{FlushRequest, PageRange};
 use shootdown_explore::sync;
 use shootdown_machine::hw;
 use std::sync::atomic::Ordering;
@@ -15,10 +15,10 @@ impl<S: TestMachine> Cpu<'_, S> {
     pub fn unmap_kernel_table(&self) {
         sync::note("free the kernel's page table");
         self.unhook_kernel_table();
-        let scope = Scope::Pages(whole_table());
+        let request = FlushRequest::pages(whole_table()).tables_freed();
         let platform = self.engine().platform();
-        let number = platform.removed(None, scope, PageTables::Freed);
-        self.engine().flush_kernel(scope, PageTables::Freed);
+        let number = platform.removed(None, request);
+        self.engine().flush_kernel(request);
         platform.released(number);
         self.free_kernel_table();
         self.forget(0);
@@ -29,7 +29,7 @@ impl<S: TestMachine> Cpu<'_, S> {
     pub fn unmap_kernel_table_in_batch(&self) {
         sync::note("free the kernel's page table");
         self.unhook_kernel_table();
-        self.flush_kernel_in_batch(Scope::Pages(whole_table()), PageTables::Freed);
+        self.flush_kernel_in_batch(FlushRequest::pages(whole_table()).tables_freed());
         self.free_kernel_table();
         self.forget(0);
     }
@@ -40,11 +40,11 @@ impl<S: TestMachine> Cpu<'_, S> {
         let platform = self.engine().platform();
         let send = |page| {
             self.world.machine.tables.kernel(page).store(0, Ordering::Relaxed);
-            let number = platform.removed(None, kernel_page(page), PageTables::Kept);
-            (number, self.engine().send_kernel(kernel_page(page), PageTables::Kept))
+            let number = platform.removed(None, kernel_page(page));
+            (number, self.engine().send_kernel(kernel_page(page)))
         };
         let (first, second) = (send(0), send(1));
-        self.engine().send_kernel(kernel_page(1), PageTables::Kept).finish();
+        self.engine().send_kernel(kernel_page(1)).finish();
         for (page, (number, pending)) in [first, second].into_iter().enumerate() {
             pending.finish();
             platform.released(number);
@@ -53,12 +53,12 @@ impl<S: TestMachine> Cpu<'_, S> {
         self.forget(0);
     }
 
-    fn flush_kernel_in_batch(&self, scope: Scope, tables: PageTables) {
+    fn flush_kernel_in_batch(&self, request: FlushRequest) {
         let platform = self.engine().platform();
-        let number = platform.removed(None, scope, tables);
-        let first = self.engine().send_kernel(scope, tables);
-        let second = self.engine().send_kernel(kernel_page(1), PageTables::Kept);
-        let third = self.engine().send_kernel(kernel_page(1), PageTables::Kept);
+        let number = platform.removed(None, request);
+        let first = self.engine().send_kernel(request);
+        let second = self.engine().send_kernel(kernel_page(1));
+        let third = self.engine().send_kernel(kernel_page(1));
         for pending in [first, second, third] {
             pending.finish();
         }
@@ -77,6 +77,6 @@ impl<S: TestMachine> Cpu<'_, S> {
     }
 }
 
-fn kernel_page(page: usize) -> Scope {
-    Scope::Pages(PageRange::page(page_address(page)))
+fn kernel_page(page: usize) -> FlushRequest {
+    FlushRequest::pages(PageRange::page(page_address(page)))
 }

@@ -3,7 +3,7 @@
 use super::cpu::{Cpu, whole_table};
 use super::sim::{Sim, TestMachine, page_address};
 use super::world::Page;
-use shootdown::flush::{PageRange, PageSize, PageTables, Scope};
+use shootdown::flush::{FlushRequest, PageRange, PageSize};
 use shootdown_explore::sync;
 use shootdown_machine::hw;
 use std::ops::Range;
@@ -129,9 +129,9 @@ impl<S: TestMachine> Cpu<'_, S> {
         let mut gather = self.engine().gather::<Page, 3>(self.space(space));
         self.gather_all(&mut gather, space);
         let first = gather.send();
-        let page = Scope::Pages(range(&(1..2)));
-        let second = self.engine().send(self.space(space), page, PageTables::Kept);
-        let third = self.engine().send(self.space(space), page, PageTables::Kept);
+        let page = FlushRequest::pages(range(&(1..2)));
+        let second = self.engine().send(self.space(space), page);
+        let third = self.engine().send(self.space(space), page);
         second.finish();
         third.finish();
         first.finish();

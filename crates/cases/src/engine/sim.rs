@@ -3,7 +3,7 @@
 use super::boot::{Boot, Oracles};
 use super::nmi::Nmi;
 use super::wires::{Transport, Wires};
-use shootdown::flush::{LocalFlush, PageRange, PageTables, Remote, RemoteFlush, Scope};
+use shootdown::flush::{FlushRequest, LocalFlush, PageRange, Remote, RemoteFlush};
 use shootdown::mask::{MaskStore, MaskSummary, MaskWord, OnLeave};
 use shootdown::refs::{SpaceHandle, Teardown, UserHandle};
 use shootdown::tags::{OnInstall, Tag, TagPolicy};
@@ -194,11 +194,8 @@ pub(crate) fn pages(range: PageRange) -> impl Iterator<Item = usize> {
     first.min(MAX_PAGES)..last.min(MAX_PAGES)
 }
 
-pub(crate) fn walk(tables: PageTables) -> WalkCache {
-    match tables {
-        PageTables::Kept => WalkCache::Keep,
-        PageTables::Freed => WalkCache::Drop,
-    }
+pub(crate) fn walk(request: FlushRequest) -> WalkCache {
+    if request.frees_tables() { WalkCache::Drop } else { WalkCache::Keep }
 }
 
 fn tag_number(tag: Tag) -> u8 {
@@ -273,7 +270,7 @@ unsafe impl<S: TestMachine> Platform for Sim<S> {
         let watch = self.boot.watch.as_ref().map(|watch| (watch, watch.now()));
         let answer = self.by_transport(&what);
         if let (Some((watch, now)), Remote::Done) = (watch, answer) {
-            watch.broadcast(what.space.map(AddressSpace::id), what.tag, what.scope, what.tables, now);
+            watch.broadcast(what.space.map(AddressSpace::id), what.tag, what.request, now);
         }
         answer
     }
@@ -293,8 +290,8 @@ unsafe impl<S: TestMachine> Platform for Sim<S> {
             watch.offline(self.me());
         }
     }
-    fn gathered(&self, space: &AddressSpace<Self>, scope: Scope, tables: PageTables) -> u64 {
-        self.removed(Some(space.id()), scope, tables)
+    fn gathered(&self, space: &AddressSpace<Self>, request: FlushRequest) -> u64 {
+        self.removed(Some(space.id()), request)
     }
     fn released(&self, number: u64) {
         if let Some(watch) = &self.boot.watch {
@@ -319,8 +316,8 @@ impl<S: TestMachine> Sim<S> {
     }
 
     /// Tells the TLB sanitizer for real kernels that translations were taken out.
-    pub(crate) fn removed(&self, space: Option<SpaceId>, scope: Scope, tables: PageTables) -> u64 {
-        self.boot.watch.as_ref().map_or(0, |watch| watch.removed(self.me(), space, scope, tables))
+    pub(crate) fn removed(&self, space: Option<SpaceId>, request: FlushRequest) -> u64 {
+        self.boot.watch.as_ref().map_or(0, |watch| watch.removed(self.me(), space, request))
     }
 
     fn excuse(&self, cpu: CpuId, certain: bool) {
@@ -333,15 +330,14 @@ impl<S: TestMachine> Sim<S> {
         if let Some(cpu) = self.boot.cpu() {
             return self.boot.flush(cpu, what);
         }
-        match what {
-            LocalFlush::Pages { tag, range, tables } => {
-                pages(range).for_each(|page| hw::flush_page(tag_number(tag), page, walk(tables)));
+        let walk = walk(what.request);
+        match (what.tag, what.request.range()) {
+            (Some(tag), Some(range)) => {
+                pages(range).for_each(|page| hw::flush_page(tag_number(tag), page, walk));
             }
-            LocalFlush::Tag(tag) => hw::flush_tag(tag_number(tag)),
-            LocalFlush::KernelPages { range, tables } => {
-                pages(range).for_each(|page| hw::flush_kernel(page, walk(tables)));
-            }
-            LocalFlush::Everything => hw::flush_all(),
+            (Some(tag), None) => hw::flush_tag(tag_number(tag)),
+            (None, Some(range)) => pages(range).for_each(|page| hw::flush_kernel(page, walk)),
+            (None, None) => hw::flush_all(),
         }
     }
 

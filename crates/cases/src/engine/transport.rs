@@ -3,7 +3,7 @@
 use super::sim::{Sim, TestMachine, pages, walk};
 use super::wires::{ACTION, ALL, PAGE, Transport, WALK};
 use shootdown::CpuId;
-use shootdown::flush::{Remote, RemoteFlush, Scope};
+use shootdown::flush::{Remote, RemoteFlush};
 use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
@@ -73,19 +73,19 @@ fn everywhere<S: TestMachine>(whose: Whose, what: &RemoteFlush<'_, Sim<S>>) {
 
 /// Calls `flush` with each page that is meant, or once for all.
 fn whichever<S: TestMachine>(what: &RemoteFlush<'_, Sim<S>>, mut flush: impl FnMut(Which)) {
-    match what.scope {
-        Scope::Pages(range) => pages(range).for_each(|page| flush(Which::Page(page, walk(what.tables)))),
-        Scope::All => flush(Which::All),
+    match what.request.range() {
+        Some(range) => pages(range).for_each(|page| flush(Which::Page(page, walk(what.request)))),
+        None => flush(Which::All),
     }
 }
 
 /// The action that covers what is meant: a page, or everything where it takes more than one entry of the table.
 fn action<S: TestMachine>(what: &RemoteFlush<'_, Sim<S>>) -> u64 {
-    let walks = if walk(what.tables) == WalkCache::Drop { WALK } else { 0 };
-    match what.scope {
-        Scope::Pages(range) if range.count() == 1 => {
+    let walks = if walk(what.request) == WalkCache::Drop { WALK } else { 0 };
+    match what.request.range() {
+        Some(range) if range.count() == 1 => {
             pages(range).next().map_or(ALL, |page| PAGE + page as u64 + walks)
         }
-        Scope::Pages(_) | Scope::All => ALL,
+        _ => ALL,
     }
 }

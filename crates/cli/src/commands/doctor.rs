@@ -117,7 +117,7 @@ mod tests {
         };
         let finding = Finding {
             method: "flush_local".to_owned(),
-            clause: "with [`PageTables::Freed`] whatever the walker caches".to_owned(),
+            clause: "whatever the walker caches of that tag too".to_owned(),
             line: 208,
             remedy: "drop all levels".to_owned(),
             steps: vec![drawn],

@@ -5,7 +5,7 @@ use crate::cpu::Cpu;
 use crate::plan::{Code, Plan, Start};
 use crate::sim::{Profile, Sim};
 use crate::world::{PlatformUnderTest, frame, kernel_frame, note};
-use shootdown::flush::{LocalFlush, PageRange, PageSize, PageTables, VirtAddr};
+use shootdown::flush::{FlushRequest, LocalFlush, PageRange, PageSize, VirtAddr};
 use shootdown::tags::{OnInstall, Tag};
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, Install};
@@ -39,7 +39,7 @@ fn drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
             "flush-pages",
             [
                 "pages are dropped, of the space that is loaded and of one that is not",
-                "These pages under a tag",
+                "these pages under the tag",
                 "drop every page of the range, each by its own address, under the tag in the request: it may be that of a \
                  space that is not loaded",
             ],
@@ -50,7 +50,7 @@ fn drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
             "flush-large",
             [
                 "pages of 2 MiB are dropped",
-                "These pages under a tag",
+                "these pages under the tag",
                 "step by range.size().bytes(): the pages of a range may be large",
             ],
             &["flush-pages"],
@@ -63,8 +63,8 @@ fn drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
             "flush-tables",
             [
                 "pages are dropped whose table page was freed",
-                "with [`PageTables::Freed`] whatever the walker caches of that tag too",
-                "with PageTables::Freed use the form for all levels, or drop the whole tag; a last-level \
+                "whatever the walker caches of that tag too",
+                "where the request frees tables use the form for all levels, or drop the whole tag; a last-level \
                  drop leaves the walker's cached upper levels, and they lead to a freed table",
             ],
             &["flush-pages"],
@@ -80,7 +80,7 @@ fn whole_drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
             "flush-tag",
             [
                 "all of a tag is dropped",
-                "Everything under a tag, walk caches included.",
+                "everything under the tag, walk caches included",
                 "drop by tag, or everything",
             ],
             &[],
@@ -90,7 +90,7 @@ fn whole_drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
             "flush-kernel",
             [
                 "pages of kernel memory are dropped",
-                "These pages of kernel memory, under all tags.",
+                "these pages of kernel memory, under all tags",
                 "kernel memory is cached under every tag and as global entries: use the form that reaches all of them, or \
                  drop everything",
             ],
@@ -101,7 +101,7 @@ fn whole_drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
             "flush-everything",
             [
                 "everything is dropped: two spaces, and kernel memory",
-                "Everything, global entries included.",
+                "everything, global entries included",
                 "reloading a root keeps global entries and other tags: toggle CR4.PGE, INVPCID type 2, TLBI VMALLE1, \
                  sfence.vma without operands",
             ],
@@ -253,7 +253,7 @@ fn pages<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     };
     clear(cpu, gone);
     note(what);
-    flush(cpu, LocalFlush::Pages { tag, range, tables: PageTables::Kept });
+    flush(cpu, LocalFlush { tag: Some(tag), request: FlushRequest::pages(range) });
     free_frames(gone);
     end::<P>(other);
 }
@@ -263,7 +263,7 @@ fn large<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     clear(cpu, &[0, 1]);
     let range = PageRange::new(VirtAddr(0), 2, PageSize::Size2M).expect("two pages from 0");
     note("flush_local of two pages of 2 MiB");
-    flush(cpu, LocalFlush::Pages { tag, range, tables: PageTables::Kept });
+    flush(cpu, LocalFlush { tag: Some(tag), request: FlushRequest::pages(range) });
     free_frames(&[0, 1]);
     end::<P>(false);
 }
@@ -279,7 +279,7 @@ fn tables<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     let tag = begin::<P>(other);
     unhook(cpu);
     note("flush_local, tables freed");
-    flush(cpu, LocalFlush::Pages { tag, range: cpu.both(), tables: PageTables::Freed });
+    flush(cpu, LocalFlush { tag: Some(tag), request: FlushRequest::pages(cpu.both()).tables_freed() });
     free_frames(&[0, 1]);
     hw::free_table(1);
     end::<P>(other);
@@ -290,7 +290,7 @@ fn whole_tag<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     let tag = begin::<P>(other);
     unhook(cpu);
     note("flush_local of the tag");
-    flush(cpu, LocalFlush::Tag(tag));
+    flush(cpu, LocalFlush { tag: Some(tag), request: FlushRequest::all() });
     free_frames(&[0, 1]);
     hw::free_table(1);
     end::<P>(other);
@@ -303,7 +303,7 @@ fn kernel<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     }
     sync::fence(SeqCst);
     note("flush_local of kernel pages");
-    flush(cpu, LocalFlush::KernelPages { range: cpu.both(), tables: PageTables::Kept });
+    flush(cpu, LocalFlush { tag: None, request: FlushRequest::pages(cpu.both()) });
     note("the frames are reused");
     hw::free_frame(kernel_frame(0));
     hw::free_frame(kernel_frame(1));
@@ -315,7 +315,7 @@ fn everything<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     cpu.machine().tables.kernel(0).store(0, Relaxed);
     unhook(cpu);
     note("flush_local of everything");
-    flush(cpu, LocalFlush::Everything);
+    flush(cpu, LocalFlush::EVERYTHING);
     hw::free_frame(kernel_frame(0));
     free_frames(&[0, 1]);
     end::<P>(other);

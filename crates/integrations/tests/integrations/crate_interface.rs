@@ -1,6 +1,6 @@
 //! An engine whose platform is linked in: this file has both sides.
 
-use shootdown::flush::{LocalFlush, PageRange, PageTables, Remote, Scope, VirtAddr};
+use shootdown::flush::{FlushRequest, LocalFlush, PageRange, Remote, VirtAddr};
 use shootdown::mask::CpuMask;
 use shootdown::tags::{OnInstall, Tag, Untagged};
 use shootdown::trace::Event;
@@ -51,7 +51,7 @@ impl PlatformIf for Hardware {
     fn flush_local(what: LocalFlush) {
         DID.lock().expect("no panic").push(format!("flush {what:?}"));
     }
-    fn flush_remote(_tag: Option<Tag>, _scope: Scope, _tables: PageTables) -> Remote {
+    fn flush_remote(_tag: Option<Tag>, _request: FlushRequest) -> Remote {
         Remote::NeedsIpi
     }
     fn install(root: Option<u64>, _tag: Tag, _how: OnInstall) {
@@ -101,8 +101,8 @@ fn an_engine_runs_on_the_linked_platform_and_counts_the_kernel_s_objects() {
     DID.lock().expect("no panic").clear();
 
     let pages = PageRange::page(VirtAddr(0x40_0000));
-    engine.flush(&user, Scope::Pages(pages), PageTables::Kept);
-    let flush = LocalFlush::Pages { tag: Tag::NONE, range: pages, tables: PageTables::Kept };
+    engine.flush(&user, FlushRequest::pages(pages));
+    let flush = LocalFlush { tag: Some(Tag::NONE), request: FlushRequest::pages(pages) };
     assert_eq!(std::mem::take(&mut *DID.lock().expect("no panic")), [format!("flush {flush:?}")]);
     assert_eq!(PINS.load(SeqCst), 0, "each pin is undone");
 

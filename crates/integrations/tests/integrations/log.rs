@@ -24,7 +24,7 @@ fn events_are_logged_at_trace_and_only_there() {
     log::set_logger(&KEPT).expect("the first");
     let (engine, user) = running();
     let machine = engine.platform();
-    engine.flush(&user, shootdown::flush::Scope::All, shootdown::flush::PageTables::Kept);
+    engine.flush(&user, shootdown::flush::FlushRequest::all());
     engine.enter_lazy();
     let cpu = shootdown::CpuId::new(0);
     let events = machine.take_events();

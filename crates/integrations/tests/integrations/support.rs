@@ -1,6 +1,6 @@
 //! A machine of one CPU that says what is done to it, on which integrations are tried out.
 
-use shootdown::flush::{LocalFlush, PageRange, PageTables};
+use shootdown::flush::{FlushRequest, LocalFlush};
 use shootdown::mask::CpuMask;
 use shootdown::refs::{Teardown, UserRef};
 use shootdown::tags::{OnInstall, Tag, Untagged};
@@ -107,6 +107,6 @@ impl Drop for Frame {
 }
 
 /// The flush of a range.
-pub fn flushed(range: PageRange, tables: PageTables) -> Did {
-    Did::Flushed(LocalFlush::Pages { tag: Tag::NONE, range, tables })
+pub fn flushed(request: FlushRequest) -> Did {
+    Did::Flushed(LocalFlush { tag: Some(Tag::NONE), request })
 }

@@ -1,7 +1,7 @@
 //! Tokens of real page tables, in memory of the test's, become flushes of the engine.
 
 use crate::support::{Did, Frame, flushed, running};
-use shootdown::flush::{Full, PageRange, PageSize, PageTables, VirtAddr};
+use shootdown::flush::{FlushRequest, Full, PageRange, PageSize, VirtAddr};
 use shootdown::tags::Tag;
 use shootdown_integrations::x86_64::{GatherError, MapperGather};
 use x86_64::PhysAddr;
@@ -77,7 +77,7 @@ fn an_unmapped_page_is_flushed_with_its_size_before_its_frame_goes() {
         assert_eq!(machine.take(), [], "nothing is flushed, and nothing given back, before the end");
         gather.finish();
         let frame = [0x7000, 0x20_0000, 0x4000_0000][index];
-        assert_eq!(machine.take(), [flushed(run(address, size), PageTables::Kept), Did::Freed(frame)]);
+        assert_eq!(machine.take(), [flushed(FlushRequest::pages(run(address, size))), Did::Freed(frame)]);
     }
 }
 
@@ -116,7 +116,7 @@ fn a_token_that_finds_no_room_comes_back_with_its_frame() {
     gather.finish();
     assert_eq!(
         machine.take(),
-        [flushed(run(0x1000, PageSize::Size4K), PageTables::Kept), Did::Freed(0x7000)]
+        [flushed(FlushRequest::pages(run(0x1000, PageSize::Size4K))), Did::Freed(0x7000)]
     );
 }
 
@@ -134,13 +134,16 @@ fn a_new_mapping_flushes_nothing_and_changed_flags_do() {
     let token = unsafe { mapper.update_flags(page::<Size4KiB>(0x1000), PageTableFlags::PRESENT) };
     gather.changed_by(token.expect("a mapped page"));
     gather.finish();
-    assert_eq!(machine.take(), [flushed(run(0x1000, PageSize::Size4K), PageTables::Kept)]);
+    assert_eq!(machine.take(), [flushed(FlushRequest::pages(run(0x1000, PageSize::Size4K)))]);
     let mut gather = engine.gather::<Frame, 1>(&user);
     // SAFETY: nobody uses the tables.
     let token = unsafe { mapper.set_flags_p4_entry(page::<Size4KiB>(0x1000), USER) };
     gather.changed_all_by(token.expect("a mapped page"));
     gather.finish();
-    assert_eq!(machine.take(), [Did::Flushed(shootdown::flush::LocalFlush::Tag(Tag::NONE))]);
+    assert_eq!(
+        machine.take(),
+        [Did::Flushed(shootdown::flush::LocalFlush { tag: Some(Tag::NONE), request: FlushRequest::all() })]
+    );
 }
 
 #[test]
@@ -163,7 +166,7 @@ fn freed_tables_wait_for_a_flush_that_reaches_walkers() {
     machine.take();
     gather.finish();
     let did = machine.take();
-    assert_eq!(did[0], flushed(run(0x1000, PageSize::Size4K), PageTables::Freed));
+    assert_eq!(did[0], flushed(FlushRequest::pages(run(0x1000, PageSize::Size4K)).tables_freed()));
     assert_eq!(did.len(), 1 + 4, "a page and three tables: {did:?}");
 }
 

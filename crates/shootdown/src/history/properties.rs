@@ -3,7 +3,7 @@
 extern crate std;
 
 use super::*;
-use crate::types::{PageSize, VirtAddr};
+use crate::types::{PageRange, PageSize, VirtAddr};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use std::vec::Vec;
@@ -22,79 +22,78 @@ fn fixed() -> ProptestConfig {
 #[derive(Clone, Copy, Debug)]
 enum Step {
     /// A request.
-    Announce(Scope, PageTables),
+    Announce(FlushRequest),
     /// A generation under which nothing is ever recorded.
     Bump,
     /// A generation whose request is recorded after the next step.
-    Delayed(Scope, PageTables),
+    Delayed(FlushRequest),
 }
 
-fn scope() -> impl Strategy<Value = Scope> {
+fn request() -> impl Strategy<Value = FlushRequest> {
     let sizes = prop::sample::select(&[PageSize::Size4K, PageSize::Size2M]);
     let pages =
         (0_u64..64, prop_oneof![4 => 1_u64..8, 1 => 250_u64..260], sizes).prop_map(|(page, count, size)| {
             let start = VirtAddr(page << size.shift());
-            Scope::Pages(PageRange::new(start, count, size).expect("low and aligned"))
+            FlushRequest::pages(PageRange::new(start, count, size).expect("low and aligned"))
         });
-    prop_oneof![12 => pages, 1 => Just(Scope::All)]
+    let request = prop_oneof![12 => pages, 1 => Just(FlushRequest::all())];
+    (request, prop::bool::weighted(1.0 / 3.0))
+        .prop_map(|(request, tables)| if tables { request.tables_freed() } else { request })
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let tables = || prop::sample::select(&[PageTables::Kept, PageTables::Kept, PageTables::Freed]);
     prop_oneof![
-        10 => (scope(), tables()).prop_map(|(scope, tables)| Step::Announce(scope, tables)),
+        10 => request().prop_map(Step::Announce),
         1 => Just(Step::Bump),
-        2 => (scope(), tables()).prop_map(|(scope, tables)| Step::Delayed(scope, tables)),
+        2 => request().prop_map(Step::Delayed),
     ]
 }
 
-/// A request as the history must hold it: nothing if it was not recorded or does not fit.
-type Known = Option<(PageRange, PageTables)>;
-
-fn fits(scope: Scope, tables: PageTables) -> Known {
-    match scope {
-        Scope::Pages(range) if range.count() <= 255 => Some((range, tables)),
-        _ => None,
+/// A request as the history must return it.
+fn fits(request: FlushRequest) -> FlushRequest {
+    let long = request.range().is_some_and(|range| range.count() > 255);
+    match (long, request.frees_tables()) {
+        (false, _) => request,
+        (true, false) => FlushRequest::all(),
+        (true, true) => FlushRequest::all().tables_freed(),
     }
 }
 
 /// Runs the steps on a clock, and returns what it must know of each generation from the second on.
-fn record_all(history: &FlushHistory, steps: &[Step]) -> Vec<Known> {
+fn record_all(history: &FlushHistory, steps: &[Step]) -> Vec<FlushRequest> {
     let mut known = Vec::new();
-    let mut late: Option<(u64, Scope, PageTables)> = None;
+    let mut delayed: Option<(u64, FlushRequest)> = None;
     for step in steps {
-        let before = late.take();
+        let before = delayed.take();
         match *step {
-            Step::Announce(scope, tables) => {
-                assert_eq!(history.announce(scope, tables), known.len() as u64 + 2);
-                known.push(fits(scope, tables));
+            Step::Announce(request) => {
+                assert_eq!(history.announce(request), known.len() as u64 + 2);
+                known.push(fits(request));
             }
             Step::Bump => {
                 history.bump();
-                known.push(None);
+                known.push(FlushRequest::all());
             }
-            Step::Delayed(scope, tables) => {
-                late = Some((history.bump(), scope, tables));
-                known.push(None);
+            Step::Delayed(request) => {
+                delayed = Some((history.bump(), request));
+                known.push(FlushRequest::all());
             }
         }
-        if let Some((generation, scope, tables)) = before {
-            history.record(generation, Packed::new(scope, tables));
-            known[generation as usize - 2] = fits(scope, tables);
+        if let Some((generation, request)) = before {
+            history.record(generation, request);
+            known[generation as usize - 2] = fits(request);
         }
     }
     known
 }
 
 /// What a CPU at `seen` must flush: the ranges that it missed, or nothing where only everything is safe.
-fn expected(known: &[Known], seen: u64, ceiling: u64) -> Option<(Vec<PageRange>, PageTables)> {
+fn expected(known: &[FlushRequest], seen: u64, ceiling: u64) -> Option<(Vec<PageRange>, bool)> {
     let missed = &known[seen as usize - 1..];
-    let missed: Vec<_> = missed.iter().copied().collect::<Option<_>>()?;
-    let pages: u64 = missed.iter().map(|(range, _)| range.count()).sum();
-    let freed = missed.iter().any(|&(_, tables)| tables == PageTables::Freed);
-    let ranges = missed.into_iter().map(|(range, _)| range).collect::<Vec<_>>();
-    let tables = if freed { PageTables::Freed } else { PageTables::Kept };
-    (ranges.len() <= HISTORY_LEN && pages <= ceiling).then_some((ranges, tables))
+    let ranges: Vec<_> = missed.iter().map(FlushRequest::range).collect::<Option<_>>()?;
+    let pages: u64 = ranges.iter().map(PageRange::count).sum();
+    let freed = missed.iter().any(FlushRequest::frees_tables);
+    (ranges.len() <= HISTORY_LEN && pages <= ceiling).then_some((ranges, freed))
 }
 
 proptest! {
@@ -113,9 +112,8 @@ proptest! {
         prop_assert_eq!(now, steps.len() as u64 + 1);
         let seen = now.saturating_sub(behind).max(1);
         let planned = history.plan(seen, now, ceiling).map(|plan| {
-            let requests = (plan.first..=now).map(|generation| history.recall(generation));
-            let ranges = requests.map(|request| request.map(|(range, _)| range));
-            (ranges.collect::<Option<_>>().expect("what was planned is there"), plan.tables)
+            let ranges = (plan.first..=now).map(|generation| history.recall(generation).range());
+            (ranges.collect::<Option<_>>().expect("what was planned is there"), plan.frees_tables)
         });
         prop_assert_eq!(planned, expected(&known, seen, ceiling));
     }
@@ -131,20 +129,20 @@ proptest! {
     #[test]
     #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
     fn a_record_that_comes_too_late_takes_no_place_from_a_later_one(
-        (first, second) in (scope(), scope()),
+        (first, second) in (request(), request()),
         between in 0_usize..2 * HISTORY_LEN,
     ) {
         let history = FlushHistory::new();
         let generation = history.bump();
         for _ in 0..between {
-            history.announce(second, PageTables::Kept);
+            history.announce(second);
         }
-        history.record(generation, Packed::new(first, PageTables::Freed));
+        history.record(generation, first);
         let kept = between < HISTORY_LEN;
-        prop_assert_eq!(history.recall(generation), if kept { fits(first, PageTables::Freed) } else { None });
+        prop_assert_eq!(history.recall(generation), if kept { fits(first) } else { FlushRequest::all() });
         for later in generation + 1..=history.now() {
             let in_history = history.now() - later < HISTORY_LEN as u64;
-            prop_assert_eq!(history.recall(later), if in_history { fits(second, PageTables::Kept) } else { None });
+            prop_assert_eq!(history.recall(later), if in_history { fits(second) } else { FlushRequest::all() });
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Traits of the hardware.
 
 use crate::sync::Word;
+use crate::types::Levels;
 
 /// Whether entries under the tag stay when a root is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,15 +11,6 @@ pub enum Entries {
     /// They go, with no moment in between at which the walker has the new root and the old entries (x86: CR3 with bit 63
     /// clear; elsewhere a root that maps nothing, the drop, then the new root).
     Dropped,
-}
-
-/// Which levels of a page's translation go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Levels {
-    /// The last one: what the walker keeps of the levels above may stay.
-    Leaf,
-    /// All: no table page was kept.
-    All,
 }
 
 /// What a platform needs of one machine's CPUs. Verbs without decisions: which of them to use, and in what order, is what a

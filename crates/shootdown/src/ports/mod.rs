@@ -25,5 +25,5 @@ pub mod sync {
 }
 
 pub use deferred::Deferred;
-pub use hardware::{Broadcasts, Entries, HOST_FLUSHES, HOST_PREEMPTED, Host, Levels, Ports};
+pub use hardware::{Broadcasts, Entries, HOST_FLUSHES, HOST_PREEMPTED, Host, Ports};
 pub use portable::Portable;

@@ -10,7 +10,7 @@ use crate::platform::{
 use crate::refs::Teardown;
 use crate::space::AddressSpace;
 use crate::tags::TagPolicy;
-use crate::types::{CpuId, PageTables, Scope, SpaceId, Tag};
+use crate::types::{CpuId, FlushRequest, SpaceId, Tag};
 
 /// What a platform says once more for the machine `M` that is made around it, [`Checked`]: the three methods that name
 /// the machine's own type. Of the platform's own [`Handle`](Platform::Handle), [`free_root`](Platform::free_root),
@@ -70,9 +70,9 @@ impl<P: Platform, V: Verdict, const CPUS: usize, const PENDING: usize> Checked<P
     /// Notes that translations were taken out of the page tables other than through a [`Gather`](crate::flush::Gather): out
     /// of kernel memory (where there is no space), or before a bare flush. Call it before that flush; what it returns goes
     /// to [`about_to_free`](Self::about_to_free).
-    pub fn removed(&self, space: Option<SpaceId>, scope: Scope, tables: PageTables) -> u64 {
+    pub fn removed(&self, space: Option<SpaceId>, request: FlushRequest) -> u64 {
         let pinned = self.platform.pin();
-        let number = self.sanitizer.removed(self.platform.cpu(), space, scope, tables);
+        let number = self.sanitizer.removed(self.platform.cpu(), space, request);
         drop(pinned);
         number
     }
@@ -159,11 +159,11 @@ where
     }
     #[inline(always)]
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
-        let (space, tag, scope, tables) = (what.space, what.tag, what.scope, what.tables);
+        let (space, tag, request) = (what.space, what.tag, what.request);
         let now = self.sanitizer.now();
         let answer = Wrapped::<Self>::flush_remote(&self.platform, what);
         if answer == Remote::Done {
-            self.sanitizer.broadcast(space.map(AddressSpace::id), tag, scope, tables, now);
+            self.sanitizer.broadcast(space.map(AddressSpace::id), tag, request, now);
         }
         answer
     }
@@ -199,8 +199,8 @@ where
         self.sanitizer.offline(self.platform.cpu());
     }
     #[inline(always)]
-    fn gathered(&self, space: &AddressSpace<Self>, scope: Scope, tables: PageTables) -> u64 {
-        self.removed(Some(space.id()), scope, tables)
+    fn gathered(&self, space: &AddressSpace<Self>, request: FlushRequest) -> u64 {
+        self.removed(Some(space.id()), request)
     }
     #[inline(always)]
     fn released(&self, number: u64) {

@@ -4,7 +4,7 @@ use super::removal::{Removal, Span};
 use super::words::raise;
 use crate::platform::OnInstall;
 use crate::sync::{Word, fence};
-use crate::types::{PageTables, Tag};
+use crate::types::Tag;
 use core::sync::atomic::Ordering;
 
 /// Flushes of single ranges that a CPU remembers. One more than the engine's history holds for a CPU that is behind.
@@ -268,7 +268,7 @@ impl Cpu {
     pub(crate) fn has_flushed(&self, removal: &Removal, tag: Tag) -> bool {
         let slot = self.slot(tag);
         slot.holder().is_of(tag) && slot.since.load(Ordering::Acquire) >= removal.number
-            || self.remembers(removal, Flush::code(removal.number, Some(tag), removal.tables))
+            || self.remembers(removal, Flush::code(removal.number, Some(tag), removal.frees_tables))
     }
 
     /// Whether this CPU has flushed what a removal took out, of what it holds under `tag` (nothing for kernel memory).
@@ -277,7 +277,7 @@ impl Cpu {
         let number = removal.number;
         let plain = match tag {
             Some(tag) => number <= wiped || self.has_flushed(removal, tag),
-            None => self.remembers(removal, Flush::code(number, None, removal.tables)),
+            None => self.remembers(removal, Flush::code(number, None, removal.frees_tables)),
         };
         if plain || number <= self.since.load(Ordering::Acquire) || removal.reached(tag.unwrap_or(Tag::NONE))
         {
@@ -339,12 +339,12 @@ impl Flush {
 
     /// Number of the latest removal before it, tag (nothing for kernel memory), and whether walk caches went.
     #[inline]
-    pub(crate) const fn code(number: u64, tag: Option<Tag>, tables: PageTables) -> u64 {
+    pub(crate) const fn code(number: u64, tag: Option<Tag>, frees_tables: bool) -> u64 {
         let (tag, kernel) = match tag {
             Some(tag) => (tag.number() as u64, 0),
             None => (0, 2),
         };
-        number << 18 | tag << 2 | kernel | matches!(tables, PageTables::Freed) as u64
+        number << 18 | tag << 2 | kernel | frees_tables as u64
     }
 
     /// Whether the flush, which is of this kind and not older, took out what `removal` did; `wanted` is the [`code`](Self::code) of a flush that just does.

@@ -2,7 +2,7 @@
 
 use super::words::exchange;
 use crate::sync::{Word, fence};
-use crate::types::{CpuId, PageSize, PageTables, Scope, SpaceId, Tag};
+use crate::types::{CpuId, FlushRequest, PageSize, SpaceId, Tag};
 use core::sync::atomic::Ordering;
 
 /// A run of addresses, both ends in it.
@@ -16,10 +16,10 @@ impl Span {
     pub(crate) const ALL: Span = Span { first: 0, last: u64::MAX };
 
     #[inline]
-    pub(crate) const fn of(scope: Scope) -> Self {
-        match scope {
-            Scope::Pages(range) => Self::of_pages(range.start().0, range.count(), range.size() as u8),
-            Scope::All => Span::ALL,
+    pub(crate) fn of(request: FlushRequest) -> Self {
+        match request.range() {
+            Some(range) => Self::of_pages(range.start().0, range.count(), range.size() as u8),
+            None => Span::ALL,
         }
     }
 
@@ -67,7 +67,7 @@ pub(crate) struct Removal {
     /// Whose; 0 for kernel memory.
     pub(crate) space: u64,
     pub(crate) span: Span,
-    pub(crate) tables: PageTables,
+    pub(crate) frees_tables: bool,
     /// Who took them out.
     pub(crate) by: CpuId,
     /// Tags under which a broadcast has reached all CPUs.
@@ -76,8 +76,9 @@ pub(crate) struct Removal {
 
 impl Removal {
     #[inline]
-    pub(crate) const fn new(number: u64, space: u64, span: Span, tables: PageTables, by: CpuId) -> Self {
-        Self { number, space, span, tables, by, reached: Reached::NONE }
+    pub(crate) fn new(number: u64, space: u64, request: FlushRequest, by: CpuId) -> Self {
+        let (span, frees_tables) = (Span::of(request), request.frees_tables());
+        Self { number, space, span, frees_tables, by, reached: Reached::NONE }
     }
 
     /// Number of the space, 0 for kernel memory.
@@ -181,7 +182,7 @@ impl<const PENDING: usize> Removals<PENDING> {
         exchange(&place.stamp, old, writing).map_err(|_| Displaced)?;
         // ORDER(SD-8): whoever reads one of the words below sees the stamp above too, and turns them down; partner: `read`.
         fence(Ordering::Release);
-        let tables = u64::from(removal.tables == PageTables::Freed);
+        let tables = u64::from(removal.frees_tables);
         let by = u64::from(removal.by.number() & 0xffff) << 1;
         place.whose.store(removal.space << 17 | by | tables, Ordering::Relaxed);
         place.first.store(removal.span.first, Ordering::Relaxed);
@@ -218,17 +219,17 @@ impl<const PENDING: usize> Removals<PENDING> {
         }
     }
 
-    /// Notes that a broadcast has reached what all CPUs hold of `span` under `tag` (under any, where there is none named),
-    /// for removals up to number `upto`.
-    pub(crate) fn reach(&self, space: u64, span: Span, tables: PageTables, tag: Option<Tag>, upto: u64) {
+    /// Notes that a broadcast has reached what `request` covers of what all CPUs hold under `tag` (under any, where there is
+    /// none named), for removals up to number `upto`.
+    pub(crate) fn reach(&self, space: u64, request: FlushRequest, tag: Option<Tag>, upto: u64) {
         for place in &self.places {
             let now = place.stamp.load(Ordering::Acquire);
             if now >> 2 > upto {
                 continue;
             }
             let Some(removal) = place.read(now) else { continue };
-            let enough = tables == PageTables::Freed || removal.tables == PageTables::Kept;
-            if removal.space == space && span.holds(removal.span) && enough {
+            let enough = request.frees_tables() || !removal.frees_tables;
+            if removal.space == space && Span::of(request).holds(removal.span) && enough {
                 place.add_reached(tag);
             }
         }
@@ -262,7 +263,7 @@ impl Place {
             number: expected >> 2,
             space: whose >> 17,
             span: Span { first: self.first.load(Ordering::Relaxed), last: self.last.load(Ordering::Relaxed) },
-            tables: if whose & 1 == 1 { PageTables::Freed } else { PageTables::Kept },
+            frees_tables: whose & 1 == 1,
             by: CpuId::new((whose >> 1) as u32 & 0xffff),
             reached: Reached(self.reached.load(Ordering::Relaxed)),
         };

@@ -6,7 +6,7 @@ use super::verdict::{Kind, Missing, Tally, Verdict, Violation};
 use super::words::{count, raise};
 use crate::platform::{LocalFlush, OnInstall};
 use crate::sync::{Word, fence};
-use crate::types::{CpuId, PageRange, PageTables, Scope, SpaceId, Tag, VirtAddr};
+use crate::types::{CpuId, FlushRequest, PageRange, SpaceId, Tag, VirtAddr};
 use core::sync::atomic::Ordering;
 
 /// A shadow of what the CPUs of one machine may hold, for up to `CPUS` CPUs, and of the latest `PENDING` removals.
@@ -84,7 +84,7 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PEN
 /// Whether a CPU that has the space of a removal loaded like this may reach what it took out.
 #[inline]
 fn reaches(loaded: Holder, removal: &Removal) -> bool {
-    loaded.is_active() || removal.tables == PageTables::Freed
+    loaded.is_active() || removal.frees_tables
 }
 
 /// What is removed and given back.
@@ -92,10 +92,10 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PEN
     /// Notes that `by` has taken translations out of the page tables of a space (of kernel memory where there is none),
     /// before it asks for their flush, and returns the number of the removal.
     #[inline(never)]
-    pub fn removed(&self, by: CpuId, space: Option<SpaceId>, scope: Scope, tables: PageTables) -> u64 {
+    pub fn removed(&self, by: CpuId, space: Option<SpaceId>, request: FlushRequest) -> u64 {
         // ORDER(SD-8): page-table stores before the number; who reads it and flushes then walks the new tables; partner: `now`.
         let number = count(&self.clock);
-        let removal = Removal::new(number, Removal::space_word(space), Span::of(scope), tables, by);
+        let removal = Removal::new(number, Removal::space_word(space), request, by);
         if self.removals.hold(&removal).is_err() {
             self.pass();
             return 0;
@@ -166,7 +166,7 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PEN
                     tag: loaded.tag(),
                     space: Some(space),
                     pages: None,
-                    tables: PageTables::Freed,
+                    frees_tables: true,
                     by,
                     number: 0,
                     missing: Missing::Eviction,
@@ -199,13 +199,13 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PEN
             tag: tag.unwrap_or(Tag::NONE),
             space,
             pages: (span != Span::ALL).then_some((VirtAddr(span.first), VirtAddr(span.last))),
-            tables: removal.tables,
+            frees_tables: removal.frees_tables,
             by: removal.by,
             number: removal.number,
-            missing: match (space, removal.tables) {
+            missing: match (space, removal.frees_tables) {
                 (None, _) => Missing::Kernel,
-                (Some(_), PageTables::Kept) => Missing::Pages,
-                (Some(_), PageTables::Freed) => Missing::PagesAndTables,
+                (Some(_), false) => Missing::Pages,
+                (Some(_), true) => Missing::PagesAndTables,
             },
         });
     }
@@ -236,19 +236,17 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PEN
     #[inline]
     pub fn flushed(&self, cpu: CpuId, what: LocalFlush, moment: Moment) {
         let quiet = &self.quiet[Self::place(cpu)];
-        match what {
-            LocalFlush::Pages { .. } if quiet.load(Ordering::Relaxed) == moment.0 => {}
-            LocalFlush::Pages { tag, range, tables } => self.pages(cpu, range, Some(tag), tables, moment),
-            LocalFlush::KernelPages { range, tables } => self.pages(cpu, range, None, tables, moment),
-            LocalFlush::Tag(tag) => self.flushed_whole(cpu, Some(tag), moment),
-            LocalFlush::Everything => self.flushed_whole(cpu, None, moment),
+        match what.request.range() {
+            Some(_) if what.tag.is_some() && quiet.load(Ordering::Relaxed) == moment.0 => {}
+            Some(range) => self.pages(cpu, range, what, moment),
+            None => self.flushed_whole(cpu, what.tag, moment),
         }
     }
 
     /// Takes the range apart, so that what engines inline has it in registers.
     #[inline(always)]
-    fn pages(&self, cpu: CpuId, range: PageRange, tag: Option<Tag>, tables: PageTables, moment: Moment) {
-        let kind = Flush::code(0, tag, tables) << 8 | range.size() as u64;
+    fn pages(&self, cpu: CpuId, range: PageRange, what: LocalFlush, moment: Moment) {
+        let kind = Flush::code(0, what.tag, what.request.frees_tables()) << 8 | range.size() as u64;
         self.flushed_pages(cpu, range.start().0, range.count(), kind, moment);
     }
 
@@ -346,7 +344,7 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PEN
             tag,
             space: Some(space),
             pages: None,
-            tables: PageTables::Kept,
+            frees_tables: false,
             by: cpu,
             number: 0,
             missing: Missing::Tag,
@@ -401,17 +399,10 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PEN
         self.cpus[Self::place(cpu)].excuse(self.now().0);
     }
 
-    /// Notes that a broadcast since `moment` has reached what all CPUs hold of `scope` under `tag` (under any tag, where none is
-    /// named).
-    pub fn broadcast(
-        &self,
-        space: Option<SpaceId>,
-        tag: Option<Tag>,
-        scope: Scope,
-        tables: PageTables,
-        moment: Moment,
-    ) {
-        self.removals.reach(Removal::space_word(space), Span::of(scope), tables, tag, moment.0);
+    /// Notes that a broadcast since `moment` has reached what `request` covers of what all CPUs hold under `tag` (under any
+    /// tag, where none is named).
+    pub fn broadcast(&self, space: Option<SpaceId>, tag: Option<Tag>, request: FlushRequest, moment: Moment) {
+        self.removals.reach(Removal::space_word(space), request, tag, moment.0);
     }
 
     /// Runs `flush`, which drops user translations of all CPUs under every tag, and notes that: what a

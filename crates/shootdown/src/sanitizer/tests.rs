@@ -3,7 +3,7 @@
 extern crate std;
 use super::{Kind, Missing, Sanitizer, Tally, Verdict, Violation};
 use crate::platform::{LocalFlush, OnInstall};
-use crate::types::{CpuId, PageRange, PageSize, PageTables, Scope, SpaceId, Tag, VirtAddr};
+use crate::types::{CpuId, FlushRequest, PageRange, PageSize, SpaceId, Tag, VirtAddr};
 use std::string::{String, ToString};
 use std::sync::Mutex;
 use std::vec::Vec;
@@ -46,12 +46,12 @@ fn both_run_a() -> Small {
     sanitizer
 }
 
-fn unmap(sanitizer: &Small, range: PageRange, tables: PageTables) -> u64 {
-    sanitizer.removed(ONE, Some(A), Scope::Pages(range), tables)
+fn unmap(sanitizer: &Small, request: FlushRequest) -> u64 {
+    sanitizer.removed(ONE, Some(A), request)
 }
 
-fn flush(sanitizer: &Small, cpu: CpuId, range: PageRange, tables: PageTables) {
-    sanitizer.flushed(cpu, LocalFlush::Pages { tag: T, range, tables }, sanitizer.now());
+fn flush(sanitizer: &Small, cpu: CpuId, request: FlushRequest) {
+    sanitizer.flushed(cpu, LocalFlush { tag: Some(T), request }, sanitizer.now());
 }
 
 fn reported(sanitizer: &Small) -> Vec<Violation> {
@@ -65,8 +65,8 @@ fn said(sanitizer: &Small) -> Vec<String> {
 #[test]
 fn who_has_not_flushed_is_named_with_what_is_missing() {
     let sanitizer = both_run_a();
-    let number = unmap(&sanitizer, pages(7, 2), PageTables::Kept);
-    flush(&sanitizer, ONE, pages(7, 2), PageTables::Kept);
+    let number = unmap(&sanitizer, FlushRequest::pages(pages(7, 2)));
+    flush(&sanitizer, ONE, FlushRequest::pages(pages(7, 2)));
     sanitizer.released(number);
     let expected = "pages 0x7000 to 0x8fff of space 1 (tag 3) are given back while CPU 1 may still use them: CPU 0 unmapped \
                     them (removal 1); missing on CPU 1: a flush of these pages";
@@ -80,19 +80,21 @@ type Act<'a> = &'a dyn Fn(&Small);
 #[test]
 fn a_flush_counts_if_it_is_as_wide_of_that_tag_and_later() {
     let range = pages(7, 2);
-    let wide = |sanitizer: &Small| flush(sanitizer, TWO, pages(0, 64), PageTables::Kept);
-    let whole = |sanitizer: &Small| sanitizer.flushed(TWO, LocalFlush::Tag(T), sanitizer.now());
-    let everything = |sanitizer: &Small| sanitizer.flushed(TWO, LocalFlush::Everything, sanitizer.now());
-    let narrow = |sanitizer: &Small| flush(sanitizer, TWO, pages(7, 1), PageTables::Kept);
+    let wide = |sanitizer: &Small| flush(sanitizer, TWO, FlushRequest::pages(pages(0, 64)));
+    let whole = |sanitizer: &Small| {
+        sanitizer.flushed(TWO, LocalFlush { tag: Some(T), request: FlushRequest::all() }, sanitizer.now())
+    };
+    let everything = |sanitizer: &Small| sanitizer.flushed(TWO, LocalFlush::EVERYTHING, sanitizer.now());
+    let narrow = |sanitizer: &Small| flush(sanitizer, TWO, FlushRequest::pages(pages(7, 1)));
     let other = |sanitizer: &Small| {
         sanitizer.flushed(
             TWO,
-            LocalFlush::Pages { tag: Tag::new(4), range, tables: PageTables::Kept },
+            LocalFlush { tag: Some(Tag::new(4)), request: FlushRequest::pages(range) },
             sanitizer.now(),
         );
     };
     let kernel = |sanitizer: &Small| {
-        sanitizer.flushed(TWO, LocalFlush::KernelPages { range, tables: PageTables::Kept }, sanitizer.now())
+        sanitizer.flushed(TWO, LocalFlush { tag: None, request: FlushRequest::pages(range) }, sanitizer.now())
     };
     let cases: [(Act<'_>, usize); 6] =
         [(&wide, 0), (&whole, 0), (&everything, 0), (&narrow, 1), (&other, 1), (&kernel, 1)];
@@ -100,18 +102,18 @@ fn a_flush_counts_if_it_is_as_wide_of_that_tag_and_later() {
         let sanitizer = both_run_a();
         // What comes before the removal counts for nothing.
         act(&sanitizer);
-        let number = unmap(&sanitizer, range, PageTables::Kept);
-        flush(&sanitizer, ONE, range, PageTables::Kept);
+        let number = unmap(&sanitizer, FlushRequest::pages(range));
+        flush(&sanitizer, ONE, FlushRequest::pages(range));
         act(&sanitizer);
         sanitizer.released(number);
         assert_eq!(reported(&sanitizer).len(), *violations, "case {index}");
     }
     let sanitizer = both_run_a();
-    flush(&sanitizer, TWO, range, PageTables::Kept);
+    flush(&sanitizer, TWO, FlushRequest::pages(range));
     let early = sanitizer.now();
-    let number = unmap(&sanitizer, range, PageTables::Kept);
-    flush(&sanitizer, ONE, range, PageTables::Kept);
-    sanitizer.flushed(TWO, LocalFlush::Tag(T), early);
+    let number = unmap(&sanitizer, FlushRequest::pages(range));
+    flush(&sanitizer, ONE, FlushRequest::pages(range));
+    sanitizer.flushed(TWO, LocalFlush { tag: Some(T), request: FlushRequest::all() }, early);
     sanitizer.released(number);
     assert_eq!(reported(&sanitizer).len(), 1, "it began before the pages were unmapped");
 }
@@ -120,13 +122,13 @@ fn a_flush_counts_if_it_is_as_wide_of_that_tag_and_later() {
 fn a_lazy_cpu_counts_where_tables_are_freed_and_when_it_returns() {
     let sanitizer = both_run_a();
     sanitizer.idle(TWO);
-    let leaves = unmap(&sanitizer, pages(1, 1), PageTables::Kept);
-    flush(&sanitizer, ONE, pages(1, 1), PageTables::Kept);
+    let leaves = unmap(&sanitizer, FlushRequest::pages(pages(1, 1)));
+    flush(&sanitizer, ONE, FlushRequest::pages(pages(1, 1)));
     sanitizer.released(leaves);
     assert_eq!(reported(&sanitizer), []);
-    let tables = unmap(&sanitizer, pages(0, 512), PageTables::Freed);
-    both(|cpu| flush(&sanitizer, cpu, pages(0, 512), PageTables::Kept));
-    flush(&sanitizer, ONE, pages(0, 512), PageTables::Freed);
+    let tables = unmap(&sanitizer, FlushRequest::pages(pages(0, 512)).tables_freed());
+    both(|cpu| flush(&sanitizer, cpu, FlushRequest::pages(pages(0, 512))));
+    flush(&sanitizer, ONE, FlushRequest::pages(pages(0, 512)).tables_freed());
     sanitizer.released(tables);
     assert_eq!(reported(&sanitizer)[0].missing, Missing::PagesAndTables);
     sanitizer.begun(TWO, A);
@@ -140,13 +142,13 @@ fn entries_that_stay_under_a_tag_are_owed_a_flush_before_the_next_use() {
     for (late, violations) in [(false, 1), (true, 0)] {
         let sanitizer = both_run_a();
         load(&sanitizer, TWO, B, Tag::new(4), OnInstall::Flush);
-        let number = unmap(&sanitizer, pages(7, 1), PageTables::Kept);
-        flush(&sanitizer, ONE, pages(7, 1), PageTables::Kept);
+        let number = unmap(&sanitizer, FlushRequest::pages(pages(7, 1)));
+        flush(&sanitizer, ONE, FlushRequest::pages(pages(7, 1)));
         sanitizer.released(number);
         assert_eq!(reported(&sanitizer), [], "it uses another space");
         sanitizer.installed(TWO, true, T, OnInstall::Keep, sanitizer.now());
         if late {
-            flush(&sanitizer, TWO, pages(7, 1), PageTables::Kept);
+            flush(&sanitizer, TWO, FlushRequest::pages(pages(7, 1)));
         }
         sanitizer.begun(TWO, A);
         assert_eq!(reported(&sanitizer).len(), violations);
@@ -162,7 +164,7 @@ fn a_tag_that_changes_hands_is_flushed_or_reported() {
                     flush of the tag";
     assert_eq!(said(&sanitizer), [expected]);
     load(&sanitizer, ONE, B, T, OnInstall::Flush);
-    sanitizer.flushed(TWO, LocalFlush::Everything, sanitizer.now());
+    sanitizer.flushed(TWO, LocalFlush::EVERYTHING, sanitizer.now());
     load(&sanitizer, TWO, A, Tag::new(4), OnInstall::Keep);
     sanitizer.wiping(|| ());
     load(&sanitizer, TWO, A, T, OnInstall::Flush);
@@ -181,18 +183,18 @@ fn a_root_that_is_loaded_is_not_freed() {
 #[test]
 fn broadcasts_and_cpus_that_flush_before_they_run_count() {
     let sanitizer = both_run_a();
-    let scope = Scope::Pages(pages(7, 1));
-    let number = unmap(&sanitizer, pages(7, 1), PageTables::Kept);
-    sanitizer.broadcast(Some(A), Some(T), scope, PageTables::Kept, sanitizer.now());
+    let request = FlushRequest::pages(pages(7, 1));
+    let number = unmap(&sanitizer, FlushRequest::pages(pages(7, 1)));
+    sanitizer.broadcast(Some(A), Some(T), request, sanitizer.now());
     sanitizer.released(number);
-    let number = unmap(&sanitizer, pages(7, 1), PageTables::Kept);
-    flush(&sanitizer, ONE, pages(7, 1), PageTables::Kept);
+    let number = unmap(&sanitizer, FlushRequest::pages(pages(7, 1)));
+    flush(&sanitizer, ONE, FlushRequest::pages(pages(7, 1)));
     sanitizer.excused(TWO);
     sanitizer.released(number);
     assert_eq!(reported(&sanitizer), []);
-    let number = unmap(&sanitizer, pages(7, 1), PageTables::Kept);
-    sanitizer.broadcast(Some(A), Some(Tag::new(9)), scope, PageTables::Kept, sanitizer.now());
-    sanitizer.broadcast(Some(B), None, scope, PageTables::Kept, sanitizer.now());
+    let number = unmap(&sanitizer, FlushRequest::pages(pages(7, 1)));
+    sanitizer.broadcast(Some(A), Some(Tag::new(9)), request, sanitizer.now());
+    sanitizer.broadcast(Some(B), None, request, sanitizer.now());
     sanitizer.released(number);
     assert_eq!(reported(&sanitizer).len(), 2, "another tag, and another space");
 }
@@ -201,8 +203,8 @@ fn broadcasts_and_cpus_that_flush_before_they_run_count() {
 fn kernel_memory_concerns_who_is_on_line() {
     let sanitizer = Small::new(Reported::default());
     sanitizer.online(ONE);
-    let unmap = || sanitizer.removed(ONE, None, Scope::Pages(pages(7, 1)), PageTables::Kept);
-    let flush = LocalFlush::KernelPages { range: pages(7, 1), tables: PageTables::Kept };
+    let unmap = || sanitizer.removed(ONE, None, FlushRequest::pages(pages(7, 1)));
+    let flush = LocalFlush { tag: None, request: FlushRequest::pages(pages(7, 1)) };
     let number = unmap();
     sanitizer.flushed(ONE, flush, sanitizer.now());
     sanitizer.released(number);
@@ -212,7 +214,7 @@ fn kernel_memory_concerns_who_is_on_line() {
                     (removal 1) and gave back; missing on CPU 1: a flush of these pages under all tags";
     assert_eq!(said(&sanitizer), [expected]);
     sanitizer.offline(TWO);
-    sanitizer.flushed(TWO, LocalFlush::Everything, sanitizer.now());
+    sanitizer.flushed(TWO, LocalFlush::EVERYTHING, sanitizer.now());
     sanitizer.online(TWO);
     let number = unmap();
     sanitizer.offline(TWO);
@@ -224,17 +226,17 @@ fn kernel_memory_concerns_who_is_on_line() {
 #[test]
 fn what_is_forgotten_is_counted_and_accuses_nobody() {
     let sanitizer = both_run_a();
-    let first = unmap(&sanitizer, pages(1, 1), PageTables::Kept);
+    let first = unmap(&sanitizer, FlushRequest::pages(pages(1, 1)));
     for page in 2..6 {
-        unmap(&sanitizer, pages(page, 1), PageTables::Kept);
+        unmap(&sanitizer, FlushRequest::pages(pages(page, 1)));
     }
     sanitizer.released(first);
     assert_eq!(sanitizer.tally(), Tally { removals: 5, violations: 0, unchecked: 1 }, "no place for a fifth");
     let sanitizer = both_run_a();
-    let number = unmap(&sanitizer, pages(1, 1), PageTables::Kept);
-    both(|cpu| flush(&sanitizer, cpu, pages(1, 1), PageTables::Kept));
+    let number = unmap(&sanitizer, FlushRequest::pages(pages(1, 1)));
+    both(|cpu| flush(&sanitizer, cpu, FlushRequest::pages(pages(1, 1))));
     for page in 2..40 {
-        flush(&sanitizer, TWO, pages(page, 1), PageTables::Kept);
+        flush(&sanitizer, TWO, FlushRequest::pages(pages(page, 1)));
     }
     sanitizer.released(number);
     assert_eq!(
@@ -253,13 +255,15 @@ fn what_is_forgotten_is_counted_and_accuses_nobody() {
 fn ranges_at_the_top_and_of_other_sizes_are_covered() {
     let sanitizer = both_run_a();
     let top = PageRange::new(VirtAddr(0xffff_ffff_ffe0_0000), 1, PageSize::Size2M).expect("a range");
-    let number = unmap(&sanitizer, top, PageTables::Kept);
-    flush(&sanitizer, ONE, top, PageTables::Kept);
+    let number = unmap(&sanitizer, FlushRequest::pages(top));
+    flush(&sanitizer, ONE, FlushRequest::pages(top));
     let small = PageRange::new(top.start(), 512, PageSize::Size4K).expect("a range");
-    flush(&sanitizer, TWO, small, PageTables::Kept);
+    flush(&sanitizer, TWO, FlushRequest::pages(small));
     sanitizer.released(number);
-    let number = sanitizer.removed(ONE, Some(A), Scope::All, PageTables::Freed);
-    both(|cpu| sanitizer.flushed(cpu, LocalFlush::Tag(T), sanitizer.now()));
+    let number = sanitizer.removed(ONE, Some(A), FlushRequest::all().tables_freed());
+    both(|cpu| {
+        sanitizer.flushed(cpu, LocalFlush { tag: Some(T), request: FlushRequest::all() }, sanitizer.now())
+    });
     sanitizer.released(number);
     assert_eq!(reported(&sanitizer), []);
 }

@@ -1,6 +1,6 @@
 //! What is reported, and to whom.
 
-use crate::types::{CpuId, PageTables, SpaceId, Tag, VirtAddr};
+use crate::types::{CpuId, SpaceId, Tag, VirtAddr};
 use core::fmt;
 
 /// A translation that outlives what it leads to: who holds it, what it leads to, and the flush that was missing.
@@ -17,7 +17,7 @@ pub struct Violation {
     /// First and last address of what was unmapped; nothing where the whole space is meant.
     pub pages: Option<(VirtAddr, VirtAddr)>,
     /// Whether page tables are given back too.
-    pub tables: PageTables,
+    pub frees_tables: bool,
     /// The CPU that unmapped it, or frees the root, or loads the space.
     pub by: CpuId,
     /// When it was unmapped: the number of the removal, counted over the machine from 1. 0 where nothing was unmapped.
@@ -114,7 +114,7 @@ impl fmt::Display for Pages<'_> {
             Some((first, last)) => write!(f, "pages {:#x} to {:#x}", first.0, last.0)?,
             None => f.write_str("all pages")?,
         }
-        f.write_str(if self.0.tables == PageTables::Freed { " and their tables" } else { "" })
+        f.write_str(if self.0.frees_tables { " and their tables" } else { "" })
     }
 }
 

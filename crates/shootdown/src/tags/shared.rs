@@ -9,7 +9,7 @@ use crate::tags::lock::TagLock;
 use crate::tags::storage::{TagWord, TagsError, check_bitmaps, first_free, insert};
 use crate::tags::{Assignment, FlushMethod, PerCpuSlots, Residue, TagBroadcast, TagCpu, TagPolicy, TagSpace};
 use crate::this_cpu::ThisCpu;
-use crate::types::{PageTables, Scope, Tag};
+use crate::types::{FlushRequest, Tag};
 use core::fmt;
 use core::sync::atomic::Ordering;
 
@@ -291,7 +291,7 @@ where
         };
         // As if tables were freed, so that lazy CPUs are told: broadcasts do not reach what their walkers cache under tags
         // of their own.
-        self.flush_own(space, Scope::All, PageTables::Freed);
+        self.flush_own(space, FlushRequest::all().tables_freed());
         self.platform().tags().finish_share(space.tag_space());
         Ok(tag)
     }

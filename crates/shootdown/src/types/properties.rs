@@ -47,8 +47,12 @@ fn range() -> impl Strategy<Value = PageRange> {
     })
 }
 
-fn tables() -> impl Strategy<Value = PageTables> {
-    prop::sample::select(&[PageTables::Kept, PageTables::Freed])
+fn request() -> impl Strategy<Value = FlushRequest> {
+    let range = prop_oneof![8 => range().prop_map(Some), 1 => Just(None)];
+    (range, any::<bool>()).prop_map(|(range, frees_tables)| {
+        let request = range.map_or(FlushRequest::all(), FlushRequest::pages);
+        if frees_tables { request.tables_freed() } else { request }
+    })
 }
 
 /// First and last address, in numbers that cannot wrap.
@@ -76,7 +80,7 @@ proptest! {
         let start = if align { start & !(size.bytes() - 1) } else { start };
         let end = u128::from(start) + u128::from(count) * u128::from(size.bytes());
         let aligned = start % size.bytes() == 0;
-        // The whole of the address space has more bytes than fit a word, and is asked for by `Scope::All`.
+        // The whole of the address space has more bytes than fit a word, and is asked for by `FlushRequest::all`.
         let fits = end <= 1 << 64 && u128::from(count) * u128::from(size.bytes()) < 1 << 64;
         let made = PageRange::new(VirtAddr(start), count, size);
         prop_assert_eq!(made.is_ok(), aligned && count > 0 && fits);
@@ -124,30 +128,39 @@ proptest! {
 
     #[test]
     #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
-    fn what_is_covered_with_everything_is_everything(range in range()) {
-        let pages = Scope::Pages(range);
-        prop_assert_eq!(pages.cover(Scope::All), Scope::All);
-        prop_assert_eq!(Scope::All.cover(pages), Scope::All);
-        prop_assert_eq!(pages.cover(pages), pages);
+    fn what_is_covered_with_everything_is_everything(request in request()) {
+        prop_assert_eq!(request.cover(FlushRequest::all()).range(), None);
+        prop_assert_eq!(FlushRequest::all().cover(request).range(), None);
+        prop_assert_eq!(request.cover(request), request);
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
-    fn packing_loses_nothing_and_widens_what_does_not_fit(range in range(), tables in tables()) {
-        let packed = Packed::new(Scope::Pages(range), tables);
-        prop_assert_eq!(packed.tables(), tables);
-        let expected = (range.count() <= 255).then_some((range, tables));
-        prop_assert_eq!(packed.unpack(), expected);
+    fn what_covers_two_requests_frees_tables_if_one_does(a in request(), b in request()) {
+        prop_assert_eq!(a.cover(b).frees_tables(), a.frees_tables() || b.frees_tables());
+        prop_assert_eq!(a.cover(b), b.cover(a));
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
-    fn merged_ranges_pack_as_any_others(ranges in prop::collection::vec(range(), 1..5), tables in tables()) {
-        let merged = ranges.into_iter().reduce(PageRange::cover).expect("not empty");
-        match Packed::new(Scope::Pages(merged), tables).unpack() {
-            Some(unpacked) => prop_assert_eq!(unpacked, (merged, tables)),
-            None => prop_assert!(merged.count() > 255),
-        }
+    fn a_word_loses_nothing_and_widens_what_does_not_fit(request in request()) {
+        prop_assert_eq!(FlushRequest::from_word(request.to_word()), request.up_to(255));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
+    fn merged_requests_fit_a_word_as_any_others(requests in prop::collection::vec(request(), 1..5)) {
+        let merged = requests.into_iter().reduce(FlushRequest::cover).expect("not empty");
+        prop_assert_eq!(FlushRequest::from_word(merged.to_word()), merged.up_to(255));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
+    fn a_request_over_the_ceiling_is_everything(request in request(), ceiling in 0_u64..600) {
+        let widened = request.up_to(ceiling);
+        let fits = request.range().is_some_and(|range| range.count() <= ceiling);
+        prop_assert_eq!(widened.range(), if fits { request.range() } else { None });
+        prop_assert_eq!(widened.frees_tables(), request.frees_tables());
     }
 }
 

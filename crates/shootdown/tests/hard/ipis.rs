@@ -5,7 +5,7 @@ use super::test_machine::{
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use shootdown::flush::{PageTables, Scope};
+use shootdown::flush::FlushRequest;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A machine on which CPUs 0 and 1 run a space, and CPU 1 holds page 1 of it.
@@ -35,7 +35,7 @@ fn a_lost_ipi_is_sent_again_until_it_is_handled() {
 fn where_every_ipi_is_lost_the_wait_goes_on_and_names_the_cpu_each_time() {
     let (host, user) = two();
     host.afterwards.set(IpiFate::Lost);
-    let flush = || host.engine().flush(&user, Scope::Pages(page_range(1)), PageTables::Kept);
+    let flush = || host.engine().flush(&user, FlushRequest::pages(page_range(1)));
     assert!(catch_unwind(AssertUnwindSafe(flush)).is_err(), "the machine gives up after many polls");
     let stalled = host.stalled.borrow();
     assert!(stalled.len() as u64 > FOR_EVER / 10 && stalled.iter().all(|&(cpu, _)| cpu == 1));
@@ -48,7 +48,7 @@ fn where_every_ipi_is_lost_the_wait_goes_on_and_names_the_cpu_each_time() {
 fn an_ipi_that_is_lost_after_its_cpu_polled_the_request_costs_the_next_sender_one_stall() {
     let (host, user) = two();
     host.fate.borrow_mut().push_back(IpiFate::Lost);
-    let flush = |page| host.engine().send(&user, Scope::Pages(page_range(page)), PageTables::Kept);
+    let flush = |page| host.engine().send(&user, FlushRequest::pages(page_range(page)));
     let pending = host.on(0, || flush(1));
     // CPU 1 waits for CPU 0 and polls: it handles the request, and expects an interrupt that never comes.
     host.on(1, || flush(2).finish());

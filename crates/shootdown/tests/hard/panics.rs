@@ -7,7 +7,7 @@
 use super::test_machine::{Callback, Host, User, machine, page_range, space};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use shootdown::flush::{PageTables, Scope};
+use shootdown::flush::FlushRequest;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -57,7 +57,7 @@ fn perform(host: &'static Host, users: &[User], act: &Act) {
             gather.send().finish_with(drop);
         }),
         Act::Kernel(cpu) => {
-            host.on(cpu, || engine.flush_kernel(Scope::Pages(page_range(7)), PageTables::Kept));
+            host.on(cpu, || engine.flush_kernel(FlushRequest::pages(page_range(7))));
         }
         Act::Trim(cpu, space) => host.on(cpu, || engine.trim(&users[space])),
         Act::Cycle(cpu) => {
@@ -231,7 +231,7 @@ fn who_waits_for_a_cpu_whose_handler_panicked_is_answered_when_that_cpu_leaves()
     (0..3).for_each(|cpu| host.run(cpu, &user));
     host.touch(1, 1);
     let engine = host.engine();
-    let pending = host.on(0, || engine.send(&user, Scope::Pages(page_range(1)), PageTables::Kept));
+    let pending = host.on(0, || engine.send(&user, FlushRequest::pages(page_range(1))));
     host.bomb.set(Some((Callback::FlushLocal, 0)));
     let handler = || host.handle_ipi(1);
     assert!(catch_unwind(AssertUnwindSafe(handler)).is_err());

@@ -1,7 +1,7 @@
 //! Targets with interrupts off.
 
 use super::test_machine::{STALL_POLLS, machine, page_range, space};
-use shootdown::flush::{PageTables, Scope};
+use shootdown::flush::FlushRequest;
 
 #[test]
 fn a_target_with_interrupts_off_is_named_and_the_flush_ends_when_it_returns() {
@@ -30,7 +30,7 @@ fn kernel_memory_waits_for_a_stuck_cpu_by_name_too_and_for_none_that_is_off_line
     host.on(3, || host.engine().offline_cpu());
     host.masked.borrow_mut().insert(3, u64::MAX);
     host.masked.borrow_mut().insert(2, 30);
-    host.engine().flush_kernel(Scope::Pages(page_range(9)), PageTables::Freed);
+    host.engine().flush_kernel(FlushRequest::pages(page_range(9)).tables_freed());
     assert!(host.polls() >= 30);
     assert!(!host.stalled.borrow().is_empty());
     assert!(host.stalled.borrow().iter().all(|&(cpu, _)| cpu == 2), "{:?}", host.stalled.borrow());

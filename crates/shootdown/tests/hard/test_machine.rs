@@ -165,11 +165,11 @@ unsafe impl Platform for Host {
     }
     unsafe fn flush_local(&self, what: LocalFlush) {
         self.may_panic(Callback::FlushLocal);
-        self.here().tlb.retain(|&(tag, page), _| match what {
-            LocalFlush::Pages { tag: flushed, range, .. } => tag != flushed.number() || !holds(range, page),
-            LocalFlush::Tag(flushed) => tag != flushed.number(),
-            LocalFlush::KernelPages { .. } => true,
-            LocalFlush::Everything => false,
+        self.here().tlb.retain(|&(tag, page), _| match (what.tag, what.request.range()) {
+            (Some(flushed), Some(range)) => tag != flushed.number() || !holds(range, page),
+            (Some(flushed), None) => tag != flushed.number(),
+            (None, Some(_)) => true,
+            (None, None) => false,
         });
     }
     unsafe fn install(&self, root: Option<u64>, tag: Tag, how: OnInstall) {

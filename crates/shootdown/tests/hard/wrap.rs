@@ -3,7 +3,7 @@
 
 use super::test_machine::{machine, page_range, space};
 use shootdown::SpaceId;
-use shootdown::flush::{Generation, PageTables, Scope};
+use shootdown::flush::{FlushRequest, Generation};
 
 /// More of anything than a machine does in a second.
 const PER_SECOND: u64 = 1_000_000_000;
@@ -36,7 +36,7 @@ fn a_flush_costs_one_generation_and_a_switch_none() {
     }
     assert_eq!(a.generation().number(), before, "so switches, however many, bring nothing nearer to a wrap");
     for flush in 1..=TIMES {
-        host.engine().flush(&a, Scope::Pages(page_range(1)), PageTables::Kept);
+        host.engine().flush(&a, FlushRequest::pages(page_range(1)));
         assert_eq!(a.generation().number(), before + flush);
     }
     host.check();

@@ -1,7 +1,7 @@
 //! Calls on a CPU that runs user code, that borrows, or that is not on line.
 
 use crate::platform::*;
-use shootdown::flush::{PageTables, Scope};
+use shootdown::flush::FlushRequest;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const ACTIVE: &str = "runs user code, call enter_lazy first: CPU 0";
@@ -79,8 +79,8 @@ fn a_cpu_that_is_not_on_line_loads_nothing() {
 fn a_cpu_that_is_not_on_line_may_do_everything_else() {
     let engine = off_line();
     let (user, memory) = watched(&engine, 7);
-    engine.flush_kernel(Scope::All, PageTables::Kept);
-    engine.flush(&user, Scope::All, PageTables::Freed);
+    engine.flush_kernel(FlushRequest::all());
+    engine.flush(&user, FlushRequest::all().tables_freed());
     engine.trim(&user);
     engine.enter_lazy();
     engine.leave();
@@ -103,8 +103,8 @@ fn going_on_or_off_line_twice_changes_nothing() {
     play(&engine, 1);
     engine.online_cpu().expect("it fits");
     // Nobody waits for CPU 0, which does not answer.
-    engine.flush_kernel(Scope::All, PageTables::Freed);
-    engine.flush(&user, Scope::All, PageTables::Freed);
+    engine.flush_kernel(FlushRequest::all().tables_freed());
+    engine.flush(&user, FlushRequest::all().tables_freed());
     play(&engine, 0);
     engine.online_cpu().expect("it fits");
     engine.switch_to(&user);

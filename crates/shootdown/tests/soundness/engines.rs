@@ -1,7 +1,7 @@
 //! Spaces that are given to another engine of the same type.
 
 use crate::platform::*;
-use shootdown::flush::{PageRange, PageTables, Scope, VirtAddr};
+use shootdown::flush::{FlushRequest, PageRange, VirtAddr};
 use std::sync::Arc;
 
 /// A call that takes a space.
@@ -16,8 +16,8 @@ const CALLS: &[Call] = &[
     ("switch_to", |engine, user| engine.switch_to(user)),
     ("borrow", |engine, user| drop(engine.borrow(user))),
     ("with_temporary_space", load_for_a_moment),
-    ("flush", |engine, user| engine.flush(user, Scope::All, PageTables::Freed)),
-    ("send", |engine, user| drop(engine.send(user, Scope::Pages(page()), PageTables::Kept))),
+    ("flush", |engine, user| engine.flush(user, FlushRequest::all().tables_freed())),
+    ("send", |engine, user| drop(engine.send(user, FlushRequest::pages(page())))),
     ("gather", |engine, user| drop(engine.gather::<u64, 1>(user))),
     ("gather_within", |engine, user| drop(engine.gather_within::<u64, 1>(user, page()))),
     ("trim", |engine, user| engine.trim(user)),
@@ -32,7 +32,7 @@ fn every_call_refuses_the_space_of_another_engine() {
         assert_eq!(reason, "made by another engine: space 1", "{name}");
         // Nothing of it is left in either: the space lives and dies as any other.
         first.switch_to(&user);
-        first.flush(&user, Scope::All, PageTables::Kept);
+        first.flush(&user, FlushRequest::all());
         first.enter_lazy();
         user.put().expect("the only user").finish();
         assert_eq!(memory.strong_count(), 0, "{name}");

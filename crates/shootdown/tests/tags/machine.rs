@@ -1,7 +1,7 @@
 //! A machine whose CPUs take turns on one thread. Its TLBs hold for each tag one entry, with the space that it belongs to
 //! and how often that space had been unmapped when it was filled.
 
-use shootdown::flush::{LocalFlush, PageRange, PageTables, Remote, RemoteFlush, Scope, VirtAddr};
+use shootdown::flush::{FlushRequest, LocalFlush, PageRange, Remote, RemoteFlush, VirtAddr};
 use shootdown::mask::CpuMask;
 use shootdown::refs::{Teardown, UserRef};
 use shootdown::tags::{OnInstall, Tag, TagBroadcast, TagPolicy};
@@ -91,16 +91,16 @@ unsafe impl<T: TagPolicy> Platform for Host<T> {
     unsafe fn flush_local(&self, what: LocalFlush) {
         let cpu = self.cpu.get() as usize;
         let tlb = &mut self.tlbs.entries.borrow_mut()[cpu];
-        match what {
-            LocalFlush::Pages { tag, .. } | LocalFlush::Tag(tag) => {
+        match (what.tag, what.request.range()) {
+            (Some(tag), _) => {
                 tlb[usize::from(tag.number())] = None;
                 self.tlbs.partial.set(self.tlbs.partial.get() + 1);
             }
-            LocalFlush::Everything => {
+            (None, None) => {
                 tlb.fill(None);
                 self.tlbs.everything.borrow_mut()[cpu] += 1;
             }
-            LocalFlush::KernelPages { .. } => unreachable!("no kernel memory is unmapped here"),
+            (None, Some(_)) => unreachable!("no kernel memory is unmapped here"),
         }
     }
     unsafe fn install(&self, root: Option<usize>, tag: Tag, how: OnInstall) {
@@ -170,7 +170,7 @@ impl<T: TagPolicy> Host<T> {
     pub fn unmap(&self, cpu: u32, space: &User<T>) {
         self.tlbs.unmaps.borrow_mut()[space.root()] += 1;
         let page = PageRange::page(VirtAddr(0));
-        self.on(cpu, || self.engine().flush(space, Scope::Pages(page), PageTables::Kept));
+        self.on(cpu, || self.engine().flush(space, FlushRequest::pages(page)));
         let loaded = self.loaded.borrow().clone();
         for (cpu, _) in loaded.iter().enumerate().filter(|(_, loaded)| loaded.0 == Some(space.root())) {
             self.touch(cpu as u32);

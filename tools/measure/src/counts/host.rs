@@ -156,17 +156,17 @@ unsafe impl<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: u8> Platform
     }
     #[inline(always)]
     unsafe fn flush_local(&self, what: LocalFlush) {
-        match what {
-            LocalFlush::Pages { tag, range, tables: _ } => {
+        match (what.tag, what.request.range()) {
+            (Some(tag), Some(range)) => {
                 let VirtAddr(start) = range.start();
                 consume([u64::from(tag.number()), start, range.count()]);
             }
-            LocalFlush::KernelPages { range, tables: _ } => {
+            (None, Some(range)) => {
                 let VirtAddr(start) = range.start();
                 consume([0, start, range.count()]);
             }
-            LocalFlush::Tag(tag) => consume([u64::from(tag.number()), 0, 0]),
-            LocalFlush::Everything => consume([0; 3]),
+            (Some(tag), None) => consume([u64::from(tag.number()), 0, 0]),
+            (None, None) => consume([0; 3]),
         }
     }
     #[inline(always)]

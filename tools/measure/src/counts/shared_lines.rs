@@ -7,7 +7,7 @@
 use super::host::{Host, Stage};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
 use rustix::param::page_size;
-use shootdown::flush::{PageRange, PageTables, Scope, VirtAddr};
+use shootdown::flush::{FlushRequest, PageRange, VirtAddr};
 use shootdown::mask::CpuMask;
 use shootdown::refs::UserRef;
 use shootdown::tags::Untagged;
@@ -84,8 +84,8 @@ fn round_trip(engine: &Engine, user: &User) {
 }
 
 fn flush(engine: &Engine, user: &User) {
-    let page = Scope::Pages(PageRange::page(VirtAddr(0x7000)));
-    drop(engine.send(user, page, PageTables::Kept));
+    let page = FlushRequest::pages(PageRange::page(VirtAddr(0x7000)));
+    drop(engine.send(user, page));
 }
 
 /// In the child: does what `ACT` says. In the parent: does nothing.
@@ -98,7 +98,7 @@ fn child() {
     match act.as_str() {
         "round trip" => round_trip(engine, &user),
         "flush" => flush(engine, &user),
-        "send kernel" => drop(engine.send_kernel(Scope::All, PageTables::Kept)),
+        "send kernel" => drop(engine.send_kernel(FlushRequest::all())),
         "switch" => {
             engine.enter_lazy();
             engine.leave();

@@ -2,7 +2,7 @@
 
 use super::host::{Host, Stage, Watched};
 use core::hint::black_box;
-use shootdown::flush::{PageRange, PageTables, Scope, VirtAddr};
+use shootdown::flush::{FlushRequest, PageRange, VirtAddr};
 use shootdown::mask::CpuMask;
 use shootdown::refs::UserRef;
 use shootdown::sanitizer::{Checked, Counts};
@@ -65,7 +65,7 @@ measured! {
         measured_local_flush: Plain, watched_local_flush: WatchedPlain,
         measured_target_flush: Answering<1>, watched_target_flush: WatchedAnswering<3>
     ] (engine, space: AddressSpace, page: PageRange) {
-        engine.flush(space, Scope::Pages(page), PageTables::Kept);
+        engine.flush(space, FlushRequest::pages(page));
     }
     [measured_handler: Plain, watched_handler: WatchedPlain] (engine) {
         // SAFETY: 1. there are no interrupts; 2. no call of the engine is at work on the CPU that is played.
@@ -212,7 +212,7 @@ fn handler<P: Stage>(engine: &'static Engine<P>, handle_ipi: fn(&Engine<P>)) {
     }
     for _ in 0..REPEATS {
         engine.platform().play(1);
-        let pending = engine.send(&user, Scope::Pages(page()), PageTables::Kept);
+        let pending = engine.send(&user, FlushRequest::pages(page()));
         engine.platform().play(0);
         handle_ipi(black_box(engine));
         // The wait is over before it begins.

@@ -85,8 +85,9 @@ fn range_and_address() -> impl Strategy<Value = (PageRange, u64)> {
     )
 }
 
-fn tables() -> impl Strategy<Value = PageTables> {
-    prop::sample::select(&[PageTables::Kept, PageTables::Freed])
+fn request(range: PageRange, tables: bool) -> FlushRequest {
+    let pages = FlushRequest::pages(range);
+    if tables { pages.tables_freed() } else { pages }
 }
 
 fn covered(strategies: &Strategies, range: PageRange, mut ops: Ops, entry: Entry) -> bool {
@@ -121,41 +122,42 @@ proptest! {
     #[test]
     fn pages_of_a_tag_go_and_freed_tables_too(
         (range, address) in range_and_address(),
-        (strategies, tables) in (strategies(), tables()),
+        (strategies, tables) in (strategies(), any::<bool>()),
         (tag, table) in (any::<u16>(), any::<bool>()),
     ) {
         let tag = Tag::new(tag);
-        let table = table && tables == PageTables::Freed;
+        let table = table && tables;
         let entry = Entry { asid: strategies.asid(tag).number(), address, global: false, table };
-        let ops = strategies.local(LocalFlush::Pages { tag, range, tables });
+        let ops = strategies.local(LocalFlush { tag: Some(tag), request: request(range, tables) });
         prop_assert!(covered(&strategies, range, ops, entry), "{ops:?} leaves {entry:?}");
-        prop_assert!(covered(&strategies, range, strategies.local(LocalFlush::Tag(tag)), entry));
+        let whole = strategies.local(LocalFlush { tag: Some(tag), request: FlushRequest::all() });
+        prop_assert!(covered(&strategies, range, whole, entry));
         prop_assert!(ops.count() <= 512);
         // The two ways to go through them agree.
         let mut one_by_one = ops;
         ops.for_each(|op| assert_eq!(one_by_one.next(), Some(op)));
         prop_assert_eq!(one_by_one.next(), None);
-        let remote = strategies.remote(Some(tag), Scope::Pages(range), tables).expect("broadcasts");
+        let remote = strategies.remote(Some(tag), request(range, tables)).expect("broadcasts");
         prop_assert!(covered(&strategies, range, remote, entry), "{remote:?} leaves {entry:?}");
-        let whole = strategies.remote(Some(tag), Scope::All, tables).expect("broadcasts");
+        let whole = strategies.remote(Some(tag), FlushRequest::all()).expect("broadcasts");
         prop_assert!(covered(&strategies, range, whole, entry));
     }
 
     #[test]
     fn kernel_pages_and_broadcasts_reach_every_asid(
         (range, address) in range_and_address(),
-        (strategies, tables) in (strategies(), tables()),
+        (strategies, tables) in (strategies(), any::<bool>()),
         (asid, global, table) in (any::<u16>(), any::<bool>(), any::<bool>()),
     ) {
-        let entry = Entry { asid, address, global, table: table && tables == PageTables::Freed };
-        let local = strategies.local(LocalFlush::KernelPages { range, tables });
+        let entry = Entry { asid, address, global, table: table && tables };
+        let local = strategies.local(LocalFlush { tag: None, request: request(range, tables) });
         prop_assert!(covered(&strategies, range, local, entry), "{local:?} leaves {entry:?}");
-        let remote = strategies.remote(None, Scope::Pages(range), tables).expect("broadcasts");
+        let remote = strategies.remote(None, request(range, tables)).expect("broadcasts");
         prop_assert!(covered(&strategies, range, remote, entry), "{remote:?} leaves {entry:?}");
-        let all = strategies.remote(None, Scope::All, tables).expect("broadcasts");
+        let all = strategies.remote(None, FlushRequest::all()).expect("broadcasts");
         prop_assert!(covered(&strategies, range, all, entry));
-        prop_assert!(covered(&strategies, range, strategies.local(LocalFlush::Everything), entry));
-        prop_assert!(strategies.without_broadcast().remote(None, Scope::All, tables).is_none());
+        prop_assert!(covered(&strategies, range, strategies.local(LocalFlush::EVERYTHING), entry));
+        prop_assert!(strategies.without_broadcast().remote(None, FlushRequest::all()).is_none());
     }
 
     #[test]
@@ -203,15 +205,15 @@ fn the_usual_flush_is_one_tlbi_a_page_or_a_few_ranges() {
     let tag = Tag::new(3);
     let ops = |strategies: Strategies, count, tables| {
         let range = PageRange::new(VirtAddr(0x5000), count, PageSize::Size4K).expect("a range");
-        strategies.local(LocalFlush::Pages { tag, range, tables })
+        strategies.local(LocalFlush { tag: Some(tag), request: request(range, tables) })
     };
     let one = Tlbi { form: Form::VaLeaf, operand: 3 << 48 | 5 };
-    assert_eq!(ops(plain(true), 1, PageTables::Kept).next(), Some(one));
-    assert_eq!(ops(plain(false), 512, PageTables::Kept).count(), 512);
+    assert_eq!(ops(plain(true), 1, false).next(), Some(one));
+    assert_eq!(ops(plain(false), 512, false).count(), 512);
     let whole = Tlbi { form: Form::Asid, operand: 3 << 48 };
-    assert_eq!(ops(plain(false), 513, PageTables::Kept).next(), Some(whole));
-    assert_eq!(ops(plain(false).with_ceiling(2), 3, PageTables::Kept).next(), Some(whole));
-    let mut ranges = ops(plain(true), 1025, PageTables::Freed);
+    assert_eq!(ops(plain(false), 513, false).next(), Some(whole));
+    assert_eq!(ops(plain(false).with_ceiling(2), 3, false).next(), Some(whole));
+    let mut ranges = ops(plain(true), 1025, true);
     assert_eq!(
         [ranges.next(), ranges.next()].map(|op| op.map(|op| op.form)),
         [Some(Form::Range), Some(Form::Va)]
@@ -228,7 +230,7 @@ fn addresses_of_52_bits_go_page_by_page() {
     let features = Features { asid: Width::Bits16, vmid: Width::Bits8, ranges: true, level_hints: false };
     let wide = Strategies::choose(&features, translation, Errata::None);
     let range = PageRange::new(VirtAddr(0x5000), 4, PageSize::Size4K).expect("a range");
-    let what = LocalFlush::Pages { tag: Tag::new(3), range, tables: PageTables::Kept };
+    let what = LocalFlush { tag: Some(Tag::new(3)), request: FlushRequest::pages(range) };
     assert_eq!(wide.local(what).count(), 4);
     assert_eq!(plain(true).local(what).count(), 1);
 }
@@ -238,7 +240,7 @@ fn pages_smaller_than_the_granule_drop_the_granule() {
     let mut large = plain(false);
     large.translation.granule = Granule::Size64K;
     let range = PageRange::new(VirtAddr(0x1_f000), 2, PageSize::Size4K).expect("a range");
-    let what = LocalFlush::Pages { tag: Tag::new(3), range, tables: PageTables::Kept };
+    let what = LocalFlush { tag: Some(Tag::new(3)), request: FlushRequest::pages(range) };
     let operands: [u64; 2] = {
         let mut ops = large.local(what).map(|op| op.operand & 0xffff);
         [ops.next(), ops.next()].map(|operand| operand.expect("two granules"))
@@ -257,7 +259,7 @@ fn a_range_of_kernel_pages_names_the_granule_of_ttbr1() {
             strategies.translation.upper_granule = upper;
             let named = |start: u64| {
                 let range = PageRange::new(VirtAddr(start), 64, PageSize::Size64K).expect("a range");
-                let what = LocalFlush::KernelPages { range, tables: PageTables::Kept };
+                let what = LocalFlush { tag: None, request: FlushRequest::pages(range) };
                 let op = strategies.local(what).next().expect("one");
                 assert_eq!(op.form, Form::RangeAllLeaf);
                 op.operand >> 46 & 0b11

@@ -65,8 +65,9 @@ fn range_and_address() -> impl Strategy<Value = (PageRange, u64)> {
     )
 }
 
-fn tables() -> impl Strategy<Value = PageTables> {
-    prop::sample::select(&[PageTables::Kept, PageTables::Freed])
+fn request(range: PageRange, tables: bool) -> FlushRequest {
+    let pages = FlushRequest::pages(range);
+    if tables { pages.tables_freed() } else { pages }
 }
 
 /// The same cases in every run.
@@ -85,46 +86,46 @@ proptest! {
     #[test]
     fn pages_of_a_tag_go_and_freed_tables_too(
         (range, address) in range_and_address(),
-        (strategies, tables) in (strategies(), tables()),
+        (strategies, tables) in (strategies(), any::<bool>()),
         (tag, table) in (any::<u16>(), any::<bool>()),
     ) {
         let tag = Tag::new(tag);
-        let step = strategies.local(LocalFlush::Pages { tag, range, tables });
-        let table = table && tables == PageTables::Freed;
+        let step = strategies.local(LocalFlush { tag: Some(tag), request: request(range, tables) });
+        let table = table && tables;
         let (asid, size) = (strategies.asid(tag).number(), smallest(range));
         let entry = Entry { asid, address, size, global: false, table };
         prop_assert!(drops(step, entry), "{step:?} leaves {entry:?}");
-        let whole = strategies.local(LocalFlush::Tag(tag));
+        let whole = strategies.local(LocalFlush { tag: Some(tag), request: FlushRequest::all() });
         prop_assert!(drops(whole, entry), "{whole:?} leaves {entry:?}");
     }
 
     #[test]
     fn kernel_pages_go_from_every_asid(
         (range, address) in range_and_address(),
-        (strategies, tables) in (strategies(), tables()),
+        (strategies, tables) in (strategies(), any::<bool>()),
         (asid, global, table) in (any::<u16>(), any::<bool>(), any::<bool>()),
     ) {
-        let step = strategies.local(LocalFlush::KernelPages { range, tables });
+        let step = strategies.local(LocalFlush { tag: None, request: request(range, tables) });
         let size = smallest(range);
-        let entry = Entry { asid, address, size, global, table: table && tables == PageTables::Freed };
+        let entry = Entry { asid, address, size, global, table: table && tables };
         prop_assert!(drops(step, entry), "{step:?} leaves {entry:?}");
-        prop_assert!(drops(strategies.local(LocalFlush::Everything), entry));
+        prop_assert!(drops(strategies.local(LocalFlush::EVERYTHING), entry));
     }
 
     #[test]
     fn remote_fences_cover_the_request(
         (range, address) in range_and_address(),
-        (strategies, tables, tag) in (strategies(), tables(), prop::option::of(any::<u16>())),
+        (strategies, tables, tag) in (strategies(), any::<bool>(), prop::option::of(any::<u16>())),
     ) {
         let tag = tag.map(Tag::new);
-        let call = strategies.remote(tag, Scope::Pages(range), tables).expect("firmware");
+        let call = strategies.remote(tag, request(range, tables)).expect("firmware");
         let [mask, base, start, size, asid] = call.arguments;
         // Function 2 is for one ASID, 1 for all: a tag that is none widens.
         prop_assert!(call.function == 1 || tag.is_some_and(|tag| asid == u64::from(strategies.asid(tag).number())));
         prop_assert_eq!((mask, base), (0, u64::MAX));
         let all = size == u64::MAX;
-        prop_assert!(all || tables == PageTables::Kept && (start..=start + (size - 1)).contains(&address));
-        let whole = strategies.remote(tag, Scope::All, tables).expect("firmware");
+        prop_assert!(all || !tables && (start..=start + (size - 1)).contains(&address));
+        let whole = strategies.remote(tag, FlushRequest::all()).expect("firmware");
         prop_assert_eq!(whole.arguments[3], u64::MAX);
     }
 
@@ -162,19 +163,19 @@ fn the_usual_flush_is_one_fence_a_page() {
     let tag = Tag::new(3);
     let flush = |count, tables| {
         let range = PageRange::new(VirtAddr(0x5000), count, PageSize::Size4K).expect("a range");
-        strategies.local(LocalFlush::Pages { tag, range, tables })
+        strategies.local(LocalFlush { tag: Some(tag), request: request(range, tables) })
     };
     let pages = Pages { next: 0x5000, stride: 0x1000, count: 64 };
-    assert_eq!(flush(64, PageTables::Kept), Step::Pages(pages, strategies.asid(tag)));
+    assert_eq!(flush(64, false), Step::Pages(pages, strategies.asid(tag)));
     assert_eq!(
         (pages.count(), { pages }.next(), { pages }.last()),
         (64, Some(VirtAddr(0x5000)), Some(VirtAddr(0x4_4000)))
     );
-    assert_eq!(flush(65, PageTables::Kept), Step::Asid(strategies.asid(tag)));
-    assert_eq!(flush(1, PageTables::Freed), Step::Asid(strategies.asid(tag)));
+    assert_eq!(flush(65, false), Step::Asid(strategies.asid(tag)));
+    assert_eq!(flush(1, true), Step::Asid(strategies.asid(tag)));
     assert_eq!((strategies.asid_bits(), strategies.svinval()), (16, true));
     let low = strategies.with_ceiling(0);
-    let one = LocalFlush::Pages { tag, range: PageRange::page(VirtAddr(0)), tables: PageTables::Kept };
+    let one = LocalFlush { tag: Some(tag), request: FlushRequest::pages(PageRange::page(VirtAddr(0))) };
     assert_eq!(low.local(one), Step::Asid(strategies.asid(tag)));
 }
 
@@ -183,15 +184,12 @@ fn tags_that_are_no_asid_drop_everything() {
     let strategies = Strategies::new(Mode::Sv39).with_asids(9, SatpWrite::OrdersWalks);
     let tag = Tag::new(0x200);
     assert_eq!(strategies.asid(tag), Asid::SHARED);
-    assert_eq!(strategies.local(LocalFlush::Tag(tag)), Step::All);
-    let page = LocalFlush::Pages { tag, range: PageRange::page(VirtAddr(0)), tables: PageTables::Kept };
+    assert_eq!(strategies.local(LocalFlush { tag: Some(tag), request: FlushRequest::all() }), Step::All);
+    let page = LocalFlush { tag: Some(tag), request: FlushRequest::pages(PageRange::page(VirtAddr(0))) };
     assert_eq!(strategies.local(page), Step::All);
-    assert_eq!(Strategies::new(Mode::Sv39).remote(None, Scope::All, PageTables::Kept), None);
+    assert_eq!(Strategies::new(Mode::Sv39).remote(None, FlushRequest::all()), None);
     assert_eq!(
-        strategies
-            .with_sbi_fences()
-            .remote(Some(tag), Scope::All, PageTables::Kept)
-            .map(|call| call.function),
+        strategies.with_sbi_fences().remote(Some(tag), FlushRequest::all()).map(|call| call.function),
         Some(1)
     );
     assert!(strategies.with_sbi_fences().sbi_fences() && !strategies.sbi_fences());

@@ -1,7 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use shootdown::flush::PageTables;
+use shootdown::flush::FlushRequest;
 
 /// Something that a CPU may have cached, of 8 KiB or of a larger page.
 #[derive(Clone, Copy, Debug)]
@@ -75,11 +75,13 @@ proptest! {
         let tag = Tag::new(tag);
         let (context, size) = (strategies.context(tag).number(), smallest(range));
         let entry = Entry { context, address, size, global: false };
-        for tables in [PageTables::Kept, PageTables::Freed] {
-            let step = strategies.local(LocalFlush::Pages { tag, range, tables });
+        let pages = FlushRequest::pages(range);
+        for request in [pages, pages.tables_freed()] {
+            let step = strategies.local(LocalFlush { tag: Some(tag), request });
             prop_assert!(drops(step, entry), "{step:?} leaves {entry:?}");
         }
-        prop_assert!(drops(strategies.local(LocalFlush::Tag(tag)), entry));
+        let whole = strategies.local(LocalFlush { tag: Some(tag), request: FlushRequest::all() });
+        prop_assert!(drops(whole, entry));
         prop_assert!(entry.context != 0, "the kernel's is no space's");
     }
 
@@ -87,9 +89,9 @@ proptest! {
     fn kernel_pages_go_and_global_ones_too((range, address) in range_and_address(), global in any::<bool>()) {
         let strategies = Strategies::new(Machine::Spitfire);
         let entry = Entry { context: 0, address, size: smallest(range), global };
-        let step = strategies.local(LocalFlush::KernelPages { range, tables: PageTables::Freed });
+        let step = strategies.local(LocalFlush { tag: None, request: FlushRequest::pages(range).tables_freed() });
         prop_assert!(drops(step, entry), "{step:?} leaves {entry:?}");
-        prop_assert!(drops(strategies.local(LocalFlush::Everything), entry));
+        prop_assert!(drops(strategies.local(LocalFlush::EVERYTHING), entry));
     }
 }
 
@@ -99,7 +101,7 @@ fn the_usual_flush_is_one_demap_a_page() {
     let tag = Tag::new(3);
     let flush = |count| {
         let range = PageRange::new(VirtAddr(0x5000), count, PageSize::Size4K).expect("a range");
-        strategies.local(LocalFlush::Pages { tag, range, tables: PageTables::Kept })
+        strategies.local(LocalFlush { tag: Some(tag), request: FlushRequest::pages(range) })
     };
     // One page of 4 KiB is in one of 8; two that do not begin with an even one are in two.
     let mut one = Pages { next: 0x4000, stride: 0x2000, count: 1 };
@@ -112,6 +114,6 @@ fn the_usual_flush_is_one_demap_a_page() {
     assert_eq!(flush(400), Step::Context(strategies.context(tag)));
     assert_eq!(strategies.machine(), Machine::Cheetah(Slots::Chosen(0)));
     let low = strategies.with_ceiling(0);
-    let kernel = LocalFlush::KernelPages { range: PageRange::page(VirtAddr(0)), tables: PageTables::Kept };
+    let kernel = LocalFlush { tag: None, request: FlushRequest::pages(PageRange::page(VirtAddr(0))) };
     assert_eq!(low.local(kernel), Step::All);
 }

@@ -5,7 +5,7 @@
 
 use crate::encode::Root;
 use shootdown::CpuId;
-use shootdown::flush::{PageRange, Scope};
+use shootdown::flush::{FlushRequest, PageRange};
 
 const FLUSH_SPACE: u64 = 0x0002;
 const FLUSH_LIST: u64 = 0x0003;
@@ -71,9 +71,9 @@ pub enum Progress {
 }
 
 impl FlushCall {
-    /// Flushes `scope` of the space with this root on these processors; kernel memory has no root and means every space.
+    /// Flushes what `request` covers of the space with this root on these processors; kernel memory has no root and means every space.
     /// What one call cannot say is widened.
-    pub fn new(root: Option<Root>, scope: Scope, processors: &Processors) -> Self {
+    pub fn new(root: Option<Root>, request: FlushRequest, processors: &Processors) -> Self {
         let mut call = Self { control: 0, input: [0; WORDS], used: 0 };
         let simple = processors.valid() <= 1 && !processors.beyond;
         let spaces = if root.is_some() { 0 } else { ALL_SPACES };
@@ -93,7 +93,7 @@ impl FlushCall {
             }
         }
         let extended = !(simple || processors.beyond);
-        let ranges = call.push_ranges(scope);
+        let ranges = call.push_ranges(request);
         let code = match (ranges, extended) {
             (0, false) => FLUSH_SPACE,
             (0, true) => FLUSH_SPACE_EX,
@@ -132,9 +132,9 @@ impl FlushCall {
         self.used += 1;
     }
 
-    /// Adds the ranges that cover `scope`, and says how many; none means everything.
-    fn push_ranges(&mut self, scope: Scope) -> u64 {
-        let Scope::Pages(range) = scope else { return 0 };
+    /// Adds the ranges that cover `request`, and says how many; none means everything.
+    fn push_ranges(&mut self, request: FlushRequest) -> u64 {
+        let Some(range) = request.range() else { return 0 };
         let mut left = small_pages(range);
         if left > RANGE_PAGES * RANGES as u64 {
             return 0;
@@ -169,13 +169,13 @@ mod tests {
         set
     }
 
-    fn pages(start: u64, count: u64, size: PageSize) -> Scope {
-        Scope::Pages(PageRange::new(VirtAddr(start), count, size).expect("a valid range"))
+    fn pages(start: u64, count: u64, size: PageSize) -> FlushRequest {
+        FlushRequest::pages(PageRange::new(VirtAddr(start), count, size).expect("a valid range"))
     }
 
     #[test]
     fn the_specifications_mask_of_processors_0_4_and_6() {
-        let call = FlushCall::new(root(), Scope::All, &processors(&[(0, 0x51)]));
+        let call = FlushCall::new(root(), FlushRequest::all(), &processors(&[(0, 0x51)]));
         assert_eq!((call.control(), call.input()), (0x2, &[0x7000, 0, 0x51][..]));
     }
 
@@ -194,7 +194,7 @@ mod tests {
             FlushCall::new(root(), pages(0x1000, 1, PageSize::Size4K), &processors(&[(0, 2), (128, 5)]));
         assert_eq!(call.control(), 1 << 32 | 2 << 17 | 0x14);
         assert_eq!(call.input(), [0x7000, 0, 0, 0b101, 2, 5, 0x1000]);
-        let space = FlushCall::new(root(), Scope::All, &processors(&[(64, 1)]));
+        let space = FlushCall::new(root(), FlushRequest::all(), &processors(&[(64, 1)]));
         assert_eq!((space.control(), space.input()), (1 << 17 | 0x13, &[0x7000, 0, 0, 0b10, 1][..]));
     }
 
@@ -204,9 +204,9 @@ mod tests {
         assert_eq!(FlushCall::new(root(), many, &processors(&[(0, 1)])).control(), 0x2);
         let huge = pages(0, 1 << 20, PageSize::Size1G);
         assert_eq!(FlushCall::new(root(), huge, &processors(&[(0, 1)])).control(), 0x2);
-        let far = FlushCall::new(root(), Scope::All, &processors(&[(0, 1), (4096, 1)]));
+        let far = FlushCall::new(root(), FlushRequest::all(), &processors(&[(0, 1), (4096, 1)]));
         assert_eq!((far.control(), far.input()[1]), (0x2, ALL_PROCESSORS));
-        let kernel = FlushCall::new(None, Scope::All, &processors(&[(0, 3)]));
+        let kernel = FlushCall::new(None, FlushRequest::all(), &processors(&[(0, 3)]));
         assert_eq!(kernel.input(), [0, ALL_SPACES, 3]);
     }
 

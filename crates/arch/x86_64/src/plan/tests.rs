@@ -96,8 +96,9 @@ fn range_and_address() -> impl Strategy<Value = (PageRange, u64)> {
     )
 }
 
-fn tables() -> impl Strategy<Value = PageTables> {
-    prop::sample::select(&[PageTables::Kept, PageTables::Freed])
+fn request(range: PageRange, tables: bool) -> FlushRequest {
+    let pages = FlushRequest::pages(range);
+    if tables { pages.tables_freed() } else { pages }
 }
 
 /// PCIDs that entries of the space tagged `tag` may carry.
@@ -123,7 +124,7 @@ proptest! {
     #[test]
     fn pages_of_a_tag_go_and_freed_tables_too(
         (range, address) in range_and_address(),
-        (strategies, tables) in (strategies(), tables()),
+        (strategies, tables) in (strategies(), any::<bool>()),
         (tag, current, is_current) in (0_u16..0x1100, 0_u16..0x1000, any::<bool>()),
         (user_half, table) in (0_usize..2, any::<bool>()),
     ) {
@@ -133,10 +134,10 @@ proptest! {
         }
         let tag = Tag::new(tag);
         let current = if is_current { strategies.pcid(tag) } else { strategies.pcid(Tag::new(current)) };
-        let plan = strategies.local(LocalFlush::Pages { tag, range, tables }, current);
+        let plan = strategies.local(LocalFlush { tag: Some(tag), request: request(range, tables) }, current);
         let pcid = owners(&strategies, tag)[user_half];
         let size = smallest(range);
-        let entry = Entry { pcid, address, size, global: false, table: table && tables == PageTables::Freed };
+        let entry = Entry { pcid, address, size, global: false, table: table && tables };
         prop_assert!(planned(plan, current, entry), "{plan:?} leaves {entry:?}");
     }
 
@@ -148,7 +149,7 @@ proptest! {
     ) {
         let tag = Tag::new(tag);
         let current = if is_current { strategies.pcid(tag) } else { strategies.pcid(Tag::new(current)) };
-        let plan = strategies.local(LocalFlush::Tag(tag), current);
+        let plan = strategies.local(LocalFlush { tag: Some(tag), request: FlushRequest::all() }, current);
         let entry = Entry { pcid: owners(&strategies, tag)[user_half], address, size: 4096, global: false, table };
         prop_assert!(planned(plan, current, entry), "{plan:?} leaves {entry:?}");
     }
@@ -156,7 +157,7 @@ proptest! {
     #[test]
     fn kernel_pages_go_from_every_pcid(
         (range, address) in range_and_address(),
-        (strategies, tables) in (strategies(), tables()),
+        (strategies, tables) in (strategies(), any::<bool>()),
         (pcid, current, table) in (0_u16..0x1000, 0_u16..0x1000, any::<bool>()),
     ) {
         if !WIDTH.is_canonical(VirtAddr(address)) {
@@ -164,9 +165,9 @@ proptest! {
             return Ok(());
         }
         let current = strategies.pcid(Tag::new(current));
-        let plan = strategies.local(LocalFlush::KernelPages { range, tables }, current);
+        let plan = strategies.local(LocalFlush { tag: None, request: request(range, tables) }, current);
         let pcid = if strategies.tagging() == Tagging::None { 0 } else { pcid };
-        let table = table && tables == PageTables::Freed;
+        let table = table && tables;
         // Tables are cached under a PCID even where they lead to global pages.
         let global = strategies.kernel == KernelMappings::Global && !table;
         let entry = Entry { pcid, address, size: smallest(range), global, table };
@@ -176,7 +177,7 @@ proptest! {
     #[test]
     fn broadcasts_name_every_page_and_no_reserved_bit(
         (range, address) in range_and_address(),
-        (strategies, tables) in (strategies(), tables()),
+        (strategies, tables) in (strategies(), any::<bool>()),
         (kernel, tag) in (any::<bool>(), prop::option::of(0_u16..0x1100)),
     ) {
         if !WIDTH.is_canonical(VirtAddr(address)) {
@@ -185,7 +186,7 @@ proptest! {
         }
         let tag = tag.map(Tag::new);
         let target = if kernel { Target::Kernel } else { Target::Space(tag) };
-        let Some(requests) = strategies.broadcast(target, Scope::Pages(range), tables) else {
+        let Some(requests) = strategies.broadcast(target, request(range, tables)) else {
             prop_assert!(strategies.invlpgb.is_none());
             return Ok(());
         };
@@ -200,7 +201,7 @@ proptest! {
             let expected = pcid.map_or((0, 0), |tag| (1, u32::from(tag.number()) << 16));
             prop_assert_eq!((rax >> 1 & 1, edx), expected, "one PCID, or all");
             prop_assert_eq!(rax >> 3 & 1 == 1, kernel);
-            prop_assert!(rax >> 4 & 1 == 0 || tables == PageTables::Kept);
+            prop_assert!(rax >> 4 & 1 == 0 || !tables);
             prop_assert!(count <= u64::from(strategies.invlpgb.unwrap_or(0)));
         }
         prop_assert!(covered);
@@ -220,7 +221,7 @@ fn page(address: u64) -> PageRange {
 fn the_usual_flush_is_one_invlpg_a_page() {
     let strategies = with(true, true, Tagging::Pcid);
     let tag = Tag::new(3);
-    let what = LocalFlush::Pages { tag, range: page(0x5000), tables: PageTables::Freed };
+    let what = LocalFlush { tag: Some(tag), request: FlushRequest::pages(page(0x5000)).tables_freed() };
     let plan = strategies.local(what, strategies.pcid(tag));
     assert_eq!(plan, Plan::of(Pages::of(page(0x5000)), Step::Invlpg, None));
     let mut pages = Pages::of(page(0x5000));
@@ -235,18 +236,21 @@ fn what_a_cpu_lacks_is_done_without() {
     let tag = Tag::new(3);
     let elsewhere = Pcid::SHARED;
     let without_invpcid = with(true, false, Tagging::Pcid);
-    assert_eq!(without_invpcid.local(LocalFlush::Tag(tag), elsewhere), Plan::one(Step::TogglePge));
+    assert_eq!(
+        without_invpcid.local(LocalFlush { tag: Some(tag), request: FlushRequest::all() }, elsewhere),
+        Plan::one(Step::TogglePge)
+    );
     let bare =
         Features { global_pages: false, pcid: true, invpcid: false, invlpgb: None, five_levels: false };
     let bare = Strategies::choose(&bare, Tagging::Pcid, KernelMappings::Global, WIDTH);
     assert_eq!((bare.tagging(), bare.global_pages()), (Tagging::None, false));
-    assert_eq!(bare.local(LocalFlush::Everything, elsewhere), Plan::one(Step::ReloadCr3));
+    assert_eq!(bare.local(LocalFlush::EVERYTHING, elsewhere), Plan::one(Step::ReloadCr3));
 }
 
 #[test]
 fn broadcasts_are_used_with_pcids_alone() {
     let all = |strategies: Strategies| {
-        strategies.broadcast(Target::Space(None), Scope::All, PageTables::Kept).map(Iterator::count)
+        strategies.broadcast(Target::Space(None), FlushRequest::all()).map(Iterator::count)
     };
     assert_eq!(all(with(true, true, Tagging::Pcid)), Some(1));
     assert_eq!(all(with(true, true, Tagging::Pcid).without_broadcast()), None);
@@ -262,7 +266,8 @@ fn long_ranges_and_ranges_across_the_hole_are_widened() {
     let tag = Tag::new(3);
     let plan = |start, count| {
         let range = PageRange::new(VirtAddr(start), count, PageSize::Size4K).expect("a range");
-        strategies.local(LocalFlush::Pages { tag, range, tables: PageTables::Kept }, strategies.pcid(tag))
+        strategies
+            .local(LocalFlush { tag: Some(tag), request: FlushRequest::pages(range) }, strategies.pcid(tag))
     };
     assert_eq!(strategies.ceiling(), 33);
     assert_eq!((plan(0x1000, 33).first, plan(0x1000, 33).pages.count()), (Step::Invlpg, 33));
@@ -270,7 +275,8 @@ fn long_ranges_and_ranges_across_the_hole_are_widened() {
     assert_eq!(plan(0x7fff_ffff_f000, 2), Plan::one(Step::ReloadCr3));
     let high = strategies.with_ceiling(u64::MAX);
     let range = PageRange::new(VirtAddr(0), 1 << 36, PageSize::Size4K).expect("a range");
-    let across = high.local(LocalFlush::Pages { tag, range, tables: PageTables::Kept }, high.pcid(tag));
+    let across =
+        high.local(LocalFlush { tag: Some(tag), request: FlushRequest::pages(range) }, high.pcid(tag));
     assert_eq!(across, Plan::one(Step::ReloadCr3));
 }
 

@@ -4,7 +4,7 @@ mod tables;
 
 use crate::support::{Did, Frame, Machine, flushed, running};
 use page_table_generic::{MapConfig, PagingError, PhysAddr, VirtAddr};
-use shootdown::flush::{PageRange, PageTables};
+use shootdown::flush::{FlushRequest, PageRange};
 use shootdown_integrations::page_table_generic::{GatherError, Held, SharedPageTable};
 use tables::{Host, Metadata};
 
@@ -42,7 +42,8 @@ fn frame_and_empty_tables_go_after_a_flush_that_reaches_walkers() {
     assert_eq!(table.query(at(0x40_1000)), Err(PagingError::NotMapped));
     assert_eq!((machine.take(), tables.tables()), (vec![], 4), "nothing is given back before the end");
     gather.finish();
-    let flush = flushed(page(0x40_1000, shootdown::flush::PageSize::Size4K), PageTables::Freed);
+    let flush =
+        flushed(FlushRequest::pages(page(0x40_1000, shootdown::flush::PageSize::Size4K)).tables_freed());
     assert_eq!(machine.take(), [flush, Did::Freed(0x7000)]);
     assert_eq!(tables.tables(), 1, "the root is left");
 }
@@ -59,7 +60,7 @@ fn a_table_that_is_still_used_stays_and_large_pages_flush_as_such() {
     let mut gather = engine.gather::<HeldFrame, 2>(&user);
     table.unmap(&mut gather, at(0x4020_0000), own(machine)).expect("a mapped page");
     gather.finish();
-    let flush = flushed(page(0x4020_0000, shootdown::flush::PageSize::Size2M), PageTables::Kept);
+    let flush = flushed(FlushRequest::pages(page(0x4020_0000, shootdown::flush::PageSize::Size2M)));
     assert_eq!(machine.take(), [flush, Did::Freed(0x20_0000)]);
     assert_eq!(tables.tables(), before);
 }
@@ -74,7 +75,10 @@ fn changed_flags_are_flushed_without_a_frame() {
     table.protect(&mut gather, at(0x1000), 1).expect("a mapped page");
     gather.finish();
     assert_eq!(table.query(at(0x1000)).map(|(_, flags, _)| flags), Ok(1));
-    assert_eq!(machine.take(), [flushed(page(0x1000, shootdown::flush::PageSize::Size4K), PageTables::Kept)]);
+    assert_eq!(
+        machine.take(),
+        [flushed(FlushRequest::pages(page(0x1000, shootdown::flush::PageSize::Size4K)))]
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod tables;
 use crate::support::{Did, Frame, Machine, flushed, running};
 use memory_addr::{PhysAddr, VirtAddr};
 use page_table_multiarch::{MappingFlags, PageSize, PagingError};
-use shootdown::flush::{PageRange, PageTables};
+use shootdown::flush::{FlushRequest, PageRange};
 use shootdown_integrations::page_table_multiarch::{GatherError, SharedPageTable};
 use tables::{Entry, Host, Metadata};
 
@@ -44,7 +44,7 @@ fn an_unmapped_page_is_flushed_with_its_size_before_its_frame_goes() {
         assert_eq!(table.query(at), Err(PagingError::NotMapped));
         assert_eq!(machine.take(), []);
         gather.finish();
-        assert_eq!(machine.take(), [flushed(range, PageTables::Kept), Did::Freed(frame as u64)]);
+        assert_eq!(machine.take(), [flushed(FlushRequest::pages(range)), Did::Freed(frame as u64)]);
     }
 }
 
@@ -59,7 +59,10 @@ fn changed_flags_are_flushed_without_a_frame() {
     table.protect(&mut gather, at, MappingFlags::READ).expect("a mapped page");
     gather.finish();
     assert_eq!(table.query(at).map(|(_, flags, _)| flags), Ok(MappingFlags::READ));
-    assert_eq!(machine.take(), [flushed(page(0x1000, shootdown::flush::PageSize::Size4K), PageTables::Kept)]);
+    assert_eq!(
+        machine.take(),
+        [flushed(FlushRequest::pages(page(0x1000, shootdown::flush::PageSize::Size4K)))]
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod threads;
 use super::state::{Bomb, CPUS, Callback, When};
 use super::world::{Exact, Ipis, Kept, Kind};
 use super::{A, B, TestMachine, is_explosion, short_of_tags, usual};
-use shootdown::flush::{PageTables, Scope};
+use shootdown::flush::FlushRequest;
 use shootdown::refs::Teardown;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -93,7 +93,7 @@ fn a_cpu_between_two_roots_loads_nothing_before_it_does_anything_else() {
         |rig| rig.engine.leave(),
         |rig| rig.engine.enter_lazy(),
         |rig| rig.engine.online_cpu().expect("it fits"),
-        |rig| rig.engine.flush(&rig.users.borrow()[A], Scope::All, PageTables::Freed),
+        |rig| rig.engine.flush(&rig.users.borrow()[A], FlushRequest::all().tables_freed()),
         |rig| rig.engine.trim(&rig.users.borrow()[A]),
     ];
     for next in next {
@@ -239,8 +239,8 @@ fn a_waiter_whose_answer_unwinds_is_asked_again() {
     let rig = TestMachine::<Exact>::new();
     (0..CPUS).for_each(|cpu| rig.run(cpu, A));
     let users = rig.users.borrow();
-    let first = rig.state.on(0, || rig.engine.send(&users[B], Scope::All, PageTables::Kept));
-    let pending = rig.state.on(0, || rig.engine.send(&users[A], Scope::All, PageTables::Kept));
+    let first = rig.state.on(0, || rig.engine.send(&users[B], FlushRequest::all()));
+    let pending = rig.state.on(0, || rig.engine.send(&users[A], FlushRequest::all()));
     first.finish();
     // CPU 1 begins to wait, finds a request pending and handles it.
     unwinds(&rig, Callback::FlushLocal, 0, || rig.unmap(1, A, 1));

@@ -6,7 +6,7 @@ mod state;
 mod world;
 
 use shootdown::Shootdown;
-use shootdown::flush::{PageTables, Scope};
+use shootdown::flush::FlushRequest;
 use shootdown::refs::Teardown;
 use state::{Bomb, CPUS, Callback, EXPLOSION, PAGES, State, When};
 use std::any::Any;
@@ -93,7 +93,7 @@ impl<K: Kind> TestMachine<K> {
     fn unmap_kernel(&self, cpu: u32) {
         self.state.on(cpu, || {
             let frame = ManuallyDrop::new(self.state.clear_kernel(1));
-            self.engine.flush_kernel(Scope::Pages(page_range(1)), PageTables::Kept);
+            self.engine.flush_kernel(FlushRequest::pages(page_range(1)));
             drop(ManuallyDrop::into_inner(frame));
         });
     }
@@ -206,13 +206,13 @@ fn operations<K: Kind>() -> Vec<Operation<K>> {
         op("trim by another", running, |rig| rig.trim(2, A)),
         op("answer", together, |rig| {
             let users = rig.users.borrow();
-            let pending = rig.state.on(0, || rig.engine.send(&users[A], Scope::All, PageTables::Freed));
+            let pending = rig.state.on(0, || rig.engine.send(&users[A], FlushRequest::all().tables_freed()));
             rig.world.interrupt(1);
             pending.finish();
         }),
         op("answer, lazy", behind, |rig| {
             let users = rig.users.borrow();
-            let pending = rig.state.on(0, || rig.engine.send(&users[A], Scope::All, PageTables::Freed));
+            let pending = rig.state.on(0, || rig.engine.send(&users[A], FlushRequest::all().tables_freed()));
             rig.world.interrupt(1);
             pending.finish();
         }),

@@ -1,7 +1,7 @@
 //! A platform over the machine, its tag policies, and a handle that knows whether its space is gone.
 
 use super::state::{CPUS, Callback, Everywhere, Hardware, Mask, State, When};
-use shootdown::flush::{LocalFlush, PageRange, PageTables, Remote, RemoteFlush, Scope, VirtAddr};
+use shootdown::flush::{FlushRequest, LocalFlush, PageRange, Remote, RemoteFlush, VirtAddr};
 use shootdown::mask::OnLeave;
 use shootdown::refs::{SpaceHandle, Teardown, UserRef};
 use shootdown::tags::{
@@ -142,13 +142,13 @@ unsafe impl<K: Kind> Platform for World<K> {
     unsafe fn flush_local(&self, what: LocalFlush) {
         self.around(Callback::FlushLocal, || {
             let mut cpu = self.here();
-            match what {
-                LocalFlush::Pages { tag, range, .. } => {
+            match (what.tag, what.request.range()) {
+                (Some(tag), Some(range)) => {
                     cpu.tlb.retain(|&(of, page), _| of != tag.number() || !holds(range, page));
                 }
-                LocalFlush::Tag(tag) => cpu.tlb.retain(|&(of, _), _| of != tag.number()),
-                LocalFlush::KernelPages { range, .. } => cpu.kernel.retain(|&page, _| !holds(range, page)),
-                LocalFlush::Everything => {
+                (Some(tag), None) => cpu.tlb.retain(|&(of, _), _| of != tag.number()),
+                (None, Some(range)) => cpu.kernel.retain(|&page, _| !holds(range, page)),
+                (None, None) => {
                     cpu.tlb.clear();
                     cpu.kernel.clear();
                 }
@@ -219,7 +219,7 @@ unsafe impl<K: Kind> Platform for World<K> {
     fn before_offline(&self) {
         self.state.calls(Callback::BeforeOffline, When::Before);
     }
-    fn gathered(&self, _: &AddressSpace<Self>, _: Scope, _: PageTables) -> u64 {
+    fn gathered(&self, _: &AddressSpace<Self>, _: FlushRequest) -> u64 {
         self.state.calls(Callback::Gathered, When::Before);
         1
     }

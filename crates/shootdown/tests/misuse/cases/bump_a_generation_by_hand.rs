@@ -4,6 +4,6 @@ use kernel::*;
 
 fn main() {
     let user = user();
-    //= ENGINE.flush(&user, Scope::All, PageTables::Kept);
+    //= ENGINE.flush(&user, FlushRequest::all());
     user.history.bump(); //~ E0616
 }

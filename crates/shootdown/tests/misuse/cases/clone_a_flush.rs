@@ -4,8 +4,8 @@ use kernel::*;
 
 fn main() {
     let user = user();
-    let pending = ENGINE.send(&user, Scope::All, PageTables::Kept);
-    //= let again = ENGINE.send(&user, Scope::All, PageTables::Kept);
+    let pending = ENGINE.send(&user, FlushRequest::all());
+    //= let again = ENGINE.send(&user, FlushRequest::all());
     let again = pending.clone(); //~ E0599
     again.finish();
 }

@@ -4,8 +4,8 @@ use kernel::*;
 
 fn main() {
     let user = user();
-    let pending = ENGINE.send(&user, Scope::All, PageTables::Kept);
+    let pending = ENGINE.send(&user, FlushRequest::all());
     pending.finish();
-    //= ENGINE.send(&user, Scope::All, PageTables::Kept).finish();
+    //= ENGINE.send(&user, FlushRequest::all()).finish();
     pending.finish(); //~ E0382
 }

@@ -4,7 +4,7 @@ use kernel::*;
 
 fn main() {
     let user = user();
-    let pending = ENGINE.send(&user, Scope::All, PageTables::Kept);
+    let pending = ENGINE.send(&user, FlushRequest::all());
     //= drop(user.clone());
     drop(user); //~ E0505
     pending.finish();

@@ -3,6 +3,6 @@
 use kernel::*;
 
 fn main() {
-    //= unsafe { ENGINE.platform().flush_local(LocalFlush::Everything) };
-    ENGINE.platform().flush_local(LocalFlush::Everything); //~ E0133
+    //= unsafe { ENGINE.platform().flush_local(LocalFlush::EVERYTHING) };
+    ENGINE.platform().flush_local(LocalFlush::EVERYTHING); //~ E0133
 }

@@ -4,7 +4,7 @@ use kernel::*;
 
 fn main() {
     let user = user();
-    //= ENGINE.flush(&user, Scope::All, PageTables::Kept);
+    //= ENGINE.flush(&user, FlushRequest::all());
     ENGINE.request_ipi(CpuId::new(1)); //~ E0624
     drop(user);
 }

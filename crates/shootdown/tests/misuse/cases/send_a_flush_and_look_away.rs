@@ -4,6 +4,6 @@ use kernel::*;
 
 fn main() {
     let user = user();
-    //= ENGINE.send(&user, Scope::All, PageTables::Kept).finish();
-    ENGINE.send(&user, Scope::All, PageTables::Kept); //~ "must be used"
+    //= ENGINE.send(&user, FlushRequest::all()).finish();
+    ENGINE.send(&user, FlushRequest::all()); //~ "must be used"
 }
