@@ -7,7 +7,7 @@ use crate::mask::{Batch, Members};
 use crate::percpu::Loaded;
 use crate::platform::{IrqReason, Platform};
 use crate::space::AddressSpace;
-use crate::sync;
+use crate::sync::{self, UNWINDS};
 use crate::tags::{FlushMethod, TagPolicy};
 use crate::this_cpu::ThisCpu;
 use crate::types::{CpuId, Tag};
@@ -372,6 +372,11 @@ impl<'a, P: Platform> Ticket<'a, P> {
     #[cold]
     #[inline(never)]
     fn wait_for_one(self, cpu: CpuId, poller: &IpiPoller<'_, P>) {
+        if UNWINDS && cpu == self.engine.platform().cpu() {
+            // A callback that unwound may have left this CPU between two roots: it has none from here on, and nothing that it
+            // would have to acknowledge.
+            drop(ThisCpu::enter(self.engine, IrqReason::HandleIpi));
+        }
         if P::FLUSHES_ON_ENTRY && self.space.is_some() {
             if !self.must_ack(cpu) {
                 return;

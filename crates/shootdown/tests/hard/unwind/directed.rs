@@ -111,6 +111,19 @@ fn a_cpu_between_two_roots_loads_nothing_before_it_does_anything_else() {
 }
 
 #[test]
+fn a_cpu_between_two_roots_does_not_wait_for_itself() {
+    let rig = TestMachine::<Exact>::new();
+    rig.run(2, A);
+    let users = rig.users.borrow();
+    let pending = rig.state.on(0, || rig.engine.send(&users[A], FlushRequest::all()));
+    // CPU 1 joins the mask after it could be asked, and goes on with the thread that waits.
+    unwinds(&rig, Callback::Install, 0, || rig.run(1, A));
+    rig.state.on(1, || pending.finish());
+    assert_eq!(root(&rig, 1), None);
+    sound(&rig);
+}
+
+#[test]
 fn a_lazy_cpu_whose_return_unwinds_catches_up_when_it_returns_again() {
     let rig = TestMachine::<Exact>::new();
     rig.run(0, A);
