@@ -110,12 +110,10 @@ unsafe impl Platform for Kernel {
     unsafe fn flush_local(&self, what: LocalFlush) {
         let shadow = findings::shadow().map(|shadow| (shadow, shadow.now()));
         let mmu = Self::without_root();
-        match (what.tag, what.request.range()) {
+        let page = what.request.range().map(|range| FlushRequest::pages(PageRange::page(range.start())));
+        match (what.tag, page) {
             // The usual case: of a page whose size is known when this is compiled little is left to choose.
-            (Some(tag), Some(range))
-                if range == PageRange::page(range.start()) && !what.request.frees_tables() =>
-            {
-                let request = FlushRequest::pages(PageRange::page(range.start()));
+            (Some(tag), Some(request)) if request == what.request => {
                 // SAFETY: 1. the engine promises it.
                 unsafe { mmu.flush_local(LocalFlush { tag: Some(tag), request }) };
             }
