@@ -6,7 +6,7 @@ use crate::ipi::{Call, Calls};
 use crate::machine::Machine;
 use crate::this_cpu::ThisCpu;
 use shootdown::CpuId;
-use shootdown::flush::{PageRange, PageSize, Scope, VirtAddr};
+use shootdown::flush::{PageRange, PageSize, VirtAddr};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,29 +20,29 @@ const WORDS: usize = MAX_CPUS / 64;
 /// # Examples
 /// ```
 /// use shootdown_host::Fence;
-/// use shootdown_host::shootdown::flush::{PageRange, Scope, VirtAddr};
+/// use shootdown_host::shootdown::flush::{PageRange, VirtAddr};
 ///
 /// let fence = Fence::bytes(0x1800, 0x1000).in_space(7);
-/// assert_eq!((fence.range().map(|range| range.count()), fence.asid), (Some(2), Some(7)));
-/// assert_eq!(Fence::bytes(0, 0).scope, Scope::All); // SBI: the whole space
-/// assert_eq!(Fence::bytes(0x1000, u64::MAX).scope, Scope::All); // what does not fit is widened
+/// assert_eq!((fence.range.map(|range| range.count()), fence.asid), (Some(2), Some(7)));
+/// assert_eq!(Fence::bytes(0, 0), Fence::ALL); // SBI: the whole space
+/// assert_eq!(Fence::bytes(0x1000, u64::MAX), Fence::ALL); // what does not fit is widened
 /// assert_eq!(Fence::pages(PageRange::page(VirtAddr(0x1800))), Fence::bytes(0x1000, 0x1000));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fence {
-    /// Which addresses.
-    pub scope: Scope,
+    /// The pages; nothing for everything.
+    pub range: Option<PageRange>,
     /// Which of the guest's own address spaces (an ASID, a PCID), or all.
     pub asid: Option<u16>,
 }
 
 impl Fence {
     /// Everything, in all of the guest's address spaces.
-    pub const ALL: Self = Self { scope: Scope::All, asid: None };
+    pub const ALL: Self = Self { range: None, asid: None };
 
     /// The leaves that have an address in `range`.
     pub const fn pages(range: PageRange) -> Self {
-        Self { scope: Scope::Pages(range), asid: None }
+        Self { range: Some(range), asid: None }
     }
 
     /// The leaves that have one of `size` bytes from `start`, as SBI's remote fences say it: 0 and 0, and a size of all ones,
@@ -58,15 +58,7 @@ impl Fence {
     /// In one of the guest's address spaces alone.
     #[must_use]
     pub const fn in_space(self, asid: u16) -> Self {
-        Self { scope: self.scope, asid: Some(asid) }
-    }
-
-    /// The pages, unless it is everything.
-    pub const fn range(&self) -> Option<PageRange> {
-        match self.scope {
-            Scope::Pages(range) => Some(range),
-            Scope::All => None,
-        }
+        Self { range: self.range, asid: Some(asid) }
     }
 }
 

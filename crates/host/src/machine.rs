@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Two virtual CPUs on one thread, told apart by a variable that whoever switches fibers keeps in step:
 /// ```
 /// use shootdown_host::shootdown::CpuId;
-/// use shootdown_host::shootdown::flush::{PageRange, PageTables, Scope, VirtAddr};
+/// use shootdown_host::shootdown::flush::{FlushRequest, PageRange, VirtAddr};
 /// use shootdown_host::{Leaf, MachineBuilder, SoftTlb};
 /// use std::cell::Cell;
 ///
@@ -45,7 +45,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 ///     RUNS.set(Some(number));
 ///     cpu.run(&space, |guest| guest.tlb().insert(page, Leaf::page(number)));
 /// }
-/// machine.flush(&space, Scope::Pages(PageRange::page(page)), PageTables::Kept); // by CPU 1
+/// machine.flush(&space, FlushRequest::pages(PageRange::page(page))); // by CPU 1
 /// for (number, cpu) in (0..).zip(&mut cpus) {
 ///     RUNS.set(Some(number));
 ///     cpu.run(&space, |guest| assert_eq!(guest.tlb().get(page), None));

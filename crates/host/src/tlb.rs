@@ -1,7 +1,7 @@
 //! The TLB of a virtual CPU.
 
 use crate::fence::Fence;
-use shootdown::flush::{LocalFlush, PageRange, PageSize, PageTables, Scope, VirtAddr};
+use shootdown::flush::{FlushRequest, LocalFlush, PageRange, PageSize, VirtAddr};
 use shootdown::tags::{OnInstall, Tag};
 
 /// What a virtual CPU caches of address spaces. It belongs to the virtual CPU's thread: nobody else reaches it, and the
@@ -22,10 +22,8 @@ pub unsafe trait Tlb: 'static {
     /// Drops what the guest has fenced ([`Harts::fence`](crate::Harts::fence)). A TLB that knows no address spaces of the
     /// guest drops the addresses under every tag.
     fn fence(&mut self, fence: Fence) {
-        self.flush(match fence.scope {
-            Scope::Pages(range) => LocalFlush::KernelPages { range, tables: PageTables::Freed },
-            Scope::All => LocalFlush::Everything,
-        });
+        let request = fence.range.map_or(FlushRequest::all(), FlushRequest::pages);
+        self.flush(LocalFlush { tag: None, request: request.tables_freed() });
     }
 }
 

@@ -244,7 +244,7 @@ impl<P: Hosted, T: Tlb> Guest<'_, '_, P, T> {
     ///
     /// # Examples
     /// ```
-    /// use shootdown_host::shootdown::flush::{PageRange, PageTables, Scope, VirtAddr};
+    /// use shootdown_host::shootdown::flush::{FlushRequest, PageRange, VirtAddr};
     /// use shootdown_host::{Leaf, Machine, SoftTlb};
     ///
     /// let machine = Machine::new(1)?;
@@ -257,7 +257,7 @@ impl<P: Hosted, T: Tlb> Guest<'_, '_, P, T> {
     ///         std::thread::scope(|threads| {
     ///             threads.spawn(|| {
     ///                 let _me = machine.helper().expect("a free seat");
-    ///                 machine.flush(&space, Scope::Pages(PageRange::page(page)), PageTables::Freed); // ends
+    ///                 machine.flush(&space, FlushRequest::pages(PageRange::page(page)).tables_freed()); // ends
     ///             });
     ///         });
     ///     });

@@ -1,6 +1,6 @@
 //! Fences on the harts that a guest names: whom they wait for, and what they drop.
 
-use shootdown_host::shootdown::flush::{LocalFlush, PageRange, PageTables, Scope, VirtAddr};
+use shootdown_host::shootdown::flush::{FlushRequest, LocalFlush, PageRange, VirtAddr};
 use shootdown_host::shootdown::tags::{OnInstall, Tag};
 use shootdown_host::shootdown::{CpuId, Platform};
 use shootdown_host::{Fence, Leaf, Machine, NoSuchHart, Poll, SoftTlb, Tlb};
@@ -38,7 +38,7 @@ unsafe impl Tlb for Guests {
     }
     fn fence(&mut self, fence: Fence) {
         let tag = fence.asid.map(Tag::new);
-        match (fence.range(), tag) {
+        match (fence.range, tag) {
             (Some(range), tag) => self.guest.flush_range(tag, range),
             (None, Some(tag)) => self.guest.flush_tag(tag),
             (None, None) => self.guest.flush_all(),
@@ -178,8 +178,12 @@ fn harts_that_fence_each_other_and_flush_at_once_use_nothing_that_was_fenced() {
                     let fence = Fence::pages(PageRange::page(at(own)));
                     let all = machine.harts(0b111, 0).expect("it has them");
                     match round % 4 {
-                        0 => machine.flush_kernel(fence.scope, PageTables::Kept),
-                        1 => machine.flush(space, fence.scope, PageTables::Kept),
+                        0 => {
+                            machine.flush_kernel(fence.range.map_or(FlushRequest::all(), FlushRequest::pages))
+                        }
+                        1 => {
+                            machine.flush(space, fence.range.map_or(FlushRequest::all(), FlushRequest::pages))
+                        }
                         2 => cpu.run(space, |_| all.fence(fence)),
                         _ => all.fence(fence),
                     }
@@ -250,7 +254,7 @@ fn a_fence_leaves_the_engine_as_it_was() {
     cpu.run(&space, |guest| {
         machine.harts(1, 0).expect("it has it").fence(Fence::ALL);
         guest.tlb().insert(PAGE, Leaf::page(1));
-        machine.flush_kernel(Scope::All, PageTables::Kept);
+        machine.flush_kernel(FlushRequest::all());
         assert_eq!(guest.tlb().get(PAGE), None, "a flush of the engine reaches it as ever");
     });
     assert_eq!(space.generation(), before);

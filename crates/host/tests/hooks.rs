@@ -1,6 +1,6 @@
 //! What embedders do in their own way: several CPUs on a thread, words of their own, sleeps of their own.
 
-use shootdown_host::shootdown::flush::{PageRange, PageTables, Scope, VirtAddr};
+use shootdown_host::shootdown::flush::{FlushRequest, PageRange, VirtAddr};
 use shootdown_host::shootdown::trace::IrqReason;
 use shootdown_host::shootdown::{CpuId, Platform};
 use shootdown_host::{AttachError, Host, Leaf, Machine, MachineBuilder, Poll, PollWord, SoftTlb, VirtualCpu};
@@ -33,8 +33,8 @@ fn attach(machine: &Machine<u64>, number: u32) -> Cpu<'_> {
     machine.virtual_cpu(number, SoftTlb::new(16)).expect("a free CPU")
 }
 
-fn scope() -> Scope {
-    Scope::Pages(PageRange::page(PAGE))
+fn request() -> FlushRequest {
+    FlushRequest::pages(PageRange::page(PAGE))
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn cpus_of_one_thread_have_tlbs_of_their_own_and_each_is_flushed_as_itself() {
             second.run(&space, |other| {
                 assert_eq!(other.tlb().get(PAGE), None, "that is the other CPU's");
                 other.tlb().insert(PAGE, Leaf::page(11));
-                machine.flush(&space, scope(), PageTables::Freed);
+                machine.flush(&space, request().tables_freed());
                 assert_eq!(other.tlb().get(PAGE), None);
             });
             RUNS.set(Some(0));
@@ -95,7 +95,7 @@ fn a_fiber_that_does_not_pause_runs_in_the_waits_of_another() {
                 unsafe { machine.handle_ipi() };
                 machine.platform().irq_restore(were_on);
             }));
-            machine.flush_kernel(Scope::All, PageTables::Kept);
+            machine.flush_kernel(FlushRequest::all());
         });
         RUNS.set(Some(0));
         assert_eq!(guest.tlb().get(PAGE), None);
@@ -115,7 +115,7 @@ fn a_wrong_answer_of_the_identity_callback_is_refused_and_changes_nothing() {
     RUNS.set(Some(1));
     let said = refused(&mut || first.run(&space, |_| ()));
     assert!(said.contains("answers Some(CpuId(1)) where CPU 0 is to run guest code"), "{said}");
-    let said = refused(&mut || machine.flush(&space, scope(), PageTables::Kept));
+    let said = refused(&mut || machine.flush(&space, request()));
     assert!(said.contains("says that this thread runs CPU 1 now, and CPU 1 is not attached here"), "{said}");
     // CPU 1 is another thread: this one does not come to its memory.
     thread::scope(|threads| {
@@ -128,7 +128,7 @@ fn a_wrong_answer_of_the_identity_callback_is_refused_and_changes_nothing() {
             let _ = ends.recv();
         });
         attaches.recv().expect("it attaches");
-        let said = refused(&mut || machine.flush_kernel(Scope::All, PageTables::Kept));
+        let said = refused(&mut || machine.flush_kernel(FlushRequest::all()));
         assert!(said.contains("CPU 1 is not attached here"), "{said}");
         drop(done);
     });
@@ -151,7 +151,7 @@ fn a_thread_of_fibers_may_be_a_helper_between_them() {
     RUNS.set(Some(0));
     first.run(&space, |guest| guest.tlb().insert(PAGE, Leaf::page(1)));
     RUNS.set(None);
-    machine.flush(&space, scope(), PageTables::Kept);
+    machine.flush(&space, request());
     assert_eq!(machine.platform().local(helper.id()).counters().flushes(), 1);
     RUNS.set(Some(0));
     first.run(&space, |guest| assert_eq!(guest.tlb().get(PAGE), None));
@@ -170,7 +170,7 @@ fn a_panic_in_a_pause_leaves_guest_code_and_one_that_is_caught_goes_back_to_it()
         guest.tlb().insert(PAGE, Leaf::page(1));
         let caught = catch_unwind(AssertUnwindSafe(|| {
             guest.pause(|| {
-                machine.flush(&space, scope(), PageTables::Kept);
+                machine.flush(&space, request());
                 std::panic::resume_unwind(Box::new("in the pause"));
             })
         }));
@@ -258,7 +258,7 @@ fn translated_code_that_looks_at_its_word_alone_answers_flushes_and_fences() {
         for round in 0..if cfg!(miri) { 4 } else { 100 } {
             table.store(round, SeqCst);
             match round % 2 {
-                0 => machine.flush(space, scope(), PageTables::Kept),
+                0 => machine.flush(space, request()),
                 _ => machine.harts(1, 0).expect("it has it").fence(shootdown_host::Fence::ALL),
             }
         }

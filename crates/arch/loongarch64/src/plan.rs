@@ -1,7 +1,7 @@
 //! Which instructions carry a request out.
 
 use crate::encode::{Asid, BasePage, Root, is_valid};
-use shootdown::flush::{LocalFlush, PageRange, PageTables, VirtAddr};
+use shootdown::flush::{LocalFlush, PageRange, VirtAddr};
 use shootdown::tags::{OnInstall, Tag};
 
 /// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`]. [`Strategies::with_ceiling`] counts TLB
@@ -104,34 +104,26 @@ impl Strategies {
     /// Chooses the instructions for `what`.
     #[inline]
     pub const fn local(&self, what: LocalFlush) -> Step {
-        match what {
-            LocalFlush::Pages { tag, range, tables } => match self.exact(tag) {
-                Some(_) if self.caches_tables(tables) => Step::All,
-                Some(asid) => match self.one_by_one(range) {
-                    Some(pages) => Step::Pages(pages, asid),
-                    None => Step::Asid(asid),
-                },
-                None => Step::All,
-            },
-            LocalFlush::Tag(tag) => match (self.exact(tag), self.walker) {
-                (Some(asid), Walker::Software) => Step::Asid(asid),
-                // Everything under a tag is asked for, cached tables included.
-                (_, Walker::Hardware) | (None, _) => Step::All,
-            },
-            LocalFlush::KernelPages { range, tables } => match self.kernel {
-                KernelMappings::Global if !self.caches_tables(tables) => match self.one_by_one(range) {
-                    Some(pages) => Step::GlobalPages(pages),
-                    None => Step::Globals,
-                },
-                KernelMappings::Global | KernelMappings::PerTag => Step::All,
-            },
-            LocalFlush::Everything => Step::All,
+        let pages = match what.request.range() {
+            Some(range) => self.one_by_one(range),
+            None => None,
+        };
+        // Everything under a tag takes the tables that are cached along.
+        let tables = what.request.frees_tables() || what.request.range().is_none();
+        let cached = tables && matches!(self.walker, Walker::Hardware);
+        let Some(tag) = what.tag else {
+            return match (self.kernel, what.request.range(), pages) {
+                (KernelMappings::Global, Some(_), Some(pages)) if !cached => Step::GlobalPages(pages),
+                (KernelMappings::Global, Some(_), None) if !cached => Step::Globals,
+                _ => Step::All,
+            };
+        };
+        match (self.exact(tag), pages) {
+            (Some(_), _) if cached => Step::All,
+            (Some(asid), Some(pages)) => Step::Pages(pages, asid),
+            (Some(asid), None) => Step::Asid(asid),
+            (None, _) => Step::All,
         }
-    }
-
-    /// Whether the walker may have cached what was freed.
-    const fn caches_tables(&self, tables: PageTables) -> bool {
-        matches!((self.walker, tables), (Walker::Hardware, PageTables::Freed))
     }
 
     /// The TLB entries of `range`, unless they are too many or not all addresses are valid.

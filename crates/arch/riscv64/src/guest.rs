@@ -2,7 +2,7 @@
 
 use crate::encode::{Asid, GuestMode, GuestRoot, Harts, SbiCall, Span, Vmid, hgatp, remote_guest_page_fence};
 use crate::plan::{Pages, RANGE_CEILING, SatpWrite};
-use shootdown::flush::{LocalFlush, PageRange, PageTables, Scope};
+use shootdown::flush::{FlushRequest, Levels, LocalFlush};
 use shootdown::tags::{OnInstall, Tag};
 
 /// How harts cache what both stages make of an address.
@@ -145,29 +145,21 @@ impl Guests {
 
     /// Chooses the fences of this hart for `what`: a change of G-stage tables.
     pub const fn local(&self, what: LocalFlush) -> GuestStep {
-        match what {
-            LocalFlush::Pages { tag, range, tables } => match (self.exact(tag), self.leaves(range, tables)) {
-                (Some(vmid), Some(pages)) => GuestStep::Pages(pages, vmid),
-                (Some(vmid), None) => GuestStep::Guest(vmid),
-                (None, _) => GuestStep::All,
-            },
-            LocalFlush::Tag(tag) => match self.exact(tag) {
-                Some(vmid) => GuestStep::Guest(vmid),
-                None => GuestStep::All,
-            },
-            // A hypervisor's own memory is not the G-stage's; a request about it drops everything there is.
-            LocalFlush::KernelPages { .. } | LocalFlush::Everything => GuestStep::All,
+        // A hypervisor's own memory is not the G-stage's; a request about it drops everything there is.
+        let Some(tag) = what.tag else { return GuestStep::All };
+        match (self.exact(tag), self.leaves(what.request)) {
+            (Some(vmid), Some(pages)) => GuestStep::Pages(pages, vmid),
+            (Some(vmid), None) => GuestStep::Guest(vmid),
+            (None, _) => GuestStep::All,
         }
     }
 
-    /// The pages of `range`, unless they are too many, not all guest physical addresses, or tables were freed: of an address
+    /// The pages of a request, unless they are too many, not all guest physical addresses, or tables were freed: of an address
     /// the manual promises no more than for `sfence.vma`, which reaches leaf entries alone.
-    const fn leaves(&self, range: PageRange, tables: PageTables) -> Option<Pages> {
+    const fn leaves(&self, request: FlushRequest) -> Option<Pages> {
+        let (Some(range), Levels::Leaf) = (request.range(), request.levels()) else { return None };
         let pages = Pages::of(range);
-        match tables {
-            PageTables::Kept if pages.at_most(self.ceiling) && self.mode.is_valid(pages.end()) => Some(pages),
-            _ => None,
-        }
+        if pages.at_most(self.ceiling) && self.mode.is_valid(pages.end()) { Some(pages) } else { None }
     }
 
     /// Chooses how to load a guest.
@@ -194,15 +186,11 @@ impl Guests {
 
     /// Builds the remote fence for a change of G-stage tables, or nothing where the firmware offers none. `tag` is the one
     /// under which all harts run the guest, if there is one such.
-    pub const fn remote(&self, tag: Option<Tag>, scope: Scope, tables: PageTables) -> Option<SbiCall> {
+    pub const fn remote(&self, tag: Option<Tag>, request: FlushRequest) -> Option<SbiCall> {
         if !self.sbi_fences {
             return None;
         }
-        let leaves = match scope {
-            Scope::Pages(range) => self.leaves(range, tables),
-            Scope::All => None,
-        };
-        let span = match leaves {
+        let span = match self.leaves(request) {
             Some(pages) => pages.span(),
             None => Span::All,
         };

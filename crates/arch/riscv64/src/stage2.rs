@@ -95,8 +95,7 @@ impl Stage2 {
     /// are used instead, so tags must not rest on broadcasts here.
     pub fn flush_remote<P: Platform>(&self, what: &RemoteFlush<'_, P>) -> Remote {
         // No memory but a guest's is translated by the G-stage, and the firmware does not know that TLBs are split.
-        let Some(call) = what.space.and_then(|_| self.guests.remote(what.tag, what.scope, what.tables))
-        else {
+        let Some(call) = what.space.and_then(|_| self.guests.remote(what.tag, what.request)) else {
             return Remote::NeedsIpi;
         };
         // SAFETY: 1. the caller of `new` ensures it; 2. a fence changes no memory.

@@ -12,7 +12,7 @@
 use crate::encode::{LinearWidth, Pcid};
 use crate::plan::{Pages, Target};
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering, fence};
-use shootdown::flush::{PageTables, Scope};
+use shootdown::flush::{FlushRequest, Levels};
 
 /// MSR IA32_CORE_CAPABILITIES, which tells by [`is_offered`] whether a CPU has the feature.
 pub const MSR_CORE_CAPABILITIES: u32 = 0xcf;
@@ -65,12 +65,12 @@ impl Payload {
     const PAGE_SIZE_SHIFT: u32 = 35;
     const COUNT_SHIFT: u32 = 37;
 
-    /// Chooses the request that drops `scope` of what is `whose`.
+    /// Chooses the payload for a request about what is `whose`.
     ///
     /// What one payload cannot say is widened: pages of kernel memory, as the type for addresses leaves global translations;
     /// freed tables, as it leaves cached ones; a space that each CPU runs under a PCID of its own. A tag that is no PCID is none
     /// that all CPUs use.
-    pub const fn choose(whose: Target, scope: Scope, tables: PageTables, width: LinearWidth) -> Self {
+    pub const fn choose(whose: Target, request: FlushRequest, width: LinearWidth) -> Self {
         let pcid = match whose {
             Target::Kernel => return Self::all_with_globals(),
             Target::Space(None) => return Self::all(),
@@ -79,8 +79,8 @@ impl Payload {
                 Err(_) => return Self::all(),
             },
         };
-        match (scope, tables) {
-            (Scope::Pages(range), PageTables::Kept) => {
+        match (request.range(), request.levels()) {
+            (Some(range), Levels::Leaf) => {
                 let pages = Pages::of(range);
                 match pages.run_of(PAGES, width) {
                     Some((first, count, page_size)) => Self::pages(pcid, first, count, page_size),
@@ -240,14 +240,16 @@ mod tests {
 
     const SPACE: Target = Target::Space(Some(Tag::new(5)));
 
-    fn choose(whose: Target, start: u64, count: u64, size: PageSize, tables: PageTables) -> [u64; 4] {
+    fn choose(whose: Target, start: u64, count: u64, size: PageSize, freed: bool) -> [u64; 4] {
         let range = PageRange::new(VirtAddr(start), count, size).expect("a range");
-        Payload::choose(whose, Scope::Pages(range), tables, LinearWidth::Bits48).words()
+        let request = FlushRequest::pages(range);
+        let request = if freed { request.tables_freed() } else { request };
+        Payload::choose(whose, request, LinearWidth::Bits48).words()
     }
 
     #[test]
     fn pages_are_a_type_a_size_and_a_count() {
-        let kept = |start, count, size| choose(SPACE, start, count, size, PageTables::Kept);
+        let kept = |start, count, size| choose(SPACE, start, count, size, false);
         assert_eq!(kept(0x7000, 3, PageSize::Size4K), [3 << 37 | 2 << 8, 0, 5, 0x7000]);
         assert_eq!(kept(0x40_0000, 2, PageSize::Size2M), [2 << 37 | 1 << 35 | 2 << 8, 0, 5, 0x40_0000]);
         assert_eq!(kept(1 << 30, 1, PageSize::Size1G), [1 << 37 | 2 << 35 | 2 << 8, 0, 5, 1 << 30]);
@@ -257,11 +259,11 @@ mod tests {
     #[test]
     fn what_one_payload_cannot_say_is_widened() {
         let (context, all) = ([1 << 32 | 2 << 8, 0, 5, 0], [3 << 32 | 2 << 8, 0, 0, 0]);
-        let kept = PageTables::Kept;
+        let kept = false;
         assert_eq!(choose(SPACE, 0, 64, PageSize::Size4K, kept), context, "more pages than fit");
-        assert_eq!(choose(SPACE, 0x7000, 1, PageSize::Size4K, PageTables::Freed), context);
+        assert_eq!(choose(SPACE, 0x7000, 1, PageSize::Size4K, true), context);
         assert_eq!(choose(SPACE, 1 << 47, 1, PageSize::Size4K, kept), context, "not canonical");
-        let whole = Payload::choose(SPACE, Scope::All, kept, LinearWidth::Bits48);
+        let whole = Payload::choose(SPACE, FlushRequest::all(), LinearWidth::Bits48);
         assert_eq!(whole.words(), context);
         for whose in [Target::Space(None), Target::Space(Some(Tag::new(0x1000)))] {
             assert_eq!(choose(whose, 0x7000, 1, PageSize::Size4K, kept), all);

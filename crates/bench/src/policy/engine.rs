@@ -1,7 +1,6 @@
 //! The shipped engine on the machine.
 
 use crate::machine::{PageTables, Pages, Policy, Request, forget_lines, suspend, with};
-use shootdown_instrumented as sd;
 use shootdown_instrumented::flush::{FlushRequest, LocalFlush, PageRange, PageSize, VirtAddr};
 use shootdown_instrumented::mask::{CpuMask, OnLeave};
 use shootdown_instrumented::refs::{SpaceHandle, Teardown, UserRef};

@@ -90,7 +90,7 @@ fn carry_out(machine: &Machine, shared: &Shared, hart: &Hart, extension: u64) ->
 
 /// Drops guest-virtual translations of the harts that the guest has named. Harts outside guest code are passed over.
 fn fence(shared: &Shared, harts: &Harts<'_>, fence: Fence) {
-    let (first, last) = fence.range().map_or((0, u64::MAX), span);
+    let (first, last) = fence.range.map_or((0, u64::MAX), span);
     let bits = harts.iter().fold(0, |bits, cpu| bits | 1 << cpu.number());
     let number = shared.fences.begin();
     if shared.fencing {

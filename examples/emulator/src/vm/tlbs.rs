@@ -1,6 +1,6 @@
 //! The two TLBs of a virtual CPU.
 
-use super::host::shootdown::flush::{LocalFlush, PageRange, PageSize, Scope, VirtAddr};
+use super::host::shootdown::flush::{LocalFlush, PageRange, PageSize, VirtAddr};
 use super::host::shootdown::tags::{OnInstall, Tag};
 use super::host::{Fence, Leaf, SoftTlb, Tlb};
 use crate::fences::{self, ALL_HARTS, Log};
@@ -62,8 +62,8 @@ impl Tlbs {
 
     /// Carries out the guest's own fence on this CPU.
     pub fn fence_here(&mut self, address: Option<u64>, asid: Option<u16>) {
-        let scope = address.map_or(Scope::All, |address| Scope::Pages(PageRange::page(VirtAddr(address))));
-        self.fence(Fence { scope, asid });
+        let range = address.map(|address| PageRange::page(VirtAddr(address)));
+        self.fence(Fence { range, asid });
         let (first, last) = address.map_or((0, u64::MAX), |address| (address, address));
         self.own_begun += 1;
         self.own.complete(self.own_begun, fences::Fence { first, last, asid, harts: ALL_HARTS });
@@ -102,12 +102,12 @@ unsafe impl Tlb for Tlbs {
 
     fn fence(&mut self, fence: Fence) {
         let tag = fence.asid.map(Tag::new);
-        match (fence.range(), tag) {
+        match (fence.range, tag) {
             (Some(range), tag) => self.guest.flush_range(tag, range),
             (None, Some(tag)) => self.guest.flush_tag(tag),
             (None, None) => self.guest.flush_all(),
         }
-        let (first, last) = fence.range().map_or((0, u64::MAX), span);
+        let (first, last) = fence.range.map_or((0, u64::MAX), span);
         self.forgive(first, last);
     }
 }

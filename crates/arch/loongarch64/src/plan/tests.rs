@@ -59,8 +59,10 @@ fn range_and_address() -> impl Strategy<Value = (PageRange, u64)> {
     )
 }
 
-fn tables() -> impl Strategy<Value = PageTables> {
-    prop::sample::select(&[PageTables::Kept, PageTables::Freed])
+/// A request for pages, with tables freed or not.
+fn request(range: PageRange, freed: bool) -> FlushRequest {
+    let request = FlushRequest::pages(range);
+    if freed { request.tables_freed() } else { request }
 }
 
 /// The smallest pair that pages of `size` may lie in.
@@ -84,32 +86,32 @@ proptest! {
     #[test]
     fn pages_of_a_tag_go_and_freed_tables_too(
         (range, address) in range_and_address(),
-        (strategies, tables) in (strategies(), tables()),
+        (strategies, freed) in (strategies(), any::<bool>()),
         (tag, table) in (any::<u16>(), any::<bool>()),
     ) {
         let tag = Tag::new(tag);
         // Only a walker of the core's caches tables.
-        let table = table && tables == PageTables::Freed && strategies.walker == Walker::Hardware;
+        let table = table && freed && strategies.walker == Walker::Hardware;
         let (asid, pair_shift) = (strategies.asid(tag).number(), smallest(&strategies, range.size()));
         let entry = Entry { asid, address, pair_shift, global: false, table };
-        let step = strategies.local(LocalFlush::Pages { tag, range, tables });
+        let step = strategies.local(LocalFlush { tag: Some(tag), request: request(range, freed) });
         prop_assert!(drops(step, entry), "{step:?} leaves {entry:?}");
-        let whole = strategies.local(LocalFlush::Tag(tag));
+        let whole = strategies.local(LocalFlush { tag: Some(tag), request: FlushRequest::all() });
         prop_assert!(drops(whole, entry), "{whole:?} leaves {entry:?}");
     }
 
     #[test]
     fn kernel_pages_go_from_every_asid(
         (range, address) in range_and_address(),
-        (strategies, tables) in (strategies(), tables()),
+        (strategies, freed) in (strategies(), any::<bool>()),
         (asid, table) in (any::<u16>(), any::<bool>()),
     ) {
         let global = strategies.kernel == KernelMappings::Global;
-        let table = table && tables == PageTables::Freed && strategies.walker == Walker::Hardware;
+        let table = table && freed && strategies.walker == Walker::Hardware;
         let entry = Entry { asid, address, pair_shift: smallest(&strategies, range.size()), global, table };
-        let step = strategies.local(LocalFlush::KernelPages { range, tables });
+        let step = strategies.local(LocalFlush { tag: None, request: request(range, freed) });
         prop_assert!(drops(step, entry), "{step:?} leaves {entry:?}");
-        prop_assert!(drops(strategies.local(LocalFlush::Everything), entry));
+        prop_assert!(drops(strategies.local(LocalFlush::EVERYTHING), entry));
     }
 
     #[test]
@@ -135,20 +137,20 @@ fn usual() -> Strategies {
 #[test]
 fn the_usual_flush_is_one_invtlb_a_pair() {
     let tag = Tag::new(3);
-    let flush = |start, count, tables| {
+    let flush = |start, count, freed| {
         let range = PageRange::new(VirtAddr(start), count, PageSize::Size16K).expect("a range");
-        usual().local(LocalFlush::Pages { tag, range, tables })
+        usual().local(LocalFlush { tag: Some(tag), request: request(range, freed) })
     };
     let asid = usual().asid(tag);
     // Three pages that begin in the middle of a pair lie in two.
     let pages = Pages { next: 0x1_0000, stride_shift: 15, count: 2 };
-    assert_eq!(flush(0x1_4000, 3, PageTables::Kept), Step::Pages(pages, asid));
-    assert_eq!(flush(0x1_4000, 3, PageTables::Freed), Step::Pages(pages, asid), "nothing caches tables");
+    assert_eq!(flush(0x1_4000, 3, false), Step::Pages(pages, asid));
+    assert_eq!(flush(0x1_4000, 3, true), Step::Pages(pages, asid), "nothing caches tables");
     assert!(pages.eq([VirtAddr(0x1_0000), VirtAddr(0x1_8000)]));
     assert_eq!(pages.count(), 2);
-    assert_eq!(flush(0, 257, PageTables::Kept), Step::Asid(asid));
+    assert_eq!(flush(0, 257, false), Step::Asid(asid));
     let low = usual().with_ceiling(0);
-    let one = LocalFlush::Pages { tag, range: PageRange::page(VirtAddr(0)), tables: PageTables::Kept };
+    let one = LocalFlush { tag: Some(tag), request: FlushRequest::pages(PageRange::page(VirtAddr(0))) };
     assert_eq!(low.local(one), Step::Asid(asid));
     assert_eq!(usual().asid_bits(), 10);
 }
@@ -157,15 +159,15 @@ fn the_usual_flush_is_one_invtlb_a_pair() {
 fn a_walker_of_the_cores_widens_what_may_have_freed_tables() {
     let hardware = usual().with_walker(Walker::Hardware);
     let (tag, range) = (Tag::new(3), PageRange::page(VirtAddr(0x5000)));
-    let pages = |tables| hardware.local(LocalFlush::Pages { tag, range, tables });
-    assert!(matches!(pages(PageTables::Kept), Step::Pages(..)));
-    assert_eq!(pages(PageTables::Freed), Step::All);
-    assert_eq!(hardware.local(LocalFlush::Tag(tag)), Step::All);
-    let kernel = |tables| hardware.local(LocalFlush::KernelPages { range, tables });
-    assert!(matches!(kernel(PageTables::Kept), Step::GlobalPages(_)));
-    assert_eq!(kernel(PageTables::Freed), Step::All);
+    let pages = |freed| hardware.local(LocalFlush { tag: Some(tag), request: request(range, freed) });
+    assert!(matches!(pages(false), Step::Pages(..)));
+    assert_eq!(pages(true), Step::All);
+    assert_eq!(hardware.local(LocalFlush { tag: Some(tag), request: FlushRequest::all() }), Step::All);
+    let kernel = |freed| hardware.local(LocalFlush { tag: None, request: request(range, freed) });
+    assert!(matches!(kernel(false), Step::GlobalPages(_)));
+    assert_eq!(kernel(true), Step::All);
     let many = PageRange::new(VirtAddr(0), 300, PageSize::Size16K).expect("a range");
-    let many = LocalFlush::KernelPages { range: many, tables: PageTables::Kept };
+    let many = LocalFlush { tag: None, request: FlushRequest::pages(many) };
     assert_eq!(usual().local(many), Step::Globals);
 }
 
@@ -173,8 +175,8 @@ fn a_walker_of_the_cores_widens_what_may_have_freed_tables() {
 fn tags_that_are_no_asid_drop_everything() {
     let tag = Tag::new(0x400);
     assert_eq!(usual().asid(tag), Asid::SHARED);
-    assert_eq!(usual().local(LocalFlush::Tag(tag)), Step::All);
-    let page = LocalFlush::Pages { tag, range: PageRange::page(VirtAddr(0)), tables: PageTables::Kept };
+    assert_eq!(usual().local(LocalFlush { tag: Some(tag), request: FlushRequest::all() }), Step::All);
+    let page = LocalFlush { tag: Some(tag), request: FlushRequest::pages(PageRange::page(VirtAddr(0))) };
     assert_eq!(usual().local(page), Step::All);
 }
 
@@ -182,7 +184,7 @@ fn tags_that_are_no_asid_drop_everything() {
 fn ranges_across_the_hole_are_widened() {
     let range = |start, count| PageRange::new(VirtAddr(start), count, PageSize::Size16K).expect("a range");
     let step = |strategies: Strategies, range| {
-        strategies.local(LocalFlush::Pages { tag: Tag::new(3), range, tables: PageTables::Kept })
+        strategies.local(LocalFlush { tag: Some(Tag::new(3)), request: FlushRequest::pages(range) })
     };
     let (below, across) = (range(0x7fff_ffff_8000, 2), range(0x7fff_ffff_8000, 3));
     assert!(matches!(step(usual(), below), Step::Pages(..)));

@@ -1,7 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use shootdown::flush::{PageSize, VirtAddr};
+use shootdown::flush::{PageRange, PageSize, VirtAddr};
 use std::vec::Vec;
 
 extern crate std;
@@ -75,6 +75,12 @@ fn fixed() -> ProptestConfig {
     }
 }
 
+/// A request for pages, with tables freed or not.
+fn request(range: PageRange, freed: bool) -> FlushRequest {
+    let request = FlushRequest::pages(range);
+    if freed { request.tables_freed() } else { request }
+}
+
 proptest! {
     #![proptest_config(fixed())]
 
@@ -83,10 +89,10 @@ proptest! {
         (range, address) in range_and_address(),
         (guests, tag, freed) in (guests(), any::<u16>(), any::<bool>()),
     ) {
-        let (tag, tables) = (Tag::new(tag), if freed { PageTables::Freed } else { PageTables::Kept });
+        let tag = Tag::new(tag);
         let vmid = guests.vmid(tag).number();
-        let step = guests.local(LocalFlush::Pages { tag, range, tables });
-        let whole = guests.local(LocalFlush::Tag(tag));
+        let step = guests.local(LocalFlush { tag: Some(tag), request: request(range, freed) });
+        let whole = guests.local(LocalFlush { tag: Some(tag), request: FlushRequest::all() });
         let page = Entry::Page { vmid, address, size: smallest(range) };
         prop_assert!(drops(&guests, step, page), "{step:?} leaves {page:?}");
         prop_assert!(drops(&guests, whole, page), "{whole:?} leaves {page:?}");
@@ -100,15 +106,15 @@ proptest! {
         (range, address) in range_and_address(),
         (guests, tag, freed) in (guests(), prop::option::of(any::<u16>()), any::<bool>()),
     ) {
-        let (tag, tables) = (tag.map(Tag::new), if freed { PageTables::Freed } else { PageTables::Kept });
-        let call = guests.remote(tag, Scope::Pages(range), tables).expect("firmware");
+        let tag = tag.map(Tag::new);
+        let call = guests.remote(tag, request(range, freed)).expect("firmware");
         let [mask, base, start, size, vmid] = call.arguments;
         // Function 3 is for one VMID, 4 for all: a tag that is none widens.
         prop_assert!(call.function == 4 || tag.is_some_and(|tag| vmid == u64::from(guests.vmid(tag).number())));
         prop_assert_eq!((mask, base), (0, u64::MAX));
         let all = size == u64::MAX;
         prop_assert!(all || !freed && (start..=start + (size - 1)).contains(&address));
-        let whole = guests.remote(tag, Scope::All, tables).expect("firmware");
+        let whole = guests.remote(tag, FlushRequest::all()).expect("firmware");
         prop_assert_eq!(whole.arguments[3], u64::MAX);
     }
 
@@ -131,20 +137,23 @@ proptest! {
 fn the_usual_flush_is_one_fence_a_page() {
     let guests = Guests::new(GuestMode::Sv39x4).with_vmids(14, SatpWrite::OrdersWalks).with_svinval();
     let tag = Tag::new(3);
-    let flush = |start, count, tables| {
+    let flush = |start, count, freed| {
         let range = PageRange::new(VirtAddr(start), count, PageSize::Size4K).expect("a range");
-        guests.local(LocalFlush::Pages { tag, range, tables })
+        guests.local(LocalFlush { tag: Some(tag), request: request(range, freed) })
     };
-    let GuestStep::Pages(pages, vmid) = flush(0x8000_5000, 3, PageTables::Kept) else {
+    let GuestStep::Pages(pages, vmid) = flush(0x8000_5000, 3, false) else {
         panic!("three pages are few");
     };
     assert_eq!(vmid.number(), 3);
     assert_eq!(pages.map(|page| page.0).collect::<Vec<_>>(), [0x8000_5000, 0x8000_6000, 0x8000_7000]);
     let whole = GuestStep::Guest(guests.vmid(tag));
-    assert_eq!(flush(0, 65, PageTables::Kept), whole);
-    assert_eq!(flush(0, 1, PageTables::Freed), whole);
-    assert_eq!(flush((1 << 41) - 0x1000, 2, PageTables::Kept), whole, "not all of them are guest physical");
-    assert_eq!(guests.with_ceiling(0).local(LocalFlush::Tag(tag)), whole);
+    assert_eq!(flush(0, 65, false), whole);
+    assert_eq!(flush(0, 1, true), whole);
+    assert_eq!(flush((1 << 41) - 0x1000, 2, false), whole, "not all of them are guest physical");
+    assert_eq!(
+        guests.with_ceiling(0).local(LocalFlush { tag: Some(tag), request: FlushRequest::all() }),
+        whole
+    );
     assert_eq!((guests.vmid_bits(), guests.svinval(), guests.sbi_fences()), (14, true, false));
 }
 
@@ -172,8 +181,8 @@ fn all_guests_go_from_both_tlbs() {
     for bits in [0, 7, 14] {
         let guests = Guests::new(GuestMode::Sv39x4).with_vmids(bits, SatpWrite::OrdersWalks);
         let range = PageRange::page(VirtAddr(0));
-        let kernel = LocalFlush::KernelPages { range, tables: PageTables::Kept };
-        for step in [guests.local(LocalFlush::Everything), guests.local(kernel)] {
+        let kernel = LocalFlush { tag: None, request: FlushRequest::pages(range) };
+        for step in [guests.local(LocalFlush::EVERYTHING), guests.local(kernel)] {
             let last = (1_u32 << bits) - 1;
             for vmid in [0, u16::try_from(last).expect("14 bits")] {
                 assert!(
@@ -191,11 +200,11 @@ fn tags_that_are_no_vmid_drop_all_guests() {
     let guests = Guests::new(GuestMode::Sv39x4).with_vmids(7, SatpWrite::OrdersWalks);
     let tag = Tag::new(0x80);
     assert_eq!(guests.vmid(tag), Vmid::SHARED);
-    assert_eq!(guests.local(LocalFlush::Tag(tag)), GuestStep::All);
-    let page = LocalFlush::Pages { tag, range: PageRange::page(VirtAddr(0)), tables: PageTables::Kept };
+    assert_eq!(guests.local(LocalFlush { tag: Some(tag), request: FlushRequest::all() }), GuestStep::All);
+    let page = LocalFlush { tag: Some(tag), request: FlushRequest::pages(PageRange::page(VirtAddr(0))) };
     assert_eq!(guests.local(page), GuestStep::All);
-    assert_eq!(guests.remote(Some(tag), Scope::All, PageTables::Kept), None, "no firmware");
-    let call = guests.with_sbi_fences().remote(Some(tag), Scope::All, PageTables::Kept);
+    assert_eq!(guests.remote(Some(tag), FlushRequest::all()), None, "no firmware");
+    let call = guests.with_sbi_fences().remote(Some(tag), FlushRequest::all());
     assert_eq!(call.map(|call| call.function), Some(4));
 }
 

@@ -147,13 +147,11 @@ impl EptStrategies {
     /// under all VPIDs, tables too, and there is none for an address (SDM volume 3C, "Guidelines for Use of the INVEPT
     /// Instruction").
     pub fn local(&self, what: LocalFlush, cpu: &EptCpu) -> EptStep {
-        match what {
-            LocalFlush::Pages { tag, .. } | LocalFlush::Tag(tag) => match cpu.root_of(tag) {
-                Some(root) => self.root(root),
-                None => EptStep::AllRoots,
-            },
-            // A hypervisor's own memory is not EPT's; a request about it drops everything there is.
-            LocalFlush::KernelPages { .. } | LocalFlush::Everything => EptStep::Everything,
+        // A hypervisor's own memory is not EPT's; a request about it drops everything there is.
+        let Some(tag) = what.tag else { return EptStep::Everything };
+        match cpu.root_of(tag) {
+            Some(root) => self.root(root),
+            None => EptStep::AllRoots,
         }
     }
 
@@ -312,7 +310,7 @@ impl Default for EptCpu {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shootdown::flush::{PageRange, PageTables};
+    use shootdown::flush::{FlushRequest, PageRange};
 
     /// All bits that are decoded.
     const ALL: u64 = 1 << 6
@@ -385,12 +383,11 @@ mod tests {
     fn a_changed_table_takes_invept_of_its_root_or_of_all() {
         let cpu = EptCpu::new();
         cpu.note(Some(root()), Tag::new(3));
-        let page = |tag| LocalFlush::Pages {
-            tag,
-            range: PageRange::page(VirtAddr(0x5000)),
-            tables: PageTables::Freed,
+        let page = |tag| LocalFlush {
+            tag: Some(tag),
+            request: FlushRequest::pages(PageRange::page(VirtAddr(0x5000))).tables_freed(),
         };
-        for what in [page(Tag::new(3)), LocalFlush::Tag(Tag::new(3))] {
+        for what in [page(Tag::new(3)), LocalFlush { tag: Some(Tag::new(3)), request: FlushRequest::all() }] {
             let with = |strategies: EptStrategies| strategies.local(what, &cpu);
             let exact = strategies(0);
             assert_eq!(with(exact), EptStep::Root(exact.eptp(root())));
@@ -401,9 +398,9 @@ mod tests {
         for tag in [Tag::new(2), Tag::new(9), Tag::new(0xffff)] {
             assert_eq!(exact.local(page(tag), &cpu), EptStep::AllRoots, "{tag:?}");
         }
-        assert_eq!(exact.local(LocalFlush::Everything, &cpu), EptStep::Everything);
+        assert_eq!(exact.local(LocalFlush::EVERYTHING, &cpu), EptStep::Everything);
         let range = PageRange::page(VirtAddr(0));
-        let kernel = LocalFlush::KernelPages { range, tables: PageTables::Kept };
+        let kernel = LocalFlush { tag: None, request: FlushRequest::pages(range) };
         assert_eq!(exact.local(kernel, &cpu), EptStep::Everything);
     }
 

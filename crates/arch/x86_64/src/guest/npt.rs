@@ -61,7 +61,7 @@ impl core::error::Error for NptError {}
 ///
 /// # Examples
 /// ```
-/// use shootdown::flush::LocalFlush;
+/// use shootdown::flush::{FlushRequest, LocalFlush};
 /// use shootdown::tags::{OnInstall, Tag};
 /// use shootdown_x86_64::encode::{Root, TlbControl};
 /// use shootdown_x86_64::guest::{Npt, NptCpu, Svm};
@@ -71,7 +71,7 @@ impl core::error::Error for NptError {}
 /// npt.install(&cpu, Root::new(0x7000).ok(), Tag::new(3), OnInstall::Flush);
 /// let entry = npt.entry(&cpu).expect("a guest is loaded");
 /// assert_eq!(entry.tlb_control, TlbControl::All); // nobody knows what the CPU held before its first guest
-/// npt.flush_local(&cpu, LocalFlush::Tag(Tag::new(3)));
+/// npt.flush_local(&cpu, LocalFlush { tag: Some(Tag::new(3)), request: FlushRequest::all() });
 /// assert_eq!(npt.entry(&cpu).map(|entry| entry.tlb_control), Some(TlbControl::Guest));
 /// assert_eq!(npt.entry(&cpu).map(|entry| entry.tlb_control), Some(TlbControl::Nothing));
 /// ```
@@ -100,10 +100,10 @@ impl Npt {
     /// Body of [`Platform::flush_local`](shootdown::Platform::flush_local). INVLPGA takes a guest's virtual address, so pages
     /// of a guest go with the guest.
     pub fn flush_local(&self, cpu: &NptCpu, what: LocalFlush) {
-        match what {
-            LocalFlush::Pages { tag, .. } | LocalFlush::Tag(tag) => self.flush(cpu, tag),
+        match what.tag {
+            Some(tag) => self.flush(cpu, tag),
             // A hypervisor's own memory is not a guest's; a request about it drops everything there is.
-            LocalFlush::KernelPages { .. } | LocalFlush::Everything => cpu.flush_all(),
+            None => cpu.flush_all(),
         }
     }
 
@@ -254,7 +254,7 @@ impl Default for NptCpu {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shootdown::flush::{PageRange, PageTables, VirtAddr};
+    use shootdown::flush::{FlushRequest, PageRange, VirtAddr};
 
     fn npt(asids: u32, flush_by_asid: bool) -> Npt {
         Npt::new(Svm { asids, nested_paging: true, flush_by_asid }, 1).expect("nested paging")
@@ -300,7 +300,7 @@ mod tests {
         assert_eq!(run(&npt, &cpu), (2, TlbControl::Guest), "handed to another guest");
         // A request about a guest that is not loaded waits for it.
         let range = PageRange::page(VirtAddr(0x5000));
-        npt.flush_local(&cpu, LocalFlush::Pages { tag: Tag::new(3), range, tables: PageTables::Kept });
+        npt.flush_local(&cpu, LocalFlush { tag: Some(Tag::new(3)), request: FlushRequest::pages(range) });
         assert_eq!(run(&npt, &cpu), (2, TlbControl::Nothing));
         load(&npt, &cpu, 3, OnInstall::Keep);
         assert_eq!(run(&npt, &cpu), (1, TlbControl::Guest));
@@ -317,11 +317,11 @@ mod tests {
         load(&npt, &cpu, 3, OnInstall::Flush);
         assert_eq!(run(&npt, &cpu), (1, TlbControl::All));
         for asid in [2, 3] {
-            npt.flush_local(&cpu, LocalFlush::Tag(Tag::new(3)));
+            npt.flush_local(&cpu, LocalFlush { tag: Some(Tag::new(3)), request: FlushRequest::all() });
             assert_eq!(run(&npt, &cpu), (asid, TlbControl::Nothing));
             assert_eq!(run(&npt, &cpu), (asid, TlbControl::Nothing));
         }
-        npt.flush_local(&cpu, LocalFlush::Tag(Tag::new(3)));
+        npt.flush_local(&cpu, LocalFlush { tag: Some(Tag::new(3)), request: FlushRequest::all() });
         assert_eq!(run(&npt, &cpu), (1, TlbControl::All), "a new generation");
         load(&npt, &cpu, 4, OnInstall::Keep);
         assert_eq!(run(&npt, &cpu), (2, TlbControl::Nothing));
@@ -345,9 +345,9 @@ mod tests {
     #[test]
     fn everything_goes_at_the_next_vmrun_and_all_asids_are_fresh_after() {
         let range = PageRange::page(VirtAddr(0));
-        let kernel = LocalFlush::KernelPages { range, tables: PageTables::Kept };
-        let unknown = LocalFlush::Tag(Tag::new(9));
-        for what in [LocalFlush::Everything, kernel, unknown] {
+        let kernel = LocalFlush { tag: None, request: FlushRequest::pages(range) };
+        let unknown = LocalFlush { tag: Some(Tag::new(9)), request: FlushRequest::all() };
+        for what in [LocalFlush::EVERYTHING, kernel, unknown] {
             let (npt, cpu) = (npt(16, true), NptCpu::new());
             load(&npt, &cpu, 3, OnInstall::Flush);
             run(&npt, &cpu);
@@ -376,7 +376,7 @@ mod tests {
             npt.install(&cpu, Root::new(0x8000).ok(), tag, OnInstall::Keep);
             assert_eq!(run(&npt, &cpu), (2, TlbControl::Guest), "{tag:?}");
         }
-        npt.flush_local(&cpu, LocalFlush::Tag(Tag::NONE));
+        npt.flush_local(&cpu, LocalFlush { tag: Some(Tag::NONE), request: FlushRequest::all() });
         assert_eq!(run(&npt, &cpu), (2, TlbControl::Guest));
         assert_eq!(npt.entry(&cpu).map(|entry| entry.nested_cr3), Some(0x8000));
     }
