@@ -1,7 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use shootdown::flush::PageSize;
+use shootdown::flush::{FlushRequest, PageSize};
 
 /// Something that a core may have cached.
 #[derive(Clone, Copy, Debug)]
