@@ -198,7 +198,7 @@ fn harts_that_fence_each_other_and_flush_at_once_use_nothing_that_was_fenced() {
     assert_eq!(oldest.each_ref().map(|oldest| oldest.load(Relaxed)), [ROUNDS; 3]);
 }
 
-/// The shape that the full fences of sender and target are there for: run under Miri with many seeds it fails without either.
+/// The shape that the full fences of sender and target are there for.
 #[test]
 fn a_hart_that_enters_guest_code_sees_the_fence_or_is_waited_for() {
     for _ in 0..if cfg!(miri) { 3 } else { 200 } {
