@@ -1,8 +1,35 @@
 //! What the command line understands.
 
+mod absent;
+#[cfg(feature = "bench")]
+mod bench;
+#[cfg(feature = "boot")]
+mod boot;
+#[cfg(feature = "doctor")]
+mod doctor;
+#[cfg(feature = "shell")]
+mod shell;
+
+pub use absent::Absent;
+#[cfg(not(feature = "boot"))]
+pub use absent::Absent as BootArgs;
+#[cfg(not(feature = "doctor"))]
+pub use absent::Absent as DoctorArgs;
+#[cfg(not(feature = "bench"))]
+pub use absent::{Absent as BenchArgs, Absent as ImportArgs};
+#[cfg(not(feature = "shell"))]
+pub use absent::{Absent as CompletionsArgs, Absent as ManArgs};
+#[cfg(feature = "bench")]
+pub use bench::{BenchArgs, Contest, ImportArgs};
+#[cfg(feature = "boot")]
+pub use boot::{BootArgs, HostThreads};
+#[cfg(feature = "doctor")]
+pub use doctor::DoctorArgs;
+#[cfg(feature = "shell")]
+pub use shell::{CompletionsArgs, ManArgs};
+
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use shootdown_bench::machine::{CpuCount, MAX_CPUS as LAB_MAX_CPUS};
+use clap::{Args, Parser, Subcommand};
 use shootdown_explore::{Memory, Options, Progress, Reductions};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -126,76 +153,6 @@ pub struct MergeArgs {
     pub json: bool,
 }
 
-/// Arguments of `shootdown completions`.
-#[derive(Args, Debug)]
-pub struct CompletionsArgs {
-    /// The shell
-    #[arg(value_enum)]
-    pub shell: clap_complete::Shell,
-}
-
-/// Arguments of `shootdown man`.
-#[derive(Args, Debug)]
-pub struct ManArgs {
-    /// Write pages into this folder, one for each command, instead of printing one for all
-    #[arg(long, value_name = "DIR")]
-    pub dir: Option<PathBuf>,
-}
-
-/// Arguments of `shootdown boot`.
-#[derive(Args, Debug)]
-pub struct BootArgs {
-    /// riscv64, x86_64 or aarch64
-    #[arg(long, value_name = "A")]
-    pub arch: Option<String>,
-    /// CPUs of the machine; at most 128 on riscv64, 255 on x86_64, 512 on aarch64
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    pub cpus: usize,
-    /// A scenario, or `all`; default: all
-    #[arg(long, value_name = "S")]
-    pub scenario: Option<String>,
-    /// How long each scenario runs
-    #[arg(long, value_name = "T", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub seconds: u64,
-    /// End each scenario after N cycles, if that is sooner
-    #[arg(long, value_name = "N")]
-    pub cycles: Option<u64>,
-    /// Every architecture and every scenario
-    #[arg(long, conflicts_with_all = ["arch", "scenario"])]
-    pub all: bool,
-    /// Remove a rule of the engine, or linux-bafb056c, the short cut of 2020 in the kernel's flush path
-    #[arg(long = "break", value_name = "RULE", help = format!(
-        "Remove a rule: SD-1 to SD-{LAST_RULE} from the engine, or linux-bafb056c, the short cut of 2020 in the kernel's flush \
-         path; none: the same build with every rule"
-    ))]
-    pub broken: Option<String>,
-    /// Threads of this host for the machine's CPUs: one for all is fast on a busy host; one each runs them at once
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = HostThreads::One)]
-    pub host_threads: HostThreads,
-    /// Count the instructions of the engine's operations instead, with a plugin of QEMU
-    #[arg(long, conflicts_with_all = ["scenario", "broken", "cycles", "image", "host_threads", "seconds"])]
-    pub count: bool,
-    /// How long a machine may run without a report before it counts as hung; time for which this host does not let it run
-    /// does not count
-    #[arg(long, value_name = "SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub patience: u64,
-    /// Boot this image instead of building one
-    #[arg(long, value_name = "FILE")]
-    pub image: Option<PathBuf>,
-    /// Print one JSON object a line
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Threads of the host that run a machine's CPUs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum HostThreads {
-    /// One for all: they take turns, at each step of a task and in each wait
-    One,
-    /// One each: they run at once
-    Each,
-}
-
 /// Arguments of `shootdown explain`.
 #[derive(Args, Debug)]
 pub struct ExplainArgs {
@@ -260,78 +217,6 @@ pub struct NewCaseArgs {
     /// Folder to write to
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
-}
-
-/// Arguments of `shootdown doctor`.
-#[derive(Args, Debug)]
-pub struct DoctorArgs {
-    /// A Rust source file, or the folder of a crate, that names its platform `PlatformUnderTest`
-    pub path: PathBuf,
-    /// Show the machine's state after each step of what is found
-    #[arg(long)]
-    pub state: bool,
-    /// Print one JSON object a line
-    #[arg(long, conflicts_with = "state")]
-    pub json: bool,
-}
-
-/// Arguments of `shootdown record-import`.
-#[derive(Args, Debug)]
-pub struct ImportArgs {
-    /// Text of tracefs, of `trace-cmd report` or of `perf script`; `-`: standard input. Events tlb_flush, sched_switch,
-    /// sched_process_fork, sched_process_exit and the calls munmap, mprotect, madvise, mremap, execve, with option
-    /// record-tgid
-    pub file: PathBuf,
-    /// Where the trace goes; default: FILE with `.sdt` at its end
-    #[arg(long, value_name = "TRACE")]
-    pub out: Option<PathBuf>,
-    /// Ticks of a second, where times count ticks: of the TSC for x86-tsc, 100 for uptime
-    #[arg(long, value_name = "HZ")]
-    pub tick_hz: Option<std::num::NonZeroU64>,
-}
-
-/// Arguments of `shootdown bench`.
-#[derive(Args, Debug)]
-pub struct BenchArgs {
-    /// Another comparison than that of policies under workloads
-    #[arg(value_enum)]
-    pub contest: Option<Contest>,
-    /// A policy, more than once for several; default: all
-    #[arg(long, value_name = "NAME")]
-    pub policy: Vec<String>,
-    /// A workload or a group of them (mapbench), more than once for several; default: all
-    #[arg(long, value_name = "NAME")]
-    pub workload: Vec<String>,
-    /// Print what each kind of operation costs under each policy, too
-    #[arg(long)]
-    pub operations: bool,
-    /// CPUs of the simulated machine, 1 to 4096
-    #[arg(long, value_name = "N", default_value = "16", value_parser = parse_lab_cpus, allow_negative_numbers = true)]
-    pub cpus: CpuCount,
-    /// Address spaces that programs share out among themselves
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    pub spaces: u32,
-    /// Seed of what is random in workloads: the same gives the same counts
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
-    /// Folder for the report that a run of all policies under all workloads writes
-    #[arg(long, value_name = "DIR", default_value = "target/report")]
-    pub report: PathBuf,
-    /// With `host`: threads besides the one that flushes
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(1..64))]
-    pub sharers: u8,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// What `shootdown bench` compares besides policies.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Contest {
-    /// Cross calls of sparc64 before and after Linux commit bafb056ce279, and of the engine
-    Seed,
-    /// The engine with threads as CPUs on this host, and the ways that a program has today
-    Host,
 }
 
 /// What is removed from the engine before a run.
@@ -436,13 +321,6 @@ fn parse_cpus(text: &str) -> Result<usize, String> {
              exponentially with the CPUs"
         )),
     }
-}
-
-fn parse_lab_cpus(text: &str) -> Result<CpuCount, String> {
-    let cpus = text.parse().ok().and_then(|cpus| CpuCount::new(cpus).ok());
-    cpus.ok_or_else(|| {
-        format!("a simulated machine has 1 to {LAB_MAX_CPUS} CPUs; the engine's masks end there")
-    })
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {

@@ -12,11 +12,6 @@ use crate::select::near;
 #[doc(inline)]
 pub use shootdown::rules::LAST as LAST_RULE;
 
-/// What rule SD-`number` says, if there is one.
-pub fn rule_text(number: u8) -> Option<&'static str> {
-    shootdown::rules::Rule::of(number).map(shootdown::rules::Rule::says)
-}
-
 /// A rule (`SD-3`) or a named ordering that is removed from the engine.
 #[derive(Clone, Debug)]
 pub struct Removed {

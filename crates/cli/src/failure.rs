@@ -1,5 +1,5 @@
 use std::fmt;
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 /// Exit code when everything came out as expected.
@@ -54,11 +54,17 @@ impl Failure {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(READER_GONE),
             other => {
                 let red = anstyle::AnsiColor::Red.on_default().bold();
-                anstream::eprintln!("{red}error:{red:#} {other}");
+                tell(format_args!("{red}error:{red:#} {other}"));
                 ExitCode::from(BAD_INPUT)
             }
         }
     }
+}
+
+/// Prints a line on standard error. Where nobody reads that any more there is nobody to tell, and the exit code says the
+/// rest.
+pub fn tell(line: impl fmt::Display) {
+    let _ = writeln!(anstream::stderr(), "{line}");
 }
 
 impl fmt::Display for Failure {

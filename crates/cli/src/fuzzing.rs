@@ -26,7 +26,7 @@ pub fn merge(text: &str) {
     static CASES: OnceLock<String> = OnceLock::new();
     let text = text.replace(DIGEST, CASES.get_or_init(|| digest(&catalogue::cases(&[], None))));
     let lines = text.lines().count();
-    let merged = commands::merge_texts(&[("input".to_owned(), text)], &[], |outcome, whole, _, _| {
+    let merged = commands::merge_texts(&[("input".to_owned(), text)], &[], |outcome, whole, _| {
         assert_eq!(outcome.records.len() + outcome.not_run.len(), whole.len());
         Ok(outcome.records.len())
     });

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::failure::INTERRUPTED;
+use crate::failure::{INTERRUPTED, tell};
 
 /// Whether the user asked to stop (Ctrl-C). A second Ctrl-C ends the process at once.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +18,7 @@ impl Interrupt {
             }
         });
         if let Err(error) = set {
-            anstream::eprintln!("note: Ctrl-C will end the run without a summary: {error}");
+            tell(format_args!("note: Ctrl-C will end the run without a summary: {error}"));
         }
         interrupt
     }

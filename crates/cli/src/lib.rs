@@ -9,21 +9,26 @@ mod commands;
 mod draw;
 mod examples;
 mod failure;
+mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 mod interrupt;
+#[cfg(feature = "pages")]
 mod museum;
 mod names;
 mod output;
 mod progress;
 mod promises;
 mod record;
+#[cfg(any(feature = "bench", feature = "pages"))]
+mod replace;
 mod replay_file;
 mod select;
 mod shard;
 #[cfg(test)]
 mod testing;
 mod truth;
+mod typed;
 
 use args::{Cli, Command};
 use clap::Parser;

@@ -4,8 +4,8 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{BinaryBytes, HumanCount};
 use serde::Serialize;
 use shootdown_explore::Memory;
-use shootdown_machine::Case;
-use std::collections::HashSet;
+use shootdown_machine::{Case, Expected, Kind, Variant};
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Write};
 
 use crate::names;
@@ -47,6 +47,9 @@ pub trait Sink {
     }
 }
 
+/// Columns behind the name, with their gaps: machine, verdict, states, time.
+const REST: usize = 2 + 11 + 2 + 19 + 2 + 10 + 2 + 8;
+
 /// Prints aligned columns.
 #[derive(Debug)]
 pub struct Table<W> {
@@ -55,50 +58,101 @@ pub struct Table<W> {
     fold: Option<Fold>,
 }
 
-/// The pairs of operations: many alike, of which only those that fail get a line of their own.
+/// Cases that come out as expected, a line for each group of them.
 #[derive(Debug, Default)]
 struct Fold {
-    names: HashSet<String>,
-    hold: usize,
+    groups: Vec<Group>,
+    of: HashMap<String, usize>,
+}
+
+/// Several cases in one line.
+#[derive(Debug, Default)]
+struct Group {
+    name: String,
+    /// What each is to do, as `hold`.
+    verdict: &'static str,
+    cases: usize,
+    ended: usize,
+    as_expected: usize,
     states: u64,
     seconds: f64,
-    machine: Option<String>,
+    cpus: BTreeSet<usize>,
 }
 
 impl Fold {
-    /// Adds `record` if it is to be folded.
-    fn takes(&mut self, record: &Record) -> bool {
-        if !record.as_expected || !self.names.contains(&record.name) {
-            return false;
+    fn of(cases: &[&Case]) -> Self {
+        let mut fold = Self::default();
+        for case in cases {
+            let name = group(case);
+            let at = fold.groups.iter().position(|group| group.name == name).unwrap_or_else(|| {
+                let verdict = match case.expected {
+                    Expected::Holds => "hold",
+                    Expected::Violates => "found",
+                };
+                fold.groups.push(Group { name, verdict, ..Group::default() });
+                fold.groups.len() - 1
+            });
+            fold.groups[at].cases += 1;
+            fold.groups[at].cpus.insert(case.cpus);
+            fold.of.insert(case.name.clone(), at);
         }
-        self.hold += 1;
-        self.states += record.states;
-        self.seconds += record.seconds;
-        self.machine.get_or_insert_with(|| format!("{}, {}", cpus(record.cpus), record.memory));
-        true
+        fold
+    }
+
+    /// Takes `record`; returns its group if that is complete now.
+    fn take(&mut self, record: &Record) -> Option<&Group> {
+        let group = self.of.get(&record.name).and_then(|&at| self.groups.get_mut(at))?;
+        group.ended += 1;
+        group.as_expected += usize::from(record.as_expected);
+        group.states = group.states.saturating_add(record.states);
+        group.seconds += record.seconds;
+        (group.ended == group.cases).then_some(group)
+    }
+
+    /// Groups that are begun and not complete.
+    fn open(&self) -> impl Iterator<Item = &Group> {
+        self.groups.iter().filter(|group| (1..group.cases).contains(&group.ended))
+    }
+}
+
+/// The group in whose line `case` goes: the first that names it, or which variant of a bug it is.
+fn group(case: &Case) -> String {
+    match (case.kind, case.variant) {
+        (Kind::Engine, _) => format!("engine, {}", case.groups.first().unwrap_or(&"others")),
+        (Kind::Bug, Variant::Fixed) => "bugs, as mended".to_owned(),
+        (Kind::Bug, _) => "bugs, as published".to_owned(),
+        (Kind::Suspect, Variant::Fixed) => "suspects, as mended".to_owned(),
+        (Kind::Suspect, _) => "suspects, as read".to_owned(),
     }
 }
 
 impl<W: Write> Table<W> {
-    /// Starts a table that will hold `cases`, with its head.
+    /// Starts a table that will hold `cases` in lines of at most `width` characters where names allow it, with its head.
     ///
     /// # Errors
     /// The head could not be written.
-    pub fn begin(mut out: W, cases: &[&Case]) -> io::Result<Self> {
-        let name = cases.iter().map(|case| case.name.len()).max().unwrap_or(0).max(4);
-        let dim = Style::new().dimmed();
-        let head =
-            format!("{:name$}  {:12}  {:24}  {:>13}  {:>9}", "name", "machine", "verdict", "states", "time");
-        writeln!(out, "{dim}{head}{dim:#}")?;
-        Ok(Self { out, name, fold: None })
+    pub fn begin(out: W, cases: &[&Case], width: usize) -> io::Result<Self> {
+        let longest = cases.iter().map(|case| case.name.len()).max().unwrap_or(0).max(4);
+        let name = longest.min(width.saturating_sub(REST).max(20));
+        Self { out, name, fold: None }.head()
     }
 
-    /// Makes one line of those of `cases` that are pairs of operations and hold.
-    pub fn fold_pairs(mut self, cases: &[&Case]) -> Self {
-        let pairs = cases.iter().filter(|case| case.groups.contains(&"pairs"));
-        let names = pairs.map(|case| case.name.clone()).collect();
-        self.fold = Some(Fold { names, ..Fold::default() });
-        self
+    /// Starts a table with one line for each group of `cases`, and one for each case that comes out otherwise than expected.
+    ///
+    /// # Errors
+    /// The head could not be written.
+    pub fn folded(out: W, cases: &[&Case]) -> io::Result<Self> {
+        let fold = Fold::of(cases);
+        let name = fold.groups.iter().map(|group| group.name.len()).max().unwrap_or(0).max(4);
+        Self { out, name, fold: Some(fold) }.head()
+    }
+
+    fn head(mut self) -> io::Result<Self> {
+        let (dim, name) = (Style::new().dimmed(), self.name);
+        let head =
+            format!("{:name$}  {:11}  {:19}  {:>10}  {:>8}", "name", "machine", "verdict", "states", "time");
+        writeln!(self.out, "{dim}{head}{dim:#}")?;
+        Ok(self)
     }
 
     fn row(
@@ -111,18 +165,13 @@ impl<W: Write> Table<W> {
         let width = self.name;
         let ((colour, verdict), (states, time)) = (verdict, figures);
         let (states, time) = (HumanCount(states).to_string(), seconds(time));
-        writeln!(
-            self.out,
-            "{name:width$}  {machine:12}  {colour}{verdict:24}{colour:#}  {states:>13}  {time:>9}"
-        )
+        // A name that is too long has a line for itself.
+        let name =
+            if name.len() > width { format!("{name}\n{:width$}", "") } else { format!("{name:width$}") };
+        writeln!(self.out, "{name}  {machine:11}  {colour}{verdict:19}{colour:#}  {states:>10}  {time:>8}")
     }
-}
 
-impl<W: Write> Sink for Table<W> {
-    fn result(&mut self, record: &Record) -> io::Result<()> {
-        if self.fold.as_mut().is_some_and(|fold| fold.takes(record)) {
-            return Ok(());
-        }
+    fn case(&mut self, record: &Record) -> io::Result<()> {
         let colour = match (record.as_expected, record.complete) {
             (true, _) => AnsiColor::Green.on_default(),
             (false, true) => AnsiColor::Red.on_default().bold(),
@@ -132,21 +181,46 @@ impl<W: Write> Sink for Table<W> {
         let figures = (record.states, record.seconds);
         self.row(&record.name, &machine, (colour, &verdict(record)), figures)?;
         match &record.message {
-            Some(message) if !record.as_expected => writeln!(self.out, "    {message}"),
+            Some(message) if !record.as_expected => {
+                let options =
+                    textwrap::Options::new(width()).initial_indent("    ").subsequent_indent("    ");
+                writeln!(self.out, "{}", textwrap::fill(message, options))
+            }
             _ => Ok(()),
         }
     }
 
+    fn group(&mut self, group: &Group) -> io::Result<()> {
+        let Group { as_expected, cases, verdict, .. } = group;
+        let colour = match as_expected == cases {
+            true => AnsiColor::Green.on_default(),
+            false => AnsiColor::Yellow.on_default().bold(),
+        };
+        let verdict = format!("{as_expected} of {cases} {verdict}");
+        let machine = match (group.cpus.first(), group.cpus.last()) {
+            (Some(least), Some(most)) if least < most => format!("{least} to {most} cpus"),
+            (least, _) => cpus(least.copied().unwrap_or(0)),
+        };
+        self.row(&group.name, &machine, (colour, &verdict), (group.states, group.seconds))
+    }
+}
+
+impl<W: Write> Sink for Table<W> {
+    fn result(&mut self, record: &Record) -> io::Result<()> {
+        let Some(mut fold) = self.fold.take() else { return self.case(record) };
+        if !record.as_expected {
+            self.case(record)?;
+        }
+        if let Some(group) = fold.take(record) {
+            self.group(group)?;
+        }
+        self.fold = Some(fold);
+        Ok(())
+    }
+
     fn end(&mut self) -> io::Result<()> {
-        let Some(Fold { names, hold, states, seconds, machine: Some(machine) }) = self.fold.take() else {
-            return Ok(());
-        };
-        let name = format!("pairs: {hold} of {} hold", names.len());
-        let (colour, verdict) = match hold == names.len() {
-            true => (AnsiColor::Green.on_default(), "holds"),
-            false => (AnsiColor::Yellow.on_default().bold(), "not all"),
-        };
-        self.row(&name, &machine, (colour, verdict), (states, seconds))
+        let Some(fold) = self.fold.take() else { return Ok(()) };
+        fold.open().try_for_each(|group| self.group(group))
     }
 }
 
@@ -189,7 +263,7 @@ fn verdict(record: &Record) -> String {
 
 /// Returns the sums of `records`: states, time, states a second, and the most that one case took.
 pub fn totals(records: &[Record]) -> String {
-    let states: u64 = records.iter().map(|record| record.states).sum();
+    let states = records.iter().fold(0, |sum: u64, record| sum.saturating_add(record.states));
     // A float sum of nothing is -0.0; a fold from 0.0 is not.
     let time = records.iter().fold(0.0, |sum, record| sum + record.seconds);
     let peak = records.iter().map(|record| record.peak_bytes).max().unwrap_or(0);
@@ -219,9 +293,9 @@ pub fn seconds(time: f64) -> String {
     format!("{time:.2} s")
 }
 
-/// Characters in a line of the terminal; where there is none, those of a wide page.
+/// Characters in a line of the terminal; where there is none, those that every terminal has.
 pub fn width() -> usize {
-    const PAGE: usize = 100;
+    const PAGE: usize = 80;
     terminal_width().unwrap_or(PAGE)
 }
 
@@ -257,7 +331,7 @@ mod tests {
     fn the_table_is_aligned_and_tells_expected_from_unexpected() {
         let (engine, bug) = (engine_case("pairs-flush-switch", 2), bug_case("linux-x"));
         let mut out = Vec::new();
-        let mut table = Table::begin(&mut out, &[&engine, &bug]).expect("a head");
+        let mut table = Table::begin(&mut out, &[&engine, &bug], 80).expect("a head");
         for record in records() {
             table.result(&record).expect("a row");
         }
@@ -266,7 +340,19 @@ mod tests {
     }
 
     #[test]
-    fn pairs_that_hold_become_one_line_and_others_keep_theirs() {
+    fn a_name_that_is_too_long_for_the_line_has_one_for_itself() {
+        let bug = bug_case("linux-bafb056c-sparc64-trim-of-a-mask");
+        let mut out = Vec::new();
+        let mut table = Table::begin(&mut out, &[&bug], 80).expect("a head");
+        table.result(&Record::new(&bug, Memory::Tso, None, &violation("x"))).expect("a row");
+        let text = strip_str(&String::from_utf8(out).expect("text")).to_string();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((lines.len(), lines[1]), (3, bug.name.as_str()), "{text}");
+        assert!(lines[2].starts_with("   ") && lines.iter().all(|line| line.len() <= 80), "{text}");
+    }
+
+    #[test]
+    fn a_group_becomes_one_line_and_what_is_not_as_expected_keeps_its_own() {
         let cases = ["a", "b", "c"].map(|name| engine_case(name, 2));
         let bug = bug_case("linux-x");
         let [a, b, c] = &cases;
@@ -278,15 +364,26 @@ mod tests {
         ];
         let shown = reports.each_ref().map(|(case, _)| *case);
         let mut out = Vec::new();
-        let mut table = Table::begin(&mut out, &shown).expect("a head").fold_pairs(&shown);
+        let mut table = Table::folded(&mut out, &shown).expect("a head");
         for (case, report) in &reports {
             table.result(&Record::new(case, Memory::Tso, None, report)).expect("a row");
         }
-        table.end().expect("the pairs");
+        table.end().expect("groups");
         let text = strip_str(&String::from_utf8(out).expect("text")).to_string();
         let firsts: Vec<&str> = text.lines().map(|line| line.split("  ").next().unwrap_or("")).collect();
-        assert_eq!(firsts, ["name", "b", "", "linux-x", "pairs: 2 of 3 hold"], "{text}");
-        assert!(text.ends_with("3.00 s\n"), "{text}");
+        assert_eq!(firsts, ["name", "b", "", "engine, pairs", "bugs, as published"], "{text}");
+        assert!(text.contains("2 of 3 hold") && text.contains("1 of 1 found"), "{text}");
+    }
+
+    #[test]
+    fn a_group_that_was_cut_short_says_how_far_it_came() {
+        let cases = ["a", "b"].map(|name| engine_case(name, 2));
+        let mut out = Vec::new();
+        let mut table = Table::folded(&mut out, &cases.each_ref()).expect("a head");
+        table.result(&Record::new(&cases[0], Memory::Tso, None, &report(Verdict::Holds))).expect("a row");
+        table.end().expect("groups");
+        let text = String::from_utf8(out).expect("text");
+        assert!(text.contains("1 of 2 hold"), "{text}");
     }
 
     #[test]
@@ -304,6 +401,8 @@ mod tests {
     #[test]
     fn totals_add_up_and_survive_nothing_at_all() {
         assert_eq!(totals(&records()), "2,468 states in 7.50 s (329 a second), at most 120.51 KiB at once");
+        let most = Record { states: u64::MAX, ..records().remove(0) };
+        assert!(totals(&[most.clone(), most]).starts_with("18,446,744,073,709,551,615 states"));
         assert_eq!(totals(&[]), "0 states in 0.00 s (0 a second), at most 0 B at once");
     }
 }

@@ -1,6 +1,6 @@
 //! Picks cases by name, group and pattern, and suggests names for those that do not exist.
 
-use globset::Glob;
+use glob::Pattern;
 use shootdown_machine::{Case, Variant};
 
 use crate::failure::{BadInput, Failure};
@@ -35,6 +35,13 @@ pub fn select<'c>(cases: &'c [Case], wanted: Wanted<'_>) -> Result<Vec<&'c Case>
         None => Ok(named),
         Some(cpus) => with_cpus(named, cpus),
     }
+}
+
+/// Returns the deep cases that `wanted` would mean too if it asked for deep ones.
+pub fn left_out<'c>(cases: &'c [Case], wanted: Wanted<'_>) -> Vec<&'c Case> {
+    let picked = select(cases, wanted).unwrap_or_default();
+    let all = select(cases, Wanted { deep: true, ..wanted }).unwrap_or_default();
+    all.into_iter().filter(|case| !picked.iter().any(|picked| picked.name == case.name)).collect()
 }
 
 /// Returns the one case called `name`; of a bug's variants, the broken one.
@@ -82,7 +89,7 @@ fn pick(picked: &mut [bool], cases: &[Case], name: &str, deep: bool) -> Result<(
     if mark(picked, cases, |case| case.name == name) {
         return Ok(());
     }
-    let pattern = if name.contains(['*', '?', '[', '{']) { Some(glob(name)?) } else { None };
+    let pattern = if name.contains(['*', '?', '[', '{', '}']) { Some(Glob::of(name)?) } else { None };
     let answers = |case: &Case| match &pattern {
         Some(pattern) => pattern.is_match(&case.name),
         None => in_group(case, name) || family(case) == Some(name),
@@ -107,13 +114,63 @@ fn pick(picked: &mut [bool], cases: &[Case], name: &str, deep: bool) -> Result<(
     }))
 }
 
-fn glob(pattern: &str) -> Result<globset::GlobMatcher, Failure> {
-    Glob::new(pattern).map(|glob| glob.compile_matcher()).map_err(|error| {
-        Failure::bad_input(
-            format!("{pattern:?} is not a pattern: {}", error.kind()),
-            "patterns use *, ?, [abc] and {this,that}, as in 'linux-*'",
-        )
-    })
+/// What a user typed with `*`, `?`, `[abc]` or `{this,that}`: patterns, of which one must match.
+struct Glob(Vec<Pattern>);
+
+impl Glob {
+    /// Most patterns that braces may stand for.
+    const MOST: usize = 256;
+
+    fn of(text: &str) -> Result<Self, Failure> {
+        let refuse = |what: &str| {
+            Failure::bad_input(
+                format!("{text:?} is not a pattern: {what}"),
+                "patterns use *, ?, [abc] and {this,that}, as in 'linux-*'",
+            )
+        };
+        let mut open = vec![text.to_owned()];
+        let mut patterns = Vec::new();
+        while let Some(next) = open.pop() {
+            if open.len() + patterns.len() >= Self::MOST {
+                return Err(refuse(&format!("its braces stand for more than {} names", Self::MOST)));
+            }
+            match braces(&next).map_err(refuse)? {
+                Some((before, choices, after)) => {
+                    open.extend(choices.iter().map(|choice| format!("{before}{choice}{after}")));
+                }
+                None => patterns.push(Pattern::new(&next).map_err(|error| refuse(error.msg))?),
+            }
+        }
+        Ok(Self(patterns))
+    }
+
+    fn is_match(&self, name: &str) -> bool {
+        self.0.iter().any(|pattern| pattern.matches(name))
+    }
+}
+
+/// Returns what stands before the first pair of braces in `text`, the choices in it, and what stands behind.
+fn braces(text: &str) -> Result<Option<(&str, Vec<&str>, &str)>, &'static str> {
+    let Some(start) = text.find(['{', '}']) else { return Ok(None) };
+    let (mut depth, mut from, mut choices) = (0_usize, start + 1, Vec::new());
+    for (at, byte) in text.bytes().enumerate().skip(start) {
+        match byte {
+            b'{' => depth += 1,
+            b'}' if depth == 0 => return Err("a closing brace without an opening one"),
+            b'}' => depth -= 1,
+            b',' if depth == 1 => {}
+            _ => continue,
+        }
+        let ends = (byte == b',' && depth == 1) || depth == 0;
+        if ends {
+            choices.push(&text[from..at]);
+            from = at + 1;
+        }
+        if depth == 0 {
+            return Ok(Some((&text[..start], choices, &text[from..])));
+        }
+    }
+    Err("an opening brace without a closing one")
 }
 
 /// Marks the cases that `wanted` is true of; returns whether there was one.
@@ -164,7 +221,7 @@ fn with_cpus(cases: Vec<&Case>, cpus: usize) -> Result<Vec<&Case>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Wanted, find, near, select};
+    use super::{Glob, Wanted, find, left_out, near, select};
     use crate::failure::Failure;
     use crate::testing::{bug_case, engine_case, fixed_case};
     use shootdown_machine::Case;
@@ -201,6 +258,21 @@ mod tests {
     }
 
     #[test]
+    fn deep_cases_that_were_meant_are_known_to_be_left_out() {
+        let cases = catalogue();
+        let left = |names: &[&str], deep| {
+            let names: Vec<String> = names.iter().map(|&n| n.to_owned()).collect();
+            let left = left_out(&cases, Wanted { names: &names, cpus: None, deep });
+            left.into_iter().map(|case| case.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (left(&[], false), left(&["engine"], false)),
+            (vec!["four-everything".into()], left(&[], false))
+        );
+        assert!(left(&[], true).is_empty() && left(&["three-seed"], false).is_empty());
+    }
+
+    #[test]
     fn groups_patterns_and_names_select_in_the_catalogues_order_and_once() {
         let picked =
             names(&["*powerpc*", "linux-bafb056c-*", "bugs", "three-seed"], None, false).expect("cases");
@@ -226,7 +298,25 @@ mod tests {
     #[test]
     fn a_pattern_that_matches_nothing_or_cannot_be_read_is_refused() {
         assert!(refusal(names(&["freebsd-*"], None, false)).contains("no case matches"));
-        assert!(refusal(names(&["linux-["], None, false)).contains("not a pattern"));
+        for pattern in ["linux-[", "linux-{a", "linux-a}", "{,{}", "linux-***"] {
+            assert!(refusal(names(&[pattern], None, false)).contains("not a pattern"), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn braces_stand_for_each_of_their_choices_and_for_no_more_than_can_be_looked_at() {
+        let glob = |text: &str, name: &str| Glob::of(text).expect("a pattern").is_match(name);
+        for (text, matches, others) in [
+            ("{three,two}-*", "three-seed", "four-seed"),
+            ("linux-{a{1,2},b}*/fixed", "linux-a2-x/fixed", "linux-a3-x/fixed"),
+            ("x{,-y}", "x", "x-z"),
+            ("[!l]*-s?ed", "three-seed", "linux-seed"),
+        ] {
+            assert!(glob(text, matches) && !glob(text, others), "{text}");
+        }
+        let many = "{a,b}".repeat(60);
+        let said = Glob::of(&many).err().expect("too many").to_string();
+        assert!(said.contains("more than 256"), "{said}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::process::{self, cargo, read};
 mod source;
 
 const COPY: &str = "target/moved";
-const BUILD: &str = "build --release --package shootdown-cli --bin shootdown";
+const BUILD: &str = "build --release --package shootdown-cli --features full --bin shootdown";
 const CHECK: &str = "run --quiet --release -- check seed";
 const ENGINE: &str = "crates/shootdown/src";
 /// A line of the engine, and the same line with SD-2 broken: a CPU does not enter the mask.

@@ -10,16 +10,17 @@ use std::time::{Duration, Instant};
 use crate::args::CheckArgs;
 use crate::catalogue::{self, Removed};
 use crate::commands::list::list;
-use crate::failure::{AS_EXPECTED, Failure, INTERRUPTED, NOT_AS_EXPECTED};
+use crate::failure::{AS_EXPECTED, Failure, INTERRUPTED, NOT_AS_EXPECTED, tell};
 use crate::interrupt::Interrupt;
 use crate::names;
-use crate::output::{JsonLines, Sink, Table, totals};
-use crate::progress::Line;
+use crate::output::{JsonLines, Sink, Table, totals, width};
+use crate::progress::Run;
 use crate::promises::Promises;
 use crate::record::Record;
-use crate::select::{Wanted, select};
+use crate::select::{Wanted, left_out, select};
 use crate::shard::{End, Head};
 use crate::truth;
+use crate::typed::typed;
 
 /// Runs `shootdown check`.
 ///
@@ -37,9 +38,12 @@ pub fn check(args: &CheckArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
         };
         return list(&picked, &Promises::of(&picked, bugs, &cases), args.json);
     }
-    let outcome = run_and_print(&cases, bugs, args, &mut |_, _| {})?;
+    let outcome = run_and_print(&cases, bugs, args)?;
     Ok(outcome.exit_code())
 }
+
+/// Most cases that each have a line of the table; of more, those that come out as expected share lines.
+pub const EACH: usize = 40;
 
 /// What came out of a run of several cases.
 #[derive(Debug, Default)]
@@ -50,6 +54,8 @@ pub struct Outcome {
     pub not_run: Vec<String>,
     /// What bugs promised and did not keep: malformed headers, engine scenarios that do not exist or do not hold.
     pub broken_promises: Vec<String>,
+    /// Names of deep cases that were meant too, and that only `--deep` runs.
+    pub left_out: Vec<String>,
     /// Whether Ctrl-C kept it from being complete.
     pub interrupted: bool,
 }
@@ -70,9 +76,10 @@ impl Outcome {
 
     /// Prints the lines that close the run; where results go to standard output as JSON, on standard error.
     pub fn print(&self, removed: Option<&Removed>, json: bool) -> Result<(), Failure> {
-        let closing = self.closing(removed).join("\n");
+        let lines = self.closing(removed);
+        let closing = lines.iter().map(|line| textwrap::fill(line, width())).collect::<Vec<_>>().join("\n");
         if json {
-            anstream::eprintln!("{closing}");
+            tell(closing);
         } else {
             writeln!(anstream::stdout(), "\n{closing}")?;
         }
@@ -101,20 +108,37 @@ impl Outcome {
                 lines.push(format!("Not run: {}", self.not_run.join(", ")));
             }
         }
-        let wrong = self.names(|record| record.complete && !record.as_expected);
-        if !wrong.is_empty() && removed.is_none() {
+        let first = self.records.iter().find(|record| record.complete && !record.as_expected);
+        if let (Some(Record { name, .. }), None) = (first, removed) {
+            let wrong = self.names(|record| record.complete && !record.as_expected);
             lines.push(format!("Not as expected: {wrong}"));
-            lines.push("`shootdown explain NAME` shows how each came about.".to_owned());
+            lines.push(format!("`{} explain {name}` shows how it came about.", typed()));
         }
+        if !self.left_out.is_empty() {
+            lines.push(format!(
+                "Left out: {}, which take minutes; --deep adds them.",
+                self.left_out.join(", ")
+            ));
+        }
+        lines.extend(self.suspects());
+        lines.extend(self.broken_promises.iter().map(|broken| format!("Not as promised: {broken}")));
+        lines
+    }
+
+    /// Says which of the cases are suspects, if any are.
+    fn suspects(&self) -> Option<String> {
+        /// Of more, the number says enough.
+        const NAMED: usize = 3;
         let suspects = self.records.iter().filter(|record| record.suspect());
         let mut suspects: Vec<&str> =
             suspects.map(|record| record.name.split('/').next().unwrap_or("")).collect();
         suspects.dedup();
-        if !suspects.is_empty() {
-            lines.push(format!("Suspects, each a {}: {}", names::SUSPECT, suspects.join(", ")));
-        }
-        lines.extend(self.broken_promises.iter().map(|broken| format!("Not as promised: {broken}")));
-        lines
+        let which = match suspects.len() {
+            0 => return None,
+            1..=NAMED => suspects.join(", "),
+            count => format!("{count}, which `check suspect --list` names"),
+        };
+        Some(format!("Suspects, each a {}: {which}", names::SUSPECT))
     }
 
     /// Names the cases that took longest, at most `count`, and how long each took.
@@ -136,9 +160,10 @@ impl Outcome {
         let caught = self.names(Record::caught);
         if !caught.is_empty() {
             let option = if name.starts_with("SD-") { "--drop-rule" } else { "--drop-site" };
-            return format!(
-                "{name} is removed. Caught by: {caught}\n`shootdown explain NAME {option} {name}` shows how."
-            );
+            let first = self.records.iter().find(|record| record.caught());
+            let case = first.map_or("NAME", |record| record.name.as_str());
+            let how = format!("`{} explain {case} {option} {name}` shows how.", typed());
+            return format!("{name} is removed. Caught by: {caught}\n{how}");
         }
         match self.interrupted || self.records.iter().any(|record| !record.complete) {
             true => format!("{name} is removed, and nothing has noticed it so far."),
@@ -194,13 +219,8 @@ fn whole<'c, 'b>(
 }
 
 /// Runs those of `cases` that `args` name and the engine's scenarios that their bugs name, prints the results as they
-/// come and what they add up to; shows each report to `see`.
-pub fn run_and_print(
-    cases: &[Case],
-    bugs: &[Bug],
-    args: &CheckArgs,
-    see: &mut dyn FnMut(&Case, &Report),
-) -> Result<Outcome, Failure> {
+/// come and what they add up to.
+pub fn run_and_print(cases: &[Case], bugs: &[Bug], args: &CheckArgs) -> Result<Outcome, Failure> {
     let (mut picked, promises) = whole(cases, bugs, args)?;
     if let Some(shard) = args.shard {
         picked = shard.part(&picked);
@@ -211,7 +231,8 @@ pub fn run_and_print(
         sinks.iter_mut().try_for_each(|sink| sink.head(&head))?;
     }
     let interrupt = Interrupt::on_ctrl_c();
-    let mut outcome = run(&picked, args, &interrupt, &mut sinks, see)?;
+    let mut outcome = run(&picked, args, &interrupt, &mut sinks)?;
+    outcome.left_out = left_out(cases, wanted(args)).into_iter().map(|case| case.name.clone()).collect();
     if let Some(end) = args.shard {
         let end = End { end, results: outcome.records.len(), interrupted: outcome.interrupted };
         sinks.iter_mut().try_for_each(|sink| sink.foot(&end))?;
@@ -230,7 +251,7 @@ pub fn run_and_print(
 fn name_engine(json: bool) -> Result<(), Failure> {
     let line = format!("engine compiled from source {}", truth::engine());
     if json {
-        anstream::eprintln!("{line}");
+        tell(line);
     } else {
         writeln!(anstream::stdout(), "{line}\n")?;
     }
@@ -253,10 +274,10 @@ fn sinks(args: &CheckArgs, picked: &[&Case]) -> Result<Vec<Box<dyn Sink>>, Failu
     if args.json {
         sinks.push(Box::new(JsonLines(io::stdout())));
     } else {
-        let table = Table::begin(anstream::stdout(), picked)?;
-        // Who names cases wants to see them.
-        let fold = args.names.is_empty() && !args.verbose;
-        sinks.push(Box::new(if fold { table.fold_pairs(picked) } else { table }));
+        sinks.push(Box::new(match args.verbose || picked.len() <= EACH {
+            true => Table::begin(anstream::stdout(), picked, width())?,
+            false => Table::folded(anstream::stdout(), picked)?,
+        }));
     }
     Ok(sinks)
 }
@@ -266,22 +287,18 @@ fn run(
     args: &CheckArgs,
     interrupt: &Interrupt,
     sinks: &mut [Box<dyn Sink>],
-    see: &mut dyn FnMut(&Case, &Report),
 ) -> Result<Outcome, Failure> {
     let removed = args.removal.removed();
     let mut outcome = Outcome::default();
     let mut left = cases.iter();
+    let progress = Run::start(cases);
     while let Some(case) = left.next() {
-        let report = {
-            let line = Line::start(&case.name);
-            let progress = |progress| line.show(progress);
-            guarded(case, &args.limits.options(case.memory, interrupt, &progress))
-        };
+        progress.begin(case);
+        let show = |how_far| progress.show(how_far);
+        let report = guarded(case, &args.limits.options(case.memory, interrupt, &show));
         let record = Record::new(case, args.limits.memory_for(case.memory), removed, &report);
-        for sink in sinks.iter_mut() {
-            sink.result(&record)?;
-        }
-        see(case, &report);
+        progress.end(case);
+        progress.print(|| sinks.iter_mut().try_for_each(|sink| sink.result(&record)))?;
         let caught = record.caught() && removed.is_some() && !args.keep_going;
         let cut_short = interrupt.came() && (!record.complete || left.len() > 0);
         outcome.records.push(record);
@@ -290,9 +307,7 @@ fn run(
             break;
         }
     }
-    for sink in sinks {
-        sink.end()?;
-    }
+    progress.print(|| sinks.iter_mut().try_for_each(|sink| sink.end()))?;
     outcome.not_run = left.map(|case| case.name.clone()).collect();
     Ok(outcome)
 }
@@ -341,7 +356,7 @@ mod tests {
 
     fn outcome(cases: &[Case], args: &CheckArgs, interrupt: &Interrupt) -> Outcome {
         let cases: Vec<&Case> = cases.iter().collect();
-        run(&cases, args, interrupt, &mut [], &mut |_, _| {}).expect("no output to fail")
+        run(&cases, args, interrupt, &mut []).expect("no output to fail")
     }
 
     fn verdicts(outcome: &Outcome) -> Vec<&str> {

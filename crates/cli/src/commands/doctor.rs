@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::args::DoctorArgs;
 use crate::draw::columns::{self, Look};
-use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
+use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED, tell};
 use crate::output::width;
 use crate::truth;
 
@@ -18,7 +18,7 @@ const CONTRACT: &str = "crates/shootdown/src/platform.rs";
 /// Nothing that can be examined, or output that cannot be written.
 pub fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     if !args.json {
-        anstream::eprintln!("building {} against the explorer's engine ...", args.path.display());
+        tell(format_args!("building {} against the explorer's engine ...", args.path.display()));
     }
     let mut failed = None;
     let usual = Build::default();
@@ -85,7 +85,7 @@ fn described(outcome: &Outcome, state: bool, width: usize) -> String {
     };
     if let Some(trace) = outcome.trace().filter(|trace| !trace.steps.is_empty()) {
         text += "\n";
-        text += &columns::draw(&trace, outcome.cpus, Look { width, state, places: false });
+        text += &columns::draw(&trace, outcome.cpus, Look { state, ..Look::in_width(width) });
         text += "\n";
     } else {
         text += &prose("  ✗ ", what);

@@ -1,18 +1,18 @@
 use anstyle::Style;
 use indicatif::HumanCount;
 use shootdown_cases::bugs::Bug;
-use shootdown_explore::{Memory, Report, Trace, Verdict};
+use shootdown_explore::{Memory, Report, Verdict};
 use shootdown_machine::{Case, Expected, Kind};
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 use crate::args::ExplainArgs;
 use crate::catalogue;
-use crate::commands::museum::{self, Guide, probe, unwritable};
+use crate::commands::guide::Guide;
+use crate::commands::museum;
 use crate::draw::columns::{self, Look};
-use crate::draw::svg;
-use crate::failure::{Failure, INTERRUPTED, NOT_AS_EXPECTED};
+use crate::failure::{Failure, INTERRUPTED, NOT_AS_EXPECTED, tell};
+use crate::files::probe;
 use crate::interrupt::Interrupt;
 use crate::names;
 use crate::output::{machine, seconds, width};
@@ -27,6 +27,7 @@ const PROSE: usize = 88;
 /// # Errors
 /// Input that cannot be used, or output that cannot be written.
 pub fn explain(args: &ExplainArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
+    museum::can_write(args)?;
     match &args.name {
         Some(name) => explain_one(args, name, bugs),
         None => museum::all(args, bugs),
@@ -51,23 +52,24 @@ fn explain_one(args: &ExplainArgs, name: &str, bugs: &[Bug]) -> Result<ExitCode,
         out.flush()?;
     }
     let interrupt = Interrupt::on_ctrl_c();
-    let guide = Guide { bugs, cases: &cases, limits: &args.limits, interrupt: &interrupt };
+    let guide = Guide { limits: &args.limits, interrupt: &interrupt };
     let report = guide.run(case);
     match (&report.trace, args.text) {
         (Some(trace), true) => {
             write!(io::stdout(), "{}", replay_file::write(&case.name, memory, removed, trace))?;
         }
         (Some(trace), false) => {
-            let look = Look { width: width(), state: args.state, places: args.places };
+            let look = Look { state: args.state, places: args.places, ..Look::in_width(width()) };
             let summary = textwrap::fill(&summary(case.kind, &report), width());
             writeln!(out, "{summary}\n\n{}", columns::draw(trace, case.cpus, look))?;
         }
-        (None, true) => anstream::eprintln!("no counterexample to list: {}", summary(case.kind, &report)),
+        (None, true) => tell(format_args!("no counterexample to list: {}", summary(case.kind, &report))),
         (None, false) => writeln!(out, "{}", textwrap::fill(&summary(case.kind, &report), width()))?,
     }
-    let drawn = args.svg.as_deref().map(|path| picture(path, case, report.trace.as_ref())).transpose()?;
+    let drawn =
+        args.svg.as_deref().map(|path| museum::picture(path, case, report.trace.as_ref())).transpose()?;
     if let (Some(path), false) = (&args.html, interrupt.came()) {
-        museum::one(path, &guide, (case, &report), removed)?;
+        museum::one(path, &guide, (bugs, &cases), (case, &report), removed)?;
     }
     let missing = drawn == Some(false) || (args.text && report.trace.is_none());
     Ok(ExitCode::from(match report.verdict {
@@ -153,18 +155,6 @@ fn summary(kind: Kind, report: &Report) -> String {
             format!("Counterexample{of} ({effort}{}): {message}", steps.unwrap_or_default())
         }
     }
-}
-
-/// Writes the picture, if there is something to draw; returns whether there was.
-fn picture(path: &Path, case: &Case, trace: Option<&Trace>) -> Result<bool, Failure> {
-    let Some(trace) = trace else {
-        anstream::eprintln!("nothing to draw: {} is left as it was", path.display());
-        return Ok(false);
-    };
-    let about = replay_file::one_line(&case.about);
-    std::fs::write(path, svg::draw(trace, case.cpus, &case.name, &about))
-        .map_err(|error| unwritable(path, &error))?;
-    Ok(true)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
+use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED, tell};
 use crate::names;
 use crate::output::{machine, terminal_width};
 use crate::promises::Promises;
@@ -27,7 +27,7 @@ pub fn list(cases: &[&Case], promises: &Promises<'_>, json: bool) -> Result<Exit
         write!(out, "{}", counts(promises.bugs()))?;
     }
     for problem in &promises.malformed {
-        anstream::eprintln!("malformed: {problem}");
+        tell(format_args!("malformed: {problem}"));
     }
     Ok(ExitCode::from(if promises.malformed.is_empty() { AS_EXPECTED } else { NOT_AS_EXPECTED }))
 }

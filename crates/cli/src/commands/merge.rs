@@ -8,11 +8,11 @@ use std::process::ExitCode;
 
 use crate::args::MergeArgs;
 use crate::catalogue::{self, Removed};
-use crate::commands::check::{Outcome, choose_all};
+use crate::commands::check::{EACH, Outcome, choose_all};
 use crate::failure::Failure;
-use crate::output::{JsonLines, Sink, Table};
+use crate::output::{JsonLines, Sink, Table, width};
 use crate::record::Record;
-use crate::select::Wanted;
+use crate::select::{Wanted, left_out};
 use crate::shard::{End, Flags, Head, Line, Shard, digest};
 
 const REMEDY: &str = "run all shards and the merge with one build and the same options";
@@ -26,8 +26,8 @@ pub fn merge(args: &MergeArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     for file in &args.files {
         texts.push((file.display().to_string(), read(file)?));
     }
-    merge_texts(&texts, bugs, |outcome, whole, flags, removed| {
-        show(outcome, whole, flags, args.json)?;
+    merge_texts(&texts, bugs, |outcome, whole, removed| {
+        show(outcome, whole, args.json)?;
         outcome.print(removed, args.json)?;
         Ok(outcome.exit_code())
     })
@@ -40,7 +40,7 @@ pub fn merge(args: &MergeArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
 pub fn merge_texts<R>(
     texts: &[(String, String)],
     bugs: &[Bug],
-    then: impl FnOnce(&Outcome, &[&Case], &Flags, Option<&Removed>) -> Result<R, Failure>,
+    then: impl FnOnce(&Outcome, &[&Case], Option<&Removed>) -> Result<R, Failure>,
 ) -> Result<R, Failure> {
     let mut parts = Vec::new();
     for (name, text) in texts {
@@ -55,15 +55,18 @@ pub fn merge_texts<R>(
     let (whole, promises) = choose_all(&cases, bugs, wanted, removed.as_ref())?;
     let mut outcome = put_together(&whole, parts, &flags)?;
     outcome.broken_promises = promises.all_broken(&outcome.records);
-    then(&outcome, &whole, &flags, removed.as_ref())
+    outcome.left_out = left_out(&cases, wanted).into_iter().map(|case| case.name.clone()).collect();
+    then(&outcome, &whole, removed.as_ref())
 }
 
-fn show(outcome: &Outcome, whole: &[&Case], flags: &Flags, json: bool) -> Result<(), Failure> {
+fn show(outcome: &Outcome, whole: &[&Case], json: bool) -> Result<(), Failure> {
     let mut sink: Box<dyn Sink> = if json {
         Box::new(JsonLines(io::stdout()))
     } else {
-        let table = Table::begin(anstream::stdout(), whole)?;
-        Box::new(if flags.names.is_empty() { table.fold_pairs(whole) } else { table })
+        Box::new(match whole.len() <= EACH {
+            true => Table::begin(anstream::stdout(), whole, width())?,
+            false => Table::folded(anstream::stdout(), whole)?,
+        })
     };
     outcome.records.iter().try_for_each(|record| sink.result(record))?;
     sink.end()?;

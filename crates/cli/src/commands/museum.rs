@@ -1,17 +1,29 @@
 use shootdown_cases::bugs::Bug;
-use shootdown_explore::{Options, Report, Trace, Verdict};
+use shootdown_explore::{Report, Trace, Verdict};
 use shootdown_machine::{Case, Kind, Variant};
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::args::{ExplainArgs, Limits};
+use super::guide::Guide;
+use crate::args::ExplainArgs;
 use crate::catalogue;
-use crate::failure::{AS_EXPECTED, Failure, INTERRUPTED, NOT_AS_EXPECTED};
+use crate::draw::svg;
+use crate::failure::{AS_EXPECTED, Failure, INTERRUPTED, NOT_AS_EXPECTED, tell};
+use crate::files::{probe, unwritable};
 use crate::interrupt::Interrupt;
 use crate::museum::{self, Entry, Exhibit};
-use crate::progress::Line;
+use crate::replace::replace;
+use crate::replay_file;
+
+/// Whether this build writes what `args` wants to be written.
+///
+/// # Errors
+/// None here: a build without pages refuses them.
+pub fn can_write(_: &ExplainArgs) -> Result<(), Failure> {
+    Ok(())
+}
 
 /// Runs `shootdown explain --all --html DIR`: a page for each bug, and the entrance.
 ///
@@ -25,28 +37,29 @@ pub fn all(args: &ExplainArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     probe(&folder.join("index.html"))?;
     let interrupt = Interrupt::on_ctrl_c();
     let cases = catalogue::cases(bugs, None);
-    let guide = Guide { bugs, cases: &cases, limits: &args.limits, interrupt: &interrupt };
+    let guide = Guide { limits: &args.limits, interrupt: &interrupt };
+    let pages = Pages { bugs, cases: &cases, guide: &guide };
     let mut out = anstream::stdout();
     let (mut entries, mut missing) = (Vec::new(), 0);
     for bug in bugs {
-        let Some(case) = guide.variant(bug.name, Variant::Broken) else { continue };
+        let Some(case) = pages.variant(bug.name, Variant::Broken) else { continue };
         let report = guide.run(case);
         if interrupt.came() {
             return Ok(ExitCode::from(INTERRUPTED));
         }
         let Some(trace) = &report.trace else {
-            anstream::eprintln!("{}: no counterexample, so no page", case.name);
+            tell(format_args!("{}: no counterexample, so no page", case.name));
             missing += 1;
             continue;
         };
-        let text = guide.page((case, &report, trace), None, true)?;
+        let text = pages.page((case, &report, trace), None, true)?;
         let path = folder.join(museum::file_name(bug));
-        fs::write(&path, text).map_err(|error| unwritable(&path, &error))?;
+        replace(&path, text.as_bytes())?;
         writeln!(out, "{}", path.display())?;
         entries.push(Entry { bug, steps: trace.steps.len(), states: report.states });
     }
     let path = folder.join("index.html");
-    fs::write(&path, museum::index(&entries)).map_err(|error| unwritable(&path, &error))?;
+    replace(&path, museum::index(&entries).as_bytes())?;
     writeln!(out, "{}: {} bugs", path.display(), entries.len())?;
     Ok(ExitCode::from(if missing == 0 { AS_EXPECTED } else { NOT_AS_EXPECTED }))
 }
@@ -58,37 +71,25 @@ pub fn all(args: &ExplainArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
 pub fn one(
     path: &Path,
     guide: &Guide<'_>,
+    (bugs, cases): (&[Bug], &[Case]),
     (case, report): (&Case, &Report),
     removed: Option<&str>,
 ) -> Result<(), Failure> {
     let Some(trace) = &report.trace else {
         return Err(nothing_to_show(case, report));
     };
-    let text = guide.page((case, report, trace), removed, false)?;
-    fs::write(path, text).map_err(|error| unwritable(path, &error))
+    let text = Pages { bugs, cases, guide }.page((case, report, trace), removed, false)?;
+    replace(path, text.as_bytes())
 }
 
 /// What pages need besides the case itself.
-pub struct Guide<'a> {
-    /// All bugs.
-    pub bugs: &'a [Bug],
-    /// All cases.
-    pub cases: &'a [Case],
-    /// Limits of each run.
-    pub limits: &'a Limits,
-    /// Ends a run early.
-    pub interrupt: &'a Interrupt,
+struct Pages<'a> {
+    bugs: &'a [Bug],
+    cases: &'a [Case],
+    guide: &'a Guide<'a>,
 }
 
-impl Guide<'_> {
-    /// Runs `case` such that its counterexample can be stepped through.
-    pub fn run(&self, case: &Case) -> Report {
-        let line = Line::start(&case.name);
-        let progress = |progress| line.show(progress);
-        let options = self.limits.options(case.memory, self.interrupt, &progress);
-        (case.run)(&Options { snapshots: true, ..options })
-    }
-
+impl Pages<'_> {
     fn variant(&self, bug: &str, variant: Variant) -> Option<&Case> {
         self.cases.iter().find(|case| {
             case.variant == variant && case.name.split_once('/').is_some_and(|(family, _)| family == bug)
@@ -104,9 +105,9 @@ impl Guide<'_> {
         let family = case.name.split_once('/').map_or(case.name.as_str(), |(family, _)| family);
         let bug = self.bugs.iter().find(|bug| bug.name == family);
         let mended = bug.and_then(|bug| self.variant(bug.name, Variant::Fixed));
-        let fixed = mended.map(|case| self.run(case));
+        let fixed = mended.map(|case| self.guide.run(case));
         let engine = bug.and_then(|bug| self.cases.iter().find(|case| case.name == bug.engine));
-        let memory = self.limits.memory_for(case.memory);
+        let memory = self.guide.limits.memory_for(case.memory);
         let exhibit = Exhibit {
             case,
             memory,
@@ -120,6 +121,17 @@ impl Guide<'_> {
         };
         museum::page(&exhibit).map_err(|error| Failure::Output(io::Error::other(error)))
     }
+}
+
+/// Writes the picture, if there is something to draw; returns whether there was.
+pub fn picture(path: &Path, case: &Case, trace: Option<&Trace>) -> Result<bool, Failure> {
+    let Some(trace) = trace else {
+        tell(format_args!("nothing to draw: {} is left as it was", path.display()));
+        return Ok(false);
+    };
+    let about = replay_file::one_line(&case.about);
+    replace(path, svg::draw(trace, case.cpus, &case.name, &about).as_bytes())?;
+    Ok(true)
 }
 
 fn nothing_to_show(case: &Case, report: &Report) -> Failure {
@@ -136,23 +148,4 @@ fn nothing_to_show(case: &Case, report: &Report) -> Failure {
         _ => "leave out --memory: the bug shows under the memory model that it is stated for",
     };
     Failure::bad_input(what, remedy)
-}
-
-/// Finds out whether `path` can be written, before a long run rather than after it, and leaves it as it was.
-///
-/// # Errors
-/// It cannot.
-pub fn probe(path: &Path) -> Result<(), Failure> {
-    let existed = path.exists();
-    let opened = fs::OpenOptions::new().append(true).create(true).open(path);
-    opened.map_err(|error| unwritable(path, &error))?;
-    if !existed {
-        fs::remove_file(path).map_err(|error| unwritable(path, &error))?;
-    }
-    Ok(())
-}
-
-/// Says that `path` cannot be written.
-pub fn unwritable(path: &Path, error: &io::Error) -> Failure {
-    Failure::bad_input(format!("cannot write {}: {error}", path.display()), "give a path that can be written")
 }

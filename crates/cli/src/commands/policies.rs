@@ -12,7 +12,9 @@ use std::process::ExitCode;
 use super::bench_table::{self, LEGEND};
 use crate::args::BenchArgs;
 use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
+use crate::files::unwritable;
 use crate::output::width;
+use crate::replace::replace;
 
 /// What `shootdown bench --json` prints for chosen policies or workloads.
 #[derive(Serialize)]
@@ -90,17 +92,12 @@ fn page_of(folder: &Path) -> PathBuf {
 }
 
 fn write(folder: &Path, report: &Report, json: &str) -> Result<(), Failure> {
-    let put = |name: &str, text: &str| std::fs::write(folder.join(name), text);
-    let written = std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(page_of(folder), page(report)))
-        .and_then(|()| put("report.json", json))
-        .and_then(|()| pictures(report).iter().try_for_each(|(name, plot)| put(name, plot)));
-    written.map_err(|error| {
-        Failure::bad_input(
-            format!("cannot write the report to {}: {error}", folder.display()),
-            "`--report` names another folder",
-        )
-    })
+    std::fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
+    replace(&folder.join("report.json"), json.as_bytes())?;
+    for (name, plot) in pictures(report) {
+        replace(&folder.join(name), plot.as_bytes())?;
+    }
+    replace(&page_of(folder), page(report).as_bytes())
 }
 
 /// Prints what was aimed at, and what came out.

@@ -13,6 +13,11 @@ use crate::output::{machine, width};
 use crate::replay_file::{self, ReplayFile, action_name, one_line};
 use crate::select::find;
 
+/// What a recorded trace begins with, which builds without the bench must know to say what they lack.
+pub const TRACE_MAGIC: [u8; 8] = *b"SDTRACE\0";
+#[cfg(feature = "bench")]
+const _: () = assert!(matches!(TRACE_MAGIC, shootdown_bench::trace::MAGIC));
+
 /// Runs `shootdown replay`.
 ///
 /// # Errors
@@ -29,7 +34,7 @@ pub fn replay(args: &ReplayArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     let case = find(&cases, &file.case)
         .map_err(|failure| failure.with_removed(removed.as_ref().map(|removed| removed.name.as_str())))?;
     let trace = run(&name, &file, case)?;
-    let look = Look { width: width(), state: args.state, places: args.places };
+    let look = Look { state: args.state, places: args.places, ..Look::in_width(width()) };
     let mut out = anstream::stdout();
     let without = removed.map(|removed| format!(", {} removed", removed.name)).unwrap_or_default();
     writeln!(out, "{} ({}{without})\n", case.name, machine(case.cpus, file.memory))?;

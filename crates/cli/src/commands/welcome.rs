@@ -1,103 +1,96 @@
 use anstyle::Style;
 use shootdown_cases::bugs::Bug;
-use shootdown_explore::Trace;
+use shootdown_explore::{Options, Trace};
+use shootdown_machine::Case;
 use std::io::Write;
 use std::process::ExitCode;
 
 use crate::args::CheckArgs;
 use crate::catalogue;
-use crate::commands::check::{Outcome, run_and_print};
+use crate::commands::check::run_and_print;
 use crate::draw::columns::{self, Look};
 use crate::failure::Failure;
-use crate::names;
 use crate::output::width;
 use crate::select::find;
+use crate::typed::typed;
 
 /// The bug that the project began with.
 const SEED: &str = "linux-bafb056c-sparc64-trim";
 
-/// Checks everything, then says what that means and shows the seed.
+/// Finds, draws and explains the seed's bug, where the collection has it, then checks everything.
 ///
 /// # Errors
 /// Output that cannot be written.
 pub fn welcome(bugs: &[Bug]) -> Result<ExitCode, Failure> {
     let cases = catalogue::cases(bugs, None);
-    let args = CheckArgs::default();
-    let seed_name = find(&cases, SEED).map(|case| case.name.clone()).unwrap_or_default();
-    let mut seed: Option<(usize, Trace)> = None;
-    let outcome = run_and_print(&cases, bugs, &args, &mut |case, report| {
-        if let (true, Some(trace)) = (case.name == seed_name, &report.trace) {
-            seed = Some((case.cpus, trace.clone()));
-        }
-    })?;
     let mut out = anstream::stdout();
-    if outcome.interrupted {
-        return Ok(outcome.exit_code());
-    }
-    writeln!(out, "\n{}", meaning(&outcome))?;
-    if let Some((cpus, trace)) = seed {
+    // A collection of somebody's own begins with other bugs.
+    if let Some((case, trace)) = seed(&cases) {
         let bold = Style::new().bold();
-        writeln!(out, "{bold}The bug this began with: {SEED}{bold:#}\n")?;
-        let look = Look { width: width(), state: false, places: false };
-        writeln!(out, "{}", columns::draw(&trace, cpus, look))?;
-        writeln!(out, "{NEXT}")?;
+        write!(out, "{bold}The bug this began with: {SEED}{bold:#}\n{}\n\n", prose(STORY))?;
+        writeln!(out, "{}\n", prose(columns::NOTATION))?;
+        let look = Look { state: false, end: false, ..Look::in_width(width()) };
+        writeln!(out, "{}\n{}\n", columns::draw(&trace, case.cpus, look), prose(ENDING))?;
+        out.flush()?;
+    }
+    let outcome = run_and_print(&cases, bugs, &CheckArgs::default())?;
+    if !outcome.interrupted {
+        writeln!(out, "{}\n{}", prose(MEANING), next(&typed()))?;
     }
     Ok(outcome.exit_code())
 }
 
-const NEXT: &str = "\
-Next:
-  shootdown explain linux-bafb056c-sparc64-trim    its story, and what each step does
-  shootdown check --drop-rule SD-9                 remove a rule from the engine: which check notices?
-  shootdown check --list                           all cases
-  shootdown --help";
+const STORY: &str = "\
+A kernel unmaps a page and gives its frame away. Another CPU may still hold the old translation in its TLB. In 2020 a \
+count in sparc64's Linux said \"one user\", so CPU 0 told nobody; CPU 1 had just borrowed the address space.";
 
-/// Says what the table above means.
-fn meaning(outcome: &Outcome) -> String {
-    let expected = || outcome.records.iter().filter(|record| record.as_expected);
-    let count =
-        |variant: &str| expected().filter(|record| record.variant == variant && !record.suspect()).count();
-    let suspects = expected().filter(|record| record.suspect() && record.caught()).count();
-    let suspects = match suspects {
-        0 => String::new(),
-        n => format!("  suspects, each a {}: {n}\n", names::SUSPECT),
-    };
-    format!(
-        "\
-A kernel unmaps a page and gives its memory away. Another CPU may still hold the old translation in its TLB,
-and a program there may read what now belongs to someone else. Each line above is one small machine (the pairs:
-one machine for any two operations) on which all executions of a protocol against that were visited: every
-interleaving, interrupt and store-buffer delay.
+const ENDING: &str = "\
+CPU 0 took CPU 1 out of the mask of those that must flush. So CPU 1 keeps the translation, and its next store goes to \
+memory that has a new owner. Linux gave the short cut up; this engine has it without the race.";
 
-  the engine `shootdown`, as kernels link it: {:3} cases hold
-  published kernel bugs:                      {:3} found again
-  the same protocols as they were mended:     {:3} hold
-{suspects}",
-        count("shipped"),
-        count("broken"),
-        count("fixed")
-    )
+const MEANING: &str = "\
+Each case is a small machine of which every execution was visited.";
+
+/// Commands that go on from here, as `program` is called.
+fn next(program: &str) -> String {
+    let commands = [
+        (format!("explain {SEED}"), "its story"),
+        ("check --drop-rule SD-9".to_owned(), "which case fails?"),
+        ("check --list".to_owned(), "all cases"),
+    ];
+    let width = commands.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
+    let lines = commands.map(|(command, what)| format!("  {program} {command:width$}  # {what}"));
+    format!("Next:\n{}", lines.join("\n"))
+}
+
+/// Runs the seed's case, which takes some dozen states.
+fn seed(cases: &[Case]) -> Option<(&Case, Trace)> {
+    let case = find(cases, SEED).ok()?;
+    let report = (case.run)(&Options { memory: case.memory, ..Options::default() });
+    Some((case, report.trace?))
+}
+
+fn prose(text: &str) -> String {
+    textwrap::fill(text, width().min(88))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::meaning;
-    use crate::commands::check::Outcome;
-    use crate::record::Record;
-    use crate::testing::{bug_case, engine_case, report, violation};
-    use shootdown_explore::{Memory, Verdict};
+    use super::{SEED, next, seed};
+    use crate::catalogue;
 
     #[test]
-    fn only_what_came_out_as_expected_is_counted() {
-        let (engine, broken) = (engine_case("a", 2), bug_case("b"));
-        let records = vec![
-            Record::new(&engine, Memory::Tso, None, &report(Verdict::Holds)),
-            Record::new(&engine, Memory::Tso, None, &violation("x")),
-            Record::new(&broken, Memory::Tso, None, &violation("x")),
-        ];
-        let said = meaning(&Outcome { records, ..Outcome::default() });
-        assert!(
-            said.contains("  1 cases hold") && said.contains("  1 found again") && said.contains("  0 hold")
-        );
+    fn the_seed_is_found_at_once_among_the_projects_bugs_and_not_missed_among_others() {
+        let bugs: Vec<_> = shootdown_cases::bugs::all().copied().collect();
+        let cases = catalogue::cases(&bugs, None);
+        let (case, trace) = seed(&cases).expect("its counterexample");
+        assert!(case.name.starts_with(SEED) && !trace.outcome.is_empty());
+        assert!(seed(&catalogue::cases(&[], None)).is_none());
+    }
+
+    #[test]
+    fn what_is_next_is_called_as_this_was() {
+        let next = next("./shootdown");
+        assert!(next.contains("\n  ./shootdown check --list"), "{next}");
     }
 }

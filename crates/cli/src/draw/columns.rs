@@ -23,7 +23,21 @@ pub struct Look {
     pub state: bool,
     /// Whether each step names its line of code.
     pub places: bool,
+    /// Whether the machine's state is shown at the end.
+    pub end: bool,
 }
+
+impl Look {
+    /// The steps, and the machine at the end, in lines of `width` characters.
+    pub fn in_width(width: usize) -> Self {
+        Self { width, state: false, places: false, end: true }
+    }
+}
+
+/// How to read a drawing.
+pub const NOTATION: &str = "\
+Time runs down, a column for each CPU. `x := 1 (buffered)` is a store that waits in the CPU's store buffer, `x = 1 \
+reaches memory` is where others see it, `<-` a store to a page table; [names] say what a CPU has begun.";
 
 /// Draws `trace` on a machine with `cpus` CPUs; contains colours.
 pub fn draw(trace: &Trace, cpus: usize, look: Look) -> String {
@@ -52,7 +66,7 @@ pub fn draw(trace: &Trace, cpus: usize, look: Look) -> String {
             state = &step.state;
         }
     }
-    grid.end(&mut out, trace);
+    grid.end(&mut out, trace, look);
     out
 }
 
@@ -144,11 +158,12 @@ impl Grid {
         }
     }
 
-    fn end(&self, out: &mut String, trace: &Trace) {
+    fn end(&self, out: &mut String, trace: &Trace, look: Look) {
         if !trace.outcome.is_empty() {
             self.full(out, AnsiColor::Red.on_default().bold(), &format!("✗ {}", trace.outcome));
         }
-        let Some(last) = trace.steps.last().filter(|step| !step.state.is_empty()) else { return };
+        let last = trace.steps.last().filter(|step| look.end && !step.state.is_empty());
+        let Some(last) = last else { return };
         self.full(out, Style::new().bold(), "The machine at the end:");
         for line in &last.state {
             self.full(out, Style::new(), &format!("  {line}"));
@@ -166,7 +181,7 @@ mod tests {
         let drawing = draw(
             &trace("frame 1 is reused while CPU 1 can reach it"),
             cpus,
-            Look { width, state, places: false },
+            Look { state, ..Look::in_width(width) },
         );
         strip_str(&drawing).to_string()
     }
@@ -208,7 +223,7 @@ mod tests {
 
     #[test]
     fn an_execution_that_ends_well_shows_no_violation() {
-        let drawing = draw(&trace(""), 2, Look { width: 80, state: false, places: false });
+        let drawing = draw(&trace(""), 2, Look::in_width(80));
         assert!(!drawing.contains('✗'));
     }
 }

@@ -49,7 +49,7 @@ pub fn draw(trace: &Trace, cpus: usize, name: &str, about: &str) -> String {
         places.push((x, INDENT * usize::from(step.depth), y + height / 2));
         y += height + GAP;
     }
-    for (from, to) in super::interrupts(trace) {
+    for (from, to) in super::interrupts::interrupts(trace) {
         boxes = boxes.add(arrow(places[from], places[to]));
     }
     let lines_of_time = y;

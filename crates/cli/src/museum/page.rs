@@ -176,7 +176,7 @@ fn facts(exhibit: &Exhibit<'_>) -> Markup {
                     dd {
                         ul.rules {
                             @for &rule in bug.rules {
-                                li { b { "SD-" (rule) } " " (crate::catalogue::rule_text(rule).unwrap_or_default()) }
+                                li { b { "SD-" (rule) } " " (rule_text(rule).unwrap_or_default()) }
                             }
                         }
                     }
@@ -194,7 +194,7 @@ fn facts(exhibit: &Exhibit<'_>) -> Markup {
 }
 
 fn removed_rule(name: &str) -> Option<&'static str> {
-    crate::catalogue::rule_text(name.strip_prefix("SD-")?.parse().ok()?)
+    rule_text(name.strip_prefix("SD-")?.parse().ok()?)
 }
 
 fn needs(needs: Needs) -> &'static str {
@@ -328,4 +328,8 @@ fn again(exhibit: &Exhibit<'_>, name: &str) -> Markup {
             }
         }
     }
+}
+/// What rule SD-`number` says, if there is one.
+fn rule_text(number: u8) -> Option<&'static str> {
+    shootdown::rules::Rule::of(number).map(shootdown::rules::Rule::says)
 }

@@ -1,0 +1,24 @@
+use shootdown_explore::{Options, Report};
+use shootdown_machine::Case;
+
+use crate::args::Limits;
+use crate::interrupt::Interrupt;
+use crate::progress::Line;
+
+/// How `explain` runs cases.
+pub struct Guide<'a> {
+    /// Limits of each run.
+    pub limits: &'a Limits,
+    /// Ends a run early.
+    pub interrupt: &'a Interrupt,
+}
+
+impl Guide<'_> {
+    /// Runs `case` such that its counterexample can be stepped through.
+    pub fn run(&self, case: &Case) -> Report {
+        let line = Line::start(&case.name);
+        let progress = |progress| line.show(progress);
+        let options = self.limits.options(case.memory, self.interrupt, &progress);
+        (case.run)(&Options { snapshots: true, ..options })
+    }
+}
