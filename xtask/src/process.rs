@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 /// The command of this project, once it is built.
 static SHOOTDOWN: OnceLock<PathBuf> = OnceLock::new();
 /// Builds it alone: a third of what all tests need.
-const ALONE: &str = "build --release --package shootdown-cli --bin shootdown";
+const ALONE: &str = "build --release --package shootdown-cli --features full --bin shootdown";
 
 /// Builds a call of cargo in `root` with `arguments`, separated by spaces.
 pub fn cargo(root: &Path, arguments: &str) -> Command {

@@ -36,9 +36,11 @@ use std::time::Duration;
 
 use crate::catalogue::{LAST_RULE, Removed};
 use crate::examples;
+use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::names;
 use crate::shard::Shard;
+use crate::threads::afford;
 
 /// Most CPUs of a machine that `--cpus` may ask for.
 const MAX_CPUS: usize = 8;
@@ -104,7 +106,7 @@ pub struct CheckArgs {
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// Name the chosen cases and run nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["keep_going", "Limits", "verbose", "json_file"])]
     pub list: bool,
     /// Only machines with N CPUs
     #[arg(long, value_name = "N", value_parser = parse_cpus, allow_negative_numbers = true)]
@@ -119,13 +121,13 @@ pub struct CheckArgs {
     #[command(flatten)]
     pub removal: Removal,
     /// With a rule or an ordering removed: go on after the first case that catches it
-    #[arg(long)]
+    #[arg(long, requires = "Removal")]
     pub keep_going: bool,
     /// Limits and switches.
     #[command(flatten)]
     pub limits: Limits,
-    /// Show each pair of operations in a line of its own, also where no names are given
-    #[arg(long, short)]
+    /// Show each case in a line of its own, also where they are many
+    #[arg(long, short, conflicts_with = "json")]
     pub verbose: bool,
     /// At the end, name the N cases that took longest
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "list")]
@@ -224,10 +226,10 @@ pub struct NewCaseArgs {
 pub struct Removal {
     /// Remove a rule from the engine
     #[arg(long, value_name = "SD-n", value_parser = Removed::rule, conflicts_with = "drop_site", help = format!(
-        "Remove a rule from the engine, SD-1 to SD-{LAST_RULE}; a case must then fail, and the exit code is 1"
+        "Remove a rule from the engine, SD-1 to SD-{LAST_RULE}, and see what fails without it"
     ))]
     drop_rule: Option<Removed>,
-    /// Weaken one named ordering of the engine; a case must then fail, and the exit code is 1
+    /// Weaken one named ordering of the engine, and see what fails without it
     #[arg(long, value_name = "SITE", value_parser = Removed::site)]
     drop_site: Option<Removed>,
 }
@@ -277,6 +279,14 @@ impl Limits {
     pub fn recorded(&self) -> Recorded {
         let Self { memory, deadline, memory_budget, workers: _, no_reduction } = *self;
         Recorded { memory, deadline, memory_budget, no_reduction }
+    }
+
+    /// Finds out whether this host has the worker threads.
+    ///
+    /// # Errors
+    /// It has fewer.
+    pub fn afford_workers(&self) -> Result<(), Failure> {
+        afford(self.workers.unwrap_or(Options::default().workers), "--workers")
     }
 
     /// Memory model for a case that is stated for `own`.

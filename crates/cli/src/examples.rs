@@ -15,7 +15,8 @@ Examples:
   shootdown doctor src/platform.rs   Examine a platform of your own
   shootdown boot --all               Run the engine on real page tables, in QEMU
 
-Exit codes: 0 all as expected, 1 not, 2 input cannot be used, 130 after Ctrl-C.";
+Exit codes: 0 all as expected, 1 not, 2 input cannot be used, 130 after Ctrl-C,
+141 when the reader of the output went away.";
 
 /// Of `check`.
 pub const CHECK: &str = "\
@@ -27,7 +28,9 @@ Examples:
   shootdown check --deep --deadline 600      Deep cases too, ten minutes each at most
   shootdown check --json | jq .verdict       One object a line
   shootdown check --shard 2/8 --json-file 2.jsonl
-                                             The second of eight parts, for `shootdown merge`";
+                                             The second of eight parts, for `shootdown merge`
+
+Exit codes: 0 all as expected, 1 not, as where a removed rule is noticed.";
 
 /// Of `merge`.
 pub const MERGE: &str = "\
@@ -44,7 +47,10 @@ Examples:
   shootdown explain linux-bafb056c-sparc64-trim            The bug this began with
   shootdown explain seed --drop-rule SD-9 --state          The engine without a rule, state by state
   shootdown explain linux-bafb056c-sparc64-trim --html bug.html
-  shootdown explain --all --html museum                    A page for every bug, and an index";
+  shootdown explain --all --html museum                    A page for every bug, and an index
+
+Exit codes: 0 when it is told, also where a counterexample is; 1 when it was stopped, or there is nothing to list or
+draw.";
 
 /// Of `replay`.
 pub const REPLAY: &str = "\

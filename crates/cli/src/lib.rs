@@ -27,18 +27,23 @@ mod select;
 mod shard;
 #[cfg(test)]
 mod testing;
+mod threads;
 mod truth;
 mod typed;
 
 use args::{Cli, Command};
 use clap::Parser;
+use failure::Failure;
 use shootdown_cases::bugs::Bug;
 use std::process::ExitCode;
 
 /// Runs the command line of this process on the engine and `bugs`, and returns the exit code: 0 all as expected, 1 not,
-/// 2 input that cannot be used, 130 after Ctrl-C.
+/// 2 input that cannot be used, 130 after Ctrl-C, 141 when the reader of the output went away.
 pub fn main_with(bugs: &[Bug]) -> ExitCode {
-    let command = Cli::parse().command;
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => return refused(&error),
+    };
     if runs_the_engine(command.as_ref()) {
         if let Err(failure) = truth::compare() {
             return failure.report();
@@ -55,10 +60,19 @@ pub fn main_with(bugs: &[Bug]) -> ExitCode {
         Some(Command::RecordImport(args)) => commands::record_import(&args),
         Some(Command::Bench(args)) => commands::bench(&args),
         Some(Command::NewCase(args)) => commands::new_case(&args),
-        Some(Command::Completions(args)) => commands::completions(&args),
+        Some(Command::Completions(args)) => commands::completions(&args, bugs),
         Some(Command::Man(args)) => commands::man(&args),
     };
     result.unwrap_or_else(|failure| failure.report())
+}
+
+/// Prints what the parser of the command line has to say: help, or what is wrong.
+fn refused(error: &clap::Error) -> ExitCode {
+    match (error.print(), error.use_stderr()) {
+        (_, true) => ExitCode::from(failure::BAD_INPUT),
+        (Ok(()), false) => ExitCode::SUCCESS,
+        (Err(error), false) => Failure::Output(error).report(),
+    }
 }
 
 /// Whether what the command says is about the engine that was compiled into this program.

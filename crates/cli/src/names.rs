@@ -68,6 +68,20 @@ pub fn verdict(verdict: &Verdict) -> (&'static str, Option<&str>) {
     }
 }
 
+/// Outcome of a name.
+pub fn parse_verdict(name: &str) -> Option<Verdict> {
+    let none = String::new;
+    [
+        Verdict::Holds,
+        Verdict::Violates(none()),
+        Verdict::Deadlock(none()),
+        Verdict::Livelock(none()),
+        Verdict::Stopped(none()),
+    ]
+    .into_iter()
+    .find(|known| verdict(known).0 == name)
+}
+
 /// Whether an outcome is a counterexample.
 pub fn is_caught(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Violates(_) | Verdict::Deadlock(_) | Verdict::Livelock(_))

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use shootdown_cases::bugs::{Bug, Needs};
-use shootdown_explore::{Memory, Report};
+use shootdown_explore::{Memory, Report, Verdict};
 use shootdown_machine::{Case, Kind};
 
 use crate::catalogue::Removed;
@@ -70,6 +70,36 @@ impl Record {
             steps: report.trace.as_ref().map(|trace| trace.steps.len()),
             message: message.map(str::to_owned),
         }
+    }
+
+    /// Returns what this says otherwise than a result of `case` can: the field, what it says, and what it must say. A file may
+    /// have been edited, and what is added up is worth no more than what it is made of.
+    pub fn contradiction(
+        &self,
+        case: &Case,
+        memory: Option<&str>,
+        removed: Option<&str>,
+    ) -> Option<(&'static str, String, String)> {
+        let Some(verdict) = names::parse_verdict(&self.verdict) else {
+            let known = "holds, violates, deadlock, livelock or stopped";
+            return Some(("verdict", self.verdict.clone(), known.to_owned()));
+        };
+        let bytes_per_state = (self.states > 0).then(|| rounded(self.peak_bytes, self.states));
+        let steps = self.steps.filter(|_| names::is_caught(&verdict));
+        let fields = [
+            ("kind", self.kind.clone(), names::kind(case.kind).to_owned()),
+            ("variant", self.variant.clone(), names::variant(case.variant).to_owned()),
+            ("memory", self.memory.clone(), memory.unwrap_or(names::memory(case.memory)).to_owned()),
+            ("cpus", self.cpus.to_string(), case.cpus.to_string()),
+            ("removed", format!("{:?}", self.removed.as_deref()), format!("{removed:?}")),
+            ("expected", self.expected.clone(), names::expected(case.expected).to_owned()),
+            ("as_expected", self.as_expected.to_string(), names::meets(&verdict, case.expected).to_string()),
+            ("complete", self.complete.to_string(), (!matches!(verdict, Verdict::Stopped(_))).to_string()),
+            ("bytes_per_state", format!("{:?}", self.bytes_per_state), format!("{bytes_per_state:?}")),
+            ("steps", format!("{:?}", self.steps), format!("{steps:?}")),
+            ("seconds", self.seconds.to_string(), self.seconds.abs().to_string()),
+        ];
+        fields.into_iter().find(|(_, says, must)| says != must)
     }
 
     /// Whether it is a model of code as read, which nobody has confirmed.
@@ -188,6 +218,30 @@ mod tests {
         assert_eq!(serde_json::from_str::<Record>(&line).expect("a record"), record);
         assert_eq!(record.steps, Some(3));
         assert!(record.as_expected && record.caught() && record.complete);
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_of_its_case_is_told_by_its_field() {
+        let case = bug_case("linux-x");
+        let record = Record::new(&case, Memory::Tso, None, &violation("frame 1 is reused"));
+        assert_eq!(record.contradiction(&case, None, None), None);
+        let field = |record: &Record| record.contradiction(&case, None, None).map(|(field, ..)| field);
+        let edited: [(&str, fn(&mut Record)); 8] = [
+            ("verdict", |record| record.verdict = "fine".into()),
+            ("as_expected", |record| record.verdict = "holds".into()),
+            ("as_expected", |record| record.as_expected = false),
+            ("complete", |record| record.complete = false),
+            ("expected", |record| record.expected = "holds".into()),
+            ("cpus", |record| record.cpus = 3),
+            ("removed", |record| record.removed = Some("SD-1".into())),
+            ("bytes_per_state", |record| record.states += 100_000),
+        ];
+        for (said, edit) in edited {
+            let mut other = record.clone();
+            edit(&mut other);
+            assert_eq!(field(&other), Some(said));
+        }
+        assert_eq!(record.contradiction(&case, Some("pso"), None).map(|(field, ..)| field), Some("memory"));
     }
 
     #[test]

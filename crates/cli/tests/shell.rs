@@ -66,6 +66,24 @@ fn bash_completes_a_command_and_an_option() {
 }
 
 #[test]
+fn completions_offer_cases_and_policies_and_scenarios() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = shootdown(&["completions", shell]).output().expect("it runs").stdout;
+        let script = String::from_utf8(script).expect("text");
+        for name in [
+            "linux-bafb056c-sparc64-trim",
+            "upgrade-vs-last-drop",
+            "pairs",
+            "linux-x86-6.1",
+            "mapbench",
+            "sqpoll",
+        ] {
+            assert!(script.contains(name), "{shell} does not offer {name}");
+        }
+    }
+}
+
+#[test]
 fn manual_pages_are_printed_or_written_one_for_each_command() {
     shootdown(&["man"]).assert().code(0).stdout(contains(".TH shootdown 1").and(contains("check")));
     let folder = tempfile::tempdir().expect("a directory");

@@ -66,7 +66,8 @@ pub fn ensure_core(target: &str) -> Result<()> {
     bail!("no core library for {target}: `rustup target add {target}` installs it, and needs the network")
 }
 
-fn installed(target: &str) -> bool {
+/// Whether the libraries for `target` are installed.
+pub fn installed(target: &str) -> bool {
     let folder = read(Command::new("rustc").args(["--print", "target-libdir", "--target", target]));
     let files = folder.ok().and_then(|folder| PathBuf::from(folder.trim()).read_dir().ok());
     let mut names = files.into_iter().flatten().flatten().map(|file| file.file_name());

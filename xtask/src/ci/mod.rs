@@ -5,6 +5,7 @@ mod book;
 mod boot;
 mod build;
 mod gates;
+mod hosts;
 mod miri;
 mod moved;
 mod msrv;

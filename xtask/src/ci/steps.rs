@@ -5,7 +5,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{bare_metal, book, boot, build, gates, miri, moved, msrv, own_case, sparc64};
+use super::{bare_metal, book, boot, build, gates, hosts, miri, moved, msrv, own_case, sparc64};
 use crate::measure::{self, Differing, Functions, Look};
 use crate::tidy;
 
@@ -28,6 +28,8 @@ pub enum Step {
     Release,
     /// Published packages, packed from a clean clone and built from that
     Package,
+    /// The command and every library, type-checked for other hosts
+    Hosts,
     /// The engine and the arch crates on targets without an operating system
     BareMetal,
     /// The instruction sequences of the arch crates, disassembled
@@ -213,6 +215,7 @@ impl Step {
             Self::Msrv => msrv::msrv(root),
             Self::Release => build::release(root),
             Self::Package => build::package(root),
+            Self::Hosts => hosts::hosts(root),
             Self::BareMetal => bare_metal::bare_metal(root),
             Self::Arch => measure::run(root, Look::Arch(Differing::Fails)).map(Done::Passed),
             Self::Miri => miri::miri(root),

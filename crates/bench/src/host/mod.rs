@@ -25,6 +25,12 @@ pub struct Timing {
     pub over_engine: f64,
 }
 
+/// Returns how many threads [`host`] starts: all ways have theirs, and those of one run at a time.
+pub fn threads(sharers: usize) -> usize {
+    const GROUPS: usize = 3;
+    GROUPS * sharers
+}
+
 /// Times each way with `sharers` other threads, in `rounds` rounds.
 ///
 /// # Errors

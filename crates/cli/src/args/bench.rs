@@ -2,6 +2,8 @@ use clap::{Args, ValueEnum};
 use shootdown_bench::machine::{CpuCount, MAX_CPUS};
 use std::path::PathBuf;
 
+use crate::failure::Failure;
+
 /// Arguments of `shootdown bench`.
 #[derive(Args, Debug)]
 pub struct BenchArgs {
@@ -17,25 +19,90 @@ pub struct BenchArgs {
     /// Print what each kind of operation costs under each policy, too
     #[arg(long)]
     pub operations: bool,
-    /// CPUs of the simulated machine, 1 to 4096
-    #[arg(long, value_name = "N", default_value = "16", value_parser = parse_cpus, allow_negative_numbers = true)]
-    pub cpus: CpuCount,
-    /// Address spaces that programs share out among themselves
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    pub spaces: u32,
-    /// Seed of what is random in workloads: the same gives the same counts
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
-    /// Folder for the report that a run of all policies under all workloads writes
-    #[arg(long, value_name = "DIR", default_value = "target/report")]
-    pub report: PathBuf,
-    /// With `host`: threads besides the one that flushes
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(1..64))]
-    pub sharers: u8,
+    /// CPUs of the simulated machine, 1 to 4096 [default: 16]
+    #[arg(long, value_name = "N", value_parser = parse_cpus, allow_negative_numbers = true)]
+    cpus: Option<CpuCount>,
+    /// Address spaces that programs share out among themselves [default: 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_SPACES))]
+    spaces: Option<u32>,
+    /// Seed of what is random in workloads: the same gives the same counts [default: 1]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Folder for the report that a run of all policies under all workloads writes [default: target/report of the project]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["policy", "workload"])]
+    pub report: Option<PathBuf>,
+    /// With `host`: threads besides the one that flushes [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..64))]
+    sharers: Option<u8>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
+
+impl BenchArgs {
+    /// CPUs of the simulated machine.
+    ///
+    /// # Panics
+    /// Never: 16 is a number of CPUs.
+    pub fn cpus(&self) -> CpuCount {
+        self.cpus.unwrap_or_else(|| CpuCount::new(16).expect("a number of CPUs"))
+    }
+
+    /// Address spaces.
+    pub fn spaces(&self) -> u32 {
+        self.spaces.unwrap_or(4)
+    }
+
+    /// Seed of what is random.
+    pub fn seed(&self) -> u64 {
+        self.seed.unwrap_or(1)
+    }
+
+    /// Threads besides the one that flushes.
+    #[cfg(target_os = "linux")]
+    pub fn sharers(&self) -> u8 {
+        self.sharers.unwrap_or(1)
+    }
+
+    /// Refuses options that the comparison which was asked for has no use for.
+    ///
+    /// # Errors
+    /// The first of them.
+    pub fn only_used(&self) -> Result<(), Failure> {
+        let policies = !self.policy.is_empty() || !self.workload.is_empty() || self.operations;
+        let unused = match self.contest {
+            None => [("--sharers", self.sharers.is_some(), "bench host"), ("", false, ""), ("", false, "")],
+            Some(Contest::Seed) => [
+                (
+                    "--policy, --workload, --operations or --report",
+                    policies || self.report.is_some(),
+                    "bench",
+                ),
+                ("--spaces", self.spaces.is_some(), "bench"),
+                ("--sharers", self.sharers.is_some(), "bench host"),
+            ],
+            Some(Contest::Host) => [
+                (
+                    "--policy, --workload, --operations or --report",
+                    policies || self.report.is_some(),
+                    "bench",
+                ),
+                ("--spaces", self.spaces.is_some(), "bench"),
+                ("--cpus or --seed", self.cpus.is_some() || self.seed.is_some(), "bench, or of bench seed"),
+            ],
+        };
+        match unused.into_iter().find(|(_, given, _)| *given) {
+            None => Ok(()),
+            Some((option, _, of)) => Err(Failure::bad_input(
+                format!("{option} changes nothing here"),
+                format!("leave it out: it is an option of {of}"),
+            )),
+        }
+    }
+}
+
+/// Most address spaces; the machine has no memory for the tables of more.
+const MOST_SPACES: i64 = 65_536;
 
 /// What `shootdown bench` compares besides policies.
 #[derive(Clone, Copy, Debug, ValueEnum)]

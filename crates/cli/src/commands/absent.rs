@@ -38,7 +38,7 @@ pub fn boot(_: &Absent) -> Result<ExitCode, Failure> {
 ///
 /// # Errors
 /// Always.
-pub fn completions(_: &Absent) -> Result<ExitCode, Failure> {
+pub fn completions(_: &Absent, _: &[shootdown_cases::bugs::Bug]) -> Result<ExitCode, Failure> {
     command("completions")
 }
 

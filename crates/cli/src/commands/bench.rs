@@ -1,20 +1,20 @@
 use indicatif::HumanCount;
 use shootdown_bench::bench::{EXERCISE, Row, exercise};
 use shootdown_bench::workload::WorkloadKind;
-#[cfg(target_os = "linux")]
 use std::io::Write;
 use std::process::ExitCode;
 
 use crate::args::{BenchArgs, Contest};
-use crate::failure::Failure;
+use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
 #[cfg(target_os = "linux")]
-use crate::failure::{AS_EXPECTED, NOT_AS_EXPECTED};
+use crate::threads::afford;
 
 /// Runs `shootdown bench`.
 ///
 /// # Errors
 /// A policy or workload that does not exist; output that cannot be written.
 pub fn bench(args: &BenchArgs) -> Result<ExitCode, Failure> {
+    args.only_used()?;
     match args.contest {
         None => super::policies::policies(args),
         Some(Contest::Seed) => seed(args),
@@ -24,7 +24,7 @@ pub fn bench(args: &BenchArgs) -> Result<ExitCode, Failure> {
 
 /// Prints the exercise of the commit that this project began with.
 fn seed(args: &BenchArgs) -> Result<ExitCode, Failure> {
-    let rows = exercise(args.cpus, args.seed);
+    let rows = exercise(args.cpus(), args.seed());
     let mut out = anstream::stdout().lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&rows).map_err(std::io::Error::from)?)?;
@@ -55,7 +55,9 @@ const ROUNDS: usize = 41;
 /// Times flushes on this host.
 #[cfg(target_os = "linux")]
 fn host(args: &BenchArgs) -> Result<ExitCode, Failure> {
-    let timings = shootdown_bench::host::host(usize::from(args.sharers), ROUNDS).map_err(|error| {
+    let sharers = usize::from(args.sharers());
+    afford(shootdown_bench::host::threads(sharers), "--sharers")?;
+    let timings = shootdown_bench::host::host(sharers, ROUNDS).map_err(|error| {
         Failure::bad_input(
             format!("this host refuses what is to be timed: {error}"),
             "a Linux kernel with membarrier(2), 4.14 or later, is needed",
@@ -66,7 +68,7 @@ fn host(args: &BenchArgs) -> Result<ExitCode, Failure> {
         writeln!(out, "{}", serde_json::to_string(&timings).map_err(std::io::Error::from)?)?;
         return Ok(ExitCode::from(AS_EXPECTED));
     }
-    writeln!(out, "one flush with {} other threads; medians over {ROUNDS} rounds in turn", args.sharers)?;
+    writeln!(out, "one flush with {} other threads; medians over {ROUNDS} rounds in turn", args.sharers())?;
     for timing in timings {
         writeln!(out, "{:16} {:>10.0} ns  {:>7.2} x", timing.way, timing.nanoseconds, timing.over_engine)?;
     }
@@ -75,7 +77,10 @@ fn host(args: &BenchArgs) -> Result<ExitCode, Failure> {
 
 #[cfg(not(target_os = "linux"))]
 fn host(_: &BenchArgs) -> Result<ExitCode, Failure> {
-    Err(Failure::bad_input("native runs on a host other than Linux", "run it on Linux"))
+    Err(Failure::bad_input(
+        format!("`bench host` times membarrier(2), which {} does not have", std::env::consts::OS),
+        "run it on Linux; `bench` and `bench seed` count on a simulated machine, on every host",
+    ))
 }
 
 #[cfg(test)]

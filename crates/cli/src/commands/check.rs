@@ -225,6 +225,7 @@ pub fn run_and_print(cases: &[Case], bugs: &[Bug], args: &CheckArgs) -> Result<O
     if let Some(shard) = args.shard {
         picked = shard.part(&picked);
     }
+    args.limits.afford_workers()?;
     let mut sinks = sinks(args, &picked)?;
     if let Some(shard) = args.shard {
         let head = Head::new(shard, args, cases);

@@ -34,13 +34,21 @@ pub fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     }
     if !args.json {
         let wrong = report.wrong().count();
-        let passed = report.checks.iter().filter(|check| check.verdict == Verdict::Pass).count();
-        let skipped = report.checks.iter().filter(|check| check.verdict == Verdict::Skipped).count();
-        let rest = if skipped > 0 { format!(", {skipped} rest on what is wrong") } else { String::new() };
+        let count = |verdict| report.checks.iter().filter(|check| check.verdict == verdict).count();
+        let rest: String = [
+            (count(Verdict::Skipped), "did not run: they rest on what is wrong"),
+            (count(Verdict::Undecided), "undecided"),
+            (count(Verdict::Unneeded), "not needed"),
+        ]
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| format!(", {number} {what}"))
+        .collect();
         writeln!(
             anstream::stdout(),
-            "\n{}: {passed} checks pass, {wrong} do not{rest}",
-            args.path.display()
+            "\n{}: {} checks pass, {wrong} do not{rest}",
+            args.path.display(),
+            count(Verdict::Pass)
         )?;
     }
     Ok(ExitCode::from(if report.is_sound() { AS_EXPECTED } else { NOT_AS_EXPECTED }))

@@ -39,6 +39,7 @@ fn explain_one(args: &ExplainArgs, name: &str, bugs: &[Bug]) -> Result<ExitCode,
     let cases = catalogue::cases(bugs, removed);
     let removed = removed.map(|removed| removed.name.as_str());
     let case = find(&cases, name).map_err(|failure| failure.with_removed(removed))?;
+    args.limits.afford_workers()?;
     for path in [&args.svg, &args.html].into_iter().flatten() {
         probe(path)?;
     }

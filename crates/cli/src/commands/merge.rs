@@ -1,8 +1,7 @@
 use shootdown_cases::bugs::Bug;
 use shootdown_machine::Case;
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,6 +9,7 @@ use crate::args::MergeArgs;
 use crate::catalogue::{self, Removed};
 use crate::commands::check::{EACH, Outcome, choose_all};
 use crate::failure::Failure;
+use crate::files;
 use crate::output::{JsonLines, Sink, Table, width};
 use crate::record::Record;
 use crate::select::{Wanted, left_out};
@@ -74,13 +74,7 @@ fn show(outcome: &Outcome, whole: &[&Case], json: bool) -> Result<(), Failure> {
 }
 
 fn read(file: &Path) -> Result<String, Failure> {
-    let read = if file == Path::new("-") {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        fs::read_to_string(file)
-    };
-    read.map_err(|error| {
+    files::bytes(file).and_then(files::text).map_err(|error| {
         let what = format!("cannot read {}: {error}", file.display());
         Failure::bad_input(what, "give the files that `shootdown check --shard I/N --json-file FILE` wrote")
     })
@@ -200,7 +194,7 @@ fn put_together(whole: &[&Case], parts: BTreeMap<Shard, Part>, flags: &Flags) ->
     let mut lanes: Vec<Lane> = parts.into_values().map(Lane::new).collect();
     for (place, case) in whole.iter().enumerate() {
         let lane = lanes.iter_mut().find(|lane| lane.shard.has(place));
-        match lane.map_or(Ok(None), |lane| lane.next(&case.name, stops))? {
+        match lane.map_or(Ok(None), |lane| lane.next(case, flags, stops))? {
             // The whole check would not have come this far.
             _ if caught => outcome.not_run.push(case.name.clone()),
             Some(record) => {
@@ -238,12 +232,19 @@ impl Lane {
         }
     }
 
-    /// Takes the result of the case called `name`, if the shard came so far.
-    fn next(&mut self, name: &str, stops: bool) -> Result<Option<Record>, Failure> {
+    /// Takes the result of `case`, if the shard came so far.
+    fn next(&mut self, case: &Case, flags: &Flags, stops: bool) -> Result<Option<Record>, Failure> {
         let Self { shard, file, .. } = self;
+        let name = &case.name;
         let again = format!("run `shootdown check --shard {shard}` again");
         match self.left.next() {
-            Some(record) if record.name == name => {
+            Some(record) if record.name == *name => {
+                let (memory, removed) = (flags.memory.as_deref(), flags.removed.as_deref());
+                if let Some((field, says, must)) = record.contradiction(case, memory, removed) {
+                    let what =
+                        format!("{file}: shard {shard} says {field} {says} of {name}, where {must} belongs");
+                    return Err(Failure::bad_input(what, again));
+                }
                 self.caught |= stops && record.caught();
                 Ok(Some(record))
             }

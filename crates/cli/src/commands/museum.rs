@@ -33,6 +33,7 @@ pub fn all(args: &ExplainArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     let Some(folder) = &args.html else {
         return Err(Failure::bad_input("--all without --html", "say where: --all --html DIR"));
     };
+    args.limits.afford_workers()?;
     fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
     probe(&folder.join("index.html"))?;
     let interrupt = Interrupt::on_ctrl_c();

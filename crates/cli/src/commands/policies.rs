@@ -12,9 +12,10 @@ use std::process::ExitCode;
 use super::bench_table::{self, LEGEND};
 use crate::args::BenchArgs;
 use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
-use crate::files::unwritable;
+use crate::files::{probe, unwritable};
 use crate::output::width;
 use crate::replace::replace;
+use crate::truth;
 
 /// What `shootdown bench --json` prints for chosen policies or workloads.
 #[derive(Serialize)]
@@ -32,13 +33,14 @@ pub fn policies(args: &BenchArgs) -> Result<ExitCode, Failure> {
         WorkloadKind::ALL.map(WorkloadKind::name).into_iter().chain(WorkloadKind::GROUPS).collect();
     let workloads =
         bench_table::chosen("workload", &args.workload, &WorkloadKind::ALL, &names, WorkloadKind::of)?;
-    if args.spaces == 0 {
-        return Err(Failure::bad_input("0 spaces", "programs need a space to run in; give 1 or more"));
-    }
-    let params = Params { cpus: args.cpus, spaces: args.spaces, seed: args.seed };
+    let (cpus, spaces, seed) = (args.cpus(), args.spaces(), args.seed());
+    let params = Params { cpus, spaces, seed };
+    let whole = args.policy.is_empty() && args.workload.is_empty();
+    let folder = if whole { Some(report_folder(args)?) } else { None };
     let mut out = anstream::stdout().lock();
     if !args.json {
-        writeln!(out, "{} CPUs, {} spaces, seed {}. {LEGEND}", args.cpus, args.spaces, args.seed)?;
+        let head = format!("{cpus} CPUs, {spaces} spaces, seed {seed}. {LEGEND}");
+        writeln!(out, "{}", textwrap::fill(&head, width()))?;
     }
     let bar = bar(policies.len() * workloads.len());
     let mut all = Vec::new();
@@ -58,12 +60,11 @@ pub fn policies(args: &BenchArgs) -> Result<ExitCode, Failure> {
         all.extend(rows);
     }
     bar.set_message("single flushes, pairs of operations, sizes of machines");
-    let whole = args.policy.is_empty() && args.workload.is_empty();
     let (promised, verdict) = (all.iter().all(Row::is_as_promised), verdict(&all));
-    let json = if whole {
-        let report = report(all, args.seed);
+    let json = if let Some(folder) = &folder {
+        let report = report(all, seed);
         let json = serde_json::to_string(&report).map_err(io::Error::from)?;
-        write(&args.report, &report, &json)?;
+        write(folder, &report, &json)?;
         if !args.json {
             bar.suspend(|| aims(&mut out, &report))?;
         }
@@ -76,15 +77,29 @@ pub fn policies(args: &BenchArgs) -> Result<ExitCode, Failure> {
         writeln!(out, "{json}")?;
     } else {
         writeln!(out, "\n{verdict}")?;
-        if whole {
-            writeln!(
-                out,
-                "{} has tables and plots, report.json beside it the numbers.",
-                page_of(&args.report).display()
-            )?;
+        if let Some(folder) = &folder {
+            let page = page_of(folder);
+            writeln!(out, "{} has tables and plots, report.json beside it the numbers.", page.display())?;
         }
     }
     Ok(ExitCode::from(if promised { AS_EXPECTED } else { NOT_AS_EXPECTED }))
+}
+
+/// The folder that the report goes to; it is there, and can be written to.
+fn report_folder(args: &BenchArgs) -> Result<PathBuf, Failure> {
+    let folder = match (&args.report, truth::checkout()) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(checkout)) => checkout.join("target/report"),
+        (None, None) => {
+            return Err(Failure::bad_input(
+                "no checkout of the project is here to write the report to",
+                "give --report DIR, or name a --policy or --workload, which writes none",
+            ));
+        }
+    };
+    std::fs::create_dir_all(&folder).map_err(|error| unwritable(&folder, &error))?;
+    probe(&page_of(&folder))?;
+    Ok(folder)
 }
 
 fn page_of(folder: &Path) -> PathBuf {

@@ -24,9 +24,14 @@ const _: () = assert!(matches!(TRACE_MAGIC, shootdown_bench::trace::MAGIC));
 /// A list that cannot be read, or a move that the machine cannot make; output that cannot be written.
 pub fn replay(args: &ReplayArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     let text = match Input::open(&args.file)? {
-        Input::Trace(trace) => return super::replay_trace::replay(args, &trace),
+        Input::Trace(trace) => {
+            only_used(args.state || args.places, "--state and --places", "a list of moves")?;
+            return super::replay_trace::replay(args, &trace);
+        }
         Input::Moves(text) => text,
     };
+    let of_trace = !args.policy.is_empty() || args.tags || args.json;
+    only_used(of_trace, "--policy, --tags and --json", "a recorded trace")?;
     let name = args.file.display().to_string();
     let file = parse(&name, &text)?;
     let removed = file.removed.as_deref().map(Removed::rule_or_site).transpose()?;
@@ -42,6 +47,17 @@ pub fn replay(args: &ReplayArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     let (code, verdict) = verdict_of(&file, &trace);
     writeln!(out, "{verdict}")?;
     Ok(ExitCode::from(code))
+}
+
+/// Refuses `options` if they are given: they change nothing but the replay of `of`.
+fn only_used(given: bool, options: &str, of: &str) -> Result<(), Failure> {
+    if !given {
+        return Ok(());
+    }
+    Err(Failure::bad_input(
+        format!("{options} change nothing here"),
+        format!("they are for {of}: leave them out"),
+    ))
 }
 
 fn parse(name: &str, text: &str) -> Result<ReplayFile, Failure> {

@@ -1,23 +1,55 @@
 //! What shells and manuals want to know: completions and manual pages, made from the command line itself.
 
-use clap::CommandFactory;
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, CommandFactory};
 use clap_mangen::Man;
+#[cfg(feature = "bench")]
+use shootdown_bench::{policy::PolicyKind, workload::WorkloadKind};
+use shootdown_cases::bugs::Bug;
+use shootdown_cases::engine::Fault;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use crate::args::{Cli, CompletionsArgs, ManArgs};
+use crate::catalogue;
 use crate::failure::{AS_EXPECTED, Failure};
+use crate::select::groups;
 
 /// Runs `shootdown completions`.
 ///
 /// # Errors
 /// Output that cannot be written.
-pub fn completions(args: &CompletionsArgs) -> Result<ExitCode, Failure> {
+pub fn completions(args: &CompletionsArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "shootdown", &mut script);
+    let mut command = offers(bugs).into_iter().fold(Cli::command(), |command, (name, argument, values)| {
+        let offer = |arg: Arg| arg.value_parser(PossibleValuesParser::new(values));
+        command.mut_subcommand(name, |command| command.mut_arg(argument, offer))
+    });
+    clap_complete::generate(args.shell, &mut command, "shootdown", &mut script);
     io::stdout().write_all(&script)?;
     Ok(ExitCode::from(AS_EXPECTED))
+}
+
+/// Commands, their arguments, and what a shell is to offer for each: all names there are.
+fn offers(bugs: &[Bug]) -> Vec<(&'static str, &'static str, Vec<String>)> {
+    let cases = catalogue::cases(bugs, None);
+    let mut names: Vec<String> = cases.iter().map(|case| case.name.clone()).collect();
+    names.extend(bugs.iter().map(|bug| bug.name.to_owned()));
+    let with_groups = names.iter().cloned().chain(groups(&cases).into_iter().map(Into::into)).collect();
+    let sites: Vec<String> = Fault::sites().iter().map(|&site| site.into()).collect();
+    let mut offers = vec![("check", "names", with_groups), ("explain", "name", names)];
+    offers.extend(["check", "explain"].map(|command| (command, "drop_site", sites.clone())));
+    #[cfg(feature = "bench")]
+    {
+        let policies: Vec<String> = PolicyKind::ALL.map(|policy| policy.name().to_owned()).to_vec();
+        let workloads = WorkloadKind::ALL.map(WorkloadKind::name).into_iter().chain(WorkloadKind::GROUPS);
+        offers.extend(["bench", "replay"].map(|command| (command, "policy", policies.clone())));
+        offers.push(("bench", "workload", workloads.map(Into::into).collect()));
+    }
+    #[cfg(feature = "boot")]
+    offers.push(("boot", "scenario", super::boot::SCENARIOS.map(Into::into).to_vec()));
+    offers
 }
 
 /// Runs `shootdown man`.

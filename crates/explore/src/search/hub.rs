@@ -145,8 +145,7 @@ impl<S: Scenario> Hub<'_, '_, S> {
             None
         };
         if let Some(reason) = reason {
-            lock(&self.halt).get_or_insert(reason);
-            self.halting.store(true, Relaxed);
+            self.stop(reason);
         }
         if let Some(progress) = self.options.progress {
             let mut last = lock(&self.last_progress);
@@ -156,6 +155,12 @@ impl<S: Scenario> Hub<'_, '_, S> {
                 progress(Progress { states, frontier, depth, round: self.plan.round });
             }
         }
+    }
+
+    /// Ends the exploration before all is visited.
+    pub(crate) fn stop(&self, reason: String) {
+        lock(&self.halt).get_or_insert(reason);
+        self.halting.store(true, Relaxed);
     }
 
     /// Meets the other workers at the end of a level; whether the round is over. The decision looks only at what

@@ -3,7 +3,7 @@
 use crate::machine::layout::Layout;
 use crate::machine::scenario::Scenario;
 use crate::machine::state::Work;
-use crate::machine::step::Trouble;
+use crate::machine::step::{Trouble, lock};
 use crate::machine::world::World;
 use crate::options::Options;
 use crate::search::coder::Authority;
@@ -59,23 +59,42 @@ pub(crate) fn round<'s, S: Scenario>(
         worker.explore(&mut start);
         worker.finish()
     };
-    let leavings = if plan.workers == 1 {
-        vec![work(0)]
-    } else {
-        std::thread::scope(|scope| {
-            let work = &work;
-            let others: Vec<_> = (1..plan.workers).map(|me| scope.spawn(move || work(me))).collect();
-            let mut all = vec![work(0)];
-            all.extend(
-                others
-                    .into_iter()
-                    .map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))),
-            );
-            all
-        })
-    };
+    let leavings = together(plan.workers, work).unwrap_or_else(|(given, error)| {
+        hub.stop(format!("the host gives {given} of {} threads: {error}", plan.workers));
+        Vec::new()
+    });
     let end = hub.end();
     close(hub, end, leavings)
+}
+
+/// Has as many threads `work` at once, of which the caller is one; or none, if the host gives only so many.
+fn together<T: Send>(
+    workers: usize,
+    work: impl Fn(usize) -> T + Sync,
+) -> Result<Vec<T>, (usize, std::io::Error)> {
+    // They wait for each other at each level, so none begins before all are there.
+    let all_there = Mutex::new(false);
+    let begin = |me| {
+        let go = *lock(&all_there);
+        go.then(|| work(me))
+    };
+    std::thread::scope(|scope| {
+        let mut gate = lock(&all_there);
+        let mut others = Vec::new();
+        for me in 1..workers {
+            let other = std::thread::Builder::new().spawn_scoped(scope, move || begin(me));
+            others.push(other.map_err(|error| (me, error))?);
+        }
+        *gate = true;
+        drop(gate);
+        let mut all = vec![work(0)];
+        all.extend(
+            others
+                .into_iter()
+                .filter_map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))),
+        );
+        Ok(all)
+    })
 }
 
 fn close<S: Scenario>(

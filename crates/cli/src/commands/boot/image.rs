@@ -1,5 +1,7 @@
 //! The kernel's image.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -16,10 +18,12 @@ const FILE: &str = "shootdown-kernel";
 /// It cannot be read, or is no ELF file.
 pub fn existing(path: &Path) -> Result<PathBuf, Failure> {
     let remedy = "leave --image away to build one";
-    let bytes = std::fs::read(path).map_err(|error| {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(4).read_to_end(&mut start));
+    read.map_err(|error| {
         Failure::bad_input(format!("image {} cannot be read: {error}", path.display()), remedy)
     })?;
-    if !bytes.starts_with(b"\x7fELF") {
+    if start != b"\x7fELF" {
         return Err(Failure::bad_input(format!("image {} is no ELF file", path.display()), remedy));
     }
     Ok(path.to_owned())

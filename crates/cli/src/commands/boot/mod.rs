@@ -16,6 +16,8 @@ use crate::args::BootArgs;
 use crate::failure::{AS_EXPECTED, Failure, INTERRUPTED, NOT_AS_EXPECTED};
 use crate::interrupt::Interrupt;
 use plan::Plan;
+#[cfg(feature = "shell")]
+pub use plan::SCENARIOS;
 use report::Row;
 
 /// Runs `shootdown boot`.
@@ -24,6 +26,12 @@ use report::Row;
 /// Arguments that cannot be used, programs that are missing, a kernel that does not build, output that cannot be written.
 pub fn boot(args: &BootArgs) -> Result<ExitCode, Failure> {
     let plan = Plan::of(args)?;
+    if cfg!(not(unix)) {
+        return Err(Failure::bad_input(
+            format!("`boot` asks QEMU over a Unix socket, which {} does not have", std::env::consts::OS),
+            "run it on Linux or macOS",
+        ));
+    }
     let interrupt = Interrupt::on_ctrl_c();
     if plan.count {
         return count(&plan, &interrupt, args.json);

@@ -1,7 +1,10 @@
 //! Running QEMU, and following what the kernel in it reports.
 
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read, Write};
+#[cfg(unix)]
+use std::io::Write;
+use std::io::{BufRead, BufReader, Read};
+#[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -323,6 +326,12 @@ fn program_counter(line: &str) -> Option<u64> {
     u64::from_str_radix(hex.trim_start_matches("0x"), 16).ok()
 }
 
+#[cfg(not(unix))]
+fn ask(_: &Path, _: &str) -> std::io::Result<String> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(unix)]
 fn ask(monitor: &Path, question: &str) -> std::io::Result<String> {
     let mut stream = UnixStream::connect(monitor)?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;

@@ -1,0 +1,107 @@
+//! What somebody sees who runs the command without arguments, and the commands that it suggests.
+
+use assert_cmd::Command;
+use std::collections::BTreeMap;
+
+const SEED: &str = "linux-bafb056c-sparc64-trim";
+/// Lines that a run may take which comes out as expected.
+const MOST_LINES: usize = 60;
+/// Characters that every terminal has.
+const MOST_COLUMNS: usize = 80;
+
+/// A command that neither cargo nor a terminal has told anything.
+fn shootdown(arguments: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");
+    for name in ["CARGO_PKG_NAME", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
+        command.env_remove(name);
+    }
+    command.args(arguments);
+    command
+}
+
+/// Runs with `arguments`, and returns exit code and standard output.
+fn run(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = shootdown(arguments).output().expect("it runs");
+    (output.status.code(), String::from_utf8(output.stdout).expect("text"))
+}
+
+fn place(text: &str, part: &str) -> usize {
+    text.find(part).unwrap_or_else(|| panic!("{part:?} is not in:\n{text}"))
+}
+
+#[test]
+fn the_seeds_bug_comes_first_then_the_check_then_commands_that_work() {
+    let (code, text) = run(&[]);
+    assert_eq!(code, Some(0), "{text}");
+    let parts = [
+        SEED,
+        // The notation, where it first appears.
+        "`x := 1 (buffered)` is a store that waits",
+        "CPU 0 CPU 1",
+        "mm.mask := 0x1 (buffered)",
+        "✗ CPU 1 can still use page 0",
+        "its next store goes to memory that has a new owner",
+        "engine compiled from source",
+        "engine, pairs",
+        "bugs, as published",
+        " as expected; ",
+        "Left out: ",
+        "Next:",
+    ];
+    // Prose is wrapped.
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let places = parts.map(|part| place(&flat, part.trim()));
+    assert!(places.is_sorted(), "{parts:?} are at {places:?} in:\n{text}");
+    assert!(text.lines().count() <= MOST_LINES, "{} lines:\n{text}", text.lines().count());
+    let before = &text[..place(&text, "Next:")];
+    for line in before.lines() {
+        assert!(line.chars().count() <= MOST_COLUMNS, "{line:?} runs past {MOST_COLUMNS} columns");
+    }
+    suggested_commands_work(&text[before.len()..]);
+}
+
+/// Runs each line of `next` in a shell, as a reader would.
+fn suggested_commands_work(next: &str) {
+    let codes = BTreeMap::from([("explain", 0), ("check --drop-rule", 1), ("check --list", 0)]);
+    let mut ran = 0;
+    for line in next.lines().skip(1) {
+        let (_, code) = codes.iter().find(|(command, _)| line.contains(*command)).expect("a known command");
+        let output = std::process::Command::new("sh").args(["-c", line]).output().expect("a shell");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(*code), "{line}: {said}");
+        ran += 1;
+    }
+    assert_eq!(ran, codes.len(), "{next}");
+}
+
+#[test]
+fn from_a_checkout_the_commands_are_cargos() {
+    let output =
+        shootdown(&["check", "two", "--drop-rule", "SD-9"]).env("CARGO_PKG_NAME", "shootdown-cli").output();
+    let text = String::from_utf8(output.expect("it runs").stdout).expect("text");
+    assert!(text.contains("`cargo run --release -- explain seed --drop-rule SD-9` shows how."), "{text}");
+}
+
+#[test]
+fn many_cases_share_lines_and_verbose_gives_each_its_own() {
+    let (_, folded) = run(&["check", "bugs"]);
+    assert!(folded.lines().count() <= 15 && folded.contains(" of 118 found"), "{folded}");
+    let (_, each) = run(&["check", "bugs", "--verbose"]);
+    assert!(each.lines().filter(|line| line.contains("violates")).count() > 100, "{each}");
+    for line in folded.lines().chain(each.lines()) {
+        assert!(line.chars().count() <= MOST_COLUMNS, "{line:?} runs past {MOST_COLUMNS} columns");
+    }
+}
+
+#[test]
+fn a_drawing_wraps_at_the_width_that_every_terminal_has() {
+    for case in [SEED, "linux-2ff6ddf1-x86-lazy-tables"] {
+        let (code, text) = run(&["explain", case]);
+        assert_eq!(code, Some(0), "{text}");
+        let (drawing, cpus) = (&text[place(&text, "Counterexample")..], ["CPU 0", "CPU 1"]);
+        assert!(cpus.iter().all(|cpu| drawing.contains(cpu)), "{text}");
+        for line in text.lines() {
+            assert!(line.chars().count() <= MOST_COLUMNS, "{line:?} runs past {MOST_COLUMNS} columns");
+        }
+    }
+}
