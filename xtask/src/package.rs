@@ -105,11 +105,11 @@ fn lacks(package: &Value, published: &[&str]) -> Vec<String> {
     wrong
 }
 
-/// Clones what is committed, packs every published package there, and builds each from its packed sources; returns how
-/// many there are.
+/// Clones what is committed, packs every published package there, builds each from its packed sources and runs the tests that
+/// it holds; returns how many there are.
 ///
 /// # Errors
-/// A package cannot be packed, or does not build from what was packed.
+/// A package cannot be packed, does not build from what was packed, or fails its tests there.
 pub fn package(root: &Path) -> Result<usize> {
     let clone = root.join(CLONE);
     if clone.exists() {
@@ -133,9 +133,36 @@ pub fn package(root: &Path) -> Result<usize> {
     let target = root.join(TARGET).join(commit.trim());
     let mut command = cargo(&clone, &format!("package --quiet --locked{names}"));
     process::run(command.env("CARGO_TARGET_DIR", &target))?;
+    test(&target.join("package"), &packages)?;
     fs::remove_dir_all(&clone).with_context(|| format!("cannot remove {CLONE}"))?;
     fs::remove_dir_all(&target).with_context(|| format!("cannot remove {TARGET}"))?;
     Ok(packages.len())
+}
+
+/// Runs the tests of the packages that cargo has unpacked in `folder`, against each other and nothing of the checkout.
+fn test(folder: &Path, packages: &[Value]) -> Result<()> {
+    let text = |package: &Value, key: &str| package[key].as_str().unwrap_or_default().to_owned();
+    let names: Vec<(String, String)> = packages
+        .iter()
+        .map(|package| {
+            let name = text(package, "name");
+            (format!("{name}-{}", text(package, "version")), name)
+        })
+        .collect();
+    let members: Vec<&str> = names.iter().map(|(folder, _)| folder.as_str()).collect();
+    let patches: String = names.iter().map(|(folder, name)| format!("{name} = {{ path = {folder:?} }}\n")).collect();
+    let workspace =
+        format!("[workspace]\nresolver = \"3\"\nmembers = {members:?}\n\n[patch.crates-io]\n{patches}");
+    fs::write(folder.join("Cargo.toml"), workspace).context("cannot write a workspace of the packages")?;
+    for (member, _) in &names {
+        // The versions that it was packed with are those of the workspace here.
+        let _ = fs::remove_file(folder.join(member).join("Cargo.lock"));
+    }
+    let target = folder.join("target");
+    for arguments in ["test --workspace --quiet", "test --quiet -p shootdown-integrations --all-features"] {
+        process::run(cargo(folder, arguments).env("CARGO_TARGET_DIR", &target))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -52,6 +52,14 @@ pub fn clippy(root: &Path, pace: Pace) -> Result<Done> {
         return Ok(Done::Passed("no warnings in libraries and programs".into()));
     }
     process::run(&mut cargo(root, LINTS))?;
+    // What the default build leaves out, and what docs.rs builds.
+    process::run(&mut cargo(root, "clippy --release --package shootdown-cli -- -D warnings"))?;
+    for package in documented(root)? {
+        process::run(&mut cargo(
+            root,
+            &format!("clippy --release --package {package} --all-features -- -D warnings"),
+        ))?;
+    }
     ensure_core("riscv64gc-unknown-none-elf")?;
     process::run(&mut examples(root, LINTS))?;
     Ok(Done::Passed("no warnings".into()))
@@ -59,12 +67,20 @@ pub fn clippy(root: &Path, pace: Pace) -> Result<Done> {
 
 pub fn doc(root: &Path) -> Result<Done> {
     let most = format!("doc --release --workspace --no-deps {SAME_LIBRARY} --exclude {INTEGRATIONS}");
-    let integrations = format!("doc --release --no-deps -p {INTEGRATIONS} --all-features");
+    let shipped: String = documented(root)?.iter().map(|package| format!(" -p {package}")).collect();
+    let shipped = format!("doc --release --no-deps --all-features{shipped}");
     let examples = examples(root, "doc --release --workspace --no-deps");
-    for mut command in [cargo(root, &most), cargo(root, &integrations), examples] {
+    for mut command in [cargo(root, &most), cargo(root, &shipped), examples] {
         process::run(command.env("RUSTDOCFLAGS", "-D warnings"))?;
     }
     Ok(Done::Passed("no warnings".into()))
+}
+
+/// The packages whose documentation docs.rs builds with all features.
+fn documented(root: &Path) -> Result<Vec<String>> {
+    let all = package::published(root)?;
+    let with_all = all.iter().filter(|package| package["metadata"]["docs"]["rs"]["all-features"] == true);
+    Ok(with_all.filter_map(|package| package["name"].as_str()).map(Into::into).collect())
 }
 
 pub fn release(root: &Path) -> Result<Done> {
@@ -90,7 +106,7 @@ fn deny(root: &Path) -> Result<()> {
 
 pub fn package(root: &Path) -> Result<Done> {
     let packages = package::package(root)?;
-    Ok(Done::Passed(format!("{packages} packages, packed from a clone and built from that")))
+    Ok(Done::Passed(format!("{packages} packages, packed from a clone, built and tested from that")))
 }
 
 pub fn tests(root: &Path, pace: Pace) -> Result<Done> {

@@ -78,6 +78,8 @@ fn prose(text: &str) -> String {
 mod tests {
     use super::{SEED, next, seed};
     use crate::catalogue;
+    use crate::draw::columns::{self, Look};
+    use anstream::adapter::strip_str;
 
     #[test]
     fn the_seed_is_found_at_once_among_the_projects_bugs_and_not_missed_among_others() {
@@ -86,6 +88,16 @@ mod tests {
         let (case, trace) = seed(&cases).expect("its counterexample");
         assert!(case.name.starts_with(SEED) && !trace.outcome.is_empty());
         assert!(seed(&catalogue::cases(&[], None)).is_none());
+    }
+
+    #[test]
+    fn the_readme_shows_the_drawing_as_it_is() {
+        let bugs: Vec<_> = shootdown_cases::bugs::all().copied().collect();
+        let cases = catalogue::cases(&bugs, None);
+        let (case, trace) = seed(&cases).expect("its counterexample");
+        let look = Look { end: false, ..Look::in_width(80) };
+        let drawing = strip_str(&columns::draw(&trace, case.cpus, look)).to_string();
+        assert!(include_str!("../../../../README.md").contains(&drawing), "README.md does not show:\n{drawing}");
     }
 
     #[test]

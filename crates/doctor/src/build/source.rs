@@ -2,7 +2,8 @@
 
 use super::DoctorError;
 use serde_json::Value;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -20,6 +21,8 @@ pub(super) struct Source {
 
 /// The package that is replaced by the one that the explorer sees.
 const ENGINE: &str = "shootdown";
+/// Most bytes of a source file.
+const MOST: u64 = 64 << 20;
 
 impl Source {
     pub(super) fn find(path: &Path) -> Result<Self, DoctorError> {

@@ -11,6 +11,8 @@ const OPTIONS: Options =
     Options::ENABLE_TABLES.union(Options::ENABLE_FOOTNOTES).union(Options::ENABLE_STRIKETHROUGH);
 /// What commands begin with that run the command of this project.
 pub const PROMPT: &str = "$ cargo run --release -- ";
+/// The same where the default build leaves the command out.
+const FULL_PROMPT: &str = "$ cargo run --release --features full -- ";
 /// What shows the exit code of the command before; the next line is the code.
 const EXIT_CODE: &str = "$ echo $?";
 
@@ -179,7 +181,7 @@ impl Document {
         let mut commands: Vec<Shown> = Vec::new();
         let mut lines = code.lines();
         while let Some(line) = lines.next() {
-            if let Some(arguments) = line.strip_prefix(PROMPT) {
+            if let Some(arguments) = line.strip_prefix(PROMPT).or_else(|| line.strip_prefix(FULL_PROMPT)) {
                 let (arguments, output) = (arguments.to_owned(), String::new());
                 commands.push(Shown { arguments, output, excerpt: false, code: 0, varies: varies.cloned() });
                 continue;
