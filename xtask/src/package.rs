@@ -150,7 +150,8 @@ fn test(folder: &Path, packages: &[Value]) -> Result<()> {
         })
         .collect();
     let members: Vec<&str> = names.iter().map(|(folder, _)| folder.as_str()).collect();
-    let patches: String = names.iter().map(|(folder, name)| format!("{name} = {{ path = {folder:?} }}\n")).collect();
+    let patches: String =
+        names.iter().map(|(folder, name)| format!("{name} = {{ path = {folder:?} }}\n")).collect();
     let workspace =
         format!("[workspace]\nresolver = \"3\"\nmembers = {members:?}\n\n[patch.crates-io]\n{patches}");
     fs::write(folder.join("Cargo.toml"), workspace).context("cannot write a workspace of the packages")?;

@@ -128,7 +128,7 @@ fn an_unknown_policy_or_workload_or_number_of_cpus_is_refused_with_what_there_is
     for cpus in ["0", "4097", "-1", "many"] {
         refused(&["bench", "--cpus", cpus], &[cpus, "1 to 4096 CPUs"]);
     }
-    refused(&["bench", "--spaces", "0"], &["0 spaces", "1 or more"]);
+    refused(&["bench", "--spaces", "0"], &["'0'", "1 to 65536 spaces"]);
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", value_parser = parse_cpus, allow_negative_numbers = true)]
     cpus: Option<CpuCount>,
     /// Address spaces that programs share out among themselves [default: 4]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_SPACES))]
+    #[arg(long, value_name = "N", value_parser = parse_spaces, allow_negative_numbers = true)]
     spaces: Option<u32>,
     /// Seed of what is random in workloads: the same gives the same counts [default: 1]
     #[arg(long, value_name = "N")]
@@ -102,7 +102,7 @@ impl BenchArgs {
 }
 
 /// Most address spaces; the machine has no memory for the tables of more.
-const MOST_SPACES: i64 = 65_536;
+const MOST_SPACES: u32 = 65_536;
 
 /// What `shootdown bench` compares besides policies.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -126,6 +126,11 @@ pub struct ImportArgs {
     /// Ticks of a second, where times count ticks: of the TSC for x86-tsc, 100 for uptime
     #[arg(long, value_name = "HZ")]
     pub tick_hz: Option<std::num::NonZeroU64>,
+}
+
+fn parse_spaces(text: &str) -> Result<u32, String> {
+    let spaces = text.parse().ok().filter(|spaces| (1..=MOST_SPACES).contains(spaces));
+    spaces.ok_or_else(|| format!("programs run in 1 to {MOST_SPACES} spaces"))
 }
 
 fn parse_cpus(text: &str) -> Result<CpuCount, String> {

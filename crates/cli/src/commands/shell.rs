@@ -2,6 +2,7 @@
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, CommandFactory};
+use clap_complete::Shell;
 use clap_mangen::Man;
 #[cfg(feature = "bench")]
 use shootdown_bench::{policy::PolicyKind, workload::WorkloadKind};
@@ -22,13 +23,29 @@ use crate::select::groups;
 /// Output that cannot be written.
 pub fn completions(args: &CompletionsArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
-    let mut command = offers(bugs).into_iter().fold(Cli::command(), |command, (name, argument, values)| {
+    let offers = offers(bugs);
+    if args.shell == Shell::Fish {
+        script.extend(fish(&offers).into_bytes());
+    }
+    let mut command = offers.into_iter().fold(Cli::command(), |command, (name, argument, values)| {
         let offer = |arg: Arg| arg.value_parser(PossibleValuesParser::new(values));
         command.mut_subcommand(name, |command| command.mut_arg(argument, offer))
     });
     clap_complete::generate(args.shell, &mut command, "shootdown", &mut script);
     io::stdout().write_all(&script)?;
     Ok(ExitCode::from(AS_EXPECTED))
+}
+
+/// What fish offers for names that follow a command: the script that is generated knows those of options alone.
+fn fish(offers: &[(&str, &str, Vec<String>)]) -> String {
+    let names = offers.iter().filter(|(_, argument, _)| argument.starts_with("name"));
+    let lines = names.map(|(command, _, values)| {
+        format!(
+            "complete -c shootdown -n '__fish_seen_subcommand_from {command}' -f -a '{}'\n",
+            values.join(" ")
+        )
+    });
+    lines.collect()
 }
 
 /// Commands, their arguments, and what a shell is to offer for each: all names there are.

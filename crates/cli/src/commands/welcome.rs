@@ -97,7 +97,10 @@ mod tests {
         let (case, trace) = seed(&cases).expect("its counterexample");
         let look = Look { end: false, ..Look::in_width(80) };
         let drawing = strip_str(&columns::draw(&trace, case.cpus, look)).to_string();
-        assert!(include_str!("../../../../README.md").contains(&drawing), "README.md does not show:\n{drawing}");
+        assert!(
+            include_str!("../../../../README.md").contains(&drawing),
+            "README.md does not show:\n{drawing}"
+        );
     }
 
     #[test]
