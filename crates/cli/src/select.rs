@@ -149,8 +149,11 @@ impl Glob {
     }
 }
 
-/// Returns what stands before the first pair of braces in `text`, the choices in it, and what stands behind.
-fn braces(text: &str) -> Result<Option<(&str, Vec<&str>, &str)>, &'static str> {
+/// What stands before a pair of braces, the choices in it, and what stands behind.
+type Braces<'t> = (&'t str, Vec<&'t str>, &'t str);
+
+/// Returns the first pair of braces in `text`.
+fn braces(text: &str) -> Result<Option<Braces<'_>>, &'static str> {
     let Some(start) = text.find(['{', '}']) else { return Ok(None) };
     let (mut depth, mut from, mut choices) = (0_usize, start + 1, Vec::new());
     for (at, byte) in text.bytes().enumerate().skip(start) {
