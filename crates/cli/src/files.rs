@@ -1,4 +1,4 @@
-//! Files that the command is to write.
+//! Files that the command reads and writes.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};

@@ -85,7 +85,7 @@ fn from_a_checkout_the_commands_are_cargos() {
 #[test]
 fn many_cases_share_lines_and_verbose_gives_each_its_own() {
     let (_, folded) = run(&["check", "bugs"]);
-    assert!(folded.lines().count() <= 15 && folded.contains(" of 118 found"), "{folded}");
+    assert!(folded.lines().count() <= 20 && folded.contains(" of 118 found"), "{folded}");
     let (_, each) = run(&["check", "bugs", "--verbose"]);
     assert!(each.lines().filter(|line| line.contains("violates")).count() > 100, "{each}");
     for line in folded.lines().chain(each.lines()) {

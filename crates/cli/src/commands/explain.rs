@@ -87,14 +87,11 @@ fn header(case: &Case, memory: Memory, width: usize) -> String {
         Expected::Holds => "must hold",
         Expected::Violates => "must violate a rule",
     };
-    let mut header = format!(
-        "{bold}{}{bold:#} ({}, {}; {}; {must})\n{}\n\n",
-        case.name,
-        names::kind(case.kind),
-        names::variant(case.variant),
-        machine(case.cpus, memory),
-        prose(&case.about, width),
-    );
+    let (kind, variant) = (names::kind(case.kind), names::variant(case.variant));
+    let what = format!("({kind}, {variant}; {}; {must})", machine(case.cpus, memory));
+    let gap = if case.name.len() + 1 + what.len() > width { "\n" } else { " " };
+    let name = format!("{bold}{}{bold:#}", case.name);
+    let mut header = format!("{name}{gap}{what}\n{}\n\n", prose(&case.about, width));
     if case.kind == Kind::Suspect {
         header += &format!("Suspect: a {}.\n\n", names::SUSPECT);
     }
