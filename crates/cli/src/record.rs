@@ -226,7 +226,8 @@ mod tests {
         let record = Record::new(&case, Memory::Tso, None, &violation("frame 1 is reused"));
         assert_eq!(record.contradiction(&case, None, None), None);
         let field = |record: &Record| record.contradiction(&case, None, None).map(|(field, ..)| field);
-        let edited: [(&str, fn(&mut Record)); 8] = [
+        type Edit = fn(&mut Record);
+        let edited: [(&str, Edit); 8] = [
             ("verdict", |record| record.verdict = "fine".into()),
             ("as_expected", |record| record.verdict = "holds".into()),
             ("as_expected", |record| record.as_expected = false),
