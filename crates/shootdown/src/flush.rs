@@ -243,14 +243,14 @@ impl<P: Platform> Shootdown<P> {
         let remote = platform.flush_remote(RemoteFlush { space: None, tag: None, request });
         let pin = platform.pin();
         let ticket = Ticket::new(self, None, generation, request);
-        if remote == Remote::NeedsIpi {
-            if let Some(first) = self.online().others(Some(ticket.sender), 0) {
-                return Pending { ticket: ticket.signal(first).then_some(ticket) };
-            }
+        let first = self.online().others(Some(ticket.sender), 0).filter(|_| remote == Remote::NeedsIpi);
+        match first {
+            Some(first) => _ = ticket.signal(first),
+            None => ticket.flush_here(remote),
         }
-        ticket.flush_here(remote);
         drop(pin);
-        Pending { ticket: None }
+        // The wait looks at the mask again, also where it was empty.
+        Pending { ticket: (remote == Remote::NeedsIpi).then_some(ticket) }
     }
 }
 
@@ -301,7 +301,6 @@ impl<'a, P: Platform> Ticket<'a, P> {
     /// Sends IPIs to members, and flushes this CPU. Says whether an IPI was sent; otherwise there is nothing to wait for.
     #[inline(always)]
     fn signal(self, first: Batch) -> bool {
-        let counters = &self.engine.platform().local(self.sender).own.counters;
         let mut sent = false;
         let mut next = Some(first);
         while let Some(batch) = next {
@@ -310,7 +309,7 @@ impl<'a, P: Platform> Ticket<'a, P> {
                     sent = true;
                     self.engine.request_ipi(cpu);
                 } else {
-                    counters.avoided.bump();
+                    self.engine.platform().local(self.sender).own.counters.avoided.bump();
                 }
             }
             next = self.members().others_after(Some(self.sender), batch);
