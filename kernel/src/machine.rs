@@ -110,10 +110,13 @@ unsafe impl Platform for Kernel {
     unsafe fn flush_local(&self, what: LocalFlush) {
         let shadow = findings::shadow().map(|shadow| (shadow, shadow.now()));
         let mmu = Self::without_root();
-        let page = what.request.range().map(|range| FlushRequest::pages(PageRange::page(range.start())));
-        match (what.tag, page) {
+        match (what.tag, what.request.range()) {
             // The usual case: of a page whose size is known when this is compiled little is left to choose.
-            (Some(tag), Some(request)) if request == what.request => {
+            (Some(tag), Some(range))
+                if range.count() == 1
+                    && what.request == FlushRequest::pages(PageRange::page(range.start())) =>
+            {
+                let request = FlushRequest::pages(PageRange::page(range.start()));
                 // SAFETY: 1. the engine promises it.
                 unsafe { mmu.flush_local(LocalFlush { tag: Some(tag), request }) };
             }

@@ -353,11 +353,11 @@ impl FlushRequest {
         if self.count > ceiling { Self { place: self.place & Self::TABLES_FREED, count: 0 } } else { self }
     }
 
-    /// Everything in place of the pages. Out of line, since few requests are so long.
+    /// The word of everything. Out of line, since few requests are so long.
     #[cold]
     #[inline(never)]
-    const fn widened(self) -> Self {
-        self.up_to(0)
+    const fn word_of_everything(self) -> u64 {
+        (self.place & Self::TABLES_FREED) << 52
     }
 
     /// The request in one word, for the history of recent requests; one that does not fit is widened (SD-14).
@@ -365,8 +365,8 @@ impl FlushRequest {
     /// Bits 0..52 page number of the start, 52..60 count or 0 for everything, 60..63 size, 63 tables.
     #[inline]
     pub(crate) const fn to_word(self) -> u64 {
-        let Self { place, count } = if self.count <= Self::COUNT_MAX { self } else { self.widened() };
-        place.rotate_right(12) | count << 52
+        let Self { place, count } = self;
+        if count <= Self::COUNT_MAX { place >> 12 | (place | count) << 52 } else { self.word_of_everything() }
     }
 
     /// The request that [`to_word`](Self::to_word) put into a word.
