@@ -135,7 +135,7 @@ impl Glob {
                 return Err(refuse(&format!("its braces stand for more than {} names", Self::MOST)));
             }
             match braces(&next).map_err(refuse)? {
-                Some((before, choices, after)) => {
+                Some(Braces { before, choices, after }) => {
                     open.extend(choices.iter().map(|choice| format!("{before}{choice}{after}")));
                 }
                 None => patterns.push(Pattern::new(&next).map_err(|error| refuse(error.msg))?),
@@ -149,10 +149,14 @@ impl Glob {
     }
 }
 
-/// What stands before a pair of braces, the choices in it, and what stands behind.
-type Braces<'t> = (&'t str, Vec<&'t str>, &'t str);
+/// The first pair of braces in a text.
+struct Braces<'t> {
+    before: &'t str,
+    choices: Vec<&'t str>,
+    after: &'t str,
+}
 
-/// Returns the first pair of braces in `text`.
+/// Returns the first pair of braces in `text`, if there is one.
 fn braces(text: &str) -> Result<Option<Braces<'_>>, &'static str> {
     let Some(start) = text.find(['{', '}']) else { return Ok(None) };
     let (mut depth, mut from, mut choices) = (0_usize, start + 1, Vec::new());
@@ -170,7 +174,7 @@ fn braces(text: &str) -> Result<Option<Braces<'_>>, &'static str> {
             from = at + 1;
         }
         if depth == 0 {
-            return Ok(Some((&text[..start], choices, &text[from..])));
+            return Ok(Some(Braces { before: &text[..start], choices, after: &text[from..] }));
         }
     }
     Err("an opening brace without a closing one")

@@ -105,7 +105,8 @@ fn header(case: &Case, memory: Memory, width: usize) -> String {
 fn prose(text: &str, width: usize) -> String {
     let mut out = String::new();
     for paragraph in text.trim_matches('\n').split("\n\n") {
-        if paragraph.lines().any(|line| line.starts_with(' ')) {
+        let list = paragraph.lines().next().is_some_and(is_item);
+        if !list && paragraph.lines().any(|line| line.starts_with(' ')) {
             out += paragraph;
             out.push('\n');
         } else {
@@ -127,7 +128,7 @@ fn items(paragraph: &str) -> Vec<String> {
     let mut items: Vec<String> = Vec::new();
     for line in paragraph.lines() {
         match items.last_mut() {
-            Some(item) if !is_item(line) => *item += &format!(" {line}"),
+            Some(item) if !is_item(line) => *item += &format!(" {}", line.trim_start()),
             _ => items.push(line.to_owned()),
         }
     }
@@ -173,6 +174,7 @@ mod tests {
     fn prose_and_lists_are_wrapped_but_drawings_are_kept() {
         assert_eq!(prose("one\ntwo three\n\n  a | b\n  c | d\n", 40), "one two three\n\n  a | b\n  c | d");
         assert_eq!(prose("1. one\ntwo\n2. three four", 10), "1. one two\n2. three\n   four");
+        assert_eq!(prose("1. one\n   two three", 10), "1. one two\n   three", "a list is no drawing");
     }
 
     #[test]
