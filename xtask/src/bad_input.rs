@@ -5,7 +5,7 @@ use std::fmt;
 /// Input that cannot be used; the exit code is 2.
 #[derive(Debug)]
 pub struct BadInput {
-    /// What is wrong with it.
+    /// The fault.
     pub what: String,
     /// What to do instead.
     pub remedy: String,

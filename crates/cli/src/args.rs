@@ -221,7 +221,7 @@ pub struct NewCaseArgs {
     pub dir: PathBuf,
 }
 
-/// What is removed from the engine before a run.
+/// The rule or ordering that is removed from the engine before a run.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Removal {
     /// Remove a rule from the engine

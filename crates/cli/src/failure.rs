@@ -25,7 +25,7 @@ pub enum Failure {
 /// Input that cannot be used, and what to do about it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BadInput {
-    /// What is wrong; contains the value.
+    /// The fault; contains the value.
     pub what: String,
     /// Values that may have been meant, best first.
     pub near: Vec<String>,

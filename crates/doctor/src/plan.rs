@@ -45,7 +45,7 @@ pub(crate) struct Plan<P: PlatformUnderTest> {
     pub(crate) preempted: &'static [usize],
     pub(crate) handler: Handler,
     pub(crate) profile: Profile,
-    /// What is asked of the engine's checks, besides.
+    /// The questions to the engine's checks, besides.
     pub(crate) context: u64,
     /// Whether the engine's masks are checked, which takes an engine that loads the roots.
     pub(crate) masks: bool,

@@ -22,7 +22,7 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// Memory models under which it was looked at, the last of which showed what is wrong.
     pub memories: Vec<String>,
-    /// What is wrong, or why nothing can be said.
+    /// The fault, or why nothing can be said.
     pub what: Option<String>,
     /// What to do about it, if something is wrong.
     pub finding: Option<Finding>,

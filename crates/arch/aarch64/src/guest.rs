@@ -12,7 +12,7 @@ pub struct Guests {
     pub granule: Granule,
     /// VMIDs that are used (VTCR_EL2.VS).
     pub vmid: Width,
-    /// What is wrong with the CPUs.
+    /// Why these CPUs cannot be used.
     pub errata: Errata,
 }
 

@@ -28,7 +28,7 @@ impl Mmu {
         Self { strategies, roots }
     }
 
-    /// What is used of the hardware.
+    /// The parts of the hardware that are used.
     pub const fn strategies(&self) -> &Strategies {
         &self.strategies
     }

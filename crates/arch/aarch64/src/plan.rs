@@ -14,7 +14,7 @@ use shootdown::tags::{OnInstall, Tag};
 /// 05ac65305437). Range operations are not counted: they go to 2 Mi pages.
 pub const RANGE_CEILING: u64 = 512;
 
-/// What is wrong with the CPUs.
+/// Why these CPUs cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Errata {
     /// Nothing that matters here.
@@ -24,7 +24,7 @@ pub enum Errata {
     RepeatTlbi,
 }
 
-/// What is used of the hardware.
+/// The parts of the hardware that are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strategies {
     translation: Translation,
@@ -54,7 +54,7 @@ impl Strategies {
         self
     }
 
-    /// What is wrong with the CPUs.
+    /// Why these CPUs cannot be used.
     pub const fn errata(&self) -> Errata {
         self.errata
     }

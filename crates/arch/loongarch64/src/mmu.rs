@@ -27,7 +27,7 @@ impl Mmu {
         Self { strategies, kernel_root }
     }
 
-    /// What is used of the hardware.
+    /// The parts of the hardware that are used.
     pub const fn strategies(&self) -> &Strategies {
         &self.strategies
     }

@@ -29,7 +29,7 @@ pub enum KernelMappings {
     PerTag,
 }
 
-/// What is used of the hardware.
+/// The parts of the hardware that are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strategies {
     base: BasePage,

@@ -21,7 +21,7 @@ pub enum SatpWrite {
     OrdersWalks,
 }
 
-/// What is used of the hardware. Extensions and the firmware's services are in the device tree, not in registers.
+/// The parts of the hardware that are used. Extensions and the firmware's services are in the device tree, not in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strategies {
     mode: Mode,

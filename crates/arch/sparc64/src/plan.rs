@@ -22,7 +22,7 @@ pub enum Machine {
     Sun4v,
 }
 
-/// What is used of the hardware.
+/// The parts of the hardware that are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strategies {
     machine: Machine,

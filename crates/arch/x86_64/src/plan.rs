@@ -32,7 +32,7 @@ pub enum KernelMappings {
     PerTag,
 }
 
-/// What is used of a CPU's [`Features`].
+/// The parts of a CPU's [`Features`] that are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strategies {
     tagging: Tagging,

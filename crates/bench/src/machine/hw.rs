@@ -262,7 +262,7 @@ impl Hw {
         self.totals.operations.at(operation).times += 1;
     }
 
-    /// What is spent on what the current CPU does; its handler is apart from the operation that it interrupts.
+    /// The counts of what the current CPU does; its handler is apart from the operation that it interrupts.
     pub(super) fn spent(&mut self) -> &mut Spent {
         let me = &self.cpus[self.current as usize];
         let operation = if me.class == Class::Handler { Operation::Answer } else { me.operation };

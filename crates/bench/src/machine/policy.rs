@@ -34,7 +34,7 @@ pub trait Policy {
     fn finish(&self) {}
 }
 
-/// What is to be flushed.
+/// A request to flush.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// The space.

@@ -1,4 +1,4 @@
-//! What is compared: the engine, kernels as their descriptions say, and two bounds.
+//! The policies that are compared: the engine, kernels as their descriptions say, and two bounds.
 
 mod engine;
 mod kernel;

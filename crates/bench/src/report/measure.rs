@@ -1,4 +1,4 @@
-//! What is measured.
+//! The measurements of a report.
 
 use super::figures::{Figure, Measured, figures};
 use crate::bench::{Row, bench};

@@ -86,7 +86,7 @@ pub enum TraceError {
     Version(u16),
     /// It ends at this byte, in the middle.
     Truncated(u64),
-    /// What is at this byte cannot be.
+    /// The byte here cannot be.
     Corrupt(u64, &'static str),
     /// It could not be read or written.
     Io(io::Error),

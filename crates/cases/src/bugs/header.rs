@@ -17,7 +17,7 @@ pub struct Problem {
     pub bug: &'static str,
     /// Its file, if it names one.
     pub file: &'static str,
-    /// What is wrong.
+    /// The fault.
     pub what: String,
 }
 

@@ -98,7 +98,7 @@ impl<S: TestMachine> Cpu<'_, S> {
 
 const TABLE: u64 = 0x80;
 
-/// What is held, as a byte that is not 0; it is not given back.
+/// The number held, as a byte that is not 0; it is not given back.
 fn into_byte(page: Page) -> u64 {
     let byte = match page {
         Page::Frame(frame) => frame as u64,

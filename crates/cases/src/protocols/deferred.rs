@@ -65,7 +65,7 @@ pub(crate) enum Goal {
     GiveUp,
 }
 
-/// Who does what.
+/// The parts that CPUs play.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     /// What CPU 0 and CPU 1 do, in words.

@@ -21,7 +21,7 @@ pub(crate) enum Check {
     EachValue,
 }
 
-/// Who is in the mask and goes.
+/// The CPUs that are in the mask and go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Member {
     /// The flushing CPU, when CPU 1 asks it.

@@ -36,7 +36,7 @@ pub(crate) enum Recheck {
     LeafAndRoot,
 }
 
-/// Who does what.
+/// The parts that CPUs play.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) task: Task,

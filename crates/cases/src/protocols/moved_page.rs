@@ -20,7 +20,7 @@ pub(crate) enum Flush {
     AfterUnlockWithReference,
 }
 
-/// Who uses translations.
+/// The users of translations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum User {
     /// Both CPUs run threads of the process, and go back to user mode in the end.
@@ -29,7 +29,7 @@ pub(crate) enum User {
     Device,
 }
 
-/// Who does what.
+/// The parts that CPUs play.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     /// What CPU 0 and CPU 1 do, in words.

@@ -29,7 +29,7 @@ pub(crate) enum Told {
     ClearedAndFlushed,
 }
 
-/// Who does what.
+/// The parts that CPUs play.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) words: &'static str,

@@ -30,7 +30,7 @@ pub(crate) enum Other {
     IsLazy,
 }
 
-/// Who does what.
+/// The parts that CPUs play.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     /// When the space has less than two users.

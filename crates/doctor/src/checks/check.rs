@@ -7,7 +7,7 @@ use std::any::TypeId;
 /// One thing to look at.
 pub(crate) struct Check<P: PlatformUnderTest> {
     pub(crate) name: &'static str,
-    /// What is done to the platform.
+    /// The calls that the platform gets.
     pub(crate) about: &'static str,
     /// The method that is at fault if the check fails.
     pub(crate) method: &'static str,

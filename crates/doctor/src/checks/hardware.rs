@@ -1,4 +1,4 @@
-//! What is dropped, and which root is loaded.
+//! Checks of what a flush drops, and of which root is loaded.
 
 use super::check::{Check, is_tagged, tags};
 use crate::cpu::Cpu;

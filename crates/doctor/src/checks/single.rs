@@ -26,7 +26,7 @@ fn check<P: PlatformUnderTest>(
     Check { name, about, method, clause, remedy, needs, memories: ONE, applies: true, plan }
 }
 
-/// Who the CPU is, and what keeps others away.
+/// Checks of the CPU's number, and of what keeps others away.
 fn interrupts<P: PlatformUnderTest>() -> Vec<Check<P>> {
     vec![
         check(

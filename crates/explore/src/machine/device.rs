@@ -27,7 +27,7 @@ pub trait Device: Sync {
     /// Checks a state in which every CPU has finished.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault.
     fn finish(&self, view: &mut View<'_, Self>) -> Result<(), Violation> {
         let _ = view;
         Ok(())

@@ -45,7 +45,7 @@ fn broken(root: &Path, documents: &[Document], document: &Document, link: &str) 
         None => file.to_owned(),
     };
     let target = documents.iter().find(|document| document.file == file);
-    // What is rendered has no other pages than chapters.
+    // The rendered book has no other pages than chapters.
     let is_there = target.is_some() || !document.file.starts_with(CHAPTERS) && root.join(&file).exists();
     if !is_there {
         return Some(format!("links to {link}, which is not there"));

@@ -21,7 +21,7 @@ const EXIT_CODE: &str = "$ echo $?";
 pub struct Document {
     /// File, below the root of the project.
     pub file: String,
-    /// What is wrong with its marks.
+    /// The faults of its marks.
     pub problems: Vec<String>,
     /// Where its links lead.
     pub links: Vec<String>,

@@ -113,7 +113,7 @@ struct Place<'d> {
     target: PathBuf,
     /// Files that were written.
     written: BTreeSet<&'d str>,
-    /// What is shown, and what is printed now.
+    /// The text shown, and the text printed now.
     renewed: Vec<(&'d str, String)>,
 }
 

@@ -85,7 +85,7 @@ impl fmt::Display for Unsupported {
 
 impl core::error::Error for Unsupported {}
 
-/// What is used of a CPU's [`EptVpidCap`].
+/// The parts of a CPU's [`EptVpidCap`] that are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EptStrategies {
     cap: EptVpidCap,

@@ -27,7 +27,7 @@ impl Ept {
         Self { strategies }
     }
 
-    /// What is used of the hardware.
+    /// The parts of the hardware that are used.
     pub const fn strategies(&self) -> &EptStrategies {
         &self.strategies
     }

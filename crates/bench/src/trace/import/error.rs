@@ -9,7 +9,7 @@ pub enum ImportError {
     Line {
         /// Its number, from 1.
         line: u64,
-        /// What is wrong with it.
+        /// The fault.
         what: String,
         /// How it begins, in quotes.
         text: String,
@@ -18,7 +18,7 @@ pub enum ImportError {
     },
     /// Every line can be read, and what they say together means nothing.
     Recording {
-        /// What is wrong.
+        /// The fault.
         what: String,
         /// What to do instead.
         remedy: String,

@@ -26,7 +26,7 @@ const SPACE: usize = 0;
 const TAG: u8 = 0;
 const TABLE: u64 = 1;
 
-/// What is known of the memory that holds the page table.
+/// The state of the memory that holds the page table.
 #[derive(Debug)]
 struct TablePage {
     /// References, as any page has them: whoever drops the last frees it.

@@ -28,7 +28,7 @@ const TAG: u8 = 0;
 const OTHER: usize = 1;
 const CALL: u8 = 0;
 
-/// What is to be flushed, and how far the other CPU has come with the calls that it was sent.
+/// The pages to flush, and how far the other CPU has come with the calls that it was sent.
 #[derive(Debug)]
 struct Pending {
     count: Word,

@@ -29,7 +29,7 @@ pub fn existing(path: &Path) -> Result<PathBuf, Failure> {
     Ok(path.to_owned())
 }
 
-/// What is different about a build.
+/// The differences of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Build {
     /// How the engine is built, and watched.

@@ -131,7 +131,7 @@ fn follow(child: &mut Child) -> Receiver<String> {
     receiver
 }
 
-/// What is known of a running kernel.
+/// The state of a running kernel, as far as it has reported.
 struct Guest<'a> {
     machine: &'static Machine,
     plan: &'a Plan,
@@ -203,7 +203,7 @@ impl<'a> Guest<'a> {
         }
     }
 
-    /// What is said if this host does not let the machine run.
+    /// The message for a host that does not let the machine run.
     fn stalled(&self, time: &mut OwnTime) -> Failure {
         let (waited, silent) = (time.waited().as_secs(), time.silent().as_secs());
         let program = self.machine.program;
