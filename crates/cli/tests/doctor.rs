@@ -48,8 +48,7 @@ fn a_wrong_platform_is_drawn_with_the_contract_and_the_remedy() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = wrong(folder.path(), "ipi-before-request");
     let drawn = contains("the interrupt overtakes the").and(contains("CPU 0")).and(contains("CPU 1"));
-    let said = contains("of send_ipi, crates/shootdown/src/platform.rs:")
-        .and(contains("“The request is"));
+    let said = contains("of send_ipi, crates/shootdown/src/platform.rs:").and(contains("“The request is"));
     doctor()
         .arg(&path)
         .assert()
