@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use crate::args::NewCaseArgs;
 use crate::failure::{AS_EXPECTED, Failure};
 
-/// A bug that shows and a story of fitting length; `@NAME@` and `@FILE@` stand for the bug's name and its file's.
+/// A bug that shows and a story of fitting length; `@NAME@`, `@KERNEL@` and `@FILE@` stand for the bug's name, the
+/// kernel that it begins with, and the name of its file.
 const MODEL: &str = include_str!("new_case/model.rs");
 const STORY: &str = include_str!("new_case/story.md");
 
@@ -24,9 +25,10 @@ pub fn new_case(args: &NewCaseArgs) -> Result<ExitCode, Failure> {
         ));
     }
     let module = name.replace('-', "_");
+    let kernel = name.split('-').next().unwrap_or(name);
     let files = [("rs", MODEL), ("md", STORY)].map(|(extension, text)| {
         let path = args.dir.join(format!("{module}.{extension}"));
-        (path, text.replace("@NAME@", name).replace("@FILE@", &module))
+        (path, text.replace("@NAME@", name).replace("@KERNEL@", kernel).replace("@FILE@", &module))
     });
     for (path, _) in &files {
         if path.exists() {

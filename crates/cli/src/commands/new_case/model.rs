@@ -13,7 +13,7 @@ pub const BUG: Bug = Bug {
     id: "G99",
     source: "the commit or advisory that fixed it",
     title: "its title",
-    kernel: "its kernel",
+    kernel: "@KERNEL@",
     arch: "generic",
     rules: &[8],
     about: "One sentence: a page is unmapped and its frame freed, and nobody tells the other CPU.",
