@@ -121,22 +121,18 @@ impl<P: Platform> Shootdown<P> {
     /// Not generic, so that its code is there once.
     #[inline(never)]
     pub(crate) fn wait_for(&self, cpu: CpuId, ready: &dyn Fn() -> bool) {
-        if !sync::EAGER || !ready() {
-            let pin = self.platform().pin();
-            IpiPoller::begin(self, &pin).wait_for(cpu, ready);
-        }
+        let pin = self.platform().pin();
+        IpiPoller::begin(self, &pin).wait_for(cpu, ready);
     }
 
     /// Waits for something that need not happen: until `ready`, or until `cpu` has timed out once, was reported and was sent
     /// another IPI.
     #[inline(never)]
     pub(crate) fn wait_until_late(&self, cpu: CpuId, ready: &dyn Fn() -> bool) {
-        if !sync::EAGER || !ready() {
-            let pin = self.platform().pin();
-            let (poller, mut polls) = (IpiPoller::begin(self, &pin), 0);
-            if poller.wait_until_late(&mut polls, &ready) == Waited::TimedOut {
-                poller.report_stall(cpu, polls);
-            }
+        let pin = self.platform().pin();
+        let (poller, mut polls) = (IpiPoller::begin(self, &pin), 0);
+        if poller.wait_until_late(&mut polls, &ready) == Waited::TimedOut {
+            poller.report_stall(cpu, polls);
         }
     }
 }
