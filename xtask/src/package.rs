@@ -139,6 +139,9 @@ pub fn package(root: &Path) -> Result<usize> {
     Ok(packages.len())
 }
 
+/// The explorer's tests take minutes without.
+const PROFILE: &str = "\n[profile.dev]\nopt-level = 1\n";
+
 /// Runs the tests of the packages that cargo has unpacked in `folder`, against each other and nothing of the checkout.
 fn test(folder: &Path, packages: &[Value]) -> Result<()> {
     let text = |package: &Value, key: &str| package[key].as_str().unwrap_or_default().to_owned();
@@ -152,8 +155,9 @@ fn test(folder: &Path, packages: &[Value]) -> Result<()> {
     let members: Vec<&str> = names.iter().map(|(folder, _)| folder.as_str()).collect();
     let patches: String =
         names.iter().map(|(folder, name)| format!("{name} = {{ path = {folder:?} }}\n")).collect();
-    let workspace =
-        format!("[workspace]\nresolver = \"3\"\nmembers = {members:?}\n\n[patch.crates-io]\n{patches}");
+    let workspace = format!(
+        "[workspace]\nresolver = \"3\"\nmembers = {members:?}\n\n[patch.crates-io]\n{patches}{PROFILE}"
+    );
     fs::write(folder.join("Cargo.toml"), workspace).context("cannot write a workspace of the packages")?;
     for (member, _) in &names {
         // The versions that it was packed with are those of the workspace here.
