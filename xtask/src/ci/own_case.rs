@@ -2,21 +2,21 @@
 
 use anyhow::{Context, Result, ensure};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::steps::Done;
 use crate::process::{self, cargo};
 
 const EXAMPLE: &str = "examples/own-case";
-/// As deep in the project as the example, so that its relative paths lead to the same packages.
-const COPY: &str = "target/own-case";
+/// Where packages are copied: as deep in the project as the example, so that relative paths lead to the same packages. One
+/// folder for all copies: cargo takes two copies in `target` for one package, and looks for changes in the first one's files.
+const COPY: &str = "target/package-copy";
 const TEMPLATE: &str = "sample-1a2b3c4d-template";
 const MODULE: &str = "sample_1a2b3c4d_template";
 
 pub fn own_case(root: &Path) -> Result<Done> {
-    let copy = root.join(COPY);
-    copy_package(root, &root.join(EXAMPLE), &copy)?;
+    let copy = copy_package(root, &root.join(EXAMPLE))?;
     let shared = |arguments: &str| in_copy(root, &copy, arguments);
     process::run(&mut shared("test --release"))?;
     process::run(&mut shared("run --release -- check bugs"))?;
@@ -28,18 +28,20 @@ pub fn own_case(root: &Path) -> Result<Done> {
     Ok(Done::Passed("example and template build and are checked".into()))
 }
 
-/// Copies a package, with the versions that everything else is tested with, not the newest there are.
+/// Copies a package, with the versions that everything else is tested with, not the newest there are. Returns the copy, which
+/// takes the place of the one before.
 ///
 /// # Errors
 /// A file cannot be copied.
-pub fn copy_package(root: &Path, package: &Path, copy: &Path) -> Result<()> {
+pub fn copy_package(root: &Path, package: &Path) -> Result<PathBuf> {
+    let copy = root.join(COPY);
     // What an earlier run wrote would be in the way of templates.
     if copy.exists() {
-        fs::remove_dir_all(copy).with_context(|| format!("cannot remove {}", copy.display()))?;
+        fs::remove_dir_all(&copy).with_context(|| format!("cannot remove {}", copy.display()))?;
     }
-    copy_files(package, copy)?;
+    copy_files(package, &copy)?;
     fs::copy(root.join("Cargo.lock"), copy.join("Cargo.lock")).context("cannot copy Cargo.lock")?;
-    Ok(())
+    Ok(copy)
 }
 
 /// Builds a call of cargo in the copy. It shares the workspace's target folder, where most of what it needs is built.

@@ -19,8 +19,6 @@ use crate::process::{self, shootdown};
 
 /// Where files are written, and commands run.
 const WORK: &str = "target/book-work";
-/// As deep in the project as the example, so that its relative paths lead to the same packages.
-const PACKAGE: &str = "target/book-package";
 /// What stands for what may vary.
 const VARIES: &str = "[VARIES]";
 
@@ -125,8 +123,7 @@ impl<'d> Place<'d> {
             let program = vec![shootdown(root, "")?.get_program().to_string_lossy().into_owned()];
             return Ok(Self { folder: work.to_owned(), program, target, written, renewed });
         };
-        let folder = root.join(PACKAGE);
-        copy_package(root, &root.join(package), &folder)?;
+        let folder = copy_package(root, &root.join(package))?;
         let program = ["cargo", "run", "--quiet", "--release", "--"].map(str::to_owned).to_vec();
         Ok(Self { folder, program, target, written, renewed })
     }
