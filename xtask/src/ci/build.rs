@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::bare_metal::ensure_core;
+use super::dependencies;
 use super::own_case::in_copy;
 use super::steps::{Done, Pace};
 use crate::package::{self, INTEGRATIONS};
@@ -85,23 +86,10 @@ fn documented(root: &Path) -> Result<Vec<String>> {
 
 pub fn release(root: &Path) -> Result<Done> {
     let packages = package::shape(root)?;
-    deny(root)?;
+    dependencies::licences(root)?;
     Ok(Done::Passed(format!(
-        "{packages} manifests, the engine without dependencies; licences, sources and bans of dependencies (advisories \
-         need a download: docs/release.md)"
+        "{packages} manifests, the engine without dependencies; licences, sources and bans of dependencies"
     )))
-}
-
-/// Looks at the licences, the sources and the bans of everything in the lock file, and again, by a shorter list of licences,
-/// at what is shipped.
-fn deny(root: &Path) -> Result<()> {
-    let installed = Command::new("cargo").args(["deny", "--version"]).output();
-    ensure!(
-        installed.is_ok_and(|output| output.status.success()),
-        "cargo-deny is missing: ./test says how to install it"
-    );
-    process::run(&mut cargo(root, "deny --locked check licenses bans sources"))?;
-    process::run(&mut cargo(root, "deny --locked --config deny.shipped.toml check licenses"))
 }
 
 pub fn package(root: &Path) -> Result<Done> {

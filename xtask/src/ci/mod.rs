@@ -4,6 +4,7 @@ mod bare_metal;
 mod book;
 mod boot;
 mod build;
+mod dependencies;
 mod gates;
 mod hosts;
 mod miri;

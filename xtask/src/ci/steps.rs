@@ -5,7 +5,9 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{bare_metal, book, boot, build, gates, hosts, miri, moved, msrv, own_case, sparc64};
+use super::{
+    bare_metal, book, boot, build, dependencies, gates, hosts, miri, moved, msrv, own_case, sparc64,
+};
 use crate::measure::{self, Differing, Functions, Look};
 use crate::tidy;
 
@@ -26,6 +28,8 @@ pub enum Step {
     Msrv,
     /// What published packages' manifests say, and the licences of dependencies
     Release,
+    /// Newer releases of dependencies, and the advisories against those in use, where both can be reached
+    Dependencies,
     /// Published packages, packed from a clean clone and built from that
     Package,
     /// The command and every library, type-checked for other hosts
@@ -214,6 +218,7 @@ impl Step {
             Self::Tests => build::tests(root, pace),
             Self::Msrv => msrv::msrv(root),
             Self::Release => build::release(root),
+            Self::Dependencies => dependencies::dependencies(root),
             Self::Package => build::package(root),
             Self::Hosts => hosts::hosts(root),
             Self::BareMetal => bare_metal::bare_metal(root),
