@@ -74,10 +74,13 @@ enum Command {
     },
     /// Put the other variant's protocol into each bug case and see that `check` notices
     MutateBugs,
-    /// Put small mistakes into the engine, one at a time, and see that a checker notices
+    /// Put small mistakes into the engine or the explorer, one at a time, and see that somebody notices
     Mutants {
-        /// Mutants, or files of the engine (`flush.rs`) whose mutants are meant; default: all
+        /// Mutants, or source files (`flush.rs`) whose mutants are meant; default: all
         names: Vec<String>,
+        /// What the mistakes are put into
+        #[arg(long, value_enum, default_value_t)]
+        of: mutants::Subject,
         /// Run only the catcher that is recorded for each
         #[arg(long)]
         quick: bool,
@@ -135,8 +138,9 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Stack => weigh(&root, Look::Stack),
         Command::Mutate { cases } => mutate::run(&root, cases).map(|_| ()),
         Command::MutateBugs => mutate_bugs::run(&root).map(|_| ()),
-        Command::Mutants { names, quick, list, at_most, rung, record } => {
+        Command::Mutants { names, of, quick, list, at_most, rung, record } => {
             let wanted = mutants::Wanted {
+                of: *of,
                 names,
                 quick: *quick,
                 list: *list,

@@ -46,7 +46,7 @@ fn run(case: &Case, memory: Memory, max_states: u64) -> Outcome {
     let options = Options { memory, max_states, shortest: false, ..Options::default() };
     match (case.run)(&options).verdict {
         Verdict::Holds => Outcome::Complete,
-        Verdict::Stopped(why) => Outcome::Cut(why),
+        Verdict::Stopped(why) | Verdict::Unproved(why) => Outcome::Cut(why),
         Verdict::Violates(what) | Verdict::Deadlock(what) | Verdict::Livelock(what) => Outcome::Report(what),
     }
 }

@@ -60,7 +60,7 @@ fn visit(case: &shootdown_machine::Case, seconds: u64) -> bool {
         Verdict::Violates(what) => ("violates", what.as_str()),
         Verdict::Deadlock(what) => ("deadlock", what.as_str()),
         Verdict::Livelock(what) => ("livelock", what.as_str()),
-        Verdict::Stopped(what) => ("stopped", what.as_str()),
+        Verdict::Stopped(what) | Verdict::Unproved(what) => ("stopped", what.as_str()),
     };
     let what = what.replace(['\t', '\n'], " ");
     println!("{}\t{verdict}\t{}\t{:.2}\t{what}", case.name, report.states, report.elapsed.as_secs_f64());

@@ -30,7 +30,7 @@ pub use shell::{CompletionsArgs, ManArgs};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
-use shootdown_explore::{Memory, Options, Progress, Reductions};
+use shootdown_explore::{Memory, Options, Progress, Reductions, Sampling};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ use crate::threads::afford;
 
 /// Most CPUs of a machine that `--cpus` may ask for.
 const MAX_CPUS: usize = 8;
+/// Most contexts that the explorer counts.
+const MAX_CONTEXTS: u16 = 4095;
 /// Most worker threads; beyond this more threads only wait for each other.
 const MAX_WORKERS: usize = 64;
 
@@ -126,6 +128,12 @@ pub struct CheckArgs {
     /// Limits and switches.
     #[command(flatten)]
     pub limits: Limits,
+    /// Go on after a case's first finding, and list each one once, with the length of its shortest execution
+    #[arg(long, conflicts_with = "list")]
+    pub all_findings: bool,
+    /// Keep results in FILE as they come; where it has some of the same check, only the other cases run
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "swap"])]
+    pub resume: Option<PathBuf>,
     /// Show each case in a line of its own, also where they are many
     #[arg(long, short, conflicts_with = "json")]
     pub verbose: bool,
@@ -165,6 +173,9 @@ pub struct ExplainArgs {
     #[arg(long, requires = "html")]
     #[arg(conflicts_with_all = ["name", "state", "places", "svg", "text", "drop_rule", "drop_site"])]
     pub all: bool,
+    /// Go on after the first finding, and draw each one once, with its shortest execution
+    #[arg(long, conflicts_with_all = ["all", "svg", "html", "text"])]
+    pub all_findings: bool,
     /// Show the machine's state after each step, not only at the end
     #[arg(long)]
     pub state: bool,
@@ -259,6 +270,16 @@ pub struct Limits {
     /// Visit every state there is, without reductions
     #[arg(long)]
     no_reduction: bool,
+    /// Visit only executions in which CPUs take turns at most N times; not a proof
+    #[arg(long, value_name = "N", value_parser = parse_contexts, allow_negative_numbers = true)]
+    contexts: Option<u16>,
+    /// Make N executions at random, by priorities that change at random (PCT), instead of visiting all; not a proof
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
+    #[arg(conflicts_with_all = ["contexts", "no_reduction"])]
+    random: Option<u64>,
+    /// What the random numbers begin with [default: 1]
+    #[arg(long, value_name = "S", requires = "random")]
+    seed: Option<u64>,
 }
 
 /// What of [`Limits`] decides results.
@@ -272,13 +293,30 @@ pub struct Recorded {
     pub memory_budget: Option<u64>,
     /// `--no-reduction`.
     pub no_reduction: bool,
+    /// `--contexts`.
+    pub contexts: Option<u16>,
+    /// `--random` and `--seed`.
+    pub random: Option<Sampling>,
 }
 
 impl Limits {
     /// Returns what decides results, which the number of worker threads does not.
     pub fn recorded(&self) -> Recorded {
-        let Self { memory, deadline, memory_budget, workers: _, no_reduction } = *self;
-        Recorded { memory, deadline, memory_budget, no_reduction }
+        let Self { memory, deadline, memory_budget, workers: _, no_reduction, contexts, random, seed } =
+            *self;
+        let random = random.map(|runs| Sampling { runs, seed: seed.unwrap_or(1) });
+        Recorded { memory, deadline, memory_budget, no_reduction, contexts, random }
+    }
+
+    /// Returns which executions are visited, where it is not all of them.
+    pub fn partly(&self) -> Option<String> {
+        match self.recorded() {
+            Recorded { contexts: Some(most), .. } => Some(format!("contexts {most}")),
+            Recorded { random: Some(Sampling { runs, seed }), .. } => {
+                Some(format!("random {runs}, seed {seed}"))
+            }
+            _ => None,
+        }
     }
 
     /// Finds out whether this host has the worker threads.
@@ -311,6 +349,8 @@ impl Limits {
             workers: self.workers.unwrap_or(defaults.workers),
             max_bytes: self.memory_budget.unwrap_or(defaults.max_bytes),
             deadline: self.deadline,
+            contexts: self.contexts,
+            random: self.recorded().random,
             stop: Some(interrupt.flag()),
             progress: Some(progress),
             ..defaults
@@ -344,6 +384,15 @@ fn parse_bytes(text: &str) -> Result<u64, String> {
     match text.parse::<bytesize::ByteSize>() {
         Ok(size) if size.as_u64() > 0 => Ok(size.as_u64()),
         _ => Err("give a number of bytes above 0, as in 1000000, 512MiB or 4GiB".to_owned()),
+    }
+}
+
+fn parse_contexts(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(contexts) if (1..=MAX_CONTEXTS).contains(&contexts) => Ok(contexts),
+        _ => Err(format!(
+            "give 1 to {MAX_CONTEXTS} contexts; few find most, and each multiplies the executions"
+        )),
     }
 }
 

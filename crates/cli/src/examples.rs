@@ -15,8 +15,9 @@ Examples:
   shootdown doctor src/platform.rs   Examine a platform of your own
   shootdown boot --all               Run the engine on real page tables, in QEMU
 
-Exit codes: 0 all as expected, 1 not, 2 input cannot be used, 130 after Ctrl-C,
-141 when the reader of the output went away.";
+Exit codes: 0 all as expected, 1 not, 2 input cannot be used, 3 nothing found by
+--contexts or --random, which proves nothing, 130 after Ctrl-C, 141 when the
+reader of the output went away.";
 
 /// Of `check`.
 pub const CHECK: &str = "\
@@ -30,7 +31,13 @@ Examples:
   shootdown check --shard 2/8 --json-file 2.jsonl
                                              The second of eight parts, for `shootdown merge`
 
-Exit codes: 0 all as expected, 1 not, as where a removed rule is noticed.";
+  shootdown check --deep --resume FILE       Goes on where an earlier run was stopped
+  shootdown check seed --drop-rule SD-9 --all-findings
+                                             Each finding once, not the first alone
+  shootdown check three --contexts 4         Executions of few turns: finds, and proves nothing
+  shootdown check three --random 10000 --seed 7
+
+Exit codes: 0 all as expected, 1 not, as where a removed rule is noticed, 3 nothing found by --contexts or --random.";
 
 /// Of `merge`.
 pub const MERGE: &str = "\
@@ -50,7 +57,7 @@ Examples:
   shootdown explain --all --html museum                    A page for every bug, and an index
 
 Exit codes: 0 when it is told, also where a counterexample is; 1 when it was stopped, or there is nothing to list or
-draw.";
+draw; 3 nothing found by --contexts or --random.";
 
 /// Of `replay`.
 pub const REPLAY: &str = "\

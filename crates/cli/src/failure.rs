@@ -8,6 +8,8 @@ pub const AS_EXPECTED: u8 = 0;
 pub const NOT_AS_EXPECTED: u8 = 1;
 /// Exit code for input that cannot be used.
 pub const BAD_INPUT: u8 = 2;
+/// Exit code when nothing unexpected was found, in a run that was not to visit every execution.
+pub const UNPROVED: u8 = 3;
 /// Exit code after Ctrl-C, as shells have it.
 pub const INTERRUPTED: u8 = 130;
 /// Exit code when the reader of our output went away, as shells have it.

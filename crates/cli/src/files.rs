@@ -1,7 +1,7 @@
 //! Files that the command reads and writes.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::path::Path;
 
 use crate::failure::Failure;
@@ -14,11 +14,19 @@ const MOST: u64 = 256 << 20;
 /// # Errors
 /// It cannot be read, or has no end in sight.
 pub fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    match path == Path::new("-") {
+        true => whole(io::stdin()),
+        false => whole(File::open(path)?),
+    }
+}
+
+/// Reads all of `from`.
+///
+/// # Errors
+/// It cannot be read, or has no end in sight.
+pub fn whole(from: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let read = match path == Path::new("-") {
-        true => io::stdin().take(MOST + 1).read_to_end(&mut bytes)?,
-        false => File::open(path)?.take(MOST + 1).read_to_end(&mut bytes)?,
-    };
+    let read = from.take(MOST + 1).read_to_end(&mut bytes)?;
     match read as u64 > MOST {
         true => Err(io::Error::other(format!("it has more than {MOST} bytes"))),
         false => Ok(bytes),

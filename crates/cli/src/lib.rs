@@ -23,6 +23,7 @@ mod record;
 #[cfg(any(feature = "bench", feature = "pages"))]
 mod replace;
 mod replay_file;
+mod resume;
 mod select;
 mod shard;
 #[cfg(test)]
@@ -38,7 +39,7 @@ use shootdown_cases::bugs::Bug;
 use std::process::ExitCode;
 
 /// Runs the command line of this process on the engine and `bugs`, and returns the exit code: 0 all as expected, 1 not,
-/// 2 input that cannot be used, 130 after Ctrl-C, 141 when the reader of the output went away.
+/// 2 input that cannot be used, 3 nothing found where not all executions were to be visited, 130 after Ctrl-C, 141 when the reader of the output went away.
 pub fn main_with(bugs: &[Bug]) -> ExitCode {
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,

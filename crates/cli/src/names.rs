@@ -64,6 +64,7 @@ pub fn verdict(verdict: &Verdict) -> (&'static str, Option<&str>) {
         Verdict::Violates(what) => ("violates", Some(what)),
         Verdict::Deadlock(what) => ("deadlock", Some(what)),
         Verdict::Livelock(what) => ("livelock", Some(what)),
+        Verdict::Unproved(which) => ("unproved", Some(which)),
         Verdict::Stopped(why) => ("stopped", Some(why)),
     }
 }
@@ -76,6 +77,7 @@ pub fn parse_verdict(name: &str) -> Option<Verdict> {
         Verdict::Violates(none()),
         Verdict::Deadlock(none()),
         Verdict::Livelock(none()),
+        Verdict::Unproved(none()),
         Verdict::Stopped(none()),
     ]
     .into_iter()
@@ -87,7 +89,7 @@ pub fn is_caught(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Violates(_) | Verdict::Deadlock(_) | Verdict::Livelock(_))
 }
 
-/// Whether `verdict` is what `expected` says. A run that was stopped never is.
+/// Whether `verdict` is what `expected` says. A run that did not visit every execution and found nothing never is.
 pub fn meets(verdict: &Verdict, expected: Expected) -> bool {
     match expected {
         Expected::Holds => matches!(verdict, Verdict::Holds),

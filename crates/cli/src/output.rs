@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Write};
 
 use crate::names;
-use crate::record::Record;
+use crate::record::{Found, Record};
 use crate::shard::{End, Head};
 
 /// Takes results as they come.
@@ -180,14 +180,22 @@ impl<W: Write> Table<W> {
         let machine = format!("{}, {}", cpus(record.cpus), record.memory);
         let figures = (record.states, record.seconds);
         self.row(&record.name, &machine, (colour, &verdict(record)), figures)?;
+        record.findings.iter().enumerate().try_for_each(|(at, found)| self.finding(at + 1, found))?;
+        if let Some(why) = &record.more {
+            writeln!(self.out, "{}", indented(&format!("There may be more: {why}.")))?;
+        }
         match &record.message {
-            Some(message) if !record.as_expected => {
-                let options =
-                    textwrap::Options::new(width()).initial_indent("    ").subsequent_indent("    ");
-                writeln!(self.out, "{}", textwrap::fill(message, options))
+            Some(message) if !record.as_expected && record.findings.is_empty() => {
+                writeln!(self.out, "{}", indented(message))
             }
             _ => Ok(()),
         }
+    }
+
+    fn finding(&mut self, number: usize, found: &Found) -> io::Result<()> {
+        let steps = found.steps.map_or(String::new(), |steps| format!(", {steps} steps"));
+        let text = format!("{number}. {}{steps}: {}", found.verdict, found.message);
+        writeln!(self.out, "{}", indented(&text))
     }
 
     fn group(&mut self, group: &Group) -> io::Result<()> {
@@ -250,12 +258,18 @@ impl<W: Write> Sink for JsonLines<W> {
     }
 }
 
+/// Wraps `text` below the row that it belongs to.
+fn indented(text: &str) -> String {
+    textwrap::fill(text, textwrap::Options::new(width()).initial_indent("    ").subsequent_indent("    "))
+}
+
 /// The verdict in a few words, with what was expected where it is not that.
 fn verdict(record: &Record) -> String {
     match (record.as_expected, record.steps) {
         (true, Some(steps)) if record.suspect() => format!("suspect, {steps} steps"),
         (true, Some(steps)) => format!("{}, {steps} steps", record.verdict),
         (true, None) => record.verdict.clone(),
+        (false, _) if record.unproved() => record.verdict.clone(),
         (false, _) if record.expected == "holds" => format!("{}, must hold", record.verdict.to_uppercase()),
         (false, _) => format!("{}, must violate", record.verdict.to_uppercase()),
     }

@@ -163,8 +163,13 @@ fn effort(case: &Case) -> u64 {
 }
 
 fn in_words(progress: Progress) -> String {
+    if progress.states == 0 {
+        let left = progress.left.map_or(String::new(), |left| format!(", {} to go", HumanCount(left)));
+        return format!("random executions{left}");
+    }
+    let left = progress.left.map_or(String::new(), |left| format!(", about {} to go", HumanCount(left)));
     format!(
-        "{} states, {} to go on from, depth {}, round {}",
+        "{} states, {} to go on from{left}, depth {}, round {}",
         HumanCount(progress.states),
         HumanCount(progress.frontier),
         progress.depth,

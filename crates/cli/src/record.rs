@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use shootdown_cases::bugs::{Bug, Needs};
-use shootdown_explore::{Memory, Report, Verdict};
+use shootdown_explore::{Finding, Memory, Report};
 use shootdown_machine::{Case, Kind};
 
 use crate::catalogue::Removed;
@@ -25,7 +25,7 @@ pub struct Record {
     pub removed: Option<String>,
     /// `holds` or `violates`.
     pub expected: String,
-    /// `holds`, `violates`, `deadlock`, `livelock` or `stopped`.
+    /// `holds`, `violates`, `deadlock`, `livelock`, `unproved` or `stopped`.
     pub verdict: String,
     /// Whether the verdict is what was expected.
     pub as_expected: bool,
@@ -45,6 +45,35 @@ pub struct Record {
     pub steps: Option<usize>,
     /// What the verdict says in words.
     pub message: Option<String>,
+    /// Which executions were to be visited, where it was not all: `contexts 4`, `random 1000, seed 7`. Such a run proves
+    /// nothing, and never says `holds`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partly: Option<String>,
+    /// Every finding, the worst first, where all were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Found>,
+    /// Why there may be more findings than those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more: Option<String>,
+}
+
+/// One of all findings of a case.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Found {
+    /// `violates`, `deadlock` or `livelock`.
+    pub verdict: String,
+    /// What it says in words.
+    pub message: String,
+    /// Length of the shortest execution known that comes to it.
+    pub steps: Option<usize>,
+}
+
+impl Found {
+    fn of(finding: &Finding) -> Self {
+        let (verdict, message) = names::verdict(&finding.verdict);
+        let steps = finding.trace.as_ref().map(|trace| trace.steps.len());
+        Self { verdict: verdict.to_owned(), message: message.unwrap_or_default().to_owned(), steps }
+    }
 }
 
 impl Record {
@@ -69,7 +98,15 @@ impl Record {
             bytes_per_state: (report.states > 0).then(|| rounded(report.peak_bytes, report.states)),
             steps: report.trace.as_ref().map(|trace| trace.steps.len()),
             message: message.map(str::to_owned),
+            partly: None,
+            findings: report.findings.iter().map(Found::of).collect(),
+            more: report.cut.clone(),
         }
+    }
+
+    /// Whether nothing was found, in a run that was not to visit every execution.
+    pub fn unproved(&self) -> bool {
+        self.verdict == "unproved"
     }
 
     /// Returns what this says otherwise than a result of `case` can: the field, what it says, and what it must say. A file may
@@ -81,7 +118,7 @@ impl Record {
         removed: Option<&str>,
     ) -> Option<(&'static str, String, String)> {
         let Some(verdict) = names::parse_verdict(&self.verdict) else {
-            let known = "holds, violates, deadlock, livelock or stopped";
+            let known = "holds, violates, deadlock, livelock, unproved or stopped";
             return Some(("verdict", self.verdict.clone(), known.to_owned()));
         };
         let bytes_per_state = (self.states > 0).then(|| rounded(self.peak_bytes, self.states));
@@ -94,7 +131,11 @@ impl Record {
             ("removed", format!("{:?}", self.removed.as_deref()), format!("{removed:?}")),
             ("expected", self.expected.clone(), names::expected(case.expected).to_owned()),
             ("as_expected", self.as_expected.to_string(), names::meets(&verdict, case.expected).to_string()),
-            ("complete", self.complete.to_string(), (!matches!(verdict, Verdict::Stopped(_))).to_string()),
+            (
+                "complete",
+                self.complete.to_string(),
+                Report { verdict, ..Report::stopped(String::new()) }.complete().to_string(),
+            ),
             ("bytes_per_state", format!("{:?}", self.bytes_per_state), format!("{bytes_per_state:?}")),
             ("steps", format!("{:?}", self.steps), format!("{steps:?}")),
             ("seconds", self.seconds.to_string(), self.seconds.abs().to_string()),

@@ -20,6 +20,9 @@ pub struct Shard {
 }
 
 impl Shard {
+    /// The whole check.
+    pub const WHOLE: Self = Self { index: 1, of: 1 };
+
     /// Reads `I/N`.
     ///
     /// # Errors
@@ -127,6 +130,18 @@ pub struct Flags {
     pub memory_budget: Option<u64>,
     /// `--no-reduction`.
     pub no_reduction: bool,
+    /// `--contexts`.
+    #[serde(default)]
+    pub contexts: Option<u16>,
+    /// `--random`.
+    #[serde(default)]
+    pub random: Option<u64>,
+    /// `--seed`.
+    #[serde(default)]
+    pub seed: Option<u64>,
+    /// `--all-findings`.
+    #[serde(default)]
+    pub all_findings: bool,
 }
 
 impl Flags {
@@ -143,6 +158,10 @@ impl Flags {
             deadline: limits.deadline.map(|deadline| deadline.as_secs_f64()),
             memory_budget: limits.memory_budget,
             no_reduction: limits.no_reduction,
+            contexts: limits.contexts,
+            random: limits.random.map(|random| random.runs),
+            seed: limits.random.map(|random| random.seed),
+            all_findings: args.all_findings,
         }
     }
 

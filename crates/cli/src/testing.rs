@@ -48,17 +48,10 @@ pub fn fixed_case(name: &str) -> Case {
 pub fn report(verdict: Verdict) -> Report {
     Report {
         verdict,
-        states: 0,
-        transitions: 0,
-        executions: 0,
-        nodes: 0,
         rounds: 1,
         elapsed: Duration::from_millis(1500),
         final_round: Duration::from_millis(1000),
-        peak_bytes: 0,
-        depth: 0,
-        trace: None,
-        reached: None,
+        ..Report::stopped(String::new())
     }
 }
 

@@ -82,6 +82,84 @@ fn numbers_out_of_range_are_refused_with_the_range() {
     refused(&["check", "--deadline", "-1"], &["above 0"]);
     refused(&["check", "--deadline", "soon"], &["'soon'", "seconds"]);
     refused(&["check", "--memory-budget", "much"], &["'much'", "512MiB"]);
+    refused(&["check", "--contexts", "0"], &["'0'", "1 to 4095"]);
+    refused(&["check", "--contexts", "few"], &["'few'", "1 to 4095"]);
+    refused(&["check", "--random", "0"], &["'0'", "--random"]);
+    refused(&["check", "--seed", "1"], &["--random"]);
+    refused(&["check", "--random", "5", "--contexts", "2"], &["--random", "--contexts"]);
+    refused(&["explain", "seed", "--all-findings", "--text"], &["--all-findings", "--text"]);
+    refused(&["check", "--list", "--resume", "file"], &["--resume", "--list"]);
+}
+
+#[test]
+fn a_part_of_all_executions_proves_nothing_and_is_labelled_wherever_it_is_told() {
+    for part in [["--contexts", "2"].as_slice(), &["--random", "20", "--seed", "9"]] {
+        let no_proof = contains("unproved").and(contains("Not a proof")).and(contains("holds").not());
+        shootdown(&[&["check", "lazy-return"], part].concat()).code(3).stdout(no_proof);
+    }
+    let said =
+        contains("Not a proof").and(contains("20 random executions (seed 9)")).and(contains("Holds").not());
+    shootdown(&["explain", "lazy-return", "--random", "20", "--seed", "9"]).code(3).stdout(said);
+    let record = contains("\"verdict\":\"unproved\"")
+        .and(contains("\"complete\":false"))
+        .and(contains("\"as_expected\":false"))
+        .and(contains("\"partly\":\"random 20, seed 9\""));
+    shootdown(&["check", "lazy-return", "--random", "20", "--seed", "9", "--json"]).code(3).stdout(record);
+    // What such a run finds is found.
+    let bug = "linux-bafb056c-sparc64-trim/broken";
+    shootdown(&["check", bug, "--random", "5000", "--json"]).stdout(contains(format!("\"name\":\"{bug}\"")));
+}
+
+#[test]
+fn all_findings_are_listed_and_drawn_once_each() {
+    let arguments = ["check", "seed", "--drop-rule", "SD-9", "--all-findings", "--json"];
+    let output = shootdown(&arguments).code(1).get_output().stdout.clone();
+    let record: serde_json::Value = serde_json::from_slice(&output).expect("one record");
+    let findings = record["findings"].as_array().expect("findings");
+    let messages: std::collections::BTreeSet<&str> =
+        findings.iter().map(|finding| finding["message"].as_str().expect("words")).collect();
+    assert!(findings.len() > 1 && messages.len() == findings.len(), "{record}");
+    assert!(
+        findings.iter().all(|finding| finding["steps"].as_u64().is_some_and(|steps| steps > 0)),
+        "{record}"
+    );
+    assert_eq!((&record["message"], &record["verdict"]), (&findings[0]["message"], &findings[0]["verdict"]));
+    let table = shootdown(&arguments[..5]).code(1).get_output().stdout.clone();
+    let table = String::from_utf8(table).expect("text");
+    let list: Vec<&str> =
+        table.lines().filter(|line| line.starts_with("    1. ") || line.starts_with("    2. ")).collect();
+    assert_eq!(list.len(), 2, "{table}");
+    let count = findings.len();
+    shootdown(&["explain", "seed", "--drop-rule", "SD-9", "--all-findings"]).code(0).stdout(
+        contains(format!("the first of {count} findings"))
+            .and(contains(format!("Finding {count} of {count}"))),
+    );
+}
+
+#[test]
+fn a_check_that_was_stopped_goes_on_where_it_was_and_another_one_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("kept");
+    let path = file.to_str().expect("UTF-8");
+    let json = |arguments: &[&str]| {
+        let output = shootdown(arguments).code(0).get_output().stdout.clone();
+        String::from_utf8(output).expect("text")
+    };
+    let first = json(&["check", "lazy-return", "seed", "--resume", path, "--json"]);
+    // Killed in the middle of a line.
+    let kept = std::fs::read_to_string(&file).expect("text");
+    let lines: Vec<&str> = kept.lines().collect();
+    assert_eq!(lines.len(), 3, "{kept}");
+    std::fs::write(&file, format!("{}\n{}\n{}", lines[0], lines[1], &lines[2][..20])).expect("written");
+    let second = json(&["check", "lazy-return", "seed", "--resume", path, "--json"]);
+    let (one, two): (Vec<&str>, Vec<&str>) = (first.lines().collect(), second.lines().collect());
+    // How long a case took is not the same twice, unless it did not run twice.
+    assert_eq!((one[0], one.len()), (two[0], two.len()));
+    assert_eq!(std::fs::read_to_string(&file).expect("text").lines().count(), 3);
+    refused(&["check", "seed", "--resume", path], &[path, "begun with NAME", "give another file"]);
+    std::fs::write(&file, "mine").expect("written");
+    refused(&["check", "seed", "--resume", path], &["holds no results of a check"]);
+    assert_eq!(std::fs::read_to_string(&file).expect("text"), "mine");
 }
 
 #[test]

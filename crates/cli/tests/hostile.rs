@@ -13,8 +13,8 @@ use tempfile::TempDir;
 
 /// An input that is not answered by then hangs; the slowest takes a second or two.
 const HANGS: Duration = Duration::from_secs(240);
-/// What a command may end with: as expected, not, refused, output closed. 101 is a panic, and a signal has no code.
-const CODES: [i32; 4] = [0, 1, 2, 141];
+/// What a command may end with: as expected, not, refused, nothing proved, output closed. 101 is a panic, and a signal has no code.
+const CODES: [i32; 5] = [0, 1, 2, 3, 141];
 const CASE: &str = "lazy-return";
 
 /// A folder of files that every input leaves as they are, and a folder that outputs may go to.
@@ -145,11 +145,14 @@ const NUMBERS: [&str; 12] = [
 
 fn numbers(ground: &mut Ground) {
     let list = ground.text("list");
-    let options: [&[&str]; 19] = [
+    let options: [&[&str]; 22] = [
         &["check", CASE, "--cpus"],
         &["check", CASE, "--deadline"],
         &["check", CASE, "--memory-budget"],
         &["check", CASE, "--workers"],
+        &["check", CASE, "--contexts"],
+        &["check", CASE, "--random"],
+        &["check", CASE, "--random", "2", "--seed"],
         &["check", CASE, "--shard"],
         &["check", CASE, "--drop-rule"],
         &["check", CASE, "--memory"],
@@ -241,6 +244,10 @@ fn files(ground: &mut Ground) {
         for file in &files {
             ground.run(&[command, &[file.as_str()]].concat());
         }
+    }
+    // What is not there, or empty, is begun.
+    for file in files.iter().filter(|file| !["gone", "empty"].iter().any(|name| file.ends_with(name))) {
+        ground.run(&["check", CASE, "--resume", file]);
     }
     for command in [["merge", "-"], ["replay", "-"]] {
         for bytes in

@@ -112,7 +112,7 @@ fn explored<P: PlatformUnderTest>(
     outcome.memories.push(name(memory).to_owned());
     let what = match &report.verdict {
         Found::Holds => return true,
-        Found::Stopped(why) => {
+        Found::Stopped(why) | Found::Unproved(why) => {
             outcome.verdict = Verdict::Undecided;
             outcome.what = Some(why.clone());
             return false;

@@ -5,16 +5,19 @@ use crate::machine::moves::Move;
 use crate::machine::scenario::Scenario;
 use crate::machine::step::{Trouble, lock};
 use crate::machine::world::World;
-use crate::options::Options;
+use crate::options::{Options, Sampling};
 use crate::report::trace;
-use crate::report::{Report, Trace, Verdict};
+use crate::report::{Finding, Report, Trace, Verdict};
 use crate::search::hub::{End, Found, Kind, Plan};
 use crate::search::learn;
 use crate::search::livelock;
+use crate::search::random;
 use crate::search::round::{Outcome, round};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+/// Turns at most that can be counted.
+const MOST_CONTEXTS: u16 = 4095;
 /// States of the first round, which mostly learns.
 const FIRST: u64 = 20_000;
 /// States of the search for a shorter trace, and how long it may take.
@@ -24,9 +27,12 @@ const SHORTER_TIME: Duration = Duration::from_secs(2);
 /// Visits every execution of `scenario`.
 pub fn explore<S: Scenario>(scenario: &S, options: &Options<'_>) -> Report {
     let started = Instant::now();
-    let mut report = Report::empty();
+    let mut report = Report::stopped(String::new());
     match check(scenario, options).and_then(|()| World::new(scenario, options)) {
-        Ok(world) => run(&Mutex::new(world), options, started, &mut report),
+        Ok(world) => match options.random {
+            None => run(&Mutex::new(world), options, started, &mut report),
+            Some(sampling) => sample(&Mutex::new(world), options, sampling, started, &mut report),
+        },
         Err(reason) => report.verdict = Verdict::Stopped(reason),
     }
     report.elapsed = started.elapsed();
@@ -61,6 +67,12 @@ fn check<S: Scenario>(scenario: &S, options: &Options<'_>) -> Result<(), String>
     if options.workers == 0 {
         return Err("no worker".to_owned());
     }
+    if options.contexts.is_some_and(|contexts| contexts == 0 || contexts > MOST_CONTEXTS) {
+        return Err(format!("contexts: the explorer takes 1 to {MOST_CONTEXTS}"));
+    }
+    if options.contexts.is_some() && options.random.is_some() {
+        return Err("either executions of few contexts are visited, or random ones".to_owned());
+    }
     Ok(())
 }
 
@@ -70,23 +82,15 @@ fn run<S: Scenario>(
     started: Instant,
     report: &mut Report,
 ) {
-    let mut plan = Plan {
-        workers: options.workers,
-        cap: u64::MAX,
-        round: 0,
-        partial_order: options.reductions.partial_order,
-        symmetry: options.reductions.symmetry,
-        livelock: false,
-        started,
-        deadline: options.deadline.and_then(|limit| started.checked_add(limit)),
-    };
+    let mut plan = plan(options, started);
     report.executions += learn::walk(world, options, (Vec::new(), 0), learn::STEPS);
     let mut large = options.lenient_above == 0;
     loop {
         plan.round += 1;
         learn::close_footprints(&mut lock(world));
         lock(world).lenient = large;
-        plan.livelock = lock(world).loops;
+        // Where turns are counted, a state may lead on in ways that are not visited.
+        plan.livelock = lock(world).loops && options.contexts.is_none();
         let begun = Instant::now();
         // The first round mostly learns, unless there is nothing to learn.
         let mut outcome = if plan.round == 1 && (plan.partial_order || plan.workers > 1) {
@@ -96,14 +100,18 @@ fn run<S: Scenario>(
         };
         report.take(&outcome, plan.round, begun.elapsed());
         let known = lock(world);
-        let stale = plan.partial_order && known.news > 0 || known.loops && !plan.livelock;
+        let loops = known.loops && options.contexts.is_none();
+        let stale = plan.partial_order && known.news > 0 || loops && !plan.livelock;
         report.nodes = known.nodes.len() as u64;
         drop(known);
         let again = match &outcome.end {
             End::Again => true,
             End::Complete => stale,
             // A finding is real whatever the footprints; but a run that collects wants all there is.
-            End::Found(found) => stale && options.collect && !matches!(found.kind, Kind::Stop(_)),
+            End::Found(found) => {
+                let wants_all = options.collect || options.all_findings && outcome.cut.is_none();
+                stale && wants_all && !matches!(found.kind, Kind::Stop(_))
+            }
             End::Start(..) | End::Stopped(_) => false,
         };
         if !again {
@@ -112,6 +120,7 @@ fn run<S: Scenario>(
         }
         let finds = (core::mem::take(&mut outcome.finds), outcome.layout.edition);
         large |= outcome.states > options.lenient_above;
+        plan.expected = plan.expected.max(outcome.states);
         lock(world).lenient = false;
         // Walks after a round are worth a fraction of what the round has cost.
         let worth = outcome.transitions / 4;
@@ -119,6 +128,21 @@ fn run<S: Scenario>(
         if plan.partial_order {
             report.executions += learn::walk(world, options, finds, worth);
         }
+    }
+}
+
+fn plan(options: &Options<'_>, started: Instant) -> Plan {
+    Plan {
+        workers: options.workers,
+        cap: u64::MAX,
+        round: 0,
+        expected: 0,
+        partial_order: options.reductions.partial_order,
+        // Whose turn it is tells CPUs apart.
+        symmetry: options.reductions.symmetry && options.contexts.is_none(),
+        livelock: false,
+        started,
+        deadline: options.deadline.and_then(|limit| started.checked_add(limit)),
     }
 }
 
@@ -141,7 +165,14 @@ fn conclude<S: Scenario>(
         }
     }
     match end {
-        End::Complete | End::Again => report.verdict = Verdict::Holds,
+        End::Complete | End::Again => {
+            report.verdict = match options.contexts {
+                None => Verdict::Holds,
+                Some(most) => {
+                    Verdict::Unproved(format!("nothing found in executions of at most {most} contexts"))
+                }
+            };
+        }
         End::Stopped(reason) => report.verdict = Verdict::Stopped(reason),
         End::Start(trouble, moves) => {
             report.verdict = match trouble {
@@ -150,88 +181,146 @@ fn conclude<S: Scenario>(
                 Trouble::Restart => Verdict::Stopped("the start needs a word that is not known".to_owned()),
             };
             report.trace = trace::perform(world, options, &moves).ok();
+            let finding = Finding { verdict: report.verdict.clone(), trace: report.trace.clone() };
+            report.findings.extend((options.all_findings && report.complete()).then_some(finding));
         }
         End::Found(found) => {
-            let moves = trace::moves_to(world, options, &outcome, &found, plan.partial_order);
+            report.cut = outcome.cut.take().filter(|_| options.all_findings);
+            let all = if options.all_findings { core::mem::take(&mut outcome.findings) } else { vec![found] };
+            let path = |found: Found| {
+                let moves = trace::moves_to(world, options, &outcome, &found, plan.partial_order);
+                (found.kind, moves)
+            };
+            let findings = all.into_iter().map(path).collect();
             drop(outcome);
-            finding(world, options, plan, (found, moves), report);
+            tell(world, options, plan, findings, report);
         }
     }
 }
 
-/// Reports a finding with the shortest trace that can be had.
-fn finding<S: Scenario>(
+/// A finding, and the moves that come to it.
+type Told = (Kind, Option<Vec<Move>>);
+
+/// Reports findings, the most important first, with the shortest traces that can be had.
+fn tell<S: Scenario>(
     world: &Mutex<World<'_, S>>,
     options: &Options<'_>,
     plan: Plan,
-    (mut found, mut moves): (Found, Option<Vec<Move>>),
+    mut findings: Vec<Told>,
     report: &mut Report,
 ) {
-    if options.shortest && plan.partial_order && matches!(found.kind, Kind::Violation(_) | Kind::Deadlock(_))
-    {
-        if let Some((shorter, path)) = shorter(world, options, plan, &found.kind) {
-            if moves.as_ref().is_none_or(|moves| path.len() <= moves.len()) {
-                (found, moves) = (shorter, Some(path));
-            }
-        }
+    let stop = findings.iter().position(|(kind, _)| matches!(kind, Kind::Stop(_)));
+    if let (Some(stop @ 1..), true) = (stop, options.all_findings) {
+        report.cut = findings.drain(stop..).next().map(|(kind, _)| verdict(kind).1);
     }
-    report.verdict = match found.kind {
-        Kind::Violation(text) => Verdict::Violates(text),
-        Kind::Deadlock(text) => Verdict::Deadlock(text),
-        Kind::Livelock(text) => Verdict::Livelock(text),
-        Kind::Stop(text) => Verdict::Stopped(text),
-    };
-    report.trace = moves.and_then(|moves| trace::perform(world, options, &moves).ok());
-    let text = match &report.verdict {
-        Verdict::Violates(text) | Verdict::Deadlock(text) | Verdict::Livelock(text) => text,
-        Verdict::Holds | Verdict::Stopped(_) => return,
-    };
-    if let Some(trace) = &mut report.trace {
-        trace.outcome.clone_from(text);
+    if options.shortest && plan.partial_order {
+        shorten(world, options, plan, &mut findings);
+    }
+    report.findings = findings
+        .into_iter()
+        .map(|(kind, moves)| {
+            let mut trace = moves.and_then(|moves| trace::perform(world, options, &moves).ok());
+            let (verdict, text) = verdict(kind);
+            if let (Some(trace), false) = (&mut trace, matches!(verdict, Verdict::Stopped(_))) {
+                trace.outcome = text;
+            }
+            Finding { verdict, trace }
+        })
+        .collect();
+    if let Some(first) = report.findings.first() {
+        (report.verdict, report.trace) = (first.verdict.clone(), first.trace.clone());
+    }
+    if !options.all_findings || !report.complete() {
+        report.findings.clear();
     }
 }
 
-/// Looks for a finding of the same kind without reduction, so that its path has the fewest moves.
-fn shorter<S: Scenario>(
+/// The verdict of a finding, and its text.
+fn verdict(kind: Kind) -> (Verdict, String) {
+    match kind {
+        Kind::Violation(text) => (Verdict::Violates(text.clone()), text),
+        Kind::Deadlock(text) => (Verdict::Deadlock(text.clone()), text),
+        Kind::Livelock(text) => (Verdict::Livelock(text.clone()), text),
+        Kind::Stop(text) => (Verdict::Stopped(text.clone()), text),
+    }
+}
+
+/// Looks for the same findings without reduction, so that their paths have the fewest moves; where one is wanted, one of the
+/// same kind will do.
+fn shorten<S: Scenario>(
     world: &Mutex<World<'_, S>>,
     options: &Options<'_>,
     plan: Plan,
-    kind: &Kind,
-) -> Option<(Found, Vec<Move>)> {
-    let quiet = Options { collect: false, progress: None, max_states: SHORTER, ..options.clone() };
+    findings: &mut [Told],
+) {
+    let may_be_shorter = |(kind, _): &Told| matches!(kind, Kind::Violation(_) | Kind::Deadlock(_));
+    if !findings.iter().any(may_be_shorter) {
+        return;
+    }
+    for (kind, path) in unreduced(world, options, plan) {
+        let same = |(known, _): &&mut Told| match options.all_findings {
+            true => *known == kind,
+            false => core::mem::discriminant(known) == core::mem::discriminant(&kind),
+        };
+        let Some(known) = findings.iter_mut().find(same) else { continue };
+        if known.1.as_ref().is_none_or(|moves| path.len() <= moves.len()) {
+            *known = (kind, Some(path));
+        }
+    }
+}
+
+/// Findings of a search without reduction, which goes on for a while, and their paths.
+fn unreduced<S: Scenario>(
+    world: &Mutex<World<'_, S>>,
+    options: &Options<'_>,
+    plan: Plan,
+) -> Vec<(Kind, Vec<Move>)> {
+    let quiet =
+        Options { collect: false, progress: None, max_states: SHORTER, random: None, ..options.clone() };
     let limit = Instant::now().checked_add(SHORTER_TIME);
     let plan = Plan { workers: 1, partial_order: false, livelock: false, deadline: limit, ..plan };
     loop {
-        let mut outcome = round(world, &quiet, plan);
-        match core::mem::replace(&mut outcome.end, End::Complete) {
-            End::Again => continue,
-            End::Found(found) if core::mem::discriminant(&found.kind) == core::mem::discriminant(kind) => {
-                let moves = trace::moves_to(world, &quiet, &outcome, &found, false)?;
-                return Some((found, moves));
-            }
-            _ => return None,
+        let outcome = round(world, &quiet, plan);
+        if outcome.end != End::Again {
+            let path = |found: &Found| {
+                let moves = trace::moves_to(world, &quiet, &outcome, found, false)?;
+                Some((found.kind.clone(), moves))
+            };
+            return outcome.findings.iter().filter_map(path).collect();
         }
     }
 }
 
-impl Report {
-    fn empty() -> Self {
-        Self {
-            verdict: Verdict::Holds,
-            states: 0,
-            transitions: 0,
-            executions: 0,
-            nodes: 0,
-            rounds: 0,
-            elapsed: Duration::ZERO,
-            final_round: Duration::ZERO,
-            peak_bytes: 0,
-            depth: 0,
-            trace: None,
-            reached: None,
-        }
+/// Makes random executions.
+fn sample<S: Scenario>(
+    world: &Mutex<World<'_, S>>,
+    options: &Options<'_>,
+    sampling: Sampling,
+    started: Instant,
+    report: &mut Report,
+) {
+    let plan = Plan { partial_order: true, ..plan(options, started) };
+    let sampled = random::sample(world, options, sampling, plan.deadline);
+    (report.transitions, report.executions) = (sampled.moves, sampled.started);
+    (report.depth, report.nodes) = (sampled.longest, lock(world).nodes.len() as u64);
+    if !sampled.findings.is_empty() {
+        report.cut = sampled.stopped;
+        let findings = sampled.findings.into_iter().map(|(kind, moves)| (kind, Some(moves))).collect();
+        return tell(world, options, plan, findings, report);
     }
+    let Sampling { runs, seed } = sampling;
+    report.verdict = match sampled.stopped {
+        Some(reason) => {
+            Verdict::Stopped(format!("{reason}, after {} of {runs} random executions", sampled.runs))
+        }
+        None => Verdict::Unproved(format!(
+            "nothing found in {runs} random executions (seed {seed}), of which {} were cut off",
+            sampled.endless
+        )),
+    };
+}
 
+impl Report {
     fn take<D: crate::Device>(&mut self, outcome: &Outcome<D>, round: u32, time: Duration) {
         self.states = outcome.states;
         self.transitions = outcome.transitions;

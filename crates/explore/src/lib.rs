@@ -79,7 +79,12 @@
 //! [`Verdict::Holds`]: no execution of this scenario on this machine breaks a rule; [`Report::complete`] says so, too.
 //! Steps that commute with all that others can still do are not interleaved ([`Reductions::partial_order`], argued and
 //! listed in `machine/reduce.rs`); this keeps every local state of every frame, every final state, deadlock and
-//! livelock. Runs with and without reductions are compared by that on random programs in the tests.
+//! livelock. Runs with and without reductions are compared by that on random programs in the tests; and with the outcomes
+//! that herd7 computed of 1,199 programs, and those that an enumerator finds of random ones with interrupts.
+//!
+//! [`Options::contexts`] and [`Options::random`] visit a part of all executions, for what is too large. What they find is
+//! found, and can be replayed; a run that finds nothing says [`Verdict::Unproved`]. [`Options::all_findings`] goes on after
+//! the first finding.
 //!
 //! Not promised: loads that pass each other or are delayed past stores (ARM, RISC-V and POWER do that), stores that
 //! reach some CPUs before others, values out of thin air; more CPUs, words or calls than the scenario has.
@@ -106,7 +111,7 @@ pub use machine::dissection::{Dissection, Fact, Item, Standing};
 pub use machine::moves::{Action, Move};
 pub use machine::registry::Registry;
 pub use machine::scenario::Scenario;
-pub use options::{Memory, Options, Progress, Reductions};
+pub use options::{Memory, Options, Progress, Reductions, Sampling};
 pub use report::snapshot::{Buffered, CpuSnapshot, FrameSnapshot, Snapshot, WordSnapshot};
-pub use report::{Report, Step, Trace, Verdict};
-pub use search::reached::Reached;
+pub use report::{Finding, Report, Step, Trace, Verdict};
+pub use search::reached::{Ending, Reached};

@@ -50,6 +50,14 @@ pub struct Options<'a> {
     pub lenient_above: u64,
     /// Collect the reached local and final states (for comparing runs). Such a run does not end at the first finding.
     pub collect: bool,
+    /// Go on after a finding, and list each one once, with a trace of its own ([`crate::Report::findings`]). An execution ends
+    /// with its first finding; livelocks are looked for where nothing else is found.
+    pub all_findings: bool,
+    /// Visit only executions in which CPUs take turns at most so often: a context is what one CPU does, its store buffer and
+    /// its handlers included, until another one moves. Nothing is proved by it.
+    pub contexts: Option<u16>,
+    /// Make so many executions at random instead of visiting all. Nothing is proved by it.
+    pub random: Option<Sampling>,
     /// Look for the shortest trace by a second, unreduced search after a violation.
     pub shortest: bool,
     /// Take the machine apart before and after each step of the trace. Exploring is not concerned.
@@ -70,10 +78,22 @@ impl Default for Options<'_> {
             progress: None,
             lenient_above: 400_000,
             collect: false,
+            all_findings: false,
+            contexts: None,
+            random: None,
             shortest: true,
             snapshots: false,
         }
     }
+}
+
+/// Executions that are made at random; the same numbers make the same executions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sampling {
+    /// How many.
+    pub runs: u64,
+    /// What the random numbers begin with.
+    pub seed: u64,
 }
 
 /// How far an exploration is.
@@ -87,4 +107,7 @@ pub struct Progress {
     pub depth: u32,
     /// Which round (footprints are learned in the first ones).
     pub round: u32,
+    /// Roughly how many states are still to be expanded in this round, where levels get smaller or an earlier round was as
+    /// large; of a random search, how many executions are still to be made.
+    pub left: Option<u64>,
 }

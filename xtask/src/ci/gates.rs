@@ -91,8 +91,8 @@ pub fn mutate(root: &Path) -> Result<Done> {
     Ok(Done::Passed(format!("{orderings} orderings, each noticed when weakened")))
 }
 
-pub fn mutants(root: &Path) -> Result<Done> {
-    let wanted = mutants::Wanted { quick: true, ..mutants::Wanted::default() };
+pub fn mutants(root: &Path, of: mutants::Subject) -> Result<Done> {
+    let wanted = mutants::Wanted { of, quick: true, ..mutants::Wanted::default() };
     mutants::run(root, &wanted).map(Done::Passed)
 }
 

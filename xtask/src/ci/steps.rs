@@ -9,6 +9,7 @@ use super::{
     bare_metal, book, boot, build, dependencies, gates, hosts, miri, moved, msrv, own_case, sparc64,
 };
 use crate::measure::{self, Differing, Functions, Look};
+use crate::mutants::Subject;
 use crate::tidy;
 
 /// One step; the order is that of a full run, cheapest first.
@@ -68,6 +69,8 @@ pub enum Step {
     Mutate,
     /// Small mistakes in the engine, each by the catcher that is recorded for it
     Mutants,
+    /// Small mistakes in the explorer, each by the test that is recorded for it
+    MutateExplorer,
     /// Instructions of the engine's operations
     Counts,
     /// The kernel in QEMU, on all architectures
@@ -236,7 +239,8 @@ impl Step {
             Self::Book => book::book(root),
             Self::Rules => gates::rules(root),
             Self::Mutate => gates::mutate(root),
-            Self::Mutants => gates::mutants(root),
+            Self::Mutants => gates::mutants(root, Subject::Engine),
+            Self::MutateExplorer => gates::mutants(root, Subject::Explorer),
             Self::Counts => gates::counts(root),
             Self::Boot => boot::boot(root),
             Self::Sparc64 => sparc64::sparc64(root),

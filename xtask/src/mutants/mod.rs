@@ -1,6 +1,7 @@
-//! Puts small mistakes into the engine, one at a time, and asks who notices: the explorer, loom, the engine's own tests.
+//! Puts small mistakes into the engine, one at a time, and asks who notices: the explorer, loom, the engine's own tests. And
+//! puts them into the explorer, and asks its tests.
 //!
-//! The set is data (`xtask/mutants`), woven into a copy of the workspace: one build has them all, and a number chooses one.
+//! The sets are data (`xtask/mutants`), woven into a copy of the workspace: one build has them all, and a number chooses one.
 
 mod rungs;
 mod set;
@@ -18,7 +19,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::bad_input::BadInput;
 use rungs::{Found, Outcome};
 use set::Mutant;
-pub use set::Rung;
+pub use set::{Rung, Subject};
 use tree::Built;
 
 /// Mutants that are tried at once.
@@ -29,7 +30,9 @@ const MOST_ARGUED: usize = 15;
 /// What to run.
 #[derive(Default)]
 pub struct Wanted<'a> {
-    /// Names of mutants, or files of the engine; none: all.
+    /// What the mistakes are put into.
+    pub of: Subject,
+    /// Names of mutants, or source files; none: all.
     pub names: &'a [String],
     /// Only the catcher that is recorded for each.
     pub quick: bool,
@@ -59,20 +62,20 @@ enum Fate {
 /// # Errors
 /// A mutant does not exist, weave or compile, or is neither caught nor argued.
 pub fn run(root: &Path, wanted: &Wanted<'_>) -> Result<String> {
-    let all = set::read(root)?;
+    let all = set::read(root, wanted.of)?;
     let picked = pick(&all, wanted.names)?;
     if wanted.list {
         picked.iter().for_each(|&at| println!("{}", all[at].name));
         return Ok(format!("{} mutants", picked.len()));
     }
     let rungs = rungs(&all, &picked, wanted);
-    let built = tree::build(root, &all, &rungs)?;
+    let built = tree::build(root, wanted.of, &all, &rungs)?;
     let plan = control(&built, &all, &picked, &rungs, wanted)?;
     let fates = try_all(&built, &all, &picked, &plan, wanted.quick)?;
     let rows: Vec<(&Mutant, Fate)> = picked.iter().map(|&at| &all[at]).zip(fates).collect();
     table::print(&rows);
     if wanted.record {
-        table::record(root, &rows)?;
+        table::record(root, wanted.of, &rows)?;
     }
     verdict(&rows)
 }
@@ -84,7 +87,7 @@ fn rungs(all: &[Mutant], picked: &[usize], wanted: &Wanted<'_>) -> Vec<Rung> {
     };
     let needed =
         |rung: &Rung| wanted.rung.is_none_or(|only| only == *rung) && (!wanted.quick || catches(rung));
-    Rung::ALL.into_iter().filter(needed).collect()
+    wanted.of.rungs().iter().copied().filter(needed).collect()
 }
 
 /// Places of the mutants that are named, or that are of a file that is.
@@ -93,8 +96,10 @@ fn pick(all: &[Mutant], names: &[String]) -> Result<Vec<usize>> {
         let known = all.iter().any(|mutant| mutant.name == *name || mutant.file == *name);
         if !known {
             return Err(BadInput {
-                what: format!("there is no mutant {name:?}, and no file of the engine of that name has any"),
-                remedy: "`cargo xtask mutants --list` names all mutants".to_owned(),
+                what: format!("there is no mutant {name:?}, and no source file of that name has any"),
+                remedy:
+                    "`cargo xtask mutants --list` names all mutants; `--of explorer` those of the explorer"
+                        .to_owned(),
             }
             .into());
         }
@@ -283,7 +288,7 @@ fn verdict(rows: &[(&Mutant, Fate)]) -> Result<String> {
 mod tests {
     use super::rungs::Found;
     use super::set::{Catcher, Rung};
-    use super::{BadInput, Fate, pick, set, verdict};
+    use super::{BadInput, Fate, Subject, pick, set, verdict};
 
     fn all() -> Vec<set::Mutant> {
         let entry = |name: &str, last: &str| {
@@ -292,7 +297,7 @@ mod tests {
             )
         };
         let text = entry("a", "caught = \"loom: l\"") + &entry("b", "equivalent = \"why\"");
-        set::parse(&format!("file = \"mask.rs\"\n{text}")).expect("a sheet")
+        set::parse(&format!("file = \"mask.rs\"\n{text}"), Subject::Engine).expect("a sheet")
     }
 
     fn found() -> Fate {

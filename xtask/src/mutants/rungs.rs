@@ -104,10 +104,8 @@ fn batch<'a>(built: &'a Built, rung: Rung, cases: &[String], first: &str) -> Res
         Rung::Loom => whole(&built.loom),
         Rung::Tests => {
             let target = first.split("::").next().unwrap_or_default();
-            let path = built
-                .tests
-                .get(target)
-                .with_context(|| format!("the engine has no test target {target:?}"))?;
+            let path =
+                built.tests.get(target).with_context(|| format!("there is no test target {target:?}"))?;
             let target = format!("{target}::");
             let count = cases.iter().take_while(|case| case.starts_with(&target)).count();
             Ok((count, Program { path, folder, target }))

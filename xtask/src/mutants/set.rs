@@ -1,4 +1,5 @@
-//! The set of mutants, as data: `xtask/mutants/*.toml`, one file for each source file of the engine.
+//! The sets of mutants, as data: `xtask/mutants/*.toml`, one file for each source file of the engine, and
+//! `xtask/mutants/explorer/*.toml`, one for each of the explorer that has any.
 
 use anyhow::{Context, Result, bail, ensure};
 use regex::Regex;
@@ -7,12 +8,54 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Folder of the set.
-pub const FOLDER: &str = "xtask/mutants";
-/// Folder of the engine's source files.
-pub const ENGINE: &str = "crates/shootdown/src";
+/// What mutants are put into.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Subject {
+    /// The engine.
+    #[default]
+    Engine,
+    /// The explorer: its reductions, and what it makes of orderings and interrupts.
+    Explorer,
+}
 
-/// One small mistake that is put into the engine.
+impl Subject {
+    /// Folder of its set.
+    pub fn set(self) -> &'static str {
+        match self {
+            Self::Engine => "xtask/mutants",
+            Self::Explorer => "xtask/mutants/explorer",
+        }
+    }
+
+    /// Name of its package, and the folder of that.
+    pub fn package(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Engine => ("shootdown", "crates/shootdown"),
+            Self::Explorer => ("shootdown-explore", "crates/explore"),
+        }
+    }
+
+    /// Who may catch its mutants.
+    pub fn rungs(self) -> &'static [Rung] {
+        match self {
+            Self::Engine => &Rung::ALL,
+            Self::Explorer => &[Rung::Tests],
+        }
+    }
+
+    /// What `breaks` begins with: a pattern, and in words.
+    fn breaks(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Engine => (r"^(SD-([1-9]|1[0-5])|API): \S", "a rule, `SD-n: `, or with `API: `"),
+            Self::Explorer => (
+                r"^(reduction|memory|interrupt|wait): \S",
+                "what is broken, `reduction: `, `memory: `, `interrupt: ` or `wait: `",
+            ),
+        }
+    }
+}
+
+/// One small mistake that is put into the source.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mutant {
@@ -33,7 +76,7 @@ pub struct Mutant {
     pub equivalent: Option<String>,
     /// What the checkers lack that would catch it.
     pub open: Option<String>,
-    /// The engine's source file, from the folder of sources; the file of the set says it once.
+    /// The source file, from the folder of sources; the file of the set says it once.
     #[serde(skip)]
     pub file: String,
 }
@@ -126,18 +169,18 @@ struct Sheet {
 ///
 /// # Errors
 /// A file cannot be read, or an entry is not as it must be; the error names it.
-pub fn read(root: &Path) -> Result<Vec<Mutant>> {
+pub fn read(root: &Path, subject: Subject) -> Result<Vec<Mutant>> {
     let mut all = Vec::new();
-    for path in sheets(root)? {
+    for path in sheets(root, subject)? {
         let text =
             std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        all.extend(parse(&text).with_context(|| format!("in {}", path.display()))?);
+        all.extend(parse(&text, subject).with_context(|| format!("in {}", path.display()))?);
     }
     let mut names = BTreeSet::new();
     for mutant in &all {
         ensure!(names.insert(&mutant.name), "two mutants are called {}", mutant.name);
     }
-    ensure!(!all.is_empty(), "{FOLDER} has no mutants");
+    ensure!(!all.is_empty(), "{} has no mutants", subject.set());
     Ok(all)
 }
 
@@ -145,9 +188,9 @@ pub fn read(root: &Path) -> Result<Vec<Mutant>> {
 ///
 /// # Errors
 /// The folder cannot be read.
-pub fn sheets(root: &Path) -> Result<Vec<PathBuf>> {
-    let folder = root.join(FOLDER);
-    let entries = folder.read_dir().with_context(|| format!("cannot read {FOLDER}"))?;
+pub fn sheets(root: &Path, subject: Subject) -> Result<Vec<PathBuf>> {
+    let folder = root.join(subject.set());
+    let entries = folder.read_dir().with_context(|| format!("cannot read {}", subject.set()))?;
     let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     paths.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
     paths.sort();
@@ -158,10 +201,11 @@ pub fn sheets(root: &Path) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// An entry is not as it must be; the error names it.
-pub fn parse(text: &str) -> Result<Vec<Mutant>> {
+pub fn parse(text: &str, subject: Subject) -> Result<Vec<Mutant>> {
     let sheet: Sheet = toml::from_str(text)?;
     let name = Regex::new("^[a-z0-9]+(-[a-z0-9]+)*$").expect("a constant pattern");
-    let breaks = Regex::new(r"^(SD-([1-9]|1[0-5])|API): \S").expect("a constant pattern");
+    let (pattern, begins) = subject.breaks();
+    let breaks = Regex::new(pattern).expect("a constant pattern");
     let mut mutants = sheet.mutant;
     for mutant in &mut mutants {
         ensure!(
@@ -170,7 +214,7 @@ pub fn parse(text: &str) -> Result<Vec<Mutant>> {
             mutant.name
         );
         if !breaks.is_match(&mutant.breaks) {
-            bail!("{}: `breaks` begins with a rule, `SD-n: `, or with `API: `", mutant.name);
+            bail!("{}: `breaks` begins with {begins}", mutant.name);
         }
         let said = [mutant.caught.is_some(), mutant.equivalent.is_some(), mutant.open.is_some()];
         if said.into_iter().filter(|said| *said).count() > 1 {
@@ -183,9 +227,13 @@ pub fn parse(text: &str) -> Result<Vec<Mutant>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Catcher, Rung, parse};
+    use super::{Catcher, Rung, Subject};
 
     const HEAD: &str = "file = \"flush.rs\"\n[[mutant]]\nname = \"a-b\"\nfind = \"x\"\nreplace = \"y\"\n";
+
+    fn parse(text: &str) -> anyhow::Result<Vec<super::Mutant>> {
+        super::parse(text, Subject::Engine)
+    }
 
     fn refusal(text: &str) -> String {
         format!("{:#}", parse(text).expect_err("must be refused"))
@@ -205,6 +253,8 @@ mod tests {
     #[test]
     fn entries_that_are_not_as_they_must_be_are_refused_by_name() {
         assert!(refusal(&format!("{HEAD}breaks = \"SD-16: x\"\n")).contains("a-b: `breaks` begins"));
+        let of_explorer = super::parse(&format!("{HEAD}breaks = \"SD-1: x\"\n"), Subject::Explorer);
+        assert!(format!("{:#}", of_explorer.expect_err("no rule")).contains("`reduction: `"));
         let both = format!("{HEAD}breaks = \"SD-1: x\"\ncaught = \"loom: a\"\nequivalent = \"b\"\n");
         assert!(refusal(&both).contains("a-b: keep one of"));
         let nobody = format!("{HEAD}breaks = \"SD-1: x\"\ncaught = \"miri: a\"\n");

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use std::path::Path;
 
 use super::Fate;
-use super::set::{self, Catcher, Mutant};
+use super::set::{self, Catcher, Mutant, Subject};
 
 /// Prints a line for each mutant, then what is recorded and no longer so.
 pub fn print(rows: &[(&Mutant, Fate)]) {
@@ -50,8 +50,8 @@ fn outdated(mutant: &Mutant, fate: &Fate) -> Option<String> {
 ///
 /// # Errors
 /// A file of the set cannot be read or written.
-pub fn record(root: &Path, rows: &[(&Mutant, Fate)]) -> Result<()> {
-    for path in set::sheets(root)? {
+pub fn record(root: &Path, subject: Subject, rows: &[(&Mutant, Fate)]) -> Result<()> {
+    for path in set::sheets(root, subject)? {
         let old =
             std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let mut text = old.clone();

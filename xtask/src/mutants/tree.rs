@@ -7,25 +7,57 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::set::{ENGINE, Mutant, Rung};
+use super::set::{Mutant, Rung, Subject};
 use super::weave::{Numbered, weave};
 use crate::process::{self, line};
 
-/// The copy.
-const TREE: &str = "target/mutants/tree";
-/// What is built in it.
-const BUILT: &str = "target/mutants/built";
-/// Test targets of the engine's package that run it.
-const TESTS: &str =
-    "--lib --test host --test properties --test hard --test tags --test soundness --test trim";
+impl Subject {
+    /// The copy.
+    fn tree(self, root: &Path) -> PathBuf {
+        self.folder(root).join("tree")
+    }
 
-/// Programs built from the woven engine.
+    /// What is built in it.
+    fn built(self, root: &Path) -> PathBuf {
+        self.folder(root).join("built")
+    }
+
+    fn folder(self, root: &Path) -> PathBuf {
+        root.join(match self {
+            Self::Engine => "target/mutants",
+            Self::Explorer => "target/mutants-explorer",
+        })
+    }
+
+    /// Test targets of its package that run it.
+    fn tests(self) -> &'static str {
+        match self {
+            Self::Engine => {
+                "--lib --test host --test properties --test hard --test tags --test soundness --test trim"
+            }
+            Self::Explorer => "--release --test interrupts --test litmus --test oracle --test tables",
+        }
+    }
+}
+
+/// What asks which mutant is chosen, in the copy of the explorer; the engine has it where orderings are weakened.
+const CHOICE: &str = r#"
+mod fault {
+    pub(crate) fn mutant(n: u64) -> bool {
+        static CHOSEN: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+        let chosen = || std::env::var("SHOOTDOWN_MUTANT").ok().and_then(|text| text.parse().ok());
+        *CHOSEN.get_or_init(|| chosen().unwrap_or(0)) == n
+    }
+}
+"#;
+
+/// Programs built from the woven source.
 pub struct Built {
     /// Runs the explorer's cases.
     pub explorer: PathBuf,
     /// loom's scenarios, as shipped.
     pub loom: PathBuf,
-    /// The engine's own tests, by the name of their target.
+    /// The package's own tests, by the name of their target.
     pub tests: BTreeMap<String, PathBuf>,
     /// The folder in which tests run.
     pub folder: PathBuf,
@@ -35,17 +67,18 @@ pub struct Built {
 ///
 /// # Errors
 /// A mutant does not weave or compile; the error names it.
-pub fn build(root: &Path, mutants: &[Mutant], rungs: &[Rung]) -> Result<Built> {
-    copy(root, &woven(root, mutants)?)?;
-    let folder = root.join(TREE).join("crates/shootdown");
+pub fn build(root: &Path, subject: Subject, mutants: &[Mutant], rungs: &[Rung]) -> Result<Built> {
+    copy(root, &subject.tree(root), &woven(root, subject, mutants)?)?;
+    let (package, folder) = subject.package();
+    let folder = subject.tree(root).join(folder);
     let mut built = Built { explorer: PathBuf::new(), loom: PathBuf::new(), tests: BTreeMap::new(), folder };
     for rung in rungs {
         let arguments = match rung {
             Rung::Explorer => "build --release --package shootdown-cases --example mutant".to_owned(),
             Rung::Loom => "test --no-run --release --package shootdown-under-loom --test sound".to_owned(),
-            Rung::Tests => format!("test --no-run --package shootdown {TESTS}"),
+            Rung::Tests => format!("test --no-run --package {package} {}", subject.tests()),
         };
-        let mut programs = compile(root, &arguments, mutants)?;
+        let mut programs = compile(root, subject, &arguments, mutants)?;
         match rung {
             Rung::Explorer => built.explorer = programs.remove("mutant").context("no program mutant")?,
             Rung::Loom => built.loom = programs.remove("sound").context("no program sound")?,
@@ -55,12 +88,13 @@ pub fn build(root: &Path, mutants: &[Mutant], rungs: &[Rung]) -> Result<Built> {
     Ok(built)
 }
 
-/// The engine's source files with mutants in them, by path.
-fn woven(root: &Path, mutants: &[Mutant]) -> Result<BTreeMap<String, String>> {
+/// The source files with mutants in them, by path.
+fn woven(root: &Path, subject: Subject, mutants: &[Mutant]) -> Result<BTreeMap<String, String>> {
+    let source = format!("{}/src", subject.package().1);
     let files: BTreeSet<&str> = mutants.iter().map(|mutant| mutant.file.as_str()).collect();
     let weave_file = |file: &str| {
-        let path = format!("{ENGINE}/{file}");
-        let source =
+        let path = format!("{source}/{file}");
+        let text =
             std::fs::read_to_string(root.join(&path)).with_context(|| format!("cannot read {path}"))?;
         let edits: Vec<_> = mutants
             .iter()
@@ -72,25 +106,32 @@ fn woven(root: &Path, mutants: &[Mutant]) -> Result<BTreeMap<String, String>> {
             .iter()
             .map(|(number, mutant, edit)| Numbered { name: &mutant.name, number: *number, edit })
             .collect();
-        let text = weave(&source, &numbered).with_context(|| path.clone())?;
+        let text = weave(&text, &numbered).with_context(|| path.clone())?;
         Ok((path, text))
     };
     let (woven, refused): (Vec<_>, Vec<_>) = files.into_iter().map(weave_file).partition(Result::is_ok);
     let refused: Vec<String> =
         refused.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
     ensure!(refused.is_empty(), "{}", refused.join("\n"));
-    woven.into_iter().collect()
+    let mut woven: BTreeMap<String, String> = woven.into_iter().collect::<Result<_>>()?;
+    if subject == Subject::Explorer {
+        let path = format!("{source}/lib.rs");
+        let text =
+            std::fs::read_to_string(root.join(&path)).with_context(|| format!("cannot read {path}"))?;
+        woven.insert(path, text + CHOICE);
+    }
+    Ok(woven)
 }
 
 /// Copies what git knows or would know, with `woven` in place of what is there. A file that is the same already is not
 /// touched, so that cargo builds only what has changed.
-fn copy(root: &Path, woven: &BTreeMap<String, String>) -> Result<()> {
+fn copy(root: &Path, tree: &Path, woven: &BTreeMap<String, String>) -> Result<()> {
     let mut git = Command::new("git");
     git.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
     let listed = process::read(&mut git)?;
     let mut wanted = BTreeSet::new();
     for path in listed.split('\0').filter(|path| !path.is_empty() && root.join(path).is_file()) {
-        let to = root.join(TREE).join(path);
+        let to = tree.join(path);
         let new = match woven.get(path) {
             Some(text) => text.clone().into_bytes(),
             None => std::fs::read(root.join(path)).with_context(|| format!("cannot read {path}"))?,
@@ -102,7 +143,7 @@ fn copy(root: &Path, woven: &BTreeMap<String, String>) -> Result<()> {
         }
         wanted.insert(to);
     }
-    remove_others(&root.join(TREE), &wanted)
+    remove_others(tree, &wanted)
 }
 
 /// Removes files that the workspace no longer has.
@@ -119,8 +160,14 @@ fn remove_others(folder: &Path, wanted: &BTreeSet<PathBuf>) -> Result<()> {
 }
 
 /// Compiles in the copy; the programs by the names of their targets.
-fn compile(root: &Path, arguments: &str, mutants: &[Mutant]) -> Result<BTreeMap<String, PathBuf>> {
-    let mut command = process::cargo(&root.join(TREE), arguments);
+fn compile(
+    root: &Path,
+    subject: Subject,
+    arguments: &str,
+    mutants: &[Mutant],
+) -> Result<BTreeMap<String, PathBuf>> {
+    let tree = subject.tree(root);
+    let mut command = process::cargo(&tree, arguments);
     command.args([
         "--quiet",
         "--message-format",
@@ -128,7 +175,7 @@ fn compile(root: &Path, arguments: &str, mutants: &[Mutant]) -> Result<BTreeMap<
         "--config",
         "build.rustflags=['--cfg=shootdown_mutants']",
     ]);
-    command.arg("--target-dir").arg(root.join(BUILT)).env_remove("RUSTFLAGS").stderr(Stdio::piped());
+    command.arg("--target-dir").arg(subject.built(root)).env_remove("RUSTFLAGS").stderr(Stdio::piped());
     let output = command.output().with_context(|| format!("cannot start {}", line(&command)))?;
     let messages = String::from_utf8_lossy(&output.stdout).into_owned();
     let messages: Vec<Value> = messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
@@ -138,7 +185,7 @@ fn compile(root: &Path, arguments: &str, mutants: &[Mutant]) -> Result<BTreeMap<
             bail!("`{}` failed: {}", line(&command), String::from_utf8_lossy(&output.stderr));
         };
         let text = said["message"]["rendered"].as_str().unwrap_or_default();
-        match culprit(&root.join(TREE), &said["message"]) {
+        match culprit(&tree, subject, &said["message"]) {
             Some(number) if number <= mutants.len() => {
                 bail!("mutant {} does not compile:\n{text}", mutants[number - 1].name)
             }
@@ -155,10 +202,10 @@ fn compile(root: &Path, arguments: &str, mutants: &[Mutant]) -> Result<BTreeMap<
 }
 
 /// Number of the mutant nearest before what a compiler's message points at, on its line.
-fn culprit(tree: &Path, message: &Value) -> Option<usize> {
+fn culprit(tree: &Path, subject: Subject, message: &Value) -> Option<usize> {
     let span = message["spans"].as_array()?.iter().find(|span| span["is_primary"] == true)?;
     let named = span["file_name"].as_str()?;
-    let path = [tree.join(named), tree.join("crates/shootdown").join(named)]
+    let path = [tree.join(named), tree.join(subject.package().1).join(named)]
         .into_iter()
         .find(|path| path.is_file())?;
     let text = std::fs::read_to_string(path).ok()?;
@@ -179,15 +226,17 @@ fn nearest(text: &str, at: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::{nearest, woven};
-    use crate::mutants::set;
+    use crate::mutants::set::{self, Subject};
 
     #[test]
-    fn the_committed_set_weaves_into_the_engine() {
+    fn the_committed_sets_weave_into_the_sources() {
         let root = crate::root().expect("the workspace's folder");
-        let mutants = set::read(&root).expect("the set");
-        assert!(mutants.len() >= 150, "{} mutants", mutants.len());
-        if let Err(error) = woven(&root, &mutants) {
-            panic!("{error:#}");
+        for (subject, least) in [(Subject::Engine, 150), (Subject::Explorer, 20)] {
+            let mutants = set::read(&root, subject).expect("the set");
+            assert!(mutants.len() >= least, "{} mutants", mutants.len());
+            if let Err(error) = woven(&root, subject, &mutants) {
+                panic!("{error:#}");
+            }
         }
     }
 

@@ -127,7 +127,7 @@ fn find(source: &str, edit: &Edit) -> Result<Range<usize>> {
         .collect();
     match found.iter().collect::<Vec<_>>()[..] {
         [&(start, end)] => Ok(start..end),
-        [] => bail!("the engine has no {:?}{}; mend `find`", edit.find, place(edit)),
+        [] => bail!("the source has no {:?}{}; mend `find`", edit.find, place(edit)),
         _ => bail!(
             "{:?} occurs {} times{}; add `in`, or take more of the line",
             edit.find,

@@ -1,24 +1,25 @@
 use shootdown_cases::bugs::Bug;
-use shootdown_explore::{Options, Report, Verdict};
+use shootdown_explore::{Options, Progress, Report};
 use shootdown_machine::Case;
 use std::fs::File;
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::args::CheckArgs;
 use crate::catalogue::{self, Removed};
 use crate::commands::list::list;
-use crate::failure::{AS_EXPECTED, Failure, INTERRUPTED, NOT_AS_EXPECTED, tell};
+use crate::failure::{AS_EXPECTED, Failure, INTERRUPTED, NOT_AS_EXPECTED, UNPROVED, tell};
 use crate::interrupt::Interrupt;
 use crate::names;
 use crate::output::{JsonLines, Sink, Table, totals, width};
 use crate::progress::Run;
 use crate::promises::Promises;
 use crate::record::Record;
+use crate::resume::Kept;
 use crate::select::{Wanted, left_out, select};
-use crate::shard::{End, Head};
+use crate::shard::{End, Head, Shard};
 use crate::truth;
 use crate::typed::typed;
 
@@ -61,16 +62,18 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The exit code: 0 if every case came out as expected.
+    /// The exit code: 0 if every case came out as expected, 3 if none came out otherwise and some prove nothing.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code())
     }
 
     fn code(&self) -> u8 {
-        match self.broken_promises.is_empty() && self.records.iter().all(|record| record.as_expected) {
+        let surprises = self.records.iter().any(|record| !record.as_expected && !record.unproved());
+        match surprises || !self.broken_promises.is_empty() {
             _ if self.interrupted => INTERRUPTED,
-            true => AS_EXPECTED,
-            false => NOT_AS_EXPECTED,
+            true => NOT_AS_EXPECTED,
+            false if self.records.iter().any(Record::unproved) => UNPROVED,
+            false => AS_EXPECTED,
         }
     }
 
@@ -94,7 +97,12 @@ impl Outcome {
         if let Some(removed) = removed {
             lines.push(self.noticed(removed));
         }
-        let stopped = self.names(|record| !record.complete);
+        let unproved = self.records.iter().filter(|record| record.unproved()).count();
+        if unproved > 0 {
+            let one = format!("{unproved} of {ran} found nothing in the executions that were visited");
+            lines.push(format!("Not a proof: {one}; others may break a rule."));
+        }
+        let stopped = self.names(|record| !record.complete && !record.unproved());
         if !stopped.is_empty() {
             lines.push(format!("Not complete, hence not passed: {stopped}"));
         }
@@ -226,13 +234,14 @@ pub fn run_and_print(cases: &[Case], bugs: &[Bug], args: &CheckArgs) -> Result<O
         picked = shard.part(&picked);
     }
     args.limits.afford_workers()?;
+    let head = Head::new(args.shard.unwrap_or(Shard::WHOLE), args, cases);
+    let mut kept = args.resume.as_deref().map(|path| Kept::open(path, head.clone())).transpose()?;
     let mut sinks = sinks(args, &picked)?;
-    if let Some(shard) = args.shard {
-        let head = Head::new(shard, args, cases);
+    if args.shard.is_some() {
         sinks.iter_mut().try_for_each(|sink| sink.head(&head))?;
     }
     let interrupt = Interrupt::on_ctrl_c();
-    let mut outcome = run(&picked, args, &interrupt, &mut sinks)?;
+    let mut outcome = run(&picked, args, &interrupt, (&mut sinks, kept.as_mut()))?;
     outcome.left_out = left_out(cases, wanted(args)).into_iter().map(|case| case.name.clone()).collect();
     if let Some(end) = args.shard {
         let end = End { end, results: outcome.records.len(), interrupted: outcome.interrupted };
@@ -240,6 +249,9 @@ pub fn run_and_print(cases: &[Case], bugs: &[Bug], args: &CheckArgs) -> Result<O
     }
     outcome.broken_promises = promises.all_broken(&outcome.records);
     outcome.print(args.removal.removed(), args.json)?;
+    if let (Some(path), true) = (&args.resume, outcome.interrupted) {
+        tell(format_args!("{} has what is complete: the same command goes on from there.", path.display()));
+    }
     match args.slowest.map(|count| outcome.slowest(count.into())) {
         Some(line) if args.json => anstream::eprintln!("{line}"),
         Some(line) => writeln!(anstream::stdout(), "{line}")?,
@@ -287,7 +299,7 @@ fn run(
     cases: &[&Case],
     args: &CheckArgs,
     interrupt: &Interrupt,
-    sinks: &mut [Box<dyn Sink>],
+    (sinks, mut kept): (&mut [Box<dyn Sink>], Option<&mut Kept>),
 ) -> Result<Outcome, Failure> {
     let removed = args.removal.removed();
     let mut outcome = Outcome::default();
@@ -296,8 +308,10 @@ fn run(
     while let Some(case) = left.next() {
         progress.begin(case);
         let show = |how_far| progress.show(how_far);
-        let report = guarded(case, &args.limits.options(case.memory, interrupt, &show));
-        let record = Record::new(case, args.limits.memory_for(case.memory), removed, &report);
+        let record = match kept.as_mut().and_then(|kept| from_before(kept, case, args)) {
+            Some(record) => record,
+            None => run_one(case, args, (interrupt, &show), kept.as_deref_mut())?,
+        };
         progress.end(case);
         progress.print(|| sinks.iter_mut().try_for_each(|sink| sink.result(&record)))?;
         let caught = record.caught() && removed.is_some() && !args.keep_going;
@@ -313,6 +327,28 @@ fn run(
     Ok(outcome)
 }
 
+/// Takes the result of `case` from a check that was stopped.
+fn from_before(kept: &mut Kept, case: &Case, args: &CheckArgs) -> Option<Record> {
+    let memory = args.limits.recorded().memory.map(names::memory);
+    kept.take(case, memory, args.removal.removed().map(|removed| removed.name.as_str()))
+}
+
+/// Runs `case`, and keeps its result where it is to be kept.
+fn run_one(
+    case: &Case,
+    args: &CheckArgs,
+    (interrupt, show): (&Interrupt, &(dyn Fn(Progress) + Sync)),
+    kept: Option<&mut Kept>,
+) -> Result<Record, Failure> {
+    let options = args.limits.options(case.memory, interrupt, show);
+    let report = guarded(case, &Options { all_findings: args.all_findings, ..options });
+    let memory = args.limits.memory_for(case.memory);
+    let mut record = Record::new(case, memory, args.removal.removed(), &report);
+    record.partly = args.limits.partly();
+    kept.map_or(Ok(()), |kept| kept.add(&record))?;
+    Ok(record)
+}
+
 /// Runs `case`. A panic of the checker itself is that case's result, so that the others and the summary are not lost.
 fn guarded(case: &Case, options: &Options<'_>) -> Report {
     let begin = Instant::now();
@@ -320,20 +356,8 @@ fn guarded(case: &Case, options: &Options<'_>) -> Report {
     panic::catch_unwind(AssertUnwindSafe(|| (case.run)(options))).unwrap_or_else(|payload| {
         let text = payload.downcast_ref::<&str>().copied();
         let text = text.or(payload.downcast_ref::<String>().map(String::as_str));
-        Report {
-            verdict: Verdict::Stopped(format!("the check panicked: {}", text.unwrap_or("no text"))),
-            states: 0,
-            transitions: 0,
-            executions: 0,
-            nodes: 0,
-            rounds: 0,
-            elapsed: begin.elapsed(),
-            final_round: Duration::ZERO,
-            peak_bytes: 0,
-            depth: 0,
-            trace: None,
-            reached: None,
-        }
+        let reason = format!("the check panicked: {}", text.unwrap_or("no text"));
+        Report { elapsed: begin.elapsed(), ..Report::stopped(reason) }
     })
 }
 
@@ -344,7 +368,7 @@ mod tests {
     use crate::interrupt::Interrupt;
     use crate::testing::{bug_case, engine_case, fixed_case, report, violation};
     use clap::Parser;
-    use shootdown_explore::{Memory, Verdict};
+    use shootdown_explore::{Memory, Sampling, Verdict};
     use shootdown_machine::{Case, Kind};
     use std::sync::atomic::Ordering;
 
@@ -357,7 +381,7 @@ mod tests {
 
     fn outcome(cases: &[Case], args: &CheckArgs, interrupt: &Interrupt) -> Outcome {
         let cases: Vec<&Case> = cases.iter().collect();
-        run(&cases, args, interrupt, &mut []).expect("no output to fail")
+        run(&cases, args, interrupt, (&mut [], None)).expect("no output to fail")
     }
 
     fn verdicts(outcome: &Outcome) -> Vec<&str> {
@@ -475,6 +499,38 @@ mod tests {
         assert_eq!((outcome.code(), outcome.not_run.as_slice()), (130, ["c".to_owned()].as_slice()));
         let closing = outcome.closing(None).join("\n");
         assert!(closing.contains("1 of 3 cases complete") && closing.contains("Not run: c"), "{closing}");
+    }
+
+    #[test]
+    fn a_run_that_visits_a_part_and_finds_nothing_is_no_proof_and_has_its_own_exit_code() {
+        let mut case = engine_case("a", 2);
+        case.run = Box::new(|options| {
+            assert_eq!(options.contexts, Some(3));
+            report(Verdict::Unproved("nothing found".into()))
+        });
+        let args = args("--contexts 3");
+        let outcome = outcome(&[case, bug_case("b")], &args, &Interrupt::default());
+        assert_eq!((outcome.code(), verdicts(&outcome)), (3, vec!["unproved", "violates"]));
+        assert_eq!(outcome.records[0].partly.as_deref(), Some("contexts 3"));
+        assert!(!outcome.records[0].as_expected && !outcome.records[0].complete);
+        let closing = outcome.closing(None).join("\n");
+        assert!(closing.contains("Not a proof: 1 of 2") && !closing.contains("Not complete"), "{closing}");
+        let mut surprise = engine_case("c", 2);
+        surprise.run = Box::new(|_| violation("frame 1 is reused"));
+        let outcome = self::outcome(&[surprise], &args, &Interrupt::default());
+        assert_eq!(outcome.code(), 1);
+    }
+
+    #[test]
+    fn random_executions_and_their_seed_reach_the_explorer() {
+        let mut case = engine_case("a", 2);
+        case.run = Box::new(|options| {
+            assert_eq!(options.random, Some(Sampling { runs: 50, seed: 9 }));
+            assert!(options.all_findings);
+            report(Verdict::Unproved("nothing found".into()))
+        });
+        let outcome = outcome(&[case], &args("--random 50 --seed 9 --all-findings"), &Interrupt::default());
+        assert_eq!(outcome.records[0].partly.as_deref(), Some("random 50, seed 9"));
     }
 
     #[test]

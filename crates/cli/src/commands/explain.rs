@@ -11,7 +11,7 @@ use crate::catalogue;
 use crate::commands::guide::Guide;
 use crate::commands::museum;
 use crate::draw::columns::{self, Look};
-use crate::failure::{Failure, INTERRUPTED, NOT_AS_EXPECTED, tell};
+use crate::failure::{Failure, INTERRUPTED, NOT_AS_EXPECTED, UNPROVED, tell};
 use crate::files::probe;
 use crate::interrupt::Interrupt;
 use crate::names;
@@ -53,7 +53,7 @@ fn explain_one(args: &ExplainArgs, name: &str, bugs: &[Bug]) -> Result<ExitCode,
         out.flush()?;
     }
     let interrupt = Interrupt::on_ctrl_c();
-    let guide = Guide { limits: &args.limits, interrupt: &interrupt };
+    let guide = Guide { limits: &args.limits, all_findings: args.all_findings, interrupt: &interrupt };
     let report = guide.run(case);
     match (&report.trace, args.text) {
         (Some(trace), true) => {
@@ -63,6 +63,7 @@ fn explain_one(args: &ExplainArgs, name: &str, bugs: &[Bug]) -> Result<ExitCode,
             let look = Look { state: args.state, places: args.places, ..Look::in_width(width()) };
             let summary = textwrap::fill(&summary(case.kind, &report), width());
             writeln!(out, "{summary}\n\n{}", columns::draw(trace, case.cpus, look))?;
+            write!(out, "{}", others(&report, case.cpus, look))?;
         }
         (None, true) => tell(format_args!("no counterexample to list: {}", summary(case.kind, &report))),
         (None, false) => writeln!(out, "{}", textwrap::fill(&summary(case.kind, &report), width()))?,
@@ -76,8 +77,25 @@ fn explain_one(args: &ExplainArgs, name: &str, bugs: &[Bug]) -> Result<ExitCode,
     Ok(ExitCode::from(match report.verdict {
         Verdict::Stopped(_) if interrupt.came() => INTERRUPTED,
         Verdict::Stopped(_) => NOT_AS_EXPECTED,
+        Verdict::Unproved(_) => UNPROVED,
         _ => u8::from(missing) * NOT_AS_EXPECTED,
     }))
+}
+
+/// Draws all findings but the first, where all were asked for.
+fn others(report: &Report, cpus: usize, look: Look) -> String {
+    let count = report.findings.len();
+    let mut out = String::new();
+    for (at, finding) in report.findings.iter().enumerate().skip(1) {
+        let (name, message) = names::verdict(&finding.verdict);
+        let head = format!("Finding {} of {count}, {name}: {}", at + 1, message.unwrap_or_default());
+        let drawn = finding.trace.as_ref().map(|trace| columns::draw(trace, cpus, look));
+        out += &format!("\n{}\n\n{}\n", textwrap::fill(&head, width()), drawn.unwrap_or_default());
+    }
+    if let Some(why) = &report.cut {
+        out += &format!("\n{}\n", textwrap::fill(&format!("There may be more findings: {why}."), width()));
+    }
+    out
 }
 
 /// Returns the case's name, machine, sentence and story.
@@ -147,11 +165,16 @@ fn summary(kind: Kind, report: &Report) -> String {
     let message = message.unwrap_or_default();
     match &report.verdict {
         Verdict::Holds => format!("Holds: all executions were visited ({effort}), and none breaks a rule."),
+        Verdict::Unproved(_) => {
+            format!("Not a proof ({effort}): {message}; other executions may break a rule.")
+        }
         Verdict::Stopped(_) => format!("Stopped before all executions were visited ({effort}): {message}"),
         _ => {
             let steps = report.trace.as_ref().map(|trace| format!(", {} steps", trace.steps.len()));
+            let more = report.findings.len().saturating_sub(1);
+            let more = if more > 0 { format!(", the first of {} findings", more + 1) } else { String::new() };
             let of = if kind == Kind::Suspect { format!(", {}", names::SUSPECT) } else { String::new() };
-            format!("Counterexample{of} ({effort}{}): {message}", steps.unwrap_or_default())
+            format!("Counterexample{of} ({effort}{}{more}): {message}", steps.unwrap_or_default())
         }
     }
 }

@@ -9,6 +9,8 @@ use crate::progress::Line;
 pub struct Guide<'a> {
     /// Limits of each run.
     pub limits: &'a Limits,
+    /// Whether each finding is wanted.
+    pub all_findings: bool,
     /// Ends a run early.
     pub interrupt: &'a Interrupt,
 }
@@ -19,6 +21,6 @@ impl Guide<'_> {
         let line = Line::start(&case.name);
         let progress = |progress| line.show(progress);
         let options = self.limits.options(case.memory, self.interrupt, &progress);
-        (case.run)(&Options { snapshots: true, ..options })
+        (case.run)(&Options { snapshots: true, all_findings: self.all_findings, ..options })
     }
 }

@@ -38,7 +38,7 @@ pub fn all(args: &ExplainArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     probe(&folder.join("index.html"))?;
     let interrupt = Interrupt::on_ctrl_c();
     let cases = catalogue::cases(bugs, None);
-    let guide = Guide { limits: &args.limits, interrupt: &interrupt };
+    let guide = Guide { limits: &args.limits, all_findings: false, interrupt: &interrupt };
     let pages = Pages { bugs, cases: &cases, guide: &guide };
     let mut out = anstream::stdout();
     let (mut entries, mut missing) = (Vec::new(), 0);

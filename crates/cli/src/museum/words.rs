@@ -52,7 +52,7 @@ pub fn machine(cpus: usize, memory: Memory) -> String {
 pub fn outcome(report: &Report) -> &'static str {
     match report.verdict {
         Verdict::Holds => "no execution fails",
-        Verdict::Stopped(_) => "not all executions visited",
+        Verdict::Stopped(_) | Verdict::Unproved(_) => "not all executions visited",
         _ => "fails as well",
     }
 }

@@ -21,7 +21,9 @@ const CELL: u16 = 0x0fff;
 // Offsets in the shared part.
 pub(crate) const DEAD: usize = 0;
 pub(crate) const SHARED_DEVICE: usize = 4;
-pub(crate) const SHARED_CELLS: usize = 6;
+/// Whose turn it is and how many there were, where turns are counted.
+pub(crate) const TURNS: usize = 6;
+pub(crate) const SHARED_CELLS: usize = 7;
 // Offsets in a CPU's part.
 pub(crate) const STATUS: usize = 0;
 pub(crate) const PENDING: usize = 1;

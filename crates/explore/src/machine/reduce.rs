@@ -48,6 +48,9 @@
 //! * memory given back: every access of it by others or by handlers that may come first, own buffered stores to it.
 //! * device operations: as the device says (`Facts`), but never past own buffered stores that the device sees.
 //!
+//! Where turns of CPUs are counted ([`crate::Options::contexts`]), steps that run at once begin none: they belong to a later
+//! turn of their CPU, from which they were taken. So every execution of at most `n` turns has its reduced one of at most `n`.
+//!
 //! Raising, taking and losing interrupts, choices and going back in a loop are never run at once. A loss conflicts with
 //! raising and taking on the same CPU alone, since it changes nothing but which of its interrupts are pending: every step
 //! that runs at once commutes with it.
@@ -59,7 +62,7 @@ use crate::machine::moves::{Action, Move};
 use crate::machine::op::Op;
 use crate::machine::scenario::Scenario;
 use crate::machine::state::Work;
-use crate::machine::step::{Machine, Moved};
+use crate::machine::step::{Machine, Moved, Trouble};
 
 /// Steps that run at once after one move, at most.
 const CHAIN: u32 = 4096;
@@ -78,7 +81,7 @@ impl<S: Scenario> Machine<'_, '_, S> {
     /// Makes `mov` and whatever runs at once after it.
     pub(crate) fn successor(&mut self, work: &mut Work<S::Device>, mov: Move) -> Moved {
         let masks = self.partial_order && self.masks(work, mov);
-        if !self.apply(work, mov)? {
+        if !self.apply_in_turn(work, mov)? {
             return Ok(false);
         }
         if masks {
@@ -86,6 +89,18 @@ impl<S: Scenario> Machine<'_, '_, S> {
         }
         self.normalise(work)?;
         Ok(true)
+    }
+
+    /// Makes `mov` unless it is a turn too many.
+    fn apply_in_turn(&mut self, work: &mut Work<S::Device>, mov: Move) -> Moved {
+        let within = self.contexts.is_none_or(|most| work.take_turn(mov.cpu, most));
+        let moved = self.apply(work, mov);
+        let outdated = matches!(&moved, Err(trouble) if **trouble == Trouble::Restart);
+        if within || outdated || moved == Ok(false) {
+            return moved;
+        }
+        self.cut = true;
+        Ok(false)
     }
 
     /// Notes what each CPU may still do in a state whose successors are wanted.
@@ -223,7 +238,7 @@ impl<S: Scenario> Machine<'_, '_, S> {
         work: &Work<S::Device>,
         cpu: usize,
         around: &Around,
-    ) -> Result<Option<Action>, Box<crate::machine::step::Trouble>> {
+    ) -> Result<Option<Action>, Box<Trouble>> {
         let node = work.node(&self.layout, cpu);
         let op = self.nodes[node as usize].op;
         let buffered = work.buffered(&self.layout, cpu);

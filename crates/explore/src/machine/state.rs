@@ -1,7 +1,9 @@
 //! The working state: the words that a [`Layout`] lays out, and the device's values beside them.
 
 use crate::machine::device::Device;
-use crate::machine::layout::{DEAD, LOCAL_DEVICE, Layout, PENDING, SHARED_DEVICE, STACK, STATUS, URGENT};
+use crate::machine::layout::{
+    DEAD, LOCAL_DEVICE, Layout, PENDING, SHARED_DEVICE, STACK, STATUS, TURNS, URGENT,
+};
 use crate::machine::node::DONE;
 
 /// A state that is being worked on.
@@ -179,6 +181,19 @@ impl<D: Device> Work<D> {
         self.words[DEAD + usize::from(object / 16)] |= 1 << (object % 16);
         self.dirty |= 1;
         self.stirred = true;
+    }
+
+    /// Takes that `cpu` moves; `false` if that begins a turn beyond the first `most`.
+    pub(crate) fn take_turn(&mut self, cpu: usize, most: u16) -> bool {
+        let (turns, last) = (self.words[TURNS] >> 4, usize::from(self.words[TURNS] & 0xf));
+        if last == cpu + 1 {
+            return true;
+        }
+        if turns < most {
+            self.words[TURNS] = (turns + 1) << 4 | (cpu as u16 + 1);
+            self.dirty |= 1;
+        }
+        turns < most
     }
 
     /// Id of the device's shared state (`None`) or of a CPU's.

@@ -56,6 +56,10 @@ pub(crate) struct Machine<'a, 's, S: Scenario> {
     pub(crate) collect: bool,
     /// Steps that may run at once do.
     pub(crate) partial_order: bool,
+    /// Turns that CPUs may take, where they are counted.
+    pub(crate) contexts: Option<u16>,
+    /// A move was refused since it would have been a turn too many.
+    pub(crate) cut: bool,
     /// What each CPU may still do in the state that is being expanded.
     pub(crate) prints: [Footprint; CPUS],
     /// The same in the state that is being made.
@@ -97,6 +101,8 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
             passed: Vec::new(),
             collect: options.collect,
             partial_order: options.reductions.partial_order,
+            contexts: options.contexts,
+            cut: false,
             spare: scenario.device().reset(scenario.cpus()).1,
             answered: None,
             log: None,

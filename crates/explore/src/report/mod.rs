@@ -36,12 +36,45 @@ pub struct Report {
     pub trace: Option<Trace>,
     /// Local and final states reached, if asked for.
     pub reached: Option<Reached>,
+    /// All findings, if asked for, the worst first; the first is the verdict.
+    pub findings: Vec<Finding>,
+    /// Why there may be more findings than those.
+    pub cut: Option<String>,
+}
+
+/// One of several findings of a run.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// What was found.
+    pub verdict: Verdict,
+    /// An execution that comes to it, the shortest known.
+    pub trace: Option<Trace>,
 }
 
 impl Report {
-    /// Whether every execution was visited.
+    /// Makes a report of nothing but why nothing was visited.
+    pub fn stopped(reason: String) -> Self {
+        Self {
+            verdict: Verdict::Stopped(reason),
+            states: 0,
+            transitions: 0,
+            executions: 0,
+            nodes: 0,
+            rounds: 0,
+            elapsed: Duration::ZERO,
+            final_round: Duration::ZERO,
+            peak_bytes: 0,
+            depth: 0,
+            trace: None,
+            reached: None,
+            findings: Vec::new(),
+            cut: None,
+        }
+    }
+
+    /// Whether every execution was visited, or one that breaks a rule was found.
     pub fn complete(&self) -> bool {
-        !matches!(self.verdict, Verdict::Stopped(_))
+        !matches!(self.verdict, Verdict::Stopped(_) | Verdict::Unproved(_))
     }
 }
 
@@ -56,6 +89,8 @@ pub enum Verdict {
     Deadlock(String),
     /// A state from which CPUs go on for ever and can never finish.
     Livelock(String),
+    /// Only some executions were to be visited, and none of them breaks a rule: which. The others may.
+    Unproved(String),
     /// Not every execution was visited: why.
     Stopped(String),
 }

@@ -7,9 +7,13 @@ use crate::machine::step::{Machine, Trouble, lock};
 use crate::machine::world::World;
 use crate::options::{Options, Progress};
 use crate::search::coder::Authority;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Barrier, Mutex};
 use std::time::{Duration, Instant};
+
+/// Findings that are kept at most.
+const FINDINGS: usize = 1000;
 
 /// Something to report, and how to get there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +41,8 @@ pub(crate) struct Plan {
     /// Give up at the end of the level in which this many states are reached.
     pub(crate) cap: u64,
     pub(crate) round: u32,
+    /// States of the largest round before.
+    pub(crate) expected: u64,
     pub(crate) partial_order: bool,
     pub(crate) symmetry: bool,
     pub(crate) livelock: bool,
@@ -85,13 +91,15 @@ pub(crate) struct Hub<'a, 's, S: Scenario> {
     pub(crate) restart: AtomicBool,
     halt: Mutex<Option<String>>,
     halting: AtomicBool,
-    found: Mutex<Option<Found>>,
+    found: Mutex<BTreeMap<Kind, Found>>,
     panic: Mutex<Option<Box<dyn std::any::Any + Send>>>,
     over: AtomicBool,
     pub(crate) depth: AtomicU32,
     pub(crate) peak: AtomicU64,
     first_news: AtomicU64,
     last_progress: Mutex<Instant>,
+    /// States that waited at the end of the last level, and roughly how many are still to be expanded.
+    outlook: Mutex<(u64, Option<u64>)>,
 }
 
 impl<S: Scenario> Hub<'_, '_, S> {
@@ -101,12 +109,17 @@ impl<S: Scenario> Hub<'_, '_, S> {
         (((hash >> 48) * self.workers as u64) >> 16) as usize
     }
 
-    /// Keeps the most important finding of this level; of equals the first in the alphabet, so that the outcome
-    /// does not depend on who was faster.
+    /// Keeps a finding that is new. Unless all are asked for, the most important one of this level is enough; of equals the
+    /// first in the alphabet, so that the outcome does not depend on who was faster.
     pub(crate) fn report(&self, found: Found) {
-        let mut best = lock(&self.found);
-        if best.as_ref().is_none_or(|best| found.kind < best.kind) {
-            *best = Some(found);
+        let mut all = lock(&self.found);
+        if all.contains_key(&found.kind) {
+            return;
+        }
+        all.insert(found.kind.clone(), found);
+        let most = if self.options.all_findings { FINDINGS } else { 1 };
+        if all.len() > most {
+            all.pop_last();
         }
     }
 
@@ -152,7 +165,8 @@ impl<S: Scenario> Hub<'_, '_, S> {
             if now.duration_since(*last) >= Duration::from_millis(100) {
                 *last = now;
                 let (frontier, depth) = (sum(|board| &board.waiting), self.depth.load(Relaxed));
-                progress(Progress { states, frontier, depth, round: self.plan.round });
+                let left = lock(&self.outlook).1;
+                progress(Progress { states, frontier, depth, round: self.plan.round, left });
             }
         }
     }
@@ -171,6 +185,9 @@ impl<S: Scenario> Hub<'_, '_, S> {
             let waiting: u64 = self.boards.iter().map(|board| board.waiting.load(Relaxed)).sum();
             let states: u64 = self.boards.iter().map(|board| board.states.load(Relaxed)).sum();
             self.watch();
+            let mut outlook = lock(&self.outlook);
+            *outlook = (waiting, left(outlook.0, waiting, self.plan.expected.saturating_sub(states)));
+            drop(outlook);
             let over = waiting == 0
                 || self.halted()
                 || self.enough()
@@ -189,7 +206,12 @@ impl<S: Scenario> Hub<'_, '_, S> {
     /// depends on the order of exploration.
     fn enough(&self) -> bool {
         let found = lock(&self.found);
-        found.as_ref().is_some_and(|found| !self.options.collect || matches!(found.kind, Kind::Stop(_)))
+        found.last_key_value().is_some_and(|(kind, _)| !self.goes_on() || matches!(kind, Kind::Stop(_)))
+    }
+
+    /// Whether a round goes on after a finding.
+    fn goes_on(&self) -> bool {
+        self.options.collect || self.options.all_findings
     }
 
     /// Whether a round whose footprints have turned out too small has gone on long enough to find most of the others.
@@ -206,6 +228,13 @@ impl<S: Scenario> Hub<'_, '_, S> {
         states > 4 * first + 10_000
     }
 
+    /// All findings, the most important first, and why there may be more.
+    pub(crate) fn findings(&self) -> (Vec<Found>, Option<String>) {
+        let all = core::mem::take(&mut *lock(&self.found));
+        let full = (all.len() == FINDINGS).then(|| format!("no more than {FINDINGS} findings are kept"));
+        (all.into_values().collect(), lock(&self.halt).take().or(full))
+    }
+
     /// How the round ended, once all workers have.
     pub(crate) fn end(&self) -> End {
         if let Some(panic) = lock(&self.panic).take() {
@@ -214,15 +243,20 @@ impl<S: Scenario> Hub<'_, '_, S> {
         if self.restart.load(Relaxed) {
             return End::Again;
         }
-        let (found, halt) = (lock(&self.found).take(), lock(&self.halt).take());
+        let found = lock(&self.found).first_key_value().map(|(_, found)| found.clone());
+        let halt = lock(&self.halt).clone();
+        let waiting = self.boards.iter().any(|board| board.waiting.load(Relaxed) > 0);
         match (found, halt) {
+            // The round was over before all was visited, for a reason that the next one does not have.
+            (Some(found), None) if waiting && self.goes_on() && !matches!(found.kind, Kind::Stop(_)) => {
+                return End::Again;
+            }
             // What was collected before a limit was met is not all there is.
             (Some(_), Some(reason)) if self.options.collect => return End::Stopped(reason),
             (Some(found), _) => return End::Found(found),
             (None, Some(reason)) => return End::Stopped(reason),
             (None, None) => {}
         }
-        let waiting = self.boards.iter().any(|board| board.waiting.load(Relaxed) > 0);
         if waiting { End::Again } else { End::Complete }
     }
 }
@@ -248,13 +282,14 @@ impl<'a, 's, S: Scenario> Hub<'a, 's, S> {
             restart: AtomicBool::new(false),
             halt: Mutex::new(None),
             halting: AtomicBool::new(false),
-            found: Mutex::new(None),
+            found: Mutex::default(),
             panic: Mutex::new(None),
             over: AtomicBool::new(false),
             depth: AtomicU32::new(0),
             peak: AtomicU64::new(0),
             first_news: AtomicU64::new(0),
             last_progress: Mutex::new(Instant::now()),
+            outlook: Mutex::default(),
         }
     }
 
@@ -263,5 +298,31 @@ impl<'a, 's, S: Scenario> Hub<'a, 's, S> {
         let mut machine = Machine::new(self.world, self.layout.clone(), self.options);
         machine.partial_order = self.plan.partial_order;
         machine
+    }
+}
+
+/// Roughly how many states are still to be expanded, of which `waiting` wait, after a level in which `before` did, if `more`
+/// than are known were found by an earlier round. Levels that get smaller are taken to go on so, as a geometric series.
+fn left(before: u64, waiting: u64, more: u64) -> Option<u64> {
+    let shrinking = waiting < before && waiting > 0;
+    let series = shrinking.then(|| waiting.saturating_mul(before) / (before - waiting));
+    match more {
+        0 => series,
+        _ => Some(series.unwrap_or(0).max(waiting + more)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::left;
+
+    #[test]
+    fn what_is_left_is_judged_by_levels_that_get_smaller_and_by_the_round_before() {
+        assert_eq!(left(0, 10, 0), None, "still growing");
+        assert_eq!(left(100, 50, 0), Some(100), "50 + 25 + 12 + ...");
+        assert_eq!(left(100, 99, 0), Some(9_900));
+        assert_eq!(left(10, 20, 500), Some(520));
+        assert_eq!(left(100, 50, 500), Some(550));
+        assert_eq!(left(100, 0, 0), None, "over");
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod hub;
 pub(crate) mod intern;
 pub(crate) mod learn;
 pub(crate) mod livelock;
+pub(crate) mod random;
 pub(crate) mod reached;
 pub(crate) mod round;
 pub(crate) mod set;

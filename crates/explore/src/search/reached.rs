@@ -15,6 +15,34 @@ pub struct Reached {
     pub locals: BTreeSet<u64>,
     /// Hashes of memory and device state where every CPU had finished or was stuck, though not in a handler.
     pub finals: BTreeSet<u64>,
+    /// Memory in each state in which nothing moves any more.
+    pub ends: BTreeSet<Ending>,
+}
+
+/// A state in which nothing moves any more.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ending {
+    /// Some CPU has not finished.
+    pub stuck: bool,
+    /// Some CPU is in a handler. What the code that it interrupted has stored by then depends on reductions, which may have
+    /// run steps first that nobody else can tell.
+    pub in_handler: bool,
+    /// Words that hold something else than at the start: their addresses and values, in the order of addresses.
+    pub words: Vec<(usize, u64)>,
+}
+
+impl Ending {
+    pub(crate) fn of<S: Scenario>(machine: &Machine<'_, '_, S>, work: &Work<S::Device>, stuck: bool) -> Self {
+        let (world, layout) = (lock(machine.world), &machine.layout);
+        let cells = world.cells.all[..layout.cells].iter().enumerate();
+        let value = |id: usize| machine.values.decode(layout.cell(&work.words, id as u16));
+        let words = cells.map(|(id, cell)| (cell.word, value(id)));
+        let changed = words.filter(|(word, value)| *value != word.initial);
+        let mut words: Vec<_> = changed.map(|(word, value)| (word.address, value)).collect();
+        words.sort_unstable();
+        let in_handler = (0..layout.cpus).any(|cpu| work.top(layout, cpu) > 0);
+        Self { stuck, in_handler, words }
+    }
 }
 
 /// Hash of memory and the device's state. It does not depend on the order in which cells were found, nor on which

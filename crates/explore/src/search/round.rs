@@ -7,7 +7,7 @@ use crate::machine::step::{Trouble, lock};
 use crate::machine::world::World;
 use crate::options::Options;
 use crate::search::coder::Authority;
-use crate::search::hub::{Board, End, Hub, Plan};
+use crate::search::hub::{Board, End, Found, Hub, Plan};
 use crate::search::reached::Reached;
 use crate::search::set::States;
 use crate::search::worker::{Leavings, Worker};
@@ -17,6 +17,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// What a round leaves behind.
 pub(crate) struct Outcome<D: crate::Device> {
     pub(crate) end: End,
+    pub(crate) findings: Vec<Found>,
+    /// Why there may be more findings.
+    pub(crate) cut: Option<String>,
     pub(crate) layout: Layout,
     pub(crate) authority: Authority<D>,
     pub(crate) groups: Vec<Vec<usize>>,
@@ -105,8 +108,11 @@ fn close<S: Scenario>(
     let sum = |pick: fn(&Board) -> &AtomicU64| {
         hub.boards.iter().map(|board| pick(board).load(Relaxed)).sum::<u64>()
     };
+    let (findings, cut) = hub.findings();
     let mut outcome = Outcome {
         end,
+        findings,
+        cut,
         sets: Vec::new(),
         edges: Vec::new(),
         ends: Vec::new(),
@@ -127,6 +133,7 @@ fn close<S: Scenario>(
         outcome.ends.extend(leaving.ends);
         outcome.reached.locals.extend(leaving.reached.locals);
         outcome.reached.finals.extend(leaving.reached.finals);
+        outcome.reached.ends.extend(leaving.reached.ends);
         outcome.finds.extend(leaving.finds);
         outcome.started += leaving.started;
     }

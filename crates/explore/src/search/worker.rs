@@ -11,9 +11,8 @@ use crate::machine::state::Work;
 use crate::machine::step::{Machine, Trouble, lock};
 use crate::search::coder::Coder;
 use crate::search::hub::{Found, Hub, Kind};
-use crate::search::reached::Reached;
+use crate::search::reached::{self, Ending, Reached};
 use crate::search::set::States;
-use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -44,7 +43,7 @@ pub(crate) struct Worker<'a, 's, S: Scenario> {
     pub(crate) edges: Vec<(u32, u32)>,
     /// States in which all CPUs have finished.
     pub(crate) ends: Vec<u32>,
-    pub(crate) finals: BTreeSet<u64>,
+    pub(crate) reached: Reached,
     /// States in which code did something new, for learning.
     finds: Vec<Work<S::Device>>,
     base: Work<S::Device>,
@@ -71,7 +70,7 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
             states: States::new(width),
             edges: Vec::new(),
             ends: Vec::new(),
-            finals: BTreeSet::new(),
+            reached: Reached::default(),
             finds: Vec::new(),
             base: start.clone(),
             work: start.clone(),
@@ -126,18 +125,18 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
 
     /// Ends the worker's part of the round.
     pub(crate) fn finish(self) -> Leavings<S::Device> {
-        let mut locals = BTreeSet::new();
+        let mut reached = self.reached;
         let world = lock(self.machine.world);
         for (index, bits) in self.machine.passed.iter().enumerate() {
             let nodes = (0..64).filter(|bit| bits >> bit & 1 != 0).map(|bit| index * 64 + bit);
-            locals.extend(nodes.map(|node| world.stories[node].hash));
+            reached.locals.extend(nodes.map(|node| world.stories[node].hash));
         }
         drop(world);
         Leavings {
             states: self.states,
             edges: self.edges,
             ends: self.ends,
-            reached: Reached { locals, finals: self.finals },
+            reached,
             finds: self.finds,
             started: self.machine.executor.started,
         }
@@ -178,7 +177,9 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
                 }
             }
         }
-        if !any {
+        // Where a turn too many was refused, something does move.
+        let cut = core::mem::take(&mut self.machine.cut);
+        if !any && !cut {
             self.end(from);
         }
     }
@@ -229,9 +230,12 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
         let stuck = (0..cpus).any(|cpu| self.base.node(layout, cpu) != DONE);
         // A handler that is stuck keeps the code that it interrupted from steps that others cannot tell; reductions
         // may have run them first. The verdict is the same, memory need not be.
-        let interrupted = (0..cpus).any(|cpu| self.base.top(layout, cpu) > 0);
-        if self.machine.collect && !interrupted {
-            self.finals.insert(crate::search::reached::final_hash(&self.machine, &self.base));
+        if self.machine.collect {
+            let ending = Ending::of(&self.machine, &self.base, stuck);
+            if !ending.in_handler {
+                self.reached.finals.insert(reached::final_hash(&self.machine, &self.base));
+            }
+            self.reached.ends.insert(ending);
         }
         if stuck {
             let text = crate::machine::words::stuck(&self.machine, &self.base);

@@ -1,6 +1,8 @@
 //! Small scenarios for tests: words, one function per CPU, and an oracle that collects outcomes.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod ir;
+pub mod oracle;
 pub mod toy;
 
 use shootdown_explore::sync::Word;
