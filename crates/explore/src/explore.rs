@@ -5,7 +5,7 @@ use crate::machine::moves::Move;
 use crate::machine::scenario::Scenario;
 use crate::machine::step::{Trouble, lock};
 use crate::machine::world::World;
-use crate::options::Options;
+use crate::options::{Memory, Options};
 use crate::report::trace;
 use crate::report::{Report, Trace, Verdict};
 use crate::search::hub::{End, Found, Kind, Plan};
@@ -102,8 +102,12 @@ fn run<S: Scenario>(
         let again = match &outcome.end {
             End::Again => true,
             End::Complete => stale,
-            // A finding is real whatever the footprints; but a run that collects wants all there is.
-            End::Found(found) => stale && options.collect && !matches!(found.kind, Kind::Stop(_)),
+            // A finding is real whatever the footprints, but for fences that are forgotten too early under weak memory; and a
+            // run that collects wants all there is.
+            End::Found(found) => {
+                let doubtful = options.collect || options.memory == Memory::Weak;
+                stale && doubtful && !matches!(found.kind, Kind::Stop(_))
+            }
             End::Start(..) | End::Stopped(_) => false,
         };
         if !again {

@@ -105,7 +105,7 @@ pub use machine::device::{Commutes, Device, Effect, Facts, NoDevice, View, Viola
 pub use machine::dissection::{Dissection, Fact, Item, Standing};
 pub use machine::moves::{Action, Move};
 pub use machine::registry::Registry;
-pub use machine::scenario::Scenario;
+pub use machine::scenario::{Interrupts, Scenario};
 pub use options::{Memory, Options, Progress, Reductions};
 pub use report::snapshot::{Buffered, CpuSnapshot, FrameSnapshot, Snapshot, WordSnapshot};
 pub use report::{Report, Step, Trace, Verdict};

@@ -21,7 +21,8 @@ const CELL: u16 = 0x0fff;
 // Offsets in the shared part.
 pub(crate) const DEAD: usize = 0;
 pub(crate) const SHARED_DEVICE: usize = 4;
-pub(crate) const SHARED_CELLS: usize = 6;
+pub(crate) const MESSAGES: usize = 6;
+pub(crate) const SHARED_CELLS: usize = 8;
 // Offsets in a CPU's part.
 pub(crate) const STATUS: usize = 0;
 pub(crate) const PENDING: usize = 1;
@@ -40,6 +41,8 @@ pub(crate) struct Layout {
     pub(crate) shared: usize,
     pub(crate) local: usize,
     pub(crate) buffer: usize,
+    /// There are messages and views instead of store buffers; the first two words of each buffer name a CPU's views.
+    pub(crate) weak: bool,
     /// Word index of each cell, and its part.
     pub(crate) slots: Vec<(u16, u8)>,
     /// Objects around each cell.
@@ -79,6 +82,7 @@ impl Layout {
             shared,
             local,
             buffer,
+            weak: false,
             slots,
             objects: cells.all.iter().map(|cell| cell.objects).collect(),
         }

@@ -56,22 +56,22 @@ use crate::machine::device::Commutes;
 use crate::machine::footprint::{Footprint, line_index};
 use crate::machine::layout::{BARRIER, BUFFER, entry_cell};
 use crate::machine::moves::{Action, Move};
-use crate::machine::op::Op;
+use crate::machine::op::{Gate, Op};
 use crate::machine::scenario::Scenario;
 use crate::machine::state::Work;
-use crate::machine::step::{Machine, Moved};
+use crate::machine::step::{Machine, Moved, Trouble};
 
 /// Steps that run at once after one move, at most.
 const CHAIN: u32 = 4096;
 
 /// What may happen around a CPU before its next step.
-struct Around {
+pub(crate) struct Around {
     /// By other CPUs, their store buffers and their handlers.
-    others: Footprint,
+    pub(crate) others: Footprint,
     /// By handlers of this CPU.
-    handlers: Footprint,
+    pub(crate) handlers: Footprint,
     /// Lines of this CPU that may become pending.
-    lines: u32,
+    pub(crate) lines: u32,
 }
 
 impl<S: Scenario> Machine<'_, '_, S> {
@@ -81,11 +81,10 @@ impl<S: Scenario> Machine<'_, '_, S> {
         if !self.apply(work, mov)? {
             return Ok(false);
         }
-        if masks {
+        if masks && self.passable(work, mov.cpu) == 0 {
             self.apply(work, Move { cpu: mov.cpu, action: Action::Run })?;
         }
-        self.normalise(work)?;
-        Ok(true)
+        self.normalise(work)
     }
 
     /// Notes what each CPU may still do in a state whose successors are wanted.
@@ -114,6 +113,14 @@ impl<S: Scenario> Machine<'_, '_, S> {
         for cpu in 0..cpus {
             self.ahead[cpu] = self.prints[cpu];
         }
+        self.run_at_once(work)?;
+        if self.layout.weak {
+            self.drop_unread(work);
+        }
+        Ok(true)
+    }
+
+    fn run_at_once(&mut self, work: &mut Work<S::Device>) -> Result<(), Box<Trouble>> {
         let mut look = self.refresh(work);
         let mut chain = 0;
         while look != 0 && chain < CHAIN {
@@ -132,7 +139,7 @@ impl<S: Scenario> Machine<'_, '_, S> {
                 look |= self.refresh(work);
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Brings what CPUs may still do up to date; returns those that may have got a step that can run at once.
@@ -217,13 +224,20 @@ impl<S: Scenario> Machine<'_, '_, S> {
         around
     }
 
+    /// What `cpu` and its handlers may still do.
+    pub(crate) fn with_handlers(&self, cpu: usize) -> Footprint {
+        let mut print = self.around(cpu).handlers;
+        print.join(&self.ahead[cpu]);
+        print
+    }
+
     /// The step of `cpu` that may run at once, if there is one.
     fn at_once(
         &mut self,
         work: &Work<S::Device>,
         cpu: usize,
         around: &Around,
-    ) -> Result<Option<Action>, Box<crate::machine::step::Trouble>> {
+    ) -> Result<Option<Action>, Box<Trouble>> {
         let node = work.node(&self.layout, cpu);
         let op = self.nodes[node as usize].op;
         let buffered = work.buffered(&self.layout, cpu);
@@ -236,7 +250,12 @@ impl<S: Scenario> Machine<'_, '_, S> {
             }
         }
         let mut now = self.runs_at_once(work, cpu, op, around);
-        if let (false, Op::Load { cell }) = (now, op) {
+        if self.layout.weak {
+            now = now || self.recalls_at_once(work, cpu, op, around)?;
+            if let (false, true, Op::Load { cell, .. }) = (now, self.nodes[node as usize].begins_wait, op) {
+                now = self.sleeps_at_once(work, cpu, cell)?;
+            }
+        } else if let (false, Op::Load { cell, .. }) = (now, op) {
             // A false evaluation that read one word: blocked or about to be blocked are the same.
             let answer = self.view(work, cpu, cell).0;
             if self.nodes[node as usize].begins_wait {
@@ -266,7 +285,8 @@ impl<S: Scenario> Machine<'_, '_, S> {
         let alone = takeable == 0;
         let touched = |cell: u16| around.others.touches(cell) || !alone && around.handlers.touches(cell);
         match op {
-            Op::Load { cell } => {
+            Op::Load { .. } | Op::Buffer { .. } | Op::Rmw { .. } | Op::Order(_) if self.layout.weak => false,
+            Op::Load { cell, .. } => {
                 let cell = usize::from(cell);
                 !around.others.writes.has(cell) && (alone || !around.handlers.writes.has(cell))
             }
@@ -288,7 +308,12 @@ impl<S: Scenario> Machine<'_, '_, S> {
                     Commutes::Always => true,
                     Commutes::Masked => alone,
                 };
-                independent && self.open(work, cpu, gate, 0) && !self.sees_buffer(work, cpu)
+                let fences = self.layout.weak && gate == Gate::Empty;
+                independent
+                    && !fences
+                    && self.open(work, cpu, gate, 0)
+                    && !self.sees_buffer(work, cpu)
+                    && !self.walks_differ(work, cpu)
             }
             Op::Retire(object) => self.retires_at_once(work, cpu, object, around, alone),
             Op::Done => {
@@ -298,7 +323,8 @@ impl<S: Scenario> Machine<'_, '_, S> {
                         || !work.irq(&self.layout, cpu)
                         || takeable & !self.non_maskable == 0)
             }
-            Op::Raise { .. }
+            Op::Order(_)
+            | Op::Raise { .. }
             | Op::Lose(_)
             | Op::Choose(_)
             | Op::WaitFalse
