@@ -48,6 +48,23 @@
 //! * memory given back: every access of it by others or by handlers that may come first, own buffered stores to it.
 //! * device operations: as the device says (`Facts`), but never past own buffered stores that the device sees.
 //!
+//! Under weak memory a step changes messages of one word and views of its own CPU, and what it may read is a choice:
+//!
+//! * load of `l`: a write of `l` by others or by handlers that may come first; older messages of `l` that it may read. Where a
+//!   handler may come first, views that the load adds to (the handler's stores would carry them).
+//! * load of a wait that evaluates to false whatever message it reads, and read nothing else: nothing.
+//! * store, read-modify-write: any access of `l` by others, messages of `l` that the CPU does not know of, handlers that may
+//!   come first; `l` watched.
+//! * acquire or release fence: where a handler may come first, views that it changes. Full fence: those of others and of
+//!   handlers that may come first.
+//! * all of these: what their CPU's page walks may read, since the device may look at it between two steps of others; fences
+//!   that are kept in order (`weak/orders.rs`), since what comes after such a fence decides what may go before it.
+//! * device operations: a full fence among them; watched words of which the CPU's walks may read several values.
+//!
+//! The rules above for interrupts and memory given back hold as they are. Messages of a word that a CPU does not use any more
+//! are dropped as if it had read the newest: it can tell no difference, and what it releases to others cannot either, since
+//! they know more.
+//!
 //! Raising, taking and losing interrupts, choices and going back in a loop are never run at once. A loss conflicts with
 //! raising and taking on the same CPU alone, since it changes nothing but which of its interrupts are pending: every step
 //! that runs at once commutes with it.

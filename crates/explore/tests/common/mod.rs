@@ -5,8 +5,8 @@ pub mod toy;
 
 use shootdown_explore::sync::Word;
 use shootdown_explore::{
-    Commutes, Device, Effect, Facts, Memory, Options, Reductions, Registry, Report, Scenario, View,
-    Violation, explore,
+    Commutes, Device, Effect, Facts, Interrupts, Memory, Options, Reductions, Registry, Report, Scenario,
+    View, Violation, explore,
 };
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -63,6 +63,7 @@ pub struct Program {
     pub pending: Vec<u32>,
     pub non_maskable: u32,
     pub symmetric: Vec<Vec<usize>>,
+    pub interrupts: Interrupts,
     pub collector: Collector,
 }
 
@@ -75,6 +76,7 @@ impl Program {
             pending: vec![0; mains.len()],
             non_maskable: 0,
             symmetric: Vec::new(),
+            interrupts: Interrupts::Overtake,
             collector: Collector { watched: 8, ..Collector::default() },
         }
     }
@@ -119,6 +121,9 @@ impl Scenario for Program {
     }
     fn non_maskable(&self) -> u32 {
         self.non_maskable
+    }
+    fn interrupts(&self) -> Interrupts {
+        self.interrupts
     }
     fn symmetric(&self) -> Vec<Vec<usize>> {
         self.symmetric.clone()

@@ -84,6 +84,10 @@ impl Litmus {
         }
     }
 
+    pub fn words(&self) -> usize {
+        self.words.len()
+    }
+
     /// All outcomes under `options`.
     pub fn outcomes(&self, options: &Options<'_>) -> BTreeSet<Outcome> {
         self.registers.seen.lock().unwrap().clear();
