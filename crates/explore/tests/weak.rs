@@ -394,15 +394,15 @@ mod refused {
     fn are_accesses_that_the_model_does_not_have() {
         let mains: [(fn(&Words), &str); 4] = [
             (
-                |w| drop(w.x[0].load(SeqCst)),
+                |w| _ = w.x[0].load(SeqCst),
                 "this load of x is one; write fence(SeqCst) before an Acquire load",
             ),
             (
                 |w| w.x[0].store(1, SeqCst),
                 "this store of x is one; write a Release store and fence(SeqCst) after it",
             ),
-            (|w| drop(w.x[0].fetch_or(1, SeqCst)), "this read-modify-write of x is one; write AcqRel and"),
-            (|w| drop(w.x[0].compare_exchange(0, 1, AcqRel, SeqCst)), "this read-modify-write of x is one;"),
+            (|w| _ = w.x[0].fetch_or(1, SeqCst), "this read-modify-write of x is one; write AcqRel and"),
+            (|w| _ = w.x[0].compare_exchange(0, 1, AcqRel, SeqCst), "this read-modify-write of x is one;"),
         ];
         for (main, text) in mains {
             let reason = reason(main);

@@ -82,6 +82,9 @@ pub struct Facts {
     pub drains_tso: bool,
     /// Likewise under the PSO-like model.
     pub drains_pso: bool,
+    /// Page walks of all CPUs read what this CPU has stored before, or newer: a broadcast invalidation that is complete. Asked
+    /// of operations that drain, under [`crate::Memory::Weak`].
+    pub reaches_walks: bool,
     /// When it may run before anything else, unseen.
     pub commutes: Commutes,
 }
@@ -119,7 +122,8 @@ impl<D: Device + ?Sized> View<'_, D> {
         self.values.decode(self.layout.cell(self.words, index as u16))
     }
     /// Calls `see` with every value that `cpu`'s own hardware could read of watched word `index` now: memory's,
-    /// and each one in its own store buffer; under [`crate::Memory::Weak`], each that the CPU itself may still read.
+    /// and each one in its own store buffer; under [`crate::Memory::Weak`], each that its page walks may
+    /// still read: what the CPU itself may, unless an invalidation has reached them ([`Facts::reaches_walks`]).
     ///
     /// # Panics
     /// If there is no such word.
@@ -140,7 +144,7 @@ impl<D: Device + ?Sized> View<'_, D> {
 impl<D: Device + ?Sized> View<'_, D> {
     fn older(&self, cpu: usize, cell: u16, mut see: impl FnMut(u64)) {
         let newest = self.layout.cell(self.words, cell);
-        for place in self.weak.oldest(cpu, cell)..=self.weak.newest(cell) {
+        for place in self.weak.oldest_walked(cpu, cell)..=self.weak.newest(cell) {
             see(self.values.decode(self.weak.value(cell, place, newest)));
         }
     }
@@ -163,6 +167,6 @@ impl Device for NoDevice {
         Ok(())
     }
     fn facts(&self, _: u64) -> Facts {
-        Facts { drains_tso: true, drains_pso: true, commutes: Commutes::Never }
+        Facts { drains_tso: true, drains_pso: true, reaches_walks: false, commutes: Commutes::Never }
     }
 }

@@ -38,7 +38,7 @@ impl Device for Collector {
         Ok(())
     }
     fn facts(&self, _: u64) -> Facts {
-        Facts { drains_tso: true, drains_pso: true, commutes: Commutes::Never }
+        Facts { drains_tso: true, drains_pso: true, reaches_walks: false, commutes: Commutes::Never }
     }
 }
 

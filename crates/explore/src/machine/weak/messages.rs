@@ -4,7 +4,9 @@
 pub(crate) const CURRENT: usize = 0;
 pub(crate) const ACQUIRE: usize = 1;
 pub(crate) const RELEASE: usize = 2;
-pub(crate) const VIEWS: usize = 3;
+/// What page walks may read at least: they may lag behind the CPU, never behind this.
+pub(crate) const WALK: usize = 3;
+pub(crate) const VIEWS: usize = 4;
 /// Messages of one word at most, and fences that are kept in order.
 const MOST: usize = 32;
 /// Messages of all words at most.
@@ -123,6 +125,20 @@ impl Weak {
     #[inline]
     pub(crate) fn oldest(&self, cpu: usize, cell: u16) -> usize {
         self.views[cpu * VIEWS * self.width + usize::from(cell)].into()
+    }
+
+    /// The oldest message of a word that a page walk of a CPU may read.
+    pub(crate) fn oldest_walked(&self, cpu: usize, cell: u16) -> usize {
+        self.oldest(cpu, cell).max(self.view(cpu, WALK)[usize::from(cell)].into())
+    }
+
+    /// Page walks of all CPUs read what `cpu` knows of the first `watched` words.
+    pub(crate) fn reach_walks(&mut self, cpu: usize, watched: usize) {
+        let row = self.view(cpu, CURRENT)[..watched].to_vec();
+        for other in 0..self.cpus() {
+            join(self.view_mut(other, WALK), &row);
+        }
+        self.changed = true;
     }
 
     pub(crate) fn row(&self, index: usize) -> &[u8] {

@@ -1,6 +1,6 @@
 //! Messages and views as records: one of memory, one of each CPU.
 
-use crate::machine::weak::messages::{FREE, Message, NOBODY, VIEWS, Weak};
+use crate::machine::weak::messages::{CURRENT, FREE, Message, NOBODY, VIEWS, WALK, Weak};
 
 /// Ends the entries of a row.
 const END: u16 = u16::MAX;
@@ -31,9 +31,13 @@ impl Weak {
     pub(crate) fn write_cpu(&self, cpu: usize, record: &mut Vec<u16>) {
         record.clear();
         record.extend([self.causes[cpu] as u16, (self.causes[cpu] >> 16) as u16]);
-        for kind in 0..VIEWS {
+        for kind in 0..WALK {
             write_row(record, self.view(cpu, kind), 0);
         }
+        // Where the CPU knows as much, the walk's own view says nothing.
+        let known = self.view(cpu, CURRENT).iter().zip(self.view(cpu, WALK));
+        let ahead: Vec<u8> = known.map(|(&known, &walk)| if walk > known { walk } else { 0 }).collect();
+        write_row(record, &ahead, 0);
     }
 
     pub(crate) fn read_memory(&mut self, mut record: &[u16]) {

@@ -1,6 +1,7 @@
 //! Steps of the machine on messages and views: which are possible, what they do, and which run at once.
 
 use crate::code::request::Change;
+use crate::machine::device::Device;
 use crate::machine::footprint::{FENCES, Footprint};
 use crate::machine::node::{DONE, Node};
 use crate::machine::op::{Gate, Op, Sides};
@@ -171,6 +172,9 @@ impl<S: Scenario> Machine<'_, '_, S> {
         let before = work.weak.clone();
         if !self.full_fence(work, cpu, newer)? {
             return Ok(None);
+        }
+        if self.scenario.device().facts(op).reaches_walks {
+            work.weak.reach_walks(cpu, self.layout.watched);
         }
         let answer = self.device(work, cpu, op)?;
         if answer.is_none() {
