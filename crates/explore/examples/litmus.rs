@@ -7,7 +7,7 @@
 mod drawing;
 
 use shootdown_explore::sync::{Word, fence};
-use shootdown_explore::{Memory, NoDevice, Options, Registry, Report, Scenario, Verdict, explore};
+use shootdown_explore::{Memory, NoDevice, Options, Registry, Report, Scenario, explore};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
 /// What a program works on, all 0 at the start.
@@ -187,6 +187,7 @@ fn main() {
 
 #[test]
 fn each_goes_wrong_and_is_mended() {
+    use shootdown_explore::Verdict;
     for litmus in ALL {
         assert!(matches!(check(litmus.broken).verdict, Verdict::Violates(_)), "{}", litmus.name);
         assert_eq!(check(litmus.mended).verdict, Verdict::Holds, "{}", litmus.name);

@@ -392,7 +392,8 @@ mod refused {
 
     #[test]
     fn are_accesses_that_the_model_does_not_have() {
-        let mains: [(fn(&Words), &str); 4] = [
+        type Refused = (fn(&Words), &'static str);
+        let mains: [Refused; 4] = [
             (
                 |w| _ = w.x[0].load(SeqCst),
                 "this load of x is one; write fence(SeqCst) before an Acquire load",

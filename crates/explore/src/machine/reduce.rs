@@ -71,8 +71,9 @@
 
 use crate::machine::device::Commutes;
 use crate::machine::footprint::{Footprint, line_index};
-use crate::machine::layout::{BARRIER, BUFFER, entry_cell};
+use crate::machine::layout::{BARRIER, BUFFER, CPUS, entry_cell};
 use crate::machine::moves::{Action, Move};
+use crate::machine::node::RaisedLine;
 use crate::machine::op::{Gate, Op};
 use crate::machine::scenario::Scenario;
 use crate::machine::state::Work;
@@ -203,9 +204,8 @@ impl<S: Scenario> Machine<'_, '_, S> {
         while lines != 0 {
             let line = lines.trailing_zeros() as u8;
             lines &= lines - 1;
-            let same = |raised_line: &crate::machine::node::RaisedLine| {
-                (usize::from(raised_line.cpu), raised_line.line) == (cpu, line)
-            };
+            let same =
+                |raised_line: &RaisedLine| (usize::from(raised_line.cpu), raised_line.line) == (cpu, line);
             if let Some(index) = self.raised_lines.iter().position(same) {
                 print.writes.add(crate::machine::footprint::line_bit(index));
             }
@@ -216,36 +216,42 @@ impl<S: Scenario> Machine<'_, '_, S> {
     /// What may happen before `cpu`'s next step.
     fn around(&self, cpu: usize) -> Around {
         let mut around = Around { others: Footprint::default(), handlers: Footprint::default(), lines: 0 };
-        let mut raised = 0;
         for (other, print) in self.ahead[..self.layout.cpus].iter().enumerate() {
-            raised |= print.writes.top() & self.lines_mask;
             if other != cpu {
                 around.others.join(print);
             }
         }
-        let mut left = raised;
-        while left != 0 {
-            let index = line_index(left);
-            let raised_line = self.raised_lines[index];
-            let print = &self.footprints[raised_line.node as usize];
-            let more = print.writes.top() & self.lines_mask & !raised;
-            raised |= more;
-            left = (left & (left - 1)) | more;
-            if usize::from(raised_line.cpu) == cpu {
+        self.each_raised(|raised, print| {
+            if usize::from(raised.cpu) == cpu {
                 around.handlers.join(print);
-                around.lines |= 1 << raised_line.line;
+                around.lines |= 1 << raised.line;
             } else {
                 around.others.join(print);
             }
-        }
+        });
         around
     }
 
-    /// What `cpu` and its handlers may still do.
-    pub(crate) fn with_handlers(&self, cpu: usize) -> Footprint {
-        let mut print = self.around(cpu).handlers;
-        print.join(&self.ahead[cpu]);
-        print
+    /// What each CPU and its handlers may still do.
+    pub(crate) fn with_handlers(&self) -> [Footprint; CPUS] {
+        let mut all = self.ahead;
+        self.each_raised(|raised, print| all[usize::from(raised.cpu)].join(print));
+        all
+    }
+
+    /// The lines that may be raised from here on, and what their handlers may do.
+    fn each_raised(&self, mut see: impl FnMut(RaisedLine, &Footprint)) {
+        let raised = |print: &Footprint| print.writes.top() & self.lines_mask;
+        let mut seen = self.ahead[..self.layout.cpus].iter().fold(0, |all, print| all | raised(print));
+        let mut left = seen;
+        while left != 0 {
+            let line = self.raised_lines[line_index(left)];
+            let print = &self.footprints[line.node as usize];
+            let more = raised(print) & !seen;
+            seen |= more;
+            left = (left & (left - 1)) | more;
+            see(line, print);
+        }
     }
 
     /// The step of `cpu` that may run at once, if there is one.

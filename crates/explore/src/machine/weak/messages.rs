@@ -222,28 +222,31 @@ impl Weak {
 
     /// A word's only message with an empty view needs no mention.
     fn drop_trivial(&mut self) {
-        let mut index = 0;
+        let (mut kept, mut index) = (0, 0);
         while index < self.messages.len() {
             let cell = self.messages[index].cell;
-            let range = self.range(cell);
-            let plain = self.messages[index].causes == 0 && self.row(index).iter().all(|&entry| entry == 0);
-            if range.len() == 1 && plain {
-                self.messages.remove(index);
-                self.rows.drain(index * self.width..(index + 1) * self.width);
-                if cell == self.order() {
-                    self.limits.clear();
-                }
-                self.changed = true;
-            } else {
-                index = range.end;
+            let last = self.messages[index..].iter().take_while(|message| message.cell == cell).count();
+            let plain = last == 1 && self.messages[index].causes == 0 && is_zero(self.row(index));
+            if plain && cell == self.order() {
+                self.limits.clear();
             }
+            let keep = if plain { 0 } else { last };
+            if keep > 0 && kept < index {
+                self.messages.copy_within(index..index + keep, kept);
+                self.rows.copy_within(index * self.width..(index + keep) * self.width, kept * self.width);
+            }
+            kept += keep;
+            index += last;
         }
+        self.changed |= kept < self.messages.len();
+        self.messages.truncate(kept);
+        self.rows.truncate(kept * self.width);
     }
 
     fn drop_lines(&mut self) {
         for index in (0..self.lines.len()).rev() {
             let row = index * self.width..(index + 1) * self.width;
-            if self.line_rows[row.clone()].iter().all(|&entry| entry == 0) {
+            if is_zero(&self.line_rows[row.clone()]) {
                 self.lines.remove(index);
                 self.line_rows.drain(row);
                 self.changed = true;
@@ -258,6 +261,12 @@ impl Weak {
             row[cell] = change(row[cell]);
         }
     }
+}
+
+/// Whether a view says nothing. Without a branch for each entry.
+#[inline]
+fn is_zero(row: &[u8]) -> bool {
+    row.iter().fold(0, |all, entry| all | entry) == 0
 }
 
 /// Adds to a view what another has.

@@ -4,6 +4,8 @@ use crate::machine::weak::messages::{CURRENT, FREE, Message, NOBODY, VIEWS, WALK
 
 /// Ends the entries of a row.
 const END: u16 = u16::MAX;
+/// Entries of a row that are looked at together.
+const CHUNK: usize = 16;
 /// Beside the word of a message: it is bound.
 const BOUND: u16 = 0x8000;
 
@@ -35,9 +37,11 @@ impl Weak {
             write_row(record, self.view(cpu, kind), 0);
         }
         // Where the CPU knows as much, the walk's own view says nothing.
-        let known = self.view(cpu, CURRENT).iter().zip(self.view(cpu, WALK));
-        let ahead: Vec<u8> = known.map(|(&known, &walk)| if walk > known { walk } else { 0 }).collect();
-        write_row(record, &ahead, 0);
+        let (known, walk) = (self.view(cpu, CURRENT), self.view(cpu, WALK));
+        for (cell, &entry) in walk.iter().enumerate().filter(|&(cell, &entry)| entry > known[cell]) {
+            record.push((cell as u16) << 8 | u16::from(entry));
+        }
+        record.push(END);
     }
 
     pub(crate) fn read_memory(&mut self, mut record: &[u16]) {
@@ -76,8 +80,14 @@ impl Weak {
 
 /// Entries that are not `plain`, as word and place.
 fn write_row(record: &mut Vec<u16>, row: &[u8], plain: u8) {
-    let said = row.iter().enumerate().filter(|&(_, &entry)| entry != plain);
-    record.extend(said.map(|(cell, &entry)| (cell as u16) << 8 | u16::from(entry)));
+    for (number, chunk) in row.chunks(CHUNK).enumerate() {
+        // Most of a row is plain.
+        if chunk.iter().fold(0, |said, entry| said | (entry ^ plain)) == 0 {
+            continue;
+        }
+        let said = chunk.iter().enumerate().filter(|&(_, &entry)| entry != plain);
+        record.extend(said.map(|(at, &entry)| ((number * CHUNK + at) as u16) << 8 | u16::from(entry)));
+    }
     record.push(END);
 }
 

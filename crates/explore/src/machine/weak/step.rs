@@ -2,7 +2,8 @@
 
 use crate::code::request::Change;
 use crate::machine::device::Device;
-use crate::machine::footprint::{FENCES, Footprint};
+use crate::machine::footprint::FENCES;
+use crate::machine::layout::CPUS;
 use crate::machine::node::{DONE, Node};
 use crate::machine::op::{Gate, Op, Sides};
 use crate::machine::reduce::Around;
@@ -237,7 +238,8 @@ impl<S: Scenario> Machine<'_, '_, S> {
 
     /// Drops messages that no CPU can read, as far as is known without a look ahead.
     pub(crate) fn drop_unreadable(&self, work: &mut Work<S::Device>) {
-        if work.weak.changed && !work.weak.messages.is_empty() {
+        // Where steps run at once, `drop_unread` does more after the last of them.
+        if !self.partial_order && work.weak.changed && !work.weak.messages.is_empty() {
             work.weak.prune(|_, _| true);
         }
     }
@@ -249,12 +251,12 @@ impl<S: Scenario> Machine<'_, '_, S> {
         if work.weak.messages.is_empty() {
             return;
         }
-        let ahead: Vec<Footprint> = (0..self.layout.cpus).map(|cpu| self.with_handlers(cpu)).collect();
+        let ahead = self.with_handlers();
         let order = work.weak.order();
         // What came after fences that are kept in order is compared with what CPUs knew, used or not.
         let all = !work.weak.limits.is_empty();
-        let finished: Vec<bool> =
-            (0..self.layout.cpus).map(|cpu| work.node(&self.layout, cpu) == DONE).collect();
+        let mut finished = [false; CPUS];
+        (0..self.layout.cpus).for_each(|cpu| finished[cpu] = work.node(&self.layout, cpu) == DONE);
         work.weak.prune(|cpu, cell| {
             if cell == order {
                 !finished[cpu] || ahead[cpu].writes.has(FENCES)
