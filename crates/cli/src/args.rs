@@ -360,7 +360,7 @@ impl Limits {
 
 fn memory_parser() -> impl TypedValueParser<Value = Memory> {
     PossibleValuesParser::new(names::MEMORIES)
-        .try_map(|name| names::parse_memory(&name).ok_or("a memory model is sc, tso or pso"))
+        .try_map(|name| names::parse_memory(&name).ok_or("a memory model is sc, tso, pso or weak"))
 }
 
 fn parse_cpus(text: &str) -> Result<usize, String> {

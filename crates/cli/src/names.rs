@@ -4,7 +4,7 @@ use shootdown_explore::{Memory, Verdict};
 use shootdown_machine::{Expected, Kind, Variant};
 
 /// Names of all memory models, strongest first.
-pub const MEMORIES: [&str; 3] = ["sc", "tso", "pso"];
+pub const MEMORIES: [&str; 4] = ["sc", "tso", "pso", "weak"];
 
 /// Name of a memory model.
 pub fn memory(memory: Memory) -> &'static str {
@@ -12,12 +12,13 @@ pub fn memory(memory: Memory) -> &'static str {
         Memory::Sc => "sc",
         Memory::Tso => "tso",
         Memory::Pso => "pso",
+        Memory::Weak => "weak",
     }
 }
 
 /// Memory model of a name.
 pub fn parse_memory(name: &str) -> Option<Memory> {
-    [Memory::Sc, Memory::Tso, Memory::Pso].into_iter().find(|&m| memory(m) == name)
+    [Memory::Sc, Memory::Tso, Memory::Pso, Memory::Weak].into_iter().find(|&m| memory(m) == name)
 }
 
 /// What a suspect is, as opposed to a published bug.

@@ -8,7 +8,7 @@ use crate::names;
 /// How a list begins.
 pub const FIRST_LINE: &str = "# shootdown replay 1";
 const MOVES: &str = "a move: `CPU run`, `CPU choose N`, `CPU drain N` or `CPU interrupt N`";
-const HEADERS: &str = "`case NAME`, `memory sc|tso|pso`, `drop SD-n`, `outcome TEXT`";
+const HEADERS: &str = "`case NAME`, `memory sc|tso|pso|weak`, `drop SD-n`, `outcome TEXT`";
 
 /// A recorded execution.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +86,7 @@ pub fn parse(text: &str) -> Result<ReplayFile, Malformed> {
     let missing = |what| malformed(end, "", &format!("`{what}` before the moves"));
     Ok(ReplayFile {
         case: head.case.ok_or_else(|| missing("case NAME"))?,
-        memory: head.memory.ok_or_else(|| missing("memory sc|tso|pso"))?,
+        memory: head.memory.ok_or_else(|| missing("memory sc|tso|pso|weak"))?,
         removed: head.removed,
         outcome: head.outcome,
         moves,
@@ -103,6 +103,7 @@ pub fn one_line(text: &str) -> String {
 pub fn action_name(action: Action) -> String {
     match action {
         Action::Run => "run".to_owned(),
+        Action::Older(n) => format!("older {n}"),
         Action::Choose(n) => format!("choose {n}"),
         Action::Drain(n) => format!("drain {n}"),
         Action::Interrupt(n) => format!("interrupt {n}"),
@@ -129,7 +130,8 @@ impl Head {
         let again = match key {
             "case" => self.case.replace(value.to_owned()).is_some(),
             "memory" => {
-                let memory = names::parse_memory(value).ok_or("`memory sc`, `memory tso` or `memory pso`")?;
+                let memory = names::parse_memory(value)
+                    .ok_or("`memory sc`, `memory tso`, `memory pso` or `memory weak`")?;
                 self.memory.replace(memory).is_some()
             }
             "drop" => self.removed.replace(value.to_owned()).is_some(),
@@ -147,6 +149,7 @@ fn parse_move(line: &str) -> Option<Move> {
     let number = words.next().map(str::parse).transpose().ok()?;
     let action = match (kind, number) {
         ("run", None) => Action::Run,
+        ("older", Some(n)) => Action::Older(n),
         ("choose", Some(n)) => Action::Choose(n),
         ("drain", Some(n)) => Action::Drain(n),
         ("interrupt", Some(n)) => Action::Interrupt(n),
@@ -199,7 +202,12 @@ mod tests {
             ("# shootdown replay 1\ncase\n".into(), 2, "case", "`case NAME`"),
             ("# shootdown replay 1\nmemory arm\n".into(), 2, "memory arm", "`memory pso`"),
             ("# shootdown replay 1\ncase a\ncase b\n".into(), 3, "case b", "once only"),
-            ("# shootdown replay 1\ncase a\n0 run\n".into(), 3, "", "`memory sc|tso|pso` before the moves"),
+            (
+                "# shootdown replay 1\ncase a\n0 run\n".into(),
+                3,
+                "",
+                "`memory sc|tso|pso|weak` before the moves",
+            ),
             (format!("{head}0 jump\n"), 4, "0 jump", "`CPU run`"),
             (format!("{head}0 run 1\n"), 4, "0 run 1", "`CPU run`"),
             (format!("{head}0 drain\n"), 4, "0 drain", "`CPU drain N`"),

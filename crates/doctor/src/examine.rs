@@ -144,6 +144,7 @@ fn name(memory: Memory) -> &'static str {
         Memory::Sc => "sc",
         Memory::Tso => "tso",
         Memory::Pso => "pso",
+        Memory::Weak => "weak",
     }
 }
 

@@ -138,7 +138,7 @@ impl fmt::Display for Outcome {
 impl From<&Step> for Drawn {
     fn from(step: &Step) -> Self {
         let kind = match step.mov.action {
-            Action::Run | Action::Choose(_) => "run",
+            Action::Run | Action::Older(_) | Action::Choose(_) => "run",
             Action::Drain(_) => "drain",
             Action::Interrupt(_) => "interrupt",
         };

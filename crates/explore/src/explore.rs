@@ -5,7 +5,7 @@ use crate::machine::moves::Move;
 use crate::machine::scenario::Scenario;
 use crate::machine::step::{Trouble, lock};
 use crate::machine::world::World;
-use crate::options::{Options, Sampling};
+use crate::options::{Memory, Options, Sampling};
 use crate::report::trace;
 use crate::report::{Finding, Report, Trace, Verdict};
 use crate::search::hub::{End, Found, Kind, Plan};
@@ -107,10 +107,12 @@ fn run<S: Scenario>(
         let again = match &outcome.end {
             End::Again => true,
             End::Complete => stale,
-            // A finding is real whatever the footprints; but a run that collects wants all there is.
+            // A finding is real whatever the footprints, but for fences that are forgotten too early under weak memory; and a
+            // run that collects wants all there is.
             End::Found(found) => {
                 let wants_all = options.collect || options.all_findings && outcome.cut.is_none();
-                stale && wants_all && !matches!(found.kind, Kind::Stop(_))
+                let again = wants_all || options.memory == Memory::Weak;
+                stale && again && !matches!(found.kind, Kind::Stop(_))
             }
             End::Start(..) | End::Stopped(_) => false,
         };

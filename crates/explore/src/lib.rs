@@ -69,6 +69,9 @@
 //!   (x86: IRET) wait until it is empty; entering a handler does not.
 //! * [`Memory::Pso`]: a FIFO per CPU and word. Release stores wait for all before them, a release fence keeps later
 //!   stores behind earlier ones, relaxed and acquire read-modify-writes wait for their own word's stores only.
+//! * [`Memory::Weak`]: RC11 without load buffering, which is what C++ and Rust promise of atomics. Loads may read old stores,
+//!   stores may go before others, a read-modify-write is atomic and orders what its ordering says. At most 32 stores of a word
+//!   that can still be read. It has fences that are `SeqCst`, but no such accesses: they are refused.
 //! * A `SeqCst` store acts as an exchange, which is what compilers make of it on TSO machines.
 //! * An interrupt that is pending is taken at any state with interrupts on, up to [`Options::nesting`] deep. Raising one
 //!   orders no memory access. A non-maskable one waits only while the handler of another runs. A CPU that is reset loses
@@ -86,8 +89,9 @@
 //! found, and can be replayed; a run that finds nothing says [`Verdict::Unproved`]. [`Options::all_findings`] goes on after
 //! the first finding.
 //!
-//! Not promised: loads that pass each other or are delayed past stores (ARM, RISC-V and POWER do that), stores that
-//! reach some CPUs before others, values out of thin air; more CPUs, words or calls than the scenario has.
+//! Not promised: loads that are delayed past stores (load buffering; ARM, RISC-V and POWER do that), values out of thin air,
+//! accesses of several sizes to one place, device memory; under the models with store buffers also loads that pass each other
+//! and stores that reach some CPUs before others; more CPUs, words or calls than the scenario has.
 //!
 //! # Rules for code under check
 //!
@@ -110,7 +114,7 @@ pub use machine::device::{Commutes, Device, Effect, Facts, NoDevice, View, Viola
 pub use machine::dissection::{Dissection, Fact, Item, Standing};
 pub use machine::moves::{Action, Move};
 pub use machine::registry::Registry;
-pub use machine::scenario::Scenario;
+pub use machine::scenario::{Interrupts, Scenario};
 pub use options::{Memory, Options, Progress, Reductions, Sampling};
 pub use report::snapshot::{Buffered, CpuSnapshot, FrameSnapshot, Snapshot, WordSnapshot};
 pub use report::{Finding, Report, Step, Trace, Verdict};

@@ -10,6 +10,8 @@ pub enum Memory {
     Tso,
     /// Partial store order: a FIFO per CPU and location; release stores and fences order.
     Pso,
+    /// RC11 without load buffering: loads may read old stores, and no access orders others but as its ordering says.
+    Weak,
 }
 
 /// Which reductions are on. Each is argued where it is implemented.

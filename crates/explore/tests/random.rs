@@ -8,8 +8,8 @@ use shootdown_explore::sync::{
     retry, wait_until,
 };
 use shootdown_explore::{
-    Commutes, Device, Effect, Facts, Memory, Options, Registry, Report, Scenario, Verdict, View, Violation,
-    explore,
+    Commutes, Device, Effect, Facts, Interrupts, Memory, Options, Registry, Report, Scenario, Verdict, View,
+    Violation, explore,
 };
 use std::cell::Cell;
 use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
@@ -46,6 +46,8 @@ struct Random {
     non_maskable: u32,
     watched: usize,
     symmetric: bool,
+    /// For weak memory: no sequentially consistent accesses, loads that acquire, interrupts that carry views or not.
+    weak: Option<Interrupts>,
     oracle: Oracle,
 }
 
@@ -110,7 +112,7 @@ impl Device for Oracle {
             2 => Commutes::Masked,
             _ => Commutes::Never,
         };
-        Facts { drains_tso: op == 0 || op == 3, drains_pso: op == 3, commutes }
+        Facts { drains_tso: op == 0 || op == 3, drains_pso: op == 3, reaches_walks: op == 3, commutes }
     }
 }
 
@@ -119,17 +121,24 @@ impl Random {
         &self.objects[index / 2 % 2].words[index % 2]
     }
 
+    /// The ordering of an access.
+    fn order(&self, order: Ordering, instead: Ordering) -> Ordering {
+        if self.weak.is_some() && order == SeqCst { instead } else { order }
+    }
+
     fn execute(&self, program: &[Ins]) {
         let (mut seen, mut saved, mut at) = (0, None, 0);
         while at < program.len() {
             let ins = program[at];
             at += 1;
             match ins {
+                Ins::Load(x) if self.weak.is_some() && at % 2 == 0 => seen = self.word(x).load(Acquire),
                 Ins::Load(x) => seen = self.word(x).load(Relaxed),
-                Ins::Store(x, value, order) => self.word(x).store(value, order),
+                Ins::Store(x, value, order) => self.word(x).store(value, self.order(order, Release)),
                 Ins::StoreSeen(x) => self.word(x).store((seen + 1) & 3, Relaxed),
-                Ins::Add(x, order) => seen = self.word(x).fetch_add(1, order),
+                Ins::Add(x, order) => seen = self.word(x).fetch_add(1, self.order(order, AcqRel)),
                 Ins::Cas(x, old, new, order) => {
+                    let order = self.order(order, AcqRel);
                     seen =
                         self.word(x).compare_exchange(old, new, order, Relaxed).unwrap_or_else(|found| found);
                 }
@@ -199,6 +208,9 @@ impl Scenario for Random {
     }
     fn non_maskable(&self) -> u32 {
         self.non_maskable
+    }
+    fn interrupts(&self) -> Interrupts {
+        self.weak.unwrap_or(Interrupts::Overtake)
     }
     fn symmetric(&self) -> Vec<Vec<usize>> {
         if self.symmetric { vec![(0..self.mains.len()).collect()] } else { Vec::new() }
@@ -293,6 +305,7 @@ impl Dice {
             non_maskable: if self.roll(5) == 0 { 2 } else { 0 },
             watched,
             symmetric: self.roll(8) == 0,
+            weak: None,
             oracle: Oracle { watched },
         };
         if random.symmetric {
@@ -332,7 +345,9 @@ fn kind(report: &Report) -> &'static str {
 fn compare(seed: u64, memory: Memory, workers: bool) -> (u64, u64) {
     // Objects lie at the same place in both runs: one scenario serves both.
     let dice = Dice(Cell::new(0x9e37_79b9_7f4a_7c15 ^ seed.wrapping_mul(0xd134_2543_de82_ef95)));
-    let scenario = dice.scenario();
+    let mut scenario = dice.scenario();
+    let interrupts = [Interrupts::Overtake, Interrupts::Follow][seed as usize % 2];
+    scenario.weak = (memory == Memory::Weak).then_some(interrupts);
     let quick = |options: Options<'static>| Options { shortest: false, max_states: 4_000, ..options };
     let full = explore(&scenario, &quick(plain(memory)));
     if matches!(full.verdict, Verdict::Stopped(_)) {
@@ -371,7 +386,7 @@ fn reductions_reach_what_full_exploration_reaches() {
     let from = std::env::var("SEED").map_or(0, |seed| seed.parse().unwrap());
     let count = std::env::var("COUNT").map_or(10_000, |count| count.parse().unwrap());
     for seed in from..from + count {
-        for memory in MODELS {
+        for memory in MODELS.into_iter().chain([Memory::Weak]) {
             let (a, b) = compare(seed, memory, seed % 16 == 0);
             full += a;
             less += b;

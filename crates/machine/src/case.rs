@@ -1,5 +1,7 @@
 use crate::machine::{Machine, MaskWord};
-use shootdown_explore::{Memory, Move, Options, Registry, Report, Scenario, Trace, explore, replay};
+use shootdown_explore::{
+    Interrupts, Memory, Move, Options, Registry, Report, Scenario, Trace, explore, replay,
+};
 use std::fmt::{self, Debug};
 
 /// One thing to check: a scenario by name, and what is expected of it.
@@ -67,6 +69,13 @@ pub trait Program: Debug + Send + Sync + 'static {
     fn non_maskable(&self) -> u32 {
         0
     }
+
+    /// Whether interrupts may overtake stores, as [`Scenario::interrupts`] has it. What kernels call to send an IPI orders the
+    /// stores before it (Linux: `dsb ishst` for GICv3, a fence for x2APIC, `fence w, o` for riscv64), so by default they do not. A
+    /// case about one that does not order says so.
+    fn interrupts(&self) -> Interrupts {
+        Interrupts::Follow
+    }
 }
 
 /// Makes a model of a program.
@@ -107,6 +116,9 @@ impl<P: Program> Scenario for OnMachine<P> {
     }
     fn non_maskable(&self) -> u32 {
         self.0.non_maskable()
+    }
+    fn interrupts(&self) -> Interrupts {
+        self.0.interrupts()
     }
 }
 

@@ -390,6 +390,9 @@ impl Op {
             | Op::Offline
             | Op::Online => (false, false, Commutes::Never),
         };
-        Facts { drains_tso, drains_pso, commutes }
+        // A broadcast invalidation that is complete, and one that another CPU makes on request: the walks after it read what was
+        // stored before it (Arm D8.17, TLBI with DSB; SBI, RFENCE).
+        let reaches_walks = matches!(self, Op::Broadcast { .. } | Op::FlushOn { .. });
+        Facts { drains_tso, drains_pso, reaches_walks, commutes }
     }
 }

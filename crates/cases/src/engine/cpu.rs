@@ -148,10 +148,11 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         (old != 0).then(|| Page::Frame(old as usize))
     }
 
-    /// Clears an entry: by a plain store, which may linger in the store buffer, unless others clear it too.
+    /// Clears an entry: by a plain store, which may linger in the store buffer, unless others clear it too. Then the page-table
+    /// lock orders what its holders did (`Shootdown::gather` rests on that), and the exchange stands for it.
     pub(crate) fn take_entry(&self, entry: &sync::Word) -> u64 {
         if self.world.contested {
-            return entry.swap(0, Ordering::Relaxed);
+            return entry.swap(0, Ordering::AcqRel);
         }
         let old = entry.load(Ordering::Relaxed);
         if old != 0 {

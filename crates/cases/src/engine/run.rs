@@ -12,7 +12,7 @@ use shootdown::mask::MaskStore;
 use shootdown::refs::UserHandle;
 use shootdown::{AddressSpace, Shootdown};
 use shootdown_explore::sync::Word;
-use shootdown_explore::{Registry, Scenario};
+use shootdown_explore::{Interrupts, Registry, Scenario};
 use shootdown_machine::{Acknowledged, Builder, Machine, MaskWord};
 use std::sync::Arc;
 
@@ -148,6 +148,10 @@ impl<S: TestMachine> Scenario for Run<S> {
     }
     fn non_maskable(&self) -> u32 {
         1 << ACTION | 1 << HOST | 1 << LINE
+    }
+    /// `Platform::send_ipi` promises that the request is visible before the interrupt.
+    fn interrupts(&self) -> Interrupts {
+        Interrupts::Follow
     }
     fn device(&self) -> &Machine {
         &self.world.machine

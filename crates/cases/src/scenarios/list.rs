@@ -166,6 +166,7 @@ impl<S: TestMachine> Scenario<'_, S> {
                 Sc => "/sc",
                 Tso => "/tso",
                 Pso => "/pso",
+                Memory::Weak => "/weak",
             };
             // One world for all runs of a case: what they reach can be compared only by the same words' addresses.
             let world = Arc::new(OnceLock::<Model>::new());

@@ -73,6 +73,7 @@ pub fn draw(trace: &Trace, cpus: usize, look: Look) -> String {
 fn style_of(step: &Step) -> Style {
     match step.mov.action {
         Action::Run | Action::Choose(_) => Style::new(),
+        Action::Older(_) => AnsiColor::Cyan.on_default(),
         Action::Drain(_) => AnsiColor::Cyan.on_default(),
         Action::Interrupt(_) => AnsiColor::Yellow.on_default(),
     }

@@ -99,7 +99,7 @@ fn step_box(step: &Step, number: usize, x: usize, y: usize, fatal: bool) -> (Gro
     let (fill, stroke) = match step.mov.action {
         _ if fatal => ("#fdecea", RED),
         Action::Run | Action::Choose(_) => ("#f6f8fa", "#afb8c1"),
-        Action::Drain(_) => ("#e7f5fb", "#6cb2d3"),
+        Action::Drain(_) | Action::Older(_) => ("#e7f5fb", "#6cb2d3"),
         Action::Interrupt(_) => ("#fff5d6", AMBER),
     };
     let frame = Rectangle::new()

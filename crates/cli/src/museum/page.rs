@@ -267,6 +267,7 @@ fn lanes(exhibit: &Exhibit<'_>) -> Markup {
 fn one(step: &Step, number: usize, note: Option<&str>, fatal: bool) -> Markup {
     let kind = match step.mov.action {
         Action::Run => "run",
+        Action::Older(_) => "older",
         Action::Choose(_) => "choose",
         Action::Drain(_) => "drain",
         Action::Interrupt(_) => "interrupt",

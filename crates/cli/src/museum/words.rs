@@ -44,6 +44,7 @@ pub fn machine(cpus: usize, memory: Memory) -> String {
         Memory::Sc => "sequential consistency",
         Memory::Tso => "total store order",
         Memory::Pso => "partial store order",
+        Memory::Weak => "weak memory",
     };
     format!("{cpus} CPU{}, {memory}", if cpus == 1 { "" } else { "s" })
 }

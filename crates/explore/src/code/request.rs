@@ -23,7 +23,8 @@ pub(crate) struct WordRef {
 pub(crate) enum Act {
     Load(WordRef, Ordering),
     Store(WordRef, u64, Ordering),
-    Rmw(WordRef, Change, Ordering),
+    /// With the ordering of a success and, of a compare-and-exchange, of a failure.
+    Rmw(WordRef, Change, Ordering, Ordering),
     Fence(Ordering),
     IrqSave,
     IrqRestore(bool),
@@ -32,7 +33,11 @@ pub(crate) enum Act {
     Lose(u32),
     Choose(u8),
     Device(u64),
-    Retire { start: usize, size: usize, kind: &'static str },
+    Retire {
+        start: usize,
+        size: usize,
+        kind: &'static str,
+    },
     WaitFalse,
     LoopBack,
     WaitBegin,

@@ -42,30 +42,30 @@ impl Word {
     /// Replaces the value and returns the old one. Likewise the other read-modify-writes.
     #[track_caller]
     pub fn swap(&self, value: u64, order: Ordering) -> u64 {
-        self.change(Change::Swap(value), order)
+        self.change(Change::Swap(value), order, order)
     }
     /// Adds, wrapping; returns the old value.
     #[track_caller]
     pub fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
-        self.change(Change::Add(value), order)
+        self.change(Change::Add(value), order, order)
     }
     /// Subtracts, wrapping; returns the old value.
     #[track_caller]
     pub fn fetch_sub(&self, value: u64, order: Ordering) -> u64 {
-        self.change(Change::Sub(value), order)
+        self.change(Change::Sub(value), order, order)
     }
     /// Ors; returns the old value.
     #[track_caller]
     pub fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
-        self.change(Change::Or(value), order)
+        self.change(Change::Or(value), order, order)
     }
     /// Ands; returns the old value.
     #[track_caller]
     pub fn fetch_and(&self, value: u64, order: Ordering) -> u64 {
-        self.change(Change::And(value), order)
+        self.change(Change::And(value), order, order)
     }
     /// Stores `new` if the word holds `current`; returns the old value either way. A failed exchange orders
-    /// as a successful one does (`failed` is not weaker here).
+    /// as a successful one does (`failed` is not weaker here), but under [`crate::Memory::Weak`] it is a load by `failed`.
     ///
     /// # Errors
     /// The value found, where it was not `current`.
@@ -77,14 +77,13 @@ impl Word {
         ok: Ordering,
         failed: Ordering,
     ) -> Result<u64, u64> {
-        let _ = failed;
-        let old = self.change(Change::Cas(current, new), ok);
+        let old = self.change(Change::Cas(current, new), ok, failed);
         if old == current { Ok(old) } else { Err(old) }
     }
 
     #[track_caller]
-    fn change(&self, change: Change, order: Ordering) -> u64 {
-        ask(Act::Rmw(self.reference(), change, order), Location::caller()).unwrap_or_else(|| {
+    fn change(&self, change: Change, order: Ordering, failed: Ordering) -> u64 {
+        ask(Act::Rmw(self.reference(), change, order, failed), Location::caller()).unwrap_or_else(|| {
             let old = self.initial.load(Ordering::Relaxed);
             self.initial.store(change.apply(old), Ordering::Relaxed);
             old

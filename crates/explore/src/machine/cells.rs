@@ -1,7 +1,7 @@
 //! Cells: the words that code under check has been seen to use, and the objects they lie in.
 
 use crate::code::request::WordRef;
-use crate::machine::footprint::BITS;
+use crate::machine::footprint::FENCES;
 use crate::machine::hash::Map;
 use crate::machine::registry::{Object, Registry};
 
@@ -49,8 +49,8 @@ impl Cells {
     }
 
     pub(crate) fn add(&mut self, word: WordRef) -> Result<u16, String> {
-        if self.all.len() + 16 > BITS {
-            return Err(format!("more than {} words are in use", BITS - 16));
+        if self.all.len() >= FENCES {
+            return Err(format!("more than {FENCES} words are in use"));
         }
         let id = self.all.len() as u16;
         self.by_address.insert(word.address, id);

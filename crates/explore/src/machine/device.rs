@@ -1,6 +1,7 @@
 use crate::machine::dissection::Dissection;
 use crate::machine::layout::{BARRIER, Layout, entry_cell};
 use crate::machine::values::Values;
+use crate::machine::weak::messages::Weak;
 use core::fmt::Debug;
 use core::hash::Hash;
 
@@ -81,6 +82,9 @@ pub struct Facts {
     pub drains_tso: bool,
     /// Likewise under the PSO-like model.
     pub drains_pso: bool,
+    /// Page walks of all CPUs read what this CPU has stored before, or newer: a broadcast invalidation that is complete. Asked
+    /// of operations that drain, under [`crate::Memory::Weak`].
+    pub reaches_walks: bool,
     /// When it may run before anything else, unseen.
     pub commutes: Commutes,
 }
@@ -105,6 +109,7 @@ pub struct View<'a, D: Device + ?Sized> {
     pub(crate) words: &'a [u16],
     pub(crate) layout: &'a Layout,
     pub(crate) values: &'a Values,
+    pub(crate) weak: &'a Weak,
 }
 
 impl<D: Device + ?Sized> View<'_, D> {
@@ -117,16 +122,30 @@ impl<D: Device + ?Sized> View<'_, D> {
         self.values.decode(self.layout.cell(self.words, index as u16))
     }
     /// Calls `see` with every value that `cpu`'s own hardware could read of watched word `index` now: memory's,
-    /// and each one in its own store buffer.
+    /// and each one in its own store buffer; under [`crate::Memory::Weak`], each that its page walks may
+    /// still read: what the CPU itself may, unless an invalidation has reached them ([`Facts::reaches_walks`]).
     ///
     /// # Panics
     /// If there is no such word.
     pub fn readable(&self, cpu: usize, index: usize, mut see: impl FnMut(u64)) {
-        see(self.memory(index));
+        let newest = self.memory(index);
+        if self.layout.weak {
+            return self.older(cpu, index as u16, see);
+        }
+        see(newest);
         for (entry, value) in self.layout.entries(self.words, cpu) {
             if entry & BARRIER == 0 && usize::from(entry_cell(entry)) == index {
                 see(self.values.decode(value));
             }
+        }
+    }
+}
+
+impl<D: Device + ?Sized> View<'_, D> {
+    fn older(&self, cpu: usize, cell: u16, mut see: impl FnMut(u64)) {
+        let newest = self.layout.cell(self.words, cell);
+        for place in self.weak.oldest_walked(cpu, cell)..=self.weak.newest(cell) {
+            see(self.values.decode(self.weak.value(cell, place, newest)));
         }
     }
 }
@@ -148,6 +167,6 @@ impl Device for NoDevice {
         Ok(())
     }
     fn facts(&self, _: u64) -> Facts {
-        Facts { drains_tso: true, drains_pso: true, commutes: Commutes::Never }
+        Facts { drains_tso: true, drains_pso: true, reaches_walks: false, commutes: Commutes::Never }
     }
 }

@@ -40,6 +40,9 @@ pub(crate) fn line_bit(index: usize) -> usize {
     BITS - 1 - index
 }
 
+/// Bit of sequentially consistent fences, which have an order among them.
+pub(crate) const FENCES: usize = BITS - 17;
+
 /// Index of the first interrupt line in the top 64 bits of a set.
 #[inline]
 pub(crate) fn line_index(top: u64) -> usize {

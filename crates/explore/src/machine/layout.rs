@@ -21,9 +21,10 @@ const CELL: u16 = 0x0fff;
 // Offsets in the shared part.
 pub(crate) const DEAD: usize = 0;
 pub(crate) const SHARED_DEVICE: usize = 4;
+pub(crate) const MESSAGES: usize = 6;
 /// Whose turn it is and how many there were, where turns are counted.
-pub(crate) const TURNS: usize = 6;
-pub(crate) const SHARED_CELLS: usize = 7;
+pub(crate) const TURNS: usize = 8;
+pub(crate) const SHARED_CELLS: usize = 9;
 // Offsets in a CPU's part.
 pub(crate) const STATUS: usize = 0;
 pub(crate) const PENDING: usize = 1;
@@ -42,6 +43,8 @@ pub(crate) struct Layout {
     pub(crate) shared: usize,
     pub(crate) local: usize,
     pub(crate) buffer: usize,
+    /// There are messages and views instead of store buffers; the first two words of each buffer name a CPU's views.
+    pub(crate) weak: bool,
     /// Word index of each cell, and its part.
     pub(crate) slots: Vec<(u16, u8)>,
     /// Objects around each cell.
@@ -81,6 +84,7 @@ impl Layout {
             shared,
             local,
             buffer,
+            weak: false,
             slots,
             objects: cells.all.iter().map(|cell| cell.objects).collect(),
         }

@@ -19,5 +19,6 @@ pub(crate) mod state;
 pub(crate) mod step;
 pub(crate) mod symmetry;
 pub(crate) mod values;
+pub(crate) mod weak;
 pub(crate) mod words;
 pub(crate) mod world;

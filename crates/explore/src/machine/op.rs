@@ -20,6 +20,7 @@ pub(crate) enum Gate {
 pub(crate) enum Op {
     Load {
         cell: u16,
+        acquire: bool,
     },
     /// Writes memory directly.
     Put {
@@ -27,7 +28,7 @@ pub(crate) enum Op {
         value: u16,
         gate: Gate,
     },
-    /// Enters the store buffer.
+    /// Enters the store buffer, or is a message at once.
     Buffer {
         cell: u16,
         value: u16,
@@ -37,10 +38,13 @@ pub(crate) enum Op {
         cell: u16,
         change: Change,
         gate: Gate,
+        sides: Sides,
     },
     Fence {
         gate: Gate,
     },
+    /// A fence that acts on views.
+    Order(Sides),
     /// A barrier marker in the store buffer.
     Mark,
     IrqSave,
@@ -70,6 +74,32 @@ pub(crate) enum Op {
     Stop,
 }
 
+/// What an access or a fence orders, under the model of messages and views.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sides {
+    pub(crate) acquire: bool,
+    pub(crate) release: bool,
+    /// A compare-and-exchange that fails acquires.
+    pub(crate) failed: bool,
+    /// A sequentially consistent fence.
+    pub(crate) full: bool,
+}
+
+impl Sides {
+    pub(crate) fn new(order: Ordering, failed: Ordering) -> Self {
+        Self {
+            acquire: acquires(order),
+            release: matches!(order, Ordering::Release | Ordering::AcqRel | Ordering::SeqCst),
+            failed: acquires(failed),
+            full: order == Ordering::SeqCst,
+        }
+    }
+}
+
+pub(crate) fn acquires(order: Ordering) -> bool {
+    matches!(order, Ordering::Acquire | Ordering::AcqRel | Ordering::SeqCst)
+}
+
 /// Gates that a memory model gives to each kind of access.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gates {
@@ -89,7 +119,7 @@ impl Gates {
     /// Gate of a read-modify-write.
     pub(crate) fn rmw(self, order: Ordering) -> Gate {
         match self.memory {
-            crate::Memory::Sc => Gate::Open,
+            crate::Memory::Sc | crate::Memory::Weak => Gate::Open,
             crate::Memory::Tso => Gate::Empty,
             crate::Memory::Pso if matches!(order, Ordering::Relaxed | Ordering::Acquire) => Gate::NoEntry,
             crate::Memory::Pso => Gate::Empty,
@@ -98,18 +128,19 @@ impl Gates {
     /// What a fence does.
     pub(crate) fn fence(self, order: Ordering) -> Op {
         match (self.memory, order) {
+            (crate::Memory::Weak, _) => Op::Order(Sides::new(order, Ordering::Relaxed)),
             (crate::Memory::Sc, _) => Op::Fence { gate: Gate::Open },
             (_, Ordering::SeqCst) => Op::Fence { gate: Gate::Empty },
             (crate::Memory::Pso, Ordering::Release | Ordering::AcqRel) => Op::Mark,
             _ => Op::Fence { gate: Gate::Open },
         }
     }
-    /// Gate of a device operation.
+    /// Gate of a device operation. Where there are no buffers, one that waits for them is a full fence.
     pub(crate) fn device(self, facts: Facts) -> Gate {
         let drains = match self.memory {
             crate::Memory::Sc => false,
             crate::Memory::Tso => facts.drains_tso,
-            crate::Memory::Pso => facts.drains_pso,
+            crate::Memory::Pso | crate::Memory::Weak => facts.drains_pso,
         };
         if drains { Gate::Empty } else { Gate::Open }
     }

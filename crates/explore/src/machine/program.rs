@@ -56,7 +56,11 @@ impl<S: Scenario> Machine<'_, '_, S> {
             work.set_cell(&self.layout, cell as u16, value);
         }
         self.settle(&mut work)?;
-        self.wake(&mut work);
+        if self.layout.weak {
+            self.wake_readers(&mut work)?;
+        } else {
+            self.wake(&mut work);
+        }
         Ok(work)
     }
 

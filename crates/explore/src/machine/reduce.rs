@@ -50,6 +50,22 @@
 //!
 //! Where turns of CPUs are counted ([`crate::Options::contexts`]), steps that run at once begin none: they belong to a later
 //! turn of their CPU, from which they were taken. So every execution of at most `n` turns has its reduced one of at most `n`.
+//! Under weak memory a step changes messages of one word and views of its own CPU, and what it may read is a choice:
+//!
+//! * load of `l`: a write of `l` by others or by handlers that may come first; older messages of `l` that it may read. Where a
+//!   handler may come first, views that the load adds to (the handler's stores would carry them).
+//! * load of a wait that evaluates to false whatever message it reads, and read nothing else: nothing.
+//! * store, read-modify-write: any access of `l` by others, messages of `l` that the CPU does not know of, handlers that may
+//!   come first; `l` watched.
+//! * acquire or release fence: where a handler may come first, views that it changes. Full fence: those of others and of
+//!   handlers that may come first.
+//! * all of these: what their CPU's page walks may read, since the device may look at it between two steps of others; fences
+//!   that are kept in order (`weak/orders.rs`), since what comes after such a fence decides what may go before it.
+//! * device operations: a full fence among them; watched words of which the CPU's walks may read several values.
+//!
+//! The rules above for interrupts and memory given back hold as they are. Messages of a word that a CPU does not use any more
+//! are dropped as if it had read the newest: it can tell no difference, and what it releases to others cannot either, since
+//! they know more.
 //!
 //! Raising, taking and losing interrupts, choices and going back in a loop are never run at once. A loss conflicts with
 //! raising and taking on the same CPU alone, since it changes nothing but which of its interrupts are pending: every step
@@ -57,9 +73,10 @@
 
 use crate::machine::device::Commutes;
 use crate::machine::footprint::{Footprint, line_index};
-use crate::machine::layout::{BARRIER, BUFFER, entry_cell};
+use crate::machine::layout::{BARRIER, BUFFER, CPUS, entry_cell};
 use crate::machine::moves::{Action, Move};
-use crate::machine::op::Op;
+use crate::machine::node::RaisedLine;
+use crate::machine::op::{Gate, Op};
 use crate::machine::scenario::Scenario;
 use crate::machine::state::Work;
 use crate::machine::step::{Machine, Moved, Trouble};
@@ -68,13 +85,13 @@ use crate::machine::step::{Machine, Moved, Trouble};
 const CHAIN: u32 = 4096;
 
 /// What may happen around a CPU before its next step.
-struct Around {
+pub(crate) struct Around {
     /// By other CPUs, their store buffers and their handlers.
-    others: Footprint,
+    pub(crate) others: Footprint,
     /// By handlers of this CPU.
-    handlers: Footprint,
+    pub(crate) handlers: Footprint,
     /// Lines of this CPU that may become pending.
-    lines: u32,
+    pub(crate) lines: u32,
 }
 
 impl<S: Scenario> Machine<'_, '_, S> {
@@ -84,11 +101,10 @@ impl<S: Scenario> Machine<'_, '_, S> {
         if !self.apply_in_turn(work, mov)? {
             return Ok(false);
         }
-        if masks {
+        if masks && self.passable(work, mov.cpu) == 0 {
             self.apply(work, Move { cpu: mov.cpu, action: Action::Run })?;
         }
-        self.normalise(work)?;
-        Ok(true)
+        self.normalise(work)
     }
 
     /// Makes `mov` unless it is a turn too many.
@@ -129,6 +145,14 @@ impl<S: Scenario> Machine<'_, '_, S> {
         for cpu in 0..cpus {
             self.ahead[cpu] = self.prints[cpu];
         }
+        self.run_at_once(work)?;
+        if self.layout.weak {
+            self.drop_unread(work);
+        }
+        Ok(true)
+    }
+
+    fn run_at_once(&mut self, work: &mut Work<S::Device>) -> Result<(), Box<Trouble>> {
         let mut look = self.refresh(work);
         let mut chain = 0;
         while look != 0 && chain < CHAIN {
@@ -147,7 +171,7 @@ impl<S: Scenario> Machine<'_, '_, S> {
                 look |= self.refresh(work);
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Brings what CPUs may still do up to date; returns those that may have got a step that can run at once.
@@ -194,9 +218,8 @@ impl<S: Scenario> Machine<'_, '_, S> {
         while lines != 0 {
             let line = lines.trailing_zeros() as u8;
             lines &= lines - 1;
-            let same = |raised_line: &crate::machine::node::RaisedLine| {
-                (usize::from(raised_line.cpu), raised_line.line) == (cpu, line)
-            };
+            let same =
+                |raised_line: &RaisedLine| (usize::from(raised_line.cpu), raised_line.line) == (cpu, line);
             if let Some(index) = self.raised_lines.iter().position(same) {
                 print.writes.add(crate::machine::footprint::line_bit(index));
             }
@@ -207,29 +230,42 @@ impl<S: Scenario> Machine<'_, '_, S> {
     /// What may happen before `cpu`'s next step.
     fn around(&self, cpu: usize) -> Around {
         let mut around = Around { others: Footprint::default(), handlers: Footprint::default(), lines: 0 };
-        let mut raised = 0;
         for (other, print) in self.ahead[..self.layout.cpus].iter().enumerate() {
-            raised |= print.writes.top() & self.lines_mask;
             if other != cpu {
                 around.others.join(print);
             }
         }
-        let mut left = raised;
-        while left != 0 {
-            let index = line_index(left);
-            let raised_line = self.raised_lines[index];
-            let print = &self.footprints[raised_line.node as usize];
-            let more = print.writes.top() & self.lines_mask & !raised;
-            raised |= more;
-            left = (left & (left - 1)) | more;
-            if usize::from(raised_line.cpu) == cpu {
+        self.each_raised(|raised, print| {
+            if usize::from(raised.cpu) == cpu {
                 around.handlers.join(print);
-                around.lines |= 1 << raised_line.line;
+                around.lines |= 1 << raised.line;
             } else {
                 around.others.join(print);
             }
-        }
+        });
         around
+    }
+
+    /// What each CPU and its handlers may still do.
+    pub(crate) fn with_handlers(&self) -> [Footprint; CPUS] {
+        let mut all = self.ahead;
+        self.each_raised(|raised, print| all[usize::from(raised.cpu)].join(print));
+        all
+    }
+
+    /// The lines that may be raised from here on, and what their handlers may do.
+    fn each_raised(&self, mut see: impl FnMut(RaisedLine, &Footprint)) {
+        let raised = |print: &Footprint| print.writes.top() & self.lines_mask;
+        let mut seen = self.ahead[..self.layout.cpus].iter().fold(0, |all, print| all | raised(print));
+        let mut left = seen;
+        while left != 0 {
+            let line = self.raised_lines[line_index(left)];
+            let print = &self.footprints[line.node as usize];
+            let more = raised(print) & !seen;
+            seen |= more;
+            left = (left & (left - 1)) | more;
+            see(line, print);
+        }
     }
 
     /// The step of `cpu` that may run at once, if there is one.
@@ -251,7 +287,12 @@ impl<S: Scenario> Machine<'_, '_, S> {
             }
         }
         let mut now = self.runs_at_once(work, cpu, op, around);
-        if let (false, Op::Load { cell }) = (now, op) {
+        if self.layout.weak {
+            now = now || self.recalls_at_once(work, cpu, op, around)?;
+            if let (false, true, Op::Load { cell, .. }) = (now, self.nodes[node as usize].begins_wait, op) {
+                now = self.sleeps_at_once(work, cpu, cell)?;
+            }
+        } else if let (false, Op::Load { cell, .. }) = (now, op) {
             // A false evaluation that read one word: blocked or about to be blocked are the same.
             let answer = self.view(work, cpu, cell).0;
             if self.nodes[node as usize].begins_wait {
@@ -281,7 +322,8 @@ impl<S: Scenario> Machine<'_, '_, S> {
         let alone = takeable == 0;
         let touched = |cell: u16| around.others.touches(cell) || !alone && around.handlers.touches(cell);
         match op {
-            Op::Load { cell } => {
+            Op::Load { .. } | Op::Buffer { .. } | Op::Rmw { .. } | Op::Order(_) if self.layout.weak => false,
+            Op::Load { cell, .. } => {
                 let cell = usize::from(cell);
                 !around.others.writes.has(cell) && (alone || !around.handlers.writes.has(cell))
             }
@@ -303,7 +345,12 @@ impl<S: Scenario> Machine<'_, '_, S> {
                     Commutes::Always => true,
                     Commutes::Masked => alone,
                 };
-                independent && self.open(work, cpu, gate, 0) && !self.sees_buffer(work, cpu)
+                let fences = self.layout.weak && gate == Gate::Empty;
+                independent
+                    && !fences
+                    && self.open(work, cpu, gate, 0)
+                    && !self.sees_buffer(work, cpu)
+                    && !self.walks_differ(work, cpu)
             }
             Op::Retire(object) => self.retires_at_once(work, cpu, object, around, alone),
             Op::Done => {
@@ -313,7 +360,8 @@ impl<S: Scenario> Machine<'_, '_, S> {
                         || !work.irq(&self.layout, cpu)
                         || takeable & !self.non_maskable == 0)
             }
-            Op::Raise { .. }
+            Op::Order(_)
+            | Op::Raise { .. }
             | Op::Lose(_)
             | Op::Choose(_)
             | Op::WaitFalse

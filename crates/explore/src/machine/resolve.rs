@@ -3,28 +3,37 @@
 
 use crate::code::request::{Act, Change, Request, WordRef};
 use crate::machine::device::Device;
-use crate::machine::op::Op;
+use crate::machine::op::{Op, Sides, acquires};
 use crate::machine::scenario::Scenario;
 use crate::machine::world::World;
+use crate::options::Memory;
+use std::sync::atomic::Ordering;
 
 impl<S: Scenario> World<'_, S> {
     pub(crate) fn resolve(&mut self, request: Request) -> Result<Op, String> {
         Ok(match request.act {
-            Act::Load(word, _) => Op::Load { cell: self.cell(word)? },
+            Act::Load(word, order) => {
+                self.refuse(request, word, order)?;
+                Op::Load { cell: self.cell(word)?, acquire: acquires(order) }
+            }
             Act::Store(word, value, order) => {
+                self.refuse(request, word, order)?;
                 let (cell, value) = (self.cell(word)?, self.encode(value)?);
                 if self.gates.buffers(order) {
-                    Op::Buffer { cell, value, release: order != std::sync::atomic::Ordering::Relaxed }
+                    Op::Buffer { cell, value, release: order != Ordering::Relaxed }
                 } else {
                     Op::Put { cell, value, gate: self.gates.put() }
                 }
             }
-            Act::Rmw(word, change, order) => {
+            Act::Rmw(word, change, order, failed) => {
+                self.refuse(request, word, order)?;
+                self.refuse(request, word, failed)?;
                 if let Change::Cas(current, new) = change {
                     self.encode(current)?;
                     self.encode(new)?;
                 }
-                Op::Rmw { cell: self.cell(word)?, change, gate: self.gates.rmw(order) }
+                let sides = Sides::new(order, failed);
+                Op::Rmw { cell: self.cell(word)?, change, gate: self.gates.rmw(order), sides }
             }
             Act::Fence(order) => self.gates.fence(order),
             Act::IrqSave => Op::IrqSave,
@@ -53,6 +62,23 @@ impl<S: Scenario> World<'_, S> {
     /// The id of a value; an error when ids have run out.
     pub(crate) fn encode(&mut self, value: u64) -> Result<u16, String> {
         self.values.encode(value).ok_or_else(|| "more than 32768 different large values".to_owned())
+    }
+
+    /// Accesses that the memory model does not have.
+    fn refuse(&self, request: Request, word: WordRef, order: Ordering) -> Result<(), String> {
+        if self.gates.memory != Memory::Weak || order != Ordering::SeqCst {
+            return Ok(());
+        }
+        let (kind, instead) = match request.act {
+            Act::Load(..) => ("load", "fence(SeqCst) before an Acquire load"),
+            Act::Store(..) => ("store", "a Release store and fence(SeqCst) after it"),
+            _ => ("read-modify-write", "AcqRel and fence(SeqCst) after it"),
+        };
+        let (place, name) = (request.place, word.name);
+        Err(format!(
+            "{place}: the weak memory model has no sequentially consistent accesses, and this {kind} of {name} is one; \
+             write {instead}"
+        ))
     }
 
     fn cell(&mut self, word: WordRef) -> Result<u16, String> {

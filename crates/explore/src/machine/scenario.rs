@@ -1,6 +1,16 @@
 use crate::machine::device::Device;
 use crate::machine::registry::Registry;
 
+/// Whether the handler of an interrupt knows what its sender had done. Only [`crate::Memory::Weak`] asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Interrupts {
+    /// An interrupt may overtake the sender's stores, and the handler may read what was there before them. So may an SGI of GICv3
+    /// without `dsb ishst`, and a write to the ICR of an x2APIC without a fence.
+    Overtake,
+    /// A handler knows what the sender knew, as if raising released and taking acquired.
+    Follow,
+}
+
 /// What runs: the code of each CPU and of its interrupt handlers, on one device. Built once, never changed during
 /// an exploration: all that changes lives in words and in the device's state.
 pub trait Scenario: Sync {
@@ -26,6 +36,10 @@ pub trait Scenario: Sync {
     /// Lines that are taken even with interrupts off (NMIs), as bits.
     fn non_maskable(&self) -> u32 {
         0
+    }
+    /// Whether interrupts may overtake stores. By default they may: whatever holds then holds on every platform.
+    fn interrupts(&self) -> Interrupts {
+        Interrupts::Overtake
     }
     /// A number that code under check reads back with [`crate::sync::context`] (which fault to inject, say).
     fn context(&self) -> u64 {
@@ -60,6 +74,9 @@ impl<S: Scenario + ?Sized> Scenario for Box<S> {
     }
     fn non_maskable(&self) -> u32 {
         (**self).non_maskable()
+    }
+    fn interrupts(&self) -> Interrupts {
+        (**self).interrupts()
     }
     fn context(&self) -> u64 {
         (**self).context()

@@ -2,9 +2,10 @@
 
 use crate::machine::device::Device;
 use crate::machine::layout::{
-    DEAD, LOCAL_DEVICE, Layout, PENDING, SHARED_DEVICE, STACK, STATUS, TURNS, URGENT,
+    DEAD, LOCAL_DEVICE, Layout, MESSAGES, PENDING, SHARED_DEVICE, STACK, STATUS, TURNS, URGENT,
 };
 use crate::machine::node::DONE;
+use crate::machine::weak::messages::Weak;
 
 /// A state that is being worked on.
 #[derive(Debug)]
@@ -12,6 +13,8 @@ pub(crate) struct Work<D: Device> {
     pub(crate) words: Vec<u16>,
     pub(crate) shared: D::Shared,
     pub(crate) locals: Vec<D::Local>,
+    /// Messages and views; nothing where there are store buffers.
+    pub(crate) weak: Weak,
     /// Parts that may have changed since the state was unfolded, as bits.
     pub(crate) dirty: u32,
     /// The same since the last look at what CPUs may still do; cells do not count.
@@ -24,7 +27,7 @@ pub(crate) struct Work<D: Device> {
 
 impl<D: Device> Clone for Work<D> {
     fn clone(&self) -> Self {
-        Self { words: self.words.clone(), locals: self.locals.clone(), ..*self }
+        Self { words: self.words.clone(), locals: self.locals.clone(), weak: self.weak.clone(), ..*self }
     }
 }
 
@@ -35,6 +38,7 @@ impl<D: Device> Work<D> {
             words: vec![0; layout.len()],
             shared,
             locals,
+            weak: if layout.weak { Weak::new(layout.cells, layout.cpus) } else { Weak::default() },
             dirty: u32::MAX,
             fresh: u32::MAX,
             stirred: true,
@@ -52,6 +56,7 @@ impl<D: Device> Work<D> {
         self.words.copy_from_slice(&other.words);
         self.shared = other.shared;
         self.locals.copy_from_slice(&other.locals);
+        self.weak.copy_from(&other.weak);
         self.dirty = other.dirty;
         self.fresh = other.fresh;
         self.stirred = other.stirred;
@@ -205,6 +210,23 @@ impl<D: Device> Work<D> {
     #[inline]
     pub(crate) fn set_device_id(&mut self, layout: &Layout, cpu: Option<usize>, id: u32) {
         let at = device_at(layout, cpu);
+        self.words[at] = id as u16;
+        self.words[at + 1] = (id >> 16) as u16;
+        self.dirty |= cpu.map_or(1, |cpu| 2 << cpu);
+    }
+
+    /// Id of the record of memory (`None`) or of a CPU's views.
+    #[inline]
+    pub(crate) fn weak_id(&self, layout: &Layout, cpu: Option<usize>) -> u32 {
+        let at = cpu.map_or(MESSAGES, |cpu| layout.cpu(cpu) + layout.buffer);
+        u32::from(self.words[at]) | u32::from(self.words[at + 1]) << 16
+    }
+    #[inline]
+    pub(crate) fn set_weak_id(&mut self, layout: &Layout, cpu: Option<usize>, id: u32) {
+        if id == self.weak_id(layout, cpu) {
+            return;
+        }
+        let at = cpu.map_or(MESSAGES, |cpu| layout.cpu(cpu) + layout.buffer);
         self.words[at] = id as u16;
         self.words[at + 1] = (id >> 16) as u16;
         self.dirty |= cpu.map_or(1, |cpu| 2 << cpu);

@@ -9,7 +9,7 @@ use crate::machine::moves::{Action, Move};
 use crate::machine::node::{DONE, Node, RaisedLine};
 use crate::machine::op::{Gate, Gates, Op};
 use crate::machine::run::Executor;
-use crate::machine::scenario::Scenario;
+use crate::machine::scenario::{Interrupts, Scenario};
 use crate::machine::state::Work;
 use crate::machine::values::Values;
 use crate::machine::world::World;
@@ -37,6 +37,7 @@ pub(crate) struct Machine<'a, 's, S: Scenario> {
     pub(crate) layout: Layout,
     pub(crate) gates: Gates,
     pub(crate) nesting: usize,
+    interrupts: Interrupts,
     pub(crate) non_maskable: u32,
     pub(crate) nodes: Vec<Node>,
     pub(crate) footprints: Vec<Footprint>,
@@ -85,6 +86,7 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
             layout,
             gates: Gates { memory: options.memory },
             nesting: usize::from(options.nesting),
+            interrupts: scenario.interrupts(),
             non_maskable: scenario.non_maskable(),
             nodes: Vec::new(),
             footprints: Vec::new(),
@@ -116,6 +118,10 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
     pub(crate) fn apply(&mut self, work: &mut Work<S::Device>, mov: Move) -> Moved {
         let moved = match mov.action {
             Action::Run => self.run(work, mov.cpu, None),
+            Action::Older(newer) => match (self.layout.weak, newer) {
+                (true, 1..) => self.recall(work, mov.cpu, newer).unwrap_or(Ok(false)),
+                _ => Ok(false),
+            },
             Action::Choose(pick) => self.run(work, mov.cpu, Some(pick)),
             Action::Drain(index) => self.drain(work, mov.cpu, usize::from(index)),
             Action::Interrupt(line) => self.interrupt(work, mov.cpu, line),
@@ -124,7 +130,12 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
             log.push(mov);
         }
         if moved? {
-            self.wake(work);
+            if self.layout.weak {
+                self.wake_readers(work)?;
+                self.drop_unreadable(work);
+            } else {
+                self.wake(work);
+            }
             Ok(true)
         } else {
             Ok(false)
@@ -196,13 +207,18 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
     }
 
     fn run(&mut self, work: &mut Work<S::Device>, cpu: usize, pick: Option<u8>) -> Moved {
+        if self.layout.weak {
+            if let (None, Some(moved)) = (pick, self.recall(work, cpu, 0)) {
+                return moved;
+            }
+        }
         let node = work.node(&self.layout, cpu);
         let op = self.nodes[node as usize].op;
         if matches!(op, Op::Choose(_)) != pick.is_some() {
             return Ok(false);
         }
         let answer = match op {
-            Op::Load { cell } => {
+            Op::Load { cell, .. } => {
                 self.touch(work, cell)?;
                 self.view(work, cpu, cell).0
             }
@@ -226,14 +242,14 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
                 }
                 0
             }
-            Op::Rmw { cell, change, gate } => {
+            Op::Rmw { cell, change, gate, .. } => {
                 if !self.open(work, cpu, gate, cell) {
                     return Ok(false);
                 }
                 self.modify(work, cell, change)?
             }
             Op::Fence { gate } if !self.open(work, cpu, gate, 0) => return Ok(false),
-            Op::Fence { .. } => 0,
+            Op::Fence { .. } | Op::Order(_) => 0,
             Op::Mark => return self.mark(work, cpu, node),
             Op::Device { op, gate, .. } => {
                 if !self.open(work, cpu, gate, 0) {
@@ -245,7 +261,7 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
                 }
             }
             Op::Retire(object) => {
-                self.retire(work, object)?;
+                self.retire(work, cpu, object)?;
                 0
             }
             Op::Choose(n) => match pick {
@@ -273,11 +289,17 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
                 let target = usize::from(target);
                 let lines = work.pending(&self.layout, target) | 1 << line;
                 work.set_pending(&self.layout, target, lines);
+                if self.layout.weak && self.interrupts == Interrupts::Follow {
+                    work.weak.send(cpu, (target as u8, line));
+                }
                 return 0;
             }
             Op::Lose(lines) => {
                 let kept = work.pending(&self.layout, cpu) & !lines;
                 work.set_pending(&self.layout, cpu, kept);
+                (0..32)
+                    .filter(|line| lines >> line & 1 != 0)
+                    .for_each(|line| work.weak.receive((cpu as u8, line), false));
                 return 0;
             }
             _ => {}
@@ -311,7 +333,7 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
         Ok(id)
     }
 
-    fn device(
+    pub(crate) fn device(
         &mut self,
         work: &mut Work<S::Device>,
         cpu: usize,
@@ -326,6 +348,7 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
             words: &work.words,
             layout: &self.layout,
             values: &self.values,
+            weak: &work.weak,
         };
         match device.step(&mut view, cpu, op) {
             Effect::Done(result) => {
@@ -342,10 +365,15 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
         }
     }
 
-    fn retire(&mut self, work: &mut Work<S::Device>, object: u8) -> Result<(), Box<Trouble>> {
+    fn retire(&mut self, work: &mut Work<S::Device>, cpu: usize, object: u8) -> Result<(), Box<Trouble>> {
         if work.dead() >> object & 1 != 0 {
             let name = lock(self.world).cells.object_name(object).to_owned();
             return Err(Box::new(Trouble::Violation(format!("the memory of {name} was given back twice"))));
+        }
+        if let Some(cell) = self.on_its_way(work, cpu, object) {
+            let name = lock(self.world).cells.name(cell);
+            let text = format!("a store to {name} may still be on its way where its memory is given back");
+            return Err(Box::new(Trouble::Violation(text)));
         }
         work.kill(object);
         Ok(())
@@ -390,6 +418,7 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
         };
         let lines = work.pending(&self.layout, cpu) & !(1 << line);
         work.set_pending(&self.layout, cpu, lines);
+        work.weak.receive((cpu as u8, line), true);
         let urgent = self.non_maskable >> line & 1 != 0;
         work.push_frame(&self.layout, cpu, DONE, urgent);
         self.arrive(work, cpu, node)
@@ -443,11 +472,12 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
             words: &work.words,
             layout: &self.layout,
             values: &self.values,
+            weak: &work.weak,
         }
     }
 
     #[inline]
-    fn touch(&self, work: &Work<S::Device>, cell: u16) -> Result<(), Box<Trouble>> {
+    pub(crate) fn touch(&self, work: &Work<S::Device>, cell: u16) -> Result<(), Box<Trouble>> {
         let objects = self.layout.objects[usize::from(cell)];
         if objects != 0 && objects & work.dead() != 0 { Err(self.dead(cell)) } else { Ok(()) }
     }
@@ -459,13 +489,20 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
     }
 
     /// Gives `cpu`'s topmost frame its answer.
-    fn advance(&mut self, work: &mut Work<S::Device>, cpu: usize, node: u32, answer: u16) -> Moved {
+    pub(crate) fn advance(
+        &mut self,
+        work: &mut Work<S::Device>,
+        cpu: usize,
+        node: u32,
+        answer: u16,
+    ) -> Moved {
         self.answered = Some(answer);
         let next = self.kid(node, answer)?;
         self.arrive(work, cpu, next)
     }
 
-    pub(crate) fn arrive(&mut self, work: &mut Work<S::Device>, cpu: usize, node: u32) -> Moved {
+    /// Notes that an execution passes a node.
+    pub(crate) fn pass(&mut self, node: u32) {
         if self.collect {
             let word = node as usize / 64;
             if word >= self.passed.len() {
@@ -473,6 +510,10 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
             }
             self.passed[word] |= 1 << (node % 64);
         }
+    }
+
+    pub(crate) fn arrive(&mut self, work: &mut Work<S::Device>, cpu: usize, node: u32) -> Moved {
+        self.pass(node);
         let top = work.top(&self.layout, cpu);
         match self.nodes[node as usize].op {
             Op::WaitFalse => {

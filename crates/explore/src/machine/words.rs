@@ -10,6 +10,7 @@ use crate::machine::op::Op;
 use crate::machine::scenario::Scenario;
 use crate::machine::state::Work;
 use crate::machine::step::{Machine, lock};
+use crate::machine::weak::words::passed;
 use crate::machine::world::World;
 use std::fmt::Write as _;
 use std::panic::Location;
@@ -66,7 +67,7 @@ fn awaited<S: Scenario>(world: &World<'_, S>, node: u32) -> String {
 fn intent<S: Scenario>(world: &World<'_, S>, node: u32) -> String {
     let cell = |cell: u16| world.cells.name(cell);
     match world.nodes[node as usize].op {
-        Op::Load { cell: id } => format!("a load of {}", cell(id)),
+        Op::Load { cell: id, .. } => format!("a load of {}", cell(id)),
         Op::Put { cell: id, .. } | Op::Buffer { cell: id, .. } => format!("a store to {}", cell(id)),
         Op::Rmw { cell: id, .. } => format!("a read-modify-write of {}", cell(id)),
         Op::Device { op, .. } => format!("device operation {op:#x}"),
@@ -78,12 +79,12 @@ fn intent<S: Scenario>(world: &World<'_, S>, node: u32) -> String {
 pub(crate) fn next<S: Scenario>(world: &World<'_, S>, node: u32) -> String {
     let cell = |cell: u16| world.cells.name(cell);
     match world.nodes[node as usize].op {
-        Op::Load { cell: id } => format!("read {}", cell(id)),
+        Op::Load { cell: id, .. } => format!("read {}", cell(id)),
         Op::Put { cell: id, value, .. } | Op::Buffer { cell: id, value, .. } => {
             format!("store {} to {}", shown(world, value), cell(id))
         }
         Op::Rmw { cell: id, change, .. } => format!("{} {}", verb(change), cell(id)),
-        Op::Fence { .. } | Op::Mark => "fence".to_owned(),
+        Op::Fence { .. } | Op::Mark | Op::Order(_) => "fence".to_owned(),
         Op::IrqSave => "turn interrupts off".to_owned(),
         Op::IrqRestore(true) => "turn interrupts on".to_owned(),
         Op::IrqRestore(false) => "leave interrupts off".to_owned(),
@@ -128,7 +129,7 @@ pub(crate) fn describe<S: Scenario>(
             format!("{name} = {} reaches memory", world.cells.show(machine.values.decode(value)))
         }
         Action::Choose(pick) => format!("chooses {pick}"),
-        Action::Run => {
+        Action::Run | Action::Older(_) => {
             let node = before.node(layout, mov.cpu);
             let answer = machine.answered.map(|answer| machine.values.decode(answer));
             let blocked = after.is_some_and(|after| {
@@ -136,6 +137,7 @@ pub(crate) fn describe<S: Scenario>(
                 world.nodes[next as usize].op == Op::WaitFalse && next != node
             });
             let mut text = step(machine, &world, before, mov.cpu, node, answer);
+            text += &passed(machine, &world, before, mov);
             if blocked {
                 let next = after.map_or(node, |after| after.node(layout, mov.cpu));
                 let _ = write!(text, ", waits for {}", awaited(&world, next));
@@ -157,7 +159,10 @@ fn step<S: Scenario>(
     let memory = |cell: u16| world.values.decode(layout.cell(&before.words, cell));
     let name = |cell: u16| world.cells.name(cell);
     match world.nodes[node as usize].op {
-        Op::Load { cell } => {
+        Op::Load { cell, .. } if layout.weak => {
+            format!("reads {} = {}", name(cell), world.cells.show(answer.unwrap_or_else(|| memory(cell))))
+        }
+        Op::Load { cell, .. } => {
             let (value, own) = machine.view(before, cpu, cell);
             let source = if own { " (own buffer)" } else { "" };
             format!("reads {} = {}{source}", name(cell), shown(world, value))
@@ -166,10 +171,14 @@ fn step<S: Scenario>(
             format!("{} := {} (was {})", name(cell), shown(world, value), world.cells.show(memory(cell)))
         }
         Op::Buffer { cell, value, .. } => {
-            format!("{} := {} (buffered)", name(cell), shown(world, value))
+            let buffered = if layout.weak { "" } else { " (buffered)" };
+            format!("{} := {}{buffered}", name(cell), shown(world, value))
         }
-        Op::Rmw { cell, change, .. } => modification(&world.cells, &name(cell), change, memory(cell)),
-        Op::Fence { .. } | Op::Mark => match world.act(node) {
+        Op::Rmw { cell, change, .. } => {
+            let old = answer.filter(|_| layout.weak).unwrap_or_else(|| memory(cell));
+            modification(&world.cells, &name(cell), change, old)
+        }
+        Op::Fence { .. } | Op::Mark | Op::Order(_) => match world.act(node) {
             Some(Act::Fence(order)) => format!("fence({order:?})"),
             _ => "fence".to_owned(),
         },
@@ -236,7 +245,7 @@ pub(crate) fn refusal<S: Scenario>(
     match mov.action {
         Action::Drain(index) => format!("entry {index} of CPU {cpu}'s store buffer cannot reach memory now"),
         Action::Interrupt(line) => format!("CPU {cpu} cannot take interrupt {line} now"),
-        Action::Run | Action::Choose(_) => {
+        Action::Run | Action::Older(_) | Action::Choose(_) => {
             let node = work.node(layout, cpu);
             let world = lock(machine.world);
             match world.nodes[node as usize].op {

@@ -6,17 +6,17 @@
 use crate::code::coroutine::Event;
 use crate::code::request::Act;
 use crate::machine::cells::Cells;
-use crate::machine::footprint::{Footprint, line_bit};
+use crate::machine::footprint::{FENCES, Footprint, line_bit};
 use crate::machine::hash::Map;
 use crate::machine::layout::Layout;
 use crate::machine::node::{DONE, NONE, Node, RaisedLine, Story, hash_of};
-use crate::machine::op::{Gates, Op};
+use crate::machine::op::{Gate, Gates, Op};
 use crate::machine::registry::Registry;
 use crate::machine::run::Root;
 use crate::machine::run::{Executor, Live, Marks};
 use crate::machine::scenario::Scenario;
 use crate::machine::values::Values;
-use crate::options::Options;
+use crate::options::{Memory, Options};
 use std::panic::Location;
 
 /// Steps that one frame may take without forgetting.
@@ -182,11 +182,15 @@ impl<'s, S: Scenario> World<'s, S> {
     pub(crate) fn access(&self, op: Op) -> Footprint {
         let mut print = Footprint::default();
         match op {
-            Op::Load { cell } => print.reads.add(cell.into()),
+            Op::Load { cell, .. } => print.reads.add(cell.into()),
             Op::Put { cell, .. } | Op::Buffer { cell, .. } => print.writes.add(cell.into()),
             Op::Rmw { cell, .. } => {
                 print.reads.add(cell.into());
                 print.writes.add(cell.into());
+            }
+            Op::Order(sides) if sides.full => print.writes.add(FENCES),
+            Op::Device { gate: Gate::Empty, .. } if self.gates.memory == Memory::Weak => {
+                print.writes.add(FENCES)
             }
             Op::Raise { cpu, line } => {
                 let same = |raised: &RaisedLine| (raised.cpu, raised.line) == (cpu, line);
@@ -212,7 +216,8 @@ impl<'s, S: Scenario> World<'s, S> {
     pub(crate) fn layout(&self, options: &Options<'_>) -> Layout {
         let mixed: Vec<bool> = self.twins.iter().map(|&(_, company)| company).collect();
         let nesting = usize::from(options.nesting);
-        Layout::new(&self.cells, self.edition, self.scenario.cpus(), nesting, &mixed)
+        let layout = Layout::new(&self.cells, self.edition, self.scenario.cpus(), nesting, &mixed);
+        Layout { weak: options.memory == Memory::Weak, ..layout }
     }
 
     /// Groups of interchangeable CPUs.
@@ -350,7 +355,7 @@ impl<'s, S: Scenario> World<'s, S> {
                 let answers = std::iter::once(story.answer)
                     .chain(path[1..].iter().map(|&node| self.stories[node as usize].answer));
                 for (&above, answer) in path[1..].iter().zip(answers) {
-                    if let Op::Load { cell } = self.nodes[above as usize].op {
+                    if let Op::Load { cell, .. } = self.nodes[above as usize].op {
                         self.reads.push((cell, answer));
                     }
                 }

@@ -99,7 +99,10 @@ impl<S: Scenario> Machine<'_, '_, S> {
             let mut add = |action| moves.push(Move { cpu, action });
             match self.nodes[work.node(&self.layout, cpu) as usize].op {
                 Op::Choose(n) => (0..n).for_each(|pick| add(Action::Choose(pick))),
-                _ => add(Action::Run),
+                _ => {
+                    add(Action::Run);
+                    (1..=self.passable(work, cpu)).for_each(|newer| add(Action::Older(newer)));
+                }
             }
             let lines = self.deliverable(work, cpu);
             (0..32).filter(|line| lines >> line & 1 != 0).for_each(|line| add(Action::Interrupt(line)));

@@ -5,7 +5,7 @@ use crate::machine::hash;
 use crate::machine::layout::Layout;
 use crate::machine::state::Work;
 use crate::machine::step::lock;
-use crate::search::intern::{Records, Typed};
+use crate::search::intern::{Records, Texts, Typed};
 use std::sync::Mutex;
 
 /// The tables behind the ids of one round.
@@ -15,6 +15,7 @@ pub(crate) struct Authority<D: Device> {
     local: Mutex<Records>,
     shared_device: Mutex<Typed<D::Shared>>,
     local_device: Mutex<Typed<D::Local>>,
+    weak: Mutex<Texts>,
 }
 
 impl<D: Device> Authority<D> {
@@ -24,6 +25,7 @@ impl<D: Device> Authority<D> {
             local: Mutex::new(Records::new(layout.local)),
             shared_device: Mutex::new(Typed::new()),
             local_device: Mutex::new(Typed::new()),
+            weak: Mutex::default(),
         }
     }
 
@@ -32,6 +34,7 @@ impl<D: Device> Authority<D> {
             + lock(&self.local).bytes(true)
             + lock(&self.shared_device).bytes()
             + lock(&self.local_device).bytes()
+            + lock(&self.weak).bytes(true)
     }
 }
 
@@ -45,6 +48,8 @@ pub(crate) struct Coder<'a, D: Device> {
     local: Records,
     shared_device: Typed<D::Shared>,
     local_device: Typed<D::Local>,
+    weak: Texts,
+    record: Vec<u16>,
 }
 
 impl<'a, D: Device> Coder<'a, D> {
@@ -57,6 +62,8 @@ impl<'a, D: Device> Coder<'a, D> {
             local: Records::new(layout.local),
             shared_device: Typed::new(),
             local_device: Typed::new(),
+            weak: Texts::default(),
+            record: Vec::new(),
         }
     }
 
@@ -81,6 +88,9 @@ impl<'a, D: Device> Coder<'a, D> {
             }
             work.locals[cpu] = self.local_device.all[id];
         }
+        if self.layout.weak {
+            self.decode_weak(work);
+        }
         work.dirty = 0;
         work.fresh = 0;
         work.stirred = false;
@@ -92,6 +102,9 @@ impl<'a, D: Device> Coder<'a, D> {
     pub(crate) fn encode(&mut self, work: &mut Work<D>, base: Option<(&[u32], &Work<D>)>, key: &mut [u32]) {
         if work.device {
             self.encode_device(work, base.map(|(_, work)| work));
+        }
+        if self.layout.weak && work.weak.changed {
+            self.encode_weak(work);
         }
         for index in 0..key.len() {
             key[index] = match base {
@@ -109,6 +122,7 @@ impl<'a, D: Device> Coder<'a, D> {
             + self.local.bytes(false)
             + self.shared_device.bytes()
             + self.local_device.bytes()
+            + self.weak.bytes(false)
     }
 
     #[inline]
@@ -149,12 +163,44 @@ impl<'a, D: Device> Coder<'a, D> {
         }
     }
 
+    /// Memory and the views of each CPU are records apart.
+    fn encode_weak(&mut self, work: &mut Work<D>) {
+        for cpu in core::iter::once(None).chain((0..self.layout.cpus).map(Some)) {
+            match cpu {
+                None => work.weak.write_memory(&mut self.record),
+                Some(cpu) => work.weak.write_cpu(cpu, &mut self.record),
+            }
+            let id = self.weak.find(&self.record).unwrap_or_else(|| {
+                let mut authority = lock(&self.authority.weak);
+                let id = authority.intern(&self.record);
+                self.weak.follow(&authority);
+                id
+            });
+            work.set_weak_id(&self.layout, cpu, id);
+        }
+    }
+
+    fn decode_weak(&mut self, work: &mut Work<D>) {
+        for cpu in core::iter::once(None).chain((0..self.layout.cpus).map(Some)) {
+            let id = work.weak_id(&self.layout, cpu);
+            if id >= self.weak.len() {
+                self.follow();
+            }
+            match cpu {
+                None => work.weak.read_memory(self.weak.record(id)),
+                Some(cpu) => work.weak.read_cpu(cpu, self.weak.record(id)),
+            }
+        }
+        work.weak.changed = false;
+    }
+
     #[cold]
     fn follow(&mut self) {
         self.shared.follow(&lock(&self.authority.shared));
         self.local.follow(&lock(&self.authority.local));
         self.shared_device.follow(&lock(&self.authority.shared_device));
         self.local_device.follow(&lock(&self.authority.local_device));
+        self.weak.follow(&lock(&self.authority.weak));
     }
 }
 

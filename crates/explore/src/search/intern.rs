@@ -115,6 +115,53 @@ impl Records {
     }
 }
 
+/// Records of any length.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Texts {
+    all: Vec<Arc<[u16]>>,
+    ids: HashTable<u32>,
+}
+
+impl Texts {
+    pub(crate) fn len(&self) -> u32 {
+        self.all.len() as u32
+    }
+
+    #[inline]
+    pub(crate) fn record(&self, id: u32) -> &[u16] {
+        &self.all[id as usize]
+    }
+
+    #[inline]
+    pub(crate) fn find(&self, record: &[u16]) -> Option<u32> {
+        self.ids.find(hash::Mix.hash_one(record), |&id| *self.all[id as usize] == *record).copied()
+    }
+
+    pub(crate) fn intern(&mut self, record: &[u16]) -> u32 {
+        self.find(record).unwrap_or_else(|| self.add(record.into()))
+    }
+
+    pub(crate) fn follow(&mut self, authority: &Self) {
+        for record in &authority.all[self.all.len()..] {
+            self.add(record.clone());
+        }
+    }
+
+    /// Bytes of the table, and of the records if they are its own.
+    pub(crate) fn bytes(&self, own: bool) -> usize {
+        let records: usize = if own { self.all.iter().map(|record| record.len() * 2 + 16).sum() } else { 0 };
+        records + self.all.capacity() * size_of::<Arc<[u16]>>() + self.ids.allocation_size()
+    }
+
+    fn add(&mut self, record: Arc<[u16]>) -> u32 {
+        let (id, hash) = (self.len(), hash::Mix.hash_one(&*record));
+        self.all.push(record);
+        let all = &self.all;
+        self.ids.insert_unique(hash, id, |&id| hash::Mix.hash_one(&*all[id as usize]));
+        id
+    }
+}
+
 /// Values of the device's state types.
 #[derive(Clone, Debug)]
 pub(crate) struct Typed<T> {

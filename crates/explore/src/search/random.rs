@@ -209,7 +209,7 @@ impl Execution {
 
 fn actor(mov: Move) -> usize {
     let part = match mov.action {
-        Action::Run | Action::Choose(_) => 0,
+        Action::Run | Action::Older(_) | Action::Choose(_) => 0,
         Action::Drain(_) => 1,
         Action::Interrupt(_) => 2,
     };

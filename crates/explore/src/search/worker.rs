@@ -163,7 +163,12 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
                     }
                 }
                 Op::WaitFalse => {}
-                _ => any |= self.attempt(from, Move { cpu, action: Action::Run }),
+                _ => {
+                    any |= self.attempt(from, Move { cpu, action: Action::Run });
+                    for newer in 1..=self.machine.passable(&self.base, cpu) {
+                        any |= self.attempt(from, Move { cpu, action: Action::Older(newer) });
+                    }
+                }
             }
             let mut lines = self.machine.deliverable(&self.base, cpu);
             while lines != 0 {

@@ -7,8 +7,8 @@ pub mod toy;
 
 use shootdown_explore::sync::Word;
 use shootdown_explore::{
-    Commutes, Device, Effect, Facts, Memory, Options, Reductions, Registry, Report, Scenario, View,
-    Violation, explore,
+    Commutes, Device, Effect, Facts, Interrupts, Memory, Options, Reductions, Registry, Report, Scenario,
+    View, Violation, explore,
 };
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -40,7 +40,7 @@ impl Device for Collector {
         Ok(())
     }
     fn facts(&self, _: u64) -> Facts {
-        Facts { drains_tso: true, drains_pso: true, commutes: Commutes::Never }
+        Facts { drains_tso: true, drains_pso: true, reaches_walks: false, commutes: Commutes::Never }
     }
 }
 
@@ -65,6 +65,7 @@ pub struct Program {
     pub pending: Vec<u32>,
     pub non_maskable: u32,
     pub symmetric: Vec<Vec<usize>>,
+    pub interrupts: Interrupts,
     pub collector: Collector,
 }
 
@@ -77,6 +78,7 @@ impl Program {
             pending: vec![0; mains.len()],
             non_maskable: 0,
             symmetric: Vec::new(),
+            interrupts: Interrupts::Overtake,
             collector: Collector { watched: 8, ..Collector::default() },
         }
     }
@@ -121,6 +123,9 @@ impl Scenario for Program {
     }
     fn non_maskable(&self) -> u32 {
         self.non_maskable
+    }
+    fn interrupts(&self) -> Interrupts {
+        self.interrupts
     }
     fn symmetric(&self) -> Vec<Vec<usize>> {
         self.symmetric.clone()

@@ -13,6 +13,8 @@ const OPTIONS: Options =
 pub const PROMPT: &str = "$ cargo run --release -- ";
 /// The same where the default build leaves the command out.
 const FULL_PROMPT: &str = "$ cargo run --release --features full -- ";
+/// What commands begin with that run an example; the options for cargo count as arguments.
+const EXAMPLE_PROMPT: &str = "$ cargo run --release -p ";
 /// What shows the exit code of the command before; the next line is the code.
 const EXIT_CODE: &str = "$ echo $?";
 
@@ -183,6 +185,11 @@ impl Document {
         while let Some(line) = lines.next() {
             if let Some(arguments) = line.strip_prefix(PROMPT).or_else(|| line.strip_prefix(FULL_PROMPT)) {
                 let (arguments, output) = (arguments.to_owned(), String::new());
+                commands.push(Shown { arguments, output, excerpt: false, code: 0, varies: varies.cloned() });
+                continue;
+            }
+            if line.starts_with(EXAMPLE_PROMPT) {
+                let (arguments, output) = (format!("-p {}", &line[EXAMPLE_PROMPT.len()..]), String::new());
                 commands.push(Shown { arguments, output, excerpt: false, code: 0, varies: varies.cloned() });
                 continue;
             }

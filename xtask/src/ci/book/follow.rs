@@ -169,11 +169,16 @@ impl<'d> Place<'d> {
     /// Runs the command, which must end with `code`; returns what it prints.
     fn print(&self, arguments: &str, code: i32) -> Result<String> {
         println!("{PROMPT}{arguments}");
-        let words = self.program.iter().map(String::as_str).chain(arguments.split_whitespace());
+        let root = self.target.parent().unwrap_or(&self.folder);
+        let (program, folder) = match arguments.starts_with("-p ") {
+            true => (["cargo", "run", "--quiet", "--release"].map(str::to_owned).to_vec(), root),
+            false => (self.program.clone(), &*self.folder),
+        };
+        let words = program.iter().map(String::as_str).chain(arguments.split_whitespace());
         let mut command = Command::new("sh");
         // Both streams in one, as a reader sees them.
         command.args(["-c", "exec \"$@\" 2>&1", "sh"]).args(words);
-        command.current_dir(&self.folder).env("CARGO_TARGET_DIR", &self.target);
+        command.current_dir(folder).env("CARGO_TARGET_DIR", &self.target);
         let output = command.output().with_context(|| format!("cannot start {}", process::line(&command)))?;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         let ends = output.status.code();

@@ -1,0 +1,278 @@
+//! Messages and views.
+
+/// Views of a CPU.
+pub(crate) const CURRENT: usize = 0;
+pub(crate) const ACQUIRE: usize = 1;
+pub(crate) const RELEASE: usize = 2;
+/// What page walks may read at least: they may lag behind the CPU, never behind this.
+pub(crate) const WALK: usize = 3;
+pub(crate) const VIEWS: usize = 4;
+/// Messages of one word at most, and fences that are kept in order.
+const MOST: usize = 32;
+/// Messages of all words at most.
+const MOST_OF_ALL: usize = 512;
+/// No limit for a fence that comes later.
+pub(crate) const FREE: u8 = u8::MAX;
+/// A message whose writer is not known (any more).
+pub(crate) const NOBODY: u8 = u8::MAX;
+
+/// A store that somebody may still read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    pub(crate) cell: u16,
+    pub(crate) value: u16,
+    /// A read-modify-write, whose place is right behind what it read. Of a fence: its order against what it led to is
+    /// turned round.
+    pub(crate) bound: bool,
+    /// Fences that led to this store, by their places.
+    pub(crate) causes: u32,
+    /// For drawings: not part of the state.
+    pub(crate) writer: u8,
+}
+
+/// Memory, views of CPUs, and views on their way with interrupts. A word without messages has one, whose value is in the
+/// state's own words and whose view is empty.
+///
+/// Rows are views, one number a word and a last one for the order of fences, all of one width.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Weak {
+    pub(crate) width: usize,
+    /// Sorted by word, then in modification order.
+    pub(crate) messages: Vec<Message>,
+    /// The view of each message.
+    pub(crate) rows: Vec<u8>,
+    /// The views of each CPU.
+    pub(crate) views: Vec<u8>,
+    /// Fences that led to where each CPU is, by their places.
+    pub(crate) causes: Vec<u32>,
+    /// Of each fence that is kept in order: what came after it, as [`Weak::limits`] has it.
+    pub(crate) limits: Vec<u8>,
+    /// Interrupts that are pending with a view: CPU and line, and the rows.
+    pub(crate) lines: Vec<(u8, u8)>,
+    pub(crate) line_rows: Vec<u8>,
+    /// Something has changed since the state was unfolded.
+    pub(crate) changed: bool,
+}
+
+impl Weak {
+    /// Memory at power-on: all CPUs know all of it.
+    pub(crate) fn new(cells: usize, cpus: usize) -> Self {
+        let width = cells + 1;
+        Self {
+            width,
+            views: vec![0; cpus * VIEWS * width],
+            causes: vec![0; cpus],
+            changed: true,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        self.width = other.width;
+        self.messages.clone_from(&other.messages);
+        self.rows.clone_from(&other.rows);
+        self.views.clone_from(&other.views);
+        self.causes.clone_from(&other.causes);
+        self.limits.clone_from(&other.limits);
+        self.lines.clone_from(&other.lines);
+        self.line_rows.clone_from(&other.line_rows);
+        self.changed = other.changed;
+    }
+
+    pub(crate) fn cpus(&self) -> usize {
+        self.causes.len()
+    }
+
+    /// The word that stands for the order of fences.
+    pub(crate) fn order(&self) -> u16 {
+        (self.width - 1) as u16
+    }
+
+    /// Where the messages of a word lie.
+    #[inline]
+    pub(crate) fn range(&self, cell: u16) -> core::ops::Range<usize> {
+        let start = self.messages.partition_point(|message| message.cell < cell);
+        let count = self.messages[start..].iter().take_while(|message| message.cell == cell).count();
+        start..start + count
+    }
+
+    /// Place of the newest message of a word.
+    #[inline]
+    pub(crate) fn newest(&self, cell: u16) -> usize {
+        self.range(cell).len().saturating_sub(1)
+    }
+
+    /// The message at a place; `None` if it is the only one and nothing is to be said of it.
+    #[inline]
+    pub(crate) fn message(&self, cell: u16, place: usize) -> Option<&Message> {
+        let range = self.range(cell);
+        self.messages[range].get(place)
+    }
+
+    #[inline]
+    pub(crate) fn view(&self, cpu: usize, kind: usize) -> &[u8] {
+        let start = (cpu * VIEWS + kind) * self.width;
+        &self.views[start..start + self.width]
+    }
+
+    #[inline]
+    pub(crate) fn view_mut(&mut self, cpu: usize, kind: usize) -> &mut [u8] {
+        let start = (cpu * VIEWS + kind) * self.width;
+        &mut self.views[start..start + self.width]
+    }
+
+    /// The oldest message of a word that a CPU may still read.
+    #[inline]
+    pub(crate) fn oldest(&self, cpu: usize, cell: u16) -> usize {
+        self.views[cpu * VIEWS * self.width + usize::from(cell)].into()
+    }
+
+    /// The oldest message of a word that a page walk of a CPU may read.
+    pub(crate) fn oldest_walked(&self, cpu: usize, cell: u16) -> usize {
+        self.oldest(cpu, cell).max(self.view(cpu, WALK)[usize::from(cell)].into())
+    }
+
+    /// Page walks of all CPUs read what `cpu` knows of the first `watched` words.
+    pub(crate) fn reach_walks(&mut self, cpu: usize, watched: usize) {
+        let row = self.view(cpu, CURRENT)[..watched].to_vec();
+        for other in 0..self.cpus() {
+            join(self.view_mut(other, WALK), &row);
+        }
+        self.changed = true;
+    }
+
+    pub(crate) fn row(&self, index: usize) -> &[u8] {
+        &self.rows[index * self.width..(index + 1) * self.width]
+    }
+
+    /// Puts a message at a place of its word's list; those from there on move up.
+    pub(crate) fn insert(&mut self, message: Message, place: usize, row: &[u8]) -> Result<(), &'static str> {
+        let range = self.range(message.cell);
+        if range.len() >= MOST {
+            return Err("a word has more stores that can still be read than fit");
+        }
+        if self.messages.len() >= MOST_OF_ALL {
+            return Err("there are more stores that can still be read than fit");
+        }
+        let cell = usize::from(message.cell);
+        // The first one of a list has been there all the time.
+        if range.is_empty() {
+            self.place(message, range.start, row);
+            return Ok(());
+        }
+        self.shift(cell, |entry| if usize::from(entry) >= place { entry + 1 } else { entry });
+        for limit in self.limits.chunks_exact_mut(self.width) {
+            let limit = &mut limit[cell];
+            if *limit != FREE && usize::from(*limit) >= 2 * place {
+                *limit += 2;
+            }
+        }
+        self.place(message, range.start + place, row);
+        Ok(())
+    }
+
+    fn place(&mut self, message: Message, index: usize, row: &[u8]) {
+        let at = index * self.width;
+        self.messages.insert(index, message);
+        self.rows.splice(at..at, row.iter().copied());
+        self.rows[at + usize::from(message.cell)] = 0;
+        self.changed = true;
+    }
+
+    /// Drops what no CPU can read any more. `reads` says whether a CPU may ever use a word again.
+    pub(crate) fn prune(&mut self, reads: impl Fn(usize, u16) -> bool) {
+        let mut start = 0;
+        while start < self.messages.len() {
+            let cell = self.messages[start].cell;
+            let range = self.range(cell);
+            let users = (0..self.cpus()).filter(|&cpu| reads(cpu, cell));
+            let oldest = users.map(|cpu| self.oldest(cpu, cell)).min().unwrap_or(range.len() - 1);
+            if oldest > 0 {
+                self.drop_first(cell, oldest);
+            }
+            start = range.end - oldest;
+        }
+        self.drop_trivial();
+        self.drop_lines();
+    }
+
+    fn drop_first(&mut self, cell: u16, count: usize) {
+        let start = self.range(cell).start;
+        self.messages.drain(start..start + count);
+        self.messages[start].bound = false;
+        self.rows.drain(start * self.width..(start + count) * self.width);
+        let index = usize::from(cell);
+        self.shift(index, |entry| entry.saturating_sub(count as u8));
+        for limit in self.limits.chunks_exact_mut(self.width) {
+            let limit = &mut limit[index];
+            if *limit != FREE {
+                *limit = limit.saturating_sub(2 * count as u8);
+            }
+        }
+        if cell == self.order() {
+            self.limits.drain(..count * self.width);
+            // The first place is what all know.
+            self.rows[start * self.width..(start + 1) * self.width].fill(0);
+            let known = |causes: u32| causes >> count & !1;
+            self.causes.iter_mut().for_each(|causes| *causes = known(*causes));
+            self.messages.iter_mut().for_each(|message| message.causes = known(message.causes));
+        }
+        self.changed = true;
+    }
+
+    /// A word's only message with an empty view needs no mention.
+    fn drop_trivial(&mut self) {
+        let (mut kept, mut index) = (0, 0);
+        while index < self.messages.len() {
+            let cell = self.messages[index].cell;
+            let last = self.messages[index..].iter().take_while(|message| message.cell == cell).count();
+            let plain = last == 1 && self.messages[index].causes == 0 && is_zero(self.row(index));
+            if plain && cell == self.order() {
+                self.limits.clear();
+            }
+            let keep = if plain { 0 } else { last };
+            if keep > 0 && kept < index {
+                self.messages.copy_within(index..index + keep, kept);
+                self.rows.copy_within(index * self.width..(index + keep) * self.width, kept * self.width);
+            }
+            kept += keep;
+            index += last;
+        }
+        self.changed |= kept < self.messages.len();
+        self.messages.truncate(kept);
+        self.rows.truncate(kept * self.width);
+    }
+
+    fn drop_lines(&mut self) {
+        for index in (0..self.lines.len()).rev() {
+            let row = index * self.width..(index + 1) * self.width;
+            if is_zero(&self.line_rows[row.clone()]) {
+                self.lines.remove(index);
+                self.line_rows.drain(row);
+                self.changed = true;
+            }
+        }
+    }
+
+    fn shift(&mut self, cell: usize, change: impl Fn(u8) -> u8) {
+        let rows = self.rows.chunks_exact_mut(self.width);
+        let rows = rows.chain(self.views.chunks_exact_mut(self.width));
+        for row in rows.chain(self.line_rows.chunks_exact_mut(self.width)) {
+            row[cell] = change(row[cell]);
+        }
+    }
+}
+
+/// Whether a view says nothing. Without a branch for each entry.
+#[inline]
+fn is_zero(row: &[u8]) -> bool {
+    row.iter().fold(0, |all, entry| all | entry) == 0
+}
+
+/// Adds to a view what another has.
+#[inline]
+pub(crate) fn join(view: &mut [u8], other: &[u8]) {
+    for (mine, theirs) in view.iter_mut().zip(other) {
+        *mine = (*mine).max(*theirs);
+    }
+}

@@ -1,0 +1,114 @@
+//! Messages and views as records: one of memory, one of each CPU.
+
+use crate::machine::weak::messages::{CURRENT, FREE, Message, NOBODY, VIEWS, WALK, Weak};
+
+/// Ends the entries of a row.
+const END: u16 = u16::MAX;
+/// Entries of a row that are looked at together.
+const CHUNK: usize = 16;
+/// Beside the word of a message: it is bound.
+const BOUND: u16 = 0x8000;
+
+impl Weak {
+    /// What is not a CPU's alone.
+    pub(crate) fn write_memory(&self, record: &mut Vec<u16>) {
+        record.clear();
+        record.push(self.messages.len() as u16);
+        for (index, message) in self.messages.iter().enumerate() {
+            record.extend([message.cell | if message.bound { BOUND } else { 0 }, message.value]);
+            record.extend([message.causes as u16, (message.causes >> 16) as u16]);
+            write_row(record, self.row(index), 0);
+        }
+        record.push(self.lines.len() as u16);
+        for (index, &(cpu, line)) in self.lines.iter().enumerate() {
+            record.push(u16::from(cpu) << 8 | u16::from(line));
+            write_row(record, &self.line_rows[index * self.width..(index + 1) * self.width], 0);
+        }
+        for limits in self.limits.chunks_exact(self.width) {
+            write_row(record, limits, FREE);
+        }
+    }
+
+    /// The views of one CPU, and which fences led to where it is.
+    pub(crate) fn write_cpu(&self, cpu: usize, record: &mut Vec<u16>) {
+        record.clear();
+        record.extend([self.causes[cpu] as u16, (self.causes[cpu] >> 16) as u16]);
+        for kind in 0..WALK {
+            write_row(record, self.view(cpu, kind), 0);
+        }
+        // Where the CPU knows as much, the walk's own view says nothing.
+        let (known, walk) = (self.view(cpu, CURRENT), self.view(cpu, WALK));
+        for (cell, &entry) in walk.iter().enumerate().filter(|&(cell, &entry)| entry > known[cell]) {
+            record.push((cell as u16) << 8 | u16::from(entry));
+        }
+        record.push(END);
+    }
+
+    pub(crate) fn read_memory(&mut self, mut record: &[u16]) {
+        self.messages.clear();
+        self.rows.clear();
+        for _ in 0..take(&mut record) {
+            let cell = take(&mut record);
+            let value = take(&mut record);
+            let causes = u32::from(take(&mut record)) | u32::from(take(&mut record)) << 16;
+            let bound = cell & BOUND != 0;
+            self.messages.push(Message { cell: cell & !BOUND, value, bound, causes, writer: NOBODY });
+            read_row(&mut record, &mut self.rows, (self.width, 0));
+        }
+        self.lines.clear();
+        self.line_rows.clear();
+        for _ in 0..take(&mut record) {
+            let line = take(&mut record);
+            self.lines.push(((line >> 8) as u8, line as u8));
+            read_row(&mut record, &mut self.line_rows, (self.width, 0));
+        }
+        self.limits.clear();
+        while !record.is_empty() {
+            read_row(&mut record, &mut self.limits, (self.width, FREE));
+        }
+    }
+
+    pub(crate) fn read_cpu(&mut self, cpu: usize, mut record: &[u16]) {
+        self.causes[cpu] = u32::from(take(&mut record)) | u32::from(take(&mut record)) << 16;
+        for kind in 0..VIEWS {
+            let row = self.view_mut(cpu, kind);
+            row.fill(0);
+            fill_row(&mut record, row);
+        }
+    }
+}
+
+/// Entries that are not `plain`, as word and place.
+fn write_row(record: &mut Vec<u16>, row: &[u8], plain: u8) {
+    for (number, chunk) in row.chunks(CHUNK).enumerate() {
+        // Most of a row is plain.
+        if chunk.iter().fold(0, |said, entry| said | (entry ^ plain)) == 0 {
+            continue;
+        }
+        let said = chunk.iter().enumerate().filter(|&(_, &entry)| entry != plain);
+        record.extend(said.map(|(at, &entry)| ((number * CHUNK + at) as u16) << 8 | u16::from(entry)));
+    }
+    record.push(END);
+}
+
+fn read_row(record: &mut &[u16], rows: &mut Vec<u8>, (width, plain): (usize, u8)) {
+    let start = rows.len();
+    rows.resize(start + width, plain);
+    fill_row(record, &mut rows[start..]);
+}
+
+fn fill_row(record: &mut &[u16], row: &mut [u8]) {
+    loop {
+        match take(record) {
+            END => return,
+            entry => row[usize::from(entry >> 8)] = entry as u8,
+        }
+    }
+}
+
+/// The next number of a record; its end reads as the end of a row.
+fn take(record: &mut &[u16]) -> u16 {
+    let Some((&first, rest)) = record.split_first() else { return END };
+    *record = rest;
+    first
+}
