@@ -49,6 +49,8 @@ pub(super) enum Event {
     Step,
     /// A line that it polls was written.
     Wake,
+    /// The instruction on its TLB that it carries out is complete.
+    Complete,
     /// Its IPI arrives.
     Ipi,
 }
@@ -59,6 +61,10 @@ pub(super) struct Cpu {
     pub(super) now: u64,
     /// Until then interrupts wait.
     pub(super) masked_until: u64,
+    /// It is in the middle of an instruction on its TLB: nothing but [`Event::Complete`] makes it go on.
+    pub(super) busy: bool,
+    /// Its handler runs.
+    pub(super) handles: bool,
     pub(super) class: Class,
     /// What it carries out.
     pub(super) operation: Operation,
@@ -87,6 +93,10 @@ pub(crate) struct Hw {
     pub(super) watched: Option<Vec<Touched>>,
     /// Spaces that were made and have not ended.
     pub(super) living: HashSet<u32>,
+    /// Whether CPUs run; they boot before.
+    pub(super) runs: bool,
+    /// Times that a page must be flushed: twice where user code and the kernel have page tables, and tags, of their own.
+    pub(super) tags_per_space: u64,
     lines: Lines,
     /// Page tables: by space and page, numbers of translations.
     tables: NumberMap<u32, NumberMap<u64, u32>>,
@@ -101,6 +111,8 @@ impl Hw {
         let cpu = || Cpu {
             now: 0,
             masked_until: 0,
+            busy: false,
+            handles: false,
             class: Class::User,
             operation: Operation::Create,
             root: None,
@@ -120,6 +132,8 @@ impl Hw {
             cpus: (0..cpus).map(|_| cpu()).collect(),
             watched: None,
             living: HashSet::new(),
+            runs: false,
+            tags_per_space: 1,
             lines: Lines::new(cpus),
             tables: NumberMap::default(),
             translations: Vec::new(),
@@ -309,12 +323,13 @@ impl Hw {
     /// Flushes pages under a tag on the current CPU, one by one.
     pub(crate) fn flush_pages(&mut self, tag: u16, pages: Pages, tables: PageTables) {
         self.totals.selective_flushes += 1;
-        self.work(COSTS.hardware_instructions * pages.count);
-        self.advance(COSTS.flush_page * pages.count);
+        let each = pages.count * self.tags_per_space;
+        self.work(COSTS.hardware_instructions * each);
+        self.advance(COSTS.flush_page * each);
         self.drop_tag(tag, pages, tables);
     }
 
-    /// Flushes a tag on the current CPU.
+    /// Flushes a tag on the current CPU. The user's half of a space with two tags goes with its next load, at no price.
     pub(crate) fn flush_tag(&mut self, tag: u16) {
         self.totals.full_flushes += 1;
         self.work(COSTS.hardware_instructions);

@@ -1,6 +1,8 @@
 //! The shipped engine on the machine.
 
-use crate::machine::{PageTables, Pages, Policy, Request, forget_lines, suspend, with};
+use crate::machine::{
+    LARGE, LARGE_SHIFT, PageTables, Pages, Policy, Request, forget_lines, pass, suspend, with,
+};
 use shootdown_instrumented::flush::{FlushRequest, LocalFlush, PageRange, PageSize, VirtAddr};
 use shootdown_instrumented::mask::{CpuMask, OnLeave};
 use shootdown_instrumented::refs::{SpaceHandle, Teardown, UserRef};
@@ -110,12 +112,12 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Platfo
         let tables = if what.request.frees_tables() { PageTables::Freed } else { PageTables::Kept };
         with(|hw| match (what.tag, what.request.range()) {
             (Some(tag), Some(range)) => {
-                let pages = Pages { first: range.start().0 >> 12, count: range.count() };
-                hw.flush_pages(tag.number(), pages, tables);
+                hw.flush_pages(tag.number(), pages_of(range), tables);
             }
             (Some(tag), None) => hw.flush_tag(tag.number()),
             (None, _) => hw.flush_everything(),
         });
+        pass();
     }
     unsafe fn install(&self, root: Option<u32>, tag: Tag, how: OnInstall) {
         with(|hw| hw.install(root, tag.number(), how == OnInstall::Keep));
@@ -133,6 +135,25 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Platfo
     fn relax(&self, _: u64) {
         suspend();
     }
+}
+
+/// The pages of a range of the engine's.
+fn pages_of(range: PageRange) -> Pages {
+    let number = range.start().0 >> range.size().shift();
+    match range.size() {
+        PageSize::Size2M => Pages { first: LARGE | number, count: range.count() },
+        _ => Pages { first: number, count: range.count() },
+    }
+}
+
+/// The range of pages of a workload.
+fn range_of(pages: Pages) -> PageRange {
+    let (first, size) = match pages.first & LARGE {
+        0 => (pages.first, PageSize::Size4K),
+        _ => (pages.first ^ LARGE, PageSize::Size2M),
+    };
+    debug_assert_eq!(PageSize::Size2M.shift() - PageSize::Size4K.shift(), LARGE_SHIFT);
+    PageRange::new(VirtAddr(first << size.shift()), pages.count, size).expect("pages of a workload")
 }
 
 type User<T, const WORDS: usize, const KEEP: bool> = UserRef<'static, Host<T, WORDS, KEEP>>;
@@ -207,9 +228,7 @@ impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Policy for En
             let freed = request.tables == PageTables::Freed;
             return self.engine.flush(space, if freed { all.tables_freed() } else { all });
         }
-        let start = VirtAddr(request.pages.first << 12);
-        let range =
-            PageRange::new(start, request.pages.count, PageSize::Size4K).expect("pages of a workload");
+        let range = range_of(request.pages);
         let mut gather = self.engine.gather_within::<(), 1>(space, range);
         match request.tables {
             PageTables::Freed => gather.table_freed(range, ()).expect("the gather is empty"),
