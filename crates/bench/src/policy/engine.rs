@@ -1,9 +1,9 @@
 //! The shipped engine on the machine.
 
 use crate::machine::{
-    LARGE, LARGE_SHIFT, PageTables, Pages, Policy, Request, forget_lines, pass, suspend, with,
+    COSTS, LARGE, LARGE_SHIFT, PageTables, Pages, Policy, Request, forget_lines, pass, suspend, with,
 };
-use shootdown_instrumented::flush::{FlushRequest, LocalFlush, PageRange, PageSize, VirtAddr};
+use shootdown_instrumented::flush::{FlushCosts, FlushRequest, LocalFlush, PageRange, PageSize, VirtAddr};
 use shootdown_instrumented::mask::{CpuMask, OnLeave};
 use shootdown_instrumented::refs::{SpaceHandle, Teardown, UserRef};
 use shootdown_instrumented::tags::{OnInstall, PerCpuSlots, Tag, TagPolicy, Untagged};
@@ -44,6 +44,14 @@ fn engine<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool>(
 /// Begins on a line of its own wherever the allocator puts it, so that lines are the same in every run.
 #[repr(align(128))]
 struct Line<T>(T);
+
+/// Prices of the simulated machine; how much a CPU uses of a space is what the engine expects by itself.
+const PRICES: FlushCosts = FlushCosts {
+    page: COSTS.flush_page,
+    tag: COSTS.flush_tag,
+    refill: COSTS.walk,
+    refills: FlushCosts::TYPICAL.refills,
+};
 
 /// The simulated machine, as the engine sees it.
 struct Host<T, const WORDS: usize, const KEEP: bool> {
@@ -92,6 +100,7 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Platfo
     type Pin = ();
 
     const STALL_POLLS: u64 = u64::MAX;
+    const FLUSH_COSTS: FlushCosts = PRICES;
     const ON_LEAVE: OnLeave = if KEEP { OnLeave::KeepBit } else { OnLeave::RemoveBit };
 
     fn pin(&self) {}
