@@ -91,6 +91,16 @@ pub enum Counted {
     Cycles,
 }
 
+impl Counted {
+    /// Its name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ipis => "IPIs",
+            Self::Cycles => "cycles",
+        }
+    }
+}
+
 /// A cell that the engine loses to a rival.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Loss {
@@ -163,6 +173,22 @@ pub fn grid(workloads: &[WorkloadKind], shapes: &[Shape], done: impl Fn() + Sync
 /// The losses of some cells, in their order.
 pub fn losses(cells: &[Cell]) -> Vec<Loss> {
     cells.iter().flat_map(losses_of).collect()
+}
+
+/// Losses of one workload to one rival in one count together, in the order of the first of each.
+pub fn group(losses: &[Loss]) -> Vec<Vec<&Loss>> {
+    let mut groups: Vec<Vec<&Loss>> = Vec::new();
+    for loss in losses {
+        let same = |group: &&mut Vec<&Loss>| {
+            let first = group[0];
+            (first.counted, first.workload, first.rival) == (loss.counted, loss.workload, loss.rival)
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(loss),
+            None => groups.push(vec![loss]),
+        }
+    }
+    groups
 }
 
 fn losses_of(cell: &Cell) -> Vec<Loss> {

@@ -1,8 +1,10 @@
 //! What each step costs: the one table that all policies share.
 
-/// Instructions and cycles of the steps that the machine knows. The cycles decide only which event comes first and how long
-/// frames are held; the counts do not rest on them otherwise. Orders of magnitude of a server of the 2020s.
-#[derive(Clone, Copy, Debug)]
+use serde::Serialize;
+
+/// Instructions and cycles of the steps that the machine knows. The cycles decide which event comes first, how long
+/// frames are held, and when the last CPU ends; the counts do not rest on them otherwise. Orders of magnitude of a server of the 2020s.
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct Costs {
     /// Instructions for a load, a store or a read-modify-write: the access, its address, and what is done with the value.
     pub access_instructions: u64,

@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use indicatif::HumanCount;
 use serde::Serialize;
-use shootdown_bench::grid::{Cell, Counted, Loss, SEEDS, SHAPES, Shape, grid, losses};
+use shootdown_bench::grid::{Cell, Counted, Loss, SEEDS, SHAPES, Shape, grid, group, losses};
 use shootdown_bench::policy::PolicyKind;
 use shootdown_bench::workload::WorkloadKind;
 use std::io::{self, Write};
@@ -137,26 +137,15 @@ fn line(out: &mut impl Write, cells: &[Cell], losses: &[Loss]) -> io::Result<()>
 
 /// Names the cells that are lost, those of one reason together.
 fn named(out: &mut impl Write, losses: &[Loss]) -> io::Result<()> {
-    let mut groups: Vec<Vec<&Loss>> = Vec::new();
-    for loss in losses {
-        let same = |group: &&mut Vec<&Loss>| {
-            let first = group[0];
-            (first.counted, first.workload, first.rival) == (loss.counted, loss.workload, loss.rival)
-        };
-        match groups.iter_mut().find(same) {
-            Some(group) => group.push(loss),
-            None => groups.push(vec![loss]),
-        }
-    }
-    for group in groups {
+    for group in group(losses) {
         let first = group[0];
-        let what = if first.counted == Counted::Ipis { "IPIs" } else { "cycles" };
         let style = AnsiColor::Yellow.on_default();
         writeln!(
             out,
-            "\n{style}{} to {}, {what}:{style:#} {} cells",
+            "\n{style}{} to {}, {}:{style:#} {} cells",
             first.workload,
             first.rival,
+            first.counted.name(),
             group.len()
         )?;
         let cells: Vec<String> = group.iter().map(|loss| cell(loss)).collect();

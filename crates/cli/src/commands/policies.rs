@@ -2,6 +2,7 @@ use anstyle::AnsiColor;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use shootdown_bench::bench::{Row, bench};
+use shootdown_bench::grid::{SHAPES, grid};
 use shootdown_bench::policy::PolicyKind;
 use shootdown_bench::report::{Figure, Report, page, pictures, report};
 use shootdown_bench::workload::{Params, WorkloadKind};
@@ -62,10 +63,11 @@ pub fn policies(args: &BenchArgs) -> Result<ExitCode, Failure> {
         }
         all.extend(rows);
     }
-    bar.set_message("single flushes, pairs of operations, sizes of machines");
+    bar.set_message("single flushes, pairs of operations, a grid of machines");
     let (promised, verdict) = (all.iter().all(Row::is_as_promised), verdict(&all));
     let json = if let Some(folder) = &folder {
-        let report = report(all, seed);
+        let cells = grid(&WorkloadKind::ALL, &SHAPES, || ());
+        let report = report(all, &cells, seed);
         let json = serde_json::to_string(&report).map_err(io::Error::from)?;
         write(folder, &report, &json)?;
         if !args.json {
