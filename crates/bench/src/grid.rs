@@ -222,3 +222,45 @@ fn reason(counted: Counted, workload: &str, rival: &str) -> Option<&'static str>
 type Reason = (Counted, &'static [&'static str], &'static [&'static str], &'static str);
 
 const REASONS: [Reason; 0] = [];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cost(policy: PolicyKind, ipis: u64, cycles: u64) -> Cost {
+        Cost { policy: policy.name(), ipis, cycles, held: 0.0, refills: 0, as_promised: true }
+    }
+
+    #[test]
+    fn a_cell_is_lost_to_fewer_ipis_and_to_linux_by_over_two_percent_of_cycles() {
+        let costs = vec![
+            cost(PolicyKind::Shootdown, 10, 1_000),
+            cost(PolicyKind::LinuxX86, 10, 980),
+            cost(PolicyKind::Redox, 9, 1),
+        ];
+        let cell = Cell { workload: "none", shape: SHAPES[0], seed: 1, flushes: 1, costs };
+        let found: Vec<_> = losses(&[cell.clone()]).iter().map(|loss| (loss.counted, loss.rival)).collect();
+        assert_eq!(
+            found,
+            [(Counted::Ipis, "redox")],
+            "2 % is close, and cycles are compared with Linux alone"
+        );
+        let mut sooner = cell;
+        sooner.costs[1].cycles = 979;
+        let lost = losses(&[sooner.clone()]);
+        assert_eq!((lost[1].counted, lost[1].ours, lost[1].theirs), (Counted::Cycles, 1_000, 979));
+        assert_eq!(group(&lost).len(), 2);
+        assert!(lost.iter().all(|loss| loss.reason.is_none()), "no workload has that name");
+    }
+
+    #[test]
+    fn every_reason_is_of_a_workload_and_a_rival() {
+        for (_, workloads, rivals, reason) in REASONS {
+            assert!(workloads.iter().all(|name| !WorkloadKind::of(name).is_empty()), "{reason}");
+            assert!(
+                rivals.iter().all(|name| PolicyKind::of(name).is_some_and(PolicyKind::is_safe)),
+                "{reason}"
+            );
+        }
+    }
+}

@@ -88,25 +88,20 @@ fn time(sharers: usize, rounds: usize, mine: &[usize]) -> std::io::Result<Vec<Ti
     let (mut engine, its) = engine::engine(sharers);
     let (others, kernels) = rivals::rivals(sharers)?;
     let (broadcast, broadcasts) = rivals::broadcast(sharers);
-    let mut threads = vec![broadcasts, kernels];
-    let mut ways = vec![(broadcast, 0)];
-    ways.extend(others.into_iter().map(|way| (way, 1)));
-    #[cfg(feature = "grace")]
-    for (way, its) in [grace::epoch(sharers), grace::seize(sharers)] {
-        ways.push((way, threads.len()));
-        threads.push(its);
-    }
+    let mut groups = vec![(vec![broadcast], broadcasts), (others, kernels)];
+    groups.extend(graces(sharers));
     // Last, as threads begin where their maker may run.
     pin::pin(mine)?;
     let (mut all, mut timings) = (Vec::new(), Vec::new());
-    for (way, group) in &mut ways {
+    let ways = groups.iter_mut().flat_map(|(ways, threads)| ways.iter_mut().map(|way| (way, &*threads)));
+    for (way, threads) in ways {
         let (mut own, mut ratios) = (Vec::new(), Vec::new());
         for round in 0..rounds {
             let mut times = [0.0; 2];
             for turn in [round % 2, 1 - round % 2] {
                 times[turn] = match turn {
                     0 => batch(engine.as_mut(), &its),
-                    _ => batch(way.as_mut(), &threads[*group]),
+                    _ => batch(way.as_mut(), threads),
                 };
             }
             let [engines, others] = times;
@@ -116,10 +111,21 @@ fn time(sharers: usize, rounds: usize, mine: &[usize]) -> std::io::Result<Vec<Ti
         }
         timings.push(Timing { way: way.name(), nanoseconds: spread(own), over_engine: spread(ratios) });
     }
-    threads.into_iter().chain([its]).for_each(Threads::stop);
+    groups.into_iter().map(|(_, threads)| threads).chain([its]).for_each(Threads::stop);
     let same = Spread { low: 1.0, median: 1.0, high: 1.0 };
     timings.insert(0, Timing { way: engine.name(), nanoseconds: spread(all), over_engine: same });
     Ok(timings)
+}
+
+/// The ways that wait for grace periods, each with its threads.
+#[cfg(feature = "grace")]
+fn graces(sharers: usize) -> Vec<(Vec<Box<dyn Way>>, Threads)> {
+    [grace::epoch(sharers), grace::seize(sharers)].map(|(way, threads)| (vec![way], threads)).into()
+}
+
+#[cfg(not(feature = "grace"))]
+fn graces(_: usize) -> Vec<(Vec<Box<dyn Way>>, Threads)> {
+    Vec::new()
 }
 
 /// Nanoseconds of one flush, while the threads of this way alone are awake.

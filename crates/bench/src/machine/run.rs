@@ -576,3 +576,53 @@ fn change(policy: &dyn Policy, space: Option<u32>, pages: Pages, tables: PageTab
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::flush_pages;
+    use super::super::{PageTables, Pages, Policy, Request, with};
+    use super::{CpuCount, Op, Source, run};
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    const PAGES: Pages = Pages { first: 0, count: 16 };
+
+    /// Sends an IPI for each flush, whose handler drops 16 pages, and remembers what happens.
+    #[derive(Default)]
+    struct Told(RefCell<Vec<&'static str>>);
+
+    impl Policy for Told {
+        fn boot(&self, _: u32) {}
+        fn create(&self, _: u32) {}
+        fn switch(&self, space: u32) {
+            with(|hw| hw.install(Some(space), 1, true));
+        }
+        fn enter_lazy(&self) {
+            self.0.borrow_mut().push("another CPU acts");
+        }
+        fn flush(&self, _: &Request<'_>) {
+            with(|hw| hw.send_ipi(1));
+        }
+        fn end(&self, _: u32) {}
+        fn handle_ipi(&self) {
+            self.0.borrow_mut().push("a handler begins");
+            flush_pages(1, PAGES, PageTables::Kept);
+            self.0.borrow_mut().push("it ends");
+        }
+    }
+
+    #[test]
+    fn others_act_while_a_handler_flushes_and_no_second_one_begins() {
+        let told = Rc::new(Told::default());
+        let flush = Op::Unmap(PAGES, PageTables::Kept);
+        let scripts = vec![
+            vec![Op::Create(0), Op::Switch(0), flush, flush],
+            vec![],
+            vec![Op::Compute(4_000), Op::Lazy(true)],
+        ];
+        let outcome = run(CpuCount::new(3).expect("CPUs"), told.clone(), Source::Scripts(scripts));
+        let found = ["a handler begins", "another CPU acts", "it ends", "a handler begins", "it ends"];
+        assert_eq!(*told.0.borrow(), found);
+        assert_eq!((outcome.stuck, outcome.totals.delivered), (0, 2));
+    }
+}
