@@ -18,6 +18,8 @@ pub struct Costs {
     pub hit: u64,
     /// Cycles of an access that takes the line from another CPU.
     pub transfer: u64,
+    /// Cycles that a line or an IPI takes more where it crosses from one node to another.
+    pub far: u64,
     /// Cycles of a fence or of the atomic part of a read-modify-write.
     pub fence: u64,
     /// Cycles to send an IPI.
@@ -48,6 +50,7 @@ pub const COSTS: Costs = Costs {
     hardware_instructions: 2,
     hit: 4,
     transfer: 150,
+    far: 200,
     fence: 20,
     send: 200,
     delivery: 1_500,

@@ -95,6 +95,8 @@ pub(crate) struct Hw {
     pub(super) living: HashSet<u32>,
     /// Whether CPUs run; they boot before.
     pub(super) runs: bool,
+    /// CPUs of a node, where lines of other nodes take longer; 0 where all are equally near.
+    pub(super) node: u32,
     /// Times that a page must be flushed: twice where user code and the kernel have page tables, and tags, of their own.
     pub(super) tags_per_space: u64,
     lines: Lines,
@@ -133,6 +135,7 @@ impl Hw {
             watched: None,
             living: HashSet::new(),
             runs: false,
+            node: 0,
             tags_per_space: 1,
             lines: Lines::new(cpus),
             tables: NumberMap::default(),
@@ -184,12 +187,14 @@ impl Hw {
             return self.advance(COSTS.fence);
         }
         tally.instructions += COSTS.access_instructions;
+        let written = access != Access::Load;
+        let far = self.node != 0 && self.lines.is_far(cpu, address, self.node, written);
         let moved = match access {
             Access::Load => self.lines.read(cpu, address),
             _ => self.lines.write(cpu, address),
         };
         if let Some(watched) = &mut self.watched {
-            watched.push(Touched { line: moved.place, cpu, written: access != Access::Load });
+            watched.push(Touched { line: moved.place, cpu, written });
         }
         let transfers = u64::from(moved.transfer);
         let spent = self.spent();
@@ -214,8 +219,9 @@ impl Hw {
             }
         }
         let locked = if access == Access::Update { COSTS.fence } else { 0 };
-        self.advance(locked + if moved.transfer { COSTS.transfer } else { COSTS.hit });
-        if access != Access::Load {
+        let far = if moved.transfer && far { COSTS.far } else { 0 };
+        self.advance(locked + far + if moved.transfer { COSTS.transfer } else { COSTS.hit });
+        if written {
             let now = self.me().now;
             for sleeper in self.lines.wake(moved.place) {
                 if sleeper != cpu {
@@ -248,7 +254,8 @@ impl Hw {
         self.spent().ipis += 1;
         self.work(COSTS.hardware_instructions);
         self.advance(COSTS.send);
-        let at = self.me().now + COSTS.delivery;
+        let far = self.node != 0 && cpu / self.node != self.current / self.node;
+        let at = self.me().now + COSTS.delivery + if far { COSTS.far } else { 0 };
         self.push(at, cpu, Event::Ipi);
     }
 

@@ -65,6 +65,8 @@ pub enum Op {
     Reclaim(u32, Pages),
     /// From now on user code and the kernel have page tables of their own, and each page is flushed under two tags.
     Isolate,
+    /// From now on the machine has nodes of so many CPUs, at least 1.
+    Nodes(u32),
     /// Pages of a space, whichever is loaded, are changed and flushed, as a recording says.
     Flush(u32, Pages, PageTables),
     /// The program changes what they allow.
@@ -323,6 +325,7 @@ impl<'a> Runner<'a> {
             Op::Compute(cycles) => with(|hw| hw.advance(cycles)),
             Op::Watch => with(Hw::watch),
             Op::Isolate => with(|hw| hw.tags_per_space = 2),
+            Op::Nodes(cpus) => with(|hw| hw.node = cpus.max(1)),
             Op::Post(channel) => self.post(channel),
             Op::Take(channel) => {
                 let channel = self.channels.entry(channel).or_default();
@@ -486,7 +489,13 @@ fn kind(op: Op) -> Option<Operation> {
         Op::Protect(_) => Operation::Protect,
         Op::Fork(_) => Operation::Fork,
         Op::Exit(_) => Operation::Exit,
-        Op::Touch(_) | Op::Compute(_) | Op::Post(_) | Op::Take(_) | Op::Watch | Op::Isolate => return None,
+        Op::Touch(_)
+        | Op::Compute(_)
+        | Op::Post(_)
+        | Op::Take(_)
+        | Op::Watch
+        | Op::Isolate
+        | Op::Nodes(_) => return None,
     })
 }
 
@@ -528,7 +537,13 @@ fn carry_out(policy: &dyn Policy, op: Op) {
             policy.end(space);
             with(|hw| hw.forget_tables(space));
         }
-        Op::Touch(_) | Op::Compute(_) | Op::Post(_) | Op::Take(_) | Op::Watch | Op::Isolate => {}
+        Op::Touch(_)
+        | Op::Compute(_)
+        | Op::Post(_)
+        | Op::Take(_)
+        | Op::Watch
+        | Op::Isolate
+        | Op::Nodes(_) => {}
     }
 }
 

@@ -131,7 +131,7 @@ fn model(out: &mut String) {
          makes of the source is another number, which <code>cargo xtask counts</code> and <code>shootdown boot --count</code> \
          give: QEMU counts every instruction of a real kernel, entry and exit of its interrupt included, so its figures are \
          two to four times as high. Models of kernels touch the words that their descriptions name and no others, which \
-         flatters them: the engine's accesses are those of the shipped code, statistics and all. All lines cost the same \
+         flatters them: the engine's accesses are those of the shipped code, statistics and all. But for <code>numa-balancing</code> all lines cost the same \
          wherever their holder is, which flatters policies that share words across nodes.</p>\n\
          <details><summary>Prices</summary><div class=\"scroll\"><table><tr><th>step</th><th>price</th></tr>\n",
     );

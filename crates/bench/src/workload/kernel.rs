@@ -6,6 +6,8 @@ use crate::machine::{Op, Pages};
 
 /// Pages that are taken back by one flush (Linux: `SWAP_CLUSTER_MAX`).
 const BATCH: u64 = 32;
+/// Nodes of the machine of `numa-balancing`.
+const NODES: u32 = 4;
 /// Pages that each thread uses.
 const REGION: u64 = 256;
 
@@ -48,8 +50,9 @@ pub(super) fn isolated_tables(scripts: &mut Scripts) {
     mmap_server(scripts);
 }
 
-/// Each thread's pages are made inaccessible run by run; a page that faults next may move to another node.
+/// On a machine of four nodes. Each thread's pages are made inaccessible run by run; a page that faults next may move to another node.
 pub(super) fn numa_balancing(scripts: &mut Scripts) {
+    scripts.push(0, Op::Nodes(scripts.cpus().div_ceil(NODES)));
     scripts.create_spaces();
     let (rounds, flushers) = scripts.rounds();
     for cpu in 0..flushers {
