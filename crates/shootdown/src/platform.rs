@@ -329,3 +329,19 @@ pub enum IrqReason {
     /// Taking an identity for a new space.
     Create,
 }
+
+#[cfg(all(test, not(any(shootdown_explore, shootdown_loom))))]
+mod tests {
+    use super::FlushCosts;
+
+    #[test]
+    fn pages_go_one_by_one_while_they_cost_no_more_than_the_tag_and_its_refills() {
+        let costs = FlushCosts { page: 100, tag: 300, refill: 50, refills: 10 };
+        assert_eq!(costs.ceiling(), 8);
+        assert_eq!(FlushCosts { tag: 0, ..costs }.ceiling(), 5);
+        assert_eq!(FlushCosts { refills: 0, ..costs }.ceiling(), 3);
+        assert_eq!(FlushCosts { page: 10_000, ..costs }.ceiling(), 1, "one page goes by itself");
+        assert_eq!(FlushCosts { page: 0, ..costs }.ceiling(), 800);
+        assert_eq!(FlushCosts { page: 1, refill: u64::MAX, ..costs }.ceiling(), u64::MAX);
+    }
+}
