@@ -6,6 +6,7 @@
 //! cannot win by being wrong.
 pub mod bench;
 pub mod commute;
+pub mod grid;
 #[cfg(target_os = "linux")]
 pub mod host;
 pub mod machine;

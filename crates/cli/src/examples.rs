@@ -96,6 +96,7 @@ pub const BENCH: &str = "\
 Examples:
   shootdown bench                                          All policies, all workloads, and a report
   shootdown bench --workload memcached-lazy --policy shootdown --policy linux-x86 --cpus 64
+  shootdown bench --grid                                   Where the engine loses, to whom, and why
   shootdown bench seed                                     The exercise of Linux commit bafb056ce279
   shootdown bench host --sharers 3                         Times on this host";
 

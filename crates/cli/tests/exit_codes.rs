@@ -207,6 +207,41 @@ fn an_unknown_policy_or_workload_or_number_of_cpus_is_refused_with_what_there_is
         refused(&["bench", "--cpus", cpus], &[cpus, "1 to 4096 CPUs"]);
     }
     refused(&["bench", "--spaces", "0"], &["'0'", "1 to 65536 spaces"]);
+    refused(&["bench", "--grid", "--cpus", "5"], &["no shape of 5 CPUs", "2x1, 4x1", "128x16"]);
+    refused(&["bench", "seed", "--grid"], &["--grid changes nothing here"]);
+    refused(&["bench", "--grid", "--policy", "redox"], &["--grid", "--policy"]);
+}
+
+#[test]
+fn a_grid_counts_what_is_lost_and_tables_fit_eighty_columns() {
+    let grid = ["bench", "--grid", "--cpus", "4", "--spaces", "2", "--workload", "mapbench"];
+    let json: serde_json::Value =
+        serde_json::from_slice(&shootdown(&[&grid[..], &["--json"]].concat()).code(0).get_output().stdout)
+            .expect("JSON");
+    let lost = |what: &str| {
+        let losses = json["losses"].as_array().expect("a list");
+        losses.iter().filter(|loss| loss["counted"] == what).count() as u64
+    };
+    assert_eq!(json["cells"].as_array().map(Vec::len), Some(9), "three workloads with three seeds");
+    assert_eq!(json["lost_in_ipis"].as_u64(), Some(lost("ipis")));
+    assert_eq!(json["lost_in_cycles"].as_u64(), Some(lost("cycles")));
+    let tables = [&grid[..], &["bench", "--workload", "pingpong", "--spaces", "99"], &["bench", "seed"]];
+    for arguments in tables {
+        let text = String::from_utf8(shootdown(arguments).code(0).get_output().stdout.clone()).expect("text");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+}
+
+#[test]
+fn a_load_that_says_nothing_is_marked() {
+    let run = |arguments: &[&str]| {
+        let all = [&["bench", "--policy", "shootdown"], arguments].concat();
+        let text = String::from_utf8(shootdown(&all).code(0).get_output().stdout.clone()).expect("text");
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert!(run(&["--workload", "pingpong"]).contains("nothing is unmapped"));
+    assert!(run(&["--workload", "reclaim", "--cpus", "1"]).contains("there is nobody to tell"));
+    assert!(run(&["--workload", "reclaim", "--spaces", "99"]).contains("99 spaces were asked for"));
 }
 
 #[test]

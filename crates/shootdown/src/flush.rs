@@ -17,7 +17,7 @@ use core::sync::atomic::Ordering;
 #[cfg(shootdown_explore)]
 pub use crate::gather::Parts;
 pub use crate::gather::{Full, Gather, PendingFrames};
-pub use crate::platform::{LocalFlush, Remote, RemoteFlush};
+pub use crate::platform::{FlushCosts, LocalFlush, Remote, RemoteFlush};
 pub use crate::types::{FlushRequest, Generation, Levels, PageRange, PageSize, RangeError, VirtAddr};
 
 #[cfg(shootdown_explore)]

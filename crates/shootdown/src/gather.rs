@@ -297,18 +297,20 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
     /// # Ok::<(), Full<u64>>(())
     /// ```
     pub fn send(mut self) -> PendingFrames<'a, P, F, N> {
-        let pending = self.begin(|engine, space, request| Some(engine.send_own(space, request)));
+        let (number, request) = self.begin();
+        let flush = request.map(|request| self.engine.send_own(self.space, request));
+        let frames = core::mem::replace(&mut self.frames, ManuallyDrop::new([const { None }; N]));
+        let (engine, space) = (self.engine, self.space);
         core::mem::forget(self);
-        pending
+        PendingFrames { engine, number, space, flush, waiting: false, frames }
     }
 
     /// Sends the flush, waits for it, and drops the frames (Linux: `tlb_finish_mmu`).
     pub fn finish(self) {}
 
-    fn begin(
-        &mut self,
-        send: impl FnOnce(&'a Shootdown<P>, &'a AddressSpace<P>, FlushRequest) -> Option<Pending<'a, P>>,
-    ) -> PendingFrames<'a, P, F, N> {
+    /// Ends the recording: returns the number that the platform gave it, and what to flush.
+    #[inline]
+    fn begin(&mut self) -> (u64, Option<FlushRequest>) {
         self.begun = true;
         let platform = self.engine.platform();
         let mut number = self.noted.recorded.map_or(0, |own| platform.gathered(self.space, own));
@@ -319,23 +321,32 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
         }
         // ORDER(SD-8): a peer that is seen gone has completed its flush; partner: the release in `close`.
         let nested = self.space.gathers.load(Site::GatherSeen.acquire()) > 1;
-        let flush = self.noted.to_flush(nested);
-        let flush = flush.and_then(|request| send(self.engine, self.space, request));
-        let frames = core::mem::replace(&mut self.frames, ManuallyDrop::new([const { None }; N]));
-        PendingFrames { engine: self.engine, number, space: self.space, flush, waiting: false, frames }
+        (number, self.noted.to_flush(nested))
     }
 }
 
+/// Stops counting a gather as open, whose flush is complete.
+#[inline]
+fn close<P: Platform>(space: &AddressSpace<P>) {
+    // ORDER(SD-8): the flush is complete before peers stop counting on it; partner: the load in `begin`.
+    space.gathers.fetch_sub(1, Site::GatherClose.release());
+}
+
 impl<P: Platform, F, const N: usize> Drop for Gather<'_, P, F, N> {
+    /// Finishes in place: the frames do not move before they go.
     fn drop(&mut self) {
         if self.begun {
             // Sending has unwound (SD-8).
             return;
         }
-        drop(self.begin(|engine, space, request| {
-            engine.flush_own(space, request);
-            None
-        }));
+        let (number, request) = self.begin();
+        if let Some(request) = request {
+            self.engine.flush_own(self.space, request);
+        }
+        self.engine.platform().released(number);
+        close(self.space);
+        // Nobody can reach the frames any more.
+        self.frames.iter_mut().take(self.held).for_each(|frame| *frame = None);
     }
 }
 
@@ -383,8 +394,7 @@ impl<P: Platform, F, const N: usize> Drop for PendingFrames<'_, P, F, N> {
             return;
         }
         self.complete();
-        // ORDER(SD-8): the flush is complete before peers stop counting on it; partner: the load in `begin`.
-        self.space.gathers.fetch_sub(1, Site::GatherClose.release());
+        close(self.space);
         // Nobody can reach the frames any more.
         self.frames.iter_mut().for_each(|frame| *frame = None);
     }

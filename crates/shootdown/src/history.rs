@@ -17,14 +17,20 @@ pub(crate) const HISTORY_LEN: usize = 2;
 /// A CPU that has caught up with generation `s` and finds `n` flushes what requests `s + 1 ..= n` say, or everything if the
 /// history no longer has them (SD-14). Linux keeps the count alone (`tlb_gen`, commit b0579ade7cd8), so that a CPU that is
 /// more than one behind always flushes everything.
+///
+/// It begins a cache line: every flush writes the generation, so nothing that others read at each switch (identity, root,
+/// mask) is beside it, and the first requests are.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct FlushHistory {
     generation: Word,
     requests: [Entry; HISTORY_LEN],
 }
 
-/// One request. `stamp` is twice the generation, plus 1 while the request is being written.
+/// One request. `stamp` is twice the generation, plus 1 while the request is being written. Aligned, so that no line ends
+/// between the two.
 #[derive(Debug)]
+#[repr(align(16))]
 struct Entry {
     stamp: Word,
     request: Word,
@@ -174,6 +180,13 @@ mod tests {
         let plan = history.plan(seen, history.now(), ceiling)?;
         let ranges = (plan.first..=history.now()).filter_map(|generation| history.recall(generation).range());
         Some((ranges.map(|range| range.count()).sum(), plan.frees_tables))
+    }
+
+    #[test]
+    fn the_generation_begins_a_cache_line_and_no_request_spans_two() {
+        assert_eq!((align_of::<FlushHistory>(), core::mem::offset_of!(FlushHistory, generation)), (64, 0));
+        assert_eq!(size_of::<Entry>() % align_of::<Entry>(), 0);
+        assert_eq!(core::mem::offset_of!(FlushHistory, requests) % size_of::<Entry>(), 0);
     }
 
     #[test]

@@ -42,9 +42,11 @@ pub unsafe trait Platform: Sync + Sized {
     /// Keeps a thread on its CPU.
     type Pin;
 
-    /// Most pages that are flushed one by one; above, a full flush is cheaper. Linux uses 33 on x86
-    /// (`tlb_single_page_flush_ceiling`, about 100 ns each).
-    const RANGE_CEILING: u64 = 33;
+    /// What flushes of the TLB cost on this machine.
+    const FLUSH_COSTS: FlushCosts = FlushCosts::TYPICAL;
+    /// Most pages that are flushed one by one, of one request or of all that a CPU has missed; above, the tag and its refills
+    /// are cheaper. Linux has a constant, 33 on x86 (`tlb_single_page_flush_ceiling`, about 100 ns each).
+    const RANGE_CEILING: u64 = Self::FLUSH_COSTS.ceiling();
     /// Polls of one wait after which [`stalled`](Self::stalled) is told, and again after as many more. Not 0.
     const STALL_POLLS: u64 = 1 << 24;
     /// What a CPU does about its bit in the mask of a space that it leaves for another.
@@ -163,6 +165,42 @@ pub unsafe trait Platform: Sync + Sized {
     #[inline]
     fn event(&self, event: Event) {
         let _ = event;
+    }
+}
+
+/// Prices of TLB flushes, in cycles or any other unit: they decide whether pages are flushed one by one or the tag goes.
+///
+/// # Examples
+/// ```
+/// use shootdown::flush::FlushCosts;
+///
+/// // A core that drops a tag for the price of two pages, and walks fast.
+/// let costs = FlushCosts { page: 200, tag: 400, refill: 60, refills: 20 };
+/// assert_eq!(costs.ceiling(), 8);
+/// // Where refills are dear, more pages go one by one.
+/// assert!(FlushCosts { refill: 300, ..costs }.ceiling() > 30);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlushCosts {
+    /// A page that is flushed by itself.
+    pub page: u64,
+    /// Everything under a tag.
+    pub tag: u64,
+    /// A translation that must be loaded again.
+    pub refill: u64,
+    /// Translations that are loaded again after a tag was flushed: what a CPU uses of a space until it is flushed again.
+    pub refills: u64,
+}
+
+impl FlushCosts {
+    /// Prices of a server of the 2020s.
+    pub const TYPICAL: Self = Self { page: 200, tag: 400, refill: 60, refills: 20 };
+
+    /// Most pages that cost no more one by one than the tag and its refills. At least 1.
+    pub const fn ceiling(self) -> u64 {
+        let whole = self.tag.saturating_add(self.refill.saturating_mul(self.refills));
+        let page = if self.page == 0 { 1 } else { self.page };
+        if whole > page { whole / page } else { 1 }
     }
 }
 
@@ -290,4 +328,20 @@ pub enum IrqReason {
     Tags,
     /// Taking an identity for a new space.
     Create,
+}
+
+#[cfg(all(test, not(any(shootdown_explore, shootdown_loom))))]
+mod tests {
+    use super::FlushCosts;
+
+    #[test]
+    fn pages_go_one_by_one_while_they_cost_no_more_than_the_tag_and_its_refills() {
+        let costs = FlushCosts { page: 100, tag: 300, refill: 50, refills: 10 };
+        assert_eq!(costs.ceiling(), 8);
+        assert_eq!(FlushCosts { tag: 0, ..costs }.ceiling(), 5);
+        assert_eq!(FlushCosts { refills: 0, ..costs }.ceiling(), 3);
+        assert_eq!(FlushCosts { page: 10_000, ..costs }.ceiling(), 1, "one page goes by itself");
+        assert_eq!(FlushCosts { page: 0, ..costs }.ceiling(), 800);
+        assert_eq!(FlushCosts { page: 1, refill: u64::MAX, ..costs }.ceiling(), u64::MAX);
+    }
 }

@@ -189,6 +189,23 @@ impl Drop for Frame<'_> {
 }
 
 #[test]
+fn pages_go_one_by_one_up_to_what_the_tag_and_its_refills_cost() {
+    let engine = machine(2);
+    let host = engine.platform();
+    let a = space(engine, 0xa000);
+    engine.switch_to(&a);
+    let most = Host::FLUSH_COSTS.ceiling();
+    let range = |count| PageRange::new(VirtAddr(0x4000), count, PageSize::Size4K).expect("a range");
+    for (pages, by_page) in [(most, true), (most + 1, false)] {
+        host.log.borrow_mut().flushes.clear();
+        engine.flush(&a, FlushRequest::pages(range(pages)));
+        let flushed = host.log.borrow().flushes[0].1.request.range().is_some();
+        assert_eq!(flushed, by_page, "{pages} pages");
+    }
+    let _ = a.into_handle();
+}
+
+#[test]
 fn a_flush_sends_ipis_to_cpus_that_run_the_space_and_skips_the_rest() {
     let engine = machine(100);
     let host = engine.platform();

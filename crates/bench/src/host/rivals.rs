@@ -1,5 +1,6 @@
 //! What a program or a small kernel has today.
 
+use super::pin;
 use super::way::Way;
 use std::io;
 use std::ptr;
@@ -28,6 +29,8 @@ struct Gate {
 
 impl Threads {
     /// Starts threads, asleep, and returns when all have done what they do first.
+    ///
+    /// Each stays on a CPU of its own, as long as there are enough besides that of the caller.
     pub(super) fn start(count: usize, mut work: impl FnMut(usize) -> Work) -> Self {
         let gate = Arc::new(Gate::default());
         let ready = Arc::new(Barrier::new(count + 1));
@@ -35,6 +38,7 @@ impl Threads {
             let (first, again) = work(index);
             let (gate, ready) = (Arc::clone(&gate), Arc::clone(&ready));
             std::thread::spawn(move || {
+                pin::spread(index + 1).expect("the thread may stay where it may run");
                 first();
                 ready.wait();
                 gate.work(again);
@@ -114,7 +118,7 @@ impl Way for Broadcast {
     }
 }
 
-fn wait(ready: impl Fn() -> bool) {
+pub(super) fn wait(ready: impl Fn() -> bool) {
     let mut polls = 0_u64;
     while !ready() {
         polls += 1;

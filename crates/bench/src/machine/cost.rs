@@ -1,8 +1,10 @@
 //! What each step costs: the one table that all policies share.
 
-/// Instructions and cycles of the steps that the machine knows. The cycles decide only which event comes first and how long
-/// frames are held; the counts do not rest on them otherwise. Orders of magnitude of a server of the 2020s.
-#[derive(Clone, Copy, Debug)]
+use serde::Serialize;
+
+/// Instructions and cycles of the steps that the machine knows. The cycles decide which event comes first, how long
+/// frames are held, and when the last CPU ends; the counts do not rest on them otherwise. Orders of magnitude of a server of the 2020s.
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct Costs {
     /// Instructions for a load, a store or a read-modify-write: the access, its address, and what is done with the value.
     pub access_instructions: u64,
@@ -16,6 +18,8 @@ pub struct Costs {
     pub hit: u64,
     /// Cycles of an access that takes the line from another CPU.
     pub transfer: u64,
+    /// Cycles that a line or an IPI takes more where it crosses from one node to another.
+    pub far: u64,
     /// Cycles of a fence or of the atomic part of a read-modify-write.
     pub fence: u64,
     /// Cycles to send an IPI.
@@ -46,6 +50,7 @@ pub const COSTS: Costs = Costs {
     hardware_instructions: 2,
     hit: 4,
     transfer: 150,
+    far: 200,
     fence: 20,
     send: 200,
     delivery: 1_500,

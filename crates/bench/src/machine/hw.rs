@@ -49,6 +49,8 @@ pub(super) enum Event {
     Step,
     /// A line that it polls was written.
     Wake,
+    /// The instruction on its TLB that it carries out is complete.
+    Complete,
     /// Its IPI arrives.
     Ipi,
 }
@@ -59,6 +61,10 @@ pub(super) struct Cpu {
     pub(super) now: u64,
     /// Until then interrupts wait.
     pub(super) masked_until: u64,
+    /// It is in the middle of an instruction on its TLB: nothing but [`Event::Complete`] makes it go on.
+    pub(super) busy: bool,
+    /// Its handler runs.
+    pub(super) handles: bool,
     pub(super) class: Class,
     /// What it carries out.
     pub(super) operation: Operation,
@@ -87,6 +93,12 @@ pub(crate) struct Hw {
     pub(super) watched: Option<Vec<Touched>>,
     /// Spaces that were made and have not ended.
     pub(super) living: HashSet<u32>,
+    /// Whether CPUs run; they boot before.
+    pub(super) runs: bool,
+    /// CPUs of a node, where lines of other nodes take longer; 0 where all are equally near.
+    pub(super) node: u32,
+    /// Times that a page must be flushed: twice where user code and the kernel have page tables, and tags, of their own.
+    pub(super) tags_per_space: u64,
     lines: Lines,
     /// Page tables: by space and page, numbers of translations.
     tables: NumberMap<u32, NumberMap<u64, u32>>,
@@ -101,6 +113,8 @@ impl Hw {
         let cpu = || Cpu {
             now: 0,
             masked_until: 0,
+            busy: false,
+            handles: false,
             class: Class::User,
             operation: Operation::Create,
             root: None,
@@ -120,6 +134,9 @@ impl Hw {
             cpus: (0..cpus).map(|_| cpu()).collect(),
             watched: None,
             living: HashSet::new(),
+            runs: false,
+            node: 0,
+            tags_per_space: 1,
             lines: Lines::new(cpus),
             tables: NumberMap::default(),
             translations: Vec::new(),
@@ -170,12 +187,14 @@ impl Hw {
             return self.advance(COSTS.fence);
         }
         tally.instructions += COSTS.access_instructions;
+        let written = access != Access::Load;
+        let far = self.node != 0 && self.lines.is_far(cpu, address, self.node, written);
         let moved = match access {
             Access::Load => self.lines.read(cpu, address),
             _ => self.lines.write(cpu, address),
         };
         if let Some(watched) = &mut self.watched {
-            watched.push(Touched { line: moved.place, cpu, written: access != Access::Load });
+            watched.push(Touched { line: moved.place, cpu, written });
         }
         let transfers = u64::from(moved.transfer);
         let spent = self.spent();
@@ -200,8 +219,9 @@ impl Hw {
             }
         }
         let locked = if access == Access::Update { COSTS.fence } else { 0 };
-        self.advance(locked + if moved.transfer { COSTS.transfer } else { COSTS.hit });
-        if access != Access::Load {
+        let far = if moved.transfer && far { COSTS.far } else { 0 };
+        self.advance(locked + far + if moved.transfer { COSTS.transfer } else { COSTS.hit });
+        if written {
             let now = self.me().now;
             for sleeper in self.lines.wake(moved.place) {
                 if sleeper != cpu {
@@ -234,7 +254,8 @@ impl Hw {
         self.spent().ipis += 1;
         self.work(COSTS.hardware_instructions);
         self.advance(COSTS.send);
-        let at = self.me().now + COSTS.delivery;
+        let far = self.node != 0 && cpu / self.node != self.current / self.node;
+        let at = self.me().now + COSTS.delivery + if far { COSTS.far } else { 0 };
         self.push(at, cpu, Event::Ipi);
     }
 
@@ -309,12 +330,13 @@ impl Hw {
     /// Flushes pages under a tag on the current CPU, one by one.
     pub(crate) fn flush_pages(&mut self, tag: u16, pages: Pages, tables: PageTables) {
         self.totals.selective_flushes += 1;
-        self.work(COSTS.hardware_instructions * pages.count);
-        self.advance(COSTS.flush_page * pages.count);
+        let each = pages.count * self.tags_per_space;
+        self.work(COSTS.hardware_instructions * each);
+        self.advance(COSTS.flush_page * each);
         self.drop_tag(tag, pages, tables);
     }
 
-    /// Flushes a tag on the current CPU.
+    /// Flushes a tag on the current CPU. The user's half of a space with two tags goes with its next load, at no price.
     pub(crate) fn flush_tag(&mut self, tag: u16) {
         self.totals.full_flushes += 1;
         self.work(COSTS.hardware_instructions);

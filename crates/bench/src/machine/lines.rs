@@ -129,6 +129,20 @@ impl Lines {
         Moved { transfer: others > 0, place }
     }
 
+    /// Whether an access by `cpu` must reach a cache outside its node of so many CPUs: a load if no nearer cache has the line, a
+    /// store if any other has.
+    pub(super) fn is_far(&self, cpu: u32, address: u64, node: u32, written: bool) -> bool {
+        let Some(&place) = self.places.get(&(address >> LINE)) else { return false };
+        let from = place as usize * self.words;
+        let holds =
+            |other: &u32| self.holders[from + *other as usize / 64] & 1 << (other % 64) != 0 && *other != cpu;
+        let all = 64 * self.words as u32;
+        let first = cpu / node * node;
+        let near = (first..(first + node).min(all)).any(|other| holds(&other));
+        let far = || (0..first).chain((first + node).min(all)..all).any(|other| holds(&other));
+        (written || !near) && far()
+    }
+
     /// Makes `cpu` sleep until the line at `place` is written.
     pub(super) fn sleep(&mut self, cpu: u32, place: u32) {
         let sleepers = self.sleepers.entry(place).or_default();
@@ -177,6 +191,17 @@ mod tests {
         assert!(lines.write(0, 0x100).transfer, "taken away from the reader");
         assert!(lines.write(69, 0x100).transfer);
         assert!(!lines.write(69, 0x140).transfer, "another line");
+    }
+
+    #[test]
+    fn a_load_takes_the_nearest_copy_and_a_store_reaches_all() {
+        let mut lines = Lines::new(8);
+        lines.read(1, 0x100);
+        assert!(!lines.is_far(0, 0x100, 4, false) && !lines.is_far(0, 0x100, 4, true));
+        assert!(lines.is_far(4, 0x100, 4, false));
+        lines.read(4, 0x100);
+        assert!(!lines.is_far(0, 0x100, 4, false) && lines.is_far(0, 0x100, 4, true));
+        assert!(!lines.is_far(0, 0x200, 4, true), "in no cache");
     }
 
     #[test]

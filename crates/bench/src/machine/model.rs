@@ -2,7 +2,8 @@
 
 use super::hw::{forget_lines, with};
 pub(crate) use super::run::let_others_go_first;
-use super::run::suspend;
+use super::run::{pass, suspend};
+use super::tlb::{PageTables, Pages};
 use shootdown_instrumented::Access;
 
 /// Words of modelled code have addresses above all of the host's, each on a line of its own.
@@ -47,6 +48,18 @@ pub fn fence() {
 /// The CPU that runs the caller.
 pub fn me() -> u32 {
     with(|hw| hw.current)
+}
+
+/// Flushes pages under a tag on the CPU that runs the caller, one by one.
+pub fn flush_pages(tag: u16, pages: Pages, tables: PageTables) {
+    with(|hw| hw.flush_pages(tag, pages, tables));
+    pass();
+}
+
+/// Flushes a tag on the CPU that runs the caller.
+pub fn flush_tag(tag: u16) {
+    with(|hw| hw.flush_tag(tag));
+    pass();
 }
 
 /// Waits until `ready`, which loads the words that it looks at.

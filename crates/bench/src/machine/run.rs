@@ -61,6 +61,12 @@ pub enum Op {
     Touch(Pages),
     /// The program unmaps them.
     Unmap(Pages, PageTables),
+    /// The kernel takes pages of a space back, whichever is loaded; their frames wait for the flush.
+    Reclaim(u32, Pages),
+    /// From now on user code and the kernel have page tables of their own, and each page is flushed under two tags.
+    Isolate,
+    /// From now on the machine has nodes of so many CPUs, at least 1.
+    Nodes(u32),
     /// Pages of a space, whichever is loaded, are changed and flushed, as a recording says.
     Flush(u32, Pages, PageTables),
     /// The program changes what they allow.
@@ -105,8 +111,8 @@ type Thread = Coroutine<Option<Op>, Paused, ()>;
 type Switch = Yielder<Option<Op>, Paused>;
 
 thread_local! {
-    /// Where each CPU's coroutine is left.
-    static EXITS: RefCell<Vec<*const Switch>> = const { RefCell::new(Vec::new()) };
+    /// Where each CPU's coroutines are left: that of operations, and that of its handler.
+    static EXITS: RefCell<Vec<[*const Switch; 2]>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Suspends the current CPU until a line that it read is written.
@@ -115,10 +121,29 @@ thread_local! {
 /// On a CPU that runs no operation (in a handler, say): only operations may wait.
 pub(crate) fn suspend() {
     let cpu = with(|hw| {
+        assert!(!hw.me().handles, "the handler of CPU {} waits", hw.current);
         hw.sleep();
         hw.current
     });
     leave(cpu);
+}
+
+/// Lets time pass on the current CPU, which carries out an instruction on its TLB: what others do until it is complete comes
+/// first. Interrupts are off meanwhile.
+pub(crate) fn pass() {
+    let cpu = with(|hw| {
+        let (cpu, runs) = (hw.current, hw.runs);
+        let me = hw.me();
+        let now = me.now;
+        (me.busy, me.masked_until) = (runs, now);
+        if runs {
+            hw.push(now, cpu, Event::Complete);
+        }
+        runs.then_some(cpu)
+    });
+    if let Some(cpu) = cpu {
+        leave(cpu);
+    }
 }
 
 /// Suspends the current CPU for as long as a line takes to come from another cache: what others do until then comes first.
@@ -136,10 +161,11 @@ pub(crate) fn let_others_go_first() {
 
 /// Leaves the coroutine of CPU `cpu`, which waits.
 fn leave(cpu: u32) {
-    let exit = EXITS.with_borrow(|exits| exits[cpu as usize]);
+    let handles = with(|hw| hw.cpus[cpu as usize].handles);
+    let exit = EXITS.with_borrow(|exits| exits[cpu as usize][usize::from(handles)]);
     assert!(!exit.is_null(), "CPU {cpu} waits outside an operation");
-    // SAFETY: the pointer is set while the operation of this CPU's coroutine runs, which is the caller, and the yielder
-    // lives on that coroutine's stack.
+    // SAFETY: the pointer is set while this CPU's coroutine of that kind runs, which is the caller, and the yielder lives on
+    // that coroutine's stack.
     let exit = unsafe { &*exit };
     exit.suspend(Paused::Waiting);
 }
@@ -156,7 +182,7 @@ pub fn run_watched(cpus: CpuCount, policy: Rc<dyn Policy>, source: Source<'_>) -
         with(|hw| hw.access(address as u64, access));
     }));
     policy.boot(cpus.number());
-    with(|hw| hw.totals = Totals::default());
+    with(|hw| (hw.totals, hw.runs) = (Totals::default(), true));
     let mut runner = Runner::new(cpus, policy, source);
     runner.run();
     let stuck = runner.end();
@@ -173,9 +199,25 @@ struct Channel {
     waiters: VecDeque<u32>,
 }
 
+/// What a CPU's handler interrupts.
+#[derive(Clone, Copy)]
+struct Interrupted {
+    class: Class,
+    /// When the interrupt came, and the clock of what it interrupts.
+    at: u64,
+    back: u64,
+    /// Flushes of its TLB before.
+    flushes: u64,
+    /// A line that the operation polls was written meanwhile.
+    woken: bool,
+}
+
 struct Runner<'a> {
     policy: Rc<dyn Policy>,
     threads: Vec<Thread>,
+    /// The handler of each CPU that has had an interrupt, and what it interrupts while it runs.
+    handlers: Vec<Option<Thread>>,
+    interrupted: Vec<Option<Interrupted>>,
     inbox: Vec<VecDeque<Op>>,
     /// CPUs that will come back for their next operation by themselves.
     busy: Vec<bool>,
@@ -194,7 +236,7 @@ impl<'a> Runner<'a> {
             Source::Stream(stream) => (Vec::new(), stream),
         };
         inbox.resize_with(cpus, VecDeque::new);
-        EXITS.set(vec![std::ptr::null(); cpus]);
+        EXITS.set(vec![[std::ptr::null(); 2]; cpus]);
         let threads = (0..cpus).map(|cpu| thread(cpu as u32, Rc::clone(&policy))).collect();
         for cpu in 0..cpus as u32 {
             // CPUs do not start in step.
@@ -203,6 +245,8 @@ impl<'a> Runner<'a> {
         Self {
             policy,
             threads,
+            handlers: (0..cpus).map(|_| None).collect(),
+            interrupted: vec![None; cpus],
             inbox,
             busy: vec![true; cpus],
             waiting: vec![false; cpus],
@@ -236,21 +280,37 @@ impl<'a> Runner<'a> {
         let Some((at, cpu, event)) = with(Hw::pop) else { return };
         match event {
             Event::Step => self.step(at, cpu),
-            Event::Wake => {
-                if self.waiting[cpu as usize] {
-                    with(|hw| hw.cpus[cpu as usize].now = hw.cpus[cpu as usize].now.max(at));
-                    self.resume(cpu, None);
+            Event::Wake => self.wake(at, cpu),
+            Event::Complete => {
+                with(|hw| hw.cpus[cpu as usize].busy = false);
+                match self.interrupted[cpu as usize] {
+                    Some(_) => self.handle(cpu),
+                    None => self.resume(cpu, None),
                 }
             }
             Event::Ipi => self.deliver_ipi(at, cpu),
         }
     }
 
+    fn wake(&mut self, at: u64, cpu: u32) {
+        if let Some(interrupted) = &mut self.interrupted[cpu as usize] {
+            interrupted.woken = true;
+            return;
+        }
+        let busy = with(|hw| hw.cpus[cpu as usize].busy);
+        if self.waiting[cpu as usize] && !busy {
+            with(|hw| hw.cpus[cpu as usize].now = hw.cpus[cpu as usize].now.max(at));
+            self.resume(cpu, None);
+        }
+    }
+
     fn step(&mut self, at: u64, cpu: u32) {
+        let handles = self.interrupted[cpu as usize].is_some();
         let now = with(|hw| {
             let state = &mut hw.cpus[cpu as usize];
             state.now = state.now.max(at);
-            state.now
+            // A handler that is not done goes on first.
+            state.now + u64::from(handles)
         });
         if now > at {
             return with(|hw| hw.push(now, cpu, Event::Step));
@@ -264,6 +324,8 @@ impl<'a> Runner<'a> {
             Op::Touch(pages) => with(|hw| hw.touch(pages)),
             Op::Compute(cycles) => with(|hw| hw.advance(cycles)),
             Op::Watch => with(Hw::watch),
+            Op::Isolate => with(|hw| hw.tags_per_space = 2),
+            Op::Nodes(cpus) => with(|hw| hw.node = cpus.max(1)),
             Op::Post(channel) => self.post(channel),
             Op::Take(channel) => {
                 let channel = self.channels.entry(channel).or_default();
@@ -318,36 +380,61 @@ impl<'a> Runner<'a> {
 
     /// Delivers an IPI: after the operation that runs, or in the middle of a wait or of a computation.
     fn deliver_ipi(&mut self, at: u64, cpu: u32) {
-        let later = with(|hw| Some(hw.cpus[cpu as usize].masked_until).filter(|&until| until > at));
-        if let Some(later) = later {
-            return with(|hw| hw.push(later, cpu, Event::Ipi));
+        let masked = with(|hw| {
+            let state = &hw.cpus[cpu as usize];
+            let until = state.masked_until.max(if state.busy || state.handles { at + 1 } else { 0 });
+            (until > at).then_some(until)
+        });
+        if let Some(until) = masked {
+            return with(|hw| hw.push(until, cpu, Event::Ipi));
         }
-        let (class, back, flushes) = with(|hw| {
+        let waits = self.waiting[cpu as usize];
+        let interrupted = with(|hw| {
             hw.current = cpu;
             let state = &mut hw.cpus[cpu as usize];
-            let saved = (state.class, state.now, state.flushes);
-            let waits = if self.waiting[cpu as usize] { state.now } else { 0 };
-            let idle = state.idle;
-            state.now = at.max(waits) + COSTS.interrupt + if idle { COSTS.wake } else { 0 };
+            let (class, back, flushes, idle) = (state.class, state.now, state.flushes, state.idle);
+            let at = at.max(if waits { back } else { 0 });
+            state.now = at + COSTS.interrupt + if idle { COSTS.wake } else { 0 };
+            state.handles = true;
             hw.totals.delivered += 1;
             hw.totals.to_idle += u64::from(idle);
             hw.begin_answer();
-            saved
+            Interrupted { class, at, back, flushes, woken: false }
         });
-        self.policy.handle_ipi();
+        self.interrupted[cpu as usize] = Some(interrupted);
+        self.handle(cpu);
+    }
+
+    /// Begins the handler of a CPU, or goes on with it.
+    fn handle(&mut self, cpu: u32) {
+        with(|hw| hw.current = cpu);
+        let policy = &self.policy;
+        let handler = self.handlers[cpu as usize].get_or_insert_with(|| handler(cpu, Rc::clone(policy)));
+        if let CoroutineResult::Yield(Paused::Waiting) = handler.resume(None) {
+            return;
+        }
+        let Some(Interrupted { class, at, back, flushes, woken }) = self.interrupted[cpu as usize].take()
+        else {
+            return;
+        };
         with(|hw| {
             let state = &mut hw.cpus[cpu as usize];
+            state.handles = false;
             hw.totals.useless += u64::from(state.flushes == flushes);
-            let cost = state.now - at.max(if self.waiting[cpu as usize] { back } else { 0 });
-            state.masked_until = state.now;
-            state.now = back.max(at) + cost;
+            let end = state.now;
+            state.masked_until = end;
+            state.now = back.max(at) + (end - at);
             state.class = class;
+            if woken {
+                hw.push(end, cpu, Event::Wake);
+            }
         });
     }
 
     /// Ends the coroutines; answers how many CPUs still waited.
     fn end(&mut self) -> usize {
         let waiting = self.waiting.iter().filter(|waits| **waits).count();
+        self.handlers.iter_mut().flatten().for_each(|handler| _ = handler.resume(Some(Op::Watch)));
         for (thread, waits) in self.threads.iter_mut().zip(&self.waiting) {
             if !waits {
                 thread.resume(None);
@@ -361,9 +448,21 @@ impl<'a> Runner<'a> {
 fn thread(cpu: u32, policy: Rc<dyn Policy>) -> Thread {
     let stack = DefaultStack::new(STACK_BYTES).expect("memory for a stack");
     Coroutine::with_stack(stack, move |exit: &Switch, mut op| {
-        EXITS.with_borrow_mut(|exits| exits[cpu as usize] = std::ptr::from_ref(exit));
+        EXITS.with_borrow_mut(|exits| exits[cpu as usize][0] = std::ptr::from_ref(exit));
         while let Some(todo) = op {
             carry_out(policy.as_ref(), todo);
+            op = exit.suspend(Paused::Done);
+        }
+    })
+}
+
+/// The coroutine on which `cpu` handles IPIs, until it is given an operation.
+fn handler(cpu: u32, policy: Rc<dyn Policy>) -> Thread {
+    let stack = DefaultStack::new(STACK_BYTES).expect("memory for a stack");
+    Coroutine::with_stack(stack, move |exit: &Switch, mut op: Option<Op>| {
+        EXITS.with_borrow_mut(|exits| exits[cpu as usize][1] = std::ptr::from_ref(exit));
+        while op.is_none() {
+            policy.handle_ipi();
             op = exit.suspend(Paused::Done);
         }
     })
@@ -383,12 +482,20 @@ fn kind(op: Op) -> Option<Operation> {
         Op::Borrow(_) => Operation::Borrow,
         Op::Unborrow => Operation::GiveBack,
         Op::Unmap(_, PageTables::Freed) | Op::Flush(_, _, PageTables::Freed) => Operation::UnmapTables,
-        Op::Unmap(pages, _) | Op::Flush(_, pages, _) if pages.count == 1 => Operation::UnmapOne,
-        Op::Unmap(..) | Op::Flush(..) => Operation::UnmapMany,
+        Op::Unmap(pages, _) | Op::Flush(_, pages, _) | Op::Reclaim(_, pages) if pages.count == 1 => {
+            Operation::UnmapOne
+        }
+        Op::Unmap(..) | Op::Flush(..) | Op::Reclaim(..) => Operation::UnmapMany,
         Op::Protect(_) => Operation::Protect,
         Op::Fork(_) => Operation::Fork,
         Op::Exit(_) => Operation::Exit,
-        Op::Touch(_) | Op::Compute(_) | Op::Post(_) | Op::Take(_) | Op::Watch => return None,
+        Op::Touch(_)
+        | Op::Compute(_)
+        | Op::Post(_)
+        | Op::Take(_)
+        | Op::Watch
+        | Op::Isolate
+        | Op::Nodes(_) => return None,
     })
 }
 
@@ -398,7 +505,11 @@ fn carry_out(policy: &dyn Policy, op: Op) {
     }
     match op {
         // A CPU may be ahead of the one that makes the space, or behind the one that ends it: recordings have such.
-        Op::Switch(space) | Op::Borrow(space) | Op::Flush(space, ..) | Op::Exit(space)
+        Op::Switch(space)
+        | Op::Borrow(space)
+        | Op::Flush(space, ..)
+        | Op::Reclaim(space, _)
+        | Op::Exit(space)
             if !with(|hw| hw.lives(space)) => {}
         Op::Create(space) => create(policy, space),
         Op::Switch(space) => enter(|| policy.switch(space)),
@@ -411,6 +522,7 @@ fn carry_out(policy: &dyn Policy, op: Op) {
         }
         Op::Unmap(pages, tables) => change(policy, None, pages, tables, false),
         Op::Flush(space, pages, tables) => change(policy, Some(space), pages, tables, true),
+        Op::Reclaim(space, pages) => change(policy, Some(space), pages, PageTables::Kept, false),
         Op::Protect(pages) => change(policy, None, pages, PageTables::Kept, true),
         Op::Fork(child) => {
             create(policy, child);
@@ -425,7 +537,13 @@ fn carry_out(policy: &dyn Policy, op: Op) {
             policy.end(space);
             with(|hw| hw.forget_tables(space));
         }
-        Op::Touch(_) | Op::Compute(_) | Op::Post(_) | Op::Take(_) | Op::Watch => {}
+        Op::Touch(_)
+        | Op::Compute(_)
+        | Op::Post(_)
+        | Op::Take(_)
+        | Op::Watch
+        | Op::Isolate
+        | Op::Nodes(_) => {}
     }
 }
 
@@ -472,4 +590,54 @@ fn change(policy: &dyn Policy, space: Option<u32>, pages: Pages, tables: PageTab
             hw.held(retired.len() as u64, from);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::flush_pages;
+    use super::super::{PageTables, Pages, Policy, Request, with};
+    use super::{CpuCount, Op, Source, run};
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    const PAGES: Pages = Pages { first: 0, count: 16 };
+
+    /// Sends an IPI for each flush, whose handler drops 16 pages, and remembers what happens.
+    #[derive(Default)]
+    struct Told(RefCell<Vec<&'static str>>);
+
+    impl Policy for Told {
+        fn boot(&self, _: u32) {}
+        fn create(&self, _: u32) {}
+        fn switch(&self, space: u32) {
+            with(|hw| hw.install(Some(space), 1, true));
+        }
+        fn enter_lazy(&self) {
+            self.0.borrow_mut().push("another CPU acts");
+        }
+        fn flush(&self, _: &Request<'_>) {
+            with(|hw| hw.send_ipi(1));
+        }
+        fn end(&self, _: u32) {}
+        fn handle_ipi(&self) {
+            self.0.borrow_mut().push("a handler begins");
+            flush_pages(1, PAGES, PageTables::Kept);
+            self.0.borrow_mut().push("it ends");
+        }
+    }
+
+    #[test]
+    fn others_act_while_a_handler_flushes_and_no_second_one_begins() {
+        let told = Rc::new(Told::default());
+        let flush = Op::Unmap(PAGES, PageTables::Kept);
+        let scripts = vec![
+            vec![Op::Create(0), Op::Switch(0), flush, flush],
+            vec![],
+            vec![Op::Compute(4_000), Op::Lazy(true)],
+        ];
+        let outcome = run(CpuCount::new(3).expect("CPUs"), told.clone(), Source::Scripts(scripts));
+        let found = ["a handler begins", "another CPU acts", "it ends", "a handler begins", "it ends"];
+        assert_eq!(*told.0.borrow(), found);
+        assert_eq!((outcome.stuck, outcome.totals.delivered), (0, 2));
+    }
 }

@@ -1,7 +1,9 @@
 //! The shipped engine on the machine.
 
-use crate::machine::{PageTables, Pages, Policy, Request, forget_lines, suspend, with};
-use shootdown_instrumented::flush::{FlushRequest, LocalFlush, PageRange, PageSize, VirtAddr};
+use crate::machine::{
+    COSTS, LARGE, LARGE_SHIFT, PageTables, Pages, Policy, Request, forget_lines, pass, suspend, with,
+};
+use shootdown_instrumented::flush::{FlushCosts, FlushRequest, LocalFlush, PageRange, PageSize, VirtAddr};
 use shootdown_instrumented::mask::{CpuMask, OnLeave};
 use shootdown_instrumented::refs::{SpaceHandle, Teardown, UserRef};
 use shootdown_instrumented::tags::{OnInstall, PerCpuSlots, Tag, TagPolicy, Untagged};
@@ -42,6 +44,14 @@ fn engine<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool>(
 /// Begins on a line of its own wherever the allocator puts it, so that lines are the same in every run.
 #[repr(align(128))]
 struct Line<T>(T);
+
+/// Prices of the simulated machine; how much a CPU uses of a space is what the engine expects by itself.
+const PRICES: FlushCosts = FlushCosts {
+    page: COSTS.flush_page,
+    tag: COSTS.flush_tag,
+    refill: COSTS.walk,
+    refills: FlushCosts::TYPICAL.refills,
+};
 
 /// The simulated machine, as the engine sees it.
 struct Host<T, const WORDS: usize, const KEEP: bool> {
@@ -90,6 +100,7 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Platfo
     type Pin = ();
 
     const STALL_POLLS: u64 = u64::MAX;
+    const FLUSH_COSTS: FlushCosts = PRICES;
     const ON_LEAVE: OnLeave = if KEEP { OnLeave::KeepBit } else { OnLeave::RemoveBit };
 
     fn pin(&self) {}
@@ -110,12 +121,12 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Platfo
         let tables = if what.request.frees_tables() { PageTables::Freed } else { PageTables::Kept };
         with(|hw| match (what.tag, what.request.range()) {
             (Some(tag), Some(range)) => {
-                let pages = Pages { first: range.start().0 >> 12, count: range.count() };
-                hw.flush_pages(tag.number(), pages, tables);
+                hw.flush_pages(tag.number(), pages_of(range), tables);
             }
             (Some(tag), None) => hw.flush_tag(tag.number()),
             (None, _) => hw.flush_everything(),
         });
+        pass();
     }
     unsafe fn install(&self, root: Option<u32>, tag: Tag, how: OnInstall) {
         with(|hw| hw.install(root, tag.number(), how == OnInstall::Keep));
@@ -133,6 +144,25 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Platfo
     fn relax(&self, _: u64) {
         suspend();
     }
+}
+
+/// The pages of a range of the engine's.
+fn pages_of(range: PageRange) -> Pages {
+    let number = range.start().0 >> range.size().shift();
+    match range.size() {
+        PageSize::Size2M => Pages { first: LARGE | number, count: range.count() },
+        _ => Pages { first: number, count: range.count() },
+    }
+}
+
+/// The range of pages of a workload.
+fn range_of(pages: Pages) -> PageRange {
+    let (first, size) = match pages.first & LARGE {
+        0 => (pages.first, PageSize::Size4K),
+        _ => (pages.first ^ LARGE, PageSize::Size2M),
+    };
+    debug_assert_eq!(PageSize::Size2M.shift() - PageSize::Size4K.shift(), LARGE_SHIFT);
+    PageRange::new(VirtAddr(first << size.shift()), pages.count, size).expect("pages of a workload")
 }
 
 type User<T, const WORDS: usize, const KEEP: bool> = UserRef<'static, Host<T, WORDS, KEEP>>;
@@ -207,9 +237,7 @@ impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Policy for En
             let freed = request.tables == PageTables::Freed;
             return self.engine.flush(space, if freed { all.tables_freed() } else { all });
         }
-        let start = VirtAddr(request.pages.first << 12);
-        let range =
-            PageRange::new(start, request.pages.count, PageSize::Size4K).expect("pages of a workload");
+        let range = range_of(request.pages);
         let mut gather = self.engine.gather_within::<(), 1>(space, range);
         match request.tables {
             PageTables::Freed => gather.table_freed(range, ()).expect("the gather is empty"),

@@ -1,14 +1,21 @@
 //! A kernel that does what its [`Style`] says.
 
 use super::state::{Call, Cpu, SLOTS, Slot, Space, State, What};
-use super::style::{Counts, Lazy, Mask, Style, Tags, Transport};
+use super::style::{Counts, Lazy, Mask, Requests, Style, Tags, Transport};
 use super::words;
-use crate::machine::model::{fence, let_others_go_first, me, wait_until};
+use crate::machine::model::{fence, flush_pages, flush_tag, let_others_go_first, me, wait_until};
 use crate::machine::{PageTables, Pages, Policy, Request, SECOND, with};
 use std::cell::{RefCell, RefMut};
 
 /// Flushes of a CPU after which powerpc asks members to go (`tlb_mm_cpumask_trim_timer`).
 const TRIM_EVERY: u64 = 1073;
+
+/// Whom a flush by hardware must reach.
+enum Reach {
+    Nobody,
+    Here,
+    Everyone,
+}
 
 /// A modelled kernel.
 #[derive(Debug)]
@@ -131,7 +138,7 @@ impl Kernel {
     fn flush_at_first_run(&self, known: bool, tag: u16) {
         let grows = matches!(self.style.mask, Mask::Grows | Mask::ResetByOneUser);
         if !known && grows && self.style.transport == Transport::PairLines {
-            with(|hw| hw.flush_tag(tag));
+            flush_tag(tag);
         }
     }
 
@@ -217,8 +224,8 @@ impl Kernel {
             cpu.slots[slot].generation = now;
         }
         match few {
-            true => with(|hw| hw.flush_pages(tag, pages, tables)),
-            false => with(|hw| hw.flush_tag(tag)),
+            true => flush_pages(tag, pages, tables),
+            false => flush_tag(tag),
         }
     }
 
@@ -295,15 +302,18 @@ impl Kernel {
             if self.style.transport == Transport::PairLines {
                 words::answer(me, target).update();
             }
+            if self.style.requests == Requests::OneAtATime {
+                wait_until(|| {
+                    words::queue(target).read();
+                    self.cpu(target).calls.is_empty()
+                });
+            }
             words::queue(target).update();
-            let first = {
-                let mut cpu = self.cpu(target);
-                cpu.calls.push(call);
-                cpu.calls.len() == 1
-            };
-            with(|hw| match first {
-                true => hw.send_ipi(target),
-                false => hw.totals.merged += 1,
+            let pending = !self.cpu(target).calls.is_empty();
+            self.cpu(target).calls.push(call);
+            with(|hw| match pending && self.style.requests == Requests::Merge {
+                true => hw.totals.merged += 1,
+                false => hw.send_ipi(target),
             });
         }
         here();
@@ -345,14 +355,13 @@ impl Kernel {
         };
         let here = loaded == Some(call.space);
         match call.what {
-            What::Trim if here && !lazy => {}
+            What::Trim if here && !lazy => flush_tag(self.tag(call.space)),
             What::Trim => {
                 if here {
                     self.unload();
                 }
                 self.part(call.space);
-                let tag = self.tag(call.space);
-                with(|hw| hw.flush_tag(tag));
+                flush_tag(self.tag(call.space));
             }
             What::Flush { .. } if !here && self.style.mask == Mask::UntilUseless => self.part(call.space),
             What::Flush { .. } if !here && self.style.tags != Tags::Global => {}
@@ -366,33 +375,49 @@ impl Kernel {
     /// Flushes where the hardware reaches other CPUs.
     fn flush_by_hardware(&self, space: u32, pages: Pages, tables: PageTables) {
         let tag = self.tag(space);
-        let pages = if pages.count <= self.style.ceiling { pages } else { Pages::ALL };
-        if self.style.transport == Transport::HardwareAndTrim {
-            words::members(space).read();
-            let (members, mine) = {
-                let state = self.space(space);
-                (state.members, state.mask[me() as usize / 64] & 1 << (me() % 64) != 0)
-            };
-            if members == 0 {
-                return;
-            }
-            let flushes = {
-                let mut cpu = self.cpu(me());
-                cpu.flushes += 1;
-                cpu.flushes
-            };
-            if !(members == 1 && mine) && flushes % TRIM_EVERY == 0 {
-                let call = Call { from: me(), space, what: What::Trim };
-                self.call(&self.members(space), call, || {});
-            }
-            if members == 1 && mine {
-                return match pages.count {
-                    0 => with(|hw| hw.flush_tag(tag)),
-                    _ => with(|hw| hw.flush_pages(tag, pages, tables)),
-                };
-            }
+        let up_to = |ceiling| if pages.count <= ceiling { pages } else { Pages::ALL };
+        match self.reach(space) {
+            Reach::Nobody => {}
+            Reach::Here => match up_to(self.style.local_ceiling) {
+                Pages { count: 0, .. } => flush_tag(tag),
+                pages => flush_pages(tag, pages, tables),
+            },
+            Reach::Everyone => with(|hw| hw.broadcast(tag, up_to(self.style.ceiling), tables)),
         }
-        with(|hw| hw.broadcast(tag, pages, tables));
+    }
+
+    /// Whom a flush by hardware must reach (powerpc: `flush_type_needed`); IPIs may be sent to find out.
+    fn reach(&self, space: u32) -> Reach {
+        if self.style.transport == Transport::Hardware {
+            return Reach::Everyone;
+        }
+        words::members(space).read();
+        let (members, mine, users) = {
+            let state = self.space(space);
+            let mine = state.mask[me() as usize / 64] & 1 << (me() % 64) != 0;
+            (state.members, mine, state.users)
+        };
+        let (runs, lazy) = {
+            let cpu = self.cpu(me());
+            (cpu.loaded == Some(space), cpu.lazy)
+        };
+        match (members, mine, runs && !lazy) {
+            (0, ..) => return Reach::Nobody,
+            (1, true, _) => return Reach::Here,
+            // The only thread of a process tries to be the only member.
+            (.., true) if users <= 1 => {}
+            _ if !self.trim_is_due() => return Reach::Everyone,
+            _ => {}
+        }
+        let call = Call { from: me(), space, what: What::Trim };
+        self.call(&self.members(space), call, || {});
+        if mine { Reach::Here } else { Reach::Nobody }
+    }
+
+    fn trim_is_due(&self) -> bool {
+        let mut cpu = self.cpu(me());
+        cpu.flushes += 1;
+        cpu.flushes % TRIM_EVERY == 0
     }
 }
 

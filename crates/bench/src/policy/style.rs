@@ -1,5 +1,14 @@
-//! The policies of kernels, as rows of one table. Written from published descriptions; what each leaves out is in
-//! CAVEATS.md.
+//! The policies of kernels, as rows of one table. Written from descriptions, and from what these sources do; what each leaves
+//! out is in CAVEATS.md.
+//!
+//! | policy | source |
+//! |---|---|
+//! | `linux-x86`, `linux-x86-6.1` | Linux `arch/x86/mm/tlb.c`, `kernel/smp.c` (a queue that is not empty has had its IPI) |
+//! | `linux-powerpc` | Linux `arch/powerpc/mm/book3s64/radix_tlb.c`: `flush_type_needed`, `exit_lazy_flush_tlb` |
+//! | `linux-sparc64` | Linux `arch/sparc/kernel/smp_64.c` (each call is delivered to each CPU by itself) |
+//! | `linux-arm64` | Linux `arch/arm64/include/asm/tlbflush.h` |
+//! | `redox` | `src/percpu.rs`, `src/context/memory.rs`: one request a target at a time, all of the TLB, no space while idle |
+//! | `asterinas` | `ostd/src/mm/tlb.rs`, `ostd/src/smp.rs`: an IPI for each request, up to 32 pages one by one |
 
 use super::kinds::PolicyKind;
 
@@ -58,6 +67,17 @@ pub(super) enum Transport {
     HardwareAndTrim,
 }
 
+/// What a request does that finds another one pending at its target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Requests {
+    /// It joins that one's IPI.
+    Merge,
+    /// It sends an IPI of its own.
+    EachSends,
+    /// It waits until that one is taken, then sends an IPI of its own.
+    OneAtATime,
+}
+
 /// Whose references a space counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Counts {
@@ -81,6 +101,9 @@ pub(super) struct Style {
     pub(super) generations: bool,
     /// Most pages that go one by one; 0: everything goes always.
     pub(super) ceiling: u64,
+    /// The same where the hardware reaches other CPUs, and a flush does not leave this one.
+    pub(super) local_ceiling: u64,
+    pub(super) requests: Requests,
     /// Whether open gathers are counted, and a second one widens the flush.
     pub(super) gathers: bool,
 }
@@ -93,6 +116,8 @@ const LINUX: Style = Style {
     counts: Counts::Lazies,
     generations: true,
     ceiling: 33,
+    local_ceiling: 33,
+    requests: Requests::Merge,
     gathers: true,
 };
 
@@ -115,6 +140,8 @@ fn described(kind: PolicyKind) -> Style {
         counts: Counts::Nobody,
         generations: false,
         ceiling: 0,
+        local_ceiling: 0,
+        requests: Requests::Merge,
         gathers: false,
     };
     match kind {
@@ -126,6 +153,8 @@ fn described(kind: PolicyKind) -> Style {
             transport: Transport::HardwareAndTrim,
             counts: Counts::Nobody,
             generations: false,
+            // `tlb_local_single_page_flush_ceiling`: twice the 128 sets of POWER9's TLB.
+            local_ceiling: 256,
             ..LINUX
         },
         PolicyKind::LinuxSparc64 => Style {
@@ -133,6 +162,7 @@ fn described(kind: PolicyKind) -> Style {
             lazy: Lazy::Disturbed,
             tags: Tags::Global,
             generations: false,
+            requests: Requests::EachSends,
             ..LINUX
         },
         PolicyKind::LinuxSparc64Racy => {
@@ -148,9 +178,10 @@ fn described(kind: PolicyKind) -> Style {
             ..LINUX
         },
         PolicyKind::BroadcastAll => Style { mask: Mask::Everyone, counts: Counts::Lazies, ..simple },
-        PolicyKind::Redox => Style { lazy: Lazy::Leaves, ..simple },
+        PolicyKind::Redox => Style { lazy: Lazy::Leaves, requests: Requests::OneAtATime, ..simple },
         PolicyKind::Asterinas => {
-            Style { counts: Counts::Loaded, transport: Transport::PairLines, ceiling: 32, ..simple }
+            let requests = Requests::EachSends;
+            Style { counts: Counts::Loaded, transport: Transport::PairLines, ceiling: 32, requests, ..simple }
         }
         PolicyKind::ExactSharers => {
             Style { mask: Mask::Holders, tags: Tags::Global, ceiling: u64::MAX, ..simple }

@@ -3,6 +3,7 @@
 use super::figures::{Figure, Measured, figures};
 use crate::bench::{Row, bench};
 use crate::commute::{Pair, pairs};
+use crate::grid::{Cell, Loss, losses};
 use crate::machine::CpuCount;
 use crate::policy::PolicyKind;
 use crate::probe::{Probe, probe};
@@ -36,12 +37,16 @@ pub struct Report {
     pub pairs: Vec<Pair>,
     /// The same where bits are kept.
     pub pairs_kept: Vec<Pair>,
+    /// Cells of the grid.
+    pub cells: usize,
+    /// Those that the engine loses.
+    pub losses: Vec<Loss>,
     /// What was aimed at, and what came out.
     pub figures: Vec<Figure>,
 }
 
-/// Measures what is not in `rows`, which are policies under all workloads.
-pub fn report(rows: Vec<Row>, seed: u64) -> Report {
+/// Measures what is not in `rows`, which are policies under all workloads, nor in `cells`, which are those of the grid.
+pub fn report(rows: Vec<Row>, cells: &[Cell], seed: u64) -> Report {
     let count = |cpus| CpuCount::new(cpus).expect("a number of CPUs");
     let mut sweep = Vec::new();
     for cpus in SWEEP {
@@ -56,5 +61,5 @@ pub fn report(rows: Vec<Row>, seed: u64) -> Report {
     let [pairs, pairs_kept] = [PolicyKind::Shootdown, PolicyKind::ShootdownKeep].map(pairs);
     let measured = Measured { rows: &rows, probes: &probes, pairs: &pairs, pairs_kept: &pairs_kept };
     let figures = figures(&measured);
-    Report { rows, sweep, probes, pairs, pairs_kept, figures }
+    Report { rows, sweep, probes, pairs, pairs_kept, cells: cells.len(), losses: losses(cells), figures }
 }

@@ -15,10 +15,16 @@ mod tests {
 
     #[test]
     fn the_page_is_whole_and_needs_nothing_from_elsewhere() {
-        let report = report(Vec::new(), 1);
+        let report = report(Vec::new(), &[], 1);
         let page = page(&report);
         assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
         assert_eq!(page.matches("<svg").count(), 2);
+        for wanted in
+            ["prefers-color-scheme:dark", "name=\"viewport\"", "What you gain", "What is lost", "flush page"]
+        {
+            assert!(page.contains(wanted), "{wanted}");
+        }
+        assert!(page.find("What you gain") < page.find("What is lost"));
         for outside in ["src=", "href=", "@import"] {
             assert!(!page.contains(outside), "{outside}");
         }

@@ -3,33 +3,40 @@
 use super::measure::Report;
 use super::plots;
 use crate::bench::Row;
+use crate::grid::{Loss, group};
+use crate::machine::COSTS;
 use std::fmt::Write;
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}\
-table{border-collapse:collapse;margin:1rem 0}td,th{padding:.15rem .6rem;text-align:right;border-bottom:1px solid #ddd}\
-td:first-child,th:first-child{text-align:left}.ours{background:#e8f5ec}.missed{color:#a33}.reached{color:#063}\
-.aims td{text-align:left;vertical-align:top}svg{max-width:100%;height:auto}";
+/// Narrow screens scroll tables sideways; plots take the colours of the page, light or dark.
+const STYLE: &str = ":root{color-scheme:light dark;--text:#222;--page:#fff;--line:#ddd;--ours:#e8f5ec;--bad:#a33;--good:#063}\
+@media(prefers-color-scheme:dark){:root{--text:#ddd;--page:#161a1d;--line:#3a4045;--ours:#17372a;--bad:#f09a8a;--good:#8fd6a8}}\
+body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:1.5rem auto;padding:0 1rem;color:var(--text);background:var(--page)}\
+.scroll{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
+td,th{padding:.15rem .6rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}\
+td:first-child,th:first-child{text-align:left}.ours{background:var(--ours)}.missed{color:var(--bad)}.reached{color:var(--good)}\
+.words td{text-align:left;vertical-align:top;white-space:normal;min-width:6rem}svg{max-width:100%;height:auto}\
+svg text{fill:currentColor}svg rect{fill:none}svg [stroke=\"#000000\"]{stroke:currentColor}";
 
 /// The plots of the page, by the name of a file.
 pub fn pictures(report: &Report) -> [(&'static str, String); 2] {
     [("ipis.svg", plots::ipis(report)), ("transfers.svg", plots::transfers(report))]
 }
 
-/// Writes the page: tables, plots and aims, with nothing from elsewhere.
+/// Writes the page: what is gained, what is lost, how to read it, then tables, plots and aims. Nothing comes from elsewhere.
 pub fn page(report: &Report) -> String {
     let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>shootdown: what policies cost</title>\
-         <style>{STYLE}</style></head><body>\n<h1>What policies cost</h1>\n\
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>shootdown: what policies cost</title>\
+         <style>{STYLE}</style></head><body>\n<h1>What policies of TLB coherence cost</h1>\n\
          <p>Counts of a simulated machine on which the shipped engine runs beside models of kernels' policies. They are \
-         the same on every host. CAVEATS.md says what the models leave out.</p>\n"
+         the same on every host.</p>\n"
     );
+    gains(&mut out, report);
+    lost(&mut out, report);
+    model(&mut out);
+    let (ipis, transfers) = (plots::ipis(report), plots::transfers(report));
+    let _ = writeln!(out, "<h2>Over CPUs</h2>\n{ipis}\n<h2>Over targets</h2>\n{transfers}");
     aims(&mut out, report);
-    let _ = writeln!(
-        out,
-        "<h2>Over CPUs</h2>\n{}\n<h2>Over targets</h2>\n{}",
-        plots::ipis(report),
-        plots::transfers(report)
-    );
     out.push_str("<h2>Workloads</h2>\n");
     for rows in report.rows.chunk_by(|a, b| a.workload == b.workload) {
         workload(&mut out, rows);
@@ -39,10 +46,107 @@ pub fn page(report: &Report) -> String {
     out
 }
 
+/// What is compared of a workload: a column, and its count.
+type Column = (&'static str, fn(&Row) -> f64);
+
+const COMPARED: [Column; 4] = [
+    ("IPIs", |row| row.totals.sent as f64),
+    ("cycles", |row| row.totals.cycles as f64),
+    ("cycles held", |row| row.rates.cycles_held),
+    ("refills", |row| row.totals.refills as f64),
+];
+
+/// The engine beside Linux, workload by workload.
+fn gains(out: &mut String, report: &Report) {
+    out.push_str(
+        "<h2>What you gain</h2>\n<p>The engine's count in percent of that of <code>linux-x86</code>: below 100 it takes \
+         less.</p>\n<div class=\"scroll\"><table><tr><th>workload</th>",
+    );
+    COMPARED.iter().for_each(|(name, _)| _ = write!(out, "<th>{name}</th>"));
+    out.push_str("</tr>\n");
+    for rows in report.rows.chunk_by(|a, b| a.workload == b.workload) {
+        let of = |name| rows.iter().find(|row| row.policy == name);
+        let (Some(ours), Some(linux)) = (of("shootdown"), of("linux-x86")) else { continue };
+        let _ = write!(out, "<tr><td>{}</td>", ours.workload);
+        COMPARED.iter().for_each(|(_, count)| out.push_str(&share(count(ours), count(linux))));
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</table></div>\n");
+}
+
+fn share(ours: f64, theirs: f64) -> String {
+    match (ours, theirs) {
+        (0.0, 0.0) => "<td>none</td>".into(),
+        (_, 0.0) => format!("<td class=\"missed\">{ours:.0} to 0</td>"),
+        _ => {
+            let percent = (100.0 * ours / theirs).round();
+            let class = if percent < 100.0 {
+                "reached"
+            } else if percent > 102.0 {
+                "missed"
+            } else {
+                ""
+            };
+            format!("<td class=\"{class}\">{percent:.0} %</td>")
+        }
+    }
+}
+
+/// The cells of the grid that the engine loses, one line for each workload and rival.
+fn lost(out: &mut String, report: &Report) {
+    let _ = writeln!(
+        out,
+        "<h2>What is lost</h2>\n<p>Every workload runs on ten shapes of machines with three seeds. Of {} cells these are \
+         lost: a safe policy sends fewer IPIs, or <code>linux-x86</code> takes over 2 % fewer cycles.</p>\n\
+         <div class=\"scroll\"><table class=\"words\"><tr><th>workload</th><th>to</th><th>in</th><th>cells</th><th>worst</th>\
+         <th>why</th></tr>",
+        report.cells
+    );
+    for losses in group(&report.losses) {
+        let ratio = |loss: &&Loss| loss.ours as f64 / loss.theirs.max(1) as f64;
+        let Some(worst) = losses.iter().max_by(|a, b| ratio(a).total_cmp(&ratio(b))) else { continue };
+        let _ = writeln!(
+            out,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}, seed {}: {} to {}</td><td>{}</td></tr>",
+            worst.workload,
+            worst.rival,
+            worst.counted.name(),
+            losses.len(),
+            worst.shape,
+            worst.seed,
+            worst.ours,
+            worst.theirs,
+            escaped(worst.reason.unwrap_or("not found"))
+        );
+    }
+    out.push_str("</table></div>\n");
+}
+
+/// What the counts mean, and the prices behind them.
+fn model(out: &mut String) {
+    out.push_str(
+        "<h2>How to read it</h2>\n<p>The machine runs one event at a time. Cache lines follow MESI and are never evicted; a \
+         transfer is an access that another cache must answer. <b>Instructions are counted by the table below</b>: some for \
+         each access to a shared word, some for each call. They show how work grows with targets and CPUs. What a compiler \
+         makes of the source is another number, which <code>cargo xtask counts</code> and <code>shootdown boot --count</code> \
+         give: QEMU counts every instruction of a real kernel, entry and exit of its interrupt included, so its figures are \
+         two to four times as high. Models of kernels touch the words that their descriptions name and no others, which \
+         flatters them: the engine's accesses are those of the shipped code, statistics and all. But for <code>numa-balancing</code> all lines cost the same \
+         wherever their holder is, which flatters policies that share words across nodes.</p>\n\
+         <details><summary>Prices</summary><div class=\"scroll\"><table><tr><th>step</th><th>price</th></tr>\n",
+    );
+    let prices = serde_json::to_value(COSTS).unwrap_or_default();
+    for (step, price) in prices.as_object().into_iter().flatten() {
+        let unit = if step.ends_with("instructions") { "" } else { " cycles" };
+        let _ = writeln!(out, "<tr><td>{}</td><td>{price}{unit}</td></tr>", step.replace('_', " "));
+    }
+    out.push_str("</table></div></details>\n");
+}
+
 fn aims(out: &mut String, report: &Report) {
     out.push_str(
         "<h2>Aims</h2>\n<p>The engine as it comes, and with <code>OnLeave::KeepBit</code> (shootdown-keep below).</p>\n\
-         <table class=\"aims\"><tr><th>aim</th><th></th><th>measured</th><th>missed by</th><th>why</th>\
+         <div class=\"scroll\"><table class=\"words\"><tr><th>aim</th><th></th><th>measured</th><th>missed by</th><th>why</th>\
          <th>bits kept</th></tr>\n",
     );
     for figure in &report.figures {
@@ -61,7 +165,7 @@ fn aims(out: &mut String, report: &Report) {
             escaped(&kept.missed_by)
         );
     }
-    out.push_str("</table>\n");
+    out.push_str("</table></div>\n");
 }
 
 fn verdict(reached: bool) -> String {
@@ -77,10 +181,9 @@ fn workload(out: &mut String, rows: &[Row]) {
     let _ = writeln!(
         out,
         "<h3>{}: {} flushes, {} CPUs, {} spaces, seed \
-         {}</h3>\n<table><tr><th>policy</th><th>IPIs</th><th>each flush</th><th>merged</th><th>to \
+         {}</h3>\n<div class=\"scroll\"><table><tr><th>policy</th><th>IPIs</th><th>each flush</th><th>merged</th><th>to \
          idle</th><th>useless</th><th>broadcasts</th><th>full</th><th>selective</th><th>lost</th><th>refills</th><th>lines \
-         a flush</th><th>lines a switch</th><th>instructions</th><th>handler</th><th>cycles \
-         held</th><th>stale</th></tr>",
+         a flush</th><th>lines a switch</th><th>instructions</th><th>handler</th><th>cycles</th><th>cycles held</th><th>stale</th></tr>",
         first.workload, first.totals.flush.operations, first.cpus, first.spaces, first.seed
     );
     for row in rows {
@@ -105,16 +208,17 @@ fn workload(out: &mut String, rows: &[Row]) {
         }
         let _ = writeln!(
             out,
-            "<td>{:.1}</td><td>{:.2}</td><td>{:.0}</td><td>{:.0}</td><td>{:.0}</td><td>{}</td></tr>",
+            "<td>{:.1}</td><td>{:.2}</td><td>{:.0}</td><td>{:.0}</td><td>{}</td><td>{:.0}</td><td>{}</td></tr>",
             r.transfers_per_flush,
             r.transfers_per_switch,
             r.instructions_per_flush,
             r.instructions_per_ipi,
+            t.cycles,
             r.cycles_held,
             t.violations
         );
     }
-    out.push_str("</table>\n");
+    out.push_str("</table></div>\n");
     operations(out, rows);
 }
 

@@ -23,7 +23,7 @@ pub(super) fn ipis(report: &Report) -> String {
         let points = rows.map(|row| (f64::from(row.cpus), row.rates.ipis_per_flush.max(0.01)));
         (policy.name(), points.collect())
     });
-    plot("IPIs for each flush, memcached-lazy, one space", "CPUs", lines.into(), 1.0..128.0)
+    plot("IPIs for each flush, memcached-lazy, one space", ["CPUs", "IPIs a flush"], lines.into(), 1.0..128.0)
 }
 
 /// Line transfers for each flush over numbers of targets.
@@ -36,20 +36,20 @@ pub(super) fn transfers(report: &Report) -> String {
         })
         .collect();
     lines.push(("2k+2", [1.0, 63.0].map(|k: f64| (k, 2.0 * k + 2.0)).into()));
-    plot("line transfers for one flush of one page", "targets", lines, 1.0..64.0)
+    plot("line transfers for one flush of one page", ["targets", "lines a flush"], lines, 1.0..64.0)
 }
 
-fn plot(title: &str, horizontal: &str, lines: Lines<'_>, across: Range<f64>) -> String {
+fn plot(title: &str, axes: [&str; 2], lines: Lines<'_>, across: Range<f64>) -> String {
     let mut svg = String::new();
     // Drawing to a string fails only where a range is empty, which these are not.
-    let drawn = draw(SVGBackend::with_string(&mut svg, SIZE), title, horizontal, &lines, across);
+    let drawn = draw(SVGBackend::with_string(&mut svg, SIZE), title, axes, &lines, across);
     drawn.map(|()| svg).unwrap_or_else(|error| format!("<p>{error}</p>"))
 }
 
 fn draw(
     backend: SVGBackend<'_>,
     title: &str,
-    horizontal: &str,
+    [horizontal, vertical]: [&str; 2],
     lines: &Lines<'_>,
     across: Range<f64>,
 ) -> Result<(), Box<dyn std::error::Error>> {
@@ -63,7 +63,7 @@ fn draw(
         .x_label_area_size(40)
         .y_label_area_size(60)
         .build_cartesian_2d(across.log_scale(), (low..high * 1.5).log_scale())?;
-    chart.configure_mesh().x_desc(horizontal).light_line_style(WHITE.mix(0.0)).draw()?;
+    chart.configure_mesh().x_desc(horizontal).y_desc(vertical).light_line_style(WHITE.mix(0.0)).draw()?;
     for ((name, points), colour) in lines.iter().zip(COLOURS) {
         chart
             .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?

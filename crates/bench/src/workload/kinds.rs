@@ -23,11 +23,21 @@ pub enum WorkloadKind {
     SingleAfterMany,
     /// Threads that are mostly idle, woken for short requests; a page goes now and then.
     MemcachedLazy,
+    /// Threads with 8 to 512 pages in use that unmap 1 to 48 pages at a time: what a full flush costs differs from CPU to CPU.
+    WorkingSets,
+    /// The kernel takes 32 pages at a time back from spaces that run elsewhere (Linux: `try_to_unmap_flush`).
+    Reclaim,
+    /// A web server's churn where user code and the kernel have page tables of their own: each page is flushed twice.
+    IsolatedTables,
+    /// The kernel makes runs of pages inaccessible to learn who uses them, and moves some (Linux: `task_numa_work`).
+    NumaBalancing,
+    /// Threads that map, use and unmap large pages beside small ones.
+    LargePages,
 }
 
 impl WorkloadKind {
     /// All of them, in the order of tables.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::TlbFlush2,
         Self::MapbenchLocal,
         Self::MapbenchPipeline,
@@ -38,6 +48,11 @@ impl WorkloadKind {
         Self::MmapServer,
         Self::SingleAfterMany,
         Self::MemcachedLazy,
+        Self::WorkingSets,
+        Self::Reclaim,
+        Self::IsolatedTables,
+        Self::NumaBalancing,
+        Self::LargePages,
     ];
 
     /// Its name on the command line.
@@ -53,6 +68,11 @@ impl WorkloadKind {
             Self::MmapServer => "mmap-server",
             Self::SingleAfterMany => "single-after-many",
             Self::MemcachedLazy => "memcached-lazy",
+            Self::WorkingSets => "working-sets",
+            Self::Reclaim => "reclaim",
+            Self::IsolatedTables => "isolated-tables",
+            Self::NumaBalancing => "numa-balancing",
+            Self::LargePages => "large-pages",
         }
     }
 

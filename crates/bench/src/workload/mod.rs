@@ -1,5 +1,6 @@
 //! What the machine's CPUs do: the shapes of published benchmarks and of real loads, as scripts.
 
+mod kernel;
 mod kinds;
 mod processes;
 mod script;
@@ -25,6 +26,11 @@ pub fn scripts(kind: WorkloadKind, params: Params) -> Vec<Vec<Op>> {
         WorkloadKind::MmapServer => processes::mmap_server(&mut scripts),
         WorkloadKind::SingleAfterMany => processes::single_after_many(&mut scripts),
         WorkloadKind::MemcachedLazy => processes::memcached_lazy(&mut scripts),
+        WorkloadKind::WorkingSets => threads::working_sets(&mut scripts),
+        WorkloadKind::Reclaim => kernel::reclaim(&mut scripts),
+        WorkloadKind::IsolatedTables => kernel::isolated_tables(&mut scripts),
+        WorkloadKind::NumaBalancing => kernel::numa_balancing(&mut scripts),
+        WorkloadKind::LargePages => threads::large_pages(&mut scripts),
     }
     scripts.finish()
 }

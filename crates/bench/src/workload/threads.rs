@@ -1,7 +1,7 @@
 //! Threads that share spaces.
 
 use super::script::Scripts;
-use crate::machine::Op;
+use crate::machine::{LARGE, LARGE_SHIFT, Op};
 
 /// Pages of which each thread has as many for itself.
 const REGION: u64 = 1 << 12;
@@ -75,6 +75,44 @@ pub(super) fn mapbench_global(scripts: &mut Scripts) {
         scripts.barrier();
         for cpu in 0..flushers.min(64) {
             scripts.unmap(cpu, 4 * u64::from(cpu), 4);
+        }
+    }
+}
+
+pub(super) fn working_sets(scripts: &mut Scripts) {
+    run_threads(scripts);
+    let (rounds, flushers) = scripts.rounds();
+    scripts.barrier();
+    for cpu in 0..flushers {
+        let (own, hot) = (u64::from(cpu) * REGION, 8 << (2 * (cpu % 4)));
+        for _ in 0..rounds.min(100) {
+            scripts.touch(cpu, own, hot);
+            let pages = 1 + scripts.random(48);
+            scripts.touch(cpu, own + REGION / 2, pages);
+            let work = 1_000 + scripts.random(4_000);
+            scripts.push(cpu, Op::Compute(work));
+            scripts.unmap(cpu, own + REGION / 2, pages);
+        }
+    }
+}
+
+pub(super) fn large_pages(scripts: &mut Scripts) {
+    run_threads(scripts);
+    let (rounds, flushers) = scripts.rounds();
+    scripts.barrier();
+    for cpu in 0..flushers {
+        let small = u64::from(cpu) * REGION;
+        // Addresses above those of all small pages.
+        let large = LARGE | (1 << 20) | (u64::from(cpu) * REGION >> LARGE_SHIFT);
+        for _ in 0..rounds.min(100) {
+            let pages = 1 + scripts.random(4);
+            scripts.touch(cpu, large, pages);
+            scripts.touch(cpu, small, 8);
+            scripts.push(cpu, Op::Compute(2_000));
+            match scripts.random(4) {
+                0 => scripts.unmap(cpu, small, 8),
+                _ => scripts.unmap(cpu, large, pages),
+            }
         }
     }
 }

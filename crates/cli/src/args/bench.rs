@@ -16,6 +16,9 @@ pub struct BenchArgs {
     /// A workload or a group of them (mapbench), more than once for several; default: all
     #[arg(long, value_name = "NAME")]
     pub workload: Vec<String>,
+    /// Run every workload on ten shapes of machines with three seeds, and name the cells that the engine loses
+    #[arg(long, conflicts_with_all = ["policy", "operations", "seed", "report"])]
+    pub grid: bool,
     /// Print what each kind of operation costs under each policy, too
     #[arg(long)]
     pub operations: bool,
@@ -53,6 +56,11 @@ impl BenchArgs {
         self.spaces.unwrap_or(4)
     }
 
+    /// The CPUs and spaces that were asked for.
+    pub fn shape(&self) -> (Option<u32>, Option<u32>) {
+        (self.cpus.map(CpuCount::number), self.spaces)
+    }
+
     /// Seed of what is random.
     pub fn seed(&self) -> u64 {
         self.seed.unwrap_or(1)
@@ -69,12 +77,12 @@ impl BenchArgs {
     /// # Errors
     /// The first of them.
     pub fn only_used(&self) -> Result<(), Failure> {
-        let policies = !self.policy.is_empty() || !self.workload.is_empty() || self.operations;
+        let policies = !self.policy.is_empty() || !self.workload.is_empty() || self.operations || self.grid;
         let unused = match self.contest {
             None => [("--sharers", self.sharers.is_some(), "bench host"), ("", false, ""), ("", false, "")],
             Some(Contest::Seed) => [
                 (
-                    "--policy, --workload, --operations or --report",
+                    "--policy, --workload, --operations, --grid or --report",
                     policies || self.report.is_some(),
                     "bench",
                 ),
@@ -83,7 +91,7 @@ impl BenchArgs {
             ],
             Some(Contest::Host) => [
                 (
-                    "--policy, --workload, --operations or --report",
+                    "--policy, --workload, --operations, --grid or --report",
                     policies || self.report.is_some(),
                     "bench",
                 ),

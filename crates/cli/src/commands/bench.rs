@@ -7,7 +7,11 @@ use std::process::ExitCode;
 use crate::args::{BenchArgs, Contest};
 use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
 #[cfg(target_os = "linux")]
+use crate::output::width;
+#[cfg(target_os = "linux")]
 use crate::threads::afford;
+#[cfg(target_os = "linux")]
+use shootdown_bench::host::Timing;
 
 /// Runs `shootdown bench`.
 ///
@@ -68,9 +72,21 @@ fn host(args: &BenchArgs) -> Result<ExitCode, Failure> {
         writeln!(out, "{}", serde_json::to_string(&timings).map_err(std::io::Error::from)?)?;
         return Ok(ExitCode::from(AS_EXPECTED));
     }
-    writeln!(out, "one flush with {} other threads; medians over {ROUNDS} rounds in turn", args.sharers())?;
-    for timing in timings {
-        writeln!(out, "{:16} {:>10.0} ns  {:>7.2} x", timing.way, timing.nanoseconds, timing.over_engine)?;
+    writeln!(
+        out,
+        "one flush with {} other threads; medians and quartiles of {ROUNDS} pairs",
+        args.sharers()
+    )?;
+    for Timing { way, nanoseconds, over_engine } in &timings.timings {
+        let (times, ratio) = (nanoseconds, over_engine);
+        writeln!(
+            out,
+            "{way:16}{:>9.0} ns ({:.0} to {:.0}){:>9.2} x ({:.2} to {:.2})",
+            times.median, times.low, times.high, ratio.median, ratio.low, ratio.high
+        )?;
+    }
+    if let Some(doubt) = &timings.doubt {
+        writeln!(out, "{}", textwrap::fill(&format!("Not evidence here: {doubt}."), width()))?;
     }
     Ok(ExitCode::from(AS_EXPECTED))
 }

@@ -65,13 +65,13 @@ pub fn head(out: &mut impl Write, first: &str) -> io::Result<()> {
     let dim = Style::new().dimmed();
     writeln!(
         out,
-        "{dim}{first:17} {:>9} {:>8} {:>7} {:>7} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7}{dim:#}",
-        "IPIs", "each", "merged", "to idle", "bcasts", "full", "select", "lost", "refills", "lines", "instr"
+        "{dim}{first:17}{:>9}{:>7}{:>8}{:>9}{:>7}{:>6}{:>9}{:>8}{dim:#}",
+        "IPIs", "each", "full", "refills", "lines", "instr", "kcycles", "held"
     )
 }
 
-/// Prints a policy's counts in one line: IPIs, and how many for each flush; line transfers and initiator's instructions for
-/// each flush.
+/// Prints a policy's counts in one line of at most 80 columns: IPIs, and how many for each flush; line transfers and the
+/// initiator's instructions for each flush; time.
 ///
 /// # Errors
 /// They could not be written.
@@ -85,29 +85,26 @@ pub fn line(out: &mut impl Write, policy: &str, totals: &Totals, sound: bool) ->
     let count = |n: u64| HumanCount(n).to_string();
     writeln!(
         out,
-        "{style}{policy:17}{style:#} {:>9} {:>8.2} {:>7} {:>7} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7.1} {:>7.0}{}",
+        "{style}{policy:17}{style:#}{:>9}{:>7.2}{:>8}{:>9}{:>7.1}{:>6.0}{:>9}{:>8}",
         count(totals.sent),
         rates.ipis_per_flush,
-        count(totals.merged),
-        count(totals.to_idle),
-        count(totals.broadcasts),
         count(totals.full_flushes),
-        count(totals.selective_flushes),
-        count(totals.lost),
         count(totals.refills),
         rates.transfers_per_flush,
         rates.instructions_per_flush,
-        match totals.violations {
-            0 => String::new(),
-            n => format!("  {} stale", HumanCount(n)),
-        }
-    )
+        count(totals.cycles / 1_000),
+        count(rates.cycles_held as u64),
+    )?;
+    match totals.violations {
+        0 => Ok(()),
+        n => writeln!(out, "  {} uses of what was given away", HumanCount(n)),
+    }
 }
 
 /// What the columns mean.
-pub const LEGEND: &str = "each: IPIs a flush. merged: found an IPI pending. bcasts: hardware broadcasts. full, select: flushes of \
-a tag, of pages. lost: good translations dropped. lines, instr: cache-line transfers (handlers included) \
-and the initiator's instructions a flush. stale: uses of what was given away.";
+pub const LEGEND: &str = "each: IPIs a flush. full: flushes of a tag. lines, instr: cache-line transfers (handlers included) \
+and the initiator's instructions a flush. kcycles: thousands of cycles until the last CPU ends. held: cycles that a frame \
+waits. --json has more.";
 
 /// Prints what each kind of operation costs under the policy of a row: IPIs, line transfers and instructions of the CPU that
 /// carries it out.
@@ -143,6 +140,9 @@ pub fn workload(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
     let switches = HumanCount(first.totals.switch.operations + first.totals.lazy.operations);
     let bold = Style::new().bold();
     writeln!(out, "\n{bold}{}{bold:#}: {flushes} flushes, {switches} switches", first.workload)?;
+    if first.totals.flush.operations == 0 {
+        writeln!(out, "  (nothing is unmapped: IPIs, lines and held say nothing)")?;
+    }
     head(out, "")?;
     for row in rows {
         line(out, row.policy, &row.totals, row.is_as_promised())?;

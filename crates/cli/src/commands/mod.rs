@@ -4,6 +4,8 @@ mod absent;
 #[cfg(feature = "bench")]
 mod bench;
 #[cfg(feature = "bench")]
+mod bench_grid;
+#[cfg(feature = "bench")]
 mod bench_table;
 #[cfg(feature = "boot")]
 mod boot;

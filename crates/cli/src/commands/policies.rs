@@ -2,6 +2,7 @@ use anstyle::AnsiColor;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use shootdown_bench::bench::{Row, bench};
+use shootdown_bench::grid::{SHAPES, grid};
 use shootdown_bench::policy::PolicyKind;
 use shootdown_bench::report::{Figure, Report, page, pictures, report};
 use shootdown_bench::workload::{Params, WorkloadKind};
@@ -33,13 +34,16 @@ pub fn policies(args: &BenchArgs) -> Result<ExitCode, Failure> {
         WorkloadKind::ALL.map(WorkloadKind::name).into_iter().chain(WorkloadKind::GROUPS).collect();
     let workloads =
         bench_table::chosen("workload", &args.workload, &WorkloadKind::ALL, &names, WorkloadKind::of)?;
-    let (cpus, spaces, seed) = (args.cpus(), args.spaces(), args.seed());
+    if args.grid {
+        return super::bench_grid::run(args, &workloads);
+    }
+    let (cpus, spaces, seed) = (args.cpus(), args.spaces().min(args.cpus().number()), args.seed());
     let params = Params { cpus, spaces, seed };
     let whole = args.policy.is_empty() && args.workload.is_empty();
     let folder = if whole { Some(report_folder(args)?) } else { None };
     let mut out = anstream::stdout().lock();
     if !args.json {
-        let head = format!("{cpus} CPUs, {spaces} spaces, seed {seed}. {LEGEND}");
+        let head = format!("{cpus} CPUs, {spaces} spaces, seed {seed}. {LEGEND}{}", remark(args));
         writeln!(out, "{}", textwrap::fill(&head, width()))?;
     }
     let bar = bar(policies.len() * workloads.len());
@@ -59,10 +63,11 @@ pub fn policies(args: &BenchArgs) -> Result<ExitCode, Failure> {
         }
         all.extend(rows);
     }
-    bar.set_message("single flushes, pairs of operations, sizes of machines");
+    bar.set_message("single flushes, pairs of operations, a grid of machines");
     let (promised, verdict) = (all.iter().all(Row::is_as_promised), verdict(&all));
     let json = if let Some(folder) = &folder {
-        let report = report(all, seed);
+        let cells = grid(&WorkloadKind::ALL, &SHAPES, || ());
+        let report = report(all, &cells, seed);
         let json = serde_json::to_string(&report).map_err(io::Error::from)?;
         write(folder, &report, &json)?;
         if !args.json {
@@ -83,6 +88,16 @@ pub fn policies(args: &BenchArgs) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::from(if promised { AS_EXPECTED } else { NOT_AS_EXPECTED }))
+}
+
+/// What makes the counts of this machine mean less than they seem to.
+fn remark(args: &BenchArgs) -> String {
+    let (cpus, spaces) = (args.cpus().number(), args.spaces());
+    match (cpus, spaces > cpus) {
+        (1, _) => " One CPU: there is nobody to tell, and IPIs say nothing.".into(),
+        (_, true) => format!(" {spaces} spaces were asked for; at most one for each CPU is used."),
+        _ => String::new(),
+    }
 }
 
 /// The folder that the report goes to; it is there, and can be written to.
@@ -132,7 +147,7 @@ fn aims(out: &mut impl Write, report: &Report) -> io::Result<()> {
     Ok(())
 }
 
-fn bar(runs: usize) -> ProgressBar {
+pub(super) fn bar(runs: usize) -> ProgressBar {
     let bar = ProgressBar::new(runs as u64);
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}") {
         bar.set_style(style);

@@ -5,7 +5,7 @@ use super::verdict::{Panics, Tally, Verdict};
 use crate::event::Event;
 use crate::percpu::CpuLocal;
 use crate::platform::{
-    IrqReason, LocalFlush, OnInstall, OnLeave, Platform, Remote, RemoteFlush, SpaceHandle,
+    FlushCosts, IrqReason, LocalFlush, OnInstall, OnLeave, Platform, Remote, RemoteFlush, SpaceHandle,
 };
 use crate::refs::Teardown;
 use crate::space::AddressSpace;
@@ -95,6 +95,7 @@ where
     type Tags = P::Tags;
     type Pin = P::Pin;
 
+    const FLUSH_COSTS: FlushCosts = P::FLUSH_COSTS;
     const RANGE_CEILING: u64 = P::RANGE_CEILING;
     const STALL_POLLS: u64 = P::STALL_POLLS;
     const ON_LEAVE: OnLeave = P::ON_LEAVE;
