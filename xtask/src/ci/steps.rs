@@ -5,7 +5,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{bare_metal, book, boot, build, gates, hosts, miri, moved, msrv, own_case, sparc64};
+use super::{bare_metal, book, boot, build, gates, hosts, miri, moved, msrv, own_case, sparc64, trampoline};
 use crate::measure::{self, Differing, Functions, Look};
 use crate::tidy;
 
@@ -68,6 +68,8 @@ pub enum Step {
     Counts,
     /// The kernel in QEMU, on all architectures
     Boot,
+    /// The kernel whose trampoline loads roots in QEMU, with the flush and without
+    Trampoline,
     /// The MMU of sun4u and the allocator of contexts in QEMU; needs nightly, and runs where it is named alone
     Sparc64,
 }
@@ -234,6 +236,7 @@ impl Step {
             Self::Mutants => gates::mutants(root),
             Self::Counts => gates::counts(root),
             Self::Boot => boot::boot(root),
+            Self::Trampoline => trampoline::trampoline(root).map(Done::Passed),
             Self::Sparc64 => sparc64::sparc64(root),
         }
     }
