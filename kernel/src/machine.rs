@@ -169,8 +169,9 @@ unsafe impl Platform for Kernel {
     }
 
     #[inline]
-    fn gathered(&self, space: &AddressSpace<Self>, request: FlushRequest) -> u64 {
-        findings::shadow().map_or(0, |shadow| shadow.removed(self.cpu(), Some(space.id()), request))
+    fn gathered(&self, space: Option<&AddressSpace<Self>>, request: FlushRequest) -> u64 {
+        let space = space.map(AddressSpace::id);
+        findings::shadow().map_or(0, |shadow| shadow.removed(self.cpu(), space, request))
     }
 
     #[inline]

@@ -8,8 +8,8 @@ use shootdown_machine::Case;
 
 /// What a removed rule is reported by: the case, and words of the report.
 ///
-/// Missing are SD-11, without which CPUs wait for each other for ever and nothing is given back, and SD-15, without which a
-/// call returns too early and nothing is given back either.
+/// Missing are SD-11, without which CPUs wait for each other for ever and nothing is given back, and SD-15 and SD-16, without
+/// which a call returns too early, or an answer is taken back, and nothing is given back either.
 const REPORTS: &[(u8, &str, &str)] = &[
     (
         1,

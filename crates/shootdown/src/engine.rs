@@ -3,12 +3,12 @@
 use crate::fault::{Rule, Site, without};
 use crate::handles::{StructHandle, TeardownHandle, UserHandle};
 use crate::history::FlushHistory;
-use crate::mask::Members;
+use crate::mask::{CpuSet, Members};
 use crate::misuse::Identity;
 use crate::platform::{IrqReason, Platform, SpaceHandle};
 use crate::refs::{StructRef, Teardown, UserRef};
 use crate::space::{AddressSpace, FRESH};
-use crate::sync::{UNWINDS, Word, const_fn};
+use crate::sync::{self, UNWINDS, Word, const_fn};
 use crate::tags::TagPolicy;
 use crate::this_cpu::ThisCpu;
 use crate::types::{CpuId, SpaceId};
@@ -25,8 +25,13 @@ pub struct Shootdown<P: Platform> {
     pub(crate) identity: Identity,
     /// Identities that CPUs have taken, in blocks.
     ids_taken: Word,
+    /// No space that is gone had a later generation. New spaces begin above it: what a CPU says of a space at the same address
+    /// then answers a ticket of the one that is gone.
+    last_generation: Word,
     online: P::Mask,
     pub(crate) kernel: FlushHistory,
+    /// Gathers of kernel memory that are open or retired, as a space has them.
+    pub(crate) kernel_gathers: Word,
 }
 
 /// Identities that a CPU takes at a time.
@@ -75,7 +80,15 @@ impl<P: Platform> Shootdown<P> {
     const_fn! {
         /// Makes the engine of a machine; `online` is an empty mask with room for every CPU.
         pub fn new(platform: P, online: P::Mask) -> Self {
-            Self { platform, identity: Identity::new(), ids_taken: Word::new("ids_taken", 0), online, kernel: FlushHistory::new() }
+            Self {
+                platform,
+                identity: Identity::new(),
+                ids_taken: Word::new("ids_taken", 0),
+                last_generation: Word::new("last_generation", 0),
+                online,
+                kernel: FlushHistory::new(),
+                kernel_gathers: Word::new("kernel_gathers", 0),
+            }
         }
     }
 
@@ -114,6 +127,8 @@ impl<P: Platform> Shootdown<P> {
             root,
             mask,
             self.platform.tags().new_space(),
+            // ORDER: relaxed; whoever makes a space in the place of another got the memory from who freed it.
+            self.last_generation.load(Ordering::Relaxed),
         ))
     }
 
@@ -310,34 +325,45 @@ impl<P: Platform> Shootdown<P> {
         if !without(Rule::TeardownEvicts) {
             self.evict(space);
         }
+        self.forget(space);
+        self.platform.event(Event::RootFreed(space.id()));
+        crate::hw::free_root(&self.platform, space);
+    }
+
+    /// Takes back what a space had of the engine: no CPU has it loaded.
+    pub(crate) fn forget(&self, space: &AddressSpace<P>) {
+        let last = space.history.now();
+        // ORDER: relaxed; as in `new_space`.
+        _ = sync::update(&self.last_generation, Ordering::Relaxed, |seen| (seen < last).then_some(last));
         if P::Tags::FREES_TAGS {
             let _this_cpu = ThisCpu::enter(self, IrqReason::Tags);
             self.platform.tags().retire(space.tag_space());
         }
-        self.platform.event(Event::RootFreed(space.id()));
-        crate::hw::free_root(&self.platform, space);
     }
 
     /// Makes every CPU leave `space`, which has no references left: nobody can begin to use it (that is what owning the
     /// last reference means), and whoever still has it loaded is lazy on it.
     fn evict(&self, space: &AddressSpace<P>) {
-        {
-            let this_cpu = ThisCpu::enter(self, IrqReason::Leave);
-            if this_cpu.loaded().address() == space.address() {
-                this_cpu.leave();
-            }
-            space.members().for_each_other(Some(this_cpu.me()), |cpu| {
-                let loaded = self.loaded_of(cpu);
-                if loaded.address() == space.address() || loaded == Loaded::SWITCHING {
-                    self.request_ipi(cpu);
-                }
-            });
-        }
+        self.ask_to_leave(space);
         space.members().for_each_other(None, |cpu| {
             self.wait_for(cpu, &|| {
                 let loaded = self.loaded_of(cpu);
                 loaded.address() != space.address() && loaded != Loaded::SWITCHING
             });
+        });
+    }
+
+    /// Asks every CPU that has `space` loaded to leave it; this one does.
+    pub(crate) fn ask_to_leave(&self, space: &AddressSpace<P>) {
+        let this_cpu = ThisCpu::enter(self, IrqReason::Leave);
+        if this_cpu.loaded().address() == space.address() {
+            this_cpu.leave();
+        }
+        space.members().for_each_other(Some(this_cpu.me()), |cpu| {
+            let loaded = self.loaded_of(cpu);
+            if loaded.address() == space.address() || loaded == Loaded::SWITCHING {
+                self.request_ipi(cpu);
+            }
         });
     }
 
@@ -350,6 +376,15 @@ impl<P: Platform> Shootdown<P> {
     /// Posts an IPI request to `cpu`, and sends the interrupt unless one is pending or `cpu` is polling. Called pinned or
     /// with interrupts off.
     pub(crate) fn request_ipi(&self, cpu: CpuId) {
+        if self.post_request(cpu) {
+            self.platform().send_ipi(cpu);
+            self.platform().event(Event::IpiSent(cpu));
+        }
+    }
+
+    /// Posts an IPI request to `cpu`. Says whether it needs an interrupt.
+    #[inline]
+    pub(crate) fn post_request(&self, cpu: CpuId) -> bool {
         let platform = self.platform();
         let counters = &platform.local(platform.cpu()).own.counters;
         // ORDER(SD-6): what is asked (a generation, an empty count, a trim address) before the IPI request; partner:
@@ -360,17 +395,35 @@ impl<P: Platform> Shootdown<P> {
             platform.local(cpu).mail.ipi_pending.fetch_add(IpiState::REQUESTED.0, Site::IpiRequest.release()),
         );
         if state != IpiState::IDLE {
-            return if state.is_polling() { counters.polled.bump() } else { counters.coalesced.bump() };
+            if state.is_polling() {
+                counters.polled.bump()
+            } else {
+                counters.coalesced.bump()
+            }
+            return false;
         }
         counters.sent.bump();
-        platform.send_ipi(cpu);
-        platform.event(Event::IpiSent(cpu));
+        true
+    }
+
+    /// Interrupts CPUs to which requests were posted.
+    pub(crate) fn interrupt(&self, cpus: CpuSet) {
+        if cpus.bits() == 0 {
+            return;
+        }
+        self.platform().send_ipis(cpus);
+        cpus.for_each(|cpu| self.platform().event(Event::IpiSent(cpu)));
     }
 
     /// What `cpu` says it has loaded.
     pub(crate) fn loaded_of(&self, cpu: CpuId) -> Loaded {
         // ORDER(SD-8): what that CPU did before it published this is over; partner: `Cpu::publish_loaded`.
         Loaded(self.platform.local(cpu).published.loaded.load(Site::LoadedSeen.acquire()))
+    }
+
+    #[inline]
+    pub(crate) fn online_store(&self) -> &P::Mask {
+        &self.online
     }
 
     pub(crate) fn online(&self) -> Members<'_, P::Mask> {

@@ -3,13 +3,13 @@
 use crate::engine::Shootdown;
 use crate::event::Event;
 use crate::fault::{Rule, Site, without};
-use crate::mask::{Batch, Members};
-use crate::percpu::Loaded;
+use crate::mask::{CpuSet, Members};
 use crate::platform::{IrqReason, Platform};
 use crate::space::AddressSpace;
 use crate::sync::{self, UNWINDS};
 use crate::tags::{FlushMethod, TagPolicy};
 use crate::this_cpu::ThisCpu;
+use crate::ticket::Awaited;
 use crate::types::{CpuId, Tag};
 use crate::wait::IpiPoller;
 use core::sync::atomic::Ordering;
@@ -17,7 +17,10 @@ use core::sync::atomic::Ordering;
 #[cfg(shootdown_explore)]
 pub use crate::gather::Parts;
 pub use crate::gather::{Full, Gather, PendingFrames};
+pub use crate::memory::KernelMemory;
 pub use crate::platform::{FlushCosts, LocalFlush, Remote, RemoteFlush};
+pub use crate::retired::{RetireError, Retired};
+pub use crate::ticket::{ForeignTicket, Ticket};
 pub use crate::types::{FlushRequest, Generation, Levels, PageRange, PageSize, RangeError, VirtAddr};
 
 #[cfg(shootdown_explore)]
@@ -41,7 +44,7 @@ mod carried;
 #[must_use = "old translations may be in use until finish() returns"]
 pub struct Pending<'a, P: Platform> {
     /// Nothing if no CPU needs to be waited for.
-    ticket: Option<Ticket<'a, P>>,
+    flight: Option<Flight<'a, P>>,
 }
 
 impl<P: Platform> Shootdown<P> {
@@ -114,20 +117,20 @@ impl<P: Platform> Shootdown<P> {
     ) -> Pending<'a, P> {
         match self.begin(space, request) {
             Some((generation, first, pin)) => self.signal_and_keep(space, request, generation, first, pin),
-            None => Pending { ticket: None },
+            None => Pending { flight: None },
         }
     }
 
     /// Announces a flush. Carries it out if it concerns this CPU alone; otherwise returns its generation, the first of the
     /// other members of the mask, and what keeps the thread on this CPU.
     #[inline]
-    fn begin(&self, space: &AddressSpace<P>, request: FlushRequest) -> Option<(u64, Batch, P::Pin)> {
+    fn begin(&self, space: &AddressSpace<P>, request: FlushRequest) -> Option<(u64, CpuSet, P::Pin)> {
         let platform = self.platform();
-        let ticket = |generation| Ticket::new(self, Some(space), generation, request);
+        let flight = |generation| Flight::new(self, Some(space), generation, request);
         if without(Rule::NoCountShortcut) && space.users() == 1 {
             // The rule removed: one user, so nobody else can have it loaded. The seed's mistake.
             let _pin = platform.pin();
-            ticket(space.history.announce(request)).flush_here(Remote::NeedsIpi);
+            flight(space.history.announce(request)).flush_here(Remote::NeedsIpi);
             return None;
         }
         platform.publish_tables();
@@ -147,7 +150,7 @@ impl<P: Platform> Shootdown<P> {
         if remote == Remote::Done || P::Tags::ENTRIES_SURVIVE_SWITCH {
             space.history.record(generation, request);
         }
-        ticket(generation).flush_here(remote);
+        flight(generation).flush_here(remote);
         None
     }
 
@@ -158,17 +161,17 @@ impl<P: Platform> Shootdown<P> {
         space: &AddressSpace<P>,
         request: FlushRequest,
         generation: u64,
-        first: Batch,
+        first: CpuSet,
         pin: P::Pin,
     ) {
-        let ticket = Ticket::new(self, Some(space), generation, request);
+        let flight = Flight::new(self, Some(space), generation, request);
         // Record the request before this CPU handles others' requests, or it would find its own missing and flush
         // everything.
         space.history.record(generation, request);
         // From now on, another CPU that flushes need not interrupt this one.
         let poller = IpiPoller::begin(self, &pin);
-        if ticket.signal(first) {
-            ticket.wait(&poller);
+        if flight.signal(first) {
+            flight.wait(&poller);
         }
     }
 
@@ -179,18 +182,25 @@ impl<P: Platform> Shootdown<P> {
         space: &'a AddressSpace<P>,
         request: FlushRequest,
         generation: u64,
-        first: Batch,
+        first: CpuSet,
         _pin: P::Pin,
     ) -> Pending<'a, P> {
-        let ticket = Ticket::new(self, Some(space), generation, request);
+        let flight = Flight::new(self, Some(space), generation, request);
         space.history.record(generation, request);
-        Pending { ticket: ticket.signal(first).then_some(ticket) }
+        Pending { flight: flight.signal(first).then_some(flight) }
     }
 
     /// Flushes by other means than IPIs, and says whether that is all there is to do.
     #[inline]
     fn broadcast(&self, space: &AddressSpace<P>, request: FlushRequest) -> Remote {
-        let flush = |tag| self.platform().flush_remote(RemoteFlush { space: Some(space), tag, request });
+        let flush = |tag| {
+            self.platform().flush_remote(RemoteFlush {
+                space: Some(space),
+                tag,
+                request,
+                online: self.online_store(),
+            })
+        };
         // ORDER(SD-4): after the full fence. Where a CPU is given another tag for this space meanwhile, a fence of its own
         // follows, and its walks see the page tables as they are now; partner: `Rolling::renew`.
         match self.platform().tags().flush_method(space.tags()) {
@@ -240,17 +250,32 @@ impl<P: Platform> Shootdown<P> {
         // ORDER(SD-4): page-table stores and generation before the mask of CPUs on line; partner: the fence in
         // `online_cpu`.
         Site::KernelFlushFence.full_fence();
-        let remote = platform.flush_remote(RemoteFlush { space: None, tag: None, request });
+        let remote = platform.flush_remote(RemoteFlush {
+            space: None,
+            tag: None,
+            request,
+            online: self.online_store(),
+        });
         let pin = platform.pin();
-        let ticket = Ticket::new(self, None, generation, request);
-        let first = self.online().others(Some(ticket.sender), 0).filter(|_| remote == Remote::NeedsIpi);
+        let flight = Flight::new(self, None, generation, request);
+        let first = self.online().others(Some(flight.sender), 0).filter(|_| remote == Remote::NeedsIpi);
         match first {
-            Some(first) => _ = ticket.signal(first),
-            None => ticket.flush_here(remote),
+            Some(first) => _ = flight.signal(first),
+            None => flight.flush_here(remote),
         }
         drop(pin);
         // The wait looks at the mask again, also where it was empty.
-        Pending { ticket: (remote == Remote::NeedsIpi).then_some(ticket) }
+        Pending { flight: (remote == Remote::NeedsIpi).then_some(flight) }
+    }
+}
+
+impl<P: Platform> Shootdown<P> {
+    /// A callback that unwound may have left this CPU between two roots: it has none from here on, and nothing that it would
+    /// have to acknowledge.
+    pub(crate) fn settle_before_wait_for(&self, cpu: CpuId) {
+        if UNWINDS && cpu == self.platform().cpu() {
+            drop(ThisCpu::enter(self, IrqReason::HandleIpi));
+        }
     }
 }
 
@@ -260,8 +285,8 @@ fn broadcast_refused(tag: Tag) -> ! {
     panic!("tag {} rests on broadcasts, and the platform did not finish one", tag.number());
 }
 
-/// A flush in flight: announced under a generation, and waited for by the thread that has its ticket.
-struct Ticket<'a, P: Platform> {
+/// A flush in flight: announced under a generation, and waited for by the thread that has this.
+struct Flight<'a, P: Platform> {
     engine: &'a Shootdown<P>,
     /// Nothing for kernel memory.
     space: Option<&'a AddressSpace<P>>,
@@ -271,17 +296,17 @@ struct Ticket<'a, P: Platform> {
     sender: CpuId,
 }
 
-impl<P: Platform> Clone for Ticket<'_, P> {
+impl<P: Platform> Clone for Flight<'_, P> {
     #[inline]
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<P: Platform> Copy for Ticket<'_, P> {}
+impl<P: Platform> Copy for Flight<'_, P> {}
 
-impl<'a, P: Platform> Ticket<'a, P> {
-    /// The ticket of a flush that this CPU sends. The thread stays on it until it has flushed here.
+impl<'a, P: Platform> Flight<'a, P> {
+    /// A flush that this CPU sends. The thread stays on it until it has flushed here.
     #[inline]
     fn new(
         engine: &'a Shootdown<P>,
@@ -300,21 +325,41 @@ impl<'a, P: Platform> Ticket<'a, P> {
 
     /// Sends IPIs to members, and flushes this CPU. Says whether an IPI was sent; otherwise there is nothing to wait for.
     #[inline(always)]
-    fn signal(self, first: Batch) -> bool {
+    fn signal(self, first: CpuSet) -> bool {
         let mut sent = false;
         let mut next = Some(first);
         while let Some(batch) = next {
-            for cpu in batch {
-                if self.must_signal(cpu) {
-                    sent = true;
-                    self.engine.request_ipi(cpu);
-                } else {
-                    self.engine.platform().local(self.sender).own.counters.avoided.bump();
+            if P::MULTICAST {
+                sent |= self.signal_at_once(batch);
+            } else {
+                for cpu in batch {
+                    if self.must_signal(cpu) {
+                        sent = true;
+                        self.engine.request_ipi(cpu);
+                    } else {
+                        self.engine.platform().local(self.sender).own.counters.avoided.bump();
+                    }
                 }
             }
             next = self.members().others_after(Some(self.sender), batch);
         }
         self.flush_here(Remote::NeedsIpi);
+        sent
+    }
+
+    /// Posts a request to each CPU of a batch that must be signalled, then interrupts those that need it, all at once.
+    fn signal_at_once(self, batch: CpuSet) -> bool {
+        let counters = &self.engine.platform().local(self.sender).own.counters;
+        let mut sent = false;
+        let interrupted = batch.filtered(|cpu| {
+            if !self.must_signal(cpu) {
+                counters.avoided.bump();
+                return false;
+            }
+            sent = true;
+            self.engine.post_request(cpu)
+        });
+        self.engine.interrupt(interrupted);
         sent
     }
 
@@ -371,11 +416,7 @@ impl<'a, P: Platform> Ticket<'a, P> {
     #[cold]
     #[inline(never)]
     fn wait_for_one(self, cpu: CpuId, poller: &IpiPoller<'_, P>) {
-        if UNWINDS && cpu == self.engine.platform().cpu() {
-            // A callback that unwound may have left this CPU between two roots: it has none from here on, and nothing that it
-            // would have to acknowledge.
-            drop(ThisCpu::enter(self.engine, IrqReason::HandleIpi));
-        }
+        self.engine.settle_before_wait_for(cpu);
         if P::FLUSHES_ON_ENTRY && self.space.is_some() {
             if !self.must_ack(cpu) {
                 return;
@@ -392,43 +433,13 @@ impl<'a, P: Platform> Ticket<'a, P> {
     /// Whether `cpu` may still use a translation older than the generation.
     #[inline]
     fn must_ack(self, cpu: CpuId) -> bool {
-        let behind = match self.space {
-            Some(space) => self.is_behind(space, cpu),
-            None => self.is_behind_in_kernel(cpu),
-        };
-        behind && self.engine.platform().needs_ack(cpu)
-    }
-
-    /// Whether `cpu` may use the space before it has caught up.
-    ///
-    /// It may not if it has another space loaded or none (it reads the generation when it comes back), if it is lazy and only
-    /// leaf entries changed (likewise), or if it has caught up. The word `loaded` is read before `caught`: what `caught` says
-    /// belongs to that loading or to a later one, and a later one means that this one has ended.
-    #[inline]
-    fn is_behind(self, space: &AddressSpace<P>, cpu: CpuId) -> bool {
-        let loaded = self.engine.loaded_of(cpu);
-        if loaded == Loaded::SWITCHING {
-            return true;
-        }
-        if loaded.address() != space.address() {
-            return false;
-        }
-        let skip_lazy = !self.request.frees_tables() || without(Rule::TablesReachLazy);
-        if loaded.is_lazy() && skip_lazy {
-            return false;
-        }
-        // ORDER(SD-8): what that CPU did with old translations is over before their frames are reused; partners:
-        // `Cpu::acknowledge`, `Cpu::arrive`.
-        let caught = self.engine.platform().local(cpu).published.caught.load(Site::AckSeen.acquire());
-        caught < self.generation
+        self.awaited().must_ack(self.engine, cpu)
     }
 
     #[inline]
-    fn is_behind_in_kernel(self, cpu: CpuId) -> bool {
-        // ORDER(SD-8): as in `is_behind`; partner: `Cpu::catch_up_kernel_from`.
-        let caught =
-            self.engine.platform().local(cpu).published.kernel_caught.load(Site::KernelAckSeen.acquire());
-        caught < self.generation && self.engine.online().holds(cpu)
+    fn awaited(self) -> Awaited {
+        let address = self.space.map_or(Awaited::KERNEL, AddressSpace::address);
+        Awaited { address, generation: self.generation, levels: self.request.levels() }
     }
 }
 
@@ -436,14 +447,24 @@ impl<P: Platform> Pending<'_, P> {
     /// Waits until no CPU can use the old translations.
     #[inline]
     pub fn finish(self) {}
+
+    /// Leaves the completion to be asked for later ([`Shootdown::is_complete`]). Never waits.
+    pub fn detach(self) -> Ticket<P> {
+        let ticket = match self.flight {
+            Some(flight) => Ticket::new(flight.engine, flight.awaited(), Some(flight.sender)),
+            None => Ticket::complete(),
+        };
+        core::mem::forget(self);
+        ticket
+    }
 }
 
 impl<P: Platform> Drop for Pending<'_, P> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            let pin = ticket.engine.platform().pin();
-            ticket.wait(&IpiPoller::begin(ticket.engine, &pin));
+        if let Some(flight) = self.flight {
+            let pin = flight.engine.platform().pin();
+            flight.wait(&IpiPoller::begin(flight.engine, &pin));
         }
     }
 }

@@ -3,8 +3,11 @@
 use crate::engine::Shootdown;
 use crate::fault::{Rule, Site, without};
 use crate::flush::Pending;
+use crate::memory::Memory;
 use crate::platform::Platform;
+use crate::retired::{RetireError, Retired, Sent};
 use crate::space::AddressSpace;
+use crate::ticket::Ticket;
 use crate::types::{FlushRequest, PageRange};
 use core::fmt;
 use core::mem::ManuallyDrop;
@@ -21,10 +24,12 @@ pub use carried::Parts;
 /// flush that covers them is complete (SD-8).
 ///
 /// Open it before the first page-table entry is cleared. Dropping it finishes it.
+///
+/// `M` is what it unmaps from: a space, or [`KernelMemory`](crate::flush::KernelMemory).
 #[must_use = "unmapped frames are held until the gather finishes"]
-pub struct Gather<'a, P: Platform, F, const N: usize> {
+pub struct Gather<'a, P: Platform, F, const N: usize, M: Memory<'a, P> = &'a AddressSpace<P>> {
     engine: &'a Shootdown<P>,
-    space: &'a AddressSpace<P>,
+    memory: M,
     /// `ManuallyDrop`: if a platform callback panics, leak the frames; another CPU may still reach them.
     frames: ManuallyDrop<[Option<F>; N]>,
     held: usize,
@@ -46,11 +51,11 @@ struct Noted {
 ///
 /// Dropping it waits for the flush and then drops the frames.
 #[must_use = "the frames are held until finish() returns"]
-pub struct PendingFrames<'a, P: Platform, F, const N: usize> {
+pub struct PendingFrames<'a, P: Platform, F, const N: usize, M: Memory<'a, P> = &'a AddressSpace<P>> {
     engine: &'a Shootdown<P>,
     /// What [`Platform::gathered`] answered, until it is told of the release; 0 for nothing.
     number: u64,
-    space: &'a AddressSpace<P>,
+    memory: M,
     flush: Option<Pending<'a, P>>,
     /// Whether a wait has begun and not come to its end.
     waiting: bool,
@@ -142,13 +147,28 @@ impl<P: Platform> Shootdown<P> {
         within: FlushRequest,
     ) -> Gather<'a, P, F, N> {
         self.must_own(space);
-        // ORDER(SD-8): before this CPU clears an entry or finds one cleared; the caller's page-table lock orders both
-        // (`nested_gathers`).
-        space.gathers.fetch_add(1, Ordering::Relaxed);
-        let frames = ManuallyDrop::new([const { None }; N]);
-        let noted = Noted { recorded: None, within: within.tables_freed() };
-        Gather { engine: self, space, frames, held: 0, noted, begun: false }
+        Gather::open(self, space, within)
     }
+}
+
+/// What a word of gathers holds for each that was retired, beside the number of those that are open.
+const RETIRED: u64 = 1 << 32;
+
+/// Whether another gather on `memory` may have cleared entries that are not flushed yet. `open` is what the word of gathers
+/// held. Where gathers were retired, it looks whether all CPUs have caught up, and then forgets them.
+#[cold]
+#[inline(never)]
+fn is_nested<'a, P: Platform, M: Memory<'a, P>>(engine: &Shootdown<P>, memory: M, open: u64) -> bool {
+    let unretired = open % RETIRED;
+    if unretired > 1 {
+        return true;
+    }
+    // Those that were retired had announced their flushes before; whoever is up to date has carried them out.
+    if !Ticket::new(engine, memory.latest().0, None).poll(engine) {
+        return true;
+    }
+    // ORDER: relaxed; if the word is as it was read, what it counted is complete (`nested-gathers-retired`).
+    memory.gathers().compare_exchange(open, unretired, Ordering::Relaxed, Ordering::Relaxed).is_err()
 }
 
 impl Noted {
@@ -168,7 +188,17 @@ impl Noted {
     }
 }
 
-impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
+impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Gather<'a, P, F, N, M> {
+    #[inline(always)]
+    pub(crate) fn open(engine: &'a Shootdown<P>, memory: M, within: FlushRequest) -> Self {
+        // ORDER(SD-8): before this CPU clears an entry or finds one cleared; the caller's page-table lock orders both
+        // (`nested_gathers`).
+        memory.gathers().fetch_add(1, Ordering::Relaxed);
+        let frames = ManuallyDrop::new([const { None }; N]);
+        let noted = Noted { recorded: None, within: within.tables_freed() };
+        Gather { engine, memory, frames, held: 0, noted, begun: false }
+    }
+
     /// Records that the entries of `range` were cleared and takes the frame that they mapped (Linux:
     /// `tlb_remove_page`).
     ///
@@ -296,13 +326,13 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
     /// assert_eq!(freed, [7]);
     /// # Ok::<(), Full<u64>>(())
     /// ```
-    pub fn send(mut self) -> PendingFrames<'a, P, F, N> {
+    pub fn send(mut self) -> PendingFrames<'a, P, F, N, M> {
         let (number, request) = self.begin();
-        let flush = request.map(|request| self.engine.send_own(self.space, request));
+        let flush = request.map(|request| self.memory.send(self.engine, request));
         let frames = core::mem::replace(&mut self.frames, ManuallyDrop::new([const { None }; N]));
-        let (engine, space) = (self.engine, self.space);
+        let (engine, memory) = (self.engine, self.memory);
         core::mem::forget(self);
-        PendingFrames { engine, number, space, flush, waiting: false, frames }
+        PendingFrames { engine, number, memory, flush, waiting: false, frames }
     }
 
     /// Sends the flush, waits for it, and drops the frames (Linux: `tlb_finish_mmu`).
@@ -313,26 +343,27 @@ impl<'a, P: Platform, F, const N: usize> Gather<'a, P, F, N> {
     fn begin(&mut self) -> (u64, Option<FlushRequest>) {
         self.begun = true;
         let platform = self.engine.platform();
-        let mut number = self.noted.recorded.map_or(0, |own| platform.gathered(self.space, own));
+        let mut number = self.noted.recorded.map_or(0, |own| platform.gathered(self.memory.space(), own));
         if without(Rule::FreeAfterCompletion) {
             // The rule removed: frames go whether or not the flush is complete.
             platform.released(core::mem::take(&mut number));
             self.frames.iter_mut().for_each(|frame| *frame = None);
         }
         // ORDER(SD-8): a peer that is seen gone has completed its flush; partner: the release in `close`.
-        let nested = self.space.gathers.load(Site::GatherSeen.acquire()) > 1;
+        let open = self.memory.gathers().load(Site::GatherSeen.acquire());
+        let nested = open > 1 && is_nested(self.engine, self.memory, open);
         (number, self.noted.to_flush(nested))
     }
 }
 
 /// Stops counting a gather as open, whose flush is complete.
 #[inline]
-fn close<P: Platform>(space: &AddressSpace<P>) {
+fn close<'a, P: Platform>(memory: impl Memory<'a, P>) {
     // ORDER(SD-8): the flush is complete before peers stop counting on it; partner: the load in `begin`.
-    space.gathers.fetch_sub(1, Site::GatherClose.release());
+    memory.gathers().fetch_sub(1, Site::GatherClose.release());
 }
 
-impl<P: Platform, F, const N: usize> Drop for Gather<'_, P, F, N> {
+impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Drop for Gather<'a, P, F, N, M> {
     /// Finishes in place: the frames do not move before they go.
     fn drop(&mut self) {
         if self.begun {
@@ -341,16 +372,16 @@ impl<P: Platform, F, const N: usize> Drop for Gather<'_, P, F, N> {
         }
         let (number, request) = self.begin();
         if let Some(request) = request {
-            self.engine.flush_own(self.space, request);
+            self.memory.flush(self.engine, request);
         }
         self.engine.platform().released(number);
-        close(self.space);
+        close(self.memory);
         // Nobody can reach the frames any more.
         self.frames.iter_mut().take(self.held).for_each(|frame| *frame = None);
     }
 }
 
-impl<P: Platform, F, const N: usize> PendingFrames<'_, P, F, N> {
+impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> PendingFrames<'a, P, F, N, M> {
     /// Waits for the flush, then drops the frames.
     pub fn finish(self) {}
 
@@ -377,6 +408,31 @@ impl<P: Platform, F, const N: usize> PendingFrames<'_, P, F, N> {
         }
     }
 
+    /// Moves the frames into `queue`, all or none, instead of waiting. Never waits; call it in any context, with interrupts off too.
+    ///
+    /// Until the flush is complete, other gathers on the same memory widen as if this one were open (SD-15).
+    ///
+    /// # Errors
+    /// [`RetireError`], with what was sent: finish it, or try again when there is room.
+    pub fn retire_into<const Q: usize>(
+        mut self,
+        queue: &mut Retired<'_, P, F, Q>,
+    ) -> Result<(), (RetireError, Self)> {
+        if !queue.is_of(self.engine) {
+            return Err((RetireError::OtherEngine, self));
+        }
+        let needed = self.frames.iter().flatten().count().max(1);
+        if queue.room() < needed {
+            return Err((RetireError::NoRoom(needed, queue.room()), self));
+        }
+        let ticket = self.flush.take().map_or(Ticket::complete(), Pending::detach);
+        queue.push(Sent { ticket, number: self.number }, self.frames.iter_mut().filter_map(Option::take));
+        // ORDER(SD-8): the flush was announced before peers stop counting this one as open; partner: the load in `begin`.
+        self.memory.gathers().fetch_add(RETIRED - 1, Site::GatherClose.release());
+        core::mem::forget(self);
+        Ok(())
+    }
+
     /// Waits for the flush; no frame is touched before it is complete, and nothing runs while they wait.
     fn complete(&mut self) {
         let flush = self.flush.take();
@@ -387,14 +443,14 @@ impl<P: Platform, F, const N: usize> PendingFrames<'_, P, F, N> {
     }
 }
 
-impl<P: Platform, F, const N: usize> Drop for PendingFrames<'_, P, F, N> {
+impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Drop for PendingFrames<'a, P, F, N, M> {
     fn drop(&mut self) {
         if self.waiting {
             // The wait has unwound (SD-8).
             return;
         }
         self.complete();
-        close(self.space);
+        close(self.memory);
         // Nobody can reach the frames any more.
         self.frames.iter_mut().for_each(|frame| *frame = None);
     }

@@ -47,7 +47,14 @@ pub(crate) struct Plan {
 impl FlushHistory {
     const_fn! {
         pub(crate) fn new() -> Self {
-            Self { generation: Word::new("generation", 1), requests: no_requests() }
+            Self::after(0)
+        }
+    }
+
+    const_fn! {
+        /// Begins with a generation above `last`.
+        pub(crate) fn after(last: u64) -> Self {
+            Self { generation: Word::new("generation", last + 1), requests: no_requests() }
         }
     }
 

@@ -22,10 +22,11 @@
 //! | part | what it has |
 //! |---|---|
 //! | [`Shootdown`] | the engine of one machine: all verbs are its methods |
-//! | [`Platform`] | what the embedder provides |
+//! | [`Platform`] | what the embedder provides: all of it, lifetimes and roots |
+//! | [`coherence`] | the same for those who load roots and count references themselves: six functions |
 //! | [`AddressSpace`] | the engine's part of an address space; embed it in your own object |
 //! | [`refs`] | user and struct references, teardown, borrows (Linux: `mm_users`, `mm_count`, `kthread_use_mm`) |
-//! | [`flush`] | flush requests and gathers (Linux: `flush_tlb_mm_range`, `mmu_gather`) |
+//! | [`flush`] | flush requests, gathers, tickets and retired frames (Linux: `flush_tlb_mm_range`, `mmu_gather`) |
 //! | [`mask`] | sets of CPUs (Linux: `mm_cpumask`) |
 //! | [`tags`] | allocators of PCIDs, ASIDs, VMIDs and context numbers |
 //! | [`trace`] | counters, events, and why interrupts are off |
@@ -34,14 +35,15 @@
 //! scheduler, [`gather`](Shootdown::gather) and [`flush`](Shootdown::flush) where entries change,
 //! [`borrow`](Shootdown::borrow) in kernel threads, [`put`](refs::UserRef::put) and
 //! [`Teardown::finish`](refs::Teardown::finish) at exit, [`trim`](Shootdown::trim) for idle CPUs,
-//! [`flush_kernel`](Shootdown::flush_kernel) for kernel memory, [`online_cpu`](Shootdown::online_cpu) and
+//! [`kernel`](Shootdown::kernel) and [`flush_kernel`](Shootdown::flush_kernel) for kernel memory,
+//! [`is_complete`](Shootdown::is_complete) where nobody can wait, [`online_cpu`](Shootdown::online_cpu) and
 //! [`offline_cpu`](Shootdown::offline_cpu) for hotplug.
 //!
 //! # Safety
 //!
 //! - Safe code cannot reuse a frame too early: a [`flush::Gather`] owns what was unmapped and drops it after the flush. The
 //!   types refuse what would break that (a gather of another space, a frame taken out, a teardown finished twice).
-//! - The promises of the embedder are numbered at [`Platform`], [`mask::MaskStore`], [`refs::SpaceHandle`] and
+//! - The promises of the embedder are numbered at [`Platform`], [`coherence::Coherence`], [`mask::MaskStore`], [`refs::SpaceHandle`] and
 //!   [`tags::TagPolicy`]; these traits are `unsafe` to implement.
 //! - [`rules`] lists the rules of the protocol, SD-1, SD-2 and so on, each with a check that fails without it. A
 //!   model checker runs every execution of this source on small machines, with its cells in place of `core`'s atomics.
@@ -60,8 +62,11 @@
 #[cfg(not(target_has_atomic = "64"))]
 compile_error!("shootdown needs 64-bit atomics: identities and generations never wrap (SD-12)");
 
+#[expect(unsafe_code, reason = "the embedder's promises")]
+pub mod coherence;
 mod counters;
 mod engine;
+mod enter;
 mod event;
 #[cfg(any(shootdown_explore, shootdown_loom, shootdown_break))]
 pub mod fault;
@@ -75,6 +80,7 @@ mod history;
 mod hw;
 #[expect(unsafe_code, reason = "storage promises")]
 pub mod mask;
+mod memory;
 mod misuse;
 mod percpu;
 #[expect(unsafe_code, reason = "the embedder's promises")]
@@ -82,6 +88,7 @@ mod platform;
 #[cfg(not(shootdown_loom))]
 pub mod ports;
 pub mod refs;
+mod retired;
 pub mod rules;
 #[cfg(feature = "sanitizer")]
 pub mod sanitizer;
@@ -91,6 +98,7 @@ mod sync;
 #[expect(unsafe_code, reason = "promises of policies")]
 pub mod tags;
 mod this_cpu;
+mod ticket;
 mod trim;
 mod types;
 mod unwind;

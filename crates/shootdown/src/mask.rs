@@ -280,7 +280,7 @@ impl<'a, M: MaskStore> Members<'a, M> {
 
     /// Calls `visit` with the members other than `me`, up to 64 at a time, as they are when it comes to them.
     #[inline]
-    pub(crate) fn for_each_batch(&self, me: Option<CpuId>, mut visit: impl FnMut(Batch)) {
+    pub(crate) fn for_each_batch(&self, me: Option<CpuId>, mut visit: impl FnMut(CpuSet)) {
         let mut next = self.others_from(me, 0);
         while let Some(batch) = next {
             visit(batch);
@@ -290,7 +290,7 @@ impl<'a, M: MaskStore> Members<'a, M> {
 
     /// Returns the first members other than `me` in the words behind that of `batch`.
     #[inline]
-    pub(crate) fn others_after(&self, me: Option<CpuId>, batch: Batch) -> Option<Batch> {
+    pub(crate) fn others_after(&self, me: Option<CpuId>, batch: CpuSet) -> Option<CpuSet> {
         // As wide as this, the compiler sees that a mask of one word has nothing behind it.
         if batch.word as usize + 1 < self.0.words().len() {
             self.others_from(me, batch.word + 1)
@@ -301,13 +301,13 @@ impl<'a, M: MaskStore> Members<'a, M> {
 
     /// [`others`](Self::others) for who is not in a hurry: its code is there once.
     #[inline(never)]
-    fn others_from(&self, me: Option<CpuId>, first: u32) -> Option<Batch> {
+    pub(crate) fn others_from(&self, me: Option<CpuId>, first: u32) -> Option<CpuSet> {
         self.others(me, first)
     }
 
     /// Returns the first members other than `me` in the words from `first` on.
     #[inline]
-    pub(crate) fn others(&self, me: Option<CpuId>, first: u32) -> Option<Batch> {
+    pub(crate) fn others(&self, me: Option<CpuId>, first: u32) -> Option<CpuSet> {
         match self.summary() {
             None => self.others_between(me, first, self.0.words().len() as u32),
             Some(summary) => self.others_marked(summary, me, first),
@@ -315,7 +315,7 @@ impl<'a, M: MaskStore> Members<'a, M> {
     }
 
     #[inline]
-    fn others_marked(&self, summary: &Word, me: Option<CpuId>, first: u32) -> Option<Batch> {
+    fn others_marked(&self, summary: &Word, me: Option<CpuId>, first: u32) -> Option<CpuSet> {
         let (shift, words) = (self.shift(), self.0.words().len() as u32);
         // ORDER(SD-4): relaxed; the caller's fence orders it, see the drawing above (`join_under_a_mark_vs_flush`). A mark
         // never goes, so nothing is read from its absence but that nobody has joined.
@@ -333,7 +333,7 @@ impl<'a, M: MaskStore> Members<'a, M> {
     }
 
     #[inline]
-    fn others_between(&self, me: Option<CpuId>, first: u32, end: u32) -> Option<Batch> {
+    fn others_between(&self, me: Option<CpuId>, first: u32, end: u32) -> Option<CpuSet> {
         for word in first..end {
             let cell = self.0.words().get(word as usize)?;
             // ORDER(SD-8): a bit seen gone means that its CPU's last use of the space is over; partner: `remove_self`.
@@ -342,7 +342,7 @@ impl<'a, M: MaskStore> Members<'a, M> {
                 bits &= !bit(me);
             }
             if bits != 0 {
-                return Some(Batch { word, bits });
+                return Some(CpuSet { word, bits });
             }
         }
         None
@@ -363,28 +363,52 @@ impl<'a, M: MaskStore> Members<'a, M> {
     }
 }
 
-/// Members found in one word.
-#[derive(Clone, Copy)]
-pub(crate) struct Batch {
+/// Up to 64 CPUs with consecutive numbers, of which the first is a multiple of 64: a word of a mask, an SBI hart mask, a bank of
+/// Hyper-V's, four clusters of x2APIC, four target lists of a GICv3.
+///
+/// # Examples
+/// ```
+/// use shootdown::CpuId;
+/// use shootdown::mask::CpuSet;
+///
+/// let set = CpuSet::of(CpuId::new(67));
+/// assert_eq!((set.first(), set.bits()), (CpuId::new(64), 0b1000));
+/// assert!(set.eq([CpuId::new(67)]));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuSet {
     pub(crate) word: u32,
     bits: u64,
 }
 
-impl Batch {
+impl CpuSet {
+    /// Makes the set of one CPU.
+    #[inline]
+    pub const fn of(cpu: CpuId) -> Self {
+        Self { word: cpu.number() / 64, bits: bit(cpu) }
+    }
+
     /// The CPU of the lowest bit.
     #[inline]
-    pub(crate) fn first(self) -> CpuId {
+    pub const fn first(self) -> CpuId {
         CpuId::new(self.word * 64)
     }
 
     /// One bit a member.
     #[inline]
-    pub(crate) fn bits(self) -> u64 {
+    pub const fn bits(self) -> u64 {
         self.bits
+    }
+
+    /// Keeps those members for which `keep` says so.
+    #[inline]
+    pub(crate) fn filtered(self, mut keep: impl FnMut(CpuId) -> bool) -> Self {
+        let kept = self.filter(|cpu| keep(*cpu)).fold(0, |bits, cpu| bits | bit(cpu));
+        Self { bits: kept, ..self }
     }
 }
 
-impl Iterator for Batch {
+impl Iterator for CpuSet {
     type Item = CpuId;
     #[inline]
     fn next(&mut self) -> Option<CpuId> {

@@ -3,7 +3,7 @@
 use crate::engine::Shootdown;
 use crate::percpu::Loaded;
 use crate::platform::Platform;
-use crate::space::AddressSpace;
+use crate::space::{AddressSpace, RETIRED, RETIRING};
 use crate::this_cpu::Cpu;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,6 +16,10 @@ enum Misuse {
     OffLine,
     /// User code may run on this CPU, and would go on without a root, or a guard says that the space is loaded (SD-3).
     Active,
+    /// Its memory may go at any time (SD-10).
+    Retired,
+    /// Its references say when it ends (SD-10).
+    Counted,
 }
 
 /// Identity of an engine. It stays when the engine moves, and no later engine has it. 0 until the engine makes a space.
@@ -61,6 +65,21 @@ impl<P: Platform> Shootdown<P> {
         }
     }
 
+    /// Refuses to load a space that was retired.
+    #[inline]
+    pub(crate) fn must_not_be_retired(&self, space: &AddressSpace<P>) {
+        // ORDER: relaxed; that nobody enters it is the owner's promise, and this notices some that break it.
+        if matches!(space.structs.load(Ordering::Relaxed), RETIRING | RETIRED) {
+            refuse(Misuse::Retired, space.id().0);
+        }
+    }
+
+    /// Refuses to retire a space that is counted.
+    #[cold]
+    pub(crate) fn refuse_counted(&self, space: &AddressSpace<P>) -> ! {
+        refuse(Misuse::Counted, space.id().0)
+    }
+
     /// Takes what most callers have at hand in the registers where they have it.
     #[cold]
     #[inline(never)]
@@ -101,6 +120,8 @@ fn refuse(misuse: Misuse, number: u64) -> ! {
         Misuse::OtherEngine => "made by another engine: space",
         Misuse::OffLine => "not on line, call online_cpu first: CPU",
         Misuse::Active => "runs user code, call enter_lazy first: CPU",
+        Misuse::Retired => "was retired, enter another: space",
+        Misuse::Counted => "is registered, drop its references instead: space",
     };
     panic!("{why} {number}");
 }

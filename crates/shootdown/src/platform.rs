@@ -1,7 +1,7 @@
 //! What the embedder provides.
 
 use crate::event::Event;
-use crate::mask::MaskStore;
+use crate::mask::{CpuSet, MaskStore, Members};
 use crate::percpu::CpuLocal;
 use crate::refs::Teardown;
 use crate::space::AddressSpace;
@@ -95,6 +95,16 @@ pub unsafe trait Platform: Sync + Sized {
     /// Sends an IPI to `cpu`: an interrupt without payload. The request is visible before the interrupt (an interrupt
     /// controller reached by system registers may need a barrier for that, on GICv3 a `dsb ishst`).
     fn send_ipi(&self, cpu: CpuId);
+    /// Sends an IPI to each of these CPUs, as [`send_ipi`](Self::send_ipi) does to one.
+    fn send_ipis(&self, cpus: CpuSet) {
+        cpus.for_each(|cpu| self.send_ipi(cpu));
+    }
+    /// Whether [`send_ipis`](Self::send_ipis) is anything but its default. A flush then posts the requests of up to 64 CPUs before it
+    /// interrupts them all at once.
+    const MULTICAST: bool = false;
+    /// Whether IPIs reach CPUs. Without, a flush is always [done](Remote::Done) by [`flush_remote`](Self::flush_remote), and no CPU can be
+    /// evicted: [`enter_lazy`](crate::Shootdown::enter_lazy) does not build.
+    const INTERRUPTS: bool = true;
 
     /// Frees the tables of a root: nobody refers to the space and no CPU has it loaded. Called once per space.
     ///
@@ -148,10 +158,10 @@ pub unsafe trait Platform: Sync + Sized {
     /// be unmapped.
     fn before_offline(&self) {}
     /// Called when a [`Gather`](crate::flush::Gather) has recorded all that it holds, before it announces its flush: entries
-    /// that `request` covers were cleared. The answer comes back in [`released`](Self::released); 0 stands for nothing. For the TLB
+    /// that `request` covers were cleared, of `space`, or of kernel memory where there is none. The answer comes back in [`released`](Self::released); 0 stands for nothing. For the TLB
     /// sanitizer; any context.
     #[inline]
-    fn gathered(&self, space: &AddressSpace<Self>, request: FlushRequest) -> u64 {
+    fn gathered(&self, space: Option<&AddressSpace<Self>>, request: FlushRequest) -> u64 {
         let _ = (space, request);
         0
     }
@@ -274,18 +284,23 @@ pub struct RemoteFlush<'a, P: Platform> {
     pub tag: Option<Tag>,
     /// What of it goes.
     pub request: FlushRequest,
+    /// Storage of the CPUs on line.
+    pub(crate) online: &'a P::Mask,
 }
 
 impl<P: Platform> RemoteFlush<'_, P> {
     /// Calls `visit` with the CPUs that must be reached, up to 64 at a time: the number of the first, and a bit for it and
-    /// each of the 63 that follow (a hart mask, a processor set). The caller's own bit is among them where it holds
-    /// translations. Kernel memory has no mask: nothing is visited, and every CPU on line must be reached.
+    /// each of the 63 that follow (a hart mask, a processor set): members of the space's mask, or for kernel memory all CPUs on
+    /// line. The caller's own bit is among them where it holds translations.
     ///
     /// Who joins the mask after this has been read sees the page tables as they are now.
     pub fn for_each_target(&self, mut visit: impl FnMut(CpuId, u64)) {
-        if let Some(space) = self.space {
-            space.members().for_each_batch(None, |batch| visit(batch.first(), batch.bits()));
-        }
+        self.for_each_set(|set| visit(set.first(), set.bits()));
+    }
+
+    /// The same, as sets.
+    pub fn for_each_set(&self, visit: impl FnMut(CpuSet)) {
+        self.space.map_or(Members::of(self.online), AddressSpace::members).for_each_batch(None, visit);
     }
 }
 

@@ -160,6 +160,13 @@ rules! {
         caught_by: ["nested-gathers", "nested-gathers-inside", "nested-gathers-empty"],
         qemu: Some(("nested-gathers", Sign::StaleRead)),
     }
+    16: CompletionStays {
+        says: "A flush whose ticket was complete once is complete for good: a CPU that was done with it is \
+               not asked again.",
+        switch: "a ticket asks all CPUs each time",
+        caught_by: ["ticket-vs-switch"],
+        qemu: None,
+    }
 }
 
 /// Number of the last rule; the first is 1, and none is ever taken again.

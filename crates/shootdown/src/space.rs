@@ -26,12 +26,18 @@ pub struct AddressSpace<P: Platform> {
     pub(crate) users: Word,
     /// Struct references; all user references together own one. [`FRESH`] before registration.
     pub(crate) structs: Word,
-    /// Gathers that are open.
+    /// Gathers that are open, and those that were retired; see `gather.rs`.
     pub(crate) gathers: Word,
 }
 
 /// Struct count of a space that is not registered yet.
 pub(crate) const FRESH: u64 = u64::MAX;
+/// Struct count of a space without references that its owner is about to give up; see [`Shootdown::begin_retire`].
+///
+/// [`Shootdown::begin_retire`]: crate::Shootdown::begin_retire
+pub(crate) const RETIRING: u64 = u64::MAX - 1;
+/// The same once no CPU has it loaded.
+pub(crate) const RETIRED: u64 = u64::MAX - 2;
 
 impl<P: Platform> AddressSpace<P> {
     pub(crate) fn new(
@@ -40,6 +46,7 @@ impl<P: Platform> AddressSpace<P> {
         root: P::Root,
         mask: P::Mask,
         tags: <P::Tags as TagPolicy>::Space,
+        last_generation: u64,
     ) -> Self {
         Self {
             id,
@@ -47,7 +54,7 @@ impl<P: Platform> AddressSpace<P> {
             root,
             mask,
             tags,
-            history: FlushHistory::new(),
+            history: FlushHistory::after(last_generation),
             users: Word::new("users", 0),
             structs: Word::new("structs", FRESH),
             gathers: Word::new("gathers", 0),

@@ -62,6 +62,7 @@ impl<P: Platform> Shootdown<P> {
     /// assert_eq!(ipis(), 1);
     /// ```
     pub fn enter_lazy(&self) {
+        const { assert!(P::INTERRUPTS, "a CPU that is lazy can only be evicted by an IPI") };
         ThisCpu::enter(self, IrqReason::EnterLazy).enter_lazy();
     }
 

@@ -26,12 +26,20 @@ pub(crate) struct Cpu<'a, P: Platform> {
     pub(crate) local: &'a CpuLocal,
 }
 
+/// What a CPU that is between two roots has found out.
+struct Approach<'a, P: Platform> {
+    me: CpuId,
+    previous: Option<&'a AddressSpace<P>>,
+    now: u64,
+    assignment: Assignment,
+}
+
 /// A space on its way into a CPU.
-struct Arrival<'a, P: Platform> {
+pub(crate) struct Arrival<'a, P: Platform> {
     me: CpuId,
     next: &'a AddressSpace<P>,
     previous: Option<&'a AddressSpace<P>>,
-    tag: Tag,
+    pub(crate) tag: Tag,
     /// Generation with which what is loaded agrees.
     now: u64,
 }
@@ -70,6 +78,11 @@ impl<'a, P: Platform> Deref for ThisCpu<'a, P> {
 }
 
 impl<'a, P: Platform> ThisCpu<'a, P> {
+    /// Whether interrupts are on again when the value is dropped.
+    pub(crate) fn interrupts_were_on(&self) -> bool {
+        self.were_on
+    }
+
     /// Turns interrupts off until the value is dropped. A CPU that a callback left between two roots has none from here on.
     #[inline]
     pub(crate) fn enter(engine: &'a Shootdown<P>, reason: IrqReason) -> Self {
@@ -130,7 +143,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     /// So this CPU sees the generation and catches up, or the initiator sees it active and sends an IPI, or both. Explored
     /// by `lazy-return` (and loom, `lazy_return_vs_flush`).
     #[inline]
-    fn leave_lazy(self, space: &AddressSpace<P>) {
+    pub(crate) fn leave_lazy(self, space: &AddressSpace<P>) {
         let changing = Changing(self.local);
         // ORDER(SD-8): an initiator that reads this word takes what came before it as seen: the last use of the space that
         // this CPU had loaded earlier, and the generation that `arrive` stored for this one. A relaxed store would end the
@@ -162,6 +175,31 @@ impl<'a, P: Platform> Cpu<'a, P> {
     fn load(self, next: &AddressSpace<P>, loaded: Loaded) {
         self.engine.must_own(next);
         self.must_be_on_line(loaded);
+        let platform = self.engine.platform();
+        let Approach { me, previous, now, assignment: Assignment { tag, residue } } =
+            self.approach(next, loaded);
+        // Made where it is needed, so that it stays in registers where nothing is called.
+        let arrival = || Arrival { me, next, previous, tag, now };
+        match residue {
+            Residue::UpTo(caught) if caught != now && !without(Rule::SwitchIn) => {
+                self.load_stale(arrival(), caught)
+            }
+            Residue::AllOthers => self.load_after_rollover(arrival()),
+            Residue::Others if tag == Tag::NONE || !without(Rule::TagReuseFlushes) => {
+                self.install_flushed(next, tag);
+                self.arrive(arrival());
+            }
+            Residue::UpTo(_) | Residue::Current | Residue::Others => {
+                hw::install(platform, Some(next), tag, OnInstall::Keep);
+                self.arrive(arrival());
+            }
+        }
+    }
+
+    /// Everything of a load up to the root: says that this CPU is between two, joins the mask of `next`, reads its
+    /// generation, and picks a tag.
+    #[inline(always)]
+    fn approach<'s>(self, next: &'s AddressSpace<P>, loaded: Loaded) -> Approach<'s, P> {
         let previous = hw::space_of(loaded);
         // ORDER(SD-5): relaxed; the fence orders it before the generation is read (`switch_in_vs_flush`).
         self.local.published.loaded.store(Loaded::SWITCHING.0, Ordering::Relaxed);
@@ -184,23 +222,35 @@ impl<'a, P: Platform> Cpu<'a, P> {
         if P::Tags::NEEDS_NULL_ROOT && previous.is_some() {
             hw::install(platform, None, Tag::NONE, OnInstall::Keep);
         }
-        let Assignment { tag, residue } = platform.tags().assign(self.tags(me), next.tag_space());
-        // Made where it is needed, so that it stays in registers where nothing is called.
-        let arrival = || Arrival { me, next, previous, tag, now };
-        match residue {
-            Residue::UpTo(caught) if caught != now && !without(Rule::SwitchIn) => {
-                self.load_stale(arrival(), caught)
+        let assignment = platform.tags().assign(self.tags(me), next.tag_space());
+        Approach { me, previous, now, assignment }
+    }
+
+    /// [`load`](Self::load) up to the root, which the embedder loads: what is to be flushed with it, and what
+    /// [`arrive`](Self::arrive) then needs.
+    #[inline(never)]
+    pub(crate) fn approach_root<'s>(
+        self,
+        next: &'s AddressSpace<P>,
+        loaded: Loaded,
+    ) -> (Arrival<'s, P>, OnInstall) {
+        let Approach { me, previous, now, assignment: Assignment { tag, residue } } =
+            self.approach(next, loaded);
+        let arrival = Arrival { me, next, previous, tag, now };
+        let flush = match residue {
+            Residue::UpTo(caught) => caught != now && !without(Rule::SwitchIn),
+            Residue::Others => tag == Tag::NONE || !without(Rule::TagReuseFlushes),
+            Residue::AllOthers => {
+                self.roll_over(arrival);
+                false
             }
-            Residue::AllOthers => self.load_after_rollover(arrival()),
-            Residue::Others if tag == Tag::NONE || !without(Rule::TagReuseFlushes) => {
-                self.install_flushed(next, tag);
-                self.arrive(arrival());
-            }
-            Residue::UpTo(_) | Residue::Current | Residue::Others => {
-                hw::install(platform, Some(next), tag, OnInstall::Keep);
-                self.arrive(arrival());
-            }
+            Residue::Current => false,
+        };
+        if !flush {
+            return (arrival, OnInstall::Keep);
         }
+        self.local.own.counters.full.bump();
+        (arrival, OnInstall::Flush)
     }
 
     /// Loads a space of whose entries under its tag those since generation `caught` must go.
@@ -225,7 +275,12 @@ impl<'a, P: Platform> Cpu<'a, P> {
     #[cold]
     #[inline(never)]
     fn load_after_rollover(self, arrival: Arrival<'_, P>) {
-        let Arrival { me, next, previous, tag, .. } = arrival;
+        self.roll_over(arrival);
+        hw::install(self.engine.platform(), Some(arrival.next), arrival.tag, OnInstall::Keep);
+        self.arrive_slowly(arrival);
+    }
+
+    fn roll_over(self, Arrival { me, previous, .. }: Arrival<'_, P>) {
         if without(Rule::TagReuseFlushes) {
             self.engine.platform().tags().flushed(self.tags(me));
         } else {
@@ -234,8 +289,6 @@ impl<'a, P: Platform> Cpu<'a, P> {
         if let Some(previous) = previous {
             self.save(me, previous);
         }
-        hw::install(self.engine.platform(), Some(next), tag, OnInstall::Keep);
-        self.arrive_slowly(arrival);
     }
 
     /// The same as [`arrive`](Self::arrive), out of line, for the paths that have just flushed.
@@ -247,14 +300,14 @@ impl<'a, P: Platform> Cpu<'a, P> {
 
     /// Says that the hardware has what the arrival names.
     #[inline]
-    fn arrive(self, Arrival { me, next, previous, tag, now }: Arrival<'_, P>) {
+    pub(crate) fn arrive(self, Arrival { me, next, previous, tag, now }: Arrival<'_, P>) {
         if without(Rule::SelfAdd) && !without(Rule::MaskCovers) && !next.members().contains(me) {
             // The rule removed: the bit comes when the walker has begun.
             next.members().add_self(me);
         }
         self.local.own.tag.store(u64::from(tag.number()), Ordering::Relaxed);
         // ORDER(SD-8): the hardware is out of the old root before others see this: whoever still reads the old space as
-        // loaded, and this generation with it, takes it for an answer; partner: `Ticket::is_behind`.
+        // loaded, and this generation with it, takes it for an answer; partner: `Awaited::is_behind`.
         self.local.published.caught.store(now, Site::SwitchAck.release());
         if let Some(previous) = previous {
             self.left(me, previous);
@@ -267,6 +320,27 @@ impl<'a, P: Platform> Cpu<'a, P> {
     fn install_flushed(self, next: &AddressSpace<P>, tag: Tag) {
         self.local.own.counters.full.bump();
         hw::install(self.engine.platform(), Some(next), tag, OnInstall::Flush);
+    }
+
+    /// Takes an approach back: nothing is loaded, nothing is held, and this CPU is in the mask of neither space.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn retreat(self, Arrival { me, next, previous, .. }: Arrival<'_, P>) {
+        self.unload_and_forget();
+        // ORDER(SD-3): the hardware uses neither root, and all entries are gone. The spaces' memory is last used here.
+        for space in [Some(next), previous].into_iter().flatten() {
+            if space.members().contains(me) {
+                self.forget_bit(space);
+            }
+        }
+        self.publish_loaded(Loaded::NOTHING);
+    }
+
+    /// The tag under which the loaded space runs.
+    #[inline]
+    pub(crate) fn loaded_tag(self) -> Tag {
+        // ORDER: relaxed, as only this CPU writes it.
+        Tag::new(self.local.own.tag.load(Ordering::Relaxed) as u16)
     }
 
     /// Marks this CPU lazy: user code has stopped, a kernel thread runs on what is loaded.
@@ -391,7 +465,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     /// Says that this CPU agrees with generation `now` of the loaded space.
     #[inline]
     pub(crate) fn acknowledge(self, space: &AddressSpace<P>, now: u64) {
-        // ORDER(SD-6): the flush is complete (platform contract) before the acknowledgement; partner: `Ticket::is_behind`.
+        // ORDER(SD-6): the flush is complete (platform contract) before the acknowledgement; partner: `Awaited::is_behind`.
         self.local.published.caught.store(now, Site::Ack.release());
         self.engine.platform().event(Event::CaughtUp(space.id(), Generation(now)));
     }
@@ -410,7 +484,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     #[cold]
     fn catch_up_kernel_from(self, seen: u64, now: u64) {
         self.flush_missed(&self.engine.kernel, seen, now, None);
-        // ORDER(SD-6): the flush is complete before the acknowledgement; partner: `Ticket::is_behind_in_kernel`.
+        // ORDER(SD-6): the flush is complete before the acknowledgement; partner: `Awaited::is_behind_in_kernel`.
         self.local.published.kernel_caught.store(now, Site::KernelAck.release());
     }
 

@@ -2,7 +2,7 @@
 
 use crate::engine::Shootdown;
 use crate::fault::{Rule, Site, without};
-use crate::mask::Batch;
+use crate::mask::CpuSet;
 use crate::percpu::{Loaded, TAKEN};
 use crate::platform::{IrqReason, OnLeave, Platform};
 use crate::space::AddressSpace;
@@ -138,7 +138,7 @@ struct BeingAnswered;
 struct Asked<'a, P: Platform> {
     engine: &'a Shootdown<P>,
     space: &'a AddressSpace<P>,
-    batch: Batch,
+    batch: CpuSet,
 }
 
 impl<P: Platform> Asked<'_, P> {

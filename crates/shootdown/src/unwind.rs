@@ -76,12 +76,17 @@ impl<P: Platform> Cpu<'_, P> {
     #[cold]
     #[inline(never)]
     fn load_nothing(self) {
+        self.unload_and_forget();
+        self.publish_loaded(Loaded::NOTHING);
+    }
+
+    /// Loads nothing and forgets everything; says nothing of it yet.
+    pub(crate) fn unload_and_forget(self) {
         let platform = self.engine.platform();
         hw::install(platform, None, Tag::NONE, OnInstall::Keep);
         self.flush_hardware(LocalFlush::EVERYTHING);
         let tags = self.tags(self.me());
         platform.tags().flushed(tags);
         platform.tags().on_unload(tags);
-        self.publish_loaded(Loaded::NOTHING);
     }
 }

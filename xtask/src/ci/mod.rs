@@ -13,6 +13,7 @@ mod msrv;
 mod own_case;
 mod sparc64;
 mod steps;
+mod trampoline;
 
 pub use bare_metal::ensure_core;
 pub use book::{look as look_at_book, render as render_book};

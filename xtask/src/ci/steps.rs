@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     bare_metal, book, boot, build, dependencies, gates, hosts, miri, moved, msrv, own_case, sparc64,
+    trampoline,
 };
 use crate::measure::{self, Differing, Functions, Look};
 use crate::mutants::Subject;
@@ -75,6 +76,8 @@ pub enum Step {
     Counts,
     /// The kernel in QEMU, on all architectures
     Boot,
+    /// The kernel whose trampoline loads roots in QEMU, with the flush and without
+    Trampoline,
     /// The MMU of sun4u and the allocator of contexts in QEMU; needs nightly, and runs where it is named alone
     Sparc64,
 }
@@ -243,6 +246,7 @@ impl Step {
             Self::MutateExplorer => gates::mutants(root, Subject::Explorer),
             Self::Counts => gates::counts(root),
             Self::Boot => boot::boot(root),
+            Self::Trampoline => trampoline::trampoline(root).map(Done::Passed),
             Self::Sparc64 => sparc64::sparc64(root),
         }
     }

@@ -1,7 +1,11 @@
 //! Operands of the instructions.
 
+mod ipi;
+
 use core::fmt;
 use shootdown::flush::{PageSize, VirtAddr};
+
+pub use ipi::sgis;
 
 /// Size of the smallest pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

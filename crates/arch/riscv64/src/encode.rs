@@ -146,7 +146,7 @@ pub struct SbiCall {
     pub arguments: [u64; 5],
 }
 
-/// Which harts a remote fence reaches.
+/// Which harts a call reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Harts {
     /// All, the caller included.
@@ -158,6 +158,15 @@ pub enum Harts {
         /// Hart of bit 0.
         base: u64,
     },
+}
+
+impl Harts {
+    const fn mask_and_base(self) -> (u64, u64) {
+        match self {
+            Self::All => (0, ALL),
+            Self::Mask { mask, base } => (mask, base),
+        }
+    }
 }
 
 /// Which addresses a remote fence covers.
@@ -189,12 +198,19 @@ pub const fn remote_fence(harts: Harts, span: Span, asid: Option<Asid>) -> SbiCa
     }
 }
 
+/// Extension "sPI" (SBI, chapter 7).
+const IPI: u64 = 0x73_5049;
+
+/// Builds the call that interrupts `harts`: the software interrupt of supervisor mode becomes pending on each. It reaches the
+/// harts of a [`CpuSet`](shootdown::mask::CpuSet) at once where CPUs have the harts' numbers.
+pub const fn send_ipi(harts: Harts) -> SbiCall {
+    let (mask, base) = harts.mask_and_base();
+    SbiCall { extension: IPI, function: 0, arguments: [mask, base, 0, 0, 0] }
+}
+
 /// Builds a call of the extension; `tag` is an ASID or a VMID, or 0 where the function takes none.
 const fn rfence(function: u64, harts: Harts, span: Span, tag: u16) -> SbiCall {
-    let (mask, base) = match harts {
-        Harts::All => (0, ALL),
-        Harts::Mask { mask, base } => (mask, base),
-    };
+    let (mask, base) = harts.mask_and_base();
     let (start, size) = match span {
         Span::All => (0, ALL),
         // Start and size of 0 stand for all addresses; so would no bytes at all.
@@ -209,6 +225,13 @@ pub const SSTATUS_SIE: u64 = 1 << 1;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_ipi_names_harts_by_mask_and_base() {
+        let call = send_ipi(Harts::Mask { mask: 0b1010, base: 64 });
+        assert_eq!((call.extension, call.function, call.arguments), (0x73_5049, 0, [0b1010, 64, 0, 0, 0]));
+        assert_eq!(send_ipi(Harts::All).arguments, [0, u64::MAX, 0, 0, 0]);
+    }
 
     #[test]
     fn satp_is_mode_asid_and_page_number() {

@@ -1,6 +1,7 @@
 //! Operands of the instructions.
 
 mod guest;
+mod ipi;
 
 use core::fmt;
 use shootdown::flush::VirtAddr;
@@ -10,6 +11,7 @@ pub use guest::{
     EptLevels, Eptp, GuestAsid, InveptDescriptor, InveptType, InvvpidDescriptor, InvvpidType, TlbControl,
     VMCB_ASID, VMCB_NESTED_CR3, VMCB_TLB_CONTROL, VMCS_EPT_POINTER, VMCS_VPID, Vpid,
 };
+pub use ipi::x2apic_ipis;
 
 /// A process-context identifier: 12 bits (SDM 4.10.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -46,6 +46,16 @@ impl<S: TestMachine> Cpu<'_, S> {
 
     /// Goes on with the thread that was moved here: waits for its flush, and gives back what was unmapped.
     pub fn finish_carried(&self, space: usize, number: u64) {
+        self.take_carried(space, number).finish();
+        self.forget(0);
+    }
+
+    /// What the thread that was moved here carries.
+    pub(crate) fn take_carried(
+        &self,
+        space: usize,
+        number: u64,
+    ) -> PendingFrames<'static, Sim<S>, Page, CARRIED> {
         self.await_request(number);
         sync::note("finish what another CPU sent");
         let engine = self.engine();
@@ -56,8 +66,7 @@ impl<S: TestMachine> Cpu<'_, S> {
             number: checked,
             frames: [16, 8, 0].map(|shift| from_byte(frames >> shift & 0xff)),
         };
-        PendingFrames::<_, Page, CARRIED>::from_parts(engine, self.space(space), parts).finish();
-        self.forget(0);
+        PendingFrames::from_parts(engine, self.space(space), parts)
     }
 
     /// The same with interrupts off all along.

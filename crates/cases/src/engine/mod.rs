@@ -3,11 +3,13 @@
 mod boot;
 mod carry;
 mod cpu;
+mod enter;
 mod fault;
 mod kernel;
 mod nmi;
 mod plan;
 mod ranges;
+mod retired;
 mod run;
 mod sim;
 mod tags;

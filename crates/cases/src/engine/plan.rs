@@ -31,6 +31,8 @@ pub struct Plan<S: TestMachine> {
     pub pins: u64,
     /// Whether the first space's root, table and frames must be freed by the end.
     pub dies: bool,
+    /// Whether no space is registered: their owners count references themselves, and retire them.
+    pub owned: bool,
     /// Leaf tables of each space: 1, or 2 where there is one space.
     pub tables: usize,
     /// Kernel pages.
@@ -60,6 +62,7 @@ impl<S: TestMachine> Default for Plan<S> {
             sleepers: [0; 2],
             pins: 0,
             dies: false,
+            owned: false,
             tables: 1,
             kernel_pages: 0,
             kernel_table: false,

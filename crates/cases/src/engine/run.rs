@@ -39,7 +39,8 @@ impl<S: TestMachine> Run<S> {
             &*Box::leak(Box::new(space))
         };
         let spaces: Vec<_> = (0..plan.spaces).map(space).collect();
-        for (index, &space) in spaces.iter().enumerate() {
+        let counted = if plan.owned { &[] } else { &spaces[..] };
+        for (index, &space) in counted.iter().enumerate() {
             let Ok(first) = engine.register(Handle(space)) else {
                 unreachable!("a new space is registered once")
             };
@@ -57,7 +58,7 @@ impl<S: TestMachine> Run<S> {
         }
         for (cpu, (start, _)) in plan.cpus.iter().enumerate() {
             engine.platform().boot.go_on(cpu);
-            bring_to(engine, &spaces, *start);
+            bring_to(engine, &spaces, *start, plan.owned);
         }
         S::before(&History { engine, spaces: &spaces });
         let machine = Self::machine(&plan, engine.platform(), oracles);
@@ -190,12 +191,15 @@ fn bring_to<S: TestMachine>(
     engine: &Shootdown<Sim<S>>,
     spaces: &[&'static AddressSpace<Sim<S>>],
     start: Start,
+    owned: bool,
 ) {
     if start == Start::Offline {
         return;
     }
     engine.online_cpu().expect("a mask holds eight CPUs");
-    if let Start::User(space) | Start::Lazy(space) = start {
+    if let (Start::User(space) | Start::Lazy(space), true) = (start, owned) {
+        super::enter::enter(engine, spaces[space]);
+    } else if let Start::User(space) | Start::Lazy(space) = start {
         // SAFETY: 1. the thread's reference is counted; it is taken apart again below.
         let user = unsafe { UserHandle::from_inner(Handle(spaces[space])) };
         let user = engine.user_from_handle(user);

@@ -290,8 +290,8 @@ unsafe impl<S: TestMachine> Platform for Sim<S> {
             watch.offline(self.me());
         }
     }
-    fn gathered(&self, space: &AddressSpace<Self>, request: FlushRequest) -> u64 {
-        self.removed(Some(space.id()), request)
+    fn gathered(&self, space: Option<&AddressSpace<Self>>, request: FlushRequest) -> u64 {
+        self.removed(space.map(AddressSpace::id), request)
     }
     fn released(&self, number: u64) {
         if let Some(watch) = &self.boot.watch {

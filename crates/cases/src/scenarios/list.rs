@@ -102,6 +102,12 @@ impl<S: TestMachine> Scenario<'_, S> {
         self
     }
 
+    /// Sets [`Plan::owned`].
+    pub(crate) fn owned(mut self) -> Self {
+        self.plan.owned = true;
+        self
+    }
+
     /// Sets [`Plan::contested`].
     pub(crate) fn contested(mut self) -> Self {
         self.plan.contested = true;

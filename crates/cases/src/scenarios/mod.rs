@@ -1,6 +1,7 @@
 //! The engine's named scenarios, a file a theme, and every pair of its operations.
 
 mod clients;
+mod coherence;
 mod gather;
 mod hotplug;
 mod ipis;
@@ -12,6 +13,7 @@ mod masks;
 mod migration;
 mod nmi;
 mod pairs;
+mod retired;
 mod tags;
 mod teardown;
 mod transports;
@@ -36,6 +38,8 @@ pub fn cases_under(fault: Fault, oracles: Oracles) -> Vec<Case> {
         wide_masks::add,
         lazy::add,
         gather::add,
+        retired::add,
+        coherence::add,
         teardown::add,
         ipis::add,
         transports::add,

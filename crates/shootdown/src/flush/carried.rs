@@ -1,7 +1,7 @@
 //! A flush that was sent as a number, for the explorer. Its CPUs share no stack, so a thread that is moved to another CPU
 //! between sending and waiting carries the number over.
 
-use super::{Pending, Ticket};
+use super::{Flight, Pending};
 use crate::engine::Shootdown;
 use crate::platform::Platform;
 use crate::space::AddressSpace;
@@ -16,13 +16,13 @@ impl<P: Platform> Pending<'_, P> {
     /// Takes it apart without waiting. Bits 0..2 say of what it is, 2..16 who sent it, and above is the generation. Which
     /// pages it covers is of no matter any more.
     pub fn into_word(self) -> u64 {
-        let carried = self.ticket.as_ref().map_or(NOBODY, |ticket| {
-            let kind = match (ticket.space, ticket.request.frees_tables()) {
+        let carried = self.flight.as_ref().map_or(NOBODY, |flight| {
+            let kind = match (flight.space, flight.request.frees_tables()) {
                 (None, _) => KERNEL,
                 (Some(_), true) => SPACE_TABLES,
                 (Some(_), false) => SPACE,
             };
-            ticket.generation << 16 | u64::from(ticket.sender.number()) << 2 | kind
+            flight.generation << 16 | u64::from(flight.sender.number()) << 2 | kind
         });
         core::mem::forget(self);
         carried
@@ -33,13 +33,13 @@ impl<P: Platform> Shootdown<P> {
     /// Puts together what [`Pending::into_word`] took apart; `space` is the one that was flushed, if it was one.
     pub fn pending_from_word<'a>(&'a self, space: &'a AddressSpace<P>, word: u64) -> Pending<'a, P> {
         let (generation, sender) = (word >> 16, CpuId::new((word >> 2) as u32 & 0x3fff));
-        let ticket = |space, request| Some(Ticket { engine: self, space, generation, request, sender });
-        let ticket = match word & 3 {
-            SPACE => ticket(Some(space), FlushRequest::all()),
-            SPACE_TABLES => ticket(Some(space), FlushRequest::all().tables_freed()),
-            KERNEL => ticket(None, FlushRequest::all()),
+        let flight = |space, request| Some(Flight { engine: self, space, generation, request, sender });
+        let flight = match word & 3 {
+            SPACE => flight(Some(space), FlushRequest::all()),
+            SPACE_TABLES => flight(Some(space), FlushRequest::all().tables_freed()),
+            KERNEL => flight(None, FlushRequest::all()),
             _ => None,
         };
-        Pending { ticket }
+        Pending { flight }
     }
 }

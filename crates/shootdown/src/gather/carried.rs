@@ -32,6 +32,6 @@ impl<'a, P: Platform, F, const N: usize> PendingFrames<'a, P, F, N> {
         space: &'a AddressSpace<P>,
         Parts { flush, number, frames }: Parts<'a, P, F, N>,
     ) -> Self {
-        Self { engine, number, space, flush, waiting: false, frames: ManuallyDrop::new(frames) }
+        Self { engine, number, memory: space, flush, waiting: false, frames: ManuallyDrop::new(frames) }
     }
 }

@@ -3,6 +3,7 @@
 use super::shadow::Sanitizer;
 use super::verdict::{Panics, Tally, Verdict};
 use crate::event::Event;
+use crate::mask::CpuSet;
 use crate::percpu::CpuLocal;
 use crate::platform::{
     FlushCosts, IrqReason, LocalFlush, OnInstall, OnLeave, Platform, Remote, RemoteFlush, SpaceHandle,
@@ -100,6 +101,8 @@ where
     const STALL_POLLS: u64 = P::STALL_POLLS;
     const ON_LEAVE: OnLeave = P::ON_LEAVE;
     const FLUSHES_ON_ENTRY: bool = P::FLUSHES_ON_ENTRY;
+    const MULTICAST: bool = P::MULTICAST;
+    const INTERRUPTS: bool = P::INTERRUPTS;
 
     #[inline(always)]
     fn pin(&self) -> P::Pin {
@@ -147,6 +150,10 @@ where
     #[inline(always)]
     fn send_ipi(&self, cpu: CpuId) {
         self.platform.send_ipi(cpu);
+    }
+    #[inline(always)]
+    fn send_ipis(&self, cpus: CpuSet) {
+        self.platform.send_ipis(cpus);
     }
     unsafe fn free_root(&self, space: &AddressSpace<Self>) {
         let pinned = self.platform.pin();
@@ -200,8 +207,8 @@ where
         self.sanitizer.offline(self.platform.cpu());
     }
     #[inline(always)]
-    fn gathered(&self, space: &AddressSpace<Self>, request: FlushRequest) -> u64 {
-        self.removed(Some(space.id()), request)
+    fn gathered(&self, space: Option<&AddressSpace<Self>>, request: FlushRequest) -> u64 {
+        self.removed(space.map(AddressSpace::id), request)
     }
     #[inline(always)]
     fn released(&self, number: u64) {

@@ -4,6 +4,7 @@
 //! `HvCallFlushVirtualAddressSpace`, `...List`, and their `Ex` forms with sets of processors.
 
 use crate::encode::Root;
+use core::fmt;
 use shootdown::CpuId;
 use shootdown::flush::{FlushRequest, PageRange};
 
@@ -33,6 +34,8 @@ pub struct Processors {
 impl Processors {
     /// Nobody.
     pub const NONE: Processors = Processors { banks: [0; BANKS], beyond: false };
+    /// All.
+    pub const ALL: Processors = Processors { banks: [0; BANKS], beyond: true };
 
     /// Adds up to 64 processors, as [`RemoteFlush::for_each_target`](shootdown::flush::RemoteFlush::for_each_target) names them,
     /// where processor indices are CPU numbers. Those that no set has room for make it a set of all.
@@ -70,10 +73,34 @@ pub enum Progress {
     EncodeError(u16),
 }
 
+/// A call was to name no processor: the hypervisor would carry it out at once, and flush nothing. For kernel memory, add those
+/// that [`RemoteFlush::for_each_target`](shootdown::flush::RemoteFlush::for_each_target) names, or use [`Processors::ALL`]; where
+/// a space has no targets there is nothing to call for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoProcessor;
+
+impl fmt::Display for NoProcessor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a flush on no processor flushes nothing; add the targets, or use Processors::ALL")
+    }
+}
+
+impl core::error::Error for NoProcessor {}
+
 impl FlushCall {
     /// Flushes what `request` covers of the space with this root on these processors; kernel memory has no root and means every space.
     /// What one call cannot say is widened.
-    pub fn new(root: Option<Root>, request: FlushRequest, processors: &Processors) -> Self {
+    ///
+    /// # Errors
+    /// [`NoProcessor`].
+    pub fn new(
+        root: Option<Root>,
+        request: FlushRequest,
+        processors: &Processors,
+    ) -> Result<Self, NoProcessor> {
+        if *processors == Processors::NONE {
+            return Err(NoProcessor);
+        }
         let mut call = Self { control: 0, input: [0; WORDS], used: 0 };
         let simple = processors.valid() <= 1 && !processors.beyond;
         let spaces = if root.is_some() { 0 } else { ALL_SPACES };
@@ -101,7 +128,7 @@ impl FlushCall {
             (_, true) => FLUSH_LIST_EX,
         };
         call.control = code | banks << 17 | ranges << 32;
-        call
+        Ok(call)
     }
 
     /// The control word, for RCX.
@@ -173,40 +200,53 @@ mod tests {
         FlushRequest::pages(PageRange::new(VirtAddr(start), count, size).expect("a valid range"))
     }
 
+    fn flush(root: Option<Root>, request: FlushRequest, processors: &Processors) -> FlushCall {
+        FlushCall::new(root, request, processors).expect("a processor")
+    }
+
+    #[test]
+    fn a_call_that_names_nobody_is_refused() {
+        let nobody = |root| FlushCall::new(root, FlushRequest::all(), &Processors::NONE).err();
+        assert_eq!([nobody(None), nobody(root())], [Some(NoProcessor); 2]);
+        assert_eq!(
+            flush(None, FlushRequest::all(), &Processors::ALL).input()[1],
+            ALL_PROCESSORS | ALL_SPACES
+        );
+    }
+
     #[test]
     fn the_specifications_mask_of_processors_0_4_and_6() {
-        let call = FlushCall::new(root(), FlushRequest::all(), &processors(&[(0, 0x51)]));
+        let call = flush(root(), FlushRequest::all(), &processors(&[(0, 0x51)]));
         assert_eq!((call.control(), call.input()), (0x2, &[0x7000, 0, 0x51][..]));
     }
 
     #[test]
     fn a_range_counts_its_additional_pages_in_the_low_bits() {
-        let call = FlushCall::new(root(), pages(0x40_0000, 3, PageSize::Size4K), &processors(&[(0, 1)]));
+        let call = flush(root(), pages(0x40_0000, 3, PageSize::Size4K), &processors(&[(0, 1)]));
         assert_eq!((call.control(), call.input()), (1 << 32 | 0x3, &[0x7000, 0, 1, 0x40_0002][..]));
-        let large = FlushCall::new(root(), pages(0x4000_0000, 16, PageSize::Size2M), &processors(&[(0, 1)]));
+        let large = flush(root(), pages(0x4000_0000, 16, PageSize::Size2M), &processors(&[(0, 1)]));
         assert_eq!(large.control(), 2 << 32 | 0x3);
         assert_eq!(large.input()[3..], [0x4000_0fff, 0x4100_0fff]);
     }
 
     #[test]
     fn processors_beyond_the_first_bank_take_a_sparse_set() {
-        let call =
-            FlushCall::new(root(), pages(0x1000, 1, PageSize::Size4K), &processors(&[(0, 2), (128, 5)]));
+        let call = flush(root(), pages(0x1000, 1, PageSize::Size4K), &processors(&[(0, 2), (128, 5)]));
         assert_eq!(call.control(), 1 << 32 | 2 << 17 | 0x14);
         assert_eq!(call.input(), [0x7000, 0, 0, 0b101, 2, 5, 0x1000]);
-        let space = FlushCall::new(root(), FlushRequest::all(), &processors(&[(64, 1)]));
+        let space = flush(root(), FlushRequest::all(), &processors(&[(64, 1)]));
         assert_eq!((space.control(), space.input()), (1 << 17 | 0x13, &[0x7000, 0, 0, 0b10, 1][..]));
     }
 
     #[test]
     fn what_does_not_fit_is_widened() {
         let many = pages(0, 4096 * 16 + 1, PageSize::Size4K);
-        assert_eq!(FlushCall::new(root(), many, &processors(&[(0, 1)])).control(), 0x2);
+        assert_eq!(flush(root(), many, &processors(&[(0, 1)])).control(), 0x2);
         let huge = pages(0, 1 << 20, PageSize::Size1G);
-        assert_eq!(FlushCall::new(root(), huge, &processors(&[(0, 1)])).control(), 0x2);
-        let far = FlushCall::new(root(), FlushRequest::all(), &processors(&[(0, 1), (4096, 1)]));
+        assert_eq!(flush(root(), huge, &processors(&[(0, 1)])).control(), 0x2);
+        let far = flush(root(), FlushRequest::all(), &processors(&[(0, 1), (4096, 1)]));
         assert_eq!((far.control(), far.input()[1]), (0x2, ALL_PROCESSORS));
-        let kernel = FlushCall::new(None, FlushRequest::all(), &processors(&[(0, 3)]));
+        let kernel = flush(None, FlushRequest::all(), &processors(&[(0, 3)]));
         assert_eq!(kernel.input(), [0, ALL_SPACES, 3]);
     }
 

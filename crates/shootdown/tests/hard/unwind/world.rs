@@ -219,7 +219,7 @@ unsafe impl<K: Kind> Platform for World<K> {
     fn before_offline(&self) {
         self.state.calls(Callback::BeforeOffline, When::Before);
     }
-    fn gathered(&self, _: &AddressSpace<Self>, _: FlushRequest) -> u64 {
+    fn gathered(&self, _: Option<&AddressSpace<Self>>, _: FlushRequest) -> u64 {
         self.state.calls(Callback::Gathered, When::Before);
         1
     }

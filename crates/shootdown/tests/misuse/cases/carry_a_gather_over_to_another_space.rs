@@ -9,6 +9,6 @@ fn main() {
     let other = user_of(&ENGINE);
     gather.changed(PAGE);
     //= ENGINE.gather::<Frame, 4>(&other).changed(PAGE);
-    gather.space = &other; //~ E0616
+    gather.memory = &other; //~ E0616
     gather.finish();
 }

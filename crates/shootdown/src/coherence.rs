@@ -1,0 +1,331 @@
+//! The engine for those who load roots themselves: a kernel whose trampoline writes the root register, an owner of spaces with
+//! references of its own, a guest that flushes by hypercalls, a machine without a root register.
+//!
+//! A [`Coherent`] engine knows which CPUs may hold translations of a space, tells them what to flush, and knows when all have.
+//! It loads no root, counts no references and frees nothing but what a gather holds.
+//!
+//! | you | implement | get |
+//! |---|---|---|
+//! | load the root in assembly, on the way to user mode | [`Coherence`], [`SendIpis`] | [`enter`](Shootdown::enter), [`Entry::will_load`] |
+//! | load it in the scheduler, and count references yourself | the same, and [`Coherence::unload`] | [`Entry::loaded`], [`retire`](Shootdown::retire), [`is_retired`](Shootdown::is_retired) |
+//! | are a guest whose hypervisor flushes | [`Coherence`], [`FlushRemote`] | flushes without an IPI: [`Hypercalls`] |
+//! | want loads, references and teardown too | [`Platform`] | [`switch_to`](Shootdown::switch_to), [`refs`](crate::refs) |
+//!
+//! All of them get [`flush`](Shootdown::flush), [`gather`](Shootdown::gather), [`kernel`](Shootdown::kernel) memory,
+//! [tickets](crate::flush::Ticket), [retired queues](crate::flush::Retired), [`trim`](Shootdown::trim) and hotplug.
+//!
+//! # Examples
+#![doc = concat!("```\n", include_str!("../examples/coherence.rs"), "```")]
+
+use crate::engine::Shootdown;
+use crate::flush::{LocalFlush, Remote, RemoteFlush};
+use crate::mask::{CpuMask, CpuSet, MaskStore};
+use crate::percpu::CpuLocal;
+use crate::platform::{IrqReason, OnInstall, Platform, SpaceHandle};
+use crate::refs::Teardown;
+use crate::space::AddressSpace;
+use crate::tags::{TagPolicy, Untagged};
+use crate::types::{CpuId, FlushRequest, SpaceId, Tag};
+use core::convert::Infallible;
+use core::marker::PhantomData;
+
+pub use crate::enter::{Entry, Evicted};
+
+/// An engine that loads no roots.
+pub type Coherent<C, M = CpuMask<1>, T = Untagged, X = Ipis> = Shootdown<Rootless<C, M, T, X>>;
+
+/// A space of such an engine. Its [`root`](AddressSpace::root) is a word for [`FlushRemote`] and for traces.
+pub type Space<C, M = CpuMask<1>, T = Untagged, X = Ipis> = AddressSpace<Rootless<C, M, T, X>>;
+
+/// A machine that loads no roots for the engine: five functions, and one more of [`SendIpis`] or [`FlushRemote`].
+///
+/// # Safety
+/// Implementers promise:
+/// 1. [`cpu`](Self::cpu) names the CPU that runs the caller, and two CPUs never share a number;
+/// 2. [`local`](Self::local) returns the same [`CpuLocal`] for the same CPU always, and different ones for different CPUs; none
+///    is another machine's;
+/// 3. [`irq_save`](Self::irq_save) keeps interrupts that call into the engine, and preemption, away until
+///    [`irq_restore`](Self::irq_restore); [`preempt_disable`](Self::preempt_disable) keeps the thread on its CPU, and other
+///    threads off it, until [`preempt_enable`](Self::preempt_enable);
+/// 4. [`flush_local`](Self::flush_local) does what it says, and is complete on return;
+/// 5. while the engine is called, either no space's root is loaded on this CPU but the one that was entered, or
+///    [`unload`](Self::unload) loads the kernel's own and is complete on return, as [`Platform::install`] says.
+pub unsafe trait Coherence: Sync + Sized {
+    /// Number of the calling CPU. Called with interrupts off or preemption off.
+    fn cpu(&self) -> CpuId;
+    /// The memory lent for `cpu`. Called in any context.
+    fn local(&self, cpu: CpuId) -> &CpuLocal;
+    /// Turns interrupts off and says whether they were on. Called in any context; calls nest.
+    fn irq_save(&self) -> bool;
+    /// Undoes [`irq_save`](Self::irq_save) on the same CPU.
+    fn irq_restore(&self, were_on: bool);
+    /// Drops translations of this CPU, and waits until that is complete.
+    ///
+    /// # Safety
+    /// The caller must ensure that:
+    /// 1. interrupts are off on this CPU.
+    unsafe fn flush_local(&self, what: LocalFlush);
+
+    /// Most pages that are flushed one by one; above, a full flush is cheaper.
+    const RANGE_CEILING: u64 = 33;
+    /// Polls of one wait after which [`stalled`](Self::stalled) is told, and again after as many more. Not 0.
+    const STALL_POLLS: u64 = 1 << 24;
+
+    /// Loads the kernel's own root. Called with interrupts off, where a lazy CPU leaves its space or an [`Entry`] is dropped
+    /// unused. The default does nothing, which is right where kernel code never runs on a space's root.
+    ///
+    /// # Safety
+    /// The caller must ensure that:
+    /// 1. interrupts are off on this CPU, and no user code runs before a space is entered.
+    unsafe fn unload(&self) {}
+    /// Turns preemption off; calls nest. Held around waits. The default suits where nothing preempts.
+    fn preempt_disable() {}
+    /// Undoes [`preempt_disable`](Self::preempt_disable).
+    fn preempt_enable() {}
+    /// Orders the caller's page-table stores before later page walks of other CPUs (aarch64: `dsb ishst`). Called in the
+    /// context of the flush.
+    fn publish_tables(&self) {}
+    /// Called between polls of a wait, with the number of polls so far. Must not block.
+    fn relax(&self, polls: u64) {
+        let _ = polls;
+    }
+    /// Reports a stall: `cpu` has not answered for another [`STALL_POLLS`](Self::STALL_POLLS) polls. Must return.
+    fn stalled(&self, cpu: CpuId, polls: u64) {
+        let _ = (cpu, polls);
+    }
+}
+
+/// Interrupts to other CPUs.
+///
+/// # Safety
+/// Implementers promise:
+/// 1. [`send_ipis`](Self::send_ipis) makes each of the CPUs call [`Shootdown::handle_ipi`] soon, with interrupts off; an IPI
+///    may be late or spurious, and is never lost for good (after a stall the engine sends another).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` sends no IPIs",
+    note = "implement `SendIpis`, or have the engine flush by `Hypercalls`"
+)]
+pub unsafe trait SendIpis: Coherence {
+    /// Sends an IPI to each of these CPUs; requests are visible before. Called with interrupts off or preemption off.
+    fn send_ipis(&self, cpus: CpuSet);
+}
+
+/// Flushes that a hypervisor or firmware carries out on other CPUs (Hyper-V: `HvCallFlushVirtualAddressSpace`).
+///
+/// # Safety
+/// Implementers promise:
+/// 1. when [`flush_remote`](Self::flush_remote) returns, none of the CPUs that [`RemoteRequest::for_each_set`] names uses what it
+///    was to flush.
+#[diagnostic::on_unimplemented(message = "`{Self}` makes no hypercalls", note = "implement `FlushRemote`")]
+pub unsafe trait FlushRemote: Coherence {
+    /// Flushes, and returns when it is done: a call that got halfway is repeated. Called with interrupts off, so that a page
+    /// for hypercalls may be one of this CPU's.
+    fn flush_remote(&self, what: &RemoteRequest<'_>);
+}
+
+/// What [`FlushRemote`] is to flush.
+pub struct RemoteRequest<'a> {
+    /// The space; nothing for kernel memory.
+    pub space: Option<SpaceId>,
+    /// What [`new_space`](Shootdown::new_space) was given for it.
+    pub root: Option<u64>,
+    /// What of it goes.
+    pub request: FlushRequest,
+    each: &'a dyn Fn(&mut dyn FnMut(CpuSet)),
+}
+
+impl RemoteRequest<'_> {
+    /// Calls `visit` with the CPUs that must be reached, up to 64 at a time, this one among them where it holds translations:
+    /// members of the space, or for kernel memory all CPUs on line. None is empty; where there is none, nobody holds any.
+    pub fn for_each_set(&self, mut visit: impl FnMut(CpuSet)) {
+        (self.each)(&mut visit);
+    }
+}
+
+/// How CPUs are told. The two below implement it, and nothing else does.
+pub trait Transport<C: Coherence>: sealed::Sealed + Sync {
+    #[doc(hidden)]
+    const INTERRUPTS: bool;
+    #[doc(hidden)]
+    fn send_ipis(platform: &C, cpus: CpuSet);
+    #[doc(hidden)]
+    fn flush_remote(platform: &C, what: &RemoteRequest<'_>) -> Remote;
+}
+
+/// CPUs are told by IPIs.
+#[derive(Clone, Copy, Debug)]
+pub struct Ipis;
+
+/// A hypervisor or firmware flushes, and no IPI is sent. No CPU can be lazy then:
+/// [`enter_lazy`](Shootdown::enter_lazy) does not build.
+#[derive(Clone, Copy, Debug)]
+pub struct Hypercalls;
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Ipis {}
+    impl Sealed for super::Hypercalls {}
+}
+
+impl<C: SendIpis> Transport<C> for Ipis {
+    const INTERRUPTS: bool = true;
+    #[inline]
+    fn send_ipis(platform: &C, cpus: CpuSet) {
+        platform.send_ipis(cpus);
+    }
+    #[inline]
+    fn flush_remote(_: &C, _: &RemoteRequest<'_>) -> Remote {
+        Remote::NeedsIpi
+    }
+}
+
+impl<C: FlushRemote> Transport<C> for Hypercalls {
+    const INTERRUPTS: bool = false;
+    /// A CPU between two roots is the only one that anybody waits for, and gets there by itself.
+    #[inline]
+    fn send_ipis(_: &C, _: CpuSet) {}
+    fn flush_remote(platform: &C, what: &RemoteRequest<'_>) -> Remote {
+        let were_on = platform.irq_save();
+        platform.flush_remote(what);
+        platform.irq_restore(were_on);
+        Remote::Done
+    }
+}
+
+/// The platform of an engine that loads no roots: `C` is the machine, `M` its masks, `T` its tags, `X` how CPUs are told.
+pub struct Rootless<C, M = CpuMask<1>, T = Untagged, X = Ipis> {
+    machine: C,
+    tags: T,
+    masks: PhantomData<fn() -> (M, X)>,
+}
+
+impl<C, M, X> Rootless<C, M, Untagged, X> {
+    /// Makes that of a machine without tags.
+    pub const fn new(machine: C) -> Self {
+        Self::tagged(machine, Untagged)
+    }
+}
+
+impl<C, M, T, X> Rootless<C, M, T, X> {
+    /// Makes that of a machine with a tag policy.
+    pub const fn tagged(machine: C, tags: T) -> Self {
+        Self { machine, tags, masks: PhantomData }
+    }
+
+    /// The machine.
+    pub const fn machine(&self) -> &C {
+        &self.machine
+    }
+}
+
+/// A pointer to a space that is counted, of which there is none here: so no references, and no loads by the engine.
+#[derive(Clone, Copy, Debug)]
+pub struct Uncounted(Infallible);
+
+// SAFETY: 1. and 2. there is no value of it.
+unsafe impl<P: Platform> SpaceHandle<P> for Uncounted {
+    fn space(&self) -> &AddressSpace<P> {
+        match self.0 {}
+    }
+}
+
+/// Preemption is off as long as this exists.
+pub struct Preemption<C: Coherence> {
+    /// Another thread is on another CPU.
+    machine: PhantomData<*const C>,
+}
+
+impl<C: Coherence> Drop for Preemption<C> {
+    #[inline]
+    fn drop(&mut self) {
+        C::preempt_enable();
+    }
+}
+
+// SAFETY: 1. to 4. `Coherence`, 1. to 4., and the policy is a field, made for this value; 5. `SendIpis`, or nobody waits for an
+// interrupt (`Hypercalls`); 6. `FlushRemote`. Roots are loaded by nobody: there is no handle, and so no reference that a switch
+// takes; `None` stands for `unload`.
+unsafe impl<C, M, T, X> Platform for Rootless<C, M, T, X>
+where
+    C: Coherence,
+    M: MaskStore,
+    T: TagPolicy,
+    X: Transport<C>,
+{
+    type Root = u64;
+    type Mask = M;
+    type Handle = Uncounted;
+    type Tags = T;
+    type Pin = Preemption<C>;
+
+    const RANGE_CEILING: u64 = C::RANGE_CEILING;
+    const STALL_POLLS: u64 = C::STALL_POLLS;
+    const MULTICAST: bool = true;
+    const INTERRUPTS: bool = X::INTERRUPTS;
+
+    #[inline]
+    fn pin(&self) -> Preemption<C> {
+        C::preempt_disable();
+        Preemption { machine: PhantomData }
+    }
+    #[inline]
+    fn cpu(&self) -> CpuId {
+        self.machine.cpu()
+    }
+    #[inline]
+    fn local(&self, cpu: CpuId) -> &CpuLocal {
+        self.machine.local(cpu)
+    }
+    #[inline]
+    fn irq_save(&self, _: IrqReason) -> bool {
+        self.machine.irq_save()
+    }
+    #[inline]
+    fn irq_restore(&self, were_on: bool) {
+        self.machine.irq_restore(were_on);
+    }
+    #[inline]
+    fn tags(&self) -> &T {
+        &self.tags
+    }
+    #[inline]
+    unsafe fn flush_local(&self, what: LocalFlush) {
+        // SAFETY: 1. the caller's obligation 1.
+        unsafe { self.machine.flush_local(what) }
+    }
+    unsafe fn install(&self, root: Option<u64>, _: Tag, _: OnInstall) {
+        debug_assert!(root.is_none(), "there is no reference to switch to");
+        // SAFETY: 1. the caller's obligation 1, and this CPU is lazy or about to have nothing loaded.
+        unsafe { self.machine.unload() }
+    }
+    #[inline]
+    fn send_ipi(&self, cpu: CpuId) {
+        X::send_ipis(&self.machine, CpuSet::of(cpu));
+    }
+    #[inline]
+    fn send_ipis(&self, cpus: CpuSet) {
+        X::send_ipis(&self.machine, cpus);
+    }
+    unsafe fn free_root(&self, _: &AddressSpace<Self>) {
+        debug_assert!(false, "there is no reference whose end frees a root");
+    }
+    fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
+        match teardown.into_handle().inner().0 {}
+    }
+    fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
+        let each = |visit: &mut dyn FnMut(CpuSet)| what.for_each_set(visit);
+        let (space, root) = (what.space.map(AddressSpace::id), what.space.map(AddressSpace::root));
+        X::flush_remote(&self.machine, &RemoteRequest { space, root, request: what.request, each: &each })
+    }
+    #[inline]
+    fn publish_tables(&self) {
+        self.machine.publish_tables();
+    }
+    #[inline]
+    fn relax(&self, polls: u64) {
+        self.machine.relax(polls);
+    }
+    fn stalled(&self, cpu: CpuId, polls: u64) {
+        self.machine.stalled(cpu, polls);
+    }
+}

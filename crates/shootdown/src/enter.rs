@@ -1,0 +1,272 @@
+//! Loads that the embedder makes itself: a trampoline in assembly, an exit path with two roots, a machine without a root.
+
+use crate::engine::Shootdown;
+use crate::fault::{Rule, without};
+use crate::hw;
+use crate::percpu::Mode;
+use crate::platform::{IrqReason, OnInstall, Platform};
+use crate::space::{AddressSpace, FRESH, RETIRED, RETIRING};
+use crate::this_cpu::{Arrival, ThisCpu};
+use crate::ticket::{Awaited, ForeignTicket, Ticket};
+use crate::types::{Levels, Tag};
+use core::fmt;
+use core::marker::PhantomData;
+use core::sync::atomic::Ordering;
+
+/// A space that this CPU is about to run in; made by [`Shootdown::enter`]. Interrupts are off as long as it exists.
+///
+/// Load the root with [`tag`](Self::tag) and [`how`](Self::how), then call [`loaded`](Self::loaded). Code that cannot call
+/// anything after the load calls [`will_load`](Self::will_load) before it.
+///
+/// Dropping it unused takes the mark back: if another space was loaded, the kernel's root is loaded in its place, everything is
+/// flushed, and this CPU has nothing loaded.
+#[must_use = "dropped unused, this CPU has nothing loaded"]
+pub struct Entry<'a, P: Platform> {
+    this_cpu: ThisCpu<'a, P>,
+    way: Way<'a, P>,
+    tag: Tag,
+    how: OnInstall,
+    /// Another thread is on another CPU.
+    on_this_cpu: PhantomData<*const ()>,
+}
+
+/// How this CPU comes to run in the space, and what a drop takes back.
+enum Way<'a, P: Platform> {
+    /// It ran there already.
+    Stays,
+    /// It was lazy there.
+    Returns,
+    /// It had another space loaded, or none.
+    Arrives(Arrival<'a, P>),
+    /// That is over.
+    Done,
+}
+
+/// This CPU was evicted from the space on which it was lazy, or never had one: enter a space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evicted;
+
+impl fmt::Display for Evicted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this CPU has no space loaded any more; enter one")
+    }
+}
+
+impl core::error::Error for Evicted {}
+
+impl<P: Platform> Shootdown<P> {
+    /// Begins to load `space` where the embedder loads roots itself (Linux: `switch_mm` up to the write of CR3). Turns interrupts
+    /// off until the answer is gone; the answer says what goes with the load.
+    ///
+    /// The owner of the space keeps it in place until it is [retired](Self::retire). Never waits.
+    ///
+    /// # Panics
+    /// If this CPU is not on line, another engine made the space, or it was retired.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::Platform;
+    /// let user = boot(0x1000);
+    /// map(&user, 0x4000, 7);
+    /// let entry = ENGINE.enter(&user);
+    /// // What your assembly does:
+    /// unsafe { ENGINE.platform().install(Some(user.root()), entry.tag(), entry.how()) };
+    /// // SAFETY: 1. and 2. that was just done; 3. the reference outlives the example.
+    /// unsafe { entry.loaded() };
+    /// assert_eq!(load(0x4000), Some(7));
+    /// ```
+    pub fn enter<'a>(&'a self, space: &'a AddressSpace<P>) -> Entry<'a, P> {
+        self.must_own(space);
+        let this_cpu = ThisCpu::enter(self, IrqReason::Switch);
+        let loaded = this_cpu.loaded();
+        this_cpu.must_be_on_line(loaded);
+        self.must_not_be_retired(space);
+        let how_it_was = loaded.how(space.address());
+        if how_it_was == Some(Mode::Lazy) {
+            this_cpu.leave_lazy(space);
+        }
+        let (way, tag, how) = match how_it_was {
+            None => {
+                let (arrival, how) = this_cpu.approach_root(space, loaded);
+                (Way::Arrives(arrival), arrival.tag, how)
+            }
+            Some(mode) => {
+                let tag = this_cpu.loaded_tag();
+                let how = if tag == Tag::NONE { OnInstall::Flush } else { OnInstall::Keep };
+                (if mode == Mode::Active { Way::Stays } else { Way::Returns }, tag, how)
+            }
+        };
+        Entry { this_cpu, way, tag, how, on_this_cpu: PhantomData }
+    }
+
+    /// Returns to the space on which this CPU is lazy: user code may run in it, with the root that is loaded. Never waits.
+    ///
+    /// # Errors
+    /// [`Evicted`].
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::coherence::Evicted;
+    /// # use shootdown::flush::FlushRequest;
+    /// let user = boot(0x1000);
+    /// on(1, || ENGINE.switch_to(&user));
+    /// on(1, || ENGINE.enter_lazy()); // a system call
+    /// ENGINE.flush(&user, FlushRequest::all()); // interrupts nobody
+    /// assert_eq!(on(1, || ENGINE.exit_lazy()), Ok(())); // flushes
+    /// on(1, || ENGINE.enter_lazy());
+    /// ENGINE.flush(&user, FlushRequest::all().tables_freed()); // evicts CPU 1
+    /// assert_eq!(on(1, || ENGINE.exit_lazy()), Err(Evicted));
+    /// ```
+    pub fn exit_lazy(&self) -> Result<(), Evicted> {
+        let this_cpu = ThisCpu::enter(self, IrqReason::Switch);
+        let loaded = this_cpu.loaded();
+        if loaded.is_active() {
+            return Ok(());
+        }
+        let space = hw::space_of::<P>(loaded).ok_or(Evicted)?;
+        this_cpu.leave_lazy(space);
+        Ok(())
+    }
+
+    /// Waits until no CPU has `space` loaded, lazy or not: its owner may then give up its page tables and its memory. For owners
+    /// who count references themselves; a [registered](Self::register) space ends with its references.
+    ///
+    /// Nobody enters it from now on, and no thread runs in it: CPUs that are lazy on it are evicted.
+    ///
+    /// # Panics
+    /// If another engine made the space, it is registered, or user code runs in it on this CPU.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::mask::CpuMask;
+    /// # boot(0x1000);
+    /// let space = ENGINE.new_space(0x2000, CpuMask::new())?;
+    /// // ... CPUs enter it, and go lazy ...
+    /// ENGINE.retire(&space);
+    /// drop(space);
+    /// # Ok::<(), shootdown::EngineError>(())
+    /// ```
+    pub fn retire(&self, space: &AddressSpace<P>) {
+        let mut ticket = self.begin_retire(space);
+        self.wait_until_complete(&mut ticket);
+        self.end_retire(space);
+    }
+
+    /// Begins to retire a space, as [`retire`](Self::retire) does, and leaves the completion to be asked for. Never waits; call it
+    /// with interrupts off too.
+    ///
+    /// # Panics
+    /// As [`retire`](Self::retire).
+    pub fn begin_retire(&self, space: &AddressSpace<P>) -> Ticket<P> {
+        self.must_own(space);
+        // ORDER: relaxed; the owner has seen to it that nobody enters the space any more, and only looks for mistakes here.
+        match space.structs.compare_exchange(FRESH, RETIRING, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) | Err(RETIRING | RETIRED) => {}
+            Err(_) => self.refuse_counted(space),
+        }
+        let this_cpu = ThisCpu::enter(self, IrqReason::Leave);
+        if this_cpu.loaded().how(space.address()) == Some(Mode::Active) {
+            this_cpu.must_not_run_user_code();
+        }
+        drop(this_cpu);
+        if !without(Rule::TeardownEvicts) {
+            self.ask_to_leave(space);
+        }
+        let levels = Levels::All;
+        Ticket::new(self, Awaited { address: space.address(), generation: Awaited::LEFT, levels }, None)
+    }
+
+    /// Whether no CPU has the space loaded any more. Once the answer is `true`, it stays `true`. Never waits.
+    ///
+    /// # Errors
+    /// [`ForeignTicket`], if [`begin_retire`](Self::begin_retire) did not answer it for this space.
+    pub fn is_retired(&self, space: &AddressSpace<P>, ticket: &mut Ticket<P>) -> Result<bool, ForeignTicket> {
+        self.must_own(space);
+        if !ticket.retires(space) {
+            return Err(ForeignTicket);
+        }
+        let gone = self.is_complete(ticket)?;
+        if gone {
+            self.end_retire(space);
+        }
+        Ok(gone)
+    }
+
+    /// Takes back what the space had of the engine, once.
+    fn end_retire(&self, space: &AddressSpace<P>) {
+        // ORDER: relaxed; only who takes the duty matters.
+        if space.structs.compare_exchange(RETIRING, RETIRED, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.forget(space);
+        }
+    }
+}
+
+impl<P: Platform> Entry<'_, P> {
+    /// The tag to load the root under.
+    #[inline]
+    pub fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    /// Whether the entries under the tag go with the load.
+    #[inline]
+    pub fn how(&self) -> OnInstall {
+        self.how
+    }
+
+    /// Says that the root is loaded.
+    ///
+    /// # Safety
+    /// The caller must ensure that:
+    /// 1. the hardware has the space's root loaded under [`tag`](Self::tag), and [`how`](Self::how) was obeyed, complete on
+    ///    return as [`Platform::install`] says;
+    /// 2. no other space's root is loaded;
+    /// 3. the space does not move, and is not dropped before it was [retired](Shootdown::retire).
+    #[expect(unsafe_code, reason = "what the hardware has loaded cannot be seen in any type")]
+    pub unsafe fn loaded(mut self) {
+        self.publish();
+    }
+
+    /// Says that the root will be loaded when no Rust code runs any more: by the trampoline that returns to user mode.
+    ///
+    /// # Panics
+    /// In debug builds, if interrupts were on before [`enter`](Shootdown::enter).
+    ///
+    /// # Safety
+    /// The caller must ensure that:
+    /// 1. the hardware has no other space's root loaded now, but the kernel's own; nothing uses translations of a space before
+    ///    the load;
+    /// 2. interrupts are off, and stay off until the hardware has the space's root loaded under [`tag`](Self::tag) and
+    ///    [`how`](Self::how) was obeyed;
+    /// 3. the space does not move, and is not dropped before it was [retired](Shootdown::retire).
+    #[expect(unsafe_code, reason = "what the hardware will load cannot be seen in any type")]
+    pub unsafe fn will_load(mut self) {
+        debug_assert!(
+            !self.this_cpu.interrupts_were_on(),
+            "interrupts would be on before the root is loaded"
+        );
+        self.publish();
+    }
+
+    fn publish(&mut self) {
+        if let Way::Arrives(arrival) = core::mem::replace(&mut self.way, Way::Done) {
+            self.this_cpu.arrive(arrival);
+        }
+    }
+}
+
+impl<P: Platform> Drop for Entry<'_, P> {
+    fn drop(&mut self) {
+        match core::mem::replace(&mut self.way, Way::Done) {
+            Way::Done | Way::Stays => {}
+            Way::Returns => self.this_cpu.enter_lazy(),
+            Way::Arrives(arrival) => self.this_cpu.retreat(arrival),
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Completion of a flush as a value.
+//!
+//! # Why a ticket remembers who has answered
+//!
+//! A CPU that has another space loaded is done with a flush: it reads the generation before it comes back. Once it begins any
+//! switch it says "between two roots" and nothing else, which must count as not done (SD-5). So a question that is asked of all
+//! CPUs each time would be answered yes and then no. A ticket asks one CPU after the other, and none again that was done:
+//!
+//! ```text
+//!   CPU that looks                 a CPU that was done
+//!   loaded: another space          loaded := switching
+//!   it is done, for good           full fence
+//!   ... never looks again          reads the generation of this flush, or of a later one
+//! ```
+//! The generation comes before the fence of whoever announced it, and the look after that fence. So the fence of the switch,
+//! which comes after a look that found nothing of it, is the later one, and what follows it sees the generation. Explored by
+//! `ticket-vs-switch`.
+
+use crate::engine::Shootdown;
+use crate::fault::{Rule, Site, without};
+use crate::percpu::Loaded;
+use crate::platform::Platform;
+use crate::space::AddressSpace;
+use crate::types::{CpuId, Levels};
+use core::fmt;
+use core::marker::PhantomData;
+
+/// What a CPU must have done before a flush is complete, or a space out of use.
+#[derive(Clone, Copy)]
+pub(crate) struct Awaited {
+    /// Address of the space, or [`KERNEL`](Self::KERNEL).
+    pub(crate) address: u64,
+    /// Generation with which the CPU must agree. No generation is enough for [`LEFT`](Self::LEFT).
+    pub(crate) generation: u64,
+    /// Whether a CPU that is lazy on the space must agree too.
+    pub(crate) levels: Levels,
+}
+
+impl Awaited {
+    /// Stands for kernel memory.
+    pub(crate) const KERNEL: u64 = 0;
+    /// The CPU must have the space no longer loaded, lazy or not.
+    pub(crate) const LEFT: u64 = u64::MAX;
+
+    /// Whether `cpu` may still use a translation older than the generation.
+    #[inline]
+    pub(crate) fn must_ack<P: Platform>(self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
+        let behind = match self.address {
+            Self::KERNEL => self.is_behind_in_kernel(engine, cpu),
+            _ => self.is_behind(engine, cpu),
+        };
+        behind && engine.platform().needs_ack(cpu)
+    }
+
+    /// Whether `cpu` may use the space before it has caught up.
+    ///
+    /// It may not if it has another space loaded or none (it reads the generation when it comes back), if it is lazy and only
+    /// leaf entries changed (likewise), or if it has caught up. The word `loaded` is read before `caught`: what `caught` says
+    /// belongs to that loading or to a later one, and a later one means that this one has ended.
+    #[inline]
+    pub(crate) fn is_behind<P: Platform>(self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
+        let loaded = engine.loaded_of(cpu);
+        if loaded == Loaded::SWITCHING {
+            return true;
+        }
+        if loaded.address() != self.address {
+            return false;
+        }
+        let skip_lazy = self.levels == Levels::Leaf || without(Rule::TablesReachLazy);
+        if loaded.is_lazy() && skip_lazy {
+            return false;
+        }
+        // ORDER(SD-8): what that CPU did with old translations is over before their frames are reused; partners:
+        // `Cpu::acknowledge`, `Cpu::arrive`.
+        let caught = engine.platform().local(cpu).published.caught.load(Site::AckSeen.acquire());
+        caught < self.generation
+    }
+
+    #[inline]
+    fn is_behind_in_kernel<P: Platform>(self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
+        // ORDER(SD-8): as in `is_behind`; partner: `Cpu::catch_up_kernel_from`.
+        let caught = engine.platform().local(cpu).published.kernel_caught.load(Site::KernelAckSeen.acquire());
+        caught < self.generation && engine.online().holds(cpu)
+    }
+}
+
+/// The completion of a flush, to ask for later: it borrows nothing, and no space need outlive it.
+///
+/// [`Pending::detach`](crate::flush::Pending::detach) makes one, and [`Shootdown::is_complete`] asks it. It can be kept in
+/// a queue, moved to another CPU, or dropped, which waits for nothing and gives nothing back.
+///
+/// What waits for the flush besides frames (a range of kernel addresses, say) is kept beside it; frames are better kept in a
+/// [`Retired`](crate::flush::Retired).
+#[must_use = "old translations may be in use until `is_complete` says that they are not"]
+pub struct Ticket<P: Platform> {
+    /// Identity of the engine.
+    engine: u64,
+    awaited: Awaited,
+    /// The CPU that has flushed itself when it sent the flush; none for a ticket of [`LEFT`](Awaited::LEFT).
+    sender: Option<CpuId>,
+    /// CPUs with lower numbers are done.
+    next: u32,
+    platform: PhantomData<fn() -> P>,
+}
+
+/// The value of `next` once all CPUs are done.
+const ALL: u32 = u32::MAX;
+
+/// The ticket is that of a flush of another engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForeignTicket;
+
+impl fmt::Display for ForeignTicket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the ticket is that of a flush of another engine; ask the one that sent it")
+    }
+}
+
+impl core::error::Error for ForeignTicket {}
+
+impl<P: Platform> Ticket<P> {
+    pub(crate) fn new(engine: &Shootdown<P>, awaited: Awaited, sender: Option<CpuId>) -> Self {
+        Self { engine: engine.identity.get_or_take(), awaited, sender, next: 0, platform: PhantomData }
+    }
+
+    /// The ticket of a flush that concerned nobody but the CPU that sent it. Every engine takes it.
+    pub(crate) fn complete() -> Self {
+        let awaited = Awaited { address: Awaited::KERNEL, generation: 0, levels: Levels::Leaf };
+        Self { engine: 0, awaited, sender: None, next: ALL, platform: PhantomData }
+    }
+
+    /// Whether it is that of `space` being retired.
+    pub(crate) fn retires(&self, space: &AddressSpace<P>) -> bool {
+        (self.awaited.address, self.awaited.generation) == (space.address(), Awaited::LEFT)
+    }
+
+    /// Asks the CPUs that were not done when it was asked last.
+    pub(crate) fn poll(&mut self, engine: &Shootdown<P>) -> bool {
+        let Some(late) = self.late(engine) else { return true };
+        engine.ask_again(self, late);
+        false
+    }
+
+    /// The first CPU that is not done, if there is one.
+    fn late(&mut self, engine: &Shootdown<P>) -> Option<CpuId> {
+        if without(Rule::CompletionStays) {
+            // The rule removed: each CPU is asked each time.
+            self.next = 0;
+        }
+        if self.awaited.generation == Awaited::LEFT && without(Rule::TeardownEvicts) {
+            return None;
+        }
+        let mut next = engine.online().others_from(self.sender, self.next / 64);
+        while let Some(mut batch) = next {
+            let from = self.next;
+            let late = batch.find(|cpu| cpu.number() >= from && self.must_ack(engine, *cpu));
+            if let Some(cpu) = late {
+                self.next = cpu.number();
+                return Some(cpu);
+            }
+            next = engine.online().others_after(self.sender, batch);
+        }
+        self.next = ALL;
+        None
+    }
+
+    /// Whether `cpu` is not done.
+    fn must_ack(&self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
+        match self.awaited.generation {
+            // It uses the space's memory, whatever the platform answers for its TLB.
+            Awaited::LEFT => self.awaited.is_behind(engine, cpu),
+            _ => self.awaited.must_ack(engine, cpu),
+        }
+    }
+}
+
+impl<P: Platform> fmt::Debug for Ticket<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket").field("generation", &self.awaited.generation).finish_non_exhaustive()
+    }
+}
+
+impl<P: Platform> Shootdown<P> {
+    /// Whether the flush is complete: no CPU can use the old translations. Once the answer is `true`, it stays `true`, whatever
+    /// CPUs do (SD-16). It reads, and never waits; call it in any context, non-maskable interrupts too.
+    ///
+    /// Where the platform [answers for CPUs](Platform::FLUSHES_ON_ENTRY) it does one thing more: a CPU that was skipped and
+    /// runs again is sent an IPI. Call it with interrupts off or preemption off there.
+    ///
+    /// # Errors
+    /// [`ForeignTicket`], of a flush of another engine that is not known to be complete.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::flush::FlushRequest;
+    /// let user = boot(0x1000);
+    /// on(1, || ENGINE.switch_to(&user));
+    /// let mut ticket = ENGINE.send(&user, FlushRequest::pages(page(0x4000))).detach();
+    /// drop(user); // the ticket borrows nothing
+    /// // ... in a timer interrupt, say:
+    /// assert_eq!(ENGINE.is_complete(&mut ticket), Ok(true)); // CPU 1 has answered
+    /// ```
+    pub fn is_complete(&self, ticket: &mut Ticket<P>) -> Result<bool, ForeignTicket> {
+        self.must_be_ours(ticket)?;
+        Ok(ticket.poll(self))
+    }
+
+    /// Waits until the flush is complete. It need not be the thread or the CPU that sent it.
+    ///
+    /// # Errors
+    /// [`ForeignTicket`]; nothing was waited for.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::flush::FlushRequest;
+    /// boot(0x1000);
+    /// let ticket = ENGINE.send_kernel(FlushRequest::pages(page(0xffff_8000_0000_0000))).detach();
+    /// ENGINE.wait(ticket)?; // before the addresses are given to somebody else
+    /// # Ok::<(), shootdown::flush::ForeignTicket>(())
+    /// ```
+    pub fn wait(&self, mut ticket: Ticket<P>) -> Result<(), ForeignTicket> {
+        self.must_be_ours(&ticket)?;
+        self.wait_until_complete(&mut ticket);
+        Ok(())
+    }
+
+    /// The same for a ticket that is known to be this engine's. Answers `true`.
+    pub(crate) fn wait_until_complete(&self, ticket: &mut Ticket<P>) -> bool {
+        while let Some(late) = ticket.late(self) {
+            self.settle_before_wait_for(late);
+            self.ask_again(ticket, late);
+            self.wait_for(late, &|| !ticket.must_ack(self, late));
+            ticket.next = late.number() + 1;
+        }
+        true
+    }
+
+    fn must_be_ours(&self, ticket: &Ticket<P>) -> Result<(), ForeignTicket> {
+        if ticket.next == ALL || ticket.engine == self.identity.get() { Ok(()) } else { Err(ForeignTicket) }
+    }
+
+    /// A CPU that was skipped because it did not run may run now: it has flushed, and does not acknowledge unless asked. If it
+    /// was sent an IPI before, that one is pending or the acknowledgement is close.
+    fn ask_again(&self, ticket: &Ticket<P>, late: CpuId) {
+        if P::FLUSHES_ON_ENTRY && ticket.awaited.address != Awaited::KERNEL {
+            let pinned = self.platform().pin();
+            self.request_ipi(late);
+            drop(pinned);
+        }
+    }
+}

@@ -1,0 +1,447 @@
+//! An engine that loads no roots, tickets, and frames behind them: what no interleaving decides.
+
+use shootdown::coherence::{
+    Coherence, Coherent, Evicted, FlushRemote, Hypercalls, RemoteRequest, Rootless, SendIpis, Space,
+};
+use shootdown::flush::{
+    FlushRequest, ForeignTicket, LocalFlush, PageRange, PageSize, RetireError, Retired, VirtAddr,
+};
+use shootdown::mask::{CpuMask, CpuSet};
+use shootdown::tags::{OnInstall, PerCpuSlots, Tag, Untagged};
+use shootdown::{CpuId, CpuLocal};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock};
+
+const CPUS: usize = 70;
+
+/// A machine whose IPIs arrive when somebody waits, or when a test has them arrive. One thread runs all CPUs in turn.
+struct Harts {
+    locals: Vec<CpuLocal>,
+    me: AtomicU32,
+    engine: OnceLock<&'static Engine>,
+    /// Sets of CPUs that were sent IPIs at once.
+    sent: Mutex<Vec<CpuSet>>,
+    /// Loads of the kernel's root.
+    unloads: AtomicU32,
+    /// Flushes, as CPU and what.
+    flushes: Mutex<Vec<(u32, LocalFlush)>>,
+}
+
+type Engine = Coherent<Harts, CpuMask<2>, PerCpuSlots<2>>;
+
+// SAFETY: 1. and 2. a test says which CPU it is on, and there is a vector of memories; 3. one thread runs all; 4. there is no TLB
+// but the record; 5. nothing but the record has a root.
+unsafe impl Coherence for Harts {
+    fn cpu(&self) -> CpuId {
+        CpuId::new(self.me.load(Relaxed))
+    }
+    fn local(&self, cpu: CpuId) -> &CpuLocal {
+        &self.locals[cpu.index()]
+    }
+    fn irq_save(&self) -> bool {
+        false
+    }
+    fn irq_restore(&self, _: bool) {}
+    unsafe fn flush_local(&self, what: LocalFlush) {
+        self.flushes.lock().unwrap().push((self.me.load(Relaxed), what));
+    }
+    unsafe fn unload(&self) {
+        self.unloads.fetch_add(1, Relaxed);
+    }
+    fn relax(&self, _: u64) {
+        deliver(self.engine.get().unwrap());
+    }
+}
+
+// SAFETY: 1. `relax` has every IPI handled that was sent.
+unsafe impl SendIpis for Harts {
+    fn send_ipis(&self, cpus: CpuSet) {
+        self.sent.lock().unwrap().push(cpus);
+    }
+}
+
+/// A machine with its first `cpus` CPUs on line; this is CPU 0.
+fn boot(cpus: u32) -> &'static Engine {
+    let harts = Harts {
+        locals: (0..CPUS).map(|_| CpuLocal::new()).collect(),
+        me: AtomicU32::new(0),
+        engine: OnceLock::new(),
+        sent: Mutex::new(Vec::new()),
+        unloads: AtomicU32::new(0),
+        flushes: Mutex::new(Vec::new()),
+    };
+    let engine: &Engine =
+        Box::leak(Box::new(Engine::new(Rootless::tagged(harts, PerCpuSlots), CpuMask::new())));
+    assert!(harts_of(engine).engine.set(engine).is_ok());
+    (0..cpus).for_each(|cpu| on(engine, cpu, || engine.online_cpu().unwrap()));
+    harts_of(engine).flushes.lock().unwrap().clear();
+    engine
+}
+
+fn harts_of(engine: &Engine) -> &Harts {
+    engine.platform().machine()
+}
+
+fn on<R>(engine: &Engine, cpu: u32, body: impl FnOnce() -> R) -> R {
+    let before = harts_of(engine).me.swap(cpu, Relaxed);
+    let answer = body();
+    harts_of(engine).me.store(before, Relaxed);
+    answer
+}
+
+/// Has the IPIs arrive that were sent, and returns the sets.
+fn deliver(engine: &Engine) -> Vec<CpuSet> {
+    let sets = std::mem::take(&mut *harts_of(engine).sent.lock().unwrap());
+    for cpu in sets.iter().copied().flatten() {
+        // SAFETY: 1. nothing interrupts a test; 2. the CPU is in no call of the engine, but perhaps in a wait.
+        on(engine, cpu.number(), || unsafe { engine.handle_ipi() });
+    }
+    sets
+}
+
+type Owned = Box<Space<Harts, CpuMask<2>, PerCpuSlots<2>>>;
+
+fn space(engine: &Engine) -> Owned {
+    Box::new(engine.new_space(0x1000, CpuMask::new()).unwrap())
+}
+
+/// Runs `cpu` in the space.
+fn enter(engine: &Engine, cpu: u32, space: &Owned) -> (Tag, OnInstall) {
+    on(engine, cpu, || {
+        let entry = engine.enter(space);
+        let answer = (entry.tag(), entry.how());
+        // SAFETY: 1. and 2. there is no hardware; 3. each test retires its spaces, or leaks them.
+        unsafe { entry.loaded() };
+        answer
+    })
+}
+
+fn page(number: u64) -> PageRange {
+    PageRange::page(VirtAddr(number << 12))
+}
+
+#[test]
+fn a_queue_hands_frames_out_in_order_and_hands_back_what_does_not_fit() {
+    let engine = boot(2);
+    let space = space(engine);
+    enter(engine, 1, &space);
+    let mut queue = Retired::<_, u64, 3>::new(engine);
+    let send = |frames: &[u64]| {
+        let mut gather = engine.gather::<u64, 2>(&space);
+        frames.iter().for_each(|&frame| gather.unmapped(page(frame), frame).unwrap());
+        gather.send()
+    };
+    assert!(send(&[1, 2]).retire_into(&mut queue).is_ok());
+    let (refused, pending) = send(&[3, 4]).retire_into(&mut queue).err().unwrap();
+    assert_eq!((refused, queue.room()), (RetireError::NoRoom(2, 1), 1));
+    assert_eq!(
+        refused.to_string(),
+        "2 frames do not fit the 1 places that are left; reclaim some, or finish the flush"
+    );
+
+    let mut freed = Vec::new();
+    assert_eq!(queue.reclaim(|frame| freed.push(frame)), 0, "CPU 1 has not flushed");
+    deliver(engine);
+    assert_eq!(queue.reclaim(|frame| freed.push(frame)), 2);
+    assert!(pending.retire_into(&mut queue).is_ok() && send(&[5]).retire_into(&mut queue).is_ok());
+    queue.finish_with(|frame| freed.push(frame));
+    assert_eq!((freed, queue.is_empty()), (vec![1, 2, 3, 4, 5], true));
+}
+
+#[test]
+fn a_flush_without_frames_takes_a_place_until_it_is_complete() {
+    let engine = boot(2);
+    let space = space(engine);
+    enter(engine, 1, &space);
+    let mut queue = Retired::<_, u64, 1>::new(engine);
+    let mut gather = engine.gather::<u64, 0>(&space);
+    gather.changed(page(1));
+    assert!(gather.send().retire_into(&mut queue).is_ok());
+    let gather = engine.gather::<u64, 0>(&space);
+    assert_eq!(gather.send().retire_into(&mut queue).err().unwrap().0, RetireError::NoRoom(1, 0));
+    deliver(engine);
+    assert_eq!((queue.reclaim(drop), queue.room()), (0, 1));
+}
+
+#[test]
+fn a_queue_that_is_dropped_waits_and_loses_nothing() {
+    let engine = boot(2);
+    let space = space(engine);
+    enter(engine, 1, &space);
+    let frame = Rc::new(());
+    let mut queue = Retired::<_, Rc<()>, 1>::new(engine);
+    let mut gather = engine.gather::<_, 1>(&space);
+    gather.unmapped(page(1), frame.clone()).unwrap();
+    assert!(gather.send().retire_into(&mut queue).is_ok());
+    assert_eq!(Rc::strong_count(&frame), 2);
+    drop(queue);
+    assert_eq!(Rc::strong_count(&frame), 1);
+    assert_eq!(harts_of(engine).locals[1].counters().ipis_handled(), 1, "the drop has waited for CPU 1");
+}
+
+#[test]
+fn frames_that_nobody_else_can_reach_come_out_at_once() {
+    let engine = boot(2);
+    let space = space(engine);
+    enter(engine, 0, &space);
+    let mut queue = Retired::<_, u64, 1>::new(engine);
+    let mut gather = engine.gather::<u64, 1>(&space);
+    gather.unmapped(page(1), 7).unwrap();
+    assert!(gather.send().retire_into(&mut queue).is_ok());
+    assert_eq!(queue.reclaim(drop), 1);
+    assert!(deliver(engine).is_empty());
+}
+
+#[test]
+fn a_queue_of_another_engine_hands_everything_back() {
+    let (engine, other) = (boot(1), boot(1));
+    let mut queue = Retired::<_, u64, 1>::new(other);
+    let mut gather = engine.kernel().gather::<u64, 1>();
+    gather.unmapped(page(1), 7).unwrap();
+    let (refused, pending) = gather.send().retire_into(&mut queue).err().unwrap();
+    assert_eq!(refused, RetireError::OtherEngine);
+    let mut freed = Vec::new();
+    pending.finish_with(|frame| freed.push(frame));
+    assert_eq!(freed, [7]);
+}
+
+#[test]
+fn a_panic_while_frames_are_handed_out_loses_none_of_the_rest() {
+    let engine = boot(1);
+    let mut queue = Retired::<_, u64, 3>::new(engine);
+    let mut gather = engine.kernel().gather::<u64, 3>();
+    (1..=3).for_each(|frame| gather.unmapped(page(frame), frame).unwrap());
+    assert!(gather.send().retire_into(&mut queue).is_ok());
+    let unwound = catch_unwind(AssertUnwindSafe(|| queue.reclaim(|_| panic!("no room in the free list"))));
+    assert!(unwound.is_err());
+    let mut freed = Vec::new();
+    queue.reclaim(|frame| freed.push(frame));
+    assert_eq!(freed, [2, 3]);
+}
+
+#[test]
+fn a_retired_gather_widens_others_until_it_is_complete() {
+    let engine = boot(2);
+    let space = space(engine);
+    enter(engine, 1, &space);
+    let mut queue = Retired::<_, u64, 1>::new(engine);
+    let mut gather = engine.gather_within::<u64, 1>(&space, page(1));
+    gather.unmapped(page(1), 7).unwrap();
+    assert!(gather.send().retire_into(&mut queue).is_ok());
+
+    let generation = || space.generation().number();
+    let before = generation();
+    engine.gather_within::<u64, 0>(&space, page(1)).finish(); // found the page gone
+    assert_eq!(generation(), before + 1, "flushed what the other has cleared");
+    assert_eq!(queue.reclaim(drop), 1);
+    engine.gather_within::<u64, 0>(&space, page(1)).finish();
+    engine.gather_within::<u64, 0>(&space, page(1)).finish();
+    assert_eq!(generation(), before + 1, "there is nothing left to flush");
+}
+
+#[test]
+fn a_ticket_asks_cpus_of_every_word() {
+    let engine = boot(67);
+    let mut ticket = engine.send_kernel(FlushRequest::all()).detach();
+    let sets = deliver(engine);
+    assert_eq!(sets.iter().map(|set| set.bits().count_ones()).sum::<u32>(), 66);
+    assert_eq!(sets.len(), 2, "the CPUs of a word are interrupted at once: {sets:?}");
+    assert_eq!(engine.is_complete(&mut ticket), Ok(true));
+
+    let mut ticket = engine.send_kernel(FlushRequest::all()).detach();
+    let sets = std::mem::take(&mut *harts_of(engine).sent.lock().unwrap());
+    harts_of(engine).sent.lock().unwrap().push(sets[0]);
+    deliver(engine);
+    assert_eq!(engine.is_complete(&mut ticket), Ok(false), "CPUs 64 to 66 have not flushed");
+    harts_of(engine).sent.lock().unwrap().push(sets[1]);
+    deliver(engine);
+    assert_eq!(engine.is_complete(&mut ticket), Ok(true));
+}
+
+#[test]
+fn a_ticket_of_another_engine_is_refused() {
+    let (engine, other) = (boot(2), boot(2));
+    let mut ticket = engine.send_kernel(FlushRequest::all()).detach();
+    assert_eq!(other.is_complete(&mut ticket), Err(ForeignTicket));
+    assert_eq!(engine.is_complete(&mut ticket), Ok(false), "nothing was lost");
+    engine.wait(ticket).unwrap();
+    let ticket = engine.send_kernel(FlushRequest::all()).detach();
+    assert_eq!(other.wait(ticket), Err(ForeignTicket));
+}
+
+#[test]
+fn a_ticket_outlives_its_space_and_is_complete_though_another_lives_there() {
+    let engine = boot(2);
+    let mut old = space(engine);
+    enter(engine, 1, &old);
+    let mut tickets: Vec<_> = (0..3).map(|_| engine.send(&old, FlushRequest::all()).detach()).collect();
+    deliver(engine);
+    on(engine, 1, || {
+        engine.enter_lazy();
+        engine.leave();
+    });
+    engine.retire(&old);
+    *old = engine.new_space(0x2000, CpuMask::new()).unwrap(); // in the same place
+    enter(engine, 1, &old);
+    let answers: Vec<_> = tickets.iter_mut().map(|ticket| engine.is_complete(ticket)).collect();
+    assert_eq!(answers, [Ok(true); 3]);
+}
+
+#[test]
+fn entering_says_what_goes_with_the_load_and_publishes_it() {
+    let engine = boot(2);
+    let (a, b) = (space(engine), space(engine));
+    let first = enter(engine, 1, &a);
+    assert_eq!(first.1, OnInstall::Flush, "the tag is new");
+    assert_eq!(enter(engine, 1, &b).1, OnInstall::Flush);
+    assert_eq!(enter(engine, 1, &a), (first.0, OnInstall::Keep), "nothing was flushed meanwhile");
+    enter(engine, 1, &b);
+    engine.flush(&a, FlushRequest::pages(page(1)));
+    assert!(deliver(engine).is_empty(), "CPU 1 does not run it");
+    assert_eq!(enter(engine, 1, &a), (first.0, OnInstall::Flush));
+    let ticket = engine.send(&a, FlushRequest::pages(page(1))).detach();
+    assert_eq!(deliver(engine), [CpuSet::of(CpuId::new(1))]);
+    engine.wait(ticket).unwrap();
+}
+
+#[test]
+fn an_entry_that_is_dropped_leaves_nothing_loaded() {
+    let engine = boot(2);
+    let (a, b) = (space(engine), space(engine));
+    enter(engine, 1, &a);
+    on(engine, 1, || drop(engine.enter(&b)));
+    assert_eq!(harts_of(engine).unloads.load(Relaxed), 1);
+    assert!(harts_of(engine).flushes.lock().unwrap().contains(&(1, LocalFlush::EVERYTHING)));
+    for space in [&a, &b] {
+        engine.flush(space, FlushRequest::all().tables_freed());
+        engine.retire(space);
+    }
+    assert!(deliver(engine).is_empty(), "CPU 1 is in neither mask");
+    assert_eq!(on(engine, 1, || engine.exit_lazy()), Err(Evicted));
+}
+
+#[test]
+fn an_entry_to_what_is_loaded_is_dropped_without_a_trace() {
+    let engine = boot(2);
+    let a = space(engine);
+    enter(engine, 1, &a);
+    on(engine, 1, || engine.enter_lazy());
+    on(engine, 1, || drop(engine.enter(&a)));
+    engine.flush(&a, FlushRequest::pages(page(1)));
+    assert!(deliver(engine).is_empty(), "CPU 1 is lazy, as before");
+    assert_eq!(on(engine, 1, || engine.exit_lazy()), Ok(()));
+    assert_eq!(harts_of(engine).unloads.load(Relaxed), 0);
+}
+
+#[test]
+fn a_space_is_retired_by_its_own_ticket() {
+    let engine = boot(2);
+    let (a, b) = (space(engine), space(engine));
+    enter(engine, 1, &a);
+    on(engine, 1, || engine.enter_lazy());
+    let mut flush = engine.send(&a, FlushRequest::all()).detach();
+    assert_eq!(engine.is_retired(&a, &mut flush), Err(ForeignTicket));
+    let mut ticket = engine.begin_retire(&a);
+    assert_eq!(engine.is_retired(&b, &mut ticket), Err(ForeignTicket));
+    assert_eq!(engine.is_retired(&a, &mut ticket), Ok(false), "CPU 1 is lazy on it");
+    deliver(engine);
+    assert_eq!(engine.is_retired(&a, &mut ticket), Ok(true));
+    assert_eq!(harts_of(engine).unloads.load(Relaxed), 1, "CPU 1 was evicted");
+    enter(engine, 1, &b);
+    assert_eq!(engine.is_retired(&a, &mut ticket), Ok(true));
+}
+
+#[test]
+fn a_space_that_is_retired_or_in_use_is_refused() {
+    let engine = boot(2);
+    let (a, b) = (space(engine), space(engine));
+    let says = |call: &dyn Fn()| {
+        let unwound = catch_unwind(AssertUnwindSafe(call)).expect_err("a panic");
+        unwound.downcast_ref::<String>().expect("a text").clone()
+    };
+    engine.retire(&a);
+    engine.retire(&a);
+    let refused = format!("was retired, enter another: space {}", a.id().number());
+    assert_eq!(says(&|| drop(engine.enter(&a))), refused);
+    enter(engine, 0, &b);
+    assert_eq!(says(&|| engine.retire(&b)), "runs user code, call enter_lazy first: CPU 0");
+}
+
+/// A guest without IPIs: its hypervisor is told of sets of CPUs.
+struct Guest {
+    locals: [CpuLocal; 4],
+    me: AtomicU32,
+    interrupts: AtomicU32,
+    /// Roots and CPUs of the hypercalls.
+    calls: Mutex<Vec<(Option<u64>, Vec<u64>)>>,
+}
+
+// SAFETY: as for `Harts`.
+unsafe impl Coherence for Guest {
+    fn cpu(&self) -> CpuId {
+        CpuId::new(self.me.load(Relaxed))
+    }
+    fn local(&self, cpu: CpuId) -> &CpuLocal {
+        &self.locals[cpu.index()]
+    }
+    fn irq_save(&self) -> bool {
+        self.interrupts.swap(0, Relaxed) != 0
+    }
+    fn irq_restore(&self, were_on: bool) {
+        self.interrupts.store(u32::from(were_on), Relaxed);
+    }
+    unsafe fn flush_local(&self, _: LocalFlush) {}
+}
+
+// SAFETY: 1. no CPU has a TLB.
+unsafe impl FlushRemote for Guest {
+    fn flush_remote(&self, what: &RemoteRequest<'_>) {
+        assert_eq!(self.interrupts.load(Relaxed), 0, "the page of this CPU must not be reused under a call");
+        let mut cpus = Vec::new();
+        what.for_each_set(|set| cpus.push(set.bits()));
+        self.calls.lock().unwrap().push((what.root, cpus));
+    }
+}
+
+#[test]
+fn a_guest_on_hypercalls_names_every_cpu_for_kernel_memory() {
+    let guest = Guest {
+        locals: [const { CpuLocal::new() }; 4],
+        me: AtomicU32::new(0),
+        interrupts: AtomicU32::new(1),
+        calls: Mutex::new(Vec::new()),
+    };
+    let engine = Coherent::<_, _, _, Hypercalls>::new(
+        Rootless::<_, CpuMask<1>, Untagged, _>::new(guest),
+        CpuMask::new(),
+    );
+    let guest = engine.platform().machine();
+    let on = |cpu| guest.me.store(cpu, Relaxed);
+    (0..3).for_each(|cpu| {
+        on(cpu);
+        engine.online_cpu().unwrap();
+    });
+    let space = engine.new_space(0x5000, CpuMask::new()).unwrap();
+    let entry = engine.enter(&space); // on CPU 2
+    // SAFETY: 1. and 2. there is no hardware; 3. it is retired below.
+    unsafe { entry.loaded() };
+    on(0);
+
+    let range = PageRange::new(VirtAddr(0), 4, PageSize::Size4K).unwrap();
+    let mut gather = engine.kernel().gather_within::<u64, 1>(range);
+    gather.unmapped(page(1), 7).unwrap();
+    gather.finish();
+    engine.flush(&space, FlushRequest::all());
+    let calls = std::mem::take(&mut *guest.calls.lock().unwrap());
+    assert_eq!(calls, [(None, vec![0b111]), (Some(0x5000), vec![0b100])]);
+    assert_eq!(guest.interrupts.load(Relaxed), 1);
+
+    let other = engine.new_space(0x6000, CpuMask::new()).unwrap();
+    on(2);
+    let entry = engine.enter(&other);
+    // SAFETY: as above; the engine does not outlive the test.
+    unsafe { entry.loaded() };
+    engine.retire(&space);
+}

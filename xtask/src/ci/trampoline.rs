@@ -1,0 +1,57 @@
+//! The kernel that loads roots in a trampoline, in QEMU: nothing is stale with the flush, and something is without.
+
+use anyhow::{Context, Result, ensure};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::process::{self, cargo};
+
+const TARGET: &str = "riscv64gc-unknown-none-elf";
+/// Seconds after which the machine hangs: it takes a few, and more where the host is busy.
+const PATIENCE: &str = "300";
+/// Boots without the flush, of which one must show a stale read: whether another hart reads in time is up to the host.
+const TRIES: usize = 5;
+
+/// Boots it both ways, and says what it came to.
+///
+/// # Errors
+/// It does not build, end or show what it should.
+pub fn trampoline(root: &Path) -> Result<String> {
+    let folder = root.join("examples/trampoline");
+    process::run(&mut cargo(&folder, "fmt --check"))?;
+    let lints = format!("clippy --release --locked --target {TARGET} -- -D warnings");
+    process::run(&mut cargo(&folder, &lints))?;
+    let told = boot(root, &folder, "target/trampoline", "")?;
+    ensure!(stale(&told)? == 0, "stale with the flush: {told}");
+    println!("trampoline: {told}");
+    let forgets = "--features forget-the-flush";
+    let without = (0..TRIES).map(|_| boot(root, &folder, "target/trampoline-forgets", forgets));
+    for told in without {
+        let told = told?;
+        println!("trampoline without the flush: {told}");
+        if stale(&told)? > 0 {
+            return Ok(told);
+        }
+    }
+    anyhow::bail!("nothing is stale without the flush, in {TRIES} boots")
+}
+
+/// Builds and boots it, and returns the line that it ends with.
+fn boot(root: &Path, folder: &Path, target: &str, features: &str) -> Result<String> {
+    let target = root.join(target);
+    let mut build =
+        cargo(folder, &format!("build --quiet --release --locked --target {TARGET} {features} --target-dir"));
+    process::run(build.arg(&target))?;
+    let mut machine = Command::new("timeout");
+    machine.args([PATIENCE, "qemu-system-riscv64", "-machine", "virt", "-smp", "4", "-m", "256M"]);
+    machine.args(["-nographic", "-no-reboot", "-kernel"]).arg(target.join(TARGET).join("release/trampoline"));
+    let output = machine.stdin(Stdio::null()).output().context("cannot start QEMU")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().find(|line| line.ends_with("stale reads"));
+    Ok(line.with_context(|| format!("the machine does not end by itself:\n{text}"))?.to_owned())
+}
+
+fn stale(told: &str) -> Result<u64> {
+    let number = told.rsplit(", ").next().and_then(|last| last.split(' ').next());
+    number.and_then(|number| number.parse().ok()).with_context(|| format!("no number of stale reads: {told}"))
+}
