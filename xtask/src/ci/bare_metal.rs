@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::build::examples;
-use super::steps::Done;
+use super::outcome::Done;
 use crate::measure::nightly_builds_core;
 use crate::package::{INTEGRATIONS, integration_features};
 use crate::process::{self, cargo, read};

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use super::bare_metal::ensure_core;
+use super::outcome::{Done, Pace};
 use super::own_case::in_copy;
-use super::steps::{Done, Pace};
 use crate::package::{self, INTEGRATIONS};
 use crate::process::{self, cargo, stream};
 

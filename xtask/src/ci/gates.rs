@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::path::Path;
 
 use super::build::Counts;
-use super::steps::Done;
+use super::outcome::Done;
 use crate::process::{self, cargo, shootdown, stream};
 use crate::{measure, mutants, mutate, mutate_bugs};
 use shootdown::rules::LAST as LAST_RULE;

@@ -4,7 +4,7 @@ use anyhow::Result;
 use std::path::Path;
 
 use super::bare_metal::installed;
-use super::steps::Done;
+use super::outcome::Done;
 use crate::measure::nightly_builds_core;
 use crate::process::{self, cargo};
 

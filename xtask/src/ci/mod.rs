@@ -9,10 +9,12 @@ mod hosts;
 mod miri;
 mod moved;
 mod msrv;
+mod outcome;
 mod own_case;
 mod sparc64;
 mod steps;
 
 pub use bare_metal::ensure_core;
 pub use book::{look as look_at_book, render as render_book};
-pub use steps::{Pace, Step, run};
+pub use outcome::Pace;
+pub use steps::{Step, run};
