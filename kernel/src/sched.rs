@@ -27,6 +27,9 @@ pub trait Task: Send {
         None
     }
 
+    /// Puts away what the task has out, once, when the scenario ends: no step follows.
+    fn stop(&mut self) {}
+
     /// Runs a step. It may wait for other CPUs' IPIs, and for nothing else.
     fn step(&mut self) -> Flow;
 }
@@ -124,7 +127,12 @@ pub fn run() {
                 space::reap();
             }
         }
-        let flow = task.step();
+        let flow = if stopping() {
+            task.stop();
+            Flow::Done
+        } else {
+            task.step()
+        };
         breathe();
         match flow {
             Flow::Again => queue.lock().push_back(task),

@@ -1,4 +1,4 @@
-//! Builds `tools/measure` for bare metal and has it look at the machine code: `cargo xtask arch`, `size`, `panics`, `stack`
+//! Builds `measured/` for bare metal and has `measure/` look at the machine code: `cargo xtask arch`, `size`, `panics`, `stack`
 //! and `counts`.
 
 use anyhow::{Context, Result};
@@ -40,8 +40,8 @@ pub enum Functions {
     Listed,
 }
 
-const PROGRAM: &str = "run --quiet --release --package shootdown-measure --";
-const LIBRARY: &str = "--package shootdown-measure --lib --no-default-features";
+const PROGRAM: &str = "run --quiet --release --package xtask --bin measure --features measure --";
+const LIBRARY: &str = "--package xtask --lib --no-default-features";
 const TARGETS: [(&str, &str); 3] = [
     ("riscv64", "riscv64gc-unknown-none-elf"),
     ("x86_64", "x86_64-unknown-none"),
@@ -74,7 +74,7 @@ pub fn run(root: &Path, look: Look) -> Result<String> {
             let build =
                 format!("rustc {LIBRARY} --crate-type staticlib --profile {profile} --target {target}");
             process::run(&mut cargo(root, &build))?;
-            let library = folder.join(target).join(profile).join("libshootdown_measure.a");
+            let library = folder.join(target).join(profile).join("libmeasured.a");
             command.arg(format!("{name}/{profile}={}", library.display()));
         }
     }
@@ -82,7 +82,7 @@ pub fn run(root: &Path, look: Look) -> Result<String> {
     for (name, target) in FROM_SOURCE.into_iter().filter(|_| from_source) {
         let build = format!("+nightly build -Zbuild-std=core --release {LIBRARY} --target {target}");
         process::run(&mut cargo(root, &build))?;
-        let library = folder.join(target).join("release/libshootdown_measure.rlib");
+        let library = folder.join(target).join("release/libmeasured.rlib");
         command.arg(format!("{name}/release={}", library.display()));
     }
     process::run(&mut command)?;
@@ -95,7 +95,7 @@ pub fn run(root: &Path, look: Look) -> Result<String> {
              rust-src"
         }
         Look::Size(_) => "at most 12 KiB of the engine on riscv64, built for size",
-        Look::Panics => "no way to a panic but those that tools/measure/panics.txt argues",
+        Look::Panics => "no way to a panic but those that xtask/panics.txt argues",
         Look::Stack => "the IPI handler within its bound",
     }
     .to_owned())

@@ -1,6 +1,6 @@
 //! The platform.
 
-use crate::fence::FenceBox;
+use crate::fence_box::FenceBox;
 use crate::ipi::{Call, IpiFlag};
 use crate::space::{DeferredTeardown, SpaceHandle};
 use crate::this_cpu::{self, Identity, ThisCpu};

@@ -71,6 +71,8 @@
 
 mod error;
 mod fence;
+mod fence_box;
+mod harts;
 mod host;
 mod ipi;
 mod machine;
@@ -82,7 +84,8 @@ mod tlb;
 mod vcpu;
 
 pub use error::{AttachError, BuildError};
-pub use fence::{Fence, Harts, NoSuchHart};
+pub use fence::Fence;
+pub use harts::{Harts, NoSuchHart};
 pub use host::{Host, Hosted, Mask};
 pub use machine::{Helper, Machine, MachineBuilder};
 pub use poll_word::PollWord;

@@ -8,7 +8,6 @@ use crate::poll_word::PollWord;
 use crate::space::DeferredTeardown;
 use crate::this_cpu::{self, ThisCpu};
 use crate::tlb::Tlb;
-use crate::vcpu::VirtualCpu;
 use shootdown::refs::{Teardown, UserRef};
 use shootdown::trace::IrqReason;
 use shootdown::{CpuId, Platform, Shootdown};
@@ -76,8 +75,8 @@ impl<R: Copy + Send + Sync + 'static> MachineBuilder<R> {
     /// thread, as fibers which the embedder switches. `None` means that none does, and stands for the thread's
     /// [helper](Machine::helper), if it is one.
     ///
-    /// The callback is asked in each call of the engine. Methods of a [`VirtualCpu`] are that CPU's whatever it answers, and
-    /// [`run`](VirtualCpu::run) compares. A fiber yields inside [`Guest::pause`](crate::Guest::pause), so that no flush waits
+    /// The callback is asked in each call of the engine. Methods of a [`VirtualCpu`](crate::VirtualCpu) are that CPU's whatever it answers, and
+    /// [`run`](crate::VirtualCpu::run) compares. A fiber yields inside [`Guest::pause`](crate::Guest::pause), so that no flush waits
     /// for it while others run; one that yields elsewhere in guest code needs [`relax`](Self::relax), by which a wait lets it
     /// run.
     #[must_use]
@@ -220,24 +219,6 @@ impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
         registered.map_err(|(refused, _)| refused).expect("a new space was never registered")
     }
 
-    /// Makes the calling thread virtual CPU `number`, with `tlb` for its TLB, and brings it on line.
-    ///
-    /// # Errors
-    /// [`AttachError`]: there is no such CPU, or it is a thread already, or the thread is a CPU already (and no
-    /// [identity callback](MachineBuilder::identity) tells the two apart).
-    pub fn virtual_cpu<T: Tlb>(&self, number: u32, tlb: T) -> Result<VirtualCpu<'_, P, T>, AttachError> {
-        let me = CpuId::new(number);
-        if number >= self.virtual_cpus() {
-            return Err(AttachError::NoSuchCpu(me, self.virtual_cpus()));
-        }
-        let tlb = Rc::new(RefCell::new(tlb));
-        let seat = self.sit(me, Some(Rc::clone(&tlb) as Rc<RefCell<dyn Tlb>>))?;
-        let acting = this_cpu::act_as(&seat.this_cpu);
-        self.engine.online_cpu().map_err(AttachError::EngineError)?;
-        drop(acting);
-        Ok(VirtualCpu::new(seat, tlb))
-    }
-
     /// Makes the calling thread one that may flush, unmap and tear down, but runs no guest code (a balloon, a migration).
     ///
     /// # Errors
@@ -255,7 +236,7 @@ impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
     }
 
     /// Wants virtual CPU `cpu` out of guest code: its next [`poll`](crate::Guest::poll) says so, or the
-    /// [`wait`](VirtualCpu::wait) that it is in ends. The wish stands until one of the two has seen it.
+    /// [`wait`](crate::VirtualCpu::wait) that it is in ends. The wish stands until one of the two has seen it.
     pub fn call_out(&self, cpu: CpuId) {
         if cpu.index() < self.host().cpus.len() {
             self.host().call(cpu, Call::Leave);
@@ -310,7 +291,11 @@ impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
         self.engine.platform().host()
     }
 
-    fn sit(&self, me: CpuId, tlb: Option<Rc<RefCell<dyn Tlb>>>) -> Result<Seat<'_, P>, AttachError> {
+    pub(crate) fn sit(
+        &self,
+        me: CpuId,
+        tlb: Option<Rc<RefCell<dyn Tlb>>>,
+    ) -> Result<Seat<'_, P>, AttachError> {
         let host = self.host();
         if let Some(cpu) = this_cpu::in_the_way(host.number, host.hooks.identity.is_some(), tlb.is_none()) {
             return Err(AttachError::ThreadIsCpu(cpu));

@@ -1,5 +1,6 @@
 //! A virtual CPU, in guest code and outside.
 
+use crate::error::AttachError;
 use crate::host::Hosted;
 use crate::ipi::{Call, Calls};
 use crate::machine::{Machine, Seat};
@@ -21,11 +22,27 @@ pub struct VirtualCpu<'m, P: Hosted, T: Tlb> {
     tlb: Rc<RefCell<T>>,
 }
 
-impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
-    pub(crate) fn new(seat: Seat<'m, P>, tlb: Rc<RefCell<T>>) -> Self {
-        Self { seat, tlb }
+impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
+    /// Makes the calling thread virtual CPU `number`, with `tlb` for its TLB, and brings it on line.
+    ///
+    /// # Errors
+    /// [`AttachError`]: there is no such CPU, or it is a thread already, or the thread is a CPU already (and no
+    /// [identity callback](MachineBuilder::identity) tells the two apart).
+    pub fn virtual_cpu<T: Tlb>(&self, number: u32, tlb: T) -> Result<VirtualCpu<'_, P, T>, AttachError> {
+        let me = CpuId::new(number);
+        if number >= self.virtual_cpus() {
+            return Err(AttachError::NoSuchCpu(me, self.virtual_cpus()));
+        }
+        let tlb = Rc::new(RefCell::new(tlb));
+        let seat = self.sit(me, Some(Rc::clone(&tlb) as Rc<RefCell<dyn Tlb>>))?;
+        let acting = this_cpu::act_as(&seat.this_cpu);
+        self.online_cpu().map_err(AttachError::EngineError)?;
+        drop(acting);
+        Ok(VirtualCpu { seat, tlb })
     }
+}
 
+impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
     /// The CPU's number.
     pub fn id(&self) -> CpuId {
         self.seat.me

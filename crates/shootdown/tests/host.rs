@@ -1,182 +1,49 @@
-//! What embedders see of the engine, on a host platform where the test says which CPU runs.
+//! What embedders see of the engine, on a machine where the test says which CPU runs.
 
+#[path = "machine/mod.rs"]
+mod machine;
+
+use machine::page_range as page;
+use machine::state::{IpiFate, State};
+use machine::{Kind, Leaked, space, space_in};
 use shootdown::flush::{FlushRequest, Full, Gather, LocalFlush, PageRange, PageSize, VirtAddr};
 use shootdown::mask::{BorrowedMask, MaskWord, mask_words};
-use shootdown::refs::{SpaceExited, Teardown, TeardownHandle, UserRef};
-use shootdown::tags::{OnInstall, PerCpuSlots, Tag};
-use shootdown::trace::IrqReason;
-use shootdown::trace::{Counters, Event};
-use shootdown::{AddressSpace, CpuId, CpuLocal, EngineError, Platform, Shootdown};
+use shootdown::refs::SpaceExited;
+use shootdown::tags::PerCpuSlots;
+use shootdown::trace::Event;
+use shootdown::{CpuId, EngineError, Platform};
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Words of mask lent at run time, 64 CPUs each.
 type Mask = BorrowedMask<'static>;
 
-/// Polls of one wait after which the test has hung.
-const FOR_EVER: u64 = 1_000;
+struct Lent;
 
-#[derive(Default)]
-struct Log {
-    flushes: Vec<(u32, LocalFlush)>,
-    installs: Vec<(u32, Option<u64>)>,
-    ipis_sent: Vec<u32>,
-    freed_roots: Vec<u64>,
-    events: Vec<Event>,
-    /// At each acknowledgement of a flush: the CPU, and how many flushes had been carried out.
-    caught_up: Vec<(u32, usize)>,
-    /// At each time that page-table stores were handed to walkers: how many IPIs had been sent.
-    published: Vec<usize>,
-}
-
-struct Host {
-    cpus: Vec<CpuLocal>,
-    cpu: AtomicU32,
-    /// Polls of a wait before the targets of IPIs handle them.
-    answer_after: AtomicU64,
-    stalls: AtomicUsize,
-    /// A CPU that the platform answers for, or one that there is not.
-    answered_for: AtomicU32,
-    deferred: RefCell<Vec<TeardownHandle<Host>>>,
-    log: RefCell<Log>,
-    engine: std::cell::OnceCell<&'static Shootdown<Host>>,
-}
-
-// SAFETY: the tests are single-threaded; a platform is shared between its test's "CPUs" alone.
-unsafe impl Sync for Host {}
-
-// SAFETY: 1. the test sets the number; 2. a fixed vector; 3. one thread; 4. there is no TLB; 5. the target of an IPI handles
-// it when the waiter relaxes; 6. never done.
-unsafe impl Platform for Host {
-    type Root = u64;
+impl Kind for Lent {
     type Mask = Mask;
-    type Handle = &'static AddressSpace<Host>;
+    type Handle = Leaked<Self>;
     type Tags = PerCpuSlots<2>;
-    type Pin = ();
-    const STALL_POLLS: u64 = 4;
 
-    fn pin(&self) {}
-    fn cpu(&self) -> CpuId {
-        CpuId::new(self.cpu.load(Relaxed))
-    }
-    fn local(&self, cpu: CpuId) -> &CpuLocal {
-        &self.cpus[cpu.index()]
-    }
-    fn irq_save(&self, _: IrqReason) -> bool {
-        true
-    }
-    fn irq_restore(&self, _: bool) {}
-    fn tags(&self) -> &PerCpuSlots<2> {
-        &PerCpuSlots
-    }
-    unsafe fn flush_local(&self, what: LocalFlush) {
-        self.log.borrow_mut().flushes.push((self.cpu.load(Relaxed), what));
-    }
-    unsafe fn install(&self, root: Option<u64>, _: Tag, _: OnInstall) {
-        self.log.borrow_mut().installs.push((self.cpu.load(Relaxed), root));
-    }
-    fn send_ipi(&self, cpu: CpuId) {
-        self.log.borrow_mut().ipis_sent.push(cpu.number());
-    }
-    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
-        self.log.borrow_mut().freed_roots.push(space.root());
-    }
-    fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
-        self.deferred.borrow_mut().push(teardown.into_handle());
-    }
-    fn needs_ack(&self, cpu: CpuId) -> bool {
-        cpu.number() != self.answered_for.load(Relaxed)
-    }
-    fn publish_tables(&self) {
-        let mut log = self.log.borrow_mut();
-        let ipis_sent = log.ipis_sent.len();
-        log.published.push(ipis_sent);
-    }
-    fn relax(&self, polls: u64) {
-        assert!(polls < FOR_EVER, "a wait goes on for ever");
-        if polls >= self.answer_after.load(Relaxed) {
-            let pending_ipis = std::mem::take(&mut self.log.borrow_mut().ipis_sent);
-            for cpu in pending_ipis {
-                self.handle_ipi(cpu);
-            }
-        }
-    }
-    fn stalled(&self, _: CpuId, _: u64) {
-        self.stalls.fetch_add(1, Relaxed);
-    }
-    fn event(&self, event: Event) {
-        let mut log = self.log.borrow_mut();
-        if let Event::CaughtUp(..) = event {
-            let flushes = log.flushes.len();
-            log.caught_up.push((self.cpu.load(Relaxed), flushes));
-        }
-        log.events.push(event);
+    fn mask(_: &'static State) -> Mask {
+        mask(2)
     }
 }
 
-impl Host {
-    fn engine(&self) -> &'static Shootdown<Host> {
-        self.engine.get().expect("the engine is made first")
-    }
-
-    /// The IPI handler of CPU `cpu`.
-    fn handle_ipi(&self, cpu: u32) {
-        // SAFETY: 1. nothing interrupts the thread that plays the CPUs; 2. no call of the engine is at work on this one.
-        self.on(cpu, || unsafe { self.engine().handle_ipi() });
-    }
-
-    /// Runs `body` as CPU `cpu`.
-    fn on<R>(&self, cpu: u32, body: impl FnOnce() -> R) -> R {
-        let before = self.cpu.swap(cpu, Relaxed);
-        let answer = body();
-        self.cpu.store(before, Relaxed);
-        answer
-    }
-
-    fn counters(&self, cpu: u32) -> &Counters {
-        self.cpus[cpu as usize].counters()
-    }
-}
+type Host = machine::Machine<Lent>;
 
 fn mask(words: usize) -> Mask {
     BorrowedMask::new(Vec::leak((0..words).map(|_| MaskWord::new()).collect()))
 }
 
 /// A machine with `cpus` CPUs, of which 128 have room in its masks and are on line.
-fn machine(cpus: u32) -> &'static Shootdown<Host> {
+fn machine(cpus: u32) -> &'static Host {
     machine_with(cpus, 2)
 }
 
-fn machine_with(cpus: u32, words: usize) -> &'static Shootdown<Host> {
-    let host = Host {
-        cpus: (0..cpus).map(|_| CpuLocal::new()).collect(),
-        cpu: AtomicU32::new(0),
-        answer_after: AtomicU64::new(0),
-        stalls: AtomicUsize::new(0),
-        answered_for: AtomicU32::new(u32::MAX),
-        deferred: RefCell::default(),
-        log: RefCell::default(),
-        engine: std::cell::OnceCell::new(),
-    };
-    let engine = Box::leak(Box::new(Shootdown::new(host, mask(words))));
-    assert!(engine.platform().engine.set(engine).is_ok());
-    for cpu in 0..cpus.min(64 * words as u32) {
-        engine.platform().on(cpu, || engine.online_cpu()).expect("fits");
-    }
-    engine
-}
-
-fn space(engine: &'static Shootdown<Host>, root: u64) -> UserRef<'static, Host> {
-    space_with(engine, root, 2)
-}
-
-fn space_with(engine: &'static Shootdown<Host>, root: u64, words: usize) -> UserRef<'static, Host> {
-    let space = Box::leak(Box::new(engine.new_space(root, mask(words)).expect("the mask is large enough")));
-    engine.register(space).expect("registered once")
-}
-
-fn page(number: u64) -> PageRange {
-    PageRange::page(VirtAddr(number << 12))
+fn machine_with(cpus: u32, words: usize) -> &'static Host {
+    let host = machine::machine(State::new(cpus), mask(words), PerCpuSlots);
+    host.records.set(true);
+    host
 }
 
 /// A frame that notes when it is given back.
@@ -190,9 +57,9 @@ impl Drop for Frame<'_> {
 
 #[test]
 fn pages_go_one_by_one_up_to_what_the_tag_and_its_refills_cost() {
-    let engine = machine(2);
-    let host = engine.platform();
-    let a = space(engine, 0xa000);
+    let host = machine(2);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
     engine.switch_to(&a);
     let most = Host::FLUSH_COSTS.ceiling();
     let range = |count| PageRange::new(VirtAddr(0x4000), count, PageSize::Size4K).expect("a range");
@@ -207,9 +74,9 @@ fn pages_go_one_by_one_up_to_what_the_tag_and_its_refills_cost() {
 
 #[test]
 fn a_flush_sends_ipis_to_cpus_that_run_the_space_and_skips_the_rest() {
-    let engine = machine(100);
-    let host = engine.platform();
-    let (a, b) = (space(engine, 0xa000), space(engine, 0xb000));
+    let host = machine(100);
+    let engine = host.engine();
+    let (a, b) = (space(host, 0xa000), space(host, 0xb000));
     engine.switch_to(&a);
     host.on(70, || engine.switch_to(&a));
     host.on(71, || engine.switch_to(&b));
@@ -234,9 +101,9 @@ fn a_flush_sends_ipis_to_cpus_that_run_the_space_and_skips_the_rest() {
 
 #[test]
 fn frames_are_held_until_the_flush_is_complete_and_handed_back_when_full() {
-    let engine = machine(2);
-    let host = engine.platform();
-    let a = space(engine, 0xa000);
+    let host = machine(2);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
     engine.switch_to(&a);
     host.on(1, || engine.switch_to(&a));
     let freed = RefCell::default();
@@ -247,7 +114,7 @@ fn frames_are_held_until_the_flush_is_complete_and_handed_back_when_full() {
     assert_eq!(third.0, 3);
     let pending = gather.send();
     assert!(freed.borrow().is_empty(), "CPU 1 has not answered");
-    assert_eq!(host.log.borrow().ipis_sent, [1]);
+    assert_eq!(host.pending_ipis(), [1]);
     let mut taken = Vec::new();
     pending.finish_with(|frame| taken.push(frame.0));
     assert_eq!(taken, [1, 2]);
@@ -260,9 +127,9 @@ fn frames_are_held_until_the_flush_is_complete_and_handed_back_when_full() {
 
 #[test]
 fn a_gather_beside_another_flushes_what_it_looked_at_and_no_more() {
-    let engine = machine(1);
-    let host = engine.platform();
-    let user = space(engine, 1);
+    let host = machine(1);
+    let engine = host.engine();
+    let user = space(host, 1);
     engine.switch_to(&user);
     let flushed_by = |gather: Gather<'_, Host, (), 1>| {
         host.log.borrow_mut().flushes.clear();
@@ -293,9 +160,9 @@ fn a_gather_beside_another_flushes_what_it_looked_at_and_no_more() {
 
 #[test]
 fn a_gather_says_how_much_room_it_has_and_flushes_everything_where_anything_changed() {
-    let engine = machine(1);
-    let host = engine.platform();
-    let user = space(engine, 1);
+    let host = machine(1);
+    let engine = host.engine();
+    let user = space(host, 1);
     engine.switch_to(&user);
     let mut gather = engine.gather::<(), 2>(&user);
     assert_eq!(gather.room(), 2);
@@ -314,9 +181,9 @@ fn a_gather_says_how_much_room_it_has_and_flushes_everything_where_anything_chan
 
 #[test]
 fn the_last_user_leaves_a_teardown_and_the_last_struct_frees_the_root_once() {
-    let engine = machine(2);
-    let host = engine.platform();
-    let a = space(engine, 0xa000);
+    let host = machine(2);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
     let pin = a.grab();
     engine.switch_to(&a);
     engine.enter_lazy();
@@ -328,23 +195,23 @@ fn the_last_user_leaves_a_teardown_and_the_last_struct_frees_the_root_once() {
     let teardown = engine.teardown_from_handle(handle);
     assert_eq!(teardown.root(), 0xa000);
     teardown.finish();
-    assert!(host.log.borrow().freed_roots.is_empty(), "a struct reference is left");
+    assert!(host.freed_roots.borrow().is_empty(), "a struct reference is left");
     drop(pin);
-    assert_eq!(host.log.borrow().freed_roots, [0xa000]);
+    assert_eq!(*host.freed_roots.borrow(), [0xa000]);
     assert_eq!(host.log.borrow().installs.last(), Some(&(0, None)), "the lazy CPU left it first");
     assert!(host.log.borrow().events.iter().any(|event| matches!(event, Event::RootFreed(_))));
 }
 
 #[test]
 fn a_late_target_is_reported_sent_another_ipi_and_waited_for() {
-    let engine = machine(2);
-    let host = engine.platform();
-    let a = space(engine, 0xa000);
+    let host = machine(2);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
     engine.switch_to(&a);
     host.on(1, || engine.switch_to(&a));
-    host.answer_after.store(9, Relaxed);
+    host.afterwards.set(IpiFate::Delayed(9));
     engine.flush(&a, FlushRequest::all());
-    assert_eq!(host.stalls.load(Relaxed), 2, "at 4 polls and at 8");
+    assert_eq!(host.stalled.borrow().len(), 2, "at 4 polls and at 8");
     assert_eq!(host.counters(0).stalls(), 2);
     assert_eq!(host.counters(1).ipis_handled(), 1);
     let _ = a.into_handle();
@@ -352,9 +219,9 @@ fn a_late_target_is_reported_sent_another_ipi_and_waited_for() {
 
 #[test]
 fn a_warm_tag_is_kept_and_catches_up_by_range() {
-    let engine = machine(2);
-    let host = engine.platform();
-    let (a, b) = (space(engine, 0xa000), space(engine, 0xb000));
+    let host = machine(2);
+    let engine = host.engine();
+    let (a, b) = (space(host, 0xa000), space(host, 0xb000));
     engine.switch_to(&a);
     engine.switch_to(&b);
     let full = host.counters(0).full_flushes();
@@ -376,15 +243,16 @@ fn a_warm_tag_is_kept_and_catches_up_by_range() {
 
 #[test]
 fn borrowing_and_temporary_spaces_return_to_where_they_began() {
-    let engine = machine(1);
-    let (a, b) = (space(engine, 0xa000), space(engine, 0xb000));
+    let host = machine(1);
+    let engine = host.engine();
+    let (a, b) = (space(host, 0xa000), space(host, 0xb000));
     engine.switch_to(&a);
     assert_eq!(engine.borrow(&b).err(), Some(EngineError::NotAKernelThread(CpuId::new(0))));
-    let look = || engine.platform().log.borrow().installs.last().copied();
+    let look = || host.log.borrow().installs.last().copied();
     // SAFETY: 1. `a` lives on.
     let seen = unsafe { engine.with_temporary_space(&b, look) };
     assert_eq!(seen, Some((0, Some(0xb000))));
-    assert_eq!(engine.platform().log.borrow().installs.last(), Some(&(0, Some(0xa000))));
+    assert_eq!(host.log.borrow().installs.last(), Some(&(0, Some(0xa000))));
     engine.enter_lazy();
     let borrow = engine.borrow(&b).expect("a kernel thread may");
     assert_eq!(borrow.root(), 0xb000);
@@ -396,7 +264,8 @@ fn borrowing_and_temporary_spaces_return_to_where_they_began() {
 
 #[test]
 fn refusals_name_the_value_and_the_remedy() {
-    let engine = machine(1);
+    let host = machine(1);
+    let engine = host.engine();
     let small = engine.new_space(0xa000, mask(1)).expect_err("one word is less than two");
     assert_eq!(small, EngineError::MaskTooSmall(64, 128));
     assert_eq!(small.to_string(), "mask for 64 CPUs on a machine of 128; give the space as many words");
@@ -407,7 +276,7 @@ fn refusals_name_the_value_and_the_remedy() {
     assert!(refused.to_string().contains("clone its first reference"), "{refused}");
     let _ = first.into_handle();
     let wide = machine(129);
-    let refused = wide.platform().on(128, || wide.online_cpu());
+    let refused = wide.on(128, || wide.engine().online_cpu());
     assert_eq!(refused, Err(EngineError::CpuTooLarge(CpuId::new(128), 128)));
     assert_eq!(
         refused.expect_err("as above").to_string(),
@@ -417,9 +286,9 @@ fn refusals_name_the_value_and_the_remedy() {
 
 #[test]
 fn a_cpu_that_went_off_line_is_not_waited_for_and_comes_back_clean() {
-    let engine = machine(2);
-    let host = engine.platform();
-    let a = space(engine, 0xa000);
+    let host = machine(2);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
     host.log.borrow_mut().flushes.clear();
     host.on(1, || {
         engine.switch_to(&a);
@@ -431,7 +300,7 @@ fn a_cpu_that_went_off_line_is_not_waited_for_and_comes_back_clean() {
         [(1, LocalFlush::EVERYTHING)],
         "from now on nobody asks it to flush"
     );
-    host.answer_after.store(u64::MAX, Relaxed);
+    host.afterwards.set(IpiFate::Lost);
     engine.flush(&a, FlushRequest::all().tables_freed());
     engine.flush_kernel(FlushRequest::pages(page(9)));
     assert_eq!(host.counters(0).ipis_sent(), 0);
@@ -447,27 +316,27 @@ fn a_flush_finds_one_cpu_among_thousands() {
     const CPUS: u32 = if cfg!(miri) { 256 } else { 4_096 };
     let words = mask_words(CPUS);
     assert_eq!(words, CPUS as usize / 64);
-    let engine = machine_with(CPUS, words);
-    let host = engine.platform();
-    let user = space_with(engine, 0x1000, words);
+    let host = machine_with(CPUS, words);
+    let engine = host.engine();
+    let user = space_in(host, 0x1000, mask(words));
     for cpu in [0, 64, CPUS - 1] {
         host.on(cpu, || engine.switch_to(&user));
     }
-    let other = space_with(engine, 0x2000, words);
+    let other = space_in(host, 0x2000, mask(words));
     host.on(64, || engine.switch_to(&other));
     let pending = engine.send(&user, FlushRequest::pages(page(1)));
-    assert_eq!(host.log.borrow().ipis_sent, [CPUS - 1], "CPU 64 has left");
+    assert_eq!(host.pending_ipis(), [CPUS - 1], "CPU 64 has left");
     pending.finish();
     host.on(64, || engine.switch_to(&user));
     let pending = engine.send(&user, FlushRequest::pages(page(2)));
-    assert_eq!(host.log.borrow().ipis_sent, [64, CPUS - 1], "CPU 64 is back, under a mark that was there");
+    assert_eq!(host.pending_ipis(), [64, CPUS - 1], "CPU 64 is back, under a mark that was there");
     pending.finish();
 }
 
 #[test]
 fn kernel_memory_is_flushed_on_every_cpu_of_a_wide_machine() {
-    let engine = machine_with(200, mask_words(200));
-    let host = engine.platform();
+    let host = machine_with(200, mask_words(200));
+    let engine = host.engine();
     host.on(130, || engine.offline_cpu());
     engine.flush_kernel(FlushRequest::pages(page(1)));
     let kernel = LocalFlush { tag: None, request: FlushRequest::pages(page(1)) };
@@ -477,9 +346,9 @@ fn kernel_memory_is_flushed_on_every_cpu_of_a_wide_machine() {
 
 #[test]
 fn spaces_that_cpus_make_in_turn_have_identities_of_their_own() {
-    let engine = machine(3);
-    let make =
-        |cpu| engine.platform().on(cpu, || engine.new_space(0x1000, mask(2)).expect("large enough").id());
+    let host = machine(3);
+    let engine = host.engine();
+    let make = |cpu| host.on(cpu, || engine.new_space(0x1000, mask(2)).expect("large enough").id());
     let spaces = if cfg!(miri) { 200 } else { 600 };
     let made: Vec<_> = (0..spaces).map(|turn| make([0, 1, 0, 2, 0][turn % 5])).collect();
     let mut numbers: Vec<_> = made.iter().map(|id| id.number()).collect();
@@ -491,9 +360,10 @@ fn spaces_that_cpus_make_in_turn_have_identities_of_their_own() {
 
 #[test]
 fn a_cpu_counts_its_identities_on_until_its_block_ends() {
-    let engine = machine(2);
+    let host = machine(2);
+    let engine = host.engine();
     let make = |cpu| {
-        let space = engine.platform().on(cpu, || engine.new_space(0x1000, mask(2)).expect("large enough"));
+        let space = host.on(cpu, || engine.new_space(0x1000, mask(2)).expect("large enough"));
         space.id().number()
     };
     let first = make(0);
@@ -505,9 +375,9 @@ fn a_cpu_counts_its_identities_on_until_its_block_ends() {
 
 #[test]
 fn a_flush_is_acknowledged_once_by_each_cpu_and_after_it_was_carried_out() {
-    let engine = machine(2);
-    let host = engine.platform();
-    let a = space(engine, 0xa000);
+    let host = machine(2);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
     (0..2).for_each(|cpu| host.on(cpu, || engine.switch_to(&a)));
     host.log.borrow_mut().flushes.clear();
     engine.flush(&a, FlushRequest::pages(page(5)));
@@ -517,9 +387,9 @@ fn a_flush_is_acknowledged_once_by_each_cpu_and_after_it_was_carried_out() {
 
 #[test]
 fn page_table_stores_are_handed_to_walkers_before_anybody_is_kicked() {
-    let engine = machine(2);
-    let host = engine.platform();
-    let a = space(engine, 0xa000);
+    let host = machine(2);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
     (0..2).for_each(|cpu| host.on(cpu, || engine.switch_to(&a)));
     engine.send(&a, FlushRequest::pages(page(5))).finish();
     engine.send_kernel(FlushRequest::pages(page(6))).finish();
@@ -530,23 +400,23 @@ fn page_table_stores_are_handed_to_walkers_before_anybody_is_kicked() {
 
 #[test]
 fn a_cpu_that_the_platform_answers_for_is_not_waited_for() {
-    let engine = machine(2);
-    let host = engine.platform();
-    let a = space(engine, 0xa000);
+    let host = machine(2);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
     (0..2).for_each(|cpu| host.on(cpu, || engine.switch_to(&a)));
-    host.answered_for.store(1, Relaxed);
-    host.answer_after.store(u64::MAX, Relaxed);
+    host.answered_for.set(Some(1));
+    host.afterwards.set(IpiFate::Lost);
     engine.flush_kernel(FlushRequest::pages(page(6)));
     engine.flush(&a, FlushRequest::pages(page(5)));
-    assert_eq!((host.stalls.load(Relaxed), host.counters(1).ipis_handled()), (0, 0));
+    assert_eq!((host.stalled.borrow().len(), host.counters(1).ipis_handled()), (0, 0));
     let _ = a.into_handle();
 }
 
 #[test]
 fn a_change_without_a_frame_is_flushed() {
-    let engine = machine(1);
-    let host = engine.platform();
-    let a = space(engine, 0xa000);
+    let host = machine(1);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
     engine.switch_to(&a);
     host.log.borrow_mut().flushes.clear();
     let mut gather = engine.gather::<(), 1>(&a);
@@ -562,8 +432,8 @@ fn a_change_without_a_frame_is_flushed() {
 
 #[test]
 fn users_are_counted_and_pins_are_not() {
-    let engine = machine(1);
-    let a = space(engine, 0xa000);
+    let host = machine(1);
+    let a = space(host, 0xa000);
     let (second, pins) = (a.clone(), [a.grab(), a.grab()]);
     assert_eq!(a.users(), 2);
     assert!(second.put().is_none());
@@ -574,9 +444,9 @@ fn users_are_counted_and_pins_are_not() {
 
 #[test]
 fn a_trim_takes_the_space_from_a_kernel_thread_here_and_from_no_user_code() {
-    let engine = machine(1);
-    let host = engine.platform();
-    let a = space(engine, 0xa000);
+    let host = machine(1);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
     engine.switch_to(&a);
     engine.trim(&a);
     assert_eq!(host.log.borrow().installs, [(0, Some(0xa000))]);
@@ -588,9 +458,10 @@ fn a_trim_takes_the_space_from_a_kernel_thread_here_and_from_no_user_code() {
 
 #[test]
 fn trims_are_counted_where_they_are_asked_for_and_where_they_are_done() {
-    let engine = machine(1);
-    let a = space(engine, 0xa000);
-    let counters = || engine.platform().counters(0);
+    let host = machine(1);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
+    let counters = || host.counters(0);
     engine.switch_to(&a);
     engine.trim(&a);
     assert_eq!((counters().trim_requests(), counters().trims()), (1, 0), "user code stays in the mask");
@@ -604,9 +475,9 @@ fn trims_are_counted_where_they_are_asked_for_and_where_they_are_done() {
 
 #[test]
 fn a_cpu_that_comes_on_line_twice_leaves_the_space_that_it_kept_and_finds_nothing_of_it_later() {
-    let engine = machine(1);
-    let host = engine.platform();
-    let (a, b) = (space(engine, 0xa000), space(engine, 0xb000));
+    let host = machine(1);
+    let engine = host.engine();
+    let (a, b) = (space(host, 0xa000), space(host, 0xb000));
     engine.switch_to(&a);
     engine.online_cpu().expect("it fits");
     engine.switch_to(&b);

@@ -42,9 +42,6 @@ struct Poller {
 
 impl Task for Poller {
     fn step(&mut self) -> Flow {
-        if stopping() {
-            return Flow::Done;
-        }
         let Some(grabbed) = &self.grabbed else {
             self.grabbed = self.slot.current().map(|process| process.grab());
             return Flow::Again;
@@ -123,11 +120,11 @@ impl Task for Submitter {
         self.slot.current()
     }
 
+    fn stop(&mut self) {
+        drop(self.slot.replace(None));
+    }
+
     fn step(&mut self) -> Flow {
-        if stopping() {
-            drop(self.slot.replace(None));
-            return Flow::Done;
-        }
         let Some(process) = self.slot.current() else { return Flow::Done };
         let (Some(submitted), Some(done)) =
             (arch::load_user(ring_word(SUBMITTED)), arch::load_user(ring_word(DONE)))
@@ -194,9 +191,6 @@ impl Task for Faulter {
     }
 
     fn step(&mut self) -> Flow {
-        if stopping() {
-            return Flow::Done;
-        }
         let missing = machine::with_loaded(|space| check_some(space, &mut self.random, PAGES, 8)).flatten();
         if let Some(page) = missing {
             let mut events = self.events.lock();
@@ -217,9 +211,6 @@ struct Handler {
 
 impl Task for Handler {
     fn step(&mut self) -> Flow {
-        if stopping() {
-            return Flow::Done;
-        }
         let Some(grabbed) = &self.grabbed else {
             self.grabbed = self.slot.current().map(|process| process.grab());
             return Flow::Again;
@@ -253,11 +244,11 @@ impl Task for Evictor {
         self.slot.current()
     }
 
+    fn stop(&mut self) {
+        drop(self.slot.replace(None));
+    }
+
     fn step(&mut self) -> Flow {
-        if stopping() {
-            drop(self.slot.replace(None));
-            return Flow::Done;
-        }
         let Some(process) = self.slot.current() else { return Flow::Done };
         let first = self.random.page(PAGES - 4);
         process.space().unmap(first..first + 4);

@@ -6,7 +6,7 @@ use crate::findings::{self, Finding};
 use crate::frames::{Canary, Frame, next_epoch};
 use crate::machine::{ENGINE, LOST_IPIS, masked};
 use crate::paging::{KERNEL_WINDOW, kernel_window_entry};
-use crate::sched::{Flow, Task, breathe, cycle, spawn, stopping};
+use crate::sched::{Flow, Task, breathe, cycle, spawn};
 use crate::space::Process;
 use crate::{arch, sched};
 use alloc::collections::VecDeque;
@@ -48,7 +48,7 @@ struct KernelReader;
 impl Task for KernelReader {
     fn step(&mut self) -> Flow {
         (0..8).for_each(|_| check_kernel());
-        if stopping() { Flow::Done } else { Flow::Again }
+        Flow::Again
     }
 }
 
@@ -61,22 +61,16 @@ struct KernelRemap {
 }
 
 impl Task for KernelRemap {
+    fn stop(&mut self) {
+        unmap_kernel_window();
+    }
+
     fn step(&mut self) -> Flow {
-        let flush = || {
-            let range = PageRange::page(VirtAddr(KERNEL_WINDOW));
-            let number = findings::removed(None, range);
-            ENGINE.flush_kernel(FlushRequest::pages(range));
-            findings::reused(number);
-        };
-        kernel_window_entry().store(0, Ordering::Release);
-        flush();
+        unmap_kernel_window();
         let epoch = next_epoch();
         KERNEL_FLOOR.store(epoch, Ordering::Release);
         if self.frames.len() > 3 {
             drop(self.frames.pop_front());
-        }
-        if stopping() {
-            return Flow::Done;
         }
         self.process.space().remap(self.random.page(PAGES)).expect("a frame");
         let frame = Frame::page(KERNEL_BRAND, 0).expect("a frame");
@@ -89,14 +83,19 @@ impl Task for KernelRemap {
     }
 }
 
+fn unmap_kernel_window() {
+    kernel_window_entry().store(0, Ordering::Release);
+    let range = PageRange::page(VirtAddr(KERNEL_WINDOW));
+    let number = findings::removed(None, range);
+    ENGINE.flush_kernel(FlushRequest::pages(range));
+    findings::reused(number);
+}
+
 /// Takes its CPU off line and brings it back.
 struct Plug;
 
 impl Task for Plug {
     fn step(&mut self) -> Flow {
-        if stopping() {
-            return Flow::Done;
-        }
         ENGINE.offline_cpu();
         // Stands for what an idle CPU's walker, or its firmware, may fill in by itself, which QEMU's does not.
         let _ = arch::load_user(KERNEL_WINDOW);
@@ -131,9 +130,6 @@ impl Task for MaskedFlusher {
     }
 
     fn step(&mut self) -> Flow {
-        if stopping() {
-            return Flow::Done;
-        }
         let page = self.random.page(PAGES);
         let remap = || {
             // Others get as far as this, with interrupts off as well.
@@ -159,11 +155,11 @@ pub fn lost_ipis(cpus: usize) {
 struct Heal;
 
 impl Task for Heal {
+    fn stop(&mut self) {
+        LOST_IPIS.store(0, Ordering::Relaxed);
+    }
+
     fn step(&mut self) -> Flow {
-        if stopping() {
-            LOST_IPIS.store(0, Ordering::Relaxed);
-            return Flow::Done;
-        }
         Flow::Again
     }
 }

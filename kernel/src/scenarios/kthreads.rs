@@ -3,7 +3,7 @@
 use super::helper;
 use super::workers::{Decoy, Random, Worker, check_some, map, pause, process};
 use crate::machine::{self, ENGINE};
-use crate::sched::{Flow, Task, count_cycles, cycle, spawn, stopping};
+use crate::sched::{Flow, Task, count_cycles, cycle, spawn};
 use crate::space::{BATCH, Grabbed, Process};
 use alloc::sync::Arc;
 
@@ -25,9 +25,6 @@ struct Borrower {
 
 impl Task for Borrower {
     fn step(&mut self) -> Flow {
-        if stopping() {
-            return Flow::Done;
-        }
         let Ok(user) = self.grabbed.reference.upgrade() else { return Flow::Done };
         machine::borrow(&user, || check_some(&self.grabbed.space, &mut self.random, PAGES, 16));
         Flow::Again
@@ -61,9 +58,6 @@ impl Task for Unmapper {
     }
 
     fn step(&mut self) -> Flow {
-        if stopping() {
-            return Flow::Done;
-        }
         if self.trim == Trim::Always {
             ENGINE.trim(self.process.space().engine());
         }
@@ -105,9 +99,6 @@ impl Idle {
 
 impl Task for Idle {
     fn step(&mut self) -> Flow {
-        if stopping() {
-            return Flow::Done;
-        }
         let space = self.process.space().engine();
         let begin = space.generation().number();
         pause(self.polls, || space.generation().number() > begin + 12);
@@ -136,6 +127,6 @@ struct Beat;
 impl Task for Beat {
     fn step(&mut self) -> Flow {
         cycle();
-        if stopping() { Flow::Done } else { Flow::Again }
+        Flow::Again
     }
 }

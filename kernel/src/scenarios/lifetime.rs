@@ -3,7 +3,7 @@
 use super::helper;
 use super::workers::{Random, Slot, check_some, pause, process};
 use crate::machine;
-use crate::sched::{Flow, Task, cycle, spawn, stopping};
+use crate::sched::{Flow, Task, cycle, spawn};
 use crate::space::{Grabbed, Process};
 use alloc::sync::Arc;
 
@@ -27,9 +27,6 @@ struct Upgrader {
 
 impl Task for Upgrader {
     fn step(&mut self) -> Flow {
-        if stopping() {
-            return Flow::Done;
-        }
         let Some(grabbed) = &self.grabbed else {
             self.grabbed = self.slot.current().map(|process| process.grab());
             return Flow::Again;
@@ -52,11 +49,11 @@ struct Replacer {
 }
 
 impl Task for Replacer {
+    fn stop(&mut self) {
+        drop(self.slot.replace(None));
+    }
+
     fn step(&mut self) -> Flow {
-        if stopping() {
-            drop(self.slot.replace(None));
-            return Flow::Done;
-        }
         drop(self.slot.replace(Some(process(PAGES))));
         pause(self.random.below(self.polls), || false);
         cycle();
@@ -84,9 +81,6 @@ impl Task for Follower {
     }
 
     fn step(&mut self) -> Flow {
-        if stopping() {
-            return Flow::Done;
-        }
         // What is loaded is what `process` answered; another may be current by now.
         machine::with_loaded(|space| check_some(space, &mut self.random, PAGES, 8));
         Flow::Again
@@ -111,9 +105,6 @@ impl Task for ShortLived {
     }
 
     fn step(&mut self) -> Flow {
-        if stopping() {
-            return Flow::Done;
-        }
         match &self.process {
             None => self.process = Some(process(PAGES)),
             Some(process) => {

@@ -5,7 +5,7 @@ use super::workers::{Decoy, Random, Worker, map, process};
 use crate::findings::{self, Finding};
 use crate::frames::{Frame, SCRATCH};
 use crate::paging::{self, REGIONS};
-use crate::sched::{Flow, Task, breathe, count_cycles, cycle, spawn, stopping};
+use crate::sched::{Flow, Task, breathe, count_cycles, cycle, spawn};
 use crate::space::{BATCH, Met, Process};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -31,9 +31,6 @@ impl Task for Remap {
     }
 
     fn step(&mut self) -> Flow {
-        if stopping() {
-            return Flow::Done;
-        }
         self.process.space().remap(self.random.page(PAGES)).expect("a frame");
         cycle();
         Flow::Again
@@ -59,9 +56,6 @@ impl Task for Reuse {
     }
 
     fn step(&mut self) -> Flow {
-        if stopping() {
-            return Flow::Done;
-        }
         let count = 1 + self.random.page(BATCH as u8);
         let first = self.random.page(PAGES - count);
         let pages = first..first + count;
@@ -89,18 +83,18 @@ struct WriteProtect {
 }
 
 impl Task for WriteProtect {
-    fn step(&mut self) -> Flow {
-        let space = self.process.space();
+    fn stop(&mut self) {
         if let Some((page, frame, was)) = self.watched.take() {
             same(page, &frame, was);
-            space.unprotect(page);
+            self.process.space().unprotect(page);
             cycle();
         }
-        if stopping() {
-            return Flow::Done;
-        }
+    }
+
+    fn step(&mut self) -> Flow {
+        self.stop();
         let page = self.random.page(PAGES);
-        let frame = space.protect(page).expect("the page is mapped");
+        let frame = self.process.space().protect(page).expect("the page is mapped");
         let was = frame.word(SCRATCH).load(Ordering::Acquire);
         // Long enough for a writer to come by.
         super::workers::pause(200, || false);
@@ -137,9 +131,6 @@ impl Task for TableFree {
     }
 
     fn step(&mut self) -> Flow {
-        if stopping() {
-            return Flow::Done;
-        }
         let region = self.random.below(REGIONS as u64) as usize;
         self.process.space().free_table(region);
         paging::pages_of(region).for_each(|page| map(&self.process, page));
@@ -174,9 +165,6 @@ impl Task for Sweeper {
     }
 
     fn step(&mut self) -> Flow {
-        if stopping() {
-            return Flow::Done;
-        }
         let count = 1 + self.random.page(self.most);
         let first = self.random.page(STRIP + 1 - count);
         let pages = first..first + count;
@@ -208,9 +196,6 @@ impl Task for Breaker {
     }
 
     fn step(&mut self) -> Flow {
-        if stopping() {
-            return Flow::Done;
-        }
         let space = self.process.space();
         super::workers::check_some(space, &mut self.random, PAGES, 8);
         let page = self.random.page(PAGES);
@@ -227,9 +212,6 @@ struct Forker {
 
 impl Task for Forker {
     fn step(&mut self) -> Flow {
-        if stopping() {
-            return Flow::Done;
-        }
         let child = self.process.fork().expect("frames for a process");
         let page = |page| child.space().frame(page).map(|frame| (page, frame));
         let shared: Vec<(u8, Arc<Frame>)> = (0..PAGES).filter_map(page).collect();

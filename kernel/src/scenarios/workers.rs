@@ -158,9 +158,6 @@ impl Task for Worker {
     }
 
     fn step(&mut self) -> Flow {
-        if stopping() {
-            return Flow::Done;
-        }
         check_some(self.process.space(), &mut self.random, self.pages, 16);
         if self.writes {
             self.process.space().scribble(self.random.page(self.pages));

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::build::examples;
-use super::steps::Done;
+use super::outcome::Done;
 use crate::measure::nightly_builds_core;
 use crate::package::{INTEGRATIONS, integration_features};
 use crate::process::{self, cargo, read};
 
 /// Targets, and the packages that each must build.
 const TARGETS: [(&str, &[&str]); 3] = [
-    ("x86_64-unknown-none", &["shootdown", "shootdown-x86_64", "shootdown-measure"]),
-    ("aarch64-unknown-none", &["shootdown", "shootdown-aarch64", "shootdown-measure"]),
-    ("riscv64gc-unknown-none-elf", &["shootdown", "shootdown-riscv64", "shootdown-measure"]),
+    ("x86_64-unknown-none", &["shootdown", "shootdown-x86_64", "xtask"]),
+    ("aarch64-unknown-none", &["shootdown", "shootdown-aarch64", "xtask"]),
+    ("riscv64gc-unknown-none-elf", &["shootdown", "shootdown-riscv64", "xtask"]),
 ];
 
 /// Its core library is at hand in few places: built by nightly from source where that is possible.
@@ -32,8 +32,7 @@ pub fn bare_metal(root: &Path) -> Result<Done> {
         process::run(&mut cargo(root, &all))?;
         process::run(&mut examples(root, &format!("build --release --target {target} -p ports-native")))?;
     }
-    let packages =
-        "--release --no-default-features -p shootdown -p shootdown-loongarch64 -p shootdown-measure";
+    let packages = "--release --no-default-features -p shootdown -p shootdown-loongarch64 -p xtask";
     let build = if nightly_builds_core() {
         format!("+nightly build -Zbuild-std=core --target {LOONGARCH} {packages}")
     } else {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use shootdown::rules::{Rule, Sign};
 
-use super::steps::Done;
+use super::outcome::Done;
 use crate::process::{self, cargo, shootdown};
 
 /// Architectures, their targets, and as many CPUs as boot.

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use super::bare_metal::ensure_core;
 use super::dependencies;
+use super::outcome::{Done, Pace};
 use super::own_case::in_copy;
-use super::steps::{Done, Pace};
 use crate::package::{self, INTEGRATIONS};
 use crate::process::{self, cargo, stream};
 
@@ -15,13 +15,14 @@ use crate::process::{self, cargo, stream};
 const SAME_LIBRARY: &str =
     "--exclude shootdown-under-explore --exclude shootdown-under-loom --exclude shootdown-instrumented";
 
+/// All packages, and the program that measures.
+pub const ALL: &str = "--workspace --features xtask/measure";
 /// As everything else is built, so that procedural macros and build scripts are compiled once.
-const LINTS: &str = "clippy --workspace --all-targets --release -- -D warnings";
+const LINTS: &str = "--all-targets --release -- -D warnings";
 const QUICK_LINTS: &str = "clippy --workspace --release -- -D warnings";
 /// The engine's tests, and those of the crates that kernels link beside it.
 const QUICK_TESTS: &str =
     "test --release -p shootdown -p shootdown-x86_64 -p shootdown-aarch64 -p shootdown-riscv64";
-const TESTS: &str = "test --workspace --release";
 
 /// Builds a call of cargo in the workspace of the examples, which shares the target folder.
 pub fn examples(root: &Path, arguments: &str) -> Command {
@@ -42,8 +43,8 @@ pub fn build(root: &Path, pace: Pace) -> Result<Done> {
     }
     // The emulator's guests are built for it.
     ensure_core("riscv64gc-unknown-none-elf")?;
-    process::build_shootdown(root, &format!("{TESTS} --no-run"))?;
-    process::run(&mut examples(root, &format!("{TESTS} --no-run")))?;
+    process::build_shootdown(root, &format!("test --release {ALL} --no-run"))?;
+    process::run(&mut examples(root, "test --release --workspace --no-run"))?;
     Ok(Done::Passed("programs and tests of all packages".into()))
 }
 
@@ -52,7 +53,7 @@ pub fn clippy(root: &Path, pace: Pace) -> Result<Done> {
         process::run(&mut cargo(root, QUICK_LINTS))?;
         return Ok(Done::Passed("no warnings in libraries and programs".into()));
     }
-    process::run(&mut cargo(root, LINTS))?;
+    process::run(&mut cargo(root, &format!("clippy {ALL} {LINTS}")))?;
     // What the default build leaves out, and what docs.rs builds.
     process::run(&mut cargo(root, "clippy --release --package shootdown-cli -- -D warnings"))?;
     for package in documented(root)? {
@@ -62,7 +63,7 @@ pub fn clippy(root: &Path, pace: Pace) -> Result<Done> {
         ))?;
     }
     ensure_core("riscv64gc-unknown-none-elf")?;
-    process::run(&mut examples(root, LINTS))?;
+    process::run(&mut examples(root, &format!("clippy --workspace {LINTS}")))?;
     Ok(Done::Passed("no warnings".into()))
 }
 
@@ -101,7 +102,9 @@ pub fn tests(root: &Path, pace: Pace) -> Result<Done> {
     ensure_core("riscv64gc-unknown-none-elf")?;
     let commands = match pace {
         Pace::Quick => vec![cargo(root, QUICK_TESTS)],
-        Pace::Whole => vec![cargo(root, TESTS), examples(root, TESTS)],
+        Pace::Whole => {
+            vec![cargo(root, &format!("test --release {ALL}")), examples(root, "test --release --workspace")]
+        }
     };
     let mut counts = Counts::default();
     for mut command in commands {

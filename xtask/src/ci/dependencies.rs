@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use std::path::Path;
 use std::process::Command;
 
-use super::steps::Done;
+use super::outcome::Done;
 use crate::process::{self, cargo};
 
 /// Looks at the licences, the sources and the bans of everything in the lock file, and again, by a shorter list of licences,

@@ -4,8 +4,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::path::Path;
 
-use super::build::Counts;
-use super::steps::Done;
+use super::build::{ALL, Counts};
+use super::outcome::Done;
 use crate::process::{self, cargo, shootdown, stream};
 use crate::{measure, mutants, mutate, mutate_bugs};
 use shootdown::rules::LAST as LAST_RULE;
@@ -29,7 +29,7 @@ pub fn check(root: &Path) -> Result<Done> {
 }
 
 pub fn museum(root: &Path) -> Result<Done> {
-    let mut command = cargo(root, "test --release --workspace --test museum_browser");
+    let mut command = cargo(root, &format!("test --release {ALL} --test museum_browser"));
     let mut counts = Counts::default();
     let status = stream(&mut command, |line| {
         println!("{line}");

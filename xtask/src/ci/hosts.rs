@@ -4,14 +4,14 @@ use anyhow::Result;
 use std::path::Path;
 
 use super::bare_metal::installed;
-use super::steps::Done;
+use super::outcome::Done;
 use crate::measure::nightly_builds_core;
 use crate::process::{self, cargo};
 
 /// Hosts that the README names, besides the one where this runs.
 const HOSTS: [&str; 3] = ["aarch64-unknown-linux-gnu", "aarch64-apple-darwin", "x86_64-pc-windows-msvc"];
 /// The programs that only this project runs, and whose dependencies are partly C.
-const TOOLS: &str = "--exclude xtask --exclude shootdown-measure";
+const TOOLS: &str = "--exclude xtask";
 /// A target folder of its own, so that the other steps need not build everything again.
 const FOLDER: &str = "target/hosts";
 

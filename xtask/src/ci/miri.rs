@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::build::Counts;
-use super::steps::Done;
+use super::outcome::Done;
 use crate::measure::nightly_builds_core;
 use crate::process::{self, cargo, read};
 

@@ -10,6 +10,7 @@ mod hosts;
 mod miri;
 mod moved;
 mod msrv;
+mod outcome;
 mod own_case;
 mod sparc64;
 mod steps;
@@ -17,4 +18,5 @@ mod trampoline;
 
 pub use bare_metal::ensure_core;
 pub use book::{look as look_at_book, render as render_book};
-pub use steps::{Pace, Step, run};
+pub use outcome::Pace;
+pub use steps::{Step, run};

@@ -8,7 +8,7 @@ use std::fs::{self, File, FileTimes};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use super::steps::Done;
+use super::outcome::Done;
 use crate::measure::target_folder;
 use crate::process::{self, cargo, read};
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
 
-use super::steps::Done;
+use super::outcome::Done;
 use crate::package::{INTEGRATIONS, integration_features};
 use crate::process::{self, cargo, read};
 

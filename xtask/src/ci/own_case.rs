@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::steps::Done;
+use super::outcome::Done;
 use crate::process::{self, cargo};
 
 const EXAMPLE: &str = "examples/own-case";

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::steps::Done;
+use super::outcome::Done;
 use crate::measure::nightly_builds_core;
 use crate::process::{self, cargo};
 

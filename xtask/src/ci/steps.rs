@@ -5,6 +5,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::outcome::{Done, Pace};
 use super::{
     bare_metal, book, boot, build, dependencies, gates, hosts, miri, moved, msrv, own_case, sparc64,
     trampoline,
@@ -80,24 +81,6 @@ pub enum Step {
     Trampoline,
     /// The MMU of sun4u and the allocator of contexts in QEMU; needs nightly, and runs where it is named alone
     Sparc64,
-}
-
-/// How a step ended, if it did not fail.
-#[derive(Debug)]
-pub enum Done {
-    /// It passed: with which totals.
-    Passed(String),
-    /// It could not run here: why.
-    Skipped(String),
-}
-
-/// Which steps run, and how much of each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
-    /// What finds most in a few minutes.
-    Quick,
-    /// All.
-    Whole,
 }
 
 /// Steps of a quick run.

@@ -3,7 +3,7 @@
 //! All but the reads are invalidations, barriers or change translation, so none is `nomem` or `readonly`: the compiler
 //! must keep page-table accesses on their side.
 
-use crate::features::IdRegisters;
+use crate::id_registers::IdRegisters;
 use core::arch::asm;
 
 /// Makes a function of one TLBI that takes an operand.

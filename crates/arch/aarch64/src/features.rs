@@ -1,20 +1,8 @@
 //! What a CPU can do, decoded from its identification registers.
 
 use crate::encode::{Granule, Width};
+use crate::id_registers::IdRegisters;
 use shootdown::flush::VirtAddr;
-
-/// The registers that are looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct IdRegisters {
-    /// ID_AA64ISAR0_EL1.
-    pub isar0: u64,
-    /// ID_AA64MMFR0_EL1.
-    pub mmfr0: u64,
-    /// ID_AA64MMFR1_EL1.
-    pub mmfr1: u64,
-    /// ID_AA64MMFR2_EL1.
-    pub mmfr2: u64,
-}
 
 /// What a CPU can do about its TLB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

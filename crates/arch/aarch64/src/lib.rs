@@ -20,6 +20,7 @@ pub mod encode;
 pub mod exec;
 mod features;
 mod guest;
+mod id_registers;
 #[cfg(any(target_arch = "aarch64", doc))]
 #[expect(unsafe_code, reason = "carries plans out")]
 mod mmu;
@@ -29,8 +30,9 @@ mod plan;
 #[expect(unsafe_code, reason = "carries sequences out")]
 mod stage2;
 
-pub use features::{AsidIn, Features, IdRegisters, Translation};
+pub use features::{AsidIn, Features, Translation};
 pub use guest::{GuestFlush, GuestPages, Guests};
+pub use id_registers::IdRegisters;
 #[cfg(any(target_arch = "aarch64", doc))]
 pub use mmu::{Broadcaster, Mmu};
 pub use ops::{Form, Ops, Tlbi};

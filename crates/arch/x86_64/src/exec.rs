@@ -3,11 +3,11 @@
 //! All but the reads are invalidations or ordering points, so none is `nomem` or `readonly`: the compiler must keep
 //! page-table accesses on their side.
 
+use crate::cpuid::{Leaf, Leaves};
 use crate::encode::{
     CR4_PGE, GuestAsid, InveptDescriptor, InveptType, Invlpgb, InvpcidDescriptor, InvpcidType,
     InvvpidDescriptor, InvvpidType,
 };
-use crate::features::{Leaf, Leaves};
 use core::arch::{asm, x86_64};
 use shootdown::flush::VirtAddr;
 

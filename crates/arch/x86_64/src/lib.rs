@@ -22,6 +22,7 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+mod cpuid;
 pub mod encode;
 #[cfg(any(target_arch = "x86_64", doc))]
 #[expect(unsafe_code, reason = "one instruction sequence a function")]
@@ -35,7 +36,8 @@ pub mod paravirt;
 mod plan;
 pub mod rar;
 
-pub use features::{Features, Leaf, Leaves};
+pub use cpuid::{Leaf, Leaves};
+pub use features::Features;
 #[cfg(any(target_arch = "x86_64", doc))]
 pub use mmu::{Broadcaster, Mmu};
 pub use plan::{Broadcast, KernelMappings, Pages, Plan, RANGE_CEILING, Step, Strategies, Tagging, Target};

@@ -1,14 +1,25 @@
 //! The engine on a machine where IPIs go astray, against a model of what each TLB holds.
 
 mod bytes;
-#[path = "../hard/test_machine.rs"]
-#[expect(dead_code, reason = "tests of hard life use more of it")]
-mod test_machine;
+#[path = "../machine/mod.rs"]
+mod machine;
 
 use bolero::check;
 use bytes::Bytes;
+use machine::state::{Frame, IpiFate, State};
+use machine::{Kind, Machine, Plain, space};
 use shootdown::flush::{Full, PageRange, PageSize, VirtAddr};
-use test_machine::{Host, IpiFate, User, machine, space};
+use shootdown::tags::PerCpuSlots;
+
+type Slots = Plain<PerCpuSlots<2>>;
+type Host = Machine<Slots>;
+type User = machine::User<Slots>;
+
+/// A machine with `cpus` CPUs on line.
+fn machine(cpus: u32) -> &'static Host {
+    let state = State::new(cpus);
+    machine::machine(state, Slots::mask(state), PerCpuSlots)
+}
 
 const SIZES: [PageSize; 7] = [
     PageSize::Size4K,
@@ -52,9 +63,10 @@ fn gather(input: &[u8]) {
         let ranges: Vec<PageRange> = (0..count).filter_map(|_| range(&mut bytes)).collect();
         let pages: Vec<[u64; 3]> = ranges.iter().map(|&range| samples(range, &mut bytes)).collect();
         pages.as_flattened().iter().for_each(|&page| (0..2).for_each(|cpu| host.touch(cpu, page)));
-        let mut gather = host.engine().gather::<Vec<test_machine::Frame>, 4>(&user);
+        let freed = host.freed.borrow().len();
+        let mut gather = host.engine().gather::<Vec<Frame>, 4>(&user);
         for (&range, pages) in ranges.iter().zip(&pages) {
-            let frames = pages.iter().map(|&page| host.clear(0xa000, page)).collect();
+            let frames = pages.iter().map(|&page| host.state.clear(0xa000, page)).collect();
             let full = match bytes.byte() & 1 {
                 0 => gather.unmapped(range, frames),
                 _ => gather.table_freed(range, frames),
@@ -73,8 +85,7 @@ fn gather(input: &[u8]) {
         if away {
             host.run(1, &user);
         }
-        assert_eq!(host.freed.borrow().len(), 3 * pages.len(), "each frame goes with its gather");
-        host.freed.borrow_mut().clear();
+        assert_eq!(host.freed.borrow().len(), freed + 3 * pages.len(), "each frame goes with its gather");
         pages.as_flattened().iter().for_each(|&page| (0..2).for_each(|cpu| host.touch(cpu, page)));
         host.check();
     }
@@ -119,11 +130,8 @@ fn call(host: &'static Host, users: &[User], cpu: u32, bytes: &mut Bytes<'_>) {
             host.masked.borrow_mut().insert(cpu, host.polls() + page * 4);
         }
         _ => {
-            host.go_lazy(cpu);
-            host.on(cpu, || {
-                engine.offline_cpu();
-                engine.online_cpu().expect("it fits");
-            });
+            host.offline(cpu);
+            host.online(cpu);
         }
     }
 }

@@ -1,29 +1,22 @@
 //! IPIs that are lost, late, duplicate or spurious.
 
-use super::test_machine::{
-    FLUSHED_LATE, FOR_EVER, Host, IpiFate, STALL_POLLS, User, machine, page_range, space,
-};
+use super::machine::state::IpiFate;
+use super::machine::{FOR_EVER, page_range, space};
+use super::{STALL_POLLS, User, machine, two};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use shootdown::flush::FlushRequest;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// A machine on which CPUs 0 and 1 run a space, and CPU 1 holds page 1 of it.
-fn two() -> (&'static Host, User) {
-    let host = machine(2);
-    let user = space(host, 0xa000);
-    host.run(0, &user);
-    host.run(1, &user);
-    host.touch(1, 1);
-    (host, user)
-}
+/// Polls after which a late IPI arrives.
+const FLUSHED_LATE: u64 = if cfg!(miri) { 20 } else { 100 };
 
 #[test]
 fn a_lost_ipi_is_sent_again_until_it_is_handled() {
     let (host, user) = two();
     host.fate.borrow_mut().extend([IpiFate::Lost; 3]);
     host.unmap(0, &user, 1);
-    assert_eq!(*host.freed.borrow(), [1]);
+    assert_eq!(host.freed_pages(), [1]);
     assert_eq!(host.ipis_sent.get(), 4, "once, and once after each of three stalls");
     let stalls: Vec<_> = (1..=3).map(|stall| (1, stall * STALL_POLLS)).collect();
     assert_eq!(*host.stalled.borrow(), stalls);
@@ -71,7 +64,7 @@ fn a_late_ipi_is_waited_for() {
     let (host, user) = two();
     host.afterwards.set(IpiFate::Delayed(FLUSHED_LATE));
     host.unmap(0, &user, 1);
-    assert_eq!(*host.freed.borrow(), [1]);
+    assert_eq!(host.freed_pages(), [1]);
     assert!(host.stalled.borrow().len() as u64 >= FLUSHED_LATE / STALL_POLLS - 1);
     // The IPIs sent after stalls arrive after the first, and find nothing to do.
     (0..2 * FLUSHED_LATE).for_each(|_| host.poll());
@@ -122,7 +115,7 @@ fn spurious_ipis_at_others_do_not_stand_in_for_the_answer_that_is_missing() {
     host.afterwards.set(IpiFate::Twice(1));
     host.on(0, || {
         let mut gather = host.engine().gather(&user);
-        let frame = host.clear(0xa000, 1);
+        let frame = host.state.clear(0xa000, 1);
         assert!(gather.unmapped(page_range(1), frame).is_ok());
         let pending: shootdown::flush::PendingFrames<'_, _, _, 2> = gather.send();
         for _ in 0..8 {
@@ -132,7 +125,7 @@ fn spurious_ipis_at_others_do_not_stand_in_for_the_answer_that_is_missing() {
         assert!(host.freed.borrow().is_empty());
         pending.finish();
     });
-    assert_eq!(*host.freed.borrow(), [1]);
+    assert_eq!(host.freed_pages(), [1]);
     assert!(host.stalled.borrow().iter().all(|&(cpu, _)| cpu == 1), "CPU 2 is not late");
     host.check();
     let _ = user.into_handle();
@@ -214,9 +207,8 @@ proptest! {
                     host.masked.borrow_mut().insert(cpu, host.polls() + polls);
                 }
                 Act::Cycle(cpu) => {
-                    host.go_lazy(cpu);
-                    host.on(cpu, || host.engine().offline_cpu());
-                    host.on(cpu, || host.engine().online_cpu()).expect("it fits");
+                    host.offline(cpu);
+                    host.online(cpu);
                 }
                 Act::Poll => host.poll(),
             }

@@ -1,6 +1,7 @@
 //! Targets with interrupts off.
 
-use super::test_machine::{STALL_POLLS, machine, page_range, space};
+use super::machine::{page_range, space};
+use super::{STALL_POLLS, machine};
 use shootdown::flush::FlushRequest;
 
 #[test]
@@ -12,14 +13,14 @@ fn a_target_with_interrupts_off_is_named_and_the_flush_ends_when_it_returns() {
     host.touch(2, 1);
     host.masked.borrow_mut().insert(1, 50);
     host.unmap(0, &user, 1);
-    assert_eq!(*host.freed.borrow(), [1]);
+    assert_eq!(host.freed_pages(), [1]);
     assert!(host.polls() >= 50, "the flush ended when the target was back, not before");
     let stalls: Vec<_> = (1..=host.polls() / STALL_POLLS).map(|stall| (1, stall * STALL_POLLS)).collect();
     assert_eq!(host.stalled.borrow()[..], stalls[..host.stalled.borrow().len()], "CPU 1 alone, each time");
     assert!(host.stalled.borrow().len() >= 11, "{:?}", host.stalled.borrow());
     assert_eq!(host.counters(0).stalls(), host.stalled.borrow().len() as u64);
     host.unmap(2, &user, 1);
-    assert_eq!(*host.freed.borrow(), [1, 1], "the machine goes on as before");
+    assert_eq!(host.freed_pages(), [1, 1], "the machine goes on as before");
     host.check();
     let _ = user.into_handle();
 }

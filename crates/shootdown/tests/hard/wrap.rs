@@ -1,7 +1,8 @@
 //! Numbers that only grow: what each counts, and why none comes to its end. Rollovers of tags, which do come to theirs,
 //! are run with generations of 3 bits (`asid-generation-wrap` and its like, and `tests/tags`).
 
-use super::test_machine::{machine, page_range, space};
+use super::machine;
+use super::machine::{page_range, space};
 use shootdown::SpaceId;
 use shootdown::flush::{FlushRequest, Generation};
 

@@ -40,7 +40,7 @@ fn a_borrow_that_ends_where_another_space_is_loaded_is_told_in_debug_builds() {
     engine.switch_to(&other);
     let dropped = catch_unwind(AssertUnwindSafe(|| drop(borrow)));
     assert_eq!(dropped.is_err(), cfg!(debug_assertions));
-    assert_eq!(engine.platform().masked.get(), 0, "interrupts are as they were");
+    assert_eq!(engine.platform().open.get(), 0, "interrupts are as they were");
     engine.enter_lazy();
     engine.leave();
     assert_eq!(log(&engine).last().map(String::as_str), Some("install None"));

@@ -43,7 +43,7 @@ fn a_teardown_that_is_taken_apart_and_dropped_leaks_what_a_cpu_is_lazy_on() {
 #[test]
 fn a_deferred_teardown_that_the_platform_drops_leaks() {
     let engine = engine();
-    engine.platform().keeps_deferred.set(false);
+    lose_deferred(&engine);
     let (user, memory) = watched(&engine, 7);
     engine.switch_to(&user);
     engine.enter_lazy();

@@ -1,83 +1,40 @@
-//! A correct platform of two CPUs, which one thread plays in turn.
+//! A correct platform of two CPUs, which one thread plays in turn; spaces go with the last that refers to them.
 
-use shootdown::flush::LocalFlush;
+use crate::machine::state::{OnDefer, State};
+use crate::machine::{Kind, Machine};
 use shootdown::mask::{CpuMask, OnLeave};
-use shootdown::refs::{SpaceHandle, Teardown, TeardownHandle, UserRef};
-use shootdown::tags::{OnInstall, Tag, Untagged};
-use shootdown::trace::IrqReason;
-use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
-use std::cell::{Cell, RefCell};
+use shootdown::refs::{SpaceHandle, UserRef};
+use shootdown::tags::Untagged;
+use shootdown::{AddressSpace, Shootdown};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 
+pub struct Counted;
+
+impl Kind for Counted {
+    type Mask = CpuMask<1>;
+    type Handle = Arc<Object>;
+    type Tags = Untagged;
+    const ON_LEAVE: OnLeave = OnLeave::KeepBit;
+
+    fn mask(_: &'static State) -> CpuMask<1> {
+        CpuMask::new()
+    }
+}
+
+pub type Host = Machine<Counted>;
 pub type Engine = Shootdown<Host>;
 pub type User<'m> = UserRef<'m, Host>;
-
-pub struct Host {
-    cpus: [CpuLocal; 2],
-    cpu: Cell<u32>,
-    /// How many times interrupts were turned off and not on again.
-    pub masked: Cell<u32>,
-    /// Whether deferred teardowns are kept, as they should be, or dropped.
-    pub keeps_deferred: Cell<bool>,
-    pub deferred: RefCell<Vec<TeardownHandle<Host>>>,
-    pub log: RefCell<Vec<String>>,
-}
 
 /// The kernel's object around a space.
 pub struct Object {
     space: AddressSpace<Host>,
 }
 
-// SAFETY: tests use one thread.
-unsafe impl Sync for Host {}
-
 // SAFETY: 1. it is one field of one allocation; 2. the `Arc` keeps it in place while a clone exists.
 unsafe impl SpaceHandle<Host> for Arc<Object> {
     fn space(&self) -> &AddressSpace<Host> {
         &self.space
-    }
-}
-
-// SAFETY: 1. and 2. they are elements of an array; 3. nothing interrupts the one thread; 4. nothing is cached; 5. tests that
-// wait for another CPU have it handle IPIs; 6. the default.
-unsafe impl Platform for Host {
-    type Root = u64;
-    type Mask = CpuMask<1>;
-    type Handle = Arc<Object>;
-    type Tags = Untagged;
-    type Pin = ();
-    const ON_LEAVE: OnLeave = OnLeave::KeepBit;
-
-    fn pin(&self) {}
-    fn cpu(&self) -> CpuId {
-        CpuId::new(self.cpu.get())
-    }
-    fn local(&self, cpu: CpuId) -> &CpuLocal {
-        &self.cpus[cpu.index()]
-    }
-    fn irq_save(&self, _: IrqReason) -> bool {
-        self.masked.replace(self.masked.get() + 1) == 0
-    }
-    fn irq_restore(&self, _: bool) {
-        self.masked.set(self.masked.get() - 1);
-    }
-    fn tags(&self) -> &Untagged {
-        &Untagged
-    }
-    fn send_ipi(&self, _: CpuId) {}
-    unsafe fn flush_local(&self, _: LocalFlush) {}
-    unsafe fn install(&self, root: Option<u64>, _: Tag, _: OnInstall) {
-        self.log.borrow_mut().push(format!("install {root:?}"));
-    }
-    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
-        self.log.borrow_mut().push(format!("free {}", space.root()));
-    }
-    fn defer_teardown(&self, late: Teardown<'_, Self>) {
-        let handle = late.into_handle();
-        if self.keeps_deferred.get() {
-            self.deferred.borrow_mut().push(handle);
-        }
     }
 }
 
@@ -90,15 +47,9 @@ pub fn engine() -> Engine {
 
 /// Makes an engine of which no CPU is on line.
 pub fn off_line() -> Engine {
-    let host = Host {
-        cpus: [const { CpuLocal::new() }; 2],
-        cpu: Cell::new(0),
-        masked: Cell::new(0),
-        keeps_deferred: Cell::new(true),
-        deferred: RefCell::default(),
-        log: RefCell::default(),
-    };
-    Shootdown::new(host, CpuMask::new())
+    let state = State::new(2);
+    state.records.set(true);
+    Shootdown::new(Machine::new(state, Untagged), CpuMask::new())
 }
 
 /// Makes the object around a new space.
@@ -131,7 +82,10 @@ pub fn play(engine: &Engine, cpu: u32) {
 
 /// What was done to the hardware, and the roots that were freed.
 pub fn log(engine: &Engine) -> Vec<String> {
-    engine.platform().log.borrow().clone()
+    let host = engine.platform();
+    let loaded =
+        host.log.borrow().installs.iter().map(|(_, root)| format!("install {root:?}")).collect::<Vec<_>>();
+    loaded.into_iter().chain(host.freed_roots.borrow().iter().map(|root| format!("free {root}"))).collect()
 }
 
 /// Has the engine refuse a call: returns its reason. Nothing has happened by then, and interrupts are as they were.
@@ -139,6 +93,11 @@ pub fn refused<R>(engine: &Engine, call: impl FnOnce() -> R) -> String {
     let before = log(engine);
     let Err(reason) = catch_unwind(AssertUnwindSafe(call)) else { panic!("the call is not refused") };
     assert_eq!(log(engine), before, "something happened before the panic");
-    assert_eq!(engine.platform().masked.get(), 0, "interrupts are left off");
+    assert_eq!(engine.platform().open.get(), 0, "interrupts are left off");
     reason.downcast_ref::<String>().expect("a reason").clone()
+}
+
+/// Has the platform drop the teardowns that it is handed, which it must not.
+pub fn lose_deferred(engine: &Engine) {
+    engine.platform().on_defer.set(OnDefer::Lose);
 }

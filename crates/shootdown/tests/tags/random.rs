@@ -1,11 +1,13 @@
 //! A million switches, at random from a fixed seed, with each allocator.
 
-use super::machine::{Everywhere, Host, User, machine, spaces};
+use super::machine::state::Everywhere;
+use super::machine::storage;
+use super::{Host, User, machine, spaces};
+use shootdown::Platform;
 use shootdown::tags::{
-    AsidFlush, CpuTags, FlushByBroadcast, FlushByIpi, GlobalAsids, GlobalOverLocal, PerCpuSlots, Tag,
-    TagPolicy, TagStorage, TagWord, VersionedContexts, Vmids, tag_words,
+    AsidFlush, FlushByBroadcast, FlushByIpi, GlobalAsids, GlobalOverLocal, PerCpuSlots, Tag, TagPolicy,
+    VersionedContexts, Vmids,
 };
-use shootdown::{Platform, Shootdown};
 
 const SWITCHES: u64 = 1_000_000;
 
@@ -32,51 +34,35 @@ struct Seen {
 
 /// Switches at random; unmaps a page of some space after one switch in `unmap_every`, and now and then puts a CPU's
 /// space down.
-fn run<T: TagPolicy>(
-    engine: &'static Shootdown<Host<T>>,
-    cpus: u64,
-    count: usize,
-    unmap_every: Option<u64>,
-) -> Seen {
-    run_in(engine, cpus, &spaces(engine, count), unmap_every)
+fn run<T: TagPolicy>(host: &'static Host<T>, cpus: u64, count: usize, unmap_every: Option<u64>) -> Seen {
+    run_in(host, cpus, &spaces(host, count), unmap_every)
 }
 
 /// The same, in these spaces.
 fn run_in<T: TagPolicy>(
-    engine: &'static Shootdown<Host<T>>,
+    host: &'static Host<T>,
     cpus: u64,
     users: &[User<T>],
     unmap_every: Option<u64>,
 ) -> Seen {
-    let (host, count) = (engine.platform(), users.len());
+    let count = users.len();
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     for switch in 0..SWITCHES {
         let cpu = random.below(cpus) as u32;
         host.run(cpu, &users[random.below(count as u64) as usize]);
         if unmap_every.is_some_and(|every| switch % every == 0) {
-            host.unmap(random.below(cpus) as u32, &users[random.below(count as u64) as usize]);
+            host.unmap(random.below(cpus) as u32, &users[random.below(count as u64) as usize], 0);
         }
         if random.below(64) == 0 {
             host.on(cpu, || {
-                engine.enter_lazy();
-                engine.leave();
+                host.engine().enter_lazy();
+                host.engine().leave();
             });
         }
     }
-    let tlbs = host.tlbs;
-    let everything = tlbs.everything.borrow().iter().copied().max().unwrap_or(0);
-    Seen { everything, partial: tlbs.partial.get(), broadcasts: tlbs.broadcasts.get() }
-}
-
-/// Storage for so many CPUs and tags, pins allowed.
-pub fn storage(cpus: usize, tags: u32) -> TagStorage<'static> {
-    let words = |count| Vec::leak((0..count).map(|_| TagWord::new()).collect());
-    TagStorage {
-        taken: words(tag_words(tags)),
-        pinned: words(tag_words(tags)),
-        cpus: Vec::leak((0..cpus).map(|_| CpuTags::new()).collect()),
-        caught: words(cpus * tags as usize),
-    }
+    host.check();
+    let everything = host.hardware.borrow().iter().map(|cpu| cpu.everything).max().unwrap_or(0);
+    Seen { everything, partial: host.partial.get(), broadcasts: host.broadcasts.get() }
 }
 
 fn asids<F: AsidFlush, const G: u32>(tags: u32) -> GlobalAsids<'static, F, G> {
@@ -90,9 +76,9 @@ fn asids<F: AsidFlush, const G: u32>(tags: u32) -> GlobalAsids<'static, F, G> {
 )]
 fn global_asids_flush_once_a_cpu_and_rollover_and_nothing_else() {
     for tags in [6, 16, 100] {
-        let engine = machine(4, |_| asids::<FlushByIpi, 48>(tags));
-        let seen = run(engine, 4, 120, None);
-        let rollovers = engine.platform().tags().rollovers();
+        let host = machine(4, |_| asids::<FlushByIpi, 48>(tags));
+        let seen = run(host, 4, 120, None);
+        let rollovers = host.tags().rollovers();
         assert!(rollovers > 1_000, "{tags} tags: {rollovers} rollovers");
         assert!(seen.everything <= rollovers, "{tags} tags: {seen:?}, {rollovers} rollovers");
         assert_eq!((seen.partial, seen.broadcasts), (0, 0), "{tags} tags");
@@ -105,12 +91,12 @@ fn global_asids_flush_once_a_cpu_and_rollover_and_nothing_else() {
     ignore = "a million switches of code without an unsafe block; `allocators` goes each of its ways"
 )]
 fn global_asids_stay_right_while_generations_of_three_bits_wrap_and_spaces_are_unmapped() {
-    let engine = machine(4, |_| asids::<FlushByIpi, 3>(6));
-    run(engine, 4, 12, Some(3));
-    assert!(engine.platform().tags().rollovers() > 1_000);
-    let engine = machine(4, |_| asids::<FlushByBroadcast, 3>(6));
-    run(engine, 4, 12, Some(3));
-    assert!(engine.platform().tags().rollovers() > 1_000);
+    let host = machine(4, |_| asids::<FlushByIpi, 3>(6));
+    run(host, 4, 12, Some(3));
+    assert!(host.tags().rollovers() > 1_000);
+    let host = machine(4, |_| asids::<FlushByBroadcast, 3>(6));
+    run(host, 4, 12, Some(3));
+    assert!(host.tags().rollovers() > 1_000);
 }
 
 #[test]
@@ -119,8 +105,8 @@ fn global_asids_stay_right_while_generations_of_three_bits_wrap_and_spaces_are_u
     ignore = "a million switches of code without an unsafe block; `allocators` goes each of its ways"
 )]
 fn per_cpu_slots_flush_on_reuse_alone() {
-    let engine = machine(4, |_| PerCpuSlots::<6>);
-    let seen = run(engine, 4, 5, None);
+    let host = machine(4, |_| PerCpuSlots::<6>);
+    let seen = run(host, 4, 5, None);
     assert_eq!((seen.everything, seen.broadcasts), (0, 0));
     assert_eq!(seen.partial, 4 * 5, "five spaces fit six slots: each CPU flushes each once");
     run(machine(4, |_| PerCpuSlots::<6>), 4, 12, Some(3));
@@ -137,9 +123,9 @@ fn versioned_contexts_flush_on_first_use_alone() {
     assert_eq!((seen.everything, seen.broadcasts), (0, 0));
     assert_eq!(seen.partial, 4 * 31, "31 spaces fit: each CPU flushes each once");
     let narrow = VersionedContexts::<'static, 4, 3>::new(6, storage(4, 6)).expect("enough");
-    let engine = machine(4, |_| narrow);
-    run(engine, 4, 12, Some(3));
-    assert!(engine.platform().tags().rollovers() > 1_000);
+    let host = machine(4, |_| narrow);
+    run(host, 4, 12, Some(3));
+    assert!(host.tags().rollovers() > 1_000);
 }
 
 #[test]
@@ -148,9 +134,9 @@ fn versioned_contexts_flush_on_first_use_alone() {
     ignore = "a million switches of code without an unsafe block; `allocators` goes each of its ways"
 )]
 fn vmids_flush_once_a_rollover_by_broadcast() {
-    let engine = machine(4, |tlbs| Vmids::<_, 3>::new(6, storage(4, 6), Everywhere(tlbs)).expect("enough"));
-    let seen = run(engine, 4, 12, Some(3));
-    let rollovers = engine.platform().tags().rollovers();
+    let host = machine(4, |state| Vmids::<_, 3>::new(6, storage(4, 6), Everywhere(state)).expect("enough"));
+    let seen = run(host, 4, 12, Some(3));
+    let rollovers = host.tags().rollovers();
     assert!(rollovers > 1_000);
     assert_eq!(seen.broadcasts, rollovers);
     assert_eq!(seen.everything, 0);
@@ -163,15 +149,16 @@ fn vmids_flush_once_a_rollover_by_broadcast() {
 )]
 fn shared_tags_are_flushed_by_broadcast_and_local_ones_on_reuse() {
     let storage = storage(4, 8);
-    let tags = |tlbs| {
+    let tags = |state| {
         let (taken, freed) = (storage.taken, storage.pinned);
-        GlobalOverLocal::<_, 4>::new(Tag::new(5), 8, taken, freed, Everywhere(tlbs)).expect("tags above four")
+        GlobalOverLocal::<_, 4>::new(Tag::new(5), 8, taken, freed, Everywhere(state))
+            .expect("tags above four")
     };
-    let engine = machine(4, tags);
-    let users = spaces(engine, 12);
+    let host = machine(4, tags);
+    let users = spaces(host, 12);
     for user in &users[..3] {
-        engine.share_tag(user).expect("three global tags");
+        host.engine().share_tag(user).expect("three global tags");
     }
-    let seen = run_in(engine, 4, &users, Some(3));
+    let seen = run_in(host, 4, &users, Some(3));
     assert_eq!((seen.everything, seen.broadcasts), (0, 0));
 }

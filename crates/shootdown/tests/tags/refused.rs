@@ -1,6 +1,6 @@
 //! What allocators refuse, and how they say so.
 
-use super::random::storage;
+use super::machine::storage;
 use shootdown::tags::{
     FlushByBroadcast, FlushByIpi, GlobalAsids, GlobalOverLocal, Tag, TagBroadcast, TagStorage, TagsError,
     VersionedContexts, Vmids,

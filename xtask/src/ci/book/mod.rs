@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::steps::Done;
+use super::outcome::Done;
 use crate::measure::Differing;
 use crate::process;
 use document::Document;

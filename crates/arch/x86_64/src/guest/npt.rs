@@ -1,7 +1,7 @@
 //! What carries a request about a guest out on AMD: ASIDs of the CPU, and TLB_CONTROL.
 
+use crate::cpuid::Leaf;
 use crate::encode::{GuestAsid, Root, TlbControl};
-use crate::features::Leaf;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use shootdown::flush::LocalFlush;

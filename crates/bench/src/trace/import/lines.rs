@@ -3,9 +3,9 @@
 use super::aside::{Aside, after_log_prefix, lost_record};
 use super::error::ImportError;
 use super::event::{BadField, Body, Event, Known};
+use super::found::{ImportOptions, Imported};
 use super::layout::{Clock, Context, Layout, Style};
 use super::text::{split_first, split_last, unsigned};
-use super::{ImportOptions, Imported};
 use crate::machine::MAX_CPUS;
 use crate::trace::format::LAST_MICROS;
 

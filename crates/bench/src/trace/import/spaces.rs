@@ -4,8 +4,8 @@
 //! space, where lines say the group. Else a fork right after a whole flush of the parent copies the space, and any other
 //! shares it, as vfork does. exec makes a new one at the switch that follows it.
 
-use super::Imported;
 use super::event::{Event, Reason};
+use super::found::Imported;
 use super::lines::Stamped;
 use crate::trace::format::{Entry, Seen, Writer};
 use std::collections::HashMap;

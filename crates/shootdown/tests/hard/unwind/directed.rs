@@ -3,9 +3,10 @@
 #[path = "threads.rs"]
 mod threads;
 
-use super::state::{Bomb, CPUS, Callback, When};
-use super::world::{Exact, Ipis, Kept, Kind};
-use super::{A, B, TestMachine, is_explosion, short_of_tags, usual};
+use super::brittle::{CPUS, Exact, Ipis, Kept, Kind};
+use super::{A, B, TestMachine, short_of_tags, usual};
+use crate::machine::bomb::{Bomb, Callback, When, is_explosion};
+use crate::machine::state::Unwinding;
 use shootdown::flush::FlushRequest;
 use shootdown::refs::Teardown;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,17 +21,11 @@ fn unwinds_when<K: Kind>(rig: &TestMachine<K>, callback: Callback, nth: u64, whe
     let panic = catch_unwind(AssertUnwindSafe(act)).expect_err("the callback is called");
     is_explosion(&*panic);
     rig.state.arm(None);
-    sound(rig);
+    rig.state.check();
 }
 
-#[track_caller]
-fn sound<K: Kind>(rig: &TestMachine<K>) {
-    assert_eq!(*rig.state.findings.borrow(), Vec::<String>::new());
-    assert_eq!(rig.state.open.get(), 0, "interrupts are off, or a thread is pinned");
-}
-
-fn root<K: Kind>(rig: &TestMachine<K>, cpu: usize) -> Option<u64> {
-    rig.state.hardware.borrow()[cpu].root
+fn root<K: Kind>(rig: &TestMachine<K>, cpu: u32) -> Option<u64> {
+    rig.state.hardware_of(cpu).root
 }
 
 #[test]
@@ -39,7 +34,7 @@ fn a_trim_that_unwinds_asks_nobody_any_more() {
         let rig = TestMachine::<Kept>::new();
         rig.run(1, A);
         rig.run(1, B);
-        rig.state.masked.borrow_mut().insert(1);
+        rig.state.masked.borrow_mut().insert(1, u64::MAX);
         let when = if callback == Callback::PinDrop { When::After } else { When::Before };
         unwinds_when(&rig, callback, 0, when, || rig.trim(0, A));
         rig.put(0, A);
@@ -48,7 +43,7 @@ fn a_trim_that_unwinds_asks_nobody_any_more() {
         // CPU 1 answers what was asked of it.
         rig.world.interrupt(1);
         rig.trim(0, 0);
-        sound(&rig);
+        rig.state.check();
     }
 }
 
@@ -69,7 +64,7 @@ fn a_handler_that_unwinds_while_it_answers_a_trim_empties_its_box() {
         let _ = catch_unwind(AssertUnwindSafe(|| rig.trim(0, A)));
         rig.state.arm(None);
         rig.trim(0, A);
-        sound(&rig);
+        rig.state.check();
     }
 }
 
@@ -84,7 +79,7 @@ fn a_cpu_between_two_roots_stays_in_the_mask_of_the_one_that_it_had() {
     rig.trim(0, A);
     rig.put(0, A);
     assert_eq!(root(&rig, 1), None, "A ended when CPU 1 had left it");
-    sound(&rig);
+    rig.state.check();
 }
 
 #[test]
@@ -104,9 +99,9 @@ fn a_cpu_between_two_roots_loads_nothing_before_it_does_anything_else() {
         assert_eq!(root(&rig, 1), Some(0xa000));
         rig.state.on(1, || next(&rig));
         assert_eq!(root(&rig, 1), None);
-        assert!(rig.state.hardware.borrow()[1].tlb.is_empty(), "what its tags stand for is unknown");
+        assert!(rig.state.hardware_of(1).tlb.is_empty(), "what its tags stand for is unknown");
         rig.run(1, A);
-        sound(&rig);
+        rig.state.check();
     }
 }
 
@@ -120,7 +115,7 @@ fn a_cpu_between_two_roots_does_not_wait_for_itself() {
     unwinds(&rig, Callback::Install, 0, || rig.run(1, A));
     rig.state.on(1, || pending.finish());
     assert_eq!(root(&rig, 1), None);
-    sound(&rig);
+    rig.state.check();
 }
 
 #[test]
@@ -130,11 +125,11 @@ fn a_lazy_cpu_whose_return_unwinds_catches_up_when_it_returns_again() {
     rig.run(1, A);
     rig.lazy(1);
     rig.unmap(0, A, 1);
-    assert_eq!(rig.state.freed(), 1, "a lazy CPU is not waited for");
+    assert_eq!(rig.state.freed.borrow().len(), 1, "a lazy CPU is not waited for");
     unwinds(&rig, Callback::FlushLocal, 0, || rig.run(1, A));
     // Not by `leave`: as if nothing had happened.
     rig.run(1, A);
-    sound(&rig);
+    rig.state.check();
 }
 
 #[test]
@@ -154,7 +149,7 @@ fn a_rollover_whose_flush_unwinds_is_flushed_for_when_the_cpu_goes_on() {
             rig.run(1, 5);
         });
         (0..6).chain(0..6).for_each(|space| rig.run(1, space));
-        sound(&rig);
+        rig.state.check();
     }
 }
 
@@ -169,8 +164,8 @@ fn a_cpu_between_two_roots_forgets_how_far_the_former_owner_of_a_tag_was() {
     [2, 3, 4].into_iter().for_each(|space| rig.run(0, space));
     unwinds(&rig, Callback::FlushLocal, 0, || rig.run(1, 4));
     rig.run(1, 4);
-    assert_eq!(rig.state.hardware.borrow()[1].tag, 1, "the tag that A had");
-    sound(&rig);
+    assert_eq!(rig.state.hardware_of(1).tag, 1, "the tag that A had");
+    rig.state.check();
 }
 
 #[test]
@@ -180,7 +175,7 @@ fn a_space_whose_end_unwinds_is_leaked_while_a_cpu_has_it_loaded() {
         let rig = TestMachine::<Exact>::new();
         rig.run(1, A);
         rig.lazy(1);
-        rig.state.masked.borrow_mut().insert(1);
+        rig.state.masked.borrow_mut().insert(1, u64::MAX);
         unwinds(&rig, callback, 0, || rig.put(0, A));
         assert_eq!(root(&rig, 1), Some(0xa000), "{callback:?}");
         assert!(rig.state.gone.borrow().is_empty() && rig.state.freed_roots.borrow().is_empty());
@@ -188,7 +183,7 @@ fn a_space_whose_end_unwinds_is_leaked_while_a_cpu_has_it_loaded() {
         // CPU 1 reads what it has loaded.
         rig.world.interrupt(1);
         rig.state.on(1, || rig.engine.leave());
-        sound(&rig);
+        rig.state.check();
     }
 }
 
@@ -216,7 +211,7 @@ fn a_handle_that_unwinds_leaves_no_count_wrong_and_no_space_without_its_memory()
             }
             rig.world.interrupt(1);
             rig.state.on(1, || rig.engine.leave());
-            sound(&rig);
+            rig.state.check();
         }
     }
 }
@@ -232,19 +227,19 @@ fn a_clone_that_unwinds_raises_no_count() {
     assert_eq!(rig.users.borrow()[A].users(), 1);
     rig.put(0, A);
     assert!(rig.state.freed_roots.borrow().contains(&0xa000), "the last user is the last");
-    sound(&rig);
+    rig.state.check();
 }
 
 #[test]
 fn an_answer_that_unwinds_is_made_up_for_after_a_stall() {
     let rig = TestMachine::<Exact>::new();
-    rig.state.stays_away.set(true);
+    rig.state.unwinding.set(Unwinding::StaysAway);
     (0..CPUS).for_each(|cpu| rig.run(cpu, A));
     rig.state.arm(Some(Bomb { callback: Callback::FlushLocal, nth: 1, when: When::Before }));
     rig.unmap(0, A, 1);
     assert_eq!(rig.state.exploded.take(), Some(1), "in the handler of CPU 1");
-    assert_eq!(rig.state.freed(), 1, "the flush is complete, and CPU 1 did not recover");
-    sound(&rig);
+    assert_eq!(rig.state.freed.borrow().len(), 1, "the flush is complete, and CPU 1 did not recover");
+    rig.state.check();
 }
 
 #[test]
@@ -257,10 +252,10 @@ fn a_waiter_whose_answer_unwinds_is_asked_again() {
     first.finish();
     // CPU 1 begins to wait, finds a request pending and handles it.
     unwinds(&rig, Callback::FlushLocal, 0, || rig.unmap(1, A, 1));
-    rig.state.pending_ipis.borrow_mut().clear();
+    rig.state.lose_pending_ipis();
     rig.state.exploded.set(None);
     rig.state.on(0, || pending.finish());
-    sound(&rig);
+    rig.state.check();
 }
 
 #[test]
@@ -289,27 +284,27 @@ fn a_closure_that_unwinds_leaves_what_was_loaded_before() {
     }
     rig.put(0, B);
     assert!(rig.state.freed_roots.borrow().contains(&0xa001), "nobody has it loaded");
-    sound(&rig);
+    rig.state.check();
 }
 
 #[test]
 fn a_cpu_whose_way_on_line_unwinds_is_off_line_as_before() {
     for callback in [Callback::FlushLocal, Callback::TagFlushed] {
         let rig = TestMachine::<Exact>::new();
-        rig.offline(1);
-        unwinds(&rig, callback, 0, || rig.online(1));
-        rig.state.masked.borrow_mut().insert(1);
+        rig.world.offline(1);
+        unwinds(&rig, callback, 0, || rig.world.online(1));
+        rig.state.masked.borrow_mut().insert(1, u64::MAX);
         rig.unmap_kernel(0);
-        assert_eq!(*rig.state.pending_ipis.borrow(), [], "it is sent no IPI, and not waited for");
-        rig.online(1);
-        rig.state.touch(1);
-        sound(&rig);
+        assert_eq!(rig.state.pending_ipis(), [], "it is sent no IPI, and not waited for");
+        rig.world.online(1);
+        rig.state.touch_all(1);
+        rig.state.check();
         // Where it was on line, it is so still.
-        unwinds(&rig, callback, 0, || rig.online(1));
+        unwinds(&rig, callback, 0, || rig.world.online(1));
         rig.state.masked.borrow_mut().clear();
         rig.unmap_kernel(0);
-        rig.state.touch(1);
-        sound(&rig);
+        rig.state.touch_all(1);
+        rig.state.check();
     }
 }
 
@@ -319,14 +314,14 @@ fn frames_are_given_back_where_the_closure_that_takes_them_unwinds() {
     rig.run(0, A);
     rig.run(1, A);
     unwinds(&rig, Callback::Closure, 0, || rig.send_unmap(0, A, 1));
-    assert_eq!(rig.state.freed(), 2, "the flush was complete");
+    assert_eq!(rig.state.freed.borrow().len(), 2, "the flush was complete");
     unwinds_when(&rig, Callback::FrameDrop, 0, When::After, || rig.send_unmap(0, A, 1));
-    assert_eq!(rig.state.freed(), 4);
+    assert_eq!(rig.state.freed.borrow().len(), 4);
     unwinds(&rig, Callback::Released, 0, || rig.unmap(0, A, 1));
-    assert_eq!(rig.state.freed(), 4, "the frame is lost, and nothing else");
+    assert_eq!(rig.state.freed.borrow().len(), 4, "the frame is lost, and nothing else");
     rig.unmap(1, A, 0);
-    assert_eq!(rig.state.freed(), 5);
-    sound(&rig);
+    assert_eq!(rig.state.freed.borrow().len(), 5);
+    rig.state.check();
 }
 
 #[test]

@@ -1,30 +1,25 @@
 //! Every callback unwinds, in every operation, at each of its calls, before and after its work; and safe code goes on in each
 //! of three ways. `docs/hard-life.md` says what holds.
 
+mod brittle;
 mod directed;
-mod state;
-mod world;
 
+use crate::machine::bomb::{Bomb, Callback, When, is_explosion};
+use crate::machine::state::{PAGES, State};
+use crate::machine::{Machine, User, page_range};
+use brittle::{Broadcasts, CPUS, Exact, Guests, Ipis, Kept, Kind, Shared, Versions, space, world};
 use shootdown::Shootdown;
 use shootdown::flush::FlushRequest;
 use shootdown::refs::Teardown;
-use state::{Bomb, CPUS, Callback, EXPLOSION, PAGES, State, When};
-use std::any::Any;
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use world::{Broadcasts, Exact, Guests, Ipis, Kept, Kind, Shared, User, Versions, World, page_range, space};
-
-fn is_explosion(panic: &(dyn Any + Send)) {
-    let text = panic.downcast_ref::<String>().map_or("", String::as_str);
-    assert!(text.starts_with(EXPLOSION), "{text}");
-}
 
 /// A machine with spaces A, B and more, each with a user.
 struct TestMachine<K: Kind> {
-    world: &'static World<K>,
+    world: &'static Machine<K>,
     state: &'static State,
-    engine: &'static Shootdown<World<K>>,
+    engine: &'static Shootdown<Machine<K>>,
     /// Not dropped with the machine, where CPUs would still run the spaces.
     users: ManuallyDrop<RefCell<Vec<User<K>>>>,
 }
@@ -36,7 +31,7 @@ const SPACES: u64 = 6;
 
 impl<K: Kind> TestMachine<K> {
     fn new() -> Self {
-        let world = world::world::<K>();
+        let world = world::<K>();
         let users = (0..SPACES).map(|number| space(world, 0xa000 + number)).collect();
         Self {
             world,
@@ -47,23 +42,16 @@ impl<K: Kind> TestMachine<K> {
     }
 
     fn active(&self, cpu: u32, active: bool) {
-        self.state.hardware.borrow_mut()[cpu as usize].active = active;
-    }
-
-    fn run_user(&self, cpu: u32, user: &User<K>) {
-        self.active(cpu, false);
-        self.state.on(cpu, || self.engine.switch_to(user));
-        self.active(cpu, true);
-        self.state.touch(cpu);
+        self.state.hardware_of(cpu).active = active;
     }
 
     fn run(&self, cpu: u32, space: usize) {
-        self.run_user(cpu, &self.users.borrow()[space]);
+        self.world.switch(cpu, &self.users.borrow()[space]);
+        self.state.touch_all(cpu);
     }
 
     fn lazy(&self, cpu: u32) {
-        self.active(cpu, false);
-        self.state.on(cpu, || self.engine.enter_lazy());
+        self.world.go_lazy(cpu);
     }
 
     fn unmap(&self, cpu: u32, space: usize, page: u64) {
@@ -100,17 +88,6 @@ impl<K: Kind> TestMachine<K> {
 
     fn trim(&self, cpu: u32, space: usize) {
         self.state.on(cpu, || self.engine.trim(&self.users.borrow()[space]));
-    }
-
-    fn offline(&self, cpu: u32) {
-        self.lazy(cpu);
-        self.state.hardware.borrow_mut()[cpu as usize].online = false;
-        self.state.on(cpu, || self.engine.offline_cpu());
-    }
-
-    fn online(&self, cpu: u32) {
-        self.state.on(cpu, || self.engine.online_cpu()).expect("it fits");
-        self.state.hardware.borrow_mut()[cpu as usize].online = true;
     }
 
     fn put(&self, cpu: u32, space: usize) {
@@ -216,8 +193,8 @@ fn operations<K: Kind>() -> Vec<Operation<K>> {
             rig.world.interrupt(1);
             pending.finish();
         }),
-        op("go off line", usual, |rig| rig.offline(1)),
-        op("come on line", |rig| { usual(rig); rig.offline(1); rig.unmap_kernel(0); }, |rig| rig.online(1)),
+        op("go off line", usual, |rig| rig.world.offline(1)),
+        op("come on line", |rig| { usual(rig); rig.world.offline(1); rig.unmap_kernel(0); }, |rig| rig.world.online(1)),
         op("make a space", usual, |rig| {
             let new = rig.state.on(1, || space(rig.world, 0xb000));
             rig.users.borrow_mut().push(new);
@@ -257,23 +234,23 @@ enum Next {
 fn use_all<K: Kind>(rig: &TestMachine<K>) {
     for cpu in 0..CPUS {
         rig.world.interrupt(cpu);
-        if !rig.state.hardware.borrow()[cpu as usize].online {
-            rig.online(cpu);
+        if !rig.state.hardware_of(cpu).online {
+            rig.world.online(cpu);
         }
     }
     let spaces = if cfg!(miri) { 2 } else { rig.users.borrow().len() };
     for space in 0..spaces {
         (0..CPUS).for_each(|cpu| rig.run(cpu, space));
-        let freed = rig.state.freed();
+        let freed = rig.state.freed.borrow().len();
         for cpu in 0..2 {
             rig.unmap(cpu, space, u64::from(cpu) % PAGES);
-            (0..CPUS).for_each(|cpu| rig.state.touch(cpu));
+            (0..CPUS).for_each(|cpu| rig.state.touch_all(cpu));
         }
-        assert_eq!(rig.state.freed(), freed + 2, "flushes go on as before");
+        assert_eq!(rig.state.freed.borrow().len(), freed + 2, "flushes go on as before");
     }
     (0..spaces).for_each(|space| rig.trim(0, space));
     rig.unmap_kernel(0);
-    (0..CPUS).for_each(|cpu| rig.state.touch(cpu));
+    (0..CPUS).for_each(|cpu| rig.state.touch_all(cpu));
 }
 
 /// All spaces end, by CPU 2.
@@ -309,8 +286,7 @@ fn case<K: Kind>(operation: &Operation<K>, bomb: Bomb, next: Next) {
     use_all(&rig);
     rig.state.exploded.set(None);
     end(&rig);
-    assert_eq!(*rig.state.findings.borrow(), Vec::<String>::new());
-    assert_eq!(rig.state.open.get(), 0, "interrupts are off, or a thread is pinned");
+    rig.state.check();
 }
 
 /// Runs every case of a kind of machine; returns how many. Under Miri operation `from` is all.

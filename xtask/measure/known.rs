@@ -80,8 +80,8 @@ mod tests {
     #[test]
     fn a_noted_place_is_read_from_the_source() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let place = Place::of(root, "src/known.rs:3:5");
-        assert_eq!(place.to_string(), "src/known.rs | use anyhow::{Context, Result, ensure};");
+        let place = Place::of(root, "measure/known.rs:3:5");
+        assert_eq!(place.to_string(), "measure/known.rs | use anyhow::{Context, Result, ensure};");
         assert_eq!(Place::of(root, "/rustc/core.rs:7:1").to_string(), "/rustc/core.rs | 7");
     }
 }

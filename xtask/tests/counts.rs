@@ -3,7 +3,7 @@
 use std::process::Command;
 
 fn counts(arguments: &[&str]) -> String {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_shootdown-measure"));
+    let mut program = Command::new(env!("CARGO_BIN_EXE_measure"));
     let run = program.arg("counts").args(arguments).output().expect("the program starts");
     String::from_utf8(run.stdout).expect("UTF-8")
 }

@@ -28,7 +28,7 @@ use crate::built::Built;
 
 /// Measure machine code
 #[derive(Debug, Parser)]
-#[command(name = "shootdown-measure")]
+#[command(name = "measure")]
 enum Look {
     /// Disassemble instruction sequences and compare them with the committed listings
     Arch {
@@ -85,7 +85,7 @@ fn main() -> ExitCode {
     match run(&Look::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("shootdown-measure: {error:#}");
+            eprintln!("measure: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -93,7 +93,7 @@ fn main() -> ExitCode {
 
 fn run(look: &Look) -> Result<ExitCode> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = package.join("../..");
+    let root = package.join("..");
     match look {
         Look::Arch { accept, libraries } => {
             let arch = root.join("crates/arch");
