@@ -28,6 +28,14 @@ pub struct Builder {
     pub(crate) remaps: bool,
     pub(crate) software_refill: bool,
     pub(crate) late_accesses: bool,
+    /// Translations of large leaves, and whether TLBs hold these page by page.
+    pub(crate) large: u16,
+    pub(crate) splinters: bool,
+    pub(crate) absent: bool,
+    /// Entries that hardware exchanges on a write: clean, dirty.
+    pub(crate) marks: Vec<(u64, u64)>,
+    /// Translations that a TLB may not hold for a page at once.
+    pub(crate) conflicts: Vec<(u64, u64)>,
     /// Whether states are checked.
     pub(crate) checked: bool,
     pub(crate) translations: Vec<Translation>,
@@ -57,6 +65,11 @@ impl Builder {
             remaps: false,
             software_refill: false,
             late_accesses: false,
+            large: 0,
+            splinters: false,
+            absent: false,
+            marks: Vec::new(),
+            conflicts: Vec::new(),
             checked: true,
             translations: Vec::new(),
             must_free: Default::default(),
@@ -253,6 +266,8 @@ impl Builder {
             self.kernel_maps.iter().all(|m| m.0 < self.kernel_pages && value(m.1)),
             "kernel page out of range"
         );
+        let mut pairs = self.marks.iter().chain(&self.conflicts);
+        assert!(pairs.all(|pair| value(pair.0) && value(pair.1)), "no such translation");
         assert!(self.translations.iter().all(|t| t.space.is_none_or(|s| s < self.spaces)), "no such space");
         for (local, domain) in self.locals.iter().zip(self.domains) {
             let alone = domain.count_ones() == 1;

@@ -66,7 +66,7 @@ impl Machine {
         for tag in 0..MAX_TAGS {
             let name = if self.config.tags > 1 { format!(" (tag {tag})") } else { String::new() };
             for page in 0..MAX_PAGES {
-                for value in (1..16).filter(|value| local.tlb[tag][page] >> value & 1 != 0) {
+                for value in (0..16).filter(|value| local.tlb[tag][page] >> value & 1 != 0) {
                     let dead = view.shared.dead_values >> value & 1 != 0;
                     items.push(Item {
                         text: format!("page {page} → {}{name}", self.target(value)),
@@ -78,13 +78,17 @@ impl Machine {
         items
     }
 
-    /// Whether a space that `value` may belong to maps `page` to it in memory.
+    /// Whether a space that `value` may belong to maps `page` to it in memory, or to nothing if it is 0.
     fn mapped(&self, view: &View<'_, Self>, page: usize, value: usize) -> bool {
-        let owner = self.config.translations.get(value - 1).and_then(|meant| meant.space);
+        let meant = value.checked_sub(1).and_then(|n| self.config.translations.get(n));
+        let owner = meant.and_then(|meant| meant.space);
         (0..self.tables.roots.len()).filter(|space| owner.is_none_or(|owner| owner == *space)).any(|space| {
             let table = self.table_of(view, space, page / SLOTS);
-            (1..=self.tables.leaves.len()).contains(&table)
-                && view.memory(self.watched().leaf(table - 1, page % SLOTS)) == value as u64
+            let holds = |slot| view.memory(self.watched().leaf(table - 1, slot)) == value as u64;
+            if table == 0 {
+                return value == 0;
+            }
+            table <= self.tables.leaves.len() && self.slots_for(page, value).any(holds)
         })
     }
 
@@ -114,7 +118,7 @@ impl Machine {
     fn kernel_held(&self, view: &View<'_, Self>, local: &Local) -> Vec<Item> {
         let mut items = Vec::new();
         for page in 0..self.tables.kernel.len() {
-            for value in (1..16).filter(|value| local.kernel[page] >> value & 1 != 0) {
+            for value in (0..16).filter(|value| local.kernel[page] >> value & 1 != 0) {
                 let dead = view.shared.dead_values >> value & 1 != 0;
                 items.push(Item {
                     text: format!("kernel page {page} → {}", self.target(value)),
@@ -140,6 +144,7 @@ impl Machine {
                 let mode = if meant.writable { "writable" } else { "read-only" };
                 format!("frame {}, {mode}", meant.frame)
             }
+            None if value == 0 => "nothing".to_owned(),
             None => format!("value {value}"),
         }
     }
@@ -147,6 +152,7 @@ impl Machine {
     fn given_away(&self, shared: &Shared) -> Vec<Fact> {
         let spaces = |set: u8| (0..MAX_SPACES).filter(move |space| set >> space & 1 != 0).map(space_name);
         let freed = (0..16).filter(|frame| shared.freed_frames >> frame & 1 != 0);
+        let written = (0..16).filter(|frame| shared.written_frames >> frame & 1 != 0);
         let tables = (0..8).filter(|table| shared.freed_tables >> table & 1 != 0);
         let revoked = |value: &usize| {
             let frame = self.config.translations[*value - 1].frame;
@@ -163,6 +169,7 @@ impl Machine {
                 "pages",
                 pages.map(|n| format!("page {} of {}", n % MAX_PAGES, space_name(n / MAX_PAGES))),
             ),
+            Fact::sound("written", written.map(|frame| format!("frame {frame}"))),
             Fact::sound("mappings of", spaces(shared.dead_spaces).map(|space| space.to_string())),
         ];
         // Frames are what it is all about; of the rest only what there is.

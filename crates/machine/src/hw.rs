@@ -63,6 +63,16 @@ pub enum Which {
     All,
 }
 
+impl Which {
+    /// Whether `page` is among them.
+    pub(crate) fn covers(self, page: usize) -> bool {
+        match self {
+            Which::All => true,
+            Which::Page(one, _) => one == page,
+        }
+    }
+}
+
 /// Loads the root of `space` (`None`: a root that maps no user page) under `tag`. The walker runs from here on.
 #[track_caller]
 pub fn install(space: Option<usize>, tag: u8, how: Install) {
@@ -138,6 +148,19 @@ pub fn touch(page: usize) {
     issue(Op::Touch { page });
 }
 
+/// Accesses user page `page` through the loaded root, where a fault would be an error: the page was mapped, and nobody handles a
+/// fault. Only on a machine built with [`crate::Builder::caches_absent`].
+#[track_caller]
+pub fn reach(page: usize) {
+    issue(Op::Reach { page });
+}
+
+/// The same of kernel page `page`.
+#[track_caller]
+pub fn reach_kernel(page: usize) {
+    issue(Op::ReachKernel { page });
+}
+
 /// Puts a translation into this CPU's TLB, as the miss handler of a machine without a hardware walker does. Only on a
 /// machine built with [`crate::Builder::software_refill`].
 #[track_caller]
@@ -172,6 +195,19 @@ pub fn online() {
 #[track_caller]
 pub fn free_frame(frame: usize) {
     issue(Op::FreeFrame { frame });
+}
+
+/// Says that `frame` was written, as [`crate::Machine::write`] does.
+#[track_caller]
+pub(crate) fn wrote(frame: usize) {
+    issue(Op::Wrote { frame });
+}
+
+/// Gives a frame back whose content software takes for unchanged since it was read from somewhere else: it is not written
+/// there before.
+#[track_caller]
+pub fn discard(frame: usize) {
+    issue(Op::Discard { frame });
 }
 
 /// Gives a leaf table back, by its number (1 and up), or the kernel's ([`crate::Tables::kernel_table`]).
@@ -228,11 +264,15 @@ pub(crate) enum Op {
     Running { on: bool },
     User { on: bool },
     Touch { page: usize },
+    Reach { page: usize },
+    ReachKernel { page: usize },
     Insert { tag: u8, page: usize, value: u64 },
     Access { space: usize, value: u64 },
     Offline,
     Online,
     FreeFrame { frame: usize },
+    Wrote { frame: usize },
+    Discard { frame: usize },
     FreeTable { table: u64 },
     FreeRoot { space: usize },
     Revoke { value: u64 },
@@ -265,6 +305,8 @@ impl Op {
         matches!(
             self,
             Op::FreeFrame { .. }
+                | Op::Wrote { .. }
+                | Op::Discard { .. }
                 | Op::FreeTable { .. }
                 | Op::FreeRoot { .. }
                 | Op::Revoke { .. }
@@ -292,10 +334,14 @@ impl Op {
             Op::Running { on } => pack(21, [on.into(), 0, 0, 0]),
             Op::User { on } => pack(8, [on.into(), 0, 0, 0]),
             Op::Touch { page } => pack(9, [page, 0, 0, 0]),
+            Op::Reach { page } => pack(31, [page, 0, 0, 0]),
+            Op::ReachKernel { page } => pack(32, [page, 0, 0, 0]),
             Op::Access { space, value } => pack(30, [space, value as usize, 0, 0]),
             Op::Offline => pack(10, [0; 4]),
             Op::Online => pack(11, [0; 4]),
             Op::FreeFrame { frame } => pack(12, [frame, 0, 0, 0]),
+            Op::Wrote { frame } => pack(33, [frame, 0, 0, 0]),
+            Op::Discard { frame } => pack(34, [frame, 0, 0, 0]),
             Op::FreeTable { table } => pack(13, [table as usize, 0, 0, 0]),
             Op::FreeRoot { space } => pack(14, [space, 0, 0, 0]),
             Op::Revoke { value } => pack(15, [value as usize, 0, 0, 0]),
@@ -339,6 +385,10 @@ impl Op {
             20 => Op::FlushOn { cpu: byte(5).into(), whose: whose?, which },
             21 => Op::Running { on: a != 0 },
             30 => Op::Access { space: a, value: b as u64 },
+            31 => Op::Reach { page: a },
+            32 => Op::ReachKernel { page: a },
+            33 => Op::Wrote { frame: a },
+            34 => Op::Discard { frame: a },
             _ => return None,
         })
     }
@@ -385,6 +435,10 @@ impl Op {
             | Op::Mapped { .. }
             | Op::User { on: false }
             | Op::Touch { .. }
+            | Op::Reach { .. }
+            | Op::Wrote { .. }
+            | Op::Discard { .. }
+            | Op::ReachKernel { .. }
             | Op::Insert { .. }
             | Op::Access { .. }
             | Op::Offline

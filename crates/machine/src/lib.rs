@@ -5,11 +5,15 @@
 //! could have read by then, so the TLB is the *set* of translations that the CPU may hold, and only a flush takes something
 //! out. The oracle then asks whether a CPU can use what was already given away.
 
+mod absent;
 mod case;
 mod config;
+mod conflict;
+mod dirty;
 mod dissect;
 mod domain;
 pub mod hw;
+mod leaves;
 mod limits;
 mod machine;
 mod oracle;

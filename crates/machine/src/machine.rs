@@ -1,6 +1,6 @@
 use crate::config::{Builder, Translation};
-use crate::hw::{Install, Op, Which, Whose};
-use crate::limits::{MAX_CPUS, MAX_FRAMES, MAX_SPACES, MAX_TAGS, SLOTS};
+use crate::hw::{Install, Op, WalkCache, Which, Whose};
+use crate::limits::{MAX_CPUS, MAX_FRAMES, MAX_PAGES, MAX_SPACES, MAX_TAGS, SLOTS};
 use crate::state::{ARRIVING, Local, ONLINE, PAUSED, Shared, USER};
 use crate::tables::Tables;
 use shootdown_explore::sync::Word;
@@ -183,7 +183,7 @@ impl Machine {
         }
         for page in 0..self.tables.kernel.len() {
             view.readable(cpu, watched.kernel(page), |value| match value {
-                0 => {}
+                0 => local.kernel[page] |= self.nothing(),
                 1..16 => local.kernel[page] |= 1 << value,
                 _ => junk = Some(value),
             });
@@ -200,7 +200,7 @@ impl Machine {
             let tag = usize::from(local.tag);
             for entry in 0..self.tables.per_space {
                 view.readable(cpu, watched.root(space, entry), |table| match table {
-                    0 => {}
+                    0 => self.hold_no_table(&mut local, tag, entry),
                     _ if table <= self.tables.leaves.len() as u64 => {
                         local.walk[tag] |= 1 << (8 * entry as u64 + table - 1);
                     }
@@ -213,12 +213,13 @@ impl Machine {
                 walk &= walk - 1;
                 let (entry, table) = (bit / 8, bit % 8);
                 for slot in 0..SLOTS {
-                    let set = &mut local.tlb[tag][entry * SLOTS + slot];
+                    let mut read = 0;
                     view.readable(cpu, watched.leaf(table, slot), |value| match value {
-                        0 => {}
-                        1..16 => *set |= 1 << value,
+                        0 => read |= self.nothing(),
+                        1..16 => read |= 1 << value,
                         _ => junk = Some(value),
                     });
+                    self.hold(&mut local, tag, entry * SLOTS + slot, read);
                 }
             }
         }
@@ -243,6 +244,8 @@ impl Machine {
                 cpu < self.config.cpus && !self.shares(cpu) && self.names(whose, which)
             }
             Op::Touch { page } => page < pages,
+            Op::Reach { page } => self.config.absent && page < pages,
+            Op::ReachKernel { page } => self.config.absent && page < *kernel_pages,
             Op::Insert { tag, page, value } => {
                 let known = (1..=translations.len() as u64).contains(&value);
                 self.config.software_refill && known && usize::from(tag) < *tags && page < pages
@@ -250,7 +253,7 @@ impl Machine {
             Op::Access { space, value } => {
                 space < *spaces && (1..=translations.len() as u64).contains(&value)
             }
-            Op::FreeFrame { frame } => frame < MAX_FRAMES,
+            Op::FreeFrame { frame } | Op::Wrote { frame } | Op::Discard { frame } => frame < MAX_FRAMES,
             Op::FreeTable { table } => (1..=self.tables.last()).contains(&table),
             Op::FreeRoot { space } | Op::Teardown { space } => space < *spaces,
             Op::Revoke { value } => (1..=translations.len() as u64).contains(&value),
@@ -269,7 +272,8 @@ impl Machine {
         };
         let known = match whose {
             Whose::Tag(tag) => usize::from(tag) < self.config.tags,
-            Whose::Space(space) => space < self.config.spaces,
+            // Whose an absent page is, hardware cannot tell.
+            Whose::Space(space) => space < self.config.spaces && !self.config.absent,
             Whose::Users | Whose::Kernel => true,
         };
         known
@@ -292,12 +296,25 @@ impl Machine {
     fn drop_on(&self, local: &mut Local, whose: Whose, which: Which) {
         match (whose, which) {
             (Whose::Tag(tag), Which::All) => local.drop_tag(tag.into()),
-            (Whose::Tag(tag), Which::Page(page, walk)) => local.drop_page(tag.into(), page, walk),
-            (Whose::Space(space), _) => local.drop_values(self.own[space], self.own_tables(space), which),
+            (Whose::Tag(tag), Which::Page(page, walk)) => self.flush_page(local, tag.into(), page, walk),
+            (Whose::Space(space), _) => self.drop_space(local, space, which),
             (Whose::Kernel, _) => local.drop_kernel(which),
             (Whose::Users, Which::All) => local.drop_user(),
             (Whose::Users, Which::Page(page, walk)) => {
-                (0..MAX_TAGS).for_each(|tag| local.drop_page(tag, page, walk));
+                (0..MAX_TAGS).for_each(|tag| self.flush_page(local, tag, page, walk));
+            }
+        }
+    }
+
+    /// Drops what belongs to a space: its values and tables, under whichever tag.
+    fn drop_space(&self, local: &mut Local, space: usize, which: Which) {
+        let tables = u16::from(self.own_tables(space)) * 0x101;
+        for tag in 0..MAX_TAGS {
+            for page in (0..MAX_PAGES).filter(|&page| which.covers(page)) {
+                self.drop_page(local, tag, page, self.own[space]);
+            }
+            if !matches!(which, Which::Page(_, WalkCache::Keep)) {
+                local.walk[tag] &= !tables;
             }
         }
     }
@@ -325,7 +342,7 @@ impl Machine {
         }
         match op {
             Op::Install { space, tag, how } => self.install(local, space, tag, how),
-            Op::FlushPage { tag, page, walk } => local.drop_page(tag.into(), page, walk),
+            Op::FlushPage { tag, page, walk } => self.flush_page(local, tag.into(), page, walk),
             Op::FlushTag { tag } => local.drop_tag(tag.into()),
             Op::FlushUser => local.drop_user(),
             Op::FlushKernelPage { .. } if self.config.sticky_kernel_pages && self.config.tags > 1 => {}
@@ -337,7 +354,7 @@ impl Machine {
             }
             Op::User { on } => local.set(USER, on),
             Op::Running { on } => local.set(PAUSED, !on),
-            Op::Insert { tag, page, value } => local.tlb[usize::from(tag)][page] |= 1 << value,
+            Op::Insert { tag, page, value } => self.hold(local, tag.into(), page, 1 << value),
             // What is loaded stays loaded.
             Op::Offline => local.flags = 0,
             Op::Online => local.flags = ONLINE | ARRIVING,

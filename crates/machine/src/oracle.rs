@@ -1,6 +1,7 @@
 //! What is wrong with a state. Every rule is a predicate over what was given away (never taken back, except on machines
 //! that remap) and what CPUs may hold, so a state that breaks one is found whenever it is reached, not only at a flush.
 
+use crate::absent::ABSENT;
 use crate::hw::Op;
 use crate::limits::{MAX_PAGES, MAX_SPACES};
 use crate::machine::Machine;
@@ -18,7 +19,11 @@ impl Machine {
         op: Op,
     ) -> Result<(), Violation> {
         match op {
-            Op::FreeFrame { frame } => {
+            Op::Wrote { frame } => shared.written_frames |= 1 << frame,
+            Op::FreeFrame { frame } | Op::Discard { frame } => {
+                if matches!(op, Op::Discard { .. }) {
+                    self.discard(shared, cpu, frame)?;
+                }
                 if shared.freed_frames >> frame & 1 != 0 {
                     return Err(format!("CPU {cpu} frees frame {frame}, which was freed before (SD-8)"));
                 }
@@ -53,6 +58,8 @@ impl Machine {
             Op::Unreachable { space, page } => shared.unreachable |= 1 << (space * MAX_PAGES + page),
             Op::Mapped { space, page } => shared.unreachable &= !(1 << (space * MAX_PAGES + page)),
             Op::Touch { page } => return touch(shared, local, cpu, page),
+            Op::Reach { page } => return self.reach(local, cpu, page),
+            Op::ReachKernel { page } => return self.reach_kernel(local, cpu, page),
             Op::Access { space, value } => return self.access(shared, cpu, space, value as usize),
             _ => {}
         }
@@ -70,6 +77,7 @@ impl Machine {
                 continue;
             }
             self.kernel(view, cpu, local)?;
+            self.conflicts(cpu, local)?;
             if local.in_flight & shared.dead_values != 0 {
                 let what = self.dead_value(&shared, local.in_flight);
                 return Err(format!("an access by CPU {cpu} may still arrive at {what}"));
@@ -136,7 +144,8 @@ impl Machine {
             ));
         }
         let gone = shared.unreachable >> (space * MAX_PAGES);
-        for (page, &set) in local.tlb[usize::from(local.tag)].iter().enumerate() {
+        for (page, &held) in local.tlb[usize::from(local.tag)].iter().enumerate() {
+            let set = held & !ABSENT;
             if set == 0 {
                 continue;
             }

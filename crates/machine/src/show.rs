@@ -1,5 +1,6 @@
 //! Words for drawings.
 
+use crate::absent::ABSENT;
 use crate::hw::{Install, Op, WalkCache, Which, Whose};
 use crate::limits::{MAX_ENTRIES, MAX_TAGS};
 use crate::machine::Machine;
@@ -51,6 +52,8 @@ impl Machine {
             Op::User { on: true } => "user on".into(),
             Op::User { on: false } => "user off".into(),
             Op::Touch { page } => format!("touch page {page}"),
+            Op::Reach { page } => format!("reach page {page}"),
+            Op::ReachKernel { page } => format!("reach kernel page {page}"),
             Op::Insert { tag, page, value } => {
                 format!("insert page {page}{} -> {}", tagged(tag), self.value_name(value as usize))
             }
@@ -60,6 +63,8 @@ impl Machine {
             Op::Offline => "offline".into(),
             Op::Online => "online".into(),
             Op::FreeFrame { frame } => format!("free frame {frame}"),
+            Op::Wrote { frame } => format!("frame {frame} is written"),
+            Op::Discard { frame } => format!("discard frame {frame}"),
             Op::FreeTable { table } => format!("free table {table}"),
             Op::FreeRoot { space } => format!("free root {}", space_name(space)),
             Op::Revoke { value } => format!("revoke {}", self.value_name(value as usize)),
@@ -132,7 +137,9 @@ impl Machine {
     }
 
     fn set_names(&self, set: u16) -> String {
-        let names: Vec<String> = (1..16).filter(|v| set >> v & 1 != 0).map(|v| self.value_name(v)).collect();
+        let nothing = (set & ABSENT != 0).then(|| "absent".to_owned());
+        let values = (1..16).filter(|v| set >> v & 1 != 0).map(|v| self.value_name(v));
+        let names: Vec<String> = nothing.into_iter().chain(values).collect();
         names.join("|")
     }
 }

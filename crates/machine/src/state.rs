@@ -6,6 +6,7 @@ pub struct Shared {
     /// Translation values that nobody may use: frame freed, or revoked. Bit per value.
     pub(crate) dead_values: u16,
     pub(crate) freed_frames: u16,
+    pub(crate) written_frames: u16,
     /// Bit per `space * MAX_PAGES + page`.
     pub(crate) unreachable: u32,
     /// Bit per table, table 1 first.
@@ -68,13 +69,6 @@ impl Local {
         self.walk[tag] = 0;
     }
 
-    pub(crate) fn drop_page(&mut self, tag: usize, page: usize, walk: crate::hw::WalkCache) {
-        self.tlb[tag][page] = 0;
-        if walk == crate::hw::WalkCache::Drop {
-            self.walk[tag] = 0;
-        }
-    }
-
     pub(crate) fn drop_kernel_page(&mut self, page: usize, walk: crate::hw::WalkCache) {
         self.kernel[page] = 0;
         self.kernel_walk &= walk == crate::hw::WalkCache::Keep;
@@ -93,22 +87,6 @@ impl Local {
         match which {
             crate::hw::Which::All => self.drop_kernel_all(),
             crate::hw::Which::Page(page, walk) => self.drop_kernel_page(page, walk),
-        }
-    }
-
-    /// Drops what belongs to a space: the given values and tables, wherever they are.
-    pub(crate) fn drop_values(&mut self, values: u16, tables: u8, which: crate::hw::Which) {
-        for tag in 0..MAX_TAGS {
-            for page in 0..MAX_PAGES {
-                if matches!(which, crate::hw::Which::All)
-                    || matches!(which, crate::hw::Which::Page(p, _) if p == page)
-                {
-                    self.tlb[tag][page] &= !values;
-                }
-            }
-            if !matches!(which, crate::hw::Which::Page(_, crate::hw::WalkCache::Keep)) {
-                self.walk[tag] &= !(u16::from(tables) * 0x101);
-            }
         }
     }
 }

@@ -600,8 +600,228 @@ fn operations_survive_their_encoding() {
         Op::FreeTable { table: 8 },
         Op::Unreachable { space: 3, page: 3 },
         Op::Teardown { space: 2 },
+        Op::Reach { page: 3 },
+        Op::ReachKernel { page: 1 },
+        Op::Wrote { frame: 15 },
+        Op::Discard { frame: 15 },
     ] {
         assert_eq!(Op::decode(op.encode()), Some(op));
     }
     assert_eq!(Op::decode(0), None);
+}
+
+/// One CPU in user mode in space A, whose pages 0 and 1 are a large leaf, which leads to frame 1.
+fn large_leaf() -> Builder {
+    Machine::builder(1).large(1, Some(0)).map(0, 0, 1).start(0, 0, 0, true)
+}
+
+#[test]
+fn a_fence_for_one_address_drops_a_whole_leaf_but_not_all_its_splinters() {
+    let one_page: Main = |small_machine| {
+        unmap(small_machine);
+        hw::flush_page(0, 1, WalkCache::Keep);
+        hw::free_frame(1);
+    };
+    let each_page: Main = |small_machine| {
+        unmap(small_machine);
+        (0..2).for_each(|page| hw::flush_page(0, page, WalkCache::Keep));
+        hw::free_frame(1);
+    };
+    let broadcast: Main = |small_machine| {
+        unmap(small_machine);
+        hw::broadcast(Whose::Space(0), Which::Page(1, WalkCache::Keep));
+        hw::free_frame(1);
+    };
+    for main in [one_page, each_page, broadcast] {
+        holds(large_leaf(), &[main]);
+    }
+    holds(large_leaf().splintered_leaves(), &[each_page]);
+    let message = "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)";
+    for main in [one_page, broadcast] {
+        breaks(large_leaf().splintered_leaves(), &[main], message);
+    }
+}
+
+#[test]
+fn an_entry_of_a_large_leaf_serves_the_other_pages_of_its_table() {
+    let not_flushed: Main = |small_machine| {
+        unmap(small_machine);
+        hw::unreachable(0, 1);
+    };
+    let small = Machine::builder(1).translation(1, Some(0), true).map(0, 0, 1).start(0, 0, 0, true);
+    holds(small, &[not_flushed]);
+    let message = "CPU 0 can still use page 1 of space A, which was unmapped (SD-8)";
+    breaks(large_leaf(), &[not_flushed], message);
+}
+
+/// One CPU in user mode in space A, which maps nothing; it may keep that it found nothing.
+fn absent() -> Builder {
+    Machine::builder(1).translation(1, Some(0), true).link(0, 0).start(0, 0, 0, true).caches_absent()
+}
+
+#[test]
+fn a_page_may_be_absent_for_a_cpu_until_it_has_flushed() {
+    fn map(small_machine: &SmallMachine) {
+        small_machine.machine.tables.leaf(0, 0).store(1, Relaxed);
+    }
+    let flushes: Main = |small_machine| {
+        map(small_machine);
+        hw::flush_page(0, 0, WalkCache::Keep);
+        hw::reach(0);
+    };
+    let flushes_another: Main = |small_machine| {
+        map(small_machine);
+        hw::flush_page(0, 1, WalkCache::Keep);
+        hw::reach(0);
+    };
+    let flushes_first: Main = |small_machine| {
+        hw::flush_page(0, 0, WalkCache::Keep);
+        map(small_machine);
+        hw::reach(0);
+    };
+    let unmaps: Main = |small_machine| {
+        unmap(small_machine);
+        hw::flush_page(0, 0, WalkCache::Keep);
+        hw::unreachable(0, 0);
+    };
+    holds(absent(), &[flushes]);
+    holds(absent().map(0, 0, 1), &[|_| hw::reach(0)]);
+    // That a page may be absent is no use of it.
+    holds(absent().map(0, 0, 1), &[unmaps]);
+    for main in [flushes_another, flushes_first] {
+        breaks(absent(), &[main], "CPU 0 may find page 0 of space A absent (SD-4)");
+    }
+    breaks(pair(), &[|_| hw::reach(0), idle], "CPU 0: this machine cannot do this: reach page 0");
+}
+
+#[test]
+fn an_empty_root_entry_makes_each_page_below_absent() {
+    let links: Main = |small_machine| {
+        small_machine.machine.tables.leaf(0, 1).store(1, Relaxed);
+        small_machine.machine.tables.root(0, 0).store(1, Relaxed);
+        hw::reach(1);
+    };
+    let links_and_flushes: Main = |small_machine| {
+        small_machine.machine.tables.leaf(0, 1).store(1, Relaxed);
+        small_machine.machine.tables.root(0, 0).store(1, Relaxed);
+        hw::flush_page(0, 1, WalkCache::Drop);
+        hw::reach(1);
+    };
+    let unlinked = || Machine::builder(1).translation(1, Some(0), true).start(0, 0, 0, true).caches_absent();
+    holds(unlinked(), &[links_and_flushes]);
+    breaks(unlinked(), &[links], "CPU 0 may find page 1 of space A absent (SD-4)");
+}
+
+#[test]
+fn a_kernel_page_may_be_absent_on_cpus_that_were_not_flushed() {
+    let kernel = || Machine::builder(2).kernel_pages(1).translation(1, None, true).caches_absent();
+    fn map_and_tell(small_machine: &SmallMachine, flush: fn()) {
+        small_machine.machine.tables.kernel(0).store(1, Relaxed);
+        sync::fence(SeqCst);
+        flush();
+        small_machine.word.store(1, SeqCst);
+    }
+    let here: Main = |small_machine| map_and_tell(small_machine, || hw::flush_kernel_page(0));
+    let everywhere: Main = |small_machine| {
+        map_and_tell(small_machine, || hw::broadcast(Whose::Kernel, Which::Page(0, WalkCache::Keep)));
+    };
+    let reaches: Main = |small_machine| {
+        sync::wait_until(|| small_machine.word.load(SeqCst) != 0);
+        hw::reach_kernel(0);
+    };
+    holds(kernel(), &[everywhere, reaches]);
+    breaks(kernel(), &[here, reaches], "CPU 1 may find kernel page 0 absent (SD-4)");
+}
+
+/// Values 1 and 2 lead to frame 1, clean and dirty; hardware exchanges one for the other.
+fn marking(cpus: usize) -> Builder {
+    Machine::builder(cpus)
+        .translation(1, Some(0), true)
+        .translation(1, Some(0), true)
+        .marks_dirty(1, 2)
+        .map(0, 0, 1)
+}
+
+/// Discards the frame if the entry was clean when it was taken out.
+fn discard_if_clean(seen: u64) {
+    if seen == 1 {
+        hw::discard(1);
+    }
+}
+
+#[test]
+fn what_a_walker_has_marked_survives_an_edit_that_is_atomic() {
+    let writes: Main = |small_machine| {
+        small_machine.machine.write(0, 0);
+    };
+    let swaps: Main = |small_machine| {
+        let seen = small_machine.machine.tables.leaf(0, 0).swap(0, SeqCst);
+        discard_if_clean(seen);
+    };
+    let reads_and_stores: Main = |small_machine| {
+        let entry = small_machine.machine.tables.leaf(0, 0);
+        let seen = entry.load(Relaxed);
+        entry.store(0, Relaxed);
+        discard_if_clean(seen);
+    };
+    holds(marking(2), &[swaps, writes]);
+    breaks(marking(2), &[reads_and_stores, writes], "CPU 0 discards frame 1, which was written (SD-8)");
+}
+
+#[test]
+fn a_write_faults_where_hardware_does_not_mark() {
+    let written: Main = |small_machine| {
+        assert!(small_machine.machine.write(0, 0), "the entry can be marked");
+        hw::discard(1);
+    };
+    let faults: Main = |small_machine| {
+        assert!(!small_machine.machine.write(0, 0), "nothing marks this entry");
+        hw::discard(1);
+    };
+    let unmarked = Machine::builder(1).translation(1, Some(0), true).map(0, 0, 1);
+    holds(unmarked, &[faults]);
+    breaks(marking(1), &[written], "CPU 0 discards frame 1, which was written (SD-8)");
+}
+
+#[test]
+fn an_entry_is_broken_before_one_that_conflicts_is_made() {
+    let conflicting = || pair().conflict(1, 2);
+    fn entry(small_machine: &SmallMachine) -> &Word {
+        small_machine.machine.tables.leaf(0, 0)
+    }
+    let breaks_first: Main = |small_machine| {
+        unmap(small_machine);
+        flush_all_cpus();
+        entry(small_machine).store(2, Relaxed);
+    };
+    let makes: Main = |small_machine| {
+        entry(small_machine).store(2, SeqCst);
+        flush_all_cpus();
+    };
+    let does_not_flush: Main = |small_machine| {
+        unmap(small_machine);
+        hw::flush_page(0, 0, WalkCache::Keep);
+        entry(small_machine).store(2, SeqCst);
+    };
+    holds(conflicting(), &[breaks_first, idle]);
+    holds(pair(), &[makes, idle]);
+    breaks(conflicting(), &[makes, idle], "CPU 0 may hold page 0 by entries 1 and 2 at once (SD-4)");
+    breaks(conflicting(), &[does_not_flush, idle], "CPU 1 may hold page 0 by entries 1 and 2 at once (SD-4)");
+}
+
+#[test]
+fn a_large_leaf_conflicts_with_the_pages_that_it_is_split_into() {
+    let split = || large_leaf().translation(1, Some(0), true).conflict(1, 2);
+    let in_place: Main = |small_machine| {
+        small_machine.machine.tables.leaf(0, 1).store(2, Relaxed);
+        small_machine.machine.tables.leaf(0, 0).store(2, Relaxed);
+    };
+    let broken_first: Main = |small_machine| {
+        unmap(small_machine);
+        hw::flush_page(0, 0, WalkCache::Keep);
+        small_machine.machine.tables.leaf(0, 0).store(2, Relaxed);
+        small_machine.machine.tables.leaf(0, 1).store(2, Relaxed);
+    };
+    holds(split(), &[broken_first]);
+    breaks(split(), &[in_place], "CPU 0 may hold page 1 by entries 1 and 2 at once (SD-4)");
 }

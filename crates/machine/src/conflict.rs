@@ -1,0 +1,32 @@
+//! Translations that a TLB may not hold at once. On some architectures a valid entry may not be exchanged for just any other:
+//! a TLB that has read both may raise a conflict, or mix them. Software must break first: clear the entry, flush, and only
+//! then make the new one. Arm lists what needs this: another size, another memory type, global or not.
+
+use crate::config::Builder;
+use crate::machine::Machine;
+use crate::state::Local;
+use shootdown_explore::Violation;
+
+impl Builder {
+    /// Forbids that a TLB holds `one` and `other` for a page at the same time.
+    pub fn conflict(mut self, one: u64, other: u64) -> Self {
+        self.conflicts.push((one, other));
+        self
+    }
+}
+
+impl Machine {
+    /// Judges what a CPU may hold at once.
+    pub(crate) fn conflicts(&self, cpu: usize, local: &Local) -> Result<(), Violation> {
+        for &(one, other) in &self.config.conflicts {
+            let both = 1 << one | 1 << other;
+            for tag in &local.tlb[..self.config.tags] {
+                let Some(page) = tag.iter().position(|set| set & both == both) else { continue };
+                return Err(format!(
+                    "CPU {cpu} may hold page {page} by entries {one} and {other} at once (SD-4)"
+                ));
+            }
+        }
+        Ok(())
+    }
+}

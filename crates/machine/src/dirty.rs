@@ -1,0 +1,54 @@
+//! Dirty marks, which walkers write. Some hardware notes in an entry that a page was written through it: it exchanges the
+//! entry for one that says so, atomically, and software that edits the entry at the same time must do the same. Other
+//! hardware, and other walkers of the same machine, leave that to a fault.
+//!
+//! A clean and a dirty entry are two values that lead to one frame. [`Machine::write`] is a write as hardware does it.
+//! What is asked is whether the mark survives: [`crate::hw::discard`] drops a frame whose content software takes for unchanged.
+
+use crate::config::Builder;
+use crate::hw;
+use crate::machine::Machine;
+use crate::state::Shared;
+use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::{Violation, sync};
+
+impl Builder {
+    /// Has hardware exchange `clean` in an entry for `dirty` when a CPU writes through it. Where this is not said of a value,
+    /// and it is no dirty one, a write faults.
+    pub fn marks_dirty(mut self, clean: u64, dirty: u64) -> Self {
+        self.marks.push((clean, dirty));
+        self
+    }
+}
+
+impl Machine {
+    /// Writes to `page` of `space` through its entry, as hardware that marks entries does; answers whether that was possible,
+    /// and no fault.
+    #[track_caller]
+    pub fn write(&self, space: usize, page: usize) -> bool {
+        let entry = self.tables.leaf(space, page);
+        let through = sync::retry(|| {
+            let seen = entry.load(Relaxed);
+            if self.config.marks.iter().any(|mark| mark.1 == seen) {
+                return Some(seen);
+            }
+            let Some(&(clean, dirty)) = self.config.marks.iter().find(|mark| mark.0 == seen) else {
+                return Some(0);
+            };
+            entry.compare_exchange(clean, dirty, AcqRel, Relaxed).is_ok().then_some(dirty)
+        });
+        if through == 0 {
+            return false;
+        }
+        hw::wrote(self.config.translations[through as usize - 1].frame);
+        true
+    }
+
+    /// Judges that `frame` is dropped as unchanged.
+    pub(crate) fn discard(&self, shared: &Shared, cpu: usize, frame: usize) -> Result<(), Violation> {
+        if shared.written_frames >> frame & 1 != 0 {
+            return Err(format!("CPU {cpu} discards frame {frame}, which was written (SD-8)"));
+        }
+        Ok(())
+    }
+}
