@@ -119,3 +119,27 @@ fn random_programs_have_the_outcomes_of_an_enumerator() {
     println!("{compared} runs compared, {ends} outcomes, {stuck} of them stuck");
     assert!(compared >= count && ends > compared as usize && stuck > 0, "programs are too dull or too large");
 }
+
+#[test]
+fn turns_reach_a_part_of_all_outcomes_and_reductions_lose_none_of_it() {
+    let mut reached = 0;
+    for seed in 0..12 {
+        let test = Dice(u64::wrapping_mul(seed, 0x9e37_79b9_7f4a_7c15)).test(seed);
+        for (model, memory) in MODELS {
+            let all = test.outcomes(&plain(memory), false);
+            for contexts in [2, 4] {
+                let few = |options: Options<'static>| {
+                    test.outcomes(&Options { contexts: Some(contexts), ..options }, false)
+                };
+                let (full, less) = (few(plain(memory)), few(reduced(memory)));
+                assert!(
+                    full.is_subset(&less),
+                    "{model}, {contexts} turns: {full:?}, reduced {less:?}\n{test}"
+                );
+                assert!(less.is_subset(&all), "{model}, {contexts} turns: {less:?} of {all:?}\n{test}");
+                reached += full.len();
+            }
+        }
+    }
+    assert!(reached > 0, "no execution ends within so few turns");
+}

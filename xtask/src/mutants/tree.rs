@@ -168,13 +168,10 @@ fn compile(
 ) -> Result<BTreeMap<String, PathBuf>> {
     let tree = subject.tree(root);
     let mut command = process::cargo(&tree, arguments);
-    command.args([
-        "--quiet",
-        "--message-format",
-        "json",
-        "--config",
-        "build.rustflags=['--cfg=shootdown_mutants']",
-    ]);
+    command.args(["--quiet", "--message-format", "json"]);
+    if subject == Subject::Engine {
+        command.args(["--config", "build.rustflags=['--cfg=shootdown_mutants']"]);
+    }
     command.arg("--target-dir").arg(subject.built(root)).env_remove("RUSTFLAGS").stderr(Stdio::piped());
     let output = command.output().with_context(|| format!("cannot start {}", line(&command)))?;
     let messages = String::from_utf8_lossy(&output.stdout).into_owned();
