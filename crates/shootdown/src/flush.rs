@@ -193,14 +193,7 @@ impl<P: Platform> Shootdown<P> {
     /// Flushes by other means than IPIs, and says whether that is all there is to do.
     #[inline]
     fn broadcast(&self, space: &AddressSpace<P>, request: FlushRequest) -> Remote {
-        let flush = |tag| {
-            self.platform().flush_remote(RemoteFlush {
-                space: Some(space),
-                tag,
-                request,
-                online: self.online_store(),
-            })
-        };
+        let flush = |tag| self.flush_remote(Some(space), tag, request);
         // ORDER(SD-4): after the full fence. Where a CPU is given another tag for this space meanwhile, a fence of its own
         // follows, and its walks see the page tables as they are now; partner: `Rolling::renew`.
         match self.platform().tags().flush_method(space.tags()) {
@@ -211,6 +204,17 @@ impl<P: Platform> Shootdown<P> {
             FlushMethod::Broadcast(_) | FlushMethod::Nobody => Remote::Done,
             FlushMethod::Both(_) => Remote::NeedsIpi,
         }
+    }
+
+    #[inline(always)]
+    fn flush_remote(
+        &self,
+        space: Option<&AddressSpace<P>>,
+        tag: Option<Tag>,
+        request: FlushRequest,
+    ) -> Remote {
+        let online = self.online_store();
+        self.platform().flush_remote(RemoteFlush { space, tag, request, online })
     }
 
     /// Flushes what `request` covers of kernel memory on every CPU that is on line (Linux: `flush_tlb_kernel_range`). Waits.
@@ -250,12 +254,7 @@ impl<P: Platform> Shootdown<P> {
         // ORDER(SD-4): page-table stores and generation before the mask of CPUs on line; partner: the fence in
         // `online_cpu`.
         Site::KernelFlushFence.full_fence();
-        let remote = platform.flush_remote(RemoteFlush {
-            space: None,
-            tag: None,
-            request,
-            online: self.online_store(),
-        });
+        let remote = self.flush_remote(None, None, request);
         let pin = platform.pin();
         let flight = Flight::new(self, None, generation, request);
         let first = self.online().others(Some(flight.sender), 0).filter(|_| remote == Remote::NeedsIpi);
