@@ -17,7 +17,7 @@ use std::time::Instant;
 use way::Way;
 
 /// Flushes of one way in one turn.
-const BATCH: u32 = 200;
+const BATCH: u32 = 50;
 /// Load of the host, in threads, beyond which times say little.
 const MOST_LOAD: f64 = 0.5;
 

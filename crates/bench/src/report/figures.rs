@@ -2,6 +2,7 @@
 
 use crate::bench::Row;
 use crate::commute::{Pair, Relation, free};
+use crate::grid::{Counted, reason};
 use crate::policy::PolicyKind;
 use crate::probe::{Probe, updates_per_switch};
 use crate::workload::WorkloadKind;
@@ -129,32 +130,13 @@ fn fewest_ipis(measured: &Measured<'_>, ours: PolicyKind) -> Found {
 }
 
 fn why_more_ipis(measured: &Measured<'_>) -> String {
-    let missed =
-        |workload: &WorkloadKind| !beaten(measured.rows, *workload, PolicyKind::Shootdown).is_empty();
-    let reasons: Vec<String> = WorkloadKind::ALL
-        .into_iter()
-        .filter(missed)
-        .map(|workload| {
-            let reason = match workload {
-                WorkloadKind::MapbenchLocal => {
-                    "A handler that drops 16 pages one by one is busy for 3,200 cycles with no IPI \
-                     pending, so a CPU that flushes meanwhile interrupts again (a trial with a \
-                     `RANGE_CEILING` of 8, with which it drops everything at once, sent fewer than any of \
-                     them)"
-                }
-                WorkloadKind::ForkExecMigrate => {
-                    "Redox leaves a space as soon as a CPU goes idle, so nobody need be told when its tables go; in return \
-                     every return from idle loads a root and refills the TLB"
-                }
-                WorkloadKind::Sqpoll => {
-                    "A borrower that returns drops what it missed page by page, and is sent IPIs meanwhile"
-                }
-                _ => "The cause has not been found",
-            };
-            format!("{}: {reason}", workload.name())
-        })
-        .collect();
-    reasons.join(". ")
+    let why = |workload: WorkloadKind| {
+        let rivals = beaten(measured.rows, workload, PolicyKind::Shootdown);
+        let rival = rivals.first()?.0;
+        let reason = reason(Counted::Ipis, workload.name(), rival.name());
+        Some(format!("{}: {}", workload.name(), reason.unwrap_or("The cause has not been found")))
+    };
+    WorkloadKind::ALL.into_iter().filter_map(why).collect::<Vec<_>>().join(". ")
 }
 
 fn near_the_oracle(measured: &Measured<'_>, ours: PolicyKind) -> Found {

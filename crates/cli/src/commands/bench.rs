@@ -54,7 +54,7 @@ fn exercise_table(rows: &[[Row; 2]; 3]) -> String {
 
 /// Rounds of `bench host`.
 #[cfg(target_os = "linux")]
-const ROUNDS: usize = 41;
+const ROUNDS: usize = 21;
 
 /// Times flushes on this host.
 #[cfg(target_os = "linux")]
