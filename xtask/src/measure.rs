@@ -40,7 +40,8 @@ pub enum Functions {
     Listed,
 }
 
-const PROGRAM: &str = "run --quiet --release --package xtask --bin measure --features measure --";
+const PROGRAM: &str =
+    "run --quiet --release --package xtask --bin measure --no-default-features --features measure --";
 const LIBRARY: &str = "--package xtask --lib --no-default-features";
 const TARGETS: [(&str, &str); 3] = [
     ("riscv64", "riscv64gc-unknown-none-elf"),

@@ -80,7 +80,7 @@ impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
 impl<P: Hosted> Harts<'_, P> {
     /// The harts, as CPUs of the engine.
     pub fn iter(&self) -> impl Iterator<Item = CpuId> + '_ {
-        (0..MAX_CPUS as u32).map(CpuId::new).filter(|&cpu| self.contains(cpu))
+        (0..self.machine.virtual_cpus()).map(CpuId::new).filter(|&cpu| self.contains(cpu))
     }
 
     /// Whether this is one of them.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 const PAGE: VirtAddr = VirtAddr(0x5000);
 /// Fences of a test in which harts run beside each other.
-const ROUNDS: u64 = if cfg!(miri) { 6 } else { 100 };
+const ROUNDS: u64 = if cfg!(miri) { 4 } else { 100 };
 const LONG: Duration = Duration::from_secs(120);
 
 fn page() -> Fence {
@@ -90,14 +90,16 @@ fn a_fence_waits_for_the_harts_that_it_names_and_for_no_others() {
 
 #[test]
 fn a_hart_outside_guest_code_fences_when_it_comes_back_and_widens_what_has_piled_up() {
-    for fences in [1, 3, 40] {
+    const PAGES: u64 = if cfg!(miri) { 12 } else { 50 };
+    for fences in if cfg!(miri) { [1, 3, 10] } else { [1, 3, 40] } {
         let machine = Machine::<u64>::new(1).expect("a small machine");
         let space = machine.new_space(0);
         let tlb = Guests { guest: SoftTlb::new(64), host: SoftTlb::new(64) };
         let mut cpu = machine.virtual_cpu(0, tlb).expect("a free CPU");
         let at = |page: u64| VirtAddr(page << 12);
         cpu.run(&space, |guest| {
-            (0..50).for_each(|page| guest.tlb().guest.insert_tagged(Tag::new(3), at(page), Leaf::page(page)));
+            (0..PAGES)
+                .for_each(|page| guest.tlb().guest.insert_tagged(Tag::new(3), at(page), Leaf::page(page)));
             guest.tlb().host.insert(PAGE, Leaf::page(9));
         });
         thread::scope(|threads| {
@@ -110,8 +112,9 @@ fn a_hart_outside_guest_code_fences_when_it_comes_back_and_widens_what_has_piled
         });
         cpu.run(&space, |guest| {
             let mut tlb = guest.tlb();
-            let gone = (0..50).filter(|&page| tlb.guest.get_tagged(Tag::new(3), at(page)).is_none()).count();
-            let expected = if fences < 9 { fences as usize } else { 50 };
+            let gone =
+                (0..PAGES).filter(|&page| tlb.guest.get_tagged(Tag::new(3), at(page)).is_none()).count();
+            let expected = if fences < 9 { fences as usize } else { PAGES as usize };
             assert_eq!(gone, expected, "after {fences} fences");
             assert_eq!(
                 tlb.host.get(PAGE),
@@ -201,7 +204,7 @@ fn harts_that_fence_each_other_and_flush_at_once_use_nothing_that_was_fenced() {
 /// The shape that the full fences of sender and target are there for.
 #[test]
 fn a_hart_that_enters_guest_code_sees_the_fence_or_is_waited_for() {
-    for _ in 0..if cfg!(miri) { 3 } else { 200 } {
+    for _ in 0..if cfg!(miri) { 2 } else { 200 } {
         let machine = Machine::<u64>::new(1).expect("a small machine");
         let space = machine.new_space(0);
         let mapped = AtomicU64::new(1);

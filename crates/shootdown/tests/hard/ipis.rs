@@ -2,7 +2,7 @@
 
 use super::machine::state::IpiFate;
 use super::machine::{FOR_EVER, page_range, space};
-use super::{STALL_POLLS, User, machine, two};
+use super::{STALL_POLLS, STUCK, User, machine, two};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use shootdown::flush::FlushRequest;
@@ -111,7 +111,7 @@ fn spurious_ipis_at_others_do_not_stand_in_for_the_answer_that_is_missing() {
     (0..3).for_each(|cpu| host.run(cpu, &user));
     host.touch(1, 1);
     // CPU 1 takes no interrupts for a while, and CPU 2 answers as many times as there are CPUs, and more.
-    host.masked.borrow_mut().insert(1, 50);
+    host.masked.borrow_mut().insert(1, STUCK);
     host.afterwards.set(IpiFate::Twice(1));
     host.on(0, || {
         let mut gather = host.engine().gather(&user);

@@ -19,6 +19,8 @@ type Host = Machine<Slots>;
 type User = machine::User<Slots>;
 
 const STALL_POLLS: u64 = Slots::STALL_POLLS;
+/// Polls for which a CPU that is stuck takes no interrupts.
+const STUCK: u64 = if cfg!(miri) { 14 } else { 50 };
 
 /// A machine with `cpus` CPUs on line.
 fn machine(cpus: u32) -> &'static Host {

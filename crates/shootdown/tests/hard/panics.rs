@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const CPUS: u32 = 3;
-const SPACES: usize = 4;
+const SPACES: usize = if cfg!(miri) { 2 } else { 4 };
 const PAGES: u64 = 5;
 
 #[derive(Clone, Debug)]
@@ -109,7 +109,7 @@ const CALLBACKS: [Callback; 14] = [
     Callback::Event,
 ];
 /// Most calls before the panic, and after it.
-const ACTS: usize = if cfg!(miri) { 8 } else { 60 };
+const ACTS: usize = if cfg!(miri) { 5 } else { 60 };
 
 proptest! {
     // The same cases in every run.
