@@ -16,7 +16,10 @@ const PLAIN: bool = false;
 fn compared(case: &Case) -> bool {
     const LARGE: [&str; 4] = ["nmi-flush", "nmi-handle-ipi", "nmi-tags", "reset-after-wait"];
     let small = case.groups.contains(&"two") && case.memory == Memory::Tso;
-    case.cpus == 2 && (small || !case.groups.contains(&"tags")) && !LARGE.contains(&case.name.as_str())
+    case.cpus == 2
+        && case.memory != Memory::Weak
+        && (small || !case.groups.contains(&"tags"))
+        && !LARGE.contains(&case.name.as_str())
 }
 
 /// A case, with the memory model that it is run under.
