@@ -86,7 +86,7 @@ fn numbers_out_of_range_are_refused_with_the_range() {
 
 #[test]
 fn names_from_a_fixed_list_are_refused_with_the_list() {
-    refused(&["check", "--memory", "arm"], &["'arm'", "sc, tso, pso"]);
+    refused(&["check", "--memory", "arm"], &["'arm'", "sc, tso, pso, weak"]);
     let (next, all) = (format!("SD-{}", LAST_RULE + 1), format!("SD-1 to SD-{LAST_RULE};"));
     refused(&["check", "--drop-rule", &next], &[&format!("'{next}'"), &all, "INVARIANTS.md"]);
     refused(&["check", "--drop-site", "no-such-site"], &["'no-such-site'"]);
