@@ -103,6 +103,29 @@ fn reductions_lose_nothing_under_sequential_consistency() {
 }
 
 #[test]
+fn reductions_lose_nothing_under_weak_memory() {
+    // Those of the group that are small without reductions.
+    const SMALL: [&str; 10] = [
+        "batch-of-unmaps/weak",
+        "global-tag-final-drop/weak",
+        "gone-vs-final-drop/weak",
+        "gone-vs-table-free/weak",
+        "kernel-table-tags/weak",
+        "lazy-return/weak",
+        "lazy-vs-unhooked-table/weak",
+        "migration-table-free/weak",
+        "migration-to-target/weak",
+        "switch-in/weak",
+    ];
+    let mut list = cases(Fault::NONE);
+    list.retain(|case| SMALL.contains(&case.name.as_str()));
+    assert_eq!(list.len(), SMALL.len());
+    for case in &list {
+        assert!(compare(case, Memory::Weak), "{}", case.name);
+    }
+}
+
+#[test]
 fn reductions_hide_no_removed_rule() {
     let mut caught = 0;
     let mut missed = 0;
