@@ -71,6 +71,9 @@ enum Command {
     Mutate {
         /// Cases of `shootdown check` to run; default: group `two`
         cases: Vec<String>,
+        /// Memory model of the explorer, whose findings alone count then; default: tso, pso, and loom beside them
+        #[arg(long, value_parser = ["sc", "tso", "pso", "weak"])]
+        memory: Option<String>,
     },
     /// Put the other variant's protocol into each bug case and see that `check` notices
     MutateBugs,
@@ -136,7 +139,7 @@ fn run(cli: &Cli) -> Result<()> {
         }
         Command::Panics => weigh(&root, Look::Panics),
         Command::Stack => weigh(&root, Look::Stack),
-        Command::Mutate { cases } => mutate::run(&root, cases).map(|_| ()),
+        Command::Mutate { cases, memory } => mutate::run(&root, cases, memory.as_deref()).map(|_| ()),
         Command::MutateBugs => mutate_bugs::run(&root).map(|_| ()),
         Command::Mutants { names, of, quick, list, at_most, rung, record } => {
             let wanted = mutants::Wanted {

@@ -1,5 +1,6 @@
 //! Weakens every named ordering of the engine, one at a time, and asks who notices: the explorer under TSO and under
-//! store buffers per location, and loom. What nobody notices must be argued in CAVEATS.md under `### site NAME`.
+//! store buffers per location, and loom; or the explorer alone, under the model that is asked for. What nobody notices must be
+//! argued in CAVEATS.md under `### site NAME`, or `### site NAME under MODEL`.
 
 use anyhow::{Context, Result, bail, ensure};
 use regex::Regex;
@@ -17,30 +18,31 @@ const DEADLINE: &str = "30";
 const MODELS: [&str; 2] = ["tso", "pso"];
 
 /// Who noticed that one ordering was weakened: checker and case.
-type Catches = Vec<(&'static str, String)>;
+type Catches<'m> = Vec<(&'m str, String)>;
 
 /// Runs the explorer on `cases` (or the usual ones) and loom's table, prints who caught what, and returns how many
-/// orderings there are.
+/// orderings there are. Where `only` names a memory model, the explorer runs under that, and loom does not run.
 ///
 /// # Errors
 /// A checker cannot be run, or an ordering is neither caught nor argued.
-pub fn run(root: &Path, cases: &[String]) -> Result<usize> {
+pub fn run(root: &Path, cases: &[String], only: Option<&str>) -> Result<usize> {
+    let models = only.map_or(MODELS.to_vec(), |model| vec![model]);
     let sites =
         sites(&std::fs::read_to_string(root.join(LIST)).with_context(|| format!("cannot read {LIST}"))?);
     ensure!(!sites.is_empty(), "{LIST} lists no orderings");
-    let argued = argued(&std::fs::read_to_string(root.join(CAVEATS)).unwrap_or_default());
+    let argued = argued(&std::fs::read_to_string(root.join(CAVEATS)).unwrap_or_default(), only);
     let cases = if cases.is_empty() { USUAL.join(" ") } else { cases.join(" ") };
-    for model in MODELS {
+    for &model in &models {
         if let Some(case) = explored(root, &cases, "", model)? {
             bail!("{case} fails under {model} with nothing weakened; mend that first");
         }
     }
-    let loom = loom(root)?;
+    let loom = if only.is_none() { loom(root)? } else { BTreeMap::new() };
     println!("{:16} | caught by | where", "site");
     let mut open = Vec::new();
     for site in &sites {
         let mut catches = Catches::new();
-        for model in MODELS {
+        for &model in &models {
             catches.extend(
                 explored(root, &cases, &format!("--drop-site {site}"), model)?.map(|case| (model, case)),
             );
@@ -107,7 +109,7 @@ fn loom_table(text: &str) -> BTreeMap<String, String> {
     rows.collect()
 }
 
-fn row(site: &str, catches: &Catches, argued: bool) -> String {
+fn row(site: &str, catches: &Catches<'_>, argued: bool) -> String {
     let who: Vec<&str> = catches.iter().map(|(who, _)| *who).collect();
     let places: Vec<String> = catches.iter().map(|(who, place)| format!("{who}: {place}")).collect();
     match (who.is_empty(), argued) {
@@ -123,11 +125,12 @@ fn sites(text: &str) -> Vec<String> {
     entry.captures_iter(text).map(|found| found[1].to_owned()).collect()
 }
 
-/// Orderings that have a heading of their own in CAVEATS.md.
-fn argued(text: &str) -> BTreeSet<String> {
+/// Orderings that have a heading of their own in CAVEATS.md, for all checkers or for the only one.
+fn argued(text: &str, only: Option<&str>) -> BTreeSet<String> {
+    let under = only.map(|model| format!(" under {model}")).unwrap_or_default();
     text.lines()
         .filter_map(|line| line.strip_prefix("### site "))
-        .map(|name| name.trim().to_owned())
+        .map(|name| name.trim().strip_suffix(&under).unwrap_or(name.trim()).to_owned())
         .collect()
 }
 
@@ -164,7 +167,10 @@ mod tests {
     #[test]
     fn only_the_exact_heading_argues() {
         let text = "### site ipi-request\ntext\n## site take\n### sites\nabout ### site bump\n";
-        assert_eq!(argued(text), BTreeSet::from(["ipi-request".to_owned()]));
+        assert_eq!(argued(text, None), BTreeSet::from(["ipi-request".to_owned()]));
+        let text = "### site ack under weak\n### site ipi-request\n### site take under pso\n";
+        let weak = argued(text, Some("weak"));
+        assert!(weak.contains("ack") && weak.contains("ipi-request") && !weak.contains("take"), "{weak:?}");
         assert!(row("take", &Catches::new(), false).contains("NOBODY"));
         assert!(row("ipi-request", &Catches::new(), true).contains("argued in CAVEATS.md"));
     }

@@ -164,7 +164,7 @@ fn a_check_that_was_stopped_goes_on_where_it_was_and_another_one_is_refused() {
 
 #[test]
 fn names_from_a_fixed_list_are_refused_with_the_list() {
-    refused(&["check", "--memory", "arm"], &["'arm'", "sc, tso, pso"]);
+    refused(&["check", "--memory", "arm"], &["'arm'", "sc, tso, pso, weak"]);
     let (next, all) = (format!("SD-{}", LAST_RULE + 1), format!("SD-1 to SD-{LAST_RULE};"));
     refused(&["check", "--drop-rule", &next], &[&format!("'{next}'"), &all, "INVARIANTS.md"]);
     refused(&["check", "--drop-site", "no-such-site"], &["'no-such-site'"]);

@@ -87,7 +87,7 @@ pub fn counts(root: &Path) -> Result<Done> {
 }
 
 pub fn mutate(root: &Path) -> Result<Done> {
-    let orderings = mutate::run(root, &[])?;
+    let orderings = mutate::run(root, &[], None)?;
     Ok(Done::Passed(format!("{orderings} orderings, each noticed when weakened")))
 }
 

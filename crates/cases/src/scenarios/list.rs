@@ -10,6 +10,10 @@ use std::sync::{Arc, OnceLock};
 pub(super) const TWO: &[&str] = &["two"];
 pub(super) const THREE: &[&str] = &["three"];
 pub(super) const FOUR: &[&str] = &["four"];
+/// Scenarios of two CPUs once more, under weak memory.
+const WEAK: &[&str] = &["weak"];
+/// Those that take longer under weak memory than a plain check should.
+const LONG_UNDER_WEAK: [&str; 3] = ["ipi-in-flight", "nested-gathers-inside", "reset-after-wait"];
 
 /// Cases so far.
 pub(crate) struct List {
@@ -162,11 +166,14 @@ impl<S: TestMachine> Scenario<'_, S> {
         self
     }
 
-    /// Adds the scenario to the list: one case a memory model; names of all but the first carry the model.
+    /// Adds the scenario to the list: one case a memory model; names of all but the first carry the model. One of two CPUs gets
+    /// a case of the group `weak` as well.
     pub(crate) fn add(self) {
         let (fault, oracles) = (self.list.fault, self.list.oracles);
+        let weak = (self.groups.contains(&"two") && !self.deep).then_some(Memory::Weak);
+        let long = LONG_UNDER_WEAK.contains(&self.name.as_str());
         let plan = Arc::new(self.plan);
-        for (index, &memory) in self.memories.iter().enumerate() {
+        for (index, memory) in self.memories.iter().copied().chain(weak).enumerate() {
             let suffix = match memory {
                 _ if index == 0 => "",
                 Sc => "/sc",
@@ -189,8 +196,8 @@ impl<S: TestMachine> Scenario<'_, S> {
                 expected: Expected::Holds,
                 memory,
                 cpus: plan.cpus.len(),
-                deep: self.deep,
-                groups: self.groups,
+                deep: self.deep || memory == Memory::Weak && long,
+                groups: if memory == Memory::Weak { WEAK } else { self.groups },
                 about: self.about.clone(),
                 story: "",
                 run: Box::new(move |options| run(world.get_or_init(&build), options)),
