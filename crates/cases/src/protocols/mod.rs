@@ -1,14 +1,19 @@
 //! What several models have in common: reference counts, cross calls, locks, and frames of code of which each of
 //! several bugs is one policy.
 
+pub(crate) mod addition;
 pub(crate) mod balance;
 mod cross_call;
 pub(crate) mod deferred;
 pub(crate) mod diagonal;
+pub(crate) mod dirty_mark;
 pub(crate) mod flagged_call;
 pub(crate) mod flush_pending;
+pub(crate) mod fresh_page;
 pub(crate) mod half_built;
 pub(crate) mod hypercall_mask;
+pub(crate) mod kernel_unmap;
+pub(crate) mod large_leaf;
 pub(crate) mod last_exit;
 pub(crate) mod late_drop;
 pub(crate) mod lazy_tables;
@@ -20,7 +25,10 @@ pub(crate) mod moved_page;
 pub(crate) mod one_tag;
 pub(crate) mod other_mmu;
 pub(crate) mod outsider;
+pub(crate) mod page_type;
+pub(crate) mod remake;
 pub(crate) mod single_user;
+pub(crate) mod slot;
 pub(crate) mod switch_in;
 pub(crate) mod switching;
 pub(crate) mod table_batch;

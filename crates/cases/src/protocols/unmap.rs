@@ -4,7 +4,7 @@
 //! CPU 0 changes the page, in a system call. Where there is a second CPU, a thread of the space runs there meanwhile.
 
 use super::{CROSS_CALL, CrossCall, Mm};
-use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::{Registry, sync};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program};
@@ -14,13 +14,19 @@ use shootdown_machine::{Machine, Program};
 pub(crate) enum Reach {
     /// Nobody: there is no flush.
     Nobody,
+    /// This CPU alone.
+    Here,
+    /// All CPUs in the mask but this one.
+    Others,
+    /// This CPU, and all in the mask; the caller waits until they have taken the request.
+    MembersWhoAnswerFirst,
     /// All CPUs in the mask, but only if the caller runs the space itself.
     MembersIfCurrent,
     /// This CPU and all in the mask.
     Members,
 }
 
-/// When the frame goes back to the allocator.
+/// When the frame, or the table, goes back to the allocator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Free {
     /// Before the flush.
@@ -36,6 +42,8 @@ pub(crate) enum Change {
     Unmap,
     /// It is replaced by a copy.
     Copy,
+    /// Its table is taken out, and given back instead of a frame.
+    Table,
 }
 
 /// What a kernel does.
@@ -53,6 +61,7 @@ const SPACE: usize = 0;
 const TAG: u8 = 0;
 const FLUSH: u64 = 1;
 const NEW: u64 = 2;
+const TABLE: u64 = 1;
 
 #[derive(Debug)]
 pub(crate) struct Unmap {
@@ -68,8 +77,11 @@ impl Unmap {
             .spaces(2, 1)
             .own_page(SPACE, 0, 1)
             .translation(2, Some(SPACE), true)
-            .start(0, policy.current, TAG, false)
-            .must_free_frame(1);
+            .start(0, policy.current, TAG, false);
+        machine = match policy.change {
+            Change::Table => machine.must_free_table(TABLE),
+            Change::Unmap | Change::Copy => machine.must_free_frame(1),
+        };
         if policy.cpus > 1 {
             machine = machine.start(1, SPACE, TAG, true);
         }
@@ -83,17 +95,30 @@ impl Unmap {
     }
 
     fn system_call(&self) {
-        let new = if self.policy.change == Change::Copy { NEW } else { 0 };
-        self.machine.tables.leaf(SPACE, 0).store(new, Relaxed);
+        let tables = &self.machine.tables;
+        match self.policy.change {
+            Change::Unmap => tables.leaf(SPACE, 0).store(0, Relaxed),
+            Change::Copy => tables.leaf(SPACE, 0).store(NEW, Relaxed),
+            Change::Table => {
+                tables.root(SPACE, 0).swap(0, AcqRel);
+            }
+        }
         if self.policy.free == Free::BeforeFlush {
-            hw::free_frame(1);
+            self.give_back();
         }
         self.flush();
         if self.policy.free == Free::AfterFlush {
-            hw::free_frame(1);
+            self.give_back();
         }
         sync::note("back to user mode");
         hw::user(true);
+    }
+
+    fn give_back(&self) {
+        match self.policy.change {
+            Change::Table => hw::free_table(TABLE),
+            Change::Unmap | Change::Copy => hw::free_frame(1),
+        }
     }
 
     fn flush(&self) {
@@ -101,9 +126,12 @@ impl Unmap {
         match self.policy.reach {
             Reach::Nobody => return,
             Reach::MembersIfCurrent if self.policy.current != SPACE => return,
+            Reach::Here => {}
             _ => self.calls.call(0, self.mm.members(), FLUSH),
         }
-        hw::flush_page(TAG, 0, WalkCache::Drop);
+        if self.policy.reach != Reach::Others {
+            hw::flush_page(TAG, 0, WalkCache::Drop);
+        }
     }
 }
 
@@ -118,7 +146,11 @@ impl Program for Unmap {
 
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, CROSS_CALL), "only CPU 0 calls");
-        self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
+        let flush = |_| hw::flush_page(TAG, 0, WalkCache::Drop);
+        match self.policy.reach {
+            Reach::MembersWhoAnswerFirst => self.calls.take(cpu, flush),
+            _ => self.calls.serve(cpu, flush),
+        }
     }
 
     fn machine(&self) -> &Machine {

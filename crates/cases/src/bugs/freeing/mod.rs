@@ -1,5 +1,6 @@
 //! Flushing against freeing, and batching (class D).
 
+mod linux_018e9828;
 mod linux_1013af4f;
 mod linux_102331b6;
 mod linux_1cf35d47;
@@ -27,10 +28,15 @@ mod linux_d86564a2;
 mod linux_dd5712f3;
 mod linux_e37d5a2d;
 mod linux_eb66ae03;
+mod linux_ee6e69d0;
 mod linux_f268f6cf;
 mod linux_f36391d2;
+mod xen_xsa286;
 mod xen_xsa346;
+mod xen_xsa373;
 mod xen_xsa401;
+mod xen_xsa408;
+mod xen_xsa480;
 
 use crate::bugs::Bug;
 
@@ -66,4 +72,10 @@ pub(super) const ALL: &[Bug] = &[
     linux_a0e6e083::BUG,
     linux_b3431a8b::BUG,
     linux_102331b6::BUG,
+    xen_xsa480::BUG,
+    xen_xsa286::BUG,
+    xen_xsa408::BUG,
+    xen_xsa373::BUG,
+    linux_ee6e69d0::BUG,
+    linux_018e9828::BUG,
 ];

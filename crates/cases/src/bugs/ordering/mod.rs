@@ -7,6 +7,7 @@ mod linux_71b3c126;
 mod linux_8678c1f0;
 mod linux_8f1d56f6;
 mod linux_cfd391e7;
+mod linux_fea4e317;
 mod sel4_81679f2b;
 mod sel4_b8f1753d;
 
@@ -22,4 +23,5 @@ pub(super) const ALL: &[Bug] = &[
     sel4_b8f1753d::BUG,
     linux_cfd391e7::BUG,
     freebsd_r360280::BUG,
+    linux_fea4e317::BUG,
 ];

@@ -15,8 +15,10 @@ mod linux_ce0b15d1;
 mod linux_e3ba51ab;
 mod linux_fa808ed4;
 mod linux_fb544d1c;
+mod xen_68871b1f;
 mod xen_xsa292;
 mod xen_xsa294;
+mod xen_xsa442;
 
 use crate::bugs::Bug;
 
@@ -38,4 +40,6 @@ pub(super) const ALL: &[Bug] = &[
     linux_c2ff4764::BUG,
     freebsd_r312954::BUG,
     linux_fa808ed4::BUG,
+    xen_xsa442::BUG,
+    xen_68871b1f::BUG,
 ];

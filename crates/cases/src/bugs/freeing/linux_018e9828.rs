@@ -1,0 +1,26 @@
+//! Write protection clears the only mark that says that a page was written.
+
+use crate::bugs::{Bug, boxed, code};
+use crate::protocols::dirty_mark::{DirtyMark, Protect};
+use shootdown_explore::Memory;
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-018e9828-wrprotect-dirty",
+    id: "D36",
+    source: "018e9828eb52",
+    title: "LoongArch: Fix missing dirty page tracking in {pte,pmd}_wrprotect()",
+    arch: "loongarch64",
+    rules: &[8],
+    about: "Hardware marks a page dirty in one bit and software in another; write protection clears the \
+            first, and reclaim takes the page for clean.",
+    story: include_str!("linux_018e9828.md"),
+    ends: "CPU 0 discards frame 1, which was written (SD-8)",
+    engine: "borrow-vs-unmap",
+    code: code!["linux_018e9828.rs", "dirty_mark.rs"],
+    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
+};
+
+fn model(variant: Variant) -> DirtyMark {
+    DirtyMark::new(1, if variant == Variant::Broken { Protect::Forgets } else { Protect::LoadAndStore })
+}

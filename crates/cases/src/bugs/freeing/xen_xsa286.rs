@@ -1,0 +1,28 @@
+//! Xen's own linear mapping of page tables is cached beyond a guest's change of an upper entry.
+
+use crate::bugs::{Bug, boxed, code};
+use crate::protocols::unmap::{Change, Free, Policy, Reach, Unmap};
+use shootdown_explore::Memory;
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "xen-xsa286-linear-tables",
+    id: "D34",
+    source: "16a20963b320, XSA-286",
+    title: "x86/pv: Flush TLB in response to paging structure changes",
+    kernel: "Xen",
+    arch: "x86 (PV)",
+    rules: &[7],
+    about: "A PV guest changes an upper entry and may flush later; Xen itself reaches page tables through \
+            the same TLB, and goes on with the old table.",
+    story: include_str!("xen_xsa286.md"),
+    ends: "CPU 0 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
+    engine: "lazy-vs-table-free",
+    code: code!["xen_xsa286.rs", "unmap.rs"],
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+};
+
+fn model(variant: Variant) -> Unmap {
+    let reach = if variant == Variant::Broken { Reach::Nobody } else { Reach::Members };
+    Unmap::new(Policy { cpus: 1, current: 0, change: Change::Table, reach, free: Free::AfterFlush })
+}

@@ -1,0 +1,28 @@
+//! A table page of the second level goes back to its pool while the flush of it is still deferred.
+
+use crate::bugs::{Bug, boxed, code};
+use crate::protocols::unmap::{Change, Free, Policy, Reach, Unmap};
+use shootdown_explore::Memory;
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "xen-xsa480-deferred-flush",
+    id: "D31",
+    source: "4bc2e5333abb, XSA-480 (CVE-2026-23554)",
+    title: "x86/p2m: issue a sync flush before freeing paging pages",
+    kernel: "Xen",
+    arch: "x86 (EPT)",
+    rules: &[7],
+    about: "Xen defers the flush of a guest's second-level tables to the end of an operation, and gives a \
+            table page back to its pool before that.",
+    story: include_str!("xen_xsa480.md"),
+    ends: "CPU 1 can still walk table 1 in space A, which was freed (SD-7)",
+    engine: "lazy-vs-table-free",
+    code: code!["xen_xsa480.rs", "unmap.rs"],
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+};
+
+fn model(variant: Variant) -> Unmap {
+    let free = if variant == Variant::Broken { Free::BeforeFlush } else { Free::AfterFlush };
+    Unmap::new(Policy { cpus: 2, current: 1, change: Change::Table, reach: Reach::Members, free })
+}

@@ -1,0 +1,23 @@
+//! An entry gets another memory type while it is valid.
+
+use crate::bugs::{Bug, boxed, code};
+use crate::protocols::remake::Remake;
+use shootdown_explore::Memory;
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "fiasco-492da1f9-attribute-upgrade",
+    id: "G53",
+    source: "492da1f9a94f",
+    title: "arm: Adhere to break-before-make for PTE attribute upgrades",
+    kernel: "L4Re Fiasco",
+    arch: "arm64",
+    rules: &[4],
+    about: "Mapping a page again with another memory type, or as global, overwrites the valid entry; Arm \
+            demands that it is cleared and flushed first.",
+    story: include_str!("fiasco_492da1f9.md"),
+    ends: "CPU 0 may hold page 0 by entries 1 and 2 at once (SD-4)",
+    engine: "seed",
+    code: code!["fiasco_492da1f9.rs", "remake.rs"],
+    ..Bug::race(Memory::Pso, |variant| boxed(Remake::new("upgrade page 0", variant == Variant::Fixed)))
+};

@@ -1,0 +1,35 @@
+//! A deferred flush keeps pointers to spaces that nobody counts.
+
+use crate::bugs::{Bug, boxed, code};
+use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};
+use shootdown_explore::Memory;
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "fiasco-c318d6f1-flush-list",
+    id: "G34",
+    source: "c318d6f16b52",
+    title: "map_util: Fix use-after-free in Auto_tlb_flush during map/unmap",
+    kernel: "L4Re Fiasco",
+    arch: "generic",
+    rules: &[10],
+    about: "A list of spaces that are to be flushed later holds bare pointers; a space may be deleted \
+            before its turn comes.",
+    story: include_str!("fiasco_c318d6f1.md"),
+    ends: "use of mm.context after its memory was given back",
+    engine: "lazy-vs-final-drop",
+    code: code!["fiasco_c318d6f1.rs", "outsider.rs", "mm.rs", "lock.rs"],
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+};
+
+fn model(variant: Variant) -> Outsider {
+    let hold = if variant == Variant::Broken { Hold::Pointer } else { Hold::Structure };
+    Outsider::new(Policy {
+        name: "flush the spaces in the list",
+        hold,
+        permit: Permit::Nothing,
+        look: Look::Structure,
+        exit_locks: true,
+        exit_resets: false,
+    })
+}

@@ -1,0 +1,27 @@
+//! Write protection reads and stores an entry, and hardware marks it in between.
+
+use crate::bugs::{Bug, boxed, code};
+use crate::protocols::dirty_mark::{DirtyMark, Protect};
+use shootdown_explore::Memory;
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "freebsd-pr61852-modified-bit",
+    id: "G52",
+    source: "PR 61852",
+    title: "pmap_protect(): loss of a page modified (PG_M) bit in a race between processors",
+    kernel: "FreeBSD",
+    arch: "x86",
+    rules: &[8],
+    about: "pmap_protect reads an entry, and stores it without the right to write; a mark that hardware \
+            sets in between is overwritten.",
+    story: include_str!("freebsd_pr61852.md"),
+    ends: "CPU 0 discards frame 1, which was written (SD-8)",
+    engine: "borrow-vs-unmap",
+    code: code!["freebsd_pr61852.rs", "dirty_mark.rs"],
+    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+};
+
+fn model(variant: Variant) -> DirtyMark {
+    DirtyMark::new(2, if variant == Variant::Broken { Protect::LoadAndStore } else { Protect::Exchange })
+}

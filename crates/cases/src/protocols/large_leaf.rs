@@ -1,0 +1,65 @@
+//! A large leaf is taken out, and a TLB holds it in pieces. The architecture lets a guest, or a caller, name one address of the
+//! leaf; whoever keeps the pieces has to find them all. One frame of code; who is in charge differs.
+//!
+//! CPU 0 takes the leaf out. The last CPU uses it: CPU 0 itself, or a device.
+
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::sync;
+use shootdown_machine::hw::{self, WalkCache, Which, Whose};
+use shootdown_machine::{Machine, Program};
+
+/// Which pieces are dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drops {
+    /// The one of the address that was named.
+    TheNamed,
+    /// All pages of the leaf.
+    TheLeaf,
+}
+
+const SPACE: usize = 0;
+const TAG: u8 = 0;
+const LEAF: u64 = 1;
+const PAGES: usize = 2;
+
+#[derive(Debug)]
+pub(crate) struct LargeLeaf {
+    machine: Machine,
+    drops: Drops,
+}
+
+impl LargeLeaf {
+    pub(crate) fn new(cpus: usize, drops: Drops) -> Self {
+        let machine = Machine::builder(cpus)
+            .large(1, Some(SPACE))
+            .splintered_leaves()
+            .map(SPACE, 0, LEAF)
+            .start(cpus - 1, SPACE, TAG, true)
+            .must_free_frame(1)
+            .build();
+        Self { machine, drops }
+    }
+
+    fn take_out(&self) {
+        self.machine.tables.leaf(SPACE, 0).store(0, Relaxed);
+        sync::fence(SeqCst);
+        let pages = if self.drops == Drops::TheNamed { 1 } else { PAGES };
+        for page in 0..pages {
+            hw::broadcast(Whose::Tag(TAG), Which::Page(page, WalkCache::Drop));
+        }
+        hw::free_frame(1);
+    }
+}
+
+impl Program for LargeLeaf {
+    fn main(&self, cpu: usize) {
+        if cpu == 0 {
+            sync::note("take the leaf of pages 0 and 1 out");
+            self.take_out();
+        }
+    }
+
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+}
