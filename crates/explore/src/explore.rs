@@ -5,7 +5,7 @@ use crate::machine::moves::Move;
 use crate::machine::scenario::Scenario;
 use crate::machine::step::{Trouble, lock};
 use crate::machine::world::World;
-use crate::options::Options;
+use crate::options::{Options, Reductions};
 use crate::report::trace;
 use crate::report::{Report, Trace, Verdict};
 use crate::search::hub::{End, Found, Kind, Plan};
@@ -85,6 +85,7 @@ fn run<S: Scenario>(
     loop {
         plan.round += 1;
         learn::close_footprints(&mut lock(world));
+        lock(world).note_circles();
         lock(world).lenient = large;
         plan.livelock = lock(world).loops;
         let begun = Instant::now();
@@ -95,7 +96,8 @@ fn run<S: Scenario>(
             round(world, options, plan)
         };
         report.take(&outcome, plan.round, begun.elapsed());
-        let known = lock(world);
+        let mut known = lock(world);
+        known.note_circles();
         let stale = plan.partial_order && known.news > 0 || known.loops && !plan.livelock;
         report.nodes = known.nodes.len() as u64;
         drop(known);
@@ -149,7 +151,7 @@ fn conclude<S: Scenario>(
                 Trouble::Stop(text) => Verdict::Stopped(text),
                 Trouble::Restart => Verdict::Stopped("the start needs a word that is not known".to_owned()),
             };
-            report.trace = trace::perform(world, options, &moves).ok();
+            report.trace = tell(world, options, &moves);
         }
         End::Found(found) => {
             let moves = trace::moves_to(world, options, &outcome, &found, plan.partial_order);
@@ -181,7 +183,7 @@ fn finding<S: Scenario>(
         Kind::Livelock(text) => Verdict::Livelock(text),
         Kind::Stop(text) => Verdict::Stopped(text),
     };
-    report.trace = moves.and_then(|moves| trace::perform(world, options, &moves).ok());
+    report.trace = moves.and_then(|moves| tell(world, options, &moves));
     let text = match &report.verdict {
         Verdict::Violates(text) | Verdict::Deadlock(text) | Verdict::Livelock(text) => text,
         Verdict::Holds | Verdict::Stopped(_) => return,
@@ -189,6 +191,14 @@ fn finding<S: Scenario>(
     if let Some(trace) = &mut report.trace {
         trace.outcome.clone_from(text);
     }
+}
+
+/// Makes the moves of a finding again, on histories that are not merged.
+fn tell<S: Scenario>(world: &Mutex<World<'_, S>>, options: &Options<'_>, moves: &[Move]) -> Option<Trace> {
+    let reductions = Reductions { merge: false, ..options.reductions };
+    let exact = Options { reductions, ..options.clone() };
+    let world = World::new(lock(world).scenario, &exact).ok()?;
+    trace::perform(&Mutex::new(world), &exact, moves).ok()
 }
 
 /// Looks for a finding of the same kind without reduction, so that its path has the fewest moves.

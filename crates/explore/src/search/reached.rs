@@ -11,7 +11,7 @@ use std::hash::BuildHasher;
 /// What was reached, in a form that two runs of one process can compare.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reached {
-    /// Hashes of (CPU, frame entry, values seen) of every frame position passed.
+    /// Hashes of every position passed: frame entry, request, what the code can still look at.
     pub locals: BTreeSet<u64>,
     /// Hashes of memory and device state where every CPU had finished or was stuck, though not in a handler.
     pub finals: BTreeSet<u64>,

@@ -125,12 +125,12 @@ impl Scenario for Program {
     }
 }
 
-/// No reduction but `forget`.
+/// No reduction.
 pub fn plain(memory: Memory) -> Options<'static> {
     Options {
         memory,
         workers: 1,
-        reductions: Reductions { partial_order: false, symmetry: false, forget: true },
+        reductions: Reductions { partial_order: false, symmetry: false, merge: false },
         collect: true,
         ..Options::default()
     }
