@@ -50,18 +50,12 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// Adds the part's bytes to `print`; whether the part has room to spare at its bottom, and so has all. `stack` is the whole stack: where it lies makes no difference. `own` is the
-    /// explorer's memory for this thread and `floor` an address in its frames: pointers to either tell nothing.
+    /// Adds the part's bytes to `print`; whether the part has room to spare at its bottom, and so has all. `stack` is the whole stack: where it lies makes no difference. `floor` is an
+    /// address in the explorer's frames: pointers to those tell nothing.
     ///
     /// # Safety
     /// 1. The part lies on a stack that is allocated and on which nothing runs meanwhile.
-    pub(crate) unsafe fn add_to(
-        self,
-        print: &mut Fingerprint,
-        stack: &Range<usize>,
-        own: &Range<usize>,
-        floor: usize,
-    ) -> bool {
+    pub(crate) unsafe fn add_to(self, print: &mut Fingerprint, stack: &Range<usize>, floor: usize) -> bool {
         let frames = floor - BELOW..floor + ABOVE;
         let words = self.bottom.next_multiple_of(8)..self.top & !7;
         let (first, mut whole) = (words.start, !words.is_empty());
@@ -74,7 +68,7 @@ impl Image {
             let address = word as usize;
             print.add(if stack.contains(&address) {
                 (word - stack.start as u64) ^ 0x8d12_9f5c_f3a7_e64b
-            } else if own.contains(&address) || frames.contains(&address) {
+            } else if frames.contains(&address) {
                 0x4528_21e6_38d0_1377
             } else {
                 word

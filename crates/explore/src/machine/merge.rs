@@ -46,9 +46,6 @@ impl<S: Scenario> World<'_, S> {
         position: Fingerprint,
     ) -> Option<u32> {
         let Event::Asked(_) = event else { return None };
-        if !self.merge {
-            return None;
-        }
         let known = match self.positions.get(&position) {
             None => Known::Once(self.nodes.len() as u32),
             Some(&Known::Once(node)) if self.same_beside(executor, live, node) => Known::Same(node),

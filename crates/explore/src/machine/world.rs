@@ -8,7 +8,7 @@ use crate::code::image::Fingerprint;
 use crate::code::request::Act;
 use crate::machine::cells::Cells;
 use crate::machine::footprint::{Footprint, line_bit};
-use crate::machine::hash::Map;
+use crate::machine::hash::{self, Map};
 use crate::machine::layout::Layout;
 use crate::machine::merge::Known;
 use crate::machine::node::{DONE, NONE, Node, RaisedLine, Story, hash_of};
@@ -292,11 +292,15 @@ impl<'s, S: Scenario> World<'s, S> {
     /// Makes the node for what a run asks now, unless there is one that stands for it.
     fn settle(&mut self, executor: &mut Executor, mut live: Live, event: Event, mut story: Story) -> u32 {
         let id = self.nodes.len() as u32;
-        let position = self.position(&live, &event, &story);
-        story.hash = position.half();
-        if let Some(node) = self.meet(executor, &live, &event, position) {
-            executor.keep(live, false);
-            return node;
+        if self.merge {
+            let position = self.position(&live, &event, &story);
+            story.hash = position.half();
+            if let Some(node) = self.meet(executor, &live, &event, position) {
+                executor.keep(live, false);
+                return node;
+            }
+        } else {
+            story.hash = hash::finish(hash::mix(story.hash, self.values.decode(story.answer)));
         }
         story.position = live.marks.position;
         if live.marks.afresh {

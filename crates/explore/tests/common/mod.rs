@@ -125,12 +125,12 @@ impl Scenario for Program {
     }
 }
 
-/// No reduction.
+/// No reduction but that histories are merged.
 pub fn plain(memory: Memory) -> Options<'static> {
     Options {
         memory,
         workers: 1,
-        reductions: Reductions { partial_order: false, symmetry: false, merge: false },
+        reductions: Reductions { partial_order: false, symmetry: false, merge: true },
         collect: true,
         ..Options::default()
     }
