@@ -343,7 +343,7 @@ impl Limits {
         Options {
             memory: self.memory_for(own),
             reductions: match self.no_reduction {
-                true => Reductions { partial_order: false, symmetry: false, forget: false },
+                true => Reductions { partial_order: false, symmetry: false, merge: false },
                 false => defaults.reductions,
             },
             workers: self.workers.unwrap_or(defaults.workers),

@@ -5,7 +5,7 @@ use crate::machine::moves::Move;
 use crate::machine::scenario::Scenario;
 use crate::machine::step::{Trouble, lock};
 use crate::machine::world::World;
-use crate::options::{Memory, Options, Sampling};
+use crate::options::{Memory, Options, Reductions, Sampling};
 use crate::report::trace;
 use crate::report::{Finding, Report, Trace, Verdict};
 use crate::search::hub::{End, Found, Kind, Plan};
@@ -88,6 +88,7 @@ fn run<S: Scenario>(
     loop {
         plan.round += 1;
         learn::close_footprints(&mut lock(world));
+        lock(world).note_circles();
         lock(world).lenient = large;
         // Where turns are counted, a state may lead on in ways that are not visited.
         plan.livelock = lock(world).loops && options.contexts.is_none();
@@ -99,7 +100,8 @@ fn run<S: Scenario>(
             round(world, options, plan)
         };
         report.take(&outcome, plan.round, begun.elapsed());
-        let known = lock(world);
+        let mut known = lock(world);
+        known.note_circles();
         let loops = known.loops && options.contexts.is_none();
         let stale = plan.partial_order && known.news > 0 || loops && !plan.livelock;
         report.nodes = known.nodes.len() as u64;
@@ -182,7 +184,7 @@ fn conclude<S: Scenario>(
                 Trouble::Stop(text) => Verdict::Stopped(text),
                 Trouble::Restart => Verdict::Stopped("the start needs a word that is not known".to_owned()),
             };
-            report.trace = trace::perform(world, options, &moves).ok();
+            report.trace = perform(world, options, &moves);
             let finding = Finding { verdict: report.verdict.clone(), trace: report.trace.clone() };
             report.findings.extend((options.all_findings && report.complete()).then_some(finding));
         }
@@ -221,7 +223,7 @@ fn tell<S: Scenario>(
     report.findings = findings
         .into_iter()
         .map(|(kind, moves)| {
-            let mut trace = moves.and_then(|moves| trace::perform(world, options, &moves).ok());
+            let mut trace = moves.and_then(|moves| perform(world, options, &moves));
             let (verdict, text) = verdict(kind);
             if let (Some(trace), false) = (&mut trace, matches!(verdict, Verdict::Stopped(_))) {
                 trace.outcome = text;
@@ -245,6 +247,14 @@ fn verdict(kind: Kind) -> (Verdict, String) {
         Kind::Livelock(text) => (Verdict::Livelock(text.clone()), text),
         Kind::Stop(text) => (Verdict::Stopped(text.clone()), text),
     }
+}
+
+/// Makes the moves of a finding again, on histories that are not merged.
+fn perform<S: Scenario>(world: &Mutex<World<'_, S>>, options: &Options<'_>, moves: &[Move]) -> Option<Trace> {
+    let reductions = Reductions { merge: false, ..options.reductions };
+    let exact = Options { reductions, ..options.clone() };
+    let world = World::new(lock(world).scenario, &exact).ok()?;
+    trace::perform(&Mutex::new(world), &exact, moves).ok()
 }
 
 /// Looks for the same findings without reduction, so that their paths have the fewest moves; where one is wanted, one of the

@@ -50,15 +50,14 @@
 //!
 //! The code of each CPU and of each interrupt handler runs as a coroutine, up to its next operation on a word, a fence,
 //! an interrupt or the device. Given what the operations answered so far, it must always do the same; so each pair
-//! (entry point, answers) is run once and becomes a node of a trie that holds the next operation. From then on exploring
-//! is table look-up over a compact state: memory, store buffers, each CPU's stack of frames (nodes), the device. Each
+//! (entry point, answers) is run once and becomes a node of a trie that holds the next operation; histories after which the
+//! stack holds the same are one node (argued in `machine/merge.rs`). From then on exploring is table look-up over a compact state: memory, store buffers, each CPU's stack of frames (nodes), the device. Each
 //! distinct part of a state is stored once and has a 32-bit number; a state is one number per part and its parent, about
 //! 30 bytes for three CPUs. Levels of equal distance from the start are expanded one after the other, by any number of
 //! workers, to the same result.
 //!
 //! [`sync::wait_until`] blocks until a word it read changes: a stuck machine is a state in which nothing moves.
-//! [`sync::retry`] goes back to where it began: spinning is a cycle. [`sync::forget`] promises that the past does not
-//! matter any more; histories that meet at such a promise go on as one.
+//! [`sync::retry`] goes back to where it began: spinning is a cycle.
 //!
 //! # The machine
 //!
@@ -97,7 +96,8 @@
 //!
 //! * All state that another CPU or a handler can see is in [`sync::Word`]s, which live in the scenario, not on the stack.
 //! * It does the same whenever it gets the same answers: no clock, no randomness, no hash order, no statics.
-//! * Runs are abandoned without unwinding: destructors do not run and what they own leaks. Better not to allocate.
+//! * Runs are abandoned without unwinding: destructors do not run and what they own leaks. Better not to allocate: histories
+//!   of a frame that has something on the heap are not merged.
 //! * The condition of a wait only loads words; an attempt of a retry keeps nothing outside words.
 //! * A panic (`assert!`) is a violation with that text.
 

@@ -21,8 +21,8 @@ pub struct Reductions {
     pub partial_order: bool,
     /// Interchangeable CPUs are sorted.
     pub symmetry: bool,
-    /// [`crate::sync::forget`] is honoured.
-    pub forget: bool,
+    /// Frames whose stacks hold the same go on as one, whatever they have seen before.
+    pub merge: bool,
 }
 
 /// Limits and switches of an exploration.
@@ -70,7 +70,7 @@ impl Default for Options<'_> {
     fn default() -> Self {
         Self {
             memory: Memory::Tso,
-            reductions: Reductions { partial_order: true, symmetry: true, forget: true },
+            reductions: Reductions { partial_order: true, symmetry: true, merge: true },
             workers: 2,
             nesting: 2,
             max_states: 200_000_000,

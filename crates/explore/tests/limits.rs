@@ -78,24 +78,67 @@ fn a_frame_that_does_not_end_stops() {
             }
         }
     };
-    let report = explore(&Program::new(&[endless]), &plain(Memory::Sc));
+    let reductions = Reductions { merge: false, ..Options::default().reductions };
+    let report = explore(&Program::new(&[endless]), &Options { reductions, ..reduced(Memory::Sc) });
     assert!(stopped(&report).contains("a frame does not end: more than 20000 steps"), "{:?}", report.verdict);
+    // The frame comes back to where it was: merged, that is a circle.
+    let report = explore(&Program::new(&[endless]), &reduced(Memory::Sc));
+    assert!(matches!(report.verdict, Verdict::Livelock(_)), "{:?}", report.verdict);
+}
+
+/// What `out[0]` can be after CPU 0 has run `main` while CPU 1 sets `x[0]`.
+fn outcomes(main: fn(&Words)) -> Vec<u64> {
+    let program = Program::new(&[main, |w: &Words| w.x[0].store(1, Relaxed)]);
+    let report = explore(&program, &reduced(Memory::Sc));
+    assert_eq!(report.verdict, Verdict::Holds);
+    let seen = program.collector.seen.lock().unwrap();
+    let outs: std::collections::BTreeSet<u64> = seen.iter().map(|words| words[4]).collect();
+    outs.into_iter().collect()
 }
 
 #[test]
-fn a_promise_lets_a_frame_go_on() {
-    let program = Program::new(&[|w: &Words| {
-        for _ in 0..30 {
+fn a_wrong_hint_that_the_past_is_forgotten_hides_nothing() {
+    let lies = |w: &Words| {
+        let seen = w.x[0].load(Relaxed);
+        forget(0);
+        w.x[1].load(Relaxed);
+        w.out[0].store(seen, Relaxed);
+    };
+    assert_eq!(outcomes(lies), [0, 1]);
+}
+
+#[inline(never)]
+fn remembered(w: &Words) -> Box<u64> {
+    Box::new(w.x[0].load(Relaxed))
+}
+
+/// The stack is the same whatever was read: an address that the allocator gives out again and again.
+#[test]
+fn frames_that_differ_on_the_heap_alone_are_not_merged() {
+    let hides = |w: &Words| {
+        let seen = remembered(w);
+        w.x[1].load(Relaxed);
+        w.x[2].load(Relaxed);
+        w.out[0].store(*seen, Relaxed);
+    };
+    assert_eq!(outcomes(hides), [0, 1]);
+}
+
+#[test]
+fn values_that_are_used_up_make_no_states() {
+    let counts = |w: &Words| {
+        for _ in 0..12 {
             w.x[0].load(Relaxed);
-            forget(0);
-            // The loop counter is forgotten only in words: nothing that follows depends on it but the end.
-            if w.x[1].load(Relaxed) == 1 {
-                break;
-            }
         }
-    }]);
-    let report = explore(&program, &Options { deadline: None, ..plain(Memory::Sc) });
-    assert!(report.nodes < 10, "{} nodes", report.nodes);
+    };
+    let program = Program::new(&[counts, |w: &Words| (1..4).for_each(|value| w.x[0].store(value, Relaxed))]);
+    let [merged, apart] = [true, false].map(|merge| {
+        let reductions = Reductions { merge, ..Options::default().reductions };
+        explore(&program, &Options { reductions, ..reduced(Memory::Sc) })
+    });
+    let finals = |report: &Report| report.reached.as_ref().map(|reached| reached.finals.clone());
+    assert_eq!(finals(&merged), finals(&apart));
+    assert!(merged.states * 4 < apart.states, "{} of {} states", merged.states, apart.states);
 }
 
 #[test]

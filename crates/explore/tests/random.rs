@@ -8,8 +8,8 @@ use shootdown_explore::sync::{
     retry, wait_until,
 };
 use shootdown_explore::{
-    Commutes, Device, Effect, Facts, Interrupts, Memory, Options, Registry, Report, Scenario, Verdict, View,
-    Violation, explore,
+    Commutes, Device, Effect, Facts, Interrupts, Memory, Options, Reductions, Registry, Report, Scenario,
+    Verdict, View, Violation, explore,
 };
 use std::cell::Cell;
 use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
@@ -371,6 +371,14 @@ fn compare(seed: u64, memory: Memory, workers: bool) -> (u64, u64) {
             less.finals.difference(&full.finals).count(),
         );
         assert_eq!(difference, (0, 0, 0, 0), "{}", context());
+    }
+    let whole = plain(memory);
+    let reductions = Reductions { merge: false, ..whole.reductions };
+    let whole = explore(&scenario, &quick(Options { reductions, ..whole }));
+    if !matches!(whole.verdict, Verdict::Stopped(_)) {
+        let finals = |report: &Report| report.reached.as_ref().map(|reached| reached.finals.clone());
+        assert_eq!(kind(&whole), kind(&full), "{}", context());
+        assert_eq!(finals(&whole), finals(&full), "{}", context());
     }
     if workers {
         let both = explore(&scenario, &Options { workers: 2, ..quick(reduced(memory)) });

@@ -48,7 +48,7 @@ fn reductions_lose_no_local_and_no_final_state() {
         let model: Model = Box::new((bug.build)(Variant::Fixed));
         for memory in MODELS {
             let [reduced, full] = [true, false].map(|partial_order| {
-                let reductions = Reductions { partial_order, symmetry: false, forget: false };
+                let reductions = Reductions { partial_order, symmetry: false, merge: false };
                 run(&model, &Options { reductions, collect: true, ..options(memory) }).reached
             });
             let finals = full.as_ref().map_or(0, |reached| reached.finals.len());

@@ -539,7 +539,7 @@ mod tests {
         case.run = Box::new(|options| {
             assert_eq!((options.memory, options.workers, options.max_bytes), (Memory::Pso, 3, 1 << 20));
             assert_eq!(options.deadline.map(|d| d.as_secs()), Some(9));
-            assert!(!options.reductions.partial_order && !options.reductions.forget);
+            assert!(!options.reductions.partial_order && !options.reductions.merge);
             report(Verdict::Holds)
         });
         let args = args("--memory pso --workers 3 --memory-budget 1MiB --deadline 9 --no-reduction");

@@ -1,9 +1,12 @@
-//! The only unsafe code: runs the code under check on a stack of its own, up to its next request.
+//! Runs the code under check on a stack of its own, up to its next request.
 
+use crate::code::image::{self, Fingerprint, Image};
 use crate::code::request::{Act, Request};
 use corosensei::stack::{DefaultStack, Stack};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use std::cell::Cell;
+use std::hint::black_box;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, Location};
 use std::sync::Once;
 
@@ -18,20 +21,30 @@ pub(crate) struct Runner {
     pub(crate) anonymous: bool,
 }
 
-/// The run that owns this thread at the moment.
-#[derive(Clone, Copy)]
+/// What code under check finds of its run: it lies at the beginning of the run's stack.
 struct Current {
     yielder: *const Yielder<u64, Request>,
     runner: Runner,
+    image: Cell<Image>,
 }
 
 thread_local! {
-    static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
+    /// The run that owns this thread at the moment; null outside.
+    static CURRENT: Cell<*const Current> = const { Cell::new(core::ptr::null()) };
+}
+
+/// The run that owns this thread at the moment. Not inlined: code under check that knew where this thread's variables are
+/// would look different on each thread.
+#[inline(never)]
+fn run<'a>() -> Option<&'a Current> {
+    // SAFETY: `CURRENT` is set only while the coroutine on whose stack it points runs on this thread (`Run::switch` clears
+    // it whenever control is outside), and only code of that coroutine asks.
+    unsafe { CURRENT.get().as_ref() }
 }
 
 /// The CPU that runs the caller, if it is code under check.
 pub(crate) fn current() -> Option<Runner> {
-    CURRENT.get().map(|current| current.runner)
+    run().map(|run| run.runner)
 }
 
 /// Whether the caller is a destructor that runs because code under check panicked. That run is over: its
@@ -43,14 +56,38 @@ pub(crate) fn unwinding() -> bool {
 /// Hands a request to the explorer and returns its answer; `None` outside an exploration.
 #[inline(never)]
 pub(crate) fn ask(act: Act, place: &'static Location<'static>) -> Option<u64> {
-    let run = CURRENT.get()?;
+    let run = run()?;
     if unwinding() {
         return Some(0);
     }
-    // SAFETY: `CURRENT` is set only while the coroutine that owns this yielder runs on this thread (`Run::resume`
-    // clears it whenever control is outside), and the yielder lives on that coroutine's stack as long as its body.
+    sweep();
+    let here = 0_u8;
+    run.image.set(Image { bottom: address_of(&here) - image::SUSPENDING, ..run.image.get() });
+    // SAFETY: the yielder lives on the coroutine's stack as long as its body.
     let yielder = unsafe { &*run.yielder };
     Some(yielder.suspend(Request { act, place }))
+}
+
+/// Clears what calls that have returned left below the caller's frame, where `ask` is about to suspend.
+#[inline(never)]
+fn sweep() {
+    black_box(&mut [0_u8; 2 * image::SUSPENDING]);
+}
+
+/// Runs `code` in frames that lie below the address that it notes, whatever is inlined.
+#[inline(never)]
+fn enter(current: &Current, code: &dyn Fn()) {
+    let here = 0_u8;
+    current.image.set(Image { bottom: 0, top: address_of(&here) });
+    // These fill the registers that the code must save: values of the explorer's would tell equal runs apart.
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = black_box([0_usize; 12]);
+    black_box(code)();
+    black_box([a, b, c, d, e, f, g, h, i, j, k, l]);
+}
+
+#[inline(always)]
+fn address_of<T>(variable: &T) -> usize {
+    black_box(&raw const *variable).addr()
 }
 
 /// How the code of a frame ended.
@@ -69,9 +106,10 @@ pub(crate) enum Event {
 /// One suspended execution of a frame's code.
 pub(crate) struct Run {
     coroutine: Coroutine<u64, Request, Ending, DefaultStack>,
-    current: Option<Current>,
-    /// Lowest and highest address of the stack.
-    range: (usize, usize),
+    current: *const Current,
+    stack: Range<usize>,
+    /// The highest address of this thread's stack that a `resume` has begun at.
+    floor: usize,
 }
 
 impl Run {
@@ -79,24 +117,35 @@ impl Run {
     ///
     /// # Safety
     /// 1. The run is dropped (by `finish`) before what `code` borrows ends.
-    pub(crate) unsafe fn start(stack: DefaultStack, runner: Runner, code: impl FnOnce()) -> Self {
+    pub(crate) unsafe fn start(stack: DefaultStack, runner: Runner, code: impl Fn()) -> Self {
         silence_panics();
-        let range = (stack.limit().get(), stack.base().get());
+        let range = stack.limit().get()..stack.base().get();
+        // SAFETY: 1. nothing runs on it before the run that is made here.
+        unsafe { image::clear(&range) };
         let body = move |yielder: &Yielder<u64, Request>, _: u64| {
-            CURRENT.set(Some(Current { yielder, runner }));
-            match std::panic::catch_unwind(AssertUnwindSafe(code)) {
+            let current = Current { yielder, runner, image: Cell::new(Image { bottom: 0, top: 0 }) };
+            CURRENT.set(&raw const current);
+            match std::panic::catch_unwind(AssertUnwindSafe(|| enter(&current, &code))) {
                 Ok(()) => Ending::Returned,
                 Err(payload) => Ending::Panicked(text_of(&*payload)),
             }
         };
         // SAFETY: the closure borrows only what `code` does, which outlives the run (obligation 1).
         let coroutine = unsafe { Coroutine::with_stack_unchecked(stack, body) };
-        Self { coroutine, current: None, range }
+        Self { coroutine, current: core::ptr::null(), stack: range, floor: 0 }
     }
 
     /// Goes on with `answer` until the next request or the end.
     pub(crate) fn resume(&mut self, answer: u64) -> Event {
-        let outer = CURRENT.replace(self.current.take());
+        let here = 0_u8;
+        self.floor = self.floor.max(address_of(&here));
+        self.switch(answer)
+    }
+
+    /// In a frame of its own, so that all that the coroutine learns of this stack is below the caller's.
+    #[inline(never)]
+    fn switch(&mut self, answer: u64) -> Event {
+        let outer = CURRENT.replace(self.current);
         let result = self.coroutine.resume(answer);
         self.current = CURRENT.replace(outer);
         match result {
@@ -106,9 +155,17 @@ impl Run {
         }
     }
 
+    /// Adds what the suspended code can still look at, the heap apart, to `print`; whether that is all.
+    pub(crate) fn add_to(&self, print: &mut Fingerprint) -> bool {
+        // SAFETY: it lies on this run's stack, and its frame ends only with the run.
+        let Some(current) = (unsafe { self.current.as_ref() }) else { return false };
+        // SAFETY: 1. both ends are addresses of variables on this run's stack, which is suspended.
+        unsafe { current.image.get().add_to(print, &self.stack, self.floor) }
+    }
+
     /// Whether `address` is on the stack of the code under check.
     pub(crate) fn owns(&self, address: usize) -> bool {
-        (self.range.0..self.range.1).contains(&address)
+        self.stack.contains(&address)
     }
 
     /// Abandons the run where it stands and gives its stack back.
@@ -141,7 +198,7 @@ fn silence_panics() {
     ONCE.call_once(|| {
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if CURRENT.get().is_none() {
+            if CURRENT.get().is_null() {
                 previous(info);
             }
         }));

@@ -4,14 +4,14 @@ use core::sync::atomic::Ordering;
 use std::panic::Location;
 
 /// A request as the code under check makes it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Request {
     pub(crate) act: Act,
     pub(crate) place: &'static Location<'static>,
 }
 
 /// A word as the code under check names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct WordRef {
     pub(crate) address: usize,
     pub(crate) name: &'static str,
@@ -19,7 +19,7 @@ pub(crate) struct WordRef {
 }
 
 /// Kinds of requests. Those of the last group are silent: the explorer answers them at once, without a step.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Act {
     Load(WordRef, Ordering),
     Store(WordRef, u64, Ordering),
@@ -49,7 +49,7 @@ pub(crate) enum Act {
 }
 
 /// How a read-modify-write changes a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Change {
     Swap(u64),
     Add(u64),

@@ -6,6 +6,7 @@ pub(crate) mod dissection;
 pub(crate) mod footprint;
 pub(crate) mod hash;
 pub(crate) mod layout;
+pub(crate) mod merge;
 pub(crate) mod moves;
 pub(crate) mod node;
 pub(crate) mod op;

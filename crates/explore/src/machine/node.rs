@@ -3,7 +3,6 @@
 use crate::code::request::Request;
 use crate::machine::hash;
 use crate::machine::op::Op;
-use crate::machine::run::Forget;
 use std::hash::{BuildHasher, Hash};
 use std::panic::Location;
 
@@ -36,7 +35,8 @@ pub(crate) struct Story {
     pub(crate) steps: u32,
     pub(crate) note: &'static str,
     pub(crate) place: Option<&'static Location<'static>>,
-    /// Hash of the root and the answers since the last promise.
+    /// Hash of the position where histories are merged, else of root and answers: the same in every exploration of one
+    /// scenario, but for positions of frames that have something on the heap.
     pub(crate) hash: u64,
     pub(crate) request: Option<Request>,
 }
@@ -71,14 +71,8 @@ impl Story {
         }
     }
 
-    pub(crate) fn child(&self, parent: u32, answer: u16, value: u64) -> Self {
-        let hash = hash::finish(hash::mix(self.hash, value));
-        Self { parent, answer, steps: self.steps + 1, hash, ..*self }
-    }
-
-    pub(crate) fn promise(&mut self, root: u64, (place, key): Forget) {
-        self.steps = 0;
-        self.hash = hash::finish(hash::mix(hash::mix(root, hash_of(place)), key));
+    pub(crate) fn child(&self, parent: u32, answer: u16) -> Self {
+        Self { parent, answer, steps: self.steps + 1, ..*self }
     }
 }
 

@@ -1,10 +1,10 @@
 //! Runs code under check along a history and keeps the last run alive, since the next history often extends it.
 
 use crate::code::coroutine::{Event, Run, Runner, new_stack};
+use crate::code::image::Fingerprint;
 use crate::code::request::{Act, Request};
 use crate::machine::scenario::Scenario;
 use corosensei::stack::DefaultStack;
-use std::panic::Location;
 
 /// Where a frame starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,12 +30,11 @@ pub(crate) struct Marks {
     pub(crate) wait: Option<u32>,
     /// Positions at which attempts of the open `retry` loops begin.
     pub(crate) loops: Vec<u32>,
+    /// A `forget` came since the last answer.
+    pub(crate) afresh: bool,
     /// The last heading.
     pub(crate) note: &'static str,
 }
-
-/// A `forget` that the code passed since the last answer.
-pub(crate) type Forget = (&'static Location<'static>, u64);
 
 /// A run that waits for an answer.
 pub(crate) struct Live {
@@ -47,9 +46,8 @@ pub(crate) struct Live {
 
 impl Live {
     /// Goes on with `answer` up to the next step.
-    pub(crate) fn advance(&mut self, answer: u64) -> Result<(Event, Option<Forget>), String> {
+    pub(crate) fn advance(&mut self, answer: u64) -> Result<Event, String> {
         let mut event = self.run.resume(answer);
-        let mut forget = None;
         while let Event::Asked(request) = &event {
             match request.act {
                 Act::Note(text) => self.marks.note = text,
@@ -66,7 +64,7 @@ impl Live {
                 }
                 Act::WaitBegin => self.marks.wait = Some(self.marks.position),
                 Act::WaitEnd => self.marks.wait = None,
-                Act::Forget(key) => forget = Some((request.place, key)),
+                Act::Forget(_) => self.marks.afresh = true,
                 _ => break,
             }
             event = self.run.resume(0);
@@ -74,11 +72,17 @@ impl Live {
         if let Event::Asked(request) = &event {
             self.check(request)?;
         }
-        Ok((event, forget))
+        Ok(event)
+    }
+
+    /// Adds what the code can still look at, the heap apart, to `print`; whether that is all.
+    pub(crate) fn add_to(&self, print: &mut Fingerprint) -> bool {
+        self.run.add_to(print)
     }
 
     pub(crate) fn answered(&mut self) {
         self.marks.position += 1;
+        self.marks.afresh = false;
     }
 
     fn check(&self, request: &Request) -> Result<(), String> {
@@ -106,12 +110,19 @@ pub(crate) struct Executor {
     live: Option<Live>,
     /// Runs started.
     pub(crate) started: u64,
+    /// For a run beside the one that is alive.
+    beside: Option<Box<Executor>>,
 }
 
 impl Executor {
     /// The run that waits at `node`, if it is the one kept.
     pub(crate) fn take(&mut self, node: u32) -> Option<Live> {
         if self.live.as_ref().is_some_and(|live| live.node == node) { self.live.take() } else { None }
+    }
+
+    /// An executor for a run that is alive together with this one's.
+    pub(crate) fn beside(&mut self) -> &mut Executor {
+        self.beside.get_or_insert_default()
     }
 
     /// Starts the code of `root`.

@@ -1,14 +1,16 @@
 //! What all workers share about the program: cells, values and the trie of histories.
 //!
-//! A node of the trie stands for a frame that has seen certain answers since it started, or since it last promised
-//! to have forgotten what it saw. It holds the next step. The code runs once for every node.
+//! A node of the trie stands for a frame that has seen certain answers since it started, or others after which it goes on
+//! in the same way (`machine/merge.rs`). It holds the next step. The code runs once for every edge.
 
 use crate::code::coroutine::Event;
+use crate::code::image::Fingerprint;
 use crate::code::request::Act;
 use crate::machine::cells::Cells;
 use crate::machine::footprint::{FENCES, Footprint, line_bit};
-use crate::machine::hash::Map;
+use crate::machine::hash::{self, Map};
 use crate::machine::layout::Layout;
+use crate::machine::merge::Known;
 use crate::machine::node::{DONE, NONE, Node, RaisedLine, Story, hash_of};
 use crate::machine::op::{Gate, Gates, Op};
 use crate::machine::registry::Registry;
@@ -17,7 +19,6 @@ use crate::machine::run::{Executor, Live, Marks};
 use crate::machine::scenario::Scenario;
 use crate::machine::values::Values;
 use crate::options::{Memory, Options};
-use std::panic::Location;
 
 /// Steps that one frame may take without forgetting.
 const STEPS: u32 = 20_000;
@@ -28,7 +29,8 @@ const MAX_RAISED_LINES: usize = 16;
 pub(crate) struct World<'s, S: Scenario> {
     pub(crate) scenario: &'s S,
     pub(crate) gates: Gates,
-    forget: bool,
+    /// Frames that can still look at the same go on as one.
+    pub(crate) merge: bool,
     /// First CPU of each CPU's group of interchangeable ones, and whether it has company.
     pub(crate) twins: Vec<(u8, bool)>,
     pub(crate) cells: Cells,
@@ -39,7 +41,8 @@ pub(crate) struct World<'s, S: Scenario> {
     pub(crate) footprints: Vec<Footprint>,
     pub(crate) kids: Map<(u32, u16), u32>,
     roots: Map<Root, u32>,
-    promises: Map<(u32, &'static Location<'static>, u64), u32>,
+    /// Positions of frames, and the nodes that stand for them.
+    pub(crate) positions: Map<Fingerprint, Known>,
     pub(crate) texts: Map<u32, String>,
     pub(crate) raised_lines: Vec<RaisedLine>,
     /// Counts changes that need a new layout: cells, objects.
@@ -60,7 +63,7 @@ impl<'s, S: Scenario> World<'s, S> {
         let mut world = Self {
             scenario,
             gates: Gates { memory: options.memory },
-            forget: options.reductions.forget,
+            merge: options.reductions.merge,
             twins: crate::machine::symmetry::twins(scenario)?,
             cells: Cells::new(registry)?,
             values: Values::default(),
@@ -70,7 +73,7 @@ impl<'s, S: Scenario> World<'s, S> {
             footprints: Vec::new(),
             kids: Map::default(),
             roots: Map::default(),
-            promises: Map::default(),
+            positions: Map::default(),
             texts: Map::default(),
             raised_lines: Vec::new(),
             edition: 0,
@@ -100,7 +103,7 @@ impl<'s, S: Scenario> World<'s, S> {
         let story = Story::first(node, hash_of(&root));
         match executor.start(self.scenario, root, anonymous) {
             Ok(mut live) => match live.advance(0) {
-                Ok((event, _)) => self.settle(executor, live, event, story),
+                Ok(event) => self.settle(executor, live, event, story),
                 Err(text) => {
                     executor.keep(live, false);
                     self.stop(story, text)
@@ -118,7 +121,7 @@ impl<'s, S: Scenario> World<'s, S> {
             return node;
         }
         let (news, raised_lines, first_new) = (self.news, self.raised_lines.len(), self.nodes.len() as u32);
-        let story = self.stories[parent as usize].child(parent, answer, self.values.decode(answer));
+        let story = self.stories[parent as usize].child(parent, answer);
         let node = match executor.take(parent).map_or_else(|| self.replay(executor, parent), Ok) {
             Ok(live) => self.follow(executor, live, story),
             Err(text) => self.stop(story, text),
@@ -235,7 +238,7 @@ impl<'s, S: Scenario> World<'s, S> {
     }
 
     /// Replays the history of `node` on a new run.
-    fn replay(&mut self, executor: &mut Executor, node: u32) -> Result<Live, String> {
+    pub(crate) fn replay(&self, executor: &mut Executor, node: u32) -> Result<Live, String> {
         let mut path = vec![node];
         while self.stories[path[path.len() - 1] as usize].parent != NONE {
             path.push(self.stories[path[path.len() - 1] as usize].parent);
@@ -263,7 +266,7 @@ impl<'s, S: Scenario> World<'s, S> {
                 live.answered();
                 answer = self.values.decode(self.stories[node as usize].answer);
             }
-            let (event, _) = live.advance(answer)?;
+            let event = live.advance(answer)?;
             let known = self.stories[node as usize].request;
             match event {
                 Event::Asked(request) if known == Some(request) => {}
@@ -279,30 +282,35 @@ impl<'s, S: Scenario> World<'s, S> {
     }
 
     /// Gives a run its answer and makes the node that it leads to, or finds it.
-    fn follow(&mut self, executor: &mut Executor, mut live: Live, mut story: Story) -> u32 {
+    fn follow(&mut self, executor: &mut Executor, mut live: Live, story: Story) -> u32 {
         live.answered();
-        let (event, forget) = match live.advance(self.values.decode(story.answer)) {
-            Ok(result) => result,
+        let event = match live.advance(self.values.decode(story.answer)) {
+            Ok(event) => event,
             Err(text) => {
                 executor.keep(live, false);
                 return self.stop(story, text);
             }
         };
-        if let (Some((place, key)), true) = (forget, self.forget) {
-            if let Some(&node) = self.promises.get(&(story.root, place, key)) {
-                executor.keep(live, false);
-                return node;
-            }
-            self.promises.insert((story.root, place, key), self.nodes.len() as u32);
-            story.promise(self.stories[story.root as usize].hash, (place, key));
-        }
         self.settle(executor, live, event, story)
     }
 
-    /// Makes the node for what a run asks now.
+    /// Makes the node for what a run asks now, unless there is one that stands for it.
     fn settle(&mut self, executor: &mut Executor, mut live: Live, event: Event, mut story: Story) -> u32 {
         let id = self.nodes.len() as u32;
+        if self.merge {
+            let position = self.position(&live, &event, &story);
+            story.hash = position.half();
+            if let Some(node) = self.meet(executor, &live, &event, position) {
+                executor.keep(live, false);
+                return node;
+            }
+        } else {
+            story.hash = hash::finish(hash::mix(story.hash, self.values.decode(story.answer)));
+        }
         story.position = live.marks.position;
+        if live.marks.afresh {
+            story.steps = 0;
+        }
         story.note = live.marks.note;
         let marks = live.marks.clone();
         live.node = id;
@@ -393,7 +401,11 @@ impl<'s, S: Scenario> World<'s, S> {
     }
 
     pub(crate) fn root_of(&self, node: u32) -> Root {
-        let first = self.stories[node as usize].root;
+        self.entry(self.stories[node as usize].root)
+    }
+
+    /// The entry whose first node is `first`.
+    pub(crate) fn entry(&self, first: u32) -> Root {
         let find = self.roots.iter().find(|&(_, &node)| node == first);
         find.map_or(Root::Main { cpu: 0 }, |(&root, _)| root)
     }

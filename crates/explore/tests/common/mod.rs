@@ -132,12 +132,12 @@ impl Scenario for Program {
     }
 }
 
-/// No reduction but `forget`.
+/// No reduction but that histories are merged.
 pub fn plain(memory: Memory) -> Options<'static> {
     Options {
         memory,
         workers: 1,
-        reductions: Reductions { partial_order: false, symmetry: false, forget: true },
+        reductions: Reductions { partial_order: false, symmetry: false, merge: true },
         collect: true,
         ..Options::default()
     }
