@@ -165,7 +165,8 @@ impl<P: Platform> Shootdown<P> {
     /// As [`retire`](Self::retire).
     pub fn begin_retire(&self, space: &AddressSpace<P>) -> Ticket<P> {
         self.must_own(space);
-        // ORDER: relaxed; the owner has seen to it that nobody enters the space any more, and only looks for mistakes here.
+        // ORDER: relaxed; the owner has seen to it that nobody enters the space any more; this looks for mistakes alone
+        // (`retire-evicts`).
         match space.structs.compare_exchange(FRESH, RETIRING, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) | Err(RETIRING | RETIRED) => {}
             Err(_) => self.refuse_counted(space),
@@ -200,7 +201,7 @@ impl<P: Platform> Shootdown<P> {
 
     /// Takes back what the space had of the engine, once.
     fn end_retire(&self, space: &AddressSpace<P>) {
-        // ORDER: relaxed; only who takes the duty matters.
+        // ORDER: relaxed; only who takes the duty matters (`retire-asked`).
         if space.structs.compare_exchange(RETIRING, RETIRED, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             self.forget(space);
         }
