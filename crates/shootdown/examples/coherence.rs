@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Return to user mode. Without tags the trampoline flushes with each write of satp, which is what `entry.how()` would say.
     let entry = ENGINE.enter(&process);
     // SAFETY: 1. the kernel's root is loaded; 2. interrupts are off, and stay off until `userret` has written satp; 3. `process`
-    // is retired below.
+    // is retired below; 4. nothing else is called.
     unsafe { entry.will_load() };
     arch::userret(process.root());
 

@@ -131,8 +131,10 @@ pub struct RemoteRequest<'a> {
     pub root: Option<u64>,
     /// What of it goes.
     pub request: FlushRequest,
-    each: &'a dyn Fn(&mut dyn FnMut(CpuSet)),
+    each: &'a ForEachSet<'a>,
 }
+
+type ForEachSet<'a> = dyn Fn(&mut dyn FnMut(CpuSet)) + 'a;
 
 impl RemoteRequest<'_> {
     /// Calls `visit` with the CPUs that must be reached, up to 64 at a time, this one among them where it holds translations:

@@ -127,7 +127,8 @@ impl<P: Platform> Shootdown<P> {
             root,
             mask,
             self.platform.tags().new_space(),
-            // ORDER: relaxed; whoever makes a space in the place of another got the memory from who freed it.
+            // ORDER: relaxed; whoever makes a space in the place of another got the memory from who freed it
+            // (`spaces_made_at_once`).
             self.last_generation.load(Ordering::Relaxed),
         ))
     }
@@ -333,7 +334,7 @@ impl<P: Platform> Shootdown<P> {
     /// Takes back what a space had of the engine: no CPU has it loaded.
     pub(crate) fn forget(&self, space: &AddressSpace<P>) {
         let last = space.history.now();
-        // ORDER: relaxed; as in `new_space`.
+        // ORDER: relaxed; as in `new_space` (`struct_drop_vs_free`).
         _ = sync::update(&self.last_generation, Ordering::Relaxed, |seen| (seen < last).then_some(last));
         if P::Tags::FREES_TAGS {
             let _this_cpu = ThisCpu::enter(self, IrqReason::Tags);

@@ -3,7 +3,7 @@
 use crate::engine::Shootdown;
 use crate::fault::{Rule, without};
 use crate::hw;
-use crate::percpu::Mode;
+use crate::percpu::{Loaded, Mode};
 use crate::platform::{IrqReason, OnInstall, Platform};
 use crate::space::{AddressSpace, FRESH, RETIRED, RETIRING};
 use crate::this_cpu::{Arrival, ThisCpu};
@@ -73,7 +73,7 @@ impl<P: Platform> Shootdown<P> {
     /// let entry = ENGINE.enter(&user);
     /// // What your assembly does:
     /// unsafe { ENGINE.platform().install(Some(user.root()), entry.tag(), entry.how()) };
-    /// // SAFETY: 1. and 2. that was just done; 3. the reference outlives the example.
+    /// // SAFETY: 1. and 2. that was just done; 3. the reference outlives the example; 4. nothing else was called.
     /// unsafe { entry.loaded() };
     /// assert_eq!(load(0x4000), Some(7));
     /// ```
@@ -165,7 +165,8 @@ impl<P: Platform> Shootdown<P> {
     /// As [`retire`](Self::retire).
     pub fn begin_retire(&self, space: &AddressSpace<P>) -> Ticket<P> {
         self.must_own(space);
-        // ORDER: relaxed; the owner has seen to it that nobody enters the space any more, and only looks for mistakes here.
+        // ORDER: relaxed; the owner has seen to it that nobody enters the space any more; this looks for mistakes alone
+        // (`retire-evicts`).
         match space.structs.compare_exchange(FRESH, RETIRING, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) | Err(RETIRING | RETIRED) => {}
             Err(_) => self.refuse_counted(space),
@@ -200,7 +201,7 @@ impl<P: Platform> Shootdown<P> {
 
     /// Takes back what the space had of the engine, once.
     fn end_retire(&self, space: &AddressSpace<P>) {
-        // ORDER: relaxed; only who takes the duty matters.
+        // ORDER: relaxed; only who takes the duty matters (`retire-asked`).
         if space.structs.compare_exchange(RETIRING, RETIRED, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             self.forget(space);
         }
@@ -222,12 +223,16 @@ impl<P: Platform> Entry<'_, P> {
 
     /// Says that the root is loaded.
     ///
+    /// # Panics
+    /// In debug builds, if obligation 4 is seen to be broken.
+    ///
     /// # Safety
     /// The caller must ensure that:
     /// 1. the hardware has the space's root loaded under [`tag`](Self::tag), and [`how`](Self::how) was obeyed, complete on
     ///    return as [`Platform::install`] says;
     /// 2. no other space's root is loaded;
-    /// 3. the space does not move, and is not dropped before it was [retired](Shootdown::retire).
+    /// 3. the space does not move, and is not dropped before it was [retired](Shootdown::retire);
+    /// 4. this CPU has called nothing else of the engine since [`enter`](Shootdown::enter).
     #[expect(unsafe_code, reason = "what the hardware has loaded cannot be seen in any type")]
     pub unsafe fn loaded(mut self) {
         self.publish();
@@ -236,7 +241,7 @@ impl<P: Platform> Entry<'_, P> {
     /// Says that the root will be loaded when no Rust code runs any more: by the trampoline that returns to user mode.
     ///
     /// # Panics
-    /// In debug builds, if interrupts were on before [`enter`](Shootdown::enter).
+    /// In debug builds, if interrupts were on before [`enter`](Shootdown::enter), or obligation 4 is seen to be broken.
     ///
     /// # Safety
     /// The caller must ensure that:
@@ -244,7 +249,8 @@ impl<P: Platform> Entry<'_, P> {
     ///    the load;
     /// 2. interrupts are off, and stay off until the hardware has the space's root loaded under [`tag`](Self::tag) and
     ///    [`how`](Self::how) was obeyed;
-    /// 3. the space does not move, and is not dropped before it was [retired](Shootdown::retire).
+    /// 3. the space does not move, and is not dropped before it was [retired](Shootdown::retire);
+    /// 4. this CPU has called nothing else of the engine since [`enter`](Shootdown::enter), and calls nothing before the load.
     #[expect(unsafe_code, reason = "what the hardware will load cannot be seen in any type")]
     pub unsafe fn will_load(mut self) {
         debug_assert!(
@@ -256,6 +262,10 @@ impl<P: Platform> Entry<'_, P> {
 
     fn publish(&mut self) {
         if let Way::Arrives(arrival) = core::mem::replace(&mut self.way, Way::Done) {
+            debug_assert!(
+                self.this_cpu.loaded() == Loaded::SWITCHING,
+                "this CPU called the engine since `enter`"
+            );
             self.this_cpu.arrive(arrival);
         }
     }

@@ -426,9 +426,10 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> PendingFrames<'a, P, 
             return Err((RetireError::NoRoom(needed, queue.room()), self));
         }
         let ticket = self.flush.take().map_or(Ticket::complete(), Pending::detach);
+        let mark = if ticket.was_complete() { 0 } else { RETIRED };
         queue.push(Sent { ticket, number: self.number }, self.frames.iter_mut().filter_map(Option::take));
         // ORDER(SD-8): the flush was announced before peers stop counting this one as open; partner: the load in `begin`.
-        self.memory.gathers().fetch_add(RETIRED - 1, Site::GatherClose.release());
+        self.memory.gathers().fetch_add(mark.wrapping_sub(1), Site::GatherClose.release());
         core::mem::forget(self);
         Ok(())
     }

@@ -68,7 +68,7 @@ impl<P: Platform> Shootdown<P> {
     /// Refuses to load a space that was retired.
     #[inline]
     pub(crate) fn must_not_be_retired(&self, space: &AddressSpace<P>) {
-        // ORDER: relaxed; that nobody enters it is the owner's promise, and this notices some that break it.
+        // ORDER: relaxed; that nobody enters it is the owner's promise, and this notices some that break it (`enter-vs-flush`).
         if matches!(space.structs.load(Ordering::Relaxed), RETIRING | RETIRED) {
             refuse(Misuse::Retired, space.id().0);
         }

@@ -129,6 +129,11 @@ impl<P: Platform> Ticket<P> {
         Self { engine: 0, awaited, sender: None, next: ALL, platform: PhantomData }
     }
 
+    /// Whether all CPUs were done when it was asked last.
+    pub(crate) fn was_complete(&self) -> bool {
+        self.next == ALL
+    }
+
     /// Whether it is that of `space` being retired.
     pub(crate) fn retires(&self, space: &AddressSpace<P>) -> bool {
         (self.awaited.address, self.awaited.generation) == (space.address(), Awaited::LEFT)
@@ -240,7 +245,11 @@ impl<P: Platform> Shootdown<P> {
     }
 
     fn must_be_ours(&self, ticket: &Ticket<P>) -> Result<(), ForeignTicket> {
-        if ticket.next == ALL || ticket.engine == self.identity.get() { Ok(()) } else { Err(ForeignTicket) }
+        if ticket.was_complete() || ticket.engine == self.identity.get() {
+            Ok(())
+        } else {
+            Err(ForeignTicket)
+        }
     }
 
     /// A CPU that was skipped because it did not run may run now: it has flushed, and does not acknowledge unless asked. If it

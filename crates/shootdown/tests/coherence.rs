@@ -112,7 +112,7 @@ fn enter(engine: &Engine, cpu: u32, space: &Owned) -> (Tag, OnInstall) {
     on(engine, cpu, || {
         let entry = engine.enter(space);
         let answer = (entry.tag(), entry.how());
-        // SAFETY: 1. and 2. there is no hardware; 3. each test retires its spaces, or leaks them.
+        // SAFETY: 1. and 2. there is no hardware; 3. each test retires its spaces, or leaks them; 4. nothing else is called.
         unsafe { entry.loaded() };
         answer
     })
@@ -335,6 +335,20 @@ fn an_entry_to_what_is_loaded_is_dropped_without_a_trace() {
     assert_eq!(harts_of(engine).unloads.load(Relaxed), 0);
 }
 
+#[cfg(debug_assertions)]
+#[test]
+fn an_entry_is_not_published_after_another_call_of_the_engine() {
+    let engine = boot(1);
+    let a = space(engine);
+    let entry = engine.enter(&a);
+    engine.flush_kernel(FlushRequest::all()); // finds this CPU between two roots, and has it load nothing
+    // SAFETY: 4. is broken on purpose: the call panics before it says anything.
+    let unwound = catch_unwind(AssertUnwindSafe(|| unsafe { entry.loaded() })).expect_err("a panic");
+    assert_eq!(*unwound.downcast_ref::<&str>().expect("a text"), "this CPU called the engine since `enter`");
+    assert_eq!(engine.exit_lazy(), Err(Evicted));
+    engine.retire(&a);
+}
+
 #[test]
 fn a_space_is_retired_by_its_own_ticket() {
     let engine = boot(2);
@@ -425,7 +439,7 @@ fn a_guest_on_hypercalls_names_every_cpu_for_kernel_memory() {
     });
     let space = engine.new_space(0x5000, CpuMask::new()).unwrap();
     let entry = engine.enter(&space); // on CPU 2
-    // SAFETY: 1. and 2. there is no hardware; 3. it is retired below.
+    // SAFETY: 1. and 2. there is no hardware; 3. it is retired below; 4. nothing else is called.
     unsafe { entry.loaded() };
     on(0);
 

@@ -109,7 +109,7 @@ fn return_to_user(hart: usize) -> ! {
     let process = PROCESS.get();
     let entry = ENGINE.enter(process);
     // SAFETY: 1. Rust runs on the kernel's root; 2. interrupts are off in the kernel, and the trampoline flushes with each load;
-    // 3. `PROCESS` is a static, retired at the end.
+    // 3. `PROCESS` is a static, retired at the end; 4. nothing else is called.
     unsafe { entry.will_load() };
     let code = &raw const user_return as u64 - &raw const trampoline as u64 + paging::TRAMPOLINE;
     // SAFETY: the registers say that `sret` goes to the user's program with interrupts on; the code is mapped by both roots.

@@ -12,7 +12,7 @@ use shootdown_machine::hw;
 pub(super) fn enter<S: TestMachine>(engine: &Shootdown<Sim<S>>, space: &'static AddressSpace<Sim<S>>) {
     let entry = engine.enter(space);
     load(engine, Some(space.root()), entry.tag(), entry.how());
-    // SAFETY: 1. and 2. the machine has this root; 3. spaces are leaked.
+    // SAFETY: 1. and 2. the machine has this root; 3. spaces are leaked; 4. nothing else is called.
     unsafe { entry.loaded() }
 }
 
@@ -47,7 +47,7 @@ impl<S: TestMachine> Cpu<'_, S> {
         let were_on = sync::irq_save();
         let entry = self.engine().enter(self.space(space));
         let (tag, how) = (entry.tag(), entry.how());
-        // SAFETY: 1. `trap` loaded the kernel's root; 2. interrupts are off until the load below; 3. spaces are leaked.
+        // SAFETY: 1. `trap` loaded the kernel's root; 2. interrupts are off until the load below; 3. spaces are leaked; 4. nothing else is called.
         unsafe { entry.will_load() };
         load(self.engine(), Some(space), tag, how);
         self.uses_memory(true);

@@ -65,7 +65,7 @@ fn main() {
         machine.on(cpu, || {
             let entry = ENGINE.enter(&space);
             machine.load_root(space.root(), 0);
-            // SAFETY: 1. and 2. that was just done; 3. the program ends with the space.
+            // SAFETY: 1. and 2. that was just done; 3. the program ends with the space; 4. nothing else was called.
             unsafe { entry.loaded() };
             assert_eq!([USER_PAGE, KERNEL_PAGE].map(|page| machine.read(page)), [Some(7); 2]);
         });

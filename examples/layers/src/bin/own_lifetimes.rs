@@ -89,7 +89,8 @@ fn switch_mm(next: &Arc<Mm>) {
         machine().flush(Some(tag), FlushRequest::all());
         machine().flush(Some(tag | USER_HALF), FlushRequest::all());
     }
-    // SAFETY: 1. and 2. that was just done; 3. `Mm::drop` retires the space, and an `Arc` does not move it.
+    // SAFETY: 1. and 2. that was just done; 3. `Mm::drop` retires the space, and an `Arc` does not move it;
+    // 4. nothing else was called.
     unsafe { entry.loaded() };
     machine().load_root(next.user_root, tag | USER_HALF);
 }
