@@ -289,7 +289,8 @@ mod tests {
             cost(PolicyKind::Redox, 9, 1),
         ];
         let cell = Cell { workload: "none", shape: SHAPES[0], seed: 1, flushes: 1, costs };
-        let found: Vec<_> = losses(&[cell.clone()]).iter().map(|loss| (loss.counted, loss.rival)).collect();
+        let found: Vec<_> =
+            losses(std::slice::from_ref(&cell)).iter().map(|loss| (loss.counted, loss.rival)).collect();
         assert_eq!(
             found,
             [(Counted::Ipis, "redox")],
@@ -297,7 +298,7 @@ mod tests {
         );
         let mut sooner = cell;
         sooner.costs[1].cycles = 979;
-        let lost = losses(&[sooner.clone()]);
+        let lost = losses(std::slice::from_ref(&sooner));
         assert_eq!((lost[1].counted, lost[1].ours, lost[1].theirs), (Counted::Cycles, 1_000, 979));
         assert_eq!(group(&lost).len(), 2);
         assert!(lost.iter().all(|loss| loss.reason.is_none()), "no workload has that name");

@@ -103,7 +103,7 @@ pub(super) fn large_pages(scripts: &mut Scripts) {
     for cpu in 0..flushers {
         let small = u64::from(cpu) * REGION;
         // Addresses above those of all small pages.
-        let large = LARGE | (1 << 20) | (u64::from(cpu) * REGION >> LARGE_SHIFT);
+        let large = LARGE | (1 << 20) | ((u64::from(cpu) * REGION) >> LARGE_SHIFT);
         for _ in 0..rounds.min(100) {
             let pages = 1 + scripts.random(4);
             scripts.touch(cpu, large, pages);
