@@ -180,14 +180,13 @@ impl<W: Write> Table<W> {
         let machine = format!("{}, {}", cpus(record.cpus), record.memory);
         let figures = (record.states, record.seconds);
         self.row(&record.name, &machine, (colour, &verdict(record)), figures)?;
-        match &record.message {
-            Some(message) if !record.as_expected => {
-                let options =
-                    textwrap::Options::new(width()).initial_indent("    ").subsequent_indent("    ");
-                writeln!(self.out, "{}", textwrap::fill(message, options))
-            }
-            _ => Ok(()),
+        if record.as_expected {
+            return Ok(());
         }
+        let message = record.message.iter().filter(|_| record.objections.is_empty());
+        let options = textwrap::Options::new(width()).initial_indent("    ").subsequent_indent("    ");
+        let mut lines = message.chain(&record.objections);
+        lines.try_for_each(|line| writeln!(self.out, "{}", textwrap::fill(line, &options)))
     }
 
     fn group(&mut self, group: &Group) -> io::Result<()> {
@@ -256,6 +255,7 @@ fn verdict(record: &Record) -> String {
         (true, Some(steps)) if record.suspect() => format!("suspect, {steps} steps"),
         (true, Some(steps)) => format!("{}, {steps} steps", record.verdict),
         (true, None) => record.verdict.clone(),
+        (false, _) if !record.objections.is_empty() => format!("{}, refused", record.verdict.to_uppercase()),
         (false, _) if record.expected == "holds" => format!("{}, must hold", record.verdict.to_uppercase()),
         (false, _) => format!("{}, must violate", record.verdict.to_uppercase()),
     }

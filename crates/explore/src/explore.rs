@@ -2,6 +2,7 @@
 
 use crate::machine::layout::{CPUS, NESTING};
 use crate::machine::moves::Move;
+use crate::machine::run::Executor;
 use crate::machine::scenario::Scenario;
 use crate::machine::step::{Trouble, lock};
 use crate::machine::world::World;
@@ -17,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// States of the first round, which mostly learns.
 const FIRST: u64 = 20_000;
+/// Steps of code that are made again at the end, to see whether it does the same.
+const REPEATED: u64 = 20_000;
 /// States of the search for a shorter trace, and how long it may take.
 const SHORTER: u64 = 1_500_000;
 const SHORTER_TIME: Duration = Duration::from_secs(2);
@@ -24,7 +27,7 @@ const SHORTER_TIME: Duration = Duration::from_secs(2);
 /// Visits every execution of `scenario`.
 pub fn explore<S: Scenario>(scenario: &S, options: &Options<'_>) -> Report {
     let started = Instant::now();
-    let mut report = Report::empty();
+    let mut report = Report::without_states(Verdict::Holds);
     match check(scenario, options).and_then(|()| World::new(scenario, options)) {
         Ok(world) => run(&Mutex::new(world), options, started, &mut report),
         Err(reason) => report.verdict = Verdict::Stopped(reason),
@@ -108,6 +111,10 @@ fn run<S: Scenario>(
         };
         if !again {
             conclude(world, options, plan, outcome, report);
+            repeat(world, report);
+            if options.survey {
+                report.survey = lock(world).survey();
+            }
             return;
         }
         let finds = (core::mem::take(&mut outcome.finds), outcome.layout.edition);
@@ -119,6 +126,16 @@ fn run<S: Scenario>(
         if plan.partial_order {
             report.executions += learn::walk(world, options, finds, worth);
         }
+    }
+}
+
+/// Runs some of the code again. What does not do the same again has no verdict.
+fn repeat<S: Scenario>(world: &Mutex<World<'_, S>>, report: &mut Report) {
+    if matches!(report.verdict, Verdict::Stopped(_)) {
+        return;
+    }
+    if let Err(words) = lock(world).repeat(&mut Executor::default(), REPEATED) {
+        (report.verdict, report.trace) = (Verdict::Misuses(words), None);
     }
 }
 
@@ -145,7 +162,7 @@ fn conclude<S: Scenario>(
         End::Stopped(reason) => report.verdict = Verdict::Stopped(reason),
         End::Start(trouble, moves) => {
             report.verdict = match trouble {
-                Trouble::Violation(text) => Verdict::Violates(text),
+                Trouble::Violation(violation) => violation.into(),
                 Trouble::Stop(text) => Verdict::Stopped(text),
                 Trouble::Restart => Verdict::Stopped("the start needs a word that is not known".to_owned()),
             };
@@ -176,18 +193,16 @@ fn finding<S: Scenario>(
         }
     }
     report.verdict = match found.kind {
-        Kind::Violation(text) => Verdict::Violates(text),
+        Kind::Violation(violation) => violation.into(),
         Kind::Deadlock(text) => Verdict::Deadlock(text),
         Kind::Livelock(text) => Verdict::Livelock(text),
         Kind::Stop(text) => Verdict::Stopped(text),
     };
     report.trace = moves.and_then(|moves| trace::perform(world, options, &moves).ok());
-    let text = match &report.verdict {
-        Verdict::Violates(text) | Verdict::Deadlock(text) | Verdict::Livelock(text) => text,
-        Verdict::Holds | Verdict::Stopped(_) => return,
-    };
-    if let Some(trace) = &mut report.trace {
-        trace.outcome.clone_from(text);
+    if let (true, Some(trace), Some(words)) =
+        (report.verdict.is_finding(), &mut report.trace, report.verdict.words())
+    {
+        words.clone_into(&mut trace.outcome);
     }
 }
 
@@ -205,7 +220,7 @@ fn shorter<S: Scenario>(
         let mut outcome = round(world, &quiet, plan);
         match core::mem::replace(&mut outcome.end, End::Complete) {
             End::Again => continue,
-            End::Found(found) if core::mem::discriminant(&found.kind) == core::mem::discriminant(kind) => {
+            End::Found(found) if found.kind.is_like(kind) => {
                 let moves = trace::moves_to(world, &quiet, &outcome, &found, false)?;
                 return Some((found, moves));
             }
@@ -215,23 +230,6 @@ fn shorter<S: Scenario>(
 }
 
 impl Report {
-    fn empty() -> Self {
-        Self {
-            verdict: Verdict::Holds,
-            states: 0,
-            transitions: 0,
-            executions: 0,
-            nodes: 0,
-            rounds: 0,
-            elapsed: Duration::ZERO,
-            final_round: Duration::ZERO,
-            peak_bytes: 0,
-            depth: 0,
-            trace: None,
-            reached: None,
-        }
-    }
-
     fn take<D: crate::Device>(&mut self, outcome: &Outcome<D>, round: u32, time: Duration) {
         self.states = outcome.states;
         self.transitions = outcome.transitions;

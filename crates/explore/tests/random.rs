@@ -325,7 +325,7 @@ fn kind(report: &Report) -> &'static str {
         Verdict::Violates(_) => "violates",
         Verdict::Deadlock(_) => "deadlock",
         Verdict::Livelock(_) => "livelock",
-        Verdict::Stopped(text) => panic!("stopped: {text}"),
+        Verdict::Panics(text) | Verdict::Misuses(text) | Verdict::Stopped(text) => panic!("{text}"),
     }
 }
 

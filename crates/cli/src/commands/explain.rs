@@ -75,7 +75,7 @@ fn explain_one(args: &ExplainArgs, name: &str, bugs: &[Bug]) -> Result<ExitCode,
     let missing = drawn == Some(false) || (args.text && report.trace.is_none());
     Ok(ExitCode::from(match report.verdict {
         Verdict::Stopped(_) if interrupt.came() => INTERRUPTED,
-        Verdict::Stopped(_) => NOT_AS_EXPECTED,
+        Verdict::Stopped(_) | Verdict::Panics(_) | Verdict::Misuses(_) => NOT_AS_EXPECTED,
         _ => u8::from(missing) * NOT_AS_EXPECTED,
     }))
 }
@@ -143,10 +143,13 @@ fn is_item(line: &str) -> bool {
 /// Says in a sentence what came out.
 fn summary(kind: Kind, report: &Report) -> String {
     let effort = format!("{} states, {}", HumanCount(report.states), seconds(report.elapsed.as_secs_f64()));
-    let (_, message) = names::verdict(&report.verdict);
-    let message = message.unwrap_or_default();
+    let message = report.verdict.words().unwrap_or_default();
     match &report.verdict {
         Verdict::Holds => format!("Holds: all executions were visited ({effort}), and none breaks a rule."),
+        Verdict::Panics(_) => format!("No counterexample: the model panics ({effort}): {message}"),
+        Verdict::Misuses(_) => {
+            format!("No counterexample: the model misuses the machine ({effort}): {message}")
+        }
         Verdict::Stopped(_) => format!("Stopped before all executions were visited ({effort}): {message}"),
         _ => {
             let steps = report.trace.as_ref().map(|trace| format!(", {} steps", trace.steps.len()));

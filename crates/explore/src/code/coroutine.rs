@@ -1,6 +1,8 @@
-//! The only unsafe code: runs the code under check on a stack of its own, up to its next request.
+//! Runs the code under check on a stack of its own, up to its next request.
 
+use crate::code::overflow;
 use crate::code::request::{Act, Request};
+use crate::code::watch::{Runner, watched};
 use corosensei::stack::{DefaultStack, Stack};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use std::cell::Cell;
@@ -8,15 +10,6 @@ use std::panic::{AssertUnwindSafe, Location};
 use std::sync::Once;
 
 const STACK_BYTES: usize = 256 * 1024;
-
-/// What code under check may learn of the CPU that runs it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Runner {
-    pub(crate) cpu: usize,
-    pub(crate) context: u64,
-    /// The CPU is one of several interchangeable ones.
-    pub(crate) anonymous: bool,
-}
 
 /// The run that owns this thread at the moment.
 #[derive(Clone, Copy)]
@@ -27,6 +20,20 @@ struct Current {
 
 thread_local! {
     static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
+    /// What runs here is caught, and what its panic says is a result.
+    static CAUGHT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `code`, as that which builds a scenario, and keeps its panic from the screen.
+///
+/// # Errors
+/// What the panic says.
+pub fn caught<T>(code: impl FnOnce() -> T) -> Result<T, String> {
+    silence_panics();
+    let outer = CAUGHT.replace(true);
+    let result = std::panic::catch_unwind(AssertUnwindSafe(code));
+    CAUGHT.set(outer);
+    result.map_err(|payload| text_of(&*payload))
 }
 
 /// The CPU that runs the caller, if it is code under check.
@@ -53,9 +60,13 @@ pub(crate) fn ask(act: Act, place: &'static Location<'static>) -> Option<u64> {
     Some(yielder.suspend(Request { act, place }))
 }
 
+/// What code under check unwinds with where it finds a rule of its own broken.
+pub(crate) struct Demand(pub(crate) String);
+
 /// How the code of a frame ended.
 enum Ending {
     Returned,
+    Demanded(String),
     Panicked(String),
 }
 
@@ -63,6 +74,7 @@ enum Ending {
 pub(crate) enum Event {
     Asked(Request),
     Returned,
+    Demanded(String),
     Panicked(String),
 }
 
@@ -70,6 +82,9 @@ pub(crate) enum Event {
 pub(crate) struct Run {
     coroutine: Coroutine<u64, Request, Ending, DefaultStack>,
     current: Option<Current>,
+    runner: Runner,
+    /// Where it made its last request.
+    after: Option<&'static Location<'static>>,
     /// Lowest and highest address of the stack.
     range: (usize, usize),
 }
@@ -81,27 +96,37 @@ impl Run {
     /// 1. The run is dropped (by `finish`) before what `code` borrows ends.
     pub(crate) unsafe fn start(stack: DefaultStack, runner: Runner, code: impl FnOnce()) -> Self {
         silence_panics();
+        overflow::watch();
         let range = (stack.limit().get(), stack.base().get());
         let body = move |yielder: &Yielder<u64, Request>, _: u64| {
             CURRENT.set(Some(Current { yielder, runner }));
             match std::panic::catch_unwind(AssertUnwindSafe(code)) {
                 Ok(()) => Ending::Returned,
-                Err(payload) => Ending::Panicked(text_of(&*payload)),
+                Err(payload) => match payload.downcast::<Demand>() {
+                    Ok(demand) => Ending::Demanded(demand.0),
+                    Err(payload) => Ending::Panicked(text_of(&*payload)),
+                },
             }
         };
         // SAFETY: the closure borrows only what `code` does, which outlives the run (obligation 1).
         let coroutine = unsafe { Coroutine::with_stack_unchecked(stack, body) };
-        Self { coroutine, current: None, range }
+        Self { coroutine, current: None, runner, after: None, range }
     }
 
     /// Goes on with `answer` until the next request or the end.
     pub(crate) fn resume(&mut self, answer: u64) -> Event {
         let outer = CURRENT.replace(self.current.take());
-        let result = self.coroutine.resume(answer);
+        let below = overflow::on_stack(Some((self.range.0, self.runner.cpu)));
+        let result = watched(self.runner, self.after, || self.coroutine.resume(answer));
+        overflow::on_stack(below);
         self.current = CURRENT.replace(outer);
         match result {
-            CoroutineResult::Yield(request) => Event::Asked(request),
+            CoroutineResult::Yield(request) => {
+                self.after = Some(request.place);
+                Event::Asked(request)
+            }
             CoroutineResult::Return(Ending::Returned) => Event::Returned,
+            CoroutineResult::Return(Ending::Demanded(words)) => Event::Demanded(words),
             CoroutineResult::Return(Ending::Panicked(text)) => Event::Panicked(text),
         }
     }
@@ -141,7 +166,7 @@ fn silence_panics() {
     ONCE.call_once(|| {
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if CURRENT.get().is_none() {
+            if CURRENT.get().is_none() && !CAUGHT.get() {
                 previous(info);
             }
         }));

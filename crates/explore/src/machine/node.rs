@@ -73,7 +73,7 @@ impl Story {
 
     pub(crate) fn child(&self, parent: u32, answer: u16, value: u64) -> Self {
         let hash = hash::finish(hash::mix(self.hash, value));
-        Self { parent, answer, steps: self.steps + 1, hash, ..*self }
+        Self { parent, answer, steps: self.steps + 1, hash, request: None, ..*self }
     }
 
     pub(crate) fn promise(&mut self, root: u64, (place, key): Forget) {
