@@ -205,8 +205,12 @@ impl Toy {
             NoSuchPage => hw::flush_page(0, 5, WalkCache::Drop),
             NoSuchFrame => hw::free_frame(77),
             GoesOffline => hw::offline(),
-            Random if self.runs.fetch_add(1, SeqCst) % 2 == 0 => drop(self.flushed.load(Relaxed)),
-            RandomOnce if self.runs.fetch_add(1, SeqCst) == 0 => drop(self.flushed.load(Relaxed)),
+            Random if self.runs.fetch_add(1, SeqCst) % 2 == 0 => {
+                self.flushed.load(Relaxed);
+            }
+            RandomOnce if self.runs.fetch_add(1, SeqCst) == 0 => {
+                self.flushed.load(Relaxed);
+            }
             WordOnStack => Word::new("local", 0).store(1, Relaxed),
             LargeStack => overflow(),
             WaitStores => sync::wait_until(|| {
