@@ -1,11 +1,11 @@
 //! Puts the other variant's protocol into each bug case, one at a time: `shootdown check` must exit 1 and name the case. Bug
-//! cases that would pass whatever their protocols are show nothing.
+//! cases that would pass whatever their protocols are show nothing. Then takes each step of each fix out.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::path::Path;
 
-use crate::process::{line, read, shootdown};
+use crate::process::{self, line, read, shootdown};
 
 /// Swaps every case, prints a table, and returns how many there are.
 ///
@@ -30,6 +30,7 @@ pub fn run(root: &Path) -> Result<usize> {
         unnoticed.join(", ")
     );
     println!("{} cases, each noticed when swapped", cases.len());
+    process::run(&mut shootdown(root, "check bugs --mutants")?)?;
     Ok(cases.len())
 }
 

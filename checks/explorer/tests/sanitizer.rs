@@ -47,7 +47,7 @@ fn run(case: &Case, memory: Memory, max_states: u64) -> Outcome {
     match (case.run)(&options).verdict {
         Verdict::Holds => Outcome::Complete,
         Verdict::Stopped(why) | Verdict::Unproved(why) => Outcome::Cut(why),
-        Verdict::Violates(what) | Verdict::Deadlock(what) | Verdict::Livelock(what) => Outcome::Report(what),
+        finding => Outcome::Report(finding.words().unwrap_or_default().to_owned()),
     }
 }
 

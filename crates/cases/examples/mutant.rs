@@ -50,19 +50,13 @@ fn run(arguments: &[String]) -> Result<(), String> {
 /// Runs one case and prints what came out; whether something was found.
 #[cfg(shootdown_mutants)]
 fn visit(case: &shootdown_machine::Case, seconds: u64) -> bool {
-    use shootdown_explore::{Options, Verdict};
+    use shootdown_explore::Options;
     let deadline = Some(std::time::Duration::from_secs(seconds));
     let options =
         Options { memory: case.memory, workers: 1, deadline, shortest: false, ..Options::default() };
     let report = (case.run)(&options);
-    let (verdict, what) = match &report.verdict {
-        Verdict::Holds => ("holds", ""),
-        Verdict::Violates(what) => ("violates", what.as_str()),
-        Verdict::Deadlock(what) => ("deadlock", what.as_str()),
-        Verdict::Livelock(what) => ("livelock", what.as_str()),
-        Verdict::Stopped(what) | Verdict::Unproved(what) => ("stopped", what.as_str()),
-    };
+    let (verdict, what) = (report.verdict.name(), report.verdict.words().unwrap_or_default());
     let what = what.replace(['\t', '\n'], " ");
     println!("{}\t{verdict}\t{}\t{:.2}\t{what}", case.name, report.states, report.elapsed.as_secs_f64());
-    matches!(report.verdict, Verdict::Violates(_) | Verdict::Deadlock(_) | Verdict::Livelock(_))
+    report.verdict.is_finding()
 }

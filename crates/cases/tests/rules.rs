@@ -3,7 +3,7 @@
 use shootdown::rules::Rule;
 use shootdown_cases::engine::Fault;
 use shootdown_cases::scenarios::cases;
-use shootdown_explore::{Options, Trace, Verdict};
+use shootdown_explore::{Options, Trace};
 use shootdown_machine::Case;
 
 const RULES: u8 = Fault::LAST_RULE;
@@ -22,11 +22,10 @@ struct Catch {
 fn run(rule: u8, case: &Case) -> Option<Catch> {
     let options = Options { memory: case.memory, max_states: LIMIT, shortest: false, ..Options::default() };
     let report = (case.run)(&options);
-    let (Verdict::Violates(verdict) | Verdict::Deadlock(verdict) | Verdict::Livelock(verdict)) =
-        report.verdict
-    else {
+    if !report.verdict.is_finding() {
         return None;
-    };
+    }
+    let verdict = report.verdict.words().unwrap_or_default().to_owned();
     let name = format!("{} without SD-{rule}", case.name);
     let trace = report.trace.unwrap_or_else(|| panic!("{name}: {verdict}, but no trace"));
     assert_eq!(trace.outcome, verdict, "{name}");

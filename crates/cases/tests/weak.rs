@@ -98,7 +98,7 @@ fn a_read_modify_write_beside_one_fence_is_no_fence() {
     // Under the models with buffers the activator's exchange is one.
     assert_eq!(verdict(fences, Interrupts::Follow, Memory::Tso), Verdict::Holds);
     assert_eq!(verdict(fences, Interrupts::Follow, Memory::Pso), Verdict::Holds);
-    let stale = Verdict::Violates(STALE.to_owned());
+    let stale = Verdict::Violates(STALE.into());
     assert_eq!(verdict(fences, Interrupts::Follow, Memory::Weak), stale);
     let fences = Fences { unmapper: false, activator: true, rmw: false };
     assert_eq!(verdict(fences, Interrupts::Follow, Memory::Weak), stale);
@@ -119,5 +119,5 @@ fn fences_on_both_sides_hold_where_interrupts_follow_stores() {
     assert_eq!(verdict(fences, Interrupts::Follow, Memory::Weak), Verdict::Holds);
     // The handler flushes, and a walk fetches again what the unmapper's store has not reached.
     let overtaken = verdict(fences, Interrupts::Overtake, Memory::Weak);
-    assert_eq!(overtaken, Verdict::Violates(STALE.to_owned()));
+    assert_eq!(overtaken, Verdict::Violates(STALE.into()));
 }

@@ -116,6 +116,10 @@ pub struct CheckArgs {
     /// Also cases that take minutes
     #[arg(long)]
     pub deep: bool,
+    /// Instead: take each fence, wait, interrupt, flush and ordering out of the mended protocols of the chosen bugs, one at a
+    /// time, and list those without which they hold all the same, and lines that neither protocol reaches
+    #[arg(long, conflicts_with_all = ["list", "Removal", "Limits", "keep_going", "verbose", "json_file", "slowest", "shard"])]
+    pub mutants: bool,
     /// Put the other variant's protocol into this case of a bug; it must then come out otherwise than expected
     #[arg(long, value_name = "NAME", hide = true, conflicts_with_all = ["drop_rule", "drop_site"])]
     pub swap: Option<String>,

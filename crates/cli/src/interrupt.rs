@@ -2,8 +2,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::failure::{INTERRUPTED, tell};
+use crate::watchdog;
 
-/// Whether the user asked to stop (Ctrl-C). A second Ctrl-C ends the process at once.
+/// Whether the user asked to stop (Ctrl-C). A second Ctrl-C ends the process at once, and the first one too where the code of
+/// a case does not come back from a step.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
@@ -13,6 +15,7 @@ impl Interrupt {
         let interrupt = Self::default();
         let flag = Arc::clone(&interrupt.0);
         let set = ctrlc::set_handler(move || {
+            watchdog::asked_to_stop();
             if flag.swap(true, Ordering::Relaxed) {
                 std::process::exit(i32::from(INTERRUPTED));
             }

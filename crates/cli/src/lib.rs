@@ -31,6 +31,7 @@ mod testing;
 mod threads;
 mod truth;
 mod typed;
+mod watchdog;
 
 use args::{Cli, Command};
 use clap::Parser;

@@ -58,42 +58,19 @@ pub fn expected(expected: Expected) -> &'static str {
     }
 }
 
-/// Name of an outcome, and what it says beyond that.
-pub fn verdict(verdict: &Verdict) -> (&'static str, Option<&str>) {
-    match verdict {
-        Verdict::Holds => ("holds", None),
-        Verdict::Violates(what) => ("violates", Some(what)),
-        Verdict::Deadlock(what) => ("deadlock", Some(what)),
-        Verdict::Livelock(what) => ("livelock", Some(what)),
-        Verdict::Unproved(which) => ("unproved", Some(which)),
-        Verdict::Stopped(why) => ("stopped", Some(why)),
-    }
-}
-
 /// Outcome of a name.
 pub fn parse_verdict(name: &str) -> Option<Verdict> {
     let none = String::new;
     [
         Verdict::Holds,
-        Verdict::Violates(none()),
+        Verdict::Violates(none().into()),
+        Verdict::Panics(none()),
+        Verdict::Misuses(none()),
         Verdict::Deadlock(none()),
         Verdict::Livelock(none()),
         Verdict::Unproved(none()),
         Verdict::Stopped(none()),
     ]
     .into_iter()
-    .find(|known| verdict(known).0 == name)
-}
-
-/// Whether an outcome is a counterexample.
-pub fn is_caught(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Violates(_) | Verdict::Deadlock(_) | Verdict::Livelock(_))
-}
-
-/// Whether `verdict` is what `expected` says. A run that did not visit every execution and found nothing never is.
-pub fn meets(verdict: &Verdict, expected: Expected) -> bool {
-    match expected {
-        Expected::Holds => matches!(verdict, Verdict::Holds),
-        Expected::Violates => is_caught(verdict),
-    }
+    .find(|known| known.name() == name)
 }

@@ -184,12 +184,12 @@ impl<W: Write> Table<W> {
         if let Some(why) = &record.more {
             writeln!(self.out, "{}", indented(&format!("There may be more: {why}.")))?;
         }
-        match &record.message {
-            Some(message) if !record.as_expected && record.findings.is_empty() => {
-                writeln!(self.out, "{}", indented(message))
-            }
-            _ => Ok(()),
+        if record.as_expected {
+            return Ok(());
         }
+        let told = record.objections.is_empty() && record.findings.is_empty();
+        let mut lines = record.message.iter().filter(|_| told).chain(&record.objections);
+        lines.try_for_each(|line| writeln!(self.out, "{}", indented(line)))
     }
 
     fn finding(&mut self, number: usize, found: &Found) -> io::Result<()> {
@@ -270,6 +270,7 @@ fn verdict(record: &Record) -> String {
         (true, Some(steps)) => format!("{}, {steps} steps", record.verdict),
         (true, None) => record.verdict.clone(),
         (false, _) if record.unproved() => record.verdict.clone(),
+        (false, _) if !record.objections.is_empty() => format!("{}, refused", record.verdict.to_uppercase()),
         (false, _) if record.expected == "holds" => format!("{}, must hold", record.verdict.to_uppercase()),
         (false, _) => format!("{}, must violate", record.verdict.to_uppercase()),
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use shootdown_cases::bugs::{Bug, Needs};
-use shootdown_explore::{Finding, Memory, Report};
+use shootdown_explore::{Finding, Memory, Report, Verdict, caught};
 use shootdown_machine::{Case, Kind};
 
 use crate::catalogue::Removed;
@@ -25,10 +25,19 @@ pub struct Record {
     pub removed: Option<String>,
     /// `holds` or `violates`.
     pub expected: String,
-    /// `holds`, `violates`, `deadlock`, `livelock`, `unproved` or `stopped`.
+    /// `holds`, `violates`, `panics`, `misuses`, `deadlock`, `livelock`, `unproved` or `stopped`.
     pub verdict: String,
-    /// Whether the verdict is what was expected.
+    /// The rule that is broken, `SD-8`, where it has a number.
+    pub rule: Option<String>,
+    /// The page that is concerned.
+    pub page: Option<usize>,
+    /// The frame that is concerned.
+    pub frame: Option<usize>,
+    /// Whether the verdict is what was expected, and nothing speaks against it.
     pub as_expected: bool,
+    /// What speaks against it.
+    #[serde(default)]
+    pub objections: Vec<String>,
     /// Whether every execution was visited, or one that breaks a rule was found.
     pub complete: bool,
     /// States stored.
@@ -70,16 +79,21 @@ pub struct Found {
 
 impl Found {
     fn of(finding: &Finding) -> Self {
-        let (verdict, message) = names::verdict(&finding.verdict);
         let steps = finding.trace.as_ref().map(|trace| trace.steps.len());
-        Self { verdict: verdict.to_owned(), message: message.unwrap_or_default().to_owned(), steps }
+        let message = finding.verdict.words().unwrap_or_default().to_owned();
+        Self { verdict: finding.verdict.name().to_owned(), message, steps }
     }
 }
 
 impl Record {
     /// Sums up `report`, the outcome of `case` under `memory` with `removed` taken out.
     pub fn new(case: &Case, memory: Memory, removed: Option<&Removed>, report: &Report) -> Self {
-        let (verdict, message) = names::verdict(&report.verdict);
+        let objections = caught(|| (case.objections)(report, memory))
+            .unwrap_or_else(|panic| vec![format!("judging it panicked: {panic}")]);
+        let broken = match &report.verdict {
+            Verdict::Violates(broken) => Some(broken),
+            _ => None,
+        };
         Self {
             name: case.name.clone(),
             kind: names::kind(case.kind).to_owned(),
@@ -88,8 +102,12 @@ impl Record {
             cpus: case.cpus,
             removed: removed.map(|removed| removed.name.clone()),
             expected: names::expected(case.expected).to_owned(),
-            verdict: verdict.to_owned(),
-            as_expected: names::meets(&report.verdict, case.expected),
+            verdict: report.verdict.name().to_owned(),
+            rule: broken.and_then(|broken| broken.rule).map(|rule| format!("SD-{rule}")),
+            page: broken.and_then(|broken| broken.page),
+            frame: broken.and_then(|broken| broken.frame),
+            as_expected: case.expected.is_met_by(&report.verdict) && objections.is_empty(),
+            objections,
             complete: report.complete(),
             states: report.states,
             executions: report.executions,
@@ -97,7 +115,7 @@ impl Record {
             peak_bytes: report.peak_bytes,
             bytes_per_state: (report.states > 0).then(|| rounded(report.peak_bytes, report.states)),
             steps: report.trace.as_ref().map(|trace| trace.steps.len()),
-            message: message.map(str::to_owned),
+            message: report.verdict.words().map(str::to_owned),
             partly: None,
             findings: report.findings.iter().map(Found::of).collect(),
             more: report.cut.clone(),
@@ -118,11 +136,13 @@ impl Record {
         removed: Option<&str>,
     ) -> Option<(&'static str, String, String)> {
         let Some(verdict) = names::parse_verdict(&self.verdict) else {
-            let known = "holds, violates, deadlock, livelock, unproved or stopped";
+            let known = "holds, violates, panics, misuses, deadlock, livelock, unproved or stopped";
             return Some(("verdict", self.verdict.clone(), known.to_owned()));
         };
         let bytes_per_state = (self.states > 0).then(|| rounded(self.peak_bytes, self.states));
-        let steps = self.steps.filter(|_| names::is_caught(&verdict));
+        let steps = self.steps.filter(|_| verdict.is_finding());
+        let rule = self.rule.clone().filter(|_| matches!(verdict, Verdict::Violates(_)));
+        let as_expected = case.expected.is_met_by(&verdict) && self.objections.is_empty();
         let fields = [
             ("kind", self.kind.clone(), names::kind(case.kind).to_owned()),
             ("variant", self.variant.clone(), names::variant(case.variant).to_owned()),
@@ -130,12 +150,9 @@ impl Record {
             ("cpus", self.cpus.to_string(), case.cpus.to_string()),
             ("removed", format!("{:?}", self.removed.as_deref()), format!("{removed:?}")),
             ("expected", self.expected.clone(), names::expected(case.expected).to_owned()),
-            ("as_expected", self.as_expected.to_string(), names::meets(&verdict, case.expected).to_string()),
-            (
-                "complete",
-                self.complete.to_string(),
-                Report { verdict, ..Report::stopped(String::new()) }.complete().to_string(),
-            ),
+            ("as_expected", self.as_expected.to_string(), as_expected.to_string()),
+            ("rule", format!("{:?}", self.rule), format!("{rule:?}")),
+            ("complete", self.complete.to_string(), Report::without_states(verdict).complete().to_string()),
             ("bytes_per_state", format!("{:?}", self.bytes_per_state), format!("{bytes_per_state:?}")),
             ("steps", format!("{:?}", self.steps), format!("{steps:?}")),
             ("seconds", self.seconds.to_string(), self.seconds.abs().to_string()),
@@ -150,7 +167,7 @@ impl Record {
 
     /// Whether the case found a counterexample.
     pub fn caught(&self) -> bool {
-        matches!(self.verdict.as_str(), "violates" | "deadlock" | "livelock")
+        names::parse_verdict(&self.verdict).is_some_and(|verdict| verdict.is_finding())
     }
 }
 
@@ -248,7 +265,8 @@ fn rounded(part: u64, whole: u64) -> f64 {
 mod tests {
     use super::{Entry, Record};
     use crate::testing::{bug_case, engine_case, report, violation};
-    use shootdown_explore::{Memory, Verdict};
+    use shootdown_explore::{Broken, Memory, Verdict};
+    use shootdown_machine::Case;
 
     #[test]
     fn a_record_survives_a_round_trip_as_one_line() {
@@ -268,10 +286,11 @@ mod tests {
         assert_eq!(record.contradiction(&case, None, None), None);
         let field = |record: &Record| record.contradiction(&case, None, None).map(|(field, ..)| field);
         type Edit = fn(&mut Record);
-        let edited: [(&str, Edit); 8] = [
+        let edited: [(&str, Edit); 9] = [
             ("verdict", |record| record.verdict = "fine".into()),
             ("as_expected", |record| record.verdict = "holds".into()),
             ("as_expected", |record| record.as_expected = false),
+            ("as_expected", |record| record.objections.push("ends otherwise".into())),
             ("complete", |record| record.complete = false),
             ("expected", |record| record.expected = "holds".into()),
             ("cpus", |record| record.cpus = 3),
@@ -301,6 +320,27 @@ mod tests {
             assert!(!record.as_expected && !record.complete && !record.caught());
             assert_eq!(record.message.as_deref(), Some("budget"));
         }
+    }
+
+    #[test]
+    fn a_panic_and_a_misuse_are_never_as_expected_and_a_broken_rule_is_told_in_numbers() {
+        let verdict = |verdict| Record::new(&bug_case("linux-x"), Memory::Tso, None, &report(verdict));
+        for wrong in [Verdict::Panics("x".into()), Verdict::Misuses("x".into())] {
+            let record = verdict(wrong);
+            assert!(!record.as_expected && record.caught() && record.complete, "{record:?}");
+        }
+        let broken = Broken { words: "x".into(), rule: Some(8), page: Some(0), frame: Some(1) };
+        let record = verdict(Verdict::Violates(broken));
+        assert_eq!((record.rule.as_deref(), record.page, record.frame), (Some("SD-8"), Some(0), Some(1)));
+        assert!(record.as_expected);
+    }
+
+    #[test]
+    fn what_speaks_against_a_result_keeps_it_from_being_as_expected() {
+        let case =
+            Case { objections: Box::new(|_, _| vec!["it does nothing".into()]), ..bug_case("linux-x") };
+        let record = Record::new(&case, Memory::Tso, None, &violation("frame 1 is reused"));
+        assert!(!record.as_expected && record.objections == ["it does nothing"], "{record:?}");
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub fn engine_case(name: &str, cpus: usize) -> Case {
         story: "One flushes.\n\nThe other\nswitches.",
         run: Box::new(|_| report(Verdict::Holds)),
         replay: Box::new(|_, _| Ok(Trace::default())),
+        objections: Box::new(|_, _| Vec::new()),
     }
 }
 
@@ -47,11 +48,10 @@ pub fn fixed_case(name: &str) -> Case {
 /// A report without figures.
 pub fn report(verdict: Verdict) -> Report {
     Report {
-        verdict,
         rounds: 1,
         elapsed: Duration::from_millis(1500),
         final_round: Duration::from_millis(1000),
-        ..Report::stopped(String::new())
+        ..Report::without_states(verdict)
     }
 }
 
@@ -61,7 +61,7 @@ pub fn violation(message: &str) -> Report {
         states: 1234,
         peak_bytes: 123_400,
         trace: Some(trace(message)),
-        ..report(Verdict::Violates(message.to_owned()))
+        ..report(Verdict::Violates(message.into()))
     }
 }
 

@@ -117,7 +117,7 @@ fn explored<P: PlatformUnderTest>(
             outcome.what = Some(why.clone());
             return false;
         }
-        Found::Violates(what) | Found::Deadlock(what) | Found::Livelock(what) => what.clone(),
+        finding => finding.words().unwrap_or_default().to_owned(),
     };
     outcome.verdict = Verdict::Wrong;
     outcome.what = Some(what);

@@ -3,7 +3,7 @@
 
 mod drawing;
 
-use shootdown_explore::sync::{Word, wait_until};
+use shootdown_explore::sync::{Word, demand, wait_until};
 use shootdown_explore::{Memory, NoDevice, Options, Registry, Report, Scenario, explore};
 use std::sync::atomic::Ordering::{self, Acquire, Relaxed, Release};
 
@@ -47,7 +47,7 @@ impl Scenario for Device {
         if cpu == 1 {
             for _ in 0..2 {
                 let item = self.consume();
-                assert!(item == 10 || item == 11, "the thread got {item} from the ring");
+                demand(item == 10 || item == 11, format!("the thread got {item} from the ring"));
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::machine::layout::{CPUS, NESTING};
 use crate::machine::moves::Move;
+use crate::machine::run::Executor;
 use crate::machine::scenario::Scenario;
 use crate::machine::step::{Trouble, lock};
 use crate::machine::world::World;
@@ -20,6 +21,8 @@ use std::time::{Duration, Instant};
 const MOST_CONTEXTS: u16 = 4095;
 /// States of the first round, which mostly learns.
 const FIRST: u64 = 20_000;
+/// Steps of code that are made again at the end, to see whether it does the same.
+const REPEATED: u64 = 20_000;
 /// States of the search for a shorter trace, and how long it may take.
 const SHORTER: u64 = 1_500_000;
 const SHORTER_TIME: Duration = Duration::from_secs(2);
@@ -27,7 +30,7 @@ const SHORTER_TIME: Duration = Duration::from_secs(2);
 /// Visits every execution of `scenario`.
 pub fn explore<S: Scenario>(scenario: &S, options: &Options<'_>) -> Report {
     let started = Instant::now();
-    let mut report = Report::stopped(String::new());
+    let mut report = Report::without_states(Verdict::Holds);
     match check(scenario, options).and_then(|()| World::new(scenario, options)) {
         Ok(world) => match options.random {
             None => run(&Mutex::new(world), options, started, &mut report),
@@ -120,6 +123,10 @@ fn run<S: Scenario>(
         };
         if !again {
             conclude(world, options, plan, outcome, report);
+            repeat(world, report);
+            if options.survey {
+                report.survey = lock(world).survey();
+            }
             return;
         }
         let finds = (core::mem::take(&mut outcome.finds), outcome.layout.edition);
@@ -147,6 +154,16 @@ fn plan(options: &Options<'_>, started: Instant) -> Plan {
         livelock: false,
         started,
         deadline: options.deadline.and_then(|limit| started.checked_add(limit)),
+    }
+}
+
+/// Runs some of the code again. What does not do the same again has no verdict.
+fn repeat<S: Scenario>(world: &Mutex<World<'_, S>>, report: &mut Report) {
+    if matches!(report.verdict, Verdict::Stopped(_)) {
+        return;
+    }
+    if let Err(words) = lock(world).repeat(&mut Executor::default(), REPEATED) {
+        (report.verdict, report.trace) = (Verdict::Misuses(words), None);
     }
 }
 
@@ -180,7 +197,7 @@ fn conclude<S: Scenario>(
         End::Stopped(reason) => report.verdict = Verdict::Stopped(reason),
         End::Start(trouble, moves) => {
             report.verdict = match trouble {
-                Trouble::Violation(text) => Verdict::Violates(text),
+                Trouble::Violation(violation) => violation.into(),
                 Trouble::Stop(text) => Verdict::Stopped(text),
                 Trouble::Restart => Verdict::Stopped("the start needs a word that is not known".to_owned()),
             };
@@ -241,12 +258,14 @@ fn tell<S: Scenario>(
 
 /// The verdict of a finding, and its text.
 fn verdict(kind: Kind) -> (Verdict, String) {
-    match kind {
-        Kind::Violation(text) => (Verdict::Violates(text.clone()), text),
-        Kind::Deadlock(text) => (Verdict::Deadlock(text.clone()), text),
-        Kind::Livelock(text) => (Verdict::Livelock(text.clone()), text),
-        Kind::Stop(text) => (Verdict::Stopped(text.clone()), text),
-    }
+    let verdict: Verdict = match kind {
+        Kind::Violation(violation) => violation.into(),
+        Kind::Deadlock(text) => Verdict::Deadlock(text),
+        Kind::Livelock(text) => Verdict::Livelock(text),
+        Kind::Stop(text) => Verdict::Stopped(text),
+    };
+    let words = verdict.words().unwrap_or_default().to_owned();
+    (verdict, words)
 }
 
 /// Makes the moves of a finding again, on histories that are not merged.
@@ -272,7 +291,7 @@ fn shorten<S: Scenario>(
     for (kind, path) in unreduced(world, options, plan) {
         let same = |(known, _): &&mut Told| match options.all_findings {
             true => *known == kind,
-            false => core::mem::discriminant(known) == core::mem::discriminant(&kind),
+            false => known.is_like(&kind),
         };
         let Some(known) = findings.iter_mut().find(same) else { continue };
         if known.1.as_ref().is_none_or(|moves| path.len() <= moves.len()) {

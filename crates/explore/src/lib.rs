@@ -5,7 +5,7 @@
 //! is broken, CPUs block each other or spin for ever, with the moves that lead there; [`replay`] makes such moves again.
 //!
 //! ```
-//! use shootdown_explore::sync::{Word, fence};
+//! use shootdown_explore::sync::{Word, demand, fence};
 //! use shootdown_explore::{Memory, NoDevice, Options, Registry, Scenario, Verdict, explore};
 //! use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 //!
@@ -27,7 +27,7 @@
 //!             fence(SeqCst);
 //!         }
 //!         if self.flags[1 - cpu].load(Relaxed) == 0 {
-//!             assert_eq!(self.inside.fetch_add(1, Relaxed), 0, "both are inside");
+//!             demand(self.inside.fetch_add(1, Relaxed) == 0, "both are inside");
 //!         }
 //!     }
 //!     fn device(&self) -> &NoDevice {
@@ -35,13 +35,14 @@
 //!     }
 //!     fn register(&self, registry: &mut Registry) {
 //!         registry.object("room", self);
+//!         registry.array("room.flag", &self.flags);
 //!     }
 //! }
 //!
 //! let room = |fenced| Room { flags: [const { Word::new("flag", 0) }; 2], inside: Word::new("inside", 0), fenced };
 //! let options = Options { memory: Memory::Tso, ..Options::default() };
 //! let broken = explore(&room(false), &options);
-//! assert!(matches!(broken.verdict, Verdict::Violates(_)));
+//! assert_eq!(broken.verdict, Verdict::Violates("both are inside".into()));
 //! assert_eq!(broken.trace.unwrap().steps[0].text, "room.flag[0] := 0x1 (buffered)");
 //! assert_eq!(explore(&room(true), &options).verdict, Verdict::Holds);
 //! ```
@@ -99,7 +100,8 @@
 //! * Runs are abandoned without unwinding: destructors do not run and what they own leaks. Better not to allocate: histories
 //!   of a frame that has something on the heap are not merged.
 //! * The condition of a wait only loads words; an attempt of a retry keeps nothing outside words.
-//! * A panic (`assert!`) is a violation with that text.
+//! * What must be true is demanded with [`sync::demand`]. A panic is a mistake of the model ([`Verdict::Panics`]), and so is
+//!   what breaks these rules or asks for what the machine does not have ([`Verdict::Misuses`]).
 
 mod code;
 mod explore;
@@ -108,13 +110,19 @@ mod options;
 mod report;
 mod search;
 
+pub use code::coroutine::caught;
+pub use code::mutation::{Drops, Mutation};
+pub use code::overflow::name as name_what_runs;
 pub use code::sync;
+pub use code::watch::{Hung, Watchdog};
 pub use explore::{explore, replay};
-pub use machine::device::{Commutes, Device, Effect, Facts, NoDevice, View, Violation};
+pub use machine::device::{Commutes, Device, Effect, Facts, NoDevice, View};
 pub use machine::dissection::{Dissection, Fact, Item, Standing};
 pub use machine::moves::{Action, Move};
 pub use machine::registry::Registry;
 pub use machine::scenario::{Interrupts, Scenario};
+pub use machine::survey::{Did, Site, Survey};
+pub use machine::violation::{Broken, Violation};
 pub use options::{Memory, Options, Progress, Reductions, Sampling};
 pub use report::snapshot::{Buffered, CpuSnapshot, FrameSnapshot, Snapshot, WordSnapshot};
 pub use report::{Finding, Report, Step, Trace, Verdict};

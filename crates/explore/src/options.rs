@@ -1,3 +1,4 @@
+use crate::code::mutation::Mutation;
 use core::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -64,6 +65,10 @@ pub struct Options<'a> {
     pub shortest: bool,
     /// Take the machine apart before and after each step of the trace. Exploring is not concerned.
     pub snapshots: bool,
+    /// Collect what the code does, and where, for [`crate::Report::survey`].
+    pub survey: bool,
+    /// A mistake to put into the code.
+    pub mutation: Option<Mutation>,
 }
 
 impl Default for Options<'_> {
@@ -85,6 +90,8 @@ impl Default for Options<'_> {
             random: None,
             shortest: true,
             snapshots: false,
+            survey: false,
+            mutation: None,
         }
     }
 }

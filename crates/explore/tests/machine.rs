@@ -4,7 +4,8 @@ mod common;
 
 use common::{MODELS, Program, Words, plain, reduced, run};
 use shootdown_explore::sync::{
-    choose, fence, irq_enabled, irq_restore, irq_save, lose_interrupts, raise, retire, retry, wait_until,
+    choose, demand, fence, irq_enabled, irq_restore, irq_save, lose_interrupts, raise, retire, retry,
+    wait_until,
 };
 use shootdown_explore::{Memory, Verdict, explore, replay};
 use std::collections::BTreeSet;
@@ -181,15 +182,23 @@ fn choose_tries_all() {
 }
 
 #[test]
-fn a_panic_is_a_violation_with_its_text() {
-    let program = Program::new(&[
-        |w: &Words| assert_eq!(w.x[0].load(Relaxed), 0, "x must stay 0"),
-        |w: &Words| w.x[0].store(1, Relaxed),
-    ]);
+fn a_panic_and_a_demand_that_is_not_met_are_told_apart_and_have_their_texts() {
+    let demands: fn(&Words) = |w| demand(w.x[0].load(Relaxed) == 0, "x must stay 0");
+    let panics: fn(&Words) = |w| assert!(w.x[0].load(Relaxed) == 0, "x must stay 0");
+    let expected = [
+        (demands, Verdict::Violates("x must stay 0".into())),
+        (panics, Verdict::Panics("x must stay 0".into())),
+    ];
+    for (reader, verdict) in expected {
+        finds(&Program::new(&[reader, |w: &Words| w.x[0].store(1, Relaxed)]), &verdict);
+    }
+}
+
+#[track_caller]
+fn finds(program: &Program, verdict: &Verdict) {
     for options in [plain(Memory::Tso), reduced(Memory::Tso)] {
-        let report = explore(&program, &options);
-        let Verdict::Violates(text) = &report.verdict else { panic!("{:?}", report.verdict) };
-        assert!(text.contains("x must stay 0"), "{text}");
+        let report = explore(program, &options);
+        assert_eq!(report.verdict, *verdict);
         let texts: Vec<String> = report.trace.unwrap().steps.into_iter().map(|step| step.text).collect();
         assert_eq!(texts, ["W.x[0] := 0x1 (buffered)", "W.x[0] = 0x1 reaches memory", "reads W.x[0] = 0x1"]);
     }
@@ -210,7 +219,7 @@ fn destructors_that_run_during_a_panic_do_not_disturb() {
         w.x[2].load(Relaxed);
         panic!("on purpose");
     }]);
-    assert_eq!(run(&program, Memory::Sc).verdict, Verdict::Violates("on purpose".into()));
+    assert_eq!(run(&program, Memory::Sc).verdict, Verdict::Panics("on purpose".into()));
 }
 
 #[test]
@@ -230,7 +239,8 @@ fn retired_memory_must_not_be_used() {
         ]);
         for options in [plain(memory), reduced(memory)] {
             let report = explore(&program, &options);
-            let Verdict::Violates(text) = &report.verdict else { panic!("{:?}", report.verdict) };
+            let Verdict::Violates(broken) = &report.verdict else { panic!("{:?}", report.verdict) };
+            let text = &broken.words;
             assert!(text.starts_with("use of W.x["), "{text}");
             assert!(text.ends_with("after its memory was given back"), "{text}");
         }

@@ -338,7 +338,9 @@ fn kind(report: &Report) -> &'static str {
         Verdict::Violates(_) => "violates",
         Verdict::Deadlock(_) => "deadlock",
         Verdict::Livelock(_) => "livelock",
-        Verdict::Stopped(text) | Verdict::Unproved(text) => panic!("stopped: {text}"),
+        Verdict::Panics(text) | Verdict::Misuses(text) | Verdict::Stopped(text) | Verdict::Unproved(text) => {
+            panic!("{text}")
+        }
     }
 }
 

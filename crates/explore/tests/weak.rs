@@ -376,7 +376,7 @@ mod given_back {
     fn memory_must_have_seen_the_stores_to_it() {
         assert_eq!(verdict(&program::<true>()), Verdict::Holds);
         let text = "a store to Word.x may still be on its way where its memory is given back";
-        assert_eq!(verdict(&program::<false>()), Verdict::Violates(text.to_owned()));
+        assert_eq!(verdict(&program::<false>()), Verdict::Violates(text.into()));
     }
 }
 

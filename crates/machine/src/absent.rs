@@ -8,9 +8,10 @@
 use crate::config::Builder;
 use crate::limits::SLOTS;
 use crate::machine::Machine;
+use crate::oracle::broken;
 use crate::state::Local;
 use crate::tables::space_name;
-use shootdown_explore::Violation;
+use shootdown_explore::{Broken, Violation};
 
 /// What a set of values holds where the page may be taken for absent; no translation has this value.
 pub(crate) const ABSENT: u16 = 1;
@@ -38,11 +39,13 @@ impl Machine {
     /// Judges an access to user page `page` that must not fault.
     pub(crate) fn reach(&self, local: &Local, cpu: usize, page: usize) -> Result<(), Violation> {
         let Some(space) = local.space() else {
-            return Err(format!("CPU {cpu} must reach page {page} and has no root loaded"));
+            let words = format!("CPU {cpu} must reach page {page} and has no root loaded");
+            return Err(words.into());
         };
         if local.tlb[usize::from(local.tag)][page] & ABSENT != 0 {
             let name = space_name(space);
-            return Err(format!("CPU {cpu} may find page {page} of space {name} absent (SD-4)"));
+            let words = format!("CPU {cpu} may find page {page} of space {name} absent");
+            return Err(Broken { page: Some(page), ..broken(4, words) }.into());
         }
         Ok(())
     }
@@ -50,7 +53,8 @@ impl Machine {
     /// The same of kernel page `page`.
     pub(crate) fn reach_kernel(&self, local: &Local, cpu: usize, page: usize) -> Result<(), Violation> {
         if local.kernel[page] & ABSENT != 0 {
-            return Err(format!("CPU {cpu} may find kernel page {page} absent (SD-4)"));
+            let words = format!("CPU {cpu} may find kernel page {page} absent");
+            return Err(Broken { page: Some(page), ..broken(4, words) }.into());
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 use crate::machine::{Machine, MaskWord};
 use shootdown_explore::{
-    Interrupts, Memory, Move, Options, Registry, Report, Scenario, Trace, explore, replay,
+    Interrupts, Memory, Move, Options, Registry, Report, Scenario, Trace, Verdict, explore, replay,
 };
 use std::fmt::{self, Debug};
 
@@ -30,7 +30,12 @@ pub struct Case {
     pub run: Box<dyn Fn(&Options<'_>) -> Report + Send + Sync>,
     /// Replays moves on it; the error names the first impossible move.
     pub replay: ReplayFn,
+    /// Says what speaks against a report of it under a memory model, though its verdict is the expected one.
+    pub objections: Objections,
 }
+
+/// See [`Case::objections`].
+pub type Objections = Box<dyn Fn(&Report, Memory) -> Vec<String> + Send + Sync>;
 
 /// A protocol on the machine, whatever its type: the explorer is compiled once for all of them.
 pub type Model = Box<dyn Scenario<Device = Machine> + Send>;
@@ -165,6 +170,18 @@ pub enum Variant {
 pub enum Expected {
     /// No execution breaks a rule.
     Holds,
-    /// Some execution does (a deadlock or livelock counts).
+    /// Some execution does (a deadlock or livelock counts; a panic or a misuse of the machine shows no bug).
     Violates,
+}
+
+impl Expected {
+    /// Whether `verdict` is what this says. A run that was stopped never is.
+    pub fn is_met_by(self, verdict: &Verdict) -> bool {
+        match self {
+            Self::Holds => *verdict == Verdict::Holds,
+            Self::Violates => {
+                matches!(verdict, Verdict::Violates(_) | Verdict::Deadlock(_) | Verdict::Livelock(_))
+            }
+        }
+    }
 }

@@ -4,8 +4,9 @@
 
 use crate::config::Builder;
 use crate::machine::Machine;
+use crate::oracle::broken;
 use crate::state::Local;
-use shootdown_explore::Violation;
+use shootdown_explore::{Broken, Violation};
 
 impl Builder {
     /// Forbids that a TLB holds `one` and `other` for a page at the same time.
@@ -22,9 +23,8 @@ impl Machine {
             let both = 1 << one | 1 << other;
             for tag in &local.tlb[..self.config.tags] {
                 let Some(page) = tag.iter().position(|set| set & both == both) else { continue };
-                return Err(format!(
-                    "CPU {cpu} may hold page {page} by entries {one} and {other} at once (SD-4)"
-                ));
+                let words = format!("CPU {cpu} may hold page {page} by entries {one} and {other} at once");
+                return Err(Broken { page: Some(page), ..broken(4, words) }.into());
             }
         }
         Ok(())

@@ -8,9 +8,10 @@
 use crate::config::Builder;
 use crate::hw;
 use crate::machine::Machine;
+use crate::oracle::broken;
 use crate::state::Shared;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
-use shootdown_explore::{Violation, sync};
+use shootdown_explore::{Broken, Violation, sync};
 
 impl Builder {
     /// Has hardware exchange `clean` in an entry for `dirty` when a CPU writes through it. Where this is not said of a value,
@@ -47,7 +48,8 @@ impl Machine {
     /// Judges that `frame` is dropped as unchanged.
     pub(crate) fn discard(&self, shared: &Shared, cpu: usize, frame: usize) -> Result<(), Violation> {
         if shared.written_frames >> frame & 1 != 0 {
-            return Err(format!("CPU {cpu} discards frame {frame}, which was written (SD-8)"));
+            let words = format!("CPU {cpu} discards frame {frame}, which was written");
+            return Err(Broken { frame: Some(frame), ..broken(8, words) }.into());
         }
         Ok(())
     }

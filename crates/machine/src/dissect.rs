@@ -11,7 +11,7 @@ impl Machine {
     pub(crate) fn take_apart(&self, view: &View<'_, Self>) -> Dissection {
         Dissection {
             cpus: view.locals.iter().map(|local| self.cpu_facts(view, local)).collect(),
-            shared: self.given_away(view.shared),
+            shared: self.gone(view.shared),
         }
     }
 
@@ -149,7 +149,7 @@ impl Machine {
         }
     }
 
-    fn given_away(&self, shared: &Shared) -> Vec<Fact> {
+    fn gone(&self, shared: &Shared) -> Vec<Fact> {
         let spaces = |set: u8| (0..MAX_SPACES).filter(move |space| set >> space & 1 != 0).map(space_name);
         let freed = (0..16).filter(|frame| shared.freed_frames >> frame & 1 != 0);
         let written = (0..16).filter(|frame| shared.written_frames >> frame & 1 != 0);

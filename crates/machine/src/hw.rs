@@ -316,6 +316,20 @@ impl Op {
         )
     }
 
+    /// Whether it takes translations out of TLBs and does nothing else.
+    pub(crate) fn is_flush(self) -> bool {
+        matches!(
+            self,
+            Op::FlushPage { .. }
+                | Op::FlushTag { .. }
+                | Op::FlushUser
+                | Op::FlushKernelPage { .. }
+                | Op::FlushAll
+                | Op::Broadcast { .. }
+                | Op::FlushOn { .. }
+        )
+    }
+
     pub(crate) fn encode(self) -> u64 {
         match self {
             Op::Install { space, tag, how } => {

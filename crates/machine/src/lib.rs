@@ -24,7 +24,9 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use case::{Case, Expected, Kind, Model, OnMachine, Program, ReplayFn, Variant, boxed, run, run_again};
+pub use case::{
+    Case, Expected, Kind, Model, Objections, OnMachine, Program, ReplayFn, Variant, boxed, run, run_again,
+};
 pub use config::{Builder, Translation};
 pub use limits::{MAX_CPUS, MAX_PAGES, MAX_TAGS};
 pub use machine::{Acknowledged, Machine, MaskWord};

@@ -4,7 +4,8 @@ use crate::limits::{MAX_CPUS, MAX_FRAMES, MAX_PAGES, MAX_SPACES, MAX_TAGS, SLOTS
 use crate::state::{ARRIVING, Local, ONLINE, PAUSED, Shared, USER};
 use crate::tables::Tables;
 use shootdown_explore::sync::Word;
-use shootdown_explore::{Device, Dissection, Effect, Facts, Registry, View, Violation};
+use shootdown_explore::{Device, Did, Dissection, Effect, Facts, Registry, Survey, View, Violation};
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 /// One word of a space's CPU mask, for [`Machine::register`].
@@ -110,6 +111,24 @@ impl Machine {
             config,
             watched: OnceLock::new(),
         }
+    }
+
+    /// Returns what code that was seen at its work gives away, each in words: `free frame 1`.
+    pub fn given_away(&self, survey: &Survey) -> BTreeSet<String> {
+        let gives = |op: &Op| op.is_mark() && !matches!(op, Op::Mapped { .. });
+        self.operations(survey).filter(gives).map(|op| self.words(op)).collect()
+    }
+
+    /// Returns whether operation `op` takes translations out of a TLB and does nothing else.
+    pub fn is_flush(op: u64) -> bool {
+        Op::decode(op).is_some_and(Op::is_flush)
+    }
+
+    fn operations(&self, survey: &Survey) -> impl Iterator<Item = Op> {
+        survey.sites.iter().filter_map(|site| match site.did {
+            Did::Device(op) => Op::decode(op).filter(|&op| self.fits(op)),
+            _ => None,
+        })
     }
 
     /// Registers the page tables, and the words in which the protocol keeps its CPU masks, if rule SD-1 is to be checked: a
@@ -226,7 +245,10 @@ impl Machine {
         view.locals[cpu] = local;
         match junk {
             None => Ok(()),
-            Some(value) => Err(format!("CPU {cpu} walks into {value:#x}, which is no page-table entry")),
+            Some(value) => {
+                let what = format!("CPU {cpu} walks into {value:#x}, which is no page-table entry");
+                Err(Violation::Misuse(what))
+            }
         }
     }
 
@@ -374,13 +396,12 @@ impl Device for Machine {
 
     fn step(&self, view: &mut View<'_, Self>, cpu: usize, op: u64) -> Effect {
         let Some(op) = Op::decode(op).filter(|&op| self.fits(op)) else {
-            return Effect::Violation(format!(
-                "CPU {cpu}: this machine cannot do this: {}",
-                self.show(op, 0)
-            ));
+            let what = format!("CPU {cpu}: this machine cannot do this: {}", self.show(op, 0));
+            return Effect::Violation(Violation::Misuse(what));
         };
         if !view.locals[cpu].is(ONLINE) && !op.is_mark() && op != Op::Online {
-            return Effect::Violation(format!("CPU {cpu} is offline: {}", self.show(op.encode(), 0)));
+            let what = format!("CPU {cpu} is offline: {}", self.show(op.encode(), 0));
+            return Effect::Violation(Violation::Misuse(what));
         }
         if let Op::Broadcast { whose, which } = op {
             self.broadcast(view.locals, cpu, whose, which);

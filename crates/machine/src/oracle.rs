@@ -7,7 +7,8 @@ use crate::limits::{MAX_PAGES, MAX_SPACES};
 use crate::machine::Machine;
 use crate::state::{ARRIVING, Local, ONLINE, Shared, USER};
 use crate::tables::space_name;
-use shootdown_explore::{View, Violation};
+use shootdown_explore::{Broken, View, Violation};
+use std::fmt;
 
 impl Machine {
     /// Notes what `op` gives away; refuses giving away twice, and accesses that are wrong in themselves.
@@ -25,32 +26,42 @@ impl Machine {
                     self.discard(shared, cpu, frame)?;
                 }
                 if shared.freed_frames >> frame & 1 != 0 {
-                    return Err(format!("CPU {cpu} frees frame {frame}, which was freed before (SD-8)"));
+                    return Err(Broken {
+                        frame: Some(frame),
+                        ..broken(8, format!("CPU {cpu} frees frame {frame}, which was freed before"))
+                    }
+                    .into());
                 }
                 shared.freed_frames |= 1 << frame;
                 shared.dead_values |= self.leading_to[frame];
             }
             Op::FreeTable { table } => {
                 if shared.freed_tables >> (table - 1) & 1 != 0 {
-                    return Err(format!("CPU {cpu} frees table {table}, which was freed before (SD-8)"));
+                    return Err(
+                        broken(8, format!("CPU {cpu} frees table {table}, which was freed before")).into()
+                    );
                 }
                 shared.freed_tables |= 1 << (table - 1);
             }
             Op::FreeRoot { space } => {
                 if shared.freed_roots >> space & 1 != 0 {
                     let name = space_name(space);
-                    return Err(format!(
-                        "CPU {cpu} frees the root of space {name}, which was freed before (SD-10)"
-                    ));
+                    return Err(broken(
+                        10,
+                        format!("CPU {cpu} frees the root of space {name}, which was freed before"),
+                    )
+                    .into());
                 }
                 shared.freed_roots |= 1 << space;
             }
             Op::Teardown { space } => {
                 if shared.dead_spaces >> space & 1 != 0 {
                     let name = space_name(space);
-                    return Err(format!(
-                        "CPU {cpu} tears space {name} down, which was torn down before (SD-10)"
-                    ));
+                    return Err(broken(
+                        10,
+                        format!("CPU {cpu} tears space {name} down, which was torn down before"),
+                    )
+                    .into());
                 }
                 shared.dead_spaces |= 1 << space;
             }
@@ -79,15 +90,17 @@ impl Machine {
             self.kernel(view, cpu, local)?;
             self.conflicts(cpu, local)?;
             if local.in_flight & shared.dead_values != 0 {
-                let what = self.dead_value(&shared, local.in_flight);
-                return Err(format!("an access by CPU {cpu} may still arrive at {what}"));
+                let how = format!("an access by CPU {cpu} may still arrive at");
+                return Err(self.dead_value(&shared, local.in_flight, &how).into());
             }
             let Some(space) = local.space() else { continue };
             if shared.freed_roots >> space & 1 != 0 {
                 let name = space_name(space);
-                return Err(format!(
-                    "CPU {cpu} has the root of space {name} loaded, which was freed (SD-10)"
-                ));
+                return Err(broken(
+                    10,
+                    format!("CPU {cpu} has the root of space {name} loaded, which was freed"),
+                )
+                .into());
             }
             let walk = local.walk[usize::from(local.tag)];
             let freed = (walk | walk >> 8) as u8 & shared.freed_tables;
@@ -98,17 +111,23 @@ impl Machine {
                     () if local.is(USER) => "can",
                     () => "is lazy but can",
                 };
-                return Err(format!(
-                    "CPU {cpu} {how} still walk table {table} in space {}, which was freed (SD-7)",
-                    space_name(space)
-                ));
+                return Err(broken(
+                    7,
+                    format!(
+                        "CPU {cpu} {how} still walk table {table} in space {}, which was freed",
+                        space_name(space)
+                    ),
+                )
+                .into());
             }
             if let (true, Some((index, bit))) = (local.is(ONLINE), self.watched().masks[space][cpu]) {
                 if view.memory(index) >> bit & 1 == 0 {
                     let name = space_name(space);
-                    return Err(format!(
-                        "CPU {cpu} has the root of space {name} loaded but is not in its mask (SD-1)"
-                    ));
+                    return Err(broken(
+                        1,
+                        format!("CPU {cpu} has the root of space {name} loaded but is not in its mask"),
+                    )
+                    .into());
                 }
             }
             if local.is(USER) {
@@ -130,7 +149,9 @@ impl Machine {
         }
         let table = self.tables.kernel_table();
         if local.kernel_walk && shared.freed_tables >> (table - 1) & 1 != 0 {
-            return Err(format!("CPU {cpu} can still walk kernel table {table}, which was freed (SD-7)"));
+            return Err(
+                broken(7, format!("CPU {cpu} can still walk kernel table {table}, which was freed")).into()
+            );
         }
         Ok(())
     }
@@ -139,9 +160,11 @@ impl Machine {
     fn usable(&self, shared: &Shared, cpu: usize, local: &Local, space: usize) -> Result<(), Violation> {
         let name = space_name(space);
         if shared.dead_spaces >> space & 1 != 0 {
-            return Err(format!(
-                "CPU {cpu} is in user mode in space {name}, whose mappings are dead (SD-10)"
-            ));
+            return Err(broken(
+                10,
+                format!("CPU {cpu} is in user mode in space {name}, whose mappings are dead"),
+            )
+            .into());
         }
         let gone = shared.unreachable >> (space * MAX_PAGES);
         for (page, &held) in local.tlb[usize::from(local.tag)].iter().enumerate() {
@@ -150,22 +173,35 @@ impl Machine {
                 continue;
             }
             if set & shared.dead_values != 0 {
-                let what = self.dead_value(shared, set);
-                return Err(format!("CPU {cpu} can still use page {page} of space {name} -> {what}"));
+                let how = format!("CPU {cpu} can still use page {page} of space {name} ->");
+                return Err(Broken { page: Some(page), ..self.dead_value(shared, set, &how) }.into());
             }
             if gone >> page & 1 != 0 {
-                return Err(format!(
-                    "CPU {cpu} can still use page {page} of space {name}, which was unmapped (SD-8)"
-                ));
+                return Err(Broken {
+                    page: Some(page),
+                    ..broken(
+                        8,
+                        format!("CPU {cpu} can still use page {page} of space {name}, which was unmapped"),
+                    )
+                }
+                .into());
             }
             if set & self.foreign[space] != 0 {
                 let value = (set & self.foreign[space]).trailing_zeros() as usize;
                 let meant = self.config.translations[value - 1];
                 let owner = meant.space.map_or('?', space_name);
-                return Err(format!(
-                    "CPU {cpu}, in space {name}, can use page {page} -> frame {} of space {owner} (SD-12)",
-                    meant.frame
-                ));
+                return Err(Broken {
+                    page: Some(page),
+                    frame: Some(meant.frame),
+                    ..broken(
+                        12,
+                        format!(
+                            "CPU {cpu}, in space {name}, can use page {page} -> frame {} of space {owner}",
+                            meant.frame
+                        ),
+                    )
+                }
+                .into());
             }
         }
         Ok(())
@@ -183,55 +219,64 @@ impl Machine {
                 let freed = table != 0 && table <= 8 && shared.freed_tables >> (table - 1) & 1 != 0;
                 if freed {
                     let name = space_name(space);
-                    return Err(format!(
-                        "root entry {entry} of space {name} still points to table {table}, which was freed (SD-7)"
-                    ));
+                    return Err(broken(7, format!("root entry {entry} of space {name} still points to table {table}, which was freed")).into());
                 }
             }
         }
         let table = self.tables.kernel_table();
         let linked = |link| view.memory(link) == table;
         if shared.freed_tables >> (table - 1) & 1 != 0 && self.watched().kernel_link().is_some_and(linked) {
-            return Err(format!("the kernel's root still points to table {table}, which was freed (SD-7)"));
+            return Err(broken(
+                7,
+                format!("the kernel's root still points to table {table}, which was freed"),
+            )
+            .into());
         }
         Ok(())
     }
 
     fn kernel_violation(&self, shared: &Shared, cpu: usize, local: &Local) -> Violation {
         let page = local.kernel.iter().position(|set| set & shared.dead_values != 0).unwrap_or(0);
-        let what = self.dead_value(shared, local.kernel[page]);
-        format!("CPU {cpu} can still use kernel page {page} -> {what}")
+        let how = format!("CPU {cpu} can still use kernel page {page} ->");
+        Broken { page: Some(page), ..self.dead_value(shared, local.kernel[page], &how) }.into()
     }
 
-    pub(crate) fn dead_value(&self, shared: &Shared, set: u16) -> String {
+    /// What is wrong where `how` is followed by one of the values of `set` that nobody may use.
+    pub(crate) fn dead_value(&self, shared: &Shared, set: u16, how: &str) -> Broken {
         let value = (set & shared.dead_values).trailing_zeros() as usize;
         let meant = self.config.translations[value - 1];
-        if shared.freed_frames >> meant.frame & 1 != 0 {
-            format!("frame {}, which was freed (SD-8)", meant.frame)
-        } else {
-            let mode = if meant.writable { "writable" } else { "read-only" };
-            format!("frame {} {mode}, which was revoked (SD-8)", meant.frame)
-        }
+        let what = match (shared.freed_frames >> meant.frame & 1 != 0, meant.writable) {
+            (true, _) => ", which was freed",
+            (false, true) => " writable, which was revoked",
+            (false, false) => " read-only, which was revoked",
+        };
+        Broken { frame: Some(meant.frame), ..broken(8, format!("{how} frame {}{what}", meant.frame)) }
     }
 
     /// Judges an end at which something was never given back.
     pub(crate) fn lost(&self, shared: &Shared) -> Result<(), Violation> {
         let [frames, tables, roots] = &self.config.must_free;
         if let Some(frame) = frames.iter().find(|&&f| shared.freed_frames >> f & 1 == 0) {
-            return Err(format!(
-                "frame {frame} is lost: all CPUs have finished and it was never freed (SD-14)"
-            ));
+            return Err(Broken {
+                frame: Some(*frame),
+                ..broken(14, format!("frame {frame} is lost: all CPUs have finished and it was never freed"))
+            }
+            .into());
         }
         if let Some(table) = tables.iter().find(|&&t| shared.freed_tables >> (t - 1) & 1 == 0) {
-            return Err(format!(
-                "table {table} is lost: all CPUs have finished and it was never freed (SD-14)"
-            ));
+            return Err(broken(
+                14,
+                format!("table {table} is lost: all CPUs have finished and it was never freed"),
+            )
+            .into());
         }
         if let Some(&space) = roots.iter().find(|&&s| shared.freed_roots >> s & 1 == 0) {
             let name = space_name(space);
-            return Err(format!(
-                "the root of space {name} is lost: all CPUs have finished and it was never freed (SD-10)"
-            ));
+            return Err(broken(
+                10,
+                format!("the root of space {name} is lost: all CPUs have finished and it was never freed"),
+            )
+            .into());
         }
         Ok(())
     }
@@ -255,18 +300,26 @@ impl Machine {
     }
 }
 
+/// A rule that is broken, by its number.
+pub(crate) fn broken(rule: u8, words: impl fmt::Display) -> Broken {
+    Broken { words: format!("{words} (SD-{rule})"), rule: Some(rule), ..Broken::default() }
+}
+
 fn touch(shared: &Shared, local: &Local, cpu: usize, page: usize) -> Result<(), Violation> {
     let Some(space) = local.space() else {
-        return Err(format!("CPU {cpu} touches page {page} with no root loaded"));
+        return Err(format!("CPU {cpu} touches page {page} with no root loaded").into());
     };
     if !local.is(USER) {
-        return Err(format!("CPU {cpu} touches page {page} of space {} while lazy", space_name(space)));
+        let name = space_name(space);
+        return Err(format!("CPU {cpu} touches page {page} of space {name} while lazy").into());
     }
     if shared.dead_spaces >> space & 1 != 0 {
         let name = space_name(space);
-        return Err(format!(
-            "CPU {cpu} touches page {page} of space {name}, whose mappings are dead (SD-10)"
-        ));
+        return Err(Broken {
+            page: Some(page),
+            ..broken(10, format!("CPU {cpu} touches page {page} of space {name}, whose mappings are dead"))
+        }
+        .into());
     }
     Ok(())
 }

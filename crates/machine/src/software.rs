@@ -4,9 +4,10 @@
 //! [`shootdown_explore::sync::retire`]. What is checked here is the use of the frame at the end of a walk.
 
 use crate::machine::Machine;
+use crate::oracle::broken;
 use crate::state::Shared;
 use crate::tables::space_name;
-use shootdown_explore::Violation;
+use shootdown_explore::{Broken, Violation};
 
 impl Machine {
     /// Judges the use of `value` for `space`, as [`crate::hw::access`] says.
@@ -19,16 +20,14 @@ impl Machine {
     ) -> Result<(), Violation> {
         let set = 1u16 << value;
         if set & shared.dead_values != 0 {
-            return Err(format!("CPU {cpu} uses {}", self.dead_value(shared, set)));
+            return Err(self.dead_value(shared, set, &format!("CPU {cpu} uses")).into());
         }
         if set & self.foreign[space] != 0 {
             let meant = self.config.translations[value - 1];
             let owner = meant.space.map_or('?', space_name);
             let name = space_name(space);
-            return Err(format!(
-                "CPU {cpu} uses frame {} of space {owner} for space {name} (SD-12)",
-                meant.frame
-            ));
+            let what = format!("CPU {cpu} uses frame {} of space {owner} for space {name}", meant.frame);
+            return Err(Broken { frame: Some(meant.frame), ..broken(12, what) }.into());
         }
         Ok(())
     }

@@ -14,6 +14,11 @@ fn breaks(builder: Builder, mains: &[Main], message: &str) {
     assert_eq!(verdict(builder, mains), Verdict::Violates(message.into()));
 }
 
+#[track_caller]
+fn misuses(builder: Builder, mains: &[Main], message: &str) {
+    assert_eq!(verdict(builder, mains), Verdict::Misuses(message.into()));
+}
+
 /// Two CPUs in user mode in space A, where page 0 leads to frame 1.
 fn pair() -> Builder {
     Machine::builder(2).translation(1, Some(0), true).map(0, 0, 1).start(0, 0, 0, true).start(1, 0, 0, true)
@@ -53,9 +58,9 @@ fn without_a_hardware_walker_only_inserts_fill() {
 fn inserts_are_refused_where_hardware_walks_and_where_they_mean_nothing() {
     let insert: Main = |_| hw::insert(0, 0, 1);
     let junk: Main = |_| hw::insert(0, 0, 7);
-    breaks(pair(), &[insert, idle], "CPU 0: this machine cannot do this: insert page 0 -> f1");
+    misuses(pair(), &[insert, idle], "CPU 0: this machine cannot do this: insert page 0 -> f1");
     let message = "CPU 0: this machine cannot do this: insert page 0 -> value 7";
-    breaks(pair().software_refill(), &[junk, idle], message);
+    misuses(pair().software_refill(), &[junk, idle], message);
 }
 
 const LATE: &str = "an access by CPU 1 may still arrive at frame 1, which was freed (SD-8)";

@@ -28,7 +28,7 @@ mod tests {
         for bug in BUGS {
             let [broken, fixed] = bug.cases();
             let report = (broken.run)(&Options { memory: bug.memory, ..Options::default() });
-            assert_eq!(report.verdict, Verdict::Violates(bug.ends.to_owned()), "{}", bug.name);
+            assert_eq!(report.verdict, Verdict::Violates(bug.ends.into()), "{}", bug.name);
             for memory in [Memory::Sc, Memory::Tso, Memory::Pso] {
                 let report = (fixed.run)(&Options { memory, ..Options::default() });
                 assert_eq!(report.verdict, Verdict::Holds, "{} under {memory:?}", bug.name);

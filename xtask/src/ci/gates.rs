@@ -98,14 +98,16 @@ pub fn mutants(root: &Path, of: mutants::Subject) -> Result<Done> {
 
 pub fn mutate_bugs(root: &Path) -> Result<Done> {
     let cases = mutate_bugs::run(root)?;
-    Ok(Done::Passed(format!("{cases} cases, each noticed when swapped")))
+    Ok(Done::Passed(format!("{cases} cases, each noticed when swapped; steps of fixes, too")))
 }
 
 /// Returns the case that found a counterexample. One that was merely stopped has caught nothing.
 fn caught(records: &[Value]) -> Option<&str> {
     let found = |record: &&Value| {
-        matches!(record["verdict"].as_str(), Some("violates" | "deadlock" | "livelock"))
-            && record["expected"] == "holds"
+        matches!(
+            record["verdict"].as_str(),
+            Some("violates" | "panics" | "misuses" | "deadlock" | "livelock")
+        ) && record["expected"] == "holds"
     };
     records.iter().find(found).and_then(|record| record["name"].as_str())
 }

@@ -1,4 +1,4 @@
-use shootdown_explore::{Memory, Options, Scenario};
+use shootdown_explore::{Memory, Options, Report, Scenario, Verdict, caught};
 use shootdown_machine::{Case, Expected, Kind, Machine, Model, OnMachine, Program, Variant, run, run_again};
 use std::fmt::Debug;
 
@@ -28,12 +28,16 @@ pub struct Bug {
     /// A page of prose for someone who never saw it.
     pub story: &'static str,
     /// How the broken protocol ends, in the oracle's words, or the explorer's if it gets stuck; the explorer's places in the
-    /// code (` at FILE:LINE:COLUMN`) may be left out, see [`Bug::ends_as`].
+    /// code (` at FILE:LINE:COLUMN`) may be left out, see [`Bug::ends_as`]. `check` refuses a case that ends otherwise.
     pub ends: &'static str,
     /// The engine's scenario that shows that the engine does not have the bug.
     pub engine: &'static str,
     /// The model's source: file name and text, the case's own file first, then the shapes it shares with others.
     pub code: &'static [(&'static str, &'static str)],
+    /// What `check` would object to in the mended protocol, and why it is right: something that it never gives away though the
+    /// broken one does (`free table 1`), or a step without which it holds all the same (the name of a
+    /// [`Mutant`](super::Mutant)).
+    pub argued: &'static [(&'static str, &'static str)],
     /// Builds the protocol, as it was or as it was mended.
     pub build: fn(Variant) -> Box<dyn Protocol>,
 }
@@ -138,6 +142,7 @@ impl Bug {
             ends: "",
             engine: "",
             code: &[],
+            argued: &[],
             build,
         }
     }
@@ -154,9 +159,18 @@ impl Bug {
         Class::ALL.into_iter().find(|class| Some(class.letter()) == letter).unwrap_or(Class::OtherKernel)
     }
 
-    /// Returns the number of CPUs of the machine that shows it.
+    /// Returns the number of CPUs of the machine that shows it; 0 if there is none, which [`Bug::problems`] says.
     pub fn cpus(&self) -> usize {
-        (self.build)(Variant::Broken).cpus()
+        self.model(Variant::Broken).map_or(0, |model| model.cpus())
+    }
+
+    /// Builds one variant's protocol.
+    ///
+    /// # Errors
+    /// What the panic says in which that ends.
+    pub fn model(&self, variant: Variant) -> Result<Model, String> {
+        let model = caught(|| (self.build)(variant))?;
+        Ok(Box::new(model))
     }
 
     /// Makes the two cases of the bug, `NAME/broken` and `NAME/fixed`.
@@ -185,8 +199,8 @@ impl Bug {
             Variant::Broken => ("broken", Expected::Violates),
             _ => ("fixed", Expected::Holds),
         };
-        let build = self.build;
-        let build = move || -> Model { Box::new(build(model)) };
+        let bug = *self;
+        let build = move || bug.model(model).map_err(|panic| format!("the model cannot be built: {panic}"));
         Case {
             name: format!("{}/{word}", self.name),
             kind: if self.class() == Class::Suspect { Kind::Suspect } else { Kind::Bug },
@@ -198,8 +212,14 @@ impl Bug {
             groups: &["bugs"],
             about: self.about.to_owned(),
             story: self.story,
-            run: Box::new(move |options: &Options<'_>| run(&build(), options)),
-            replay: Box::new(move |options, moves| run_again(&build(), options, moves)),
+            run: Box::new(move |options: &Options<'_>| match build() {
+                Ok(model) => run(&model, &Options { survey: true, ..options.clone() }),
+                Err(panic) => Report::without_states(Verdict::Panics(panic)),
+            }),
+            replay: Box::new(move |options, moves| {
+                run_again(&build().map_err(|panic| (0, panic))?, options, moves)
+            }),
+            objections: Box::new(move |report, memory| bug.objections(variant, report, memory)),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What must be true of a bug's header, whoever wrote it.
 
 use crate::bugs::{Bug, Class};
-use shootdown_machine::Case;
+use shootdown_explore::Scenario;
+use shootdown_machine::{Case, Variant};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -76,7 +77,26 @@ impl Bug {
         let code = !self.code.is_empty()
             && self.code.iter().all(|(file, text)| !file.is_empty() && !text.is_empty());
         demand(code, "`code` does not show the model's source".to_owned());
+        problems.extend(self.build_problem());
         problems
+    }
+
+    /// Returns what is wrong with the machines of both protocols.
+    fn build_problem(&self) -> Option<String> {
+        let mut cpus = Vec::new();
+        for variant in [Variant::Broken, Variant::Fixed] {
+            let model = match self.model(variant) {
+                Ok(model) => model,
+                Err(panic) => return Some(format!("the {variant:?} protocol cannot be built: {panic}")),
+            };
+            let (scenario, machine) = (model.cpus(), model.device().cpus());
+            if scenario != machine {
+                return Some(format!("{scenario} CPUs are to run on a machine of {machine}"));
+            }
+            cpus.push(machine);
+        }
+        (cpus[0] != cpus[1])
+            .then(|| format!("the broken protocol has {} CPUs, the mended one {}", cpus[0], cpus[1]))
     }
 
     /// Returns what is wrong with the scenario of the engine that the bug names, where `engine` are those there are.

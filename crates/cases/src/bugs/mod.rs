@@ -10,6 +10,8 @@ mod header;
 mod interrupts;
 mod lifetime;
 mod masks;
+mod mutants;
+mod objections;
 mod ordering;
 mod others;
 mod suspects;
@@ -21,6 +23,7 @@ pub use crate::protocols::KIT;
 use bug::code;
 pub use bug::{Bug, Class, Needs, Protocol, boxed};
 pub use header::{Problem, is_kebab_case, problems};
+pub use mutants::{Mutant, mutants, unreached};
 
 use shootdown_machine::Case;
 

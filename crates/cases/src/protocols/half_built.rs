@@ -120,7 +120,10 @@ impl HalfBuilt {
         let unstable = self.policy.ask == Ask::Stable && self.child.unstable.load(Relaxed) != 0;
         if !unstable {
             for area in &self.child.areas {
-                assert!(area.load(Relaxed) != HOLE, "follows what a failed fork left in place of an area");
+                sync::demand(
+                    area.load(Relaxed) != HOLE,
+                    "follows what a failed fork left in place of an area",
+                );
             }
         }
         self.child.mmap_lock.unlock();
@@ -139,6 +142,7 @@ impl Program for HalfBuilt {
 
     fn register(&self, registry: &mut Registry) {
         registry.object("child", &self.child);
+        registry.array("child.area", &self.child.areas);
         registry.object("mmlist", &self.list);
     }
 }

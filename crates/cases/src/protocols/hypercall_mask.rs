@@ -87,7 +87,7 @@ impl HypercallMask {
         // The short form of the call serves processors with small numbers, so it looks up the last CPU's number.
         let last = last_cpu(self.mm.members());
         if last < CPUS || self.policy.check != Check::EachValue {
-            assert!(last < CPUS, "CPU 0 reads past the end of the table of virtual processor numbers");
+            sync::demand(last < CPUS, "CPU 0 reads past the end of the table of virtual processor numbers");
         }
         if self.mm.members() != 0 {
             hw::broadcast(Whose::Space(SPACE), Which::Page(0, WalkCache::Drop));

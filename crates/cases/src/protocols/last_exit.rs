@@ -123,7 +123,7 @@ impl LastExit {
 
     /// Goes from a space on which the CPU is lazy to the kernel's own root.
     fn leave(&self) {
-        assert!(self.cpu1.lazy.load(Relaxed) != 0, "CPU 1 must leave a space on which it is not lazy");
+        sync::demand(self.cpu1.lazy.load(Relaxed) != 0, "CPU 1 must leave a space on which it is not lazy");
         self.cpu1.active.store(KERNEL, Relaxed);
         self.load(None);
         self.mm.leave(OTHER);

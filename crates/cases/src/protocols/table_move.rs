@@ -48,8 +48,6 @@ const FROM: usize = 0;
 const TO: usize = 1;
 const OTHER: usize = 1;
 const FLUSH_PAGE: u64 = 1;
-/// What an entry says that is made from an empty one as if a table were in it: the table is at physical page 0.
-const PAGE_ZERO: u64 = 15;
 
 #[derive(Debug)]
 pub(crate) struct TableMove {
@@ -104,7 +102,8 @@ impl TableMove {
             return;
         }
         let old = from.swap(0, AcqRel);
-        to.store(if old == 0 { PAGE_ZERO } else { old }, Relaxed);
+        sync::demand(old != 0, "CPU 0 links physical page 0 as a table");
+        to.store(old, Relaxed);
         sync::fence(SeqCst);
         hw::flush_tag(TAG);
     }

@@ -204,6 +204,7 @@ impl<S: TestMachine> Scenario<'_, S> {
                 replay: Box::new(move |options, moves| {
                     run_again(again.get_or_init(&build_again), options, moves)
                 }),
+                objections: Box::new(|_, _| Vec::new()),
             });
         }
     }

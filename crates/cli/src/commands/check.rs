@@ -1,15 +1,15 @@
 use shootdown_cases::bugs::Bug;
-use shootdown_explore::{Options, Progress, Report};
+use shootdown_explore::{Options, Progress, Report, Verdict, caught};
 use shootdown_machine::Case;
 use std::fs::File;
 use std::io::{self, Write};
-use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::args::CheckArgs;
 use crate::catalogue::{self, Removed};
 use crate::commands::list::list;
+use crate::commands::mutants;
 use crate::failure::{AS_EXPECTED, Failure, INTERRUPTED, NOT_AS_EXPECTED, UNPROVED, tell};
 use crate::interrupt::Interrupt;
 use crate::names;
@@ -22,6 +22,7 @@ use crate::select::{Wanted, left_out, select};
 use crate::shard::{End, Head, Shard};
 use crate::truth;
 use crate::typed::typed;
+use crate::watchdog;
 
 /// Runs `shootdown check`.
 ///
@@ -38,6 +39,11 @@ pub fn check(args: &CheckArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
             Some(shard) => shard.part(&whole(&cases, bugs, args)?.0),
         };
         return list(&picked, &Promises::of(&picked, bugs, &cases), args.json);
+    }
+    if args.mutants {
+        let picked = choose(&cases, wanted(args), None)?;
+        let promises = Promises::of(&picked, bugs, &cases);
+        return mutants::run(promises.bugs(), args.json);
     }
     let outcome = run_and_print(&cases, bugs, args)?;
     Ok(outcome.exit_code())
@@ -307,6 +313,7 @@ fn run(
     let progress = Run::start(cases);
     while let Some(case) = left.next() {
         progress.begin(case);
+        watchdog::begin(&case.name);
         let show = |how_far| progress.show(how_far);
         let record = match kept.as_mut().and_then(|kept| from_before(kept, case, args)) {
             Some(record) => record,
@@ -353,11 +360,9 @@ fn run_one(
 fn guarded(case: &Case, options: &Options<'_>) -> Report {
     let begin = Instant::now();
     // What the run leaves half done is its own: a case builds its machine anew for each run.
-    panic::catch_unwind(AssertUnwindSafe(|| (case.run)(options))).unwrap_or_else(|payload| {
-        let text = payload.downcast_ref::<&str>().copied();
-        let text = text.or(payload.downcast_ref::<String>().map(String::as_str));
-        let reason = format!("the check panicked: {}", text.unwrap_or("no text"));
-        Report { elapsed: begin.elapsed(), ..Report::stopped(reason) }
+    caught(|| (case.run)(options)).unwrap_or_else(|panic| Report {
+        elapsed: begin.elapsed(),
+        ..Report::without_states(Verdict::Stopped(format!("the check panicked: {panic}")))
     })
 }
 

@@ -76,7 +76,7 @@ fn explain_one(args: &ExplainArgs, name: &str, bugs: &[Bug]) -> Result<ExitCode,
     let missing = drawn == Some(false) || (args.text && report.trace.is_none());
     Ok(ExitCode::from(match report.verdict {
         Verdict::Stopped(_) if interrupt.came() => INTERRUPTED,
-        Verdict::Stopped(_) => NOT_AS_EXPECTED,
+        Verdict::Stopped(_) | Verdict::Panics(_) | Verdict::Misuses(_) => NOT_AS_EXPECTED,
         Verdict::Unproved(_) => UNPROVED,
         _ => u8::from(missing) * NOT_AS_EXPECTED,
     }))
@@ -87,8 +87,8 @@ fn others(report: &Report, cpus: usize, look: Look) -> String {
     let count = report.findings.len();
     let mut out = String::new();
     for (at, finding) in report.findings.iter().enumerate().skip(1) {
-        let (name, message) = names::verdict(&finding.verdict);
-        let head = format!("Finding {} of {count}, {name}: {}", at + 1, message.unwrap_or_default());
+        let (name, words) = (finding.verdict.name(), finding.verdict.words().unwrap_or_default());
+        let head = format!("Finding {} of {count}, {name}: {words}", at + 1);
         let drawn = finding.trace.as_ref().map(|trace| columns::draw(trace, cpus, look));
         out += &format!("\n{}\n\n{}\n", textwrap::fill(&head, width()), drawn.unwrap_or_default());
     }
@@ -161,12 +161,15 @@ fn is_item(line: &str) -> bool {
 /// Says in a sentence what came out.
 fn summary(kind: Kind, report: &Report) -> String {
     let effort = format!("{} states, {}", HumanCount(report.states), seconds(report.elapsed.as_secs_f64()));
-    let (_, message) = names::verdict(&report.verdict);
-    let message = message.unwrap_or_default();
+    let message = report.verdict.words().unwrap_or_default();
     match &report.verdict {
         Verdict::Holds => format!("Holds: all executions were visited ({effort}), and none breaks a rule."),
         Verdict::Unproved(_) => {
             format!("Not a proof ({effort}): {message}; other executions may break a rule.")
+        }
+        Verdict::Panics(_) => format!("No counterexample: the model panics ({effort}): {message}"),
+        Verdict::Misuses(_) => {
+            format!("No counterexample: the model misuses the machine ({effort}): {message}")
         }
         Verdict::Stopped(_) => format!("Stopped before all executions were visited ({effort}): {message}"),
         _ => {

@@ -4,6 +4,7 @@ use shootdown_machine::Case;
 use crate::args::Limits;
 use crate::interrupt::Interrupt;
 use crate::progress::Line;
+use crate::watchdog;
 
 /// How `explain` runs cases.
 pub struct Guide<'a> {
@@ -19,6 +20,7 @@ impl Guide<'_> {
     /// Runs `case` such that its counterexample can be stepped through.
     pub fn run(&self, case: &Case) -> Report {
         let line = Line::start(&case.name);
+        watchdog::begin(&case.name);
         let progress = |progress| line.show(progress);
         let options = self.limits.options(case.memory, self.interrupt, &progress);
         (case.run)(&Options { snapshots: true, all_findings: self.all_findings, ..options })

@@ -18,6 +18,7 @@ mod list;
 mod merge;
 #[cfg(feature = "pages")]
 mod museum;
+mod mutants;
 mod new_case;
 #[cfg(feature = "bench")]
 mod policies;

@@ -12,6 +12,7 @@ use crate::failure::{AS_EXPECTED, BadInput, Failure, NOT_AS_EXPECTED};
 use crate::output::{machine, width};
 use crate::replay_file::{self, ReplayFile, action_name, one_line};
 use crate::select::find;
+use crate::watchdog;
 
 /// What a recorded trace begins with, which builds without the bench must know to say what they lack.
 pub const TRACE_MAGIC: [u8; 8] = *b"SDTRACE\0";
@@ -91,6 +92,7 @@ fn run(name: &str, file: &ReplayFile, case: &Case) -> Result<Trace, Failure> {
         return Err(impossible(at, &format!("{} has CPUs 0 to {}", case.name, case.cpus - 1)));
     }
     let options = Options { memory: file.memory, ..Options::default() };
+    watchdog::begin(&case.name);
     (case.replay)(&options, &file.moves).map_err(|(at, why)| impossible(at, &why))
 }
 

@@ -144,7 +144,7 @@ fn figures(exhibit: &Exhibit<'_>) -> Markup {
         ul.figures {
             li.bad {
                 b { (if exhibit.bug.is_some() { "Broken" } else { "Fails" }) }
-                span { (steps) " steps to failure" }
+                span { (steps) " steps to failure: " (words::kind(&exhibit.report.verdict)) }
                 span.quiet { (words::effort(exhibit.report)) }
             }
             @if let Some(fixed) = exhibit.fixed {

@@ -2,7 +2,7 @@
 
 use indicatif::HumanCount;
 use maud::{Markup, html};
-use shootdown_explore::{Memory, Report, Verdict};
+use shootdown_explore::{Broken, Memory, Report, Verdict};
 use std::time::Duration;
 
 /// `text` as a sentence, with what stands between backticks as code.
@@ -49,9 +49,26 @@ pub fn machine(cpus: usize, memory: Memory) -> String {
     format!("{cpus} CPU{}, {memory}", if cpus == 1 { "" } else { "s" })
 }
 
+/// Of which kind what went wrong is.
+pub fn kind(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Violates(Broken { rule: Some(rule), .. }) => format!("SD-{rule} is broken"),
+        Verdict::Violates(_) => "a rule of the model is broken".to_owned(),
+        Verdict::Panics(_) => "the model panics".to_owned(),
+        Verdict::Misuses(_) => "the model misuses the machine".to_owned(),
+        Verdict::Deadlock(_) => "CPUs are stuck".to_owned(),
+        Verdict::Livelock(_) => "CPUs go on for ever".to_owned(),
+        Verdict::Holds | Verdict::Stopped(_) | Verdict::Unproved(_) => outcome_of(verdict).to_owned(),
+    }
+}
+
 /// What came out of a run that should hold.
 pub fn outcome(report: &Report) -> &'static str {
-    match report.verdict {
+    outcome_of(&report.verdict)
+}
+
+fn outcome_of(verdict: &Verdict) -> &'static str {
+    match verdict {
         Verdict::Holds => "no execution fails",
         Verdict::Stopped(_) | Verdict::Unproved(_) => "not all executions visited",
         _ => "fails as well",

@@ -1,7 +1,9 @@
 //! Runs the code under check on a stack of its own, up to its next request.
 
 use crate::code::image::{self, Fingerprint, Image};
+use crate::code::overflow;
 use crate::code::request::{Act, Request};
+use crate::code::watch::{Runner, watched};
 use corosensei::stack::{DefaultStack, Stack};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use std::cell::Cell;
@@ -11,15 +13,6 @@ use std::panic::{AssertUnwindSafe, Location};
 use std::sync::Once;
 
 const STACK_BYTES: usize = 256 * 1024;
-
-/// What code under check may learn of the CPU that runs it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Runner {
-    pub(crate) cpu: usize,
-    pub(crate) context: u64,
-    /// The CPU is one of several interchangeable ones.
-    pub(crate) anonymous: bool,
-}
 
 /// What code under check finds of its run: it lies at the beginning of the run's stack.
 struct Current {
@@ -31,6 +24,8 @@ struct Current {
 thread_local! {
     /// The run that owns this thread at the moment; null outside.
     static CURRENT: Cell<*const Current> = const { Cell::new(core::ptr::null()) };
+    /// What runs here is caught, and what its panic says is a result.
+    static CAUGHT: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The run that owns this thread at the moment. Not inlined: code under check that knew where this thread's variables are
@@ -40,6 +35,18 @@ fn run<'a>() -> Option<&'a Current> {
     // SAFETY: `CURRENT` is set only while the coroutine on whose stack it points runs on this thread (`Run::switch` clears
     // it whenever control is outside), and only code of that coroutine asks.
     unsafe { CURRENT.get().as_ref() }
+}
+
+/// Runs `code`, as that which builds a scenario, and keeps its panic from the screen.
+///
+/// # Errors
+/// What the panic says.
+pub fn caught<T>(code: impl FnOnce() -> T) -> Result<T, String> {
+    silence_panics();
+    let outer = CAUGHT.replace(true);
+    let result = std::panic::catch_unwind(AssertUnwindSafe(code));
+    CAUGHT.set(outer);
+    result.map_err(|payload| text_of(&*payload))
 }
 
 /// The CPU that runs the caller, if it is code under check.
@@ -90,9 +97,13 @@ fn address_of<T>(variable: &T) -> usize {
     black_box(&raw const *variable).addr()
 }
 
+/// What code under check unwinds with where it finds a rule of its own broken.
+pub(crate) struct Demand(pub(crate) String);
+
 /// How the code of a frame ended.
 enum Ending {
     Returned,
+    Demanded(String),
     Panicked(String),
 }
 
@@ -100,6 +111,7 @@ enum Ending {
 pub(crate) enum Event {
     Asked(Request),
     Returned,
+    Demanded(String),
     Panicked(String),
 }
 
@@ -107,6 +119,9 @@ pub(crate) enum Event {
 pub(crate) struct Run {
     coroutine: Coroutine<u64, Request, Ending, DefaultStack>,
     current: *const Current,
+    runner: Runner,
+    /// Where it made its last request.
+    after: Option<&'static Location<'static>>,
     stack: Range<usize>,
     /// The highest address of this thread's stack that a `resume` has begun at.
     floor: usize,
@@ -119,6 +134,7 @@ impl Run {
     /// 1. The run is dropped (by `finish`) before what `code` borrows ends.
     pub(crate) unsafe fn start(stack: DefaultStack, runner: Runner, code: impl Fn()) -> Self {
         silence_panics();
+        overflow::watch();
         let range = stack.limit().get()..stack.base().get();
         // SAFETY: 1. nothing runs on it before the run that is made here.
         unsafe { image::clear(&range) };
@@ -127,12 +143,15 @@ impl Run {
             CURRENT.set(&raw const current);
             match std::panic::catch_unwind(AssertUnwindSafe(|| enter(&current, &code))) {
                 Ok(()) => Ending::Returned,
-                Err(payload) => Ending::Panicked(text_of(&*payload)),
+                Err(payload) => match payload.downcast::<Demand>() {
+                    Ok(demand) => Ending::Demanded(demand.0),
+                    Err(payload) => Ending::Panicked(text_of(&*payload)),
+                },
             }
         };
         // SAFETY: the closure borrows only what `code` does, which outlives the run (obligation 1).
         let coroutine = unsafe { Coroutine::with_stack_unchecked(stack, body) };
-        Self { coroutine, current: core::ptr::null(), stack: range, floor: 0 }
+        Self { coroutine, current: core::ptr::null(), runner, after: None, stack: range, floor: 0 }
     }
 
     /// Goes on with `answer` until the next request or the end.
@@ -146,11 +165,17 @@ impl Run {
     #[inline(never)]
     fn switch(&mut self, answer: u64) -> Event {
         let outer = CURRENT.replace(self.current);
-        let result = self.coroutine.resume(answer);
+        let below = overflow::on_stack(Some((self.stack.start, self.runner.cpu)));
+        let result = watched(self.runner, self.after, || self.coroutine.resume(answer));
+        overflow::on_stack(below);
         self.current = CURRENT.replace(outer);
         match result {
-            CoroutineResult::Yield(request) => Event::Asked(request),
+            CoroutineResult::Yield(request) => {
+                self.after = Some(request.place);
+                Event::Asked(request)
+            }
             CoroutineResult::Return(Ending::Returned) => Event::Returned,
+            CoroutineResult::Return(Ending::Demanded(words)) => Event::Demanded(words),
             CoroutineResult::Return(Ending::Panicked(text)) => Event::Panicked(text),
         }
     }
@@ -198,7 +223,7 @@ fn silence_panics() {
     ONCE.call_once(|| {
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if CURRENT.get().is_null() {
+            if CURRENT.get().is_null() && !CAUGHT.get() {
                 previous(info);
             }
         }));

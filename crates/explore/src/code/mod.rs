@@ -2,5 +2,12 @@
 
 pub(crate) mod coroutine;
 pub(crate) mod image;
+pub(crate) mod mutation;
+#[cfg(all(unix, not(miri)))]
+pub(crate) mod overflow;
+#[cfg(not(all(unix, not(miri))))]
+#[path = "no_overflow.rs"]
+pub(crate) mod overflow;
 pub(crate) mod request;
 pub mod sync;
+pub(crate) mod watch;

@@ -1,6 +1,7 @@
 //! What code under check asks for.
 
 use core::sync::atomic::Ordering;
+use std::fmt;
 use std::panic::Location;
 
 /// A request as the code under check makes it.
@@ -8,6 +9,18 @@ use std::panic::Location;
 pub(crate) struct Request {
     pub(crate) act: Act,
     pub(crate) place: &'static Location<'static>,
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.act {
+            Act::Load(word, _) => write!(f, "a load of {}", word.name),
+            Act::Store(word, value, _) => write!(f, "a store of {value:#x} to {}", word.name),
+            Act::Rmw(word, change, ..) => write!(f, "{change:?} on {}", word.name),
+            act => write!(f, "{act:?}"),
+        }?;
+        write!(f, " at {}", self.place)
+    }
 }
 
 /// A word as the code under check names it.

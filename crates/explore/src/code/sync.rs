@@ -3,7 +3,8 @@
 //! Outside an exploration (while a scenario is being built) a [`Word`] acts on its initial value; fences, interrupts
 //! and the rest do nothing.
 
-use crate::code::coroutine::{ask, current, unwinding};
+use crate::code::coroutine::{Demand, ask, current, unwinding};
+use crate::code::mutation::DO_NOT_WAIT;
 use crate::code::request::{Act, Change, WordRef};
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::panic::Location;
@@ -112,9 +113,13 @@ pub fn fence(order: Ordering) {
 #[track_caller]
 pub fn wait_until(condition: impl Fn() -> bool) {
     let place = Location::caller();
-    if ask(Act::WaitBegin, place).is_none() {
-        assert!(condition(), "wait_until outside an exploration: nobody can make the condition true");
-        return;
+    match ask(Act::WaitBegin, place) {
+        Some(DO_NOT_WAIT) => return,
+        Some(_) => {}
+        None => {
+            assert!(condition(), "wait_until outside an exploration: nobody can make the condition true");
+            return;
+        }
     }
     while !condition() && !unwinding() {
         ask(Act::WaitFalse, place);
@@ -138,6 +143,20 @@ pub fn retry<T>(attempt: impl Fn() -> Option<T>) -> T {
         }
         assert!(!unwinding(), "retry cannot succeed while a panic unwinds");
         ask(Act::LoopBack, place);
+    }
+}
+
+/// Demands that `holds`: an execution in which it does not breaks a rule of the code's own, which `words` say. An assertion
+/// that fails is a mistake of the model instead.
+///
+/// # Panics
+/// Outside an exploration, if it does not hold.
+#[track_caller]
+pub fn demand(holds: bool, words: impl Into<String>) {
+    match (holds, current()) {
+        (true, _) => {}
+        (false, Some(_)) => std::panic::panic_any(Demand(words.into())),
+        (false, None) => panic!("{}", words.into()),
     }
 }
 

@@ -3,7 +3,8 @@
 use crate::code::request::WordRef;
 use crate::machine::footprint::FENCES;
 use crate::machine::hash::Map;
-use crate::machine::registry::{Object, Registry};
+use crate::machine::registry::{Array, Object, Registry};
+use std::collections::BTreeSet;
 
 /// Objects at most; a dead one is a bit in the state.
 pub(crate) const OBJECTS: usize = 64;
@@ -24,6 +25,7 @@ pub(crate) struct Cells {
     pub(crate) all: Vec<Cell>,
     pub(crate) watched: usize,
     objects: Vec<Object>,
+    arrays: Vec<Array>,
     by_address: Map<usize, u16>,
 }
 
@@ -33,6 +35,7 @@ impl Cells {
             all: Vec::new(),
             watched: registry.watched.len(),
             objects: registry.objects,
+            arrays: registry.arrays,
             by_address: Map::default(),
         };
         if cells.objects.len() > OBJECTS {
@@ -81,23 +84,51 @@ impl Cells {
         &self.objects[usize::from(index)].name
     }
 
-    /// `object.word`, with a number where an object holds several words of that name.
+    /// `object.word`, with its index in an array that is known, else a number where an object holds several words of that name.
     pub(crate) fn name(&self, id: u16) -> String {
         let cell = &self.all[usize::from(id)];
         let address = cell.word.address;
+        if let Some(name) = self.in_array(address) {
+            return name;
+        }
         let home = self.home(address);
-        let same = |other: &&Cell| other.word.name == cell.word.name && self.home(other.word.address) == home;
-        let twins = self.all.iter().filter(same).count();
-        let before = self.all.iter().filter(same).filter(|other| other.word.address < address).count();
+        let twins: Vec<&Cell> = self.all.iter().filter(|other| self.is_twin(cell, other)).collect();
+        let before = twins.iter().filter(|other| other.word.address < address).count();
         let owner = home.map_or_else(String::new, |object| format!("{}.", self.objects[object].name));
-        let index = if twins > 1 { format!("[{before}]") } else { String::new() };
-        format!("{owner}{}{index}", cell.word.name)
+        let number = if twins.len() > 1 { format!("#{before}") } else { String::new() };
+        format!("{owner}{}{number}", cell.word.name)
+    }
+
+    /// Whether two words, which may be the same, have one name in one object.
+    fn is_twin(&self, cell: &Cell, other: &Cell) -> bool {
+        let (one, two) = (&cell.word, &other.word);
+        one.name == two.name
+            && self.home(one.address) == self.home(two.address)
+            && self.in_array(two.address).is_none()
+    }
+
+    fn in_array(&self, address: usize) -> Option<String> {
+        self.arrays.iter().find_map(|array| array.name_of(address))
+    }
+
+    /// Names of the words that are part of no object or array, and those that several words of an object share.
+    pub(crate) fn unnamed(&self) -> (Vec<&'static str>, Vec<&'static str>) {
+        let stray = |cell: &&Cell| self.in_array(cell.word.address).is_none();
+        let (mut homeless, mut alike) = (BTreeSet::new(), BTreeSet::new());
+        for cell in self.all.iter().filter(stray) {
+            if self.home(cell.word.address).is_none() {
+                homeless.insert(cell.word.name);
+            } else if self.all.iter().filter(|other| self.is_twin(cell, other)).count() > 1 {
+                alike.insert(cell.word.name);
+            }
+        }
+        (homeless.into_iter().collect(), alike.into_iter().collect())
     }
 
     /// A value in words: the address of a registered object by its name, so that no text depends on where things lie.
     pub(crate) fn show(&self, value: u64) -> String {
         let Some(object) = self.home(value as usize).map(|index| &self.objects[index]) else {
-            return format!("{value:#x}");
+            return number(value);
         };
         match value - object.start as u64 {
             0 => format!("&{}", object.name),
@@ -123,5 +154,23 @@ impl Cells {
         let cell = &mut self.all[id];
         cell.objects = bits;
         cell.cpu = hint;
+    }
+}
+
+/// A number in words: one that lacks some of the low bits alone as those, `!0x2`.
+pub(crate) fn number(value: u64) -> String {
+    /// Where numbers are that have all their high bits.
+    const HIGH: u64 = !0xffff;
+    if value >= HIGH { format!("!{:#x}", !value) } else { format!("{value:#x}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn masks_with_all_high_bits_show_the_bits_that_they_lack() {
+        let shown = [0, 0x11, !0, !2, !0x8001].map(number);
+        assert_eq!(shown, ["0x0", "0x11", "!0x0", "!0x2", "!0x8001"]);
     }
 }

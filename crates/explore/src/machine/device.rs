@@ -1,6 +1,7 @@
 use crate::machine::dissection::Dissection;
 use crate::machine::layout::{BARRIER, Layout, entry_cell};
 use crate::machine::values::Values;
+use crate::machine::violation::Violation;
 use crate::machine::weak::messages::Weak;
 use core::fmt::Debug;
 use core::hash::Hash;
@@ -61,9 +62,6 @@ pub trait Device: Sync {
     }
 }
 
-/// What a rule was broken by, in one sentence.
-pub type Violation = String;
-
 /// Result of a device step.
 #[derive(Debug)]
 pub enum Effect {
@@ -71,7 +69,7 @@ pub enum Effect {
     Done(u64),
     /// Not possible in this state; the CPU waits.
     Blocked,
-    /// Breaks a rule.
+    /// Breaks a rule, or asks for what the device does not have.
     Violation(Violation),
 }
 
@@ -161,7 +159,7 @@ impl Device for NoDevice {
         ((), vec![(); cpus])
     }
     fn step(&self, _: &mut View<'_, Self>, _: usize, op: u64) -> Effect {
-        Effect::Violation(format!("device operation {op:#x} without a device"))
+        Effect::Violation(Violation::Misuse(format!("device operation {op:#x} without a device")))
     }
     fn settle(&self, _: &mut View<'_, Self>) -> Result<(), Violation> {
         Ok(())

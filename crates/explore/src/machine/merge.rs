@@ -76,7 +76,7 @@ impl<S: Scenario> World<'_, S> {
         print.add(hash_of(&self.entry(story.root)));
         match event {
             Event::Returned => print.add(1),
-            Event::Panicked(text) => print.add(hash_of(text)),
+            Event::Panicked(text) | Event::Demanded(text) => print.add(hash_of(text)),
             Event::Asked(request) => {
                 print.add(hash_of(request));
                 live.add_to(&mut print);

@@ -72,7 +72,7 @@ impl Story {
     }
 
     pub(crate) fn child(&self, parent: u32, answer: u16) -> Self {
-        Self { parent, answer, steps: self.steps + 1, ..*self }
+        Self { parent, answer, steps: self.steps + 1, request: None, ..*self }
     }
 }
 

@@ -6,6 +6,26 @@ use crate::code::sync::Word;
 pub struct Registry {
     pub(crate) objects: Vec<Object>,
     pub(crate) watched: Vec<WordRef>,
+    pub(crate) arrays: Vec<Array>,
+}
+
+/// A named array of words.
+#[derive(Clone, Debug)]
+pub(crate) struct Array {
+    name: String,
+    /// Address of the first word, and behind the last.
+    range: (usize, usize),
+}
+
+impl Array {
+    /// `name[index]` of the word at `address`, if it is one of these.
+    pub(crate) fn name_of(&self, address: usize) -> Option<String> {
+        let (start, end) = self.range;
+        (start..end).contains(&address).then(|| {
+            let index = (address - start) / size_of::<Word>();
+            format!("{}[{index}]", self.name)
+        })
+    }
 }
 
 /// A named piece of memory.
@@ -18,13 +38,19 @@ pub(crate) struct Object {
 }
 
 impl Registry {
-    /// Names `object`; its words show as `name.word`.
+    /// Names `object`; its words show as `name.word`, and several of one name, which [`Registry::array`] did not name, with a
+    /// number that tells them apart and nothing else: `name.word#1`.
     pub fn object<T>(&mut self, name: impl Into<String>, object: &T) {
         self.add(name.into(), object, None);
     }
     /// Names an object whose words mostly `cpu` uses (a hint for storage, nothing else).
     pub fn local<T>(&mut self, cpu: usize, name: impl Into<String>, object: &T) {
         self.add(name.into(), object, Some(cpu));
+    }
+    /// Names the words of an array by their index: `name[2]`. It may be part of an object; the name here is the whole name.
+    pub fn array(&mut self, name: impl Into<String>, words: &[Word]) {
+        let start = words.as_ptr().addr();
+        self.arrays.push(Array { name: name.into(), range: (start, start + size_of_val(words)) });
     }
     /// Declares that hardware reads `word` by itself; returns its index for [`crate::View`].
     pub fn watch(&mut self, word: &Word) -> usize {

@@ -9,8 +9,22 @@ use crate::machine::world::World;
 use crate::options::Memory;
 use std::sync::atomic::Ordering;
 
+/// Why a request cannot become a step.
+pub(crate) enum Refusal {
+    /// The code under check must not make it.
+    Misuse(String),
+    /// It exceeds a limit of the explorer.
+    Limit(String),
+}
+
+impl From<String> for Refusal {
+    fn from(limit: String) -> Self {
+        Self::Limit(limit)
+    }
+}
+
 impl<S: Scenario> World<'_, S> {
-    pub(crate) fn resolve(&mut self, request: Request) -> Result<Op, String> {
+    pub(crate) fn resolve(&mut self, request: Request) -> Result<Op, Refusal> {
         Ok(match request.act {
             Act::Load(word, order) => {
                 self.refuse(request, word, order)?;
@@ -54,7 +68,7 @@ impl<S: Scenario> World<'_, S> {
             Act::WaitFalse => Op::WaitFalse,
             Act::LoopBack => Op::LoopBack,
             Act::WaitBegin | Act::WaitEnd | Act::LoopBegin | Act::LoopEnd | Act::Forget(_) | Act::Note(_) => {
-                return Err(format!("{}: a silent request was taken for a step", request.place));
+                return Err(format!("{}: a silent request was taken for a step", request.place).into());
             }
         })
     }
@@ -90,19 +104,21 @@ impl<S: Scenario> World<'_, S> {
         self.cells.add(word)
     }
 
-    fn raise(&mut self, request: Request, cpu: usize, line: u8) -> Result<Op, String> {
+    fn raise(&mut self, request: Request, cpu: usize, line: u8) -> Result<Op, Refusal> {
         let place = request.place;
         let cpus = self.scenario.cpus();
         if cpu >= cpus {
-            return Err(format!("{place}: raise({cpu}, {line}) on a machine of {cpus} CPUs"));
+            return Err(Refusal::Misuse(format!(
+                "{place}: raise({cpu}, {line}) on a machine of {cpus} CPUs"
+            )));
         }
         if line >= 32 {
-            return Err(format!("{place}: raise({cpu}, {line}): lines go up to 31"));
+            return Err(Refusal::Misuse(format!("{place}: raise({cpu}, {line}): lines go up to 31")));
         }
         if self.twins[cpu].1 {
-            return Err(format!(
+            return Err(Refusal::Misuse(format!(
                 "{place}: raise({cpu}, {line}) singles out one of several interchangeable CPUs"
-            ));
+            )));
         }
         let cpu = cpu as u8;
         self.raise_line(cpu, line)?;

@@ -1,8 +1,10 @@
 //! Runs code under check along a history and keeps the last run alive, since the next history often extends it.
 
-use crate::code::coroutine::{Event, Run, Runner, new_stack};
+use crate::code::coroutine::{Event, Run, new_stack};
 use crate::code::image::Fingerprint;
+use crate::code::mutation::Mutation;
 use crate::code::request::{Act, Request};
+use crate::code::watch::Runner;
 use crate::machine::scenario::Scenario;
 use corosensei::stack::DefaultStack;
 
@@ -42,13 +44,18 @@ pub(crate) struct Live {
     /// The node that it has reached.
     pub(crate) node: u32,
     pub(crate) marks: Marks,
+    mutation: Option<Mutation>,
 }
 
 impl Live {
     /// Goes on with `answer` up to the next step.
     pub(crate) fn advance(&mut self, answer: u64) -> Result<Event, String> {
         let mut event = self.run.resume(answer);
-        while let Event::Asked(request) = &event {
+        while let Event::Asked(request) = &mut event {
+            if let Some(answer) = self.mutation.and_then(|mutation| mutation.apply(request)) {
+                event = self.run.resume(answer);
+                continue;
+            }
             match request.act {
                 Act::Note(text) => self.marks.note = text,
                 Act::LoopBegin => self.marks.loops.push(self.marks.position),
@@ -131,6 +138,7 @@ impl Executor {
         scenario: &S,
         root: Root,
         anonymous: bool,
+        mutation: Option<Mutation>,
     ) -> Result<Live, String> {
         self.drop_live();
         let stack = match self.stack.take() {
@@ -139,7 +147,11 @@ impl Executor {
         };
         self.started += 1;
         let cpu = usize::from(root.cpu());
-        let runner = Runner { cpu, context: scenario.context(), anonymous };
+        let line = match root {
+            Root::Main { .. } => None,
+            Root::Interrupt { line, .. } => Some(line),
+        };
+        let runner = Runner { cpu, line, context: scenario.context(), anonymous };
         let code = move || match root {
             Root::Main { .. } => scenario.main(cpu),
             Root::Interrupt { line, .. } => scenario.interrupt(cpu, line),
@@ -147,7 +159,7 @@ impl Executor {
         // SAFETY: 1. every run goes to `keep`, which finishes it here or in `drop`; the executor is a local of a
         // machine that borrows the scenario.
         let run = unsafe { Run::start(stack, runner, code) };
-        Ok(Live { run, node: u32::MAX, marks: Marks::default() })
+        Ok(Live { run, node: u32::MAX, marks: Marks::default(), mutation })
     }
 
     /// Takes a run back: to go on from its node later, or to abandon it.

@@ -12,6 +12,7 @@ use crate::machine::run::Executor;
 use crate::machine::scenario::{Interrupts, Scenario};
 use crate::machine::state::Work;
 use crate::machine::values::Values;
+use crate::machine::violation::Violation;
 use crate::machine::world::World;
 use crate::options::Options;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,8 +20,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Why a move could not simply be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// It breaks a rule.
-    Violation(String),
+    /// It breaks a rule, or is wrong in itself.
+    Violation(Violation),
     /// The exploration cannot go on.
     Stop(String),
     /// The layout is out of date.
@@ -361,19 +362,21 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
                 work.locals.copy_from_slice(&self.spare);
                 Ok(None)
             }
-            Effect::Violation(text) => Err(Box::new(Trouble::Violation(text))),
+            Effect::Violation(violation) => Err(Box::new(Trouble::Violation(violation))),
         }
     }
 
     fn retire(&mut self, work: &mut Work<S::Device>, cpu: usize, object: u8) -> Result<(), Box<Trouble>> {
         if work.dead() >> object & 1 != 0 {
             let name = lock(self.world).cells.object_name(object).to_owned();
-            return Err(Box::new(Trouble::Violation(format!("the memory of {name} was given back twice"))));
+            return Err(Box::new(Trouble::Violation(
+                format!("the memory of {name} was given back twice").into(),
+            )));
         }
         if let Some(cell) = self.on_its_way(work, cpu, object) {
             let name = lock(self.world).cells.name(cell);
             let text = format!("a store to {name} may still be on its way where its memory is given back");
-            return Err(Box::new(Trouble::Violation(text)));
+            return Err(Box::new(Trouble::Violation(text.into())));
         }
         work.kill(object);
         Ok(())
@@ -461,7 +464,9 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
     pub(crate) fn settle(&mut self, work: &mut Work<S::Device>) -> Result<(), Box<Trouble>> {
         work.device = true;
         let device = self.scenario.device();
-        device.settle(&mut self.device_view(work)).map_err(|text| Box::new(Trouble::Violation(text)))
+        device
+            .settle(&mut self.device_view(work))
+            .map_err(|violation| Box::new(Trouble::Violation(violation)))
     }
 
     /// What the device sees of a state.
@@ -485,7 +490,7 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
     #[cold]
     fn dead(&self, cell: u16) -> Box<Trouble> {
         let name = lock(self.world).cells.name(cell);
-        Box::new(Trouble::Violation(format!("use of {name} after its memory was given back")))
+        Box::new(Trouble::Violation(format!("use of {name} after its memory was given back").into()))
     }
 
     /// Gives `cpu`'s topmost frame its answer.
@@ -523,7 +528,7 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
             }
             // Frames that have ended are all alike.
             Op::Done => work.set_frame(&self.layout, cpu, top, DONE),
-            Op::Panicked => return Err(Box::new(Trouble::Violation(lock(self.world).text(node)))),
+            Op::Panicked => return Err(Box::new(Trouble::Violation(lock(self.world).wrong(node)))),
             Op::Stop => return Err(Box::new(Trouble::Stop(lock(self.world).text(node)))),
             _ => work.set_frame(&self.layout, cpu, top, node),
         }

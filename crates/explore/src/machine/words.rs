@@ -1,7 +1,7 @@
 //! Words for people: what a step did, who is stuck where.
 
 use crate::code::request::{Act, Change};
-use crate::machine::cells::Cells;
+use crate::machine::cells::{Cells, number};
 use crate::machine::device::Device;
 use crate::machine::layout::entry_cell;
 use crate::machine::moves::{Action, Move};
@@ -204,10 +204,10 @@ fn modification(cells: &Cells, name: &str, change: Change, old: u64) -> String {
     let (was, show) = (cells.show(old), |value: u64| cells.show(value));
     match change {
         Change::Swap(new) => format!("{name} <- {} (was {was})", show(new)),
-        Change::Add(by) => format!("{name} += {by:#x} (was {was})"),
-        Change::Sub(by) => format!("{name} -= {by:#x} (was {was})"),
-        Change::Or(bits) => format!("{name} |= {bits:#x} (was {was})"),
-        Change::And(bits) => format!("{name} &= {bits:#x} (was {was})"),
+        Change::Add(by) => format!("{name} += {} (was {was})", number(by)),
+        Change::Sub(by) => format!("{name} -= {} (was {was})", number(by)),
+        Change::Or(bits) => format!("{name} |= {} (was {was})", number(bits)),
+        Change::And(bits) => format!("{name} &= {} (was {was})", number(bits)),
         Change::Cas(current, new) if current == old => format!("{name}: {was} -> {}", show(new)),
         Change::Cas(current, new) => format!("{name}: {} -> {} fails (is {was})", show(current), show(new)),
     }

@@ -5,7 +5,8 @@
 
 use crate::code::coroutine::Event;
 use crate::code::image::Fingerprint;
-use crate::code::request::Act;
+use crate::code::mutation::Mutation;
+use crate::code::request::{Act, Request};
 use crate::machine::cells::Cells;
 use crate::machine::footprint::{FENCES, Footprint, line_bit};
 use crate::machine::hash::{self, Map};
@@ -14,11 +15,15 @@ use crate::machine::merge::Known;
 use crate::machine::node::{DONE, NONE, Node, RaisedLine, Story, hash_of};
 use crate::machine::op::{Gate, Gates, Op};
 use crate::machine::registry::Registry;
+use crate::machine::resolve::Refusal;
 use crate::machine::run::Root;
 use crate::machine::run::{Executor, Live, Marks};
 use crate::machine::scenario::Scenario;
+use crate::machine::survey::{Did, Site, Survey};
 use crate::machine::values::Values;
+use crate::machine::violation::Violation;
 use crate::options::{Memory, Options};
+use std::collections::HashSet;
 
 /// Steps that one frame may take without forgetting.
 const STEPS: u32 = 20_000;
@@ -31,6 +36,7 @@ pub(crate) struct World<'s, S: Scenario> {
     pub(crate) gates: Gates,
     /// Frames that can still look at the same go on as one.
     pub(crate) merge: bool,
+    mutation: Option<Mutation>,
     /// First CPU of each CPU's group of interchangeable ones, and whether it has company.
     pub(crate) twins: Vec<(u8, bool)>,
     pub(crate) cells: Cells,
@@ -43,7 +49,9 @@ pub(crate) struct World<'s, S: Scenario> {
     roots: Map<Root, u32>,
     /// Positions of frames, and the nodes that stand for them.
     pub(crate) positions: Map<Fingerprint, Known>,
-    pub(crate) texts: Map<u32, String>,
+    /// Why a node ends the exploration: it goes wrong, or a limit is met.
+    wrongs: Map<u32, Violation>,
+    limits: Map<u32, String>,
     pub(crate) raised_lines: Vec<RaisedLine>,
     /// Counts changes that need a new layout: cells, objects.
     pub(crate) edition: u32,
@@ -64,6 +72,7 @@ impl<'s, S: Scenario> World<'s, S> {
             scenario,
             gates: Gates { memory: options.memory },
             merge: options.reductions.merge,
+            mutation: options.mutation,
             twins: crate::machine::symmetry::twins(scenario)?,
             cells: Cells::new(registry)?,
             values: Values::default(),
@@ -74,7 +83,8 @@ impl<'s, S: Scenario> World<'s, S> {
             kids: Map::default(),
             roots: Map::default(),
             positions: Map::default(),
-            texts: Map::default(),
+            wrongs: Map::default(),
+            limits: Map::default(),
             raised_lines: Vec::new(),
             edition: 0,
             news: 0,
@@ -101,12 +111,12 @@ impl<'s, S: Scenario> World<'s, S> {
         let node = self.nodes.len() as u32;
         self.roots.insert(root, node);
         let story = Story::first(node, hash_of(&root));
-        match executor.start(self.scenario, root, anonymous) {
+        match executor.start(self.scenario, root, anonymous, self.mutation) {
             Ok(mut live) => match live.advance(0) {
                 Ok(event) => self.settle(executor, live, event, story),
                 Err(text) => {
                     executor.keep(live, false);
-                    self.stop(story, text)
+                    self.wrong_node(story, Violation::Misuse(text))
                 }
             },
             Err(text) => self.stop(story, text),
@@ -124,7 +134,7 @@ impl<'s, S: Scenario> World<'s, S> {
         let story = self.stories[parent as usize].child(parent, answer);
         let node = match executor.take(parent).map_or_else(|| self.replay(executor, parent), Ok) {
             Ok(live) => self.follow(executor, live, story),
-            Err(text) => self.stop(story, text),
+            Err(text) => self.wrong_node(story, Violation::Misuse(text)),
         };
         self.news += 1;
         self.kids.insert((parent, answer), node);
@@ -234,7 +244,36 @@ impl<'s, S: Scenario> World<'s, S> {
 
     /// Text for a node that ends an exploration.
     pub(crate) fn text(&self, node: u32) -> String {
-        self.texts.get(&node).cloned().unwrap_or_default()
+        let wrong = self.wrongs.get(&node).map(Violation::words);
+        wrong.or(self.limits.get(&node).map(String::as_str)).unwrap_or_default().to_owned()
+    }
+
+    /// What a node that ends in one says is wrong.
+    pub(crate) fn wrong(&self, node: u32) -> Violation {
+        self.wrongs.get(&node).cloned().unwrap_or_else(|| Violation::Panic(String::new()))
+    }
+
+    /// What the code did in some execution, and where; and words that are part of no registered object.
+    pub(crate) fn survey(&self) -> Survey {
+        let site = |story: &Story| {
+            let request = story.request?;
+            let did = match request.act {
+                Act::Load(_, order) => Did::Load(order),
+                Act::Store(_, _, order) => Did::Store(order),
+                Act::Rmw(_, _, order, _) => Did::Modify(order),
+                Act::Fence(order) => Did::Fence(order),
+                Act::Raise(cpu, line) => Did::Raise { cpu, line },
+                Act::Device(op) => Did::Device(op),
+                Act::WaitFalse => Did::Wait,
+                _ => Did::Other,
+            };
+            Some(Site { place: request.place, did })
+        };
+        let sites: HashSet<Site> = self.stories.iter().filter_map(site).collect();
+        let mut sites: Vec<Site> = sites.into_iter().collect();
+        sites.sort_by_key(|site| (site.place, format!("{:?}", site.did)));
+        let (unnamed, alike) = self.cells.unnamed();
+        Survey { sites, unnamed, alike }
     }
 
     /// Replays the history of `node` on a new run.
@@ -246,7 +285,7 @@ impl<'s, S: Scenario> World<'s, S> {
         let root = self.root_of(node);
         let (twin, anonymous) = self.twins[usize::from(root.cpu())];
         debug_assert_eq!(twin, root.cpu());
-        let mut live = executor.start(self.scenario, root, anonymous)?;
+        let mut live = executor.start(self.scenario, root, anonymous, self.mutation)?;
         let result = self.walk(&mut live, &path);
         live.node = node;
         match result {
@@ -256,6 +295,27 @@ impl<'s, S: Scenario> World<'s, S> {
                 Err(text)
             }
         }
+    }
+
+    /// Runs code again along histories that it was led along before, some `most` steps of them, and says so if it does
+    /// otherwise.
+    ///
+    /// # Errors
+    /// What it did before, and now.
+    pub(crate) fn repeat(&mut self, executor: &mut Executor, most: u64) -> Result<(), String> {
+        let mut ends = vec![true; self.nodes.len()];
+        self.kids.keys().for_each(|&(parent, _)| ends[parent as usize] = false);
+        let ends: Vec<u32> =
+            (DONE + 1..self.nodes.len() as u32).filter(|&node| ends[node as usize]).collect();
+        let steps: u64 = ends.iter().map(|&node| u64::from(self.stories[node as usize].position) + 1).sum();
+        for &node in ends.iter().step_by((steps / most) as usize + 1) {
+            if matches!(self.nodes[node as usize].op, Op::Panicked | Op::Stop) {
+                continue;
+            }
+            let live = self.replay(executor, node)?;
+            executor.keep(live, false);
+        }
+        Ok(())
     }
 
     /// Leads a new run along `path` (last node first).
@@ -268,14 +328,12 @@ impl<'s, S: Scenario> World<'s, S> {
             }
             let event = live.advance(answer)?;
             let known = self.stories[node as usize].request;
-            match event {
-                Event::Asked(request) if known == Some(request) => {}
-                Event::Asked(request) => {
-                    return Err(format!(
-                        "the code is not deterministic: the same history led to {known:?} and to {request:?}"
-                    ));
-                }
-                _ => return Err(format!("the code is not deterministic: it ended instead of {known:?}")),
+            let now = match event {
+                Event::Asked(request) => Some(request),
+                Event::Returned | Event::Demanded(_) | Event::Panicked(_) => None,
+            };
+            if now != known {
+                return Err(fickle(known.as_ref(), now.as_ref()));
             }
         }
         Ok(())
@@ -288,7 +346,7 @@ impl<'s, S: Scenario> World<'s, S> {
             Ok(event) => event,
             Err(text) => {
                 executor.keep(live, false);
-                return self.stop(story, text);
+                return self.wrong_node(story, Violation::Misuse(text));
             }
         };
         self.settle(executor, live, event, story)
@@ -317,20 +375,18 @@ impl<'s, S: Scenario> World<'s, S> {
         executor.keep(live, matches!(event, Event::Asked(_)));
         match event {
             Event::Returned => self.push_plain(Op::Done, story),
-            Event::Panicked(text) => {
-                self.texts.insert(id, text);
-                self.push_plain(Op::Panicked, story)
-            }
+            Event::Demanded(words) => self.wrong_node(story, words.into()),
+            Event::Panicked(text) => self.wrong_node(story, Violation::Panic(text)),
             Event::Asked(request) => {
                 story.place = Some(request.place);
                 story.request = Some(request);
                 if story.steps > STEPS {
-                    let text = format!("{}: a frame does not end: more than {STEPS} steps", request.place);
-                    return self.stop(story, text);
+                    return self.wrong_node(story, Violation::Misuse(endless(&request)));
                 }
                 match self.resolve(request) {
                     Ok(op) => self.push_step(op, story, &marks),
-                    Err(text) => self.stop(story, text),
+                    Err(Refusal::Misuse(text)) => self.wrong_node(story, Violation::Misuse(text)),
+                    Err(Refusal::Limit(text)) => self.stop(story, text),
                 }
             }
         }
@@ -380,8 +436,13 @@ impl<'s, S: Scenario> World<'s, S> {
     }
 
     fn stop(&mut self, story: Story, text: String) -> u32 {
-        self.texts.insert(self.nodes.len() as u32, text);
+        self.limits.insert(self.nodes.len() as u32, text);
         self.push_plain(Op::Stop, story)
+    }
+
+    fn wrong_node(&mut self, story: Story, violation: Violation) -> u32 {
+        self.wrongs.insert(self.nodes.len() as u32, violation);
+        self.push_plain(Op::Panicked, story)
     }
 
     /// A new node is news: footprints that were closed without it do not count any more. It may well do only what its
@@ -422,4 +483,24 @@ impl<'s, S: Scenario> World<'s, S> {
             + self.kids.allocation_size()
             + self.values.bytes()
     }
+}
+
+/// What is said of code that once made one request and once the other after the same history.
+fn fickle(once: Option<&Request>, now: Option<&Request>) -> String {
+    let words = |request: Option<&Request>| request.map_or("its end".to_owned(), Request::to_string);
+    format!(
+        "the model is not deterministic: after the same answers it came once to {}, and once to {}; all that changes \
+         while it runs belongs in a `sync::Word`, and a choice is `sync::choose`",
+        words(once),
+        words(now)
+    )
+}
+
+/// What is said of a frame that goes on and on.
+fn endless(request: &Request) -> String {
+    let place = request.place;
+    format!(
+        "{place}: a frame does not end: more than {STEPS} steps; a loop that waits for a word to change is \
+         `sync::wait_until(|| ...)`, one that tries again until it succeeds is `sync::retry(|| ...)`"
+    )
 }

@@ -4,6 +4,8 @@ pub(crate) mod snapshot;
 pub(crate) mod trace;
 
 use crate::machine::moves::Move;
+use crate::machine::survey::Survey;
+use crate::machine::violation::{Broken, Violation};
 use crate::report::snapshot::Snapshot;
 use crate::search::reached::Reached;
 use std::panic::Location;
@@ -40,6 +42,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Why there may be more findings than those.
     pub cut: Option<String>,
+    /// What the code was seen to do, if [`crate::Options::survey`] asks for it.
+    pub survey: Survey,
 }
 
 /// One of several findings of a run.
@@ -52,10 +56,10 @@ pub struct Finding {
 }
 
 impl Report {
-    /// Makes a report of nothing but why nothing was visited.
-    pub fn stopped(reason: String) -> Self {
+    /// A verdict that was reached without visiting a state.
+    pub fn without_states(verdict: Verdict) -> Self {
         Self {
-            verdict: Verdict::Stopped(reason),
+            verdict,
             states: 0,
             transitions: 0,
             executions: 0,
@@ -69,6 +73,7 @@ impl Report {
             reached: None,
             findings: Vec::new(),
             cut: None,
+            survey: Survey::default(),
         }
     }
 
@@ -83,8 +88,13 @@ impl Report {
 pub enum Verdict {
     /// Every execution was visited and none breaks a rule.
     Holds,
-    /// An execution breaks a rule: which one, in a sentence.
-    Violates(String),
+    /// An execution breaks a rule of the device, of memory that was given back, or of the code's own
+    /// ([`crate::sync::demand`]).
+    Violates(Broken),
+    /// The code under check panics in some execution.
+    Panics(String),
+    /// The code under check asks for what the machine does not have, or breaks the rules for such code.
+    Misuses(String),
     /// A state from which no CPU can go on though some have not finished.
     Deadlock(String),
     /// A state from which CPUs go on for ever and can never finish.
@@ -93,6 +103,51 @@ pub enum Verdict {
     Unproved(String),
     /// Not every execution was visited: why.
     Stopped(String),
+}
+
+impl Verdict {
+    /// Whether some execution was found to go wrong.
+    pub fn is_finding(&self) -> bool {
+        !matches!(self, Self::Holds | Self::Unproved(_) | Self::Stopped(_))
+    }
+
+    /// Its kind in a word: `holds`, `violates`, `panics`, `misuses`, `deadlock`, `livelock`, `unproved` or `stopped`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::Violates(_) => "violates",
+            Self::Panics(_) => "panics",
+            Self::Misuses(_) => "misuses",
+            Self::Deadlock(_) => "deadlock",
+            Self::Livelock(_) => "livelock",
+            Self::Unproved(_) => "unproved",
+            Self::Stopped(_) => "stopped",
+        }
+    }
+
+    /// What it says beyond its kind.
+    pub fn words(&self) -> Option<&str> {
+        match self {
+            Self::Holds => None,
+            Self::Violates(broken) => Some(&broken.words),
+            Self::Panics(words)
+            | Self::Misuses(words)
+            | Self::Deadlock(words)
+            | Self::Livelock(words)
+            | Self::Unproved(words)
+            | Self::Stopped(words) => Some(words),
+        }
+    }
+}
+
+impl From<Violation> for Verdict {
+    fn from(violation: Violation) -> Self {
+        match violation {
+            Violation::Misuse(words) => Self::Misuses(words),
+            Violation::Panic(words) => Self::Panics(words),
+            Violation::Rule(broken) => Self::Violates(broken),
+        }
+    }
 }
 
 /// An execution, move by move.

@@ -186,13 +186,16 @@ fn ending<S: Scenario>(machine: &mut Machine<'_, '_, S>, work: &mut Work<S::Devi
         return words::stuck(machine, work);
     }
     let device = machine.scenario.device();
-    device.finish(&mut machine.device_view(work)).err().unwrap_or_default()
+    device
+        .finish(&mut machine.device_view(work))
+        .err()
+        .map_or_else(String::new, |violation| violation.words().to_owned())
 }
 
 fn verdict(trouble: Trouble, mut trace: Trace, index: usize) -> Result<Option<Trace>, (usize, String)> {
     match trouble {
-        Trouble::Violation(text) => {
-            trace.outcome = text;
+        Trouble::Violation(violation) => {
+            violation.words().clone_into(&mut trace.outcome);
             Ok(Some(trace))
         }
         Trouble::Stop(text) => Err((index.saturating_sub(1), text)),

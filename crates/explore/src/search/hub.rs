@@ -4,6 +4,7 @@ use crate::machine::layout::Layout;
 use crate::machine::moves::Move;
 use crate::machine::scenario::Scenario;
 use crate::machine::step::{Machine, Trouble, lock};
+use crate::machine::violation::Violation;
 use crate::machine::world::World;
 use crate::options::{Options, Progress};
 use crate::search::coder::Authority;
@@ -28,10 +29,23 @@ pub(crate) struct Found {
 /// What kind of finding. Earlier ones matter more.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    Violation(String),
+    Violation(Violation),
     Deadlock(String),
     Livelock(String),
     Stop(String),
+}
+
+impl Kind {
+    /// Whether both are of one kind, whatever they say.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let same = core::mem::discriminant(self) == core::mem::discriminant(other);
+        match (self, other) {
+            (Self::Violation(one), Self::Violation(other)) => {
+                core::mem::discriminant(one) == core::mem::discriminant(other)
+            }
+            _ => same,
+        }
+    }
 }
 
 /// What a round is to do.

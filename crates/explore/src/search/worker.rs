@@ -196,7 +196,7 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
             Ok(true) => {}
             Err(trouble) => {
                 let kind = match *trouble {
-                    Trouble::Violation(text) => Kind::Violation(text),
+                    Trouble::Violation(violation) => Kind::Violation(violation),
                     Trouble::Stop(text) => Kind::Stop(text),
                     Trouble::Restart => {
                         self.hub.restart.store(true, Relaxed);
@@ -252,8 +252,8 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
         }
         self.work.copy_from(&self.base);
         let device = self.hub.scenario.device();
-        if let Err(text) = device.finish(&mut self.machine.device_view(&mut self.work)) {
-            self.hub.report(Found { kind: Kind::Violation(text), state: from, last: None });
+        if let Err(violation) = device.finish(&mut self.machine.device_view(&mut self.work)) {
+            self.hub.report(Found { kind: Kind::Violation(violation), state: from, last: None });
         }
     }
 

@@ -304,7 +304,9 @@ impl Test {
             Program { test: self, words: self.initial.iter().map(|&v| Word::new("w", v)).collect() };
         let report: Report =
             explore(&program, &Options { collect: true, shortest: false, ..options.clone() });
-        if let Verdict::Stopped(why) | Verdict::Violates(why) = &report.verdict {
+        if let (Verdict::Stopped(_) | Verdict::Violates(_), Some(why)) =
+            (&report.verdict, report.verdict.words())
+        {
             panic!("test {}: {why}", self.name);
         }
         let ends = report.reached.expect("asked for").ends;

@@ -29,7 +29,7 @@ impl Device for Collector {
         ((), vec![(); cpus])
     }
     fn step(&self, _: &mut View<'_, Self>, _: usize, op: u64) -> Effect {
-        Effect::Violation(format!("no operation {op}"))
+        Effect::Violation(Violation::Misuse(format!("no operation {op}")))
     }
     fn settle(&self, _: &mut View<'_, Self>) -> Result<(), Violation> {
         Ok(())
@@ -114,6 +114,8 @@ impl Scenario for Program {
     }
     fn register(&self, registry: &mut Registry) {
         registry.object("W", &self.words);
+        registry.array("W.x", &self.words.x);
+        registry.array("W.out", &self.words.out);
         for word in self.words.x.iter().chain(&self.words.out) {
             registry.watch(word);
         }

@@ -87,7 +87,8 @@ impl Device for Hardware {
                 if *held & *view.shared != 0 {
                     return Err(format!(
                         "CPU {cpu} can still reach a freed frame through page {page} of space {space}"
-                    ));
+                    )
+                    .into());
                 }
             }
             view.locals[cpu] = tlb;

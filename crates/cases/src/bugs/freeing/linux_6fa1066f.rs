@@ -14,7 +14,7 @@ pub(super) const BUG: Bug = Bug {
     about: "mremap sees a table and decides to move it; before it has its locks, khugepaged takes the table \
             away, and mremap installs a table at physical page 0.",
     story: include_str!("linux_6fa1066f.md"),
-    ends: "CPU 0 walks into 0xf, which is no page-table entry",
+    ends: "CPU 0 links physical page 0 as a table",
     engine: "pair-table-table",
     code: code!["linux_6fa1066f.rs", "table_move.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))

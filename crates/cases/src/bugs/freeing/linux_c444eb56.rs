@@ -19,6 +19,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_c444eb56.md"),
     ends: "CPU 1 can still use page 0 of space B -> frame 1 read-only, which was revoked (SD-8)",
     engine: "upgrade-vs-last-drop",
+    argued: &[("revoke f1r", "under the page's lock the page is always mapped twice, so a fault copies it")],
     code: code!["linux_c444eb56.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Split::new(variant)))
 };

@@ -94,7 +94,10 @@ impl Fork {
         }
         sync::note("remove the pages");
         if self.area.own_lock.load(Relaxed) == NEW {
-            assert!(self.area.held.load(Relaxed) == 1, "releases a lock of the area that it does not hold");
+            sync::demand(
+                self.area.held.load(Relaxed) == 1,
+                "releases a lock of the area that it does not hold",
+            );
             self.area.held.store(0, Relaxed);
         }
     }

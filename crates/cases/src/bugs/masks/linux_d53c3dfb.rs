@@ -18,6 +18,10 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_d53c3dfb.md"),
     ends: "CPU 0 has the root of space A loaded, which was freed (SD-10)",
     engine: "lazy-vs-final-drop",
+    argued: &[(
+        "free root A",
+        "the first space keeps the references of its own threads, which only the bug gives away",
+    )],
     code: code!["linux_d53c3dfb.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Exec::new(variant)))
 };

@@ -20,6 +20,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("asterinas_035e12a4.md"),
     ends: "CPU 0 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
+    argued: &[("free table 1", "the fix is to keep nodes as long as the space lives")],
     code: code!["asterinas_035e12a4.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Recycle::new(variant)))
 };

@@ -17,7 +17,7 @@ pub(super) const BUG: Bug = Bug {
     about: "With PCIDs turned off, busy spaces are still given a global PCID and flushed by broadcast under it, \
             which the processor refuses.",
     story: include_str!("linux_44126343.md"),
-    ends: "CPU 0: this machine cannot do this: broadcast flush page 0",
+    ends: "CPU 0 broadcasts a flush of a PCID where PCIDs are off: a general protection fault",
     engine: "broadcast-fallback",
     code: code!["linux_44126343.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(NoPcid::new(variant)))
@@ -30,6 +30,8 @@ const GLOBAL_TAG: u8 = 1;
 /// A space that runs on so many CPUs is flushed by broadcast.
 const BUSY: u32 = 2;
 const FLUSH: u64 = 1;
+/// The administrator has turned them off.
+const HAS_PCID: bool = false;
 
 /// Two threads of a space run on a machine whose administrator has turned PCIDs off; one copies a page on write.
 #[derive(Debug)]
@@ -56,8 +58,7 @@ impl NoPcid {
     /// Whether the processor has the broadcast instruction, and what it takes to use it.
     fn can_broadcast(&self) -> bool {
         let has_instruction = true;
-        let has_pcid = false;
-        if self.variant == Variant::Fixed { has_instruction && has_pcid } else { has_instruction }
+        if self.variant == Variant::Fixed { has_instruction && HAS_PCID } else { has_instruction }
     }
 
     fn copy_on_write(&self) {
@@ -66,6 +67,8 @@ impl NoPcid {
         sync::fence(SeqCst);
         let members = self.mm.members();
         if self.can_broadcast() && members.count_ones() >= BUSY {
+            let words = "CPU 0 broadcasts a flush of a PCID where PCIDs are off: a general protection fault";
+            sync::demand(HAS_PCID, words);
             hw::broadcast(Whose::Tag(GLOBAL_TAG), Which::Page(0, WalkCache::Drop));
         } else {
             self.calls.call(0, members, FLUSH);

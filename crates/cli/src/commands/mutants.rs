@@ -1,0 +1,131 @@
+use serde::Serialize;
+use shootdown_cases::bugs::{Bug, Mutant, mutants, unreached};
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
+use crate::interrupt::Interrupt;
+use crate::watchdog;
+
+/// Share of steps taken out, in percent, that must be noticed or argued; the aim is 90.
+const ENOUGH: usize = 80;
+
+/// A mutant, as a line of JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    bug: &'a str,
+    lacks: &'a str,
+    place: &'a str,
+    ordering: bool,
+    noticed: Option<&'a str>,
+    argued: Option<&'a str>,
+}
+
+/// How many mutants there were: of steps, and of orderings.
+#[derive(Debug, Default)]
+struct Sum {
+    all: usize,
+    orderings: usize,
+    noticed: usize,
+    argued: usize,
+}
+
+/// Takes a step at a time out of the mended protocols of `bugs`, and lists those that hold all the same, and lines that neither
+/// protocol of a bug reaches.
+///
+/// # Errors
+/// Output that cannot be written.
+pub fn run(bugs: &[&Bug], json: bool) -> Result<ExitCode, Failure> {
+    let interrupt = Interrupt::on_ctrl_c();
+    let mut out = anstream::stdout();
+    let mut sum = Sum::default();
+    for bug in bugs {
+        if interrupt.came() {
+            return Ok(ExitCode::from(crate::failure::INTERRUPTED));
+        }
+        watchdog::begin(&format!("{}/fixed, a step less", bug.name));
+        let mutants = mutants(bug);
+        sum.add(&mutants);
+        let unreached = if json { Vec::new() } else { unreached(bug) };
+        if !unreached.is_empty() {
+            writeln!(out, "{}: neither protocol reaches {}", bug.name, unreached.join(", "))?;
+        }
+        for mutant in &mutants {
+            match json {
+                true => writeln!(out, "{}", line(bug, mutant))?,
+                false if mutant.noticed.is_none() => writeln!(out, "{}", words(bug, mutant))?,
+                false => {}
+            }
+        }
+    }
+    if !json {
+        writeln!(out, "{}", sum.words())?;
+    }
+    Ok(ExitCode::from(if sum.is_enough() { AS_EXPECTED } else { NOT_AS_EXPECTED }))
+}
+
+fn line(bug: &Bug, mutant: &Mutant) -> String {
+    let Mutant { name, place, ordering, noticed, argued } = mutant;
+    let (ordering, noticed) = (*ordering, noticed.as_deref());
+    let line = Line { bug: bug.name, lacks: name, place, ordering, noticed, argued: *argued };
+    serde_json::to_string(&line).unwrap_or_default()
+}
+
+fn words(bug: &Bug, mutant: &Mutant) -> String {
+    let argued = mutant.argued.unwrap_or("nobody says why it is there");
+    format!("{}/fixed holds without {} ({}): {argued}", bug.name, mutant.name, mutant.place)
+}
+
+impl Sum {
+    fn add(&mut self, mutants: &[Mutant]) {
+        let count = |wanted: &dyn Fn(&Mutant) -> bool| mutants.iter().filter(|mutant| wanted(mutant)).count();
+        self.orderings += count(&|mutant| mutant.ordering);
+        self.all += count(&|mutant| !mutant.ordering);
+        self.noticed += count(&|mutant| !mutant.ordering && mutant.noticed.is_some());
+        self.argued += count(&|m| !m.ordering && m.noticed.is_none() && m.argued.is_some());
+    }
+
+    fn is_enough(&self) -> bool {
+        (self.noticed + self.argued) * 100 >= self.all * ENOUGH
+    }
+
+    fn words(&self) -> String {
+        let Self { all, orderings, noticed, argued } = self;
+        let percent = (noticed * 100).checked_div(*all).unwrap_or(100);
+        format!(
+            "{noticed} of {all} steps of fixes noticed when taken out ({percent} %), {argued} of the others argued; \
+             {orderings} orderings were taken out, too, of which the explorer's memory models need not notice any"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sum;
+    use shootdown_cases::bugs::Mutant;
+
+    fn mutant(noticed: bool, argued: bool) -> Mutant {
+        Mutant {
+            ordering: false,
+            name: "a.rs: wait".into(),
+            place: "a.rs:1".into(),
+            noticed: noticed.then(|| "a frame is lost".into()),
+            argued: argued.then_some("it is the kernel's"),
+        }
+    }
+
+    #[test]
+    fn what_is_neither_noticed_nor_argued_counts_against_the_cases() {
+        let mut sum = Sum::default();
+        assert!(sum.is_enough(), "nothing to notice");
+        sum.add(&[mutant(true, false), mutant(false, true), mutant(true, true)]);
+        assert!(sum.is_enough());
+        sum.add(&[Mutant { ordering: true, ..mutant(false, false) }]);
+        assert!(sum.is_enough(), "orderings do not count");
+        sum.add(&[mutant(false, false)]);
+        assert!(!sum.is_enough());
+        assert!(
+            sum.words().starts_with("2 of 4 steps of fixes noticed when taken out (50 %), 1 of the others")
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! Ends the process when the code of a case does not come back from a step: nothing else can stop a loop without steps.
+//!
+//! The exit code is 1, that of a case that does not come out as expected: the results before it are printed by then, and there
+//! is nothing wrong with what was asked for. After Ctrl-C it is Ctrl-C's.
+
+use shootdown_explore::{Hung, Watchdog, name_what_runs};
+use std::fmt;
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::failure::{INTERRUPTED, NOT_AS_EXPECTED, tell};
+
+/// Time between two looks. A process that is held up as a whole is not looked at meanwhile.
+const BETWEEN: Duration = Duration::from_millis(100);
+/// Looks after which a step does not come back: 10 s, where a step takes well below a millisecond.
+const PATIENCE: u32 = 100;
+/// The same once the user has asked to stop.
+const PATIENCE_AFTER_CTRL_C: u32 = 5;
+
+static CASE: Mutex<String> = Mutex::new(String::new());
+static ASKED_TO_STOP: AtomicBool = AtomicBool::new(false);
+
+/// Takes that the case of this name runs from now on.
+pub fn begin(case: &str) {
+    static ONCE: Once = Once::new();
+    case.clone_into(&mut lock());
+    name_what_runs(case);
+    // Where the host has no thread for it a step that hangs is left to Ctrl-C.
+    ONCE.call_once(|| drop(thread::Builder::new().name("watchdog".to_owned()).spawn(watch)));
+}
+
+/// Takes that the user has asked to stop.
+pub fn asked_to_stop() {
+    ASKED_TO_STOP.store(true, Ordering::Relaxed);
+}
+
+fn watch() {
+    let mut watchdog = Watchdog::default();
+    loop {
+        thread::sleep(BETWEEN);
+        let asked = ASKED_TO_STOP.load(Ordering::Relaxed);
+        let (patience, code) = match asked {
+            true => (PATIENCE_AFTER_CTRL_C, INTERRUPTED),
+            false => (PATIENCE, NOT_AS_EXPECTED),
+        };
+        if let Some(hung) = watchdog.look().filter(|hung| hung.looks >= patience) {
+            tell(Told { case: &lock(), hung });
+            process::exit(code.into());
+        }
+    }
+}
+
+fn lock() -> MutexGuard<'static, String> {
+    CASE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is said of a step that does not come back.
+struct Told<'a> {
+    case: &'a str,
+    hung: Hung,
+}
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Hung { cpu, line, after, .. } = self.hung;
+        write!(f, "error: {}: CPU {cpu}'s ", self.case)?;
+        match line {
+            None => write!(f, "main code")?,
+            Some(line) => write!(f, "handler of interrupt {line}")?,
+        }
+        match after {
+            None => write!(f, " does not come to its first step")?,
+            Some(place) => write!(f, " does not come back after its step at {place}")?,
+        }
+        write!(
+            f,
+            "\n  a loop without steps cannot be explored: a loop that waits for a word to change is \
+             `sync::wait_until(|| ...)`, one that tries again until it succeeds is `sync::retry(|| ...)`\n  \
+             the run ends here; cases that come later were not run"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Told;
+    use shootdown_explore::Hung;
+    use std::panic::Location;
+
+    #[test]
+    fn a_step_that_hangs_is_told_with_case_cpu_place_and_remedy() {
+        let after = Location::caller();
+        let told =
+            |line, after| Told { case: "toy-x/broken", hung: Hung { cpu: 1, line, after, looks: 100 } };
+        let main = told(None, Some(after)).to_string();
+        for part in ["toy-x/broken: CPU 1's main code", &after.to_string(), "sync::wait_until", "sync::retry"]
+        {
+            assert!(main.contains(part), "{part}: {main}");
+        }
+        let handler = told(Some(0), None).to_string();
+        assert!(handler.contains("handler of interrupt 0 does not come to its first step"), "{handler}");
+    }
+}
