@@ -27,6 +27,11 @@ impl List {
         Self { fault, oracles, cases: Vec::new() }
     }
 
+    /// Whether the TLB sanitizer for real kernels watches, which is told of loads by [`shootdown::Platform::install`] alone.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.oracles != Oracles::Machine
+    }
+
     /// Begins a scenario: one space, no CPUs, and total store order.
     pub(crate) fn scenario<S: TestMachine>(
         &mut self,
