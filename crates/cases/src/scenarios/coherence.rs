@@ -46,6 +46,16 @@ fn entering(list: &mut List) {
         })
         .spaces(2, [0, 1])
         .add();
+    list.scenario::<Tagged>("enter-tag-reuse", TWO)
+        .about("an embedder runs three spaces on two tags, one of which changes hands, while a CPU unmaps")
+        .cpu(User(0), |cpu| cpu.unmap(0, 0))
+        .cpu(User(0), |cpu| {
+            cpu.enter(1);
+            cpu.enter(2);
+            cpu.enter(0);
+        })
+        .spaces(3, [0, 1])
+        .add();
     list.scenario::<Tagged>("entry-dropped", THREE)
         .about("an embedder drops the entry to a space while CPUs unmap in it and in the one that is loaded")
         .cpu(User(0), |cpu| cpu.unmap(0, 0))
