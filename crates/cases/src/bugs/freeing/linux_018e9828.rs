@@ -17,6 +17,10 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_018e9828.md"),
     ends: "CPU 0 discards frame 1, which was written (SD-8)",
     engine: "borrow-vs-unmap",
+    argued: &[(
+        "discard frame 1",
+        "with the mark kept, reclaim takes the page for written and does not discard it",
+    )],
     code: code!["linux_018e9828.rs", "dirty_mark.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
 };
