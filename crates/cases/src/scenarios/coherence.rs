@@ -66,6 +66,14 @@ fn entering(list: &mut List) {
         })
         .spaces(2, [0, 0])
         .add();
+    list.scenario::<Plain>("exit-lazy-page", TWO)
+        .about("a lazy CPU returns to its space while another unmaps a page, for which nobody interrupts a lazy CPU")
+        .cpu(User(0), |cpu| cpu.unmap(0, 0))
+        .cpu(User(0), |cpu| {
+            cpu.run_kernel_thread();
+            cpu.exit_lazy(0);
+        })
+        .add();
     list.scenario::<Plain>("exit-lazy", TWO)
         .about("a lazy CPU returns to its space, or finds itself evicted, while another frees a page table")
         .cpu(User(0), |cpu| cpu.unmap_table(0))
@@ -100,6 +108,15 @@ fn trampolines(list: &mut List) {
     list.scenario::<Plain>("will-load-lazy", TWO)
         .about("the same where the kernel is lazy meanwhile, and may be evicted")
         .cpu(User(0), |cpu| cpu.unmap_table(0))
+        .cpu(User(0), |cpu| {
+            cpu.trap();
+            cpu.run_kernel_thread();
+            cpu.return_to_user(0);
+        })
+        .add();
+    list.scenario::<Plain>("will-load-lazy-page", TWO)
+        .about("the same while a page is unmapped, for which nobody interrupts a lazy CPU")
+        .cpu(User(0), |cpu| cpu.unmap(0, 0))
         .cpu(User(0), |cpu| {
             cpu.trap();
             cpu.run_kernel_thread();
