@@ -207,7 +207,7 @@ fn an_unknown_policy_or_workload_or_number_of_cpus_is_refused_with_what_there_is
         refused(&["bench", "--cpus", cpus], &[cpus, "1 to 4096 CPUs"]);
     }
     refused(&["bench", "--spaces", "0"], &["'0'", "1 to 65536 spaces"]);
-    refused(&["bench", "--grid", "--cpus", "5"], &["no shape of 5 CPUs", "2x1, 4x1", "128x16"]);
+    refused(&["bench", "--grid", "--cpus", "5"], &["no shape of 5 CPUs", "2x1, 4x1", "32x2"]);
     refused(&["bench", "seed", "--grid"], &["--grid or --report changes nothing here"]);
     refused(&["bench", "--grid", "--policy", "redox"], &["--grid", "--policy"]);
 }

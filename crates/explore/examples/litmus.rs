@@ -6,7 +6,7 @@
 
 mod drawing;
 
-use shootdown_explore::sync::{Word, fence};
+use shootdown_explore::sync::{Word, demand, fence};
 use shootdown_explore::{Memory, NoDevice, Options, Registry, Report, Scenario, explore};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
@@ -21,7 +21,7 @@ struct Memories {
 impl Memories {
     /// Counts; nobody may have counted before.
     fn only_one(&self, what: &str) {
-        assert!(self.count.fetch_add(1, Relaxed) == 0, "{what}");
+        demand(self.count.fetch_add(1, Relaxed) == 0, what);
     }
 }
 
@@ -53,7 +53,7 @@ const ALL: [Litmus; 5] = [
             },
             |m| {
                 if m.y.load(Relaxed) == 1 {
-                    assert!(m.x.load(Relaxed) == 1, "the flag is new and the data is old");
+                    demand(m.x.load(Relaxed) == 1, "the flag is new and the data is old");
                 }
             },
         ],
@@ -64,7 +64,7 @@ const ALL: [Litmus; 5] = [
             },
             |m| {
                 if m.y.load(Acquire) == 1 {
-                    assert!(m.x.load(Relaxed) == 1, "the flag is new and the data is old");
+                    demand(m.x.load(Relaxed) == 1, "the flag is new and the data is old");
                 }
             },
         ],
@@ -136,13 +136,13 @@ fn one_and_two((first, second): (&Word, &Word), between: fn(), m: &Memories) {
     second.store(2, Relaxed);
     if m.count.fetch_add(1, AcqRel) == 1 {
         let last = (m.x.load(Relaxed), m.y.load(Relaxed));
-        assert!(last != (1, 1), "each CPU's first store came after the other's second");
+        demand(last != (1, 1), "each CPU's first store came after the other's second");
     }
 }
 
 fn needs_data_at_two(m: &Memories) {
     if m.y.load(Acquire) == 2 {
-        assert!(m.x.load(Relaxed) == 1, "the flag is new and the data is old");
+        demand(m.x.load(Relaxed) == 1, "the flag is new and the data is old");
     }
 }
 

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Program, Words, plain, reduced};
-use shootdown_explore::sync::{choose, fence, raise, retire, retry, wait_until};
+use shootdown_explore::sync::{choose, demand, fence, raise, retire, retry, wait_until};
 use shootdown_explore::{Action, Interrupts, Memory, Options, Report, Trace, Verdict, explore, replay};
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
@@ -375,7 +375,7 @@ mod given_back {
     #[test]
     fn memory_must_have_seen_the_stores_to_it() {
         assert_eq!(verdict(&program::<true>()), Verdict::Holds);
-        let text = "a store to Word.x may still be on its way where its memory is given back";
+        let text = "a store to W.x[0] may still be on its way where its memory is given back";
         assert_eq!(verdict(&program::<false>()), Verdict::Violates(text.into()));
     }
 }
@@ -437,7 +437,7 @@ mod counterexamples {
             },
             |w: &Words| {
                 if w.x[1].load(Acquire) == 1 {
-                    assert_eq!(w.x[0].load(Relaxed), 1, "old data");
+                    demand(w.x[0].load(Relaxed) == 1, "old data");
                 }
             },
         ])
@@ -481,7 +481,7 @@ mod counterexamples {
     fn may_begin_with_a_choice() {
         let program = Program::new(&[
             |w: &Words| w.x[0].store(choose(2).into(), Relaxed),
-            |w: &Words| assert_ne!(w.x[0].load(Relaxed), 1, "one"),
+            |w: &Words| demand(w.x[0].load(Relaxed) != 1, "one"),
         ]);
         assert!(matches!(verdict(&program), Verdict::Violates(_)));
     }

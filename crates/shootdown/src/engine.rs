@@ -8,7 +8,7 @@ use crate::misuse::Identity;
 use crate::platform::{IrqReason, Platform, SpaceHandle};
 use crate::refs::{StructRef, Teardown, UserRef};
 use crate::space::{AddressSpace, FRESH};
-use crate::sync::{self, UNWINDS, Word, const_fn};
+use crate::sync::{UNWINDS, Word, const_fn};
 use crate::tags::TagPolicy;
 use crate::this_cpu::ThisCpu;
 use crate::types::{CpuId, SpaceId};
@@ -25,9 +25,9 @@ pub struct Shootdown<P: Platform> {
     pub(crate) identity: Identity,
     /// Identities that CPUs have taken, in blocks.
     ids_taken: Word,
-    /// No space that is gone had a later generation. New spaces begin above it: what a CPU says of a space at the same address
-    /// then answers a ticket of the one that is gone.
-    last_generation: Word,
+    /// No ticket of a space waits for a later generation. New spaces begin above it: what a CPU says of a space at the same
+    /// address then answers a ticket of one that is gone.
+    pub(crate) last_ticket: Word,
     online: P::Mask,
     pub(crate) kernel: FlushHistory,
     /// Gathers of kernel memory that are open or retired, as a space has them.
@@ -84,7 +84,7 @@ impl<P: Platform> Shootdown<P> {
                 platform,
                 identity: Identity::new(),
                 ids_taken: Word::new("ids_taken", 0),
-                last_generation: Word::new("last_generation", 0),
+                last_ticket: Word::new("last_ticket", 0),
                 online,
                 kernel: FlushHistory::new(),
                 kernel_gathers: Word::new("kernel_gathers", 0),
@@ -129,7 +129,7 @@ impl<P: Platform> Shootdown<P> {
             self.platform.tags().new_space(),
             // ORDER: relaxed; whoever makes a space in the place of another got the memory from who freed it
             // (`spaces_made_at_once`).
-            self.last_generation.load(Ordering::Relaxed),
+            self.last_ticket.load(Ordering::Relaxed),
         ))
     }
 
@@ -333,9 +333,6 @@ impl<P: Platform> Shootdown<P> {
 
     /// Takes back what a space had of the engine: no CPU has it loaded.
     pub(crate) fn forget(&self, space: &AddressSpace<P>) {
-        let last = space.history.now();
-        // ORDER: relaxed; as in `new_space` (`struct_drop_vs_free`).
-        _ = sync::update(&self.last_generation, Ordering::Relaxed, |seen| (seen < last).then_some(last));
         if P::Tags::FREES_TAGS {
             let _this_cpu = ThisCpu::enter(self, IrqReason::Tags);
             self.platform.tags().retire(space.tag_space());

@@ -46,7 +46,7 @@ impl<P: Platform> AddressSpace<P> {
         root: P::Root,
         mask: P::Mask,
         tags: <P::Tags as TagPolicy>::Space,
-        last_generation: u64,
+        last_ticket: u64,
     ) -> Self {
         Self {
             id,
@@ -54,7 +54,7 @@ impl<P: Platform> AddressSpace<P> {
             root,
             mask,
             tags,
-            history: FlushHistory::after(last_generation),
+            history: FlushHistory::after(last_ticket),
             users: Word::new("users", 0),
             structs: Word::new("structs", FRESH),
             gathers: Word::new("gathers", 0),

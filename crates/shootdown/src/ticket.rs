@@ -21,9 +21,11 @@ use crate::fault::{Rule, Site, without};
 use crate::percpu::Loaded;
 use crate::platform::Platform;
 use crate::space::AddressSpace;
+use crate::sync;
 use crate::types::{CpuId, Levels};
 use core::fmt;
 use core::marker::PhantomData;
+use core::sync::atomic::Ordering;
 
 /// What a CPU must have done before a flush is complete, or a space out of use.
 #[derive(Clone, Copy)]
@@ -120,6 +122,11 @@ impl core::error::Error for ForeignTicket {}
 
 impl<P: Platform> Ticket<P> {
     pub(crate) fn new(engine: &Shootdown<P>, awaited: Awaited, sender: Option<CpuId>) -> Self {
+        if awaited.address != Awaited::KERNEL && awaited.generation != Awaited::LEFT {
+            let last = awaited.generation;
+            // ORDER: relaxed; as in `new_space`, since the space is there still (`struct_drop_vs_free`).
+            _ = sync::update(&engine.last_ticket, Ordering::Relaxed, |seen| (seen < last).then_some(last));
+        }
         Self { engine: engine.identity.get_or_take(), awaited, sender, next: 0, platform: PhantomData }
     }
 

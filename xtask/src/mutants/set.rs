@@ -46,7 +46,7 @@ impl Subject {
     /// What `breaks` begins with: a pattern, and in words.
     fn breaks(self) -> (&'static str, &'static str) {
         match self {
-            Self::Engine => (r"^(SD-([1-9]|1[0-5])|API): \S", "a rule, `SD-n: `, or with `API: `"),
+            Self::Engine => (r"^(SD-(?<rule>\d+)|API): \S", "a rule, `SD-n: `, or with `API: `"),
             Self::Explorer => (
                 r"^(reduction|memory|interrupt|wait): \S",
                 "what is broken, `reduction: `, `memory: `, `interrupt: ` or `wait: `",
@@ -213,7 +213,13 @@ pub fn parse(text: &str, subject: Subject) -> Result<Vec<Mutant>> {
             "{:?} is no name; use small letters, digits and `-`",
             mutant.name
         );
-        if !breaks.is_match(&mutant.breaks) {
+        let known = breaks.captures(&mutant.breaks).is_some_and(|begins| match begins.name("rule") {
+            Some(rule) => {
+                rule.as_str().parse().is_ok_and(|rule| (1..=shootdown::rules::LAST).contains(&rule))
+            }
+            None => true,
+        });
+        if !known {
             bail!("{}: `breaks` begins with {begins}", mutant.name);
         }
         let said = [mutant.caught.is_some(), mutant.equivalent.is_some(), mutant.open.is_some()];
@@ -252,7 +258,8 @@ mod tests {
 
     #[test]
     fn entries_that_are_not_as_they_must_be_are_refused_by_name() {
-        assert!(refusal(&format!("{HEAD}breaks = \"SD-16: x\"\n")).contains("a-b: `breaks` begins"));
+        let next = shootdown::rules::LAST + 1;
+        assert!(refusal(&format!("{HEAD}breaks = \"SD-{next}: x\"\n")).contains("a-b: `breaks` begins"));
         let of_explorer = super::parse(&format!("{HEAD}breaks = \"SD-1: x\"\n"), Subject::Explorer);
         assert!(format!("{:#}", of_explorer.expect_err("no rule")).contains("`reduction: `"));
         let both = format!("{HEAD}breaks = \"SD-1: x\"\ncaught = \"loom: a\"\nequivalent = \"b\"\n");

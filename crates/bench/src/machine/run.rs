@@ -556,6 +556,8 @@ fn create(policy: &dyn Policy, space: u32) {
 fn enter(switch: impl FnOnce()) {
     begin(Class::Switch);
     with(|hw| {
+        // No program runs in the middle of a switch.
+        hw.set_user(false);
         let cpu = hw.current as usize;
         hw.cpus[cpu].idle = false;
     });

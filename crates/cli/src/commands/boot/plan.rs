@@ -251,7 +251,7 @@ mod tests {
         let riscv = refused(&BootArgs { arch: Some("riscv".into()), ..args() });
         assert!(riscv.contains("did you mean: riscv64"), "{riscv}");
         assert!(refused(&BootArgs { scenario: Some("sqpol".into()), ..args() }).contains("sqpoll"));
-        assert!(refused(&BootArgs { broken: Some("SD-16".into()), ..args() }).contains("SD-1,"));
+        assert!(refused(&BootArgs { broken: Some("SD-99".into()), ..args() }).contains("SD-1,"));
         assert!(refused(&BootArgs { arch: None, ..args() }).contains("--arch x86_64"));
         for cpus in [0, 129] {
             assert!(refused(&BootArgs { cpus, ..args() }).contains("--cpus 1 to 128"));
