@@ -105,7 +105,9 @@ fn what_the_machines_oracle_reports_of_a_pair_is_reported_here_too() {
     let (mut both, mut early) = (0, 0);
     for rule in 1..=Fault::LAST_RULE {
         let (theirs, ours) = (without(rule, Oracles::Machine), without(rule, Oracles::Watch));
-        for (their, our) in theirs.iter().zip(&ours).filter(|(case, _)| case.groups.contains(&"pairs")) {
+        for their in theirs.iter().filter(|case| case.groups.contains(&"pairs")) {
+            // By name, since the sanitizer's list is shorter: some scenarios are left to the machine.
+            let our = ours.iter().find(|our| our.name == their.name).expect("the same pairs");
             let Outcome::Report(what) = run(their, Memory::Sc, 30_000) else { continue };
             if what.contains("is not in its mask") {
                 // The machine looks at masks; here a CPU that is missing counts when something is given back.

@@ -27,12 +27,16 @@ pub struct Shootdown<P: Platform> {
     ids_taken: Word,
     /// No ticket of a space waits for a later generation. New spaces begin above it: what a CPU says of a space at the same
     /// address then answers a ticket of one that is gone.
-    pub(crate) last_ticket: Word,
+    pub(crate) last_ticket: OwnLine,
     online: P::Mask,
     pub(crate) kernel: FlushHistory,
     /// Gathers of kernel memory that are open or retired, as a space has them.
     pub(crate) kernel_gathers: Word,
 }
+
+/// A word on a cache line of its own.
+#[repr(align(64))]
+pub(crate) struct OwnLine(pub(crate) Word);
 
 /// Identities that a CPU takes at a time.
 #[cfg(not(any(shootdown_explore, shootdown_loom)))]
@@ -84,7 +88,7 @@ impl<P: Platform> Shootdown<P> {
                 platform,
                 identity: Identity::new(),
                 ids_taken: Word::new("ids_taken", 0),
-                last_ticket: Word::new("last_ticket", 0),
+                last_ticket: OwnLine(Word::new("last_ticket", 0)),
                 online,
                 kernel: FlushHistory::new(),
                 kernel_gathers: Word::new("kernel_gathers", 0),
@@ -129,7 +133,7 @@ impl<P: Platform> Shootdown<P> {
             self.platform.tags().new_space(),
             // ORDER: relaxed; whoever makes a space in the place of another got the memory from who freed it
             // (`spaces_made_at_once`).
-            self.last_ticket.load(Ordering::Relaxed),
+            self.last_ticket.0.load(Ordering::Relaxed),
         ))
     }
 

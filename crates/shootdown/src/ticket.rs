@@ -125,7 +125,7 @@ impl<P: Platform> Ticket<P> {
         if awaited.address != Awaited::KERNEL && awaited.generation != Awaited::LEFT {
             let last = awaited.generation;
             // ORDER: relaxed; as in `new_space`, since the space is there still (`struct_drop_vs_free`).
-            _ = sync::update(&engine.last_ticket, Ordering::Relaxed, |seen| (seen < last).then_some(last));
+            _ = sync::update(&engine.last_ticket.0, Ordering::Relaxed, |seen| (seen < last).then_some(last));
         }
         Self { engine: engine.identity.get_or_take(), awaited, sender, next: 0, platform: PhantomData }
     }

@@ -229,13 +229,14 @@ impl Cpu {
     pub(crate) fn remember(&self, span: Span, what: u64) {
         let count = self.count.load(Ordering::Relaxed);
         let flush = &self.flushes[count as usize % FLUSHES];
-        // ORDER(SD-8): who sees the new flush in this place sees that the old one is forgotten; partner: `look_up`.
+        // ORDER(SD-8): who sees the new flush in this place sees that the old one is forgotten; partner: `cover`.
         self.forgotten.store(flush.what.load(Ordering::Relaxed) >> 18, Ordering::Relaxed);
         fence(Ordering::Release);
         flush.first.store(span.first, Ordering::Relaxed);
         flush.last.store(span.last, Ordering::Relaxed);
         flush.what.store(what, Ordering::Relaxed);
-        self.count.store(count.wrapping_add(1), Ordering::Relaxed);
+        // ORDER(SD-8): the flush before the count that leads to it; partner: `remembers`.
+        self.count.store(count.wrapping_add(1), Ordering::Release);
     }
 
     /// Kernel memory is used from now on.
@@ -295,7 +296,9 @@ impl Cpu {
     /// Whether a flush that is remembered took out what `removal` did. Looks at the latest first, and no further back than
     /// the removal.
     fn remembers(&self, removal: &Removal, wanted: u64) -> bool {
-        let count = self.count.load(Ordering::Relaxed);
+        // ORDER(SD-8): the count before the flushes, or the latest looks like one that is older than the removal and ends the
+        // search; partner: `remember`.
+        let count = self.count.load(Ordering::Acquire);
         for back in 1..=FLUSHES as u64 {
             let flush = &self.flushes[count.wrapping_sub(back) as usize % FLUSHES];
             let what = flush.what.load(Ordering::Relaxed);
