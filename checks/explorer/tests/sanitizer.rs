@@ -6,7 +6,8 @@ use shootdown_cases::scenarios::cases_under;
 use shootdown_explore::{Memory, Options, Verdict};
 use shootdown_machine::Case;
 
-/// What a removed rule is reported by: the case, and words of the report.
+/// What a removed rule is reported by: the case, and words of the report. Where two CPUs do the same, either may be met first,
+/// and `CPU N` stands for it.
 ///
 /// Missing are SD-11, without which CPUs wait for each other for ever and nothing is given back, and SD-15 and SD-16, without
 /// which a call returns too early, or an answer is taken back, and nothing is given back either.
@@ -28,7 +29,7 @@ const REPORTS: &[(u8, &str, &str)] = &[
     (
         12,
         "tag-reuse",
-        "while it may still use entries of space 1 under that tag; missing on CPU 1: a flush of the tag",
+        "while it may still use entries of space 1 under that tag; missing on CPU N: a flush of the tag",
     ),
     // Before the CPU is back or after: both are reported, and either may be met first.
     (13, "kernel-memory-hotplug", "kernel memory"),
@@ -92,7 +93,11 @@ fn each_removed_rule_is_reported_with_what_was_missing() {
         let cases = without(rule, Oracles::Watch);
         let case = cases.iter().find(|case| case.name == name).expect("a case");
         match run(case, Memory::Sc, 200_000) {
-            Outcome::Report(what) => assert!(what.contains(words), "SD-{rule} by {name}: {what}"),
+            Outcome::Report(what) => {
+                let told =
+                    (0..case.cpus).any(|cpu| what.contains(&words.replace("CPU N", &format!("CPU {cpu}"))));
+                assert!(told, "SD-{rule} by {name}: {what}");
+            }
             Outcome::Complete => panic!("SD-{rule}: {name} notices nothing"),
             Outcome::Cut(why) => panic!("SD-{rule}: {name}: {why}"),
         }
@@ -102,7 +107,7 @@ fn each_removed_rule_is_reported_with_what_was_missing() {
 /// Only pairs: they are explored to the end.
 #[test]
 fn what_the_machines_oracle_reports_of_a_pair_is_reported_here_too() {
-    let (mut both, mut early) = (0, 0);
+    let (mut both, mut early, mut returned) = (0, 0, 0);
     for rule in 1..=Fault::LAST_RULE {
         let (theirs, ours) = (without(rule, Oracles::Machine), without(rule, Oracles::Watch));
         for their in theirs.iter().filter(|case| case.groups.contains(&"pairs")) {
@@ -115,12 +120,16 @@ fn what_the_machines_oracle_reports_of_a_pair_is_reported_here_too() {
                 continue;
             }
             match run(our, Memory::Sc, 30_000) {
+                // Without SD-15 a call returns too early, and gives nothing back: the sanitizer sees no return.
+                Outcome::Complete if rule == 15 && what.contains("which was unmapped") => returned += 1,
                 Outcome::Complete => panic!("SD-{rule}, {}: only the machine sees that {what}", our.name),
                 Outcome::Report(_) => both += 1,
                 Outcome::Cut(_) => {}
             }
         }
     }
-    println!("{both} findings of the machine's oracle are found here too; {early} were of masks alone");
+    println!(
+        "{both} findings of the machine's oracle are found here too; {early} were of masks, {returned} of returns alone"
+    );
     assert!(both > 150, "{both}");
 }

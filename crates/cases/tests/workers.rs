@@ -1,4 +1,9 @@
 //! The number of workers changes nothing about what an exploration of the engine finds.
+//!
+//! It may change how many states are stored, and which positions are passed. Histories are merged where the bytes on two stacks
+//! are the same, and what runs on another thread may leave other bytes there: addresses of that thread's, which may lie where
+//! nothing reads them any more. Such histories stay apart, which costs states and nothing else. So what is compared is the
+//! verdict, and the memory in which executions end.
 
 use shootdown_cases::engine::Fault;
 use shootdown_cases::scenarios::cases;
@@ -27,9 +32,10 @@ fn two_workers_find_what_one_finds() {
         let both = run(case, 2);
         assert_eq!(alone.verdict, Verdict::Holds, "{}", case.name);
         assert_eq!(alone.verdict, both.verdict, "{}", case.name);
-        assert_eq!(alone.states, both.states, "{}", case.name);
-        assert_eq!(alone.reached, both.reached, "{}", case.name);
-        assert!(alone.reached.is_some_and(|reached| !reached.finals.is_empty()), "{}", case.name);
+        let (alone, both) = (alone.reached.expect("collected"), both.reached.expect("collected"));
+        assert_eq!(alone.finals, both.finals, "{}", case.name);
+        assert_eq!(alone.ends, both.ends, "{}", case.name);
+        assert!(!alone.finals.is_empty(), "{}", case.name);
     }
     println!("{} cases compared, too large: {large:?}", list.len() - large.len());
     assert!(

@@ -284,6 +284,9 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PEN
         let now = if root { Holder::nobody(tag).like(before) } else { Holder::NOTHING };
         // ORDER(SD-8): the new turn and what was flushed before the new word; partner: `look`.
         word.store(now.word(), Ordering::Release);
+        // ORDER(SD-8): the hardware has left the old root before whatever the engine says next, be it relaxed (that another tag
+        // is in use): whoever acts on that has to see the new word too; partner: `released`, and the engine's fences before it.
+        fence(Ordering::Release);
     }
 
     /// Notes that `cpu`, which calls it, begins to use `space`: it has loaded it, or it is no longer lazy. Checks that it
