@@ -11,7 +11,7 @@ use crate::machine::Machine;
 use crate::oracle::broken;
 use crate::state::Shared;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
-use shootdown_explore::{Broken, Violation, sync};
+use shootdown_explore::{Broken, Violation};
 
 impl Builder {
     /// Has hardware exchange `clean` in an entry for `dirty` when a CPU writes through it. Where this is not said of a value,
@@ -28,19 +28,19 @@ impl Machine {
     #[track_caller]
     pub fn write(&self, space: usize, page: usize) -> bool {
         let entry = self.tables.leaf(space, page);
-        let through = sync::retry(|| {
+        // Not in a closure, so that the steps are the caller's. An exchange fails only where somebody has changed the entry.
+        let through = loop {
             let seen = entry.load(Relaxed);
             if self.config.marks.iter().any(|mark| mark.1 == seen) {
-                return Some(seen);
+                break seen;
             }
             let Some(&(clean, dirty)) = self.config.marks.iter().find(|mark| mark.0 == seen) else {
-                return Some(0);
+                return false;
             };
-            entry.compare_exchange(clean, dirty, AcqRel, Relaxed).is_ok().then_some(dirty)
-        });
-        if through == 0 {
-            return false;
-        }
+            if entry.compare_exchange(clean, dirty, AcqRel, Relaxed).is_ok() {
+                break dirty;
+            }
+        };
         hw::wrote(self.config.translations[through as usize - 1].frame);
         true
     }

@@ -188,8 +188,8 @@ impl Document {
                 commands.push(Shown { arguments, output, excerpt: false, code: 0, varies: varies.cloned() });
                 continue;
             }
-            if line.starts_with(EXAMPLE_PROMPT) {
-                let (arguments, output) = (format!("-p {}", &line[EXAMPLE_PROMPT.len()..]), String::new());
+            if let Some(arguments) = line.strip_prefix(EXAMPLE_PROMPT) {
+                let (arguments, output) = (format!("-p {arguments}"), String::new());
                 commands.push(Shown { arguments, output, excerpt: false, code: 0, varies: varies.cloned() });
                 continue;
             }
