@@ -187,7 +187,7 @@ impl<P: Platform> Shootdown<P> {
     ) -> Pending<'a, P> {
         let flight = Flight::new(self, Some(space), generation, request);
         space.history.record(generation, request);
-        Pending { flight: flight.signal(first).then_some(flight) }
+        Pending { flight: flight.signal_apart(first).then_some(flight) }
     }
 
     /// Flushes by other means than IPIs, and says whether that is all there is to do.
@@ -259,7 +259,7 @@ impl<P: Platform> Shootdown<P> {
         let flight = Flight::new(self, None, generation, request);
         let first = self.online().others(Some(flight.sender), 0).filter(|_| remote == Remote::NeedsIpi);
         match first {
-            Some(first) => _ = flight.signal(first),
+            Some(first) => _ = flight.signal_apart(first),
             None => flight.flush_here(remote),
         }
         drop(pin);
@@ -344,6 +344,12 @@ impl<'a, P: Platform> Flight<'a, P> {
         }
         self.flush_here(Remote::NeedsIpi);
         sent
+    }
+
+    /// The same, once for all flushes that nobody waits for at once.
+    #[inline(never)]
+    fn signal_apart(self, first: CpuSet) -> bool {
+        self.signal(first)
     }
 
     /// Posts a request to each CPU of a batch that must be signalled, then interrupts those that need it, all at once.
@@ -450,7 +456,7 @@ impl<P: Platform> Pending<'_, P> {
     /// Leaves the completion to be asked for later ([`Shootdown::is_complete`]). Never waits.
     pub fn detach(self) -> Ticket<P> {
         let ticket = match self.flight {
-            Some(flight) => Ticket::new(flight.engine, flight.awaited(), Some(flight.sender)),
+            Some(flight) => Ticket::lasting(flight.engine, flight.awaited(), Some(flight.sender)),
             None => Ticket::complete(),
         };
         core::mem::forget(self);

@@ -121,12 +121,17 @@ impl fmt::Display for ForeignTicket {
 impl core::error::Error for ForeignTicket {}
 
 impl<P: Platform> Ticket<P> {
-    pub(crate) fn new(engine: &Shootdown<P>, awaited: Awaited, sender: Option<CpuId>) -> Self {
-        if awaited.address != Awaited::KERNEL && awaited.generation != Awaited::LEFT {
+    /// A ticket that may outlive its space.
+    pub(crate) fn lasting(engine: &Shootdown<P>, awaited: Awaited, sender: Option<CpuId>) -> Self {
+        if awaited.address != Awaited::KERNEL {
             let last = awaited.generation;
             // ORDER: relaxed; as in `new_space`, since the space is there still (`struct_drop_vs_free`).
             _ = sync::update(&engine.last_ticket.0, Ordering::Relaxed, |seen| (seen < last).then_some(last));
         }
+        Self::new(engine, awaited, sender)
+    }
+
+    pub(crate) fn new(engine: &Shootdown<P>, awaited: Awaited, sender: Option<CpuId>) -> Self {
         Self { engine: engine.identity.get_or_take(), awaited, sender, next: 0, platform: PhantomData }
     }
 
