@@ -27,7 +27,7 @@ impl<R: Copy + Send + Sync, P: Hosted<Root = R>> Machine<R, P> {
     ///
     /// # Errors
     /// [`AttachError`]: there is no such CPU, or it is a thread already, or the thread is a CPU already (and no
-    /// [identity callback](MachineBuilder::identity) tells the two apart).
+    /// [identity callback](crate::MachineBuilder::identity) tells the two apart).
     pub fn virtual_cpu<T: Tlb>(&self, number: u32, tlb: T) -> Result<VirtualCpu<'_, P, T>, AttachError> {
         let me = CpuId::new(number);
         if number >= self.virtual_cpus() {

@@ -4,10 +4,9 @@ use shootdown_explore::Report;
 
 /// Prints a verdict, and the execution that led to it where there is one.
 pub fn show(name: &str, cpus: usize, report: &Report) {
-    println!(
-        "{name}: {:?}\n  {} states, {} runs of the code",
-        report.verdict, report.states, report.executions
-    );
+    let (verdict, states, runs) = (report.verdict.name(), report.states, report.executions);
+    let words = report.verdict.words().map_or(String::new(), |words| format!(": {words}"));
+    println!("{name}: {verdict}{words}\n  {states} states, {runs} runs of the code");
     let Some(trace) = &report.trace else { return };
     const WIDTH: usize = 46;
     for step in &trace.steps {
