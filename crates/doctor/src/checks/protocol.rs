@@ -84,7 +84,7 @@ fn elsewhere<P: PlatformUnderTest>() -> Vec<Check<P>> {
             name: "remote-kernel",
             about: "CPU 0 unmaps kernel memory while CPU 1 runs",
             method: "flush_remote",
-            clause: "Kernel memory has no mask: nothing is visited, and every CPU on line must be reached.",
+            clause: "members of the space's mask, or for kernel memory all CPUs on line.",
             remedy: "a request without a space is kernel memory: broadcast that, under all tags, or answer NeedsIpi",
             needs: &["remote", "flush-kernel"],
             memories: &[Tso],
