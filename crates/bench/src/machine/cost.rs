@@ -22,7 +22,7 @@ pub struct Costs {
     pub far: u64,
     /// Cycles of a fence or of the atomic part of a read-modify-write.
     pub fence: u64,
-    /// Cycles to send an IPI.
+    /// Cycles to send an IPI, to one CPU or to several of a [`CLUSTER`].
     pub send: u64,
     /// Cycles until it arrives.
     pub delivery: u64,
@@ -62,6 +62,10 @@ pub const COSTS: Costs = Costs {
     walk: 60,
     broadcast: 600,
 };
+
+/// CPUs that one write to the interrupt controller can interrupt at once (x2APIC in cluster mode: Intel SDM volume 3, logical
+/// destination).
+pub(crate) const CLUSTER: u32 = 16;
 
 /// Cycles of a second, where a policy or a recording counts time.
 pub const SECOND: u64 = 2_000_000_000;

@@ -1,6 +1,6 @@
 //! The state of the machine.
 
-use super::cost::COSTS;
+use super::cost::{CLUSTER, COSTS};
 use super::lines::{Lines, NumberMap, Touched};
 use super::operation::{Operation, Spent};
 use super::tally::{Class, Totals};
@@ -249,11 +249,25 @@ impl Hw {
 
     /// Sends an IPI to `cpu`.
     pub(crate) fn send_ipi(&mut self, cpu: u32) {
+        self.send_ipis([cpu]);
+    }
+
+    /// Sends an IPI to each of these CPUs, which are in order: to those of a cluster at once.
+    pub(crate) fn send_ipis(&mut self, cpus: impl IntoIterator<Item = u32>) {
+        let mut cluster = None;
+        for cpu in cpus {
+            if cluster.replace(cpu / CLUSTER) != Some(cpu / CLUSTER) {
+                self.work(COSTS.hardware_instructions);
+                self.advance(COSTS.send);
+            }
+            self.deliver_ipi(cpu);
+        }
+    }
+
+    fn deliver_ipi(&mut self, cpu: u32) {
         self.totals.sent += 1;
         self.me().ipis_sent += 1;
         self.spent().ipis += 1;
-        self.work(COSTS.hardware_instructions);
-        self.advance(COSTS.send);
         let far = self.node != 0 && cpu / self.node != self.current / self.node;
         let at = self.me().now + COSTS.delivery + if far { COSTS.far } else { 0 };
         self.push(at, cpu, Event::Ipi);

@@ -4,7 +4,7 @@ use crate::machine::{
     COSTS, LARGE, LARGE_SHIFT, PageTables, Pages, Policy, Request, forget_lines, pass, suspend, with,
 };
 use shootdown_instrumented::flush::{FlushCosts, FlushRequest, LocalFlush, PageRange, PageSize, VirtAddr};
-use shootdown_instrumented::mask::{CpuMask, OnLeave};
+use shootdown_instrumented::mask::{CpuMask, CpuSet, OnLeave};
 use shootdown_instrumented::refs::{SpaceHandle, Teardown, UserRef};
 use shootdown_instrumented::tags::{OnInstall, PerCpuSlots, Tag, TagPolicy, Untagged};
 use shootdown_instrumented::trace::IrqReason;
@@ -102,6 +102,7 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Platfo
     const STALL_POLLS: u64 = u64::MAX;
     const FLUSH_COSTS: FlushCosts = PRICES;
     const ON_LEAVE: OnLeave = if KEEP { OnLeave::KeepBit } else { OnLeave::RemoveBit };
+    const MULTICAST: bool = true;
 
     fn pin(&self) {}
     fn cpu(&self) -> CpuId {
@@ -133,6 +134,9 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Platfo
     }
     fn send_ipi(&self, cpu: CpuId) {
         with(|hw| hw.send_ipi(cpu.number()));
+    }
+    fn send_ipis(&self, cpus: CpuSet) {
+        with(|hw| hw.send_ipis(cpus.map(CpuId::number)));
     }
     unsafe fn free_root(&self, space: &AddressSpace<Self>) {
         with(|hw| hw.free_root(space.root()));

@@ -298,6 +298,7 @@ impl Kernel {
             words::request(me).write();
         }
         self.cpu(me).awaited = targets.to_vec();
+        let mut at_once = Vec::new();
         for &target in targets {
             if self.style.transport == Transport::PairLines {
                 words::answer(me, target).update();
@@ -313,9 +314,11 @@ impl Kernel {
             self.cpu(target).calls.push(call);
             with(|hw| match pending && self.style.requests == Requests::Merge {
                 true => hw.totals.merged += 1,
+                false if self.style.multicast => at_once.push(target),
                 false => hw.send_ipi(target),
             });
         }
+        with(|hw| hw.send_ipis(at_once));
         here();
         match self.style.transport {
             Transport::Counter if !targets.is_empty() => wait_until(|| {

@@ -104,6 +104,8 @@ pub(super) struct Style {
     /// The same where the hardware reaches other CPUs, and a flush does not leave this one.
     pub(super) local_ceiling: u64,
     pub(super) requests: Requests,
+    /// Whether a flush queues its requests first and then interrupts CPUs of a cluster at once (`arch/x86/kernel/apic/x2apic_cluster.c`).
+    pub(super) multicast: bool,
     /// Whether open gathers are counted, and a second one widens the flush.
     pub(super) gathers: bool,
 }
@@ -118,6 +120,7 @@ const LINUX: Style = Style {
     ceiling: 33,
     local_ceiling: 33,
     requests: Requests::Merge,
+    multicast: true,
     gathers: true,
 };
 
@@ -142,6 +145,7 @@ fn described(kind: PolicyKind) -> Style {
         ceiling: 0,
         local_ceiling: 0,
         requests: Requests::Merge,
+        multicast: false,
         gathers: false,
     };
     match kind {
@@ -155,6 +159,7 @@ fn described(kind: PolicyKind) -> Style {
             generations: false,
             // `tlb_local_single_page_flush_ceiling`: twice the 128 sets of POWER9's TLB.
             local_ceiling: 256,
+            multicast: false,
             ..LINUX
         },
         PolicyKind::LinuxSparc64 => Style {
@@ -163,6 +168,7 @@ fn described(kind: PolicyKind) -> Style {
             tags: Tags::Global,
             generations: false,
             requests: Requests::EachSends,
+            multicast: false,
             ..LINUX
         },
         PolicyKind::LinuxSparc64Racy => {
@@ -175,6 +181,7 @@ fn described(kind: PolicyKind) -> Style {
             transport: Transport::Hardware,
             generations: false,
             ceiling: 512,
+            multicast: false,
             ..LINUX
         },
         PolicyKind::BroadcastAll => Style { mask: Mask::Everyone, counts: Counts::Lazies, ..simple },
