@@ -13,6 +13,9 @@ pub enum WorkloadKind {
     MapbenchGlobal,
     /// will-it-scale `context_switch1_threads`: two threads wake each other and go idle; nothing is unmapped.
     Pingpong,
+    /// will-it-scale `context_switch1_processes` with threads: those of two processes take turns on each CPU, and a page goes now
+    /// and then.
+    ContextSwitch,
     /// The shape of a kernel's build: fork, exec, a short life with a move to another CPU, exit.
     ForkExecMigrate,
     /// A kernel thread that borrows a space now and then while its owner unmaps: what Linux commit bafb056ce279 is about.
@@ -37,12 +40,13 @@ pub enum WorkloadKind {
 
 impl WorkloadKind {
     /// All of them, in the order of tables.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::TlbFlush2,
         Self::MapbenchLocal,
         Self::MapbenchPipeline,
         Self::MapbenchGlobal,
         Self::Pingpong,
+        Self::ContextSwitch,
         Self::ForkExecMigrate,
         Self::Sqpoll,
         Self::MmapServer,
@@ -63,6 +67,7 @@ impl WorkloadKind {
             Self::MapbenchPipeline => "mapbench-pipeline",
             Self::MapbenchGlobal => "mapbench-global",
             Self::Pingpong => "pingpong",
+            Self::ContextSwitch => "context-switch",
             Self::ForkExecMigrate => "fork-exec-migrate",
             Self::Sqpoll => "sqpoll",
             Self::MmapServer => "mmap-server",

@@ -21,6 +21,7 @@ pub fn scripts(kind: WorkloadKind, params: Params) -> Vec<Vec<Op>> {
         WorkloadKind::MapbenchPipeline => threads::mapbench_pipeline(&mut scripts),
         WorkloadKind::MapbenchGlobal => threads::mapbench_global(&mut scripts),
         WorkloadKind::Pingpong => threads::pingpong(&mut scripts),
+        WorkloadKind::ContextSwitch => processes::context_switch(&mut scripts),
         WorkloadKind::ForkExecMigrate => processes::fork_exec_migrate(&mut scripts),
         WorkloadKind::Sqpoll => processes::sqpoll(&mut scripts),
         WorkloadKind::MmapServer => processes::mmap_server(&mut scripts),

@@ -56,6 +56,24 @@ fn job(scripts: &mut Scripts, mut cpu: u32, image: u32) {
     scripts.push(cpu, Op::Lazy(true));
 }
 
+pub(super) fn context_switch(scripts: &mut Scripts) {
+    scripts.create_spaces();
+    let (rounds, flushers) = scripts.rounds();
+    for cpu in 0..scripts.cpus() {
+        for round in 0..rounds.max(20) {
+            let space = (cpu + round % 2) % scripts.spaces();
+            scripts.push(cpu, Op::Switch(space));
+            let hot = scripts.random(60);
+            scripts.touch(cpu, hot, 4);
+            let work = 1_000 + scripts.random(4_000);
+            scripts.push(cpu, Op::Compute(work));
+            if cpu < flushers && scripts.random(8) == 0 {
+                scripts.unmap(cpu, hot, 1);
+            }
+        }
+    }
+}
+
 pub(super) fn sqpoll(scripts: &mut Scripts) {
     scripts.create_spaces();
     let spaces = scripts.spaces();
