@@ -173,6 +173,8 @@ impl<P: Platform> Shootdown<P> {
         if flight.signal(first) {
             flight.wait(&poller);
         }
+        drop(poller);
+        self.trim_now_and_then(space, generation);
     }
 
     /// The second half of a flush that is waited for later, as above.

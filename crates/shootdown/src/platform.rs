@@ -51,6 +51,10 @@ pub unsafe trait Platform: Sync + Sized {
     const STALL_POLLS: u64 = 1 << 24;
     /// What a CPU does about its bit in the mask of a space that it leaves for another.
     const ON_LEAVE: OnLeave = OnLeave::RemoveBit;
+    /// Flushes of a space after which one asks CPUs that [keep their bits](OnLeave::KeepBit) and run elsewhere to leave its mask (Linux:
+    /// `should_trim_cpumask`, once a second). Until then each flush looks at such a CPU, for some 20 cycles; so many looks cost
+    /// about what the IPI does. Not 0; [`u64::MAX`] for never.
+    const TRIM_EVERY: u64 = 256;
 
     /// Keeps the calling thread on its CPU, and running, until the answer is dropped (preemption off; `()` where nothing
     /// preempts). Held while waiting, so that the waiting CPU can poll its own IPI word instead of being interrupted.
@@ -318,7 +322,8 @@ pub enum Remote {
 pub enum OnLeave {
     /// Removes it: masks are exact, a switch writes two masks.
     RemoveBit,
-    /// Keeps it until asked to trim: a switch back writes none, a flush looks at one more CPU.
+    /// Keeps it until asked to trim, by [`trim`](crate::Shootdown::trim) or by every
+    /// [so many](Platform::TRIM_EVERY)th flush: a switch back writes none, a flush looks at one more CPU.
     KeepBit,
 }
 

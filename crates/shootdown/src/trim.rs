@@ -40,6 +40,22 @@ impl<P: Platform> Shootdown<P> {
     /// ```
     pub fn trim(&self, space: &AddressSpace<P>) {
         self.must_own(space);
+        self.trim_own(space, Useless::All);
+    }
+
+    /// Has the flush that announced `generation` trim the mask, if it is its turn. Not where virtual CPUs flush on entry: one that is
+    /// outside guest mode would not answer.
+    #[inline]
+    pub(crate) fn trim_now_and_then(&self, space: &AddressSpace<P>, generation: u64) {
+        let trims = P::ON_LEAVE == OnLeave::KeepBit && !P::FLUSHES_ON_ENTRY;
+        if trims && generation % P::TRIM_EVERY == 0 {
+            self.trim_own(space, Useless::Busy);
+        }
+    }
+
+    /// The same for a space that is known to be this engine's, of those CPUs that are meant.
+    #[inline(never)]
+    fn trim_own(&self, space: &AddressSpace<P>, useless: Useless) {
         let me = {
             let this_cpu = ThisCpu::enter(self, IrqReason::Leave);
             this_cpu.local.own.counters.trim_requests.bump();
@@ -55,7 +71,7 @@ impl<P: Platform> Shootdown<P> {
             let asked = Asked { engine: self, space, batch };
             // The counters are those of the CPU that sends.
             let pinned = self.platform().pin();
-            batch.for_each(|cpu| self.ask_to_trim(space, cpu));
+            batch.for_each(|cpu| self.ask_to_trim(space, cpu, useless));
             drop(pinned);
             if P::ON_LEAVE == OnLeave::KeepBit {
                 batch.for_each(|cpu| self.await_trim(space, cpu));
@@ -69,17 +85,20 @@ impl<P: Platform> Shootdown<P> {
     pub fn trim_that_unwinds(&self, space: &AddressSpace<P>) {
         let me = ThisCpu::enter(self, IrqReason::Leave).me();
         space.members().for_each_batch(Some(me), |batch| {
-            batch.for_each(|cpu| self.ask_to_trim(space, cpu));
+            batch.for_each(|cpu| self.ask_to_trim(space, cpu, Useless::All));
             Asked { engine: self, space, batch }.take_back();
         });
     }
 
-    fn ask_to_trim(&self, space: &AddressSpace<P>, cpu: CpuId) {
+    fn ask_to_trim(&self, space: &AddressSpace<P>, cpu: CpuId, useless: Useless) {
         if without(Rule::SelfRemove) {
             space.members().remove_other(cpu);
             return;
         }
         let loaded = self.loaded_of(cpu);
+        if useless == Useless::Busy && !loaded.is_active() {
+            return;
+        }
         if loaded == Loaded::lazy(space.address()) {
             self.request_ipi(cpu);
         } else if P::ON_LEAVE == OnLeave::KeepBit && loaded.address() != space.address() {
@@ -110,6 +129,16 @@ impl<P: Platform> Shootdown<P> {
             self.wait_for(cpu, &|| is_answered(request, address));
         }
     }
+}
+
+/// Members of a mask that have no use for the space, which a trim asks to leave it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Useless {
+    /// All of them.
+    All,
+    /// Those that run user code elsewhere: flushes ask them. An idle CPU writes no line that a flush looks at, and would have to be
+    /// woken.
+    Busy,
 }
 
 /// Takes a request for the space at `address` back, if it is there.

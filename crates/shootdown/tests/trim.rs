@@ -10,36 +10,76 @@ use shootdown::mask::{CpuMask, OnLeave};
 use shootdown::tags::Untagged;
 use std::mem;
 
-struct Kept;
+/// CPUs keep their bits; every fourth flush of a space trims. `VIRTUAL` ones may flush on entry.
+struct Kept<const VIRTUAL: bool = false>;
 
-impl Kind for Kept {
+impl<const VIRTUAL: bool> Kind for Kept<VIRTUAL> {
     type Mask = CpuMask<1>;
     type Handle = Leaked<Self>;
     type Tags = Untagged;
     const ON_LEAVE: OnLeave = OnLeave::KeepBit;
+    const TRIM_EVERY: u64 = 4;
+    const FLUSHES_ON_ENTRY: bool = VIRTUAL;
 
     fn mask(_: &'static State) -> CpuMask<1> {
         CpuMask::new()
     }
 }
 
-type User = machine::User<Kept>;
+type Host<const VIRTUAL: bool> = &'static Machine<Kept<VIRTUAL>>;
+type Users<const VIRTUAL: bool> = [machine::User<Kept<VIRTUAL>>; 3];
 
 /// A machine of two CPUs, of which CPU 1 has been in three spaces and runs the last, and CPU 0 runs that one.
-fn machine(fate: IpiFate) -> (&'static Machine<Kept>, [User; 3]) {
+fn machine<const VIRTUAL: bool>(fate: IpiFate) -> (Host<VIRTUAL>, Users<VIRTUAL>) {
     let host = machine::machine(State::new(2), CpuMask::new(), Untagged);
     host.afterwards.set(fate);
-    let users: [User; 3] = [1, 2, 3].map(|root| space(host, root << 12));
+    let users: Users<VIRTUAL> = [1, 2, 3].map(|root| space(host, root << 12));
     users.iter().for_each(|user| host.run(1, user));
     host.run(0, &users[2]);
     (host, users)
 }
 
+/// At how many members each of so many flushes looks in vain.
+fn looks<const VIRTUAL: bool>(
+    host: Host<VIRTUAL>,
+    user: &machine::User<Kept<VIRTUAL>>,
+    flushes: usize,
+) -> Vec<u64> {
+    let look = |_| {
+        let before = host.counters(0).ipis_avoided();
+        host.engine().flush(user, FlushRequest::all());
+        host.counters(0).ipis_avoided() - before
+    };
+    (0..flushes).map(look).collect()
+}
+
+#[test]
+fn every_fourth_flush_asks_a_cpu_that_runs_elsewhere_and_none_that_is_idle() {
+    let (host, users) = machine::<false>(IpiFate::Arrives);
+    host.go_lazy(1);
+    assert_eq!((looks(host, &users[0], 4), host.ipis_sent.get()), (vec![1; 4], 0), "CPU 1 sleeps");
+    host.run(1, &users[2]);
+    assert_eq!((looks(host, &users[0], 4), host.ipis_sent.get()), (vec![1, 1, 1, 0], 1));
+    assert_eq!(
+        (looks(host, &users[1], 2), host.ipis_sent.get()),
+        (vec![1; 2], 1),
+        "another space, other flushes"
+    );
+    mem::forget(users);
+}
+
+#[test]
+fn no_flush_asks_virtual_cpus_which_may_not_run() {
+    let (host, users) = machine::<true>(IpiFate::Arrives);
+    assert_eq!((looks(host, &users[0], 8), host.ipis_sent.get()), (vec![1; 8], 0));
+    mem::forget(users);
+}
+
 #[test]
 fn a_cpu_that_does_not_answer_is_told_of_once_and_asked_no_longer() {
-    let (host, users) = machine(IpiFate::Lost);
+    let (host, users) = machine::<false>(IpiFate::Lost);
     host.engine().trim(&users[0]);
-    assert_eq!(*host.stalled.borrow(), [(1, Kept::STALL_POLLS)]);
+    assert_eq!(*host.stalled.borrow(), [(1, <Kept>::STALL_POLLS)]);
     assert_eq!(host.ipis_sent.get(), 2, "once more, as the first may be lost");
     // Its box is empty again, or there would be no place for this request, and nobody to wait for.
     host.engine().trim(&users[1]);
@@ -49,13 +89,8 @@ fn a_cpu_that_does_not_answer_is_told_of_once_and_asked_no_longer() {
 
 #[test]
 fn a_cpu_that_answers_is_no_member_any_more() {
-    let (host, users) = machine(IpiFate::Arrives);
-    let counters = host.counters(0);
-    let looked_at = |user| {
-        let before = counters.ipis_avoided();
-        host.engine().flush(user, FlushRequest::all());
-        counters.ipis_avoided() - before
-    };
+    let (host, users) = machine::<false>(IpiFate::Arrives);
+    let looked_at = |user| looks(host, user, 1)[0];
     assert_eq!((looked_at(&users[0]), looked_at(&users[1])), (1, 1), "CPU 1 has been there");
     host.engine().trim(&users[0]);
     assert_eq!((looked_at(&users[0]), looked_at(&users[1])), (0, 1));
@@ -65,7 +100,7 @@ fn a_cpu_that_answers_is_no_member_any_more() {
 
 #[test]
 fn a_cpu_that_is_off_line_is_not_waited_for() {
-    let (host, users) = machine(IpiFate::Lost);
+    let (host, users) = machine::<false>(IpiFate::Lost);
     host.offline(1);
     host.engine().trim(&users[0]);
     assert_eq!(*host.stalled.borrow(), []);

@@ -21,6 +21,8 @@ pub trait TestMachine: 'static {
     type Tags: TagPolicy + MakeTags + 'static;
     /// What switching CPUs do about their bits.
     const ON_LEAVE: OnLeave = OnLeave::RemoveBit;
+    /// Flushes of a space after which one trims its mask.
+    const TRIM_EVERY: u64 = u64::MAX;
     /// Tags besides the untagged one that the hardware needs.
     const TAGS: usize = 0;
     /// How flushes reach other CPUs.
@@ -214,6 +216,7 @@ unsafe impl<S: TestMachine> Platform for Sim<S> {
 
     const RANGE_CEILING: u64 = S::CEILING;
     const ON_LEAVE: OnLeave = S::ON_LEAVE;
+    const TRIM_EVERY: u64 = S::TRIM_EVERY;
     const FLUSHES_ON_ENTRY: bool = matches!(S::TRANSPORT, Transport::Paravirtual);
 
     fn pin(&self) {}

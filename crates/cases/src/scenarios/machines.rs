@@ -27,6 +27,12 @@ machines! {
         const ON_LEAVE: OnLeave = OnLeave::KeepBit;
     }
 
+    /// The same, where each flush trims.
+    Trims: Untagged {
+        const ON_LEAVE: OnLeave = OnLeave::KeepBit;
+        const TRIM_EVERY: u64 = 1;
+    }
+
     /// Two tags a CPU.
     Tagged: PerCpuSlots<2> {
         const TAGS: usize = 2;

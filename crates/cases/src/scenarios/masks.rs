@@ -1,7 +1,7 @@
 //! Masks of spaces: CPUs join, leave, and are asked to leave, while others flush.
 
 use super::list::{FOUR, List, THREE, TWO};
-use super::machines::{Keep, Plain, Tagged};
+use super::machines::{Keep, Plain, Tagged, Trims};
 use crate::engine::Start::{Kernel, Lazy, User};
 
 pub(super) fn add(list: &mut List) {
@@ -47,6 +47,30 @@ fn trimming(list: &mut List) {
         .cpu(User(0), |cpu| cpu.run_in_turn(&[1, 0]))
         .cpu(Kernel, |cpu| cpu.trim(0))
         .spaces(2, [0, 1])
+        .add();
+    list.scenario::<Trims>("flush-trims", TWO)
+        .about("a flush asks a CPU that runs elsewhere to leave the mask, and that one comes back while another flush begins")
+        .cpu(User(0), |cpu| {
+            cpu.unmap(0, 0);
+            cpu.unmap(0, 1);
+        })
+        .cpu(User(0), |cpu| cpu.run_in_turn(&[1, 0]))
+        .spaces(2, [0, 1])
+        .pso()
+        .add();
+    list.scenario::<Trims>("flush-trims-then-end", TWO)
+        .about("a flush asks a CPU that runs elsewhere to leave the mask, then the space dies")
+        .cpu(User(0), |cpu| {
+            cpu.unmap(0, 0);
+            cpu.exit(0);
+        })
+        .cpu(User(0), |cpu| {
+            cpu.run_in_turn(&[1]);
+            cpu.put(0, cpu.user(0));
+        })
+        .spaces(2, [0, 1])
+        .dies(true)
+        .pso()
         .add();
     list.scenario::<Keep>("trim-vs-hotplug", THREE)
         .about("a CPU that is asked to trim goes off and on line")

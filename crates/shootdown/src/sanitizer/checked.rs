@@ -100,6 +100,7 @@ where
     const RANGE_CEILING: u64 = P::RANGE_CEILING;
     const STALL_POLLS: u64 = P::STALL_POLLS;
     const ON_LEAVE: OnLeave = P::ON_LEAVE;
+    const TRIM_EVERY: u64 = P::TRIM_EVERY;
     const FLUSHES_ON_ENTRY: bool = P::FLUSHES_ON_ENTRY;
     const MULTICAST: bool = P::MULTICAST;
     const INTERRUPTS: bool = P::INTERRUPTS;

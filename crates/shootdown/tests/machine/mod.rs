@@ -31,6 +31,7 @@ pub trait Kind: Sized + 'static {
     type Handle: SpaceHandle<Machine<Self>>;
     type Tags: TagPolicy;
     const ON_LEAVE: OnLeave = OnLeave::RemoveBit;
+    const TRIM_EVERY: u64 = u64::MAX;
     const FLUSHES_ON_ENTRY: bool = false;
     const STALL_POLLS: u64 = 4;
 
@@ -98,6 +99,7 @@ unsafe impl<K: Kind> Platform for Machine<K> {
     type Pin = Pinned;
     const STALL_POLLS: u64 = K::STALL_POLLS;
     const ON_LEAVE: OnLeave = K::ON_LEAVE;
+    const TRIM_EVERY: u64 = K::TRIM_EVERY;
     const FLUSHES_ON_ENTRY: bool = K::FLUSHES_ON_ENTRY;
 
     fn pin(&self) -> Pinned {
