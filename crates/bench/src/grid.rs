@@ -124,7 +124,7 @@ pub struct Loss {
 
 /// Policies that the engine is held against: what kernels do with IPIs. Those whose hardware broadcasts send none.
 pub fn rivals() -> impl Iterator<Item = PolicyKind> {
-    let ours = [PolicyKind::Shootdown, PolicyKind::ShootdownKeep];
+    let ours = [PolicyKind::Shootdown, PolicyKind::ShootdownExact];
     PolicyKind::ALL
         .into_iter()
         .filter(move |kind| kind.is_real() && !kind.broadcasts() && !ours.contains(kind))

@@ -175,7 +175,7 @@ fn run_under(kind: PolicyKind, operations: u64) -> (Outcome, Planned) {
 
 #[test]
 fn a_thousand_spaces_on_sixty_four_cpus_lose_nothing_free_nothing_early_and_end_every_wait() {
-    for kind in [PolicyKind::Shootdown, PolicyKind::ShootdownKeep] {
+    for kind in [PolicyKind::Shootdown, PolicyKind::ShootdownExact] {
         let begin = std::time::Instant::now();
         let (Outcome { totals, stuck }, planned) = run_under(kind, operations());
         println!("{}: {planned:?} in {:.1} s: {totals:?}", kind.name(), begin.elapsed().as_secs_f64());

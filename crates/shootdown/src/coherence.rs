@@ -19,7 +19,7 @@
 
 use crate::engine::Shootdown;
 use crate::flush::{LocalFlush, Remote, RemoteFlush};
-use crate::mask::{CpuMask, CpuSet, MaskStore};
+use crate::mask::{CpuMask, CpuSet, MaskStore, OnLeave};
 use crate::percpu::CpuLocal;
 use crate::platform::{IrqReason, OnInstall, Platform, SpaceHandle};
 use crate::refs::Teardown;
@@ -262,6 +262,7 @@ where
 
     const RANGE_CEILING: u64 = C::RANGE_CEILING;
     const STALL_POLLS: u64 = C::STALL_POLLS;
+    const ON_LEAVE: OnLeave = OnLeave::RemoveBit;
     const MULTICAST: bool = true;
     const INTERRUPTS: bool = X::INTERRUPTS;
 

@@ -49,8 +49,9 @@ pub unsafe trait Platform: Sync + Sized {
     const RANGE_CEILING: u64 = Self::FLUSH_COSTS.ceiling();
     /// Polls of one wait after which [`stalled`](Self::stalled) is told, and again after as many more. Not 0.
     const STALL_POLLS: u64 = 1 << 24;
-    /// What a CPU does about its bit in the mask of a space that it leaves for another.
-    const ON_LEAVE: OnLeave = OnLeave::RemoveBit;
+    /// What a CPU does about its bit in the mask of a space that it leaves for another. It keeps it where flushes trim masks.
+    const ON_LEAVE: OnLeave =
+        if Self::FLUSHES_ON_ENTRY || !Self::INTERRUPTS { OnLeave::RemoveBit } else { OnLeave::KeepBit };
     /// Flushes of a space after which one asks CPUs that [keep their bits](OnLeave::KeepBit) and run elsewhere to leave its mask (Linux:
     /// `should_trim_cpumask`, once a second). Until then each flush looks at such a CPU, for some 20 cycles; so many looks cost
     /// about what the IPI does. Not 0; [`u64::MAX`] for never.

@@ -47,6 +47,7 @@ impl<P: Platform> Shootdown<P> {
     /// outside guest mode would not answer.
     #[inline]
     pub(crate) fn trim_now_and_then(&self, space: &AddressSpace<P>, generation: u64) {
+        const { assert!(P::TRIM_EVERY > 0, "every 0th flush is none") };
         let trims = P::ON_LEAVE == OnLeave::KeepBit && !P::FLUSHES_ON_ENTRY;
         if trims && generation % P::TRIM_EVERY == 0 {
             self.trim_own(space, Useless::Busy);

@@ -17,16 +17,16 @@ use std::sync::Arc;
 /// Makes the engine's policy with a mask that is wide enough.
 pub(super) fn policy(cpus: u32, tags: bool, keep: bool) -> Rc<dyn Policy> {
     match (cpus, tags, keep) {
-        (..=64, true, false) => engine::<_, 1, false>(PerCpuSlots::<6>, cpus),
         (..=64, true, true) => engine::<_, 1, true>(PerCpuSlots::<6>, cpus),
-        (..=64, false, false) => engine::<_, 1, false>(Untagged, cpus),
+        (..=64, true, false) => engine::<_, 1, false>(PerCpuSlots::<6>, cpus),
         (..=64, false, true) => engine::<_, 1, true>(Untagged, cpus),
-        (..=512, true, false) => engine::<_, 8, false>(PerCpuSlots::<6>, cpus),
+        (..=64, false, false) => engine::<_, 1, false>(Untagged, cpus),
         (..=512, true, true) => engine::<_, 8, true>(PerCpuSlots::<6>, cpus),
-        (..=512, false, _) => engine::<_, 8, false>(Untagged, cpus),
-        (_, true, false) => engine::<_, 64, false>(PerCpuSlots::<6>, cpus),
+        (..=512, true, false) => engine::<_, 8, false>(PerCpuSlots::<6>, cpus),
+        (..=512, false, _) => engine::<_, 8, true>(Untagged, cpus),
         (_, true, true) => engine::<_, 64, true>(PerCpuSlots::<6>, cpus),
-        (_, false, _) => engine::<_, 64, false>(Untagged, cpus),
+        (_, true, false) => engine::<_, 64, false>(PerCpuSlots::<6>, cpus),
+        (_, false, _) => engine::<_, 64, true>(Untagged, cpus),
     }
 }
 

@@ -3,10 +3,10 @@
 /// A policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PolicyKind {
-    /// The shipped engine; a CPU leaves the mask of a space with the space.
+    /// The shipped engine: bits stay in masks until a flush trims.
     Shootdown,
-    /// The same, where bits stay until a trim, of which there is none here.
-    ShootdownKeep,
+    /// The same, where a CPU leaves the mask of a space with the space.
+    ShootdownExact,
     /// Linux 6.13 and later on x86.
     LinuxX86,
     /// Linux 6.1 on x86: the mask bit goes at the switch.
@@ -35,7 +35,7 @@ impl PolicyKind {
     /// All of them, in the order of tables.
     pub const ALL: [Self; 13] = [
         Self::Shootdown,
-        Self::ShootdownKeep,
+        Self::ShootdownExact,
         Self::LinuxX86,
         Self::LinuxX86Exact,
         Self::LinuxPowerpc,
@@ -53,7 +53,7 @@ impl PolicyKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Shootdown => "shootdown",
-            Self::ShootdownKeep => "shootdown-keep",
+            Self::ShootdownExact => "shootdown-exact",
             Self::LinuxX86 => "linux-x86",
             Self::LinuxX86Exact => "linux-x86-6.1",
             Self::LinuxPowerpc => "linux-powerpc",

@@ -15,8 +15,8 @@ pub use kinds::PolicyKind;
 /// Makes a policy for a machine of so many CPUs, with tags or without.
 pub fn policy(kind: PolicyKind, cpus: u32, tags: bool) -> Rc<dyn Policy> {
     match kind {
-        PolicyKind::Shootdown => engine::policy(cpus, tags, false),
-        PolicyKind::ShootdownKeep => engine::policy(cpus, tags, true),
+        PolicyKind::Shootdown => engine::policy(cpus, tags, true),
+        PolicyKind::ShootdownExact => engine::policy(cpus, tags, false),
         modelled => Rc::new(kernel::Kernel::new(style::style(modelled, tags))),
     }
 }

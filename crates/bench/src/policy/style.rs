@@ -194,6 +194,6 @@ fn described(kind: PolicyKind) -> Style {
             Style { mask: Mask::Holders, tags: Tags::Global, ceiling: u64::MAX, ..simple }
         }
         PolicyKind::None => Style { mask: Mask::Nobody, ..simple },
-        PolicyKind::LinuxX86 | PolicyKind::Shootdown | PolicyKind::ShootdownKeep => LINUX,
+        PolicyKind::LinuxX86 | PolicyKind::Shootdown | PolicyKind::ShootdownExact => LINUX,
     }
 }

@@ -17,8 +17,8 @@ pub struct Figure {
     pub found: Found,
     /// Why it is missed; empty where it is not.
     pub why: String,
-    /// What the engine makes of it with `OnLeave::KeepBit`.
-    pub kept: Found,
+    /// What the engine makes of it with `OnLeave::RemoveBit`.
+    pub exact: Found,
 }
 
 /// What came out.
@@ -43,7 +43,7 @@ pub(super) struct Measured<'a> {
     pub(super) rows: &'a [Row],
     pub(super) probes: &'a [Probe],
     pub(super) pairs: &'a [Pair],
-    pub(super) pairs_kept: &'a [Pair],
+    pub(super) pairs_exact: &'a [Pair],
 }
 
 /// Holds what was measured against the aims.
@@ -52,7 +52,7 @@ pub(super) fn figures(measured: &Measured<'_>) -> Vec<Figure> {
         .map(|(aim, find, why)| {
             let found = find(measured, PolicyKind::Shootdown);
             let why = if found.reached { String::new() } else { why(measured) };
-            Figure { aim, found, why, kept: find(measured, PolicyKind::ShootdownKeep) }
+            Figure { aim, found, why, exact: find(measured, PolicyKind::ShootdownExact) }
         })
         .collect()
 }
@@ -102,7 +102,7 @@ fn beaten(rows: &[Row], workload: WorkloadKind, ours: PolicyKind) -> Vec<(Policy
     let sent = |policy| row(rows, workload, policy).map(|row| row.totals.sent);
     let rivals = PolicyKind::ALL.into_iter().filter(|kind| kind.is_real() && !kind.broadcasts());
     rivals
-        .filter(|kind| !matches!(kind, PolicyKind::Shootdown | PolicyKind::ShootdownKeep))
+        .filter(|kind| !matches!(kind, PolicyKind::Shootdown | PolicyKind::ShootdownExact))
         .filter_map(|rival| Some((rival, sent(ours)?, sent(rival)?)))
         .filter(|(_, ours, theirs)| ours > theirs)
         .collect()
@@ -223,7 +223,7 @@ fn one_among_many(measured: &Measured<'_>, ours: PolicyKind) -> Found {
 }
 
 fn conflicts(measured: &Measured<'_>, ours: PolicyKind) -> Found {
-    let pairs = if ours == PolicyKind::ShootdownKeep { measured.pairs_kept } else { measured.pairs };
+    let pairs = if ours == PolicyKind::ShootdownExact { measured.pairs_exact } else { measured.pairs };
     let relations = [
         (Relation::DifferentSpaces, "on different spaces"),
         (Relation::SameSpaceNoFlush, "on one space without a flush"),
@@ -258,20 +258,20 @@ mod tests {
             .into_iter()
             .flat_map(|workload| PolicyKind::ALL.map(|policy| bench(policy, workload, params)))
             .collect();
-        let engines = [PolicyKind::Shootdown, PolicyKind::ShootdownKeep];
+        let engines = [PolicyKind::Shootdown, PolicyKind::ShootdownExact];
         let probes: Vec<_> = engines
             .into_iter()
             .flat_map(|policy| [probe(policy, count(64), 2), probe(policy, count(4096), 1)])
             .collect();
-        let [pairs, pairs_kept] = engines.map(pairs);
+        let [pairs, pairs_exact] = engines.map(pairs);
         let figures =
-            figures(&Measured { rows: &rows, probes: &probes, pairs: &pairs, pairs_kept: &pairs_kept });
+            figures(&Measured { rows: &rows, probes: &probes, pairs: &pairs, pairs_exact: &pairs_exact });
         assert!(figures.iter().any(|figure| figure.found.reached));
         assert!(figures.iter().any(|figure| !figure.found.reached));
         for figure in figures {
             assert_eq!(figure.found.missed_by.is_empty(), figure.found.reached, "{figure:?}");
             assert_eq!(figure.why.is_empty(), figure.found.reached, "{figure:?}");
-            assert_eq!(figure.kept.missed_by.is_empty(), figure.kept.reached, "{figure:?}");
+            assert_eq!(figure.exact.missed_by.is_empty(), figure.exact.reached, "{figure:?}");
             assert!(
                 !figure.found.measured.is_empty() && !figure.why.contains("not been found"),
                 "{figure:?}"
@@ -280,11 +280,11 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_to_another_space_writes_two_masks_or_none_where_bits_are_kept() {
-        let nothing = Measured { rows: &[], probes: &[], pairs: &[], pairs_kept: &[] };
+    fn a_switch_to_another_space_writes_no_mask_or_two_where_masks_are_exact() {
+        let nothing = Measured { rows: &[], probes: &[], pairs: &[], pairs_exact: &[] };
         let figures = figures(&nothing);
         let figure = figures.iter().find(|figure| figure.aim.contains("read-modify-write")).expect("an aim");
-        assert_eq!((figure.found.measured.as_str(), figure.kept.measured.as_str()), ("2.00", "0.00"));
-        assert!(!figure.found.reached && figure.kept.reached);
+        assert_eq!((figure.found.measured.as_str(), figure.exact.measured.as_str()), ("0.00", "2.00"));
+        assert!(figure.found.reached && !figure.exact.reached);
     }
 }

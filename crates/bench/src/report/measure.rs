@@ -35,8 +35,8 @@ pub struct Report {
     pub probes: Vec<Probe>,
     /// Pairs of operations that commute.
     pub pairs: Vec<Pair>,
-    /// The same where bits are kept.
-    pub pairs_kept: Vec<Pair>,
+    /// The same where masks are exact.
+    pub pairs_exact: Vec<Pair>,
     /// Cells of the grid.
     pub cells: usize,
     /// Those that the engine loses.
@@ -54,12 +54,12 @@ pub fn report(rows: Vec<Row>, cells: &[Cell], seed: u64) -> Report {
         sweep.extend(SHOWN.map(|policy| bench(policy, SWEPT, params)));
     }
     let mut probes = Vec::new();
-    for policy in SHOWN.into_iter().chain([PolicyKind::ShootdownKeep]) {
+    for policy in SHOWN.into_iter().chain([PolicyKind::ShootdownExact]) {
         probes.extend(TARGETS.map(|targets| probe(policy, count(64), targets)));
         probes.push(probe(policy, count(4096), 1));
     }
-    let [pairs, pairs_kept] = [PolicyKind::Shootdown, PolicyKind::ShootdownKeep].map(pairs);
-    let measured = Measured { rows: &rows, probes: &probes, pairs: &pairs, pairs_kept: &pairs_kept };
+    let [pairs, pairs_exact] = [PolicyKind::Shootdown, PolicyKind::ShootdownExact].map(pairs);
+    let measured = Measured { rows: &rows, probes: &probes, pairs: &pairs, pairs_exact: &pairs_exact };
     let figures = figures(&measured);
-    Report { rows, sweep, probes, pairs, pairs_kept, cells: cells.len(), losses: losses(cells), figures }
+    Report { rows, sweep, probes, pairs, pairs_exact, cells: cells.len(), losses: losses(cells), figures }
 }

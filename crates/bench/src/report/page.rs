@@ -145,13 +145,13 @@ fn model(out: &mut String) {
 
 fn aims(out: &mut String, report: &Report) {
     out.push_str(
-        "<h2>Aims</h2>\n<p>The engine as it comes, and with <code>OnLeave::KeepBit</code> (shootdown-keep below).</p>\n\
+        "<h2>Aims</h2>\n<p>The engine as it comes, and with <code>OnLeave::RemoveBit</code> (shootdown-exact below).</p>\n\
          <div class=\"scroll\"><table class=\"words\"><tr><th>aim</th><th></th><th>measured</th><th>missed by</th><th>why</th>\
-         <th>bits kept</th></tr>\n",
+         <th>exact masks</th></tr>\n",
     );
     for figure in &report.figures {
-        let kept = &figure.kept;
-        let apart = if kept.reached { "" } else { ", missed by " };
+        let exact = &figure.exact;
+        let apart = if exact.reached { "" } else { ", missed by " };
         let _ = writeln!(
             out,
             "<tr><td>{}</td>{}<td>{}</td><td>{}</td><td>{}</td><td>{}: {}{apart}{}</td></tr>",
@@ -160,9 +160,9 @@ fn aims(out: &mut String, report: &Report) {
             escaped(&figure.found.measured),
             escaped(&figure.found.missed_by),
             escaped(&figure.why),
-            word(kept.reached),
-            escaped(&kept.measured),
-            escaped(&kept.missed_by)
+            word(exact.reached),
+            escaped(&exact.measured),
+            escaped(&exact.missed_by)
         );
     }
     out.push_str("</table></div>\n");

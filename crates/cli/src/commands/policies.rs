@@ -133,13 +133,13 @@ fn write(folder: &Path, report: &Report, json: &str) -> Result<(), Failure> {
 /// Prints what was aimed at, and what came out.
 fn aims(out: &mut impl Write, report: &Report) -> io::Result<()> {
     writeln!(out)?;
-    for Figure { aim, found, why, kept } in &report.figures {
+    for Figure { aim, found, why, exact } in &report.figures {
         let style = if found.reached { AnsiColor::Green } else { AnsiColor::Yellow }.on_default();
         let word = if found.reached { "reached" } else { "missed " };
         let mut text = format!("{aim}: {}", found.measured);
         if !found.reached {
-            let kept = if kept.reached { kept.measured.as_str() } else { "missed as well" };
-            text += &format!(". By: {}. Why: {why}. With `OnLeave::KeepBit`: {kept}", found.missed_by);
+            let exact = if exact.reached { exact.measured.as_str() } else { "missed as well" };
+            text += &format!(". By: {}. Why: {why}. With `OnLeave::RemoveBit`: {exact}", found.missed_by);
         }
         let text = textwrap::fill(&text, textwrap::Options::new(width()).subsequent_indent("         "));
         writeln!(out, "{style}{word}{style:#}  {text}")?;
