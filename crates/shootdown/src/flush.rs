@@ -165,13 +165,14 @@ impl<P: Platform> Shootdown<P> {
         pin: P::Pin,
     ) {
         let flight = Flight::new(self, Some(space), generation, request);
+        let first = space.members().known(first);
         // Record the request before this CPU handles others' requests, or it would find its own missing and flush
         // everything.
         space.history.record(generation, request);
         // From now on, another CPU that flushes need not interrupt this one.
         let poller = IpiPoller::begin(self, &pin);
         if flight.signal(first) {
-            flight.wait(&poller);
+            flight.wait(Some(first), &poller);
         }
         drop(poller);
         self.trim_now_and_then(space, generation);
@@ -405,11 +406,11 @@ impl<'a, P: Platform> Flight<'a, P> {
         this_cpu.acknowledge(space, generation);
     }
 
-    /// Waits until no member may use an older translation. Reads the mask again: a CPU that joined since has read the
-    /// generation, and one that left has nothing loaded, or is off line.
+    /// Waits until no member may use an older translation: those of `first`, and of the words behind as they are by now. A CPU that
+    /// joined since the flush was announced has read the generation, and one that left has nothing loaded, or is off line.
     #[inline]
-    fn wait(self, poller: &IpiPoller<'_, P>) {
-        let mut next = self.members().others(Some(self.sender), 0);
+    fn wait(self, first: Option<CpuSet>, poller: &IpiPoller<'_, P>) {
+        let mut next = first;
         while let Some(batch) = next {
             for cpu in batch {
                 if !sync::EAGER || self.must_ack(cpu) {
@@ -471,7 +472,8 @@ impl<P: Platform> Drop for Pending<'_, P> {
     fn drop(&mut self) {
         if let Some(flight) = self.flight {
             let pin = flight.engine.platform().pin();
-            flight.wait(&IpiPoller::begin(flight.engine, &pin));
+            let first = flight.members().others(Some(flight.sender), 0);
+            flight.wait(first, &IpiPoller::begin(flight.engine, &pin));
         }
     }
 }

@@ -288,6 +288,12 @@ impl<'a, M: MaskStore> Members<'a, M> {
         }
     }
 
+    /// The same set, of which the compiler sees that it is of the only word where there is one.
+    #[inline]
+    pub(crate) fn known(&self, batch: CpuSet) -> CpuSet {
+        if self.0.words().len() == 1 { CpuSet { word: 0, ..batch } } else { batch }
+    }
+
     /// Returns the first members other than `me` in the words behind that of `batch`.
     #[inline]
     pub(crate) fn others_after(&self, me: Option<CpuId>, batch: CpuSet) -> Option<CpuSet> {
