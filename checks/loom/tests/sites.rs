@@ -40,6 +40,7 @@ const CAUGHT_BY: &[(Site, &str)] = &[
     (Site::MaskSeen, "leave_vs_flush"),
     (Site::OnlineSeen, "offline_vs_kernel_flush"),
     (Site::IpiRequest, "kept_bit"),
+    (Site::RequestSeen, "unmap_under_user"),
     (Site::Take, "unmap_under_user"),
     (Site::Record, "recall_vs_record"),
     (Site::Recall, "recall_vs_record"),

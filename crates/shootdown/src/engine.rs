@@ -390,8 +390,8 @@ impl<P: Platform> Shootdown<P> {
         let platform = self.platform();
         let counters = &platform.local(platform.cpu()).own.counters;
         // ORDER(SD-6): what is asked (a generation, an empty count, a trim address) before the IPI request; partner:
-        // `CpuLocal::exchange_ipi_state`. If a request was already pending, its handler has not run yet and will see this
-        // one. If that CPU is polling, it handles the request itself. If an interrupt to it is in flight, that interrupt's
+        // `CpuLocal::exchange_ipi_state`. If a request was already pending, its handler has not ended and looks again
+        // before it does. If that CPU is polling, it handles the request itself. If an interrupt to it is in flight, that interrupt's
         // handler does.
         let state = IpiState(
             platform.local(cpu).mail.ipi_pending.fetch_add(IpiState::REQUESTED.0, Site::IpiRequest.release()),

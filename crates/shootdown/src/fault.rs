@@ -76,6 +76,8 @@ sites! {
     IpiRequest = "ipi-request",
     /// SD-6: taking the IPI request before reading what is asked (acquire).
     Take = "take",
+    /// SD-6: seeing the IPI request before reading what is asked, where it is taken after the answer (acquire).
+    RequestSeen = "request-seen",
     /// SD-14: range before the stamp that says it is whole (release).
     Record = "record",
     /// SD-14: stamp before the range (acquire).

@@ -73,6 +73,13 @@ impl CpuLocal {
         }
     }
 
+    /// What was asked of this CPU since it last took requests.
+    #[inline]
+    pub(crate) fn requests(&self) -> IpiState {
+        // ORDER(SD-6): the request before what it asks is read; partner: `Shootdown::post_request`.
+        IpiState(self.mail.ipi_pending.load(Site::RequestSeen.acquire()))
+    }
+
     /// Takes this CPU's IPI requests and says whether there were any. The state is most often `usual`; `next` computes the
     /// new one.
     #[inline]
@@ -90,7 +97,7 @@ impl CpuLocal {
     /// there were requests, so a CPU that takes them must have seen all.
     #[cold]
     #[inline(never)]
-    fn take_requests_slowly(&self, next: fn(IpiState) -> IpiState) -> bool {
+    pub(crate) fn take_requests_slowly(&self, next: fn(IpiState) -> IpiState) -> bool {
         sync::retry(|| {
             // ORDER(SD-6): relaxed; the exchange that follows has the order (`coalesced_ipis`).
             let old = IpiState(self.mail.ipi_pending.load(Ordering::Relaxed));
@@ -99,7 +106,7 @@ impl CpuLocal {
     }
 
     #[inline]
-    fn exchange_ipi_state(&self, old: IpiState, next: IpiState) -> bool {
+    pub(crate) fn exchange_ipi_state(&self, old: IpiState, next: IpiState) -> bool {
         // ORDER(SD-6): the request is taken before what it asks is read. Acquire pairs with the release in
         // `Shootdown::request_ipi`. A request posted after this exchange sees the new state, and sends a new IPI if that is
         // 0. If a nested handler changed the word, the exchange fails and the caller retries; partner:

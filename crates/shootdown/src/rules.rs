@@ -89,9 +89,9 @@ rules! {
         qemu: Some(("lazy", Sign::MissingFlush)),
     }
     6: AckAfterFlush {
-        says: "The request is visible before the interrupt. The target takes the IPI request before it \
-               reads what was asked, and acknowledges after its flush is complete. An acknowledgement is a \
-               generation, never a count.",
+        says: "The request is visible before the interrupt. The target sees the IPI request before it \
+               reads what was asked, takes it away only if it has read all that was asked since, and \
+               acknowledges after its flush is complete. An acknowledgement is a generation, never a count.",
         switch: "the acknowledgement comes before the flush",
         caught_by: ["borrow-vs-unmap"],
         qemu: Some(("reuse", Sign::MissingFlush)),

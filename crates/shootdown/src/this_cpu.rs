@@ -387,12 +387,37 @@ impl<'a, P: Platform> Cpu<'a, P> {
 
     /// Handles the IPI: everything that may have been asked since the last one. As far as this CPU knows no interrupt is in
     /// flight any more. If one is, it finds nothing to do, and a request posted meanwhile sends another.
+    ///
+    /// ```text
+    ///   this CPU                     a CPU that sends
+    ///   reads the word               what is asked; full fence
+    ///   reads what is asked          word += a request; an interrupt if it was 0
+    ///   flushes, acknowledges
+    ///   word := 0, if it is what it was
+    /// ```
+    /// The request stays until it is answered: who asks meanwhile finds it, sends no interrupt, and makes the exchange fail. Then all
+    /// is taken, and answered once more; who asks from there on interrupts again, so that a handler ends. Explored by
+    /// `asked-while-answering`.
     pub(crate) fn handle_ipi(self) {
-        if self.local.take_requests(IpiState::REQUESTED, IpiState::handled) {
-            let owed = Owed(self.local);
+        let asked = self.local.requests();
+        if asked.is_requested() {
             self.answer();
+        }
+        if self.local.exchange_ipi_state(asked, asked.handled()) {
+            return;
+        }
+        if self.local.take_requests_slowly(IpiState::handled) {
+            let owed = Owed(self.local);
+            self.answer_apart();
             core::mem::forget(owed);
         }
+    }
+
+    /// The same as [`answer`](Self::answer), out of line.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn answer_apart(self) {
+        self.answer();
     }
 
     /// Does what may have been asked of this CPU.

@@ -59,7 +59,7 @@ impl<'a, P: Platform> IpiPoller<'a, P> {
 
     #[cold]
     fn answer(&self) {
-        ThisCpu::enter(self.engine, IrqReason::HandleIpi).answer();
+        ThisCpu::enter(self.engine, IrqReason::HandleIpi).answer_apart();
     }
 
     /// Waits until `ready`, handling this CPU's own IPI requests (SD-11), and tells the platform when `cpu` does not answer

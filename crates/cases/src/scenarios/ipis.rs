@@ -12,6 +12,12 @@ pub(super) fn add(list: &mut List) {
         .cpu(User(0), |cpu| cpu.unmap_split(0, 1))
         .cpu(User(0), |_| {})
         .add();
+    list.scenario::<Plain>("asked-while-answering", THREE)
+        .about("a thread asks a CPU that answers another thread's request")
+        .cpu(User(0), |cpu| cpu.unmap(0, 0))
+        .cpu(User(0), |cpu| cpu.unmap(0, 1))
+        .cpu(User(0), |_| {})
+        .add();
     list.scenario::<Plain>("masked-flushers", TWO)
         .about("two CPUs flush each other's space with interrupts off")
         .cpu(User(0), |cpu| cpu.unmap_masked(1, 0))
