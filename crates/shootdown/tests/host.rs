@@ -6,7 +6,9 @@ mod machine;
 use machine::page_range as page;
 use machine::state::{IpiFate, State};
 use machine::{Kind, Leaked, space, space_in};
-use shootdown::flush::{FlushRequest, Full, Gather, LocalFlush, PageRange, PageSize, VirtAddr};
+use shootdown::flush::{
+    Deferral, FlushRequest, Full, Gather, LocalFlush, PageRange, PageSize, Retired, VirtAddr,
+};
 use shootdown::mask::{BorrowedMask, MaskWord, mask_words};
 use shootdown::refs::SpaceExited;
 use shootdown::tags::PerCpuSlots;
@@ -396,6 +398,18 @@ fn page_table_stores_are_handed_to_walkers_before_anybody_is_kicked() {
     let ipis = host.counters(0).ipis_sent();
     assert_eq!((host.log.borrow().published.as_slice(), ipis), ([0, 0].as_slice(), 2));
     let _ = a.into_handle();
+}
+
+#[test]
+fn page_table_stores_are_handed_to_walkers_before_a_deferred_flush_is_announced() {
+    let host = machine(2);
+    let mut queue = Retired::<_, u64, 1>::new(host.engine());
+    let mut gather = host.engine().kernel().gather::<u64, 1>();
+    gather.unmapped(page(6), 7).expect("one fits");
+    assert!(gather.defer_into(&mut queue, Deferral::FOREVER).is_ok());
+    assert_eq!(host.log.borrow().published.len(), 1);
+    queue.finish_with(drop);
+    assert_eq!(host.counters(1).ipis_handled(), 1);
 }
 
 #[test]
