@@ -310,8 +310,8 @@ where
     fn send_ipis(&self, cpus: CpuSet) {
         X::send_ipis(&self.machine, cpus);
     }
-    unsafe fn free_root(&self, _: &AddressSpace<Self>) {
-        debug_assert!(false, "there is no reference whose end frees a root");
+    unsafe fn free_root(&self, handle: Uncounted) {
+        match handle.0 {}
     }
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
         match teardown.into_handle().inner().0 {}

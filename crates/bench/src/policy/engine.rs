@@ -134,8 +134,8 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Platfo
     fn send_ipi(&self, cpu: CpuId) {
         with(|hw| hw.send_ipi(cpu.number()));
     }
-    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
-        with(|hw| hw.free_root(space.root()));
+    unsafe fn free_root(&self, handle: Self::Handle) {
+        with(|hw| hw.free_root(handle.space().root()));
     }
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
         // Only spaces that a workload leaves behind come here, at the end of a run.
