@@ -427,6 +427,25 @@ fn a_cpu_that_the_platform_answers_for_is_not_waited_for() {
 }
 
 #[test]
+fn a_switch_hands_references_over() {
+    let host = machine(1);
+    let engine = host.engine();
+    let (a, b) = (space(host, 0xa000), space(host, 0xb000));
+    let mut running = None;
+    assert!(engine.hand_over(&mut running, Some(a.clone())).is_none());
+    assert_eq!((a.users(), host.here().root), (2, Some(0xa000)));
+    let previous = engine.hand_over(&mut running, Some(b)).expect("that of the thread before");
+    assert_eq!((previous.id(), host.here().root), (a.id(), Some(0xb000)));
+    drop((previous, engine.hand_over(&mut running, None)));
+    assert!(
+        running.is_none() && host.deferred.borrow().len() == 1,
+        "the last reference to the second space went"
+    );
+    engine.leave(); // which a CPU may that runs no user code
+    let _ = a.into_handle();
+}
+
+#[test]
 fn a_change_without_a_frame_is_flushed() {
     let host = machine(1);
     let engine = host.engine();
