@@ -58,3 +58,10 @@ pub fn cases_under(fault: Fault, oracles: Oracles) -> Vec<Case> {
     }
     list.cases
 }
+
+/// Scenarios of embedders who break a promise: each must be found.
+pub fn mistakes() -> Vec<Case> {
+    let mut list = List::new(Fault::NONE, Oracles::Machine);
+    coherence::mistakes(&mut list);
+    list.cases
+}
