@@ -80,7 +80,7 @@ unsafe impl<H: Host + 'static> Platform for Kernel<H> {
         self.ports.order_before_interrupt();
         self.ports.send_interrupt(cpu.number());
     }
-    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
+    unsafe fn free_root(&self, space: Self::Handle) {
         self.ports.free_root(space.root());
     }
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {

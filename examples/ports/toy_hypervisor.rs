@@ -97,7 +97,7 @@ unsafe impl<H: Broadcasts + Copy + 'static> Platform for Hypervisor<H> {
         self.ports.order_before_interrupt();
         self.ports.send_interrupt(cpu.number());
     }
-    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
+    unsafe fn free_root(&self, space: Self::Handle) {
         self.ports.free_root(space.root());
     }
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {

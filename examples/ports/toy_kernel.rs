@@ -94,7 +94,7 @@ unsafe impl<H: Ports + 'static> Platform for Kernel<H> {
     }
     // ANCHOR_END: send_ipi
     // ANCHOR: life
-    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
+    unsafe fn free_root(&self, space: Self::Handle) {
         self.ports.free_root(space.root());
     }
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {

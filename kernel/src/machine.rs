@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use shootdown::flush::{FlushRequest, LocalFlush, PageRange};
 use shootdown::mask::{CpuMask, OnLeave};
-use shootdown::refs::{Teardown, UserRef};
+use shootdown::refs::{SpaceHandle, Teardown, UserRef};
 use shootdown::tags::{OnInstall, Tag, Untagged};
 use shootdown::trace::Event;
 use shootdown::trace::IrqReason;
@@ -146,7 +146,8 @@ unsafe impl Platform for Kernel {
         }
     }
 
-    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
+    unsafe fn free_root(&self, handle: Self::Handle) {
+        let space = handle.space();
         if let Some(shadow) = findings::shadow() {
             shadow.root_freed(self.cpu(), space.id());
         }

@@ -104,7 +104,7 @@ where
         embedder_send_ipi(cpu.number());
     }
     #[inline]
-    unsafe fn free_root(&self, _: &AddressSpace<Self>) {
+    unsafe fn free_root(&self, _: Self::Handle) {
         embedder_free_root();
     }
     #[inline]

@@ -95,7 +95,7 @@ unsafe impl Platform for Kernel {
         embedder_send_ipi(cpu.number());
     }
     #[inline]
-    unsafe fn free_root(&self, _: &AddressSpace<Self>) {
+    unsafe fn free_root(&self, _: Self::Handle) {
         embedder_free_root();
     }
     #[inline]

@@ -9,8 +9,8 @@ use shootdown_machine::Case;
 /// What a removed rule is reported by: the case, and words of the report. Where two CPUs do the same, either may be met first,
 /// and `CPU N` stands for it.
 ///
-/// Missing are SD-11, without which CPUs wait for each other for ever and nothing is given back, and SD-15 and SD-16, without
-/// which a call returns too early, or an answer is taken back, and nothing is given back either.
+/// Missing are SD-11 and SD-18, without which CPUs wait for each other for ever and nothing is given back, and SD-15 and SD-16,
+/// without which a call returns too early, or an answer is taken back, and nothing is given back either.
 const REPORTS: &[(u8, &str, &str)] = &[
     (
         1,
@@ -34,6 +34,7 @@ const REPORTS: &[(u8, &str, &str)] = &[
     // Before the CPU is back or after: both are reported, and either may be met first.
     (13, "kernel-memory-hotplug", "kernel memory"),
     (14, "history-overflow", "CPU 1 comes back to space 1 (tag 1) and may still use pages 0x0 to 0xfff"),
+    (17, "batch-of-spaces", "given back while CPU 1 may still use them"),
 ];
 
 /// What came out of a case.

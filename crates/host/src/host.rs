@@ -7,7 +7,7 @@ use crate::this_cpu::{self, Identity, ThisCpu};
 use crate::{MAX_CPUS, TAGS};
 use shootdown::flush::LocalFlush;
 use shootdown::mask::CpuMask;
-use shootdown::refs::Teardown;
+use shootdown::refs::{SpaceHandle as _, Teardown};
 use shootdown::tags::{OnInstall, PerCpuSlots, Tag};
 use shootdown::trace::IrqReason;
 use shootdown::{AddressSpace, CpuId, CpuLocal, Platform};
@@ -230,8 +230,8 @@ unsafe impl<R: Copy + Send + Sync + 'static> Platform for Host<R> {
         self.call(cpu, Call::HandleIpi);
     }
 
-    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
-        self.root_freed(space.root());
+    unsafe fn free_root(&self, handle: Self::Handle) {
+        self.root_freed(handle.space().root());
     }
 
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {

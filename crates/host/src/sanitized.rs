@@ -5,7 +5,7 @@ use crate::host::{Host, Hosted, Mask, Sealed};
 use crate::machine::{Machine, MachineBuilder};
 use crate::space::{DeferredTeardown, SpaceHandle};
 use shootdown::AddressSpace;
-use shootdown::refs::Teardown;
+use shootdown::refs::{SpaceHandle as _, Teardown};
 use shootdown::sanitizer::{Checked, Verdict, Wrapped};
 
 /// A [`Host`] that a sanitizer watches; see [`MachineBuilder::sanitized`].
@@ -43,8 +43,8 @@ impl<R: Copy + Send + Sync + 'static, V: Verdict + 'static> Hosted for Sanitized
 unsafe impl<R: Copy + Send + Sync + 'static, V: Verdict + 'static> Wrapped<Sanitized<R, V>> for Host<R> {
     type Handle = SpaceHandle<Sanitized<R, V>>;
 
-    unsafe fn free_root(&self, space: &AddressSpace<Sanitized<R, V>>) {
-        self.root_freed(space.root());
+    unsafe fn free_root(&self, handle: SpaceHandle<Sanitized<R, V>>) {
+        self.root_freed(handle.space().root());
     }
 
     fn defer_teardown(&self, teardown: Teardown<'_, Sanitized<R, V>>) {

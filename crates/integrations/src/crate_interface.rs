@@ -238,8 +238,8 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize> Platform for Linked<T, W
         call_interface!(namespace = Shootdown, PlatformIf::publish_tables());
     }
     #[inline]
-    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
-        call_interface!(namespace = Shootdown, PlatformIf::free_root(space.root()));
+    unsafe fn free_root(&self, handle: Self::Handle) {
+        call_interface!(namespace = Shootdown, PlatformIf::free_root(handle.space().root()));
     }
     #[inline]
     fn defer_teardown(&self, late: Teardown<'_, Self>) {

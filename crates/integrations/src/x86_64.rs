@@ -128,8 +128,11 @@ pub trait MapperGather<F> {
 
     /// Gives back the tables of `range` that have become empty, each as `own` makes it a frame, once no CPU can walk them.
     ///
+    /// It goes as far as the gather has room for, and answers the page at which it has stopped, or `None` at the end of the
+    /// range. To go on, finish the gather, open another, and clean up from that page to the end of the range.
+    ///
     /// # Errors
-    /// [`GatherError::Full`] if the gather has no room for as many tables as the range may have; then nothing was changed.
+    /// [`GatherError::Full`] if the gather has no room for the three tables of one page; then nothing was changed.
     ///
     /// # Safety
     /// The caller must ensure that:
@@ -140,7 +143,7 @@ pub trait MapperGather<F> {
         mapper: &mut M,
         range: PageRangeInclusive,
         own: impl FnMut(PhysFrame) -> F,
-    ) -> Result<(), GatherError>;
+    ) -> Result<Option<Page>, GatherError>;
 }
 
 impl<P: Platform, F, const N: usize> MapperGather<F> for Gather<'_, P, F, N> {
@@ -193,20 +196,21 @@ impl<P: Platform, F, const N: usize> MapperGather<F> for Gather<'_, P, F, N> {
         &mut self,
         mapper: &mut M,
         pages: PageRangeInclusive,
-        own: impl FnMut(PhysFrame) -> F,
-    ) -> Result<(), GatherError> {
-        let most = tables(pages);
-        if self.room() < most {
-            return Err(GatherError::Full(most));
+        mut own: impl FnMut(PhysFrame) -> F,
+    ) -> Result<Option<Page>, GatherError> {
+        let mut next = (!pages.is_empty()).then_some(pages.start);
+        while let Some(start) = next {
+            let part = match part_with_tables(start, self.room()) {
+                Some(end) => Page::range_inclusive(start, end.min(pages.end)),
+                None if start == pages.start => return Err(GatherError::Full(PER_PAGE)),
+                None => return Ok(Some(start)),
+            };
+            let mut tables = Tables { gather: self, range: covering(part), own: &mut own };
+            // SAFETY: 1. the caller's.
+            unsafe { mapper.clean_up_addr_range(part, &mut tables) };
+            next = if part.end == pages.end { None } else { page_after(part.end) };
         }
-        let range = covering(pages).unwrap_or_else(|at| {
-            self.changed_all();
-            at
-        });
-        let mut tables = Tables { gather: self, range, own };
-        // SAFETY: 1. the caller's.
-        unsafe { mapper.clean_up_addr_range(pages, &mut tables) };
-        Ok(())
+        Ok(None)
     }
 }
 
@@ -237,23 +241,29 @@ fn range<S: Size>(page: Page<S>) -> PageRange {
     PageRange::new(VirtAddr(start), 1, S::ENGINES).unwrap_or(PageRange::page(VirtAddr(start)))
 }
 
-/// The run of pages as the engine has it.
-///
-/// # Errors
-/// It has more bytes than a word counts: its first page comes back, and everything must go.
-fn covering(pages: PageRangeInclusive) -> Result<PageRange, PageRange> {
+/// The run of pages as the engine has it; it lies within 1 GiB.
+fn covering(pages: PageRangeInclusive) -> PageRange {
     let (start, end) = (pages.start.start_address().as_u64(), pages.end.start_address().as_u64());
     let count = (end.saturating_sub(start) >> 12) + 1;
     let start = VirtAddr(start);
-    PageRange::new(start, count, shootdown::flush::PageSize::Size4K).map_err(|_| PageRange::page(start))
+    PageRange::new(start, count, shootdown::flush::PageSize::Size4K).unwrap_or(PageRange::page(start))
 }
 
-/// How many tables, of levels 1 to 3, entries of the range can be in.
-fn tables(pages: PageRangeInclusive) -> usize {
-    let (start, end) = (pages.start.start_address().as_u64(), pages.end.start_address().as_u64());
-    if end < start {
-        return 0;
-    }
-    let regions = |shift: u32| (end >> shift) - (start >> shift) + 1;
-    usize::try_from(regions(21) + regions(30) + regions(39)).unwrap_or(usize::MAX)
+/// Tables of levels 1 to 3 that an entry can be in.
+const PER_PAGE: usize = 3;
+
+/// The last page, of those from `start` on, up to which entries are in no more than `most` tables. It is in the same GiB, so
+/// that there is one table of level 2 and one of level 3; each 2 MiB have one of level 1.
+fn part_with_tables(start: Page, most: usize) -> Option<Page> {
+    let regions = most.checked_sub(PER_PAGE)? as u64;
+    let address = start.start_address().as_u64();
+    let (region, whole) = (address >> 21, (address >> 30) << 9 | 0x1ff);
+    let last = region.saturating_add(regions).min(whole);
+    Some(Page::containing_address(::x86_64::VirtAddr::new_truncate(last << 21 | 0x1f_f000)))
+}
+
+/// The page that follows, across the gap between the halves of the address space; nothing after the last one.
+fn page_after(page: Page) -> Option<Page> {
+    let next = page.start_address().as_u64().checked_add(0x1000)?;
+    Some(Page::containing_address(::x86_64::VirtAddr::new_truncate(next)))
 }

@@ -102,7 +102,7 @@ unsafe impl Platform for Machine {
         // SAFETY: 1. nothing interrupts an example; 2. the target is another CPU, which is in no call of the engine.
         on(cpu.number(), || unsafe { ENGINE.handle_ipi() })
     }
-    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
+    unsafe fn free_root(&self, space: Self::Handle) {
         self.freed_roots.lock().unwrap().push(space.root());
     }
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {

@@ -55,7 +55,7 @@ unsafe impl Platform for Kernel {
     unsafe fn install(&self, root: Option<u64>, _: Tag, _: OnInstall) {
         arch::write_cr3(root.unwrap_or(arch::KERNEL_ROOT))
     }
-    unsafe fn free_root(&self, _: &AddressSpace<Self>) {} // give the top table back
+    unsafe fn free_root(&self, _: Self::Handle) {} // give the top table back
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) { arch::run_later(teardown.into_handle()) }
 }
 

@@ -9,10 +9,12 @@
 //! | load the root in assembly, on the way to user mode | [`Coherence`], [`SendIpis`] | [`enter`](Shootdown::enter), [`Entry::will_load`] |
 //! | load it in the scheduler, and count references yourself | the same, and [`Coherence::unload`] | [`Entry::loaded`], [`retire`](Shootdown::retire), [`is_retired`](Shootdown::is_retired) |
 //! | are a guest whose hypervisor flushes | [`Coherence`], [`FlushRemote`] | flushes without an IPI: [`Hypercalls`] |
+//! | have isolated CPUs that no kernel flush may interrupt | [`Coherence`], [`SendIpis`] | [`defer_into`](crate::flush::Gather::defer_into), [`catch_up`](Shootdown::catch_up) |
 //! | want loads, references and teardown too | [`Platform`] | [`switch_to`](Shootdown::switch_to), [`refs`](crate::refs) |
 //!
 //! All of them get [`flush`](Shootdown::flush), [`gather`](Shootdown::gather), [`kernel`](Shootdown::kernel) memory,
-//! [tickets](crate::flush::Ticket), [retired queues](crate::flush::Retired), [`trim`](Shootdown::trim) and hotplug.
+//! [batches](crate::flush::Batch) over many spaces, [tickets](crate::flush::Ticket), [retired queues](crate::flush::Retired),
+//! [`trim`](Shootdown::trim) and hotplug.
 //!
 //! # Examples
 #![doc = concat!("```\n", include_str!("../examples/coherence.rs"), "```")]
@@ -309,8 +311,8 @@ where
     fn send_ipis(&self, cpus: CpuSet) {
         X::send_ipis(&self.machine, cpus);
     }
-    unsafe fn free_root(&self, _: &AddressSpace<Self>) {
-        debug_assert!(false, "there is no reference whose end frees a root");
+    unsafe fn free_root(&self, handle: Uncounted) {
+        match handle.0 {}
     }
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
         match teardown.into_handle().inner().0 {}

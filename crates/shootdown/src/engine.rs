@@ -17,6 +17,7 @@ use crate::{
     percpu::{IpiState, Loaded},
 };
 use core::fmt;
+use core::mem::ManuallyDrop;
 use core::sync::atomic::Ordering;
 
 /// The engine of one machine. All of its methods take `&self`; none allocates, and none waits unless it says so.
@@ -326,13 +327,15 @@ impl<P: Platform> Shootdown<P> {
     }
 
     /// Last struct reference gone: makes every CPU leave the root, then frees it, once (SD-10).
-    pub(crate) fn free_space(&self, space: &AddressSpace<P>) {
+    pub(crate) fn free_space(&self, handle: P::Handle) {
+        // Leaked where a callback unwinds: a CPU may have the space loaded (SD-10).
+        let handle = ManuallyDrop::new(handle);
         if !without(Rule::TeardownEvicts) {
-            self.evict(space);
+            self.evict(handle.space());
         }
-        self.forget(space);
-        self.platform.event(Event::RootFreed(space.id()));
-        crate::hw::free_root(&self.platform, space);
+        self.forget(handle.space());
+        self.platform.event(Event::RootFreed(handle.space().id()));
+        crate::hw::free_root(&self.platform, ManuallyDrop::into_inner(handle));
     }
 
     /// Takes back what a space had of the engine: no CPU has it loaded.

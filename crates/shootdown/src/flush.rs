@@ -16,13 +16,14 @@ use core::sync::atomic::Ordering;
 
 #[cfg(shootdown_explore)]
 pub use crate::gather::Parts;
-pub use crate::gather::{Full, Gather, PendingFrames};
+pub use crate::gather::{Batch, BatchFull, BatchGather, Full, Gather, PendingFrames};
 pub use crate::memory::KernelMemory;
 pub use crate::platform::{FlushCosts, LocalFlush, Remote, RemoteFlush};
-pub use crate::retired::{RetireError, Retired};
+pub use crate::retired::{Deferral, RetireError, Retired};
 pub use crate::ticket::{ForeignTicket, Ticket};
 pub use crate::types::{FlushRequest, Generation, Levels, PageRange, PageSize, RangeError, VirtAddr};
 
+mod announce;
 #[cfg(shootdown_explore)]
 mod carried;
 

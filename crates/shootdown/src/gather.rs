@@ -5,7 +5,7 @@ use crate::fault::{Rule, Site, without};
 use crate::flush::Pending;
 use crate::memory::Memory;
 use crate::platform::Platform;
-use crate::retired::{RetireError, Retired, Sent};
+use crate::retired::{Deferral, RetireError, Retired, Sent};
 use crate::space::AddressSpace;
 use crate::ticket::Ticket;
 use crate::types::{FlushRequest, PageRange};
@@ -13,8 +13,10 @@ use core::fmt;
 use core::mem::ManuallyDrop;
 use core::sync::atomic::Ordering;
 
+mod batch;
 #[cfg(shootdown_explore)]
 mod carried;
+pub use batch::{Batch, BatchFull, BatchGather};
 #[cfg(shootdown_explore)]
 pub use carried::Parts;
 
@@ -338,6 +340,32 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Gather<'a, P, F, N, M
     /// Sends the flush, waits for it, and drops the frames (Linux: `tlb_finish_mmu`).
     pub fn finish(self) {}
 
+    /// Announces the flush without an interrupt, and moves the frames into `queue`, all or none: they wait until each CPU has
+    /// switched or has [caught up](Shootdown::catch_up), and CPUs are interrupted when `until` is over or when somebody waits
+    /// (SD-18). Never waits; call it in any context, before the page-table lock is dropped.
+    ///
+    /// Other CPUs may use the old translations meanwhile. That suits memory that is given back, and kernel memory where
+    /// isolated CPUs must not be disturbed; it does not suit a page that is write-protected or moved.
+    ///
+    /// # Errors
+    /// [`RetireError`], with the gather, which is still open.
+    pub fn defer_into<const Q: usize>(
+        mut self,
+        queue: &mut Retired<'_, P, F, Q>,
+        until: Deferral,
+    ) -> Result<(), (RetireError, Self)> {
+        if let Err(refused) = queue.must_take(self.engine, self.held.max(1)) {
+            return Err((refused, self));
+        }
+        let (number, request) = self.begin();
+        let space = self.memory.space();
+        let ticket = request.map_or(Ticket::complete(), |request| self.engine.announce(space, request));
+        close_retired(self.memory, &ticket);
+        queue.push(Sent { ticket, number }, until, self.frames.iter_mut().filter_map(Option::take));
+        core::mem::forget(self);
+        Ok(())
+    }
+
     /// Ends the recording: returns the number that the platform gave it, and what to flush.
     #[inline]
     fn begin(&mut self) -> (u64, Option<FlushRequest>) {
@@ -361,6 +389,14 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Gather<'a, P, F, N, M
 fn close<'a, P: Platform>(memory: impl Memory<'a, P>) {
     // ORDER(SD-8): the flush is complete before peers stop counting on it; partner: the load in `begin`.
     memory.gathers().fetch_sub(1, Site::GatherClose.release());
+}
+
+/// Stops counting a gather as open, whose flush was announced under this ticket. Until that is complete, it counts as retired.
+#[inline]
+fn close_retired<'a, P: Platform>(memory: impl Memory<'a, P>, ticket: &Ticket<P>) {
+    let mark = if ticket.was_complete() { 0 } else { RETIRED };
+    // ORDER(SD-8): the flush was announced before peers stop counting this one as open; partner: the load in `begin`.
+    memory.gathers().fetch_add(mark.wrapping_sub(1), Site::GatherClose.release());
 }
 
 impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Drop for Gather<'a, P, F, N, M> {
@@ -418,18 +454,14 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> PendingFrames<'a, P, 
         mut self,
         queue: &mut Retired<'_, P, F, Q>,
     ) -> Result<(), (RetireError, Self)> {
-        if !queue.is_of(self.engine) {
-            return Err((RetireError::OtherEngine, self));
-        }
-        let needed = self.frames.iter().flatten().count().max(1);
-        if queue.room() < needed {
-            return Err((RetireError::NoRoom(needed, queue.room()), self));
+        let places = self.frames.iter().flatten().count().max(1);
+        if let Err(refused) = queue.must_take(self.engine, places) {
+            return Err((refused, self));
         }
         let ticket = self.flush.take().map_or(Ticket::complete(), Pending::detach);
-        let mark = if ticket.was_complete() { 0 } else { RETIRED };
-        queue.push(Sent { ticket, number: self.number }, self.frames.iter_mut().filter_map(Option::take));
-        // ORDER(SD-8): the flush was announced before peers stop counting this one as open; partner: the load in `begin`.
-        self.memory.gathers().fetch_add(mark.wrapping_sub(1), Site::GatherClose.release());
+        close_retired(self.memory, &ticket);
+        let sent = Sent { ticket, number: self.number };
+        queue.push(sent, Deferral::FOREVER, self.frames.iter_mut().filter_map(Option::take));
         core::mem::forget(self);
         Ok(())
     }

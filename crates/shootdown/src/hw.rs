@@ -24,9 +24,9 @@ pub(crate) fn install<P: Platform>(platform: &P, space: Option<&AddressSpace<P>>
 
 /// Frees a root. Only [`crate::Shootdown::free_space`] calls it.
 #[inline]
-pub(crate) fn free_root<P: Platform>(platform: &P, space: &AddressSpace<P>) {
+pub(crate) fn free_root<P: Platform>(platform: &P, handle: P::Handle) {
     // SAFETY: 1. all CPUs were evicted, and loading it again takes a reference, of which there is none.
-    unsafe { platform.free_root(space) }
+    unsafe { platform.free_root(handle) }
 }
 
 /// Returns the space that `loaded` of the calling CPU names.

@@ -111,12 +111,13 @@ pub unsafe trait Platform: Sync + Sized {
     /// evicted: [`enter_lazy`](crate::Shootdown::enter_lazy) does not build.
     const INTERRUPTS: bool = true;
 
-    /// Frees the tables of a root: nobody refers to the space and no CPU has it loaded. Called once per space.
+    /// Frees the tables of a root: nobody refers to the space and no CPU has it loaded. Called once per space, with the handle of
+    /// the last reference: the object around the space may go with it, here or later.
     ///
     /// # Safety
     /// The caller must ensure that:
     /// 1. no CPU has the root loaded, and no CPU will load it again.
-    unsafe fn free_root(&self, space: &AddressSpace<Self>);
+    unsafe fn free_root(&self, handle: Self::Handle);
 
     /// Takes over a teardown that was dropped in a place where it cannot run: keeps it, and runs it later from a
     /// context that may wait (see [`Teardown::into_handle`]). Must not drop it; what it drops in its place, a

@@ -240,7 +240,7 @@ impl<P: Platform> Drop for StructRef<'_, P> {
             // ORDER(SD-10): eviction and freeing see what every former holder did, the lazy marks of their CPUs
             // included; partner: the release above, in all of them.
             Site::StructLast.acquire_fence();
-            self.held.engine.free_space(space);
+            return self.held.engine.free_space(self.held.take());
         }
         drop(self.held.take());
     }

@@ -42,12 +42,31 @@ pub struct Retired<'a, P: Platform, F, const N: usize> {
     /// Place of the oldest, below `N`.
     first: usize,
     len: usize,
+    /// How often frames were reclaimed.
+    polls: u64,
 }
 
 /// A place in the queue. The first frame of a gather carries its flush; a flush without frames takes a place too.
 struct Slot<P: Platform, F> {
     flush: Option<Sent<P>>,
+    /// The poll at which CPUs are told of the flush, if they were not before.
+    due: u64,
     frame: Option<F>,
+}
+
+/// How long a deferred flush may wait for switches and ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deferral(u64);
+
+impl Deferral {
+    /// Until somebody waits for the frames.
+    pub const FOREVER: Self = Self(u64::MAX);
+
+    /// Until [`Retired::reclaim`] has found the flush incomplete so many times: the CPUs that are late are interrupted then. 0
+    /// means 1.
+    pub const fn polls(polls: u32) -> Self {
+        Self(polls as u64)
+    }
 }
 
 /// A flush that was sent.
@@ -86,7 +105,7 @@ impl core::error::Error for RetireError {}
 impl<'a, P: Platform, F, const N: usize> Retired<'a, P, F, N> {
     /// Makes an empty queue.
     pub const fn new(engine: &'a Shootdown<P>) -> Self {
-        Self { engine, slots: ManuallyDrop::new([const { None }; N]), first: 0, len: 0 }
+        Self { engine, slots: ManuallyDrop::new([const { None }; N]), first: 0, len: 0, polls: 0 }
     }
 
     /// How many more places there are. A gather takes one for each frame, and one if it has none.
@@ -103,28 +122,48 @@ impl<'a, P: Platform, F, const N: usize> Retired<'a, P, F, N> {
 
     /// Hands over each frame that no CPU can reach any more, and says how many there were. Never waits; call it in any context
     /// in which `free` may run.
+    ///
+    /// It interrupts CPUs for the oldest flush if that is [deferred](crate::flush::Gather::defer_into) and due.
     pub fn reclaim(&mut self, free: impl FnMut(F)) -> usize {
-        self.drain(|engine, ticket| ticket.poll(engine), free)
+        self.polls += 1;
+        let polls = self.polls;
+        self.drain(
+            |engine, ticket, due| {
+                let complete = ticket.poll(engine);
+                if !complete && due <= polls {
+                    ticket.tell(engine);
+                }
+                complete
+            },
+            free,
+        )
     }
 
     /// Waits for all flushes and hands over all frames.
     pub fn finish_with(&mut self, free: impl FnMut(F)) {
-        self.drain(Shootdown::wait_until_complete, free);
+        self.drain(|engine, ticket, _| engine.wait_until_complete(ticket), free);
     }
 
-    /// Whether the queue's engine is this one.
-    pub(crate) fn is_of(&self, engine: &Shootdown<P>) -> bool {
-        core::ptr::eq(self.engine, engine)
+    /// Sees that so many places of this engine's are left.
+    pub(crate) fn must_take(&self, engine: &Shootdown<P>, places: usize) -> Result<(), RetireError> {
+        if !core::ptr::eq(self.engine, engine) {
+            return Err(RetireError::OtherEngine);
+        }
+        if self.room() < places {
+            return Err(RetireError::NoRoom(places, self.room()));
+        }
+        Ok(())
     }
 
-    /// Puts a flush in with its frames, for which there is room.
-    pub(crate) fn push(&mut self, flush: Sent<P>, frames: impl Iterator<Item = F>) {
+    /// Puts a flush in with its frames, for which there is room. CPUs that were not told of it will be when `until` is over.
+    pub(crate) fn push(&mut self, flush: Sent<P>, until: Deferral, frames: impl Iterator<Item = F>) {
+        let due = self.polls.saturating_add(until.0);
         let mut flush = Some(flush);
         for frame in frames {
-            self.push_slot(Slot { flush: flush.take(), frame: Some(frame) });
+            self.push_slot(Slot { flush: flush.take(), due, frame: Some(frame) });
         }
         if flush.is_some() {
-            self.push_slot(Slot { flush, frame: None });
+            self.push_slot(Slot { flush, due, frame: None });
         }
     }
 
@@ -137,13 +176,13 @@ impl<'a, P: Platform, F, const N: usize> Retired<'a, P, F, N> {
     /// Takes out the frames of flushes that are `complete`, up to the first one that is not.
     fn drain(
         &mut self,
-        complete: impl Fn(&Shootdown<P>, &mut Ticket<P>) -> bool,
+        complete: impl Fn(&Shootdown<P>, &mut Ticket<P>, u64) -> bool,
         mut free: impl FnMut(F),
     ) -> usize {
         let mut freed = 0;
         while let Some(oldest) = self.slots.get_mut(self.first).and_then(Option::as_mut) {
             if let Some(sent) = &mut oldest.flush {
-                if !complete(self.engine, &mut sent.ticket) {
+                if !complete(self.engine, &mut sent.ticket, oldest.due) {
                     break;
                 }
                 self.engine.platform().released(core::mem::take(&mut sent.number));

@@ -167,6 +167,20 @@ rules! {
         caught_by: ["ticket-vs-switch"],
         qemu: None,
     }
+    17: BatchReachesAll {
+        says: "The frames of a batch are given back when every CPU is done with the flush of every space in \
+               it; each CPU is told once, after the last flush was announced.",
+        switch: "CPUs are told of the last space alone, and no others are waited for",
+        caught_by: ["batch-of-spaces", "batch-vs-switch"],
+        qemu: None,
+    }
+    18: DeferralEnds {
+        says: "A flush that CPUs were not told of is carried out when they switch or catch up; they are told \
+               when it is due, or when somebody waits for it.",
+        switch: "CPUs are never told of a deferred flush",
+        caught_by: ["deferred-waited", "deferred-kernel-waited"],
+        qemu: None,
+    }
 }
 
 /// Number of the last rule; the first is 1, and none is ever taken again.

@@ -37,6 +37,40 @@ impl<P: Platform> Shootdown<P> {
         ThisCpu::enter(self, IrqReason::Switch).switch_to(next);
     }
 
+    /// Switches from one thread to another and hands their references over (Linux: `context_switch`): `running` is this CPU's,
+    /// and keeps the reference of the thread that runs here. Nothing stands for a kernel thread, which is lazy. The answer is the
+    /// reference of the thread that ran before, for its control block; if that thread has exited, [`put`](UserRef::put) it.
+    ///
+    /// # Panics
+    /// As [`switch_to`](Self::switch_to); `running` is as before then.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// let (a, b) = (boot(0x1000), space(0x2000));
+    /// map(&b, 0x4000, 8);
+    /// let mut running = Some(a.clone());
+    /// ENGINE.switch_to(&a);
+    /// let previous = ENGINE.hand_over(&mut running, Some(b));
+    /// assert_eq!(previous.map(|user| user.id()), Some(a.id()));
+    /// assert_eq!(load(0x4000), Some(8));
+    /// let previous = ENGINE.hand_over(&mut running, None); // to a kernel thread
+    /// assert!(running.is_none() && previous.is_some());
+    /// ```
+    #[must_use = "the thread that ran before owns the reference"]
+    pub fn hand_over<'m>(
+        &'m self,
+        running: &mut Option<UserRef<'m, P>>,
+        next: Option<UserRef<'m, P>>,
+    ) -> Option<UserRef<'m, P>> {
+        match &next {
+            Some(next) => self.switch_to(next),
+            None => self.enter_lazy(),
+        }
+        core::mem::replace(running, next)
+    }
+
     /// Says that user code has stopped on this CPU and a kernel thread runs on whatever is loaded (Linux:
     /// `enter_lazy_tlb`). The space is not counted: its end evicts this CPU. Never waits.
     ///

@@ -47,11 +47,16 @@ impl Awaited {
     /// Whether `cpu` may still use a translation older than the generation.
     #[inline]
     pub(crate) fn must_ack<P: Platform>(self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
-        let behind = match self.address {
+        self.is_behind_anywhere(engine, cpu) && engine.platform().needs_ack(cpu)
+    }
+
+    /// The same, whatever the platform answers for `cpu`.
+    #[inline]
+    fn is_behind_anywhere<P: Platform>(self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
+        match self.address {
             Self::KERNEL => self.is_behind_in_kernel(engine, cpu),
             _ => self.is_behind(engine, cpu),
-        };
-        behind && engine.platform().needs_ack(cpu)
+        }
     }
 
     /// Whether `cpu` may use the space before it has caught up.
@@ -102,6 +107,8 @@ pub struct Ticket<P: Platform> {
     sender: Option<CpuId>,
     /// CPUs with lower numbers are done.
     next: u32,
+    /// Whether CPUs were told of the flush; otherwise they find it when they switch or take a tick.
+    told: bool,
     platform: PhantomData<fn() -> P>,
 }
 
@@ -132,13 +139,38 @@ impl<P: Platform> Ticket<P> {
     }
 
     pub(crate) fn new(engine: &Shootdown<P>, awaited: Awaited, sender: Option<CpuId>) -> Self {
-        Self { engine: engine.identity.get_or_take(), awaited, sender, next: 0, platform: PhantomData }
+        let engine = engine.identity.get_or_take();
+        Self { engine, awaited, sender, next: 0, told: true, platform: PhantomData }
     }
 
     /// The ticket of a flush that concerned nobody but the CPU that sent it. Every engine takes it.
     pub(crate) fn complete() -> Self {
         let awaited = Awaited { address: Awaited::KERNEL, generation: 0, levels: Levels::Leaf };
-        Self { engine: 0, awaited, sender: None, next: ALL, platform: PhantomData }
+        Self { engine: 0, awaited, sender: None, next: ALL, told: true, platform: PhantomData }
+    }
+
+    /// The same of a flush that CPUs were not told of.
+    pub(crate) fn untold(self) -> Self {
+        Self { told: false, ..self }
+    }
+
+    /// Notes that CPUs were told.
+    pub(crate) fn note_told(&mut self) {
+        self.told = true;
+    }
+
+    /// Has CPUs told of the flush, if they were not (SD-18).
+    #[cold]
+    pub(crate) fn tell(&mut self, engine: &Shootdown<P>) {
+        if !self.told && !without(Rule::DeferralEnds) {
+            self.told = true;
+            engine.tell(&|cpu| self.is_behind(engine, cpu));
+        }
+    }
+
+    /// Whether `cpu` has not carried the flush out, whatever the platform answers for it.
+    pub(crate) fn is_behind(&self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
+        self.awaited.is_behind_anywhere(engine, cpu)
     }
 
     /// Whether all CPUs were done when it was asked last.
@@ -247,6 +279,7 @@ impl<P: Platform> Shootdown<P> {
 
     /// The same for a ticket that is known to be this engine's. Answers `true`.
     pub(crate) fn wait_until_complete(&self, ticket: &mut Ticket<P>) -> bool {
+        ticket.tell(self);
         while let Some(late) = ticket.late(self) {
             self.settle_before_wait_for(late);
             self.ask_again(ticket, late);
@@ -267,7 +300,7 @@ impl<P: Platform> Shootdown<P> {
     /// A CPU that was skipped because it did not run may run now: it has flushed, and does not acknowledge unless asked. If it
     /// was sent an IPI before, that one is pending or the acknowledgement is close.
     fn ask_again(&self, ticket: &Ticket<P>, late: CpuId) {
-        if P::FLUSHES_ON_ENTRY && ticket.awaited.address != Awaited::KERNEL {
+        if P::FLUSHES_ON_ENTRY && ticket.told && ticket.awaited.address != Awaited::KERNEL {
             let pinned = self.platform().pin();
             self.request_ipi(late);
             drop(pinned);

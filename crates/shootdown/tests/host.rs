@@ -6,7 +6,9 @@ mod machine;
 use machine::page_range as page;
 use machine::state::{IpiFate, State};
 use machine::{Kind, Leaked, space, space_in};
-use shootdown::flush::{FlushRequest, Full, Gather, LocalFlush, PageRange, PageSize, VirtAddr};
+use shootdown::flush::{
+    Deferral, FlushRequest, Full, Gather, LocalFlush, PageRange, PageSize, Retired, VirtAddr,
+};
 use shootdown::mask::{BorrowedMask, MaskWord, mask_words};
 use shootdown::refs::SpaceExited;
 use shootdown::tags::PerCpuSlots;
@@ -399,6 +401,18 @@ fn page_table_stores_are_handed_to_walkers_before_anybody_is_kicked() {
 }
 
 #[test]
+fn page_table_stores_are_handed_to_walkers_before_a_deferred_flush_is_announced() {
+    let host = machine(2);
+    let mut queue = Retired::<_, u64, 1>::new(host.engine());
+    let mut gather = host.engine().kernel().gather::<u64, 1>();
+    gather.unmapped(page(6), 7).expect("one fits");
+    assert!(gather.defer_into(&mut queue, Deferral::FOREVER).is_ok());
+    assert_eq!(host.log.borrow().published.len(), 1);
+    queue.finish_with(drop);
+    assert_eq!(host.counters(1).ipis_handled(), 1);
+}
+
+#[test]
 fn a_cpu_that_the_platform_answers_for_is_not_waited_for() {
     let host = machine(2);
     let engine = host.engine();
@@ -409,6 +423,25 @@ fn a_cpu_that_the_platform_answers_for_is_not_waited_for() {
     engine.flush_kernel(FlushRequest::pages(page(6)));
     engine.flush(&a, FlushRequest::pages(page(5)));
     assert_eq!((host.stalled.borrow().len(), host.counters(1).ipis_handled()), (0, 0));
+    let _ = a.into_handle();
+}
+
+#[test]
+fn a_switch_hands_references_over() {
+    let host = machine(1);
+    let engine = host.engine();
+    let (a, b) = (space(host, 0xa000), space(host, 0xb000));
+    let mut running = None;
+    assert!(engine.hand_over(&mut running, Some(a.clone())).is_none());
+    assert_eq!((a.users(), host.here().root), (2, Some(0xa000)));
+    let previous = engine.hand_over(&mut running, Some(b)).expect("that of the thread before");
+    assert_eq!((previous.id(), host.here().root), (a.id(), Some(0xb000)));
+    drop((previous, engine.hand_over(&mut running, None)));
+    assert!(
+        running.is_none() && host.deferred.borrow().len() == 1,
+        "the last reference to the second space went"
+    );
+    engine.leave(); // which a CPU may that runs no user code
     let _ = a.into_handle();
 }
 

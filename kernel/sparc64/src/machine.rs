@@ -113,7 +113,7 @@ unsafe impl Platform for Kernel {
     fn send_ipi(&self, cpu: CpuId) {
         panic!("there is no {cpu} to interrupt");
     }
-    unsafe fn free_root(&self, _: &AddressSpace<Self>) {
+    unsafe fn free_root(&self, _: Self::Handle) {
         panic!("spaces live as long as the machine");
     }
     fn defer_teardown(&self, _: Teardown<'_, Self>) {

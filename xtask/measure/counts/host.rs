@@ -183,7 +183,7 @@ unsafe impl<T: TagPolicy + 'static, const KEEP: bool, const ANSWER: u8> Platform
             _ => self.watched_gather_answer(cpu),
         }
     }
-    unsafe fn free_root(&self, _: &AddressSpace<Self>) {}
+    unsafe fn free_root(&self, _: Self::Handle) {}
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
         // Spaces live as long as the process.
         let _ = teardown.into_handle();
@@ -197,7 +197,7 @@ where
 {
     type Handle = &'static AddressSpace<Watched<T, KEEP, ANSWER>>;
 
-    unsafe fn free_root(&self, _: &AddressSpace<Watched<T, KEEP, ANSWER>>) {}
+    unsafe fn free_root(&self, _: &'static AddressSpace<Watched<T, KEEP, ANSWER>>) {}
     fn defer_teardown(&self, teardown: Teardown<'_, Watched<T, KEEP, ANSWER>>) {
         let _ = teardown.into_handle();
     }

@@ -5,10 +5,10 @@ use super::memory::{Blame, Memory};
 use loom::sync::atomic::{AtomicU64, AtomicUsize};
 use shootdown_under_loom::flush::{FlushRequest, LocalFlush, PageRange};
 use shootdown_under_loom::mask::{MaskStore, MaskSummary, MaskWord, OnLeave};
-use shootdown_under_loom::refs::Teardown;
+use shootdown_under_loom::refs::{SpaceHandle as _, Teardown};
 use shootdown_under_loom::tags::{OnInstall, PerCpuSlots, Tag, TagPolicy, Untagged};
 use shootdown_under_loom::trace::IrqReason;
-use shootdown_under_loom::{AddressSpace, CpuId, CpuLocal, Platform};
+use shootdown_under_loom::{CpuId, CpuLocal, Platform};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -438,8 +438,8 @@ unsafe impl<K: Kind> Platform for Hw<K> {
         self.cores[index::<K>(cpu)].line.fetch_or(1, Relaxed);
     }
 
-    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
-        self.roots[space.root()].memory.reused();
+    unsafe fn free_root(&self, handle: Self::Handle) {
+        self.roots[handle.space().root()].memory.reused();
     }
 
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {

@@ -50,7 +50,7 @@ unsafe impl Platform for Host {
     fn send_ipi(&self, cpu: CpuId) {
         self.ipi_flags[cpu.index()].store(true, Ordering::Release);
     }
-    unsafe fn free_root(&self, _: &AddressSpace<Self>) {}
+    unsafe fn free_root(&self, _: Self::Handle) {}
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
         let _ = teardown.into_handle();
     }

@@ -138,8 +138,8 @@ unsafe impl<T: TagPolicy + 'static, const WORDS: usize, const KEEP: bool> Platfo
     fn send_ipis(&self, cpus: CpuSet) {
         with(|hw| hw.send_ipis(cpus.map(CpuId::number)));
     }
-    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
-        with(|hw| hw.free_root(space.root()));
+    unsafe fn free_root(&self, handle: Self::Handle) {
+        with(|hw| hw.free_root(handle.space().root()));
     }
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
         // Only spaces that a workload leaves behind come here, at the end of a run.

@@ -1,7 +1,7 @@
 //! Verbs of kernels that load roots themselves, and of owners of spaces who count their own references.
 
 use super::cpu::Cpu;
-use super::sim::{Sim, TestMachine};
+use super::sim::{Handle, Sim, TestMachine};
 use super::world::Page;
 use shootdown::tags::{OnInstall, Tag};
 use shootdown::{AddressSpace, Platform, Shootdown};
@@ -117,7 +117,7 @@ impl<S: TestMachine> Cpu<'_, S> {
 
     fn give_back(&self, space: usize) {
         // SAFETY: 1. the space is retired.
-        unsafe { self.engine().platform().free_root(self.space(space)) };
+        unsafe { self.engine().platform().free_root(Handle(self.space(space))) };
         self.forget(0);
     }
 }

@@ -8,17 +8,17 @@ use shootdown_explore::sync;
 use std::sync::atomic::Ordering;
 
 /// Frames and tables that wait for a flush at most.
-const ROOM: usize = 3;
+pub(super) const ROOM: usize = 3;
 
-type Queue<S> = Retired<'static, Sim<S>, Page, ROOM>;
+pub(super) type Queue<S> = Retired<'static, Sim<S>, Page, ROOM>;
 
 impl<S: TestMachine> Cpu<'_, S> {
-    fn queue(&self) -> Queue<S> {
+    pub(super) fn queue(&self) -> Queue<S> {
         Retired::new(self.engine())
     }
 
     /// Looks twice what can be given back, waits for the rest, and sees that nothing was lost of `retired` frames and tables.
-    fn reclaim_all(&self, mut queue: Queue<S>, retired: usize) {
+    pub(super) fn reclaim_all(&self, mut queue: Queue<S>, retired: usize) {
         sync::note("reclaim");
         let mut freed = queue.reclaim(drop) + queue.reclaim(drop);
         queue.finish_with(|page| {
@@ -136,7 +136,7 @@ impl<S: TestMachine> Cpu<'_, S> {
         self.reclaim_all(queue, 1);
     }
 
-    fn kernel_page(&self, page: usize) -> Page {
+    pub(super) fn kernel_page(&self, page: usize) -> Page {
         Page::Frame(kernel_frame(self.world.spaces.len(), page))
     }
 }

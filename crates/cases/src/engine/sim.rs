@@ -257,7 +257,8 @@ unsafe impl<S: TestMachine> Platform for Sim<S> {
     fn send_ipi(&self, cpu: CpuId) {
         sync::raise(index::<S>(cpu), IPI);
     }
-    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
+    unsafe fn free_root(&self, handle: Self::Handle) {
+        let space = handle.space();
         if let Some(watch) = &self.boot.watch {
             watch.root_freed(self.me(), space.id());
         }

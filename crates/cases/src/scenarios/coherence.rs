@@ -134,6 +134,16 @@ fn trampolines(list: &mut List) {
         .add();
 }
 
+/// Trampolines that break the first promise of `Entry::will_load`.
+pub(super) fn mistakes(list: &mut List) {
+    list.scenario::<Plain>("will-load-over-another", TWO)
+        .about("an entry is published while the root of another space is loaded, in which a CPU unmaps")
+        .cpu(User(0), |cpu| cpu.unmap(0, 0))
+        .cpu(User(0), |cpu| cpu.return_to_user(1))
+        .spaces(2, [0, 1])
+        .add();
+}
+
 fn retiring(list: &mut List) {
     list.scenario::<Plain>("retire-vs-lazy", THREE)
         .about("an owner who counts references retires a space under lazy CPUs, one of which is leaving")

@@ -1,5 +1,6 @@
 //! The engine's named scenarios, a file a theme, and every pair of its operations.
 
+mod batches;
 mod clients;
 mod coherence;
 mod gather;
@@ -39,6 +40,7 @@ pub fn cases_under(fault: Fault, oracles: Oracles) -> Vec<Case> {
         lazy::add,
         gather::add,
         retired::add,
+        batches::add,
         coherence::add,
         teardown::add,
         ipis::add,
@@ -54,5 +56,12 @@ pub fn cases_under(fault: Fault, oracles: Oracles) -> Vec<Case> {
     for add in themes {
         add(&mut list);
     }
+    list.cases
+}
+
+/// Scenarios of embedders who break a promise: each must be found.
+pub fn mistakes() -> Vec<Case> {
+    let mut list = List::new(Fault::NONE, Oracles::Machine);
+    coherence::mistakes(&mut list);
     list.cases
 }

@@ -54,7 +54,7 @@ unsafe impl Platform for Machine {
     }
     unsafe fn install(&self, _: Option<u64>, _: Tag, _: OnInstall) {}
     fn send_ipi(&self, _: CpuId) {}
-    unsafe fn free_root(&self, _: &AddressSpace<Self>) {}
+    unsafe fn free_root(&self, _: Self::Handle) {}
     fn defer_teardown(&self, late: Teardown<'_, Self>) {
         let _ = late.into_handle();
     }

@@ -162,7 +162,8 @@ fn freed_tables_wait_for_a_flush_that_reaches_walkers() {
     let mut gather = engine.gather::<Frame, 4>(&user);
     gather.unmap(&mut mapper, page::<Size4KiB>(0x1000), own).expect("a mapped page");
     // SAFETY: 1. the tables are used here alone.
-    unsafe { gather.clean_up(&mut mapper, pages, own) }.expect("room for three tables");
+    let stopped = unsafe { gather.clean_up(&mut mapper, pages, own) }.expect("room for three tables");
+    assert_eq!(stopped, None);
     machine.take();
     gather.finish();
     let did = machine.take();
@@ -171,16 +172,32 @@ fn freed_tables_wait_for_a_flush_that_reaches_walkers() {
 }
 
 #[test]
-fn tables_of_the_whole_address_space_never_have_room() {
+fn a_clean_up_goes_as_far_as_there_is_room_and_says_where_to_go_on() {
     let (engine, user) = running();
     let machine = engine.platform();
     let mut mapper = mapper();
-    let pages = Page::range_inclusive(page::<Size4KiB>(0), page::<Size4KiB>(0xffff_ffff_ffff_f000));
+    // In three GiB on both sides of the gap between the halves of the address space; twice in the second one.
+    let mapped = [0x7fff_8000_1000, 0x7fff_c020_0000, 0x7fff_fffe_0000, 0xffff_8000_0000_0000];
     let own = |frame: PhysFrame| Frame(frame.start_address().as_u64(), machine);
-    let mut gather = engine.gather::<Frame, 8>(&user);
-    // SAFETY: 1. the tables are used here alone.
-    let refused = unsafe { gather.clean_up(&mut mapper, pages, own) };
-    assert!(matches!(refused, Err(GatherError::Full(most)) if most > 1 << 40), "{refused:?}");
-    gather.finish();
-    assert_eq!(machine.take(), []);
+    for address in mapped {
+        map!(mapper, Size4KiB, address, 0x7000).ignore();
+        let mut gather = engine.gather::<Frame, 1>(&user);
+        gather.unmap(&mut mapper, page::<Size4KiB>(address), own).expect("a mapped page");
+        gather.finish();
+    }
+    machine.take();
+    let end = page::<Size4KiB>(0xffff_8000_0000_0000);
+    let (mut next, mut rounds) = (Some(page::<Size4KiB>(0x7fff_8000_0000)), 0);
+    while let Some(start) = next {
+        let mut gather = engine.gather::<Frame, 5>(&user);
+        let rest = Page::range_inclusive(start, end);
+        // SAFETY: 1. the tables are used here alone.
+        next = unsafe { gather.clean_up(&mut mapper, rest, own) }.expect("room for three tables");
+        assert!(next.is_none_or(|next| next > start), "{next:?}");
+        gather.finish();
+        rounds += 1;
+    }
+    let freed = machine.take().into_iter().filter(|did| matches!(did, Did::Freed(_))).count();
+    assert_eq!(freed, 4 + 3 + 2, "tables of level 1, 2 and 3");
+    assert_eq!(rounds, 3, "a gather goes on while it has room for the three tables of a page");
 }

@@ -28,7 +28,7 @@ pub unsafe trait Wrapped<M: Platform>: Platform {
     /// # Safety
     /// The caller must ensure that:
     /// 1. no CPU has the root loaded, and no CPU will load it again.
-    unsafe fn free_root(&self, space: &AddressSpace<M>);
+    unsafe fn free_root(&self, handle: <Self as Wrapped<M>>::Handle);
 
     /// As [`Platform::defer_teardown`].
     fn defer_teardown(&self, teardown: Teardown<'_, M>);
@@ -156,12 +156,12 @@ where
     fn send_ipis(&self, cpus: CpuSet) {
         self.platform.send_ipis(cpus);
     }
-    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
+    unsafe fn free_root(&self, handle: Self::Handle) {
         let pinned = self.platform.pin();
-        self.sanitizer.root_freed(self.platform.cpu(), space.id());
+        self.sanitizer.root_freed(self.platform.cpu(), handle.space().id());
         drop(pinned);
         // SAFETY: 1. the caller promises it.
-        unsafe { Wrapped::<Self>::free_root(&self.platform, space) };
+        unsafe { Wrapped::<Self>::free_root(&self.platform, handle) };
     }
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
         Wrapped::<Self>::defer_teardown(&self.platform, teardown);

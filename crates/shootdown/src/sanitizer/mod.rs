@@ -24,7 +24,7 @@
 //! #     unsafe fn flush_local(&self, _: LocalFlush) {}
 //! #     unsafe fn install(&self, _: Option<u64>, _: Tag, _: OnInstall) {}
 //! #     fn send_ipi(&self, _: CpuId) {}
-//! #     unsafe fn free_root(&self, _: &AddressSpace<Self>) {}
+//! #     unsafe fn free_root(&self, _: Self::Handle) {}
 //! #     fn defer_teardown(&self, late: Teardown<'_, Self>) { let _ = late.into_handle(); }
 //! # }
 //! # impl Kernel { fn free_tables(&self, _: u64) {} fn keep(&self, _: TeardownHandle<Machine>) {} }
@@ -32,7 +32,7 @@
 //! // SAFETY: `flush_remote` is the default.
 //! unsafe impl Wrapped<Machine> for Kernel {
 //!     type Handle = &'static AddressSpace<Machine>;
-//!     unsafe fn free_root(&self, space: &AddressSpace<Machine>) { self.free_tables(space.root()) }
+//!     unsafe fn free_root(&self, space: &'static AddressSpace<Machine>) { self.free_tables(space.root()) }
 //!     fn defer_teardown(&self, late: Teardown<'_, Machine>) { self.keep(late.into_handle()) }
 //! }
 //! let engine = Shootdown::new(Machine::new(Kernel(CpuLocal::new()), Panics), CpuMask::new());

@@ -223,6 +223,29 @@ fn frames_of_a_gather_that_is_dropped_and_panics_are_never_given_back() {
 }
 
 #[test]
+fn frames_of_a_batch_are_never_given_back_where_a_callback_panics() {
+    let sending = [Callback::SendIpi, Callback::FlushLocal, Callback::PublishTables, Callback::IrqSave];
+    for callback in sending.into_iter().chain([Callback::Relax, Callback::NeedsAck]) {
+        for hands_over in [false, true] {
+            let (host, user) = two();
+            host.masked.borrow_mut().insert(1, u64::MAX);
+            host.break_at(callback, 0);
+            let unmaps = || {
+                let mut batch = host.engine().batch::<_, 1, 1>();
+                let mut part = batch.gather(&user).expect("one fits");
+                assert!(part.unmapped(page_range(1), host.state.clear(0xa000, 1)).is_ok());
+                part.announce();
+                if hands_over { batch.finish_with(drop) } else { batch.finish() }
+            };
+            assert!(catch_unwind(AssertUnwindSafe(unmaps)).is_err(), "{callback:?} was not called");
+            assert_eq!(host.freed_pages(), [], "{callback:?}: CPU 1 has not answered");
+            host.check();
+            let _ = user.into_handle();
+        }
+    }
+}
+
+#[test]
 fn who_waits_for_a_cpu_whose_handler_panicked_is_answered_when_that_cpu_leaves() {
     let host = machine(3);
     let user = space(host, 0xa000);

@@ -143,8 +143,8 @@ unsafe impl<K: Kind> Platform for Machine<K> {
     fn send_ipi(&self, cpu: CpuId) {
         self.around(Callback::SendIpi, || self.state.send_ipi(cpu.number()));
     }
-    unsafe fn free_root(&self, space: &AddressSpace<Self>) {
-        self.around(Callback::FreeRoot, || self.state.free_root(space.root()));
+    unsafe fn free_root(&self, handle: Self::Handle) {
+        self.around(Callback::FreeRoot, || self.state.free_root(handle.space().root()));
     }
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
         self.around(Callback::DeferTeardown, || match self.on_defer.get() {

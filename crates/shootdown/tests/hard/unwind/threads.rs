@@ -82,7 +82,7 @@ unsafe impl Platform for Machine {
     fn send_ipi(&self, _: CpuId) {
         self.signals.ipis_sent.fetch_add(1, SeqCst);
     }
-    unsafe fn free_root(&self, _: &AddressSpace<Self>) {}
+    unsafe fn free_root(&self, _: Self::Handle) {}
     fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
         teardown.finish();
     }

@@ -3,7 +3,7 @@
 use kernel::*;
 
 fn main() {
-    let user = user();
-    //= unsafe { ENGINE.platform().free_root(&user) };
-    ENGINE.platform().free_root(&user); //~ E0133
+    let handle = *user().into_handle().inner();
+    //= unsafe { ENGINE.platform().free_root(handle) };
+    ENGINE.platform().free_root(handle); //~ E0133
 }

@@ -1,5 +1,7 @@
 //! An engine that loads no roots, tickets, and frames behind them: what no interleaving decides.
 
+mod batches;
+
 use shootdown::coherence::{
     Coherence, Coherent, Evicted, FlushRemote, Hypercalls, RemoteRequest, Rootless, SendIpis, Space,
 };

@@ -1,0 +1,88 @@
+//! Flushes that are announced before CPUs are told: those of a batch, which are told of together, and those that wait for
+//! ticks.
+
+use super::Flight;
+use crate::engine::Shootdown;
+use crate::fault::Site;
+use crate::hw;
+use crate::platform::{IrqReason, Platform, Remote};
+use crate::space::AddressSpace;
+use crate::this_cpu::ThisCpu;
+use crate::ticket::Ticket;
+use crate::types::{CpuId, FlushRequest};
+
+impl<P: Platform> Shootdown<P> {
+    /// Brings this CPU up to date with kernel memory and with the space that it has loaded. Never waits.
+    ///
+    /// A [deferred](crate::flush::Gather::defer_into) flush interrupts nobody, and is complete when each CPU has called this or
+    /// has switched. Call it from the timer tick; on a CPU that takes no ticks, call it first thing on entry from user mode,
+    /// before anything that can be unmapped is touched. If there is nothing to flush, it reads a few words.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::flush::{Deferral, Full, Retired};
+    /// let user = boot(0x1000);
+    /// (0..2).for_each(|cpu| on(cpu, || ENGINE.switch_to(&user)));
+    /// let mut retired = Retired::<_, u64, 64>::new(&ENGINE);
+    /// let mut gather = ENGINE.gather::<u64, 1>(&user);
+    /// gather.unmapped(page(0x4000), 7)?;
+    /// assert!(gather.defer_into(&mut retired, Deferral::polls(4)).is_ok());
+    ///
+    /// assert_eq!(retired.reclaim(drop), 0); // CPU 1 has not flushed
+    /// on(1, || ENGINE.catch_up()); // its timer tick
+    /// assert_eq!(retired.reclaim(drop), 1);
+    /// assert_eq!(ipis(), 0);
+    /// # Ok::<(), Full<u64>>(())
+    /// ```
+    pub fn catch_up(&self) {
+        let this_cpu = ThisCpu::enter(self, IrqReason::LocalFlush);
+        this_cpu.catch_up_kernel();
+        if let Some(space) = hw::space_of::<P>(this_cpu.loaded()) {
+            this_cpu.catch_up(space);
+        }
+    }
+
+    /// Announces a flush of a space, or of kernel memory where there is none, and carries it out on this CPU. Another CPU finds
+    /// it when it switches, when it catches up, or when it is [told](Self::tell). Never waits.
+    pub(crate) fn announce(&self, space: Option<&AddressSpace<P>>, request: FlushRequest) -> Ticket<P> {
+        let platform = self.platform();
+        platform.publish_tables();
+        let (history, fence) = match space {
+            Some(space) => (&space.history, Site::FlushFence),
+            None => (&self.kernel, Site::KernelFlushFence),
+        };
+        let generation = history.announce(request);
+        // ORDER(SD-4): page-table stores and generation before mask and loaded words, which `tell` and the ticket read;
+        // partners: as in `begin` and `send_kernel`.
+        fence.full_fence();
+        let remote = match space {
+            Some(space) => self.broadcast(space, request),
+            None => self.flush_remote(None, None, request),
+        };
+        let pin = platform.pin();
+        let flight = Flight::new(self, space, generation, request);
+        let me = Some(flight.sender);
+        let alone = space.is_some_and(|space| space.members().others(me, 0).is_none());
+        flight.flush_here(remote);
+        drop(pin);
+        if alone || remote == Remote::Done {
+            return Ticket::complete();
+        }
+        Ticket::lasting(self, flight.awaited(), me).untold()
+    }
+
+    /// Has CPUs look at what was announced: interrupts each that `is_behind`, once. This CPU looks itself. Never waits.
+    pub(crate) fn tell(&self, is_behind: &dyn Fn(CpuId) -> bool) {
+        let pin = self.platform().pin();
+        self.catch_up();
+        let me = Some(self.platform().cpu());
+        let mut next = self.online().others(me, 0);
+        while let Some(batch) = next {
+            self.interrupt(batch.filtered(|cpu| is_behind(cpu) && self.post_request(cpu)));
+            next = self.online().others_after(me, batch);
+        }
+        drop(pin);
+    }
+}
