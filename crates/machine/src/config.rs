@@ -1,6 +1,7 @@
 use crate::limits::{
     MAX_CPUS, MAX_ENTRIES, MAX_FRAMES, MAX_KERNEL, MAX_SPACES, MAX_TABLES, MAX_TAGS, MAX_VALUES, SLOTS,
 };
+use crate::second_stage::SecondStage;
 use crate::state::{Local, ONLINE, USER};
 use crate::tables::Tables;
 use shootdown_explore::sync::Word;
@@ -25,6 +26,13 @@ pub struct Builder {
     pub(crate) tags: usize,
     pub(crate) kernel_pages: usize,
     kernel_table: bool,
+    /// Whether each root has its own entry for the kernel's table, and those that do not link it at the start.
+    pub(crate) kernel_entries: Option<u8>,
+    /// The space that each root belongs to.
+    pub(crate) owners: [u8; MAX_SPACES],
+    /// Whether user code is told from the kernel, and what an entry uses of kernel pages.
+    pub(crate) privilege: bool,
+    pub(crate) entry_pages: u8,
     pub(crate) remaps: bool,
     pub(crate) software_refill: bool,
     pub(crate) late_accesses: bool,
@@ -42,9 +50,16 @@ pub struct Builder {
     pub(crate) must_free: [Vec<usize>; 3],
     /// Per CPU, those that share its TLB, itself included.
     pub(crate) domains: [u8; MAX_CPUS],
+    /// Versions of pieces of kernel code at the start, and which of them entries run.
+    pub(crate) code: Vec<u64>,
+    pub(crate) entry_code: u8,
+    pub(crate) second_stage: Option<SecondStage>,
+    /// Per CPU that is a device, its IOMMU.
+    pub(crate) iommus: [Option<u8>; MAX_CPUS],
     /// Whether a flush of one kernel page may miss, where there are tags.
     pub(crate) sticky_kernel_pages: bool,
-    links: Vec<(usize, usize)>,
+    /// Root, entry, and the table that it names where that is another root's.
+    pub(crate) links: Vec<(usize, usize, Option<u64>)>,
     maps: Vec<(usize, usize, u64)>,
     kernel_maps: Vec<(usize, u64)>,
     pub(crate) locals: Vec<Local>,
@@ -62,6 +77,10 @@ impl Builder {
             tags: 1,
             kernel_pages: 0,
             kernel_table: false,
+            kernel_entries: None,
+            owners: std::array::from_fn(|root| root as u8),
+            privilege: false,
+            entry_pages: 0,
             remaps: false,
             software_refill: false,
             late_accesses: false,
@@ -74,6 +93,10 @@ impl Builder {
             translations: Vec::new(),
             must_free: Default::default(),
             domains: std::array::from_fn(|cpu| 1 << cpu),
+            code: Vec::new(),
+            entry_code: 0,
+            second_stage: None,
+            iommus: [None; MAX_CPUS],
             sticky_kernel_pages: false,
             links: Vec::new(),
             maps: Vec::new(),
@@ -155,7 +178,7 @@ impl Builder {
     /// Maps `page` of `space` to `value` at the start, and links its table.
     pub fn map(mut self, space: usize, page: usize, value: u64) -> Self {
         self.maps.push((space, page, value));
-        self.links.push((space, page / SLOTS));
+        self.links.push((space, page / SLOTS, None));
         self
     }
 
@@ -169,7 +192,7 @@ impl Builder {
 
     /// Links an empty table at root entry `entry` of `space` at the start.
     pub fn link(mut self, space: usize, entry: usize) -> Self {
-        self.links.push((space, entry));
+        self.links.push((space, entry, None));
         self
     }
 
@@ -227,8 +250,9 @@ impl Builder {
             roots: (0..self.spaces)
                 .map(|space| {
                     let linked = |entry| {
-                        let yes = self.links.contains(&(space, entry));
-                        if yes { (space * self.per_space + entry + 1) as u64 } else { 0 }
+                        let own = (space * self.per_space + entry + 1) as u64;
+                        let link = self.links.iter().rfind(|link| (link.0, link.1) == (space, entry));
+                        link.map_or(0, |link| link.2.unwrap_or(own))
                     };
                     [Word::new("entry0", linked(0)), Word::new("entry1", linked(1))]
                 })
@@ -248,20 +272,40 @@ impl Builder {
                     Word::new("page", value)
                 })
                 .collect(),
-            kernel_link: self.kernel_table.then(|| Word::new("entry", kernel_number)),
+            kernel_links: self.kernel_links(kernel_number),
+            second_stage: self.guest_maps().iter().map(|&value| Word::new("entry", value)).collect(),
+            code: self.code.iter().map(|&version| Word::new("version", version)).collect(),
         }
+    }
+
+    /// The entries for the kernel's table: one that all roots share, or one each and that of the kernel's own root.
+    fn kernel_links(&self, table: u64) -> Vec<Word> {
+        let entries = match self.kernel_entries {
+            None => 0..usize::from(self.kernel_table),
+            Some(_) => 0..self.spaces + 1,
+        };
+        let without = self.kernel_entries.unwrap_or(0);
+        let linked = |root: usize| if without >> root & 1 == 0 { table } else { 0 };
+        entries.map(|root| Word::new("entry", linked(root))).collect()
     }
 
     fn check(&self) {
         let pages = self.per_space * SLOTS;
         let value = |v: u64| (1..=self.translations.len() as u64).contains(&v);
         let tables = self.spaces * self.per_space + usize::from(self.kernel_table);
+        let guests = self.guest_maps();
+        assert!(guests.iter().all(|&v| v == 0 || value(v)), "no such translation");
+        let leaf = |v: u64| if guests.is_empty() { value(v) } else { (1..=guests.len() as u64).contains(&v) };
         assert!(tables <= MAX_TABLES, "{MAX_TABLES} tables at most, the kernel's included");
         assert!(
-            self.maps.iter().all(|m| m.0 < self.spaces && m.1 < pages && value(m.2)),
+            self.maps.iter().all(|m| m.0 < self.spaces && m.1 < pages && leaf(m.2)),
             "mapping out of range"
         );
-        assert!(self.links.iter().all(|l| l.0 < self.spaces && l.1 < self.per_space), "link out of range");
+        let table = |t: u64| (1..=(self.spaces * self.per_space) as u64).contains(&t);
+        let link = |l: &(usize, usize, Option<u64>)| {
+            l.0 < self.spaces && l.1 < self.per_space && l.2.is_none_or(table)
+        };
+        assert!(self.links.iter().all(link), "link out of range");
         assert!(
             self.kernel_maps.iter().all(|m| m.0 < self.kernel_pages && value(m.1)),
             "kernel page out of range"
@@ -269,6 +313,14 @@ impl Builder {
         let mut pairs = self.marks.iter().chain(&self.conflicts);
         assert!(pairs.all(|pair| value(pair.0) && value(pair.1)), "no such translation");
         assert!(self.translations.iter().all(|t| t.space.is_none_or(|s| s < self.spaces)), "no such space");
+        let owner = |root: usize| usize::from(self.owners[root]);
+        let owned =
+            |root: usize| owner(root) == root || root < self.spaces && owner(owner(root)) == owner(root);
+        assert!((0..MAX_SPACES).all(|root| owner(root) < MAX_SPACES && owned(root)), "no such space");
+        assert!(u32::from(self.entry_pages) >> self.kernel_pages == 0, "entry page out of range");
+        assert!(u32::from(self.entry_code) >> self.code.len() == 0, "no such code");
+        let roots = self.kernel_entries.unwrap_or(0);
+        assert!(u32::from(roots) >> self.spaces == 0, "no such root");
         for (local, domain) in self.locals.iter().zip(self.domains) {
             let alone = domain.count_ones() == 1;
             assert!(alone || local.is(ONLINE), "CPUs that share a TLB stay online");

@@ -23,7 +23,8 @@ impl Machine {
             let both = 1 << one | 1 << other;
             for tag in &local.tlb[..self.config.tags] {
                 let Some(page) = tag.iter().position(|set| set & both == both) else { continue };
-                let words = format!("CPU {cpu} may hold page {page} by entries {one} and {other} at once");
+                let words =
+                    format!("{} may hold page {page} by entries {one} and {other} at once", self.who(cpu));
                 return Err(Broken { page: Some(page), ..broken(4, words) }.into());
             }
         }

@@ -3,6 +3,7 @@
 
 use crate::limits::{MAX_ENTRIES, MAX_PAGES, MAX_SPACES, MAX_TAGS, SLOTS};
 use crate::machine::Machine;
+use crate::privilege::Privilege;
 use crate::state::{Local, ONLINE, Shared, USER};
 use crate::tables::space_name;
 use shootdown_explore::{Dissection, Fact, Item, Standing, View};
@@ -17,13 +18,18 @@ impl Machine {
 
     /// What a page-table word says, in the words of [`Machine::take_apart`]; nothing for words of other kinds.
     pub(crate) fn entry_meaning(&self, index: usize, value: u64) -> Option<String> {
-        let leaves = self.watched().leaf(0, 0);
-        let end = leaves + self.tables.leaves.len() * SLOTS + self.tables.kernel.len();
-        let links_kernel = self.watched().kernel_link() == Some(index);
-        match (index, value) {
-            _ if index >= end && !links_kernel => None,
-            (_, 0) => Some("nothing".to_owned()),
-            _ if index < leaves || links_kernel => Some(format!("table {value}")),
+        let (watched, tables) = (self.watched(), &self.tables);
+        let leaves = watched.leaf(0, 0)..watched.kernel(0);
+        let kernel = watched.kernel(0)..watched.kernel(tables.kernel.len());
+        let links = kernel.end..watched.second_stage(0);
+        let guests = watched.second_stage(0)..watched.code(0);
+        let code = watched.code(0)..watched.code(tables.code.len());
+        match value {
+            _ if index >= code.end => None,
+            _ if code.contains(&index) => Some(format!("version {value}")),
+            0 => Some("nothing".to_owned()),
+            _ if index < leaves.start || links.contains(&index) => Some(format!("table {value}")),
+            _ if leaves.contains(&index) && !guests.is_empty() => Some(format!("guest page {value}")),
             _ => Some(self.target(value as usize)),
         }
     }
@@ -46,6 +52,13 @@ impl Machine {
             Fact { name: "TLB", items: self.translations(view, local) },
             Fact { name: "walk cache", items: self.tables_held(view, local) },
         ];
+        if self.config.privilege {
+            let runs = match local.privilege() {
+                Privilege::Kernel => "kernel code",
+                Privilege::User => "user code",
+            };
+            facts.push(Fact::sound("privilege", [runs.to_owned()]));
+        }
         if local.in_flight != 0 {
             let values = (1..16).filter(|value| local.in_flight >> value & 1 != 0);
             let dead = |value: usize| view.shared.dead_values >> value & 1 != 0;
@@ -55,7 +68,13 @@ impl Machine {
         if !self.tables.kernel.is_empty() {
             facts.push(Fact { name: "kernel TLB", items: self.kernel_held(view, local) });
         }
-        if let Some(link) = self.watched().kernel_link() {
+        if !self.tables.second_stage.is_empty() {
+            facts.push(Fact { name: "second stage", items: self.guest_pages_held(view, local) });
+        }
+        if !self.tables.code.is_empty() {
+            facts.push(Fact { name: "code", items: self.code_held(view, local) });
+        }
+        if let Some(link) = self.kernel_entry(local.space()) {
             facts.push(Fact { name: "kernel walk cache", items: self.kernel_table_held(view, local, link) });
         }
         facts
@@ -84,12 +103,23 @@ impl Machine {
         let owner = meant.and_then(|meant| meant.space);
         (0..self.tables.roots.len()).filter(|space| owner.is_none_or(|owner| owner == *space)).any(|space| {
             let table = self.table_of(view, space, page / SLOTS);
-            let holds = |slot| view.memory(self.watched().leaf(table - 1, slot)) == value as u64;
+            let holds =
+                |slot| self.led_to(view, view.memory(self.watched().leaf(table - 1, slot))) == value as u64;
             if table == 0 {
                 return value == 0;
             }
             table <= self.tables.leaves.len() && self.slots_for(page, value).any(holds)
         })
+    }
+
+    /// The translation that what a leaf has in memory leads to.
+    fn led_to(&self, view: &View<'_, Self>, leaf: u64) -> u64 {
+        match leaf.checked_sub(1) {
+            Some(guest) if !self.tables.second_stage.is_empty() => {
+                view.memory(self.watched().second_stage(guest as usize))
+            }
+            _ => leaf,
+        }
     }
 
     /// The table that memory has in a root entry; 0 is none.
@@ -124,6 +154,32 @@ impl Machine {
                     text: format!("kernel page {page} → {}", self.target(value)),
                     standing: standing(view.memory(self.watched().kernel(page)) == value as u64, dead),
                 });
+            }
+        }
+        items
+    }
+
+    fn guest_pages_held(&self, view: &View<'_, Self>, local: &Local) -> Vec<Item> {
+        let mut items = Vec::new();
+        for (guest, &held) in local.second_stage.iter().enumerate() {
+            for value in (1..16).filter(|value| held >> value & 1 != 0) {
+                let dead = view.shared.dead_values >> value & 1 != 0;
+                let current = view.memory(self.watched().second_stage(guest)) == value as u64;
+                let text = format!("guest page {} → {}", guest + 1, self.target(value));
+                items.push(Item { text, standing: standing(current, dead) });
+            }
+        }
+        items
+    }
+
+    fn code_held(&self, view: &View<'_, Self>, local: &Local) -> Vec<Item> {
+        let mut items = Vec::new();
+        for piece in 0..self.tables.code.len() {
+            for version in (1..8).filter(|version| local.fetched[piece] >> version & 1 != 0) {
+                let obsolete = view.shared.obsolete[piece] >> version & 1 != 0;
+                let current = view.memory(self.watched().code(piece)) == version;
+                let text = format!("version {version} of code {piece}");
+                items.push(Item { text, standing: standing(current, obsolete) });
             }
         }
         items
@@ -171,6 +227,10 @@ impl Machine {
             ),
             Fact::sound("written", written.map(|frame| format!("frame {frame}"))),
             Fact::sound("mappings of", spaces(shared.dead_spaces).map(|space| space.to_string())),
+            Fact::sound(
+                "code",
+                self.obsolete_versions(shared).map(|(n, old)| format!("version {old} of code {n}")),
+            ),
         ];
         // Frames are what it is all about; of the rest only what there is.
         facts.retain(|fact| fact.name == "frames" || !fact.items.is_empty());

@@ -19,6 +19,7 @@
 //! back: an INIT clears the APIC's request register (Intel SDM volume 3, "Local APIC State After It Receives an INIT-Reset"), a
 //! CPU that only halted finds them there. See [`shootdown_explore::sync::lose_interrupts`].
 
+use crate::privilege::Privilege;
 use shootdown_explore::{Commutes, Facts, sync};
 
 /// What a root load does to the translations already held.
@@ -128,6 +129,50 @@ pub fn flush_on(cpu: usize, whose: Whose, which: Which) {
     issue(Op::FlushOn { cpu, whose, which });
 }
 
+/// Drops guest page `guest` (1 and up) of the second stage on this CPU; what that does to combined entries is a fact of the machine
+/// ([`crate::Builder::second_stage`]).
+#[track_caller]
+pub fn flush_guest_page(guest: usize) {
+    issue(Op::FlushGuestPage { guest: guest.wrapping_sub(1), everywhere: false });
+}
+
+/// The same on all CPUs that are on line, at once.
+#[track_caller]
+pub fn broadcast_guest_page(guest: usize) {
+    issue(Op::FlushGuestPage { guest: guest.wrapping_sub(1), everywhere: true });
+}
+
+/// Synchronises this CPU's context: from here on it runs code as it is in memory now or later.
+#[track_caller]
+pub fn synchronise_context() {
+    issue(Op::SyncContext { everywhere: false });
+}
+
+/// The same of all CPUs that are on line, at once: firmware's remote `fence.i`, or an invalidation of instruction caches that is
+/// broadcast where it is followed by exceptions that synchronise.
+#[track_caller]
+pub fn synchronise_everywhere() {
+    issue(Op::SyncContext { everywhere: true });
+}
+
+/// Runs `piece` of code, which has to be `version` by now.
+#[track_caller]
+pub fn execute(piece: usize, version: u64) {
+    issue(Op::Execute { piece, version });
+}
+
+/// Declares `version` of kernel code `piece` obsolete: nobody may run it from now on.
+#[track_caller]
+pub fn obsolete(piece: usize, version: u64) {
+    issue(Op::Obsolete { piece, version });
+}
+
+/// Switches the TLB of `device` on or off. Off it holds nothing, and the IOMMU translates each of its accesses.
+#[track_caller]
+pub fn ats(device: usize, on: bool) {
+    issue(Op::Ats { device, on });
+}
+
 /// Says that this CPU stops being run (a hypervisor has taken the virtual CPU off), or is run again. Meanwhile nothing is
 /// translated on it and its walker rests, so it is not checked; it keeps what it holds.
 #[track_caller]
@@ -140,6 +185,14 @@ pub fn running(on: bool) {
 #[track_caller]
 pub fn user(on: bool) {
     issue(Op::User { on });
+}
+
+/// Says that this CPU runs kernel code from now on, or user code. To be in the kernel is to use kernel pages: what runs from a trap
+/// until it has caught up with the flushes that were left to it, and uses no page but those of
+/// [`crate::Builder::entry_page`], comes before. Only on a machine built with [`crate::Builder::privilege`].
+#[track_caller]
+pub fn privilege(privilege: Privilege) {
+    issue(Op::Privilege { privilege });
 }
 
 /// Accesses user page `page` through the loaded root.
@@ -261,8 +314,14 @@ pub(crate) enum Op {
     FlushAll,
     Broadcast { whose: Whose, which: Which },
     FlushOn { cpu: usize, whose: Whose, which: Which },
+    FlushGuestPage { guest: usize, everywhere: bool },
+    SyncContext { everywhere: bool },
+    Execute { piece: usize, version: u64 },
+    Obsolete { piece: usize, version: u64 },
+    Ats { device: usize, on: bool },
     Running { on: bool },
     User { on: bool },
+    Privilege { privilege: Privilege },
     Touch { page: usize },
     Reach { page: usize },
     ReachKernel { page: usize },
@@ -310,6 +369,7 @@ impl Op {
                 | Op::FreeTable { .. }
                 | Op::FreeRoot { .. }
                 | Op::Revoke { .. }
+                | Op::Obsolete { .. }
                 | Op::Unreachable { .. }
                 | Op::Mapped { .. }
                 | Op::Teardown { .. }
@@ -327,6 +387,8 @@ impl Op {
                 | Op::FlushAll
                 | Op::Broadcast { .. }
                 | Op::FlushOn { .. }
+                | Op::FlushGuestPage { .. }
+                | Op::SyncContext { .. }
         )
     }
 
@@ -346,7 +408,13 @@ impl Op {
                 pack(20, [kind, who, page, walk, cpu])
             }
             Op::Running { on } => pack(21, [on.into(), 0, 0, 0]),
+            Op::FlushGuestPage { guest, everywhere } => pack(40, [guest, everywhere.into(), 0, 0]),
+            Op::SyncContext { everywhere } => pack(37, [everywhere.into(), 0, 0, 0]),
+            Op::Execute { piece, version } => pack(38, [piece, version as usize, 0, 0]),
+            Op::Obsolete { piece, version } => pack(39, [piece, version as usize, 0, 0]),
+            Op::Ats { device, on } => pack(36, [device, on.into(), 0, 0]),
             Op::User { on } => pack(8, [on.into(), 0, 0, 0]),
+            Op::Privilege { privilege } => pack(35, [(privilege == Privilege::Kernel).into(), 0, 0, 0]),
             Op::Touch { page } => pack(9, [page, 0, 0, 0]),
             Op::Reach { page } => pack(31, [page, 0, 0, 0]),
             Op::ReachKernel { page } => pack(32, [page, 0, 0, 0]),
@@ -398,11 +466,17 @@ impl Op {
             19 => Op::Insert { tag: byte(1), page: b, value: c as u64 },
             20 => Op::FlushOn { cpu: byte(5).into(), whose: whose?, which },
             21 => Op::Running { on: a != 0 },
+            40 => Op::FlushGuestPage { guest: a, everywhere: b != 0 },
+            37 => Op::SyncContext { everywhere: a != 0 },
+            38 => Op::Execute { piece: a, version: b as u64 },
+            39 => Op::Obsolete { piece: a, version: b as u64 },
+            36 => Op::Ats { device: a, on: b != 0 },
             30 => Op::Access { space: a, value: b as u64 },
             31 => Op::Reach { page: a },
             32 => Op::ReachKernel { page: a },
             33 => Op::Wrote { frame: a },
             34 => Op::Discard { frame: a },
+            35 => Op::Privilege { privilege: if a == 0 { Privilege::User } else { Privilege::Kernel } },
             _ => return None,
         })
     }
@@ -435,19 +509,28 @@ impl Op {
             | Op::FlushTag { .. }
             | Op::FlushUser
             | Op::FlushKernelPage { .. }
-            | Op::FlushAll => (true, false, Commutes::Never),
+            | Op::FlushAll
+            | Op::FlushGuestPage { everywhere: false, .. }
+            | Op::SyncContext { everywhere: false } => (true, false, Commutes::Never),
+            Op::FlushGuestPage { everywhere: true, .. } | Op::SyncContext { everywhere: true } => {
+                (true, true, Commutes::Never)
+            }
             Op::Broadcast { .. } | Op::FlushOn { .. } | Op::Running { .. } => (true, true, Commutes::Never),
             Op::User { on: true } => (false, false, Commutes::Masked),
             Op::FreeFrame { .. }
             | Op::FreeTable { .. }
             | Op::FreeRoot { .. }
             | Op::Revoke { .. }
+            | Op::Obsolete { .. }
             | Op::Teardown { .. } => (false, false, Commutes::Always),
             // Where pages come back, the order against `mapped` decides.
             Op::Unreachable { .. } if !remaps => (false, false, Commutes::Always),
             Op::Unreachable { .. }
             | Op::Mapped { .. }
             | Op::User { on: false }
+            | Op::Privilege { .. }
+            | Op::Ats { .. }
+            | Op::Execute { .. }
             | Op::Touch { .. }
             | Op::Reach { .. }
             | Op::Wrote { .. }
@@ -460,7 +543,10 @@ impl Op {
         };
         // A broadcast invalidation that is complete, and one that another CPU makes on request: the walks after it read what was
         // stored before it (Arm D8.17, TLBI with DSB; SBI, RFENCE).
-        let reaches_walks = matches!(self, Op::Broadcast { .. } | Op::FlushOn { .. });
+        let reaches_walks = matches!(
+            self,
+            Op::Broadcast { .. } | Op::FlushOn { .. } | Op::FlushGuestPage { everywhere: true, .. }
+        );
         Facts { drains_tso, drains_pso, reaches_walks, commutes }
     }
 }

@@ -6,7 +6,7 @@
 //! leaf goes as a whole, and where a TLB holds the leaf in pieces, the piece of that address goes alone.
 
 use crate::config::Builder;
-use crate::hw::WalkCache;
+use crate::hw::{WalkCache, Which};
 use crate::limits::SLOTS;
 use crate::machine::Machine;
 use crate::state::Local;
@@ -52,6 +52,7 @@ impl Machine {
     /// Drops `page`, and the cached upper levels or not.
     pub(crate) fn flush_page(&self, local: &mut Local, tag: usize, page: usize, walk: WalkCache) {
         self.drop_page(local, tag, page, u16::MAX);
+        self.drop_first_stage(local, tag as u8, Which::Page(page, walk));
         if walk == WalkCache::Drop {
             local.walk[tag] = 0;
         }

@@ -7,8 +7,10 @@
 
 mod absent;
 mod case;
+mod code;
 mod config;
 mod conflict;
+mod device;
 mod dirty;
 mod dissect;
 mod domain;
@@ -17,6 +19,9 @@ mod leaves;
 mod limits;
 mod machine;
 mod oracle;
+mod privilege;
+mod roots;
+mod second_stage;
 mod show;
 mod software;
 mod state;
@@ -28,7 +33,10 @@ pub use case::{
     Case, Expected, Kind, Model, Objections, OnMachine, Program, ReplayFn, Variant, boxed, run, run_again,
 };
 pub use config::{Builder, Translation};
+pub use device::{InvalidationQueue, Submitted};
 pub use limits::{MAX_CPUS, MAX_PAGES, MAX_TAGS};
 pub use machine::{Acknowledged, Machine, MaskWord};
+pub use privilege::Privilege;
+pub use second_stage::Combined;
 pub use state::{Local, Shared};
 pub use tables::{Tables, space_name};

@@ -51,6 +51,8 @@ pub(crate) struct Watched {
     leaves: usize,
     kernel: usize,
     kernel_link: Option<usize>,
+    second_stage: usize,
+    code: usize,
     /// The generation of kernel memory, and per CPU what it has acknowledged.
     acknowledged: Option<(usize, [usize; MAX_CPUS])>,
     /// Per space and CPU: index of the mask word, and the bit.
@@ -70,7 +72,15 @@ impl Watched {
         self.kernel + page
     }
 
-    /// The entry that links the kernel's table, where there is one.
+    pub(crate) fn second_stage(&self, guest: usize) -> usize {
+        self.second_stage + guest
+    }
+
+    pub(crate) fn code(&self, piece: usize) -> usize {
+        self.code + piece
+    }
+
+    /// The first entry that links the kernel's table, where there is one.
     pub(crate) fn kernel_link(&self) -> Option<usize> {
         self.kernel_link
     }
@@ -96,6 +106,7 @@ impl Machine {
 
     fn new(config: Builder) -> Self {
         let tables = config.tables();
+        let owner_of = |root: usize| usize::from(config.owners[root]);
         let values = |wanted: &dyn Fn(&Translation) -> bool| {
             config
                 .translations
@@ -104,8 +115,8 @@ impl Machine {
                 .fold(0u16, |set, (n, t)| if wanted(t) { set | 2 << n } else { set })
         };
         Self {
-            foreign: std::array::from_fn(|s| values(&|t| t.space.is_some_and(|owner| owner != s))),
-            own: std::array::from_fn(|s| values(&|t| t.space == Some(s))),
+            foreign: std::array::from_fn(|s| values(&|t| t.space.is_some_and(|owner| owner != owner_of(s)))),
+            own: std::array::from_fn(|s| values(&|t| t.space == Some(owner_of(s)))),
             leading_to: std::array::from_fn(|f| values(&|t| t.frame == f)),
             tables,
             config,
@@ -151,7 +162,9 @@ impl Machine {
         let per_space = self.tables.per_space;
         let leaves = roots + self.tables.roots.len() * per_space;
         let kernel = leaves + self.tables.leaves.len() * SLOTS;
-        let kernel_link = self.tables.kernel_link.as_ref().map(|_| kernel + self.tables.kernel.len());
+        let kernel_link = (!self.tables.kernel_links.is_empty()).then(|| kernel + self.tables.kernel.len());
+        let second_stage = kernel + self.tables.kernel.len() + self.tables.kernel_links.len();
+        let code = second_stage + self.tables.second_stage.len();
         let masks_of_spaces = [[None; MAX_CPUS]; MAX_SPACES];
         let acknowledged = acknowledged.map(|words| {
             let generation = registry.watch(words.generation);
@@ -161,8 +174,17 @@ impl Machine {
             }
             (generation, caught)
         });
-        let mut watched =
-            Watched { roots, per_space, leaves, kernel, kernel_link, acknowledged, masks: masks_of_spaces };
+        let mut watched = Watched {
+            roots,
+            per_space,
+            leaves,
+            kernel,
+            kernel_link,
+            second_stage,
+            code,
+            acknowledged,
+            masks: masks_of_spaces,
+        };
         for mask in masks {
             let index = registry.watch(mask.word);
             let cpus = mask.first..self.config.cpus.min(mask.first.saturating_add(64));
@@ -190,17 +212,17 @@ impl Machine {
     fn fill_kernel(&self, view: &View<'_, Self>, cpu: usize, local: &mut Local) -> Option<u64> {
         let watched = self.watched();
         let mut junk = None;
-        if let Some(link) = watched.kernel_link {
+        let link = self.kernel_entry(local.space());
+        if let Some(link) = link {
             view.readable(cpu, link, |table| match table {
                 0 => {}
                 _ if table == self.tables.kernel_table() => local.kernel_walk = true,
                 _ => junk = Some(table),
             });
-            if !local.kernel_walk {
-                return junk;
-            }
         }
-        for page in 0..self.tables.kernel.len() {
+        let reached = link.is_none() || local.kernel_walk;
+        let walked = |page: &usize| reached || self.config.entry_pages >> page & 1 != 0;
+        for page in (0..self.tables.kernel.len()).filter(walked) {
             view.readable(cpu, watched.kernel(page), |value| match value {
                 0 => local.kernel[page] |= self.nothing(),
                 1..16 => local.kernel[page] |= 1 << value,
@@ -215,7 +237,9 @@ impl Machine {
         let mut local = view.locals[cpu];
         let watched = self.watched();
         let mut junk = self.fill_kernel(view, cpu, &mut local);
-        if let Some(space) = local.space().filter(|_| !self.config.software_refill) {
+        self.fetch(view, cpu, &mut local);
+        let walks = !self.config.software_refill && !self.is_device(cpu);
+        if let Some(space) = local.space().filter(|_| walks) {
             let tag = usize::from(local.tag);
             for entry in 0..self.tables.per_space {
                 view.readable(cpu, watched.root(space, entry), |table| match table {
@@ -238,7 +262,9 @@ impl Machine {
                         1..16 => read |= 1 << value,
                         _ => junk = Some(value),
                     });
-                    self.hold(&mut local, tag, entry * SLOTS + slot, read);
+                    let page = entry * SLOTS + slot;
+                    let read = self.combine(view, cpu, &mut local, page, read);
+                    self.hold(&mut local, tag, page, read);
                 }
             }
         }
@@ -265,6 +291,7 @@ impl Machine {
             Op::FlushOn { cpu, whose, which } => {
                 cpu < self.config.cpus && !self.shares(cpu) && self.names(whose, which)
             }
+            Op::Ats { device, .. } => device < self.config.cpus && self.is_device(device),
             Op::Touch { page } => page < pages,
             Op::Reach { page } => self.config.absent && page < pages,
             Op::ReachKernel { page } => self.config.absent && page < *kernel_pages,
@@ -281,6 +308,12 @@ impl Machine {
             Op::Revoke { value } => (1..=translations.len() as u64).contains(&value),
             Op::Unreachable { space, page } => space < *spaces && page < pages,
             Op::Mapped { space, page } => self.config.remaps && space < *spaces && page < pages,
+            Op::Privilege { .. } => self.config.privilege,
+            Op::FlushGuestPage { guest, .. } => guest < self.tables.second_stage.len(),
+            Op::SyncContext { .. } => !self.config.code.is_empty(),
+            Op::Execute { piece, version } | Op::Obsolete { piece, version } => {
+                piece < self.config.code.len() && (1..8).contains(&version)
+            }
             Op::FlushUser | Op::FlushAll | Op::User { .. } | Op::Running { .. } => true,
             Op::Offline | Op::Online => !self.config.domains.iter().any(|domain| domain.count_ones() > 1),
         }
@@ -317,7 +350,7 @@ impl Machine {
 
     fn drop_on(&self, local: &mut Local, whose: Whose, which: Which) {
         match (whose, which) {
-            (Whose::Tag(tag), Which::All) => local.drop_tag(tag.into()),
+            (Whose::Tag(tag), Which::All) => self.drop_tag(local, tag),
             (Whose::Tag(tag), Which::Page(page, walk)) => self.flush_page(local, tag.into(), page, walk),
             (Whose::Space(space), _) => self.drop_space(local, space, which),
             (Whose::Kernel, _) => local.drop_kernel(which),
@@ -352,7 +385,7 @@ impl Machine {
         match how {
             _ if self.config.tags == 1 => local.drop_user(),
             Install::Keep => {}
-            Install::FlushTag => local.drop_tag(tag.into()),
+            Install::FlushTag => self.drop_tag(local, tag),
             Install::FlushAll => local.drop_user(),
         }
     }
@@ -365,7 +398,8 @@ impl Machine {
         match op {
             Op::Install { space, tag, how } => self.install(local, space, tag, how),
             Op::FlushPage { tag, page, walk } => self.flush_page(local, tag.into(), page, walk),
-            Op::FlushTag { tag } => local.drop_tag(tag.into()),
+            Op::FlushTag { tag } => self.drop_tag(local, tag),
+            Op::FlushGuestPage { guest, everywhere: false } => self.flush_guest_page(local, guest),
             Op::FlushUser => local.drop_user(),
             Op::FlushKernelPage { .. } if self.config.sticky_kernel_pages && self.config.tags > 1 => {}
             Op::FlushKernelPage { page, walk } => local.drop_kernel_page(page, walk),
@@ -375,7 +409,9 @@ impl Machine {
                 local.set(ARRIVING, false);
             }
             Op::User { on } => local.set(USER, on),
+            Op::Privilege { privilege } => local.set_privilege(privilege),
             Op::Running { on } => local.set(PAUSED, !on),
+            Op::SyncContext { everywhere: false } => Self::synchronise(local),
             Op::Insert { tag, page, value } => self.hold(local, tag.into(), page, 1 << value),
             // What is loaded stays loaded.
             Op::Offline => local.flags = 0,
@@ -411,6 +447,16 @@ impl Device for Machine {
                 self.drop_on(&mut view.locals[cpu], whose, which);
             }
         }
+        if let Op::FlushGuestPage { guest, everywhere: true } = op {
+            let online = view.locals.iter_mut().filter(|local| local.is(ONLINE));
+            online.for_each(|local| self.flush_guest_page(local, guest));
+        }
+        if op == (Op::SyncContext { everywhere: true }) {
+            view.locals.iter_mut().filter(|local| local.is(ONLINE)).for_each(Self::synchronise);
+        }
+        if let Op::Ats { device, on } = op {
+            Self::switch_ats(&mut view.locals[device], on);
+        }
         self.change(&mut view.locals[cpu], op);
         if self.shares(cpu) {
             self.spread(view.locals, cpu);
@@ -428,7 +474,8 @@ impl Device for Machine {
                     self.fill(view, cpu)?;
                 }
             }
-            if !self.pool(view.locals) {
+            let pooled = self.pool(view.locals);
+            if !self.answer_devices(view.locals) && !pooled {
                 return if self.config.checked { self.check(view) } else { Ok(()) };
             }
         }

@@ -68,6 +68,8 @@ impl Machine {
             Op::Revoke { value } => shared.dead_values |= 1 << value,
             Op::Unreachable { space, page } => shared.unreachable |= 1 << (space * MAX_PAGES + page),
             Op::Mapped { space, page } => shared.unreachable &= !(1 << (space * MAX_PAGES + page)),
+            Op::Obsolete { piece, version } => shared.obsolete[piece] |= 1 << version,
+            Op::Execute { piece, version } => return self.execute(local, cpu, piece, version),
             Op::Touch { page } => return touch(shared, local, cpu, page),
             Op::Reach { page } => return self.reach(local, cpu, page),
             Op::ReachKernel { page } => return self.reach_kernel(local, cpu, page),
@@ -89,6 +91,7 @@ impl Machine {
             }
             self.kernel(view, cpu, local)?;
             self.conflicts(cpu, local)?;
+            self.obsolete_code(&shared, cpu, local)?;
             if local.in_flight & shared.dead_values != 0 {
                 let how = format!("an access by CPU {cpu} may still arrive at");
                 return Err(self.dead_value(&shared, local.in_flight, &how).into());
@@ -98,7 +101,10 @@ impl Machine {
                 let name = space_name(space);
                 return Err(broken(
                     10,
-                    format!("CPU {cpu} has the root of space {name} loaded, which was freed"),
+                    format!(
+                        "{who} has the root of space {name} loaded, which was freed",
+                        who = self.who(cpu)
+                    ),
                 )
                 .into());
             }
@@ -114,18 +120,23 @@ impl Machine {
                 return Err(broken(
                     7,
                     format!(
-                        "CPU {cpu} {how} still walk table {table} in space {}, which was freed",
-                        space_name(space)
+                        "{who} {how} still walk table {table} in space {}, which was freed",
+                        space_name(space),
+                        who = self.who(cpu)
                     ),
                 )
                 .into());
             }
+            let space = self.owner(space);
             if let (true, Some((index, bit))) = (local.is(ONLINE), self.watched().masks[space][cpu]) {
                 if view.memory(index) >> bit & 1 == 0 {
                     let name = space_name(space);
                     return Err(broken(
                         1,
-                        format!("CPU {cpu} has the root of space {name} loaded but is not in its mask"),
+                        format!(
+                            "{who} has the root of space {name} loaded but is not in its mask",
+                            who = self.who(cpu)
+                        ),
                     )
                     .into());
                 }
@@ -144,8 +155,9 @@ impl Machine {
         if !local.is(ONLINE) || local.is(ARRIVING) && !self.acknowledges_latest(view, cpu) {
             return Ok(());
         }
-        if local.kernel.iter().any(|set| set & shared.dead_values != 0) {
-            return Err(self.kernel_violation(shared, cpu, local));
+        let dead = |page: &usize| self.usable_by_kernel(local, *page) & shared.dead_values != 0;
+        if let Some(page) = (0..self.tables.kernel.len()).find(dead) {
+            return Err(self.kernel_violation(shared, cpu, local, page));
         }
         let table = self.tables.kernel_table();
         if local.kernel_walk && shared.freed_tables >> (table - 1) & 1 != 0 {
@@ -162,7 +174,10 @@ impl Machine {
         if shared.dead_spaces >> space & 1 != 0 {
             return Err(broken(
                 10,
-                format!("CPU {cpu} is in user mode in space {name}, whose mappings are dead"),
+                format!(
+                    "{who} is in user mode in space {name}, whose mappings are dead",
+                    who = self.who(cpu)
+                ),
             )
             .into());
         }
@@ -173,7 +188,7 @@ impl Machine {
                 continue;
             }
             if set & shared.dead_values != 0 {
-                let how = format!("CPU {cpu} can still use page {page} of space {name} ->");
+                let how = format!("{who} can still use page {page} of space {name} ->", who = self.who(cpu));
                 return Err(Broken { page: Some(page), ..self.dead_value(shared, set, &how) }.into());
             }
             if gone >> page & 1 != 0 {
@@ -181,7 +196,10 @@ impl Machine {
                     page: Some(page),
                     ..broken(
                         8,
-                        format!("CPU {cpu} can still use page {page} of space {name}, which was unmapped"),
+                        format!(
+                            "{who} can still use page {page} of space {name}, which was unmapped",
+                            who = self.who(cpu)
+                        ),
                     )
                 }
                 .into());
@@ -196,8 +214,9 @@ impl Machine {
                     ..broken(
                         12,
                         format!(
-                            "CPU {cpu}, in space {name}, can use page {page} -> frame {} of space {owner}",
-                            meant.frame
+                            "{who}, in space {name}, can use page {page} -> frame {} of space {owner}",
+                            meant.frame,
+                            who = self.who(cpu)
                         ),
                     )
                 }
@@ -211,7 +230,7 @@ impl Machine {
     fn linked(&self, view: &View<'_, Self>) -> Result<(), Violation> {
         let shared = *view.shared;
         for space in 0..self.config.spaces {
-            if (shared.freed_roots | shared.dead_spaces) >> space & 1 != 0 {
+            if shared.freed_roots >> space & 1 != 0 || shared.dead_spaces >> self.owner(space) & 1 != 0 {
                 continue;
             }
             for entry in 0..self.tables.per_space {
@@ -223,20 +242,10 @@ impl Machine {
                 }
             }
         }
-        let table = self.tables.kernel_table();
-        let linked = |link| view.memory(link) == table;
-        if shared.freed_tables >> (table - 1) & 1 != 0 && self.watched().kernel_link().is_some_and(linked) {
-            return Err(broken(
-                7,
-                format!("the kernel's root still points to table {table}, which was freed"),
-            )
-            .into());
-        }
-        Ok(())
+        self.kernel_linked(view, &shared).map_or(Ok(()), |broken| Err(broken.into()))
     }
 
-    fn kernel_violation(&self, shared: &Shared, cpu: usize, local: &Local) -> Violation {
-        let page = local.kernel.iter().position(|set| set & shared.dead_values != 0).unwrap_or(0);
+    fn kernel_violation(&self, shared: &Shared, cpu: usize, local: &Local, page: usize) -> Violation {
         let how = format!("CPU {cpu} can still use kernel page {page} ->");
         Broken { page: Some(page), ..self.dead_value(shared, local.kernel[page], &how) }.into()
     }
@@ -296,6 +305,9 @@ impl Machine {
         let pages = (0..MAX_SPACES * MAX_PAGES).filter(|n| shared.unreachable >> n & 1 != 0);
         parts.extend(pages.map(|n| format!("{}.p{}", space_name(n / MAX_PAGES), n % MAX_PAGES)));
         parts.extend(spaces(shared.dead_spaces).map(|s| format!("mappings of {s}")));
+        parts.extend(
+            self.obsolete_versions(shared).map(|(piece, old)| format!("version {old} of code {piece}")),
+        );
         (!parts.is_empty()).then(|| format!("given away: {}", parts.join(", ")))
     }
 }

@@ -4,6 +4,7 @@ use crate::absent::ABSENT;
 use crate::hw::{Install, Op, WalkCache, Which, Whose};
 use crate::limits::{MAX_ENTRIES, MAX_TAGS};
 use crate::machine::Machine;
+use crate::privilege::Privilege;
 use crate::state::{Local, ONLINE, USER};
 use crate::tables::space_name;
 
@@ -41,16 +42,30 @@ impl Machine {
             }
             Op::FlushUser => "flush user".into(),
             Op::FlushKernelPage { page, walk } => {
-                let linked = self.tables.kernel_link.is_some();
+                let linked = !self.tables.kernel_links.is_empty();
                 format!("flush kernel page {page}{}", if linked { also(walk) } else { "" })
             }
             Op::FlushAll => "flush everything".into(),
             Op::Broadcast { whose, which } => format!("broadcast flush {}", self.meant(whose, which)),
-            Op::FlushOn { cpu, whose, which } => format!("flush {} on CPU {cpu}", self.meant(whose, which)),
+            Op::FlushOn { cpu, whose, which } => {
+                format!("flush {} on {}", self.meant(whose, which), self.who(cpu))
+            }
+            Op::FlushGuestPage { guest, everywhere: false } => format!("flush guest page {}", guest + 1),
+            Op::FlushGuestPage { guest, everywhere: true } => {
+                format!("broadcast flush guest page {}", guest + 1)
+            }
+            Op::SyncContext { everywhere: false } => "synchronise context".into(),
+            Op::SyncContext { everywhere: true } => "synchronise context everywhere".into(),
+            Op::Execute { piece, version } => format!("run version {version} of code {piece}"),
+            Op::Obsolete { piece, version } => format!("version {version} of code {piece} is obsolete"),
+            Op::Ats { device, on: true } => format!("ATS of device {device} on"),
+            Op::Ats { device, on: false } => format!("ATS of device {device} off"),
             Op::Running { on: true } => "runs again".into(),
             Op::Running { on: false } => "taken off".into(),
             Op::User { on: true } => "user on".into(),
             Op::User { on: false } => "user off".into(),
+            Op::Privilege { privilege: Privilege::Kernel } => "enter the kernel".into(),
+            Op::Privilege { privilege: Privilege::User } => "leave for user code".into(),
             Op::Touch { page } => format!("touch page {page}"),
             Op::Reach { page } => format!("reach page {page}"),
             Op::ReachKernel { page } => format!("reach kernel page {page}"),
@@ -95,6 +110,9 @@ impl Machine {
         if !local.is(ONLINE) {
             line += " offline";
         }
+        if local.privilege() == Privilege::User {
+            line += " user code";
+        }
         if let Some(space) = local.space() {
             line += &format!(" root={}", space_name(space));
             if self.config.tags > 1 {
@@ -123,6 +141,15 @@ impl Machine {
         let entries = self.show_entries("k", &local.kernel);
         if !entries.is_empty() {
             line += &format!(" kernel{{{entries}}}");
+        }
+        let guests = self.show_entries("g", &local.second_stage);
+        if !guests.is_empty() {
+            line += &format!(" second stage{{{guests}}}");
+        }
+        for (piece, versions) in local.fetched.iter().enumerate().filter(|fetched| *fetched.1 != 0) {
+            let versions: Vec<String> =
+                (1..8).filter(|v| versions >> v & 1 != 0).map(|v| v.to_string()).collect();
+            line += &format!(" code{piece}{{{}}}", versions.join("|"));
         }
         if local.kernel_walk {
             line += &format!(" kernel walk{{t{}}}", self.tables.kernel_table());

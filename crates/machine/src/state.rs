@@ -1,4 +1,5 @@
-use crate::limits::{MAX_KERNEL, MAX_PAGES, MAX_TAGS};
+use crate::limits::{MAX_CODE, MAX_GUEST_PAGES, MAX_KERNEL, MAX_PAGES, MAX_TAGS};
+use crate::privilege::Privilege;
 
 /// What the machine remembers besides its CPUs: only what was given away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -13,6 +14,8 @@ pub struct Shared {
     pub(crate) freed_tables: u8,
     pub(crate) freed_roots: u8,
     pub(crate) dead_spaces: u8,
+    /// Versions of code that nobody may run.
+    pub(crate) obsolete: [u8; MAX_CODE],
 }
 
 /// What one CPU may hold.
@@ -25,6 +28,12 @@ pub struct Local {
     pub(crate) kernel: [u16; MAX_KERNEL],
     /// Whether the link to the kernel's table may be cached, under whichever tag.
     pub(crate) kernel_walk: bool,
+    /// Guest pages that the VM's first stage may lead to, a bit each from bit 1, per page.
+    pub(crate) first_stage: [u8; MAX_PAGES],
+    /// Translation values of guest pages.
+    pub(crate) second_stage: [u16; MAX_GUEST_PAGES],
+    /// Versions of code that it may run.
+    pub(crate) fetched: [u8; MAX_CODE],
     /// Translation values through which accesses may still be on their way though no entry is left.
     pub(crate) in_flight: u16,
     /// Space whose root is loaded, plus one; 0 is none.
@@ -39,6 +48,10 @@ pub(crate) const USER: u8 = 2;
 pub(crate) const ARRIVING: u8 = 4;
 /// Taken off by a hypervisor.
 pub(crate) const PAUSED: u8 = 8;
+/// Runs user code.
+const UNPRIVILEGED: u8 = 16;
+/// A device whose TLB is switched off.
+const ATS_OFF: u8 = 32;
 
 impl Local {
     pub(crate) fn is(&self, flag: u8) -> bool {
@@ -47,6 +60,23 @@ impl Local {
 
     pub(crate) fn set(&mut self, flag: u8, on: bool) {
         self.flags = if on { self.flags | flag } else { self.flags & !flag };
+    }
+
+    pub(crate) fn privilege(&self) -> Privilege {
+        if self.is(UNPRIVILEGED) { Privilege::User } else { Privilege::Kernel }
+    }
+
+    pub(crate) fn set_privilege(&mut self, privilege: Privilege) {
+        self.set(UNPRIVILEGED, privilege == Privilege::User);
+    }
+
+    /// Whether it keeps translations, where it is a device.
+    pub(crate) fn ats(&self) -> bool {
+        !self.is(ATS_OFF)
+    }
+
+    pub(crate) fn set_ats(&mut self, on: bool) {
+        self.set(ATS_OFF, !on);
     }
 
     /// Whether its walker may read page tables: also on a CPU that is off line, which halts on what it has loaded.
@@ -81,6 +111,7 @@ impl Local {
     pub(crate) fn drop_user(&mut self) {
         self.tlb = Default::default();
         self.walk = Default::default();
+        (self.first_stage, self.second_stage) = Default::default();
     }
 
     pub(crate) fn drop_kernel(&mut self, which: crate::hw::Which) {

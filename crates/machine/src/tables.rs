@@ -15,7 +15,10 @@ pub struct Tables {
     pub(crate) roots: Vec<[Word; MAX_ENTRIES]>,
     pub(crate) leaves: Vec<[Word; SLOTS]>,
     pub(crate) kernel: Vec<Word>,
-    pub(crate) kernel_link: Option<Word>,
+    /// None, one that all roots share, or one for each root and the kernel's own.
+    pub(crate) kernel_links: Vec<Word>,
+    pub(crate) second_stage: Vec<Word>,
+    pub(crate) code: Vec<Word>,
 }
 
 impl Tables {
@@ -51,9 +54,26 @@ impl Tables {
         &self.kernel[page]
     }
 
-    /// The entry that links the kernel's table, in the part that all roots share.
+    /// The entry that links the kernel's table, in the part that all roots share, or in the kernel's own root.
     pub fn kernel_link(&self) -> &Word {
-        self.kernel_link.as_ref().expect("this machine has no kernel table")
+        self.kernel_links.last().expect("this machine has no kernel table")
+    }
+
+    /// The entry of the root of `space` that links the kernel's table, on a machine where each has one
+    /// ([`crate::Builder::kernel_entry_per_root`]).
+    pub fn kernel_link_of(&self, space: usize) -> &Word {
+        assert!(self.kernel_links.len() > 1, "the roots of this machine share their entry for the kernel");
+        &self.kernel_links[space]
+    }
+
+    /// Second-stage entry of guest page `guest` (1 and up, as leaves name it).
+    pub fn second_stage(&self, guest: usize) -> &Word {
+        &self.second_stage[guest - 1]
+    }
+
+    /// Piece `piece` of code: its version (1 to 7).
+    pub fn code(&self, piece: usize) -> &Word {
+        &self.code[piece]
     }
 
     /// Number of the kernel's table, whether there is one or not.
@@ -63,11 +83,11 @@ impl Tables {
 
     /// Number of the last table.
     pub(crate) fn last(&self) -> u64 {
-        self.leaves.len() as u64 + u64::from(self.kernel_link.is_some())
+        self.leaves.len() as u64 + u64::from(!self.kernel_links.is_empty())
     }
 
-    /// Names all words and has hardware read them; returns the index of the first. Order: roots, leaves, kernel, the link of
-    /// the kernel's table.
+    /// Names all words and has hardware read them; returns the index of the first. Order: roots, leaves, kernel, the links of
+    /// the kernel's table, the second stage, code.
     pub(crate) fn register(&self, registry: &mut Registry) -> usize {
         let mut first = None;
         let mut watch = |registry: &mut Registry, word: &Word| {
@@ -86,9 +106,20 @@ impl Tables {
             registry.object(format!("kernel{page}"), word);
             watch(registry, word);
         }
-        if let Some(link) = &self.kernel_link {
-            registry.object("kernel root", link);
+        let last = self.kernel_links.len().saturating_sub(1);
+        for (root, link) in self.kernel_links.iter().enumerate() {
+            let name =
+                if root == last { "kernel root".to_owned() } else { format!("{}.kernel", space_name(root)) };
+            registry.object(name, link);
             watch(registry, link);
+        }
+        for (guest, word) in self.second_stage.iter().enumerate() {
+            registry.object(format!("guest{}", guest + 1), word);
+            watch(registry, word);
+        }
+        for (piece, word) in self.code.iter().enumerate() {
+            registry.object(format!("code{piece}"), word);
+            watch(registry, word);
         }
         first.unwrap_or(0)
     }

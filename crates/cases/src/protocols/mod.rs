@@ -2,9 +2,11 @@
 //! several bugs is one policy.
 
 pub(crate) mod addition;
+pub(crate) mod ats;
 pub(crate) mod balance;
 mod cross_call;
 pub(crate) mod deferred;
+pub(crate) mod deferred_entry;
 pub(crate) mod diagonal;
 pub(crate) mod dirty_mark;
 pub(crate) mod flagged_call;
@@ -25,6 +27,7 @@ pub(crate) mod moved_page;
 pub(crate) mod one_tag;
 pub(crate) mod other_mmu;
 pub(crate) mod outsider;
+pub(crate) mod own_entries;
 pub(crate) mod page_type;
 pub(crate) mod remake;
 pub(crate) mod single_user;

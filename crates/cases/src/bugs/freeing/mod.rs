@@ -5,8 +5,10 @@ mod linux_1013af4f;
 mod linux_102331b6;
 mod linux_1cf35d47;
 mod linux_2ba99c5e;
+mod linux_37764b95;
 mod linux_383c4613;
 mod linux_3ea27719;
+mod linux_3f8fd02b;
 mod linux_59d9094d;
 mod linux_5ee2fa2f;
 mod linux_60bae737;
@@ -31,6 +33,7 @@ mod linux_eb66ae03;
 mod linux_ee6e69d0;
 mod linux_f268f6cf;
 mod linux_f36391d2;
+mod linux_f967db0b;
 mod xen_xsa286;
 mod xen_xsa346;
 mod xen_xsa373;
@@ -78,4 +81,7 @@ pub(super) const ALL: &[Bug] = &[
     xen_xsa373::BUG,
     linux_ee6e69d0::BUG,
     linux_018e9828::BUG,
+    linux_f967db0b::BUG,
+    linux_3f8fd02b::BUG,
+    linux_37764b95::BUG,
 ];

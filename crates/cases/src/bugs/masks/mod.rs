@@ -13,6 +13,7 @@ mod linux_abee7c49;
 mod linux_ad0a6bad;
 mod linux_b956575b;
 mod linux_bafb056c;
+mod linux_cdb8a3c3;
 mod linux_d53c3dfb;
 mod linux_dfaed3e1;
 mod openbsd_9f1181d5;
@@ -36,4 +37,5 @@ pub(super) const ALL: &[Bug] = &[
     openbsd_9f1181d5::BUG,
     linux_ad0a6bad::BUG,
     linux_51500b71::BUG,
+    linux_cdb8a3c3::BUG,
 ];

@@ -3,9 +3,11 @@
 mod freebsd_r360280;
 mod linux_16af97dc;
 mod linux_20841405;
+mod linux_353e3cf8;
 mod linux_71b3c126;
 mod linux_8678c1f0;
 mod linux_8f1d56f6;
+mod linux_950b879b;
 mod linux_cfd391e7;
 mod linux_fea4e317;
 mod sel4_81679f2b;
@@ -24,4 +26,6 @@ pub(super) const ALL: &[Bug] = &[
     linux_cfd391e7::BUG,
     freebsd_r360280::BUG,
     linux_fea4e317::BUG,
+    linux_353e3cf8::BUG,
+    linux_950b879b::BUG,
 ];

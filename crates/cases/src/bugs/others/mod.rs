@@ -52,6 +52,7 @@ mod starry_366b8cff;
 mod svsm_338cbc2d;
 mod tgoskits_pr2009;
 mod tlib_pr22;
+mod xiangshan_pr5114;
 mod zephyr_113559;
 mod zephyr_113569;
 
@@ -112,4 +113,5 @@ pub(super) const ALL: &[Bug] = &[
     fiasco_492da1f9::BUG,
     haiku_4bb796cf::BUG,
     pkvm_pr86::BUG,
+    xiangshan_pr5114::BUG,
 ];

@@ -3,6 +3,7 @@
 mod freebsd_3fd989da;
 mod freebsd_r312954;
 mod linux_02a8f3ab;
+mod linux_3239c52f;
 mod linux_44126343;
 mod linux_58897485;
 mod linux_5e10f988;
@@ -42,4 +43,5 @@ pub(super) const ALL: &[Bug] = &[
     linux_fa808ed4::BUG,
     xen_xsa442::BUG,
     xen_68871b1f::BUG,
+    linux_3239c52f::BUG,
 ];

@@ -1,0 +1,27 @@
+//! A flush is left to the next entry of a CPU that runs an NMI on top of user code.
+
+use crate::bugs::{Bug, boxed, code};
+use crate::protocols::deferred_entry::{Defer, DeferredEntry, Entry};
+use shootdown_explore::Memory;
+use shootdown_machine::Variant;
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-defer-v4-nmi",
+    id: "F10",
+    source: "v4 24/30 and 29/30, posted 2025-01-14; v5 mends it",
+    title: "x86/mm, mm/vmalloc: Defer flush_tlb_kernel_range() targeting NOHZ_FULL CPUs",
+    kernel: "Linux (patches, not merged)",
+    arch: "x86",
+    rules: &[6, 8],
+    about: "A kernel flush is left to CPUs whose context says user mode; an NMI that interrupts user mode runs \
+            kernel code and does not change the context.",
+    story: include_str!("linux_defer_v4.md"),
+    ends: "CPU 1 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
+    engine: "kernel-memory-hotplug",
+    code: code!["linux_defer_v4.rs", "deferred_entry.rs"],
+    ..Bug::race(Memory::Tso, |variant| boxed(DeferredEntry::new(defer(variant), Entry::Nmi)))
+};
+
+fn defer(variant: Variant) -> Defer {
+    if variant == Variant::Broken { Defer::UnlessKernel } else { Defer::UnlessWatching }
+}

@@ -1,0 +1,140 @@
+//! Devices with a TLB of their own, and the queue of their IOMMU.
+
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::sync;
+use shootdown_explore::{Memory, Options, Registry, Verdict};
+use shootdown_machine::hw::{self, WalkCache, Which, Whose};
+use shootdown_machine::{Builder, InvalidationQueue, Machine, Program, Submitted, boxed, run};
+
+const IOMMU: usize = 1;
+const DEVICE: usize = 2;
+const DOORBELL: u8 = 0;
+const PAGE: Which = Which::Page(0, WalkCache::Drop);
+
+type Main = fn(&Driver);
+
+/// A driver on CPU 0.
+#[derive(Debug)]
+struct Driver {
+    machine: Machine,
+    queue: InvalidationQueue,
+    main: Main,
+}
+
+impl Driver {
+    fn clear(&self) {
+        self.machine.tables.leaf(0, 0).store(0, Relaxed);
+        sync::fence(SeqCst);
+    }
+
+    fn submit(&self, whom: usize) -> Submitted {
+        self.queue.submit(whom, Whose::Tag(0), PAGE)
+    }
+
+    fn invalidate(&self, whom: usize) {
+        self.queue.wait(self.submit(whom));
+    }
+}
+
+impl Program for Driver {
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+    fn main(&self, cpu: usize) {
+        if cpu == 0 {
+            (self.main)(self);
+        }
+    }
+    fn interrupt(&self, cpu: usize, line: u8) {
+        assert_eq!((cpu, line), (IOMMU, DOORBELL), "only the IOMMU is told of commands");
+        self.queue.execute();
+    }
+    fn register(&self, registry: &mut Registry) {
+        self.queue.register(registry);
+    }
+}
+
+/// A device that uses page 0 of space A, which leads to frame 1.
+fn device() -> Builder {
+    let machine = Machine::builder(3).own_page(0, 0, 1).device(DEVICE, IOMMU);
+    machine.start(IOMMU, 0, 0, true).start(DEVICE, 0, 0, true)
+}
+
+fn verdict(builder: Builder, main: Main) -> Verdict {
+    let queue = InvalidationQueue::new(IOMMU, DOORBELL);
+    let driver = Driver { machine: builder.build(), queue, main };
+    run(&boxed(driver), &Options { memory: Memory::Tso, workers: 1, ..Options::default() }).verdict
+}
+
+#[track_caller]
+fn breaks(builder: Builder, main: Main, who: &str) {
+    let words = format!("{who} can still use page 0 of space A -> frame 1, which was freed (SD-8)");
+    assert_eq!(verdict(builder, main), Verdict::Violates(words.as_str().into()));
+}
+
+#[test]
+fn a_device_is_invalidated_after_its_iommu() {
+    let in_order: Main = |driver| {
+        driver.clear();
+        driver.invalidate(IOMMU);
+        driver.invalidate(DEVICE);
+        hw::free_frame(1);
+    };
+    let device_first: Main = |driver| {
+        driver.clear();
+        driver.invalidate(DEVICE);
+        driver.invalidate(IOMMU);
+        hw::free_frame(1);
+    };
+    let at_once: Main = |driver| {
+        driver.clear();
+        let submitted = [IOMMU, DEVICE].map(|whom| driver.submit(whom));
+        submitted.into_iter().for_each(|command| driver.queue.wait(command));
+        hw::free_frame(1);
+    };
+    assert_eq!(verdict(device(), in_order), Verdict::Holds);
+    breaks(device(), device_first, "device 2");
+    breaks(device(), at_once, "device 2");
+}
+
+#[test]
+fn who_submits_does_not_wait() {
+    let no_wait: Main = |driver| {
+        driver.clear();
+        let _ = driver.submit(IOMMU);
+        hw::free_frame(1);
+    };
+    breaks(device().ats_off(DEVICE), no_wait, "IOMMU 1");
+}
+
+#[test]
+fn a_device_keeps_nothing_while_its_tlb_is_off() {
+    let iommu_only: Main = |driver| {
+        driver.clear();
+        driver.invalidate(IOMMU);
+        hw::free_frame(1);
+    };
+    let switched_off: Main = |driver| {
+        hw::ats(DEVICE, false);
+        driver.clear();
+        driver.invalidate(IOMMU);
+        hw::free_frame(1);
+        hw::ats(DEVICE, true);
+    };
+    let switched_on: Main = |driver| {
+        hw::ats(DEVICE, true);
+        driver.clear();
+        driver.invalidate(IOMMU);
+        hw::free_frame(1);
+    };
+    assert_eq!(verdict(device().ats_off(DEVICE), iommu_only), Verdict::Holds);
+    assert_eq!(verdict(device(), switched_off), Verdict::Holds);
+    breaks(device(), iommu_only, "device 2");
+    breaks(device().ats_off(DEVICE), switched_on, "device 2");
+}
+
+#[test]
+fn a_cpu_that_is_no_device_has_no_ats() {
+    let misuse = "CPU 0: this machine cannot do this: ATS of device 1 on";
+    assert_eq!(verdict(device(), |_| hw::ats(IOMMU, true)), Verdict::Misuses(misuse.into()));
+}

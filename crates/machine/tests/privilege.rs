@@ -1,0 +1,155 @@
+//! Who may use the kernel's translations, and spaces and kernels of several roots.
+
+mod common;
+
+use common::{Main, SmallMachine, verdict};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::{Verdict, sync};
+use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
+use shootdown_machine::{Builder, Machine, Privilege};
+
+fn idle(_: &SmallMachine) {}
+
+/// Kernel page 0 leads to frame 1; CPU 1 runs user code.
+fn kernel_page() -> Builder {
+    Machine::builder(2).kernel_pages(1).translation(1, None, true).map_kernel(0, 1).user_code(1)
+}
+
+/// Takes the page away, flushes here, says so, and gives the frame back.
+fn unmap_here(small_machine: &SmallMachine) {
+    small_machine.machine.tables.kernel(0).store(0, Relaxed);
+    sync::fence(SeqCst);
+    hw::flush_kernel_page(0);
+    small_machine.word.store(1, Release);
+    hw::free_frame(1);
+}
+
+const STALE: &str = "CPU 1 can still use kernel page 0 -> frame 1, which was freed (SD-8)";
+
+#[test]
+fn user_code_uses_no_kernel_page_until_it_enters_the_kernel() {
+    let enters: Main = |_| hw::privilege(Privilege::Kernel);
+    let catches_up: Main = |small_machine| {
+        sync::wait_until(|| small_machine.word.load(Acquire) == 1);
+        hw::flush_all();
+        hw::privilege(Privilege::Kernel);
+    };
+    let too_late: Main = |small_machine| {
+        sync::wait_until(|| small_machine.word.load(Acquire) == 1);
+        hw::privilege(Privilege::Kernel);
+        hw::flush_all();
+    };
+    assert_eq!(verdict(kernel_page(), &[unmap_here, idle]), Verdict::Holds);
+    assert_eq!(verdict(kernel_page(), &[unmap_here, catches_up]), Verdict::Holds);
+    for main in [enters, too_late] {
+        assert_eq!(verdict(kernel_page(), &[unmap_here, main]), Verdict::Violates(STALE.into()));
+    }
+}
+
+#[test]
+fn what_an_entry_uses_counts_in_user_code_too() {
+    let found = verdict(kernel_page().entry_page(0), &[unmap_here, idle]);
+    assert_eq!(found, Verdict::Violates(STALE.into()));
+}
+
+#[test]
+fn a_machine_without_privilege_has_every_cpu_in_the_kernel() {
+    let one = || Machine::builder(1).kernel_pages(1).translation(1, None, true).map_kernel(0, 1);
+    let leaves: Main = |_| hw::privilege(Privilege::User);
+    let misuse = "CPU 0: this machine cannot do this: leave for user code";
+    assert_eq!(verdict(one(), &[leaves]), Verdict::Misuses(misuse.into()));
+    assert_eq!(verdict(one().privilege(), &[leaves]), Verdict::Holds);
+}
+
+#[test]
+fn walkers_read_kernel_tables_whatever_the_privilege() {
+    let frees_the_table: Main = |small_machine| {
+        small_machine.machine.tables.kernel_link().store(0, Relaxed);
+        sync::fence(SeqCst);
+        hw::flush_kernel(0, WalkCache::Drop);
+        hw::free_table(small_machine.machine.tables.kernel_table());
+    };
+    let walked = "CPU 1 can still walk kernel table 2, which was freed (SD-7)";
+    let found = verdict(kernel_page().kernel_table(), &[frees_the_table, idle]);
+    assert_eq!(found, Verdict::Violates(walked.into()));
+}
+
+/// Root 1 is the user root of space 0 and does not reach the kernel; CPU 1 has it loaded.
+fn isolated() -> Builder {
+    kernel_page().spaces(2, 1).same_space(1, 0).kernel_entry_per_root(&[1]).start(1, 1, 0, true)
+}
+
+#[test]
+fn a_root_that_does_not_reach_the_kernel_fills_nothing_of_it() {
+    let enters: Main = |_| hw::privilege(Privilege::Kernel);
+    let with_the_kernels_root: Main = |_| {
+        hw::install(Some(0), 0, Install::Keep);
+        hw::privilege(Privilege::Kernel);
+    };
+    assert_eq!(verdict(isolated(), &[unmap_here, enters]), Verdict::Holds);
+    assert_eq!(verdict(isolated(), &[unmap_here, with_the_kernels_root]), Verdict::Violates(STALE.into()));
+    // Entry pages are mapped there all the same.
+    let found = verdict(isolated().entry_page(0), &[unmap_here, enters]);
+    assert_eq!(found, Verdict::Violates(STALE.into()));
+}
+
+/// Spaces A and B have their own entries for the kernel's table; CPU 1 has A loaded.
+fn entry_each() -> Builder {
+    let pages = Machine::builder(2).kernel_pages(1).translation(1, None, true).map_kernel(0, 1);
+    pages.spaces(2, 1).kernel_entry_per_root(&[]).start(1, 0, 0, false)
+}
+
+fn flush_and_free(small_machine: &SmallMachine) {
+    sync::fence(SeqCst);
+    hw::broadcast(Whose::Kernel, Which::Page(0, WalkCache::Drop));
+    hw::free_table(small_machine.machine.tables.kernel_table());
+}
+
+#[test]
+fn a_kernel_table_is_taken_out_of_every_root() {
+    let reference_only: Main = |small_machine| {
+        small_machine.machine.tables.kernel_link().store(0, Relaxed);
+        flush_and_free(small_machine);
+    };
+    let loaded_one_too: Main = |small_machine| {
+        small_machine.machine.tables.kernel_link_of(0).store(0, Relaxed);
+        small_machine.machine.tables.kernel_link().store(0, Relaxed);
+        flush_and_free(small_machine);
+    };
+    let all: Main = |small_machine| {
+        (0..2).for_each(|root| small_machine.machine.tables.kernel_link_of(root).store(0, Relaxed));
+        small_machine.machine.tables.kernel_link().store(0, Relaxed);
+        flush_and_free(small_machine);
+    };
+    let named = |root| format!("root {root} still points to table 3, which was freed (SD-7)");
+    assert_eq!(verdict(entry_each(), &[reference_only, idle]), Verdict::Violates(named('A').as_str().into()));
+    assert_eq!(verdict(entry_each(), &[loaded_one_too, idle]), Verdict::Violates(named('B').as_str().into()));
+    assert_eq!(verdict(entry_each(), &[all, idle]), Verdict::Holds);
+}
+
+/// Roots 0 and 1 of space A both lead to its table; CPU 0 has the one loaded, CPU 1 the other.
+fn replicas() -> Builder {
+    let space = Machine::builder(2).spaces(3, 1).same_space(1, 0).own_page(0, 0, 1);
+    space.link_table(1, 0, 1).start(0, 0, 0, true).start(1, 1, 0, true)
+}
+
+#[test]
+fn what_belongs_to_a_space_is_meant_under_each_of_its_roots() {
+    let flushed: Main = |small_machine| {
+        small_machine.machine.tables.leaf(0, 0).store(0, SeqCst);
+        hw::broadcast(Whose::Users, Which::Page(0, WalkCache::Keep));
+        hw::unreachable(0, 0);
+    };
+    let only_here: Main = |small_machine| {
+        small_machine.machine.tables.leaf(0, 0).store(0, SeqCst);
+        hw::flush_page(0, 0, WalkCache::Keep);
+        hw::unreachable(0, 0);
+    };
+    let gone = "CPU 1 can still use page 0 of space A, which was unmapped (SD-8)";
+    assert_eq!(verdict(replicas(), &[flushed, idle]), Verdict::Holds);
+    assert_eq!(verdict(replicas(), &[only_here, idle]), Verdict::Violates(gone.into()));
+    let foreign = "CPU 1, in space B, can use page 0 -> frame 1 of space A (SD-12)";
+    let strangers =
+        Machine::builder(2).spaces(2, 1).own_page(0, 0, 1).link_table(1, 0, 1).start(1, 1, 0, true);
+    assert_eq!(verdict(strangers, &[idle, idle]), Verdict::Violates(foreign.into()));
+}
