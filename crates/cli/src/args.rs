@@ -363,7 +363,7 @@ impl Limits {
 }
 
 fn memory_parser() -> impl TypedValueParser<Value = Memory> {
-    PossibleValuesParser::new(names::MEMORIES)
+    PossibleValuesParser::new(Memory::ALL.map(Memory::name))
         .try_map(|name| names::parse_memory(&name).ok_or("a memory model is sc, tso, pso or weak"))
 }
 

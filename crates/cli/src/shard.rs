@@ -5,7 +5,6 @@ use shootdown_machine::Case;
 use std::fmt;
 
 use crate::args::CheckArgs;
-use crate::names;
 use crate::record::{Entry, Record};
 
 /// Most parts; beyond this most of them have no case at all.
@@ -154,7 +153,7 @@ impl Flags {
             deep: args.deep,
             removed: args.removal.removed().map(|removed| removed.name.clone()),
             keep_going: args.keep_going,
-            memory: limits.memory.map(|memory| names::memory(memory).to_owned()),
+            memory: limits.memory.map(|memory| memory.name().to_owned()),
             deadline: limits.deadline.map(|deadline| deadline.as_secs_f64()),
             memory_budget: limits.memory_budget,
             no_reduction: limits.no_reduction,

@@ -5,8 +5,8 @@ mod common;
 use common::{Main, SmallMachine, verdict};
 use shootdown_explore::Verdict;
 use shootdown_explore::sync::{self, fence};
-use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
-use shootdown_machine::{Builder, Machine};
+use shootdown_model::hw::{self, Install, WalkCache, Which, Whose};
+use shootdown_model::{Builder, Machine};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 #[track_caller]

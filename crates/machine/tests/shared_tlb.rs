@@ -5,8 +5,8 @@ mod common;
 use common::{Main, SmallMachine, verdict};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::{Verdict, sync};
-use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Builder, Machine};
+use shootdown_model::hw::{self, Install, WalkCache};
+use shootdown_model::{Builder, Machine};
 
 /// Two CPUs that run space A, where page 0 leads to frame 1, and one that has no root.
 fn three() -> Builder {

@@ -1,6 +1,7 @@
 use shootdown_cases::bugs::Bug;
-use shootdown_explore::{Options, Progress, Report, Verdict, caught};
+use shootdown_explore::{Memory, Options, Progress, Report, Verdict, caught};
 use shootdown_machine::Case;
+use shootdown_machine::watchdog;
 use std::fs::File;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -22,7 +23,6 @@ use crate::select::{Wanted, left_out, select};
 use crate::shard::{End, Head, Shard};
 use crate::truth;
 use crate::typed::typed;
-use crate::watchdog;
 
 /// Runs `shootdown check`.
 ///
@@ -336,7 +336,7 @@ fn run(
 
 /// Takes the result of `case` from a check that was stopped.
 fn from_before(kept: &mut Kept, case: &Case, args: &CheckArgs) -> Option<Record> {
-    let memory = args.limits.recorded().memory.map(names::memory);
+    let memory = args.limits.recorded().memory.map(Memory::name);
     kept.take(case, memory, args.removal.removed().map(|removed| removed.name.as_str()))
 }
 

@@ -1,27 +1,29 @@
 //! Ends the process when the code of a case does not come back from a step: nothing else can stop a loop without steps.
 //!
 //! The exit code is 1, that of a case that does not come out as expected: the results before it are printed by then, and there
-//! is nothing wrong with what was asked for. After Ctrl-C it is Ctrl-C's.
+//! is nothing wrong with what was asked for. After Ctrl-C it is what the caller says.
 
 use shootdown_explore::{Hung, Watchdog, name_what_runs};
 use std::fmt;
+use std::io::{self, Write as _};
 use std::process;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::failure::{INTERRUPTED, NOT_AS_EXPECTED, tell};
-
 /// Time between two looks. A process that is held up as a whole is not looked at meanwhile.
 const BETWEEN: Duration = Duration::from_millis(100);
+/// Exit code of a case that does not come out as expected.
+const NOT_AS_EXPECTED: u8 = 1;
 /// Looks after which a step does not come back: 10 s, where a step takes well below a millisecond.
 const PATIENCE: u32 = 100;
 /// The same once the user has asked to stop.
 const PATIENCE_AFTER_CTRL_C: u32 = 5;
 
 static CASE: Mutex<String> = Mutex::new(String::new());
-static ASKED_TO_STOP: AtomicBool = AtomicBool::new(false);
+/// Exit code after Ctrl-C, once that came.
+static ASKED_TO_STOP: AtomicU8 = AtomicU8::new(0);
 
 /// Takes that the case of this name runs from now on.
 pub fn begin(case: &str) {
@@ -32,9 +34,9 @@ pub fn begin(case: &str) {
     ONCE.call_once(|| drop(thread::Builder::new().name("watchdog".to_owned()).spawn(watch)));
 }
 
-/// Takes that the user has asked to stop.
-pub fn asked_to_stop() {
-    ASKED_TO_STOP.store(true, Ordering::Relaxed);
+/// Takes that the user has asked to stop, after which the process ends with `code`.
+pub fn asked_to_stop(code: u8) {
+    ASKED_TO_STOP.store(code, Ordering::Relaxed);
 }
 
 fn watch() {
@@ -43,11 +45,12 @@ fn watch() {
         thread::sleep(BETWEEN);
         let asked = ASKED_TO_STOP.load(Ordering::Relaxed);
         let (patience, code) = match asked {
-            true => (PATIENCE_AFTER_CTRL_C, INTERRUPTED),
-            false => (PATIENCE, NOT_AS_EXPECTED),
+            0 => (PATIENCE, NOT_AS_EXPECTED),
+            code => (PATIENCE_AFTER_CTRL_C, code),
         };
         if let Some(hung) = watchdog.look().filter(|hung| hung.looks >= patience) {
-            tell(Told { case: &lock(), hung });
+            // Where nobody reads it any more the exit code says the rest.
+            let _ = writeln!(io::stderr(), "{}", Told { case: &lock(), hung });
             process::exit(code.into());
         }
     }
