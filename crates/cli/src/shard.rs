@@ -117,6 +117,9 @@ pub struct Flags {
     pub cpus: Option<usize>,
     /// `--deep`.
     pub deep: bool,
+    /// `--no-engine`.
+    #[serde(default)]
+    pub no_engine: bool,
     /// `--drop-rule` or `--drop-site`.
     pub removed: Option<String>,
     /// `--keep-going`.
@@ -151,6 +154,7 @@ impl Flags {
             names: args.names.clone(),
             cpus: args.cpus,
             deep: args.deep,
+            no_engine: args.no_engine,
             removed: args.removal.removed().map(|removed| removed.name.clone()),
             keep_going: args.keep_going,
             memory: limits.memory.map(|memory| memory.name().to_owned()),

@@ -44,8 +44,11 @@ pub fn machines(broken: &Model, fixed: &Model) -> Option<String> {
         }
         cpus.push(machine);
     }
-    (cpus[0] != cpus[1])
-        .then(|| format!("the broken protocol has {} CPUs, the mended one {}", cpus[0], cpus[1]))
+    if cpus[0] != cpus[1] {
+        return Some(format!("the broken protocol has {} CPUs, the mended one {}", cpus[0], cpus[1]));
+    }
+    let cpu = broken.device().starts_otherwise(fixed.device())?;
+    Some(format!("CPU {cpu} of the mended protocol starts otherwise than that of the broken one: a fix is code, not a machine"))
 }
 
 /// A mended protocol with one step less, or one ordering. One that holds all the same has a step that it does not need, or a model

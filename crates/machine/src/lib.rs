@@ -32,6 +32,7 @@ mod sketch;
 mod software;
 mod state;
 mod tables;
+pub mod template;
 #[cfg(test)]
 mod tests;
 pub mod watchdog;
@@ -47,7 +48,7 @@ pub use limits::{MAX_CPUS, MAX_PAGES, MAX_TAGS};
 pub use machine::{Acknowledged, Machine, MaskWord};
 /// What models are made of, so that a package of models depends on this crate alone.
 #[doc(no_inline)]
-pub use shootdown_explore::{Memory, Registry, sync};
+pub use shootdown_explore::{Interrupts, Memory, Options, Registry, Scenario, sync};
 pub use sketch::{Checked, Sketch, is_kebab_case, name_problem};
 pub use state::{Local, Shared};
 pub use tables::{Tables, space_name};

@@ -113,6 +113,12 @@ impl Machine {
         }
     }
 
+    /// Returns the first CPU that starts otherwise than in `other`: with another root, tag, mode or TLB.
+    pub fn starts_otherwise(&self, other: &Machine) -> Option<usize> {
+        let mut both = self.config.locals.iter().zip(&other.config.locals);
+        both.position(|(one, two)| one != two)
+    }
+
     /// Returns what code that was seen at its work gives away, each in words: `free frame 1`.
     pub fn given_away(&self, survey: &Survey) -> BTreeSet<String> {
         let gives = |op: &Op| op.is_mark() && !matches!(op, Op::Mapped { .. });

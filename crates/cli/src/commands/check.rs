@@ -187,7 +187,7 @@ impl Outcome {
 }
 
 fn wanted(args: &CheckArgs) -> Wanted<'_> {
-    Wanted { names: &args.names, cpus: args.cpus, deep: args.deep }
+    Wanted { names: &args.names, cpus: args.cpus, deep: args.deep, no_engine: args.no_engine }
 }
 
 fn choose<'c>(
@@ -203,7 +203,8 @@ fn choose<'c>(
     Ok(picked)
 }
 
-/// Returns those of `cases` that are `wanted`, then the engine's scenarios that their bugs name; and what bugs promise.
+/// Returns those of `cases` that are `wanted`, then the engine's scenarios that their bugs name, unless the engine is left out; and
+/// what bugs promise.
 pub fn choose_all<'c, 'b>(
     cases: &'c [Case],
     bugs: &'b [Bug],
@@ -212,7 +213,9 @@ pub fn choose_all<'c, 'b>(
 ) -> Result<(Vec<&'c Case>, Promises<'b>), Failure> {
     let mut picked = choose(cases, wanted, removed)?;
     let promises = Promises::of(&picked, bugs, cases);
-    picked.extend(promises.scenarios(&picked, cases));
+    if !wanted.no_engine {
+        picked.extend(promises.scenarios(&picked, cases));
+    }
     Ok((picked, promises))
 }
 

@@ -12,6 +12,8 @@ Visits every execution of the models of this package on small simulated machines
     --places           with the line of code of each step
     --state            with the machine's state after each step
     --html FILE        also as a page
+  new-case NAME        write a first sketch
+    --dir DIR          where to; default: here
   --memory MODEL       sc, tso, pso or weak; default: the one that the model is stated for
 
 Exit code: 0 all as expected, 1 not, 2 input that cannot be used.";
@@ -22,6 +24,7 @@ pub enum Command {
     Help,
     Check,
     Explain,
+    NewCase,
 }
 
 /// The command line.
@@ -34,6 +37,7 @@ pub struct Args {
     pub places: bool,
     pub state: bool,
     pub html: Option<PathBuf>,
+    pub dir: PathBuf,
 }
 
 impl Args {
@@ -45,7 +49,8 @@ impl Args {
     fn read(mut parser: lexopt::Parser) -> Result<Self, lexopt::Error> {
         let (command, names) = (Command::Check, Vec::new());
         let (mutants, places, state) = (false, false, false);
-        let mut args = Self { command, names, memory: None, mutants, places, state, html: None };
+        let mut args =
+            Self { command, names, memory: None, mutants, places, state, html: None, dir: ".".into() };
         let mut first = true;
         while let Some(arg) = parser.next()? {
             match arg {
@@ -54,6 +59,7 @@ impl Args {
                 Long("mutants") => args.mutants = true,
                 Long("places") => args.places = true,
                 Long("state") => args.state = true,
+                Long("dir") => args.dir = parser.value()?.into(),
                 Long("html") => args.html = Some(parser.value()?.into()),
                 Value(word) if first => {
                     first = false;
@@ -72,7 +78,9 @@ impl Args {
         match self.command {
             Command::Check if of_explain => Err("--places, --state and --html go with `explain`".into()),
             Command::Explain if self.mutants => Err("--mutants goes with `check`".into()),
-            Command::Explain if self.names.len() != 1 => Err("`explain` takes the name of one model".into()),
+            Command::Explain | Command::NewCase if self.names.len() != 1 => {
+                Err("`explain` and `new-case` take the name of one model".into())
+            }
             _ => Ok(self),
         }
     }
@@ -83,7 +91,8 @@ fn command_of(word: &str) -> Result<Command, String> {
         "help" => Ok(Command::Help),
         "check" => Ok(Command::Check),
         "explain" => Ok(Command::Explain),
-        _ => Err(format!("there is no command {word:?}; there are: check, explain")),
+        "new-case" => Ok(Command::NewCase),
+        _ => Err(format!("there is no command {word:?}; there are: check, explain, new-case")),
     }
 }
 
@@ -115,12 +124,13 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_refused_with_its_value_or_what_there_is() {
         for (line, said) in [
-            ("verify", "there are: check, explain"),
+            ("verify", "there are: check, explain, new-case"),
             ("check --memory arm", "sc, tso, pso or weak"),
             ("check --memory", "--memory"),
             ("check --fast", "--fast"),
             ("check --places", "go with `explain`"),
             ("explain", "the name of one model"),
+            ("new-case", "the name of one model"),
             ("explain a b", "the name of one model"),
             ("explain a --mutants", "goes with `check`"),
         ] {

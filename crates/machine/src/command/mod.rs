@@ -1,8 +1,10 @@
-//! The command of a package of sketches: `check` visits every execution, `explain` draws the one that fails.
+//! The command of a package of sketches: `check` visits every execution, `explain` draws the one that fails, `new-case` writes a
+//! first sketch.
 
 mod args;
 mod check;
 mod explain;
+mod new_case;
 mod page;
 
 use crate::sketch::Sketch;
@@ -60,6 +62,7 @@ pub fn main_with(sketches: &[Sketch]) -> ExitCode {
             Command::Help => Ok(writeln!(out, "{}", args::HELP).map(|()| AS_EXPECTED)?),
             Command::Check => check::check(&args, sketches, &mut out),
             Command::Explain => explain::explain(&args, sketches, &mut out),
+            Command::NewCase => new_case::new_case(&args, &mut out),
         }
     });
     ExitCode::from(result.unwrap_or_else(|failure| match failure {
@@ -94,7 +97,7 @@ fn chosen<'s>(names: &[String], sketches: &'s [Sketch]) -> Result<Vec<&'s Sketch
 
 /// Characters in a line of the output.
 fn width() -> usize {
-    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(100).max(40)
+    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(80).max(40)
 }
 
 fn colours() -> bool {
