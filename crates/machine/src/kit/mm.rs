@@ -1,4 +1,5 @@
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 
 /// The words of an address space that its users share.
@@ -20,6 +21,12 @@ impl Mm {
             count: Word::new("count", count),
             mask: Word::new("mask", mask),
         }
+    }
+
+    /// Names the words: `mm.users`, ..., and shows the mask as the CPUs in it.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.object("mm", self);
+        registry.mask(&self.mask);
     }
 
     /// Takes a user reference where only a structure reference is held; refuses when the mappings are dead.
