@@ -48,7 +48,9 @@ pub fn machines(broken: &Model, fixed: &Model) -> Option<String> {
         return Some(format!("the broken protocol has {} CPUs, the mended one {}", cpus[0], cpus[1]));
     }
     let cpu = broken.device().starts_otherwise(fixed.device())?;
-    Some(format!("CPU {cpu} of the mended protocol starts otherwise than that of the broken one: a fix is code, not a machine"))
+    Some(format!(
+        "CPU {cpu} of the mended protocol starts otherwise than that of the broken one: a fix is code, not a machine"
+    ))
 }
 
 /// A mended protocol with one step less, or one ordering. One that holds all the same has a step that it does not need, or a model

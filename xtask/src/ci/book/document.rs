@@ -191,7 +191,8 @@ impl Document {
                 continue;
             }
             let example = line.strip_prefix(EXAMPLE_PROMPT).map(|arguments| format!("-p {arguments}"));
-            let feature = line.strip_prefix(FEATURE_PROMPT).map(|arguments| format!("--features {arguments}"));
+            let feature =
+                line.strip_prefix(FEATURE_PROMPT).map(|arguments| format!("--features {arguments}"));
             if let Some(arguments) = example.or(feature) {
                 let output = String::new();
                 commands.push(Shown { arguments, output, excerpt: false, code: 0, varies: varies.cloned() });
