@@ -402,7 +402,8 @@ impl Device for Machine {
 
     fn step(&self, view: &mut View<'_, Self>, cpu: usize, op: u64) -> Effect {
         let Some(op) = Op::decode(op).filter(|&op| self.fits(op)) else {
-            let what = format!("CPU {cpu}: this machine cannot do this: {}", self.show(op, 0));
+            let (what, has) = (self.show(op, 0), self.config.says());
+            let what = format!("CPU {cpu}: this machine cannot do this: {what} (it has {has})");
             return Effect::Violation(Violation::Misuse(what));
         };
         if !view.locals[cpu].is(ONLINE) && !op.is_mark() && op != Op::Online {

@@ -82,7 +82,7 @@ impl Sketch {
         let word = if variant == Variant::Broken { "broken" } else { "fixed" };
         let options = Options { survey: true, ..options.clone() };
         let (cpus, report) = match self.model(variant) {
-            Ok(model) => (model.cpus(), run(&model, &options)),
+            Ok(model) => (model.cpus(), guarded(&model, &options)),
             Err(panic) => (0, Report::without_states(Verdict::Panics(panic))),
         };
         let mut checked =
@@ -128,10 +128,8 @@ impl Sketch {
         }
         let words = verdict.words().unwrap_or_default();
         if self.ends.is_empty() {
-            let numbered = matches!(verdict, Verdict::Violates(broken) if broken.rule.is_some());
-            return (!numbered).then(|| {
-                format!("it breaks none of the rules SD-n; if this is the bug, say so: ends: {words:?}")
-            });
+            return unstated(verdict)
+                .map(|why| format!("{why}; if this is the bug, say so: ends: {words:?}"));
         }
         (memory == self.memory && !judge::ends_as(words, self.ends))
             .then(|| format!("it ends otherwise than `ends` states: {words:?}, stated {:?}", self.ends))
@@ -142,6 +140,28 @@ impl Sketch {
         let kept = judge::never_given_away(&broken, &fixed, report, self.memory).join(", ");
         (!kept.is_empty())
             .then(|| format!("the mended protocol never comes to what the broken one does: {kept}"))
+    }
+}
+
+/// Runs `model`. A panic of its parts that are no code under check is a panic of the model.
+fn guarded(model: &Model, options: &Options<'_>) -> Report {
+    caught(|| run(model, options)).unwrap_or_else(|panic| Report::without_states(Verdict::Panics(panic)))
+}
+
+/// Why a finding is taken for the bug only where the sketch says so.
+fn unstated(verdict: &Verdict) -> Option<&'static str> {
+    /// That nothing is lost: a protocol that does nothing breaks it.
+    const NOTHING_LOST: u8 = 14;
+    match verdict {
+        Verdict::Violates(broken) if broken.rule == Some(NOTHING_LOST) => {
+            Some("it gives nothing back, and breaks no rule by what it does")
+        }
+        Verdict::Violates(broken) if broken.rule.is_some() => None,
+        Verdict::Livelock(_) => Some(
+            "a loop goes on for ever, and no rule is broken; a loop that waits for a word to change is \
+             `sync::wait_until(|| ...)`, one that tries again is `sync::retry(|| ...)`",
+        ),
+        _ => Some("it breaks none of the rules SD-n"),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use shootdown_explore::{Hung, Watchdog, name_what_runs};
 use std::fmt;
+use std::fs;
 use std::io::{self, Write as _};
 use std::process;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -16,6 +17,8 @@ use std::time::Duration;
 const BETWEEN: Duration = Duration::from_millis(100);
 /// Exit code of a case that does not come out as expected.
 const NOT_AS_EXPECTED: u8 = 1;
+/// Bytes by which the process may grow while one step runs, where this system says how large it is.
+const GROWTH: u64 = 1 << 30;
 /// Looks after which a step does not come back: 10 s, where a step takes well below a millisecond.
 const PATIENCE: u32 = 100;
 /// The same once the user has asked to stop.
@@ -41,6 +44,7 @@ pub fn asked_to_stop(code: u8) {
 
 fn watch() {
     let mut watchdog = Watchdog::default();
+    let mut before = resident();
     loop {
         thread::sleep(BETWEEN);
         let asked = ASKED_TO_STOP.load(Ordering::Relaxed);
@@ -48,12 +52,28 @@ fn watch() {
             0 => (PATIENCE, NOT_AS_EXPECTED),
             code => (PATIENCE_AFTER_CTRL_C, code),
         };
-        if let Some(hung) = watchdog.look().filter(|hung| hung.looks >= patience) {
+        let seen = watchdog.look();
+        if seen.is_none_or(|hung| hung.looks <= 1) {
+            before = resident();
+        }
+        let grows = resident().saturating_sub(before) > GROWTH;
+        if let Some(hung) = seen.filter(|hung| grows || hung.looks >= patience) {
             // Where nobody reads it any more the exit code says the rest.
             let _ = writeln!(io::stderr(), "{}", Told { case: &lock(), hung });
             process::exit(code.into());
         }
     }
+}
+
+/// Bytes of memory of this process; 0 where the system does not say. The second number of Linux' `statm` counts pages.
+fn resident() -> u64 {
+    const PAGE: u64 = 4096;
+    let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    statm
+        .split_whitespace()
+        .nth(1)
+        .and_then(|pages| pages.parse::<u64>().ok())
+        .map_or(0, |pages| pages * PAGE)
 }
 
 fn lock() -> MutexGuard<'static, String> {
@@ -81,7 +101,8 @@ impl fmt::Display for Told<'_> {
         write!(
             f,
             "\n  a loop without steps cannot be explored: a loop that waits for a word to change is \
-             `sync::wait_until(|| ...)`, one that tries again until it succeeds is `sync::retry(|| ...)`\n  \
+             `sync::wait_until(|| ...)`, one that tries again until it succeeds is `sync::retry(|| ...)`; a lock, a channel \
+             or a sleep of the standard library holds the explorer up: take words, and `kit::Lock`\n  \
              the run ends here; cases that come later were not run"
         )
     }

@@ -22,6 +22,7 @@ pub(crate) mod one_tag;
 pub(crate) mod other_mmu;
 pub(crate) mod outsider;
 pub(crate) mod page_type;
+pub(crate) mod published_mode;
 pub(crate) mod remake;
 pub(crate) mod single_user;
 pub(crate) mod slot;

@@ -1,10 +1,12 @@
 //! Cells: the words that code under check has been seen to use, and the objects they lie in.
 
+use crate::code::explored::Explored;
 use crate::code::request::WordRef;
 use crate::machine::footprint::FENCES;
 use crate::machine::hash::Map;
 use crate::machine::registry::{Array, Meaning, Object, Registry};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Objects at most; a dead one is a bit in the state.
 pub(crate) const OBJECTS: usize = 64;
@@ -28,10 +30,14 @@ pub(crate) struct Cells {
     arrays: Vec<Array>,
     meanings: Map<usize, Meaning>,
     by_address: Map<usize, u16>,
+    _explored: Arc<Explored>,
 }
 
 impl Cells {
     pub(crate) fn new(registry: Registry) -> Result<Self, String> {
+        let objects = registry.objects.iter().map(|object| (object.start, object.start + object.size));
+        let arrays = registry.arrays.iter().map(Array::range);
+        let explored = Explored::begin(objects.chain(arrays).collect());
         let mut cells = Self {
             all: Vec::new(),
             watched: registry.watched.len(),
@@ -39,6 +45,7 @@ impl Cells {
             arrays: registry.arrays,
             meanings: registry.meanings.into_iter().collect(),
             by_address: Map::default(),
+            _explored: Arc::new(explored),
         };
         if cells.objects.len() > OBJECTS {
             return Err(format!("{} objects are registered; at most {OBJECTS} fit", cells.objects.len()));
@@ -55,7 +62,10 @@ impl Cells {
 
     pub(crate) fn add(&mut self, word: WordRef) -> Result<u16, String> {
         if self.all.len() >= FENCES {
-            return Err(format!("more than {FENCES} words are in use"));
+            return Err(format!(
+                "more than {FENCES} words are in use, {:?} among them: model fewer",
+                word.name
+            ));
         }
         let id = self.all.len() as u16;
         self.by_address.insert(word.address, id);

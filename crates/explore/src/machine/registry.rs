@@ -28,6 +28,10 @@ pub(crate) struct Array {
 }
 
 impl Array {
+    pub(crate) fn range(&self) -> (usize, usize) {
+        self.range
+    }
+
     /// `name[index]` of the word at `address`, if it is one of these.
     pub(crate) fn name_of(&self, address: usize) -> Option<String> {
         let (start, end) = self.range;

@@ -1,5 +1,5 @@
 use super::args::Args;
-use super::{AS_EXPECTED, Failure, NOT_AS_EXPECTED, chosen, width};
+use super::{AS_EXPECTED, Failure, NOT_AS_EXPECTED, chosen, count, width};
 use crate::case::Variant;
 use crate::sketch::{Checked, Sketch};
 use crate::watchdog;
@@ -66,10 +66,9 @@ fn one(checked: &Checked, memory: Memory, out: &mut impl Write) -> Result<(), Fa
     let Checked { name, cpus, report, objections, .. } = checked;
     let verdict = report.verdict.name();
     let word = if objections.is_empty() { verdict.to_owned() } else { verdict.to_uppercase() };
-    let steps = report.trace.as_ref().map(|trace| format!(", {} steps", trace.steps.len()));
-    let steps = steps.unwrap_or_default();
-    let states = report.states;
-    writeln!(out, "{name}: {word}{steps} ({cpus} CPUs, {}, {states} states)", memory.name())?;
+    let steps = report.trace.as_ref().map(|trace| format!(", {}", count(trace.steps.len(), "step")));
+    let (steps, cpus) = (steps.unwrap_or_default(), count(*cpus, "CPU"));
+    writeln!(out, "{name}: {word}{steps} ({cpus}, {}, {} states)", memory.name(), report.states)?;
     report.verdict.words().map_or(Ok(()), |words| say(out, words))?;
     objections.iter().try_for_each(|objection| say(out, &format!("Not as expected: {objection}")))?;
     if matches!(report.verdict, Verdict::Violates(_)) && objections.is_empty() {

@@ -1,5 +1,5 @@
 use super::args::Args;
-use super::{AS_EXPECTED, Failure, NOT_AS_EXPECTED, chosen, colours, page, width};
+use super::{AS_EXPECTED, Failure, NOT_AS_EXPECTED, chosen, colours, count, page, width};
 use crate::case::Variant;
 use crate::draw::columns::{self, Look};
 use crate::sketch::Sketch;
@@ -26,7 +26,8 @@ pub fn explain(args: &Args, sketches: &[Sketch], out: &mut impl Write) -> Result
     watchdog::begin(name);
     let checked = sketch.check(variant, &Options { memory, ..Options::default() });
     let (report, cpus) = (&checked.report, checked.cpus);
-    writeln!(out, "{} ({cpus} CPUs, {}): {}", checked.name, memory.name(), report.verdict.name())?;
+    let machine = format!("{}, {}", count(cpus, "CPU"), memory.name());
+    writeln!(out, "{} ({machine}): {}", checked.name, report.verdict.name())?;
     if !sketch.about.is_empty() {
         writeln!(out, "{}", textwrap::fill(sketch.about, width()))?;
     }

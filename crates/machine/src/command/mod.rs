@@ -95,6 +95,11 @@ fn chosen<'s>(names: &[String], sketches: &'s [Sketch]) -> Result<Vec<&'s Sketch
     Ok(chosen)
 }
 
+/// A number of things.
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Characters in a line of the output.
 fn width() -> usize {
     std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(80).max(40)

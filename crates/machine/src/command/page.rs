@@ -1,6 +1,7 @@
 //! The execution as a page of its own: a column for each CPU, each step with its line, and the source. The pages about the bugs of
 //! the corpus, which can be stepped through, are the command's (`shootdown explain --html`); this one needs no other package.
 
+use super::count;
 use crate::draw::{headings, lanes};
 use crate::sketch::{Checked, Sketch};
 use shootdown_explore::{Memory, Step, Trace};
@@ -22,11 +23,11 @@ pub fn page(sketch: &Sketch, checked: &Checked, trace: &Trace, memory: Memory) -
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
          <title>{name}</title><style>{STYLE}</style></head><body><main>\n<h1>{name}</h1>\n\
-         <p>{}</p><p>{} CPUs, {}; {} steps, the shortest execution that fails.</p>\n",
+         <p>{}</p><p>{}, {}; {}, the shortest execution that fails.</p>\n",
         escape(sketch.about),
-        checked.cpus,
+        count(checked.cpus, "CPU"),
         memory.name(),
-        trace.steps.len()
+        count(trace.steps.len(), "step")
     );
     steps(&mut out, sketch, trace, lanes(trace, checked.cpus));
     for (file, text) in shown(sketch, trace) {

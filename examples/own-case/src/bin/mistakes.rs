@@ -91,7 +91,8 @@ const ENDS: &str = "CPU 1 can still use page 0 of space A -> frame 1, which was 
 macro_rules! sketches {
     ($($name:literal $mistake:ident $ends:expr),* $(,)?) => {
         [$(Sketch {
-            memory: Memory::Tso,
+            // Without a fence it holds where stores keep their order.
+            memory: if matches!($mistake, NoFence) { Memory::Pso } else { Memory::Tso },
             ends: $ends,
             ..Sketch::new(
                 $name,
@@ -242,6 +243,9 @@ impl Toy {
         if !(self.fixed && self.mistake == FixNeverFrees) {
             hw::free_frame(1);
         }
+        if self.fixed && self.mistake == FreesTwice {
+            hw::free_frame(1);
+        }
     }
 
     /// Whether the other CPU is told.
@@ -265,7 +269,6 @@ impl Toy {
             NoSuchPage => hw::flush_page(0, 5, WalkCache::Drop),
             NoSuchFrame => hw::free_frame(77),
             NoSuchTag => hw::flush_tag(3),
-            FreesTwice if self.fixed => hw::free_frame(1),
             GoesOffline => hw::offline(),
             WaitsMasked => self.wait_masked(1),
             WordOnStack => Word::new("local", 0).store(1, Relaxed),
@@ -303,9 +306,9 @@ impl Toy {
                 recurse(0);
             }
             AllocatesWithoutSteps => {
-                let mut all: Vec<Vec<u8>> = Vec::new();
+                let mut all: Vec<u64> = Vec::new();
                 loop {
-                    all.push(vec![1; 1 << 20]);
+                    all.push(1);
                 }
             }
             AllocatesPerStep => {
