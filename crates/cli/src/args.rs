@@ -80,7 +80,7 @@ pub enum Command {
     /// Read what tracefs, trace-cmd or perf recorded of a kernel into a trace for `shootdown replay`
     #[command(after_help = examples::IMPORT)]
     RecordImport(ImportArgs),
-    /// Write a template of a bug's two protocols, to start a case of your own from
+    /// Write a first sketch of a bug's two protocols, to start a model of your own from
     #[command(after_help = examples::NEW_CASE)]
     NewCase(NewCaseArgs),
     /// Examine a platform of your own on a simulated machine, and say which line of the contract it breaks
@@ -116,6 +116,9 @@ pub struct CheckArgs {
     /// Also cases that take minutes
     #[arg(long)]
     pub deep: bool,
+    /// Leave the engine's scenarios out, also those that show that the engine does not have the chosen bugs
+    #[arg(long, conflicts_with = "Removal")]
+    pub no_engine: bool,
     /// Instead: take each fence, wait, interrupt, flush and ordering out of the mended protocols of the chosen bugs, one at a
     /// time, and list those without which they hold all the same, and lines that neither protocol reaches
     #[arg(long, conflicts_with_all = ["list", "Removal", "Limits", "keep_going", "verbose", "json_file", "slowest", "shard"])]
@@ -234,6 +237,9 @@ pub struct NewCaseArgs {
     /// Folder to write to
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
+    /// The second step: what a collection says of the bug, and a story, beside the model
+    #[arg(long)]
+    pub corpus: bool,
 }
 
 /// The rule or ordering that is removed from the engine before a run.
@@ -363,7 +369,7 @@ impl Limits {
 }
 
 fn memory_parser() -> impl TypedValueParser<Value = Memory> {
-    PossibleValuesParser::new(names::MEMORIES)
+    PossibleValuesParser::new(Memory::ALL.map(Memory::name))
         .try_map(|name| names::parse_memory(&name).ok_or("a memory model is sc, tso, pso or weak"))
 }
 

@@ -76,7 +76,8 @@ Examples:
 /// Of `new-case`.
 pub const NEW_CASE: &str = "\
 Examples:
-  shootdown new-case toy-1a2b3c4d-counted-acks --dir src   A model and a story to fill in";
+  shootdown new-case toy-1a2b3c4d-counted-acks --dir src   A model of 40 lines to fill in
+  shootdown new-case toy-1a2b3c4d-counted-acks --dir src --corpus   Its story, and what a collection says of it";
 
 /// Of `doctor`.
 pub const DOCTOR: &str = "\

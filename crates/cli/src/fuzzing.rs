@@ -41,7 +41,7 @@ pub fn command_line<'a>(words: impl Iterator<Item = &'a str>) {
         return;
     };
     let cases = catalogue::cases(&[], None);
-    let wanted = Wanted { names: &args.names, cpus: args.cpus, deep: args.deep };
+    let wanted = Wanted { names: &args.names, cpus: args.cpus, deep: args.deep, no_engine: args.no_engine };
     if let Ok(picked) = select(&cases, wanted) {
         assert!(picked.len() <= cases.len());
     }

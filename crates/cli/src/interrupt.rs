@@ -1,8 +1,8 @@
+use shootdown_machine::watchdog;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::failure::{INTERRUPTED, tell};
-use crate::watchdog;
 
 /// Whether the user asked to stop (Ctrl-C). A second Ctrl-C ends the process at once, and the first one too where the code of
 /// a case does not come back from a step.
@@ -15,7 +15,7 @@ impl Interrupt {
         let interrupt = Self::default();
         let flag = Arc::clone(&interrupt.0);
         let set = ctrlc::set_handler(move || {
-            watchdog::asked_to_stop();
+            watchdog::asked_to_stop(INTERRUPTED);
             if flag.swap(true, Ordering::Relaxed) {
                 std::process::exit(i32::from(INTERRUPTED));
             }

@@ -31,7 +31,6 @@ mod testing;
 mod threads;
 mod truth;
 mod typed;
-mod watchdog;
 
 use args::{Cli, Command};
 use clap::Parser;

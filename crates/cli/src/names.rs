@@ -3,22 +3,9 @@
 use shootdown_explore::{Memory, Verdict};
 use shootdown_machine::{Expected, Kind, Variant};
 
-/// Names of all memory models, strongest first.
-pub const MEMORIES: [&str; 4] = ["sc", "tso", "pso", "weak"];
-
-/// Name of a memory model.
-pub fn memory(memory: Memory) -> &'static str {
-    match memory {
-        Memory::Sc => "sc",
-        Memory::Tso => "tso",
-        Memory::Pso => "pso",
-        Memory::Weak => "weak",
-    }
-}
-
 /// Memory model of a name.
 pub fn parse_memory(name: &str) -> Option<Memory> {
-    [Memory::Sc, Memory::Tso, Memory::Pso, Memory::Weak].into_iter().find(|&m| memory(m) == name)
+    Memory::ALL.into_iter().find(|memory| memory.name() == name)
 }
 
 /// What a suspect is, as opposed to a published bug.

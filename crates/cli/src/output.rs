@@ -8,7 +8,6 @@ use shootdown_machine::{Case, Expected, Kind, Variant};
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Write};
 
-use crate::names;
 use crate::record::{Found, Record};
 use crate::shard::{End, Head};
 
@@ -300,7 +299,7 @@ pub fn totals(records: &[Record]) -> String {
 
 /// The machine in a few words.
 pub fn machine(count: usize, memory: Memory) -> String {
-    format!("{}, {}", cpus(count), names::memory(memory))
+    format!("{}, {}", cpus(count), memory.name())
 }
 
 /// A time in seconds, as people write it.

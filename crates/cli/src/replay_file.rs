@@ -40,7 +40,7 @@ pub struct Malformed {
 
 /// Writes `trace` of `case` as a list; `outcome` has line breaks and runs of spaces made one space.
 pub fn write(case: &str, memory: Memory, removed: Option<&str>, trace: &Trace) -> String {
-    let mut out = format!("{FIRST_LINE}\ncase {case}\nmemory {}\n", names::memory(memory));
+    let mut out = format!("{FIRST_LINE}\ncase {case}\nmemory {}\n", memory.name());
     if let Some(removed) = removed {
         let _ = writeln!(out, "drop {removed}");
     }

@@ -1,7 +1,7 @@
 //! Picks cases by name, group and pattern, and suggests names for those that do not exist.
 
 use glob::Pattern;
-use shootdown_machine::{Case, Variant};
+use shootdown_machine::{Case, Kind, Variant};
 
 use crate::failure::{BadInput, Failure};
 use crate::names;
@@ -15,6 +15,8 @@ pub struct Wanted<'a> {
     pub cpus: Option<usize>,
     /// Whether groups, patterns and "everything" include deep cases. A deep case's own name always does.
     pub deep: bool,
+    /// Whether the engine's scenarios are left out, also where a bug names them.
+    pub no_engine: bool,
 }
 
 /// Returns the wanted cases, each once, in the catalogue's order.
@@ -29,8 +31,9 @@ pub fn select<'c>(cases: &'c [Case], wanted: Wanted<'_>) -> Result<Vec<&'c Case>
     for name in wanted.names {
         pick(&mut picked, cases, name, wanted.deep)?;
     }
-    let named: Vec<&Case> =
-        cases.iter().zip(&picked).filter(|(_, picked)| **picked).map(|(c, _)| c).collect();
+    let left = |case: &Case| !(wanted.no_engine && case.kind == Kind::Engine);
+    let named = cases.iter().zip(&picked).filter(|(case, picked)| **picked && left(case));
+    let named: Vec<&Case> = named.map(|(case, _)| case).collect();
     match wanted.cpus {
         None => Ok(named),
         Some(cpus) => with_cpus(named, cpus),
@@ -250,7 +253,7 @@ mod tests {
     fn names(wanted: &[&str], cpus: Option<usize>, deep: bool) -> Result<Vec<String>, Failure> {
         let names: Vec<String> = wanted.iter().map(|&n| n.to_owned()).collect();
         let cases = catalogue();
-        let picked = select(&cases, Wanted { names: &names, cpus, deep })?;
+        let picked = select(&cases, Wanted { names: &names, cpus, deep, ..Wanted::default() })?;
         Ok(picked.into_iter().map(|case| case.name.clone()).collect())
     }
 
@@ -265,11 +268,19 @@ mod tests {
     }
 
     #[test]
+    fn the_engine_is_left_out_where_bugs_alone_are_wanted() {
+        let cases = catalogue();
+        let wanted = Wanted { no_engine: true, ..Wanted::default() };
+        let picked = select(&cases, wanted).expect("cases");
+        assert!(picked.len() == 3 && picked.iter().all(|case| case.name.starts_with("linux-")));
+    }
+
+    #[test]
     fn deep_cases_that_were_meant_are_known_to_be_left_out() {
         let cases = catalogue();
         let left = |names: &[&str], deep| {
             let names: Vec<String> = names.iter().map(|&n| n.to_owned()).collect();
-            let left = left_out(&cases, Wanted { names: &names, cpus: None, deep });
+            let left = left_out(&cases, Wanted { names: &names, deep, ..Wanted::default() });
             left.into_iter().map(|case| case.name.clone()).collect::<Vec<_>>()
         };
         assert_eq!(

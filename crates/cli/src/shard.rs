@@ -5,7 +5,6 @@ use shootdown_machine::Case;
 use std::fmt;
 
 use crate::args::CheckArgs;
-use crate::names;
 use crate::record::{Entry, Record};
 
 /// Most parts; beyond this most of them have no case at all.
@@ -118,6 +117,9 @@ pub struct Flags {
     pub cpus: Option<usize>,
     /// `--deep`.
     pub deep: bool,
+    /// `--no-engine`.
+    #[serde(default)]
+    pub no_engine: bool,
     /// `--drop-rule` or `--drop-site`.
     pub removed: Option<String>,
     /// `--keep-going`.
@@ -152,9 +154,10 @@ impl Flags {
             names: args.names.clone(),
             cpus: args.cpus,
             deep: args.deep,
+            no_engine: args.no_engine,
             removed: args.removal.removed().map(|removed| removed.name.clone()),
             keep_going: args.keep_going,
-            memory: limits.memory.map(|memory| names::memory(memory).to_owned()),
+            memory: limits.memory.map(|memory| memory.name().to_owned()),
             deadline: limits.deadline.map(|deadline| deadline.as_secs_f64()),
             memory_budget: limits.memory_budget,
             no_reduction: limits.no_reduction,

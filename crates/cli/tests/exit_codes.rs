@@ -41,11 +41,16 @@ fn a_template_is_written_once_and_only_under_a_name_that_a_bug_can_have() {
     }
     shootdown(&["new-case", "toy-acks", "--dir", folder])
         .code(0)
-        .stdout(contains("toy_acks.rs").and(contains("toy_acks.md")).and(contains("check toy-acks")));
+        .stdout(contains("toy_acks.rs").and(contains("--corpus")).and(contains("check toy-acks")));
     let model = std::fs::read_to_string(directory.path().join("toy_acks.rs")).expect("the model");
-    assert!(
-        model.contains("name: \"toy-acks\"") && model.contains("\"toy_acks.md\"") && !model.contains('@')
-    );
+    assert!(model.contains("\"toy-acks\"") && model.contains("\"toy_acks.rs\"") && !model.contains('@'));
+    assert!(!directory.path().join("toy_acks.md").exists(), "a story is the second step");
+    shootdown(&["new-case", "toy-acks", "--dir", folder, "--corpus"])
+        .code(0)
+        .stdout(contains("toy_acks_bug.rs").and(contains("toy_acks.md")).and(contains("check toy-acks")));
+    let bug = std::fs::read_to_string(directory.path().join("toy_acks_bug.rs")).expect("the header");
+    assert!(bug.contains("super::toy_acks::SKETCH") && bug.contains("\"toy_acks.md\"") && !bug.contains('@'));
+    refused(&["new-case", "toy-acks", "--dir", folder, "--corpus"], &["toy_acks.md is there already"]);
     std::fs::write(directory.path().join("toy_acks.rs"), "mine").expect("a file");
     refused(&["new-case", "toy-acks", "--dir", folder], &["toy_acks.rs is there already"]);
     assert_eq!(std::fs::read_to_string(directory.path().join("toy_acks.rs")).expect("it"), "mine");

@@ -10,6 +10,7 @@ use shootdown::refs::UserHandle;
 use shootdown::{AddressSpace, Shootdown};
 use shootdown_explore::{Registry, Scenario};
 use shootdown_machine::{Machine, MaskWord, space_name};
+use std::fmt;
 use std::sync::atomic::Ordering::Release;
 
 /// A plan on its machine: a world, and what its CPUs run.
@@ -20,6 +21,12 @@ pub(crate) struct Run<P: PlatformUnderTest> {
     preempted: &'static [usize],
     context: u64,
     masks: bool,
+}
+
+impl<P: PlatformUnderTest> fmt::Debug for Run<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").finish_non_exhaustive()
+    }
 }
 
 impl<P: PlatformUnderTest> Run<P> {

@@ -15,6 +15,21 @@ pub enum Memory {
     Weak,
 }
 
+impl Memory {
+    /// All of them, the strongest first.
+    pub const ALL: [Self; 4] = [Self::Sc, Self::Tso, Self::Pso, Self::Weak];
+
+    /// Its name in a word: `sc`, `tso`, `pso` or `weak`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sc => "sc",
+            Self::Tso => "tso",
+            Self::Pso => "pso",
+            Self::Weak => "weak",
+        }
+    }
+}
+
 /// Which reductions are on. Each is argued where it is implemented.
 #[derive(Clone, Copy, Debug)]
 pub struct Reductions {

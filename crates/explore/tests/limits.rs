@@ -53,6 +53,21 @@ fn the_stop_flag_stops() {
 }
 
 #[test]
+fn words_that_are_explored_are_not_used_by_threads_of_a_models_own() {
+    let starts: fn(&Words) = |words| {
+        std::thread::scope(|scope| {
+            scope.spawn(|| words.x[0].store(1, Relaxed));
+        });
+    };
+    let program = Program::new(&[starts]);
+    let report = explore(&program, &plain(Memory::Sc));
+    assert!(matches!(report.verdict, Verdict::Panics(_)), "{:?}", report.verdict);
+    assert_eq!(program.words.x[0].load(Relaxed), 0, "the thread's store is refused");
+    program.words.x[0].store(1, Relaxed);
+    assert_eq!(program.words.x[0].load(Relaxed), 1, "what is explored no more may be changed");
+}
+
+#[test]
 fn too_many_cpus_are_refused() {
     let report = explore(&Program::new(&[(|_: &Words| {}) as fn(&Words); 9]), &plain(Memory::Sc));
     assert_eq!(stopped(&report), "9 CPUs: the explorer takes 1 to 8");

@@ -28,6 +28,8 @@ impl Scenario for Wants {
         registry.object("s", self);
         if self.declared {
             registry.array("s.wants", &self.wants);
+            registry.mask(&self.before);
+            registry.values(&self.wants[3], &[(0, "idle"), (1, "wanted")]);
         }
     }
 }
@@ -44,7 +46,9 @@ fn drawing(declared: bool) -> (Vec<String>, Vec<&'static str>) {
 #[test]
 fn words_of_an_array_are_called_by_their_index_whichever_of_them_are_used() {
     let (steps, alike) = drawing(true);
-    for text in ["s.wants[3] := 0x1 (was 0x0)", "s.wants[2] := 0x1 (was 0x0)", "reads s.wants[3] = 0x1"] {
+    for text in
+        ["s.wants[3] := wanted (was idle)", "s.wants[2] := 0x1 (was 0x0)", "reads s.wants[3] = wanted"]
+    {
         assert!(steps.iter().any(|step| step == text), "{text}: {steps:?}");
     }
     assert!(alike.is_empty(), "{alike:?}");
@@ -59,6 +63,13 @@ fn an_array_that_is_not_known_gets_numbers_that_are_no_indices() {
 
 #[test]
 fn bits_that_are_cleared_are_shown_as_those() {
-    let (steps, _) = drawing(true);
+    let (steps, _) = drawing(false);
     assert!(steps.iter().any(|step| step.starts_with("s.before &= !0x1 ")), "{steps:?}");
+}
+
+#[test]
+fn a_mask_is_shown_as_the_cpus_in_it() {
+    let (steps, _) = drawing(true);
+    let starts = |text: &str| steps.iter().any(|step| step.starts_with(text));
+    assert!(starts("s.before &= !{0} (was {") && starts("s.before &= !{1} (was {"), "{steps:?}");
 }

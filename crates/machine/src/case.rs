@@ -37,8 +37,13 @@ pub struct Case {
 /// See [`Case::objections`].
 pub type Objections = Box<dyn Fn(&Report, Memory) -> Vec<String> + Send + Sync>;
 
-/// A protocol on the machine, whatever its type: the explorer is compiled once for all of them.
-pub type Model = Box<dyn Scenario<Device = Machine> + Send>;
+/// A protocol on the machine. Its debug output shows the values by which the broken and the fixed one differ.
+pub trait Protocol: Scenario<Device = Machine> + Debug + Send {}
+
+impl<S: Scenario<Device = Machine> + Debug + Send> Protocol for S {}
+
+/// A protocol, whatever its type: the explorer is compiled once for all of them.
+pub type Model = Box<dyn Protocol>;
 
 /// What the CPUs of a machine run. This is a [`Scenario`] without what all scenarios on a [`Machine`] have in common;
 /// [`boxed`] makes a model of it.

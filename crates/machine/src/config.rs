@@ -69,7 +69,7 @@ impl Builder {
     /// A machine of `cpus` CPUs (up to 8), all online without a root; 1 space with 1 leaf table, no tags, no kernel
     /// pages, nothing mapped.
     pub fn new(cpus: usize) -> Self {
-        assert!((1..=MAX_CPUS).contains(&cpus), "1 to {MAX_CPUS} CPUs");
+        assert!((1..=MAX_CPUS).contains(&cpus), "a machine has 1 to {MAX_CPUS} CPUs, not {cpus}");
         Self {
             cpus,
             spaces: 1,
@@ -287,6 +287,21 @@ impl Builder {
         let without = self.kernel_entries.unwrap_or(0);
         let linked = |root: usize| if without >> root & 1 == 0 { table } else { 0 };
         entries.map(|root| Word::new("entry", linked(root))).collect()
+    }
+
+    /// What there is of everything, in words.
+    pub(crate) fn says(&self) -> String {
+        let pages = self.per_space * SLOTS;
+        let frames: Vec<String> = self.translations.iter().map(|one| one.frame.to_string()).collect();
+        format!(
+            "{} CPUs, {} spaces with pages 0 to {} each, tags 0 to {}, {} kernel pages, frames {}",
+            self.cpus,
+            self.spaces,
+            pages - 1,
+            self.tags - 1,
+            self.kernel_pages,
+            frames.join(", ")
+        )
     }
 
     fn check(&self) {

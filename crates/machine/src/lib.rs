@@ -4,17 +4,27 @@
 //! root instructions are the functions of [`hw`]. After every step the machine adds to each CPU's TLB all that hardware
 //! could have read by then, so the TLB is the *set* of translations that the CPU may hold, and only a flush takes something
 //! out. The oracle then asks whether a CPU can use what was already given away.
+//!
+//! A model of a kernel's protocol is a [`Program`] in two variants, a [`Sketch`]; [`kit`] has what kernels have in common, and
+//! [`main_with`] is the command that checks and explains it. Such a package depends on this crate alone: it is the whole of what an
+//! author builds. `shootdown new-case NAME` writes one, and the book's chapter on modelling walks through it.
 
 mod absent;
 mod case;
 mod code;
+#[cfg(feature = "command")]
+mod command;
 mod config;
 mod conflict;
 mod device;
 mod dirty;
 mod dissect;
 mod domain;
+#[cfg(feature = "draw")]
+pub mod draw;
 pub mod hw;
+pub mod judge;
+pub mod kit;
 mod leaves;
 mod limits;
 mod machine;
@@ -23,20 +33,30 @@ mod privilege;
 mod roots;
 mod second_stage;
 mod show;
+mod sketch;
 mod software;
 mod state;
 mod tables;
+pub mod template;
 #[cfg(test)]
 mod tests;
+pub mod watchdog;
 
 pub use case::{
-    Case, Expected, Kind, Model, Objections, OnMachine, Program, ReplayFn, Variant, boxed, run, run_again,
+    Case, Expected, Kind, Model, Objections, OnMachine, Program, Protocol, ReplayFn, Variant, boxed, run,
+    run_again,
 };
+#[cfg(feature = "command")]
+pub use command::main_with;
 pub use config::{Builder, Translation};
 pub use device::{InvalidationQueue, Submitted};
 pub use limits::{MAX_CPUS, MAX_PAGES, MAX_TAGS};
 pub use machine::{Acknowledged, Machine, MaskWord};
 pub use privilege::Privilege;
 pub use second_stage::Combined;
+/// What models are made of, so that a package of models depends on this crate alone.
+#[doc(no_inline)]
+pub use shootdown_explore::{Interrupts, Memory, Options, Registry, Scenario, sync};
+pub use sketch::{Checked, Sketch, is_kebab_case, name_problem};
 pub use state::{Local, Shared};
 pub use tables::{Tables, space_name};

@@ -124,6 +124,12 @@ impl Machine {
         }
     }
 
+    /// Returns the first CPU that starts otherwise than in `other`: with another root, tag, mode or TLB.
+    pub fn starts_otherwise(&self, other: &Machine) -> Option<usize> {
+        let mut both = self.config.locals.iter().zip(&other.config.locals);
+        both.position(|(one, two)| one != two)
+    }
+
     /// Returns what code that was seen at its work gives away, each in words: `free frame 1`.
     pub fn given_away(&self, survey: &Survey) -> BTreeSet<String> {
         let gives = |op: &Op| op.is_mark() && !matches!(op, Op::Mapped { .. });
@@ -432,7 +438,8 @@ impl Device for Machine {
 
     fn step(&self, view: &mut View<'_, Self>, cpu: usize, op: u64) -> Effect {
         let Some(op) = Op::decode(op).filter(|&op| self.fits(op)) else {
-            let what = format!("CPU {cpu}: this machine cannot do this: {}", self.show(op, 0));
+            let (what, has) = (self.show(op, 0), self.config.says());
+            let what = format!("CPU {cpu}: this machine cannot do this: {what} (it has {has})");
             return Effect::Violation(Violation::Misuse(what));
         };
         if !view.locals[cpu].is(ONLINE) && !op.is_mark() && op != Op::Online {

@@ -24,7 +24,8 @@ impl Machine {
     }
 
     pub(crate) fn words(&self, op: Op) -> String {
-        let tagged = |tag: u8| if self.config.tags == 1 { String::new() } else { format!(" tag {tag}") };
+        let tagged =
+            |tag: u8| if self.config.tags == 1 && tag == 0 { String::new() } else { format!(" tag {tag}") };
         match op {
             Op::Install { space, tag, how } => {
                 let root = space.map_or("none".into(), |s| space_name(s).to_string());
@@ -38,7 +39,10 @@ impl Machine {
             }
             Op::FlushPage { tag, page, walk } => format!("flush page {page}{}{}", tagged(tag), also(walk)),
             Op::FlushTag { tag } => {
-                format!("flush{}", if self.config.tags == 1 { " user".into() } else { tagged(tag) })
+                format!(
+                    "flush{}",
+                    if self.config.tags == 1 && tag == 0 { " user".into() } else { tagged(tag) }
+                )
             }
             Op::FlushUser => "flush user".into(),
             Op::FlushKernelPage { page, walk } => {

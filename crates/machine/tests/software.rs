@@ -5,7 +5,7 @@ mod common;
 use common::{Main, SmallMachine};
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use shootdown_explore::{Verdict, sync};
-use shootdown_machine::{Machine, hw};
+use shootdown_model::{Machine, hw};
 
 /// Two spaces; page 0 of each is mapped, value 1 belongs to the first, value 2 to the second.
 fn verdict(mains: &[Main]) -> Verdict {

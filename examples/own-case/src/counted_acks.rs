@@ -1,28 +1,21 @@
 //! Two CPUs flush a third, which acknowledges by a count: one takes the other's acknowledgement for its own.
 
-use shootdown_cases::bugs::{Bug, boxed};
-use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
-use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_model::hw::{self, WalkCache};
+use shootdown_model::sync::{self, Word};
+use shootdown_model::{Machine, Memory, Program, Registry, Sketch, Variant, boxed};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
-/// The bug.
-pub const BUG: Bug = Bug {
-    name: "toy-issue7-counted-acks",
-    id: "G1",
-    source: "made up for this example",
-    title: "flush: number the requests",
-    kernel: "Toy",
-    arch: "generic",
-    rules: &[6, 8],
+/// The model.
+pub const SKETCH: Sketch = Sketch {
     about: "Acknowledgements are counted, so a second CPU that flushes the same target takes the first one's for its own \
             and frees a frame that the target can still use.",
-    story: include_str!("counted_acks.md"),
+    memory: Memory::Tso,
     ends: "CPU 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
-    engine: "two-flushers",
-    code: &[("counted_acks.rs", include_str!("counted_acks.rs"))],
-    ..Bug::race(Memory::Tso, |variant| boxed(Flush::new(variant)))
+    ..Sketch::new(
+        "toy-issue7-counted-acks",
+        &[("counted_acks.rs", include_str!("counted_acks.rs"))],
+        |variant| boxed(Flush::new(variant)),
+    )
 };
 
 const SPACE: usize = 0;

@@ -1,37 +1,44 @@
-//! The command `shootdown` for bugs of one's own: `cargo run --release -- check bugs`.
+//! The models of this package: `cargo run --release` checks them, `cargo run --release -- explain NAME` draws how one fails.
 
 mod counted_acks;
 
-use shootdown_cases::bugs::Bug;
+use shootdown_model::{Sketch, main_with};
 use std::process::ExitCode;
 
-const BUGS: &[Bug] = &[counted_acks::BUG];
+const SKETCHES: &[Sketch] = &[counted_acks::SKETCH];
 
 fn main() -> ExitCode {
-    shootdown_cli::main_with(BUGS)
+    main_with(SKETCHES)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::BUGS;
-    use shootdown_cases::engine::Fault;
-    use shootdown_cases::scenarios;
-    use shootdown_explore::{Memory, Options, Verdict};
+    use super::SKETCHES;
+    use shootdown_model::{Memory, Options, Variant};
 
     #[test]
-    fn headers_are_sound() {
-        assert_eq!(shootdown_cases::bugs::problems(BUGS, &scenarios::cases(Fault::NONE)), []);
+    fn sketches_are_well_formed_and_come_out_as_they_say() {
+        for sketch in SKETCHES {
+            assert_eq!(sketch.problems(), Vec::<String>::new(), "{}", sketch.name);
+            for variant in [Variant::Broken, Variant::Fixed] {
+                let checked = sketch.check(variant, &Options { memory: sketch.memory, ..Options::default() });
+                assert_eq!(checked.objections, Vec::<String>::new(), "{}", checked.name);
+            }
+        }
     }
 
     #[test]
-    fn broken_protocols_break_as_they_say_and_mended_ones_hold_under_every_memory_model() {
-        for bug in BUGS {
-            let [broken, fixed] = bug.cases();
-            let report = (broken.run)(&Options { memory: bug.memory, ..Options::default() });
-            assert_eq!(report.verdict, Verdict::Violates(bug.ends.into()), "{}", bug.name);
-            for memory in [Memory::Sc, Memory::Tso, Memory::Pso] {
-                let report = (fixed.run)(&Options { memory, ..Options::default() });
-                assert_eq!(report.verdict, Verdict::Holds, "{} under {memory:?}", bug.name);
+    fn mended_protocols_hold_under_every_memory_model() {
+        for sketch in SKETCHES {
+            for memory in Memory::ALL {
+                let checked = sketch.check(Variant::Fixed, &Options { memory, ..Options::default() });
+                assert_eq!(
+                    checked.objections,
+                    Vec::<String>::new(),
+                    "{} under {}",
+                    checked.name,
+                    memory.name()
+                );
             }
         }
     }

@@ -1,6 +1,5 @@
 use shootdown_explore::{Memory, Options, Report, Scenario, Verdict, caught};
-use shootdown_machine::{Case, Expected, Kind, Machine, Model, OnMachine, Program, Variant, run, run_again};
-use std::fmt::Debug;
+use shootdown_machine::{Case, Expected, Kind, Model, Protocol, Sketch, Variant, run, run_again};
 
 /// A bug: where it is from, what it takes to show it, and its protocol as it was and as it was mended.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +27,7 @@ pub struct Bug {
     /// A page of prose for someone who never saw it.
     pub story: &'static str,
     /// How the broken protocol ends, in the oracle's words, or the explorer's if it gets stuck; the explorer's places in the
-    /// code (` at FILE:LINE:COLUMN`) may be left out, see [`Bug::ends_as`]. `check` refuses a case that ends otherwise.
+    /// code (` at FILE:LINE:COLUMN`) may be left out, see [`ends_as`](shootdown_machine::judge::ends_as). `check` refuses a case that ends otherwise.
     pub ends: &'static str,
     /// The engine's scenario that shows that the engine does not have the bug.
     pub engine: &'static str,
@@ -40,16 +39,6 @@ pub struct Bug {
     pub argued: &'static [(&'static str, &'static str)],
     /// Builds the protocol, as it was or as it was mended.
     pub build: fn(Variant) -> Box<dyn Protocol>,
-}
-
-/// A protocol of a bug. Its debug output shows the values by which the broken and the fixed one differ.
-pub trait Protocol: Scenario<Device = Machine> + Debug + Send {}
-
-impl<S: Scenario<Device = Machine> + Debug + Send> Protocol for S {}
-
-/// Makes the protocol of a bug from its program.
-pub fn boxed(program: impl Program) -> Box<dyn Protocol> {
-    Box::new(OnMachine(program))
 }
 
 /// Classes of bugs.
@@ -152,6 +141,19 @@ impl Bug {
         Self { needs: Needs::StoreBuffer, ..Self::race(memory, build) }
     }
 
+    /// The bug of a sketch, to which the corpus' fields are added: `id`, `source`, `title`, `kernel`, `arch`, `rules`, `about`,
+    /// `story`, `ends` and `engine`.
+    pub const fn of(sketch: Sketch) -> Self {
+        let Sketch { name, about, memory, ends, code, build } = sketch;
+        Self { name, about, ends, code, ..Self::race(memory, build) }
+    }
+
+    /// Returns the bug without the corpus' fields.
+    pub fn sketch(&self) -> Sketch {
+        let Self { name, about, memory, ends, code, build, .. } = *self;
+        Sketch { name, about, memory, ends, code, build }
+    }
+
     /// Returns the class that the id begins with; of an id that begins with none, which [`Bug::problems`] names, that of
     /// other kernels.
     pub fn class(&self) -> Class {
@@ -169,8 +171,7 @@ impl Bug {
     /// # Errors
     /// What the panic says in which that ends.
     pub fn model(&self, variant: Variant) -> Result<Model, String> {
-        let model = caught(|| (self.build)(variant))?;
-        Ok(Box::new(model))
+        caught(|| (self.build)(variant))
     }
 
     /// Makes the two cases of the bug, `NAME/broken` and `NAME/fixed`.
@@ -187,11 +188,6 @@ impl Bug {
     pub fn swapped(&self, variant: Variant) -> Case {
         let other = if variant == Variant::Broken { Variant::Fixed } else { Variant::Broken };
         self.case_of(variant, other)
-    }
-
-    /// Returns whether `words` say that the broken protocol ended as it did, whatever the places in the code.
-    pub fn ends_as(&self, words: &str) -> bool {
-        without_places(words) == without_places(self.ends)
     }
 
     fn case_of(&self, variant: Variant, model: Variant) -> Case {
@@ -220,36 +216,6 @@ impl Bug {
                 run_again(&build().map_err(|panic| (0, panic))?, options, moves)
             }),
             objections: Box::new(move |report, memory| bug.objections(variant, report, memory)),
-        }
-    }
-}
-
-/// Drops ` at FILE:LINE:COLUMN` wherever it is the end of a clause: lines move with every edit.
-fn without_places(words: &str) -> String {
-    let clauses = words.split("; ").map(|clause| match clause.rsplit_once(" at ") {
-        Some((before, place)) if is_place(place) => before,
-        _ => clause,
-    });
-    clauses.collect::<Vec<_>>().join("; ")
-}
-
-fn is_place(text: &str) -> bool {
-    let mut parts = text.rsplitn(3, ':');
-    let mut number = || parts.next().is_some_and(|part| part.parse::<u32>().is_ok());
-    let (column, line) = (number(), number());
-    column && line && parts.next().is_some_and(|file| file.ends_with(".rs") && !file.contains(' '))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_places;
-
-    #[test]
-    fn places_are_dropped_and_other_words_kept() {
-        let stuck = "stuck: CPU 0 waits for io at src/a.rs:177:30; CPU 2 is at src/b.rs:2:9";
-        assert_eq!(without_places(stuck), "stuck: CPU 0 waits for io; CPU 2 is");
-        for words in ["it looks at page 0", "it looks at a.rs", "frame 1, at last: 1:2", "at"] {
-            assert_eq!(without_places(words), words);
         }
     }
 }

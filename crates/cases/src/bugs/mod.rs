@@ -19,11 +19,14 @@ mod tags;
 #[cfg(test)]
 mod tests;
 
-pub use crate::protocols::KIT;
 use bug::code;
-pub use bug::{Bug, Class, Needs, Protocol, boxed};
-pub use header::{Problem, is_kebab_case, problems};
-pub use mutants::{Mutant, mutants, unreached};
+pub use bug::{Bug, Class, Needs};
+pub use header::{Problem, problems};
+pub use mutants::{mutants, unreached};
+
+pub use shootdown_machine::judge::Mutant;
+pub use shootdown_machine::kit::SOURCES as KIT;
+pub use shootdown_machine::{Protocol, boxed, is_kebab_case};
 
 use shootdown_machine::Case;
 

@@ -14,6 +14,7 @@ use shootdown::{AddressSpace, Shootdown};
 use shootdown_explore::sync::Word;
 use shootdown_explore::{Interrupts, Registry, Scenario};
 use shootdown_machine::{Acknowledged, Builder, Machine, MaskWord};
+use std::fmt;
 use std::sync::Arc;
 
 /// A scenario: a world, and what its CPUs run.
@@ -21,6 +22,12 @@ pub struct Run<S: TestMachine> {
     world: World<S>,
     plan: Arc<Plan<S>>,
     fault: Fault,
+}
+
+impl<S: TestMachine> fmt::Debug for Run<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").finish_non_exhaustive()
+    }
 }
 
 impl<S: TestMachine> Plan<S> {

@@ -1,10 +1,9 @@
-//! What several models have in common: reference counts, cross calls, locks, and frames of code of which each of
-//! several bugs is one policy.
+//! What several models have in common, besides the [kit](shootdown_machine::kit): frames of code of which each of several bugs is
+//! one policy.
 
 pub(crate) mod addition;
 pub(crate) mod ats;
 pub(crate) mod balance;
-mod cross_call;
 pub(crate) mod deferred;
 pub(crate) mod deferred_entry;
 pub(crate) mod diagonal;
@@ -19,16 +18,14 @@ pub(crate) mod large_leaf;
 pub(crate) mod last_exit;
 pub(crate) mod late_drop;
 pub(crate) mod lazy_tables;
-mod lock;
 pub(crate) mod lockless;
-mod mailbox;
-mod mm;
 pub(crate) mod moved_page;
 pub(crate) mod one_tag;
 pub(crate) mod other_mmu;
 pub(crate) mod outsider;
 pub(crate) mod own_entries;
 pub(crate) mod page_type;
+pub(crate) mod published_mode;
 pub(crate) mod remake;
 pub(crate) mod single_user;
 pub(crate) mod slot;
@@ -39,15 +36,4 @@ pub(crate) mod table_move;
 pub(crate) mod unmap;
 pub(crate) mod wrap;
 
-pub(crate) use cross_call::{CROSS_CALL, CrossCall};
-pub(crate) use lock::Lock;
-pub(crate) use mailbox::{MAIL, Mailbox};
-pub(crate) use mm::Mm;
-
-/// What several models use: file name and text.
-pub const KIT: [(&str, &str); 4] = [
-    ("cross_call.rs", include_str!("cross_call.rs")),
-    ("lock.rs", include_str!("lock.rs")),
-    ("mailbox.rs", include_str!("mailbox.rs")),
-    ("mm.rs", include_str!("mm.rs")),
-];
+pub(crate) use shootdown_machine::kit::{CROSS_CALL, CrossCall, Lock, MAIL, Mailbox, Mm};

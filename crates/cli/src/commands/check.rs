@@ -1,6 +1,7 @@
 use shootdown_cases::bugs::Bug;
-use shootdown_explore::{Options, Progress, Report, Verdict, caught};
+use shootdown_explore::{Memory, Options, Progress, Report, Verdict, caught};
 use shootdown_machine::Case;
+use shootdown_machine::watchdog;
 use std::fs::File;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -22,7 +23,6 @@ use crate::select::{Wanted, left_out, select};
 use crate::shard::{End, Head, Shard};
 use crate::truth;
 use crate::typed::typed;
-use crate::watchdog;
 
 /// Runs `shootdown check`.
 ///
@@ -187,7 +187,7 @@ impl Outcome {
 }
 
 fn wanted(args: &CheckArgs) -> Wanted<'_> {
-    Wanted { names: &args.names, cpus: args.cpus, deep: args.deep }
+    Wanted { names: &args.names, cpus: args.cpus, deep: args.deep, no_engine: args.no_engine }
 }
 
 fn choose<'c>(
@@ -203,7 +203,8 @@ fn choose<'c>(
     Ok(picked)
 }
 
-/// Returns those of `cases` that are `wanted`, then the engine's scenarios that their bugs name; and what bugs promise.
+/// Returns those of `cases` that are `wanted`, then the engine's scenarios that their bugs name, unless the engine is left out; and
+/// what bugs promise.
 pub fn choose_all<'c, 'b>(
     cases: &'c [Case],
     bugs: &'b [Bug],
@@ -212,7 +213,9 @@ pub fn choose_all<'c, 'b>(
 ) -> Result<(Vec<&'c Case>, Promises<'b>), Failure> {
     let mut picked = choose(cases, wanted, removed)?;
     let promises = Promises::of(&picked, bugs, cases);
-    picked.extend(promises.scenarios(&picked, cases));
+    if !wanted.no_engine {
+        picked.extend(promises.scenarios(&picked, cases));
+    }
     Ok((picked, promises))
 }
 
@@ -336,7 +339,7 @@ fn run(
 
 /// Takes the result of `case` from a check that was stopped.
 fn from_before(kept: &mut Kept, case: &Case, args: &CheckArgs) -> Option<Record> {
-    let memory = args.limits.recorded().memory.map(names::memory);
+    let memory = args.limits.recorded().memory.map(Memory::name);
     kept.take(case, memory, args.removal.removed().map(|removed| removed.name.as_str()))
 }
 

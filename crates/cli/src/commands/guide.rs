@@ -1,10 +1,10 @@
 use shootdown_explore::{Options, Report};
 use shootdown_machine::Case;
+use shootdown_machine::watchdog;
 
 use crate::args::Limits;
 use crate::interrupt::Interrupt;
 use crate::progress::Line;
-use crate::watchdog;
 
 /// How `explain` runs cases.
 pub struct Guide<'a> {

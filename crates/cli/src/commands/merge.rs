@@ -51,7 +51,8 @@ pub fn merge_texts<R>(
     let removed = flags.removed.as_deref().map(Removed::rule_or_site).transpose()?;
     let cases = catalogue::cases(bugs, removed.as_ref());
     same_build(parts.values(), &digest(&cases))?;
-    let wanted = Wanted { names: &flags.names, cpus: flags.cpus, deep: flags.deep };
+    let wanted =
+        Wanted { names: &flags.names, cpus: flags.cpus, deep: flags.deep, no_engine: flags.no_engine };
     let (whole, promises) = choose_all(&cases, bugs, wanted, removed.as_ref())?;
     let mut outcome = put_together(&whole, parts, &flags)?;
     outcome.broken_promises = promises.all_broken(&outcome.records);

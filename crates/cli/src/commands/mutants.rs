@@ -1,11 +1,11 @@
 use serde::Serialize;
 use shootdown_cases::bugs::{Bug, Mutant, mutants, unreached};
+use shootdown_machine::watchdog;
 use std::io::Write;
 use std::process::ExitCode;
 
 use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
 use crate::interrupt::Interrupt;
-use crate::watchdog;
 
 /// Share of steps taken out, in percent, that must be noticed or argued; the aim is 90.
 const ENOUGH: usize = 80;

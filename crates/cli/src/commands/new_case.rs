@@ -1,80 +1,76 @@
-use shootdown_cases::bugs::is_kebab_case;
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write};
+use shootdown_machine::template::{self, Refused};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::args::NewCaseArgs;
 use crate::failure::{AS_EXPECTED, Failure};
 
-/// A bug that shows and a story of fitting length; `@NAME@`, `@KERNEL@` and `@FILE@` stand for the bug's name, the
-/// kernel that it begins with, and the name of its file.
-const MODEL: &str = include_str!("new_case/model.rs");
+/// What a collection says of a sketch, and a story of fitting length; `@KERNEL@` and `@FILE@` stand for the kernel that the bug's
+/// name begins with, and the name of its module.
+const BUG: &str = include_str!("new_case/bug.rs");
 const STORY: &str = include_str!("new_case/story.md");
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        Self::bad_input(refused.what, refused.remedy)
+    }
+}
 
 /// Runs `shootdown new-case`.
 ///
 /// # Errors
 /// A name that no bug can have, a file that is there already, a folder that cannot be written to.
 pub fn new_case(args: &NewCaseArgs) -> Result<ExitCode, Failure> {
-    let name = &args.name;
-    if !is_kebab_case(name) {
-        return Err(Failure::bad_input(
-            format!("{name:?} is no name for a bug"),
-            "names are small words and digits joined by hyphens, kernel first, as in toy-1a2b3c4d-counted-acks",
-        ));
-    }
-    let module = name.replace('-', "_");
-    let kernel = name.split('-').next().unwrap_or(name);
-    let files = [("rs", MODEL), ("md", STORY)].map(|(extension, text)| {
-        let path = args.dir.join(format!("{module}.{extension}"));
-        (path, text.replace("@NAME@", name).replace("@KERNEL@", kernel).replace("@FILE@", &module))
-    });
-    for (path, _) in &files {
-        if path.exists() {
-            return Err(in_the_way(path));
-        }
-    }
-    for (path, text) in &files {
-        write(path, text)?;
-    }
-    writeln!(anstream::stdout(), "{}", next(name, &module, &files))?;
+    let (name, module) = (&args.name, template::module(&args.name)?);
+    let said = match args.corpus {
+        true => as_a_bug(name, &module, &corpus(args, &module)?),
+        false => as_a_sketch(name, &module, &template::sketch(name, &args.dir)?),
+    };
+    writeln!(anstream::stdout(), "{said}")?;
     Ok(ExitCode::from(AS_EXPECTED))
 }
 
-/// Writes a file that must not be there yet.
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let file = OpenOptions::new().write(true).create_new(true).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => in_the_way(path),
-        _ => Failure::bad_input(
-            format!("cannot write {}: {error}", path.display()),
-            "give --dir a folder that is there and can be written to",
-        ),
-    })
+/// Writes what a collection says of a bug.
+fn corpus(args: &NewCaseArgs, module: &str) -> Result<[PathBuf; 2], Failure> {
+    let kernel = args.name.split('-').next().unwrap_or(&args.name);
+    let files = [(format!("{module}_bug.rs"), BUG), (format!("{module}.md"), STORY)];
+    let [bug, story] = files.map(|(file, text)| {
+        (args.dir.join(file), text.replace("@KERNEL@", kernel).replace("@FILE@", module))
+    });
+    template::write(&story.0, &story.1)?;
+    template::write(&bug.0, &bug.1)?;
+    Ok([bug.0, story.0])
 }
 
-fn in_the_way(path: &Path) -> Failure {
-    Failure::bad_input(
-        format!("{} is there already, and is left as it is", path.display()),
-        "choose another name, or another folder with --dir",
-    )
-}
-
-fn next(name: &str, module: &str, files: &[(PathBuf, String)]) -> String {
-    let written: Vec<String> = files.iter().map(|(path, _)| path.display().to_string()).collect();
+fn as_a_sketch(name: &str, module: &str, path: &Path) -> String {
     format!(
         "\
 Written: {}
 
 It is a small bug that shows, to be replaced by yours. To see it, in a package with a `main` like that of
 examples/own-case:
-  1. name it in src/main.rs:  mod {module};  and {module}::BUG in the list of bugs
+  1. name it in src/main.rs:  mod {module};  and {module}::SKETCH in the list of sketches
   2. cargo run --release -- check {name}
   3. cargo run --release -- explain {name}
 
-In this project itself: a file in crates/cases/src/bugs/CLASS, `use crate::bugs::{{Bug, boxed}}`,
-`pub(super) const BUG`, and a line in that folder's mod.rs.",
-        written.join(", ")
+A story, a source and the engine's scenario come later: `new-case {name} --corpus` writes what a collection says.",
+        path.display()
+    )
+}
+
+fn as_a_bug(name: &str, module: &str, files: &[PathBuf; 2]) -> String {
+    format!(
+        "\
+Written: {}, {}
+
+They stand beside the sketch, {module}.rs. In a package with a program like src/bin/corpus.rs of examples/own-case:
+  1. name it there:  mod {module}_bug;  and {module}_bug::BUG in the list of bugs
+  2. cargo run --release --features corpus --bin corpus -- check {name}
+
+In this project itself the sketch and what is said of it are one file of crates/cases/src/bugs/CLASS, with
+`use crate::bugs::{{Bug, boxed}}`, `pub(super) const BUG`, and a line in that folder's mod.rs.",
+        files[0].display(),
+        files[1].display()
     )
 }

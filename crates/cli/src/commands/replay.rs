@@ -1,6 +1,7 @@
 use shootdown_cases::bugs::Bug;
 use shootdown_explore::{Options, Trace};
 use shootdown_machine::Case;
+use shootdown_machine::watchdog;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -12,7 +13,6 @@ use crate::failure::{AS_EXPECTED, BadInput, Failure, NOT_AS_EXPECTED};
 use crate::output::{machine, width};
 use crate::replay_file::{self, ReplayFile, action_name, one_line};
 use crate::select::find;
-use crate::watchdog;
 
 /// What a recorded trace begins with, which builds without the bench must know to say what they lack.
 pub const TRACE_MAGIC: [u8; 8] = *b"SDTRACE\0";

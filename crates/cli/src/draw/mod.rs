@@ -1,42 +1,10 @@
-//! Drawings of an execution: columns in a terminal, and a picture.
+//! Drawings of an execution: columns in a terminal, which the models' own command draws too, and a picture.
 
-pub mod columns;
 #[cfg(feature = "pages")]
 mod interrupts;
 #[cfg(feature = "pages")]
 pub mod svg;
-
-use shootdown_explore::Trace;
-
-/// Returns the number of columns that `trace` on a machine with `cpus` CPUs needs.
-pub fn lanes(trace: &Trace, cpus: usize) -> usize {
-    trace.steps.iter().map(|step| step.mov.cpu + 1).max().unwrap_or(0).max(cpus).max(1)
-}
-
-/// Yields for each step the heading that begins with it, if one does. A step without a heading, as in most handlers,
-/// ends none.
-pub fn headings(trace: &Trace, lanes: usize) -> impl Iterator<Item = Option<&'static str>> {
-    let mut current = vec![""; lanes];
-    trace.steps.iter().map(move |step| {
-        if step.note.is_empty() {
-            return None;
-        }
-        let before = std::mem::replace(&mut current[step.mov.cpu], step.note);
-        (before != step.note).then_some(step.note)
-    })
-}
-
 #[cfg(test)]
-mod tests {
-    use super::headings;
-    use crate::testing::trace;
+mod tests;
 
-    #[test]
-    fn a_handler_without_a_heading_does_not_repeat_the_one_around_it() {
-        let mut trace = trace("");
-        for (step, note) in trace.steps.iter_mut().zip(["borrow", "", "borrow"]) {
-            (step.mov.cpu, step.note) = (0, note);
-        }
-        assert_eq!(headings(&trace, 1).collect::<Vec<_>>(), [Some("borrow"), None, None]);
-    }
-}
+pub use shootdown_machine::draw::{columns, headings, lanes};

@@ -9,7 +9,6 @@ use super::code::{self, Difference};
 use super::data::{self, Execution};
 use super::{prose, words};
 use crate::draw;
-use crate::names;
 
 const STYLE: &str = include_str!("style.css");
 const THEME: &str = include_str!("theme.js");
@@ -310,7 +309,7 @@ fn again(exhibit: &Exhibit<'_>, name: &str) -> Markup {
     let memory = if exhibit.memory == exhibit.case.memory {
         String::new()
     } else {
-        format!(" --memory {}", names::memory(exhibit.memory))
+        format!(" --memory {}", exhibit.memory.name())
     };
     let removed = match exhibit.removed {
         Some(rule) if rule.starts_with("SD-") => format!(" --drop-rule {rule}"),

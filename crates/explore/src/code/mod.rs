@@ -1,6 +1,7 @@
 //! Code under check: what it asks for, and the stack that it runs on.
 
 pub(crate) mod coroutine;
+pub(crate) mod explored;
 pub(crate) mod image;
 pub(crate) mod mutation;
 #[cfg(all(unix, not(miri)))]

@@ -4,6 +4,7 @@
 //! and the rest do nothing.
 
 use crate::code::coroutine::{Demand, ask, current, unwinding};
+use crate::code::explored;
 use crate::code::mutation::DO_NOT_WAIT;
 use crate::code::request::{Act, Change, WordRef};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -30,14 +31,14 @@ impl Word {
     #[track_caller]
     pub fn load(&self, order: Ordering) -> u64 {
         let request = Act::Load(self.reference(), order);
-        ask(request, Location::caller()).unwrap_or_else(|| self.initial.load(Ordering::Relaxed))
+        ask(request, Location::caller()).unwrap_or_else(|| self.begins_with().load(Ordering::Relaxed))
     }
     /// Writes the word.
     #[track_caller]
     pub fn store(&self, value: u64, order: Ordering) {
         let request = Act::Store(self.reference(), value, order);
         if ask(request, Location::caller()).is_none() {
-            self.initial.store(value, Ordering::Relaxed);
+            self.begins_with().store(value, Ordering::Relaxed);
         }
     }
     /// Replaces the value and returns the old one. Likewise the other read-modify-writes.
@@ -85,10 +86,17 @@ impl Word {
     #[track_caller]
     fn change(&self, change: Change, order: Ordering, failed: Ordering) -> u64 {
         ask(Act::Rmw(self.reference(), change, order, failed), Location::caller()).unwrap_or_else(|| {
-            let old = self.initial.load(Ordering::Relaxed);
-            self.initial.store(change.apply(old), Ordering::Relaxed);
+            let initial = self.begins_with();
+            let old = initial.load(Ordering::Relaxed);
+            initial.store(change.apply(old), Ordering::Relaxed);
             old
         })
+    }
+
+    /// What it begins with, for who builds a scenario.
+    fn begins_with(&self) -> &AtomicU64 {
+        explored::refuse(core::ptr::from_ref(self).addr(), self.name);
+        &self.initial
     }
 
     pub(crate) fn reference(&self) -> WordRef {

@@ -1,10 +1,12 @@
 //! Cells: the words that code under check has been seen to use, and the objects they lie in.
 
+use crate::code::explored::Explored;
 use crate::code::request::WordRef;
 use crate::machine::footprint::FENCES;
 use crate::machine::hash::Map;
-use crate::machine::registry::{Array, Object, Registry};
+use crate::machine::registry::{Array, Meaning, Object, Registry};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Objects at most; a dead one is a bit in the state.
 pub(crate) const OBJECTS: usize = 64;
@@ -26,17 +28,24 @@ pub(crate) struct Cells {
     pub(crate) watched: usize,
     objects: Vec<Object>,
     arrays: Vec<Array>,
+    meanings: Map<usize, Meaning>,
     by_address: Map<usize, u16>,
+    _explored: Arc<Explored>,
 }
 
 impl Cells {
     pub(crate) fn new(registry: Registry) -> Result<Self, String> {
+        let objects = registry.objects.iter().map(|object| (object.start, object.start + object.size));
+        let arrays = registry.arrays.iter().map(Array::range);
+        let explored = Explored::begin(objects.chain(arrays).collect());
         let mut cells = Self {
             all: Vec::new(),
             watched: registry.watched.len(),
             objects: registry.objects,
             arrays: registry.arrays,
+            meanings: registry.meanings.into_iter().collect(),
             by_address: Map::default(),
+            _explored: Arc::new(explored),
         };
         if cells.objects.len() > OBJECTS {
             return Err(format!("{} objects are registered; at most {OBJECTS} fit", cells.objects.len()));
@@ -53,7 +62,10 @@ impl Cells {
 
     pub(crate) fn add(&mut self, word: WordRef) -> Result<u16, String> {
         if self.all.len() >= FENCES {
-            return Err(format!("more than {FENCES} words are in use"));
+            return Err(format!(
+                "more than {FENCES} words are in use, {:?} among them: model fewer",
+                word.name
+            ));
         }
         let id = self.all.len() as u16;
         self.by_address.insert(word.address, id);
@@ -125,8 +137,20 @@ impl Cells {
         (homeless.into_iter().collect(), alike.into_iter().collect())
     }
 
-    /// A value in words: the address of a registered object by its name, so that no text depends on where things lie.
-    pub(crate) fn show(&self, value: u64) -> String {
+    /// A value of word `id` in words: as the registry has it; the address of a registered object by its name, so that no text
+    /// depends on where things lie.
+    pub(crate) fn show(&self, id: u16, value: u64) -> String {
+        let named = |names: &[(u64, &'static str)]| {
+            names.iter().find(|(known, _)| *known == value).map(|(_, name)| (*name).to_owned())
+        };
+        match self.meanings.get(&self.all[usize::from(id)].word.address) {
+            Some(Meaning::Cpus) => cpus(value),
+            Some(Meaning::Names(names)) => named(names).unwrap_or_else(|| number(value)),
+            None => self.show_address(value),
+        }
+    }
+
+    fn show_address(&self, value: u64) -> String {
         let Some(object) = self.home(value as usize).map(|index| &self.objects[index]) else {
             return number(value);
         };
@@ -157,6 +181,15 @@ impl Cells {
     }
 }
 
+/// A mask of CPUs in words: `{0, 2}`, or what lacks some as `!{1}`.
+fn cpus(value: u64) -> String {
+    let not = if value >> 63 == 1 { "!" } else { "" };
+    let bits = if not.is_empty() { value } else { !value };
+    let members: Vec<String> =
+        (0..64).filter(|bit| bits >> bit & 1 != 0).map(|bit: u32| bit.to_string()).collect();
+    format!("{not}{{{}}}", members.join(", "))
+}
+
 /// A number in words: one that lacks some of the low bits alone as those, `!0x2`.
 pub(crate) fn number(value: u64) -> String {
     /// Where numbers are that have all their high bits.
@@ -166,7 +199,12 @@ pub(crate) fn number(value: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::number;
+    use super::{cpus, number};
+
+    #[test]
+    fn masks_of_cpus_show_their_members_or_those_that_they_lack() {
+        assert_eq!([0, 1, 5, !0, !2].map(cpus), ["{}", "{0}", "{0, 2}", "!{}", "!{1}"]);
+    }
 
     #[test]
     fn masks_with_all_high_bits_show_the_bits_that_they_lack() {

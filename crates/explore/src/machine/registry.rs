@@ -7,6 +7,16 @@ pub struct Registry {
     pub(crate) objects: Vec<Object>,
     pub(crate) watched: Vec<WordRef>,
     pub(crate) arrays: Vec<Array>,
+    pub(crate) meanings: Vec<(usize, Meaning)>,
+}
+
+/// What the values of a word mean to people.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Meaning {
+    /// A set of CPUs, a bit each.
+    Cpus,
+    /// These have names.
+    Names(&'static [(u64, &'static str)]),
 }
 
 /// A named array of words.
@@ -18,6 +28,10 @@ pub(crate) struct Array {
 }
 
 impl Array {
+    pub(crate) fn range(&self) -> (usize, usize) {
+        self.range
+    }
+
     /// `name[index]` of the word at `address`, if it is one of these.
     pub(crate) fn name_of(&self, address: usize) -> Option<String> {
         let (start, end) = self.range;
@@ -51,6 +65,14 @@ impl Registry {
     pub fn array(&mut self, name: impl Into<String>, words: &[Word]) {
         let start = words.as_ptr().addr();
         self.arrays.push(Array { name: name.into(), range: (start, start + size_of_val(words)) });
+    }
+    /// Says that `word` is a mask of CPUs: drawings show `{0, 2}` for 5, and `!{1}` for what lacks bit 1 alone.
+    pub fn mask(&mut self, word: &Word) {
+        self.meanings.push((word.reference().address, Meaning::Cpus));
+    }
+    /// Names values of `word` in drawings; others show as numbers.
+    pub fn values(&mut self, word: &Word, names: &'static [(u64, &'static str)]) {
+        self.meanings.push((word.reference().address, Meaning::Names(names)));
     }
     /// Declares that hardware reads `word` by itself; returns its index for [`crate::View`].
     pub fn watch(&mut self, word: &Word) -> usize {

@@ -75,7 +75,10 @@ impl<S: Scenario> World<'_, S> {
 
     /// The id of a value; an error when ids have run out.
     pub(crate) fn encode(&mut self, value: u64) -> Result<u16, String> {
-        self.values.encode(value).ok_or_else(|| "more than 32768 different large values".to_owned())
+        self.values.encode(value).ok_or_else(|| {
+            "more than 32768 different large values: a word that counts for ever has no end to visit"
+                .to_owned()
+        })
     }
 
     /// Accesses that the memory model does not have.

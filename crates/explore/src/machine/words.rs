@@ -58,7 +58,7 @@ fn awaited<S: Scenario>(world: &World<'_, S>, node: u32) -> String {
         return "nothing (its condition reads no word)".to_owned();
     }
     let one = |&(cell, value): &(u16, u16)| {
-        format!("{} to change from {}", world.cells.name(cell), shown(world, value))
+        format!("{} to change from {}", world.cells.name(cell), shown(world, cell, value))
     };
     reads.iter().map(one).collect::<Vec<_>>().join(" or ")
 }
@@ -81,7 +81,7 @@ pub(crate) fn next<S: Scenario>(world: &World<'_, S>, node: u32) -> String {
     match world.nodes[node as usize].op {
         Op::Load { cell: id, .. } => format!("read {}", cell(id)),
         Op::Put { cell: id, value, .. } | Op::Buffer { cell: id, value, .. } => {
-            format!("store {} to {}", shown(world, value), cell(id))
+            format!("store {} to {}", shown(world, id, value), cell(id))
         }
         Op::Rmw { cell: id, change, .. } => format!("{} {}", verb(change), cell(id)),
         Op::Fence { .. } | Op::Mark | Op::Order(_) => "fence".to_owned(),
@@ -125,8 +125,9 @@ pub(crate) fn describe<S: Scenario>(
         Action::Interrupt(line) => format!("takes interrupt {line}"),
         Action::Drain(index) => {
             let (entry, value) = before.entry(layout, mov.cpu, index.into());
-            let name = world.cells.name(entry_cell(entry));
-            format!("{name} = {} reaches memory", world.cells.show(machine.values.decode(value)))
+            let cell = entry_cell(entry);
+            let value = world.cells.show(cell, machine.values.decode(value));
+            format!("{} = {value} reaches memory", world.cells.name(cell))
         }
         Action::Choose(pick) => format!("chooses {pick}"),
         Action::Run | Action::Older(_) => {
@@ -160,23 +161,28 @@ fn step<S: Scenario>(
     let name = |cell: u16| world.cells.name(cell);
     match world.nodes[node as usize].op {
         Op::Load { cell, .. } if layout.weak => {
-            format!("reads {} = {}", name(cell), world.cells.show(answer.unwrap_or_else(|| memory(cell))))
+            format!(
+                "reads {} = {}",
+                name(cell),
+                world.cells.show(cell, answer.unwrap_or_else(|| memory(cell)))
+            )
         }
         Op::Load { cell, .. } => {
             let (value, own) = machine.view(before, cpu, cell);
             let source = if own { " (own buffer)" } else { "" };
-            format!("reads {} = {}{source}", name(cell), shown(world, value))
+            format!("reads {} = {}{source}", name(cell), shown(world, cell, value))
         }
         Op::Put { cell, value, .. } => {
-            format!("{} := {} (was {})", name(cell), shown(world, value), world.cells.show(memory(cell)))
+            let (new, old) = (shown(world, cell, value), world.cells.show(cell, memory(cell)));
+            format!("{} := {new} (was {old})", name(cell))
         }
         Op::Buffer { cell, value, .. } => {
             let buffered = if layout.weak { "" } else { " (buffered)" };
-            format!("{} := {}{buffered}", name(cell), shown(world, value))
+            format!("{} := {}{buffered}", name(cell), shown(world, cell, value))
         }
         Op::Rmw { cell, change, .. } => {
             let old = answer.filter(|_| layout.weak).unwrap_or_else(|| memory(cell));
-            modification(&world.cells, &name(cell), change, old)
+            modification(&world.cells, cell, change, old)
         }
         Op::Fence { .. } | Op::Mark | Op::Order(_) => match world.act(node) {
             Some(Act::Fence(order)) => format!("fence({order:?})"),
@@ -200,22 +206,22 @@ fn step<S: Scenario>(
     }
 }
 
-fn modification(cells: &Cells, name: &str, change: Change, old: u64) -> String {
-    let (was, show) = (cells.show(old), |value: u64| cells.show(value));
+fn modification(cells: &Cells, cell: u16, change: Change, old: u64) -> String {
+    let (name, was, show) = (cells.name(cell), cells.show(cell, old), |value: u64| cells.show(cell, value));
     match change {
         Change::Swap(new) => format!("{name} <- {} (was {was})", show(new)),
         Change::Add(by) => format!("{name} += {} (was {was})", number(by)),
         Change::Sub(by) => format!("{name} -= {} (was {was})", number(by)),
-        Change::Or(bits) => format!("{name} |= {} (was {was})", number(bits)),
-        Change::And(bits) => format!("{name} &= {} (was {was})", number(bits)),
+        Change::Or(bits) => format!("{name} |= {} (was {was})", show(bits)),
+        Change::And(bits) => format!("{name} &= {} (was {was})", show(bits)),
         Change::Cas(current, new) if current == old => format!("{name}: {was} -> {}", show(new)),
         Change::Cas(current, new) => format!("{name}: {} -> {} fails (is {was})", show(current), show(new)),
     }
 }
 
-/// An encoded value in words.
-fn shown<S: Scenario>(world: &World<'_, S>, value: u16) -> String {
-    world.cells.show(world.values.decode(value))
+/// An encoded value of a word in words.
+fn shown<S: Scenario>(world: &World<'_, S>, cell: u16, value: u16) -> String {
+    world.cells.show(cell, world.values.decode(value))
 }
 
 /// A place in the code, with its path made short: `a/b/../../c` is `c`.

@@ -106,7 +106,7 @@ fn word<S: Scenario>(
     let watched = index < layout.watched;
     WordSnapshot {
         name: world.cells.name(cell),
-        value: world.cells.show(value),
+        value: world.cells.show(cell, value),
         meaning: if watched { machine.scenario.device().show_watched(index, value) } else { None },
         dead: layout.objects[index] & work.dead() != 0,
     }
@@ -124,7 +124,7 @@ fn cpu<S: Scenario>(
     let entry = |(entry, value): (u16, u16)| match entry & BARRIER {
         0 => Buffered::Store {
             word: world.cells.name(entry_cell(entry)),
-            value: world.cells.show(world.values.decode(value)),
+            value: world.cells.show(entry_cell(entry), world.values.decode(value)),
         },
         _ => Buffered::Barrier,
     };

@@ -2,7 +2,7 @@
 
 use shootdown_explore::sync::Word;
 use shootdown_explore::{Memory, Options, Registry, Verdict};
-use shootdown_machine::{Builder, Machine, Program, boxed, run};
+use shootdown_model::{Builder, Machine, Program, boxed, run};
 
 /// What a CPU does.
 pub type Main = fn(&SmallMachine);

@@ -1,14 +1,16 @@
-//! The command `shootdown` for models with a mistake each: `check` refuses every one and says why. `tests/mistakes.rs` holds it
-//! to that.
+//! Models with a mistake each, as somebody new to modelling makes them: `check` refuses every one and says why.
+//! `tests/mistakes.rs` holds it to that.
 
-use shootdown_cases::bugs::Bug;
-use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry, Scenario};
-use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Variant};
+use shootdown_model::hw::{self, WalkCache};
+use shootdown_model::kit::Lock;
+use shootdown_model::sync::{self, Word};
+use shootdown_model::{Interrupts, Machine, Memory, Registry, Scenario, Sketch, Variant, main_with};
 use std::process::ExitCode;
-use std::sync::atomic::AtomicU64;
+use std::sync::Mutex;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 /// What is wrong with a model.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,122 +18,160 @@ enum Mistake {
     /// The broken variant does what the mended one does.
     BrokenHolds,
     Panics,
+    PanicsInHandler,
     BuildPanics,
     SpinsOnWord,
     SpinsWithoutSteps,
+    /// Waits by a loop for a flag of the standard library, of which the explorer knows nothing.
+    StdAtomic,
+    /// The same in `wait_until`.
+    StdAtomicInWait,
+    /// Holds a lock of the standard library over a step.
+    StdMutex,
+    StdThread,
+    Sleeps,
+    Recursion,
+    AllocatesWithoutSteps,
+    AllocatesPerStep,
+    CountsForEver,
     NoFence,
+    ZeroCpus,
     NineCpus,
+    SixtyFiveCpus,
     CpusDiffer,
     MoreCpusThanMachine,
     GetsStuck,
     NothingRegistered,
     WordNotRegistered,
+    /// Two words of one object have one name.
+    NamesakesInObject,
+    HugeArray,
     Random,
     RandomOnce,
+    Clock,
+    /// A static of the standard library outlives each execution.
+    StaticState,
     WordOnStack,
     LargeStack,
     FixDoesNothing,
     FixNeverFrees,
     FixPanics,
+    /// The mended machine starts without the other CPU.
+    FixRemovesVictim,
+    FixNeverWaits,
+    /// It answers before it flushes.
+    FixAnswersFirst,
+    FixFlushesOtherPage,
+    /// The only rule that breaks is that nothing is freed, and nothing says that this is the bug.
+    NothingFreed,
     WaitStores,
     RaisesOnCpuNine,
+    NoSuchLine,
     HugeValue,
     NoSuchPage,
     NoSuchFrame,
+    NoSuchTag,
+    FreesTwice,
     GoesOffline,
+    /// Waits with interrupts off for a CPU that waits likewise.
+    WaitsMasked,
+    NmiTakesLock,
     /// CPU 1 does not run at all.
     Vacuous,
     OtherWords,
     OtherRule,
+    NameOfOneWord,
+    NoSource,
 }
 use Mistake::*;
 
-const ALL: [(&str, &str, Mistake); 28] = [
-    ("toy-broken-holds", "G1", BrokenHolds),
-    ("toy-panics", "G2", Panics),
-    ("toy-build-panics", "G3", BuildPanics),
-    ("toy-spins-on-word", "G4", SpinsOnWord),
-    ("toy-spins-without-steps", "G5", SpinsWithoutSteps),
-    ("toy-no-fence", "G6", NoFence),
-    ("toy-nine-cpus", "G7", NineCpus),
-    ("toy-cpus-differ", "G8", CpusDiffer),
-    ("toy-more-cpus-than-machine", "G9", MoreCpusThanMachine),
-    ("toy-gets-stuck", "G10", GetsStuck),
-    ("toy-nothing-registered", "G11", NothingRegistered),
-    ("toy-word-not-registered", "G12", WordNotRegistered),
-    ("toy-random", "G13", Random),
-    ("toy-random-once", "G14", RandomOnce),
-    ("toy-word-on-stack", "G15", WordOnStack),
-    ("toy-large-stack", "G16", LargeStack),
-    ("toy-fix-does-nothing", "G17", FixDoesNothing),
-    ("toy-fix-never-frees", "G18", FixNeverFrees),
-    ("toy-fix-panics", "G19", FixPanics),
-    ("toy-wait-stores", "G20", WaitStores),
-    ("toy-raises-on-cpu-nine", "G21", RaisesOnCpuNine),
-    ("toy-huge-value", "G22", HugeValue),
-    ("toy-no-such-page", "G23", NoSuchPage),
-    ("toy-no-such-frame", "G24", NoSuchFrame),
-    ("toy-goes-offline", "G25", GoesOffline),
-    ("toy-vacuous", "G26", Vacuous),
-    ("toy-other-words", "G27", OtherWords),
-    ("toy-other-rule", "G28", OtherRule),
-];
+const ENDS: &str = "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)";
 
-fn main() -> ExitCode {
-    let bugs = [
-        bug::<0>(),
-        bug::<1>(),
-        bug::<2>(),
-        bug::<3>(),
-        bug::<4>(),
-        bug::<5>(),
-        bug::<6>(),
-        bug::<7>(),
-        bug::<8>(),
-        bug::<9>(),
-        bug::<10>(),
-        bug::<11>(),
-        bug::<12>(),
-        bug::<13>(),
-        bug::<14>(),
-        bug::<15>(),
-        bug::<16>(),
-        bug::<17>(),
-        bug::<18>(),
-        bug::<19>(),
-        bug::<20>(),
-        bug::<21>(),
-        bug::<22>(),
-        bug::<23>(),
-        bug::<24>(),
-        bug::<25>(),
-        bug::<26>(),
-        bug::<27>(),
-    ];
-    shootdown_cli::main_with(&bugs)
+/// The sketch of a mistake; it says how the broken protocol ends where the mistake is about something else.
+macro_rules! sketches {
+    ($($name:literal $mistake:ident $ends:expr),* $(,)?) => {
+        [$(Sketch {
+            // Without a fence it holds where stores keep their order.
+            memory: if matches!($mistake, NoFence) { Memory::Pso } else { Memory::Tso },
+            ends: $ends,
+            ..Sketch::new(
+                $name,
+                if matches!($mistake, NoSource) { &[] } else { &[("mistakes.rs", include_str!("mistakes.rs"))] },
+                |variant| Box::new(Toy::new(variant, $mistake)),
+            )
+        }),*]
+    };
 }
 
-/// The model with the mistake of this number.
-const fn bug<const N: usize>() -> Bug {
-    let (name, id, mistake) = ALL[N];
-    Bug {
-        name,
-        id,
-        source: "made up for this example",
-        title: "toy: tell the other CPU",
-        kernel: "Toy",
-        rules: &[8],
-        about: "A page is unmapped and its frame freed, and nobody tells the other CPU.",
-        story: include_str!("../counted_acks.md"),
-        ends: match mistake {
-            OtherRule => "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-7)",
-            OtherWords => "CPU 0 can still use page 1 of space A -> frame 1, which was freed (SD-8)",
-            _ => "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
-        },
-        engine: "borrow-vs-unmap",
-        code: &[("mistakes.rs", include_str!("mistakes.rs"))],
-        ..Bug::race(Memory::Tso, |variant| Box::new(Toy::new(variant, ALL[N].2)))
-    }
+const SKETCHES: &[Sketch] = &sketches! {
+    "toy-broken-holds" BrokenHolds "",
+    "toy-panics" Panics "",
+    "toy-panics-in-handler" PanicsInHandler ENDS,
+    "toy-build-panics" BuildPanics "",
+    "toy-spins-on-word" SpinsOnWord "",
+    "toy-spins-without-steps" SpinsWithoutSteps "",
+    "toy-std-atomic" StdAtomic "",
+    "toy-std-atomic-in-wait" StdAtomicInWait "",
+    "toy-std-mutex" StdMutex "",
+    "toy-std-thread" StdThread "",
+    "toy-sleeps" Sleeps "",
+    "toy-recursion" Recursion "",
+    "toy-allocates-without-steps" AllocatesWithoutSteps "",
+    "toy-allocates-per-step" AllocatesPerStep "",
+    "toy-counts-for-ever" CountsForEver "",
+    "toy-no-fence" NoFence "",
+    "toy-zero-cpus" ZeroCpus "",
+    "toy-nine-cpus" NineCpus "",
+    "toy-sixty-five-cpus" SixtyFiveCpus "",
+    "toy-cpus-differ" CpusDiffer "",
+    "toy-more-cpus-than-machine" MoreCpusThanMachine "",
+    "toy-gets-stuck" GetsStuck "",
+    "toy-gets-stuck-otherwise" GetsStuck ENDS,
+    "toy-nothing-registered" NothingRegistered "",
+    "toy-word-not-registered" WordNotRegistered "",
+    "toy-namesakes-in-object" NamesakesInObject "",
+    "toy-huge-array" HugeArray "",
+    "toy-random" Random "",
+    "toy-random-once" RandomOnce "",
+    "toy-clock" Clock "",
+    "toy-static-state" StaticState "",
+    "toy-word-on-stack" WordOnStack "",
+    "toy-large-stack" LargeStack "",
+    "toy-fix-does-nothing" FixDoesNothing "",
+    "toy-fix-never-frees" FixNeverFrees "",
+    "toy-fix-panics" FixPanics "",
+    "toy-fix-removes-victim" FixRemovesVictim "",
+    "toy-fix-never-waits" FixNeverWaits "",
+    "toy-fix-answers-first" FixAnswersFirst "",
+    "toy-fix-flushes-other-page" FixFlushesOtherPage "",
+    "toy-nothing-freed" NothingFreed "",
+    "toy-wait-stores" WaitStores "",
+    "toy-raises-on-cpu-nine" RaisesOnCpuNine "",
+    "toy-no-such-line" NoSuchLine "",
+    "toy-huge-value" HugeValue "",
+    "toy-no-such-page" NoSuchPage "",
+    "toy-no-such-frame" NoSuchFrame "",
+    "toy-no-such-tag" NoSuchTag "",
+    "toy-frees-twice" FreesTwice "",
+    "toy-goes-offline" GoesOffline "",
+    "toy-waits-masked" WaitsMasked "",
+    "toy-nmi-takes-lock" NmiTakesLock "",
+    "toy-vacuous" Vacuous "",
+    "toy-other-words" OtherWords
+        "CPU 0 can still use page 1 of space A -> frame 1, which was freed (SD-8)",
+    "toy-other-rule" OtherRule
+        "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-7)",
+    "toy" NameOfOneWord "",
+    "toy-no-source" NoSource "",
+    "toy-twin" BrokenHolds "",
+    "toy-twin" BrokenHolds "",
+};
+
+/// Words that a model has no room for.
+const MANY: usize = 5000;
+
+fn main() -> ExitCode {
+    main_with(SKETCHES)
 }
 
 /// CPU 0 unmaps page 0, CPU 1 runs another thread of the same program.
@@ -141,8 +181,13 @@ struct Toy {
     mistake: Mistake,
     machine: Machine,
     flushed: Word,
+    lock: Lock,
+    twins: [Word; 2],
+    many: Vec<Word>,
     /// What no model may have: it changes while the model runs, and is no word.
     runs: AtomicU64,
+    flag: AtomicBool,
+    held: Mutex<u64>,
 }
 
 impl Toy {
@@ -150,12 +195,14 @@ impl Toy {
         let fixed = variant == Variant::Fixed;
         assert!(mistake != BuildPanics, "there is no such machine");
         let cpus = match mistake {
+            ZeroCpus => 0,
             NineCpus => 9,
+            SixtyFiveCpus => 65,
             CpusDiffer if fixed => 3,
             _ => 2,
         };
         let mut machine = Machine::builder(cpus).own_page(0, 0, 1).start(0, 0, 0, true);
-        if mistake != Vacuous {
+        if mistake != Vacuous && !(fixed && mistake == FixRemovesVictim) {
             machine = machine.start(1, 0, 0, true);
         }
         if !matches!(mistake, FixDoesNothing | FixNeverFrees) {
@@ -166,12 +213,17 @@ impl Toy {
             mistake,
             machine: machine.build(),
             flushed: Word::new("flushed", 0),
+            lock: Lock::new(),
+            twins: [const { Word::new("twin", 0) }; 2],
+            many: (0..MANY).map(|_| Word::new("many", 0)).collect(),
             runs: AtomicU64::new(0),
+            flag: AtomicBool::new(false),
+            held: Mutex::new(0),
         }
     }
 
     fn munmap(&self) {
-        if self.fixed && self.mistake == FixDoesNothing {
+        if (self.fixed && self.mistake == FixDoesNothing) || (!self.fixed && self.mistake == NothingFreed) {
             return;
         }
         sync::note("munmap");
@@ -182,12 +234,26 @@ impl Toy {
         }
         self.err();
         hw::flush_page(0, 0, WalkCache::Drop);
-        if self.fixed || self.mistake == BrokenHolds {
+        if self.tells() {
             sync::raise(1, 0);
-            sync::wait_until(|| self.flushed.load(Acquire) == 1);
+            if self.mistake != FixNeverWaits {
+                sync::wait_until(|| self.flushed.load(Acquire) == 1);
+            }
         }
         if !(self.fixed && self.mistake == FixNeverFrees) {
             hw::free_frame(1);
+        }
+        if self.fixed && self.mistake == FreesTwice {
+            hw::free_frame(1);
+        }
+    }
+
+    /// Whether the other CPU is told.
+    fn tells(&self) -> bool {
+        match self.mistake {
+            FixRemovesVictim => false,
+            BrokenHolds => true,
+            _ => self.fixed,
         }
     }
 
@@ -197,28 +263,90 @@ impl Toy {
             Panics => panic!("an index is out of range"),
             FixPanics => assert!(!self.fixed, "the mended protocol panics"),
             SpinsOnWord => while self.flushed.load(Acquire) == 0 {},
+            GetsStuck => sync::wait_until(|| self.flushed.load(Acquire) == 7),
+            RaisesOnCpuNine => sync::raise(9, 0),
+            NoSuchLine => sync::raise(1, 77),
+            NoSuchPage => hw::flush_page(0, 5, WalkCache::Drop),
+            NoSuchFrame => hw::free_frame(77),
+            NoSuchTag => hw::flush_tag(3),
+            GoesOffline => hw::offline(),
+            WaitsMasked => self.wait_masked(1),
+            WordOnStack => Word::new("local", 0).store(1, Relaxed),
+            LargeStack => overflow(),
+            HugeArray => self.many.iter().for_each(|word| word.store(1, Relaxed)),
+            CountsForEver => sync::retry(|| (self.flushed.fetch_add(1, Relaxed) == u64::MAX).then_some(())),
+            NmiTakesLock => {
+                self.lock.lock();
+                self.flushed.load(Relaxed);
+                self.lock.unlock();
+            }
+            NamesakesInObject => self.twins.iter().for_each(|word| word.store(1, Relaxed)),
+            WaitStores => sync::wait_until(|| {
+                self.flushed.store(1, Relaxed);
+                self.flushed.load(Acquire) == 1
+            }),
+            _ => self.use_the_host(),
+        }
+    }
+
+    /// Mistakes with what the explorer knows nothing of.
+    fn use_the_host(&self) {
+        match self.mistake {
             SpinsWithoutSteps => loop {
                 std::hint::spin_loop();
             },
-            GetsStuck => sync::wait_until(|| self.flushed.load(Acquire) == 7),
-            RaisesOnCpuNine => sync::raise(9, 0),
-            NoSuchPage => hw::flush_page(0, 5, WalkCache::Drop),
-            NoSuchFrame => hw::free_frame(77),
-            GoesOffline => hw::offline(),
+            StdAtomic => while !self.flag.load(SeqCst) {},
+            StdAtomicInWait => sync::wait_until(|| self.flag.load(SeqCst)),
+            StdMutex => self.hold(),
+            StdThread => thread::scope(|scope| {
+                scope.spawn(|| self.flushed.store(1, Release));
+            }),
+            Sleeps => thread::sleep(Duration::from_secs(60)),
+            Recursion => {
+                recurse(0);
+            }
+            AllocatesWithoutSteps => {
+                let mut all: Vec<u64> = Vec::new();
+                loop {
+                    all.push(1);
+                }
+            }
+            AllocatesPerStep => {
+                let mut all: Vec<Vec<u8>> = Vec::new();
+                while self.flushed.load(Acquire) == 0 {
+                    all.push(vec![1; 1 << 10]);
+                }
+            }
             Random if self.runs.fetch_add(1, SeqCst) % 2 == 0 => {
                 self.flushed.load(Relaxed);
             }
             RandomOnce if self.runs.fetch_add(1, SeqCst) == 0 => {
                 self.flushed.load(Relaxed);
             }
-            WordOnStack => Word::new("local", 0).store(1, Relaxed),
-            LargeStack => overflow(),
-            WaitStores => sync::wait_until(|| {
-                self.flushed.store(1, Relaxed);
-                self.flushed.load(Acquire) == 1
-            }),
+            Clock => {
+                let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_nanos());
+                self.flushed.store(now as u64 | 1 << 20, Relaxed);
+            }
+            StaticState => {
+                static RUNS: AtomicU64 = AtomicU64::new(0);
+                self.flushed.store(2 + RUNS.fetch_add(1, SeqCst), Relaxed);
+            }
             _ => {}
         }
+    }
+
+    /// Both CPUs run this: each keeps the other one waiting.
+    fn hold(&self) {
+        let mut count = self.held.lock().unwrap_or_else(|poison| poison.into_inner());
+        self.flushed.load(Relaxed);
+        *count += 1;
+    }
+
+    fn wait_masked(&self, other: usize) {
+        let on = sync::irq_save();
+        sync::raise(other, 0);
+        sync::wait_until(|| self.flushed.load(Acquire) == 1);
+        sync::irq_restore(on);
     }
 }
 
@@ -226,6 +354,11 @@ impl Toy {
 #[inline(never)]
 fn overflow() {
     std::hint::black_box([0_u8; 16 << 20]);
+}
+
+#[expect(unconditional_recursion, reason = "it is the mistake")]
+fn recurse(depth: u64) -> u64 {
+    std::hint::black_box(recurse(std::hint::black_box(depth + 1))) + 1
 }
 
 impl Scenario for Toy {
@@ -236,16 +369,32 @@ impl Scenario for Toy {
     }
 
     fn main(&self, cpu: usize) {
-        match cpu {
-            0 => self.munmap(),
-            1 if self.mistake != Vacuous => hw::touch(0),
+        match (cpu, self.mistake) {
+            (0, _) => self.munmap(),
+            (1, StdMutex) => self.hold(),
+            (1, WaitsMasked) => self.wait_masked(0),
+            (1, Vacuous | FixRemovesVictim) => {}
+            (1, _) => hw::touch(0),
             _ => {}
         }
     }
 
-    fn interrupt(&self, _cpu: usize, _line: u8) {
-        hw::flush_page(0, 0, WalkCache::Drop);
-        self.flushed.store(1, Release);
+    fn interrupt(&self, _cpu: usize, line: u8) {
+        match self.mistake {
+            PanicsInHandler => panic!("the handler has no request"),
+            NmiTakesLock if line == 1 => {
+                self.lock.lock();
+                self.lock.unlock();
+            }
+            FixAnswersFirst => {
+                self.flushed.store(1, Release);
+                hw::flush_page(0, 0, WalkCache::Drop);
+            }
+            mistake => {
+                hw::flush_page(0, usize::from(mistake == FixFlushesOtherPage), WalkCache::Drop);
+                self.flushed.store(1, Release);
+            }
+        }
     }
 
     fn device(&self) -> &Machine {
@@ -257,8 +406,21 @@ impl Scenario for Toy {
             return;
         }
         if self.mistake != WordNotRegistered {
-            registry.object("toy", &self.flushed);
+            registry.object("toy", self);
         }
+        registry.array("toy.many", &self.many);
         self.machine.register(registry, &[]);
+    }
+
+    fn pending_at_start(&self, cpu: usize) -> u32 {
+        if self.mistake == NmiTakesLock && cpu == 0 { 0b10 } else { 0 }
+    }
+
+    fn non_maskable(&self) -> u32 {
+        0b10
+    }
+
+    fn interrupts(&self) -> Interrupts {
+        Interrupts::Follow
     }
 }

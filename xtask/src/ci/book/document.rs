@@ -15,6 +15,8 @@ pub const PROMPT: &str = "$ cargo run --release -- ";
 const FULL_PROMPT: &str = "$ cargo run --release --features full -- ";
 /// What commands begin with that run an example; the options for cargo count as arguments.
 const EXAMPLE_PROMPT: &str = "$ cargo run --release -p ";
+/// The same with a feature of the document's package.
+const FEATURE_PROMPT: &str = "$ cargo run --release --features ";
 /// What shows the exit code of the command before; the next line is the code.
 const EXIT_CODE: &str = "$ echo $?";
 
@@ -188,8 +190,11 @@ impl Document {
                 commands.push(Shown { arguments, output, excerpt: false, code: 0, varies: varies.cloned() });
                 continue;
             }
-            if let Some(arguments) = line.strip_prefix(EXAMPLE_PROMPT) {
-                let (arguments, output) = (format!("-p {arguments}"), String::new());
+            let example = line.strip_prefix(EXAMPLE_PROMPT).map(|arguments| format!("-p {arguments}"));
+            let feature =
+                line.strip_prefix(FEATURE_PROMPT).map(|arguments| format!("--features {arguments}"));
+            if let Some(arguments) = example.or(feature) {
+                let output = String::new();
                 commands.push(Shown { arguments, output, excerpt: false, code: 0, varies: varies.cloned() });
                 continue;
             }

@@ -170,9 +170,11 @@ impl<'d> Place<'d> {
     fn print(&self, arguments: &str, code: i32) -> Result<String> {
         println!("{PROMPT}{arguments}");
         let root = self.target.parent().unwrap_or(&self.folder);
-        let (program, folder) = match arguments.starts_with("-p ") {
-            true => (["cargo", "run", "--quiet", "--release"].map(str::to_owned).to_vec(), root),
-            false => (self.program.clone(), &*self.folder),
+        let cargo = || ["cargo", "run", "--quiet", "--release"].map(str::to_owned).to_vec();
+        let (program, folder) = match arguments.split_once(' ') {
+            Some(("-p", _)) => (cargo(), root),
+            Some(("--features", _)) => (cargo(), &*self.folder),
+            _ => (self.program.clone(), &*self.folder),
         };
         let words = program.iter().map(String::as_str).chain(arguments.split_whitespace());
         let mut command = Command::new("sh");

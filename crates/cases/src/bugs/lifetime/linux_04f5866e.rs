@@ -18,7 +18,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_04f5866e.md"),
     ends: "use of area.next after its memory was given back",
     engine: "borrow-vs-unmap",
-    code: code!["linux_04f5866e.rs", "mm.rs", "lock.rs"],
+    code: code!["linux_04f5866e.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(CoreDump::new(variant)))
 };
 

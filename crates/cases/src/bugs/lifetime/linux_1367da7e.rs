@@ -16,7 +16,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_1367da7e.md"),
     ends: "follows what a failed fork left in place of an area",
     engine: "upgrade-vs-last-drop",
-    code: code!["linux_1367da7e.rs", "half_built.rs", "mm.rs", "lock.rs"],
+    code: code!["linux_1367da7e.rs", "half_built.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 

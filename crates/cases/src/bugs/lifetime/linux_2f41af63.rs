@@ -16,7 +16,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_2f41af63.md"),
     ends: "frame 1 is lost: all CPUs have finished and it was never freed (SD-14)",
     engine: "upgrade-vs-last-drop",
-    code: code!["linux_2f41af63.rs", "balance.rs", "mm.rs"],
+    code: code!["linux_2f41af63.rs", "balance.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 

@@ -18,7 +18,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_35e35178.md"),
     ends: "releases a lock of the area that it does not hold",
     engine: "upgrade-vs-last-drop",
-    code: code!["linux_35e35178.rs", "lock.rs"],
+    code: code!["linux_35e35178.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Fork::new(variant)))
 };
 

@@ -16,7 +16,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_61dc9f77.md"),
     ends: "CPU 0 has the root of space A loaded, which was freed (SD-10)",
     engine: "upgrade-vs-last-drop",
-    code: code!["linux_61dc9f77.rs", "balance.rs", "mm.rs"],
+    code: code!["linux_61dc9f77.rs", "balance.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 

@@ -17,7 +17,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_7283094e.md"),
     ends: "no CPU can go on: CPU 0 waits for lock.held to change from 0x1",
     engine: "deferred-teardown",
-    code: code!["linux_7283094e.rs", "late_drop.rs", "mm.rs", "lock.rs"],
+    code: code!["linux_7283094e.rs", "late_drop.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 

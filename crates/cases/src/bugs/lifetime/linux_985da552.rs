@@ -16,7 +16,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_985da552.md"),
     ends: "follows what a failed fork left in place of an area",
     engine: "upgrade-vs-last-drop",
-    code: code!["linux_985da552.rs", "half_built.rs", "mm.rs", "lock.rs"],
+    code: code!["linux_985da552.rs", "half_built.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 

@@ -16,7 +16,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_9a9ab0d9.md"),
     ends: "no CPU can go on: CPU 0 waits for events.told to change from 0x0",
     engine: "deferred-teardown",
-    code: code!["linux_9a9ab0d9.rs", "late_drop.rs", "mm.rs", "lock.rs"],
+    code: code!["linux_9a9ab0d9.rs", "late_drop.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 

@@ -17,7 +17,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_cbd23144.md"),
     ends: "use of mm.context after its memory was given back",
     engine: "lazy-vs-final-drop",
-    code: code!["linux_cbd23144.rs", "outsider.rs", "mm.rs", "lock.rs"],
+    code: code!["linux_cbd23144.rs", "outsider.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
 };
 

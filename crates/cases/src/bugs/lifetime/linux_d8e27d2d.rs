@@ -16,7 +16,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_d8e27d2d.md"),
     ends: "use of mm.held after its memory was given back",
     engine: "upgrade-vs-last-drop",
-    code: code!["linux_d8e27d2d.rs", "outsider.rs", "mm.rs", "lock.rs"],
+    code: code!["linux_d8e27d2d.rs", "outsider.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 

@@ -16,7 +16,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_f798a1d4.md"),
     ends: "use of areas.first after its memory was given back",
     engine: "upgrade-vs-last-drop",
-    code: code!["linux_f798a1d4.rs", "outsider.rs", "mm.rs", "lock.rs"],
+    code: code!["linux_f798a1d4.rs", "outsider.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 

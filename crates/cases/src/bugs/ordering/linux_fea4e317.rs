@@ -20,7 +20,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_fea4e317.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "seed",
-    code: code!["linux_fea4e317.rs", "cross_call.rs", "mm.rs"],
+    code: code!["linux_fea4e317.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Window::new(variant)))
 };
 

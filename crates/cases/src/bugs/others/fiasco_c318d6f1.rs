@@ -18,7 +18,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("fiasco_c318d6f1.md"),
     ends: "use of mm.context after its memory was given back",
     engine: "lazy-vs-final-drop",
-    code: code!["fiasco_c318d6f1.rs", "outsider.rs", "mm.rs", "lock.rs"],
+    code: code!["fiasco_c318d6f1.rs", "outsider.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 

@@ -21,6 +21,7 @@ mod haiku_fbed0c14;
 mod hermitcore_37f47877;
 mod hermitcore_b08965d8;
 mod hyperlight_pr1333;
+mod illumos_pr220;
 mod litebox_pr769;
 mod litebox_pr848;
 mod maestro_097b6b21;
@@ -29,6 +30,7 @@ mod maestro_6fd36556;
 mod managarm_0b00105d;
 mod managarm_39b12ca0;
 mod managarm_93053efa;
+mod microv_4a75d064;
 mod mushroom_096ed0c9;
 mod mushroom_4fea2002;
 mod mushroom_8d006f6b;
@@ -39,6 +41,9 @@ mod nrk_72e720f2;
 mod nrk_e9530817;
 mod pkvm_pr18;
 mod pkvm_pr86;
+mod quark_650ca4fe;
+mod quark_835d7548;
+mod quark_be2e0cb7;
 mod redox_1f8d7bc6;
 mod redox_4158d899;
 mod redox_4e392d05;
@@ -114,4 +119,9 @@ pub(super) const ALL: &[Bug] = &[
     haiku_4bb796cf::BUG,
     pkvm_pr86::BUG,
     xiangshan_pr5114::BUG,
+    quark_650ca4fe::BUG,
+    quark_835d7548::BUG,
+    quark_be2e0cb7::BUG,
+    microv_4a75d064::BUG,
+    illumos_pr220::BUG,
 ];

@@ -21,7 +21,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("mushroom_4fea2002.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "lazy-return",
-    code: code!["mushroom_4fea2002.rs", "lock.rs"],
+    code: code!["mushroom_4fea2002.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Hypercall::new(variant)))
 };
 

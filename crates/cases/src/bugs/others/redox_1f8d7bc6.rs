@@ -21,7 +21,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("redox_1f8d7bc6.md"),
     ends: "no CPU can go on: CPU 0 waits for mail0to1.request to change from 0x1; CPU 1 waits for space.lock.held to change from 0x1",
     engine: "masked-flushers",
-    code: code!["redox_1f8d7bc6.rs", "mailbox.rs"],
+    code: code!["redox_1f8d7bc6.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(SpaceLock::new(variant)))
 };
 

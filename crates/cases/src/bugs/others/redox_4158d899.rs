@@ -18,7 +18,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("redox_4158d899.md"),
     ends: "no CPU can go on: CPU 0 waits for mail0to1.request to change from 0x1; CPU 1 waits for mail1to0.request to change from 0x2",
     engine: "masked-flushers",
-    code: code!["redox_4158d899.rs", "diagonal.rs", "mailbox.rs"],
+    code: code!["redox_4158d899.rs", "diagonal.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 

@@ -21,7 +21,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("redox_7d42e8d9.md"),
     ends: "no CPU can go on: CPU 0 waits for mail0to1.request to change from 0x1; CPU 1 waits for space.lock.held to change from 0x1",
     engine: "masked-flushers",
-    code: code!["redox_7d42e8d9.rs", "mailbox.rs", "lock.rs"],
+    code: code!["redox_7d42e8d9.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(SwitchLock::new(variant)))
 };
 

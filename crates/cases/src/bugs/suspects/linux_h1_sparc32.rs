@@ -17,7 +17,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_h1_sparc32.md"),
     ends: "CPU 1 can still use page 1 of space A -> frame 2, which was freed (SD-8)",
     engine: "seed",
-    code: code!["linux_h1_sparc32.rs", "single_user.rs", "mm.rs", "cross_call.rs"],
+    code: code!["linux_h1_sparc32.rs", "single_user.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 

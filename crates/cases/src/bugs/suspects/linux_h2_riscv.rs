@@ -17,7 +17,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_h2_riscv.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in/pso",
-    code: code!["linux_h2_riscv.rs", "switch_in.rs", "mm.rs", "cross_call.rs"],
+    code: code!["linux_h2_riscv.rs", "switch_in.rs"],
     ..Bug::delayed_store(Memory::Pso, |variant| boxed(model(variant)))
 };
 

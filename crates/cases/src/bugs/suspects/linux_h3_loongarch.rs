@@ -17,7 +17,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_h3_loongarch.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in",
-    code: code!["linux_h3_loongarch.rs", "switch_in.rs", "mm.rs", "cross_call.rs"],
+    code: code!["linux_h3_loongarch.rs", "switch_in.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
 };
 

@@ -17,7 +17,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_a0582f26.md"),
     ends: "CPU 1, in space A, can use page 0 -> frame 2 of space B (SD-12)",
     engine: "contexts-rollover",
-    code: code!["linux_a0582f26.rs", "wrap.rs", "mailbox.rs"],
+    code: code!["linux_a0582f26.rs", "wrap.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 

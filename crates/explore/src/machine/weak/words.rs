@@ -24,11 +24,11 @@ pub(crate) fn passed<S: Scenario>(
     };
     let next = (before.weak.newest(cell) + 1).checked_sub(newer.into());
     let message = next.and_then(|place| before.weak.message(cell, place));
-    message.map_or_else(String::new, |message| format!(" ({relation} {})", store(world, message)))
+    message.map_or_else(String::new, |message| format!(" ({relation} {})", store(world, cell, message)))
 }
 
-fn store<S: Scenario>(world: &World<'_, S>, message: &Message) -> String {
-    let value = world.cells.show(world.values.decode(message.value));
+fn store<S: Scenario>(world: &World<'_, S>, cell: u16, message: &Message) -> String {
+    let value = world.cells.show(cell, world.values.decode(message.value));
     match message.writer {
         NOBODY => format!("the store of {value}"),
         cpu => format!("CPU {cpu}'s store of {value}"),

@@ -1,18 +1,22 @@
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
 
-/// A spin lock; interrupts stay on while it is held.
+/// A spin lock; interrupts stay on while it is held. A handler that takes a lock which its own CPU holds is stuck, and is reported
+/// as that.
 #[derive(Debug)]
-pub(crate) struct Lock {
+pub struct Lock {
     held: Word,
 }
 
 impl Lock {
-    pub(crate) fn new() -> Self {
+    /// Makes a lock that is free.
+    #[expect(clippy::new_without_default, reason = "a model says what it starts with")]
+    pub fn new() -> Self {
         Self { held: Word::new("held", 0) }
     }
 
-    pub(crate) fn lock(&self) {
+    /// Takes the lock.
+    pub fn lock(&self) {
         sync::retry(|| {
             let taken = self.held.compare_exchange(0, 1, Acquire, Relaxed);
             if taken.is_err() {
@@ -23,7 +27,8 @@ impl Lock {
         });
     }
 
-    pub(crate) fn unlock(&self) {
+    /// Gives it back.
+    pub fn unlock(&self) {
         self.held.store(0, Release);
     }
 }

@@ -3,22 +3,23 @@ use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 
 /// Interrupt line of cross calls.
-pub(crate) const CROSS_CALL: u8 = 0;
+pub const CROSS_CALL: u8 = 0;
 
 /// Calls that run on other CPUs in interrupt context, waited for: one slot per (caller, target), empty when answered.
 #[derive(Debug)]
-pub(crate) struct CrossCall {
+pub struct CrossCall {
     cpus: usize,
     slots: Vec<Word>,
 }
 
 impl CrossCall {
-    pub(crate) fn new(cpus: usize) -> Self {
+    /// Makes the slots of `cpus` CPUs, all empty.
+    pub fn new(cpus: usize) -> Self {
         Self { cpus, slots: (0..cpus * cpus).map(|_| Word::new("request", 0)).collect() }
     }
 
     /// Has every CPU of `targets` but the caller run request `what` (not 0); returns when all have.
-    pub(crate) fn call(&self, me: usize, targets: u64, what: u64) {
+    pub fn call(&self, me: usize, targets: u64, what: u64) {
         let others = || (0..self.cpus).filter(|&cpu| cpu != me && targets >> cpu & 1 != 0);
         for cpu in others() {
             // A locked operation, so that the interrupt cannot overtake the request.
@@ -31,7 +32,7 @@ impl CrossCall {
     }
 
     /// Runs what others asked of `me`; called by the interrupt handler.
-    pub(crate) fn serve(&self, me: usize, run: impl Fn(u64)) {
+    pub fn serve(&self, me: usize, run: impl Fn(u64)) {
         for from in (0..self.cpus).filter(|&from| from != me) {
             let what = self.slot(from, me).load(Acquire);
             if what != 0 {
@@ -42,7 +43,7 @@ impl CrossCall {
     }
 
     /// The same, and answers before it runs what was asked.
-    pub(crate) fn take(&self, me: usize, run: impl Fn(u64)) {
+    pub fn take(&self, me: usize, run: impl Fn(u64)) {
         for from in (0..self.cpus).filter(|&from| from != me) {
             let what = self.slot(from, me).swap(0, AcqRel);
             if what != 0 {
@@ -51,7 +52,8 @@ impl CrossCall {
         }
     }
 
-    pub(crate) fn register(&self, registry: &mut Registry) {
+    /// Names the words: `call0to1`, ...
+    pub fn register(&self, registry: &mut Registry) {
         for (n, slot) in self.slots.iter().enumerate() {
             registry.object(format!("call{}to{}", n / self.cpus, n % self.cpus), slot);
         }

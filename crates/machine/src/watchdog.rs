@@ -1,27 +1,32 @@
 //! Ends the process when the code of a case does not come back from a step: nothing else can stop a loop without steps.
 //!
 //! The exit code is 1, that of a case that does not come out as expected: the results before it are printed by then, and there
-//! is nothing wrong with what was asked for. After Ctrl-C it is Ctrl-C's.
+//! is nothing wrong with what was asked for. After Ctrl-C it is what the caller says.
 
 use shootdown_explore::{Hung, Watchdog, name_what_runs};
 use std::fmt;
+use std::fs;
+use std::io::{self, Write as _};
 use std::process;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::failure::{INTERRUPTED, NOT_AS_EXPECTED, tell};
-
 /// Time between two looks. A process that is held up as a whole is not looked at meanwhile.
 const BETWEEN: Duration = Duration::from_millis(100);
+/// Exit code of a case that does not come out as expected.
+const NOT_AS_EXPECTED: u8 = 1;
+/// Bytes by which the process may grow while one step runs, where this system says how large it is.
+const GROWTH: u64 = 1 << 30;
 /// Looks after which a step does not come back: 10 s, where a step takes well below a millisecond.
 const PATIENCE: u32 = 100;
 /// The same once the user has asked to stop.
 const PATIENCE_AFTER_CTRL_C: u32 = 5;
 
 static CASE: Mutex<String> = Mutex::new(String::new());
-static ASKED_TO_STOP: AtomicBool = AtomicBool::new(false);
+/// Exit code after Ctrl-C, once that came.
+static ASKED_TO_STOP: AtomicU8 = AtomicU8::new(0);
 
 /// Takes that the case of this name runs from now on.
 pub fn begin(case: &str) {
@@ -32,25 +37,43 @@ pub fn begin(case: &str) {
     ONCE.call_once(|| drop(thread::Builder::new().name("watchdog".to_owned()).spawn(watch)));
 }
 
-/// Takes that the user has asked to stop.
-pub fn asked_to_stop() {
-    ASKED_TO_STOP.store(true, Ordering::Relaxed);
+/// Takes that the user has asked to stop, after which the process ends with `code`.
+pub fn asked_to_stop(code: u8) {
+    ASKED_TO_STOP.store(code, Ordering::Relaxed);
 }
 
 fn watch() {
     let mut watchdog = Watchdog::default();
+    let mut before = resident();
     loop {
         thread::sleep(BETWEEN);
         let asked = ASKED_TO_STOP.load(Ordering::Relaxed);
         let (patience, code) = match asked {
-            true => (PATIENCE_AFTER_CTRL_C, INTERRUPTED),
-            false => (PATIENCE, NOT_AS_EXPECTED),
+            0 => (PATIENCE, NOT_AS_EXPECTED),
+            code => (PATIENCE_AFTER_CTRL_C, code),
         };
-        if let Some(hung) = watchdog.look().filter(|hung| hung.looks >= patience) {
-            tell(Told { case: &lock(), hung });
+        let seen = watchdog.look();
+        if seen.is_none_or(|hung| hung.looks <= 1) {
+            before = resident();
+        }
+        let grows = resident().saturating_sub(before) > GROWTH;
+        if let Some(hung) = seen.filter(|hung| grows || hung.looks >= patience) {
+            // Where nobody reads it any more the exit code says the rest.
+            let _ = writeln!(io::stderr(), "{}", Told { case: &lock(), hung });
             process::exit(code.into());
         }
     }
+}
+
+/// Bytes of memory of this process; 0 where the system does not say. The second number of Linux' `statm` counts pages.
+fn resident() -> u64 {
+    const PAGE: u64 = 4096;
+    let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    statm
+        .split_whitespace()
+        .nth(1)
+        .and_then(|pages| pages.parse::<u64>().ok())
+        .map_or(0, |pages| pages * PAGE)
 }
 
 fn lock() -> MutexGuard<'static, String> {
@@ -78,7 +101,8 @@ impl fmt::Display for Told<'_> {
         write!(
             f,
             "\n  a loop without steps cannot be explored: a loop that waits for a word to change is \
-             `sync::wait_until(|| ...)`, one that tries again until it succeeds is `sync::retry(|| ...)`\n  \
+             `sync::wait_until(|| ...)`, one that tries again until it succeeds is `sync::retry(|| ...)`; a lock, a channel \
+             or a sleep of the standard library holds the explorer up: take words, and `kit::Lock`\n  \
              the run ends here; cases that come later were not run"
         )
     }

@@ -1,19 +1,21 @@
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 
 /// The words of an address space that its users share.
 #[derive(Debug)]
-pub(crate) struct Mm {
+pub struct Mm {
     /// References that keep the mappings alive.
-    pub(crate) users: Word,
+    pub users: Word,
     /// References that keep the structure and its root alive; all users together hold one.
-    pub(crate) count: Word,
+    pub count: Word,
     /// CPUs that may hold translations, as bits.
-    pub(crate) mask: Word,
+    pub mask: Word,
 }
 
 impl Mm {
-    pub(crate) fn new(users: u64, count: u64, mask: u64) -> Self {
+    /// Makes a space with these counts and this mask.
+    pub fn new(users: u64, count: u64, mask: u64) -> Self {
         Self {
             users: Word::new("users", users),
             count: Word::new("count", count),
@@ -21,8 +23,14 @@ impl Mm {
         }
     }
 
+    /// Names the words: `mm.users`, ..., and shows the mask as the CPUs in it.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.object("mm", self);
+        registry.mask(&self.mask);
+    }
+
     /// Takes a user reference where only a structure reference is held; refuses when the mappings are dead.
-    pub(crate) fn upgrade(&self) -> bool {
+    pub fn upgrade(&self) -> bool {
         sync::retry(|| match self.users.load(Relaxed) {
             0 => Some(false),
             n => self.users.compare_exchange(n, n + 1, AcqRel, Relaxed).is_ok().then_some(true),
@@ -30,24 +38,27 @@ impl Mm {
     }
 
     /// Drops a user reference; returns whether it was the last.
-    pub(crate) fn put_user(&self) -> bool {
+    pub fn put_user(&self) -> bool {
         self.users.fetch_sub(1, AcqRel) == 1
     }
 
     /// Drops a structure reference; returns whether it was the last.
-    pub(crate) fn put_struct(&self) -> bool {
+    pub fn put_struct(&self) -> bool {
         self.count.fetch_sub(1, AcqRel) == 1
     }
 
-    pub(crate) fn members(&self) -> u64 {
+    /// Returns the mask, as bits.
+    pub fn members(&self) -> u64 {
         self.mask.load(Relaxed)
     }
 
-    pub(crate) fn join(&self, cpu: usize) {
+    /// Puts `cpu` into the mask.
+    pub fn join(&self, cpu: usize) {
         self.mask.fetch_or(1 << cpu, AcqRel);
     }
 
-    pub(crate) fn leave(&self, cpu: usize) {
+    /// Takes `cpu` out of it.
+    pub fn leave(&self, cpu: usize) {
         self.mask.fetch_and(!(1 << cpu), AcqRel);
     }
 }

@@ -25,12 +25,14 @@ pub struct Look {
     pub places: bool,
     /// Whether the machine's state is shown at the end.
     pub end: bool,
+    /// Whether there are colours.
+    pub colours: bool,
 }
 
 impl Look {
-    /// The steps, and the machine at the end, in lines of `width` characters.
+    /// The steps, and the machine at the end, in lines of `width` characters and in colours.
     pub fn in_width(width: usize) -> Self {
-        Self { width, state: false, places: false, end: true }
+        Self { width, state: false, places: false, end: true, colours: true }
     }
 }
 
@@ -39,10 +41,10 @@ pub const NOTATION: &str = "\
 Time runs down, a column for each CPU. `x := 1 (buffered)` is a store that waits in the CPU's store buffer, `x = 1 \
 reaches memory` is where others see it, `<-` a store to a page table; [names] say what a CPU has begun.";
 
-/// Draws `trace` on a machine with `cpus` CPUs; contains colours.
+/// Draws `trace` on a machine with `cpus` CPUs.
 pub fn draw(trace: &Trace, cpus: usize, look: Look) -> String {
     let lanes = super::lanes(trace, cpus);
-    let grid = Grid::new(lanes, trace.steps.len(), look.width);
+    let grid = Grid::new(lanes, trace.steps.len(), look);
     let mut out = String::new();
     grid.head(&mut out);
     let mut state: &[String] = &[];
@@ -92,10 +94,12 @@ struct Grid {
     shared: bool,
     /// Characters in a line.
     width: usize,
+    colours: bool,
 }
 
 impl Grid {
-    fn new(cpus: usize, steps: usize, width: usize) -> Self {
+    fn new(cpus: usize, steps: usize, look: Look) -> Self {
+        let Look { width, colours, .. } = look;
         let digits = steps.to_string().len().max(2);
         let room = |columns: usize| {
             let each = width.saturating_sub(digits + 1) / columns;
@@ -103,11 +107,16 @@ impl Grid {
         };
         let shared = room(cpus) < NARROWEST;
         let column = if shared { room(1).max(NARROWEST) } else { room(cpus).min(WIDEST) };
-        Self { cpus, digits, column, shared, width: width.max(NARROWEST) }
+        Self { cpus, digits, column, shared, width: width.max(NARROWEST), colours }
+    }
+
+    /// `style`, or none where there are no colours.
+    fn style(&self, style: Style) -> Style {
+        if self.colours { style } else { Style::new() }
     }
 
     fn head(&self, out: &mut String) {
-        let bold = Style::new().bold();
+        let bold = self.style(Style::new().bold());
         let _ = write!(out, "{:1$} ", "", self.digits);
         let mut names: Vec<String> = (0..self.cpus).map(|cpu| format!("CPU {cpu}")).collect();
         if self.shared {
@@ -132,7 +141,7 @@ impl Grid {
         let hanging = format!("{indent}  ");
         let options = textwrap::Options::new(self.column).initial_indent(&first).subsequent_indent(&hanging);
         let mut number = number.map(|n| n.to_string()).unwrap_or_default();
-        let dim = Style::new().dimmed();
+        let (dim, style) = (self.style(Style::new().dimmed()), self.style(style));
         let columns = if self.shared { 1 } else { self.cpus };
         let own = if self.shared { 0 } else { cpu };
         for line in textwrap::wrap(text, options) {
@@ -154,6 +163,7 @@ impl Grid {
     fn full(&self, out: &mut String, style: Style, text: &str) {
         let indent = " ".repeat(self.digits + 1);
         let options = textwrap::Options::new(self.width).initial_indent(&indent).subsequent_indent(&indent);
+        let style = self.style(style);
         for line in textwrap::wrap(text, options) {
             let _ = writeln!(out, "{style}{line}{style:#}");
         }
@@ -169,62 +179,5 @@ impl Grid {
         for line in &last.state {
             self.full(out, Style::new(), &format!("  {line}"));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Look, draw};
-    use crate::testing::trace;
-    use anstream::adapter::strip_str;
-
-    fn drawn(cpus: usize, width: usize, state: bool) -> String {
-        let drawing = draw(
-            &trace("frame 1 is reused while CPU 1 can reach it"),
-            cpus,
-            Look { state, ..Look::in_width(width) },
-        );
-        strip_str(&drawing).to_string()
-    }
-
-    #[test]
-    fn each_cpu_has_its_column_and_the_violation_ends_it() {
-        insta::assert_snapshot!(drawn(2, 80, false));
-    }
-
-    #[test]
-    fn state_is_shown_at_each_step_that_changes_it() {
-        insta::assert_snapshot!(drawn(2, 80, true));
-    }
-
-    #[test]
-    fn too_many_cpus_for_the_width_become_one_list() {
-        insta::assert_snapshot!(drawn(4, 60, false));
-    }
-
-    #[test]
-    fn no_line_is_wider_than_the_terminal() {
-        use unicode_width::UnicodeWidthStr as _;
-        for (cpus, width) in [(2, 40), (2, 55), (2, 80), (3, 80), (4, 120), (8, 200), (1, 40)] {
-            for line in drawn(cpus, width, true).lines() {
-                assert!(line.width() <= width, "{cpus} CPUs in {width}: {line:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn no_line_ends_in_a_space() {
-        for (cpus, width) in [(2, 80), (3, 80), (4, 60)] {
-            assert!(
-                drawn(cpus, width, true).lines().all(|line| !line.ends_with(' ')),
-                "{cpus} CPUs in {width}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_execution_that_ends_well_shows_no_violation() {
-        let drawing = draw(&trace(""), 2, Look::in_width(80));
-        assert!(!drawing.contains('✗'));
     }
 }

@@ -3,34 +3,35 @@ use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 
 /// Interrupt line of mailboxes.
-pub(crate) const MAIL: u8 = 0;
+pub const MAIL: u8 = 0;
 
 /// Requests to other CPUs, which whoever sent them waits for apart: one slot per (sender, target), empty when answered.
 #[derive(Debug)]
-pub(crate) struct Mailbox {
+pub struct Mailbox {
     cpus: usize,
     slots: Vec<Word>,
 }
 
 impl Mailbox {
-    pub(crate) fn new(cpus: usize) -> Self {
+    /// Makes the slots of `cpus` CPUs, all empty.
+    pub fn new(cpus: usize) -> Self {
         Self { cpus, slots: (0..cpus * cpus).map(|_| Word::new("request", 0)).collect() }
     }
 
     /// Asks `to` for `what` (not 0).
-    pub(crate) fn post(&self, me: usize, to: usize, what: u64) {
+    pub fn post(&self, me: usize, to: usize, what: u64) {
         // A locked operation, so that the interrupt cannot overtake the request.
         self.slot(me, to).swap(what, AcqRel);
         sync::raise(to, MAIL);
     }
 
     /// Waits until `to` has answered, and does nothing else.
-    pub(crate) fn wait(&self, me: usize, to: usize) {
+    pub fn wait(&self, me: usize, to: usize) {
         sync::wait_until(|| self.answered(me, to));
     }
 
     /// Waits until `to` has answered, and serves what others ask of `me` meanwhile.
-    pub(crate) fn wait_and_serve(&self, me: usize, to: usize, run: impl Fn(u64)) {
+    pub fn wait_and_serve(&self, me: usize, to: usize, run: impl Fn(u64)) {
         loop {
             sync::wait_until(|| self.answered(me, to) || self.asked(me));
             if self.answered(me, to) {
@@ -41,7 +42,7 @@ impl Mailbox {
     }
 
     /// Runs what others asked of `me`.
-    pub(crate) fn serve(&self, me: usize, run: impl Fn(u64)) {
+    pub fn serve(&self, me: usize, run: impl Fn(u64)) {
         for from in (0..self.cpus).filter(|&from| from != me) {
             let what = self.slot(from, me).load(Acquire);
             if what != 0 {
@@ -51,7 +52,8 @@ impl Mailbox {
         }
     }
 
-    pub(crate) fn register(&self, registry: &mut Registry) {
+    /// Names the words: `mail0to1`, ...
+    pub fn register(&self, registry: &mut Registry) {
         for (n, slot) in self.slots.iter().enumerate() {
             registry.object(format!("mail{}to{}", n / self.cpus, n % self.cpus), slot);
         }
@@ -62,7 +64,7 @@ impl Mailbox {
     }
 
     /// Whether somebody asks something of `me`.
-    pub(crate) fn asked(&self, me: usize) -> bool {
+    pub fn asked(&self, me: usize) -> bool {
         (0..self.cpus).any(|from| from != me && self.slot(from, me).load(Acquire) != 0)
     }
 

@@ -1,0 +1,194 @@
+//! What speaks against the result of a model though its verdict is the expected one, and what a fix could do without.
+
+use crate::case::{Model, run};
+use crate::machine::Machine;
+use shootdown_explore::{
+    Device, Did, Drops, Memory, Mutation, Options, Report, Scenario, Site, Survey, Verdict,
+};
+use std::collections::BTreeSet;
+use std::panic::Location;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+
+/// Returns whether `words`, of a verdict, say what `stated` does, whatever the places in the code (` at FILE:LINE:COLUMN`).
+pub fn ends_as(words: &str, stated: &str) -> bool {
+    without_places(words) == without_places(stated)
+}
+
+/// Returns what the words that a drawing cannot call by a name of their own lack.
+pub fn names(survey: &Survey) -> Vec<String> {
+    let stray = |word: &&str| {
+        format!("the word {word:?} is in no object that `register` names: give that to `Registry::object`")
+    };
+    let alike = |word: &&str| {
+        format!("several words of one object are called {word:?}: `Registry::array` names those of an array")
+    };
+    survey.unnamed.iter().map(stray).chain(survey.alike.iter().map(alike)).collect()
+}
+
+/// Returns what `broken` gives away under `memory` and `fixed`, of which `report` is, never does. A fix that does nothing breaks
+/// no rule, and is known by this.
+pub fn never_given_away(broken: &Model, fixed: &Model, report: &Report, memory: Memory) -> Vec<String> {
+    let options = Options { memory, survey: true, shortest: false, ..Options::default() };
+    let before = broken.device().given_away(&run(broken, &options).survey);
+    let after: BTreeSet<String> = fixed.device().given_away(&report.survey);
+    before.difference(&after).cloned().collect()
+}
+
+/// Returns what is wrong with the machines of two protocols of one model.
+pub fn machines(broken: &Model, fixed: &Model) -> Option<String> {
+    let mut cpus = Vec::new();
+    for model in [broken, fixed] {
+        let (scenario, machine) = (model.cpus(), model.device().cpus());
+        if scenario != machine {
+            return Some(format!("{scenario} CPUs are to run on a machine of {machine}"));
+        }
+        cpus.push(machine);
+    }
+    if cpus[0] != cpus[1] {
+        return Some(format!("the broken protocol has {} CPUs, the mended one {}", cpus[0], cpus[1]));
+    }
+    let cpu = broken.device().starts_otherwise(fixed.device())?;
+    Some(format!(
+        "CPU {cpu} of the mended protocol starts otherwise than that of the broken one: a fix is code, not a machine"
+    ))
+}
+
+/// A mended protocol with one step less, or one ordering. One that holds all the same has a step that it does not need, or a model
+/// that does not show what the step is for.
+#[derive(Clone, Debug)]
+pub struct Mutant {
+    /// What it lacks, and the file where: `unmap.rs: flush page 0`.
+    pub name: String,
+    /// Where, with the line.
+    pub place: String,
+    /// Whether it lacks an ordering rather than a step. One that holds says little: the explorer's memory models miss few
+    /// orderings of exchanges, and none of loads.
+    pub ordering: bool,
+    /// How it goes wrong; `None` if it holds all the same.
+    pub noticed: Option<String>,
+    /// Why the protocol has the step though it holds without, where somebody says so.
+    pub argued: Option<&'static str>,
+}
+
+/// What is argued of steps that many models share.
+const OF_KIT: [(&str, &str); 1] = [(
+    "lock.rs: wait",
+    "the lock is tried again all the same; who can never get it is stuck instead of busy for ever",
+)];
+
+/// Takes each step of the fix out of `fixed`, and runs what is left under the weakest memory model for which the protocol is made:
+/// `memory`, or [`Memory::Pso`] if it holds there. The steps of a fix are those that `broken` never makes: what both have in
+/// common is the kernel around it. `argued` says of mutants, by name, why they hold. Empty if `fixed` does not hold itself.
+pub fn mutants(
+    broken: &Model,
+    fixed: &Model,
+    memory: Memory,
+    argued: &[(&'static str, &'static str)],
+) -> Vec<Mutant> {
+    let holds = |memory| {
+        let report = run(fixed, &Options { memory, survey: true, ..options() });
+        (report.verdict == Verdict::Holds).then_some((memory, report.survey.sites))
+    };
+    let Some((memory, sites)) = holds(Memory::Pso).or_else(|| holds(memory)) else { return Vec::new() };
+    let before = all_sites(broken, memory);
+    let mut mutations: Vec<(Mutation, String)> = Vec::new();
+    for site in sites.iter().filter(|site| !before.contains(site)) {
+        let Some((drops, what)) = droppable(fixed, site) else { continue };
+        let mutation = Mutation { place: site.place, drops };
+        if !mutations.iter().any(|(known, _)| *known == mutation) {
+            mutations.push((mutation, what));
+        }
+    }
+    let mutant = |(mutation, what): (Mutation, String)| {
+        let report = run(fixed, &Options { memory, mutation: Some(mutation), ..options() });
+        let name = format!("{}: {what}", file(mutation.place));
+        let known = argued.iter().chain(&OF_KIT).find(|(known, _)| *known == name);
+        let noticed = report.verdict.words().map(str::to_owned);
+        Mutant {
+            place: format!("{}:{}", file(mutation.place), mutation.place.line()),
+            ordering: mutation.drops == Drops::Order,
+            noticed: noticed.filter(|_| report.verdict != Verdict::Holds),
+            argued: known.map(|&(_, argument)| argument),
+            name,
+        }
+    };
+    mutations.into_iter().map(mutant).collect()
+}
+
+/// Returns the lines of a model's file that could make a step and that none of its protocols reaches: `FILE:LINE`.
+pub fn unreached(protocols: &[Model], memory: Memory, (name, text): (&str, &str)) -> Vec<String> {
+    /// What a line that makes a step has.
+    const STEPS: [&str; 9] =
+        ["hw::", ".load(", ".store(", ".swap(", ".fetch_", "compare_exchange(", "fence(", "raise(", "irq_"];
+    let mut reached = BTreeSet::new();
+    for model in protocols {
+        let sites = all_sites(model, memory);
+        reached.extend(sites.iter().filter(|site| file(site.place) == name).map(|site| site.place.line()));
+    }
+    let steps = |line: &str| {
+        let line = line.trim_start();
+        !line.starts_with("use ") && !line.starts_with("//") && STEPS.iter().any(|step| line.contains(step))
+    };
+    let lines = (1..).zip(text.lines()).filter(|&(number, line)| steps(line) && !reached.contains(&number));
+    lines.map(|(number, _)| format!("{name}:{number}")).collect()
+}
+
+/// The steps of all executions. A run that collects goes on after a finding.
+fn all_sites(model: &Model, memory: Memory) -> Vec<Site> {
+    run(model, &Options { memory, survey: true, collect: true, ..options() }).survey.sites
+}
+
+fn options() -> Options<'static> {
+    Options { workers: 1, shortest: false, ..Options::default() }
+}
+
+/// What can be left out at `site`, and what that is called. An acquire is kept: no memory model of the explorer has loads that
+/// pass each other, so that none would miss it.
+fn droppable(model: &Model, site: &Site) -> Option<(Drops, String)> {
+    Some(match site.did {
+        Did::Fence(order) => (Drops::Step, format!("fence({order:?})")),
+        Did::Wait => (Drops::Step, "wait".to_owned()),
+        Did::Raise { line, .. } => (Drops::Step, format!("interrupt {line}")),
+        Did::Device(op) if Machine::is_flush(op) => (Drops::Step, model.device().show(op, 0)),
+        Did::Store(order) if order != Relaxed => (Drops::Order, format!("{order:?} of a store")),
+        Did::Modify(order) if !matches!(order, Relaxed | Acquire) => {
+            (Drops::Order, format!("{order:?} of an exchange"))
+        }
+        _ => return None,
+    })
+}
+
+/// The file of a place, without its folders.
+fn file(place: &Location<'static>) -> &'static str {
+    place.file().rsplit(['/', '\\']).next().unwrap_or(place.file())
+}
+
+/// Drops ` at FILE:LINE:COLUMN` wherever it is the end of a clause: lines move with every edit.
+fn without_places(words: &str) -> String {
+    let clauses = words.split("; ").map(|clause| match clause.rsplit_once(" at ") {
+        Some((before, place)) if is_place(place) => before,
+        _ => clause,
+    });
+    clauses.collect::<Vec<_>>().join("; ")
+}
+
+fn is_place(text: &str) -> bool {
+    let mut parts = text.rsplitn(3, ':');
+    let mut number = || parts.next().is_some_and(|part| part.parse::<u32>().is_ok());
+    let (column, line) = (number(), number());
+    column && line && parts.next().is_some_and(|file| file.ends_with(".rs") && !file.contains(' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_places;
+
+    #[test]
+    fn places_are_dropped_and_other_words_kept() {
+        let stuck = "stuck: CPU 0 waits for io at src/a.rs:177:30; CPU 2 is at src/b.rs:2:9";
+        assert_eq!(without_places(stuck), "stuck: CPU 0 waits for io; CPU 2 is");
+        for words in ["it looks at page 0", "it looks at a.rs", "frame 1, at last: 1:2", "at"] {
+            assert_eq!(without_places(words), words);
+        }
+    }
+}
