@@ -19,6 +19,7 @@
 //! back: an INIT clears the APIC's request register (Intel SDM volume 3, "Local APIC State After It Receives an INIT-Reset"), a
 //! CPU that only halted finds them there. See [`shootdown_explore::sync::lose_interrupts`].
 
+use crate::config::HardwareOrder;
 use shootdown_explore::{Commutes, Facts, sync};
 
 /// What a root load does to the translations already held.
@@ -126,6 +127,15 @@ pub fn broadcast(whose: Whose, which: Which) {
 #[track_caller]
 pub fn flush_on(cpu: usize, whose: Whose, which: Which) {
     issue(Op::FlushOn { cpu, whose, which });
+}
+
+/// Waits until this CPU's stores have reached all page walks, its flushes are complete, and its own walks will read what it
+/// has read or newer: DSB of aarch64, and what stands in its place before an interrupt is sent (MFENCE and LFENCE before a write
+/// to the ICR of an x2APIC, FENCE on riscv64). Among accesses it orders nothing under weak memory, as DSB ISHST and ISHLD order half
+/// at most; a protocol that wants that has a fence as well.
+#[track_caller]
+pub fn dsb() {
+    issue(Op::Dsb);
 }
 
 /// Says that this CPU stops being run (a hypervisor has taken the virtual CPU off), or is run again. Meanwhile nothing is
@@ -261,6 +271,7 @@ pub(crate) enum Op {
     FlushAll,
     Broadcast { whose: Whose, which: Which },
     FlushOn { cpu: usize, whose: Whose, which: Which },
+    Dsb,
     Running { on: bool },
     User { on: bool },
     Touch { page: usize },
@@ -345,6 +356,7 @@ impl Op {
                 let [kind, who, page, walk] = operands(whose, which);
                 pack(20, [kind, who, page, walk, cpu])
             }
+            Op::Dsb => pack(35, [0; 4]),
             Op::Running { on } => pack(21, [on.into(), 0, 0, 0]),
             Op::User { on } => pack(8, [on.into(), 0, 0, 0]),
             Op::Touch { page } => pack(9, [page, 0, 0, 0]),
@@ -403,6 +415,7 @@ impl Op {
             32 => Op::ReachKernel { page: a },
             33 => Op::Wrote { frame: a },
             34 => Op::Discard { frame: a },
+            35 => Op::Dsb,
             _ => return None,
         })
     }
@@ -428,7 +441,7 @@ impl Op {
     /// it holds the same ghosts. So its early execution loses nothing and invents nothing. Entering user mode is the same
     /// with regard to other CPUs, but a handler on this CPU may flush or leave user mode first. Everything that takes
     /// translations or rights away can mend a state and stays in its place.
-    pub(crate) fn facts(self, remaps: bool) -> Facts {
+    pub(crate) fn facts(self, remaps: bool, order: HardwareOrder) -> Facts {
         let (drains_tso, drains_pso, commutes) = match self {
             Op::Install { .. }
             | Op::FlushPage { .. }
@@ -436,7 +449,9 @@ impl Op {
             | Op::FlushUser
             | Op::FlushKernelPage { .. }
             | Op::FlushAll => (true, false, Commutes::Never),
-            Op::Broadcast { .. } | Op::FlushOn { .. } | Op::Running { .. } => (true, true, Commutes::Never),
+            Op::Broadcast { .. } | Op::FlushOn { .. } | Op::Dsb | Op::Running { .. } => {
+                (true, true, Commutes::Never)
+            }
             Op::User { on: true } => (false, false, Commutes::Masked),
             Op::FreeFrame { .. }
             | Op::FreeTable { .. }
@@ -461,6 +476,20 @@ impl Op {
         // A broadcast invalidation that is complete, and one that another CPU makes on request: the walks after it read what was
         // stored before it (Arm D8.17, TLBI with DSB; SBI, RFENCE).
         let reaches_walks = matches!(self, Op::Broadcast { .. } | Op::FlushOn { .. });
-        Facts { drains_tso, drains_pso, reaches_walks, commutes }
+        let here = self.is_flush() && !reaches_walks;
+        Facts {
+            drains_tso,
+            drains_pso,
+            fences: match self {
+                Op::Dsb => false,
+                Op::Broadcast { .. } => order != HardwareOrder::Barriers,
+                _ => drains_pso,
+            },
+            reaches_walks,
+            synchronizes: self == Op::Dsb || here && order == HardwareOrder::Flushes,
+            completes: !(here && order == HardwareOrder::Barriers),
+            gives: 0,
+            commutes,
+        }
     }
 }

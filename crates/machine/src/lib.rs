@@ -23,11 +23,12 @@ mod state;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 pub use case::{
     Case, Expected, Kind, Model, Objections, OnMachine, Program, ReplayFn, Variant, boxed, run, run_again,
 };
-pub use config::{Builder, Translation};
+pub use config::{Builder, HardwareOrder, Translation};
 pub use limits::{MAX_CPUS, MAX_PAGES, MAX_TAGS};
 pub use machine::{Acknowledged, Machine, MaskWord};
 pub use state::{Local, Shared};

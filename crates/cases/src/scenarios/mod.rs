@@ -1,5 +1,6 @@
 //! The engine's named scenarios, a file a theme, and every pair of its operations.
 
+mod architectures;
 mod clients;
 mod coherence;
 mod gather;
@@ -33,6 +34,7 @@ pub fn cases(fault: Fault) -> Vec<Case> {
 pub fn cases_under(fault: Fault, oracles: Oracles) -> Vec<Case> {
     let mut list = List::new(fault, oracles);
     let themes = [
+        architectures::add,
         clients::add,
         masks::add,
         wide_masks::add,
