@@ -149,8 +149,8 @@ fn plan(options: &Options<'_>, started: Instant) -> Plan {
         round: 0,
         expected: 0,
         partial_order: options.reductions.partial_order,
-        // Whose turn it is tells CPUs apart.
-        symmetry: options.reductions.symmetry && options.contexts.is_none(),
+        // Whose turn it is tells CPUs apart, and so does what each CPU is known to have used.
+        symmetry: options.reductions.symmetry && options.contexts.is_none() && options.memory != Memory::Weak,
         livelock: false,
         started,
         deadline: options.deadline.and_then(|limit| started.checked_add(limit)),

@@ -112,7 +112,14 @@ impl Device for Oracle {
             2 => Commutes::Masked,
             _ => Commutes::Never,
         };
-        Facts { drains_tso: op == 0 || op == 3, drains_pso: op == 3, reaches_walks: op == 3, commutes }
+        Facts {
+            drains_tso: op == 0 || op == 3,
+            drains_pso: op == 3,
+            fences: op == 3,
+            reaches_walks: op == 3,
+            commutes,
+            ..Facts::default()
+        }
     }
 }
 

@@ -380,6 +380,77 @@ mod given_back {
     }
 }
 
+mod uses {
+    use super::*;
+
+    /// CPU 0 uses a word and says so by a flag; CPU 1 gives the word's memory back.
+    fn verdict_of(uses: fn(&Words), gives: fn(&Words)) -> Verdict {
+        verdict(&Program::new(&[uses, gives]))
+    }
+
+    fn releases(w: &Words) {
+        w.x[0].load(Relaxed);
+        w.x[1].store(1, Release);
+    }
+    fn fences(w: &Words) {
+        w.x[0].load(Relaxed);
+        fence(Release);
+        w.x[1].store(1, Relaxed);
+    }
+    fn says(w: &Words) {
+        w.x[0].load(Relaxed);
+        w.x[1].store(1, Relaxed);
+    }
+    fn uses_once_more(w: &Words) {
+        releases(w);
+        w.x[0].load(Relaxed);
+        w.x[2].store(1, Relaxed);
+    }
+    fn acquires(w: &Words) {
+        wait_until(|| w.x[1].load(Acquire) == 1);
+        retire(&w.x[0]);
+    }
+    fn reads(w: &Words) {
+        wait_until(|| w.x[1].load(Relaxed) == 1);
+        retire(&w.x[0]);
+    }
+    fn waits_for_both(w: &Words) {
+        wait_until(|| w.x[1].load(Acquire) == 1);
+        wait_until(|| w.x[2].load(Relaxed) == 1);
+        retire(&w.x[0]);
+    }
+
+    /// Nothing but loads, so that no store is on its way: what a machine with load buffering may do.
+    #[test]
+    fn must_be_known_to_be_over() {
+        assert_eq!(verdict_of(releases, acquires), Verdict::Holds);
+        assert_eq!(verdict_of(fences, acquires), Verdict::Holds);
+        let text = "nothing orders CPU 0's last use of Word before its memory is given back";
+        for (uses, gives) in [
+            (says as fn(&Words), acquires as fn(&Words)),
+            (says, reads),
+            (releases, reads),
+            (uses_once_more, waits_for_both),
+        ] {
+            assert_eq!(verdict_of(uses, gives), Verdict::Violates(text.into()));
+        }
+    }
+
+    #[test]
+    fn are_told_on_by_who_knows() {
+        let passes_on: fn(&Words) = |w| {
+            wait_until(|| w.x[1].load(Acquire) == 1);
+            w.x[2].store(1, Release);
+        };
+        let third: fn(&Words) = |w| {
+            wait_until(|| w.x[2].load(Acquire) == 1);
+            retire(&w.x[0]);
+        };
+        assert_eq!(verdict(&Program::new(&[releases, passes_on, third])), Verdict::Holds);
+        assert!(matches!(verdict(&Program::new(&[says, passes_on, third])), Verdict::Violates(_)));
+    }
+}
+
 mod refused {
     use super::*;
 

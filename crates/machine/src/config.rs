@@ -17,6 +17,21 @@ pub struct Translation {
     pub writable: bool,
 }
 
+/// What orders page walks, flushes and loads of roots against accesses of their CPU: a fact of the architecture, which only
+/// [`shootdown_explore::Memory::Weak`] asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum HardwareOrder {
+    /// The order of the program. x86: flushes and loads of roots serialize (SDM volume 3, "Serializing Instructions").
+    #[default]
+    Program,
+    /// Barriers ([`crate::hw::dsb`]). aarch64: walks may miss what their CPU has read or stored until a DSB comes after it; a
+    /// TLBI, a broadcast one too, is not ordered after accesses without one, and is complete by the next. FEAT_ETS2 promises more.
+    Barriers,
+    /// Flushes themselves. riscv64: `sfence.vma` brings the walks of its own hart forward to what the hart knows (Priv,
+    /// "Supervisor Memory-Management Fence Instruction"); a write to satp orders nothing.
+    Flushes,
+}
+
 /// Collects what a machine is to be like at the start.
 #[derive(Debug)]
 pub struct Builder {
@@ -58,6 +73,7 @@ pub struct Builder {
     pub(crate) iommus: [Option<u8>; MAX_CPUS],
     /// Whether a flush of one kernel page may miss, where there are tags.
     pub(crate) sticky_kernel_pages: bool,
+    pub(crate) order: HardwareOrder,
     /// Root, entry, and the table that it names where that is another root's.
     pub(crate) links: Vec<(usize, usize, Option<u64>)>,
     maps: Vec<(usize, usize, u64)>,
@@ -98,6 +114,7 @@ impl Builder {
             second_stage: None,
             iommus: [None; MAX_CPUS],
             sticky_kernel_pages: false,
+            order: HardwareOrder::Program,
             links: Vec::new(),
             maps: Vec::new(),
             kernel_maps: Vec::new(),
@@ -138,6 +155,12 @@ impl Builder {
     /// what it should drop (here it always does). Flushes of everything work.
     pub fn sticky_kernel_pages(mut self) -> Self {
         self.sticky_kernel_pages = true;
+        self
+    }
+
+    /// Sets what orders page walks and flushes against accesses under weak memory; [`HardwareOrder::Program`] otherwise.
+    pub fn order(mut self, order: HardwareOrder) -> Self {
+        self.order = order;
         self
     }
 

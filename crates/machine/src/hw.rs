@@ -19,6 +19,7 @@
 //! back: an INIT clears the APIC's request register (Intel SDM volume 3, "Local APIC State After It Receives an INIT-Reset"), a
 //! CPU that only halted finds them there. See [`shootdown_explore::sync::lose_interrupts`].
 
+use crate::config::HardwareOrder;
 use crate::privilege::Privilege;
 use shootdown_explore::{Commutes, Facts, sync};
 
@@ -173,6 +174,15 @@ pub fn ats(device: usize, on: bool) {
     issue(Op::Ats { device, on });
 }
 
+/// Waits until this CPU's stores have reached all page walks, its flushes are complete, and its own walks will read what it
+/// has read or newer: DSB of aarch64, and what stands in its place before an interrupt is sent (MFENCE and LFENCE before a write
+/// to the ICR of an x2APIC, FENCE on riscv64). Among accesses it orders nothing under weak memory, as DSB ISHST and ISHLD order half
+/// at most; a protocol that wants that has a fence as well.
+#[track_caller]
+pub fn dsb() {
+    issue(Op::Dsb);
+}
+
 /// Says that this CPU stops being run (a hypervisor has taken the virtual CPU off), or is run again. Meanwhile nothing is
 /// translated on it and its walker rests, so it is not checked; it keeps what it holds.
 #[track_caller]
@@ -319,6 +329,7 @@ pub(crate) enum Op {
     Execute { piece: usize, version: u64 },
     Obsolete { piece: usize, version: u64 },
     Ats { device: usize, on: bool },
+    Dsb,
     Running { on: bool },
     User { on: bool },
     Privilege { privilege: Privilege },
@@ -407,6 +418,7 @@ impl Op {
                 let [kind, who, page, walk] = operands(whose, which);
                 pack(20, [kind, who, page, walk, cpu])
             }
+            Op::Dsb => pack(41, [0; 4]),
             Op::Running { on } => pack(21, [on.into(), 0, 0, 0]),
             Op::FlushGuestPage { guest, everywhere } => pack(40, [guest, everywhere.into(), 0, 0]),
             Op::SyncContext { everywhere } => pack(37, [everywhere.into(), 0, 0, 0]),
@@ -477,6 +489,7 @@ impl Op {
             33 => Op::Wrote { frame: a },
             34 => Op::Discard { frame: a },
             35 => Op::Privilege { privilege: if a == 0 { Privilege::User } else { Privilege::Kernel } },
+            41 => Op::Dsb,
             _ => return None,
         })
     }
@@ -502,7 +515,7 @@ impl Op {
     /// it holds the same ghosts. So its early execution loses nothing and invents nothing. Entering user mode is the same
     /// with regard to other CPUs, but a handler on this CPU may flush or leave user mode first. Everything that takes
     /// translations or rights away can mend a state and stays in its place.
-    pub(crate) fn facts(self, remaps: bool) -> Facts {
+    pub(crate) fn facts(self, remaps: bool, order: HardwareOrder) -> Facts {
         let (drains_tso, drains_pso, commutes) = match self {
             Op::Install { .. }
             | Op::FlushPage { .. }
@@ -515,7 +528,9 @@ impl Op {
             Op::FlushGuestPage { everywhere: true, .. } | Op::SyncContext { everywhere: true } => {
                 (true, true, Commutes::Never)
             }
-            Op::Broadcast { .. } | Op::FlushOn { .. } | Op::Running { .. } => (true, true, Commutes::Never),
+            Op::Broadcast { .. } | Op::FlushOn { .. } | Op::Dsb | Op::Running { .. } => {
+                (true, true, Commutes::Never)
+            }
             Op::User { on: true } => (false, false, Commutes::Masked),
             Op::FreeFrame { .. }
             | Op::FreeTable { .. }
@@ -547,6 +562,22 @@ impl Op {
             self,
             Op::Broadcast { .. } | Op::FlushOn { .. } | Op::FlushGuestPage { everywhere: true, .. }
         );
-        Facts { drains_tso, drains_pso, reaches_walks, commutes }
+        let here = self.is_flush() && !reaches_walks;
+        Facts {
+            drains_tso,
+            drains_pso,
+            fences: match self {
+                Op::Dsb => false,
+                Op::Broadcast { .. } | Op::FlushGuestPage { everywhere: true, .. } => {
+                    order != HardwareOrder::Barriers
+                }
+                _ => drains_pso,
+            },
+            reaches_walks,
+            synchronizes: self == Op::Dsb || here && order == HardwareOrder::Flushes,
+            completes: !(here && order == HardwareOrder::Barriers),
+            gives: 0,
+            commutes,
+        }
     }
 }

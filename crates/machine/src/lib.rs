@@ -40,6 +40,7 @@ mod tables;
 pub mod template;
 #[cfg(test)]
 mod tests;
+mod uses;
 pub mod watchdog;
 
 pub use case::{
@@ -48,7 +49,7 @@ pub use case::{
 };
 #[cfg(feature = "command")]
 pub use command::main_with;
-pub use config::{Builder, Translation};
+pub use config::{Builder, HardwareOrder, Translation};
 pub use device::{InvalidationQueue, Submitted};
 pub use limits::{MAX_CPUS, MAX_PAGES, MAX_TAGS};
 pub use machine::{Acknowledged, Machine, MaskWord};

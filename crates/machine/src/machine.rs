@@ -1,4 +1,4 @@
-use crate::config::{Builder, Translation};
+use crate::config::{Builder, HardwareOrder, Translation};
 use crate::hw::{Install, Op, WalkCache, Which, Whose};
 use crate::limits::{MAX_CPUS, MAX_FRAMES, MAX_PAGES, MAX_SPACES, MAX_TAGS, SLOTS};
 use crate::state::{ARRIVING, Local, ONLINE, PAUSED, Shared, USER};
@@ -320,7 +320,7 @@ impl Machine {
             Op::Execute { piece, version } | Op::Obsolete { piece, version } => {
                 piece < self.config.code.len() && (1..8).contains(&version)
             }
-            Op::FlushUser | Op::FlushAll | Op::User { .. } | Op::Running { .. } => true,
+            Op::Dsb | Op::FlushUser | Op::FlushAll | Op::User { .. } | Op::Running { .. } => true,
             Op::Offline | Op::Online => !self.config.domains.iter().any(|domain| domain.count_ones() > 1),
         }
     }
@@ -493,8 +493,20 @@ impl Device for Machine {
     }
 
     fn facts(&self, op: u64) -> Facts {
-        let op = Op::decode(op).unwrap_or(Op::Offline);
-        op.facts(self.config.remaps)
+        let Some(op) = Op::decode(op).filter(|&op| self.fits(op)) else { return Facts::default() };
+        Facts { gives: self.gives(op), ..op.facts(self.config.remaps, self.config.order) }
+    }
+
+    fn used(&self, view: &View<'_, Self>, cpu: usize) -> u64 {
+        self.uses(&view.locals[cpu])
+    }
+
+    fn unordered(&self, op: u64, giver: usize, user: usize) -> Violation {
+        self.not_over(Op::decode(op).unwrap_or(Op::Offline), giver, user)
+    }
+
+    fn walks_lag(&self) -> bool {
+        self.config.order != HardwareOrder::Program
     }
 
     fn show(&self, op: u64, _result: u64) -> String {

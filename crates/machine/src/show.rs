@@ -50,6 +50,7 @@ impl Machine {
                 format!("flush kernel page {page}{}", if linked { also(walk) } else { "" })
             }
             Op::FlushAll => "flush everything".into(),
+            Op::Dsb => "wait for memory and hardware".into(),
             Op::Broadcast { whose, which } => format!("broadcast flush {}", self.meant(whose, which)),
             Op::FlushOn { cpu, whose, which } => {
                 format!("flush {} on {}", self.meant(whose, which), self.who(cpu))

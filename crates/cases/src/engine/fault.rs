@@ -1,3 +1,4 @@
+use super::barrier::Barrier;
 use shootdown::fault::{self, Site};
 
 /// A rule or an ordering that is removed from the engine.
@@ -16,9 +17,11 @@ impl Fault {
         fault::rule(n).map(Fault)
     }
 
-    /// Weakens the ordering at a named site of the engine, if there is one of that name.
+    /// Weakens the ordering at a named site of the engine, or removes a barrier of the platform, if there is one of that name.
     pub fn site(name: &str) -> Option<Fault> {
-        Site::ALL.iter().find(|site| site.name() == name).map(|&site| Fault(fault::site(site)))
+        let sites = Site::ALL.iter().map(|&site| (site.name(), fault::site(site)));
+        let barriers = Barrier::ALL.iter().map(|&barrier| (barrier.name(), barrier.fault()));
+        sites.chain(barriers).find(|&(known, _)| known == name).map(|(_, number)| Fault(number))
     }
 
     /// Chooses mutant `n` of those woven into this build; 0 for none. No other build has any.
@@ -27,9 +30,10 @@ impl Fault {
         Fault(fault::mutated(n))
     }
 
-    /// Names of all sites.
+    /// Names of all sites and barriers.
     pub fn sites() -> Vec<&'static str> {
-        Site::ALL.iter().map(|site| site.name()).collect()
+        let barriers = Barrier::ALL.iter().map(|barrier| barrier.name());
+        Site::ALL.iter().map(|site| site.name()).chain(barriers).collect()
     }
 
     /// For [`shootdown_explore::Scenario::context`].

@@ -1,5 +1,6 @@
 //! The shipped engine on the simulated machine: platform, verbs, and the switches that remove a rule or an ordering.
 
+mod barrier;
 mod batch;
 mod boot;
 mod carry;

@@ -89,6 +89,7 @@ impl<S: TestMachine> Run<S> {
             .spaces(plan.spaces, plan.tables)
             .tags(S::TAGS + 1)
             .kernel_pages(plan.kernel_pages)
+            .order(S::ORDER)
             .share_tlb(S::SHARED_TLB);
         assert!(plan.tables == 1 || plan.spaces == 1, "two tables where there is one space");
         let pages = 2 * plan.tables;
@@ -157,9 +158,8 @@ impl<S: TestMachine> Scenario for Run<S> {
     fn non_maskable(&self) -> u32 {
         1 << ACTION | 1 << HOST | 1 << LINE
     }
-    /// `Platform::send_ipi` promises that the request is visible before the interrupt.
     fn interrupts(&self) -> Interrupts {
-        Interrupts::Follow
+        S::INTERRUPTS
     }
     fn device(&self) -> &Machine {
         &self.world.machine

@@ -1,5 +1,6 @@
 //! The engine's platform on the simulated machine: what an embedder writes, thirty lines of it.
 
+use super::barrier::Barrier;
 use super::boot::{Boot, Oracles};
 use super::nmi::Nmi;
 use super::wires::{Transport, Wires};
@@ -9,9 +10,10 @@ use shootdown::refs::{SpaceHandle, Teardown, UserHandle};
 use shootdown::tags::{OnInstall, Tag, TagPolicy};
 use shootdown::trace::{Event, IrqReason};
 use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown, SpaceId};
+use shootdown_explore::Interrupts;
 use shootdown_explore::sync::{self, Word};
-use shootdown_machine::MAX_PAGES;
 use shootdown_machine::hw::{self, WalkCache};
+use shootdown_machine::{HardwareOrder, MAX_PAGES};
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
@@ -27,6 +29,10 @@ pub trait TestMachine: 'static {
     const TAGS: usize = 0;
     /// How flushes reach other CPUs.
     const TRANSPORT: Transport = Transport::Ipis;
+    /// What orders page walks and flushes against accesses.
+    const ORDER: HardwareOrder = HardwareOrder::Program;
+    /// Whether an IPI waits for stores only where the platform has a barrier before it.
+    const INTERRUPTS: Interrupts = Interrupts::Follow;
     /// CPUs that share a TLB, a bit each; 0 for none.
     const SHARED_TLB: u8 = 0;
     /// What the handler of a non-maskable interrupt does.
@@ -254,7 +260,15 @@ unsafe impl<S: TestMachine> Platform for Sim<S> {
             watch.installed(self.me(), root.is_some(), tag, how, now);
         }
     }
+    fn publish_tables(&self) {
+        if S::ORDER == HardwareOrder::Barriers && self.boot.cpu().is_none() {
+            Barrier::PublishTables.issue();
+        }
+    }
     fn send_ipi(&self, cpu: CpuId) {
+        if S::INTERRUPTS == Interrupts::Overtake {
+            Barrier::IpiBarrier.issue();
+        }
         sync::raise(index::<S>(cpu), IPI);
     }
     unsafe fn free_root(&self, handle: Self::Handle) {
@@ -334,6 +348,9 @@ impl<S: TestMachine> Sim<S> {
         if let Some(cpu) = self.boot.cpu() {
             return self.boot.flush(cpu, what);
         }
+        if S::ORDER == HardwareOrder::Barriers {
+            Barrier::FlushBarrier.issue();
+        }
         let walk = walk(what.request);
         match (what.tag, what.request.range()) {
             (Some(tag), Some(range)) => {
@@ -342,6 +359,9 @@ impl<S: TestMachine> Sim<S> {
             (Some(tag), None) => hw::flush_tag(tag_number(tag)),
             (None, Some(range)) => pages(range).for_each(|page| hw::flush_kernel(page, walk)),
             (None, None) => hw::flush_all(),
+        }
+        if S::ORDER == HardwareOrder::Barriers {
+            Barrier::FlushComplete.issue();
         }
     }
 
@@ -353,6 +373,12 @@ impl<S: TestMachine> Sim<S> {
             OnInstall::Keep => hw::Install::Keep,
             OnInstall::Flush => hw::Install::FlushTag,
         };
+        if S::ORDER == HardwareOrder::Barriers {
+            Barrier::WalkBarrier.issue();
+        }
         hw::install(root, tag_number(tag), how);
+        if S::ORDER == HardwareOrder::Flushes && Barrier::RootFence.is_there() {
+            hw::flush_tag(tag_number(tag));
+        }
     }
 }

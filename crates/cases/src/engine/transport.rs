@@ -1,10 +1,12 @@
 //! How the platform answers where a flush need not go by IPI.
 
+use super::barrier::Barrier;
 use super::sim::{Sim, TestMachine, pages, walk};
 use super::wires::{ACTION, ALL, PAGE, Transport, WALK};
 use shootdown::CpuId;
 use shootdown::flush::{Remote, RemoteFlush};
 use shootdown_explore::sync;
+use shootdown_machine::HardwareOrder;
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
@@ -67,8 +69,12 @@ fn targets(first: CpuId, bits: u64) -> impl Iterator<Item = usize> {
     (0..64).filter(move |bit| bits >> bit & 1 != 0).map(move |bit| first.index() + bit)
 }
 
+/// That the tables are published the engine has seen to.
 fn everywhere<S: TestMachine>(whose: Whose, what: &RemoteFlush<'_, Sim<S>>) {
     whichever(what, |which| hw::broadcast(whose, which));
+    if S::ORDER == HardwareOrder::Barriers {
+        Barrier::FlushComplete.issue();
+    }
 }
 
 /// Calls `flush` with each page that is meant, or once for all.

@@ -87,6 +87,12 @@ impl<S: TestMachine> Scenario<'_, S> {
         self
     }
 
+    /// Runs the scenario under weak memory alone.
+    pub(crate) fn only_weak(mut self) -> Self {
+        self.memories = &[Memory::Weak];
+        self
+    }
+
     /// Leaves the scenario to `check --deep`.
     pub(crate) fn deep(mut self) -> Self {
         self.deep = true;

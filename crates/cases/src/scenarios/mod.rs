@@ -1,5 +1,6 @@
 //! The engine's named scenarios, a file a theme, and every pair of its operations.
 
+mod architectures;
 mod batches;
 mod clients;
 mod coherence;
@@ -34,6 +35,7 @@ pub fn cases(fault: Fault) -> Vec<Case> {
 pub fn cases_under(fault: Fault, oracles: Oracles) -> Vec<Case> {
     let mut list = List::new(fault, oracles);
     let themes = [
+        architectures::add,
         clients::add,
         masks::add,
         wide_masks::add,

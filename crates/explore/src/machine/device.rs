@@ -35,6 +35,26 @@ pub trait Device: Sync {
         Ok(())
     }
 
+    /// What `cpu` may use now of what can be given away, as bits: [`Facts::gives`] names the same. Under
+    /// [`crate::Memory::Weak`] who gives something away must know that each use of it is over, as C++ asks of plain accesses:
+    /// the end of a use is ordered like a store of its CPU, and that of the CPU whose operation ended it.
+    fn used(&self, view: &View<'_, Self>, cpu: usize) -> u64 {
+        let _ = (view, cpu);
+        0
+    }
+
+    /// What is wrong where `op` gives away on `giver` what `user` may still be using, as far as `giver` knows.
+    fn unordered(&self, op: u64, giver: usize, user: usize) -> Violation {
+        let what = self.show(op, 0);
+        format!("CPU {giver}: {what}, and nothing orders the end of CPU {user}'s use before that").into()
+    }
+
+    /// Whether page walks of a CPU may read what was there before stores that the CPU itself knows of, until an operation
+    /// [synchronizes](Facts::synchronizes). Only [`crate::Memory::Weak`] asks.
+    fn walks_lag(&self) -> bool {
+        false
+    }
+
     /// What reductions may assume of `op`.
     fn facts(&self, op: u64) -> Facts;
 
@@ -80,11 +100,36 @@ pub struct Facts {
     pub drains_tso: bool,
     /// Likewise under the PSO-like model.
     pub drains_pso: bool,
-    /// Page walks of all CPUs read what this CPU has stored before, or newer: a broadcast invalidation that is complete. Asked
-    /// of operations that drain, under [`crate::Memory::Weak`].
+    /// Is a sequentially consistent fence under [`crate::Memory::Weak`].
+    pub fences: bool,
+    /// Page walks of all CPUs read what those of this CPU must read, or newer, and what the CPU itself knows where it fences: a
+    /// broadcast invalidation that is complete. Only [`crate::Memory::Weak`] asks.
     pub reaches_walks: bool,
+    /// From here on this CPU's page walks read, and its interrupts carry, what it knew when the operation began, and what it has
+    /// flushed is complete: a barrier that waits for memory and for hardware (aarch64: DSB).
+    pub synchronizes: bool,
+    /// What it ends is over on return. Where not, an operation that synchronizes must come first.
+    pub completes: bool,
+    /// What it gives away, as [`Device::used`] numbers it.
+    pub gives: u64,
     /// When it may run before anything else, unseen.
     pub commutes: Commutes,
+}
+
+impl Default for Facts {
+    /// An operation at its place in the program, which orders nothing and gives nothing away.
+    fn default() -> Self {
+        Self {
+            drains_tso: false,
+            drains_pso: false,
+            fences: false,
+            reaches_walks: false,
+            synchronizes: false,
+            completes: true,
+            gives: 0,
+            commutes: Commutes::Never,
+        }
+    }
 }
 
 /// When a device step is independent of, and its early execution invisible to, everything other CPUs do.
@@ -121,7 +166,8 @@ impl<D: Device + ?Sized> View<'_, D> {
     }
     /// Calls `see` with every value that `cpu`'s own hardware could read of watched word `index` now: memory's,
     /// and each one in its own store buffer; under [`crate::Memory::Weak`], each that its page walks may
-    /// still read: what the CPU itself may, unless an invalidation has reached them ([`Facts::reaches_walks`]).
+    /// still read: what the CPU itself may, or what it might have at its last barrier ([`Device::walks_lag`]), unless an
+    /// invalidation has reached them ([`Facts::reaches_walks`]).
     ///
     /// # Panics
     /// If there is no such word.
@@ -165,6 +211,6 @@ impl Device for NoDevice {
         Ok(())
     }
     fn facts(&self, _: u64) -> Facts {
-        Facts { drains_tso: true, drains_pso: true, reaches_walks: false, commutes: Commutes::Never }
+        Facts { drains_tso: true, drains_pso: true, fences: true, ..Facts::default() }
     }
 }

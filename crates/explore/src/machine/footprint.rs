@@ -56,6 +56,8 @@ pub(crate) struct Footprint {
     pub(crate) writes: Bits,
     /// Objects whose memory it may give back.
     pub(crate) retires: u64,
+    /// What of the device's it may give away, as [`crate::Device::used`] numbers it.
+    pub(crate) gives: u64,
 }
 
 impl Footprint {
@@ -64,6 +66,7 @@ impl Footprint {
         self.reads.join(&other.reads);
         self.writes.join(&other.writes);
         self.retires |= other.retires;
+        self.gives |= other.gives;
     }
     /// Whether `cell` may be read or written.
     #[inline]
@@ -74,5 +77,6 @@ impl Footprint {
         self.reads.contains(&other.reads)
             && self.writes.contains(&other.writes)
             && other.retires & !self.retires == 0
+            && other.gives & !self.gives == 0
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Layout {
     pub(crate) buffer: usize,
     /// There are messages and views instead of store buffers; the first two words of each buffer name a CPU's views.
     pub(crate) weak: bool,
+    /// Page walks may lag behind what their CPU knows.
+    pub(crate) lags: bool,
     /// Word index of each cell, and its part.
     pub(crate) slots: Vec<(u16, u8)>,
     /// Objects around each cell.
@@ -85,6 +87,7 @@ impl Layout {
             local,
             buffer,
             weak: false,
+            lags: false,
             slots,
             objects: cells.all.iter().map(|cell| cell.objects).collect(),
         }

@@ -140,7 +140,8 @@ impl Gates {
         let drains = match self.memory {
             crate::Memory::Sc => false,
             crate::Memory::Tso => facts.drains_tso,
-            crate::Memory::Pso | crate::Memory::Weak => facts.drains_pso,
+            crate::Memory::Pso => facts.drains_pso,
+            crate::Memory::Weak => facts.fences,
         };
         if drains { Gate::Empty } else { Gate::Open }
     }

@@ -147,7 +147,7 @@ impl<S: Scenario> Machine<'_, '_, S> {
         }
         self.run_at_once(work)?;
         if self.layout.weak {
-            self.drop_unread(work);
+            self.drop_unread(work)?;
         }
         Ok(true)
     }

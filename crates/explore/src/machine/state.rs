@@ -38,7 +38,11 @@ impl<D: Device> Work<D> {
             words: vec![0; layout.len()],
             shared,
             locals,
-            weak: if layout.weak { Weak::new(layout.cells, layout.cpus) } else { Weak::default() },
+            weak: if layout.weak {
+                Weak::new(layout.cells, layout.cpus, layout.lags)
+            } else {
+                Weak::default()
+            },
             dirty: u32::MAX,
             fresh: u32::MAX,
             stirred: true,

@@ -1,7 +1,7 @@
 //! The machine: what one move does to a state.
 
 use crate::code::request::Change;
-use crate::machine::device::{Device, Effect, View};
+use crate::machine::device::{Device, Effect, Facts, View};
 use crate::machine::footprint::Footprint;
 use crate::machine::hash::Map;
 use crate::machine::layout::{BARRIER, BUFFER, CPUS, Layout, RELEASE, entry_cell};
@@ -13,6 +13,8 @@ use crate::machine::scenario::{Interrupts, Scenario};
 use crate::machine::state::Work;
 use crate::machine::values::Values;
 use crate::machine::violation::Violation;
+use crate::machine::weak::messages::{CURRENT, SYNCED};
+use crate::machine::weak::uses::Used;
 use crate::machine::world::World;
 use crate::options::Options;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -290,8 +292,9 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
                 let target = usize::from(target);
                 let lines = work.pending(&self.layout, target) | 1 << line;
                 work.set_pending(&self.layout, target, lines);
-                if self.layout.weak && self.interrupts == Interrupts::Follow {
-                    work.weak.send(cpu, (target as u8, line));
+                if self.layout.weak {
+                    let kind = if self.interrupts == Interrupts::Follow { CURRENT } else { SYNCED };
+                    work.weak.send((cpu, kind), (target as u8, line));
                 }
                 return 0;
             }
@@ -340,6 +343,9 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
         cpu: usize,
         op: u64,
     ) -> Result<Option<u16>, Box<Trouble>> {
+        let facts = self.scenario.device().facts(op);
+        let weak = (facts.synchronizes || facts.reaches_walks).then(|| work.weak.clone());
+        let before = self.begin_device(work, cpu, (op, facts))?;
         let shared = work.shared;
         self.spare.copy_from_slice(&work.locals);
         let device = self.scenario.device();
@@ -355,14 +361,44 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
             Effect::Done(result) => {
                 work.device = true;
                 self.settle(work)?;
+                if self.layout.weak {
+                    self.uses_end(work, cpu, (before, facts.completes))?;
+                }
                 self.encode(result).map(Some)
             }
             Effect::Blocked => {
                 work.shared = shared;
                 work.locals.copy_from_slice(&self.spare);
+                if let Some(weak) = weak {
+                    work.weak = weak;
+                }
                 Ok(None)
             }
             Effect::Violation(violation) => Err(Box::new(Trouble::Violation(violation))),
+        }
+    }
+
+    /// What comes before an operation of the device: walks catch up, and what it gives away must be given up. Returns what CPUs
+    /// use.
+    fn begin_device(
+        &mut self,
+        work: &mut Work<S::Device>,
+        cpu: usize,
+        (op, facts): (u64, Facts),
+    ) -> Result<[u64; CPUS], Box<Trouble>> {
+        if !self.layout.weak {
+            return Ok([0; CPUS]);
+        }
+        if facts.synchronizes {
+            self.synchronize(work, cpu);
+        }
+        if facts.reaches_walks {
+            let kind = if facts.fences { CURRENT } else { work.weak.walked() };
+            work.weak.reach_walks((cpu, kind), self.layout.watched);
+        }
+        match self.still_used(work, cpu, (Used::Device, facts.gives)) {
+            Some(user) => Err(Box::new(Trouble::Violation(self.scenario.device().unordered(op, cpu, user)))),
+            None => Ok(self.uses_now(work)),
         }
     }
 
@@ -376,6 +412,12 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
         if let Some(cell) = self.on_its_way(work, cpu, object) {
             let name = lock(self.world).cells.name(cell);
             let text = format!("a store to {name} may still be on its way where its memory is given back");
+            return Err(Box::new(Trouble::Violation(text.into())));
+        }
+        if let Some(user) = self.still_used(work, cpu, (Used::Objects, 1 << object)) {
+            let name = lock(self.world).cells.object_name(object).to_owned();
+            let text =
+                format!("nothing orders CPU {user}'s last use of {name} before its memory is given back");
             return Err(Box::new(Trouble::Violation(text.into())));
         }
         work.kill(object);

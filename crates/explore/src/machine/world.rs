@@ -8,6 +8,7 @@ use crate::code::image::Fingerprint;
 use crate::code::mutation::Mutation;
 use crate::code::request::{Act, Request};
 use crate::machine::cells::Cells;
+use crate::machine::device::Device;
 use crate::machine::footprint::{FENCES, Footprint, line_bit};
 use crate::machine::hash::{self, Map};
 use crate::machine::layout::Layout;
@@ -202,8 +203,11 @@ impl<'s, S: Scenario> World<'s, S> {
                 print.writes.add(cell.into());
             }
             Op::Order(sides) if sides.full => print.writes.add(FENCES),
-            Op::Device { gate: Gate::Empty, .. } if self.gates.memory == Memory::Weak => {
-                print.writes.add(FENCES)
+            Op::Device { op, gate, .. } if self.gates.memory == Memory::Weak => {
+                print.gives = self.scenario.device().facts(op).gives;
+                if gate == Gate::Empty {
+                    print.writes.add(FENCES);
+                }
             }
             Op::Raise { cpu, line } => {
                 let same = |raised: &RaisedLine| (raised.cpu, raised.line) == (cpu, line);
@@ -230,7 +234,8 @@ impl<'s, S: Scenario> World<'s, S> {
         let mixed: Vec<bool> = self.twins.iter().map(|&(_, company)| company).collect();
         let nesting = usize::from(options.nesting);
         let layout = Layout::new(&self.cells, self.edition, self.scenario.cpus(), nesting, &mixed);
-        Layout { weak: options.memory == Memory::Weak, ..layout }
+        let weak = options.memory == Memory::Weak;
+        Layout { weak, lags: self.scenario.device().walks_lag(), ..layout }
     }
 
     /// Groups of interchangeable CPUs.

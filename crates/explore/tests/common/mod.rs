@@ -7,8 +7,8 @@ pub mod toy;
 
 use shootdown_explore::sync::Word;
 use shootdown_explore::{
-    Commutes, Device, Effect, Facts, Interrupts, Memory, Options, Reductions, Registry, Report, Scenario,
-    View, Violation, explore,
+    Device, Effect, Facts, Interrupts, Memory, Options, Reductions, Registry, Report, Scenario, View,
+    Violation, explore,
 };
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -40,7 +40,7 @@ impl Device for Collector {
         Ok(())
     }
     fn facts(&self, _: u64) -> Facts {
-        Facts { drains_tso: true, drains_pso: true, reaches_walks: false, commutes: Commutes::Never }
+        Facts { drains_tso: true, drains_pso: true, fences: true, ..Facts::default() }
     }
 }
 

@@ -162,7 +162,7 @@ impl Device for Registers {
         Ok(())
     }
     fn facts(&self, _: u64) -> Facts {
-        Facts { drains_tso: false, drains_pso: false, reaches_walks: false, commutes: Commutes::Always }
+        Facts { commutes: Commutes::Always, ..Facts::default() }
     }
 }
 

@@ -97,7 +97,7 @@ impl Device for Hardware {
     }
     fn facts(&self, op: u64) -> Facts {
         let commutes = if op & 0xf00 == FREE { Commutes::Always } else { Commutes::Never };
-        Facts { drains_tso: op & 0xf00 != FREE, drains_pso: false, reaches_walks: false, commutes }
+        Facts { drains_tso: op & 0xf00 != FREE, commutes, ..Facts::default() }
     }
 }
 

@@ -27,9 +27,14 @@ impl Program for SmallMachine {
     }
 }
 
-/// Visits every execution of `mains` on the machine.
+/// Visits every execution of `mains` on the machine, under total store order.
 pub fn verdict(builder: Builder, mains: &[Main]) -> Verdict {
+    verdict_under(Memory::Tso, builder, mains)
+}
+
+/// The same under a memory model.
+pub fn verdict_under(memory: Memory, builder: Builder, mains: &[Main]) -> Verdict {
     let small_machine =
         SmallMachine { machine: builder.build(), word: Word::new("word", 0), mains: mains.to_vec() };
-    run(&boxed(small_machine), &Options { memory: Memory::Tso, workers: 1, ..Options::default() }).verdict
+    run(&boxed(small_machine), &Options { memory, workers: 1, ..Options::default() }).verdict
 }

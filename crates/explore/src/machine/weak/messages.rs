@@ -4,9 +4,11 @@
 pub(crate) const CURRENT: usize = 0;
 pub(crate) const ACQUIRE: usize = 1;
 pub(crate) const RELEASE: usize = 2;
-/// What page walks may read at least: they may lag behind the CPU, never behind this.
-pub(crate) const WALK: usize = 3;
-pub(crate) const VIEWS: usize = 4;
+/// What the CPU knew at its last barrier against hardware: its interrupts carry that, and walks that lag read no older.
+pub(crate) const SYNCED: usize = 3;
+/// What page walks may read at least beside that: broadcasts of others have reached them.
+pub(crate) const WALK: usize = 4;
+pub(crate) const VIEWS: usize = 5;
 /// Messages of one word at most, and fences that are kept in order.
 const MOST: usize = 32;
 /// Messages of all words at most.
@@ -33,10 +35,13 @@ pub(crate) struct Message {
 /// Memory, views of CPUs, and views on their way with interrupts. A word without messages has one, whose value is in the
 /// state's own words and whose view is empty.
 ///
-/// Rows are views, one number a word and a last one for the order of fences, all of one width.
+/// Rows are views, one number a word, two for what each CPU uses (`uses.rs`), and a last one for the order of fences, all of one
+/// width.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Weak {
     pub(crate) width: usize,
+    /// Whether page walks read what their CPU knew at its last barrier, or newer; else what it knows.
+    lags: bool,
     /// Sorted by word, then in modification order.
     pub(crate) messages: Vec<Message>,
     /// The view of each message.
@@ -56,10 +61,11 @@ pub(crate) struct Weak {
 
 impl Weak {
     /// Memory at power-on: all CPUs know all of it.
-    pub(crate) fn new(cells: usize, cpus: usize) -> Self {
-        let width = cells + 1;
+    pub(crate) fn new(cells: usize, cpus: usize, lags: bool) -> Self {
+        let width = cells + 2 * cpus + 1;
         Self {
             width,
+            lags,
             views: vec![0; cpus * VIEWS * width],
             causes: vec![0; cpus],
             changed: true,
@@ -69,6 +75,7 @@ impl Weak {
 
     pub(crate) fn copy_from(&mut self, other: &Self) {
         self.width = other.width;
+        self.lags = other.lags;
         self.messages.clone_from(&other.messages);
         self.rows.clone_from(&other.rows);
         self.views.clone_from(&other.views);
@@ -127,14 +134,27 @@ impl Weak {
         self.views[cpu * VIEWS * self.width + usize::from(cell)].into()
     }
 
-    /// The oldest message of a word that a page walk of a CPU may read.
-    pub(crate) fn oldest_walked(&self, cpu: usize, cell: u16) -> usize {
-        self.oldest(cpu, cell).max(self.view(cpu, WALK)[usize::from(cell)].into())
+    /// The view that page walks of a CPU lag behind at most, but for broadcasts.
+    pub(crate) fn walked(&self) -> usize {
+        if self.lags { SYNCED } else { CURRENT }
     }
 
-    /// Page walks of all CPUs read what `cpu` knows of the first `watched` words.
-    pub(crate) fn reach_walks(&mut self, cpu: usize, watched: usize) {
-        let row = self.view(cpu, CURRENT)[..watched].to_vec();
+    /// The oldest message of a word that a page walk of a CPU may read.
+    pub(crate) fn oldest_walked(&self, cpu: usize, cell: u16) -> usize {
+        let entry = |kind: usize| self.view(cpu, kind)[usize::from(cell)];
+        entry(self.walked()).max(entry(WALK)).into()
+    }
+
+    /// A barrier against hardware: from here on walks read, and interrupts carry, what `cpu` knows of the first `words`.
+    pub(crate) fn synchronize(&mut self, cpu: usize, words: usize) {
+        let row = self.view(cpu, CURRENT)[..words].to_vec();
+        self.view_mut(cpu, SYNCED)[..words].copy_from_slice(&row);
+        self.changed = true;
+    }
+
+    /// Page walks of all CPUs read what a view of `cpu` has of the first `watched` words.
+    pub(crate) fn reach_walks(&mut self, (cpu, kind): (usize, usize), watched: usize) {
+        let row = self.view(cpu, kind)[..watched].to_vec();
         for other in 0..self.cpus() {
             join(self.view_mut(other, WALK), &row);
         }
@@ -179,14 +199,20 @@ impl Weak {
         self.changed = true;
     }
 
-    /// Drops what no CPU can read any more. `reads` says whether a CPU may ever use a word again.
-    pub(crate) fn prune(&mut self, reads: impl Fn(usize, u16) -> bool) {
+    /// Drops what no CPU can read any more, nor its walks of one of the first `watched` words. `reads` says whether a CPU may
+    /// ever use a word again.
+    pub(crate) fn prune(&mut self, watched: usize, reads: impl Fn(usize, u16) -> bool) {
         let mut start = 0;
         while start < self.messages.len() {
             let cell = self.messages[start].cell;
             let range = self.range(cell);
             let users = (0..self.cpus()).filter(|&cpu| reads(cpu, cell));
-            let oldest = users.map(|cpu| self.oldest(cpu, cell)).min().unwrap_or(range.len() - 1);
+            let walked = usize::from(cell) < watched;
+            let oldest = |cpu| match walked {
+                true => self.oldest(cpu, cell).min(self.oldest_walked(cpu, cell)),
+                false => self.oldest(cpu, cell),
+            };
+            let oldest = users.map(oldest).min().unwrap_or(range.len() - 1);
             if oldest > 0 {
                 self.drop_first(cell, oldest);
             }
@@ -194,6 +220,15 @@ impl Weak {
         }
         self.drop_trivial();
         self.drop_lines();
+    }
+
+    /// Drops a message but the first: who knew of it knows of the one before, which says as much.
+    pub(crate) fn remove(&mut self, cell: u16, place: usize) {
+        let index = self.range(cell).start + place;
+        self.messages.remove(index);
+        self.rows.drain(index * self.width..(index + 1) * self.width);
+        self.shift(cell.into(), |entry| if usize::from(entry) >= place { entry - 1 } else { entry });
+        self.changed = true;
     }
 
     fn drop_first(&mut self, cell: u16, count: usize) {

@@ -16,6 +16,9 @@
 //!   not go on with one.
 //! * Sequentially consistent fences have an order of their own, see `orders.rs`.
 //!
+//! Uses of what may be given away, and hardware that lags behind its CPU, have views of the same kind: see `uses.rs` and
+//! `SYNCED`.
+//!
 //! What nobody can tell apart is made equal: messages that no view allows are dropped, the others numbered from 0, and
 //! entries of a view that all CPUs have passed are 0.
 
@@ -23,4 +26,5 @@ pub(crate) mod messages;
 mod orders;
 mod record;
 mod step;
+pub(crate) mod uses;
 pub(crate) mod words;

@@ -231,9 +231,9 @@ impl Weak {
         Ok(())
     }
 
-    /// An interrupt takes `cpu`'s view with it.
-    pub(crate) fn send(&mut self, cpu: usize, target: (u8, u8)) {
-        let row = self.view(cpu, CURRENT).to_vec();
+    /// An interrupt takes a view of `cpu` with it.
+    pub(crate) fn send(&mut self, (cpu, kind): (usize, usize), target: (u8, u8)) {
+        let row = self.view(cpu, kind).to_vec();
         match self.lines.iter().position(|&line| line == target) {
             Some(index) => join(&mut self.line_rows[index * self.width..(index + 1) * self.width], &row),
             None => {

@@ -1,6 +1,6 @@
 //! Messages and views as records: one of memory, one of each CPU.
 
-use crate::machine::weak::messages::{CURRENT, FREE, Message, NOBODY, VIEWS, WALK, Weak};
+use crate::machine::weak::messages::{FREE, Message, NOBODY, VIEWS, WALK, Weak};
 
 /// Ends the entries of a row.
 const END: u16 = u16::MAX;
@@ -36,8 +36,8 @@ impl Weak {
         for kind in 0..WALK {
             write_row(record, self.view(cpu, kind), 0);
         }
-        // Where the CPU knows as much, the walk's own view says nothing.
-        let (known, walk) = (self.view(cpu, CURRENT), self.view(cpu, WALK));
+        // Where the view that walks follow knows as much, their own says nothing.
+        let (known, walk) = (self.view(cpu, self.walked()), self.view(cpu, WALK));
         for (cell, &entry) in walk.iter().enumerate().filter(|&(cell, &entry)| entry > known[cell]) {
             record.push((cell as u16) << 8 | u16::from(entry));
         }

@@ -1,7 +1,6 @@
 //! Steps of the machine on messages and views: which are possible, what they do, and which run at once.
 
 use crate::code::request::Change;
-use crate::machine::device::Device;
 use crate::machine::footprint::FENCES;
 use crate::machine::layout::CPUS;
 use crate::machine::node::{DONE, Node};
@@ -65,6 +64,7 @@ impl<S: Scenario> Machine<'_, '_, S> {
         self.touch(work, cell)?;
         let value = work.weak.value(cell, place, self.layout.cell(&work.words, cell));
         if !self.falls_asleep(node, value)? {
+            self.use_memory(work, cpu, cell)?;
             work.weak.load(cpu, cell, place, acquire);
         }
         Ok(Some(value))
@@ -94,6 +94,7 @@ impl<S: Scenario> Machine<'_, '_, S> {
             return Ok(None);
         }
         self.touch(work, write.cell)?;
+        self.use_memory(work, cpu, write.cell)?;
         work.weak.store(cpu, place, write).map_err(|text| self.too_many(write.cell, text))?;
         self.published(work, newer, write)?;
         Ok(Some(0))
@@ -123,6 +124,7 @@ impl<S: Scenario> Machine<'_, '_, S> {
             return Ok(None);
         }
         self.touch(work, cell)?;
+        self.use_memory(work, cpu, cell)?;
         if fails {
             work.weak.load(cpu, cell, place, sides.failed);
             return Ok(Some(id));
@@ -173,9 +175,6 @@ impl<S: Scenario> Machine<'_, '_, S> {
         let before = work.weak.clone();
         if !self.full_fence(work, cpu, newer)? {
             return Ok(None);
-        }
-        if self.scenario.device().facts(op).reaches_walks {
-            work.weak.reach_walks(cpu, self.layout.watched);
         }
         let answer = self.device(work, cpu, op)?;
         if answer.is_none() {
@@ -240,30 +239,35 @@ impl<S: Scenario> Machine<'_, '_, S> {
     pub(crate) fn drop_unreadable(&self, work: &mut Work<S::Device>) {
         // Where steps run at once, `drop_unread` does more after the last of them.
         if !self.partial_order && work.weak.changed && !work.weak.messages.is_empty() {
-            work.weak.prune(|_, _| true);
+            work.weak.prune(self.layout.watched, |_, _| true);
         }
     }
 
     /// Drops messages that no CPU will read: those of words that a CPU does not use any more count as read by it. Hardware
     /// may read those that it watches at any time. Where footprints are too small, in a round that does not count, this takes
     /// executions away and adds none; fences are kept for every CPU that has not finished, since forgetting them would.
-    pub(crate) fn drop_unread(&self, work: &mut Work<S::Device>) {
+    pub(crate) fn drop_unread(&mut self, work: &mut Work<S::Device>) -> Result<()> {
         if work.weak.messages.is_empty() {
-            return;
+            return Ok(());
         }
         let ahead = self.with_handlers();
+        self.drop_unwanted(work, &ahead[..self.layout.cpus])?;
         let order = work.weak.order();
         // What came after fences that are kept in order is compared with what CPUs knew, used or not.
         let all = !work.weak.limits.is_empty();
         let mut finished = [false; CPUS];
         (0..self.layout.cpus).for_each(|cpu| finished[cpu] = work.node(&self.layout, cpu) == DONE);
-        work.weak.prune(|cpu, cell| {
+        let used: Vec<_> = (0..=order).map(|word| work.weak.used(word)).collect();
+        work.weak.prune(self.layout.watched, |cpu, cell| {
             if cell == order {
                 !finished[cpu] || ahead[cpu].writes.has(FENCES)
+            } else if let Some(used) = used[usize::from(cell)] {
+                used.given(&ahead[cpu]) != 0
             } else {
                 all || usize::from(cell) < self.layout.watched || ahead[cpu].touches(cell)
             }
         });
+        Ok(())
     }
 
     /// Whether the next step of `cpu`, one of those that concern messages, may run at once (`reduce.rs`).
@@ -328,7 +332,7 @@ impl<S: Scenario> Machine<'_, '_, S> {
     /// Whether adding `row` to what `cpu` may read makes no difference to its page walks.
     fn walks_alike(&self, weak: &Weak, cpu: usize, row: &[u8]) -> bool {
         let watched = self.layout.watched;
-        within(&row[..watched], &weak.view(cpu, CURRENT)[..watched])
+        self.layout.lags || within(&row[..watched], &weak.view(cpu, CURRENT)[..watched])
     }
 
     /// Whether a full fence takes nothing over from others that walks can tell.
@@ -341,7 +345,7 @@ impl<S: Scenario> Machine<'_, '_, S> {
     pub(crate) fn walks_differ(&self, work: &Work<S::Device>, cpu: usize) -> bool {
         self.layout.weak
             && (0..self.layout.watched as u16)
-                .any(|cell| work.weak.oldest(cpu, cell) < work.weak.newest(cell))
+                .any(|cell| work.weak.oldest_walked(cpu, cell) < work.weak.newest(cell))
     }
 
     /// Whether the next step of `cpu` begins a wait that is false whatever message it reads.

@@ -1,0 +1,63 @@
+//! Barriers between accesses and hardware that a platform owes the engine, where an architecture needs them; a switch removes each.
+
+use shootdown_explore::sync;
+use shootdown_machine::hw;
+
+/// Numbers in [`shootdown_explore::Scenario::context`], above those of the engine's orderings.
+const BASE: u64 = 0x800;
+/// The bits of a context that name a fault.
+const FAULT: u64 = 0xffff;
+
+/// Names barriers.
+macro_rules! barriers {
+    ($($(#[$meta:meta])* $barrier:ident = $name:literal,)*) => {
+        /// A barrier of the platform, by name.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Barrier { $($(#[$meta])* $barrier,)* }
+
+        impl Barrier {
+            /// All barriers.
+            pub const ALL: &'static [Self] = &[$(Self::$barrier,)*];
+
+            /// Name on the command line.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$barrier => $name,)* }
+            }
+        }
+    };
+}
+
+barriers! {
+    /// Page-table stores before other CPUs' walks (aarch64: `dsb ishst` in `Platform::publish_tables`).
+    PublishTables = "publish-tables",
+    /// The request before the interrupt (GICv3: `dsb ishst`; x2APIC: MFENCE and LFENCE; riscv64: `fence w, o`).
+    IpiBarrier = "ipi-barrier",
+    /// Loads of the generation before walks of the root that is loaded (aarch64: `dsb ishld`).
+    WalkBarrier = "walk-barrier",
+    /// Loads of the generation before the TLBI that answers it (aarch64: the first DSB of `Platform::flush_local`).
+    FlushBarrier = "flush-barrier",
+    /// The TLBI before the acknowledgement (aarch64: the DSB behind it).
+    FlushComplete = "flush-complete",
+    /// A write of the root register before walks that count (riscv64: `sfence.vma` after `csrw satp`).
+    RootFence = "root-fence",
+}
+
+impl Barrier {
+    /// Runs [`hw::dsb`], unless the barrier is removed.
+    #[track_caller]
+    pub(crate) fn issue(self) {
+        if self.is_there() {
+            hw::dsb();
+        }
+    }
+
+    /// Whether the barrier is not removed in this run.
+    pub(crate) fn is_there(self) -> bool {
+        sync::context() & FAULT != self.fault()
+    }
+
+    /// Number that removes it.
+    pub(crate) fn fault(self) -> u64 {
+        BASE + self as u64
+    }
+}
