@@ -1,8 +1,8 @@
 //! What must be true of a bug's header, whoever wrote it.
 
-use crate::bugs::{Bug, Class};
-use shootdown_explore::Scenario;
-use shootdown_machine::{Case, Variant};
+use crate::bugs::{Bug, Class, Right, Stage};
+use shootdown_explore::{Memory, Scenario};
+use shootdown_machine::{Case, Expected};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -77,26 +77,69 @@ impl Bug {
         let code = !self.code.is_empty()
             && self.code.iter().all(|(file, text)| !file.is_empty() && !text.is_empty());
         demand(code, "`code` does not show the model's source".to_owned());
+        if self.arch == "generic" && Right::UpTo(self.fixed_under).under(Memory::Pso) == Expected::Violates {
+            problems.push(
+                "`arch` is generic, and `fixed_under` leaves out machines where stores pass each other (pso)"
+                    .to_owned(),
+            );
+        }
+        problems.extend(self.chain_problem());
         problems.extend(self.build_problem());
         problems
     }
 
-    /// Returns what is wrong with the machines of both protocols.
+    /// Returns what is wrong with the list of protocols.
+    fn chain_problem(&self) -> Option<String> {
+        let stages = self.stages();
+        let count = |name: &str| stages.iter().filter(|stage| stage.name == name).count();
+        if let Some(missing) = ["broken", "fixed"].into_iter().find(|name| count(name) == 0) {
+            return Some(format!(
+                "`chain` lacks the protocol `{missing}`: `Stage::broken(..)` or `Stage::FIXED`"
+            ));
+        }
+        stages.iter().enumerate().find_map(|(at, stage)| {
+            let Stage { name, change, .. } = *stage;
+            let is_name = is_kebab_case(&format!("a-{name}"));
+            match () {
+                () if !is_name => {
+                    Some(format!("the protocol {name:?} is not named in small words and hyphens"))
+                }
+                () if count(name) > 1 => Some(format!("`chain` has two protocols called `{name}`")),
+                () if at == 0 && !change.is_empty() => Some(format!(
+                    "`{name}` is the first protocol, and no change made it: leave {change:?} out"
+                )),
+                () if at > 0 && name != "fixed" && change.is_empty() => {
+                    Some(format!("`chain` does not say which change made `{name}`: `.by(\"COMMIT TITLE\")`"))
+                }
+                () if stage.right.under(self.memory) == Expected::Violates && stage.ends.is_empty() => {
+                    Some(format!("`chain` does not say how `{name}` ends"))
+                }
+                () => None,
+            }
+        })
+    }
+
+    /// Returns what is wrong with the machines of the protocols.
     fn build_problem(&self) -> Option<String> {
-        let mut cpus = Vec::new();
-        for variant in [Variant::Broken, Variant::Fixed] {
-            let model = match self.model(variant) {
+        let mut broken = None;
+        for stage in self.stages() {
+            let model = match self.model_of(&stage) {
                 Ok(model) => model,
-                Err(panic) => return Some(format!("the {variant:?} protocol cannot be built: {panic}")),
+                Err(panic) => return Some(format!("the protocol `{}` cannot be built: {panic}", stage.name)),
             };
             let (scenario, machine) = (model.cpus(), model.device().cpus());
             if scenario != machine {
                 return Some(format!("{scenario} CPUs are to run on a machine of {machine}"));
             }
-            cpus.push(machine);
+            let (name, cpus) = *broken.get_or_insert((stage.name, machine));
+            if cpus != machine {
+                return Some(format!(
+                    "the protocol `{name}` has {cpus} CPUs, `{}` has {machine}",
+                    stage.name
+                ));
+            }
         }
-        (cpus[0] != cpus[1])
-            .then(|| format!("the broken protocol has {} CPUs, the mended one {}", cpus[0], cpus[1]))
+        None
     }
 
     /// Returns what is wrong with the scenario of the engine that the bug names, where `engine` are those there are.
@@ -154,7 +197,9 @@ fn is_number(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{is_kebab_case, problems};
-    use crate::bugs::{Bug, all};
+    use crate::bugs::{Bug, Stage, all, boxed};
+    use crate::protocols::page_type::{Flush, PageType};
+    use shootdown_explore::Memory;
 
     use crate::engine::Fault;
     use crate::scenarios;
@@ -184,6 +229,30 @@ mod tests {
         assert!(wrong(Bug { rules: &[9, 99], ..sound() }).contains("no rule SD-99"));
         assert!(wrong(Bug { story: "Too short.", ..sound() }).contains("a story of 2 words"));
         assert!(wrong(Bug { code: &[], ..sound() }).contains("source"));
+    }
+
+    #[test]
+    fn a_malformed_chain_is_told_what_is_wrong() {
+        const OLD: Stage = Stage::wrong("old", "it ends", || boxed(PageType::new(Flush::BeforeExchange)));
+        const BROKEN: Stage = Stage::broken("1234 a change");
+        const SHOUTED: Stage = Stage { name: "The Old", ..OLD };
+        const ENDLESS: Stage = Stage { ends: "", ..OLD };
+        const CHAINS: [(&[Stage], &str); 7] = [
+            (&[OLD, Stage::FIXED], "lacks the protocol `broken`"),
+            (&[Stage::broken("")], "lacks the protocol `fixed`"),
+            (&[OLD, Stage::broken(""), Stage::FIXED], "which change made `broken`"),
+            (&[BROKEN, Stage::FIXED], "leave \"1234 a change\" out"),
+            (&[OLD, BROKEN, OLD.by("2"), Stage::FIXED], "two protocols called `old`"),
+            (&[SHOUTED, BROKEN, Stage::FIXED], "\"The Old\""),
+            (&[ENDLESS, BROKEN, Stage::FIXED], "how `old` ends"),
+        ];
+        let chained = Bug { chain: &[OLD, BROKEN, Stage::FIXED], ..sound() };
+        assert_eq!(chained.problems(), Vec::<String>::new());
+        for (chain, said) in CHAINS {
+            assert!(wrong(Bug { chain, ..sound() }).contains(said), "{said}");
+        }
+        let tso = Bug { arch: "generic", fixed_under: Memory::Tso, ..sound() };
+        assert!(wrong(tso).contains("`arch` is generic"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Historical TLB-coherence bugs: a folder a class, a file a bug, its story beside it.
 //!
 //! Every model is ordinary Rust over [`shootdown_explore::sync`] and [`shootdown_machine::hw`], written for this collection,
-//! and shares no line with the engine. A [`Bug`] says where it is from, what it takes to show it, and builds the model.
+//! and shares no line with the engine. A [`Bug`] says where it is from, what it takes to show it, and builds the
+//! models: a chain of protocols, most often two.
 
 mod bug;
 
@@ -14,6 +15,7 @@ mod mutants;
 mod objections;
 mod ordering;
 mod others;
+mod stage;
 mod suspects;
 mod tags;
 #[cfg(test)]
@@ -24,6 +26,7 @@ use bug::code;
 pub use bug::{Bug, Class, Needs, Protocol, boxed};
 pub use header::{Problem, is_kebab_case, problems};
 pub use mutants::{Mutant, mutants, unreached};
+pub use stage::{Right, Stage};
 
 use shootdown_machine::Case;
 
@@ -43,7 +46,7 @@ pub fn all() -> impl Iterator<Item = &'static Bug> {
     CLASSES.into_iter().flatten()
 }
 
-/// All cases: each bug as `NAME/broken` and `NAME/fixed`.
+/// All cases: each protocol of each bug, as `NAME/PROTOCOL`.
 pub fn cases() -> Vec<Case> {
     all().flat_map(Bug::cases).collect()
 }

@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-723aae25-mask-cleared",
     id: "F7",
     source: "723aae25d5cd",
+    year: 2011,
     title: "smp_call_function_many: handle concurrent clearing of mask",
     rules: &[6],
     about: "A call to many CPUs finds two in the mask, but copies it only when both have left: the copy is \
@@ -18,6 +19,10 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_723aae25.md"),
     ends: "no CPU can go on: CPU 0 waits for call.taken to change from 0x1",
     engine: "switch-vs-flush",
+    argued: &[(
+        "linux_723aae25.rs: Release of a store",
+        "who lets a call go hands on what it did with it; the next caller here reads nothing of it",
+    )],
     code: code!["linux_723aae25.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Many::new(variant)))
 };

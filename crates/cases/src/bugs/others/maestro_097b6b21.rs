@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "maestro-097b6b21-boot-shootdown",
     id: "G18c",
     source: "097b6b21",
+    year: 2025,
     title: "fix: kernel TLB shootdown",
     kernel: "Maestro",
     arch: "x86",
@@ -60,7 +61,7 @@ impl Boot {
         match self.variant {
             Variant::Broken => self.call_and_wait(),
             _ => {
-                if self.online.load(Acquire) != 0 {
+                if self.online.load(Relaxed) != 0 {
                     self.call_and_wait();
                 }
             }
@@ -68,7 +69,7 @@ impl Boot {
         hw::flush_kernel_page(0);
         hw::free_frame(1);
         sync::note("start CPU 1");
-        self.started.store(1, Release);
+        self.started.store(1, Relaxed);
     }
 
     fn call_and_wait(&self) {
@@ -79,7 +80,7 @@ impl Boot {
 
     fn start(&self) {
         let on = sync::irq_save();
-        sync::wait_until(|| self.started.load(Acquire) != 0);
+        sync::wait_until(|| self.started.load(Relaxed) != 0);
         sync::note("come on line");
         self.online.swap(1, AcqRel);
         hw::online();

@@ -12,6 +12,7 @@ pub(super) const BUG: Bug = Bug {
     name: "redox-1f8d7bc6-space-lock",
     id: "G5",
     source: "1f8d7bc6",
+    year: 2024,
     title: "Always check shootdown reqs when locking addrsp.",
     kernel: "Redox",
     arch: "x86",
@@ -21,6 +22,16 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("redox_1f8d7bc6.md"),
     ends: "no CPU can go on: CPU 0 waits for mail0to1.request to change from 0x1; CPU 1 waits for space.lock.held to change from 0x1",
     engine: "masked-flushers",
+    argued: &[
+        (
+            "redox_1f8d7bc6.rs: wait",
+            "who finds it taken tries again all the same, and serves requests meanwhile",
+        ),
+        (
+            "redox_1f8d7bc6.rs: Acquire of an exchange",
+            "a lock hands on what its last holder wrote; the model reads nothing of it",
+        ),
+    ],
     code: code!["redox_1f8d7bc6.rs", "mailbox.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(SpaceLock::new(variant)))
 };
