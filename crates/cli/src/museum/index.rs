@@ -136,7 +136,7 @@ fn timeline(entries: &[Entry<'_>]) -> Markup {
     let most = years.values().max().copied().unwrap_or(1);
     html! {
         section.timeline aria-labelledby="timeline-title" {
-            h2 #timeline-title { "When they were mended" }
+            h2 #timeline-title { "Year by year" }
             ol style=(format!("--most:{most}")) {
                 @for year in first..=last {
                     @let count = years.get(&year).copied().unwrap_or(0);

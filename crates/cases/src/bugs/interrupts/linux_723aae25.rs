@@ -1,7 +1,7 @@
 //! The mask of a call is tested, then copied; between the two the CPUs in it have taken themselves out.
 
 use crate::bugs::{Bug, boxed, code};
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
@@ -92,7 +92,7 @@ impl Many {
 
     fn call_nobody(&self) {
         if self.variant == Variant::Fixed {
-            self.call.taken.store(0, Release);
+            self.call.taken.store(0, Relaxed);
         }
     }
 
@@ -100,7 +100,7 @@ impl Many {
         if self.call.targets.fetch_and(!(1 << cpu), AcqRel) >> cpu & 1 != 0 {
             hw::flush_tag(TAG);
             if self.call.left.fetch_sub(1, AcqRel) == 1 {
-                self.call.taken.store(0, Release);
+                self.call.taken.store(0, Relaxed);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! A kernel shootdown at boot waits for CPUs that have not been started.
 
 use crate::bugs::{Bug, boxed, code};
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
@@ -69,7 +69,7 @@ impl Boot {
         hw::flush_kernel_page(0);
         hw::free_frame(1);
         sync::note("start CPU 1");
-        self.started.store(1, Relaxed);
+        self.started.store(1, Release);
     }
 
     fn call_and_wait(&self) {
@@ -80,9 +80,9 @@ impl Boot {
 
     fn start(&self) {
         let on = sync::irq_save();
-        sync::wait_until(|| self.started.load(Relaxed) != 0);
+        sync::wait_until(|| self.started.load(Acquire) != 0);
         sync::note("come on line");
-        self.online.swap(1, AcqRel);
+        self.online.swap(1, Relaxed);
         hw::online();
         hw::flush_all();
         hw::install(None, TAG, Install::FlushAll);

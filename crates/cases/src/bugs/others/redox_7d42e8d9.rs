@@ -74,7 +74,7 @@ impl SwitchLock {
             self.used_by.fetch_and(!CPU1, AcqRel);
             self.lock.unlock();
         } else {
-            self.used_by.fetch_and(!CPU1, AcqRel);
+            self.used_by.fetch_and(!CPU1, Relaxed);
             self.mail.serve(1, flush);
         }
         hw::install(None, TAG, Install::FlushAll);
