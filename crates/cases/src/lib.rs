@@ -1,5 +1,5 @@
-//! Cases for the simulated machine: the shipped engine in [`scenarios`], and historical [`bugs`], each as a broken and
-//! a fixed protocol.
+//! Cases for the simulated machine: the shipped engine in [`scenarios`], and historical [`bugs`], each as a chain of
+//! protocols, broken and fixed.
 
 pub mod bugs;
 pub mod engine;

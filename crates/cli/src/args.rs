@@ -123,7 +123,7 @@ pub struct CheckArgs {
     /// time, and list those without which they hold all the same, and lines that neither protocol reaches
     #[arg(long, conflicts_with_all = ["list", "Removal", "Limits", "keep_going", "verbose", "json_file", "slowest", "shard"])]
     pub mutants: bool,
-    /// Put the other variant's protocol into this case of a bug; it must then come out otherwise than expected
+    /// Put another protocol into this case of a bug; it must then come out otherwise than expected
     #[arg(long, value_name = "NAME", hide = true, conflicts_with_all = ["drop_rule", "drop_site"])]
     pub swap: Option<String>,
     /// What to remove from the engine.
@@ -173,7 +173,7 @@ pub struct MergeArgs {
 /// Arguments of `shootdown explain`.
 #[derive(Args, Debug)]
 pub struct ExplainArgs {
-    /// A case; of a bug, the broken variant
+    /// A case; of a bug, `NAME/PROTOCOL`, or its name for the broken one
     #[arg(required_unless_present = "all")]
     pub name: Option<String>,
     /// With --html: a page for each bug in the collection, and an index

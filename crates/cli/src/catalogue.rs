@@ -3,7 +3,7 @@
 use shootdown_cases::bugs::Bug;
 use shootdown_cases::engine::Fault;
 use shootdown_cases::scenarios;
-use shootdown_machine::{Case, Variant};
+use shootdown_machine::Case;
 
 use crate::failure::{BadInput, Failure};
 use crate::select::near;
@@ -84,14 +84,14 @@ pub fn cases(bugs: &[Bug], removed: Option<&Removed>) -> Vec<Case> {
     }
 }
 
-/// Puts the other variant's protocol into the case called `name`, which must then surprise `check`.
+/// Puts another protocol of the bug into the case called `name`, which must then surprise `check`.
 ///
 /// # Errors
 /// No bug has such a case.
 pub fn swap(cases: &mut [Case], bugs: &[Bug], name: &str) -> Result<(), Failure> {
     let swapped = bugs
         .iter()
-        .flat_map(|bug| [Variant::Broken, Variant::Fixed].map(|variant| bug.swapped(variant)))
+        .flat_map(|bug| bug.stages().into_iter().map(|stage| bug.swapped(stage)))
         .find(|case| case.name == name);
     let place = cases.iter_mut().find(|case| case.name == name);
     let (Some(swapped), Some(place)) = (swapped, place) else {

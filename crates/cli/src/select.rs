@@ -1,7 +1,7 @@
 //! Picks cases by name, group and pattern, and suggests names for those that do not exist.
 
 use glob::Pattern;
-use shootdown_machine::{Case, Kind, Variant};
+use shootdown_machine::{Case, Kind};
 
 use crate::failure::{BadInput, Failure};
 use crate::names;
@@ -18,6 +18,9 @@ pub struct Wanted<'a> {
     /// Whether the engine's scenarios are left out, also where a bug names them.
     pub no_engine: bool,
 }
+
+/// The protocol that a bug's name alone means, where one is needed.
+pub const BROKEN: &str = "broken";
 
 /// Returns the wanted cases, each once, in the catalogue's order.
 ///
@@ -47,20 +50,30 @@ pub fn left_out<'c>(cases: &'c [Case], wanted: Wanted<'_>) -> Vec<&'c Case> {
     all.into_iter().filter(|case| !picked.iter().any(|picked| picked.name == case.name)).collect()
 }
 
-/// Returns the one case called `name`; of a bug's variants, the broken one.
+/// Returns the one case called `name`; of a bug's protocols, the broken one.
 ///
 /// # Errors
 /// No case is called that.
 pub fn find<'c>(cases: &'c [Case], name: &str) -> Result<&'c Case, Failure> {
-    let exact = cases.iter().find(|case| case.name == name);
-    let broken = || cases.iter().find(|case| family(case) == Some(name) && case.variant == Variant::Broken);
-    exact.or_else(broken).ok_or_else(|| {
+    let called = |name: &str| cases.iter().find(|case| case.name == name);
+    called(name).or_else(|| called(&format!("{name}/{BROKEN}"))).ok_or_else(|| {
         Failure::BadInput(BadInput {
             what: format!("no case is called {name:?}"),
             near: near(name, cases.iter().map(|case| case.name.as_str())),
-            remedy: "`shootdown check --list` names them all; one case is needed here, not a group".into(),
+            remedy: protocols_of(cases, name).unwrap_or_else(|| {
+                "`shootdown check --list` names them all; one case is needed here, not a group".into()
+            }),
         })
     })
+}
+
+/// Names the protocols of a bug, where `name` is a bug's and a protocol's that it lacks.
+fn protocols_of(cases: &[Case], name: &str) -> Option<String> {
+    let (bug, _) = name.split_once('/')?;
+    let of_bug = cases.iter().filter(|case| family(case) == Some(bug));
+    let protocols: Vec<&str> =
+        of_bug.filter_map(|case| case.name.split_once('/')).map(|(_, one)| one).collect();
+    (!protocols.is_empty()).then(|| format!("{bug} has these: {}", protocols.join(", ")))
 }
 
 /// Returns at most three of `known` that resemble `name`, best first.
@@ -113,7 +126,9 @@ fn pick(picked: &mut [bool], cases: &[Case], name: &str, deep: bool) -> Result<(
             None => format!("no case or group is called {name:?}"),
         },
         near: near(name.trim_matches('*'), known),
-        remedy: format!("`shootdown check --list` names all cases; groups: {}", groups(cases).join(", ")),
+        remedy: protocols_of(cases, name).unwrap_or_else(|| {
+            format!("`shootdown check --list` names all cases; groups: {}", groups(cases).join(", "))
+        }),
     }))
 }
 
@@ -361,6 +376,15 @@ mod tests {
         let cases = catalogue();
         assert_eq!(find(&cases, bug).map(|case| case.name.as_str()).expect("there"), variants[1]);
         assert_eq!(find(&cases, &variants[0]).map(|case| case.name.as_str()).expect("there"), variants[0]);
+    }
+
+    #[test]
+    fn a_protocol_that_a_bug_lacks_is_refused_with_those_that_it_has() {
+        let name = "linux-bafb056c-sparc64-trim/mended";
+        let said = refusal(names(&[name], None, false));
+        assert!(said.contains("linux-bafb056c-sparc64-trim has these: fixed, broken"), "{said}");
+        let Err(failure) = find(&catalogue(), name) else { panic!("there is no such protocol") };
+        assert!(failure.to_string().contains("has these: fixed, broken"));
     }
 
     #[test]

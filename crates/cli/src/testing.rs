@@ -11,6 +11,7 @@ pub fn engine_case(name: &str, cpus: usize) -> Case {
         kind: Kind::Engine,
         variant: Variant::Shipped,
         expected: Expected::Holds,
+        stated: Vec::new(),
         memory: Memory::Tso,
         cpus,
         deep: false,

@@ -44,6 +44,8 @@ const MAX_BYTES: u64 = 300 << 10;
 const WIDTHS: [u32; 2] = [1280, 390];
 /// The page of which it is known what it must show.
 const KNOWN: &str = "linux-bafb056c-sparc64-trim.html";
+/// The page of a bug that came with the fix of an older one.
+const CHAINED: &str = "linux-16af97dc-shared-flag.html";
 
 #[test]
 fn the_pages_work_in_a_browser() {
@@ -56,11 +58,20 @@ fn the_pages_work_in_a_browser() {
 
     let browser = Browser::open();
     check_index(&browser, &museum, pages.len());
+    for width in WIDTHS {
+        browser.resize(width, 800);
+        browser.load(&museum.join("index.html"), "");
+        check_width(&browser, width);
+    }
     for page in &pages {
         println!("on {}", page.display());
         check_any(&browser, page);
     }
     check_known(&browser, &museum.join(KNOWN));
+    check_contrast(&browser, &museum);
+    for file in ["index.html", KNOWN] {
+        check_tab_order(&browser, &museum.join(file));
+    }
     check_pictures(&browser, &museum, &emptied(&target.join("museum-shots")));
 }
 
@@ -94,6 +105,9 @@ fn check_index(browser: &Browser, museum: &Path, pages: usize) {
         ("class", "A", "c.dataset.class === 'A'"),
         ("kernel", "Linux", "c.dataset.kernel === 'Linux'"),
         ("rule", "9", "c.dataset.rules.split(' ').includes('9')"),
+        ("needs", "weaker", "c.dataset.needs !== 'sc'"),
+        ("needs", "tso", "c.dataset.needs === 'tso'"),
+        ("year", "2017", "c.dataset.year === '2017'"),
     ] {
         browser.click(&format!("#{choice} option[value=\"{value}\"]"));
         browser
@@ -101,6 +115,7 @@ fn check_index(browser: &Browser, museum: &Path, pages: usize) {
         browser.click("[type=reset]");
         browser.expect("document.querySelectorAll('.card[hidden]').length === 0");
     }
+    check_timeline(browser);
     browser.type_into("#text", "IO_uring sparc64");
     browser.expect("location.hash.includes('q=IO_uring')");
     let found = browser.run(
@@ -116,6 +131,101 @@ fn check_index(browser: &Browser, museum: &Path, pages: usize) {
     browser.click(".card:not([hidden]) a");
     browser.expect(&format!("location.pathname.endsWith('{KNOWN}')"));
     browser.must_not_complain();
+}
+
+/// A bar of the timeline chooses its year, says so, and gives it back.
+fn check_timeline(browser: &Browser) {
+    let bar = ".timeline [data-year='2020']";
+    let pressed = |value: bool| {
+        let pressed = format!("document.querySelector(\"{bar}\").getAttribute('aria-pressed') === '{value}'");
+        browser.expect(&pressed);
+    };
+    browser.click(bar);
+    pressed(true);
+    browser.expect("location.hash === '#year=2020'");
+    let of_year = browser.run("return document.querySelectorAll(\".card[data-year='2020']\").length");
+    assert!(of_year.as_u64() > Some(5), "{of_year} bugs of 2020");
+    assert_eq!(Some(browser.shown(".card")), of_year.as_u64(), "the bar does not choose its year");
+    assert!(browser.text(bar).contains(&of_year.to_string()), "the bar's count is another");
+    browser.click(bar);
+    pressed(false);
+    browser.expect("document.querySelectorAll('.card[hidden]').length === 0");
+}
+
+/// Returns the texts whose colour is too near to the colour behind them: less than 4.5 to 1, or 3 to 1 where they are large.
+const CONTRAST: &str = "
+    const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+    const over = (top, below) => {
+        const alpha = top.length > 3 ? top[3] : 1;
+        return [0, 1, 2].map((i) => top[i] * alpha + below[i] * (1 - alpha));
+    };
+    const light = (colour) => {
+        const [r, g, b] = colour.map((part) => part / 255).map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const behind = (element) => {
+        const all = [];
+        for (let at = element; at; at = at.parentElement) all.push(rgb(getComputedStyle(at).backgroundColor));
+        return all.reverse().reduce((below, top) => over(top, below), [255, 255, 255]);
+    };
+    const low = new Set();
+    const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) {
+        const element = walk.currentNode.parentElement;
+        if (!walk.currentNode.textContent.trim() || !element.checkVisibility({visibilityProperty: true})) continue;
+        if (element.closest('script, style, [aria-disabled=true], .hidden')) continue;
+        const style = getComputedStyle(element);
+        let opacity = 1;
+        for (let at = element; at; at = at.parentElement) opacity *= Number(getComputedStyle(at).opacity);
+        const ground = behind(element);
+        const ink = over([...rgb(style.color).slice(0, 3), (rgb(style.color)[3] ?? 1) * opacity], ground);
+        const [high, dark] = [light(ink), light(ground)].sort((a, b) => b - a);
+        const ratio = (high + 0.05) / (dark + 0.05);
+        const size = parseFloat(style.fontSize);
+        const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+        if (ratio < (large ? 3 : 4.5))
+            low.add(`${element.tagName}.${element.className}: ${ratio.toFixed(2)} ${walk.currentNode.textContent.trim().slice(0, 30)}`);
+    }
+    return [...low].slice(0, 12)";
+
+/// In both themes each text can be told from what is behind it, at the start of a page and at its end.
+fn check_contrast(browser: &Browser, museum: &Path) {
+    browser.resize(1280, 800);
+    for scheme in ["light", "dark"] {
+        browser.prefer(scheme);
+        for (file, fragment) in
+            [("index.html", ""), ("index.html", "#year=2020"), (KNOWN, "#step=7"), (KNOWN, "#step=9999")]
+        {
+            browser.load(&museum.join(file), fragment);
+            browser.run("for (const fold of document.querySelectorAll('details')) fold.open = true");
+            assert_eq!(browser.run(CONTRAST), json!([]), "{scheme}, {file}{fragment}");
+        }
+    }
+}
+
+/// The tab key goes through what can be used in the order in which it stands, from the link that skips the rest.
+fn check_tab_order(browser: &Browser, page: &Path) {
+    const STOPS: usize = 25;
+    const MARK: &str = "
+        const all = [...document.querySelectorAll('a[href], button, input, select, summary, [tabindex]')];
+        const usable = all.filter((e) => e.checkVisibility({visibilityProperty: true}) && !e.disabled);
+        usable.forEach((e, at) => { e.dataset.stop = at; });
+        return [usable.length, all.filter((e) => e.tabIndex > 0).length]";
+    browser.load(page, "");
+    let marked = browser.run(MARK);
+    assert_eq!(marked[1], 0, "an order of its own: {}", page.display());
+    let stops = marked[0].as_u64().map_or(0, |count| STOPS.min(count as usize));
+    for stop in 0..stops {
+        browser.press(Key::Tab);
+        let at = browser.run(
+            "return [document.activeElement.dataset.stop, document.activeElement.outerHTML.slice(0, 80)]",
+        );
+        assert_eq!(at[0], stop.to_string(), "{}: {at}", page.display());
+        let outlined = browser.run(
+            "const e = document.activeElement; return e.matches('.skip') || getComputedStyle(e).outlineStyle !== 'none'",
+        );
+        assert_eq!(outlined, true, "{}: nothing shows the focus on {at}", page.display());
+    }
 }
 
 /// Clicks from the start to the end; returns the steps after which the page does not show what a machine has.
@@ -136,8 +246,7 @@ fn check_any(browser: &Browser, page: &Path) {
     for width in WIDTHS {
         browser.resize(width, 800);
         browser.load(page, "");
-        let wide = browser.run("return document.documentElement.scrollWidth");
-        assert!(wide.as_u64() <= Some(width.into()), "{wide} pixels wide in a window of {width}");
+        check_width(browser, width);
     }
     let loaded = browser.run("return performance.getEntriesByType('resource').map((e) => e.name)");
     assert_eq!(loaded, json!([]), "it loads something");
@@ -149,6 +258,12 @@ fn check_any(browser: &Browser, page: &Path) {
     assert_eq!(browser.shown("#now .failed"), 1, "the last step does not say what failed");
     assert!(browser.shown("#code .differs") > 0, "the code shows no difference");
     browser.must_not_complain();
+}
+
+/// A page that is wider than its window has to be pushed to and fro.
+fn check_width(browser: &Browser, width: u32) {
+    let wide = browser.run("return document.documentElement.scrollWidth");
+    assert!(wide.as_u64() <= Some(width.into()), "{wide} pixels wide in a window of {width}");
 }
 
 /// The known page steps by button, key, slider and address, and shows what it should.
@@ -259,9 +374,12 @@ const COLOURS: usize = 60;
 /// Largest share, in percent, of a picture's most frequent colour.
 const MOST: usize = 97;
 /// Screenshots: name, file, fragment, colour scheme, size.
-const SHOTS: [(&str, &str, &str, &str, (u32, u32)); 7] = [
+const SHOTS: [(&str, &str, &str, &str, (u32, u32)); 10] = [
     ("index-light", "index.html", "", "light", (1280, 800)),
+    ("index-dark", "index.html", "#needs=weaker", "dark", (1280, 800)),
     ("index-phone", "index.html", "", "dark", (390, 844)),
+    ("chain-light", CHAINED, "#protocols", "light", (1280, 800)),
+    ("chain-phone", CHAINED, "#protocols", "dark", (390, 844)),
     ("page-light", KNOWN, "", "light", (1280, 800)),
     ("steps-light", KNOWN, "#step=12", "light", (1280, 800)),
     ("steps-dark", KNOWN, "#step=12", "dark", (1280, 800)),

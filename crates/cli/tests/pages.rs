@@ -174,6 +174,66 @@ fn shows_what_was_compiled(bug: &Bug, html: &Html) {
 }
 
 #[test]
+fn a_page_shows_the_chain_of_protocols_with_links_and_where_each_is_right() {
+    let folder = folder();
+    let path = folder.path().join("bug.html");
+    let write = |name: &str| {
+        shootdown(&["explain", name, "--html", text(&path)]).assert().code(0);
+        parsed(&std::fs::read_to_string(&path).expect("a page"))
+    };
+    let bug = "linux-16af97dc-shared-flag";
+    let html = write(bug);
+    assert_eq!(texts(&html, "h1"), [bug]);
+    assert_eq!(texts(&html, ".chain th code"), ["unsaid", "broken", "fixed"]);
+    assert_eq!(texts(&html, ".chain tbody .good").len(), 4, "the mended one holds under each model");
+    assert_eq!(texts(&html, ".chain tbody .bad").len(), 8);
+    let link = Selector::parse(".chain a").expect("a selector");
+    let links: Vec<_> = html.select(&link).filter_map(|link| link.attr("href")).collect();
+    assert_eq!(
+        links,
+        ["20841405940e", "16af97dc5a89"].map(|hash| format!("https://git.kernel.org/linus/{hash}"))
+    );
+    let earlier = write("linux-20841405-migrate-protnone");
+    assert!(
+        texts(&earlier, "#protocols p").concat().contains(bug),
+        "the page of the fix names the bug in it"
+    );
+    let html = write(&format!("{bug}/unsaid"));
+    assert_eq!(texts(&html, "h1"), [format!("{bug}/unsaid")]);
+    assert!(texts(&html, ".values .left code").concat().contains("Unsaid"));
+    assert!(texts(&html, "#again").concat().contains(&format!("shootdown check {bug}/unsaid")));
+}
+
+#[test]
+fn pages_are_the_same_whenever_and_on_however_many_workers_they_are_made() {
+    let folder = folder();
+    let write = |file: &str, workers: &str| {
+        let path = folder.path().join(file);
+        shootdown(&["explain", BUG, "--html", text(&path), "--workers", workers]).assert().code(0);
+        std::fs::read_to_string(&path).expect("a page")
+    };
+    let first = write("1.html", "1");
+    assert!(first == write("2.html", "1") && first == write("3.html", "2"), "the pages differ");
+}
+
+#[test]
+fn a_file_of_another_origin_is_never_written_over() {
+    for foreign in ["index.html".to_owned(), format!("{BUG}.html")] {
+        let folder = folder();
+        let path = folder.path().join(&foreign);
+        std::fs::write(&path, "<title>mine</title>").expect("a file");
+        let told = contains("no page of this command").and(contains(foreign));
+        shootdown(&["explain", "--all", "--html", text(folder.path())])
+            .assert()
+            .code(2)
+            .stdout("")
+            .stderr(told);
+        assert_eq!(std::fs::read_to_string(&path).expect("it"), "<title>mine</title>");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("it").count(), 1, "nothing else is written");
+    }
+}
+
+#[test]
 fn a_place_that_cannot_be_written_is_refused_before_the_run() {
     let folder = folder();
     let file = folder.path().join("file");

@@ -14,6 +14,8 @@ pub struct Case {
     pub variant: Variant,
     /// What must come out.
     pub expected: Expected,
+    /// What must come out under each memory model of which the case says it; the default check runs it under each.
+    pub stated: Vec<(Memory, Expected)>,
     /// Memory model of the default check.
     pub memory: Memory,
     /// CPUs of the machine.
@@ -32,6 +34,14 @@ pub struct Case {
     pub replay: ReplayFn,
     /// Says what speaks against a report of it under a memory model, though its verdict is the expected one.
     pub objections: Objections,
+}
+
+impl Case {
+    /// Returns what must come out under `memory`; where the case does not say it, as under its own.
+    pub fn expected_under(&self, memory: Memory) -> Expected {
+        let stated = self.stated.iter().find(|(stated, _)| *stated == memory);
+        stated.map_or(self.expected, |&(_, expected)| expected)
+    }
 }
 
 /// See [`Case::objections`].

@@ -1,13 +1,14 @@
 //! What speaks against the result of a model though its verdict is the expected one, and what a fix could do without.
 
 use crate::case::{Model, run};
+use crate::kit::SOURCES;
 use crate::machine::Machine;
 use shootdown_explore::{
     Device, Did, Drops, Memory, Mutation, Options, Report, Scenario, Site, Survey, Verdict,
 };
 use std::collections::BTreeSet;
 use std::panic::Location;
-use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Returns whether `words`, of a verdict, say what `stated` does, whatever the places in the code (` at FILE:LINE:COLUMN`).
 pub fn ends_as(words: &str, stated: &str) -> bool {
@@ -61,8 +62,7 @@ pub struct Mutant {
     pub name: String,
     /// Where, with the line.
     pub place: String,
-    /// Whether it lacks an ordering rather than a step. One that holds says little: the explorer's memory models miss few
-    /// orderings of exchanges, and none of loads.
+    /// Whether it lacks an ordering rather than a step.
     pub ordering: bool,
     /// How it goes wrong; `None` if it holds all the same.
     pub noticed: Option<String>,
@@ -71,48 +71,71 @@ pub struct Mutant {
 }
 
 /// What is argued of steps that many models share.
-const OF_KIT: [(&str, &str); 1] = [(
-    "lock.rs: wait",
-    "the lock is tried again all the same; who can never get it is stuck instead of busy for ever",
-)];
+const OF_KIT: [(&str, &str); 2] = [
+    (
+        "lock.rs: wait",
+        "the lock is tried again all the same; who can never get it is stuck instead of busy for ever",
+    ),
+    (
+        "mailbox.rs: wait",
+        "the answer is looked for again all the same; who never gets it is stuck instead of busy for ever",
+    ),
+];
 
-/// Takes each step of the fix out of `fixed`, and runs what is left under the weakest memory model for which the protocol is made:
-/// `memory`, or [`Memory::Pso`] if it holds there. The steps of a fix are those that `broken` never makes: what both have in
-/// common is the kernel around it. `argued` says of mutants, by name, why they hold. Empty if `fixed` does not hold itself.
+/// Takes each step and each ordering of the fix out of `fixed`, and runs what is left under `weakest`, the weakest memory model under
+/// which the protocol is right, and where stores pass each other. What belongs to a fix are the steps that `broken` never makes:
+/// what both have in common is the kernel around it. `argued` says of mutants, by name, why they hold. Empty if `fixed` does not
+/// hold itself.
 pub fn mutants(
     broken: &Model,
     fixed: &Model,
-    memory: Memory,
+    weakest: Memory,
     argued: &[(&'static str, &'static str)],
 ) -> Vec<Mutant> {
-    let holds = |memory| {
-        let report = run(fixed, &Options { memory, survey: true, ..options() });
-        (report.verdict == Verdict::Holds).then_some((memory, report.survey.sites))
+    let report = run(fixed, &Options { memory: weakest, survey: true, ..options() });
+    if report.verdict != Verdict::Holds {
+        return Vec::new();
+    }
+    // A run that collects goes on after a finding; not under weak memory.
+    let before = all_sites(broken, Memory::Pso);
+    // Where stores wait, an interrupt overtakes them; under weak memory, only if the case says so.
+    let mut memories = vec![weakest];
+    memories.extend([Memory::Pso].into_iter().filter(|_| weakest == Memory::Weak));
+    let mutant = |(mutation, what): (Mutation, String)| {
+        let words = memories.iter().find_map(|&memory| {
+            let verdict = run(fixed, &Options { memory, mutation: Some(mutation), ..options() }).verdict;
+            (verdict != Verdict::Holds).then(|| verdict.words().unwrap_or_default().to_owned())
+        });
+        let name = format!("{}: {what}", file(mutation.place));
+        let known = argued.iter().chain(&OF_KIT).find(|(known, _)| *known == name);
+        Mutant {
+            place: format!("{}:{}", file(mutation.place), mutation.place.line()),
+            ordering: mutation.drops == Drops::Order,
+            noticed: words,
+            argued: known.map(|&(_, argument)| argument),
+            name,
+        }
     };
-    let Some((memory, sites)) = holds(Memory::Pso).or_else(|| holds(memory)) else { return Vec::new() };
-    let before = all_sites(broken, memory);
+    let steps = report.survey.sites.into_iter().filter(|site| !before.contains(site));
+    mutations(fixed, steps, weakest).into_iter().map(mutant).collect()
+}
+
+/// What can be left out at `sites`, each once, and what that is called.
+fn mutations(fixed: &Model, sites: impl Iterator<Item = Site>, weakest: Memory) -> Vec<(Mutation, String)> {
     let mut mutations: Vec<(Mutation, String)> = Vec::new();
-    for site in sites.iter().filter(|site| !before.contains(site)) {
-        let Some((drops, what)) = droppable(fixed, site) else { continue };
+    for site in sites {
+        let Some((drops, what)) = droppable(fixed, &site, weakest) else { continue };
+        // The orderings of which calls and locks are made are theirs, and not the fix's.
+        let of_kit = || SOURCES.iter().any(|(known, _)| *known == file(site.place));
+        if drops == Drops::Order && of_kit() {
+            continue;
+        }
         let mutation = Mutation { place: site.place, drops };
         if !mutations.iter().any(|(known, _)| *known == mutation) {
             mutations.push((mutation, what));
         }
     }
-    let mutant = |(mutation, what): (Mutation, String)| {
-        let report = run(fixed, &Options { memory, mutation: Some(mutation), ..options() });
-        let name = format!("{}: {what}", file(mutation.place));
-        let known = argued.iter().chain(&OF_KIT).find(|(known, _)| *known == name);
-        let noticed = report.verdict.words().map(str::to_owned);
-        Mutant {
-            place: format!("{}:{}", file(mutation.place), mutation.place.line()),
-            ordering: mutation.drops == Drops::Order,
-            noticed: noticed.filter(|_| report.verdict != Verdict::Holds),
-            argued: known.map(|&(_, argument)| argument),
-            name,
-        }
-    };
-    mutations.into_iter().map(mutant).collect()
+    mutations
 }
 
 /// Returns the lines of a model's file that could make a step and that none of its protocols reaches: `FILE:LINE`.
@@ -142,18 +165,18 @@ fn options() -> Options<'static> {
     Options { workers: 1, shortest: false, ..Options::default() }
 }
 
-/// What can be left out at `site`, and what that is called. An acquire is kept: no memory model of the explorer has loads that
-/// pass each other, so that none would miss it.
-fn droppable(model: &Model, site: &Site) -> Option<(Drops, String)> {
+/// What can be left out at `site`, and what that is called. Of orderings, what `memory` can tell: under weak memory all, else those
+/// of stores.
+fn droppable(model: &Model, site: &Site, memory: Memory) -> Option<(Drops, String)> {
+    let weak = memory == Memory::Weak;
     Some(match site.did {
         Did::Fence(order) => (Drops::Step, format!("fence({order:?})")),
         Did::Wait => (Drops::Step, "wait".to_owned()),
         Did::Raise { line, .. } => (Drops::Step, format!("interrupt {line}")),
         Did::Device(op) if Machine::is_flush(op) => (Drops::Step, model.device().show(op, 0)),
         Did::Store(order) if order != Relaxed => (Drops::Order, format!("{order:?} of a store")),
-        Did::Modify(order) if !matches!(order, Relaxed | Acquire) => {
-            (Drops::Order, format!("{order:?} of an exchange"))
-        }
+        Did::Load(order) if weak && order != Relaxed => (Drops::Order, format!("{order:?} of a load")),
+        Did::Modify(order) if weak && order != Relaxed => (Drops::Order, format!("{order:?} of an exchange")),
         _ => return None,
     })
 }

@@ -91,12 +91,17 @@ impl Sketch {
         checked
     }
 
-    /// Takes each step of the fix out of the mended protocol; see [`judge::mutants`].
+    /// Takes each step of the fix out of the mended protocol, under the weakest memory model under which that holds; see
+    /// [`judge::mutants`].
     pub fn mutants(&self) -> Vec<Mutant> {
-        match (self.model(Variant::Broken), self.model(Variant::Fixed)) {
-            (Ok(broken), Ok(fixed)) => judge::mutants(&broken, &fixed, self.memory, &[]),
-            _ => Vec::new(),
-        }
+        let [Ok(broken), Ok(fixed)] = [Variant::Broken, Variant::Fixed].map(|variant| self.model(variant))
+        else {
+            return Vec::new();
+        };
+        let under = |memory| judge::mutants(&broken, &fixed, memory, &[]);
+        let found =
+            [Memory::Weak, Memory::Pso, self.memory].into_iter().map(under).find(|found| !found.is_empty());
+        found.unwrap_or_default()
     }
 
     /// Returns the lines of the sketch's own file that could make a step and that neither protocol reaches.

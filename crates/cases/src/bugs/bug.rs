@@ -1,7 +1,8 @@
+use super::stage::{Right, Stage};
 use shootdown_explore::{Memory, Options, Report, Scenario, Verdict, caught};
 use shootdown_machine::{Case, Expected, Kind, Model, Protocol, Sketch, Variant, run, run_again};
 
-/// A bug: where it is from, what it takes to show it, and its protocol as it was and as it was mended.
+/// A bug: where it is from, what it takes to show it, and its protocols: as it was, as it was mended, and what else upstream had.
 #[derive(Clone, Copy, Debug)]
 pub struct Bug {
     /// Name of the pair of cases, without the variant: kernel, commit or advisory, subject.
@@ -16,6 +17,8 @@ pub struct Bug {
     pub kernel: &'static str,
     /// Architecture, or `generic`.
     pub arch: &'static str,
+    /// The year in which the fix was merged; of what has none, in which it was read. 0 where nobody looked.
+    pub year: u16,
     /// Rules SD-n that the broken protocol breaks.
     pub rules: &'static [u8],
     /// What shows it.
@@ -29,14 +32,21 @@ pub struct Bug {
     /// How the broken protocol ends, in the oracle's words, or the explorer's if it gets stuck; the explorer's places in the
     /// code (` at FILE:LINE:COLUMN`) may be left out, see [`ends_as`](shootdown_machine::judge::ends_as). `check` refuses a case that ends otherwise.
     pub ends: &'static str,
-    /// The engine's scenario that shows that the engine does not have the bug.
+    /// The engine's scenario that shows that the engine does not have the bug: it fails without one of [`Bug::rules`] or
+    /// one of the engine's orderings, or [`Bug::duty`] says why it cannot.
     pub engine: &'static str,
+    /// Why none of the rules is the engine's to keep here: what the embedder has to do.
+    pub duty: &'static str,
     /// The model's source: file name and text, the case's own file first, then the shapes it shares with others.
     pub code: &'static [(&'static str, &'static str)],
     /// What `check` would object to in the mended protocol, and why it is right: something that it never gives away though the
     /// broken one does (`free table 1`), or a step without which it holds all the same (the name of a
     /// [`Mutant`](super::Mutant)).
     pub argued: &'static [(&'static str, &'static str)],
+    /// The weakest memory model under which the mended protocol is right. A fix for one architecture may hold on that one alone.
+    pub fixed_under: Memory,
+    /// All protocols in the order in which upstream had them, where there are more than two: see [`Stage`].
+    pub chain: &'static [Stage],
     /// Builds the protocol, as it was or as it was mended.
     pub build: fn(Variant) -> Box<dyn Protocol>,
 }
@@ -69,6 +79,22 @@ pub enum Needs {
     Interleaving,
     /// Stores that wait in a store buffer.
     StoreBuffer,
+    /// Stores that pass each other.
+    StoreOrder,
+    /// Loads that read old stores.
+    WeakMemory,
+}
+
+impl Needs {
+    /// Returns where a protocol with such a bug is right all the same.
+    fn right(self) -> Right {
+        match self {
+            Self::Interleaving => Right::Nowhere,
+            Self::StoreBuffer => Right::UpTo(Memory::Sc),
+            Self::StoreOrder => Right::UpTo(Memory::Tso),
+            Self::WeakMemory => Right::UpTo(Memory::Pso),
+        }
+    }
 }
 
 impl Class {
@@ -113,8 +139,9 @@ macro_rules! code {
 pub(super) use code;
 
 impl Bug {
-    /// A bug that an unlucky interleaving shows, in a protocol that `build` makes for machines with this memory model. The
-    /// rest is of Linux on any architecture; [`Bug::problems`] names each field that is left empty.
+    /// A bug that an unlucky interleaving shows, in a protocol that `build` makes for machines with this memory model: the short
+    /// form of a chain of two, `broken` and `fixed`. The rest is of Linux on any architecture; [`Bug::problems`] names each field
+    /// that is left empty.
     pub const fn race(memory: Memory, build: fn(Variant) -> Box<dyn Protocol>) -> Self {
         Self {
             name: "",
@@ -123,6 +150,7 @@ impl Bug {
             title: "",
             kernel: "Linux",
             arch: "generic",
+            year: 0,
             rules: &[],
             needs: Needs::Interleaving,
             memory,
@@ -130,8 +158,11 @@ impl Bug {
             story: "",
             ends: "",
             engine: "",
+            duty: "",
             code: &[],
             argued: &[],
+            fixed_under: Memory::Weak,
+            chain: &[],
             build,
         }
     }
@@ -154,6 +185,16 @@ impl Bug {
         Sketch { name, about, memory, ends, code, build }
     }
 
+    /// The same of a bug that takes two stores that pass each other.
+    pub const fn passing_stores(build: fn(Variant) -> Box<dyn Protocol>) -> Self {
+        Self { needs: Needs::StoreOrder, ..Self::race(Memory::Pso, build) }
+    }
+
+    /// The same of a bug that takes a load that reads an old store.
+    pub const fn old_load(build: fn(Variant) -> Box<dyn Protocol>) -> Self {
+        Self { needs: Needs::WeakMemory, ..Self::race(Memory::Weak, build) }
+    }
+
     /// Returns the class that the id begins with; of an id that begins with none, which [`Bug::problems`] names, that of
     /// other kernels.
     pub fn class(&self) -> Class {
@@ -174,34 +215,84 @@ impl Bug {
         caught(|| (self.build)(variant))
     }
 
-    /// Makes the two cases of the bug, `NAME/broken` and `NAME/fixed`.
-    pub fn cases(&self) -> [Case; 2] {
-        [Variant::Broken, Variant::Fixed].map(|variant| self.case(variant))
+    /// Builds the protocol of `stage`.
+    ///
+    /// # Errors
+    /// What the panic says in which that ends.
+    pub fn model_of(&self, stage: &Stage) -> Result<Model, String> {
+        caught(|| self.protocol(stage))
     }
 
-    /// Makes the case of one variant.
-    pub fn case(&self, variant: Variant) -> Case {
-        self.case_of(variant, variant)
+    /// Builds the protocol of `stage`, which may panic.
+    pub fn protocol(&self, stage: &Stage) -> Box<dyn Protocol> {
+        match (stage.variant, stage.build) {
+            (None, Some(build)) => build(),
+            (variant, _) => (self.build)(variant.unwrap_or(Variant::Broken)),
+        }
     }
 
-    /// Makes the case of one variant with the other's protocol in it: a checker that checks must be surprised.
-    pub fn swapped(&self, variant: Variant) -> Case {
-        let other = if variant == Variant::Broken { Variant::Fixed } else { Variant::Broken };
-        self.case_of(variant, other)
+    /// Returns the protocols in the order in which upstream had them.
+    pub fn stages(&self) -> Vec<Stage> {
+        let pair = [Stage::broken(""), Stage::FIXED];
+        let chain = if self.chain.is_empty() { &pair } else { self.chain };
+        chain.iter().map(|stage| self.resolve(*stage)).collect()
     }
 
-    fn case_of(&self, variant: Variant, model: Variant) -> Case {
-        let (word, expected) = match variant {
-            Variant::Broken => ("broken", Expected::Violates),
-            _ => ("fixed", Expected::Holds),
+    /// Fills in what the header says of the broken and the mended protocol.
+    fn resolve(&self, stage: Stage) -> Stage {
+        match stage.variant {
+            Some(Variant::Broken) => Stage { right: self.needs.right(), ends: self.ends, ..stage },
+            Some(_) => Stage { right: Right::UpTo(self.fixed_under), ..stage },
+            None => stage,
+        }
+    }
+
+    /// Returns the change that made the protocol of `stage` of the one before: commit and title. Empty for the first.
+    pub fn change(&self, stage: &Stage) -> String {
+        match stage.variant {
+            Some(Variant::Fixed) if stage.change.is_empty() => format!("{} {}", self.source, self.title),
+            _ => stage.change.to_owned(),
+        }
+    }
+
+    /// Returns the protocol called `name`.
+    pub fn stage(&self, name: &str) -> Option<Stage> {
+        self.stages().into_iter().find(|stage| stage.name == name)
+    }
+
+    /// Makes the cases of the bug, `NAME/PROTOCOL` each.
+    pub fn cases(&self) -> Vec<Case> {
+        self.stages().into_iter().map(|stage| self.case(stage)).collect()
+    }
+
+    /// Makes the case of one protocol.
+    pub fn case(&self, stage: Stage) -> Case {
+        self.case_of(stage, stage)
+    }
+
+    /// Makes the case of one protocol with another in it that must come out otherwise: a checker that checks must be surprised.
+    pub fn swapped(&self, stage: Stage) -> Case {
+        let other = match stage.right.under(self.memory) {
+            Expected::Holds => Stage::broken(""),
+            Expected::Violates => Stage::FIXED,
         };
+        self.case_of(stage, other)
+    }
+
+    fn case_of(&self, stage: Stage, model: Stage) -> Case {
         let bug = *self;
-        let build = move || bug.model(model).map_err(|panic| format!("the model cannot be built: {panic}"));
+        let build =
+            move || bug.model_of(&model).map_err(|panic| format!("the model cannot be built: {panic}"));
+        let expected = stage.right.under(self.memory);
         Case {
-            name: format!("{}/{word}", self.name),
+            name: format!("{}/{}", self.name, stage.name),
             kind: if self.class() == Class::Suspect { Kind::Suspect } else { Kind::Bug },
-            variant,
+            variant: match expected {
+                Expected::Violates => Variant::Broken,
+                Expected::Holds => Variant::Fixed,
+            },
             expected,
+            stated: Right::MODELS.map(|memory| (memory, stage.right.under(memory))).to_vec(),
             memory: self.memory,
             cpus: self.cpus(),
             deep: false,
@@ -215,7 +306,7 @@ impl Bug {
             replay: Box::new(move |options, moves| {
                 run_again(&build().map_err(|panic| (0, panic))?, options, moves)
             }),
-            objections: Box::new(move |report, memory| bug.objections(variant, report, memory)),
+            objections: Box::new(move |report, memory| bug.objections(&stage, report, memory)),
         }
     }
 }

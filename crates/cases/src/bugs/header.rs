@@ -1,7 +1,8 @@
 //! What must be true of a bug's header, whoever wrote it.
 
-use crate::bugs::{Bug, Class};
-use shootdown_machine::{Case, Variant, judge, name_problem};
+use crate::bugs::{Bug, Class, Right, Stage};
+use shootdown_explore::{Memory, Scenario};
+use shootdown_machine::{Case, Expected, Model, is_kebab_case, judge, name_problem};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -82,6 +83,13 @@ impl Bug {
             "`code` does not show the model's source: as in &[(\"toy.rs\", include_str!(\"toy.rs\"))]"
                 .to_owned(),
         );
+        if self.arch == "generic" && Right::UpTo(self.fixed_under).under(Memory::Pso) == Expected::Violates {
+            problems.push(
+                "`arch` is generic, and `fixed_under` leaves out machines where stores pass each other (pso)"
+                    .to_owned(),
+            );
+        }
+        problems.extend(self.chain_problem());
         problems.extend(self.build_problem());
         problems
     }
@@ -101,15 +109,62 @@ impl Bug {
         empty.map(|(field, _, right)| format!("the field `{field}` is empty: as in {field}: {right:?}"))
     }
 
-    /// Returns what is wrong with the machines of both protocols.
-    fn build_problem(&self) -> Option<String> {
-        let built = |variant| {
-            self.model(variant).map_err(|panic| format!("the {variant:?} protocol cannot be built: {panic}"))
-        };
-        match (built(Variant::Broken), built(Variant::Fixed)) {
-            (Ok(broken), Ok(fixed)) => judge::machines(&broken, &fixed),
-            (Err(problem), _) | (_, Err(problem)) => Some(problem),
+    /// Returns what is wrong with the list of protocols.
+    fn chain_problem(&self) -> Option<String> {
+        let stages = self.stages();
+        let count = |name: &str| stages.iter().filter(|stage| stage.name == name).count();
+        if let Some(missing) = ["broken", "fixed"].into_iter().find(|name| count(name) == 0) {
+            return Some(format!(
+                "`chain` lacks the protocol `{missing}`: `Stage::broken(..)` or `Stage::FIXED`"
+            ));
         }
+        stages.iter().enumerate().find_map(|(at, stage)| {
+            let Stage { name, change, .. } = *stage;
+            let is_name = is_kebab_case(&format!("a-{name}"));
+            match () {
+                () if !is_name => {
+                    Some(format!("the protocol {name:?} is not named in small words and hyphens"))
+                }
+                () if count(name) > 1 => Some(format!("`chain` has two protocols called `{name}`")),
+                () if at == 0 && !change.is_empty() => Some(format!(
+                    "`{name}` is the first protocol, and no change made it: leave {change:?} out"
+                )),
+                () if at > 0 && name != "fixed" && change.is_empty() => {
+                    Some(format!("`chain` does not say which change made `{name}`: `.by(\"COMMIT TITLE\")`"))
+                }
+                () if stage.right.under(self.memory) == Expected::Violates && stage.ends.is_empty() => {
+                    Some(format!("`chain` does not say how `{name}` ends"))
+                }
+                () => None,
+            }
+        })
+    }
+
+    /// Returns what is wrong with the machines of the protocols.
+    fn build_problem(&self) -> Option<String> {
+        let built = |stage: &Stage| {
+            self.model_of(stage)
+                .map_err(|panic| format!("the protocol `{}` cannot be built: {panic}", stage.name))
+        };
+        let models: Result<Vec<(Stage, Model)>, String> =
+            self.stages().into_iter().map(|stage| built(&stage).map(|model| (stage, model))).collect();
+        let models = match models {
+            Ok(models) => models,
+            Err(problem) => return Some(problem),
+        };
+        let named = |name: &str| models.iter().find(|(stage, _)| stage.name == name).map(|(_, model)| model);
+        let (broken, fixed) = (named("broken")?, named("fixed")?);
+        judge::machines(broken, fixed).or_else(|| {
+            let cpus = broken.device().cpus();
+            let (stage, model) =
+                models.iter().find(|(_, model)| [model.cpus(), model.device().cpus()] != [cpus; 2])?;
+            Some(format!(
+                "the protocol `broken` has {cpus} CPUs, `{}` runs {} on a machine of {}",
+                stage.name,
+                model.cpus(),
+                model.device().cpus()
+            ))
+        })
     }
 
     /// Returns what is wrong with the scenario of the engine that the bug names, where `engine` are those there are.
@@ -160,7 +215,9 @@ fn is_number(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::problems;
-    use crate::bugs::{Bug, all};
+    use crate::bugs::{Bug, Stage, all, boxed};
+    use crate::protocols::page_type::{Flush, PageType};
+    use shootdown_explore::Memory;
 
     use crate::engine::Fault;
     use crate::scenarios;
@@ -213,6 +270,30 @@ mod tests {
             let said = wrong(bug);
             assert!(said.contains(&format!("`{field}`")) && said.contains("as in "), "{field}: {said}");
         }
+    }
+
+    #[test]
+    fn a_malformed_chain_is_told_what_is_wrong() {
+        const OLD: Stage = Stage::wrong("old", "it ends", || boxed(PageType::new(Flush::BeforeExchange)));
+        const BROKEN: Stage = Stage::broken("1234 a change");
+        const SHOUTED: Stage = Stage { name: "The Old", ..OLD };
+        const ENDLESS: Stage = Stage { ends: "", ..OLD };
+        const CHAINS: [(&[Stage], &str); 7] = [
+            (&[OLD, Stage::FIXED], "lacks the protocol `broken`"),
+            (&[Stage::broken("")], "lacks the protocol `fixed`"),
+            (&[OLD, Stage::broken(""), Stage::FIXED], "which change made `broken`"),
+            (&[BROKEN, Stage::FIXED], "leave \"1234 a change\" out"),
+            (&[OLD, BROKEN, OLD.by("2"), Stage::FIXED], "two protocols called `old`"),
+            (&[SHOUTED, BROKEN, Stage::FIXED], "\"The Old\""),
+            (&[ENDLESS, BROKEN, Stage::FIXED], "how `old` ends"),
+        ];
+        let chained = Bug { chain: &[OLD, BROKEN, Stage::FIXED], ..sound() };
+        assert_eq!(chained.problems(), Vec::<String>::new());
+        for (chain, said) in CHAINS {
+            assert!(wrong(Bug { chain, ..sound() }).contains(said), "{said}");
+        }
+        let tso = Bug { arch: "generic", fixed_under: Memory::Tso, ..sound() };
+        assert!(wrong(tso).contains("`arch` is generic"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Historical TLB-coherence bugs: a folder a class, a file a bug, its story beside it.
 //!
 //! Every model is ordinary Rust over [`shootdown_explore::sync`] and [`shootdown_machine::hw`], written for this collection,
-//! and shares no line with the engine. A [`Bug`] says where it is from, what it takes to show it, and builds the model.
+//! and shares no line with the engine. A [`Bug`] says where it is from, what it takes to show it, and builds the
+//! models: a chain of protocols, most often two.
 
 mod bug;
 
@@ -14,6 +15,7 @@ mod mutants;
 mod objections;
 mod ordering;
 mod others;
+mod stage;
 mod suspects;
 mod tags;
 #[cfg(test)]
@@ -23,6 +25,7 @@ use bug::code;
 pub use bug::{Bug, Class, Needs};
 pub use header::{Problem, problems};
 pub use mutants::{mutants, unreached};
+pub use stage::{Right, Stage};
 
 pub use shootdown_machine::judge::Mutant;
 pub use shootdown_machine::kit::SOURCES as KIT;
@@ -46,7 +49,7 @@ pub fn all() -> impl Iterator<Item = &'static Bug> {
     CLASSES.into_iter().flatten()
 }
 
-/// All cases: each bug as `NAME/broken` and `NAME/fixed`.
+/// All cases: each protocol of each bug, as `NAME/PROTOCOL`.
 pub fn cases() -> Vec<Case> {
     all().flat_map(Bug::cases).collect()
 }

@@ -5,7 +5,7 @@ use shootdown_machine::judge::{self, Mutant};
 /// Takes each step of the fix out of the mended protocol of `bug`; see [`judge::mutants`].
 pub fn mutants(bug: &Bug) -> Vec<Mutant> {
     match (bug.model(Variant::Broken), bug.model(Variant::Fixed)) {
-        (Ok(broken), Ok(fixed)) => judge::mutants(&broken, &fixed, bug.memory, bug.argued),
+        (Ok(broken), Ok(fixed)) => judge::mutants(&broken, &fixed, bug.fixed_under, bug.argued),
         _ => Vec::new(),
     }
 }

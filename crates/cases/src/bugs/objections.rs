@@ -1,30 +1,24 @@
 //! What speaks against a result of a bug's case, though its verdict is the expected one.
 
-use super::Bug;
-use shootdown_explore::{Memory, Options, Report, Verdict};
-use shootdown_machine::{Variant, judge, run};
+use super::{Bug, Stage};
+use shootdown_explore::{Memory, Report, Verdict};
+use shootdown_machine::{Expected, Variant, judge};
 
 impl Bug {
-    /// Returns what speaks against `report`, of the case of `variant` under `memory`.
-    pub(super) fn objections(&self, variant: Variant, report: &Report, memory: Memory) -> Vec<String> {
+    /// Returns what speaks against `report`, of the case of `stage` under `memory`.
+    pub(super) fn objections(&self, stage: &Stage, report: &Report, memory: Memory) -> Vec<String> {
         let mut objections = judge::names(&report.survey);
-        match (variant, &report.verdict) {
+        match (stage.right.under(memory), &report.verdict) {
             // The words are stated for one memory model.
-            (Variant::Broken, verdict) if memory == self.memory => objections.extend(self.other_end(verdict)),
-            (Variant::Fixed, Verdict::Holds) => {
+            (Expected::Violates, verdict) if memory == self.memory => {
+                objections.extend(other_end(stage, verdict))
+            }
+            (Expected::Holds, Verdict::Holds) if stage.variant == Some(Variant::Fixed) => {
                 objections.extend(self.kept(report));
-                objections.extend(self.not_for_all(memory));
             }
             _ => {}
         }
         objections
-    }
-
-    /// What a broken protocol that goes wrong in another way than the case states says instead.
-    fn other_end(&self, verdict: &Verdict) -> Option<String> {
-        let words =
-            verdict.words().filter(|words| verdict.is_finding() && !judge::ends_as(words, self.ends))?;
-        Some(format!("it ends otherwise than the case states: {words:?}, stated {:?}", self.ends))
     }
 
     /// What the broken protocol gives away and the mended one never does: a fix that does nothing breaks no rule.
@@ -36,17 +30,10 @@ impl Bug {
         (!kept.is_empty())
             .then(|| format!("the mended protocol never comes to what the broken one does: {what}"))
     }
+}
 
-    /// A protocol for any architecture that does not hold on all of them.
-    fn not_for_all(&self, memory: Memory) -> Option<String> {
-        if self.arch != "generic" || memory == Memory::Pso {
-            return None;
-        }
-        let options = Options { memory: Memory::Pso, ..Options::default() };
-        let verdict = run(&self.model(Variant::Fixed).ok()?, &options).verdict;
-        let words = verdict.words().filter(|_| verdict.is_finding())?;
-        Some(format!(
-            "`arch` is generic, and the mended protocol does not hold where stores pass each other (pso): {words}"
-        ))
-    }
+/// What a protocol that goes wrong in another way than the case states says instead.
+fn other_end(stage: &Stage, verdict: &Verdict) -> Option<String> {
+    let words = verdict.words().filter(|words| verdict.is_finding() && !stage.ends_as(words))?;
+    Some(format!("it ends otherwise than the case states: {words:?}, stated {:?}", stage.ends))
 }

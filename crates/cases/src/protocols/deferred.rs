@@ -6,7 +6,7 @@
 //! back to user mode in the end. A third CPU, where there is one, stays in user mode all the time.
 
 use super::{CROSS_CALL, CrossCall, Lock, Mm};
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::{Machine, Program, hw};
@@ -209,8 +209,8 @@ impl Deferred {
         if !points.contains(&self.policy.ask) {
             return;
         }
-        let flushed = self.batch.flushed.load(Acquire);
-        let pending = self.batch.pending.load(Acquire);
+        let flushed = self.batch.flushed.load(Relaxed);
+        let pending = self.batch.pending.load(Relaxed);
         if pending == flushed {
             return;
         }
@@ -219,7 +219,7 @@ impl Deferred {
             Pending::Flag => self.batch.pending.store(0, Relaxed),
             Pending::Generation => {
                 // If another has flushed meanwhile, its number stands.
-                let _ = self.batch.flushed.compare_exchange(flushed, pending, AcqRel, Relaxed);
+                let _ = self.batch.flushed.compare_exchange(flushed, pending, Relaxed, Relaxed);
             }
             Pending::Untold | Pending::Count => {}
         }

@@ -53,7 +53,7 @@ impl DirtyMark {
             let keeps = seen == DIRTY && self.protect != Protect::Forgets;
             let new = if keeps { PROTECTED_DIRTY } else { PROTECTED };
             if self.protect == Protect::Exchange {
-                return entry.compare_exchange(seen, new, AcqRel, Relaxed).ok();
+                return entry.compare_exchange(seen, new, Relaxed, Relaxed).ok();
             }
             entry.store(new, Relaxed);
             Some(seen)

@@ -4,8 +4,8 @@
 //! CPU 0 holds the kernel lock and unmaps a page. CPU 1 runs a user thread of the space, which may enter the kernel.
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Interrupts, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program};
 
@@ -140,6 +140,14 @@ impl Program for FlaggedCall {
 
     fn machine(&self) -> &Machine {
         &self.machine
+    }
+
+    /// A barrier that waits until stores are complete is what keeps the interrupt behind them.
+    fn interrupts(&self) -> Interrupts {
+        match self.policy.barrier {
+            Barrier::Orders => Interrupts::Overtake,
+            Barrier::Completes => Interrupts::Follow,
+        }
     }
 
     fn register(&self, registry: &mut Registry) {

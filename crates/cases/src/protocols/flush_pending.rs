@@ -60,7 +60,7 @@ impl FlushPending {
         match self.policy.pending {
             Pending::Unsaid => {}
             Pending::Flag => self.pending.store(1, Relaxed),
-            Pending::Count => drop(self.pending.fetch_add(1, AcqRel)),
+            Pending::Count => drop(self.pending.fetch_add(1, Relaxed)),
         }
         self.page_table.lock();
         self.machine.tables.leaf(SPACE, page).store(NO_ACCESS, Relaxed);
@@ -70,7 +70,7 @@ impl FlushPending {
         match self.policy.pending {
             Pending::Unsaid => {}
             Pending::Flag => self.pending.store(0, Relaxed),
-            Pending::Count => drop(self.pending.fetch_sub(1, AcqRel)),
+            Pending::Count => drop(self.pending.fetch_sub(1, Relaxed)),
         }
     }
 

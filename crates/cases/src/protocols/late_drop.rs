@@ -132,7 +132,7 @@ impl LateDrop {
                 true
             }
             By::Worker => {
-                self.events.work.store(1, Release);
+                self.events.work.store(1, Relaxed);
                 false
             }
         }
@@ -149,8 +149,9 @@ impl LateDrop {
         if self.policy.by == By::Worker {
             sync::note("worker");
             let (work, gone) = (&self.events.work, &self.events.gone);
-            sync::wait_until(|| work.load(Acquire) != 0 || gone.load(Acquire) != 0);
-            if gone.load(Acquire) == 0 {
+            sync::wait_until(|| work.load(Relaxed) != 0 || gone.load(Relaxed) != 0);
+            if gone.load(Relaxed) == 0 {
+                sync::demand(work.load(Relaxed) != 0, "the worker tears down what nobody has handed to it");
                 self.late();
             }
         }
@@ -192,7 +193,7 @@ impl LateDrop {
             self.lock.unlock();
         }
         hw::free_root(SPACE);
-        self.events.gone.store(1, Release);
+        self.events.gone.store(1, Relaxed);
     }
 
     fn tell(&self) {

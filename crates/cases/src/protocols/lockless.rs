@@ -3,7 +3,7 @@
 //! code; bugs differ in what CPU 0 does with the table, and mends in what one of them waits for or looks at.
 
 use super::{CROSS_CALL, CrossCall};
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Which, Whose};
@@ -90,6 +90,8 @@ impl Lockless {
         let root = self.machine.tables.root(FIRST, 0);
         root.swap(0, AcqRel);
         hw::broadcast(Whose::Tag(TAG), Which::All);
+        // A flush is a full barrier.
+        sync::fence(SeqCst);
         if self.policy.wait == Wait::FlushAndWalkers {
             self.calls.call(0, 0b10, SYNC);
         }
@@ -142,8 +144,10 @@ impl Lockless {
             return None;
         }
         self.refs(value).fetch_add(1, AcqRel);
+        // Taking a reference is one, too.
+        sync::fence(SeqCst);
         let same = leaf.load(Acquire) == value
-            && (self.policy.recheck == Recheck::Leaf || root.load(Acquire) == table);
+            && (self.policy.recheck == Recheck::Leaf || root.load(Relaxed) == table);
         if !same {
             self.refs(value).fetch_sub(1, AcqRel);
         }

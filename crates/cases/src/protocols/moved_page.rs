@@ -111,7 +111,7 @@ impl MovedPage {
             match self.policy.flush {
                 Flush::BeforeUnlock => self.flush(0, FROM),
                 Flush::AfterUnlock => {}
-                Flush::AfterUnlockWithReference => drop(self.refs.fetch_add(1, AcqRel)),
+                Flush::AfterUnlockWithReference => drop(self.refs.fetch_add(1, Relaxed)),
             }
         }
         self.new.unlock();

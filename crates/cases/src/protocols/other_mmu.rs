@@ -5,7 +5,7 @@
 //! CPU 0 gives memory of space A back. "CPU" 1 is the other MMU: it runs no code and uses all that it may hold, under a
 //! tag of its own, so that flushing it is an operation of its own.
 
-use core::sync::atomic::Ordering::AcqRel;
+use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
 use shootdown_machine::{Machine, Program};
@@ -84,7 +84,7 @@ impl OtherMmu {
     fn tell(&self) {
         if self.policy.told != Told::Nothing && self.policy.walks == Walks::ItsOwnTables {
             sync::note("clear the other entry");
-            self.machine.tables.leaf(ITS_SPACE, 0).swap(0, AcqRel);
+            self.machine.tables.leaf(ITS_SPACE, 0).swap(0, Relaxed);
         }
         if self.policy.told == Told::ClearedAndFlushed {
             sync::note("flush the other TLB");

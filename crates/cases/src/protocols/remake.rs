@@ -3,7 +3,7 @@
 //!
 //! CPU 0 replaces the entry, in the kernel. A thread of the space runs on CPU 1.
 
-use core::sync::atomic::Ordering::{AcqRel, Release};
+use core::sync::atomic::Ordering::{Relaxed, Release};
 use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
 use shootdown_machine::{Machine, Program};
@@ -47,7 +47,7 @@ impl Program for Remake {
         sync::note(self.words);
         let entry = self.machine.tables.leaf(SPACE, 0);
         if self.breaks_first {
-            entry.swap(0, AcqRel);
+            entry.swap(0, Relaxed);
             Self::flush();
         }
         entry.store(NEW, Release);

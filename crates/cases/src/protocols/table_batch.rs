@@ -6,7 +6,7 @@
 //! CPU 1 has the root loaded: it runs a thread of the process, or is lazy.
 
 use super::{CROSS_CALL, CrossCall, Mm};
-use core::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
+use core::sync::atomic::Ordering::{AcqRel, Acquire};
 use shootdown_explore::{Registry, sync};
 use shootdown_machine::{Machine, Program, hw};
 
@@ -104,7 +104,6 @@ impl TableBatch {
     }
 
     fn ask(&self, what: u64) {
-        sync::fence(SeqCst);
         self.calls.call(0, self.mm.members(), what);
     }
 }

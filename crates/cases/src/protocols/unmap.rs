@@ -122,11 +122,11 @@ impl Unmap {
     }
 
     fn flush(&self) {
-        sync::fence(SeqCst);
         match self.policy.reach {
             Reach::Nobody => return,
             Reach::MembersIfCurrent if self.policy.current != SPACE => return,
-            Reach::Here => {}
+            Reach::Here => sync::fence(SeqCst),
+            // Nobody joins the mask meanwhile, and a call orders what was stored before it.
             _ => self.calls.call(0, self.mm.members(), FLUSH),
         }
         if self.policy.reach != Reach::Others {

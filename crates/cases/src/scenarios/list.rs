@@ -205,6 +205,7 @@ impl<S: TestMachine> Scenario<'_, S> {
                 kind: Kind::Engine,
                 variant: Variant::Shipped,
                 expected: Expected::Holds,
+                stated: Vec::new(),
                 memory,
                 cpus: plan.cpus.len(),
                 deep: self.deep || memory == Memory::Weak && long,

@@ -350,13 +350,30 @@ fn run_one(
     (interrupt, show): (&Interrupt, &(dyn Fn(Progress) + Sync)),
     kept: Option<&mut Kept>,
 ) -> Result<Record, Failure> {
-    let options = args.limits.options(case.memory, interrupt, show);
-    let report = guarded(case, &Options { all_findings: args.all_findings, ..options });
+    let options = &args.limits.options(case.memory, interrupt, show);
+    let report = guarded(case, &Options { all_findings: args.all_findings, ..options.clone() });
     let memory = args.limits.memory_for(case.memory);
     let mut record = Record::new(case, memory, args.removal.removed(), &report);
     record.partly = args.limits.partly();
+    if args.limits.recorded().memory.is_none() && record.as_expected {
+        record = under_others(case, record, options);
+    }
     kept.map_or(Ok(()), |kept| kept.add(&record))?;
     Ok(record)
+}
+
+/// Runs `case` under the other memory models of which it states what must come out, and adds that to `record`. Where one of these
+/// runs is stopped, so is the case.
+fn under_others(case: &Case, mut record: Record, options: &Options<'_>) -> Record {
+    for &(memory, expected) in case.stated.iter().filter(|(memory, _)| *memory != case.memory) {
+        let report = guarded(case, &Options { memory, shortest: false, ..options.clone() });
+        if let Verdict::Stopped(why) = &report.verdict {
+            let why = format!("under {}: {why}", memory.name());
+            return Record::new(case, case.memory, None, &Report::without_states(Verdict::Stopped(why)));
+        }
+        record.add(memory, expected, &report);
+    }
+    record
 }
 
 /// Runs `case`. A panic of the checker itself is that case's result, so that the others and the summary are not lost.
@@ -376,8 +393,8 @@ mod tests {
     use crate::interrupt::Interrupt;
     use crate::testing::{bug_case, engine_case, fixed_case, report, violation};
     use clap::Parser;
-    use shootdown_explore::{Memory, Sampling, Verdict};
-    use shootdown_machine::{Case, Kind};
+    use shootdown_explore::{Memory, Report, Sampling, Verdict};
+    use shootdown_machine::{Case, Expected, Kind};
     use std::sync::atomic::Ordering;
 
     fn args(line: &str) -> CheckArgs {
@@ -539,6 +556,48 @@ mod tests {
         });
         let outcome = outcome(&[case], &args("--random 50 --seed 9 --all-findings"), &Interrupt::default());
         assert_eq!(outcome.records[0].partly.as_deref(), Some("random 50, seed 9"));
+    }
+
+    #[test]
+    fn a_case_runs_under_each_model_of_which_it_says_what_must_come_out() {
+        let mut case = bug_case("linux-x/broken");
+        case.stated = vec![(Memory::Sc, Expected::Holds), (Memory::Tso, Expected::Violates)];
+        let found = |memory| match memory {
+            Memory::Sc => report(Verdict::Holds),
+            _ => violation("frame 1 is reused"),
+        };
+        case.run = Box::new(move |options| found(options.memory));
+        let run = |case: Case, line: &str| outcome(&[case], &args(line), &Interrupt::default());
+        let as_stated = run(case, "");
+        let record = &as_stated.records[0];
+        assert_eq!((as_stated.code(), record.memory.as_str(), record.models.len()), (0, "tso", 1));
+        assert_eq!((record.models[0].memory.as_str(), record.models[0].verdict.as_str()), ("sc", "holds"));
+
+        let stated = |run: fn(Memory) -> Report| Case {
+            stated: vec![(Memory::Tso, Expected::Violates), (Memory::Weak, Expected::Violates)],
+            run: Box::new(move |options| run(options.memory)),
+            ..bug_case("linux-x/broken")
+        };
+        let hidden = |memory| match memory {
+            Memory::Weak => report(Verdict::Holds),
+            _ => violation("frame 1 is reused"),
+        };
+        let surprise = run(stated(hidden), "");
+        assert_eq!(surprise.code(), 1);
+        let objection = &surprise.records[0].objections[0];
+        assert!(objection.starts_with("under weak it holds; stated: violates"), "{objection}");
+        let alone = run(stated(hidden), "--memory tso");
+        assert_eq!((alone.code(), alone.records[0].models.len()), (0, 0), "one model was asked for");
+
+        let stopped = run(
+            stated(|memory| match memory {
+                Memory::Weak => report(Verdict::Stopped("deadline".into())),
+                _ => violation("frame 1 is reused"),
+            }),
+            "",
+        );
+        assert_eq!((stopped.code(), stopped.records[0].verdict.as_str()), (1, "stopped"));
+        assert_eq!(stopped.records[0].message.as_deref(), Some("under weak: deadline"));
     }
 
     #[test]

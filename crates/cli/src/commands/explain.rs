@@ -101,7 +101,7 @@ fn others(report: &Report, cpus: usize, look: Look) -> String {
 /// Returns the case's name, machine, sentence and story.
 fn header(case: &Case, memory: Memory, width: usize) -> String {
     let bold = Style::new().bold();
-    let must = match case.expected {
+    let must = match case.expected_under(memory) {
         Expected::Holds => "must hold",
         Expected::Violates => "must violate a rule",
     };

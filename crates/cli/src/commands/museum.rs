@@ -11,11 +11,12 @@ use crate::args::ExplainArgs;
 use crate::catalogue;
 use crate::draw::svg;
 use crate::failure::{AS_EXPECTED, Failure, INTERRUPTED, NOT_AS_EXPECTED, tell};
-use crate::files::{probe, unwritable};
+use crate::files::{self, probe, unwritable};
 use crate::interrupt::Interrupt;
 use crate::museum::{self, Entry, Exhibit};
 use crate::replace::replace;
 use crate::replay_file;
+use crate::select::BROKEN;
 
 /// Whether this build writes what `args` wants to be written.
 ///
@@ -36,6 +37,8 @@ pub fn all(args: &ExplainArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     args.limits.afford_workers()?;
     fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
     probe(&folder.join("index.html"))?;
+    let written = bugs.iter().map(museum::file_name).chain(["index.html".to_owned()]);
+    written.map(|name| folder.join(name)).try_for_each(|path| must_be_ours(&path))?;
     let interrupt = Interrupt::on_ctrl_c();
     let cases = catalogue::cases(bugs, None);
     let guide = Guide { limits: &args.limits, all_findings: false, interrupt: &interrupt };
@@ -43,7 +46,7 @@ pub fn all(args: &ExplainArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     let mut out = anstream::stdout();
     let (mut entries, mut missing) = (Vec::new(), 0);
     for bug in bugs {
-        let Some(case) = pages.variant(bug.name, Variant::Broken) else { continue };
+        let Some(case) = pages.protocol(bug.name, BROKEN) else { continue };
         let report = guide.run(case);
         if interrupt.came() {
             return Ok(ExitCode::from(INTERRUPTED));
@@ -63,6 +66,19 @@ pub fn all(args: &ExplainArgs, bugs: &[Bug]) -> Result<ExitCode, Failure> {
     replace(&path, museum::index(&entries).as_bytes())?;
     writeln!(out, "{}: {} bugs", path.display(), entries.len())?;
     Ok(ExitCode::from(if missing == 0 { AS_EXPECTED } else { NOT_AS_EXPECTED }))
+}
+
+/// Refuses to write over a file that is none of these pages.
+fn must_be_ours(path: &Path) -> Result<(), Failure> {
+    let ours = format!("<meta name=\"generator\" content=\"{}\">", museum::GENERATOR);
+    let is_ours = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).contains(&ours);
+    match path.exists() && !files::bytes(path).is_ok_and(is_ours) {
+        true => Err(Failure::bad_input(
+            format!("{} is there, and is no page of this command: it is left as it is", path.display()),
+            "give another folder to --html, or move the file away",
+        )),
+        false => Ok(()),
+    }
 }
 
 /// Writes the page of one case to `path`.
@@ -91,10 +107,19 @@ struct Pages<'a> {
 }
 
 impl Pages<'_> {
-    fn variant(&self, bug: &str, variant: Variant) -> Option<&Case> {
-        self.cases.iter().find(|case| {
-            case.variant == variant && case.name.split_once('/').is_some_and(|(family, _)| family == bug)
-        })
+    fn protocol(&self, bug: &str, name: &str) -> Option<&Case> {
+        self.cases.iter().find(|case| case.name.split_once('/') == Some((bug, name)))
+    }
+
+    /// Bugs in what mended `bug`, or in what was left of it.
+    fn later(&self, bug: &Bug) -> Vec<&Bug> {
+        /// Shorter words name no change.
+        const NAME: usize = 7;
+        let change = bug.source.split([' ', ',']).next().filter(|name| name.len() >= NAME);
+        let builds_on = |other: &&Bug| {
+            other.chain.iter().any(|stage| change.is_some_and(|change| stage.change.contains(change)))
+        };
+        self.bugs.iter().filter(builds_on).collect()
     }
 
     fn page(
@@ -105,7 +130,7 @@ impl Pages<'_> {
     ) -> Result<String, Failure> {
         let family = case.name.split_once('/').map_or(case.name.as_str(), |(family, _)| family);
         let bug = self.bugs.iter().find(|bug| bug.name == family);
-        let mended = bug.and_then(|bug| self.variant(bug.name, Variant::Fixed));
+        let mended = bug.and_then(|bug| self.protocol(bug.name, "fixed"));
         let fixed = mended.map(|case| self.guide.run(case));
         let engine = bug.and_then(|bug| self.cases.iter().find(|case| case.name == bug.engine));
         let memory = self.guide.limits.memory_for(case.memory);
@@ -117,6 +142,7 @@ impl Pages<'_> {
             bug,
             fixed: fixed.as_ref(),
             engine: engine.map(|case| case.about.as_str()),
+            later: bug.map(|bug| self.later(bug)).unwrap_or_default(),
             removed,
             indexed,
         };

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use proc_macro2::{LineColumn, TokenStream, TokenTree};
-use shootdown_cases::bugs::Bug;
+use shootdown_cases::bugs::{Bug, Stage};
 use shootdown_machine::Variant;
 use similar::{ChangeTag, TextDiff};
 use std::collections::BTreeMap;
@@ -19,11 +19,10 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Builds both protocols of `bug` and compares them.
-    pub fn of(bug: &Bug) -> Self {
-        let [broken, fixed] =
-            [Variant::Broken, Variant::Fixed].map(|variant| format!("{:#?}\n", (bug.build)(variant)));
-        Self::between(&broken, &fixed)
+    /// Builds the protocol of `stage` and the mended one of `bug`, and compares them.
+    pub fn of(bug: &Bug, stage: &Stage) -> Self {
+        let [wrong, fixed] = [*stage, Stage::FIXED].map(|stage| format!("{:#?}\n", bug.protocol(&stage)));
+        Self::between(&wrong, &fixed)
     }
 
     fn between(broken: &str, fixed: &str) -> Self {

@@ -1,7 +1,9 @@
 //! The museum's entrance: every bug on a card, by class, to search and to filter.
 
 use maud::{Markup, html};
-use shootdown_cases::bugs::{Bug, Class};
+use shootdown_cases::bugs::{Bug, Class, Right};
+use shootdown_explore::Memory;
+use shootdown_machine::Expected;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::page::document;
@@ -54,6 +56,7 @@ pub fn index(entries: &[Entry<'_>]) -> String {
                 }
             }
             (filters(entries, &classes, &kernels))
+            (timeline(entries))
             div #bugs {
                 @for class in &classes { (section(*class, entries)) }
             }
@@ -66,6 +69,7 @@ pub fn index(entries: &[Entry<'_>]) -> String {
 fn filters(entries: &[Entry<'_>], classes: &BTreeSet<Class>, kernels: &BTreeMap<String, usize>) -> Markup {
     let of_class = |class: Class| entries.iter().filter(|entry| entry.bug.class() == class).count();
     let rules = count(entries.iter().flat_map(|entry| entry.bug.rules.iter().copied()));
+    let needs = count(entries.iter().map(|entry| shown_from(entry.bug)));
     html! {
         form.filters role="search" {
             label.search {
@@ -95,9 +99,79 @@ fn filters(entries: &[Entry<'_>], classes: &BTreeSet<Class>, kernels: &BTreeMap<
                     @for (rule, count) in &rules { option value=(rule) { "SD-" (rule) " (" (count) ")" } }
                 }
             }
+            label {
+                "Needs"
+                select #needs {
+                    option value="" { "anything" }
+                    @let weak = needs.iter().filter(|(memory, _)| **memory != "sc").map(|(_, count)| count).sum::<usize>();
+                    @if weak > 0 { option value="weaker" { "weak memory: not seen under sc (" (weak) ")" } }
+                    @for (memory, count) in &needs { option value=(memory) { (needed(memory)) " (" (count) ")" } }
+                }
+            }
+            label {
+                "Year"
+                select #year {
+                    option value="" { "all years" }
+                    @for (year, count) in years(entries) { option value=(year) { (year) " (" (count) ")" } }
+                }
+            }
             button.plain type="reset" { "Clear" }
             output #shown role="status" { (entries.len()) " of " (entries.len()) }
         }
+    }
+}
+
+/// The bugs of each year in which there is one.
+fn years(entries: &[Entry<'_>]) -> BTreeMap<u16, usize> {
+    count(entries.iter().map(|entry| entry.bug.year).filter(|year| *year != 0))
+}
+
+/// A bar a year, which chooses that year; nothing where no bug has one.
+fn timeline(entries: &[Entry<'_>]) -> Markup {
+    let years = years(entries);
+    let (Some((&first, _)), Some((&last, _))) = (years.first_key_value(), years.last_key_value()) else {
+        return html! {};
+    };
+    let most = years.values().max().copied().unwrap_or(1);
+    html! {
+        section.timeline aria-labelledby="timeline-title" {
+            h2 #timeline-title { "Year by year" }
+            ol style=(format!("--most:{most}")) {
+                @for year in first..=last {
+                    @let count = years.get(&year).copied().unwrap_or(0);
+                    li {
+                        @if count > 0 {
+                            button type="button" data-year=(year) aria-pressed="false" style=(format!("--count:{count}"))
+                                aria-label={ (year) ": " (count) (if count == 1 { " bug" } else { " bugs" }) } {
+                                span.count aria-hidden="true" { (count) }
+                                span.stem aria-hidden="true" {}
+                                span.year aria-hidden="true" { (year) }
+                            }
+                        } @else {
+                            span.year { (year) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The strongest memory model that shows `bug`.
+fn shown_from(bug: &Bug) -> &'static str {
+    let broken = bug.stage("broken");
+    let right = broken.map_or(Right::Nowhere, |stage| stage.right);
+    let shown = Right::MODELS.into_iter().find(|&memory| right.under(memory) == Expected::Violates);
+    shown.unwrap_or(Memory::Weak).name()
+}
+
+/// What it takes to see a bug that shows from this memory model on.
+fn needed(memory: &str) -> &'static str {
+    match memory {
+        "sc" => "an unlucky interleaving",
+        "tso" => "a store that waits (tso)",
+        "pso" => "stores that pass each other (pso)",
+        _ => "loads of old stores (weak)",
     }
 }
 
@@ -121,7 +195,7 @@ fn card(entry: &Entry<'_>) -> Markup {
         [bug.name, bug.id, bug.source, bug.title, bug.kernel, bug.arch, bug.about, bug.story].join(" ");
     html! {
         li.card data-class=(bug.class().letter()) data-kernel=(bug.kernel) data-rules=(rules.join(" "))
-            data-text=(words_of(&text)) {
+            data-needs=(shown_from(bug)) data-year=(bug.year) data-text=(words_of(&text)) {
             h3 { a href=(file_name(bug)) { (bug.name) } }
             p { (words::sentence(bug.about)) }
             div.meta {
@@ -129,6 +203,8 @@ fn card(entry: &Entry<'_>) -> Markup {
                 span.badge { (bug.kernel) }
                 span.badge { (bug.arch) }
                 @for &rule in bug.rules { span.badge { "SD-" (rule) } }
+                @if bug.stages().len() > 2 { span.badge { (bug.stages().len()) " protocols" } }
+                @if bug.year != 0 { span.badge { (bug.year) } }
                 span { (bug.id) ", " (bug.cpus()) (if bug.cpus() == 1 { " CPU, " } else { " CPUs, " }) (entry.steps) " steps, " (indicatif::HumanCount(entry.states)) " states" }
             }
         }

@@ -3,9 +3,10 @@
 mod code;
 mod data;
 mod index;
+mod links;
 mod page;
 mod prose;
 mod words;
 
 pub use index::{Entry, file_name, index};
-pub use page::{Exhibit, page};
+pub use page::{Exhibit, GENERATOR, page};

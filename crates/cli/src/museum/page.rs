@@ -1,21 +1,25 @@
 //! The page of one counterexample.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use shootdown_cases::bugs::{Bug, Class, KIT, Needs};
+use shootdown_cases::bugs::{Bug, Class, KIT, Needs, Right, Stage};
 use shootdown_explore::{Action, Memory, Report, Step, Trace};
-use shootdown_machine::Case;
+use shootdown_machine::{Case, Expected};
 
 use super::code::{self, Difference};
 use super::data::{self, Execution};
-use super::{prose, words};
+use super::{links, prose, words};
 use crate::draw;
+use crate::select::BROKEN;
 
 const STYLE: &str = include_str!("style.css");
 const THEME: &str = include_str!("theme.js");
 const SCRIPT: &str = include_str!("page.js");
 
+/// What says in a page that this program wrote it.
+pub const GENERATOR: &str = "shootdown explain";
+
 /// What a page is about.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Exhibit<'a> {
     /// The case that fails.
     pub case: &'a Case,
@@ -31,6 +35,8 @@ pub struct Exhibit<'a> {
     pub fixed: Option<&'a Report>,
     /// What the engine's case that stands for the bug is about.
     pub engine: Option<&'a str>,
+    /// Bugs in what mended this one.
+    pub later: Vec<&'a Bug>,
     /// What was removed from the engine.
     pub removed: Option<&'a str>,
     /// Whether the page stands in a museum, beside its index.
@@ -59,8 +65,9 @@ pub fn page(exhibit: &Exhibit<'_>) -> serde_json::Result<String> {
                 }
                 (facts(exhibit))
             }
+            @if let Some(bug) = exhibit.bug { (chain(bug, exhibit)) }
             (steps(exhibit))
-            @if let Some(bug) = exhibit.bug { (sources_of(bug, &execution)) }
+            @if let (Some(bug), Some(stage)) = (exhibit.bug, exhibit.stage()) { (sources_of(bug, &stage, &execution)) }
             (again(exhibit, name))
         }
         script type="application/json" #data { (PreEscaped(data)) }
@@ -77,6 +84,7 @@ pub fn document(title: &str, about: &str, body: &Markup, script: &str) -> String
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
+                meta name="generator" content=(GENERATOR);
                 // Nothing may be loaded, whatever a story says.
                 meta http-equiv="Content-Security-Policy"
                     content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
@@ -96,8 +104,16 @@ pub fn document(title: &str, about: &str, body: &Markup, script: &str) -> String
 }
 
 impl Exhibit<'_> {
+    /// The bug's name, which means its broken protocol; of another protocol, the case's.
     fn title(&self) -> &str {
-        self.bug.map_or(&self.case.name, |bug| bug.name)
+        let named = self.bug.filter(|_| self.stage().is_none_or(|stage| stage.name == BROKEN));
+        named.map_or(&self.case.name, |bug| bug.name)
+    }
+
+    /// The protocol that fails.
+    fn stage(&self) -> Option<Stage> {
+        let (_, name) = self.case.name.split_once('/')?;
+        self.bug?.stage(name)
     }
 }
 
@@ -107,7 +123,7 @@ fn top(exhibit: &Exhibit<'_>) -> Markup {
             @if exhibit.indexed { a.home href="index.html" { "← All bugs" } } @else { span.home { "shootdown" } }
             nav aria-label="On this page" {
                 a href="#execution" { "Execution" }
-                @if exhibit.bug.is_some() { a href="#code" { "Code" } }
+                @if exhibit.bug.is_some() { a href="#protocols" { "Protocols" } a href="#code" { "Code" } }
                 a href="#again" { "Run it" }
             }
             button #theme.plain type="button" aria-label="Light or dark" title="Light or dark" { "◐" }
@@ -163,7 +179,8 @@ fn facts(exhibit: &Exhibit<'_>) -> Markup {
         aside.facts aria-label="Facts" {
             dl {
                 @if let Some(bug) = exhibit.bug {
-                    dt { (if bug.class() == Class::Suspect { "Source" } else { "Mended by" }) } dd { code { (bug.source) } br; (bug.title) }
+                    dt { (if bug.class() == Class::Suspect { "Source" } else { "Mended by" }) } dd { (links::render(bug.source, bug.kernel)) br; (bug.title) }
+                    @if bug.year != 0 { dt { "Year" } dd { (bug.year) } }
                     dt { "Number" } dd { (bug.id) ", " (bug.class().title()) }
                     dt { "Kernel" } dd { (bug.kernel) ", " (bug.arch) }
                 }
@@ -181,7 +198,10 @@ fn facts(exhibit: &Exhibit<'_>) -> Markup {
                     }
                     dt { "The engine" }
                     dd {
-                        "does not have this bug: see case " code { (bug.engine) }
+                        @if bug.duty.is_empty() { "does not have this bug: see case " } @else {
+                            "leaves this to its embedder: " (bug.duty) ". The nearest case is "
+                        }
+                        code { (bug.engine) }
                         @if let Some(about) = exhibit.engine { ", " (about) }
                         "."
                     }
@@ -200,6 +220,55 @@ fn needs(needs: Needs) -> &'static str {
     match needs {
         Needs::Interleaving => "an unlucky interleaving; every memory model shows it",
         Needs::StoreBuffer => "stores that wait in a store buffer; not seen under sequential consistency",
+        Needs::StoreOrder => "stores that pass each other; not seen under total store order",
+        Needs::WeakMemory => "loads that read old stores; seen under weak memory alone",
+    }
+}
+
+/// The protocols, the changes that led from one to the next, and where each is right.
+fn chain(bug: &Bug, exhibit: &Exhibit<'_>) -> Markup {
+    html! {
+        section #protocols aria-labelledby="protocols-title" {
+            h2 #protocols-title { "The protocols, change by change" }
+            div.scrolls role="region" aria-labelledby="protocols-title" tabindex="0" {
+                table.chain {
+                    thead {
+                        tr {
+                            th scope="col" { "Protocol" }
+                            th scope="col" { "Made by" }
+                            @for memory in Right::MODELS {
+                                th scope="col" { abbr title=(words::model(memory)) { (memory.name()) } }
+                            }
+                        }
+                    }
+                    tbody {
+                        @for stage in bug.stages() {
+                            @let change = bug.change(&stage);
+                            tr {
+                                th scope="row" { code { (stage.name) } }
+                                td { @if change.is_empty() { span.quiet { "as it was" } } @else { (links::render(&change, bug.kernel)) } }
+                                @for memory in Right::MODELS {
+                                    @match stage.right.under(memory) {
+                                        Expected::Holds => td.good { "holds" },
+                                        Expected::Violates => td.bad { "fails" },
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            @if !exhibit.later.is_empty() {
+                p {
+                    "What mended it left a bug of its own, or a part of this one: "
+                    @for (at, later) in exhibit.later.iter().enumerate() {
+                        @if at > 0 { ", " }
+                        @if exhibit.indexed { a href={ (later.name) ".html" } { (later.name) } } @else { code { (later.name) } }
+                    }
+                    "."
+                }
+            }
+        }
     }
 }
 
@@ -284,8 +353,8 @@ fn one(step: &Step, number: usize, note: Option<&str>, fatal: bool) -> Markup {
     }
 }
 
-fn sources_of(bug: &Bug, execution: &Execution) -> Markup {
-    let difference = Difference::of(bug);
+fn sources_of(bug: &Bug, stage: &Stage, execution: &Execution) -> Markup {
+    let difference = Difference::of(bug, stage);
     let kit = KIT.iter().filter(|(file, _)| execution.enters(file));
     let files: Vec<_> = bug.code.iter().chain(kit).copied().collect();
     html! {

@@ -3,7 +3,6 @@
 use indicatif::HumanCount;
 use maud::{Markup, html};
 use shootdown_explore::{Broken, Memory, Report, Verdict};
-use std::time::Duration;
 
 /// `text` as a sentence, with what stands between backticks as code.
 pub fn sentence(text: &str) -> Markup {
@@ -24,29 +23,24 @@ fn complete(text: &str) -> String {
     format!("{first}{}{stop}", characters.as_str())
 }
 
-/// How much a run visited, and how long it took.
+/// How much a run visited. How long it took is said nowhere: a page is the same wherever it is made.
 pub fn effort(report: &Report) -> String {
-    format!("{} states, {}", HumanCount(report.states), time(report.elapsed))
+    format!("{} states", HumanCount(report.states))
 }
 
-/// A time in words; a short one not as 0.00 s.
-fn time(time: Duration) -> String {
-    match time.as_millis() {
-        0 => "under 1 ms".to_owned(),
-        short @ 1..100 => format!("{short} ms"),
-        _ => crate::output::seconds(time.as_secs_f64()),
+/// A memory model in words.
+pub fn model(memory: Memory) -> &'static str {
+    match memory {
+        Memory::Sc => "sequential consistency",
+        Memory::Tso => "total store order",
+        Memory::Pso => "partial store order",
+        Memory::Weak => "weak memory",
     }
 }
 
 /// A machine in words.
 pub fn machine(cpus: usize, memory: Memory) -> String {
-    let memory = match memory {
-        Memory::Sc => "sequential consistency",
-        Memory::Tso => "total store order",
-        Memory::Pso => "partial store order",
-        Memory::Weak => "weak memory",
-    };
-    format!("{cpus} CPU{}, {memory}", if cpus == 1 { "" } else { "s" })
+    format!("{cpus} CPU{}, {}", if cpus == 1 { "" } else { "s" }, model(memory))
 }
 
 /// Of which kind what went wrong is.
@@ -77,8 +71,7 @@ fn outcome_of(verdict: &Verdict) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{complete, sentence, time};
-    use std::time::Duration;
+    use super::{complete, sentence};
 
     #[test]
     fn a_sentence_begins_and_ends_as_one() {
@@ -86,11 +79,5 @@ mod tests {
         assert_eq!(complete("Done. "), "Done.");
         assert_eq!(complete(""), ".");
         assert_eq!(sentence("after `a < b`").into_string(), "After <code>a &lt; b</code>.");
-    }
-
-    #[test]
-    fn short_times_are_not_zero() {
-        let words = [500, 12_000, 340_000].map(|us| time(Duration::from_micros(us)));
-        assert_eq!(words, ["under 1 ms", "12 ms", "0.34 s"]);
     }
 }

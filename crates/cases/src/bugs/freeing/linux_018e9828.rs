@@ -8,7 +8,8 @@ use shootdown_machine::Variant;
 pub(super) const BUG: Bug = Bug {
     name: "linux-018e9828-wrprotect-dirty",
     id: "D36",
-    source: "018e9828eb52",
+    source: "018e9828eb52 (CVE-2026-72043)",
+    year: 2026,
     title: "LoongArch: Fix missing dirty page tracking in {pte,pmd}_wrprotect()",
     arch: "loongarch64",
     rules: &[8],
@@ -17,6 +18,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_018e9828.md"),
     ends: "CPU 0 discards frame 1, which was written (SD-8)",
     engine: "borrow-vs-unmap",
+    duty: "who changes an entry keeps its dirty mark, and the engine never looks into one",
     argued: &[(
         "discard frame 1",
         "with the mark kept, reclaim takes the page for written and does not discard it",

@@ -12,6 +12,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-102331b6-um-tlb-sync",
     id: "D30",
     source: "102331b66bca (CVE-2026-53020)",
+    year: 2026,
     title: "um: Fix potential race condition in TLB sync",
     arch: "um",
     rules: &[8],

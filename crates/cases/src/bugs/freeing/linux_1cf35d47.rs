@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-1cf35d47-dirty-zap",
     id: "D16",
     source: "1cf35d47712d",
+    year: 2014,
     title: "mm: split 'tlb_flush_mmu()' into tlb flushing and memory freeing parts",
     rules: &[8],
     about: "A dirty shared page is unmapped and its flush put off; writeback finds no mapping, takes the page to \

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-2ba99c5e-gup-table",
     id: "D10",
     source: "2ba99c5e0881",
+    year: 2022,
     title: "mm/khugepaged: fix GUP-fast interaction by sending IPI",
     arch: "generic (broadcast flushes)",
     rules: &[7],
@@ -16,7 +17,7 @@ pub(super) const BUG: Bug = Bug {
             with interrupts off still reads it.",
     story: include_str!("linux_2ba99c5e.md"),
     ends: "use of table1.slot0 after its memory was given back",
-    engine: "pair-table-table",
+    engine: "lazy-vs-table-free",
     code: code!["linux_2ba99c5e.rs", "lockless.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
 };

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-3ea27719-reclaim-mprotect",
     id: "D11",
     source: "3ea277194daa",
+    year: 2017,
     title: "mm, mprotect: flush TLB if potentially racing with a parallel reclaim leaving stale TLB entries",
     arch: "generic (x86 batching)",
     rules: &[8],

@@ -2,7 +2,7 @@
 
 use crate::bugs::{Bug, boxed, code};
 use crate::protocols::Lock;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant, hw};
@@ -11,13 +11,14 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-59d9094d-pmd-share-count",
     id: "D8b",
     source: "59d9094df3d7 (CVE-2024-57883)",
+    year: 2024,
     title: "mm: hugetlb: independent PMD page table shared count",
     rules: &[9, 14],
     about: "An unmap takes a page table to be shared, as its page has two references; one is a passing look by \
             somebody else, and the pages that the table maps are never freed.",
     story: include_str!("linux_59d9094d.md"),
     ends: "frame 1 is lost: all CPUs have finished and it was never freed (SD-14)",
-    engine: "pair-unmap-table",
+    engine: "seed",
     code: code!["linux_59d9094d.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(ShareCount::new(variant)))
 };
@@ -61,8 +62,8 @@ impl ShareCount {
         sync::note("munmap");
         self.i_mmap.lock();
         let shared = match self.variant {
-            Variant::Broken => self.page.refs.load(Acquire) > 1,
-            _ => self.page.sharers.load(Acquire) > 0,
+            Variant::Broken => self.page.refs.load(Relaxed) > 1,
+            _ => self.page.sharers.load(Relaxed) > 0,
         };
         self.machine.tables.root(SPACE, 0).swap(0, AcqRel);
         if shared {

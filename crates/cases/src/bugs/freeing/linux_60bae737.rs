@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-60bae737-migrate-device",
     id: "D14",
     source: "60bae7370896",
+    year: 2022,
     title: "mm/migrate_device.c: flush TLB while holding PTL",
     rules: &[8],
     about: "Migration clears an entry and flushes only after it has dropped the lock; madvise finds nothing \

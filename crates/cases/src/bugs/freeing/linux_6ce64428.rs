@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-6ce64428-uffd-copy",
     id: "D17",
     source: "6ce64428d620",
+    year: 2021,
     title: "mm/userfaultfd: fix memory corruption due to writeprotect",
     rules: &[8],
     about: "userfaultfd takes the right to write to a page and flushes later; a fault copies the page meanwhile, and what a \

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-70cbc3cc-gup-collapse",
     id: "D9",
     source: "70cbc3cc78a9",
+    year: 2022,
     title: "mm: gup: fix the fast GUP race against THP collapse",
     arch: "generic (broadcast flushes)",
     rules: &[7, 8],

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-7938d615-i915-tlb",
     id: "D25",
     source: "7938d61591d3 (CVE-2022-0330)",
+    year: 2022,
     title: "drm/i915: Flush TLBs before releasing backing store",
     arch: "Intel GPUs",
     rules: &[8],
@@ -16,7 +17,7 @@ pub(super) const BUG: Bug = Bug {
             flushes the card's TLB.",
     story: include_str!("linux_7938d615.md"),
     ends: "CPU 1 can still use page 0 of space B -> frame 1, which was freed (SD-8)",
-    engine: "kernel-memory",
+    engine: "kernel-gather",
     code: code!["linux_7938d615.rs", "other_mmu.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };

@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-7a1ac526-sparc64-tsb-grow",
     id: "D20",
     source: "7a1ac5264108",
+    year: 2006,
     title: "[SPARC64]: Fix and re-enable dynamic TSB sizing.",
     arch: "sparc64",
     rules: &[5, 7],
@@ -90,7 +91,7 @@ impl Grow {
     }
 
     fn reload(&self) {
-        self.loaded.store(self.current.load(Acquire), Relaxed);
+        self.loaded.store(self.current.load(Relaxed), Relaxed);
     }
 
     fn grow(&self) {

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-97113eb3-mremap-rmap",
     id: "D2",
     source: "97113eb39fa7 (CVE-2022-41222)",
+    year: 2021,
     title: "mm/mremap: hold the rmap lock in write mode when moving page table entries",
     rules: &[8],
     about: "Reclaim has found a page at its old address when mremap moves the table; it clears the entry, \

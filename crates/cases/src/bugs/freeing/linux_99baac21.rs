@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-99baac21-nested-madvise",
     id: "D15",
     source: "99baac21e458",
+    year: 2017,
     title: "mm: fix MADV_[FREE|DONTNEED] TLB flush miss problem",
     rules: &[15],
     about: "Two threads discard one page at once; one clears the entry and will flush, the other finds it \

@@ -2,7 +2,7 @@
 
 use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
-use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, Registry, sync};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-a0e6e083-ldt-unmap",
     id: "D28",
     source: "a0e6e0831c51",
+    year: 2019,
     title: "x86/ldt: Unmap PTEs for the slot before freeing LDT pages",
     arch: "x86",
     rules: &[8],
@@ -58,10 +59,12 @@ impl Ldt {
         self.flush(NEW_SLOT);
         if self.variant == Variant::Fixed {
             sync::note("unmap the old slot");
-            self.machine.tables.leaf(SPACE, OLD_SLOT).swap(0, AcqRel);
+            self.machine.tables.leaf(SPACE, OLD_SLOT).swap(0, Relaxed);
             self.flush(OLD_SLOT);
         }
         hw::free_frame(1);
+        sync::note("back to user mode");
+        hw::user(true);
     }
 
     /// Calls the other threads, which load the new table and flush, and flushes here.

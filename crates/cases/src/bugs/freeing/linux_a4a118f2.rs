@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-a4a118f2-unshare-flush",
     id: "D7",
     source: "a4a118f2eead (CVE-2021-4002)",
+    year: 2021,
     title: "hugetlbfs: flush TLBs correctly after huge_pmd_unshare",
     rules: &[8],
     about: "A process leaves a page table that it shares and flushes nothing; the file is truncated, the page \

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-a6f57208-lone-user-tables",
     id: "D4",
     source: "a6f572084fbe",
+    year: 2018,
     title: "mm/tlb: Remove tlb_remove_table() non-concurrent condition",
     arch: "generic",
     rules: &[7, 9],

@@ -10,6 +10,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-b3431a8b-kfence-irqs-off",
     id: "D29",
     source: "b3431a8bb336 (CVE-2024-53687)",
+    year: 2024,
     title: "riscv: Fix IPIs usage in kfence_protect_page()",
     arch: "riscv64",
     rules: &[11],

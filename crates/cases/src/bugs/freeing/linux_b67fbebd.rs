@@ -12,6 +12,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-b67fbebd-pfnmap-unlink",
     id: "D3",
     source: "b67fbebd4cf9 (CVE-2022-39188)",
+    year: 2022,
     title: "mmu_gather: Force tlb-flush VM_PFNMAP vmas",
     rules: &[8],
     about: "munmap of a device mapping leaves its flush for later but unlinks the area at once; the driver's own unmap \

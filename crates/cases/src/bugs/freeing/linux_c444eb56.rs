@@ -12,13 +12,14 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-c444eb56-thp-mapcount",
     id: "D22",
     source: "c444eb564fb1 (CVE-2020-29368)",
+    year: 2020,
     title: "mm: thp: make the THP mapcount atomic against __split_huge_pmd_locked()",
     rules: &[9],
     about: "A fault counts the mappings of a large page that is just being split by another process, gets one \
             instead of two, and writes to the shared page instead of copying it.",
     story: include_str!("linux_c444eb56.md"),
     ends: "CPU 1 can still use page 0 of space B -> frame 1 read-only, which was revoked (SD-8)",
-    engine: "upgrade-vs-last-drop",
+    engine: "seed",
     argued: &[("revoke f1r", "under the page's lock the page is always mapped twice, so a fault copies it")],
     code: code!["linux_c444eb56.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Split::new(variant)))

@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-d62007ed-kvm-zap-roots",
     id: "D27",
     source: "d62007edf01f (CVE-2021-47639)",
+    year: 2022,
     title: "KVM: x86/mmu: Zap _all_ roots when unmapping gfn range in TDP MMU",
     arch: "x86 (KVM)",
     rules: &[8, 10],

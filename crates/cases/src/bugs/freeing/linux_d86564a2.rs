@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-d86564a2-batch-oom",
     id: "D6",
     source: "d86564a2f085",
+    year: 2018,
     title: "mm/tlb, x86/mm: Support invalidating TLB caches for RCU_TABLE_FREE",
     arch: "x86",
     rules: &[7, 14],

@@ -12,6 +12,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-dd5712f3-alpha-migration",
     id: "D21",
     source: "dd5712f3379c (CVE-2026-43258)",
+    year: 2026,
     title: "alpha: fix user-space corruption during memory compaction",
     arch: "alpha",
     rules: &[6, 8],

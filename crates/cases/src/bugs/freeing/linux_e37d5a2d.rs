@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-e37d5a2d-iommu-sva",
     id: "D26",
     source: "e37d5a2d60a3 (CVE-2025-71202), 72f98ef9a4be (CVE-2025-71089)",
+    year: 2025,
     title: "iommu/sva: invalidate stale IOTLB entries for kernel address space",
     arch: "x86",
     rules: &[7],
@@ -16,7 +17,7 @@ pub(super) const BUG: Bug = Bug {
             flushes the CPUs only and frees a table that the IOMMU still walks.",
     story: include_str!("linux_e37d5a2d.md"),
     ends: "CPU 1 can still walk table 1 in space A, which was freed (SD-7)",
-    engine: "kernel-memory",
+    engine: "lazy-vs-table-free",
     code: code!["linux_e37d5a2d.rs", "other_mmu.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };

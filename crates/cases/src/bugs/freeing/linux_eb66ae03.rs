@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-eb66ae03-mremap-flush",
     id: "D1",
     source: "eb66ae030829 (CVE-2018-18281)",
+    year: 2018,
     title: "mremap: properly flush TLB before releasing the page",
     rules: &[8],
     about: "mremap moves a page-table entry and drops its locks before it flushes the old address; truncation \

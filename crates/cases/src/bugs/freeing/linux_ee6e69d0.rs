@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-ee6e69d0-short-gather",
     id: "D35",
     source: "ee6e69d03255 (CVE-2026-31735)",
+    year: 2026,
     title: "iommupt: Fix short gather if the unmap goes into a large mapping",
     arch: "generic (IOMMU)",
     rules: &[8],

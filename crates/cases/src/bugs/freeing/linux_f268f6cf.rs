@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-f268f6cf-collapse-notifier",
     id: "D10b",
     source: "f268f6cf875f (CVE-2022-48991)",
+    year: 2022,
     title: "mm/khugepaged: invoke MMU notifiers in shmem/file collapse paths",
     arch: "generic (KVM)",
     rules: &[8],

@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-f36391d2-sparc64-batch",
     id: "D19",
     source: "f36391d2790d",
+    year: 2013,
     title: "sparc64: Fix race in TLB batch processing",
     arch: "sparc64",
     rules: &[6, 8],
@@ -83,7 +84,7 @@ impl Batch {
         sync::raise(OTHER, CALL);
         match self.variant {
             Variant::Broken => sync::wait_until(|| self.pending.delivered.load(Acquire) == calls),
-            _ => sync::wait_until(|| self.pending.done.load(Acquire) == calls),
+            _ => sync::wait_until(|| self.pending.done.load(Relaxed) == calls),
         }
     }
 

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "xen-xsa286-linear-tables",
     id: "D34",
     source: "16a20963b320, XSA-286",
+    year: 2020,
     title: "x86/pv: Flush TLB in response to paging structure changes",
     kernel: "Xen",
     arch: "x86 (PV)",

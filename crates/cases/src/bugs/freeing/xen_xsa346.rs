@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "xen-xsa346-deferred-iotlb",
     id: "D24",
     source: "XSA-346 (CVE-2020-27671)",
+    year: 2020,
     title: "undue deferral of IOMMU TLB flushes",
     kernel: "Xen",
     arch: "x86, Arm",

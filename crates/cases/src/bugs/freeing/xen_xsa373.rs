@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "xen-xsa373-flush-timeout",
     id: "D33",
     source: "7c893abc4ee7, XSA-373 (CVE-2021-28692)",
+    year: 2021,
     title: "VT-d: eliminate flush related timeouts",
     kernel: "Xen",
     arch: "x86 (VT-d)",

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "xen-xsa401-page-type",
     id: "D23",
     source: "XSA-401 (CVE-2022-26362)",
+    year: 2022,
     title: "x86/pv: Race condition in typeref acquisition",
     kernel: "Xen",
     arch: "x86 (PV)",

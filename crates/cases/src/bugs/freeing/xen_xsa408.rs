@@ -1,6 +1,6 @@
 //! A flush is moved across the line that changes the variable of its condition.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, Stage, boxed, code};
 use crate::protocols::page_type::{Flush, PageType};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "xen-xsa408-flush-condition",
     id: "D32",
     source: "a9949efb288f, XSA-408 (CVE-2022-33745)",
+    year: 2022,
     title: "x86/mm: correct TLB flush condition in _get_page_type()",
     kernel: "Xen",
     arch: "x86 (PV)",
@@ -19,6 +20,17 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "nested-gathers",
     code: code!["xen_xsa408.rs", "page_type.rs"],
+    chain: &[
+        Stage::wrong(
+            "flush-first",
+            "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
+            || boxed(PageType::new(Flush::BeforeExchange)),
+        ),
+        Stage::broken(
+            "8cc5036bc385, XSA-401 (CVE-2022-26362) x86/pv: Fix ABAC cmpxchg() race in _get_page_type()",
+        ),
+        Stage::FIXED,
+    ],
     ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };
 

@@ -1,7 +1,7 @@
 //! membarrier looks into the address space of what another CPU runs, with nothing to keep it alive.
 
 use crate::bugs::{Bug, boxed, code};
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant};
@@ -10,6 +10,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-227a4aad-membarrier-mm",
     id: "F5",
     source: "227a4aadc75b",
+    year: 2019,
     title: "sched/membarrier: Fix p->mm->membarrier_state racy load",
     rules: &[9, 10],
     about: "membarrier reads a word in the address space of each running task without a reference; the task \
@@ -66,7 +67,7 @@ impl Peek {
             Variant::Broken => {
                 self.rq.current.load(Acquire) == TASK && self.mm.membarrier_state.load(Acquire) != 0
             }
-            _ => self.rq.state.load(Acquire) != 0,
+            _ => self.rq.state.load(Relaxed) != 0,
         };
         if registered {
             self.barriers.fetch_add(1, AcqRel);

@@ -10,6 +10,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-35551efb-csd-lock",
     id: "F2",
     source: "35551efb155e (CVE-2026-68438)",
+    year: 2026,
     title: "smp: Make CSD lock acquisition atomic for debug mode",
     rules: &[6, 11],
     about: "Two CPUs take the one structure that belongs to the target of their calls, both queue it, and it \
@@ -61,7 +62,7 @@ impl SharedCall {
                 sync::wait_until(|| self.call.taken.load(Acquire) == 0);
                 self.call.taken.store(1, Relaxed);
             }
-            _ => sync::retry(|| self.call.taken.compare_exchange(0, 1, AcqRel, Relaxed).ok().map(drop)),
+            _ => sync::retry(|| self.call.taken.compare_exchange(0, 1, Relaxed, Relaxed).ok().map(drop)),
         }
         let first = sync::retry(|| {
             let first = self.queue.load(Relaxed);

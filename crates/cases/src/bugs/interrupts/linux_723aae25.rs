@@ -1,7 +1,7 @@
 //! The mask of a call is tested, then copied; between the two the CPUs in it have taken themselves out.
 
 use crate::bugs::{Bug, boxed, code};
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-723aae25-mask-cleared",
     id: "F7",
     source: "723aae25d5cd",
+    year: 2011,
     title: "smp_call_function_many: handle concurrent clearing of mask",
     rules: &[6],
     about: "A call to many CPUs finds two in the mask, but copies it only when both have left: the copy is \
@@ -18,6 +19,10 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_723aae25.md"),
     ends: "no CPU can go on: CPU 0 waits for call.taken to change from 0x1",
     engine: "switch-vs-flush",
+    argued: &[(
+        "linux_723aae25.rs: Release of a store",
+        "who lets a call go hands on what it did with it; the next caller here reads nothing of it",
+    )],
     code: code!["linux_723aae25.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Many::new(variant)))
 };
@@ -87,7 +92,7 @@ impl Many {
 
     fn call_nobody(&self) {
         if self.variant == Variant::Fixed {
-            self.call.taken.store(0, Release);
+            self.call.taken.store(0, Relaxed);
         }
     }
 
@@ -95,7 +100,7 @@ impl Many {
         if self.call.targets.fetch_and(!(1 << cpu), AcqRel) >> cpu & 1 != 0 {
             hw::flush_tag(TAG);
             if self.call.left.fetch_sub(1, AcqRel) == 1 {
-                self.call.taken.store(0, Release);
+                self.call.taken.store(0, Relaxed);
             }
         }
     }

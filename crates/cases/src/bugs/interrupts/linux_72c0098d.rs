@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-72c0098d-resume-pcid",
     id: "F8",
     source: "72c0098d92ce",
+    year: 2017,
     title: "x86/mm: Reinitialize TLB state on hotplug and resume",
     arch: "x86",
     rules: &[12, 13],
@@ -18,7 +19,7 @@ pub(super) const BUG: Bug = Bug {
             which is then switched to under that tag without a flush.",
     story: include_str!("linux_72c0098d.md"),
     ends: "CPU 0, in space A, can use page 0 -> frame 2 of space B (SD-12)",
-    engine: "offline-vs-flush",
+    engine: "first-boot",
     code: code!["linux_72c0098d.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Resume::new(variant)))
 };

@@ -12,13 +12,14 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-8d056c48-offline-calls",
     id: "F3",
     source: "8d056c48e486",
+    year: 2014,
     title: "CPU hotplug, smp: flush any pending IPI callbacks before CPU offline",
     rules: &[13],
     about: "A call is queued for a CPU that has its interrupts off, on its way off line; it dies with the call \
             in its queue, and whoever waits for it waits for ever.",
     story: include_str!("linux_8d056c48.md"),
     ends: "no CPU can go on: CPU 0 waits for cpu1.queue to change from 0x1",
-    engine: "offline-vs-flush",
+    engine: "hotplug-under-load",
     code: code!["linux_8d056c48.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Offline::new(variant)))
 };

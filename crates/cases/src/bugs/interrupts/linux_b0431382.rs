@@ -12,6 +12,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-b0431382-kvm-flush-flag",
     id: "F1",
     source: "b043138246a4 (CVE-2019-3016)",
+    year: 2020,
     title: "x86/KVM: Make sure KVM_VCPU_FLUSH_TLB flag is not missed",
     arch: "x86 (KVM)",
     rules: &[6, 14],

@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-ce29ddc4-membarrier-self",
     id: "F4",
     source: "ce29ddc47b91",
+    year: 2021,
     title: "sched/membarrier: fix missing local execution of ipi_sync_rq_state()",
     rules: &[1],
     about: "A thread registers for membarrier; the function that updates each CPU's copy of that state is run on \
@@ -18,6 +19,10 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_ce29ddc4.md"),
     ends: "neither side saw what the other had written",
     engine: "seed",
+    argued: &[(
+        "linux_ce29ddc4.rs: fence(SeqCst)",
+        "the call and its answer order as much here; membarrier has them for CPUs that it does not have to call, and to come after what user code did",
+    )],
     code: code!["linux_ce29ddc4.rs"],
     ..Bug::delayed_store(Memory::Tso, |variant| boxed(Register::new(variant)))
 };

@@ -11,13 +11,14 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-04f5866e-coredump-alone",
     id: "E10",
     source: "04f5866e41fb (CVE-2019-11599)",
+    year: 2019,
     title: "coredump: fix race condition between mmget_not_zero()/get_task_mm() and core dumping",
     rules: &[9, 10],
     about: "A core dump walks the areas without their lock because it has stopped every thread; somebody with a user reference of \
             his own takes the lock and frees one.",
     story: include_str!("linux_04f5866e.md"),
     ends: "use of area.next after its memory was given back",
-    engine: "borrow-vs-unmap",
+    engine: "upgrade-vs-last-drop",
     code: code!["linux_04f5866e.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(CoreDump::new(variant)))
 };

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-1367da7e-swapoff-fork",
     id: "E11b",
     source: "1367da7eb875 (CVE-2025-39992)",
+    year: 2025,
     title: "mm: swap: check for stable address space before operating on the VMA",
     rules: &[10],
     about: "swapoff finds a space in the list of all that have pages in swap while fork is still building it, and walks into the hole \

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-2f41af63-amdxdna-retry-leak",
     id: "E6b",
     source: "2f41af638c92 (CVE-2026-63873)",
+    year: 2026,
     title: "accel/amdxdna: Fix mm_struct reference leak in aie2_populate_range()",
     rules: &[10, 14],
     about: "A driver that has to start again takes its user reference a second time without dropping the first: the address space \

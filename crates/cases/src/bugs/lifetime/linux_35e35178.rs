@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-35e35178-fork-link-last",
     id: "E11d",
     source: "35e351780fa9 (CVE-2024-27022)",
+    year: 2024,
     title: "fork: defer linking file vma until vma is fully initialized",
     rules: &[10],
     about: "fork hangs a new area into its file's tree and makes the area's own lock afterwards; whoever finds the area in between \

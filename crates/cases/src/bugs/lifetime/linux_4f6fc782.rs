@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-4f6fc782-perf-sample-exit",
     id: "E12",
     source: "4f6fc7821283 (CVE-2025-38424)",
+    year: 2025,
     title: "perf: Fix sample vs do_exit()",
     rules: &[10],
     about: "A profiling interrupt that cannot be masked copies from the user stack of an exiting task, through tables that the task \

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-61dc9f77-procmap-double-put",
     id: "E6",
     source: "61dc9f776705 (CVE-2026-43178)",
+    year: 2026,
     title: "procfs: fix possible double mmput() in do_procmap_query()",
     rules: &[10],
     about: "A query about mappings drops its user reference, then finds the buffer too short and drops it once more: the \

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-64c37e13-uprobe-fork",
     id: "E11c",
     source: "64c37e134b12 (CVE-2025-21709)",
+    year: 2025,
     title: "kernel: be more careful about dup_mmap() failures and uprobe registering",
     rules: &[10],
     about: "Whoever registers a probe finds a half-copied space through the file that one of its areas maps, and walks into the hole \

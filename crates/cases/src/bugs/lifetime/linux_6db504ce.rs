@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-6db504ce-ksm-exit",
     id: "E2",
     source: "6db504ce55bd (CVE-2023-53614)",
+    year: 2023,
     title: "mm/ksm: fix race with VMA iteration and mm_struct teardown",
     rules: &[10],
     about: "A walker that holds a structure reference gets the lock of the areas after exit has destroyed them under the same \

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-7283094e-mmdrop-softirq",
     id: "E9b",
     source: "7283094ec3db",
+    year: 2016,
     title: "kernel, oom: fix potential pgd_lock deadlock from __mmdrop",
     arch: "x86",
     rules: &[10, 11],
@@ -17,6 +18,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_7283094e.md"),
     ends: "no CPU can go on: CPU 0 waits for lock.held to change from 0x1",
     engine: "deferred-teardown",
+    duty: "where a last reference may be dropped is for the embedder to know, to whom the engine hands the teardown",
     code: code!["linux_7283094e.rs", "late_drop.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-985da552-fork-hooks",
     id: "E11",
     source: "985da552a98e (CVE-2024-50263)",
+    year: 2024,
     title: "fork: only invoke khugepaged, ksm hooks if no error",
     rules: &[10],
     about: "fork registers the new space with background scanners before it copies the areas; if that fails halfway, a scanner \

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-9a9ab0d9-binder-last-put",
     id: "E7",
     source: "9a9ab0d96362 (CVE-2023-52609)",
+    year: 2023,
     title: "binder: fix race between mmput() and do_exit()",
     rules: &[10, 11],
     about: "Who sends to a process that exits drops its last user reference, inherits the closing of its files, and sleeps until it \
@@ -16,6 +17,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("linux_9a9ab0d9.md"),
     ends: "no CPU can go on: CPU 0 waits for events.told to change from 0x0",
     engine: "deferred-teardown",
+    duty: "where a last reference may be dropped is for the embedder to know, to whom the engine hands the teardown",
     code: code!["linux_9a9ab0d9.rs", "late_drop.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };

@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-c392cbec-kbuf-ring",
     id: "E13",
     source: "c392cbecd8ec (CVE-2024-0582)",
+    year: 2023,
     title: "io_uring/kbuf: defer release of mapped buffer rings",
     rules: &[8],
     about: "A program maps pages that a driver allocated, unregisters them, and keeps the mapping: a mapping made without references \

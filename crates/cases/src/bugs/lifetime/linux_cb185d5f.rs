@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-cb185d5f-userfaultfd-exit",
     id: "E1",
     source: "cb185d5f1ebf (CVE-2021-47461)",
+    year: 2021,
     title: "userfaultfd: fix a race between writeprotect and exit_mmap()",
     rules: &[9, 10],
     about: "A holder of a structure reference write-protects pages without taking a user reference, while the last user \

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-cbd23144-smmu-sva-bond",
     id: "E5",
     source: "cbd23144f766 (CVE-2022-49426)",
+    year: 2022,
     title: "iommu/arm-smmu-v3-sva: Fix mm use-after-free",
     arch: "arm64",
     rules: &[10, 12],

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-d8e27d2d-bpf-task-vma",
     id: "E4",
     source: "d8e27d2d22b6 (CVE-2026-53085)",
+    year: 2026,
     title: "bpf: fix mm lifecycle in open-coded task_vma iterator",
     rules: &[10],
     about: "A program attached to the kernel reads a task's address space with neither a lock nor a reference, and takes a lock \

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-f798a1d4-mrelease-exit",
     id: "E3",
     source: "f798a1d4f94d",
+    year: 2022,
     title: "mm: fix use-after-free bug when mm->mmap is reused after being freed",
     rules: &[10],
     about: "Exit frees the areas under their lock but leaves the pointer to them; a flag kept the out-of-memory reaper away, and a \

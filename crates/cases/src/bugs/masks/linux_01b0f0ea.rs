@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-01b0f0ea-powerpc-offline",
     id: "A15",
     source: "01b0f0eae081",
+    year: 2020,
     title: "powerpc/64s: Trim offlined CPUs from mm_cpumasks",
     arch: "powerpc64 radix",
     rules: &[3, 13],

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-2ff6ddf1-x86-lazy-tables",
     id: "A11",
     source: "2ff6ddf19c0e",
+    year: 2018,
     title: "x86/mm/tlb: Leave lazy TLB mode at page table free time",
     arch: "x86",
     rules: &[7],

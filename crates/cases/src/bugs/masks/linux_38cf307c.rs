@@ -13,6 +13,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-38cf307c-kthread-use-mm",
     id: "A4",
     source: "38cf307c1f20",
+    year: 2020,
     title: "mm: fix kthread_use_mm() vs TLB invalidate",
     arch: "generic (alpha, ia64, xtensa)",
     rules: &[5, 6],

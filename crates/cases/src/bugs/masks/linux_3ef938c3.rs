@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-3ef938c3-x86-zapped-pmd",
     id: "A13",
     source: "3ef938c35035 (CVE-2025-22045)",
+    year: 2025,
     title: "x86/mm: Fix flush_tlb_range() when used for zapping normal PMDs",
     arch: "x86",
     rules: &[7],

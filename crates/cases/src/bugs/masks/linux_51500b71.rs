@@ -1,6 +1,6 @@
 //! A flush by hypercall checks the mask with interrupts off; another CPU empties it before it is used.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, Stage, boxed, code};
 use crate::protocols::hypercall_mask::{Check, HypercallMask, Member, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-51500b71-hyperv-shrinking-mask",
     id: "A17b",
     source: "51500b71d500",
+    year: 2022,
     title: "x86/hyperv: Properly deal with empty cpumasks in hyperv_flush_tlb_multi()",
     arch: "x86 (Hyper-V)",
     rules: &[3],
@@ -18,10 +19,20 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 0 reads past the end of the table of virtual processor numbers",
     engine: "transport-hypercall",
     code: code!["linux_51500b71.rs", "hypercall_mask.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    chain: &[
+        Stage::wrong(
+            "interrupts-on",
+            "CPU 0 reads past the end of the table of virtual processor numbers",
+            || boxed(model(Check::First)),
+        ),
+        Stage::broken("ad0a6bad4475 x86/hyperv: check cpu mask after interrupt has been disabled"),
+        Stage::FIXED,
+    ],
+    ..Bug::race(Memory::Tso, |variant| {
+        boxed(model(if variant == Variant::Broken { Check::FirstMasked } else { Check::EachValue }))
+    })
 };
 
-fn model(variant: Variant) -> HypercallMask {
-    let check = if variant == Variant::Broken { Check::FirstMasked } else { Check::EachValue };
+fn model(check: Check) -> HypercallMask {
     HypercallMask::new(Policy { check, member: Member::Other })
 }

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-7899891c-xen-leave-mm",
     id: "A8",
     source: "7899891c7d16",
+    year: 2011,
     title: "xen mmu: fix a race window causing leave_mm BUG()",
     arch: "x86 (Xen PV)",
     rules: &[3],

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-82dd33fd-riscv-asid-mask",
     id: "A6",
     source: "82dd33fde026",
+    year: 2023,
     title: "riscv: asid: Fixup stale TLB entry cause application crash",
     arch: "riscv64",
     rules: &[1, 3],

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-9f79991d-xen-queued-root",
     id: "A9",
     source: "9f79991d4186",
+    year: 2007,
     title: "xen: deal with stale cr3 values when unpinning pagetables",
     arch: "x86 (Xen PV)",
     rules: &[3, 10],

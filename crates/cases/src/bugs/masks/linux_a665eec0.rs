@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-a665eec0-powerpc-trim",
     id: "A2",
     source: "a665eec0a22e",
+    year: 2020,
     title: "powerpc/64s/radix: Fix mm_cpumask trimming race vs kthread_use_mm",
     arch: "powerpc64 radix",
     rules: &[3, 6, 9],

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-abee7c49-x86-text-poke",
     id: "A10",
     source: "abee7c494d8c",
+    year: 2020,
     title: "x86/alternative: Don't call text_poke() in lazy TLB mode",
     arch: "x86",
     rules: &[10],

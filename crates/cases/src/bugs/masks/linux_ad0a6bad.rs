@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-ad0a6bad-hyperv-empty-mask",
     id: "A17",
     source: "ad0a6bad4475",
+    year: 2021,
     title: "x86/hyperv: check cpu mask after interrupt has been disabled",
     arch: "x86 (Hyper-V)",
     rules: &[3],

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-b956575b-x86-all-lazy",
     id: "A12",
     source: "b956575bed91",
+    year: 2017,
     title: "x86/mm: Flush more aggressively in lazy TLB mode",
     arch: "x86",
     rules: &[1, 7],

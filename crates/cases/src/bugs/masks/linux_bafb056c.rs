@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-bafb056c-sparc64-trim",
     id: "A1",
     source: "bafb056ce279",
+    year: 2020,
     title: "sparc64: remove mm_cpumask clearing to fix kthread_use_mm race",
     arch: "sparc64",
     rules: &[3, 9],

@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-d53c3dfb-exec-activate",
     id: "A5",
     source: "d53c3dfb23c4",
+    year: 2020,
     title: "mm: fix exec activate_mm vs TLB shootdown and lazy tlb switching race",
     rules: &[5, 10],
     about: "exec by a kernel thread reads which space it borrows, is preempted, and comes back borrowing another one: it \

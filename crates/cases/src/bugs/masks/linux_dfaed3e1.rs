@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-dfaed3e1-powerpc-self-trim",
     id: "A3",
     source: "dfaed3e1fa70",
+    year: 2023,
     title: "powerpc/64s/radix: Fix exit lazy tlb mm switch with irqs enabled",
     arch: "powerpc64 radix",
     rules: &[1, 3],

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "openbsd-9f1181d5-thread-switch",
     id: "A16",
     source: "9f1181d59de3",
+    year: 2023,
     title: "Don't clear the cpu's bit in the old pmap's pm_cpus until we're off the old one",
     kernel: "OpenBSD",
     arch: "amd64",

@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "freebsd-r360280-mips-refill",
     id: "B11",
     source: "r360280",
+    year: 2020,
     title: "Fix a race between _pmap_unwire_ptp() and MipsDoTLBMiss()",
     kernel: "FreeBSD",
     arch: "mips",

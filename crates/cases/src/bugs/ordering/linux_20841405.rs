@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-20841405-migrate-protnone",
     id: "B8",
     source: "20841405940e",
+    year: 2013,
     title: "mm: fix TLB flush race between migration, and change_protection_range",
     arch: "x86",
     rules: &[4, 8],

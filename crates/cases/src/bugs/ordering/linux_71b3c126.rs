@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-71b3c126-x86-switch-barrier",
     id: "B1",
     source: "71b3c126e611 (CVE-2016-2069)",
+    year: 2016,
     title: "x86/mm: Add barriers and document switch_mm()-vs-flush synchronization",
     arch: "x86",
     rules: &[4, 5],

@@ -12,6 +12,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-8678c1f0-arm-asid-version",
     id: "B6",
     source: "8678c1f04277",
+    year: 2007,
     title: "[ARM] Fix ASID version switch",
     arch: "arm",
     rules: &[5, 12],

@@ -2,7 +2,7 @@
 
 use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant, hw};
@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-8f1d56f6-x86-generation-zero",
     id: "B5",
     source: "8f1d56f64f8d",
+    year: 2022,
     title: "x86/mm/tlb: Ignore f->new_tlb_gen when zero",
     arch: "x86",
     rules: &[6, 14],
@@ -83,7 +84,7 @@ impl Batch {
         if done {
             return;
         }
-        let current = self.generation.load(Acquire);
+        let current = self.generation.load(Relaxed);
         if seen < current {
             hw::flush_tag(TAG);
             self.seen.store(current, Relaxed);

@@ -10,6 +10,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-cfd391e7-arm64-early-completion",
     id: "B10",
     source: "cfd391e74134 (CVE-2026-53354, hardware CVE-2025-10263)",
+    year: 2026,
     title: "arm64: errata: Mitigate TLBI errata on various Arm CPUs",
     arch: "arm64",
     rules: &[6, 8],

@@ -12,6 +12,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-fea4e317-switching-window",
     id: "B12",
     source: "fea4e317f9e7 (CVE-2025-37964)",
+    year: 2025,
     title: "x86/mm: Eliminate window where TLB flushes may be inadvertently skipped",
     arch: "x86",
     rules: &[1, 5],
@@ -21,6 +22,8 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "seed",
     code: code!["linux_fea4e317.rs"],
+    // The bit is set by a locked instruction, which is a full barrier there and nowhere else.
+    fixed_under: Memory::Pso,
     ..Bug::race(Memory::Tso, |variant| boxed(Window::new(variant)))
 };
 

@@ -2,13 +2,13 @@
 
 use crate::bugs::{Bug, boxed, code};
 use crate::protocols::flagged_call::{Barrier, Flag, FlaggedCall, Policy};
-use shootdown_explore::Memory;
 use shootdown_machine::Variant;
 
 pub(super) const BUG: Bug = Bug {
     name: "sel4-81679f2b-ipi-flag",
     id: "B9",
     source: "81679f2b9522",
+    year: 2025,
     title: "SMP: Fix IPI Race",
     kernel: "seL4",
     arch: "arm64",
@@ -19,7 +19,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in/pso",
     code: code!["sel4_81679f2b.rs", "flagged_call.rs"],
-    ..Bug::delayed_store(Memory::Pso, |variant| boxed(model(variant)))
+    ..Bug::passing_stores(|variant| boxed(model(variant)))
 };
 
 fn model(variant: Variant) -> FlaggedCall {

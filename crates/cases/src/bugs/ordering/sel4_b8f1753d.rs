@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "sel4-b8f1753d-ipi-barrier",
     id: "B9b",
     source: "b8f1753d64d8",
+    year: 2023,
     title: "ipi: add missing barrier and enforce completion",
     kernel: "seL4",
     arch: "arm64 (GICv3)",

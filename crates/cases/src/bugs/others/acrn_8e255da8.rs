@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "acrn-8e255da8-secure-world",
     id: "G42",
     source: "8e255da82991",
+    year: 2018,
     title: "trusty: invept should go through all vcpus",
     kernel: "ACRN",
     arch: "x86 (EPT)",

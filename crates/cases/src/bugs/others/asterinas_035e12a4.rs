@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "asterinas-035e12a4-table-recycle",
     id: "G7",
     source: "035e12a4b",
+    year: 2024,
     title: "Identify the page table free-reuse-then-read problem and feature gate it",
     kernel: "Asterinas",
     arch: "x86",

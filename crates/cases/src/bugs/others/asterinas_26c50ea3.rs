@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "asterinas-26c50ea3-kernel-stack",
     id: "G48",
     source: "26c50ea33591",
+    year: 2025,
     title: "Track and flush TLBs that map kernel stacks",
     kernel: "Asterinas",
     arch: "x86",

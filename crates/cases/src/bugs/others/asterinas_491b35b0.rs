@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "asterinas-491b35b0-riscv-activate",
     id: "G9",
     source: "491b35b0f (PR 3673)",
+    year: 2026,
     title: "Flush RISC-V TLBs after page table activation",
     kernel: "Asterinas",
     arch: "riscv64",

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "asterinas-69abc09f-missing-flush",
     id: "G6",
     source: "69abc09f5 (PR 862)",
+    year: 2024,
     title: "Add missing TLB flushes to `VmSpace`",
     kernel: "Asterinas",
     arch: "x86",

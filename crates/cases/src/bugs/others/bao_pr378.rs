@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "bao-pr378-fresh-mapping",
     id: "G50",
     source: "PR 378",
+    year: 2026,
     title: "fix(mem): invalidate TLB after mem_map to make new PTEs visible",
     kernel: "Bao",
     arch: "riscv64",
@@ -18,6 +19,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("bao_pr378.md"),
     ends: "CPU 0 may find kernel page 0 absent (SD-4)",
     engine: "seed",
+    duty: "whether mapping flushes is decided where entries are written, and the engine flushes what it is told",
     code: code!["bao_pr378.rs", "fresh_page.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(FreshPage::new(Page::Kernel, variant == Variant::Fixed)))
 };

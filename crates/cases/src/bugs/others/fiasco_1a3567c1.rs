@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "fiasco-1a3567c1-unawaited-call",
     id: "G33",
     source: "1a3567c109ec",
+    year: 2024,
     title: "mem_space: Fix incorrect usage of cpu_call_many",
     kernel: "L4Re Fiasco",
     arch: "generic",

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "fiasco-492da1f9-attribute-upgrade",
     id: "G53",
     source: "492da1f9a94f",
+    year: 2023,
     title: "arm: Adhere to break-before-make for PTE attribute upgrades",
     kernel: "L4Re Fiasco",
     arch: "arm64",
@@ -18,6 +19,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("fiasco_492da1f9.md"),
     ends: "CPU 0 may hold page 0 by entries 1 and 2 at once (SD-4)",
     engine: "seed",
+    duty: "who writes an entry breaks it before it is made, and the engine flushes what it is told",
     code: code!["fiasco_492da1f9.rs", "remake.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(Remake::new("upgrade page 0", variant == Variant::Fixed)))
 };

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "fiasco-b65fe69e-sigma0-fault",
     id: "G49",
     source: "b65fe69e2602",
+    year: 2024,
     title: "riscv: Flush TLB after handling sigma0 page fault",
     kernel: "L4Re Fiasco",
     arch: "riscv64",
@@ -18,6 +19,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("fiasco_b65fe69e.md"),
     ends: "CPU 0 may find page 0 of space A absent (SD-4)",
     engine: "seed",
+    duty: "whether mapping flushes is decided where entries are written, and the engine flushes what it is told",
     code: code!["fiasco_b65fe69e.rs", "fresh_page.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(FreshPage::new(Page::User, variant == Variant::Fixed)))
 };

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "fiasco-c318d6f1-flush-list",
     id: "G34",
     source: "c318d6f16b52",
+    year: 2023,
     title: "map_util: Fix use-after-free in Auto_tlb_flush during map/unmap",
     kernel: "L4Re Fiasco",
     arch: "generic",

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "fiasco-d6cd8154-kernel-user-memory",
     id: "G35",
     source: "d6cd8154b8c6",
+    year: 2024,
     title: "task: Flush TLB after un/mapping kernel user memory",
     kernel: "L4Re Fiasco",
     arch: "generic",

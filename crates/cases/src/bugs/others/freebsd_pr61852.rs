@@ -18,6 +18,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("freebsd_pr61852.md"),
     ends: "CPU 0 discards frame 1, which was written (SD-8)",
     engine: "borrow-vs-unmap",
+    duty: "who changes an entry keeps its dirty mark, and the engine never looks into one",
     code: code!["freebsd_pr61852.rs", "dirty_mark.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };

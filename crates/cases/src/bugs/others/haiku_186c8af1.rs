@@ -10,6 +10,7 @@ pub(super) const BUG: Bug = Bug {
     name: "haiku-186c8af1-mapper-slot",
     id: "G32",
     source: "186c8af1e4f0",
+    year: 2008,
     title: "The large page mapper did not invalidate the TLBs of the other CPUs for the generic page mapping mechanism.",
     kernel: "Haiku",
     arch: "x86",

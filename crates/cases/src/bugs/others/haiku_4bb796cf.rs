@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "haiku-4bb796cf-memory-type",
     id: "G54",
     source: "4bb796cf9da6",
+    year: 2024,
     title: "arm64: Fix issues pointed out in post-commit review.",
     kernel: "Haiku",
     arch: "arm64",
@@ -18,6 +19,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("haiku_4bb796cf.md"),
     ends: "CPU 0 may hold page 0 by entries 1 and 2 at once (SD-4)",
     engine: "seed",
+    duty: "who writes an entry breaks it before it is made, and the engine flushes what it is told",
     code: code!["haiku_4bb796cf.rs", "remake.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(Remake::new("make page 0 uncached", variant == Variant::Fixed)))
 };

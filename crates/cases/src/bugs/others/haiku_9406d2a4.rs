@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "haiku-9406d2a4-asid-reuse",
     id: "G30",
     source: "9406d2a4f275",
+    year: 2024,
     title: "arm64: Flush the entire ASID from the TLB anytime we reuse one.",
     kernel: "Haiku",
     arch: "arm64",

@@ -10,6 +10,7 @@ pub(super) const BUG: Bug = Bug {
     name: "haiku-af5e461f-kernel-asid",
     id: "G29",
     source: "af5e461fb165",
+    year: 2024,
     title: "arm64: Fix TLB flushing of the kernel address space.",
     kernel: "Haiku",
     arch: "arm64",

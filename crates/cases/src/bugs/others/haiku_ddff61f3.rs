@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "haiku-ddff61f3-changed-context",
     id: "G28",
     source: "ddff61f30ee1",
+    year: 2026,
     title: "kernel/x86: Fix race in kernel TLB invalidation",
     kernel: "Haiku",
     arch: "x86",

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "haiku-fbed0c14-nested-paging",
     id: "G31",
     source: "fbed0c14245f",
+    year: 2026,
     title: "nvmm & kernel: Implement proper TLB flushing for the nested paging.",
     kernel: "Haiku",
     arch: "x86 (EPT, NPT)",

@@ -9,7 +9,8 @@ use shootdown_machine::{Machine, Program, Variant};
 pub(super) const BUG: Bug = Bug {
     name: "hermitcore-37f47877-flush-first",
     id: "G17",
-    source: "37f47877 (579feaa64 in libhermit)",
+    source: "579feaa64 in libhermit (once 37f47877)",
+    year: 2015,
     title: "set new page table entry before we flush the TLB",
     kernel: "HermitCore",
     arch: "x86",

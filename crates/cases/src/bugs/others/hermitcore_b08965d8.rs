@@ -8,7 +8,8 @@ use shootdown_machine::Variant;
 pub(super) const BUG: Bug = Bug {
     name: "hermitcore-b08965d8-one-space",
     id: "G17b",
-    source: "b08965d8 (e84e706c4 in libhermit)",
+    source: "e84e706c4 in libhermit (once b08965d8)",
+    year: 2016,
     title: "reactivate IPI for a TLB shootdown",
     kernel: "HermitCore",
     arch: "x86",

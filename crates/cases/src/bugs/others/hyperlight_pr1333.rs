@@ -10,6 +10,7 @@ pub(super) const BUG: Bug = Bug {
     name: "hyperlight-pr1333-cancelled-run",
     id: "G22",
     source: "PR 1333",
+    year: 2026,
     title: "Defer clearing tlb flush flag",
     kernel: "Hyperlight",
     arch: "x86",

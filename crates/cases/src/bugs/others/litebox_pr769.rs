@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "litebox-pr769-became-present",
     id: "G51",
     source: "PR 769",
+    year: 2026,
     title: "Fix missing TLB flush",
     kernel: "LiteBox",
     arch: "x86",
@@ -18,6 +19,7 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("litebox_pr769.md"),
     ends: "CPU 0 may find kernel page 0 absent (SD-4)",
     engine: "seed",
+    duty: "whether mapping flushes is decided where entries are written, and the engine flushes what it is told",
     code: code!["litebox_pr769.rs", "fresh_page.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(FreshPage::new(Page::Kernel, variant == Variant::Fixed)))
 };

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "litebox-pr848-unmap-free",
     id: "G14",
     source: "litebox PR 848",
+    year: 2026,
     title: "Fix potential use-after-unmap due to stale TLB",
     kernel: "LiteBox",
     arch: "x86",

@@ -1,7 +1,7 @@
 //! A kernel shootdown at boot waits for CPUs that have not been started.
 
 use crate::bugs::{Bug, boxed, code};
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "maestro-097b6b21-boot-shootdown",
     id: "G18c",
     source: "097b6b21",
+    year: 2025,
     title: "fix: kernel TLB shootdown",
     kernel: "Maestro",
     arch: "x86",
@@ -60,7 +61,7 @@ impl Boot {
         match self.variant {
             Variant::Broken => self.call_and_wait(),
             _ => {
-                if self.online.load(Acquire) != 0 {
+                if self.online.load(Relaxed) != 0 {
                     self.call_and_wait();
                 }
             }
@@ -81,7 +82,7 @@ impl Boot {
         let on = sync::irq_save();
         sync::wait_until(|| self.started.load(Acquire) != 0);
         sync::note("come on line");
-        self.online.swap(1, AcqRel);
+        self.online.swap(1, Relaxed);
         hw::online();
         hw::flush_all();
         hw::install(None, TAG, Install::FlushAll);

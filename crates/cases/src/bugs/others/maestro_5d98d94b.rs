@@ -10,6 +10,7 @@ pub(super) const BUG: Bug = Bug {
     name: "maestro-5d98d94b-global-range",
     id: "G18b",
     source: "5d98d94b",
+    year: 2025,
     title: "fix: kernelspace TLB shootdown",
     kernel: "Maestro",
     arch: "x86",

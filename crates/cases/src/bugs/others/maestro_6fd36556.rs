@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "maestro-6fd36556-temporary-switch",
     id: "G18",
     source: "6fd36556",
+    year: 2026,
     title: "fix: TLB shootdown issue",
     kernel: "Maestro",
     arch: "x86",
@@ -20,7 +21,13 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("maestro_6fd36556.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "temporary-vs-exit",
+    argued: &[(
+        "maestro_6fd36556.rs: flush page 0",
+        "the handler is that of every shootdown; here interrupts are off while CPU 1 has the space",
+    )],
     code: code!["maestro_6fd36556.rs"],
+    // The bit is set by a locked instruction, which is a full barrier there and nowhere else.
+    fixed_under: Memory::Pso,
     ..Bug::race(Memory::Tso, |variant| boxed(Switch::new(variant)))
 };
 

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "managarm-0b00105d-copy-on-write",
     id: "G37",
     source: "0b00105dd11f",
+    year: 2019,
     title: "thor: Perform shootdown during CoW",
     kernel: "Managarm",
     arch: "x86",

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "managarm-39b12ca0-ipi-shorthand",
     id: "G38",
     source: "39b12ca0709b",
+    year: 2019,
     title: "thor: Fix shootdown IPI destination bug",
     kernel: "Managarm",
     arch: "x86",

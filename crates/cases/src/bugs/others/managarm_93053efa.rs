@@ -10,6 +10,7 @@ pub(super) const BUG: Bug = Bug {
     name: "managarm-93053efa-global-binding",
     id: "G36",
     source: "93053efad192",
+    year: 2021,
     title: "thor/x86: add missing global binding shootdown on shootdown IPI",
     kernel: "Managarm",
     arch: "x86",

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "mushroom-096ed0c9-map-window",
     id: "G25",
     source: "096ed0c9a20b",
+    year: 2024,
     title: "fix TLB race condition",
     kernel: "Mushroom",
     arch: "x86",

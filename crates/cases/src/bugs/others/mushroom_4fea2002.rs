@@ -12,6 +12,7 @@ pub(super) const BUG: Bug = Bug {
     name: "mushroom-4fea2002-hypercall",
     id: "G24",
     source: "4fea2002df11",
+    year: 2026,
     title: "remember to flush TLB on other APs",
     kernel: "Mushroom",
     arch: "x86 (Hyper-V)",

@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "mushroom-8d006f6b-lazy-pending",
     id: "G23",
     source: "8d006f6b79ac",
+    year: 2025,
     title: "fix race condition in TLB flushing code",
     kernel: "Mushroom",
     arch: "x86",
@@ -21,6 +22,8 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "kernel-memory",
     code: code!["mushroom_8d006f6b.rs"],
+    // Both looks at the set of active CPUs rest on locked instructions, which are full barriers there and nowhere else.
+    fixed_under: Memory::Pso,
     ..Bug::race(Memory::Tso, |variant| boxed(Sleeper::new(variant)))
 };
 

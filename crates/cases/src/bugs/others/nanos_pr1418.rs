@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "nanos-pr1418-page-addition",
     id: "G21",
     source: "nanos PR 1418",
+    year: 2021,
     title: "Always invalidate pages on pagetable additions",
     kernel: "Nanos",
     arch: "x86",

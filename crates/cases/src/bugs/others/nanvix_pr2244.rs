@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "nanvix-pr2244-upper-entry",
     id: "G45",
     source: "PR 2244",
+    year: 2026,
     title: "[kernel] Flush TLB entries after PDE/PTE modifications",
     kernel: "Nanvix",
     arch: "x86",

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "nemu-pr1175-superpage-fence",
     id: "G43",
     source: "PR 1175",
+    year: 2026,
     title: "fix(riscv64): invalidate HostTLB entries for superpage fences",
     kernel: "NEMU",
     arch: "riscv64",

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "nrk-72e720f2-diagonal",
     id: "G12b",
     source: "72e720f2",
+    year: 2023,
     title: "fix unmap bug, add test to check multi-core simultaneous shootdowns",
     kernel: "NRK",
     arch: "x86",

@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "nrk-e9530817-queue-overflow",
     id: "G12",
     source: "e9530817",
+    year: 2023,
     title: "Hack a solution for tlb queue overflows in fxmark benchmark",
     kernel: "NRK",
     arch: "x86",

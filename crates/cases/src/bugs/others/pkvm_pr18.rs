@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "pkvm-pr18-unmap-leaf",
     id: "G47",
     source: "pKVM-IA PR 18",
+    year: 2023,
     title: "pkvm: x86: Fix missed TLB flushing in pgtable_unmap_leaf",
     kernel: "pKVM-IA",
     arch: "x86 (EPT)",
@@ -18,6 +19,10 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("pkvm_pr18.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
+    argued: &[(
+        "unmap.rs: flush page 0",
+        "the routine flushes the CPU that it runs on, too, which holds nothing of the space here",
+    )],
     code: code!["pkvm_pr18.rs", "unmap.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };

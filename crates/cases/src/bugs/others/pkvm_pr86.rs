@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "pkvm-pr86-device-tlb",
     id: "G55",
     source: "pKVM-IA PR 86",
+    year: 2026,
     title: "iommu/vt-d: pKVM: Fix devtlb flush enable logic",
     kernel: "pKVM-IA",
     arch: "x86 (VT-d)",

@@ -12,6 +12,7 @@ pub(super) const BUG: Bug = Bug {
     name: "redox-1f8d7bc6-space-lock",
     id: "G5",
     source: "1f8d7bc6",
+    year: 2024,
     title: "Always check shootdown reqs when locking addrsp.",
     kernel: "Redox",
     arch: "x86",
@@ -21,6 +22,10 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("redox_1f8d7bc6.md"),
     ends: "no CPU can go on: CPU 0 waits for mail0to1.request to change from 0x1; CPU 1 waits for space.lock.held to change from 0x1",
     engine: "masked-flushers",
+    argued: &[(
+        "redox_1f8d7bc6.rs: wait",
+        "who finds it taken tries again all the same, and serves requests meanwhile",
+    )],
     code: code!["redox_1f8d7bc6.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(SpaceLock::new(variant)))
 };
@@ -53,7 +58,7 @@ impl SpaceLock {
     fn lock(&self) {
         sync::retry(|| {
             sync::wait_until(|| self.is_free());
-            self.held.compare_exchange(0, 1, Acquire, Relaxed).ok()
+            self.try_lock().then_some(())
         });
     }
 
@@ -69,10 +74,14 @@ impl SpaceLock {
         loop {
             sync::wait_until(|| self.is_free() || self.mail.asked(me));
             self.mail.serve(me, flush);
-            if self.held.compare_exchange(0, 1, Acquire, Relaxed).is_ok() {
+            if self.try_lock() {
                 return;
             }
         }
+    }
+
+    fn try_lock(&self) -> bool {
+        self.held.compare_exchange(0, 1, Acquire, Relaxed).is_ok()
     }
 
     fn is_free(&self) -> bool {

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "redox-4158d899-diagonal",
     id: "G1",
     source: "4158d899",
+    year: 2024,
     title: "Probably fix TLB shootdown \"diagonal\" livelock.",
     kernel: "Redox",
     arch: "x86",

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "redox-4e392d05-cow-free",
     id: "G3",
     source: "4e392d05",
+    year: 2024,
     title: "Delay cow() dealloc until after TLB shootdown.",
     kernel: "Redox",
     arch: "x86",

@@ -12,6 +12,7 @@ pub(super) const BUG: Bug = Bug {
     name: "redox-7d42e8d9-switch-lock",
     id: "G26",
     source: "7d42e8d9666f",
+    year: 2026,
     title: "fix(switch): deadlock",
     kernel: "Redox",
     arch: "x86",
@@ -73,8 +74,7 @@ impl SwitchLock {
             self.used_by.fetch_and(!CPU1, AcqRel);
             self.lock.unlock();
         } else {
-            self.used_by.fetch_and(!CPU1, AcqRel);
-            sync::fence(SeqCst);
+            self.used_by.fetch_and(!CPU1, Relaxed);
             self.mail.serve(1, flush);
         }
         hw::install(None, TAG, Install::FlushAll);

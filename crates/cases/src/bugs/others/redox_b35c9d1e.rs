@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "redox-b35c9d1e-contiguous",
     id: "G27",
     source: "b35c9d1e6263",
+    year: 2024,
     title: "Properly free phys-contiguous grants, TLB-delayed.",
     kernel: "Redox",
     arch: "x86",

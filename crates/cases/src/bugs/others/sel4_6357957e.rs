@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "sel4-6357957e-vmid-first",
     id: "G41",
     source: "6357957eece5",
+    year: 2018,
     title: "AArch64,hyp: Fix tlb invalidation behavior",
     kernel: "seL4",
     arch: "arm64",

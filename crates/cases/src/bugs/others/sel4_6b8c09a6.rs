@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "sel4-6b8c09a6-unmap-current",
     id: "G11",
     source: "6b8c09a6d",
+    year: 2019,
     title: "x86: always invalidate TLB during unmapPage",
     kernel: "seL4",
     arch: "x86",
@@ -18,6 +19,10 @@ pub(super) const BUG: Bug = Bug {
     story: include_str!("sel4_6b8c09a6.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in",
+    argued: &[(
+        "unmap.rs: flush page 0",
+        "the routine flushes the CPU that it runs on, too, which holds nothing of the space here",
+    )],
     code: code!["sel4_6b8c09a6.rs", "unmap.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
 };

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "serenity-13aa3d2d-quickmap",
     id: "G39",
     source: "13aa3d2d62e3",
+    year: 2020,
     title: "Kernel: Flush TLB when quick-mapping PD/PT that was mapped on other CPU",
     kernel: "SerenityOS",
     arch: "x86",

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "serenity-6a858185-root-write",
     id: "G40",
     source: "6a8581855d4e",
+    year: 2023,
     title: "Kernel/aarch64: Flush entire TLB cache when changing TTBR0_EL1",
     kernel: "SerenityOS",
     arch: "arm64",

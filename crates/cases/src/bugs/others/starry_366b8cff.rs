@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "starry-366b8cff-evict-siblings",
     id: "G13",
     source: "366b8cff7 (tgoskits PR 920)",
+    year: 2026,
     title: "fix use-after-free evicting a page-cache page shared across split file mappings",
     kernel: "StarryOS",
     arch: "loongarch64",

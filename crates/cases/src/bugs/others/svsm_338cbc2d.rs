@@ -10,6 +10,7 @@ pub(super) const BUG: Bug = Bug {
     name: "svsm-338cbc2d-ghcb-drop",
     id: "G15",
     source: "338cbc2d (PR 1188)",
+    year: 2026,
     title: "kernel/sec/ghcb: add missing tlb flush in GhcbPage::drop.",
     kernel: "Coconut SVSM",
     arch: "x86",
@@ -18,7 +19,7 @@ pub(super) const BUG: Bug = Bug {
             written through the shared one.",
     story: include_str!("svsm_338cbc2d.md"),
     ends: "CPU 0 can still use kernel page 0 -> frame 2, which was freed (SD-8)",
-    engine: "kernel-memory",
+    engine: "kernel-gather",
     code: code!["svsm_338cbc2d.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Ghcb::new(variant)))
 };

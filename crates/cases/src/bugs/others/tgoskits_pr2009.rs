@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "tgoskits-pr2009-empty-table",
     id: "G46",
     source: "PR 2009",
+    year: 2026,
     title: "fix(page-table-generic): invalidate a reclaimed intermediate table before freeing its frame",
     kernel: "TGOSKits",
     arch: "arm64",

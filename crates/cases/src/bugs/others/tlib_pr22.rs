@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "tlib-pr22-sub-pages",
     id: "G44",
     source: "PR 22",
+    year: 2026,
     title: "Fix TLB flush to invalidate all 1K sub-pages within 4K page",
     kernel: "tlib (Renode)",
     arch: "arm",

@@ -10,6 +10,7 @@ pub(super) const BUG: Bug = Bug {
     name: "zephyr-113559-asid-reuse",
     id: "G20",
     source: "PR 113562 (issue 113559)",
+    year: 2026,
     title: "arch: arm64: mmu: invalidate TLB on memory domain deinit",
     kernel: "Zephyr",
     arch: "arm64",

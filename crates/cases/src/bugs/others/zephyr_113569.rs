@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "zephyr-113569-live-asid",
     id: "G20b",
     source: "issue 113569",
+    year: 2026,
     title: "arch: arm64: avoid reusing live ASIDs in arch_mem_domain_init()",
     kernel: "Zephyr",
     arch: "arm64",

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-h1-mips-single-user",
     id: "H1",
     source: "read in Linux 6.19, arch/mips/kernel/smp.c",
+    year: 2026,
     title: "flush_tlb_mm(), flush_tlb_range(), flush_tlb_page(): the case of one user",
     arch: "mips",
     rules: &[3, 9],

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-h1-sparc32-single-user",
     id: "H1b",
     source: "read in Linux 6.19, arch/sparc/mm/srmmu.c",
+    year: 2026,
     title: "smp_flush_tlb_mm(): the mask after the call",
     arch: "sparc32",
     rules: &[3, 9],

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-h2-riscv-switch-fence",
     id: "H2",
     source: "read in Linux 6.19, arch/riscv/mm/context.c and tlbflush.c",
+    year: 2026,
     title: "switch_mm() and __flush_tlb_range(): no full fence on either side",
     arch: "riscv",
     rules: &[4, 5],

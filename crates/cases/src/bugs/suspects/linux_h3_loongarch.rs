@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-h3-loongarch-late-bit",
     id: "H3",
     source: "read in Linux 6.19, arch/loongarch/include/asm/mmu_context.h",
+    year: 2026,
     title: "switch_mm_irqs_off(): the bit is set after the root is loaded",
     arch: "loongarch",
     rules: &[1, 2],

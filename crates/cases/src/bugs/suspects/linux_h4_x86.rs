@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-h4-x86-global-asid",
     id: "H4",
     source: "read in Linux 6.19, arch/x86/mm/tlb.c",
+    year: 2026,
     title: "allocate_global_asid(): what if the search finds nothing",
     arch: "x86",
     rules: &[12],

@@ -2,7 +2,7 @@
 
 use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
-use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
@@ -12,6 +12,7 @@ pub(super) const BUG: Bug = Bug {
     name: "freebsd-3fd989da-pcid-generation",
     id: "C19",
     source: "3fd989da9118 (FreeBSD-EN-22:04.pcid)",
+    year: 2022,
     title: "amd64 pmap: fix PCID mode invalidations",
     kernel: "FreeBSD",
     arch: "x86",
@@ -22,6 +23,8 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "warm-tags",
     code: code!["freebsd_3fd989da.rs"],
+    // The exchange of the generation is a locked instruction, which is a full barrier there and nowhere else.
+    fixed_under: Memory::Pso,
     ..Bug::race(Memory::Tso, |variant| boxed(Activate::new(variant)))
 };
 
@@ -78,7 +81,7 @@ impl Activate {
         sync::note("activate the space");
         let on = sync::irq_save();
         self.mm.join(cpu);
-        let how = if self.generation.swap(1, SeqCst) == 0 { Install::FlushTag } else { Install::Keep };
+        let how = if self.generation.swap(1, AcqRel) == 0 { Install::FlushTag } else { Install::Keep };
         hw::install(Some(SPACE), TAG, how);
         sync::irq_restore(on);
         hw::user(true);

@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "freebsd-r312954-superpage-flush",
     id: "C20",
     source: "r312954",
+    year: 2017,
     title: "Do not leave stale 4K TLB entries on pde (superpage) removal or protection change.",
     kernel: "FreeBSD",
     arch: "x86",

@@ -10,6 +10,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-02a8f3ab-s390-exit",
     id: "C18",
     source: "02a8f3abb708",
+    year: 2014,
     title: "s390/mm,tlb: safeguard against speculative TLB creation",
     arch: "s390",
     rules: &[7, 8],

@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-44126343-nopcid-broadcast",
     id: "C11",
     source: "44126343d58c (CVE-2026-64229)",
+    year: 2026,
     title: "x86/mm: Disable broadcast TLB flush when PCID is disabled",
     arch: "x86",
     rules: &[12],
@@ -18,7 +19,7 @@ pub(super) const BUG: Bug = Bug {
             which the processor refuses.",
     story: include_str!("linux_44126343.md"),
     ends: "CPU 0 broadcasts a flush of a PCID where PCIDs are off: a general protection fault",
-    engine: "broadcast-fallback",
+    engine: "asid-broadcast",
     code: code!["linux_44126343.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(NoPcid::new(variant)))
 };

@@ -13,6 +13,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-58897485-wrap-mask",
     id: "C2b",
     source: "588974857359",
+    year: 2017,
     title: "sparc64: reset mm cpumask after wrap",
     arch: "sparc64",
     rules: &[12],

@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-5e10f988-tlbi-rollover",
     id: "C5",
     source: "5e10f9887ed8",
+    year: 2021,
     title: "arm64: mm: Fix TLBI vs ASID rollover",
     arch: "arm64",
     rules: &[4, 12],

@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-94a17f2d-pti-bitmap",
     id: "C10",
     source: "94a17f2dc90b",
+    year: 2025,
     title: "x86/mm: Disable INVLPGB when PTI is enabled",
     arch: "x86",
     rules: &[12, 14],

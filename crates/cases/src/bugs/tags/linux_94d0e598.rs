@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-94d0e598-kvm-vcpus",
     id: "C8",
     source: "94d0e5980d67",
+    year: 2016,
     title: "arm/arm64: KVM: Perform local TLB invalidation when multiplexing vcpus on a single CPU",
     arch: "arm64",
     rules: &[12],

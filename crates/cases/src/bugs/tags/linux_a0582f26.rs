@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-a0582f26-context-wrap",
     id: "C2",
     source: "a0582f26ec9d",
+    year: 2017,
     title: "sparc64: new context wrap",
     arch: "sparc64",
     rules: &[12],

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-a0663a79-smt-contexts",
     id: "C1",
     source: "a0663a79ad4f",
+    year: 2006,
     title: "[SPARC64]: Fix TLB context allocation with SMT style shared TLBs.",
     arch: "sparc64",
     rules: &[12],

@@ -10,6 +10,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-c2ff4764-unshare-walk-cache",
     id: "C15",
     source: "c2ff4764e03e (CVE-2026-63875)",
+    year: 2026,
     title: "arm64: tlb: Flush walk cache when unsharing PMD tables",
     arch: "arm64",
     rules: &[7, 12],

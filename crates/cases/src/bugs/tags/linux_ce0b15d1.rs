@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-ce0b15d1-invlpg-global",
     id: "C13",
     source: "ce0b15d11ad8",
+    year: 2023,
     title: "x86/mm: Avoid incomplete Global INVLPG flushes",
     arch: "x86",
     rules: &[8],
@@ -16,7 +17,7 @@ pub(super) const BUG: Bug = Bug {
             still be used.",
     story: include_str!("linux_ce0b15d1.md"),
     ends: "CPU 0 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
-    engine: "kernel-memory",
+    engine: "kernel-gather",
     code: code!["linux_ce0b15d1.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(KernelUnmap::new(variant)))
 };

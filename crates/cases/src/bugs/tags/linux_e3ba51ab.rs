@@ -10,6 +10,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-e3ba51ab-tlbi-range",
     id: "C14",
     source: "e3ba51ab24fd (CVE-2024-35980)",
+    year: 2024,
     title: "arm64: tlb: Fix TLBI RANGE operand",
     arch: "arm64",
     rules: &[8, 14],

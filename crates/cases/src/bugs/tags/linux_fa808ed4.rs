@@ -12,6 +12,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-fa808ed4-kvm-vmid-zero",
     id: "C6b",
     source: "fa808ed4e199",
+    year: 2025,
     title: "KVM: arm64: Ensure a VMID is allocated before programming VTTBR_EL2",
     arch: "arm64",
     rules: &[12],

@@ -1,6 +1,6 @@
 //! A guest's VMID generation is published before its VMID: a virtual CPU enters with the new one and the old other.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, Stage, boxed, code};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
@@ -12,6 +12,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-fb544d1c-kvm-vmid",
     id: "C6",
     source: "fb544d1ca65a",
+    year: 2018,
     title: "KVM: arm/arm64: Fix VMID alloc race by reverting to lock-less",
     arch: "arm64",
     rules: &[12],
@@ -21,8 +22,30 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "vmid-rollover",
     code: code!["linux_fb544d1c.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(Vmid::new(variant)))
+    chain: &[
+        Stage::wrong(
+            "looks-unlocked",
+            "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+            || boxed(Vmid::new(Update::LooksUnlocked)),
+        ),
+        Stage::broken("f0cf47d939d0 KVM: arm/arm64: Close VMID generation race"),
+        Stage::FIXED,
+    ],
+    ..Bug::race(Memory::Pso, |variant| {
+        boxed(Vmid::new(if variant == Variant::Broken { Update::LooksLocked } else { Update::VmidFirst }))
+    })
 };
+
+/// How a guest's VMID is made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Update {
+    /// Preparations look at the generation without the lock; it is stored before the VMID.
+    LooksUnlocked,
+    /// They look with the lock, so that they never come in between. The look before entry still does.
+    LooksLocked,
+    /// No look takes the lock; the VMID is stored before the generation.
+    VmidFirst,
+}
 
 const GUEST: usize = 0;
 
@@ -37,17 +60,17 @@ struct Guest {
     vmid: Word,
 }
 
-/// CPU 0 had made all preparations to run virtual CPU 0 of the guest when another guest used up the VMIDs; now it enters.
-/// CPU 1 prepares virtual CPU 1 of the same guest. Then the host takes a page from the guest.
+/// CPU 0 has made all preparations to run virtual CPU 0 of the guest, or makes them now, when another guest has used up the VMIDs;
+/// then it enters. CPU 1 prepares virtual CPU 1 of the same guest. Then the host takes a page from the guest.
 #[derive(Debug)]
-pub(crate) struct Vmid {
-    variant: Variant,
+struct Vmid {
+    update: Update,
     machine: Machine,
     guest: Guest,
 }
 
 impl Vmid {
-    pub(crate) fn new(variant: Variant) -> Self {
+    fn new(update: Update) -> Self {
         let machine = Machine::builder(2).tags(3).own_page(GUEST, 0, 1).must_free_frame(1).build();
         let guest = Guest {
             lock: Lock::new(),
@@ -55,25 +78,36 @@ impl Vmid {
             generation: Word::new("generation", 1),
             vmid: Word::new("vmid", 1),
         };
-        Self { variant, machine, guest }
+        Self { update, machine, guest }
     }
 
     fn is_stale(&self) -> bool {
         self.guest.generation.load(Acquire) != self.guest.current.load(Acquire)
     }
 
-    fn update(&self) {
-        if !self.is_stale() {
+    /// Whether preparations find the VMID stale.
+    fn looks_stale(&self) -> bool {
+        if self.update != Update::LooksLocked {
+            return self.is_stale();
+        }
+        self.guest.lock.lock();
+        let stale = self.is_stale();
+        self.guest.lock.unlock();
+        stale
+    }
+
+    fn prepare(&self) {
+        if !self.looks_stale() {
             return;
         }
         self.guest.lock.lock();
         if self.is_stale() {
             let new = self.guest.current.load(Relaxed);
-            if self.variant == Variant::Broken {
+            if self.update != Update::VmidFirst {
                 self.guest.generation.store(new, Relaxed);
             }
             self.guest.vmid.store(new, Relaxed);
-            if self.variant == Variant::Fixed {
+            if self.update == Update::VmidFirst {
                 self.guest.generation.store(new, Release);
             }
         }
@@ -101,11 +135,15 @@ impl Vmid {
 impl Program for Vmid {
     fn main(&self, cpu: usize) {
         if cpu == 0 {
+            if sync::choose(2) == 1 {
+                sync::note("prepare virtual CPU 0");
+                self.prepare();
+            }
             sync::note("enter virtual CPU 0");
             return self.enter();
         }
         sync::note("prepare virtual CPU 1");
-        self.update();
+        self.prepare();
         sync::note("take page 0 from the guest");
         self.take_page();
     }

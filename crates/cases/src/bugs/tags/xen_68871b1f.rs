@@ -1,6 +1,6 @@
 //! A new round of ASIDs begins with a flush of the first of them alone.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, Stage, boxed, code};
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "xen-68871b1f-asid-round",
     id: "C23",
     source: "68871b1f9b80",
+    year: 2025,
     title: "x86/svm: Always flush TLB using TLB_CTRL_FLUSH_ALL",
     kernel: "Xen",
     arch: "x86 (SVM)",
@@ -21,6 +22,11 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 0, in space A, can use page 0 -> frame 2 of space B (SD-12)",
     engine: "tag-reuse",
     code: code!["xen_68871b1f.rs"],
+    chain: &[
+        Stage::right("flushes-all", || boxed(Round::new(Variant::Fixed))),
+        Stage::broken("64b1da5a2fcf x86/svm: Use flush-by-asid when available"),
+        Stage::FIXED,
+    ],
     ..Bug::race(Memory::Tso, |variant| boxed(Round::new(variant)))
 };
 

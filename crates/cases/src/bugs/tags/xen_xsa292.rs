@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "xen-xsa292-pcid",
     id: "C21",
     source: "XSA-292 (CVE-2019-17346)",
+    year: 2019,
     title: "x86: insufficient TLB flushing when using PCID",
     kernel: "Xen",
     arch: "x86",

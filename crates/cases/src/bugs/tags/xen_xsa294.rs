@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "xen-xsa294-shadow",
     id: "C22",
     source: "XSA-294 (CVE-2019-17348)",
+    year: 2019,
     title: "x86 shadow: Insufficient TLB flushing when using PCID",
     kernel: "Xen",
     arch: "x86",

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "xen-xsa442-device-table",
     id: "C24",
     source: "5fc98b97084a, XSA-442 (CVE-2023-34326)",
+    year: 2023,
     title: "iommu/amd-vi: flush IOMMU TLB when flushing the DTE",
     kernel: "Xen",
     arch: "x86 (AMD IOMMU)",
