@@ -5,10 +5,10 @@
 //! finding, whatever QEMU's TLB does.
 
 use crate::arch::{self, MAX_CPUS};
+use crate::canary::Canary;
 use crate::console::say;
-use crate::frames::Canary;
-use crate::paging;
-use crate::sched;
+use crate::ending;
+use crate::window;
 use core::sync::atomic::{AtomicU64, Ordering};
 use shootdown::flush::{FlushRequest, PageRange};
 use shootdown::sanitizer::{Kind, Sanitizer, Verdict, Violation};
@@ -83,8 +83,8 @@ pub fn count() -> Count {
 /// are seen as well.
 pub fn report(finding: Finding) {
     match finding {
-        Finding::Unflushed(violation) if violation.kind != Kind::RootFreed => sched::stop_soon(),
-        _ => sched::stop(),
+        Finding::Unflushed(violation) if violation.kind != Kind::RootFreed => ending::stop_soon(),
+        _ => ending::stop(),
     }
     let (counter, by) = match finding {
         Finding::StaleRead { .. } | Finding::StaleWrite { .. } | Finding::WriteThroughProtection { .. } => {
@@ -101,7 +101,7 @@ pub fn report(finding: Finding) {
         Finding::StaleRead { page, owner, floor, found } => say!(
             "@{{\"event\":\"finding\",\"what\":\"stale read\",\"cpu\":{cpu},\"page\":\"{:#x}\",\"frame\":{},\"reader\":{owner},\
              \"owner\":{},\"owner_page\":{},\"epoch\":{},\"expected_epoch\":{floor}}}",
-            paging::address(page),
+            window::address(page),
             found.frame,
             found.owner,
             found.page,
@@ -116,7 +116,7 @@ pub fn report(finding: Finding) {
             "@{{\"event\":\"finding\",\"what\":\"write to a protected page\",\"cpu\":{},\"page\":\"{:#x}\",\"was\":\"{was:#x}\",\
              \"is\":\"{is:#x}\"}}",
             is & 0xfff,
-            paging::address(page)
+            window::address(page)
         ),
         Finding::Unflushed(violation) => say!(
             "@{{\"event\":\"finding\",\"what\":\"missing flush\",\"cpu\":{},\"text\":\"{violation}\"}}",

@@ -8,7 +8,9 @@
 extern crate alloc;
 
 mod arch;
+mod canary;
 mod console;
+mod ending;
 mod findings;
 mod frames;
 mod lock;
@@ -18,6 +20,7 @@ mod params;
 mod scenarios;
 mod sched;
 mod space;
+mod window;
 
 use arch::MAX_CPUS;
 use console::say;

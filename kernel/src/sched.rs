@@ -3,6 +3,7 @@
 //! User tasks run in a space; kernel tasks run on whatever is loaded, lazily.
 
 use crate::arch::{self, MAX_CPUS};
+use crate::ending::{self, stop, stopping};
 use crate::lock::Mutex;
 use crate::machine::{ENGINE, enter_kernel, enter_user, forget_user};
 use crate::space::{self, Process};
@@ -38,8 +39,6 @@ type Queue = Mutex<VecDeque<Box<dyn Task>>>;
 
 static QUEUES: [Queue; MAX_CPUS] = [const { Mutex::new(VecDeque::new()) }; MAX_CPUS];
 static ALIVE: AtomicUsize = AtomicUsize::new(0);
-static STOP: AtomicBool = AtomicBool::new(false);
-static DEADLINE: AtomicU64 = AtomicU64::new(0);
 static CYCLES: AtomicU64 = AtomicU64::new(0);
 static CYCLES_WANTED: AtomicU64 = AtomicU64::new(0);
 
@@ -61,23 +60,7 @@ pub fn breathe() {
 pub fn begin(deadline: u64, cycles: u64) {
     CYCLES.store(0, Ordering::Relaxed);
     CYCLES_WANTED.store(cycles, Ordering::Relaxed);
-    DEADLINE.store(deadline, Ordering::Relaxed);
-    STOP.store(false, Ordering::Release);
-}
-
-/// Whether tasks should come to an end.
-pub fn stopping() -> bool {
-    STOP.load(Ordering::Acquire)
-}
-
-/// Asks tasks to come to an end.
-pub fn stop() {
-    STOP.store(true, Ordering::Release);
-}
-
-/// Asks tasks to come to an end within half a second.
-pub fn stop_soon() {
-    DEADLINE.fetch_min(arch::ticks() + arch::ticks_per_second() / 2, Ordering::Relaxed);
+    ending::begin(deadline);
 }
 
 /// Counts a cycle of a scenario: what it is about happened once more.
@@ -109,9 +92,7 @@ pub fn spawn(cpu: usize, task: impl Task + 'static) {
 pub fn run() {
     let queue = &QUEUES[arch::this_cpu()];
     while ALIVE.load(Ordering::Acquire) > 0 {
-        if arch::ticks() > DEADLINE.load(Ordering::Relaxed) {
-            stop();
-        }
+        ending::look_at_the_clock();
         let Some(mut task) = next(queue) else {
             enter_kernel();
             forget_user();

@@ -1,11 +1,13 @@
 //! Address spaces and processes.
 
 use crate::arch;
+use crate::canary::Canary;
 use crate::findings::{self, Finding};
-use crate::frames::{self, Canary, Frame};
+use crate::frames::{self, Frame};
 use crate::lock::Mutex;
 use crate::machine::{ENGINE, Kernel, SINGLE_USER_SHORT_CUT, User, masked};
-use crate::paging::{self, PAGES, REGIONS, RootTables};
+use crate::paging::{self, RootTables};
+use crate::window::{self, PAGES, REGIONS};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -276,7 +278,7 @@ impl Space {
         let mut gather: Gather<'_, Kernel, Held, { 2 * BATCH }> = ENGINE.gather(&self.engine);
         let (pending, epoch) = {
             let mut tables = self.tables.lock();
-            for page in paging::pages_of(region) {
+            for page in window::pages_of(region) {
                 if let Some(frame) = tables.clear(page) {
                     gather.unmapped(range(page), Held::Page(frame)).expect("room for a region");
                 }
@@ -288,13 +290,13 @@ impl Space {
             (gather.send(), frames::next_epoch())
         };
         pending.finish();
-        paging::pages_of(region).for_each(|page| self.raise(page, epoch));
+        window::pages_of(region).for_each(|page| self.raise(page, epoch));
     }
 
     /// Reads `page` through the loaded tables, which are this space's, and checks what it finds.
     pub fn check(&self, page: u8) -> Met {
         let floor = self.floors[usize::from(page)].load(Ordering::Acquire);
-        let Some(found) = arch::load_user(paging::address(page)).map(Canary::unpack) else {
+        let Some(found) = arch::load_user(window::address(page)).map(Canary::unpack) else {
             return Met::Fault;
         };
         if found.owner == self.brand && found.page == page && found.epoch >= floor {
@@ -307,7 +309,7 @@ impl Space {
     /// Writes to `page` through the loaded tables, which are this space's.
     pub fn scribble(&self, page: u8) -> Met {
         let value = u64::from(self.brand) << 12 | arch::this_cpu() as u64 | ticket() << 24;
-        match arch::store_user(paging::address(page) + 8 * frames::SCRATCH as u64, value) {
+        match arch::store_user(window::address(page) + 8 * frames::SCRATCH as u64, value) {
             true => Met::Page,
             false => Met::Fault,
         }
@@ -352,7 +354,7 @@ impl Space {
     }
 
     fn put(&self, tables: &mut Tables, page: u8, frame: Arc<Frame>, writable: bool) -> Option<()> {
-        let region = paging::region(page);
+        let region = window::region(page);
         let leaf = match &tables.leaves[region] {
             Some(leaf) => leaf.address(),
             None => {
@@ -383,7 +385,7 @@ impl Space {
 
 impl Tables {
     fn entry(&self, page: u8) -> Option<&'static AtomicU64> {
-        self.leaves[paging::region(page)].as_ref().map(|leaf| paging::page_entry(leaf.address(), page))
+        self.leaves[window::region(page)].as_ref().map(|leaf| paging::page_entry(leaf.address(), page))
     }
 
     /// Clears the entry of a page and takes its frame out.
@@ -432,19 +434,19 @@ pub fn reap() {
 }
 
 fn range(page: u8) -> PageRange {
-    PageRange::page(VirtAddr(paging::address(page)))
+    PageRange::page(VirtAddr(window::address(page)))
 }
 
 /// Pages, all of one region.
 fn range_of(pages: &Range<u8>) -> PageRange {
     let last = pages.end.saturating_sub(1).max(pages.start);
-    assert_eq!(paging::region(pages.start), paging::region(last), "between regions is a gap");
-    PageRange::new(VirtAddr(paging::address(pages.start)), pages.len() as u64, PageSize::Size4K)
+    assert_eq!(window::region(pages.start), window::region(last), "between regions is a gap");
+    PageRange::new(VirtAddr(window::address(pages.start)), pages.len() as u64, PageSize::Size4K)
         .expect("pages are aligned")
 }
 
 fn region_range(region: usize) -> PageRange {
-    PageRange::new(VirtAddr(paging::region_address(region)), 1, PageSize::Size2M)
+    PageRange::new(VirtAddr(window::region_address(region)), 1, PageSize::Size2M)
         .expect("regions are aligned")
 }
 

@@ -9,6 +9,7 @@ mod mutate_bugs;
 mod package;
 mod process;
 mod tidy;
+mod toolchain;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};

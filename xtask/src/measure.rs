@@ -6,8 +6,8 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::ci::ensure_core;
 use crate::process::{self, cargo, read};
+use crate::toolchain::{ensure_core, nightly_builds_core};
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,13 +118,4 @@ pub fn target_folder(root: &Path) -> Result<PathBuf> {
     let metadata = read(&mut cargo(root, "metadata --no-deps --format-version 1"))?;
     let metadata: Value = serde_json::from_str(&metadata)?;
     metadata["target_directory"].as_str().map(PathBuf::from).context("cargo metadata names the target folder")
-}
-
-/// Whether there is a nightly toolchain with the source of the core library.
-pub fn nightly_builds_core() -> bool {
-    let sysroot = Command::new("rustc").args(["+nightly", "--print", "sysroot"]).output();
-    let sysroot = sysroot.ok().filter(|output| output.status.success());
-    sysroot.and_then(|output| String::from_utf8(output.stdout).ok()).is_some_and(|sysroot| {
-        Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/core/src/lib.rs").exists()
-    })
 }

@@ -9,7 +9,7 @@ use shootdown_machine::Case;
 /// What a removed rule is reported by: the case, and words of the report. Where two CPUs do the same, either may be met first,
 /// and `CPU N` stands for it.
 ///
-/// Missing are SD-11 and SD-18, without which CPUs wait for each other for ever and nothing is given back, and SD-15 and SD-16,
+/// Missing are SD-11, SD-18 and SD-19, without which CPUs wait for each other for ever and nothing is given back, and SD-15 and SD-16,
 /// without which a call returns too early, or an answer is taken back, and nothing is given back either.
 const REPORTS: &[(u8, &str, &str)] = &[
     (

@@ -283,9 +283,10 @@ impl<P: Platform> Shootdown<P> {
         // fence too; since then it has only flushed, which is complete on return (`back_on_line_vs_kernel_flush`).
         this_cpu.local.published.kernel_caught.store(kernel, Ordering::Relaxed);
         core::mem::forget(newcomer);
-        // A request posted before this CPU went off line may still wait for an answer (a trim), and while it is pending no
-        // IPI is sent.
-        this_cpu.handle_ipi();
+        // A request from before this CPU went off line may still wait for its answer (SD-19), a trim say.
+        if !without(Rule::OnlineAnswers) {
+            this_cpu.handle_ipi();
+        }
         if this_cpu.loaded() == Loaded::OFF_LINE {
             this_cpu.publish_loaded(Loaded::NOTHING);
         }

@@ -181,6 +181,13 @@ rules! {
         caught_by: ["deferred-waited", "deferred-kernel-waited"],
         qemu: None,
     }
+    19: OnlineAnswers {
+        says: "A CPU that comes on line handles what was asked of it before it went off line: the interrupt \
+               may be lost, and none is sent while the request is pending.",
+        switch: "a CPU comes on line and leaves what was asked of it to an interrupt",
+        caught_by: ["reset-vs-kernel-memory"],
+        qemu: None,
+    }
 }
 
 /// Number of the last rule; the first is 1, and none is ever taken again.

@@ -9,9 +9,9 @@ use machine::{Kind, Leaked, space, space_in};
 use shootdown::flush::{
     Deferral, FlushRequest, Full, Gather, LocalFlush, PageRange, PageSize, Retired, VirtAddr,
 };
-use shootdown::mask::{BorrowedMask, MaskWord, mask_words};
+use shootdown::mask::{BorrowedMask, CpuMask, MaskWord, mask_words};
 use shootdown::refs::SpaceExited;
-use shootdown::tags::PerCpuSlots;
+use shootdown::tags::{PerCpuSlots, Untagged};
 use shootdown::trace::Event;
 use shootdown::{CpuId, EngineError, Platform};
 use std::cell::RefCell;
@@ -32,6 +32,20 @@ impl Kind for Lent {
 }
 
 type Host = machine::Machine<Lent>;
+
+/// A machine whose CPUs may flush when they run again.
+struct OnEntry;
+
+impl Kind for OnEntry {
+    type Mask = CpuMask<1>;
+    type Handle = Leaked<Self>;
+    type Tags = Untagged;
+    const FLUSHES_ON_ENTRY: bool = true;
+
+    fn mask(_: &'static State) -> CpuMask<1> {
+        CpuMask::new()
+    }
+}
 
 fn mask(words: usize) -> Mask {
     BorrowedMask::new(Vec::leak((0..words).map(|_| MaskWord::new()).collect()))
@@ -125,6 +139,49 @@ fn frames_are_held_until_the_flush_is_complete_and_handed_back_when_full() {
     empty.finish();
     assert_eq!(host.counters(0).flushes(), 1, "nothing recorded, nothing flushed");
     let _ = a.into_handle();
+}
+
+#[test]
+fn each_frame_of_a_gather_is_given_back_once_whichever_way_it_ends() {
+    let host = machine(2);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
+    (0..2).for_each(|cpu| host.on(cpu, || engine.switch_to(&a)));
+    let freed = RefCell::default();
+    let full = || {
+        let mut gather = engine.gather::<Frame, 2>(&a);
+        (1..3).for_each(|number| gather.unmapped(page(number), Frame(number, &freed)).expect("two fit"));
+        gather
+    };
+    let given_back = || freed.take();
+    full().finish();
+    assert_eq!(given_back(), [1, 2]);
+    full().send().finish();
+    assert_eq!(given_back(), [1, 2]);
+    full().send().finish_with(drop);
+    assert_eq!(given_back(), [1, 2]);
+    let before = a.generation();
+    engine.gather::<Frame, 2>(&a).finish();
+    assert_eq!(a.generation(), before, "it has nothing to flush, and no other is open");
+    let _ = a.into_handle();
+}
+
+#[test]
+fn a_space_that_a_cpu_has_loaded_is_not_retired_whatever_the_platform_answers_for_its_tlb() {
+    let host = machine(2);
+    let engine = host.engine();
+    let a = engine.new_space(0xa000, mask(2)).expect("large enough");
+    host.on(1, || {
+        let entry = engine.enter(&a);
+        // SAFETY: 1. and 2. nothing walks; 3. it is retired below; 4. nothing else is called.
+        unsafe { entry.loaded() };
+        engine.enter_lazy();
+    });
+    host.answered_for.set(Some(1));
+    let mut ticket = engine.begin_retire(&a);
+    assert_eq!(engine.is_retired(&a, &mut ticket), Ok(false), "CPU 1 reads its memory");
+    host.handle_ipi(1);
+    assert_eq!(engine.is_retired(&a, &mut ticket), Ok(true));
 }
 
 #[test]
@@ -328,6 +385,7 @@ fn a_flush_finds_one_cpu_among_thousands() {
     host.on(64, || engine.switch_to(&other));
     let pending = engine.send(&user, FlushRequest::pages(page(1)));
     assert_eq!(host.pending_ipis(), [CPUS - 1], "CPU 64 has left");
+    assert_eq!(host.log.borrow().targets, [0, CPUS - 1].into(), "what a platform that broadcasts is told");
     pending.finish();
     host.on(64, || engine.switch_to(&user));
     let pending = engine.send(&user, FlushRequest::pages(page(2)));
@@ -443,6 +501,57 @@ fn a_switch_hands_references_over() {
     );
     engine.leave(); // which a CPU may that runs no user code
     let _ = a.into_handle();
+}
+
+#[test]
+fn a_cpu_that_was_skipped_and_runs_again_is_sent_an_ipi_for_a_ticket() {
+    let host = machine::machine(State::new(3), CpuMask::new(), Untagged);
+    let engine = host.engine();
+    let a = space::<OnEntry>(host, 0xa000);
+    (0..3).for_each(|cpu| host.run(cpu, &a));
+    host.answered_for.set(Some(1));
+    let mut ticket = engine.send(&a, FlushRequest::all()).detach();
+    assert_eq!(host.pending_ipis(), [2]);
+    host.poll();
+    host.answered_for.set(None);
+    assert_eq!(engine.is_complete(&mut ticket), Ok(false), "CPU 1 has flushed, and said so to nobody");
+    assert_eq!(host.pending_ipis(), [1]);
+    host.poll();
+    assert_eq!(engine.is_complete(&mut ticket), Ok(true));
+    let _ = a.into_handle();
+}
+
+#[test]
+fn the_platform_is_told_of_a_gather_before_its_flush_and_after_it() {
+    let host = machine(2);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
+    (0..2).for_each(|cpu| host.on(cpu, || engine.switch_to(&a)));
+    let told = || std::mem::take(&mut host.log.borrow_mut().gathers);
+    let full = || {
+        let mut gather = engine.gather::<(), 1>(&a);
+        gather.unmapped(page(1), ()).expect("room for one");
+        gather
+    };
+    host.log.borrow_mut().flushes.clear();
+    full().finish();
+    // The number of the root, and flushes so far.
+    assert_eq!(told(), [(Some(0xa000), 0), (None, 2)]);
+    let pending = full().send();
+    assert_eq!(told(), [(Some(0xa000), 2)]);
+    pending.finish();
+    assert_eq!(told(), [(None, 4)]);
+    engine.gather::<(), 1>(&a).finish();
+    assert_eq!(told(), [], "nothing was unmapped");
+    let _ = a.into_handle();
+}
+
+#[test]
+#[should_panic(expected = "is registered, drop its references instead: space")]
+fn a_space_that_has_references_is_not_retired() {
+    let host = machine(1);
+    let a = space(host, 0xa000);
+    host.engine().retire(&a);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What differs between architectures: starting CPUs, interrupts, page-table entries, the console, and the way out.
 //!
-//! Every part has the same items; kernel memory is mapped where it is, and user pages begin at [`crate::paging::USER`].
+//! Every part has the same items; kernel memory is mapped where it is, and user pages begin at [`crate::window::USER`].
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -49,7 +49,7 @@ unsafe extern "C" {
 /// # Panics
 /// The address is no user address.
 pub fn load_user(address: u64) -> Option<u64> {
-    assert!(crate::paging::is_window(address), "{address:#x} is no user address");
+    assert!(crate::window::is_window(address), "{address:#x} is no user address");
     user_load(address).ok()
 }
 
@@ -58,7 +58,7 @@ pub fn load_user(address: u64) -> Option<u64> {
 /// # Panics
 /// The address is no user address.
 pub fn store_user(address: u64, value: u64) -> bool {
-    assert!(crate::paging::is_window(address), "{address:#x} is no user address");
+    assert!(crate::window::is_window(address), "{address:#x} is no user address");
     user_store(address, value).ok().is_some()
 }
 

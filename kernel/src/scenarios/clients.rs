@@ -4,11 +4,12 @@
 use super::helper;
 use super::workers::{Decoy, Random, Slot, check_page, check_some, map, pause, process};
 use crate::arch;
+use crate::ending::stopping;
 use crate::lock::Mutex;
 use crate::machine;
-use crate::paging;
-use crate::sched::{Flow, Task, cycle, spawn, stopping};
+use crate::sched::{Flow, Task, cycle, spawn};
 use crate::space::{Grabbed, Process, Space};
+use crate::window;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
@@ -24,7 +25,7 @@ const ROOM: u64 = 16;
 const LIFE: u64 = 40;
 
 fn ring_word(index: usize) -> u64 {
-    paging::address(RING) + 8 * index as u64
+    window::address(RING) + 8 * index as u64
 }
 
 /// A kernel thread polls a ring in user memory and works on user memory, while the owner unmaps and exits.

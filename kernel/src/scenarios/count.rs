@@ -3,10 +3,11 @@
 use super::helper;
 use super::workers::{pause, process};
 use crate::arch::mark;
+use crate::ending::stop;
 use crate::machine::ENGINE;
-use crate::paging;
-use crate::sched::{Flow, Task, breathe, cycle, spawn, stop};
+use crate::sched::{Flow, Task, breathe, cycle, spawn};
 use crate::space::Process;
+use crate::window;
 use alloc::sync::Arc;
 use shootdown::flush::{FlushRequest, PageRange, VirtAddr};
 
@@ -55,7 +56,7 @@ impl Counted {
     /// Sends a flush, and waits for it once everybody has answered: no time is lost between the marks.
     fn flush<const SEND: u32, const SENT: u32, const WAIT: u32, const WAITED: u32>(&self) {
         let space = self.shared.space().engine();
-        let pages = FlushRequest::pages(PageRange::page(VirtAddr(paging::address(0))));
+        let pages = FlushRequest::pages(PageRange::page(VirtAddr(window::address(0))));
         mark::<SEND>();
         let pending = ENGINE.send(space, pages);
         mark::<SENT>();
@@ -67,7 +68,7 @@ impl Counted {
 
     /// Sends a flush and waits for it in one call; the plugin leaves the waiting out.
     fn flush_at_once<const BEGIN: u32, const END: u32>(&self) {
-        let pages = FlushRequest::pages(PageRange::page(VirtAddr(paging::address(0))));
+        let pages = FlushRequest::pages(PageRange::page(VirtAddr(window::address(0))));
         mark::<BEGIN>();
         ENGINE.flush(self.shared.space().engine(), pages);
         mark::<END>();
@@ -76,7 +77,7 @@ impl Counted {
     /// What this CPU does by itself.
     fn alone(&self) {
         let (shared, alone) = (self.shared.user(), self.alone.user());
-        let pages = FlushRequest::pages(PageRange::page(VirtAddr(paging::address(0))));
+        let pages = FlushRequest::pages(PageRange::page(VirtAddr(window::address(0))));
         mark::<10>();
         ENGINE.switch_to(alone);
         mark::<11>();

@@ -2,12 +2,14 @@
 
 use super::helper;
 use super::workers::{Random, Worker, pause, process};
+use crate::canary::Canary;
 use crate::findings::{self, Finding};
-use crate::frames::{Canary, Frame, next_epoch};
+use crate::frames::{Frame, next_epoch};
 use crate::machine::{ENGINE, LOST_IPIS, masked};
-use crate::paging::{KERNEL_WINDOW, kernel_window_entry};
+use crate::paging::kernel_window_entry;
 use crate::sched::{Flow, Task, breathe, cycle, spawn};
 use crate::space::Process;
+use crate::window::KERNEL_WINDOW;
 use crate::{arch, sched};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;

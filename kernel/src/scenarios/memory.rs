@@ -4,9 +4,9 @@ use super::helper;
 use super::workers::{Decoy, Random, Worker, map, process};
 use crate::findings::{self, Finding};
 use crate::frames::{Frame, SCRATCH};
-use crate::paging::{self, REGIONS};
 use crate::sched::{Flow, Task, breathe, count_cycles, cycle, spawn};
 use crate::space::{BATCH, Met, Process};
+use crate::window::{self, REGIONS};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
@@ -112,9 +112,9 @@ fn same(page: u8, frame: &Frame, was: u64) {
 
 /// Regions are unmapped together with their page tables.
 pub fn table_free(cpus: usize) {
-    let process = process(paging::PAGES as u8);
+    let process = process(window::PAGES as u8);
     for n in 0..cpus - 1 {
-        spawn(helper(cpus, n), Worker::reader(&process, paging::PAGES as u8, n));
+        spawn(helper(cpus, n), Worker::reader(&process, window::PAGES as u8, n));
         spawn(helper(cpus, n), super::kthreads::Idle::short(&process));
     }
     spawn(0, TableFree { process, random: Random::new(80) });
@@ -133,7 +133,7 @@ impl Task for TableFree {
     fn step(&mut self) -> Flow {
         let region = self.random.below(REGIONS as u64) as usize;
         self.process.space().free_table(region);
-        paging::pages_of(region).for_each(|page| map(&self.process, page));
+        window::pages_of(region).for_each(|page| map(&self.process, page));
         cycle();
         Flow::Again
     }

@@ -1,8 +1,9 @@
 //! Tasks that several scenarios have, and what they share.
 
 use crate::arch;
+use crate::ending::stopping;
 use crate::lock::Mutex;
-use crate::sched::{Flow, Task, breathe, stopping};
+use crate::sched::{Flow, Task, breathe};
 use crate::space::{Met, Process, Space};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};

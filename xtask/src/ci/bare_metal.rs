@@ -1,14 +1,13 @@
 //! The engine, the arch crates and the integrations on targets without an operating system.
 
-use anyhow::{Result, bail};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use anyhow::Result;
+use std::path::Path;
 
 use super::build::examples;
 use super::outcome::Done;
-use crate::measure::nightly_builds_core;
 use crate::package::{INTEGRATIONS, integration_features};
-use crate::process::{self, cargo, read};
+use crate::process::{self, cargo};
+use crate::toolchain::{ensure_core, nightly_builds_core};
 
 /// Targets, and the packages that each must build.
 const TARGETS: [(&str, &[&str]); 3] = [
@@ -48,27 +47,4 @@ pub fn bare_metal(root: &Path) -> Result<Done> {
     }
     let targets: Vec<&str> = TARGETS.iter().map(|(target, _)| *target).chain([LOONGARCH]).collect();
     Ok(Done::Passed(format!("{}; each of {} integrations alone", targets.join(", "), features.len())))
-}
-
-/// Finds the core library for `target`, or installs it.
-///
-/// # Errors
-/// Neither.
-pub fn ensure_core(target: &str) -> Result<()> {
-    if installed(target) {
-        return Ok(());
-    }
-    let added = process::run(Command::new("rustup").args(["target", "add", target]));
-    if added.is_ok() && installed(target) {
-        return Ok(());
-    }
-    bail!("no core library for {target}: `rustup target add {target}` installs it, and needs the network")
-}
-
-/// Whether the libraries for `target` are installed.
-pub fn installed(target: &str) -> bool {
-    let folder = read(Command::new("rustc").args(["--print", "target-libdir", "--target", target]));
-    let files = folder.ok().and_then(|folder| PathBuf::from(folder.trim()).read_dir().ok());
-    let mut names = files.into_iter().flatten().flatten().map(|file| file.file_name());
-    names.any(|name| name.to_string_lossy().starts_with("libcore-"))
 }

@@ -68,7 +68,7 @@ pub fn boot(root: &Path) -> Result<Done> {
     let kernel = root.join("kernel");
     process::run(&mut cargo(&kernel, "fmt --check"))?;
     for (_, target, _) in ARCHITECTURES {
-        super::bare_metal::ensure_core(target)?;
+        crate::toolchain::ensure_core(target)?;
         process::run(&mut cargo(
             &kernel,
             &format!("clippy --release --locked --target {target} -- -D warnings"),

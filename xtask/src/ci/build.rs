@@ -4,12 +4,12 @@ use anyhow::{Result, ensure};
 use std::path::Path;
 use std::process::Command;
 
-use super::bare_metal::ensure_core;
 use super::dependencies;
 use super::outcome::{Done, Pace};
 use super::own_case::in_copy;
 use crate::package::{self, INTEGRATIONS};
 use crate::process::{self, cargo, stream};
+use crate::toolchain::ensure_core;
 
 /// Packages with the engine's source: their documentation is the engine's.
 const SAME_LIBRARY: &str =

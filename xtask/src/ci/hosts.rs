@@ -3,10 +3,9 @@
 use anyhow::Result;
 use std::path::Path;
 
-use super::bare_metal::installed;
 use super::outcome::Done;
-use crate::measure::nightly_builds_core;
 use crate::process::{self, cargo};
+use crate::toolchain::{installed, nightly_builds_core};
 
 /// Hosts that the README names, besides the one where this runs.
 const HOSTS: [&str; 3] = ["aarch64-unknown-linux-gnu", "aarch64-apple-darwin", "x86_64-pc-windows-msvc"];

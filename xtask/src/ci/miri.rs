@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use super::build::Counts;
 use super::outcome::Done;
-use crate::measure::nightly_builds_core;
 use crate::process::{self, cargo, read};
+use crate::toolchain::nightly_builds_core;
 
 /// Whose tests run, longest first.
 const PACKAGES: [&str; 3] = ["shootdown", "shootdown-host", "shootdown-integrations"];

@@ -16,7 +16,6 @@ mod sparc64;
 mod steps;
 mod trampoline;
 
-pub use bare_metal::ensure_core;
 pub use book::{look as look_at_book, render as render_book};
 pub use outcome::Pace;
 pub use steps::{Step, run};

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::outcome::Done;
-use crate::measure::nightly_builds_core;
 use crate::process::{self, cargo};
+use crate::toolchain::nightly_builds_core;
 
 const QEMU: &str = "qemu-system-sparc64";
 const TARGET: &str = "sparc64-unknown-linux-gnu";

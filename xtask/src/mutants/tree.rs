@@ -33,7 +33,7 @@ impl Subject {
     fn tests(self) -> &'static str {
         match self {
             Self::Engine => {
-                "--lib --test host --test properties --test hard --test tags --test soundness --test trim"
+                "--lib --test host --test coherence --test properties --test hard --test tags --test soundness --test trim"
             }
             Self::Explorer => "--release --test interrupts --test litmus --test oracle --test tables",
         }

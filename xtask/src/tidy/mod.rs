@@ -9,4 +9,50 @@ mod relaxed;
 mod rules;
 mod sites;
 
-pub use read::run;
+use anyhow::{Result, bail};
+use std::path::Path;
+use std::process::Command;
+
+use crate::process;
+use read::Source;
+
+/// Reads all files that git knows or would know; returns how many.
+///
+/// # Errors
+/// There is something to mend; it is printed.
+pub fn run(root: &Path) -> Result<usize> {
+    let sources = sources(root)?;
+    let mut findings = rules::read(&sources);
+    findings.extend(sites::read(&sources));
+    findings.extend(relaxed::read(&sources));
+    findings.extend(bugs::read(&sources));
+    for source in &sources {
+        findings.extend(files::read(source));
+        findings.extend(comments::read(source));
+        findings.extend(orders::read(source));
+    }
+    for finding in &findings {
+        println!("{finding}");
+    }
+    let headers = bugs::headers(root)?;
+    for header in &headers {
+        println!("{header}");
+    }
+    let wrong = findings.len() + headers.len();
+    if wrong > 0 {
+        bail!("tidy: {wrong} problems");
+    }
+    Ok(sources.len())
+}
+
+/// Reads the text files; those that are not text have nothing to be read for.
+fn sources(root: &Path) -> Result<Vec<Source>> {
+    let mut git = Command::new("git");
+    git.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+    let paths = process::read(&mut git)?;
+    let read = |path: &str| {
+        let text = std::fs::read(root.join(path)).ok().and_then(|bytes| String::from_utf8(bytes).ok())?;
+        Some(Source { path: path.to_owned(), text })
+    };
+    Ok(paths.split('\0').filter(|path| !path.is_empty()).filter_map(read).collect())
+}

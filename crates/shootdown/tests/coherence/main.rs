@@ -6,11 +6,12 @@ use shootdown::coherence::{
     Coherence, Coherent, Evicted, FlushRemote, Hypercalls, RemoteRequest, Rootless, SendIpis, Space,
 };
 use shootdown::flush::{
-    FlushRequest, ForeignTicket, LocalFlush, PageRange, PageSize, RetireError, Retired, VirtAddr,
+    FlushRequest, ForeignTicket, LocalFlush, PageRange, PageSize, Pending, RetireError, Retired, VirtAddr,
 };
 use shootdown::mask::{CpuMask, CpuSet};
 use shootdown::tags::{OnInstall, PerCpuSlots, Tag, Untagged};
-use shootdown::{CpuId, CpuLocal};
+use shootdown::{CpuId, CpuLocal, SpaceId};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -29,6 +30,15 @@ struct Harts {
     unloads: AtomicU32,
     /// Flushes, as CPU and what.
     flushes: Mutex<Vec<(u32, LocalFlush)>>,
+    /// Who was reported late, at which poll.
+    stalled: Mutex<Vec<(CpuId, u64)>>,
+    /// Times that page-table stores were handed to walkers.
+    published: AtomicU32,
+}
+
+thread_local! {
+    /// Preemption that is off.
+    static PREEMPTION: Cell<u32> = const { Cell::new(0) };
 }
 
 type Engine = Coherent<Harts, CpuMask<2>, PerCpuSlots<2>>;
@@ -49,11 +59,27 @@ unsafe impl Coherence for Harts {
     unsafe fn flush_local(&self, what: LocalFlush) {
         self.flushes.lock().unwrap().push((self.me.load(Relaxed), what));
     }
+    const STALL_POLLS: u64 = 4;
+
     unsafe fn unload(&self) {
         self.unloads.fetch_add(1, Relaxed);
     }
-    fn relax(&self, _: u64) {
+    fn preempt_disable() {
+        PREEMPTION.set(PREEMPTION.get() + 1);
+    }
+    fn preempt_enable() {
+        PREEMPTION.set(PREEMPTION.get() - 1);
+    }
+    fn publish_tables(&self) {
+        self.published.fetch_add(1, Relaxed);
+    }
+    fn relax(&self, polls: u64) {
+        assert!(polls < 100, "a wait goes on for ever");
+        assert_ne!(PREEMPTION.get(), 0, "this thread may go on elsewhere while it waits");
         deliver(self.engine.get().unwrap());
+    }
+    fn stalled(&self, cpu: CpuId, polls: u64) {
+        self.stalled.lock().unwrap().push((cpu, polls));
     }
 }
 
@@ -73,6 +99,8 @@ fn boot(cpus: u32) -> &'static Engine {
         sent: Mutex::new(Vec::new()),
         unloads: AtomicU32::new(0),
         flushes: Mutex::new(Vec::new()),
+        stalled: Mutex::new(Vec::new()),
+        published: AtomicU32::new(0),
     };
     let engine: &Engine =
         Box::leak(Box::new(Engine::new(Rootless::tagged(harts, PerCpuSlots), CpuMask::new())));
@@ -244,6 +272,37 @@ fn a_retired_gather_widens_others_until_it_is_complete() {
 }
 
 #[test]
+fn a_retired_gather_of_tables_widens_others_until_lazy_cpus_have_left() {
+    let engine = boot(2);
+    let space = space(engine);
+    enter(engine, 1, &space);
+    on(engine, 1, || engine.enter_lazy());
+    let mut queue = Retired::<_, u64, 1>::new(engine);
+    let mut gather = engine.gather_within::<u64, 1>(&space, page(1));
+    gather.table_freed(page(1), 7).unwrap();
+    assert!(gather.send().retire_into(&mut queue).is_ok());
+    let before = space.generation().number();
+    engine.gather_within::<u64, 0>(&space, page(1)).finish();
+    assert_eq!(space.generation().number(), before + 1);
+    engine.retire(&space);
+}
+
+#[test]
+fn a_retired_gather_of_kernel_memory_widens_others_to_every_page_that_they_look_at() {
+    let engine = boot(2);
+    let mut queue = Retired::<_, u64, 1>::new(engine);
+    let mut gather = engine.kernel().gather_within::<u64, 1>(page(1));
+    gather.unmapped(page(1), 7).unwrap();
+    assert!(gather.send().retire_into(&mut queue).is_ok());
+    harts_of(engine).flushes.lock().unwrap().clear();
+    let huge = PageRange::new(VirtAddr(0x20_0000), 1, PageSize::Size2M).unwrap();
+    engine.kernel().gather_within::<u64, 0>(huge).finish();
+    let flushes = std::mem::take(&mut *harts_of(engine).flushes.lock().unwrap());
+    let wide = |cpu| flushes.iter().any(|(on, what)| *on == cpu && what.request.range().is_none());
+    assert!(wide(0) && wide(1), "512 small pages are more than go one by one: {flushes:?}");
+}
+
+#[test]
 fn a_ticket_asks_cpus_of_every_word() {
     let engine = boot(67);
     let mut ticket = engine.send_kernel(FlushRequest::all()).detach();
@@ -263,6 +322,36 @@ fn a_ticket_asks_cpus_of_every_word() {
 }
 
 #[test]
+fn lost_ipis_are_reported_and_sent_again_and_the_thread_stays_on_its_cpu_meanwhile() {
+    let engine = boot(67);
+    let (harts, space) = (harts_of(engine), space(engine));
+    for cpu in [1, 66] {
+        enter(engine, cpu, &space);
+    }
+    let by_ticket = |flush: Pending<'_, _>| engine.wait(flush.detach()).unwrap();
+    for (wait, answered) in [(&Pending::finish as &dyn Fn(_), 1), (&by_ticket, 2)] {
+        let flush = engine.send(&space, FlushRequest::all());
+        harts.sent.lock().unwrap().clear();
+        wait(flush);
+        let stalled = std::mem::take(&mut *harts.stalled.lock().unwrap());
+        assert_eq!(stalled, [1, 66].map(|cpu| (CpuId::new(cpu), Harts::STALL_POLLS)));
+        assert_eq!([1, 66].map(|cpu: usize| harts.locals[cpu].counters().ipis_handled()), [answered; 2]);
+    }
+    assert_eq!((PREEMPTION.get(), harts.published.load(Relaxed)), (0, 2));
+}
+
+#[test]
+fn a_cpu_that_is_between_two_roots_does_not_wait_for_itself() {
+    let engine = boot(3);
+    let (a, b) = (space(engine), space(engine));
+    enter(engine, 2, &a);
+    let ticket = on(engine, 1, || engine.send(&a, FlushRequest::all()).detach());
+    std::mem::forget(engine.enter(&b)); // as a callback leaves it that unwinds
+    engine.wait(ticket).unwrap();
+    assert_eq!(engine.exit_lazy(), Err(Evicted));
+}
+
+#[test]
 fn a_ticket_of_another_engine_is_refused() {
     let (engine, other) = (boot(2), boot(2));
     let mut ticket = engine.send_kernel(FlushRequest::all()).detach();
@@ -279,7 +368,7 @@ fn a_ticket_outlives_its_space_and_is_complete_though_another_lives_there() {
     let mut old = space(engine);
     enter(engine, 1, &old);
     let mut tickets: Vec<_> = (0..3).map(|_| engine.send(&old, FlushRequest::all()).detach()).collect();
-    deliver(engine);
+    assert_eq!(deliver(engine).len(), 1, "the first IPI was on its way when the others were asked for");
     on(engine, 1, || {
         engine.enter_lazy();
         engine.leave();
@@ -333,6 +422,7 @@ fn an_entry_to_what_is_loaded_is_dropped_without_a_trace() {
     on(engine, 1, || drop(engine.enter(&a)));
     engine.flush(&a, FlushRequest::pages(page(1)));
     assert!(deliver(engine).is_empty(), "CPU 1 is lazy, as before");
+    assert_eq!(harts_of(engine).locals[0].counters().ipis_avoided(), 1);
     assert_eq!(on(engine, 1, || engine.exit_lazy()), Ok(()));
     assert_eq!(harts_of(engine).unloads.load(Relaxed), 0);
 }
@@ -356,8 +446,8 @@ fn a_space_is_retired_by_its_own_ticket() {
     let engine = boot(2);
     let (a, b) = (space(engine), space(engine));
     enter(engine, 1, &a);
-    on(engine, 1, || engine.enter_lazy());
     let mut flush = engine.send(&a, FlushRequest::all()).detach();
+    on(engine, 1, || engine.enter_lazy());
     assert_eq!(engine.is_retired(&a, &mut flush), Err(ForeignTicket));
     let mut ticket = engine.begin_retire(&a);
     assert_eq!(engine.is_retired(&b, &mut ticket), Err(ForeignTicket));
@@ -390,8 +480,8 @@ struct Guest {
     locals: [CpuLocal; 4],
     me: AtomicU32,
     interrupts: AtomicU32,
-    /// Roots and CPUs of the hypercalls.
-    calls: Mutex<Vec<(Option<u64>, Vec<u64>)>>,
+    /// Spaces, roots and CPUs of the hypercalls.
+    calls: Mutex<Vec<(Option<SpaceId>, Option<u64>, Vec<u64>)>>,
 }
 
 // SAFETY: as for `Harts`.
@@ -409,6 +499,9 @@ unsafe impl Coherence for Guest {
         self.interrupts.store(u32::from(were_on), Relaxed);
     }
     unsafe fn flush_local(&self, _: LocalFlush) {}
+    fn relax(&self, polls: u64) {
+        assert!(polls < 100, "a guest on hypercalls waits for nobody");
+    }
 }
 
 // SAFETY: 1. no CPU has a TLB.
@@ -417,7 +510,7 @@ unsafe impl FlushRemote for Guest {
         assert_eq!(self.interrupts.load(Relaxed), 0, "the page of this CPU must not be reused under a call");
         let mut cpus = Vec::new();
         what.for_each_set(|set| cpus.push(set.bits()));
-        self.calls.lock().unwrap().push((what.root, cpus));
+        self.calls.lock().unwrap().push((what.space, what.root, cpus));
     }
 }
 
@@ -440,9 +533,16 @@ fn a_guest_on_hypercalls_names_every_cpu_for_kernel_memory() {
         engine.online_cpu().unwrap();
     });
     let space = engine.new_space(0x5000, CpuMask::new()).unwrap();
-    let entry = engine.enter(&space); // on CPU 2
-    // SAFETY: 1. and 2. there is no hardware; 3. it is retired below; 4. nothing else is called.
-    unsafe { entry.loaded() };
+    for _ in 0..2 {
+        let entry = engine.enter(&space); // on CPU 2
+        assert_eq!(
+            entry.how(),
+            OnInstall::Flush,
+            "without tags each load flushes, that of the same root too"
+        );
+        // SAFETY: 1. and 2. there is no hardware; 3. it is retired below; 4. nothing else is called.
+        unsafe { entry.loaded() };
+    }
     on(0);
 
     let range = PageRange::new(VirtAddr(0), 4, PageSize::Size4K).unwrap();
@@ -451,7 +551,7 @@ fn a_guest_on_hypercalls_names_every_cpu_for_kernel_memory() {
     gather.finish();
     engine.flush(&space, FlushRequest::all());
     let calls = std::mem::take(&mut *guest.calls.lock().unwrap());
-    assert_eq!(calls, [(None, vec![0b111]), (Some(0x5000), vec![0b100])]);
+    assert_eq!(calls, [(None, None, vec![0b111]), (Some(space.id()), Some(0x5000), vec![0b100])]);
     assert_eq!(guest.interrupts.load(Relaxed), 1);
 
     let other = engine.new_space(0x6000, CpuMask::new()).unwrap();

@@ -193,12 +193,14 @@ unsafe impl<K: Kind> Platform for Machine<K> {
     fn before_offline(&self) {
         self.calls(Callback::BeforeOffline, When::Before);
     }
-    fn gathered(&self, _: Option<&AddressSpace<Self>>, _: FlushRequest) -> u64 {
+    fn gathered(&self, space: Option<&AddressSpace<Self>>, _: FlushRequest) -> u64 {
         self.calls(Callback::Gathered, When::Before);
+        self.record(|log| log.gathers.push((space.map(AddressSpace::root), log.flushes.len())));
         1
     }
-    fn released(&self, _: u64) {
+    fn released(&self, number: u64) {
         self.calls(Callback::Released, When::Before);
+        self.record(|log| log.gathers.extend((number == 1).then_some((None, log.flushes.len()))));
     }
     fn event(&self, event: Event) {
         if let Event::Switched(id) | Event::Left(id) | Event::CaughtUp(id, _) = event {

@@ -80,6 +80,9 @@ pub struct Log {
     pub caught_up: Vec<(u32, usize)>,
     /// At each time that page-table stores were handed to walkers: how many IPIs were on their way.
     pub published: Vec<usize>,
+    /// When a gather had recorded all, and when it was complete: the root of its space, or nothing; and how many flushes had
+    /// been carried out.
+    pub gathers: Vec<(Option<u64>, usize)>,
     /// Whom the latest flush found in the mask.
     pub targets: BTreeSet<u32>,
 }

@@ -4,6 +4,7 @@ use super::machine::state::Everywhere;
 use super::machine::storage;
 use super::{Host, User, machine, spaces};
 use shootdown::Platform;
+use shootdown::mask::CpuMask;
 use shootdown::tags::{
     AsidFlush, FlushByBroadcast, FlushByIpi, FlushMethod, GlobalAsids, GlobalOverLocal, PerCpuSlots,
     PinError, ShareError, Tag, TagPolicy, VersionedContexts, Vmids,
@@ -263,6 +264,19 @@ fn freed_shared_tags_are_given_out_after_one_broadcast_for_all_of_them() {
     let last = users.last().expect("one is left");
     assert_eq!(host.engine().share_tag(last), Err(ShareError::NoneLeft(3)));
     assert_eq!(host.broadcasts.get(), 1);
+}
+
+#[test]
+fn a_space_that_is_retired_gives_its_shared_tag_back_once() {
+    let host = shared(5);
+    let engine = host.engine();
+    let space = |root| engine.new_space(root, CpuMask::new()).expect("large enough");
+    let (a, b, c, d) = (space(1), space(2), space(3), space(4));
+    assert_eq!([&a, &b].map(|space| engine.share_tag(space)), [Ok(Tag::new(3)), Ok(Tag::new(4))]);
+    engine.retire(&a);
+    assert_eq!(engine.share_tag(&c), Ok(Tag::new(3)));
+    engine.retire(&a);
+    assert_eq!(engine.share_tag(&d), Err(ShareError::NoneLeft(2)));
 }
 
 /// A platform that answers a broadcast with IPIs would leave entries on CPUs that have left the space.
