@@ -51,6 +51,12 @@ fn the_readme_has_at_most_900_words() {
 }
 
 #[test]
+fn the_readme_counts_the_rules() {
+    let claim = format!("| each of {} rules is needed |", shootdown::rules::LAST);
+    assert!(README.contains(&claim), "README.md does not say {claim}");
+}
+
+#[test]
 fn the_book_shows_sources_as_they_are() {
     let book = repository().join("docs/book/src");
     let mut shown = 0;
