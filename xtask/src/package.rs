@@ -1,6 +1,7 @@
 //! What is published, in which shape, and whether it can be.
 
 use anyhow::{Context, Result, ensure};
+use pulldown_cmark::{Event, Parser, Tag};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -81,6 +82,13 @@ fn lacks(package: &Value, published: &[&str]) -> Vec<String> {
     let folder = package["manifest_path"].as_str().map(PathBuf::from).unwrap_or_default();
     let has = |name: &str| folder.with_file_name(name).exists();
     check(package["readme"].as_str().is_some_and(has), "no readme");
+    let readme =
+        package["readme"].as_str().and_then(|name| fs::read_to_string(folder.with_file_name(name)).ok());
+    let relative = readme.as_deref().map(relative_links).unwrap_or_default();
+    check(
+        relative.is_empty(),
+        &format!("its readme links to {}, which a package does not hold", relative.join(", ")),
+    );
     check(
         has("LICENSE-MIT") && has("LICENSE-APACHE"),
         "the texts of the licences are not beside the manifest",
@@ -103,6 +111,16 @@ fn lacks(package: &Value, published: &[&str]) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// The links of a readme that lead into a repository: where a package is shown they lead nowhere.
+fn relative_links(text: &str) -> Vec<String> {
+    let link = |event| match event {
+        Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => Some(dest_url.to_string()),
+        _ => None,
+    };
+    let leads_away = |link: &String| !link.starts_with("https://") && !link.starts_with('#');
+    Parser::new(text).filter_map(link).filter(leads_away).collect()
 }
 
 /// Clones what is committed, packs every published package there, builds each from its packed sources and runs the tests that
@@ -175,8 +193,15 @@ fn test(folder: &Path, packages: &[Value]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::lacks;
+    use super::{lacks, relative_links};
     use serde_json::json;
+
+    #[test]
+    fn links_of_a_readme_that_lead_into_the_repository_are_found() {
+        let text = "[a](https://docs.rs/a) [b](#b) [c](docs/c.md) ![d](../d.svg) [e]\n\n[e]: E.md\n";
+        assert_eq!(relative_links(text), ["docs/c.md", "../d.svg", "E.md"]);
+        assert!(!relative_links(include_str!("../../README.md")).is_empty(), "the repository's own has some");
+    }
 
     #[test]
     fn what_a_manifest_lacks_is_named() {

@@ -165,8 +165,12 @@ pub fn grid(workloads: &[WorkloadKind], shapes: &[Shape], done: impl Fn() + Sync
             done();
         }
     };
-    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
-    std::thread::scope(|scope| (0..threads).for_each(|_| _ = scope.spawn(work)));
+    let others = std::thread::available_parallelism().map_or(1, |threads| threads.get()) - 1;
+    std::thread::scope(|scope| {
+        // Where this host has no thread for one, the others do its work.
+        (0..others).for_each(|_| drop(std::thread::Builder::new().spawn_scoped(scope, work)));
+        work();
+    });
     cells.into_inner().expect("no cell panics with it").into_iter().flatten().collect()
 }
 

@@ -121,7 +121,7 @@ pub struct CheckArgs {
     pub no_engine: bool,
     /// Instead: take each fence, wait, interrupt, flush and ordering out of the mended protocols of the chosen bugs, one at a
     /// time, and list those without which they hold all the same, and lines that neither protocol reaches
-    #[arg(long, conflicts_with_all = ["list", "Removal", "Limits", "keep_going", "verbose", "json_file", "slowest", "shard"])]
+    #[arg(long, conflicts_with_all = ["list", "Removal", "Limits", "keep_going", "verbose", "json_file", "slowest", "shard", "all_findings", "resume"])]
     pub mutants: bool,
     /// Put another protocol into this case of a bug; it must then come out otherwise than expected
     #[arg(long, value_name = "NAME", hide = true, conflicts_with_all = ["drop_rule", "drop_site"])]
@@ -334,7 +334,9 @@ impl Limits {
     /// # Errors
     /// It has fewer.
     pub fn afford_workers(&self) -> Result<(), Failure> {
-        afford(self.workers.unwrap_or(Options::default().workers), "--workers")
+        // The first works here; others wait for Ctrl-C, watch for a step that hangs and move the line that says how far it is.
+        const OTHERS: usize = 3;
+        afford(self.workers.unwrap_or(Options::default().workers) - 1 + OTHERS, "--workers")
     }
 
     /// Memory model for a case that is stated for `own`.

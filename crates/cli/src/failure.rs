@@ -72,7 +72,9 @@ pub fn tell(line: impl fmt::Display) {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Output(error) => write!(f, "cannot write the output: {error}"),
+            Self::Output(error) => {
+                write!(f, "cannot write the output: {error}\n  make room for it, or send it elsewhere")
+            }
             Self::BadInput(bad) => {
                 write!(f, "{}", bad.what)?;
                 if !bad.near.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
 
@@ -55,6 +55,47 @@ pub fn probe(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Refuses options of which each names a file of its own, and that name the same one.
+///
+/// # Errors
+/// They do.
+pub fn apart((one, path): (&str, &Path), (other, second): (&str, &Path)) -> Result<(), Failure> {
+    if !is_same(path, second) {
+        return Ok(());
+    }
+    Err(Failure::bad_input(
+        format!("{one} and {other} are the same file, {}", path.display()),
+        "give each a file of its own",
+    ))
+}
+
+/// Whether two paths lead to the same file, by whatever links, or would if it were there.
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    let of_links = fs::metadata(one).and_then(|one| Ok((one, fs::metadata(other)?)));
+    of_links.is_ok_and(|(one, other)| is_same_node(&one, &other))
+        || place(one).is_some_and(|one| Some(one) == place(other))
+}
+
+#[cfg(unix)]
+fn is_same_node(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same_node(_one: &fs::Metadata, _other: &fs::Metadata) -> bool {
+    false
+}
+
+/// The one path of what `path` leads to.
+fn place(path: &Path) -> Option<PathBuf> {
+    let beside = || {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        Some(fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?.join(path.file_name()?))
+    };
+    fs::canonicalize(path).ok().or_else(beside)
+}
+
 /// Says that `path` cannot be written.
 pub fn unwritable(path: &Path, error: &io::Error) -> Failure {
     Failure::bad_input(format!("cannot write {}: {error}", path.display()), "give a path that can be written")
@@ -62,8 +103,29 @@ pub fn unwritable(path: &Path, error: &io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::probe;
+    use super::{apart, is_same, probe};
     use std::fs;
+    use std::path::Path;
+
+    #[test]
+    fn a_file_is_the_same_by_every_name_that_it_has_or_will_have() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let in_folder = |name: &str| folder.path().join(name);
+        fs::write(in_folder("one"), "text").expect("a file");
+        fs::hard_link(in_folder("one"), in_folder("hard")).expect("a link");
+        assert!(is_same(&in_folder("one"), &in_folder("./one")));
+        assert!(is_same(&in_folder("gone"), &in_folder("./gone")), "neither is there yet");
+        assert!(!is_same(&in_folder("one"), &in_folder("gone")));
+        assert!(is_same(Path::new("gone"), Path::new("./gone")));
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(in_folder("one"), in_folder("soft")).expect("a link");
+            assert!(is_same(&in_folder("soft"), &in_folder("hard")));
+        }
+        let said =
+            apart(("--a", &in_folder("one")), ("--b", &in_folder("./one"))).expect_err("the same file");
+        assert!(said.to_string().contains("--a and --b are the same file"), "{said}");
+    }
 
     #[test]
     fn a_probe_leaves_everything_as_it_was() {

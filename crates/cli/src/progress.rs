@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::failure::tell;
+use crate::threads::afford;
 
 /// From one line to the next where there is no terminal.
 const BEAT: Duration = Duration::from_secs(5);
@@ -30,7 +31,7 @@ impl Line {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}") {
             bar.set_style(style);
         }
-        bar.enable_steady_tick(Duration::from_millis(100));
+        tick(&bar);
         bar.set_message(name.to_owned());
         Self { bar, name: name.to_owned() }
     }
@@ -94,7 +95,7 @@ impl Run {
             line.set_style(style);
         }
         let beats = if stderr().is_terminal() {
-            line.enable_steady_tick(Duration::from_millis(100));
+            tick(&line);
             None
         } else {
             Some(beat(Arc::clone(&state)))
@@ -196,6 +197,14 @@ fn beat(state: Arc<Mutex<State>>) -> Sender<()> {
 
 fn pauses() -> impl Iterator<Item = Duration> {
     (0_u32..).map(|beat| BEAT * 2_u32.saturating_pow(beat.saturating_sub(EARLY_BEATS - 1).min(7)))
+}
+
+/// Has a line move by itself, where there is a terminal to show it and a thread to do it: the line asks for that, and panics
+/// where this host gives none.
+fn tick(line: &ProgressBar) {
+    if stderr().is_terminal() && afford(1, "").is_ok() {
+        line.enable_steady_tick(Duration::from_millis(100));
+    }
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {

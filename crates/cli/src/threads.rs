@@ -17,6 +17,18 @@ pub fn afford(count: usize, option: &str) -> Result<(), Failure> {
     })
 }
 
+/// Starts a thread that nobody waits for.
+///
+/// # Errors
+/// This host gives none.
+#[cfg(feature = "boot")]
+pub fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+    thread::Builder::new().spawn(work).map(drop).map_err(|error| {
+        let what = format!("this host gives no thread: {error}");
+        Failure::bad_input(what, "raise the limit (`ulimit -u`, `ulimit -v`)")
+    })
+}
+
 /// Starts `count` threads that are there at once, and ends them; else returns how many could be started.
 fn given(count: usize) -> Result<(), (usize, io::Error)> {
     let gate = Mutex::new(());

@@ -266,6 +266,11 @@ fn a_trace_is_replayed_and_a_truncated_one_is_named_after_what_was_read() {
     shootdown(&["replay", trace, "--policy", "shootdown", "--policy", "linux-x86-6.1"])
         .code(0)
         .stdout(contains("shootdown").and(contains("linux-x86-6.1")).and(contains("2,427 flushes turned")));
+    let output = shootdown(&["replay", trace]).code(0).get_output().stdout.clone();
+    let text = String::from_utf8(output).expect("text");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    let row = text.lines().find(|line| line.starts_with("linux-x86-6.1 ")).expect("its row");
+    assert_eq!(row.split_whitespace().count(), 9, "columns that run into each other: {row}");
     refused(&["replay", trace, "--policy", "redx"], &["\"redx\"", "did you mean: redox"]);
     let folder = tempfile::tempdir().expect("a directory");
     let path = folder.path().join("cut.sdt");

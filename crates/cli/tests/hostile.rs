@@ -1,20 +1,25 @@
-//! Some hundred inputs that nobody means well with, over all commands: each is answered, none panics or hangs, and no file is
+//! A thousand inputs that nobody means well with, over all commands: each is answered, none panics or hangs, and no file is
 //! lost, changed or left half-written.
 #![cfg(unix)]
 
 use assert_cmd::Command;
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
-use std::process::Stdio;
-use std::time::Duration;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// An input that is not answered by then hangs; the slowest takes a second or two.
 const HANGS: Duration = Duration::from_secs(240);
-/// What a command may end with: as expected, not, refused, nothing proved, output closed. 101 is a panic, and a signal has no code.
-const CODES: [i32; 5] = [0, 1, 2, 3, 141];
+/// What a command may end with: as expected, not, refused, nothing proved, Ctrl-C, output closed. 101 is a panic, and a signal has no code.
+const CODES: [i32; 6] = [0, 1, 2, 3, 130, 141];
 const CASE: &str = "lazy-return";
 
 /// A folder of files that every input leaves as they are, and a folder that outputs may go to.
@@ -87,18 +92,84 @@ impl Ground {
         self.judge(arguments, output.status.code(), &String::from_utf8_lossy(&said));
     }
 
-    /// Runs with `arguments`; whoever reads standard output, or standard error, has gone.
-    fn closed(&mut self, arguments: &[&str], error_too: bool) {
-        let program = assert_cmd::cargo::cargo_bin("shootdown");
-        let mut command = std::process::Command::new(program);
+    /// A command that nothing is given, and whose output goes where it is told.
+    fn bare(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("shootdown"));
         command.args(arguments).current_dir(self.folder.path()).env("PATH", "").stdin(Stdio::null());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("it starts");
-        drop(child.stdout.take());
-        let error = child.stderr.take().filter(|_| !error_too);
-        let said = error.map(|error| std::io::read_to_string(error).unwrap_or_default()).unwrap_or_default();
+        command
+    }
+
+    /// Runs with `arguments`; whoever reads standard output, or standard error too, has gone. Demands this exit code.
+    fn closed(&mut self, arguments: &[&str], error_too: bool, expected: i32) {
+        let mut command = self.bare(arguments);
+        command.stdout(reader_gone()).stderr(Stdio::piped());
+        if error_too {
+            command.stderr(reader_gone());
+        }
+        self.ends(arguments, "closed", command.spawn().expect("it starts"), expected);
+    }
+
+    /// Runs with `arguments`; standard output goes to a device without room.
+    fn full(&mut self, arguments: &[&str]) {
+        let Ok(device) = File::options().write(true).open("/dev/full") else { return };
+        let child = self.bare(arguments).stdout(device).stderr(Stdio::piped()).spawn();
+        self.ends(arguments, "full", child.expect("it starts"), 2);
+    }
+
+    fn ends(&mut self, arguments: &[&str], how: &str, mut child: Child, expected: i32) {
+        let said = child.stderr.take().map(|error| std::io::read_to_string(error).unwrap_or_default());
         let code = child.wait().expect("it ends").code();
-        self.judge(&[arguments, &["(closed)"]].concat(), code, &said);
+        let arguments = [arguments, &[how]].concat();
+        self.judge(&arguments, code, &said.unwrap_or_default());
+        if code != Some(expected) {
+            self.failures.push(format!("{arguments:?}: ends with {code:?} and not with {expected}"));
+        }
+    }
+
+    /// Runs with `arguments`, and has Ctrl-C come while it does; what is read from standard input never ends.
+    fn interrupted(&mut self, arguments: &[&str]) {
+        let mut command = self.bare(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        let mut error = child.stderr.take().expect("it was asked for");
+        thread::sleep(Duration::from_millis(400));
+        let number = child.id().to_string();
+        let signalled = std::process::Command::new("kill").args(["-s", "INT", &number]).status();
+        assert!(signalled.expect("`kill` is there").success(), "{arguments:?} has ended before the signal");
+        let begin = Instant::now();
+        let mut status = child.try_wait().expect("it can be asked");
+        while status.is_none() && begin.elapsed() < HANGS {
+            thread::sleep(Duration::from_millis(20));
+            status = child.try_wait().expect("it can be asked");
+        }
+        let _ = child.kill();
+        let mut said = Vec::new();
+        let _ = error.read_to_end(&mut said);
+        // A shell says 130 of what the signal has ended.
+        let code = status.and_then(|status| status.code().or(status.signal().map(|signal| 128 + signal)));
+        self.judge(&[arguments, &["interrupted"]].concat(), code, &String::from_utf8_lossy(&said));
+        if code != Some(130) {
+            self.failures.push(format!("{arguments:?}: ends with {code:?} after Ctrl-C"));
+        }
+    }
+
+    /// Runs with `arguments` as a user who may have this many threads and processes; returns the exit code.
+    fn starved(&mut self, program: &Path, limit: &str, arguments: &[&str]) {
+        let mut command = std::process::Command::new("/bin/bash");
+        command
+            .args(["-c", &format!("ulimit -u {limit} && exec \"$0\" \"$@\"")])
+            .arg(program)
+            .args(arguments);
+        command.current_dir(program.parent().expect("a folder")).env("PATH", "").stdin(Stdio::null());
+        if is_root() {
+            // No limit holds root.
+            command.uid(65_534);
+        }
+        let output = command.output().expect("bash starts");
+        let said = [output.stdout, output.stderr].concat();
+        let limited = format!("ulimit -u {limit}");
+        let arguments = [arguments, &[limited.as_str()]].concat();
+        self.judge(&arguments, output.status.code(), &String::from_utf8_lossy(&said));
     }
 
     fn judge(&mut self, arguments: &[&str], code: Option<i32>, said: &str) {
@@ -108,7 +179,7 @@ impl Ground {
         if !code.is_some_and(|code| CODES.contains(&code)) || said.contains("panicked at") {
             wrong(format!("ends with {code:?}: {said}"));
         }
-        let heard = arguments.last() != Some(&"(closed)");
+        let heard = arguments.last() != Some(&"closed");
         if code == Some(2) && heard && !(said.contains("error:") && said.lines().count() >= 2) {
             wrong(format!("is refused without what is wrong and a remedy: {said}"));
         }
@@ -128,6 +199,17 @@ impl Ground {
     }
 }
 
+/// Somewhere to write to that nobody reads any more.
+fn reader_gone() -> Stdio {
+    let (writer, _) = UnixStream::pair().expect("sockets");
+    OwnedFd::from(writer).into()
+}
+
+fn is_root() -> bool {
+    let id = std::process::Command::new("id").arg("-u").output().expect("`id` is there");
+    id.stdout == b"0\n"
+}
+
 const NUMBERS: [&str; 12] = [
     "",
     " ",
@@ -145,7 +227,7 @@ const NUMBERS: [&str; 12] = [
 
 fn numbers(ground: &mut Ground) {
     let list = ground.text("list");
-    let options: [&[&str]; 22] = [
+    let options: [&[&str]; 30] = [
         &["check", CASE, "--cpus"],
         &["check", CASE, "--deadline"],
         &["check", CASE, "--memory-budget"],
@@ -167,7 +249,15 @@ fn numbers(ground: &mut Ground) {
         &["boot", "--arch", "riscv64", "--cpus"],
         &["boot", "--arch", "riscv64", "--seconds"],
         &["boot", "--arch", "x86_64", "--cycles"],
+        &["boot", "--arch", "riscv64", "--patience"],
         &["replay", &list, "--policy"],
+        &["check", CASE, "--slowest"],
+        &["explain", CASE, "--memory"],
+        &["explain", CASE, "--memory-budget"],
+        &["explain", CASE, "--contexts"],
+        &["explain", CASE, "--random"],
+        &["bench", "--grid", "--workload", "pingpong", "--cpus"],
+        &["record-import", &list, "--tick-hz"],
     ];
     for option in options {
         for number in NUMBERS {
@@ -323,24 +413,181 @@ fn outputs(ground: &mut Ground) {
     ground.run(&["check", CASE, "--list", "--json-file", &list]);
 }
 
+/// Commands that print something, whatever the case.
+fn printing(list: &str) -> [Vec<&str>; 12] {
+    [
+        vec!["check", CASE],
+        vec!["check", CASE, "--json"],
+        vec!["check", CASE, "--verbose", "--slowest", "1"],
+        vec!["check", "--list"],
+        vec!["explain", CASE],
+        vec!["explain", "linux-bafb056c-sparc64-trim", "--text"],
+        vec!["replay", list],
+        vec!["bench", "seed"],
+        vec!["bench", "--policy", "shootdown", "--workload", "pingpong"],
+        vec!["man"],
+        vec!["completions", "bash"],
+        vec!["--help"],
+    ]
+}
+
 fn readers_that_go(ground: &mut Ground) {
-    let commands: [&[&str]; 9] = [
-        &["check", CASE],
-        &["check", CASE, "--json"],
-        &["check", "--list"],
-        &["explain", CASE],
-        &["explain", "linux-bafb056c-sparc64-trim", "--text"],
-        &["bench", "seed"],
-        &["man"],
-        &["completions", "bash"],
-        &["--help"],
+    let list = ground.text("list");
+    for command in printing(&list) {
+        ground.closed(&command, false, 141);
+        ground.closed(&command, true, 141);
+        ground.full(&command);
+    }
+    // Nobody is told, and the exit code says the rest.
+    ground.closed(&["check", "no-such-case"], true, 2);
+    ground.closed(&["merge", "gone"], true, 2);
+    let shard = ground.text("shard.jsonl");
+    ground.closed(&["merge", &shard], false, 141);
+    ground.full(&["merge", &shard]);
+    for options in [["--json", "--slowest"], ["--verbose", "--slowest"]] {
+        let mut command = ground.bare(&[&["check", CASE][..], &options, &["1"]].concat());
+        command.stdout(Stdio::null()).stderr(reader_gone());
+        ground.ends(&["check", CASE, "--slowest", "1"], "closed", command.spawn().expect("it starts"), 0);
+    }
+}
+
+/// Ctrl-C in the middle of what takes longer than that.
+fn interrupts(ground: &mut Ground) {
+    let folder = ground.text("folder");
+    let out = ground.text("imported");
+    let commands: [&[&str]; 12] = [
+        &["check"],
+        &["check", "--json", "--json-file", "/dev/null"],
+        &["check", "bugs", "--mutants"],
+        &["check", CASE, "--random", "1000000000"],
+        &["explain", "--all", "--html", &folder],
+        &["explain", CASE, "--random", "1000000000"],
+        &["bench", "--report", &folder],
+        &["bench", "--grid"],
+        &["record-import", "-", "--out", &out],
+        &["merge", "-"],
+        &["replay", "-"],
+        &[],
     ];
     for command in commands {
-        ground.closed(command, false);
-        ground.closed(command, true);
+        ground.interrupted(command);
     }
-    ground.closed(&["check", "no-such-case"], true);
-    ground.closed(&["merge", "gone"], true);
+}
+
+/// A user who may have no more threads than there are: an error that says so, or the work is done without.
+fn limits(ground: &mut Ground) {
+    // Where that user can reach it.
+    let place = tempfile::tempdir().expect("a folder");
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).expect("its owner");
+    let program = place.path().join("shootdown");
+    fs::copy(assert_cmd::cargo::cargo_bin("shootdown"), &program).expect("room for a copy");
+    fs::copy(ground.path("list"), place.path().join("list")).expect("room for a copy");
+    let commands: [&[&str]; 11] = [
+        &["check", CASE],
+        &["check", CASE, "--workers", "1"],
+        &["check", CASE, "--workers", "64"],
+        &["explain", CASE],
+        &["explain", "linux-bafb056c-sparc64-trim", "--text"],
+        &["replay", "list"],
+        &["bench", "seed"],
+        &["bench", "--grid", "--cpus", "2", "--workload", "pingpong"],
+        &["bench", "host", "--sharers", "63"],
+        &["boot", "--arch", "riscv64"],
+        &["doctor", "list"],
+    ];
+    for command in commands {
+        for limit in ["1", "3"] {
+            ground.starved(&program, limit, command);
+        }
+    }
+}
+
+/// Two names of one file, where each option wants a file of its own.
+fn one_file_for_two(ground: &mut Ground) {
+    let list = ground.text("list");
+    let kept = ground.printed(&["check", CASE, "--shard", "1/1", "--json"]);
+    ground.put("kept", &kept);
+    for link in ["soft", "hard"] {
+        let (from, to) = (ground.path("kept"), ground.path(link));
+        if link == "soft" { symlink(from, to) } else { fs::hard_link(from, to) }.expect("a link");
+        ground.files.insert(ground.path(link), kept.clone());
+    }
+    for other in ["kept", "./kept", "soft", "hard", "folder/../kept"] {
+        ground.run(&["check", CASE, "--resume", "kept", "--json-file", other]);
+        ground.run(&["explain", "linux-bafb056c-sparc64-trim", "--svg", "kept", "--html", other]);
+        ground.run(&["record-import", "kept", "--out", other]);
+        ground.run(&["record-import", other, "--out", "kept"]);
+    }
+    ground.run(&["check", CASE, "--resume", "fresh", "--json-file", "./fresh"]);
+    ground.run(&["record-import", "/dev/stdin"]);
+    ground.feed(&["record-import", "-"], list.as_bytes());
+    // A pipe with a name has no end either, until its writer has one.
+    let pipe = ground.text("folder/pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("`mkfifo` is there").success());
+    let to = pipe.clone();
+    let writer = thread::spawn(move || fs::write(to, "no recording\n").expect("a reader"));
+    ground.run(&["record-import", &pipe, "--out", "folder/trace.sdt"]);
+    writer.join().expect("it has written");
+    let to = pipe.clone();
+    let writer = thread::spawn(move || fs::write(to, "no list\n").expect("a reader"));
+    ground.run(&["replay", &pipe]);
+    writer.join().expect("it has written");
+}
+
+/// What recorders print, odd or damaged.
+fn recordings(ground: &mut Ground) {
+    let switch = |name: &str, cpu: &str, time: &str| {
+        format!(
+            "{name}-71 ( 71) [{cpu}] d..2. {time}: sched_switch: prev_comm={name} prev_pid=71 prev_prio=120 \
+             prev_state=R ==> next_comm={name} next_pid=72 next_prio=120\n"
+        )
+    };
+    let flush = |pid: &str, time: &str| {
+        format!("a-{pid} ( 71) [000] d..1. {time}: tlb_flush: pages:2 reason:remote ipi send (4)\n")
+    };
+    let usual = switch("a", "000", "1.000001") + &flush("71", "1.000002");
+    let texts: Vec<Vec<u8>> = vec![
+        usual.clone().into_bytes(),
+        usual.replace('\n', "\r\n").into_bytes(),
+        usual.replace('\n', "\r").into_bytes(),
+        usual.trim_end().as_bytes().to_vec(),
+        usual.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        usual.replace('a', "\0").into_bytes(),
+        [usual.as_bytes(), b"\xff\xfe\xfd\n"].concat(),
+        usual.replace(" d..", "\td..").into_bytes(),
+        usual.repeat(2).into_bytes(),
+        [usual.as_bytes(), &vec![b'\n'; 1 << 20]].concat(),
+        [usual.as_bytes(), &vec![b' '; 1 << 17]].concat(),
+        (switch("a [2] b", "000", "1.000001") + &flush("71", "1.000002")).into_bytes(),
+        (switch("-1 (9) [0", "000", "1.000001") + &flush("71", "1.000002")).into_bytes(),
+        (switch("a", "4095", "1.000001") + &flush("71", "1.000002")).into_bytes(),
+        (switch("a", "4096", "1.000001") + &flush("71", "1.000002")).into_bytes(),
+        (switch("a", "99999999999", "1.000001") + &flush("71", "1.000002")).into_bytes(),
+        (usual.clone() + &flush("123456789", "1.000003")).into_bytes(),
+        (usual.clone() + &flush("4294967295", "1.000003")).into_bytes(),
+        (usual.clone() + &flush("4294967296", "1.000003")).into_bytes(),
+        (usual.clone() + &flush("-71", "1.000003")).into_bytes(),
+        (usual.clone() + &flush("71", "0.000001")).into_bytes(),
+        (usual.clone() + &flush("71", "99999999999.000001")).into_bytes(),
+        (usual.clone() + &flush("71", "18446744073709551616.000001")).into_bytes(),
+        (usual.clone() + &flush("71", "1000003")).into_bytes(),
+        (usual.clone() + "CPU:0 [LOST 18446744073709551615 EVENTS]\nCPU:0 [LOST 9 EVENTS]\n").into_bytes(),
+        (usual.clone() + "CPU:0 [LOST 99999999999999999999 EVENTS]\n").into_bytes(),
+        usual.replace("pages:2", "pages:-2").into_bytes(),
+        usual.replace("pages:2", "pages:18446744073709551615").into_bytes(),
+        usual.replace("(4)", "(4").into_bytes(),
+        usual.replace("tlb_flush", "tlb_flush_").into_bytes(),
+        (usual.clone() + "perf 71 [000] 1.000009: tlb:tlb_flush: pages:2 reason:remote ipi send (4)\n")
+            .into_bytes(),
+        b"\x17\x08\x44tracing".to_vec(),
+        b"SDTRACE\0".to_vec(),
+        b"# tracer: function_graph\n 0)   0.100 us    |  tlb_flush();\n".to_vec(),
+    ];
+    for text in texts {
+        ground.feed(&["record-import", "-", "--out", "folder/trace.sdt"], &text);
+        ground.feed(&["replay", "-"], &text);
+    }
 }
 
 /// Options that would change nothing, or exclude each other.
@@ -348,6 +595,9 @@ fn options(ground: &mut Ground) {
     let list = ground.text("list");
     let lines = [
         "check --list --verbose",
+        "check linux-bafb056c-sparc64-trim --mutants --resume fresh",
+        "check linux-bafb056c-sparc64-trim --mutants --all-findings",
+        "check lazy-return --shard 1/2 --mutants",
         "check --list --workers 1",
         "check lazy-return --keep-going",
         "check lazy-return --json --verbose",
@@ -376,17 +626,31 @@ fn options(ground: &mut Ground) {
     }
 }
 
-#[test]
-fn every_input_is_answered_and_no_file_is_lost() {
+/// Runs `groups`, and demands that each of their inputs, this many, is answered and that no file is lost.
+fn all_answered(least: usize, groups: &[fn(&mut Ground)]) {
     let mut ground = Ground::new();
-    numbers(&mut ground);
-    names(&mut ground);
-    files(&mut ground);
-    damage(&mut ground);
-    outputs(&mut ground);
-    readers_that_go(&mut ground);
-    options(&mut ground);
-    assert!(ground.inputs >= 240, "{} inputs", ground.inputs);
-    let failures = &ground.failures;
-    assert!(failures.is_empty(), "{} of {} inputs:\n{}", failures.len(), ground.inputs, failures.join("\n"));
+    groups.iter().for_each(|group| group(&mut ground));
+    let (inputs, failures) = (ground.inputs, &ground.failures);
+    assert!(inputs >= least, "{inputs} inputs");
+    assert!(failures.is_empty(), "{} of {inputs} inputs:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn odd_arguments_are_answered() {
+    all_answered(600, &[numbers, names, options]);
+}
+
+#[test]
+fn odd_files_are_answered_and_none_is_lost() {
+    all_answered(240, &[files, damage, recordings, one_file_for_two]);
+}
+
+#[test]
+fn outputs_that_fail_are_said_and_readers_that_go_end_the_run() {
+    all_answered(80, &[outputs, readers_that_go]);
+}
+
+#[test]
+fn a_run_that_is_stopped_or_starved_leaves_nothing_behind() {
+    all_answered(30, &[interrupts, limits]);
 }

@@ -140,7 +140,7 @@ fn what_is_no_file_is_not_replaced() {
     refused(&["record-import", name(&path), "--out", name(folder.path())], &["is there and is no file"]);
     refused(&["record-import", name(folder.path())], &["cannot read"]);
     let nowhere = folder.path().join("no/such/folder.sdt");
-    refused(&["record-import", name(&path), "--out", name(&nowhere)], &["cannot write", "--out"]);
+    refused(&["record-import", name(&path), "--out", name(&nowhere)], &["cannot write", "give a path"]);
     #[cfg(unix)]
     refused(&["record-import", name(&path), "--out", "/dev/null"], &["/dev/null is there and is no file"]);
 }
@@ -173,8 +173,10 @@ fn a_recording_comes_from_standard_input_too() {
 }
 
 #[test]
-fn ticks_want_a_frequency_above_nothing() {
-    let (_folder, path) = folder();
+fn ticks_want_a_frequency_above_nothing_and_seconds_want_none() {
+    let (folder, path) = folder();
+    refused(&["record-import", name(&path), "--tick-hz", "9"], &["--tick-hz changes nothing", "are seconds"]);
+    assert_eq!(names(folder.path()), ["work.txt"]);
     fs::write(&path, RECORDING.replace("  1.00000", "  100000")).expect("a file");
     refused(&["record-import", name(&path)], &["line 3: the time 1000001 counts ticks", "--tick-hz"]);
     refused(&["record-import", name(&path), "--tick-hz", "0"], &["'0'", "--tick-hz"]);

@@ -17,7 +17,8 @@ use crate::process::{self, cargo, read};
 mod source;
 
 const COPY: &str = "target/moved";
-const BUILD: &str = "build --release --package shootdown-cli --features full --bin shootdown";
+/// As [`CHECK`] builds it, which a first run of the command is.
+const BUILD: &str = "build --release --package shootdown-cli --bin shootdown";
 const CHECK: &str = "run --quiet --release -- check seed";
 const ENGINE: &str = "crates/shootdown/src";
 /// A line of the engine, and the same line with SD-2 broken: a CPU does not enter the mask.

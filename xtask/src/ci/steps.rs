@@ -2,6 +2,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -86,6 +87,8 @@ pub enum Step {
 /// Steps of a quick run.
 const QUICK: [Step; 7] =
     [Step::Fmt, Step::Build, Step::Tidy, Step::Clippy, Step::Tests, Step::Rules, Step::Check];
+/// Steps that only run what is built, most of them on one processor: in a run that builds they go beside the others.
+const BESIDE: [Step; 6] = [Step::Boot, Step::Rules, Step::Mutate, Step::MutateBugs, Step::Check, Step::Bench];
 /// Steps that run where they are named alone: stable Rust does not suffice for it.
 const BY_NAME: [Step; 1] = [Step::Sparc64];
 
@@ -98,8 +101,7 @@ struct Row {
     done: Done,
 }
 
-/// Runs `steps`, or all of `pace` where none is named, and stops at the first that fails. In a whole run the kernel boots beside
-/// the other steps: its scenarios take the same time whatever else runs.
+/// Runs `steps`, or all of `pace` where none is named, and stops at the first that fails.
 ///
 /// # Errors
 /// A step failed.
@@ -112,36 +114,50 @@ pub fn run(root: &Path, steps: &[Step], pace: Pace) -> Result<()> {
         (named, _) => named.to_vec(),
     };
     let begin = Instant::now();
-    let at = steps.iter().position(|step| *step == Step::Build).filter(|_| steps.contains(&Step::Boot));
-    let (first, others) = steps.split_at(at.map_or(0, |at| at + 1));
-    let mut rows = one_after_the_other(root, first, pace)?;
-    let rest =
-        others.iter().copied().filter(|step| first.is_empty() || *step != Step::Boot).collect::<Vec<_>>();
-    let beside: Vec<Row> = thread::scope(|scope| -> Result<Vec<Row>> {
-        let boots = rest.len() < others.len();
-        let booting = boots.then(|| scope.spawn(|| one_after_the_other(root, &[Step::Boot], pace)));
-        rows.extend(one_after_the_other(root, &rest, pace)?);
-        match booting.map(thread::ScopedJoinHandle::join) {
-            None => Ok(Vec::new()),
-            Some(Ok(booted)) => booted,
-            Some(Err(_)) => Err(anyhow!("step boot panicked")),
-        }
-    })?;
-    rows.extend(beside);
+    let (first, lanes) = lanes(&steps);
+    let failed = AtomicBool::new(false);
+    let mut rows = one_after_the_other(root, &first, pace, &failed)?;
+    rows.extend(beside(lanes, |lane| one_after_the_other(root, lane, pace, &failed))?);
     rows.extend(BY_NAME.into_iter().filter(|_| whole).map(Row::by_name));
     print_table(&rows, begin.elapsed());
     Ok(())
 }
 
-fn one_after_the_other(root: &Path, steps: &[Step], pace: Pace) -> Result<Vec<Row>> {
+/// Splits steps into those up to [`Step::Build`], and two lanes of those that follow it.
+fn lanes(steps: &[Step]) -> (Vec<Step>, [Vec<Step>; 2]) {
+    let Some(build) = steps.iter().position(|step| *step == Step::Build) else {
+        return (steps.to_vec(), [Vec::new(), Vec::new()]);
+    };
+    let (first, others) = steps.split_at(build + 1);
+    let (only_run, build): (Vec<Step>, Vec<Step>) = others.iter().partition(|step| BESIDE.contains(step));
+    (first.to_vec(), [build, BESIDE.into_iter().filter(|step| only_run.contains(step)).collect()])
+}
+
+/// Does both lanes at once; returns what came of the first, then of the second.
+fn beside(
+    [one, other]: [Vec<Step>; 2],
+    work: impl Fn(&[Step]) -> Result<Vec<Row>> + Sync,
+) -> Result<Vec<Row>> {
+    thread::scope(|scope| {
+        let other = scope.spawn(|| work(&other));
+        let rows = work(&one);
+        let others = other.join().map_err(|_| anyhow!("a step beside others panicked"))?;
+        Ok(rows?.into_iter().chain(others?).collect())
+    })
+}
+
+/// Runs `steps` until one fails, here or beside.
+fn one_after_the_other(root: &Path, steps: &[Step], pace: Pace, failed: &AtomicBool) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for step in steps {
+    for step in steps.iter().take_while(|_| !failed.load(Ordering::Relaxed)) {
         let name = step.name();
         println!("\n== {name}");
         let (begin, before) = (Instant::now(), cpu_seconds());
-        let done = step.run(root, pace);
-        // Said at once: what runs beside is waited for.
-        done.as_ref().err().into_iter().for_each(|error| println!("== {name} FAILED: {error:#}"));
+        let done = step.run(root, pace).inspect_err(|error| {
+            failed.store(true, Ordering::Relaxed);
+            // Said at once: what runs beside is waited for.
+            println!("== {name} FAILED: {error:#}");
+        });
         let done = done.with_context(|| format!("step {name} failed; `cargo xtask ci {name}` repeats it"))?;
         let cpu = before.and_then(|before| Some(cpu_seconds()? - before));
         let row = Row { name, took: begin.elapsed(), cpu, done };
@@ -237,7 +253,7 @@ impl Step {
 
 #[cfg(test)]
 mod tests {
-    use super::{BY_NAME, QUICK, Step, closing, cpu_seconds};
+    use super::{BESIDE, BY_NAME, Done, QUICK, Row, Step, beside, closing, cpu_seconds, lanes};
     use clap::ValueEnum;
     use std::time::Duration;
 
@@ -250,10 +266,38 @@ mod tests {
     }
 
     #[test]
-    fn a_run_builds_before_it_boots_and_a_quick_one_does_not_boot() {
-        let all = Step::value_variants();
-        let at = |step| all.iter().position(|known| *known == step);
-        assert!(at(Step::Build) < at(Step::Boot) && at(Step::Build) < at(Step::Tidy));
+    fn what_only_runs_goes_beside_what_builds_once_the_command_is_there() {
+        let (first, [build, only_run]) = lanes(Step::value_variants());
+        assert_eq!(first, [Step::Fmt, Step::Build]);
+        assert_eq!(only_run, BESIDE);
+        assert!(build.starts_with(&[Step::Tidy]) && build.contains(&Step::Tests), "{build:?}");
+        assert_eq!(first.len() + build.len() + only_run.len(), Step::value_variants().len());
+        let (first, [build, only_run]) = lanes(&[Step::Check, Step::Tidy]);
+        assert_eq!((first.len(), build.len(), only_run.len()), (2, 0, 0), "nothing is built first");
+    }
+
+    #[test]
+    fn both_lanes_are_run_and_either_fails_the_run() {
+        let row = |step: &Step| Row {
+            name: step.name(),
+            took: Duration::ZERO,
+            cpu: None,
+            done: Done::Passed(String::new()),
+        };
+        let steps = || [vec![Step::Tidy], vec![Step::Check]];
+        let rows = beside(steps(), |lane| Ok(lane.iter().map(row).collect())).expect("both pass");
+        assert_eq!(rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["tidy", "check"]);
+        for bad in [Step::Tidy, Step::Check] {
+            let fails = |lane: &[Step]| match lane.contains(&bad) {
+                true => Err(anyhow::anyhow!("{bad:?}")),
+                false => Ok(Vec::new()),
+            };
+            assert_eq!(beside(steps(), fails).err().expect("it fails").to_string(), format!("{bad:?}"));
+        }
+    }
+
+    #[test]
+    fn a_quick_run_has_no_step_that_runs_by_name_alone_and_does_not_boot() {
         assert!(!QUICK.contains(&Step::Boot) && !QUICK.iter().any(|step| BY_NAME.contains(step)));
     }
 

@@ -128,7 +128,7 @@ pub struct ImportArgs {
     /// sched_process_fork, sched_process_exit and the calls munmap, mprotect, madvise, mremap, execve, with option
     /// record-tgid
     pub file: PathBuf,
-    /// Where the trace goes; default: FILE with `.sdt` at its end
+    /// Where the trace goes; default: FILE with `.sdt` at its end. A pipe has no such name
     #[arg(long, value_name = "TRACE")]
     pub out: Option<PathBuf>,
     /// Ticks of a second, where times count ticks: of the TSC for x86-tsc, 100 for uptime

@@ -82,23 +82,30 @@ pub fn line(out: &mut impl Write, policy: &str, totals: &Totals, sound: bool) ->
         (_, true) => Style::new(),
         (_, false) => AnsiColor::Red.on_default().bold(),
     };
-    let count = |n: u64| HumanCount(n).to_string();
     writeln!(
         out,
         "{style}{policy:17}{style:#}{:>9}{:>7.2}{:>8}{:>9}{:>7.1}{:>6.0}{:>9}{:>8}",
-        count(totals.sent),
+        within(totals.sent, 8),
         rates.ipis_per_flush,
-        count(totals.full_flushes),
-        count(totals.refills),
+        within(totals.full_flushes, 7),
+        within(totals.refills, 8),
         rates.transfers_per_flush,
         rates.instructions_per_flush,
-        count(totals.cycles / 1_000),
-        count(rates.cycles_held as u64),
+        within(totals.cycles / 1_000, 8),
+        within(rates.cycles_held as u64, 7),
     )?;
     match totals.violations {
         0 => Ok(()),
         n => writeln!(out, "  {} uses of what was given away", HumanCount(n)),
     }
+}
+
+/// A count in so many characters: in thousands, millions and so on where it has more digits.
+fn within(count: u64, width: usize) -> String {
+    let scaled = [("", 1), ("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000), ("T", 1_000_000_000_000)];
+    let texts = scaled.map(|(unit, size)| format!("{}{unit}", HumanCount(count / size)));
+    let [.., most] = &texts;
+    texts.iter().find(|text| text.len() <= width).unwrap_or(most).clone()
 }
 
 /// What the columns mean.
@@ -152,9 +159,19 @@ pub fn workload(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::policies;
+    use super::{policies, within};
     use shootdown_bench::policy::PolicyKind;
     use shootdown_bench::workload::WorkloadKind;
+
+    #[test]
+    fn counts_that_are_too_long_for_a_column_are_in_thousands_or_more() {
+        let counts = [0, 999_999, 174_209_676, 99_999_999_999, u64::MAX];
+        assert_eq!(
+            counts.map(|count| within(count, 8)),
+            ["0", "999,999", "174,209k", "99,999M", "18,446,744T"],
+            "the last has no shorter form"
+        );
+    }
 
     #[test]
     fn what_is_named_twice_or_by_its_group_is_chosen_once() {

@@ -12,6 +12,7 @@ use crate::catalogue::{self, Removed};
 use crate::commands::list::list;
 use crate::commands::mutants;
 use crate::failure::{AS_EXPECTED, Failure, INTERRUPTED, NOT_AS_EXPECTED, UNPROVED, tell};
+use crate::files;
 use crate::interrupt::Interrupt;
 use crate::names;
 use crate::output::{JsonLines, Sink, Table, totals, width};
@@ -243,6 +244,9 @@ pub fn run_and_print(cases: &[Case], bugs: &[Bug], args: &CheckArgs) -> Result<O
         picked = shard.part(&picked);
     }
     args.limits.afford_workers()?;
+    if let (Some(one), Some(other)) = (&args.json_file, &args.resume) {
+        files::apart(("--json-file", one), ("--resume", other))?;
+    }
     let head = Head::new(args.shard.unwrap_or(Shard::WHOLE), args, cases);
     let mut kept = args.resume.as_deref().map(|path| Kept::open(path, head.clone())).transpose()?;
     let mut sinks = sinks(args, &picked)?;
@@ -262,7 +266,7 @@ pub fn run_and_print(cases: &[Case], bugs: &[Bug], args: &CheckArgs) -> Result<O
         tell(format_args!("{} has what is complete: the same command goes on from there.", path.display()));
     }
     match args.slowest.map(|count| outcome.slowest(count.into())) {
-        Some(line) if args.json => anstream::eprintln!("{line}"),
+        Some(line) if args.json => tell(line),
         Some(line) => writeln!(anstream::stdout(), "{line}")?,
         None => {}
     }

@@ -12,7 +12,7 @@ use crate::commands::guide::Guide;
 use crate::commands::museum;
 use crate::draw::columns::{self, Look};
 use crate::failure::{Failure, INTERRUPTED, NOT_AS_EXPECTED, UNPROVED, tell};
-use crate::files::probe;
+use crate::files::{apart, probe};
 use crate::interrupt::Interrupt;
 use crate::names;
 use crate::output::{machine, seconds, width};
@@ -40,6 +40,9 @@ fn explain_one(args: &ExplainArgs, name: &str, bugs: &[Bug]) -> Result<ExitCode,
     let removed = removed.map(|removed| removed.name.as_str());
     let case = find(&cases, name).map_err(|failure| failure.with_removed(removed))?;
     args.limits.afford_workers()?;
+    if let (Some(one), Some(other)) = (&args.svg, &args.html) {
+        apart(("--svg", one), ("--html", other))?;
+    }
     for path in [&args.svg, &args.html].into_iter().flatten() {
         probe(path)?;
     }

@@ -1,13 +1,14 @@
 use indicatif::{BinaryBytes, HumanCount, ProgressBar, ProgressStyle};
 use shootdown_bench::trace::{ImportOptions, Imported, import};
 use std::fs::{self, File, Metadata};
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tempfile::NamedTempFile;
 
 use crate::args::ImportArgs;
 use crate::failure::{AS_EXPECTED, Failure};
+use crate::files::{is_same, probe};
+use crate::replace::replace;
 
 /// Runs `shootdown record-import`.
 ///
@@ -17,18 +18,19 @@ pub fn record_import(args: &ImportArgs) -> Result<ExitCode, Failure> {
     let name = args.file.display();
     let input = Input::open(&args.file)?;
     let path = target(args, input.data.as_ref())?;
-    let unwritable = |error: io::Error| {
-        let what = format!("cannot write {}: {error}", path.display());
-        Failure::bad_input(what, "`--out` names another file")
-    };
-    // The trace takes its name when it is whole.
-    let file = beside(&path).map_err(unwritable)?;
+    probe(&path)?;
     let bar = bytes_bar(input.data.as_ref().map_or(0, Metadata::len));
     let options = ImportOptions { tick_hz: args.tick_hz };
-    let imported = import(input.text, BufWriter::new(&file), options, |bytes| bar.set_position(bytes));
+    // In memory until it is whole: whatever ends the reading, no part of it is left in a folder.
+    let mut trace = Cursor::new(Vec::new());
+    let imported = import(input.text, &mut trace, options, |bytes| bar.set_position(bytes));
     bar.finish_and_clear();
     let found = imported.map_err(|error| Failure::bad_input(format!("{name}: {error}"), error.remedy()))?;
-    file.persist(&path).map_err(|error| unwritable(error.error))?;
+    if args.tick_hz.is_some() && !found.ticks {
+        let what = format!("--tick-hz changes nothing here: the times of {name} are seconds");
+        return Err(Failure::bad_input(what, "leave it out"));
+    }
+    replace(&path, &trace.into_inner())?;
     report(&mut anstream::stdout(), &path, &found)?;
     Ok(ExitCode::from(AS_EXPECTED))
 }
@@ -62,49 +64,23 @@ impl Input {
 fn target(args: &ImportArgs, input: Option<&Metadata>) -> Result<PathBuf, Failure> {
     let path = match &args.out {
         Some(path) => path.clone(),
-        None if input.is_some() => with_ending(&args.file),
+        None if input.is_some_and(Metadata::is_file) => with_ending(&args.file),
         None => {
-            let what = "a recording from standard input has no name that its trace could have";
+            let what =
+                format!("{} has no name that its trace could have: it is no file", args.file.display());
             return Err(Failure::bad_input(what, "`--out TRACE` names the trace"));
         }
     };
-    let Ok(there) = fs::metadata(&path) else { return Ok(path) };
     let refuse = |what: &str| {
         Err(Failure::bad_input(format!("{} {what}", path.display()), "`--out` names another file"))
     };
-    if !there.is_file() {
+    if fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
         return refuse("is there and is no file");
     }
-    if input.is_some_and(|input| is_same(input, &there)) || is_same_path(&args.file, &path) {
+    if input.is_some() && is_same(&args.file, &path) {
         return refuse("is the recording itself");
     }
-    // Behind a symbolic link the file is replaced, and not the link.
-    Ok(fs::canonicalize(&path).unwrap_or(path))
-}
-
-fn is_same_path(one: &Path, other: &Path) -> bool {
-    fs::canonicalize(one).is_ok_and(|one| fs::canonicalize(other).is_ok_and(|other| one == other))
-}
-
-#[cfg(unix)]
-fn is_same(one: &Metadata, other: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
-}
-
-#[cfg(not(unix))]
-fn is_same(_one: &Metadata, _other: &Metadata) -> bool {
-    false
-}
-
-/// A file without a name of its own, in the folder of `path`, with the permissions that a new file has.
-fn beside(path: &Path) -> io::Result<NamedTempFile> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".shootdown-").suffix(".sdt");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder.unwrap_or(Path::new(".")))
+    Ok(path)
 }
 
 fn with_ending(file: &Path) -> PathBuf {

@@ -14,6 +14,7 @@ use super::record_import::bytes_bar;
 use super::replay_input::Trace;
 use crate::args::ReplayArgs;
 use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
+use crate::output::width;
 
 /// One policy's line of JSON.
 #[derive(Serialize)]
@@ -47,7 +48,7 @@ pub fn replay(args: &ReplayArgs, trace: &Trace) -> Result<ExitCode, Failure> {
             writeln!(out, "{}", json(*policy, args.tags, &replayed)?)?;
         } else {
             if at == 0 {
-                writeln!(out, "{}. {LEGEND}\n", trace.name)?;
+                writeln!(out, "{}\n", textwrap::fill(&format!("{}. {LEGEND}", trace.name), width()))?;
                 bench_table::head(&mut out, "")?;
             }
             let totals = &replayed.outcome.totals;
@@ -70,15 +71,15 @@ pub fn replay(args: &ReplayArgs, trace: &Trace) -> Result<ExitCode, Failure> {
 
 /// Prints what the recorded kernel said that it did, beside what its models do.
 fn said(out: &mut impl Write, recorded: &Recorded, models: &[(&str, u64)]) -> io::Result<()> {
-    writeln!(
-        out,
-        "\nRecorded: {} entries; {} flushes turned to other CPUs, {} were answered, {} local, {} at switches.",
+    let summary = format!(
+        "Recorded: {} entries; {} flushes turned to other CPUs, {} were answered, {} local, {} at switches.",
         HumanCount(recorded.entries),
         HumanCount(recorded.remote_sends),
         HumanCount(recorded.remote_shootdowns),
         HumanCount(recorded.local),
         HumanCount(recorded.switches)
-    )?;
+    );
+    writeln!(out, "\n{}", textwrap::fill(&summary, width()))?;
     if recorded.wrong_cpus > 0 {
         writeln!(out, "  {} CPUs were called that had left the space.", HumanCount(recorded.wrong_cpus))?;
     }

@@ -91,8 +91,9 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_shows_the_drawing_as_it_is() {
+    fn the_readme_shows_the_drawing_as_it_is_and_counts_the_bugs() {
         let bugs: Vec<_> = shootdown_cases::bugs::all().copied().collect();
+        assert!(bugs.len() > 100, "README.md says more than a hundred published bugs");
         let cases = catalogue::cases(&bugs, None);
         let (case, trace) = seed(&cases).expect("its counterexample");
         let look = Look { end: false, ..Look::in_width(80) };

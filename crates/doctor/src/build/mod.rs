@@ -9,7 +9,7 @@ pub use refused::DoctorError;
 use crate::report::{Event, Outcome, Report, Verdict};
 use package::Package;
 use source::Source;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -56,16 +56,18 @@ impl Build {
         let source = Source::find(path)?;
         let package = Package::write(&self.checkout, &source)?;
         let program = package.build()?;
-        let mut child = Command::new(&program)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| DoctorError::CannotRun { program, error: error.to_string() })?;
-        let report = self.receive(&mut child, &mut seen);
+        let mut child =
+            Command::new(&program).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(|error| {
+                DoctorError::CannotRun { program: program.clone(), error: error.to_string() }
+            })?;
+        let report = match events(&mut child) {
+            Ok(events) => Ok(self.receive(&events, &mut seen)),
+            Err(error) => Err(DoctorError::CannotRun { program, error: error.to_string() }),
+        };
         // It has ended, or nobody reads its output any more; an error means that it had ended.
         let _ = child.kill();
         let _ = child.wait();
-        Ok(report)
+        report
     }
 
     /// Names the engine's files as they are named in the checkout.
@@ -80,8 +82,7 @@ impl Build {
     }
 
     /// Collects what the program says, and what it does not live to say.
-    fn receive(&self, child: &mut Child, seen: &mut impl FnMut(&Outcome)) -> Report {
-        let events = events(child);
+    fn receive(&self, events: &Receiver<Event>, seen: &mut impl FnMut(&Outcome)) -> Report {
         let mut report = Report::default();
         let mut begun: Option<Outcome> = None;
         let why = loop {
@@ -112,18 +113,22 @@ impl Build {
 }
 
 /// Reads the program's lines on a thread of its own, so that silence can be noticed.
-fn events(child: &mut Child) -> Receiver<Event> {
+///
+/// # Errors
+/// This host gives no thread.
+fn events(child: &mut Child) -> io::Result<Receiver<Event>> {
     let (send, receive) = channel();
-    if let Some(output) = child.stdout.take() {
-        thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                // A platform may print, too.
-                let Ok(event) = serde_json::from_str(&line) else { continue };
-                if send.send(event).is_err() {
-                    return;
-                }
+    let output = child.stdout.take();
+    let read = move || {
+        for line in output.into_iter().flat_map(|output| BufReader::new(output).lines().map_while(Result::ok))
+        {
+            // A platform may print, too.
+            let Ok(event) = serde_json::from_str(&line) else { continue };
+            if send.send(event).is_err() {
+                return;
             }
-        });
-    }
-    receive
+        }
+    };
+    thread::Builder::new().spawn(read)?;
+    Ok(receive)
 }

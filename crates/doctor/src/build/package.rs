@@ -99,10 +99,6 @@ edition = \"2024\"
 shootdown-doctor = {{ path = {:?} }}
 subject = {{ package = {subject:?}, path = \"subject\" }}
 
-# As in the workspace of this project, so that what is built there serves here.
-[profile.release]
-debug = \"line-tables-only\"
-
 [profile.release.package.{name}]
 opt-level = 0
 

@@ -68,7 +68,9 @@ impl DoctorError {
             }
             Self::NoCheckout(_) => "run the doctor from a checkout of this project",
             Self::Unwritable { .. } => "make room, or give the folder to yourself",
-            Self::CannotRun { .. } => "install Rust with rustup, https://rustup.rs",
+            Self::CannotRun { .. } => {
+                "install Rust with rustup, https://rustup.rs; where it is there, raise the limit on processes (`ulimit -u`)"
+            }
         }
     }
 }

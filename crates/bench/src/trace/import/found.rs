@@ -15,6 +15,8 @@ pub struct ImportOptions {
 pub struct Imported {
     /// The tool that printed the text, and its options.
     pub dialect: String,
+    /// Whether its times count ticks.
+    pub ticks: bool,
     /// The kernel, if anything says which.
     pub kernel: Option<String>,
     /// Lines read.

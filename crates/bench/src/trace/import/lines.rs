@@ -259,6 +259,7 @@ impl Lines {
             None => "text",
         };
         found.dialect = format!("{tool} ({layout})");
+        found.ticks = layout.clock == Clock::Ticks;
         if found.flushes[super::event::Reason::WrongCpu as usize] > 0 && found.kernel.is_none() {
             found.kernel = Some("6.13 or later (reason 5)".into());
         }

@@ -33,9 +33,16 @@ pub fn boot(args: &BootArgs) -> Result<ExitCode, Failure> {
         ));
     }
     let interrupt = Interrupt::on_ctrl_c();
-    if plan.count {
-        return count(&plan, &interrupt, args.json);
-    }
+    let ended = match plan.count {
+        true => count(&plan, &interrupt, args.json),
+        false => scenarios(&plan, &interrupt, args.json),
+    };
+    // What a terminal's Ctrl-C has ended as well, QEMU or cargo, has not failed.
+    if interrupt.came() { Ok(ExitCode::from(INTERRUPTED)) } else { ended }
+}
+
+/// Runs scenarios on each machine.
+fn scenarios(plan: &Plan, interrupt: &Interrupt, json: bool) -> Result<ExitCode, Failure> {
     let mut rows = Vec::new();
     for &machine in &plan.machines {
         qemu::find(machine)?;
@@ -44,18 +51,18 @@ pub fn boot(args: &BootArgs) -> Result<ExitCode, Failure> {
             None => image::build(machine, plan.build())?,
         };
         let mut show = |row: &Row| -> Result<(), Failure> {
-            if args.json {
-                writeln!(anstream::stdout().lock(), "{}", row.json(&plan))?;
+            if json {
+                writeln!(anstream::stdout().lock(), "{}", row.json(plan))?;
             }
             Ok(())
         };
-        rows.extend(qemu::run(machine, &image, &plan, None, &interrupt, &mut show)?);
+        rows.extend(qemu::run(machine, &image, plan, None, interrupt, &mut show)?);
         if interrupt.came() {
-            return Ok(ExitCode::from(INTERRUPTED));
+            break;
         }
     }
-    if !args.json {
-        report::table(&mut anstream::stdout().lock(), &rows, &plan)?;
+    if !json {
+        report::table(&mut anstream::stdout().lock(), &rows, plan)?;
     }
     let clean = !rows.is_empty() && rows.iter().all(Row::is_clean);
     Ok(ExitCode::from(if clean { AS_EXPECTED } else { NOT_AS_EXPECTED }))
@@ -72,9 +79,6 @@ fn count(plan: &Plan, interrupt: &Interrupt, json: bool) -> Result<ExitCode, Fai
         let report = files.path().join("report");
         let argument = count::argument(machine, &plugin, &image, &report)?;
         let rows = qemu::run(machine, &image, plan, Some(&argument), interrupt, &mut |_| Ok(()))?;
-        if interrupt.came() {
-            return Ok(ExitCode::from(INTERRUPTED));
-        }
         if !rows.iter().all(Row::is_clean) {
             report::table(&mut anstream::stdout().lock(), &rows, plan)?;
             return Ok(ExitCode::from(NOT_AS_EXPECTED));

@@ -19,6 +19,7 @@ use super::symbols::Symbols;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::progress::Line;
+use crate::threads::spawn;
 
 /// How much less time a machine has where a rule is missing, and something was found already: the rest is consequences.
 const FOUND: u32 = 12;
@@ -68,10 +69,10 @@ pub fn run(
     let mut child = command.spawn().map_err(|error| {
         Failure::bad_input(format!("{} does not start: {error}", machine.program), "see above")
     })?;
-    let lines = follow(&mut child);
-    let mut guest = Guest::new(machine, plan, image);
-    let mut time = OwnTime::of(child.id());
-    let rows = guest.watch(&lines, &monitor, &mut time, interrupt, show);
+    let rows = follow(&mut child).and_then(|lines| {
+        let mut time = OwnTime::of(child.id());
+        Guest::new(machine, plan, image).watch(&lines, &monitor, &mut time, interrupt, show)
+    });
     if plugin.is_some() {
         wait_a_little(&mut child);
     }
@@ -114,21 +115,22 @@ fn command(machine: &Machine, image: &Path, plan: &Plan, parameters: &Path, moni
 }
 
 /// Sends each line of what QEMU writes.
-fn follow(child: &mut Child) -> Receiver<String> {
+fn follow(child: &mut Child) -> Result<Receiver<String>, Failure> {
     let (sender, receiver) = mpsc::channel();
     let out = child.stdout.take().map(|out| Box::new(out) as Box<dyn Read + Send>);
     let errors = child.stderr.take().map(|errors| Box::new(errors) as Box<dyn Read + Send>);
     for stream in [out, errors].into_iter().flatten() {
         let sender = sender.clone();
-        std::thread::spawn(move || {
+        let send = move || {
             for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
                 if sender.send(String::from_utf8_lossy(&line).trim_end().to_owned()).is_err() {
                     return;
                 }
             }
-        });
+        };
+        spawn(send)?;
     }
-    receiver
+    Ok(receiver)
 }
 
 /// The state of a running kernel, as far as it has reported.
