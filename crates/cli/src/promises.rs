@@ -1,4 +1,4 @@
-//! What a bug promises besides its two cases: a sound header, and a scenario that shows that the engine does not have it.
+//! What a bug promises besides its cases: a sound header, and a scenario that shows that the engine does not have it.
 
 use shootdown_cases::bugs::{Bug, problems};
 use shootdown_machine::Case;

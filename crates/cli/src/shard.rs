@@ -205,6 +205,10 @@ pub struct End {
 /// A line of a shard's results.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(untagged)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a line is read and taken apart at once, and nearly all are records"
+)]
 pub enum Line {
     /// The first.
     Head(Head),

@@ -4,7 +4,7 @@
 //! CPU 0 changes the page, in a system call. Where there is a second CPU, a thread of the space runs there meanwhile.
 
 use super::{CROSS_CALL, CrossCall, Mm};
-use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
+use core::sync::atomic::Ordering::AcqRel;
 use shootdown_explore::{Registry, sync};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program};
@@ -96,13 +96,12 @@ impl Unmap {
 
     fn system_call(&self) {
         let tables = &self.machine.tables;
-        match self.policy.change {
-            Change::Unmap => tables.leaf(SPACE, 0).store(0, Relaxed),
-            Change::Copy => tables.leaf(SPACE, 0).store(NEW, Relaxed),
-            Change::Table => {
-                tables.root(SPACE, 0).swap(0, AcqRel);
-            }
-        }
+        let (entry, new) = match self.policy.change {
+            Change::Unmap => (tables.leaf(SPACE, 0), 0),
+            Change::Copy => (tables.leaf(SPACE, 0), NEW),
+            Change::Table => (tables.root(SPACE, 0), 0),
+        };
+        entry.swap(new, AcqRel);
         if self.policy.free == Free::BeforeFlush {
             self.give_back();
         }
@@ -125,8 +124,7 @@ impl Unmap {
         match self.policy.reach {
             Reach::Nobody => return,
             Reach::MembersIfCurrent if self.policy.current != SPACE => return,
-            Reach::Here => sync::fence(SeqCst),
-            // Nobody joins the mask meanwhile, and a call orders what was stored before it.
+            Reach::Here => {}
             _ => self.calls.call(0, self.mm.members(), FLUSH),
         }
         if self.policy.reach != Reach::Others {

@@ -69,7 +69,7 @@ impl Boot {
         hw::flush_kernel_page(0);
         hw::free_frame(1);
         sync::note("start CPU 1");
-        self.started.store(1, Release);
+        self.started.store(1, Relaxed);
     }
 
     fn call_and_wait(&self) {
