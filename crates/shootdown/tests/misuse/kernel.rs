@@ -44,7 +44,7 @@ macro_rules! duties {
         fn send_ipi(&self, _: CpuId) {}
         unsafe fn flush_local(&self, _: LocalFlush) {}
         unsafe fn install(&self, _: Option<u64>, _: Tag, _: OnInstall) {}
-        unsafe fn free_root(&self, _: Self::Handle) {}
+        unsafe fn free_root(&self, _: &'static AddressSpace<Self>) {}
         fn defer_teardown(&self, late: Teardown<'_, Self>) {
             let _ = late.into_handle();
         }

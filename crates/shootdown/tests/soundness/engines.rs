@@ -20,6 +20,7 @@ const CALLS: &[Call] = &[
     ("send", |engine, user| drop(engine.send(user, FlushRequest::pages(page())))),
     ("gather", |engine, user| drop(engine.gather::<u64, 1>(user))),
     ("gather_within", |engine, user| drop(engine.gather_within::<u64, 1>(user, page()))),
+    ("batch", |engine, user| drop(engine.batch::<u64, 1, 1>().gather(user))),
     ("trim", |engine, user| engine.trim(user)),
 ];
 
