@@ -35,7 +35,10 @@ pub fn page(report: &Report) -> String {
     lost(&mut out, report);
     model(&mut out);
     let (ipis, transfers) = (plots::ipis(report), plots::transfers(report));
-    let _ = writeln!(out, "<h2>Over CPUs</h2>\n{ipis}\n<h2>Over targets</h2>\n{transfers}");
+    let _ = writeln!(
+        out,
+        "<h2>Over CPUs</h2>\n<div class=\"scroll\">{ipis}</div>\n<h2>Over targets</h2>\n<div class=\"scroll\">{transfers}</div>"
+    );
     aims(&mut out, report);
     out.push_str("<h2>Workloads</h2>\n");
     for rows in report.rows.chunk_by(|a, b| a.workload == b.workload) {
@@ -228,7 +231,7 @@ fn operations(out: &mut String, rows: &[Row]) {
     for row in rows {
         let _ = writeln!(
             out,
-            "<table><tr><th>{}</th><th>times</th><th>IPIs each</th><th>lines each</th><th>instructions each</th></tr>",
+            "<div class=\"scroll\"><table><tr><th>{}</th><th>times</th><th>IPIs each</th><th>lines each</th><th>instructions each</th></tr>",
             row.policy
         );
         for (operation, spent) in row.totals.operations.iter() {
@@ -243,14 +246,14 @@ fn operations(out: &mut String, rows: &[Row]) {
                 each(spent.instructions)
             );
         }
-        out.push_str("</table>\n");
+        out.push_str("</table></div>\n");
     }
     out.push_str("</details>\n");
 }
 
 fn conflicts(out: &mut String, report: &Report) {
     out.push_str(
-        "<h2>Pairs of operations that commute and share a written line</h2>\n<table><tr><th>pair</th><th>relation</th>\
+        "<h2>Pairs of operations that commute and share a written line</h2>\n<div class=\"scroll\"><table><tr><th>pair</th><th>relation</th>\
          <th>bystanders</th><th>lines</th></tr>\n",
     );
     for pair in report.pairs.iter().filter(|pair| pair.shared_lines > 0) {
@@ -260,7 +263,7 @@ fn conflicts(out: &mut String, report: &Report) {
             pair.first, pair.second, pair.relation, pair.bystanders, pair.shared_lines
         );
     }
-    out.push_str("</table>\n");
+    out.push_str("</table></div>\n");
 }
 
 fn escaped(text: &str) -> String {
