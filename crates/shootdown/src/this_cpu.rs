@@ -395,13 +395,26 @@ impl<'a, P: Platform> Cpu<'a, P> {
     ///   flushes, acknowledges
     ///   word := 0, if it is what it was
     /// ```
-    /// The request stays until it is answered: who asks meanwhile finds it, sends no interrupt, and makes the exchange fail. Then all
-    /// is taken, and answered once more; who asks from there on interrupts again, so that a handler ends. Explored by
-    /// `asked-while-answering`.
+    /// The request stays until it is answered: who asks meanwhile finds it, sends no interrupt, and makes the exchange fail. Then this
+    /// CPU answers again. If that happens twice it takes all requests before it answers: who asks from there on interrupts again, so
+    /// that a handler ends. Explored by `asked-while-answering`.
     pub(crate) fn handle_ipi(self) {
+        if self.local.requests() == IpiState::REQUESTED {
+            self.answer();
+            if self.local.exchange_ipi_state(IpiState::REQUESTED, IpiState::IDLE) {
+                return;
+            }
+        }
+        self.handle_rest();
+    }
+
+    /// The same from any state of the word.
+    #[cold]
+    #[inline(never)]
+    fn handle_rest(self) {
         let asked = self.local.requests();
         if asked.is_requested() {
-            self.answer();
+            self.answer_apart();
         }
         if self.local.exchange_ipi_state(asked, asked.handled()) {
             return;
@@ -421,8 +434,8 @@ impl<'a, P: Platform> Cpu<'a, P> {
     }
 
     /// Does what may have been asked of this CPU.
-    #[inline]
-    pub(crate) fn answer(self) {
+    #[inline(always)]
+    fn answer(self) {
         self.local.own.counters.handled.bump();
         self.catch_up_kernel();
         let loaded = self.loaded();

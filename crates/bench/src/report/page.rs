@@ -14,7 +14,11 @@ body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:1.5rem auto;paddi
 .scroll{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
 td,th{padding:.15rem .6rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}\
 td:first-child,th:first-child{text-align:left}.ours{background:var(--ours)}.missed{color:var(--bad)}.reached{color:var(--good)}\
-.words td{text-align:left;vertical-align:top;white-space:normal;min-width:6rem}svg{max-width:100%;height:auto}\
+.words td,.words th{text-align:left;vertical-align:top;white-space:normal;min-width:6rem}.words td:empty{display:none}\
+svg{min-width:36rem;max-width:100%;height:auto}\
+@media(max-width:44rem){.words th{display:none}.words tr{display:block;padding:.4rem 0;border-bottom:1px solid var(--line)}\
+.words td{display:inline;border:0;padding:0 .4rem 0 0}.words td:first-child{font-weight:600}\
+.words td.why{display:block;padding:0}}\
 svg text{fill:currentColor}svg rect{fill:none}svg [stroke=\"#000000\"]{stroke:currentColor}";
 
 /// The plots of the page, by the name of a file.
@@ -35,7 +39,10 @@ pub fn page(report: &Report) -> String {
     lost(&mut out, report);
     model(&mut out);
     let (ipis, transfers) = (plots::ipis(report), plots::transfers(report));
-    let _ = writeln!(out, "<h2>Over CPUs</h2>\n{ipis}\n<h2>Over targets</h2>\n{transfers}");
+    let _ = writeln!(
+        out,
+        "<h2>Over CPUs</h2>\n<div class=\"scroll\">{ipis}</div>\n<h2>Over targets</h2>\n<div class=\"scroll\">{transfers}</div>"
+    );
     aims(&mut out, report);
     out.push_str("<h2>Workloads</h2>\n");
     for rows in report.rows.chunk_by(|a, b| a.workload == b.workload) {
@@ -107,7 +114,7 @@ fn lost(out: &mut String, report: &Report) {
         let Some(worst) = losses.iter().max_by(|a, b| ratio(a).total_cmp(&ratio(b))) else { continue };
         let _ = writeln!(
             out,
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}, seed {}: {} to {}</td><td>{}</td></tr>",
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}, seed {}: {} to {}</td><td class=\"why\">{}</td></tr>",
             worst.workload,
             worst.rival,
             worst.counted.name(),
@@ -116,7 +123,7 @@ fn lost(out: &mut String, report: &Report) {
             worst.seed,
             worst.ours,
             worst.theirs,
-            escaped(worst.reason.unwrap_or("not found"))
+            coded(worst.reason.unwrap_or("not found"))
         );
     }
     out.push_str("</table></div>\n");
@@ -154,12 +161,13 @@ fn aims(out: &mut String, report: &Report) {
         let apart = if exact.reached { "" } else { ", missed by " };
         let _ = writeln!(
             out,
-            "<tr><td>{}</td>{}<td>{}</td><td>{}</td><td>{}</td><td>{}: {}{apart}{}</td></tr>",
+            "<tr><td class=\"why\">{}</td>{}<td class=\"why\">{}</td><td class=\"why\">{}</td><td class=\"why\">{}</td>\
+             <td class=\"why\">{}: {}{apart}{}</td></tr>",
             escaped(figure.aim),
             verdict(figure.found.reached),
             escaped(&figure.found.measured),
             escaped(&figure.found.missed_by),
-            escaped(&figure.why),
+            coded(&figure.why),
             word(exact.reached),
             escaped(&exact.measured),
             escaped(&exact.missed_by)
@@ -228,7 +236,7 @@ fn operations(out: &mut String, rows: &[Row]) {
     for row in rows {
         let _ = writeln!(
             out,
-            "<table><tr><th>{}</th><th>times</th><th>IPIs each</th><th>lines each</th><th>instructions each</th></tr>",
+            "<div class=\"scroll\"><table><tr><th>{}</th><th>times</th><th>IPIs each</th><th>lines each</th><th>instructions each</th></tr>",
             row.policy
         );
         for (operation, spent) in row.totals.operations.iter() {
@@ -243,14 +251,14 @@ fn operations(out: &mut String, rows: &[Row]) {
                 each(spent.instructions)
             );
         }
-        out.push_str("</table>\n");
+        out.push_str("</table></div>\n");
     }
     out.push_str("</details>\n");
 }
 
 fn conflicts(out: &mut String, report: &Report) {
     out.push_str(
-        "<h2>Pairs of operations that commute and share a written line</h2>\n<table><tr><th>pair</th><th>relation</th>\
+        "<h2>Pairs of operations that commute and share a written line</h2>\n<div class=\"scroll\"><table><tr><th>pair</th><th>relation</th>\
          <th>bystanders</th><th>lines</th></tr>\n",
     );
     for pair in report.pairs.iter().filter(|pair| pair.shared_lines > 0) {
@@ -260,7 +268,18 @@ fn conflicts(out: &mut String, report: &Report) {
             pair.first, pair.second, pair.relation, pair.bystanders, pair.shared_lines
         );
     }
-    out.push_str("</table>\n");
+    out.push_str("</table></div>\n");
+}
+
+/// The same, with what stands between backticks as code.
+fn coded(text: &str) -> String {
+    let mut parts = text.split('`');
+    let mut out = escaped(parts.next().unwrap_or_default());
+    for (at, part) in parts.enumerate() {
+        out.push_str(if at % 2 == 0 { "<code>" } else { "</code>" });
+        out.push_str(&escaped(part));
+    }
+    out
 }
 
 fn escaped(text: &str) -> String {

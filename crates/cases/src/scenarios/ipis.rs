@@ -12,11 +12,15 @@ pub(super) fn add(list: &mut List) {
         .cpu(User(0), |cpu| cpu.unmap_split(0, 1))
         .cpu(User(0), |_| {})
         .add();
-    list.scenario::<Plain>("asked-while-answering", THREE)
-        .about("a thread asks a CPU that answers another thread's request")
-        .cpu(User(0), |cpu| cpu.unmap(0, 0))
-        .cpu(User(0), |cpu| cpu.unmap(0, 1))
+    list.scenario::<Plain>("asked-while-answering", TWO)
+        .about("a CPU that has acknowledged a flush is asked for the next one before its handler ends, twice")
+        .cpu(User(0), |cpu| {
+            cpu.unmap(0, 0);
+            cpu.unmap(0, 1);
+            cpu.flush_page(0, 0);
+        })
         .cpu(User(0), |_| {})
+        .pso()
         .add();
     list.scenario::<Plain>("masked-flushers", TWO)
         .about("two CPUs flush each other's space with interrupts off")
