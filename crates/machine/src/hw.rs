@@ -19,7 +19,7 @@
 //! back: an INIT clears the APIC's request register (Intel SDM volume 3, "Local APIC State After It Receives an INIT-Reset"), a
 //! CPU that only halted finds them there. See [`shootdown_explore::sync::lose_interrupts`].
 
-use crate::privilege::Privilege;
+use crate::state::Privilege;
 use shootdown_explore::{Commutes, Facts, sync};
 
 /// What a root load does to the translations already held.

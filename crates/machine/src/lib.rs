@@ -32,11 +32,9 @@ mod tests;
 pub use case::{
     Case, Expected, Kind, Model, Objections, OnMachine, Program, ReplayFn, Variant, boxed, run, run_again,
 };
-pub use config::{Builder, Translation};
+pub use config::{Builder, Combined, Translation};
 pub use device::{InvalidationQueue, Submitted};
 pub use limits::{MAX_CPUS, MAX_PAGES, MAX_TAGS};
 pub use machine::{Acknowledged, Machine, MaskWord};
-pub use privilege::Privilege;
-pub use second_stage::Combined;
-pub use state::{Local, Shared};
+pub use state::{Local, Privilege, Shared};
 pub use tables::{Tables, space_name};
