@@ -120,6 +120,8 @@ impl Program for DeferredEntry {
     fn interrupt(&self, cpu: usize, line: u8) {
         match line {
             CROSS_CALL => self.calls.serve(cpu, |_| hw::flush_kernel_page(0)),
+            // On top of kernel code it changes nothing.
+            _ if self.context.load(Relaxed) & WATCHING != 0 => {}
             _ => {
                 sync::note("NMI");
                 self.enter(WATCHING);

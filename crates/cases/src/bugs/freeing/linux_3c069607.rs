@@ -15,7 +15,7 @@ pub(super) const BUG: Bug = Bug {
     about: "mprotect makes an entry writable that is dirty by software's bit and read-only for hardware; a write \
             faults, and the handler finds it dirty already.",
     story: include_str!("linux_3c069607.md"),
-    ends: "no CPU can go on: CPU 0 tries again",
+    ends: "from here on not all CPUs can finish, though some go on for ever: CPU 0 is",
     engine: "seed",
     code: code!["linux_3c069607.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(Protect::new(variant)))
@@ -26,8 +26,10 @@ const SPACE: usize = 0;
 const DIRTY: u64 = 1;
 /// Software's bit says dirty; hardware may not write.
 const SOFT_DIRTY: u64 = 2;
+/// Nobody has written through it.
+const CLEAN: u64 = 3;
 
-/// A program takes a page away from itself by mprotect, gives it back, and writes to it. Its CPU's walker sets no marks.
+/// A program writes to a page, takes it away from itself by mprotect, gives it back, and writes again. Its CPU's walker sets no marks.
 #[derive(Debug)]
 pub(crate) struct Protect {
     variant: Variant,
@@ -39,9 +41,11 @@ impl Protect {
         let machine = Machine::builder(1)
             .translation(1, Some(SPACE), true)
             .translation(1, Some(SPACE), false)
+            .translation(1, Some(SPACE), false)
             .marks_dirty(SOFT_DIRTY, DIRTY)
+            .marks_dirty(CLEAN, DIRTY)
             .sets_no_marks(0)
-            .map(SPACE, 0, DIRTY)
+            .map(SPACE, 0, CLEAN)
             .build();
         Self { variant, machine }
     }
@@ -51,6 +55,10 @@ impl Protect {
         let entry = self.machine.tables.leaf(SPACE, 0);
         let keeps = self.variant == Variant::Fixed && wanted == DIRTY;
         entry.swap(if keeps { DIRTY } else { SOFT_DIRTY }, AcqRel);
+    }
+
+    fn write(&self) {
+        self.machine.write_with_faults(SPACE, 0, || self.set_access_flags());
     }
 
     /// Handles a fault: makes the entry dirty. Answers whether there was anything to do.
@@ -66,12 +74,14 @@ impl Protect {
 
 impl Program for Protect {
     fn main(&self, _cpu: usize) {
+        sync::note("write");
+        self.write();
         sync::note("mprotect: no access");
         self.modify(SOFT_DIRTY);
         sync::note("mprotect: read and write");
         self.modify(DIRTY);
         sync::note("write");
-        self.machine.write_with_faults(SPACE, 0, || self.set_access_flags());
+        self.write();
     }
 
     fn machine(&self) -> &Machine {
