@@ -57,17 +57,22 @@ impl Machine {
         true
     }
 
-    /// Writes to `page` of `space`; `fault` handles a fault, and answers whether it has changed an entry, upon which the write is
-    /// tried again. If it has not, the write goes on faulting until somebody else changes the entry: where nobody does, this
-    /// CPU is stuck.
+    /// Writes to `page` of `space`; `fault` handles a fault, and answers whether it has changed an entry. If it has not, the
+    /// write goes on faulting until somebody else changes the entry: where nobody does, this CPU is stuck.
     #[track_caller]
     pub fn write_with_faults(&self, space: usize, page: usize, fault: impl Fn() -> bool) {
+        let entry = self.tables.leaf(space, page);
         while !self.write(space, page) {
             if !fault() {
-                sync::retry(|| self.write(space, page).then_some(()));
-                return;
+                sync::wait_until(|| self.lets_write(entry.load(Relaxed)));
             }
         }
+    }
+
+    /// Whether a write through an entry that holds `value` does not fault on this CPU.
+    fn lets_write(&self, value: u64) -> bool {
+        let markless = self.config.markless >> sync::cpu() & 1 != 0;
+        self.config.marks.iter().any(|&(clean, dirty)| value == dirty || value == clean && !markless)
     }
 
     /// Judges that `frame` is dropped as unchanged.

@@ -15,7 +15,7 @@ pub(super) const BUG: Bug = Bug {
     about: "A CPU marks one entry of a group dirty; a device that writes through another faults, and the handler \
             takes the group for dirty and changes nothing: it faults for ever.",
     story: include_str!("linux_97c5550b.md"),
-    ends: "from here on not all CPUs can finish, though some go on for ever: CPU 0 is; CPU 1 is",
+    ends: "no CPU can go on: CPU 1 waits for table1.slot1 to change from 0x3",
     engine: "seed",
     code: code!["linux_97c5550b.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(Group::new(variant)))
