@@ -28,7 +28,7 @@ fn main() {
     fs::write(Path::new(&out).join("wrong.rs"), format!("{modules}{list}];\n"))
         .expect("a place for what is built");
     println!("cargo::rerun-if-changed=wrong");
-    for platform in ["toy_kernel.rs", "toy_hypervisor.rs", "toy_guest.rs", "lib.rs"] {
+    for platform in ["toy_kernel.rs", "toy_hypervisor.rs", "toy_guest.rs", "toy_coherence.rs", "lib.rs"] {
         println!("cargo::rerun-if-changed={platform}");
     }
 }

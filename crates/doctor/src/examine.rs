@@ -64,8 +64,9 @@ fn blank<P: PlatformUnderTest>(check: &Check<P>) -> Outcome {
 
 fn look<P: PlatformUnderTest>(check: &Check<P>, before: &Report) -> Outcome {
     let mut outcome = blank(check);
-    if !check.applies {
+    if let Some(why) = check.unneeded {
         outcome.verdict = Verdict::Unneeded;
+        outcome.what = Some(why.to_owned());
         return outcome;
     }
     let broken = |name: &&&str| {

@@ -8,7 +8,7 @@ use crate::world::{PlatformUnderTest, World, frame, kernel_frame};
 use shootdown::mask::MaskStore;
 use shootdown::refs::UserHandle;
 use shootdown::{AddressSpace, Shootdown};
-use shootdown_explore::{Registry, Scenario};
+use shootdown_explore::{Registry, Scenario, sync};
 use shootdown_machine::{Machine, MaskWord, space_name};
 use std::fmt;
 use std::sync::atomic::Ordering::Release;
@@ -144,6 +144,7 @@ impl<P: PlatformUnderTest> Scenario for Run<P> {
                 // SAFETY: 1. a handler runs with interrupts off, and comes where they are on.
                 unsafe { P::handle_ipi(self.world.engine) };
                 if let Handler::Notes = handler {
+                    assert!(!sync::irq_enabled(), "the IPI handler returns with interrupts on");
                     self.world.wires.handled[cpu].store(1, Release);
                 }
             }

@@ -28,13 +28,21 @@ pub(crate) struct Profile {
     pub(crate) overtaking: bool,
     /// A page-table store may reach walkers after everything that its CPU does next.
     pub(crate) slow_tables: bool,
+    /// Interrupts that are turned on inside a method that is called with them off are noticed.
+    pub(crate) watches_context: bool,
     /// Binary logarithm of the page size.
     pub(crate) page_shift: u32,
 }
 
 impl Profile {
-    pub(crate) const PLAIN: Profile =
-        Profile { late: false, registers: false, overtaking: false, slow_tables: false, page_shift: 12 };
+    pub(crate) const PLAIN: Profile = Profile {
+        late: false,
+        registers: false,
+        overtaking: false,
+        slow_tables: false,
+        watches_context: false,
+        page_shift: 12,
+    };
 }
 
 /// The simulated machine, as ports.
@@ -56,6 +64,8 @@ pub(crate) struct Wires {
     casts: Vec<Word>,
     /// Per CPU: 1 where its stores are ordered before its next interrupt.
     ordered: Vec<Word>,
+    /// Per CPU: 1 while a method runs that was called with interrupts off.
+    inside: Vec<Word>,
     /// Per CPU: what the hypervisor shares about it.
     vcpus: Vec<Word>,
     /// Page whose cleared entry has not reached the walkers yet, plus 1.
@@ -75,6 +85,7 @@ impl Wires {
             begun: words("begun"),
             casts: words("broadcasts"),
             ordered: words("stores_ordered"),
+            inside: words("inside_method"),
             vcpus: words("vcpu"),
             on_its_way: Word::new("store_on_its_way", 0),
             handled: words("handled"),
@@ -262,6 +273,10 @@ impl Ports for Sim {
     }
     #[track_caller]
     fn interrupts_on(&self) {
+        if self.0.profile.watches_context {
+            let inside = self.0.inside[sync::cpu()].load(Relaxed) == 1;
+            assert!(!inside, "interrupts are turned on inside a method that is called with them off");
+        }
         sync::irq_restore(true);
     }
     fn pause(&self) {}
@@ -392,11 +407,33 @@ impl Host for Sim {
 impl Wires {
     /// Names the words for drawings.
     pub(crate) fn name(&self, registry: &mut shootdown_explore::Registry) {
-        let lists = [&self.registers, &self.begun, &self.casts, &self.ordered, &self.vcpus, &self.handled];
+        let lists = [
+            &self.registers,
+            &self.begun,
+            &self.casts,
+            &self.ordered,
+            &self.inside,
+            &self.vcpus,
+            &self.handled,
+        ];
         for (cpu, word) in lists.into_iter().flat_map(|list| list.iter().enumerate()) {
             registry.local(cpu, format!("cpu{cpu}"), word);
         }
         registry.object("machine", &self.on_its_way);
+    }
+
+    /// Runs a method of the platform with interrupts off, and looks that they stay off.
+    pub(crate) fn with_interrupts_off(&self, method: impl FnOnce()) {
+        let were_on = sync::irq_save();
+        let inside = &self.inside[sync::cpu()];
+        inside.store(1, Relaxed);
+        method();
+        inside.store(0, Relaxed);
+        assert!(
+            !sync::irq_enabled(),
+            "interrupts are on when the method returns, and it was called with them off"
+        );
+        sync::irq_restore(were_on);
     }
 
     /// Waits until the IPI handler of `cpu` has run.

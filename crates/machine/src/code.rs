@@ -11,8 +11,7 @@ use crate::config::Builder;
 use crate::limits::MAX_CODE;
 use crate::machine::Machine;
 use crate::oracle::broken;
-use crate::privilege::Privilege;
-use crate::state::{Local, ONLINE, Shared};
+use crate::state::{Local, ONLINE, Privilege, Shared};
 use shootdown_explore::{View, Violation};
 
 impl Builder {

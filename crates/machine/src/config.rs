@@ -1,7 +1,6 @@
 use crate::limits::{
     MAX_CPUS, MAX_ENTRIES, MAX_FRAMES, MAX_KERNEL, MAX_SPACES, MAX_TABLES, MAX_TAGS, MAX_VALUES, SLOTS,
 };
-use crate::second_stage::SecondStage;
 use crate::state::{Local, ONLINE, USER};
 use crate::tables::Tables;
 use shootdown_explore::sync::Word;
@@ -32,6 +31,26 @@ pub enum HardwareOrder {
     Flushes,
 }
 
+/// What a flush of a guest page does to combined entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Combined {
+    /// They stay (Arm's `TLBI IPAS2E1`).
+    Stay,
+    /// All of the VM's go (RISC-V's `HFENCE.GVMA`).
+    Go,
+}
+
+/// The VM's second stage.
+#[derive(Clone, Debug)]
+pub(crate) struct SecondStage {
+    pub(crate) tag: u8,
+    pub(crate) combined: Combined,
+    /// Translation of each guest page at the start.
+    pub(crate) maps: Vec<u64>,
+    /// Whether TLBs keep results of the first stage by themselves.
+    pub(crate) keeps_first_stage: bool,
+}
+
 /// Collects what a machine is to be like at the start.
 #[derive(Debug)]
 pub struct Builder {
@@ -57,6 +76,8 @@ pub struct Builder {
     pub(crate) absent: bool,
     /// Entries that hardware exchanges on a write: clean, dirty.
     pub(crate) marks: Vec<(u64, u64)>,
+    /// CPUs whose walkers exchange none.
+    pub(crate) markless: u8,
     /// Translations that a TLB may not hold for a page at once.
     pub(crate) conflicts: Vec<(u64, u64)>,
     /// Whether states are checked.
@@ -104,6 +125,7 @@ impl Builder {
             splinters: false,
             absent: false,
             marks: Vec::new(),
+            markless: 0,
             conflicts: Vec::new(),
             checked: true,
             translations: Vec::new(),

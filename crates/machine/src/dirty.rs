@@ -3,7 +3,9 @@
 //! hardware, and other walkers of the same machine, leave that to a fault.
 //!
 //! A clean and a dirty entry are two values that lead to one frame. [`Machine::write`] is a write as hardware does it.
-//! What is asked is whether the mark survives: [`crate::hw::discard`] drops a frame whose content software takes for unchanged.
+//! What is asked is whether the mark survives: [`crate::hw::discard`] drops a frame whose content software takes for unchanged. And
+//! whether an access that faults ends ([`Machine::write_with_faults`]): walkers that set no marks, a device's beside those of
+//! CPUs, need software to set them, and software may believe that it has.
 
 use crate::config::Builder;
 use crate::hw;
@@ -11,13 +13,19 @@ use crate::machine::Machine;
 use crate::oracle::broken;
 use crate::state::Shared;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
-use shootdown_explore::{Broken, Violation};
+use shootdown_explore::{Broken, Violation, sync};
 
 impl Builder {
     /// Has hardware exchange `clean` in an entry for `dirty` when a CPU writes through it. Where this is not said of a value,
     /// and it is no dirty one, a write faults.
     pub fn marks_dirty(mut self, clean: u64, dirty: u64) -> Self {
         self.marks.push((clean, dirty));
+        self
+    }
+
+    /// Has the walker of `cpu` exchange nothing: there a write through a clean entry faults.
+    pub fn sets_no_marks(mut self, cpu: usize) -> Self {
+        self.markless |= 1 << cpu;
         self
     }
 }
@@ -28,6 +36,7 @@ impl Machine {
     #[track_caller]
     pub fn write(&self, space: usize, page: usize) -> bool {
         let entry = self.tables.leaf(space, page);
+        let markless = self.config.markless != 0 && self.config.markless >> sync::cpu() & 1 != 0;
         // Not in a closure, so that the steps are the caller's. An exchange fails only where somebody has changed the entry.
         let through = loop {
             let seen = entry.load(Relaxed);
@@ -37,12 +46,33 @@ impl Machine {
             let Some(&(clean, dirty)) = self.config.marks.iter().find(|mark| mark.0 == seen) else {
                 return false;
             };
+            if markless {
+                return false;
+            }
             if entry.compare_exchange(clean, dirty, AcqRel, Relaxed).is_ok() {
                 break dirty;
             }
         };
         hw::wrote(self.config.translations[through as usize - 1].frame);
         true
+    }
+
+    /// Writes to `page` of `space`; `fault` handles a fault, and answers whether it has changed an entry. If it has not, the
+    /// write goes on faulting until somebody else changes the entry: where nobody does, this CPU is stuck.
+    #[track_caller]
+    pub fn write_with_faults(&self, space: usize, page: usize, fault: impl Fn() -> bool) {
+        let entry = self.tables.leaf(space, page);
+        while !self.write(space, page) {
+            if !fault() {
+                sync::wait_until(|| self.lets_write(entry.load(Relaxed)));
+            }
+        }
+    }
+
+    /// Whether a write through an entry that holds `value` does not fault on this CPU.
+    fn lets_write(&self, value: u64) -> bool {
+        let markless = self.config.markless >> sync::cpu() & 1 != 0;
+        self.config.marks.iter().any(|&(clean, dirty)| value == dirty || value == clean && !markless)
     }
 
     /// Judges that `frame` is dropped as unchanged.

@@ -3,8 +3,7 @@
 
 use crate::limits::{MAX_ENTRIES, MAX_PAGES, MAX_SPACES, MAX_TAGS, SLOTS};
 use crate::machine::Machine;
-use crate::privilege::Privilege;
-use crate::state::{Local, ONLINE, Shared, USER};
+use crate::state::{Local, ONLINE, Privilege, Shared, USER};
 use crate::tables::space_name;
 use shootdown_explore::{Dissection, Fact, Item, Standing, View};
 

@@ -20,7 +20,7 @@
 //! CPU that only halted finds them there. See [`shootdown_explore::sync::lose_interrupts`].
 
 use crate::config::HardwareOrder;
-use crate::privilege::Privilege;
+use crate::state::Privilege;
 use shootdown_explore::{Commutes, Facts, sync};
 
 /// What a root load does to the translations already held.

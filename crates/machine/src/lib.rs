@@ -49,15 +49,13 @@ pub use case::{
 };
 #[cfg(feature = "command")]
 pub use command::main_with;
-pub use config::{Builder, HardwareOrder, Translation};
+pub use config::{Builder, Combined, HardwareOrder, Translation};
 pub use device::{InvalidationQueue, Submitted};
 pub use limits::{MAX_CPUS, MAX_PAGES, MAX_TAGS};
 pub use machine::{Acknowledged, Machine, MaskWord};
-pub use privilege::Privilege;
-pub use second_stage::Combined;
 /// What models are made of, so that a package of models depends on this crate alone.
 #[doc(no_inline)]
 pub use shootdown_explore::{Interrupts, Memory, Options, Registry, Scenario, sync};
 pub use sketch::{Checked, Sketch, is_kebab_case, name_problem};
-pub use state::{Local, Shared};
+pub use state::{Local, Privilege, Shared};
 pub use tables::{Tables, space_name};

@@ -6,17 +6,7 @@
 
 use crate::config::Builder;
 use crate::machine::Machine;
-use crate::state::Local;
-
-/// Privilege of a CPU: what it may use of the kernel's translations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Privilege {
-    /// Kernel code: everything.
-    Kernel,
-    /// User code, and what runs from a trap until the kernel has caught up: the pages of
-    /// [`Builder::entry_page`](crate::Builder::entry_page).
-    User,
-}
+use crate::state::{Local, Privilege};
 
 impl Builder {
     /// Tells user code from the kernel. CPUs start in the kernel; [`user_code`](Self::user_code) says otherwise.

@@ -8,30 +8,12 @@
 //!
 //! There is one VM, and its guest has no tags of its own.
 
-use crate::config::Builder;
+use crate::config::{Builder, Combined, SecondStage};
 use crate::hw::Which;
 use crate::limits::MAX_GUEST_PAGES;
 use crate::machine::Machine;
 use crate::state::Local;
 use shootdown_explore::View;
-
-/// What a flush of a guest page does to combined entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Combined {
-    /// They stay (Arm's `TLBI IPAS2E1`).
-    Stay,
-    /// All of the VM's go (RISC-V's `HFENCE.GVMA`).
-    Go,
-}
-
-/// The VM's second stage.
-#[derive(Clone, Debug)]
-pub(crate) struct SecondStage {
-    tag: u8,
-    combined: Combined,
-    maps: Vec<u64>,
-    keeps_first_stage: bool,
-}
 
 impl Builder {
     /// Has leaves of all spaces hold guest pages (1 and up) instead of translations. `maps` has the translation of each in the

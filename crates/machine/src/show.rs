@@ -4,8 +4,7 @@ use crate::absent::ABSENT;
 use crate::hw::{Install, Op, WalkCache, Which, Whose};
 use crate::limits::{MAX_ENTRIES, MAX_TAGS};
 use crate::machine::Machine;
-use crate::privilege::Privilege;
-use crate::state::{Local, ONLINE, USER};
+use crate::state::{Local, ONLINE, Privilege, USER};
 use crate::tables::space_name;
 
 impl Machine {

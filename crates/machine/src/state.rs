@@ -1,5 +1,4 @@
 use crate::limits::{MAX_CODE, MAX_GUEST_PAGES, MAX_KERNEL, MAX_PAGES, MAX_TAGS};
-use crate::privilege::Privilege;
 
 /// What the machine remembers besides its CPUs: only what was given away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -16,6 +15,16 @@ pub struct Shared {
     pub(crate) dead_spaces: u8,
     /// Versions of code that nobody may run.
     pub(crate) obsolete: [u8; MAX_CODE],
+}
+
+/// Privilege of a CPU: what it may use of the kernel's translations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privilege {
+    /// Kernel code: everything.
+    Kernel,
+    /// User code, and what runs from a trap until the kernel has caught up: the pages of
+    /// [`Builder::entry_page`](crate::Builder::entry_page).
+    User,
 }
 
 /// What one CPU may hold.

@@ -222,6 +222,18 @@ impl<C, M, T, X> Rootless<C, M, T, X> {
     }
 }
 
+/// Has a machine's transport answer what the engine asks of a platform.
+pub(crate) fn asked<C, X, P>(machine: &C, what: &RemoteFlush<'_, P>) -> Remote
+where
+    C: Coherence,
+    X: Transport<C>,
+    P: Platform<Root = u64>,
+{
+    let each = |visit: &mut dyn FnMut(CpuSet)| what.for_each_set(visit);
+    let (space, root) = (what.space.map(AddressSpace::id), what.space.map(AddressSpace::root));
+    X::flush_remote(machine, &RemoteRequest { space, root, request: what.request, each: &each })
+}
+
 /// A pointer to a space that is counted, of which there is none here: so no references, and no loads by the engine.
 #[derive(Clone, Copy, Debug)]
 pub struct Uncounted(Infallible);
@@ -318,9 +330,7 @@ where
         match teardown.into_handle().inner().0 {}
     }
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
-        let each = |visit: &mut dyn FnMut(CpuSet)| what.for_each_set(visit);
-        let (space, root) = (what.space.map(AddressSpace::id), what.space.map(AddressSpace::root));
-        X::flush_remote(&self.machine, &RemoteRequest { space, root, request: what.request, each: &each })
+        asked::<C, X, Self>(&self.machine, &what)
     }
     #[inline]
     fn publish_tables(&self) {

@@ -1,6 +1,8 @@
 //! The platforms beside this package as a kernel compiles them: against the engine that ships, on real ports.
 #![no_std]
 
+#[path = "../toy_coherence.rs"]
+pub mod toy_coherence;
 #[path = "../toy_guest.rs"]
 pub mod toy_guest;
 #[path = "../toy_hypervisor.rs"]

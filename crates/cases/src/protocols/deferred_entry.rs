@@ -2,7 +2,6 @@
 //! frame of code; versions of a series differ in when they take a CPU for one that runs user code.
 
 use super::{CROSS_CALL, CrossCall};
-use core::cell::Cell;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
@@ -77,23 +76,19 @@ impl DeferredEntry {
             Defer::UnlessWatching => context & WATCHING != 0,
         };
         let seen = self.context.load(Relaxed);
-        let wanted = match self.defer {
+        let mut wanted = match self.defer {
             Defer::Always => seen,
             Defer::UnlessKernel => seen & !KERNEL,
             Defer::UnlessWatching => seen & !WATCHING,
         };
-        let wanted = Cell::new(wanted);
-        sync::retry(|| {
-            let work = wanted.get() | WORK;
-            match self.context.compare_exchange(wanted.get(), work, AcqRel, Relaxed) {
-                Ok(_) => Some(true),
-                Err(now) if in_kernel(now) => Some(false),
-                Err(now) => {
-                    wanted.set(now);
-                    None
-                }
+        // Ends when CPU 1 has ended: an exchange fails only if CPU 1 has changed its word.
+        loop {
+            match self.context.compare_exchange(wanted, wanted | WORK, AcqRel, Relaxed) {
+                Ok(_) => return true,
+                Err(now) if in_kernel(now) => return false,
+                Err(now) => wanted = now,
             }
-        })
+        }
     }
 
     /// Kernel code runs with `bits` set in the context; what was left to this CPU comes first.
@@ -125,6 +120,8 @@ impl Program for DeferredEntry {
     fn interrupt(&self, cpu: usize, line: u8) {
         match line {
             CROSS_CALL => self.calls.serve(cpu, |_| hw::flush_kernel_page(0)),
+            // On top of kernel code it changes nothing.
+            _ if self.context.load(Relaxed) & WATCHING != 0 => {}
             _ => {
                 sync::note("NMI");
                 self.enter(WATCHING);

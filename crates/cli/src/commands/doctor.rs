@@ -82,7 +82,7 @@ fn described(outcome: &Outcome, state: bool, width: usize) -> String {
         String::new()
     };
     let tail = match outcome.verdict {
-        Verdict::Skipped | Verdict::Undecided => outcome.what.clone().unwrap_or_default(),
+        Verdict::Skipped | Verdict::Unneeded | Verdict::Undecided => outcome.what.clone().unwrap_or_default(),
         _ => format!("{}{memories}", outcome.about),
     };
     let mut text = format!("{:17} {style}{word:11}{style:#} {tail}\n", outcome.check);

@@ -17,9 +17,19 @@ pub(crate) struct Check<P: PlatformUnderTest> {
     /// Checks without which the answer would mean nothing.
     pub(crate) needs: &'static [&'static str],
     pub(crate) memories: &'static [Memory],
-    /// Whether it applies to this platform.
-    pub(crate) applies: bool,
+    /// Why this platform has no use for it, if it has none.
+    pub(crate) unneeded: Option<&'static str>,
     pub(crate) plan: fn() -> Plan<P>,
+}
+
+/// Why barriers are not looked for, on a machine that needs none.
+pub(crate) fn no_barriers<P: PlatformUnderTest>() -> Option<&'static str> {
+    (!P::NEEDS_BARRIERS).then_some("the platform says that its machine needs no barriers (NEEDS_BARRIERS)")
+}
+
+/// Why loads are not looked at, where the kernel makes them.
+pub(crate) fn no_loads<P: PlatformUnderTest>() -> Option<&'static str> {
+    (!P::LOADS_ROOTS).then_some("the embedder loads the root (LOADS_ROOTS)")
 }
 
 /// Whether the platform's spaces have tags.

@@ -1,6 +1,6 @@
 //! Checks of what a flush drops, and of which root is loaded.
 
-use super::check::{Check, is_tagged, tags};
+use super::check::{Check, is_tagged, no_barriers, no_loads, tags};
 use crate::cpu::Cpu;
 use crate::plan::{Code, Plan, Start};
 use crate::sim::{Profile, Sim};
@@ -29,7 +29,7 @@ fn drop_check<P: PlatformUnderTest>(
     needs: &'static [&'static str],
     plan: fn() -> Plan<P>,
 ) -> Check<P> {
-    Check { name, about, method: "flush_local", clause, remedy, needs, memories: ONE, applies: true, plan }
+    Check { name, about, method: "flush_local", clause, remedy, needs, memories: ONE, unneeded: None, plan }
 }
 
 /// Pages of one space.
@@ -109,7 +109,7 @@ fn whole_drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
             || Plan { kernel_pages: 1, ..one_cpu(everything::<P>) },
         ),
         Check {
-            applies: P::NEEDS_BARRIERS,
+            unneeded: no_barriers::<P>(),
             ..drop_check(
                 "flush-complete",
                 [
@@ -137,7 +137,7 @@ fn roots<P: PlatformUnderTest>() -> Vec<Check<P>> {
         remedy,
         needs,
         memories: ONE,
-        applies: true,
+        unneeded: no_loads::<P>(),
         plan,
     };
     vec![
@@ -171,7 +171,7 @@ fn roots<P: PlatformUnderTest>() -> Vec<Check<P>> {
             || one_cpu(reloads::<P>),
         ),
         Check {
-            applies: P::NEEDS_BARRIERS,
+            unneeded: no_loads::<P>().or(no_barriers::<P>()),
             ..check(
                 "install-complete",
                 "a root write takes effect at once, or only when it is waited for",

@@ -1,6 +1,6 @@
 //! Several CPUs, and the engine between them.
 
-use super::check::Check;
+use super::check::{Check, no_barriers, no_loads};
 use crate::cpu::Cpu;
 use crate::plan::{Code, Plan, Start};
 use crate::sim::Profile;
@@ -20,6 +20,11 @@ pub(super) fn checks<P: PlatformUnderTest>() -> Vec<Check<P>> {
     checks
 }
 
+/// Why no stay off the CPU is looked at, on a platform that defers nothing to its end.
+fn no_entry<P: PlatformUnderTest>() -> Option<&'static str> {
+    (!P::FLUSHES_ON_ENTRY).then_some("the platform defers no flush to a CPU's next entry (FLUSHES_ON_ENTRY)")
+}
+
 /// What a flush of several CPUs rests on.
 const FLUSHES: &[&str] = &[
     "cpu",
@@ -33,6 +38,7 @@ const FLUSHES: &[&str] = &[
     "flush-tables",
     "flush-tag",
     "needs-ack",
+    "context",
 ];
 /// The same where it has been seen to work.
 const WORKS: &[&str] = &["handle-ipi", "flush-pages", "flush-tables", "flush-tag", "install-flush", "remote"];
@@ -45,9 +51,9 @@ fn ipis<P: PlatformUnderTest>() -> Vec<Check<P>> {
             method: "send_ipi",
             clause: "makes the target call [`Shootdown::handle_ipi`](crate::Shootdown::handle_ipi) soon, with interrupts off",
             remedy: "the IPI handler must call engine.handle_ipi(), whatever else it does",
-            needs: &["cpu", "local", "irq-save", "irq-restore", "install-root", "send-ipi"],
+            needs: &["cpu", "local", "irq-save", "irq-restore", "install-root", "send-ipi", "context"],
             memories: &[Tso],
-            applies: true,
+            unneeded: None,
             plan: evicts::<P> as fn() -> Plan<P>,
         },
         Check {
@@ -60,7 +66,7 @@ fn ipis<P: PlatformUnderTest>() -> Vec<Check<P>> {
                      other IPI is sent",
             needs: &["handle-ipi"],
             memories: &[Tso],
-            applies: P::NEEDS_BARRIERS,
+            unneeded: no_barriers::<P>(),
             plan: || Plan { profile: Profile { overtaking: true, ..Profile::PLAIN }, ..evicts() },
         },
     ]
@@ -77,7 +83,7 @@ fn elsewhere<P: PlatformUnderTest>() -> Vec<Check<P>> {
                      waited for (dsb ish, TLBSYNC); else answer NeedsIpi",
             needs: FLUSHES,
             memories: &[Tso],
-            applies: true,
+            unneeded: None,
             plan: frees_table::<P> as fn() -> Plan<P>,
         },
         Check {
@@ -88,7 +94,7 @@ fn elsewhere<P: PlatformUnderTest>() -> Vec<Check<P>> {
             remedy: "a request without a space is kernel memory: broadcast that, under all tags, or answer NeedsIpi",
             needs: &["remote", "flush-kernel"],
             memories: &[Tso],
-            applies: true,
+            unneeded: None,
             plan: || {
                 let unmaps: Code<P> = |cpu| cpu.unmap_kernel(0);
                 let runs: Code<P> = |_| {};
@@ -110,7 +116,7 @@ fn around<P: PlatformUnderTest>() -> Vec<Check<P>> {
                      invalidate: else a walker refills from the old entry after the flush",
             needs: &["remote"],
             memories: &[Tso],
-            applies: P::NEEDS_BARRIERS,
+            unneeded: no_barriers::<P>(),
             plan: || {
                 let profile = Profile { slow_tables: true, ..Profile::PLAIN };
                 let unmaps: Code<P> = |cpu| cpu.unmap(0, 0);
@@ -128,7 +134,7 @@ fn around<P: PlatformUnderTest>() -> Vec<Check<P>> {
                      own IPIs; a platform's do not",
             needs: &["remote"],
             memories: &[Tso],
-            applies: true,
+            unneeded: None,
             plan: || {
                 let first: Code<P> = |cpu| cpu.unmap_masked(1, 0);
                 let second: Code<P> = |cpu| cpu.unmap_masked(0, 0);
@@ -144,7 +150,7 @@ fn around<P: PlatformUnderTest>() -> Vec<Check<P>> {
                      may begin to run between a load and a store",
             needs: &["remote", "needs-ack"],
             memories: &[Tso],
-            applies: P::FLUSHES_ON_ENTRY,
+            unneeded: no_entry::<P>(),
             plan: || {
                 let unmaps: Code<P> = |cpu| cpu.unmap(0, 0);
                 let runs: Code<P> = |_| {};
@@ -165,7 +171,7 @@ fn lifetime<P: PlatformUnderTest>() -> Vec<Check<P>> {
             remedy: "give the top table back here, and nowhere else",
             needs: WORKS,
             memories: &[Tso],
-            applies: true,
+            unneeded: no_loads::<P>(),
             plan: (|| {
                 let exits: Code<P> = |cpu| cpu.exit(0);
                 let lazy: Code<P> = |_| {};
@@ -181,7 +187,7 @@ fn lifetime<P: PlatformUnderTest>() -> Vec<Check<P>> {
                      are lost",
             needs: &["free-root"],
             memories: &[Tso],
-            applies: true,
+            unneeded: no_loads::<P>(),
             plan: || {
                 let drops: Code<P> = |cpu| {
                     cpu.go_lazy();
@@ -205,7 +211,7 @@ fn whole<P: PlatformUnderTest>() -> Vec<Check<P>> {
         remedy: "no single method was found wrong; the drawing shows how they go wrong together",
         needs: &["remote", "masked-wait", "free-root", "install-order"],
         memories: ALL,
-        applies: true,
+        unneeded: None,
         plan,
     };
     vec![

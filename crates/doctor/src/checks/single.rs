@@ -1,10 +1,13 @@
 //! Methods by themselves: who the CPU is, interrupts, the IPI.
 
-use super::check::Check;
+use super::check::{Check, tags};
 use crate::cpu::Cpu;
 use crate::plan::{Code, Handler, Plan, Start};
+use crate::sim::Profile;
 use crate::world::{PlatformUnderTest, note};
 use shootdown::CpuId;
+use shootdown::flush::{FlushRequest, LocalFlush};
+use shootdown::tags::{OnInstall, Tag};
 use shootdown::trace::IrqReason;
 use shootdown_explore::{Memory, sync};
 
@@ -23,7 +26,7 @@ fn check<P: PlatformUnderTest>(
     needs: &'static [&'static str],
     plan: fn() -> Plan<P>,
 ) -> Check<P> {
-    Check { name, about, method, clause, remedy, needs, memories: ONE, applies: true, plan }
+    Check { name, about, method, clause, remedy, needs, memories: ONE, unneeded: None, plan }
 }
 
 /// Checks of the CPU's number, and of what keeps others away.
@@ -112,6 +115,21 @@ fn others<P: PlatformUnderTest>() -> Vec<Check<P>> {
             &["cpu", "local"],
             || alone(vec![running::<P>, |_| {}]),
         ),
+        check(
+            "context",
+            [
+                "irq_save",
+                "methods are called with interrupts off, as the engine calls them",
+                "keeps interrupts that call into the engine, and preemption, away until",
+                "a method that is called with interrupts off leaves them off from its first step to its last: a handler that \
+                 comes in between finds the engine in the middle of a switch",
+            ],
+            &["irq-save", "irq-restore"],
+            || {
+                let profile = Profile { watches_context: true, ..Profile::PLAIN };
+                Plan { profile, kernel_pages: 1, ..alone(vec![context::<P>, |_| {}]) }
+            },
+        ),
     ]
 }
 
@@ -169,6 +187,30 @@ fn relax<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     note("stalled");
     cpu.platform().stalled(CpuId::new(1), P::STALL_POLLS);
     sync::irq_restore(were_on);
+}
+
+fn context<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
+    let (platform, other) = (cpu.platform(), CpuId::new(1));
+    let tag = Tag::new(tags::<P>()[0].into());
+    let off = |what: &'static str, method: &dyn Fn()| {
+        note(what);
+        cpu.wires().with_interrupts_off(method);
+    };
+    let requests = [FlushRequest::pages(cpu.range(0)), FlushRequest::all()];
+    for (tag, request) in [Some(tag), None].into_iter().flat_map(|tag| requests.map(|request| (tag, request)))
+    {
+        // SAFETY: 1. they are off.
+        off("flush_local", &|| unsafe { platform.flush_local(LocalFlush { tag, request }) });
+    }
+    if P::LOADS_ROOTS {
+        // SAFETY: 1. they are off; 2. nothing is freed here; 3. no space has run.
+        off("install", &|| unsafe { platform.install(None, tag, OnInstall::Flush) });
+    }
+    off("publish_tables", &|| platform.publish_tables());
+    off("send_ipi", &|| platform.send_ipi(other));
+    off("needs_ack", &|| _ = platform.needs_ack(other));
+    off("relax", &|| platform.relax(1));
+    off("stalled", &|| platform.stalled(other, P::STALL_POLLS));
 }
 
 fn send_ipi<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {

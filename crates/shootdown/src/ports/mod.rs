@@ -15,6 +15,7 @@
 //! The book's chapter "Porting" writes such a platform, and `examples/ports` has whole ones.
 
 mod deferred;
+mod embedded;
 mod hardware;
 mod portable;
 
@@ -25,5 +26,6 @@ pub mod sync {
 }
 
 pub use deferred::Deferred;
+pub use embedded::{Embedded, PortableCoherence};
 pub use hardware::{Broadcasts, Entries, HOST_FLUSHES, HOST_PREEMPTED, Host, Ports};
 pub use portable::Portable;

@@ -20,6 +20,10 @@ pub trait Portable<H: Ports>: Platform<Root = u64, Handle = &'static AddressSpac
     /// in order, and drops are complete when their instruction is (x86 with an xAPIC): the doctor then looks for none.
     const NEEDS_BARRIERS: bool = true;
 
+    /// Whether the platform loads roots. `false` where the kernel does, and the engine is its coherence layer
+    /// ([`Embedded`](super::Embedded)): the doctor then looks at no load.
+    const LOADS_ROOTS: bool = true;
+
     /// Makes the room, with nothing in it.
     fn room() -> Self::Room;
     /// Makes the platform. A room is lent to one.

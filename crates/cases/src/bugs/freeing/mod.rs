@@ -7,6 +7,7 @@ mod linux_1cf35d47;
 mod linux_2ba99c5e;
 mod linux_37764b95;
 mod linux_383c4613;
+mod linux_3c069607;
 mod linux_3ea27719;
 mod linux_3f8fd02b;
 mod linux_59d9094d;
@@ -18,6 +19,7 @@ mod linux_70cbc3cc;
 mod linux_7938d615;
 mod linux_7a1ac526;
 mod linux_97113eb3;
+mod linux_97c5550b;
 mod linux_99baac21;
 mod linux_a0e6e083;
 mod linux_a4a118f2;
@@ -84,4 +86,6 @@ pub(super) const ALL: &[Bug] = &[
     linux_f967db0b::BUG,
     linux_3f8fd02b::BUG,
     linux_37764b95::BUG,
+    linux_97c5550b::BUG,
+    linux_3c069607::BUG,
 ];

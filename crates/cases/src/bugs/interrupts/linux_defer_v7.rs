@@ -74,7 +74,8 @@ impl Coalesce {
             hw::flush_all();
             self.loaded.store(1, Relaxed);
         } else {
-            self.loaded.store(1, Relaxed);
+            // A locked operation, so that who takes a page away later sees it.
+            self.loaded.swap(1, AcqRel);
             hw::flush_all();
         }
         hw::privilege(Privilege::Kernel);
