@@ -11,7 +11,7 @@ Examples:
   shootdown explain NAME --html FILE Write a page to step through it
   shootdown explain NAME --text | shootdown replay -
   shootdown bench                    Count what each policy costs
-  shootdown new-case NAME            Write a template of a case of your own
+  shootdown new-case NAME            Write a first sketch of a case of your own
   shootdown doctor src/platform.rs   Examine a platform of your own
   shootdown boot --all               Run the engine on real page tables, in QEMU
 

@@ -4,7 +4,7 @@
 //! CPU 0 unmaps a page and frees it; CPU 1 comes back from the kernel. The initiator waits until the other one has left the guest
 //! in every variant. What the handler publishes meanwhile is left out, as there is one request.
 
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::{Machine, Program, hw};
@@ -71,6 +71,7 @@ impl PublishedMode {
     fn unmap(&self) {
         sync::note("unmap");
         self.machine.tables.leaf(SPACE, 0).store(0, Relaxed);
+        sync::fence(SeqCst);
         hw::flush_user();
         self.to_flush.fetch_or(CPU_1, AcqRel);
         if self.mode.load(Acquire) == USER {

@@ -7,4 +7,6 @@ pub mod svg;
 #[cfg(test)]
 mod tests;
 
-pub use shootdown_machine::draw::{columns, headings, lanes};
+pub use shootdown_machine::draw::columns;
+#[cfg(feature = "pages")]
+pub use shootdown_machine::draw::{headings, lanes};

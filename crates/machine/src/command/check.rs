@@ -82,7 +82,11 @@ fn mutants(sketch: &Sketch, out: &mut impl Write) -> Result<bool, Failure> {
     let mutants = sketch.mutants();
     let steps = mutants.iter().filter(|mutant| !mutant.ordering);
     let (all, noticed) = (steps.clone().count(), steps.clone().filter(|m| m.noticed.is_some()).count());
-    writeln!(out, "{}: {noticed} of {all} steps of the fix are noticed when taken out", sketch.name)?;
+    let said = match all {
+        0 => "the fix makes no step that the broken protocol never makes".to_owned(),
+        _ => format!("{noticed} of {all} steps of the fix are noticed when taken out"),
+    };
+    writeln!(out, "{}: {said}", sketch.name)?;
     for mutant in mutants.iter().filter(|mutant| mutant.noticed.is_none() && mutant.argued.is_none()) {
         say(out, &format!("It holds without {} ({}).", mutant.name, mutant.place))?;
     }

@@ -295,7 +295,11 @@ impl Toy {
             SpinsWithoutSteps => loop {
                 std::hint::spin_loop();
             },
-            StdAtomic => while !self.flag.load(SeqCst) {},
+            StdAtomic => {
+                while !self.flag.load(SeqCst) {
+                    std::hint::spin_loop();
+                }
+            }
             StdAtomicInWait => sync::wait_until(|| self.flag.load(SeqCst)),
             StdMutex => self.hold(),
             StdThread => thread::scope(|scope| {

@@ -1,7 +1,7 @@
 //! Pages are freed once other virtual CPUs have been signalled, and nobody waits until they have stopped.
 
 use crate::bugs::{Bug, boxed, code};
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant, hw};
@@ -53,6 +53,7 @@ impl Signal {
     fn unmap(&self) {
         sync::note("unmap");
         self.machine.tables.leaf(SPACE, 0).store(0, Relaxed);
+        sync::fence(SeqCst);
         hw::flush_user();
         self.to_flush.fetch_or(CPU_1, AcqRel);
         sync::note("have the host signal the other virtual CPU");
