@@ -230,6 +230,7 @@ impl Header {
             needs: match bug.needs {
                 Needs::Interleaving => "interleaving",
                 Needs::StoreBuffer => "store-buffer",
+                Needs::WeakMemory => "weak-memory",
             }
             .to_owned(),
             engine: bug.engine.to_owned(),

@@ -4,7 +4,7 @@ use crate::limits::{MAX_CPUS, MAX_FRAMES, MAX_PAGES, MAX_SPACES, MAX_TAGS, SLOTS
 use crate::state::{ARRIVING, Local, ONLINE, PAUSED, Shared, USER};
 use crate::tables::Tables;
 use shootdown_explore::sync::Word;
-use shootdown_explore::{Device, Did, Dissection, Effect, Facts, Registry, Survey, View, Violation};
+use shootdown_explore::{Device, Did, Dissection, Effect, Facts, Registry, Survey, Uses, View, Violation};
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
@@ -39,7 +39,7 @@ pub struct Machine {
     /// Values that lead to each frame.
     pub(crate) leading_to: [u16; MAX_FRAMES],
     /// Values of each space's own frames.
-    own: [u16; MAX_SPACES],
+    pub(crate) own: [u16; MAX_SPACES],
     watched: OnceLock<Watched>,
 }
 
@@ -443,8 +443,9 @@ impl Device for Machine {
         Facts { gives: self.gives(op), ..op.facts(self.config.remaps, self.config.order) }
     }
 
-    fn used(&self, view: &View<'_, Self>, cpu: usize) -> u64 {
-        self.uses(&view.locals[cpu])
+    fn used(&self, view: &View<'_, Self>, cpu: usize) -> Uses {
+        let local = &view.locals[cpu];
+        Uses { now: self.uses(local), held: self.holds(local) }
     }
 
     fn unordered(&self, op: u64, giver: usize, user: usize) -> Violation {

@@ -80,6 +80,8 @@ pub enum Needs {
     Interleaving,
     /// Stores that wait in a store buffer.
     StoreBuffer,
+    /// Old values that are read though newer ones are there, or hardware that lags behind: see [`Memory::Weak`].
+    WeakMemory,
 }
 
 impl Class {
@@ -150,6 +152,11 @@ impl Bug {
     /// The same of a bug that takes a store that waits in a store buffer.
     pub const fn delayed_store(memory: Memory, build: fn(Variant) -> Box<dyn Protocol>) -> Self {
         Self { needs: Needs::StoreBuffer, ..Self::race(memory, build) }
+    }
+
+    /// The same of a bug that takes weak memory: of machines that reorder more than stores.
+    pub const fn weak(build: fn(Variant) -> Box<dyn Protocol>) -> Self {
+        Self { needs: Needs::WeakMemory, ..Self::race(Memory::Weak, build) }
     }
 
     /// Returns the class that the id begins with; of an id that begins with none, which [`Bug::problems`] names, that of

@@ -41,7 +41,8 @@ pub fn mutants(bug: &Bug) -> Vec<Mutant> {
         let report = run(&model, &Options { memory, survey: true, ..options() });
         (report.verdict == Verdict::Holds).then_some((memory, report.survey.sites))
     };
-    let Some((memory, sites)) = holds(Memory::Pso).or_else(|| holds(bug.memory)) else { return Vec::new() };
+    let weakest = if bug.memory == Memory::Weak { Memory::Weak } else { Memory::Pso };
+    let Some((memory, sites)) = holds(weakest).or_else(|| holds(bug.memory)) else { return Vec::new() };
     // A run that collects goes on after a finding.
     let all = Options { memory, survey: true, collect: true, ..options() };
     let before = run(&broken, &all).survey.sites;

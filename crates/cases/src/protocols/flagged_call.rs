@@ -4,8 +4,8 @@
 //! CPU 0 holds the kernel lock and unmaps a page. CPU 1 runs a user thread of the space, which may enter the kernel.
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
+use shootdown_explore::{Interrupts, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program};
 
@@ -93,7 +93,7 @@ impl FlaggedCall {
         self.call.pending.store(1, order);
         match self.policy.barrier {
             Barrier::Orders => sync::fence(Release),
-            Barrier::Completes => sync::fence(SeqCst),
+            Barrier::Completes => hw::dsb(),
         }
         sync::raise(1, IPI);
         sync::wait_until(|| self.call.pending.load(Acquire) == 0);
@@ -136,6 +136,11 @@ impl Program for FlaggedCall {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, IPI), "only CPU 0 calls");
         self.serve();
+    }
+
+    /// GICv3 sends them by a register of the CPU.
+    fn interrupts(&self) -> Interrupts {
+        Interrupts::Overtake
     }
 
     fn machine(&self) -> &Machine {

@@ -3,7 +3,7 @@
 //! code; bugs differ in what CPU 0 does with the table, and mends in what one of them waits for or looks at.
 
 use super::{CROSS_CALL, CrossCall};
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Which, Whose};
@@ -142,6 +142,8 @@ impl Lockless {
             return None;
         }
         self.refs(value).fetch_add(1, AcqRel);
+        // An atomic operation that returns a value is a full barrier in Linux.
+        sync::fence(SeqCst);
         let same = leaf.load(Acquire) == value
             && (self.policy.recheck == Recheck::Leaf || root.load(Acquire) == table);
         if !same {

@@ -201,6 +201,7 @@ fn needs(needs: Needs) -> &'static str {
     match needs {
         Needs::Interleaving => "an unlucky interleaving; every memory model shows it",
         Needs::StoreBuffer => "stores that wait in a store buffer; not seen under sequential consistency",
+        Needs::WeakMemory => "weak memory: old values that are read, or hardware that lags behind its CPU",
     }
 }
 

@@ -1,5 +1,6 @@
 //! Interrupts, hotplug, and what virtual machines leave to their hosts (class F).
 
+mod linux_21ec30c0;
 mod linux_227a4aad;
 mod linux_35551efb;
 mod linux_723aae25;
@@ -18,4 +19,5 @@ pub(super) const ALL: &[Bug] = &[
     linux_227a4aad::BUG,
     linux_723aae25::BUG,
     linux_72c0098d::BUG,
+    linux_21ec30c0::BUG,
 ];

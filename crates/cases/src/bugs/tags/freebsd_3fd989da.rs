@@ -2,7 +2,7 @@
 
 use crate::bugs::{Bug, boxed, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
-use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
@@ -78,7 +78,10 @@ impl Activate {
         sync::note("activate the space");
         let on = sync::irq_save();
         self.mm.join(cpu);
-        let how = if self.generation.swap(1, SeqCst) == 0 { Install::FlushTag } else { Install::Keep };
+        // XCHG, which is a full barrier.
+        let before = self.generation.swap(1, AcqRel);
+        sync::fence(SeqCst);
+        let how = if before == 0 { Install::FlushTag } else { Install::Keep };
         hw::install(Some(SPACE), TAG, how);
         sync::irq_restore(on);
         hw::user(true);
