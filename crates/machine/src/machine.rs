@@ -124,6 +124,11 @@ impl Machine {
         Op::decode(op).is_some_and(Op::is_flush)
     }
 
+    /// Returns whether operation `op` is a barrier between accesses and hardware, and nothing else.
+    pub fn is_barrier(op: u64) -> bool {
+        Op::decode(op) == Some(Op::Dsb)
+    }
+
     fn operations(&self, survey: &Survey) -> impl Iterator<Item = Op> {
         survey.sites.iter().filter_map(|site| match site.did {
             Did::Device(op) => Op::decode(op).filter(|&op| self.fits(op)),

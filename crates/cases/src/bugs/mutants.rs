@@ -100,7 +100,7 @@ fn droppable(model: &Model, site: &Site) -> Option<(Drops, String)> {
         Did::Fence(order) => (Drops::Step, format!("fence({order:?})")),
         Did::Wait => (Drops::Step, "wait".to_owned()),
         Did::Raise { line, .. } => (Drops::Step, format!("interrupt {line}")),
-        Did::Device(op) if Machine::is_flush(op) => {
+        Did::Device(op) if Machine::is_flush(op) || Machine::is_barrier(op) => {
             (Drops::Step, shootdown_explore::Device::show(model.device(), op, 0))
         }
         Did::Store(order) if order != Relaxed => (Drops::Order, format!("{order:?} of a store")),

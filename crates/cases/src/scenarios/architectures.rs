@@ -4,7 +4,9 @@
 use super::list::{List, THREE_WEAK};
 use super::machines::machines;
 use crate::engine::Start::{Kernel, Lazy, User};
-use crate::engine::{Code, TestMachine, Transport};
+use crate::engine::{Code, History, TestMachine, Transport};
+use shootdown::flush::FlushRequest;
+use shootdown::mask::OnLeave;
 use shootdown::tags::{PerCpuSlots, Untagged};
 use shootdown_explore::Interrupts;
 use shootdown_machine::HardwareOrder;
@@ -22,6 +24,15 @@ machines! {
         const TRANSPORT: Transport = Transport::Broadcast;
         const ORDER: HardwareOrder = HardwareOrder::Barriers;
         const INTERRUPTS: Interrupts = Interrupts::Overtake;
+    }
+
+    /// In program order, where CPUs keep their bits and the second space is some flushes ahead of the first.
+    Ahead: Untagged {
+        const ON_LEAVE: OnLeave = OnLeave::KeepBit;
+
+        fn before(history: &History<'_, Self>) {
+            (0..4).for_each(|_| history.on(0).flush(history.space(1), FlushRequest::all()));
+        }
     }
 
     /// riscv64, IPIs by a store to a device.
@@ -43,6 +54,13 @@ pub(super) fn add(list: &mut List) {
         .about("a page is unmapped by a broadcast under a thread of another CPU")
         .cpu(Kernel, |cpu| cpu.unmap(0, 0))
         .cpu(User(0), |_| {})
+        .only_weak()
+        .add();
+    list.scenario::<Ahead>("kept-bit-switch-away", &["weak"])
+        .about("a CPU keeps its bit and goes over to a space whose generation passes for an acknowledgement")
+        .cpu(User(0), |cpu| cpu.unmap_table(0))
+        .cpu(User(0), |cpu| cpu.run_in_turn(&[1]))
+        .spaces(2, [0, 1])
         .only_weak()
         .add();
     on::<Riscv64>(list, "riscv64");

@@ -78,9 +78,9 @@ impl Activate {
         sync::note("activate the space");
         let on = sync::irq_save();
         self.mm.join(cpu);
-        // XCHG, which is a full barrier.
-        let before = self.generation.swap(1, AcqRel);
+        // The locked instruction before is a full barrier.
         sync::fence(SeqCst);
+        let before = self.generation.swap(1, AcqRel);
         let how = if before == 0 { Install::FlushTag } else { Install::Keep };
         hw::install(Some(SPACE), TAG, how);
         sync::irq_restore(on);
