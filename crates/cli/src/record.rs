@@ -212,7 +212,7 @@ pub struct Header {
     pub source: String,
     /// Rules that the broken protocol breaks: `SD-3`, ...
     pub rules: Vec<String>,
-    /// What shows it: `interleaving` or `store-buffer`.
+    /// What shows it: `interleaving`, `store-buffer` or `weak-memory`.
     pub needs: String,
     /// The engine's scenario that shows that the engine does not have it.
     pub engine: String,
