@@ -116,8 +116,6 @@ sites! {
     TagWrapsSeen = "tag-wraps-seen",
     /// SD-8: leaving the old root before the word that says which tag this CPU runs under (release).
     TagLeft = "tag-left",
-    /// SD-8: a CPU that a rollover finds under another tag before what it used is freed (acquire).
-    TagLeftSeen = "tag-left-seen",
     /// SD-8: all CPUs have moved to a global tag before it counts as shared (release).
     SharedTag = "shared-tag",
     /// SD-8: a tag seen shared before flushes rest on broadcasts alone (acquire).

@@ -308,9 +308,9 @@ impl<'a, const G: u32> Rolling<'a, G> {
             word.store(self.storage.pinned.get(index).map_or(0, TagWord::load));
         }
         for cpu in self.storage.cpus {
-            // ORDER(SD-8): what a CPU did under the tag that it has left before that tag and the space's tables are given away;
-            // partners: `try_fast` and `idle`. That one of the two exchanges comes first is drawn above.
-            let active = cpu.active.swap(0, Site::TagLeftSeen.acquire());
+            // ORDER: relaxed; drawn above (`renewal_vs_lock_free_switch`). What a CPU did under a tag that it has left comes before the
+            // full fence with which the new tag is given (`asid-switch-vs-table-free`).
+            let active = cpu.active.swap(0, Ordering::Relaxed);
             if active != 0 {
                 cpu.reserved.store(active);
                 cpu.reserved_wraps.store(before >> G);
