@@ -10,9 +10,13 @@ use std::path::Path;
 use crate::process::{cargo, line, shootdown};
 
 const LIST: &str = "crates/shootdown/src/fault.rs";
+/// Barriers that a platform owes the engine, which only weak memory asks for.
+const BARRIERS: &str = "crates/cases/src/engine/barrier.rs";
 const CAVEATS: &str = "CAVEATS.md";
 /// Cases that run where none are named: two CPUs, each in a second or less.
 const USUAL: [&str; 1] = ["two"];
+/// The same under weak memory.
+const USUAL_WEAK: [&str; 1] = ["weak"];
 /// Seconds for one case; a case that takes longer notices nothing.
 const DEADLINE: &str = "30";
 const MODELS: [&str; 2] = ["tso", "pso"];
@@ -27,11 +31,14 @@ type Catches<'m> = Vec<(&'m str, String)>;
 /// A checker cannot be run, or an ordering is neither caught nor argued.
 pub fn run(root: &Path, cases: &[String], only: Option<&str>) -> Result<usize> {
     let models = only.map_or(MODELS.to_vec(), |model| vec![model]);
-    let sites =
-        sites(&std::fs::read_to_string(root.join(LIST)).with_context(|| format!("cannot read {LIST}"))?);
-    ensure!(!sites.is_empty(), "{LIST} lists no orderings");
+    let weak = only == Some("weak");
+    let mut sites = listed(root, LIST)?;
+    if weak {
+        sites.extend(listed(root, BARRIERS)?);
+    }
     let argued = argued(&std::fs::read_to_string(root.join(CAVEATS)).unwrap_or_default(), only);
-    let cases = if cases.is_empty() { USUAL.join(" ") } else { cases.join(" ") };
+    let usual = if weak { USUAL_WEAK } else { USUAL };
+    let cases = if cases.is_empty() { usual.join(" ") } else { cases.join(" ") };
     for &model in &models {
         if let Some(case) = explored(root, &cases, "", model)? {
             bail!("{case} fails under {model} with nothing weakened; mend that first");
@@ -119,7 +126,15 @@ fn row(site: &str, catches: &Catches<'_>, argued: bool) -> String {
     }
 }
 
-/// Names of the orderings in the engine's list, in its order.
+/// Names of the orderings that a file lists.
+fn listed(root: &Path, file: &str) -> Result<Vec<String>> {
+    let sites =
+        sites(&std::fs::read_to_string(root.join(file)).with_context(|| format!("cannot read {file}"))?);
+    ensure!(!sites.is_empty(), "{file} lists no orderings");
+    Ok(sites)
+}
+
+/// Names of the orderings in a list, in its order.
 fn sites(text: &str) -> Vec<String> {
     let entry = Regex::new(r#"(?m)^\s+\w+ = "([a-z-]+)",$"#).expect("a constant pattern");
     entry.captures_iter(text).map(|found| found[1].to_owned()).collect()
@@ -140,6 +155,8 @@ mod tests {
 
     #[test]
     fn the_engine_s_list_is_read() {
+        let barriers = sites(include_str!("../../crates/cases/src/engine/barrier.rs"));
+        assert_eq!(barriers.first().map(String::as_str), Some("publish-tables"), "{barriers:?}");
         let list = include_str!("../../crates/shootdown/src/fault.rs");
         let sites = sites(list);
         assert!(sites.len() > 20, "{sites:?}");

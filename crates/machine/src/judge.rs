@@ -173,7 +173,9 @@ fn droppable(model: &Model, site: &Site, memory: Memory) -> Option<(Drops, Strin
         Did::Fence(order) => (Drops::Step, format!("fence({order:?})")),
         Did::Wait => (Drops::Step, "wait".to_owned()),
         Did::Raise { line, .. } => (Drops::Step, format!("interrupt {line}")),
-        Did::Device(op) if Machine::is_flush(op) => (Drops::Step, model.device().show(op, 0)),
+        Did::Device(op) if Machine::is_flush(op) || Machine::is_barrier(op) => {
+            (Drops::Step, model.device().show(op, 0))
+        }
         Did::Store(order) if order != Relaxed => (Drops::Order, format!("{order:?} of a store")),
         Did::Load(order) if weak && order != Relaxed => (Drops::Order, format!("{order:?} of a load")),
         Did::Modify(order) if weak && order != Relaxed => (Drops::Order, format!("{order:?} of an exchange")),

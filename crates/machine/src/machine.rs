@@ -4,7 +4,7 @@ use crate::limits::{MAX_CPUS, MAX_FRAMES, MAX_PAGES, MAX_SPACES, MAX_TAGS, SLOTS
 use crate::state::{ARRIVING, Local, ONLINE, PAUSED, Shared, USER};
 use crate::tables::Tables;
 use shootdown_explore::sync::Word;
-use shootdown_explore::{Device, Did, Dissection, Effect, Facts, Registry, Survey, View, Violation};
+use shootdown_explore::{Device, Did, Dissection, Effect, Facts, Registry, Survey, Uses, View, Violation};
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
@@ -39,7 +39,7 @@ pub struct Machine {
     /// Values that lead to each frame.
     pub(crate) leading_to: [u16; MAX_FRAMES],
     /// Values of each space's own frames.
-    own: [u16; MAX_SPACES],
+    pub(crate) own: [u16; MAX_SPACES],
     watched: OnceLock<Watched>,
 }
 
@@ -139,6 +139,11 @@ impl Machine {
     /// Returns whether operation `op` takes translations out of a TLB and does nothing else.
     pub fn is_flush(op: u64) -> bool {
         Op::decode(op).is_some_and(Op::is_flush)
+    }
+
+    /// Returns whether operation `op` is a barrier between accesses and hardware, and nothing else.
+    pub fn is_barrier(op: u64) -> bool {
+        Op::decode(op) == Some(Op::Dsb)
     }
 
     fn operations(&self, survey: &Survey) -> impl Iterator<Item = Op> {
@@ -497,8 +502,9 @@ impl Device for Machine {
         Facts { gives: self.gives(op), ..op.facts(self.config.remaps, self.config.order) }
     }
 
-    fn used(&self, view: &View<'_, Self>, cpu: usize) -> u64 {
-        self.uses(&view.locals[cpu])
+    fn used(&self, view: &View<'_, Self>, cpu: usize) -> Uses {
+        let local = &view.locals[cpu];
+        Uses { now: self.uses(local), held: self.holds(local) }
     }
 
     fn unordered(&self, op: u64, giver: usize, user: usize) -> Violation {

@@ -31,6 +31,22 @@ impl Machine {
         if local.is(USER) { loaded | user(local, space) } else { loaded }
     }
 
+    /// What a CPU holds, whether it may use it or not.
+    pub(crate) fn holds(&self, local: &Local) -> u64 {
+        let kernel = local.kernel.iter().fold(0, |all, set| all | set);
+        let table = if local.kernel_walk { table_bit(self.tables.kernel_table()) } else { 0 };
+        let walk = local.walk.iter().fold(0, |all, walk| all | walk);
+        let tables = u64::from((walk | walk >> 8) as u8) << TABLES;
+        let pages = |page: usize| {
+            let set = local.tlb.iter().fold(0, |all, pages| all | pages[page]);
+            (0..MAX_SPACES)
+                .filter(move |&space| set & self.own[space] != 0)
+                .map(move |space| page_bit(space, page))
+        };
+        let pages = (0..MAX_PAGES).flat_map(pages).fold(0, |all, bit| all | bit);
+        u64::from(kernel | local.held()) | table | tables | pages
+    }
+
     /// What an operation gives away.
     pub(crate) fn gives(&self, op: Op) -> u64 {
         match op {
@@ -39,7 +55,7 @@ impl Machine {
             Op::FreeTable { table } => table_bit(table),
             Op::FreeRoot { space } => 1 << (ROOTS + space),
             Op::Teardown { space } => 1 << (SPACES + space),
-            Op::Unreachable { space, page } => 1 << (PAGES + space * MAX_PAGES + page),
+            Op::Unreachable { space, page } => page_bit(space, page),
             _ => 0,
         }
     }
@@ -61,11 +77,15 @@ fn table_bit(table: u64) -> u64 {
     1 << (TABLES as u64 + table - 1)
 }
 
+fn page_bit(space: usize, page: usize) -> u64 {
+    1 << (PAGES + space * MAX_PAGES + page)
+}
+
 /// What user code of a space may use.
 fn user(local: &Local, space: usize) -> u64 {
     let held = local.tlb[usize::from(local.tag)].iter().enumerate();
     let used = |all: u64, (page, &set): (usize, &u16)| {
-        let there = if set == 0 { 0 } else { 1 << (PAGES + space * MAX_PAGES + page) };
+        let there = if set == 0 { 0 } else { page_bit(space, page) };
         all | u64::from(set) | there
     };
     held.fold(1 << (SPACES + space), used)

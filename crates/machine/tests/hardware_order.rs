@@ -462,3 +462,24 @@ fn what_is_given_away_must_be_known_to_be_unused() {
     assert_eq!(verdict(acquires, relaxed), Verdict::Violates(early.into()));
     assert_eq!(verdict(loads, releases), Verdict::Violates(early.into()));
 }
+
+#[test]
+fn who_takes_a_translation_away_knows_of_its_uses() {
+    let stops: Main = |m| {
+        hw::user(false);
+        m.word.store(1, Relaxed);
+    };
+    fn unmaps(m: &SmallMachine, which: Option<Which>) {
+        write(m, 0);
+        if m.word.load(Relaxed) == 1 {
+            if let Some(which) = which {
+                hw::broadcast(Whose::Tag(0), which);
+            }
+            hw::free_frame(1);
+        }
+    }
+    let wrong = |giver: Main| goes_wrong(machine(2, Program, OLD), &[giver, stops]);
+    assert!(wrong(|m| unmaps(m, None)), "the flag says nothing of what came before it");
+    assert!(!wrong(|m| unmaps(m, Some(PAGE))), "a broadcast waits for accesses through what it drops");
+    assert!(wrong(|m| unmaps(m, Some(Which::Page(1, WalkCache::Drop)))), "and for no others");
+}

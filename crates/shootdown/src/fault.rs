@@ -116,6 +116,8 @@ sites! {
     TagWraps = "tag-wraps",
     /// SD-12: the count of wraps before the tag (acquire).
     TagWrapsSeen = "tag-wraps-seen",
+    /// SD-8: leaving the old root before the word that says which tag this CPU runs under (release).
+    TagLeft = "tag-left",
     /// SD-8: all CPUs have moved to a global tag before it counts as shared (release).
     SharedTag = "shared-tag",
     /// SD-8: a tag seen shared before flushes rest on broadcasts alone (acquire).

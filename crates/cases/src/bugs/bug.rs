@@ -81,7 +81,7 @@ pub enum Needs {
     StoreBuffer,
     /// Stores that pass each other.
     StoreOrder,
-    /// Loads that read old stores.
+    /// Old values that are read though newer ones are there, or hardware that lags behind: see [`Memory::Weak`].
     WeakMemory,
 }
 
@@ -190,8 +190,8 @@ impl Bug {
         Self { needs: Needs::StoreOrder, ..Self::race(Memory::Pso, build) }
     }
 
-    /// The same of a bug that takes a load that reads an old store.
-    pub const fn old_load(build: fn(Variant) -> Box<dyn Protocol>) -> Self {
+    /// The same of a bug that takes weak memory: of machines that reorder more than stores.
+    pub const fn weak(build: fn(Variant) -> Box<dyn Protocol>) -> Self {
         Self { needs: Needs::WeakMemory, ..Self::race(Memory::Weak, build) }
     }
 

@@ -30,7 +30,8 @@ macro_rules! barriers {
 barriers! {
     /// Page-table stores before other CPUs' walks (aarch64: `dsb ishst` in `Platform::publish_tables`).
     PublishTables = "publish-tables",
-    /// The request before the interrupt (GICv3: `dsb ishst`; x2APIC: MFENCE and LFENCE; riscv64: `fence w, o`).
+    /// The request before the interrupt (GICv3: `dsb ishst`; x2APIC: MFENCE and LFENCE; riscv64: `fence w, o`). The engine does not
+    /// notice that it is missing, see CAVEATS.md.
     IpiBarrier = "ipi-barrier",
     /// Loads of the generation before walks of the root that is loaded (aarch64: `dsb ishld`).
     WalkBarrier = "walk-barrier",

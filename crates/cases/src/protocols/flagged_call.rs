@@ -93,7 +93,7 @@ impl FlaggedCall {
         self.call.pending.store(1, order);
         match self.policy.barrier {
             Barrier::Orders => sync::fence(Release),
-            Barrier::Completes => sync::fence(SeqCst),
+            Barrier::Completes => hw::dsb(),
         }
         sync::raise(1, IPI);
         sync::wait_until(|| self.call.pending.load(Acquire) == 0);
@@ -138,16 +138,13 @@ impl Program for FlaggedCall {
         self.serve();
     }
 
-    fn machine(&self) -> &Machine {
-        &self.machine
+    /// GICv3 sends them by a register of the CPU.
+    fn interrupts(&self) -> Interrupts {
+        Interrupts::Overtake
     }
 
-    /// A barrier that waits until stores are complete is what keeps the interrupt behind them.
-    fn interrupts(&self) -> Interrupts {
-        match self.policy.barrier {
-            Barrier::Orders => Interrupts::Overtake,
-            Barrier::Completes => Interrupts::Follow,
-        }
+    fn machine(&self) -> &Machine {
+        &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {

@@ -144,7 +144,7 @@ impl Lockless {
             return None;
         }
         self.refs(value).fetch_add(1, AcqRel);
-        // Taking a reference is one, too.
+        // An atomic operation that returns a value is a full barrier in Linux.
         sync::fence(SeqCst);
         let same = leaf.load(Acquire) == value
             && (self.policy.recheck == Recheck::Leaf || root.load(Relaxed) == table);

@@ -12,6 +12,10 @@ pub(super) const THREE: &[&str] = &["three"];
 pub(super) const FOUR: &[&str] = &["four"];
 /// Scenarios of two CPUs once more, under weak memory.
 const WEAK: &[&str] = &["weak"];
+/// And of three.
+pub(super) const THREE_WEAK: &[&str] = &["weak", "three-weak"];
+/// Scenarios of three CPUs that are few enough states under weak memory.
+const THREE_UNDER_WEAK: [&str; 2] = ["retired-by-another", "wide-final-drop"];
 /// Those that take longer under weak memory than a plain check should.
 const LONG_UNDER_WEAK: [&str; 3] = ["ipi-in-flight", "nested-gathers-inside", "reset-after-wait"];
 
@@ -178,10 +182,11 @@ impl<S: TestMachine> Scenario<'_, S> {
     }
 
     /// Adds the scenario to the list: one case a memory model; names of all but the first carry the model. One of two CPUs gets
-    /// a case of the group `weak` as well.
+    /// a case of the group `weak` as well, and so do few of three.
     pub(crate) fn add(self) {
         let (fault, oracles) = (self.list.fault, self.list.oracles);
-        let weak = (self.groups.contains(&"two") && !self.deep).then_some(Memory::Weak);
+        let three = THREE_UNDER_WEAK.contains(&self.name.as_str());
+        let weak = (three || self.groups.contains(&"two") && !self.deep).then_some(Memory::Weak);
         let long = LONG_UNDER_WEAK.contains(&self.name.as_str());
         let plan = Arc::new(self.plan);
         for (index, memory) in self.memories.iter().copied().chain(weak).enumerate() {
@@ -209,7 +214,11 @@ impl<S: TestMachine> Scenario<'_, S> {
                 memory,
                 cpus: plan.cpus.len(),
                 deep: self.deep || memory == Memory::Weak && long,
-                groups: if memory == Memory::Weak { WEAK } else { self.groups },
+                groups: match memory {
+                    Memory::Weak if index > 0 && three => THREE_WEAK,
+                    Memory::Weak if index > 0 => WEAK,
+                    _ => self.groups,
+                },
                 about: self.about.clone(),
                 story: "",
                 run: Box::new(move |options| run(world.get_or_init(&build), options)),

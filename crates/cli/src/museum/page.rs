@@ -221,7 +221,7 @@ fn needs(needs: Needs) -> &'static str {
         Needs::Interleaving => "an unlucky interleaving; every memory model shows it",
         Needs::StoreBuffer => "stores that wait in a store buffer; not seen under sequential consistency",
         Needs::StoreOrder => "stores that pass each other; not seen under total store order",
-        Needs::WeakMemory => "loads that read old stores; seen under weak memory alone",
+        Needs::WeakMemory => "weak memory: old values that are read, or hardware that lags behind its CPU",
     }
 }
 

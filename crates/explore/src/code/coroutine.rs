@@ -72,32 +72,7 @@ pub(crate) fn ask(act: Act, place: &'static Location<'static>) -> Option<u64> {
     run.image.set(Image { bottom: address_of(&here) - image::SUSPENDING, ..run.image.get() });
     // SAFETY: the yielder lives on the coroutine's stack as long as its body.
     let yielder = unsafe { &*run.yielder };
-    let answer = yielder.suspend(Request { act, place });
-    clear_registers();
-    Some(answer)
-}
-
-/// Clears registers that calls may change. What the explorer left there means nothing to the code, which may all the same put
-/// bytes of them on its stack, where they would tell equal runs apart.
-#[inline(always)]
-fn clear_registers() {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: no instruction; each register that changes is named.
-    unsafe {
-        core::arch::asm!(
-            "",
-            inlateout("rcx") 0_u64 => _, inlateout("rdx") 0_u64 => _, inlateout("rsi") 0_u64 => _,
-            inlateout("rdi") 0_u64 => _, inlateout("r8") 0_u64 => _, inlateout("r9") 0_u64 => _,
-            inlateout("r10") 0_u64 => _, inlateout("r11") 0_u64 => _,
-            inlateout("xmm0") 0_f64 => _, inlateout("xmm1") 0_f64 => _, inlateout("xmm2") 0_f64 => _,
-            inlateout("xmm3") 0_f64 => _, inlateout("xmm4") 0_f64 => _, inlateout("xmm5") 0_f64 => _,
-            inlateout("xmm6") 0_f64 => _, inlateout("xmm7") 0_f64 => _, inlateout("xmm8") 0_f64 => _,
-            inlateout("xmm9") 0_f64 => _, inlateout("xmm10") 0_f64 => _, inlateout("xmm11") 0_f64 => _,
-            inlateout("xmm12") 0_f64 => _, inlateout("xmm13") 0_f64 => _, inlateout("xmm14") 0_f64 => _,
-            inlateout("xmm15") 0_f64 => _,
-            options(nomem, nostack, preserves_flags),
-        );
-    }
+    Some(yielder.suspend(Request { act, place }))
 }
 
 /// Clears what calls that have returned left below the caller's frame, where `ask` is about to suspend.

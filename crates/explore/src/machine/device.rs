@@ -35,12 +35,12 @@ pub trait Device: Sync {
         Ok(())
     }
 
-    /// What `cpu` may use now of what can be given away, as bits: [`Facts::gives`] names the same. Under
-    /// [`crate::Memory::Weak`] who gives something away must know that each use of it is over, as C++ asks of plain accesses:
-    /// the end of a use is ordered like a store of its CPU, and that of the CPU whose operation ended it.
-    fn used(&self, view: &View<'_, Self>, cpu: usize) -> u64 {
+    /// What `cpu` uses of what can be given away. Under [`crate::Memory::Weak`] who gives something away must know that each use
+    /// of it is over, as C++ asks of plain accesses: the end of a use is ordered like a store of its CPU. Who takes away what
+    /// another CPU holds knows of all uses through that.
+    fn used(&self, view: &View<'_, Self>, cpu: usize) -> Uses {
         let _ = (view, cpu);
-        0
+        Uses::default()
     }
 
     /// What is wrong where `op` gives away on `giver` what `user` may still be using, as far as `giver` knows.
@@ -130,6 +130,15 @@ impl Default for Facts {
             commutes: Commutes::Never,
         }
     }
+}
+
+/// What a CPU uses, as bits: [`Facts::gives`] names the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// What it may use now.
+    pub now: u64,
+    /// What it holds, used or not: translations in its TLB.
+    pub held: u64,
 }
 
 /// When a device step is independent of, and its early execution invisible to, everything other CPUs do.

@@ -1,7 +1,7 @@
 //! The machine: what one move does to a state.
 
 use crate::code::request::Change;
-use crate::machine::device::{Device, Effect, Facts, View};
+use crate::machine::device::{Device, Effect, Facts, Uses, View};
 use crate::machine::footprint::Footprint;
 use crate::machine::hash::Map;
 use crate::machine::layout::{BARRIER, BUFFER, CPUS, Layout, RELEASE, entry_cell};
@@ -385,9 +385,9 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
         work: &mut Work<S::Device>,
         cpu: usize,
         (op, facts): (u64, Facts),
-    ) -> Result<[u64; CPUS], Box<Trouble>> {
+    ) -> Result<[Uses; CPUS], Box<Trouble>> {
         if !self.layout.weak {
-            return Ok([0; CPUS]);
+            return Ok([Uses::default(); CPUS]);
         }
         if facts.synchronizes {
             self.synchronize(work, cpu);

@@ -166,8 +166,11 @@ impl<'a, const G: u32> Rolling<'a, G> {
         let active = &self.cpu(cpu).active;
         // ORDER(SD-12): relaxed; a rollover changes the same word, and one of the two comes first (`renewal_vs_lock_free_switch`).
         let old = active.load(Ordering::Relaxed);
-        let kept =
-            old != 0 && active.compare_exchange(old, word, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        // ORDER(SD-8): leaving the old root before this word, which a rollover on another CPU takes for having left; partner:
+        // `roll_over`. Else a table of the old space is freed by a broadcast under its new tag, which does not wait for what
+        // this CPU did under the old one (`asid-switch-vs-table-free`).
+        let kept = old != 0
+            && active.compare_exchange(old, word, Site::TagLeft.release(), Ordering::Relaxed).is_ok();
         kept.then(|| tag_of(word))
     }
 
@@ -196,9 +199,9 @@ impl<'a, const G: u32> Rolling<'a, G> {
 
     /// Notes that `cpu`, the caller, has no root loaded: its tag is not reserved at the next rollover.
     pub(crate) fn idle(&self, cpu: CpuId) {
-        // ORDER: relaxed; the hardware has stopped using the tag (platform contract), and a rollover that comes first
+        // ORDER(SD-8): having stopped using the tag before a rollover finds that; partner: `roll_over`. One that comes first
         // reserves the tag for nothing (`vmid-rollover`).
-        self.cpu(cpu).active.store(IDLE, Ordering::Relaxed);
+        self.cpu(cpu).active.store(IDLE, Site::TagLeft.release());
     }
 
     /// Keeps the tag of `context` over rollovers until it is unpinned as often; interrupts are off.
@@ -305,7 +308,8 @@ impl<'a, const G: u32> Rolling<'a, G> {
             word.store(self.storage.pinned.get(index).map_or(0, TagWord::load));
         }
         for cpu in self.storage.cpus {
-            // ORDER: relaxed; drawn above (`renewal_vs_lock_free_switch`).
+            // ORDER: relaxed; drawn above (`renewal_vs_lock_free_switch`). What a CPU did under a tag that it has left comes before the
+            // full fence with which the new tag is given (`asid-switch-vs-table-free`).
             let active = cpu.active.swap(0, Ordering::Relaxed);
             if active != 0 {
                 cpu.reserved.store(active);

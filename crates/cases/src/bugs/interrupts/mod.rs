@@ -1,5 +1,6 @@
 //! Interrupts, hotplug, and what virtual machines leave to their hosts (class F).
 
+mod linux_21ec30c0;
 mod linux_227a4aad;
 mod linux_35551efb;
 mod linux_723aae25;
@@ -28,4 +29,5 @@ pub(super) const ALL: &[Bug] = &[
     linux_defer_v7::BUG,
     linux_defer_v4_text::BUG,
     linux_758c9373::BUG,
+    linux_21ec30c0::BUG,
 ];

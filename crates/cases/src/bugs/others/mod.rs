@@ -12,6 +12,7 @@ mod fiasco_b65fe69e;
 mod fiasco_c318d6f1;
 mod fiasco_d6cd8154;
 mod freebsd_pr61852;
+mod freebsd_r364794;
 mod haiku_186c8af1;
 mod haiku_4bb796cf;
 mod haiku_9406d2a4;
@@ -55,8 +56,10 @@ mod serenity_13aa3d2d;
 mod serenity_6a858185;
 mod starry_366b8cff;
 mod svsm_338cbc2d;
+mod tgoskits_pr2008;
 mod tgoskits_pr2009;
 mod tlib_pr22;
+mod xen_x2apic_shorthand;
 mod xiangshan_pr5114;
 mod zephyr_113559;
 mod zephyr_113569;
@@ -124,4 +127,7 @@ pub(super) const ALL: &[Bug] = &[
     quark_be2e0cb7::BUG,
     microv_4a75d064::BUG,
     illumos_pr220::BUG,
+    tgoskits_pr2008::BUG,
+    freebsd_r364794::BUG,
+    xen_x2apic_shorthand::BUG,
 ];

@@ -23,8 +23,6 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "warm-tags",
     code: code!["freebsd_3fd989da.rs"],
-    // The exchange of the generation is a locked instruction, which is a full barrier there and nowhere else.
-    fixed_under: Memory::Pso,
     ..Bug::race(Memory::Tso, |variant| boxed(Activate::new(variant)))
 };
 
@@ -81,7 +79,10 @@ impl Activate {
         sync::note("activate the space");
         let on = sync::irq_save();
         self.mm.join(cpu);
-        let how = if self.generation.swap(1, AcqRel) == 0 { Install::FlushTag } else { Install::Keep };
+        // The locked instruction before is a full barrier.
+        sync::fence(SeqCst);
+        let before = self.generation.swap(1, AcqRel);
+        let how = if before == 0 { Install::FlushTag } else { Install::Keep };
         hw::install(Some(SPACE), TAG, how);
         sync::irq_restore(on);
         hw::user(true);

@@ -289,7 +289,7 @@ impl Weak {
         }
     }
 
-    fn shift(&mut self, cell: usize, change: impl Fn(u8) -> u8) {
+    pub(super) fn shift(&mut self, cell: usize, change: impl Fn(u8) -> u8) {
         let rows = self.rows.chunks_exact_mut(self.width);
         let rows = rows.chain(self.views.chunks_exact_mut(self.width));
         for row in rows.chain(self.line_rows.chunks_exact_mut(self.width)) {

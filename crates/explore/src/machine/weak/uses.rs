@@ -7,7 +7,7 @@
 //!
 //! This is where a missing release is seen though a CPU has only read: no store need be early for it.
 
-use crate::machine::device::Device;
+use crate::machine::device::{Device, Uses};
 use crate::machine::footprint::Footprint;
 use crate::machine::layout::CPUS;
 use crate::machine::scenario::{Interrupts, Scenario};
@@ -52,10 +52,32 @@ impl Weak {
 
     /// `cpu` knows all that a word says.
     fn know(&mut self, cpu: usize, word: u16) {
-        let newest = self.newest(word) as u8;
+        self.know_until(cpu, word, self.newest(word));
+    }
+
+    fn know_until(&mut self, cpu: usize, word: u16, place: usize) {
         for kind in [CURRENT, ACQUIRE] {
-            self.view_mut(cpu, kind)[usize::from(word)] = newest;
+            let entry = &mut self.view_mut(cpu, kind)[usize::from(word)];
+            *entry = (*entry).max(place as u8);
         }
+        self.changed = true;
+    }
+
+    /// Puts messages with these values in place of those behind `known`.
+    fn split(&mut self, word: u16, known: usize, values: &[u16]) {
+        let range = self.range(word);
+        let (first, newest) = (range.start + known + 1, range.len() - 1);
+        let all = known + values.len();
+        self.shift(word.into(), |entry| match usize::from(entry) {
+            entry if entry <= known => entry as u8,
+            entry if entry == newest => all as u8,
+            _ => known as u8,
+        });
+        let message = Message { value: 0, ..self.messages[first] };
+        let new = values.iter().map(|&value| Message { value, ..message });
+        self.messages.splice(first..range.end, new);
+        let rows = first * self.width..range.end * self.width;
+        self.rows.splice(rows, core::iter::repeat_n(0, values.len() * self.width));
         self.changed = true;
     }
 
@@ -66,8 +88,8 @@ impl Weak {
 
 impl<S: Scenario> Machine<'_, '_, S> {
     /// What CPUs use by the device, where that counts.
-    pub(crate) fn uses_now(&self, work: &mut Work<S::Device>) -> [u64; CPUS] {
-        let mut now = [0; CPUS];
+    pub(crate) fn uses_now(&self, work: &mut Work<S::Device>) -> [Uses; CPUS] {
+        let mut now = [Uses::default(); CPUS];
         if self.layout.weak {
             let device = self.scenario.device();
             let view = self.device_view(work);
@@ -76,30 +98,47 @@ impl<S: Scenario> Machine<'_, '_, S> {
         now
     }
 
-    /// Notes which uses an operation of `cpu` has ended. Who is told besides the CPU that used: the one that saw to it.
+    /// Notes which uses an operation of `cpu` has ended. Who took away what another CPU held knows of all uses through that.
     pub(crate) fn uses_end(
         &mut self,
         work: &mut Work<S::Device>,
         cpu: usize,
-        (before, complete): ([u64; CPUS], bool),
+        (before, complete): ([Uses; CPUS], bool),
     ) -> Result<()> {
         let after = self.uses_now(work);
         for user in 0..self.layout.cpus {
-            let over = before[user] & !after[user] & self.wanted(Used::Device, user);
-            if over == 0 {
-                continue;
-            }
+            let wanted = self.wanted(Used::Device, user);
+            let over = before[user].now & !after[user].now & wanted;
             let word = work.weak.uses(Used::Device, user);
-            let told = complete && work.weak.knows_all(user, word);
-            self.note(work, word, over)?;
-            // What its CPU has not waited for it does not know to be over.
-            if told {
-                work.weak.know(user, word);
+            if over != 0 {
+                let told = complete && work.weak.knows_all(user, word);
+                self.note(work, word, over)?;
+                // What its CPU has not waited for it does not know to be over.
+                if told {
+                    work.weak.know(user, word);
+                }
             }
-            if complete {
-                work.weak.know(cpu, word);
+            let taken = over | before[user].held & !after[user].held & wanted;
+            if user != cpu && complete && taken != 0 {
+                self.learn(work, cpu, (word, taken))?;
             }
         }
+        Ok(())
+    }
+
+    /// `cpu` knows of the uses of `bits` from now on, of those that a word is about. Who knows some of what `cpu` did not know, and
+    /// not all, counts as knowing none of it: views are places in one list.
+    fn learn(&mut self, work: &mut Work<S::Device>, cpu: usize, (word, bits): (u16, u64)) -> Result<()> {
+        let known = work.weak.oldest(cpu, word);
+        let range = work.weak.range(word).skip(known + 1);
+        let unknown = range.fold(0, |all, index| all | self.values.decode(work.weak.messages[index].value));
+        if unknown & bits == 0 {
+            return Ok(());
+        }
+        let parts = [self.encode(unknown & bits)?, self.encode(unknown & !bits)?];
+        let count = if unknown & !bits == 0 { 1 } else { 2 };
+        work.weak.split(word, known, &parts[..count]);
+        work.weak.know_until(cpu, word, known + 1);
         Ok(())
     }
 

@@ -1,0 +1,86 @@
+//! A CPU sets its bit in the mask by an atomic operation, which is taken for a barrier.
+
+use crate::bugs::{Bug, boxed, code};
+use crate::protocols::{CROSS_CALL, CrossCall, Mm};
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::{Registry, sync};
+use shootdown_machine::hw::{self, Install, WalkCache};
+use shootdown_machine::{Machine, Program, Variant};
+
+pub(super) const BUG: Bug = Bug {
+    name: "linux-1a92a80a-powerpc-mask-order",
+    id: "B13",
+    source: "1a92a80ad386",
+    title: "powerpc/mm: Ensure cpumask update is ordered",
+    arch: "powerpc",
+    rules: &[2],
+    about: "A CPU that switches in sets its bit by an atomic operation that orders nothing; its walks may come first, and \
+            a flush that reads the mask misses it.",
+    story: include_str!("linux_1a92a80a.md"),
+    ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+    engine: "switch-in/weak",
+    code: code!["linux_1a92a80a.rs"],
+    ..Bug::weak(|variant| boxed(SwitchIn::new(variant)))
+};
+
+const SPACE: usize = 0;
+const TAG: u8 = 0;
+const FLUSH: u64 = 1;
+
+/// CPU 0 unmaps a page of a space that CPU 1 switches to.
+#[derive(Debug)]
+pub(crate) struct SwitchIn {
+    variant: Variant,
+    machine: Machine,
+    mm: Mm,
+    calls: CrossCall,
+}
+
+impl SwitchIn {
+    pub(crate) fn new(variant: Variant) -> Self {
+        let machine = Machine::builder(2).own_page(SPACE, 0, 1).must_free_frame(1).build();
+        Self { variant, machine, mm: Mm::new(1, 1, 0), calls: CrossCall::new(2) }
+    }
+
+    /// The barrier on this side, between the entry and the mask, was there.
+    fn unmap(&self) {
+        sync::note("unmap page 0");
+        self.machine.tables.leaf(SPACE, 0).store(0, Relaxed);
+        sync::fence(SeqCst);
+        self.calls.call(0, self.mm.members(), FLUSH);
+        hw::free_frame(1);
+    }
+
+    fn switch_in(&self) {
+        sync::note("switch to the space");
+        let on = sync::irq_save();
+        self.mm.mask.fetch_or(1 << 1, Relaxed);
+        if self.variant == Variant::Fixed {
+            sync::fence(SeqCst);
+        }
+        hw::install(Some(SPACE), TAG, Install::FlushTag);
+        sync::irq_restore(on);
+        hw::user(true);
+        hw::touch(0);
+    }
+}
+
+impl Program for SwitchIn {
+    fn main(&self, cpu: usize) {
+        if cpu == 0 { self.unmap() } else { self.switch_in() }
+    }
+
+    fn interrupt(&self, cpu: usize, line: u8) {
+        assert_eq!((cpu, line), (1, CROSS_CALL), "only CPU 0 calls");
+        self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
+    }
+
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.object("mm", &self.mm);
+        self.calls.register(registry);
+    }
+}
