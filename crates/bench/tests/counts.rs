@@ -11,12 +11,12 @@ fn params(cpus: usize, spaces: u32, seed: u64) -> Params {
 }
 
 #[test]
-fn one_target_among_4096_cpus_takes_five_lines_and_200_instructions() {
+fn one_target_among_4096_cpus_takes_four_lines_and_200_instructions() {
     let cpus = CpuCount::new(4_096).expect("a number of CPUs");
     let one = probe(PolicyKind::Shootdown, cpus, 1);
-    // Two to post the request, two to poll, since the target takes the request some time before it answers, and in five flushes
-    // of eight the line of the history, which is the generation's in the other three.
-    assert!(one.initiator_transfers < 4.7 && one.instructions <= 200.0, "{one:?}");
+    // The generation, the request, the answer, and in five flushes of eight the line of the history, which is the generation's in the
+    // other three.
+    assert!(one.initiator_transfers <= 4.0 && one.instructions <= 200.0, "{one:?}");
 }
 
 #[test]

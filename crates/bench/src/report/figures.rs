@@ -67,8 +67,8 @@ const AIMS: [Aim; 7] = [
             .into()
     }),
     ("at most 2k+2 line transfers for k targets", transfers_per_target, |_| {
-        "A target's line goes to the initiator when it posts the request, back to the target when it takes the request, and to the \
-         initiator with the answer; a poll in between moves it once more; the target also fetches the space's generation and the \
+        "A target's line goes to the initiator when it posts the request, to the target when it reads the request, once more when it \
+         writes its answer, and back with the poll that sees it; the target also fetches the space's generation and the \
          request from two more lines; 2k+2 has room for one line there and one back"
             .into()
     }),
