@@ -208,9 +208,9 @@ impl Weak {
             let range = self.range(cell);
             let users = (0..self.cpus()).filter(|&cpu| reads(cpu, cell));
             let walked = usize::from(cell) < watched;
-            let oldest = |cpu| match walked {
-                true => self.oldest(cpu, cell).min(self.oldest_walked(cpu, cell)),
-                false => self.oldest(cpu, cell),
+            let oldest = |cpu| {
+                let known = self.oldest(cpu, cell);
+                if walked { known.min(self.oldest_walked(cpu, cell)) } else { known }
             };
             let oldest = users.map(oldest).min().unwrap_or(range.len() - 1);
             if oldest > 0 {
