@@ -56,6 +56,29 @@ unsafe impl<T: TagPolicy + 'static> Platform for Toy<T> {
     duties!(T);
 }
 
+/// Makes `Bare`, a machine of two CPUs that loads no roots and has no way yet to tell them of a flush.
+#[macro_export]
+macro_rules! bare {
+    () => {
+        struct Bare([CpuLocal; 2]);
+
+        // SAFETY: there is no hardware, and nothing of this runs.
+        unsafe impl Coherence for Bare {
+            fn cpu(&self) -> CpuId {
+                CpuId::new(0)
+            }
+            fn local(&self, cpu: CpuId) -> &CpuLocal {
+                &self.0[cpu.index()]
+            }
+            fn irq_save(&self) -> bool {
+                true
+            }
+            fn irq_restore(&self, _: bool) {}
+            unsafe fn flush_local(&self, _: LocalFlush) {}
+        }
+    };
+}
+
 /// The kernel's own machine.
 pub type Kernel = Toy<Untagged>;
 

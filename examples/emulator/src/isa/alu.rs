@@ -1,6 +1,6 @@
 //! What instructions compute.
 
-use super::{Cond, Size};
+use super::Size;
 
 /// An arithmetic operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,17 @@ pub enum AmoOp {
     Max,
     Minu,
     Maxu,
+}
+
+/// When a branch is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cond {
+    Eq,
+    Ne,
+    Lt,
+    Ge,
+    Ltu,
+    Geu,
 }
 
 /// Computes `op` of two registers, on words or on double words.

@@ -1,7 +1,7 @@
 //! Words to instructions.
 
 use super::fields::{bits, imm_b, imm_i, imm_j, imm_s, imm_u, rd, rs1, rs2, size};
-use super::{Alu, AmoOp, Size};
+use super::{Alu, AmoOp, Cond, Size};
 
 /// An instruction; registers by number, immediates extended with their sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,17 +48,6 @@ pub enum Inst {
     StoreConditional { size: Size, rd: u8, rs1: u8, rs2: u8 },
     /// `amoadd` and its like.
     Amo { op: AmoOp, size: Size, rd: u8, rs1: u8, rs2: u8 },
-}
-
-/// When a branch is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cond {
-    Eq,
-    Ne,
-    Lt,
-    Ge,
-    Ltu,
-    Geu,
 }
 
 /// What is done to a control register.

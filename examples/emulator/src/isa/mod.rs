@@ -6,8 +6,8 @@ mod fields;
 #[cfg(test)]
 mod tests;
 
-pub use alu::{Alu, AmoOp, alu, amo, taken};
-pub use decode::{Cond, CsrOp, Inst, Operand, decode};
+pub use alu::{Alu, AmoOp, Cond, alu, amo, taken};
+pub use decode::{CsrOp, Inst, Operand, decode};
 
 /// How many bytes an access has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,24 +3,9 @@
 use kernel::*;
 use shootdown::coherence::{Coherence, Coherent, Rootless, SendIpis};
 
-struct Bare([CpuLocal; 2]);
+kernel::bare!();
 
-// SAFETY: there is no hardware, and nothing of this runs.
-unsafe impl Coherence for Bare {
-    fn cpu(&self) -> CpuId {
-        CpuId::new(0)
-    }
-    fn local(&self, cpu: CpuId) -> &CpuLocal {
-        &self.0[cpu.index()]
-    }
-    fn irq_save(&self) -> bool {
-        true
-    }
-    fn irq_restore(&self, _: bool) {}
-    unsafe fn flush_local(&self, _: LocalFlush) {}
-}
-
-// SAFETY: as above.
+// SAFETY: nothing of this runs.
 unsafe impl SendIpis for Bare {
     fn send_ipis(&self, _: CpuSet) {}
 }
