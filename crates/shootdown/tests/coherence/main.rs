@@ -475,13 +475,15 @@ fn a_space_that_is_retired_or_in_use_is_refused() {
     assert_eq!(says(&|| engine.retire(&b)), "runs user code, call enter_lazy first: CPU 0");
 }
 
+/// The space, its root, and the CPUs by sets.
+type Hypercall = (Option<SpaceId>, Option<u64>, Vec<u64>);
+
 /// A guest without IPIs: its hypervisor is told of sets of CPUs.
 struct Guest {
     locals: [CpuLocal; 4],
     me: AtomicU32,
     interrupts: AtomicU32,
-    /// Spaces, roots and CPUs of the hypercalls.
-    calls: Mutex<Vec<(Option<SpaceId>, Option<u64>, Vec<u64>)>>,
+    calls: Mutex<Vec<Hypercall>>,
 }
 
 // SAFETY: as for `Harts`.
