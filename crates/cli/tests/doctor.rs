@@ -71,7 +71,7 @@ fn json_has_a_line_for_each_check() {
         .map(|outcome| outcome.check.as_str())
         .collect();
     assert_eq!(found, ["flush-pages"]);
-    assert_eq!(outcomes.len(), 30);
+    assert_eq!(outcomes.len(), 31);
 }
 
 #[test]

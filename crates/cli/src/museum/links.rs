@@ -1,4 +1,4 @@
-//! Where on the web a commit, a pull request or an advisory is, of those that headers name.
+//! Where on the web a commit, a pull request, a mail or an advisory is, of those that headers name.
 
 use maud::{Markup, html};
 
@@ -35,7 +35,7 @@ const REPOSITORIES: [(&str, &str); 27] = [
 /// The same of the one that is on GitLab.
 const REDOX: &str = "https://gitlab.redox-os.org/redox-os/kernel/-";
 
-/// Renders `text`, which tells of `kernel`, with a link at each commit, request, revision and advisory.
+/// Renders `text`, which tells of `kernel`, with a link at each commit, request, revision, mail and advisory.
 pub fn render(text: &str, kernel: &str) -> Markup {
     let (mut before, mut kind) = ("", "");
     html! {
@@ -61,6 +61,9 @@ fn address(kind: &str, word: &str, kernel: &str) -> Option<String> {
     }
     if word.starts_with("FreeBSD-EN-") {
         return Some(format!("https://www.freebsd.org/security/advisories/{word}.asc"));
+    }
+    if word.contains('@') && kernel.starts_with("Linux") {
+        return Some(format!("https://lore.kernel.org/all/{word}/"));
     }
     if let Some(revision) = word.strip_prefix('r').filter(|rest| number(rest) && kernel == "FreeBSD") {
         return Some(format!("https://svnweb.freebsd.org/changeset/base/{revision}"));
@@ -91,7 +94,7 @@ mod tests {
     use shootdown_cases::bugs::{Class, all};
 
     #[test]
-    fn commits_requests_revisions_and_advisories_lead_to_where_they_are() {
+    fn commits_requests_revisions_mails_and_advisories_lead_to_where_they_are() {
         let links = |text: &str, kernel: &str| {
             let html = render(text, kernel).into_string();
             let links = html.split("href=\"").skip(1).filter_map(|rest| rest.split_once('"'));
@@ -124,7 +127,12 @@ mod tests {
                 &["https://github.com/hermit-os/libhermit/commit/579feaa64"],
             ),
             ("4158d899", "Redox", &["https://gitlab.redox-os.org/redox-os/kernel/-/commit/4158d899"]),
-            ("made up, 1234567, PR 7", "Toy", &[]),
+            (
+                "v4 25/30 (20250114175143.81438-26-vschneid@redhat.com), posted 2025-01-14",
+                "Linux (patches, not merged)",
+                &["https://lore.kernel.org/all/20250114175143.81438-26-vschneid@redhat.com/"],
+            ),
+            ("made up, 1234567, PR 7, 1-2@example.org", "Toy", &[]),
             ("read in Linux 6.19, arch/x86/mm/tlb.c", "Linux", &[]),
         ] {
             let (found, html) = links(text, kernel);

@@ -8,7 +8,7 @@ use shootdown_machine::Variant;
 pub(super) const BUG: Bug = Bug {
     name: "linux-defer-v3-in-kernel",
     id: "F9",
-    source: "RFC v3 11/15, posted 2024-11-19; v4 mends it",
+    source: "RFC v3 11/15 (20241119153502.41361-12-vschneid@redhat.com), posted 2024-11-19; v4 mends it",
     title: "context-tracking: Introduce work deferral infrastructure",
     kernel: "Linux (patches, not merged)",
     arch: "x86",

@@ -10,7 +10,8 @@ use shootdown_machine::{Machine, Privilege, Program, Variant, hw};
 pub(super) const BUG: Bug = Bug {
     name: "linux-defer-v4-module-text",
     id: "F12",
-    source: "v4 25/30, posted 2025-01-14, and the review of the same day; v5 mends it",
+    source: "v4 25/30 (20250114175143.81438-26-vschneid@redhat.com), posted 2025-01-14, and the review of the same \
+             day; v5 mends it",
     title: "context_tracking,x86: Defer kernel text patching IPIs",
     kernel: "Linux (patches, not merged)",
     arch: "x86",

@@ -11,7 +11,8 @@ use shootdown_machine::{Machine, Privilege, Program, Variant};
 pub(super) const BUG: Bug = Bug {
     name: "linux-defer-v7-flush-first",
     id: "F11",
-    source: "RFC v7 28/31 to 30/31, posted 2025-11-14, and the review of 2025-11-22",
+    source: "RFC v7 28/31 to 30/31 (20251114151428.1064524-9-vschneid@redhat.com), posted 2025-11-14, and the review \
+             of 2025-11-22",
     title: "x86/mm/pti: Implement a TLB flush immediately after a switch to kernel CR3",
     kernel: "Linux (patches, not merged)",
     arch: "x86 (page-table isolation)",
