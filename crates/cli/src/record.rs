@@ -159,7 +159,7 @@ impl Record {
             let Under { memory, expected, verdict } = &under;
             let words = report.verdict.words().map(|words| format!(": {words}")).unwrap_or_default();
             self.objections.push(format!(
-                "under {memory} it {verdict}{words}; stated: {expected} (`needs` and `fixed_under` of a bug, `right` of a `Stage`)"
+                "under {memory}: {verdict}{words}; stated: {expected} (`needs` and `fixed_under` of a bug, `right` of a `Stage`)"
             ));
             self.as_expected = false;
         }

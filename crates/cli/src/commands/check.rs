@@ -589,7 +589,7 @@ mod tests {
         let surprise = run(stated(hidden), "");
         assert_eq!(surprise.code(), 1);
         let objection = &surprise.records[0].objections[0];
-        assert!(objection.starts_with("under weak it holds; stated: violates"), "{objection}");
+        assert!(objection.starts_with("under weak: holds; stated: violates"), "{objection}");
         let alone = run(stated(hidden), "--memory tso");
         assert_eq!((alone.code(), alone.records[0].models.len()), (0, 0), "one model was asked for");
 
