@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-defer-v4-module-text",
     id: "F12",
     source: "v4 25/30, posted 2025-01-14, and the review of the same day; v5 mends it",
+    year: 2025,
     title: "context_tracking,x86: Defer kernel text patching IPIs",
     kernel: "Linux (patches, not merged)",
     arch: "x86",
