@@ -119,7 +119,7 @@ impl Bug {
             ));
         }
         stages.iter().enumerate().find_map(|(at, stage)| {
-            let Stage { name, change, .. } = *stage;
+            let Stage { name, change, variant, .. } = *stage;
             let is_name = is_kebab_case(&format!("a-{name}"));
             match () {
                 () if !is_name => {
@@ -132,7 +132,10 @@ impl Bug {
                 () if at > 0 && name != "fixed" && change.is_empty() => {
                     Some(format!("`chain` does not say which change made `{name}`: `.by(\"COMMIT TITLE\")`"))
                 }
-                () if stage.right.under(self.memory) == Expected::Violates && stage.ends.is_empty() => {
+                () if variant.is_none()
+                    && stage.right.under(self.memory) == Expected::Violates
+                    && stage.ends.is_empty() =>
+                {
                     Some(format!("`chain` does not say how `{name}` ends"))
                 }
                 () => None,

@@ -6,7 +6,7 @@
 //! back to user mode in the end. A third CPU, where there is one, stays in user mode all the time.
 
 use super::{CROSS_CALL, CrossCall, Lock, Mm};
-use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::{Machine, Program, hw};
@@ -210,7 +210,8 @@ impl Deferred {
             return;
         }
         let flushed = self.batch.flushed.load(Relaxed);
-        let pending = self.batch.pending.load(Relaxed);
+        // What the flush is for comes after this look: a lock is given back and another one taken in between.
+        let pending = self.batch.pending.load(Acquire);
         if pending == flushed {
             return;
         }

@@ -4,11 +4,11 @@
 //! CPU 0 makes page 0 inaccessible. CPU 1 migrates page 0 to another frame, perhaps after making page 1 inaccessible.
 //! CPU 2 runs user code of the space.
 
-use super::Lock;
-use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use super::{CROSS_CALL, CrossCall, Lock};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_machine::hw::{self, WalkCache, Which, Whose};
+use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program};
 
 /// How a change of protection says that its flush is still to come.
@@ -30,6 +30,7 @@ pub(crate) struct Policy {
     pub(crate) two_changes: bool,
 }
 
+const CPUS: usize = 3;
 const SPACE: usize = 0;
 const TAG: u8 = 0;
 const NO_ACCESS: u64 = 0;
@@ -41,11 +42,12 @@ pub(crate) struct FlushPending {
     /// Changes of protection whose flush is still to come.
     pending: Word,
     page_table: Lock,
+    calls: CrossCall,
 }
 
 impl FlushPending {
     pub(crate) fn new(policy: Policy) -> Self {
-        let machine = Machine::builder(3)
+        let machine = Machine::builder(CPUS)
             .own_page(SPACE, 0, 1)
             .own_page(SPACE, 1, 2)
             .start(0, SPACE, TAG, false)
@@ -53,10 +55,16 @@ impl FlushPending {
             .start(2, SPACE, TAG, true)
             .must_free_frame(1)
             .build();
-        Self { policy, machine, pending: Word::new("flush_pending", 0), page_table: Lock::new() }
+        Self {
+            policy,
+            machine,
+            pending: Word::new("flush_pending", 0),
+            page_table: Lock::new(),
+            calls: CrossCall::new(CPUS),
+        }
     }
 
-    fn change_protection(&self, page: usize) {
+    fn change_protection(&self, cpu: usize, page: usize) {
         match self.policy.pending {
             Pending::Unsaid => {}
             Pending::Flag => self.pending.store(1, Relaxed),
@@ -66,34 +74,38 @@ impl FlushPending {
         self.machine.tables.leaf(SPACE, page).store(NO_ACCESS, Relaxed);
         self.page_table.unlock();
         sync::note("flush at last");
-        self.flush(page);
+        self.flush(cpu, page);
         match self.policy.pending {
             Pending::Unsaid => {}
-            Pending::Flag => self.pending.store(0, Relaxed),
-            Pending::Count => drop(self.pending.fetch_sub(1, Relaxed)),
+            // What completes a flush is a barrier, too, so that the flag or count falls behind it.
+            Pending::Flag => self.pending.store(0, Release),
+            Pending::Count => drop(self.pending.fetch_sub(1, Release)),
         }
     }
 
-    fn migrate(&self, page: usize) {
+    fn migrate(&self, cpu: usize, page: usize) {
         sync::note("migrate page 0");
         self.page_table.lock();
         let old = self.machine.tables.leaf(SPACE, page).swap(NO_ACCESS, AcqRel);
         // Nothing to flush where nobody has access; unless somebody still has.
         if old != NO_ACCESS || self.flush_is_pending() {
-            self.flush(page);
+            self.flush(cpu, page);
         }
         self.page_table.unlock();
         sync::note("copy to a new frame");
         hw::free_frame(page + 1);
     }
 
+    /// The copy comes after this look: the page's count of mappings falls in between, by an atomic operation that returns a value
+    /// and so is a full barrier.
     fn flush_is_pending(&self) -> bool {
-        self.policy.pending != Pending::Unsaid && self.pending.load(Relaxed) != 0
+        self.policy.pending != Pending::Unsaid && self.pending.load(Acquire) != 0
     }
 
-    /// Flushes on all CPUs; how does not matter here.
-    fn flush(&self, page: usize) {
-        hw::broadcast(Whose::Space(SPACE), Which::Page(page, WalkCache::Drop));
+    /// Flushes on all CPUs, each of which runs on the space.
+    fn flush(&self, cpu: usize, page: usize) {
+        self.calls.call(cpu, (1 << CPUS) - 1, page as u64 + 1);
+        hw::flush_page(TAG, page, WalkCache::Drop);
     }
 }
 
@@ -102,18 +114,23 @@ impl Program for FlushPending {
         match cpu {
             0 => {
                 sync::note("make page 0 inaccessible");
-                self.change_protection(0);
+                self.change_protection(cpu, 0);
             }
             1 => {
                 if self.policy.two_changes {
                     sync::note("make page 1 inaccessible");
-                    self.change_protection(1);
+                    self.change_protection(cpu, 1);
                     sync::forget(0);
                 }
-                self.migrate(0);
+                self.migrate(cpu, 0);
             }
             _ => hw::touch(0),
         }
+    }
+
+    fn interrupt(&self, cpu: usize, line: u8) {
+        assert_eq!(line, CROSS_CALL, "there is no other line");
+        self.calls.serve(cpu, |page| hw::flush_page(TAG, page as usize - 1, WalkCache::Drop));
     }
 
     fn machine(&self) -> &Machine {
@@ -123,5 +140,6 @@ impl Program for FlushPending {
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.pending);
         registry.object("mm.ptl", &self.page_table);
+        self.calls.register(registry);
     }
 }

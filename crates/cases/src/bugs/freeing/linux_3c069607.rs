@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-3c069607-soft-dirty-loop",
     id: "D41",
     source: "3c0696076aad",
+    year: 2023,
     title: "arm64: mm: Always make sw-dirty PTEs hw-dirty in pte_modify",
     arch: "arm64 (without FEAT_HAFDBS)",
     rules: &[4],

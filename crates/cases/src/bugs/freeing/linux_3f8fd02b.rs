@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-3f8fd02b-vmalloc-unmap",
     id: "D38",
     source: "3f8fd02b1bf1",
+    year: 2019,
     title: "mm/vmalloc: Sync unmappings in __purge_vmap_area_lazy()",
     arch: "x86 (PAE with page-table isolation)",
     rules: &[8],

@@ -1,6 +1,6 @@
 //! A request is stored, a DMB follows, and the interrupt overtakes the store.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, Needs, boxed, code};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Interrupts, Registry};
@@ -9,8 +9,9 @@ use shootdown_machine::{Machine, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-21ec30c0-gic-dmb",
-    id: "F9",
+    id: "F14",
     source: "21ec30c0ef52",
+    year: 2018,
     title: "irqchip/gic-v3: Use wmb() instead of smb_wmb() in gic_raise_softirq()",
     arch: "arm64 (GICv3)",
     rules: &[6],
@@ -20,6 +21,8 @@ pub(super) const BUG: Bug = Bug {
     ends: "no CPU can go on: CPU 0 waits for request.request to change from 0x1",
     engine: "aarch64-unmap",
     code: code!["linux_21ec30c0.rs"],
+    // A store that waits in a store buffer is enough, where an interrupt may overtake it.
+    needs: Needs::StoreBuffer,
     ..Bug::weak(|variant| boxed(Call::new(variant)))
 };
 

@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-758c9373-membarrier-sync",
     id: "F13",
     source: "758c9373d841",
+    year: 2020,
     title: "membarrier: Explicitly sync remote cores when SYNC_CORE is requested",
     arch: "x86",
     rules: &[6, 8],

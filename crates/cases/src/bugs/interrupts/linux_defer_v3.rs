@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-defer-v3-in-kernel",
     id: "F9",
     source: "RFC v3 11/15 (20241119153502.41361-12-vschneid@redhat.com), posted 2024-11-19; v4 mends it",
+    year: 2024,
     title: "context-tracking: Introduce work deferral infrastructure",
     kernel: "Linux (patches, not merged)",
     arch: "x86",

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-defer-v4-nmi",
     id: "F10",
     source: "v4 24/30 and 29/30 (20250114175143.81438-30-vschneid@redhat.com), posted 2025-01-14; v5 mends it",
+    year: 2025,
     title: "x86/mm, mm/vmalloc: Defer flush_tlb_kernel_range() targeting NOHZ_FULL CPUs",
     kernel: "Linux (patches, not merged)",
     arch: "x86",

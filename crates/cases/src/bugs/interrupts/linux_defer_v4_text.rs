@@ -12,6 +12,7 @@ pub(super) const BUG: Bug = Bug {
     id: "F12",
     source: "v4 25/30 (20250114175143.81438-26-vschneid@redhat.com), posted 2025-01-14, and the review of the same \
              day; v5 mends it",
+    year: 2025,
     title: "context_tracking,x86: Defer kernel text patching IPIs",
     kernel: "Linux (patches, not merged)",
     arch: "x86",

@@ -13,6 +13,7 @@ pub(super) const BUG: Bug = Bug {
     id: "F11",
     source: "RFC v7 28/31 to 30/31 (20251114151428.1064524-9-vschneid@redhat.com), posted 2025-11-14, and the review \
              of 2025-11-22",
+    year: 2025,
     title: "x86/mm/pti: Implement a TLB flush immediately after a switch to kernel CR3",
     kernel: "Linux (patches, not merged)",
     arch: "x86 (page-table isolation)",
@@ -23,6 +24,8 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "lazy-return",
     code: code!["linux_defer_v7.rs"],
+    // Each side changes one word and reads the other behind a locked instruction, which is a full barrier on x86 and nowhere else.
+    fixed_under: Memory::Pso,
     ..Bug::race(Memory::Tso, |variant| boxed(Coalesce::new(variant)))
 };
 

@@ -1,7 +1,7 @@
 //! A count says whether any device of a domain has a TLB of its own; a device is counted after its TLB was switched on.
 
 use crate::bugs::{Bug, boxed, code};
-use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-cdb8a3c3-ats-count",
     id: "A18",
     source: "cdb8a3c34635, and the patch of 2019-08-15 that it replaces",
+    year: 2019,
     title: "iommu/arm-smmu-v3: Avoid locking on invalidation path when not using ATS",
     arch: "arm64 (SMMUv3)",
     rules: &[1, 2],
@@ -34,8 +35,7 @@ const DOORBELL: u8 = 0;
 pub(crate) struct Count {
     variant: Variant,
     machine: Machine,
-    /// Devices of the domain that have a TLB of their own. The mended driver reads it behind a full barrier, which is left out:
-    /// loads stay in order in the explorer's store-buffer models.
+    /// Devices of the domain that have a TLB of their own.
     with_tlb: Word,
     queue: InvalidationQueue,
 }
@@ -57,6 +57,9 @@ impl Count {
     fn unmap(&self) {
         self.machine.tables.leaf(SPACE, 0).swap(0, AcqRel);
         self.invalidate(IOMMU);
+        if self.variant == Variant::Fixed {
+            sync::fence(SeqCst);
+        }
         if self.with_tlb.load(Relaxed) != 0 {
             self.invalidate(DEVICE);
         }
@@ -69,6 +72,8 @@ impl Count {
             self.with_tlb.fetch_add(1, AcqRel);
         } else {
             self.with_tlb.fetch_add(1, AcqRel);
+            // The write that switches it on is to a device, and has a barrier before it.
+            sync::fence(SeqCst);
             hw::ats(DEVICE, true);
         }
     }

@@ -9,8 +9,9 @@ use shootdown_machine::{Machine, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-1a92a80a-powerpc-mask-order",
-    id: "B13",
+    id: "B15",
     source: "1a92a80ad386",
+    year: 2017,
     title: "powerpc/mm: Ensure cpumask update is ordered",
     arch: "powerpc",
     rules: &[2],

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-353e3cf8-atc-order",
     id: "B13",
     source: "353e3cf8590c",
+    year: 2019,
     title: "iommu/arm-smmu-v3: Fix ATC invalidation ordering wrt main TLBs",
     arch: "arm64 (SMMUv3)",
     rules: &[8],

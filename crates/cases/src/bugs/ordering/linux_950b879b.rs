@@ -10,6 +10,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-950b879b-icache-flag",
     id: "B14",
     source: "950b879b7f02; 588a513d3425 for arm64, 75f9a484e817 for arm",
+    year: 2023,
     title: "riscv: Fixup race condition on PG_dcache_clean in flush_icache_pte",
     arch: "riscv, arm64, arm",
     rules: &[6, 8],

@@ -1,6 +1,6 @@
 //! A fault looks at two words of the notifier without the lock, and nothing orders the two looks.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, Needs, boxed, code};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use shootdown_explore::Registry;
@@ -10,8 +10,9 @@ use shootdown_machine::{Machine, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-a355aa54-kvm-lockless-retry",
-    id: "B14",
+    id: "B16",
     source: "a355aa54f1d2",
+    year: 2012,
     title: "KVM: Add barriers to allow mmu_notifier_retry to be used locklessly",
     arch: "powerpc",
     rules: &[4],
@@ -21,6 +22,8 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in/weak",
     code: code!["linux_a355aa54.rs"],
+    // Stores that pass each other are enough: the count falls before the number has grown.
+    needs: Needs::StoreOrder,
     ..Bug::weak(|variant| boxed(Fault::new(variant)))
 };
 

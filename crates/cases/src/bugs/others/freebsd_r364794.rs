@@ -1,6 +1,6 @@
 //! The interrupt of a rendezvous overtakes the store that resets its counter.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, Needs, boxed, code};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Interrupts, Registry};
@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "freebsd-r364794-rendezvous-reset",
     id: "G57",
     source: "r364794",
+    year: 2020,
     title: "arm64: Make local stores observable before sending IPIs",
     kernel: "FreeBSD",
     arch: "arm64",
@@ -21,6 +22,8 @@ pub(super) const BUG: Bug = Bug {
     ends: "no CPU can go on: CPU 0 waits for rendezvous.waiters to change from 0x1; CPU 1 waits for rendezvous.waiters to change from 0x1",
     engine: "aarch64-unmap-for-another",
     code: code!["freebsd_r364794.rs"],
+    // A store that waits in a store buffer is enough, where an interrupt may overtake it.
+    needs: Needs::StoreBuffer,
     ..Bug::weak(|variant| boxed(Rendezvous::new(variant)))
 };
 

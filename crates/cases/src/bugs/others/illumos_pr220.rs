@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "illumos-pr220-tag-then-root",
     id: "G75",
     source: "PR 220 of richlowe/illumos-gate, 2026",
+    year: 2026,
     title: "Correct the ASID design and implementation",
     kernel: "illumos",
     arch: "aarch64",

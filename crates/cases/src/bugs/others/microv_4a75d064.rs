@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "microv-4a75d064-reused-address",
     id: "G74",
     source: "4a75d064b0f734ea81cc88d17f58f5cee5e93c08 (PR 7)",
+    year: 2021,
     title: "vmm: Fix TLB invalidation bug",
     kernel: "Bareflank MicroV",
     arch: "x86",

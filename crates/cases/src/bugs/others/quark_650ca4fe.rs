@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "quark-650ca4fe-mode-first",
     id: "G71",
     source: "650ca4fe30189df0a0c3db076782124751bf2655 (PR 527)",
+    year: 2022,
     title: "fix tlbshootdown deadlock",
     kernel: "Quark",
     arch: "x86",

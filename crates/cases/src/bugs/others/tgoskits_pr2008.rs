@@ -8,8 +8,9 @@ use shootdown_machine::{HardwareOrder, Machine, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "tgoskits-pr2008-early-tlbi",
-    id: "G56",
+    id: "G59",
     source: "PR 2008",
+    year: 2026,
     title: "fix(ax-cpu): correct aarch64 TLB maintenance ordering and broadcast scope",
     kernel: "TGOSKits",
     arch: "arm64",

@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "xen-5500d265-x2apic-shorthand",
     id: "G58",
     source: "patch of 28 February 2024 (mends 5500d265a2a8)",
+    year: 2024,
     title: "x86: serializing of non-serializing MSR writes",
     kernel: "Xen",
     arch: "x86 (x2APIC)",

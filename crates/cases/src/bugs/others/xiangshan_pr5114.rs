@@ -10,6 +10,7 @@ pub(super) const BUG: Bug = Bug {
     name: "xiangshan-pr5114-combined-sizes",
     id: "G56",
     source: "PR 5114",
+    year: 2025,
     title: "fix(L1TLB): ignore addr when hfence.vvma or sfence.vma when v=1",
     kernel: "XiangShan",
     arch: "riscv (the core itself)",
