@@ -32,11 +32,11 @@ barriers! {
     PublishTables = "publish-tables",
     /// The request before the interrupt (GICv3: `dsb ishst`; x2APIC: MFENCE and LFENCE; riscv64: `fence w, o`). The engine does not
     /// notice that it is missing, see CAVEATS.md.
-    IpiBarrier = "ipi-barrier",
+    BeforeIpi = "ipi-barrier",
     /// Loads of the generation before walks of the root that is loaded (aarch64: `dsb ishld`).
-    WalkBarrier = "walk-barrier",
+    BeforeWalk = "walk-barrier",
     /// Loads of the generation before the TLBI that answers it (aarch64: the first DSB of `Platform::flush_local`).
-    FlushBarrier = "flush-barrier",
+    BeforeFlush = "flush-barrier",
     /// The TLBI before the acknowledgement (aarch64: the DSB behind it).
     FlushComplete = "flush-complete",
     /// A write of the root register before walks that count (riscv64: `sfence.vma` after `csrw satp`).

@@ -267,7 +267,7 @@ unsafe impl<S: TestMachine> Platform for Sim<S> {
     }
     fn send_ipi(&self, cpu: CpuId) {
         if S::INTERRUPTS == Interrupts::Overtake {
-            Barrier::IpiBarrier.issue();
+            Barrier::BeforeIpi.issue();
         }
         sync::raise(index::<S>(cpu), IPI);
     }
@@ -349,7 +349,7 @@ impl<S: TestMachine> Sim<S> {
             return self.boot.flush(cpu, what);
         }
         if S::ORDER == HardwareOrder::Barriers {
-            Barrier::FlushBarrier.issue();
+            Barrier::BeforeFlush.issue();
         }
         let walk = walk(what.request);
         match (what.tag, what.request.range()) {
@@ -374,7 +374,7 @@ impl<S: TestMachine> Sim<S> {
             OnInstall::Flush => hw::Install::FlushTag,
         };
         if S::ORDER == HardwareOrder::Barriers {
-            Barrier::WalkBarrier.issue();
+            Barrier::BeforeWalk.issue();
         }
         hw::install(root, tag_number(tag), how);
         if S::ORDER == HardwareOrder::Flushes && Barrier::RootFence.is_there() {
