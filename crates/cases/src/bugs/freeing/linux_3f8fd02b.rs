@@ -17,7 +17,7 @@ pub(super) const BUG: Bug = Bug {
             goes on using the frame.",
     story: include_str!("linux_3f8fd02b.md"),
     ends: "CPU 1 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
-    engine: "kernel-memory-hotplug",
+    engine: "kernel-gather",
     code: code!["linux_3f8fd02b.rs", "own_entries.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(OwnEntries::new(change(variant))))
 };

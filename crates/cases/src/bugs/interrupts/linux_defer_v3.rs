@@ -18,7 +18,7 @@ pub(super) const BUG: Bug = Bug {
             on a CPU that is in the kernel, which is then not interrupted.",
     story: include_str!("linux_defer_v3.md"),
     ends: "CPU 1 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
-    engine: "kernel-memory-hotplug",
+    engine: "kernel-retired",
     code: code!["linux_defer_v3.rs", "deferred_entry.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(DeferredEntry::new(defer(variant), Entry::SystemCall)))
 };

@@ -21,7 +21,7 @@ pub(super) const BUG: Bug = Bug {
             but not that of modules, and KVM may be one.",
     story: include_str!("linux_defer_v4_text.md"),
     ends: "CPU 1 can still run version 1 of code 0, which is obsolete (SD-8)",
-    engine: "kernel-memory-hotplug",
+    engine: "kernel-retired",
     code: code!["linux_defer_v4_text.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Patch::new(variant)))
 };

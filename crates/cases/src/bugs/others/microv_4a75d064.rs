@@ -20,7 +20,7 @@ pub(super) const BUG: Bug = Bug {
             old entry by speculation.",
     story: include_str!("microv_4a75d064.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
-    engine: "kernel-memory",
+    engine: "kernel-gather",
     code: code!["microv_4a75d064.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Maps::new(variant)))
 };
