@@ -13,9 +13,10 @@ pub use lock::Lock;
 pub use mailbox::{MAIL, Mailbox};
 pub use mm::Mm;
 
-/// The source of the kit, for pages that show what a model runs: file name and text.
-pub const SOURCES: [(&str, &str); 4] = [
+/// The source of the kit and of the IOMMU's queue, for pages that show what a model runs: file name and text.
+pub const SOURCES: [(&str, &str); 5] = [
     ("cross_call.rs", include_str!("cross_call.rs")),
+    ("device.rs", include_str!("../device.rs")),
     ("lock.rs", include_str!("lock.rs")),
     ("mailbox.rs", include_str!("mailbox.rs")),
     ("mm.rs", include_str!("mm.rs")),
