@@ -80,14 +80,11 @@ impl CpuLocal {
         IpiState(self.mail.ipi_pending.load(Site::RequestSeen.acquire()))
     }
 
-    /// Takes this CPU's IPI requests and says whether there were any. The state is most often `usual`; `next` computes the
-    /// new one.
+    /// Takes this CPU's IPI requests and says whether there were any. The state is most often `usual`, in which there are none;
+    /// `next` computes the new one.
     #[inline]
     pub(crate) fn take_requests(&self, usual: IpiState, next: fn(IpiState) -> IpiState) -> bool {
-        match self.exchange_ipi_state(usual, next(usual)) {
-            true => usual.is_requested(),
-            false => self.take_requests_slowly(next),
-        }
+        !self.exchange_ipi_state(usual, next(usual)) && self.take_requests_slowly(next)
     }
 
     /// Repeats the exchange until no request comes in between. The code has no bound, but the protocol has: a CPU that posts

@@ -239,7 +239,12 @@ fn ended(rung: Rung, case: &str, line: &str) -> Option<Ended> {
     if rung != Rung::Explorer {
         let result = line.strip_prefix("test ")?.strip_prefix(case)?;
         let result = result.strip_prefix(" - should panic").unwrap_or(result).strip_prefix(" ... ")?;
-        return Some(if result.ends_with("FAILED") { Ended::Found(None) } else { Ended::Passed(0) });
+        return match result {
+            // The program has ended in the middle of the line.
+            "" => None,
+            _ if result.ends_with("FAILED") => Some(Ended::Found(None)),
+            _ => Some(Ended::Passed(0)),
+        };
     }
     let mut cells = line.strip_prefix(case)?.strip_prefix('\t')?.split('\t');
     let (verdict, states, seconds) = (cells.next()?, cells.next()?.parse().ok()?, cells.next()?);
@@ -271,5 +276,6 @@ mod tests {
         assert!(matches!(ended(Rung::Tests, "a", "test a - should panic ... ok"), Some(Ended::Passed(0))));
         assert!(ended(Rung::Tests, "a", "test ab ... ok").is_none());
         assert!(ended(Rung::Tests, "a", "running 1 test").is_none());
+        assert!(ended(Rung::Tests, "a", "test a ... ").is_none(), "it was aborted");
     }
 }

@@ -55,6 +55,16 @@ fn a_batch_tells_cpus_of_one_space_though_nobody_runs_the_other() {
 }
 
 #[test]
+fn a_batch_tells_all_cpus_before_it_waits_for_the_first() {
+    let engine = boot(3);
+    let (a, b) = (space(engine), space(engine));
+    enter(engine, 1, &a);
+    enter(engine, 2, &b);
+    batch_of(engine, [&a, &b]).finish();
+    assert_eq!((ipis(engine), harts_of(engine).rounds.load(Relaxed)), ([0, 1, 1, 0], 1));
+}
+
+#[test]
 fn a_batch_takes_a_place_for_each_part_but_one() {
     let engine = boot(3);
     let (a, b) = (space(engine), space(engine));

@@ -26,6 +26,10 @@ struct Harts {
     engine: OnceLock<&'static Engine>,
     /// Sets of CPUs that were sent IPIs at once.
     sent: Mutex<Vec<CpuSet>>,
+    /// How many sets that were.
+    rounds: AtomicU32,
+    /// What happens in the flushes of CPU 1, the last one first.
+    meanwhile: Mutex<Vec<fn(&Engine)>>,
     /// Loads of the kernel's root.
     unloads: AtomicU32,
     /// Flushes, as CPU and what.
@@ -57,7 +61,10 @@ unsafe impl Coherence for Harts {
     }
     fn irq_restore(&self, _: bool) {}
     unsafe fn flush_local(&self, what: LocalFlush) {
-        self.flushes.lock().unwrap().push((self.me.load(Relaxed), what));
+        let me = self.me.load(Relaxed);
+        self.flushes.lock().unwrap().push((me, what));
+        let meanwhile = if me == 1 { self.meanwhile.lock().unwrap().pop() } else { None };
+        meanwhile.into_iter().for_each(|act| act(self.engine.get().unwrap()));
     }
     const STALL_POLLS: u64 = 4;
 
@@ -87,6 +94,7 @@ unsafe impl Coherence for Harts {
 unsafe impl SendIpis for Harts {
     fn send_ipis(&self, cpus: CpuSet) {
         self.sent.lock().unwrap().push(cpus);
+        self.rounds.fetch_add(1, Relaxed);
     }
 }
 
@@ -97,6 +105,8 @@ fn boot(cpus: u32) -> &'static Engine {
         me: AtomicU32::new(0),
         engine: OnceLock::new(),
         sent: Mutex::new(Vec::new()),
+        rounds: AtomicU32::new(0),
+        meanwhile: Mutex::new(Vec::new()),
         unloads: AtomicU32::new(0),
         flushes: Mutex::new(Vec::new()),
         stalled: Mutex::new(Vec::new()),
@@ -338,6 +348,34 @@ fn lost_ipis_are_reported_and_sent_again_and_the_thread_stays_on_its_cpu_meanwhi
         assert_eq!([1, 66].map(|cpu: usize| harts.locals[cpu].counters().ipis_handled()), [answered; 2]);
     }
     assert_eq!((PREEMPTION.get(), harts.published.load(Relaxed)), (0, 2));
+}
+
+#[test]
+fn a_cpu_that_was_asked_twice_and_interrupted_once_is_interrupted_again() {
+    let engine = boot(2);
+    let space = space(engine);
+    enter(engine, 1, &space);
+    let asked = [1, 2].map(|at| engine.send(&space, FlushRequest::pages(page(at))));
+    assert_eq!(deliver(engine).len(), 1);
+    asked.into_iter().for_each(Pending::finish);
+    engine.flush(&space, FlushRequest::all());
+    assert_eq!(*harts_of(engine).stalled.lock().unwrap(), []);
+    assert_eq!(harts_of(engine).locals[1].counters().ipis_handled(), 2);
+}
+
+#[test]
+fn an_answer_to_what_was_asked_during_two_others_is_made_up_for_where_it_unwinds() {
+    let engine = boot(3);
+    let harts = harts_of(engine);
+    let asks: fn(&Engine) = |engine| on(engine, 2, || drop(engine.send_kernel(FlushRequest::all()).detach()));
+    *harts.meanwhile.lock().unwrap() = vec![|_| panic!("a flush fails"), asks, asks];
+    let flush = engine.send_kernel(FlushRequest::all());
+    catch_unwind(AssertUnwindSafe(|| deliver(engine))).expect_err("the third answer of CPU 1 unwinds");
+    harts.me.store(0, Relaxed);
+    let last = on(engine, 2, || engine.send_kernel(FlushRequest::all()).detach());
+    flush.finish();
+    engine.wait(last).unwrap();
+    assert_eq!(harts.stalled.lock().unwrap()[0].0, CpuId::new(1), "and was asked again");
 }
 
 #[test]
