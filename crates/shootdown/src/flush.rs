@@ -327,7 +327,7 @@ impl<'a, P: Platform> Flight<'a, P> {
     }
 
     /// Sends IPIs to members, and flushes this CPU. Says whether an IPI was sent; otherwise there is nothing to wait for.
-    #[inline(always)]
+    #[inline]
     fn signal(self, first: CpuSet) -> bool {
         let mut sent = false;
         let mut next = Some(first);
@@ -384,7 +384,7 @@ impl<'a, P: Platform> Flight<'a, P> {
     /// The initiator's own part of a flush. If this CPU lacks only that flush, it need not look at the history. If a later
     /// flush was announced meanwhile, its initiator finds the acknowledged generation too old and sends an IPI. Where a
     /// broadcast has flushed this CPU too, it acknowledges alone.
-    #[inline(always)]
+    #[inline]
     fn flush_here(self, remote: Remote) {
         let this_cpu = ThisCpu::enter(self.engine, IrqReason::LocalFlush);
         this_cpu.local.own.counters.flushes.bump();

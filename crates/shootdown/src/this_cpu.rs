@@ -409,8 +409,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
     }
 
     /// The same from any state of the word.
-    #[cold]
-    #[inline(never)]
+    #[inline]
     fn handle_rest(self) {
         let asked = self.local.requests();
         if asked.is_requested() {
