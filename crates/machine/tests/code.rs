@@ -5,7 +5,7 @@ mod common;
 use common::{Main, SmallMachine, verdict};
 use core::sync::atomic::Ordering::{Acquire, Release, SeqCst};
 use shootdown_explore::{Verdict, sync};
-use shootdown_machine::{Builder, Machine, Privilege, hw};
+use shootdown_model::{Builder, Machine, Privilege, hw};
 
 const OLD: u64 = 1;
 const NEW: u64 = 2;

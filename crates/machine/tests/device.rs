@@ -3,8 +3,8 @@
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::sync;
 use shootdown_explore::{Memory, Options, Registry, Verdict};
-use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Builder, InvalidationQueue, Machine, Program, Submitted, boxed, run};
+use shootdown_model::hw::{self, WalkCache, Which, Whose};
+use shootdown_model::{Builder, InvalidationQueue, Machine, Program, Submitted, boxed, run};
 
 const IOMMU: usize = 1;
 const DEVICE: usize = 2;

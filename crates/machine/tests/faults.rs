@@ -5,7 +5,7 @@ mod common;
 use common::{Main, SmallMachine, verdict};
 use core::sync::atomic::Ordering::SeqCst;
 use shootdown_explore::Verdict;
-use shootdown_machine::{Builder, Machine};
+use shootdown_model::{Builder, Machine};
 
 const CLEAN: u64 = 1;
 const DIRTY: u64 = 2;

@@ -11,9 +11,9 @@ mod common;
 use common::{Main, SmallMachine};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use shootdown_explore::{Memory, Verdict};
-use shootdown_machine::HardwareOrder::{self, Barriers, Flushes, Program};
-use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Builder, Machine};
+use shootdown_model::HardwareOrder::{self, Barriers, Flushes, Program};
+use shootdown_model::hw::{self, WalkCache, Which, Whose};
+use shootdown_model::{Builder, Machine};
 
 /// The translations: page 0 leads through the first to the old frame, through the second to the new one.
 const OLD: u64 = 1;

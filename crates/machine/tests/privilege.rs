@@ -5,8 +5,8 @@ mod common;
 use common::{Main, SmallMachine, verdict};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::{Verdict, sync};
-use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
-use shootdown_machine::{Builder, Machine, Privilege};
+use shootdown_model::hw::{self, Install, WalkCache, Which, Whose};
+use shootdown_model::{Builder, Machine, Privilege};
 
 fn idle(_: &SmallMachine) {}
 
