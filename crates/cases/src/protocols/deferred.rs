@@ -210,8 +210,7 @@ impl Deferred {
             return;
         }
         let flushed = self.batch.flushed.load(Relaxed);
-        // What the flush is for comes after this look: a lock is given back and another one taken in between.
-        let pending = self.batch.pending.load(Acquire);
+        let pending = self.batch.pending.load(Relaxed);
         if pending == flushed {
             return;
         }
@@ -244,6 +243,8 @@ impl Deferred {
             }
             Goal::Copy => {
                 if entry.load(Relaxed) == READ_ONLY {
+                    // Before the copy a lock is given back and another one taken: it comes after the look at what is to come.
+                    sync::fence(Acquire);
                     hw::revoke(writable);
                     sync::note("page is copied");
                     entry.swap(COPIED, AcqRel);

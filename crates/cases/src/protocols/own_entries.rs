@@ -2,7 +2,7 @@
 //! process faults there; whoever changes that part changes the kernel's own root.
 
 use super::{CROSS_CALL, CrossCall};
-use core::sync::atomic::Ordering::AcqRel;
+use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::{Registry, sync};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program};
@@ -54,7 +54,7 @@ impl OwnEntries {
         tables.kernel_link().swap(0, AcqRel);
         if self.change == Change::ClearsAll {
             sync::note("copy the empty entry to all processes");
-            tables.kernel_link_of(PROCESS).swap(0, AcqRel);
+            tables.kernel_link_of(PROCESS).swap(0, Relaxed);
         }
         flush();
         self.calls.call(0, 1 << CPU, FLUSH);

@@ -1,7 +1,7 @@
 //! A flag says that instruction caches have been flushed for a page; it is set before they are.
 
 use crate::bugs::{Bug, boxed, code};
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant, hw};
@@ -46,9 +46,9 @@ impl Flag {
             if self.clean.swap(1, AcqRel) == 0 {
                 hw::synchronise_everywhere();
             }
-        } else if self.clean.load(Acquire) == 0 {
+        } else if self.clean.load(Relaxed) == 0 {
             hw::synchronise_everywhere();
-            self.clean.store(1, Release);
+            self.clean.store(1, Relaxed);
         }
     }
 }
