@@ -7,7 +7,7 @@ const REPOSITORIES: [(&str, &str); 31] = [
     ("ACRN", "https://github.com/projectacrn/acrn-hypervisor"),
     ("Asterinas", "https://github.com/asterinas/asterinas"),
     ("Bao", "https://github.com/bao-project/bao-hypervisor"),
-    ("Bareflank MicroV", "https://github.com/Bareflank/microv"),
+    ("Bareflank MicroV", "https://github.com/Bareflank/MicroV"),
     ("Coconut SVSM", "https://github.com/coconut-svsm/svsm"),
     ("FreeBSD", "https://cgit.freebsd.org/src"),
     ("Haiku", "https://github.com/haiku/haiku"),
