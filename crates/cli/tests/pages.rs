@@ -127,7 +127,7 @@ fn the_museum_has_a_page_for_each_bug_and_an_index_of_them() {
     let museum = folder.path().join("new").join("museum");
     shootdown(&["explain", "--all", "--html", text(&museum)]).assert().code(0).stdout(contains("index.html"));
     let page = std::fs::read_to_string(museum.join("index.html")).expect("an index");
-    assert!(page.len() < 300 << 10, "{} bytes", page.len());
+    assert!(page.len() < 320 << 10, "{} bytes", page.len());
     let index = parsed(&page);
     loads_nothing(&index, &page);
     let count = bugs().count();

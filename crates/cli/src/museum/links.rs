@@ -3,10 +3,11 @@
 use maud::{Markup, html};
 
 /// Kernels, and the repository that their hashes and numbers of requests are of.
-const REPOSITORIES: [(&str, &str); 27] = [
+const REPOSITORIES: [(&str, &str); 31] = [
     ("ACRN", "https://github.com/projectacrn/acrn-hypervisor"),
     ("Asterinas", "https://github.com/asterinas/asterinas"),
     ("Bao", "https://github.com/bao-project/bao-hypervisor"),
+    ("Bareflank MicroV", "https://github.com/Bareflank/MicroV"),
     ("Coconut SVSM", "https://github.com/coconut-svsm/svsm"),
     ("FreeBSD", "https://cgit.freebsd.org/src"),
     ("Haiku", "https://github.com/haiku/haiku"),
@@ -23,11 +24,14 @@ const REPOSITORIES: [(&str, &str); 27] = [
     ("Nanos", "https://github.com/nanovms/nanos"),
     ("Nanvix", "https://github.com/nanvix/nanvix"),
     ("OpenBSD", "https://github.com/openbsd/src"),
+    ("Quark", "https://github.com/QuarkContainer/Quark"),
     ("SerenityOS", "https://github.com/SerenityOS/serenity"),
     ("StarryOS", "https://github.com/rcore-os/tgoskits"),
     ("TGOSKits", "https://github.com/rcore-os/tgoskits"),
     ("Xen", "https://github.com/xen-project/xen"),
+    ("XiangShan", "https://github.com/OpenXiangShan/XiangShan"),
     ("Zephyr", "https://github.com/zephyrproject-rtos/zephyr"),
+    ("illumos", "https://github.com/richlowe/illumos-gate"),
     ("pKVM-IA", "https://github.com/intel-staging/pKVM-IA"),
     ("seL4", "https://github.com/seL4/seL4"),
     ("tlib (Renode)", "https://github.com/antmicro/tlib"),

@@ -167,7 +167,7 @@ fn lifetime<P: PlatformUnderTest>() -> Vec<Check<P>> {
             name: "free-root",
             about: "a space dies while CPU 1 is lazy on it",
             method: "free_root",
-            clause: "Frees the tables of a root: nobody refers to the space and no CPU has it loaded. Called once per space.",
+            clause: "Frees the tables of a root: nobody refers to the space and no CPU has it loaded.",
             remedy: "give the top table back here, and nowhere else",
             needs: WORKS,
             memories: &[Tso],
