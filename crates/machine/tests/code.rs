@@ -100,8 +100,7 @@ fn a_cpu_that_runs_code_may_hold_no_other_version() {
 
 #[test]
 fn a_machine_without_code_runs_none() {
-    let misuse = "CPU 0: this machine cannot do this: run version 1 of code 0 (it has 1 CPUs, 1 spaces with pages 0 to 1 each, \
-                  tags 0 to 0, 0 kernel pages, frames )";
+    let misuse = "CPU 0: this machine cannot do this: run version 1 of code 0";
     let found = verdict(Machine::builder(1), &[|_| hw::execute(0, 1)]);
-    assert_eq!(found, Verdict::Misuses(misuse.into()));
+    assert!(matches!(&found, Verdict::Misuses(words) if words.starts_with(misuse)), "{found:?}");
 }

@@ -136,5 +136,6 @@ fn a_device_keeps_nothing_while_its_tlb_is_off() {
 #[test]
 fn a_cpu_that_is_no_device_has_no_ats() {
     let misuse = "CPU 0: this machine cannot do this: ATS of device 1 on";
-    assert_eq!(verdict(device(), |_| hw::ats(IOMMU, true)), Verdict::Misuses(misuse.into()));
+    let found = verdict(device(), |_| hw::ats(IOMMU, true));
+    assert!(matches!(&found, Verdict::Misuses(words) if words.starts_with(misuse)), "{found:?}");
 }

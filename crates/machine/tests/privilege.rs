@@ -57,7 +57,8 @@ fn a_machine_without_privilege_has_every_cpu_in_the_kernel() {
     let one = || Machine::builder(1).kernel_pages(1).translation(1, None, true).map_kernel(0, 1);
     let leaves: Main = |_| hw::privilege(Privilege::User);
     let misuse = "CPU 0: this machine cannot do this: leave for user code";
-    assert_eq!(verdict(one(), &[leaves]), Verdict::Misuses(misuse.into()));
+    let found = verdict(one(), &[leaves]);
+    assert!(matches!(&found, Verdict::Misuses(words) if words.starts_with(misuse)), "{found:?}");
     assert_eq!(verdict(one().privilege(), &[leaves]), Verdict::Holds);
 }
 

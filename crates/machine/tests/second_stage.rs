@@ -121,5 +121,5 @@ fn a_flush_of_the_second_stage_leaves_the_first() {
 fn a_machine_of_one_stage_has_no_guest_pages() {
     let misuse = "CPU 0: this machine cannot do this: flush guest page 1";
     let found = verdict(Machine::builder(1), &[|_| hw::flush_guest_page(1)]);
-    assert_eq!(found, Verdict::Misuses(misuse.into()));
+    assert!(matches!(&found, Verdict::Misuses(words) if words.starts_with(misuse)), "{found:?}");
 }
