@@ -147,7 +147,7 @@ impl Task for MaskedFlusher {
 /// Interrupts between CPUs get lost, as they do if a handler handles the request before it clears the interrupt: the waiter
 /// sends another.
 pub fn lost_ipis(cpus: usize) {
-    const ONE_IN: u64 = 500;
+    const ONE_IN: u64 = 100;
     LOST_IPIS.store(ONE_IN, Ordering::Relaxed);
     super::memory::remap(cpus);
     spawn(0, Heal);
