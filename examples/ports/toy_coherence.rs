@@ -15,7 +15,7 @@ pub struct Machine<H: Ports> {
     cpus: &'static [CpuLocal; CPUS],
 }
 
-/// What the doctor examines.
+/// The platform that the doctor examines.
 pub type PlatformUnderTest<H> = Embedded<Machine<H>, H>;
 
 // SAFETY: 1. the port's promise; 2. an array, indexed by the number; 3. interrupts go off and come back as they were, and

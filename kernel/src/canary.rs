@@ -1,6 +1,6 @@
-//! What is written into a frame.
+//! The word that is written into a frame.
 
-/// What is written into a frame: one word, so that it is read whole.
+/// The content of a frame: one word, so that it is read whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Canary {
     /// Brand of the owner; 0 for nobody.

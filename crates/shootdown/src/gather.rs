@@ -341,8 +341,8 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Gather<'a, P, F, N, M
     pub fn finish(self) {}
 
     /// Announces the flush without an interrupt, and moves the frames into `queue`, all or none: they wait until each CPU has
-    /// switched or has [caught up](Shootdown::catch_up), and CPUs are interrupted when `until` is over or when somebody waits
-    /// (SD-18). Never waits; call it in any context, before the page-table lock is dropped.
+    /// [caught up](Shootdown::catch_up), or has switched where the memory is a space's. CPUs are interrupted when `until` is over
+    /// or when somebody waits (SD-18). Never waits; call it in any context, before the page-table lock is dropped.
     ///
     /// Other CPUs may use the old translations meanwhile. That suits memory that is given back, and kernel memory where
     /// isolated CPUs must not be disturbed; it does not suit a page that is write-protected or moved.

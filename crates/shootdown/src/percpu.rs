@@ -73,7 +73,7 @@ impl CpuLocal {
         }
     }
 
-    /// What was asked of this CPU since it last took requests.
+    /// Reads which requests were posted to this CPU since it last took any, and leaves them.
     #[inline]
     pub(crate) fn requests(&self) -> IpiState {
         // ORDER(SD-6): the request before what it asks is read; partner: `Shootdown::post_request`.
@@ -104,10 +104,10 @@ impl CpuLocal {
 
     #[inline]
     pub(crate) fn exchange_ipi_state(&self, old: IpiState, next: IpiState) -> bool {
-        // ORDER(SD-6): the request is taken before what it asks is read. Acquire pairs with the release in
-        // `Shootdown::request_ipi`. A request posted after this exchange sees the new state, and sends a new IPI if that is
-        // 0. If a nested handler changed the word, the exchange fails and the caller retries; partner:
-        // `Shootdown::request_ipi`.
+        // ORDER(SD-6): a wait, and a handler in the end, take the request before they read what it asks; acquire, with the
+        // release in `Shootdown::post_request`. A handler that has answered needs no order here. A request posted after this
+        // exchange sees the new state, and sends a new IPI if that is 0. If a request or a nested handler changed the word,
+        // the exchange fails, and the caller looks again; partner: `Shootdown::post_request`.
         self.mail.ipi_pending.compare_exchange(old.0, next.0, Site::Take.acquire(), Ordering::Relaxed).is_ok()
     }
 

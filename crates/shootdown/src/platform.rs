@@ -49,12 +49,15 @@ pub unsafe trait Platform: Sync + Sized {
     const RANGE_CEILING: u64 = Self::FLUSH_COSTS.ceiling();
     /// Polls of one wait after which [`stalled`](Self::stalled) is told, and again after as many more. Not 0.
     const STALL_POLLS: u64 = 1 << 24;
-    /// What a CPU does about its bit in the mask of a space that it leaves for another. It keeps it where flushes trim masks.
+    /// Whether a CPU keeps its bit in the mask of a space that it leaves for another. It does where flushes trim masks.
     const ON_LEAVE: OnLeave =
         if Self::FLUSHES_ON_ENTRY || !Self::INTERRUPTS { OnLeave::RemoveBit } else { OnLeave::KeepBit };
     /// Flushes of a space after which one asks CPUs that [keep their bits](OnLeave::KeepBit) and run elsewhere to leave its mask (Linux:
     /// `should_trim_cpumask`, once a second). Until then each flush looks at such a CPU, for some 20 cycles; so many looks cost
     /// about what the IPI does. Not 0; [`u64::MAX`] for never.
+    ///
+    /// Only a flush that waits within its call asks: [`flush`](crate::Shootdown::flush), and a gather that is finished without
+    /// being sent. A kernel that has only other flushes calls [`trim`](crate::Shootdown::trim).
     const TRIM_EVERY: u64 = 256;
 
     /// Keeps the calling thread on its CPU, and running, until the answer is dropped (preemption off; `()` where nothing
@@ -324,8 +327,8 @@ pub enum Remote {
 pub enum OnLeave {
     /// Removes it: masks are exact, a switch writes two masks.
     RemoveBit,
-    /// Keeps it until asked to trim, by [`trim`](crate::Shootdown::trim) or by every
-    /// [so many](Platform::TRIM_EVERY)th flush: a switch back writes none, a flush looks at one more CPU.
+    /// Keeps it until asked to trim, by [`trim`](crate::Shootdown::trim) or by a flush
+    /// [now and then](Platform::TRIM_EVERY): a switch back writes none, a flush looks at one more CPU.
     KeepBit,
 }
 

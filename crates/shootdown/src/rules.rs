@@ -90,7 +90,7 @@ rules! {
     }
     6: AckAfterFlush {
         says: "The request is visible before the interrupt. The target sees the IPI request before it \
-               reads what was asked, takes it away only if it has read all that was asked since, and \
+               reads what was asked, takes it away before that or only if nothing was asked since, and \
                acknowledges after its flush is complete. An acknowledgement is a generation, never a count.",
         switch: "the acknowledgement comes before the flush",
         caught_by: ["borrow-vs-unmap"],
@@ -175,8 +175,8 @@ rules! {
         qemu: None,
     }
     18: DeferralEnds {
-        says: "A flush that CPUs were not told of is carried out when they switch or catch up; they are told \
-               when it is due, or when somebody waits for it.",
+        says: "A flush that CPUs were not told of is carried out when they catch up, that of a space also \
+               when they switch; they are told when it is due, or when somebody waits for it.",
         switch: "CPUs are never told of a deferred flush",
         caught_by: ["deferred-waited", "deferred-kernel-waited"],
         qemu: None,

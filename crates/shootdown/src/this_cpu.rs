@@ -395,9 +395,9 @@ impl<'a, P: Platform> Cpu<'a, P> {
     ///   flushes, acknowledges
     ///   word := 0, if it is what it was
     /// ```
-    /// The request stays until it is answered: who asks meanwhile finds it, sends no interrupt, and makes the exchange fail. Then this
-    /// CPU answers again. If that happens twice it takes all requests before it answers: who asks from there on interrupts again, so
-    /// that a handler ends. Explored by `asked-while-answering`.
+    /// The request stays until it is answered. A CPU that asks meanwhile finds it, sends no interrupt, and makes the exchange
+    /// fail; then this CPU answers again. If that exchange fails too, this CPU takes all requests before it answers: a CPU that
+    /// asks from there on sends an interrupt again, so that a handler ends. Explored by `asked-while-answering`.
     pub(crate) fn handle_ipi(self) {
         if self.local.requests() == IpiState::REQUESTED {
             self.answer();

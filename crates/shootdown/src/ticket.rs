@@ -107,7 +107,7 @@ pub struct Ticket<P: Platform> {
     sender: Option<CpuId>,
     /// CPUs with lower numbers are done.
     next: u32,
-    /// Whether CPUs were told of the flush; otherwise they find it when they switch or take a tick.
+    /// Whether CPUs were told of the flush; otherwise they find it when they catch up, that of a space also when they switch.
     told: bool,
     platform: PhantomData<fn() -> P>,
 }

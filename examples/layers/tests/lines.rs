@@ -1,4 +1,4 @@
-//! What each customer of the coherence layer, and of `shootdown-host`, writes for the engine, in lines.
+//! Lines that each customer of the coherence layer, and of `shootdown-host`, writes for the engine.
 
 /// Customer, file, and most lines of its platform.
 const PLATFORMS: [(&str, &str, usize); 5] = [

@@ -69,7 +69,7 @@ const REFUSED: &[(&str, &[&str])] = &[
     ("toy-twin", &["`name`: 2 models are called \"toy-twin\""]),
 ];
 
-/// What `check` says of a model, in one line, and how it ends.
+/// Checks a model; returns the report as one line, and the exit code.
 fn checked(name: &str) -> (String, Option<i32>) {
     let output = Command::new(env!("CARGO_BIN_EXE_mistakes")).args(["check", name]).output();
     let output = output.expect("the command starts");

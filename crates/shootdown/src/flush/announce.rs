@@ -1,5 +1,5 @@
-//! Flushes that are announced before CPUs are told: those of a batch, which are told of together, and those that wait for
-//! ticks.
+//! Flushes that are announced before CPUs are told: those of a batch, of which they are told together, and those that wait
+//! for ticks.
 
 use super::Flight;
 use crate::engine::Shootdown;
@@ -14,9 +14,10 @@ use crate::types::{CpuId, FlushRequest};
 impl<P: Platform> Shootdown<P> {
     /// Brings this CPU up to date with kernel memory and with the space that it has loaded. Never waits.
     ///
-    /// A [deferred](crate::flush::Gather::defer_into) flush interrupts nobody, and is complete when each CPU has called this or
-    /// has switched. Call it from the timer tick; on a CPU that takes no ticks, call it first thing on entry from user mode,
-    /// before anything that can be unmapped is touched. If there is nothing to flush, it reads a few words.
+    /// A [deferred](crate::flush::Gather::defer_into) flush interrupts nobody, and is complete when each CPU has called this. For
+    /// that of a space a switch does as well; for that of kernel memory it does not. Call it from the timer tick; on a CPU that
+    /// takes no ticks, call it first thing on entry from user mode, before anything that can be unmapped is touched. If there is
+    /// nothing to flush, it reads a few words.
     ///
     /// # Examples
     /// ```

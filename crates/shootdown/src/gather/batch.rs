@@ -47,13 +47,13 @@ pub struct Batch<'a, P: Platform, F, const N: usize, const PARTS: usize> {
     held: usize,
     flushes: [Option<Sent<P>>; PARTS],
     announced: usize,
-    /// Parts that are open, and one for a wait. What was forgotten, or has unwound, stays counted (SD-8).
+    /// Parts that are open, and one for a wait. A part that was forgotten, or a wait that unwound, stays counted (SD-8).
     open: usize,
 }
 
 /// A part of a [`Batch`]: what is unmapped of one space. Open it before the first page-table entry is cleared; dropping it
 /// announces the flush, and interrupts nobody.
-#[must_use = "dropped at once, it records nothing"]
+#[must_use = "dropping it at once records nothing"]
 pub struct BatchGather<'b, 'a, P: Platform, F, const N: usize, const PARTS: usize> {
     batch: &'b mut Batch<'a, P, F, N, PARTS>,
     gather: Gather<'b, P, F, 0>,

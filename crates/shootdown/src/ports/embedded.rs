@@ -15,8 +15,8 @@ use crate::space::AddressSpace;
 use crate::tags::Untagged;
 use crate::types::{CpuId, Tag};
 
-/// A [`Coherence`](crate::coherence::Coherence) machine over ports, which sends IPIs: what makes it. The kernel around it loads
-/// the roots.
+/// A [`Coherence`](crate::coherence::Coherence) machine over ports, which sends IPIs, and how it is made. The kernel around
+/// it loads the roots.
 ///
 /// A file that `shootdown doctor` reads names [`Embedded`] as its platform:
 ///
@@ -24,7 +24,7 @@ use crate::types::{CpuId, Tag};
 /// pub type PlatformUnderTest<H> = Embedded<Machine<H>, H>;
 /// ```
 pub trait PortableCoherence<H: Ports>: SendIpis + 'static {
-    /// What the machine is lent: its per-CPU memory. In a kernel, a static.
+    /// The memory that the machine borrows: its per-CPU memory. In a kernel, a static.
     type Room: Sync + 'static;
     /// As [`Portable::NEEDS_BARRIERS`].
     const NEEDS_BARRIERS: bool = true;
@@ -49,7 +49,7 @@ where
 
 type Layer<C> = Rootless<C, CpuMask<1>, Untagged, Ipis>;
 
-/// What [`Embedded`] is lent: the machine's room, and a place for teardowns, which no such machine has.
+/// The memory that [`Embedded`] borrows: the machine's room, and a place for teardowns, which no such machine has.
 pub struct Room<C, H>
 where
     C: PortableCoherence<H> + 'static,

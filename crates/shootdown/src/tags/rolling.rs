@@ -308,8 +308,8 @@ impl<'a, const G: u32> Rolling<'a, G> {
             word.store(self.storage.pinned.get(index).map_or(0, TagWord::load));
         }
         for cpu in self.storage.cpus {
-            // ORDER: relaxed; drawn above (`renewal_vs_lock_free_switch`). What a CPU did under a tag that it has left comes before the
-            // full fence with which the new tag is given (`asid-switch-vs-table-free`).
+            // ORDER: relaxed; drawn above (`renewal_vs_lock_free_switch`). The accesses of a CPU under a tag that it has left come
+            // before the full fence with which the new tag is given (`asid-switch-vs-table-free`).
             let active = cpu.active.swap(0, Ordering::Relaxed);
             if active != 0 {
                 cpu.reserved.store(active);

@@ -3,7 +3,7 @@
 use super::*;
 use shootdown::flush::{Batch, BatchFull, Deferral};
 
-/// What CPUs 0 to 3 were sent so far, handled so far.
+/// IPIs that CPUs 0 to 3 have handled so far.
 fn ipis(engine: &Engine) -> [u64; 4] {
     std::array::from_fn(|cpu| harts_of(engine).locals[cpu].counters().ipis_handled())
 }

@@ -28,13 +28,13 @@ struct Harts {
     sent: Mutex<Vec<CpuSet>>,
     /// How many sets that were.
     rounds: AtomicU32,
-    /// What happens in the flushes of CPU 1, the last one first.
+    /// Calls to make within the flushes of CPU 1, the last one first.
     meanwhile: Mutex<Vec<fn(&Engine)>>,
     /// Loads of the kernel's root.
     unloads: AtomicU32,
     /// Flushes, as CPU and what.
     flushes: Mutex<Vec<(u32, LocalFlush)>>,
-    /// Who was reported late, at which poll.
+    /// CPUs that were reported late, and at which poll.
     stalled: Mutex<Vec<(CpuId, u64)>>,
     /// Times that page-table stores were handed to walkers.
     published: AtomicU32,
