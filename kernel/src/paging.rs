@@ -2,11 +2,10 @@
 
 use crate::arch;
 use crate::frames::Frame;
-use crate::window::{KERNEL_WINDOW, USER, address, region_address};
+use crate::window::{KERNEL_WINDOW, PAGE_BYTES, USER, address, region_address};
 use core::sync::atomic::{AtomicU64, Ordering};
 use spin::Once;
 
-const PAGE_BYTES: u64 = 4096;
 const ENTRIES: usize = 512;
 
 /// An entry of a page table.

@@ -12,7 +12,8 @@ pub const REGIONS: usize = 4;
 pub const PAGES: usize = 64;
 const PAGES_OF_REGION: usize = PAGES / REGIONS;
 const REGION_BYTES: u64 = 2 << 20;
-const PAGE_BYTES: u64 = 4096;
+/// Size of a page.
+pub const PAGE_BYTES: u64 = 4096;
 
 /// Address of a page.
 pub const fn address(page: u8) -> u64 {

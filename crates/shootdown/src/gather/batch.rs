@@ -1,6 +1,6 @@
 //! Unmapped frames of several spaces behind one round of IPIs (Linux: `arch_tlbbatch_flush`).
 
-use super::{Full, Gather, close, close_retired};
+use super::{Full, Gather, close_retired};
 use crate::engine::Shootdown;
 use crate::fault::{Rule, without};
 use crate::platform::Platform;
@@ -265,10 +265,7 @@ impl<P: Platform, F, const N: usize, const PARTS: usize> Drop for BatchGather<'_
         let (number, request) = self.gather.begin();
         let (engine, memory) = (self.batch.engine, self.gather.memory);
         let ticket = request.map_or(Ticket::complete(), |request| engine.announce(Some(memory), request));
-        match request {
-            Some(_) => close_retired(memory, &ticket),
-            None => close(memory),
-        }
+        close_retired(memory, &ticket);
         if let (Some(place), Some(_)) = (self.batch.flushes.get_mut(self.batch.announced), request) {
             *place = Some(Sent { ticket, number });
             self.batch.announced += 1;
