@@ -70,15 +70,15 @@ pub struct Mutant {
     pub argued: Option<&'static str>,
 }
 
-/// What is argued of steps that many models share.
+/// Why steps of the kit are there though models hold without them.
 const OF_KIT: [(&str, &str); 2] = [
     (
         "lock.rs: wait",
-        "the lock is tried again all the same; who can never get it is stuck instead of busy for ever",
+        "the lock is tried again all the same; with the wait a CPU that can never get it is stuck, not busy for ever",
     ),
     (
         "mailbox.rs: wait",
-        "the answer is looked for again all the same; who never gets it is stuck instead of busy for ever",
+        "the answer is looked for again all the same; with the wait a CPU that never gets it is stuck, not busy for ever",
     ),
 ];
 

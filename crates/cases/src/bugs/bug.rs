@@ -5,7 +5,7 @@ use shootdown_machine::{Case, Expected, Kind, Model, Protocol, Sketch, Variant, 
 /// A bug: where it is from, what it takes to show it, and its protocols: as it was, as it was mended, and what else upstream had.
 #[derive(Clone, Copy, Debug)]
 pub struct Bug {
-    /// Name of the pair of cases, without the variant: kernel, commit or advisory, subject.
+    /// Name of the cases, without the protocol: kernel, commit or advisory, subject.
     pub name: &'static str,
     /// Number in the collection of bugs: letter of its [`Class`], and number.
     pub id: &'static str,
