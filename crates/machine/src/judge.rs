@@ -1,8 +1,8 @@
 //! What speaks against the result of a model though its verdict is the expected one, and what a fix could do without.
 
 use crate::case::{Model, run};
-use crate::kit::SOURCES;
 use crate::machine::Machine;
+use crate::sources::SOURCES;
 use shootdown_explore::{
     Device, Did, Drops, Memory, Mutation, Options, Report, Scenario, Site, Survey, Verdict,
 };
@@ -125,9 +125,9 @@ fn mutations(fixed: &Model, sites: impl Iterator<Item = Site>, weakest: Memory) 
     let mut mutations: Vec<(Mutation, String)> = Vec::new();
     for site in sites {
         let Some((drops, what)) = droppable(fixed, &site, weakest) else { continue };
-        // The orderings of which calls and locks are made are theirs, and not the fix's.
-        let of_kit = || SOURCES.iter().any(|(known, _)| *known == file(site.place));
-        if drops == Drops::Order && of_kit() {
+        // The orderings of calls, locks, queues and hardware's own writes are theirs, and not the fix's.
+        let shared = || SOURCES.iter().any(|(known, _)| *known == file(site.place));
+        if drops == Drops::Order && shared() {
             continue;
         }
         let mutation = Mutation { place: site.place, drops };
