@@ -5,7 +5,7 @@ use predicates::prelude::*;
 use predicates::str::contains;
 use scraper::{Html, Selector};
 use serde_json::Value;
-use shootdown_cases::bugs::{Bug, Class, KIT, all as bugs};
+use shootdown_cases::bugs::{Bug, Class, SOURCES, all as bugs};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -157,7 +157,7 @@ fn shows_what_was_compiled(bug: &Bug, html: &Html) {
     for figure in html.select(&figure) {
         let figure = Html::parse_fragment(&figure.html());
         let name = texts(&figure, "figcaption").concat();
-        let (_, source) = bug.code.iter().chain(&KIT).find(|(file, _)| *file == name).expect("a file");
+        let (_, source) = bug.code.iter().chain(&SOURCES).find(|(file, _)| *file == name).expect("a file");
         let lines: String = texts(&figure, ".row code").iter().map(|line| format!("{line}\n")).collect();
         assert_eq!(lines, *source, "{}: {name}", bug.name);
         shown.push(name);

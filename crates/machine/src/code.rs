@@ -1,10 +1,10 @@
 //! Instructions. A CPU fetches code early and keeps what it has fetched, in a cache and in its pipeline; a store to code reaches it
-//! once its context is synchronised: an instruction (x86's `SERIALIZE`, Arm's `ISB`, RISC-V's `fence.i`) or, where the machine says so,
+//! once its context is synchronised: an instruction (x86's `SERIALIZE`, Arm's `ISB`, RISC-V's `fence.i`) or, where the model says so,
 //! a return to user code (x86's `IRET`, and not its `SYSRET`). Where instruction caches are not coherent, they have to be
 //! invalidated as well. Both are one here: what a CPU may run is what is in its cache and its pipeline.
 //!
 //! Code is a word in memory whose values are versions of it. After every step each CPU may hold what it could fetch by then;
-//! only synchronising takes versions out. What is asked is who may still run an old one: at an access of its own
+//! only synchronising takes versions out. The oracle asks which CPU may still run an old one: at an access of its own
 //! ([`crate::hw::execute`]), or anywhere once it was declared obsolete ([`crate::hw::obsolete`]).
 
 use crate::config::Builder;

@@ -3,9 +3,9 @@
 //! hardware, and other walkers of the same machine, leave that to a fault.
 //!
 //! A clean and a dirty entry are two values that lead to one frame. [`Machine::write`] is a write as hardware does it.
-//! What is asked is whether the mark survives: [`crate::hw::discard`] drops a frame whose content software takes for unchanged. And
-//! whether an access that faults ends ([`Machine::write_with_faults`]): walkers that set no marks, a device's beside those of
-//! CPUs, need software to set them, and software may believe that it has.
+//! The oracle asks whether the mark survives: [`crate::hw::discard`] drops a frame whose content software takes for unchanged. It
+//! also asks whether an access that faults ends ([`Machine::write_with_faults`]): walkers that set no marks, a device's beside
+//! those of CPUs, need software to set them, and software may believe that it has.
 
 use crate::config::Builder;
 use crate::hw;

@@ -1,8 +1,8 @@
 //! What speaks against the result of a model though its verdict is the expected one, and what a fix could do without.
 
 use crate::case::{Model, run};
-use crate::kit::SOURCES;
 use crate::machine::Machine;
+use crate::sources::SOURCES;
 use shootdown_explore::{
     Device, Did, Drops, Memory, Mutation, Options, Report, Scenario, Site, Survey, Verdict,
 };
@@ -70,15 +70,15 @@ pub struct Mutant {
     pub argued: Option<&'static str>,
 }
 
-/// What is argued of steps that many models share.
+/// Why steps of the kit are there though models hold without them.
 const OF_KIT: [(&str, &str); 2] = [
     (
         "lock.rs: wait",
-        "the lock is tried again all the same; who can never get it is stuck instead of busy for ever",
+        "the lock is tried again all the same; with the wait a CPU that can never get it is stuck, not busy for ever",
     ),
     (
         "mailbox.rs: wait",
-        "the answer is looked for again all the same; who never gets it is stuck instead of busy for ever",
+        "the answer is looked for again all the same; with the wait a CPU that never gets it is stuck, not busy for ever",
     ),
 ];
 
@@ -125,9 +125,9 @@ fn mutations(fixed: &Model, sites: impl Iterator<Item = Site>, weakest: Memory) 
     let mut mutations: Vec<(Mutation, String)> = Vec::new();
     for site in sites {
         let Some((drops, what)) = droppable(fixed, &site, weakest) else { continue };
-        // The orderings of which calls and locks are made are theirs, and not the fix's.
-        let of_kit = || SOURCES.iter().any(|(known, _)| *known == file(site.place));
-        if drops == Drops::Order && of_kit() {
+        // The orderings of calls, locks, queues and hardware's own writes are theirs, and not the fix's.
+        let shared = || SOURCES.iter().any(|(known, _)| *known == file(site.place));
+        if drops == Drops::Order && shared() {
             continue;
         }
         let mutation = Mutation { place: site.place, drops };

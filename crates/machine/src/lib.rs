@@ -35,6 +35,7 @@ mod second_stage;
 mod show;
 mod sketch;
 mod software;
+mod sources;
 mod state;
 mod tables;
 pub mod template;
@@ -57,5 +58,6 @@ pub use machine::{Acknowledged, Machine, MaskWord};
 #[doc(no_inline)]
 pub use shootdown_explore::{Interrupts, Memory, Options, Registry, Scenario, sync};
 pub use sketch::{Checked, Sketch, is_kebab_case, name_problem};
+pub use sources::SOURCES;
 pub use state::{Local, Privilege, Shared};
 pub use tables::{Tables, space_name};

@@ -1,5 +1,5 @@
-//! Who may use the kernel's translations. A CPU that runs user code uses none of them, so a kernel may leave their flush to the
-//! next entry ([`crate::hw::privilege`]). Two things bound that: pages that an entry uses before it can flush, and walkers,
+//! The right to use the kernel's translations. A CPU that runs user code uses none of them, so a kernel may leave their flush to
+//! the next entry ([`crate::hw::privilege`]). Two things bound that: pages that an entry uses before it can flush, and walkers,
 //! which read page tables whatever the privilege.
 //!
 //! A machine without this axis takes every CPU that is on line for one in the kernel.

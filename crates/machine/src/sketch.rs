@@ -4,7 +4,7 @@ use crate::case::{Expected, Model, Variant, run};
 use crate::judge::{self, Mutant};
 use shootdown_explore::{Memory, Options, Report, Verdict, caught};
 
-/// A model of a protocol as it was and as it was mended: what somebody begins with who has read a piece of a kernel. There is no
+/// A model of a protocol as it was and as it was mended: a reader of a kernel begins with one. There is no
 /// story, no source and no scenario of the engine; `shootdown_cases::bugs::Bug::of` makes a bug of it that has those.
 #[derive(Clone, Copy, Debug)]
 pub struct Sketch {

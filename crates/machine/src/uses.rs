@@ -60,7 +60,7 @@ impl Machine {
         }
     }
 
-    /// What is wrong where `giver` does not know that `user` has stopped using what `op` gives away.
+    /// The violation where `giver` does not know that `user` has stopped using what `op` gives away.
     pub(crate) fn not_over(&self, op: Op, giver: usize, user: usize) -> Violation {
         let rule = match op {
             Op::FreeTable { .. } => 7,

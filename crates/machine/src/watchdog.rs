@@ -80,7 +80,7 @@ fn lock() -> MutexGuard<'static, String> {
     CASE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is said of a step that does not come back.
+/// The error about a step that does not come back.
 struct Told<'a> {
     case: &'a str,
     hung: Hung,

@@ -8,7 +8,7 @@ use shootdown_model::{Builder, InvalidationQueue, Machine, Program, Submitted, b
 
 const IOMMU: usize = 1;
 const DEVICE: usize = 2;
-const DOORBELL: u8 = 0;
+const COMMANDS: u8 = 0;
 const PAGE: Which = Which::Page(0, WalkCache::Drop);
 
 type Main = fn(&Driver);
@@ -46,7 +46,7 @@ impl Program for Driver {
         }
     }
     fn interrupt(&self, cpu: usize, line: u8) {
-        assert_eq!((cpu, line), (IOMMU, DOORBELL), "only the IOMMU is told of commands");
+        assert_eq!((cpu, line), (IOMMU, COMMANDS), "only the IOMMU is told of commands");
         self.queue.execute();
     }
     fn register(&self, registry: &mut Registry) {
@@ -61,7 +61,7 @@ fn device() -> Builder {
 }
 
 fn verdict(builder: Builder, main: Main) -> Verdict {
-    let queue = InvalidationQueue::new(IOMMU, DOORBELL);
+    let queue = InvalidationQueue::new(IOMMU, COMMANDS);
     let driver = Driver { machine: builder.build(), queue, main };
     run(&boxed(driver), &Options { memory: Memory::Tso, workers: 1, ..Options::default() }).verdict
 }

@@ -9,7 +9,7 @@
 mod common;
 
 use common::{Main, SmallMachine};
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{self, Acquire, Relaxed, Release};
 use shootdown_explore::{Memory, Verdict};
 use shootdown_model::HardwareOrder::{self, Barriers, Flushes, Program};
 use shootdown_model::hw::{self, WalkCache, Which, Whose};
@@ -54,6 +54,17 @@ fn raise_flag(small: &SmallMachine) {
 
 fn sees_flag(small: &SmallMachine) -> bool {
     small.word.load(Acquire) == 1
+}
+
+fn clears_and_tells(small: &SmallMachine) {
+    write(small, 0);
+    raise_flag(small);
+}
+
+fn revokes_when_told(small: &SmallMachine) {
+    if sees_flag(small) {
+        hw::revoke(OLD);
+    }
 }
 
 fn flush() {
@@ -130,7 +141,7 @@ const ROWS: &[Row] = &[
         }],
         true,
     ),
-    // Who runs the space is told by a flag.
+    // A flag tells the CPU that runs the space.
     (
         "33: MP+shoot+DMBLD",
         OLD,
@@ -141,11 +152,7 @@ const ROWS: &[Row] = &[
                 broadcast(PAGE);
                 raise_flag(m);
             },
-            |m| {
-                if sees_flag(m) {
-                    hw::revoke(OLD);
-                }
-            },
+            revokes_when_told,
         ],
         false,
     ),
@@ -159,11 +166,7 @@ const ROWS: &[Row] = &[
                 broadcast(Which::All);
                 raise_flag(m);
             },
-            |m| {
-                if sees_flag(m) {
-                    hw::revoke(OLD);
-                }
-            },
+            revokes_when_told,
         ],
         false,
     ),
@@ -176,11 +179,7 @@ const ROWS: &[Row] = &[
                 broadcast(PAGE);
                 raise_flag(m);
             },
-            |m| {
-                if sees_flag(m) {
-                    hw::revoke(OLD);
-                }
-            },
+            revokes_when_told,
         ],
         true,
     ),
@@ -194,49 +193,33 @@ const ROWS: &[Row] = &[
                 broadcast(Which::Page(1, WalkCache::Keep));
                 raise_flag(m);
             },
-            |m| {
-                if sees_flag(m) {
-                    hw::revoke(OLD);
-                }
-            },
+            revokes_when_told,
         ],
         true,
     ),
     (
         "36: MP+dmb.st+dsb.ld-tlbi-dsb-isb",
         OLD,
-        &[
-            |m| {
-                write(m, 0);
-                raise_flag(m);
-            },
-            |m| {
-                if sees_flag(m) {
-                    hw::dsb();
-                    flush();
-                    hw::dsb();
-                    hw::revoke(OLD);
-                }
-            },
-        ],
+        &[clears_and_tells, |m| {
+            if sees_flag(m) {
+                hw::dsb();
+                flush();
+                hw::dsb();
+                hw::revoke(OLD);
+            }
+        }],
         false,
     ),
     (
         "37: MP+dmb.st+dsb.st-tlbi-dsb-isb",
         OLD,
-        &[
-            |m| {
-                write(m, 0);
-                raise_flag(m);
-            },
-            |m| {
-                if sees_flag(m) {
-                    flush();
-                    hw::dsb();
-                    hw::revoke(OLD);
-                }
-            },
-        ],
+        &[clears_and_tells, |m| {
+            if sees_flag(m) {
+                flush();
+                hw::dsb();
+                hw::revoke(OLD);
+            }
+        }],
         true,
     ),
     (
@@ -250,11 +233,7 @@ const ROWS: &[Row] = &[
                 hw::dsb();
                 raise_flag(m);
             },
-            |m| {
-                if sees_flag(m) {
-                    hw::revoke(OLD);
-                }
-            },
+            revokes_when_told,
         ],
         true,
     ),
@@ -278,7 +257,7 @@ const ROWS: &[Row] = &[
         ],
         true,
     ),
-    // Who runs the space reads the entry.
+    // The CPU that runs the space reads the entry.
     (
         "40: V2I-W+R-CTRL-ISB-TLBI-DSB.ISH-ISB-R; 41: coRRExpNExp+DSB.LD-TLBI-DSB-ISB",
         OLD,
@@ -340,11 +319,7 @@ const ROWS: &[Row] = &[
                     raise_flag(m);
                 }
             },
-            |m| {
-                if sees_flag(m) {
-                    hw::revoke(OLD);
-                }
-            },
+            revokes_when_told,
         ],
         false,
     ),
@@ -378,18 +353,12 @@ fn aarch64_s_facts_are_those_of_arm_s_model() {
 }
 
 /// A receiver that flushes without a barrier before and after it.
-const FLUSHES_ALONE: [Main; 2] = [
-    |m| {
-        write(m, 0);
-        raise_flag(m);
-    },
-    |m| {
-        if sees_flag(m) {
-            flush();
-            hw::revoke(OLD);
-        }
-    },
-];
+const FLUSHES_ALONE: [Main; 2] = [clears_and_tells, |m| {
+    if sees_flag(m) {
+        flush();
+        hw::revoke(OLD);
+    }
+}];
 
 #[test]
 fn a_flush_alone_is_enough_where_it_orders_walks() {
@@ -412,16 +381,12 @@ fn a_root_that_is_loaded_is_walked_behind_what_orders_walks() {
             hw::revoke(OLD);
         }
     }
-    let writer: Main = |m| {
-        write(m, 0);
-        raise_flag(m);
-    };
     let plain: Main = |m| loads(m, || {}, || {});
     let barrier: Main = |m| loads(m, hw::dsb, || {});
     let fence: Main = |m| loads(m, || {}, || hw::flush_tag(0));
     let wrong = |order, reader| {
         let idle = Machine::builder(2).order(order).translation(1, Some(0), true).map(0, 0, OLD);
-        goes_wrong(idle, &[writer, reader])
+        goes_wrong(idle, &[clears_and_tells, reader])
     };
     assert!(!wrong(Program, plain), "a write to CR3 serializes");
     assert!(wrong(Barriers, plain) && !wrong(Barriers, barrier), "aarch64: dsb ishld before msr ttbr0_el1");
@@ -430,29 +395,22 @@ fn a_root_that_is_loaded_is_walked_behind_what_orders_walks() {
 
 #[test]
 fn what_is_given_away_must_be_known_to_be_unused() {
-    // The CPU leaves user mode, and says so; who is told by too weak an order does not know that its accesses are over.
-    fn leaves(m: &SmallMachine) {
+    // One CPU unmaps the page under itself, and says so; the other, told by too weak an order, does not know that its accesses
+    // are over.
+    fn unmaps(m: &SmallMachine, order: Ordering) {
         write(m, 0);
-        hw::flush_page(0, 0, WalkCache::Drop);
+        flush();
+        m.word.store(1, order);
     }
-    let releases: Main = |m| {
-        leaves(m);
-        m.word.store(1, Release);
-    };
-    let relaxed: Main = |m| {
-        leaves(m);
-        m.word.store(1, Relaxed);
-    };
-    let acquires: Main = |m| {
-        if m.word.load(Acquire) == 1 {
+    fn frees_when_told(m: &SmallMachine, order: Ordering) {
+        if m.word.load(order) == 1 {
             hw::free_frame(1);
         }
-    };
-    let loads: Main = |m| {
-        if m.word.load(Relaxed) == 1 {
-            hw::free_frame(1);
-        }
-    };
+    }
+    let releases: Main = |m| unmaps(m, Release);
+    let relaxed: Main = |m| unmaps(m, Relaxed);
+    let acquires: Main = |m| frees_when_told(m, Acquire);
+    let loads: Main = |m| frees_when_told(m, Relaxed);
     let verdict = |giver: Main, user: Main| {
         let builder = machine(2, Program, OLD);
         common::verdict_under(Memory::Weak, builder, &[giver, user])

@@ -1,4 +1,4 @@
-//! Who may use the kernel's translations, and spaces and kernels of several roots.
+//! The right to use the kernel's translations, and spaces and kernels of several roots.
 
 mod common;
 

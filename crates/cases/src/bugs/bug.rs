@@ -5,7 +5,7 @@ use shootdown_machine::{Case, Expected, Kind, Model, Protocol, Sketch, Variant, 
 /// A bug: where it is from, what it takes to show it, and its protocols: as it was, as it was mended, and what else upstream had.
 #[derive(Clone, Copy, Debug)]
 pub struct Bug {
-    /// Name of the pair of cases, without the variant: kernel, commit or advisory, subject.
+    /// Name of the cases, without the protocol: kernel, commit or advisory, subject.
     pub name: &'static str,
     /// Number in the collection of bugs: letter of its [`Class`], and number.
     pub id: &'static str,
@@ -172,6 +172,16 @@ impl Bug {
         Self { needs: Needs::StoreBuffer, ..Self::race(memory, build) }
     }
 
+    /// The same of a bug that takes two stores that pass each other.
+    pub const fn passing_stores(build: fn(Variant) -> Box<dyn Protocol>) -> Self {
+        Self { needs: Needs::StoreOrder, ..Self::race(Memory::Pso, build) }
+    }
+
+    /// The same of a bug that takes weak memory: of machines that reorder more than stores.
+    pub const fn weak(build: fn(Variant) -> Box<dyn Protocol>) -> Self {
+        Self { needs: Needs::WeakMemory, ..Self::race(Memory::Weak, build) }
+    }
+
     /// The bug of a sketch, to which the corpus' fields are added: `id`, `source`, `title`, `kernel`, `arch`, `rules`, `about`,
     /// `story`, `ends` and `engine`.
     pub const fn of(sketch: Sketch) -> Self {
@@ -183,16 +193,6 @@ impl Bug {
     pub fn sketch(&self) -> Sketch {
         let Self { name, about, memory, ends, code, build, .. } = *self;
         Sketch { name, about, memory, ends, code, build }
-    }
-
-    /// The same of a bug that takes two stores that pass each other.
-    pub const fn passing_stores(build: fn(Variant) -> Box<dyn Protocol>) -> Self {
-        Self { needs: Needs::StoreOrder, ..Self::race(Memory::Pso, build) }
-    }
-
-    /// The same of a bug that takes weak memory: of machines that reorder more than stores.
-    pub const fn weak(build: fn(Variant) -> Box<dyn Protocol>) -> Self {
-        Self { needs: Needs::WeakMemory, ..Self::race(Memory::Weak, build) }
     }
 
     /// Returns the class that the id begins with; of an id that begins with none, which [`Bug::problems`] names, that of

@@ -28,8 +28,7 @@ pub use mutants::{mutants, unreached};
 pub use stage::{Right, Stage};
 
 pub use shootdown_machine::judge::Mutant;
-pub use shootdown_machine::kit::SOURCES as KIT;
-pub use shootdown_machine::{Protocol, boxed, is_kebab_case};
+pub use shootdown_machine::{Protocol, SOURCES, boxed, is_kebab_case};
 
 use shootdown_machine::Case;
 

@@ -30,7 +30,7 @@ const SPACE: usize = 0;
 const TAG: u8 = 0;
 const IOMMU: usize = 1;
 const DEVICE: usize = 2;
-const DOORBELL: u8 = 0;
+const COMMANDS: u8 = 0;
 
 /// CPU 0 runs the driver, CPU 1 is the IOMMU and CPU 2 the device.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Ats {
             .start(DEVICE, SPACE, TAG, true)
             .must_free_frame(1)
             .build();
-        Self { machine, takes, order, queue: InvalidationQueue::new(IOMMU, DOORBELL) }
+        Self { machine, takes, order, queue: InvalidationQueue::new(IOMMU, COMMANDS) }
     }
 
     fn take_away(&self) {
@@ -86,7 +86,7 @@ impl Program for Ats {
     }
 
     fn interrupt(&self, cpu: usize, line: u8) {
-        assert_eq!((cpu, line), (IOMMU, DOORBELL), "only the IOMMU is told of commands");
+        assert_eq!((cpu, line), (IOMMU, COMMANDS), "only the IOMMU is told of commands");
         self.queue.execute();
     }
 

@@ -1,5 +1,5 @@
 //! Each root has an entry of its own for a part of the kernel. They are copies of that in the kernel's own root, made when a
-//! process faults there; whoever changes that part changes the kernel's own root.
+//! process faults there; a change to that part goes to the kernel's own root.
 
 use super::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
@@ -7,7 +7,7 @@ use shootdown_explore::{Registry, sync};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program};
 
-/// What is done to the part of the kernel.
+/// The change to the part of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     /// It is unmapped in the kernel's own root, flushed everywhere, and what it led to is given back.

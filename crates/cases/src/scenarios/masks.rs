@@ -1,8 +1,9 @@
 //! Masks of spaces: CPUs join, leave, and are asked to leave, while others flush.
 
-use super::list::{FOUR, List, THREE, TWO};
+use super::list::{FOUR, List, Scenario, THREE, TWO};
 use super::machines::{Keep, Plain, Tagged, Trims};
 use crate::engine::Start::{Kernel, Lazy, User};
+use crate::engine::{Code, TestMachine};
 
 pub(super) fn add(list: &mut List) {
     switching(list);
@@ -58,20 +59,14 @@ fn trimming(list: &mut List) {
         .spaces(2, [0, 1])
         .pso()
         .add();
-    list.scenario::<Trims>("flush-trims-then-end", TWO)
-        .about("a flush asks a CPU that runs elsewhere to leave the mask, then the space dies")
-        .cpu(User(0), |cpu| {
+    ends_after::<Trims>(
+        list.scenario("flush-trims-then-end", TWO)
+            .about("a flush asks a CPU that runs elsewhere to leave the mask, then the space dies"),
+        |cpu| {
             cpu.unmap(0, 0);
             cpu.exit(0);
-        })
-        .cpu(User(0), |cpu| {
-            cpu.run_in_turn(&[1]);
-            cpu.put(0, cpu.user(0));
-        })
-        .spaces(2, [0, 1])
-        .dies(true)
-        .pso()
-        .add();
+        },
+    );
     list.scenario::<Keep>("trim-vs-hotplug", THREE)
         .about("a CPU that is asked to trim goes off and on line")
         .cpu(User(0), |cpu| cpu.trim(0))
@@ -82,12 +77,20 @@ fn trimming(list: &mut List) {
         .cpu(User(0), |cpu| cpu.unmap(0, 0))
         .spaces(2, [0, 1])
         .add();
-    list.scenario::<Keep>("trim-that-unwinds", TWO)
-        .about("a trim unwinds when it has asked, the space dies, and the CPU that was asked answers")
-        .cpu(User(0), |cpu| {
+    ends_after::<Keep>(
+        list.scenario("trim-that-unwinds", TWO)
+            .about("a trim unwinds when it has asked, the space dies, and the CPU that was asked answers"),
+        |cpu| {
             cpu.trim_that_unwinds(0);
             cpu.exit(0);
-        })
+        },
+    );
+}
+
+/// Adds a scenario in which the space dies after `trims` has asked a CPU that runs elsewhere to leave the mask.
+fn ends_after<S: TestMachine>(scenario: Scenario<'_, S>, trims: Code<S>) {
+    scenario
+        .cpu(User(0), trims)
         .cpu(User(0), |cpu| {
             cpu.run_in_turn(&[1]);
             cpu.put(0, cpu.user(0));

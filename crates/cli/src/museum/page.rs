@@ -1,7 +1,7 @@
 //! The page of one counterexample.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use shootdown_cases::bugs::{Bug, Class, KIT, Needs, Right, Stage};
+use shootdown_cases::bugs::{Bug, Class, Needs, Right, SOURCES, Stage};
 use shootdown_explore::{Action, Memory, Report, Step, Trace};
 use shootdown_machine::{Case, Expected};
 
@@ -50,7 +50,7 @@ pub struct Exhibit<'a> {
 pub fn page(exhibit: &Exhibit<'_>) -> serde_json::Result<String> {
     let name = exhibit.title();
     let known: Vec<_> =
-        exhibit.bug.into_iter().flat_map(|bug| bug.code.iter().chain(&KIT)).copied().collect();
+        exhibit.bug.into_iter().flat_map(|bug| bug.code.iter().chain(&SOURCES)).copied().collect();
     let execution = Execution::new(exhibit.trace, &known);
     let data = execution.json()?;
     let body = html! {
@@ -355,8 +355,8 @@ fn one(step: &Step, number: usize, note: Option<&str>, fatal: bool) -> Markup {
 
 fn sources_of(bug: &Bug, stage: &Stage, execution: &Execution) -> Markup {
     let difference = Difference::of(bug, stage);
-    let kit = KIT.iter().filter(|(file, _)| execution.enters(file));
-    let files: Vec<_> = bug.code.iter().chain(kit).copied().collect();
+    let shared = SOURCES.iter().filter(|(file, _)| execution.enters(file));
+    let files: Vec<_> = bug.code.iter().chain(shared).copied().collect();
     html! {
         section #code aria-labelledby="code-title" {
             h2 #code-title { "The code, broken and fixed" }

@@ -93,7 +93,7 @@ impl Word {
         })
     }
 
-    /// What it begins with, for who builds a scenario.
+    /// The value that it begins with, which only code that builds a scenario may use.
     fn begins_with(&self) -> &AtomicU64 {
         explored::refuse(core::ptr::from_ref(self).addr(), self.name);
         &self.initial

@@ -35,15 +35,15 @@ pub trait Device: Sync {
         Ok(())
     }
 
-    /// What `cpu` uses of what can be given away. Under [`crate::Memory::Weak`] who gives something away must know that each use
-    /// of it is over, as C++ asks of plain accesses: the end of a use is ordered like a store of its CPU. Who takes away what
-    /// another CPU holds knows of all uses through that.
+    /// Returns what `cpu` uses of what can be given away. Under [`crate::Memory::Weak`] a CPU that gives something away must know
+    /// that each use of it is over, as C++ asks of plain accesses: the end of a use is ordered like a store of its CPU. A CPU that
+    /// takes away what another one holds knows of all uses through that.
     fn used(&self, view: &View<'_, Self>, cpu: usize) -> Uses {
         let _ = (view, cpu);
         Uses::default()
     }
 
-    /// What is wrong where `op` gives away on `giver` what `user` may still be using, as far as `giver` knows.
+    /// Returns the violation where `op` gives away on `giver` what `user` may still be using, as far as `giver` knows.
     fn unordered(&self, op: u64, giver: usize, user: usize) -> Violation {
         let what = self.show(op, 0);
         format!("CPU {giver}: {what}, and nothing orders the end of CPU {user}'s use before that").into()

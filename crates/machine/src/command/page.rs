@@ -4,6 +4,7 @@
 use super::count;
 use crate::draw::{headings, lanes};
 use crate::sketch::{Checked, Sketch};
+use crate::sources::SOURCES;
 use shootdown_explore::{Memory, Step, Trace};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -62,12 +63,12 @@ fn cell(sketch: &Sketch, step: &Step, note: Option<&str>) -> String {
     format!("{note}{}{}", escape(&step.text), place.unwrap_or_default())
 }
 
-/// The sketch's files, and those of the kit in which the execution makes a step.
+/// The sketch's files, and those of this package in which the execution makes a step.
 fn shown<'s>(sketch: &'s Sketch, trace: &Trace) -> Vec<&'s (&'static str, &'static str)> {
     let entered =
         |file: &str| trace.steps.iter().filter_map(|step| step.place).any(|p| base(p.file()) == file);
-    let kit = crate::kit::SOURCES.iter().filter(|(file, _)| entered(file));
-    sketch.code.iter().chain(kit).collect()
+    let shared = SOURCES.iter().filter(|(file, _)| entered(file));
+    sketch.code.iter().chain(shared).collect()
 }
 
 fn source(out: &mut String, (file, text): (&str, &str), trace: &Trace) {
@@ -82,7 +83,7 @@ fn source(out: &mut String, (file, text): (&str, &str), trace: &Trace) {
 }
 
 fn text_of(sketch: &Sketch, file: &str) -> Option<&'static str> {
-    let mut all = sketch.code.iter().chain(&crate::kit::SOURCES);
+    let mut all = sketch.code.iter().chain(&SOURCES);
     all.find(|(name, _)| *name == file).map(|(_, text)| *text)
 }
 

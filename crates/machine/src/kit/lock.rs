@@ -20,7 +20,7 @@ impl Lock {
         sync::retry(|| {
             let taken = self.held.compare_exchange(0, 1, Acquire, Relaxed);
             if taken.is_err() {
-                // Waits rather than spins: who can never get it is stuck, and not busy for ever.
+                // Waits rather than spins: a CPU that can never get it is stuck, and not busy for ever.
                 sync::wait_until(|| self.held.load(Relaxed) == 0);
             }
             taken.ok()

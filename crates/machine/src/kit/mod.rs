@@ -12,13 +12,3 @@ pub use cross_call::{CROSS_CALL, CrossCall};
 pub use lock::Lock;
 pub use mailbox::{MAIL, Mailbox};
 pub use mm::Mm;
-
-/// The source of the kit, of the IOMMU's queue and of writes that fault, for pages that show what a model runs: file name and text.
-pub const SOURCES: [(&str, &str); 6] = [
-    ("cross_call.rs", include_str!("cross_call.rs")),
-    ("device.rs", include_str!("../device.rs")),
-    ("dirty.rs", include_str!("../dirty.rs")),
-    ("lock.rs", include_str!("lock.rs")),
-    ("mailbox.rs", include_str!("mailbox.rs")),
-    ("mm.rs", include_str!("mm.rs")),
-];

@@ -78,7 +78,7 @@ impl Coalesce {
             hw::flush_all();
             self.loaded.store(1, Relaxed);
         } else {
-            // A locked operation, so that who takes a page away later sees it.
+            // A locked operation, so that a CPU that takes a page away later sees it.
             self.loaded.swap(1, AcqRel);
             hw::flush_all();
         }

@@ -32,7 +32,7 @@ const SPACE: usize = 0;
 const TAG: u8 = 0;
 const IOMMU: usize = 2;
 const DEVICE: usize = 3;
-const DOORBELL: u8 = 0;
+const COMMANDS: u8 = 0;
 
 /// CPU 0 unmaps a page of a domain. CPU 1 attaches a device to it, whose accesses the IOMMU translates already.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Count {
             .start(DEVICE, SPACE, TAG, true)
             .must_free_frame(1)
             .build();
-        let queue = InvalidationQueue::new(IOMMU, DOORBELL);
+        let queue = InvalidationQueue::new(IOMMU, COMMANDS);
         Self { variant, machine, with_tlb: Word::new("with_tlb", 0), queue }
     }
 
@@ -104,7 +104,7 @@ impl Program for Count {
     }
 
     fn interrupt(&self, cpu: usize, line: u8) {
-        assert_eq!((cpu, line), (IOMMU, DOORBELL), "only the IOMMU is told of commands");
+        assert_eq!((cpu, line), (IOMMU, COMMANDS), "only the IOMMU is told of commands");
         self.queue.execute();
     }
 

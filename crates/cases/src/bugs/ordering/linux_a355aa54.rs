@@ -72,7 +72,7 @@ impl Fault {
         self.count.store(1, Relaxed);
         self.entry_lock.lock();
         self.machine.tables.leaf(GUEST, 0).store(0, Relaxed);
-        hw::broadcast(shootdown_machine::hw::Whose::Users, hw::Which::Page(0, WalkCache::Drop));
+        hw::broadcast(hw::Whose::Users, hw::Which::Page(0, WalkCache::Drop));
         self.entry_lock.unlock();
         self.host.store(0, Relaxed);
         sync::note("invalidate_range_end");

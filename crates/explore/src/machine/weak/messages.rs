@@ -222,7 +222,7 @@ impl Weak {
         self.drop_lines();
     }
 
-    /// Drops a message but the first: who knew of it knows of the one before, which says as much.
+    /// Drops a message but the first: a view that had it has the one before, which says as much.
     pub(crate) fn remove(&mut self, cell: u16, place: usize) {
         let index = self.range(cell).start + place;
         self.messages.remove(index);

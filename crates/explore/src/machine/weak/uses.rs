@@ -1,11 +1,11 @@
 //! What CPUs use that may be given away: frames, tables and roots of the device, and memory around words.
 //!
-//! Who gives something away must know that each CPU's last use of it is over: by happens-before, as of plain accesses in C++,
-//! which hardware's are. So each CPU has two words more, of which it alone stores. Whenever a use ends, a message says what was
-//! used; views carry these messages as they carry others. What is given away must not be in a message that the giver's view
-//! does not have.
+//! A CPU that gives something away must know that each CPU's last use of it is over: by happens-before, as of plain accesses in
+//! C++, which hardware's are. So each CPU has two words more, of which it alone stores. Whenever a use ends, a message says what was
+//! used; views carry these messages as they carry others. No message that the giver's view does not have may name what is
+//! given away.
 //!
-//! This is where a missing release is seen though a CPU has only read: no store need be early for it.
+//! This finds a missing release where a CPU has only read, and no store comes too early.
 
 use crate::machine::device::{Device, Uses};
 use crate::machine::footprint::Footprint;
@@ -98,7 +98,8 @@ impl<S: Scenario> Machine<'_, '_, S> {
         now
     }
 
-    /// Notes which uses an operation of `cpu` has ended. Who took away what another CPU held knows of all uses through that.
+    /// Notes which uses an operation of `cpu` has ended. A CPU that took away what another one held knows of all
+    /// uses through that.
     pub(crate) fn uses_end(
         &mut self,
         work: &mut Work<S::Device>,
@@ -126,8 +127,8 @@ impl<S: Scenario> Machine<'_, '_, S> {
         Ok(())
     }
 
-    /// `cpu` knows of the uses of `bits` from now on, of those that a word is about. Who knows some of what `cpu` did not know, and
-    /// not all, counts as knowing none of it: views are places in one list.
+    /// `cpu` knows of the uses of `bits` from now on, of those that a word is about. A CPU that knows some
+    /// of what `cpu` did not know, and not all, counts as knowing none of it: views are places in one list.
     fn learn(&mut self, work: &mut Work<S::Device>, cpu: usize, (word, bits): (u16, u64)) -> Result<()> {
         let known = work.weak.oldest(cpu, word);
         let range = work.weak.range(word).skip(known + 1);
