@@ -21,7 +21,7 @@ pub enum Finding {
     StaleRead {
         /// The page that was read.
         page: u8,
-        /// Who read.
+        /// The process that read.
         owner: u16,
         /// The oldest epoch that it may have met.
         floor: u32,

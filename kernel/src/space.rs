@@ -72,7 +72,7 @@ pub struct Grabbed {
     pub reference: StructRef<'static, Kernel>,
 }
 
-/// A process: a space, and the reference that keeps its mappings. Dropped, it exits.
+/// A process: a space, and the reference that keeps its mappings. Dropping it ends the process.
 #[derive(Debug)]
 pub struct Process {
     space: Arc<Space>,

@@ -60,7 +60,7 @@ pub enum Kind {
 pub struct Reference {
     /// Index of the node.
     pub to: usize,
-    /// How far from the node's beginning. What is not 0 is no call.
+    /// How far from the node's beginning. A call leads to the beginning.
     pub offset: u64,
 }
 

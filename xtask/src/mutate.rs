@@ -21,7 +21,7 @@ const USUAL_WEAK: [&str; 1] = ["weak"];
 const DEADLINE: &str = "30";
 const MODELS: [&str; 2] = ["tso", "pso"];
 
-/// Who noticed that one ordering was weakened: checker and case.
+/// The checkers that noticed that one ordering was weakened, each with its case.
 type Catches<'m> = Vec<(&'m str, String)>;
 
 /// Runs the explorer on `cases` (or the usual ones) and loom's table, prints who caught what, and returns how many

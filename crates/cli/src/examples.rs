@@ -30,7 +30,6 @@ Examples:
   shootdown check --json | jq .verdict       One object a line
   shootdown check --shard 2/8 --json-file 2.jsonl
                                              The second of eight parts, for `shootdown merge`
-
   shootdown check --deep --resume FILE       Goes on where an earlier run was stopped
   shootdown check seed --drop-rule SD-9 --all-findings
                                              Each finding once, not the first alone

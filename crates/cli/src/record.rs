@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use shootdown_cases::bugs::{Bug, Needs};
 use shootdown_explore::{Finding, Memory, Report, Verdict, caught};
 use shootdown_machine::{Case, Expected, Kind};
+use std::collections::BTreeMap;
 
 use crate::catalogue::Removed;
 use crate::names;
-use std::collections::BTreeMap;
 
 /// The result of one case: one line of JSON.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

@@ -29,6 +29,7 @@ fn help_shows_the_commands_and_examples() {
 fn an_unknown_command_or_option_is_refused() {
     refused(&["chekc"], &["chekc", "check"]);
     refused(&["check", "--memry", "sc"], &["--memry", "--memory"]);
+    refused(&["check", "lazy-return", "--no-engine"], &["--no-engine leaves them out", "choose bugs"]);
     refused(&["bench", "hosts"], &["hosts", "seed, host"]);
 }
 
@@ -47,10 +48,13 @@ fn a_template_is_written_once_and_only_under_a_name_that_a_bug_can_have() {
     assert!(!directory.path().join("toy_acks.md").exists(), "a story is the second step");
     shootdown(&["new-case", "toy-acks", "--dir", folder, "--corpus"])
         .code(0)
-        .stdout(contains("toy_acks_bug.rs").and(contains("toy_acks.md")).and(contains("check toy-acks")));
+        .stdout(contains("../toy_acks_bug.rs").and(contains("toy_acks.md")).and(contains("check toy-acks")));
     let bug = std::fs::read_to_string(directory.path().join("toy_acks_bug.rs")).expect("the header");
     assert!(bug.contains("super::toy_acks::SKETCH") && bug.contains("\"toy_acks.md\"") && !bug.contains('@'));
     refused(&["new-case", "toy-acks", "--dir", folder, "--corpus"], &["toy_acks.md is there already"]);
+    std::fs::remove_file(directory.path().join("toy_acks.md")).expect("it is there");
+    refused(&["new-case", "toy-acks", "--dir", folder, "--corpus"], &["toy_acks_bug.rs is there already"]);
+    assert!(!directory.path().join("toy_acks.md").exists(), "both files are written, or none");
     std::fs::write(directory.path().join("toy_acks.rs"), "mine").expect("a file");
     refused(&["new-case", "toy-acks", "--dir", folder], &["toy_acks.rs is there already"]);
     assert_eq!(std::fs::read_to_string(directory.path().join("toy_acks.rs")).expect("it"), "mine");

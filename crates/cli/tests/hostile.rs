@@ -153,7 +153,7 @@ impl Ground {
         }
     }
 
-    /// Runs with `arguments` as a user who may have this many threads and processes; returns the exit code.
+    /// Runs with `arguments` as a user who may have this many threads and processes.
     fn starved(&mut self, program: &Path, limit: &str, arguments: &[&str]) {
         let mut command = std::process::Command::new("/bin/bash");
         command

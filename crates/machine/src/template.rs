@@ -49,6 +49,14 @@ pub fn module(name: &str) -> Result<String, Refused> {
     Ok(name.replace('-', "_"))
 }
 
+/// Refuses a file that is there already.
+///
+/// # Errors
+/// It is.
+pub fn must_be_new(path: &Path) -> Result<(), Refused> {
+    if path.exists() { Err(in_the_way(path)) } else { Ok(()) }
+}
+
 /// Writes a file that must not be there yet.
 ///
 /// # Errors
@@ -56,15 +64,19 @@ pub fn module(name: &str) -> Result<String, Refused> {
 pub fn write(path: &Path, text: &str) -> Result<(), Refused> {
     let file = OpenOptions::new().write(true).create_new(true).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => Refused {
-            what: format!("{} is there already, and is left as it is", path.display()),
-            remedy: "choose another name, or another folder with --dir",
-        },
+        ErrorKind::AlreadyExists => in_the_way(path),
         _ => Refused {
             what: format!("cannot write {}: {error}", path.display()),
             remedy: "give --dir a folder that is there and can be written to",
         },
     })
+}
+
+fn in_the_way(path: &Path) -> Refused {
+    Refused {
+        what: format!("{} is there already, and is left as it is", path.display()),
+        remedy: "choose another name, or another folder with --dir",
+    }
 }
 
 #[cfg(test)]

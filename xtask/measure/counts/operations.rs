@@ -110,7 +110,7 @@ pub const EXCEPTIONS: &[Exception] = &[
     Exception {
         function: "measured_handler",
         limit: 68,
-        reason: "the request is looked at first and taken last, so that who asks meanwhile sends no interrupt",
+        reason: "the request is looked at first and taken last, so that a CPU that asks meanwhile sends no interrupt",
     },
 ];
 

@@ -201,7 +201,7 @@ impl Row {
 }
 
 /// Seconds on CPUs of all programs that have been waited for, where /proc says so: in hundredths, behind the name of the program.
-pub fn cpu_seconds() -> Option<f64> {
+fn cpu_seconds() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     let words: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = |index: usize| words.get(index)?.parse::<f64>().ok();

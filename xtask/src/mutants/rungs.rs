@@ -10,7 +10,7 @@ use super::set::{Catcher, Rung};
 use super::tree::Built;
 use crate::process::{self, line};
 
-/// How long one case may take. Who takes longer has found nothing.
+/// How long one case may take. A case that takes longer has found nothing.
 const SECONDS: u64 = 300;
 /// How long a process may take longer than it was told to.
 const GRACE: u64 = 30;

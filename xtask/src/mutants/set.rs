@@ -35,7 +35,7 @@ impl Subject {
         }
     }
 
-    /// Who may catch its mutants.
+    /// The rungs that may catch its mutants.
     pub fn rungs(self) -> &'static [Rung] {
         match self {
             Self::Engine => &Rung::ALL,
@@ -94,7 +94,7 @@ pub struct Edit {
     pub replace: String,
 }
 
-/// Who catches mutants, cheapest first.
+/// A checker that may catch mutants; cheapest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Rung {
     /// The explorer, on the engine's scenarios.

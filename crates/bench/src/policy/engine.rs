@@ -23,10 +23,12 @@ pub(super) fn policy(cpus: u32, tags: bool, keep: bool) -> Rc<dyn Policy> {
         (..=64, false, false) => engine::<_, 1, false>(Untagged, cpus),
         (..=512, true, true) => engine::<_, 8, true>(PerCpuSlots::<6>, cpus),
         (..=512, true, false) => engine::<_, 8, false>(PerCpuSlots::<6>, cpus),
-        (..=512, false, _) => engine::<_, 8, true>(Untagged, cpus),
+        (..=512, false, true) => engine::<_, 8, true>(Untagged, cpus),
+        (..=512, false, false) => engine::<_, 8, false>(Untagged, cpus),
         (_, true, true) => engine::<_, 64, true>(PerCpuSlots::<6>, cpus),
         (_, true, false) => engine::<_, 64, false>(PerCpuSlots::<6>, cpus),
-        (_, false, _) => engine::<_, 64, true>(Untagged, cpus),
+        (_, false, true) => engine::<_, 64, true>(Untagged, cpus),
+        (_, false, false) => engine::<_, 64, false>(Untagged, cpus),
     }
 }
 

@@ -199,7 +199,13 @@ fn choose<'c>(
     let picked = select(cases, wanted)
         .map_err(|failure| failure.with_removed(removed.map(|removed| removed.name.as_str())))?;
     if picked.is_empty() {
-        return Err(Failure::bad_input("there is nothing to check", "this build has no cases"));
+        return Err(match wanted.no_engine {
+            true => Failure::bad_input(
+                "the engine's scenarios alone were chosen, and --no-engine leaves them out",
+                "choose bugs, or leave --no-engine out",
+            ),
+            false => Failure::bad_input("there is nothing to check", "this build has no cases"),
+        });
     }
     Ok(picked)
 }

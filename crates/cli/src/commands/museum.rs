@@ -1,4 +1,4 @@
-use shootdown_cases::bugs::Bug;
+use shootdown_cases::bugs::{Bug, Stage};
 use shootdown_explore::{Report, Trace, Verdict};
 use shootdown_machine::{Case, Kind, Variant};
 use std::fs;
@@ -130,7 +130,7 @@ impl Pages<'_> {
     ) -> Result<String, Failure> {
         let family = case.name.split_once('/').map_or(case.name.as_str(), |(family, _)| family);
         let bug = self.bugs.iter().find(|bug| bug.name == family);
-        let mended = bug.and_then(|bug| self.protocol(bug.name, "fixed"));
+        let mended = bug.and_then(|bug| self.protocol(bug.name, Stage::FIXED.name));
         let fixed = mended.map(|case| self.guide.run(case));
         let engine = bug.and_then(|bug| self.cases.iter().find(|case| case.name == bug.engine));
         let memory = self.guide.limits.memory_for(case.memory);

@@ -94,8 +94,11 @@ impl Sum {
     }
 
     fn words(&self) -> String {
+        if self.all() == 0 {
+            return "nothing to take out: no step or ordering of these fixes is theirs alone".to_owned();
+        }
         let Self { steps, orderings, noticed, argued } = self;
-        let percent = (noticed * 100).checked_div(self.all()).unwrap_or(100);
+        let percent = (noticed * 100).checked_div(self.all()).unwrap_or_default();
         format!(
             "{noticed} of {steps} steps and {orderings} orderings of fixes noticed when taken out ({percent} %, at least {ENOUGH} \
              wanted), {argued} of the others argued"
@@ -122,6 +125,7 @@ mod tests {
     fn nine_of_ten_must_be_noticed_and_each_of_the_others_argued() {
         let mut sum = Sum::default();
         assert!(sum.is_enough(), "nothing to notice");
+        assert!(sum.words().starts_with("nothing to take out"), "{}", sum.words());
         for _ in 0..9 {
             sum.add(&[mutant(true, false)]);
         }

@@ -38,6 +38,9 @@ fn corpus(args: &NewCaseArgs, module: &str) -> Result<[PathBuf; 2], Failure> {
     let [bug, story] = files.map(|(file, text)| {
         (args.dir.join(file), text.replace("@KERNEL@", kernel).replace("@FILE@", module))
     });
+    // Both or none.
+    template::must_be_new(&story.0)?;
+    template::must_be_new(&bug.0)?;
     template::write(&story.0, &story.1)?;
     template::write(&bug.0, &bug.1)?;
     Ok([bug.0, story.0])
@@ -54,7 +57,8 @@ examples/own-case:
   2. cargo run --release -- check {name}
   3. cargo run --release -- explain {name}
 
-A story, a source and the engine's scenario come later: `new-case {name} --corpus` writes what a collection says.",
+A story, a source and the engine's scenario come later: `new-case {name} --corpus` writes
+what a collection says.",
         path.display()
     )
 }
@@ -64,8 +68,11 @@ fn as_a_bug(name: &str, module: &str, files: &[PathBuf; 2]) -> String {
         "\
 Written: {}, {}
 
-They stand beside the sketch, {module}.rs. In a package with a program like src/bin/corpus.rs of examples/own-case:
-  1. name it there:  mod {module}_bug;  and {module}_bug::BUG in the list of bugs
+They belong beside the sketch, {module}.rs. In a package with a program like src/bin/corpus.rs of
+examples/own-case:
+  1. name them there:  #[path = \"../{module}.rs\"] mod {module};
+                       #[path = \"../{module}_bug.rs\"] mod {module}_bug;
+     and {module}_bug::BUG in the list of bugs
   2. cargo run --release --features corpus --bin corpus -- check {name}
 
 In this project itself the sketch and what is said of it are one file of crates/cases/src/bugs/CLASS, with

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::page::document;
 use super::words;
+use crate::select::BROKEN;
 
 const SCRIPT: &str = include_str!("index.js");
 
@@ -159,7 +160,7 @@ fn timeline(entries: &[Entry<'_>]) -> Markup {
 
 /// The strongest memory model that shows `bug`.
 fn shown_from(bug: &Bug) -> &'static str {
-    let broken = bug.stage("broken");
+    let broken = bug.stage(BROKEN);
     let right = broken.map_or(Right::Nowhere, |stage| stage.right);
     let shown = Right::MODELS.into_iter().find(|&memory| right.under(memory) == Expected::Violates);
     shown.unwrap_or(Memory::Weak).name()

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 /// Kernels, and the repository that their hashes and numbers of requests are of.
-const REPOSITORIES: [(&str, &str); 31] = [
+const REPOSITORIES: [(&str, &str); 32] = [
     ("ACRN", "https://github.com/projectacrn/acrn-hypervisor"),
     ("Asterinas", "https://github.com/asterinas/asterinas"),
     ("Bao", "https://github.com/bao-project/bao-hypervisor"),
@@ -25,6 +25,7 @@ const REPOSITORIES: [(&str, &str); 31] = [
     ("Nanvix", "https://github.com/nanvix/nanvix"),
     ("OpenBSD", "https://github.com/openbsd/src"),
     ("Quark", "https://github.com/QuarkContainer/Quark"),
+    ("Redox", "https://gitlab.redox-os.org/redox-os/kernel/-"),
     ("SerenityOS", "https://github.com/SerenityOS/serenity"),
     ("StarryOS", "https://github.com/rcore-os/tgoskits"),
     ("TGOSKits", "https://github.com/rcore-os/tgoskits"),
@@ -36,8 +37,6 @@ const REPOSITORIES: [(&str, &str); 31] = [
     ("seL4", "https://github.com/seL4/seL4"),
     ("tlib (Renode)", "https://github.com/antmicro/tlib"),
 ];
-/// The same of the one that is on GitLab.
-const REDOX: &str = "https://gitlab.redox-os.org/redox-os/kernel/-";
 
 /// Renders `text`, which tells of `kernel`, with a link at each commit, request, revision, mail and advisory.
 pub fn render(text: &str, kernel: &str) -> Markup {
@@ -72,8 +71,7 @@ fn address(kind: &str, word: &str, kernel: &str) -> Option<String> {
     if let Some(revision) = word.strip_prefix('r').filter(|rest| number(rest) && kernel == "FreeBSD") {
         return Some(format!("https://svnweb.freebsd.org/changeset/base/{revision}"));
     }
-    let known = REPOSITORIES.iter().find(|(name, _)| *name == kernel).map(|&(_, place)| place);
-    let repository = known.or((kernel == "Redox").then_some(REDOX))?;
+    let (_, repository) = REPOSITORIES.iter().find(|(name, _)| *name == kernel)?;
     match kind {
         "PR" if number(word) && kernel == "FreeBSD" => {
             Some(format!("https://bugs.freebsd.org/bugzilla/show_bug.cgi?id={word}"))

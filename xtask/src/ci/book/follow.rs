@@ -73,7 +73,13 @@ fn rewrite(path: &Path, renewed: &[(&str, String)]) -> Result<()> {
 
 /// Each line that is shown as it is printed now; as it was, if none is like it but for numbers.
 fn renew(shown: &str, printed: &str) -> String {
-    let alike = |line: &str| NUMBER.replace_all(line, "#").split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = |line: &str| NUMBER.replace_all(line, "#").split_whitespace().collect::<Vec<_>>().join(" ");
+    // The same words further right are another CPU's. Numbers are aligned at their other end.
+    let indent = |line: &str| {
+        let text = line.trim_start();
+        (!text.starts_with(|first: char| first.is_ascii_digit())).then(|| line.len() - text.len())
+    };
+    let alike = |line: &str| (indent(line), words(line));
     let mut left = printed.lines();
     let mut renew = |line: &str| {
         let mut ahead = left.clone();
@@ -233,6 +239,10 @@ mod tests {
         let shown = "...\nx  holds  1,234  0.5 s\nz was\ny 1\n";
         let printed = "head\ny 1\nx  holds      9  0.1 s\nz is\ny 22\n";
         assert_eq!(renew(shown, printed), "...\nx  holds      9  0.1 s\nz was\ny 22\n");
+        let printed = "    fence\n    reads x = 1\n        fence\n        reads x = 2\n10 │ fence\n";
+        let shown = "        fence\n        reads x = 0\n 9 │ fence\n";
+        let column = "        fence\n        reads x = 2\n10 │ fence\n";
+        assert_eq!(renew(shown, printed), column, "the lines of another CPU stand in another column");
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub(super) const BUG: Bug = Bug {
     year: 2023,
     title: "binder: fix race between mmput() and do_exit()",
     rules: &[10, 11],
-    about: "Who sends to a process that exits drops its last user reference, inherits the closing of its files, and sleeps until it \
+    about: "A sender to a process that exits drops its last user reference, inherits the closing of its files, and sleeps until it \
             is told of the death that only that closing would tell.",
     story: include_str!("linux_9a9ab0d9.md"),
     ends: "no CPU can go on: CPU 0 waits for events.told to change from 0x0",

@@ -14,7 +14,7 @@ pub(super) const BUG: Bug = Bug {
     title: "riscv: Fixup race condition on PG_dcache_clean in flush_icache_pte",
     arch: "riscv, arm64, arm",
     rules: &[6, 8],
-    about: "Who maps a page to be executed flushes instruction caches once, and sets the page's flag before: \
+    about: "A CPU that maps a page to be executed flushes instruction caches once, and sets the page's flag before: \
             another CPU sees the flag, maps the page, and runs what its cache still has.",
     story: include_str!("linux_950b879b.md"),
     ends: "CPU 0 may run version 1 of code 0, and not 2 (SD-8)",
