@@ -69,6 +69,17 @@ fn every_fourth_flush_asks_a_cpu_that_runs_elsewhere_and_none_that_is_idle() {
 }
 
 #[test]
+fn an_idle_cpu_that_flushes_keeps_its_root() {
+    let (host, users) = machine::<false>(IpiFate::Arrives);
+    host.go_lazy(0);
+    looks(host, &users[2], 4);
+    assert_eq!(host.here().root, Some(3 << 12));
+    host.engine().trim(&users[2]);
+    assert_eq!(host.here().root, None);
+    mem::forget(users);
+}
+
+#[test]
 fn no_flush_asks_virtual_cpus_which_may_not_run() {
     let (host, users) = machine::<true>(IpiFate::Arrives);
     assert_eq!((looks(host, &users[0], 8), host.ipis_sent.get()), (vec![1; 8], 0));

@@ -227,6 +227,16 @@ fn a_deferred_flush_interrupts_nobody_until_it_is_due() {
 }
 
 #[test]
+fn a_deferred_flush_is_told_of_in_time_behind_one_that_may_wait_for_ever() {
+    let engine = boot(2);
+    let mut queue = Retired::new(engine);
+    defer_kernel(engine, &mut queue, Deferral::FOREVER);
+    defer_kernel(engine, &mut queue, Deferral::polls(1));
+    assert_eq!((queue.reclaim(drop), deliver(engine).len()), (0, 1), "frames come out in order");
+    assert_eq!(queue.reclaim(drop), 2);
+}
+
+#[test]
 fn a_deferred_flush_that_is_due_interrupts_once() {
     let engine = boot(2);
     let mut queue = Retired::new(engine);
