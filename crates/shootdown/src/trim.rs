@@ -61,7 +61,7 @@ impl<P: Platform> Shootdown<P> {
             let this_cpu = ThisCpu::enter(self, IrqReason::Leave);
             this_cpu.local.own.counters.trim_requests.bump();
             let loaded = this_cpu.loaded();
-            if loaded == Loaded::lazy(space.address()) {
+            if useless == Useless::All && loaded == Loaded::lazy(space.address()) {
                 this_cpu.leave();
             } else if loaded.address() != space.address() && space.members().contains(this_cpu.me()) {
                 this_cpu.forget_bit(space);

@@ -9,7 +9,7 @@ use crate::flush::{LocalFlush, Remote, RemoteFlush};
 use crate::handles::TeardownHandle;
 use crate::mask::{CpuMask, CpuSet};
 use crate::percpu::CpuLocal;
-use crate::platform::{IrqReason, OnInstall, Platform};
+use crate::platform::{IrqReason, OnInstall, OnLeave, Platform};
 use crate::refs::Teardown;
 use crate::space::AddressSpace;
 use crate::tags::Untagged;
@@ -76,6 +76,7 @@ where
     const RANGE_CEILING: u64 = C::RANGE_CEILING;
     const STALL_POLLS: u64 = C::STALL_POLLS;
     const MULTICAST: bool = true;
+    const ON_LEAVE: OnLeave = <Layer<C> as Platform>::ON_LEAVE;
 
     fn pin(&self) -> Preemption<C> {
         self.layer.pin()
