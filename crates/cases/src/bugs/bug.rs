@@ -30,7 +30,8 @@ pub struct Bug {
     /// A page of prose for someone who never saw it.
     pub story: &'static str,
     /// How the broken protocol ends, in the oracle's words, or the explorer's if it gets stuck; the explorer's places in the
-    /// code (` at FILE:LINE:COLUMN`) may be left out, see [`ends_as`](shootdown_machine::judge::ends_as). `check` refuses a case that ends otherwise.
+    /// code (` at FILE:LINE:COLUMN`) may be left out, see [`ends_as`](shootdown_machine::judge::ends_as). `check` refuses a case
+    /// that ends otherwise.
     pub ends: &'static str,
     /// The engine's scenario that shows that the engine does not have the bug: it fails without one of [`Bug::rules`] or
     /// one of the engine's orderings, or [`Bug::duty`] says why it cannot.

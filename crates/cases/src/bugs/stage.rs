@@ -53,12 +53,6 @@ impl Stage {
         Self { change, ..self }
     }
 
-    /// The same, which is right under this memory model and the stronger ones.
-    #[must_use]
-    pub const fn right_up_to(self, memory: Memory) -> Self {
-        Self { right: Right::UpTo(memory), ..self }
-    }
-
     /// Returns whether `words` say that it ended as it does, whatever the places in the code.
     pub fn ends_as(&self, words: &str) -> bool {
         judge::ends_as(words, self.ends)
