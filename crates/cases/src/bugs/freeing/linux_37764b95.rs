@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-37764b95-context-clear",
     id: "D39",
     source: "37764b952e1b",
+    year: 2021,
     title: "iommu/vt-d: Global devTLB flush when present context entry changed",
     arch: "x86 (VT-d)",
     rules: &[8],

@@ -8,7 +8,8 @@ use shootdown_machine::{Machine, Program, Variant};
 pub(super) const BUG: Bug = Bug {
     name: "linux-97c5550b-contpte-loop",
     id: "D40",
-    source: "97c5550b7631",
+    source: "97c5550b7631 (CVE-2026-43486)",
+    year: 2026,
     title: "arm64: contpte: fix set_access_flags() no-op check for SMMU/ATS faults",
     arch: "arm64",
     rules: &[4],

@@ -11,7 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-a0e6e083-ldt-unmap",
     id: "D28",
     source: "a0e6e0831c51",
-    year: 2019,
+    year: 2018,
     title: "x86/ldt: Unmap PTEs for the slot before freeing LDT pages",
     arch: "x86",
     rules: &[8],

@@ -1,8 +1,8 @@
 //! A flush does not count a CPU as using the space until after it has loaded the root.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, Right, Stage, boxed, code};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
-use core::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
@@ -22,41 +22,77 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "seed",
     code: code!["linux_fea4e317.rs"],
-    // The bit is set by a locked instruction, which is a full barrier there and nowhere else.
+    chain: &[
+        Stage::broken(""),
+        Stage {
+            right: Right::UpTo(Memory::Sc),
+            ..Stage::wrong(
+                "unordered",
+                "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
+                || boxed(Window::new(Mark::Due)),
+            )
+        }
+        .by("fea4e317f9e7 (CVE-2025-37964) x86/mm: Eliminate window where TLB flushes may be inadvertently skipped"),
+        Stage::FIXED.by("83b0177a6c48 (CVE-2025-40174) x86/mm: Fix SMP ordering in switch_mm_irqs_off()"),
+    ],
+    // Locked instructions are full barriers there and nowhere else.
     fixed_under: Memory::Pso,
-    ..Bug::race(Memory::Tso, |variant| boxed(Window::new(variant)))
+    ..Bug::race(Memory::Tso, |variant| {
+        boxed(Window::new(if variant == Variant::Broken { Mark::Skipped } else { Mark::Ordered }))
+    })
 };
 
 const SPACE: usize = 0;
-const TAG: u8 = 0;
+const TAG: u8 = 1;
 const FLUSH: u64 = 1;
 /// What a CPU says that it has loaded.
 const ANOTHER: u64 = 0;
 const THIS: u64 = 1;
 const SWITCHING: u64 = 2;
+/// Generation of the space when CPU 1 left it.
+const SEEN: u64 = 1;
 
-/// CPU 0 takes a page away. CPU 1 switches to the space and uses it.
+/// What "switching" means to a flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// The CPU is skipped.
+    Skipped,
+    /// It is interrupted.
+    Due,
+    /// It is interrupted, and the mark is visible before the CPU reads the generation.
+    Ordered,
+}
+
+/// CPU 0 takes a page away. CPU 1, whose bit and translations are left from an earlier run, switches to the space and uses it.
 #[derive(Debug)]
 pub(crate) struct Window {
-    variant: Variant,
+    mark: Mark,
     machine: Machine,
     mm: Mm,
+    generation: Word,
     /// What CPU 1 says.
     loaded: Word,
     calls: CrossCall,
 }
 
 impl Window {
-    pub(crate) fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(2).own_page(SPACE, 0, 1).must_free_frame(1).build();
-        let loaded = Word::new("loaded_mm", ANOTHER);
-        Self { variant, machine, mm: Mm::new(1, 1, 0), loaded, calls: CrossCall::new(2) }
+    pub(crate) fn new(mark: Mark) -> Self {
+        let machine =
+            Machine::builder(2).tags(2).own_page(SPACE, 0, 1).cached(1, TAG, 0, 1).must_free_frame(1).build();
+        Self {
+            mark,
+            machine,
+            mm: Mm::new(1, 1, 0b10),
+            generation: Word::new("tlb_gen", SEEN),
+            loaded: Word::new("loaded_mm", ANOTHER),
+            calls: CrossCall::new(2),
+        }
     }
 
     fn unmap(&self) {
         sync::note("take page 0 away");
         self.machine.tables.leaf(SPACE, 0).store(0, Relaxed);
-        sync::fence(SeqCst);
+        self.generation.fetch_add(1, AcqRel);
         if self.mm.members() & 0b10 != 0 && self.is_due(self.loaded.load(Acquire)) {
             self.calls.call(0, 0b10, FLUSH);
         }
@@ -65,15 +101,18 @@ impl Window {
 
     /// Whether a CPU that is in the mask has to be interrupted.
     fn is_due(&self, loaded: u64) -> bool {
-        loaded == THIS || self.variant == Variant::Fixed && loaded == SWITCHING
+        loaded == THIS || self.mark != Mark::Skipped && loaded == SWITCHING
     }
 
-    fn switch_in(&self, cpu: usize) {
+    fn switch_in(&self) {
         sync::note("switch to the space");
         let on = sync::irq_save();
         self.loaded.store(SWITCHING, Relaxed);
-        self.mm.join(cpu);
-        hw::install(Some(SPACE), TAG, Install::FlushTag);
+        if self.mark == Mark::Ordered {
+            sync::fence(SeqCst);
+        }
+        let is_new = self.generation.load(Acquire) != SEEN;
+        hw::install(Some(SPACE), TAG, if is_new { Install::FlushTag } else { Install::Keep });
         self.loaded.store(THIS, Relaxed);
         sync::irq_restore(on);
         hw::user(true);
@@ -83,7 +122,7 @@ impl Window {
 
 impl Program for Window {
     fn main(&self, cpu: usize) {
-        if cpu == 0 { self.unmap() } else { self.switch_in(cpu) }
+        if cpu == 0 { self.unmap() } else { self.switch_in() }
     }
 
     fn interrupt(&self, cpu: usize, line: u8) {
@@ -97,6 +136,7 @@ impl Program for Window {
 
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.mm);
+        registry.object("mm", &self.generation);
         registry.object("cpu1", &self.loaded);
         self.calls.register(registry);
     }

@@ -9,6 +9,7 @@ pub(super) const BUG: Bug = Bug {
     name: "quark-835d7548-kernel-interrupt",
     id: "G72",
     source: "835d75487af9c0c9e0081f1bde65bb9352112604",
+    year: 2022,
     title: "handle the interurpt race condition for tlbshootdown",
     kernel: "Quark",
     arch: "x86",

@@ -10,6 +10,7 @@ pub(super) const BUG: Bug = Bug {
     name: "quark-be2e0cb7-wait-for-exit",
     id: "G73",
     source: "be2e0cb71f772503b76480fdee0d36b0a69e6471 (PR 696)",
+    year: 2022,
     title: "add wait for tlbshootdown",
     kernel: "Quark",
     arch: "x86",

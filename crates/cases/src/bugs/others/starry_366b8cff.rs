@@ -12,7 +12,7 @@ pub(super) const BUG: Bug = Bug {
     id: "G13",
     source: "366b8cff7 (tgoskits PR 920)",
     year: 2026,
-    title: "fix use-after-free evicting a page-cache page shared across split file mappings",
+    title: "fix(starry-mm): fix use-after-free when evicting a page-cache page shared across split file mappings",
     kernel: "StarryOS",
     arch: "loongarch64",
     rules: &[8],

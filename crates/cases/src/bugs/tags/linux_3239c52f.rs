@@ -11,6 +11,7 @@ pub(super) const BUG: Bug = Bug {
     name: "linux-3239c52f-split-tlb",
     id: "C25",
     source: "3239c52fd212",
+    year: 2025,
     title: "RISC-V: KVM: Flush VS-stage TLB after VCPU migration for Andes cores",
     arch: "riscv (Andes AX66)",
     rules: &[12],
