@@ -8,7 +8,7 @@ use shootdown_machine::Variant;
 pub(super) const BUG: Bug = Bug {
     name: "linux-f967db0b-pae-free-table",
     id: "D37",
-    source: "f967db0b9ed4, as posted 2018-05-15",
+    source: "f967db0b9ed4",
     year: 2018,
     title: "x86/mm: disable ioremap free page handling on x86-PAE",
     arch: "x86 (PAE)",

@@ -1,4 +1,4 @@
-//! The page merger waits for the lock of the areas and then walks areas that exit has destroyed under that lock.
+//! KSM, which is switched off, waits for the lock of the areas and then walks areas that exit has destroyed under that lock.
 
 use crate::bugs::{Bug, boxed, code};
 use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};
@@ -24,10 +24,10 @@ pub(super) const BUG: Bug = Bug {
 fn model(variant: Variant) -> Outsider {
     let permit = if variant == Variant::Broken { Permit::Nothing } else { Permit::AnyUsers };
     Outsider::new(Policy {
-        name: "ksmd scans",
+        name: "KSM is switched off: unmerge pages",
         hold: Hold::Structure,
         permit,
-        look: Look::Protect,
+        look: Look::Areas,
         exit_locks: true,
         exit_resets: false,
     })
