@@ -116,7 +116,7 @@ pub use code::overflow::name as name_what_runs;
 pub use code::sync;
 pub use code::watch::{Hung, Watchdog};
 pub use explore::{explore, replay};
-pub use machine::device::{Commutes, Device, Effect, Facts, NoDevice, Uses, View};
+pub use machine::device::{Commutes, Device, Effect, Facts, NoDevice, Refetch, Uses, View};
 pub use machine::dissection::{Dissection, Fact, Item, Standing};
 pub use machine::moves::{Action, Move};
 pub use machine::registry::Registry;
