@@ -111,8 +111,8 @@ mod report;
 mod search;
 
 pub use code::coroutine::caught;
+pub use code::ending::{Named, exit, named, what_runs};
 pub use code::mutation::{Drops, Mutation};
-pub use code::overflow::name as name_what_runs;
 pub use code::sync;
 pub use code::watch::{Hung, Watchdog};
 pub use explore::{explore, replay};
@@ -127,3 +127,4 @@ pub use options::{Memory, Options, Progress, Reductions, Sampling};
 pub use report::snapshot::{Buffered, CpuSnapshot, FrameSnapshot, Snapshot, WordSnapshot};
 pub use report::{Finding, Report, Step, Trace, Verdict};
 pub use search::reached::{Ending, Reached};
+pub use search::round::WORKER;

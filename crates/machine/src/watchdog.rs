@@ -1,15 +1,16 @@
-//! Ends the process when the code of a case does not come back from a step: nothing else can stop a loop without steps.
+//! Ends the process when the code of a case does not come back from a step: nothing else can stop a loop without steps. Also when a
+//! thread that a model started panics, of which its result would say nothing.
 //!
 //! The exit code is 1, that of a case that does not come out as expected: the results before it are printed by then, and there
 //! is nothing wrong with what was asked for. After Ctrl-C it is what the caller says.
 
-use shootdown_explore::{Hung, Watchdog, name_what_runs};
+use shootdown_explore::{Hung, Named, WORKER, Watchdog, exit, named, what_runs};
 use std::fmt;
 use std::fs;
 use std::io::{self, Write as _};
-use std::process;
+use std::panic;
+use std::sync::Once;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -24,17 +25,33 @@ const PATIENCE: u32 = 100;
 /// The same once the user has asked to stop.
 const PATIENCE_AFTER_CTRL_C: u32 = 5;
 
-static CASE: Mutex<String> = Mutex::new(String::new());
 /// Exit code after Ctrl-C, once that came.
 static ASKED_TO_STOP: AtomicU8 = AtomicU8::new(0);
 
-/// Takes that the case of this name runs from now on.
-pub fn begin(case: &str) {
+/// Takes that the case of this name runs until the result is dropped; see [`named`].
+pub fn begin(case: &str) -> Named {
     static ONCE: Once = Once::new();
-    case.clone_into(&mut lock());
-    name_what_runs(case);
     // Where the host has no thread for it a step that hangs is left to Ctrl-C.
     ONCE.call_once(|| drop(thread::Builder::new().name("watchdog".to_owned()).spawn(watch)));
+    named(case)
+}
+
+/// Ends the process from now on when a thread panics while a case runs that is neither the caller's nor the explorer's. To be called
+/// by a `main`: the threads of a test harness are others, too.
+pub fn tell_of_threads() {
+    let (main, before) = (thread::current().id(), panic::take_hook());
+    panic::set_hook(Box::new(move |info| {
+        before(info);
+        let this = thread::current();
+        if let Some(case) = what_runs().filter(|_| this.id() != main && this.name() != Some(WORKER)) {
+            let _ = writeln!(
+                io::stderr(),
+                "error: {case}: a thread of the model's own panics\n  what a thread does the explorer does not see: CPUs and \
+                 interrupt handlers are what runs side by side in a model\n  the run ends here; cases that come later were not run"
+            );
+            exit(NOT_AS_EXPECTED.into());
+        }
+    }));
 }
 
 /// Takes that the user has asked to stop, after which the process ends with `code`.
@@ -59,8 +76,8 @@ fn watch() {
         let grows = resident().saturating_sub(before) > GROWTH;
         if let Some(hung) = seen.filter(|hung| grows || hung.looks >= patience) {
             // Where nobody reads it any more the exit code says the rest.
-            let _ = writeln!(io::stderr(), "{}", Told { case: &lock(), hung });
-            process::exit(code.into());
+            let _ = writeln!(io::stderr(), "{}", Told { case: what_runs().unwrap_or("a scenario"), hung });
+            exit(code.into());
         }
     }
 }
@@ -74,10 +91,6 @@ fn resident() -> u64 {
         .nth(1)
         .and_then(|pages| pages.parse::<u64>().ok())
         .map_or(0, |pages| pages * PAGE)
-}
-
-fn lock() -> MutexGuard<'static, String> {
-    CASE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The error about a step that does not come back.

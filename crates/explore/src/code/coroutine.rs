@@ -1,7 +1,7 @@
 //! Runs the code under check on a stack of its own, up to its next request.
 
+use crate::code::ending::{self, OnStack};
 use crate::code::image::{self, Fingerprint, Image};
-use crate::code::overflow;
 use crate::code::request::{Act, Request};
 use crate::code::watch::{Runner, watched};
 use corosensei::stack::{DefaultStack, Stack};
@@ -134,7 +134,7 @@ impl Run {
     /// 1. The run is dropped (by `finish`) before what `code` borrows ends.
     pub(crate) unsafe fn start(stack: DefaultStack, runner: Runner, code: impl Fn()) -> Self {
         silence_panics();
-        overflow::watch();
+        ending::watch();
         let range = stack.limit().get()..stack.base().get();
         // SAFETY: 1. nothing runs on it before the run that is made here.
         unsafe { image::clear(&range) };
@@ -165,9 +165,10 @@ impl Run {
     #[inline(never)]
     fn switch(&mut self, answer: u64) -> Event {
         let outer = CURRENT.replace(self.current);
-        let below = overflow::on_stack(Some((self.stack.start, self.runner.cpu)));
+        let runs = OnStack { low: self.stack.start, cpu: self.runner.cpu, after: self.after };
+        let below = ending::on_stack(Some(runs));
         let result = watched(self.runner, self.after, || self.coroutine.resume(answer));
-        overflow::on_stack(below);
+        ending::on_stack(below);
         self.current = CURRENT.replace(outer);
         match result {
             CoroutineResult::Yield(request) => {

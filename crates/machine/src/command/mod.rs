@@ -8,6 +8,7 @@ mod new_case;
 mod page;
 
 use crate::sketch::Sketch;
+use crate::watchdog;
 use args::{Args, Command};
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -56,6 +57,7 @@ impl From<io::Error> for Failure {
 /// }
 /// ```
 pub fn main_with(sketches: &[Sketch]) -> ExitCode {
+    watchdog::tell_of_threads();
     let result = Args::of_process().and_then(|args| {
         let mut out = io::stdout().lock();
         match args.command {
