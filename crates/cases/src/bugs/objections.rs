@@ -21,6 +21,16 @@ impl Bug {
         objections
     }
 
+    /// Returns the lines of the bug's own file that could make a step and that none of its protocols reaches; `report` is of the case
+    /// of `stage`. Empty unless that is the mended one, and holds.
+    pub(super) fn unreached(&self, stage: &Stage, report: &Report) -> Vec<String> {
+        let mended = stage.variant == Some(Variant::Fixed) && report.verdict == Verdict::Holds;
+        let Some(file) = self.code.first().filter(|_| mended) else { return Vec::new() };
+        let stages = self.stages().into_iter().filter(|other| other.name != stage.name);
+        let others = stages.filter_map(|other| self.model_of(&other).ok());
+        judge::unreached(&report.survey, others, self.memory, *file)
+    }
+
     /// What the broken protocol gives away and the mended one never does: a fix that does nothing breaks no rule.
     fn kept(&self, report: &Report) -> Option<String> {
         let [broken, fixed] = [Variant::Broken, Variant::Fixed].map(|variant| self.model(variant).ok());
