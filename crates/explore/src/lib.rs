@@ -114,7 +114,7 @@ pub use code::coroutine::caught;
 pub use code::ending::{Named, exit, named, what_runs};
 pub use code::mutation::{Drops, Mutation};
 pub use code::sync;
-pub use code::watch::{Hung, Watchdog};
+pub use code::watch::{Hung, Watchdog, built};
 pub use explore::{explore, replay};
 pub use machine::device::{Commutes, Device, Effect, Facts, NoDevice, Refetch, Uses, View};
 pub use machine::dissection::{Dissection, Fact, Item, Standing};

@@ -207,6 +207,17 @@ impl Builder {
         self
     }
 
+    /// What hardware may do, by field and in words. How much of it there is, is another matter.
+    pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
+        macro_rules! facts {
+            ($($field:ident)*) => { vec![$((stringify!($field), format!("{:?}", self.$field))),*] };
+        }
+        facts! {
+            kernel_table privilege entry_pages software_refill late_accesses large splinters absent marks markless conflicts
+            domains entry_code second_stage iommus sticky_kernel_pages order
+        }
+    }
+
     /// Lets a broadcast finish before the accesses of other CPUs that used the translations it dropped (an erratum): they
     /// may arrive until the next broadcast, or until their CPU flushes or loads a root itself. On other machines a flush
     /// waits for them.

@@ -25,6 +25,18 @@ pub fn names(survey: &Survey) -> Vec<String> {
     survey.unnamed.iter().map(stray).chain(survey.alike.iter().map(alike)).collect()
 }
 
+/// Returns the files in which steps are and that `code`, a model's source, does not show: a drawing has no line for these.
+pub fn unshown(survey: &Survey, code: &[(&str, &str)]) -> Vec<String> {
+    let files: BTreeSet<&str> = survey.sites.iter().map(|site| file_name(site.place)).collect();
+    let shown = |file: &&str| is_shared(file) || code.iter().any(|(name, _)| name == file);
+    let missing = files.into_iter().filter(|file| !shown(file));
+    missing
+        .map(|file| {
+            format!("steps are in {file}, which `code` does not show: add (\"{file}\", include_str!(..))")
+        })
+        .collect()
+}
+
 /// Returns what `broken` gives away under `memory` and `fixed`, of which `report` is, never does. A fix that does nothing breaks
 /// no rule, and is known by this.
 pub fn never_given_away(broken: &Model, fixed: &Model, report: &Report, memory: Memory) -> Vec<String> {
@@ -46,6 +58,14 @@ pub fn machines(broken: &Model, fixed: &Model) -> Option<String> {
     }
     if cpus[0] != cpus[1] {
         return Some(format!("the broken protocol has {} CPUs, the mended one {}", cpus[0], cpus[1]));
+    }
+    if !(broken.device().is_judged() && fixed.device().is_judged()) {
+        return Some("the machine is built `without_oracle`, so that nothing can go wrong on it".to_owned());
+    }
+    if let Some(fact) = broken.device().differs(fixed.device()) {
+        return Some(format!(
+            "the mended protocol runs on other hardware than the broken one (`{fact}` differs): a fix is code, not a machine"
+        ));
     }
     let cpu = broken.device().starts_otherwise(fixed.device())?;
     Some(format!(

@@ -130,6 +130,17 @@ impl Machine {
         both.position(|(one, two)| one != two)
     }
 
+    /// Returns the first fact of the hardware that differs in `other`, by the name of its field in [`Builder`].
+    pub fn differs(&self, other: &Machine) -> Option<&'static str> {
+        let mut both = self.config.facts().into_iter().zip(other.config.facts());
+        both.find(|(one, two)| one != two).map(|((name, _), _)| name)
+    }
+
+    /// Returns whether the oracle judges what happens on it.
+    pub fn is_judged(&self) -> bool {
+        self.config.checked
+    }
+
     /// Returns what code that was seen at its work gives away, each in words: `free frame 1`.
     pub fn given_away(&self, survey: &Survey) -> BTreeSet<String> {
         let gives = |op: &Op| op.is_mark() && !matches!(op, Op::Mapped { .. });

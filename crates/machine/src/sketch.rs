@@ -3,7 +3,7 @@
 use crate::case::{Expected, Model, Variant, run};
 use crate::judge::{self, Mutant};
 use crate::sources::shows_source;
-use shootdown_explore::{Memory, Options, Report, Verdict, caught, named};
+use shootdown_explore::{Memory, Options, Report, Verdict, built, caught, named};
 
 /// A model of a protocol as it was and as it was mended: a reader of a kernel begins with one. There is no
 /// story, no source and no scenario of the engine; `shootdown_cases::bugs::Bug::of` makes a bug of it that has those.
@@ -56,7 +56,7 @@ impl Sketch {
     /// What the panic says in which that ends.
     pub fn model(&self, variant: Variant) -> Result<Model, String> {
         let _named = named(&self.case_name(variant));
-        caught(|| (self.build)(variant))
+        built(|| caught(|| (self.build)(variant)))
     }
 
     /// Returns what is wrong with the sketch before anything runs; each says which field, and shows a right one.
@@ -121,6 +121,7 @@ impl Sketch {
     fn objections(&self, checked: &Checked, memory: Memory) -> Vec<String> {
         let report = &checked.report;
         let mut objections = judge::names(&report.survey);
+        objections.extend(judge::unshown(&report.survey, self.code));
         match checked.variant {
             Variant::Broken => objections.extend(self.other_end(&report.verdict, memory)),
             _ if !Expected::Holds.is_met_by(&report.verdict) => {

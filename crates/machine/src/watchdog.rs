@@ -102,12 +102,14 @@ struct Told<'a> {
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Hung { cpu, line, after, .. } = self.hung;
-        write!(f, "error: {}: CPU {cpu}'s ", self.case)?;
-        match line {
-            None => write!(f, "main code")?,
-            Some(line) => write!(f, "handler of interrupt {line}")?,
+        write!(f, "error: {}: ", self.case)?;
+        match (cpu, line) {
+            (None, _) => write!(f, "the code that builds the model")?,
+            (Some(cpu), None) => write!(f, "CPU {cpu}'s main code")?,
+            (Some(cpu), Some(line)) => write!(f, "CPU {cpu}'s handler of interrupt {line}")?,
         }
         match after {
+            None if cpu.is_none() => write!(f, " does not come to its end")?,
             None => write!(f, " does not come to its first step")?,
             Some(place) => write!(f, " does not come back after its step at {place}")?,
         }
@@ -130,14 +132,17 @@ mod tests {
     #[test]
     fn a_step_that_hangs_is_told_with_case_cpu_place_and_remedy() {
         let after = Location::caller();
-        let told =
-            |line, after| Told { case: "toy-x/broken", hung: Hung { cpu: 1, line, after, looks: 100 } };
-        let main = told(None, Some(after)).to_string();
+        let told = |cpu, line, after| {
+            Told { case: "toy-x/broken", hung: Hung { cpu, line, after, looks: 100 } }.to_string()
+        };
+        let main = told(Some(1), None, Some(after));
         for part in ["toy-x/broken: CPU 1's main code", &after.to_string(), "sync::wait_until", "sync::retry"]
         {
             assert!(main.contains(part), "{part}: {main}");
         }
-        let handler = told(Some(0), None).to_string();
+        let build = told(None, None, None);
+        assert!(build.contains("toy-x/broken: the code that builds the model does not come"), "{build}");
+        let handler = told(Some(1), Some(0), None);
         assert!(handler.contains("handler of interrupt 0 does not come to its first step"), "{handler}");
     }
 }

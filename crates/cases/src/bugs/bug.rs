@@ -1,5 +1,5 @@
 use super::stage::{Right, Stage};
-use shootdown_explore::{Memory, Options, Report, Scenario, Verdict, caught, named};
+use shootdown_explore::{Memory, Options, Report, Scenario, Verdict, built, caught, named};
 use shootdown_machine::{Case, Expected, Kind, Model, Protocol, Sketch, Variant, run, run_again};
 
 /// A bug: where it is from, what it takes to show it, and its protocols: as it was, as it was mended, and what else upstream had.
@@ -214,7 +214,7 @@ impl Bug {
     /// What the panic says in which that ends.
     pub fn model(&self, variant: Variant) -> Result<Model, String> {
         let _named = named(self.name);
-        caught(|| (self.build)(variant))
+        built(|| caught(|| (self.build)(variant)))
     }
 
     /// Builds the protocol of `stage`.
@@ -223,7 +223,7 @@ impl Bug {
     /// What the panic says in which that ends.
     pub fn model_of(&self, stage: &Stage) -> Result<Model, String> {
         let _named = named(self.name);
-        caught(|| self.protocol(stage))
+        built(|| caught(|| self.protocol(stage)))
     }
 
     /// Builds the protocol of `stage`, which may panic.

@@ -8,6 +8,7 @@ impl Bug {
     /// Returns what speaks against `report`, of the case of `stage` under `memory`.
     pub(super) fn objections(&self, stage: &Stage, report: &Report, memory: Memory) -> Vec<String> {
         let mut objections = judge::names(&report.survey);
+        objections.extend(judge::unshown(&report.survey, self.code));
         match (stage.right.under(memory), &report.verdict) {
             // The words are stated for one memory model.
             (Expected::Violates, verdict) if memory == self.memory => {
