@@ -118,7 +118,7 @@ fn a_cpu_that_synchronises_fetches_what_it_knows_of_under_weak_memory() {
         }
     };
     let everywhere: Main = |small_machine| {
-        patch(small_machine);
+        small_machine.machine.tables.code(0).store(NEW, Relaxed);
         hw::synchronise_everywhere();
         hw::obsolete(0, OLD);
     };
