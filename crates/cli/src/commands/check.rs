@@ -141,11 +141,11 @@ impl Outcome {
         lines
     }
 
-    /// Names the lines that no protocol of their bug reaches, if there are any.
+    /// Says how many lines no protocol of their bug reaches, if there are any.
     fn unreached(&self) -> Option<String> {
-        let lines: Vec<&str> =
-            self.records.iter().flat_map(|record| &record.unreached).map(String::as_str).collect();
-        (!lines.is_empty()).then(|| format!("Reached by no protocol of their bugs: {}", lines.join(", ")))
+        let lines: usize = self.records.iter().map(|record| record.unreached.len()).sum();
+        let what = if lines == 1 { "line is" } else { "lines are" };
+        (lines > 0).then(|| format!("{lines} {what} reached by no protocol of a bug: --verbose names them."))
     }
 
     /// Says which of the cases are suspects, if any are.
@@ -467,13 +467,13 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_no_protocol_reaches_are_listed() {
+    fn lines_that_no_protocol_reaches_are_counted() {
         let mut case = fixed_case("linux-x/fixed");
         case.unreached = Box::new(|_| vec!["linux_x.rs:7".to_owned()]);
         let outcome = outcome(&[case], &args(""), &Interrupt::default());
         assert_eq!(outcome.code(), 0);
         let closing = outcome.closing(None).join("\n");
-        assert!(closing.contains("Reached by no protocol of their bugs: linux_x.rs:7"), "{closing}");
+        assert!(closing.contains("1 line is reached by no protocol of a bug"), "{closing}");
     }
 
     #[test]
