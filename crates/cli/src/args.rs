@@ -120,7 +120,7 @@ pub struct CheckArgs {
     #[arg(long, conflicts_with = "Removal")]
     pub no_engine: bool,
     /// Instead: take each fence, wait, interrupt, flush and ordering out of the mended protocols of the chosen bugs, one at a
-    /// time, and list those without which they hold all the same, and lines that neither protocol reaches
+    /// time, and list those without which they hold all the same
     #[arg(long, conflicts_with_all = ["list", "Removal", "Limits", "keep_going", "verbose", "json_file", "slowest", "shard", "all_findings", "resume"])]
     pub mutants: bool,
     /// Put another protocol into this case of a bug; it must then come out otherwise than expected

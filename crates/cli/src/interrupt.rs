@@ -17,7 +17,7 @@ impl Interrupt {
         let set = ctrlc::set_handler(move || {
             watchdog::asked_to_stop(INTERRUPTED);
             if flag.swap(true, Ordering::Relaxed) {
-                std::process::exit(i32::from(INTERRUPTED));
+                shootdown_explore::exit(i32::from(INTERRUPTED));
             }
         });
         if let Err(error) = set {

@@ -41,6 +41,7 @@ use std::process::ExitCode;
 /// Runs the command line of this process on the engine and `bugs`, and returns the exit code: 0 all as expected, 1 not,
 /// 2 input that cannot be used, 3 nothing found where not all executions were to be visited, 130 after Ctrl-C, 141 when the reader of the output went away.
 pub fn main_with(bugs: &[Bug]) -> ExitCode {
+    shootdown_machine::watchdog::tell_of_threads();
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
         Err(error) => return refused(&error),

@@ -1,7 +1,7 @@
 //! The words that the command line, JSON and replay files use for what the checker's types say.
 
 use shootdown_explore::{Memory, Verdict};
-use shootdown_machine::{Expected, Kind, Variant};
+use shootdown_machine::{Expected, Kind};
 
 /// Memory model of a name.
 pub fn parse_memory(name: &str) -> Option<Memory> {
@@ -25,15 +25,6 @@ pub fn group(of: Kind) -> &'static str {
     match of {
         Kind::Bug => "bugs",
         Kind::Engine | Kind::Suspect => kind(of),
-    }
-}
-
-/// Name of a variant.
-pub fn variant(variant: Variant) -> &'static str {
-    match variant {
-        Variant::Shipped => "shipped",
-        Variant::Broken => "broken",
-        Variant::Fixed => "fixed",
     }
 }
 

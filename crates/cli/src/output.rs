@@ -185,6 +185,10 @@ impl<W: Write> Table<W> {
         if let Some(why) = &record.more {
             writeln!(self.out, "{}", indented(&format!("There may be more: {why}.")))?;
         }
+        if !record.unreached.is_empty() {
+            let lines = record.unreached.join(", ");
+            writeln!(self.out, "{}", indented(&format!("Reached by no protocol of this bug: {lines}")))?;
+        }
         if record.as_expected {
             return Ok(());
         }

@@ -39,6 +39,9 @@ pub struct Record {
     /// What speaks against it.
     #[serde(default)]
     pub objections: Vec<String>,
+    /// Lines of the case's own file that could make a step and that no protocol of the bug reaches; said with the mended one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreached: Vec<String>,
     /// Whether every execution was visited, or one that breaks a rule was found.
     pub complete: bool,
     /// States stored.
@@ -122,7 +125,7 @@ impl Record {
         Self {
             name: case.name.clone(),
             kind: names::kind(case.kind).to_owned(),
-            variant: names::variant(case.variant).to_owned(),
+            variant: case.variant.name().to_owned(),
             memory: memory.name().to_owned(),
             cpus: case.cpus,
             removed: removed.map(|removed| removed.name.clone()),
@@ -133,6 +136,7 @@ impl Record {
             frame: broken.and_then(|broken| broken.frame),
             as_expected: expected.is_met_by(&report.verdict) && objections.is_empty(),
             objections,
+            unreached: caught(|| (case.unreached)(report)).unwrap_or_default(),
             complete: report.complete(),
             states: report.states,
             executions: report.executions,
@@ -193,7 +197,7 @@ impl Record {
             && self.models.iter().all(Under::as_stated);
         let fields = [
             ("kind", self.kind.clone(), names::kind(case.kind).to_owned()),
-            ("variant", self.variant.clone(), names::variant(case.variant).to_owned()),
+            ("variant", self.variant.clone(), case.variant.name().to_owned()),
             ("memory", self.memory.clone(), model.name().to_owned()),
             ("cpus", self.cpus.to_string(), case.cpus.to_string()),
             ("removed", format!("{:?}", self.removed.as_deref()), format!("{removed:?}")),
@@ -312,7 +316,7 @@ impl Entry {
         Self {
             name: case.name.clone(),
             kind: names::kind(case.kind).to_owned(),
-            variant: names::variant(case.variant).to_owned(),
+            variant: case.variant.name().to_owned(),
             memory: case.memory.name().to_owned(),
             cpus: case.cpus,
             expected: names::expected(case.expected).to_owned(),

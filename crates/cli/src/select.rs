@@ -19,6 +19,9 @@ pub struct Wanted<'a> {
     pub no_engine: bool,
 }
 
+/// Another name of the group of all bugs.
+const CORPUS: &str = "corpus";
+
 /// The protocol that a bug's name alone means, where one is needed.
 pub const BROKEN: &str = "broken";
 
@@ -219,6 +222,7 @@ pub fn family(case: &Case) -> Option<&str> {
 }
 
 fn in_group(case: &Case, group: &str) -> bool {
+    let group = if group == CORPUS { names::group(Kind::Bug) } else { group };
     names::group(case.kind) == group || case.groups.contains(&group)
 }
 
@@ -226,6 +230,7 @@ fn in_group(case: &Case, group: &str) -> bool {
 pub fn groups(cases: &[Case]) -> Vec<&'static str> {
     let mut all: Vec<&'static str> =
         cases.iter().flat_map(|case| case.groups.iter().copied().chain([names::group(case.kind)])).collect();
+    all.extend(cases.iter().any(|case| in_group(case, CORPUS)).then_some(CORPUS));
     all.sort_unstable();
     all.dedup();
     all
@@ -308,6 +313,12 @@ mod tests {
             (vec!["four-everything".into()], left(&[], false))
         );
         assert!(left(&[], true).is_empty() && left(&["three-seed"], false).is_empty());
+    }
+
+    #[test]
+    fn the_corpus_is_the_group_of_all_bugs() {
+        let all = |group| names(&[group], None, false).expect("cases");
+        assert_eq!(all("corpus"), all("bugs"));
     }
 
     #[test]

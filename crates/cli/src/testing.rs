@@ -21,6 +21,7 @@ pub fn engine_case(name: &str, cpus: usize) -> Case {
         run: Box::new(|_| report(Verdict::Holds)),
         replay: Box::new(|_, _| Ok(Trace::default())),
         objections: Box::new(|_, _| Vec::new()),
+        unreached: Box::new(|_| Vec::new()),
     }
 }
 

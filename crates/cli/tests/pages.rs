@@ -72,7 +72,7 @@ fn a_page_is_well_formed_loads_nothing_and_says_all_that_there_is() {
     assert!(figures.contains("steps to failure") && figures.contains("no execution fails"), "{figures}");
     assert_eq!(texts(&html, ".values .left code"), ["        trim: Overwrite,"]);
     assert_eq!(texts(&html, ".values .right code"), ["        trim: Never,"]);
-    let files = ["linux_bafb056c.rs", "single_user.rs", "mm.rs"];
+    let files = ["linux_bafb056c.rs", "single_user.rs", "model/kit/mm.rs"];
     assert_eq!(texts(&html, "#code figcaption > code"), files);
     assert!(texts(&html, ".outcome").concat().contains("which was freed (SD-8)"));
 }

@@ -34,6 +34,9 @@ pub struct Case {
     pub replay: ReplayFn,
     /// Says what speaks against a report of it under a memory model, though its verdict is the expected one.
     pub objections: Objections,
+    /// Names lines of its own file that could make a step and that neither this protocol nor another of its bug reaches, after a
+    /// report of it: `FILE:LINE`. Once for all protocols of a bug, with the mended one.
+    pub unreached: Unreached,
 }
 
 impl Case {
@@ -46,6 +49,9 @@ impl Case {
 
 /// See [`Case::objections`].
 pub type Objections = Box<dyn Fn(&Report, Memory) -> Vec<String> + Send + Sync>;
+
+/// See [`Case::unreached`].
+pub type Unreached = Box<dyn Fn(&Report) -> Vec<String> + Send + Sync>;
 
 /// A protocol on the machine. Its debug output shows the values by which the broken and the fixed one differ.
 pub trait Protocol: Scenario<Device = Machine> + Debug + Send {}
@@ -178,6 +184,17 @@ pub enum Variant {
     Broken,
     /// The same as it was mended.
     Fixed,
+}
+
+impl Variant {
+    /// Returns its name, as names of cases end with it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Shipped => "shipped",
+            Self::Broken => "broken",
+            Self::Fixed => "fixed",
+        }
+    }
 }
 
 /// Expected outcome.

@@ -6,13 +6,20 @@
 //! Code is a word in memory whose values are versions of it. After every step each CPU may hold what it could fetch by then;
 //! only synchronising takes versions out. The oracle asks which CPU may still run an old one: at an access of its own
 //! ([`crate::hw::execute`]), or anywhere once it was declared obsolete ([`crate::hw::obsolete`]).
+//!
+//! # Under weak memory
+//! A CPU that synchronises runs from then on what it knows of, be it by a plain load (RISC-V, Zifencei: a later fetch sees the data
+//! stores "already visible to the same hart"). That orders no page walk. That a CPU ran old code for the last time needs no release
+//! to be told: an instruction is fetched before those behind it are executed, so nobody sees a store behind the synchronisation
+//! before what was fetched ahead of it (Simner et al., "ARMv8-A System Semantics: Instruction Fetch in Relaxed Architectures"). So
+//! code that is declared obsolete is not in use any more where it was dropped, as data might be.
 
 use crate::config::Builder;
 use crate::limits::MAX_CODE;
 use crate::machine::Machine;
 use crate::oracle::broken;
 use crate::state::{Local, ONLINE, Privilege, Shared};
-use shootdown_explore::{View, Violation};
+use shootdown_explore::{Refetch, View, Violation};
 
 impl Builder {
     /// Adds a piece of kernel code, whose version at the start is `version` (1 to 7). The first is piece 0; up to 2.
@@ -36,12 +43,21 @@ impl Builder {
 }
 
 impl Machine {
-    /// Adds what `cpu` could fetch now.
+    /// Adds what `cpu` could fetch now. Devices and IOMMUs run no code.
     pub(crate) fn fetch(&self, view: &View<'_, Self>, cpu: usize, local: &mut Local) {
+        if self.is_device(cpu) || self.is_iommu(cpu) {
+            return;
+        }
         for piece in 0..self.tables.code.len() {
             let word = self.watched().code(piece);
             view.readable(cpu, word, |version| local.fetched[piece] |= 1u8.wrapping_shl(version as u32));
         }
+    }
+
+    /// What is read anew by a CPU that synchronises, or by all.
+    pub(crate) fn refetch(&self, everywhere: bool) -> Refetch {
+        let watched = self.watched();
+        Refetch { first: watched.code(0), end: watched.code(self.tables.code.len()), everywhere }
     }
 
     /// Lets `local` lose what it has fetched.

@@ -24,8 +24,9 @@ pub enum HardwareOrder {
     #[default]
     Program,
     /// Barriers ([`crate::hw::dsb`]). aarch64: walks may miss what their CPU has read or stored until a DSB comes after it; a
-    /// TLBI is not ordered after accesses without one. One of this CPU is complete by the next DSB; a broadcast counts as complete
-    /// on return. FEAT_ETS2 promises more.
+    /// TLBI is not ordered after accesses without one. One of this CPU is complete by the next DSB. A broadcast stands for the TLBI
+    /// with the DSB behind it, and is complete on return: a TLBI that no DSB waits for may take effect at any time later, so a model
+    /// of a kernel that forgets the DSB issues the broadcast that late, or not at all. FEAT_ETS2 promises more.
     Barriers,
     /// Flushes themselves. riscv64: `sfence.vma` brings the walks of its own hart forward to what the hart knows (Priv,
     /// "Supervisor Memory-Management Fence Instruction"); a write to satp orders nothing.
@@ -204,6 +205,17 @@ impl Builder {
     pub fn without_oracle(mut self) -> Self {
         self.checked = false;
         self
+    }
+
+    /// What hardware may do, by field and in words. How much of it there is, is another matter.
+    pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
+        macro_rules! facts {
+            ($($field:ident)*) => { vec![$((stringify!($field), format!("{:?}", self.$field))),*] };
+        }
+        facts! {
+            kernel_table privilege entry_pages software_refill late_accesses large splinters absent marks markless conflicts
+            domains entry_code second_stage iommus sticky_kernel_pages order
+        }
     }
 
     /// Lets a broadcast finish before the accesses of other CPUs that used the translations it dropped (an erratum): they

@@ -38,11 +38,16 @@ impl Machine {
         self.config.iommus[cpu].is_some()
     }
 
+    /// Whether `cpu` is the IOMMU of a device.
+    pub(crate) fn is_iommu(&self, cpu: usize) -> bool {
+        self.config.iommus.contains(&Some(cpu as u8))
+    }
+
     /// What messages call `cpu`.
     pub(crate) fn who(&self, cpu: usize) -> String {
         let what = match () {
             () if self.is_device(cpu) => "device",
-            () if self.config.iommus.contains(&Some(cpu as u8)) => "IOMMU",
+            () if self.is_iommu(cpu) => "IOMMU",
             () => "CPU",
         };
         format!("{what} {cpu}")

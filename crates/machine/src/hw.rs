@@ -143,7 +143,8 @@ pub fn broadcast_guest_page(guest: usize) {
     issue(Op::FlushGuestPage { guest: guest.wrapping_sub(1), everywhere: true });
 }
 
-/// Synchronises this CPU's context: from here on it runs code as it is in memory now or later.
+/// Synchronises this CPU's context: from here on it runs code as it is in memory now or later. It orders no page walk and drops no
+/// translation.
 #[track_caller]
 pub fn synchronise_context() {
     issue(Op::SyncContext { everywhere: false });
@@ -399,7 +400,6 @@ impl Op {
                 | Op::Broadcast { .. }
                 | Op::FlushOn { .. }
                 | Op::FlushGuestPage { .. }
-                | Op::SyncContext { .. }
         )
     }
 
@@ -577,6 +577,7 @@ impl Op {
             synchronizes: self == Op::Dsb || here && order == HardwareOrder::Flushes,
             completes: !(here && order == HardwareOrder::Barriers),
             gives: 0,
+            refetches: None,
             commutes,
         }
     }

@@ -2,12 +2,11 @@
 
 use crate::case::{Model, run};
 use crate::machine::Machine;
-use crate::sources::SOURCES;
+use crate::sources::{file_name, is_shared};
 use shootdown_explore::{
     Device, Did, Drops, Memory, Mutation, Options, Report, Scenario, Site, Survey, Verdict,
 };
 use std::collections::BTreeSet;
-use std::panic::Location;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Returns whether `words`, of a verdict, say what `stated` does, whatever the places in the code (` at FILE:LINE:COLUMN`).
@@ -24,6 +23,18 @@ pub fn names(survey: &Survey) -> Vec<String> {
         format!("several words of one object are called {word:?}: `Registry::array` names those of an array")
     };
     survey.unnamed.iter().map(stray).chain(survey.alike.iter().map(alike)).collect()
+}
+
+/// Returns the files in which steps are and that `code`, a model's source, does not show: a drawing has no line for these.
+pub fn unshown(survey: &Survey, code: &[(&str, &str)]) -> Vec<String> {
+    let files: BTreeSet<&str> = survey.sites.iter().map(|site| file_name(site.place)).collect();
+    let shown = |file: &&str| is_shared(file) || code.iter().any(|(name, _)| name == file);
+    let missing = files.into_iter().filter(|file| !shown(file));
+    missing
+        .map(|file| {
+            format!("steps are in {file}, which `code` does not show: add (\"{file}\", include_str!(..))")
+        })
+        .collect()
 }
 
 /// Returns what `broken` gives away under `memory` and `fixed`, of which `report` is, never does. A fix that does nothing breaks
@@ -47,6 +58,14 @@ pub fn machines(broken: &Model, fixed: &Model) -> Option<String> {
     }
     if cpus[0] != cpus[1] {
         return Some(format!("the broken protocol has {} CPUs, the mended one {}", cpus[0], cpus[1]));
+    }
+    if !(broken.device().is_judged() && fixed.device().is_judged()) {
+        return Some("the machine is built `without_oracle`, so that nothing can go wrong on it".to_owned());
+    }
+    if let Some(fact) = broken.device().differs(fixed.device()) {
+        return Some(format!(
+            "the mended protocol runs on other hardware than the broken one (`{fact}` differs): a fix is code, not a machine"
+        ));
     }
     let cpu = broken.device().starts_otherwise(fixed.device())?;
     Some(format!(
@@ -73,11 +92,11 @@ pub struct Mutant {
 /// Why steps of the kit are there though models hold without them.
 const OF_KIT: [(&str, &str); 2] = [
     (
-        "lock.rs: wait",
+        "model/kit/lock.rs: wait",
         "the lock is tried again all the same; with the wait a CPU that can never get it is stuck, not busy for ever",
     ),
     (
-        "mailbox.rs: wait",
+        "model/kit/mailbox.rs: wait",
         "the answer is looked for again all the same; with the wait a CPU that never gets it is stuck, not busy for ever",
     ),
 ];
@@ -106,10 +125,10 @@ pub fn mutants(
             let verdict = run(fixed, &Options { memory, mutation: Some(mutation), ..options() }).verdict;
             (verdict != Verdict::Holds).then(|| verdict.words().unwrap_or_default().to_owned())
         });
-        let name = format!("{}: {what}", file(mutation.place));
+        let name = format!("{}: {what}", file_name(mutation.place));
         let known = argued.iter().chain(&OF_KIT).find(|(known, _)| *known == name);
         Mutant {
-            place: format!("{}:{}", file(mutation.place), mutation.place.line()),
+            place: format!("{}:{}", file_name(mutation.place), mutation.place.line()),
             ordering: mutation.drops == Drops::Order,
             noticed: words,
             argued: known.map(|&(_, argument)| argument),
@@ -126,8 +145,7 @@ fn mutations(fixed: &Model, sites: impl Iterator<Item = Site>, weakest: Memory) 
     for site in sites {
         let Some((drops, what)) = droppable(fixed, &site, weakest) else { continue };
         // The orderings of calls, locks, queues and hardware's own writes are theirs, and not the fix's.
-        let shared = || SOURCES.iter().any(|(known, _)| *known == file(site.place));
-        if drops == Drops::Order && shared() {
+        if drops == Drops::Order && is_shared(file_name(site.place)) {
             continue;
         }
         let mutation = Mutation { place: site.place, drops };
@@ -138,22 +156,38 @@ fn mutations(fixed: &Model, sites: impl Iterator<Item = Site>, weakest: Memory) 
     mutations
 }
 
-/// Returns the lines of a model's file that could make a step and that none of its protocols reaches: `FILE:LINE`.
-pub fn unreached(protocols: &[Model], memory: Memory, (name, text): (&str, &str)) -> Vec<String> {
-    /// What a line that makes a step has.
+/// Returns the lines of a model's file that could make a step and that none of its protocols reaches: `FILE:LINE`. `seen` is of one
+/// that holds; `others` run as long as there are lines that nobody has reached.
+pub fn unreached(
+    seen: &Survey,
+    others: impl Iterator<Item = Model>,
+    memory: Memory,
+    (name, text): (&str, &str),
+) -> Vec<String> {
+    let mut left: BTreeSet<u32> =
+        (1..).zip(text.lines()).filter(|(_, line)| may_step(line)).map(|(at, _)| at).collect();
+    let reach = |left: &mut BTreeSet<u32>, sites: &[Site]| {
+        for site in sites.iter().filter(|site| file_name(site.place) == name) {
+            left.remove(&site.place.line());
+        }
+    };
+    reach(&mut left, &seen.sites);
+    for model in others {
+        if left.is_empty() {
+            break;
+        }
+        reach(&mut left, &all_sites(&model, memory));
+    }
+    left.iter().map(|line| format!("{name}:{line}")).collect()
+}
+
+/// Whether a line of code could make a step: no text, and nothing that a function stores in its own `machine` before anything runs.
+fn may_step(line: &str) -> bool {
     const STEPS: [&str; 9] =
         ["hw::", ".load(", ".store(", ".swap(", ".fetch_", "compare_exchange(", "fence(", "raise(", "irq_"];
-    let mut reached = BTreeSet::new();
-    for model in protocols {
-        let sites = all_sites(model, memory);
-        reached.extend(sites.iter().filter(|site| file(site.place) == name).map(|site| site.place.line()));
-    }
-    let steps = |line: &str| {
-        let line = line.trim_start();
-        !line.starts_with("use ") && !line.starts_with("//") && STEPS.iter().any(|step| line.contains(step))
-    };
-    let lines = (1..).zip(text.lines()).filter(|&(number, line)| steps(line) && !reached.contains(&number));
-    lines.map(|(number, _)| format!("{name}:{number}")).collect()
+    let line = line.trim_start();
+    let other = ["use ", "//", "\"", "machine."].iter().any(|start| line.starts_with(start));
+    !other && STEPS.iter().any(|step| line.contains(step))
 }
 
 /// The steps of all executions. A run that collects goes on after a finding.
@@ -181,11 +215,6 @@ fn droppable(model: &Model, site: &Site, memory: Memory) -> Option<(Drops, Strin
         Did::Modify(order) if weak && order != Relaxed => (Drops::Order, format!("{order:?} of an exchange")),
         _ => return None,
     })
-}
-
-/// The file of a place, without its folders.
-fn file(place: &Location<'static>) -> &'static str {
-    place.file().rsplit(['/', '\\']).next().unwrap_or(place.file())
 }
 
 /// Drops ` at FILE:LINE:COLUMN` wherever it is the end of a clause: lines move with every edit.

@@ -45,8 +45,8 @@ mod uses;
 pub mod watchdog;
 
 pub use case::{
-    Case, Expected, Kind, Model, Objections, OnMachine, Program, Protocol, ReplayFn, Variant, boxed, run,
-    run_again,
+    Case, Expected, Kind, Model, Objections, OnMachine, Program, Protocol, ReplayFn, Unreached, Variant,
+    boxed, run, run_again,
 };
 #[cfg(feature = "command")]
 pub use command::main_with;
@@ -58,6 +58,6 @@ pub use machine::{Acknowledged, Machine, MaskWord};
 #[doc(no_inline)]
 pub use shootdown_explore::{Interrupts, Memory, Options, Registry, Scenario, sync};
 pub use sketch::{Checked, Sketch, is_kebab_case, name_problem};
-pub use sources::SOURCES;
+pub use sources::{SOURCES, file_name, shows_source};
 pub use state::{Local, Privilege, Shared};
 pub use tables::{Tables, space_name};

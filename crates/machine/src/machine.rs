@@ -130,6 +130,17 @@ impl Machine {
         both.position(|(one, two)| one != two)
     }
 
+    /// Returns the first fact of the hardware that differs in `other`, by the name of its field in [`Builder`].
+    pub fn differs(&self, other: &Machine) -> Option<&'static str> {
+        let mut both = self.config.facts().into_iter().zip(other.config.facts());
+        both.find(|(one, two)| one != two).map(|((name, _), _)| name)
+    }
+
+    /// Returns whether the oracle judges what happens on it.
+    pub fn is_judged(&self) -> bool {
+        self.config.checked
+    }
+
     /// Returns what code that was seen at its work gives away, each in words: `free frame 1`.
     pub fn given_away(&self, survey: &Survey) -> BTreeSet<String> {
         let gives = |op: &Op| op.is_mark() && !matches!(op, Op::Mapped { .. });
@@ -141,9 +152,10 @@ impl Machine {
         Op::decode(op).is_some_and(Op::is_flush)
     }
 
-    /// Returns whether operation `op` is a barrier between accesses and hardware, and nothing else.
+    /// Returns whether operation `op` is a barrier between accesses and hardware, or has CPUs fetch their code anew, and nothing
+    /// else.
     pub fn is_barrier(op: u64) -> bool {
-        Op::decode(op) == Some(Op::Dsb)
+        matches!(Op::decode(op), Some(Op::Dsb | Op::SyncContext { .. }))
     }
 
     fn operations(&self, survey: &Survey) -> impl Iterator<Item = Op> {
@@ -247,9 +259,10 @@ impl Machine {
     fn fill(&self, view: &mut View<'_, Self>, cpu: usize) -> Result<(), Violation> {
         let mut local = view.locals[cpu];
         let watched = self.watched();
-        let mut junk = self.fill_kernel(view, cpu, &mut local);
         self.fetch(view, cpu, &mut local);
-        let walks = !self.config.software_refill && !self.is_device(cpu);
+        let device = self.is_device(cpu);
+        let mut junk = if device { None } else { self.fill_kernel(view, cpu, &mut local) };
+        let walks = !self.config.software_refill && !device;
         if let Some(space) = local.space().filter(|_| walks) {
             let tag = usize::from(local.tag);
             for entry in 0..self.tables.per_space {
@@ -499,7 +512,11 @@ impl Device for Machine {
 
     fn facts(&self, op: u64) -> Facts {
         let Some(op) = Op::decode(op).filter(|&op| self.fits(op)) else { return Facts::default() };
-        Facts { gives: self.gives(op), ..op.facts(self.config.remaps, self.config.order) }
+        let refetches = match op {
+            Op::SyncContext { everywhere } => Some(self.refetch(everywhere)),
+            _ => None,
+        };
+        Facts { gives: self.gives(op), refetches, ..op.facts(self.config.remaps, self.config.order) }
     }
 
     fn used(&self, view: &View<'_, Self>, cpu: usize) -> Uses {

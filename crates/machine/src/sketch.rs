@@ -2,7 +2,8 @@
 
 use crate::case::{Expected, Model, Variant, run};
 use crate::judge::{self, Mutant};
-use shootdown_explore::{Memory, Options, Report, Verdict, caught};
+use crate::sources::shows_source;
+use shootdown_explore::{Memory, Options, Report, Verdict, built, caught, named};
 
 /// A model of a protocol as it was and as it was mended: a reader of a kernel begins with one. There is no
 /// story, no source and no scenario of the engine; `shootdown_cases::bugs::Bug::of` makes a bug of it that has those.
@@ -54,15 +55,16 @@ impl Sketch {
     /// # Errors
     /// What the panic says in which that ends.
     pub fn model(&self, variant: Variant) -> Result<Model, String> {
-        caught(|| (self.build)(variant))
+        let _named = named(&self.case_name(variant));
+        built(|| caught(|| (self.build)(variant)))
     }
 
     /// Returns what is wrong with the sketch before anything runs; each says which field, and shows a right one.
     pub fn problems(&self) -> Vec<String> {
         let mut problems: Vec<String> = name_problem(self.name).into_iter().collect();
-        if self.code.is_empty() || self.code.iter().any(|(file, text)| file.is_empty() || text.is_empty()) {
+        if !shows_source(self.code) {
             problems.push(
-                "`code` shows no source: give the model's file, as in &[(\"munmap.rs\", include_str!(\"munmap.rs\"))]"
+                "`code` shows no source: give the model's file by its name without folders, as in &[(\"munmap.rs\", include_str!(\"munmap.rs\"))]"
                     .to_owned(),
             );
         }
@@ -77,16 +79,20 @@ impl Sketch {
         problems
     }
 
+    /// Returns the name of one variant's case: `NAME/broken`, `NAME/fixed`.
+    pub fn case_name(&self, variant: Variant) -> String {
+        format!("{}/{}", self.name, variant.name())
+    }
+
     /// Visits every execution of one variant, under the memory model of `options`, and says what speaks against what came out.
     pub fn check(&self, variant: Variant, options: &Options<'_>) -> Checked {
-        let word = if variant == Variant::Broken { "broken" } else { "fixed" };
         let options = Options { survey: true, ..options.clone() };
         let (cpus, report) = match self.model(variant) {
             Ok(model) => (model.cpus(), guarded(&model, &options)),
             Err(panic) => (0, Report::without_states(Verdict::Panics(panic))),
         };
         let mut checked =
-            Checked { name: format!("{}/{word}", self.name), variant, cpus, report, objections: Vec::new() };
+            Checked { name: self.case_name(variant), variant, cpus, report, objections: Vec::new() };
         checked.objections = self.objections(&checked, options.memory);
         checked
     }
@@ -104,18 +110,18 @@ impl Sketch {
         found.unwrap_or_default()
     }
 
-    /// Returns the lines of the sketch's own file that could make a step and that neither protocol reaches.
-    pub fn unreached(&self) -> Vec<String> {
+    /// Returns the lines of the sketch's own file that could make a step and that neither protocol reaches; `fixed` is of the mended
+    /// one, which holds.
+    pub fn unreached(&self, fixed: &Report) -> Vec<String> {
         let Some(file) = self.code.first() else { return Vec::new() };
-        match [Variant::Broken, Variant::Fixed].map(|variant| self.model(variant)) {
-            [Ok(broken), Ok(fixed)] => judge::unreached(&[broken, fixed], self.memory, *file),
-            _ => Vec::new(),
-        }
+        let broken = || self.model(Variant::Broken).ok();
+        judge::unreached(&fixed.survey, std::iter::once_with(broken).flatten(), self.memory, *file)
     }
 
     fn objections(&self, checked: &Checked, memory: Memory) -> Vec<String> {
         let report = &checked.report;
         let mut objections = judge::names(&report.survey);
+        objections.extend(judge::unshown(&report.survey, self.code));
         match checked.variant {
             Variant::Broken => objections.extend(self.other_end(&report.verdict, memory)),
             _ if !Expected::Holds.is_met_by(&report.verdict) => {

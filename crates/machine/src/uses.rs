@@ -22,7 +22,8 @@ impl Machine {
             return 0;
         }
         let kernel = local.is(ONLINE) && !local.is(ARRIVING);
-        let values = local.kernel.iter().filter(|_| kernel).fold(local.in_flight, |all, set| all | set);
+        let pages = (0..self.tables.kernel.len()).filter(|_| kernel);
+        let values = pages.fold(local.in_flight, |all, page| all | self.usable_by_kernel(local, page));
         let table = if kernel && local.kernel_walk { table_bit(self.tables.kernel_table()) } else { 0 };
         let Some(space) = local.space() else { return u64::from(values) | table };
         let walk = local.walk[usize::from(local.tag)];
@@ -47,7 +48,8 @@ impl Machine {
         u64::from(kernel | local.held()) | table | tables | pages
     }
 
-    /// What an operation gives away.
+    /// What an operation gives away. Versions of code are not among it: they are fetched, and on every machine the fetch of an
+    /// instruction comes before what instructions behind it do, without a barrier; see [`crate::code`].
     pub(crate) fn gives(&self, op: Op) -> u64 {
         match op {
             Op::FreeFrame { frame } | Op::Discard { frame } => self.leading_to[frame].into(),

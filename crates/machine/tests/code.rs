@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::{Main, SmallMachine, verdict};
-use core::sync::atomic::Ordering::{Acquire, Release, SeqCst};
-use shootdown_explore::{Verdict, sync};
-use shootdown_model::{Builder, Machine, Privilege, hw};
+use common::{Main, SmallMachine, verdict, verdict_under};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::{Memory, Verdict, sync};
+use shootdown_model::{Builder, HardwareOrder, Machine, Privilege, hw};
 
 const OLD: u64 = 1;
 const NEW: u64 = 2;
@@ -96,6 +96,51 @@ fn a_cpu_that_runs_code_may_hold_no_other_version() {
     let words = words.replace("CPU 1", "CPU 0");
     let found = verdict(fetched, &[|_| hw::execute(0, NEW)]);
     assert_eq!(found, Verdict::Violates(words.as_str().into()));
+}
+
+/// Whatever orders page walks, who synchronises fetches what it knows of, and nothing older.
+#[test]
+fn a_cpu_that_synchronises_fetches_what_it_knows_of_under_weak_memory() {
+    let publishes: Main = |small_machine| {
+        small_machine.machine.tables.code(0).store(NEW, Relaxed);
+        small_machine.word.store(1, Release);
+    };
+    let acquires: Main = |small_machine| {
+        if small_machine.word.load(Acquire) == 1 {
+            hw::synchronise_context();
+            hw::execute(0, NEW);
+        }
+    };
+    let loads: Main = |small_machine| {
+        if small_machine.word.load(Relaxed) == 1 {
+            hw::synchronise_context();
+            hw::execute(0, NEW);
+        }
+    };
+    let everywhere: Main = |small_machine| {
+        small_machine.machine.tables.code(0).store(NEW, Relaxed);
+        hw::synchronise_everywhere();
+        hw::obsolete(0, OLD);
+    };
+    // CPU 1 has run the old code for the last time when it says so, however it does.
+    let says: Main = |small_machine| {
+        hw::synchronise_context();
+        small_machine.word.store(1, Relaxed);
+    };
+    let hears: Main = |small_machine| {
+        if small_machine.word.load(Relaxed) == 1 {
+            hw::obsolete(0, OLD);
+        }
+    };
+    let patched = |order| Machine::builder(2).order(order).code(NEW).fetched(1, 0, OLD);
+    let words = "CPU 1 may run version 1 of code 0, and not 2 (SD-8)";
+    for order in [HardwareOrder::Program, HardwareOrder::Barriers, HardwareOrder::Flushes] {
+        let weak = |mains: [Main; 2]| verdict_under(Memory::Weak, pair().order(order), &mains);
+        assert_eq!(weak([publishes, acquires]), Verdict::Holds, "{order:?}");
+        assert_eq!(weak([publishes, loads]), Verdict::Violates(words.into()), "{order:?}");
+        assert_eq!(weak([everywhere, idle]), Verdict::Holds, "{order:?}");
+        assert_eq!(verdict_under(Memory::Weak, patched(order), &[hears, says]), Verdict::Holds, "{order:?}");
+    }
 }
 
 #[test]

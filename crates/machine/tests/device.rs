@@ -134,6 +134,26 @@ fn a_device_keeps_nothing_while_its_tlb_is_off() {
 }
 
 #[test]
+fn a_device_has_no_use_for_the_kernel_s_pages_and_code() {
+    let unmaps: Main = |driver| {
+        driver.machine.tables.kernel(0).store(0, Relaxed);
+        sync::fence(SeqCst);
+        hw::flush_kernel_page(0);
+        hw::flush_on(IOMMU, Whose::Kernel, Which::Page(0, WalkCache::Drop));
+        hw::free_frame(2);
+    };
+    let patches: Main = |driver| {
+        driver.machine.tables.code(0).store(2, Relaxed);
+        sync::fence(SeqCst);
+        hw::synchronise_context();
+        hw::obsolete(0, 1);
+    };
+    let pages = device().kernel_pages(1).translation(2, None, true).map_kernel(0, 2);
+    assert_eq!(verdict(pages, unmaps), Verdict::Holds);
+    assert_eq!(verdict(device().code(1), patches), Verdict::Holds);
+}
+
+#[test]
 fn a_cpu_that_is_no_device_has_no_ats() {
     let misuse = "CPU 0: this machine cannot do this: ATS of device 1 on";
     let found = verdict(device(), |_| hw::ats(IOMMU, true));

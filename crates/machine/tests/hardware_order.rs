@@ -2,7 +2,8 @@
 //! model (catalogue `aarch64-VMSA`, without FEAT_ETS2), as far as the machine can say them. "The old translation may be used" is
 //! asked by declaring it dead.
 //!
-//! The machine does not say: barriers for loads or stores alone (rows 12 to 14, 37, 42: none stands for the wrong one), a fault
+//! The machine does not say: a broadcast that is not complete on return (row 14: [`HardwareOrder::Barriers`] says what stands for
+//! it), barriers for loads or stores alone (rows 12 to 14, 37, 42: none stands for the wrong one), a fault
 //! by a walk that missed a new entry (1 to 7, 18 to 30: not mapped yet is no danger), accesses that pass accesses (31, 47, 53),
 //! hardware's own updates of entries under this model (54 to 59).
 
@@ -178,6 +179,34 @@ const ROWS: &[Row] = &[
                 write(m, NEW);
                 broadcast(PAGE);
                 raise_flag(m);
+            },
+            revokes_when_told,
+        ],
+        true,
+    ),
+    (
+        "14 by broadcast: it counts as complete on return",
+        OLD,
+        &[
+            |m| {
+                write(m, NEW);
+                hw::dsb();
+                hw::broadcast(Whose::Tag(0), PAGE);
+                raise_flag(m);
+            },
+            revokes_when_told,
+        ],
+        false,
+    ),
+    (
+        "14 by broadcast, as a kernel without the DSB behind it is modelled: it comes too late",
+        OLD,
+        &[
+            |m| {
+                write(m, NEW);
+                hw::dsb();
+                raise_flag(m);
+                hw::broadcast(Whose::Tag(0), PAGE);
             },
             revokes_when_told,
         ],
@@ -384,13 +413,16 @@ fn a_root_that_is_loaded_is_walked_behind_what_orders_walks() {
     let plain: Main = |m| loads(m, || {}, || {});
     let barrier: Main = |m| loads(m, hw::dsb, || {});
     let fence: Main = |m| loads(m, || {}, || hw::flush_tag(0));
+    let before: Main = |m| loads(m, || hw::flush_tag(0), || {});
+    let instructions: Main = |m| loads(m, hw::synchronise_context, || {});
     let wrong = |order, reader| {
-        let idle = Machine::builder(2).order(order).translation(1, Some(0), true).map(0, 0, OLD);
+        let idle = Machine::builder(2).order(order).translation(1, Some(0), true).map(0, 0, OLD).code(1);
         goes_wrong(idle, &[clears_and_tells, reader])
     };
     assert!(!wrong(Program, plain), "a write to CR3 serializes");
     assert!(wrong(Barriers, plain) && !wrong(Barriers, barrier), "aarch64: dsb ishld before msr ttbr0_el1");
     assert!(wrong(Flushes, plain) && !wrong(Flushes, fence), "riscv64: sfence.vma after csrw satp");
+    assert!(wrong(Flushes, instructions) && !wrong(Flushes, before), "riscv64: fence.i is no sfence.vma");
 }
 
 #[test]

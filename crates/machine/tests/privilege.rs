@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{Main, SmallMachine, verdict};
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use shootdown_explore::{Verdict, sync};
+use common::{Main, SmallMachine, verdict, verdict_under};
+use core::sync::atomic::Ordering::{self, Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::{Memory, Verdict, sync};
 use shootdown_model::hw::{self, Install, WalkCache, Which, Whose};
 use shootdown_model::{Builder, Machine, Privilege};
 
@@ -44,6 +44,31 @@ fn user_code_uses_no_kernel_page_until_it_enters_the_kernel() {
     for main in [enters, too_late] {
         assert_eq!(verdict(kernel_page(), &[unmap_here, main]), Verdict::Violates(STALE.into()));
     }
+}
+
+/// What user code may not use it does not use: the use ends where the kernel is left, and not with a flush.
+#[test]
+fn a_use_of_kernel_memory_is_over_when_the_kernel_is_left() {
+    fn leaves(m: &SmallMachine, order: Ordering) {
+        hw::privilege(Privilege::User);
+        m.word.store(1, order);
+    }
+    fn frees_when_told(m: &SmallMachine, order: Ordering) {
+        if m.word.load(order) == 1 {
+            m.machine.tables.kernel(0).store(0, Relaxed);
+            hw::flush_kernel_page(0);
+            hw::free_frame(1);
+        }
+    }
+    let in_kernel =
+        || Machine::builder(2).kernel_pages(1).translation(1, None, true).map_kernel(0, 1).privilege();
+    let weak = |builder, mains: [Main; 2]| verdict_under(Memory::Weak, builder, &mains);
+    let told: [Main; 2] = [|m| frees_when_told(m, Acquire), |m| leaves(m, Release)];
+    assert_eq!(weak(in_kernel(), told), Verdict::Holds);
+    let hinted: [Main; 2] = [|m| frees_when_told(m, Relaxed), |m| leaves(m, Relaxed)];
+    let early = "CPU 0: free frame 1, and nothing orders the end of CPU 1's use before that (SD-8)";
+    assert_eq!(weak(in_kernel(), hinted), Verdict::Violates(early.into()));
+    assert_eq!(weak(kernel_page(), [unmap_here, |_| hw::flush_all()]), Verdict::Holds, "it used nothing");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use super::stage::{Right, Stage};
-use shootdown_explore::{Memory, Options, Report, Scenario, Verdict, caught};
+use shootdown_explore::{Memory, Options, Report, Scenario, Verdict, built, caught, named};
 use shootdown_machine::{Case, Expected, Kind, Model, Protocol, Sketch, Variant, run, run_again};
 
 /// A bug: where it is from, what it takes to show it, and its protocols: as it was, as it was mended, and what else upstream had.
@@ -213,7 +213,8 @@ impl Bug {
     /// # Errors
     /// What the panic says in which that ends.
     pub fn model(&self, variant: Variant) -> Result<Model, String> {
-        caught(|| (self.build)(variant))
+        let _named = named(self.name);
+        built(|| caught(|| (self.build)(variant)))
     }
 
     /// Builds the protocol of `stage`.
@@ -221,7 +222,8 @@ impl Bug {
     /// # Errors
     /// What the panic says in which that ends.
     pub fn model_of(&self, stage: &Stage) -> Result<Model, String> {
-        caught(|| self.protocol(stage))
+        let _named = named(self.name);
+        built(|| caught(|| self.protocol(stage)))
     }
 
     /// Builds the protocol of `stage`, which may panic.
@@ -308,6 +310,7 @@ impl Bug {
                 run_again(&build().map_err(|panic| (0, panic))?, options, moves)
             }),
             objections: Box::new(move |report, memory| bug.objections(&stage, report, memory)),
+            unreached: Box::new(move |report| bug.unreached(&stage, report)),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::bugs::{Bug, Class, Right, Stage};
 use shootdown_explore::{Memory, Scenario};
-use shootdown_machine::{Case, Expected, Model, is_kebab_case, judge, name_problem};
+use shootdown_machine::{Case, Expected, Model, is_kebab_case, judge, name_problem, shows_source};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -76,11 +76,9 @@ impl Bug {
                 ),
             );
         }
-        let code = !self.code.is_empty()
-            && self.code.iter().all(|(file, text)| !file.is_empty() && !text.is_empty());
         demand(
-            code,
-            "`code` does not show the model's source: as in &[(\"toy.rs\", include_str!(\"toy.rs\"))]"
+            shows_source(self.code),
+            "`code` does not show the model's source, by file names without folders: as in &[(\"toy.rs\", include_str!(\"toy.rs\"))]"
                 .to_owned(),
         );
         if self.arch == "generic" && Right::UpTo(self.fixed_under).under(Memory::Pso) == Expected::Violates {

@@ -24,7 +24,7 @@ mod tests;
 use bug::code;
 pub use bug::{Bug, Class, Needs};
 pub use header::{Problem, problems};
-pub use mutants::{mutants, unreached};
+pub use mutants::mutants;
 pub use stage::{Right, Stage};
 
 pub use shootdown_machine::judge::Mutant;

@@ -9,8 +9,3 @@ pub fn mutants(bug: &Bug) -> Vec<Mutant> {
         _ => Vec::new(),
     }
 }
-
-/// Returns the lines of the bug's own file that could make a step and that neither protocol reaches: `FILE:LINE`.
-pub fn unreached(bug: &Bug) -> Vec<String> {
-    bug.sketch().unreached()
-}

@@ -8,6 +8,7 @@ impl Bug {
     /// Returns what speaks against `report`, of the case of `stage` under `memory`.
     pub(super) fn objections(&self, stage: &Stage, report: &Report, memory: Memory) -> Vec<String> {
         let mut objections = judge::names(&report.survey);
+        objections.extend(judge::unshown(&report.survey, self.code));
         match (stage.right.under(memory), &report.verdict) {
             // The words are stated for one memory model.
             (Expected::Violates, verdict) if memory == self.memory => {
@@ -19,6 +20,16 @@ impl Bug {
             _ => {}
         }
         objections
+    }
+
+    /// Returns the lines of the bug's own file that could make a step and that none of its protocols reaches; `report` is of the case
+    /// of `stage`. Empty unless that is the mended one, and holds.
+    pub(super) fn unreached(&self, stage: &Stage, report: &Report) -> Vec<String> {
+        let mended = stage.variant == Some(Variant::Fixed) && report.verdict == Verdict::Holds;
+        let Some(file) = self.code.first().filter(|_| mended) else { return Vec::new() };
+        let stages = self.stages().into_iter().filter(|other| other.name != stage.name);
+        let others = stages.filter_map(|other| self.model_of(&other).ok());
+        judge::unreached(&report.survey, others, self.memory, *file)
     }
 
     /// What the broken protocol gives away and the mended one never does: a fix that does nothing breaks no rule.

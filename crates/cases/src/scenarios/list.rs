@@ -226,6 +226,7 @@ impl<S: TestMachine> Scenario<'_, S> {
                     run_again(again.get_or_init(&build_again), options, moves)
                 }),
                 objections: Box::new(|_, _| Vec::new()),
+                unreached: Box::new(|_| Vec::new()),
             });
         }
     }

@@ -136,8 +136,16 @@ impl Outcome {
             ));
         }
         lines.extend(self.suspects());
+        lines.extend(self.unreached());
         lines.extend(self.broken_promises.iter().map(|broken| format!("Not as promised: {broken}")));
         lines
+    }
+
+    /// Says how many lines no protocol of their bug reaches, if there are any.
+    fn unreached(&self) -> Option<String> {
+        let lines: usize = self.records.iter().map(|record| record.unreached.len()).sum();
+        let what = if lines == 1 { "line is" } else { "lines are" };
+        (lines > 0).then(|| format!("{lines} {what} reached by no protocol of a bug: --verbose names them."))
     }
 
     /// Says which of the cases are suspects, if any are.
@@ -326,7 +334,7 @@ fn run(
     let progress = Run::start(cases);
     while let Some(case) = left.next() {
         progress.begin(case);
-        watchdog::begin(&case.name);
+        let _named = watchdog::begin(&case.name);
         let show = |how_far| progress.show(how_far);
         let record = match kept.as_mut().and_then(|kept| from_before(kept, case, args)) {
             Some(record) => record,
@@ -456,6 +464,16 @@ mod tests {
         outcome.broken_promises.push("linux-x: the engine has no scenario \"y\"".to_owned());
         assert_eq!(outcome.code(), 1);
         assert!(outcome.closing(None).join("\n").contains("Not as promised: linux-x"));
+    }
+
+    #[test]
+    fn lines_that_no_protocol_reaches_are_counted() {
+        let mut case = fixed_case("linux-x/fixed");
+        case.unreached = Box::new(|_| vec!["linux_x.rs:7".to_owned()]);
+        let outcome = outcome(&[case], &args(""), &Interrupt::default());
+        assert_eq!(outcome.code(), 0);
+        let closing = outcome.closing(None).join("\n");
+        assert!(closing.contains("1 line is reached by no protocol of a bug"), "{closing}");
     }
 
     #[test]

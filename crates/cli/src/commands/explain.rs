@@ -108,7 +108,7 @@ fn header(case: &Case, memory: Memory, width: usize) -> String {
         Expected::Holds => "must hold",
         Expected::Violates => "must violate a rule",
     };
-    let (kind, variant) = (names::kind(case.kind), names::variant(case.variant));
+    let (kind, variant) = (names::kind(case.kind), case.variant.name());
     let what = format!("({kind}, {variant}; {}; {must})", machine(case.cpus, memory));
     let gap = if case.name.len() + 1 + what.len() > width { "\n" } else { " " };
     let name = format!("{bold}{}{bold:#}", case.name);

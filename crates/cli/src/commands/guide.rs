@@ -20,7 +20,7 @@ impl Guide<'_> {
     /// Runs `case` such that its counterexample can be stepped through.
     pub fn run(&self, case: &Case) -> Report {
         let line = Line::start(&case.name);
-        watchdog::begin(&case.name);
+        let _named = watchdog::begin(&case.name);
         let progress = |progress| line.show(progress);
         let options = self.limits.options(case.memory, self.interrupt, &progress);
         (case.run)(&Options { snapshots: true, all_findings: self.all_findings, ..options })

@@ -92,7 +92,7 @@ fn run(name: &str, file: &ReplayFile, case: &Case) -> Result<Trace, Failure> {
         return Err(impossible(at, &format!("{} has CPUs 0 to {}", case.name, case.cpus - 1)));
     }
     let options = Options { memory: file.memory, ..Options::default() };
-    watchdog::begin(&case.name);
+    let _named = watchdog::begin(&case.name);
     (case.replay)(&options, &file.moves).map_err(|(at, why)| impossible(at, &why))
 }
 

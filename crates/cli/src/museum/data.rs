@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use shootdown_explore::{Buffered, CpuSnapshot, Fact, Snapshot, Standing, Trace, WordSnapshot};
+use shootdown_machine::file_name;
 use std::collections::HashMap;
 use std::panic::Location;
 
@@ -116,7 +117,7 @@ impl Places<'_> {
     fn index(&mut self, location: &'static Location<'static>) -> usize {
         let key = (location.file(), location.line());
         *self.known.entry(key).or_insert_with(|| {
-            let (file, line) = (base(location.file()), location.line());
+            let (file, line) = (file_name(location), location.line());
             let text = self.sources.iter().find(|(name, _)| *name == file).map(|(_, text)| *text);
             let code = text.and_then(|text| text.lines().nth(line as usize - 1));
             self.all.push(Place {
@@ -127,11 +128,6 @@ impl Places<'_> {
             self.all.len() - 1
         })
     }
-}
-
-/// A file's name without its folders.
-pub fn base(file: &str) -> &str {
-    file.rsplit(['/', '\\']).next().unwrap_or(file)
 }
 
 fn state(snapshot: &Snapshot, places: &mut Places<'_>) -> State {

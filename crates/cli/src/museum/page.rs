@@ -3,10 +3,10 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use shootdown_cases::bugs::{Bug, Class, Needs, Right, SOURCES, Stage};
 use shootdown_explore::{Action, Memory, Report, Step, Trace};
-use shootdown_machine::{Case, Expected};
+use shootdown_machine::{Case, Expected, file_name};
 
 use super::code::{self, Difference};
-use super::data::{self, Execution};
+use super::data::Execution;
 use super::{links, prose, words};
 use crate::draw;
 use crate::select::BROKEN;
@@ -340,7 +340,7 @@ fn one(step: &Step, number: usize, note: Option<&str>, fatal: bool) -> Markup {
         Action::Drain(_) => "drain",
         Action::Interrupt(_) => "interrupt",
     };
-    let place = step.place.map(|place| format!("{}:{}", data::base(place.file()), place.line()));
+    let place = step.place.map(|place| format!("{}:{}", file_name(place), place.line()));
     html! {
         li class={ (kind) @if fatal { " fatal" } } style=(format!("--at:{number};--cpu:{};--depth:{}", step.mov.cpu, step.depth)) {
             @if let Some(note) = note { span.note { (note) } }

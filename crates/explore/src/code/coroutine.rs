@@ -1,7 +1,7 @@
 //! Runs the code under check on a stack of its own, up to its next request.
 
+use crate::code::ending::{self, OnStack};
 use crate::code::image::{self, Fingerprint, Image};
-use crate::code::overflow;
 use crate::code::request::{Act, Request};
 use crate::code::watch::{Runner, watched};
 use corosensei::stack::{DefaultStack, Stack};
@@ -19,6 +19,8 @@ struct Current {
     yielder: *const Yielder<u64, Request>,
     runner: Runner,
     image: Cell<Image>,
+    /// How its last panic ends the run, also if the code catches it: it is no less wrong for that.
+    panicked: Cell<Option<Ending>>,
 }
 
 thread_local! {
@@ -134,19 +136,21 @@ impl Run {
     /// 1. The run is dropped (by `finish`) before what `code` borrows ends.
     pub(crate) unsafe fn start(stack: DefaultStack, runner: Runner, code: impl Fn()) -> Self {
         silence_panics();
-        overflow::watch();
+        ending::watch();
         let range = stack.limit().get()..stack.base().get();
         // SAFETY: 1. nothing runs on it before the run that is made here.
         unsafe { image::clear(&range) };
         let body = move |yielder: &Yielder<u64, Request>, _: u64| {
-            let current = Current { yielder, runner, image: Cell::new(Image { bottom: 0, top: 0 }) };
+            let current = Current {
+                yielder,
+                runner,
+                image: Cell::new(Image { bottom: 0, top: 0 }),
+                panicked: Cell::new(None),
+            };
             CURRENT.set(&raw const current);
             match std::panic::catch_unwind(AssertUnwindSafe(|| enter(&current, &code))) {
-                Ok(()) => Ending::Returned,
-                Err(payload) => match payload.downcast::<Demand>() {
-                    Ok(demand) => Ending::Demanded(demand.0),
-                    Err(payload) => Ending::Panicked(text_of(&*payload)),
-                },
+                Ok(()) => current.panicked.take().unwrap_or(Ending::Returned),
+                Err(payload) => ending_of(&*payload),
             }
         };
         // SAFETY: the closure borrows only what `code` does, which outlives the run (obligation 1).
@@ -165,9 +169,10 @@ impl Run {
     #[inline(never)]
     fn switch(&mut self, answer: u64) -> Event {
         let outer = CURRENT.replace(self.current);
-        let below = overflow::on_stack(Some((self.stack.start, self.runner.cpu)));
-        let result = watched(self.runner, self.after, || self.coroutine.resume(answer));
-        overflow::on_stack(below);
+        let runs = OnStack { low: self.stack.start, cpu: self.runner.cpu, after: self.after };
+        let below = ending::on_stack(Some(runs));
+        let result = watched(Some(self.runner), self.after, || self.coroutine.resume(answer));
+        ending::on_stack(below);
         self.current = CURRENT.replace(outer);
         match result {
             CoroutineResult::Yield(request) => {
@@ -209,6 +214,14 @@ pub(crate) fn new_stack() -> std::io::Result<DefaultStack> {
     DefaultStack::new(STACK_BYTES)
 }
 
+/// How a panic ends a run.
+fn ending_of(payload: &(dyn std::any::Any + Send)) -> Ending {
+    match payload.downcast_ref::<Demand>() {
+        Some(Demand(words)) => Ending::Demanded(words.clone()),
+        None => Ending::Panicked(text_of(payload)),
+    }
+}
+
 fn text_of(payload: &(dyn std::any::Any + Send)) -> String {
     payload
         .downcast_ref::<&str>()
@@ -222,10 +235,10 @@ fn silence_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let previous = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if CURRENT.get().is_null() && !CAUGHT.get() {
-                previous(info);
-            }
+        std::panic::set_hook(Box::new(move |info| match run() {
+            Some(run) => run.panicked.set(Some(ending_of(info.payload()))),
+            None if CAUGHT.get() => {}
+            None => previous(info),
         }));
     });
 }

@@ -1,14 +1,14 @@
 //! Code under check: what it asks for, and the stack that it runs on.
 
 pub(crate) mod coroutine;
+#[cfg(all(unix, not(miri)))]
+pub(crate) mod ending;
+#[cfg(not(all(unix, not(miri))))]
+#[path = "no_ending.rs"]
+pub(crate) mod ending;
 pub(crate) mod explored;
 pub(crate) mod image;
 pub(crate) mod mutation;
-#[cfg(all(unix, not(miri)))]
-pub(crate) mod overflow;
-#[cfg(not(all(unix, not(miri))))]
-#[path = "no_overflow.rs"]
-pub(crate) mod overflow;
 pub(crate) mod request;
 pub mod sync;
 pub(crate) mod watch;

@@ -31,7 +31,10 @@ impl Word {
     #[track_caller]
     pub fn load(&self, order: Ordering) -> u64 {
         let request = Act::Load(self.reference(), order);
-        ask(request, Location::caller()).unwrap_or_else(|| self.begins_with().load(Ordering::Relaxed))
+        match ask(request, Location::caller()) {
+            Some(value) => value,
+            None => self.begins_with().load(Ordering::Relaxed),
+        }
     }
     /// Writes the word.
     #[track_caller]
@@ -85,15 +88,18 @@ impl Word {
 
     #[track_caller]
     fn change(&self, change: Change, order: Ordering, failed: Ordering) -> u64 {
-        ask(Act::Rmw(self.reference(), change, order, failed), Location::caller()).unwrap_or_else(|| {
-            let initial = self.begins_with();
-            let old = initial.load(Ordering::Relaxed);
-            initial.store(change.apply(old), Ordering::Relaxed);
-            old
-        })
+        let request = Act::Rmw(self.reference(), change, order, failed);
+        if let Some(old) = ask(request, Location::caller()) {
+            return old;
+        }
+        let initial = self.begins_with();
+        let old = initial.load(Ordering::Relaxed);
+        initial.store(change.apply(old), Ordering::Relaxed);
+        old
     }
 
     /// The value that it begins with, which only code that builds a scenario may use.
+    #[track_caller]
     fn begins_with(&self) -> &AtomicU64 {
         explored::refuse(core::ptr::from_ref(self).addr(), self.name);
         &self.initial

@@ -5,11 +5,11 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// Code under check that has been seen between the same two steps again and again.
+/// Code that has been seen between the same two steps again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hung {
-    /// The CPU that runs it.
-    pub cpu: usize,
+    /// The CPU that runs it; `None` for code that [builds](built) a model.
+    pub cpu: Option<usize>,
     /// The interrupt line that it handles; `None` for main code.
     pub line: Option<u8>,
     /// Where it made its last step; `None` before the first.
@@ -39,8 +39,8 @@ impl Watchdog {
         self.seen = now.iter().map(|&(thread, number, looks, _)| (thread, number, looks)).collect();
         let longest = now.into_iter().max_by_key(|&(_, _, looks, _)| looks);
         longest.map(|(_, _, looks, (runner, after))| Hung {
-            cpu: runner.cpu,
-            line: runner.line,
+            cpu: runner.map(|runner| runner.cpu),
+            line: runner.and_then(|runner| runner.line),
             after,
             looks,
         })
@@ -58,8 +58,8 @@ pub(crate) struct Runner {
     pub(crate) anonymous: bool,
 }
 
-/// Who runs, and where it made its last step.
-type At = (Runner, Option<&'static Location<'static>>);
+/// Who runs, if it is a CPU, and where it made its last step.
+type At = (Option<Runner>, Option<&'static Location<'static>>);
 
 /// What a thread says of the code that it runs.
 #[derive(Debug)]
@@ -83,9 +83,14 @@ fn enlist() -> Arc<Thread> {
     thread
 }
 
+/// Builds a model, for the watchdog to see: `build` does not panic, and explores nothing.
+pub fn built<T>(build: impl FnOnce() -> T) -> T {
+    watched(None, None, build)
+}
+
 /// Runs `step` on this thread, for the watchdog to see.
 pub(crate) fn watched<T>(
-    runner: Runner,
+    runner: Option<Runner>,
     after: Option<&'static Location<'static>>,
     step: impl FnOnce() -> T,
 ) -> T {

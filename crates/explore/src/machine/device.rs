@@ -108,6 +108,8 @@ pub struct Facts {
     /// From here on this CPU's page walks read, and its interrupts carry, what it knew when the operation began, and what it has
     /// flushed is complete: a barrier that waits for memory and for hardware (aarch64: DSB).
     pub synchronizes: bool,
+    /// Has hardware read anew what it reads of some words. Only [`crate::Memory::Weak`] asks.
+    pub refetches: Option<Refetch>,
     /// What it ends is over on return. Where not, an operation that synchronizes must come first.
     pub completes: bool,
     /// What it gives away, as [`Device::used`] numbers it.
@@ -125,11 +127,24 @@ impl Default for Facts {
             fences: false,
             reaches_walks: false,
             synchronizes: false,
+            refetches: None,
             completes: true,
             gives: 0,
             commutes: Commutes::Never,
         }
     }
+}
+
+/// Watched words of which hardware reads, from an operation on, what the CPU that makes it knows, or newer: instructions that are
+/// fetched anew. It orders no other walks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refetch {
+    /// The first of them (order of [`crate::Registry::watch`]).
+    pub first: usize,
+    /// The first behind them.
+    pub end: usize,
+    /// Whether the hardware of all CPUs does; else that of this CPU.
+    pub everywhere: bool,
 }
 
 /// What a CPU uses, as bits: [`Facts::gives`] names the same.

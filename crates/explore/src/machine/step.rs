@@ -1,7 +1,7 @@
 //! The machine: what one move does to a state.
 
 use crate::code::request::Change;
-use crate::machine::device::{Device, Effect, Facts, Uses, View};
+use crate::machine::device::{Device, Effect, Facts, Refetch, Uses, View};
 use crate::machine::footprint::Footprint;
 use crate::machine::hash::Map;
 use crate::machine::layout::{BARRIER, BUFFER, CPUS, Layout, RELEASE, entry_cell};
@@ -344,7 +344,8 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
         op: u64,
     ) -> Result<Option<u16>, Box<Trouble>> {
         let facts = self.scenario.device().facts(op);
-        let weak = (facts.synchronizes || facts.reaches_walks).then(|| work.weak.clone());
+        let reads = facts.synchronizes || facts.reaches_walks || facts.refetches.is_some();
+        let weak = reads.then(|| work.weak.clone());
         let before = self.begin_device(work, cpu, (op, facts))?;
         let shared = work.shared;
         self.spare.copy_from_slice(&work.locals);
@@ -391,6 +392,10 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
         }
         if facts.synchronizes {
             self.synchronize(work, cpu);
+        }
+        if let Some(Refetch { first, end, everywhere }) = facts.refetches {
+            let cpus = if everywhere { 0..self.layout.cpus } else { cpu..cpu + 1 };
+            work.weak.refetch(cpu, cpus, first..end);
         }
         if facts.reaches_walks {
             let kind = if facts.fences { CURRENT } else { work.weak.walked() };

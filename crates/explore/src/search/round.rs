@@ -70,6 +70,9 @@ pub(crate) fn round<'s, S: Scenario>(
     close(hub, end, leavings)
 }
 
+/// Name of the threads that explore, but for the one that asked for it.
+pub const WORKER: &str = "explorer";
+
 /// Has as many threads `work` at once, of which the caller is one; or none, if the host gives only so many.
 fn together<T: Send>(
     workers: usize,
@@ -85,7 +88,8 @@ fn together<T: Send>(
         let mut gate = lock(&all_there);
         let mut others = Vec::new();
         for me in 1..workers {
-            let other = std::thread::Builder::new().spawn_scoped(scope, move || begin(me));
+            let other =
+                std::thread::Builder::new().name(WORKER.to_owned()).spawn_scoped(scope, move || begin(me));
             others.push(other.map_err(|error| (me, error))?);
         }
         *gate = true;

@@ -15,6 +15,7 @@ pub fn check(args: &Args, sketches: &[Sketch], out: &mut impl Write) -> Result<u
     let mut sound = true;
     let twins = twins(sketches);
     for sketch in chosen(&args.names, sketches)? {
+        let _named = watchdog::begin(sketch.name);
         let mut problems = sketch.problems();
         problems.extend(twins.get(sketch.name).map(|count| {
             format!("`name`: {count} models are called {:?}: give each a name of its own", sketch.name)
@@ -42,19 +43,15 @@ fn twins(sketches: &[Sketch]) -> BTreeMap<&'static str, usize> {
 }
 
 fn both(sketch: &Sketch, memory: Option<Memory>, out: &mut impl Write) -> Result<bool, Failure> {
-    let mut sound = true;
     let memory = memory.unwrap_or(sketch.memory);
-    for variant in [Variant::Broken, Variant::Fixed] {
-        watchdog::begin(&format!(
-            "{}/{}",
-            sketch.name,
-            if variant == Variant::Broken { "broken" } else { "fixed" }
-        ));
+    let mut check = |variant| {
+        let _named = watchdog::begin(&sketch.case_name(variant));
         let checked = sketch.check(variant, &Options { memory, ..Options::default() });
-        sound &= checked.objections.is_empty();
-        one(&checked, memory, out)?;
-    }
-    let unreached = if sound { sketch.unreached() } else { Vec::new() };
+        one(&checked, memory, out).map(|()| checked)
+    };
+    let (broken, fixed) = (check(Variant::Broken)?, check(Variant::Fixed)?);
+    let sound = broken.objections.is_empty() && fixed.objections.is_empty();
+    let unreached = if sound { sketch.unreached(&fixed.report) } else { Vec::new() };
     if !unreached.is_empty() {
         say(out, &format!("Neither protocol reaches {}.", unreached.join(", ")))?;
     }
@@ -78,7 +75,7 @@ fn one(checked: &Checked, memory: Memory, out: &mut impl Write) -> Result<(), Fa
 }
 
 fn mutants(sketch: &Sketch, out: &mut impl Write) -> Result<bool, Failure> {
-    watchdog::begin(&format!("{}/fixed, a step less", sketch.name));
+    let _named = watchdog::begin(&format!("{}/fixed, a step less", sketch.name));
     let mutants = sketch.mutants();
     let steps = mutants.iter().filter(|mutant| !mutant.ordering);
     let (all, noticed) = (steps.clone().count(), steps.clone().filter(|m| m.noticed.is_some()).count());

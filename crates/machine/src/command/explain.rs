@@ -23,7 +23,7 @@ pub fn explain(args: &Args, sketches: &[Sketch], out: &mut impl Write) -> Result
         }
     };
     let memory = args.memory.unwrap_or(sketch.memory);
-    watchdog::begin(name);
+    let _named = watchdog::begin(name);
     let checked = sketch.check(variant, &Options { memory, ..Options::default() });
     let (report, cpus) = (&checked.report, checked.cpus);
     let machine = format!("{}, {}", count(cpus, "CPU"), memory.name());

@@ -8,6 +8,7 @@ mod new_case;
 mod page;
 
 use crate::sketch::Sketch;
+use crate::watchdog;
 use args::{Args, Command};
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -56,8 +57,10 @@ impl From<io::Error> for Failure {
 /// }
 /// ```
 pub fn main_with(sketches: &[Sketch]) -> ExitCode {
+    watchdog::tell_of_threads();
     let result = Args::of_process().and_then(|args| {
-        let mut out = io::stdout().lock();
+        // Not locked: a model that prints does so on a thread of the explorer's, which would wait for ever.
+        let mut out = io::stdout();
         match args.command {
             Command::Help => Ok(writeln!(out, "{}", args::HELP).map(|()| AS_EXPECTED)?),
             Command::Check => check::check(&args, sketches, &mut out),

@@ -4,7 +4,7 @@
 use super::count;
 use crate::draw::{headings, lanes};
 use crate::sketch::{Checked, Sketch};
-use crate::sources::SOURCES;
+use crate::sources::{SOURCES, file_name};
 use shootdown_explore::{Memory, Step, Trace};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -56,7 +56,7 @@ fn steps(out: &mut String, sketch: &Sketch, trace: &Trace, lanes: usize) {
 fn cell(sketch: &Sketch, step: &Step, note: Option<&str>) -> String {
     let note = note.map(|note| format!("<span class=\"note\">{}</span>", escape(note))).unwrap_or_default();
     let place = step.place.map(|place| {
-        let (file, line) = (base(place.file()), place.line());
+        let (file, line) = (file_name(place), place.line());
         let code = text_of(sketch, file).and_then(|text| text.lines().nth(line as usize - 1));
         format!("<small>{}:{line} {}</small>", escape(file), escape(code.unwrap_or_default().trim()))
     });
@@ -65,14 +65,13 @@ fn cell(sketch: &Sketch, step: &Step, note: Option<&str>) -> String {
 
 /// The sketch's files, and those of this package in which the execution makes a step.
 fn shown<'s>(sketch: &'s Sketch, trace: &Trace) -> Vec<&'s (&'static str, &'static str)> {
-    let entered =
-        |file: &str| trace.steps.iter().filter_map(|step| step.place).any(|p| base(p.file()) == file);
+    let entered = |file: &str| trace.steps.iter().filter_map(|step| step.place).any(|p| file_name(p) == file);
     let shared = SOURCES.iter().filter(|(file, _)| entered(file));
     sketch.code.iter().chain(shared).collect()
 }
 
 fn source(out: &mut String, (file, text): (&str, &str), trace: &Trace) {
-    let places = trace.steps.iter().filter_map(|step| step.place).filter(|place| base(place.file()) == file);
+    let places = trace.steps.iter().filter_map(|step| step.place).filter(|place| file_name(place) == file);
     let runs: BTreeSet<usize> = places.map(|place| place.line() as usize).collect();
     let _ = writeln!(out, "<h2>{}</h2><ol>", escape(file));
     for (at, line) in text.lines().enumerate() {
@@ -85,11 +84,6 @@ fn source(out: &mut String, (file, text): (&str, &str), trace: &Trace) {
 fn text_of(sketch: &Sketch, file: &str) -> Option<&'static str> {
     let mut all = sketch.code.iter().chain(&SOURCES);
     all.find(|(name, _)| *name == file).map(|(_, text)| *text)
-}
-
-/// A file's name without its folders.
-fn base(file: &str) -> &str {
-    file.rsplit(['/', '\\']).next().unwrap_or(file)
 }
 
 fn escape(text: &str) -> String {

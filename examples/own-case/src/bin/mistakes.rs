@@ -5,7 +5,8 @@ use shootdown_model::hw::{self, WalkCache};
 use shootdown_model::kit::Lock;
 use shootdown_model::sync::{self, Word};
 use shootdown_model::{Interrupts, Machine, Memory, Registry, Scenario, Sketch, Variant, main_with};
-use std::process::ExitCode;
+use std::panic;
+use std::process::{self, ExitCode};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -20,6 +21,17 @@ enum Mistake {
     Panics,
     PanicsInHandler,
     BuildPanics,
+    BuildHangs,
+    BuildExits,
+    Exits,
+    ExitsInHandler,
+    Aborts,
+    PanicsInDestructor,
+    /// More memory than there is.
+    HugeAllocation,
+    /// A thread of the model's own panics, and nobody asks for its result.
+    ThreadPanics,
+    ThreadExits,
     SpinsOnWord,
     SpinsWithoutSteps,
     /// Waits by a loop for a flag of the standard library, of which the explorer knows nothing.
@@ -56,6 +68,18 @@ enum Mistake {
     FixDoesNothing,
     FixNeverFrees,
     FixPanics,
+    /// It catches its own panic.
+    FixSwallowsPanic,
+    /// It waits long, and for nobody.
+    FixDelays,
+    FixFreesOtherFrame,
+    /// It gives the frame back in some executions.
+    FixFreesSometimes,
+    FixGetsStuck,
+    /// Its machine lacks a fact of the broken one's.
+    FixChangesHardware,
+    /// Nothing is judged on its machine.
+    NoOracle,
     /// The mended machine starts without the other CPU.
     FixRemovesVictim,
     FixNeverWaits,
@@ -82,6 +106,9 @@ enum Mistake {
     OtherRule,
     NameOfOneWord,
     NoSource,
+    /// What is shown is another file.
+    OtherSource,
+    SourceByPath,
 }
 use Mistake::*;
 
@@ -96,7 +123,12 @@ macro_rules! sketches {
             ends: $ends,
             ..Sketch::new(
                 $name,
-                if matches!($mistake, NoSource) { &[] } else { &[("mistakes.rs", include_str!("mistakes.rs"))] },
+                match $mistake {
+                    NoSource => &[],
+                    OtherSource => &[("main.rs", include_str!("../main.rs"))],
+                    SourceByPath => &[("src/bin/mistakes.rs", include_str!("mistakes.rs"))],
+                    _ => &[("mistakes.rs", include_str!("mistakes.rs"))],
+                },
                 |variant| Box::new(Toy::new(variant, $mistake)),
             )
         }),*]
@@ -107,7 +139,17 @@ const SKETCHES: &[Sketch] = &sketches! {
     "toy-broken-holds" BrokenHolds "",
     "toy-panics" Panics "",
     "toy-panics-in-handler" PanicsInHandler ENDS,
+    "toy-panics-as-stated" Panics "an index is out of range",
     "toy-build-panics" BuildPanics "",
+    "toy-build-hangs" BuildHangs "",
+    "toy-build-exits" BuildExits "",
+    "toy-exits" Exits "",
+    "toy-exits-in-handler" ExitsInHandler "",
+    "toy-aborts" Aborts "",
+    "toy-panics-in-destructor" PanicsInDestructor "",
+    "toy-huge-allocation" HugeAllocation "",
+    "toy-thread-panics" ThreadPanics "",
+    "toy-thread-exits" ThreadExits "",
     "toy-spins-on-word" SpinsOnWord "",
     "toy-spins-without-steps" SpinsWithoutSteps "",
     "toy-std-atomic" StdAtomic "",
@@ -140,6 +182,13 @@ const SKETCHES: &[Sketch] = &sketches! {
     "toy-fix-does-nothing" FixDoesNothing "",
     "toy-fix-never-frees" FixNeverFrees "",
     "toy-fix-panics" FixPanics "",
+    "toy-fix-swallows-panic" FixSwallowsPanic "",
+    "toy-fix-delays" FixDelays "",
+    "toy-fix-frees-other-frame" FixFreesOtherFrame "",
+    "toy-fix-frees-sometimes" FixFreesSometimes "",
+    "toy-fix-gets-stuck" FixGetsStuck "",
+    "toy-fix-changes-hardware" FixChangesHardware "",
+    "toy-no-oracle" NoOracle "",
     "toy-fix-removes-victim" FixRemovesVictim "",
     "toy-fix-never-waits" FixNeverWaits "",
     "toy-fix-answers-first" FixAnswersFirst "",
@@ -163,6 +212,8 @@ const SKETCHES: &[Sketch] = &sketches! {
         "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-7)",
     "toy" NameOfOneWord "",
     "toy-no-source" NoSource "",
+    "toy-other-source" OtherSource "",
+    "toy-source-by-path" SourceByPath "",
     "toy-twin" BrokenHolds "",
     "toy-twin" BrokenHolds "",
 };
@@ -193,7 +244,7 @@ struct Toy {
 impl Toy {
     fn new(variant: Variant, mistake: Mistake) -> Self {
         let fixed = variant == Variant::Fixed;
-        assert!(mistake != BuildPanics, "there is no such machine");
+        err_in_build(mistake);
         let cpus = match mistake {
             ZeroCpus => 0,
             NineCpus => 9,
@@ -202,10 +253,15 @@ impl Toy {
             _ => 2,
         };
         let mut machine = Machine::builder(cpus).own_page(0, 0, 1).start(0, 0, 0, true);
+        match mistake {
+            NoOracle => machine = machine.without_oracle(),
+            FixChangesHardware if !fixed => machine = machine.late_accesses(),
+            _ => {}
+        }
         if mistake != Vacuous && !(fixed && mistake == FixRemovesVictim) {
             machine = machine.start(1, 0, 0, true);
         }
-        if !matches!(mistake, FixDoesNothing | FixNeverFrees) {
+        if !matches!(mistake, FixDoesNothing | FixNeverFrees | FixFreesOtherFrame) {
             machine = machine.must_free_frame(1);
         }
         Self {
@@ -240,8 +296,11 @@ impl Toy {
                 sync::wait_until(|| self.flushed.load(Acquire) == 1);
             }
         }
-        if !(self.fixed && self.mistake == FixNeverFrees) {
-            hw::free_frame(1);
+        match self.mistake {
+            FixNeverFrees if self.fixed => {}
+            FixFreesSometimes if self.fixed && sync::choose(2) == 0 => {}
+            FixFreesOtherFrame if self.fixed => hw::free_frame(2),
+            _ => hw::free_frame(1),
         }
         if self.fixed && self.mistake == FreesTwice {
             hw::free_frame(1);
@@ -251,7 +310,7 @@ impl Toy {
     /// Whether the other CPU is told.
     fn tells(&self) -> bool {
         match self.mistake {
-            FixRemovesVictim => false,
+            FixRemovesVictim | FixDelays => false,
             BrokenHolds => true,
             _ => self.fixed,
         }
@@ -262,6 +321,9 @@ impl Toy {
         match self.mistake {
             Panics => panic!("an index is out of range"),
             FixPanics => assert!(!self.fixed, "the mended protocol panics"),
+            FixSwallowsPanic if self.fixed => drop(panic::catch_unwind(|| panic!("nobody is told"))),
+            FixDelays if self.fixed => while !(0..9).all(|_| self.flushed.load(SeqCst) == 0) {},
+            FixGetsStuck if self.fixed => sync::wait_until(|| self.flushed.load(Acquire) == 7),
             SpinsOnWord => while self.flushed.load(Acquire) == 0 {},
             GetsStuck => sync::wait_until(|| self.flushed.load(Acquire) == 7),
             RaisesOnCpuNine => sync::raise(9, 0),
@@ -302,6 +364,15 @@ impl Toy {
             }
             StdAtomicInWait => sync::wait_until(|| self.flag.load(SeqCst)),
             StdMutex => self.hold(),
+            Exits => process::exit(0),
+            Aborts => process::abort(),
+            PanicsInDestructor => {
+                let _panics = PanicsAgain;
+                panic!("the first of two");
+            }
+            HugeAllocation => drop(std::hint::black_box(Vec::<u8>::with_capacity(1 << 62))),
+            ThreadPanics => drop(thread::spawn(|| panic!("nobody joins")).join()),
+            ThreadExits => drop(thread::spawn(|| process::exit(0)).join()),
             StdThread => thread::scope(|scope| {
                 scope.spawn(|| self.flushed.store(1, Release));
             }),
@@ -354,6 +425,27 @@ impl Toy {
     }
 }
 
+/// Panics while another panic unwinds.
+struct PanicsAgain;
+
+impl Drop for PanicsAgain {
+    fn drop(&mut self) {
+        panic!("the second of two");
+    }
+}
+
+/// Mistakes that are made before anything runs.
+fn err_in_build(mistake: Mistake) {
+    match mistake {
+        BuildPanics => panic!("there is no such machine"),
+        BuildExits => process::exit(0),
+        BuildHangs => loop {
+            std::hint::spin_loop();
+        },
+        _ => {}
+    }
+}
+
 /// Has a frame of its own, which no other mistake enters.
 #[inline(never)]
 fn overflow() {
@@ -386,6 +478,7 @@ impl Scenario for Toy {
     fn interrupt(&self, _cpu: usize, line: u8) {
         match self.mistake {
             PanicsInHandler => panic!("the handler has no request"),
+            ExitsInHandler => process::exit(0),
             NmiTakesLock if line == 1 => {
                 self.lock.lock();
                 self.lock.unlock();

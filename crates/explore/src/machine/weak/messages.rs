@@ -1,5 +1,7 @@
 //! Messages and views.
 
+use core::ops::Range;
+
 /// Views of a CPU.
 pub(crate) const CURRENT: usize = 0;
 pub(crate) const ACQUIRE: usize = 1;
@@ -97,7 +99,7 @@ impl Weak {
 
     /// Where the messages of a word lie.
     #[inline]
-    pub(crate) fn range(&self, cell: u16) -> core::ops::Range<usize> {
+    pub(crate) fn range(&self, cell: u16) -> Range<usize> {
         let start = self.messages.partition_point(|message| message.cell < cell);
         let count = self.messages[start..].iter().take_while(|message| message.cell == cell).count();
         start..start + count
@@ -157,6 +159,15 @@ impl Weak {
         let row = self.view(cpu, kind)[..watched].to_vec();
         for other in 0..self.cpus() {
             join(self.view_mut(other, WALK), &row);
+        }
+        self.changed = true;
+    }
+
+    /// Hardware of `cpus` reads what `cpu` knows of some watched `words`.
+    pub(crate) fn refetch(&mut self, cpu: usize, cpus: Range<usize>, words: Range<usize>) {
+        let row = self.view(cpu, CURRENT)[words.clone()].to_vec();
+        for other in cpus {
+            join(&mut self.view_mut(other, WALK)[words.clone()], &row);
         }
         self.changed = true;
     }
