@@ -57,7 +57,8 @@ impl DoctorError {
             Self::Unreadable { .. } => "give a Rust source file, or the folder of a crate",
             Self::NotRust(_) => "give a file that ends in .rs, or a folder with a Cargo.toml and a library",
             Self::HiddenState { .. } => {
-                "take shootdown::ports::sync::Word instead: the doctor must see each access that other CPUs can see"
+                "take shootdown::ports::sync::Word instead: the doctor must see each access that other CPUs can see; a crate whose atomics \
+                 decide nothing says `core-atomics = true` in [package.metadata.shootdown-doctor]"
             }
             Self::NoPlatform(_) => {
                 "name the platform to examine: `pub type PlatformUnderTest<H> = MyPlatform<H>;` at the root of the file or crate"
