@@ -14,6 +14,7 @@ pub type PlatformUnderTest<H> = Embedded<Hardware<H>, H, Ipis, PerCpuSlots<2>>;
 
 impl<H: Ports + 'static> PortableCoherence<H> for Hardware<H> {
     type Room = [CpuLocal; 4];
+    const USER_HALVES: bool = true;
     const UNLOADS: bool = true;
 
     fn room() -> Self::Room {

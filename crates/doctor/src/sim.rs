@@ -252,10 +252,10 @@ fn walk(levels: Levels) -> WalkCache {
 }
 
 /// The bit of a tag that stands for the half of user mode, where spaces have two roots (PCID bit 11 in Linux).
-const USER_HALF: u16 = 0x800;
+pub(crate) const USER_HALF: u16 = 0x800;
 
 /// A tag of the machine. Those of user halves follow those of kernel halves.
-fn tag(number: u16) -> u8 {
+pub(crate) fn tag(number: u16) -> u8 {
     let (half, tags) = if number & USER_HALF == 0 { (0, TAGS) } else { (TAGS / 2, TAGS / 2) };
     let number = usize::from(number & !USER_HALF);
     assert!(number < tags, "this machine has tags 0 to {}; {number} is none", tags - 1);

@@ -60,7 +60,15 @@ fn a_machine_that_needs_no_barriers_is_not_asked_for_any() {
     let names: Vec<&str> = unneeded.map(|check| check.check.as_str()).collect();
     assert_eq!(
         names,
-        ["flush-complete", "install-complete", "unload", "ipi-order", "publish-tables", "flush-on-entry"]
+        [
+            "flush-halves",
+            "flush-complete",
+            "install-complete",
+            "unload",
+            "ipi-order",
+            "publish-tables",
+            "flush-on-entry"
+        ]
     );
 }
 
@@ -77,13 +85,21 @@ fn the_platform_that_a_customer_ships_is_the_one_examined() {
     let loads = ["install-root", "install-flush", "install-order", "install-complete"];
     let ends = ["flush-on-entry", "free-root", "defer-teardown"];
     let customers: [(&str, &[&str]); 4] = [
-        ("trampoline", &["flush-complete", "unload", "ipi-order", "publish-tables"]),
+        ("trampoline", &["flush-halves", "flush-complete", "unload", "ipi-order", "publish-tables"]),
         ("own-lifetimes", &[]),
         (
             "hypercalls",
-            &["send-ipi", "unload", "handle-ipi", "ipi-order", "protocol-lazy", "protocol-borrow"],
+            &[
+                "flush-halves",
+                "send-ipi",
+                "unload",
+                "handle-ipi",
+                "ipi-order",
+                "protocol-lazy",
+                "protocol-borrow",
+            ],
         ),
-        ("isolated-cpus", &["unload", "core-atomics", "core-atomics"]),
+        ("isolated-cpus", &["flush-halves", "unload", "core-atomics", "core-atomics"]),
     ];
     for (customer, besides) in customers {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name(customer);

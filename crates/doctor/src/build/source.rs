@@ -29,6 +29,8 @@ const STAND_INS: [(&str, &str); 2] =
 
 /// The package that is replaced by the one that the explorer sees.
 const ENGINE: &str = "shootdown";
+/// The package whose platform emulators take.
+const HOST: &str = "shootdown-host";
 /// Most bytes of a source file.
 const MOST: u64 = 64 << 20;
 
@@ -76,10 +78,18 @@ impl Source {
         let library = package["targets"].as_array().into_iter().flatten().find(is_library);
         let library = library.and_then(|library| library["src_path"].as_str()).map(PathBuf::from);
         let told = &package["metadata"][METADATA];
+        let hosted = || {
+            let mut names = package["dependencies"].as_array().into_iter().flatten().map(|one| &one["name"]);
+            names.any(|name| name == HOST)
+        };
+        let none = || match hosted() {
+            true => DoctorError::Hosted(given.to_path_buf()),
+            false => DoctorError::NoLibrary(given.to_path_buf()),
+        };
         let root = told["root"].as_str().map(|root| folder.join(root)).or(library);
         Ok(Self {
             given: given.to_path_buf(),
-            root: root.ok_or_else(|| DoctorError::NotRust(given.to_path_buf()))?,
+            root: root.ok_or_else(none)?,
             edition: package["edition"].as_str().unwrap_or("2024").to_owned(),
             dependencies: package["dependencies"]
                 .as_array()

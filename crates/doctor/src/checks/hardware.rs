@@ -3,7 +3,7 @@
 use super::check::{Check, is_tagged, no_barriers, no_loads, tags};
 use crate::cpu::Cpu;
 use crate::plan::{Code, Plan, Start};
-use crate::sim::{Profile, Sim};
+use crate::sim::{Profile, Sim, USER_HALF, tag};
 use crate::world::{PlatformUnderTest, frame, kernel_frame, note};
 use shootdown::flush::{FlushRequest, LocalFlush, PageRange, PageSize, VirtAddr};
 use shootdown::ports::{Entries, Ports as _};
@@ -88,6 +88,19 @@ fn whole_drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
             &[],
             || one_cpu(whole_tag::<P>),
         ),
+        Check {
+            unneeded: (!P::USER_HALVES).then_some("a space runs under one tag (USER_HALVES)"),
+            ..drop_check(
+                "flush-halves",
+                [
+                    "a page and a tag are dropped of a space that runs under the tag of its user half",
+                    "these pages under the tag",
+                    "a space with a root for user mode has two tags: drop under both",
+                ],
+                &["flush-pages", "flush-tag"],
+                || one_cpu(halves::<P>),
+            )
+        },
         drop_check(
             "flush-kernel",
             [
@@ -315,6 +328,18 @@ fn whole_tag<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     free_frames(&[0, 1]);
     hw::free_table(1);
     end::<P>(other);
+}
+
+fn halves<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
+    let number = u16::from(tags::<P>()[0]);
+    note("the user half of space A runs");
+    hw::install(Some(0), tag(number | USER_HALF), Install::FlushTag);
+    clear(cpu, &[0]);
+    let request = [FlushRequest::pages(cpu.range(0)), FlushRequest::all()][sync::choose(2) as usize];
+    note("flush_local of its page, or of the tag");
+    flush(cpu, LocalFlush { tag: Some(Tag::new(number)), request });
+    free_frames(&[0]);
+    hw::user(true);
 }
 
 fn kernel<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {

@@ -86,7 +86,11 @@ fn elsewhere<P: PlatformUnderTest>() -> Vec<Check<P>> {
     vec![
         Check {
             name: "remote",
-            about: "CPU 0 unmaps a page, then frees a table, while CPU 1 runs and CPU 2 is lazy",
+            about: if P::SENDS_IPIS {
+                "CPU 0 unmaps a page, then frees a table, while CPU 1 runs and CPU 2 is lazy"
+            } else {
+                "CPU 0 unmaps a page, then frees a table, while CPU 1 runs"
+            },
             method: "flush_remote",
             clause: "answers [`Remote::Done`] only if every CPU's TLB has dropped the translations",
             remedy: "answer Done only after all that was asked was broadcast, tables included, and \

@@ -70,7 +70,7 @@ fn interrupts<P: PlatformUnderTest>() -> Vec<Check<P>> {
             [
                 "irq_restore",
                 "interrupts are restored from the inside out",
-                "Undoes [`irq_save`](Self::irq_save).",
+                "Undoes [`irq_save`](Self::irq_save) on the same CPU, from the inside out.",
                 "turn interrupts on only if the argument says that they were on: spans nest",
             ],
             &["irq-save"],

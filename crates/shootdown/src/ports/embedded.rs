@@ -27,6 +27,8 @@ pub trait PortableCoherence<H: Ports>: Coherence + 'static {
     type Room: Sync + 'static;
     /// As [`Portable::NEEDS_BARRIERS`].
     const NEEDS_BARRIERS: bool = true;
+    /// As [`Portable::USER_HALVES`].
+    const USER_HALVES: bool = false;
     /// As [`Portable::UNLOADS`]: whether [`Coherence::unload`] is anything but its default.
     const UNLOADS: bool = false;
 
@@ -161,6 +163,7 @@ where
     const NEEDS_BARRIERS: bool = C::NEEDS_BARRIERS;
     const LOADS_ROOTS: bool = false;
     const SENDS_IPIS: bool = X::INTERRUPTS;
+    const USER_HALVES: bool = C::USER_HALVES;
     const UNLOADS: bool = C::UNLOADS;
 
     fn room() -> Self::Room {
