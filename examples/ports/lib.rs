@@ -12,7 +12,7 @@ pub struct Wrong {
     pub name: String,
     /// The platform's file that it changes.
     pub platform: String,
-    /// The check that must find it.
+    /// The check that must find it, or several with commas between.
     pub check: String,
     /// What is wrong, in words.
     pub about: String,

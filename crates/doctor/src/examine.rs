@@ -170,3 +170,51 @@ pub(crate) fn line_of(clause: &str) -> Option<usize> {
     });
     starts.map(|window| window[0].1)
 }
+
+#[cfg(test)]
+mod tests {
+    const TRAITS: [&str; 2] = [super::CONTRACT, include_str!("../../shootdown/src/coherence.rs")];
+
+    /// Methods of the traits that embedders implement, each with its documentation.
+    fn methods() -> Vec<(&'static str, String)> {
+        let mut methods = Vec::new();
+        for source in TRAITS {
+            let (mut inside, mut docs) = (false, String::new());
+            for line in source.lines() {
+                inside = (inside || line.starts_with("pub unsafe trait")) && line != "}";
+                let text = line.trim_start();
+                if let Some(doc) = text.strip_prefix("///") {
+                    docs += doc;
+                } else if let Some(rest) = text.strip_prefix("unsafe fn ").or(text.strip_prefix("fn ")) {
+                    let name = rest.split('(').next().unwrap_or(rest);
+                    methods.extend((inside && name != "space").then(|| (name, core::mem::take(&mut docs))));
+                    docs.clear();
+                } else if !text.starts_with("#[") {
+                    docs.clear();
+                }
+            }
+        }
+        methods
+    }
+
+    #[test]
+    fn every_method_of_a_platform_says_in_which_context_it_is_called() {
+        let methods = methods();
+        assert!(methods.len() >= 30, "{methods:?}");
+        for (name, docs) in methods {
+            let says = [
+                "Called in",
+                "Called with",
+                "Called pinned",
+                "Called as",
+                "any context",
+                "on the same CPU",
+                "interrupts are off",
+            ]
+            .iter()
+            .any(|context| docs.contains(context))
+                || docs.contains("as [`send_ipi`](Self::send_ipi) does");
+            assert!(says || docs.contains("Called where"), "{name}:{docs}");
+        }
+    }
+}

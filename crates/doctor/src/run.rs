@@ -33,6 +33,7 @@ impl<P: PlatformUnderTest> Run<P> {
     /// Builds the world. What it is made of is never given back: explorations refer to it by address.
     pub(crate) fn new(plan: &Plan<P>) -> Self {
         let wires = &*Box::leak(Box::new(Wires::new(plan.cpus.len(), plan.profile)));
+        Sim(wires).enter();
         let room = &*Box::leak(Box::new(P::room()));
         let engine = &*Box::leak(Box::new(Shootdown::new(P::new(Sim(wires), room), P::Mask::default())));
         let space = |index| {
@@ -136,9 +137,11 @@ impl<P: PlatformUnderTest> Scenario for Run<P> {
         self.code.len()
     }
     fn main(&self, cpu: usize) {
+        Sim(self.world.wires).enter();
         self.code[cpu](&Cpu::new(&self.world, cpu));
     }
     fn interrupt(&self, cpu: usize, line: u8) {
+        Sim(self.world.wires).enter();
         match (line, self.handler) {
             (IPI, handler) => {
                 // SAFETY: 1. a handler runs with interrupts off, and comes where they are on.

@@ -3,10 +3,11 @@
 use crate::boot::Boot;
 use crate::size::{PAGES, TAGS};
 use shootdown::flush::Levels;
-use shootdown::ports::{Broadcasts, Entries, HOST_FLUSHES, HOST_PREEMPTED, Host, Ports};
+use shootdown::ports::{Broadcasts, Entries, FlushCalls, HOST_FLUSHES, HOST_PREEMPTED, Host, Ports};
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
 use shootdown_machine::{Machine, space_name};
+use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
@@ -49,6 +50,31 @@ impl Profile {
 #[derive(Clone, Copy, Debug)]
 pub struct Sim(pub(crate) &'static Wires);
 
+thread_local! {
+    /// The machine whose code runs on this thread.
+    static RUNS: Cell<Option<Sim>> = const { Cell::new(None) };
+}
+
+impl Sim {
+    /// The machine whose code runs on this thread, for what stands in for an arch crate.
+    ///
+    /// # Panics
+    /// Where no platform is examined.
+    pub fn running() -> Self {
+        RUNS.get().expect("instructions of a simulated machine are for platforms that the doctor examines")
+    }
+
+    /// How many CPUs the machine has.
+    pub fn cpus(self) -> u32 {
+        self.0.vcpus.len() as u32
+    }
+
+    /// From now on this thread runs code of this machine.
+    pub(crate) fn enter(self) {
+        RUNS.set(Some(self));
+    }
+}
+
 /// What is shared between CPUs besides page tables and the platform's own words.
 #[derive(Debug)]
 pub(crate) struct Wires {
@@ -68,6 +94,8 @@ pub(crate) struct Wires {
     inside: Vec<Word>,
     /// Per CPU: what the hypervisor shares about it.
     vcpus: Vec<Word>,
+    /// Per CPU: 1 once its call of the hypervisor has been answered before it was carried out.
+    halfway: Vec<Word>,
     /// Page whose cleared entry has not reached the walkers yet, plus 1.
     on_its_way: Word,
     /// Per CPU: 1 once its IPI handler has run.
@@ -87,6 +115,7 @@ impl Wires {
             ordered: words("stores_ordered"),
             inside: words("inside_method"),
             vcpus: words("vcpu"),
+            halfway: words("halfway"),
             on_its_way: Word::new("store_on_its_way", 0),
             handled: words("handled"),
         }
@@ -222,9 +251,15 @@ fn walk(levels: Levels) -> WalkCache {
     }
 }
 
-fn tag(number: u16) -> u8 {
-    assert!(usize::from(number) < TAGS, "this machine has tags 0 to {}; {number} is none", TAGS - 1);
-    number as u8
+/// The bit of a tag that stands for the half of user mode, where spaces have two roots (PCID bit 11 in Linux).
+pub(crate) const USER_HALF: u16 = 0x800;
+
+/// A tag of the machine. Those of user halves follow those of kernel halves.
+pub(crate) fn tag(number: u16) -> u8 {
+    let (half, tags) = if number & USER_HALF == 0 { (0, TAGS) } else { (TAGS / 2, TAGS / 2) };
+    let number = usize::from(number & !USER_HALF);
+    assert!(number < tags, "this machine has tags 0 to {}; {number} is none", tags - 1);
+    (half + number) as u8
 }
 
 impl Sim {
@@ -398,6 +433,61 @@ impl Broadcasts for Sim {
     }
 }
 
+/// Flags of [`FlushCalls::flush_call`], in the second word of the input.
+const ALL_PROCESSORS: u64 = 1;
+const ALL_SPACES: u64 = 2;
+
+impl FlushCalls for Sim {
+    /// Flushes on the processors of the mask, in the third word of the input; the ranges follow it. The hypervisor may answer before it
+    /// has begun, once a call.
+    #[track_caller]
+    fn flush_call(&self, control: u64, input: &[u64]) -> u64 {
+        assert!(
+            !sync::irq_enabled(),
+            "a call of the hypervisor with interrupts on: another may overwrite its page"
+        );
+        let halfway = &self.0.halfway[sync::cpu()];
+        if halfway.load(Relaxed) == 0 && sync::choose(2) == 1 {
+            halfway.store(1, Relaxed);
+            return 0;
+        }
+        halfway.store(0, Relaxed);
+        let [root, flags, mask, ranges @ ..] = input else { panic!("a call has three words or more") };
+        assert!(
+            control & 0xffff < 0x13,
+            "this machine has one bank of processors, and takes the simple form"
+        );
+        let cpus = self.0.vcpus.len();
+        let mask = if flags & ALL_PROCESSORS == 0 { *mask } else { u64::MAX };
+        assert!(mask != 0, "a call that names no processor flushes nothing");
+        let whose: &[Whose] = match Self::space_of(*root) {
+            Some(space) if flags & ALL_SPACES == 0 => &[Whose::Space(space)],
+            _ => &[Whose::Users, Whose::Kernel],
+        };
+        for (cpu, &whose) in (0..cpus)
+            .filter(|cpu| mask >> cpu & 1 != 0)
+            .flat_map(|cpu| whose.iter().map(move |whose| (cpu, whose)))
+        {
+            self.flush_ranges(cpu, whose, ranges);
+        }
+        control & 0xfff << 32
+    }
+}
+
+impl Sim {
+    /// Flushes ranges on a CPU, each an address with the number of further pages in its low bits; none stands for everything.
+    #[track_caller]
+    fn flush_ranges(self, cpu: usize, whose: Whose, ranges: &[u64]) {
+        if ranges.is_empty() {
+            hw::flush_on(cpu, whose, Which::All);
+        }
+        for range in ranges {
+            let pages = (0..=range & 0xfff).filter_map(|page| self.page((range & !0xfff) + (page << 12)));
+            pages.for_each(|page| hw::flush_on(cpu, whose, Which::Page(page, WalkCache::Drop)));
+        }
+    }
+}
+
 impl Host for Sim {
     fn vcpu(&self, cpu: u32) -> &Word {
         &self.0.vcpus[cpu as usize]
@@ -414,6 +504,7 @@ impl Wires {
             &self.ordered,
             &self.inside,
             &self.vcpus,
+            &self.halfway,
             &self.handled,
         ];
         for (cpu, word) in lists.into_iter().flat_map(|list| list.iter().enumerate()) {

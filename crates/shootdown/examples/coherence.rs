@@ -19,6 +19,7 @@ mod arch {
     pub fn userret(_satp: u64) {}
 }
 
+// README: begin
 use shootdown::coherence::{Coherence, Coherent, Rootless, SendIpis};
 use shootdown::flush::{Full, LocalFlush, PageRange, VirtAddr};
 use shootdown::mask::{CpuMask, CpuSet};
@@ -45,6 +46,7 @@ unsafe impl SendIpis for Harts {
 
 static ENGINE: Coherent<Harts> =
     Coherent::new(Rootless::new(Harts { cpus: [const { CpuLocal::new() }; 8] }), CpuMask::new());
+// README: end
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     ENGINE.online_cpu()?;

@@ -22,7 +22,6 @@ mod arch {
     pub const KERNEL_ROOT: u64 = 0x1000;
 }
 
-// README: begin
 use shootdown::flush::{LocalFlush, PageRange, VirtAddr};
 use shootdown::mask::CpuMask;
 use shootdown::refs::Teardown;
@@ -61,7 +60,6 @@ unsafe impl Platform for Kernel {
 
 static ENGINE: Shootdown<Kernel> =
     Shootdown::new(Kernel { cpus: [const { CpuLocal::new() }; 8] }, CpuMask::new());
-// README: end
 
 /// A frame that says when it is given back.
 struct Frame(u64);

@@ -59,7 +59,7 @@ pub unsafe trait Coherence: Sync + Sized {
     fn local(&self, cpu: CpuId) -> &CpuLocal;
     /// Turns interrupts off and says whether they were on. Called in any context; calls nest.
     fn irq_save(&self) -> bool;
-    /// Undoes [`irq_save`](Self::irq_save) on the same CPU.
+    /// Undoes [`irq_save`](Self::irq_save) on the same CPU, from the inside out.
     fn irq_restore(&self, were_on: bool);
     /// Drops translations of this CPU, and waits until that is complete.
     ///
@@ -80,18 +80,21 @@ pub unsafe trait Coherence: Sync + Sized {
     /// The caller must ensure that:
     /// 1. interrupts are off on this CPU, and no user code runs before a space is entered.
     unsafe fn unload(&self) {}
-    /// Turns preemption off; calls nest. Held around waits. The default suits where nothing preempts.
+    /// Turns preemption off; calls nest. Held around waits. The default suits where nothing preempts. Called in any
+    /// context.
     fn preempt_disable() {}
-    /// Undoes [`preempt_disable`](Self::preempt_disable).
+    /// Undoes [`preempt_disable`](Self::preempt_disable) on the same CPU.
     fn preempt_enable() {}
     /// Orders the caller's page-table stores before later page walks of other CPUs (aarch64: `dsb ishst`). Called in the
     /// context of the flush.
     fn publish_tables(&self) {}
-    /// Called between polls of a wait, with the number of polls so far. Must not block.
+    /// Called between polls of a wait, with the number of polls so far. Must not block. Called with preemption off, and with interrupts as
+    /// the waiter has them.
     fn relax(&self, polls: u64) {
         let _ = polls;
     }
-    /// Reports a stall: `cpu` has not answered for another [`STALL_POLLS`](Self::STALL_POLLS) polls. Must return.
+    /// Reports a stall: `cpu` has not answered for another [`STALL_POLLS`](Self::STALL_POLLS) polls. Must return. Called as [`relax`](Self::relax)
+    /// is.
     fn stalled(&self, cpu: CpuId, polls: u64) {
         let _ = (cpu, polls);
     }

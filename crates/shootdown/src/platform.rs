@@ -61,17 +61,18 @@ pub unsafe trait Platform: Sync + Sized {
     const TRIM_EVERY: u64 = 256;
 
     /// Keeps the calling thread on its CPU, and running, until the answer is dropped (preemption off; `()` where nothing
-    /// preempts). Held while waiting, so that the waiting CPU can poll its own IPI word instead of being interrupted.
+    /// preempts). Held while waiting, so that the waiting CPU can poll its own IPI word instead of being interrupted. Called in any
+    /// context; calls nest.
     fn pin(&self) -> Self::Pin;
     /// Number of the calling CPU. Called pinned or with interrupts off.
     fn cpu(&self) -> CpuId;
-    /// The memory lent for `cpu`.
+    /// The memory lent for `cpu`. Called in any context.
     fn local(&self, cpu: CpuId) -> &CpuLocal;
-    /// Turns interrupts off and says whether they were on; `reason` says what for.
+    /// Turns interrupts off and says whether they were on; `reason` says what for. Called in any context; calls nest.
     fn irq_save(&self, reason: IrqReason) -> bool;
-    /// Undoes [`irq_save`](Self::irq_save).
+    /// Undoes [`irq_save`](Self::irq_save) on the same CPU, from the inside out.
     fn irq_restore(&self, were_on: bool);
-    /// Tag policy of this machine.
+    /// Tag policy of this machine. Called in any context.
     fn tags(&self) -> &Self::Tags;
 
     /// Drops translations of this CPU, and waits until that is complete.
@@ -101,7 +102,7 @@ pub unsafe trait Platform: Sync + Sized {
     unsafe fn install(&self, root: Option<Self::Root>, tag: Tag, how: OnInstall);
 
     /// Sends an IPI to `cpu`: an interrupt without payload. The request is visible before the interrupt (an interrupt
-    /// controller reached by system registers may need a barrier for that, on GICv3 a `dsb ishst`).
+    /// controller reached by system registers may need a barrier for that, on GICv3 a `dsb ishst`). Called pinned or with interrupts off.
     fn send_ipi(&self, cpu: CpuId);
     /// Sends an IPI to each of these CPUs, as [`send_ipi`](Self::send_ipi) does to one.
     fn send_ipis(&self, cpus: CpuSet) {
@@ -115,7 +116,8 @@ pub unsafe trait Platform: Sync + Sized {
     const INTERRUPTS: bool = true;
 
     /// Frees the tables of a root: nobody refers to the space and no CPU has it loaded. Called once per space, with the handle of
-    /// the last reference: the object around the space may go with it, here or later.
+    /// the last reference: the object around the space may go with it, here or later. Called where that
+    /// reference was given up, with interrupts as they were there.
     ///
     /// # Safety
     /// The caller must ensure that:
@@ -124,19 +126,19 @@ pub unsafe trait Platform: Sync + Sized {
 
     /// Takes over a teardown that was dropped in a place where it cannot run: keeps it, and runs it later from a
     /// context that may wait (see [`Teardown::into_handle`]). Must not drop it; what it drops in its place, a
-    /// [`TeardownHandle`](crate::refs::TeardownHandle), leaks.
+    /// [`TeardownHandle`](crate::refs::TeardownHandle), leaks. Called in any context.
     fn defer_teardown(&self, teardown: Teardown<'_, Self>);
 
     /// Drops translations on all CPUs by other means than IPIs (`TLBI ...IS`, INVLPGB and TLBSYNC, SBI RFENCE, a hypercall).
     /// Anything short of done is [`Remote::NeedsIpi`], which tags that rest on broadcasts forbid
-    /// ([`FlushMethod::Broadcast`](crate::tags::FlushMethod::Broadcast)).
+    /// ([`FlushMethod::Broadcast`](crate::tags::FlushMethod::Broadcast)). Called in the context of the flush, before [`pin`](Self::pin).
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
         let _ = what;
         Remote::NeedsIpi
     }
     /// Whether completion must wait for `cpu`; `false` only for a CPU that is certain to flush everything before it next
     /// uses a translation (a virtual CPU outside guest mode, or one that [`flush_on_entry`](Self::flush_on_entry) answered
-    /// for). Only reads.
+    /// for). Only reads. Called in any context.
     fn needs_ack(&self, cpu: CpuId) -> bool {
         let _ = cpu;
         true
@@ -146,25 +148,27 @@ pub unsafe trait Platform: Sync + Sized {
     const FLUSHES_ON_ENTRY: bool = false;
     /// Has `cpu` flush everything before it next uses a translation, if that takes no interrupt: a virtual CPU that is
     /// preempted and whose hypervisor flushes when it enters (Linux: `KVM_VCPU_FLUSH_TLB`, commit 858a43aae236). `true`
-    /// only if that is certain, and [`needs_ack`](Self::needs_ack) then answers `false` until the CPU runs again.
+    /// only if that is certain, and [`needs_ack`](Self::needs_ack) then answers `false` until the CPU runs again. Called pinned.
     fn flush_on_entry(&self, cpu: CpuId) -> bool {
         let _ = cpu;
         false
     }
     /// Orders the caller's page-table stores before later page walks of other CPUs (aarch64: `dsb ishst`). The engine's
-    /// own full fence follows.
+    /// own full fence follows. Called in the context of the flush, before [`pin`](Self::pin).
     fn publish_tables(&self) {}
-    /// Called between polls of a wait, with the number of polls so far. Must not block.
+    /// Called between polls of a wait, with the number of polls so far. Must not block. Called pinned, with interrupts as the waiter
+    /// has them.
     fn relax(&self, polls: u64) {
         let _ = polls;
     }
     /// Reports a stall (Linux: csd lock debugging): `cpu` has not answered for another
-    /// [`STALL_POLLS`](Self::STALL_POLLS) polls; then it is sent another IPI and the wait goes on. Must return.
+    /// [`STALL_POLLS`](Self::STALL_POLLS) polls; then it is sent another IPI and the wait goes on. Must return. Called as
+    /// [`relax`](Self::relax) is.
     fn stalled(&self, cpu: CpuId, polls: u64) {
         let _ = (cpu, polls);
     }
     /// Called on a CPU that goes off line, after its last flush: from its return on this CPU touches nothing that can
-    /// be unmapped.
+    /// be unmapped. Called with interrupts off.
     fn before_offline(&self) {}
     /// Called when a [`Gather`](crate::flush::Gather) has recorded all that it holds, before it announces its flush: entries
     /// that `request` covers were cleared, of `space`, or of kernel memory where there is none. The answer comes back in [`released`](Self::released); 0 stands for nothing. For the TLB
@@ -175,7 +179,7 @@ pub unsafe trait Platform: Sync + Sized {
         0
     }
     /// Called when the flush of the gather with this number is complete, before its frames go (with 0 where nothing was
-    /// recorded).
+    /// recorded). Called in any context.
     #[inline]
     fn released(&self, number: u64) {
         let _ = number;

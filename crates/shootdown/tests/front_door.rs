@@ -38,10 +38,10 @@ fn the_crate_page_has_its_sections() {
 
 #[test]
 fn the_readme_shows_the_example_as_it_is() {
-    let example = include_str!("../examples/embed.rs");
+    let example = include_str!("../examples/coherence.rs");
     let begin = example.find("// README: begin\n").expect("begin mark") + "// README: begin\n".len();
     let end = example.find("// README: end").expect("end mark");
-    assert!(README.contains(example[begin..end].trim()), "README.md differs from examples/embed.rs");
+    assert!(README.contains(example[begin..end].trim()), "README.md differs from examples/coherence.rs");
 }
 
 #[test]

@@ -3,19 +3,15 @@
 /// Customer, file, and most lines of its platform.
 const PLATFORMS: [(&str, &str, usize); 5] = [
     ("trampoline kernel", include_str!("../../trampoline/src/platform.rs"), 60),
-    ("own lifetimes", include_str!("../src/bin/own_lifetimes.rs"), 60),
-    ("guest on hypercalls", include_str!("../src/bin/hypercalls.rs"), 90),
-    ("isolated CPUs", include_str!("../src/bin/isolated_cpus.rs"), 60),
+    ("own lifetimes", include_str!("../../own-lifetimes/src/platform.rs"), 60),
+    ("guest on hypercalls", include_str!("../../hypercalls/src/platform.rs"), 90),
+    ("isolated CPUs", include_str!("../../isolated-cpus/src/platform.rs"), 60),
     ("JIT emulator", include_str!("../../jit/src/platform.rs"), 60),
 ];
 
-/// Lines that are neither empty nor comments, up to where a program uses what it has written for the engine.
+/// Lines that are neither empty nor comments.
 fn lines(source: &str) -> usize {
-    let ends =
-        ["/// An address space of this kernel.", "/// The other side", "/// The first thing that runs"];
-    let platform =
-        source.lines().map(str::trim).take_while(|line| !ends.iter().any(|end| line.starts_with(end)));
-    platform.filter(|line| !line.is_empty() && !line.starts_with("//")).count()
+    source.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count()
 }
 
 #[test]

@@ -60,7 +60,15 @@ fn a_machine_that_needs_no_barriers_is_not_asked_for_any() {
     let names: Vec<&str> = unneeded.map(|check| check.check.as_str()).collect();
     assert_eq!(
         names,
-        ["flush-complete", "install-complete", "ipi-order", "publish-tables", "flush-on-entry"]
+        [
+            "flush-halves",
+            "flush-complete",
+            "install-complete",
+            "unload",
+            "ipi-order",
+            "publish-tables",
+            "flush-on-entry"
+        ]
     );
 }
 
@@ -69,4 +77,42 @@ fn without_the_engines_sources_nothing_is_built() {
     let build = Build { checkout: env!("CARGO_TARGET_TMPDIR").into(), ..Build::default() };
     let path = kernel_with("sound.rs", "self.ports.pause();", "self.ports.pause();");
     assert!(matches!(build.examine(&path, |_| {}), Err(DoctorError::NoCheckout(_))));
+}
+
+/// Each customer's package as it ships, and what is not looked at there.
+#[test]
+fn the_platform_that_a_customer_ships_is_the_one_examined() {
+    let loads = ["install-root", "install-flush", "install-order", "install-complete"];
+    let ends = ["flush-on-entry", "free-root", "defer-teardown"];
+    let customers: [(&str, &[&str]); 4] = [
+        ("trampoline", &["flush-halves", "flush-complete", "unload", "ipi-order", "publish-tables"]),
+        ("own-lifetimes", &[]),
+        (
+            "hypercalls",
+            &[
+                "flush-halves",
+                "send-ipi",
+                "unload",
+                "handle-ipi",
+                "ipi-order",
+                "protocol-lazy",
+                "protocol-borrow",
+            ],
+        ),
+        ("isolated-cpus", &["flush-halves", "unload", "core-atomics", "core-atomics"]),
+    ];
+    for (customer, besides) in customers {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name(customer);
+        let report = examine_path(&path).expect("it compiles");
+        assert!(report.is_sound(), "{customer}\n{report}");
+        let unneeded = report.checks.iter().filter(|check| check.verdict == Verdict::Unneeded);
+        let mut found: Vec<&str> = unneeded
+            .inspect(|check| assert!(check.what.is_some(), "{customer}: {} says nothing", check.check))
+            .map(|check| check.check.as_str())
+            .collect();
+        let mut expected = [&loads[..], &ends, besides].concat();
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{customer}");
+    }
 }

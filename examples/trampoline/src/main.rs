@@ -18,8 +18,8 @@ use core::panic::PanicInfo;
 use core::ptr;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use paging::Mapping;
-use platform::ENGINE;
-use shootdown::coherence::Space;
+use platform::Machine;
+use shootdown::coherence::{Coherent, Rootless, Space};
 use shootdown::mask::CpuMask;
 use shootdown_riscv64::encode::SbiCall;
 use shootdown_riscv64::exec;
@@ -36,7 +36,8 @@ const REPLACEMENTS: usize = 200;
 const GOOD: u64 = 0x600d;
 const BAD: u64 = 0xbad;
 
-static PROCESS: Once<Space<platform::Machine>> = Once::new();
+static ENGINE: Coherent<Machine> = Coherent::new(Rootless::new(Machine::new()), CpuMask::new());
+static PROCESS: Once<Space<Machine>> = Once::new();
 static STALE_READS: AtomicU64 = AtomicU64::new(0);
 static REPLACED: AtomicUsize = AtomicUsize::new(0);
 /// Harts whose thread has ended.
@@ -127,7 +128,7 @@ extern "C" fn trap(_: u64, _: u64, _: u64, _: u64, _: u64, _: u64, _: u64, call:
     const SOFTWARE_INTERRUPT: u64 = 1 << 63 | 1;
     const SYSTEM_CALL: u64 = 8;
     const LOAD_PAGE_FAULT: u64 = 13;
-    let (hart, cause) = (hart(), scause());
+    let (hart, cause) = (hart() as usize, scause());
     if cause == SOFTWARE_INTERRUPT {
         // Before handling: an IPI that is sent meanwhile interrupts again.
         // SAFETY: supervisor mode.
@@ -212,9 +213,12 @@ fn ipis_sent() -> u64 {
     (0..HARTS as u32).map(|hart| ENGINE.platform().local(CpuId::new(hart)).counters().ipis_sent()).sum()
 }
 
-fn hart() -> usize {
-    use shootdown::coherence::Coherence;
-    ENGINE.platform().machine().cpu().index()
+/// The number of this hart, which tp holds in the kernel.
+fn hart() -> u32 {
+    let hart;
+    // SAFETY: it copies a register that nothing changes.
+    unsafe { asm!("mv {}, tp", out(reg) hart, options(nomem, nostack, preserves_flags)) };
+    hart
 }
 
 fn scause() -> u64 {

@@ -1,31 +1,30 @@
 //! What this kernel writes for the engine.
 
-use crate::HARTS;
-use core::arch::asm;
-use shootdown::coherence::{Coherence, Coherent, Rootless, SendIpis};
+use super::{HARTS, hart};
+use shootdown::coherence::{Coherence, SendIpis};
 use shootdown::flush::LocalFlush;
-use shootdown::mask::{CpuMask, CpuSet};
+use shootdown::mask::CpuSet;
 use shootdown::{CpuId, CpuLocal};
 use shootdown_riscv64::encode::{Harts, SSTATUS_SIE, send_ipi};
 use shootdown_riscv64::exec;
-
-/// The engine.
-pub static ENGINE: Coherent<Machine> =
-    Coherent::new(Rootless::new(Machine { cpus: [const { CpuLocal::new() }; HARTS] }), CpuMask::new());
 
 /// The harts.
 pub struct Machine {
     cpus: [CpuLocal; HARTS],
 }
 
+impl Machine {
+    /// Makes the memory for the engine.
+    pub const fn new() -> Self {
+        Self { cpus: [const { CpuLocal::new() }; HARTS] }
+    }
+}
+
 // SAFETY: 1. tp is the hart's number from the start; 2. a `CpuLocal` a hart; 3. nothing preempts; 4. a fence is complete on
 // return; 5. Rust runs on the kernel's root alone.
 unsafe impl Coherence for Machine {
     fn cpu(&self) -> CpuId {
-        let hart: u32;
-        // SAFETY: it copies a register that nothing changes.
-        unsafe { asm!("mv {}, tp", out(reg) hart, options(nomem, nostack, preserves_flags)) };
-        CpuId::new(hart)
+        CpuId::new(hart())
     }
     fn local(&self, cpu: CpuId) -> &CpuLocal {
         &self.cpus[cpu.index()]

@@ -8,7 +8,7 @@ pub use refused::DoctorError;
 
 use crate::report::{Event, Outcome, Report, Verdict};
 use package::Package;
-use source::Source;
+use source::{Hidden, Source};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -53,7 +53,7 @@ impl Build {
     /// # Errors
     /// [`DoctorError`]: there is nothing there that can be examined.
     pub fn examine(&self, path: &Path, mut seen: impl FnMut(&Outcome)) -> Result<Report, DoctorError> {
-        let source = Source::find(path)?;
+        let (source, hidden) = Source::find(path, &self.checkout)?;
         let package = Package::write(&self.checkout, &source)?;
         let program = package.build()?;
         let mut child =
@@ -61,7 +61,14 @@ impl Build {
                 DoctorError::CannotRun { program: program.clone(), error: error.to_string() }
             })?;
         let report = match events(&mut child) {
-            Ok(events) => Ok(self.receive(&events, &mut seen)),
+            Ok(events) => {
+                let mut report = self.receive(&events, &mut seen);
+                for unseen in hidden.iter().map(unseen) {
+                    seen(&unseen);
+                    report.checks.push(unseen);
+                }
+                Ok(report)
+            }
             Err(error) => Err(DoctorError::CannotRun { program, error: error.to_string() }),
         };
         // It has ended, or nobody reads its output any more; an error means that it had ended.
@@ -109,6 +116,21 @@ impl Build {
             report.checks.push(outcome);
         }
         report
+    }
+}
+
+/// What is said of an atomic that no check saw.
+fn unseen(Hidden { path, line, text }: &Hidden) -> Outcome {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    Outcome {
+        check: "core-atomics".to_owned(),
+        about: "atomics of `core` run, and are no points at which another CPU comes in".to_owned(),
+        verdict: Verdict::Unneeded,
+        memories: Vec::new(),
+        what: Some(format!("not examined: no other CPU comes in before {name}:{line}, {text}")),
+        finding: None,
+        cpus: 0,
+        states: 0,
     }
 }
 

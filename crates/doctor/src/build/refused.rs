@@ -14,6 +14,10 @@ pub enum DoctorError {
     },
     /// It is neither Rust nor a crate with a library.
     NotRust(PathBuf),
+    /// It is a crate without a library, and names no file to compile in place of one.
+    NoLibrary(PathBuf),
+    /// It writes no platform: it takes that of `shootdown-host`.
+    Hosted(PathBuf),
     /// It uses atomics that the explorer does not see.
     HiddenState {
         /// The file.
@@ -56,8 +60,16 @@ impl DoctorError {
         match self {
             Self::Unreadable { .. } => "give a Rust source file, or the folder of a crate",
             Self::NotRust(_) => "give a file that ends in .rs, or a folder with a Cargo.toml and a library",
+            Self::NoLibrary(_) => {
+                "write a file that includes the platform, and name it in Cargo.toml: `[package.metadata.shootdown-doctor] root = \
+                 \"doctor.rs\"`; examples/trampoline has one"
+            }
+            Self::Hosted(_) => {
+                "make the machine by MachineBuilder::sanitized: it names who gives a frame back too early, as the program runs"
+            }
             Self::HiddenState { .. } => {
-                "take shootdown::ports::sync::Word instead: the doctor must see each access that other CPUs can see"
+                "take shootdown::ports::sync::Word instead: the doctor must see each access that other CPUs can see; a crate whose atomics \
+                 decide nothing says `core-atomics = true` in [package.metadata.shootdown-doctor]"
             }
             Self::NoPlatform(_) => {
                 "name the platform to examine: `pub type PlatformUnderTest<H> = MyPlatform<H>;` at the root of the file or crate"
@@ -80,6 +92,12 @@ impl fmt::Display for DoctorError {
         match self {
             Self::Unreadable { path, error } => write!(f, "cannot read {}: {error}", path.display()),
             Self::NotRust(path) => write!(f, "{} is no Rust source file and no crate", path.display()),
+            Self::NoLibrary(path) => write!(f, "{} is a crate without a library", path.display()),
+            Self::Hosted(path) => write!(
+                f,
+                "{} writes no platform: it takes that of shootdown-host, whose CPUs are threads of this host and cannot be simulated",
+                path.display()
+            ),
             Self::HiddenState { path, line, text } => {
                 write!(f, "{}:{line} uses an atomic that the doctor cannot see: {text}", path.display())
             }

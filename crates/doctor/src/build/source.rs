@@ -17,34 +17,45 @@ pub(super) struct Source {
     pub(super) edition: String,
     /// Lines of a manifest: what it depends on besides the engine.
     pub(super) dependencies: Vec<String>,
+    /// Whether atomics of `core` run, though no other CPU comes in between.
+    core_atomics: bool,
 }
+
+/// What a crate that is no library says in `package.metadata`, and what of it is not examined.
+const METADATA: &str = "shootdown-doctor";
+/// Arch crates, and what stands in for each: operands from its own source, and the simulated machine's instructions.
+const STAND_INS: [(&str, &str); 2] =
+    [("shootdown-riscv64", "checks/riscv64"), ("shootdown-x86_64", "checks/x86_64")];
 
 /// The package that is replaced by the one that the explorer sees.
 const ENGINE: &str = "shootdown";
+/// The package whose platform emulators take.
+const HOST: &str = "shootdown-host";
 /// Most bytes of a source file.
 const MOST: u64 = 64 << 20;
 
 impl Source {
-    pub(super) fn find(path: &Path) -> Result<Self, DoctorError> {
+    pub(super) fn find(path: &Path, checkout: &Path) -> Result<(Self, Vec<Hidden>), DoctorError> {
         let unreadable = |error: std::io::Error| DoctorError::Unreadable {
             path: path.to_path_buf(),
             error: error.to_string(),
         };
         let real = fs::canonicalize(path).map_err(unreadable)?;
-        let source = if real.is_dir() { Self::of_crate(path, &real)? } else { Self::of_file(path, real)? };
-        source.read()?;
-        Ok(source)
+        let source =
+            if real.is_dir() { Self::of_crate(path, &real, checkout)? } else { Self::of_file(path, real)? };
+        let hidden = source.read()?;
+        Ok((source, hidden))
     }
 
     fn of_file(given: &Path, root: PathBuf) -> Result<Self, DoctorError> {
         if root.extension().is_none_or(|extension| extension != "rs") {
             return Err(DoctorError::NotRust(given.to_path_buf()));
         }
-        let dependencies = Vec::new();
-        Ok(Self { given: given.to_path_buf(), root, edition: "2024".to_owned(), dependencies })
+        let (dependencies, core_atomics) = (Vec::new(), false);
+        Ok(Self { given: given.to_path_buf(), root, edition: "2024".to_owned(), dependencies, core_atomics })
     }
 
-    fn of_crate(given: &Path, folder: &Path) -> Result<Self, DoctorError> {
+    fn of_crate(given: &Path, folder: &Path, checkout: &Path) -> Result<Self, DoctorError> {
         let manifest = folder.join("Cargo.toml");
         if !manifest.is_file() {
             return Err(DoctorError::NotRust(given.to_path_buf()));
@@ -65,44 +76,74 @@ impl Source {
             target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "lib"))
         };
         let library = package["targets"].as_array().into_iter().flatten().find(is_library);
-        let root = library.and_then(|library| library["src_path"].as_str());
+        let library = library.and_then(|library| library["src_path"].as_str()).map(PathBuf::from);
+        let told = &package["metadata"][METADATA];
+        let hosted = || {
+            let mut names = package["dependencies"].as_array().into_iter().flatten().map(|one| &one["name"]);
+            names.any(|name| name == HOST)
+        };
+        let none = || match hosted() {
+            true => DoctorError::Hosted(given.to_path_buf()),
+            false => DoctorError::NoLibrary(given.to_path_buf()),
+        };
+        let root = told["root"].as_str().map(|root| folder.join(root)).or(library);
         Ok(Self {
             given: given.to_path_buf(),
-            root: root.ok_or_else(|| DoctorError::NotRust(given.to_path_buf()))?.into(),
+            root: root.ok_or_else(none)?,
             edition: package["edition"].as_str().unwrap_or("2024").to_owned(),
             dependencies: package["dependencies"]
                 .as_array()
                 .into_iter()
                 .flatten()
-                .filter_map(dependency)
+                .filter_map(|line| dependency(line, checkout))
                 .collect(),
+            core_atomics: told["core-atomics"] == true,
         })
     }
 
-    /// Looks for what the explorer could not see, and for what it needs.
-    fn read(&self) -> Result<(), DoctorError> {
-        let mut named = false;
+    /// Looks for what the explorer cannot see, which it returns where it may be there, and for what it needs.
+    fn read(&self) -> Result<Vec<Hidden>, DoctorError> {
+        let (mut named, mut found) = (false, Vec::new());
         let mut files = vec![self.root.clone()];
-        if self.given.is_dir() {
-            files = rust_files(self.root.parent().unwrap_or(&self.root));
+        let folder = self.root.parent().unwrap_or(&self.root);
+        if self.given.is_dir() && self.root.file_name().is_some_and(|name| name == "lib.rs") {
+            files = rust_files(folder);
         }
-        for path in files {
+        let mut at = 0;
+        while let Some(path) = files.get(at).cloned() {
+            at += 1;
             let mut text = String::new();
             // A device has no end.
             File::open(&path)
                 .and_then(|file| file.take(MOST).read_to_string(&mut text))
                 .map_err(|error| DoctorError::Unreadable { path: path.clone(), error: error.to_string() })?;
-            for (at, line) in text.lines().enumerate() {
+            for (number, line) in text.lines().enumerate() {
                 let code = line.split("//").next().unwrap_or_default();
                 named |= has_word(code, "PlatformUnderTest");
+                if let Some(module) =
+                    code.trim().strip_prefix("#[path = \"").and_then(|rest| rest.split('"').next())
+                {
+                    files.push(path.parent().unwrap_or(folder).join(module));
+                }
                 if code.split(|c: char| !c.is_alphanumeric() && c != '_').any(is_atomic) {
-                    let text = line.trim().to_owned();
-                    return Err(DoctorError::HiddenState { path, line: at + 1, text });
+                    found.push(Hidden { path: path.clone(), line: number + 1, text: line.trim().to_owned() });
                 }
             }
         }
-        if named { Ok(()) } else { Err(DoctorError::NoPlatform(self.given.clone())) }
+        if let (Some(first), false) = (found.first(), self.core_atomics) {
+            let Hidden { path, line, text } = first.clone();
+            return Err(DoctorError::HiddenState { path, line, text });
+        }
+        if named { Ok(found) } else { Err(DoctorError::NoPlatform(self.given.clone())) }
     }
+}
+
+/// An atomic of `core` in a platform: it runs, and no other CPU comes in before it.
+#[derive(Clone, Debug)]
+pub(super) struct Hidden {
+    pub(super) path: PathBuf,
+    pub(super) line: usize,
+    pub(super) text: String,
 }
 
 /// The Rust files below a folder, in order.
@@ -126,12 +167,20 @@ fn is_atomic(word: &str) -> bool {
         || kind.strip_prefix(['U', 'I']).is_some_and(|bits| ["8", "16", "32", "64", "128"].contains(&bits))
 }
 
-/// A dependency as a line of a manifest, unless it is one of ours, optional, or of a build script or test.
-fn dependency(dependency: &Value) -> Option<String> {
+/// A dependency as a line of a manifest, unless it is the engine, optional, or of a build script or test. For an arch crate it is
+/// what stands in for it.
+fn dependency(dependency: &Value, checkout: &Path) -> Option<String> {
     let name = dependency["name"].as_str()?;
     let optional = dependency["optional"].as_bool() == Some(true);
     if name == ENGINE || optional || !dependency["kind"].is_null() {
         return None;
+    }
+    let key = dependency["rename"].as_str().unwrap_or(name);
+    if let Some((_, folder)) = STAND_INS.iter().find(|(arch, _)| *arch == name) {
+        return Some(format!(
+            "{key} = {{ package = \"{name}-under-doctor\", path = {:?} }}",
+            checkout.join(folder)
+        ));
     }
     let mut fields = vec![format!("package = {name:?}")];
     match (dependency["path"].as_str(), dependency["source"].as_str()) {
@@ -146,7 +195,6 @@ fn dependency(dependency: &Value) -> Option<String> {
     let features: Vec<String> = features.iter().filter_map(Value::as_str).map(|f| format!("{f:?}")).collect();
     fields.push(format!("features = [{}]", features.join(", ")));
     fields.push(format!("default-features = {}", dependency["uses_default_features"] != false));
-    let key = dependency["rename"].as_str().unwrap_or(name);
     Some(format!("{key} = {{ {} }}", fields.join(", ")))
 }
 
@@ -154,6 +202,7 @@ fn dependency(dependency: &Value) -> Option<String> {
 mod tests {
     use super::{dependency, is_atomic};
     use serde_json::json;
+    use std::path::Path;
 
     #[test]
     fn atomics_are_known_by_their_names() {
@@ -170,13 +219,17 @@ mod tests {
         let registry = json!({"name": "bitflags", "rename": null, "req": "^2", "source": "registry+x", "path": null,
             "kind": null, "optional": false, "features": ["std"], "uses_default_features": false});
         let line = r#"bitflags = { package = "bitflags", version = "^2", features = ["std"], default-features = false }"#;
-        assert_eq!(dependency(&registry).as_deref(), Some(line));
+        let checkout = Path::new("/checkout");
+        assert_eq!(dependency(&registry, checkout).as_deref(), Some(line));
+        let arch = json!({"name": "shootdown-riscv64", "kind": null});
+        let line = r#"shootdown-riscv64 = { package = "shootdown-riscv64-under-doctor", path = "/checkout/checks/riscv64" }"#;
+        assert_eq!(dependency(&arch, checkout).as_deref(), Some(line));
         for (field, value) in
             [("name", json!("shootdown")), ("kind", json!("dev")), ("optional", json!(true))]
         {
             let mut other = registry.clone();
             other[field] = value;
-            assert_eq!(dependency(&other), None, "{field}");
+            assert_eq!(dependency(&other, checkout), None, "{field}");
         }
     }
 }

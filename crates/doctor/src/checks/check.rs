@@ -32,6 +32,11 @@ pub(crate) fn no_loads<P: PlatformUnderTest>() -> Option<&'static str> {
     (!P::LOADS_ROOTS).then_some("the embedder loads the root (LOADS_ROOTS)")
 }
 
+/// Why no interrupt is looked at, where a hypervisor flushes for all CPUs and none is lazy.
+pub(crate) fn no_ipis<P: PlatformUnderTest>() -> Option<&'static str> {
+    (!P::SENDS_IPIS).then_some("a hypervisor flushes, no IPI is sent, and no CPU is lazy (SENDS_IPIS)")
+}
+
 /// Whether the platform's spaces have tags.
 pub(crate) fn is_tagged<P: PlatformUnderTest>() -> bool {
     TypeId::of::<P::Tags>() != TypeId::of::<Untagged>()

@@ -3,9 +3,10 @@
 use super::check::{Check, is_tagged, no_barriers, no_loads, tags};
 use crate::cpu::Cpu;
 use crate::plan::{Code, Plan, Start};
-use crate::sim::{Profile, Sim};
+use crate::sim::{Profile, Sim, USER_HALF, tag};
 use crate::world::{PlatformUnderTest, frame, kernel_frame, note};
 use shootdown::flush::{FlushRequest, LocalFlush, PageRange, PageSize, VirtAddr};
+use shootdown::ports::{Entries, Ports as _};
 use shootdown::tags::{OnInstall, Tag};
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, Install};
@@ -19,6 +20,7 @@ pub(super) fn checks<P: PlatformUnderTest>() -> Vec<Check<P>> {
     let mut checks = drops();
     checks.extend(whole_drops());
     checks.extend(roots());
+    checks.push(leaves());
     checks
 }
 
@@ -86,6 +88,19 @@ fn whole_drops<P: PlatformUnderTest>() -> Vec<Check<P>> {
             &[],
             || one_cpu(whole_tag::<P>),
         ),
+        Check {
+            unneeded: (!P::USER_HALVES).then_some("a space runs under one tag (USER_HALVES)"),
+            ..drop_check(
+                "flush-halves",
+                [
+                    "a page and a tag are dropped of a space that runs under the tag of its user half",
+                    "these pages under the tag",
+                    "a space with a root for user mode has two tags: drop under both",
+                ],
+                &["flush-pages", "flush-tag"],
+                || one_cpu(halves::<P>),
+            )
+        },
         drop_check(
             "flush-kernel",
             [
@@ -186,6 +201,25 @@ fn roots<P: PlatformUnderTest>() -> Vec<Check<P>> {
             )
         },
     ]
+}
+
+/// The root that a kernel leaves a space for, where it loads its roots itself.
+fn leaves<P: PlatformUnderTest>() -> Check<P> {
+    Check {
+        name: "unload",
+        about: "a CPU that runs on a space's root leaves it, and a root write may take its time",
+        method: "unload",
+        clause: LOADS,
+        remedy: "write the kernel's own root and wait for it: the space's may be freed as soon as unload() is back",
+        needs: &["irq-save"],
+        memories: ONE,
+        unneeded: (!P::UNLOADS)
+            .then_some("kernel code runs on the kernel's root alone, or the engine loads it (UNLOADS)"),
+        plan: || {
+            let profile = Profile { late: true, registers: true, watches_context: true, ..Profile::PLAIN };
+            Plan { profile, ..one_cpu(unloads::<P>) }
+        },
+    }
 }
 
 fn one_cpu<P: PlatformUnderTest>(code: Code<P>) -> Plan<P> {
@@ -296,6 +330,18 @@ fn whole_tag<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     end::<P>(other);
 }
 
+fn halves<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
+    let number = u16::from(tags::<P>()[0]);
+    note("the user half of space A runs");
+    hw::install(Some(0), tag(number | USER_HALF), Install::FlushTag);
+    clear(cpu, &[0]);
+    let request = [FlushRequest::pages(cpu.range(0)), FlushRequest::all()][sync::choose(2) as usize];
+    note("flush_local of its page, or of the tag");
+    flush(cpu, LocalFlush { tag: Some(Tag::new(number)), request });
+    free_frames(&[0]);
+    hw::user(true);
+}
+
 fn kernel<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     begin::<P>(false);
     for page in [0, 1] {
@@ -334,6 +380,17 @@ fn loads<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
         let right = cpu.wires().holds(space, tag.into());
         assert!(right, "after `{what}` the CPU runs on {}", cpu.wires().register());
     }
+}
+
+fn unloads<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
+    note("space A runs");
+    let sim = Sim(cpu.wires());
+    sim.write_root(Sim::root_of(0), tags::<P>()[0].into(), Entries::Dropped);
+    sim.complete();
+    note("unload");
+    // SAFETY: 1. they are off, and no user code follows.
+    cpu.wires().with_interrupts_off(|| unsafe { cpu.platform().unload() });
+    assert!(cpu.wires().holds(None, 0), "after `unload` the CPU runs on {}", cpu.wires().register());
 }
 
 fn reuses<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {

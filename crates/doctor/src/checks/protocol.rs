@@ -1,6 +1,6 @@
 //! Several CPUs, and the engine between them.
 
-use super::check::{Check, no_barriers, no_loads};
+use super::check::{Check, no_barriers, no_ipis, no_loads};
 use crate::cpu::Cpu;
 use crate::plan::{Code, Plan, Start};
 use crate::sim::Profile;
@@ -32,6 +32,7 @@ const FLUSHES: &[&str] = &[
     "irq-save",
     "irq-restore",
     "install-root",
+    "unload",
     "send-ipi",
     "handle-ipi",
     "flush-pages",
@@ -51,9 +52,18 @@ fn ipis<P: PlatformUnderTest>() -> Vec<Check<P>> {
             method: "send_ipi",
             clause: "makes the target call [`Shootdown::handle_ipi`](crate::Shootdown::handle_ipi) soon, with interrupts off",
             remedy: "the IPI handler must call engine.handle_ipi(), whatever else it does",
-            needs: &["cpu", "local", "irq-save", "irq-restore", "install-root", "send-ipi", "context"],
+            needs: &[
+                "cpu",
+                "local",
+                "irq-save",
+                "irq-restore",
+                "install-root",
+                "unload",
+                "send-ipi",
+                "context",
+            ],
             memories: &[Tso],
-            unneeded: None,
+            unneeded: no_ipis::<P>(),
             plan: evicts::<P> as fn() -> Plan<P>,
         },
         Check {
@@ -66,7 +76,7 @@ fn ipis<P: PlatformUnderTest>() -> Vec<Check<P>> {
                      other IPI is sent",
             needs: &["handle-ipi"],
             memories: &[Tso],
-            unneeded: no_barriers::<P>(),
+            unneeded: no_ipis::<P>().or(no_barriers::<P>()),
             plan: || Plan { profile: Profile { overtaking: true, ..Profile::PLAIN }, ..evicts() },
         },
     ]
@@ -76,7 +86,11 @@ fn elsewhere<P: PlatformUnderTest>() -> Vec<Check<P>> {
     vec![
         Check {
             name: "remote",
-            about: "CPU 0 unmaps a page, then frees a table, while CPU 1 runs and CPU 2 is lazy",
+            about: if P::SENDS_IPIS {
+                "CPU 0 unmaps a page, then frees a table, while CPU 1 runs and CPU 2 is lazy"
+            } else {
+                "CPU 0 unmaps a page, then frees a table, while CPU 1 runs"
+            },
             method: "flush_remote",
             clause: "answers [`Remote::Done`] only if every CPU's TLB has dropped the translations",
             remedy: "answer Done only after all that was asked was broadcast, tables included, and \
@@ -203,7 +217,7 @@ fn lifetime<P: PlatformUnderTest>() -> Vec<Check<P>> {
 }
 
 fn whole<P: PlatformUnderTest>() -> Vec<Check<P>> {
-    let check = |name, about, plan| Check {
+    let check = |name, about, unneeded, plan| Check {
         name,
         about,
         method: "Platform",
@@ -211,13 +225,14 @@ fn whole<P: PlatformUnderTest>() -> Vec<Check<P>> {
         remedy: "no single method was found wrong; the drawing shows how they go wrong together",
         needs: &["remote", "masked-wait", "free-root", "install-order"],
         memories: ALL,
-        unneeded: None,
+        unneeded,
         plan,
     };
     vec![
         check(
             "protocol-switch",
             "a CPU switches into a space while another unmaps from it",
+            None,
             (|| {
                 let unmaps: Code<P> = |cpu| cpu.unmap(0, 0);
                 let switches: Code<P> = |cpu| {
@@ -228,17 +243,23 @@ fn whole<P: PlatformUnderTest>() -> Vec<Check<P>> {
                 Plan { spaces: 2, sleepers: [0, 1], ..Plan::new(cpus) }
             }) as fn() -> Plan<P>,
         ),
-        check("protocol-lazy", "a lazy CPU returns to its space while another frees a table", || {
-            let frees: Code<P> = |cpu| cpu.unmap_table(0);
-            let returns: Code<P> = |cpu| {
-                cpu.go_lazy();
-                cpu.run(0);
-            };
-            Plan::new(vec![(Start::User(0), frees), (Start::User(0), returns)])
-        }),
+        check(
+            "protocol-lazy",
+            "a lazy CPU returns to its space while another frees a table",
+            no_ipis::<P>(),
+            || {
+                let frees: Code<P> = |cpu| cpu.unmap_table(0);
+                let returns: Code<P> = |cpu| {
+                    cpu.go_lazy();
+                    cpu.run(0);
+                };
+                Plan::new(vec![(Start::User(0), frees), (Start::User(0), returns)])
+            },
+        ),
         check(
             "protocol-borrow",
             "an outsider upgrades and borrows while the one user unmaps and exits",
+            no_ipis::<P>(),
             || {
                 let owner: Code<P> = |cpu| {
                     cpu.unmap(0, 0);
@@ -274,5 +295,7 @@ fn frees_table<P: PlatformUnderTest>() -> Plan<P> {
         cpu.unmap_table(0);
     };
     let runs: Code<P> = |_| {};
-    Plan::new(vec![(Start::User(0), unmaps), (Start::User(0), runs), (Start::Lazy(0), runs)])
+    let mut cpus = vec![(Start::User(0), unmaps), (Start::User(0), runs)];
+    cpus.extend(P::SENDS_IPIS.then_some((Start::Lazy(0), runs)));
+    Plan::new(cpus)
 }

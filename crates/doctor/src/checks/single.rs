@@ -1,6 +1,6 @@
 //! Methods by themselves: who the CPU is, interrupts, the IPI.
 
-use super::check::{Check, tags};
+use super::check::{Check, no_ipis, tags};
 use crate::cpu::Cpu;
 use crate::plan::{Code, Handler, Plan, Start};
 use crate::sim::Profile;
@@ -70,7 +70,7 @@ fn interrupts<P: PlatformUnderTest>() -> Vec<Check<P>> {
             [
                 "irq_restore",
                 "interrupts are restored from the inside out",
-                "Undoes [`irq_save`](Self::irq_save).",
+                "Undoes [`irq_save`](Self::irq_save) on the same CPU, from the inside out.",
                 "turn interrupts on only if the argument says that they were on: spans nest",
             ],
             &["irq-save"],
@@ -93,17 +93,20 @@ fn others<P: PlatformUnderTest>() -> Vec<Check<P>> {
             &["irq-save", "irq-restore"],
             || alone(vec![relax::<P>, |_| {}]),
         ),
-        check(
-            "send-ipi",
-            [
-                "send_ipi",
-                "CPU 0 sends an IPI to CPU 1 and to CPU 2",
-                "makes the target call [`Shootdown::handle_ipi`](crate::Shootdown::handle_ipi) soon",
-                "send the interrupt to the CPU in the argument, by whatever the interrupt controller calls it",
-            ],
-            &["cpu"],
-            || Plan { handler: Handler::Notes, ..alone(vec![send_ipi::<P>, |_| {}, |_| {}]) },
-        ),
+        Check {
+            unneeded: no_ipis::<P>(),
+            ..check(
+                "send-ipi",
+                [
+                    "send_ipi",
+                    "CPU 0 sends an IPI to CPU 1 and to CPU 2",
+                    "makes the target call [`Shootdown::handle_ipi`](crate::Shootdown::handle_ipi) soon",
+                    "send the interrupt to the CPU in the argument, by whatever the interrupt controller calls it",
+                ],
+                &["cpu"],
+                || Plan { handler: Handler::Notes, ..alone(vec![send_ipi::<P>, |_| {}, |_| {}]) },
+            )
+        },
         check(
             "needs-ack",
             [
@@ -206,11 +209,18 @@ fn context<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
         // SAFETY: 1. they are off; 2. nothing is freed here; 3. no space has run.
         off("install", &|| unsafe { platform.install(None, tag, OnInstall::Flush) });
     }
+    off("pin, nested", &|| drop((platform.pin(), platform.pin())));
+    off("before_offline", &|| platform.before_offline());
     off("publish_tables", &|| platform.publish_tables());
-    off("send_ipi", &|| platform.send_ipi(other));
+    if P::SENDS_IPIS {
+        off("send_ipi", &|| platform.send_ipi(other));
+    }
     off("needs_ack", &|| _ = platform.needs_ack(other));
     off("relax", &|| platform.relax(1));
     off("stalled", &|| platform.stalled(other, P::STALL_POLLS));
+    note("pin, and its end, with interrupts on");
+    drop((platform.pin(), platform.pin()));
+    assert!(sync::irq_enabled(), "interrupts are off after pin() and its end, and they were on");
 }
 
 fn send_ipi<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {

@@ -82,3 +82,10 @@ pub trait Host: Ports {
     /// lets it run again it takes the word, leaves 0, and flushes everything there if [`HOST_FLUSHES`] was set.
     fn vcpu(&self, cpu: u32) -> &Word;
 }
+
+/// A hypervisor below that flushes on the processors that a call names (Hyper-V).
+pub trait FlushCalls: Ports {
+    /// Makes the call with this control word and input, as `HvCallFlushVirtualAddressSpace` and its relatives take them; returns the
+    /// status and how far it got. The input goes to a page of this CPU: stay on it, with interrupts off.
+    fn flush_call(&self, control: u64, input: &[u64]) -> u64;
+}

@@ -24,6 +24,15 @@ pub trait Portable<H: Ports>: Platform<Root = u64, Handle = &'static AddressSpac
     /// ([`Embedded`](super::Embedded)): the doctor then looks at no load.
     const LOADS_ROOTS: bool = true;
 
+    /// Whether other CPUs are told by IPIs. `false` where a hypervisor flushes for all
+    /// ([`Hypercalls`](crate::coherence::Hypercalls)): the doctor then has no CPU be lazy, and waits for no interrupt.
+    const SENDS_IPIS: bool = true;
+
+    /// Whether a space runs in user mode under a tag of its own, that of the kernel with bit 11 set (page-table isolation on x86).
+    const USER_HALVES: bool = false;
+    /// Whether [`unload`](Self::unload) loads the kernel's own root. `false` where kernel code never runs on a space's.
+    const UNLOADS: bool = false;
+
     /// Makes the room, with nothing in it.
     fn room() -> Self::Room;
     /// Makes the platform. A room is lent to one.
@@ -36,6 +45,13 @@ pub trait Portable<H: Ports>: Platform<Root = u64, Handle = &'static AddressSpac
     ///    that has them off.
     #[expect(unsafe_code, reason = "whether interrupts are off cannot be seen in any type")]
     unsafe fn handle_ipi(engine: &Shootdown<Self>);
+    /// [`Coherence::unload`](crate::coherence::Coherence::unload), where the kernel loads the roots.
+    ///
+    /// # Safety
+    /// The caller must ensure that:
+    /// 1. interrupts are off on this CPU, and no user code runs before a space is entered.
+    #[expect(unsafe_code, reason = "whether interrupts are off cannot be seen in any type")]
+    unsafe fn unload(&self) {}
     /// Takes up one of the teardowns that [`Platform::defer_teardown`] was given, if there is any. The kernel calls it from
     /// a thread that may wait, and runs the teardown.
     fn deferred(&self) -> Option<TeardownHandle<Self>>;

@@ -1,0 +1,22 @@
+//! How `shootdown doctor` makes the platform that ships.
+
+#[path = "src/platform.rs"]
+pub mod platform;
+
+use platform::Hardware;
+use shootdown::CpuLocal;
+use shootdown::ports::{Embedded, PortableCoherence, Ports};
+
+/// The platform that the doctor examines.
+pub type PlatformUnderTest<H> = Embedded<Hardware<H>, H>;
+
+impl<H: Ports + 'static> PortableCoherence<H> for Hardware<H> {
+    type Room = [CpuLocal; 4];
+
+    fn room() -> Self::Room {
+        [const { CpuLocal::new() }; 4]
+    }
+    fn new(ports: H, cpus: &'static Self::Room) -> Self {
+        Self { ports, cpus }
+    }
+}

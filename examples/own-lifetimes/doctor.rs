@@ -1,0 +1,26 @@
+//! How `shootdown doctor` makes the platform that ships.
+
+#[path = "src/platform.rs"]
+pub mod platform;
+
+use platform::Hardware;
+use shootdown::CpuLocal;
+use shootdown::coherence::Ipis;
+use shootdown::ports::{Embedded, PortableCoherence, Ports};
+use shootdown::tags::PerCpuSlots;
+
+/// The platform that the doctor examines.
+pub type PlatformUnderTest<H> = Embedded<Hardware<H>, H, Ipis, PerCpuSlots<2>>;
+
+impl<H: Ports + 'static> PortableCoherence<H> for Hardware<H> {
+    type Room = [CpuLocal; 4];
+    const USER_HALVES: bool = true;
+    const UNLOADS: bool = true;
+
+    fn room() -> Self::Room {
+        [const { CpuLocal::new() }; 4]
+    }
+    fn new(ports: H, cpus: &'static Self::Room) -> Self {
+        Self { ports, cpus }
+    }
+}
