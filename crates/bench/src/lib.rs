@@ -9,6 +9,7 @@ pub mod commute;
 pub mod grid;
 #[cfg(target_os = "linux")]
 pub mod host;
+pub mod losses;
 pub mod machine;
 pub mod policy;
 pub mod probe;

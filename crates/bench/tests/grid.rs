@@ -1,6 +1,7 @@
 //! Limits of what the engine loses on the grid. `shootdown bench --grid` names the cells of all ten shapes.
 
-use shootdown_bench::grid::{Counted, SHAPES, Shape, grid, losses};
+use shootdown_bench::grid::{SHAPES, Shape, grid};
+use shootdown_bench::losses::{Counted, losses};
 use shootdown_bench::workload::WorkloadKind;
 
 /// The shapes that are held to limits: the others take long.

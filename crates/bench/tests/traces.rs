@@ -5,7 +5,14 @@ use shootdown_bench::trace::{Entry, Reader, Replayed, TraceError, Writer, replay
 use std::io::Cursor;
 use std::path::PathBuf;
 
-const TRACES: [&str; 2] = ["linux61-4cpu-threads.sdt", "linux61-4cpu-storm.sdt"];
+/// Each trace, and the model of the kernel that it was recorded on.
+const TRACES: [(&str, PolicyKind); 5] = [
+    ("linux61-4cpu-threads.sdt", PolicyKind::LinuxX86Exact),
+    ("linux61-4cpu-storm.sdt", PolicyKind::LinuxX86Exact),
+    ("linux612-4cpu-threads.sdt", PolicyKind::LinuxX86Exact),
+    ("linux72-4cpu-threads.sdt", PolicyKind::LinuxX86),
+    ("linux72-4cpu-storm.sdt", PolicyKind::LinuxX86),
+];
 
 fn bytes(name: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../traces").join(name);
@@ -18,17 +25,17 @@ fn replayed(bytes: &[u8], policy: PolicyKind) -> Replayed {
 
 #[test]
 fn the_model_of_linux_turns_to_other_cpus_as_often_as_linux_did() {
-    for name in TRACES {
-        let run = replayed(&bytes(name), PolicyKind::LinuxX86Exact);
+    for (name, model) in TRACES {
+        let run = replayed(&bytes(name), model);
         let (model, linux) = (run.outcome.totals.remote_flushes, run.recorded.remote_sends);
         assert!(run.error.is_none() && run.outcome.stuck == 0 && linux > 0, "{name}");
-        assert!(10 * model.abs_diff(linux) <= linux, "{name}: {model} and {linux}");
+        assert!(20 * model.abs_diff(linux) <= linux, "{name}: {model} and {linux}");
     }
 }
 
 #[test]
 fn every_safe_policy_gets_through_every_trace() {
-    for name in TRACES {
+    for (name, _) in TRACES {
         let bytes = bytes(name);
         for policy in PolicyKind::ALL.into_iter().filter(|policy| policy.is_safe()) {
             let run = replayed(&bytes, policy);
@@ -43,7 +50,7 @@ fn every_safe_policy_gets_through_every_trace() {
 
 #[test]
 fn what_a_truncated_trace_still_holds_is_counted() {
-    let whole = bytes(TRACES[0]);
+    let whole = bytes(TRACES[0].0);
     let run = replayed(&whole[..90_000], PolicyKind::Shootdown);
     assert!(matches!(run.error, Some(TraceError::Truncated(90_000))), "{:?}", run.error);
     assert!(run.recorded.entries > 10_000 && run.outcome.totals.sent > 0);

@@ -215,7 +215,12 @@ fn an_unknown_policy_or_workload_or_number_of_cpus_is_refused_with_what_there_is
     for cpus in ["0", "4097", "-1", "many"] {
         refused(&["bench", "--cpus", cpus], &[cpus, "1 to 4096 CPUs"]);
     }
+    for seed in ["-1", "NaN", "18446744073709551616", "0x1"] {
+        refused(&["bench", "--seed", seed], &[seed, "a seed is a number from 0"]);
+    }
     refused(&["bench", "--spaces", "0"], &["'0'", "1 to 65536 spaces"]);
+    refused(&["bench", "host", "--sharers", "-1"], &["'-1'", "1..64"]);
+    refused(&["bench", "--policy", "redox", "--policy", "foo"], &["no policy is called \"foo\""]);
     refused(&["bench", "--grid", "--cpus", "5"], &["no shape of 5 CPUs", "2x1, 4x1", "32x2"]);
     refused(&["bench", "seed", "--grid"], &["--grid or --report changes nothing here"]);
     refused(&["bench", "--grid", "--policy", "redox"], &["--grid", "--policy"]);
@@ -251,6 +256,8 @@ fn a_load_that_says_nothing_is_marked() {
     assert!(run(&["--workload", "pingpong"]).contains("nothing is unmapped"));
     assert!(run(&["--workload", "reclaim", "--cpus", "1"]).contains("there is nobody to tell"));
     assert!(run(&["--workload", "reclaim", "--spaces", "99"]).contains("99 spaces were asked for"));
+    let one = shootdown(&["bench", "seed", "--cpus", "1"]).code(0).get_output().stdout.clone();
+    assert!(String::from_utf8(one).expect("text").contains("there is nobody to tell"));
 }
 
 #[test]

@@ -59,13 +59,29 @@ pub fn rules(root: &Path) -> Result<Done> {
     Ok(Done::Passed(format!("SD-1 to SD-{LAST_RULE} each caught when removed")))
 }
 
+/// Most cells of the bench's grid that the engine may lose, by what is counted: as many as it does.
+const MOST_LOST: [(&str, usize); 2] = [("ipis", 101), ("cycles", 58)];
+
+/// Checks that a report of the bench has no more lost cells than it had, each with a reason.
+fn losses(report: &Value) -> Result<()> {
+    let losses = report["losses"].as_array().context("a report without losses")?;
+    for (counted, most) in MOST_LOST {
+        let lost = losses.iter().filter(|loss| loss["counted"] == counted).count();
+        println!("the grid: {lost} cells lost in {counted}, of at most {most}");
+        ensure!(lost <= most, "{lost} cells of the grid are lost in {counted}, beyond {most}");
+    }
+    let unexplained = losses.iter().find(|loss| loss["reason"].is_null());
+    ensure!(unexplained.is_none(), "the reason has not been found: {}", unexplained.unwrap_or(&Value::Null));
+    Ok(())
+}
+
 pub fn bench(root: &Path) -> Result<Done> {
     let mut runs = 0_u64;
     let mut command = shootdown(root, "bench --json")?;
     let status = stream(&mut command, |line| {
         let report: Value = serde_json::from_str(line).context("a line that is not JSON")?;
         runs += report["rows"].as_array().map_or(0, Vec::len) as u64;
-        Ok(())
+        losses(&report)
     })?;
     process::check(&command, status)?;
     ensure!(runs > 0, "no policy ran");

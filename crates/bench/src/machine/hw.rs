@@ -345,6 +345,7 @@ impl Hw {
     pub(crate) fn flush_pages(&mut self, tag: u16, pages: Pages, tables: PageTables) {
         self.totals.selective_flushes += 1;
         let each = pages.count * self.tags_per_space;
+        self.totals.flushed_pages += each;
         self.work(COSTS.hardware_instructions * each);
         self.advance(COSTS.flush_page * each);
         self.drop_tag(tag, pages, tables);

@@ -100,6 +100,8 @@ pub struct Totals {
     pub full_flushes: u64,
     /// Flushes of ranges of pages.
     pub selective_flushes: u64,
+    /// Pages of those ranges, once for each tag of their space.
+    pub flushed_pages: u64,
     /// Loads of a root.
     pub installs: u64,
     /// Translations dropped although they were still good.

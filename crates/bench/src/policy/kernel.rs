@@ -404,8 +404,10 @@ impl Kernel {
             let cpu = self.cpu(me());
             (cpu.loaded == Some(space), cpu.lazy)
         };
-        match (members, mine, runs && !lazy) {
+        let runs = runs && !lazy;
+        match (members, mine, runs) {
             (0, ..) => return Reach::Nobody,
+            (1, true, false) if self.trim_is_due() => return self.reach_without_me(space),
             (1, true, _) => return Reach::Here,
             // The only thread of a process tries to be the only member.
             (.., true) if users <= 1 => {}
@@ -414,7 +416,17 @@ impl Kernel {
         }
         let call = Call { from: me(), space, what: What::Trim };
         self.call(&self.members(space), call, || {});
-        if mine { Reach::Here } else { Reach::Nobody }
+        match (runs, mine) {
+            (true, _) => Reach::Here,
+            (false, true) => self.reach_without_me(space),
+            (false, false) => Reach::Nobody,
+        }
+    }
+
+    /// The current CPU, which does not run `space`, leaves it and its mask (powerpc: `exit_lazy_flush_tlb`); so nobody is left.
+    fn reach_without_me(&self, space: u32) -> Reach {
+        self.take(Call { from: me(), space, what: What::Trim });
+        Reach::Nobody
     }
 
     fn trim_is_due(&self) -> bool {

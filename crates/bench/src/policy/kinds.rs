@@ -83,6 +83,11 @@ impl PolicyKind {
         !matches!(self, Self::ExactSharers | Self::LinuxSparc64Racy | Self::None)
     }
 
+    /// Whether it is the engine.
+    pub fn is_ours(self) -> bool {
+        matches!(self, Self::Shootdown | Self::ShootdownExact)
+    }
+
     /// Whether hardware broadcasts take the place of IPIs.
     pub fn broadcasts(self) -> bool {
         matches!(self, Self::LinuxPowerpc | Self::LinuxArm64)

@@ -1,14 +1,14 @@
 //! The policies of kernels, as rows of one table. Written from descriptions, and from what these sources do; what each leaves
 //! out is in CAVEATS.md.
 //!
-//! | policy | source |
-//! |---|---|
-//! | `linux-x86`, `linux-x86-6.1` | Linux `arch/x86/mm/tlb.c`, `kernel/smp.c` (a queue that is not empty has had its IPI) |
-//! | `linux-powerpc` | Linux `arch/powerpc/mm/book3s64/radix_tlb.c`: `flush_type_needed`, `exit_lazy_flush_tlb` |
-//! | `linux-sparc64` | Linux `arch/sparc/kernel/smp_64.c` (each call is delivered to each CPU by itself) |
-//! | `linux-arm64` | Linux `arch/arm64/include/asm/tlbflush.h` |
-//! | `redox` | `src/percpu.rs`, `src/context/memory.rs`: one request a target at a time, all of the TLB, no space while idle |
-//! | `asterinas` | `ostd/src/mm/tlb.rs`, `ostd/src/smp.rs`: an IPI for each request, up to 32 pages one by one |
+//! | policy | source | functions |
+//! |---|---|---|
+//! | `linux-x86`, `linux-x86-6.1` | Linux `arch/x86/mm/tlb.c`, `kernel/smp.c` | `flush_tlb_mm_range`, `should_flush_tlb`, `should_trim_cpumask`, `flush_tlb_func`; `smp_call_function_many_cond` (a queue that is not empty has had its IPI) |
+//! | `linux-powerpc` | Linux `arch/powerpc/mm/book3s64/radix_tlb.c` | `flush_type_needed`, `exit_flush_lazy_tlbs`, `exit_lazy_flush_tlb`, `tick_and_test_trim_clock` |
+//! | `linux-sparc64` | Linux `arch/sparc/kernel/smp_64.c` | `smp_flush_tlb_mm`, `smp_flush_tlb_page`, `smp_cross_call_masked` (each call is delivered to each CPU by itself) |
+//! | `linux-arm64` | Linux `arch/arm64/include/asm/tlbflush.h` | `__flush_tlb_range`, `MAX_DVM_OPS` |
+//! | `redox` | `src/percpu.rs`, `src/context/memory.rs` (663e6641, August 2026) | `shootdown_tlb_ipi`, `maybe_handle_tlb_shootdown`, `switch_arch_hook`, `Flusher::flush`: one request a target at a time, all of the TLB, no space while idle |
+//! | `asterinas` | `ostd/src/mm/tlb.rs`, `vm_space.rs`, `ostd/src/smp.rs` (60494858, August 2026) | `TlbFlusher::dispatch_tlb_flush`, `OpsStack::push`, `VmSpace::activate`, `IpiSender::inter_processor_call`: an IPI for each request, fewer than 32 pages one by one |
 
 use super::kinds::PolicyKind;
 
@@ -188,7 +188,8 @@ fn described(kind: PolicyKind) -> Style {
         PolicyKind::Redox => Style { lazy: Lazy::Leaves, requests: Requests::OneAtATime, ..simple },
         PolicyKind::Asterinas => {
             let requests = Requests::EachSends;
-            Style { counts: Counts::Loaded, transport: Transport::PairLines, ceiling: 32, requests, ..simple }
+            // `FLUSH_ALL_PAGES_THRESHOLD` pages go at once.
+            Style { counts: Counts::Loaded, transport: Transport::PairLines, ceiling: 31, requests, ..simple }
         }
         PolicyKind::ExactSharers => {
             Style { mask: Mask::Holders, tags: Tags::Global, ceiling: u64::MAX, ..simple }

@@ -2,7 +2,7 @@
 
 use crate::bench::Row;
 use crate::commute::{Pair, Relation, free};
-use crate::grid::{Counted, reason};
+use crate::losses::{Counted, Group};
 use crate::policy::PolicyKind;
 use crate::probe::{Probe, updates_per_switch};
 use crate::workload::WorkloadKind;
@@ -44,6 +44,7 @@ pub(super) struct Measured<'a> {
     pub(super) probes: &'a [Probe],
     pub(super) pairs: &'a [Pair],
     pub(super) pairs_exact: &'a [Pair],
+    pub(super) groups: &'a [Group],
 }
 
 /// Holds what was measured against the aims.
@@ -59,7 +60,7 @@ pub(super) fn figures(measured: &Measured<'_>) -> Vec<Figure> {
 
 type Aim = (&'static str, fn(&Measured<'_>, PolicyKind) -> Found, fn(&Measured<'_>) -> String);
 
-const AIMS: [Aim; 7] = [
+const AIMS: [Aim; 8] = [
     ("IPIs at or below every policy that uses IPIs, on every workload", fewest_ipis, why_more_ipis),
     ("IPIs at most 1.10 times those of exact-sharers, on the median", near_the_oracle, |_| {
         "A mask says who runs a space, not who uses a page: private pages of threads cost IPIs that only \
@@ -72,6 +73,15 @@ const AIMS: [Aim; 7] = [
          request from two more lines; 2k+2 has room for one line there and one back"
             .into()
     }),
+    (
+        "a flush with 63 targets: at most 22,630 cycles, 0.65 of what it took with one IPI at a time, and fewer than any policy with IPIs",
+        wide_flush,
+        |_| {
+            "The initiator posts 63 requests and reads 63 answers, a line from another cache each, one after the other. Interrupting half \
+             of the targets while the other half's requests are posted hides part of it; what that costs is below, in What was tried"
+                .into()
+        },
+    ),
     ("no shared write on user, kernel thread, same user", lazy_returns, |_| {
         "CPUs join or leave masks where they should find themselves in them".into()
     }),
@@ -102,7 +112,7 @@ fn beaten(rows: &[Row], workload: WorkloadKind, ours: PolicyKind) -> Vec<(Policy
     let sent = |policy| row(rows, workload, policy).map(|row| row.totals.sent);
     let rivals = PolicyKind::ALL.into_iter().filter(|kind| kind.is_real() && !kind.broadcasts());
     rivals
-        .filter(|kind| !matches!(kind, PolicyKind::Shootdown | PolicyKind::ShootdownExact))
+        .filter(|kind| !kind.is_ours())
         .filter_map(|rival| Some((rival, sent(ours)?, sent(rival)?)))
         .filter(|(_, ours, theirs)| ours > theirs)
         .collect()
@@ -135,8 +145,11 @@ fn why_more_ipis(measured: &Measured<'_>) -> String {
     let why = |workload: WorkloadKind| {
         let rivals = beaten(measured.rows, workload, PolicyKind::Shootdown);
         let rival = rivals.first()?.0;
-        let reason = reason(Counted::Ipis, workload.name(), rival.name());
-        Some(format!("{}: {}", workload.name(), reason.unwrap_or("The cause has not been found")))
+        let same = |group: &&Group| {
+            (group.counted, group.workload, group.rival) == (Counted::Ipis, workload.name(), rival.name())
+        };
+        let reason = measured.groups.iter().find(same).and_then(|group| group.reason);
+        Some(format!("{}: {}", workload.name(), reason.unwrap_or("this machine is no cell of the grid")))
     };
     WorkloadKind::ALL.into_iter().filter_map(why).collect::<Vec<_>>().join(". ")
 }
@@ -178,6 +191,28 @@ fn transfers_per_target(measured: &Measured<'_>, ours: PolicyKind) -> Found {
         format!("by k, {}", said.join(", ")),
         !of.is_empty() && of.iter().all(|p| over(p) <= 0.0),
         format!("{each:.1} lines for each target"),
+    )
+}
+
+/// Cycles that a flush with 63 targets may take.
+const WIDE_CYCLES: f64 = 22_630.0;
+
+fn wide_flush(measured: &Measured<'_>, ours: PolicyKind) -> Found {
+    let wide = measured.probes.iter().filter(|p| (p.cpus, p.targets) == (64, 63));
+    let [mut mine, mut rivals] = [f64::NAN, f64::INFINITY];
+    let mut first = "";
+    for p in wide {
+        let kind = PolicyKind::of(p.policy);
+        if p.policy == ours.name() {
+            mine = p.cycles;
+        } else if kind.is_some_and(|kind| kind.is_real() && !kind.is_ours()) && p.cycles < rivals {
+            (rivals, first) = (p.cycles, p.policy);
+        }
+    }
+    Found::new(
+        format!("{mine:.0}; the best of the others is {first} with {rivals:.0}"),
+        mine <= WIDE_CYCLES && mine < rivals,
+        format!("{:.0} cycles", mine - WIDE_CYCLES.min(rivals)),
     )
 }
 
@@ -261,11 +296,16 @@ mod tests {
         let engines = [PolicyKind::Shootdown, PolicyKind::ShootdownExact];
         let probes: Vec<_> = engines
             .into_iter()
-            .flat_map(|policy| [probe(policy, count(64), 2), probe(policy, count(4096), 1)])
+            .flat_map(|policy| [probe(policy, count(64), 63), probe(policy, count(4096), 1)])
             .collect();
         let [pairs, pairs_exact] = engines.map(pairs);
-        let figures =
-            figures(&Measured { rows: &rows, probes: &probes, pairs: &pairs, pairs_exact: &pairs_exact });
+        let figures = figures(&Measured {
+            rows: &rows,
+            probes: &probes,
+            pairs: &pairs,
+            pairs_exact: &pairs_exact,
+            groups: &[],
+        });
         assert!(figures.iter().any(|figure| figure.found.reached));
         assert!(figures.iter().any(|figure| !figure.found.reached));
         for figure in figures {
@@ -281,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_switch_to_another_space_writes_no_mask_or_two_where_masks_are_exact() {
-        let nothing = Measured { rows: &[], probes: &[], pairs: &[], pairs_exact: &[] };
+        let nothing = Measured { rows: &[], probes: &[], pairs: &[], pairs_exact: &[], groups: &[] };
         let figures = figures(&nothing);
         let figure = figures.iter().find(|figure| figure.aim.contains("read-modify-write")).expect("an aim");
         assert_eq!((figure.found.measured.as_str(), figure.exact.measured.as_str()), ("0.00", "2.00"));

@@ -3,7 +3,8 @@
 use super::figures::{Figure, Measured, figures};
 use crate::bench::{Row, bench};
 use crate::commute::{Pair, pairs};
-use crate::grid::{Cell, Loss, losses};
+use crate::grid::Cell;
+use crate::losses::{Group, Loss, groups, losses};
 use crate::machine::CpuCount;
 use crate::policy::PolicyKind;
 use crate::probe::{Probe, probe};
@@ -41,6 +42,8 @@ pub struct Report {
     pub cells: usize,
     /// Those that the engine loses.
     pub losses: Vec<Loss>,
+    /// The same by workload, rival and count, with what was counted.
+    pub groups: Vec<Group>,
     /// What was aimed at, and what came out.
     pub figures: Vec<Figure>,
 }
@@ -59,7 +62,10 @@ pub fn report(rows: Vec<Row>, cells: &[Cell], seed: u64) -> Report {
         probes.push(probe(policy, count(4096), 1));
     }
     let [pairs, pairs_exact] = [PolicyKind::Shootdown, PolicyKind::ShootdownExact].map(pairs);
-    let measured = Measured { rows: &rows, probes: &probes, pairs: &pairs, pairs_exact: &pairs_exact };
+    let losses = losses(cells);
+    let groups = groups(cells, &losses);
+    let measured =
+        Measured { rows: &rows, probes: &probes, pairs: &pairs, pairs_exact: &pairs_exact, groups: &groups };
     let figures = figures(&measured);
-    Report { rows, sweep, probes, pairs, pairs_exact, cells: cells.len(), losses: losses(cells), figures }
+    Report { rows, sweep, probes, pairs, pairs_exact, cells: cells.len(), losses, groups, figures }
 }

@@ -1,9 +1,11 @@
 //! Everything that the bench measures, as JSON and as one self-contained page.
 
 mod figures;
+mod lost;
 mod measure;
 mod page;
 mod plots;
+mod text;
 
 pub use figures::{Figure, Found};
 pub use measure::{Report, report};
@@ -18,10 +20,15 @@ mod tests {
         let report = report(Vec::new(), &[], 1);
         let page = page(&report);
         assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
-        assert_eq!(page.matches("<svg").count(), 2);
-        for wanted in
-            ["prefers-color-scheme:dark", "name=\"viewport\"", "What you gain", "What is lost", "flush page"]
-        {
+        assert_eq!(page.matches("<svg").count(), 3);
+        for wanted in [
+            "prefers-color-scheme:dark",
+            "name=\"viewport\"",
+            "What you gain",
+            "What is lost",
+            "flush page",
+            "Early acknowledgement",
+        ] {
             assert!(page.contains(wanted), "{wanted}");
         }
         assert!(page.find("What you gain") < page.find("What is lost"));

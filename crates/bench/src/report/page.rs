@@ -1,24 +1,24 @@
 //! The page.
 
+use super::figures::Figure;
+use super::lost::{lost, tried};
 use super::measure::Report;
 use super::plots;
+use super::text::{coded, escaped};
 use crate::bench::Row;
-use crate::grid::{Loss, group};
 use crate::machine::COSTS;
 use std::fmt::Write;
 
 /// Narrow screens scroll tables sideways; plots take the colours of the page, light or dark.
 const STYLE: &str = ":root{color-scheme:light dark;--text:#222;--page:#fff;--line:#ddd;--ours:#e8f5ec;--bad:#a33;--good:#063}\
 @media(prefers-color-scheme:dark){:root{--text:#ddd;--page:#161a1d;--line:#3a4045;--ours:#17372a;--bad:#f09a8a;--good:#8fd6a8}}\
-body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:1.5rem auto;padding:0 1rem;color:var(--text);background:var(--page)}\
+body{font:16px/1.5 system-ui,sans-serif;max-width:50rem;margin:1.5rem auto;padding:0 1rem;color:var(--text);background:var(--page)}\
 .scroll{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
 td,th{padding:.15rem .6rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}\
 td:first-child,th:first-child{text-align:left}.ours{background:var(--ours)}.missed{color:var(--bad)}.reached{color:var(--good)}\
-.words td,.words th{text-align:left;vertical-align:top;white-space:normal;min-width:6rem}.words td:empty{display:none}\
-svg{min-width:36rem;max-width:100%;height:auto}\
-@media(max-width:44rem){.words th{display:none}.words tr{display:block;padding:.4rem 0;border-bottom:1px solid var(--line)}\
-.words td{display:inline;border:0;padding:0 .4rem 0 0}.words td:first-child{font-weight:600}\
-.words td.why{display:block;padding:0}}\
+ul{padding-left:1.2rem}li{margin:.5rem 0}details{color:inherit}summary{cursor:pointer}\
+svg{display:block;width:100%;max-width:40rem;height:auto;margin:1rem 0}\
+@media(max-width:44rem){td,th{padding:.15rem .3rem;font-size:.85rem}th{white-space:normal}}\
 svg text{fill:currentColor}svg rect{fill:none}svg [stroke=\"#000000\"]{stroke:currentColor}";
 
 /// The plots of the page, by the name of a file.
@@ -38,12 +38,10 @@ pub fn page(report: &Report) -> String {
     gains(&mut out, report);
     lost(&mut out, report);
     model(&mut out);
-    let (ipis, transfers) = (plots::ipis(report), plots::transfers(report));
-    let _ = writeln!(
-        out,
-        "<h2>Over CPUs</h2>\n<div class=\"scroll\">{ipis}</div>\n<h2>Over targets</h2>\n<div class=\"scroll\">{transfers}</div>"
-    );
+    let [ipis, transfers, cycles] = [plots::ipis, plots::transfers, plots::cycles].map(|plot| plot(report));
+    let _ = writeln!(out, "<h2>Over CPUs</h2>\n{ipis}\n<h2>Over targets</h2>\n{transfers}\n{cycles}");
     aims(&mut out, report);
+    tried(&mut out);
     out.push_str("<h2>Workloads</h2>\n");
     for rows in report.rows.chunk_by(|a, b| a.workload == b.workload) {
         workload(&mut out, rows);
@@ -99,36 +97,6 @@ fn share(ours: f64, theirs: f64) -> String {
     }
 }
 
-/// The cells of the grid that the engine loses, one line for each workload and rival.
-fn lost(out: &mut String, report: &Report) {
-    let _ = writeln!(
-        out,
-        "<h2>What is lost</h2>\n<p>Every workload runs on ten shapes of machines with three seeds. Of {} cells these are \
-         lost: a safe policy sends fewer IPIs, or <code>linux-x86</code> takes over 2 % fewer cycles.</p>\n\
-         <div class=\"scroll\"><table class=\"words\"><tr><th>workload</th><th>to</th><th>in</th><th>cells</th><th>worst</th>\
-         <th>why</th></tr>",
-        report.cells
-    );
-    for losses in group(&report.losses) {
-        let ratio = |loss: &&Loss| loss.ours as f64 / loss.theirs.max(1) as f64;
-        let Some(worst) = losses.iter().max_by(|a, b| ratio(a).total_cmp(&ratio(b))) else { continue };
-        let _ = writeln!(
-            out,
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}, seed {}: {} to {}</td><td class=\"why\">{}</td></tr>",
-            worst.workload,
-            worst.rival,
-            worst.counted.name(),
-            losses.len(),
-            worst.shape,
-            worst.seed,
-            worst.ours,
-            worst.theirs,
-            coded(worst.reason.unwrap_or("not found"))
-        );
-    }
-    out.push_str("</table></div>\n");
-}
-
 /// What the counts mean, and the prices behind them.
 fn model(out: &mut String) {
     out.push_str(
@@ -152,36 +120,30 @@ fn model(out: &mut String) {
 
 fn aims(out: &mut String, report: &Report) {
     out.push_str(
-        "<h2>Aims</h2>\n<p>The engine as it comes, and with <code>OnLeave::RemoveBit</code> (shootdown-exact below).</p>\n\
-         <div class=\"scroll\"><table class=\"words\"><tr><th>aim</th><th></th><th>measured</th><th>missed by</th><th>why</th>\
-         <th>exact masks</th></tr>\n",
+        "<h2>Aims</h2>\n<p>The engine as it comes, and with <code>OnLeave::RemoveBit</code> (shootdown-exact below).</p>\n<ul>\n",
     );
-    for figure in &report.figures {
-        let exact = &figure.exact;
-        let apart = if exact.reached { "" } else { ", missed by " };
+    for Figure { aim, found, why, exact } in &report.figures {
         let _ = writeln!(
             out,
-            "<tr><td class=\"why\">{}</td>{}<td class=\"why\">{}</td><td class=\"why\">{}</td><td class=\"why\">{}</td>\
-             <td class=\"why\">{}: {}{apart}{}</td></tr>",
-            escaped(figure.aim),
-            verdict(figure.found.reached),
-            escaped(&figure.found.measured),
-            escaped(&figure.found.missed_by),
-            coded(&figure.why),
-            word(exact.reached),
-            escaped(&exact.measured),
-            escaped(&exact.missed_by)
+            "<li>{}: <b>{}</b>.<br>{}.{}<br>Exact masks: {}.</li>",
+            verdict(found.reached),
+            escaped(aim),
+            escaped(&found.measured),
+            missed(&format!("{}. {}", found.missed_by, why), found.reached),
+            escaped(&exact.measured)
         );
     }
-    out.push_str("</table></div>\n");
+    out.push_str("</ul>\n");
+}
+
+/// By how much an aim is missed, and why.
+fn missed(text: &str, reached: bool) -> String {
+    if reached { String::new() } else { format!("<br>Missed by {}.", coded(text)) }
 }
 
 fn verdict(reached: bool) -> String {
-    format!("<td class=\"{0}\">{0}</td>", word(reached))
-}
-
-fn word(reached: bool) -> &'static str {
-    if reached { "reached" } else { "missed" }
+    let word = if reached { "reached" } else { "missed" };
+    format!("<span class=\"{word}\">{word}</span>")
 }
 
 fn workload(out: &mut String, rows: &[Row]) {
@@ -269,19 +231,4 @@ fn conflicts(out: &mut String, report: &Report) {
         );
     }
     out.push_str("</table></div>\n");
-}
-
-/// The same, with what stands between backticks as code.
-fn coded(text: &str) -> String {
-    let mut parts = text.split('`');
-    let mut out = escaped(parts.next().unwrap_or_default());
-    for (at, part) in parts.enumerate() {
-        out.push_str(if at % 2 == 0 { "<code>" } else { "</code>" });
-        out.push_str(&escaped(part));
-    }
-    out
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -29,13 +29,13 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", value_parser = parse_spaces, allow_negative_numbers = true)]
     spaces: Option<u32>,
     /// Seed of what is random in workloads: the same gives the same counts [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_seed, allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Folder for the report that a run of all policies under all workloads writes [default: target/report of the project]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["policy", "workload"])]
     pub report: Option<PathBuf>,
     /// With `host`: threads besides the one that flushes [default: 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..64))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..64), allow_negative_numbers = true)]
     sharers: Option<u8>,
     /// Print JSON
     #[arg(long)]
@@ -139,6 +139,10 @@ pub struct ImportArgs {
 fn parse_spaces(text: &str) -> Result<u32, String> {
     let spaces = text.parse().ok().filter(|spaces| (1..=MOST_SPACES).contains(spaces));
     spaces.ok_or_else(|| format!("programs run in 1 to {MOST_SPACES} spaces"))
+}
+
+fn parse_seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("a seed is a number from 0 to {}", u64::MAX))
 }
 
 fn parse_cpus(text: &str) -> Result<CpuCount, String> {

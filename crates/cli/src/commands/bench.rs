@@ -4,6 +4,7 @@ use shootdown_bench::workload::WorkloadKind;
 use std::io::Write;
 use std::process::ExitCode;
 
+use super::policies::ONE_CPU;
 use crate::args::{BenchArgs, Contest};
 use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
 #[cfg(target_os = "linux")]
@@ -34,6 +35,9 @@ fn seed(args: &BenchArgs) -> Result<ExitCode, Failure> {
         writeln!(out, "{}", serde_json::to_string(&rows).map_err(std::io::Error::from)?)?;
     } else {
         write!(out, "{}", exercise_table(&rows))?;
+        if args.cpus().number() == 1 {
+            writeln!(out, "{ONE_CPU}")?;
+        }
     }
     let promised = rows.iter().flatten().all(Row::is_as_promised);
     Ok(ExitCode::from(if promised { AS_EXPECTED } else { NOT_AS_EXPECTED }))

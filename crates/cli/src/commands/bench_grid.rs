@@ -3,7 +3,8 @@
 use anstyle::{AnsiColor, Style};
 use indicatif::HumanCount;
 use serde::Serialize;
-use shootdown_bench::grid::{Cell, Counted, Loss, SEEDS, SHAPES, Shape, grid, group, losses};
+use shootdown_bench::grid::{Cell, SEEDS, SHAPES, Shape, grid};
+use shootdown_bench::losses::{Counted, Group, Loss, groups, losses};
 use shootdown_bench::policy::PolicyKind;
 use shootdown_bench::workload::WorkloadKind;
 use std::io::{self, Write};
@@ -19,6 +20,8 @@ use crate::output::width;
 struct Found<'a> {
     cells: &'a [Cell],
     losses: &'a [Loss],
+    /// The losses by workload, rival and count, with what was counted.
+    groups: &'a [Group],
     /// Losses in IPIs, and cells where `linux-x86` takes over 2 % fewer cycles.
     lost_in_ipis: usize,
     lost_in_cycles: usize,
@@ -40,6 +43,7 @@ pub fn run(args: &BenchArgs, workloads: &[WorkloadKind]) -> Result<ExitCode, Fai
     let found = Found {
         cells: &cells,
         losses: &losses,
+        groups: &groups(&cells, &losses),
         lost_in_ipis: lost(Counted::Ipis),
         lost_in_cycles: lost(Counted::Cycles),
         unexplained: losses.iter().filter(|loss| loss.reason.is_none()).count(),
@@ -98,7 +102,7 @@ fn print(out: &mut impl Write, found: &Found<'_>, shapes: &[Shape]) -> io::Resul
         found.cells.len(),
         found.unexplained
     )?;
-    named(out, found.losses)
+    named(out, found)
 }
 
 /// One workload's line.
@@ -135,24 +139,23 @@ fn line(out: &mut impl Write, cells: &[Cell], losses: &[Loss]) -> io::Result<()>
     )
 }
 
-/// Names the cells that are lost, those of one reason together.
-fn named(out: &mut impl Write, losses: &[Loss]) -> io::Result<()> {
-    for group in group(losses) {
-        let first = group[0];
+/// Names the cells that are lost, those of one workload and rival together.
+fn named(out: &mut impl Write, found: &Found<'_>) -> io::Result<()> {
+    for group in found.groups {
         let style = AnsiColor::Yellow.on_default();
+        let Group { counted, workload, rival, lost, cells, reason, evidence, .. } = group;
         writeln!(
             out,
-            "\n{style}{} to {}, {}:{style:#} {} cells",
-            first.workload,
-            first.rival,
-            first.counted.name(),
-            group.len()
+            "\n{style}{workload} to {rival}, {}:{style:#} {lost} of {cells} cells",
+            counted.name()
         )?;
-        let cells: Vec<String> = group.iter().map(|loss| cell(loss)).collect();
+        let same = |loss: &&Loss| (loss.counted, loss.workload, loss.rival) == (*counted, *workload, *rival);
+        let named: Vec<String> = found.losses.iter().filter(same).map(cell).collect();
         let options = textwrap::Options::new(width()).initial_indent("  ").subsequent_indent("  ");
-        writeln!(out, "{}", textwrap::fill(&cells.join(", "), &options))?;
-        let reason = first.reason.unwrap_or("the reason has not been found");
-        writeln!(out, "{}", textwrap::fill(&format!("Why: {reason}."), &options))?;
+        let reason = reason.unwrap_or("the reason has not been found");
+        for text in [named.join(", "), format!("Why: {reason}."), format!("Counted: {evidence}.")] {
+            writeln!(out, "{}", textwrap::fill(&text, &options))?;
+        }
     }
     Ok(())
 }

@@ -90,11 +90,14 @@ pub fn policies(args: &BenchArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(if promised { AS_EXPECTED } else { NOT_AS_EXPECTED }))
 }
 
+/// What is said of a machine of one CPU.
+pub(super) const ONE_CPU: &str = "One CPU: there is nobody to tell, and IPIs say nothing.";
+
 /// What makes the counts of this machine mean less than they seem to.
 fn remark(args: &BenchArgs) -> String {
     let (cpus, spaces) = (args.cpus().number(), args.spaces());
     match (cpus, spaces > cpus) {
-        (1, _) => " One CPU: there is nobody to tell, and IPIs say nothing.".into(),
+        (1, _) => format!(" {ONE_CPU}"),
         (_, true) => format!(" {spaces} spaces were asked for; at most one for each CPU is used."),
         _ => String::new(),
     }
