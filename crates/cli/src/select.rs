@@ -341,7 +341,7 @@ mod tests {
     fn an_unknown_name_is_refused_with_near_ones_and_the_remedy() {
         let said = refusal(names(&["thre-seed"], None, false));
         assert!(said.contains("\"thre-seed\"") && said.contains("did you mean: three-seed"), "{said}");
-        assert!(said.contains("check --list") && said.contains("bugs, engine, four"), "{said}");
+        assert!(said.contains("check --list") && said.contains("bugs, corpus, engine, four"), "{said}");
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub fn exit(code: i32) -> ! {
 
 /// Whose code runs on a stack.
 #[derive(Clone, Copy)]
+#[expect(dead_code, reason = "nothing that happens here is told")]
 pub(crate) struct OnStack {
     pub(crate) low: usize,
     pub(crate) cpu: usize,
