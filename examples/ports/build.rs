@@ -28,7 +28,7 @@ fn main() {
         };
         let _ = writeln!(
             modules,
-            "#[allow(unused, reason = \"a mistake may leave something over\")]\n#[path = {path:?}]\nmod {module};"
+            "#[allow(unused, clippy::all, reason = \"mistakes on purpose\")]\n#[path = {path:?}]\nmod {module};"
         );
         let _ = writeln!(
             list,

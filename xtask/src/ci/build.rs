@@ -11,9 +11,9 @@ use crate::package::{self, INTEGRATIONS};
 use crate::process::{self, cargo, stream};
 use crate::toolchain::ensure_core;
 
-/// Packages with the engine's source: their documentation is the engine's.
-const SAME_LIBRARY: &str =
-    "--exclude shootdown-under-explore --exclude shootdown-under-loom --exclude shootdown-instrumented";
+/// Packages with the source of the engine or of an arch crate: their documentation is that one's.
+const SAME_LIBRARY: &str = "--exclude shootdown-under-explore --exclude shootdown-under-loom --exclude shootdown-instrumented \
+                            --exclude shootdown-riscv64-under-doctor --exclude shootdown-x86_64-under-doctor";
 
 /// All packages, and the program that measures.
 pub const ALL: &str = "--workspace --features xtask/measure";

@@ -43,6 +43,8 @@ struct Harts {
 thread_local! {
     /// Preemption that is off.
     static PREEMPTION: Cell<u32> = const { Cell::new(0) };
+    /// Whether interrupts are on where the engine is called.
+    static INTERRUPTS: Cell<bool> = const { Cell::new(false) };
 }
 
 type Engine = Coherent<Harts, CpuMask<2>, PerCpuSlots<2>>;
@@ -57,7 +59,7 @@ unsafe impl Coherence for Harts {
         &self.locals[cpu.index()]
     }
     fn irq_save(&self) -> bool {
-        false
+        INTERRUPTS.get()
     }
     fn irq_restore(&self, _: bool) {}
     unsafe fn flush_local(&self, what: LocalFlush) {
@@ -476,6 +478,22 @@ fn an_entry_is_not_published_after_another_call_of_the_engine() {
     let unwound = catch_unwind(AssertUnwindSafe(|| unsafe { entry.loaded() })).expect_err("a panic");
     assert_eq!(*unwound.downcast_ref::<&str>().expect("a text"), "this CPU called the engine since `enter`");
     assert_eq!(engine.exit_lazy(), Err(Evicted));
+    engine.retire(&a);
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn an_entry_for_a_trampoline_is_refused_where_interrupts_are_on() {
+    let engine = boot(1);
+    let a = space(engine);
+    INTERRUPTS.set(true);
+    let entry = engine.enter(&a);
+    // SAFETY: 2. is broken on purpose: the call panics before it says anything.
+    let unwound = catch_unwind(AssertUnwindSafe(|| unsafe { entry.will_load() })).expect_err("a panic");
+    INTERRUPTS.set(false);
+    let said = unwound.downcast_ref::<&str>().expect("a text");
+    assert_eq!(*said, "interrupts would be on before the root is loaded");
+    assert_eq!(engine.exit_lazy(), Err(Evicted), "the mark was taken back");
     engine.retire(&a);
 }
 
