@@ -82,7 +82,8 @@ fn four_thousand_cpus_run() {
     let row = bench(PolicyKind::Shootdown, WorkloadKind::SingleAfterMany, params(4096, 2, 1));
     assert!(row.is_as_promised());
     assert_eq!(row.totals.sent, 0, "everyone else has left or is lazy");
-    assert!(row.rates.instructions_per_flush <= 400.0, "{:?}", row.rates);
+    // Three for each member that stayed behind; `docs/book/src/counts.md` says what would take them out.
+    assert!(row.rates.instructions_per_flush <= 12_800.0, "{:?}", row.rates);
 }
 
 #[test]

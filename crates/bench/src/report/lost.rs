@@ -22,9 +22,11 @@ pub(super) fn lost(out: &mut String, report: &Report) {
         lost(Counted::Cycles)
     );
     let mut reasons: Vec<(Counted, Option<&str>)> = Vec::new();
-    for group in &report.groups {
-        if !reasons.contains(&(group.counted, group.reason)) {
-            reasons.push((group.counted, group.reason));
+    for counted in [Counted::Ipis, Counted::Cycles] {
+        for group in report.groups.iter().filter(|group| group.counted == counted) {
+            if !reasons.contains(&(counted, group.reason)) {
+                reasons.push((counted, group.reason));
+            }
         }
     }
     for (counted, reason) in reasons {
@@ -32,7 +34,7 @@ pub(super) fn lost(out: &mut String, report: &Report) {
         let groups: Vec<&Group> = report.groups.iter().filter(of).collect();
         let cells: usize = groups.iter().map(|group| group.lost).sum();
         let why = coded(reason.unwrap_or("The reason has not been found"));
-        let _ = writeln!(out, "<h3>{}: {cells}</h3>\n<p>{why}.</p>\n<ul>", counted.name());
+        let _ = writeln!(out, "<h3>{cells} lost in {}</h3>\n<p>{why}.</p>\n<ul>", counted.name());
         groups.into_iter().for_each(|group| item(out, report, group));
         out.push_str("</ul>\n");
     }
@@ -43,8 +45,7 @@ fn item(out: &mut String, report: &Report, group: &Group) {
     let Group { counted, workload, rival, worst, .. } = *group;
     let _ = writeln!(
         out,
-        "<li><b>{workload}</b> to {rival}: {} of {}, at most {} to {} ({}, seed {})<details><summary>counted</summary>{}.</details>\
-         <details><summary>cells</summary>",
+        "<li><b>{workload}</b> to {rival}: {} of {}, at most {} to {} ({}, seed {})<details><summary>counts and cells</summary>{}.<br>",
         group.lost,
         group.cells,
         worst.ours,

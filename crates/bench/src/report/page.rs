@@ -63,9 +63,12 @@ const COMPARED: [Column; 4] = [
 
 /// The engine beside Linux, workload by workload.
 fn gains(out: &mut String, report: &Report) {
-    out.push_str(
+    let machine = report.rows.first().map(|row| (row.cpus, row.spaces, row.seed)).unwrap_or_default();
+    let _ = write!(
+        out,
         "<h2>What you gain</h2>\n<p>The engine's count in percent of that of <code>linux-x86</code>: below 100 it takes \
-         less.</p>\n<div class=\"scroll\"><table><tr><th>workload</th>",
+         less. {} CPUs, {} spaces, seed {}.</p>\n<div class=\"scroll\"><table><tr><th>workload</th>",
+        machine.0, machine.1, machine.2
     );
     COMPARED.iter().for_each(|(name, _)| _ = write!(out, "<th>{name}</th>"));
     out.push_str("</tr>\n");

@@ -91,7 +91,7 @@ fn draw(
         .draw()?;
     for (at, ((name, points), colour)) in lines.iter().zip(COLOURS).enumerate() {
         // The first are wider, so that lines that lie on each other show.
-        let style = colour.stroke_width(6 - at as u32);
+        let style = colour.stroke_width(6_u32.saturating_sub(at as u32).max(2));
         chart
             .draw_series(LineSeries::new(points.iter().copied(), style))?
             .label(*name)
