@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use super::policies::bar;
 use crate::args::BenchArgs;
 use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
-use crate::output::width;
+use crate::output::{counted, fill, width, wrapping};
 
 /// What `--grid --json` prints.
 #[derive(Serialize)]
@@ -74,13 +74,13 @@ fn shapes(args: &BenchArgs) -> Result<Vec<Shape>, Failure> {
 
 fn print(out: &mut impl Write, found: &Found<'_>, shapes: &[Shape]) -> io::Result<()> {
     let head = format!(
-        "{} shapes x {} seeds a workload. IPIs, cycles: the engine's over those of linux-x86, on all cells. held: cycles that a \
+        "{} x {} a workload. IPIs, cycles: the engine's over those of linux-x86, on all cells. held: cycles that a \
          frame waits, the engine and linux-x86. lost: (cell, safe policy) where that policy sends fewer IPIs; cells where \
          linux-x86 takes over 2 % fewer cycles.",
-        shapes.len(),
-        SEEDS.len()
+        counted(shapes.len() as u64, "shape"),
+        counted(SEEDS.len() as u64, "seed")
     );
-    writeln!(out, "{}\n", textwrap::fill(&head, width()))?;
+    writeln!(out, "{}\n", fill(&head))?;
     let dim = Style::new().dimmed();
     writeln!(
         out,
@@ -142,14 +142,14 @@ fn named(out: &mut impl Write, losses: &[Loss]) -> io::Result<()> {
         let style = AnsiColor::Yellow.on_default();
         writeln!(
             out,
-            "\n{style}{} to {}, {}:{style:#} {} cells",
+            "\n{style}{} to {}, {}:{style:#} {}",
             first.workload,
             first.rival,
             first.counted.name(),
-            group.len()
+            counted(group.len() as u64, "cell")
         )?;
         let cells: Vec<String> = group.iter().map(|loss| cell(loss)).collect();
-        let options = textwrap::Options::new(width()).initial_indent("  ").subsequent_indent("  ");
+        let options = wrapping(width()).initial_indent("  ").subsequent_indent("  ");
         writeln!(out, "{}", textwrap::fill(&cells.join(", "), &options))?;
         let reason = first.reason.unwrap_or("the reason has not been found");
         writeln!(out, "{}", textwrap::fill(&format!("Why: {reason}."), &options))?;

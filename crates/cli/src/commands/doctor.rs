@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::args::DoctorArgs;
 use crate::draw::columns::{self, Look};
 use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED, tell};
-use crate::output::width;
+use crate::output::{width, wrapping};
 use crate::truth;
 
 /// The file that holds the contract, as readers find it.
@@ -88,7 +88,7 @@ fn described(outcome: &Outcome, state: bool, width: usize) -> String {
     let mut text = format!("{:17} {style}{word:11}{style:#} {tail}\n", outcome.check);
     let (Some(finding), Some(what)) = (&outcome.finding, &outcome.what) else { return text };
     let prose = |label: &str, body: &str| {
-        let options = textwrap::Options::new(width.min(100)).initial_indent(label).subsequent_indent("    ");
+        let options = wrapping(width.min(100)).initial_indent(label).subsequent_indent("    ");
         textwrap::fill(body, options) + "\n"
     };
     if let Some(trace) = outcome.trace().filter(|trace| !trace.steps.is_empty()) {
