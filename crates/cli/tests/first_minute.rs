@@ -12,8 +12,10 @@ const MOST_COLUMNS: usize = 80;
 const RECORDING: &str = "\
  srv-71 ( 71) [000] d..2. 1.000002: sched_process_fork: comm=srv pid=71 child_comm=srv child_pid=72
  <idle>-0 (---) [001] d..2. 1.000003: sched_switch: prev_comm=swapper/1 prev_pid=0 prev_prio=120 prev_state=R ==> next_comm=srv next_pid=72 next_prio=120
- srv-72 ( 71) [001] ...1. 1.000004: sys_munmap(addr: 7f0000002000, len: 2000)
+ srv-71 ( 71) [000] ...1. 1.000004: sys_munmap(addr: 7f0000002000, len: 2000)
  srv-71 ( 71) [000] d..1. 1.000005: tlb_flush: pages:2 reason:remote ipi send (4)
+ srv-71 ( 71) [000] d..1. 1.000006: tlb_flush: pages:2 reason:local mm shootdown (3)
+ srv-72 ( 71) [001] d.h1. 1.000007: tlb_flush: pages:2 reason:remote shootdown (1)
 ";
 
 /// A command that neither cargo nor a terminal has told anything.
@@ -120,7 +122,6 @@ fn nothing_runs_past_the_width_that_every_terminal_has_and_no_name_is_broken() {
         "replay work.txt.sdt --policy linux-x86 --tags",
         "bench --policy shootdown --workload pingpong --cpus 1 --spaces 1",
         "bench --grid --workload pingpong --cpus 2",
-        "bench host",
     ];
     let commands = [
         "check",
@@ -149,9 +150,9 @@ fn nothing_runs_past_the_width_that_every_terminal_has_and_no_name_is_broken() {
                 shown.chars().count() <= MOST_COLUMNS,
                 "{line}: {shown:?} runs past {MOST_COLUMNS} columns"
             );
-            assert!(!shown.ends_with('-') || shown.contains("replay -"), "{line}: {shown:?} breaks a word");
+            assert!(!shown.ends_with('-') || shown.ends_with(" -"), "{line}: {shown:?} breaks a word");
         }
-        for one in [" 1 CPUs", " 1 spaces", " 1 shapes", " 1 orderings", " 1 cells", " 1 other threads"] {
+        for one in [" 1 CPUs", " 1 spaces", " 1 shapes", " 1 orderings", " 1 cells"] {
             assert!(!format!(" {text}").contains(one), "{line}: {one} in {text}");
         }
     }
