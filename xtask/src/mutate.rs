@@ -17,6 +17,8 @@ const CAVEATS: &str = "CAVEATS.md";
 const USUAL: [&str; 1] = ["two"];
 /// The same under weak memory.
 const USUAL_WEAK: [&str; 1] = ["weak"];
+/// Cases of machines where barriers order page walks and flushes, all of them in a second.
+const ORDERED: &str = "aarch64-* riscv64-* kept-bit-switch-away --cpus 2";
 /// Seconds for one case; a case that takes longer notices nothing.
 const DEADLINE: &str = "30";
 const MODELS: [&str; 2] = ["tso", "pso"];
@@ -64,6 +66,30 @@ pub fn run(root: &Path, cases: &[String], only: Option<&str>) -> Result<usize> {
     ensure!(open.is_empty(), "neither caught nor argued in {CAVEATS} under `### site NAME`: {names}");
     println!("{} orderings, each caught or argued", sites.len());
     Ok(sites.len())
+}
+
+/// Removes each barrier that a platform owes the engine, and asks the explorer who notices; returns how many somebody does, and
+/// how many are argued.
+///
+/// # Errors
+/// A barrier is neither noticed nor argued.
+pub fn barriers(root: &Path) -> Result<(usize, usize)> {
+    const WEAK: &str = "weak";
+    if let Some(case) = explored(root, ORDERED, "", WEAK)? {
+        bail!("{case} fails with every barrier there; mend that first");
+    }
+    let text =
+        std::fs::read_to_string(root.join(CAVEATS)).with_context(|| format!("cannot read {CAVEATS}"))?;
+    let argued = argued(&text, Some(WEAK));
+    let (mut noticed, sites) = (0, listed(root, BARRIERS)?);
+    for site in &sites {
+        let case = explored(root, ORDERED, &format!("--drop-site {site}"), WEAK)?;
+        let catches: Catches<'_> = case.into_iter().map(|case| (WEAK, case)).collect();
+        println!("{}", row(site, &catches, argued.contains(site)));
+        ensure!(!catches.is_empty() || argued.contains(site), "nobody notices that {site} is missing");
+        noticed += catches.len();
+    }
+    Ok((noticed, sites.len() - noticed))
 }
 
 /// Runs `cases` with what `weakened` says until one fails, and names it.

@@ -160,6 +160,10 @@ pub fn package(root: &Path) -> Result<usize> {
 /// The explorer's tests take minutes without.
 const PROFILE: &str = "\n[profile.dev]\nopt-level = 1\n";
 
+/// Random programs of each of the explorer's tests that make some: that the tests run from a package is what is looked at here, and
+/// step tests has all programs.
+const PROGRAMS: &str = "200";
+
 /// Runs the tests of the packages that cargo has unpacked in `folder`, against each other and nothing of the checkout.
 fn test(folder: &Path, packages: &[Value]) -> Result<()> {
     let text = |package: &Value, key: &str| package[key].as_str().unwrap_or_default().to_owned();
@@ -186,7 +190,8 @@ fn test(folder: &Path, packages: &[Value]) -> Result<()> {
     let most = format!("test --workspace --exclude {INTEGRATIONS} --quiet");
     let integrations = format!("test --quiet -p {INTEGRATIONS} --all-features");
     for arguments in [most, integrations] {
-        process::run(cargo(folder, &arguments).env("CARGO_TARGET_DIR", &target))?;
+        let mut command = cargo(folder, &arguments);
+        process::run(command.env("CARGO_TARGET_DIR", &target).env("COUNT", PROGRAMS))?;
     }
     Ok(())
 }

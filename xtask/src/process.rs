@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -11,6 +12,10 @@ use std::sync::OnceLock;
 static SHOOTDOWN: OnceLock<PathBuf> = OnceLock::new();
 /// Builds it alone: a third of what all tests need.
 const ALONE: &str = "build --release --package shootdown-cli --features full --bin shootdown";
+/// Builds what a first run of it has.
+const FIRST: &str = "build --release --package shootdown-cli --bin shootdown";
+/// Where it is kept: a later build with other features takes its place.
+const KEPT: &str = "ci/shootdown";
 
 /// Builds a call of cargo in `root` with `arguments`, separated by spaces.
 pub fn cargo(root: &Path, arguments: &str) -> Command {
@@ -50,16 +55,30 @@ pub fn build_shootdown(root: &Path, arguments: &str) -> Result<()> {
     })?;
     check(&command, status)?;
     let built = built.with_context(|| format!("`{}` does not build the command", line(&command)))?;
-    SHOOTDOWN.get_or_init(|| built);
+    let kept = keep(&built)?;
+    SHOOTDOWN.get_or_init(|| kept);
     Ok(())
 }
 
-/// Builds the command alone.
+/// Builds the command with what a first run of it has: `check` and what is about it.
 ///
 /// # Errors
 /// It does not build.
-pub fn build_shootdown_alone(root: &Path) -> Result<()> {
-    build_shootdown(root, ALONE)
+pub fn build_shootdown_small(root: &Path) -> Result<()> {
+    build_shootdown(root, FIRST)
+}
+
+/// Copies a program of the target folder to where nothing is built.
+fn keep(built: &Path) -> Result<PathBuf> {
+    let target =
+        built.parent().and_then(Path::parent).context("a program lies in a folder of its profile")?;
+    let kept = target.join(KEPT);
+    let folder = kept.parent().unwrap_or(target);
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    // One that runs, of an earlier run of this, is not written over.
+    let _ = fs::remove_file(&kept);
+    fs::copy(built, &kept).with_context(|| format!("cannot copy {}", built.display()))?;
+    Ok(kept)
 }
 
 /// Runs `command`; its output goes where ours goes.

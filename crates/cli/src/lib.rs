@@ -33,7 +33,7 @@ mod truth;
 mod typed;
 
 use args::{Cli, Command};
-use clap::Parser;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use failure::Failure;
 use shootdown_cases::bugs::Bug;
 use std::process::ExitCode;
@@ -42,7 +42,7 @@ use std::process::ExitCode;
 /// 2 input that cannot be used, 3 nothing found where not all executions were to be visited, 130 after Ctrl-C, 141 when the reader of the output went away.
 pub fn main_with(bugs: &[Bug]) -> ExitCode {
     shootdown_machine::watchdog::tell_of_threads();
-    let command = match Cli::try_parse() {
+    let command = match parsed() {
         Ok(cli) => cli.command,
         Err(error) => return refused(&error),
     };
@@ -66,6 +66,17 @@ pub fn main_with(bugs: &[Bug]) -> ExitCode {
         Some(Command::Man(args)) => commands::man(&args),
     };
     result.unwrap_or_else(|failure| failure.report())
+}
+
+/// Reads the command line. Help that no terminal shows is as wide as everything else is there.
+fn parsed() -> Result<Cli, clap::Error> {
+    let command = Cli::command();
+    let mut command = match output::terminal_width() {
+        None => command.term_width(output::width()),
+        Some(_) => command,
+    };
+    let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
 /// Prints what the parser of the command line has to say: help, or what is wrong.

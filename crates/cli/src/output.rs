@@ -198,7 +198,7 @@ impl<W: Write> Table<W> {
     }
 
     fn finding(&mut self, number: usize, found: &Found) -> io::Result<()> {
-        let steps = found.steps.map_or(String::new(), |steps| format!(", {steps} steps"));
+        let steps = found.steps.map_or(String::new(), |steps| format!(", {}", counted(steps, "step")));
         let text = format!("{number}. {}{steps}: {}", found.verdict, found.message);
         writeln!(self.out, "{}", indented(&text))
     }
@@ -265,14 +265,32 @@ impl<W: Write> Sink for JsonLines<W> {
 
 /// Wraps `text` below the row that it belongs to.
 fn indented(text: &str) -> String {
-    textwrap::fill(text, textwrap::Options::new(width()).initial_indent("    ").subsequent_indent("    "))
+    textwrap::fill(text, wrapping(width()).initial_indent("    ").subsequent_indent("    "))
+}
+
+/// Wraps `text` to [`width`].
+pub fn fill(text: &str) -> String {
+    textwrap::fill(text, wrapping(width()))
+}
+
+/// How text is wrapped: at spaces alone, since names have hyphens.
+pub fn wrapping<'a>(width: usize) -> textwrap::Options<'a> {
+    textwrap::Options::new(width)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+}
+
+/// So many of a thing: `1 space`, `2,000 spaces`.
+pub fn counted(count: impl TryInto<u64>, thing: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    format!("{} {thing}{}", HumanCount(count), if count == 1 { "" } else { "s" })
 }
 
 /// The verdict in a few words, with what was expected where it is not that.
 fn verdict(record: &Record) -> String {
     match (record.as_expected, record.steps) {
-        (true, Some(steps)) if record.suspect() => format!("suspect, {steps} steps"),
-        (true, Some(steps)) => format!("{}, {steps} steps", record.verdict),
+        (true, Some(steps)) if record.suspect() => format!("suspect, {}", counted(steps, "step")),
+        (true, Some(steps)) => format!("{}, {}", record.verdict, counted(steps, "step")),
         (true, None) => record.verdict.clone(),
         (false, _) if record.unproved() => record.verdict.clone(),
         (false, _) if !record.objections.is_empty() => format!("{}, refused", record.verdict.to_uppercase()),
@@ -295,8 +313,8 @@ pub fn totals(records: &[Record]) -> String {
     )]
     let rate = if time > 0.0 { (states as f64 / time) as u64 } else { 0 };
     format!(
-        "{} states in {} ({} a second), at most {} at once",
-        HumanCount(states),
+        "{} in {} ({} a second), at most {} at once",
+        counted(states, "state"),
         seconds(time),
         HumanCount(rate),
         BinaryBytes(peak)

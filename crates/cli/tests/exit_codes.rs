@@ -187,6 +187,17 @@ fn a_list_that_is_not_there_is_refused() {
 }
 
 #[test]
+fn fixes_that_have_nothing_to_take_out_show_nothing() {
+    let bug = "linux-bafb056c-sparc64-trim";
+    refused(&["check", bug, "--mutants"], &["nothing to take out", bug, "check bugs --mutants"]);
+    refused(&["check", bug, "--mutants", "--json"], &["nothing to take out"]);
+    refused(&["check", "seed", "--mutants"], &["are the engine's", "have no fixes"]);
+    shootdown(&["check", "linux-16af97dc-shared-flag", "--mutants"])
+        .code(0)
+        .stdout(contains("1 of 1 part of fixes noticed when taken out, 0 steps and 1 ordering"));
+}
+
+#[test]
 fn a_malformed_list_is_refused_with_its_line() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("list");
@@ -222,7 +233,10 @@ fn an_unknown_policy_or_workload_or_number_of_cpus_is_refused_with_what_there_is
     refused(&["bench", "host", "--sharers", "-1"], &["'-1'", "1..64"]);
     refused(&["bench", "--policy", "redox", "--policy", "foo"], &["no policy is called \"foo\""]);
     refused(&["bench", "--grid", "--cpus", "5"], &["no shape of 5 CPUs", "2x1, 4x1", "32x2"]);
-    refused(&["bench", "seed", "--grid"], &["--grid or --report changes nothing here"]);
+    refused(&["bench", "seed", "--grid"], &["error: --grid changes nothing here", "an option of bench\n"]);
+    refused(&["bench", "seed", "--policy", "none"], &["error: --policy changes nothing here"]);
+    refused(&["bench", "host", "--seed", "2"], &["error: --seed changes nothing", "bench and bench seed"]);
+    refused(&["bench", "--sharers", "2"], &["error: --sharers changes nothing", "bench host"]);
     refused(&["bench", "--grid", "--policy", "redox"], &["--grid", "--policy"]);
 }
 
@@ -276,7 +290,7 @@ fn a_trace_is_replayed_and_a_truncated_one_is_named_after_what_was_read() {
     let trace = concat!(env!("CARGO_MANIFEST_DIR"), "/../../traces/linux61-4cpu-threads.sdt");
     shootdown(&["replay", trace, "--policy", "shootdown", "--policy", "linux-x86-6.1"])
         .code(0)
-        .stdout(contains("shootdown").and(contains("linux-x86-6.1")).and(contains("2,427 flushes turned")));
+        .stdout(contains("shootdown").and(contains("linux-x86-6.1")).and(contains("2,427 turned")));
     let output = shootdown(&["replay", trace]).code(0).get_output().stdout.clone();
     let text = String::from_utf8(output).expect("text");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");

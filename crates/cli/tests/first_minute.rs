@@ -8,6 +8,15 @@ const SEED: &str = "linux-bafb056c-sparc64-trim";
 const MOST_LINES: usize = 60;
 /// Characters that every terminal has.
 const MOST_COLUMNS: usize = 80;
+/// Of one space on two CPUs.
+const RECORDING: &str = "\
+ srv-71 ( 71) [000] d..2. 1.000002: sched_process_fork: comm=srv pid=71 child_comm=srv child_pid=72
+ <idle>-0 (---) [001] d..2. 1.000003: sched_switch: prev_comm=swapper/1 prev_pid=0 prev_prio=120 prev_state=R ==> next_comm=srv next_pid=72 next_prio=120
+ srv-71 ( 71) [000] ...1. 1.000004: sys_munmap(addr: 7f0000002000, len: 2000)
+ srv-71 ( 71) [000] d..1. 1.000005: tlb_flush: pages:2 reason:remote ipi send (4)
+ srv-71 ( 71) [000] d..1. 1.000006: tlb_flush: pages:2 reason:local mm shootdown (3)
+ srv-72 ( 71) [001] d.h1. 1.000007: tlb_flush: pages:2 reason:remote shootdown (1)
+";
 
 /// A command that neither cargo nor a terminal has told anything.
 fn shootdown(arguments: &[&str]) -> Command {
@@ -95,6 +104,57 @@ fn many_cases_share_lines_and_verbose_gives_each_its_own() {
     assert!(each.lines().filter(|line| line.contains("violates")).count() > 100, "{each}");
     for line in folded.lines().chain(each.lines()) {
         assert!(line.chars().count() <= MOST_COLUMNS, "{line:?} runs past {MOST_COLUMNS} columns");
+    }
+}
+
+#[test]
+fn nothing_runs_past_the_width_that_every_terminal_has_and_no_name_is_broken() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("work.txt"), RECORDING).expect("a file");
+    let lines = [
+        "check --list",
+        "check bugs --list",
+        "check weak --list",
+        "check linux-16af97dc-shared-flag --mutants",
+        "new-case toy-1a2b3c4d-counted-acks",
+        "new-case toy-1a2b3c4d-counted-acks --corpus",
+        "record-import work.txt",
+        "replay work.txt.sdt --policy linux-x86 --tags",
+        "bench --policy shootdown --workload pingpong --cpus 1 --spaces 1",
+        "bench --grid --workload pingpong --cpus 2",
+    ];
+    let commands = [
+        "check",
+        "merge",
+        "explain",
+        "replay",
+        "record-import",
+        "new-case",
+        "doctor",
+        "boot",
+        "bench",
+        "man",
+    ];
+    let help = ["--help".to_owned()].into_iter().chain(commands.map(|command| format!("{command} --help")));
+    for line in lines.map(str::to_owned).into_iter().chain(help) {
+        let output = shootdown(&line.split(' ').collect::<Vec<_>>()).current_dir(folder.path()).output();
+        let output = output.expect("it runs");
+        let text = String::from_utf8(output.stdout).expect("text");
+        assert!(
+            output.status.success() && !text.is_empty(),
+            "{line}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        for shown in text.lines() {
+            assert!(
+                shown.chars().count() <= MOST_COLUMNS,
+                "{line}: {shown:?} runs past {MOST_COLUMNS} columns"
+            );
+            assert!(!shown.ends_with('-') || shown.ends_with(" -"), "{line}: {shown:?} breaks a word");
+        }
+        for one in [" 1 CPUs", " 1 spaces", " 1 shapes", " 1 orderings", " 1 cells"] {
+            assert!(!format!(" {text}").contains(one), "{line}: {one} in {text}");
+        }
     }
 }
 

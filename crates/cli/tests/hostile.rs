@@ -306,8 +306,8 @@ fn names(ground: &mut Ground) {
     ];
     for command in commands {
         for name in names {
-            // `check --` has no name, and runs everything.
-            if (command, name) != (["check"].as_slice(), "--") {
+            // `check --` and `bench --` have no name, and run everything.
+            if !matches!((command, name), (["check" | "bench"], "--")) {
                 ground.run(&[command, &[name]].concat());
             }
         }

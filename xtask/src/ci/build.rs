@@ -19,7 +19,7 @@ const SAME_LIBRARY: &str = "--exclude shootdown-under-explore --exclude shootdow
 pub const ALL: &str = "--workspace --features xtask/measure";
 /// As everything else is built, so that procedural macros and build scripts are compiled once.
 const LINTS: &str = "--all-targets --release -- -D warnings";
-const QUICK_LINTS: &str = "clippy --workspace --release -- -D warnings";
+const QUICK_LINTS: &str = "clippy --workspace --features shootdown-cli/full --release -- -D warnings";
 /// The engine's tests, and those of the crates that kernels link beside it.
 const QUICK_TESTS: &str =
     "test --release -p shootdown -p shootdown-x86_64 -p shootdown-aarch64 -p shootdown-riscv64";
@@ -35,11 +35,11 @@ pub fn fmt(root: &Path) -> Result<Done> {
     Ok(Done::Passed("laid out".into()))
 }
 
-/// Builds what the other steps run: all programs and tests, or the command alone.
+/// Builds what the other steps run: all programs and tests, or the command that a first run has.
 pub fn build(root: &Path, pace: Pace) -> Result<Done> {
     if pace == Pace::Quick {
-        process::build_shootdown_alone(root)?;
-        return Ok(Done::Passed("the command".into()));
+        process::build_shootdown_small(root)?;
+        return Ok(Done::Passed("the command, as a first run has it".into()));
     }
     // The emulator's guests are built for it.
     ensure_core("riscv64gc-unknown-none-elf")?;
@@ -56,12 +56,8 @@ pub fn clippy(root: &Path, pace: Pace) -> Result<Done> {
     process::run(&mut cargo(root, &format!("clippy {ALL} {LINTS}")))?;
     // What the default build leaves out, and what docs.rs builds.
     process::run(&mut cargo(root, "clippy --release --package shootdown-cli -- -D warnings"))?;
-    for package in documented(root)? {
-        process::run(&mut cargo(
-            root,
-            &format!("clippy --release --package {package} --all-features -- -D warnings"),
-        ))?;
-    }
+    let shipped = documented(root)?;
+    process::run(&mut cargo(root, &format!("clippy --release --all-features{shipped} -- -D warnings")))?;
     ensure_core("riscv64gc-unknown-none-elf")?;
     process::run(&mut examples(root, &format!("clippy --workspace {LINTS}")))?;
     Ok(Done::Passed("no warnings".into()))
@@ -69,8 +65,7 @@ pub fn clippy(root: &Path, pace: Pace) -> Result<Done> {
 
 pub fn doc(root: &Path) -> Result<Done> {
     let most = format!("doc --release --workspace --no-deps {SAME_LIBRARY} --exclude {INTEGRATIONS}");
-    let shipped: String = documented(root)?.iter().map(|package| format!(" -p {package}")).collect();
-    let shipped = format!("doc --release --no-deps --all-features{shipped}");
+    let shipped = format!("doc --release --no-deps --all-features{}", documented(root)?);
     let examples = examples(root, "doc --release --workspace --no-deps");
     for mut command in [cargo(root, &most), cargo(root, &shipped), examples] {
         process::run(command.env("RUSTDOCFLAGS", "-D warnings"))?;
@@ -78,11 +73,11 @@ pub fn doc(root: &Path) -> Result<Done> {
     Ok(Done::Passed("no warnings".into()))
 }
 
-/// The packages whose documentation docs.rs builds with all features.
-fn documented(root: &Path) -> Result<Vec<String>> {
+/// The packages whose documentation docs.rs builds with all features, as cargo is told.
+fn documented(root: &Path) -> Result<String> {
     let all = package::published(root)?;
     let with_all = all.iter().filter(|package| package["metadata"]["docs"]["rs"]["all-features"] == true);
-    Ok(with_all.filter_map(|package| package["name"].as_str()).map(Into::into).collect())
+    Ok(with_all.filter_map(|package| package["name"].as_str()).map(|name| format!(" -p {name}")).collect())
 }
 
 pub fn release(root: &Path) -> Result<Done> {

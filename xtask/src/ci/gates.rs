@@ -107,6 +107,11 @@ pub fn mutate(root: &Path) -> Result<Done> {
     Ok(Done::Passed(format!("{orderings} orderings, each noticed when weakened")))
 }
 
+pub fn barriers(root: &Path) -> Result<Done> {
+    let (noticed, argued) = mutate::barriers(root)?;
+    Ok(Done::Passed(format!("{noticed} barriers of the platform noticed when removed, {argued} argued")))
+}
+
 pub fn mutants(root: &Path, of: mutants::Subject) -> Result<Done> {
     let wanted = mutants::Wanted { of, quick: true, ..mutants::Wanted::default() };
     mutants::run(root, &wanted).map(Done::Passed)

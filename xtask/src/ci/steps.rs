@@ -1,8 +1,10 @@
 use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
+use std::collections::VecDeque;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -68,6 +70,8 @@ pub enum Step {
     Book,
     /// Each rule removed from the engine: a case must notice
     Rules,
+    /// Each barrier of the platform removed: a case under weak memory must notice
+    Barriers,
     /// Each ordering of the engine weakened: a checker must notice
     Mutate,
     /// Small mistakes in the engine, each by the catcher that is recorded for it
@@ -85,10 +89,25 @@ pub enum Step {
 }
 
 /// Steps of a quick run.
-const QUICK: [Step; 7] =
-    [Step::Fmt, Step::Build, Step::Tidy, Step::Clippy, Step::Tests, Step::Rules, Step::Check];
-/// Steps that only run what is built, most of them on one processor: in a run that builds they go beside the others.
-const BESIDE: [Step; 6] = [Step::Boot, Step::Rules, Step::Mutate, Step::MutateBugs, Step::Check, Step::Bench];
+const QUICK: [Step; 8] =
+    [Step::Fmt, Step::Build, Step::Tidy, Step::Clippy, Step::Tests, Step::Check, Step::Rules, Step::Barriers];
+/// Steps that build nothing in the project's target folder, where cargo lets one build at a time: in a run that builds they go
+/// beside the others, those that find most for their time first, then the longest.
+const BESIDE: [Step; 13] = [
+    Step::Check,
+    Step::Rules,
+    Step::Barriers,
+    Step::Boot,
+    Step::Hosts,
+    Step::Package,
+    Step::Miri,
+    Step::Mutants,
+    Step::Mutate,
+    Step::MutateExplorer,
+    Step::MutateBugs,
+    Step::Msrv,
+    Step::Bench,
+];
 /// Steps that run where they are named alone: stable Rust does not suffice for it.
 const BY_NAME: [Step; 1] = [Step::Sparc64];
 
@@ -114,57 +133,66 @@ pub fn run(root: &Path, steps: &[Step], pace: Pace) -> Result<()> {
         (named, _) => named.to_vec(),
     };
     let begin = Instant::now();
-    let (first, lanes) = lanes(&steps);
-    let failed = AtomicBool::new(false);
-    let mut rows = one_after_the_other(root, &first, pace, &failed)?;
-    rows.extend(beside(lanes, |lane| one_after_the_other(root, lane, pace, &failed))?);
+    let (first, queues) = queues(&steps);
+    let run = |step| one(root, step, pace);
+    let mut rows = first.into_iter().map(run).collect::<Result<Vec<_>>>()?;
+    rows.extend(queues.in_lanes(run)?);
     rows.extend(BY_NAME.into_iter().filter(|_| whole).map(Row::by_name));
     print_table(&rows, begin.elapsed());
     Ok(())
 }
 
-/// Splits steps into those up to [`Step::Build`], and two lanes of those that follow it.
-fn lanes(steps: &[Step]) -> (Vec<Step>, [Vec<Step>; 2]) {
-    let Some(build) = steps.iter().position(|step| *step == Step::Build) else {
-        return (steps.to_vec(), [Vec::new(), Vec::new()]);
-    };
-    let (first, others) = steps.split_at(build + 1);
-    let (only_run, build): (Vec<Step>, Vec<Step>) = others.iter().partition(|step| BESIDE.contains(step));
-    (first.to_vec(), [build, BESIDE.into_iter().filter(|step| only_run.contains(step)).collect()])
+/// Steps that wait for one of two lanes: those that build in the project's target folder, and [`BESIDE`].
+struct Queues {
+    build: Mutex<VecDeque<Step>>,
+    beside: Mutex<VecDeque<Step>>,
 }
 
-/// Does both lanes at once; returns what came of the first, then of the second.
-fn beside(
-    [one, other]: [Vec<Step>; 2],
-    work: impl Fn(&[Step]) -> Result<Vec<Row>> + Sync,
-) -> Result<Vec<Row>> {
-    thread::scope(|scope| {
-        let other = scope.spawn(|| work(&other));
-        let rows = work(&one);
-        let others = other.join().map_err(|_| anyhow!("a step beside others panicked"))?;
-        Ok(rows?.into_iter().chain(others?).collect())
-    })
+/// Splits steps into those up to [`Step::Build`], and the queues of those that follow it.
+fn queues(steps: &[Step]) -> (Vec<Step>, Queues) {
+    let build = steps.iter().position(|step| *step == Step::Build).unwrap_or(steps.len());
+    let (first, others) = steps.split_at(steps.len().min(build + 1));
+    let build = others.iter().copied().filter(|step| !BESIDE.contains(step)).collect();
+    let beside = BESIDE.into_iter().filter(|step| others.contains(step)).collect();
+    (first.to_vec(), Queues { build: Mutex::new(build), beside: Mutex::new(beside) })
 }
 
-/// Runs `steps` until one fails, here or beside.
-fn one_after_the_other(root: &Path, steps: &[Step], pace: Pace, failed: &AtomicBool) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    for step in steps.iter().take_while(|_| !failed.load(Ordering::Relaxed)) {
-        let name = step.name();
-        println!("\n== {name}");
-        let (begin, before) = (Instant::now(), cpu_seconds());
-        let done = step.run(root, pace).inspect_err(|error| {
-            failed.store(true, Ordering::Relaxed);
-            // Said at once: what runs beside is waited for.
-            println!("== {name} FAILED: {error:#}");
-        });
-        let done = done.with_context(|| format!("step {name} failed; `cargo xtask ci {name}` repeats it"))?;
-        let cpu = before.and_then(|before| Some(cpu_seconds()? - before));
-        let row = Row { name, took: begin.elapsed(), cpu, done };
-        println!("== {}", row.told());
-        rows.push(row);
+impl Queues {
+    /// Empties both queues in two lanes until a step fails. Whichever lane is free goes on with what may run beside anything.
+    fn in_lanes(&self, work: impl Fn(Step) -> Result<Row> + Sync) -> Result<Vec<Row>> {
+        let failed = AtomicBool::new(false);
+        let next = |queue: &Mutex<VecDeque<Step>>| {
+            let step = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            step.filter(|_| !failed.load(Ordering::Relaxed))
+        };
+        let lane = |queues: &[&Mutex<VecDeque<Step>>]| -> Result<Vec<Row>> {
+            let mut rows = Vec::new();
+            while let Some(step) = queues.iter().find_map(|queue| next(queue)) {
+                rows.push(work(step).inspect_err(|_| failed.store(true, Ordering::Relaxed))?);
+            }
+            Ok(rows)
+        };
+        thread::scope(|scope| {
+            let beside = scope.spawn(|| lane(&[&self.beside]));
+            let rows = lane(&[&self.build, &self.beside]);
+            let others = beside.join().map_err(|_| anyhow!("a step beside others panicked"))?;
+            Ok(rows?.into_iter().chain(others?).collect())
+        })
     }
-    Ok(rows)
+}
+
+/// Runs a step, and says how long it took.
+fn one(root: &Path, step: Step, pace: Pace) -> Result<Row> {
+    let name = step.name();
+    println!("\n== {name}");
+    let (begin, before) = (Instant::now(), cpu_seconds());
+    // Said at once: what runs beside is waited for.
+    let done = step.run(root, pace).inspect_err(|error| println!("== {name} FAILED: {error:#}"));
+    let done = done.with_context(|| format!("step {name} failed; `cargo xtask ci {name}` repeats it"))?;
+    let cpu = before.and_then(|before| Some(cpu_seconds()? - before));
+    let row = Row { name, took: begin.elapsed(), cpu, done };
+    println!("== {}", row.told());
+    Ok(row)
 }
 
 /// Prints a line for each step. The last line says how much ran, and what did not.
@@ -240,6 +268,7 @@ impl Step {
             Self::OwnCase => own_case::own_case(root),
             Self::Book => book::book(root),
             Self::Rules => gates::rules(root),
+            Self::Barriers => gates::barriers(root),
             Self::Mutate => gates::mutate(root),
             Self::Mutants => gates::mutants(root, Subject::Engine),
             Self::MutateExplorer => gates::mutants(root, Subject::Explorer),
@@ -253,8 +282,10 @@ impl Step {
 
 #[cfg(test)]
 mod tests {
-    use super::{BESIDE, BY_NAME, Done, QUICK, Row, Step, beside, closing, cpu_seconds, lanes};
+    use super::{BESIDE, BY_NAME, Done, QUICK, Queues, Row, Step, closing, cpu_seconds, queues};
     use clap::ValueEnum;
+    use std::collections::VecDeque;
+    use std::sync::{Barrier, Mutex};
     use std::time::Duration;
 
     #[test]
@@ -265,35 +296,53 @@ mod tests {
         assert_eq!(closing(3, &skipped, took), "ci: 2 steps passed in 9 s, 1 skipped: msrv (no toolchain)");
     }
 
-    #[test]
-    fn what_only_runs_goes_beside_what_builds_once_the_command_is_there() {
-        let (first, [build, only_run]) = lanes(Step::value_variants());
-        assert_eq!(first, [Step::Fmt, Step::Build]);
-        assert_eq!(only_run, BESIDE);
-        assert!(build.starts_with(&[Step::Tidy]) && build.contains(&Step::Tests), "{build:?}");
-        assert_eq!(first.len() + build.len() + only_run.len(), Step::value_variants().len());
-        let (first, [build, only_run]) = lanes(&[Step::Check, Step::Tidy]);
-        assert_eq!((first.len(), build.len(), only_run.len()), (2, 0, 0), "nothing is built first");
+    /// The steps of a queue.
+    fn listed(queue: Mutex<VecDeque<Step>>) -> Vec<Step> {
+        queue.into_inner().expect("no lane panicked").into()
     }
 
     #[test]
-    fn both_lanes_are_run_and_either_fails_the_run() {
-        let row = |step: &Step| Row {
+    fn what_builds_elsewhere_or_not_at_all_goes_beside_what_builds_once_the_command_is_there() {
+        let (first, Queues { build, beside }) = queues(Step::value_variants());
+        let (build, beside) = (listed(build), listed(beside));
+        assert_eq!(first, [Step::Fmt, Step::Build]);
+        assert_eq!(beside, BESIDE);
+        assert!(build.starts_with(&[Step::Tidy]) && build.contains(&Step::Tests), "{build:?}");
+        assert_eq!(first.len() + build.len() + beside.len(), Step::value_variants().len());
+        let (first, Queues { build, beside }) = queues(&[Step::Check, Step::Tidy]);
+        assert_eq!(first, [Step::Check, Step::Tidy], "nothing is built first");
+        assert!(listed(build).is_empty() && listed(beside).is_empty());
+    }
+
+    #[test]
+    fn each_step_runs_once_in_either_lane_and_either_fails_the_run() {
+        let row = |step: Step| Row {
             name: step.name(),
             took: Duration::ZERO,
             cpu: None,
             done: Done::Passed(String::new()),
         };
-        let steps = || [vec![Step::Tidy], vec![Step::Check]];
-        let rows = beside(steps(), |lane| Ok(lane.iter().map(row).collect())).expect("both pass");
-        assert_eq!(rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["tidy", "check"]);
-        for bad in [Step::Tidy, Step::Check] {
-            let fails = |lane: &[Step]| match lane.contains(&bad) {
-                true => Err(anyhow::anyhow!("{bad:?}")),
-                false => Ok(Vec::new()),
-            };
-            assert_eq!(beside(steps(), fails).err().expect("it fails").to_string(), format!("{bad:?}"));
+        let steps = [Step::Build, Step::Tidy, Step::Check, Step::Rules, Step::Doc];
+        let rows = queues(&steps).1.in_lanes(|step| Ok(row(step))).expect("all pass");
+        let mut names: Vec<_> = rows.into_iter().map(|row| row.name).collect();
+        names.sort();
+        assert_eq!(names, ["check", "doc", "rules", "tidy"]);
+        for bad in [Step::Doc, Step::Rules] {
+            let fails = |step| if step == bad { Err(anyhow::anyhow!("{bad:?}")) } else { Ok(row(step)) };
+            let error = queues(&steps).1.in_lanes(fails).err().expect("it fails");
+            assert_eq!(error.to_string(), format!("{bad:?}"));
         }
+    }
+
+    #[test]
+    fn a_lane_that_is_free_goes_on_with_what_may_run_beside_anything() {
+        let both_run = Barrier::new(2);
+        let work = |step: Step| {
+            both_run.wait();
+            Ok(Row { name: step.name(), took: Duration::ZERO, cpu: None, done: Done::Passed(String::new()) })
+        };
+        let rows = queues(&[Step::Build, Step::Check, Step::Rules]).1.in_lanes(work).expect("both pass");
+        assert_eq!(rows.len(), 2);
     }
 
     #[test]

@@ -77,29 +77,26 @@ impl BenchArgs {
     /// # Errors
     /// The first of them.
     pub fn only_used(&self) -> Result<(), Failure> {
-        let policies = !self.policy.is_empty() || !self.workload.is_empty() || self.operations || self.grid;
-        let unused = match self.contest {
-            None => [("--sharers", self.sharers.is_some(), "bench host"), ("", false, ""), ("", false, "")],
-            Some(Contest::Seed) => [
-                (
-                    "--policy, --workload, --operations, --grid or --report",
-                    policies || self.report.is_some(),
-                    "bench",
-                ),
-                ("--spaces", self.spaces.is_some(), "bench"),
-                ("--sharers", self.sharers.is_some(), "bench host"),
-            ],
-            Some(Contest::Host) => [
-                (
-                    "--policy, --workload, --operations, --grid or --report",
-                    policies || self.report.is_some(),
-                    "bench",
-                ),
-                ("--spaces", self.spaces.is_some(), "bench"),
-                ("--cpus or --seed", self.cpus.is_some() || self.seed.is_some(), "bench, or of bench seed"),
-            ],
+        const ALL: &str = "bench";
+        const COUNTED: &str = "bench and bench seed";
+        const HOST: &str = "bench host";
+        let options = [
+            ("--policy", !self.policy.is_empty(), ALL),
+            ("--workload", !self.workload.is_empty(), ALL),
+            ("--operations", self.operations, ALL),
+            ("--grid", self.grid, ALL),
+            ("--report", self.report.is_some(), ALL),
+            ("--spaces", self.spaces.is_some(), ALL),
+            ("--cpus", self.cpus.is_some(), COUNTED),
+            ("--seed", self.seed.is_some(), COUNTED),
+            ("--sharers", self.sharers.is_some(), HOST),
+        ];
+        let used: &[&str] = match self.contest {
+            None => &[ALL, COUNTED],
+            Some(Contest::Seed) => &[COUNTED],
+            Some(Contest::Host) => &[HOST],
         };
-        match unused.into_iter().find(|(_, given, _)| *given) {
+        match options.into_iter().find(|(_, given, of)| *given && !used.contains(of)) {
             None => Ok(()),
             Some((option, _, of)) => Err(Failure::bad_input(
                 format!("{option} changes nothing here"),

@@ -8,7 +8,7 @@ use super::policies::ONE_CPU;
 use crate::args::{BenchArgs, Contest};
 use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
 #[cfg(target_os = "linux")]
-use crate::output::width;
+use crate::output::{counted, fill};
 #[cfg(target_os = "linux")]
 use crate::threads::afford;
 #[cfg(target_os = "linux")]
@@ -78,8 +78,8 @@ fn host(args: &BenchArgs) -> Result<ExitCode, Failure> {
     }
     writeln!(
         out,
-        "one flush with {} other threads; medians and quartiles of {ROUNDS} pairs",
-        args.sharers()
+        "one flush with {}; medians and quartiles of {ROUNDS} pairs",
+        counted(args.sharers(), "other thread")
     )?;
     for Timing { way, nanoseconds, over_engine } in &timings.timings {
         let (times, ratio) = (nanoseconds, over_engine);
@@ -90,7 +90,7 @@ fn host(args: &BenchArgs) -> Result<ExitCode, Failure> {
         )?;
     }
     if let Some(doubt) = &timings.doubt {
-        writeln!(out, "{}", textwrap::fill(&format!("Not evidence here: {doubt}."), width()))?;
+        writeln!(out, "{}", fill(&format!("Not evidence here: {doubt}.")))?;
     }
     Ok(ExitCode::from(AS_EXPECTED))
 }

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use super::policies::bar;
 use crate::args::BenchArgs;
 use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
-use crate::output::width;
+use crate::output::{counted, fill, width, wrapping};
 
 /// What `--grid --json` prints.
 #[derive(Serialize)]
@@ -78,13 +78,13 @@ fn shapes(args: &BenchArgs) -> Result<Vec<Shape>, Failure> {
 
 fn print(out: &mut impl Write, found: &Found<'_>, shapes: &[Shape]) -> io::Result<()> {
     let head = format!(
-        "{} shapes x {} seeds a workload. IPIs, cycles: the engine's over those of linux-x86, on all cells. held: cycles that a \
+        "{} x {} a workload. IPIs, cycles: the engine's over those of linux-x86, on all cells. held: cycles that a \
          frame waits, the engine and linux-x86. lost: (cell, safe policy) where that policy sends fewer IPIs; cells where \
          linux-x86 takes over 2 % fewer cycles.",
-        shapes.len(),
-        SEEDS.len()
+        counted(shapes.len() as u64, "shape"),
+        counted(SEEDS.len() as u64, "seed")
     );
-    writeln!(out, "{}\n", textwrap::fill(&head, width()))?;
+    writeln!(out, "{}\n", fill(&head))?;
     let dim = Style::new().dimmed();
     writeln!(
         out,
@@ -146,12 +146,13 @@ fn named(out: &mut impl Write, found: &Found<'_>) -> io::Result<()> {
         let Group { counted, workload, rival, lost, cells, reason, evidence, .. } = group;
         writeln!(
             out,
-            "\n{style}{workload} to {rival}, {}:{style:#} {lost} of {cells} cells",
-            counted.name()
+            "\n{style}{workload} to {rival}, {}:{style:#} {lost} of {}",
+            counted.name(),
+            crate::output::counted(*cells as u64, "cell")
         )?;
         let same = |loss: &&Loss| (loss.counted, loss.workload, loss.rival) == (*counted, *workload, *rival);
         let named: Vec<String> = found.losses.iter().filter(same).map(cell).collect();
-        let options = textwrap::Options::new(width()).initial_indent("  ").subsequent_indent("  ");
+        let options = wrapping(width()).initial_indent("  ").subsequent_indent("  ");
         let reason = reason.unwrap_or("the reason has not been found");
         for text in [named.join(", "), format!("Why: {reason}."), format!("Counted: {evidence}.")] {
             writeln!(out, "{}", textwrap::fill(&text, &options))?;

@@ -15,7 +15,7 @@ use crate::failure::{AS_EXPECTED, Failure, INTERRUPTED, NOT_AS_EXPECTED, UNPROVE
 use crate::files;
 use crate::interrupt::Interrupt;
 use crate::names;
-use crate::output::{JsonLines, Sink, Table, totals, width};
+use crate::output::{JsonLines, Sink, Table, fill, totals, width};
 use crate::progress::Run;
 use crate::promises::Promises;
 use crate::record::Record;
@@ -87,7 +87,7 @@ impl Outcome {
     /// Prints the lines that close the run; where results go to standard output as JSON, on standard error.
     pub fn print(&self, removed: Option<&Removed>, json: bool) -> Result<(), Failure> {
         let lines = self.closing(removed);
-        let closing = lines.iter().map(|line| textwrap::fill(line, width())).collect::<Vec<_>>().join("\n");
+        let closing = lines.iter().map(|line| fill(line)).collect::<Vec<_>>().join("\n");
         if json {
             tell(closing);
         } else {

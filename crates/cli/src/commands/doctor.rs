@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::args::DoctorArgs;
 use crate::draw::columns::{self, Look};
 use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED, tell};
-use crate::output::width;
+use crate::output::{width, wrapping};
 use crate::truth;
 
 /// The file that holds the contract, as readers find it.
@@ -85,10 +85,13 @@ fn described(outcome: &Outcome, state: bool, width: usize) -> String {
         Verdict::Skipped | Verdict::Unneeded | Verdict::Undecided => outcome.what.clone().unwrap_or_default(),
         _ => format!("{}{memories}", outcome.about),
     };
-    let mut text = format!("{:17} {style}{word:11}{style:#} {tail}\n", outcome.check);
+    let hanging = " ".repeat(30);
+    let options = wrapping(width.min(100)).initial_indent(&hanging).subsequent_indent(&hanging);
+    let tail = textwrap::fill(&tail, options);
+    let mut text = format!("{:17} {style}{word:11}{style:#} {}\n", outcome.check, tail.trim_start());
     let (Some(finding), Some(what)) = (&outcome.finding, &outcome.what) else { return text };
     let prose = |label: &str, body: &str| {
-        let options = textwrap::Options::new(width.min(100)).initial_indent(label).subsequent_indent("    ");
+        let options = wrapping(width.min(100)).initial_indent(label).subsequent_indent("    ");
         textwrap::fill(body, options) + "\n"
     };
     if let Some(trace) = outcome.trace().filter(|trace| !trace.steps.is_empty()) {
@@ -152,6 +155,15 @@ mod tests {
     fn what_passes_takes_one_line() {
         let text = strip_str(&described(&outcome(Verdict::Pass), false, 80)).to_string();
         assert_eq!(text, "flush-tables      pass        pages are dropped whose table page was freed\n");
+    }
+
+    #[test]
+    fn what_is_too_long_for_the_line_goes_on_below() {
+        let about = "an outsider upgrades and borrows while the one user unmaps and exits".to_owned();
+        let outcome = Outcome { about, ..outcome(Verdict::Pass) };
+        let text = strip_str(&described(&outcome, false, 80)).to_string();
+        let second = format!("\n{:30}user unmaps and exits\n", "");
+        assert!(text.ends_with(&second) && text.lines().all(|line| line.len() <= 80), "{text}");
     }
 
     #[test]

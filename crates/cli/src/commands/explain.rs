@@ -1,5 +1,4 @@
 use anstyle::Style;
-use indicatif::HumanCount;
 use shootdown_cases::bugs::Bug;
 use shootdown_explore::{Memory, Report, Verdict};
 use shootdown_machine::{Case, Expected, Kind};
@@ -15,7 +14,7 @@ use crate::failure::{Failure, INTERRUPTED, NOT_AS_EXPECTED, UNPROVED, tell};
 use crate::files::{apart, probe};
 use crate::interrupt::Interrupt;
 use crate::names;
-use crate::output::{machine, seconds, width};
+use crate::output::{counted, fill, machine, seconds, width, wrapping};
 use crate::replay_file;
 use crate::select::find;
 
@@ -64,12 +63,12 @@ fn explain_one(args: &ExplainArgs, name: &str, bugs: &[Bug]) -> Result<ExitCode,
         }
         (Some(trace), false) => {
             let look = Look { state: args.state, places: args.places, ..Look::in_width(width()) };
-            let summary = textwrap::fill(&summary(case.kind, &report), width());
+            let summary = fill(&summary(case.kind, &report));
             writeln!(out, "{summary}\n\n{}", columns::draw(trace, case.cpus, look))?;
             write!(out, "{}", others(&report, case.cpus, look))?;
         }
         (None, true) => tell(format_args!("no counterexample to list: {}", summary(case.kind, &report))),
-        (None, false) => writeln!(out, "{}", textwrap::fill(&summary(case.kind, &report), width()))?,
+        (None, false) => writeln!(out, "{}", fill(&summary(case.kind, &report)))?,
     }
     let drawn =
         args.svg.as_deref().map(|path| museum::picture(path, case, report.trace.as_ref())).transpose()?;
@@ -93,10 +92,10 @@ fn others(report: &Report, cpus: usize, look: Look) -> String {
         let (name, words) = (finding.verdict.name(), finding.verdict.words().unwrap_or_default());
         let head = format!("Finding {} of {count}, {name}: {words}", at + 1);
         let drawn = finding.trace.as_ref().map(|trace| columns::draw(trace, cpus, look));
-        out += &format!("\n{}\n\n{}\n", textwrap::fill(&head, width()), drawn.unwrap_or_default());
+        out += &format!("\n{}\n\n{}\n", fill(&head), drawn.unwrap_or_default());
     }
     if let Some(why) = &report.cut {
-        out += &format!("\n{}\n", textwrap::fill(&format!("There may be more findings: {why}."), width()));
+        out += &format!("\n{}\n", fill(&format!("There may be more findings: {why}.")));
     }
     out
 }
@@ -133,7 +132,7 @@ fn prose(text: &str, width: usize) -> String {
         } else {
             for item in items(paragraph) {
                 let hanging = if is_item(&item) { "   " } else { "" };
-                let options = textwrap::Options::new(width.min(PROSE)).subsequent_indent(hanging);
+                let options = wrapping(width.min(PROSE)).subsequent_indent(hanging);
                 out += &textwrap::fill(&item, options);
                 out.push('\n');
             }
@@ -163,7 +162,7 @@ fn is_item(line: &str) -> bool {
 
 /// Says in a sentence what came out.
 fn summary(kind: Kind, report: &Report) -> String {
-    let effort = format!("{} states, {}", HumanCount(report.states), seconds(report.elapsed.as_secs_f64()));
+    let effort = format!("{}, {}", counted(report.states, "state"), seconds(report.elapsed.as_secs_f64()));
     let message = report.verdict.words().unwrap_or_default();
     match &report.verdict {
         Verdict::Holds => format!("Holds: all executions were visited ({effort}), and none breaks a rule."),
@@ -176,7 +175,8 @@ fn summary(kind: Kind, report: &Report) -> String {
         }
         Verdict::Stopped(_) => format!("Stopped before all executions were visited ({effort}): {message}"),
         _ => {
-            let steps = report.trace.as_ref().map(|trace| format!(", {} steps", trace.steps.len()));
+            let steps =
+                report.trace.as_ref().map(|trace| format!(", {}", counted(trace.steps.len() as u64, "step")));
             let more = report.findings.len().saturating_sub(1);
             let more = if more > 0 { format!(", the first of {} findings", more + 1) } else { String::new() };
             let of = if kind == Kind::Suspect { format!(", {}", names::SUSPECT) } else { String::new() };

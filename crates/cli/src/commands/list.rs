@@ -2,11 +2,10 @@ use shootdown_cases::bugs::{Bug, Class};
 use shootdown_machine::{Case, Kind};
 use std::io::Write;
 use std::process::ExitCode;
-use unicode_width::UnicodeWidthStr as _;
 
 use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED, tell};
 use crate::names;
-use crate::output::{machine, terminal_width};
+use crate::output::{machine, width, wrapping};
 use crate::promises::Promises;
 use crate::record::Entry;
 use crate::select::family;
@@ -23,7 +22,7 @@ pub fn list(cases: &[&Case], promises: &Promises<'_>, json: bool) -> Result<Exit
             writeln!(out, "{line}")?;
         }
     } else {
-        table(&mut out, cases)?;
+        table(&mut out, cases, width())?;
         write!(out, "{}", counts(promises.bugs()))?;
     }
     for problem in &promises.malformed {
@@ -32,20 +31,28 @@ pub fn list(cases: &[&Case], promises: &Promises<'_>, json: bool) -> Result<Exit
     Ok(ExitCode::from(if promises.malformed.is_empty() { AS_EXPECTED } else { NOT_AS_EXPECTED }))
 }
 
-fn table(out: &mut impl Write, cases: &[&Case]) -> Result<(), Failure> {
-    let widest = cases.iter().map(|case| case.name.len()).max().unwrap_or(0);
+/// Columns of the machine, and of what a case shows where that stands beside it.
+const MACHINE: usize = 12;
+const ABOUT: usize = 36;
+
+/// Prints a row for each case, in lines of `width` characters; what it shows stands beside that, or below where there is no room.
+fn table(out: &mut impl Write, cases: &[&Case], width: usize) -> Result<(), Failure> {
+    let widest = |length: fn(&Case) -> usize| cases.iter().map(|case| length(case)).max().unwrap_or(0);
+    let group = widest(|case| groups(case).len());
+    let name = widest(|case| case.name.len()).min(width.saturating_sub(MACHINE + group + 4));
+    let beside = name + MACHINE + group + 6;
     for case in cases {
         let (machine, groups) = (machine(case.cpus, case.memory), groups(case));
-        let row = format!("{:widest$}  {machine:12}  {groups:11}  ", case.name);
-        let about = about(case);
-        // Without a terminal, one line a case: that is what other programs read.
-        match terminal_width() {
-            None => writeln!(out, "{row}{about}")?,
-            Some(width) => {
-                let hanging = " ".repeat(row.width().min(width / 2));
-                let options = textwrap::Options::new(width).initial_indent(&row).subsequent_indent(&hanging);
-                writeln!(out, "{}", textwrap::fill(&about, options))?;
-            }
+        // A name that is too long has a line for itself.
+        let gap = if case.name.len() > name { format!("\n{:name$}", "") } else { String::new() };
+        let row = format!("{:name$}{gap}  {machine:MACHINE$}  {groups:group$}  ", case.name);
+        if beside + ABOUT <= width {
+            let hanging = " ".repeat(beside);
+            let options = wrapping(width).initial_indent(&hanging).subsequent_indent(&hanging);
+            writeln!(out, "{row}{}", textwrap::fill(&about(case), options).trim_start())?;
+        } else {
+            let options = wrapping(width).initial_indent("    ").subsequent_indent("    ");
+            writeln!(out, "{}\n{}", row.trim_end(), textwrap::fill(&about(case), options))?;
         }
     }
     Ok(())
@@ -81,7 +88,7 @@ fn counts(bugs: &[&Bug]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{about, counts, groups};
+    use super::{about, counts, groups, table};
     use crate::testing::{bug_case, engine_case};
     use shootdown_cases::bugs::{Bug, Class};
     use shootdown_machine::{Case, Kind};
@@ -90,6 +97,28 @@ mod tests {
     fn a_case_without_groups_is_named_by_its_kind() {
         assert_eq!(groups(&engine_case("a", 2)), "pairs");
         assert_eq!(groups(&bug_case("linux-x")), "bugs");
+    }
+
+    #[test]
+    fn what_a_case_shows_stands_beside_its_name_or_below_and_no_line_is_too_long() {
+        let about =
+            "a CPU that does not run the space unmaps from it, so that it flushes nothing itself".repeat(2);
+        let long =
+            Case { about: about.clone(), groups: &["weak", "three-weak"], ..engine_case(&"n".repeat(70), 3) };
+        let short = Case { about, ..engine_case("short", 2) };
+        let printed = |cases: &[&Case], width| {
+            let mut out = Vec::new();
+            table(&mut out, cases, width).expect("a table");
+            let text = String::from_utf8(out).expect("text");
+            assert!(text.lines().all(|line| line.len() <= width && line.trim_end() == line), "{text}");
+            text
+        };
+        let beside = printed(&[&short], 80);
+        assert!(beside.starts_with("short  2 cpus, tso   pairs  a CPU that does not"), "{beside}");
+        let below = printed(&[&short, &long], 80);
+        let lines: Vec<&str> = below.lines().collect();
+        assert!(lines[1].starts_with("    a CPU that"), "{below}");
+        assert!(lines.contains(&"n".repeat(70).as_str()), "{below}");
     }
 
     #[test]

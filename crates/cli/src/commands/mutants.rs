@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
 use crate::interrupt::Interrupt;
+use crate::output::{counted, fill};
 
 /// Share of steps and orderings taken out, in percent, that must be noticed. The others must be argued.
 const ENOUGH: usize = 90;
@@ -33,7 +34,7 @@ struct Sum {
 /// Takes a step at a time out of the mended protocols of `bugs`, and lists those that hold all the same.
 ///
 /// # Errors
-/// Output that cannot be written.
+/// There is nothing to take out; output that cannot be written.
 pub fn run(bugs: &[&Bug], json: bool) -> Result<ExitCode, Failure> {
     let interrupt = Interrupt::on_ctrl_c();
     let mut out = anstream::stdout();
@@ -48,15 +49,33 @@ pub fn run(bugs: &[&Bug], json: bool) -> Result<ExitCode, Failure> {
         for mutant in &mutants {
             match json {
                 true => writeln!(out, "{}", line(bug, mutant))?,
-                false if mutant.noticed.is_none() => writeln!(out, "{}", words(bug, mutant))?,
+                false if mutant.noticed.is_none() => writeln!(out, "{}", fill(&words(bug, mutant)))?,
                 false => {}
             }
         }
     }
+    if sum.all() == 0 {
+        return Err(nothing(bugs));
+    }
     if !json {
-        writeln!(out, "{}", sum.words())?;
+        writeln!(out, "{}", fill(&sum.words()))?;
     }
     Ok(ExitCode::from(if sum.is_enough() { AS_EXPECTED } else { NOT_AS_EXPECTED }))
+}
+
+/// Why nothing was taken out of the fixes of `bugs`: nothing has been shown of them.
+fn nothing(bugs: &[&Bug]) -> Failure {
+    let what = match bugs {
+        [] => "the chosen cases are the engine's: they are no bugs, and have no fixes".to_owned(),
+        bugs => {
+            let names: Vec<&str> = bugs.iter().map(|bug| bug.name).collect();
+            format!(
+                "there is nothing to take out: no step or ordering of a fix is its own in {}",
+                names.join(", ")
+            )
+        }
+    };
+    Failure::bad_input(what, "choose other bugs: `check bugs --mutants` takes those that have such steps")
 }
 
 fn line(bug: &Bug, mutant: &Mutant) -> String {
@@ -89,14 +108,14 @@ impl Sum {
     }
 
     fn words(&self) -> String {
-        if self.all() == 0 {
-            return "nothing to take out: no step or ordering of these fixes is theirs alone".to_owned();
-        }
         let Self { steps, orderings, noticed, argued } = self;
         let percent = (noticed * 100).checked_div(self.all()).unwrap_or_default();
         format!(
-            "{noticed} of {steps} steps and {orderings} orderings of fixes noticed when taken out ({percent} %, at least {ENOUGH} \
-             wanted), {argued} of the others argued"
+            "{noticed} of {} of fixes noticed when taken out, {} and {} ({percent} %, at least {ENOUGH} wanted); {argued} of the \
+             others argued",
+            counted(self.all() as u64, "part"),
+            counted(*steps as u64, "step"),
+            counted(*orderings as u64, "ordering")
         )
     }
 }
@@ -119,14 +138,12 @@ mod tests {
     #[test]
     fn nine_of_ten_must_be_noticed_and_each_of_the_others_argued() {
         let mut sum = Sum::default();
-        assert!(sum.is_enough(), "nothing to notice");
-        assert!(sum.words().starts_with("nothing to take out"), "{}", sum.words());
         for _ in 0..9 {
             sum.add(&[mutant(true, false)]);
         }
         sum.add(&[Mutant { ordering: true, ..mutant(false, true) }]);
         assert!(sum.is_enough());
-        let said = "9 of 9 steps and 1 orderings of fixes noticed when taken out (90 %";
+        let said = "9 of 10 parts of fixes noticed when taken out, 9 steps and 1 ordering (90 %, ";
         assert!(sum.words().starts_with(said), "{}", sum.words());
         sum.add(&[mutant(false, true)]);
         assert!(!sum.is_enough(), "too few are noticed");

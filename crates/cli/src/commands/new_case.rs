@@ -51,14 +51,18 @@ fn as_a_sketch(name: &str, module: &str, path: &Path) -> String {
         "\
 Written: {}
 
-It is a small bug that shows, to be replaced by yours. To see it, in a package with a `main` like that of
-examples/own-case:
-  1. name it in src/main.rs:  mod {module};  and {module}::SKETCH in the list of sketches
+It is a small bug that shows, to be replaced by yours. To see it, in a package
+with a `main` like that of examples/own-case:
+  1. name it in src/main.rs:
+     mod {module};
+     and in the list of sketches:
+     {module}::SKETCH
   2. cargo run --release -- check {name}
   3. cargo run --release -- explain {name}
 
-A story, a source and the engine's scenario come later: `new-case {name} --corpus` writes
-what a collection says.",
+A story, a source and the engine's scenario come later, with what a collection
+says of the bug:
+     new-case {name} --corpus",
         path.display()
     )
 }
@@ -66,17 +70,24 @@ what a collection says.",
 fn as_a_bug(name: &str, module: &str, files: &[PathBuf; 2]) -> String {
     format!(
         "\
-Written: {}, {}
+Written: {}
+Written: {}
 
-They belong beside the sketch, {module}.rs. In a package with a program like src/bin/corpus.rs of
-examples/own-case:
-  1. name them there:  #[path = \"../{module}.rs\"] mod {module};
-                       #[path = \"../{module}_bug.rs\"] mod {module}_bug;
-     and {module}_bug::BUG in the list of bugs
-  2. cargo run --release --features corpus --bin corpus -- check {name}
+They belong beside the sketch, {module}.rs.
+In a package with a program like src/bin/corpus.rs of examples/own-case:
+  1. name them there:
+     #[path = \"../{module}.rs\"]
+     mod {module};
+     #[path = \"../{module}_bug.rs\"]
+     mod {module}_bug;
+     and in the list of bugs:
+     {module}_bug::BUG
+  2. cargo run --release --features corpus --bin corpus -- \\
+         check {name}
 
-In this project itself the sketch and what is said of it are one file of crates/cases/src/bugs/CLASS, with
-`use crate::bugs::{{Bug, boxed}}`, `pub(super) const BUG`, and a line in that folder's mod.rs.",
+In this project itself the sketch and what is said of it are one file of
+crates/cases/src/bugs/CLASS, with `use crate::bugs::{{Bug, boxed}}`,
+`pub(super) const BUG`, and a line in that folder's mod.rs.",
         files[0].display(),
         files[1].display()
     )

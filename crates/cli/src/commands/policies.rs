@@ -14,7 +14,7 @@ use super::bench_table::{self, LEGEND};
 use crate::args::BenchArgs;
 use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
 use crate::files::{probe, unwritable};
-use crate::output::width;
+use crate::output::{counted, fill, width, wrapping};
 use crate::replace::replace;
 use crate::truth;
 
@@ -43,8 +43,13 @@ pub fn policies(args: &BenchArgs) -> Result<ExitCode, Failure> {
     let folder = if whole { Some(report_folder(args)?) } else { None };
     let mut out = anstream::stdout().lock();
     if !args.json {
-        let head = format!("{cpus} CPUs, {spaces} spaces, seed {seed}. {LEGEND}{}", remark(args));
-        writeln!(out, "{}", textwrap::fill(&head, width()))?;
+        let head = format!(
+            "{}, {}, seed {seed}. {LEGEND}{}",
+            counted(cpus.number(), "CPU"),
+            counted(spaces, "space"),
+            remark(args)
+        );
+        writeln!(out, "{}", fill(&head))?;
     }
     let bar = bar(policies.len() * workloads.len());
     let mut all = Vec::new();
@@ -144,7 +149,7 @@ fn aims(out: &mut impl Write, report: &Report) -> io::Result<()> {
             let exact = if exact.reached { exact.measured.as_str() } else { "missed as well" };
             text += &format!(". By: {}. Why: {why}. With `OnLeave::RemoveBit`: {exact}", found.missed_by);
         }
-        let text = textwrap::fill(&text, textwrap::Options::new(width()).subsequent_indent("         "));
+        let text = textwrap::fill(&text, wrapping(width()).subsequent_indent("         "));
         writeln!(out, "{style}{word}{style:#}  {text}")?;
     }
     Ok(())

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use crate::args::ImportArgs;
 use crate::failure::{AS_EXPECTED, Failure};
 use crate::files::{is_same, probe};
+use crate::output::{counted, width, wrapping};
 use crate::replace::replace;
 
 /// Runs `shootdown record-import`.
@@ -101,13 +102,15 @@ pub fn bytes_bar(length: u64) -> ProgressBar {
 /// Prints what was found.
 fn report(out: &mut impl Write, path: &Path, found: &Imported) -> io::Result<()> {
     let path = path.display();
-    let (spaces, bytes) = (HumanCount(found.spaces.into()), BinaryBytes(found.bytes));
-    writeln!(
-        out,
-        "{path}: {} CPUs, {spaces} spaces, {bytes}. `shootdown replay {path}` runs it.",
-        found.cpus
-    )?;
-    let mut row = |name: &str, text: String| writeln!(out, "  {name:<9}{text}");
+    let (cpus, spaces) = (counted(found.cpus, "CPU"), counted(found.spaces, "space"));
+    writeln!(out, "{path}: {cpus}, {spaces}, {}", BinaryBytes(found.bytes))?;
+    // A command is typed as it stands, so it is not wrapped.
+    writeln!(out, "  `shootdown replay {path}` runs it.")?;
+    let mut row = |name: &str, text: String| {
+        let head = format!("  {name:<9}");
+        let options = wrapping(width()).initial_indent(&head).subsequent_indent("           ");
+        writeln!(out, "{}", textwrap::fill(&text, options))
+    };
     row("dialect", found.dialect.clone())?;
     row("kernel", found.kernel.clone().unwrap_or_else(|| "not said".into()))?;
     row("time", format!("{}.{:06} s", found.span_micros / 1_000_000, found.span_micros % 1_000_000))?;
@@ -115,14 +118,14 @@ fn report(out: &mut impl Write, path: &Path, found: &Imported) -> io::Result<()>
         row(if at == 0 { "lines" } else { "" }, format!("{:>9} {what}", HumanCount(count).to_string()))?;
     }
     let said = [
-        (found.flushes[4], "flushes turned to other CPUs (remote IPI send)"),
-        (found.flushes[1], "CPUs flushed for another (remote shootdown)"),
-        (found.flushes[5], "CPUs were called in vain (remote wrong CPU)"),
-        (found.flushes[3], "CPUs flushed for themselves (local MM shootdown)"),
-        (found.flushes[0], "flushes on task switch"),
+        (found.flushes[4], "turned to other CPUs (remote IPI send)"),
+        (found.flushes[1], "carried out for another CPU (remote shootdown)"),
+        (found.flushes[5], "asked of a CPU in vain (remote wrong CPU)"),
+        (found.flushes[3], "of a CPU for itself (local MM shootdown)"),
+        (found.flushes[0], "on task switch"),
     ];
     for (at, (count, what)) in said.into_iter().enumerate() {
-        row(if at == 0 { "recorded" } else { "" }, format!("{:>9} {what}", HumanCount(count).to_string()))?;
+        row(if at == 0 { "flushes" } else { "" }, format!("{:>9} {what}", HumanCount(count).to_string()))?;
     }
     for note in notes(found) {
         row("note", note)?;
@@ -136,12 +139,12 @@ fn kinds(found: &Imported) -> Vec<(u64, String)> {
         found.events.iter().map(|(name, count)| (*count, (*name).to_owned())).collect();
     let lost = found.lost_lines;
     let rest = [
-        (found.others, "other events"),
-        (found.comments, "comments"),
+        (found.others, "of other events"),
+        (found.comments, "of comment"),
         (found.blank, "blank"),
         (found.notes, "about the file"),
-        (found.frames, "frames of stacks"),
-        (found.log_lines, "other lines of the kernel log"),
+        (found.frames, "of stacks"),
+        (found.log_lines, "of the kernel log besides"),
         (lost, "that say that events were lost"),
     ];
     kinds.extend(
@@ -157,28 +160,28 @@ fn notes(found: &Imported) -> Vec<String> {
     let forks = found.forks_by_tgid + found.forks_inferred;
     if found.forks_inferred > 0 {
         let (inferred, forks) = (HumanCount(found.forks_inferred), HumanCount(forks));
-        notes.push(format!("{inferred} of {forks} forks have no TGID; that they share a space is inferred"));
+        notes.push(format!("{inferred} of {forks} forks without TGID: that they share a space is inferred"));
     }
     if !found.events.contains_key("sched_process_fork") {
         notes.push("no sched_process_fork: a new task has a space of its own".to_owned());
     }
-    let unknown = "an unknown number of";
+    let unknown = "an unknown number of events";
     let lost = match (found.lost, found.lost_unknown) {
         (0, 0) => None,
         (0, _) => Some(unknown.to_owned()),
-        (count, 0) => Some(HumanCount(count).to_string()),
+        (count, 0) => Some(counted(count, "event")),
         (count, _) => Some(format!("{} and {unknown}", HumanCount(count))),
     };
     if let Some(lost) = lost {
-        notes.push(format!("{lost} events were lost; counts are too low"));
+        notes.push(format!("{lost} lost; counts are too low"));
     }
     if found.overwritten > 0 {
-        let gone = HumanCount(found.overwritten);
-        notes.push(format!("the buffer was too small: {gone} events are not in the file"));
+        let gone = counted(found.overwritten, "event");
+        notes.push(format!("the buffer was too small: the file lacks {gone}"));
     }
     if found.late_lines > 0 {
-        let (lines, by) = (HumanCount(found.late_lines), HumanCount(found.latest_by));
-        notes.push(format!("time goes back in {lines} lines, by {by} microseconds at most"));
+        let (lines, by) = (counted(found.late_lines, "line"), counted(found.latest_by, "microsecond"));
+        notes.push(format!("time goes back in {lines}, by {by} at most"));
     }
     notes
 }

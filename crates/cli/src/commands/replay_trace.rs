@@ -14,7 +14,7 @@ use super::record_import::bytes_bar;
 use super::replay_input::Trace;
 use crate::args::ReplayArgs;
 use crate::failure::{AS_EXPECTED, Failure, NOT_AS_EXPECTED};
-use crate::output::width;
+use crate::output::{counted, fill};
 
 /// One policy's line of JSON.
 #[derive(Serialize)]
@@ -48,7 +48,7 @@ pub fn replay(args: &ReplayArgs, trace: &Trace) -> Result<ExitCode, Failure> {
             writeln!(out, "{}", json(*policy, args.tags, &replayed)?)?;
         } else {
             if at == 0 {
-                writeln!(out, "{}\n", textwrap::fill(&format!("{}. {LEGEND}", trace.name), width()))?;
+                writeln!(out, "{}\n", fill(&format!("{}. {LEGEND}", trace.name)))?;
                 bench_table::head(&mut out, "")?;
             }
             let totals = &replayed.outcome.totals;
@@ -72,19 +72,19 @@ pub fn replay(args: &ReplayArgs, trace: &Trace) -> Result<ExitCode, Failure> {
 /// Prints what the recorded kernel said that it did, beside what its models do.
 fn said(out: &mut impl Write, recorded: &Recorded, models: &[(&str, u64)]) -> io::Result<()> {
     let summary = format!(
-        "Recorded: {} entries; {} flushes turned to other CPUs, {} were answered, {} local, {} at switches.",
-        HumanCount(recorded.entries),
+        "{}. Flushes: {} turned to other CPUs, {} answered, {} local, {} at switches.",
+        counted(recorded.entries, "recorded step"),
         HumanCount(recorded.remote_sends),
         HumanCount(recorded.remote_shootdowns),
         HumanCount(recorded.local),
         HumanCount(recorded.switches)
     );
-    writeln!(out, "\n{}", textwrap::fill(&summary, width()))?;
+    writeln!(out, "\n{}", fill(&summary))?;
     if recorded.wrong_cpus > 0 {
-        writeln!(out, "  {} CPUs were called that had left the space.", HumanCount(recorded.wrong_cpus))?;
+        writeln!(out, "  {} called that had left the space.", counted(recorded.wrong_cpus, "CPU"))?;
     }
     for (name, sends) in models.iter().filter(|(name, _)| name.starts_with("linux-x86")) {
-        writeln!(out, "  {name} turns to other CPUs {} times.", HumanCount(*sends))?;
+        writeln!(out, "  {name}: {} turned to other CPUs.", HumanCount(*sends))?;
     }
     Ok(())
 }

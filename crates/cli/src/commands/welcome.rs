@@ -10,7 +10,7 @@ use crate::catalogue;
 use crate::commands::check::run_and_print;
 use crate::draw::columns::{self, Look};
 use crate::failure::Failure;
-use crate::output::width;
+use crate::output::{width, wrapping};
 use crate::select::find;
 use crate::typed::typed;
 
@@ -71,7 +71,7 @@ fn seed(cases: &[Case]) -> Option<(&Case, Trace)> {
 }
 
 fn prose(text: &str) -> String {
-    textwrap::fill(text, width().min(88))
+    textwrap::fill(text, wrapping(width().min(88)))
 }
 
 #[cfg(test)]

@@ -4,8 +4,6 @@
 mod interrupts;
 #[cfg(feature = "pages")]
 pub mod svg;
-#[cfg(test)]
-mod tests;
 
 pub use shootdown_machine::draw::columns;
 #[cfg(feature = "pages")]

@@ -1,6 +1,8 @@
 //! Drawings of an execution for a terminal.
 
 pub mod columns;
+#[cfg(test)]
+mod tests;
 
 use shootdown_explore::Trace;
 
