@@ -135,8 +135,8 @@ impl Outcome {
                 self.left_out.join(", ")
             ));
         }
-        lines.extend(self.suspects());
-        lines.extend(self.unreached());
+        let notes: Vec<String> = self.suspects().into_iter().chain(self.unreached()).collect();
+        lines.extend((!notes.is_empty()).then(|| notes.join("; ")));
         lines.extend(self.broken_promises.iter().map(|broken| format!("Not as promised: {broken}")));
         lines
     }
@@ -145,7 +145,7 @@ impl Outcome {
     fn unreached(&self) -> Option<String> {
         let lines: usize = self.records.iter().map(|record| record.unreached.len()).sum();
         let what = if lines == 1 { "line is" } else { "lines are" };
-        (lines > 0).then(|| format!("{lines} {what} reached by no protocol of a bug: --verbose names them."))
+        (lines > 0).then(|| format!("{lines} {what} reached by no protocol (--verbose names them)"))
     }
 
     /// Says which of the cases are suspects, if any are.
@@ -473,7 +473,7 @@ mod tests {
         let outcome = outcome(&[case], &args(""), &Interrupt::default());
         assert_eq!(outcome.code(), 0);
         let closing = outcome.closing(None).join("\n");
-        assert!(closing.contains("1 line is reached by no protocol of a bug"), "{closing}");
+        assert!(closing.contains("1 line is reached by no protocol"), "{closing}");
     }
 
     #[test]
