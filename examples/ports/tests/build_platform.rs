@@ -116,3 +116,14 @@ fn the_platform_that_a_customer_ships_is_the_one_examined() {
         assert_eq!(found, expected, "{customer}");
     }
 }
+
+#[test]
+fn a_program_that_names_no_platform_is_told_what_there_is_to_do() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the examples");
+    let jit = examine_path(&examples.join("jit")).expect_err("it writes no platform");
+    assert!(matches!(jit, DoctorError::Hosted(_)), "{jit}");
+    assert!(jit.remedy().contains("MachineBuilder::sanitized"), "{}", jit.remedy());
+    let kernel = examine_path(&examples.with_file_name("kernel")).expect_err("it has no library");
+    assert!(matches!(kernel, DoctorError::NoLibrary(_)), "{kernel}");
+    assert!(kernel.remedy().contains("doctor.rs"), "{}", kernel.remedy());
+}
