@@ -22,7 +22,8 @@ impl Machine {
             return 0;
         }
         let kernel = local.is(ONLINE) && !local.is(ARRIVING);
-        let values = local.kernel.iter().filter(|_| kernel).fold(local.in_flight, |all, set| all | set);
+        let pages = (0..local.kernel.len()).filter(|_| kernel);
+        let values = pages.fold(local.in_flight, |all, page| all | self.usable_by_kernel(local, page));
         let table = if kernel && local.kernel_walk { table_bit(self.tables.kernel_table()) } else { 0 };
         let Some(space) = local.space() else { return u64::from(values) | table };
         let walk = local.walk[usize::from(local.tag)];
