@@ -10,7 +10,8 @@ use shootdown_machine::Case;
 /// and `CPU N` stands for it.
 ///
 /// Missing are SD-11, SD-18 and SD-19, without which CPUs wait for each other for ever and nothing is given back, and SD-15 and SD-16,
-/// without which a call returns too early, or an answer is taken back, and nothing is given back either.
+/// without which a call returns too early, or an answer is taken back, and nothing is given back either; SD-20 and SD-21, as it knows
+/// neither user mode nor code.
 const REPORTS: &[(u8, &str, &str)] = &[
     (
         1,

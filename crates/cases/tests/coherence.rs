@@ -6,7 +6,7 @@ use shootdown_explore::{Memory, Options};
 use shootdown_machine::Case;
 
 /// Scenario, and the rule without which it fails.
-const RULES: [(&str, u8); 22] = [
+const RULES: [(&str, u8); 27] = [
     ("enter-vs-flush", 2),
     ("enter-kept-tag", 5),
     ("enter-kept-tag-table", 5),
@@ -29,16 +29,22 @@ const RULES: [(&str, u8); 22] = [
     ("nested-gathers-deferred", 15),
     ("deferred-table", 18),
     ("deferred-kernel-tick", 18),
+    ("user-mode-retired", 20),
+    ("code-vs-switch", 21),
+    ("code-vs-broadcast", 21),
+    ("code-kernel-broadcast", 21),
+    ("code-vs-user-mode", 21),
 ];
 
 /// Scenario under partial store order, and the ordering that it needs.
-const ORDERINGS: [(&str, &str); 6] = [
+const ORDERINGS: [(&str, &str); 7] = [
     ("enter-vs-flush/pso", "switch-fence"),
     ("enter-kept-tag/pso", "switch-fence"),
     ("will-load-vs-flush/pso", "bump"),
     ("batch-vs-switch/pso", "bump"),
     ("deferred-tick/pso", "bump"),
     ("deferred-kernel-tick/pso", "bump"),
+    ("user-mode-entry/pso", "exit-user-fence"),
 ];
 
 fn is_found(case: &Case) -> bool {

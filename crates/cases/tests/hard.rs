@@ -5,7 +5,7 @@ use shootdown_cases::engine::Fault;
 use shootdown_cases::scenarios::cases;
 use shootdown_explore::Options;
 
-const CLAIMS: [(&str, u8); 12] = [
+const CLAIMS: [(&str, u8); 13] = [
     ("nmi-switch", 3),
     ("nmi-lazy", 5),
     ("nmi-leave", 10),
@@ -16,6 +16,7 @@ const CLAIMS: [(&str, u8); 12] = [
     ("nmi-tags", 6),
     ("nmi-borrow", 2),
     ("nmi-create", 6),
+    ("user-mode-nmi", 20),
     ("spurious-ipi", 6),
     ("hotplug-under-load", 13),
 ];

@@ -9,12 +9,12 @@
 //! | load the root in assembly, on the way to user mode | [`Coherence`], [`SendIpis`] | [`enter`](Shootdown::enter), [`Entry::will_load`] |
 //! | load it in the scheduler, and count references yourself | the same, and [`Coherence::unload`] | [`Entry::loaded`], [`retire`](Shootdown::retire), [`is_retired`](Shootdown::is_retired) |
 //! | are a guest whose hypervisor flushes | [`Coherence`], [`FlushRemote`] | flushes without an IPI: [`Hypercalls`] |
-//! | have isolated CPUs that no kernel flush may interrupt | [`Coherence`], [`SendIpis`] | [`defer_into`](crate::flush::Gather::defer_into), [`catch_up`](Shootdown::catch_up) |
+//! | have isolated CPUs that no kernel flush may interrupt | [`Coherence`], [`SendIpis`] | [`enter_user`](Shootdown::enter_user), [`exit_user`](Shootdown::exit_user); [`defer_into`](crate::flush::Gather::defer_into), [`catch_up`](Shootdown::catch_up) |
 //! | want loads, references and teardown too | [`Platform`] | [`switch_to`](Shootdown::switch_to), [`refs`](crate::refs) |
 //!
 //! All of them get [`flush`](Shootdown::flush), [`gather`](Shootdown::gather), [`kernel`](Shootdown::kernel) memory,
 //! [batches](crate::flush::Batch) over many spaces, [tickets](crate::flush::Ticket), [retired queues](crate::flush::Retired),
-//! [`trim`](Shootdown::trim) and hotplug.
+//! [`trim`](Shootdown::trim), hotplug, and [requests for contexts](crate::flush::FlushRequest::contexts) where code is changed.
 //!
 //! # Examples
 #![doc = concat!("```\n", include_str!("../examples/coherence.rs"), "```")]
@@ -61,7 +61,7 @@ pub unsafe trait Coherence: Sync + Sized {
     fn irq_save(&self) -> bool;
     /// Undoes [`irq_save`](Self::irq_save) on the same CPU, from the inside out.
     fn irq_restore(&self, were_on: bool);
-    /// Drops translations of this CPU, and waits until that is complete.
+    /// Drops translations of this CPU, and waits until that is complete. [`Platform::flush_local`] says what it does for contexts.
     ///
     /// # Safety
     /// The caller must ensure that:
@@ -123,7 +123,7 @@ pub unsafe trait SendIpis: Coherence {
 ///    was to flush.
 #[diagnostic::on_unimplemented(message = "`{Self}` makes no hypercalls", note = "implement `FlushRemote`")]
 pub unsafe trait FlushRemote: Coherence {
-    /// Flushes, and returns when it is done: a call that got halfway is repeated. Called with interrupts off, so that a page
+    /// Flushes, or synchronises contexts ([`FlushRequest::syncs_contexts`]), and returns when it is done: a call that got halfway is repeated. Called with interrupts off, so that a page
     /// for hypercalls may be one of this CPU's.
     fn flush_remote(&self, what: &RemoteRequest<'_>);
 }

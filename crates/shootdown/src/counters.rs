@@ -33,7 +33,7 @@ counters! {
     coalesced: ipis_coalesced,
     /// Requests to targets that were waiting and polling: they needed no interrupt.
     polled: ipis_polled,
-    /// IPIs that this CPU handled.
+    /// IPIs that this CPU handled. What it finds by polling is not among them.
     handled: ipis_handled,
     /// Times that it flushed a whole tag or everything.
     full: full_flushes,

@@ -273,7 +273,7 @@ impl<P: Platform> Shootdown<P> {
         let newcomer = Newcomer { engine: self, me: (UNWINDS && !self.online().contains(me)).then_some(me) };
         self.online().add_self(me);
         // ORDER(SD-13): as at switch-in: either a flush of kernel memory sees this CPU on line, or this CPU sees the
-        // flush's generation; partner: the fence in `send_kernel`.
+        // flush's generation; partner: the fence in `set_out`.
         Site::OnlineFence.full_fence();
         let kernel = self.kernel.now();
         if !without(Rule::HotplugFlushes) {

@@ -16,7 +16,7 @@ pub enum Event {
     Announced(Option<SpaceId>, Generation),
     /// An IPI was sent.
     IpiSent(CpuId),
-    /// This CPU handled its IPI.
+    /// This CPU handled an IPI by which something was asked.
     IpiHandled,
     /// This CPU caught up with this generation of the loaded space.
     CaughtUp(SpaceId, Generation),

@@ -58,6 +58,12 @@ sites! {
     AckSeen = "ack-seen",
     /// SD-8: the same for kernel memory (acquire).
     KernelAckSeen = "kernel-ack-seen",
+    /// SD-20: full fence between taking back the mark of user mode and reading the generation of kernel memory.
+    ExitUserFence = "exit-user-fence",
+    /// SD-8: use of kernel memory before a generation that is acknowledged anew as the mark goes (release).
+    ExitUser = "exit-user",
+    /// SD-8: use of kernel memory before the mark of user mode (release).
+    EnterUser = "enter-user",
     /// SD-3: what was done with the old root before the word that says it is left (release).
     Loaded = "loaded",
     /// SD-8: having left before reuse (acquire).

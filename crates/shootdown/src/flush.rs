@@ -191,12 +191,16 @@ impl<P: Platform> Shootdown<P> {
     ) -> Pending<'a, P> {
         let flight = Flight::new(self, Some(space), generation, request);
         space.history.record(generation, request);
-        Pending { flight: flight.signal_apart(first).then_some(flight) }
+        let sent = flight.signal_apart(first);
+        Pending { flight: (sent || Self::trims(generation)).then_some(flight) }
     }
 
-    /// Flushes by other means than IPIs, and says whether that is all there is to do.
+    /// Flushes by other means than IPIs, and says whether that is all there is to do. A broadcast reaches no context.
     #[inline]
     fn broadcast(&self, space: &AddressSpace<P>, request: FlushRequest) -> Remote {
+        if P::INTERRUPTS && request.syncs_contexts() {
+            return Remote::NeedsIpi;
+        }
         let flush = |tag| self.flush_remote(Some(space), tag, request);
         // ORDER(SD-4): after the full fence. Where a CPU is given another tag for this space meanwhile, a fence of its own
         // follows, and its walks see the page tables as they are now; partner: `Rolling::renew`.
@@ -252,15 +256,7 @@ impl<P: Platform> Shootdown<P> {
     /// assert_eq!(ipis(), 3);
     /// ```
     pub fn send_kernel(&self, request: FlushRequest) -> Pending<'_, P> {
-        let platform = self.platform();
-        platform.publish_tables();
-        let generation = self.kernel.announce(request);
-        // ORDER(SD-4): page-table stores and generation before the mask of CPUs on line; partner: the fence in
-        // `online_cpu`.
-        Site::KernelFlushFence.full_fence();
-        let remote = self.flush_remote(None, None, request);
-        let pin = platform.pin();
-        let flight = Flight::new(self, None, generation, request);
+        let (flight, remote, pin) = self.set_out(None, request);
         let first = self.online().others(Some(flight.sender), 0).filter(|_| remote == Remote::NeedsIpi);
         match first {
             Some(first) => _ = flight.signal_apart(first),
@@ -373,12 +369,15 @@ impl<'a, P: Platform> Flight<'a, P> {
     }
 
     /// Whether `cpu` must be sent an IPI. Of a space: if it must acknowledge and the platform does not have it flush on entry.
-    /// A CPU that need not acknowledge reads the generation before it uses the space again. Nobody does that for kernel
-    /// memory, so every CPU is sent an IPI, which one that does not run handles when it does.
+    /// A CPU that need not acknowledge reads the generation before it uses the space again. For kernel memory a CPU in user mode does
+    /// that; every other is sent an IPI, which one that does not run handles when it does.
     #[inline]
     fn must_signal(self, cpu: CpuId) -> bool {
         let on_entry = || P::FLUSHES_ON_ENTRY && self.engine.platform().flush_on_entry(cpu);
-        self.space.is_none() || self.must_ack(cpu) && !on_entry()
+        match self.space {
+            Some(_) => self.must_ack(cpu) && !on_entry(),
+            None => self.awaited().is_behind_in_kernel(self.engine, cpu),
+        }
     }
 
     /// The initiator's own part of a flush. If this CPU lacks only that flush, it need not look at the history. If a later
@@ -471,10 +470,12 @@ impl<P: Platform> Pending<'_, P> {
 impl<P: Platform> Drop for Pending<'_, P> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(flight) = self.flight {
-            let pin = flight.engine.platform().pin();
-            let first = flight.members().others(Some(flight.sender), 0);
-            flight.wait(first, &IpiPoller::begin(flight.engine, &pin));
+        let Some(flight) = self.flight else { return };
+        let pin = flight.engine.platform().pin();
+        let first = flight.members().others(Some(flight.sender), 0);
+        flight.wait(first, &IpiPoller::begin(flight.engine, &pin));
+        if let Some(space) = flight.space {
+            flight.engine.trim_now_and_then(space, flight.generation);
         }
     }
 }

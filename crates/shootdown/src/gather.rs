@@ -166,7 +166,7 @@ fn is_nested<'a, P: Platform, M: Memory<'a, P>>(engine: &Shootdown<P>, memory: M
         return true;
     }
     // Those that were retired had announced their flushes before; whoever is up to date has carried them out.
-    if !Ticket::new(engine, memory.latest().0, None).poll(engine) {
+    if Ticket::new(engine, memory.latest().0, None).late(engine).is_some() {
         return true;
     }
     // ORDER: relaxed; if the word is as it was read, what it counted is complete (`nested-gathers-retired`).

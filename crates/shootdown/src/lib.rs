@@ -102,6 +102,7 @@ mod ticket;
 mod trim;
 mod types;
 mod unwind;
+mod user_mode;
 mod wait;
 
 pub use engine::{EngineError, Shootdown};

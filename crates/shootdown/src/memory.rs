@@ -70,7 +70,8 @@ impl<'a, P: Platform> Memory<'a, P> for KernelMemory<'a, P> {
     }
     fn latest(self) -> Latest {
         let generation = self.0.kernel.now();
-        Latest(Awaited { address: Awaited::KERNEL, generation, levels: Levels::All })
+        // A CPU in user mode uses no old translation, whatever it has not flushed.
+        Latest(Awaited { address: Awaited::KERNEL, generation, levels: Levels::Leaf })
     }
     #[inline]
     fn send(self, engine: &'a Shootdown<P>, request: FlushRequest) -> Pending<'a, P> {

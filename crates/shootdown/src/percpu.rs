@@ -36,7 +36,7 @@ pub(crate) struct Published {
     pub(crate) loaded: Word,
     /// Generation of the loaded space with which this CPU's TLB agrees.
     pub(crate) caught: Word,
-    /// Generation of kernel memory with which this CPU's TLB agrees.
+    /// Generation of kernel memory with which this CPU's TLB agrees; with [`IN_USER`] if it runs user code.
     pub(crate) kernel_caught: Word,
 }
 
@@ -137,6 +137,10 @@ impl Default for CpuLocal {
     }
 }
 
+// Two lines of 64 bytes for others, four for this CPU, of which tag slots take more than half.
+#[cfg(not(any(shootdown_explore, shootdown_loom, shootdown_instrumented)))]
+const _: () = assert!(size_of::<CpuLocal>() == 384 && size_of::<Own>() - size_of::<TagSlots>() <= 128);
+
 /// Meaning of [`Mail::ipi_pending`]: the number of requests since this CPU last took them, times 4, plus two flags that it
 /// sets itself. If the word is 0, the sender must raise an IPI; otherwise the target is already going to look.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -190,6 +194,10 @@ impl IpiState {
         IpiState(self.0 & Self::POLLING_BIT)
     }
 }
+
+/// Bit of [`Published::kernel_caught`]: this CPU runs user code, and catches up before it uses kernel memory again. No generation
+/// is so large.
+pub(crate) const IN_USER: u64 = 1 << 63;
 
 /// Bit of [`Mail::trim`]: the request is being answered and can no longer be withdrawn.
 pub(crate) const TAKEN: u64 = 1;

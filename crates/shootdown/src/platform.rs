@@ -56,8 +56,9 @@ pub unsafe trait Platform: Sync + Sized {
     /// `should_trim_cpumask`, once a second). Until then each flush looks at such a CPU, for some 20 cycles; so many looks cost
     /// about what the IPI does. Not 0; [`u64::MAX`] for never.
     ///
-    /// Only a flush that waits within its call asks: [`flush`](crate::Shootdown::flush), and a gather that is finished without
-    /// being sent. A kernel that has only other flushes calls [`trim`](crate::Shootdown::trim).
+    /// A flush asks when it has waited. One that is left to a [`Ticket`](crate::flush::Ticket), a
+    /// [`Retired`](crate::flush::Retired) queue or a [`Batch`](crate::flush::Batch) asks nobody, as it need not have the space any
+    /// more when it ends: a kernel that has only such flushes calls [`trim`](crate::Shootdown::trim).
     const TRIM_EVERY: u64 = 256;
 
     /// Keeps the calling thread on its CPU, and running, until the answer is dropped (preemption off; `()` where nothing
@@ -76,6 +77,11 @@ pub unsafe trait Platform: Sync + Sized {
     fn tags(&self) -> &Self::Tags;
 
     /// Drops translations of this CPU, and waits until that is complete.
+    ///
+    /// Where code is changed under [`FlushRequest::contexts`], this synchronises the context for such a request, and for one of
+    /// everything under a tag or of kernel memory; so does [`install`](Self::install) with [`OnInstall::Flush`], and always where tags
+    /// rest on broadcasts. Code that is fetched afterwards is read from memory afterwards. x86: a serializing instruction (a write to
+    /// CR3 is one, INVPCID and SYSRET are none); aarch64: `isb`, behind what maintains instruction caches; riscv64: `fence.i`.
     ///
     /// # Safety
     /// The caller must ensure that:
@@ -252,6 +258,7 @@ unsafe impl<P: Platform> SpaceHandle<P> for &'static AddressSpace<P> {
 /// - With a tag alone: everything under the tag, walk caches included.
 /// - With pages alone: these pages of kernel memory, under all tags; where tables are freed, walk caches too.
 /// - With neither: everything, global entries included.
+/// - For [contexts](FlushRequest::syncs_contexts): no translation; this CPU's context is synchronised.
 ///
 /// # Examples
 /// ```

@@ -188,6 +188,21 @@ rules! {
         caught_by: ["reset-vs-kernel-memory"],
         qemu: None,
     }
+    20: EntryCatchesUp {
+        says: "A flush of kernel memory that frees no tables passes over a CPU in user mode. That CPU says that \
+               it is in the kernel; then a full fence; then it reads the generation and flushes what it has \
+               missed, before it uses anything that may be unmapped.",
+        switch: "a CPU that comes into the kernel does not look at the generation",
+        caught_by: ["user-mode-entry", "user-mode-nmi"],
+        qemu: None,
+    }
+    21: ContextsFollow {
+        says: "A CPU that was asked to synchronise its context has done so before it acknowledges; one that \
+               is lazy or has another space loaded does so before it runs code of this one.",
+        switch: "a CPU acknowledges a request for its context and does nothing",
+        caught_by: ["code-vs-user", "code-vs-lazy"],
+        qemu: None,
+    }
 }
 
 /// Number of the last rule; the first is 1, and none is ever taken again.

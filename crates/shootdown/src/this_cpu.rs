@@ -5,7 +5,7 @@ use crate::event::Event;
 use crate::fault::{Rule, Site, without};
 use crate::history::{FlushHistory, Plan};
 use crate::hw;
-use crate::percpu::{CpuLocal, IpiState, Loaded, Mode};
+use crate::percpu::{CpuLocal, IN_USER, IpiState, Loaded, Mode};
 use crate::platform::{IrqReason, LocalFlush, OnInstall, OnLeave, Platform};
 use crate::space::AddressSpace;
 use crate::tags::{Assignment, Residue, TagCpu, TagPolicy};
@@ -401,28 +401,33 @@ impl<'a, P: Platform> Cpu<'a, P> {
     pub(crate) fn handle_ipi(self) {
         if self.local.requests() == IpiState::REQUESTED {
             self.answer();
-            if self.local.exchange_ipi_state(IpiState::REQUESTED, IpiState::IDLE) {
-                return;
+            if !self.local.exchange_ipi_state(IpiState::REQUESTED, IpiState::IDLE) {
+                self.handle_rest();
             }
+        } else if !self.handle_rest() {
+            return;
         }
-        self.handle_rest();
+        self.local.own.counters.handled.bump();
+        self.engine.platform().event(Event::IpiHandled);
     }
 
-    /// The same from any state of the word.
+    /// The same from any state of the word. Says whether anything was asked.
     #[inline]
-    fn handle_rest(self) {
+    fn handle_rest(self) -> bool {
         let asked = self.local.requests();
         if asked.is_requested() {
             self.answer_apart();
         }
         if self.local.exchange_ipi_state(asked, asked.handled()) {
-            return;
+            return asked.is_requested();
         }
-        if self.local.take_requests_slowly(IpiState::handled) {
+        let more = self.local.take_requests_slowly(IpiState::handled);
+        if more {
             let owed = Owed(self.local);
             self.answer_apart();
             core::mem::forget(owed);
         }
+        more || asked.is_requested()
     }
 
     /// The same as [`answer`](Self::answer), out of line.
@@ -435,7 +440,6 @@ impl<'a, P: Platform> Cpu<'a, P> {
     /// Does what may have been asked of this CPU.
     #[inline(always)]
     fn answer(self) {
-        self.local.own.counters.handled.bump();
         self.catch_up_kernel();
         let loaded = self.loaded();
         if let Some(space) = hw::space_of::<P>(loaded) {
@@ -449,7 +453,6 @@ impl<'a, P: Platform> Cpu<'a, P> {
         if P::ON_LEAVE == OnLeave::KeepBit {
             self.answer_trim();
         }
-        self.engine.platform().event(Event::IpiHandled);
     }
 
     /// Brings this CPU's TLB up to date with `space`, which it has loaded, and says so.
@@ -520,6 +523,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
 
     #[cold]
     fn catch_up_kernel_from(self, seen: u64, now: u64) {
+        debug_assert!(seen & IN_USER == 0, "this CPU has come into the kernel without `exit_user`");
         self.flush_missed(&self.engine.kernel, seen, now, None);
         // ORDER(SD-6): the flush is complete before the acknowledgement; partner: `Awaited::is_behind_in_kernel`.
         self.local.published.kernel_caught.store(now, Site::KernelAck.release());
@@ -527,6 +531,9 @@ impl<'a, P: Platform> Cpu<'a, P> {
 
     #[inline]
     pub(crate) fn flush_hardware(self, what: LocalFlush) {
+        if without(Rule::ContextsFollow) && what.request.syncs_contexts() {
+            return;
+        }
         let counters = &self.local.own.counters;
         match what.request.range() {
             Some(_) => counters.selective.bump(),

@@ -18,7 +18,7 @@
 
 use crate::engine::Shootdown;
 use crate::fault::{Rule, Site, without};
-use crate::percpu::Loaded;
+use crate::percpu::{IN_USER, Loaded};
 use crate::platform::Platform;
 use crate::space::AddressSpace;
 use crate::sync;
@@ -83,10 +83,13 @@ impl Awaited {
         caught < self.generation
     }
 
+    /// Whether `cpu` may use kernel memory before it has caught up. In user mode it may not (SD-20).
     #[inline]
-    fn is_behind_in_kernel<P: Platform>(self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
-        // ORDER(SD-8): as in `is_behind`; partner: `Cpu::catch_up_kernel_from`.
+    pub(crate) fn is_behind_in_kernel<P: Platform>(self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
+        // ORDER(SD-8): as in `is_behind`; partners: `Cpu::catch_up_kernel_from`, `Shootdown::enter_user`.
         let caught = engine.platform().local(cpu).published.kernel_caught.load(Site::KernelAckSeen.acquire());
+        // Walkers may read a freed table in user mode too (SD-7).
+        let caught = if self.levels == Levels::All { caught & !IN_USER } else { caught };
         caught < self.generation && engine.online().holds(cpu)
     }
 }
@@ -191,7 +194,7 @@ impl<P: Platform> Ticket<P> {
     }
 
     /// The first CPU that is not done, if there is one.
-    fn late(&mut self, engine: &Shootdown<P>) -> Option<CpuId> {
+    pub(crate) fn late(&mut self, engine: &Shootdown<P>) -> Option<CpuId> {
         if without(Rule::CompletionStays) {
             // The rule removed: each CPU is asked each time.
             self.next = 0;

@@ -43,15 +43,20 @@ impl<P: Platform> Shootdown<P> {
         self.trim_own(space, Useless::All);
     }
 
-    /// Has the flush that announced `generation` trim the mask, if it is its turn. Not where virtual CPUs flush on entry: one that is
-    /// outside guest mode would not answer.
+    /// Has the flush that announced `generation` trim the mask, if it is its turn.
     #[inline]
     pub(crate) fn trim_now_and_then(&self, space: &AddressSpace<P>, generation: u64) {
-        const { assert!(P::TRIM_EVERY > 0, "every 0th flush is none") };
-        let trims = P::ON_LEAVE == OnLeave::KeepBit && !P::FLUSHES_ON_ENTRY;
-        if trims && generation % P::TRIM_EVERY == 0 {
+        if Self::trims(generation) {
             self.trim_own(space, Useless::Busy);
         }
+    }
+
+    /// Whether it is the turn of the flush that announced `generation`. Not where virtual CPUs flush on entry: one that is outside
+    /// guest mode would not answer.
+    #[inline]
+    pub(crate) fn trims(generation: u64) -> bool {
+        const { assert!(P::TRIM_EVERY > 0, "every 0th flush is none") };
+        P::ON_LEAVE == OnLeave::KeepBit && !P::FLUSHES_ON_ENTRY && generation % P::TRIM_EVERY == 0
     }
 
     /// The same for a space that is known to be this engine's, of those CPUs that are meant.

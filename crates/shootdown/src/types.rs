@@ -293,6 +293,8 @@ pub struct FlushRequest {
 impl FlushRequest {
     const SIZE_SHIFT: u32 = 8;
     const TABLES_FREED: u64 = 1 << 11;
+    /// Stands for contexts where the size is, of which there are fewer.
+    const CONTEXTS: u64 = 7 << Self::SIZE_SHIFT;
     /// Most pages that fit the word of a request.
     const COUNT_MAX: u64 = 0xff;
 
@@ -306,6 +308,34 @@ impl FlushRequest {
     #[inline]
     pub const fn all() -> Self {
         Self { place: 0, count: 0 }
+    }
+
+    /// Covers no translation but what a CPU has fetched of code: each CPU synchronises its context before it runs code of the space
+    /// again, or of the kernel (SD-21; Linux: membarrier with `SYNC_CORE`, `text_poke_sync`). Code was written before.
+    ///
+    /// [`Platform::flush_local`](crate::Platform::flush_local) says what a platform does for that. One that does not know of it drops
+    /// the page at address 0.
+    ///
+    /// # Examples
+    /// ```
+    /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+    /// # use machine::*;
+    /// # use shootdown::flush::FlushRequest;
+    /// let user = boot(0x1000);
+    /// (0..2).for_each(|cpu| on(cpu, || ENGINE.switch_to(&user)));
+    /// // ... write code ...
+    /// ENGINE.flush(&user, FlushRequest::contexts()); // a JIT's threads may run it now
+    /// assert_eq!(ipis(), 1); // to CPU 1; others synchronise as they switch
+    /// ```
+    #[inline]
+    pub const fn contexts() -> Self {
+        Self { place: Self::CONTEXTS, count: 1 }
+    }
+
+    /// Whether it covers [contexts](Self::contexts).
+    #[inline]
+    pub const fn syncs_contexts(&self) -> bool {
+        self.place & Self::CONTEXTS == Self::CONTEXTS
     }
 
     /// The same, where table pages are freed too: every CPU with the root loaded must drop what its walker caches (SD-7;
@@ -379,6 +409,9 @@ impl FlushRequest {
 impl fmt::Debug for FlushRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (range, frees_tables) = (self.range(), self.frees_tables());
+        if self.syncs_contexts() {
+            return f.write_str("FlushRequest(contexts)");
+        }
         f.debug_struct("FlushRequest").field("range", &range).field("frees_tables", &frees_tables).finish()
     }
 }
@@ -425,8 +458,19 @@ mod tests {
         }
         let long = FlushRequest::pages(range(0, 256, PageSize::Size4K));
         assert_eq!(FlushRequest::from_word(long.to_word()), FlushRequest::all());
-        let all = FlushRequest::all().tables_freed();
-        assert_eq!(FlushRequest::from_word(all.to_word()), all);
+        for request in [FlushRequest::all().tables_freed(), FlushRequest::contexts()] {
+            assert_eq!(FlushRequest::from_word(request.to_word()), request);
+        }
+    }
+
+    #[test]
+    fn nothing_but_contexts_is_taken_for_contexts() {
+        let sizes = [0, 1, 2, 3, 4, 5, 6].map(PageSize::from_code);
+        let all = sizes.map(|size| FlushRequest::pages(range(0, 1, size))).into_iter();
+        for request in all.chain([FlushRequest::all()]) {
+            assert!(!request.syncs_contexts() && !request.tables_freed().syncs_contexts());
+        }
+        assert!(FlushRequest::contexts().up_to(1).syncs_contexts());
     }
 
     #[test]

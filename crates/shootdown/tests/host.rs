@@ -525,6 +525,28 @@ fn a_cpu_that_was_skipped_and_runs_again_is_sent_an_ipi_for_a_ticket() {
 }
 
 #[test]
+fn a_gather_that_is_deferred_interrupts_no_cpu_that_is_late_with_one_that_was_retired() {
+    let host = machine::machine(State::new(3), CpuMask::new(), Untagged);
+    let engine = host.engine();
+    let a = space::<OnEntry>(host, 0xa000);
+    (0..3).for_each(|cpu| host.run(cpu, &a));
+    let mut queue = Retired::<_, u64, 2>::new(engine);
+    let open = || engine.gather_within::<u64, 1>(&a, page(5));
+    host.answered_for.set(Some(1));
+    let mut retired = open();
+    retired.changed(page(5));
+    assert!(retired.send().retire_into(&mut queue).is_ok());
+    host.answered_for.set(None); // CPU 1 runs again, and has flushed
+    assert_eq!(host.pending_ipis(), [2]);
+    host.poll();
+    assert!(open().defer_into(&mut queue, Deferral::FOREVER).is_ok());
+    assert_eq!(host.pending_ipis(), []);
+    queue.finish_with(drop);
+    assert_eq!(host.ipis_sent.get(), 3, "CPUs 1 and 2 are told by who waits");
+    let _ = a.into_handle();
+}
+
+#[test]
 fn the_platform_is_told_of_a_gather_before_its_flush_and_after_it() {
     let host = machine(2);
     let engine = host.engine();

@@ -45,9 +45,14 @@ fn looks<const VIRTUAL: bool>(
     user: &machine::User<Kept<VIRTUAL>>,
     flushes: usize,
 ) -> Vec<u64> {
+    looks_of(host, flushes, || host.engine().flush(user, FlushRequest::all()))
+}
+
+/// The same of flushes of any kind.
+fn looks_of<const VIRTUAL: bool>(host: Host<VIRTUAL>, flushes: usize, flush: impl Fn()) -> Vec<u64> {
     let look = |_| {
         let before = host.counters(0).ipis_avoided();
-        host.engine().flush(user, FlushRequest::all());
+        flush();
         host.counters(0).ipis_avoided() - before
     };
     (0..flushes).map(look).collect()
@@ -65,6 +70,25 @@ fn every_fourth_flush_asks_a_cpu_that_runs_elsewhere_and_none_that_is_idle() {
         (vec![1; 2], 1),
         "another space, other flushes"
     );
+    mem::forget(users);
+}
+
+#[test]
+fn a_flush_that_is_sent_asks_when_it_is_waited_for_and_where_nobody_waits_it_asks_nobody() {
+    let (host, users) = machine::<false>(IpiFate::Arrives);
+    let send = |user| host.engine().send(user, FlushRequest::all());
+    assert_eq!(looks_of(host, 4, || send(&users[0]).finish()), [1, 1, 1, 0]);
+    let gather = |user| host.engine().gather::<u64, 1>(user);
+    let sends_a_gather = || {
+        let mut gather = gather(&users[1]);
+        gather.changed_all();
+        gather.send().finish();
+    };
+    assert_eq!(looks_of(host, 4, sends_a_gather), [1, 1, 1, 0]);
+    host.run(1, &users[0]);
+    host.run(1, &users[2]);
+    let leaves_it_to_a_ticket = || assert!(host.engine().is_complete(&mut send(&users[0]).detach()).is_ok());
+    assert_eq!(looks_of(host, 4, leaves_it_to_a_ticket), [1; 4]);
     mem::forget(users);
 }
 

@@ -100,6 +100,21 @@ pub fn unmap_under_kernel() {
         .explore();
 }
 
+/// SD-8, SD-20: a CPU uses kernel memory, runs user code, and comes back to use it again.
+pub fn user_mode_vs_kernel_flush() {
+    scenario::<Plain>()
+        .kernel_page()
+        .cpu(Kernel, |cpu| cpu.unmap_kernel(0))
+        .cpu(Kernel, |cpu| {
+            cpu.touch(KERNEL);
+            cpu.poll();
+            cpu.enter_user();
+            cpu.engine().exit_user();
+            cpu.touch(KERNEL);
+        })
+        .explore();
+}
+
 /// SD-13: a CPU used kernel memory in its former life, and says in its next one that it has flushed.
 pub fn back_on_line_vs_kernel_flush() {
     scenario::<Plain>()

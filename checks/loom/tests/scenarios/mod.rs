@@ -27,6 +27,7 @@ macro_rules! with_scenarios {
             depart::lazy_vs_table_free,
             depart::offline_vs_kernel_flush,
             depart::unmap_under_kernel,
+            depart::user_mode_vs_kernel_flush,
             depart::back_on_line_vs_kernel_flush,
             lazy::lazy_return_elsewhere_vs_unmap,
             lazy::lazy_return_after_another_space_vs_unmap,

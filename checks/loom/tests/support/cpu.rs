@@ -96,6 +96,12 @@ impl<'m, K: Kind> Cpu<'m, K> {
         self.hw().halt(false);
     }
 
+    /// Goes to user mode.
+    pub fn enter_user(&self) {
+        // SAFETY: 1. interrupts come when the CPU polls; 2. and 3. scenarios use kernel memory after `exit_user`, and nothing before.
+        unsafe { self.engine().enter_user() };
+    }
+
     /// Unmaps one page and gives its frame back.
     pub fn unmap(&self, space: usize, which: usize) {
         self.send_unmap(space, which).finish();

@@ -83,7 +83,7 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
     /// Says whether user translations are used from now on, to the oracle and to this CPU's NMI handler.
     pub(crate) fn uses_memory(&self, on: bool) {
         match (S::NMI, on) {
-            (Nmi::Never, _) => hw::user(on),
+            (Nmi::Never | Nmi::Profiles, _) => hw::user(on),
             (_, true) => {
                 hw::user(true);
                 self.world.nmi.mark(self.id, true);

@@ -4,6 +4,7 @@ mod barrier;
 mod batch;
 mod boot;
 mod carry;
+mod code;
 mod cpu;
 mod enter;
 mod fault;
@@ -16,6 +17,7 @@ mod run;
 mod sim;
 mod tags;
 mod transport;
+mod user_mode;
 mod wires;
 mod world;
 

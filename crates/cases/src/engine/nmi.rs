@@ -17,6 +17,8 @@ pub enum Nmi {
     Asks,
     /// It reads user memory whatever this CPU was about to do, which is wrong.
     Blunt,
+    /// It uses kernel memory, whatever this CPU was about to do.
+    Profiles,
 }
 
 /// For each CPU, whether its user memory may be used: a kernel sets it when a space is loaded and clears it before that

@@ -39,6 +39,8 @@ pub struct Plan<S: TestMachine> {
     pub kernel_pages: usize,
     /// Whether they are in a table of their own, which can be freed.
     pub kernel_table: bool,
+    /// Whether the machine tells user mode from the kernel. CPUs begin in the kernel.
+    pub modes: bool,
     /// Whether CPUs that come on line are checked by what they acknowledge, and not only once they have flushed.
     pub acknowledged: bool,
     /// Whether a CPU that comes on line was reset, so that the IPIs that it had not handled are lost. Else it finds them.
@@ -66,6 +68,7 @@ impl<S: TestMachine> Default for Plan<S> {
             tables: 1,
             kernel_pages: 0,
             kernel_table: false,
+            modes: false,
             acknowledged: false,
             resets: false,
             contested: false,

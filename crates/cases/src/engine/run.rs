@@ -1,11 +1,13 @@
 //! Puts the engine on a machine as a plan says, and lets the explorer run it.
 
 use super::boot::Oracles;
+use super::code::OLD;
 use super::cpu::Cpu;
 use super::fault::Fault;
 use super::nmi::{LINE, Marks, Nmi};
 use super::plan::{Plan, Start};
 use super::sim::{Handle, History, IPI, Mask, Sim, TestMachine};
+use super::user_mode::Modes;
 use super::wires::{ACTION, HOST};
 use super::world::{MISSING, World, frame, kernel_frame, spaces_with_frames};
 use shootdown::mask::MaskStore;
@@ -79,6 +81,8 @@ impl<S: TestMachine> Run<S> {
             contested: plan.contested,
             resets: plan.resets,
             nmi,
+            has_modes: plan.modes,
+            modes: Modes::new(cpus),
             identities: Box::new(Word::new("identities", identities)),
         };
         Self { world, plan, fault }
@@ -106,6 +110,12 @@ impl<S: TestMachine> Run<S> {
         }
         if plan.kernel_table {
             builder = builder.kernel_table();
+        }
+        if S::CODE {
+            builder = builder.code(OLD);
+        }
+        if plan.modes {
+            builder = builder.privilege();
         }
         for (cpu, (start, _)) in plan.cpus.iter().enumerate() {
             let tag = sim.boot.tag(cpu);
@@ -144,9 +154,9 @@ impl<S: TestMachine> Scenario for Run<S> {
     }
     fn interrupt(&self, cpu: usize, line: u8) {
         match line {
-            // SAFETY: 1. a handler runs with interrupts off; 2. none comes between the engine's steps, which have them off.
-            IPI => unsafe { self.world.engine.handle_ipi() },
+            IPI => self.world.handle_ipi(cpu),
             ACTION => self.world.engine.platform().wires.act(cpu),
+            LINE if S::NMI == Nmi::Profiles => self.world.profile(cpu),
             LINE => self.world.nmi.taken(S::NMI, cpu, self.world.spaces[0]),
             _ => self.world.engine.platform().wires.preempt(cpu),
         }

@@ -39,6 +39,8 @@ pub trait TestMachine: 'static {
     const NMI: Nmi = Nmi::Never;
     /// Pages up to which ranges are flushed one by one.
     const CEILING: u64 = 33;
+    /// Whether there is a piece of code, which scenarios change.
+    const CODE: bool = false;
     /// CPUs to a word of a mask, by the numbers that the engine knows them by. Below 64, masks have a summary.
     const CPUS_PER_WORD: u32 = 64;
 
@@ -348,6 +350,12 @@ impl<S: TestMachine> Sim<S> {
         if let Some(cpu) = self.boot.cpu() {
             return self.boot.flush(cpu, what);
         }
+        if S::CODE && (what.request.syncs_contexts() || what.request.range().is_none()) {
+            hw::synchronise_context();
+        }
+        if what.request.syncs_contexts() {
+            return;
+        }
         if S::ORDER == HardwareOrder::Barriers {
             Barrier::BeforeFlush.issue();
         }
@@ -368,6 +376,9 @@ impl<S: TestMachine> Sim<S> {
     fn load_root(&self, root: Option<usize>, tag: Tag, how: OnInstall) {
         if let Some(cpu) = self.boot.cpu() {
             return self.boot.install(cpu, root, tag, how);
+        }
+        if S::CODE && (how == OnInstall::Flush || S::TRANSPORT == Transport::TagBroadcast) {
+            hw::synchronise_context();
         }
         let how = match how {
             OnInstall::Keep => hw::Install::Keep,

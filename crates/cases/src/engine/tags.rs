@@ -4,8 +4,8 @@ use super::boot::Boot;
 use super::cpu::Cpu;
 use super::sim::{MakeTags, TagRoom, TestMachine};
 use shootdown::tags::{
-    AsidFlush, CpuTags, GlobalAsids, GlobalOverLocal, PerCpuSlots, PinTags, ShareError, ShareTags, Tag,
-    TagBroadcast, TagStorage, TagWord, Untagged, VersionedContexts, Vmids, tag_words,
+    AsidFlush, CpuTags, GlobalAsids, GlobalOverLocal, PerCpuSlots, PinTags, ShareTags, Tag, TagBroadcast,
+    TagStorage, TagWord, TagsError, Untagged, VersionedContexts, Vmids, tag_words,
 };
 use shootdown_explore::sync;
 use shootdown_machine::hw::{self, Which, Whose};
@@ -103,7 +103,7 @@ where
     pub fn try_share_tag(&self, space: usize) {
         sync::note("share the tag, if one is left");
         let refused = self.engine().share_tag(self.space(space)).err();
-        assert!(matches!(refused, None | Some(ShareError::NoneLeft(_))), "{refused:?}");
+        assert!(matches!(refused, None | Some(TagsError::NoneToShare(_))), "{refused:?}");
         self.forget(0);
     }
 

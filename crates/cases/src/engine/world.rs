@@ -2,6 +2,7 @@
 
 use super::nmi::Marks;
 use super::sim::{Sim, TestMachine};
+use super::user_mode::Modes;
 use shootdown::{AddressSpace, Shootdown};
 use shootdown_explore::sync::Word;
 use shootdown_machine::{Machine, hw};
@@ -14,6 +15,9 @@ pub struct World<S: TestMachine> {
     pub(super) contested: bool,
     pub(super) resets: bool,
     pub(super) nmi: Marks,
+    /// Whether the machine tells user mode from the kernel.
+    pub(super) has_modes: bool,
+    pub(super) modes: Modes,
     /// A bit for each identity that a space has been given.
     pub(super) identities: Box<Word>,
 }

@@ -17,7 +17,8 @@ pub(super) const THREE_WEAK: &[&str] = &["weak", "three-weak"];
 /// Scenarios of three CPUs that are few enough states under weak memory.
 const THREE_UNDER_WEAK: [&str; 2] = ["retired-by-another", "wide-final-drop"];
 /// Those that take longer under weak memory than a plain check should.
-const LONG_UNDER_WEAK: [&str; 3] = ["ipi-in-flight", "nested-gathers-inside", "reset-after-wait"];
+const LONG_UNDER_WEAK: [&str; 4] =
+    ["ipi-in-flight", "nested-gathers-inside", "reset-after-wait", "user-mode-nmi"];
 
 /// Cases so far.
 pub(crate) struct List {
@@ -149,6 +150,12 @@ impl<S: TestMachine> Scenario<'_, S> {
     pub(crate) fn kernel_table(mut self) -> Self {
         self.plan.kernel_table = true;
         self.kernel_pages(2)
+    }
+
+    /// Sets [`Plan::modes`].
+    pub(crate) fn modes(mut self) -> Self {
+        self.plan.modes = true;
+        self
     }
 
     /// Sets [`Plan::acknowledged`].

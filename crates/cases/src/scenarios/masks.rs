@@ -67,6 +67,14 @@ fn trimming(list: &mut List) {
             cpu.exit(0);
         },
     );
+    ends_after::<Trims>(
+        list.scenario("split-flush-trims-then-end", TWO)
+            .about("the same of a flush that is sent and waited for"),
+        |cpu| {
+            cpu.unmap_split(0, 0);
+            cpu.exit(0);
+        },
+    );
     list.scenario::<Keep>("trim-vs-hotplug", THREE)
         .about("a CPU that is asked to trim goes off and on line")
         .cpu(User(0), |cpu| cpu.trim(0))

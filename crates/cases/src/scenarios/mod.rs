@@ -3,6 +3,7 @@
 mod architectures;
 mod batches;
 mod clients;
+mod code;
 mod coherence;
 mod gather;
 mod hotplug;
@@ -19,6 +20,7 @@ mod retired;
 mod tags;
 mod teardown;
 mod transports;
+mod user_mode;
 mod warm_tags;
 mod wide_masks;
 
@@ -50,6 +52,8 @@ pub fn cases_under(fault: Fault, oracles: Oracles) -> Vec<Case> {
         tags::add,
         warm_tags::add,
         kernel::add,
+        user_mode::add,
+        code::add,
         hotplug::add,
         nmi::add,
         migration::add,

@@ -134,7 +134,9 @@ impl<'a, P: Platform, F, const N: usize, const PARTS: usize> Batch<'a, P, F, N, 
         if let Err(refused) = queue.must_take(self.engine, self.places()) {
             return Err((refused, self));
         }
-        self.tell();
+        if self.open == 0 {
+            self.tell();
+        }
         self.move_into(queue, Deferral::FOREVER);
         Ok(())
     }
@@ -157,7 +159,7 @@ impl<'a, P: Platform, F, const N: usize, const PARTS: usize> Batch<'a, P, F, N, 
 
     /// Places of a queue that it takes.
     fn places(&self) -> usize {
-        self.announced.saturating_sub(1) + self.held.max(1)
+        if self.announced == 0 { 0 } else { self.announced - 1 + self.held.max(1) }
     }
 
     fn move_into<const Q: usize>(mut self, queue: &mut Retired<'_, P, F, Q>, until: Deferral) {

@@ -61,6 +61,8 @@
 //! # What it cannot see
 //! * Whether hardware did what the platform says: a flush counts as done when the platform returns from it.
 //! * Waits that never end (SD-11, SD-18, SD-19), and calls that return too early without giving anything back (SD-15).
+//! * User mode: where CPUs [`enter_user`](crate::Shootdown::enter_user), it reports flushes of kernel memory that they have left to
+//!   their next entry (SD-20).
 //! * Flushes that no platform sees: a [`TagBroadcast`](crate::tags::TagBroadcast) has to run inside [`Sanitizer::wiping`], or
 //!   tags that it freed look taken. A hypervisor's flush that answers "needs IPI" counts for nothing.
 //! * A frame that is freed outside a gather without a word; a table that is walked between the load of a root and the flush

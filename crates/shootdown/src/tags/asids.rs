@@ -3,7 +3,7 @@
 use crate::engine::Shootdown;
 use crate::platform::{IrqReason, Platform};
 use crate::space::AddressSpace;
-use crate::tags::rolling::{PinError, Rolling, TagContext};
+use crate::tags::rolling::{Rolling, TagContext};
 use crate::tags::storage::{TagStorage, TagWord, TagsError, tag_words};
 use crate::tags::{Assignment, FlushMethod, Residue, TagCpu, TagPolicy, TagSpace};
 use crate::this_cpu::ThisCpu;
@@ -176,15 +176,15 @@ pub trait PinTags: TagPolicy {
     /// Keeps the tag of a space over rollovers. Called with interrupts off.
     ///
     /// # Errors
-    /// See [`PinError`].
-    fn pin(&self, space: &Self::Space) -> Result<Tag, PinError>;
+    /// See [`TagsError`].
+    fn pin(&self, space: &Self::Space) -> Result<Tag, TagsError>;
 
     /// Undoes one [`pin`](Self::pin). Called with interrupts off.
     fn unpin(&self, space: &Self::Space);
 }
 
 impl<F: AsidFlush, const G: u32> PinTags for GlobalAsids<'_, F, G> {
-    fn pin(&self, space: &TagContext) -> Result<Tag, PinError> {
+    fn pin(&self, space: &TagContext) -> Result<Tag, TagsError> {
         self.rolling.pin(space, || {})
     }
 
@@ -202,11 +202,11 @@ where
     /// that dies pinned keeps its tag for ever. Never waits.
     ///
     /// # Errors
-    /// [`PinError::NoneLeft`] where CPUs might run short of tags.
+    /// [`TagsError::NoneToPin`] where CPUs might run short of tags.
     ///
     /// # Panics
     /// If another engine made the space.
-    pub fn pin_tag(&self, space: &AddressSpace<P>) -> Result<Tag, PinError> {
+    pub fn pin_tag(&self, space: &AddressSpace<P>) -> Result<Tag, TagsError> {
         self.must_own(space);
         let _this_cpu = ThisCpu::enter(self, IrqReason::Tags);
         self.platform().tags().pin(space.tags())

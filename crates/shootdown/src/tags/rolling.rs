@@ -38,7 +38,6 @@ use crate::sync::{Word, const_fn};
 use crate::tags::lock::TagLock;
 use crate::tags::storage::{CpuTags, IDLE, TagStorage, TagWord, TagsError, first_free, insert, remove};
 use crate::types::{CpuId, Tag};
-use core::fmt;
 use core::sync::atomic::Ordering;
 
 /// The tag of a space, for allocators with generations.
@@ -94,29 +93,6 @@ pub(crate) struct Taken {
     /// Whether there was a rollover since this CPU last took a tag.
     pub(crate) rolled: bool,
 }
-
-/// Why a tag was not pinned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PinError {
-    /// As many spaces are pinned as may be: so many.
-    NoneLeft(u64),
-    /// The storage has no bitmap of pinned tags.
-    NoBitmap,
-}
-
-impl fmt::Display for PinError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PinError::NoneLeft(pinned) => {
-                write!(f, "{pinned} spaces are pinned, and CPUs need the other tags; unpin one")
-            }
-            PinError::NoBitmap => write!(f, "no bitmap was lent for pinned tags; lend one"),
-        }
-    }
-}
-
-impl core::error::Error for PinError {}
 
 impl<'a, const G: u32> Rolling<'a, G> {
     /// `tags` counts tag 0, which is never given out.
@@ -205,15 +181,15 @@ impl<'a, const G: u32> Rolling<'a, G> {
     }
 
     /// Keeps the tag of `context` over rollovers until it is unpinned as often; interrupts are off.
-    pub(crate) fn pin(&self, context: &TagContext, on_rollover: impl FnOnce()) -> Result<Tag, PinError> {
+    pub(crate) fn pin(&self, context: &TagContext, on_rollover: impl FnOnce()) -> Result<Tag, TagsError> {
         if self.storage.pinned.is_empty() {
-            return Err(PinError::NoBitmap);
+            return Err(TagsError::NoBitmap);
         }
         let _held = self.lock.lock();
         let (pins, pinned) = (context.pins.load(), self.pins.load());
         // Each CPU reserves one, one is 0, and one must be left to give out.
         if pins == 0 && pinned >= u64::from(self.tags) - self.storage.cpus.len() as u64 - 2 {
-            return Err(PinError::NoneLeft(pinned));
+            return Err(TagsError::NoneToPin(pinned));
         }
         let tag = tag_of(self.renew(context, || {}, on_rollover));
         if pins == 0 {

@@ -10,7 +10,6 @@ use crate::tags::storage::{TagWord, TagsError, check_bitmaps, first_free, insert
 use crate::tags::{Assignment, FlushMethod, PerCpuSlots, Residue, TagBroadcast, TagCpu, TagPolicy, TagSpace};
 use crate::this_cpu::ThisCpu;
 use crate::types::{FlushRequest, Tag};
-use core::fmt;
 use core::sync::atomic::Ordering;
 
 /// Tags 1 to `N` of each CPU, keyed by identity ([`PerCpuSlots`]), and above them tags that mean the same space on all CPUs,
@@ -78,29 +77,6 @@ impl SharedTag {
         Some(Tag::new(self.0.load(Ordering::Relaxed) as u16)).filter(|&tag| tag != Tag::NONE)
     }
 }
-
-/// Why a space was not given a global tag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ShareError {
-    /// All so many are in use by live spaces.
-    NoneLeft(u64),
-    /// The space has one, or is about to.
-    AlreadyShared(Tag),
-}
-
-impl fmt::Display for ShareError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ShareError::NoneLeft(tags) => {
-                write!(f, "all {tags} global tags are in use; the space goes on with tags of its CPUs")
-            }
-            ShareError::AlreadyShared(tag) => write!(f, "the space has global tag {}", tag.number()),
-        }
-    }
-}
-
-impl core::error::Error for ShareError {}
 
 impl<'a, B: TagBroadcast, const N: usize> GlobalOverLocal<'a, B, N> {
     /// Makes an allocator of global tags from `first`, which is above `N`, to `tags - 1`. `taken` and `freed` have a bit for
@@ -241,21 +217,21 @@ pub trait ShareTags: TagPolicy {
     /// Gives `space` a tag that CPUs move to as they catch up. Called with interrupts off.
     ///
     /// # Errors
-    /// See [`ShareError`].
-    fn begin_share(&self, space: TagSpace<'_, Self::Space>) -> Result<Tag, ShareError>;
+    /// See [`TagsError`].
+    fn begin_share(&self, space: TagSpace<'_, Self::Space>) -> Result<Tag, TagsError>;
 
     /// Notes that all CPUs have moved.
     fn finish_share(&self, space: TagSpace<'_, Self::Space>);
 }
 
 impl<B: TagBroadcast, const N: usize> ShareTags for GlobalOverLocal<'_, B, N> {
-    fn begin_share(&self, space: TagSpace<'_, SharedTag>) -> Result<Tag, ShareError> {
+    fn begin_share(&self, space: TagSpace<'_, SharedTag>) -> Result<Tag, TagsError> {
         let _held = self.lock.lock();
         if let Some(tag) = space.memory.tag() {
-            return Err(ShareError::AlreadyShared(tag));
+            return Err(TagsError::AlreadyShared(tag));
         }
         let Some(tag) = self.free_tag() else {
-            return Err(ShareError::NoneLeft(self.end - self.first));
+            return Err(TagsError::NoneToShare(self.end - self.first));
         };
         // ORDER: relaxed; the generation that announces the move is bumped by a release (SD-4; `reuse_after_sharing`).
         space.memory.0.store(tag | MOVING, Ordering::Relaxed);
@@ -279,11 +255,11 @@ where
     /// Waits, until every CPU that runs it has moved.
     ///
     /// # Errors
-    /// [`ShareError::NoneLeft`]; [`ShareError::AlreadyShared`], also while another CPU is at it.
+    /// [`TagsError::NoneToShare`]; [`TagsError::AlreadyShared`], also while another CPU is at it.
     ///
     /// # Panics
     /// If another engine made the space.
-    pub fn share_tag(&self, space: &AddressSpace<P>) -> Result<Tag, ShareError> {
+    pub fn share_tag(&self, space: &AddressSpace<P>) -> Result<Tag, TagsError> {
         self.must_own(space);
         let tag = {
             let _this_cpu = ThisCpu::enter(self, IrqReason::Tags);

@@ -108,7 +108,7 @@ pub const fn tag_words(tags: u32) -> usize {
     tags.div_ceil(64) as usize
 }
 
-/// Why an allocator of tags was not made.
+/// What an allocator of tags refuses: to be made, to pin a tag, or to share one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TagsError {
@@ -126,6 +126,14 @@ pub enum TagsError {
     Overlaps(Tag, u32),
     /// No tag from this one on is below the number of tags (second).
     NoneFrom(Tag, u32),
+    /// As many spaces are pinned as may be: so many.
+    NoneToPin(u64),
+    /// The storage has no bitmap of pinned tags.
+    NoBitmap,
+    /// All global tags, so many, are in use by live spaces.
+    NoneToShare(u64),
+    /// The space has a global tag, or is about to.
+    AlreadyShared(Tag),
 }
 
 impl fmt::Display for TagsError {
@@ -157,6 +165,14 @@ impl fmt::Display for TagsError {
             TagsError::NoneFrom(first, tags) => {
                 write!(f, "no tag from {} on is below {tags}; begin lower or pass more", first.number())
             }
+            TagsError::NoneToPin(pinned) => {
+                write!(f, "{pinned} spaces are pinned, and CPUs need the other tags; unpin one")
+            }
+            TagsError::NoBitmap => f.write_str("no bitmap was lent for pinned tags; lend one"),
+            TagsError::NoneToShare(tags) => {
+                write!(f, "all {tags} global tags are in use; the space goes on with tags of its CPUs")
+            }
+            TagsError::AlreadyShared(tag) => write!(f, "the space has global tag {}", tag.number()),
         }
     }
 }

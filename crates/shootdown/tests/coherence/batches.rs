@@ -183,6 +183,18 @@ fn a_part_that_is_forgotten_holds_the_frames_for_good() {
     assert!(forgets().retire_into(&mut queue).is_ok());
     forgets().finish_with(|_| panic!("another CPU may still reach it"));
     assert_eq!((queue.reclaim(drop), Rc::strong_count(&frame)), (0, 4));
+    assert!(deliver(engine).is_empty(), "nobody is told of what comes to nothing");
+}
+
+#[test]
+fn a_batch_that_holds_nothing_takes_no_place() {
+    let engine = boot(1);
+    let a = space(engine);
+    let mut full = Retired::<_, u64, 0>::new(engine);
+    let mut batch = engine.batch::<u64, 1, 1>();
+    drop(batch.gather(&a).unwrap());
+    assert!(batch.retire_into(&mut full).is_ok());
+    assert!(engine.batch::<u64, 1, 1>().defer_into(&mut full, Deferral::FOREVER).is_ok());
 }
 
 #[test]

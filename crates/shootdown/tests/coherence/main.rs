@@ -1,6 +1,7 @@
 //! An engine that loads no roots, tickets, and frames behind them: what no interleaving decides.
 
 mod batches;
+mod user_mode;
 
 use shootdown::coherence::{
     Coherence, Coherent, Evicted, FlushRemote, Hypercalls, RemoteRequest, Rootless, SendIpis, Space,
@@ -363,6 +364,17 @@ fn a_cpu_that_was_asked_twice_and_interrupted_once_is_interrupted_again() {
     engine.flush(&space, FlushRequest::all());
     assert_eq!(*harts_of(engine).stalled.lock().unwrap(), []);
     assert_eq!(harts_of(engine).locals[1].counters().ipis_handled(), 2);
+}
+
+#[test]
+fn an_ipi_counts_once_however_often_more_is_asked_while_it_is_answered() {
+    let engine = boot(3);
+    let harts = harts_of(engine);
+    let asks: fn(&Engine) = |engine| on(engine, 2, || drop(engine.send_kernel(FlushRequest::all()).detach()));
+    *harts.meanwhile.lock().unwrap() = vec![asks, asks];
+    engine.flush_kernel(FlushRequest::all());
+    let flushed = harts.flushes.lock().unwrap().iter().filter(|(cpu, _)| *cpu == 1).count();
+    assert_eq!((flushed, harts.locals[1].counters().ipis_handled()), (3, 1));
 }
 
 #[test]

@@ -87,6 +87,26 @@ fn a_duplicate_ipi_is_handled_once() {
 }
 
 #[test]
+fn what_a_cpu_finds_by_polling_is_no_ipi_that_it_has_handled() {
+    let (host, user) = two();
+    let flush = |page| host.engine().send(&user, FlushRequest::pages(page_range(page))).detach();
+    // CPU 1 is asked twice before its interrupt arrives.
+    let mut tickets = [1, 2].map(|page| host.on(0, || flush(page)));
+    host.poll();
+    let is_complete = |ticket: &mut _| host.on(0, || host.engine().is_complete(ticket)) == Ok(true);
+    assert!(tickets.iter_mut().all(is_complete));
+    assert_eq!((host.ipis_sent.get(), host.counters(1).ipis_handled()), (1, 1));
+    // It answers while it waits for CPU 0, and the interrupt finds nothing to do.
+    let mut ticket = host.on(0, || flush(3));
+    host.on(1, || host.engine().flush(&user, FlushRequest::pages(page_range(4))));
+    host.poll();
+    assert!(is_complete(&mut ticket));
+    assert_eq!(host.counters(1).ipis_handled(), 1);
+    host.check();
+    let _ = user.into_handle();
+}
+
+#[test]
 fn a_spurious_ipi_changes_nothing_whatever_its_cpu_does() {
     let host = machine(4);
     let user = space(host, 0xa000);

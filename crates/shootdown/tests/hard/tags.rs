@@ -4,9 +4,7 @@ use super::machine::bomb::Callback;
 use super::machine::state::{Everywhere, State};
 use super::machine::{Machine, Plain, User, machine, space, storage};
 use shootdown::mask::CpuMask;
-use shootdown::tags::{
-    FlushByIpi, GlobalAsids, GlobalOverLocal, PinError, ShareError, Tag, TagPolicy, Vmids,
-};
+use shootdown::tags::{FlushByIpi, GlobalAsids, GlobalOverLocal, Tag, TagPolicy, TagsError, Vmids};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 type Guests = Plain<Vmids<'static, Everywhere, 3>>;
@@ -74,8 +72,8 @@ fn a_shared_tag_that_is_refused_leaves_the_space_as_it_was() {
     for user in &users[..2] {
         assert!(engine.share_tag(user).is_ok());
     }
-    assert_eq!(engine.share_tag(&users[2]), Err(ShareError::NoneLeft(2)));
-    assert_eq!(engine.share_tag(&users[0]), Err(ShareError::AlreadyShared(Tag::new(3))));
+    assert_eq!(engine.share_tag(&users[2]), Err(TagsError::NoneToShare(2)));
+    assert_eq!(engine.share_tag(&users[0]), Err(TagsError::AlreadyShared(Tag::new(3))));
     // Refused, the space runs and is flushed as before, and gets a tag when one is free.
     host.run(0, &users[2]);
     host.unmap(1, &users[2], 0);
@@ -94,7 +92,7 @@ fn a_pin_that_is_refused_changes_nothing() {
     let engine = host.engine();
     // Six tags, less 0, one for each CPU, and one to give out: two may be pinned.
     let pinned: Vec<_> = users[..2].iter().map(|user| engine.pin_tag(user).expect("room")).collect();
-    assert_eq!(engine.pin_tag(&users[2]), Err(PinError::NoneLeft(2)));
+    assert_eq!(engine.pin_tag(&users[2]), Err(TagsError::NoneToPin(2)));
     for round in 0..if cfg!(miri) { 2 } else { 8 } {
         users.iter().for_each(|user| host.run(round % 2, user));
         host.unmap(round % 2, &users[2], 0);

@@ -6,8 +6,8 @@ use super::{Host, User, machine, spaces};
 use shootdown::Platform;
 use shootdown::mask::CpuMask;
 use shootdown::tags::{
-    AsidFlush, FlushByBroadcast, FlushByIpi, FlushMethod, GlobalAsids, GlobalOverLocal, PerCpuSlots,
-    PinError, ShareError, Tag, TagPolicy, VersionedContexts, Vmids,
+    AsidFlush, FlushByBroadcast, FlushByIpi, FlushMethod, GlobalAsids, GlobalOverLocal, PerCpuSlots, Tag,
+    TagPolicy, TagsError, VersionedContexts, Vmids,
 };
 
 type Asids<F> = GlobalAsids<'static, F, 3>;
@@ -101,7 +101,7 @@ fn pinned_tags_outlive_rollovers_and_leave_enough_for_cpus() {
     let first = host.engine().pin_tag(&users[0]).expect("two may be pinned");
     assert_eq!(host.engine().pin_tag(&users[0]), Ok(first), "pins of one space count as one");
     let second = host.engine().pin_tag(&users[1]).expect("two may be pinned");
-    assert_eq!(host.engine().pin_tag(&users[2]), Err(PinError::NoneLeft(2)));
+    assert_eq!(host.engine().pin_tag(&users[2]), Err(TagsError::NoneToPin(2)));
     for _ in 0..50 {
         run_all(host, 0, &users[2..]);
         run_all(host, 1, &users[2..]);
@@ -110,7 +110,7 @@ fn pinned_tags_outlive_rollovers_and_leave_enough_for_cpus() {
     host.run(1, &users[1]);
     assert_eq!([host.tag(0), host.tag(1)], [first.number(), second.number()]);
     host.engine().unpin_tag(&users[0]);
-    assert_eq!(host.engine().pin_tag(&users[2]), Err(PinError::NoneLeft(2)), "the first is pinned twice");
+    assert_eq!(host.engine().pin_tag(&users[2]), Err(TagsError::NoneToPin(2)), "the first is pinned twice");
     host.engine().unpin_tag(&users[0]);
     assert!(host.engine().pin_tag(&users[2]).is_ok());
 }
@@ -230,7 +230,7 @@ fn a_shared_space_runs_under_one_tag_everywhere_and_needs_no_ipi() {
     assert_eq!(host.engine().share_tag(&users[0]), Ok(Tag::new(3)));
     assert_eq!([host.tag(0), host.tag(1)], [3, 3], "both have moved");
     assert_eq!(host.tags().flush_method(users[0].tags()), FlushMethod::Broadcast(Tag::new(3)));
-    assert_eq!(host.engine().share_tag(&users[0]), Err(ShareError::AlreadyShared(Tag::new(3))));
+    assert_eq!(host.engine().share_tag(&users[0]), Err(TagsError::AlreadyShared(Tag::new(3))));
     let sent = host.counters(0).ipis_sent();
     host.unmap(0, &users[0], 0);
     host.run(1, &users[1]);
@@ -247,7 +247,7 @@ fn freed_shared_tags_are_given_out_after_one_broadcast_for_all_of_them() {
         assert_eq!(host.engine().share_tag(user), Ok(Tag::new(tag)));
         host.run(1, user);
     }
-    assert_eq!(host.engine().share_tag(&users[3]), Err(ShareError::NoneLeft(3)));
+    assert_eq!(host.engine().share_tag(&users[3]), Err(TagsError::NoneToShare(3)));
     host.run(1, &users[5]);
     for user in users.drain(..2) {
         user.put().expect("the last user").finish();
@@ -262,7 +262,7 @@ fn freed_shared_tags_are_given_out_after_one_broadcast_for_all_of_them() {
     assert_eq!(host.broadcasts.get(), 1);
     // Three live spaces have all three, and what was freed once was free once.
     let last = users.last().expect("one is left");
-    assert_eq!(host.engine().share_tag(last), Err(ShareError::NoneLeft(3)));
+    assert_eq!(host.engine().share_tag(last), Err(TagsError::NoneToShare(3)));
     assert_eq!(host.broadcasts.get(), 1);
 }
 
@@ -276,7 +276,7 @@ fn a_space_that_is_retired_gives_its_shared_tag_back_once() {
     engine.retire(&a);
     assert_eq!(engine.share_tag(&c), Ok(Tag::new(3)));
     engine.retire(&a);
-    assert_eq!(engine.share_tag(&d), Err(ShareError::NoneLeft(2)));
+    assert_eq!(engine.share_tag(&d), Err(TagsError::NoneToShare(2)));
 }
 
 /// A platform that answers a broadcast with IPIs would leave entries on CPUs that have left the space.

@@ -7,8 +7,7 @@ use shootdown::mask::{CpuMask, MaskStore, MaskSummary, MaskWord, OnLeave};
 use shootdown::refs::SpaceHandle;
 use shootdown::tags::{
     Assignment, FlushByBroadcast, FlushByIpi, FlushMethod, GlobalAsids, GlobalOverLocal, PerCpuSlots,
-    PinError, PinTags, ShareError, ShareTags, Tag, TagCpu, TagPolicy, TagSpace, TagStorage,
-    VersionedContexts, Vmids,
+    PinTags, ShareTags, Tag, TagCpu, TagPolicy, TagSpace, TagStorage, TagsError, VersionedContexts, Vmids,
 };
 use shootdown::{AddressSpace, Shootdown};
 use std::cell::Cell;
@@ -127,7 +126,7 @@ unsafe impl<T: TagPolicy> TagPolicy for Brittle<T> {
 }
 
 impl<T: ShareTags> ShareTags for Brittle<T> {
-    fn begin_share(&self, space: TagSpace<'_, T::Space>) -> Result<Tag, ShareError> {
+    fn begin_share(&self, space: TagSpace<'_, T::Space>) -> Result<Tag, TagsError> {
         self.around(Callback::TagShare, |tags| tags.begin_share(space))
     }
     fn finish_share(&self, space: TagSpace<'_, T::Space>) {
@@ -136,7 +135,7 @@ impl<T: ShareTags> ShareTags for Brittle<T> {
 }
 
 impl<T: PinTags> PinTags for Brittle<T> {
-    fn pin(&self, space: &T::Space) -> Result<Tag, PinError> {
+    fn pin(&self, space: &T::Space) -> Result<Tag, TagsError> {
         self.around(Callback::TagShare, |tags| tags.pin(space))
     }
     fn unpin(&self, space: &T::Space) {

@@ -1,0 +1,89 @@
+//! Code that is changed while CPUs may have fetched it.
+
+use super::list::List;
+use super::machines::machines;
+use crate::engine::Start::User;
+use crate::engine::Transport;
+use shootdown::tags::{FlushByBroadcast, GlobalAsids, PerCpuSlots, Untagged};
+
+const CODE: &[&str] = &["two", "code"];
+
+machines! {
+    /// No tags.
+    Code: Untagged {
+        const CODE: bool = true;
+    }
+
+    /// Two tags a CPU.
+    TaggedCode: PerCpuSlots<2> {
+        const TAGS: usize = 2;
+        const CODE: bool = true;
+    }
+
+    /// Tags of all CPUs, whose flushes are broadcasts.
+    BroadcastCode: GlobalAsids<'static, FlushByBroadcast, 3> {
+        const TAGS: usize = 3;
+        const TRANSPORT: Transport = Transport::TagBroadcast;
+        const CODE: bool = true;
+    }
+
+    /// A broadcast for kernel memory too, which may answer "done" or not.
+    KernelBroadcastCode: Untagged {
+        const TRANSPORT: Transport = Transport::Broadcast;
+        const CODE: bool = true;
+    }
+}
+
+pub(super) fn add(list: &mut List) {
+    list.scenario::<Code>("code-vs-user", CODE)
+        .about("a thread writes code, and another runs it once it is published")
+        .cpu(User(0), |cpu| cpu.compile(0))
+        .cpu(User(0), |cpu| cpu.run_code())
+        .pso()
+        .add();
+    list.scenario::<Code>("code-vs-lazy", CODE)
+        .about("the same where the other CPU runs a kernel thread meanwhile, for which nobody interrupts it")
+        .cpu(User(0), |cpu| cpu.compile(0))
+        .cpu(User(0), |cpu| {
+            cpu.run_kernel_thread();
+            cpu.run_in_turn(&[0]);
+            cpu.run_code();
+        })
+        .spaces(1, [1, 0])
+        .add();
+    list.scenario::<TaggedCode>("code-vs-switch", CODE)
+        .about(
+            "the same where the other CPU comes back from another space, to a tag under which it has entries",
+        )
+        .cpu(User(0), |cpu| cpu.compile(0))
+        .cpu(User(0), |cpu| {
+            cpu.run_in_turn(&[1, 0]);
+            cpu.run_code();
+        })
+        .spaces(2, [1, 1])
+        .add();
+    list.scenario::<BroadcastCode>("code-vs-broadcast", CODE)
+        .about("the same where flushes are broadcasts, which reach no context")
+        .cpu(User(0), |cpu| cpu.compile(0))
+        .cpu(User(0), |cpu| {
+            cpu.run_in_turn(&[1, 0]);
+            cpu.run_code();
+        })
+        .spaces(2, [1, 1])
+        .add();
+    list.scenario::<KernelBroadcastCode>("code-kernel-broadcast", CODE)
+        .about("the kernel's code is patched where its flushes are broadcasts")
+        .cpu(User(0), |cpu| cpu.patch_kernel_code())
+        .cpu(User(0), |_| {})
+        .add();
+    list.scenario::<Code>("code-vs-user-mode", CODE)
+        .about("the kernel's code is patched while a CPU runs user code, which comes back into the kernel")
+        .cpu(User(0), |cpu| cpu.patch_kernel_code())
+        .cpu(User(0), |cpu| {
+            cpu.go_to_user();
+            cpu.come_from_user();
+        })
+        .modes()
+        .pso()
+        .add();
+}
