@@ -32,8 +32,6 @@ pub(crate) struct Marks {
     pub(crate) wait: Option<u32>,
     /// Positions at which attempts of the open `retry` loops begin.
     pub(crate) loops: Vec<u32>,
-    /// A `forget` came since the last answer.
-    pub(crate) afresh: bool,
     /// The last heading.
     pub(crate) note: &'static str,
 }
@@ -63,15 +61,8 @@ impl Live {
                 Act::WaitBegin if self.marks.wait.is_some() => {
                     return Err(format!("{}: wait_until inside a wait_until", request.place));
                 }
-                Act::Forget(_) if self.marks.wait.is_some() => {
-                    return Err(format!(
-                        "{}: the condition of a wait_until may only load words",
-                        request.place
-                    ));
-                }
                 Act::WaitBegin => self.marks.wait = Some(self.marks.position),
                 Act::WaitEnd => self.marks.wait = None,
-                Act::Forget(_) => self.marks.afresh = true,
                 _ => break,
             }
             event = self.run.resume(0);
@@ -89,7 +80,6 @@ impl Live {
 
     pub(crate) fn answered(&mut self) {
         self.marks.position += 1;
-        self.marks.afresh = false;
     }
 
     fn check(&self, request: &Request) -> Result<(), String> {

@@ -26,7 +26,7 @@ use crate::machine::violation::Violation;
 use crate::options::{Memory, Options};
 use std::collections::HashSet;
 
-/// Steps that one frame may take without forgetting.
+/// Steps that one frame may take.
 const STEPS: u32 = 20_000;
 /// Interrupt lines (CPU and line) that may ever be raised.
 const MAX_RAISED_LINES: usize = 16;
@@ -371,9 +371,6 @@ impl<'s, S: Scenario> World<'s, S> {
             story.hash = hash::finish(hash::mix(story.hash, self.values.decode(story.answer)));
         }
         story.position = live.marks.position;
-        if live.marks.afresh {
-            story.steps = 0;
-        }
         story.note = live.marks.note;
         let marks = live.marks.clone();
         live.node = id;
@@ -385,7 +382,7 @@ impl<'s, S: Scenario> World<'s, S> {
             Event::Asked(request) => {
                 story.place = Some(request.place);
                 story.request = Some(request);
-                if story.steps > STEPS {
+                if story.position > STEPS {
                     return self.wrong_node(story, Violation::Misuse(endless(&request)));
                 }
                 match self.resolve(request) {
