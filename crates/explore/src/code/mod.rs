@@ -10,5 +10,10 @@ pub(crate) mod overflow;
 #[path = "no_overflow.rs"]
 pub(crate) mod overflow;
 pub(crate) mod request;
+#[cfg(unix)]
+pub(crate) mod stack;
+#[cfg(not(unix))]
+#[path = "plain_stack.rs"]
+pub(crate) mod stack;
 pub mod sync;
 pub(crate) mod watch;

@@ -1,12 +1,12 @@
 //! Runs code under check along a history and keeps the last run alive, since the next history often extends it.
 
-use crate::code::coroutine::{Event, Run, new_stack};
+use crate::code::coroutine::{Event, Run};
 use crate::code::image::Fingerprint;
 use crate::code::mutation::Mutation;
 use crate::code::request::{Act, Request};
+use crate::code::stack::CodeStack;
 use crate::code::watch::Runner;
 use crate::machine::scenario::Scenario;
-use corosensei::stack::DefaultStack;
 
 /// Where a frame starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -103,7 +103,7 @@ impl Live {
 /// Runs code, one run at a time, on one stack.
 #[derive(Default)]
 pub(crate) struct Executor {
-    stack: Option<DefaultStack>,
+    stack: Option<CodeStack>,
     live: Option<Live>,
     /// Runs started.
     pub(crate) started: u64,
@@ -133,7 +133,9 @@ impl Executor {
         self.drop_live();
         let stack = match self.stack.take() {
             Some(stack) => stack,
-            None => new_stack().map_err(|error| format!("no stack for the code under check: {error}"))?,
+            None => {
+                CodeStack::new().map_err(|error| format!("no stack for the code under check: {error}"))?
+            }
         };
         self.started += 1;
         let cpu = usize::from(root.cpu());
