@@ -59,7 +59,7 @@ pub(crate) struct World<'s, S: Scenario> {
     /// Nodes and edges that footprints do not cover, because they were found after the footprints were closed.
     pub(crate) news: u64,
     /// Nodes that do only what their parents were known to do are no news: for programs of which many rounds do not find
-    /// the last node. The number of states then depends on who found what first, its completeness does not.
+    /// the last node. The number of states then depends on the order in which code was run, its completeness does not.
     pub(crate) lenient: bool,
     /// Some loop can go back.
     pub(crate) loops: bool,
