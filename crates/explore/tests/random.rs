@@ -393,7 +393,7 @@ fn compare(seed: u64, memory: Memory, workers: bool) -> (u64, u64) {
 fn reductions_reach_what_full_exploration_reaches() {
     let (mut full, mut less) = (0, 0);
     let from = std::env::var("SEED").map_or(0, |seed| seed.parse().unwrap());
-    let count = std::env::var("COUNT").map_or(10_000, |count| count.parse().unwrap());
+    let count = std::env::var("COUNT").map_or(3_000, |count| count.parse().unwrap());
     for seed in from..from + count {
         for memory in MODELS.into_iter().chain([Memory::Weak]) {
             let (a, b) = compare(seed, memory, seed % 16 == 0);
