@@ -1,9 +1,7 @@
 //! The number of workers changes nothing about what an exploration of the engine finds.
 //!
-//! It may change how many states are stored, and which positions are passed. Histories are merged where the bytes on two stacks
-//! are the same, and what runs on another thread may leave other bytes there: addresses of that thread's, which may lie where
-//! nothing reads them any more. Such histories stay apart, which costs states and nothing else. So what is compared is the
-//! verdict, and the memory in which executions end.
+//! That goes for its counts, too: all code is run in an order that does not depend on workers, so that each position stands for
+//! the same histories. Which executions of code that takes depends on who has which run at hand (`Report::executions`).
 
 use shootdown_cases::engine::Fault;
 use shootdown_cases::scenarios::cases;
@@ -32,6 +30,9 @@ fn two_workers_find_what_one_finds() {
         let both = run(case, 2);
         assert_eq!(alone.verdict, Verdict::Holds, "{}", case.name);
         assert_eq!(alone.verdict, both.verdict, "{}", case.name);
+        let counts =
+            |report: &Report| (report.states, report.transitions, report.nodes, report.rounds, report.depth);
+        assert_eq!(counts(&alone), counts(&both), "{}", case.name);
         let (alone, both) = (alone.reached.expect("collected"), both.reached.expect("collected"));
         assert_eq!(alone.finals, both.finals, "{}", case.name);
         assert_eq!(alone.ends, both.ends, "{}", case.name);

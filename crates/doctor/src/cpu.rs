@@ -7,15 +7,12 @@ use shootdown::refs::{StructHandle, StructRef, Teardown, UserHandle, UserRef};
 use shootdown::{AddressSpace, Shootdown};
 use shootdown_explore::sync;
 use shootdown_machine::{Machine, hw};
-use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// A CPU, for scenario code.
 pub(crate) struct Cpu<'w, P: PlatformUnderTest> {
     world: &'w World<P>,
     pub(crate) id: usize,
-    /// Forget points passed: the place in the script, since one verb may be used twice.
-    passed: Cell<u64>,
 }
 
 /// An unmapped frame or table; given back when dropped.
@@ -35,14 +32,7 @@ impl Drop for Page {
 
 impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
     pub(crate) fn new(world: &'w World<P>, id: usize) -> Self {
-        Self { world, id, passed: Cell::new(0) }
-    }
-
-    /// Promises that the rest of the script depends on `key` and on the place in it alone.
-    #[track_caller]
-    pub(crate) fn forget(&self, key: u64) {
-        self.passed.set(self.passed.get() + 1);
-        sync::forget(self.passed.get() << 8 | key);
+        Self { world, id }
     }
 
     pub(crate) fn engine(&self) -> &'static Shootdown<P> {
@@ -87,7 +77,6 @@ impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
         self.engine().switch_to(&user);
         hw::user(true);
         let _ = user.into_handle();
-        self.forget(0);
     }
 
     /// Schedules a kernel thread.
@@ -95,7 +84,6 @@ impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
         note("go lazy");
         hw::user(false);
         self.engine().enter_lazy();
-        self.forget(0);
     }
 
     /// Unmaps a page and gives its frame back.
@@ -107,7 +95,6 @@ impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
         }
         gather.finish();
         hw::unreachable(space, page);
-        self.forget(0);
     }
 
     /// The same with interrupts off all along.
@@ -115,7 +102,6 @@ impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
         let were_on = sync::irq_save();
         self.unmap(space, page);
         sync::irq_restore(were_on);
-        self.forget(0);
     }
 
     /// Unhooks the leaf table and gives back whatever it held, and itself.
@@ -124,7 +110,6 @@ impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
         let mut gather = self.engine().gather::<Page, 3>(self.space(space));
         self.gather_all(&mut gather, space);
         gather.finish();
-        self.forget(0);
     }
 
     /// Unmaps a kernel page and gives its frame back.
@@ -133,7 +118,6 @@ impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
         self.machine().tables.kernel(page).store(0, Relaxed);
         self.engine().flush_kernel(FlushRequest::pages(self.range(page)));
         hw::free_frame(kernel_frame(page));
-        self.forget(0);
     }
 
     /// A page as the engine names it.
@@ -184,11 +168,9 @@ impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
     pub(crate) fn put(&self, space: usize, user: UserRef<'_, P>) {
         note("put user");
         let last = user.put();
-        self.forget(u64::from(last.is_some()));
         if let Some(teardown) = last {
             self.tear_down(space, teardown);
         }
-        self.forget(0);
     }
 
     /// Unmaps all of a space that has no user left.
@@ -198,7 +180,6 @@ impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
         let mut gather = self.engine().gather::<Page, 3>(&teardown);
         self.gather_all(&mut gather, space);
         gather.finish();
-        self.forget(1);
         note("drop struct");
         teardown.finish();
     }
@@ -207,30 +188,24 @@ impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
     pub(crate) fn reap(&self) {
         note("reap");
         let deferred = self.platform().deferred();
-        self.forget(u64::from(deferred.is_some()));
         if let Some(late) = deferred {
             let index = Sim::space_of(late.root()).unwrap_or(0);
             self.tear_down(index, self.engine().teardown_from_handle(late));
         }
-        self.forget(0);
     }
 
     /// What an outsider with a struct reference does: upgrade, borrow, touch a page, give everything back.
     pub(crate) fn upgrade_and_borrow(&self, space: usize, pin: &StructRef<'_, P>) {
         note("upgrade");
         let upgraded = pin.upgrade();
-        self.forget(u64::from(upgraded.is_ok()));
         if let Ok(user) = upgraded {
             note("borrow");
             let borrow = self.engine().borrow(&user).expect("this CPU runs a kernel thread");
             hw::user(true);
-            self.forget(1);
             hw::user(false);
             note("give back");
             drop(borrow);
-            self.forget(2);
             self.put(space, user);
         }
-        self.forget(0);
     }
 }

@@ -96,8 +96,8 @@ fn run<S: Scenario>(
         // Where turns are counted, a state may lead on in ways that are not visited.
         plan.livelock = lock(world).loops && options.contexts.is_none();
         let begun = Instant::now();
-        // The first round mostly learns, unless there is nothing to learn.
-        let mut outcome = if plan.round == 1 && (plan.partial_order || plan.workers > 1) {
+        // The first round mostly learns.
+        let mut outcome = if plan.round == 1 {
             round(world, options, Plan { workers: 1, cap: FIRST, ..plan })
         } else {
             round(world, options, plan)
@@ -129,7 +129,8 @@ fn run<S: Scenario>(
             }
             return;
         }
-        let finds = (core::mem::take(&mut outcome.finds), outcome.layout.edition);
+        let finds = core::mem::take(&mut outcome.finds).into_values().collect();
+        let finds = (finds, outcome.layout.edition);
         large |= outcome.states > options.lenient_above;
         plan.expected = plan.expected.max(outcome.states);
         lock(world).lenient = false;
@@ -199,7 +200,9 @@ fn conclude<S: Scenario>(
             report.verdict = match trouble {
                 Trouble::Violation(violation) => violation.into(),
                 Trouble::Stop(text) => Verdict::Stopped(text),
-                Trouble::Restart => Verdict::Stopped("the start needs a word that is not known".to_owned()),
+                Trouble::Restart | Trouble::Unknown(..) => {
+                    Verdict::Stopped("the start needs a word that is not known".to_owned())
+                }
             };
             report.trace = perform(world, options, &moves);
             let finding = Finding { verdict: report.verdict.clone(), trace: report.trace.clone() };

@@ -64,7 +64,7 @@ pub struct Options<'a> {
     pub progress: Option<&'a (dyn Fn(Progress) + Sync)>,
     /// After a round of more states than this, later rounds put up with steps that were found after what frames may
     /// still do was learned, as long as that covers them. Such a round is as complete, but how many states it stores
-    /// depends on which worker found what first.
+    /// depends on the order in which code was run.
     pub lenient_above: u64,
     /// Collect the reached local and final states (for comparing runs). Such a run does not end at the first finding.
     pub collect: bool,

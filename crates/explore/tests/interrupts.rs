@@ -197,6 +197,17 @@ mod raising {
         check(&program("F sc"), done(&[[obs(&[1])]]));
     }
 
+    /// The handler of line 1 raises line 0, whose handler stores what main code reads: on the same CPU, and on another one.
+    #[test]
+    fn what_a_handler_raises_may_come_before_a_load() {
+        for (raises_on, comes_to) in [(1, 1), (0, 0), (0, 1)] {
+            let program = format!(
+                "2 2\nmain 0\nL 0\nOBS 1 rlx\nhandler 0\nS 0 1 rlx\nhandler 1\nRAISE {raises_on} 0\npending {comes_to} 2"
+            );
+            check(&program, done(&[[obs(&[0])], [obs(&[1])]]));
+        }
+    }
+
     /// Raised while it is pending, an interrupt comes once; raised after it was taken, twice. Others stay pending.
     #[test]
     fn a_pending_interrupt_is_merged_with_the_same_and_kept_beside_others() {

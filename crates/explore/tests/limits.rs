@@ -5,7 +5,7 @@ mod common;
 use common::toy::Call::{Lazy, Switch, Unmap};
 use common::toy::Toy;
 use common::{MODELS, Program, Words, plain, reduced};
-use shootdown_explore::sync::{cpu, demand, forget, note, retry, wait_until};
+use shootdown_explore::sync::{cpu, demand, note, retry, wait_until};
 use shootdown_explore::{Memory, Options, Reductions, Report, Verdict, explore, replay};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -116,17 +116,6 @@ fn outcomes(main: fn(&Words)) -> Vec<u64> {
     let seen = program.collector.seen.lock().unwrap();
     let outs: std::collections::BTreeSet<u64> = seen.iter().map(|words| words[4]).collect();
     outs.into_iter().collect()
-}
-
-#[test]
-fn a_wrong_hint_that_the_past_is_forgotten_hides_nothing() {
-    let lies = |w: &Words| {
-        let seen = w.x[0].load(Relaxed);
-        forget(0);
-        w.x[1].load(Relaxed);
-        w.out[0].store(seen, Relaxed);
-    };
-    assert_eq!(outcomes(lies), [0, 1]);
 }
 
 #[inline(never)]

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{MODELS, Program, Words, plain, reduced, run};
+use common::{MODELS, Program, Words, plain, reduced, run, verdicts};
 use shootdown_explore::sync::{
     choose, demand, fence, irq_enabled, irq_restore, irq_save, lose_interrupts, raise, retire, retry,
     wait_until,
@@ -158,6 +158,23 @@ fn waits_wake_when_a_word_they_read_changes() {
     }
 }
 
+/// The first of two words changes while the second is read, to what ends the wait and to what does not.
+#[test]
+fn a_wait_goes_by_what_it_has_read_and_wakes_for_what_has_changed_since() {
+    let program = |set: fn(&Words)| {
+        let mains: [fn(&Words); 2] =
+            [|w| wait_until(|| w.x[0].load(Acquire) == 1 || w.x[1].load(Acquire) == 1), set];
+        move || Program::new(&mains).unwatched()
+    };
+    let ends = verdicts(program(|w| w.x[0].store(1, Release)), |verdict| verdict == Verdict::Holds);
+    assert_eq!(ends, [true; 8]);
+    let stuck = verdicts(
+        program(|w| w.x[0].store(2, Release)),
+        |verdict| matches!(&verdict, Verdict::Deadlock(text) if text.contains("CPU 0")),
+    );
+    assert_eq!(stuck, [true; 8]);
+}
+
 #[test]
 fn retries_end_and_leave_no_history() {
     for memory in MODELS {
@@ -243,6 +260,49 @@ fn retired_memory_must_not_be_used() {
             let text = &broken.words;
             assert!(text.starts_with("use of W.x["), "{text}");
             assert!(text.ends_with("after its memory was given back"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn each_access_to_retired_memory_is_found() {
+    let accesses: [fn(&Words); 5] = [
+        |w| _ = w.x[0].load(Relaxed),
+        |w| w.x[0].store(1, Relaxed),
+        |w| _ = w.x[0].fetch_add(1, Relaxed),
+        |w| _ = w.x[0].compare_exchange(5, 6, Relaxed, Relaxed),
+        |w| wait_until(|| w.x[0].load(Relaxed) == 5),
+    ];
+    let retires: fn(&Words) = |w| retire(w);
+    for access in accesses {
+        // On the CPU that gives it back, in a handler that may come at any time; and on another one.
+        let own = || Program {
+            pending: vec![1],
+            ..Program::new(&[access]).with_irq(|w, _, _| retire(w)).unwatched()
+        };
+        let others = || Program::new(&[retires, access]).unwatched();
+        let breaks = |verdict| matches!(verdict, Verdict::Violates(_));
+        assert_eq!((verdicts(own, breaks), verdicts(others, breaks)), (vec![true; 8], vec![true; 8]));
+    }
+}
+
+/// Main code stores, and gives the memory back in the next step, or its handler does: the store may be in the buffer still.
+#[test]
+fn a_store_that_is_on_its_way_to_retired_memory_is_found() {
+    for memory in [Memory::Tso, Memory::Pso] {
+        for options in [plain(memory), reduced(memory)] {
+            let itself = Program::new(&[|w| {
+                w.x[0].store(1, Relaxed);
+                retire(w);
+            }]);
+            let mut handler =
+                Program::new(&[|w: &Words| w.x[0].store(1, Relaxed)]).with_irq(|w, _, _| retire(w));
+            handler.pending = vec![1];
+            for program in [itself, handler] {
+                let verdict = explore(&program.unwatched(), &options).verdict;
+                let expected = "use of W.x[0] after its memory was given back";
+                assert_eq!(verdict, Verdict::Violates(expected.into()), "{memory:?}");
+            }
         }
     }
 }

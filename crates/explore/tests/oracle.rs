@@ -109,7 +109,9 @@ fn random_programs_have_the_outcomes_of_an_enumerator() {
             assert_same(&test, model, &test.outcomes(&plain(memory), true), &expected);
             let kept = test.outcomes(&plain(memory), false);
             let workers = if seed % 16 == 0 { 2 } else { 1 };
-            let less = test.outcomes(&Options { workers, ..reduced(memory) }, false);
+            // Every other program in rounds that put up with what is found late.
+            let lenient_above = if seed % 2 == 0 { u64::MAX } else { 0 };
+            let less = test.outcomes(&Options { workers, lenient_above, ..reduced(memory) }, false);
             assert_same(&test, &format!("{model}, reduced, {workers} workers"), &less, &kept);
             compared += 1;
             ends += expected.len();

@@ -15,7 +15,6 @@ impl<S: TestMachine> Cpu<'_, S> {
     pub fn tick(&self) {
         sync::note("tick");
         self.engine().catch_up();
-        self.forget(0);
     }
 
     fn part(&self, batch: &mut PageBatch<S>, space: usize, page: usize) {
@@ -38,7 +37,6 @@ impl<S: TestMachine> Cpu<'_, S> {
     /// Unmaps page 0 of each of these spaces in a batch, and gives the frames back.
     pub fn unmap_batch(&self, spaces: [usize; 2]) {
         self.batch_of(spaces).finish();
-        self.forget(0);
     }
 
     /// The same, with the frames retired.
@@ -74,7 +72,6 @@ impl<S: TestMachine> Cpu<'_, S> {
         assert!(part.unmapped(PageRange::page(page_address(0)), frame).is_ok(), "four fit");
         drop(part);
         batch.finish();
-        self.forget(0);
     }
 
     /// Unmaps a page in a batch, says so by request `number` before other CPUs are told, and gives the frame back.
@@ -84,7 +81,6 @@ impl<S: TestMachine> Cpu<'_, S> {
         self.part(&mut batch, space, page);
         self.submit(number);
         batch.finish();
-        self.forget(0);
     }
 
     /// Unmaps a page without an interrupt and gives its frame back: looks twice whether CPUs have caught up, and then waits.

@@ -47,7 +47,6 @@ impl<S: TestMachine> Cpu<'_, S> {
     /// Goes on with the thread that was moved here: waits for its flush, and gives back what was unmapped.
     pub fn finish_carried(&self, space: usize, number: u64) {
         self.take_carried(space, number).finish();
-        self.forget(0);
     }
 
     /// What the thread that was moved here carries.
@@ -75,7 +74,6 @@ impl<S: TestMachine> Cpu<'_, S> {
         let were_on = sync::irq_save();
         self.finish_carried(space, number);
         sync::irq_restore(were_on);
-        self.forget(0);
     }
 
     /// Unmaps a kernel page and sends the flush, likewise.
@@ -101,7 +99,6 @@ impl<S: TestMachine> Cpu<'_, S> {
         self.engine().pending_from_word(self.space(0), flush).finish();
         platform.released(checked);
         hw::free_frame(kernel_frame(self.world.spaces.len(), page));
-        self.forget(0);
     }
 }
 

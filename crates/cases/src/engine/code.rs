@@ -18,7 +18,6 @@ impl<S: TestMachine> Cpu<'_, S> {
         self.world.machine.tables.code(0).store(NEW, Relaxed);
         self.engine().flush(self.space(space), FlushRequest::contexts());
         self.engine().platform().requests[0].store(1, Release);
-        self.forget(0);
     }
 
     /// Runs the code if somebody has said where it is.
@@ -27,7 +26,6 @@ impl<S: TestMachine> Cpu<'_, S> {
         if self.engine().platform().requests[0].load(Acquire) == 1 {
             hw::execute(0, NEW);
         }
-        self.forget(0);
     }
 
     /// Patches the kernel's code, has CPUs synchronise, and relies on nobody running the old.
@@ -36,6 +34,5 @@ impl<S: TestMachine> Cpu<'_, S> {
         self.world.machine.tables.code(0).store(NEW, Relaxed);
         self.engine().flush_kernel(FlushRequest::contexts());
         hw::obsolete(0, OLD);
-        self.forget(0);
     }
 }

@@ -8,7 +8,6 @@ use shootdown::refs::{SpaceExited, StructHandle, StructRef, TeardownHandle, User
 use shootdown::{AddressSpace, Platform, Shootdown};
 use shootdown_explore::sync;
 use shootdown_machine::hw;
-use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
 /// Words of requests.
@@ -19,25 +18,15 @@ const ANSWERED: usize = 1;
 pub struct Cpu<'w, S: TestMachine> {
     pub(crate) world: &'w World<S>,
     id: usize,
-    /// Forget points passed: the place in the script, since one verb may be used twice.
-    passed: Cell<u64>,
 }
 
 impl<'w, S: TestMachine> Cpu<'w, S> {
     pub(crate) fn new(world: &'w World<S>, id: usize) -> Self {
-        Self { world, id, passed: Cell::new(0) }
+        Self { world, id }
     }
 }
 
 impl<'w, S: TestMachine> Cpu<'w, S> {
-    /// Promises that the rest of the script depends on `key` and on the place in it alone. The place is the line that
-    /// calls this and the number of such lines passed before.
-    #[track_caller]
-    pub fn forget(&self, key: u64) {
-        self.passed.set(self.passed.get() + 1);
-        sync::forget(self.passed.get() << 8 | key);
-    }
-
     /// The engine.
     pub fn engine(&self) -> &'static Shootdown<Sim<S>> {
         self.world.engine
@@ -68,7 +57,6 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         self.uses_memory(false);
         self.engine().switch_to(user);
         self.uses_memory(true);
-        self.forget(0);
     }
 
     /// Schedules a thread of each of these spaces in turn.
@@ -99,14 +87,12 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
     pub fn send_spurious_ipi(&self, cpu: usize) {
         sync::note("spurious IPI");
         sync::raise(cpu, IPI);
-        self.forget(0);
     }
 
     /// Has the machine use broadcasts instead of IPIs from now on.
     pub fn switch_transport(&self) {
         sync::note("change to broadcasts");
         self.engine().platform().wires.use_broadcasts();
-        self.forget(0);
     }
 
     /// Schedules a kernel thread.
@@ -114,7 +100,6 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         sync::note("go lazy");
         self.uses_memory(false);
         self.engine().enter_lazy();
-        self.forget(0);
     }
 
     /// Makes a space that nobody uses, which gets an identity that no space has had.
@@ -125,7 +110,6 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         // ORDER: relaxed; read by nobody but for this assertion.
         let given = self.world.identities.fetch_or(identity, Ordering::Relaxed);
         assert_eq!(given & identity, 0, "two spaces have one identity");
-        self.forget(0);
     }
 
     /// Unmaps a page and gives its frame back.
@@ -139,7 +123,6 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         }
         gather.finish();
         hw::unreachable(space, page);
-        self.forget(0);
     }
 
     /// Clears a page-table entry; the page-table lock is held, by name only.
@@ -167,7 +150,6 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         let mut gather = self.engine().gather::<Page, 3>(self.space(space));
         self.gather_all(&mut gather, space);
         gather.finish();
-        self.forget(0);
     }
 
     pub(crate) fn gather_all(
@@ -195,7 +177,6 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         }
         let pending = gather.send();
         pending.finish();
-        self.forget(0);
     }
 
     /// Unmaps a page with interrupts off all along.
@@ -203,14 +184,12 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         let were_on = sync::irq_save();
         self.unmap(space, page);
         sync::irq_restore(were_on);
-        self.forget(0);
     }
 
     /// Flushes the whole space, to no purpose.
     pub fn flush_all(&self, space: usize) {
         sync::note("flush all");
         self.engine().flush(self.space(space), FlushRequest::all());
-        self.forget(0);
     }
 
     /// Flushes one page, to no purpose.
@@ -218,7 +197,6 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         sync::note(["flush page 0", "flush page 1"][page]);
         let request = FlushRequest::pages(PageRange::page(page_address(page)));
         self.engine().flush(self.space(space), request);
-        self.forget(0);
     }
 
     /// Unmaps a kernel page and gives its frame back.
@@ -231,7 +209,6 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         self.engine().flush_kernel(request);
         platform.released(number);
         hw::free_frame(kernel_frame(self.world.spaces.len(), page));
-        self.forget(0);
     }
 
     /// Ends the thread that runs here: its CPU goes lazy, its reference goes, and the last one tears down.
@@ -244,11 +221,9 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
     pub fn put(&self, space: usize, user: UserRef<'_, Sim<S>>) {
         sync::note("put user");
         let last = user.put();
-        self.forget(u64::from(last.is_some()));
         if let Some(teardown) = last {
             self.tear_down(space, teardown);
         }
-        self.forget(0);
     }
 
     /// Unmaps all of a space that has no user left.
@@ -258,7 +233,6 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         let mut gather = self.engine().gather::<Page, 3>(&teardown);
         self.gather_all(&mut gather, space);
         gather.finish();
-        self.forget(1);
         sync::note("drop struct");
         teardown.finish();
     }
@@ -270,31 +244,26 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
             // SAFETY: 1. `defer_teardown` took it apart, and this is the only reaper.
             let teardown = unsafe { TeardownHandle::from_inner(Handle(self.space(space))) };
             let teardown = self.engine().teardown_from_handle(teardown);
-            self.forget(2);
             self.tear_down(space, teardown);
         }
-        self.forget(0);
     }
 
     /// Gives up a struct reference.
     pub fn drop_pin(&self, pin: StructRef<'_, Sim<S>>) {
         sync::note("drop struct");
         drop(pin);
-        self.forget(0);
     }
 
     /// What an outsider with a struct reference does: upgrade, borrow, touch a page, give everything back.
     pub fn upgrade_and_borrow(&self, space: usize, pin: &StructRef<'_, Sim<S>>) {
         sync::note("mmget_not_zero");
         let upgraded = pin.upgrade();
-        self.forget(u64::from(upgraded.is_ok()));
         if let Ok(user) = upgraded {
             self.borrow(&user);
             self.put(space, user);
         } else {
             assert_eq!(upgraded.err(), Some(SpaceExited), "the only reason");
         }
-        self.forget(0);
     }
 
     /// The same with a struct reference that the plan counted, which is given up.
@@ -308,7 +277,6 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
     pub fn submit(&self, number: u64) {
         sync::note("submit");
         self.engine().platform().requests[SUBMITTED].store(number, Ordering::Release);
-        self.forget(0);
     }
 
     /// Sleeps until there are so many requests.
@@ -323,7 +291,6 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
 
     fn await_word(&self, word: usize, number: u64) {
         sync::wait_until(|| self.engine().platform().requests[word].load(Ordering::Acquire) >= number);
-        self.forget(0);
     }
 
     /// What a fault handler does for page 1 of the first space, whose thread sleeps until request `number` is answered:
@@ -332,12 +299,10 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         let (space, page) = MISSING;
         sync::note("mmget_not_zero");
         let user = pin.upgrade().expect("whoever has met the fault has not exited");
-        self.forget(3);
         sync::note("map page 1");
         let entry = self.world.machine.tables.leaf(space, page);
         entry.store(frame(space, page) as u64, Ordering::Release);
         self.engine().platform().requests[ANSWERED].store(number, Ordering::Release);
-        self.forget(4);
         self.borrow(&user);
         self.put(space, user);
     }
@@ -347,11 +312,9 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         sync::note("kthread_use_mm");
         let borrow = self.engine().borrow(user).expect("this CPU runs a kernel thread");
         self.uses_memory(true);
-        self.forget(1);
         self.uses_memory(false);
         sync::note("kthread_unuse_mm");
         drop(borrow);
-        self.forget(2);
     }
 
     /// Maps another space for a moment.
@@ -368,7 +331,6 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         if returns_to_user {
             self.uses_memory(true);
         }
-        self.forget(0);
         let _ = temporary.into_handle();
     }
 
@@ -376,14 +338,12 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
     pub fn trim(&self, space: usize) {
         sync::note("trim");
         self.engine().trim(self.space(space));
-        self.forget(0);
     }
 
     /// Asks the same and goes on as where a callback unwinds when all have been asked.
     pub fn trim_that_unwinds(&self, space: usize) {
         sync::note("trim that unwinds");
         self.engine().trim_that_unwinds(self.space(space));
-        self.forget(0);
     }
 
     /// Goes off line and comes back.
@@ -401,7 +361,6 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         // An idle thread runs by now, which is lazy.
         self.engine().enter_lazy();
         self.engine().offline_cpu();
-        self.forget(0);
     }
 
     /// Comes on line.
@@ -413,7 +372,6 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         hw::online();
         self.engine().online_cpu().expect("a mask holds eight CPUs");
         sync::irq_restore(true);
-        self.forget(0);
     }
 
     /// The CPU's number.

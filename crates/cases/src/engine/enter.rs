@@ -28,7 +28,6 @@ impl<S: TestMachine> Cpu<'_, S> {
         self.uses_memory(false);
         enter(self.engine(), self.space(space));
         self.uses_memory(true);
-        self.forget(0);
     }
 
     /// Comes into the kernel by a trampoline, which loads the kernel's root.
@@ -38,7 +37,6 @@ impl<S: TestMachine> Cpu<'_, S> {
         self.uses_memory(false);
         load(self.engine(), None, Tag::NONE, OnInstall::Keep);
         sync::irq_restore(were_on);
-        self.forget(0);
     }
 
     /// Returns to user code in the space by a trampoline, which loads the root with interrupts off.
@@ -52,7 +50,6 @@ impl<S: TestMachine> Cpu<'_, S> {
         load(self.engine(), Some(space), tag, how);
         self.uses_memory(true);
         sync::irq_restore(were_on);
-        self.forget(0);
     }
 
     /// Begins to enter the space, and thinks better of it.
@@ -60,19 +57,16 @@ impl<S: TestMachine> Cpu<'_, S> {
         sync::note("enter, and drop the entry");
         self.uses_memory(false);
         drop(self.engine().enter(self.space(space)));
-        self.forget(0);
     }
 
     /// Returns to the space on which this CPU is lazy; enters it where this CPU was evicted.
     pub fn exit_lazy(&self, space: usize) {
         sync::note("exit lazy");
         let back = self.engine().exit_lazy();
-        self.forget(u64::from(back.is_ok()));
         match back {
             Ok(()) => self.uses_memory(true),
             Err(_) => self.enter(space),
         }
-        self.forget(0);
     }
 
     /// Ends a space that nobody runs in: unmaps everything, retires it, and gives it back.
@@ -112,12 +106,10 @@ impl<S: TestMachine> Cpu<'_, S> {
         let mut gather = self.engine().gather::<Page, 3>(self.space(space));
         self.gather_all(&mut gather, space);
         gather.finish();
-        self.forget(1);
     }
 
     fn give_back(&self, space: usize) {
         // SAFETY: 1. the space is retired.
         unsafe { self.engine().platform().free_root(Handle(self.space(space))) };
-        self.forget(0);
     }
 }

@@ -21,7 +21,6 @@ impl<S: TestMachine> Cpu<'_, S> {
         self.engine().flush_kernel(request);
         platform.released(number);
         self.free_kernel_table();
-        self.forget(0);
     }
 
     /// The same where two flushes of page 1 alone, to no purpose, are sent before any is waited for: whoever catches up late
@@ -31,7 +30,6 @@ impl<S: TestMachine> Cpu<'_, S> {
         self.unhook_kernel_table();
         self.flush_kernel_in_batch(FlushRequest::pages(whole_table()).tables_freed());
         self.free_kernel_table();
-        self.forget(0);
     }
 
     /// Unmaps both kernel pages, each with a flush of its own, and flushes page 1 once more, before any flush is waited for.
@@ -50,7 +48,6 @@ impl<S: TestMachine> Cpu<'_, S> {
             platform.released(number);
             hw::free_frame(kernel_frame(self.world.spaces.len(), page));
         }
-        self.forget(0);
     }
 
     fn flush_kernel_in_batch(&self, request: FlushRequest) {

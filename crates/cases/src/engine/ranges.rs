@@ -66,7 +66,6 @@ impl<S: TestMachine> Cpu<'_, S> {
         hw::unreachable(space, 0);
         second.finish();
         first.finish();
-        self.forget(0);
     }
 
     fn clear_all(
@@ -87,7 +86,6 @@ impl<S: TestMachine> Cpu<'_, S> {
         for page in within.clone().chain(outside) {
             hw::unreachable(space, page);
         }
-        self.forget(0);
     }
 
     /// Unhooks the leaf table without a look at its entries and says so by request `number`, with the page-table lock dropped;
@@ -104,7 +102,6 @@ impl<S: TestMachine> Cpu<'_, S> {
         }
         self.submit(number);
         gather.finish();
-        self.forget(0);
     }
 
     /// Unmaps both pages, each with a flush of its own, before either is waited for.
@@ -135,7 +132,6 @@ impl<S: TestMachine> Cpu<'_, S> {
         second.finish();
         third.finish();
         first.finish();
-        self.forget(0);
     }
 
     /// Looks for page 0, whose table is gone, and finds nothing to unmap.
@@ -147,7 +143,6 @@ impl<S: TestMachine> Cpu<'_, S> {
         }
         gather.finish();
         hw::unreachable(space, 0);
-        self.forget(0);
     }
 }
 

@@ -27,7 +27,6 @@ impl<S: TestMachine> Cpu<'_, S> {
         });
         // Without SD-8 frames are gone as soon as the flush is sent.
         assert!(freed == retired || freed == 0, "{freed} of {retired} came out");
-        self.forget(0);
     }
 
     /// Unmaps a page and retires its frame.
@@ -47,7 +46,6 @@ impl<S: TestMachine> Cpu<'_, S> {
         let were_on = sync::irq_save();
         self.retire_unmap(space, page);
         sync::irq_restore(were_on);
-        self.forget(0);
     }
 
     /// Unhooks the leaf table and retires it with whatever it held.
@@ -91,7 +89,6 @@ impl<S: TestMachine> Cpu<'_, S> {
         let (first, second) = (ask(), ask());
         assert!(second || !first, "a flush that was complete is so no more");
         self.engine().wait(ticket).expect("this engine's");
-        self.forget(0);
     }
 
     /// Unmaps a kernel page in a gather.
@@ -104,7 +101,6 @@ impl<S: TestMachine> Cpu<'_, S> {
             "one fits"
         );
         gather.finish();
-        self.forget(0);
     }
 
     /// Unhooks the kernel's table in a gather, with what it maps.
@@ -119,7 +115,6 @@ impl<S: TestMachine> Cpu<'_, S> {
             assert!(gather.unmapped(range, self.kernel_page(page)).is_ok(), "three fit");
         }
         gather.finish();
-        self.forget(0);
     }
 
     /// Unmaps a kernel page and retires its frame.

@@ -86,12 +86,10 @@ impl<S: TestMachine> Cpu<'_, S> {
     pub fn die_mapped(&self, space: usize) {
         sync::note("die mapped");
         let last = self.user(space).put();
-        self.forget(u64::from(last.is_some()));
         if let Some(teardown) = last {
             hw::teardown(space);
             teardown.finish();
         }
-        self.forget(0);
     }
 }
 
@@ -104,7 +102,6 @@ where
         sync::note("share the tag, if one is left");
         let refused = self.engine().share_tag(self.space(space)).err();
         assert!(matches!(refused, None | Some(TagsError::NoneToShare(_))), "{refused:?}");
-        self.forget(0);
     }
 
     /// Gives a space one tag for all CPUs.
@@ -112,7 +109,6 @@ where
         sync::note("share the tag");
         let shared = self.engine().share_tag(self.space(space));
         assert!(shared.is_ok(), "{shared:?}");
-        self.forget(0);
     }
 }
 
@@ -125,13 +121,11 @@ where
         sync::note("pin the tag");
         let pinned = self.engine().pin_tag(self.space(space));
         assert_eq!(pinned, Ok(Tag::new(tag)), "a pinned tag stays");
-        self.forget(0);
     }
 
     /// Undoes one [`pin_tag`](Self::pin_tag).
     pub fn unpin_tag(&self, space: usize) {
         sync::note("unpin the tag");
         self.engine().unpin_tag(self.space(space));
-        self.forget(0);
     }
 }

@@ -78,7 +78,6 @@ impl<S: TestMachine> Cpu<'_, S> {
         let were_on = sync::irq_save();
         self.world.enter_user(self.id());
         sync::irq_restore(were_on);
-        self.forget(0);
     }
 
     /// Comes back by a system call.
@@ -87,6 +86,5 @@ impl<S: TestMachine> Cpu<'_, S> {
         let were_on = sync::irq_save();
         self.world.exit_user(self.id());
         sync::irq_restore(were_on);
-        self.forget(0);
     }
 }

@@ -120,7 +120,6 @@ impl Program for FlushPending {
                 if self.policy.two_changes {
                     sync::note("make page 1 inaccessible");
                     self.change_protection(cpu, 1);
-                    sync::forget(0);
                 }
                 self.migrate(cpu, 0);
             }

@@ -290,7 +290,6 @@ impl Program for SingleUser {
         }
         sync::note("munmap page 0");
         self.unmap(0);
-        sync::forget(0);
         sync::note("munmap page 1");
         self.unmap(1);
     }

@@ -39,11 +39,9 @@ pub(super) fn add(list: &mut List) {
     list.scenario::<Plain>("stalled-target", THREE)
         .about("a target answers late: it is reported, sent another IPI, and waited for")
         .cpu(User(0), |cpu| cpu.unmap(0, 0))
-        .cpu(User(0), |cpu| {
+        .cpu(User(0), |_| {
             let were_on = sync::irq_save();
-            cpu.forget(1);
             sync::irq_restore(were_on);
-            cpu.forget(2);
         })
         .cpu(User(0), |cpu| cpu.run_kernel_thread())
         .stalls()

@@ -22,7 +22,6 @@ const OPERATIONS: &[Operation] = &[
     }),
     ("leave", Lazy(0), |cpu| {
         cpu.engine().leave();
-        cpu.forget(0);
     }),
     ("borrow", Kernel, |cpu| cpu.upgrade_and_borrow_once(0)),
     ("temporary", Lazy(0), |cpu| cpu.patch(1, false)),

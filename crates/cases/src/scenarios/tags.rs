@@ -144,7 +144,6 @@ fn wraps<S: TestMachine<Tags: RollsOver>>(cpu: &Cpu<'_, S>) {
 fn put_vcpu<S: TestMachine>(cpu: &Cpu<'_, S>) {
     cpu.run_kernel_thread();
     cpu.engine().leave();
-    cpu.forget(0);
 }
 
 fn slots(list: &mut List) {

@@ -20,17 +20,13 @@ pub(super) fn add(list: &mut List) {
         .cpu(User(0), |cpu| {
             cpu.run_kernel_thread();
             drop(cpu.user(0));
-            cpu.forget(0);
         })
         .cpu(Kernel, |cpu| {
             let pin = cpu.pinned(0);
             let upgraded = pin.upgrade();
-            cpu.forget(u64::from(upgraded.is_ok()));
             drop(upgraded);
-            cpu.forget(0);
             cpu.drop_pin(pin);
             sync::wait_until(|| cpu.engine().platform().deferred[0].load(Acquire) == 1);
-            cpu.forget(0);
             cpu.reap(0);
         })
         .pins(1)

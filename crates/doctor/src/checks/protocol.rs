@@ -207,7 +207,6 @@ fn lifetime<P: PlatformUnderTest>() -> Vec<Check<P>> {
                     cpu.go_lazy();
                     note("drop the last reference");
                     drop(cpu.user(0));
-                    cpu.forget(0);
                     cpu.reap();
                 };
                 Plan { die: &[0], ..Plan::new(vec![(Start::User(0), drops)]) }

@@ -4,11 +4,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
+use crate::processor;
+
 /// What SPIN did.
 pub(crate) struct Run {
     pub(crate) states: u64,
     pub(crate) errors: u64,
-    /// To the verdict, without making and compiling the program that checks.
+    /// Processor time to the verdict, without making and compiling the program that checks.
     pub(crate) seconds: f64,
 }
 
@@ -26,9 +28,10 @@ fn check(model: &str, cpus: usize, folder: &Path) -> Result<Run, String> {
     let cpus = format!("-DN={cpus}");
     output(Command::new("spin").args(["-a", &cpus]).arg(source).current_dir(folder))?;
     output(Command::new("gcc").args(["-O2", "-DSAFETY", "-o", "pan", "pan.c"]).current_dir(folder))?;
-    let began = Instant::now();
+    let (began, before) = (Instant::now(), processor::seconds_of_children());
     let text = output(Command::new(folder.join("pan")).arg("-m1000000").current_dir(folder))?;
-    let seconds = began.elapsed().as_secs_f64();
+    let used = before.and_then(|before| Some(processor::seconds_of_children()? - before));
+    let seconds = used.unwrap_or(began.elapsed().as_secs_f64());
     let states = number_before(&text, " states, stored")?;
     let errors = text.rsplit_once("errors: ").map_or("", |(_, rest)| rest.lines().next().unwrap_or(""));
     let errors = errors.trim().parse().map_err(|_| format!("no number of errors in:\n{text}"))?;

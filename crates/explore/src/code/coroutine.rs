@@ -3,16 +3,15 @@
 use crate::code::ending::{self, OnStack};
 use crate::code::image::{self, Fingerprint, Image};
 use crate::code::request::{Act, Request};
+use crate::code::stack::CodeStack;
 use crate::code::watch::{Runner, watched};
-use corosensei::stack::{DefaultStack, Stack};
+use corosensei::stack::Stack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use std::cell::Cell;
 use std::hint::black_box;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, Location};
 use std::sync::Once;
-
-const STACK_BYTES: usize = 256 * 1024;
 
 /// What code under check finds of its run: it lies at the beginning of the run's stack.
 struct Current {
@@ -119,7 +118,7 @@ pub(crate) enum Event {
 
 /// One suspended execution of a frame's code.
 pub(crate) struct Run {
-    coroutine: Coroutine<u64, Request, Ending, DefaultStack>,
+    coroutine: Coroutine<u64, Request, Ending, CodeStack>,
     current: *const Current,
     runner: Runner,
     /// Where it made its last request.
@@ -134,7 +133,7 @@ impl Run {
     ///
     /// # Safety
     /// 1. The run is dropped (by `finish`) before what `code` borrows ends.
-    pub(crate) unsafe fn start(stack: DefaultStack, runner: Runner, code: impl Fn()) -> Self {
+    pub(crate) unsafe fn start(stack: CodeStack, runner: Runner, code: impl Fn()) -> Self {
         silence_panics();
         ending::watch();
         let range = stack.limit().get()..stack.base().get();
@@ -199,7 +198,7 @@ impl Run {
     }
 
     /// Abandons the run where it stands and gives its stack back.
-    pub(crate) fn finish(mut self) -> DefaultStack {
+    pub(crate) fn finish(mut self) -> CodeStack {
         if !self.coroutine.done() {
             // SAFETY: nothing outside points into the stack: requests are plain copies. Destructors do not run, by
             // design (they would issue requests); what code under check had allocated leaks, which its rules say.
@@ -207,11 +206,6 @@ impl Run {
         }
         self.coroutine.into_stack()
     }
-}
-
-/// Makes a stack for code under check.
-pub(crate) fn new_stack() -> std::io::Result<DefaultStack> {
-    DefaultStack::new(STACK_BYTES)
 }
 
 /// How a panic ends a run.

@@ -50,8 +50,9 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// Adds the part's bytes to `print`; whether the part has room to spare at its bottom, and so has all. `stack` is the whole stack: where it lies makes no difference. `floor` is an
-    /// address in the explorer's frames: pointers to those tell nothing.
+    /// Adds the part's bytes to `print`; whether the part has room to spare at its bottom, and so has all. `stack` is the whole
+    /// stack: where it lies makes no difference, not even to what is left of a pointer to it. `floor` is an address in the
+    /// explorer's frames: pointers to those tell nothing.
     ///
     /// # Safety
     /// 1. The part lies on a stack that is allocated and on which nothing runs meanwhile.
@@ -66,10 +67,14 @@ impl Image {
             let word = unsafe { core::ptr::with_exposed_provenance::<u64>(at).read_volatile() };
             whole &= word == 0 || at - first >= SPARE;
             let address = word as usize;
+            let below_end = (stack.end as u32).wrapping_sub(word as u32);
             print.add(if stack.contains(&address) {
-                (word - stack.start as u64) ^ 0x8d12_9f5c_f3a7_e64b
+                (stack.end - address) as u64 ^ 0x8d12_9f5c_f3a7_e64b
             } else if frames.contains(&address) {
                 0x4528_21e6_38d0_1377
+            } else if word >> 32 == 0 && (1..=stack.len()).contains(&(below_end as usize)) {
+                // What is left of a pointer to the stack where zeros have been put over its upper half.
+                u64::from(below_end) ^ 0xbe54_66cf_34e9_0c6c
             } else {
                 word
             });

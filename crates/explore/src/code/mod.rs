@@ -10,5 +10,10 @@ pub(crate) mod explored;
 pub(crate) mod image;
 pub(crate) mod mutation;
 pub(crate) mod request;
+#[cfg(unix)]
+pub(crate) mod stack;
+#[cfg(not(unix))]
+#[path = "plain_stack.rs"]
+pub(crate) mod stack;
 pub mod sync;
 pub(crate) mod watch;

@@ -57,7 +57,6 @@ pub(crate) enum Act {
     WaitEnd,
     LoopBegin,
     LoopEnd,
-    Forget(u64),
     Note(&'static str),
 }
 

@@ -229,13 +229,6 @@ pub fn choose(n: u8) -> u8 {
 pub fn device(op: u64) -> u64 {
     ask(Act::Device(op), Location::caller()).unwrap_or(0)
 }
-/// Says that what this CPU does from here on depends on `key` (and the place) alone, not on values seen before: the frame's
-/// steps, of which there is a limit, are counted anew. Histories go on as one where their stacks agree, whatever is said
-/// here, so that a wrong hint hides nothing.
-#[track_caller]
-pub fn forget(key: u64) {
-    ask(Act::Forget(key), Location::caller());
-}
 /// Sets a heading in the drawing; no step of its own.
 #[track_caller]
 pub fn note(text: &'static str) {

@@ -32,7 +32,6 @@ pub(crate) struct Story {
     pub(crate) answer: u16,
     pub(crate) root: u32,
     pub(crate) position: u32,
-    pub(crate) steps: u32,
     pub(crate) note: &'static str,
     pub(crate) place: Option<&'static Location<'static>>,
     /// Hash of the position where histories are merged, else of root and answers: the same in every exploration of one
@@ -58,21 +57,11 @@ impl Node {
 
 impl Story {
     pub(crate) fn first(root: u32, hash: u64) -> Self {
-        Self {
-            parent: NONE,
-            answer: 0,
-            root,
-            position: 0,
-            steps: 0,
-            note: "",
-            place: None,
-            hash,
-            request: None,
-        }
+        Self { parent: NONE, answer: 0, root, position: 0, note: "", place: None, hash, request: None }
     }
 
     pub(crate) fn child(&self, parent: u32, answer: u16) -> Self {
-        Self { parent, answer, steps: self.steps + 1, request: None, ..*self }
+        Self { parent, answer, request: None, ..*self }
     }
 }
 

@@ -77,6 +77,9 @@ impl<S: Scenario> Machine<'_, '_, S> {
     #[cold]
     fn grow(&mut self, node: u32, answer: u16) -> Result<u32, Box<Trouble>> {
         let mut world = lock(self.world);
+        if self.asks && !world.kids.contains_key(&(node, answer)) {
+            return Err(Box::new(Trouble::Unknown(node, answer)));
+        }
         let news = world.news;
         let next = world.grow(&mut self.executor, node, answer);
         self.grew |= world.news != news;

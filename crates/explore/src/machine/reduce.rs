@@ -111,8 +111,9 @@ impl<S: Scenario> Machine<'_, '_, S> {
     fn apply_in_turn(&mut self, work: &mut Work<S::Device>, mov: Move) -> Moved {
         let within = self.contexts.is_none_or(|most| work.take_turn(mov.cpu, most));
         let moved = self.apply(work, mov);
-        let outdated = matches!(&moved, Err(trouble) if **trouble == Trouble::Restart);
-        if within || outdated || moved == Ok(false) {
+        let undone =
+            matches!(&moved, Err(trouble) if matches!(**trouble, Trouble::Restart | Trouble::Unknown(..)));
+        if within || undone || moved == Ok(false) {
             return moved;
         }
         self.cut = true;

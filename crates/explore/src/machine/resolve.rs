@@ -67,7 +67,7 @@ impl<S: Scenario> World<'_, S> {
             }
             Act::WaitFalse => Op::WaitFalse,
             Act::LoopBack => Op::LoopBack,
-            Act::WaitBegin | Act::WaitEnd | Act::LoopBegin | Act::LoopEnd | Act::Forget(_) | Act::Note(_) => {
+            Act::WaitBegin | Act::WaitEnd | Act::LoopBegin | Act::LoopEnd | Act::Note(_) => {
                 return Err(format!("{}: a silent request was taken for a step", request.place).into());
             }
         })

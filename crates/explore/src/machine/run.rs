@@ -1,12 +1,12 @@
 //! Runs code under check along a history and keeps the last run alive, since the next history often extends it.
 
-use crate::code::coroutine::{Event, Run, new_stack};
+use crate::code::coroutine::{Event, Run};
 use crate::code::image::Fingerprint;
 use crate::code::mutation::Mutation;
 use crate::code::request::{Act, Request};
+use crate::code::stack::CodeStack;
 use crate::code::watch::Runner;
 use crate::machine::scenario::Scenario;
-use corosensei::stack::DefaultStack;
 
 /// Where a frame starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,8 +32,6 @@ pub(crate) struct Marks {
     pub(crate) wait: Option<u32>,
     /// Positions at which attempts of the open `retry` loops begin.
     pub(crate) loops: Vec<u32>,
-    /// A `forget` came since the last answer.
-    pub(crate) afresh: bool,
     /// The last heading.
     pub(crate) note: &'static str,
 }
@@ -63,15 +61,8 @@ impl Live {
                 Act::WaitBegin if self.marks.wait.is_some() => {
                     return Err(format!("{}: wait_until inside a wait_until", request.place));
                 }
-                Act::Forget(_) if self.marks.wait.is_some() => {
-                    return Err(format!(
-                        "{}: the condition of a wait_until may only load words",
-                        request.place
-                    ));
-                }
                 Act::WaitBegin => self.marks.wait = Some(self.marks.position),
                 Act::WaitEnd => self.marks.wait = None,
-                Act::Forget(_) => self.marks.afresh = true,
                 _ => break,
             }
             event = self.run.resume(0);
@@ -89,7 +80,6 @@ impl Live {
 
     pub(crate) fn answered(&mut self) {
         self.marks.position += 1;
-        self.marks.afresh = false;
     }
 
     fn check(&self, request: &Request) -> Result<(), String> {
@@ -113,7 +103,7 @@ impl Live {
 /// Runs code, one run at a time, on one stack.
 #[derive(Default)]
 pub(crate) struct Executor {
-    stack: Option<DefaultStack>,
+    stack: Option<CodeStack>,
     live: Option<Live>,
     /// Runs started.
     pub(crate) started: u64,
@@ -143,7 +133,9 @@ impl Executor {
         self.drop_live();
         let stack = match self.stack.take() {
             Some(stack) => stack,
-            None => new_stack().map_err(|error| format!("no stack for the code under check: {error}"))?,
+            None => {
+                CodeStack::new().map_err(|error| format!("no stack for the code under check: {error}"))?
+            }
         };
         self.started += 1;
         let cpu = usize::from(root.cpu());

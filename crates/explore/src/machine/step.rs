@@ -28,6 +28,8 @@ pub(crate) enum Trouble {
     Stop(String),
     /// The layout is out of date.
     Restart,
+    /// The code after this node has not been run with this answer, and this machine leaves that to others.
+    Unknown(u32, u16),
 }
 
 /// Whether a move could be made.
@@ -55,6 +57,8 @@ pub(crate) struct Machine<'a, 's, S: Scenario> {
     pub(crate) executor: Executor,
     /// A node has been made since somebody last looked.
     pub(crate) grew: bool,
+    /// Runs no code itself.
+    pub(crate) asks: bool,
     /// Nodes passed, as bits; empty if nobody asks.
     pub(crate) passed: Vec<u64>,
     pub(crate) collect: bool,
@@ -103,6 +107,7 @@ impl<'a, 's, S: Scenario> Machine<'a, 's, S> {
             ahead: [Footprint::default(); CPUS],
             executor: Executor::default(),
             grew: false,
+            asks: false,
             passed: Vec::new(),
             collect: options.collect,
             partial_order: options.reductions.partial_order,

@@ -26,7 +26,7 @@ use crate::machine::violation::Violation;
 use crate::options::{Memory, Options};
 use std::collections::HashSet;
 
-/// Steps that one frame may take without forgetting.
+/// Steps that one frame may take.
 const STEPS: u32 = 20_000;
 /// Interrupt lines (CPU and line) that may ever be raised.
 const MAX_RAISED_LINES: usize = 16;
@@ -59,7 +59,7 @@ pub(crate) struct World<'s, S: Scenario> {
     /// Nodes and edges that footprints do not cover, because they were found after the footprints were closed.
     pub(crate) news: u64,
     /// Nodes that do only what their parents were known to do are no news: for programs of which many rounds do not find
-    /// the last node. The number of states then depends on who found what first, its completeness does not.
+    /// the last node. The number of states then depends on the order in which code was run, its completeness does not.
     pub(crate) lenient: bool,
     /// Some loop can go back.
     pub(crate) loops: bool,
@@ -371,9 +371,6 @@ impl<'s, S: Scenario> World<'s, S> {
             story.hash = hash::finish(hash::mix(story.hash, self.values.decode(story.answer)));
         }
         story.position = live.marks.position;
-        if live.marks.afresh {
-            story.steps = 0;
-        }
         story.note = live.marks.note;
         let marks = live.marks.clone();
         live.node = id;
@@ -385,7 +382,7 @@ impl<'s, S: Scenario> World<'s, S> {
             Event::Asked(request) => {
                 story.place = Some(request.place);
                 story.request = Some(request);
-                if story.steps > STEPS {
+                if story.position > STEPS {
                     return self.wrong_node(story, Violation::Misuse(endless(&request)));
                 }
                 match self.resolve(request) {

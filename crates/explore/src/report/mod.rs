@@ -16,11 +16,12 @@ use std::time::Duration;
 pub struct Report {
     /// The outcome.
     pub verdict: Verdict,
-    /// States stored in the final round.
+    /// States stored in the final round. This and the other counts, but for `executions` and bytes, are the same for any number
+    /// of workers, unless a limit ends the run in the middle.
     pub states: u64,
     /// Transitions taken in the final round.
     pub transitions: u64,
-    /// Executions of the code under check, all rounds.
+    /// Executions of the code under check, all rounds: fewer where a worker has a run at hand that can go on.
     pub executions: u64,
     /// Nodes of the trie: distinct (entry point, values seen).
     pub nodes: u64,

@@ -199,7 +199,7 @@ fn verdict(trouble: Trouble, mut trace: Trace, index: usize) -> Result<Option<Tr
             Ok(Some(trace))
         }
         Trouble::Stop(text) => Err((index.saturating_sub(1), text)),
-        Trouble::Restart => Ok(None),
+        Trouble::Restart | Trouble::Unknown(..) => Ok(None),
     }
 }
 

@@ -78,6 +78,14 @@ pub(crate) enum End {
     Again,
 }
 
+/// Histories that code has not been run along: a node, and its answer.
+#[derive(Debug, Default)]
+struct Asked {
+    now: Vec<(u32, u16)>,
+    /// How many were asked for in all.
+    ever: usize,
+}
+
 /// What one worker tells the others.
 #[derive(Debug, Default)]
 pub(crate) struct Board {
@@ -103,6 +111,8 @@ pub(crate) struct Hub<'a, 's, S: Scenario> {
     pub(crate) barrier: Barrier,
     pub(crate) boards: Vec<Board>,
     pub(crate) restart: AtomicBool,
+    /// Code that states of this level have come to the end of.
+    asked: Mutex<Asked>,
     halt: Mutex<Option<String>>,
     halting: AtomicBool,
     found: Mutex<BTreeMap<Kind, Found>>,
@@ -189,6 +199,34 @@ impl<S: Scenario> Hub<'_, '_, S> {
     pub(crate) fn stop(&self, reason: String) {
         lock(&self.halt).get_or_insert(reason);
         self.halting.store(true, Relaxed);
+    }
+
+    /// Asks for code to be run; `questions` is empty afterwards.
+    pub(crate) fn ask(&self, questions: &mut Vec<(u32, u16)>) {
+        let mut asked = lock(&self.asked);
+        asked.ever += questions.len();
+        asked.now.append(questions);
+    }
+
+    /// How many questions there were so far.
+    pub(crate) fn asked(&self) -> usize {
+        lock(&self.asked).ever
+    }
+
+    /// Runs the code that was asked for, in an order that does not depend on who asked first: which nodes there are, and how
+    /// they are numbered, is the same for any number of workers.
+    pub(crate) fn answer(&self, machine: &mut Machine<'_, '_, S>) {
+        let mut questions = core::mem::take(&mut lock(&self.asked).now);
+        let mut world = lock(self.world);
+        questions.sort_unstable_by_key(|&(node, answer)| (node, world.values.decode(answer)));
+        questions.dedup();
+        for (node, answer) in questions {
+            world.grow(&mut machine.executor, node, answer);
+            if world.edition != self.layout.edition {
+                self.restart.store(true, Relaxed);
+                return;
+            }
+        }
     }
 
     /// Meets the other workers at the end of a level; whether the round is over. The decision looks only at what
@@ -294,6 +332,7 @@ impl<'a, 's, S: Scenario> Hub<'a, 's, S> {
             barrier: Barrier::new(plan.workers),
             boards: (0..plan.workers).map(|_| Board::default()).collect(),
             restart: AtomicBool::new(false),
+            asked: Mutex::default(),
             halt: Mutex::new(None),
             halting: AtomicBool::new(false),
             found: Mutex::default(),

@@ -233,7 +233,7 @@ impl End {
         match trouble {
             Trouble::Violation(text) => Self::Found(Kind::Violation(text)),
             Trouble::Stop(text) => Self::Stop(text),
-            Trouble::Restart => Self::Outdated,
+            Trouble::Restart | Trouble::Unknown(..) => Self::Outdated,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::machine::device::Device;
 use crate::machine::hash::{self, Mix};
+use crate::machine::layout::{LOCAL_DEVICE, STATUS, URGENT};
 use crate::machine::scenario::Scenario;
 use crate::machine::state::Work;
 use crate::machine::step::{Machine, lock};
@@ -63,6 +64,28 @@ pub(crate) fn final_hash<S: Scenario>(machine: &Machine<'_, '_, S>, work: &Work<
         let (first, _) = world.twins[cpu];
         let local = hash::finish(hash::mix(first.into(), local_hash::<S::Device>(local)));
         hash = hash.wrapping_add(local);
+    }
+    hash::finish(hash)
+}
+
+/// Hash of a whole state, of its nodes and values: the same whatever numbers its parts have.
+pub(crate) fn state_hash<S: Scenario>(machine: &Machine<'_, '_, S>, work: &Work<S::Device>) -> u64 {
+    let (layout, mut record) = (&machine.layout, Vec::new());
+    let mut hash = final_hash(machine, work);
+    for cpu in 0..layout.cpus {
+        let own = &work.words[layout.cpu(cpu)..];
+        hash = hash::mix(hash, Mix.hash_one((&own[STATUS..LOCAL_DEVICE], &own[URGENT..layout.buffer])));
+        if layout.weak {
+            work.weak.write_cpu(cpu, &mut record);
+            hash = hash::mix(hash, Mix.hash_one(&record));
+        }
+        for (entry, value) in layout.entries(&work.words, cpu) {
+            hash = hash::mix(hash ^ u64::from(entry), machine.values.decode(value));
+        }
+    }
+    if layout.weak {
+        work.weak.write_memory(&mut record);
+        hash = hash::mix(hash, Mix.hash_one(&record));
     }
     hash::finish(hash)
 }

@@ -10,7 +10,8 @@ use crate::search::coder::Authority;
 use crate::search::hub::{Board, End, Found, Hub, Plan};
 use crate::search::reached::Reached;
 use crate::search::set::States;
-use crate::search::worker::{Leavings, Worker};
+use crate::search::worker::{FINDS, Leavings, Worker};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -27,7 +28,7 @@ pub(crate) struct Outcome<D: crate::Device> {
     pub(crate) edges: Vec<Vec<(u32, u32)>>,
     pub(crate) ends: Vec<u32>,
     pub(crate) reached: Reached,
-    pub(crate) finds: Vec<Work<D>>,
+    pub(crate) finds: BTreeMap<(u32, u64), Work<D>>,
     pub(crate) states: u64,
     pub(crate) transitions: u64,
     pub(crate) depth: u32,
@@ -121,7 +122,7 @@ fn close<S: Scenario>(
         edges: Vec::new(),
         ends: Vec::new(),
         reached: Reached::default(),
-        finds: Vec::new(),
+        finds: BTreeMap::new(),
         states: sum(|board| &board.states),
         transitions: sum(|board| &board.transitions),
         depth: hub.depth.load(Relaxed),
@@ -140,6 +141,9 @@ fn close<S: Scenario>(
         outcome.reached.ends.extend(leaving.reached.ends);
         outcome.finds.extend(leaving.finds);
         outcome.started += leaving.started;
+    }
+    while outcome.finds.len() > FINDS {
+        outcome.finds.pop_last();
     }
     outcome
 }

@@ -13,6 +13,7 @@ use crate::search::coder::Coder;
 use crate::search::hub::{Found, Hub, Kind};
 use crate::search::reached::{self, Ending, Reached};
 use crate::search::set::States;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -21,11 +22,11 @@ const PATIENCE: u32 = 512;
 /// Numbers in a bundle of mail.
 const BATCH: usize = 1 << 13;
 /// Finds kept at most.
-const FINDS: usize = 1 << 11;
+pub(crate) const FINDS: usize = 1 << 11;
 
 /// What one worker leaves behind.
 pub(crate) struct Leavings<D: Device> {
-    pub(crate) finds: Vec<Work<D>>,
+    pub(crate) finds: BTreeMap<(u32, u64), Work<D>>,
     pub(crate) states: States,
     pub(crate) edges: Vec<(u32, u32)>,
     pub(crate) ends: Vec<u32>,
@@ -44,8 +45,13 @@ pub(crate) struct Worker<'a, 's, S: Scenario> {
     /// States in which all CPUs have finished.
     pub(crate) ends: Vec<u32>,
     pub(crate) reached: Reached,
-    /// States in which code did something new, for learning.
-    finds: Vec<Work<S::Device>>,
+    /// States in which code did something new, for learning, by their depth and what they are.
+    finds: BTreeMap<(u32, u64), Work<S::Device>>,
+    /// Moves that come to the end of what code is known to do, and what to run.
+    put_off: Vec<(u32, Move)>,
+    questions: Vec<(u32, u16)>,
+    /// Questions of all workers that have been answered.
+    answered: usize,
     base: Work<S::Device>,
     work: Work<S::Device>,
     base_key: Vec<u32>,
@@ -58,10 +64,12 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
     pub(crate) fn new(
         hub: &'a Hub<'a, 's, S>,
         me: usize,
-        machine: Machine<'a, 's, S>,
+        mut machine: Machine<'a, 's, S>,
         start: &Work<S::Device>,
     ) -> Self {
         let width = hub.layout.cpus + 1;
+        // The first round, of one worker, runs code as it goes.
+        machine.asks = hub.plan.round > 1;
         Self {
             hub,
             me,
@@ -71,7 +79,10 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
             edges: Vec::new(),
             ends: Vec::new(),
             reached: Reached::default(),
-            finds: Vec::new(),
+            finds: BTreeMap::new(),
+            put_off: Vec::new(),
+            questions: Vec::new(),
+            answered: 0,
             base: start.clone(),
             work: start.clone(),
             base_key: vec![0; width],
@@ -92,17 +103,20 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
         let mut low = 0;
         loop {
             let high = self.states.len();
-            // A panic (of the device, say) must not leave the other workers waiting.
-            let level = AssertUnwindSafe(|| self.level(low, high));
-            if let Err(panic) = catch_unwind(level) {
-                self.hub.crash(panic);
-            }
+            self.guarded(|worker| worker.level(low, high));
             self.exchange();
             low = high;
             self.publish(self.states.len() - low);
             if self.hub.level_ended(self.me) {
                 return;
             }
+        }
+    }
+
+    /// Does `work`; a panic (of the device, say) must not leave the other workers waiting.
+    fn guarded(&mut self, work: impl FnOnce(&mut Self)) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(self))) {
+            self.hub.crash(panic);
         }
     }
 
@@ -147,10 +161,15 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
         index * self.hub.workers as u32 + self.me as u32
     }
 
-    fn expand(&mut self, index: u32) {
+    /// Unfolds a state to make moves from.
+    fn unfold(&mut self, index: u32) {
         self.base_key.copy_from_slice(self.states.key(index));
         self.coder.decode(&self.base_key, &mut self.base);
         self.machine.prepare(&self.base);
+    }
+
+    fn expand(&mut self, index: u32) {
+        self.unfold(index);
         let from = self.global(index);
         let mut any = false;
         for cpu in 0..self.hub.layout.cpus {
@@ -202,14 +221,19 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
                         self.hub.restart.store(true, Relaxed);
                         return true;
                     }
+                    Trouble::Unknown(node, answer) => {
+                        self.put_off.push((from / self.hub.workers as u32, mov));
+                        self.questions.push((node, answer));
+                        return true;
+                    }
                 };
                 self.hub.report(Found { kind, state: from, last: Some(mov) });
                 return true;
             }
         }
         self.transitions += 1;
-        if core::mem::take(&mut self.machine.grew) && self.finds.len() < FINDS {
-            self.finds.push(self.work.clone());
+        if core::mem::take(&mut self.machine.grew) {
+            self.keep_find();
         }
         self.coder.encode(&mut self.work, Some((&self.base_key, &self.base)), &mut self.key);
         let hash = hash::of_ids(&self.key);
@@ -263,18 +287,55 @@ impl<'a, 's, S: Scenario> Worker<'a, 's, S> {
         }
     }
 
-    /// Hands over what belongs to others, and takes in what others have found for this worker.
+    /// Hands over what belongs to others, and takes in what others have found for this worker, once the code is known that
+    /// this level came to the end of.
     fn exchange(&mut self) {
-        if self.hub.workers == 1 {
-            return;
+        self.hand_over();
+        while self.hub.asked() > self.answered {
+            self.answered = self.hub.asked();
+            if self.me == 0 {
+                self.guarded(|worker| worker.hub.answer(&mut worker.machine));
+            }
+            self.hub.barrier.wait();
+            self.machine.sync();
+            self.guarded(Self::go_on);
+            self.hand_over();
         }
-        for to in 0..self.hub.workers {
-            self.post(to);
-        }
-        self.hub.barrier.wait();
-        // The letters name nodes that others may have made in this level.
+        // The letters name values that others may have met in this level.
         self.machine.sync();
         self.collect();
+    }
+
+    fn hand_over(&mut self) {
+        (0..self.hub.workers).for_each(|to| self.post(to));
+        self.hub.ask(&mut self.questions);
+        self.hub.barrier.wait();
+    }
+
+    /// Makes the moves that were put off.
+    fn go_on(&mut self) {
+        for (index, mov) in core::mem::take(&mut self.put_off) {
+            if self.hub.halted() {
+                return;
+            }
+            self.unfold(index);
+            self.machine.grew = true;
+            self.attempt(self.global(index), mov);
+        }
+        (self.machine.grew, self.machine.cut) = (false, false);
+    }
+
+    /// Keeps the state that was just made for learning. The same ones are kept by any number of workers: which of several states
+    /// that differ by interchangeable CPUs is found depends on who was first, so of those that only the first round's are.
+    fn keep_find(&mut self) {
+        if self.hub.plan.round > 1 && !self.hub.groups.is_empty() {
+            return;
+        }
+        let key = (self.hub.depth.load(Relaxed), reached::state_hash(&self.machine, &self.work));
+        self.finds.insert(key, self.work.clone());
+        if self.finds.len() > FINDS {
+            self.finds.pop_last();
+        }
     }
 
     fn post(&mut self, to: usize) {

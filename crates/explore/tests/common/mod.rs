@@ -7,8 +7,8 @@ pub mod toy;
 
 use shootdown_explore::sync::Word;
 use shootdown_explore::{
-    Device, Effect, Facts, Interrupts, Memory, Options, Reductions, Registry, Report, Scenario, View,
-    Violation, explore,
+    Device, Effect, Facts, Interrupts, Memory, Options, Reductions, Registry, Report, Scenario, Verdict,
+    View, Violation, explore,
 };
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -69,6 +69,13 @@ pub struct Program {
     pub collector: Collector,
 }
 
+/// Verdicts of a program under all models, without reductions and with them, by the words of `say`.
+pub fn verdicts<T>(program: impl Fn() -> Program, say: impl Fn(Verdict) -> T) -> Vec<T> {
+    let models = MODELS.into_iter().chain([Memory::Weak]);
+    let runs = models.flat_map(|memory| [plain(memory), reduced(memory)]);
+    runs.map(|options| say(explore(&program(), &options).verdict)).collect()
+}
+
 impl Program {
     pub fn new(mains: &[fn(&Words)]) -> Self {
         Self {
@@ -81,6 +88,12 @@ impl Program {
             interrupts: Interrupts::Overtake,
             collector: Collector { watched: 8, ..Collector::default() },
         }
+    }
+
+    /// The same where hardware reads none of the words.
+    pub fn unwatched(mut self) -> Self {
+        self.collector.watched = 0;
+        self
     }
 
     pub fn with_irq(mut self, irq: fn(&Words, usize, u8)) -> Self {
@@ -116,7 +129,7 @@ impl Scenario for Program {
         registry.object("W", &self.words);
         registry.array("W.x", &self.words.x);
         registry.array("W.out", &self.words.out);
-        for word in self.words.x.iter().chain(&self.words.out) {
+        for word in self.words.x.iter().chain(&self.words.out).take(self.collector.watched) {
             registry.watch(word);
         }
     }

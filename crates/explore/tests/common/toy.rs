@@ -2,9 +2,7 @@
 //! from page tables whenever it may, and an oracle that looks when a frame is freed.
 #![allow(dead_code, reason = "each user takes its part")]
 
-use shootdown_explore::sync::{
-    Word, cpu, device, fence, forget, irq_restore, irq_save, note, raise, wait_until,
-};
+use shootdown_explore::sync::{Word, cpu, device, fence, irq_restore, irq_save, note, raise, wait_until};
 use shootdown_explore::{Commutes, Device, Effect, Facts, Registry, Scenario, View, Violation};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
@@ -266,7 +264,6 @@ impl Scenario for Toy {
                 }
             }
             self.me().work[index % 8].store(1, Relaxed);
-            forget(index as u64);
         }
     }
     fn interrupt(&self, cpu: usize, _: u8) {
