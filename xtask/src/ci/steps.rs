@@ -1,6 +1,5 @@
 use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
-use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -13,6 +12,7 @@ use super::{
 };
 use crate::measure::{self, Differing, Functions, Look};
 use crate::mutants::Subject;
+use crate::process::cpu_seconds;
 use crate::tidy;
 
 /// One step; the order is that of a full run, cheapest first.
@@ -200,14 +200,6 @@ impl Row {
     }
 }
 
-/// Seconds on CPUs of all programs that have been waited for, where /proc says so: in hundredths, behind the name of the program.
-fn cpu_seconds() -> Option<f64> {
-    let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    let words: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks = |index: usize| words.get(index)?.parse::<f64>().ok();
-    Some((ticks(13)? + ticks(14)?) / 100.0)
-}
-
 impl Step {
     fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
@@ -253,7 +245,7 @@ impl Step {
 
 #[cfg(test)]
 mod tests {
-    use super::{BESIDE, BY_NAME, Done, QUICK, Row, Step, beside, closing, cpu_seconds, lanes};
+    use super::{BESIDE, BY_NAME, Done, QUICK, Row, Step, beside, closing, lanes};
     use clap::ValueEnum;
     use std::time::Duration;
 
@@ -299,10 +291,5 @@ mod tests {
     #[test]
     fn a_quick_run_has_no_step_that_runs_by_name_alone_and_does_not_boot() {
         assert!(!QUICK.contains(&Step::Boot) && !QUICK.iter().any(|step| BY_NAME.contains(step)));
-    }
-
-    #[test]
-    fn time_on_cpus_is_known_on_linux() {
-        assert_eq!(cpu_seconds().is_some(), cfg!(target_os = "linux"));
     }
 }
