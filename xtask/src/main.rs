@@ -6,6 +6,7 @@ mod measure;
 mod mutants;
 mod mutate;
 mod mutate_bugs;
+mod mutate_weak;
 mod package;
 mod process;
 mod tidy;
@@ -70,7 +71,7 @@ enum Command {
     },
     /// Weaken each named ordering of the engine and see that a checker notices
     Mutate {
-        /// Cases of `shootdown check` to run; default: group `two`
+        /// Cases of `shootdown check` to run; default: group `two`, and under weak memory the case that INVARIANTS.md names for each
         cases: Vec<String>,
         /// Memory model of the explorer, whose findings alone count then; default: tso, pso, and loom beside them
         #[arg(long, value_parser = ["sc", "tso", "pso", "weak"])]
@@ -140,6 +141,9 @@ fn run(cli: &Cli) -> Result<()> {
         }
         Command::Panics => weigh(&root, Look::Panics),
         Command::Stack => weigh(&root, Look::Stack),
+        Command::Mutate { cases, memory } if memory.as_deref() == Some("weak") && cases.is_empty() => {
+            mutate_weak::run(&root).map(|_| ())
+        }
         Command::Mutate { cases, memory } => mutate::run(&root, cases, memory.as_deref()).map(|_| ()),
         Command::MutateBugs => mutate_bugs::run(&root).map(|_| ()),
         Command::Mutants { names, of, quick, list, at_most, rung, record } => {

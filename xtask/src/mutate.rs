@@ -1,6 +1,6 @@
 //! Weakens every named ordering of the engine, one at a time, and asks who notices: the explorer under TSO and under
 //! store buffers per location, and loom; or the explorer alone, under the model that is asked for. What nobody notices must be
-//! argued in CAVEATS.md under `### site NAME`, or `### site NAME under MODEL`.
+//! argued in CAVEATS.md under `### site NAME`. Under weak memory `mutate_weak.rs` knows the case that notices each.
 
 use anyhow::{Context, Result, bail, ensure};
 use regex::Regex;
@@ -9,16 +9,14 @@ use std::path::Path;
 
 use crate::process::{cargo, line, shootdown};
 
-const LIST: &str = "crates/shootdown/src/fault.rs";
+pub(crate) const LIST: &str = "crates/shootdown/src/fault.rs";
 /// Barriers that a platform owes the engine, which only weak memory asks for.
-const BARRIERS: &str = "crates/cases/src/engine/barrier.rs";
+pub(crate) const BARRIERS: &str = "crates/cases/src/engine/barrier.rs";
 const CAVEATS: &str = "CAVEATS.md";
 /// Cases that run where none are named: two CPUs, each in a second or less.
 const USUAL: [&str; 1] = ["two"];
 /// The same under weak memory.
 const USUAL_WEAK: [&str; 1] = ["weak"];
-/// Cases of machines where barriers order page walks and flushes, all of them in a second.
-const ORDERED: &str = "aarch64-* riscv64-* kept-bit-switch-away --cpus 2";
 /// Seconds for one case; a case that takes longer notices nothing.
 const DEADLINE: &str = "30";
 const MODELS: [&str; 2] = ["tso", "pso"];
@@ -38,7 +36,7 @@ pub fn run(root: &Path, cases: &[String], only: Option<&str>) -> Result<usize> {
     if weak {
         sites.extend(listed(root, BARRIERS)?);
     }
-    let argued = argued(&std::fs::read_to_string(root.join(CAVEATS)).unwrap_or_default(), only);
+    let argued = argued(&std::fs::read_to_string(root.join(CAVEATS)).unwrap_or_default());
     let usual = if weak { USUAL_WEAK } else { USUAL };
     let cases = if cases.is_empty() { usual.join(" ") } else { cases.join(" ") };
     for &model in &models {
@@ -66,30 +64,6 @@ pub fn run(root: &Path, cases: &[String], only: Option<&str>) -> Result<usize> {
     ensure!(open.is_empty(), "neither caught nor argued in {CAVEATS} under `### site NAME`: {names}");
     println!("{} orderings, each caught or argued", sites.len());
     Ok(sites.len())
-}
-
-/// Removes each barrier that a platform owes the engine, and asks the explorer who notices; returns how many somebody does, and
-/// how many are argued.
-///
-/// # Errors
-/// A barrier is neither noticed nor argued.
-pub fn barriers(root: &Path) -> Result<(usize, usize)> {
-    const WEAK: &str = "weak";
-    if let Some(case) = explored(root, ORDERED, "", WEAK)? {
-        bail!("{case} fails with every barrier there; mend that first");
-    }
-    let text =
-        std::fs::read_to_string(root.join(CAVEATS)).with_context(|| format!("cannot read {CAVEATS}"))?;
-    let argued = argued(&text, Some(WEAK));
-    let (mut noticed, sites) = (0, listed(root, BARRIERS)?);
-    for site in &sites {
-        let case = explored(root, ORDERED, &format!("--drop-site {site}"), WEAK)?;
-        let catches: Catches<'_> = case.into_iter().map(|case| (WEAK, case)).collect();
-        println!("{}", row(site, &catches, argued.contains(site)));
-        ensure!(!catches.is_empty() || argued.contains(site), "nobody notices that {site} is missing");
-        noticed += catches.len();
-    }
-    Ok((noticed, sites.len() - noticed))
 }
 
 /// Runs `cases` with what `weakened` says until one fails, and names it.
@@ -153,7 +127,7 @@ fn row(site: &str, catches: &Catches<'_>, argued: bool) -> String {
 }
 
 /// Names of the orderings that a file lists.
-fn listed(root: &Path, file: &str) -> Result<Vec<String>> {
+pub(crate) fn listed(root: &Path, file: &str) -> Result<Vec<String>> {
     let sites =
         sites(&std::fs::read_to_string(root.join(file)).with_context(|| format!("cannot read {file}"))?);
     ensure!(!sites.is_empty(), "{file} lists no orderings");
@@ -166,12 +140,11 @@ fn sites(text: &str) -> Vec<String> {
     entry.captures_iter(text).map(|found| found[1].to_owned()).collect()
 }
 
-/// Orderings that have a heading of their own in CAVEATS.md, for all checkers or for the only one.
-fn argued(text: &str, only: Option<&str>) -> BTreeSet<String> {
-    let under = only.map(|model| format!(" under {model}")).unwrap_or_default();
+/// Orderings that have a heading of their own in CAVEATS.md.
+fn argued(text: &str) -> BTreeSet<String> {
     text.lines()
         .filter_map(|line| line.strip_prefix("### site "))
-        .map(|name| name.trim().strip_suffix(&under).unwrap_or(name.trim()).to_owned())
+        .map(|name| name.trim().to_owned())
         .collect()
 }
 
@@ -210,10 +183,7 @@ mod tests {
     #[test]
     fn only_the_exact_heading_argues() {
         let text = "### site ipi-request\ntext\n## site take\n### sites\nabout ### site bump\n";
-        assert_eq!(argued(text, None), BTreeSet::from(["ipi-request".to_owned()]));
-        let text = "### site ack under weak\n### site ipi-request\n### site take under pso\n";
-        let weak = argued(text, Some("weak"));
-        assert!(weak.contains("ack") && weak.contains("ipi-request") && !weak.contains("take"), "{weak:?}");
+        assert_eq!(argued(text), BTreeSet::from(["ipi-request".to_owned()]));
         assert!(row("take", &Catches::new(), false).contains("NOBODY"));
         assert!(row("ipi-request", &Catches::new(), true).contains("argued in CAVEATS.md"));
     }

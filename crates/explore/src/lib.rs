@@ -62,7 +62,7 @@
 //!
 //! # The machine
 //!
-//! * At most 8 CPUs, 8 store buffer entries each, 240 words, 64 objects, 16 interrupt lines that are raised, 32768
+//! * At most 8 CPUs, 8 store buffer entries each, 239 words, 64 objects, 16 interrupt lines that are raised, 32768
 //!   different large values. Whatever exceeds a limit ends in [`Verdict::Stopped`], never in a pass.
 //! * [`Memory::Sc`]: every store is in memory at once.
 //! * [`Memory::Tso`]: one FIFO per CPU; its own loads see it. Read-modify-writes, `fence(SeqCst)` and a handler's return

@@ -10,6 +10,7 @@ mod rc11;
 
 use flate2::read::GzDecoder;
 use rc11::{Expected, Litmus, Outcome, Step};
+use shootdown_explore::{Verdict, explore};
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
@@ -49,7 +50,7 @@ fn every_program_of_the_table_has_exactly_its_outcomes() {
 fn the_axioms_say_what_the_table_says() {
     let mut compared = 0;
     for Expected { litmus, outcomes } in table() {
-        if let Some(found) = axioms::outcomes(&litmus.threads, litmus.words(), 4_000) {
+        if let Some(found) = axioms::outcomes(&litmus.threads, litmus.words(), &[], 4_000) {
             assert_eq!(found, outcomes, "{}", litmus.name);
             compared += 1;
         }
@@ -63,12 +64,55 @@ fn random_programs_have_the_outcomes_that_the_axioms_allow() {
     let mut compared = 0;
     for number in 0..2_000 {
         let (threads, words) = dice.program();
-        let Some(right) = axioms::outcomes(&threads, words, 3_000) else { continue };
+        let Some(right) = axioms::outcomes(&threads, words, &[], 3_000) else { continue };
         let litmus = Litmus::new(format!("random {number} {threads:?}"), threads, words);
         assert_eq!(differences(&litmus, &right), Vec::<String>::new());
         compared += 1;
     }
     assert!(compared > 1_500, "{compared} compared");
+}
+
+/// Why `threads` are not explored to the end.
+fn stopped(threads: Vec<Vec<Step>>, words: usize, reduced: bool) -> String {
+    match explore(&Litmus::new("too many", threads, words), &rc11::weak(reduced)).verdict {
+        Verdict::Stopped(reason) => reason,
+        verdict => panic!("{verdict:?} instead of a stop"),
+    }
+}
+
+#[test]
+fn more_stores_than_fit_stop_and_are_no_pass() {
+    let stores = |word: usize, count: u64| (1..=count).map(move |value| Step::Store(word, value, Relaxed));
+    // The other CPU reads the word in the end, so that none of the stores is dropped.
+    let reader = vec![Step::Load(0, Relaxed)];
+    for reduced in [false, true] {
+        let reason = stopped(vec![stores(0, 33).collect(), reader.clone()], 1, reduced);
+        assert_eq!(reason, "x: a word has more stores that can still be read than fit");
+    }
+    // Without reductions nobody knows that it does not read the other words.
+    let all = (0..18).flat_map(|word| stores(word, 29)).collect();
+    let reason = stopped(vec![all, reader], 18, false);
+    assert!(reason.ends_with(": there are more stores that can still be read than fit"), "{reason}");
+}
+
+#[test]
+fn more_words_than_views_have_room_for_stop_and_are_no_pass() {
+    let one_too_many = (0..240).map(|word| Step::Store(word, 1, Relaxed)).collect();
+    let reason = stopped(vec![one_too_many], 240, true);
+    assert!(reason.starts_with("more than 239 words are in use"), "{reason}");
+    let fits = Litmus::new("239", vec![(0..239).map(|word| Step::Store(word, 1, Relaxed)).collect()], 239);
+    assert_eq!(fits.outcomes(&rc11::weak(true)), [vec![1; 239]].into());
+}
+
+#[test]
+fn more_full_fences_than_fit_stop_and_are_no_pass() {
+    let fences =
+        |count: u64| (0..count).flat_map(|value| [Step::Store(0, value, Relaxed), Step::Fence(SeqCst)]);
+    let once = [Step::Fence(SeqCst), Step::Load(0, Relaxed)].to_vec();
+    let reason = stopped(vec![fences(40).collect(), once.clone(), once], 1, true);
+    let (fences, stores) =
+        ("more fences are to be kept in order than fit", "x: a word has more stores that can");
+    assert!(reason == fences || reason.starts_with(stores), "{reason}");
 }
 
 struct Dice(u64);

@@ -529,9 +529,30 @@ mod counterexamples {
             "W.x[0] := 0x1",
             "W.x[1] := 0x1",
             "reads W.x[1] = 0x1",
-            "reads W.x[0] = 0x0 (older than CPU 0's store of 0x1)",
+            "reads W.x[0] = 0x0 (older than CPU 0's store of 0x1, of which this CPU has not heard)",
         ];
         assert_eq!(texts, expected);
+    }
+
+    #[test]
+    fn say_where_an_acquire_is_missing() {
+        let program = Program::new(&[
+            |w: &Words| {
+                w.x[0].store(1, Relaxed);
+                w.x[1].store(1, Release);
+            },
+            |w: &Words| {
+                if w.x[1].load(Relaxed) == 1 {
+                    demand(w.x[0].load(Relaxed) == 1, "old data");
+                }
+            },
+        ]);
+        let report = explore(&program, &Options { memory: Memory::Weak, ..Options::default() });
+        let steps = report.trace.expect("a counterexample").steps;
+        assert_eq!(
+            steps.last().expect("a step").text,
+            "reads W.x[0] = 0x0 (older than CPU 0's store of 0x1, of which this CPU has heard without acquire)"
+        );
     }
 
     #[test]

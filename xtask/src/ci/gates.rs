@@ -7,7 +7,7 @@ use std::path::Path;
 use super::build::{ALL, Counts};
 use super::outcome::Done;
 use crate::process::{self, cargo, shootdown, stream};
-use crate::{measure, mutants, mutate, mutate_bugs};
+use crate::{measure, mutants, mutate, mutate_bugs, mutate_weak};
 use shootdown::rules::LAST as LAST_RULE;
 
 /// Groups that notice a removed rule soonest.
@@ -107,9 +107,11 @@ pub fn mutate(root: &Path) -> Result<Done> {
     Ok(Done::Passed(format!("{orderings} orderings, each noticed when weakened")))
 }
 
-pub fn barriers(root: &Path) -> Result<Done> {
-    let (noticed, argued) = mutate::barriers(root)?;
-    Ok(Done::Passed(format!("{noticed} barriers of the platform noticed when removed, {argued} argued")))
+pub fn mutate_weak(root: &Path) -> Result<Done> {
+    let orderings = mutate_weak::run(root)?;
+    Ok(Done::Passed(format!(
+        "{orderings} orderings and barriers, each noticed under weak memory when it is missing"
+    )))
 }
 
 pub fn mutants(root: &Path, of: mutants::Subject) -> Result<Done> {

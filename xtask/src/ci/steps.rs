@@ -1,7 +1,6 @@
 use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
 use std::collections::VecDeque;
-use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -15,6 +14,7 @@ use super::{
 };
 use crate::measure::{self, Differing, Functions, Look};
 use crate::mutants::Subject;
+use crate::process::cpu_seconds;
 use crate::tidy;
 
 /// One step; the order is that of a full run, cheapest first.
@@ -70,8 +70,8 @@ pub enum Step {
     Book,
     /// Each rule removed from the engine: a case must notice
     Rules,
-    /// Each barrier of the platform removed: a case under weak memory must notice
-    Barriers,
+    /// Each ordering weakened and each barrier of the platform removed: the explorer must notice under weak memory
+    MutateWeak,
     /// Each ordering of the engine weakened: a checker must notice
     Mutate,
     /// Small mistakes in the engine, each by the catcher that is recorded for it
@@ -89,14 +89,14 @@ pub enum Step {
 }
 
 /// Steps of a quick run.
-const QUICK: [Step; 8] =
-    [Step::Fmt, Step::Build, Step::Tidy, Step::Clippy, Step::Tests, Step::Check, Step::Rules, Step::Barriers];
+const QUICK: [Step; 7] =
+    [Step::Fmt, Step::Build, Step::Tidy, Step::Clippy, Step::Tests, Step::Check, Step::Rules];
 /// Steps that build nothing in the project's target folder, where cargo lets one build at a time: in a run that builds they go
 /// beside the others, those that find most for their time first, then the longest.
 const BESIDE: [Step; 13] = [
     Step::Check,
     Step::Rules,
-    Step::Barriers,
+    Step::MutateWeak,
     Step::Boot,
     Step::Hosts,
     Step::Package,
@@ -228,14 +228,6 @@ impl Row {
     }
 }
 
-/// Seconds on CPUs of all programs that have been waited for, where /proc says so: in hundredths, behind the name of the program.
-fn cpu_seconds() -> Option<f64> {
-    let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    let words: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks = |index: usize| words.get(index)?.parse::<f64>().ok();
-    Some((ticks(13)? + ticks(14)?) / 100.0)
-}
-
 impl Step {
     fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
@@ -268,7 +260,7 @@ impl Step {
             Self::OwnCase => own_case::own_case(root),
             Self::Book => book::book(root),
             Self::Rules => gates::rules(root),
-            Self::Barriers => gates::barriers(root),
+            Self::MutateWeak => gates::mutate_weak(root),
             Self::Mutate => gates::mutate(root),
             Self::Mutants => gates::mutants(root, Subject::Engine),
             Self::MutateExplorer => gates::mutants(root, Subject::Explorer),
@@ -282,7 +274,7 @@ impl Step {
 
 #[cfg(test)]
 mod tests {
-    use super::{BESIDE, BY_NAME, Done, QUICK, Queues, Row, Step, closing, cpu_seconds, queues};
+    use super::{BESIDE, BY_NAME, Done, QUICK, Queues, Row, Step, closing, queues};
     use clap::ValueEnum;
     use std::collections::VecDeque;
     use std::sync::{Barrier, Mutex};
@@ -348,10 +340,5 @@ mod tests {
     #[test]
     fn a_quick_run_has_no_step_that_runs_by_name_alone_and_does_not_boot() {
         assert!(!QUICK.contains(&Step::Boot) && !QUICK.iter().any(|step| BY_NAME.contains(step)));
-    }
-
-    #[test]
-    fn time_on_cpus_is_known_on_linux() {
-        assert_eq!(cpu_seconds().is_some(), cfg!(target_os = "linux"));
     }
 }

@@ -3,10 +3,9 @@
 use shootdown_explore::sync;
 use shootdown_machine::hw;
 
-/// Numbers in [`shootdown_explore::Scenario::context`], above those of the engine's orderings.
-const BASE: u64 = 0x800;
-/// The bits of a context that name a fault.
-const FAULT: u64 = 0xffff;
+/// Where [`shootdown_explore::Scenario::context`] has the number of the barrier that is removed, from 1: apart from the engine's
+/// fault, so that one of each can go at once.
+const PLACE: u32 = 32;
 
 /// Names barriers.
 macro_rules! barriers {
@@ -54,11 +53,15 @@ impl Barrier {
 
     /// Whether the barrier is not removed in this run.
     pub(crate) fn is_there(self) -> bool {
-        sync::context() & FAULT != self.fault()
+        sync::context() >> PLACE != self.number()
     }
 
     /// Number that removes it.
     pub(crate) fn fault(self) -> u64 {
-        BASE + self as u64
+        self.number() << PLACE
+    }
+
+    fn number(self) -> u64 {
+        1 + self as u64
     }
 }

@@ -199,6 +199,19 @@ impl<'w, S: TestMachine> Cpu<'w, S> {
         self.engine().flush(self.space(space), request);
     }
 
+    /// Sends a flush of page 0, to no purpose, unmaps page 1 and gives its frame back, and waits for the first flush last.
+    pub fn unmap_behind_a_flush(&self, space: usize) {
+        sync::note("flush page 0, munmap page 1");
+        let first = FlushRequest::pages(PageRange::page(page_address(0)));
+        let first = self.engine().send(self.space(space), first);
+        let mut gather = self.engine().gather::<Page, 1>(self.space(space));
+        if let Some(frame) = self.clear(space, 1) {
+            assert!(gather.unmapped(PageRange::page(page_address(1)), frame).is_ok(), "one frame fits");
+        }
+        gather.finish();
+        first.finish();
+    }
+
     /// Unmaps a kernel page and gives its frame back.
     pub fn unmap_kernel(&self, page: usize) {
         sync::note("unmap kernel page");

@@ -70,6 +70,12 @@ impl<S: TestMachine> History<'_, S> {
         let _ = user.into_handle();
     }
 
+    /// Has `cpu` flush page 0 of a space, to no purpose, so many times.
+    pub fn flush_page(&self, cpu: usize, space: usize, times: usize) {
+        let request = FlushRequest::pages(PageRange::page(page_address(0)));
+        (0..times).for_each(|_| self.on(cpu).flush(self.space(space), request));
+    }
+
     /// The engine, as `cpu` calls it.
     pub fn on(&self, cpu: usize) -> &'static Shootdown<Sim<S>> {
         self.engine.platform().boot.go_on(cpu);

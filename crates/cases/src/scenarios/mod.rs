@@ -15,6 +15,7 @@ mod machines;
 mod masks;
 mod migration;
 mod nmi;
+mod orderings;
 mod pairs;
 mod retired;
 mod tags;
@@ -38,6 +39,7 @@ pub fn cases_under(fault: Fault, oracles: Oracles) -> Vec<Case> {
     let mut list = List::new(fault, oracles);
     let themes = [
         architectures::add,
+        orderings::add,
         clients::add,
         masks::add,
         wide_masks::add,

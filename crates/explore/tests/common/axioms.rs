@@ -24,8 +24,14 @@ struct Candidate {
     written: Vec<Option<u64>>,
 }
 
-/// All outcomes of a program; `None` if that takes more than `most` candidates.
-pub fn outcomes(threads: &[Vec<Step>], words: usize, most: usize) -> Option<BTreeSet<Outcome>> {
+/// All outcomes of a program; `None` if that takes more than `most` candidates. Some steps, by their numbers, come `after` others
+/// that tell them nothing: the first of an interrupt's handler after what raises the interrupt.
+pub fn outcomes(
+    threads: &[Vec<Step>],
+    words: usize,
+    after: &[(usize, usize)],
+    most: usize,
+) -> Option<BTreeSet<Outcome>> {
     let events: Vec<Event> = threads
         .iter()
         .enumerate()
@@ -38,7 +44,7 @@ pub fn outcomes(threads: &[Vec<Step>], words: usize, most: usize) -> Option<BTre
     }
     let mut found = BTreeSet::new();
     each_choice(&sources, &mut Vec::new(), &mut |from| {
-        if let Some(candidate) = values(&events, from) {
+        if let Some(candidate) = values(&events, after, from) {
             each_order(&events, &candidate, words, &mut |mo| {
                 if consistent(&events, &candidate, mo) {
                     found.insert(outcome(&events, &candidate, mo));
@@ -83,7 +89,7 @@ fn each_choice<T: Copy>(choices: &[Vec<T>], chosen: &mut Vec<T>, see: &mut impl 
 
 /// Values in the order of the program and of what is read; `None` if these go round in a circle, or if something reads from
 /// a compare-and-exchange that fails.
-fn values(events: &[Event], from: &[Option<usize>]) -> Option<Candidate> {
+fn values(events: &[Event], after: &[(usize, usize)], from: &[Option<usize>]) -> Option<Candidate> {
     let mut candidate =
         Candidate { from: from.to_vec(), read: vec![0; events.len()], written: vec![None; events.len()] };
     let mut done = vec![false; events.len()];
@@ -93,6 +99,7 @@ fn values(events: &[Event], from: &[Option<usize>]) -> Option<Candidate> {
             !done[*index]
                 && earlier.is_none_or(|other| done[other])
                 && from[*index].is_none_or(|source| done[source])
+                && after.iter().all(|&(first, then)| then != *index || done[first])
         };
         let index = (0..events.len()).find(ready)?;
         let read = from[index].map_or(Some(0), |source| candidate.written[source])?;

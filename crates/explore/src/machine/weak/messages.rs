@@ -118,16 +118,28 @@ impl Weak {
         self.messages[range].get(place)
     }
 
+    /// Where a view lies among all.
+    #[inline]
+    pub(super) fn span(&self, cpu: usize, kind: usize) -> Range<usize> {
+        let start = (cpu * VIEWS + kind) * self.width;
+        start..start + self.width
+    }
+
+    /// Where the view of a message lies among all.
+    #[inline]
+    pub(super) fn row_span(&self, index: usize) -> Range<usize> {
+        index * self.width..(index + 1) * self.width
+    }
+
     #[inline]
     pub(crate) fn view(&self, cpu: usize, kind: usize) -> &[u8] {
-        let start = (cpu * VIEWS + kind) * self.width;
-        &self.views[start..start + self.width]
+        &self.views[self.span(cpu, kind)]
     }
 
     #[inline]
     pub(crate) fn view_mut(&mut self, cpu: usize, kind: usize) -> &mut [u8] {
-        let start = (cpu * VIEWS + kind) * self.width;
-        &mut self.views[start..start + self.width]
+        let span = self.span(cpu, kind);
+        &mut self.views[span]
     }
 
     /// The oldest message of a word that a CPU may still read.
@@ -149,8 +161,8 @@ impl Weak {
 
     /// A barrier against hardware: from here on walks read, and interrupts carry, what `cpu` knows of the first `words`.
     pub(crate) fn synchronize(&mut self, cpu: usize, words: usize) {
-        let row = self.view(cpu, CURRENT)[..words].to_vec();
-        self.view_mut(cpu, SYNCED)[..words].copy_from_slice(&row);
+        let (from, to) = (self.span(cpu, CURRENT).start, self.span(cpu, SYNCED).start);
+        self.views.copy_within(from..from + words, to);
         self.changed = true;
     }
 
@@ -173,11 +185,11 @@ impl Weak {
     }
 
     pub(crate) fn row(&self, index: usize) -> &[u8] {
-        &self.rows[index * self.width..(index + 1) * self.width]
+        &self.rows[self.row_span(index)]
     }
 
-    /// Puts a message at a place of its word's list; those from there on move up.
-    pub(crate) fn insert(&mut self, message: Message, place: usize, row: &[u8]) -> Result<(), &'static str> {
+    /// Puts a message with an empty view at a place of its word's list; those from there on move up. Returns its index.
+    pub(crate) fn insert(&mut self, message: Message, place: usize) -> Result<usize, &'static str> {
         let range = self.range(message.cell);
         if range.len() >= MOST {
             return Err("a word has more stores that can still be read than fit");
@@ -188,8 +200,7 @@ impl Weak {
         let cell = usize::from(message.cell);
         // The first one of a list has been there all the time.
         if range.is_empty() {
-            self.place(message, range.start, row);
-            return Ok(());
+            return Ok(self.place(message, range.start));
         }
         self.shift(cell, |entry| if usize::from(entry) >= place { entry + 1 } else { entry });
         for limit in self.limits.chunks_exact_mut(self.width) {
@@ -198,16 +209,15 @@ impl Weak {
                 *limit += 2;
             }
         }
-        self.place(message, range.start + place, row);
-        Ok(())
+        Ok(self.place(message, range.start + place))
     }
 
-    fn place(&mut self, message: Message, index: usize, row: &[u8]) {
+    fn place(&mut self, message: Message, index: usize) -> usize {
         let at = index * self.width;
         self.messages.insert(index, message);
-        self.rows.splice(at..at, row.iter().copied());
-        self.rows[at + usize::from(message.cell)] = 0;
+        self.rows.splice(at..at, core::iter::repeat_n(0, self.width));
         self.changed = true;
+        index
     }
 
     /// Drops what no CPU can read any more, nor its walks of one of the first `watched` words. `reads` says whether a CPU may

@@ -47,11 +47,10 @@ impl Weak {
     pub(crate) fn load(&mut self, cpu: usize, cell: u16, place: usize, acquire: bool) {
         let index = self.range(cell).start + place;
         if let Some(&message) = self.message(cell, place) {
-            let row = self.row(index).to_vec();
             self.causes[cpu] |= message.causes;
-            join(self.view_mut(cpu, ACQUIRE), &row);
+            self.hear(cpu, ACQUIRE, index);
             if acquire {
-                join(self.view_mut(cpu, CURRENT), &row);
+                self.hear(cpu, CURRENT, index);
             }
         }
         self.reach(cpu, cell, place);
@@ -60,32 +59,33 @@ impl Weak {
 
     /// `cpu` puts a message at a place behind its view.
     pub(crate) fn store(&mut self, cpu: usize, place: usize, write: Write) -> Result<(), &'static str> {
-        let row = self.view(cpu, if write.release { CURRENT } else { RELEASE }).to_vec();
-        self.put(cpu, place, write, (&row, false))
+        self.put(cpu, place, write, false).map(|_| ())
     }
 
     /// `cpu` has read the message at a place, and puts its own right behind.
     pub(crate) fn replace(&mut self, cpu: usize, place: usize, write: Write) -> Result<(), &'static str> {
-        let mut row = self.view(cpu, if write.release { CURRENT } else { RELEASE }).to_vec();
-        if self.message(write.cell, place).is_some() {
-            join(&mut row, self.row(self.range(write.cell).start + place));
-        }
-        self.put(cpu, place + 1, write, (&row, true))
+        let index = self.put(cpu, place + 1, write, true)?;
+        // The release sequence of what it replaces goes on.
+        let (before, own) = self.rows.split_at_mut(index * self.width);
+        let replaced = &before[before.len() - self.width..];
+        join(&mut own[..self.width], replaced);
+        own[usize::from(write.cell)] = 0;
+        Ok(())
     }
 
-    fn put(
-        &mut self,
-        cpu: usize,
-        place: usize,
-        write: Write,
-        (row, bound): (&[u8], bool),
-    ) -> Result<(), &'static str> {
+    fn put(&mut self, cpu: usize, place: usize, write: Write, bound: bool) -> Result<usize, &'static str> {
         self.begin_list(write.cell, write.newest)?;
         let (causes, writer) = (self.causes[cpu], cpu as u8);
-        self.insert(Message { cell: write.cell, value: write.value, bound, causes, writer }, place, row)?;
+        let message = Message { cell: write.cell, value: write.value, bound, causes, writer };
+        let index = self.insert(message, place)?;
+        let view = self.span(cpu, if write.release { CURRENT } else { RELEASE });
+        let row = self.row_span(index);
+        let own = row.start + usize::from(write.cell);
+        self.rows[row].copy_from_slice(&self.views[view]);
+        self.rows[own] = 0;
         self.reach(cpu, write.cell, place);
         self.limit(cpu, write.cell, 2 * place);
-        Ok(())
+        Ok(index)
     }
 
     /// An acquire fence, a release fence, or both.
@@ -111,11 +111,10 @@ impl Weak {
         } else if later > 0 {
             return Ok(false);
         } else {
-            let mut row = self.row(self.range(order).start).to_vec();
-            join(self.view_mut(cpu, CURRENT), &row);
-            row.copy_from_slice(self.view(cpu, CURRENT));
-            let at = self.range(order).start * self.width;
-            self.rows[at..at + self.width].copy_from_slice(&row);
+            let index = self.range(order).start;
+            self.hear(cpu, CURRENT, index);
+            let (row, view) = (self.row_span(index), self.span(cpu, CURRENT));
+            self.rows[row].copy_from_slice(&self.views[view]);
         }
         self.take_over(cpu, RELEASE, CURRENT);
         self.take_over(cpu, ACQUIRE, CURRENT);
@@ -144,7 +143,9 @@ impl Weak {
             return Ok(false);
         }
         let message = Message { cell: order as u16, value: 0, bound: false, causes: 0, writer: NOBODY };
-        self.insert(message, place, &view)?;
+        let index = self.insert(message, place)?;
+        let row = self.row_span(index);
+        self.rows[row.start..row.end - 1].copy_from_slice(&view[..order]);
         let at = place * self.width;
         self.limits.splice(at..at, limits);
         self.make_room_in_causes(place);
@@ -214,8 +215,15 @@ impl Weak {
     }
 
     fn take_over(&mut self, cpu: usize, to: usize, from: usize) {
-        let row = self.view(cpu, from).to_vec();
-        self.view_mut(cpu, to).copy_from_slice(&row);
+        let (from, to) = (self.span(cpu, from), self.span(cpu, to).start);
+        self.views.copy_within(from, to);
+    }
+
+    /// Adds to a view of `cpu` what the view of a message has.
+    #[inline]
+    fn hear(&mut self, cpu: usize, kind: usize, index: usize) {
+        let (view, row) = (self.span(cpu, kind), self.row_span(index));
+        join(&mut self.views[view], &self.rows[row]);
     }
 
     /// Gives a word a list with the message that it has had so far.
@@ -223,8 +231,7 @@ impl Weak {
         if !self.range(cell).is_empty() {
             return Ok(());
         }
-        let row = vec![0; self.width];
-        self.insert(Message { cell, value, bound: false, causes: 0, writer: NOBODY }, 0, &row)?;
+        self.insert(Message { cell, value, bound: false, causes: 0, writer: NOBODY }, 0)?;
         if cell == self.order() && self.cpus() > 2 {
             self.limits = vec![FREE; self.width];
         }

@@ -42,12 +42,11 @@ impl Weak {
     }
 
     fn append(&mut self, word: u16, value: u16) -> core::result::Result<(), &'static str> {
-        let row = vec![0; self.width];
         let message = Message { cell: word, value, bound: false, causes: 0, writer: NOBODY };
         if self.range(word).is_empty() {
-            self.insert(Message { value: 0, ..message }, 0, &row)?;
+            self.insert(Message { value: 0, ..message }, 0)?;
         }
-        self.insert(message, self.range(word).len(), &row)
+        self.insert(message, self.range(word).len()).map(|_| ())
     }
 
     /// `cpu` knows all that a word says.
