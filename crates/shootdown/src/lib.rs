@@ -53,7 +53,7 @@
 //!
 //! - Hardware parts: [`shootdown-x86_64`](https://docs.rs/shootdown-x86_64),
 //!   [`shootdown-aarch64`](https://docs.rs/shootdown-aarch64), [`shootdown-riscv64`](https://docs.rs/shootdown-riscv64),
-//!   [`shootdown-sparc64`](https://docs.rs/shootdown-sparc64)
+//!   [`shootdown-loongarch64`](https://docs.rs/shootdown-loongarch64), [`shootdown-sparc64`](https://docs.rs/shootdown-sparc64)
 //! - In the repository: the book (`docs/book/src/SUMMARY.md`: concepts, porting, a glossary with Linux's names),
 //!   `ARCHITECTURE.md`, `INVARIANTS.md`, `CAVEATS.md`
 #![no_std]
