@@ -50,6 +50,13 @@ pub unsafe fn sfence_address_asid(address: VirtAddr, asid: Asid) {
     Sim::running().drop_page(asid.number(), address.0, Levels::Leaf);
 }
 
+/// `fence.i`: the machine has no code.
+///
+/// # Safety
+/// The caller must ensure that:
+/// 1. nothing: it has no effect but order.
+pub unsafe fn fence_i() {}
+
 /// Interrupts harts; the machine's firmware knows no other call.
 ///
 /// # Safety

@@ -19,11 +19,12 @@ pub fn first(architecture: Architecture, code: &[u8]) -> Option<(usize, String)>
     }
 }
 
-/// Broadcasts (APM volume 3, INVLPGB and TLBSYNC).
+/// Broadcasts (APM volume 3, INVLPGB and TLBSYNC), and SERIALIZE (SDM volume 2B).
 fn x86(code: &[u8]) -> Option<&'static str> {
     match code.first_chunk()? {
         [0x0f, 0x01, 0xfe] => Some("invlpgb rax, ecx, edx"),
         [0x0f, 0x01, 0xff] => Some("tlbsync"),
+        [0x0f, 0x01, 0xe8] => Some("serialize"),
         _ => None,
     }
 }
@@ -93,6 +94,7 @@ fn loongarch(word: u32) -> Option<String> {
     match (word >> 15, word >> 10, word >> 22) {
         (0x0c93, ..) => return Some(format!("invtlb {}, {rj}, {rk}", word & 0x1f)),
         (0x70e4, ..) => return Some(format!("dbar {}", word & 0x7fff)),
+        (0x70e5, ..) => return Some(format!("ibar {}", word & 0x7fff)),
         (0x002a, ..) if word >> 10 & 0x1f == 0 => return Some(format!("move {rd}, {rj}")),
         (_, 0x1b, _) => return Some(format!("cpucfg {rd}, {rj}")),
         (_, 0x1_9202, _) => return Some(format!("iocsrrd.w {rd}, {rj}")),
@@ -123,7 +125,8 @@ mod tests {
     use super::{loongarch, riscv, sparc, x86};
 
     #[test]
-    fn broadcasts_are_named() {
+    fn broadcasts_and_serialize_are_named() {
+        assert_eq!(x86(&[0x0f, 0x01, 0xe8]), Some("serialize"));
         assert_eq!(x86(&[0x0f, 0x01, 0xff, 0xc3]), Some("tlbsync"));
         assert_eq!(x86(&[0x0f, 0x01, 0x3f]), None);
         assert_eq!(x86(&[0x0f]), None);
@@ -157,6 +160,7 @@ mod tests {
             (0x0649_8000, "invtlb 0, $zero, $zero"),
             (0x0649_9485, "invtlb 5, $a0, $a1"),
             (0x3872_0000, "dbar 0"),
+            (0x3872_8000, "ibar 0"),
             (0x0400_6004, "csrrd $a0, 0x18"),
             (0x0400_6424, "csrwr $a0, 0x19"),
             (0x0400_0085, "csrxchg $a1, $a0, 0x0"),

@@ -35,7 +35,7 @@ unsafe impl<H: Ports> Coherence for Hardware<H> {
             self.ports.interrupts_on();
         }
     }
-    /// Of kernel memory nothing is worth keeping: flushes are deferred, and few.
+    /// Of kernel memory nothing is worth keeping: a CPU that comes from user mode flushes once for all that it missed.
     unsafe fn flush_local(&self, _: LocalFlush) {
         self.ports.drop_all();
         self.ports.complete();

@@ -11,6 +11,7 @@ sequences! {
     invtlb_address_asid(address: u64, asid: Asid) { exec::invtlb_address_asid(VirtAddr(address), asid) }
     invtlb_address_global(address: u64) { exec::invtlb_address_global(VirtAddr(address)) }
     dbar() { exec::dbar() }
+    ibar() { exec::ibar() }
     read_asid() -> u64 { exec::read_asid() }
     write_asid(asid: Asid) { exec::write_asid(asid) }
     write_pgdl(value: u64) { exec::write_pgdl(value) }

@@ -20,6 +20,7 @@ sequences! {
     sfence_address_0() { exec::sfence_address(VirtAddr(0)) }
     sfence_address(address: u64) { exec::sfence_address(VirtAddr(address)) }
     sfence_address_asid(address: u64, number: u16) { exec::sfence_address_asid(VirtAddr(address), asid(number)) }
+    fence_i() { exec::fence_i() }
     sfence_w_inval() { exec::sfence_w_inval() }
     sinval_address(address: u64) { exec::sinval_address(VirtAddr(address)) }
     sinval_address_asid(address: u64, number: u16) { exec::sinval_address_asid(VirtAddr(address), asid(number)) }

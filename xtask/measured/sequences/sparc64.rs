@@ -4,6 +4,7 @@ use shootdown_sparc64::encode::HvCall;
 use shootdown_sparc64::exec;
 
 sequences! {
+    flush() { exec::flush() }
     read_secondary() -> u64 { exec::read_secondary() }
     write_secondary(value: u64) { exec::write_secondary(value) }
     write_secondary_sun4v(value: u64) { exec::write_secondary_sun4v(value) }

@@ -14,6 +14,8 @@ sequences! {
     write_cr4(value: u64) { exec::write_cr4(value) }
     toggle_pge() { exec::toggle_pge() }
     invlpg(address: u64) { exec::invlpg(VirtAddr(address)) }
+    serialize() { exec::serialize() }
+    rewrite_cr2() { exec::rewrite_cr2() }
     invpcid() { exec::invpcid(InvpcidType::AllWithGlobals, InvpcidDescriptor::all()) }
     invlpgb(rax: u64, ecx: u32, edx: u32) { exec::invlpgb(Invlpgb { rax, ecx, edx }) }
     tlbsync() { exec::tlbsync() }

@@ -71,6 +71,10 @@ impl Ops {
         Self { left: Left::Whole, owner, levels: Levels::All }
     }
 
+    pub(crate) const fn none() -> Self {
+        Self { left: Left::Nothing, owner: Owner::All, levels: Levels::Leaf }
+    }
+
     #[inline]
     fn by_page(&self, page: VirtAddr) -> Tlbi {
         let form = match (self.owner, self.levels) {

@@ -79,7 +79,7 @@ impl Strategies {
         }
     }
 
-    /// Chooses the instructions for `what`.
+    /// Chooses the instructions for `what`; none for contexts, which the ISB behind them synchronises.
     #[inline]
     pub const fn local(&self, what: LocalFlush) -> Ops {
         self.ops(what.tag, what.request)
@@ -91,14 +91,18 @@ impl Strategies {
     }
 
     /// Chooses the broadcasts for a request, or nothing if IPIs are used. `tag` is the one under which all CPUs run the
-    /// space; nothing where each numbers spaces for itself, and for kernel memory.
+    /// space; nothing where each numbers spaces for itself, and for kernel memory. No broadcast synchronises the context of
+    /// another CPU.
     #[inline]
     pub const fn remote(&self, tag: Option<Tag>, request: FlushRequest) -> Option<Ops> {
-        if self.broadcast { Some(self.ops(tag, request)) } else { None }
+        if self.broadcast && !request.syncs_contexts() { Some(self.ops(tag, request)) } else { None }
     }
 
     #[inline]
     const fn ops(&self, tag: Option<Tag>, request: FlushRequest) -> Ops {
+        if request.syncs_contexts() {
+            return Ops::none();
+        }
         let owner = match tag {
             Some(tag) => self.owner(tag),
             None => Owner::All,

@@ -87,6 +87,19 @@ pub unsafe fn dbar() {
     unsafe { asm!("dbar 0", options(nostack, preserves_flags)) };
 }
 
+/// Has what follows be fetched after the stores that this core sees: caches of instructions are coherent, and what was fetched
+/// before is thrown away.
+///
+/// # Safety
+/// The caller must ensure that:
+/// 1. nothing: it has no effect but order.
+#[inline]
+pub unsafe fn ibar() {
+    // HW: LA, IBAR, hint 0.
+    // SAFETY: 1. as it says.
+    unsafe { asm!("ibar 0", options(nostack, preserves_flags)) };
+}
+
 /// Reads CSR.ASID, with ASIDBITS.
 ///
 /// # Safety

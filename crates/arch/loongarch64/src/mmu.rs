@@ -52,6 +52,9 @@ impl Mmu {
         // Walks that follow see the page-table stores that came before.
         dbar();
         self.carry_out(self.strategies.local(what));
+        if Strategies::syncs_contexts(what.request) {
+            ibar();
+        }
     }
 
     /// Body of [`Platform::install`]. Tags that are no ASID, and no root, share ASID 0, which is flushed at each load.
@@ -77,6 +80,9 @@ impl Mmu {
         if plan.asid != Asid::SHARED {
             // SAFETY: 1. the caller of `new` ensures it; 2. the caller does.
             unsafe { exec::write_asid(plan.asid) };
+        }
+        if plan.between.is_some() {
+            ibar();
         }
     }
 
@@ -175,6 +181,7 @@ impl Mmu {
             Step::Globals => unsafe { exec::invtlb_globals() },
             // SAFETY: 1. as above.
             Step::All => unsafe { exec::invtlb_all() },
+            Step::Nothing => {}
         }
     }
 }
@@ -183,4 +190,10 @@ impl Mmu {
 fn dbar() {
     // SAFETY: it has no effect but order.
     unsafe { exec::dbar() };
+}
+
+#[inline]
+fn ibar() {
+    // SAFETY: it has no effect but order.
+    unsafe { exec::ibar() };
 }

@@ -1,7 +1,7 @@
 //! Which instructions carry a request out.
 
 use crate::encode::{Asid, BasePage, Root, is_valid};
-use shootdown::flush::{LocalFlush, PageRange, VirtAddr};
+use shootdown::flush::{FlushRequest, LocalFlush, PageRange, VirtAddr};
 use shootdown::tags::{OnInstall, Tag};
 
 /// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`]. [`Strategies::with_ceiling`] counts TLB
@@ -104,6 +104,9 @@ impl Strategies {
     /// Chooses the instructions for `what`.
     #[inline]
     pub const fn local(&self, what: LocalFlush) -> Step {
+        if what.request.syncs_contexts() {
+            return Step::Nothing;
+        }
         let pages = match what.request.range() {
             Some(range) => self.one_by_one(range),
             None => None,
@@ -124,6 +127,13 @@ impl Strategies {
             (Some(asid), None) => Step::Asid(asid),
             (None, _) => Step::All,
         }
+    }
+
+    /// Whether IBAR follows what [`local`](Self::local) chose: `request` is for contexts, or is for everything and so may stand for
+    /// one that was.
+    #[inline]
+    pub const fn syncs_contexts(request: FlushRequest) -> bool {
+        request.syncs_contexts() || request.range().is_none()
     }
 
     /// The TLB entries of `range`, unless they are too many or not all addresses are valid.
@@ -206,6 +216,8 @@ pub enum Step {
     Globals,
     /// INVTLB 0: everything.
     All,
+    /// No INVTLB: contexts are all that is asked for.
+    Nothing,
 }
 
 /// How a root is loaded.
@@ -215,7 +227,7 @@ pub struct Install {
     pub root: Root,
     /// Then this goes, if anything.
     pub between: Option<Step>,
-    /// Then this ASID is loaded.
+    /// Then this ASID is loaded; and IBAR follows if anything went.
     pub asid: Asid,
 }
 

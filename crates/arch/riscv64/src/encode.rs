@@ -185,6 +185,7 @@ pub enum Span {
 
 /// Extension "RFNC" (SBI, chapter 8).
 const RFENCE: u64 = 0x5246_4e43;
+const REMOTE_FENCE_I: u64 = 0;
 const REMOTE_SFENCE_VMA: u64 = 1;
 const REMOTE_SFENCE_VMA_ASID: u64 = 2;
 /// Base that stands for all harts, and size that stands for all addresses (SBI 3.1, 8.2).
@@ -196,6 +197,12 @@ pub const fn remote_fence(harts: Harts, span: Span, asid: Option<Asid>) -> SbiCa
         Some(asid) => rfence(REMOTE_SFENCE_VMA_ASID, harts, span, asid.0),
         None => rfence(REMOTE_SFENCE_VMA, harts, span, 0),
     }
+}
+
+/// Builds the call for `fence.i` on `harts`.
+pub const fn remote_fence_i(harts: Harts) -> SbiCall {
+    let (mask, base) = harts.mask_and_base();
+    SbiCall { extension: RFENCE, function: REMOTE_FENCE_I, arguments: [mask, base, 0, 0, 0] }
 }
 
 /// Extension "sPI" (SBI, chapter 7).
@@ -292,6 +299,9 @@ mod tests {
         let some = remote_fence(Harts::Mask { mask: 0b101, base: 4 }, span, Asid::new(7, 9).ok());
         assert_eq!(some.function, rfnc::REMOTE_SFENCE_VMA_ASID as u64);
         assert_eq!(some.arguments, [0b101, 4, 0x5000, 0x3000, 7]);
+        let code = remote_fence_i(Harts::All);
+        assert_eq!((code.extension, code.function), (rfnc::EID_RFNC as u64, rfnc::REMOTE_FENCE_I as u64));
+        assert_eq!(code.arguments, [0, u64::MAX, 0, 0, 0]);
         assert_eq!(SSTATUS_SIE, 2);
     }
 

@@ -114,6 +114,18 @@ pub unsafe fn sfence_address_asid(address: VirtAddr, asid: Asid) {
     }
 }
 
+/// Orders what this hart fetches afterwards after all stores that it sees, so that it runs code as it is in memory.
+///
+/// # Safety
+/// The caller must ensure that:
+/// 1. nothing: it has no effect but order.
+#[inline]
+pub unsafe fn fence_i() {
+    // HW: Unpriv, FENCE.I: of this hart alone.
+    // SAFETY: 1. as it says.
+    unsafe { asm!("fence.i", options(nostack, preserves_flags)) };
+}
+
 /// Orders this hart's stores before the `sinval.vma`s that follow.
 ///
 /// # Safety

@@ -8,9 +8,12 @@
 //! A request that the hardware cannot carry out exactly is widened, never narrowed: a tag that is no ASID of this machine
 //! drops everything, and freed tables drop the whole ASID, since `sfence.vma` with an address reaches leaf entries alone.
 //!
-//! Manuals: Priv is The RISC-V Instruction Set Manual, volume II, Privileged Architecture, version 20240411, cited by the
-//! register or instruction that a section is about; SBI is the RISC-V Supervisor Binary Interface Specification, version
-//! 2.0.
+//! Where code is changed under [`FlushRequest::contexts`](shootdown::flush::FlushRequest::contexts), `fence.i` follows what may
+//! stand for such a request; [`Strategies::without_code_changes`] saves it.
+//!
+//! Manuals: Unpriv and Priv are The RISC-V Instruction Set Manual, volumes I and II, Unprivileged and Privileged Architecture,
+//! version 20240411, cited by the register or instruction that a section is about; SBI is the RISC-V Supervisor Binary Interface
+//! Specification, version 2.0.
 #![no_std]
 #![deny(unsafe_code)]
 

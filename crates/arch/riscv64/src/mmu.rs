@@ -70,6 +70,10 @@ impl Mmu {
             Step::Asid(asid) => fence_asid(asid),
             // SAFETY: 1. the caller of `new` ensures it.
             Step::All => unsafe { exec::sfence_all() },
+            Step::Nothing => {}
+        }
+        if self.strategies.syncs_contexts(what.request) {
+            fence_i();
         }
     }
 
@@ -94,6 +98,9 @@ impl Mmu {
         unsafe { exec::write_satp(plan.satp) };
         if let Some(asid) = plan.after {
             fence_asid(asid);
+        }
+        if plan.syncs_contexts {
+            fence_i();
         }
     }
 
@@ -142,6 +149,12 @@ impl Mmu {
 fn fence_asid(asid: Asid) {
     // SAFETY: 1. the caller of `Mmu::new` ensures it.
     unsafe { exec::sfence_asid(asid) };
+}
+
+#[inline]
+fn fence_i() {
+    // SAFETY: it has no effect but order.
+    unsafe { exec::fence_i() };
 }
 
 /// Runs `invalidate` for each page, between the two fences that Svinval asks for.

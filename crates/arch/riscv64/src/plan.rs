@@ -1,6 +1,6 @@
 //! Which instructions carry a request out.
 
-use crate::encode::{Asid, Harts, Mode, Root, SbiCall, Span, remote_fence, satp};
+use crate::encode::{Asid, Harts, Mode, Root, SbiCall, Span, remote_fence, remote_fence_i, satp};
 use shootdown::flush::{FlushRequest, Levels, LocalFlush, PageRange, PageSize, VirtAddr};
 use shootdown::tags::{OnInstall, Tag};
 
@@ -29,14 +29,23 @@ pub struct Strategies {
     satp_write: SatpWrite,
     svinval: bool,
     sbi_fences: bool,
+    code_changes: bool,
     ceiling: u64,
 }
 
 impl Strategies {
-    /// What works on every hart: no ASIDs, no Svinval, no firmware.
+    /// What works on every hart: no ASIDs, no Svinval, no firmware; code is changed under [`FlushRequest::contexts`].
     pub const fn new(mode: Mode) -> Self {
         let satp_write = SatpWrite::NeedsFence;
-        Self { mode, asid_bits: 0, satp_write, svinval: false, sbi_fences: false, ceiling: RANGE_CEILING }
+        Self {
+            mode,
+            asid_bits: 0,
+            satp_write,
+            svinval: false,
+            sbi_fences: false,
+            code_changes: true,
+            ceiling: RANGE_CEILING,
+        }
     }
 
     /// Uses ASIDs of `bits` bits: the fewest that [`crate::encode::asid_bits`] found on any hart.
@@ -55,6 +64,13 @@ impl Strategies {
     /// Uses the firmware's remote fences (extension RFENCE of the SBI).
     pub const fn with_sbi_fences(mut self) -> Self {
         self.sbi_fences = true;
+        self
+    }
+
+    /// Nobody asks for [`FlushRequest::contexts`], so that flushes of everything save a `fence.i`, which costs the
+    /// instruction cache. A request for contexts still gets its own.
+    pub const fn without_code_changes(mut self) -> Self {
+        self.code_changes = false;
         self
     }
 
@@ -96,6 +112,9 @@ impl Strategies {
     /// Chooses the instructions for `what`.
     #[inline]
     pub const fn local(&self, what: LocalFlush) -> Step {
+        if what.request.syncs_contexts() {
+            return Step::Nothing;
+        }
         let leaves = self.leaves(what.request);
         let Some(tag) = what.tag else {
             return match leaves {
@@ -108,6 +127,14 @@ impl Strategies {
             (Some(asid), None) => Step::Asid(asid),
             (None, _) => Step::All,
         }
+    }
+
+    /// Whether `fence.i` follows what [`local`](Self::local) chose: `request` is for contexts, or is for everything and so may
+    /// stand for one that was. Neither `sfence.vma` nor a return from a trap orders instruction fetches after stores (Priv,
+    /// SFENCE.VMA; Unpriv, FENCE.I).
+    #[inline]
+    pub const fn syncs_contexts(&self, request: FlushRequest) -> bool {
+        request.syncs_contexts() || self.code_changes && request.range().is_none()
     }
 
     /// The pages of a request, unless they are too many, or tables were freed: a fence with an address orders leaf entries
@@ -134,6 +161,7 @@ impl Strategies {
             before: if flush && asid.number() != current.number() { Some(asid) } else { None },
             satp,
             after: if flush || late { Some(asid) } else { None },
+            syncs_contexts: self.code_changes && matches!(how, OnInstall::Flush),
         }
     }
 
@@ -147,6 +175,9 @@ impl Strategies {
     pub const fn remote(&self, tag: Option<Tag>, request: FlushRequest) -> Option<SbiCall> {
         if !self.sbi_fences {
             return None;
+        }
+        if request.syncs_contexts() {
+            return Some(remote_fence_i(Harts::All));
         }
         let span = match self.leaves(request) {
             Some(pages) => pages.span(),
@@ -244,6 +275,8 @@ pub enum Step {
     Asid(Asid),
     /// A fence for everything.
     All,
+    /// No fence of translations: contexts are all that is asked for.
+    Nothing,
 }
 
 /// How a root is loaded.
@@ -255,6 +288,8 @@ pub struct Install {
     pub satp: u64,
     /// Then a fence for this ASID, if any.
     pub after: Option<Asid>,
+    /// Whether `fence.i` comes last.
+    pub syncs_contexts: bool,
 }
 
 #[cfg(test)]

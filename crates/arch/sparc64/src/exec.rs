@@ -7,6 +7,18 @@
 use crate::encode::{HvCall, MONDO_DATA, PRIMARY_CONTEXT, SECONDARY_CONTEXT, TAG_ACCESS, TSB, asi};
 use core::arch::asm;
 
+/// Has what follows be fetched after the stores that this CPU sees.
+///
+/// # Safety
+/// The caller must ensure that:
+/// 1. nothing: it has no effect but order.
+#[inline]
+pub unsafe fn flush() {
+    // HW: US 5.3.2.8: all that was fetched ahead is thrown away, and fetching goes on behind the FLUSH.
+    // SAFETY: 1. as it says.
+    unsafe { asm!("flush %sp + 2047", options(nostack)) };
+}
+
 /// Reads the secondary context register of sun4u.
 ///
 /// # Safety

@@ -46,11 +46,16 @@ impl Mmu {
             Step::Pages(pages, context) => pages.for_each(|page| self.drop_page(page, context)),
             Step::Context(context) => self.drop_context(context),
             Step::All => self.drop_all(),
+            Step::Nothing => {}
+        }
+        if Strategies::syncs_contexts(what.request) {
+            // SAFETY: it has no effect but order.
+            unsafe { exec::flush() };
         }
     }
 
     /// Body of [`Platform::install`]. Tags that are no context share one, which is flushed at each load; no root is the
-    /// kernel's context.
+    /// kernel's context. It ends in FLUSH, so that contexts are synchronised too.
     ///
     /// # Safety
     /// The caller must ensure that:

@@ -1,7 +1,7 @@
 //! Which instructions carry a request out.
 
 use crate::encode::{Context, Slots};
-use shootdown::flush::{LocalFlush, PageRange, PageSize, VirtAddr};
+use shootdown::flush::{FlushRequest, LocalFlush, PageRange, PageSize, VirtAddr};
 use shootdown::tags::Tag;
 
 /// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`] and the default of
@@ -58,6 +58,9 @@ impl Strategies {
     /// Chooses the instructions for `what`. Nothing caches tables here, so whether tables were freed makes no difference.
     #[inline]
     pub const fn local(&self, what: LocalFlush) -> Step {
+        if what.request.syncs_contexts() {
+            return Step::Nothing;
+        }
         let (context, whole) = match what.tag {
             Some(tag) => (self.context(tag), Step::Context(self.context(tag))),
             // A demap of context 0 would leave global entries.
@@ -66,6 +69,13 @@ impl Strategies {
         let Some(range) = what.request.range() else { return whole };
         let pages = Pages::of(range);
         if pages.count > self.ceiling { whole } else { Step::Pages(pages, context) }
+    }
+
+    /// Whether FLUSH follows what [`local`](Self::local) chose: `request` is for contexts, or is for everything and so may stand
+    /// for one that was. Hypercalls end in none.
+    #[inline]
+    pub const fn syncs_contexts(request: FlushRequest) -> bool {
+        request.syncs_contexts() || request.range().is_none()
     }
 }
 
@@ -118,6 +128,8 @@ pub enum Step {
     Context(Context),
     /// Everything that is not locked.
     All,
+    /// No demap: contexts are all that is asked for.
+    Nothing,
 }
 
 #[cfg(test)]

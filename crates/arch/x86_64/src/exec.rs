@@ -103,6 +103,31 @@ pub unsafe fn invlpg(address: VirtAddr) {
     unsafe { asm!("invlpg [{}]", in(reg) address.0, options(nostack, preserves_flags)) };
 }
 
+/// Serialises: what this CPU fetches and executes afterwards is fetched afterwards.
+///
+/// # Safety
+/// The caller must ensure that:
+/// 1. it runs on a CPU that has SERIALIZE.
+#[inline]
+pub unsafe fn serialize() {
+    // HW: SDM volume 2B, SERIALIZE, and 9.3. Written as bytes: 0F 01 E8 has a name in new assemblers alone.
+    // SAFETY: 1. the caller's.
+    unsafe { asm!(".byte 0x0f, 0x01, 0xe8", options(nostack, preserves_flags)) };
+}
+
+/// Serialises on any CPU, by writing CR2 with what it holds.
+///
+/// # Safety
+/// The caller must ensure that:
+/// 1. it runs in ring 0, with interrupts off: no page fault comes in between.
+#[inline]
+pub unsafe fn rewrite_cr2() {
+    // HW: SDM 9.3: writes to control registers but CR8 serialise. CPUID does as well, and exits to a hypervisor; IRET does, and
+    // lets NMIs in (Linux: `sync_core`, arch/x86/include/asm/sync_core.h).
+    // SAFETY: 1. the caller's; an NMI that faults in between leaves CR2 to this as it found it, and nobody else reads it.
+    unsafe { asm!("mov {old}, cr2", "mov cr2, {old}", old = out(reg) _, options(nostack, preserves_flags)) };
+}
+
 /// Drops translations by PCID.
 ///
 /// # Safety

@@ -13,6 +13,8 @@ pub struct Features {
     pub invpcid: bool,
     /// Pages that one INVLPGB takes; nothing where it is missing or announced by mistake (Linux commit a74bb5f202da).
     pub invlpgb: Option<u32>,
+    /// SERIALIZE.
+    pub serialize: bool,
     /// CR4.LA57 may be set.
     pub five_levels: bool,
 }
@@ -43,6 +45,7 @@ impl Features {
             pcid: leaves.basic1.ecx >> 17 & 1 == 1 && !intel_erratum,
             invpcid: leaves.basic7.ebx >> 10 & 1 == 1,
             invlpgb,
+            serialize: leaves.basic7.edx >> 14 & 1 == 1,
             five_levels: leaves.basic7.ecx >> 16 & 1 == 1,
         }
     }
@@ -87,7 +90,7 @@ mod tests {
         Leaves {
             vendor,
             basic1: Leaf { eax: signature, ecx: 1 << 17, edx: 1 << 13, ..Leaf::default() },
-            basic7: Leaf { ebx: 1 << 10, ecx: 1 << 16, ..Leaf::default() },
+            basic7: Leaf { ebx: 1 << 10, ecx: 1 << 16, edx: 1 << 14, ..Leaf::default() },
             extended8: Leaf { ebx: 1 << 3, edx: 7, ..Leaf::default() },
             extended_a: Leaf::default(),
         }
@@ -95,8 +98,14 @@ mod tests {
 
     #[test]
     fn a_cpu_without_any_feature_has_none() {
-        let none =
-            Features { global_pages: false, pcid: false, invpcid: false, invlpgb: None, five_levels: false };
+        let none = Features {
+            global_pages: false,
+            pcid: false,
+            invpcid: false,
+            invlpgb: None,
+            serialize: false,
+            five_levels: false,
+        };
         assert_eq!(Features::decode(&Leaves::default()), none);
     }
 
@@ -104,8 +113,14 @@ mod tests {
     fn every_bit_is_found() {
         // Zen 4: family 19h, model 11h.
         let all = Features::decode(&leaves(AMD, 0x00a1_0f11));
-        let expected =
-            Features { global_pages: true, pcid: true, invpcid: true, invlpgb: Some(8), five_levels: true };
+        let expected = Features {
+            global_pages: true,
+            pcid: true,
+            invpcid: true,
+            invlpgb: Some(8),
+            serialize: true,
+            five_levels: true,
+        };
         assert_eq!(all, expected);
     }
 

@@ -47,7 +47,8 @@ impl Mmu {
         unsafe { exec::write_cr4(value) };
     }
 
-    /// Body of [`Platform::flush_local`].
+    /// Body of [`Platform::flush_local`]. For contexts it serialises itself: IRET from the handler would too, and SYSRET, and the
+    /// kernel's own code that follows, would not.
     ///
     /// # Safety
     /// The caller must ensure that:
@@ -65,7 +66,7 @@ impl Mmu {
         }
     }
 
-    /// Body of [`Platform::install`]. Tags that are no PCID, and no root, share PCID 0, which is flushed at each load.
+    /// Body of [`Platform::install`]. The write to CR3 serialises, whatever it keeps. Tags that are no PCID, and no root, share PCID 0, which is flushed at each load.
     ///
     /// # Safety
     /// The caller must ensure that:
@@ -156,6 +157,10 @@ impl Mmu {
                 // CR4.PGE exists.
                 unsafe { exec::toggle_pge() };
             }
+            // SAFETY: 1. plans hold SERIALIZE where it exists.
+            Step::Serialize => unsafe { exec::serialize() },
+            // SAFETY: 1. the caller of `new` ensures it, and callers have interrupts off.
+            Step::RewriteCr2 => unsafe { exec::rewrite_cr2() },
         }
     }
 }

@@ -41,6 +41,7 @@ pub struct Strategies {
     invpcid: bool,
     global_pages: bool,
     invlpgb: Option<u32>,
+    serialize: bool,
     ceiling: u64,
 }
 
@@ -53,6 +54,7 @@ impl Strategies {
         invpcid: false,
         global_pages: true,
         invlpgb: None,
+        serialize: false,
         ceiling: RANGE_CEILING,
     };
 
@@ -77,8 +79,8 @@ impl Strategies {
             Tagging::Pcid => features.invlpgb,
             Tagging::None | Tagging::Pairs => None,
         };
-        let (invpcid, global_pages) = (features.invpcid, features.global_pages);
-        Self { tagging, kernel, width, invpcid, global_pages, invlpgb, ceiling: RANGE_CEILING }
+        let Features { invpcid, global_pages, serialize, .. } = *features;
+        Self { tagging, kernel, width, invpcid, global_pages, invlpgb, serialize, ceiling: RANGE_CEILING }
     }
 
     /// Drops ranges of more than `pages` pages as a whole.
@@ -135,8 +137,14 @@ impl Strategies {
     }
 
     /// Chooses the instructions for `what` on a CPU that has `current` loaded.
+    ///
+    /// What drops everything serialises as well, as it may stand for a request for contexts. Under a tag that is not loaded it need
+    /// not: the write to CR3 that loads it does.
     #[inline]
     pub const fn local(&self, what: LocalFlush, current: Pcid) -> Plan {
+        if what.request.syncs_contexts() {
+            return Plan::one(self.serializing());
+        }
         let (range, levels) = (what.request.range(), what.request.levels());
         let Some(tag) = what.tag else {
             return match range {
@@ -190,8 +198,8 @@ impl Strategies {
             Tagging::Pcid if self.invpcid => Plan::one(Step::InvpcidContext(pcid)),
             Tagging::Pcid => self.everything(),
             Tagging::Pairs => {
-                let user = Step::InvpcidContext(pcid.user_half());
-                Plan::of(Pages::NONE, Step::InvpcidContext(pcid), Some(user))
+                let half = if is_current { Step::ReloadCr3 } else { Step::InvpcidContext(pcid) };
+                Plan::of(Pages::NONE, half, Some(Step::InvpcidContext(pcid.user_half())))
             }
         }
     }
@@ -209,14 +217,18 @@ impl Strategies {
     }
 
     const fn everything(&self) -> Plan {
-        Plan::one(if self.invpcid {
-            Step::InvpcidAll
+        if self.invpcid {
+            Plan::of(Pages::NONE, Step::InvpcidAll, Some(self.serializing()))
         } else if self.global_pages {
-            Step::TogglePge
+            Plan::one(Step::TogglePge)
         } else {
             // No CPU has PCIDs and no CR4.PGE, and without either this is all there is.
-            Step::ReloadCr3
-        })
+            Plan::one(Step::ReloadCr3)
+        }
+    }
+
+    const fn serializing(&self) -> Step {
+        if self.serialize { Step::Serialize } else { Step::RewriteCr2 }
     }
 
     /// The pages of `range`, unless they are too many or not all canonical.
@@ -231,9 +243,13 @@ impl Strategies {
         self.invlpgb.is_some()
     }
 
-    /// Chooses the broadcasts for a request, or nothing where they are not used.
+    /// Chooses the broadcasts for a request, or nothing where they are not used: no broadcast synchronises the context of another
+    /// CPU.
     #[inline]
     pub const fn broadcast(&self, whose: Target, request: FlushRequest) -> Option<Broadcast> {
+        if request.syncs_contexts() {
+            return None;
+        }
         let Some(most) = self.invlpgb else { return None };
         let globals = match whose {
             Target::Space(_) => Globals::Excepted,
@@ -346,6 +362,10 @@ pub enum Step {
     InvpcidAll,
     /// CR4.PGE is changed there and back.
     TogglePge,
+    /// SERIALIZE, which drops nothing.
+    Serialize,
+    /// CR2 is written with what it holds: serialises where SERIALIZE is missing.
+    RewriteCr2,
 }
 
 /// What carries a local request out.

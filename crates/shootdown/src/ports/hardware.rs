@@ -17,6 +17,9 @@ pub enum Entries {
 /// platform is about.
 ///
 /// `cpu` is a number that [`this_cpu`](Self::this_cpu) gives; a root is what the root register takes, without the tag.
+///
+/// There is no verb for code: who asks for [contexts](crate::flush::FlushRequest::contexts) has [`complete`](Self::complete) synchronise
+/// them (aarch64: its `isb`; riscv64: `fence.i`), and ends each flush and each write of the root in it. The doctor examines no code.
 pub trait Ports: Sync {
     /// Number of the calling CPU.
     fn this_cpu(&self) -> u32;

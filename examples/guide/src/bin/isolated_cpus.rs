@@ -1,7 +1,7 @@
-//! A kernel with an isolated CPU: flushes of kernel memory wait until it comes into the kernel by itself.
+//! A kernel with an isolated CPU: flushes of kernel memory neither interrupt it in user mode nor wait for it.
 
 use shootdown::coherence::{Coherence, Coherent, Rootless, SendIpis};
-use shootdown::flush::{Deferral, LocalFlush, PageRange, Retired, VirtAddr};
+use shootdown::flush::{LocalFlush, PageRange, VirtAddr};
 use shootdown::mask::{CpuMask, CpuSet};
 use shootdown::{CpuId, CpuLocal};
 
@@ -66,19 +66,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ENGINE.online_cpu()?;
     }
 
-    // CPU 0: vunmap. CPU 1 is isolated, and in user mode.
+    // CPU 1 is isolated, and goes to user mode.
+    arch::run_on(1);
+    // SAFETY: 1. interrupts are off; 2. `exit_user` comes first; 3. only this page is ever unmapped.
+    unsafe { ENGINE.enter_user() };
+
+    // CPU 0: vunmap.
     arch::run_on(0);
-    let mut queue = Retired::<_, u64, 8>::new(&ENGINE);
     let mut gather = ENGINE.kernel().gather::<u64, 8>();
     gather.unmapped(PageRange::page(VirtAddr(0x40_0000)), 0x7000).map_err(|_| "the gather is full")?;
-    gather.defer_into(&mut queue, Deferral::FOREVER).map_err(|_| "the queue is full")?;
-    println!("{} frames can be reused", queue.reclaim(drop));
+    gather.send().finish_with(|frame| println!("frame {frame:#x} can be reused"));
 
     // CPU 1: a system call. This comes before anything that touches memory that can be unmapped.
     arch::run_on(1);
-    ENGINE.catch_up();
-
-    arch::run_on(0);
-    println!("{} frame can be reused", queue.reclaim(drop));
+    ENGINE.exit_user();
     Ok(())
 }

@@ -66,8 +66,10 @@ pub fn kernel_entry(gib: u64) -> u64 {
 /// The hardware part of the platform, given the table that maps kernel memory alone.
 #[inline]
 pub const fn mmu(kernel_root: u64) -> Mmu {
+    // No code changes while the kernel runs.
+    let strategies = Strategies::new(Mode::Sv39).without_code_changes();
     // SAFETY: 1. this kernel runs in supervisor mode; nothing is assumed of the harts.
-    unsafe { Mmu::new(Strategies::new(Mode::Sv39), root(kernel_root)) }
+    unsafe { Mmu::new(strategies, root(kernel_root)) }
 }
 
 /// Root of the tables at an address.

@@ -277,3 +277,14 @@ fn a_switch_between_tags_is_one_write() {
     let plan = strategies.install(ROOTS, Some(root), Tag::new(3), OnInstall::Keep, current);
     assert_eq!(plan, Install { detour: None, flush: None, ttbr1: None, ttbr0: 3 << 48 | 0x5000_0000 });
 }
+
+#[test]
+fn contexts_take_no_tlbi_and_no_broadcast() {
+    let strategies = plain(true);
+    for tag in [None, Some(Tag::new(3))] {
+        let count = |request| strategies.local(LocalFlush { tag, request }).count();
+        assert_eq!((count(FlushRequest::contexts()), count(FlushRequest::all())), (0, 1));
+        assert!(strategies.remote(tag, FlushRequest::contexts()).is_none());
+        assert!(strategies.remote(tag, FlushRequest::all()).is_some());
+    }
+}

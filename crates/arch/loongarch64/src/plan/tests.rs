@@ -25,6 +25,7 @@ fn drops(step: Step, entry: Entry) -> bool {
         Step::Asid(asid) => entry.asid == asid.number() && !entry.global && !entry.table,
         Step::Globals => entry.global && !entry.table,
         Step::All => true,
+        Step::Nothing => false,
     }
 }
 
@@ -191,4 +192,23 @@ fn ranges_across_the_hole_are_widened() {
     assert!(matches!(step(usual(), across), Step::Asid(_)));
     assert!(matches!(step(usual().with_virtual_bits(40), below), Step::Asid(_)));
     assert!(matches!(step(usual().with_virtual_bits(57), across), Step::Pages(..)));
+}
+
+#[test]
+fn contexts_are_synchronised_by_what_may_stand_for_their_request() {
+    let pages = FlushRequest::pages(PageRange::page(VirtAddr(0)));
+    let table = [
+        (FlushRequest::contexts(), true),
+        (FlushRequest::all(), true),
+        (FlushRequest::all().tables_freed(), true),
+        (pages, false),
+        (pages.tables_freed(), false),
+    ];
+    for (request, syncs) in table {
+        assert_eq!(Strategies::syncs_contexts(request), syncs, "{request:?}");
+        for tag in [None, Some(Tag::new(3))] {
+            let step = usual().local(LocalFlush { tag, request });
+            assert_eq!(step == Step::Nothing, request.syncs_contexts(), "{request:?}");
+        }
+    }
 }

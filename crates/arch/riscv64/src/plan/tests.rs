@@ -24,6 +24,7 @@ fn drops(step: Step, entry: Entry) -> bool {
         Step::PagesOfAll(pages) => holds(pages),
         Step::Asid(asid) => entry.asid == asid.number() && !entry.global,
         Step::All => true,
+        Step::Nothing => false,
     }
 }
 
@@ -193,4 +194,32 @@ fn tags_that_are_no_asid_drop_everything() {
         Some(1)
     );
     assert!(strategies.with_sbi_fences().sbi_fences() && !strategies.sbi_fences());
+}
+
+#[test]
+fn contexts_are_synchronised_by_what_may_stand_for_their_request() {
+    let strategies = Strategies::new(Mode::Sv39).with_asids(16, SatpWrite::OrdersWalks).with_sbi_fences();
+    let pages = FlushRequest::pages(PageRange::page(VirtAddr(0)));
+    let table = [
+        (FlushRequest::contexts(), [true, true]),
+        (FlushRequest::all(), [true, false]),
+        (FlushRequest::all().tables_freed(), [true, false]),
+        (pages, [false, false]),
+        (pages.tables_freed(), [false, false]),
+    ];
+    for (request, syncs) in table {
+        let either = [strategies, strategies.without_code_changes()];
+        assert_eq!(either.map(|strategies| strategies.syncs_contexts(request)), syncs, "{request:?}");
+        for tag in [None, Some(Tag::new(3))] {
+            let step = strategies.local(LocalFlush { tag, request });
+            assert_eq!(step == Step::Nothing, request.syncs_contexts(), "{request:?}");
+            let function = strategies.remote(tag, request).map(|call| call.function);
+            assert_eq!(function == Some(0), request.syncs_contexts(), "{request:?}");
+        }
+    }
+    let root = Root::new(0x8020_0000).expect("a root");
+    let installs =
+        |strategies: Strategies, how| strategies.install(root, Tag::new(3), how, Asid::SHARED).syncs_contexts;
+    assert!(installs(strategies, OnInstall::Flush) && !installs(strategies, OnInstall::Keep));
+    assert!(!installs(strategies.without_code_changes(), OnInstall::Flush));
 }

@@ -23,6 +23,7 @@ fn drops(step: Step, entry: Entry) -> bool {
         }
         Step::Context(context) => entry.context == context.number() && !entry.global,
         Step::All => true,
+        Step::Nothing => false,
     }
 }
 
@@ -116,4 +117,23 @@ fn the_usual_flush_is_one_demap_a_page() {
     let low = strategies.with_ceiling(0);
     let kernel = LocalFlush { tag: None, request: FlushRequest::pages(PageRange::page(VirtAddr(0))) };
     assert_eq!(low.local(kernel), Step::All);
+}
+
+#[test]
+fn contexts_are_synchronised_by_what_may_stand_for_their_request() {
+    let pages = FlushRequest::pages(PageRange::page(VirtAddr(0)));
+    let table = [
+        (FlushRequest::contexts(), true),
+        (FlushRequest::all(), true),
+        (FlushRequest::all().tables_freed(), true),
+        (pages, false),
+        (pages.tables_freed(), false),
+    ];
+    for (request, syncs) in table {
+        assert_eq!(Strategies::syncs_contexts(request), syncs, "{request:?}");
+        for tag in [None, Some(Tag::new(3))] {
+            let step = Strategies::new(Machine::Sun4v).local(LocalFlush { tag, request });
+            assert_eq!(step == Step::Nothing, request.syncs_contexts(), "{request:?}");
+        }
+    }
 }

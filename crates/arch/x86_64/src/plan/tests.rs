@@ -30,6 +30,7 @@ fn drops(step: Step, mut pages: Pages, current: Pcid, entry: Entry) -> bool {
         Step::InvpcidContext(pcid) => entry.pcid == pcid.number() && !entry.global,
         Step::ReloadCr3 => entry.pcid == current.number() && !entry.global,
         Step::InvpcidAll | Step::TogglePge => true,
+        Step::Serialize | Step::RewriteCr2 => false,
     }
 }
 
@@ -51,16 +52,24 @@ fn planned(plan: Plan, current: Pcid, entry: Entry) -> bool {
     drops(plan.first) || plan.second.is_some_and(drops)
 }
 
+/// Whether the manual lists a step as serialising (SDM 9.3). INVPCID is not listed.
+fn serializes(plan: Plan) -> bool {
+    let listed = |step| {
+        matches!(step, Step::Invlpg | Step::ReloadCr3 | Step::TogglePge | Step::Serialize | Step::RewriteCr2)
+    };
+    listed(plan.first) || plan.second.is_some_and(listed)
+}
+
 fn features() -> impl Strategy<Value = Features> {
-    (prop::bool::weighted(0.9), prop::bool::weighted(0.8), prop::option::of(1_u32..9)).prop_map(
-        |(pcid, invpcid, invlpgb)| Features {
+    (prop::bool::weighted(0.9), prop::bool::weighted(0.8), prop::option::of(1_u32..9), any::<bool>())
+        .prop_map(|(pcid, invpcid, invlpgb, serialize)| Features {
             global_pages: true,
             pcid,
             invpcid,
             invlpgb,
+            serialize,
             five_levels: false,
-        },
-    )
+        })
 }
 
 fn strategies() -> impl Strategy<Value = Strategies> {
@@ -152,6 +161,8 @@ proptest! {
         let plan = strategies.local(LocalFlush { tag: Some(tag), request: FlushRequest::all() }, current);
         let entry = Entry { pcid: owners(&strategies, tag)[user_half], address, size: 4096, global: false, table };
         prop_assert!(planned(plan, current, entry), "{plan:?} leaves {entry:?}");
+        prop_assert!(serializes(plan) || strategies.pcid(tag) != current, "{plan:?} may stand for contexts");
+        prop_assert!(serializes(strategies.local(LocalFlush::EVERYTHING, current)));
     }
 
     #[test]
@@ -209,7 +220,8 @@ proptest! {
 }
 
 fn with(pcid: bool, invpcid: bool, wanted: Tagging) -> Strategies {
-    let features = Features { global_pages: true, pcid, invpcid, invlpgb: Some(8), five_levels: false };
+    let (global_pages, invlpgb) = (true, Some(8));
+    let features = Features { global_pages, pcid, invpcid, invlpgb, serialize: false, five_levels: false };
     Strategies::choose(&features, wanted, KernelMappings::Global, WIDTH)
 }
 
@@ -240,8 +252,14 @@ fn what_a_cpu_lacks_is_done_without() {
         without_invpcid.local(LocalFlush { tag: Some(tag), request: FlushRequest::all() }, elsewhere),
         Plan::one(Step::TogglePge)
     );
-    let bare =
-        Features { global_pages: false, pcid: true, invpcid: false, invlpgb: None, five_levels: false };
+    let bare = Features {
+        global_pages: false,
+        pcid: true,
+        invpcid: false,
+        invlpgb: None,
+        serialize: false,
+        five_levels: false,
+    };
     let bare = Strategies::choose(&bare, Tagging::Pcid, KernelMappings::Global, WIDTH);
     assert_eq!((bare.tagging(), bare.global_pages()), (Tagging::None, false));
     assert_eq!(bare.local(LocalFlush::EVERYTHING, elsewhere), Plan::one(Step::ReloadCr3));
@@ -287,4 +305,35 @@ fn the_user_half_goes_with_the_root() {
     assert_eq!(pairs.besides_install(pcid), Some(Step::InvpcidContext(pcid.user_half())));
     assert_eq!(with(true, true, Tagging::Pcid).besides_install(pcid), None);
     assert_eq!(pairs.pcid(Tag::new(0x800)), Pcid::SHARED, "no PCID of a pair");
+}
+
+#[test]
+fn contexts_take_one_serialising_instruction_and_no_broadcast() {
+    let old = with(true, true, Tagging::Pcid);
+    let new = Strategies { serialize: true, ..old };
+    for tag in [None, Some(Tag::new(3)), Some(Tag::new(0x1000))] {
+        let plan =
+            |strategies: Strategies, request| strategies.local(LocalFlush { tag, request }, Pcid::SHARED);
+        let contexts = FlushRequest::contexts();
+        assert_eq!(plan(old, contexts), Plan::one(Step::RewriteCr2));
+        assert_eq!(plan(new, contexts), Plan::one(Step::Serialize));
+        for target in [Target::Kernel, Target::Space(tag)] {
+            assert!(
+                new.broadcast(target, contexts).is_none()
+                    && new.broadcast(target, FlushRequest::all()).is_some()
+            );
+        }
+    }
+    let everything = Plan::of(Pages::NONE, Step::InvpcidAll, Some(Step::Serialize));
+    assert_eq!(new.local(LocalFlush::EVERYTHING, Pcid::SHARED), everything, "INVPCID serialises nothing");
+}
+
+#[test]
+fn a_loaded_pair_goes_by_a_write_that_serialises() {
+    let pairs = with(true, true, Tagging::Pairs);
+    let (tag, user) = (Tag::new(3), Step::InvpcidContext(pairs.pcid(Tag::new(3)).user_half()));
+    let plan = |current| pairs.local(LocalFlush { tag: Some(tag), request: FlushRequest::all() }, current);
+    let pcid = pairs.pcid(tag);
+    assert_eq!(plan(pcid), Plan::of(Pages::NONE, Step::ReloadCr3, Some(user)));
+    assert_eq!(plan(Pcid::SHARED), Plan::of(Pages::NONE, Step::InvpcidContext(pcid), Some(user)));
 }
