@@ -288,6 +288,24 @@ mod interrupts {
     }
 
     #[test]
+    fn may_overtake_full_fences() {
+        let fenced = |order: Interrupts| {
+            let mut program = sender(order);
+            program.mains[0] = |w| {
+                w.x[0].store(1, Relaxed);
+                fence(SeqCst);
+                raise(1, 0);
+            };
+            program.with_irq(|w, _, _| {
+                fence(SeqCst);
+                w.out[0].store(w.x[0].load(Relaxed), Relaxed);
+            })
+        };
+        assert_eq!(outcomes::<1>(|| fenced(Interrupts::Overtake)), [[0], [1]].into());
+        assert_eq!(outcomes::<1>(|| fenced(Interrupts::Follow)), [[1]].into());
+    }
+
+    #[test]
     fn on_their_way_are_not_told_what_is_stored_later() {
         let program = || {
             let mut program = sender(Interrupts::Follow);

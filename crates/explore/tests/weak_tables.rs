@@ -20,10 +20,6 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 /// A step of a CPU, and the line whose handler makes it, if it is not main code.
 type Placed = (Option<u8>, ir::Step);
 
-/// An interrupt that overtakes a store overtakes a full fence, too, also where its handler has another: the explorer has full
-/// fences of two CPUs in the order in which they run (CAVEATS.md).
-const MISSED: &str = "raise_overtakes_full_fences";
-
 /// Most candidates for one order of handlers.
 const MOST: usize = 100_000;
 
@@ -156,13 +152,8 @@ fn differences(test: &Test) -> Vec<String> {
 fn every_program_of_the_table_has_the_outcomes_that_the_axioms_allow() {
     let tests = parse("weak.ir", include_str!("tables/weak.ir")).expect("a table");
     assert!(tests.len() >= 60, "{} programs", tests.len());
-    let (missed, others): (Vec<&Test>, Vec<&Test>) = tests.iter().partition(|test| test.name == MISSED);
-    let wrong: Vec<String> = others.into_iter().flat_map(differences).collect();
+    let wrong: Vec<String> = tests.iter().flat_map(differences).collect();
     assert!(wrong.is_empty(), "{} runs differ:\n{}", wrong.len(), wrong.join("\n"));
-    let wrong: Vec<String> = missed.into_iter().flat_map(differences).collect();
-    assert!(
-        wrong.len() == 3 && wrong.iter().all(|text| text.ends_with(r#"misses ["done 1,1"], invents []"#))
-    );
 }
 
 #[test]
@@ -184,14 +175,14 @@ fn the_axioms_place_handlers() {
 fn random_programs_with_handlers_have_the_outcomes_that_the_axioms_allow() {
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     let mut compared = 0;
-    for number in 0..400 {
-        let test = dice.program(number);
+    for number in 0..600 {
+        let test = dice.program(number, number >= 400);
         if right(&test).is_some_and(|right| !right.is_empty()) {
             assert_eq!(differences(&test), Vec::<String>::new());
             compared += 1;
         }
     }
-    assert!(compared > 300, "{compared} compared");
+    assert!(compared > 450, "{compared} compared");
 }
 
 struct Dice(u64);
@@ -218,11 +209,15 @@ impl Dice {
         }
     }
 
-    /// Two CPUs, a handler or two, and a word for the answers of each frame.
-    fn program(&mut self, number: usize) -> Test {
+    /// Two CPUs, a handler or two, and a word for the answers of each frame. Of those that are `fenced` each frame has a full
+    /// fence.
+    fn program(&mut self, number: usize, fenced: bool) -> Test {
         let mut test = Test { name: format!("random_{number}"), initial: vec![0; 6], ..Test::default() };
         let frame = |dice: &mut Self, most: u64, at: usize| {
             let mut steps: Vec<ir::Step> = (0..1 + dice.roll(most)).map(|_| dice.step()).collect();
+            if fenced {
+                steps.insert(dice.roll(1 + steps.len() as u64) as usize, ir::Step::Fence(SeqCst));
+            }
             steps.push(ir::Step::Observe(at, Relaxed));
             steps
         };

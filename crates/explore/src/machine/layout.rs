@@ -47,6 +47,8 @@ pub(crate) struct Layout {
     pub(crate) weak: bool,
     /// Page walks may lag behind what their CPU knows.
     pub(crate) lags: bool,
+    /// A full fence may go before another that has run (`weak/orders.rs`).
+    pub(crate) reorders: bool,
     /// Word index of each cell, and its part.
     pub(crate) slots: Vec<(u16, u8)>,
     /// Objects around each cell.
@@ -88,6 +90,7 @@ impl Layout {
             buffer,
             weak: false,
             lags: false,
+            reorders: false,
             slots,
             objects: cells.all.iter().map(|cell| cell.objects).collect(),
         }

@@ -39,7 +39,7 @@ impl<D: Device> Work<D> {
             shared,
             locals,
             weak: if layout.weak {
-                Weak::new(layout.cells, layout.cpus, layout.lags)
+                Weak::new(layout.cells, layout.cpus, (layout.lags, layout.reorders))
             } else {
                 Weak::default()
             },

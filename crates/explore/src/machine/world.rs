@@ -19,7 +19,7 @@ use crate::machine::registry::Registry;
 use crate::machine::resolve::Refusal;
 use crate::machine::run::Root;
 use crate::machine::run::{Executor, Live, Marks};
-use crate::machine::scenario::Scenario;
+use crate::machine::scenario::{Interrupts, Scenario};
 use crate::machine::survey::{Did, Site, Survey};
 use crate::machine::values::Values;
 use crate::machine::violation::Violation;
@@ -235,7 +235,8 @@ impl<'s, S: Scenario> World<'s, S> {
         let nesting = usize::from(options.nesting);
         let layout = Layout::new(&self.cells, self.edition, self.scenario.cpus(), nesting, &mixed);
         let weak = options.memory == Memory::Weak;
-        Layout { weak, lags: self.scenario.device().walks_lag(), ..layout }
+        let reorders = layout.cpus > 2 || self.scenario.interrupts() == Interrupts::Overtake;
+        Layout { weak, lags: self.scenario.device().walks_lag(), reorders, ..layout }
     }
 
     /// Groups of interchangeable CPUs.

@@ -106,8 +106,7 @@ impl fmt::Display for Step {
 }
 
 /// The models that a table may name.
-pub const MODELS: [(&str, Memory); 4] =
-    [("sc", Memory::Sc), ("tso", Memory::Tso), ("pso", Memory::Pso), ("weak", Memory::Weak)];
+pub const MODELS: [(&str, Memory); 3] = [("sc", Memory::Sc), ("tso", Memory::Tso), ("pso", Memory::Pso)];
 
 /// Reads the programs of a table; an error names `file` and the line.
 pub fn parse(file: &str, text: &str) -> Result<Vec<Test>, String> {

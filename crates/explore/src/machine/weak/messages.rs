@@ -44,6 +44,8 @@ pub(crate) struct Weak {
     pub(crate) width: usize,
     /// Whether page walks read what their CPU knew at its last barrier, or newer; else what it knows.
     lags: bool,
+    /// Whether fences are kept in order, since one may go before another that has run (`orders.rs`).
+    pub(super) keeps: bool,
     /// Sorted by word, then in modification order.
     pub(crate) messages: Vec<Message>,
     /// The view of each message.
@@ -54,20 +56,22 @@ pub(crate) struct Weak {
     pub(crate) causes: Vec<u32>,
     /// Of each fence that is kept in order: what came after it, as [`Weak::limits`] has it.
     pub(crate) limits: Vec<u8>,
-    /// Interrupts that are pending with a view: CPU and line, and the rows.
+    /// Interrupts that are pending with a view or with fences that led to them: CPU and line, the rows, and the fences.
     pub(crate) lines: Vec<(u8, u8)>,
     pub(crate) line_rows: Vec<u8>,
+    pub(crate) line_causes: Vec<u32>,
     /// Something has changed since the state was unfolded.
     pub(crate) changed: bool,
 }
 
 impl Weak {
     /// Memory at power-on: all CPUs know all of it.
-    pub(crate) fn new(cells: usize, cpus: usize, lags: bool) -> Self {
+    pub(crate) fn new(cells: usize, cpus: usize, (lags, keeps): (bool, bool)) -> Self {
         let width = cells + 2 * cpus + 1;
         Self {
             width,
             lags,
+            keeps,
             views: vec![0; cpus * VIEWS * width],
             causes: vec![0; cpus],
             changed: true,
@@ -78,6 +82,7 @@ impl Weak {
     pub(crate) fn copy_from(&mut self, other: &Self) {
         self.width = other.width;
         self.lags = other.lags;
+        self.keeps = other.keeps;
         self.messages.clone_from(&other.messages);
         self.rows.clone_from(&other.rows);
         self.views.clone_from(&other.views);
@@ -85,6 +90,7 @@ impl Weak {
         self.limits.clone_from(&other.limits);
         self.lines.clone_from(&other.lines);
         self.line_rows.clone_from(&other.line_rows);
+        self.line_causes.clone_from(&other.line_causes);
         self.changed = other.changed;
     }
 
@@ -269,11 +275,16 @@ impl Weak {
             self.limits.drain(..count * self.width);
             // The first place is what all know.
             self.rows[start * self.width..(start + 1) * self.width].fill(0);
-            let known = |causes: u32| causes >> count & !1;
-            self.causes.iter_mut().for_each(|causes| *causes = known(*causes));
-            self.messages.iter_mut().for_each(|message| message.causes = known(message.causes));
+            self.move_causes(|causes| causes >> count & !1);
         }
         self.changed = true;
+    }
+
+    /// Fences have moved to other places of their list.
+    pub(super) fn move_causes(&mut self, change: impl Fn(u32) -> u32) {
+        let messages = self.messages.iter_mut().map(|message| &mut message.causes);
+        let all = messages.chain(&mut self.causes).chain(&mut self.line_causes);
+        all.for_each(|causes| *causes = change(*causes));
     }
 
     /// A word's only message with an empty view needs no mention.
@@ -302,8 +313,13 @@ impl Weak {
     fn drop_lines(&mut self) {
         for index in (0..self.lines.len()).rev() {
             let row = index * self.width..(index + 1) * self.width;
-            if is_zero(&self.line_rows[row.clone()]) {
+            // What led to where the CPU is need not be told again.
+            let known = self.causes[usize::from(self.lines[index].0)];
+            self.changed |= self.line_causes[index] & known != 0;
+            self.line_causes[index] &= !known;
+            if self.line_causes[index] == 0 && is_zero(&self.line_rows[row.clone()]) {
                 self.lines.remove(index);
+                self.line_causes.remove(index);
                 self.line_rows.drain(row);
                 self.changed = true;
             }

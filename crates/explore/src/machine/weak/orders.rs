@@ -4,8 +4,8 @@
 //!
 //! RC11 asks for one order of all of them in which none comes before another that it must follow: by happens-before, or
 //! because something after the one is read or overwritten by something before the other. Fences that run one after the other
-//! get that order by a view of their own, which each takes over and adds its own to. That is all there is to it on two CPUs. On
-//! more, an execution may run a fence before another that it follows in this order:
+//! get that order by a view of their own, which each takes over and adds its own to. That is all there is to it on two CPUs whose
+//! interrupts follow stores. Otherwise an execution may run a fence before another that it follows in this order. On three CPUs:
 //!
 //! ```text
 //! CPU 0        CPU 1        CPU 2
@@ -14,7 +14,16 @@
 //! y := 1                    reads x, 0: so B is before A, though A led to the 1 that CPU 2 has read
 //! ```
 //!
-//! So from three CPUs on fences are kept in a list, as stores are, and one may go before others that have run. Then what came
+//! On two, since an interrupt that overtakes stores comes after it is raised and orders nothing:
+//!
+//! ```text
+//! CPU 0                  handler on CPU 1
+//! x := 1                 fence B
+//! fence A                reads x, 0: so B is before A, though A led to the interrupt
+//! raises the interrupt
+//! ```
+//!
+//! So there fences are kept in a list, as stores are, and one may go before others that have run. Then what came
 //! after those must not have overlooked what is known at the new one (`limits`), and whoever knows of them knows that, too.
 //! It may go there only if one of those that it passes led to it (`causes`), or to another fence that has gone before it: with
 //! neither, the passed fences and all that they led to can run after it just as well, in the same order, and that execution turns round
@@ -104,7 +113,7 @@ impl Weak {
         self.take_over(cpu, CURRENT, ACQUIRE);
         let order = self.order();
         self.begin_list(order, 0)?;
-        if self.cpus() > 2 {
+        if self.keeps {
             if !self.put_fence(cpu, later)? {
                 return Ok(false);
             }
@@ -168,9 +177,7 @@ impl Weak {
 
     fn make_room_in_causes(&mut self, place: usize) {
         let below = (1_u32 << place) - 1;
-        let shifted = |causes: u32| causes & below | (causes & !below) << 1;
-        self.causes.iter_mut().for_each(|causes| *causes = shifted(*causes));
-        self.messages.iter_mut().for_each(|message| message.causes = shifted(message.causes));
+        self.move_causes(|causes| causes & below | (causes & !below) << 1);
     }
 
     /// Whoever knows of a fence behind `place`, and those fences, know what is known there.
@@ -232,20 +239,24 @@ impl Weak {
             return Ok(());
         }
         self.insert(Message { cell, value, bound: false, causes: 0, writer: NOBODY }, 0)?;
-        if cell == self.order() && self.cpus() > 2 {
+        if cell == self.order() && self.keeps {
             self.limits = vec![FREE; self.width];
         }
         Ok(())
     }
 
-    /// An interrupt takes a view of `cpu` with it.
+    /// An interrupt takes a view of `cpu` with it, and the fences that led to it.
     pub(crate) fn send(&mut self, (cpu, kind): (usize, usize), target: (u8, u8)) {
-        let row = self.view(cpu, kind).to_vec();
+        let (row, causes) = (self.view(cpu, kind).to_vec(), self.causes[cpu]);
         match self.lines.iter().position(|&line| line == target) {
-            Some(index) => join(&mut self.line_rows[index * self.width..(index + 1) * self.width], &row),
+            Some(index) => {
+                join(&mut self.line_rows[index * self.width..(index + 1) * self.width], &row);
+                self.line_causes[index] |= causes;
+            }
             None => {
                 let index = self.lines.partition_point(|&line| line < target);
                 self.lines.insert(index, target);
+                self.line_causes.insert(index, causes);
                 let at = index * self.width;
                 self.line_rows.splice(at..at, row);
             }
@@ -257,8 +268,10 @@ impl Weak {
     pub(crate) fn receive(&mut self, target: (u8, u8), taken: bool) {
         let Some(index) = self.lines.iter().position(|&line| line == target) else { return };
         self.lines.remove(index);
+        let causes = self.line_causes.remove(index);
         let row: Vec<u8> = self.line_rows.drain(index * self.width..(index + 1) * self.width).collect();
         if taken {
+            self.causes[usize::from(target.0)] |= causes;
             join(self.view_mut(target.0.into(), CURRENT), &row);
             join(self.view_mut(target.0.into(), ACQUIRE), &row);
         }

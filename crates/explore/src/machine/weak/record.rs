@@ -16,12 +16,13 @@ impl Weak {
         record.push(self.messages.len() as u16);
         for (index, message) in self.messages.iter().enumerate() {
             record.extend([message.cell | if message.bound { BOUND } else { 0 }, message.value]);
-            record.extend([message.causes as u16, (message.causes >> 16) as u16]);
+            record.extend(halves(message.causes));
             write_row(record, self.row(index), 0);
         }
         record.push(self.lines.len() as u16);
         for (index, &(cpu, line)) in self.lines.iter().enumerate() {
             record.push(u16::from(cpu) << 8 | u16::from(line));
+            record.extend(halves(self.line_causes[index]));
             write_row(record, &self.line_rows[index * self.width..(index + 1) * self.width], 0);
         }
         for limits in self.limits.chunks_exact(self.width) {
@@ -32,7 +33,7 @@ impl Weak {
     /// The views of one CPU, and which fences led to where it is.
     pub(crate) fn write_cpu(&self, cpu: usize, record: &mut Vec<u16>) {
         record.clear();
-        record.extend([self.causes[cpu] as u16, (self.causes[cpu] >> 16) as u16]);
+        record.extend(halves(self.causes[cpu]));
         for kind in 0..WALK {
             write_row(record, self.view(cpu, kind), 0);
         }
@@ -50,16 +51,18 @@ impl Weak {
         for _ in 0..take(&mut record) {
             let cell = take(&mut record);
             let value = take(&mut record);
-            let causes = u32::from(take(&mut record)) | u32::from(take(&mut record)) << 16;
+            let causes = take_both(&mut record);
             let bound = cell & BOUND != 0;
             self.messages.push(Message { cell: cell & !BOUND, value, bound, causes, writer: NOBODY });
             read_row(&mut record, &mut self.rows, (self.width, 0));
         }
         self.lines.clear();
         self.line_rows.clear();
+        self.line_causes.clear();
         for _ in 0..take(&mut record) {
             let line = take(&mut record);
             self.lines.push(((line >> 8) as u8, line as u8));
+            self.line_causes.push(take_both(&mut record));
             read_row(&mut record, &mut self.line_rows, (self.width, 0));
         }
         self.limits.clear();
@@ -69,7 +72,7 @@ impl Weak {
     }
 
     pub(crate) fn read_cpu(&mut self, cpu: usize, mut record: &[u16]) {
-        self.causes[cpu] = u32::from(take(&mut record)) | u32::from(take(&mut record)) << 16;
+        self.causes[cpu] = take_both(&mut record);
         for kind in 0..VIEWS {
             let row = self.view_mut(cpu, kind);
             row.fill(0);
@@ -111,4 +114,13 @@ fn take(record: &mut &[u16]) -> u16 {
     let Some((&first, rest)) = record.split_first() else { return END };
     *record = rest;
     first
+}
+
+/// A number of twice the width, and back.
+fn halves(number: u32) -> [u16; 2] {
+    [number as u16, (number >> 16) as u16]
+}
+
+fn take_both(record: &mut &[u16]) -> u32 {
+    u32::from(take(record)) | u32::from(take(record)) << 16
 }
