@@ -19,6 +19,7 @@ use crate::hw;
 use crate::percpu::IN_USER;
 use crate::platform::{LocalFlush, Platform};
 use crate::this_cpu::Cpu;
+use crate::unwind::Owed;
 use core::sync::atomic::Ordering;
 
 impl<P: Platform> Shootdown<P> {
@@ -77,9 +78,13 @@ impl<P: Platform> Shootdown<P> {
     pub unsafe fn exit_user(&self) {
         let this_cpu = Cpu::in_handler(self);
         this_cpu.unmark_user();
-        if !without(Rule::EntryCatchesUp) {
-            this_cpu.catch_up_kernel();
+        if without(Rule::EntryCatchesUp) {
+            return;
         }
+        // Who saw the mark asked nothing of this CPU, and may wait for it by now.
+        let owed = Owed(this_cpu.local);
+        this_cpu.catch_up_kernel();
+        core::mem::forget(owed);
     }
 
     /// Runs the handler of a non-maskable interrupt, whatever this CPU was about to do: in user mode, on its way there or back, or in

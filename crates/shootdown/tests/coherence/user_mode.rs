@@ -129,3 +129,17 @@ fn an_nmi_amid_a_catch_up_acknowledges_nothing() {
     on(engine, 1, || engine.catch_up());
     assert_eq!(flushes(engine), [kernel_page(2)], "it has said nothing of the second flush");
 }
+
+#[test]
+fn an_entry_whose_flush_unwinds_is_made_up_for_after_a_stall() {
+    let engine = boot(2);
+    let harts = harts_of(engine);
+    go_to_user(engine, 1);
+    let flush = engine.send_kernel(FlushRequest::pages(page(1)));
+    assert_eq!(*harts.sent.lock().unwrap(), [], "nothing was asked of it");
+    harts.meanwhile.lock().unwrap().push(|_| panic!("a flush fails"));
+    catch_unwind(AssertUnwindSafe(|| come_back(engine, 1))).expect_err("the entry unwinds");
+    harts.me.store(0, Relaxed);
+    flush.finish();
+    assert_eq!(*harts.stalled.lock().unwrap(), [(CpuId::new(1), Harts::STALL_POLLS)]);
+}
