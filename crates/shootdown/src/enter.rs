@@ -250,7 +250,8 @@ impl<P: Platform> Entry<'_, P> {
     /// 2. interrupts are off, and stay off until the hardware has the space's root loaded under [`tag`](Self::tag) and
     ///    [`how`](Self::how) was obeyed;
     /// 3. the space does not move, and is not dropped before it was [retired](Shootdown::retire);
-    /// 4. this CPU has called nothing else of the engine since [`enter`](Shootdown::enter), and calls nothing before the load.
+    /// 4. this CPU has called nothing else of the engine since [`enter`](Shootdown::enter), and calls nothing before the load but
+    ///    [`enter_user`](Shootdown::enter_user).
     #[expect(unsafe_code, reason = "what the hardware will load cannot be seen in any type")]
     pub unsafe fn will_load(mut self) {
         debug_assert!(

@@ -225,7 +225,8 @@ impl<P: Platform> Shootdown<P> {
         self.platform().flush_remote(RemoteFlush { space, tag, request, online })
     }
 
-    /// Flushes what `request` covers of kernel memory on every CPU that is on line (Linux: `flush_tlb_kernel_range`). Waits.
+    /// Flushes what `request` covers of kernel memory on every CPU that is on line (Linux: `flush_tlb_kernel_range`). Waits. A CPU in
+    /// [user mode](Self::enter_user) flushes when it comes back, if no tables are freed.
     ///
     /// # Examples
     /// ```

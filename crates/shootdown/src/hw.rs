@@ -6,10 +6,11 @@ use crate::space::AddressSpace;
 use crate::types::Tag;
 use core::mem::ManuallyDrop;
 
-/// Drops translations of this CPU. Only [`crate::this_cpu::ThisCpu`] calls it, which has interrupts off.
+/// Drops translations of this CPU. Only code that has interrupts off calls it.
 #[inline]
 pub(crate) fn flush_local<P: Platform>(platform: &P, what: LocalFlush) {
-    // SAFETY: 1. `ThisCpu` exists only while interrupts are off, and `handle_ipi` is called so (its own obligation 1).
+    // SAFETY: 1. `ThisCpu` exists only while interrupts are off; `handle_ipi`, `exit_user` and `in_nmi` are called so (their own
+    // obligation 1).
     unsafe { platform.flush_local(what) }
 }
 

@@ -80,7 +80,8 @@ pub unsafe trait Platform: Sync + Sized {
     ///
     /// Where code is changed under [`FlushRequest::contexts`], this synchronises the context for such a request, and for one of
     /// everything under a tag or of kernel memory; so does [`install`](Self::install) with [`OnInstall::Flush`], and always where tags
-    /// rest on broadcasts. Code that is fetched afterwards is read from memory afterwards. x86: a serializing instruction (a write to
+    /// rest on broadcasts or a tag means one space on all CPUs ([`GlobalAsids`](crate::tags::GlobalAsids)): a CPU that holds nothing under
+    /// it is told to keep that, whatever it has fetched of the code elsewhere. Code that is fetched afterwards is read from memory afterwards. x86: a serializing instruction (a write to
     /// CR3 is one, INVPCID and SYSRET are none); aarch64: `isb`, behind what maintains instruction caches; riscv64: `fence.i`.
     ///
     /// # Safety

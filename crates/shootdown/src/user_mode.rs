@@ -19,22 +19,25 @@ use crate::hw;
 use crate::percpu::IN_USER;
 use crate::platform::{LocalFlush, Platform};
 use crate::this_cpu::Cpu;
+use crate::unwind::Owed;
 use core::sync::atomic::Ordering;
 
 impl<P: Platform> Shootdown<P> {
-    /// Says that this CPU is about to run user code, and catches up before it uses kernel memory again (Linux: `ct_user_enter`).
+    /// Says that this CPU is about to run user code, and will catch up before it uses kernel memory again (Linux: `ct_user_enter`).
     /// Until [`exit_user`](Self::exit_user), flushes of kernel memory neither interrupt it nor wait for it, unless they free page
-    /// tables (SD-20). It pays on CPUs that stay in user mode: an entry takes a full fence.
+    /// tables (SD-20). It pays on CPUs that stay in user mode: an entry takes a full fence. Where kernel memory is flushed by broadcasts it
+    /// spares nobody anything.
     ///
-    /// Flushes of spaces interrupt it as ever: user code uses those.
+    /// Flushes of spaces interrupt it as ever: user code uses those. Whatever interrupts it takes the mark away with `exit_user`, so each
+    /// way back to user mode calls this again.
     ///
     /// # Safety
     /// The caller must ensure that:
     /// 1. interrupts are off, and stay off until user code runs;
-    /// 2. the first thing that this CPU does when it comes into the kernel again, by whatever way, is to call
-    ///    [`exit_user`](Self::exit_user) with interrupts off, or for a non-maskable interrupt [`in_nmi`](Self::in_nmi);
-    /// 3. what it uses of kernel memory until that has returned is never unmapped: code and stacks of the entry, the engine, and the
-    ///    memory of this CPU.
+    /// 2. the first thing that this CPU does when it comes into the kernel again, by whatever way, a reset among them, is
+    ///    to call [`exit_user`](Self::exit_user) with interrupts off, or for a non-maskable interrupt [`in_nmi`](Self::in_nmi);
+    /// 3. what it uses of kernel memory until that has returned is never unmapped, and its code never changed: code and stacks of the
+    ///    entry, the engine, the memory of this CPU, and what hardware reads and writes meanwhile (descriptor tables, trace buffers).
     ///
     /// # Examples
     /// ```
@@ -47,7 +50,8 @@ impl<P: Platform> Shootdown<P> {
     /// on(3, || unsafe { ENGINE.enter_user() });
     /// ENGINE.flush_kernel(FlushRequest::pages(page(0xffff_8000_0000_0000)));
     /// assert_eq!(ipis(), 2); // not to CPU 3
-    /// on(3, || ENGINE.exit_user());
+    /// // SAFETY: 1. and 2. nothing interrupts CPU 3 here.
+    /// on(3, || unsafe { ENGINE.exit_user() });
     /// let counters = ENGINE.platform().local(CpuId::new(3)).counters();
     /// assert_eq!((counters.ipis_handled(), counters.selective_flushes()), (0, 1));
     /// ```
@@ -64,19 +68,33 @@ impl<P: Platform> Shootdown<P> {
     /// Says that this CPU has come into the kernel, and flushes what it has missed of kernel memory (Linux: `ct_user_exit`). Without
     /// [`enter_user`](Self::enter_user) before, it catches up and nothing more. Call it with interrupts off, before anything that can
     /// be unmapped is touched. Never waits.
-    pub fn exit_user(&self) {
+    ///
+    /// # Safety
+    /// The caller must ensure that:
+    /// 1. interrupts are off on this CPU, and stay off until it returns: a thread that is moved would acknowledge for another CPU;
+    /// 2. it does not come between the steps of a call of the engine that has interrupts off on this CPU: what may calls
+    ///    [`in_nmi`](Self::in_nmi).
+    #[expect(unsafe_code, reason = "whether interrupts are off cannot be seen in any type")]
+    pub unsafe fn exit_user(&self) {
         let this_cpu = Cpu::in_handler(self);
         this_cpu.unmark_user();
-        if !without(Rule::EntryCatchesUp) {
-            this_cpu.catch_up_kernel();
+        if without(Rule::EntryCatchesUp) {
+            return;
         }
+        // Who saw the mark asked nothing of this CPU, and may wait for it by now.
+        let owed = Owed(this_cpu.local);
+        this_cpu.catch_up_kernel();
+        core::mem::forget(owed);
     }
 
     /// Runs the handler of a non-maskable interrupt, whatever this CPU was about to do: in user mode, on its way there or back, or in
-    /// the middle of a call of the engine (Linux: `ct_nmi_enter`). What `handler` uses of kernel memory is flushed before. It may call
-    /// nothing else of the engine. Never waits.
+    /// the middle of a call of the engine (Linux: `ct_nmi_enter`). What `handler` uses of kernel memory is flushed before. Never waits.
     ///
-    /// [`Platform::flush_local`] must bear being interrupted by itself.
+    /// # Safety
+    /// The caller must ensure that:
+    /// 1. interrupts are off on this CPU, and stay off until it returns, as in a handler of a non-maskable one;
+    /// 2. `handler` calls nothing else of the engine, but for [`is_complete`](Self::is_complete);
+    /// 3. [`Platform::flush_local`] bears being interrupted by itself.
     ///
     /// # Examples
     /// ```
@@ -86,11 +104,13 @@ impl<P: Platform> Shootdown<P> {
     /// boot(0x1000);
     /// // SAFETY: 1. to 3. CPU 3 does nothing until it comes into the kernel below.
     /// on(3, || unsafe { ENGINE.enter_user() });
-    /// let profile = on(3, || ENGINE.in_nmi(|| 7));
+    /// // SAFETY: 1. and 3. nothing interrupts CPU 3 here; 2. the handler calls nothing.
+    /// let profile = on(3, || unsafe { ENGINE.in_nmi(|| 7) });
     /// ENGINE.flush_kernel(FlushRequest::all());
     /// assert_eq!((profile, ipis()), (7, 2)); // CPU 3 is in user mode again
     /// ```
-    pub fn in_nmi<R>(&self, handler: impl FnOnce() -> R) -> R {
+    #[expect(unsafe_code, reason = "whether interrupts are off cannot be seen in any type")]
+    pub unsafe fn in_nmi<R>(&self, handler: impl FnOnce() -> R) -> R {
         let this_cpu = Cpu::in_handler(self);
         let caught = &this_cpu.local.published.kernel_caught;
         let seen = this_cpu.unmark_user();

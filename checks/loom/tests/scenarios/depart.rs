@@ -109,7 +109,7 @@ pub fn user_mode_vs_kernel_flush() {
             cpu.touch(KERNEL);
             cpu.poll();
             cpu.enter_user();
-            cpu.engine().exit_user();
+            cpu.exit_user();
             cpu.touch(KERNEL);
         })
         .explore();

@@ -102,6 +102,12 @@ impl<'m, K: Kind> Cpu<'m, K> {
         unsafe { self.engine().enter_user() };
     }
 
+    /// Comes back from there.
+    pub fn exit_user(&self) {
+        // SAFETY: 1. and 2. interrupts come when the CPU polls.
+        unsafe { self.engine().exit_user() };
+    }
+
     /// Unmaps one page and gives its frame back.
     pub fn unmap(&self, space: usize, which: usize) {
         self.send_unmap(space, which).finish();

@@ -37,9 +37,10 @@ impl<S: TestMachine> World<S> {
         unsafe { self.engine.enter_user() };
     }
 
-    /// The way back.
+    /// The way back; interrupts are off.
     fn exit_user(&self, cpu: usize) {
-        self.engine.exit_user();
+        // SAFETY: 1. the caller has interrupts off; 2. none comes between the engine's steps, which have them off.
+        unsafe { self.engine.exit_user() };
         self.modes.set(cpu, false);
         hw::privilege(Privilege::Kernel);
     }
@@ -61,13 +62,15 @@ impl<S: TestMachine> World<S> {
     /// What a profiler does in a non-maskable interrupt: uses kernel memory, whatever was interrupted.
     pub(super) fn profile(&self, cpu: usize) {
         let from_user = self.modes.is_user(cpu);
-        self.engine.in_nmi(|| {
+        let use_kernel_memory = || {
             // In the kernel the right is there already, or comes when the flush is made.
             if from_user {
                 hw::privilege(Privilege::Kernel);
                 hw::privilege(Privilege::User);
             }
-        });
+        };
+        // SAFETY: 1. nothing interrupts an NMI; 2. it uses memory alone; 3. the machine's flushes are single steps.
+        unsafe { self.engine.in_nmi(use_kernel_memory) };
     }
 }
 

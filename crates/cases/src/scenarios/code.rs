@@ -4,7 +4,7 @@ use super::list::List;
 use super::machines::machines;
 use crate::engine::Start::User;
 use crate::engine::Transport;
-use shootdown::tags::{FlushByBroadcast, GlobalAsids, PerCpuSlots, Untagged};
+use shootdown::tags::{FlushByBroadcast, FlushByIpi, GlobalAsids, PerCpuSlots, Untagged};
 
 const CODE: &[&str] = &["two", "code"];
 
@@ -24,6 +24,12 @@ machines! {
     BroadcastCode: GlobalAsids<'static, FlushByBroadcast, 3> {
         const TAGS: usize = 3;
         const TRANSPORT: Transport = Transport::TagBroadcast;
+        const CODE: bool = true;
+    }
+
+    /// Tags of all CPUs, flushed by IPIs. A load that keeps entries keeps what was fetched of code too, which it must not.
+    GlobalCode: GlobalAsids<'static, FlushByIpi, 3> {
+        const TAGS: usize = 3;
         const CODE: bool = true;
     }
 
@@ -85,5 +91,18 @@ pub(super) fn add(list: &mut List) {
         })
         .modes()
         .pso()
+        .add();
+}
+
+/// A platform that breaks what `Platform::flush_local` says of loads.
+pub(super) fn mistakes(list: &mut List) {
+    list.scenario::<GlobalCode>("code-vs-fresh-tag", CODE)
+        .about("a thread writes code, and a CPU runs it that holds nothing under the space's tag, and so was told to keep that")
+        .cpu(User(0), |cpu| cpu.compile(0))
+        .cpu(User(1), |cpu| {
+            cpu.run_in_turn(&[0]);
+            cpu.run_code();
+        })
+        .spaces(2, [1, 1])
         .add();
 }

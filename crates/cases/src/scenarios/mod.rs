@@ -71,5 +71,6 @@ pub fn cases_under(fault: Fault, oracles: Oracles) -> Vec<Case> {
 pub fn mistakes() -> Vec<Case> {
     let mut list = List::new(Fault::NONE, Oracles::Machine);
     coherence::mistakes(&mut list);
+    code::mistakes(&mut list);
     list.cases
 }
