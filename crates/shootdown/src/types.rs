@@ -339,7 +339,7 @@ impl FlushRequest {
     }
 
     /// The same, where table pages are freed too: every CPU with the root loaded must drop what its walker caches (SD-7;
-    /// Linux: `freed_tables`).
+    /// Linux: `freed_tables`). Not of [`contexts`](Self::contexts), for which a platform drops nothing: ask for [`all`](Self::all).
     #[inline]
     pub const fn tables_freed(self) -> Self {
         Self { place: self.place | Self::TABLES_FREED, ..self }
