@@ -11,9 +11,11 @@ use crate::package::{self, INTEGRATIONS};
 use crate::process::{self, cargo, stream};
 use crate::toolchain::ensure_core;
 
-/// Packages with the source of the engine or of an arch crate: their documentation is that one's.
-const SAME_LIBRARY: &str = "--exclude shootdown-under-explore --exclude shootdown-under-loom --exclude shootdown-instrumented \
-                            --exclude shootdown-riscv64-under-doctor --exclude shootdown-x86_64-under-doctor";
+/// Packages with the engine's source: their documentation is the engine's.
+const SAME_LIBRARY: &str =
+    "--exclude shootdown-under-explore --exclude shootdown-under-loom --exclude shootdown-instrumented";
+/// The same of arch crates, in the workspace of the examples, which are examined with them.
+const SAME_ARCH: &str = "--exclude shootdown-riscv64-under-doctor --exclude shootdown-x86_64-under-doctor";
 
 /// All packages, and the program that measures.
 pub const ALL: &str = "--workspace --features xtask/measure";
@@ -66,7 +68,7 @@ pub fn clippy(root: &Path, pace: Pace) -> Result<Done> {
 pub fn doc(root: &Path) -> Result<Done> {
     let most = format!("doc --release --workspace --no-deps {SAME_LIBRARY} --exclude {INTEGRATIONS}");
     let shipped = format!("doc --release --no-deps --all-features{}", documented(root)?);
-    let examples = examples(root, "doc --release --workspace --no-deps");
+    let examples = examples(root, &format!("doc --release --workspace --no-deps {SAME_ARCH}"));
     for mut command in [cargo(root, &most), cargo(root, &shipped), examples] {
         process::run(command.env("RUSTDOCFLAGS", "-D warnings"))?;
     }
