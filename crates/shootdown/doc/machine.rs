@@ -70,6 +70,7 @@ unsafe impl Platform for Machine {
     type Handle = &'static AddressSpace<Machine>;
     type Tags = PerCpuSlots<4>;
     type Pin = ();
+    const USER_MODE: bool = true;
 
     fn pin(&self) {}
     fn cpu(&self) -> CpuId {

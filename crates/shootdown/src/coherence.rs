@@ -72,6 +72,8 @@ pub unsafe trait Coherence: Sync + Sized {
     const RANGE_CEILING: u64 = 33;
     /// Polls of one wait after which [`stalled`](Self::stalled) is told, and again after as many more. Not 0.
     const STALL_POLLS: u64 = 1 << 24;
+    /// Whether CPUs call [`enter_user`](Shootdown::enter_user). Where none does, no flush of kernel memory asks which mode a CPU is in.
+    const USER_MODE: bool = false;
 
     /// Loads the kernel's own root. Called with interrupts off, where a lazy CPU leaves its space or an [`Entry`] is dropped
     /// unused. The default does nothing, which is right where kernel code never runs on a space's root.
@@ -279,6 +281,7 @@ where
 
     const RANGE_CEILING: u64 = C::RANGE_CEILING;
     const STALL_POLLS: u64 = C::STALL_POLLS;
+    const USER_MODE: bool = C::USER_MODE;
     const ON_LEAVE: OnLeave = OnLeave::RemoveBit;
     const MULTICAST: bool = true;
     const INTERRUPTS: bool = X::INTERRUPTS;

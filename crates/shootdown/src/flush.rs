@@ -377,7 +377,7 @@ impl<'a, P: Platform> Flight<'a, P> {
         let on_entry = || P::FLUSHES_ON_ENTRY && self.engine.platform().flush_on_entry(cpu);
         match self.space {
             Some(_) => self.must_ack(cpu) && !on_entry(),
-            None => self.awaited().is_behind_in_kernel(self.engine, cpu),
+            None => !P::USER_MODE || self.awaited().is_behind_in_kernel(self.engine, cpu),
         }
     }
 

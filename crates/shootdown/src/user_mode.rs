@@ -25,7 +25,7 @@ use core::sync::atomic::Ordering;
 impl<P: Platform> Shootdown<P> {
     /// Says that this CPU is about to run user code, and will catch up before it uses kernel memory again (Linux: `ct_user_enter`).
     /// Until [`exit_user`](Self::exit_user), flushes of kernel memory neither interrupt it nor wait for it, unless they free page
-    /// tables (SD-20). It pays on CPUs that stay in user mode: an entry takes a full fence. Where kernel memory is flushed by broadcasts it
+    /// tables (SD-20); the platform has [`USER_MODE`](Platform::USER_MODE) set. It pays on CPUs that stay in user mode: an entry takes a full fence. Where kernel memory is flushed by broadcasts it
     /// spares nobody anything.
     ///
     /// Flushes of spaces interrupt it as ever: user code uses those. Whatever interrupts it takes the mark away with `exit_user`, so each
@@ -57,6 +57,7 @@ impl<P: Platform> Shootdown<P> {
     /// ```
     #[expect(unsafe_code, reason = "what code touches on its way to user mode cannot be seen in any type")]
     pub unsafe fn enter_user(&self) {
+        debug_assert!(P::USER_MODE, "the platform says that no CPU calls this (`USER_MODE`)");
         let caught = &Cpu::in_handler(self).local.published.kernel_caught;
         // ORDER: relaxed, as only this CPU writes it.
         let seen = caught.load(Ordering::Relaxed);

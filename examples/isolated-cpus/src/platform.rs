@@ -21,6 +21,8 @@ pub struct Hardware<H: Ports> {
 // SAFETY: 1. the port's promise; 2. an array, indexed by the number; 3. interrupts go off and come back as they were, and
 // nothing preempts while `PREEMPTION` is not 0; 4. it waits for completion; 5. no space is entered.
 unsafe impl<H: Ports> Coherence for Hardware<H> {
+    const USER_MODE: bool = true;
+
     fn cpu(&self) -> CpuId {
         CpuId::new(self.ports.this_cpu())
     }

@@ -370,6 +370,7 @@ unsafe impl<K: Kind> Platform for Hw<K> {
     type Pin = ();
     const ON_LEAVE: OnLeave = K::ON_LEAVE;
     const STALL_POLLS: u64 = 24;
+    const USER_MODE: bool = true;
 
     fn pin(&self) {}
 

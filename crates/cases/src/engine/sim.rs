@@ -25,6 +25,8 @@ pub trait TestMachine: 'static {
     const ON_LEAVE: OnLeave = OnLeave::RemoveBit;
     /// Flushes of a space after which one trims its mask.
     const TRIM_EVERY: u64 = u64::MAX;
+    /// Whether CPUs say that they run user code.
+    const USER_MODE: bool = false;
     /// Tags besides the untagged one that the hardware needs.
     const TAGS: usize = 0;
     /// How flushes reach other CPUs.
@@ -231,6 +233,7 @@ unsafe impl<S: TestMachine> Platform for Sim<S> {
     const RANGE_CEILING: u64 = S::CEILING;
     const ON_LEAVE: OnLeave = S::ON_LEAVE;
     const TRIM_EVERY: u64 = S::TRIM_EVERY;
+    const USER_MODE: bool = S::USER_MODE;
     const FLUSHES_ON_ENTRY: bool = matches!(S::TRANSPORT, Transport::Paravirtual);
 
     fn pin(&self) {}

@@ -14,6 +14,12 @@ machines! {
         const CODE: bool = true;
     }
 
+    /// The same, where CPUs say that they run user code.
+    ModesCode: Untagged {
+        const USER_MODE: bool = true;
+        const CODE: bool = true;
+    }
+
     /// Two tags a CPU.
     TaggedCode: PerCpuSlots<2> {
         const TAGS: usize = 2;
@@ -82,7 +88,7 @@ pub(super) fn add(list: &mut List) {
         .cpu(User(0), |cpu| cpu.patch_kernel_code())
         .cpu(User(0), |_| {})
         .add();
-    list.scenario::<Code>("code-vs-user-mode", CODE)
+    list.scenario::<ModesCode>("code-vs-user-mode", CODE)
         .about("the kernel's code is patched while a CPU runs user code, which comes back into the kernel")
         .cpu(User(0), |cpu| cpu.patch_kernel_code())
         .cpu(User(0), |cpu| {

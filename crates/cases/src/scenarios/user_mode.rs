@@ -1,7 +1,7 @@
 //! CPUs in user mode, which flushes of kernel memory pass over, and their entries.
 
 use super::list::{List, Scenario};
-use super::machines::{Plain, machines};
+use super::machines::machines;
 use crate::engine::Start::User;
 use crate::engine::{Nmi, TestMachine};
 use shootdown::tags::Untagged;
@@ -9,8 +9,14 @@ use shootdown::tags::Untagged;
 const USER_MODE: &[&str] = &["two", "kernel", "user-mode"];
 
 machines! {
+    /// CPUs say that they run user code.
+    Modes: Untagged {
+        const USER_MODE: bool = true;
+    }
+
     /// NMIs whose handler uses kernel memory.
     Profiles: Untagged {
+        const USER_MODE: bool = true;
         const NMI: Nmi = Nmi::Profiles;
     }
 }
@@ -20,14 +26,14 @@ pub(super) fn add(list: &mut List) {
     if list.is_watched() {
         return;
     }
-    comes_and_goes(list.scenario::<Plain>("user-mode-entry", USER_MODE))
+    comes_and_goes(list.scenario::<Modes>("user-mode-entry", USER_MODE))
         .about("a CPU runs user code and comes back into the kernel, while another unmaps two kernel pages")
         .pso()
         .add();
     comes_and_goes(list.scenario::<Profiles>("user-mode-nmi", USER_MODE))
         .about("the same with an NMI at any moment, on the way to user mode and back too, whose handler uses kernel memory")
         .add();
-    list.scenario::<Plain>("user-mode-table", USER_MODE)
+    list.scenario::<Modes>("user-mode-table", USER_MODE)
         .about("a page table of the kernel's is freed, which the walker of a CPU in user mode may still read")
         .cpu(User(0), |cpu| cpu.unmap_kernel_table())
         .cpu(User(0), |cpu| {
@@ -37,7 +43,7 @@ pub(super) fn add(list: &mut List) {
         .kernel_table()
         .modes()
         .add();
-    list.scenario::<Plain>("user-mode-retired", USER_MODE)
+    list.scenario::<Modes>("user-mode-retired", USER_MODE)
         .about("frames of kernel pages wait in a queue, past a CPU in user mode")
         .cpu(User(0), |cpu| {
             cpu.retire_kernel(0);

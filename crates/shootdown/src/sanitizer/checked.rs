@@ -102,6 +102,7 @@ where
     const ON_LEAVE: OnLeave = P::ON_LEAVE;
     const TRIM_EVERY: u64 = P::TRIM_EVERY;
     const FLUSHES_ON_ENTRY: bool = P::FLUSHES_ON_ENTRY;
+    const USER_MODE: bool = P::USER_MODE;
     const MULTICAST: bool = P::MULTICAST;
     const INTERRUPTS: bool = P::INTERRUPTS;
 

@@ -53,6 +53,8 @@ type Engine = Coherent<Harts, CpuMask<2>, PerCpuSlots<2>>;
 // SAFETY: 1. and 2. a test says which CPU it is on, and there is a vector of memories; 3. one thread runs all; 4. there is no TLB
 // but the record; 5. nothing but the record has a root.
 unsafe impl Coherence for Harts {
+    const USER_MODE: bool = true;
+
     fn cpu(&self) -> CpuId {
         CpuId::new(self.me.load(Relaxed))
     }

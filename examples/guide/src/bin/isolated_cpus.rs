@@ -31,6 +31,8 @@ struct Cpus([CpuLocal; 2]);
 
 // SAFETY: the obligations are listed at `Coherence`; no space is entered.
 unsafe impl Coherence for Cpus {
+    const USER_MODE: bool = true;
+
     fn cpu(&self) -> CpuId {
         CpuId::new(arch::cpu())
     }
