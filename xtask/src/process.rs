@@ -75,9 +75,10 @@ fn keep(built: &Path) -> Result<PathBuf> {
     let kept = target.join(KEPT);
     let folder = kept.parent().unwrap_or(target);
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    // One that runs, of an earlier run of this, is not written over.
-    let _ = fs::remove_file(&kept);
-    fs::copy(built, &kept).with_context(|| format!("cannot copy {}", built.display()))?;
+    // One that runs, of this run or another, is not written over.
+    let copy = kept.with_extension(std::process::id().to_string());
+    fs::copy(built, &copy).with_context(|| format!("cannot copy {}", built.display()))?;
+    fs::rename(&copy, &kept).with_context(|| format!("cannot make {}", kept.display()))?;
     Ok(kept)
 }
 
