@@ -23,6 +23,9 @@ pub(crate) enum Change {
 /// When CPU 0 flushes what it changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flush {
+    /// Under the lock, before the page counts as unmapped.
+    BeforeUnmapped,
+    /// Under the lock, when the page counts as unmapped.
     BeforeUnlock,
     AfterUnlock,
 }
@@ -59,6 +62,9 @@ pub(crate) enum Goal {
     Discard,
     /// The page read-only: nobody writes to the frame from then on.
     Protect,
+    /// The page read-only wherever it is mapped, and so clean: nobody writes to the frame from then on. A page that nobody
+    /// maps is clean without a look at its entry.
+    Clean,
     /// A copy of the page, which is read-only already: nobody writes to the original from then on.
     Copy,
     /// The contents given up, unless they are written to again: a page that is gone already is not written to from then on.
@@ -106,6 +112,8 @@ pub(crate) struct Deferred {
     mm: Mm,
     calls: CrossCall,
     batch: Batch,
+    /// How often page 0 is mapped, which is asked without a lock.
+    mapped: Word,
     ptl: Vec<Lock>,
 }
 
@@ -132,6 +140,7 @@ impl Deferred {
             mm: Mm::new(members.len() as u64, 1, members.map(|cpu| 1 << cpu).sum()),
             calls: CrossCall::new(policy.cpus),
             batch: Batch { pending: Word::new("pending", 0), flushed: Word::new("flushed", 0) },
+            mapped: Word::new("mapped", 1),
             ptl: (0..policy.pages).map(|_| Lock::new()).collect(),
         }
     }
@@ -176,6 +185,12 @@ impl Deferred {
             Pending::Generation => drop(self.batch.pending.fetch_add(1, AcqRel)),
             Pending::Untold | Pending::Count => {}
         }
+        if self.policy.flush == Flush::BeforeUnmapped {
+            self.flush(0);
+        }
+        if self.policy.goal == Goal::Clean {
+            self.mapped.fetch_sub(1, AcqRel);
+        }
         if self.policy.flush == Flush::BeforeUnlock {
             self.flush(0);
         }
@@ -185,6 +200,9 @@ impl Deferred {
 
     fn second(&self) {
         sync::note(self.policy.words[1]);
+        if self.policy.goal == Goal::Clean && self.mapped.load(Relaxed) == 0 {
+            return self.rely(0);
+        }
         let mut gone = Vec::new();
         for page in 0..self.policy.pages {
             self.ptl[page].lock();
@@ -236,7 +254,7 @@ impl Deferred {
                     hw::free_frame(page + 1);
                 }
             }
-            Goal::Protect => {
+            Goal::Protect | Goal::Clean => {
                 if entry.compare_exchange(writable, READ_ONLY, AcqRel, Relaxed).is_ok() {
                     self.flush(SECOND);
                 }
@@ -259,7 +277,7 @@ impl Deferred {
     fn rely(&self, page: usize) {
         match self.policy.goal {
             Goal::Discard | Goal::GiveUp => hw::unreachable(SPACE, page),
-            Goal::Protect => hw::revoke(page as u64 + 1),
+            Goal::Protect | Goal::Clean => hw::revoke(page as u64 + 1),
             Goal::Copy => {}
         }
     }
@@ -290,6 +308,9 @@ impl Program for Deferred {
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.mm);
         registry.object("batch", &self.batch);
+        if self.policy.goal == Goal::Clean {
+            registry.object("page", &self.mapped);
+        }
         self.calls.register(registry);
         for (page, lock) in self.ptl.iter().enumerate() {
             registry.object(format!("ptl{page}"), lock);

@@ -1,6 +1,6 @@
 //! munmap of a dirty page drops the lock before it flushes; writeback takes the page to be clean.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, Stage, boxed, code};
 use crate::protocols::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -18,11 +18,22 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "nested-gathers",
     code: code!["linux_1cf35d47.rs", "deferred.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    chain: &[
+        Stage::broken(""),
+        Stage::wrong(
+            "unmapped-first",
+            "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
+            || boxed(model(Flush::BeforeUnlock)),
+        )
+        .by("1cf35d47712d mm: split 'tlb_flush_mmu()' into tlb flushing and memory freeing parts"),
+        Stage::FIXED.by("5df397dec7c4 mm: delay page_remove_rmap() until after the TLB has been flushed"),
+    ],
+    ..Bug::race(Memory::Tso, |variant| {
+        boxed(model(if variant == Variant::Broken { Flush::AfterUnlock } else { Flush::BeforeUnmapped }))
+    })
 };
 
-fn model(variant: Variant) -> Deferred {
-    let flush = if variant == Variant::Broken { Flush::AfterUnlock } else { Flush::BeforeUnlock };
+fn model(flush: Flush) -> Deferred {
     Deferred::new(Policy {
         words: ["munmap dirty page 0", "write page 0 back"],
         cpus: 2,
@@ -31,7 +42,7 @@ fn model(variant: Variant) -> Deferred {
         change: Change::Clear,
         flush,
         pending: Pending::Untold,
-        goal: Goal::Protect,
+        goal: Goal::Clean,
         ask: Ask::Never,
         relocks: false,
     })
