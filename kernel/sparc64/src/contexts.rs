@@ -33,7 +33,9 @@ pub fn run(kernel: &'static Shootdown<Kernel>) -> bool {
     let mut processes: [Process; SPACES] = core::array::from_fn(|space| {
         let new =
             || kernel.new_space(memory::root(space), CpuMask::new()).expect("a mask of the machine's size");
-        let Ok(user) = kernel.register(OBJECTS[space].make(new)) else { panic!("a new space is registered once") };
+        let Ok(user) = kernel.register(OBJECTS[space].make(new)) else {
+            panic!("a new space is registered once")
+        };
         (0..PAGES).for_each(|page| memory::map(space, page, 0, canary(space, page, 0)));
         Process { user, epochs: [0; PAGES] }
     });

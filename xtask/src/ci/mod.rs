@@ -7,12 +7,12 @@ mod build;
 mod dependencies;
 mod gates;
 mod hosts;
+mod images;
 mod miri;
 mod moved;
 mod msrv;
 mod outcome;
 mod own_case;
-mod sparc64;
 mod steps;
 mod trampoline;
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::outcome::{Done, Pace};
 use super::{
-    bare_metal, book, boot, build, dependencies, gates, hosts, miri, moved, msrv, own_case, sparc64,
+    bare_metal, book, boot, build, dependencies, gates, hosts, images, miri, moved, msrv, own_case,
     trampoline,
 };
 use crate::measure::{self, Differing, Functions, Look};
@@ -84,6 +84,8 @@ pub enum Step {
     Boot,
     /// The kernel whose trampoline loads roots in QEMU, with the flush and without
     Trampoline,
+    /// Two cores of LoongArch in QEMU: what INVTLB drops, IPIs and the engine, and rules that are missing there
+    Loongarch64,
     /// The MMU of sun4u and the allocator of contexts in QEMU; needs nightly, and runs where it is named alone
     Sparc64,
 }
@@ -93,7 +95,7 @@ const QUICK: [Step; 7] =
     [Step::Fmt, Step::Build, Step::Tidy, Step::Clippy, Step::Tests, Step::Check, Step::Rules];
 /// Steps that build nothing in the project's target folder, where cargo lets one build at a time: in a run that builds they go
 /// beside the others, those that find most for their time first, then the longest.
-const BESIDE: [Step; 13] = [
+const BESIDE: [Step; 14] = [
     Step::Check,
     Step::Rules,
     Step::MutateWeak,
@@ -106,6 +108,7 @@ const BESIDE: [Step; 13] = [
     Step::MutateExplorer,
     Step::MutateBugs,
     Step::Msrv,
+    Step::Loongarch64,
     Step::Bench,
 ];
 /// Steps that run where they are named alone: stable Rust does not suffice for it.
@@ -267,7 +270,8 @@ impl Step {
             Self::Counts => gates::counts(root),
             Self::Boot => boot::boot(root),
             Self::Trampoline => trampoline::trampoline(root).map(Done::Passed),
-            Self::Sparc64 => sparc64::sparc64(root),
+            Self::Loongarch64 => images::loongarch64(root),
+            Self::Sparc64 => images::sparc64(root),
         }
     }
 }
