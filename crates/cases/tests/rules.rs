@@ -3,7 +3,7 @@
 use shootdown::rules::Rule;
 use shootdown_cases::engine::Fault;
 use shootdown_cases::scenarios::cases;
-use shootdown_explore::{Options, Trace};
+use shootdown_explore::{Memory, Options, Trace};
 use shootdown_machine::Case;
 
 const RULES: u8 = Fault::LAST_RULE;
@@ -46,7 +46,9 @@ fn each_removed_rule_is_caught_by_its_named_case_in_an_execution_that_replays() 
     let mut catches = Vec::new();
     for rule in 1..=RULES {
         let mut list = cases(Fault::rule(rule).expect("there is such a rule"));
-        list.retain(|case| !case.deep && !case.groups.contains(&"pairs"));
+        // Weak memory is for what store buffers do not show: orderings, which `mutate-weak` takes out.
+        let weak = |case: &Case| case.memory == Memory::Weak;
+        list.retain(|case| !case.deep && !case.groups.contains(&"pairs") && !weak(case));
         catches.extend(list.iter().filter_map(|case| run(rule, case)));
     }
     for catch in &catches {
