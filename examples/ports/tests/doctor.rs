@@ -102,7 +102,7 @@ fn a_finding_has_a_line_of_the_contract_a_remedy_and_an_execution() {
         let outcome = report.wrong().next().unwrap_or_else(|| panic!("{name} passes"));
         let finding = outcome.finding.as_ref().unwrap_or_else(|| panic!("{name}: nothing is said"));
         assert!(finding.line > 0, "{check}: the contract does not say {:?}", finding.clause);
-        // Who the CPU is takes no step of the machine.
+        // Asking for the number of the CPU takes no step of the machine.
         assert_eq!(
             finding.steps.is_empty(),
             ["cpu", "local", "needs-ack"].contains(check),
