@@ -14,7 +14,7 @@ pub struct Wrong {
     pub platform: String,
     /// The check that must find it, or several with commas between.
     pub check: String,
-    /// What is wrong, in words.
+    /// The mistake, in words.
     pub about: String,
     hunks: Vec<[String; 2]>,
 }

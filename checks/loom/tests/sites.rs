@@ -1,6 +1,6 @@
 //! Every named ordering of the engine, weakened one at a time: a scenario must fail.
 //!
-//! The same scenarios pass with the orderings as shipped (`sound.rs`). What is weakened here becomes relaxed, or is left
+//! The same scenarios pass with the orderings as shipped (`sound.rs`). A site that is weakened here becomes relaxed, or is left
 //! out if it is a fence.
 
 #[macro_use]

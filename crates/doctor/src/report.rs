@@ -57,7 +57,7 @@ pub enum Verdict {
     Undecided,
 }
 
-/// What is wrong with a platform.
+/// Something wrong with a platform.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Finding {
     /// The method of the platform.

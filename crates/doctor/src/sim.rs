@@ -75,7 +75,7 @@ impl Sim {
     }
 }
 
-/// What is shared between CPUs besides page tables and the platform's own words.
+/// State that CPUs share besides page tables and the platform's own words.
 #[derive(Debug)]
 pub(crate) struct Wires {
     pub(crate) profile: Profile,

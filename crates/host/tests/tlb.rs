@@ -124,7 +124,7 @@ fn a_load_changes_the_tag_and_flushes_it_if_told() {
     assert_eq!(tlb.held(), 0);
 }
 
-/// What is done to a TLB and to a table that forgets nothing but what is flushed.
+/// A step done to a TLB and to a table that forgets nothing but what is flushed.
 #[derive(Clone, Debug)]
 enum Step {
     Insert(u16, u64, PageSize, u32),

@@ -59,8 +59,8 @@ impl<M: TableMeta> TableMeta for Unflushed<M> {
 
 /// A page table that is changed through a gather alone, so that no change is left without its flush.
 ///
-/// `M` is the metadata that the table would have by itself, and `A` what gives frames to tables. Dropped, it gives its tables
-/// back: keep it beside the engine's `AddressSpace`, and drop it where that is dropped, when no CPU has the root loaded.
+/// `M` is the metadata that the table would have by itself, and `A` what gives frames to tables. Dropping it gives its
+/// tables back: keep it beside the engine's `AddressSpace`, and drop it where that is dropped, when no CPU has the root loaded.
 ///
 /// The methods by which a change would be flushed nowhere it does not have:
 ///

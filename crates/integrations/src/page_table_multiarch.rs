@@ -65,7 +65,7 @@ impl<M: PagingMetaData> PagingMetaData for Unflushed<M> {
 
 /// A page table that is changed through a gather alone, so that no change is left without its flush.
 ///
-/// `M` is the metadata that the table would have by itself (`Sv39MetaData`, `X64PagingMetaData`, ...). Dropped, it gives its
+/// `M` is the metadata that the table would have by itself (`Sv39MetaData`, `X64PagingMetaData`, ...). Dropping it gives its
 /// tables back: keep it beside the engine's `AddressSpace`, and drop it where that is dropped, when no CPU has the root
 /// loaded.
 ///

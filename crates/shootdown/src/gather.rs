@@ -114,7 +114,7 @@ impl<P: Platform> Shootdown<P> {
     /// Opens a gather for `space`, whose caller looks at entries of `range` alone (the arguments of `munmap`, say).
     ///
     /// Once it has finished, no CPU uses an old translation of `range`, whether this gather recorded it or another that
-    /// is open at the same time cleared it first. What is recorded outside `range` is flushed as well.
+    /// is open at the same time cleared it first. Pages recorded outside `range` are flushed as well.
     ///
     /// # Panics
     /// If another engine made the space.

@@ -74,7 +74,7 @@ impl FlushHistory {
             // ORDER: relaxed; the rule removed: for statistics, readers see a generation of which nothing was published yet.
             return self.generation.load(Ordering::Relaxed);
         }
-        // ORDER(SD-4): the caller's page-table stores come before the generation; partner: `now`. Who catches up with
+        // ORDER(SD-4): the caller's page-table stores come before the generation; partner: `now`. A CPU that catches up with
         // this generation walks the new tables.
         self.generation.fetch_add(1, Site::Bump.release()) + 1
     }

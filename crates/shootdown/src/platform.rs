@@ -317,7 +317,7 @@ impl<P: Platform> RemoteFlush<'_, P> {
     /// each of the 63 that follow (a hart mask, a processor set): members of the space's mask, or for kernel memory all CPUs on
     /// line. The caller's own bit is among them where it holds translations.
     ///
-    /// Who joins the mask after this has been read sees the page tables as they are now.
+    /// A CPU that joins the mask after this has been read sees the page tables as they are now.
     pub fn for_each_target(&self, mut visit: impl FnMut(CpuId, u64)) {
         self.for_each_set(|set| visit(set.first(), set.bits()));
     }

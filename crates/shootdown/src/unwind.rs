@@ -1,4 +1,4 @@
-//! What is left to do where a callback unwinds in the middle of a call; `docs/hard-life.md` has the table.
+//! Work that is left where a callback unwinds in the middle of a call; `docs/hard-life.md` has the table.
 //!
 //! Where panics abort all of this is nothing.
 

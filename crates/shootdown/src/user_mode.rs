@@ -11,7 +11,8 @@
 //! ```
 //! So this CPU sees the generation and flushes before it uses what was unmapped, or the initiator sees it in the kernel and sends an
 //! IPI, or both. Explored by `user-mode-entry` (and loom, `user_mode_vs_kernel_flush`). Walkers read page tables whatever the mode,
-//! so a flush that frees tables does not look at the mark (SD-7).
+//! so a flush that frees tables does not look at the mark (SD-7). Nor does any where the platform says that no CPU enters user mode
+//! so ([`Platform::USER_MODE`]): it interrupts every CPU.
 
 use crate::engine::Shootdown;
 use crate::fault::{Rule, Site, without};
@@ -25,8 +26,11 @@ use core::sync::atomic::Ordering;
 impl<P: Platform> Shootdown<P> {
     /// Says that this CPU is about to run user code, and will catch up before it uses kernel memory again (Linux: `ct_user_enter`).
     /// Until [`exit_user`](Self::exit_user), flushes of kernel memory neither interrupt it nor wait for it, unless they free page
-    /// tables (SD-20); the platform has [`USER_MODE`](Platform::USER_MODE) set. It pays on CPUs that stay in user mode: an entry takes a full fence. Where kernel memory is flushed by broadcasts it
-    /// spares nobody anything.
+    /// tables (SD-20). It pays on CPUs that stay in user mode: an entry takes a full fence. Where kernel memory is flushed by
+    /// broadcasts it spares nobody anything.
+    ///
+    /// The platform has [`USER_MODE`](Platform::USER_MODE) set. Where it has not, debug builds panic; in others flushes interrupt this
+    /// CPU all the same.
     ///
     /// Flushes of spaces interrupt it as ever: user code uses those. Whatever interrupts it takes the mark away with `exit_user`, so each
     /// way back to user mode calls this again.
@@ -82,7 +86,7 @@ impl<P: Platform> Shootdown<P> {
         if without(Rule::EntryCatchesUp) {
             return;
         }
-        // Who saw the mark asked nothing of this CPU, and may wait for it by now.
+        // A CPU that saw the mark asked nothing of this one, and may wait for it by now.
         let owed = Owed(this_cpu.local);
         this_cpu.catch_up_kernel();
         core::mem::forget(owed);
@@ -135,7 +139,7 @@ impl<P: Platform> Cpu<'_, P> {
         // ORDER: relaxed, as only this CPU writes it.
         let seen = caught.load(Ordering::Relaxed);
         if seen & IN_USER != 0 {
-            // ORDER(SD-8): who reads this takes the generation for an acknowledgement, and what came before it as over. A relaxed
+            // ORDER(SD-8): a CPU that reads this takes the generation for an acknowledgement, and what came before it as over. A relaxed
             // store would end the release sequence that `catch_up_kernel_from` or `enter_user` heads; partner:
             // `Awaited::is_behind_in_kernel`. The fence below orders it before the generation is read (SD-20).
             caught.store(seen & !IN_USER, Site::ExitUser.release());

@@ -49,7 +49,7 @@ impl State {
     fn print(&mut self) {
         let line = std::mem::take(&mut self.line);
         let shown: String = String::from_utf8_lossy(&line).chars().map(visible).collect();
-        // Who reads this may have gone; the guest goes on.
+        // The reader may have gone; the guest goes on.
         let _ = writeln!(std::io::stdout().lock(), "guest| {shown}");
     }
 }

@@ -32,7 +32,7 @@ pub struct StaleFrame {
     pub value: u64,
     /// The frame that the stale translation leads to.
     pub frame: u32,
-    /// Who has it now.
+    /// Its holder now.
     pub holder: Holder,
     /// The move whose flush should have dropped the translation.
     pub moved: Move,

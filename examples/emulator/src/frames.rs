@@ -24,7 +24,7 @@ pub struct Frames {
     neighbours: Mutex<std::collections::VecDeque<u32>>,
 }
 
-/// Who owns a frame, and since which epoch.
+/// The owner of a frame, and since which epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// How often the frame changed hands.
@@ -136,7 +136,7 @@ impl Frames {
         }
     }
 
-    /// Who owns a frame now.
+    /// Returns the owner of a frame.
     pub fn owner(&self, frame: u32) -> Owner {
         // ORDER: relaxed; what is checked is only whether a flush that has returned is behind the change.
         Owner::unpack(self.owners[frame as usize].load(Ordering::Relaxed))

@@ -1,4 +1,4 @@
-//! What is to be run, and what came of it.
+//! A run as it is asked for, and what came of it.
 
 use crate::findings::Unfenced;
 use crate::image::Image;
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Seconds beyond the plan's after which the host itself is taken to hang.
 const GRACE: u64 = 20;
 
-/// What is to be run.
+/// A run as it is asked for.
 pub struct Plan {
     /// The guest.
     pub image: Image,

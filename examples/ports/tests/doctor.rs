@@ -1,5 +1,6 @@
 //! Sound platforms pass, and each wrong one is found, by the check that is about its mistake.
 
+use shootdown::Platform;
 use shootdown_doctor::{Event, Report, Sim, Verdict};
 
 #[path = "../../hypercalls/doctor.rs"]
@@ -45,6 +46,13 @@ fn sound_platforms_pass_every_check() {
         let passed = report.checks.iter().filter(|check| check.verdict == Verdict::Pass).count();
         assert!(passed >= *least, "{name}: {passed}\n{report}");
     }
+}
+
+#[test]
+fn a_machine_whose_cpus_run_user_code_is_examined_as_one() {
+    type Isolated = isolated_cpus::PlatformUnderTest<Sim>;
+    type Toy = toy_coherence::PlatformUnderTest<Sim>;
+    assert_eq!([Isolated::USER_MODE, Toy::USER_MODE], [true, false]);
 }
 
 #[test]
@@ -94,7 +102,7 @@ fn a_finding_has_a_line_of_the_contract_a_remedy_and_an_execution() {
         let outcome = report.wrong().next().unwrap_or_else(|| panic!("{name} passes"));
         let finding = outcome.finding.as_ref().unwrap_or_else(|| panic!("{name}: nothing is said"));
         assert!(finding.line > 0, "{check}: the contract does not say {:?}", finding.clause);
-        // Who the CPU is takes no step of the machine.
+        // Asking for the number of the CPU takes no step of the machine.
         assert_eq!(
             finding.steps.is_empty(),
             ["cpu", "local", "needs-ack"].contains(check),

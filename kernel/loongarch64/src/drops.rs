@@ -7,7 +7,7 @@ use shootdown_loongarch64::Mmu;
 
 /// Something that is done while entries are stale, and what of them goes.
 pub struct Check {
-    /// What is checked.
+    /// Says what must go, in a line.
     pub name: &'static str,
     act: fn(&Mmu),
     /// Whether the pairs of pages go, of `A`, of `B` and of the kernel.
@@ -16,58 +16,34 @@ pub struct Check {
 
 /// The checks, in order.
 pub const CHECKS: [Check; 11] = [
-    Check { name: "what is not flushed stays", act: |_| {}, goes: [NONE, NONE, NONE] },
-    Check {
-        name: "INVTLB 5 drops a pair",
-        act: |mmu| flush(mmu, Some(A.1), at(A.0, 1, 1)),
-        goes: [FIRST, NONE, NONE],
-    },
-    Check {
-        name: "INVTLB 5 drops a pair under an ASID that is not loaded",
-        act: |mmu| flush(mmu, Some(B.1), at(B.0, 2, 1)),
-        goes: [NONE, SECOND, NONE],
-    },
-    Check {
-        name: "two pages of two pairs drop both",
-        act: |mmu| flush(mmu, Some(A.1), at(A.0, 1, 2)),
-        goes: [BOTH, NONE, NONE],
-    },
-    Check {
-        name: "INVTLB 4 drops an ASID",
-        act: |mmu| flush(mmu, Some(B.1), FlushRequest::all()),
-        goes: [NONE, BOTH, NONE],
-    },
-    Check {
-        name: "more pages than the ceiling drop the ASID",
-        act: |mmu| flush(mmu, Some(A.1), at(A.0, 0, 1000)),
-        goes: [BOTH, NONE, NONE],
-    },
-    Check {
-        name: "INVTLB 6 drops a global pair",
-        act: |mmu| flush(mmu, None, at(KERNEL, 3, 1)),
-        goes: [NONE, NONE, SECOND],
-    },
-    Check {
-        name: "INVTLB 2 drops global entries",
-        act: |mmu| flush(mmu, None, at(KERNEL, 0, 1000)),
-        goes: [NONE, NONE, BOTH],
-    },
-    Check {
-        name: "INVTLB 0 drops everything",
-        act: |mmu| flush(mmu, None, FlushRequest::all()),
-        goes: [BOTH, BOTH, BOTH],
-    },
-    Check {
-        name: "an install without flush keeps",
-        act: |mmu| [B, A].into_iter().for_each(|place| enter(mmu, place, OnInstall::Keep)),
-        goes: [NONE, NONE, NONE],
-    },
-    Check {
-        name: "an install with flush drops the ASID",
-        act: |mmu| enter(mmu, A, OnInstall::Flush),
-        goes: [BOTH, NONE, NONE],
-    },
+    check("what is not flushed stays", |_| {}, [NONE, NONE, NONE]),
+    check("INVTLB 5 drops a pair", |mmu| flush(mmu, Some(A.1), at(A.0, 1, 1)), [FIRST, NONE, NONE]),
+    check(
+        "INVTLB 5 drops a pair under an ASID that is not loaded",
+        |mmu| flush(mmu, Some(B.1), at(B.0, 2, 1)),
+        [NONE, SECOND, NONE],
+    ),
+    check("two pages of two pairs drop both", |mmu| flush(mmu, Some(A.1), at(A.0, 1, 2)), [BOTH, NONE, NONE]),
+    check("INVTLB 4 drops an ASID", |mmu| flush(mmu, Some(B.1), FlushRequest::all()), [NONE, BOTH, NONE]),
+    check(
+        "more pages than the ceiling drop the ASID",
+        |mmu| flush(mmu, Some(A.1), at(A.0, 0, 1000)),
+        [BOTH, NONE, NONE],
+    ),
+    check("INVTLB 6 drops a global pair", |mmu| flush(mmu, None, at(KERNEL, 3, 1)), [NONE, NONE, SECOND]),
+    check("INVTLB 2 drops global entries", |mmu| flush(mmu, None, at(KERNEL, 0, 1000)), [NONE, NONE, BOTH]),
+    check("INVTLB 0 drops everything", |mmu| flush(mmu, None, FlushRequest::all()), [BOTH, BOTH, BOTH]),
+    check(
+        "an install without flush keeps",
+        |mmu| [B, A].into_iter().for_each(|place| enter(mmu, place, OnInstall::Keep)),
+        [NONE, NONE, NONE],
+    ),
+    check("an install with flush drops the ASID", |mmu| enter(mmu, A, OnInstall::Flush), [BOTH, NONE, NONE]),
 ];
+
+const fn check(name: &'static str, act: fn(&Mmu), goes: [[bool; PAIRS]; 3]) -> Check {
+    Check { name, act, goes }
+}
 
 const PAIRS: usize = PAGES / 2;
 const NONE: [bool; PAIRS] = [false, false];

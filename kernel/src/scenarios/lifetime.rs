@@ -81,7 +81,7 @@ impl Task for Follower {
     }
 
     fn step(&mut self) -> Flow {
-        // What is loaded is what `process` answered; another may be current by now.
+        // The space that `process` answered is loaded; another may be current by now.
         machine::with_loaded(|space| check_some(space, &mut self.random, PAGES, 8));
         Flow::Again
     }

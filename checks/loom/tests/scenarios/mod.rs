@@ -1,4 +1,4 @@
-//! What is explored, by name.
+//! The scenarios that are explored, by name.
 
 pub mod arrive;
 pub mod depart;

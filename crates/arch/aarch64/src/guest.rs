@@ -45,16 +45,17 @@ impl Guests {
 
     /// Chooses what goes from all CPUs; `tag` is the guest's on all of them, if it has one such.
     ///
-    /// `TLBI IPAS2E1` drops entries of all levels, so whether tables were freed makes no difference.
+    /// `TLBI IPAS2E1` drops entries of all levels, so whether tables were freed makes no difference. A request for contexts drops
+    /// the guest; the ISB that follows synchronises this CPU alone.
     pub const fn flush(&self, tag: Option<Tag>, request: FlushRequest) -> GuestFlush {
         let Some(tag) = tag else { return GuestFlush::All };
         let Ok(vmid) = Vmid::new(tag.number(), self.vmid) else { return GuestFlush::All };
         match request.range() {
-            Some(range) => match GuestPages::of(range, self.granule) {
+            Some(range) if !request.syncs_contexts() => match GuestPages::of(range, self.granule) {
                 Some(pages) => GuestFlush::Pages(vmid, pages),
                 None => GuestFlush::Guest(vmid),
             },
-            None => GuestFlush::Guest(vmid),
+            _ => GuestFlush::Guest(vmid),
         }
     }
 }
@@ -153,10 +154,9 @@ mod tests {
             assert_eq!(flush, GUESTS.flush(Some(tag), pages));
             assert_eq!(GUESTS.local(LocalFlush { tag: None, request }), GuestFlush::All);
         }
-        assert_eq!(
-            GUESTS.local(LocalFlush { tag: Some(tag), request: FlushRequest::all() }),
-            GuestFlush::Guest(vmid)
-        );
+        for request in [FlushRequest::all(), FlushRequest::contexts()] {
+            assert_eq!(GUESTS.local(LocalFlush { tag: Some(tag), request }), GuestFlush::Guest(vmid));
+        }
         assert_eq!(GUESTS.local(LocalFlush::EVERYTHING), GuestFlush::All);
     }
 }

@@ -35,7 +35,7 @@ impl Mmu {
 
     /// Body of [`Platform::flush_local`]. It ends in an ISB whatever is asked for, which synchronises the context, as the return
     /// from an exception does too (Arm D1, exception return; not with SCTLR_EL1.EOS at 0, and not soon enough for the kernel's own
-    /// code). Who wrote the code has cleaned and invalidated caches for it before.
+    /// code). The writer of the code has cleaned and invalidated caches for it before.
     ///
     /// # Safety
     /// The caller must ensure that:

@@ -154,10 +154,13 @@ impl Guests {
         }
     }
 
-    /// The pages of a request, unless they are too many, not all guest physical addresses, or tables were freed: of an address
+    /// The pages of a request, unless it is for contexts, they are too many, not all guest physical addresses, or tables were freed: of an address
     /// the manual promises no more than for `sfence.vma`, which reaches leaf entries alone.
     const fn leaves(&self, request: FlushRequest) -> Option<Pages> {
         let (Some(range), Levels::Leaf) = (request.range(), request.levels()) else { return None };
+        if request.syncs_contexts() {
+            return None;
+        }
         let pages = Pages::of(range);
         if pages.at_most(self.ceiling) && self.mode.is_valid(pages.end()) { Some(pages) } else { None }
     }

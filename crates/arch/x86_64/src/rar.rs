@@ -68,7 +68,7 @@ impl Payload {
     /// Chooses the payload for a request about what is `whose`.
     ///
     /// What one payload cannot say is widened: pages of kernel memory, as the type for addresses leaves global translations;
-    /// freed tables, as it leaves cached ones; a space that each CPU runs under a PCID of its own. A tag that is no PCID is none
+    /// freed tables, as it leaves cached ones; contexts; a space that each CPU runs under a PCID of its own. A tag that is no PCID is none
     /// that all CPUs use.
     pub const fn choose(whose: Target, request: FlushRequest, width: LinearWidth) -> Self {
         let pcid = match whose {
@@ -80,7 +80,7 @@ impl Payload {
             },
         };
         match (request.range(), request.levels()) {
-            (Some(range), Levels::Leaf) => {
+            (Some(range), Levels::Leaf) if !request.syncs_contexts() => {
                 let pages = Pages::of(range);
                 match pages.run_of(PAGES, width) {
                     Some((first, count, page_size)) => Self::pages(pcid, first, count, page_size),
@@ -263,8 +263,9 @@ mod tests {
         assert_eq!(choose(SPACE, 0, 64, PageSize::Size4K, kept), context, "more pages than fit");
         assert_eq!(choose(SPACE, 0x7000, 1, PageSize::Size4K, true), context);
         assert_eq!(choose(SPACE, 1 << 47, 1, PageSize::Size4K, kept), context, "not canonical");
-        let whole = Payload::choose(SPACE, FlushRequest::all(), LinearWidth::Bits48);
-        assert_eq!(whole.words(), context);
+        for request in [FlushRequest::all(), FlushRequest::contexts()] {
+            assert_eq!(Payload::choose(SPACE, request, LinearWidth::Bits48).words(), context);
+        }
         for whose in [Target::Space(None), Target::Space(Some(Tag::new(0x1000)))] {
             assert_eq!(choose(whose, 0x7000, 1, PageSize::Size4K, kept), all);
         }

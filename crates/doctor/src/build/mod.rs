@@ -119,7 +119,7 @@ impl Build {
     }
 }
 
-/// What is said of an atomic that no check saw.
+/// The line on an atomic that no check saw.
 fn unseen(Hidden { path, line, text }: &Hidden) -> Outcome {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     Outcome {

@@ -18,7 +18,7 @@ fn fixed() -> ProptestConfig {
     }
 }
 
-/// What is asked of the clock, one after the other.
+/// Calls of the clock, one after the other.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     /// A request.

@@ -85,6 +85,7 @@ where
 
     const RANGE_CEILING: u64 = C::RANGE_CEILING;
     const STALL_POLLS: u64 = C::STALL_POLLS;
+    const USER_MODE: bool = C::USER_MODE;
     const MULTICAST: bool = true;
     // `INTERRUPTS` stays `true` whatever the transport: the doctor is compiled with lazy CPUs, and leaves them out where
     // `SENDS_IPIS` is `false`.

@@ -134,7 +134,7 @@ pub(crate) enum Found {
     Others(u64),
 }
 
-/// What is known about entries that a removal took out.
+/// State of entries that a removal took out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cover {
     /// They are gone.
@@ -198,7 +198,7 @@ impl Cpu {
     pub(crate) fn take_over(&self, own: Holder, now: u64, wiped_by: u64) -> Found {
         let slot = self.slot(own.tag());
         let holder = slot.holder();
-        // What is not remembered counts as flushed: that may miss something, and accuses nobody.
+        // Entries that are not remembered count as flushed: that may miss something, and accuses nobody.
         let gone = !holder.is_of(own.tag()) || wiped_by > slot.left.load(Ordering::Relaxed);
         slot.set(own, now);
         if gone { Found::Own } else { Found::Others(holder.space()) }

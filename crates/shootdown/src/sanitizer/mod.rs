@@ -48,7 +48,7 @@
 //! # What it sees
 //! * Every gather, when it announces its flush and when it lets its frames go: whoever has the space loaded by then must have
 //!   flushed what was unmapped, since it was; a lazy CPU only where tables are freed.
-//! * Who comes back to a space later, from being lazy or with entries under a tag: must have flushed what was given back
+//! * A CPU that comes back to a space later, from being lazy or with entries under a tag: must have flushed what was given back
 //!   meanwhile.
 //! * A tag that passes from one space to another without a flush, and a root that is freed while it is loaded.
 //! * Other removals, and those of kernel memory, once [`Checked::removed`] and [`Checked::about_to_free`] say so; a CPU that

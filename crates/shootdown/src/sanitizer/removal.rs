@@ -68,7 +68,7 @@ pub(crate) struct Removal {
     pub(crate) space: u64,
     pub(crate) span: Span,
     pub(crate) frees_tables: bool,
-    /// Who took them out.
+    /// The CPU that took them out.
     pub(crate) by: CpuId,
     /// Tags under which a broadcast has reached all CPUs.
     reached: Reached,

@@ -87,7 +87,7 @@ fn reaches(loaded: Holder, removal: &Removal) -> bool {
     loaded.is_active() || removal.frees_tables
 }
 
-/// What is removed and given back.
+/// Entries or a root that are removed and given back.
 impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PENDING> {
     /// Notes that `by` has taken translations out of the page tables of a space (of kernel memory where there is none),
     /// before it asks for their flush, and returns the number of the removal.

@@ -1,4 +1,4 @@
-//! What is reported, and to whom.
+//! Violations, and where they are reported.
 
 use crate::types::{CpuId, SpaceId, Tag, VirtAddr};
 use core::fmt;
@@ -118,7 +118,7 @@ impl fmt::Display for Pages<'_> {
     }
 }
 
-/// What is done about a violation. Called on the CPU that notices, in any context, interrupts on or off, perhaps with locks
+/// The response to a violation. Called on the CPU that notices, in any context, interrupts on or off, perhaps with locks
 /// held: it should write a line or stop the machine.
 pub trait Verdict: Sync {
     /// A violation was noticed. It has been counted.

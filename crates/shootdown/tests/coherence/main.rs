@@ -586,18 +586,33 @@ unsafe impl FlushRemote for Guest {
     }
 }
 
-#[test]
-fn a_guest_on_hypercalls_names_every_cpu_for_kernel_memory() {
+fn guest() -> Coherent<Guest, CpuMask<1>, Untagged, Hypercalls> {
     let guest = Guest {
         locals: [const { CpuLocal::new() }; 4],
         me: AtomicU32::new(0),
         interrupts: AtomicU32::new(1),
         calls: Mutex::new(Vec::new()),
     };
-    let engine = Coherent::<_, _, _, Hypercalls>::new(
-        Rootless::<_, CpuMask<1>, Untagged, _>::new(guest),
-        CpuMask::new(),
-    );
+    Coherent::new(Rootless::new(guest), CpuMask::new())
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn user_mode_is_refused_where_the_platform_says_that_no_cpu_enters_it() {
+    let engine = guest();
+    engine.online_cpu().unwrap();
+    // SAFETY: 1. to 3. nothing interrupts a test, and no memory is unmapped.
+    let unwound = catch_unwind(AssertUnwindSafe(|| unsafe { engine.enter_user() })).expect_err("a panic");
+    let said = unwound.downcast_ref::<&str>().expect("a text");
+    assert_eq!(*said, "the platform says that no CPU calls this (`USER_MODE`)");
+    engine.flush_kernel(FlushRequest::all());
+    let named: Vec<_> = engine.platform().machine().calls.lock().unwrap().drain(..).collect();
+    assert_eq!(named.len(), 1, "flushes go on");
+}
+
+#[test]
+fn a_guest_on_hypercalls_names_every_cpu_for_kernel_memory() {
+    let engine = guest();
     let guest = engine.platform().machine();
     let on = |cpu| guest.me.store(cpu, Relaxed);
     (0..3).for_each(|cpu| {

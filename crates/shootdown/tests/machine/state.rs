@@ -111,7 +111,7 @@ pub struct State {
     pub afterwards: Cell<IpiFate>,
     /// CPUs with interrupts off, until so many polls were made.
     pub masked: RefCell<BTreeMap<u32, u64>>,
-    /// Who was reported late, at which poll.
+    /// CPUs that were reported late, at which poll.
     pub stalled: RefCell<Vec<(u32, u64)>>,
     /// IPIs so far.
     pub ipis_sent: Cell<u64>,

@@ -27,7 +27,7 @@ enum Expected {
     Words(String),
 }
 
-/// What is wrong with a case.
+/// A mistake in a case.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The first line names no rule.

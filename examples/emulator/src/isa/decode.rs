@@ -50,7 +50,7 @@ pub enum Inst {
     Amo { op: AmoOp, size: Size, rd: u8, rs1: u8, rs2: u8 },
 }
 
-/// What is done to a control register.
+/// Change of a control register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CsrOp {
     Write,

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-/// What is wrong with a model.
+/// A mistake in a model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Mistake {
     /// The broken variant does what the mended one does.
@@ -106,7 +106,7 @@ enum Mistake {
     OtherRule,
     NameOfOneWord,
     NoSource,
-    /// What is shown is another file.
+    /// The page shows another file.
     OtherSource,
     SourceByPath,
 }

@@ -67,7 +67,7 @@ pub fn take_interrupt() -> bool {
     if number >= NONE {
         return false;
     }
-    // SAFETY: the interrupt was acknowledged above. What is sent from here on comes again.
+    // SAFETY: the interrupt was acknowledged above. An interrupt that is sent from here on comes again.
     unsafe { asm!("msr s3_0_c12_c12_1, {}", "isb", in(reg) number, options(nostack)) };
     true
 }

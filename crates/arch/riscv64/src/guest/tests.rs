@@ -223,3 +223,13 @@ fn fences_that_a_guest_asks_for_are_widened_and_never_narrowed() {
     }
     assert_eq!(guests.guest_fence(Span::All, None), GuestFence::All(None));
 }
+
+#[test]
+fn a_request_for_contexts_names_no_page() {
+    let guests = Guests::new(GuestMode::Sv39x4).with_vmids(14, SatpWrite::OrdersWalks).with_sbi_fences();
+    let tag = Some(Tag::new(3));
+    for request in [FlushRequest::contexts(), FlushRequest::all()] {
+        assert_eq!(guests.local(LocalFlush { tag, request }), GuestStep::Guest(guests.vmid(Tag::new(3))));
+        assert_eq!(guests.remote(tag, request), guests.remote(tag, FlushRequest::all()));
+    }
+}

@@ -89,7 +89,7 @@ impl core::error::Error for NoProcessor {}
 
 impl FlushCall {
     /// Flushes what `request` covers of the space with this root on these processors; kernel memory has no root and means every space.
-    /// What one call cannot say is widened.
+    /// What one call cannot say is widened. No call synchronises contexts: a guest that changes code sends IPIs for that.
     ///
     /// # Errors
     /// [`NoProcessor`].
@@ -163,7 +163,7 @@ impl FlushCall {
     fn push_ranges(&mut self, request: FlushRequest) -> u64 {
         let Some(range) = request.range() else { return 0 };
         let mut left = small_pages(range);
-        if left > RANGE_PAGES * RANGES as u64 {
+        if request.syncs_contexts() || left > RANGE_PAGES * RANGES as u64 {
             return 0;
         }
         let (mut page, mut ranges) = (range.start().0 >> 12, 0);
@@ -242,6 +242,8 @@ mod tests {
     fn what_does_not_fit_is_widened() {
         let many = pages(0, 4096 * 16 + 1, PageSize::Size4K);
         assert_eq!(flush(root(), many, &processors(&[(0, 1)])).control(), 0x2);
+        let contexts = FlushRequest::contexts();
+        assert_eq!(flush(root(), contexts, &processors(&[(0, 1)])).control(), 0x2);
         let huge = pages(0, 1 << 20, PageSize::Size1G);
         assert_eq!(flush(root(), huge, &processors(&[(0, 1)])).control(), 0x2);
         let far = flush(root(), FlushRequest::all(), &processors(&[(0, 1), (4096, 1)]));
