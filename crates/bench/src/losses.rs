@@ -7,7 +7,7 @@ use serde::Serialize;
 /// How much sooner `linux-x86` must end to win a cell, in hundredths.
 const CLOSE: u64 = 2;
 
-/// What a cell is lost in.
+/// The count in which a cell is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Counted {
@@ -26,7 +26,7 @@ impl Counted {
         }
     }
 
-    /// What is counted.
+    /// Returns this count of `cost`.
     fn of(self, cost: &Cost) -> u64 {
         match self {
             Self::Ipis => cost.ipis,
@@ -38,7 +38,7 @@ impl Counted {
 /// A cell that the engine loses to a rival.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Loss {
-    /// What is lost.
+    /// The count in which it is lost.
     pub counted: Counted,
     /// The workload.
     pub workload: &'static str,
@@ -46,7 +46,7 @@ pub struct Loss {
     pub shape: Shape,
     /// The seed.
     pub seed: u64,
-    /// Who wins.
+    /// The policy that wins.
     pub rival: &'static str,
     /// The engine's count.
     pub ours: u64,
@@ -59,11 +59,11 @@ pub struct Loss {
 /// The losses of one workload to one rival in one count.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Group {
-    /// What is lost.
+    /// The count in which it is lost.
     pub counted: Counted,
     /// The workload.
     pub workload: &'static str,
-    /// Who wins.
+    /// The policy that wins.
     pub rival: &'static str,
     /// Cells that are lost.
     pub lost: usize,

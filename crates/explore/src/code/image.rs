@@ -83,7 +83,7 @@ impl Image {
             } else if frames.contains(&address) {
                 0x4528_21e6_38d0_1377
             } else if word >> 32 == 0 && (1..=stack.len()).contains(&(below_end as usize)) {
-                // What is left of a pointer to the stack where zeros have been put over its upper half.
+                // The lower half of a pointer to the stack, where zeros have been put over the upper one.
                 u64::from(below_end) ^ 0xbe54_66cf_34e9_0c6c
             } else {
                 word
