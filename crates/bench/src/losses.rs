@@ -77,6 +77,20 @@ pub struct Group {
     pub evidence: String,
 }
 
+impl Group {
+    /// Whether `loss` is one of these.
+    pub fn holds(&self, loss: &Loss) -> bool {
+        loss.is_like(&self.worst)
+    }
+}
+
+impl Loss {
+    /// Whether it is of the same workload, to the same rival and in the same count as `other`.
+    fn is_like(&self, other: &Self) -> bool {
+        (self.counted, self.workload, self.rival) == (other.counted, other.workload, other.rival)
+    }
+}
+
 /// The losses of some cells, those of one workload to one rival in one count together.
 pub fn losses(cells: &[Cell]) -> Vec<Loss> {
     let mut losses: Vec<Loss> = cells.iter().flat_map(losses_of).collect();
@@ -90,10 +104,7 @@ pub fn losses(cells: &[Cell]) -> Vec<Loss> {
 pub fn groups(cells: &[Cell], losses: &[Loss]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for loss in losses {
-        let same = |group: &Group| {
-            (group.counted, group.workload, group.rival) == (loss.counted, loss.workload, loss.rival)
-        };
-        if !groups.iter().any(same) {
+        if !groups.iter().any(|group| group.holds(loss)) {
             groups.push(Pair::of(loss, cells, losses).group());
         }
     }
@@ -139,8 +150,8 @@ impl<'a> Pair<'a> {
             Some((cell, cell.costs.first()?, theirs))
         };
         let all = cells.iter().filter(|cell| cell.workload == workload).filter_map(both).collect();
-        let same = |loss: &&Loss| (loss.counted, loss.workload, loss.rival) == (counted, workload, rival);
-        Self { counted, workload, rival, all, lost: losses.iter().filter(same).collect() }
+        let lost = losses.iter().filter(|other| other.is_like(loss)).collect();
+        Self { counted, workload, rival, all, lost }
     }
 
     /// The sum over all cells of the workload: the engine's, and the rival's.
