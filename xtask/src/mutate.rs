@@ -14,9 +14,7 @@ pub(crate) const LIST: &str = "crates/shootdown/src/fault.rs";
 pub(crate) const BARRIERS: &str = "crates/cases/src/engine/barrier.rs";
 const CAVEATS: &str = "CAVEATS.md";
 /// Cases that run where none are named: two CPUs, each in a second or less.
-const USUAL: [&str; 1] = ["two"];
-/// The same under weak memory.
-const USUAL_WEAK: [&str; 1] = ["weak"];
+const USUAL: &str = "two";
 /// Seconds for one case; a case that takes longer notices nothing.
 const DEADLINE: &str = "30";
 const MODELS: [&str; 2] = ["tso", "pso"];
@@ -31,14 +29,12 @@ type Catches<'m> = Vec<(&'m str, String)>;
 /// A checker cannot be run, or an ordering is neither caught nor argued.
 pub fn run(root: &Path, cases: &[String], only: Option<&str>) -> Result<usize> {
     let models = only.map_or(MODELS.to_vec(), |model| vec![model]);
-    let weak = only == Some("weak");
     let mut sites = listed(root, LIST)?;
-    if weak {
+    if only == Some("weak") {
         sites.extend(listed(root, BARRIERS)?);
     }
     let argued = argued(&std::fs::read_to_string(root.join(CAVEATS)).unwrap_or_default());
-    let usual = if weak { USUAL_WEAK } else { USUAL };
-    let cases = if cases.is_empty() { usual.join(" ") } else { cases.join(" ") };
+    let cases = if cases.is_empty() { USUAL.to_owned() } else { cases.join(" ") };
     for &model in &models {
         if let Some(case) = explored(root, &cases, "", model)? {
             bail!("{case} fails under {model} with nothing weakened; mend that first");

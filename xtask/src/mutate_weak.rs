@@ -1,5 +1,5 @@
-//! Orderings and barriers under weak memory, by the explorer alone. The last cell of each one's row in INVARIANTS.md says
-//! which case notices that it is missing, and this runs that one; or which other ordering covers it, and this removes both.
+//! Orderings and barriers under weak memory, by the explorer alone. The last cell of each one's row in INVARIANTS.md names
+//! the case that notices that it is missing, which runs here; or another ordering that covers it, and both are removed.
 
 use anyhow::{Context, Result, bail, ensure};
 use regex::Regex;
@@ -14,7 +14,7 @@ const INVARIANTS: &str = "INVARIANTS.md";
 /// Seconds for one run; one that takes longer has shown nothing.
 const DEADLINE: &str = "60";
 
-/// What shows that something is needed.
+/// The proof that something is needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Shown {
     /// This case fails without it.

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// How much sooner `linux-x86` must end to win a cell, in hundredths.
 const CLOSE: u64 = 2;
 
-/// What a cell is lost in.
+/// The count in which a cell is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Counted {
@@ -26,7 +26,7 @@ impl Counted {
         }
     }
 
-    /// What is counted.
+    /// Returns this count of `cost`.
     fn of(self, cost: &Cost) -> u64 {
         match self {
             Self::Ipis => cost.ipis,
@@ -38,7 +38,7 @@ impl Counted {
 /// A cell that the engine loses to a rival.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Loss {
-    /// What is lost.
+    /// The count in which it is lost.
     pub counted: Counted,
     /// The workload.
     pub workload: &'static str,
@@ -46,7 +46,7 @@ pub struct Loss {
     pub shape: Shape,
     /// The seed.
     pub seed: u64,
-    /// Who wins.
+    /// The policy that wins.
     pub rival: &'static str,
     /// The engine's count.
     pub ours: u64,
@@ -59,11 +59,11 @@ pub struct Loss {
 /// The losses of one workload to one rival in one count.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Group {
-    /// What is lost.
+    /// The count in which it is lost.
     pub counted: Counted,
     /// The workload.
     pub workload: &'static str,
-    /// Who wins.
+    /// The policy that wins.
     pub rival: &'static str,
     /// Cells that are lost.
     pub lost: usize,
@@ -75,6 +75,20 @@ pub struct Group {
     pub reason: Option<&'static str>,
     /// What was counted on these cells, and on all of the workload.
     pub evidence: String,
+}
+
+impl Group {
+    /// Whether `loss` is one of these.
+    pub fn holds(&self, loss: &Loss) -> bool {
+        loss.is_like(&self.worst)
+    }
+}
+
+impl Loss {
+    /// Whether it is of the same workload, to the same rival and in the same count as `other`.
+    fn is_like(&self, other: &Self) -> bool {
+        (self.counted, self.workload, self.rival) == (other.counted, other.workload, other.rival)
+    }
 }
 
 /// The losses of some cells, those of one workload to one rival in one count together.
@@ -90,10 +104,7 @@ pub fn losses(cells: &[Cell]) -> Vec<Loss> {
 pub fn groups(cells: &[Cell], losses: &[Loss]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for loss in losses {
-        let same = |group: &Group| {
-            (group.counted, group.workload, group.rival) == (loss.counted, loss.workload, loss.rival)
-        };
-        if !groups.iter().any(same) {
+        if !groups.iter().any(|group| group.holds(loss)) {
             groups.push(Pair::of(loss, cells, losses).group());
         }
     }
@@ -139,8 +150,8 @@ impl<'a> Pair<'a> {
             Some((cell, cell.costs.first()?, theirs))
         };
         let all = cells.iter().filter(|cell| cell.workload == workload).filter_map(both).collect();
-        let same = |loss: &&Loss| (loss.counted, loss.workload, loss.rival) == (counted, workload, rival);
-        Self { counted, workload, rival, all, lost: losses.iter().filter(same).collect() }
+        let lost = losses.iter().filter(|other| other.is_like(loss)).collect();
+        Self { counted, workload, rival, all, lost }
     }
 
     /// The sum over all cells of the workload: the engine's, and the rival's.

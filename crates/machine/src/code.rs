@@ -54,7 +54,7 @@ impl Machine {
         }
     }
 
-    /// What is read anew by a CPU that synchronises, or by all.
+    /// The code that a CPU which synchronises reads anew, or that all do.
     pub(crate) fn refetch(&self, everywhere: bool) -> Refetch {
         let watched = self.watched();
         Refetch { first: watched.code(0), end: watched.code(self.tables.code.len()), everywhere }

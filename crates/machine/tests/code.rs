@@ -98,7 +98,7 @@ fn a_cpu_that_runs_code_may_hold_no_other_version() {
     assert_eq!(found, Verdict::Violates(words.as_str().into()));
 }
 
-/// Whatever orders page walks, who synchronises fetches what it knows of, and nothing older.
+/// Whatever orders page walks: a CPU that synchronises fetches what it knows of, and nothing older.
 #[test]
 fn a_cpu_that_synchronises_fetches_what_it_knows_of_under_weak_memory() {
     let publishes: Main = |small_machine| {

@@ -46,7 +46,7 @@ fn user_code_uses_no_kernel_page_until_it_enters_the_kernel() {
     }
 }
 
-/// What user code may not use it does not use: the use ends where the kernel is left, and not with a flush.
+/// User code uses only what it may: the use ends where the kernel is left, and not with a flush.
 #[test]
 fn a_use_of_kernel_memory_is_over_when_the_kernel_is_left() {
     fn leaves(m: &SmallMachine, order: Ordering) {

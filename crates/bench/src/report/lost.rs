@@ -42,7 +42,7 @@ pub(super) fn lost(out: &mut String, report: &Report) {
 
 /// One workload and rival, with all cells.
 fn item(out: &mut String, report: &Report, group: &Group) {
-    let Group { counted, workload, rival, worst, .. } = *group;
+    let Group { workload, rival, worst, .. } = *group;
     let _ = writeln!(
         out,
         "<li><b>{workload}</b> to {rival}: {} of {}, at most {} to {} ({}, seed {})<details><summary>counts and cells</summary>{}.<br>",
@@ -54,10 +54,8 @@ fn item(out: &mut String, report: &Report, group: &Group) {
         worst.seed,
         coded(&group.evidence)
     );
-    for loss in &report.losses {
-        if (loss.counted, loss.workload, loss.rival) == (counted, workload, rival) {
-            let _ = writeln!(out, "{}, seed {}: {} to {}<br>", loss.shape, loss.seed, loss.ours, loss.theirs);
-        }
+    for loss in report.losses.iter().filter(|loss| group.holds(loss)) {
+        let _ = writeln!(out, "{}, seed {}: {} to {}<br>", loss.shape, loss.seed, loss.ours, loss.theirs);
     }
     out.push_str("</details></li>\n");
 }

@@ -150,8 +150,7 @@ fn named(out: &mut impl Write, found: &Found<'_>) -> io::Result<()> {
             counted.name(),
             crate::output::counted(*cells as u64, "cell")
         )?;
-        let same = |loss: &&Loss| (loss.counted, loss.workload, loss.rival) == (*counted, *workload, *rival);
-        let named: Vec<String> = found.losses.iter().filter(same).map(cell).collect();
+        let named: Vec<String> = found.losses.iter().filter(|loss| group.holds(loss)).map(cell).collect();
         let options = wrapping(width()).initial_indent("  ").subsequent_indent("  ");
         let reason = reason.unwrap_or("the reason has not been found");
         for text in [named.join(", "), format!("Why: {reason}."), format!("Counted: {evidence}.")] {

@@ -95,7 +95,7 @@ pub fn policies(args: &BenchArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(if promised { AS_EXPECTED } else { NOT_AS_EXPECTED }))
 }
 
-/// What is said of a machine of one CPU.
+/// The remark about a machine of one CPU.
 pub(super) const ONE_CPU: &str = "One CPU: there is nobody to tell, and IPIs say nothing.";
 
 /// What makes the counts of this machine mean less than they seem to.

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize};
 /// Bytes below a stack whose access is an overflow: at least a page of every machine.
 const GUARD: usize = 64 * 1024;
 
-/// Whose code runs on a stack.
+/// The code that runs on a stack.
 #[derive(Clone, Copy)]
 pub(crate) struct OnStack {
     /// Lowest address of the stack.
@@ -24,20 +24,20 @@ pub(crate) struct OnStack {
 }
 
 thread_local! {
-    /// What runs on this thread.
+    /// The code that runs on this thread.
     static RUNS: Cell<Option<OnStack>> = const { Cell::new(None) };
 }
 
 /// The name of what is explored: the case, in the words of whoever runs it.
 static NAME: AtomicPtr<&'static str> = AtomicPtr::new(std::ptr::null_mut());
-/// How many [`Named`] there are.
+/// How many [`Named`] there are: threads of tests end theirs in any order, and the last leaves no name behind.
 static NAMES: AtomicUsize = AtomicUsize::new(0);
 /// The process ends on purpose.
 static LEAVES: AtomicBool = AtomicBool::new(false);
 static BEFORE: OnceLock<[libc::sigaction; 3]> = OnceLock::new();
 const SIGNALS: [libc::c_int; 3] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT];
 
-/// What is explored has a name as long as this lives.
+/// A name of what is explored, which it has as long as this lives.
 #[derive(Debug)]
 #[must_use = "what is explored has the name as long as this lives"]
 pub struct Named(*mut &'static str);

@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-/// What is explored has a name as long as this lives, for words that are missing here.
+/// A name of what is explored, for words that are missing here.
 #[derive(Debug)]
 pub struct Named(());
 
@@ -21,7 +21,7 @@ pub fn exit(code: i32) -> ! {
     std::process::exit(code)
 }
 
-/// Whose code runs on a stack.
+/// The code that runs on a stack.
 #[derive(Clone, Copy)]
 #[expect(dead_code, reason = "nothing that happens here is told")]
 pub(crate) struct OnStack {

@@ -1,12 +1,13 @@
 //! Stacks as the host gives them, where it keeps books on each.
 
+use crate::code::image;
 use corosensei::stack::{DefaultStack, Stack, StackPointer, StackTebFields};
 
 pub(crate) struct CodeStack(DefaultStack);
 
 impl CodeStack {
     pub(crate) fn new() -> std::io::Result<Self> {
-        DefaultStack::new(256 * 1024).map(Self)
+        image::clear_of_small(|| DefaultStack::new(256 * 1024).map(Self))
     }
 }
 

@@ -4,6 +4,7 @@
 //! is left tells two runs apart that go on alike, unless stacks lie so that those parts are equal, or can be recognized
 //! ([`crate::code::image`]).
 
+use crate::code::image;
 use corosensei::stack::{DefaultStack, Stack, StackPointer};
 
 /// What a stack has room for, at least; all of them end at a multiple of it.
@@ -14,7 +15,7 @@ pub(crate) struct CodeStack(DefaultStack);
 
 impl CodeStack {
     pub(crate) fn new() -> std::io::Result<Self> {
-        DefaultStack::new(2 * ROOM).map(Self)
+        image::clear_of_small(|| DefaultStack::new(2 * ROOM).map(Self))
     }
 }
 

@@ -58,7 +58,7 @@ pub(crate) struct Runner {
     pub(crate) anonymous: bool,
 }
 
-/// Who runs, if it is a CPU, and where it made its last step.
+/// The CPU that runs, if it is one, and where it made its last step.
 type At = (Option<Runner>, Option<&'static Location<'static>>);
 
 /// What a thread says of the code that it runs.

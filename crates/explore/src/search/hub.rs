@@ -222,10 +222,9 @@ impl<S: Scenario> Hub<'_, '_, S> {
         questions.dedup();
         for (node, answer) in questions {
             world.grow(&mut machine.executor, node, answer);
-            if world.edition != self.layout.edition {
-                self.restart.store(true, Relaxed);
-                return;
-            }
+        }
+        if world.edition != self.layout.edition {
+            self.restart.store(true, Relaxed);
         }
     }
 
