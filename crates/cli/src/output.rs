@@ -299,7 +299,7 @@ fn verdict(record: &Record) -> String {
     }
 }
 
-/// Returns the sums of `records`: states, time, states a second, and the most that one case took.
+/// Returns the sums of `records`: states, time, states a second, and the memory that one case took at most.
 pub fn totals(records: &[Record]) -> String {
     let states = records.iter().fold(0, |sum: u64, record| sum.saturating_add(record.states));
     // A float sum of nothing is -0.0; a fold from 0.0 is not.
@@ -313,9 +313,9 @@ pub fn totals(records: &[Record]) -> String {
     )]
     let rate = if time > 0.0 { (states as f64 / time) as u64 } else { 0 };
     format!(
-        "{} in {} ({} a second), at most {} at once",
+        "{} in {} ({}/s), at most {}",
         counted(states, "state"),
-        seconds(time),
+        if time < 10.0 { seconds(time) } else { format!("{time:.0} s") },
         HumanCount(rate),
         BinaryBytes(peak)
     )
@@ -438,9 +438,9 @@ mod tests {
 
     #[test]
     fn totals_add_up_and_survive_nothing_at_all() {
-        assert_eq!(totals(&records()), "2,468 states in 7.50 s (329 a second), at most 120.51 KiB at once");
+        assert_eq!(totals(&records()), "2,468 states in 7.50 s (329/s), at most 120.51 KiB");
         let most = Record { states: u64::MAX, ..records().remove(0) };
         assert!(totals(&[most.clone(), most]).starts_with("18,446,744,073,709,551,615 states"));
-        assert_eq!(totals(&[]), "0 states in 0.00 s (0 a second), at most 0 B at once");
+        assert_eq!(totals(&[]), "0 states in 0.00 s (0/s), at most 0 B");
     }
 }

@@ -293,7 +293,7 @@ fn name_engine(json: bool) -> Result<(), Failure> {
     if json {
         tell(line);
     } else {
-        writeln!(anstream::stdout(), "{line}\n")?;
+        writeln!(anstream::stdout(), "{line}")?;
     }
     Ok(())
 }
