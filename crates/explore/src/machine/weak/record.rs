@@ -4,8 +4,8 @@ use crate::machine::weak::messages::{FREE, Message, NOBODY, VIEWS, WALK, Weak};
 
 /// Ends the entries of a row.
 const END: u16 = u16::MAX;
-/// Entries of a row that are looked at together.
-const CHUNK: usize = 16;
+/// Entries of a row that are looked at together: those of a number.
+const CHUNK: usize = 8;
 /// Beside the word of a message: it is bound.
 const BOUND: u16 = 0x8000;
 
@@ -99,14 +99,19 @@ impl Weak {
 
 /// Entries that are not `plain`, as word and place.
 fn write_row(record: &mut Vec<u16>, row: &[u8], plain: u8) {
-    for (number, chunk) in row.chunks(CHUNK).enumerate() {
+    let mut write = |at: usize| record.push((at as u16) << 8 | u16::from(row[at]));
+    let chunks = row.chunks_exact(CHUNK);
+    let from = row.len() - chunks.remainder().len();
+    for (number, chunk) in chunks.filter_map(|chunk| chunk.first_chunk()).enumerate() {
         // Most of a row is plain.
-        if chunk.iter().fold(0, |said, entry| said | (entry ^ plain)) == 0 {
-            continue;
+        let mut said = u64::from_le_bytes(*chunk) ^ u64::from_le_bytes([plain; CHUNK]);
+        while said != 0 {
+            let place = said.trailing_zeros() as usize / 8;
+            write(number * CHUNK + place);
+            said &= !(0xff << (8 * place));
         }
-        let said = chunk.iter().enumerate().filter(|&(_, &entry)| entry != plain);
-        record.extend(said.map(|(at, &entry)| ((number * CHUNK + at) as u16) << 8 | u16::from(entry)));
     }
+    (from..row.len()).filter(|&at| row[at] != plain).for_each(write);
     record.push(END);
 }
 

@@ -378,6 +378,7 @@ fn quiet(weak: &Weak, cpu: usize, sides: Sides) -> bool {
         && (!sides.release || weak.view(cpu, RELEASE) == current)
 }
 
+/// Whether a view knows all that `row` has. Without a branch for each entry.
 fn within(row: &[u8], view: &[u8]) -> bool {
-    row.iter().zip(view).all(|(entry, known)| entry <= known)
+    row.iter().zip(view).fold(0, |beyond, (entry, known)| beyond | u8::from(entry > known)) == 0
 }
