@@ -100,10 +100,13 @@ pub fn tests(root: &Path, pace: Pace) -> Result<Done> {
     let commands = match pace {
         Pace::Quick => vec![cargo(root, QUICK_TESTS)],
         Pace::Whole => {
-            vec![cargo(root, &format!("test --release {ALL}")), examples(root, "test --release --workspace")]
+            // All failures at once: whoever mends one should not find the next a run later.
+            let all = format!("test --release {ALL} --no-fail-fast");
+            vec![cargo(root, &all), examples(root, "test --release --workspace --no-fail-fast")]
         }
     };
     let mut counts = Counts::default();
+    let mut failed = None;
     for mut command in commands {
         let before = counts.passed;
         // A snapshot that differs is a failure here, never a new snapshot.
@@ -112,8 +115,11 @@ pub fn tests(root: &Path, pace: Pace) -> Result<Done> {
             counts.add(line);
             Ok(())
         })?;
-        process::check(&command, status)?;
-        ensure!(counts.passed > before, "no test ran");
+        failed = failed.or(process::check(&command, status).err());
+        ensure!(failed.is_some() || counts.passed > before, "no test ran");
+    }
+    if let Some(error) = failed {
+        return Err(error);
     }
     Ok(Done::Passed(format!("{} tests passed, {} ignored", counts.passed, counts.ignored)))
 }

@@ -1,8 +1,7 @@
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::ValueEnum;
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -123,7 +122,8 @@ struct Row {
     done: Done,
 }
 
-/// Runs `steps`, or all of `pace` where none is named, and stops at the first that fails.
+/// Runs `steps`, or all of `pace` where none is named. What has to be built first, and steps that are named, stop at the first that
+/// fails.
 ///
 /// # Errors
 /// A step failed.
@@ -161,26 +161,25 @@ fn queues(steps: &[Step]) -> (Vec<Step>, Queues) {
 }
 
 impl Queues {
-    /// Empties both queues in two lanes until a step fails. Whichever lane is free goes on with what may run beside anything.
+    /// Empties both queues in two lanes. Whichever lane is free goes on with what may run beside anything, and a step that fails
+    /// stops no other: a run takes long, and one should say all that it finds.
     fn in_lanes(&self, work: impl Fn(Step) -> Result<Row> + Sync) -> Result<Vec<Row>> {
-        let failed = AtomicBool::new(false);
-        let next = |queue: &Mutex<VecDeque<Step>>| {
-            let step = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            step.filter(|_| !failed.load(Ordering::Relaxed))
+        let next =
+            |queue: &Mutex<VecDeque<Step>>| queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let lane = |queues: &[&Mutex<VecDeque<Step>>]| -> Vec<Result<Row>> {
+            std::iter::from_fn(|| queues.iter().find_map(|queue| next(queue))).map(&work).collect()
         };
-        let lane = |queues: &[&Mutex<VecDeque<Step>>]| -> Result<Vec<Row>> {
-            let mut rows = Vec::new();
-            while let Some(step) = queues.iter().find_map(|queue| next(queue)) {
-                rows.push(work(step).inspect_err(|_| failed.store(true, Ordering::Relaxed))?);
-            }
-            Ok(rows)
-        };
-        thread::scope(|scope| {
+        let rows = thread::scope(|scope| {
             let beside = scope.spawn(|| lane(&[&self.beside]));
-            let rows = lane(&[&self.build, &self.beside]);
-            let others = beside.join().map_err(|_| anyhow!("a step beside others panicked"))?;
-            Ok(rows?.into_iter().chain(others?).collect())
-        })
+            let mut rows = lane(&[&self.build, &self.beside]);
+            rows.extend(beside.join().map_err(|_| anyhow!("a step beside others panicked"))?);
+            anyhow::Ok(rows)
+        })?;
+        let (rows, errors): (Vec<_>, Vec<_>) = rows.into_iter().partition(Result::is_ok);
+        let errors: Vec<String> =
+            errors.into_iter().filter_map(Result::err).map(|e| format!("{e:#}")).collect();
+        ensure!(errors.is_empty(), "{}", errors.join("\n"));
+        Ok(rows.into_iter().flatten().collect())
     }
 }
 
@@ -280,7 +279,7 @@ impl Step {
 mod tests {
     use super::{BESIDE, BY_NAME, Done, QUICK, Queues, Row, Step, closing, queues};
     use clap::ValueEnum;
-    use std::collections::VecDeque;
+    use std::collections::{BTreeSet, VecDeque};
     use std::sync::{Barrier, Mutex};
     use std::time::Duration;
 
@@ -323,10 +322,16 @@ mod tests {
         let mut names: Vec<_> = rows.into_iter().map(|row| row.name).collect();
         names.sort();
         assert_eq!(names, ["check", "doc", "rules", "tidy"]);
-        for bad in [Step::Doc, Step::Rules] {
-            let fails = |step| if step == bad { Err(anyhow::anyhow!("{bad:?}")) } else { Ok(row(step)) };
-            let error = queues(&steps).1.in_lanes(fails).err().expect("it fails");
-            assert_eq!(error.to_string(), format!("{bad:?}"));
+        for bad in [vec![Step::Doc], vec![Step::Rules], vec![Step::Tidy, Step::Check]] {
+            let ran = Mutex::new(0);
+            let fails = |step| {
+                *ran.lock().expect("no lane panicked") += 1;
+                if bad.contains(&step) { Err(anyhow::anyhow!("{step:?}")) } else { Ok(row(step)) }
+            };
+            let error = queues(&steps).1.in_lanes(fails).err().expect("it fails").to_string();
+            let named: BTreeSet<_> = error.lines().map(str::to_owned).collect();
+            assert_eq!(named, bad.iter().map(|step| format!("{step:?}")).collect());
+            assert_eq!(ran.into_inner().expect("no lane panicked"), 4, "the others run all the same");
         }
     }
 
