@@ -307,6 +307,40 @@ fn a_store_that_is_on_its_way_to_retired_memory_is_found() {
     }
 }
 
+/// The handler knows from its own CPU's buffer that the store has been made, so it never comes before it.
+#[test]
+fn a_store_that_a_handler_cuts_off_from_its_memory_is_found() {
+    for memory in [Memory::Tso, Memory::Pso] {
+        for options in [plain(memory), reduced(memory)] {
+            let mut program = Program::new(&[|w: &Words| {
+                w.x[0].store(1, Relaxed);
+            }])
+            .with_irq(|w, _, _| {
+                if w.x[0].load(Relaxed) == 1 {
+                    retire(w);
+                }
+            });
+            program.pending = vec![1];
+            let verdict = explore(&program.unwatched(), &options).verdict;
+            let expected = "use of W.x[0] after its memory was given back";
+            assert_eq!(verdict, Verdict::Violates(expected.into()), "{memory:?}");
+        }
+    }
+}
+
+#[test]
+fn memory_that_is_given_back_twice_is_found() {
+    let twice: fn(&Words) = |w| {
+        retire(w);
+        retire(w);
+    };
+    let once: fn(&Words) = |w| retire(w);
+    let found = Verdict::Violates("the memory of W was given back twice".into());
+    for mains in [&[twice] as &[fn(&Words)], &[once, once]] {
+        assert_eq!(verdicts(|| Program::new(mains).unwatched(), |verdict| verdict), vec![found.clone(); 8]);
+    }
+}
+
 #[test]
 fn a_buffered_store_to_retired_memory_is_found() {
     let program = Program::new(&[|w: &Words| {

@@ -4,8 +4,8 @@
 mod common;
 
 use common::{Program, Words, plain, reduced};
-use shootdown_explore::sync::{choose, demand, fence, raise, retire, retry, wait_until};
-use shootdown_explore::{Action, Interrupts, Memory, Options, Report, Trace, Verdict, explore, replay};
+use shootdown_explore::sync::{choose, demand, fence, irq_save, raise, retire, retry, wait_until};
+use shootdown_explore::{Action, Interrupts, Memory, Move, Options, Report, Trace, Verdict, explore, replay};
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
@@ -210,6 +210,16 @@ mod stores {
     }
 }
 
+#[test]
+fn a_store_goes_before_none_that_its_cpu_knows_of() {
+    let program = Program::new(&[|w: &Words| {
+        w.x[0].store(1, Relaxed);
+        w.x[0].store(2, Relaxed);
+    }]);
+    let moves = [Action::Run, Action::Older(1)].map(|action| Move { cpu: 0, action });
+    assert_eq!(replay(&program, &plain(Memory::Weak), &moves).unwrap_err().0, 1);
+}
+
 mod release_sequences {
     use super::*;
 
@@ -287,6 +297,48 @@ mod interrupts {
         assert_eq!(outcomes::<1>(|| sender(Interrupts::Follow)), [[1]].into());
     }
 
+    /// Turning interrupts off is joined with the load behind it where one may come.
+    #[test]
+    fn turned_off_make_no_load_read_what_is_new() {
+        let program = || {
+            let writer: fn(&Words) = |w| {
+                w.x[0].store(1, Relaxed);
+                w.x[1].store(1, Relaxed);
+            };
+            let reader: fn(&Words) = |w| {
+                let flag = w.x[1].load(Relaxed);
+                irq_save();
+                w.out[1].store(w.x[0].load(Relaxed), Relaxed);
+                w.out[0].store(flag, Relaxed);
+            };
+            let mut program = Program::new(&[writer, reader]).with_irq(|w, _, _| w.out[2].store(1, Relaxed));
+            program.pending = vec![0, 1];
+            program
+        };
+        let seen: BTreeSet<[u64; 2]> = outcomes::<2>(program).into_iter().collect();
+        assert_eq!(seen, [[0, 0], [0, 1], [1, 0], [1, 1]].into());
+    }
+
+    /// What a handler stores carries what its CPU's last release fence knew: less if it comes before the fence.
+    #[test]
+    fn between_a_store_and_a_release_fence_do_not_carry_the_store() {
+        let program = || {
+            let writer: fn(&Words) = |w| {
+                w.x[0].store(1, Relaxed);
+                fence(Release);
+            };
+            let reader: fn(&Words) = |w| {
+                w.out[0].store(w.x[1].load(Acquire), Relaxed);
+                w.out[1].store(w.x[0].load(Relaxed), Relaxed);
+            };
+            let mut program = Program::new(&[writer, reader])
+                .with_irq(|w, _, _| w.x[1].store(w.x[0].load(Relaxed), Relaxed));
+            program.pending = vec![1, 0];
+            program
+        };
+        assert_eq!(outcomes::<2>(program), [[0, 0], [0, 1], [1, 0], [1, 1]].into());
+    }
+
     #[test]
     fn may_overtake_full_fences() {
         let fenced = |order: Interrupts| {
@@ -322,6 +374,28 @@ mod interrupts {
 
 mod waits {
     use super::*;
+
+    /// CPU 2 knows that CPU 0 has stored 2, but not that store: its own may go before, and then the wait may end.
+    #[test]
+    fn may_end_by_a_store_that_goes_before_the_newest() {
+        let mains: [fn(&Words); 3] = [
+            |w| {
+                w.x[0].store(2, Relaxed);
+                w.x[1].store(1, Relaxed);
+            },
+            |w| wait_until(|| w.x[0].load(Relaxed) == 1),
+            |w| {
+                wait_until(|| w.x[1].load(Relaxed) == 1);
+                w.x[0].store(1, Relaxed);
+            },
+        ];
+        for options in [plain(Memory::Weak), reduced(Memory::Weak)] {
+            let program = Program::new(&mains);
+            let _ = explore(&program, &options);
+            let last: BTreeSet<u64> = program.seen().into_iter().map(|words| words[0]).collect();
+            assert_eq!(last, [1, 2].into(), "the wait ends whichever store goes last");
+        }
+    }
 
     #[test]
     fn see_new_stores_in_the_end() {

@@ -55,8 +55,10 @@
 //! * load of `l`: a write of `l` by others or by handlers that may come first; older messages of `l` that it may read. Where a
 //!   handler may come first, views that the load adds to (the handler's stores would carry them).
 //! * load of a wait that evaluates to false whatever message it reads, and read nothing else: nothing.
-//! * store, read-modify-write: any access of `l` by others, messages of `l` that the CPU does not know of, handlers that may
-//!   come first; `l` watched.
+//! * store: messages of `l` that the CPU does not know of, handlers that may come first; `l` watched. Not what others do: whoever
+//!   loads `l` before it may as well read an older message after it, and whoever stores to `l` before it may put that before it.
+//!   Who gives back the memory around `l` either comes first, so that the store is an error, or does not know of it, which is one too.
+//! * read-modify-write: the same, and any access of `l` by others.
 //! * acquire or release fence: where a handler may come first, views that it changes. Full fence: those of others and of
 //!   handlers that may come first.
 //! * all of these: what their CPU's page walks may read, since the device may look at it between two steps of others; fences

@@ -292,10 +292,11 @@ impl<S: Scenario> Machine<'_, '_, S> {
                     && weak.oldest(cpu, cell) == weak.newest(cell)
                     && self.reads_quietly(weak, cpu, (cell, acquire), alone)
             }
-            Op::Buffer { cell, .. } => alone && self.own(weak, cpu, cell, around),
+            Op::Buffer { cell, .. } => alone && self.knows_all(weak, cpu, cell),
             Op::Rmw { cell, sides, .. } => {
                 alone
-                    && self.own(weak, cpu, cell, around)
+                    && !around.others.touches(cell)
+                    && self.knows_all(weak, cpu, cell)
                     && self.reads_quietly(weak, cpu, (cell, sides.acquire || sides.failed), alone)
             }
             Op::Order(sides) => {
@@ -312,11 +313,10 @@ impl<S: Scenario> Machine<'_, '_, S> {
         })
     }
 
-    /// Whether nobody else uses a word, and `cpu` knows all its messages.
-    fn own(&self, weak: &Weak, cpu: usize, cell: u16, around: &Around) -> bool {
-        usize::from(cell) >= self.layout.watched
-            && !around.others.touches(cell)
-            && weak.oldest(cpu, cell) == weak.newest(cell)
+    /// Whether `cpu` knows all messages of a word that hardware does not read. A store to it may come before whatever others do:
+    /// they may go on reading what is older, and store what goes before.
+    fn knows_all(&self, weak: &Weak, cpu: usize, cell: u16) -> bool {
+        usize::from(cell) >= self.layout.watched && weak.oldest(cpu, cell) == weak.newest(cell)
     }
 
     /// Whether reading the newest message adds nothing to `cpu`'s views, or nobody can tell when it does.
