@@ -2,7 +2,7 @@
 
 use crate::machine::device::Device;
 use crate::machine::hash;
-use crate::machine::layout::Layout;
+use crate::machine::layout::{CPUS, Layout};
 use crate::machine::state::Work;
 use crate::machine::step::lock;
 use crate::search::intern::{Records, Texts, Typed};
@@ -72,6 +72,7 @@ impl<'a, D: Device> Coder<'a, D> {
         if key[0] >= self.shared.len() || key[1..].iter().any(|&id| id >= self.local.len()) {
             self.follow();
         }
+        let unfolded = self.unfolded_weak(work);
         for (index, &id) in key.iter().enumerate() {
             let record = if index == 0 { self.shared.record(id) } else { self.local.record(id) };
             work.words[self.layout.part(index)].copy_from_slice(record);
@@ -89,7 +90,7 @@ impl<'a, D: Device> Coder<'a, D> {
             work.locals[cpu] = self.local_device.all[id];
         }
         if self.layout.weak {
-            self.decode_weak(work);
+            self.decode_weak(work, &unfolded);
         }
         work.dirty = 0;
         work.fresh = 0;
@@ -104,7 +105,7 @@ impl<'a, D: Device> Coder<'a, D> {
             self.encode_device(work, base.map(|(_, work)| work));
         }
         if self.layout.weak && work.weak.changed {
-            self.encode_weak(work);
+            self.encode_weak(work, base.map(|(_, work)| work));
         }
         for index in 0..key.len() {
             key[index] = match base {
@@ -164,8 +165,15 @@ impl<'a, D: Device> Coder<'a, D> {
     }
 
     /// Memory and the views of each CPU are records apart.
-    fn encode_weak(&mut self, work: &mut Work<D>) {
+    fn encode_weak(&mut self, work: &mut Work<D>, base: Option<&Work<D>>) {
         for cpu in core::iter::once(None).chain((0..self.layout.cpus).map(Some)) {
+            let known = base.is_some_and(|base| match cpu {
+                None => work.weak.has_memory_of(&base.weak),
+                Some(cpu) => work.weak.has_views_of(&base.weak, cpu),
+            });
+            if known {
+                continue;
+            }
             match cpu {
                 None => work.weak.write_memory(&mut self.record),
                 Some(cpu) => work.weak.write_cpu(cpu, &mut self.record),
@@ -180,9 +188,22 @@ impl<'a, D: Device> Coder<'a, D> {
         }
     }
 
-    fn decode_weak(&mut self, work: &mut Work<D>) {
+    /// The ids of memory and of each CPU's views that a state holds, if nothing has changed since they were unfolded.
+    fn unfolded_weak(&self, work: &Work<D>) -> [Option<u32>; CPUS + 1] {
+        let mut ids = [None; CPUS + 1];
+        if self.layout.weak && !work.weak.changed {
+            ids[0] = Some(work.weak_id(&self.layout, None));
+            (0..self.layout.cpus).for_each(|cpu| ids[cpu + 1] = Some(work.weak_id(&self.layout, Some(cpu))));
+        }
+        ids
+    }
+
+    fn decode_weak(&mut self, work: &mut Work<D>, unfolded: &[Option<u32>; CPUS + 1]) {
         for cpu in core::iter::once(None).chain((0..self.layout.cpus).map(Some)) {
             let id = work.weak_id(&self.layout, cpu);
+            if unfolded[cpu.map_or(0, |cpu| cpu + 1)] == Some(id) {
+                continue;
+            }
             if id >= self.weak.len() {
                 self.follow();
             }

@@ -15,7 +15,7 @@ use std::sync::Mutex;
 /// Walks without news after which to stop, for a small program.
 const BORED: u32 = 24;
 /// Steps of the first walks at most, of one walk, and of one that does not begin at the start.
-pub(crate) const STEPS: u64 = 400_000;
+pub(crate) const STEPS: u64 = 60_000;
 const LENGTH: u32 = 2_000;
 const DETOUR: u32 = 150;
 

@@ -107,6 +107,16 @@ impl Weak {
     #[inline]
     pub(crate) fn range(&self, cell: u16) -> Range<usize> {
         let start = self.messages.partition_point(|message| message.cell < cell);
+        if self.messages.get(start).is_none_or(|message| message.cell != cell) {
+            return start..start;
+        }
+        self.range_at(start)
+    }
+
+    /// Where the messages of the word of the one at `start`, its first, lie.
+    #[inline]
+    fn range_at(&self, start: usize) -> Range<usize> {
+        let cell = self.messages[start].cell;
         let count = self.messages[start..].iter().take_while(|message| message.cell == cell).count();
         start..start + count
     }
@@ -204,9 +214,9 @@ impl Weak {
             return Err("there are more stores that can still be read than fit");
         }
         let cell = usize::from(message.cell);
-        // The first one of a list has been there all the time.
-        if range.is_empty() {
-            return Ok(self.place(message, range.start));
+        // The first one of a list has been there all the time, and nobody knows of what comes behind the newest.
+        if range.is_empty() || place == range.len() {
+            return Ok(self.place(message, range.start + place.min(range.len())));
         }
         self.shift(cell, |entry| if usize::from(entry) >= place { entry + 1 } else { entry });
         for limit in self.limits.chunks_exact_mut(self.width) {
@@ -219,9 +229,11 @@ impl Weak {
     }
 
     fn place(&mut self, message: Message, index: usize) -> usize {
-        let at = index * self.width;
+        let (at, end) = (index * self.width, self.rows.len());
         self.messages.insert(index, message);
-        self.rows.splice(at..at, core::iter::repeat_n(0, self.width));
+        self.rows.resize(end + self.width, 0);
+        self.rows.copy_within(at..end, at + self.width);
+        self.rows[at..at + self.width].fill(0);
         self.changed = true;
         index
     }
@@ -232,7 +244,11 @@ impl Weak {
         let mut start = 0;
         while start < self.messages.len() {
             let cell = self.messages[start].cell;
-            let range = self.range(cell);
+            let range = self.range_at(start);
+            if range.len() == 1 {
+                start = range.end;
+                continue;
+            }
             let users = (0..self.cpus()).filter(|&cpu| reads(cpu, cell));
             let walked = usize::from(cell) < watched;
             let oldest = |cpu| {

@@ -30,6 +30,22 @@ impl Weak {
         }
     }
 
+    /// Whether memory is that of `other`, so that it needs no new record.
+    pub(crate) fn has_memory_of(&self, other: &Self) -> bool {
+        self.messages == other.messages
+            && self.rows == other.rows
+            && self.lines == other.lines
+            && self.line_causes == other.line_causes
+            && self.line_rows == other.line_rows
+            && self.limits == other.limits
+    }
+
+    /// Whether a CPU knows what it does in `other`.
+    pub(crate) fn has_views_of(&self, other: &Self, cpu: usize) -> bool {
+        let all = self.span(cpu, 0).start..self.span(cpu, VIEWS).start;
+        self.causes[cpu] == other.causes[cpu] && self.views[all.clone()] == other.views[all]
+    }
+
     /// The views of one CPU, and which fences led to where it is.
     pub(crate) fn write_cpu(&self, cpu: usize, record: &mut Vec<u16>) {
         record.clear();

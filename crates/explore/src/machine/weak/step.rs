@@ -11,6 +11,7 @@ use crate::machine::state::Work;
 use crate::machine::step::{Machine, Moved, Trouble};
 use crate::machine::weak::messages::{ACQUIRE, CURRENT, RELEASE, Weak};
 use crate::machine::weak::orders::Write;
+use crate::machine::weak::uses::Used;
 
 type Result<T> = core::result::Result<T, Box<Trouble>>;
 
@@ -257,11 +258,11 @@ impl<S: Scenario> Machine<'_, '_, S> {
         let all = !work.weak.limits.is_empty();
         let mut finished = [false; CPUS];
         (0..self.layout.cpus).for_each(|cpu| finished[cpu] = work.node(&self.layout, cpu) == DONE);
-        let used: Vec<_> = (0..=order).map(|word| work.weak.used(word)).collect();
+        let first = work.weak.uses(Used::Device, 0);
         work.weak.prune(self.layout.watched, |cpu, cell| {
             if cell == order {
                 !finished[cpu] || ahead[cpu].writes.has(FENCES)
-            } else if let Some(used) = used[usize::from(cell)] {
+            } else if let Some(used) = Used::said_by(cell, first, self.layout.cpus) {
                 used.given(&ahead[cpu]) != 0
             } else {
                 all || usize::from(cell) < self.layout.watched || ahead[cpu].touches(cell)

@@ -34,13 +34,6 @@ impl Weak {
         (first + cpu + if used == Used::Objects { cpus } else { 0 }) as u16
     }
 
-    /// What a word says was used, if it is one of these.
-    pub(crate) fn used(&self, word: u16) -> Option<Used> {
-        let cpus = self.cpus();
-        let place = usize::from(word).checked_sub(self.width - 1 - 2 * cpus)?;
-        (place < 2 * cpus).then_some(if place < cpus { Used::Device } else { Used::Objects })
-    }
-
     fn append(&mut self, word: u16, value: u16) -> core::result::Result<(), &'static str> {
         let message = Message { cell: word, value, bound: false, causes: 0, writer: NOBODY };
         if self.range(word).is_empty() {
@@ -216,6 +209,9 @@ impl<S: Scenario> Machine<'_, '_, S> {
         let words = (0..self.layout.cpus).flat_map(|cpu| [(Used::Device, cpu), (Used::Objects, cpu)]);
         for (used, cpu) in words {
             let word = work.weak.uses(used, cpu);
+            if work.weak.range(word).is_empty() {
+                continue;
+            }
             let others = ahead.iter().enumerate().filter(|&(other, _)| self.asks(used, other, cpu));
             let wanted = others.fold(0, |all, (_, print)| all | used.given(print));
             self.merge(work, word, wanted)?;
@@ -242,6 +238,12 @@ impl<S: Scenario> Machine<'_, '_, S> {
 }
 
 impl Used {
+    /// What a word says was used, if it is one of these; `first` is the word of the first CPU.
+    pub(crate) fn said_by(word: u16, first: u16, cpus: usize) -> Option<Self> {
+        let place = usize::from(word.checked_sub(first)?);
+        (place < 2 * cpus).then_some(if place < cpus { Self::Device } else { Self::Objects })
+    }
+
     pub(crate) fn given(self, print: &Footprint) -> u64 {
         if self == Self::Device { print.gives } else { print.retires }
     }
