@@ -35,7 +35,10 @@ impl Subject {
             Self::Engine => {
                 "--lib --test host --test coherence --test properties --test hard --test tags --test soundness --test trim"
             }
-            Self::Explorer => "--release --test interrupts --test litmus --test oracle --test tables",
+            Self::Explorer => {
+                "--release --test interrupts --test limits --test litmus --test machine --test oracle --test rc11 --test tables \
+                 --test weak"
+            }
         }
     }
 }
