@@ -36,8 +36,8 @@ impl Subject {
                 "--lib --test host --test coherence --test properties --test hard --test tags --test soundness --test trim"
             }
             Self::Explorer => {
-                "--release --test interrupts --test limits --test litmus --test machine --test oracle --test rc11 --test tables \
-                 --test weak"
+                "--release --test devices --test interrupts --test limits --test litmus --test machine --test oracle --test random \
+                 --test rc11 --test tables --test weak --test weak_tables"
             }
         }
     }
