@@ -129,6 +129,13 @@ impl Ground {
     /// Runs with `arguments`, and has Ctrl-C come while it does; what is read from standard input never ends.
     fn interrupted(&mut self, arguments: &[&str]) {
         let mut command = self.bare(arguments);
+        if sigint_is_ignored() {
+            let plain = command;
+            command = std::process::Command::new("env");
+            command.arg("--default-signal=INT").arg(plain.get_program()).args(plain.get_args());
+            command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            plain.get_current_dir().into_iter().for_each(|folder| _ = command.current_dir(folder));
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("it starts");
         let mut error = child.stderr.take().expect("it was asked for");
@@ -624,6 +631,13 @@ fn options(ground: &mut Ground) {
     for option in ["--tags", "--json"] {
         ground.run(&["replay", &list, option]);
     }
+}
+
+/// Whether a shell has begun this as a job in the background: then it ignores Ctrl-C, and so does what it runs.
+fn sigint_is_ignored() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).is_some_and(|bits| bits >> 1 & 1 != 0)
 }
 
 /// Runs `groups`, and demands that each of their inputs, this many, is answered and that no file is lost.

@@ -4,6 +4,8 @@ use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -46,13 +48,23 @@ fn merged(files: &[PathBuf], arguments: &[&str]) -> (Option<i32>, String, String
     (output.status.code(), read(output.stdout), read(output.stderr))
 }
 
-/// JSON lines without what differs from run to run.
+/// JSON lines without what differs from run to run: times, and counts, as stacks may have been used by other cases before.
 fn timeless(lines: &str) -> Vec<Value> {
     let mut records: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
     for record in &mut records {
-        record.as_object_mut().expect("an object").remove("seconds").expect("a time");
+        for count in ["seconds", "states", "executions", "peak_bytes", "bytes_per_state"] {
+            record.as_object_mut().expect("an object").remove(count).expect("a number");
+        }
     }
     records
+}
+
+/// Each case in JSON lines that are results, with its states.
+fn counted(lines: &str) -> BTreeMap<String, u64> {
+    let records = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let result =
+        |record: Value| Some((record.get("name")?.as_str()?.to_owned(), record.get("states")?.as_u64()?));
+    records.filter_map(result).collect()
 }
 
 /// Demands that `files` are refused, with all of `said`.
@@ -75,6 +87,9 @@ fn three_shards_side_by_side_come_to_what_the_whole_check_says() {
     let whole_lines = String::from_utf8(whole.stdout).expect("text");
     assert!(timeless(&whole_lines).len() > 6, "enough for each shard to have several");
     assert_eq!(timeless(&out), timeless(&whole_lines));
+    let parts: BTreeMap<String, u64> =
+        files.iter().flat_map(|file| counted(&fs::read_to_string(file).expect("a shard"))).collect();
+    assert_eq!(counted(&out), parts, "counts are those of the shards");
     assert!(error.contains("as expected"), "{error}");
     let (code, table, _) = merged(&files, &[]);
     assert!(
