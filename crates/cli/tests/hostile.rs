@@ -131,7 +131,7 @@ impl Ground {
         let mut command = self.bare(arguments);
         if sigint_is_ignored() {
             let plain = command;
-            command = std::process::Command::new("env");
+            command = std::process::Command::new("/usr/bin/env");
             command.arg("--default-signal=INT").arg(plain.get_program()).args(plain.get_args());
             command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
             plain.get_current_dir().into_iter().for_each(|folder| _ = command.current_dir(folder));
