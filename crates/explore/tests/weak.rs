@@ -375,7 +375,7 @@ mod interrupts {
 mod waits {
     use super::*;
 
-    /// CPU 2 knows that CPU 0 has stored 2, but not that store: its own may go before, and then the wait may end.
+    /// CPU 2 has read the flag without acquire, so it need not know of the 2: its own store may go before that, and end the wait.
     #[test]
     fn may_end_by_a_store_that_goes_before_the_newest() {
         let mains: [fn(&Words); 3] = [

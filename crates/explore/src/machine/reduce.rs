@@ -55,9 +55,9 @@
 //! * load of `l`: a write of `l` by others or by handlers that may come first; older messages of `l` that it may read. Where a
 //!   handler may come first, views that the load adds to (the handler's stores would carry them).
 //! * load of a wait that evaluates to false whatever message it reads, and read nothing else: nothing.
-//! * store: messages of `l` that the CPU does not know of, handlers that may come first; `l` watched. Not what others do: whoever
-//!   loads `l` before it may as well read an older message after it, and whoever stores to `l` before it may put that before it.
-//!   Who gives back the memory around `l` either comes first, so that the store is an error, or does not know of it, which is one too.
+//! * store: messages of `l` that the CPU does not know of, handlers that may come first; `l` watched. Others do not matter: a load
+//!   of `l` that comes before it may as well read an older message after it, and a store that comes before it may be put before it.
+//!   A CPU that gives back the memory around `l` comes first, so that the store is an error, or does not know of it, and then it errs.
 //! * read-modify-write: the same, and any access of `l` by others.
 //! * acquire or release fence: where a handler may come first, views that it changes. Full fence: those of others and of
 //!   handlers that may come first.
