@@ -389,7 +389,7 @@ fn compare(seed: u64, memory: Memory, workers: bool) -> (u64, u64) {
     (full.states, less.states)
 }
 
-/// Programs that are compared. Of the 50 mistakes in `xtask/mutants/explorer` the first 600 notice 24, the last of them by the
+/// Programs that are compared. When `xtask/mutants/explorer` had 50 mistakes, the first 600 noticed 24 of them, the last by the
 /// 338th; the variable `COUNT` asks for more programs, and `SEED` for others.
 const PROGRAMS: u64 = 3_000;
 
