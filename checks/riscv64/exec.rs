@@ -1,6 +1,6 @@
 //! The instructions that platforms carry out, on the machine that the doctor examines them on.
 
-use crate::encode::{Asid, SSTATUS_SIE, SbiCall};
+use crate::encode::{ASID_FIELD, Asid, SSTATUS_SIE, SbiCall, asid_of};
 use shootdown::flush::{Levels, VirtAddr};
 use shootdown::ports::Ports as _;
 use shootdown_doctor::Sim;
@@ -9,6 +9,76 @@ use shootdown_doctor::Sim;
 pub fn simulated_hart() -> u32 {
     Sim::running().this_cpu()
 }
+
+/// Gives the table of a root back: what a kernel does with its memory.
+#[track_caller]
+pub fn simulated_free_root(root: u64) {
+    Sim::running().free_root(root);
+}
+
+/// Reads satp, of which the machine has the ASID.
+///
+/// # Safety
+/// The caller must ensure that:
+/// 1. it runs in supervisor mode.
+pub unsafe fn read_satp() -> u64 {
+    u64::from(Sim::running().register_tag()) << ASID_FIELD.trailing_zeros()
+}
+
+/// Writes satp; orders and drops nothing.
+///
+/// # Safety
+/// The caller must ensure that:
+/// 1. it runs in supervisor mode;
+/// 2. `value` names a root that maps the running kernel and stays allocated while loaded.
+#[track_caller]
+pub unsafe fn write_satp(value: u64) {
+    let numbers = (1 << ASID_FIELD.trailing_zeros()) - 1;
+    Sim::running().write_register((value & numbers) << 12, asid_of(value).number());
+}
+
+/// Answers that the harts have no ASIDs; the doctor asks no platform for it.
+///
+/// # Safety
+/// The caller must ensure that:
+/// 1. it runs in supervisor mode, with interrupts off and translation on.
+pub unsafe fn probe_asid() -> u64 {
+    0
+}
+
+/// Begins `sinval.vma`s, which the machine carries out one by one.
+///
+/// # Safety
+/// The caller must ensure that:
+/// 1. it runs in supervisor mode of a hart with Svinval.
+pub unsafe fn sfence_w_inval() {}
+
+/// `sinval.vma` of an address: leaves, under all ASIDs.
+///
+/// # Safety
+/// The caller must ensure that:
+/// 1. it runs in supervisor mode of a hart with Svinval.
+#[track_caller]
+pub unsafe fn sinval_address(address: VirtAddr) {
+    Sim::running().drop_kernel_page(address.0, Levels::Leaf);
+}
+
+/// `sinval.vma` of an address under an ASID: leaves.
+///
+/// # Safety
+/// The caller must ensure that:
+/// 1. it runs in supervisor mode of a hart with Svinval.
+#[track_caller]
+pub unsafe fn sinval_address_asid(address: VirtAddr, asid: Asid) {
+    Sim::running().drop_page(asid.number(), address.0, Levels::Leaf);
+}
+
+/// Ends `sinval.vma`s.
+///
+/// # Safety
+/// The caller must ensure that:
+/// 1. it runs in supervisor mode of a hart with Svinval.
+pub unsafe fn sfence_inval_ir() {}
 
 /// `sfence.vma` without operands.
 ///

@@ -1,12 +1,18 @@
 //! What `shootdown doctor` puts in place of `shootdown-riscv64`, so that a platform's file is examined as it ships: the operands are
-//! compiled from the arch crate's own source, and an instruction is a step of the simulated machine.
+//! compiled from the arch crate's own source, [`Mmu`] with its plans too, and an instruction is a step of the simulated machine.
 
 #[path = "../../crates/arch/riscv64/src"]
 mod source {
     pub mod encode;
+    pub mod guest;
+    pub mod mmu;
+    pub mod plan;
 }
 
 pub mod exec;
 
-pub use exec::simulated_hart;
+pub use exec::{simulated_free_root, simulated_hart};
 pub use source::encode;
+pub use source::mmu::Mmu;
+pub use source::plan::{Install, Pages, RANGE_CEILING, SatpWrite, Step, Strategies};
+use source::{guest, plan};

@@ -17,6 +17,7 @@ mod lock;
 mod machine;
 mod paging;
 mod params;
+mod platform;
 mod scenarios;
 mod sched;
 mod space;

@@ -189,7 +189,7 @@ impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
         note("reap");
         let deferred = self.platform().deferred();
         if let Some(late) = deferred {
-            let index = Sim::space_of(late.root()).unwrap_or(0);
+            let index = Sim::space_of(late.root().into()).unwrap_or(0);
             self.tear_down(index, self.engine().teardown_from_handle(late));
         }
     }

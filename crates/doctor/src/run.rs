@@ -4,7 +4,7 @@ use crate::cpu::Cpu;
 use crate::plan::{Code, Handler, Plan, Start};
 use crate::sim::{ARRIVAL, HOST, IPI, Sim, Wires};
 use crate::size::{PAGES, TAGS};
-use crate::world::{PlatformUnderTest, World, frame, kernel_frame};
+use crate::world::{PlatformUnderTest, World, frame, kernel_frame, root};
 use shootdown::mask::MaskStore;
 use shootdown::refs::UserHandle;
 use shootdown::{AddressSpace, Shootdown};
@@ -37,7 +37,7 @@ impl<P: PlatformUnderTest> Run<P> {
         let room = &*Box::leak(Box::new(P::room()));
         let engine = &*Box::leak(Box::new(Shootdown::new(P::new(Sim(wires), room), P::Mask::default())));
         let space = |index| {
-            let space = engine.new_space(Sim::root_of(index), P::Mask::default());
+            let space = engine.new_space(root::<P>(index), P::Mask::default());
             &*Box::leak(Box::new(space.expect("the machine's mask and its spaces' are of one type")))
         };
         let spaces: Vec<_> = (0..plan.spaces).map(space).collect();

@@ -69,6 +69,18 @@ impl Sim {
         self.0.vcpus.len() as u32
     }
 
+    /// Writes the root register of a machine whose software reads it back, and drops nothing.
+    #[track_caller]
+    pub fn write_register(self, root: u64, tag: u16) {
+        self.write_root(root, tag, Entries::Kept);
+        self.0.registers[self.this_cpu() as usize].store(register(Self::space_of(root), tag), Relaxed);
+    }
+
+    /// The tag that was written last by [`write_register`](Self::write_register).
+    pub fn register_tag(self) -> u16 {
+        (self.0.registers[self.this_cpu() as usize].load(Relaxed) >> 8) as u16
+    }
+
     /// From now on this thread runs code of this machine.
     pub(crate) fn enter(self) {
         RUNS.set(Some(self));
@@ -157,12 +169,17 @@ impl Wires {
 
     /// Whether the root register of this CPU holds this.
     pub(crate) fn holds(&self, space: Option<usize>, tag: u16) -> bool {
-        let register = self.registers[sync::cpu()].load(Relaxed);
+        let held = self.registers[sync::cpu()].load(Relaxed);
         match space {
-            None => register & 0xff == 0,
-            Some(space) => register == u64::from(tag) << 8 | (space as u64 + 1),
+            None => held & 0xff == 0,
+            Some(_) => held == register(space, tag),
         }
     }
+}
+
+/// What a root register holds: the space plus 1 (0 for the kernel's root), and above it the tag.
+fn register(space: Option<usize>, tag: u16) -> u64 {
+    space.map_or(0, |space| u64::from(tag) << 8 | (space as u64 + 1))
 }
 
 /// Something begun on one CPU or on all.
@@ -220,8 +237,7 @@ impl Begun {
                 let how = if entries == Entries::Kept { Install::Keep } else { Install::FlushTag };
                 hw::install(space, tag, how);
                 if wires.profile.registers {
-                    let value = space.map_or(0, |space| u64::from(tag) << 8 | (space as u64 + 1));
-                    wires.registers[sync::cpu()].store(value, Relaxed);
+                    wires.registers[sync::cpu()].store(register(space, tag.into()), Relaxed);
                 }
             }
             Begun::Page(tag, page, levels) => hw::flush_page(tag, page, walk(levels)),

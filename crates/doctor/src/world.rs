@@ -27,6 +27,12 @@ impl<P: PlatformUnderTest> World<P> {
     }
 }
 
+/// The root of a space, as the platform has roots.
+pub(crate) fn root<P: PlatformUnderTest>(space: usize) -> P::Root {
+    let root = P::Root::try_from(Sim::root_of(space)).ok();
+    root.expect("roots of the machine are multiples of 4096 below 1 << 16")
+}
+
 /// Frame (and translation value) of a page of a space.
 pub(crate) fn frame(space: usize, page: usize) -> usize {
     1 + space * PAGES as usize + page

@@ -82,6 +82,22 @@ impl Root {
     }
 }
 
+impl TryFrom<u64> for Root {
+    type Error = EncodeError;
+
+    /// Does what [`new`](Self::new) does.
+    fn try_from(address: u64) -> Result<Self, EncodeError> {
+        Self::new(address)
+    }
+}
+
+impl From<Root> for u64 {
+    /// Returns the [address](Root::address).
+    fn from(root: Root) -> u64 {
+        root.address()
+    }
+}
+
 /// Why an operand was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -18,11 +18,10 @@ pub(super) struct Package {
     given: PathBuf,
 }
 
-const MAIN: &str = "\
-fn main() {
-    shootdown_doctor::print_events::<subject::PlatformUnderTest<shootdown_doctor::Sim>>();
+fn main_of(source: &Source) -> String {
+    let ports = if source.is_generic { "<shootdown_doctor::Sim>" } else { "" };
+    format!("fn main() {{\n    shootdown_doctor::print_events::<subject::PlatformUnderTest{ports}>();\n}}\n")
 }
-";
 
 impl Package {
     pub(super) fn write(checkout: &Path, source: &Source) -> Result<Self, DoctorError> {
@@ -39,7 +38,7 @@ impl Package {
             Self { folder: target.join("doctor").join(&name), target, name, given: source.given.clone() };
         let subject = format!("subject-{}", &package.name["examine-".len()..]);
         package.file("Cargo.toml", &program_manifest(&package.name, &subject, checkout))?;
-        package.file("src/main.rs", MAIN)?;
+        package.file("src/main.rs", &main_of(source))?;
         package.file("subject/Cargo.toml", &subject_manifest(&subject, source, checkout))?;
         // The versions that everything else is tested with, not the newest there are.
         if let Ok(lock) = fs::read_to_string(checkout.join("Cargo.lock")) {

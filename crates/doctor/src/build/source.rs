@@ -17,6 +17,8 @@ pub(super) struct Source {
     pub(super) edition: String,
     /// Lines of a manifest: what it depends on besides the engine.
     pub(super) dependencies: Vec<String>,
+    /// Whether the platform is one over any ports, and not over instructions for which others stand in.
+    pub(super) is_generic: bool,
     /// Whether atomics of `core` run, though no other CPU comes in between.
     core_atomics: bool,
 }
@@ -27,6 +29,8 @@ const METADATA: &str = "shootdown-doctor";
 const STAND_INS: [(&str, &str); 2] =
     [("shootdown-riscv64", "checks/riscv64"), ("shootdown-x86_64", "checks/x86_64")];
 
+/// What the platform is called.
+const NAME: &str = "PlatformUnderTest";
 /// The package that is replaced by the one that the explorer sees.
 const ENGINE: &str = "shootdown";
 /// The package whose platform emulators take.
@@ -41,7 +45,7 @@ impl Source {
             error: error.to_string(),
         };
         let real = fs::canonicalize(path).map_err(unreadable)?;
-        let source =
+        let mut source =
             if real.is_dir() { Self::of_crate(path, &real, checkout)? } else { Self::of_file(path, real)? };
         let hidden = source.read()?;
         Ok((source, hidden))
@@ -52,7 +56,8 @@ impl Source {
             return Err(DoctorError::NotRust(given.to_path_buf()));
         }
         let (dependencies, core_atomics) = (Vec::new(), false);
-        Ok(Self { given: given.to_path_buf(), root, edition: "2024".to_owned(), dependencies, core_atomics })
+        let (given, edition) = (given.to_path_buf(), "2024".to_owned());
+        Ok(Self { given, root, edition, dependencies, is_generic: false, core_atomics })
     }
 
     fn of_crate(given: &Path, folder: &Path, checkout: &Path) -> Result<Self, DoctorError> {
@@ -86,6 +91,7 @@ impl Source {
             true => DoctorError::Hosted(given.to_path_buf()),
             false => DoctorError::NoLibrary(given.to_path_buf()),
         };
+        let needed = told["dependencies"].as_array();
         let root = told["root"].as_str().map(|root| folder.join(root)).or(library);
         Ok(Self {
             given: given.to_path_buf(),
@@ -95,14 +101,16 @@ impl Source {
                 .as_array()
                 .into_iter()
                 .flatten()
+                .filter(|line| needed.is_none_or(|needed| needed.contains(&line["name"])))
                 .filter_map(|line| dependency(line, checkout))
                 .collect(),
+            is_generic: false,
             core_atomics: told["core-atomics"] == true,
         })
     }
 
     /// Looks for what the explorer cannot see, which it returns where it may be there, and for what it needs.
-    fn read(&self) -> Result<Vec<Hidden>, DoctorError> {
+    fn read(&mut self) -> Result<Vec<Hidden>, DoctorError> {
         let (mut named, mut found) = (false, Vec::new());
         let mut files = vec![self.root.clone()];
         let folder = self.root.parent().unwrap_or(&self.root);
@@ -119,7 +127,8 @@ impl Source {
                 .map_err(|error| DoctorError::Unreadable { path: path.clone(), error: error.to_string() })?;
             for (number, line) in text.lines().enumerate() {
                 let code = line.split("//").next().unwrap_or_default();
-                named |= has_word(code, "PlatformUnderTest");
+                named |= has_word(code, NAME);
+                self.is_generic |= code.contains("PlatformUnderTest<");
                 if let Some(module) =
                     code.trim().strip_prefix("#[path = \"").and_then(|rest| rest.split('"').next())
                 {
@@ -134,6 +143,7 @@ impl Source {
             let Hidden { path, line, text } = first.clone();
             return Err(DoctorError::HiddenState { path, line, text });
         }
+        found.retain(|hidden| !hidden.text.starts_with("use "));
         if named { Ok(found) } else { Err(DoctorError::NoPlatform(self.given.clone())) }
     }
 }

@@ -4,7 +4,7 @@ use super::check::{Check, is_tagged, no_barriers, no_loads, tags};
 use crate::cpu::Cpu;
 use crate::plan::{Code, Plan, Start};
 use crate::sim::{Profile, Sim, USER_HALF, tag};
-use crate::world::{PlatformUnderTest, frame, kernel_frame, note};
+use crate::world::{PlatformUnderTest, frame, kernel_frame, note, root};
 use shootdown::flush::{FlushRequest, LocalFlush, PageRange, PageSize, VirtAddr};
 use shootdown::ports::{Entries, Ports as _};
 use shootdown::tags::{OnInstall, Tag};
@@ -238,7 +238,7 @@ fn flush<P: PlatformUnderTest>(cpu: &Cpu<'_, P>, what: LocalFlush) {
 fn install<P: PlatformUnderTest>(cpu: &Cpu<'_, P>, space: Option<usize>, tag: u8, how: OnInstall) {
     let were_on = sync::irq_save();
     // SAFETY: 1. they are off; 2. nothing is freed here that is loaded; 3. that is what the checks are about.
-    unsafe { cpu.platform().install(space.map(Sim::root_of), Tag::new(tag.into()), how) };
+    unsafe { cpu.platform().install(space.map(root::<P>), Tag::new(tag.into()), how) };
     sync::irq_restore(were_on);
 }
 
@@ -393,11 +393,20 @@ fn unloads<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     assert!(cpu.wires().holds(None, 0), "after `unload` the CPU runs on {}", cpu.wires().register());
 }
 
+/// Leaves the space that runs. With tags its entries stay; without, it is the platform's own load that must drop them.
+fn leave<P: PlatformUnderTest>(cpu: &Cpu<'_, P>, tag: u8) {
+    if is_tagged::<P>() {
+        hw::install(None, tag, Install::Keep);
+    } else {
+        install(cpu, None, tag, OnInstall::Keep);
+    }
+}
+
 fn reuses<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     let [tag, _] = tags::<P>();
     note("space B runs");
     hw::install(Some(1), tag, Install::FlushTag);
-    hw::install(None, tag, Install::Keep);
+    leave(cpu, tag);
     note("install the root of space A, Flush");
     install(cpu, Some(0), tag, OnInstall::Flush);
     note("user code runs");
@@ -408,7 +417,7 @@ fn reloads<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     let [tag, _] = tags::<P>();
     note("space A runs, and is left");
     hw::install(Some(0), tag, Install::FlushTag);
-    hw::install(None, tag, Install::Keep);
+    leave(cpu, tag);
     note("its table is freed");
     unhook(cpu);
     hw::free_table(1);

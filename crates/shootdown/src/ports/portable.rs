@@ -6,14 +6,17 @@ use crate::handles::TeardownHandle;
 use crate::platform::Platform;
 use crate::space::AddressSpace;
 
-/// A platform over ports: what makes it, and the code around it that its contract speaks of.
+/// A platform over ports: what makes it, and the code around it that its contract speaks of. Roots are numbers of the ports
+/// ([`Ports::write_root`]), or made of them.
 ///
 /// A file that `shootdown doctor` reads names its platform `PlatformUnderTest`:
 ///
 /// ```text
 /// pub type PlatformUnderTest<H> = Kernel<H>;
 /// ```
-pub trait Portable<H: Ports>: Platform<Root = u64, Handle = &'static AddressSpace<Self>> + 'static {
+pub trait Portable<H: Ports>:
+    Platform<Root: TryFrom<u64> + Into<u64>, Handle = &'static AddressSpace<Self>> + 'static
+{
     /// What the platform is lent: its per-CPU memory, and what its tag policy keeps. In a kernel, a static.
     type Room: Sync + 'static;
     /// Whether the machine needs the barriers among the ports. `false` where stores reach walkers and interrupt controllers

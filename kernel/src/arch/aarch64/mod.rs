@@ -183,7 +183,7 @@ extern "C" fn trap(kind: u64, pc: u64, syndrome: u64, address: u64) -> u64 {
     const DATA_ABORT: u64 = 0x25;
     if kind == INTERRUPT {
         if regs::take_interrupt() {
-            crate::machine::send_ipi();
+            crate::machine::handle_ipi();
         }
         return pc;
     }

@@ -1,14 +1,14 @@
 //! RISC-V: QEMU's `virt` machine above OpenSBI.
 
 mod csr;
+mod mmu;
 
 use core::arch::global_asm;
-use shootdown_riscv64::encode::{Mode, SbiCall};
-use shootdown_riscv64::{Strategies, exec};
+use shootdown_riscv64::encode::SbiCall;
+use shootdown_riscv64::exec;
 
 pub use csr::{frame_pointer, mark};
-pub use shootdown_riscv64::Mmu;
-pub use shootdown_riscv64::encode::Root;
+pub use mmu::{Mmu, Root, mmu, root, root_address};
 
 global_asm!(include_str!("boot.s"));
 
@@ -61,32 +61,6 @@ pub const fn read_only(entry: u64) -> u64 {
 /// Entry that maps the GiB of kernel memory with this number, in the table of the third level.
 pub fn kernel_entry(gib: u64) -> u64 {
     gib << 30 >> 12 << 10 | KERNEL
-}
-
-/// The hardware part of the platform, given the table that maps kernel memory alone.
-#[inline]
-pub const fn mmu(kernel_root: u64) -> Mmu {
-    // No code changes while the kernel runs.
-    let strategies = Strategies::new(Mode::Sv39).without_code_changes();
-    // SAFETY: 1. this kernel runs in supervisor mode; nothing is assumed of the harts.
-    unsafe { Mmu::new(strategies, root(kernel_root)) }
-}
-
-/// Root of the tables at an address.
-///
-/// # Panics
-/// The address is that of no page.
-#[inline]
-pub const fn root(table: u64) -> Root {
-    match Root::new(table) {
-        Ok(root) => root,
-        Err(_) => panic!("page tables are pages below 1 << 56"),
-    }
-}
-
-/// Address of a root.
-pub fn root_address(root: Root) -> u64 {
-    root.address()
 }
 
 /// Prepares the calling CPU: traps, user memory, IPIs, and a timer that is over, for [`yield_now`].
@@ -184,7 +158,7 @@ extern "C" fn trap(cause: u64, pc: u64, value: u64) -> u64 {
     if cause == SOFTWARE_INTERRUPT {
         // Before handling: an IPI that is sent meanwhile interrupts again.
         csr::clear_ipi();
-        crate::machine::send_ipi();
+        crate::machine::handle_ipi();
         return pc;
     }
     const PAGE_FAULTS: [u64; 2] = [13, 15];

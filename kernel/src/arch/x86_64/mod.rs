@@ -181,7 +181,7 @@ extern "C" fn start_other(cpu: usize) -> ! {
 extern "C" fn trap(vector: u64, pc: u64, error: u64, address: u64) -> u64 {
     if vector == u64::from(IPI) {
         lapic::end_of_interrupt();
-        crate::machine::send_ipi();
+        crate::machine::handle_ipi();
         return pc;
     }
     const PAGE_FAULT: u64 = 14;
