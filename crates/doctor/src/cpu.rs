@@ -74,7 +74,9 @@ impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
         note("switch");
         let user = self.user(space);
         hw::user(false);
-        self.engine().switch_to(&user);
+        Self::walks(false);
+        P::enter_user(self.engine(), &user);
+        Self::walks(true);
         hw::user(true);
         let _ = user.into_handle();
     }
@@ -83,7 +85,15 @@ impl<'w, P: PlatformUnderTest> Cpu<'w, P> {
     pub(crate) fn go_lazy(&self) {
         note("go lazy");
         hw::user(false);
-        self.engine().enter_lazy();
+        Self::walks(false);
+        P::leave_user(self.engine());
+    }
+
+    /// Begins to walk the page tables with user code, or ends with it, where no hardware walks them at any time.
+    fn walks(on: bool) {
+        if !P::HARDWARE_WALKER {
+            hw::running(on);
+        }
     }
 
     /// Unmaps a page and gives its frame back.

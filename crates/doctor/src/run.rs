@@ -93,11 +93,11 @@ fn bring_up<P: PlatformUnderTest>(
         // SAFETY: 1. the thread's reference is counted; it is taken apart again below.
         let user = unsafe { UserHandle::from_inner(spaces[space]) };
         let user = engine.user_from_handle(user);
-        engine.switch_to(&user);
+        P::enter_user(engine, &user);
         let _ = user.into_handle();
     }
     if let Start::Lazy(_) = start {
-        engine.enter_lazy();
+        P::leave_user(engine);
     }
 }
 
@@ -120,6 +120,9 @@ fn machine<P: PlatformUnderTest>(plan: &Plan<P>, wires: &Wires) -> Machine {
             let booted = wires.boot.booted(cpu);
             if let Some(space) = booted.space {
                 builder = builder.start(cpu, space, booted.tag, matches!(start, Start::User(_)));
+            }
+            if !P::HARDWARE_WALKER && !matches!(start, Start::User(_)) {
+                builder = builder.taken_off(cpu);
             }
         }
     }

@@ -81,6 +81,18 @@ impl Sim {
         (self.0.registers[self.this_cpu() as usize].load(Relaxed) >> 8) as u16
     }
 
+    /// Names the root whose tables a software walker reads after the next [`load_walk_root`](Self::load_walk_root).
+    pub fn walk_root(self, root: u64) {
+        self.0.walk_roots[self.this_cpu() as usize].store(root, Relaxed);
+    }
+
+    /// Loads the root that was named last, under a tag, whose entries go or stay.
+    #[track_caller]
+    pub fn load_walk_root(self, tag: u16, flush: bool) {
+        let root = self.0.walk_roots[self.this_cpu() as usize].load(Relaxed);
+        self.write_root(root, tag, if flush { Entries::Dropped } else { Entries::Kept });
+    }
+
     /// From now on this thread runs code of this machine.
     pub(crate) fn enter(self) {
         RUNS.set(Some(self));
@@ -96,6 +108,8 @@ pub(crate) struct Wires {
     pub(crate) machine: OnceLock<Machine>,
     /// Per CPU: what its root register holds, as [`register`] has it.
     registers: Vec<Word>,
+    /// Per CPU: the root that a software walker is to read.
+    walk_roots: Vec<Word>,
     /// Per CPU: what it began and did not wait for, 16 bits each, oldest lowest.
     begun: Vec<Word>,
     /// The same for broadcasts.
@@ -122,6 +136,7 @@ impl Wires {
             boot: Boot::new(cpus),
             machine: OnceLock::new(),
             registers: words("root_register"),
+            walk_roots: words("walk_root"),
             begun: words("begun"),
             casts: words("broadcasts"),
             ordered: words("stores_ordered"),
@@ -515,6 +530,7 @@ impl Wires {
     pub(crate) fn name(&self, registry: &mut shootdown_explore::Registry) {
         let lists = [
             &self.registers,
+            &self.walk_roots,
             &self.begun,
             &self.casts,
             &self.ordered,

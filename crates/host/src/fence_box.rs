@@ -1,8 +1,8 @@
 //! Fences of the guest that a CPU has not carried out yet.
 
 use crate::fence::Fence;
+use crate::sync::{AtomicU64, Ordering};
 use crate::this_cpu::ThisCpu;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Fences that a CPU outside guest code collects before it drops everything instead.

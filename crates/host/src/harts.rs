@@ -5,10 +5,10 @@ use crate::fence::Fence;
 use crate::host::Hosted;
 use crate::ipi::{Call, Calls};
 use crate::machine::Machine;
-use crate::this_cpu::ThisCpu;
+use crate::sync::{Ordering, fence};
+use crate::this_cpu::Here;
 use shootdown::CpuId;
 use std::fmt;
-use std::sync::atomic::{Ordering, fence};
 
 const WORDS: usize = MAX_CPUS / 64;
 
@@ -147,7 +147,7 @@ impl<P: Hosted> Harts<'_, P> {
     }
 
     /// Waits until `cpu` has carried out fence `number` or is outside guest code.
-    fn wait_for(&self, this_cpu: &std::rc::Rc<ThisCpu>, cpu: CpuId, number: u64) {
+    fn wait_for(&self, this_cpu: &Here, cpu: CpuId, number: u64) {
         let platform = self.machine.platform();
         let host = self.machine.host();
         let mut polls = 0;

@@ -3,7 +3,8 @@
 use crate::fence_box::FenceBox;
 use crate::ipi::{Call, IpiFlag};
 use crate::space::{DeferredTeardown, SpaceHandle};
-use crate::this_cpu::{self, Identity, ThisCpu};
+use crate::sync::{AtomicBool, Ordering, fence};
+use crate::this_cpu::{self, Here, Identity};
 use crate::{MAX_CPUS, TAGS};
 use shootdown::flush::LocalFlush;
 use shootdown::mask::CpuMask;
@@ -13,8 +14,6 @@ use shootdown::trace::IrqReason;
 use shootdown::{AddressSpace, CpuId, CpuLocal, Platform};
 use std::any::Any;
 use std::fmt;
-use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Mutex, PoisonError};
 
 /// The platform of a hosted machine: its CPUs are threads of this process, its TLBs are tables of theirs.
@@ -101,13 +100,13 @@ impl<R: Copy + Send + Sync> Host<R> {
     /// # Panics
     /// It is none of this machine.
     #[inline]
-    pub(crate) fn this_cpu(&self) -> Rc<ThisCpu> {
+    pub(crate) fn this_cpu(&self) -> Here {
         this_cpu::find(self.number, self.hooks.identity.as_deref()).unwrap_or_else(|none| none.refuse())
     }
 
     /// Wants the attention of `cpu`.
     pub(crate) fn call(&self, cpu: CpuId, call: Call) {
-        self.at(cpu).ipi_flag.raise(call);
+        self.at(cpu).ipi_flag.raise(cpu, call);
         if let Some(wake) = &self.hooks.wake {
             wake(cpu);
         }
@@ -155,7 +154,7 @@ impl<R: Copy + Send + Sync> Host<R> {
     pub(crate) fn enter_guest(&self, me: CpuId) {
         // ORDER(SD-5): relaxed; the fence orders it before IPI flag and generation are read.
         self.at(me).in_guest.store(true, Ordering::Relaxed);
-        // ORDER(SD-5): see the drawing; partners: the fences in `needs_ack` and `Harts::fence`.
+        // ORDER(SD-5): see the drawing; partners: the engine's fences behind an announcement, and the one in `Harts::fence`.
         fence(Ordering::SeqCst);
     }
 
@@ -239,8 +238,7 @@ unsafe impl<R: Copy + Send + Sync + 'static> Platform for Host<R> {
     }
 
     fn needs_ack(&self, cpu: CpuId) -> bool {
-        // ORDER(SD-5): the generation, or the IPI flag of a kernel flush, before `in_guest` is read; partner: `enter_guest`.
-        fence(Ordering::SeqCst);
+        // The engine's full fence behind the announcement (SD-4) comes before this is asked, by whomever.
         self.is_in_guest(cpu)
     }
 

@@ -1,9 +1,9 @@
 //! IPIs between CPUs that are threads, or fibers of one.
 
 use crate::poll_word::PollWord;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread::Thread;
+use crate::sleeper::Sleeper;
+use crate::sync::{AtomicU32, Ordering};
+use shootdown::CpuId;
 
 /// Why a CPU's attention is wanted.
 #[derive(Clone, Copy)]
@@ -37,8 +37,8 @@ impl Calls {
 #[derive(Debug, Default)]
 pub(crate) struct IpiFlag {
     calls: AtomicU32,
-    lent: Option<PollWord>,
-    thread: Mutex<Option<Thread>>,
+    pub(crate) lent: Option<PollWord>,
+    pub(crate) sleeper: Sleeper,
 }
 
 impl IpiFlag {
@@ -47,7 +47,7 @@ impl IpiFlag {
         Self { lent, ..Self::default() }
     }
 
-    /// Calls, and wakes the thread in case it is parked.
+    /// Calls `cpu`, whose flag this is, and wakes its thread in case it is parked.
     ///
     /// ```text
     ///   sender                       target
@@ -55,15 +55,13 @@ impl IpiFlag {
     ///   sets the bits of the word    takes the calls
     /// ```
     /// A target that finds no call has cleared the word before the sender sets it, so that the word says "look again".
-    pub(crate) fn raise(&self, call: Call) {
+    pub(crate) fn raise(&self, cpu: CpuId, call: Call) {
         // ORDER(SD-6): what the caller asks for comes before the call is seen; partner: `take`.
         self.calls.fetch_or(call as u32, Ordering::Release);
         if let Some(lent) = &self.lent {
             lent.raise();
         }
-        if let Some(thread) = &*self.thread.lock().unwrap_or_else(PoisonError::into_inner) {
-            thread.unpark();
-        }
+        self.sleeper.wake(cpu);
     }
 
     /// Whether anybody has called; what guest code looks at between instructions.
@@ -84,10 +82,5 @@ impl IpiFlag {
             lent.raise();
         }
         Calls(calls & kinds.0)
-    }
-
-    /// Says which thread to wake.
-    pub(crate) fn belongs_to(&self, thread: Option<Thread>) {
-        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = thread;
     }
 }

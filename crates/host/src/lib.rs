@@ -69,25 +69,30 @@
 //! `examples/emulator` in the repository is a machine of four RISC-V harts made of the same parts, `examples/jit` a translator
 //! whose harts are fibers.
 
+mod builder;
 mod error;
 mod fence;
 mod fence_box;
+mod guest_code;
 mod harts;
 mod host;
 mod ipi;
 mod machine;
 mod poll_word;
 mod sanitized;
+mod sleeper;
 mod space;
+pub mod sync;
 mod this_cpu;
 mod tlb;
 mod vcpu;
 
+pub use builder::MachineBuilder;
 pub use error::{AttachError, BuildError};
 pub use fence::Fence;
 pub use harts::{Harts, NoSuchHart};
 pub use host::{Host, Hosted, Mask};
-pub use machine::{Helper, Machine, MachineBuilder};
+pub use machine::{Helper, Machine};
 pub use poll_word::PollWord;
 pub use sanitized::Sanitized;
 pub use shootdown;

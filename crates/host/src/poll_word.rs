@@ -1,9 +1,9 @@
 //! Words of the embedder's that say that a virtual CPU is wanted.
 
+use crate::sync::{AtomicU32, Ordering};
 use std::fmt;
 use std::num::NonZero;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A word that translated code polls, lent by the embedder: some of its bits are set when somebody wants the CPU's attention.
 ///
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// use shootdown_host::{MachineBuilder, PollWord, SoftTlb};
 /// use std::num::NonZero;
 /// use std::sync::Arc;
-/// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+/// use shootdown_host::sync::{AtomicU32, Ordering::Relaxed};
 ///
 /// struct State {
 ///     exit: AtomicU32, // bit 0: the embedder's timer; bit 4: look what others want

@@ -1,8 +1,9 @@
 //! A host under a sanitizer's watch.
 
+use crate::builder::MachineBuilder;
 use crate::error::BuildError;
 use crate::host::{Host, Hosted, Mask, Sealed};
-use crate::machine::{Machine, MachineBuilder};
+use crate::machine::Machine;
 use crate::space::{DeferredTeardown, SpaceHandle};
 use shootdown::AddressSpace;
 use shootdown::refs::{SpaceHandle as _, Teardown};

@@ -32,6 +32,9 @@ pub(crate) struct ThisCpu {
     tlb: Option<Rc<RefCell<dyn Tlb>>>,
 }
 
+/// A CPU that the calling thread is.
+pub(crate) type Here = Rc<ThisCpu>;
+
 /// Tells several CPUs of a thread apart: the virtual CPU that runs on it now, if one does.
 pub(crate) type Identity = dyn Fn() -> Option<CpuId> + Send + Sync;
 
@@ -57,7 +60,7 @@ impl NoCpu {
 
 /// The CPU of machine `machine` that runs the caller.
 #[inline]
-pub(crate) fn find(machine: u64, identity: Option<&Identity>) -> Result<Rc<ThisCpu>, NoCpu> {
+pub(crate) fn find(machine: u64, identity: Option<&Identity>) -> Result<Here, NoCpu> {
     THREAD.with(|thread| {
         let Some(identity) = identity else {
             let only = thread.seats.borrow().first().filter(|seat| seat.machine == machine).cloned();
@@ -83,7 +86,7 @@ pub(crate) fn in_the_way(machine: u64, shares: bool, helper: bool) -> Option<Cpu
 }
 
 /// Makes this thread a CPU of a machine.
-pub(crate) fn attach(machine: u64, cpu: CpuId, tlb: Option<Rc<RefCell<dyn Tlb>>>) -> Rc<ThisCpu> {
+pub(crate) fn attach(machine: u64, cpu: CpuId, tlb: Option<Rc<RefCell<dyn Tlb>>>) -> Here {
     let this = ThisCpu { machine, cpu, irqs_on: Cell::new(true), in_guest: Cell::new(false), tlb };
     let this = Rc::new(this);
     THREAD.with(|thread| thread.seats.borrow_mut().push(Rc::clone(&this)));
@@ -91,7 +94,7 @@ pub(crate) fn attach(machine: u64, cpu: CpuId, tlb: Option<Rc<RefCell<dyn Tlb>>>
 }
 
 /// Undoes [`attach`].
-pub(crate) fn detach(this: &Rc<ThisCpu>) {
+pub(crate) fn detach(this: &Here) {
     THREAD.with(|thread| thread.seats.borrow_mut().retain(|seat| !Rc::ptr_eq(seat, this)));
 }
 
@@ -99,7 +102,7 @@ pub(crate) fn detach(this: &Rc<ThisCpu>) {
 pub(crate) struct Acting(Option<Rc<ThisCpu>>);
 
 /// Says that the calling thread runs this CPU.
-pub(crate) fn act_as(this: &Rc<ThisCpu>) -> Acting {
+pub(crate) fn act_as(this: &Here) -> Acting {
     Acting(THREAD.with(|thread| thread.acting.replace(Some(Rc::clone(this)))))
 }
 

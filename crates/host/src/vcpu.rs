@@ -144,28 +144,13 @@ impl<'m, P: Hosted, T: Tlb> VirtualCpu<'m, P, T> {
     /// Enters guest code.
     fn enter(&self, space: &UserRef<'_, P>) {
         let _acting = self.acting();
-        let (machine, this_cpu) = (self.machine(), &self.seat.this_cpu);
-        machine.host().enter_guest(self.id());
-        // IPIs that were raised while flushes skipped this CPU: for kernel memory there is no other sign. The engine's own
-        // mark decides, since a wait may have taken the IPI flag.
-        machine.handle_ipi(this_cpu);
-        let fences = &machine.host().at(self.id()).fences;
-        if fences.is_waiting() {
-            fences.serve(this_cpu);
-        }
-        // A CPU that was outside is lazy on what it ran, whatever the embedder did with the engine meanwhile, so that the
-        // switch drops what was flushed.
-        machine.enter_lazy();
-        machine.switch_to(space);
-        this_cpu.set_in_guest(true);
+        self.machine().host().enter(self.machine(), &self.seat.this_cpu, space);
     }
 
     /// Leaves guest code.
     fn leave(&self) {
         let _acting = self.acting();
-        self.seat.this_cpu.set_in_guest(false);
-        self.machine().enter_lazy();
-        self.machine().host().leave_guest(self.id());
+        self.machine().host().leave(self.machine(), &self.seat.this_cpu);
     }
 
     /// Makes calls of the engine this CPU's, where an identity callback might say otherwise.

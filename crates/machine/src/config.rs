@@ -1,7 +1,7 @@
 use crate::limits::{
     MAX_CPUS, MAX_ENTRIES, MAX_FRAMES, MAX_KERNEL, MAX_SPACES, MAX_TABLES, MAX_TAGS, MAX_VALUES, SLOTS,
 };
-use crate::state::{Local, ONLINE, USER};
+use crate::state::{Local, ONLINE, PAUSED, USER};
 use crate::tables::Tables;
 use shootdown_explore::sync::Word;
 
@@ -272,6 +272,12 @@ impl Builder {
     /// Has `cpu` start with `value` of `page` under `tag` in its TLB, from an earlier time.
     pub fn cached(mut self, cpu: usize, tag: u8, page: usize, value: u64) -> Self {
         self.locals[cpu].tlb[usize::from(tag)][page] |= 1 << value;
+        self
+    }
+
+    /// Has `cpu` start without being run ([`crate::hw::running`]).
+    pub fn taken_off(mut self, cpu: usize) -> Self {
+        self.locals[cpu].set(PAUSED, true);
         self
     }
 

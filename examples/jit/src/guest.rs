@@ -4,7 +4,8 @@
 //! The window is one leaf of 2 MiB. Hart 0 fences one address of it, on harts 1 and 2 by their mask; the readers use another
 //! page of the leaf too.
 
-use crate::platform::{HARTS, Hart, State};
+use crate::fibers::Hart;
+use crate::platform::{HARTS, State};
 use shootdown_host::shootdown::flush::{PageSize, VirtAddr};
 use shootdown_host::{Fence, Leaf, Machine, Poll};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};

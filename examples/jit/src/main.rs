@@ -5,12 +5,15 @@
 //! $ cargo run -p example-jit -- no-fence  # exit 1: the guest leaves its fence out, and reads are stale
 //! ```
 //!
-//! `platform.rs` is what such an embedder writes for the engine: a word that translated code polls, which fiber runs, and a
-//! yield that nobody waits for. `guest.rs` is the guest.
+//! `platform.rs` and `fibers.rs` are what such an embedder writes for the engine: a word that translated code polls, which fiber
+//! runs, and a yield that nobody waits for. `guest.rs` is the guest. `shootdown doctor examples/jit` examines `platform.rs`, with
+//! the host package around it, on a simulated machine.
 
+mod fibers;
 mod guest;
 mod platform;
 
+use fibers::running_hart;
 use guest::{GUEST, Memory, ROUNDS, code};
 use platform::{HARTS, State};
 use std::process::ExitCode;
@@ -29,13 +32,13 @@ fn main() -> ExitCode {
     };
     let states: Arc<[State; HARTS]> = Arc::default();
     // Fibers own what they use for good.
-    let machine = Box::leak(Box::new(platform::machine(&states)));
+    let machine = Box::leak(Box::new(platform::machine(&states).build().expect("a few harts fit")));
     let space = machine.new_space(());
     let memory = GUEST.get_or_init(|| Memory::new(machine, states, fencing));
     std::thread::scope(|threads| {
         for first in [0, 2] {
             let (space, machine) = (space.clone(), memory.machine);
-            threads.spawn(move || platform::run(machine, space, first..first + 2, code));
+            threads.spawn(move || fibers::run(machine, space, first..first + 2, code));
         }
     });
     let (reads, stale) = memory.reads();
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
 
 /// Lines of the platform that are neither empty nor comments.
 fn platform_lines() -> usize {
-    let lines = include_str!("platform.rs").lines().map(str::trim);
+    let files = [include_str!("platform.rs"), include_str!("fibers.rs")];
+    let lines = files.into_iter().flat_map(str::lines).map(str::trim);
     lines.filter(|line| !line.is_empty() && !line.starts_with("//")).count()
 }

@@ -1,12 +1,16 @@
 //! Lines that each customer of the coherence layer, and of `shootdown-host`, writes for the engine.
 
-/// Customer, file, and most lines of its platform.
+/// Customer, the file or files of its platform, and most lines.
 const PLATFORMS: [(&str, &str, usize); 5] = [
     ("trampoline kernel", include_str!("../../trampoline/src/platform.rs"), 60),
     ("own lifetimes", include_str!("../../own-lifetimes/src/platform.rs"), 60),
     ("guest on hypercalls", include_str!("../../hypercalls/src/platform.rs"), 90),
     ("isolated CPUs", include_str!("../../isolated-cpus/src/platform.rs"), 60),
-    ("JIT emulator", include_str!("../../jit/src/platform.rs"), 60),
+    (
+        "JIT emulator",
+        concat!(include_str!("../../jit/src/platform.rs"), include_str!("../../jit/src/fibers.rs")),
+        60,
+    ),
 ];
 
 /// Lines that are neither empty nor comments.

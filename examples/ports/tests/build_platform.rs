@@ -99,7 +99,7 @@ fn the_platform_that_a_customer_ships_is_the_one_examined() {
                 "protocol-borrow",
             ],
         ),
-        ("isolated-cpus", &["flush-halves", "unload", "core-atomics", "core-atomics"]),
+        ("isolated-cpus", &["flush-halves", "unload", "core-atomics"]),
     ];
     for (customer, besides) in customers {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name(customer);
@@ -117,13 +117,33 @@ fn the_platform_that_a_customer_ships_is_the_one_examined() {
     }
 }
 
+/// The same of customers that load their roots by the engine: the kernel that boots, and the translator.
+#[test]
+fn the_platforms_of_whole_machines_are_examined_as_they_ship() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the examples");
+    let machine =
+        ["flush-halves", "flush-complete", "install-complete", "unload", "ipi-order", "publish-tables"];
+    let customers: [(PathBuf, &[&str]); 2] = [
+        (examples.join("jit"), &["protocol-borrow"]),
+        (examples.with_file_name("kernel"), &["flush-on-entry", "core-atomics"]),
+    ];
+    for (path, besides) in customers {
+        let report = examine_path(&path).expect("it compiles");
+        assert!(report.is_sound(), "{}\n{report}", path.display());
+        let unneeded = report.checks.iter().filter(|check| check.verdict == Verdict::Unneeded);
+        let found: std::collections::BTreeSet<&str> = unneeded.map(|check| check.check.as_str()).collect();
+        assert_eq!(found, machine.iter().chain(besides).copied().collect(), "{}", path.display());
+    }
+}
+
 #[test]
 fn a_program_that_names_no_platform_is_told_what_there_is_to_do() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the examples");
-    let jit = examine_path(&examples.join("jit")).expect_err("it writes no platform");
-    assert!(matches!(jit, DoctorError::Hosted(_)), "{jit}");
-    assert!(jit.remedy().contains("MachineBuilder::sanitized"), "{}", jit.remedy());
-    let kernel = examine_path(&examples.with_file_name("kernel")).expect_err("it has no library");
-    assert!(matches!(kernel, DoctorError::NoLibrary(_)), "{kernel}");
-    assert!(kernel.remedy().contains("doctor.rs"), "{}", kernel.remedy());
+    let layers = examine_path(&examples.join("guide")).expect_err("it has no library");
+    assert!(matches!(layers, DoctorError::NoLibrary(_)), "{layers}");
+    assert!(
+        layers.remedy().contains("doctor.rs") && layers.remedy().contains("examples/jit"),
+        "{}",
+        layers.remedy()
+    );
 }

@@ -7,6 +7,10 @@ use shootdown_doctor::{Event, Report, Sim, Verdict};
 mod hypercalls;
 #[path = "../../isolated-cpus/doctor.rs"]
 mod isolated_cpus;
+#[path = "../../jit/doctor.rs"]
+mod jit;
+#[path = "../../../kernel/doctor.rs"]
+mod kernel;
 #[path = "../../own-lifetimes/doctor.rs"]
 mod own_lifetimes;
 #[path = "../toy_coherence.rs"]
@@ -27,14 +31,16 @@ include!(concat!(env!("OUT_DIR"), "/wrong.rs"));
 
 /// Name, and how many checks run at least.
 const SOUND: &[(&str, usize, Examine)] = &[
-    ("toy_kernel", 28, shootdown_doctor::examine::<toy_kernel::PlatformUnderTest<Sim>>),
-    ("toy_hypervisor", 28, shootdown_doctor::examine::<toy_hypervisor::PlatformUnderTest<Sim>>),
-    ("toy_guest", 28, shootdown_doctor::examine::<toy_guest::PlatformUnderTest<Sim>>),
-    ("toy_coherence", 24, shootdown_doctor::examine::<toy_coherence::PlatformUnderTest<Sim>>),
-    ("trampoline", 21, shootdown_doctor::examine::<trampoline::PlatformUnderTest<Sim>>),
-    ("own-lifetimes", 26, shootdown_doctor::examine::<own_lifetimes::PlatformUnderTest<Sim>>),
+    ("toy_kernel", 29, shootdown_doctor::examine::<toy_kernel::PlatformUnderTest<Sim>>),
+    ("toy_hypervisor", 29, shootdown_doctor::examine::<toy_hypervisor::PlatformUnderTest<Sim>>),
+    ("toy_guest", 29, shootdown_doctor::examine::<toy_guest::PlatformUnderTest<Sim>>),
+    ("toy_coherence", 25, shootdown_doctor::examine::<toy_coherence::PlatformUnderTest<Sim>>),
+    ("trampoline", 22, shootdown_doctor::examine::<trampoline::PlatformUnderTest<Sim>>),
+    ("own-lifetimes", 27, shootdown_doctor::examine::<own_lifetimes::PlatformUnderTest<Sim>>),
     ("hypercalls", 19, shootdown_doctor::examine::<hypercalls::PlatformUnderTest<Sim>>),
-    ("isolated-cpus", 24, shootdown_doctor::examine::<isolated_cpus::PlatformUnderTest<Sim>>),
+    ("isolated-cpus", 25, shootdown_doctor::examine::<isolated_cpus::PlatformUnderTest<Sim>>),
+    ("jit", 27, shootdown_doctor::examine::<jit::PlatformUnderTest>),
+    ("kernel", 27, shootdown_doctor::examine::<kernel::PlatformUnderTest>),
 ];
 
 #[test]
@@ -46,6 +52,51 @@ fn sound_platforms_pass_every_check() {
         let passed = report.checks.iter().filter(|check| check.verdict == Verdict::Pass).count();
         assert!(passed >= *least, "{name}: {passed}\n{report}");
     }
+}
+
+/// A machine of the host package whose embedder has made a mistake.
+mod wrong_hosts {
+    use shootdown_host::sync::{AtomicU32, Ordering::Relaxed};
+    use shootdown_host::{Embedder, Leaves, MachineBuilder, PollWord, simulated_cpu};
+    use std::sync::Arc;
+
+    /// All harts are lent the word of hart 0.
+    pub struct OneWord;
+
+    impl Embedder for OneWord {
+        type Root = u64;
+        fn machine() -> (MachineBuilder<u64>, Leaves) {
+            let words: Arc<[AtomicU32; 4]> = Arc::default();
+            let lent = Arc::clone(&words);
+            let one = move |_| PollWord::in_part(Arc::clone(&lent), |words: &[AtomicU32; 4]| &words[0]);
+            let leaves = move |cpu: shootdown::CpuId| words[cpu.index()].load(Relaxed) != 0;
+            (MachineBuilder::new(4).identity(simulated_cpu).poll_words(one), Box::new(leaves))
+        }
+    }
+
+    /// The callback names hart 0 on every hart.
+    pub struct OneName;
+
+    impl Embedder for OneName {
+        type Root = u64;
+        fn machine() -> (MachineBuilder<u64>, Leaves) {
+            let zero = || Some(shootdown::CpuId::new(0));
+            (MachineBuilder::new(4).identity(zero), Box::new(|_| true))
+        }
+    }
+}
+
+#[test]
+fn mistakes_of_an_embedder_of_the_host_package_are_found() {
+    use shootdown_host::Examined;
+    let first = |report: Report| {
+        let outcome = report.wrong().next().expect("it is wrong").clone();
+        (outcome.check, outcome.what.unwrap_or_default())
+    };
+    let (check, what) = first(shootdown_doctor::examine::<Examined<wrong_hosts::OneWord>>());
+    assert!(check == "remote" && what.contains("no CPU can go on"), "{check}: {what}");
+    let (check, what) = first(shootdown_doctor::examine::<Examined<wrong_hosts::OneName>>());
+    assert!(check == "cpu" && what.contains("MachineBuilder::identity"), "{check}: {what}");
 }
 
 #[test]
@@ -122,5 +173,5 @@ fn every_check_names_a_line_of_the_contract_that_stands_there() {
         assert!(finding.line > 0, "{}: the contract does not say {:?}", outcome.check, finding.clause);
         begun += 1;
     });
-    assert_eq!(begun, 33);
+    assert_eq!(begun, 34);
 }

@@ -15,7 +15,7 @@ use crate::toolchain::ensure_core;
 const SAME_LIBRARY: &str =
     "--exclude shootdown-under-explore --exclude shootdown-under-loom --exclude shootdown-instrumented";
 /// The same of arch crates, in the workspace of the examples, which are examined with them.
-const SAME_ARCH: &str = "--exclude shootdown-riscv64-under-doctor --exclude shootdown-x86_64-under-doctor";
+const SAME_ARCH: &str = "--exclude shootdown-host-under-doctor --exclude shootdown-riscv64-under-doctor --exclude shootdown-x86_64-under-doctor";
 
 /// All packages, and the program that measures.
 pub const ALL: &str = "--workspace --features xtask/measure";

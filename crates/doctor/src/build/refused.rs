@@ -16,8 +16,6 @@ pub enum DoctorError {
     NotRust(PathBuf),
     /// It is a crate without a library, and names no file to compile in place of one.
     NoLibrary(PathBuf),
-    /// It writes no platform: it takes that of `shootdown-host`.
-    Hosted(PathBuf),
     /// It uses atomics that the explorer does not see.
     HiddenState {
         /// The file.
@@ -62,10 +60,7 @@ impl DoctorError {
             Self::NotRust(_) => "give a file that ends in .rs, or a folder with a Cargo.toml and a library",
             Self::NoLibrary(_) => {
                 "write a file that includes the platform, and name it in Cargo.toml: `[package.metadata.shootdown-doctor] root = \
-                 \"doctor.rs\"`; examples/trampoline has one"
-            }
-            Self::Hosted(_) => {
-                "make the machine by MachineBuilder::sanitized: it names who gives a frame back too early, as the program runs"
+                 \"doctor.rs\"`; examples/trampoline has one, and examples/jit one for a machine of shootdown-host"
             }
             Self::HiddenState { .. } => {
                 "take shootdown::ports::sync::Word instead: the doctor must see each access that other CPUs can see; a crate whose atomics \
@@ -93,11 +88,6 @@ impl fmt::Display for DoctorError {
             Self::Unreadable { path, error } => write!(f, "cannot read {}: {error}", path.display()),
             Self::NotRust(path) => write!(f, "{} is no Rust source file and no crate", path.display()),
             Self::NoLibrary(path) => write!(f, "{} is a crate without a library", path.display()),
-            Self::Hosted(path) => write!(
-                f,
-                "{} writes no platform: it takes that of shootdown-host, whose CPUs are threads of this host and cannot be simulated",
-                path.display()
-            ),
             Self::HiddenState { path, line, text } => {
                 write!(f, "{}:{line} uses an atomic that the doctor cannot see: {text}", path.display())
             }

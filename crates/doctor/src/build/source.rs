@@ -25,16 +25,17 @@ pub(super) struct Source {
 
 /// What a crate that is no library says in `package.metadata`, and what of it is not examined.
 const METADATA: &str = "shootdown-doctor";
-/// Arch crates, and what stands in for each: operands from its own source, and the simulated machine's instructions.
-const STAND_INS: [(&str, &str); 2] =
-    [("shootdown-riscv64", "checks/riscv64"), ("shootdown-x86_64", "checks/x86_64")];
+/// Packages, and what stands in for each: its own source, on the simulated machine's instructions or CPUs.
+const STAND_INS: [(&str, &str); 3] = [
+    ("shootdown-host", "checks/host"),
+    ("shootdown-riscv64", "checks/riscv64"),
+    ("shootdown-x86_64", "checks/x86_64"),
+];
 
 /// What the platform is called.
 const NAME: &str = "PlatformUnderTest";
 /// The package that is replaced by the one that the explorer sees.
 const ENGINE: &str = "shootdown";
-/// The package whose platform emulators take.
-const HOST: &str = "shootdown-host";
 /// Most bytes of a source file.
 const MOST: u64 = 64 << 20;
 
@@ -83,14 +84,7 @@ impl Source {
         let library = package["targets"].as_array().into_iter().flatten().find(is_library);
         let library = library.and_then(|library| library["src_path"].as_str()).map(PathBuf::from);
         let told = &package["metadata"][METADATA];
-        let hosted = || {
-            let mut names = package["dependencies"].as_array().into_iter().flatten().map(|one| &one["name"]);
-            names.any(|name| name == HOST)
-        };
-        let none = || match hosted() {
-            true => DoctorError::Hosted(given.to_path_buf()),
-            false => DoctorError::NoLibrary(given.to_path_buf()),
-        };
+        let none = || DoctorError::NoLibrary(given.to_path_buf());
         let needed = told["dependencies"].as_array();
         let root = told["root"].as_str().map(|root| folder.join(root)).or(library);
         Ok(Self {
@@ -125,6 +119,8 @@ impl Source {
             File::open(&path)
                 .and_then(|file| file.take(MOST).read_to_string(&mut text))
                 .map_err(|error| DoctorError::Unreadable { path: path.clone(), error: error.to_string() })?;
+            // Those of this project that have a module like `core`'s.
+            let are_seen = text.contains("use shootdown_host::sync::");
             for (number, line) in text.lines().enumerate() {
                 let code = line.split("//").next().unwrap_or_default();
                 named |= has_word(code, NAME);
@@ -134,7 +130,7 @@ impl Source {
                 {
                     files.push(path.parent().unwrap_or(folder).join(module));
                 }
-                if code.split(|c: char| !c.is_alphanumeric() && c != '_').any(is_atomic) {
+                if !are_seen && code.split(|c: char| !c.is_alphanumeric() && c != '_').any(is_atomic) {
                     found.push(Hidden { path: path.clone(), line: number + 1, text: line.trim().to_owned() });
                 }
             }

@@ -37,6 +37,11 @@ pub(crate) fn no_ipis<P: PlatformUnderTest>() -> Option<&'static str> {
     (!P::SENDS_IPIS).then_some("a hypervisor flushes, no IPI is sent, and no CPU is lazy (SENDS_IPIS)")
 }
 
+/// Why no borrow is looked at, where a kernel thread never uses the memory of a space.
+pub(crate) fn no_borrows<P: PlatformUnderTest>() -> Option<&'static str> {
+    (!P::HARDWARE_WALKER).then_some("translations are made and used in user code alone (HARDWARE_WALKER)")
+}
+
 /// Whether the platform's spaces have tags.
 pub(crate) fn is_tagged<P: PlatformUnderTest>() -> bool {
     TypeId::of::<P::Tags>() != TypeId::of::<Untagged>()

@@ -1,6 +1,6 @@
 //! Several CPUs, and the engine between them.
 
-use super::check::{Check, no_barriers, no_ipis, no_loads};
+use super::check::{Check, no_barriers, no_borrows, no_ipis, no_loads};
 use crate::cpu::Cpu;
 use crate::plan::{Code, Plan, Start};
 use crate::sim::Profile;
@@ -255,10 +255,27 @@ fn whole<P: PlatformUnderTest>() -> Vec<Check<P>> {
                 Plan::new(vec![(Start::User(0), frees), (Start::User(0), returns)])
             },
         ),
+        Check {
+            needs: &["remote", "remote-kernel", "masked-wait", "free-root", "install-order"],
+            ..check(
+                "protocol-kernel",
+                "a lazy CPU returns to its space while another unmaps kernel memory",
+                no_ipis::<P>(),
+                || {
+                    let unmaps: Code<P> = |cpu| cpu.unmap_kernel(0);
+                    let returns: Code<P> = |cpu| {
+                        cpu.go_lazy();
+                        cpu.run(0);
+                    };
+                    let cpus = vec![(Start::User(0), unmaps), (Start::User(0), returns)];
+                    Plan { kernel_pages: 1, ..Plan::new(cpus) }
+                },
+            )
+        },
         check(
             "protocol-borrow",
             "an outsider upgrades and borrows while the one user unmaps and exits",
-            no_ipis::<P>(),
+            no_ipis::<P>().or(no_borrows::<P>()),
             || {
                 let owner: Code<P> = |cpu| {
                     cpu.unmap(0, 0);

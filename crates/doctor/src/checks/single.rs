@@ -116,7 +116,10 @@ fn others<P: PlatformUnderTest>() -> Vec<Check<P>> {
                 "answer `false` only where flush_on_entry() has got the hypervisor's word for that very stay off the CPU",
             ],
             &["cpu", "local"],
-            || alone(vec![running::<P>, |_| {}]),
+            || {
+                let runs: Code<P> = |_| {};
+                Plan::new(vec![(Start::User(0), running::<P>), (Start::User(0), runs)])
+            },
         ),
         check(
             "context",

@@ -4,6 +4,7 @@ use super::hardware::Ports;
 use crate::engine::Shootdown;
 use crate::handles::TeardownHandle;
 use crate::platform::Platform;
+use crate::refs::UserRef;
 use crate::space::AddressSpace;
 
 /// A platform over ports: what makes it, and the code around it that its contract speaks of. Roots are numbers of the ports
@@ -36,6 +37,10 @@ pub trait Portable<H: Ports>:
     /// Whether [`unload`](Self::unload) loads the kernel's own root. `false` where kernel code never runs on a space's.
     const UNLOADS: bool = false;
 
+    /// Whether hardware walks the page tables, at any time while a root is loaded. `false` where software does in user code alone, as a
+    /// translator in guest code: a CPU in the kernel reads no table, and a thread that borrows a space uses none of its memory.
+    const HARDWARE_WALKER: bool = true;
+
     /// Makes the room, with nothing in it.
     fn room() -> Self::Room;
     /// Makes the platform. A room is lent to one.
@@ -55,6 +60,14 @@ pub trait Portable<H: Ports>:
     /// 1. interrupts are off on this CPU, and no user code runs before a space is entered.
     #[expect(unsafe_code, reason = "whether interrupts are off cannot be seen in any type")]
     unsafe fn unload(&self) {}
+    /// Has the calling CPU run user code of a space.
+    fn enter_user(engine: &Shootdown<Self>, user: &UserRef<'_, Self>) {
+        engine.switch_to(user);
+    }
+    /// Has the calling CPU run kernel code from here on.
+    fn leave_user(engine: &Shootdown<Self>) {
+        engine.enter_lazy();
+    }
     /// Takes up one of the teardowns that [`Platform::defer_teardown`] was given, if there is any. The kernel calls it from
     /// a thread that may wait, and runs the teardown.
     fn deferred(&self) -> Option<TeardownHandle<Self>>;

@@ -1,0 +1,59 @@
+//! What a virtual CPU does on its way into guest code, out of it, and when it polls.
+
+use crate::host::Host;
+use crate::ipi::{Call, Calls};
+use crate::this_cpu::{self, Here};
+use shootdown::refs::UserRef;
+use shootdown::trace::IrqReason;
+use shootdown::{Platform, Shootdown};
+
+impl<R: Copy + Send + Sync> Host<R> {
+    /// Enters guest code of a space.
+    pub(crate) fn enter<P: Platform>(&self, engine: &Shootdown<P>, this_cpu: &Here, space: &UserRef<'_, P>) {
+        self.enter_guest(this_cpu.cpu);
+        // IPIs that were raised while flushes skipped this CPU: for kernel memory there is no other sign. The engine's own
+        // mark decides, since a wait may have taken the IPI flag.
+        handle_ipi(engine, this_cpu);
+        let fences = &self.at(this_cpu.cpu).fences;
+        if fences.is_waiting() {
+            fences.serve(this_cpu);
+        }
+        // A CPU that was outside is lazy on what it ran, whatever the embedder did with the engine meanwhile, so that the
+        // switch drops what was flushed.
+        engine.enter_lazy();
+        engine.switch_to(space);
+        this_cpu.set_in_guest(true);
+    }
+
+    /// Leaves guest code.
+    pub(crate) fn leave<P: Platform>(&self, engine: &Shootdown<P>, this_cpu: &Here) {
+        this_cpu.set_in_guest(false);
+        engine.enter_lazy();
+        self.leave_guest(this_cpu.cpu);
+    }
+
+    /// Answers calls of these kinds on their CPU, and returns what there was.
+    pub(crate) fn answer<P: Platform>(&self, engine: &Shootdown<P>, this_cpu: &Here, kinds: Calls) -> Calls {
+        let at = self.at(this_cpu.cpu);
+        if !at.ipi_flag.is_raised() {
+            return Calls::NONE;
+        }
+        let calls = at.ipi_flag.take(kinds);
+        if calls.has(Call::HandleIpi) {
+            handle_ipi(engine, this_cpu);
+        }
+        if calls.has(Call::Fence) {
+            at.fences.serve(this_cpu);
+        }
+        calls
+    }
+}
+
+/// Handles the engine's IPI, as an interrupt handler would.
+fn handle_ipi<P: Platform>(engine: &Shootdown<P>, this_cpu: &Here) {
+    let _acting = this_cpu::act_as(this_cpu);
+    let were_on = engine.platform().irq_save(IrqReason::HandleIpi);
+    // SAFETY: 1. they are off until the next line; 2. nothing interrupts a thread, and no callback comes here.
+    unsafe { engine.handle_ipi() };
+    engine.platform().irq_restore(were_on);
+}
