@@ -39,8 +39,12 @@ pub(crate) fn find(_machine: u64, identity: Option<&Identity>) -> Result<Here, N
     }
 }
 
-/// The simulated machine knows which CPU runs.
-pub(crate) fn act_as(_: &Here) {}
+/// While this lives, the calling thread runs one CPU for certain. The simulated machine knows which anyway.
+pub(crate) struct Acting;
+
+pub(crate) fn act_as(_: &Here) -> Acting {
+    Acting
+}
 
 /// What is flushed, in the machine's terms.
 pub(crate) trait Tlb {

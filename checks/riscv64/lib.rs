@@ -13,6 +13,7 @@ pub mod exec;
 
 pub use exec::{simulated_free_root, simulated_hart};
 pub use source::encode;
+pub use source::guest::{GuestFence, GuestInstall, GuestStep, GuestTlbs, Guests, Handover};
 pub use source::mmu::Mmu;
+use source::plan;
 pub use source::plan::{Install, Pages, RANGE_CEILING, SatpWrite, Step, Strategies};
-use source::{guest, plan};

@@ -3,6 +3,7 @@
 #[path = "src/platform.rs"]
 pub mod platform;
 
+use core::sync::atomic::Ordering::Relaxed;
 use platform::Hardware;
 use shootdown::CpuLocal;
 use shootdown::ports::{Embedded, PortableCoherence, Ports};
@@ -12,7 +13,11 @@ pub type PlatformUnderTest<H> = Embedded<Hardware<H>, H>;
 
 impl<H: Ports + 'static> PortableCoherence<H> for Hardware<H> {
     type Room = [CpuLocal; 4];
+    const PREEMPTS: bool = true;
 
+    fn pins() -> u32 {
+        platform::PREEMPTION.load(Relaxed)
+    }
     fn room() -> Self::Room {
         [const { CpuLocal::new() }; 4]
     }

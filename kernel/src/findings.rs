@@ -129,7 +129,7 @@ pub fn report(finding: Finding) {
 }
 
 /// Whether there is a shadow: counts of instructions are made without.
-const WATCHES: bool = cfg!(not(feature = "unwatched"));
+pub const WATCHES: bool = cfg!(not(feature = "unwatched"));
 
 /// Tells a finding of the shadow.
 #[derive(Debug)]

@@ -193,7 +193,7 @@ unsafe impl Platform for Kernel {
 #[inline]
 fn is_lost() -> bool {
     static SENT: AtomicU64 = AtomicU64::new(0);
-    if cfg!(feature = "unwatched") {
+    if !findings::WATCHES {
         return false;
     }
     let one_in = LOST_IPIS.load(Ordering::Relaxed);

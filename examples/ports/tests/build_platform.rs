@@ -61,6 +61,7 @@ fn a_machine_that_needs_no_barriers_is_not_asked_for_any() {
     assert_eq!(
         names,
         [
+            "pin",
             "flush-halves",
             "flush-complete",
             "install-complete",
@@ -85,17 +86,19 @@ fn the_platform_that_a_customer_ships_is_the_one_examined() {
     let loads = ["install-root", "install-flush", "install-order", "install-complete"];
     let ends = ["flush-on-entry", "free-root", "defer-teardown"];
     let customers: [(&str, &[&str]); 4] = [
-        ("trampoline", &["flush-halves", "flush-complete", "unload", "ipi-order", "publish-tables"]),
-        ("own-lifetimes", &[]),
+        ("trampoline", &["pin", "flush-halves", "flush-complete", "unload", "ipi-order", "publish-tables"]),
+        ("own-lifetimes", &["pin"]),
         (
             "hypercalls",
             &[
+                "pin",
                 "flush-halves",
                 "send-ipi",
                 "unload",
                 "handle-ipi",
                 "ipi-order",
                 "protocol-lazy",
+                "protocol-kernel",
                 "protocol-borrow",
             ],
         ),
@@ -121,8 +124,15 @@ fn the_platform_that_a_customer_ships_is_the_one_examined() {
 #[test]
 fn the_platforms_of_whole_machines_are_examined_as_they_ship() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the examples");
-    let machine =
-        ["flush-halves", "flush-complete", "install-complete", "unload", "ipi-order", "publish-tables"];
+    let machine = [
+        "pin",
+        "flush-halves",
+        "flush-complete",
+        "install-complete",
+        "unload",
+        "ipi-order",
+        "publish-tables",
+    ];
     let customers: [(PathBuf, &[&str]); 2] = [
         (examples.join("jit"), &["protocol-borrow"]),
         (examples.with_file_name("kernel"), &["flush-on-entry", "core-atomics"]),

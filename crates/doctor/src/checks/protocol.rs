@@ -215,8 +215,14 @@ fn lifetime<P: PlatformUnderTest>() -> Vec<Check<P>> {
     ]
 }
 
-fn whole<P: PlatformUnderTest>() -> Vec<Check<P>> {
-    let check = |name, about, unneeded, plan| Check {
+/// A check of the engine on the platform.
+fn protocol<P: PlatformUnderTest>(
+    name: &'static str,
+    about: &'static str,
+    unneeded: Option<&'static str>,
+    plan: fn() -> Plan<P>,
+) -> Check<P> {
+    Check {
         name,
         about,
         method: "Platform",
@@ -226,9 +232,12 @@ fn whole<P: PlatformUnderTest>() -> Vec<Check<P>> {
         memories: ALL,
         unneeded,
         plan,
-    };
+    }
+}
+
+fn whole<P: PlatformUnderTest>() -> Vec<Check<P>> {
     vec![
-        check(
+        protocol(
             "protocol-switch",
             "a CPU switches into a space while another unmaps from it",
             None,
@@ -242,7 +251,7 @@ fn whole<P: PlatformUnderTest>() -> Vec<Check<P>> {
                 Plan { spaces: 2, sleepers: [0, 1], ..Plan::new(cpus) }
             }) as fn() -> Plan<P>,
         ),
-        check(
+        protocol(
             "protocol-lazy",
             "a lazy CPU returns to its space while another frees a table",
             no_ipis::<P>(),
@@ -257,7 +266,7 @@ fn whole<P: PlatformUnderTest>() -> Vec<Check<P>> {
         ),
         Check {
             needs: &["remote", "remote-kernel", "masked-wait", "free-root", "install-order"],
-            ..check(
+            ..protocol(
                 "protocol-kernel",
                 "a lazy CPU returns to its space while another unmaps kernel memory",
                 no_ipis::<P>(),
@@ -272,7 +281,7 @@ fn whole<P: PlatformUnderTest>() -> Vec<Check<P>> {
                 },
             )
         },
-        check(
+        protocol(
             "protocol-borrow",
             "an outsider upgrades and borrows while the one user unmaps and exits",
             no_ipis::<P>().or(no_borrows::<P>()),

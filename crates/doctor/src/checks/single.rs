@@ -15,6 +15,7 @@ const ONE: &[Memory] = &[Memory::Tso];
 
 pub(super) fn checks<P: PlatformUnderTest>() -> Vec<Check<P>> {
     let mut checks = interrupts();
+    checks.push(pin());
     checks.extend(others());
     checks
 }
@@ -77,6 +78,25 @@ fn interrupts<P: PlatformUnderTest>() -> Vec<Check<P>> {
             || alone(vec![restore::<P>]),
         ),
     ]
+}
+
+/// Whether a thread stays on its CPU.
+fn pin<P: PlatformUnderTest>() -> Check<P> {
+    Check {
+        unneeded: (!P::PREEMPTS).then_some("kernel code is never preempted (PREEMPTS)"),
+        ..check(
+            "pin",
+            [
+                "pin",
+                "a thread is pinned twice, one inside the other",
+                "Keeps the calling thread on its CPU, and running, until the answer is dropped",
+                "turn preemption off, and on again when the last pin is dropped: a thread that is moved after it has read its \
+                 CPU's number works on the memory of another",
+            ],
+            &[],
+            || alone(vec![pins::<P>]),
+        )
+    }
 }
 
 /// Waiting, and telling others.
@@ -182,6 +202,18 @@ fn restore<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     note("irq_restore");
     cpu.platform().irq_restore(outer);
     assert!(sync::irq_enabled(), "interrupts are still off after the outermost irq_restore()");
+}
+
+fn pins<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
+    let open = || cpu.platform().pins();
+    let before = open();
+    let outer = cpu.platform().pin();
+    assert!(open() > before, "the thread may be preempted, and moved, after pin()");
+    let inner = cpu.platform().pin();
+    drop(inner);
+    assert!(open() > before, "the end of an inner pin() turns preemption on inside the outer one");
+    drop(outer);
+    assert!(open() == before, "preemption is still off after the end of the outermost pin()");
 }
 
 fn relax<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {

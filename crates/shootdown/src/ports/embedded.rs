@@ -29,9 +29,15 @@ pub trait PortableCoherence<H: Ports>: Coherence + 'static {
     const NEEDS_BARRIERS: bool = true;
     /// As [`Portable::USER_HALVES`].
     const USER_HALVES: bool = false;
+    /// As [`Portable::PREEMPTS`].
+    const PREEMPTS: bool = false;
     /// As [`Portable::UNLOADS`]: whether [`Coherence::unload`] is anything but its default.
     const UNLOADS: bool = false;
 
+    /// As [`Portable::pins`].
+    fn pins() -> u32 {
+        0
+    }
     /// Makes the room, with nothing in it.
     fn room() -> Self::Room;
     /// Makes the machine. A room is lent to one.
@@ -166,6 +172,7 @@ where
     const SENDS_IPIS: bool = X::INTERRUPTS;
     const USER_HALVES: bool = C::USER_HALVES;
     const UNLOADS: bool = C::UNLOADS;
+    const PREEMPTS: bool = C::PREEMPTS;
 
     fn room() -> Self::Room {
         Room { machine: C::room(), deferred: Deferred::new() }
@@ -182,6 +189,9 @@ where
     unsafe fn unload(&self) {
         // SAFETY: 1. the caller's.
         unsafe { self.layer.machine().unload() };
+    }
+    fn pins(&self) -> u32 {
+        C::pins()
     }
     fn deferred(&self) -> Option<TeardownHandle<Self>> {
         self.room.deferred.take()

@@ -41,6 +41,10 @@ pub trait Portable<H: Ports>:
     /// translator in guest code: a CPU in the kernel reads no table, and a thread that borrows a space uses none of its memory.
     const HARDWARE_WALKER: bool = true;
 
+    /// Whether kernel code is preempted. The doctor then asks [`pins`](Self::pins) whether [`pin`](Platform::pin) keeps a thread on its
+    /// CPU.
+    const PREEMPTS: bool = false;
+
     /// Makes the room, with nothing in it.
     fn room() -> Self::Room;
     /// Makes the platform. A room is lent to one.
@@ -67,6 +71,11 @@ pub trait Portable<H: Ports>:
     /// Has the calling CPU run kernel code from here on.
     fn leave_user(engine: &Shootdown<Self>) {
         engine.enter_lazy();
+    }
+    /// How many spans are open on this CPU in which its thread is not preempted (Linux: `preempt_count`), where
+    /// [`PREEMPTS`](Self::PREEMPTS).
+    fn pins(&self) -> u32 {
+        0
     }
     /// Takes up one of the teardowns that [`Platform::defer_teardown`] was given, if there is any. The kernel calls it from
     /// a thread that may wait, and runs the teardown.
