@@ -273,7 +273,7 @@ impl<P: Platform> Shootdown<P> {
         let newcomer = Newcomer { engine: self, me: (UNWINDS && !self.online().contains(me)).then_some(me) };
         self.online().add_self(me);
         // ORDER(SD-13): as at switch-in: either a flush of kernel memory sees this CPU on line, or this CPU sees the
-        // flush's generation; partner: the fence in `set_out`.
+        // flush's generation; partner: the fence in `Shootdown::set_out`.
         Site::OnlineFence.full_fence();
         let kernel = self.kernel.now();
         if !without(Rule::HotplugFlushes) {
@@ -393,8 +393,8 @@ impl<P: Platform> Shootdown<P> {
     pub(crate) fn post_request(&self, cpu: CpuId) -> bool {
         let platform = self.platform();
         let counters = &platform.local(platform.cpu()).own.counters;
-        // ORDER(SD-6): what is asked (a generation, an empty count, a trim address) before the IPI request; partner:
-        // `CpuLocal::exchange_ipi_state`. If a request was already pending, its handler has not ended and looks again
+        // ORDER(SD-6): what is asked (a generation, an empty count, a trim address) before the IPI request; partners:
+        // `CpuLocal::exchange_ipi_state`, `CpuLocal::requests`. If a request was already pending, its handler has not ended and looks again
         // before it does. If that CPU is polling, it handles the request itself. If an interrupt to it is in flight, that interrupt's
         // handler does.
         let state = IpiState(
@@ -423,7 +423,8 @@ impl<P: Platform> Shootdown<P> {
 
     /// What `cpu` says it has loaded.
     pub(crate) fn loaded_of(&self, cpu: CpuId) -> Loaded {
-        // ORDER(SD-8): what that CPU did before it published this is over; partner: `Cpu::publish_loaded`.
+        // ORDER(SD-8): what that CPU did before it published this is over; partners: `Cpu::publish_loaded`,
+        // `Cpu::enter_lazy`, `Cpu::leave_lazy`.
         Loaded(self.platform.local(cpu).published.loaded.load(Site::LoadedSeen.acquire()))
     }
 

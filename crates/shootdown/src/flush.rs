@@ -136,8 +136,8 @@ impl<P: Platform> Shootdown<P> {
         }
         platform.publish_tables();
         let generation = space.history.bump();
-        // ORDER(SD-4): page-table stores and generation before mask and loaded words; partners: the switch fence and the
-        // lazy fence, drawn in `this_cpu.rs`.
+        // ORDER(SD-4): page-table stores and generation before mask and loaded words; partners: `Cpu::approach` and
+        // `Cpu::leave_lazy`, where it is drawn.
         Site::FlushFence.full_fence();
         let remote = self.broadcast(space, request);
         let pin = platform.pin();

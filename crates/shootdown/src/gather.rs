@@ -377,7 +377,7 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Gather<'a, P, F, N, M
             platform.released(core::mem::take(&mut number));
             self.frames.iter_mut().for_each(|frame| *frame = None);
         }
-        // ORDER(SD-8): a peer that is seen gone has completed its flush; partner: the release in `close`.
+        // ORDER(SD-8): a peer that is seen gone has completed its flush; partners: `close` and `close_retired`.
         let open = self.memory.gathers().load(Site::GatherSeen.acquire());
         let nested = open > 1 && is_nested(self.engine, self.memory, open);
         (number, self.noted.to_flush(nested))

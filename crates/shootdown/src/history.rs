@@ -82,7 +82,7 @@ impl FlushHistory {
     /// Reads the current generation.
     #[inline]
     pub(crate) fn now(&self) -> u64 {
-        // ORDER(SD-4): walks that follow see the page-table stores before that generation; partner: `announce`.
+        // ORDER(SD-4): walks that follow see the page-table stores before that generation; partner: `bump`.
         self.generation.load(Site::CatchUp.acquire())
     }
 
@@ -124,8 +124,8 @@ impl FlushHistory {
         if old & 1 == 1 || old >= generation << 1 {
             return;
         }
-        // ORDER(SD-14): acquire: the range that this place held before is written before the range written below. The
-        // claim itself is ordered before the range by the fence below.
+        // ORDER(SD-14): acquire: the range that this place held before is written before the range written below;
+        // partner: the last store of `record`. The claim itself is ordered before the range by the fence below.
         if entry
             .stamp
             .compare_exchange(old, generation << 1 | 1, Site::Replace.acquire(), Ordering::Relaxed)

@@ -150,7 +150,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         // release sequence that `publish_loaded` and `enter_lazy` head; partner: `Shootdown::loaded_of`. The fence below
         // orders it before the generation is read (SD-5).
         self.local.published.loaded.store(Loaded::active(space.address()).0, Site::LeaveLazy.release());
-        // ORDER(SD-5): see the drawing; partner: the flush fence in `Shootdown::begin`.
+        // ORDER(SD-5): see the drawing; partners: the flush fences in `Shootdown::begin` and `Shootdown::set_out`.
         Site::LeaveLazyFence.full_fence();
         if !without(Rule::SwitchIn) {
             self.catch_up(space);
@@ -208,7 +208,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         if add && !without(Rule::SelfAdd) {
             members.add_self(me);
         }
-        // ORDER(SD-2, SD-5): see the drawing; partner: the flush fence in `Shootdown::begin`.
+        // ORDER(SD-2, SD-5): see the drawing; partners: the flush fences in `Shootdown::begin` and `Shootdown::set_out`.
         Site::SwitchFence.full_fence();
         let now = next.history.now();
         if let Some(previous) = previous {

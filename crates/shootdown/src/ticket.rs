@@ -86,7 +86,8 @@ impl Awaited {
     /// Whether `cpu` may use kernel memory before it has caught up. In user mode it may not (SD-20).
     #[inline]
     pub(crate) fn is_behind_in_kernel<P: Platform>(self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
-        // ORDER(SD-8): as in `is_behind`; partners: `Cpu::catch_up_kernel_from`, `Shootdown::enter_user`.
+        // ORDER(SD-8): as in `is_behind`; partners: `Cpu::catch_up_kernel_from`, `Shootdown::enter_user`,
+        // `Cpu::unmark_user`.
         let caught = engine.platform().local(cpu).published.kernel_caught.load(Site::KernelAckSeen.acquire());
         // Walkers may read a freed table in user mode too (SD-7).
         let caught = if self.levels == Levels::All { caught & !IN_USER } else { caught };

@@ -153,7 +153,7 @@ enum Useless {
 /// It is being answered: the space is in use until [`is_answered`].
 fn take_back(request: &Word, address: u64) -> Result<(), BeingAnswered> {
     // ORDER(SD-3): a box found without the space means that its CPU is done with the space, even if it came back and
-    // answered since the wait; partner: the last store of `answer_trim`. Relaxed where the request is taken back, as
+    // answered since the wait; partner: `Taken::drop`. Relaxed where the request is taken back, as
     // nobody acted on it (`trim_that_unwinds_vs_answer`).
     let found = request.compare_exchange(address, 0, Ordering::Relaxed, Site::TrimSeen.acquire());
     if found == Err(address | TAKEN) { Err(BeingAnswered) } else { Ok(()) }
@@ -161,7 +161,7 @@ fn take_back(request: &Word, address: u64) -> Result<(), BeingAnswered> {
 
 /// Whether a request that was being answered is so no longer.
 fn is_answered(request: &Word, address: u64) -> bool {
-    // ORDER(SD-3): the CPU that took the request has done with the space; partner: the last store of `answer_trim`.
+    // ORDER(SD-3): the CPU that took the request is done with the space; partner: `Taken::drop`.
     request.load(Site::TrimTakenSeen.acquire()) != address | TAKEN
 }
 

@@ -14,9 +14,11 @@ pub const INVARIANTS: &str = "INVARIANTS.md";
 static CITED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\bSD-(\d+)").expect("a constant pattern"));
 
 /// A file of the engine in a table, and the functions and types behind it: "`flush.rs` `send`, `Ticket`".
-static PLACES: LazyLock<Regex> =
+pub static PLACES: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"`((?:\w+/)?\w+\.rs)`((?:,? `[A-Za-z_:]+`)*)").expect("a constant pattern"));
-static NAME: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"`([A-Za-z_:]+)`").expect("a constant pattern"));
+/// A name in backquotes.
+pub static NAME: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"`([A-Za-z_:]+)`").expect("a constant pattern"));
 
 /// Where the files lie that INVARIANTS.md cites.
 const ENGINE: &str = "crates/shootdown/src/";

@@ -236,7 +236,8 @@ impl<'a, const G: u32> Rolling<'a, G> {
         // ORDER(SD-12): the word before the wraps that make it count; partner: `try_fast`.
         context.wraps.store(wraps, Site::TagWraps.release());
         // ORDER(SD-4, SD-12): the tag before this CPU's walks under it: an initiator that still reads the old tag, and
-        // flushes that alone, changed the page tables before; partner: the flush fence in `Shootdown::begin`.
+        // flushes that alone, changed the page tables before; partners: the flush fences in `Shootdown::begin` and
+        // `Shootdown::set_out`.
         Site::TagFence.full_fence();
         word
     }
