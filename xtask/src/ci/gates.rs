@@ -8,7 +8,7 @@ use super::build::{ALL, Counts};
 use super::outcome::Done;
 use crate::process::{self, cargo, shootdown, stream};
 use crate::{measure, mutants, mutate, mutate_bugs, mutate_weak};
-use shootdown::rules::LAST as LAST_RULE;
+use shootdown::trace::rules::LAST as LAST_RULE;
 
 /// Groups that notice a removed rule soonest.
 const RULE_CASES: &str = "two three tags";

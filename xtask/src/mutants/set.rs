@@ -215,7 +215,7 @@ pub fn parse(text: &str, subject: Subject) -> Result<Vec<Mutant>> {
         );
         let known = breaks.captures(&mutant.breaks).is_some_and(|begins| match begins.name("rule") {
             Some(rule) => {
-                rule.as_str().parse().is_ok_and(|rule| (1..=shootdown::rules::LAST).contains(&rule))
+                rule.as_str().parse().is_ok_and(|rule| (1..=shootdown::trace::rules::LAST).contains(&rule))
             }
             None => true,
         });
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn entries_that_are_not_as_they_must_be_are_refused_by_name() {
-        let next = shootdown::rules::LAST + 1;
+        let next = shootdown::trace::rules::LAST + 1;
         assert!(refusal(&format!("{HEAD}breaks = \"SD-{next}: x\"\n")).contains("a-b: `breaks` begins"));
         let of_explorer = super::parse(&format!("{HEAD}breaks = \"SD-1: x\"\n"), Subject::Explorer);
         assert!(format!("{:#}", of_explorer.expect_err("no rule")).contains("`reduction: `"));

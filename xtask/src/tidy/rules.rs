@@ -1,4 +1,4 @@
-//! Rules: `shootdown::rules` has them, INVARIANTS.md says the same and cites the code that keeps them, comments and prose cite
+//! Rules: `shootdown::trace::rules` has them, INVARIANTS.md says the same and cites the code that keeps them, comments and prose cite
 //! their numbers.
 
 use regex::Regex;
@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use super::comments::comment;
 use super::read::{Finding, Source};
-use shootdown::rules::Rule;
+use shootdown::trace::rules::Rule;
 
 /// The file of the rules.
 pub const INVARIANTS: &str = "INVARIANTS.md";
@@ -50,11 +50,13 @@ fn other_words(invariants: &Source) -> Vec<Finding> {
         let says = format!("| SD-{number} | {} |", rule.says());
         let switch = format!("| {} | {} |", rule.switch(), cases.join("; "));
         if !lines.contains(&says.as_str()) {
-            findings.push(invariants.finding(1, format!("no row {says:?}, as shootdown::rules has it")));
+            findings
+                .push(invariants.finding(1, format!("no row {says:?}, as shootdown::trace::rules has it")));
         }
         let row = format!("| SD-{number} |");
         if !lines.iter().any(|line| line.starts_with(&row) && line.ends_with(&switch)) {
-            let what = format!("no row of SD-{number} that ends in {switch:?}, as shootdown::rules has it");
+            let what =
+                format!("no row of SD-{number} that ends in {switch:?}, as shootdown::trace::rules has it");
             findings.push(invariants.finding(1, what));
         }
     }
@@ -106,7 +108,8 @@ fn dangling(source: &Source) -> Vec<Finding> {
     for (number, text) in source.lines().filter_map(|(number, line)| Some((number, cites(line)?))) {
         for rule in CITED.captures_iter(text) {
             if rule[1].parse().ok().and_then(Rule::of).is_none() {
-                findings.push(source.finding(number, format!("shootdown::rules has no SD-{}", &rule[1])));
+                findings
+                    .push(source.finding(number, format!("shootdown::trace::rules has no SD-{}", &rule[1])));
             }
         }
     }
@@ -145,7 +148,7 @@ mod tests {
 
     #[test]
     fn rules_that_there_are_not_are_found_in_comments_and_prose_but_not_in_strings() {
-        let none = shootdown::rules::LAST + 1;
+        let none = shootdown::trace::rules::LAST + 1;
         let rust = source("a.rs", &format!("let x = \"SD-{none}\";\n/// SD-{none}\n"));
         let prose = source("b.md", &format!("SD-1, SD-{none}"));
         let invariants = source(INVARIANTS, &rows().join("\n"));

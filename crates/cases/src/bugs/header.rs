@@ -63,7 +63,7 @@ impl Bug {
                 STORY.end()
             ),
         );
-        let last = shootdown::rules::LAST;
+        let last = shootdown::trace::rules::LAST;
         demand(
             !self.rules.is_empty(),
             "`rules`: it breaks no rule; give numbers of rules, as in &[8] for SD-8".to_owned(),

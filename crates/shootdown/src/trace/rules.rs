@@ -212,7 +212,7 @@ impl Rule {
     /// Rule SD-`number`, if there is one.
     ///
     /// ```
-    /// use shootdown::rules::Rule;
+    /// use shootdown::trace::rules::Rule;
     /// assert_eq!(Rule::of(9), Some(Rule::NoCountShortcut));
     /// assert_eq!(Rule::of(0), None);
     /// ```
