@@ -48,10 +48,16 @@ fn other_words(invariants: &Source) -> Vec<Finding> {
         let number = rule.number();
         let cases: Vec<String> = rule.caught_by().iter().map(|case| format!("`{case}`")).collect();
         let says = format!("| SD-{number} | {} |", rule.says());
+        let in_qemu = format!("| SD-{number} | {} |", rule.in_qemu());
         let switch = format!("| {} | {} |", rule.switch(), cases.join("; "));
         if !lines.contains(&says.as_str()) {
             findings
                 .push(invariants.finding(1, format!("no row {says:?}, as shootdown::trace::rules has it")));
+        }
+        if !lines.contains(&in_qemu.as_str()) {
+            findings.push(
+                invariants.finding(1, format!("no row {in_qemu:?}, as shootdown::trace::rules has it")),
+            );
         }
         let row = format!("| SD-{number} |");
         if !lines.iter().any(|line| line.starts_with(&row) && line.ends_with(&switch)) {
@@ -128,6 +134,7 @@ mod tests {
             let (says, switch) = (rule.says(), rule.switch());
             [
                 format!("| SD-{number} | {says} |"),
+                format!("| SD-{number} | {} |", rule.in_qemu()),
                 format!("| SD-{number} | `a.rs` `keeps` | x | {switch} | {} |", cases.join("; ")),
             ]
         };
@@ -163,6 +170,9 @@ mod tests {
             source(INVARIANTS, &rows().join("\n").replacen("its bit is set", "its bit is clear", 1));
         let found = read(&[invariants, engine()]);
         assert!(matches!(&found[..], [one] if one.what.contains("its bit is set")), "{found:?}");
+        let invariants = source(INVARIANTS, &rows().join("\n").replacen("a hang", "nothing", 1));
+        let found = read(&[invariants, engine()]);
+        assert!(matches!(&found[..], [one] if one.what.contains("a hang")), "{found:?}");
         assert_eq!(read(&[]).len(), 1);
     }
 
