@@ -93,7 +93,7 @@ impl FlushHistory {
     }
 
     /// Says what a CPU that is up to date with `seen` must flush to be up to date with `now`; nothing where everything must
-    /// go. The plan holds no pages: whoever carries it out [`recall`](Self::recall)s them again, and flushes everything where
+    /// go. The plan holds no pages: the CPU that carries it out [`recall`](Self::recall)s them again, and flushes everything if
     /// one is gone by then.
     pub(crate) fn plan(&self, seen: u64, now: u64, ceiling: u64) -> Option<Plan> {
         let mut plan = Plan { first: seen + 1, frees_tables: false };
@@ -112,7 +112,7 @@ impl FlushHistory {
         (pages <= ceiling).then_some(plan)
     }
 
-    /// Notes a request, unless a later one already took its place: then whoever needs it flushes everything.
+    /// Notes a request, unless a later one already took its place: then a CPU that needs it flushes everything.
     #[inline]
     pub(crate) fn record(&self, generation: u64, request: FlushRequest) {
         if without(Rule::Publish) {

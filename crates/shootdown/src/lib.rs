@@ -43,8 +43,8 @@
 //!
 //! - Safe code cannot reuse a frame too early: a [`flush::Gather`] owns what was unmapped and drops it after the flush. The
 //!   types refuse what would break that (a gather of another space, a frame taken out, a teardown finished twice).
-//! - The promises of the embedder are numbered at [`Platform`], [`coherence::Coherence`], [`mask::MaskStore`], [`refs::SpaceHandle`] and
-//!   [`tags::TagPolicy`]; these traits are `unsafe` to implement.
+//! - The promises of the embedder are numbered at [`Platform`], [`coherence::Coherence`], [`mask::MaskStore`],
+//!   [`refs::SpaceHandle`] and [`tags::TagPolicy`]; these traits are `unsafe` to implement.
 //! - [`trace::rules`] lists the rules of the protocol, SD-1, SD-2 and so on, each with a check that fails without it. A
 //!   model checker runs every execution of this source on small machines, with its cells in place of `core`'s atomics.
 //! - `CAVEATS.md` says what is not proven.
@@ -112,7 +112,8 @@ pub use space::AddressSpace;
 pub use sync::instrumented::{Access, Observer, observe};
 pub use types::{CpuId, SpaceId};
 
-/// What each CPU counts, the events that a platform can trace, why the engine turns interrupts off, and the rules of the protocol.
+/// What each CPU counts, the events that a platform can trace, why the engine turns interrupts off, and the rules of
+/// the protocol.
 pub mod trace {
     pub mod rules;
 
