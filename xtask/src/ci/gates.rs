@@ -114,7 +114,7 @@ pub fn mutate_weak(root: &Path) -> Result<Done> {
     )))
 }
 
-pub fn mutants(root: &Path, of: mutants::Subject) -> Result<Done> {
+pub fn mutants(root: &Path, of: mutants::Mutated) -> Result<Done> {
     let wanted = mutants::Wanted { of, quick: true, ..mutants::Wanted::default() };
     mutants::run(root, &wanted).map(Done::Passed)
 }
