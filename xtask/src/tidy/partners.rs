@@ -105,7 +105,7 @@ mod tests {
                           Site::FlushFence.full_fence();\n}\nfn send() {\n    begin()\n}\nfn load() {\n    // ORDER(SD-4): \
                           partner: `begin`.\n    x.load(Site::Loaded.acquire());\n}\n";
 
-    /// What is said of a table that names these partners of the fence.
+    /// The findings of a table that names these partners of the fence.
     fn said(partners: &str) -> Vec<String> {
         let row = format!("| `flush-fence` | SD-4 | x before y | {partners} | loom: `a` |\n");
         let list = "sites! {\n    FlushFence = \"flush-fence\",\n}\n";

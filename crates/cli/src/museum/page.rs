@@ -134,7 +134,7 @@ fn top(exhibit: &Exhibit<'_>) -> Markup {
 fn hero(exhibit: &Exhibit<'_>, name: &str) -> Markup {
     html! {
         div.hero {
-            p.kicker {
+            p.overline {
                 @match exhibit.bug {
                     Some(bug) => { (bug.kernel) " · " (bug.arch) " · " (bug.class().title()) },
                     None => "The engine, without one of its rules",
