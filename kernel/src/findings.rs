@@ -142,12 +142,12 @@ impl Verdict for Tell {
 }
 
 /// The shadow.
-static JUDGE: Sanitizer<Tell, MAX_CPUS, 256> = Sanitizer::new(Tell);
+static SANITIZER: Sanitizer<Tell, MAX_CPUS, 256> = Sanitizer::new(Tell);
 
 /// The shadow, if there is one.
 #[inline]
 pub fn shadow() -> Option<&'static Sanitizer<impl Verdict, MAX_CPUS, 256>> {
-    WATCHES.then_some(&JUDGE)
+    WATCHES.then_some(&SANITIZER)
 }
 
 /// Notes that translations were taken out of the page tables other than through a gather: of a space, or of kernel memory.

@@ -83,7 +83,7 @@ pub struct Process {
 /// Roots and their tables, until the engine says that no CPU has one loaded.
 static ROOTS: Mutex<BTreeMap<u64, RootTables>> = Mutex::new(BTreeMap::new());
 /// Spaces whose mappings wait to be torn down.
-static LATE: Mutex<Vec<TeardownHandle<Kernel>>> = Mutex::new(Vec::new());
+static DEFERRED: Mutex<Vec<TeardownHandle<Kernel>>> = Mutex::new(Vec::new());
 static NEXT_BRAND: AtomicU32 = AtomicU32::new(0);
 
 impl Process {
@@ -420,15 +420,15 @@ pub fn free_root(root: u64) {
 
 /// Keeps a teardown for later.
 pub fn defer(teardown: TeardownHandle<Kernel>) {
-    LATE.lock().push(teardown);
+    DEFERRED.lock().push(teardown);
 }
 
 /// Tears down what waits for it. Not in interrupt handlers.
 pub fn reap() {
     loop {
-        let Some(late) = LATE.lock().pop() else { return };
-        let space = late.inner().0.clone();
-        let teardown = ENGINE.teardown_from_handle(late);
+        let Some(deferred) = DEFERRED.lock().pop() else { return };
+        let space = deferred.inner().0.clone();
+        let teardown = ENGINE.teardown_from_handle(deferred);
         space.tear_down();
         teardown.finish();
     }

@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 /// A bound.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
-    /// What is bounded, as the end of a sentence.
+    /// The thing that is bounded, as the end of a sentence.
     pub what: &'static str,
     /// At most so many bytes.
     pub bytes: u64,

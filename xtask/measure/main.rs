@@ -5,6 +5,11 @@
 //! whose edges are the relocations: every reference to a function counts as a call, and what a constant refers to (a table
 //! of functions) counts as called by whoever refers to the constant. Calls through a pointer that the embedder hands in are
 //! the embedder's. So the graph holds every call that there can be, and may hold more.
+//!
+//! Listings are Capstone's. It is built from its own C source, which `cargo xtask` alone does not build: programs of the system write
+//! the same code differently from release to release, and a fresh Debian has none for foreign architectures. What Capstone does not
+//! know is decoded here. `measured/` has each sequence of the arch crates and each operation of the engine as a function with a symbol, and a
+//! platform made of each arch crate.
 
 mod bound;
 mod built;

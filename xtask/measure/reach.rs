@@ -3,7 +3,7 @@
 use crate::program::{Kind, Program};
 use std::collections::{BTreeMap, VecDeque};
 
-/// What is reached from some nodes, each with the node that it was reached from.
+/// The nodes that are reached from some, each with the node that it was reached from.
 #[derive(Debug, Default)]
 pub struct Reached(BTreeMap<usize, Option<usize>>);
 

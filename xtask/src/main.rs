@@ -85,7 +85,7 @@ enum Command {
         names: Vec<String>,
         /// What the mistakes are put into
         #[arg(long, value_enum, default_value_t)]
-        of: mutants::Subject,
+        of: mutants::Mutated,
         /// Run only the catcher that is recorded for each
         #[arg(long)]
         quick: bool,
@@ -95,9 +95,9 @@ enum Command {
         /// Leave out cases that take more seconds than this without a mutant
         #[arg(long, value_name = "SECONDS", conflicts_with = "quick")]
         at_most: Option<u64>,
-        /// Try this rung only
+        /// Try this checker only
         #[arg(long, value_enum, conflicts_with = "quick")]
-        rung: Option<mutants::Rung>,
+        checker: Option<mutants::Checker>,
         /// Write into the set who catches each
         #[arg(long, conflicts_with = "quick")]
         record: bool,
@@ -146,14 +146,14 @@ fn run(cli: &Cli) -> Result<()> {
         }
         Command::Mutate { cases, memory } => mutate::run(&root, cases, memory.as_deref()).map(|_| ()),
         Command::MutateBugs => mutate_bugs::run(&root).map(|_| ()),
-        Command::Mutants { names, of, quick, list, at_most, rung, record } => {
+        Command::Mutants { names, of, quick, list, at_most, checker, record } => {
             let wanted = mutants::Wanted {
                 of: *of,
                 names,
                 quick: *quick,
                 list: *list,
                 at_most: *at_most,
-                rung: *rung,
+                checker: *checker,
                 record: *record,
             };
             let seen = mutants::run(&root, &wanted)?;

@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::process::{self, cargo, read};
 use crate::toolchain::{ensure_core, nightly_builds_core};
 
-/// What is looked at.
+/// A property of machine code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
     /// The instruction sequences of the arch crates.

@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::process::{cargo, line, shootdown};
 
 pub(crate) const LIST: &str = "crates/shootdown/src/fault.rs";
-/// Barriers that a platform owes the engine, which only weak memory asks for.
+/// Barriers that the engine expects of a platform, which only weak memory asks for.
 pub(crate) const BARRIERS: &str = "crates/cases/src/engine/barrier.rs";
 const CAVEATS: &str = "CAVEATS.md";
 /// Cases that run where none are named: two CPUs, each in a second or less.

@@ -1,4 +1,4 @@
-//! What is published, in which shape, and whether it can be.
+//! The packages that are published: in which shape, and whether they can be.
 
 use anyhow::{Context, Result, ensure};
 use pulldown_cmark::{Event, Parser, Tag};
@@ -63,7 +63,7 @@ pub fn shape(root: &Path) -> Result<usize> {
     Ok(packages.len())
 }
 
-/// What is wrong with a manifest.
+/// The faults of a manifest.
 fn lacks(package: &Value, published: &[&str]) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut check = |holds: bool, what: &str| {

@@ -4,6 +4,8 @@
 //! the same source, with cells that report each access) and the policies ([`policy`]) of kernels, written from their
 //! descriptions, all under the same workloads ([`workload`]). A staleness check watches every translation, so that a policy
 //! cannot win by being wrong.
+//!
+//! `machine/` has CPUs that are coroutines, MESI lines and TLBs; `policy/` the rows of a table; `host/` times real threads.
 pub mod bench;
 pub mod commute;
 pub mod grid;

@@ -132,7 +132,7 @@ fn reductions_lose_nothing_under_weak_memory() {
 fn reductions_hide_no_removed_rule() {
     let mut caught = 0;
     let (mut missed, mut large) = (0, 0);
-    for rule in 1..=shootdown::rules::LAST {
+    for rule in 1..=shootdown::trace::rules::LAST {
         let mut list = cases(Fault::rule(rule).expect("there is such a rule"));
         list.retain(|case| compared(case) && !case.groups.contains(&"pairs"));
         for case in &list {

@@ -1,6 +1,6 @@
 //! Each rule that is removed from the engine is noticed by the cases that the table of rules names, in an execution that replays.
 
-use shootdown::rules::Rule;
+use shootdown::trace::rules::Rule;
 use shootdown_cases::engine::Fault;
 use shootdown_cases::scenarios::cases;
 use shootdown_explore::{Memory, Options, Trace};

@@ -10,7 +10,7 @@ use crate::select::near;
 
 /// Number of the last rule.
 #[doc(inline)]
-pub use shootdown::rules::LAST as LAST_RULE;
+pub use shootdown::trace::rules::LAST as LAST_RULE;
 
 /// A rule (`SD-3`) or a named ordering that is removed from the engine.
 #[derive(Clone, Debug)]

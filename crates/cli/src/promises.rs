@@ -11,7 +11,7 @@ use crate::select::family;
 #[derive(Debug, Default)]
 pub struct Promises<'b> {
     bugs: Vec<&'b Bug>,
-    /// What is wrong before anything runs: bug, file and what.
+    /// Faults that are known before anything runs: bug, file and fault.
     pub malformed: Vec<String>,
 }
 

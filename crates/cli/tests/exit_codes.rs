@@ -3,7 +3,7 @@
 use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
-use shootdown::rules::LAST as LAST_RULE;
+use shootdown::trace::rules::LAST as LAST_RULE;
 
 fn shootdown(arguments: &[&str]) -> assert_cmd::assert::Assert {
     let mut command = Command::cargo_bin("shootdown").expect("the binary is built with its tests");

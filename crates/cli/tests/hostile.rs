@@ -342,7 +342,7 @@ fn files(ground: &mut Ground) {
             ground.run(&[command, &[file.as_str()]].concat());
         }
     }
-    // What is not there, or empty, is begun.
+    // A file that is not there, or empty, is begun.
     for file in files.iter().filter(|file| !["gone", "empty"].iter().any(|name| file.ends_with(name))) {
         ground.run(&["check", CASE, "--resume", file]);
     }

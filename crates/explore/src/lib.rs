@@ -103,6 +103,9 @@
 //! * What must be true is demanded with [`sync::demand`]. A panic is a mistake of the model ([`Verdict::Panics`]), and so is
 //!   what breaks these rules or asks for what the machine does not have ([`Verdict::Misuses`]).
 
+// `code` is what code under check may do, `machine` what one move does, `search` visits all states, `report` tells; each uses those
+// before it. Files that are an `impl` of one type: `resolve` and `merge` of `world`; `program`, `reduce`, `weak/step` and `weak/uses`
+// of `step`; `orders` and `record` of `weak/messages`.
 mod code;
 mod explore;
 mod machine;

@@ -90,7 +90,7 @@ mod buffers {
     }
 
     /// The handler stores a flag with release; if it came after main code's store of x (`h` = 1), nobody sees the flag alone.
-    /// Relaxed, the flag may overtake x under PSO.
+    /// If the store is relaxed, the flag may overtake x under PSO.
     #[test]
     fn a_release_store_in_a_handler_stays_behind_what_was_interrupted() {
         let program = |order: &str| {
@@ -135,7 +135,7 @@ mod masks {
         check(&program("ON"), done(&[[obs(&[0])], [obs(&[1])], [obs(&[2])]]));
     }
 
-    /// What is masked until the end never comes, and a program that is done may have it pending.
+    /// An interrupt that is masked until the end never comes, and a program that is done may have it pending.
     #[test]
     fn an_interrupt_that_stays_masked_does_not_come() {
         check(&format!("1 2\nmain 0\nSAVE\nS 0 1 rlx\n{HANDLER}"), done(&[[0], [obs(&[0])]]));

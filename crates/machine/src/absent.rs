@@ -2,7 +2,7 @@
 //! one is there already: RISC-V allows it, other architectures do where they virtualise.
 //!
 //! A walker that finds nothing may then hold [`ABSENT`] for the page, which a flush of the page drops as it drops a
-//! translation. What is asked is who must be able to translate: [`crate::hw::reach`] is an access whose fault nobody
+//! translation. The question is which CPU must be able to translate: [`crate::hw::reach`] is an access whose fault nobody
 //! handles.
 
 use crate::config::Builder;

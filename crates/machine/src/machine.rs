@@ -437,7 +437,7 @@ impl Machine {
             Op::Running { on } => local.set(PAUSED, !on),
             Op::SyncContext { everywhere: false } => Self::synchronise(local),
             Op::Insert { tag, page, value } => self.hold(local, tag.into(), page, 1 << value),
-            // What is loaded stays loaded.
+            // A root that is loaded stays loaded.
             Op::Offline => local.flags = 0,
             Op::Online => local.flags = ONLINE | ARRIVING,
             _ => {}

@@ -1,4 +1,4 @@
-//! What is wrong with a state. Every rule is a predicate over what was given away (never taken back, except on machines
+//! The rules by which a state is wrong. Every rule is a predicate over what was given away (never taken back, except on machines
 //! that remap) and what CPUs may hold, so a state that breaks one is found whenever it is reached, not only at a flush.
 
 use crate::absent::ABSENT;
@@ -250,7 +250,7 @@ impl Machine {
         Broken { page: Some(page), ..self.dead_value(shared, local.kernel[page], &how) }.into()
     }
 
-    /// What is wrong where `how` is followed by one of the values of `set` that nobody may use.
+    /// The fault where `how` is followed by one of the values of `set` that nobody may use.
     pub(crate) fn dead_value(&self, shared: &Shared, set: u16, how: &str) -> Broken {
         let value = (set & shared.dead_values).trailing_zeros() as usize;
         let meant = self.config.translations[value - 1];

@@ -1,7 +1,7 @@
 //! A protocol in two variants with next to nothing around it, and what is to be said of it.
 
 use crate::case::{Expected, Model, Variant, run};
-use crate::judge::{self, Mutant};
+use crate::objections::{self, Mutant};
 use crate::sources::shows_source;
 use shootdown_explore::{Memory, Options, Report, Verdict, built, caught, named};
 
@@ -73,7 +73,7 @@ impl Sketch {
                 .map_err(|panic| format!("`build`: the {variant:?} protocol cannot be built: {panic}"))
         });
         match (broken, fixed) {
-            (Ok(broken), Ok(fixed)) => problems.extend(judge::machines(&broken, &fixed)),
+            (Ok(broken), Ok(fixed)) => problems.extend(objections::machines(&broken, &fixed)),
             (broken, fixed) => problems.extend([broken.err(), fixed.err()].into_iter().flatten()),
         }
         problems
@@ -98,13 +98,13 @@ impl Sketch {
     }
 
     /// Takes each step of the fix out of the mended protocol, under the weakest memory model under which that holds; see
-    /// [`judge::mutants`].
+    /// [`objections::mutants`].
     pub fn mutants(&self) -> Vec<Mutant> {
         let [Ok(broken), Ok(fixed)] = [Variant::Broken, Variant::Fixed].map(|variant| self.model(variant))
         else {
             return Vec::new();
         };
-        let under = |memory| judge::mutants(&broken, &fixed, memory, &[]);
+        let under = |memory| objections::mutants(&broken, &fixed, memory, &[]);
         let found =
             [Memory::Weak, Memory::Pso, self.memory].into_iter().map(under).find(|found| !found.is_empty());
         found.unwrap_or_default()
@@ -115,13 +115,13 @@ impl Sketch {
     pub fn unreached(&self, fixed: &Report) -> Vec<String> {
         let Some(file) = self.code.first() else { return Vec::new() };
         let broken = || self.model(Variant::Broken).ok();
-        judge::unreached(&fixed.survey, std::iter::once_with(broken).flatten(), self.memory, *file)
+        objections::unreached(&fixed.survey, std::iter::once_with(broken).flatten(), self.memory, *file)
     }
 
     fn objections(&self, checked: &Checked, memory: Memory) -> Vec<String> {
         let report = &checked.report;
-        let mut objections = judge::names(&report.survey);
-        objections.extend(judge::unshown(&report.survey, self.code));
+        let mut objections = objections::names(&report.survey);
+        objections.extend(objections::unshown(&report.survey, self.code));
         match checked.variant {
             Variant::Broken => objections.extend(self.other_end(&report.verdict, memory)),
             _ if !Expected::Holds.is_met_by(&report.verdict) => {
@@ -142,13 +142,13 @@ impl Sketch {
             return unstated(verdict)
                 .map(|why| format!("{why}; if this is the bug, say so: ends: {words:?}"));
         }
-        (memory == self.memory && !judge::ends_as(words, self.ends))
+        (memory == self.memory && !objections::ends_as(words, self.ends))
             .then(|| format!("it ends otherwise than `ends` states: {words:?}, stated {:?}", self.ends))
     }
 
     fn does_less(&self, report: &Report) -> Option<String> {
         let (broken, fixed) = (self.model(Variant::Broken).ok()?, self.model(Variant::Fixed).ok()?);
-        let kept = judge::never_given_away(&broken, &fixed, report, self.memory).join(", ");
+        let kept = objections::never_given_away(&broken, &fixed, report, self.memory).join(", ");
         (!kept.is_empty())
             .then(|| format!("the mended protocol never comes to what the broken one does: {kept}"))
     }

@@ -1,7 +1,7 @@
 //! Accesses that go past the TLB: software that walks page tables by itself and uses what it finds.
 //!
 //! A walk itself is loads of [`crate::Tables`]' words; the memory of a freed table is watched with
-//! [`shootdown_explore::sync::retire`]. What is checked here is the use of the frame at the end of a walk.
+//! [`shootdown_explore::sync::retire`]. Checked here is the use of the frame at the end of a walk.
 
 use crate::machine::Machine;
 use crate::oracle::broken;

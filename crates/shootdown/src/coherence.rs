@@ -1,5 +1,5 @@
-//! The engine for those who load roots themselves: a kernel whose trampoline writes the root register, an owner of spaces with
-//! references of its own, a guest that flushes by hypercalls, a machine without a root register.
+//! The engine for embedders that load roots themselves: a kernel whose trampoline writes the root register, an owner of
+//! spaces with references of its own, a guest that flushes by hypercalls, a machine without a root register.
 //!
 //! A [`Coherent`] engine knows which CPUs may hold translations of a space, tells them what to flush, and knows when all have.
 //! It loads no root, counts no references and frees nothing but what a gather holds.
@@ -61,7 +61,8 @@ pub unsafe trait Coherence: Sync + Sized {
     fn irq_save(&self) -> bool;
     /// Undoes [`irq_save`](Self::irq_save) on the same CPU, from the inside out.
     fn irq_restore(&self, were_on: bool);
-    /// Drops translations of this CPU, and waits until that is complete. [`Platform::flush_local`] says what it does for contexts.
+    /// Drops translations of this CPU, and waits until that is complete. [`Platform::flush_local`] says what it does
+    /// for contexts.
     ///
     /// # Safety
     /// The caller must ensure that:
@@ -72,7 +73,8 @@ pub unsafe trait Coherence: Sync + Sized {
     const RANGE_CEILING: u64 = 33;
     /// Polls of one wait after which [`stalled`](Self::stalled) is told, and again after as many more. Not 0.
     const STALL_POLLS: u64 = 1 << 24;
-    /// Whether CPUs call [`enter_user`](Shootdown::enter_user). Where none does, no flush of kernel memory asks which mode a CPU is in.
+    /// Whether CPUs call [`enter_user`](Shootdown::enter_user). Where none does, no flush of kernel memory asks which
+    /// mode a CPU is in.
     const USER_MODE: bool = false;
 
     /// Loads the kernel's own root. Called with interrupts off, where a lazy CPU leaves its space or an [`Entry`] is dropped
@@ -90,13 +92,13 @@ pub unsafe trait Coherence: Sync + Sized {
     /// Orders the caller's page-table stores before later page walks of other CPUs (aarch64: `dsb ishst`). Called in the
     /// context of the flush.
     fn publish_tables(&self) {}
-    /// Called between polls of a wait, with the number of polls so far. Must not block. Called with preemption off, and with interrupts as
-    /// the waiter has them.
+    /// Called between polls of a wait, with the number of polls so far. Must not block. Called with preemption off, and
+    /// with interrupts as the waiter has them.
     fn relax(&self, polls: u64) {
         let _ = polls;
     }
-    /// Reports a stall: `cpu` has not answered for another [`STALL_POLLS`](Self::STALL_POLLS) polls. Must return. Called as [`relax`](Self::relax)
-    /// is.
+    /// Reports a stall: `cpu` has not answered for another [`STALL_POLLS`](Self::STALL_POLLS) polls. Must return.
+    /// Called as [`relax`](Self::relax) is.
     fn stalled(&self, cpu: CpuId, polls: u64) {
         let _ = (cpu, polls);
     }
@@ -125,8 +127,8 @@ pub unsafe trait SendIpis: Coherence {
 ///    was to flush.
 #[diagnostic::on_unimplemented(message = "`{Self}` makes no hypercalls", note = "implement `FlushRemote`")]
 pub unsafe trait FlushRemote: Coherence {
-    /// Flushes, or synchronises contexts ([`FlushRequest::syncs_contexts`]), and returns when it is done: a call that got halfway is repeated. Called with interrupts off, so that a page
-    /// for hypercalls may be one of this CPU's.
+    /// Flushes, or synchronises contexts ([`FlushRequest::syncs_contexts`]), and returns when it is done: a call that
+    /// got halfway is repeated. Called with interrupts off, so that a page for hypercalls may be one of this CPU's.
     fn flush_remote(&self, what: &RemoteRequest<'_>);
 }
 

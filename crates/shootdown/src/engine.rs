@@ -132,7 +132,7 @@ impl<P: Platform> Shootdown<P> {
             root,
             mask,
             self.platform.tags().new_space(),
-            // ORDER: relaxed; whoever makes a space in the place of another got the memory from who freed it
+            // ORDER: relaxed; a CPU that makes a space in the place of another got the memory from the CPU that freed it
             // (`spaces_made_at_once`).
             self.last_ticket.0.load(Ordering::Relaxed),
         ))
@@ -273,7 +273,7 @@ impl<P: Platform> Shootdown<P> {
         let newcomer = Newcomer { engine: self, me: (UNWINDS && !self.online().contains(me)).then_some(me) };
         self.online().add_self(me);
         // ORDER(SD-13): as at switch-in: either a flush of kernel memory sees this CPU on line, or this CPU sees the
-        // flush's generation; partner: the fence in `set_out`.
+        // flush's generation; partner: the fence in `Shootdown::set_out`.
         Site::OnlineFence.full_fence();
         let kernel = self.kernel.now();
         if !without(Rule::HotplugFlushes) {
@@ -348,7 +348,7 @@ impl<P: Platform> Shootdown<P> {
     }
 
     /// Makes every CPU leave `space`, which has no references left: nobody can begin to use it (that is what owning the
-    /// last reference means), and whoever still has it loaded is lazy on it.
+    /// last reference means), and a CPU that still has it loaded is lazy on it.
     fn evict(&self, space: &AddressSpace<P>) {
         self.ask_to_leave(space);
         space.members().for_each_other(None, |cpu| {
@@ -393,10 +393,10 @@ impl<P: Platform> Shootdown<P> {
     pub(crate) fn post_request(&self, cpu: CpuId) -> bool {
         let platform = self.platform();
         let counters = &platform.local(platform.cpu()).own.counters;
-        // ORDER(SD-6): what is asked (a generation, an empty count, a trim address) before the IPI request; partner:
-        // `CpuLocal::exchange_ipi_state`. If a request was already pending, its handler has not ended and looks again
-        // before it does. If that CPU is polling, it handles the request itself. If an interrupt to it is in flight, that interrupt's
-        // handler does.
+        // ORDER(SD-6): what is asked (a generation, an empty count, a trim address) before the IPI request; partners:
+        // `CpuLocal::exchange_ipi_state`, `CpuLocal::requests`. If a request was already pending, its handler has not
+        // ended and looks again before it does. If that CPU is polling, it handles the request itself. If an interrupt
+        // to it is in flight, that interrupt's handler does.
         let state = IpiState(
             platform.local(cpu).mail.ipi_pending.fetch_add(IpiState::REQUESTED.0, Site::IpiRequest.release()),
         );
@@ -423,7 +423,8 @@ impl<P: Platform> Shootdown<P> {
 
     /// What `cpu` says it has loaded.
     pub(crate) fn loaded_of(&self, cpu: CpuId) -> Loaded {
-        // ORDER(SD-8): what that CPU did before it published this is over; partner: `Cpu::publish_loaded`.
+        // ORDER(SD-8): what that CPU did before it published this is over; partners: `Cpu::publish_loaded`,
+        // `Cpu::enter_lazy`, `Cpu::leave_lazy`.
         Loaded(self.platform.local(cpu).published.loaded.load(Site::LoadedSeen.acquire()))
     }
 
@@ -437,7 +438,8 @@ impl<P: Platform> Shootdown<P> {
     }
 }
 
-/// A CPU that comes on line. Dropped while a callback unwinds, it is off line again: its TLB may hold anything (SD-13).
+/// A CPU that comes on line. If this is dropped while a callback unwinds, the CPU is off line again: its TLB may hold
+/// anything (SD-13).
 struct Newcomer<'a, P: Platform> {
     engine: &'a Shootdown<P>,
     /// Nothing where it was on line before, and kept its TLB in order.

@@ -158,8 +158,8 @@ impl<P: Platform> Shootdown<P> {
         self.end_retire(space);
     }
 
-    /// Begins to retire a space, as [`retire`](Self::retire) does, and leaves the completion to be asked for. Never waits; call it
-    /// with interrupts off too.
+    /// Begins to retire a space, as [`retire`](Self::retire) does, and leaves the completion to be asked for. Never
+    /// waits; call it with interrupts off too.
     ///
     /// # Panics
     /// As [`retire`](Self::retire).
@@ -201,7 +201,7 @@ impl<P: Platform> Shootdown<P> {
 
     /// Takes back what the space had of the engine, once.
     fn end_retire(&self, space: &AddressSpace<P>) {
-        // ORDER: relaxed; only who takes the duty matters (`retire-asked`).
+        // ORDER: relaxed; it only matters which thread takes the duty (`retire-asked`).
         if space.structs.compare_exchange(RETIRING, RETIRED, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             self.forget(space);
         }

@@ -2,8 +2,8 @@
 //!
 //! In the shipped build both questions below are constants and vanish.
 
-pub(crate) use crate::rules::Rule;
 use crate::sync::fence;
+pub(crate) use crate::trace::rules::Rule;
 use core::sync::atomic::Ordering;
 
 #[cfg(any(shootdown_explore, shootdown_loom))]

@@ -136,8 +136,8 @@ impl<P: Platform> Shootdown<P> {
         }
         platform.publish_tables();
         let generation = space.history.bump();
-        // ORDER(SD-4): page-table stores and generation before mask and loaded words; partners: the switch fence and the
-        // lazy fence, drawn in `this_cpu.rs`.
+        // ORDER(SD-4): page-table stores and generation before mask and loaded words; partners: `Cpu::approach` and
+        // `Cpu::leave_lazy`, where it is drawn.
         Site::FlushFence.full_fence();
         let remote = self.broadcast(space, request);
         let pin = platform.pin();
@@ -225,8 +225,8 @@ impl<P: Platform> Shootdown<P> {
         self.platform().flush_remote(RemoteFlush { space, tag, request, online })
     }
 
-    /// Flushes what `request` covers of kernel memory on every CPU that is on line (Linux: `flush_tlb_kernel_range`). Waits. A CPU in
-    /// [user mode](Self::enter_user) flushes when it comes back, if no tables are freed.
+    /// Flushes what `request` covers of kernel memory on every CPU that is on line (Linux: `flush_tlb_kernel_range`).
+    /// Waits. A CPU in [user mode](Self::enter_user) flushes when it comes back, if no tables are freed.
     ///
     /// # Examples
     /// ```
@@ -369,9 +369,9 @@ impl<'a, P: Platform> Flight<'a, P> {
         sent
     }
 
-    /// Whether `cpu` must be sent an IPI. Of a space: if it must acknowledge and the platform does not have it flush on entry.
-    /// A CPU that need not acknowledge reads the generation before it uses the space again. For kernel memory a CPU in user mode does
-    /// that; every other is sent an IPI, which one that does not run handles when it does.
+    /// Whether `cpu` must be sent an IPI. Of a space: if it must acknowledge and the platform does not have it flush on
+    /// entry. A CPU that need not acknowledge reads the generation before it uses the space again. For kernel memory a
+    /// CPU in user mode does that; every other is sent an IPI, which one that does not run handles when it does.
     #[inline]
     fn must_signal(self, cpu: CpuId) -> bool {
         let on_entry = || P::FLUSHES_ON_ENTRY && self.engine.platform().flush_on_entry(cpu);
@@ -407,8 +407,9 @@ impl<'a, P: Platform> Flight<'a, P> {
         this_cpu.acknowledge(space, generation);
     }
 
-    /// Waits until no member may use an older translation: those of `first`, and of the words behind as they are by now. A CPU that
-    /// joined since the flush was announced has read the generation, and one that left has nothing loaded, or is off line.
+    /// Waits until no member may use an older translation: those of `first`, and of the words behind as they are by
+    /// now. A CPU that joined since the flush was announced has read the generation, and one that left has nothing
+    /// loaded, or is off line.
     #[inline]
     fn wait(self, first: Option<CpuSet>, poller: &IpiPoller<'_, P>) {
         let mut next = first;

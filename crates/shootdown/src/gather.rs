@@ -165,8 +165,8 @@ fn is_nested<'a, P: Platform, M: Memory<'a, P>>(engine: &Shootdown<P>, memory: M
     if unretired > 1 {
         return true;
     }
-    // Those that were retired had announced their flushes before; whoever is up to date has carried them out.
-    if Ticket::new(engine, memory.latest().0, None).late(engine).is_some() {
+    // Those that were retired had announced their flushes before; a CPU that is up to date has carried them out.
+    if Ticket::new(engine, memory.latest().0, None).first_behind(engine).is_some() {
         return true;
     }
     // ORDER: relaxed; if the word is as it was read, what it counted is complete (`nested-gathers-retired`).
@@ -377,7 +377,7 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Gather<'a, P, F, N, M
             platform.released(core::mem::take(&mut number));
             self.frames.iter_mut().for_each(|frame| *frame = None);
         }
-        // ORDER(SD-8): a peer that is seen gone has completed its flush; partner: the release in `close`.
+        // ORDER(SD-8): a peer that is seen gone has completed its flush; partners: `close` and `close_retired`.
         let open = self.memory.gathers().load(Site::GatherSeen.acquire());
         let nested = open > 1 && is_nested(self.engine, self.memory, open);
         (number, self.noted.to_flush(nested))
@@ -444,7 +444,8 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> PendingFrames<'a, P, 
         }
     }
 
-    /// Moves the frames into `queue`, all or none, instead of waiting. Never waits; call it in any context, with interrupts off too.
+    /// Moves the frames into `queue`, all or none, instead of waiting. Never waits; call it in any context, with
+    /// interrupts off too.
     ///
     /// Until the flush is complete, other gathers on the same memory widen as if this one were open (SD-15).
     ///

@@ -82,7 +82,7 @@ impl FlushHistory {
     /// Reads the current generation.
     #[inline]
     pub(crate) fn now(&self) -> u64 {
-        // ORDER(SD-4): walks that follow see the page-table stores before that generation; partner: `announce`.
+        // ORDER(SD-4): walks that follow see the page-table stores before that generation; partner: `bump`.
         self.generation.load(Site::CatchUp.acquire())
     }
 
@@ -93,7 +93,7 @@ impl FlushHistory {
     }
 
     /// Says what a CPU that is up to date with `seen` must flush to be up to date with `now`; nothing where everything must
-    /// go. The plan holds no pages: whoever carries it out [`recall`](Self::recall)s them again, and flushes everything where
+    /// go. The plan holds no pages: the CPU that carries it out [`recall`](Self::recall)s them again, and flushes everything if
     /// one is gone by then.
     pub(crate) fn plan(&self, seen: u64, now: u64, ceiling: u64) -> Option<Plan> {
         let mut plan = Plan { first: seen + 1, frees_tables: false };
@@ -112,7 +112,7 @@ impl FlushHistory {
         (pages <= ceiling).then_some(plan)
     }
 
-    /// Notes a request, unless a later one already took its place: then whoever needs it flushes everything.
+    /// Notes a request, unless a later one already took its place: then a CPU that needs it flushes everything.
     #[inline]
     pub(crate) fn record(&self, generation: u64, request: FlushRequest) {
         if without(Rule::Publish) {
@@ -124,8 +124,8 @@ impl FlushHistory {
         if old & 1 == 1 || old >= generation << 1 {
             return;
         }
-        // ORDER(SD-14): acquire: the range that this place held before is written before the range written below. The
-        // claim itself is ordered before the range by the fence below.
+        // ORDER(SD-14): acquire: the range that this place held before is written before the range written below;
+        // partner: the last store of `record`. The claim itself is ordered before the range by the fence below.
         if entry
             .stamp
             .compare_exchange(old, generation << 1 | 1, Site::Replace.acquire(), Ordering::Relaxed)

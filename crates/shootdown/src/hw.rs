@@ -50,7 +50,7 @@ pub(crate) fn space_of<'a, P: Platform>(loaded: Loaded) -> Option<&'a AddressSpa
 /// Returns the space that a trim request names.
 ///
 /// # Invariants
-/// Whoever asks keeps a reference until the request is answered or withdrawn.
+/// The CPU that asks keeps a reference until the request is answered or withdrawn.
 #[inline]
 pub(crate) fn space_at<'a, P: Platform>(address: u64) -> Option<&'a AddressSpace<P>> {
     space_of(Loaded::active(address))

@@ -29,7 +29,7 @@
 //! | [`flush`] | flush requests, gathers, tickets and retired frames (Linux: `flush_tlb_mm_range`, `mmu_gather`) |
 //! | [`mask`] | sets of CPUs (Linux: `mm_cpumask`) |
 //! | [`tags`] | allocators of PCIDs, ASIDs, VMIDs and context numbers |
-//! | [`trace`] | counters, events, and why interrupts are off |
+//! | [`trace`] | counters, events, why interrupts are off, and the rules of the protocol |
 //!
 //! The verbs, each with an example: [`switch_to`](Shootdown::switch_to) and [`enter_lazy`](Shootdown::enter_lazy) in the
 //! scheduler, [`gather`](Shootdown::gather) and [`flush`](Shootdown::flush) where entries change,
@@ -43,9 +43,9 @@
 //!
 //! - Safe code cannot reuse a frame too early: a [`flush::Gather`] owns what was unmapped and drops it after the flush. The
 //!   types refuse what would break that (a gather of another space, a frame taken out, a teardown finished twice).
-//! - The promises of the embedder are numbered at [`Platform`], [`coherence::Coherence`], [`mask::MaskStore`], [`refs::SpaceHandle`] and
-//!   [`tags::TagPolicy`]; these traits are `unsafe` to implement.
-//! - [`rules`] lists the rules of the protocol, SD-1, SD-2 and so on, each with a check that fails without it. A
+//! - The promises of the embedder are numbered at [`Platform`], [`coherence::Coherence`], [`mask::MaskStore`],
+//!   [`refs::SpaceHandle`] and [`tags::TagPolicy`]; these traits are `unsafe` to implement.
+//! - [`trace::rules`] lists the rules of the protocol, SD-1, SD-2 and so on, each with a check that fails without it. A
 //!   model checker runs every execution of this source on small machines, with its cells in place of `core`'s atomics.
 //! - `CAVEATS.md` says what is not proven.
 //!
@@ -89,7 +89,6 @@ mod platform;
 pub mod ports;
 pub mod refs;
 mod retired;
-pub mod rules;
 #[cfg(feature = "sanitizer")]
 pub mod sanitizer;
 mod space;
@@ -113,8 +112,11 @@ pub use space::AddressSpace;
 pub use sync::instrumented::{Access, Observer, observe};
 pub use types::{CpuId, SpaceId};
 
-/// What each CPU counts, the events that a platform can trace, and why the engine turns interrupts off.
+/// What each CPU counts, the events that a platform can trace, why the engine turns interrupts off, and the rules of
+/// the protocol.
 pub mod trace {
+    pub mod rules;
+
     pub use crate::counters::Counters;
     pub use crate::event::Event;
     pub use crate::platform::IrqReason;

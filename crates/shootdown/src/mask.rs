@@ -19,8 +19,8 @@
 //! one. Explored by `wide-switch-in`, `wide-joiners`, `wide-hotplug` (and loom, `switch_into_another_word_vs_flush`,
 //! `join_under_a_mark_vs_flush`).
 //!
-//! "A later one" is why no mark ever goes: who joins may have seen it, and not yet set its bit, when another CPU finds the
-//! word empty and clears the mark (`wide-leaver` fails then), and who leaves would touch the space after its bit is gone
+//! "A later one" is why no mark ever goes: a CPU that joins may have seen it, and not yet set its bit, when another CPU finds the
+//! word empty and clears the mark (`wide-leaver` fails then), and one that leaves would touch the space after its bit is gone
 //! (`wide-final-drop`). A space that has been everywhere is therefore read word by word, as if it had no summary; a new one
 //! begins without marks.
 
@@ -229,7 +229,7 @@ impl<'a, M: MaskStore> Members<'a, M> {
     /// Whether `cpu` is a member; seen gone means that its last use is over.
     #[inline]
     pub(crate) fn holds(&self, cpu: CpuId) -> bool {
-        // ORDER(SD-8): as in `others_between`; partner: `remove_self`, called by `offline_cpu`.
+        // ORDER(SD-8): as in `others_between`; partner: `remove_self`. `offline_cpu` calls it.
         let word = self.0.words().get(cpu.index() / 64);
         word.is_some_and(|word| word.0.load(Site::OnlineSeen.acquire()) & bit(cpu) != 0)
     }
@@ -305,7 +305,7 @@ impl<'a, M: MaskStore> Members<'a, M> {
         }
     }
 
-    /// [`others`](Self::others) for who is not in a hurry: its code is there once.
+    /// [`others`](Self::others) for callers that are not in a hurry: its code is there once.
     #[inline(never)]
     pub(crate) fn others_from(&self, me: Option<CpuId>, first: u32) -> Option<CpuSet> {
         self.others(me, first)

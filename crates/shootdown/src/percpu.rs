@@ -87,11 +87,11 @@ impl CpuLocal {
         !self.exchange_ipi_state(usual, next(usual)) && self.take_requests_slowly(next)
     }
 
-    /// Repeats the exchange until no request comes in between. The code has no bound, but the protocol has: a CPU that posts
-    /// a request waits for the answer, which cannot come from here, so that in one call each other CPU makes this retry once
-    /// at most, and once more for each [`Pending`](crate::flush::Pending) that it has not finished, for each space that it asks to
-    /// trim, and for each one that it frees. An exchange of a part of the word would not do: "in flight" depends on whether
-    /// there were requests, so a CPU that takes them must have seen all.
+    /// Repeats the exchange until no request comes in between. The code has no bound, but the protocol has: a CPU that
+    /// posts a request waits for the answer, which cannot come from here, so that in one call each other CPU makes this
+    /// retry once at most, and once more for each [`Pending`](crate::flush::Pending) that it has not finished, for each
+    /// space that it asks to trim, and for each one that it frees. An exchange of a part of the word would not do: "in
+    /// flight" depends on whether there were requests, so a CPU that takes them must have seen all.
     #[cold]
     #[inline(never)]
     pub(crate) fn take_requests_slowly(&self, next: fn(IpiState) -> IpiState) -> bool {

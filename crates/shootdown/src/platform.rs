@@ -52,18 +52,18 @@ pub unsafe trait Platform: Sync + Sized {
     /// Whether a CPU keeps its bit in the mask of a space that it leaves for another. It does where flushes trim masks.
     const ON_LEAVE: OnLeave =
         if Self::FLUSHES_ON_ENTRY || !Self::INTERRUPTS { OnLeave::RemoveBit } else { OnLeave::KeepBit };
-    /// Flushes of a space after which one asks CPUs that [keep their bits](OnLeave::KeepBit) and run elsewhere to leave its mask (Linux:
-    /// `should_trim_cpumask`, once a second). Until then each flush looks at such a CPU, for some 20 cycles; so many looks cost
-    /// about what the IPI does. Not 0; [`u64::MAX`] for never.
+    /// Flushes of a space after which one asks CPUs that [keep their bits](OnLeave::KeepBit) and run elsewhere to leave
+    /// its mask (Linux: `should_trim_cpumask`, once a second). Until then each flush looks at such a CPU, for some 20
+    /// cycles; so many looks cost about what the IPI does. Not 0; [`u64::MAX`] for never.
     ///
     /// A flush asks when it has waited. One that is left to a [`Ticket`](crate::flush::Ticket), a
-    /// [`Retired`](crate::flush::Retired) queue or a [`Batch`](crate::flush::Batch) asks nobody, as it need not have the space any
-    /// more when it ends: a kernel that has only such flushes calls [`trim`](crate::Shootdown::trim).
+    /// [`Retired`](crate::flush::Retired) queue or a [`Batch`](crate::flush::Batch) asks nobody, as it need not have
+    /// the space any more when it ends: a kernel that has only such flushes calls [`trim`](crate::Shootdown::trim).
     const TRIM_EVERY: u64 = 256;
 
-    /// Keeps the calling thread on its CPU, and running, until the answer is dropped (preemption off; `()` where nothing
-    /// preempts). Held while waiting, so that the waiting CPU can poll its own IPI word instead of being interrupted. Called in any
-    /// context; calls nest.
+    /// Keeps the calling thread on its CPU, and running, until the answer is dropped (preemption off; `()` where
+    /// nothing preempts). Held while waiting, so that the waiting CPU can poll its own IPI word instead of being
+    /// interrupted. Called in any context; calls nest.
     fn pin(&self) -> Self::Pin;
     /// Number of the calling CPU. Called pinned or with interrupts off.
     fn cpu(&self) -> CpuId;
@@ -78,11 +78,13 @@ pub unsafe trait Platform: Sync + Sized {
 
     /// Drops translations of this CPU, and waits until that is complete.
     ///
-    /// Where code is changed under [`FlushRequest::contexts`], this synchronises the context for such a request, and for one of
-    /// everything under a tag or of kernel memory; so does [`install`](Self::install) with [`OnInstall::Flush`], and always where tags
-    /// rest on broadcasts or a tag means one space on all CPUs ([`GlobalAsids`](crate::tags::GlobalAsids)): a CPU that holds nothing under
-    /// it is told to keep that, whatever it has fetched of the code elsewhere. Code that is fetched afterwards is read from memory afterwards. x86: a serializing instruction (a write to
-    /// CR3 is one, INVPCID and SYSRET are none); aarch64: `isb`, behind what maintains instruction caches; riscv64: `fence.i`.
+    /// Where code is changed under [`FlushRequest::contexts`], this synchronises the context for such a request, and
+    /// for one of everything under a tag or of kernel memory; so does [`install`](Self::install) with
+    /// [`OnInstall::Flush`], and always where tags rest on broadcasts or a tag means one space on all CPUs
+    /// ([`GlobalAsids`](crate::tags::GlobalAsids)): a CPU that holds nothing under it is told to keep that, whatever it
+    /// has fetched of the code elsewhere. Code that is fetched afterwards is read from memory afterwards. x86: a
+    /// serializing instruction (a write to CR3 is one, INVPCID and SYSRET are none); aarch64: `isb`, behind what
+    /// maintains instruction caches; riscv64: `fence.i`.
     ///
     /// # Safety
     /// The caller must ensure that:
@@ -109,17 +111,18 @@ pub unsafe trait Platform: Sync + Sized {
     unsafe fn install(&self, root: Option<Self::Root>, tag: Tag, how: OnInstall);
 
     /// Sends an IPI to `cpu`: an interrupt without payload. The request is visible before the interrupt (an interrupt
-    /// controller reached by system registers may need a barrier for that, on GICv3 a `dsb ishst`). Called pinned or with interrupts off.
+    /// controller reached by system registers may need a barrier for that, on GICv3 a `dsb ishst`). Called pinned or
+    /// with interrupts off.
     fn send_ipi(&self, cpu: CpuId);
     /// Sends an IPI to each of these CPUs, as [`send_ipi`](Self::send_ipi) does to one.
     fn send_ipis(&self, cpus: CpuSet) {
         cpus.for_each(|cpu| self.send_ipi(cpu));
     }
-    /// Whether [`send_ipis`](Self::send_ipis) is anything but its default. A flush then posts the requests of up to 64 CPUs before it
-    /// interrupts them all at once.
+    /// Whether [`send_ipis`](Self::send_ipis) is anything but its default. A flush then posts the requests of up to 64
+    /// CPUs before it interrupts them all at once.
     const MULTICAST: bool = false;
-    /// Whether IPIs reach CPUs. Without, a flush is always [done](Remote::Done) by [`flush_remote`](Self::flush_remote), and no CPU can be
-    /// evicted: [`enter_lazy`](crate::Shootdown::enter_lazy) does not build.
+    /// Whether IPIs reach CPUs. If not, [`flush_remote`](Self::flush_remote) always answers [done](Remote::Done), and
+    /// no CPU can be evicted: [`enter_lazy`](crate::Shootdown::enter_lazy) does not build.
     const INTERRUPTS: bool = true;
 
     /// Frees the tables of a root: nobody refers to the space and no CPU has it loaded. Called once per space, with the handle of
@@ -136,9 +139,10 @@ pub unsafe trait Platform: Sync + Sized {
     /// [`TeardownHandle`](crate::refs::TeardownHandle), leaks. Called in any context.
     fn defer_teardown(&self, teardown: Teardown<'_, Self>);
 
-    /// Drops translations on all CPUs by other means than IPIs (`TLBI ...IS`, INVLPGB and TLBSYNC, SBI RFENCE, a hypercall).
-    /// Anything short of done is [`Remote::NeedsIpi`], which tags that rest on broadcasts forbid
-    /// ([`FlushMethod::Broadcast`](crate::tags::FlushMethod::Broadcast)). Called in the context of the flush, before [`pin`](Self::pin).
+    /// Drops translations on all CPUs by other means than IPIs (`TLBI ...IS`, INVLPGB and TLBSYNC, SBI RFENCE, a
+    /// hypercall). Anything short of done is [`Remote::NeedsIpi`], which tags that rest on broadcasts forbid
+    /// ([`FlushMethod::Broadcast`](crate::tags::FlushMethod::Broadcast)). Called in the context of the flush, before
+    /// [`pin`](Self::pin).
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
         let _ = what;
         Remote::NeedsIpi
@@ -153,8 +157,8 @@ pub unsafe trait Platform: Sync + Sized {
     /// Whether [`needs_ack`](Self::needs_ack) or [`flush_on_entry`](Self::flush_on_entry) is anything but its default: a CPU
     /// that was skipped may then turn out to be running, and is sent an IPI after all.
     const FLUSHES_ON_ENTRY: bool = false;
-    /// Whether CPUs call [`enter_user`](crate::Shootdown::enter_user). Where none does, no flush of kernel memory asks which mode a
-    /// CPU is in.
+    /// Whether CPUs call [`enter_user`](crate::Shootdown::enter_user). Where none does, no flush of kernel memory asks
+    /// which mode a CPU is in.
     const USER_MODE: bool = false;
     /// Has `cpu` flush everything before it next uses a translation, if that takes no interrupt: a virtual CPU that is
     /// preempted and whose hypervisor flushes when it enters (Linux: `KVM_VCPU_FLUSH_TLB`, commit 858a43aae236). `true`
@@ -166,8 +170,8 @@ pub unsafe trait Platform: Sync + Sized {
     /// Orders the caller's page-table stores before later page walks of other CPUs (aarch64: `dsb ishst`). The engine's
     /// own full fence follows. Called in the context of the flush, before [`pin`](Self::pin).
     fn publish_tables(&self) {}
-    /// Called between polls of a wait, with the number of polls so far. Must not block. Called pinned, with interrupts as the waiter
-    /// has them.
+    /// Called between polls of a wait, with the number of polls so far. Must not block. Called pinned, with interrupts
+    /// as the waiter has them.
     fn relax(&self, polls: u64) {
         let _ = polls;
     }
@@ -180,9 +184,9 @@ pub unsafe trait Platform: Sync + Sized {
     /// Called on a CPU that goes off line, after its last flush: from its return on this CPU touches nothing that can
     /// be unmapped. Called with interrupts off.
     fn before_offline(&self) {}
-    /// Called when a [`Gather`](crate::flush::Gather) has recorded all that it holds, before it announces its flush: entries
-    /// that `request` covers were cleared, of `space`, or of kernel memory where there is none. The answer comes back in [`released`](Self::released); 0 stands for nothing. For the TLB
-    /// sanitizer; any context.
+    /// Called when a [`Gather`](crate::flush::Gather) has recorded all that it holds, before it announces its flush:
+    /// entries that `request` covers were cleared, of `space`, or of kernel memory where there is none. The answer
+    /// comes back in [`released`](Self::released); 0 stands for nothing. For the TLB sanitizer; any context.
     #[inline]
     fn gathered(&self, space: Option<&AddressSpace<Self>>, request: FlushRequest) -> u64 {
         let _ = (space, request);

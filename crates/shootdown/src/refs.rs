@@ -142,12 +142,14 @@ impl<'m, P: Platform> UserRef<'m, P> {
     /// Gives the count up. The reference is not used afterwards.
     fn release(&mut self) -> Option<Teardown<'m, P>> {
         let space = self.held.handle.space();
-        // ORDER(SD-10): what this user did with the mappings comes before the count drops; partner: the fence below.
+        // ORDER(SD-10): what this user did with the mappings comes before the count drops; partner: the fence below, in the
+        // `UserRef::release` of the last one.
         if space.users.fetch_sub(1, Site::UserDrop.release()) != 1 {
             drop(self.held.take());
             return None;
         }
-        // ORDER(SD-10): the teardown sees what every former user did; partner: the release above, in all of them.
+        // ORDER(SD-10): the teardown sees what every former user did; partner: the store above, in the `UserRef::release` of
+        // each.
         Site::UserLast.acquire_fence();
         // The struct reference that all users shared passes to the teardown.
         Some(Teardown { held: self.held.pass_on() })
@@ -235,10 +237,11 @@ impl<P: Platform> Clone for StructRef<'_, P> {
 impl<P: Platform> Drop for StructRef<'_, P> {
     fn drop(&mut self) {
         let space = self.held.handle.space();
-        // ORDER(SD-10): what this holder did with the space comes before the count drops; partner: the fence below.
+        // ORDER(SD-10): what this holder did with the space comes before the count drops; partner: the fence below, in the
+        // `StructRef::drop` of the last one.
         if space.structs.fetch_sub(1, Site::StructDrop.release()) == 1 {
             // ORDER(SD-10): eviction and freeing see what every former holder did, the lazy marks of their CPUs
-            // included; partner: the release above, in all of them.
+            // included; partner: the store above, in the `StructRef::drop` of each.
             Site::StructLast.acquire_fence();
             return self.held.engine.free_space(self.held.take());
         }

@@ -155,8 +155,8 @@ impl<'a, P: Platform, F, const N: usize> Retired<'a, P, F, N> {
         Ok(())
     }
 
-    /// Puts a flush in with its frames, for which there is room. CPUs that were not told of it will be when `until` is over, and of
-    /// those before it no later, as frames come out in order.
+    /// Puts a flush in with its frames, for which there is room. CPUs that were not told of it will be when `until` is
+    /// over, and of those before it no later, as frames come out in order.
     pub(crate) fn push(&mut self, flush: Sent<P>, until: Deferral, frames: impl Iterator<Item = F>) {
         let due = self.polls.saturating_add(until.0);
         self.slots.iter_mut().flatten().for_each(|slot| slot.due = slot.due.min(due));

@@ -175,8 +175,9 @@ impl<P: Platform> Shootdown<P> {
     ///
     /// # Safety
     /// The caller must ensure that:
-    /// 1. a user thread that calls this keeps its reference to the space that it runs in until the call returns
-    ///    or unwinds: `body` does not put it. The mask does not hold the space meanwhile, so it would die, and then be loaded again.
+    /// 1. a user thread that calls this keeps its reference to the space that it runs in until the call returns or
+    ///    unwinds: `body` does not put it. The mask does not hold the space meanwhile, so it would die, and then be
+    ///    loaded again.
     ///
     /// # Examples
     /// ```
@@ -197,7 +198,7 @@ impl<P: Platform> Shootdown<P> {
         if this_cpu.loaded().is_lazy() {
             this_cpu.leave();
         }
-        // Whoever was active here is this very thread, which keeps its space alive.
+        // If user code was active here, it is this very thread's, which keeps its space alive.
         let home = hw::space_of::<P>(this_cpu.loaded());
         this_cpu.switch_to_rarely(temporary);
         let back = Back { cpu: *this_cpu, home };

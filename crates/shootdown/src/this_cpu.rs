@@ -10,7 +10,7 @@ use crate::platform::{IrqReason, LocalFlush, OnInstall, OnLeave, Platform};
 use crate::space::AddressSpace;
 use crate::tags::{Assignment, Residue, TagCpu, TagPolicy};
 use crate::types::{CpuId, FlushRequest, Generation, Tag};
-use crate::unwind::{Changing, Off, Owed};
+use crate::unwind::{Changing, Off, Unanswered};
 use core::ops::Deref;
 use core::sync::atomic::Ordering;
 
@@ -150,7 +150,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         // release sequence that `publish_loaded` and `enter_lazy` head; partner: `Shootdown::loaded_of`. The fence below
         // orders it before the generation is read (SD-5).
         self.local.published.loaded.store(Loaded::active(space.address()).0, Site::LeaveLazy.release());
-        // ORDER(SD-5): see the drawing; partner: the flush fence in `Shootdown::begin`.
+        // ORDER(SD-5): see the drawing; partners: the flush fences in `Shootdown::begin` and `Shootdown::set_out`.
         Site::LeaveLazyFence.full_fence();
         if !without(Rule::SwitchIn) {
             self.catch_up(space);
@@ -208,7 +208,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
         if add && !without(Rule::SelfAdd) {
             members.add_self(me);
         }
-        // ORDER(SD-2, SD-5): see the drawing; partner: the flush fence in `Shootdown::begin`.
+        // ORDER(SD-2, SD-5): see the drawing; partners: the flush fences in `Shootdown::begin` and `Shootdown::set_out`.
         Site::SwitchFence.full_fence();
         let now = next.history.now();
         if let Some(previous) = previous {
@@ -306,7 +306,7 @@ impl<'a, P: Platform> Cpu<'a, P> {
             next.members().add_self(me);
         }
         self.local.own.tag.store(u64::from(tag.number()), Ordering::Relaxed);
-        // ORDER(SD-8): the hardware is out of the old root before others see this: whoever still reads the old space as
+        // ORDER(SD-8): the hardware is out of the old root before others see this: a CPU that still reads the old space as
         // loaded, and this generation with it, takes it for an answer; partner: `Awaited::is_behind`.
         self.local.published.caught.store(now, Site::SwitchAck.release());
         if let Some(previous) = previous {
@@ -423,9 +423,9 @@ impl<'a, P: Platform> Cpu<'a, P> {
         }
         let more = self.local.take_requests_slowly(IpiState::handled);
         if more {
-            let owed = Owed(self.local);
+            let unanswered = Unanswered(self.local);
             self.answer_apart();
-            core::mem::forget(owed);
+            core::mem::forget(unanswered);
         }
         more || asked.is_requested()
     }

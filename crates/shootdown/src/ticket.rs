@@ -1,6 +1,6 @@
 //! Completion of a flush as a value.
 //!
-//! # Why a ticket remembers who has answered
+//! # Why a ticket remembers which CPUs have answered
 //!
 //! A CPU that has another space loaded is done with a flush: it reads the generation before it comes back. Once it begins any
 //! switch it says "between two roots" and nothing else, which must count as not done (SD-5). So a question that is asked of all
@@ -12,7 +12,7 @@
 //!   it is done, for good           full fence
 //!   ... never looks again          reads the generation of this flush, or of a later one
 //! ```
-//! The generation comes before the fence of whoever announced it, and the look after that fence. So the fence of the switch,
+//! The generation comes before the fence of the CPU that announced it, and the look after that fence. So the fence of the switch,
 //! which comes after a look that found nothing of it, is the later one, and what follows it sees the generation. Explored by
 //! `ticket-vs-switch`.
 
@@ -86,7 +86,8 @@ impl Awaited {
     /// Whether `cpu` may use kernel memory before it has caught up. In user mode it may not (SD-20).
     #[inline]
     pub(crate) fn is_behind_in_kernel<P: Platform>(self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
-        // ORDER(SD-8): as in `is_behind`; partners: `Cpu::catch_up_kernel_from`, `Shootdown::enter_user`.
+        // ORDER(SD-8): as in `is_behind`; partners: `Cpu::catch_up_kernel_from`, `Shootdown::enter_user`,
+        // `Cpu::unmark_user`.
         let caught = engine.platform().local(cpu).published.kernel_caught.load(Site::KernelAckSeen.acquire());
         // Walkers may read a freed table in user mode too (SD-7).
         let caught = if self.levels == Levels::All { caught & !IN_USER } else { caught };
@@ -188,13 +189,13 @@ impl<P: Platform> Ticket<P> {
 
     /// Asks the CPUs that were not done when it was asked last.
     pub(crate) fn poll(&mut self, engine: &Shootdown<P>) -> bool {
-        let Some(late) = self.late(engine) else { return true };
-        engine.ask_again(self, late);
+        let Some(behind) = self.first_behind(engine) else { return true };
+        engine.ask_again(self, behind);
         false
     }
 
     /// The first CPU that is not done, if there is one.
-    pub(crate) fn late(&mut self, engine: &Shootdown<P>) -> Option<CpuId> {
+    pub(crate) fn first_behind(&mut self, engine: &Shootdown<P>) -> Option<CpuId> {
         if without(Rule::CompletionStays) {
             // The rule removed: each CPU is asked each time.
             self.next = 0;
@@ -205,8 +206,8 @@ impl<P: Platform> Ticket<P> {
         let mut next = engine.online().others_from(self.sender, self.next / 64);
         while let Some(mut batch) = next {
             let from = self.next;
-            let late = batch.find(|cpu| cpu.number() >= from && self.must_ack(engine, *cpu));
-            if let Some(cpu) = late {
+            let behind = batch.find(|cpu| cpu.number() >= from && self.must_ack(engine, *cpu));
+            if let Some(cpu) = behind {
                 self.next = cpu.number();
                 return Some(cpu);
             }
@@ -283,11 +284,11 @@ impl<P: Platform> Shootdown<P> {
     /// The same for a ticket that is known to be this engine's. Answers `true`.
     pub(crate) fn wait_until_complete(&self, ticket: &mut Ticket<P>) -> bool {
         ticket.tell(self);
-        while let Some(late) = ticket.late(self) {
-            self.settle_before_wait_for(late);
-            self.ask_again(ticket, late);
-            self.wait_for(late, &|| !ticket.must_ack(self, late));
-            ticket.next = late.number() + 1;
+        while let Some(behind) = ticket.first_behind(self) {
+            self.settle_before_wait_for(behind);
+            self.ask_again(ticket, behind);
+            self.wait_for(behind, &|| !ticket.must_ack(self, behind));
+            ticket.next = behind.number() + 1;
         }
         true
     }
@@ -302,10 +303,10 @@ impl<P: Platform> Shootdown<P> {
 
     /// A CPU that was skipped because it did not run may run now: it has flushed, and does not acknowledge unless asked. If it
     /// was sent an IPI before, that one is pending or the acknowledgement is close.
-    fn ask_again(&self, ticket: &Ticket<P>, late: CpuId) {
+    fn ask_again(&self, ticket: &Ticket<P>, cpu: CpuId) {
         if P::FLUSHES_ON_ENTRY && ticket.told && ticket.awaited.address != Awaited::KERNEL {
             let pinned = self.platform().pin();
-            self.request_ipi(late);
+            self.request_ipi(cpu);
             drop(pinned);
         }
     }

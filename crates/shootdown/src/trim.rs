@@ -51,8 +51,8 @@ impl<P: Platform> Shootdown<P> {
         }
     }
 
-    /// Whether it is the turn of the flush that announced `generation`. Not where virtual CPUs flush on entry: one that is outside
-    /// guest mode would not answer.
+    /// Whether it is the turn of the flush that announced `generation`. Not where virtual CPUs flush on entry: one that
+    /// is outside guest mode would not answer.
     #[inline]
     pub(crate) fn trims(generation: u64) -> bool {
         const { assert!(P::TRIM_EVERY > 0, "every 0th flush is none") };
@@ -86,7 +86,8 @@ impl<P: Platform> Shootdown<P> {
         });
     }
 
-    /// Asks as [`trim`](Self::trim) does, and goes on as where a callback then unwinds: for checkers, whose runs end with a panic.
+    /// Asks as [`trim`](Self::trim) does, and goes on as where a callback then unwinds: for checkers, whose runs end
+    /// with a panic.
     #[cfg(any(shootdown_explore, shootdown_loom))]
     pub fn trim_that_unwinds(&self, space: &AddressSpace<P>) {
         let me = ThisCpu::enter(self, IrqReason::Leave).me();
@@ -109,8 +110,9 @@ impl<P: Platform> Shootdown<P> {
             self.request_ipi(cpu);
         } else if P::ON_LEAVE == OnLeave::KeepBit && loaded.address() != space.address() {
             let request = &self.platform().local(cpu).mail.trim;
-            // ORDER(SD-3): relaxed; a member is asked, which joined the mask itself and so knows the space already. Where
-            // another space's request is in the box this one is dropped, which leaves a bit too many and nothing worse (`kept_bit`).
+            // ORDER(SD-3): relaxed; a member is asked, which joined the mask itself and so knows the space already.
+            // Where another space's request is in the box this one is dropped, which leaves a bit too many and nothing
+            // worse (`kept_bit`).
             if request.compare_exchange(0, space.address(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
                 self.request_ipi(cpu);
             }
@@ -126,7 +128,7 @@ impl<P: Platform> Shootdown<P> {
     fn await_trim(&self, space: &AddressSpace<P>, cpu: CpuId) {
         let request = &self.platform().local(cpu).mail.trim;
         let address = space.address();
-        self.wait_until_late(cpu, &|| {
+        self.wait_or_time_out(cpu, &|| {
             // ORDER(SD-3): relaxed; the exchange below looks again (`back_before_the_request_is_taken_back`).
             let asked = request.load(Ordering::Relaxed);
             asked & !TAKEN != address || (asked == address && !self.online().holds(cpu))
@@ -142,8 +144,8 @@ impl<P: Platform> Shootdown<P> {
 enum Useless {
     /// All of them.
     All,
-    /// Those that run user code elsewhere: flushes ask them. An idle CPU writes no line that a flush looks at, and would have to be
-    /// woken.
+    /// Those that run user code elsewhere: flushes ask them. An idle CPU writes no line that a flush looks at, and
+    /// would have to be woken.
     Busy,
 }
 
@@ -153,7 +155,7 @@ enum Useless {
 /// It is being answered: the space is in use until [`is_answered`].
 fn take_back(request: &Word, address: u64) -> Result<(), BeingAnswered> {
     // ORDER(SD-3): a box found without the space means that its CPU is done with the space, even if it came back and
-    // answered since the wait; partner: the last store of `answer_trim`. Relaxed where the request is taken back, as
+    // answered since the wait; partner: `Taken::drop`. Relaxed where the request is taken back, as
     // nobody acted on it (`trim_that_unwinds_vs_answer`).
     let found = request.compare_exchange(address, 0, Ordering::Relaxed, Site::TrimSeen.acquire());
     if found == Err(address | TAKEN) { Err(BeingAnswered) } else { Ok(()) }
@@ -161,15 +163,15 @@ fn take_back(request: &Word, address: u64) -> Result<(), BeingAnswered> {
 
 /// Whether a request that was being answered is so no longer.
 fn is_answered(request: &Word, address: u64) -> bool {
-    // ORDER(SD-3): the CPU that took the request has done with the space; partner: the last store of `answer_trim`.
+    // ORDER(SD-3): the CPU that took the request is done with the space; partner: `Taken::drop`.
     request.load(Site::TrimTakenSeen.acquire()) != address | TAKEN
 }
 
 /// A request that can no longer be taken back.
 struct BeingAnswered;
 
-/// CPUs that may have been asked to leave a space, which the caller keeps alive no longer than its call lasts. Dropped while
-/// a callback unwinds, it takes the requests back (SD-3).
+/// CPUs that may have been asked to leave a space, which the caller keeps alive no longer than its call lasts. If this
+/// is dropped while a callback unwinds, the requests are taken back (SD-3).
 struct Asked<'a, P: Platform> {
     engine: &'a Shootdown<P>,
     space: &'a AddressSpace<P>,
@@ -198,8 +200,8 @@ impl<P: Platform> Drop for Asked<'_, P> {
 }
 
 impl<P: Platform> Cpu<'_, P> {
-    /// Answers a trim request: leaves the mask of a space that is not loaded here. Whoever asked keeps the space alive
-    /// until the box is empty or the request was taken back, which cannot happen once it is marked as taken.
+    /// Answers a trim request: leaves the mask of a space that is not loaded here. The CPU that asked keeps the space
+    /// alive until the box is empty or it has taken the request back, which it cannot do once that is marked as taken.
     pub(crate) fn answer_trim(self) {
         let request = &self.local.mail.trim;
         // ORDER: relaxed; this CPU was a member of the space that is named, and knows it from joining (`kept_bit`).

@@ -310,11 +310,12 @@ impl FlushRequest {
         Self { place: 0, count: 0 }
     }
 
-    /// Covers no translation but what a CPU has fetched of code: each CPU synchronises its context before it runs code of the space
-    /// again, or of the kernel (SD-21; Linux: membarrier with `SYNC_CORE`, `text_poke_sync`). Code was written before.
+    /// Covers no translation but what a CPU has fetched of code: each CPU synchronises its context before it runs code
+    /// of the space again, or of the kernel (SD-21; Linux: membarrier with `SYNC_CORE`, `text_poke_sync`). Code was
+    /// written before.
     ///
-    /// [`Platform::flush_local`](crate::Platform::flush_local) says what a platform does for that. One that does not know of it drops
-    /// the page at address 0.
+    /// [`Platform::flush_local`](crate::Platform::flush_local) says what a platform does for that. One that does not
+    /// know of it drops the page at address 0.
     ///
     /// # Examples
     /// ```
@@ -338,8 +339,9 @@ impl FlushRequest {
         self.place & Self::CONTEXTS == Self::CONTEXTS
     }
 
-    /// The same, where table pages are freed too: every CPU with the root loaded must drop what its walker caches (SD-7;
-    /// Linux: `freed_tables`). Not of [`contexts`](Self::contexts), for which a platform drops nothing: ask for [`all`](Self::all).
+    /// The same, where table pages are freed too: every CPU with the root loaded must drop what its walker caches
+    /// (SD-7; Linux: `freed_tables`). Not of [`contexts`](Self::contexts), for which a platform drops nothing: ask for
+    /// [`all`](Self::all).
     #[inline]
     pub const fn tables_freed(self) -> Self {
         Self { place: self.place | Self::TABLES_FREED, ..self }

@@ -27,9 +27,9 @@ impl<P: Platform> Drop for Off<'_, P> {
 
 /// The handling of IPI requests that were taken. If it is dropped while a callback unwinds, it puts a request back: a CPU
 /// that waits for the answer interrupts this CPU again after a stall.
-pub(crate) struct Owed<'a>(pub(crate) &'a CpuLocal);
+pub(crate) struct Unanswered<'a>(pub(crate) &'a CpuLocal);
 
-impl Drop for Owed<'_> {
+impl Drop for Unanswered<'_> {
     #[cold]
     fn drop(&mut self) {
         if !UNWINDS {
@@ -40,8 +40,8 @@ impl Drop for Owed<'_> {
     }
 }
 
-/// A change of what is loaded that is under way. Dropped while a callback unwinds, it leaves the CPU between two roots: what
-/// the hardware has loaded, and what it holds under which tag, is unknown until [`Cpu::settle`].
+/// A change of what is loaded that is under way. If it is dropped while a callback unwinds, the CPU stays between two roots:
+/// what the hardware has loaded, and what it holds under which tag, is unknown until [`Cpu::settle`].
 pub(crate) struct Changing<'a>(pub(crate) &'a CpuLocal);
 
 impl Drop for Changing<'_> {
@@ -50,7 +50,7 @@ impl Drop for Changing<'_> {
         if !UNWINDS {
             return;
         }
-        // ORDER: relaxed. It promises less than any word before it, as in `load`: whoever reads it waits (`switch-vs-flush`).
+        // ORDER: relaxed. It promises less than any word before it, as in `load`: a CPU that reads it waits (`switch-vs-flush`).
         self.0.published.loaded.store(Loaded::SWITCHING.0, Ordering::Relaxed);
     }
 }

@@ -9,10 +9,10 @@
 //!   full fence                    full fence
 //!   reads generation, flushes     reads the mark
 //! ```
-//! So this CPU sees the generation and flushes before it uses what was unmapped, or the initiator sees it in the kernel and sends an
-//! IPI, or both. Explored by `user-mode-entry` (and loom, `user_mode_vs_kernel_flush`). Walkers read page tables whatever the mode,
-//! so a flush that frees tables does not look at the mark (SD-7). Nor does any where the platform says that no CPU enters user mode
-//! so ([`Platform::USER_MODE`]): it interrupts every CPU.
+//! So this CPU sees the generation and flushes before it uses what was unmapped, or the initiator sees it in the kernel
+//! and sends an IPI, or both. Explored by `user-mode-entry` (and loom, `user_mode_vs_kernel_flush`). Walkers read page
+//! tables whatever the mode, so a flush that frees tables does not look at the mark (SD-7). Nor does any where the
+//! platform says that no CPU enters user mode so ([`Platform::USER_MODE`]): it interrupts every CPU.
 
 use crate::engine::Shootdown;
 use crate::fault::{Rule, Site, without};
@@ -20,28 +20,29 @@ use crate::hw;
 use crate::percpu::IN_USER;
 use crate::platform::{LocalFlush, Platform};
 use crate::this_cpu::Cpu;
-use crate::unwind::Owed;
+use crate::unwind::Unanswered;
 use core::sync::atomic::Ordering;
 
 impl<P: Platform> Shootdown<P> {
-    /// Says that this CPU is about to run user code, and will catch up before it uses kernel memory again (Linux: `ct_user_enter`).
-    /// Until [`exit_user`](Self::exit_user), flushes of kernel memory neither interrupt it nor wait for it, unless they free page
-    /// tables (SD-20). It pays on CPUs that stay in user mode: an entry takes a full fence. Where kernel memory is flushed by
-    /// broadcasts it spares nobody anything.
+    /// Says that this CPU is about to run user code, and will catch up before it uses kernel memory again (Linux:
+    /// `ct_user_enter`). Until [`exit_user`](Self::exit_user), flushes of kernel memory neither interrupt it nor wait
+    /// for it, unless they free page tables (SD-20). It pays on CPUs that stay in user mode: an entry takes a full
+    /// fence. Where kernel memory is flushed by broadcasts it spares nobody anything.
     ///
-    /// The platform has [`USER_MODE`](Platform::USER_MODE) set. Where it has not, debug builds panic; in others flushes interrupt this
-    /// CPU all the same.
+    /// The platform has [`USER_MODE`](Platform::USER_MODE) set. Where it has not, debug builds panic; in others flushes
+    /// interrupt this CPU all the same.
     ///
-    /// Flushes of spaces interrupt it as ever: user code uses those. Whatever interrupts it takes the mark away with `exit_user`, so each
-    /// way back to user mode calls this again.
+    /// Flushes of spaces interrupt it as ever: user code uses those. Whatever interrupts it takes the mark away with
+    /// `exit_user`, so each way back to user mode calls this again.
     ///
     /// # Safety
     /// The caller must ensure that:
     /// 1. interrupts are off, and stay off until user code runs;
     /// 2. the first thing that this CPU does when it comes into the kernel again, by whatever way, a reset among them, is
     ///    to call [`exit_user`](Self::exit_user) with interrupts off, or for a non-maskable interrupt [`in_nmi`](Self::in_nmi);
-    /// 3. what it uses of kernel memory until that has returned is never unmapped, and its code never changed: code and stacks of the
-    ///    entry, the engine, the memory of this CPU, and what hardware reads and writes meanwhile (descriptor tables, trace buffers).
+    /// 3. what it uses of kernel memory until that has returned is never unmapped, and its code never changed: code and
+    ///    stacks of the entry, the engine, the memory of this CPU, and what hardware reads and writes meanwhile
+    ///    (descriptor tables, trace buffers).
     ///
     /// # Examples
     /// ```
@@ -70,13 +71,14 @@ impl<P: Platform> Shootdown<P> {
         caught.store(seen | IN_USER, Site::EnterUser.release());
     }
 
-    /// Says that this CPU has come into the kernel, and flushes what it has missed of kernel memory (Linux: `ct_user_exit`). Without
-    /// [`enter_user`](Self::enter_user) before, it catches up and nothing more. Call it with interrupts off, before anything that can
-    /// be unmapped is touched. Never waits.
+    /// Says that this CPU has come into the kernel, and flushes what it has missed of kernel memory (Linux:
+    /// `ct_user_exit`). Without [`enter_user`](Self::enter_user) before, it catches up and nothing more. Call it with
+    /// interrupts off, before anything that can be unmapped is touched. Never waits.
     ///
     /// # Safety
     /// The caller must ensure that:
-    /// 1. interrupts are off on this CPU, and stay off until it returns: a thread that is moved would acknowledge for another CPU;
+    /// 1. interrupts are off on this CPU, and stay off until it returns: a thread that is moved would acknowledge for
+    ///    another CPU;
     /// 2. it does not come between the steps of a call of the engine that has interrupts off on this CPU: what may calls
     ///    [`in_nmi`](Self::in_nmi).
     #[expect(unsafe_code, reason = "whether interrupts are off cannot be seen in any type")]
@@ -87,13 +89,14 @@ impl<P: Platform> Shootdown<P> {
             return;
         }
         // A CPU that saw the mark asked nothing of this one, and may wait for it by now.
-        let owed = Owed(this_cpu.local);
+        let unanswered = Unanswered(this_cpu.local);
         this_cpu.catch_up_kernel();
-        core::mem::forget(owed);
+        core::mem::forget(unanswered);
     }
 
-    /// Runs the handler of a non-maskable interrupt, whatever this CPU was about to do: in user mode, on its way there or back, or in
-    /// the middle of a call of the engine (Linux: `ct_nmi_enter`). What `handler` uses of kernel memory is flushed before. Never waits.
+    /// Runs the handler of a non-maskable interrupt, whatever this CPU was about to do: in user mode, on its way there
+    /// or back, or in the middle of a call of the engine (Linux: `ct_nmi_enter`). What `handler` uses of kernel memory
+    /// is flushed before. Never waits.
     ///
     /// # Safety
     /// The caller must ensure that:
@@ -139,9 +142,10 @@ impl<P: Platform> Cpu<'_, P> {
         // ORDER: relaxed, as only this CPU writes it.
         let seen = caught.load(Ordering::Relaxed);
         if seen & IN_USER != 0 {
-            // ORDER(SD-8): a CPU that reads this takes the generation for an acknowledgement, and what came before it as over. A relaxed
-            // store would end the release sequence that `catch_up_kernel_from` or `enter_user` heads; partner:
-            // `Awaited::is_behind_in_kernel`. The fence below orders it before the generation is read (SD-20).
+            // ORDER(SD-8): a CPU that reads this takes the generation for an acknowledgement, and what came before it
+            // as over. A relaxed store would end the release sequence that `catch_up_kernel_from` or `enter_user`
+            // heads; partner: `Awaited::is_behind_in_kernel`. The fence below orders it before the generation is read
+            // (SD-20).
             caught.store(seen & !IN_USER, Site::ExitUser.release());
         }
         // ORDER(SD-20): see the drawing; partner: the fence in `Shootdown::set_out`.

@@ -26,7 +26,7 @@ pub(crate) struct IpiPoller<'a, P: Platform> {
     engine: &'a Shootdown<P>,
     local: &'a CpuLocal,
     /// Whether requests were taken and are not handled yet: if a callback unwinds meanwhile, they are put back.
-    owes: Cell<bool>,
+    unanswered: Cell<bool>,
 }
 
 impl<'a, P: Platform> IpiPoller<'a, P> {
@@ -34,7 +34,7 @@ impl<'a, P: Platform> IpiPoller<'a, P> {
     #[inline]
     pub(crate) fn begin(engine: &'a Shootdown<P>, _: &'a P::Pin) -> Self {
         let platform = engine.platform();
-        let poller = Self { engine, local: platform.local(platform.cpu()), owes: Cell::new(false) };
+        let poller = Self { engine, local: platform.local(platform.cpu()), unanswered: Cell::new(false) };
         poller.take_requests(IpiState::IDLE, IpiState::polling);
         poller
     }
@@ -51,9 +51,9 @@ impl<'a, P: Platform> IpiPoller<'a, P> {
     #[inline]
     fn take_requests(&self, usual: IpiState, next: fn(IpiState) -> IpiState) {
         if !without(Rule::WaitHandlesIpis) && self.local.take_requests(usual, next) {
-            self.owes.set(UNWINDS);
+            self.unanswered.set(UNWINDS);
             self.answer();
-            self.owes.set(false);
+            self.unanswered.set(false);
         }
     }
 
@@ -66,14 +66,14 @@ impl<'a, P: Platform> IpiPoller<'a, P> {
     /// in time.
     pub(crate) fn wait_for(&self, cpu: CpuId, ready: impl Fn() -> bool) {
         let mut polls = 0;
-        while self.wait_until_late(&mut polls, &ready) == Waited::TimedOut {
+        while self.wait_or_time_out(&mut polls, &ready) == Waited::TimedOut {
             self.report_stall(cpu, polls);
         }
     }
 
     /// Waits until `ready`, or until another [`STALL_POLLS`](Platform::STALL_POLLS) polls have failed.
     #[inline]
-    fn wait_until_late(&self, polls: &mut u64, ready: &impl Fn() -> bool) -> Waited {
+    fn wait_or_time_out(&self, polls: &mut u64, ready: &impl Fn() -> bool) -> Waited {
         let platform = self.engine.platform();
         loop {
             let has_work = Cell::new(false);
@@ -107,7 +107,7 @@ impl<'a, P: Platform> IpiPoller<'a, P> {
 impl<P: Platform> Drop for IpiPoller<'_, P> {
     #[inline]
     fn drop(&mut self) {
-        if UNWINDS && self.owes.get() {
+        if UNWINDS && self.unanswered.get() {
             self.local.hang_up();
             return;
         }
@@ -128,10 +128,10 @@ impl<P: Platform> Shootdown<P> {
     /// Waits for something that need not happen: until `ready`, or until `cpu` has timed out once, was reported and was sent
     /// another IPI.
     #[inline(never)]
-    pub(crate) fn wait_until_late(&self, cpu: CpuId, ready: &dyn Fn() -> bool) {
+    pub(crate) fn wait_or_time_out(&self, cpu: CpuId, ready: &dyn Fn() -> bool) {
         let pin = self.platform().pin();
         let (poller, mut polls) = (IpiPoller::begin(self, &pin), 0);
-        if poller.wait_until_late(&mut polls, &ready) == Waited::TimedOut {
+        if poller.wait_or_time_out(&mut polls, &ready) == Waited::TimedOut {
             poller.report_stall(cpu, polls);
         }
     }

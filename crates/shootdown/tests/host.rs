@@ -449,7 +449,7 @@ fn a_flush_is_acknowledged_once_by_each_cpu_and_after_it_was_carried_out() {
 }
 
 #[test]
-fn page_table_stores_are_handed_to_walkers_before_anybody_is_kicked() {
+fn page_table_stores_are_published_before_an_ipi_is_sent() {
     let host = machine(2);
     let engine = host.engine();
     let a = space(host, 0xa000);

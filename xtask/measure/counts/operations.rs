@@ -1,4 +1,4 @@
-//! What is measured, what it may cost, and where it may cost more.
+//! The operations that are measured, what each may cost, and where it may cost more.
 
 /// One measured operation.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use shootdown::rules::{Rule, Sign};
+use shootdown::trace::rules::{Rule, Sign};
 
 use super::outcome::Done;
 use crate::process::{self, cargo, shootdown};

@@ -8,7 +8,7 @@ use super::build::{ALL, Counts};
 use super::outcome::Done;
 use crate::process::{self, cargo, shootdown, stream};
 use crate::{measure, mutants, mutate, mutate_bugs, mutate_weak};
-use shootdown::rules::LAST as LAST_RULE;
+use shootdown::trace::rules::LAST as LAST_RULE;
 
 /// Groups that notice a removed rule soonest.
 const RULE_CASES: &str = "two three tags";
@@ -114,7 +114,7 @@ pub fn mutate_weak(root: &Path) -> Result<Done> {
     )))
 }
 
-pub fn mutants(root: &Path, of: mutants::Subject) -> Result<Done> {
+pub fn mutants(root: &Path, of: mutants::Mutated) -> Result<Done> {
     let wanted = mutants::Wanted { of, quick: true, ..mutants::Wanted::default() };
     mutants::run(root, &wanted).map(Done::Passed)
 }

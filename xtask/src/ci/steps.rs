@@ -12,7 +12,7 @@ use super::{
     trampoline,
 };
 use crate::measure::{self, Differing, Functions, Look};
-use crate::mutants::Subject;
+use crate::mutants::Mutated;
 use crate::process::cpu_seconds;
 use crate::tidy;
 
@@ -264,8 +264,8 @@ impl Step {
             Self::Rules => gates::rules(root),
             Self::MutateWeak => gates::mutate_weak(root),
             Self::Mutate => gates::mutate(root),
-            Self::Mutants => gates::mutants(root, Subject::Engine),
-            Self::MutateExplorer => gates::mutants(root, Subject::Explorer),
+            Self::Mutants => gates::mutants(root, Mutated::Engine),
+            Self::MutateExplorer => gates::mutants(root, Mutated::Explorer),
             Self::Counts => gates::counts(root),
             Self::Boot => boot::boot(root),
             Self::Trampoline => trampoline::trampoline(root).map(Done::Passed),

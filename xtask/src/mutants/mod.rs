@@ -3,7 +3,7 @@
 //!
 //! The sets are data (`xtask/mutants`), woven into a copy of the workspace: one build has them all, and a number chooses one.
 
-mod rungs;
+mod checkers;
 mod set;
 mod table;
 mod tree;
@@ -17,9 +17,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::bad_input::BadInput;
-use rungs::{Found, Outcome};
+use checkers::{Found, Outcome};
 use set::Mutant;
-pub use set::{Rung, Subject};
+pub use set::{Checker, Mutated};
 use tree::Built;
 
 /// Mutants that are tried at once.
@@ -31,7 +31,7 @@ const MOST_ARGUED: usize = 15;
 #[derive(Default)]
 pub struct Wanted<'a> {
     /// What the mistakes are put into.
-    pub of: Subject,
+    pub of: Mutated,
     /// Names of mutants, or source files; none: all.
     pub names: &'a [String],
     /// Only the catcher that is recorded for each.
@@ -40,8 +40,8 @@ pub struct Wanted<'a> {
     pub list: bool,
     /// Leave out cases that take more seconds than this without a mutant.
     pub at_most: Option<u64>,
-    /// Only this rung.
-    pub rung: Option<Rung>,
+    /// Only this checker.
+    pub checker: Option<Checker>,
     /// Write down who catches each.
     pub record: bool,
 }
@@ -68,9 +68,9 @@ pub fn run(root: &Path, wanted: &Wanted<'_>) -> Result<String> {
         picked.iter().for_each(|&at| println!("{}", all[at].name));
         return Ok(format!("{} mutants", picked.len()));
     }
-    let rungs = rungs(&all, &picked, wanted);
-    let built = tree::build(root, wanted.of, &all, &rungs)?;
-    let plan = control(&built, &all, &picked, &rungs, wanted)?;
+    let checkers = checkers(&all, &picked, wanted);
+    let built = tree::build(root, wanted.of, &all, &checkers)?;
+    let plan = control(&built, &all, &picked, &checkers, wanted)?;
     let fates = try_all(&built, &all, &picked, &plan, wanted.quick)?;
     let rows: Vec<(&Mutant, Fate)> = picked.iter().map(|&at| &all[at]).zip(fates).collect();
     table::print(&rows);
@@ -80,14 +80,15 @@ pub fn run(root: &Path, wanted: &Wanted<'_>) -> Result<String> {
     verdict(&rows)
 }
 
-/// The rungs that are needed.
-fn rungs(all: &[Mutant], picked: &[usize], wanted: &Wanted<'_>) -> Vec<Rung> {
-    let catches = |rung: &Rung| {
-        picked.iter().any(|&at| all[at].caught.as_ref().is_some_and(|catcher| catcher.rung == *rung))
+/// The checkers that are needed.
+fn checkers(all: &[Mutant], picked: &[usize], wanted: &Wanted<'_>) -> Vec<Checker> {
+    let catches = |checker: &Checker| {
+        picked.iter().any(|&at| all[at].caught.as_ref().is_some_and(|catcher| catcher.checker == *checker))
     };
-    let needed =
-        |rung: &Rung| wanted.rung.is_none_or(|only| only == *rung) && (!wanted.quick || catches(rung));
-    wanted.of.rungs().iter().copied().filter(needed).collect()
+    let needed = |checker: &Checker| {
+        wanted.checker.is_none_or(|only| only == *checker) && (!wanted.quick || catches(checker))
+    };
+    wanted.of.checkers().iter().copied().filter(needed).collect()
 }
 
 /// Places of the mutants that are named, or that are of a file that is.
@@ -110,22 +111,22 @@ fn pick(all: &[Mutant], names: &[String]) -> Result<Vec<usize>> {
     Ok((0..all.len()).filter(|&at| chosen(&all[at])).collect())
 }
 
-/// Runs all cases that will be needed without a mutant, which must pass; returns them, cheapest first, for each rung.
+/// Runs all cases that will be needed without a mutant, which must pass; returns them, cheapest first, for each checker.
 fn control(
     built: &Built,
     all: &[Mutant],
     picked: &[usize],
-    rungs: &[Rung],
+    checkers: &[Checker],
     wanted: &Wanted<'_>,
-) -> Result<Vec<(Rung, Vec<String>)>> {
-    let recorded = |rung| -> BTreeSet<&str> {
+) -> Result<Vec<(Checker, Vec<String>)>> {
+    let recorded = |checker| -> BTreeSet<&str> {
         let catchers = picked.iter().filter_map(|&at| all[at].caught.as_ref());
-        catchers.filter(|catcher| catcher.rung == rung).map(|catcher| catcher.case.as_str()).collect()
+        catchers.filter(|catcher| catcher.checker == checker).map(|catcher| catcher.case.as_str()).collect()
     };
-    let mut plan: Vec<(Rung, Vec<String>)> = Vec::new();
-    for &rung in rungs {
-        let mut cases = rungs::cases(built, rung)?;
-        let needed = recorded(rung);
+    let mut plan: Vec<(Checker, Vec<String>)> = Vec::new();
+    for &checker in checkers {
+        let mut cases = checkers::cases(built, checker)?;
+        let needed = recorded(checker);
         if wanted.quick {
             let missing: Vec<_> =
                 needed.iter().filter(|case| !cases.iter().any(|have| have == **case)).collect();
@@ -136,7 +137,7 @@ fn control(
             (0..WORKERS).map(|part| cases.iter().skip(part).step_by(WORKERS).cloned().collect()).collect();
         let outcomes = in_parallel(
             halves.len(),
-            |part| rungs::run(built, rung, 0, &halves[part]),
+            |part| checkers::run(built, checker, 0, &halves[part]),
             "cases without a mutant",
         )?;
         let mut costs = Vec::new();
@@ -149,12 +150,12 @@ fn control(
         }
         let dear = |cost: &u64| wanted.at_most.is_some_and(|seconds| *cost > seconds * 100);
         costs.retain(|(_, cost)| !dear(cost));
-        match rung {
-            Rung::Explorer => costs.sort_by_key(|(_, cost)| *cost),
+        match checker {
+            Checker::Explorer => costs.sort_by_key(|(_, cost)| *cost),
             // As test programs run them.
-            Rung::Loom | Rung::Tests => costs.sort(),
+            Checker::Loom | Checker::Tests => costs.sort(),
         }
-        plan.push((rung, costs.into_iter().map(|(case, _)| case).collect()));
+        plan.push((checker, costs.into_iter().map(|(case, _)| case).collect()));
     }
     Ok(plan)
 }
@@ -163,7 +164,7 @@ fn try_all(
     built: &Built,
     all: &[Mutant],
     picked: &[usize],
-    plan: &[(Rung, Vec<String>)],
+    plan: &[(Checker, Vec<String>)],
     quick: bool,
 ) -> Result<Vec<Fate>> {
     in_parallel(
@@ -176,19 +177,22 @@ fn try_all(
     )
 }
 
-/// Tries the recorded catcher, then all cases of all rungs.
+/// Tries the recorded catcher, then all cases of all checkers.
 fn try_one(
     built: &Built,
     mutant: &Mutant,
     number: usize,
-    plan: &[(Rung, Vec<String>)],
+    plan: &[(Checker, Vec<String>)],
     quick: bool,
 ) -> Result<Fate> {
     let mut stopped = Vec::new();
     if let Some(recorded) = &mutant.caught {
-        let known = plan.iter().any(|(rung, cases)| *rung == recorded.rung && cases.contains(&recorded.case));
+        let known = plan
+            .iter()
+            .any(|(checker, cases)| *checker == recorded.checker && cases.contains(&recorded.case));
         if known {
-            let outcome = rungs::run(built, recorded.rung, number, std::slice::from_ref(&recorded.case))?;
+            let outcome =
+                checkers::run(built, recorded.checker, number, std::slice::from_ref(&recorded.case))?;
             if let Some(found) = outcome.found {
                 return Ok(Fate::Caught(found));
             }
@@ -198,8 +202,8 @@ fn try_one(
     if quick {
         return Ok(uncaught(mutant, stopped));
     }
-    for (rung, cases) in plan {
-        let outcome = rungs::run(built, *rung, number, cases)?;
+    for (checker, cases) in plan {
+        let outcome = checkers::run(built, *checker, number, cases)?;
         if let Some(found) = outcome.found {
             return Ok(Fate::Caught(found));
         }
@@ -286,9 +290,9 @@ fn verdict(rows: &[(&Mutant, Fate)]) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::rungs::Found;
-    use super::set::{Catcher, Rung};
-    use super::{BadInput, Fate, Subject, pick, set, verdict};
+    use super::checkers::Found;
+    use super::set::{Catcher, Checker};
+    use super::{BadInput, Fate, Mutated, pick, set, verdict};
 
     fn all() -> Vec<set::Mutant> {
         let entry = |name: &str, last: &str| {
@@ -297,11 +301,11 @@ mod tests {
             )
         };
         let text = entry("a", "caught = \"loom: l\"") + &entry("b", "equivalent = \"why\"");
-        set::parse(&format!("file = \"mask.rs\"\n{text}"), Subject::Engine).expect("a sheet")
+        set::parse(&format!("file = \"mask.rs\"\n{text}"), Mutated::Engine).expect("a sheet")
     }
 
     fn found() -> Fate {
-        let catcher = Catcher { rung: Rung::Loom, case: "l".to_owned() };
+        let catcher = Catcher { checker: Checker::Loom, case: "l".to_owned() };
         Fate::Caught(Found { catcher, states: None })
     }
 

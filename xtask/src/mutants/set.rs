@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// What mutants are put into.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Subject {
+pub enum Mutated {
     /// The engine.
     #[default]
     Engine,
@@ -18,7 +18,7 @@ pub enum Subject {
     Explorer,
 }
 
-impl Subject {
+impl Mutated {
     /// Folder of its set.
     pub fn set(self) -> &'static str {
         match self {
@@ -35,11 +35,11 @@ impl Subject {
         }
     }
 
-    /// The rungs that may catch its mutants.
-    pub fn rungs(self) -> &'static [Rung] {
+    /// The checkers that may catch its mutants.
+    pub fn checkers(self) -> &'static [Checker] {
         match self {
-            Self::Engine => &Rung::ALL,
-            Self::Explorer => &[Rung::Tests],
+            Self::Engine => &Checker::ALL,
+            Self::Explorer => &[Checker::Tests],
         }
     }
 
@@ -70,7 +70,7 @@ pub struct Mutant {
     also: Vec<Edit>,
     /// The rule and, in a sentence, how it is broken: `SD-4: ...`.
     pub breaks: String,
-    /// What catches it: rung and case.
+    /// What catches it: checker and case.
     pub caught: Option<Catcher>,
     /// Why nothing can catch it.
     pub equivalent: Option<String>,
@@ -96,7 +96,7 @@ pub struct Edit {
 
 /// A checker that may catch mutants; cheapest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
-pub enum Rung {
+pub enum Checker {
     /// The explorer, on the engine's scenarios.
     Explorer,
     /// loom, on its scenarios.
@@ -105,9 +105,9 @@ pub enum Rung {
     Tests,
 }
 
-impl Rung {
+impl Checker {
     /// All, in the order in which they are tried.
-    pub const ALL: [Rung; 3] = [Rung::Explorer, Rung::Loom, Rung::Tests];
+    pub const ALL: [Checker; 3] = [Checker::Explorer, Checker::Loom, Checker::Tests];
 
     fn name(self) -> &'static str {
         match self {
@@ -118,19 +118,19 @@ impl Rung {
     }
 }
 
-/// Rung and case: `explorer: seed`, `loom: kept_bit`, `tests: host::a_name`.
+/// Checker and case: `explorer: seed`, `loom: kept_bit`, `tests: host::a_name`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Catcher {
-    /// The rung.
-    pub rung: Rung,
+    /// The checker.
+    pub checker: Checker,
     /// The case or test; of tests, with the test target before it.
     pub case: String,
 }
 
 impl fmt::Display for Catcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.rung.name(), self.case)
+        write!(f, "{}: {}", self.checker.name(), self.case)
     }
 }
 
@@ -138,11 +138,12 @@ impl TryFrom<String> for Catcher {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let parts = text.split_once(": ").map(|(rung, case)| (rung, case.trim()));
-        let known = parts
-            .and_then(|(name, case)| Some((Rung::ALL.into_iter().find(|rung| rung.name() == name)?, case)));
+        let parts = text.split_once(": ").map(|(checker, case)| (checker, case.trim()));
+        let known = parts.and_then(|(name, case)| {
+            Some((Checker::ALL.into_iter().find(|checker| checker.name() == name)?, case))
+        });
         match known {
-            Some((rung, case)) if !case.is_empty() => Ok(Self { rung, case: case.to_owned() }),
+            Some((checker, case)) if !case.is_empty() => Ok(Self { checker, case: case.to_owned() }),
             _ => Err(format!(
                 "{text:?} is no catcher; write `explorer: CASE`, `loom: TEST` or `tests: TARGET::TEST`"
             )),
@@ -169,18 +170,18 @@ struct Sheet {
 ///
 /// # Errors
 /// A file cannot be read, or an entry is not as it must be; the error names it.
-pub fn read(root: &Path, subject: Subject) -> Result<Vec<Mutant>> {
+pub fn read(root: &Path, mutated: Mutated) -> Result<Vec<Mutant>> {
     let mut all = Vec::new();
-    for path in sheets(root, subject)? {
+    for path in sheets(root, mutated)? {
         let text =
             std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        all.extend(parse(&text, subject).with_context(|| format!("in {}", path.display()))?);
+        all.extend(parse(&text, mutated).with_context(|| format!("in {}", path.display()))?);
     }
     let mut names = BTreeSet::new();
     for mutant in &all {
         ensure!(names.insert(&mutant.name), "two mutants are called {}", mutant.name);
     }
-    ensure!(!all.is_empty(), "{} has no mutants", subject.set());
+    ensure!(!all.is_empty(), "{} has no mutants", mutated.set());
     Ok(all)
 }
 
@@ -188,9 +189,9 @@ pub fn read(root: &Path, subject: Subject) -> Result<Vec<Mutant>> {
 ///
 /// # Errors
 /// The folder cannot be read.
-pub fn sheets(root: &Path, subject: Subject) -> Result<Vec<PathBuf>> {
-    let folder = root.join(subject.set());
-    let entries = folder.read_dir().with_context(|| format!("cannot read {}", subject.set()))?;
+pub fn sheets(root: &Path, mutated: Mutated) -> Result<Vec<PathBuf>> {
+    let folder = root.join(mutated.set());
+    let entries = folder.read_dir().with_context(|| format!("cannot read {}", mutated.set()))?;
     let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     paths.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
     paths.sort();
@@ -201,10 +202,10 @@ pub fn sheets(root: &Path, subject: Subject) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// An entry is not as it must be; the error names it.
-pub fn parse(text: &str, subject: Subject) -> Result<Vec<Mutant>> {
+pub fn parse(text: &str, mutated: Mutated) -> Result<Vec<Mutant>> {
     let sheet: Sheet = toml::from_str(text)?;
     let name = Regex::new("^[a-z0-9]+(-[a-z0-9]+)*$").expect("a constant pattern");
-    let (pattern, begins) = subject.breaks();
+    let (pattern, begins) = mutated.breaks();
     let breaks = Regex::new(pattern).expect("a constant pattern");
     let mut mutants = sheet.mutant;
     for mutant in &mut mutants {
@@ -215,7 +216,7 @@ pub fn parse(text: &str, subject: Subject) -> Result<Vec<Mutant>> {
         );
         let known = breaks.captures(&mutant.breaks).is_some_and(|begins| match begins.name("rule") {
             Some(rule) => {
-                rule.as_str().parse().is_ok_and(|rule| (1..=shootdown::rules::LAST).contains(&rule))
+                rule.as_str().parse().is_ok_and(|rule| (1..=shootdown::trace::rules::LAST).contains(&rule))
             }
             None => true,
         });
@@ -233,12 +234,12 @@ pub fn parse(text: &str, subject: Subject) -> Result<Vec<Mutant>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Catcher, Rung, Subject};
+    use super::{Catcher, Checker, Mutated};
 
     const HEAD: &str = "file = \"flush.rs\"\n[[mutant]]\nname = \"a-b\"\nfind = \"x\"\nreplace = \"y\"\n";
 
     fn parse(text: &str) -> anyhow::Result<Vec<super::Mutant>> {
-        super::parse(text, Subject::Engine)
+        super::parse(text, Mutated::Engine)
     }
 
     fn refusal(text: &str) -> String {
@@ -251,16 +252,16 @@ mod tests {
         let mutants = parse(&format!("{HEAD}{more}")).expect("a sheet");
         assert_eq!(mutants[0].file, "flush.rs");
         assert_eq!(mutants[0].edits().iter().map(|edit| edit.find.as_str()).collect::<Vec<_>>(), ["x", "z"]);
-        let caught = Catcher { rung: Rung::Explorer, case: "seed/pso".to_owned() };
+        let caught = Catcher { checker: Checker::Explorer, case: "seed/pso".to_owned() };
         assert_eq!(mutants[0].caught.as_ref(), Some(&caught));
         assert_eq!(caught.to_string(), "explorer: seed/pso");
     }
 
     #[test]
     fn entries_that_are_not_as_they_must_be_are_refused_by_name() {
-        let next = shootdown::rules::LAST + 1;
+        let next = shootdown::trace::rules::LAST + 1;
         assert!(refusal(&format!("{HEAD}breaks = \"SD-{next}: x\"\n")).contains("a-b: `breaks` begins"));
-        let of_explorer = super::parse(&format!("{HEAD}breaks = \"SD-1: x\"\n"), Subject::Explorer);
+        let of_explorer = super::parse(&format!("{HEAD}breaks = \"SD-1: x\"\n"), Mutated::Explorer);
         assert!(format!("{:#}", of_explorer.expect_err("no rule")).contains("`reduction: `"));
         let both = format!("{HEAD}breaks = \"SD-1: x\"\ncaught = \"loom: a\"\nequivalent = \"b\"\n");
         assert!(refusal(&both).contains("a-b: keep one of"));

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use std::path::Path;
 
 use super::Fate;
-use super::set::{self, Catcher, Mutant, Subject};
+use super::set::{self, Catcher, Mutant, Mutated};
 
 /// Prints a line for each mutant, then what is recorded and no longer so.
 pub fn print(rows: &[(&Mutant, Fate)]) {
@@ -50,8 +50,8 @@ fn outdated(mutant: &Mutant, fate: &Fate) -> Option<String> {
 ///
 /// # Errors
 /// A file of the set cannot be read or written.
-pub fn record(root: &Path, subject: Subject, rows: &[(&Mutant, Fate)]) -> Result<()> {
-    for path in set::sheets(root, subject)? {
+pub fn record(root: &Path, mutated: Mutated, rows: &[(&Mutant, Fate)]) -> Result<()> {
+    for path in set::sheets(root, mutated)? {
         let old =
             std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let mut text = old.clone();
@@ -94,11 +94,11 @@ fn recorded(text: &str, name: &str, catcher: &Catcher) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Catcher, recorded};
-    use crate::mutants::set::Rung;
+    use crate::mutants::set::Checker;
 
     #[test]
     fn a_catcher_is_written_into_its_entry_and_into_no_other() {
-        let catcher = Catcher { rung: Rung::Loom, case: "b".to_owned() };
+        let catcher = Catcher { checker: Checker::Loom, case: "b".to_owned() };
         let text = "[[mutant]]\nname = \"x\"\ncaught = \"explorer: a\"\nbreaks = \"y\"\n\n[[mutant]]\nname = \"z\"\n";
         let once = recorded(text, "x", &catcher);
         assert_eq!(

@@ -7,17 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::set::{Mutant, Rung, Subject};
+use super::set::{Checker, Mutant, Mutated};
 use super::weave::{Numbered, weave};
 use crate::process::{self, line};
 
-impl Subject {
+impl Mutated {
     /// The copy.
     fn tree(self, root: &Path) -> PathBuf {
         self.folder(root).join("tree")
     }
 
-    /// What is built in it.
+    /// The programs that are built in it.
     fn built(self, root: &Path) -> PathBuf {
         self.folder(root).join("built")
     }
@@ -66,34 +66,34 @@ pub struct Built {
     pub folder: PathBuf,
 }
 
-/// Weaves `mutants`, numbered from 1 in their order, into a copy of the workspace, and builds what `rungs` need of it.
+/// Weaves `mutants`, numbered from 1 in their order, into a copy of the workspace, and builds what `checkers` need of it.
 ///
 /// # Errors
 /// A mutant does not weave or compile; the error names it.
-pub fn build(root: &Path, subject: Subject, mutants: &[Mutant], rungs: &[Rung]) -> Result<Built> {
-    copy(root, &subject.tree(root), &woven(root, subject, mutants)?)?;
-    let (package, folder) = subject.package();
-    let folder = subject.tree(root).join(folder);
+pub fn build(root: &Path, mutated: Mutated, mutants: &[Mutant], checkers: &[Checker]) -> Result<Built> {
+    copy(root, &mutated.tree(root), &woven(root, mutated, mutants)?)?;
+    let (package, folder) = mutated.package();
+    let folder = mutated.tree(root).join(folder);
     let mut built = Built { explorer: PathBuf::new(), loom: PathBuf::new(), tests: BTreeMap::new(), folder };
-    for rung in rungs {
-        let arguments = match rung {
-            Rung::Explorer => "build --release --package shootdown-cases --example mutant".to_owned(),
-            Rung::Loom => "test --no-run --release --package shootdown-under-loom --test sound".to_owned(),
-            Rung::Tests => format!("test --no-run --package {package} {}", subject.tests()),
+    for checker in checkers {
+        let arguments = match checker {
+            Checker::Explorer => "build --release --package shootdown-cases --example mutant".to_owned(),
+            Checker::Loom => "test --no-run --release --package shootdown-under-loom --test sound".to_owned(),
+            Checker::Tests => format!("test --no-run --package {package} {}", mutated.tests()),
         };
-        let mut programs = compile(root, subject, &arguments, mutants)?;
-        match rung {
-            Rung::Explorer => built.explorer = programs.remove("mutant").context("no program mutant")?,
-            Rung::Loom => built.loom = programs.remove("sound").context("no program sound")?,
-            Rung::Tests => built.tests = programs,
+        let mut programs = compile(root, mutated, &arguments, mutants)?;
+        match checker {
+            Checker::Explorer => built.explorer = programs.remove("mutant").context("no program mutant")?,
+            Checker::Loom => built.loom = programs.remove("sound").context("no program sound")?,
+            Checker::Tests => built.tests = programs,
         }
     }
     Ok(built)
 }
 
 /// The source files with mutants in them, by path.
-fn woven(root: &Path, subject: Subject, mutants: &[Mutant]) -> Result<BTreeMap<String, String>> {
-    let source = format!("{}/src", subject.package().1);
+fn woven(root: &Path, mutated: Mutated, mutants: &[Mutant]) -> Result<BTreeMap<String, String>> {
+    let source = format!("{}/src", mutated.package().1);
     let files: BTreeSet<&str> = mutants.iter().map(|mutant| mutant.file.as_str()).collect();
     let weave_file = |file: &str| {
         let path = format!("{source}/{file}");
@@ -117,7 +117,7 @@ fn woven(root: &Path, subject: Subject, mutants: &[Mutant]) -> Result<BTreeMap<S
         refused.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
     ensure!(refused.is_empty(), "{}", refused.join("\n"));
     let mut woven: BTreeMap<String, String> = woven.into_iter().collect::<Result<_>>()?;
-    if subject == Subject::Explorer {
+    if mutated == Mutated::Explorer {
         let path = format!("{source}/lib.rs");
         let text =
             std::fs::read_to_string(root.join(&path)).with_context(|| format!("cannot read {path}"))?;
@@ -165,17 +165,17 @@ fn remove_others(folder: &Path, wanted: &BTreeSet<PathBuf>) -> Result<()> {
 /// Compiles in the copy; the programs by the names of their targets.
 fn compile(
     root: &Path,
-    subject: Subject,
+    mutated: Mutated,
     arguments: &str,
     mutants: &[Mutant],
 ) -> Result<BTreeMap<String, PathBuf>> {
-    let tree = subject.tree(root);
+    let tree = mutated.tree(root);
     let mut command = process::cargo(&tree, arguments);
     command.args(["--quiet", "--message-format", "json"]);
-    if subject == Subject::Engine {
+    if mutated == Mutated::Engine {
         command.args(["--config", "build.rustflags=['--cfg=shootdown_mutants']"]);
     }
-    command.arg("--target-dir").arg(subject.built(root)).env_remove("RUSTFLAGS").stderr(Stdio::piped());
+    command.arg("--target-dir").arg(mutated.built(root)).env_remove("RUSTFLAGS").stderr(Stdio::piped());
     let output = command.output().with_context(|| format!("cannot start {}", line(&command)))?;
     let messages = String::from_utf8_lossy(&output.stdout).into_owned();
     let messages: Vec<Value> = messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
@@ -185,7 +185,7 @@ fn compile(
             bail!("`{}` failed: {}", line(&command), String::from_utf8_lossy(&output.stderr));
         };
         let text = said["message"]["rendered"].as_str().unwrap_or_default();
-        match culprit(&tree, subject, &said["message"]) {
+        match culprit(&tree, mutated, &said["message"]) {
             Some(number) if number <= mutants.len() => {
                 bail!("mutant {} does not compile:\n{text}", mutants[number - 1].name)
             }
@@ -202,10 +202,10 @@ fn compile(
 }
 
 /// Number of the mutant nearest before what a compiler's message points at, on its line.
-fn culprit(tree: &Path, subject: Subject, message: &Value) -> Option<usize> {
+fn culprit(tree: &Path, mutated: Mutated, message: &Value) -> Option<usize> {
     let span = message["spans"].as_array()?.iter().find(|span| span["is_primary"] == true)?;
     let named = span["file_name"].as_str()?;
-    let path = [tree.join(named), tree.join(subject.package().1).join(named)]
+    let path = [tree.join(named), tree.join(mutated.package().1).join(named)]
         .into_iter()
         .find(|path| path.is_file())?;
     let text = std::fs::read_to_string(path).ok()?;
@@ -226,15 +226,15 @@ fn nearest(text: &str, at: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::{nearest, woven};
-    use crate::mutants::set::{self, Subject};
+    use crate::mutants::set::{self, Mutated};
 
     #[test]
     fn the_committed_sets_weave_into_the_sources() {
         let root = crate::root().expect("the workspace's folder");
-        for (subject, least) in [(Subject::Engine, 150), (Subject::Explorer, 20)] {
-            let mutants = set::read(&root, subject).expect("the set");
+        for (mutated, least) in [(Mutated::Engine, 150), (Mutated::Explorer, 20)] {
+            let mutants = set::read(&root, mutated).expect("the set");
             assert!(mutants.len() >= least, "{} mutants", mutants.len());
-            if let Err(error) = woven(&root, subject, &mutants) {
+            if let Err(error) = woven(&root, mutated, &mutants) {
                 panic!("{error:#}");
             }
         }

@@ -4,6 +4,7 @@ mod bugs;
 mod comments;
 mod files;
 mod orders;
+mod partners;
 mod read;
 mod relaxed;
 mod rules;
@@ -24,6 +25,7 @@ pub fn run(root: &Path) -> Result<usize> {
     let sources = sources(root)?;
     let mut findings = rules::read(&sources);
     findings.extend(sites::read(&sources));
+    findings.extend(partners::read(&sources));
     findings.extend(relaxed::read(&sources));
     findings.extend(bugs::read(&sources));
     for source in &sources {

@@ -79,7 +79,7 @@ fn of_file(source: &Source, scenarios: &BTreeSet<&str>) -> Vec<Finding> {
     findings
 }
 
-/// What is missing in the comment above a relaxed access.
+/// The reason that the comment above a relaxed access lacks.
 fn reason(comment: Option<&str>, scenarios: &BTreeSet<&str>) -> Option<&'static str> {
     let Some(words) = comment else { return Some("a relaxed access without an ORDER comment above it") };
     let shown = QUOTED.captures_iter(words).any(|name| scenarios.contains(&name[1]));

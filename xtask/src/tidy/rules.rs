@@ -1,4 +1,4 @@
-//! Rules: `shootdown::rules` has them, INVARIANTS.md says the same and cites the code that keeps them, comments and prose cite
+//! Rules: `shootdown::trace::rules` has them, INVARIANTS.md says the same and cites the code that keeps them, comments and prose cite
 //! their numbers.
 
 use regex::Regex;
@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use super::comments::comment;
 use super::read::{Finding, Source};
-use shootdown::rules::Rule;
+use shootdown::trace::rules::Rule;
 
 /// The file of the rules.
 pub const INVARIANTS: &str = "INVARIANTS.md";
@@ -14,9 +14,11 @@ pub const INVARIANTS: &str = "INVARIANTS.md";
 static CITED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\bSD-(\d+)").expect("a constant pattern"));
 
 /// A file of the engine in a table, and the functions and types behind it: "`flush.rs` `send`, `Ticket`".
-static PLACES: LazyLock<Regex> =
+pub static PLACES: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"`((?:\w+/)?\w+\.rs)`((?:,? `[A-Za-z_:]+`)*)").expect("a constant pattern"));
-static NAME: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"`([A-Za-z_:]+)`").expect("a constant pattern"));
+/// A name in backquotes.
+pub static NAME: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"`([A-Za-z_:]+)`").expect("a constant pattern"));
 
 /// Where the files lie that INVARIANTS.md cites.
 const ENGINE: &str = "crates/shootdown/src/";
@@ -46,13 +48,21 @@ fn other_words(invariants: &Source) -> Vec<Finding> {
         let number = rule.number();
         let cases: Vec<String> = rule.caught_by().iter().map(|case| format!("`{case}`")).collect();
         let says = format!("| SD-{number} | {} |", rule.says());
+        let in_qemu = format!("| SD-{number} | {} |", rule.in_qemu());
         let switch = format!("| {} | {} |", rule.switch(), cases.join("; "));
         if !lines.contains(&says.as_str()) {
-            findings.push(invariants.finding(1, format!("no row {says:?}, as shootdown::rules has it")));
+            findings
+                .push(invariants.finding(1, format!("no row {says:?}, as shootdown::trace::rules has it")));
+        }
+        if !lines.contains(&in_qemu.as_str()) {
+            findings.push(
+                invariants.finding(1, format!("no row {in_qemu:?}, as shootdown::trace::rules has it")),
+            );
         }
         let row = format!("| SD-{number} |");
         if !lines.iter().any(|line| line.starts_with(&row) && line.ends_with(&switch)) {
-            let what = format!("no row of SD-{number} that ends in {switch:?}, as shootdown::rules has it");
+            let what =
+                format!("no row of SD-{number} that ends in {switch:?}, as shootdown::trace::rules has it");
             findings.push(invariants.finding(1, what));
         }
     }
@@ -104,7 +114,8 @@ fn dangling(source: &Source) -> Vec<Finding> {
     for (number, text) in source.lines().filter_map(|(number, line)| Some((number, cites(line)?))) {
         for rule in CITED.captures_iter(text) {
             if rule[1].parse().ok().and_then(Rule::of).is_none() {
-                findings.push(source.finding(number, format!("shootdown::rules has no SD-{}", &rule[1])));
+                findings
+                    .push(source.finding(number, format!("shootdown::trace::rules has no SD-{}", &rule[1])));
             }
         }
     }
@@ -123,6 +134,7 @@ mod tests {
             let (says, switch) = (rule.says(), rule.switch());
             [
                 format!("| SD-{number} | {says} |"),
+                format!("| SD-{number} | {} |", rule.in_qemu()),
                 format!("| SD-{number} | `a.rs` `keeps` | x | {switch} | {} |", cases.join("; ")),
             ]
         };
@@ -143,7 +155,7 @@ mod tests {
 
     #[test]
     fn rules_that_there_are_not_are_found_in_comments_and_prose_but_not_in_strings() {
-        let none = shootdown::rules::LAST + 1;
+        let none = shootdown::trace::rules::LAST + 1;
         let rust = source("a.rs", &format!("let x = \"SD-{none}\";\n/// SD-{none}\n"));
         let prose = source("b.md", &format!("SD-1, SD-{none}"));
         let invariants = source(INVARIANTS, &rows().join("\n"));
@@ -158,6 +170,9 @@ mod tests {
             source(INVARIANTS, &rows().join("\n").replacen("its bit is set", "its bit is clear", 1));
         let found = read(&[invariants, engine()]);
         assert!(matches!(&found[..], [one] if one.what.contains("its bit is set")), "{found:?}");
+        let invariants = source(INVARIANTS, &rows().join("\n").replacen("a hang", "nothing", 1));
+        let found = read(&[invariants, engine()]);
+        assert!(matches!(&found[..], [one] if one.what.contains("a hang")), "{found:?}");
         assert_eq!(read(&[]).len(), 1);
     }
 

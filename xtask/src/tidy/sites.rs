@@ -9,14 +9,16 @@ use super::read::{Finding, Source};
 use super::rules::INVARIANTS;
 
 /// One entry of the engine's list: `FlushFence = "flush-fence",`.
-static LISTED: LazyLock<Regex> =
+pub static LISTED: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"^\s+(\w+) = "([a-z-]+)",$"#).expect("a constant pattern"));
 
 /// A list item or table row that begins with a name in backquotes.
 static DESCRIBED: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^(?:[-*]|\|)\s*`([a-z][a-z-]*)`").expect("a constant pattern"));
 
-static USED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\bSite::(\w+)").expect("a constant pattern"));
+/// A use of one in code.
+pub static USED: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\bSite::(\w+)").expect("a constant pattern"));
 
 /// Reads all files.
 pub fn read(sources: &[Source]) -> Vec<Finding> {

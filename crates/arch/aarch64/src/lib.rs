@@ -10,6 +10,10 @@
 //! of the engine: a wrong hint drops nothing, and the engine merges requests of several page sizes into one of the
 //! smallest. Nor is the common-not-private bit set: CPUs number spaces each for itself.
 //!
+//! A tag that is loaded is never flushed before it is left, and one that is not is flushed before it is loaded, so that no walker meets
+//! a freed table between the two. ASID 0 is flushed at every load: it stands for no tag, and for tags that
+//! are out of range. Where tables are freed, TLBI takes the form for all levels.
+//!
 //! Manual: Arm is the Arm Architecture Reference Manual for A-profile architecture, DDI 0487, issue J.a.
 #![no_std]
 #![deny(unsafe_code)]

@@ -7,6 +7,10 @@
 //! A request that the hardware cannot carry out exactly is widened, never narrowed: a tag that is no ASID of this machine
 //! drops everything. INVTLB reaches one core, so others take IPIs.
 //!
+//! A tag that is loaded is never flushed before it is left, and one that is not is flushed before it is loaded, so that no walker meets
+//! a freed table between the two. ASID 0 is flushed at every load: it stands for no tag, and for tags that
+//! are out of range.
+//!
 //! Most cores walk no tables: a handler of the kernel's, at TLBRENTRY, does at each miss ([`Walker::Software`]). It runs with
 //! interrupts off and remembers nothing, so that a core which handles an IPI is in no walk, and freed tables need no more
 //! than their pages do. A hardware walker ([`Walker::Hardware`]) may cache tables.

@@ -8,6 +8,11 @@
 //! A request that the hardware cannot carry out exactly is widened, never narrowed: a tag that is no ASID of this machine
 //! drops everything, and freed tables drop the whole ASID, since `sfence.vma` with an address reaches leaf entries alone.
 //!
+//! A tag that is loaded is never flushed before it is left, and one that is not is flushed before it is loaded, so that no walker meets
+//! a freed table between the two. ASID 0 is flushed at every load: it stands for no tag, and for tags that
+//! are out of range. A write to satp orders nothing by the manual, so a fence follows each unless the embedder says that the core
+//! orders walks there, as Linux takes for granted.
+//!
 //! Where code is changed under [`FlushRequest::contexts`](shootdown::flush::FlushRequest::contexts), `fence.i` follows what may
 //! stand for such a request; [`Strategies::without_code_changes`] saves it.
 //!

@@ -11,6 +11,10 @@
 //! kernel's own TSB entries, must be cleared before the engine is asked. Tags are context numbers; context 0 is the
 //! kernel's. A request that the hardware cannot carry out exactly is widened, never narrowed.
 //!
+//! A tag that is loaded is never flushed before it is left, and one that is not is flushed before it is loaded, so that no walker meets
+//! a freed table between the two. The highest context is flushed at every load: it stands for no tag, and
+//! for tags that are out of range.
+//!
 //! Manuals: US is Sun's UltraSPARC I & II User's Manual, 802-7220; US3 is the UltraSPARC III Cu User's Manual; HV is the
 //! UltraSPARC Virtual Machine Specification (hypervisor API 2.0).
 #![no_std]

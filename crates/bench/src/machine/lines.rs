@@ -9,7 +9,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 pub struct Touched {
     /// The line.
     pub line: u32,
-    /// Who.
+    /// The CPU.
     pub cpu: u32,
     /// Whether it was written.
     pub written: bool,
@@ -151,7 +151,7 @@ impl Lines {
         }
     }
 
-    /// Whoever sleeps on the line at `place`, which is written.
+    /// The CPUs that sleep on the line at `place`, which is written.
     pub(super) fn wake(&mut self, place: u32) -> Vec<u32> {
         if self.sleepers.is_empty() { Vec::new() } else { self.sleepers.remove(&place).unwrap_or_default() }
     }

@@ -10,11 +10,11 @@ use std::cell::{RefCell, RefMut};
 /// Flushes of a CPU after which powerpc asks members to go (`tlb_mm_cpumask_trim_timer`).
 const TRIM_EVERY: u64 = 1073;
 
-/// Whom a flush by hardware must reach.
-enum Reach {
-    Nobody,
-    Here,
-    Everyone,
+/// The CPUs that a flush by hardware must reach.
+enum Targets {
+    None,
+    ThisCpu,
+    AllMembers,
 }
 
 /// A modelled kernel.
@@ -380,19 +380,19 @@ impl Kernel {
         let tag = self.tag(space);
         let up_to = |ceiling| if pages.count <= ceiling { pages } else { Pages::ALL };
         match self.reach(space) {
-            Reach::Nobody => {}
-            Reach::Here => match up_to(self.style.local_ceiling) {
+            Targets::None => {}
+            Targets::ThisCpu => match up_to(self.style.local_ceiling) {
                 Pages { count: 0, .. } => flush_tag(tag),
                 pages => flush_pages(tag, pages, tables),
             },
-            Reach::Everyone => with(|hw| hw.broadcast(tag, up_to(self.style.ceiling), tables)),
+            Targets::AllMembers => with(|hw| hw.broadcast(tag, up_to(self.style.ceiling), tables)),
         }
     }
 
-    /// Whom a flush by hardware must reach (powerpc: `flush_type_needed`); IPIs may be sent to find out.
-    fn reach(&self, space: u32) -> Reach {
+    /// The CPUs that a flush by hardware must reach (powerpc: `flush_type_needed`); IPIs may be sent to find out.
+    fn reach(&self, space: u32) -> Targets {
         if self.style.transport == Transport::Hardware {
-            return Reach::Everyone;
+            return Targets::AllMembers;
         }
         words::members(space).read();
         let (members, mine, users) = {
@@ -406,27 +406,27 @@ impl Kernel {
         };
         let runs = runs && !lazy;
         match (members, mine, runs) {
-            (0, ..) => return Reach::Nobody,
+            (0, ..) => return Targets::None,
             (1, true, false) if self.trim_is_due() => return self.reach_without_me(space),
-            (1, true, _) => return Reach::Here,
+            (1, true, _) => return Targets::ThisCpu,
             // The only thread of a process tries to be the only member.
             (.., true) if users <= 1 => {}
-            _ if !self.trim_is_due() => return Reach::Everyone,
+            _ if !self.trim_is_due() => return Targets::AllMembers,
             _ => {}
         }
         let call = Call { from: me(), space, what: What::Trim };
         self.call(&self.members(space), call, || {});
         match (runs, mine) {
-            (true, _) => Reach::Here,
+            (true, _) => Targets::ThisCpu,
             (false, true) => self.reach_without_me(space),
-            (false, false) => Reach::Nobody,
+            (false, false) => Targets::None,
         }
     }
 
     /// The current CPU, which does not run `space`, leaves it and its mask (powerpc: `exit_lazy_flush_tlb`); so nobody is left.
-    fn reach_without_me(&self, space: u32) -> Reach {
+    fn reach_without_me(&self, space: u32) -> Targets {
         self.take(Call { from: me(), space, what: What::Trim });
-        Reach::Nobody
+        Targets::None
     }
 
     fn trim_is_due(&self) -> bool {

@@ -11,7 +11,7 @@ use serde::Serialize;
 /// An aim.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Figure {
-    /// What is aimed at.
+    /// The aim.
     pub aim: &'static str,
     /// What the engine as it comes makes of it.
     pub found: Found,

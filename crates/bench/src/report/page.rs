@@ -51,7 +51,7 @@ pub fn page(report: &Report) -> String {
     out
 }
 
-/// What is compared of a workload: a column, and its count.
+/// A count of a workload that is compared: its column, and its value.
 type Column = (&'static str, fn(&Row) -> f64);
 
 const COMPARED: [Column; 4] = [

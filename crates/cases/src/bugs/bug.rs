@@ -30,7 +30,7 @@ pub struct Bug {
     /// A page of prose for someone who never saw it.
     pub story: &'static str,
     /// How the broken protocol ends, in the oracle's words, or the explorer's if it gets stuck; the explorer's places in the
-    /// code (` at FILE:LINE:COLUMN`) may be left out, see [`ends_as`](shootdown_machine::judge::ends_as). `check` refuses a case
+    /// code (` at FILE:LINE:COLUMN`) may be left out, see [`ends_as`](shootdown_machine::objections::ends_as). `check` refuses a case
     /// that ends otherwise.
     pub ends: &'static str,
     /// The engine's scenario that shows that the engine does not have the bug: it fails without one of [`Bug::rules`] or
@@ -183,14 +183,14 @@ impl Bug {
         Self { needs: Needs::WeakMemory, ..Self::race(Memory::Weak, build) }
     }
 
-    /// The bug of a sketch, to which the corpus' fields are added: `id`, `source`, `title`, `kernel`, `arch`, `rules`, `about`,
+    /// The bug of a sketch, to which the fields of the collection are added: `id`, `source`, `title`, `kernel`, `arch`, `rules`, `about`,
     /// `story`, `ends` and `engine`.
     pub const fn of(sketch: Sketch) -> Self {
         let Sketch { name, about, memory, ends, code, build } = sketch;
         Self { name, about, ends, code, ..Self::race(memory, build) }
     }
 
-    /// Returns the bug without the corpus' fields.
+    /// Returns the bug without the fields of the collection.
     pub fn sketch(&self) -> Sketch {
         let Self { name, about, memory, ends, code, build, .. } = *self;
         Sketch { name, about, memory, ends, code, build }

@@ -2,7 +2,7 @@
 
 use crate::bugs::{Bug, Class, Right, Stage};
 use shootdown_explore::{Memory, Scenario};
-use shootdown_machine::{Case, Expected, Model, is_kebab_case, judge, name_problem, shows_source};
+use shootdown_machine::{Case, Expected, Model, is_kebab_case, name_problem, objections, shows_source};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -63,7 +63,7 @@ impl Bug {
                 STORY.end()
             ),
         );
-        let last = shootdown::rules::LAST;
+        let last = shootdown::trace::rules::LAST;
         demand(
             !self.rules.is_empty(),
             "`rules`: it breaks no rule; give numbers of rules, as in &[8] for SD-8".to_owned(),
@@ -155,7 +155,7 @@ impl Bug {
         };
         let named = |name: &str| models.iter().find(|(stage, _)| stage.name == name).map(|(_, model)| model);
         let (broken, fixed) = (named("broken")?, named("fixed")?);
-        judge::machines(broken, fixed).or_else(|| {
+        objections::machines(broken, fixed).or_else(|| {
             let cpus = broken.device().cpus();
             let (stage, model) =
                 models.iter().find(|(_, model)| [model.cpus(), model.device().cpus()] != [cpus; 2])?;

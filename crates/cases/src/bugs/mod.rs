@@ -27,7 +27,7 @@ pub use header::{Problem, problems};
 pub use mutants::mutants;
 pub use stage::{Right, Stage};
 
-pub use shootdown_machine::judge::Mutant;
+pub use shootdown_machine::objections::Mutant;
 pub use shootdown_machine::{Protocol, SOURCES, boxed, is_kebab_case};
 
 use shootdown_machine::Case;

@@ -1,11 +1,11 @@
 use super::Bug;
 use shootdown_machine::Variant;
-use shootdown_machine::judge::{self, Mutant};
+use shootdown_machine::objections::{self, Mutant};
 
-/// Takes each step of the fix out of the mended protocol of `bug`; see [`judge::mutants`].
+/// Takes each step of the fix out of the mended protocol of `bug`; see [`objections::mutants`].
 pub fn mutants(bug: &Bug) -> Vec<Mutant> {
     match (bug.model(Variant::Broken), bug.model(Variant::Fixed)) {
-        (Ok(broken), Ok(fixed)) => judge::mutants(&broken, &fixed, bug.fixed_under, bug.argued),
+        (Ok(broken), Ok(fixed)) => objections::mutants(&broken, &fixed, bug.fixed_under, bug.argued),
         _ => Vec::new(),
     }
 }

@@ -2,13 +2,13 @@
 
 use super::{Bug, Stage};
 use shootdown_explore::{Memory, Report, Verdict};
-use shootdown_machine::{Expected, Variant, judge};
+use shootdown_machine::{Expected, Variant, objections};
 
 impl Bug {
     /// Returns what speaks against `report`, of the case of `stage` under `memory`.
     pub(super) fn objections(&self, stage: &Stage, report: &Report, memory: Memory) -> Vec<String> {
-        let mut objections = judge::names(&report.survey);
-        objections.extend(judge::unshown(&report.survey, self.code));
+        let mut objections = objections::names(&report.survey);
+        objections.extend(objections::unshown(&report.survey, self.code));
         match (stage.right.under(memory), &report.verdict) {
             // The words are stated for one memory model.
             (Expected::Violates, verdict) if memory == self.memory => {
@@ -29,13 +29,13 @@ impl Bug {
         let Some(file) = self.code.first().filter(|_| mended) else { return Vec::new() };
         let stages = self.stages().into_iter().filter(|other| other.name != stage.name);
         let others = stages.filter_map(|other| self.model_of(&other).ok());
-        judge::unreached(&report.survey, others, self.memory, *file)
+        objections::unreached(&report.survey, others, self.memory, *file)
     }
 
     /// What the broken protocol gives away and the mended one never does: a fix that does nothing breaks no rule.
     fn kept(&self, report: &Report) -> Option<String> {
         let [broken, fixed] = [Variant::Broken, Variant::Fixed].map(|variant| self.model(variant).ok());
-        let mut kept = judge::never_given_away(&broken?, &fixed?, report, self.memory);
+        let mut kept = objections::never_given_away(&broken?, &fixed?, report, self.memory);
         kept.retain(|what| !self.argued.iter().any(|(known, _)| known == what));
         let what = kept.join(", ");
         (!kept.is_empty())

@@ -1,5 +1,5 @@
 use shootdown_explore::Memory;
-use shootdown_machine::{Expected, Protocol, Variant, judge};
+use shootdown_machine::{Expected, Protocol, Variant, objections};
 
 /// A protocol of a bug, one of a chain: what upstream had, change by change. The chain of most bugs is `broken` and `fixed`,
 /// which [`Bug::build`](super::Bug::build) makes; a longer one names those two among others: an older protocol, whose fix
@@ -55,7 +55,7 @@ impl Stage {
 
     /// Returns whether `words` say that it ended as it does, whatever the places in the code.
     pub fn ends_as(&self, words: &str) -> bool {
-        judge::ends_as(words, self.ends)
+        objections::ends_as(words, self.ends)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Barriers between accesses and hardware that a platform owes the engine, where an architecture needs them; a switch removes each.
+//! Barriers between accesses and hardware that the engine expects of a platform, where an architecture needs them; a switch removes each.
 
 use shootdown_explore::sync;
 use shootdown_machine::hw;

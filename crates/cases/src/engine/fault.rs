@@ -7,7 +7,7 @@ pub struct Fault(u64);
 
 impl Fault {
     /// Number of the last rule.
-    pub const LAST_RULE: u8 = shootdown::rules::LAST;
+    pub const LAST_RULE: u8 = shootdown::trace::rules::LAST;
 
     /// Nothing removed.
     pub const NONE: Fault = Fault(0);

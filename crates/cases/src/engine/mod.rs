@@ -9,6 +9,7 @@ mod cpu;
 mod enter;
 mod fault;
 mod kernel;
+mod modes;
 mod nmi;
 mod plan;
 mod ranges;

@@ -3,29 +3,8 @@
 use super::cpu::Cpu;
 use super::sim::TestMachine;
 use super::world::World;
-use shootdown_explore::sync::{self, Word};
+use shootdown_explore::sync;
 use shootdown_machine::{Privilege, hw};
-use std::sync::atomic::Ordering::Relaxed;
-
-/// For each CPU, whether what comes now comes from user code. Only its own CPU looks at it.
-#[derive(Debug)]
-pub(super) struct Modes(Vec<Word>);
-
-impl Modes {
-    pub(super) fn new(cpus: usize) -> Self {
-        Self((0..cpus).map(|_| Word::new("user_mode", 0)).collect())
-    }
-
-    fn set(&self, cpu: usize, user: bool) {
-        // ORDER: relaxed; only this CPU reads it.
-        self.0[cpu].store(u64::from(user), Relaxed);
-    }
-
-    fn is_user(&self, cpu: usize) -> bool {
-        // ORDER: relaxed; only this CPU writes it.
-        self.0[cpu].load(Relaxed) == 1
-    }
-}
 
 impl<S: TestMachine> World<S> {
     /// The way to user mode; interrupts are off.

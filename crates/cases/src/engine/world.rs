@@ -1,8 +1,8 @@
 //! The engine on a machine with spaces: what scenario code works on.
 
+use super::modes::Modes;
 use super::nmi::Marks;
 use super::sim::{Sim, TestMachine};
-use super::user_mode::Modes;
 use shootdown::{AddressSpace, Shootdown};
 use shootdown_explore::sync::Word;
 use shootdown_machine::{Machine, hw};

@@ -24,10 +24,10 @@ pub(crate) enum Place {
     Interrupt,
 }
 
-/// Who does what the last reference has to do.
+/// The side that does what the last reference has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum By {
-    /// Who drops it.
+    /// The one that drops it.
     Dropper,
     /// The kernel's worker, later.
     Worker,

@@ -2,7 +2,7 @@
 //! the gather has made every CPU forget them. Two shortcuts go past the batch. One frame of code; bugs differ in which
 //! shortcut they take without a flush.
 //!
-//! CPU 0 unmaps a region and frees its table; it has no root loaded itself, so that only what it owes to others counts.
+//! CPU 0 unmaps a region and frees its table; it has no root loaded itself, so that only flushes for others count.
 //! CPU 1 has the root loaded: it runs a thread of the process, or is lazy.
 
 use super::{CROSS_CALL, CrossCall, Mm};

@@ -42,7 +42,7 @@ pub fn index(entries: &[Entry<'_>]) -> String {
         }
         main {
             div.hero {
-                p.kicker { "A museum of TLB bugs" }
+                p.overline { "A museum of TLB bugs" }
                 h1 { (entries.len()) " ways to get a TLB shootdown wrong" }
                 p.lead {
                     "Bugs of real kernels in how they keep translations, page tables and address spaces of many CPUs in "

@@ -134,7 +134,7 @@ fn top(exhibit: &Exhibit<'_>) -> Markup {
 fn hero(exhibit: &Exhibit<'_>, name: &str) -> Markup {
     html! {
         div.hero {
-            p.kicker {
+            p.overline {
                 @match exhibit.bug {
                     Some(bug) => { (bug.kernel) " · " (bug.arch) " · " (bug.class().title()) },
                     None => "The engine, without one of its rules",
@@ -400,5 +400,5 @@ fn again(exhibit: &Exhibit<'_>, name: &str) -> Markup {
 }
 /// What rule SD-`number` says, if there is one.
 fn rule_text(number: u8) -> Option<&'static str> {
-    shootdown::rules::Rule::of(number).map(shootdown::rules::Rule::says)
+    shootdown::trace::rules::Rule::of(number).map(shootdown::trace::rules::Rule::says)
 }

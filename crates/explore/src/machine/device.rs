@@ -23,7 +23,7 @@ pub trait Device: Sync {
     /// under what hardware may do by itself, then checks it. Must be idempotent and monotone.
     ///
     /// # Errors
-    /// What is wrong with this state.
+    /// The fault of this state.
     fn settle(&self, view: &mut View<'_, Self>) -> Result<(), Violation>;
 
     /// Checks a state in which every CPU has finished.

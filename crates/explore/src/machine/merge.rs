@@ -25,7 +25,7 @@ use crate::machine::run::{Executor, Live};
 use crate::machine::scenario::Scenario;
 use crate::machine::world::World;
 
-/// What is known of a position.
+/// Knowledge of a position.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Known {
     /// One history leads there, to this node.

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// What is wrong with a step or a state. The variants are in the order in which they matter: what a model gets wrong
+/// A fault of a step or a state. The variants are in the order in which they matter: what a model gets wrong
 /// comes before what it shows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Violation {

@@ -15,7 +15,7 @@ use crate::machine::world::World;
 use std::fmt::Write as _;
 use std::panic::Location;
 
-/// Who has not finished and waits for what, in a state in which nothing moves.
+/// Names CPUs that have not finished, and what each waits for, in a state in which nothing moves.
 pub(crate) fn stuck<S: Scenario>(machine: &Machine<'_, '_, S>, work: &Work<S::Device>) -> String {
     let world = lock(machine.world);
     let mut text = String::new();
@@ -38,7 +38,7 @@ pub(crate) fn stuck<S: Scenario>(machine: &Machine<'_, '_, S>, work: &Work<S::De
     format!("no CPU can go on: {text}")
 }
 
-/// Who goes on for ever, in a state from which not all CPUs can finish.
+/// Names CPUs that go on for ever, in a state from which not all CPUs can finish.
 pub(crate) fn endless<S: Scenario>(machine: &Machine<'_, '_, S>, work: &Work<S::Device>) -> String {
     let world = lock(machine.world);
     let place = |cpu: usize| {

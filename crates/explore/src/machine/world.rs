@@ -488,7 +488,7 @@ impl<'s, S: Scenario> World<'s, S> {
     }
 }
 
-/// What is said of code that once made one request and once the other after the same history.
+/// The message about code that once made one request and once the other after the same history.
 fn fickle(once: Option<&Request>, now: Option<&Request>) -> String {
     let words = |request: Option<&Request>| request.map_or("its end".to_owned(), Request::to_string);
     format!(
@@ -499,7 +499,7 @@ fn fickle(once: Option<&Request>, now: Option<&Request>) -> String {
     )
 }
 
-/// What is said of a frame that goes on and on.
+/// The message about a frame that goes on and on.
 fn endless(request: &Request) -> String {
     let place = request.place;
     format!(

@@ -174,7 +174,7 @@ fn attempt<S: Scenario>(
     Ok(Some(trace))
 }
 
-/// What is to be said of the state in which a list of moves ends.
+/// The message about the state in which a list of moves ends.
 fn ending<S: Scenario>(machine: &mut Machine<'_, '_, S>, work: &mut Work<S::Device>) -> String {
     let moves = machine.candidates(work);
     let stuck = !moves.into_iter().any(|mov| machine.apply(&mut work.clone(), mov) != Ok(false));

@@ -1,5 +1,5 @@
 //! The execution as a page of its own: a column for each CPU, each step with its line, and the source. The pages about the bugs of
-//! the corpus, which can be stepped through, are the command's (`shootdown explain --html`); this one needs no other package.
+//! the bugs, which can be stepped through, are the command's (`shootdown explain --html`); this one needs no other package.
 
 use super::count;
 use crate::draw::{headings, lanes};

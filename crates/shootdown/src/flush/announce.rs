@@ -70,12 +70,15 @@ impl<P: Platform> Shootdown<P> {
         let platform = self.platform();
         platform.publish_tables();
         let (history, fence) = match space {
+            // ORDER(SD-4): page-table stores and generation before mask and loaded words, which the sender, `tell` and the
+            // ticket read; partners: `Cpu::approach` and `Cpu::leave_lazy`, as in `begin`.
             Some(space) => (&space.history, Site::FlushFence),
+            // ORDER(SD-4): the same before the mask of CPUs on line, and whether they are in user mode; partners:
+            // `Shootdown::online_cpu`, `Cpu::unmark_user`.
             None => (&self.kernel, Site::KernelFlushFence),
         };
         let generation = history.announce(request);
-        // ORDER(SD-4): page-table stores and generation before mask and loaded words, or the mask of CPUs on line, which the
-        // sender, `tell` and the ticket read; partners: as in `begin`, and the fence in `online_cpu`.
+        // ORDER(SD-4): see above.
         fence.full_fence();
         let remote = match space {
             Some(space) => self.broadcast(space, request),

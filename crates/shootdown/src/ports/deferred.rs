@@ -28,12 +28,12 @@ impl<P: Platform<Handle = &'static AddressSpace<P>>, const N: usize> Deferred<P,
     ///
     /// # Errors
     /// Hands it back if every place is taken.
-    pub fn put(&self, late: TeardownHandle<P>) -> Result<(), TeardownHandle<P>> {
-        let address = core::ptr::from_ref::<AddressSpace<P>>(*late.inner()).expose_provenance() as u64;
-        // ORDER(SD-10): release, so that who takes it up sees what was done with the space before.
+    pub fn put(&self, teardown: TeardownHandle<P>) -> Result<(), TeardownHandle<P>> {
+        let address = core::ptr::from_ref::<AddressSpace<P>>(*teardown.inner()).expose_provenance() as u64;
+        // ORDER(SD-10): release, so that the CPU that takes it up sees what was done with the space before.
         let taken =
             |place: &&Word| place.compare_exchange(0, address, Ordering::AcqRel, Ordering::Relaxed).is_ok();
-        self.places.iter().find(taken).map(|_| ()).ok_or(late)
+        self.places.iter().find(taken).map(|_| ()).ok_or(teardown)
     }
 
     /// Takes one up, if there is any.

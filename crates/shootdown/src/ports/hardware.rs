@@ -18,8 +18,9 @@ pub enum Entries {
 ///
 /// `cpu` is a number that [`this_cpu`](Self::this_cpu) gives; a root is what the root register takes, without the tag.
 ///
-/// There is no verb for code: who asks for [contexts](crate::flush::FlushRequest::contexts) has [`complete`](Self::complete) synchronise
-/// them (aarch64: its `isb`; riscv64: `fence.i`), and ends each flush and each write of the root in it. The doctor examines no code.
+/// There is no verb for code: a kernel that asks for [contexts](crate::flush::FlushRequest::contexts) has
+/// [`complete`](Self::complete) synchronise them (aarch64: its `isb`; riscv64: `fence.i`), and ends each flush and each
+/// write of the root in it. The doctor examines no code.
 pub trait Ports: Sync {
     /// Number of the calling CPU.
     fn this_cpu(&self) -> u32;
@@ -88,7 +89,8 @@ pub trait Host: Ports {
 
 /// A hypervisor below that flushes on the processors that a call names (Hyper-V).
 pub trait FlushCalls: Ports {
-    /// Makes the call with this control word and input, as `HvCallFlushVirtualAddressSpace` and its relatives take them; returns the
-    /// status and how far it got. The input goes to a page of this CPU: stay on it, with interrupts off.
+    /// Makes the call with this control word and input, as `HvCallFlushVirtualAddressSpace` and its relatives take
+    /// them; returns the status and how far it got. The input goes to a page of this CPU: stay on it, with interrupts
+    /// off.
     fn flush_call(&self, control: u64, input: &[u64]) -> u64;
 }

@@ -32,7 +32,8 @@ pub trait Portable<H: Ports>:
     /// ([`Hypercalls`](crate::coherence::Hypercalls)): the doctor then has no CPU be lazy, and waits for no interrupt.
     const SENDS_IPIS: bool = true;
 
-    /// Whether a space runs in user mode under a tag of its own, that of the kernel with bit 11 set (page-table isolation on x86).
+    /// Whether a space runs in user mode under a tag of its own, that of the kernel with bit 11 set (page-table
+    /// isolation on x86).
     const USER_HALVES: bool = false;
     /// Whether [`unload`](Self::unload) loads the kernel's own root. `false` where kernel code never runs on a space's.
     const UNLOADS: bool = false;

@@ -1,6 +1,6 @@
-//! What one CPU may hold, as far as the platform can see: written by that CPU, read by whoever gives something back.
+//! What one CPU may hold, as far as the platform can see: written by that CPU, read by CPUs that give something back.
 
-use super::removal::{Removal, Span};
+use super::removal::{AddressRange, Removal};
 use super::words::raise;
 use crate::platform::OnInstall;
 use crate::sync::{Word, fence};
@@ -24,7 +24,7 @@ pub(crate) const TAGS: usize = 4;
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Cpu {
-    /// Counts loads of roots: who finds another number after looking has looked at two different things.
+    /// Counts loads of roots: a CPU that finds another number after looking has looked at two different things.
     turn: Word,
     /// All removals up to this one were followed by a flush of everything.
     since: Word,
@@ -226,10 +226,10 @@ impl Cpu {
 
     /// Pages were flushed, as `what` says.
     #[inline]
-    pub(crate) fn remember(&self, span: Span, what: u64) {
+    pub(crate) fn remember(&self, span: AddressRange, what: u64) {
         let count = self.count.load(Ordering::Relaxed);
         let flush = &self.flushes[count as usize % FLUSHES];
-        // ORDER(SD-8): who sees the new flush in this place sees that the old one is forgotten; partner: `cover`.
+        // ORDER(SD-8): a CPU that sees the new flush in this place sees that the old one is forgotten; partner: `cover`.
         self.forgotten.store(flush.what.load(Ordering::Relaxed) >> 18, Ordering::Relaxed);
         fence(Ordering::Release);
         flush.first.store(span.first, Ordering::Relaxed);
@@ -289,7 +289,7 @@ impl Cpu {
         if number <= self.forgotten.load(Ordering::Relaxed) {
             return Cover::Unknown;
         }
-        // Whoever passed this CPU over noted that before the release, which the caller has seen.
+        // A flush that passed this CPU over noted that before the release, which the caller has seen.
         if number <= self.excused.load(Ordering::Acquire) { Cover::Flushed } else { Cover::Missing }
     }
 
@@ -350,12 +350,15 @@ impl Flush {
         number << 18 | tag << 2 | kernel | frees_tables as u64
     }
 
-    /// Whether the flush, which is of this kind and not older, took out what `removal` did; `wanted` is the [`code`](Self::code) of a flush that just does.
+    /// Whether the flush, which is of this kind and not older, took out what `removal` did; `wanted` is the
+    /// [`code`](Self::code) of a flush that just does.
     #[inline]
     fn covers(&self, removal: &Removal, what: u64, wanted: u64) -> bool {
         let same = (what ^ wanted) & 0x3_ffff & !1 == 0;
-        let span =
-            Span { first: self.first.load(Ordering::Relaxed), last: self.last.load(Ordering::Relaxed) };
+        let span = AddressRange {
+            first: self.first.load(Ordering::Relaxed),
+            last: self.last.load(Ordering::Relaxed),
+        };
         same && what & 1 >= wanted & 1 && span.holds(removal.span)
     }
 }

@@ -25,7 +25,7 @@
 //! #     unsafe fn install(&self, _: Option<u64>, _: Tag, _: OnInstall) {}
 //! #     fn send_ipi(&self, _: CpuId) {}
 //! #     unsafe fn free_root(&self, _: Self::Handle) {}
-//! #     fn defer_teardown(&self, late: Teardown<'_, Self>) { let _ = late.into_handle(); }
+//! #     fn defer_teardown(&self, teardown: Teardown<'_, Self>) { let _ = teardown.into_handle(); }
 //! # }
 //! # impl Kernel { fn free_tables(&self, _: u64) {} fn keep(&self, _: TeardownHandle<Machine>) {} }
 //! type Machine = Checked<Kernel, Panics, 4>; // without the sanitizer: `Kernel`
@@ -33,7 +33,7 @@
 //! unsafe impl Wrapped<Machine> for Kernel {
 //!     type Handle = &'static AddressSpace<Machine>;
 //!     unsafe fn free_root(&self, space: &'static AddressSpace<Machine>) { self.free_tables(space.root()) }
-//!     fn defer_teardown(&self, late: Teardown<'_, Machine>) { self.keep(late.into_handle()) }
+//!     fn defer_teardown(&self, teardown: Teardown<'_, Machine>) { self.keep(teardown.into_handle()) }
 //! }
 //! let engine = Shootdown::new(Machine::new(Kernel(CpuLocal::new()), Panics), CpuMask::new());
 //! engine.online_cpu()?;
@@ -46,8 +46,8 @@
 //! A violation is counted and told to a [`Verdict`]: [`Panics`], [`Counts`], or a function of one's own.
 //!
 //! # What it sees
-//! * Every gather, when it announces its flush and when it lets its frames go: whoever has the space loaded by then must have
-//!   flushed what was unmapped, since it was; a lazy CPU only where tables are freed.
+//! * Every gather, when it announces its flush and when it lets its frames go: every CPU that has the space loaded by
+//!   then must have flushed what was unmapped, since it was; a lazy CPU only where tables are freed.
 //! * A CPU that comes back to a space later, from being lazy or with entries under a tag: must have flushed what was given back
 //!   meanwhile.
 //! * A tag that passes from one space to another without a flush, and a root that is freed while it is loaded.
@@ -61,8 +61,8 @@
 //! # What it cannot see
 //! * Whether hardware did what the platform says: a flush counts as done when the platform returns from it.
 //! * Waits that never end (SD-11, SD-18, SD-19), and calls that return too early without giving anything back (SD-15).
-//! * User mode: where CPUs [`enter_user`](crate::Shootdown::enter_user), it reports flushes of kernel memory that they have left to
-//!   their next entry (SD-20).
+//! * User mode: where CPUs [`enter_user`](crate::Shootdown::enter_user), it reports flushes of kernel memory that they
+//!   have left to their next entry (SD-20).
 //! * Flushes that no platform sees: a [`TagBroadcast`](crate::tags::TagBroadcast) has to run inside [`Sanitizer::wiping`], or
 //!   tags that it freed look taken. A hypervisor's flush that answers "needs IPI" counts for nothing.
 //! * A frame that is freed outside a gather without a word; a table that is walked between the load of a root and the flush

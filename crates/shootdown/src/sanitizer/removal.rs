@@ -7,19 +7,19 @@ use core::sync::atomic::Ordering;
 
 /// A run of addresses, both ends in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
+pub(crate) struct AddressRange {
     pub(crate) first: u64,
     pub(crate) last: u64,
 }
 
-impl Span {
-    pub(crate) const ALL: Span = Span { first: 0, last: u64::MAX };
+impl AddressRange {
+    pub(crate) const ALL: AddressRange = AddressRange { first: 0, last: u64::MAX };
 
     #[inline]
     pub(crate) fn of(request: FlushRequest) -> Self {
         match request.range() {
             Some(range) => Self::of_pages(range.start().0, range.count(), range.size() as u8),
-            None => Span::ALL,
+            None => AddressRange::ALL,
         }
     }
 
@@ -27,11 +27,11 @@ impl Span {
     pub(crate) const fn of_pages(first: u64, count: u64, size: u8) -> Self {
         // What ends with the address space has a byte more than a word counts.
         let last = first.wrapping_add((count << shift(size)).wrapping_sub(1));
-        Span { first, last }
+        AddressRange { first, last }
     }
 
     #[inline]
-    pub(crate) const fn holds(self, other: Span) -> bool {
+    pub(crate) const fn holds(self, other: AddressRange) -> bool {
         self.first <= other.first && other.last <= self.last
     }
 }
@@ -66,7 +66,7 @@ pub(crate) struct Removal {
     pub(crate) number: u64,
     /// Whose; 0 for kernel memory.
     pub(crate) space: u64,
-    pub(crate) span: Span,
+    pub(crate) span: AddressRange,
     pub(crate) frees_tables: bool,
     /// The CPU that took them out.
     pub(crate) by: CpuId,
@@ -77,7 +77,7 @@ pub(crate) struct Removal {
 impl Removal {
     #[inline]
     pub(crate) fn new(number: u64, space: u64, request: FlushRequest, by: CpuId) -> Self {
-        let (span, frees_tables) = (Span::of(request), request.frees_tables());
+        let (span, frees_tables) = (AddressRange::of(request), request.frees_tables());
         Self { number, space, span, frees_tables, by, reached: Reached::NONE }
     }
 
@@ -180,7 +180,7 @@ impl<const PENDING: usize> Removals<PENDING> {
             return Err(Displaced);
         }
         exchange(&place.stamp, old, writing).map_err(|_| Displaced)?;
-        // ORDER(SD-8): whoever reads one of the words below sees the stamp above too, and turns them down; partner: `read`.
+        // ORDER(SD-8): a CPU that reads one of the words below sees the stamp above too, and turns them down; partner: `read`.
         fence(Ordering::Release);
         let tables = u64::from(removal.frees_tables);
         let by = u64::from(removal.by.number() & 0xffff) << 1;
@@ -229,7 +229,7 @@ impl<const PENDING: usize> Removals<PENDING> {
             }
             let Some(removal) = place.read(now) else { continue };
             let enough = request.frees_tables() || !removal.frees_tables;
-            if removal.space == space && Span::of(request).holds(removal.span) && enough {
+            if removal.space == space && AddressRange::of(request).holds(removal.span) && enough {
                 place.add_reached(tag);
             }
         }
@@ -262,7 +262,10 @@ impl Place {
         let removal = Removal {
             number: expected >> 2,
             space: whose >> 17,
-            span: Span { first: self.first.load(Ordering::Relaxed), last: self.last.load(Ordering::Relaxed) },
+            span: AddressRange {
+                first: self.first.load(Ordering::Relaxed),
+                last: self.last.load(Ordering::Relaxed),
+            },
             frees_tables: whose & 1 == 1,
             by: CpuId::new((whose >> 1) as u32 & 0xffff),
             reached: Reached(self.reached.load(Ordering::Relaxed)),

@@ -1,7 +1,7 @@
 //! The sanitizer: what a platform tells it, and what it concludes.
 
 use super::cpu::{Cover, Cpu, Flush, Found, Holder};
-use super::removal::{Removal, Removals, Span};
+use super::removal::{AddressRange, Removal, Removals};
 use super::verdict::{Kind, Missing, Tally, Verdict, Violation};
 use super::words::{count, raise};
 use crate::platform::{LocalFlush, OnInstall};
@@ -27,7 +27,7 @@ pub struct Sanitizer<V, const CPUS: usize, const PENDING: usize> {
     wiped_by: Word,
     violations: Word,
     unchecked: Word,
-    /// What each CPU has loaded, as a [`Holder`], close together for whoever looks at all.
+    /// What each CPU has loaded, as a [`Holder`], close together for a CPU that looks at all.
     loaded: [Word; CPUS],
     /// Number up to which each CPU has flushed all that it holds under the tag that is loaded: while that is the latest,
     /// flushes of pages need not be remembered.
@@ -93,7 +93,8 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PEN
     /// before it asks for their flush, and returns the number of the removal.
     #[inline(never)]
     pub fn removed(&self, by: CpuId, space: Option<SpaceId>, request: FlushRequest) -> u64 {
-        // ORDER(SD-8): page-table stores before the number; who reads it and flushes then walks the new tables; partner: `now`.
+        // ORDER(SD-8): page-table stores before the number; a CPU that reads it and flushes then walks the new tables;
+        // partner: `now`.
         let number = count(&self.clock);
         let removal = Removal::new(number, Removal::space_word(space), request, by);
         if self.removals.hold(&removal).is_err() {
@@ -198,7 +199,7 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PEN
             cpu: CpuId::new(index as u32),
             tag: tag.unwrap_or(Tag::NONE),
             space,
-            pages: (span != Span::ALL).then_some((VirtAddr(span.first), VirtAddr(span.last))),
+            pages: (span != AddressRange::ALL).then_some((VirtAddr(span.first), VirtAddr(span.last))),
             frees_tables: removal.frees_tables,
             by: removal.by,
             number: removal.number,
@@ -253,7 +254,7 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PEN
     #[cold]
     #[inline(never)]
     fn flushed_pages(&self, cpu: CpuId, first: u64, count: u64, kind: u64, moment: Moment) {
-        let span = Span::of_pages(first, count, kind as u8);
+        let span = AddressRange::of_pages(first, count, kind as u8);
         self.cpus[Self::place(cpu)].remember(span, moment.0 << 18 | kind >> 8);
     }
 
@@ -284,8 +285,9 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PEN
         let now = if root { Holder::nobody(tag).like(before) } else { Holder::NOTHING };
         // ORDER(SD-8): the new turn and what was flushed before the new word; partner: `look`.
         word.store(now.word(), Ordering::Release);
-        // ORDER(SD-8): the hardware has left the old root before whatever the engine says next, be it relaxed (that another tag
-        // is in use): whoever acts on that has to see the new word too; partner: `released`, and the engine's fences before it.
+        // ORDER(SD-8): the hardware has left the old root before whatever the engine says next, be it relaxed (that
+        // another tag is in use): a CPU that acts on that has to see the new word too; partner: `released`, and the
+        // engine's fences before it.
         fence(Ordering::Release);
     }
 
@@ -311,7 +313,7 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PEN
     #[cold]
     #[inline(never)]
     fn take_over(&self, cpu: CpuId, space: SpaceId, own: Holder) {
-        self.adopt(cpu, space, own);
+        self.register(cpu, space, own);
         self.begun(cpu, space);
     }
 
@@ -322,13 +324,13 @@ impl<V: Verdict, const CPUS: usize, const PENDING: usize> Sanitizer<V, CPUS, PEN
         let before = Holder::from_word(word.load(Ordering::Relaxed));
         if before.space() == 0 {
             let own = before.idle().with(space.number());
-            self.adopt(cpu, space, own);
+            self.register(cpu, space, own);
             word.store(own.like(before).word(), Ordering::Release);
         }
     }
 
     /// Learns whose the root is that was loaded last.
-    fn adopt(&self, cpu: CpuId, space: SpaceId, own: Holder) {
+    fn register(&self, cpu: CpuId, space: SpaceId, own: Holder) {
         let shadow = &self.cpus[Self::place(cpu)];
         if shadow.begin(own).is_some() {
             return;

@@ -1,4 +1,4 @@
-//! What the engine asks of whoever hands out tags.
+//! What the engine asks of an allocator of tags.
 
 use crate::tags::TagSlots;
 use crate::types::{CpuId, SpaceId, Tag};
@@ -23,9 +23,9 @@ use crate::types::{CpuId, SpaceId, Tag};
 ///    load flushes it ([`Residue::Others`]) or the CPU has no root loaded meanwhile
 ///    ([`NEEDS_NULL_ROOT`](Self::NEEDS_NULL_ROOT));
 /// 3. entries that [`assign`](Self::assign) lets a CPU take for current lie under the tag that
-///    [`flush_method`](Self::flush_method) names, from the moment that they may exist: who reads it after the full fence of
-///    a flush (SD-4) reaches those whose walk saw the page tables before they changed. Under [`FlushMethod::Broadcast`] and
-///    [`FlushMethod::Nobody`] no CPU holds any under another;
+///    [`flush_method`](Self::flush_method) names, from the moment that they may exist: an initiator that reads it after
+///    the full fence of a flush (SD-4) reaches those whose walk saw the page tables before they changed. Under
+///    [`FlushMethod::Broadcast`] and [`FlushMethod::Nobody`] no CPU holds any under another;
 /// 4. if a policy reassigns the tag of a space that is loaded, [`reassigned`](Self::reassigned) returns the new tag from
 ///    then on, the CPU holds no stale entries under the new tag, and [`CAN_REASSIGN`](Self::CAN_REASSIGN) is `true`.
 pub unsafe trait TagPolicy: Sync {

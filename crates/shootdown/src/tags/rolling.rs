@@ -1,5 +1,5 @@
-//! Global tags with generations: what [`GlobalAsids`](crate::tags::GlobalAsids), [`VersionedContexts`](crate::tags::VersionedContexts)
-//! and [`Vmids`](crate::tags::Vmids) have in common.
+//! Global tags with generations: what [`GlobalAsids`](crate::tags::GlobalAsids),
+//! [`VersionedContexts`](crate::tags::VersionedContexts) and [`Vmids`](crate::tags::Vmids) have in common.
 //!
 //! ```text
 //!            1 take: a tag that is free                2 try_fast: in this generation
@@ -140,7 +140,8 @@ impl<'a, const G: u32> Rolling<'a, G> {
             return None;
         }
         let active = &self.cpu(cpu).active;
-        // ORDER(SD-12): relaxed; a rollover changes the same word, and one of the two comes first (`renewal_vs_lock_free_switch`).
+        // ORDER(SD-12): relaxed; a rollover changes the same word, and one of the two comes first
+        // (`renewal_vs_lock_free_switch`).
         let old = active.load(Ordering::Relaxed);
         // ORDER(SD-8): leaving the old root before this word, which a rollover on another CPU takes for having left; partner:
         // `roll_over`. Else a table of the old space is freed by a broadcast under its new tag, which does not wait for what
@@ -236,7 +237,8 @@ impl<'a, const G: u32> Rolling<'a, G> {
         // ORDER(SD-12): the word before the wraps that make it count; partner: `try_fast`.
         context.wraps.store(wraps, Site::TagWraps.release());
         // ORDER(SD-4, SD-12): the tag before this CPU's walks under it: an initiator that still reads the old tag, and
-        // flushes that alone, changed the page tables before; partner: the flush fence in `Shootdown::begin`.
+        // flushes that alone, changed the page tables before; partners: the flush fences in `Shootdown::begin` and
+        // `Shootdown::set_out`.
         Site::TagFence.full_fence();
         word
     }
@@ -262,7 +264,7 @@ impl<'a, const G: u32> Rolling<'a, G> {
         let (taken, end) = (self.storage.taken, self.tags.into());
         let tag = first_free(taken, self.cursor.load(), end).or_else(|| {
             self.roll_over();
-            // Should the embedder's broadcast unwind, whoever comes next finds no tag free, and rolls over again.
+            // Should the embedder's broadcast unwind, the next CPU finds no tag free, and rolls over again.
             self.cursor.store(end);
             on_rollover();
             first_free(taken, 1, end)
@@ -284,8 +286,8 @@ impl<'a, const G: u32> Rolling<'a, G> {
             word.store(self.storage.pinned.get(index).map_or(0, TagWord::load));
         }
         for cpu in self.storage.cpus {
-            // ORDER: relaxed; drawn above (`renewal_vs_lock_free_switch`). The accesses of a CPU under a tag that it has left come
-            // before the full fence with which the new tag is given (`asid-switch-vs-table-free`).
+            // ORDER: relaxed; drawn above (`renewal_vs_lock_free_switch`). The accesses of a CPU under a tag that it
+            // has left come before the full fence with which the new tag is given (`asid-switch-vs-table-free`).
             let active = cpu.active.swap(0, Ordering::Relaxed);
             if active != 0 {
                 cpu.reserved.store(active);

@@ -158,10 +158,10 @@ unsafe impl<B: TagBroadcast, const N: usize> TagPolicy for GlobalOverLocal<'_, B
     /// A global tag is current by itself: every flush since it was given reaches it.
     ///
     /// ```text
-    ///   this CPU                         initiator of a flush          whoever shares
+    ///   this CPU                         initiator of a flush          a CPU that shares
     ///   switching, bit, full fence       page tables change            shared_tag := tag, moving
     ///   reads generation                 generation += 1, full fence   generation += 1, full fence
-    ///   reads shared_tag                 reads shared_tag              waits for whoever is late
+    ///   reads shared_tag                 reads shared_tag              waits for CPUs that are behind
     ///   installs
     /// ```
     /// An initiator that reads no tag sends an IPI to every CPU that is behind, under whichever tag. If this CPU ran under
@@ -241,7 +241,7 @@ impl<B: TagBroadcast, const N: usize> ShareTags for GlobalOverLocal<'_, B, N> {
     fn finish_share(&self, TagSpace { memory: SharedTag(shared), .. }: TagSpace<'_, SharedTag>) {
         // ORDER: relaxed; only this CPU writes the word until the move is over.
         let word = shared.load(Ordering::Relaxed) & !MOVING;
-        // ORDER(SD-8): the acknowledgements of those who moved before initiators rest on the broadcast; partner:
+        // ORDER(SD-8): the acknowledgements of CPUs that moved before initiators rest on the broadcast; partner:
         // `flush_method`.
         shared.store(word, Site::SharedTag.release());
     }

@@ -42,7 +42,7 @@ fn a_rollover_whose_broadcast_panics_is_made_again_before_any_tag_changes_hands(
     host.break_at(Callback::Broadcast, 0);
     assert!(catch_unwind(AssertUnwindSafe(|| host.run(0, &others[2]))).is_err());
     host.recover(0);
-    // Whoever gets tag 5 now must find nothing of its former owner on CPU 1.
+    // The space that gets tag 5 now must find nothing of its former owner on CPU 1.
     for other in others {
         host.run(0, other);
         host.run(1, other);
@@ -74,7 +74,7 @@ fn a_shared_tag_that_is_refused_leaves_the_space_as_it_was() {
     }
     assert_eq!(engine.share_tag(&users[2]), Err(TagsError::NoneToShare(2)));
     assert_eq!(engine.share_tag(&users[0]), Err(TagsError::AlreadyShared(Tag::new(3))));
-    // Refused, the space runs and is flushed as before, and gets a tag when one is free.
+    // A space that was refused a tag runs and is flushed as before, and gets one when one is free.
     host.run(0, &users[2]);
     host.unmap(1, &users[2], 0);
     let mut users = users.into_iter();

@@ -45,8 +45,8 @@ macro_rules! duties {
         unsafe fn flush_local(&self, _: LocalFlush) {}
         unsafe fn install(&self, _: Option<u64>, _: Tag, _: OnInstall) {}
         unsafe fn free_root(&self, _: &'static AddressSpace<Self>) {}
-        fn defer_teardown(&self, late: Teardown<'_, Self>) {
-            let _ = late.into_handle();
+        fn defer_teardown(&self, teardown: Teardown<'_, Self>) {
+            let _ = teardown.into_handle();
         }
     };
 }

@@ -48,7 +48,7 @@ fn every_case_names_the_rule_that_it_guards() {
     assert!(cases.len() >= 20, "{} cases", cases.len());
     for case in &cases {
         assert!(
-            (1..=u32::from(shootdown::rules::LAST)).contains(&case.rule),
+            (1..=u32::from(shootdown::trace::rules::LAST)).contains(&case.rule),
             "{} names SD-{}",
             case.name,
             case.rule

@@ -91,8 +91,8 @@ fn a_teardown_that_waits_in_a_queue_is_run_later() {
     engine.switch_to(&user);
     engine.enter_lazy();
     drop(user);
-    let late = engine.platform().deferred.borrow_mut().pop().expect("it was kept");
-    engine.teardown_from_handle(late).finish();
+    let deferred = engine.platform().deferred.borrow_mut().pop().expect("it was kept");
+    engine.teardown_from_handle(deferred).finish();
     assert_eq!(memory.strong_count(), 0);
     assert_eq!(log(&engine), ["install Some(7)", "install None", "free 7"]);
 }

@@ -55,7 +55,7 @@ impl core::error::Error for NptError {}
 /// and at no other time, so a request that came before VMRUN is done when it begins. A flush is noted here, and
 /// [`entry`](Self::entry) says what the VMCB is to hold.
 ///
-/// With FlushByAsid VMRUN drops the guest's ASID. Without, the guest gets one that was not used since everything was last
+/// With FlushByAsid VMRUN drops the guest's ASID. On CPUs that lack it, the guest gets one that was not used since everything was last
 /// dropped; when they run out, the next VMRUN drops everything. So ASIDs are the CPU's own, a generation of them after
 /// the other, and a tag stands for another one in each. (Linux: `new_asid`, `pre_svm_run`, arch/x86/kvm/svm/svm.c.)
 ///

@@ -180,7 +180,7 @@ impl Weak {
         self.move_causes(|causes| causes & below | (causes & !below) << 1);
     }
 
-    /// Whoever knows of a fence behind `place`, and those fences, know what is known there.
+    /// Each that knows of a fence behind `place`, and those fences, know what is known there.
     fn tell_later(&mut self, order: usize, place: usize, view: &[u8]) {
         let fences = self.range(order as u16);
         let width = self.width;

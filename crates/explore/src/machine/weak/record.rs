@@ -10,7 +10,7 @@ const CHUNK: usize = 8;
 const BOUND: u16 = 0x8000;
 
 impl Weak {
-    /// What is not a CPU's alone.
+    /// Writes the parts that are not a CPU's alone.
     pub(crate) fn write_memory(&self, record: &mut Vec<u16>) {
         record.clear();
         record.push(self.messages.len() as u16);

@@ -104,118 +104,118 @@ struct Operation<K: Kind> {
 }
 
 /// CPU 0 runs A, CPU 1 is lazy on B and has been in A, CPU 2 is lazy on A; A and the kernel were changed meanwhile.
-fn usual<K: Kind>(rig: &TestMachine<K>) {
-    rig.run(2, A);
-    rig.lazy(2);
-    rig.run(1, A);
-    rig.run(1, B);
-    rig.lazy(1);
-    rig.run(0, A);
-    rig.unmap(0, A, 0);
+fn usual<K: Kind>(machine: &TestMachine<K>) {
+    machine.run(2, A);
+    machine.lazy(2);
+    machine.run(1, A);
+    machine.run(1, B);
+    machine.lazy(1);
+    machine.run(0, A);
+    machine.unmap(0, A, 0);
 }
 
 /// The same, and CPU 1 runs B.
-fn running<K: Kind>(rig: &TestMachine<K>) {
-    usual(rig);
-    rig.run(1, B);
+fn running<K: Kind>(machine: &TestMachine<K>) {
+    usual(machine);
+    machine.run(1, B);
 }
 
 /// All CPUs run A.
-fn together<K: Kind>(rig: &TestMachine<K>) {
-    usual(rig);
-    (0..CPUS).for_each(|cpu| rig.run(cpu, A));
+fn together<K: Kind>(machine: &TestMachine<K>) {
+    usual(machine);
+    (0..CPUS).for_each(|cpu| machine.run(cpu, A));
 }
 
 /// CPU 1 has A loaded lazily, which was changed meanwhile.
-fn behind<K: Kind>(rig: &TestMachine<K>) {
-    usual(rig);
-    rig.run(1, A);
-    rig.lazy(1);
-    rig.unmap(0, A, 1);
+fn behind<K: Kind>(machine: &TestMachine<K>) {
+    usual(machine);
+    machine.run(1, A);
+    machine.lazy(1);
+    machine.unmap(0, A, 1);
 }
 
 /// All tags are in use, and the next is to be taken from somebody.
-fn short_of_tags<K: Kind>(rig: &TestMachine<K>) {
-    usual(rig);
+fn short_of_tags<K: Kind>(machine: &TestMachine<K>) {
+    usual(machine);
     for space in [2, 3, B] {
-        rig.run(0, space);
+        machine.run(0, space);
     }
-    rig.run(1, A);
-    rig.run(1, B);
+    machine.run(1, A);
+    machine.run(1, B);
 }
 
 /// A is B's neighbour on CPU 2, and nobody but its user keeps it.
-fn doomed<K: Kind>(rig: &TestMachine<K>) {
-    usual(rig);
-    rig.lazy(0);
+fn doomed<K: Kind>(machine: &TestMachine<K>) {
+    usual(machine);
+    machine.lazy(0);
 }
 
 #[rustfmt::skip]
 fn operations<K: Kind>() -> Vec<Operation<K>> {
     let op = |name, before, act| Operation { name, before, act };
     vec![
-        op("switch", running, |rig| rig.run(1, A)),
-        op("switch, lazy before", usual, |rig| rig.run(1, 2)),
-        op("switch, short of tags", short_of_tags, |rig| { rig.run(1, 4); rig.run(1, 5); rig.run(1, A); }),
-        op("return from lazy", behind, |rig| rig.run(1, A)),
-        op("enter lazy", running, |rig| rig.lazy(1)),
-        op("leave", usual, |rig| rig.state.on(1, || rig.engine.leave())),
-        op("borrow", usual, |rig| rig.state.on(1, || {
-            drop(rig.engine.borrow(&rig.users.borrow()[A]).expect("a kernel thread"));
+        op("switch", running, |machine| machine.run(1, A)),
+        op("switch, lazy before", usual, |machine| machine.run(1, 2)),
+        op("switch, short of tags", short_of_tags, |machine| { machine.run(1, 4); machine.run(1, 5); machine.run(1, A); }),
+        op("return from lazy", behind, |machine| machine.run(1, A)),
+        op("enter lazy", running, |machine| machine.lazy(1)),
+        op("leave", usual, |machine| machine.state.on(1, || machine.engine.leave())),
+        op("borrow", usual, |machine| machine.state.on(1, || {
+            drop(machine.engine.borrow(&machine.users.borrow()[A]).expect("a kernel thread"));
         })),
-        op("temporary", running, |rig| rig.state.on(1, || {
-            let (users, state) = (rig.users.borrow(), rig.state);
-            rig.active(1, false);
+        op("temporary", running, |machine| machine.state.on(1, || {
+            let (users, state) = (machine.users.borrow(), machine.state);
+            machine.active(1, false);
             // SAFETY: 1. the body puts nothing.
-            unsafe { rig.engine.with_temporary_space(&users[A], || state.calls(Callback::Closure, When::Before)) };
-            rig.active(1, true);
+            unsafe { machine.engine.with_temporary_space(&users[A], || state.calls(Callback::Closure, When::Before)) };
+            machine.active(1, true);
         })),
-        op("temporary, lazy", usual, |rig| rig.state.on(1, || {
-            let (users, state) = (rig.users.borrow(), rig.state);
+        op("temporary, lazy", usual, |machine| machine.state.on(1, || {
+            let (users, state) = (machine.users.borrow(), machine.state);
             // SAFETY: 1. the body puts nothing.
-            unsafe { rig.engine.with_temporary_space(&users[A], || state.calls(Callback::Closure, When::Before)) };
+            unsafe { machine.engine.with_temporary_space(&users[A], || state.calls(Callback::Closure, When::Before)) };
         })),
-        op("gather, finish", together, |rig| rig.unmap(1, A, 1)),
-        op("gather, send", together, |rig| rig.send_unmap(1, A, 1)),
-        op("flush another's space", usual, |rig| rig.unmap(1, A, 1)),
-        op("flush kernel memory", together, |rig| rig.unmap_kernel(1)),
-        op("trim", usual, |rig| { rig.trim(1, A); rig.trim(1, B); }),
-        op("trim by another", running, |rig| rig.trim(2, A)),
-        op("answer", together, |rig| {
-            let users = rig.users.borrow();
-            let pending = rig.state.on(0, || rig.engine.send(&users[A], FlushRequest::all().tables_freed()));
-            rig.world.interrupt(1);
+        op("gather, finish", together, |machine| machine.unmap(1, A, 1)),
+        op("gather, send", together, |machine| machine.send_unmap(1, A, 1)),
+        op("flush another's space", usual, |machine| machine.unmap(1, A, 1)),
+        op("flush kernel memory", together, |machine| machine.unmap_kernel(1)),
+        op("trim", usual, |machine| { machine.trim(1, A); machine.trim(1, B); }),
+        op("trim by another", running, |machine| machine.trim(2, A)),
+        op("answer", together, |machine| {
+            let users = machine.users.borrow();
+            let pending = machine.state.on(0, || machine.engine.send(&users[A], FlushRequest::all().tables_freed()));
+            machine.world.interrupt(1);
             pending.finish();
         }),
-        op("answer, lazy", behind, |rig| {
-            let users = rig.users.borrow();
-            let pending = rig.state.on(0, || rig.engine.send(&users[A], FlushRequest::all().tables_freed()));
-            rig.world.interrupt(1);
+        op("answer, lazy", behind, |machine| {
+            let users = machine.users.borrow();
+            let pending = machine.state.on(0, || machine.engine.send(&users[A], FlushRequest::all().tables_freed()));
+            machine.world.interrupt(1);
             pending.finish();
         }),
-        op("go off line", usual, |rig| rig.world.offline(1)),
-        op("come on line", |rig| { usual(rig); rig.world.offline(1); rig.unmap_kernel(0); }, |rig| rig.world.online(1)),
-        op("make a space", usual, |rig| {
-            let new = rig.state.on(1, || space(rig.world, 0xb000));
-            rig.users.borrow_mut().push(new);
+        op("go off line", usual, |machine| machine.world.offline(1)),
+        op("come on line", |machine| { usual(machine); machine.world.offline(1); machine.unmap_kernel(0); }, |machine| machine.world.online(1)),
+        op("make a space", usual, |machine| {
+            let new = machine.state.on(1, || space(machine.world, 0xb000));
+            machine.users.borrow_mut().push(new);
         }),
-        op("count references", usual, |rig| rig.state.on(1, || {
-            let users = rig.users.borrow();
+        op("count references", usual, |machine| machine.state.on(1, || {
+            let users = machine.users.borrow();
             let pin = users[A].grab();
             drop((users[A].clone(), pin.clone(), pin.upgrade().expect("it lives")));
         })),
-        op("put the last user", doomed, |rig| rig.put(1, A)),
-        op("drop the last user", doomed, |rig| {
-            let user = rig.users.borrow_mut().remove(A);
-            rig.state.on(1, || drop(user));
+        op("put the last user", doomed, |machine| machine.put(1, A)),
+        op("drop the last user", doomed, |machine| {
+            let user = machine.users.borrow_mut().remove(A);
+            machine.state.on(1, || drop(user));
         }),
-        op("end the space that is loaded", usual, |rig| rig.put(1, B)),
-        op("a pin outlives the users", doomed, |rig| {
-            let pin = rig.users.borrow()[A].grab();
-            rig.put(0, A);
-            rig.state.on(1, || { assert!(pin.upgrade().is_err()); drop(pin); });
+        op("end the space that is loaded", usual, |machine| machine.put(1, B)),
+        op("a pin outlives the users", doomed, |machine| {
+            let pin = machine.users.borrow()[A].grab();
+            machine.put(0, A);
+            machine.state.on(1, || { assert!(pin.upgrade().is_err()); drop(pin); });
         }),
-        op("share or pin a tag", together, |rig| rig.state.on(1, || K::share(rig.engine, &rig.users.borrow()[A]))),
+        op("share or pin a tag", together, |machine| machine.state.on(1, || K::share(machine.engine, &machine.users.borrow()[A]))),
     ]
 }
 
@@ -231,62 +231,62 @@ enum Next {
 }
 
 /// Every use of the machine once more, on each CPU.
-fn use_all<K: Kind>(rig: &TestMachine<K>) {
+fn use_all<K: Kind>(machine: &TestMachine<K>) {
     for cpu in 0..CPUS {
-        rig.world.interrupt(cpu);
-        if !rig.state.hardware_of(cpu).online {
-            rig.world.online(cpu);
+        machine.world.interrupt(cpu);
+        if !machine.state.hardware_of(cpu).online {
+            machine.world.online(cpu);
         }
     }
-    let spaces = if cfg!(miri) { 2 } else { rig.users.borrow().len() };
+    let spaces = if cfg!(miri) { 2 } else { machine.users.borrow().len() };
     for space in 0..spaces {
-        (0..CPUS).for_each(|cpu| rig.run(cpu, space));
-        let freed = rig.state.freed.borrow().len();
+        (0..CPUS).for_each(|cpu| machine.run(cpu, space));
+        let freed = machine.state.freed.borrow().len();
         for cpu in 0..2 {
-            rig.unmap(cpu, space, u64::from(cpu) % PAGES);
-            (0..CPUS).for_each(|cpu| rig.state.touch_all(cpu));
+            machine.unmap(cpu, space, u64::from(cpu) % PAGES);
+            (0..CPUS).for_each(|cpu| machine.state.touch_all(cpu));
         }
-        assert_eq!(rig.state.freed.borrow().len(), freed + 2, "flushes go on as before");
+        assert_eq!(machine.state.freed.borrow().len(), freed + 2, "flushes go on as before");
     }
-    (0..spaces).for_each(|space| rig.trim(0, space));
-    rig.unmap_kernel(0);
-    (0..CPUS).for_each(|cpu| rig.state.touch_all(cpu));
+    (0..spaces).for_each(|space| machine.trim(0, space));
+    machine.unmap_kernel(0);
+    (0..CPUS).for_each(|cpu| machine.state.touch_all(cpu));
 }
 
 /// All spaces end, by CPU 2.
-fn end<K: Kind>(rig: &TestMachine<K>) {
-    let unwound = rig.state.exploded.get();
-    (0..CPUS).filter(|&cpu| Some(cpu) != unwound).for_each(|cpu| rig.lazy(cpu));
-    while !rig.users.borrow().is_empty() {
-        rig.put(2, 0);
+fn end<K: Kind>(machine: &TestMachine<K>) {
+    let unwound = machine.state.exploded.get();
+    (0..CPUS).filter(|&cpu| Some(cpu) != unwound).for_each(|cpu| machine.lazy(cpu));
+    while !machine.users.borrow().is_empty() {
+        machine.put(2, 0);
     }
-    (0..CPUS).for_each(|cpu| rig.world.interrupt(cpu));
+    (0..CPUS).for_each(|cpu| machine.world.interrupt(cpu));
 }
 
 fn case<K: Kind>(operation: &Operation<K>, bomb: Bomb, next: Next) {
-    let rig = TestMachine::<K>::new();
-    (operation.before)(&rig);
-    rig.state.arm(Some(bomb));
-    let caught = catch_unwind(AssertUnwindSafe(|| (operation.act)(&rig)));
-    rig.state.arm(None);
+    let machine = TestMachine::<K>::new();
+    (operation.before)(&machine);
+    machine.state.arm(Some(bomb));
+    let caught = catch_unwind(AssertUnwindSafe(|| (operation.act)(&machine)));
+    machine.state.arm(None);
     if let Err(panic) = &caught {
         is_explosion(&**panic);
     }
-    let Some(cpu) = rig.state.exploded.get() else { return };
-    assert_eq!(rig.state.open.get(), 0, "interrupts are off, or a thread is pinned");
+    let Some(cpu) = machine.state.exploded.get() else { return };
+    assert_eq!(machine.state.open.get(), 0, "interrupts are off, or a thread is pinned");
     match next {
-        Next::Recovers => rig.world.recover(cpu),
+        Next::Recovers => machine.world.recover(cpu),
         Next::GoesOn => {}
         Next::EndsSpaces => {
-            end(&rig);
-            let new: Vec<_> = (0..2).map(|number| space(rig.world, 0xd000 + number)).collect();
-            *rig.users.borrow_mut() = new;
+            end(&machine);
+            let new: Vec<_> = (0..2).map(|number| space(machine.world, 0xd000 + number)).collect();
+            *machine.users.borrow_mut() = new;
         }
     }
-    use_all(&rig);
-    rig.state.exploded.set(None);
-    end(&rig);
-    rig.state.check();
+    use_all(&machine);
+    machine.state.exploded.set(None);
+    end(&machine);
+    machine.state.check();
 }
 
 /// The case of an operation that runs under Miri.
@@ -298,11 +298,11 @@ fn all<K: Kind>(from: usize) -> usize {
     let mut turn = 0;
     let (from, most) = if cfg!(miri) { (from, 1) } else { (0, usize::MAX) };
     for operation in operations::<K>().iter().skip(from).take(most) {
-        let rig = TestMachine::<K>::new();
-        (operation.before)(&rig);
-        rig.state.arm(None);
-        (operation.act)(&rig);
-        let calls = rig.state.calls.borrow().clone();
+        let machine = TestMachine::<K>::new();
+        (operation.before)(&machine);
+        machine.state.arm(None);
+        (operation.act)(&machine);
+        let calls = machine.state.calls.borrow().clone();
         for (callback, calls) in calls {
             for (nth, when) in (0..calls).flat_map(|nth| [(nth, When::Before), (nth, When::After)]) {
                 for next in [Next::Recovers, Next::GoesOn, Next::EndsSpaces] {

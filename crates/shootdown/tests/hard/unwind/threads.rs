@@ -43,7 +43,7 @@ unsafe impl MaskStore for Slow {
             while !self.1.unwinds.load(SeqCst) {
                 std::thread::yield_now();
             }
-            // Whoever does not wait goes on meanwhile.
+            // A CPU that does not wait goes on meanwhile.
             (0..if cfg!(miri) { 20 } else { 2000 }).for_each(|_| std::thread::yield_now());
             self.1.inside.store(false, SeqCst);
         }

@@ -1,4 +1,4 @@
-//! SD-8: the instructions that flush owe that interrupts are off; the engine is the one that knows.
+//! SD-8: the instructions that flush need interrupts off; the engine is the one that knows.
 
 use kernel::*;
 

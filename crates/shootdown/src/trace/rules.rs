@@ -18,6 +18,7 @@ macro_rules! rules {
         switch: $switch:literal,
         caught_by: [$($case:literal),+],
         qemu: $qemu:expr,
+        in_qemu: $in_qemu:literal,
     })*) => {
         /// A rule of the protocol, SD-1 to [`LAST`].
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +44,14 @@ macro_rules! rules {
                 match self { $(Rule::$rule => &[$($case),+],)* }
             }
 
-            /// Scenario of the kernel under QEMU that shows the rule missing, and how; `None` where none can (CAVEATS.md).
+            /// Scenario of the kernel under QEMU that shows the rule missing, and how; `None` where none can.
             pub const fn qemu(self) -> Option<(&'static str, Sign)> {
                 match self { $(Rule::$rule => $qemu,)* }
+            }
+
+            /// What shows there that the rule is missing, or why nothing can.
+            pub const fn in_qemu(self) -> &'static str {
+                match self { $(Rule::$rule => $in_qemu,)* }
             }
         }
     };
@@ -59,6 +65,7 @@ rules! {
         switch: "a CPU that switches in does not set its bit; with a summary, does not mark its word",
         caught_by: ["seed", "wide-switch-in"],
         qemu: Some(("remap", Sign::MissingFlush)),
+        in_qemu: "canaries and shadow, `remap`, `reuse`",
     }
     2: SelfAdd {
         says: "Only CPU c sets its bit, before it loads S's root; then a full fence; then it reads S's \
@@ -66,6 +73,8 @@ rules! {
         switch: "the bit is set after the root is loaded",
         caught_by: ["seed"],
         qemu: None,
+        in_qemu: "not applicable: the walker would have to fill between the load of the root and the bit, and \
+                  TCG fills only for accesses",
     }
     3: SelfRemove {
         says: "Only CPU c clears its bit, after its hardware stopped using the root and its entries are \
@@ -73,6 +82,7 @@ rules! {
         switch: "the bit goes before the root does; trimming clears other CPUs' bits",
         caught_by: ["switch-vs-flush"],
         qemu: Some(("trim", Sign::MissingFlush)),
+        in_qemu: "canaries and shadow, `trim`: other CPUs' bits are cleared",
     }
     4: Publish {
         says: "The initiator's page-table stores, then the generation bump, then a full fence, then it \
@@ -80,6 +90,7 @@ rules! {
         switch: "a flush announces nothing",
         caught_by: ["seed"],
         qemu: Some(("remap", Sign::MissingFlush)),
+        in_qemu: "canaries and shadow, `remap`, `reuse`",
     }
     5: SwitchIn {
         says: "Switch-in mirrors SD-4: mark switching, set the bit, full fence, read the generation, \
@@ -87,6 +98,7 @@ rules! {
         switch: "a returning CPU does not look at the generation",
         caught_by: ["lazy-return"],
         qemu: Some(("lazy", Sign::MissingFlush)),
+        in_qemu: "canaries, `lazy`",
     }
     6: AckAfterFlush {
         says: "The request is visible before the interrupt. The target sees the IPI request before it \
@@ -95,18 +107,21 @@ rules! {
         switch: "the acknowledgement comes before the flush",
         caught_by: ["borrow-vs-unmap"],
         qemu: Some(("reuse", Sign::MissingFlush)),
+        in_qemu: "shadow, `reuse`: the target's handler flushes before anything can read",
     }
     7: TablesReachLazy {
         says: "A freed page-table page reaches every CPU with the root loaded, lazy ones too.",
         switch: "lazy CPUs are skipped though tables are freed",
         caught_by: ["lazy-vs-table-free", "split-table-free"],
         qemu: Some(("table-free", Sign::MissingFlush)),
+        in_qemu: "shadow, `table-free`: TCG caches no tables",
     }
     8: FreeAfterCompletion {
         says: "A frame or table is given back only against the completion of the flush that covers it.",
         switch: "frames are freed once the IPIs are sent",
         caught_by: ["borrow-vs-unmap"],
         qemu: Some(("reuse", Sign::MissingFlush)),
+        in_qemu: "canaries and shadow, `reuse`",
     }
     9: NoCountShortcut {
         says: "A reference count bounds who may finish, never who may begin: no decision to skip a CPU \
@@ -114,6 +129,7 @@ rules! {
         switch: "one user: flush here only (the seed's bug)",
         caught_by: ["seed"],
         qemu: Some(("reuse", Sign::MissingFlush)),
+        in_qemu: "canaries and shadow, `remap`, `reuse`",
     }
     10: TeardownEvicts {
         says: "Mappings die once, when the last user reference goes; the root is freed once, when no struct \
@@ -121,6 +137,7 @@ rules! {
         switch: "the last struct reference evicts nobody",
         caught_by: ["lazy-vs-final-drop"],
         qemu: Some(("many-spaces", Sign::MissingFlush)),
+        in_qemu: "shadow of root registers, `many-spaces`; on x86-64 the machine dies as well",
     }
     11: WaitHandlesIpis {
         says: "A CPU that waits polls its own IPI word and handles what it finds, so that nobody needs to \
@@ -129,6 +146,7 @@ rules! {
         switch: "a wait does not poll its own IPI word",
         caught_by: ["masked-flushers"],
         qemu: Some(("masked-flushers", Sign::Hang)),
+        in_qemu: "a hang, `masked-flushers`",
     }
     12: TagReuseFlushes {
         says: "While an entry tagged t may be live on c, t on c names one space; a tag is reused only after \
@@ -137,6 +155,8 @@ rules! {
                  `shootdown check tags --drop-rule SD-12 --keep-going` shows them)",
         caught_by: ["tag-reuse"],
         qemu: None,
+        in_qemu: "not applicable: the kernel runs without tags, which TCG would not keep apart; seen on \
+                  sparc64 and loongarch64 (`cargo xtask ci sparc64 loongarch64`)",
     }
     13: HotplugFlushes {
         says: "A CPU that goes off line leaves the space it has loaded and flushes everything, then it is \
@@ -145,6 +165,8 @@ rules! {
         switch: "a CPU comes on line with what it had",
         caught_by: ["kernel-memory-hotplug", "first-boot", "reset-vs-kernel-table"],
         qemu: Some(("hotplug", Sign::MissingFlush)),
+        in_qemu: "canaries, `hotplug`: the CPU that is off line reads the window itself, for the speculation \
+                  that TCG lacks",
     }
     14: Widen {
         says: "A request that does not fit widens to a full flush; no failure drops a frame or frees one \
@@ -152,6 +174,7 @@ rules! {
         switch: "a CPU that is behind by more than the history holds flushes only the latest request",
         caught_by: ["history-overflow", "kernel-history-race"],
         qemu: Some(("lazy", Sign::MissingFlush)),
+        in_qemu: "canaries, `lazy`; on riscv64 by the shadow alone, as any fence empties its TLB",
     }
     15: CoverPeers {
         says: "When a gather finishes, everything that it looked at has been flushed, also what another \
@@ -159,6 +182,7 @@ rules! {
         switch: "a gather flushes what it cleared itself and nothing else",
         caught_by: ["nested-gathers", "nested-gathers-inside", "nested-gathers-empty"],
         qemu: Some(("nested-gathers", Sign::StaleRead)),
+        in_qemu: "canaries, `nested-gathers`",
     }
     16: CompletionStays {
         says: "A flush whose ticket was complete once is complete for good: a CPU that was done with it is \
@@ -166,6 +190,7 @@ rules! {
         switch: "a ticket asks all CPUs each time",
         caught_by: ["ticket-vs-switch"],
         qemu: None,
+        in_qemu: "not applicable: no scenario keeps a ticket",
     }
     17: BatchReachesAll {
         says: "The frames of a batch are given back when every CPU is done with the flush of every space in \
@@ -173,6 +198,7 @@ rules! {
         switch: "CPUs are told of the last space alone, and no others are waited for",
         caught_by: ["batch-of-spaces", "batch-vs-switch"],
         qemu: None,
+        in_qemu: "not applicable: no scenario keeps a batch",
     }
     18: DeferralEnds {
         says: "A flush that CPUs were not told of is carried out when they catch up, that of a space also \
@@ -180,6 +206,7 @@ rules! {
         switch: "CPUs are never told of a deferred flush",
         caught_by: ["deferred-waited", "deferred-kernel-waited"],
         qemu: None,
+        in_qemu: "not applicable: no scenario keeps a deferred flush",
     }
     19: OnlineAnswers {
         says: "A CPU that comes on line handles what was asked of it before it went off line: the interrupt \
@@ -187,6 +214,7 @@ rules! {
         switch: "a CPU comes on line and leaves what was asked of it to an interrupt",
         caught_by: ["reset-vs-kernel-memory"],
         qemu: None,
+        in_qemu: "not applicable: no scenario resets a CPU, so that no interrupt is lost",
     }
     20: EntryCatchesUp {
         says: "A flush of kernel memory that frees no tables passes over a CPU in user mode. That CPU says that \
@@ -195,6 +223,8 @@ rules! {
         switch: "a CPU that comes into the kernel does not look at the generation",
         caught_by: ["user-mode-entry", "user-mode-nmi"],
         qemu: None,
+        in_qemu: "not applicable: the kernel has no user mode to speak of, calls no `enter_user` and leaves \
+                  `USER_MODE` at `false`",
     }
     21: ContextsFollow {
         says: "A CPU that was asked to synchronise its context has done so before it acknowledges; one that \
@@ -202,6 +232,7 @@ rules! {
         switch: "a CPU acknowledges a request for its context and does nothing",
         caught_by: ["code-vs-user", "code-vs-lazy"],
         qemu: None,
+        in_qemu: "not applicable: no scenario changes code, and TCG translates code anew when it is written",
     }
 }
 
@@ -212,7 +243,7 @@ impl Rule {
     /// Rule SD-`number`, if there is one.
     ///
     /// ```
-    /// use shootdown::rules::Rule;
+    /// use shootdown::trace::rules::Rule;
     /// assert_eq!(Rule::of(9), Some(Rule::NoCountShortcut));
     /// assert_eq!(Rule::of(0), None);
     /// ```

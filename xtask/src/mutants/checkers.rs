@@ -1,4 +1,4 @@
-//! Runs cases of one rung with one mutant, in a process of its own, and says what was found.
+//! Runs cases of one checker with one mutant, in a process of its own, and says what was found.
 
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use super::set::{Catcher, Rung};
+use super::set::{Catcher, Checker};
 use super::tree::Built;
 use crate::process::{self, line};
 
@@ -24,14 +24,14 @@ pub struct Outcome {
     pub found: Option<Found>,
     /// Cases that came to no end.
     pub stopped: Vec<String>,
-    /// Cases that ended and found nothing, with what each took, in hundredths of a second where the rung tells.
+    /// Cases that ended and found nothing, with what each took, in hundredths of a second where the checker tells.
     pub passed: Vec<(String, u64)>,
 }
 
 /// A case that found a mutant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Who.
+    /// The check that found it.
     pub catcher: Catcher,
     /// States that were stored until then; tests store none.
     pub states: Option<u64>,
@@ -44,20 +44,20 @@ enum Ended {
     Stopped,
 }
 
-/// All cases of a rung, in the order in which they run.
+/// All cases of a checker, in the order in which they run.
 ///
 /// # Errors
 /// They cannot be listed.
-pub fn cases(built: &Built, rung: Rung) -> Result<Vec<String>> {
+pub fn cases(built: &Built, checker: Checker) -> Result<Vec<String>> {
     let names = |text: String| -> Vec<String> {
         text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
     };
-    match rung {
-        Rung::Explorer => {
+    match checker {
+        Checker::Explorer => {
             Ok(process::read(&mut Command::new(&built.explorer))?.lines().map(str::to_owned).collect())
         }
-        Rung::Loom => Ok(names(process::read(Command::new(&built.loom).arg("--list"))?)),
-        Rung::Tests => {
+        Checker::Loom => Ok(names(process::read(Command::new(&built.loom).arg("--list"))?)),
+        Checker::Tests => {
             let mut all = Vec::new();
             for (target, path) in &built.tests {
                 let listed = names(process::read(Command::new(path).arg("--list"))?);
@@ -72,14 +72,14 @@ pub fn cases(built: &Built, rung: Rung) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// A program cannot be run, or refuses what it is given.
-pub fn run(built: &Built, rung: Rung, number: usize, cases: &[String]) -> Result<Outcome> {
+pub fn run(built: &Built, checker: Checker, number: usize, cases: &[String]) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let mut rest = cases;
     while let Some(first) = rest.first() {
-        let (count, program) = batch(built, rung, rest, first)?;
+        let (count, program) = batch(built, checker, rest, first)?;
         let (batch, later) = rest.split_at(count);
         rest = later;
-        through(&program, rung, number, batch, &mut outcome)?;
+        through(&program, checker, number, batch, &mut outcome)?;
         if outcome.found.is_some() {
             break;
         }
@@ -96,13 +96,18 @@ struct Program<'a> {
 }
 
 /// How many of `cases` the program of the first one runs, and that program.
-fn batch<'a>(built: &'a Built, rung: Rung, cases: &[String], first: &str) -> Result<(usize, Program<'a>)> {
+fn batch<'a>(
+    built: &'a Built,
+    checker: Checker,
+    cases: &[String],
+    first: &str,
+) -> Result<(usize, Program<'a>)> {
     let folder = &built.folder;
     let whole = |path| Ok((cases.len(), Program { path, folder, target: String::new() }));
-    match rung {
-        Rung::Explorer => whole(&built.explorer),
-        Rung::Loom => whole(&built.loom),
-        Rung::Tests => {
+    match checker {
+        Checker::Explorer => whole(&built.explorer),
+        Checker::Loom => whole(&built.loom),
+        Checker::Tests => {
             let target = first.split("::").next().unwrap_or_default();
             let path =
                 built.tests.get(target).with_context(|| format!("there is no test target {target:?}"))?;
@@ -116,22 +121,22 @@ fn batch<'a>(built: &'a Built, rung: Rung, cases: &[String], first: &str) -> Res
 /// Runs `cases` by one program, which is started again where a case does not come to an end.
 fn through(
     program: &Program<'_>,
-    rung: Rung,
+    checker: Checker,
     number: usize,
     cases: &[String],
     outcome: &mut Outcome,
 ) -> Result<()> {
     let mut rest = cases;
     while let Some(case) = rest.first() {
-        let command = command(program, rung, number, rest);
+        let command = command(program, checker, number, rest);
         let mut running = Running::start(command)?;
         while let Some((case, later)) = rest.split_first() {
-            let ended = running.next(rung, case.strip_prefix(&program.target).unwrap_or(case))?;
+            let ended = running.next(checker, case.strip_prefix(&program.target).unwrap_or(case))?;
             rest = later;
             match ended {
                 Ended::Passed(cost) => outcome.passed.push((case.clone(), cost)),
-                Ended::Found(states) if rung != Rung::Loom || !is_limit(program, number, case)? => {
-                    outcome.found = Some(Found { catcher: Catcher { rung, case: case.clone() }, states });
+                Ended::Found(states) if checker != Checker::Loom || !is_limit(program, number, case)? => {
+                    outcome.found = Some(Found { catcher: Catcher { checker, case: case.clone() }, states });
                     return Ok(());
                 }
                 Ended::Found(_) | Ended::Stopped => {
@@ -147,10 +152,10 @@ fn through(
     Ok(())
 }
 
-fn command(program: &Program<'_>, rung: Rung, number: usize, cases: &[String]) -> Command {
+fn command(program: &Program<'_>, checker: Checker, number: usize, cases: &[String]) -> Command {
     let mut command = Command::new(program.path);
     command.current_dir(program.folder).env("SHOOTDOWN_MUTANT", number.to_string());
-    if rung == Rung::Explorer {
+    if checker == Checker::Explorer {
         command.args([number.to_string(), SECONDS.to_string()]).args(cases);
     } else {
         command.args(["--exact", "--test-threads", "1"]);
@@ -161,7 +166,7 @@ fn command(program: &Program<'_>, rung: Rung, number: usize, cases: &[String]) -
 
 /// Whether loom's scenario failed at a limit of loom's alone.
 fn is_limit(program: &Program<'_>, number: usize, case: &String) -> Result<bool> {
-    let mut command = command(program, Rung::Loom, number, std::slice::from_ref(case));
+    let mut command = command(program, Checker::Loom, number, std::slice::from_ref(case));
     let output =
         command.arg("--nocapture").output().with_context(|| format!("cannot start {}", line(&command)))?;
     Ok([output.stdout, output.stderr].iter().any(|text| String::from_utf8_lossy(text).contains(LIMIT)))
@@ -191,11 +196,11 @@ impl Running {
     }
 
     /// Waits for the line of `case`.
-    fn next(&mut self, rung: Rung, case: &str) -> Result<Ended> {
+    fn next(&mut self, checker: Checker, case: &str) -> Result<Ended> {
         loop {
             match self.lines.recv_timeout(Duration::from_secs(SECONDS + GRACE)) {
                 Ok(line) => {
-                    if let Some(ended) = ended(rung, case, &line) {
+                    if let Some(ended) = ended(checker, case, &line) {
                         return Ok(ended);
                     }
                 }
@@ -235,8 +240,8 @@ fn crashed(status: ExitStatus) -> bool {
 }
 
 /// Reads a line of output, if it is about `case`.
-fn ended(rung: Rung, case: &str, line: &str) -> Option<Ended> {
-    if rung != Rung::Explorer {
+fn ended(checker: Checker, case: &str, line: &str) -> Option<Ended> {
+    if checker != Checker::Explorer {
         let result = line.strip_prefix("test ")?.strip_prefix(case)?;
         let result = result.strip_prefix(" - should panic").unwrap_or(result).strip_prefix(" ... ")?;
         return match result {
@@ -257,25 +262,26 @@ fn ended(rung: Rung, case: &str, line: &str) -> Option<Ended> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ended, Rung, ended};
+    use super::{Checker, Ended, ended};
 
     #[test]
     fn only_a_finding_is_a_finding() {
-        let line = |verdict: &str| ended(Rung::Explorer, "seed", &format!("seed\t{verdict}\t34\t1.20\twhat"));
+        let line =
+            |verdict: &str| ended(Checker::Explorer, "seed", &format!("seed\t{verdict}\t34\t1.20\twhat"));
         assert!(matches!(line("violates"), Some(Ended::Found(Some(34)))));
         assert!(matches!(line("deadlock"), Some(Ended::Found(Some(34)))));
         assert!(matches!(line("stopped"), Some(Ended::Stopped)));
         assert!(matches!(line("holds"), Some(Ended::Passed(120))));
-        assert!(ended(Rung::Explorer, "see", "seed\tholds\t1\t1.00\t").is_none());
+        assert!(ended(Checker::Explorer, "see", "seed\tholds\t1\t1.00\t").is_none());
     }
 
     #[test]
     fn a_test_s_line_is_told_from_what_tests_print() {
-        assert!(matches!(ended(Rung::Loom, "a", "test a ... FAILED"), Some(Ended::Found(None))));
-        assert!(matches!(ended(Rung::Tests, "m::a", "test m::a ... ok"), Some(Ended::Passed(0))));
-        assert!(matches!(ended(Rung::Tests, "a", "test a - should panic ... ok"), Some(Ended::Passed(0))));
-        assert!(ended(Rung::Tests, "a", "test ab ... ok").is_none());
-        assert!(ended(Rung::Tests, "a", "running 1 test").is_none());
-        assert!(ended(Rung::Tests, "a", "test a ... ").is_none(), "it was aborted");
+        assert!(matches!(ended(Checker::Loom, "a", "test a ... FAILED"), Some(Ended::Found(None))));
+        assert!(matches!(ended(Checker::Tests, "m::a", "test m::a ... ok"), Some(Ended::Passed(0))));
+        assert!(matches!(ended(Checker::Tests, "a", "test a - should panic ... ok"), Some(Ended::Passed(0))));
+        assert!(ended(Checker::Tests, "a", "test ab ... ok").is_none());
+        assert!(ended(Checker::Tests, "a", "running 1 test").is_none());
+        assert!(ended(Checker::Tests, "a", "test a ... ").is_none(), "it was aborted");
     }
 }
