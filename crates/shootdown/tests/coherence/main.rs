@@ -611,6 +611,33 @@ fn user_mode_is_refused_where_the_platform_says_that_no_cpu_enters_it() {
 }
 
 #[test]
+fn contexts_are_refused_where_no_hypercall_synchronises_them() {
+    let engine = guest();
+    engine.online_cpu().unwrap();
+    let space = engine.new_space(0x5000, CpuMask::new()).unwrap();
+    let contexts = FlushRequest::contexts;
+    let verbs: [&dyn Fn(); 4] = [
+        &|| engine.flush(&space, contexts()),
+        &|| engine.send(&space, contexts()).finish(),
+        &|| engine.flush_kernel(contexts()),
+        &|| engine.send_kernel(contexts()).finish(),
+    ];
+    for verb in verbs {
+        let before = space.generation();
+        let unwound = catch_unwind(AssertUnwindSafe(verb)).expect_err("SD-21: taken for done");
+        let said = unwound.downcast_ref::<&str>().expect("a text");
+        assert!(said.contains("SYNCS_CONTEXTS"), "{said}");
+        assert_eq!(space.generation(), before, "nothing was announced");
+    }
+    let guest = engine.platform().machine();
+    assert!(guest.calls.lock().unwrap().is_empty(), "no call was made");
+    assert_eq!(guest.interrupts.load(Relaxed), 1);
+    engine.flush(&space, FlushRequest::all());
+    engine.flush_kernel(FlushRequest::all());
+    assert_eq!(guest.calls.lock().unwrap().len(), 2, "flushes go on");
+}
+
+#[test]
 fn a_guest_on_hypercalls_names_every_cpu_for_kernel_memory() {
     let engine = guest();
     let guest = engine.platform().machine();
