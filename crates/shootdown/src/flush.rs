@@ -54,7 +54,8 @@ impl<P: Platform> Shootdown<P> {
     /// freed may be reused afterwards. Waits, unless this CPU is the only one in the mask.
     ///
     /// # Panics
-    /// If another engine made the space.
+    /// If another engine made the space, or `request` is for contexts and nothing reaches those
+    /// ([`Platform::SYNCS_CONTEXTS`](crate::Platform::SYNCS_CONTEXTS)).
     ///
     /// # Examples
     /// ```
@@ -89,7 +90,8 @@ impl<P: Platform> Shootdown<P> {
     /// Begins a flush: sends the IPIs it needs and flushes this CPU. Never waits.
     ///
     /// # Panics
-    /// If another engine made the space.
+    /// If another engine made the space, or `request` is for contexts and nothing reaches those
+    /// ([`Platform::SYNCS_CONTEXTS`](crate::Platform::SYNCS_CONTEXTS)).
     ///
     /// # Examples
     /// ```
@@ -126,6 +128,7 @@ impl<P: Platform> Shootdown<P> {
     /// other members of the mask, and what keeps the thread on this CPU.
     #[inline]
     fn begin(&self, space: &AddressSpace<P>, request: FlushRequest) -> Option<(u64, CpuSet, P::Pin)> {
+        self.must_reach_contexts(request);
         let platform = self.platform();
         let flight = |generation| Flight::new(self, Some(space), generation, request);
         if without(Rule::NoCountShortcut) && space.users() == 1 {
@@ -195,7 +198,8 @@ impl<P: Platform> Shootdown<P> {
         Pending { flight: (sent || Self::trims(generation)).then_some(flight) }
     }
 
-    /// Flushes by other means than IPIs, and says whether that is all there is to do. A broadcast reaches no context.
+    /// Flushes by other means than IPIs, and says whether that is all there is to do. Where there are IPIs, contexts are theirs: a
+    /// broadcast reaches none.
     #[inline]
     fn broadcast(&self, space: &AddressSpace<P>, request: FlushRequest) -> Remote {
         if P::INTERRUPTS && request.syncs_contexts() {
@@ -228,6 +232,9 @@ impl<P: Platform> Shootdown<P> {
     /// Flushes what `request` covers of kernel memory on every CPU that is on line (Linux: `flush_tlb_kernel_range`). Waits. A CPU in
     /// [user mode](Self::enter_user) flushes when it comes back, if no tables are freed.
     ///
+    /// # Panics
+    /// If `request` is for contexts and nothing reaches those ([`Platform::SYNCS_CONTEXTS`](crate::Platform::SYNCS_CONTEXTS)).
+    ///
     /// # Examples
     /// ```
     /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
@@ -245,6 +252,9 @@ impl<P: Platform> Shootdown<P> {
     }
 
     /// Begins a flush of kernel memory. Never waits.
+    ///
+    /// # Panics
+    /// As [`flush_kernel`](Self::flush_kernel).
     ///
     /// # Examples
     /// ```

@@ -121,6 +121,9 @@ pub unsafe trait Platform: Sync + Sized {
     /// Whether IPIs reach CPUs. Without, a flush is always [done](Remote::Done) by [`flush_remote`](Self::flush_remote), and no CPU can be
     /// evicted: [`enter_lazy`](crate::Shootdown::enter_lazy) does not build.
     const INTERRUPTS: bool = true;
+    /// Whether [requests for contexts](FlushRequest::contexts) reach CPUs: by IPIs, or where there are none by
+    /// [`flush_remote`](Self::flush_remote), if that synchronises contexts. Where none does, they are refused by a panic (SD-21).
+    const SYNCS_CONTEXTS: bool = Self::INTERRUPTS;
 
     /// Frees the tables of a root: nobody refers to the space and no CPU has it loaded. Called once per space, with the handle of
     /// the last reference: the object around the space may go with it, here or later. Called where that
@@ -138,7 +141,8 @@ pub unsafe trait Platform: Sync + Sized {
 
     /// Drops translations on all CPUs by other means than IPIs (`TLBI ...IS`, INVLPGB and TLBSYNC, SBI RFENCE, a hypercall).
     /// Anything short of done is [`Remote::NeedsIpi`], which tags that rest on broadcasts forbid
-    /// ([`FlushMethod::Broadcast`](crate::tags::FlushMethod::Broadcast)). Called in the context of the flush, before [`pin`](Self::pin).
+    /// ([`FlushMethod::Broadcast`](crate::tags::FlushMethod::Broadcast)). Requests for contexts come here only where there are no
+    /// [`INTERRUPTS`](Self::INTERRUPTS). Called in the context of the flush, before [`pin`](Self::pin).
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
         let _ = what;
         Remote::NeedsIpi

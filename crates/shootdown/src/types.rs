@@ -314,7 +314,8 @@ impl FlushRequest {
     /// again, or of the kernel (SD-21; Linux: membarrier with `SYNC_CORE`, `text_poke_sync`). Code was written before.
     ///
     /// [`Platform::flush_local`](crate::Platform::flush_local) says what a platform does for that. One that does not know of it drops
-    /// the page at address 0.
+    /// the page at address 0. Where no IPI is sent and what flushes instead synchronises no context
+    /// ([`Platform::SYNCS_CONTEXTS`](crate::Platform::SYNCS_CONTEXTS)), verbs that are given this panic before anything has changed.
     ///
     /// # Examples
     /// ```

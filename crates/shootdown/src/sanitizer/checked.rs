@@ -105,6 +105,7 @@ where
     const USER_MODE: bool = P::USER_MODE;
     const MULTICAST: bool = P::MULTICAST;
     const INTERRUPTS: bool = P::INTERRUPTS;
+    const SYNCS_CONTEXTS: bool = P::SYNCS_CONTEXTS;
 
     #[inline(always)]
     fn pin(&self) -> P::Pin {

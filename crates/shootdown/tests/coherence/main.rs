@@ -548,8 +548,8 @@ fn a_space_that_is_retired_or_in_use_is_refused() {
 /// The space, its root, and the CPUs by sets.
 type Hypercall = (Option<SpaceId>, Option<u64>, Vec<u64>);
 
-/// A guest without IPIs: its hypervisor is told of sets of CPUs.
-struct Guest {
+/// A guest without IPIs: its hypervisor is told of sets of CPUs, and may synchronise their contexts.
+struct Guest<const SYNCS: bool> {
     locals: [CpuLocal; 4],
     me: AtomicU32,
     interrupts: AtomicU32,
@@ -557,7 +557,7 @@ struct Guest {
 }
 
 // SAFETY: as for `Harts`.
-unsafe impl Coherence for Guest {
+unsafe impl<const SYNCS: bool> Coherence for Guest<SYNCS> {
     fn cpu(&self) -> CpuId {
         CpuId::new(self.me.load(Relaxed))
     }
@@ -576,8 +576,9 @@ unsafe impl Coherence for Guest {
     }
 }
 
-// SAFETY: 1. no CPU has a TLB.
-unsafe impl FlushRemote for Guest {
+// SAFETY: 1. no CPU has a TLB, or runs code.
+unsafe impl<const SYNCS: bool> FlushRemote for Guest<SYNCS> {
+    const SYNCS_CONTEXTS: bool = SYNCS;
     fn flush_remote(&self, what: &RemoteRequest<'_>) {
         assert_eq!(self.interrupts.load(Relaxed), 0, "the page of this CPU must not be reused under a call");
         let mut cpus = Vec::new();
@@ -586,7 +587,11 @@ unsafe impl FlushRemote for Guest {
     }
 }
 
-fn guest() -> Coherent<Guest, CpuMask<1>, Untagged, Hypercalls> {
+fn guest() -> Coherent<Guest<false>, CpuMask<1>, Untagged, Hypercalls> {
+    guest_that()
+}
+
+fn guest_that<const SYNCS: bool>() -> Coherent<Guest<SYNCS>, CpuMask<1>, Untagged, Hypercalls> {
     let guest = Guest {
         locals: [const { CpuLocal::new() }; 4],
         me: AtomicU32::new(0),
@@ -635,6 +640,16 @@ fn contexts_are_refused_where_no_hypercall_synchronises_them() {
     engine.flush(&space, FlushRequest::all());
     engine.flush_kernel(FlushRequest::all());
     assert_eq!(guest.calls.lock().unwrap().len(), 2, "flushes go on");
+}
+
+#[test]
+fn contexts_go_by_hypercalls_that_synchronise_them() {
+    let engine = guest_that::<true>();
+    engine.online_cpu().unwrap();
+    let space = engine.new_space(0x5000, CpuMask::new()).unwrap();
+    engine.flush(&space, FlushRequest::contexts());
+    engine.flush_kernel(FlushRequest::contexts());
+    assert_eq!(engine.platform().machine().calls.lock().unwrap().len(), 2);
 }
 
 #[test]
