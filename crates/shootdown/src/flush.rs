@@ -379,16 +379,18 @@ impl<'a, P: Platform> Flight<'a, P> {
         sent
     }
 
-    /// Whether `cpu` must be sent an IPI. Of a space: if it must acknowledge and the platform does not have it flush on entry.
-    /// A CPU that need not acknowledge reads the generation before it uses the space again. For kernel memory a CPU in user mode does
-    /// that; every other is sent an IPI, which one that does not run handles when it does.
+    /// Whether `cpu` must be sent an IPI, which it need not if the platform has it flush on entry. Of a space: if it must acknowledge.
+    /// A CPU that need not reads the generation before it uses the space again. For kernel memory a CPU in user mode does
+    /// that; every other is sent an IPI, which one that does not run and is not flushed handles when it does.
     #[inline]
     fn must_signal(self, cpu: CpuId) -> bool {
-        let on_entry = || P::FLUSHES_ON_ENTRY && self.engine.platform().flush_on_entry(cpu);
-        match self.space {
-            Some(_) => self.must_ack(cpu) && !on_entry(),
+        let is_behind = match self.space {
+            Some(_) => self.must_ack(cpu),
             None => !P::USER_MODE || self.awaited().is_behind_in_kernel(self.engine, cpu),
-        }
+        };
+        let id = || self.space.map(AddressSpace::id);
+        let on_entry = || self.engine.platform().flush_on_entry(cpu, id(), self.request);
+        is_behind && !(P::FLUSHES_ON_ENTRY && on_entry())
     }
 
     /// The initiator's own part of a flush. If this CPU lacks only that flush, it need not look at the history. If a later
@@ -436,7 +438,7 @@ impl<'a, P: Platform> Flight<'a, P> {
     #[inline(never)]
     fn wait_for_one(self, cpu: CpuId, poller: &IpiPoller<'_, P>) {
         self.engine.settle_before_wait_for(cpu);
-        if P::FLUSHES_ON_ENTRY && self.space.is_some() {
+        if P::FLUSHES_ON_ENTRY {
             if !self.must_ack(cpu) {
                 return;
             }

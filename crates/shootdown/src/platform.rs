@@ -6,7 +6,7 @@ use crate::percpu::CpuLocal;
 use crate::refs::Teardown;
 use crate::space::AddressSpace;
 use crate::tags::TagPolicy;
-use crate::types::{CpuId, FlushRequest, Tag};
+use crate::types::{CpuId, FlushRequest, SpaceId, Tag};
 
 /// A machine: CPUs, interrupts, TLB instructions. One value per machine (a kernel has one; a hypervisor one per guest, a
 /// checker one per run).
@@ -149,7 +149,10 @@ pub unsafe trait Platform: Sync + Sized {
     }
     /// Whether completion must wait for `cpu`; `false` only for a CPU that is certain to flush everything before it next
     /// uses a translation (a virtual CPU outside guest mode, or one that [`flush_on_entry`](Self::flush_on_entry) answered
-    /// for). Only reads. Called in any context.
+    /// for), and to synchronise its context before it runs code that was changed. Only reads. Called in any context.
+    ///
+    /// It is not told of what: a [`Ticket`](crate::flush::Ticket) asks as well, which has outlived request and space. So one answer
+    /// holds for all of them, translations of the kernel's among them, and is about where the CPU is.
     fn needs_ack(&self, cpu: CpuId) -> bool {
         let _ = cpu;
         true
@@ -163,8 +166,11 @@ pub unsafe trait Platform: Sync + Sized {
     /// Has `cpu` flush everything before it next uses a translation, if that takes no interrupt: a virtual CPU that is
     /// preempted and whose hypervisor flushes when it enters (Linux: `KVM_VCPU_FLUSH_TLB`, commit 858a43aae236). `true`
     /// only if that is certain, and [`needs_ack`](Self::needs_ack) then answers `false` until the CPU runs again. Called pinned.
-    fn flush_on_entry(&self, cpu: CpuId) -> bool {
-        let _ = cpu;
+    ///
+    /// It is asked for `request`, of `space` or of kernel memory where there is none, and may say no to what is better interrupted
+    /// for. Everything goes whatever the request is: global translations and cached tables too, and the context is synchronised.
+    fn flush_on_entry(&self, cpu: CpuId, space: Option<SpaceId>, request: FlushRequest) -> bool {
+        let _ = (cpu, space, request);
         false
     }
     /// Orders the caller's page-table stores before later page walks of other CPUs (aarch64: `dsb ishst`). The engine's

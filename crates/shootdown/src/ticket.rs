@@ -303,7 +303,7 @@ impl<P: Platform> Shootdown<P> {
     /// A CPU that was skipped because it did not run may run now: it has flushed, and does not acknowledge unless asked. If it
     /// was sent an IPI before, that one is pending or the acknowledgement is close.
     fn ask_again(&self, ticket: &Ticket<P>, late: CpuId) {
-        if P::FLUSHES_ON_ENTRY && ticket.told && ticket.awaited.address != Awaited::KERNEL {
+        if P::FLUSHES_ON_ENTRY && ticket.told {
             let pinned = self.platform().pin();
             self.request_ipi(late);
             drop(pinned);

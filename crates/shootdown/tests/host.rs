@@ -525,6 +525,48 @@ fn a_cpu_that_was_skipped_and_runs_again_is_sent_an_ipi_for_a_ticket() {
 }
 
 #[test]
+fn a_flush_of_kernel_memory_is_left_to_the_entry_of_a_cpu_that_does_not_run() {
+    let host = machine::machine::<OnEntry>(State::new(3), CpuMask::new(), Untagged);
+    host.records.set(true);
+    let engine = host.engine();
+    let a = space::<OnEntry>(host, 0xa000);
+    (0..3).for_each(|cpu| host.run(cpu, &a));
+    host.preempted.set(Some(1));
+    let (kernel, user) = (FlushRequest::pages(page(6)), FlushRequest::all());
+    let mut ticket = engine.send_kernel(kernel).detach();
+    assert_eq!(host.pending_ipis(), [2], "CPU 1 does not run");
+    engine.flush(&a, user);
+    assert_eq!(
+        host.log.borrow().deferred,
+        [(1, None, kernel)],
+        "what it flushes anyway it is not asked for again"
+    );
+    host.answered_for.set(None);
+    host.preempted.set(None); // CPU 1 runs again, and has flushed
+    assert_eq!(engine.is_complete(&mut ticket), Ok(false), "which it has said to nobody");
+    assert_eq!(host.pending_ipis(), [1]);
+    host.poll();
+    assert_eq!(engine.is_complete(&mut ticket), Ok(true));
+    host.preempted.set(Some(2));
+    engine.flush(&a, user);
+    assert_eq!(host.log.borrow().deferred[1..], [(2, Some(a.id()), user)]);
+    let _ = a.into_handle();
+}
+
+#[test]
+fn a_wait_for_kernel_memory_asks_a_cpu_that_was_passed_over_and_runs_again() {
+    let host = machine::machine::<OnEntry>(State::new(2), CpuMask::new(), Untagged);
+    let engine = host.engine();
+    host.preempted.set(Some(1));
+    let pending = engine.send_kernel(FlushRequest::pages(page(6)));
+    assert_eq!(host.pending_ipis(), []);
+    host.answered_for.set(None);
+    host.preempted.set(None);
+    pending.finish();
+    assert_eq!((host.stalled.borrow().len(), host.counters(1).ipis_handled()), (0, 1));
+}
+
+#[test]
 fn a_gather_that_is_deferred_interrupts_no_cpu_that_is_late_with_one_that_was_retired() {
     let host = machine::machine(State::new(3), CpuMask::new(), Untagged);
     let engine = host.engine();

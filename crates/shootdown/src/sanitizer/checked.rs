@@ -187,8 +187,8 @@ where
         must
     }
     #[inline(always)]
-    fn flush_on_entry(&self, cpu: CpuId) -> bool {
-        let deferred = self.platform.flush_on_entry(cpu);
+    fn flush_on_entry(&self, cpu: CpuId, space: Option<SpaceId>, request: FlushRequest) -> bool {
+        let deferred = self.platform.flush_on_entry(cpu, space, request);
         if deferred {
             self.sanitizer.excused(cpu);
         }
