@@ -81,7 +81,7 @@ pub struct PendingFrames<'a, P: Platform, F, const N: usize, M: Memory<'a, P> = 
 /// for frame in 1..=5 {
 ///     // ... clear the page-table entry, then:
 ///     let Err(full) = gather.unmapped(page(frame << 12), frame) else { continue };
-///     assert_eq!(full.range, page(frame << 12)); // is cleared, and in no gather
+///     assert_eq!(full.range(), page(frame << 12)); // is cleared, and in no gather
 ///     let pending = gather.send();
 ///     gather = ENGINE.gather(&user); // under the lock: a peer may find the entry cleared after it
 ///     gather.resume(full)?;
@@ -98,29 +98,31 @@ pub struct PendingFrames<'a, P: Platform, F, const N: usize, M: Memory<'a, P> = 
 pub struct Full<F> {
     /// What was not taken: a frame, or a table page.
     pub frame: F,
-    /// Where it stopped: these entries are cleared, and no gather knows.
-    pub range: PageRange,
-    /// Whether it is a table page.
-    tables: bool,
+    /// Where it stopped, and whether it is a table page.
+    request: FlushRequest,
 }
 
 impl<F> Full<F> {
+    /// Where it stopped: these entries are cleared, and no gather knows.
+    pub const fn range(&self) -> PageRange {
+        self.request.own_pages()
+    }
+
     /// Puts what was not taken together with something else.
     pub fn map<G>(self, with: impl FnOnce(F) -> G) -> Full<G> {
-        let Self { frame, range, tables } = self;
-        Full { frame: with(frame), range, tables }
+        Full { frame: with(self.frame), request: self.request }
     }
 }
 
 impl<F> fmt::Debug for Full<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Full").field("range", &self.range).finish_non_exhaustive()
+        f.debug_struct("Full").field("range", &self.range()).finish_non_exhaustive()
     }
 }
 
 impl<F> fmt::Display for Full<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let start = self.range.start().0;
+        let start = self.range().start().0;
         write!(f, "the gather is full at {start:#x}; send it, open another, and resume with this error")
     }
 }
@@ -222,12 +224,6 @@ impl Noted {
         self.recorded = Some(self.with(changed));
     }
 
-    /// Records that entries were cleared for what a gather took.
-    fn cleared(&mut self, range: PageRange, tables: bool) {
-        let cleared = FlushRequest::pages(range);
-        self.add(if tables { cleared.tables_freed() } else { cleared });
-    }
-
     /// What was recorded and `more`.
     fn with(&self, more: FlushRequest) -> FlushRequest {
         self.recorded.map_or(more, |so_far| so_far.cover(more))
@@ -265,11 +261,11 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Gather<'a, P, F, N, M
     /// let mut gather = ENGINE.gather::<u64, 1>(&user);
     /// gather.unmapped(page(0x4000), 7)?;
     /// let Err(full) = gather.unmapped(page(0x5000), 8) else { panic!("room for one") };
-    /// assert_eq!((full.frame, full.range), (8, page(0x5000)));
+    /// assert_eq!((full.frame, full.range()), (8, page(0x5000)));
     /// # Ok::<(), Full<u64>>(())
     /// ```
     pub fn unmapped(&mut self, range: PageRange, frame: F) -> Result<(), Full<F>> {
-        self.take(range, false, frame)
+        self.take(FlushRequest::pages(range), frame)
     }
 
     /// Takes what another gather on the same memory had no room for, as that was asked to: a frame, or a table page. Open this gather
@@ -278,7 +274,7 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Gather<'a, P, F, N, M
     /// # Errors
     /// [`Full`] again.
     pub fn resume(&mut self, full: Full<F>) -> Result<(), Full<F>> {
-        self.take(full.range, full.tables, full.frame)
+        self.take(full.request, full.frame)
     }
 
     /// Records that a table page that mapped `range` was unhooked, and takes the table page (SD-7; Linux:
@@ -305,7 +301,7 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Gather<'a, P, F, N, M
     /// # Ok::<(), Full<u64>>(())
     /// ```
     pub fn table_freed(&mut self, range: PageRange, table: F) -> Result<(), Full<F>> {
-        self.take(range, true, table)
+        self.take(FlushRequest::pages(range).tables_freed(), table)
     }
 
     /// Records that entries of `range` changed without a frame to hold (write-protected, say).
@@ -351,11 +347,11 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Gather<'a, P, F, N, M
         N - self.held
     }
 
-    fn take(&mut self, range: PageRange, tables: bool, frame: F) -> Result<(), Full<F>> {
-        let Some(place) = self.frames.get_mut(self.held) else { return Err(Full { frame, range, tables }) };
+    fn take(&mut self, request: FlushRequest, frame: F) -> Result<(), Full<F>> {
+        let Some(place) = self.frames.get_mut(self.held) else { return Err(Full { frame, request }) };
         *place = Some(frame);
         self.held += 1;
-        self.noted.cleared(range, tables);
+        self.noted.add(request);
         Ok(())
     }
 

@@ -125,7 +125,7 @@ fn frames_are_held_until_the_flush_is_complete_and_handed_back_when_full() {
     gather.unmapped(page(1), Frame(1, &freed)).expect("first of two");
     gather.unmapped(page(2), Frame(2, &freed)).expect("second of two");
     let Err(third) = gather.unmapped(page(3), Frame(3, &freed)) else { panic!("two fit, not three") };
-    assert_eq!((third.frame.0, third.range), (3, page(3)));
+    assert_eq!((third.frame.0, third.range()), (3, page(3)));
     assert_eq!(
         third.to_string(),
         "the gather is full at 0x3000; send it, open another, and resume with this error"
@@ -537,7 +537,7 @@ fn what_found_no_room_is_resumed_as_what_it_was() {
         let mut none = engine.gather::<u64, 0>(&a);
         let full = if tables { none.table_freed(page(1), 7) } else { none.unmapped(page(1), 7) };
         let full = full.expect_err("there is no room").map(|frame| frame + 1);
-        assert_eq!((full.frame, full.range), (8, page(1)));
+        assert_eq!((full.frame, full.range()), (8, page(1)));
         none.finish();
         let mut next = engine.gather::<u64, 1>(&a);
         next.resume(full).expect("it is empty");

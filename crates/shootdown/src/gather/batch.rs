@@ -117,7 +117,7 @@ impl<P: Platform> Shootdown<P> {
 }
 
 impl<'a, P: Platform, F, const N: usize, const PARTS: usize> Batch<'a, P, F, N, PARTS> {
-    /// Opens a part for `space`, whose caller may look at any entry.
+    /// Opens a part for `space` (Linux: `arch_tlbbatch_add_pending`, which it adds to), whose caller may look at any entry.
     ///
     /// # Errors
     /// [`BatchFull`].
@@ -143,7 +143,7 @@ impl<'a, P: Platform, F, const N: usize, const PARTS: usize> Batch<'a, P, F, N, 
         N - self.held
     }
 
-    /// Flushes, waits, and drops the frames (Linux: `try_to_unmap_flush`).
+    /// Flushes, waits, and drops the frames (Linux: `try_to_unmap_flush`, `arch_tlbbatch_flush`).
     pub fn finish(self) {}
 
     /// Flushes, waits, and hands each frame over.
@@ -254,12 +254,12 @@ impl<P: Platform, F, const N: usize, const PARTS: usize> Drop for Batch<'_, P, F
 }
 
 impl<P: Platform, F, const N: usize, const PARTS: usize> BatchGather<'_, '_, P, F, N, PARTS> {
-    /// Records that the entries of `range` were cleared and takes the frame that they mapped.
+    /// Records that the entries of `range` were cleared and takes the frame that they mapped (Linux: `arch_tlbbatch_add_pending`).
     ///
     /// # Errors
     /// [`Full`], with the frame, which must not be freed before another gather took it and finished.
     pub fn unmapped(&mut self, range: PageRange, frame: F) -> Result<(), Full<F>> {
-        self.take(range, false, frame)
+        self.take(FlushRequest::pages(range), frame)
     }
 
     /// Takes what a part of another batch, or a gather, had no room for; see [`Gather::resume`].
@@ -267,15 +267,16 @@ impl<P: Platform, F, const N: usize, const PARTS: usize> BatchGather<'_, '_, P, 
     /// # Errors
     /// [`Full`] again.
     pub fn resume(&mut self, full: Full<F>) -> Result<(), Full<F>> {
-        self.take(full.range, full.tables, full.frame)
+        self.take(full.request, full.frame)
     }
 
-    /// Records that a table page that mapped `range` was unhooked, and takes the table page (SD-7).
+    /// Records that a table page that mapped `range` was unhooked, and takes the table page (SD-7; Linux:
+    /// `tlb_remove_table`).
     ///
     /// # Errors
     /// [`Full`], with the table page.
     pub fn table_freed(&mut self, range: PageRange, table: F) -> Result<(), Full<F>> {
-        self.take(range, true, table)
+        self.take(FlushRequest::pages(range).tables_freed(), table)
     }
 
     /// Records that entries of `range` changed without a frame to hold.
@@ -292,13 +293,13 @@ impl<P: Platform, F, const N: usize, const PARTS: usize> BatchGather<'_, '_, P, 
     /// Announces the flush, as dropping it does.
     pub fn announce(self) {}
 
-    fn take(&mut self, range: PageRange, tables: bool, frame: F) -> Result<(), Full<F>> {
+    fn take(&mut self, request: FlushRequest, frame: F) -> Result<(), Full<F>> {
         let Some(place) = self.batch.frames.get_mut(self.batch.held) else {
-            return Err(Full { frame, range, tables });
+            return Err(Full { frame, request });
         };
         *place = Some(frame);
         self.batch.held += 1;
-        self.gather.noted.cleared(range, tables);
+        self.gather.noted.add(request);
         Ok(())
     }
 }

@@ -149,13 +149,13 @@ fn a_batch_hands_back_the_frame_that_does_not_fit() {
     let mut part = batch.gather(&a).unwrap();
     part.unmapped(page(1), 7).unwrap();
     assert_eq!(part.room(), 0);
-    assert_eq!(part.table_freed(page(2), 8).err().map(|full| (full.frame, full.range)), Some((8, page(2))));
+    assert_eq!(part.table_freed(page(2), 8).err().map(|full| (full.frame, full.range())), Some((8, page(2))));
     part.announce();
     let mut none = engine.gather::<u64, 0>(&a);
     let full = none.table_freed(page(3), 9).expect_err("there is no room");
     none.finish();
     let full = batch.gather(&a).unwrap().resume(full).expect_err("there is none here either");
-    assert_eq!((full.frame, full.range), (9, page(3)));
+    assert_eq!((full.frame, full.range()), (9, page(3)));
     let before = a.generation().number();
     drop(batch.gather(&a).unwrap());
     assert_eq!(a.generation().number(), before, "a part that records nothing announces nothing");
