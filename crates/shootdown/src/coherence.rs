@@ -96,7 +96,7 @@ pub unsafe trait Coherence: Sync + Sized {
     fn relax(&self, polls: u64) {
         let _ = polls;
     }
-    /// Reports a stall: `cpu` has not answered for another [`STALL_POLLS`](Self::STALL_POLLS) polls. Must return. Called as [`relax`](Self::relax)
+    /// Reports a stall (Linux: csd lock debugging, `csd_lock_wait`): `cpu` has not answered for another [`STALL_POLLS`](Self::STALL_POLLS) polls. Must return. Called as [`relax`](Self::relax)
     /// is.
     fn stalled(&self, cpu: CpuId, polls: u64) {
         let _ = (cpu, polls);
