@@ -1,4 +1,9 @@
 //! Flush requests, the wait for them, and gathers (Linux: `flush_tlb_mm_range`, `mmu_gather`).
+//!
+//! # Errors
+//! Each error is that of one verb, and hands back or names what that verb was given: [`Full`] a frame with where it stopped, [`BatchFull`]
+//! a space, [`RetireError`] comes with the gather, [`ForeignTicket`] is about a ticket that the caller still has, [`RangeError`] has the
+//! numbers of a range. One type for all would be generic over frames, and have a caller match what its verb cannot answer.
 
 use crate::engine::Shootdown;
 use crate::event::Event;
