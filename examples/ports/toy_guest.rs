@@ -1,13 +1,13 @@
 //! The platform of a toy kernel that runs as a guest: no tags, and a hypervisor that flushes for CPUs which it has taken off.
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire};
-use shootdown::flush::{LocalFlush, PageRange};
+use shootdown::flush::{FlushRequest, LocalFlush, PageRange};
 use shootdown::mask::CpuMask;
 use shootdown::ports::{Deferred, Entries, HOST_FLUSHES, HOST_PREEMPTED, Host, Portable};
 use shootdown::refs::{Teardown, TeardownHandle};
 use shootdown::tags::{OnInstall, Tag, Untagged};
 use shootdown::trace::IrqReason;
-use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown, SpaceId};
 
 /// Most CPUs.
 const CPUS: usize = 8;
@@ -91,7 +91,7 @@ unsafe impl<H: Host + 'static> Platform for Kernel<H> {
         // ORDER(SD-8): acquire, so that what the CPU did before it was taken off is over.
         self.ports.vcpu(cpu.number()).load(Acquire) & HOST_FLUSHES == 0
     }
-    fn flush_on_entry(&self, cpu: CpuId) -> bool {
+    fn flush_on_entry(&self, cpu: CpuId, _: Option<SpaceId>, _: FlushRequest) -> bool {
         let word = self.ports.vcpu(cpu.number());
         // ORDER(SD-8): acquire, as above; release, so that who runs the CPU again flushes after the page tables have changed.
         let asked = word.compare_exchange(HOST_PREEMPTED, HOST_PREEMPTED | HOST_FLUSHES, AcqRel, Acquire);

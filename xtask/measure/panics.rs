@@ -1,6 +1,6 @@
 //! Whether a function can come to a panic.
 
-use crate::built::{Built, PLATFORMS};
+use crate::built::{Built, COHERENT, PLATFORMS};
 use crate::known::{Known, Place};
 use crate::program::{Kind, Program, Reference};
 use crate::reach::Reached;
@@ -100,7 +100,7 @@ pub fn report(built: &[Built], root: &Path, list: &str) -> Result<()> {
     let (mut found, mut unargued) = (BTreeMap::<Place, usize>::new(), BTreeMap::new());
     for one in built {
         let mut operations = Vec::new();
-        for platform in PLATFORMS {
+        for platform in PLATFORMS.into_iter().chain(COHERENT) {
             operations.extend(one.operations(platform)?.into_values());
         }
         let verdict = look(&one.program, &operations)?;

@@ -1,17 +1,19 @@
 //! How many bytes of machine code the operations come to.
 
 use crate::bound::Bound;
-use crate::built::{Built, PLATFORMS};
+use crate::built::{Built, COHERENT, PLATFORMS};
 use crate::program::{Kind, Program};
 use crate::reach::Reached;
 use anyhow::{Context, Result};
 use object::Architecture;
 
-/// What the engine may come to on 64-bit RISC-V, built for size, with all its operations and the largest of the tag policies. The aim is
-/// 12 KiB; user mode and contexts took it 18 bytes beyond.
-pub const BOUND: Bound = Bound { what: "of machine code of the engine on riscv64", bytes: 12 * 1024 + 32 };
-/// Platform whose functions are listed.
-const LISTED: &str = "asids";
+/// What the engine may come to on 64-bit RISC-V, built for size, with all its operations and the largest of the tag policies.
+pub const BOUND: Bound = Bound { what: "of machine code of the engine on riscv64", bytes: 12 * 1024 };
+/// The same for the coherence layer alone. The aim is 12 KiB there too, and less than all of it; CAVEATS.md has both misses.
+pub const COHERENT_BOUND: Bound =
+    Bound { what: "of machine code of the coherence layer on riscv64", bytes: 12 * 1024 + 32 };
+/// Platforms whose functions are listed.
+const LISTED: [&str; 2] = ["asids", "coherent_asids"];
 
 /// Bytes of some operations and of all that they reach.
 #[derive(Debug, Default)]
@@ -52,27 +54,31 @@ pub fn weigh(program: &Program, operations: &[usize]) -> Weight {
 /// Prints the weight of each platform, and the functions of one.
 ///
 /// # Errors
-/// The engine is past [`BOUND`] where that holds.
+/// The engine is past [`BOUND`] or [`COHERENT_BOUND`] where that holds.
 pub fn report(built: &[Built], functions: bool) -> Result<()> {
-    let mut bounded = Vec::new();
+    let mut bounded = [Vec::new(), Vec::new()];
     println!("bytes of machine code, all operations        engine    arch    core  constants");
     for one in built {
-        for platform in PLATFORMS {
+        for platform in PLATFORMS.into_iter().chain(COHERENT) {
             let operations: Vec<usize> = one.operations(platform)?.into_values().collect();
             let weight = weigh(&one.program, &operations);
             let Weight { engine, arch, core, constants, .. } = weight;
             println!("  {:16} {platform:23} {engine:>8} {arch:>7} {core:>7} {constants:>10}", one.name);
             if one.program.architecture == Architecture::Riscv64 {
-                bounded.push((format!("{} {platform}", one.name), engine));
+                let layer = usize::from(COHERENT.contains(&platform));
+                bounded[layer].push((engine, format!("{} {platform}", one.name)));
             }
-            if functions && platform == LISTED {
+            if functions && LISTED.contains(&platform) {
                 weight.functions.iter().for_each(|(bytes, name)| println!("    {bytes:>6}  {name}"));
             }
         }
     }
-    let largest = bounded.iter().max_by_key(|(_, bytes)| *bytes).context("nothing was built for riscv64")?;
-    println!("  the largest on riscv64: {}", largest.0);
-    BOUND.check(largest.1)
+    for (layer, bound) in bounded.iter().zip([BOUND, COHERENT_BOUND]) {
+        let (bytes, name) = layer.iter().max().context("nothing was built for riscv64")?;
+        println!("  the largest on riscv64: {name}");
+        bound.check(*bytes)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

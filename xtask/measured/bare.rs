@@ -2,12 +2,12 @@
 
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
-use shootdown::flush::{LocalFlush, Remote, RemoteFlush};
+use shootdown::flush::{FlushRequest, LocalFlush, Remote, RemoteFlush};
 use shootdown::mask::{CpuMask, OnLeave};
 use shootdown::refs::Teardown;
 use shootdown::tags::{OnInstall, Tag, TagPolicy};
 use shootdown::trace::{Event, IrqReason};
-use shootdown::{AddressSpace, CpuId, CpuLocal, Platform};
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, SpaceId};
 
 /// Tag policy `T`; with `KEEP`, CPUs keep their bits until they are asked to trim, and virtual CPUs may be passed over.
 #[derive(Debug)]
@@ -121,7 +121,7 @@ where
         !KEEP || embedder_must_wait(cpu.number())
     }
     #[inline]
-    fn flush_on_entry(&self, cpu: CpuId) -> bool {
+    fn flush_on_entry(&self, cpu: CpuId, _: Option<SpaceId>, _: FlushRequest) -> bool {
         KEEP && embedder_defer(cpu.number())
     }
     #[inline]

@@ -3,6 +3,7 @@
 //! - `sequence.*`: a function for each instruction sequence of an arch crate, for `cargo xtask arch`.
 //! - `untagged.*`, `slots.*`, `asids.*`, `kept.*`, `hardware.*`: a function for each operation of the engine, on five
 //!   platforms like a kernel's, for `cargo xtask size`, `panics` and `stack`.
+//! - `coherent.*`, `coherent_asids.*`: the same for the coherence layer alone, for `size` and `panics`.
 //! - `control.*`: functions that break the bounds.
 //!
 //! What the engine does not have is an external function of the embedder's (`embedder_...`), so that nothing of it is
@@ -13,6 +14,7 @@
 #[macro_use]
 mod operations;
 mod bare;
+mod coherent;
 mod controls;
 #[cfg(any(
     target_arch = "x86_64",

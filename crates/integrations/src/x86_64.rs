@@ -173,7 +173,7 @@ impl<P: Platform, F, const N: usize> MapperGather<F> for Gather<'_, P, F, N> {
                 token.ignore();
                 Ok(())
             }
-            Err(Full(frame)) => Err(Full((token, frame))),
+            Err(full) => Err(full.map(|frame| (token, frame))),
         }
     }
 
@@ -227,10 +227,10 @@ impl<P: Platform, F, const N: usize, O: FnMut(PhysFrame) -> F> FrameDeallocator<
 {
     unsafe fn deallocate_frame(&mut self, frame: PhysFrame) {
         let table = (self.own)(frame);
-        if let Err(Full(table)) = self.gather.table_freed(self.range, table) {
+        if let Err(full) = self.gather.table_freed(self.range, table) {
             // More tables than the range has: a table may still be walked, so it is lost, not given back.
             debug_assert!(false, "room was made for every table");
-            core::mem::forget(table);
+            core::mem::forget(full);
         }
     }
 }

@@ -21,7 +21,7 @@ mod arch {
 
 // README: begin
 use shootdown::coherence::{Coherence, Coherent, Rootless, SendIpis};
-use shootdown::flush::{Full, LocalFlush, PageRange, VirtAddr};
+use shootdown::flush::{LocalFlush, PageRange, VirtAddr};
 use shootdown::mask::{CpuMask, CpuSet};
 use shootdown::{CpuId, CpuLocal};
 
@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // munmap: clear the entry, hand the frame to a gather, flush, let go.
     let mut gather = ENGINE.gather::<u64, 8>(&process);
-    gather.unmapped(PageRange::page(VirtAddr(0x40_0000)), 0x7000).map_err(|Full(_)| "the gather is full")?;
+    gather.unmapped(PageRange::page(VirtAddr(0x40_0000)), 0x7000).map_err(|_| "the gather is full")?;
     gather.send().finish_with(|frame| println!("frame {frame:#x} can be reused"));
 
     // exit: user code has stopped for good.

@@ -14,7 +14,8 @@
 //!
 //! All of them get [`flush`](Shootdown::flush), [`gather`](Shootdown::gather), [`kernel`](Shootdown::kernel) memory,
 //! [batches](crate::flush::Batch) over many spaces, [tickets](crate::flush::Ticket), [retired queues](crate::flush::Retired),
-//! [`trim`](Shootdown::trim), hotplug, and [requests for contexts](crate::flush::FlushRequest::contexts) where code is changed.
+//! [`trim`](Shootdown::trim), hotplug, and [requests for contexts](crate::flush::FlushRequest::contexts) where code is changed (on
+//! hypercalls where [those do it](FlushRemote::SYNCS_CONTEXTS)).
 //!
 //! # Examples
 #![doc = concat!("```\n", include_str!("../examples/coherence.rs"), "```")]
@@ -97,8 +98,8 @@ pub unsafe trait Coherence: Sync + Sized {
     fn relax(&self, polls: u64) {
         let _ = polls;
     }
-    /// Reports a stall: `cpu` has not answered for another [`STALL_POLLS`](Self::STALL_POLLS) polls. Must return.
-    /// Called as [`relax`](Self::relax) is.
+    /// Reports a stall (Linux: csd lock debugging, `csd_lock_wait`): `cpu` has not answered for another [`STALL_POLLS`](Self::STALL_POLLS) polls. Must return. Called as [`relax`](Self::relax)
+    /// is.
     fn stalled(&self, cpu: CpuId, polls: u64) {
         let _ = (cpu, polls);
     }
@@ -124,11 +125,16 @@ pub unsafe trait SendIpis: Coherence {
 /// # Safety
 /// Implementers promise:
 /// 1. when [`flush_remote`](Self::flush_remote) returns, none of the CPUs that [`RemoteRequest::for_each_set`] names uses what it
-///    was to flush.
+///    was to flush; [`SYNCS_CONTEXTS`](Self::SYNCS_CONTEXTS) is `true` only if those CPUs, this one among them, have synchronised their
+///    contexts when it returns from a request for that.
 #[diagnostic::on_unimplemented(message = "`{Self}` makes no hypercalls", note = "implement `FlushRemote`")]
 pub unsafe trait FlushRemote: Coherence {
-    /// Flushes, or synchronises contexts ([`FlushRequest::syncs_contexts`]), and returns when it is done: a call that
-    /// got halfway is repeated. Called with interrupts off, so that a page for hypercalls may be one of this CPU's.
+    /// Whether [`flush_remote`](Self::flush_remote) synchronises contexts too ([`FlushRequest::syncs_contexts`]). The calls of Hyper-V do
+    /// not; the SBI has one for `fence.i`. Without, the engine refuses [`FlushRequest::contexts`] by a panic (SD-21): a guest that
+    /// changes code sends IPIs of its own for that.
+    const SYNCS_CONTEXTS: bool = false;
+    /// Flushes, and returns when it is done: a call that got halfway is repeated. Called with interrupts off, so that a page
+    /// for hypercalls may be one of this CPU's.
     fn flush_remote(&self, what: &RemoteRequest<'_>);
 }
 
@@ -158,6 +164,8 @@ pub trait Transport<C: Coherence>: sealed::Sealed + Sync {
     #[doc(hidden)]
     const INTERRUPTS: bool;
     #[doc(hidden)]
+    const SYNCS_CONTEXTS: bool;
+    #[doc(hidden)]
     fn send_ipis(platform: &C, cpus: CpuSet);
     #[doc(hidden)]
     fn flush_remote(platform: &C, what: &RemoteRequest<'_>) -> Remote;
@@ -168,7 +176,8 @@ pub trait Transport<C: Coherence>: sealed::Sealed + Sync {
 pub struct Ipis;
 
 /// A hypervisor or firmware flushes, and no IPI is sent. No CPU can be lazy then:
-/// [`enter_lazy`](Shootdown::enter_lazy) does not build.
+/// [`enter_lazy`](Shootdown::enter_lazy) does not build. Contexts are synchronised where the machine says so
+/// ([`FlushRemote::SYNCS_CONTEXTS`]); elsewhere a request for that is refused.
 #[derive(Clone, Copy, Debug)]
 pub struct Hypercalls;
 
@@ -180,6 +189,7 @@ mod sealed {
 
 impl<C: SendIpis> Transport<C> for Ipis {
     const INTERRUPTS: bool = true;
+    const SYNCS_CONTEXTS: bool = true;
     #[inline]
     fn send_ipis(platform: &C, cpus: CpuSet) {
         platform.send_ipis(cpus);
@@ -192,6 +202,7 @@ impl<C: SendIpis> Transport<C> for Ipis {
 
 impl<C: FlushRemote> Transport<C> for Hypercalls {
     const INTERRUPTS: bool = false;
+    const SYNCS_CONTEXTS: bool = C::SYNCS_CONTEXTS;
     /// A CPU between two roots is the only one that anybody waits for, and gets there by itself.
     #[inline]
     fn send_ipis(_: &C, _: CpuSet) {}
@@ -287,6 +298,7 @@ where
     const ON_LEAVE: OnLeave = OnLeave::RemoveBit;
     const MULTICAST: bool = true;
     const INTERRUPTS: bool = X::INTERRUPTS;
+    const SYNCS_CONTEXTS: bool = X::SYNCS_CONTEXTS;
 
     #[inline]
     fn pin(&self) -> Preemption<C> {

@@ -294,7 +294,7 @@ impl<P: Platform> Shootdown<P> {
         Ok(())
     }
 
-    /// Takes the calling CPU off line: it leaves every space, flushes everything, and then is no longer waited for. The
+    /// Takes the calling CPU off line (Linux: `takedown_cpu`, `idle_task_exit`): it leaves every space, flushes everything, and then is no longer waited for. The
     /// caller only halts it from here on, and brings it back with [`online_cpu`](Self::online_cpu). On a CPU that is off line
     /// already it flushes, and nothing more.
     ///

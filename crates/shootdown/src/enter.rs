@@ -154,7 +154,7 @@ impl<P: Platform> Shootdown<P> {
     /// ```
     pub fn retire(&self, space: &AddressSpace<P>) {
         let mut ticket = self.begin_retire(space);
-        self.wait_until_complete(&mut ticket);
+        self.wait_once_told(&mut ticket);
         self.end_retire(space);
     }
 

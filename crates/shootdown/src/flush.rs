@@ -1,4 +1,9 @@
 //! Flush requests, the wait for them, and gathers (Linux: `flush_tlb_mm_range`, `mmu_gather`).
+//!
+//! # Errors
+//! Each error is that of one verb, and hands back or names what that verb was given: [`Full`] a frame with where it stopped, [`BatchFull`]
+//! a space, [`RetireError`] comes with the gather, [`ForeignTicket`] is about a ticket that the caller still has, [`RangeError`] has the
+//! numbers of a range. One type for all would be generic over frames, and have a caller match what its verb cannot answer.
 
 use crate::engine::Shootdown;
 use crate::event::Event;
@@ -54,7 +59,8 @@ impl<P: Platform> Shootdown<P> {
     /// freed may be reused afterwards. Waits, unless this CPU is the only one in the mask.
     ///
     /// # Panics
-    /// If another engine made the space.
+    /// If another engine made the space, or `request` is for contexts and nothing reaches those
+    /// ([`Platform::SYNCS_CONTEXTS`](crate::Platform::SYNCS_CONTEXTS)).
     ///
     /// # Examples
     /// ```
@@ -89,7 +95,8 @@ impl<P: Platform> Shootdown<P> {
     /// Begins a flush: sends the IPIs it needs and flushes this CPU. Never waits.
     ///
     /// # Panics
-    /// If another engine made the space.
+    /// If another engine made the space, or `request` is for contexts and nothing reaches those
+    /// ([`Platform::SYNCS_CONTEXTS`](crate::Platform::SYNCS_CONTEXTS)).
     ///
     /// # Examples
     /// ```
@@ -126,6 +133,7 @@ impl<P: Platform> Shootdown<P> {
     /// other members of the mask, and what keeps the thread on this CPU.
     #[inline]
     fn begin(&self, space: &AddressSpace<P>, request: FlushRequest) -> Option<(u64, CpuSet, P::Pin)> {
+        self.must_reach_contexts(request);
         let platform = self.platform();
         let flight = |generation| Flight::new(self, Some(space), generation, request);
         if without(Rule::NoCountShortcut) && space.users() == 1 {
@@ -195,7 +203,8 @@ impl<P: Platform> Shootdown<P> {
         Pending { flight: (sent || Self::trims(generation)).then_some(flight) }
     }
 
-    /// Flushes by other means than IPIs, and says whether that is all there is to do. A broadcast reaches no context.
+    /// Flushes by other means than IPIs, and says whether that is all there is to do. Where there are IPIs, contexts are theirs: a
+    /// broadcast reaches none.
     #[inline]
     fn broadcast(&self, space: &AddressSpace<P>, request: FlushRequest) -> Remote {
         if P::INTERRUPTS && request.syncs_contexts() {
@@ -228,6 +237,9 @@ impl<P: Platform> Shootdown<P> {
     /// Flushes what `request` covers of kernel memory on every CPU that is on line (Linux: `flush_tlb_kernel_range`).
     /// Waits. A CPU in [user mode](Self::enter_user) flushes when it comes back, if no tables are freed.
     ///
+    /// # Panics
+    /// If `request` is for contexts and nothing reaches those ([`Platform::SYNCS_CONTEXTS`](crate::Platform::SYNCS_CONTEXTS)).
+    ///
     /// # Examples
     /// ```
     /// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
@@ -245,6 +257,9 @@ impl<P: Platform> Shootdown<P> {
     }
 
     /// Begins a flush of kernel memory. Never waits.
+    ///
+    /// # Panics
+    /// As [`flush_kernel`](Self::flush_kernel).
     ///
     /// # Examples
     /// ```
@@ -369,16 +384,18 @@ impl<'a, P: Platform> Flight<'a, P> {
         sent
     }
 
-    /// Whether `cpu` must be sent an IPI. Of a space: if it must acknowledge and the platform does not have it flush on
-    /// entry. A CPU that need not acknowledge reads the generation before it uses the space again. For kernel memory a
-    /// CPU in user mode does that; every other is sent an IPI, which one that does not run handles when it does.
+    /// Whether `cpu` must be sent an IPI, which it need not if the platform has it flush on entry. Of a space: if it must acknowledge.
+    /// A CPU that need not reads the generation before it uses the space again. For kernel memory a CPU in user mode does
+    /// that; every other is sent an IPI, which one that does not run and is not flushed handles when it does.
     #[inline]
     fn must_signal(self, cpu: CpuId) -> bool {
-        let on_entry = || P::FLUSHES_ON_ENTRY && self.engine.platform().flush_on_entry(cpu);
-        match self.space {
-            Some(_) => self.must_ack(cpu) && !on_entry(),
+        let is_behind = match self.space {
+            Some(_) => self.must_ack(cpu),
             None => !P::USER_MODE || self.awaited().is_behind_in_kernel(self.engine, cpu),
-        }
+        };
+        let id = || self.space.map(AddressSpace::id);
+        let on_entry = || self.engine.platform().flush_on_entry(cpu, id(), self.request);
+        is_behind && !(P::FLUSHES_ON_ENTRY && on_entry())
     }
 
     /// The initiator's own part of a flush. If this CPU lacks only that flush, it need not look at the history. If a later
@@ -427,8 +444,8 @@ impl<'a, P: Platform> Flight<'a, P> {
     #[inline(never)]
     fn wait_for_one(self, cpu: CpuId, poller: &IpiPoller<'_, P>) {
         self.engine.settle_before_wait_for(cpu);
-        if P::FLUSHES_ON_ENTRY && self.space.is_some() {
-            if !self.must_ack(cpu) {
+        if P::FLUSHES_ON_ENTRY {
+            if !self.must_still_ack(cpu) {
                 return;
             }
             // It may have been skipped because it did not run, and runs now: it has flushed, but does not acknowledge unless
@@ -437,13 +454,18 @@ impl<'a, P: Platform> Flight<'a, P> {
             self.engine.request_ipi(cpu);
             drop(pinned);
         }
-        poller.wait_for(cpu, || !self.must_ack(cpu));
+        poller.wait_for(cpu, &|| !self.must_still_ack(cpu));
     }
 
     /// Whether `cpu` may still use a translation older than the generation.
     #[inline]
     fn must_ack(self, cpu: CpuId) -> bool {
         self.awaited().must_ack(self.engine, cpu)
+    }
+
+    /// The same, once a wait has begun.
+    fn must_still_ack(self, cpu: CpuId) -> bool {
+        self.awaited().is_behind_apart(self.engine, cpu) && self.engine.platform().needs_ack(cpu)
     }
 
     #[inline]

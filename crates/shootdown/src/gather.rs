@@ -65,20 +65,65 @@ pub struct PendingFrames<'a, P: Platform, F, const N: usize, M: Memory<'a, P> = 
     frames: ManuallyDrop<[Option<F>; N]>,
 }
 
-/// The gather is full: the frame comes back. Nothing was recorded; finish this gather and open another.
-pub struct Full<F>(pub F);
+/// The gather is full: the frame comes back, with where it stopped. Of this nothing was recorded: send the gather, open another, and
+/// [resume](Gather::resume) there.
+///
+/// # Examples
+/// ```
+/// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+/// # use machine::*;
+/// # use shootdown::flush::Full;
+/// # use std::sync::Mutex;
+/// # let table_lock = Mutex::new(());
+/// let (user, mut free) = (boot(0x1000), Vec::new());
+/// let mut locked = table_lock.lock().unwrap();
+/// let mut gather = ENGINE.gather::<u64, 2>(&user);
+/// for frame in 1..=5 {
+///     // ... clear the page-table entry, then:
+///     let Err(full) = gather.unmapped(page(frame << 12), frame) else { continue };
+///     assert_eq!(full.range(), page(frame << 12)); // is cleared, and in no gather
+///     let pending = gather.send();
+///     gather = ENGINE.gather(&user); // under the lock: a peer may find the entry cleared after it
+///     gather.resume(full)?;
+///     drop(locked); // the wait needs no lock
+///     pending.finish_with(|frame| free.push(frame));
+///     locked = table_lock.lock().unwrap();
+/// }
+/// let pending = gather.send();
+/// drop(locked);
+/// pending.finish_with(|frame| free.push(frame));
+/// assert_eq!(free, [1, 2, 3, 4, 5]);
+/// # Ok::<(), Full<u64>>(())
+/// ```
+pub struct Full<F> {
+    /// What was not taken: a frame, or a table page.
+    pub frame: F,
+    /// Where it stopped, and whether it is a table page.
+    request: FlushRequest,
+}
+
+impl<F> Full<F> {
+    /// Where it stopped: these entries are cleared, and no gather knows.
+    pub const fn range(&self) -> PageRange {
+        self.request.own_pages()
+    }
+
+    /// Puts what was not taken together with something else.
+    pub fn map<G>(self, with: impl FnOnce(F) -> G) -> Full<G> {
+        Full { frame: with(self.frame), request: self.request }
+    }
+}
 
 impl<F> fmt::Debug for Full<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Full(..)")
+        f.debug_struct("Full").field("range", &self.range()).finish_non_exhaustive()
     }
 }
 
 impl<F> fmt::Display for Full<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "the gather is full; finish it and open another for the frame that comes back with this error",
-        )
+        let start = self.range().start().0;
+        write!(f, "the gather is full at {start:#x}; send it, open another, and resume with this error")
     }
 }
 
@@ -205,7 +250,7 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Gather<'a, P, F, N, M
     /// `tlb_remove_page`).
     ///
     /// # Errors
-    /// [`Full`], with the frame, which must not be freed before another gather took it and finished.
+    /// [`Full`], with the frame, which must not be freed before another gather took it and finished; it has a loop that goes on.
     ///
     /// # Examples
     /// ```
@@ -215,16 +260,21 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Gather<'a, P, F, N, M
     /// let user = boot(0x1000);
     /// let mut gather = ENGINE.gather::<u64, 1>(&user);
     /// gather.unmapped(page(0x4000), 7)?;
-    /// let Err(Full(frame)) = gather.unmapped(page(0x5000), 8) else { panic!("room for one") };
-    /// gather.finish();
-    ///
-    /// let mut next = ENGINE.gather::<u64, 1>(&user);
-    /// next.unmapped(page(0x5000), frame)?;
-    /// next.finish();
+    /// let Err(full) = gather.unmapped(page(0x5000), 8) else { panic!("room for one") };
+    /// assert_eq!((full.frame, full.range()), (8, page(0x5000)));
     /// # Ok::<(), Full<u64>>(())
     /// ```
     pub fn unmapped(&mut self, range: PageRange, frame: F) -> Result<(), Full<F>> {
         self.take(FlushRequest::pages(range), frame)
+    }
+
+    /// Takes what another gather on the same memory had no room for, as that was asked to: a frame, or a table page. Open this gather
+    /// before the page-table lock is dropped under which the entries were cleared.
+    ///
+    /// # Errors
+    /// [`Full`] again.
+    pub fn resume(&mut self, full: Full<F>) -> Result<(), Full<F>> {
+        self.take(full.request, full.frame)
     }
 
     /// Records that a table page that mapped `range` was unhooked, and takes the table page (SD-7; Linux:
@@ -297,11 +347,11 @@ impl<'a, P: Platform, F, const N: usize, M: Memory<'a, P>> Gather<'a, P, F, N, M
         N - self.held
     }
 
-    fn take(&mut self, changed: FlushRequest, frame: F) -> Result<(), Full<F>> {
-        let Some(place) = self.frames.get_mut(self.held) else { return Err(Full(frame)) };
+    fn take(&mut self, request: FlushRequest, frame: F) -> Result<(), Full<F>> {
+        let Some(place) = self.frames.get_mut(self.held) else { return Err(Full { frame, request }) };
         *place = Some(frame);
         self.held += 1;
-        self.noted.add(changed);
+        self.noted.add(request);
         Ok(())
     }
 

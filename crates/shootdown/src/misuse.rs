@@ -5,6 +5,7 @@ use crate::percpu::Loaded;
 use crate::platform::Platform;
 use crate::space::{AddressSpace, RETIRED, RETIRING};
 use crate::this_cpu::Cpu;
+use crate::types::FlushRequest;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Why a call is refused.
@@ -65,6 +66,14 @@ impl<P: Platform> Shootdown<P> {
         }
     }
 
+    /// Refuses to synchronise contexts that nothing reaches: the call would end with a CPU still running old code (SD-21).
+    #[inline(always)]
+    pub(crate) fn must_reach_contexts(&self, request: FlushRequest) {
+        if !P::SYNCS_CONTEXTS && request.syncs_contexts() {
+            refuse_contexts();
+        }
+    }
+
     /// Refuses to load a space that was retired.
     #[inline]
     pub(crate) fn must_not_be_retired(&self, space: &AddressSpace<P>) {
@@ -110,6 +119,12 @@ impl<P: Platform> Cpu<'_, P> {
     fn refuse_cpu(self, misuse: Misuse) -> ! {
         refuse(misuse, u64::from(self.me().number()))
     }
+}
+
+#[cold]
+#[inline(never)]
+fn refuse_contexts() -> ! {
+    panic!("no IPI is sent here, and what flushes instead synchronises no context (`SYNCS_CONTEXTS`)");
 }
 
 /// Not generic, so that its code is there once.

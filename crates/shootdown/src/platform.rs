@@ -6,7 +6,7 @@ use crate::percpu::CpuLocal;
 use crate::refs::Teardown;
 use crate::space::AddressSpace;
 use crate::tags::TagPolicy;
-use crate::types::{CpuId, FlushRequest, Tag};
+use crate::types::{CpuId, FlushRequest, SpaceId, Tag};
 
 /// A machine: CPUs, interrupts, TLB instructions. One value per machine (a kernel has one; a hypervisor one per guest, a
 /// checker one per run).
@@ -42,7 +42,7 @@ pub unsafe trait Platform: Sync + Sized {
     /// Keeps a thread on its CPU.
     type Pin;
 
-    /// What flushes of the TLB cost on this machine.
+    /// What flushes of the TLB cost on this machine (Linux: `tlb_single_page_flush_ceiling`, which this is the price of).
     const FLUSH_COSTS: FlushCosts = FlushCosts::TYPICAL;
     /// Most pages that are flushed one by one, of one request or of all that a CPU has missed; above, the tag and its refills
     /// are cheaper. Linux has a constant, 33 on x86 (`tlb_single_page_flush_ceiling`, about 100 ns each).
@@ -76,7 +76,7 @@ pub unsafe trait Platform: Sync + Sized {
     /// Tag policy of this machine. Called in any context.
     fn tags(&self) -> &Self::Tags;
 
-    /// Drops translations of this CPU, and waits until that is complete.
+    /// Drops translations of this CPU (Linux: `__flush_tlb_one_user` and the like), and waits until that is complete.
     ///
     /// Where code is changed under [`FlushRequest::contexts`], this synchronises the context for such a request, and
     /// for one of everything under a tag or of kernel memory; so does [`install`](Self::install) with
@@ -110,9 +110,8 @@ pub unsafe trait Platform: Sync + Sized {
     /// 3. `how` is such that no entry under `tag` belongs to another space or to an older state of this one.
     unsafe fn install(&self, root: Option<Self::Root>, tag: Tag, how: OnInstall);
 
-    /// Sends an IPI to `cpu`: an interrupt without payload. The request is visible before the interrupt (an interrupt
-    /// controller reached by system registers may need a barrier for that, on GICv3 a `dsb ishst`). Called pinned or
-    /// with interrupts off.
+    /// Sends an IPI to `cpu` (Linux: `arch_send_call_function_single_ipi`): an interrupt without payload. The request is visible before the interrupt (an interrupt
+    /// controller reached by system registers may need a barrier for that, on GICv3 a `dsb ishst`). Called pinned or with interrupts off.
     fn send_ipi(&self, cpu: CpuId);
     /// Sends an IPI to each of these CPUs, as [`send_ipi`](Self::send_ipi) does to one.
     fn send_ipis(&self, cpus: CpuSet) {
@@ -124,6 +123,9 @@ pub unsafe trait Platform: Sync + Sized {
     /// Whether IPIs reach CPUs. If not, [`flush_remote`](Self::flush_remote) always answers [done](Remote::Done), and
     /// no CPU can be evicted: [`enter_lazy`](crate::Shootdown::enter_lazy) does not build.
     const INTERRUPTS: bool = true;
+    /// Whether [requests for contexts](FlushRequest::contexts) reach CPUs: by IPIs, or where there are none by
+    /// [`flush_remote`](Self::flush_remote), if that synchronises contexts. Where none does, they are refused by a panic (SD-21).
+    const SYNCS_CONTEXTS: bool = Self::INTERRUPTS;
 
     /// Frees the tables of a root: nobody refers to the space and no CPU has it loaded. Called once per space, with the handle of
     /// the last reference: the object around the space may go with it, here or later. Called where that
@@ -134,22 +136,26 @@ pub unsafe trait Platform: Sync + Sized {
     /// 1. no CPU has the root loaded, and no CPU will load it again.
     unsafe fn free_root(&self, handle: Self::Handle);
 
-    /// Takes over a teardown that was dropped in a place where it cannot run: keeps it, and runs it later from a
+    /// Takes over a teardown that was dropped in a place where it cannot run (Linux: `mmput_async`): keeps it, and runs it later from a
     /// context that may wait (see [`Teardown::into_handle`]). Must not drop it; what it drops in its place, a
     /// [`TeardownHandle`](crate::refs::TeardownHandle), leaks. Called in any context.
     fn defer_teardown(&self, teardown: Teardown<'_, Self>);
 
-    /// Drops translations on all CPUs by other means than IPIs (`TLBI ...IS`, INVLPGB and TLBSYNC, SBI RFENCE, a
-    /// hypercall). Anything short of done is [`Remote::NeedsIpi`], which tags that rest on broadcasts forbid
-    /// ([`FlushMethod::Broadcast`](crate::tags::FlushMethod::Broadcast)). Called in the context of the flush, before
-    /// [`pin`](Self::pin).
+    /// Drops translations on all CPUs by other means than IPIs (Linux: `broadcast_tlb_flush`): `TLBI ...IS`, INVLPGB and TLBSYNC, SBI
+    /// RFENCE, a hypercall (`hyperv_flush_tlb_multi`).
+    /// Anything short of done is [`Remote::NeedsIpi`], which tags that rest on broadcasts forbid
+    /// ([`FlushMethod::Broadcast`](crate::tags::FlushMethod::Broadcast)). Requests for contexts come here only where there are no
+    /// [`INTERRUPTS`](Self::INTERRUPTS). Called in the context of the flush, before [`pin`](Self::pin).
     fn flush_remote(&self, what: RemoteFlush<'_, Self>) -> Remote {
         let _ = what;
         Remote::NeedsIpi
     }
     /// Whether completion must wait for `cpu`; `false` only for a CPU that is certain to flush everything before it next
-    /// uses a translation (a virtual CPU outside guest mode, or one that [`flush_on_entry`](Self::flush_on_entry) answered
-    /// for). Only reads. Called in any context.
+    /// uses a translation (Linux: `flush_tlb_multi` of KVM, which leaves it out of the mask; a virtual CPU outside guest mode, or one that [`flush_on_entry`](Self::flush_on_entry) answered
+    /// for), and to synchronise its context before it runs code that was changed. Only reads. Called in any context.
+    ///
+    /// It is not told of what: a [`Ticket`](crate::flush::Ticket) asks as well, which has outlived request and space. So one answer
+    /// holds for all of them, translations of the kernel's among them, and is about where the CPU is.
     fn needs_ack(&self, cpu: CpuId) -> bool {
         let _ = cpu;
         true
@@ -157,14 +163,17 @@ pub unsafe trait Platform: Sync + Sized {
     /// Whether [`needs_ack`](Self::needs_ack) or [`flush_on_entry`](Self::flush_on_entry) is anything but its default: a CPU
     /// that was skipped may then turn out to be running, and is sent an IPI after all.
     const FLUSHES_ON_ENTRY: bool = false;
-    /// Whether CPUs call [`enter_user`](crate::Shootdown::enter_user). Where none does, no flush of kernel memory asks
-    /// which mode a CPU is in.
+    /// Whether CPUs call [`enter_user`](crate::Shootdown::enter_user) (Linux: `ct_user_enter`). Where none does, no flush of kernel memory asks which mode a
+    /// CPU is in.
     const USER_MODE: bool = false;
     /// Has `cpu` flush everything before it next uses a translation, if that takes no interrupt: a virtual CPU that is
     /// preempted and whose hypervisor flushes when it enters (Linux: `KVM_VCPU_FLUSH_TLB`, commit 858a43aae236). `true`
     /// only if that is certain, and [`needs_ack`](Self::needs_ack) then answers `false` until the CPU runs again. Called pinned.
-    fn flush_on_entry(&self, cpu: CpuId) -> bool {
-        let _ = cpu;
+    ///
+    /// It is asked for `request`, of `space` or of kernel memory where there is none, and may say no to what is better interrupted
+    /// for. Everything goes whatever the request is: global translations and cached tables too, and the context is synchronised.
+    fn flush_on_entry(&self, cpu: CpuId, space: Option<SpaceId>, request: FlushRequest) -> bool {
+        let _ = (cpu, space, request);
         false
     }
     /// Orders the caller's page-table stores before later page walks of other CPUs (aarch64: `dsb ishst`). The engine's
@@ -175,7 +184,7 @@ pub unsafe trait Platform: Sync + Sized {
     fn relax(&self, polls: u64) {
         let _ = polls;
     }
-    /// Reports a stall (Linux: csd lock debugging): `cpu` has not answered for another
+    /// Reports a stall (Linux: csd lock debugging, `csd_lock_wait`): `cpu` has not answered for another
     /// [`STALL_POLLS`](Self::STALL_POLLS) polls; then it is sent another IPI and the wait goes on. Must return. Called as
     /// [`relax`](Self::relax) is.
     fn stalled(&self, cpu: CpuId, polls: u64) {
@@ -198,7 +207,7 @@ pub unsafe trait Platform: Sync + Sized {
     fn released(&self, number: u64) {
         let _ = number;
     }
-    /// Called at each protocol event, for tracing; any context, interrupts on or off.
+    /// Called at each protocol event, for tracing (Linux: `trace_tlb_flush`); any context, interrupts on or off.
     #[inline]
     fn event(&self, event: Event) {
         let _ = event;

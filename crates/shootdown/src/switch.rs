@@ -13,7 +13,7 @@ use core::mem::ManuallyDrop;
 use core::ops::Deref;
 
 impl<P: Platform> Shootdown<P> {
-    /// Makes `next` the space that user code on this CPU runs in (Linux: `switch_mm`). Nothing happens if it is so
+    /// Makes `next` the space that user code on this CPU runs in (Linux: `switch_mm_irqs_off`). Nothing happens if it is so
     /// already; a lazy CPU that returns to what it has loaded writes no shared line.
     ///
     /// The thread that runs keeps a user reference for as long as it runs in the space. Never waits.

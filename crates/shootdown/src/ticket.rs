@@ -59,6 +59,12 @@ impl Awaited {
         }
     }
 
+    /// The same, out of line, for those who wait or ask again: its code is there once for them.
+    #[inline(never)]
+    pub(crate) fn is_behind_apart<P: Platform>(self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
+        self.is_behind_anywhere(engine, cpu)
+    }
+
     /// Whether `cpu` may use the space before it has caught up.
     ///
     /// It may not if it has another space loaded or none (it reads the generation when it comes back), if it is lazy and only
@@ -174,7 +180,7 @@ impl<P: Platform> Ticket<P> {
 
     /// Whether `cpu` has not carried the flush out, whatever the platform answers for it.
     pub(crate) fn is_behind(&self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
-        self.awaited.is_behind_anywhere(engine, cpu)
+        self.awaited.is_behind_apart(engine, cpu)
     }
 
     /// Whether all CPUs were done when it was asked last.
@@ -219,11 +225,9 @@ impl<P: Platform> Ticket<P> {
 
     /// Whether `cpu` is not done.
     fn must_ack(&self, engine: &Shootdown<P>, cpu: CpuId) -> bool {
-        match self.awaited.generation {
-            // It uses the space's memory, whatever the platform answers for its TLB.
-            Awaited::LEFT => self.awaited.is_behind(engine, cpu),
-            _ => self.awaited.must_ack(engine, cpu),
-        }
+        // One that has not left uses the space's memory, whatever the platform answers for its TLB.
+        let asked = self.awaited.generation != Awaited::LEFT;
+        self.is_behind(engine, cpu) && !(asked && !engine.platform().needs_ack(cpu))
     }
 }
 
@@ -284,6 +288,11 @@ impl<P: Platform> Shootdown<P> {
     /// The same for a ticket that is known to be this engine's. Answers `true`.
     pub(crate) fn wait_until_complete(&self, ticket: &mut Ticket<P>) -> bool {
         ticket.tell(self);
+        self.wait_once_told(ticket)
+    }
+
+    /// The same of a flush that CPUs were told of.
+    pub(crate) fn wait_once_told(&self, ticket: &mut Ticket<P>) -> bool {
         while let Some(behind) = ticket.first_behind(self) {
             self.settle_before_wait_for(behind);
             self.ask_again(ticket, behind);
@@ -304,7 +313,7 @@ impl<P: Platform> Shootdown<P> {
     /// A CPU that was skipped because it did not run may run now: it has flushed, and does not acknowledge unless asked. If it
     /// was sent an IPI before, that one is pending or the acknowledgement is close.
     fn ask_again(&self, ticket: &Ticket<P>, cpu: CpuId) {
-        if P::FLUSHES_ON_ENTRY && ticket.told && ticket.awaited.address != Awaited::KERNEL {
+        if P::FLUSHES_ON_ENTRY && ticket.told {
             let pinned = self.platform().pin();
             self.request_ipi(cpu);
             drop(pinned);

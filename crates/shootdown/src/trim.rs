@@ -12,7 +12,7 @@ use crate::types::CpuId;
 use core::sync::atomic::Ordering;
 
 impl<P: Platform> Shootdown<P> {
-    /// Asks every CPU that has no use for `space` to leave its mask (Linux: `next_trim_cpumask`): lazy CPUs leave the
+    /// Asks every CPU that has no use for `space` to leave its mask (Linux: `should_trim_cpumask`): lazy CPUs leave the
     /// space, CPUs that ran it before take their bits away. Each removes itself, in its IPI handler, so a borrower that
     /// arrives meanwhile cannot lose the bit that it has just set.
     ///

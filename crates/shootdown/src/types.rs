@@ -298,13 +298,13 @@ impl FlushRequest {
     /// Most pages that fit the word of a request.
     const COUNT_MAX: u64 = 0xff;
 
-    /// Covers these pages, of which only leaf entries changed: a CPU that is lazy on the space may be skipped.
+    /// Covers these pages (Linux: `flush_tlb_mm_range`), of which only leaf entries changed: a CPU that is lazy on the space may be skipped.
     #[inline]
     pub const fn pages(range: PageRange) -> Self {
         Self { place: range.start | (range.size as u64) << Self::SIZE_SHIFT, count: range.count }
     }
 
-    /// Covers everything: a whole space, or all of kernel memory.
+    /// Covers everything (Linux: `flush_tlb_mm`): a whole space, or all of kernel memory.
     #[inline]
     pub const fn all() -> Self {
         Self { place: 0, count: 0 }
@@ -314,8 +314,9 @@ impl FlushRequest {
     /// of the space again, or of the kernel (SD-21; Linux: membarrier with `SYNC_CORE`, `text_poke_sync`). Code was
     /// written before.
     ///
-    /// [`Platform::flush_local`](crate::Platform::flush_local) says what a platform does for that. One that does not
-    /// know of it drops the page at address 0.
+    /// [`Platform::flush_local`](crate::Platform::flush_local) says what a platform does for that. One that does not know of it drops
+    /// the page at address 0. Where no IPI is sent and what flushes instead synchronises no context
+    /// ([`Platform::SYNCS_CONTEXTS`](crate::Platform::SYNCS_CONTEXTS)), verbs that are given this panic before anything has changed.
     ///
     /// # Examples
     /// ```
@@ -350,11 +351,14 @@ impl FlushRequest {
     /// The pages; nothing for everything.
     #[inline]
     pub const fn range(&self) -> Option<PageRange> {
-        if self.count == 0 {
-            return None;
-        }
+        if self.count == 0 { None } else { Some(self.own_pages()) }
+    }
+
+    /// The pages of a request that was made of some.
+    #[inline]
+    pub(crate) const fn own_pages(&self) -> PageRange {
         let size = PageSize::from_code(self.place >> Self::SIZE_SHIFT & 7);
-        Some(PageRange { start: self.place & !0xfff, count: self.count, size })
+        PageRange { start: self.place & !0xfff, count: self.count, size }
     }
 
     /// Whether table pages are freed too.

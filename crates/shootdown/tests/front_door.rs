@@ -1,5 +1,6 @@
 //! The front door of the crate: what stands at the root, what the crate page says, and what the README shows.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const ROOT: &str = include_str!("../src/lib.rs");
@@ -78,6 +79,78 @@ fn the_book_shows_sources_as_they_are() {
         }
     }
     assert!(shown >= 13, "{shown} excerpts; is the mark spelt otherwise?");
+}
+
+/// What is in backticks, up to a parenthesis.
+fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2).map(|name| name.split('(').next().expect("some"))
+}
+
+/// Doc comments of all public items and methods of traits with this name.
+fn docs_of(name: &str, sources: &[String]) -> Option<String> {
+    let mut docs = None;
+    for source in sources {
+        let lines: Vec<_> = source.lines().map(str::trim_start).collect();
+        for (at, line) in lines.iter().enumerate() {
+            let kinds = [
+                "pub fn",
+                "pub const fn",
+                "pub unsafe fn",
+                "pub struct",
+                "pub enum",
+                "fn",
+                "unsafe fn",
+                "const",
+            ];
+            let item =
+                kinds.iter().find_map(|kind| line.strip_prefix(kind)?.strip_prefix(' ')?.strip_prefix(name));
+            if item.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_')) {
+                let above = lines[..at]
+                    .iter()
+                    .rev()
+                    .take_while(|line| line.starts_with("///") || line.starts_with("#["));
+                docs.get_or_insert_with(String::new).extend(above.map(|line| [line, "\n"].concat()));
+            }
+        }
+    }
+    docs.filter(|docs| !docs.is_empty())
+}
+
+#[test]
+fn what_has_a_name_of_linux_says_it() {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut sources = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                sources.push(std::fs::read_to_string(path).expect("text"));
+            }
+        }
+    }
+    let names =
+        std::fs::read_to_string(repository().join("docs/book/src/linux-names.md")).expect("the table");
+    let (_, names) = names.split_once("## Lifetime").expect("the tables");
+    // An item may stand in several rows: it says the name of one.
+    let mut says = BTreeMap::<&str, bool>::new();
+    for row in names.lines().filter(|line| line.starts_with("| ")) {
+        let mut cells = row.trim_matches('|').split(" | ");
+        let [linux, here] = [cells.next(), cells.next()].map(Option::unwrap_or_default);
+        // Words of the engine's inside are lower-case and have no path.
+        for item in
+            quoted(here).filter(|item| item.contains(char::is_uppercase) && quoted(linux).next().is_some())
+        {
+            let Some(docs) = docs_of(item.rsplit("::").next().expect("some"), &sources) else { continue };
+            *says.entry(item).or_default() |=
+                quoted(linux).any(|name| docs.contains(name.trim_start_matches('.')));
+        }
+    }
+    let silent: Vec<_> = says.iter().filter(|(_, says)| !**says).collect();
+    let seen = says.len();
+    assert!(silent.is_empty(), "{silent:#?}");
+    assert!(seen >= 30, "{seen} items; are the tables spelt otherwise?");
 }
 
 fn repository() -> PathBuf {

@@ -6,9 +6,7 @@ mod machine;
 use machine::page_range as page;
 use machine::state::{IpiFate, State};
 use machine::{Kind, Leaked, space, space_in};
-use shootdown::flush::{
-    Deferral, FlushRequest, Full, Gather, LocalFlush, PageRange, PageSize, Retired, VirtAddr,
-};
+use shootdown::flush::{Deferral, FlushRequest, Gather, LocalFlush, PageRange, PageSize, Retired, VirtAddr};
 use shootdown::mask::{BorrowedMask, CpuMask, MaskWord, mask_words};
 use shootdown::refs::SpaceExited;
 use shootdown::tags::{PerCpuSlots, Untagged};
@@ -126,8 +124,12 @@ fn frames_are_held_until_the_flush_is_complete_and_handed_back_when_full() {
     let mut gather = engine.gather::<Frame, 2>(&a);
     gather.unmapped(page(1), Frame(1, &freed)).expect("first of two");
     gather.unmapped(page(2), Frame(2, &freed)).expect("second of two");
-    let Err(Full(third)) = gather.unmapped(page(3), Frame(3, &freed)) else { panic!("two fit, not three") };
-    assert_eq!(third.0, 3);
+    let Err(third) = gather.unmapped(page(3), Frame(3, &freed)) else { panic!("two fit, not three") };
+    assert_eq!((third.frame.0, third.range()), (3, page(3)));
+    assert_eq!(
+        third.to_string(),
+        "the gather is full at 0x3000; send it, open another, and resume with this error"
+    );
     let pending = gather.send();
     assert!(freed.borrow().is_empty(), "CPU 1 has not answered");
     assert_eq!(host.pending_ipis(), [1]);
@@ -522,6 +524,69 @@ fn a_cpu_that_was_skipped_and_runs_again_is_sent_an_ipi_for_a_ticket() {
     host.poll();
     assert_eq!(engine.is_complete(&mut ticket), Ok(true));
     let _ = a.into_handle();
+}
+
+#[test]
+fn what_found_no_room_is_resumed_as_what_it_was() {
+    let host = machine(3);
+    let engine = host.engine();
+    let a = space(host, 0xa000);
+    (0..3).for_each(|cpu| host.on(cpu, || engine.switch_to(&a)));
+    host.on(2, || engine.enter_lazy());
+    for (tables, evicted) in [(false, 0), (true, 1)] {
+        let mut none = engine.gather::<u64, 0>(&a);
+        let full = if tables { none.table_freed(page(1), 7) } else { none.unmapped(page(1), 7) };
+        let full = full.expect_err("there is no room").map(|frame| frame + 1);
+        assert_eq!((full.frame, full.range()), (8, page(1)));
+        none.finish();
+        let mut next = engine.gather::<u64, 1>(&a);
+        next.resume(full).expect("it is empty");
+        next.finish();
+        assert_eq!(host.counters(2).evictions(), evicted, "lazy CPUs leave where a table goes");
+    }
+    let _ = a.into_handle();
+}
+
+#[test]
+fn a_flush_of_kernel_memory_is_left_to_the_entry_of_a_cpu_that_does_not_run() {
+    let host = machine::machine::<OnEntry>(State::new(3), CpuMask::new(), Untagged);
+    host.records.set(true);
+    let engine = host.engine();
+    let a = space::<OnEntry>(host, 0xa000);
+    (0..3).for_each(|cpu| host.run(cpu, &a));
+    host.preempted.set(Some(1));
+    let (kernel, user) = (FlushRequest::pages(page(6)), FlushRequest::all());
+    let mut ticket = engine.send_kernel(kernel).detach();
+    assert_eq!(host.pending_ipis(), [2], "CPU 1 does not run");
+    engine.flush(&a, user);
+    assert_eq!(
+        host.log.borrow().deferred,
+        [(1, None, kernel)],
+        "what it flushes anyway it is not asked for again"
+    );
+    host.answered_for.set(None);
+    host.preempted.set(None); // CPU 1 runs again, and has flushed
+    assert_eq!(engine.is_complete(&mut ticket), Ok(false), "which it has said to nobody");
+    assert_eq!(host.pending_ipis(), [1]);
+    host.poll();
+    assert_eq!(engine.is_complete(&mut ticket), Ok(true));
+    host.preempted.set(Some(2));
+    engine.flush(&a, user);
+    assert_eq!(host.log.borrow().deferred[1..], [(2, Some(a.id()), user)]);
+    let _ = a.into_handle();
+}
+
+#[test]
+fn a_wait_for_kernel_memory_asks_a_cpu_that_was_passed_over_and_runs_again() {
+    let host = machine::machine::<OnEntry>(State::new(2), CpuMask::new(), Untagged);
+    let engine = host.engine();
+    host.preempted.set(Some(1));
+    let pending = engine.send_kernel(FlushRequest::pages(page(6)));
+    assert_eq!(host.pending_ipis(), []);
+    host.answered_for.set(None);
+    host.preempted.set(None);
+    pending.finish();
+    assert_eq!((host.stalled.borrow().len(), host.counters(1).ipis_handled()), (0, 1));
 }
 
 #[test]

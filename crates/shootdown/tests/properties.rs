@@ -8,7 +8,7 @@ use machine::state::{Frame, State};
 use machine::{Kind, Machine, Plain, space};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use shootdown::flush::{FlushRequest, Full, PageRange, PageSize, VirtAddr};
+use shootdown::flush::{FlushRequest, PageRange, PageSize, VirtAddr};
 use shootdown::tags::PerCpuSlots;
 use shootdown::{CpuId, EngineError};
 use std::collections::BTreeSet;
@@ -148,10 +148,10 @@ impl World {
             let frames =
                 (first..first + count).map(|page| self.host.state.clear(user.root(), page)).collect();
             let range = PageRange::new(VirtAddr(first << 12), count, PageSize::Size4K).expect("it fits");
-            if let Err(Full(frames)) = gather.unmapped(range, frames) {
+            if let Err(full) = gather.unmapped(range, frames) {
                 gather.finish();
                 gather = engine.gather(user);
-                gather.unmapped(range, frames).expect("it is empty");
+                gather.resume(full).expect("it is empty");
             }
         }
         gather.finish();

@@ -115,7 +115,7 @@ answers! { flush_answer gather_answer watched_flush_answer watched_gather_answer
 
 /// Wants `values` in registers, as an instruction that works on them would, and costs nothing.
 #[inline(always)]
-fn consume(values: [u64; 3]) {
+pub fn consume(values: [u64; 3]) {
     let [a, b, c] = values;
     // SAFETY: a comment executes nothing; it may read memory as far as the compiler knows, as a TLB instruction does.
     unsafe { asm!("/* {0} {1} {2} */", in(reg) a, in(reg) b, in(reg) c, options(nostack, preserves_flags)) }

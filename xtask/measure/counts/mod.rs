@@ -6,6 +6,7 @@
 //! instruction, so a count says nothing about time across CPUs; it says what the engine adds to the primitives.
 
 mod callgrind;
+mod coherent;
 mod host;
 mod operations;
 #[cfg(all(test, unix))]

@@ -44,6 +44,15 @@ pub const OPERATIONS: &[Operation] = &[
         without: Some("gather_answer"),
         ..counted("measured_target_gather", "gather of one frame, one target", None)
     },
+    counted("coherent_same_space", "coherence layer: enter the same space", None),
+    counted("coherent_loaded", "coherence layer: enter another space, loaded", None),
+    counted("coherent_will_load", "coherence layer: enter another space, will load", None),
+    counted("coherent_local_flush", "coherence layer: flush of a page, no target", None),
+    Operation {
+        without: Some("coherent_answer"),
+        ..counted("coherent_target_flush", "coherence layer: flush of a page, one target", None)
+    },
+    counted("coherent_handler", "coherence layer: handler, one page pending", None),
 ];
 
 /// An operation that is counted once more with a sanitizer that watches.

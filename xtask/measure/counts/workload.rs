@@ -99,6 +99,7 @@ pub fn run() {
     target(engine(host::<Untagged, false, 2>(Untagged)), measured_target_gather);
     handler(plain(), measured_handler);
     run_watched();
+    super::coherent::run();
 }
 
 fn run_watched() {
@@ -140,7 +141,7 @@ fn space<P: Stage>(engine: &'static Engine<P>, root: u64) -> User<P> {
     registered.map_err(|(refused, _)| refused).expect("the space is new")
 }
 
-fn page() -> PageRange {
+pub fn page() -> PageRange {
     black_box(PageRange::page(VirtAddr(0x7000)))
 }
 

@@ -68,8 +68,8 @@ impl Payload {
     /// Chooses the payload for a request about what is `whose`.
     ///
     /// What one payload cannot say is widened: pages of kernel memory, as the type for addresses leaves global translations;
-    /// freed tables, as it leaves cached ones; contexts; a space that each CPU runs under a PCID of its own. A tag that is no PCID is none
-    /// that all CPUs use.
+    /// freed tables, as it leaves cached ones; a space that each CPU runs under a PCID of its own. A tag that is no PCID is none
+    /// that all CPUs use. No payload synchronises contexts, for which the engine sends IPIs; here they are widened.
     pub const fn choose(whose: Target, request: FlushRequest, width: LinearWidth) -> Self {
         let pcid = match whose {
             Target::Kernel => return Self::all_with_globals(),

@@ -30,5 +30,5 @@ pub use plan::{Code, Plan, Start};
 pub use run::Run;
 pub use sim::{History, MakeTags, Sim, TagRoom, TestMachine};
 pub use tags::Everywhere;
-pub use wires::Transport;
+pub use wires::{OnEntry, Transport};
 pub use world::{Page, World};

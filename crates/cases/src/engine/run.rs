@@ -158,7 +158,7 @@ impl<S: TestMachine> Scenario for Run<S> {
             ACTION => self.world.engine.platform().wires.act(cpu),
             LINE if S::NMI == Nmi::Profiles => self.world.profile(cpu),
             LINE => self.world.nmi.taken(S::NMI, cpu, self.world.spaces[0]),
-            _ => self.world.engine.platform().wires.preempt(cpu),
+            _ => self.world.engine.platform().wires.preempt(cpu, S::ON_ENTRY, S::CODE),
         }
     }
     fn pending_at_start(&self, cpu: usize) -> u32 {

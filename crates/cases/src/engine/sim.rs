@@ -3,7 +3,7 @@
 use super::barrier::Barrier;
 use super::boot::{Boot, Oracles};
 use super::nmi::Nmi;
-use super::wires::{Transport, Wires};
+use super::wires::{OnEntry, Transport, Wires};
 use shootdown::flush::{FlushRequest, LocalFlush, PageRange, Remote, RemoteFlush};
 use shootdown::mask::{MaskStore, MaskSummary, MaskWord, OnLeave};
 use shootdown::refs::{SpaceHandle, Teardown, UserHandle};
@@ -43,6 +43,8 @@ pub trait TestMachine: 'static {
     const CEILING: u64 = 33;
     /// Whether there is a piece of code, which scenarios change.
     const CODE: bool = false;
+    /// What the hypervisor does for a virtual CPU that runs again and was to be flushed.
+    const ON_ENTRY: OnEntry = OnEntry::Everything;
     /// CPUs to a word of a mask, by the numbers that the engine knows them by. Below 64, masks have a summary.
     const CPUS_PER_WORD: u32 = 64;
 
@@ -308,7 +310,7 @@ unsafe impl<S: TestMachine> Platform for Sim<S> {
         self.excuse(cpu, !must);
         must
     }
-    fn flush_on_entry(&self, cpu: CpuId) -> bool {
+    fn flush_on_entry(&self, cpu: CpuId, _: Option<SpaceId>, _: FlushRequest) -> bool {
         let deferred = self.wires.flush_on_entry(cpu);
         self.excuse(cpu, deferred);
         deferred

@@ -27,6 +27,17 @@ pub enum Transport {
     Switched,
 }
 
+/// What a hypervisor does for a virtual CPU that runs again and was to be flushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnEntry {
+    /// It flushes everything. Where there is code, what the CPU has fetched of that goes too.
+    Everything,
+    /// It leaves translations of kernel memory: a mistake.
+    SpacesAlone,
+    /// It leaves what was fetched of code: a mistake.
+    TranslationsAlone,
+}
+
 /// Interrupt line by which hardware is told of actions.
 pub(crate) const ACTION: u8 = 1;
 /// Interrupt line at which the hypervisor takes a virtual CPU off.
@@ -84,12 +95,19 @@ impl Wires {
         }
     }
 
-    /// The hypervisor takes CPU `me` off, and lets it run again some time later.
-    pub(crate) fn preempt(&self, me: usize) {
+    /// The hypervisor takes CPU `me` off, and lets it run again some time later. `code` says whether CPUs fetch code that changes.
+    pub(crate) fn preempt(&self, me: usize, on_entry: OnEntry, code: bool) {
         hw::running(false);
         self.hosts[me].swap(PREEMPTED, AcqRel);
         if self.hosts[me].swap(RUNS, AcqRel) == PREEMPTED_FLUSH {
-            hw::flush_all();
+            if on_entry == OnEntry::SpacesAlone {
+                hw::flush_user();
+            } else {
+                hw::flush_all();
+            }
+            if code && on_entry == OnEntry::Everything {
+                hw::synchronise_context();
+            }
         }
         hw::running(true);
     }

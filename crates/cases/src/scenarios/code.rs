@@ -1,9 +1,9 @@
 //! Code that is changed while CPUs may have fetched it.
 
-use super::list::List;
+use super::list::{List, Scenario};
 use super::machines::machines;
 use crate::engine::Start::User;
-use crate::engine::Transport;
+use crate::engine::{OnEntry, TestMachine, Transport};
 use shootdown::tags::{FlushByBroadcast, FlushByIpi, GlobalAsids, PerCpuSlots, Untagged};
 
 const CODE: &[&str] = &["two", "code"];
@@ -39,6 +39,19 @@ machines! {
         const CODE: bool = true;
     }
 
+    /// Virtual CPUs that do not run synchronise their contexts when they do.
+    ParavirtualCode: Untagged {
+        const TRANSPORT: Transport = Transport::Paravirtual;
+        const CODE: bool = true;
+    }
+
+    /// The same, where the hypervisor flushes translations alone.
+    ForgetsCode: Untagged {
+        const TRANSPORT: Transport = Transport::Paravirtual;
+        const ON_ENTRY: OnEntry = OnEntry::TranslationsAlone;
+        const CODE: bool = true;
+    }
+
     /// A broadcast for kernel memory too, which may answer "done" or not.
     KernelBroadcastCode: Untagged {
         const TRANSPORT: Transport = Transport::Broadcast;
@@ -46,7 +59,15 @@ machines! {
     }
 }
 
+/// One writes code, and the other, which runs it, is taken off at any time.
+fn under_a_hypervisor<S: TestMachine>(scenario: Scenario<'_, S>) -> Scenario<'_, S> {
+    scenario.cpu(User(0), |cpu| cpu.compile(0)).cpu(User(0), |cpu| cpu.run_code()).preempted(&[1])
+}
+
 pub(super) fn add(list: &mut List) {
+    under_a_hypervisor(list.scenario::<ParavirtualCode>("code-paravirtual", CODE))
+        .about("the thread that runs the code is on a virtual CPU that is taken off at any time, and left to its entry")
+        .add();
     list.scenario::<Code>("code-vs-user", CODE)
         .about("a thread writes code, and another runs it once it is published")
         .cpu(User(0), |cpu| cpu.compile(0))
@@ -100,8 +121,11 @@ pub(super) fn add(list: &mut List) {
         .add();
 }
 
-/// A platform that breaks what `Platform::flush_local` says of loads.
+/// Platforms that break what `Platform::flush_local` says of loads, or `flush_on_entry`.
 pub(super) fn mistakes(list: &mut List) {
+    under_a_hypervisor(list.scenario::<ForgetsCode>("code-paravirtual-forgotten", CODE))
+        .about("the same where the hypervisor leaves what was fetched of code")
+        .add();
     list.scenario::<GlobalCode>("code-vs-fresh-tag", CODE)
         .about("a thread writes code, and a CPU runs it that holds nothing under the space's tag, and so was told to keep that")
         .cpu(User(0), |cpu| cpu.compile(0))

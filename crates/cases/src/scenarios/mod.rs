@@ -72,5 +72,6 @@ pub fn mistakes() -> Vec<Case> {
     let mut list = List::new(Fault::NONE, Oracles::Machine);
     coherence::mistakes(&mut list);
     code::mistakes(&mut list);
+    transports::mistakes(&mut list);
     list.cases
 }

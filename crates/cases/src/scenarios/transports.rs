@@ -3,7 +3,7 @@
 use super::list::{List, Scenario, THREE};
 use super::machines::{Broadcast, ByBroadcasts, machines};
 use crate::engine::Start::{Lazy, User};
-use crate::engine::{Everywhere, TestMachine, Transport};
+use crate::engine::{Everywhere, OnEntry, TestMachine, Transport};
 use shootdown::tags::{GlobalOverLocal, Untagged};
 
 const TRANSPORTS: &[&str] = &["three", "transports"];
@@ -22,6 +22,12 @@ machines! {
     /// Virtual CPUs that do not run are flushed when they do.
     Paravirtual: Untagged {
         const TRANSPORT: Transport = Transport::Paravirtual;
+    }
+
+    /// The same, where the hypervisor leaves translations of kernel memory.
+    LeavesGlobals: Untagged {
+        const TRANSPORT: Transport = Transport::Paravirtual;
+        const ON_ENTRY: OnEntry = OnEntry::SpacesAlone;
     }
 
     /// Hardware of the targets does.
@@ -66,6 +72,21 @@ fn by_others(list: &mut List) {
         .cpu(User(0), |_| {})
         .spaces(1, [1, 0])
         .preempted(&[1, 2])
+        .add();
+    kernel_memory(list.scenario::<Paravirtual>("paravirtual-kernel", &["two", "transports"]))
+        .about("a kernel page is unmapped while the other virtual CPU is taken off at any time, and left to its entry")
+        .add();
+}
+
+/// One unmaps a kernel page, and the other, which uses it, does not always run.
+fn kernel_memory<S: TestMachine>(scenario: Scenario<'_, S>) -> Scenario<'_, S> {
+    scenario.cpu(User(0), |cpu| cpu.unmap_kernel(0)).cpu(User(0), |_| {}).kernel_pages(1).preempted(&[1])
+}
+
+/// A hypervisor that flushes less than `Platform::flush_on_entry` promises.
+pub(super) fn mistakes(list: &mut List) {
+    kernel_memory(list.scenario::<LeavesGlobals>("paravirtual-kernel-globals", &["two", "transports"]))
+        .about("the same where the hypervisor leaves translations of kernel memory")
         .add();
 }
 

@@ -272,7 +272,8 @@ fn running<P: PlatformUnderTest>(cpu: &Cpu<'_, P>) {
     for target in [0, 1] {
         let id = CpuId::new(target);
         assert!(cpu.platform().needs_ack(id), "needs_ack({target}) is false, and CPU {target} runs");
-        let deferred = P::FLUSHES_ON_ENTRY && cpu.platform().flush_on_entry(id);
+        let request = FlushRequest::all();
+        let deferred = P::FLUSHES_ON_ENTRY && cpu.platform().flush_on_entry(id, None, request);
         assert!(!deferred, "flush_on_entry({target}) is true, and CPU {target} runs: nobody flushes there");
         assert!(cpu.platform().needs_ack(id), "needs_ack({target}) is false, and CPU {target} runs");
     }

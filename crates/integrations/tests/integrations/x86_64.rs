@@ -1,7 +1,7 @@
 //! Tokens of real page tables, in memory of the test's, become flushes of the engine.
 
 use crate::support::{Did, Frame, flushed, running};
-use shootdown::flush::{FlushRequest, Full, PageRange, PageSize, VirtAddr};
+use shootdown::flush::{FlushRequest, PageRange, PageSize, VirtAddr};
 use shootdown::tags::Tag;
 use shootdown_integrations::x86_64::{GatherError, MapperGather};
 use x86_64::PhysAddr;
@@ -108,7 +108,8 @@ fn a_token_that_finds_no_room_comes_back_with_its_frame() {
     let (frame, token) = mapper.unmap(page::<Size4KiB>(0x1000)).expect("a mapped page");
     let frame = Frame(frame.start_address().as_u64(), machine);
     let mut none = engine.gather::<Frame, 0>(&user);
-    let Err(Full((token, frame))) = none.unmapped_by(token, frame) else { panic!("there is no room") };
+    let Err(full) = none.unmapped_by(token, frame) else { panic!("there is no room") };
+    let (token, frame) = full.frame;
     let mut gather = engine.gather::<Frame, 1>(&user);
     gather.unmapped_by(token, frame).expect("room for one");
     drop(none);

@@ -67,6 +67,7 @@ impl<P: Platform> Shootdown<P> {
         space: Option<&'a AddressSpace<P>>,
         request: FlushRequest,
     ) -> (Flight<'a, P>, Remote, P::Pin) {
+        self.must_reach_contexts(request);
         let platform = self.platform();
         platform.publish_tables();
         let (history, fence) = match space {

@@ -7,7 +7,7 @@ use crate::platform::Platform;
 use crate::retired::{Deferral, RetireError, Retired, Sent};
 use crate::space::AddressSpace;
 use crate::ticket::Ticket;
-use crate::types::{FlushRequest, PageRange};
+use crate::types::{FlushRequest, PageRange, SpaceId};
 use core::fmt;
 use core::mem::ManuallyDrop;
 
@@ -59,13 +59,44 @@ pub struct BatchGather<'b, 'a, P: Platform, F, const N: usize, const PARTS: usiz
     gather: Gather<'b, P, F, 0>,
 }
 
-/// The batch has as many parts as it has room for (first): finish it, and open another. Nothing was changed.
+/// The batch has as many parts as it has room for. Nothing was changed: finish it, open another, and resume with the space for which
+/// no part was opened.
+///
+/// # Examples
+/// ```
+/// # mod machine { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/machine.rs")); }
+/// # use machine::*;
+/// let (a, b) = (boot(0x1000), space(0x2000));
+/// let mut free = Vec::new();
+/// let mut batch = ENGINE.batch::<u64, 32, 1>();
+/// for (space, frame) in [(&a, 7), (&b, 8)] {
+///     if let Err(full) = batch.gather(space) {
+///         assert_eq!((full.parts, full.space), (1, b.id()));
+///         batch.finish_with(|frame| free.push(frame));
+///         batch = ENGINE.batch();
+///     }
+///     batch.gather(space)?.unmapped(page(frame << 12), frame)?;
+/// }
+/// batch.finish_with(|frame| free.push(frame));
+/// assert_eq!(free, [7, 8]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BatchFull(pub usize);
+pub struct BatchFull {
+    /// Parts that it has.
+    pub parts: usize,
+    /// Where it stopped: the space for which no part was opened.
+    pub space: SpaceId,
+}
 
 impl fmt::Display for BatchFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the batch has {} parts, and room for no more; finish it and open another", self.0)
+        let Self { parts, space } = self;
+        write!(
+            f,
+            "the batch has {parts} parts, and room for none of space {}; finish it and open another",
+            space.0
+        )
     }
 }
 
@@ -86,7 +117,7 @@ impl<P: Platform> Shootdown<P> {
 }
 
 impl<'a, P: Platform, F, const N: usize, const PARTS: usize> Batch<'a, P, F, N, PARTS> {
-    /// Opens a part for `space`, whose caller may look at any entry.
+    /// Opens a part for `space` (Linux: `arch_tlbbatch_add_pending`, which it adds to), whose caller may look at any entry.
     ///
     /// # Errors
     /// [`BatchFull`].
@@ -99,7 +130,7 @@ impl<'a, P: Platform, F, const N: usize, const PARTS: usize> Batch<'a, P, F, N, 
     ) -> Result<BatchGather<'b, 'a, P, F, N, PARTS>, BatchFull> {
         self.engine.must_own(space);
         if self.announced == PARTS {
-            return Err(BatchFull(PARTS));
+            return Err(BatchFull { parts: PARTS, space: space.id() });
         }
         self.open += 1;
         let gather = Gather::open(self.engine, space, FlushRequest::all());
@@ -112,7 +143,7 @@ impl<'a, P: Platform, F, const N: usize, const PARTS: usize> Batch<'a, P, F, N, 
         N - self.held
     }
 
-    /// Flushes, waits, and drops the frames (Linux: `try_to_unmap_flush`).
+    /// Flushes, waits, and drops the frames (Linux: `try_to_unmap_flush`, `arch_tlbbatch_flush`).
     pub fn finish(self) {}
 
     /// Flushes, waits, and hands each frame over.
@@ -223,7 +254,7 @@ impl<P: Platform, F, const N: usize, const PARTS: usize> Drop for Batch<'_, P, F
 }
 
 impl<P: Platform, F, const N: usize, const PARTS: usize> BatchGather<'_, '_, P, F, N, PARTS> {
-    /// Records that the entries of `range` were cleared and takes the frame that they mapped.
+    /// Records that the entries of `range` were cleared and takes the frame that they mapped (Linux: `arch_tlbbatch_add_pending`).
     ///
     /// # Errors
     /// [`Full`], with the frame, which must not be freed before another gather took it and finished.
@@ -231,7 +262,16 @@ impl<P: Platform, F, const N: usize, const PARTS: usize> BatchGather<'_, '_, P, 
         self.take(FlushRequest::pages(range), frame)
     }
 
-    /// Records that a table page that mapped `range` was unhooked, and takes the table page (SD-7).
+    /// Takes what a part of another batch, or a gather, had no room for; see [`Gather::resume`].
+    ///
+    /// # Errors
+    /// [`Full`] again.
+    pub fn resume(&mut self, full: Full<F>) -> Result<(), Full<F>> {
+        self.take(full.request, full.frame)
+    }
+
+    /// Records that a table page that mapped `range` was unhooked, and takes the table page (SD-7; Linux:
+    /// `tlb_remove_table`).
     ///
     /// # Errors
     /// [`Full`], with the table page.
@@ -253,11 +293,13 @@ impl<P: Platform, F, const N: usize, const PARTS: usize> BatchGather<'_, '_, P, 
     /// Announces the flush, as dropping it does.
     pub fn announce(self) {}
 
-    fn take(&mut self, changed: FlushRequest, frame: F) -> Result<(), Full<F>> {
-        let Some(place) = self.batch.frames.get_mut(self.batch.held) else { return Err(Full(frame)) };
+    fn take(&mut self, request: FlushRequest, frame: F) -> Result<(), Full<F>> {
+        let Some(place) = self.batch.frames.get_mut(self.batch.held) else {
+            return Err(Full { frame, request });
+        };
         *place = Some(frame);
         self.batch.held += 1;
-        self.gather.noted.add(changed);
+        self.gather.noted.add(request);
         Ok(())
     }
 }

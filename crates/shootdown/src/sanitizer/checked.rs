@@ -105,6 +105,7 @@ where
     const USER_MODE: bool = P::USER_MODE;
     const MULTICAST: bool = P::MULTICAST;
     const INTERRUPTS: bool = P::INTERRUPTS;
+    const SYNCS_CONTEXTS: bool = P::SYNCS_CONTEXTS;
 
     #[inline(always)]
     fn pin(&self) -> P::Pin {
@@ -186,8 +187,8 @@ where
         must
     }
     #[inline(always)]
-    fn flush_on_entry(&self, cpu: CpuId) -> bool {
-        let deferred = self.platform.flush_on_entry(cpu);
+    fn flush_on_entry(&self, cpu: CpuId, space: Option<SpaceId>, request: FlushRequest) -> bool {
+        let deferred = self.platform.flush_on_entry(cpu, space, request);
         if deferred {
             self.sanitizer.excused(cpu);
         }

@@ -10,7 +10,7 @@ use crate::this_cpu::ThisCpu;
 use crate::types::{CpuId, Tag};
 use core::marker::PhantomData;
 
-/// ASIDs: each space has one tag, the same on all CPUs, for as long as tags last; then generations roll over, and each CPU
+/// ASIDs (Linux: `asid_generation`, `reserved_asids`): each space has one tag, the same on all CPUs, for as long as tags last; then generations roll over, and each CPU
 /// flushes once, when it next takes a tag under the lock. Spaces that run at a rollover keep theirs, so a CPU that goes on
 /// running is not disturbed.
 ///
@@ -212,7 +212,7 @@ where
         self.platform().tags().pin(space.tags())
     }
 
-    /// Undoes one [`pin_tag`](Self::pin_tag). Never waits.
+    /// Undoes one [`pin_tag`](Self::pin_tag) (Linux: `arm64_mm_context_put`). Never waits.
     ///
     /// # Panics
     /// If the space is not pinned, or another engine made it.

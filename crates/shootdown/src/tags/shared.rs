@@ -12,7 +12,7 @@ use crate::this_cpu::ThisCpu;
 use crate::types::{FlushRequest, Tag};
 use core::sync::atomic::Ordering;
 
-/// Tags 1 to `N` of each CPU, keyed by identity ([`PerCpuSlots`]), and above them tags that mean the same space on all CPUs,
+/// x86 tags of both kinds (Linux: `consider_global_asid`): 1 to `N` of each CPU, keyed by identity ([`PerCpuSlots`]), and above them tags that mean the same space on all CPUs,
 /// for spaces that run on many: their flushes are broadcasts under the tag, without IPIs. A space begins with tags of its
 /// CPUs and is given a global one by [`Shootdown::share_tag`], which keeps it until it dies.
 ///
@@ -251,7 +251,7 @@ impl<P: Platform> Shootdown<P>
 where
     P::Tags: ShareTags,
 {
-    /// Gives `space`, which runs on many CPUs, a tag that all of them use, so that from now on its flushes are broadcasts.
+    /// Gives `space`, which runs on many CPUs, a tag that all of them use (Linux: `use_global_asid`, `finish_asid_transition`), so that from now on its flushes are broadcasts.
     /// Waits, until every CPU that runs it has moved.
     ///
     /// # Errors

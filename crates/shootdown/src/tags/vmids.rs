@@ -6,7 +6,7 @@ use crate::tags::storage::{TagStorage, TagsError};
 use crate::tags::{Assignment, FlushMethod, Residue, TagBroadcast, TagCpu, TagPolicy, TagSpace};
 use crate::types::Tag;
 
-/// VMIDs: each virtual machine (a space of the engine) has one tag on all CPUs, with generations, like
+/// VMIDs (Linux: `kvm_arm_vmid_update`): each virtual machine (a space of the engine) has one tag on all CPUs, with generations, like
 /// [`GlobalAsids`](crate::tags::GlobalAsids). What differs:
 ///
 /// - at a rollover one broadcast drops every CPU's entries under every tag, so that no CPU has a flush pending and the

@@ -121,10 +121,13 @@ fn a_batch_is_full_before_anything_is_changed() {
     let mut batch = engine.batch::<u64, 2, 1>();
     batch.gather(&a).unwrap().unmapped(page(1), 7).unwrap();
     let refused = batch.gather(&a).err().unwrap();
-    assert_eq!(refused, BatchFull(1));
+    assert_eq!(refused, BatchFull { parts: 1, space: a.id() });
     assert_eq!(
         refused.to_string(),
-        "the batch has 1 parts, and room for no more; finish it and open another"
+        format!(
+            "the batch has 1 parts, and room for none of space {}; finish it and open another",
+            a.id().number()
+        )
     );
     assert_eq!(batch.room(), 1);
     let mut queue = Retired::<_, u64, 0>::new(engine);
@@ -146,8 +149,13 @@ fn a_batch_hands_back_the_frame_that_does_not_fit() {
     let mut part = batch.gather(&a).unwrap();
     part.unmapped(page(1), 7).unwrap();
     assert_eq!(part.room(), 0);
-    assert_eq!(part.table_freed(page(2), 8).err().map(|full| full.0), Some(8));
+    assert_eq!(part.table_freed(page(2), 8).err().map(|full| (full.frame, full.range())), Some((8, page(2))));
     part.announce();
+    let mut none = engine.gather::<u64, 0>(&a);
+    let full = none.table_freed(page(3), 9).expect_err("there is no room");
+    none.finish();
+    let full = batch.gather(&a).unwrap().resume(full).expect_err("there is none here either");
+    assert_eq!((full.frame, full.range()), (9, page(3)));
     let before = a.generation().number();
     drop(batch.gather(&a).unwrap());
     assert_eq!(a.generation().number(), before, "a part that records nothing announces nothing");

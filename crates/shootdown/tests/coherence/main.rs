@@ -548,8 +548,8 @@ fn a_space_that_is_retired_or_in_use_is_refused() {
 /// The space, its root, and the CPUs by sets.
 type Hypercall = (Option<SpaceId>, Option<u64>, Vec<u64>);
 
-/// A guest without IPIs: its hypervisor is told of sets of CPUs.
-struct Guest {
+/// A guest without IPIs: its hypervisor is told of sets of CPUs, and may synchronise their contexts.
+struct Guest<const SYNCS: bool> {
     locals: [CpuLocal; 4],
     me: AtomicU32,
     interrupts: AtomicU32,
@@ -557,7 +557,7 @@ struct Guest {
 }
 
 // SAFETY: as for `Harts`.
-unsafe impl Coherence for Guest {
+unsafe impl<const SYNCS: bool> Coherence for Guest<SYNCS> {
     fn cpu(&self) -> CpuId {
         CpuId::new(self.me.load(Relaxed))
     }
@@ -576,8 +576,9 @@ unsafe impl Coherence for Guest {
     }
 }
 
-// SAFETY: 1. no CPU has a TLB.
-unsafe impl FlushRemote for Guest {
+// SAFETY: 1. no CPU has a TLB, or runs code.
+unsafe impl<const SYNCS: bool> FlushRemote for Guest<SYNCS> {
+    const SYNCS_CONTEXTS: bool = SYNCS;
     fn flush_remote(&self, what: &RemoteRequest<'_>) {
         assert_eq!(self.interrupts.load(Relaxed), 0, "the page of this CPU must not be reused under a call");
         let mut cpus = Vec::new();
@@ -586,7 +587,11 @@ unsafe impl FlushRemote for Guest {
     }
 }
 
-fn guest() -> Coherent<Guest, CpuMask<1>, Untagged, Hypercalls> {
+fn guest() -> Coherent<Guest<false>, CpuMask<1>, Untagged, Hypercalls> {
+    guest_that()
+}
+
+fn guest_that<const SYNCS: bool>() -> Coherent<Guest<SYNCS>, CpuMask<1>, Untagged, Hypercalls> {
     let guest = Guest {
         locals: [const { CpuLocal::new() }; 4],
         me: AtomicU32::new(0),
@@ -608,6 +613,43 @@ fn user_mode_is_refused_where_the_platform_says_that_no_cpu_enters_it() {
     engine.flush_kernel(FlushRequest::all());
     let named: Vec<_> = engine.platform().machine().calls.lock().unwrap().drain(..).collect();
     assert_eq!(named.len(), 1, "flushes go on");
+}
+
+#[test]
+fn contexts_are_refused_where_no_hypercall_synchronises_them() {
+    let engine = guest();
+    engine.online_cpu().unwrap();
+    let space = engine.new_space(0x5000, CpuMask::new()).unwrap();
+    let contexts = FlushRequest::contexts;
+    let verbs: [&dyn Fn(); 4] = [
+        &|| engine.flush(&space, contexts()),
+        &|| engine.send(&space, contexts()).finish(),
+        &|| engine.flush_kernel(contexts()),
+        &|| engine.send_kernel(contexts()).finish(),
+    ];
+    for verb in verbs {
+        let before = space.generation();
+        let unwound = catch_unwind(AssertUnwindSafe(verb)).expect_err("SD-21: taken for done");
+        let said = unwound.downcast_ref::<&str>().expect("a text");
+        assert!(said.contains("SYNCS_CONTEXTS"), "{said}");
+        assert_eq!(space.generation(), before, "nothing was announced");
+    }
+    let guest = engine.platform().machine();
+    assert!(guest.calls.lock().unwrap().is_empty(), "no call was made");
+    assert_eq!(guest.interrupts.load(Relaxed), 1);
+    engine.flush(&space, FlushRequest::all());
+    engine.flush_kernel(FlushRequest::all());
+    assert_eq!(guest.calls.lock().unwrap().len(), 2, "flushes go on");
+}
+
+#[test]
+fn contexts_go_by_hypercalls_that_synchronise_them() {
+    let engine = guest_that::<true>();
+    engine.online_cpu().unwrap();
+    let space = engine.new_space(0x5000, CpuMask::new()).unwrap();
+    engine.flush(&space, FlushRequest::contexts());
+    engine.flush_kernel(FlushRequest::contexts());
+    assert_eq!(engine.platform().machine().calls.lock().unwrap().len(), 2);
 }
 
 #[test]

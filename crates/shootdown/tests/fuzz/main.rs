@@ -8,7 +8,7 @@ use bolero::check;
 use bytes::Bytes;
 use machine::state::{Frame, IpiFate, State};
 use machine::{Kind, Machine, Plain, space};
-use shootdown::flush::{Full, PageRange, PageSize, VirtAddr};
+use shootdown::flush::{PageRange, PageSize, VirtAddr};
 use shootdown::tags::PerCpuSlots;
 
 type Slots = Plain<PerCpuSlots<2>>;
@@ -71,10 +71,10 @@ fn gather(input: &[u8]) {
                 0 => gather.unmapped(range, frames),
                 _ => gather.table_freed(range, frames),
             };
-            if let Err(Full(frames)) = full {
+            if let Err(full) = full {
                 gather.finish();
                 gather = host.engine().gather(&user);
-                assert!(gather.unmapped(range, frames).is_ok(), "it is empty");
+                assert!(gather.resume(full).is_ok(), "it is empty");
             }
         }
         let away = bytes.byte() & 3 == 0;

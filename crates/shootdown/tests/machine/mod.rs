@@ -13,7 +13,7 @@ use shootdown::mask::{CpuMask, MaskStore, OnLeave};
 use shootdown::refs::{SpaceHandle, Teardown, TeardownHandle, UserRef};
 use shootdown::tags::{CpuTags, OnInstall, Tag, TagPolicy, TagStorage, TagWord, tag_words};
 use shootdown::trace::{Counters, Event, IrqReason};
-use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown};
+use shootdown::{AddressSpace, CpuId, CpuLocal, Platform, Shootdown, SpaceId};
 use state::{Frame, OnDefer, State, Unwinding};
 use std::cell::{OnceCell, RefCell};
 use std::marker::PhantomData;
@@ -165,9 +165,14 @@ unsafe impl<K: Kind> Platform for Machine<K> {
         self.calls(Callback::NeedsAck, When::Before);
         self.answered_for.get() != Some(cpu.number())
     }
-    fn flush_on_entry(&self, _: CpuId) -> bool {
+    fn flush_on_entry(&self, cpu: CpuId, space: Option<SpaceId>, request: FlushRequest) -> bool {
         self.calls(Callback::Defer, When::Before);
-        false
+        let taken = self.preempted.get() == Some(cpu.number());
+        if taken {
+            self.answered_for.set(Some(cpu.number()));
+            self.record(|log| log.deferred.push((cpu.number(), space, request)));
+        }
+        taken
     }
     fn publish_tables(&self) {
         self.calls(Callback::PublishTables, When::Before);

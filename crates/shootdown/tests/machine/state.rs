@@ -2,7 +2,8 @@
 //! one callback, and what must not have happened.
 
 use super::bomb::{Bomb, Callback, EXPLOSION, When};
-use shootdown::flush::{LocalFlush, PageRange};
+use shootdown::SpaceId;
+use shootdown::flush::{FlushRequest, LocalFlush, PageRange};
 use shootdown::tags::{OnInstall, Tag, TagBroadcast};
 use shootdown::trace::Event;
 use std::cell::{Cell, RefCell, RefMut};
@@ -83,6 +84,8 @@ pub struct Log {
     /// When a gather had recorded all, and when it was complete: the root of its space, or nothing; and how many flushes had
     /// been carried out.
     pub gathers: Vec<(Option<u64>, usize)>,
+    /// Flushes that were left to a CPU's entry: the CPU, the space or nothing, and what is flushed.
+    pub deferred: Vec<(u32, Option<SpaceId>, FlushRequest)>,
     /// Whom the latest flush found in the mask.
     pub targets: BTreeSet<u32>,
 }
@@ -117,6 +120,8 @@ pub struct State {
     pub ipis_sent: Cell<u64>,
     /// The CPU that the platform answers for.
     pub answered_for: Cell<Option<u32>>,
+    /// The CPU that does not run, and flushes everything when it does if it is told so: it is answered for from then on.
+    pub preempted: Cell<Option<u32>>,
     /// Whether broadcasts under a tag are left to IPIs.
     pub refuses: Cell<bool>,
 

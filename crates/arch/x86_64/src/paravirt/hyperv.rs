@@ -89,7 +89,8 @@ impl core::error::Error for NoProcessor {}
 
 impl FlushCall {
     /// Flushes what `request` covers of the space with this root on these processors; kernel memory has no root and means every space.
-    /// What one call cannot say is widened. No call synchronises contexts: a guest that changes code sends IPIs for that.
+    /// What one call cannot say is widened. No call synchronises contexts: a guest that changes code sends IPIs for that, and an engine
+    /// whose [`FlushRemote`](shootdown::coherence::FlushRemote) does not claim to refuses such a request.
     ///
     /// # Errors
     /// [`NoProcessor`].
