@@ -464,3 +464,34 @@ impl Op {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_survive_their_encoding() {
+        for op in [
+            Op::FlushOn { cpu: 7, whose: Whose::Space(3), which: Which::Page(2, WalkCache::Drop) },
+            Op::Running { on: false },
+            Op::Install { space: None, tag: 0, how: Install::FlushAll },
+            Op::Install { space: Some(3), tag: 3, how: Install::Keep },
+            Op::FlushPage { tag: 2, page: 3, walk: WalkCache::Drop },
+            Op::Broadcast { whose: Whose::Space(2), which: Which::Page(1, WalkCache::Keep) },
+            Op::Broadcast { whose: Whose::Kernel, which: Which::All },
+            Op::Broadcast { whose: Whose::Tag(3), which: Which::Page(2, WalkCache::Drop) },
+            Op::User { on: true },
+            Op::Insert { tag: 3, page: 3, value: 15 },
+            Op::FreeTable { table: 8 },
+            Op::Unreachable { space: 3, page: 3 },
+            Op::Teardown { space: 2 },
+            Op::Reach { page: 3 },
+            Op::ReachKernel { page: 1 },
+            Op::Wrote { frame: 15 },
+            Op::Discard { frame: 15 },
+        ] {
+            assert_eq!(Op::decode(op.encode()), Some(op));
+        }
+        assert_eq!(Op::decode(0), None);
+    }
+}
