@@ -1,7 +1,6 @@
 use super::*;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use shootdown::flush::{PageRange, PageSize, VirtAddr};
 use std::vec::Vec;
 
 extern crate std;

@@ -2,6 +2,7 @@ use super::*;
 use crate::encode::asid_of;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use shootdown::flush::VirtAddr;
 
 /// Something that a hart may have cached.
 #[derive(Clone, Copy, Debug)]
@@ -166,10 +167,10 @@ fn the_usual_flush_is_one_fence_a_page() {
         let range = PageRange::new(VirtAddr(0x5000), count, PageSize::Size4K).expect("a range");
         strategies.local(LocalFlush { tag: Some(tag), request: request(range, tables) })
     };
-    let pages = Pages { next: 0x5000, stride: 0x1000, count: 64 };
+    let pages = PageRange::new(VirtAddr(0x5000), 64, PageSize::Size4K).expect("a range").pages();
     assert_eq!(flush(64, false), Step::Pages(pages, strategies.asid(tag)));
     assert_eq!(
-        (pages.count(), { pages }.next(), { pages }.last()),
+        (pages.remaining(), { pages }.next(), { pages }.last()),
         (64, Some(VirtAddr(0x5000)), Some(VirtAddr(0x4_4000)))
     );
     assert_eq!(flush(65, false), Step::Asid(strategies.asid(tag)));
