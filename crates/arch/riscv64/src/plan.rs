@@ -236,4 +236,4 @@ pub struct Install {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
