@@ -217,7 +217,7 @@ impl PageRange {
 
     /// Each page.
     #[inline]
-    pub const fn pages(&self) -> Pages {
+    pub fn pages(&self) -> Pages {
         Pages::holding(*self, self.size.shift())
     }
 

@@ -226,7 +226,7 @@ const fn pages_holding(start: u64, size: u64) -> Option<Pages> {
     let Some(last) = start.checked_add(most) else { return None };
     let count = (last >> SMALLEST.shift()) - (start >> SMALLEST.shift()) + 1;
     match PageRange::new(VirtAddr(start & !(SMALLEST.bytes() - 1)), count, SMALLEST) {
-        Ok(range) => Some(range.pages()),
+        Ok(range) => Some(Pages::holding(range, SMALLEST.shift())),
         Err(_) => None,
     }
 }
