@@ -2,7 +2,7 @@
 
 use crate::fence::Fence;
 use shootdown::CpuId;
-use shootdown::flush::{LocalFlush, PageRange};
+use shootdown::flush::LocalFlush;
 use shootdown::ports::Ports as _;
 use shootdown::tags::{OnInstall, Tag};
 use shootdown_doctor::Sim;
@@ -78,15 +78,12 @@ impl ThisCpu {
     #[track_caller]
     pub(crate) fn flush(&self, what: LocalFlush) {
         let (sim, levels) = (Sim::running(), what.request.levels());
-        let pages = |range: PageRange| {
-            (0..range.count()).map(move |page| range.start().0 + page * range.size().bytes())
-        };
         match (what.tag, what.request.range()) {
             (Some(tag), Some(range)) => {
-                pages(range).for_each(|page| sim.drop_page(tag.number(), page, levels))
+                range.pages().for_each(|page| sim.drop_page(tag.number(), page.0, levels));
             }
             (Some(tag), None) => sim.drop_tag(tag.number()),
-            (None, Some(range)) => pages(range).for_each(|page| sim.drop_kernel_page(page, levels)),
+            (None, Some(range)) => range.pages().for_each(|page| sim.drop_kernel_page(page.0, levels)),
             (None, None) => sim.drop_all(),
         }
     }

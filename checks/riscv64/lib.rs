@@ -16,4 +16,4 @@ pub use source::encode;
 pub use source::guest::{GuestFence, GuestInstall, GuestStep, GuestTlbs, Guests, Handover};
 pub use source::mmu::Mmu;
 use source::plan;
-pub use source::plan::{Install, Pages, RANGE_CEILING, SatpWrite, Step, Strategies};
+pub use source::plan::{Install, RANGE_CEILING, SatpWrite, Step, Strategies};

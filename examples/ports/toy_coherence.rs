@@ -1,7 +1,7 @@
 //! The machine of a toy kernel that loads its roots itself, and takes the engine's coherence layer alone.
 
 use shootdown::coherence::{Coherence, SendIpis};
-use shootdown::flush::{LocalFlush, PageRange};
+use shootdown::flush::LocalFlush;
 use shootdown::mask::CpuSet;
 use shootdown::ports::{Embedded, PortableCoherence, Ports};
 use shootdown::{CpuId, CpuLocal};
@@ -39,11 +39,11 @@ unsafe impl<H: Ports> Coherence for Machine<H> {
         let levels = what.request.levels();
         match (what.tag, what.request.range()) {
             (Some(tag), Some(range)) => {
-                pages(range).for_each(|page| self.ports.drop_page(tag.number(), page, levels));
+                range.pages().for_each(|page| self.ports.drop_page(tag.number(), page.0, levels));
             }
             (Some(tag), None) => self.ports.drop_tag(tag.number()),
             (None, Some(range)) => {
-                pages(range).for_each(|page| self.ports.drop_kernel_page(page, levels));
+                range.pages().for_each(|page| self.ports.drop_kernel_page(page.0, levels));
             }
             (None, None) => self.ports.drop_all(),
         }
@@ -74,8 +74,4 @@ impl<H: Ports + 'static> PortableCoherence<H> for Machine<H> {
     fn new(ports: H, room: &'static Self::Room) -> Self {
         Self { ports, cpus: room }
     }
-}
-
-fn pages(range: PageRange) -> impl Iterator<Item = u64> {
-    (0..range.count()).map(move |page| range.start().0 + page * range.size().bytes())
 }

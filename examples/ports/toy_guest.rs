@@ -1,7 +1,7 @@
 //! The platform of a toy kernel that runs as a guest: no tags, and a hypervisor that flushes for CPUs which it has taken off.
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire};
-use shootdown::flush::{FlushRequest, LocalFlush, PageRange};
+use shootdown::flush::{FlushRequest, LocalFlush};
 use shootdown::mask::CpuMask;
 use shootdown::ports::{Deferred, Entries, HOST_FLUSHES, HOST_PREEMPTED, Host, Portable};
 use shootdown::refs::{Teardown, TeardownHandle};
@@ -62,11 +62,11 @@ unsafe impl<H: Host + 'static> Platform for Kernel<H> {
         let levels = what.request.levels();
         match (what.tag, what.request.range()) {
             (Some(tag), Some(range)) => {
-                pages(range).for_each(|page| self.ports.drop_page(tag.number(), page, levels));
+                range.pages().for_each(|page| self.ports.drop_page(tag.number(), page.0, levels));
             }
             (Some(tag), None) => self.ports.drop_tag(tag.number()),
             (None, Some(range)) => {
-                pages(range).for_each(|page| self.ports.drop_kernel_page(page, levels));
+                range.pages().for_each(|page| self.ports.drop_kernel_page(page.0, levels));
             }
             (None, None) => self.ports.drop_all(),
         }
@@ -121,8 +121,4 @@ impl<H: Host + 'static> Portable<H> for Kernel<H> {
     fn deferred(&self) -> Option<TeardownHandle<Self>> {
         self.room.deferred.take()
     }
-}
-
-fn pages(range: PageRange) -> impl Iterator<Item = u64> {
-    (0..range.count()).map(move |page| range.start().0 + page * range.size().bytes())
 }

@@ -1,7 +1,7 @@
 //! The platform of a toy hypervisor: a space is a guest, its addresses are the guest's physical ones, its tag is a VMID,
 //! and every flush is a broadcast.
 
-use shootdown::flush::{LocalFlush, PageRange, Remote, RemoteFlush};
+use shootdown::flush::{LocalFlush, Remote, RemoteFlush};
 use shootdown::mask::CpuMask;
 use shootdown::ports::{Broadcasts, Deferred, Entries, Portable};
 use shootdown::refs::{Teardown, TeardownHandle};
@@ -74,11 +74,11 @@ unsafe impl<H: Broadcasts + Copy + 'static> Platform for Hypervisor<H> {
         let levels = what.request.levels();
         match (what.tag, what.request.range()) {
             (Some(tag), Some(range)) => {
-                pages(range).for_each(|page| self.ports.drop_page(tag.number(), page, levels));
+                range.pages().for_each(|page| self.ports.drop_page(tag.number(), page.0, levels));
             }
             (Some(tag), None) => self.ports.drop_tag(tag.number()),
             (None, Some(range)) => {
-                pages(range).for_each(|page| self.ports.drop_kernel_page(page, levels));
+                range.pages().for_each(|page| self.ports.drop_kernel_page(page.0, levels));
             }
             (None, None) => self.ports.drop_all(),
         }
@@ -151,8 +151,4 @@ impl<H: Broadcasts + Copy + 'static> Portable<H> for Hypervisor<H> {
     fn deferred(&self) -> Option<TeardownHandle<Self>> {
         self.room.deferred.take()
     }
-}
-
-fn pages(range: PageRange) -> impl Iterator<Item = u64> {
-    (0..range.count()).map(move |page| range.start().0 + page * range.size().bytes())
 }

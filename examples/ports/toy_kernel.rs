@@ -1,7 +1,7 @@
 //! The platform of a toy kernel: two tags a CPU, IPIs, nothing else.
 
 // ANCHOR: head
-use shootdown::flush::{LocalFlush, PageRange};
+use shootdown::flush::LocalFlush;
 use shootdown::mask::CpuMask;
 use shootdown::ports::{Deferred, Entries, Portable, Ports};
 use shootdown::refs::{Teardown, TeardownHandle};
@@ -66,11 +66,11 @@ unsafe impl<H: Ports + 'static> Platform for Kernel<H> {
         let levels = what.request.levels();
         match (what.tag, what.request.range()) {
             (Some(tag), Some(range)) => {
-                pages(range).for_each(|page| self.ports.drop_page(tag.number(), page, levels));
+                range.pages().for_each(|page| self.ports.drop_page(tag.number(), page.0, levels));
             }
             (Some(tag), None) => self.ports.drop_tag(tag.number()),
             (None, Some(range)) => {
-                pages(range).for_each(|page| self.ports.drop_kernel_page(page, levels));
+                range.pages().for_each(|page| self.ports.drop_kernel_page(page.0, levels));
             }
             (None, None) => self.ports.drop_all(),
         }
@@ -132,8 +132,3 @@ impl<H: Ports + 'static> Portable<H> for Kernel<H> {
 }
 
 // ANCHOR_END: portable
-// ANCHOR: helpers
-fn pages(range: PageRange) -> impl Iterator<Item = u64> {
-    (0..range.count()).map(move |page| range.start().0 + page * range.size().bytes())
-}
-// ANCHOR_END: helpers

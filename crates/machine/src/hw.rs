@@ -75,28 +75,123 @@ impl Which {
     }
 }
 
-/// Loads the root of `space` (`None`: a root that maps no user page) under `tag`. The walker runs from here on.
-#[track_caller]
-pub fn install(space: Option<usize>, tag: u8, how: Install) {
-    issue(Op::Install { space, tag, how });
+/// Makes the operations: of each row a function that issues it, its variant of [`Op`] with the same operands, and both directions of the
+/// word by which the explorer knows it, which begins with the row's number.
+macro_rules! operations {
+    ($($(#[$about:meta])* $visible:vis fn $function:ident = $code:literal $variant:ident $({ $($operand:ident: $type:ty),+ })?;)+) => {
+        $(
+            $(#[$about])*
+            #[track_caller]
+            $visible fn $function($($($operand: $type),+)?) {
+                sync::device(Op::$variant $({ $($operand),+ })?.encode());
+            }
+        )+
+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Op {
+            $($variant $({ $($operand: $type),+ })?,)+
+        }
+
+        impl Op {
+            pub(crate) fn encode(self) -> u64 {
+                match self {
+                    $(Op::$variant $({ $($operand),+ })? => word($code, &[$($($operand.byte()),+)?]),)+
+                }
+            }
+
+            pub(crate) fn decode(word: u64) -> Option<Op> {
+                let [code, operands @ ..] = word.to_le_bytes();
+                let mut operands = operands.into_iter();
+                Some(match code {
+                    $($code => Op::$variant $({ $($operand: Operand::of(operands.next()?)?),+ })?,)+
+                    _ => return None,
+                })
+            }
+        }
+    };
 }
 
-/// Drops `page` under `tag` on this CPU.
-#[track_caller]
-pub fn flush_page(tag: u8, page: usize, walk: WalkCache) {
-    issue(Op::FlushPage { tag, page, walk });
-}
-
-/// Drops all that is held under `tag` on this CPU.
-#[track_caller]
-pub fn flush_tag(tag: u8) {
-    issue(Op::FlushTag { tag });
-}
-
-/// Drops all user translations, of every tag, on this CPU.
-#[track_caller]
-pub fn flush_user() {
-    issue(Op::FlushUser);
+operations! {
+    /// Loads the root of `space` (`None`: a root that maps no user page) under `tag`. The walker runs from here on.
+    pub fn install = 1 Install { space: Option<usize>, tag: u8, how: Install };
+    /// Drops `page` under `tag` on this CPU.
+    pub fn flush_page = 2 FlushPage { tag: u8, page: usize, walk: WalkCache };
+    /// Drops all that is held under `tag` on this CPU.
+    pub fn flush_tag = 3 FlushTag { tag: u8 };
+    /// Drops all user translations, of every tag, on this CPU.
+    pub fn flush_user = 4 FlushUser;
+    /// Drops kernel page `page` on this CPU, and the cached link to its table or not, under every tag.
+    pub fn flush_kernel = 5 FlushKernelPage { page: usize, walk: WalkCache };
+    /// Drops everything on this CPU, kernel translations too.
+    pub fn flush_all = 6 FlushAll;
+    /// Drops translations on all online CPUs at once, without interrupts.
+    pub fn broadcast = 7 Broadcast { whose: Whose, which: Which };
+    /// Drops translations on one CPU, whoever issues it: firmware, a hypervisor or another agent acts there at once. Nothing
+    /// happens on a CPU that is off line.
+    pub fn flush_on = 8 FlushOn { cpu: usize, whose: Whose, which: Which };
+    fn flush_guest = 9 FlushGuestPage { guest: usize, everywhere: bool };
+    fn synchronise = 10 SyncContext { everywhere: bool };
+    /// Runs `piece` of code, which has to be `version` by now.
+    pub fn execute = 11 Execute { piece: usize, version: u64 };
+    /// Declares `version` of kernel code `piece` obsolete: nobody may run it from now on.
+    pub fn obsolete = 12 Obsolete { piece: usize, version: u64 };
+    /// Switches the TLB of `device` on or off. Off it holds nothing, and the IOMMU translates each of its accesses.
+    pub fn ats = 13 Ats { device: usize, on: bool };
+    /// Waits until this CPU's stores have reached all page walks, its flushes are complete, and its own walks will read what it
+    /// has read or newer: DSB of aarch64, and what stands in its place before an interrupt is sent (MFENCE and LFENCE before a write
+    /// to the ICR of an x2APIC, FENCE on riscv64). Among accesses it orders nothing under weak memory, as DSB ISHST and ISHLD order half
+    /// at most; a protocol that wants that has a fence as well.
+    pub fn dsb = 14 Dsb;
+    /// Says that this CPU stops being run (a hypervisor has taken the virtual CPU off), or is run again. Meanwhile nothing is
+    /// translated on it and its walker rests, so it is not checked; it keeps what it holds.
+    pub fn running = 15 Running { on: bool };
+    /// Says that this CPU may use user translations from now on, or no longer does. Off with a root loaded is lazy: the
+    /// walker still fills.
+    pub fn user = 16 User { on: bool };
+    /// Says that this CPU runs kernel code from now on, or user code. To be in the kernel is to use kernel pages: what runs from a trap
+    /// until it has caught up with the flushes that were left to it, and uses no page but those of
+    /// [`crate::Builder::entry_page`], comes before. Only on a machine built with [`crate::Builder::privilege`].
+    pub fn privilege = 17 Privilege { privilege: Privilege };
+    /// Accesses user page `page` through the loaded root.
+    pub fn touch = 18 Touch { page: usize };
+    /// Accesses user page `page` through the loaded root, where a fault would be an error: the page was mapped, and nobody handles a
+    /// fault. Only on a machine built with [`crate::Builder::caches_absent`].
+    pub fn reach = 19 Reach { page: usize };
+    /// The same of kernel page `page`.
+    pub fn reach_kernel = 20 ReachKernel { page: usize };
+    /// Puts a translation into this CPU's TLB, as the miss handler of a machine without a hardware walker does. Only on a
+    /// machine built with [`crate::Builder::software_refill`].
+    pub fn insert = 21 Insert { tag: u8, page: usize, value: u64 };
+    /// Uses, in software, the frame that `value` leads to, on behalf of `space`: a lockless walk or a hypervisor that found
+    /// the value in the tables by itself, past any TLB. From the next step on the machine knows nothing of it: what keeps
+    /// the frame alive until the software is done with it is the protocol's business.
+    pub fn access = 22 Access { space: usize, value: u64 };
+    /// Takes this CPU off: it halts with what it has loaded. Its TLB keeps what it holds and its walker may go on; what it holds
+    /// of user pages and of kernel memory is not checked, but a root or a table that it can still walk is.
+    pub fn offline = 23 Offline;
+    /// Brings this CPU back with the TLB and the root it left with. Kernel entries are not checked until it has flushed
+    /// everything ([`flush_all`]) or loaded a root ([`install`]), so that it can flush first; nor, where the machine knows what
+    /// CPUs acknowledge ([`crate::Acknowledged`]), past its acknowledgement of the latest generation of kernel memory.
+    pub fn online = 24 Online;
+    /// Gives a frame back: from now on no CPU may be able to use it.
+    pub fn free_frame = 25 FreeFrame { frame: usize };
+    /// Says that `frame` was written, as [`crate::Machine::write`] does.
+    pub(crate) fn wrote = 26 Wrote { frame: usize };
+    /// Gives a frame back whose content software takes for unchanged since it was read from somewhere else: it is not written
+    /// there before.
+    pub fn discard = 27 Discard { frame: usize };
+    /// Gives a leaf table back, by its number (1 and up), or the kernel's ([`crate::Tables::kernel_table`]).
+    pub fn free_table = 28 FreeTable { table: u64 };
+    /// Gives the root of `space` back.
+    pub fn free_root = 29 FreeRoot { space: usize };
+    /// Declares a translation value dead, its frame alive: after write protection, say.
+    pub fn revoke = 30 Revoke { value: u64 };
+    /// Declares that nobody may use `page` of `space` any more: its munmap has returned.
+    pub fn unreachable = 31 Unreachable { space: usize, page: usize };
+    /// Takes [`unreachable()`] back. Only on a machine built with [`crate::Builder::remaps`].
+    pub fn mapped = 32 Mapped { space: usize, page: usize };
+    /// Declares the mappings of `space` dead, which happens once: no CPU may be in user mode there from now on.
+    pub fn teardown = 33 Teardown { space: usize };
 }
 
 /// Drops kernel page `page` on this CPU, and no cached link to a kernel table.
@@ -105,268 +200,146 @@ pub fn flush_kernel_page(page: usize) {
     flush_kernel(page, WalkCache::Keep);
 }
 
-/// Drops kernel page `page` on this CPU, and the cached link to its table or not, under every tag.
-#[track_caller]
-pub fn flush_kernel(page: usize, walk: WalkCache) {
-    issue(Op::FlushKernelPage { page, walk });
-}
-
-/// Drops everything on this CPU, kernel translations too.
-#[track_caller]
-pub fn flush_all() {
-    issue(Op::FlushAll);
-}
-
-/// Drops translations on all online CPUs at once, without interrupts.
-#[track_caller]
-pub fn broadcast(whose: Whose, which: Which) {
-    issue(Op::Broadcast { whose, which });
-}
-
-/// Drops translations on one CPU, whoever issues it: firmware, a hypervisor or another agent acts there at once. Nothing
-/// happens on a CPU that is off line.
-#[track_caller]
-pub fn flush_on(cpu: usize, whose: Whose, which: Which) {
-    issue(Op::FlushOn { cpu, whose, which });
-}
-
 /// Drops guest page `guest` (1 and up) of the second stage on this CPU; what that does to combined entries is a fact of the machine
 /// ([`crate::Builder::second_stage`]).
 #[track_caller]
 pub fn flush_guest_page(guest: usize) {
-    issue(Op::FlushGuestPage { guest: guest.wrapping_sub(1), everywhere: false });
+    flush_guest(guest.wrapping_sub(1), false);
 }
 
 /// The same on all CPUs that are on line, at once.
 #[track_caller]
 pub fn broadcast_guest_page(guest: usize) {
-    issue(Op::FlushGuestPage { guest: guest.wrapping_sub(1), everywhere: true });
+    flush_guest(guest.wrapping_sub(1), true);
 }
 
 /// Synchronises this CPU's context: from here on it runs code as it is in memory now or later. It orders no page walk and drops no
 /// translation.
 #[track_caller]
 pub fn synchronise_context() {
-    issue(Op::SyncContext { everywhere: false });
+    synchronise(false);
 }
 
 /// The same of all CPUs that are on line, at once: firmware's remote `fence.i`, or an invalidation of instruction caches that is
 /// broadcast where it is followed by exceptions that synchronise.
 #[track_caller]
 pub fn synchronise_everywhere() {
-    issue(Op::SyncContext { everywhere: true });
+    synchronise(true);
 }
 
-/// Runs `piece` of code, which has to be `version` by now.
-#[track_caller]
-pub fn execute(piece: usize, version: u64) {
-    issue(Op::Execute { piece, version });
+fn word(code: u8, operands: &[u8]) -> u64 {
+    operands.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)) << 8 | u64::from(code)
 }
 
-/// Declares `version` of kernel code `piece` obsolete: nobody may run it from now on.
-#[track_caller]
-pub fn obsolete(piece: usize, version: u64) {
-    issue(Op::Obsolete { piece, version });
+/// What takes a byte of an operation's word. No number is ever near the largest, so a saturated one is simply refused.
+trait Operand: Sized {
+    fn byte(self) -> u8;
+    fn of(byte: u8) -> Option<Self>;
 }
 
-/// Switches the TLB of `device` on or off. Off it holds nothing, and the IOMMU translates each of its accesses.
-#[track_caller]
-pub fn ats(device: usize, on: bool) {
-    issue(Op::Ats { device, on });
+impl Operand for u8 {
+    fn byte(self) -> u8 {
+        self
+    }
+    fn of(byte: u8) -> Option<Self> {
+        Some(byte)
+    }
 }
 
-/// Waits until this CPU's stores have reached all page walks, its flushes are complete, and its own walks will read what it
-/// has read or newer: DSB of aarch64, and what stands in its place before an interrupt is sent (MFENCE and LFENCE before a write
-/// to the ICR of an x2APIC, FENCE on riscv64). Among accesses it orders nothing under weak memory, as DSB ISHST and ISHLD order half
-/// at most; a protocol that wants that has a fence as well.
-#[track_caller]
-pub fn dsb() {
-    issue(Op::Dsb);
+impl Operand for u64 {
+    fn byte(self) -> u8 {
+        self.min(255) as u8
+    }
+    fn of(byte: u8) -> Option<Self> {
+        Some(byte.into())
+    }
 }
 
-/// Says that this CPU stops being run (a hypervisor has taken the virtual CPU off), or is run again. Meanwhile nothing is
-/// translated on it and its walker rests, so it is not checked; it keeps what it holds.
-#[track_caller]
-pub fn running(on: bool) {
-    issue(Op::Running { on });
+impl Operand for usize {
+    fn byte(self) -> u8 {
+        self.min(255) as u8
+    }
+    fn of(byte: u8) -> Option<Self> {
+        Some(byte.into())
+    }
 }
 
-/// Says that this CPU may use user translations from now on, or no longer does. Off with a root loaded is lazy: the
-/// walker still fills.
-#[track_caller]
-pub fn user(on: bool) {
-    issue(Op::User { on });
+impl Operand for Option<usize> {
+    fn byte(self) -> u8 {
+        self.map_or(0, |number| number.saturating_add(1).byte())
+    }
+    fn of(byte: u8) -> Option<Self> {
+        Some(usize::from(byte).checked_sub(1))
+    }
 }
 
-/// Says that this CPU runs kernel code from now on, or user code. To be in the kernel is to use kernel pages: what runs from a trap
-/// until it has caught up with the flushes that were left to it, and uses no page but those of
-/// [`crate::Builder::entry_page`], comes before. Only on a machine built with [`crate::Builder::privilege`].
-#[track_caller]
-pub fn privilege(privilege: Privilege) {
-    issue(Op::Privilege { privilege });
+impl Operand for bool {
+    fn byte(self) -> u8 {
+        self.into()
+    }
+    fn of(byte: u8) -> Option<Self> {
+        Some(byte != 0)
+    }
 }
 
-/// Accesses user page `page` through the loaded root.
-#[track_caller]
-pub fn touch(page: usize) {
-    issue(Op::Touch { page });
+impl Operand for Install {
+    fn byte(self) -> u8 {
+        self as u8
+    }
+    fn of(byte: u8) -> Option<Self> {
+        [Self::Keep, Self::FlushTag, Self::FlushAll].get(usize::from(byte)).copied()
+    }
 }
 
-/// Accesses user page `page` through the loaded root, where a fault would be an error: the page was mapped, and nobody handles a
-/// fault. Only on a machine built with [`crate::Builder::caches_absent`].
-#[track_caller]
-pub fn reach(page: usize) {
-    issue(Op::Reach { page });
+impl Operand for WalkCache {
+    fn byte(self) -> u8 {
+        self as u8
+    }
+    fn of(byte: u8) -> Option<Self> {
+        [Self::Keep, Self::Drop].get(usize::from(byte)).copied()
+    }
 }
 
-/// The same of kernel page `page`.
-#[track_caller]
-pub fn reach_kernel(page: usize) {
-    issue(Op::ReachKernel { page });
+impl Operand for Privilege {
+    fn byte(self) -> u8 {
+        self as u8
+    }
+    fn of(byte: u8) -> Option<Self> {
+        [Self::Kernel, Self::User].get(usize::from(byte)).copied()
+    }
 }
 
-/// Puts a translation into this CPU's TLB, as the miss handler of a machine without a hardware walker does. Only on a
-/// machine built with [`crate::Builder::software_refill`].
-#[track_caller]
-pub fn insert(tag: u8, page: usize, value: u64) {
-    issue(Op::Insert { tag, page, value });
+impl Operand for Whose {
+    fn byte(self) -> u8 {
+        match self {
+            Self::Kernel => 0,
+            Self::Users => 1,
+            Self::Tag(tag) => 2 | tag.min(63) << 2,
+            Self::Space(space) => 3 | (space.min(63) << 2) as u8,
+        }
+    }
+    fn of(byte: u8) -> Option<Self> {
+        Some(match byte & 3 {
+            0 => Self::Kernel,
+            1 => Self::Users,
+            2 => Self::Tag(byte >> 2),
+            _ => Self::Space((byte >> 2).into()),
+        })
+    }
 }
 
-/// Uses, in software, the frame that `value` leads to, on behalf of `space`: a lockless walk or a hypervisor that found
-/// the value in the tables by itself, past any TLB. From the next step on the machine knows nothing of it: what keeps
-/// the frame alive until the software is done with it is the protocol's business.
-#[track_caller]
-pub fn access(space: usize, value: u64) {
-    issue(Op::Access { space, value });
-}
-
-/// Takes this CPU off: it halts with what it has loaded. Its TLB keeps what it holds and its walker may go on; what it holds
-/// of user pages and of kernel memory is not checked, but a root or a table that it can still walk is.
-#[track_caller]
-pub fn offline() {
-    issue(Op::Offline);
-}
-
-/// Brings this CPU back with the TLB and the root it left with. Kernel entries are not checked until it has flushed
-/// everything ([`flush_all`]) or loaded a root ([`install`]), so that it can flush first; nor, where the machine knows what
-/// CPUs acknowledge ([`crate::Acknowledged`]), past its acknowledgement of the latest generation of kernel memory.
-#[track_caller]
-pub fn online() {
-    issue(Op::Online);
-}
-
-/// Gives a frame back: from now on no CPU may be able to use it.
-#[track_caller]
-pub fn free_frame(frame: usize) {
-    issue(Op::FreeFrame { frame });
-}
-
-/// Says that `frame` was written, as [`crate::Machine::write`] does.
-#[track_caller]
-pub(crate) fn wrote(frame: usize) {
-    issue(Op::Wrote { frame });
-}
-
-/// Gives a frame back whose content software takes for unchanged since it was read from somewhere else: it is not written
-/// there before.
-#[track_caller]
-pub fn discard(frame: usize) {
-    issue(Op::Discard { frame });
-}
-
-/// Gives a leaf table back, by its number (1 and up), or the kernel's ([`crate::Tables::kernel_table`]).
-#[track_caller]
-pub fn free_table(table: u64) {
-    issue(Op::FreeTable { table });
-}
-
-/// Gives the root of `space` back.
-#[track_caller]
-pub fn free_root(space: usize) {
-    issue(Op::FreeRoot { space });
-}
-
-/// Declares a translation value dead, its frame alive: after write protection, say.
-#[track_caller]
-pub fn revoke(value: u64) {
-    issue(Op::Revoke { value });
-}
-
-/// Declares that nobody may use `page` of `space` any more: its munmap has returned.
-#[track_caller]
-pub fn unreachable(space: usize, page: usize) {
-    issue(Op::Unreachable { space, page });
-}
-
-/// Takes [`unreachable()`] back. Only on a machine built with [`crate::Builder::remaps`].
-#[track_caller]
-pub fn mapped(space: usize, page: usize) {
-    issue(Op::Mapped { space, page });
-}
-
-/// Declares the mappings of `space` dead, which happens once: no CPU may be in user mode there from now on.
-#[track_caller]
-pub fn teardown(space: usize) {
-    issue(Op::Teardown { space });
-}
-
-#[track_caller]
-fn issue(op: Op) {
-    sync::device(op.encode());
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Op {
-    Install { space: Option<usize>, tag: u8, how: Install },
-    FlushPage { tag: u8, page: usize, walk: WalkCache },
-    FlushTag { tag: u8 },
-    FlushUser,
-    FlushKernelPage { page: usize, walk: WalkCache },
-    FlushAll,
-    Broadcast { whose: Whose, which: Which },
-    FlushOn { cpu: usize, whose: Whose, which: Which },
-    FlushGuestPage { guest: usize, everywhere: bool },
-    SyncContext { everywhere: bool },
-    Execute { piece: usize, version: u64 },
-    Obsolete { piece: usize, version: u64 },
-    Ats { device: usize, on: bool },
-    Dsb,
-    Running { on: bool },
-    User { on: bool },
-    Privilege { privilege: Privilege },
-    Touch { page: usize },
-    Reach { page: usize },
-    ReachKernel { page: usize },
-    Insert { tag: u8, page: usize, value: u64 },
-    Access { space: usize, value: u64 },
-    Offline,
-    Online,
-    FreeFrame { frame: usize },
-    Wrote { frame: usize },
-    Discard { frame: usize },
-    FreeTable { table: u64 },
-    FreeRoot { space: usize },
-    Revoke { value: u64 },
-    Unreachable { space: usize, page: usize },
-    Mapped { space: usize, page: usize },
-    Teardown { space: usize },
-}
-
-/// Operands are bytes above the code's byte. None of them is ever near 255, so a saturated one is simply refused.
-fn pack<const N: usize>(code: u8, operands: [usize; N]) -> u64 {
-    operands.iter().rev().fold(0, |word, &o| word << 8 | o.min(255) as u64) << 8 | u64::from(code)
-}
-
-fn operands(whose: Whose, which: Which) -> [usize; 4] {
-    let (kind, who) = match whose {
-        Whose::Tag(tag) => (0, tag.into()),
-        Whose::Space(space) => (1, space),
-        Whose::Kernel => (2, 0),
-        Whose::Users => (3, 0),
-    };
-    match which {
-        Which::All => [kind, who, 0, 2],
-        Which::Page(page, walk) => [kind, who, page, walk as usize],
+impl Operand for Which {
+    fn byte(self) -> u8 {
+        match self {
+            Self::All => 255,
+            Self::Page(page, walk) => walk as u8 | (page.min(126) << 1) as u8,
+        }
+    }
+    fn of(byte: u8) -> Option<Self> {
+        Some(match byte {
+            255 => Self::All,
+            _ => Self::Page((byte >> 1).into(), WalkCache::of(byte & 1)?),
+        })
     }
 }
 
@@ -401,97 +374,6 @@ impl Op {
                 | Op::FlushOn { .. }
                 | Op::FlushGuestPage { .. }
         )
-    }
-
-    pub(crate) fn encode(self) -> u64 {
-        match self {
-            Op::Install { space, tag, how } => {
-                pack(1, [space.map_or(0, |s| s.saturating_add(1)), tag.into(), how as usize, 0])
-            }
-            Op::FlushPage { tag, page, walk } => pack(2, [tag.into(), page, walk as usize, 0]),
-            Op::FlushTag { tag } => pack(3, [tag.into(), 0, 0, 0]),
-            Op::FlushUser => pack(4, [0; 4]),
-            Op::FlushKernelPage { page, walk } => pack(5, [page, walk as usize, 0, 0]),
-            Op::FlushAll => pack(6, [0; 4]),
-            Op::Broadcast { whose, which } => pack(7, operands(whose, which)),
-            Op::FlushOn { cpu, whose, which } => {
-                let [kind, who, page, walk] = operands(whose, which);
-                pack(20, [kind, who, page, walk, cpu])
-            }
-            Op::Dsb => pack(41, [0; 4]),
-            Op::Running { on } => pack(21, [on.into(), 0, 0, 0]),
-            Op::FlushGuestPage { guest, everywhere } => pack(40, [guest, everywhere.into(), 0, 0]),
-            Op::SyncContext { everywhere } => pack(37, [everywhere.into(), 0, 0, 0]),
-            Op::Execute { piece, version } => pack(38, [piece, version as usize, 0, 0]),
-            Op::Obsolete { piece, version } => pack(39, [piece, version as usize, 0, 0]),
-            Op::Ats { device, on } => pack(36, [device, on.into(), 0, 0]),
-            Op::User { on } => pack(8, [on.into(), 0, 0, 0]),
-            Op::Privilege { privilege } => pack(35, [(privilege == Privilege::Kernel).into(), 0, 0, 0]),
-            Op::Touch { page } => pack(9, [page, 0, 0, 0]),
-            Op::Reach { page } => pack(31, [page, 0, 0, 0]),
-            Op::ReachKernel { page } => pack(32, [page, 0, 0, 0]),
-            Op::Access { space, value } => pack(30, [space, value as usize, 0, 0]),
-            Op::Offline => pack(10, [0; 4]),
-            Op::Online => pack(11, [0; 4]),
-            Op::FreeFrame { frame } => pack(12, [frame, 0, 0, 0]),
-            Op::Wrote { frame } => pack(33, [frame, 0, 0, 0]),
-            Op::Discard { frame } => pack(34, [frame, 0, 0, 0]),
-            Op::FreeTable { table } => pack(13, [table as usize, 0, 0, 0]),
-            Op::FreeRoot { space } => pack(14, [space, 0, 0, 0]),
-            Op::Revoke { value } => pack(15, [value as usize, 0, 0, 0]),
-            Op::Unreachable { space, page } => pack(16, [space, page, 0, 0]),
-            Op::Mapped { space, page } => pack(17, [space, page, 0, 0]),
-            Op::Teardown { space } => pack(18, [space, 0, 0, 0]),
-            Op::Insert { tag, page, value } => pack(19, [tag.into(), page, value as usize, 0]),
-        }
-    }
-
-    pub(crate) fn decode(word: u64) -> Option<Op> {
-        let byte = |n: u32| (word >> (8 * n)) as u8;
-        let [a, b, c, d] = [1, 2, 3, 4].map(|n| usize::from(byte(n)));
-        let walk = |n| if n == 0 { WalkCache::Keep } else { WalkCache::Drop };
-        let whose = [Whose::Tag(byte(2)), Whose::Space(b), Whose::Kernel, Whose::Users].get(a).copied();
-        let which = if d == 2 { Which::All } else { Which::Page(c, walk(d)) };
-        Some(match byte(0) {
-            1 => Op::Install {
-                space: a.checked_sub(1),
-                tag: byte(2),
-                how: *[Install::Keep, Install::FlushTag, Install::FlushAll].get(c)?,
-            },
-            2 => Op::FlushPage { tag: byte(1), page: b, walk: walk(c) },
-            3 => Op::FlushTag { tag: byte(1) },
-            4 => Op::FlushUser,
-            5 => Op::FlushKernelPage { page: a, walk: walk(b) },
-            6 => Op::FlushAll,
-            7 => Op::Broadcast { whose: whose?, which },
-            8 => Op::User { on: a != 0 },
-            9 => Op::Touch { page: a },
-            10 => Op::Offline,
-            11 => Op::Online,
-            12 => Op::FreeFrame { frame: a },
-            13 => Op::FreeTable { table: a as u64 },
-            14 => Op::FreeRoot { space: a },
-            15 => Op::Revoke { value: a as u64 },
-            16 => Op::Unreachable { space: a, page: b },
-            17 => Op::Mapped { space: a, page: b },
-            18 => Op::Teardown { space: a },
-            19 => Op::Insert { tag: byte(1), page: b, value: c as u64 },
-            20 => Op::FlushOn { cpu: byte(5).into(), whose: whose?, which },
-            21 => Op::Running { on: a != 0 },
-            40 => Op::FlushGuestPage { guest: a, everywhere: b != 0 },
-            37 => Op::SyncContext { everywhere: a != 0 },
-            38 => Op::Execute { piece: a, version: b as u64 },
-            39 => Op::Obsolete { piece: a, version: b as u64 },
-            36 => Op::Ats { device: a, on: b != 0 },
-            30 => Op::Access { space: a, value: b as u64 },
-            31 => Op::Reach { page: a },
-            32 => Op::ReachKernel { page: a },
-            33 => Op::Wrote { frame: a },
-            34 => Op::Discard { frame: a },
-            35 => Op::Privilege { privilege: if a == 0 { Privilege::User } else { Privilege::Kernel } },
-            41 => Op::Dsb,
-            _ => return None,
-        })
     }
 
     /// Whether the CPU that issues it has completed its own accesses by then.
@@ -580,5 +462,36 @@ impl Op {
             refetches: None,
             commutes,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_survive_their_encoding() {
+        for op in [
+            Op::FlushOn { cpu: 7, whose: Whose::Space(3), which: Which::Page(2, WalkCache::Drop) },
+            Op::Running { on: false },
+            Op::Install { space: None, tag: 0, how: Install::FlushAll },
+            Op::Install { space: Some(3), tag: 3, how: Install::Keep },
+            Op::FlushPage { tag: 2, page: 3, walk: WalkCache::Drop },
+            Op::Broadcast { whose: Whose::Space(2), which: Which::Page(1, WalkCache::Keep) },
+            Op::Broadcast { whose: Whose::Kernel, which: Which::All },
+            Op::Broadcast { whose: Whose::Tag(3), which: Which::Page(2, WalkCache::Drop) },
+            Op::User { on: true },
+            Op::Insert { tag: 3, page: 3, value: 15 },
+            Op::FreeTable { table: 8 },
+            Op::Unreachable { space: 3, page: 3 },
+            Op::Teardown { space: 2 },
+            Op::Reach { page: 3 },
+            Op::ReachKernel { page: 1 },
+            Op::Wrote { frame: 15 },
+            Op::Discard { frame: 15 },
+        ] {
+            assert_eq!(Op::decode(op.encode()), Some(op));
+        }
+        assert_eq!(Op::decode(0), None);
     }
 }

@@ -49,8 +49,6 @@ mod sources;
 mod state;
 mod tables;
 pub mod template;
-#[cfg(test)]
-mod tests;
 mod uses;
 pub mod watchdog;
 

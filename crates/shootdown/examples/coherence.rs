@@ -35,7 +35,7 @@ unsafe impl Coherence for Harts {
     fn irq_restore(&self, were_on: bool) { if were_on { arch::interrupts_on() } }
     unsafe fn flush_local(&self, what: LocalFlush) {
         let Some(range) = what.request.range() else { return arch::sfence_vma_all() };
-        (0..range.count()).for_each(|n| arch::sfence_vma(range.start().0 + n * range.size().bytes()));
+        range.pages().for_each(|page| arch::sfence_vma(page.0));
     }
 }
 

@@ -48,8 +48,7 @@ unsafe impl Platform for Kernel {
     fn send_ipi(&self, cpu: CpuId) { arch::send_ipi(cpu.number()) } // its handler calls ENGINE.handle_ipi()
     unsafe fn flush_local(&self, what: LocalFlush) {
         let Some(range) = what.request.range() else { return arch::flush_all() };
-        let page = |n| range.start().0 + n * range.size().bytes();
-        (0..range.count()).for_each(|n| arch::invlpg(page(n)))
+        range.pages().for_each(|page| arch::invlpg(page.0))
     }
     unsafe fn install(&self, root: Option<u64>, _: Tag, _: OnInstall) {
         arch::write_cr3(root.unwrap_or(arch::KERNEL_ROOT))

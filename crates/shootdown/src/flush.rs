@@ -26,7 +26,7 @@ pub use crate::memory::KernelMemory;
 pub use crate::platform::{FlushCosts, LocalFlush, Remote, RemoteFlush};
 pub use crate::retired::{Deferral, RetireError, Retired};
 pub use crate::ticket::{ForeignTicket, Ticket};
-pub use crate::types::{FlushRequest, Generation, Levels, PageRange, PageSize, RangeError, VirtAddr};
+pub use crate::types::{FlushRequest, Generation, Levels, PageRange, PageSize, Pages, RangeError, VirtAddr};
 
 mod announce;
 #[cfg(shootdown_explore)]

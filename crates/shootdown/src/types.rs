@@ -2,6 +2,10 @@
 
 use core::fmt;
 
+pub use pages::Pages;
+
+mod pages;
+
 /// Number of a CPU, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CpuId(u32);
@@ -209,6 +213,12 @@ impl PageRange {
     #[inline]
     pub const fn size(&self) -> PageSize {
         self.size
+    }
+
+    /// Each page.
+    #[inline]
+    pub fn pages(&self) -> Pages {
+        Pages::holding(*self, self.size.shift())
     }
 
     /// The same addresses in pages of the smallest size.

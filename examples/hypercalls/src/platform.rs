@@ -1,7 +1,7 @@
 //! What this guest writes for the engine: its machine behind ports, and the call that its hypervisor takes.
 
 use shootdown::coherence::{Coherence, FlushRemote, RemoteRequest};
-use shootdown::flush::{LocalFlush, PageRange};
+use shootdown::flush::LocalFlush;
 use shootdown::ports::FlushCalls;
 use shootdown::{CpuId, CpuLocal};
 use shootdown_x86_64::encode::Root;
@@ -36,11 +36,11 @@ unsafe impl<H: FlushCalls> Coherence for Guest<H> {
         let levels = what.request.levels();
         match (what.tag, what.request.range()) {
             (Some(tag), Some(range)) => {
-                pages(range).for_each(|page| self.ports.drop_page(tag.number(), page, levels));
+                range.pages().for_each(|page| self.ports.drop_page(tag.number(), page.0, levels));
             }
             (Some(tag), None) => self.ports.drop_tag(tag.number()),
             (None, Some(range)) => {
-                pages(range).for_each(|page| self.ports.drop_kernel_page(page, levels));
+                range.pages().for_each(|page| self.ports.drop_kernel_page(page.0, levels));
             }
             (None, None) => self.ports.drop_all(),
         }
@@ -70,8 +70,4 @@ unsafe impl<H: FlushCalls> FlushRemote for Guest<H> {
             }
         }
     }
-}
-
-fn pages(range: PageRange) -> impl Iterator<Item = u64> {
-    (0..range.count()).map(move |page| range.start().0 + page * range.size().bytes())
 }

@@ -1,7 +1,7 @@
 //! What this kernel writes for the engine: machine code behind ports, two tags a space.
 
 use shootdown::coherence::{Coherence, SendIpis};
-use shootdown::flush::{LocalFlush, PageRange};
+use shootdown::flush::LocalFlush;
 use shootdown::mask::CpuSet;
 use shootdown::ports::{Entries, Ports};
 use shootdown::{CpuId, CpuLocal};
@@ -37,11 +37,11 @@ unsafe impl<H: Ports> Coherence for Hardware<H> {
     unsafe fn flush_local(&self, what: LocalFlush) {
         match (what.tag.map(|tag| [tag.number(), tag.number() | USER_HALF]), what.request.range()) {
             (Some(halves), Some(range)) => halves.into_iter().for_each(|half| {
-                pages(range).for_each(|page| self.ports.drop_page(half, page, what.request.levels()));
+                range.pages().for_each(|page| self.ports.drop_page(half, page.0, what.request.levels()));
             }),
             (Some(halves), None) => halves.into_iter().for_each(|half| self.ports.drop_tag(half)),
             (None, Some(range)) => {
-                pages(range).for_each(|page| self.ports.drop_kernel_page(page, what.request.levels()));
+                range.pages().for_each(|page| self.ports.drop_kernel_page(page.0, what.request.levels()));
             }
             (None, None) => self.ports.drop_all(),
         }
@@ -62,8 +62,4 @@ unsafe impl<H: Ports> SendIpis for Hardware<H> {
         self.ports.order_before_interrupt();
         cpus.into_iter().for_each(|cpu| self.ports.send_interrupt(cpu.number()));
     }
-}
-
-fn pages(range: PageRange) -> impl Iterator<Item = u64> {
-    (0..range.count()).map(move |page| range.start().0 + page * range.size().bytes())
 }

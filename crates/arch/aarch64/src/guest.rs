@@ -1,8 +1,8 @@
 //! What carries a request about a guest out: stage 2, by VMID.
 
 use crate::encode::{Granule, Ttl, Vmid, Width, by_ipa};
-use crate::plan::{Errata, RANGE_CEILING, Run};
-use shootdown::flush::{FlushRequest, LocalFlush, PageRange};
+use crate::plan::{Errata, RANGE_CEILING};
+use shootdown::flush::{FlushRequest, LocalFlush, PageRange, Pages};
 use shootdown::tags::Tag;
 
 /// How stage 2 is set up. A space of the engine is a guest, its addresses are intermediate physical ones, its tag a VMID.
@@ -62,21 +62,18 @@ impl Guests {
 
 /// Operands of `TLBI IPAS2E1IS` for a run of pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GuestPages {
-    next: u64,
-    stride: u64,
-    count: u64,
-}
+pub struct GuestPages(Pages);
 
 impl GuestPages {
     /// Returns the operands, unless there are more than [`RANGE_CEILING`] or an address has more than the 52 bits that the
     /// operand holds.
     const fn of(range: PageRange, granule: Granule) -> Option<Self> {
-        let Run { first: next, count, shift } = Run::of(range, granule.stride(range.size()).shift());
-        if count > RANGE_CEILING || next + ((count - 1) << shift) >= 1 << 52 {
-            return None;
+        let pages = Pages::holding(range, granule.stride(range.size()).shift());
+        if pages.remaining() > RANGE_CEILING || pages.last_page().0 >= 1 << 52 {
+            None
+        } else {
+            Some(Self(pages))
         }
-        Some(Self { next, stride: 1 << shift, count })
     }
 }
 
@@ -84,17 +81,14 @@ impl Iterator for GuestPages {
     type Item = u64;
 
     fn next(&mut self) -> Option<u64> {
-        self.count = self.count.checked_sub(1)?;
-        let operand = by_ipa(self.next, Ttl::ANY);
-        self.next += self.stride;
-        Some(operand)
+        self.0.next().map(|page| by_ipa(page.0, Ttl::ANY))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shootdown::flush::{FlushRequest, PageSize, VirtAddr};
+    use shootdown::flush::{PageSize, VirtAddr};
 
     const GUESTS: Guests = Guests { granule: Granule::Size4K, vmid: Width::Bits8, errata: Errata::None };
 

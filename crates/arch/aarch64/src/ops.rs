@@ -1,7 +1,7 @@
 //! TLBI instructions, one after the other.
 
 use crate::encode::{Asid, Chunk, Chunks, Ttl, by_address, by_asid};
-use shootdown::flush::{Levels, VirtAddr};
+use shootdown::flush::{Levels, Pages, VirtAddr};
 
 /// A TLBI, by its name without the suffix for its reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub struct Ops {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Left {
-    Pages { next: u64, stride: u64, count: u64 },
+    Pages(Pages),
     Chunks(Chunks),
     Whole,
     Nothing,
@@ -110,10 +110,8 @@ impl Iterator for Ops {
     #[inline]
     fn next(&mut self) -> Option<Tlbi> {
         match &mut self.left {
-            Left::Pages { next, stride, count } => {
-                *count = count.checked_sub(1)?;
-                let page = VirtAddr(*next);
-                *next = next.wrapping_add(*stride);
+            Left::Pages(pages) => {
+                let page = pages.next()?;
                 Some(self.by_page(page))
             }
             Left::Chunks(chunks) => match chunks.next()? {
@@ -134,10 +132,7 @@ impl Iterator for Ops {
     #[inline]
     fn fold<B, F: FnMut(B, Tlbi) -> B>(self, init: B, mut f: F) -> B {
         match self.left {
-            Left::Pages { next, stride, count } => {
-                let page = |n: u64| VirtAddr(next.wrapping_add(n * stride));
-                (0..count).fold(init, |done, n| f(done, self.by_page(page(n))))
-            }
+            Left::Pages(pages) => pages.fold(init, |done, page| f(done, self.by_page(page))),
             Left::Chunks(chunks) => chunks.fold(init, |done, chunk| {
                 f(
                     done,

@@ -3,7 +3,7 @@
 use crate::encode::{Asid, Chunks, RANGE_PAGES_MAX, Root, Ttl, ttbr};
 use crate::features::{AsidIn, Features, Translation};
 use crate::ops::{Left, Ops, Owner};
-use shootdown::flush::{FlushRequest, Levels, LocalFlush, PageRange, VirtAddr};
+use shootdown::flush::{FlushRequest, Levels, LocalFlush, PageRange, Pages};
 use shootdown::tags::{OnInstall, Tag};
 
 /// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`] and the default of
@@ -116,22 +116,21 @@ impl Strategies {
     #[inline]
     const fn pages(&self, range: PageRange, owner: Owner, levels: Levels) -> Ops {
         let granule = self.translation.granule_of(range.start());
-        let granules = Run::of(range, granule.shift());
+        let granules = Pages::holding(range, granule.shift());
         let asid = match owner {
             Owner::One(asid) => asid,
             Owner::All => Asid::SHARED,
         };
-        if self.ranges && granules.count > 1 && granules.count <= RANGE_PAGES_MAX {
-            if let Ok(chunks) = Chunks::new(VirtAddr(granules.first), granules.count, granule, asid, Ttl::ANY)
-            {
+        if self.ranges && granules.remaining() > 1 && granules.remaining() <= RANGE_PAGES_MAX {
+            if let Ok(chunks) = Chunks::new(granules.start(), granules.remaining(), granule, asid, Ttl::ANY) {
                 return Ops::new(Left::Chunks(chunks), owner, levels);
             }
         }
-        let Run { first: next, count, shift } = Run::of(range, granule.stride(range.size()).shift());
-        if count > self.ceiling {
+        let pages = Pages::holding(range, granule.stride(range.size()).shift());
+        if pages.remaining() > self.ceiling {
             return Ops::whole(owner);
         }
-        Ops::new(Left::Pages { next, stride: 1 << shift, count }, owner, levels)
+        Ops::new(Left::Pages(pages), owner, levels)
     }
 
     /// Chooses how to load a root, or for `None` the empty one, on a CPU that has `current` loaded.
@@ -184,24 +183,6 @@ pub struct Install {
     pub ttbr1: Option<u64>,
     /// Then this is written to TTBR0_EL1.
     pub ttbr0: u64,
-}
-
-/// Pages of one size that hold a range.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Run {
-    pub(crate) first: u64,
-    pub(crate) count: u64,
-    pub(crate) shift: u32,
-}
-
-impl Run {
-    #[inline]
-    pub(crate) const fn of(range: PageRange, shift: u32) -> Self {
-        let start = range.start().0;
-        let last = start + ((range.count() << range.size().shift()).wrapping_sub(1));
-        let first = start >> shift;
-        Self { first: first << shift, count: (last >> shift) - first + 1, shift }
-    }
 }
 
 #[cfg(test)]

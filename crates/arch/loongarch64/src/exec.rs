@@ -7,72 +7,31 @@ use crate::encode::{Asid, CRMD_IE};
 use core::arch::asm;
 use shootdown::flush::VirtAddr;
 
-/// Drops everything of this core.
-///
-/// # Safety
-/// The caller must ensure that:
-/// 1. it runs at PLV0.
-#[inline]
-pub unsafe fn invtlb_all() {
-    // HW: LA, INVTLB, op 0.
-    // SAFETY: 1. the caller's.
-    unsafe { asm!("invtlb 0, $zero, $zero", options(nostack, preserves_flags)) };
+/// Makes functions of INVTLB, whose first operand says what goes. A register that a row does not name is `$zero`.
+macro_rules! invtlb {
+    ($($name:ident($($operand:ident: $type:ty = $value:expr),*), $instruction:literal, $what:literal;)+) => {
+        $(
+            #[doc = concat!("Drops ", $what, ", on this core.")]
+            ///
+            /// # Safety
+            /// The caller must ensure that:
+            /// 1. it runs at PLV0.
+            #[inline]
+            pub unsafe fn $name($($operand: $type),*) {
+                // HW: LA, INVTLB.
+                // SAFETY: 1. the caller's.
+                unsafe { asm!($instruction, $(in(reg) $value,)* options(nostack, preserves_flags)) };
+            }
+        )+
+    };
 }
 
-/// Drops global translations of this core.
-///
-/// # Safety
-/// The caller must ensure that:
-/// 1. it runs at PLV0.
-#[inline]
-pub unsafe fn invtlb_globals() {
-    // HW: LA, INVTLB, op 2.
-    // SAFETY: 1. the caller's.
-    unsafe { asm!("invtlb 2, $zero, $zero", options(nostack, preserves_flags)) };
-}
-
-/// Drops what is under one ASID, global translations excepted.
-///
-/// # Safety
-/// The caller must ensure that:
-/// 1. it runs at PLV0.
-#[inline]
-pub unsafe fn invtlb_asid(asid: Asid) {
-    // HW: LA, INVTLB, op 4.
-    // SAFETY: 1. the caller's.
-    unsafe {
-        asm!("invtlb 4, {}, $zero", in(reg) u64::from(asid.number()), options(nostack, preserves_flags));
-    }
-}
-
-/// Drops the pair of pages that holds an address under one ASID, global translations excepted.
-///
-/// # Safety
-/// The caller must ensure that:
-/// 1. it runs at PLV0.
-#[inline]
-pub unsafe fn invtlb_address_asid(address: VirtAddr, asid: Asid) {
-    // HW: LA, INVTLB, op 5.
-    // SAFETY: 1. the caller's.
-    unsafe {
-        asm!(
-            "invtlb 5, {}, {}",
-            in(reg) u64::from(asid.number()), in(reg) address.0,
-            options(nostack, preserves_flags)
-        );
-    }
-}
-
-/// Drops the pair of pages that holds an address where it is global, or under ASID 0.
-///
-/// # Safety
-/// The caller must ensure that:
-/// 1. it runs at PLV0.
-#[inline]
-pub unsafe fn invtlb_address_global(address: VirtAddr) {
-    // HW: LA, INVTLB, op 6.
-    // SAFETY: 1. the caller's.
-    unsafe { asm!("invtlb 6, $zero, {}", in(reg) address.0, options(nostack, preserves_flags)) };
+invtlb! {
+    invtlb_all(), "invtlb 0, $zero, $zero", "everything";
+    invtlb_globals(), "invtlb 2, $zero, $zero", "global translations";
+    invtlb_asid(asid: Asid = u64::from(asid.number())), "invtlb 4, {}, $zero", "what is under one ASID, global translations excepted";
+    invtlb_address_asid(address: VirtAddr = address.0, asid: Asid = u64::from(asid.number())), "invtlb 5, {1}, {0}", "the pair of pages that holds an address under one ASID, global translations excepted";
+    invtlb_address_global(address: VirtAddr = address.0), "invtlb 6, $zero, {}", "the pair of pages that holds an address where it is global, or under ASID 0";
 }
 
 /// Waits for this core's accesses.

@@ -31,4 +31,4 @@ mod plan;
 
 #[cfg(any(target_arch = "loongarch64", doc))]
 pub use mmu::Mmu;
-pub use plan::{Install, KernelMappings, Pages, RANGE_CEILING, Step, Strategies, Walker};
+pub use plan::{Install, KernelMappings, RANGE_CEILING, Step, Strategies, Walker};

@@ -1,7 +1,7 @@
 //! Which instructions carry a request out.
 
 use crate::encode::{Asid, BasePage, Root, is_valid};
-use shootdown::flush::{FlushRequest, LocalFlush, PageRange, VirtAddr};
+use shootdown::flush::{FlushRequest, LocalFlush, PageRange, Pages};
 use shootdown::tags::{OnInstall, Tag};
 
 /// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`]. [`Strategies::with_ceiling`] counts TLB
@@ -139,8 +139,11 @@ impl Strategies {
     /// The TLB entries of `range`, unless they are too many or not all addresses are valid.
     #[inline]
     const fn one_by_one(&self, range: PageRange) -> Option<Pages> {
-        let pages = Pages::of(range, self.base);
-        if pages.count <= self.ceiling && pages.valid(self.virtual_bits) { Some(pages) } else { None }
+        // An address in each entry.
+        let pages = Pages::holding(range, self.base.stride_shift(range.size()));
+        let bits = self.virtual_bits;
+        let valid = is_valid(pages.start(), bits) && is_valid(pages.last_page(), bits);
+        if pages.remaining() <= self.ceiling && pages.in_one_half() && valid { Some(pages) } else { None }
     }
 
     /// Chooses how to load a root.
@@ -157,49 +160,6 @@ impl Strategies {
             Walker::Hardware => Step::All,
         };
         Install { root, between: if flush { Some(step) } else { None }, asid }
-    }
-}
-
-/// TLB entries at equal distances, by an address in each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pages {
-    next: u64,
-    stride_shift: u32,
-    count: u64,
-}
-
-impl Pages {
-    /// Returns the entries that hold pages of `range`.
-    #[inline]
-    pub const fn of(range: PageRange, base: BasePage) -> Self {
-        let stride_shift = base.stride_shift(range.size());
-        let (start, size) = (range.start().0, range.size());
-        let last = start + ((range.count() << size.shift()) - 1);
-        let next = start >> stride_shift << stride_shift;
-        Self { next, stride_shift, count: (last >> stride_shift) - (next >> stride_shift) + 1 }
-    }
-
-    /// Number of entries that are left.
-    pub const fn count(&self) -> u64 {
-        self.count
-    }
-
-    const fn valid(&self, bits: u32) -> bool {
-        // Both ends in the same half: a range across the hole has pages in it.
-        let last = self.next + ((self.count - 1) << self.stride_shift);
-        is_valid(VirtAddr(self.next), bits) && is_valid(VirtAddr(last), bits) && self.next >> 63 == last >> 63
-    }
-}
-
-impl Iterator for Pages {
-    type Item = VirtAddr;
-
-    #[inline]
-    fn next(&mut self) -> Option<VirtAddr> {
-        self.count = self.count.checked_sub(1)?;
-        let page = VirtAddr(self.next);
-        self.next = self.next.wrapping_add(1 << self.stride_shift);
-        Some(page)
     }
 }
 

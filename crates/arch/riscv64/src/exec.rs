@@ -126,101 +126,20 @@ pub unsafe fn fence_i() {
     unsafe { asm!("fence.i", options(nostack, preserves_flags)) };
 }
 
-/// Orders this hart's stores before the `sinval.vma`s that follow.
-///
-/// # Safety
-/// The caller must ensure that:
-/// 1. it runs in supervisor mode of a hart with Svinval.
-#[inline]
-pub unsafe fn sfence_w_inval() {
-    // HW: Priv, Svinval.
-    // SAFETY: 1. the caller's.
-    unsafe {
-        asm!(
-            ".option push",
-            ".option arch, +svinval",
-            "sfence.w.inval",
-            ".option pop",
-            options(nostack, preserves_flags)
-        );
-    }
-}
-
-/// As [`sfence_address`], between [`sfence_w_inval`] and [`sfence_inval_ir`].
-///
-/// # Safety
-/// The caller must ensure that:
-/// 1. it runs in supervisor mode of a hart with Svinval.
-#[inline]
-pub unsafe fn sinval_address(address: VirtAddr) {
-    // HW: Priv, Svinval: orders nothing by itself.
-    // SAFETY: 1. the caller's.
-    unsafe {
-        asm!(
-            ".option push",
-            ".option arch, +svinval",
-            "sinval.vma {}, zero",
-            ".option pop",
-            in(reg) address.0,
-            options(nostack, preserves_flags)
-        );
-    }
-}
-
-/// As [`sfence_address_asid`], between [`sfence_w_inval`] and [`sfence_inval_ir`].
-///
-/// # Safety
-/// The caller must ensure that:
-/// 1. it runs in supervisor mode of a hart with Svinval.
-#[inline]
-pub unsafe fn sinval_address_asid(address: VirtAddr, asid: Asid) {
-    // HW: Priv, Svinval: orders nothing by itself.
-    // SAFETY: 1. the caller's.
-    unsafe {
-        asm!(
-            ".option push",
-            ".option arch, +svinval",
-            "sinval.vma {}, {}",
-            ".option pop",
-            in(reg) address.0, in(reg) u64::from(asid.number()),
-            options(nostack, preserves_flags)
-        );
-    }
-}
-
-/// Orders the `sinval.vma`s before it ahead of page walks that follow.
-///
-/// # Safety
-/// The caller must ensure that:
-/// 1. it runs in supervisor mode of a hart with Svinval.
-#[inline]
-pub unsafe fn sfence_inval_ir() {
-    // HW: Priv, Svinval.
-    // SAFETY: 1. the caller's.
-    unsafe {
-        asm!(
-            ".option push",
-            ".option arch, +svinval",
-            "sfence.inval.ir",
-            ".option pop",
-            options(nostack, preserves_flags)
-        );
-    }
-}
-
-/// Makes functions of fences for guests. Each takes the operands that it names; the others are x0, which stands for all.
-macro_rules! guest_fence {
+/// Makes functions of fences that are extensions. Each takes the operands that it names; the others are x0, which stands for all.
+macro_rules! fence {
     ($($name:ident($($operand:ident: $type:ty = $value:expr),*), $extension:literal, $instruction:literal, $what:literal;)+) => {
         $(
-            #[doc = concat!("Drops ", $what, ", on this hart.")]
+            #[doc = concat!($what, ", on this hart.")]
             ///
             /// # Safety
             /// The caller must ensure that:
-            /// 1. it runs in HS-mode of a hart with the hypervisor extension, and with Svinval where the name says so.
+            /// 1. it runs in supervisor mode, or for guests in HS-mode, of a hart with the extensions
+            #[doc = concat!("   `", $extension, "`.")]
             #[inline]
             pub unsafe fn $name($($operand: $type),*) {
-                // HW: Priv, HFENCE.VVMA, HFENCE.GVMA and Svinval. An operand in a register other than x0 is meant even
-                // where it is 0.
+                // HW: Priv, HFENCE.VVMA, HFENCE.GVMA and Svinval, of which SINVAL and HINVAL order nothing by themselves. An
+                // operand in a register other than x0 is meant even where it is 0.
                 // SAFETY: 1. the caller's.
                 unsafe {
                     asm!(
@@ -237,17 +156,21 @@ macro_rules! guest_fence {
     };
 }
 
-guest_fence! {
-    hfence_gvma_all(), "+h", "hfence.gvma zero, zero", "G-stage translations of all guests, tables too";
-    hfence_gvma_vmid(vmid: Vmid = u64::from(vmid.number())), "+h", "hfence.gvma zero, {}", "G-stage translations of one guest, tables too";
-    hfence_gvma_page(operand: u64 = operand, vmid: Vmid = u64::from(vmid.number())), "+h", "hfence.gvma {}, {}", "the leaf G-stage translations of a guest physical address of one guest";
-    hinval_gvma_page(operand: u64 = operand, vmid: Vmid = u64::from(vmid.number())), "+h, +svinval", "hinval.gvma {}, {}", "what [`hfence_gvma_page`] drops, between [`sfence_w_inval`] and [`sfence_inval_ir`]";
-    hfence_vvma_all(), "+h", "hfence.vvma zero, zero", "the own translations of the guest whose VMID hgatp holds, tables too";
-    hfence_vvma_asid(asid: Asid = u64::from(asid.number())), "+h", "hfence.vvma zero, {}", "what the guest whose VMID hgatp holds made under one ASID, tables too, global translations excepted";
-    hfence_vvma_address(address: VirtAddr = address.0), "+h", "hfence.vvma {}, zero", "the leaf translations of an address that the guest made whose VMID hgatp holds, global ones as well";
-    hfence_vvma_address_asid(address: VirtAddr = address.0, asid: Asid = u64::from(asid.number())), "+h", "hfence.vvma {}, {}", "the leaf translations of an address that the guest made whose VMID hgatp holds, under one ASID, global ones excepted";
-    hinval_vvma_address(address: VirtAddr = address.0), "+h, +svinval", "hinval.vvma {}, zero", "what [`hfence_vvma_address`] drops, between [`sfence_w_inval`] and [`sfence_inval_ir`]";
-    hinval_vvma_address_asid(address: VirtAddr = address.0, asid: Asid = u64::from(asid.number())), "+h, +svinval", "hinval.vvma {}, {}", "what [`hfence_vvma_address_asid`] drops, between [`sfence_w_inval`] and [`sfence_inval_ir`]";
+fence! {
+    sfence_w_inval(), "+svinval", "sfence.w.inval", "Orders stores before the `sinval.vma`s and `hinval`s that follow";
+    sinval_address(address: VirtAddr = address.0), "+svinval", "sinval.vma {}, zero", "Drops what [`sfence_address`] drops, between [`sfence_w_inval`] and [`sfence_inval_ir`]";
+    sinval_address_asid(address: VirtAddr = address.0, asid: Asid = u64::from(asid.number())), "+svinval", "sinval.vma {}, {}", "Drops what [`sfence_address_asid`] drops, between [`sfence_w_inval`] and [`sfence_inval_ir`]";
+    sfence_inval_ir(), "+svinval", "sfence.inval.ir", "Orders the `sinval.vma`s and `hinval`s before it ahead of page walks that follow";
+    hfence_gvma_all(), "+h", "hfence.gvma zero, zero", "Drops G-stage translations of all guests, tables too";
+    hfence_gvma_vmid(vmid: Vmid = u64::from(vmid.number())), "+h", "hfence.gvma zero, {}", "Drops G-stage translations of one guest, tables too";
+    hfence_gvma_page(operand: u64 = operand, vmid: Vmid = u64::from(vmid.number())), "+h", "hfence.gvma {}, {}", "Drops the leaf G-stage translations of a guest physical address of one guest";
+    hinval_gvma_page(operand: u64 = operand, vmid: Vmid = u64::from(vmid.number())), "+h, +svinval", "hinval.gvma {}, {}", "Drops what [`hfence_gvma_page`] drops, between [`sfence_w_inval`] and [`sfence_inval_ir`]";
+    hfence_vvma_all(), "+h", "hfence.vvma zero, zero", "Drops the own translations of the guest whose VMID hgatp holds, tables too";
+    hfence_vvma_asid(asid: Asid = u64::from(asid.number())), "+h", "hfence.vvma zero, {}", "Drops what the guest whose VMID hgatp holds made under one ASID, tables too, global translations excepted";
+    hfence_vvma_address(address: VirtAddr = address.0), "+h", "hfence.vvma {}, zero", "Drops the leaf translations of an address that the guest made whose VMID hgatp holds, global ones as well";
+    hfence_vvma_address_asid(address: VirtAddr = address.0, asid: Asid = u64::from(asid.number())), "+h", "hfence.vvma {}, {}", "Drops the leaf translations of an address that the guest made whose VMID hgatp holds, under one ASID, global ones excepted";
+    hinval_vvma_address(address: VirtAddr = address.0), "+h, +svinval", "hinval.vvma {}, zero", "Drops what [`hfence_vvma_address`] drops, between [`sfence_w_inval`] and [`sfence_inval_ir`]";
+    hinval_vvma_address_asid(address: VirtAddr = address.0, asid: Asid = u64::from(asid.number())), "+h, +svinval", "hinval.vvma {}, {}", "Drops what [`hfence_vvma_address_asid`] drops, between [`sfence_w_inval`] and [`sfence_inval_ir`]";
 }
 
 /// Reads hgatp.

@@ -1,8 +1,8 @@
 //! What carries a request about a guest out: G-stage translations by VMID, and a guest's own by VMID and ASID.
 
 use crate::encode::{Asid, GuestMode, GuestRoot, Harts, SbiCall, Span, Vmid, hgatp, remote_guest_page_fence};
-use crate::plan::{Pages, RANGE_CEILING, SatpWrite};
-use shootdown::flush::{FlushRequest, Levels, LocalFlush};
+use crate::plan::{RANGE_CEILING, SatpWrite, pages_of, span_of};
+use shootdown::flush::{FlushRequest, Levels, LocalFlush, PageRange, PageSize, Pages, VirtAddr};
 use shootdown::tags::{OnInstall, Tag};
 
 /// How harts cache what both stages make of an address.
@@ -161,8 +161,9 @@ impl Guests {
         if request.syncs_contexts() {
             return None;
         }
-        let pages = Pages::of(range);
-        if pages.at_most(self.ceiling) && self.mode.is_valid(pages.end()) { Some(pages) } else { None }
+        let pages = pages_of(range);
+        let few = pages.remaining() <= self.ceiling;
+        if few && self.mode.is_valid(pages.last_page()) { Some(pages) } else { None }
     }
 
     /// Chooses how to load a guest.
@@ -194,7 +195,7 @@ impl Guests {
             return None;
         }
         let span = match self.leaves(request) {
-            Some(pages) => pages.span(),
+            Some(pages) => span_of(&pages),
             None => Span::All,
         };
         let vmid = match tag {
@@ -208,12 +209,25 @@ impl Guests {
     /// of the pages that hold `span`, under `asid`, or under all ASIDs with global entries.
     pub const fn guest_fence(&self, span: Span, asid: Option<Asid>) -> GuestFence {
         match span {
-            Span::Bytes { start, size } => match Pages::holding(start, size) {
-                Some(pages) if pages.at_most(self.ceiling) => GuestFence::Pages(pages, asid),
+            Span::Bytes { start, size } => match pages_holding(start, size) {
+                Some(pages) if pages.remaining() <= self.ceiling => GuestFence::Pages(pages, asid),
                 _ => GuestFence::All(asid),
             },
             Span::All => GuestFence::All(asid),
         }
+    }
+}
+
+/// Returns the smallest pages that hold `size` bytes from `start`; nothing where there are none of them, or they go round the end of
+/// the address space.
+const fn pages_holding(start: u64, size: u64) -> Option<Pages> {
+    const SMALLEST: PageSize = PageSize::Size4K;
+    let Some(most) = size.checked_sub(1) else { return None };
+    let Some(last) = start.checked_add(most) else { return None };
+    let count = (last >> SMALLEST.shift()) - (start >> SMALLEST.shift()) + 1;
+    match PageRange::new(VirtAddr(start & !(SMALLEST.bytes() - 1)), count, SMALLEST) {
+        Ok(range) => Some(Pages::holding(range, SMALLEST.shift())),
+        Err(_) => None,
     }
 }
 

@@ -38,6 +38,6 @@ mod stage2;
 pub use guest::{GuestFence, GuestInstall, GuestStep, GuestTlbs, Guests, Handover};
 #[cfg(any(target_arch = "riscv64", doc))]
 pub use mmu::Mmu;
-pub use plan::{Install, Pages, RANGE_CEILING, SatpWrite, Step, Strategies};
+pub use plan::{Install, RANGE_CEILING, SatpWrite, Step, Strategies};
 #[cfg(any(target_arch = "riscv64", doc))]
 pub use stage2::Stage2;

@@ -2,9 +2,9 @@
 
 use crate::encode::{Asid, Root, SSTATUS_SIE, asid_bits, asid_of};
 use crate::exec;
-use crate::plan::{Pages, Step, Strategies};
+use crate::plan::{Step, Strategies};
 use shootdown::Platform;
-use shootdown::flush::{LocalFlush, Remote, RemoteFlush};
+use shootdown::flush::{LocalFlush, Pages, Remote, RemoteFlush, VirtAddr};
 use shootdown::tags::{OnInstall, Tag};
 
 /// Bodies of the methods of a [`Platform`] that touch the hardware. One value for all harts, so that they agree.
@@ -159,7 +159,7 @@ fn fence_i() {
 
 /// Runs `invalidate` for each page, between the two fences that Svinval asks for.
 #[inline]
-pub(crate) fn pipelined(pages: Pages, invalidate: impl Fn(shootdown::flush::VirtAddr)) {
+pub(crate) fn pipelined(pages: Pages, invalidate: impl Fn(VirtAddr)) {
     // SAFETY: 1. the caller of `Mmu::new` ensures it; Svinval is used where it exists.
     unsafe { exec::sfence_w_inval() };
     pages.for_each(invalidate);

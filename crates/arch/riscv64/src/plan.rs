@@ -1,7 +1,7 @@
 //! Which instructions carry a request out.
 
 use crate::encode::{Asid, Harts, Mode, Root, SbiCall, Span, remote_fence, remote_fence_i, satp};
-use shootdown::flush::{FlushRequest, Levels, LocalFlush, PageRange, PageSize, VirtAddr};
+use shootdown::flush::{FlushRequest, Levels, LocalFlush, PageRange, PageSize, Pages};
 use shootdown::tags::{OnInstall, Tag};
 
 /// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`] and the default of
@@ -139,11 +139,11 @@ impl Strategies {
 
     /// The pages of a request, unless they are too many, or tables were freed: a fence with an address orders leaf entries
     /// alone (Priv, SFENCE.VMA).
-    #[inline]
     const fn leaves(&self, request: FlushRequest) -> Option<Pages> {
         let (Some(range), Levels::Leaf) = (request.range(), request.levels()) else { return None };
-        let pages = Pages::of(range);
-        if pages.count <= self.ceiling && pages.valid(self.mode) { Some(pages) } else { None }
+        let pages = pages_of(range);
+        let valid = self.mode.is_valid(pages.start()) && self.mode.is_valid(pages.last_page());
+        if pages.remaining() <= self.ceiling && pages.in_one_half() && valid { Some(pages) } else { None }
     }
 
     /// Chooses how to load a root on a hart that has `current` loaded.
@@ -180,7 +180,7 @@ impl Strategies {
             return Some(remote_fence_i(Harts::All));
         }
         let span = match self.leaves(request) {
-            Some(pages) => pages.span(),
+            Some(pages) => span_of(&pages),
             None => Span::All,
         };
         let asid = match tag {
@@ -191,77 +191,20 @@ impl Strategies {
     }
 }
 
-/// Pages at equal distances.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pages {
-    next: u64,
-    stride: u64,
-    count: u64,
+/// Returns the hardware pages of `range`. Of which pages a size is made that RISC-V lacks, nobody knows: the smallest. Naturally
+/// aligned runs (Svnapot) are made of them, too: each entry must be named.
+#[inline]
+pub(crate) const fn pages_of(range: PageRange) -> Pages {
+    let size = match range.size() {
+        PageSize::Size2M | PageSize::Size1G => range.size(),
+        _ => PageSize::Size4K,
+    };
+    Pages::holding(range, size.shift())
 }
 
-impl Pages {
-    /// Returns the hardware pages of `range`. Of which pages a size is made that RISC-V lacks, nobody
-    /// knows: the smallest. Naturally aligned runs (Svnapot) are made of them, too: each entry must be named.
-    #[inline]
-    pub const fn of(range: PageRange) -> Self {
-        let stride = match range.size() {
-            PageSize::Size2M | PageSize::Size1G => range.size(),
-            _ => PageSize::Size4K,
-        };
-        let count = range.count() << (range.size().shift() - stride.shift());
-        Self { next: range.start().0, stride: stride.bytes(), count }
-    }
-
-    /// Returns the smallest pages that hold `size` bytes from `start`; nothing where there are none of them, or they go
-    /// round the end of the address space.
-    pub(crate) const fn holding(start: u64, size: u64) -> Option<Self> {
-        const PAGE: u64 = 0x1000;
-        let next = start & !(PAGE - 1);
-        match size.checked_sub(1) {
-            Some(most) => match start.checked_add(most) {
-                Some(last) => Some(Self { next, stride: PAGE, count: (last - next) / PAGE + 1 }),
-                None => None,
-            },
-            None => None,
-        }
-    }
-
-    /// Number of pages that are left.
-    pub const fn count(&self) -> u64 {
-        self.count
-    }
-
-    pub(crate) const fn at_most(&self, ceiling: u64) -> bool {
-        self.count <= ceiling
-    }
-
-    /// The last page. There is one.
-    pub(crate) const fn end(&self) -> VirtAddr {
-        VirtAddr(self.next + (self.count - 1) * self.stride)
-    }
-
-    /// All their bytes.
-    pub(crate) const fn span(&self) -> Span {
-        Span::Bytes { start: self.next, size: self.count * self.stride }
-    }
-
-    const fn valid(&self, mode: Mode) -> bool {
-        // Both ends in the same half: a range across the hole has pages in it.
-        let last = self.end();
-        mode.is_valid(VirtAddr(self.next)) && mode.is_valid(last) && self.next >> 63 == last.0 >> 63
-    }
-}
-
-impl Iterator for Pages {
-    type Item = VirtAddr;
-
-    #[inline]
-    fn next(&mut self) -> Option<VirtAddr> {
-        self.count = self.count.checked_sub(1)?;
-        let page = VirtAddr(self.next);
-        self.next = self.next.wrapping_add(self.stride);
-        Some(page)
-    }
+/// All bytes of the pages.
+pub(crate) const fn span_of(pages: &Pages) -> Span {
+    Span::Bytes { start: pages.start().0, size: pages.remaining() << pages.shift() }
 }
 
 /// What carries a local request out.
@@ -293,4 +236,4 @@ pub struct Install {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

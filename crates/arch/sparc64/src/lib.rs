@@ -32,4 +32,4 @@ mod plan;
 
 #[cfg(any(all(target_arch = "sparc64", feature = "nightly"), doc))]
 pub use mmu::Mmu;
-pub use plan::{Machine, Pages, RANGE_CEILING, Step, Strategies};
+pub use plan::{Machine, RANGE_CEILING, Step, Strategies};

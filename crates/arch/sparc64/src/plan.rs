@@ -1,7 +1,7 @@
 //! Which instructions carry a request out.
 
 use crate::encode::{Context, Slots};
-use shootdown::flush::{FlushRequest, LocalFlush, PageRange, PageSize, VirtAddr};
+use shootdown::flush::{FlushRequest, LocalFlush, PageRange, PageSize, Pages};
 use shootdown::tags::Tag;
 
 /// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`] and the default of
@@ -67,8 +67,8 @@ impl Strategies {
             None => (Context::KERNEL, Step::All),
         };
         let Some(range) = what.request.range() else { return whole };
-        let pages = Pages::of(range);
-        if pages.count > self.ceiling { whole } else { Step::Pages(pages, context) }
+        let pages = pages_of(range);
+        if pages.remaining() > self.ceiling { whole } else { Step::Pages(pages, context) }
     }
 
     /// Whether FLUSH follows what [`local`](Self::local) chose: `request` is for contexts, or is for everything and so may stand
@@ -79,44 +79,14 @@ impl Strategies {
     }
 }
 
-/// Pages at equal distances.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pages {
-    next: u64,
-    stride: u64,
-    count: u64,
-}
-
-impl Pages {
-    /// Returns the hardware pages that hold `range`: of its own size where sparc64 has it, else of 8 KiB.
-    #[inline]
-    pub const fn of(range: PageRange) -> Self {
-        let shift = match range.size() {
-            PageSize::Size64K | PageSize::Size32M => range.size().shift(),
-            _ => 13,
-        };
-        let start = range.start().0;
-        let last = start + ((range.count() << range.size().shift()).wrapping_sub(1));
-        let first = start >> shift;
-        Self { next: first << shift, stride: 1 << shift, count: (last >> shift) - first + 1 }
-    }
-
-    /// Number of pages that are left.
-    pub const fn count(&self) -> u64 {
-        self.count
-    }
-}
-
-impl Iterator for Pages {
-    type Item = VirtAddr;
-
-    #[inline]
-    fn next(&mut self) -> Option<VirtAddr> {
-        self.count = self.count.checked_sub(1)?;
-        let page = VirtAddr(self.next);
-        self.next = self.next.wrapping_add(self.stride);
-        Some(page)
-    }
+/// Returns the hardware pages that hold `range`: of its own size where sparc64 has it, else of 8 KiB.
+#[inline]
+const fn pages_of(range: PageRange) -> Pages {
+    let shift = match range.size() {
+        PageSize::Size64K | PageSize::Size32M => range.size().shift(),
+        _ => 13,
+    };
+    Pages::holding(range, shift)
 }
 
 /// What carries a local request out.

@@ -46,4 +46,4 @@ pub use cpuid::{Leaf, Leaves};
 pub use features::Features;
 #[cfg(any(target_arch = "x86_64", doc))]
 pub use mmu::{Broadcaster, Mmu};
-pub use plan::{Broadcast, KernelMappings, Pages, Plan, RANGE_CEILING, Step, Strategies, Tagging, Target};
+pub use plan::{Broadcast, KernelMappings, Plan, RANGE_CEILING, Step, Strategies, Tagging, Target};

@@ -2,9 +2,9 @@
 
 use crate::encode::{CR4_PCIDE, CR4_PGE, InvpcidDescriptor, InvpcidType, Pcid, Root, cr3, flushing, pcid_of};
 use crate::exec;
-use crate::plan::{Broadcast, Pages, Plan, Step, Strategies, Tagging, Target};
+use crate::plan::{Broadcast, Plan, Step, Strategies, Tagging, Target};
 use shootdown::Platform;
-use shootdown::flush::{FlushRequest, LocalFlush, Remote, RemoteFlush};
+use shootdown::flush::{FlushRequest, LocalFlush, Pages, Remote, RemoteFlush};
 use shootdown::tags::{OnInstall, Tag, TagBroadcast};
 
 /// Bodies of the methods of a [`Platform`] that touch the hardware. One value for all CPUs, so that they agree.

@@ -2,7 +2,7 @@
 
 use crate::encode::{Depth, Globals, Invlpgb, LinearWidth, Pcid, Stride, Under};
 use crate::features::Features;
-use shootdown::flush::{FlushRequest, Levels, LocalFlush, PageRange, PageSize, VirtAddr};
+use shootdown::flush::{FlushRequest, Levels, LocalFlush, PageRange, PageSize, Pages};
 use shootdown::tags::Tag;
 
 /// Most pages that are dropped one by one; [`shootdown::Platform::RANGE_CEILING`] and the default of
@@ -234,8 +234,8 @@ impl Strategies {
     /// The pages of `range`, unless they are too many or not all canonical.
     #[inline]
     const fn one_by_one(&self, range: PageRange) -> Option<Pages> {
-        let pages = Pages::of(range);
-        if pages.count > self.ceiling || !pages.canonical(self.width) { None } else { Some(pages) }
+        let pages = pages_of(range);
+        if pages.remaining() > self.ceiling || !canonical(&pages, self.width) { None } else { Some(pages) }
     }
 
     /// Whether INVLPGB is used: whether tags may rest on broadcasts.
@@ -287,64 +287,19 @@ pub enum Target {
     Kernel,
 }
 
-/// Pages at equal distances.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pages {
-    next: u64,
-    stride: u64,
-    count: u64,
+/// Returns the hardware pages of `range`. Of which pages a size is made that x86-64 lacks, nobody knows: the smallest.
+#[inline]
+pub(crate) const fn pages_of(range: PageRange) -> Pages {
+    let size = match range.size() {
+        PageSize::Size2M | PageSize::Size1G => range.size(),
+        _ => PageSize::Size4K,
+    };
+    Pages::holding(range, size.shift())
 }
 
-impl Pages {
-    pub(crate) const NONE: Self = Self { next: 0, stride: 0, count: 0 };
-
-    /// Returns the hardware pages of `range`. Of which pages a size is made that x86-64 lacks, nobody
-    /// knows: the smallest.
-    #[inline]
-    pub const fn of(range: PageRange) -> Self {
-        let stride = match range.size() {
-            PageSize::Size2M | PageSize::Size1G => range.size(),
-            _ => PageSize::Size4K,
-        };
-        let count = range.count() << (range.size().shift() - stride.shift());
-        Self { next: range.start().0, stride: stride.bytes(), count }
-    }
-
-    /// Number of pages that are left.
-    pub const fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// First address, count and size (0 for 4 KiB, 1 for 2 MiB, 2 for 1 GiB), unless they are more than `most` or not all
-    /// canonical.
-    pub(crate) const fn run_of(&self, most: u64, width: LinearWidth) -> Option<(u64, u64, u64)> {
-        let size = match self.stride {
-            0x1000 => 0,
-            0x20_0000 => 1,
-            _ => 2,
-        };
-        if self.count <= most && self.canonical(width) { Some((self.next, self.count, size)) } else { None }
-    }
-
-    const fn canonical(&self, width: LinearWidth) -> bool {
-        // Both ends in the same half: a range across the hole has pages in it.
-        let last = self.next + (self.count - 1) * self.stride;
-        width.is_canonical(VirtAddr(self.next))
-            && width.is_canonical(VirtAddr(last))
-            && self.next >> 63 == last >> 63
-    }
-}
-
-impl Iterator for Pages {
-    type Item = VirtAddr;
-
-    #[inline]
-    fn next(&mut self) -> Option<VirtAddr> {
-        self.count = self.count.checked_sub(1)?;
-        let page = VirtAddr(self.next);
-        self.next = self.next.wrapping_add(self.stride);
-        Some(page)
-    }
+/// Whether all pages are canonical.
+pub(crate) const fn canonical(pages: &Pages, width: LinearWidth) -> bool {
+    pages.in_one_half() && width.is_canonical(pages.start()) && width.is_canonical(pages.last_page())
 }
 
 /// One kind of instruction, or several of the kind.
@@ -419,20 +374,19 @@ impl Iterator for Broadcast {
             self.left = Left::Nothing;
             return all.then(|| Invlpgb::all(self.globals, self.under));
         };
-        if pages.count == 0 {
+        if pages.remaining() == 0 {
             return None;
         }
-        let (stride, most) = match pages.stride {
-            0x1000 => (Stride::Small, self.limits.0),
-            0x20_0000 => (Stride::Large, self.limits.0),
+        let (stride, most) = match pages.shift() {
+            12 => (Stride::Small, self.limits.0),
+            21 => (Stride::Large, self.limits.0),
             // No stride of that size: one at a time.
             _ => (Stride::Large, 1),
         };
-        let count = pages.count.min(u64::from(most)).min(1 << 16);
-        let run = (VirtAddr(pages.next), count, stride);
+        let count = pages.remaining().min(u64::from(most)).min(1 << 16);
+        let run = (pages.start(), count, stride);
         let request = Invlpgb::pages(run, self.depth, self.globals, self.under, (most, self.limits.1));
-        pages.count -= count;
-        pages.next = pages.next.wrapping_add(count * pages.stride);
+        pages.skip_pages(count);
         let Ok(request) = request else {
             // Not reached, as the pages were looked at before; more is dropped rather than less.
             self.left = Left::Nothing;

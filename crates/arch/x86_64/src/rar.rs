@@ -10,9 +10,9 @@
 //! Intel wrote. Of the six types only the one for PCIDs is used here: subtypes of those for EPT and VPIDs are in no public source.
 
 use crate::encode::{LinearWidth, Pcid};
-use crate::plan::{Pages, Target};
+use crate::plan::{Target, canonical, pages_of};
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering, fence};
-use shootdown::flush::{FlushRequest, Levels};
+use shootdown::flush::{FlushRequest, Levels, Pages};
 
 /// MSR IA32_CORE_CAPABILITIES, which tells by [`is_offered`] whether a CPU has the feature.
 pub const MSR_CORE_CAPABILITIES: u32 = 0xcf;
@@ -81,10 +81,11 @@ impl Payload {
         };
         match (request.range(), request.levels()) {
             (Some(range), Levels::Leaf) if !request.syncs_contexts() => {
-                let pages = Pages::of(range);
-                match pages.run_of(PAGES, width) {
-                    Some((first, count, page_size)) => Self::pages(pcid, first, count, page_size),
-                    None => Self::context(pcid),
+                let pages = pages_of(range);
+                if pages.remaining() <= PAGES && canonical(&pages, width) {
+                    Self::pages(pcid, pages)
+                } else {
+                    Self::context(pcid)
                 }
             }
             _ => Self::context(pcid),
@@ -92,9 +93,11 @@ impl Payload {
     }
 
     /// Pages under a PCID, global translations excepted. Sizes are 0 for 4 KiB, 1 for 2 MiB, 2 for 1 GiB.
-    const fn pages(pcid: Pcid, first: u64, count: u64, page_size: u64) -> Self {
-        let request = Self::INVPCID | page_size << Self::PAGE_SIZE_SHIFT | count << Self::COUNT_SHIFT;
-        Self { request, pcid: pcid.number() as u64, address: first }
+    const fn pages(pcid: Pcid, pages: Pages) -> Self {
+        let page_size = (pages.shift() as u64 - 12) / 9;
+        let request =
+            Self::INVPCID | page_size << Self::PAGE_SIZE_SHIFT | pages.remaining() << Self::COUNT_SHIFT;
+        Self { request, pcid: pcid.number() as u64, address: pages.start().0 }
     }
 
     /// A PCID, global translations excepted.

@@ -71,6 +71,22 @@ proptest! {
 
     #[test]
     #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
+    fn pages_hold_the_whole_range_and_no_page_more(range in range(), shift in 12_u32..31, skipped in 0_u64..4) {
+        let ((first, last), pages) = (span(range), Pages::holding(range, shift));
+        let [first, last] = [first, last].map(|address| address as u64 >> shift);
+        prop_assert_eq!((pages.start().0, pages.last_page().0), (first << shift, last << shift));
+        prop_assert_eq!((pages.remaining(), range.pages().remaining()), (last - first + 1, range.count()));
+        let (mut taken, mut left_out) = (pages, pages);
+        let count = skipped.min(pages.remaining());
+        for page in first..first + count {
+            prop_assert_eq!(taken.next(), Some(VirtAddr(page << shift)));
+        }
+        left_out.skip_pages(count);
+        prop_assert_eq!(left_out, taken);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "thousands of cases of safe code: no pointer is made of a number here")]
     fn a_range_is_accepted_exactly_if_it_is_aligned_and_fits(
         start in address(),
         count in prop_oneof![0_u64..4, any::<u64>()],

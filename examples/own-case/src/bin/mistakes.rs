@@ -4,7 +4,7 @@
 use shootdown_model::hw::{self, WalkCache};
 use shootdown_model::kit::Lock;
 use shootdown_model::sync::{self, Word};
-use shootdown_model::{Interrupts, Machine, Memory, Registry, Scenario, Sketch, Variant, main_with};
+use shootdown_model::{Interrupts, Machine, Memory, Model, Registry, Scenario, Sketch, Variant, main_with};
 use std::panic;
 use std::process::{self, ExitCode};
 use std::sync::Mutex;
@@ -13,210 +13,46 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-/// A mistake in a model.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Mistake {
-    /// The broken variant does what the mended one does.
-    BrokenHolds,
-    Panics,
-    PanicsInHandler,
-    BuildPanics,
-    BuildHangs,
-    BuildExits,
-    Exits,
-    ExitsInHandler,
-    Aborts,
-    PanicsInDestructor,
-    /// More memory than there is.
-    HugeAllocation,
-    /// A thread of the model's own panics, and nobody asks for its result.
-    ThreadPanics,
-    ThreadExits,
-    SpinsOnWord,
-    SpinsWithoutSteps,
-    /// Waits by a loop for a flag of the standard library, of which the explorer knows nothing.
-    StdAtomic,
-    /// The same in `wait_until`.
-    StdAtomicInWait,
-    /// Holds a lock of the standard library over a step.
-    StdMutex,
-    StdThread,
-    Sleeps,
-    Recursion,
-    AllocatesWithoutSteps,
-    AllocatesPerStep,
-    CountsForEver,
-    NoFence,
-    ZeroCpus,
-    NineCpus,
-    SixtyFiveCpus,
-    CpusDiffer,
-    MoreCpusThanMachine,
-    GetsStuck,
-    NothingRegistered,
-    WordNotRegistered,
-    /// Two words of one object have one name.
-    NamesakesInObject,
-    HugeArray,
-    Random,
-    RandomOnce,
-    Clock,
-    /// A static of the standard library outlives each execution.
-    StaticState,
-    WordOnStack,
-    LargeStack,
-    FixDoesNothing,
-    FixNeverFrees,
-    FixPanics,
-    /// It catches its own panic.
-    FixSwallowsPanic,
-    /// It waits long, and for nobody.
-    FixDelays,
-    FixFreesOtherFrame,
-    /// It gives the frame back in some executions.
-    FixFreesSometimes,
-    FixGetsStuck,
-    /// Its machine lacks a fact of the broken one's.
-    FixChangesHardware,
-    /// Nothing is judged on its machine.
-    NoOracle,
-    /// The mended machine starts without the other CPU.
-    FixRemovesVictim,
-    FixNeverWaits,
-    /// It answers before it flushes.
-    FixAnswersFirst,
-    FixFlushesOtherPage,
-    /// The only rule that breaks is that nothing is freed, and nothing says that this is the bug.
-    NothingFreed,
-    WaitStores,
-    RaisesOnCpuNine,
-    NoSuchLine,
-    HugeValue,
-    NoSuchPage,
-    NoSuchFrame,
-    NoSuchTag,
-    FreesTwice,
-    GoesOffline,
-    /// Waits with interrupts off for a CPU that waits likewise.
-    WaitsMasked,
-    NmiTakesLock,
-    /// CPU 1 does not run at all.
-    Vacuous,
-    OtherWords,
-    OtherRule,
-    NameOfOneWord,
-    NoSource,
-    /// The page shows another file.
-    OtherSource,
-    SourceByPath,
-}
-use Mistake::*;
-
 const ENDS: &str = "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)";
 
-/// The sketch of a mistake; it says how the broken protocol ends where the mistake is about something else.
-macro_rules! sketches {
-    ($($name:literal $mistake:ident $ends:expr),* $(,)?) => {
-        [$(Sketch {
-            // Without a fence it holds where stores keep their order.
-            memory: if matches!($mistake, NoFence) { Memory::Pso } else { Memory::Tso },
-            ends: $ends,
-            ..Sketch::new(
-                $name,
-                match $mistake {
-                    NoSource => &[],
-                    OtherSource => &[("main.rs", include_str!("../main.rs"))],
-                    SourceByPath => &[("src/bin/mistakes.rs", include_str!("mistakes.rs"))],
-                    _ => &[("mistakes.rs", include_str!("mistakes.rs"))],
-                },
-                |variant| Box::new(Toy::new(variant, $mistake)),
-            )
-        }),*]
+/// Makes the mistakes, and a sketch of each row of the table.
+macro_rules! mistakes {
+    (
+        $($(#[$about:meta])* $name:literal $mistake:ident $ends:tt $said:tt;)+
+        again $($other:literal $same:ident $other_ends:tt $other_said:tt;)+
+    ) => {
+        /// A mistake in a model.
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        enum Mistake {
+            $($(#[$about])* $mistake,)+
+        }
+        use Mistake::*;
+
+        const SKETCHES: &[Sketch] = &[
+            $(sketch($name, $mistake, $ends, |variant| Box::new(Toy::new(variant, $mistake))),)+
+            $(sketch($other, $same, $other_ends, |variant| Box::new(Toy::new(variant, $same))),)+
+        ];
     };
 }
 
-const SKETCHES: &[Sketch] = &sketches! {
-    "toy-broken-holds" BrokenHolds "",
-    "toy-panics" Panics "",
-    "toy-panics-in-handler" PanicsInHandler ENDS,
-    "toy-panics-as-stated" Panics "an index is out of range",
-    "toy-build-panics" BuildPanics "",
-    "toy-build-hangs" BuildHangs "",
-    "toy-build-exits" BuildExits "",
-    "toy-exits" Exits "",
-    "toy-exits-in-handler" ExitsInHandler "",
-    "toy-aborts" Aborts "",
-    "toy-panics-in-destructor" PanicsInDestructor "",
-    "toy-huge-allocation" HugeAllocation "",
-    "toy-thread-panics" ThreadPanics "",
-    "toy-thread-exits" ThreadExits "",
-    "toy-spins-on-word" SpinsOnWord "",
-    "toy-spins-without-steps" SpinsWithoutSteps "",
-    "toy-std-atomic" StdAtomic "",
-    "toy-std-atomic-in-wait" StdAtomicInWait "",
-    "toy-std-mutex" StdMutex "",
-    "toy-std-thread" StdThread "",
-    "toy-sleeps" Sleeps "",
-    "toy-recursion" Recursion "",
-    "toy-allocates-without-steps" AllocatesWithoutSteps "",
-    "toy-allocates-per-step" AllocatesPerStep "",
-    "toy-counts-for-ever" CountsForEver "",
-    "toy-no-fence" NoFence "",
-    "toy-zero-cpus" ZeroCpus "",
-    "toy-nine-cpus" NineCpus "",
-    "toy-sixty-five-cpus" SixtyFiveCpus "",
-    "toy-cpus-differ" CpusDiffer "",
-    "toy-more-cpus-than-machine" MoreCpusThanMachine "",
-    "toy-gets-stuck" GetsStuck "",
-    "toy-gets-stuck-otherwise" GetsStuck ENDS,
-    "toy-nothing-registered" NothingRegistered "",
-    "toy-word-not-registered" WordNotRegistered "",
-    "toy-namesakes-in-object" NamesakesInObject "",
-    "toy-huge-array" HugeArray "",
-    "toy-random" Random "",
-    "toy-random-once" RandomOnce "",
-    "toy-clock" Clock "",
-    "toy-static-state" StaticState "",
-    "toy-word-on-stack" WordOnStack "",
-    "toy-large-stack" LargeStack "",
-    "toy-fix-does-nothing" FixDoesNothing "",
-    "toy-fix-never-frees" FixNeverFrees "",
-    "toy-fix-panics" FixPanics "",
-    "toy-fix-swallows-panic" FixSwallowsPanic "",
-    "toy-fix-delays" FixDelays "",
-    "toy-fix-frees-other-frame" FixFreesOtherFrame "",
-    "toy-fix-frees-sometimes" FixFreesSometimes "",
-    "toy-fix-gets-stuck" FixGetsStuck "",
-    "toy-fix-changes-hardware" FixChangesHardware "",
-    "toy-no-oracle" NoOracle "",
-    "toy-fix-removes-victim" FixRemovesVictim "",
-    "toy-fix-never-waits" FixNeverWaits "",
-    "toy-fix-answers-first" FixAnswersFirst "",
-    "toy-fix-flushes-other-page" FixFlushesOtherPage "",
-    "toy-nothing-freed" NothingFreed "",
-    "toy-wait-stores" WaitStores "",
-    "toy-raises-on-cpu-nine" RaisesOnCpuNine "",
-    "toy-no-such-line" NoSuchLine "",
-    "toy-huge-value" HugeValue "",
-    "toy-no-such-page" NoSuchPage "",
-    "toy-no-such-frame" NoSuchFrame "",
-    "toy-no-such-tag" NoSuchTag "",
-    "toy-frees-twice" FreesTwice "",
-    "toy-goes-offline" GoesOffline "",
-    "toy-waits-masked" WaitsMasked "",
-    "toy-nmi-takes-lock" NmiTakesLock "",
-    "toy-vacuous" Vacuous "",
-    "toy-other-words" OtherWords
-        "CPU 0 can still use page 1 of space A -> frame 1, which was freed (SD-8)",
-    "toy-other-rule" OtherRule
-        "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-7)",
-    "toy" NameOfOneWord "",
-    "toy-no-source" NoSource "",
-    "toy-other-source" OtherSource "",
-    "toy-source-by-path" SourceByPath "",
-    "toy-twin" BrokenHolds "",
-    "toy-twin" BrokenHolds "",
-};
+include!("mistakes/table.rs");
+
+const fn sketch(
+    name: &'static str,
+    mistake: Mistake,
+    ends: &'static str,
+    build: fn(Variant) -> Model,
+) -> Sketch {
+    let code: &[(&str, &str)] = match mistake {
+        NoSource => &[],
+        OtherSource => &[("main.rs", include_str!("../main.rs"))],
+        SourceByPath => &[("src/bin/mistakes.rs", include_str!("mistakes.rs"))],
+        _ => &[("mistakes.rs", include_str!("mistakes.rs"))],
+    };
+    // Without a fence it holds where stores keep their order.
+    let memory = if matches!(mistake, NoFence) { Memory::Pso } else { Memory::Tso };
+    Sketch { memory, ends, ..Sketch::new(name, code, build) }
+}
 
 /// Words that a model has no room for.
 const MANY: usize = 5000;

@@ -3,7 +3,7 @@ use crate::encode::{Granule, Width, asid_of};
 use crate::ops::{Form, Tlbi};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use shootdown::flush::PageSize;
+use shootdown::flush::{PageSize, VirtAddr};
 
 /// Something that a CPU may have cached.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use shootdown::flush::{FlushRequest, PageSize};
+use shootdown::flush::{PageSize, VirtAddr};
 
 /// Something that a core may have cached.
 #[derive(Clone, Copy, Debug)]
@@ -144,11 +144,12 @@ fn the_usual_flush_is_one_invtlb_a_pair() {
     };
     let asid = usual().asid(tag);
     // Three pages that begin in the middle of a pair lie in two.
-    let pages = Pages { next: 0x1_0000, stride_shift: 15, count: 2 };
+    let range = PageRange::new(VirtAddr(0x1_4000), 3, PageSize::Size16K).expect("a range");
+    let pages = Pages::holding(range, 15);
     assert_eq!(flush(0x1_4000, 3, false), Step::Pages(pages, asid));
     assert_eq!(flush(0x1_4000, 3, true), Step::Pages(pages, asid), "nothing caches tables");
     assert!(pages.eq([VirtAddr(0x1_0000), VirtAddr(0x1_8000)]));
-    assert_eq!(pages.count(), 2);
+    assert_eq!(pages.remaining(), 2);
     assert_eq!(flush(0, 257, false), Step::Asid(asid));
     let low = usual().with_ceiling(0);
     let one = LocalFlush { tag: Some(tag), request: FlushRequest::pages(PageRange::page(VirtAddr(0))) };

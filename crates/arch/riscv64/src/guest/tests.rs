@@ -1,7 +1,6 @@
 use super::*;
+use crate::plan::tests::{fixed, ranges, request, smallest};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
-use shootdown::flush::{PageRange, PageSize, VirtAddr};
 use std::vec::Vec;
 
 extern crate std;
@@ -44,41 +43,10 @@ fn guests() -> impl Strategy<Value = Guests> {
 }
 
 fn range_and_address() -> impl Strategy<Value = (PageRange, u64)> {
-    let sizes = [PageSize::Size4K, PageSize::Size64K, PageSize::Size2M, PageSize::Size1G];
-    let anchor = prop::sample::select(&[0_u64, 0x1ff_c000_0000, 0x3_ffff_c000_0000, 1 << 62]);
-    (anchor, 0_u64..1 << 20, 1_u64..130, 0_usize..4, any::<u64>()).prop_map(
-        move |(anchor, page, count, size, at)| {
-            let size = sizes[size];
-            let start = (anchor + (page << 12)) & !(size.bytes() - 1);
-            let range = PageRange::new(VirtAddr(start), count, size).expect("a range");
-            (range, start + at % (count * size.bytes()))
-        },
+    ranges(
+        &[0, 0x1ff_c000_0000, 0x3_ffff_c000_0000, 1 << 62],
+        &[PageSize::Size4K, PageSize::Size64K, PageSize::Size2M, PageSize::Size1G],
     )
-}
-
-/// Bytes of the smallest page that the pages of `range` may be mapped by.
-fn smallest(range: PageRange) -> u64 {
-    match range.size() {
-        PageSize::Size2M => 2 << 20,
-        PageSize::Size1G => 1 << 30,
-        _ => 4096,
-    }
-}
-
-/// The same cases in every run.
-fn fixed() -> ProptestConfig {
-    ProptestConfig {
-        cases: 2048,
-        rng_seed: RngSeed::Fixed(1),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
-
-/// A request for pages, with tables freed or not.
-fn request(range: PageRange, freed: bool) -> FlushRequest {
-    let request = FlushRequest::pages(range);
-    if freed { request.tables_freed() } else { request }
 }
 
 proptest! {

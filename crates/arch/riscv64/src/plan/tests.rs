@@ -2,6 +2,7 @@ use super::*;
 use crate::encode::asid_of;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use shootdown::flush::VirtAddr;
 
 /// Something that a hart may have cached.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +30,7 @@ fn drops(step: Step, entry: Entry) -> bool {
 }
 
 /// Bytes of the smallest page that the pages of `range` may be mapped by.
-fn smallest(range: PageRange) -> u64 {
+pub(crate) fn smallest(range: PageRange) -> u64 {
     match range.size() {
         PageSize::Size2M => 2 << 20,
         PageSize::Size1G => 1 << 30,
@@ -45,34 +46,42 @@ fn strategies() -> impl Strategy<Value = Strategies> {
         .prop_map(|(mode, bits, write)| Strategies::new(mode).with_asids(bits, write).with_sbi_fences())
 }
 
+const SIZES: &[PageSize] = &[
+    PageSize::Size4K,
+    PageSize::Size16K,
+    PageSize::Size64K,
+    PageSize::Size2M,
+    PageSize::Size32M,
+    PageSize::Size512M,
+    PageSize::Size1G,
+];
+const ANCHORS: &[u64] = &[0, 0x3f_c000_0000, 0x7fff_c000_0000, u64::MAX - (1 << 38)];
+
 fn range_and_address() -> impl Strategy<Value = (PageRange, u64)> {
-    let sizes = [
-        PageSize::Size4K,
-        PageSize::Size16K,
-        PageSize::Size64K,
-        PageSize::Size2M,
-        PageSize::Size32M,
-        PageSize::Size512M,
-        PageSize::Size1G,
-    ];
-    let anchor = prop::sample::select(&[0_u64, 0x3f_c000_0000, 0x7fff_c000_0000, u64::MAX - (1 << 38)]);
-    (anchor, 0_u64..1 << 20, 1_u64..130, 0_usize..7, any::<u64>()).prop_map(
-        move |(anchor, page, count, size, at)| {
-            let size = sizes[size];
-            let start = (anchor + (page << 12)) & !(size.bytes() - 1);
-            let range = PageRange::new(VirtAddr(start), count, size).expect("a range");
-            (range, start + at % (count * size.bytes()))
-        },
-    )
+    ranges(ANCHORS, SIZES)
 }
 
-fn request(range: PageRange, tables: bool) -> FlushRequest {
+/// A range of pages of one of the sizes, not far from an anchor, and an address in it.
+pub(crate) fn ranges(
+    anchors: &'static [u64],
+    sizes: &'static [PageSize],
+) -> impl Strategy<Value = (PageRange, u64)> {
+    let (anchor, size) = (prop::sample::select(anchors), prop::sample::select(sizes));
+    (anchor, 0_u64..1 << 20, 1_u64..130, size, any::<u64>()).prop_map(|(anchor, page, count, size, at)| {
+        let start = (anchor + (page << 12)) & !(size.bytes() - 1);
+        let range = PageRange::new(VirtAddr(start), count, size).expect("a range");
+        (range, start + at % (count * size.bytes()))
+    })
+}
+
+/// A request for pages, with tables freed or not.
+pub(crate) fn request(range: PageRange, tables: bool) -> FlushRequest {
     let pages = FlushRequest::pages(range);
     if tables { pages.tables_freed() } else { pages }
 }
 
 /// The same cases in every run.
-fn fixed() -> ProptestConfig {
+pub(crate) fn fixed() -> ProptestConfig {
     ProptestConfig {
         cases: 2048,
         rng_seed: RngSeed::Fixed(1),
@@ -166,10 +175,10 @@ fn the_usual_flush_is_one_fence_a_page() {
         let range = PageRange::new(VirtAddr(0x5000), count, PageSize::Size4K).expect("a range");
         strategies.local(LocalFlush { tag: Some(tag), request: request(range, tables) })
     };
-    let pages = Pages { next: 0x5000, stride: 0x1000, count: 64 };
+    let pages = PageRange::new(VirtAddr(0x5000), 64, PageSize::Size4K).expect("a range").pages();
     assert_eq!(flush(64, false), Step::Pages(pages, strategies.asid(tag)));
     assert_eq!(
-        (pages.count(), { pages }.next(), { pages }.last()),
+        (pages.remaining(), { pages }.next(), { pages }.last()),
         (64, Some(VirtAddr(0x5000)), Some(VirtAddr(0x4_4000)))
     );
     assert_eq!(flush(65, false), Step::Asid(strategies.asid(tag)));

@@ -1,6 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use shootdown::flush::VirtAddr;
 
 const WIDTH: LinearWidth = LinearWidth::Bits48;
 /// Distance from one number to its user half.
@@ -235,9 +236,9 @@ fn the_usual_flush_is_one_invlpg_a_page() {
     let tag = Tag::new(3);
     let what = LocalFlush { tag: Some(tag), request: FlushRequest::pages(page(0x5000)).tables_freed() };
     let plan = strategies.local(what, strategies.pcid(tag));
-    assert_eq!(plan, Plan::of(Pages::of(page(0x5000)), Step::Invlpg, None));
-    let mut pages = Pages::of(page(0x5000));
-    assert_eq!((pages.count(), pages.next(), Iterator::next(&mut pages)), (1, Some(VirtAddr(0x5000)), None));
+    assert_eq!(plan, Plan::of(page(0x5000).pages(), Step::Invlpg, None));
+    let mut pages = page(0x5000).pages();
+    assert_eq!((pages.remaining(), pages.next(), pages.next()), (1, Some(VirtAddr(0x5000)), None));
 }
 
 #[test]
@@ -288,7 +289,7 @@ fn long_ranges_and_ranges_across_the_hole_are_widened() {
             .local(LocalFlush { tag: Some(tag), request: FlushRequest::pages(range) }, strategies.pcid(tag))
     };
     assert_eq!(strategies.ceiling(), 33);
-    assert_eq!((plan(0x1000, 33).first, plan(0x1000, 33).pages.count()), (Step::Invlpg, 33));
+    assert_eq!((plan(0x1000, 33).first, plan(0x1000, 33).pages.remaining()), (Step::Invlpg, 33));
     assert_eq!(plan(0x1000, 34), Plan::one(Step::ReloadCr3));
     assert_eq!(plan(0x7fff_ffff_f000, 2), Plan::one(Step::ReloadCr3));
     let high = strategies.with_ceiling(u64::MAX);

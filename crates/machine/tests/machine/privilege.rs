@@ -1,48 +1,47 @@
 //! The right to use the kernel's translations, and spaces and kernels of several roots.
 
-mod common;
-
-use common::{Main, SmallMachine, verdict, verdict_under};
+use super::common::{Main, SmallMachine, breaks, holds, idle, kernel, misuses, stale_kernel, verdict_under};
 use core::sync::atomic::Ordering::{self, Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::{Memory, Verdict, sync};
 use shootdown_model::hw::{self, Install, WalkCache, Which, Whose};
 use shootdown_model::{Builder, Machine, Privilege};
 
-fn idle(_: &SmallMachine) {}
-
 /// Kernel page 0 leads to frame 1; CPU 1 runs user code.
 fn kernel_page() -> Builder {
-    Machine::builder(2).kernel_pages(1).translation(1, None, true).map_kernel(0, 1).user_code(1)
+    kernel(2).user_code(1)
 }
 
 /// Takes the page away, flushes here, says so, and gives the frame back.
-fn unmap_here(small_machine: &SmallMachine) {
-    small_machine.machine.tables.kernel(0).store(0, Relaxed);
+fn unmap_here(m: &SmallMachine) {
+    m.machine.tables.kernel(0).store(0, Relaxed);
     sync::fence(SeqCst);
     hw::flush_kernel_page(0);
-    small_machine.word.store(1, Release);
+    m.tell(1);
     hw::free_frame(1);
 }
 
-const STALE: &str = "CPU 1 can still use kernel page 0 -> frame 1, which was freed (SD-8)";
+#[track_caller]
+fn stale(builder: Builder, mains: &[Main]) {
+    breaks(builder, mains, &stale_kernel(1));
+}
 
 #[test]
 fn user_code_uses_no_kernel_page_until_it_enters_the_kernel() {
     let enters: Main = |_| hw::privilege(Privilege::Kernel);
-    let catches_up: Main = |small_machine| {
-        sync::wait_until(|| small_machine.word.load(Acquire) == 1);
+    let catches_up: Main = |m| {
+        m.wait_for(1);
         hw::flush_all();
         hw::privilege(Privilege::Kernel);
     };
-    let too_late: Main = |small_machine| {
-        sync::wait_until(|| small_machine.word.load(Acquire) == 1);
+    let too_late: Main = |m| {
+        m.wait_for(1);
         hw::privilege(Privilege::Kernel);
         hw::flush_all();
     };
-    assert_eq!(verdict(kernel_page(), &[unmap_here, idle]), Verdict::Holds);
-    assert_eq!(verdict(kernel_page(), &[unmap_here, catches_up]), Verdict::Holds);
+    holds(kernel_page(), &[unmap_here, idle]);
+    holds(kernel_page(), &[unmap_here, catches_up]);
     for main in [enters, too_late] {
-        assert_eq!(verdict(kernel_page(), &[unmap_here, main]), Verdict::Violates(STALE.into()));
+        stale(kernel_page(), &[unmap_here, main]);
     }
 }
 
@@ -60,8 +59,7 @@ fn a_use_of_kernel_memory_is_over_when_the_kernel_is_left() {
             hw::free_frame(1);
         }
     }
-    let in_kernel =
-        || Machine::builder(2).kernel_pages(1).translation(1, None, true).map_kernel(0, 1).privilege();
+    let in_kernel = || kernel(2).privilege();
     let weak = |builder, mains: [Main; 2]| verdict_under(Memory::Weak, builder, &mains);
     let told: [Main; 2] = [|m| frees_when_told(m, Acquire), |m| leaves(m, Release)];
     assert_eq!(weak(in_kernel(), told), Verdict::Holds);
@@ -73,31 +71,26 @@ fn a_use_of_kernel_memory_is_over_when_the_kernel_is_left() {
 
 #[test]
 fn what_an_entry_uses_counts_in_user_code_too() {
-    let found = verdict(kernel_page().entry_page(0), &[unmap_here, idle]);
-    assert_eq!(found, Verdict::Violates(STALE.into()));
+    stale(kernel_page().entry_page(0), &[unmap_here, idle]);
 }
 
 #[test]
 fn a_machine_without_privilege_has_every_cpu_in_the_kernel() {
-    let one = || Machine::builder(1).kernel_pages(1).translation(1, None, true).map_kernel(0, 1);
     let leaves: Main = |_| hw::privilege(Privilege::User);
-    let misuse = "CPU 0: this machine cannot do this: leave for user code";
-    let found = verdict(one(), &[leaves]);
-    assert!(matches!(&found, Verdict::Misuses(words) if words.starts_with(misuse)), "{found:?}");
-    assert_eq!(verdict(one().privilege(), &[leaves]), Verdict::Holds);
+    misuses(kernel(1), &[leaves], "CPU 0: this machine cannot do this: leave for user code");
+    holds(kernel(1).privilege(), &[leaves]);
 }
 
 #[test]
 fn walkers_read_kernel_tables_whatever_the_privilege() {
-    let frees_the_table: Main = |small_machine| {
-        small_machine.machine.tables.kernel_link().store(0, Relaxed);
+    let frees_the_table: Main = |m| {
+        m.machine.tables.kernel_link().store(0, Relaxed);
         sync::fence(SeqCst);
         hw::flush_kernel(0, WalkCache::Drop);
-        hw::free_table(small_machine.machine.tables.kernel_table());
+        hw::free_table(m.machine.tables.kernel_table());
     };
     let walked = "CPU 1 can still walk kernel table 2, which was freed (SD-7)";
-    let found = verdict(kernel_page().kernel_table(), &[frees_the_table, idle]);
-    assert_eq!(found, Verdict::Violates(walked.into()));
+    breaks(kernel_page().kernel_table(), &[frees_the_table, idle], walked);
 }
 
 /// Root 1 is the user root of space 0 and does not reach the kernel; CPU 1 has it loaded.
@@ -112,45 +105,43 @@ fn a_root_that_does_not_reach_the_kernel_fills_nothing_of_it() {
         hw::install(Some(0), 0, Install::Keep);
         hw::privilege(Privilege::Kernel);
     };
-    assert_eq!(verdict(isolated(), &[unmap_here, enters]), Verdict::Holds);
-    assert_eq!(verdict(isolated(), &[unmap_here, with_the_kernels_root]), Verdict::Violates(STALE.into()));
+    holds(isolated(), &[unmap_here, enters]);
+    stale(isolated(), &[unmap_here, with_the_kernels_root]);
     // Entry pages are mapped there all the same.
-    let found = verdict(isolated().entry_page(0), &[unmap_here, enters]);
-    assert_eq!(found, Verdict::Violates(STALE.into()));
+    stale(isolated().entry_page(0), &[unmap_here, enters]);
 }
 
 /// Spaces A and B have their own entries for the kernel's table; CPU 1 has A loaded.
 fn entry_each() -> Builder {
-    let pages = Machine::builder(2).kernel_pages(1).translation(1, None, true).map_kernel(0, 1);
-    pages.spaces(2, 1).kernel_entry_per_root(&[]).start(1, 0, 0, false)
+    kernel(2).spaces(2, 1).kernel_entry_per_root(&[]).start(1, 0, 0, false)
 }
 
-fn flush_and_free(small_machine: &SmallMachine) {
+fn flush_and_free(m: &SmallMachine) {
     sync::fence(SeqCst);
     hw::broadcast(Whose::Kernel, Which::Page(0, WalkCache::Drop));
-    hw::free_table(small_machine.machine.tables.kernel_table());
+    hw::free_table(m.machine.tables.kernel_table());
 }
 
 #[test]
 fn a_kernel_table_is_taken_out_of_every_root() {
-    let reference_only: Main = |small_machine| {
-        small_machine.machine.tables.kernel_link().store(0, Relaxed);
-        flush_and_free(small_machine);
+    let reference_only: Main = |m| {
+        m.machine.tables.kernel_link().store(0, Relaxed);
+        flush_and_free(m);
     };
-    let loaded_one_too: Main = |small_machine| {
-        small_machine.machine.tables.kernel_link_of(0).store(0, Relaxed);
-        small_machine.machine.tables.kernel_link().store(0, Relaxed);
-        flush_and_free(small_machine);
+    let loaded_one_too: Main = |m| {
+        m.machine.tables.kernel_link_of(0).store(0, Relaxed);
+        m.machine.tables.kernel_link().store(0, Relaxed);
+        flush_and_free(m);
     };
-    let all: Main = |small_machine| {
-        (0..2).for_each(|root| small_machine.machine.tables.kernel_link_of(root).store(0, Relaxed));
-        small_machine.machine.tables.kernel_link().store(0, Relaxed);
-        flush_and_free(small_machine);
+    let all: Main = |m| {
+        (0..2).for_each(|root| m.machine.tables.kernel_link_of(root).store(0, Relaxed));
+        m.machine.tables.kernel_link().store(0, Relaxed);
+        flush_and_free(m);
     };
     let named = |root| format!("root {root} still points to table 3, which was freed (SD-7)");
-    assert_eq!(verdict(entry_each(), &[reference_only, idle]), Verdict::Violates(named('A').as_str().into()));
-    assert_eq!(verdict(entry_each(), &[loaded_one_too, idle]), Verdict::Violates(named('B').as_str().into()));
-    assert_eq!(verdict(entry_each(), &[all, idle]), Verdict::Holds);
+    breaks(entry_each(), &[reference_only, idle], &named('A'));
+    breaks(entry_each(), &[loaded_one_too, idle], &named('B'));
+    holds(entry_each(), &[all, idle]);
 }
 
 /// Roots 0 and 1 of space A both lead to its table; CPU 0 has the one loaded, CPU 1 the other.
@@ -161,21 +152,18 @@ fn replicas() -> Builder {
 
 #[test]
 fn what_belongs_to_a_space_is_meant_under_each_of_its_roots() {
-    let flushed: Main = |small_machine| {
-        small_machine.machine.tables.leaf(0, 0).store(0, SeqCst);
-        hw::broadcast(Whose::Users, Which::Page(0, WalkCache::Keep));
+    fn unmaps(m: &SmallMachine, flush: fn()) {
+        m.leaf(0).store(0, SeqCst);
+        flush();
         hw::unreachable(0, 0);
-    };
-    let only_here: Main = |small_machine| {
-        small_machine.machine.tables.leaf(0, 0).store(0, SeqCst);
-        hw::flush_page(0, 0, WalkCache::Keep);
-        hw::unreachable(0, 0);
-    };
+    }
+    let flushed: Main = |m| unmaps(m, || hw::broadcast(Whose::Users, Which::Page(0, WalkCache::Keep)));
+    let only_here: Main = |m| unmaps(m, || hw::flush_page(0, 0, WalkCache::Keep));
     let gone = "CPU 1 can still use page 0 of space A, which was unmapped (SD-8)";
-    assert_eq!(verdict(replicas(), &[flushed, idle]), Verdict::Holds);
-    assert_eq!(verdict(replicas(), &[only_here, idle]), Verdict::Violates(gone.into()));
+    holds(replicas(), &[flushed, idle]);
+    breaks(replicas(), &[only_here, idle], gone);
     let foreign = "CPU 1, in space B, can use page 0 -> frame 1 of space A (SD-12)";
     let strangers =
         Machine::builder(2).spaces(2, 1).own_page(0, 0, 1).link_table(1, 0, 1).start(1, 1, 0, true);
-    assert_eq!(verdict(strangers, &[idle, idle]), Verdict::Violates(foreign.into()));
+    breaks(strangers, &[idle, idle], foreign);
 }
