@@ -21,8 +21,8 @@ mod tags;
 #[cfg(test)]
 mod tests;
 
-use bug::code;
 pub use bug::{Bug, Class, Needs};
+use bug::{bugs, code};
 pub use header::{Problem, problems};
 pub use mutants::mutants;
 pub use stage::{Right, Stage};

@@ -87,7 +87,8 @@ In a package with a program like src/bin/corpus.rs of examples/own-case:
 
 In this project itself the sketch and what is said of it are one file of
 crates/cases/src/bugs/CLASS, with `use crate::bugs::{{Bug, boxed}}`,
-`pub(super) const BUG`, and a line in that folder's mod.rs.",
+`pub(super) const BUG`, no `story` and no `code`, and a line in each of the
+two lists of that folder's mod.rs, the second of which adds those.",
         files[0].display(),
         files[1].display()
     )

@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "Hardware marks a page dirty in one bit and software in another; write protection clears the \
             first, and reclaim takes the page for clean.",
-    story: include_str!("linux_018e9828.md"),
     ends: "CPU 0 discards frame 1, which was written (SD-8)",
     engine: "borrow-vs-unmap",
     duty: "who changes an entry keeps its dirty mark, and the engine never looks into one",

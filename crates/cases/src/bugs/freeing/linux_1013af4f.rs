@@ -14,7 +14,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7],
     about: "Two processes share a table; one leaves, and the table becomes private to the other, which maps \
             something else there while a lockless walker of the first is in it.",
-    story: include_str!("linux_1013af4f.md"),
     ends: "CPU 1 uses frame 2 of space B for space A (SD-12)",
     engine: "lazy-vs-table-free",
     code: code!["linux_1013af4f.rs", "lockless.rs"],

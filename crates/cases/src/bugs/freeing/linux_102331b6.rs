@@ -1,6 +1,6 @@
 //! What the host maps is brought up to date from a page table that is not locked.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use shootdown_explore::sync::{self, Word};
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "User-mode Linux copies changed entries of its page table to the host without the table's lock; an \
             entry that goes meanwhile is mapped again after its page was freed.",
-    story: include_str!("linux_102331b6.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "pair-split-split",
-    code: code!["linux_102331b6.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Sync::new(variant)))
 };
 

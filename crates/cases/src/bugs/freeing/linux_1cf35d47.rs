@@ -14,7 +14,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "A dirty shared page is unmapped and its flush put off; writeback finds no mapping, takes the page to \
             be clean, and a thread writes to it through its TLB: the write is lost.",
-    story: include_str!("linux_1cf35d47.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "nested-gathers",
     code: code!["linux_1cf35d47.rs", "deferred.rs"],

@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7],
     about: "khugepaged unlinks a table, flushes by broadcast, and puts the table to another use, while a walker \
             with interrupts off still reads it.",
-    story: include_str!("linux_2ba99c5e.md"),
     ends: "use of table1.slot0 after its memory was given back",
     engine: "lazy-vs-table-free",
     code: code!["linux_2ba99c5e.rs", "lockless.rs"],

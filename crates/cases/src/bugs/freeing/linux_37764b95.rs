@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "A device's context entry is cleared and the IOMMU is flushed; what the device keeps in its own TLB goes \
             on working.",
-    story: include_str!("linux_37764b95.md"),
     ends: "device 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["linux_37764b95.rs", "ats.rs"],

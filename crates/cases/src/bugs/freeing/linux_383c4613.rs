@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[15],
     about: "MADV_FREE asks for a pending flush when it takes the page-table lock, then drops the lock to split a \
             large page and takes it again without asking; reclaim comes in between.",
-    story: include_str!("linux_383c4613.md"),
     ends: "CPU 1 can still use page 0 of space A, which was unmapped (SD-8)",
     engine: "nested-gathers",
     code: code!["linux_383c4613.rs", "deferred.rs"],

@@ -1,6 +1,6 @@
 //! An entry that software takes for dirty, and hardware for clean.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::{Machine, Program, Variant};
@@ -15,10 +15,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4],
     about: "mprotect makes an entry writable that is dirty by software's bit and read-only for hardware; a write \
             faults, and the handler finds it dirty already.",
-    story: include_str!("linux_3c069607.md"),
     ends: "no CPU can go on: CPU 0 waits for table1.slot0 to change from 0x2",
     engine: "seed",
-    code: code!["linux_3c069607.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(Protect::new(variant)))
 };
 

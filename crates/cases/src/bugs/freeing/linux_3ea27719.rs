@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "Reclaim clears an entry and puts its flush off; mprotect finds the entry empty, flushes nothing, and \
             the thread goes on writing to a page that it may no longer write.",
-    story: include_str!("linux_3ea27719.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "nested-gathers",
     code: code!["linux_3ea27719.rs", "deferred.rs"],

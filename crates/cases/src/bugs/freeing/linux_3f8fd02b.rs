@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "vunmap clears the entry in the kernel's own root and flushes; a process whose root has a copy of the entry \
             goes on using the frame.",
-    story: include_str!("linux_3f8fd02b.md"),
     ends: "CPU 1 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "kernel-gather",
     code: code!["linux_3f8fd02b.rs", "own_entries.rs"],

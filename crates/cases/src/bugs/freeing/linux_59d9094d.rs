@@ -1,6 +1,6 @@
 //! Whether a page table is shared is read off its reference count, which others raise for a moment.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::sync::{self, Word};
@@ -16,10 +16,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[9, 14],
     about: "An unmap takes a page table to be shared, as its page has two references; one is a passing look by \
             somebody else, and the pages that the table maps are never freed.",
-    story: include_str!("linux_59d9094d.md"),
     ends: "frame 1 is lost: all CPUs have finished and it was never freed (SD-14)",
     engine: "seed",
-    code: code!["linux_59d9094d.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(ShareCount::new(variant)))
 };
 

@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 8],
     about: "A flush clears the flag that another CPU has set again meanwhile for a page under another lock; that \
             page's flush is then believed done.",
-    story: include_str!("linux_5ee2fa2f.md"),
     ends: "CPU 1 can still use page 1 of space A, which was unmapped (SD-8)",
     engine: "nested-gathers",
     code: code!["linux_5ee2fa2f.rs", "deferred.rs"],

@@ -14,7 +14,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "Migration clears an entry and flushes only after it has dropped the lock; madvise finds nothing \
             there and returns while the page can still be used.",
-    story: include_str!("linux_60bae737.md"),
     ends: "CPU 1 can still use page 0 of space A, which was unmapped (SD-8)",
     engine: "nested-gathers",
     code: code!["linux_60bae737.rs", "deferred.rs"],

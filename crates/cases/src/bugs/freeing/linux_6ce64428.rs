@@ -14,7 +14,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "userfaultfd takes the right to write to a page and flushes later; a fault copies the page meanwhile, and what a \
             third thread writes to the original in between is lost.",
-    story: include_str!("linux_6ce64428.md"),
     ends: "CPU 2 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "two-flushers",
     code: code!["linux_6ce64428.rs", "deferred.rs"],

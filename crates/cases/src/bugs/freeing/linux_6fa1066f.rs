@@ -14,7 +14,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7],
     about: "mremap sees a table and decides to move it; before it has its locks, khugepaged takes the table \
             away, and mremap installs a table at physical page 0.",
-    story: include_str!("linux_6fa1066f.md"),
     ends: "CPU 0 links physical page 0 as a table",
     engine: "split-table-free",
     code: code!["linux_6fa1066f.rs", "table_move.rs"],

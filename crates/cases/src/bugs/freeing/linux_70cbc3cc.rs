@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7, 8],
     about: "khugepaged unlinks a table, finds its page unused, and copies it; a lockless walker that was in the \
             table already takes its reference late and keeps the stale page.",
-    story: include_str!("linux_70cbc3cc.md"),
     ends: "CPU 1 uses frame 1 writable, which was revoked (SD-8)",
     engine: "pair-table-table",
     code: code!["linux_70cbc3cc.rs", "lockless.rs"],

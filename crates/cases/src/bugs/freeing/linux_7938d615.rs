@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "The driver clears the card's page-table entries and returns the pages to the system, but never \
             flushes the card's TLB.",
-    story: include_str!("linux_7938d615.md"),
     ends: "CPU 1 can still use page 0 of space B -> frame 1, which was freed (SD-8)",
     engine: "kernel-gather",
     code: code!["linux_7938d615.rs", "other_mmu.rs"],

@@ -1,6 +1,6 @@
 //! A CPU comes back from lazy mode and goes on with a translation buffer that was replaced and freed.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[5, 7],
     about: "A space's software TLB is replaced by a larger one while a CPU is lazy and out of the mask; it comes \
             back, finds its context valid, and keeps using the freed one.",
-    story: include_str!("linux_7a1ac526.md"),
     ends: "use of old.entry after its memory was given back",
     engine: "lazy-return",
-    code: code!["linux_7a1ac526.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Grow::new(variant)))
 };
 

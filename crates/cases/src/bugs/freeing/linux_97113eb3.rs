@@ -14,7 +14,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "Reclaim has found a page at its old address when mremap moves the table; it clears the entry, \
             flushes the old address, and frees a page that is used at the new one.",
-    story: include_str!("linux_97113eb3.md"),
     ends: "CPU 0 can still use page 2 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
     code: code!["linux_97113eb3.rs", "table_move.rs"],

@@ -1,6 +1,6 @@
 //! A fault handler looks at a whole group of entries, finds the mark on one, and leaves that which faulted as it is.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::{Machine, Program, Variant};
@@ -15,10 +15,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4],
     about: "A CPU marks one entry of a group dirty; a device that writes through another faults, and the handler \
             takes the group for dirty and changes nothing: it faults for ever.",
-    story: include_str!("linux_97c5550b.md"),
     ends: "no CPU can go on: CPU 1 waits for table1.slot1 to change from 0x3",
     engine: "seed",
-    code: code!["linux_97c5550b.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(Group::new(variant)))
 };
 

@@ -14,7 +14,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[15],
     about: "Two threads discard one page at once; one clears the entry and will flush, the other finds it \
             cleared, has nothing to flush, and returns first.",
-    story: include_str!("linux_99baac21.md"),
     ends: "CPU 1 can still use page 0 of space A, which was unmapped (SD-8)",
     engine: "nested-gathers",
     code: code!["linux_99baac21.rs", "deferred.rs"],

@@ -1,6 +1,6 @@
 //! The pages of a replaced descriptor table are freed while user page tables still map them.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, Registry, sync};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "modify_ldt maps a new descriptor table in another slot and frees the pages of the old one, whose \
             slot stays mapped in the tables that user mode runs on.",
-    story: include_str!("linux_a0e6e083.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
-    code: code!["linux_a0e6e083.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Ldt::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! A process leaves a shared page table without a flush; the table's pages are freed by way of another.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use shootdown_explore::{Memory, Registry, sync};
@@ -16,10 +16,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "A process leaves a page table that it shares and flushes nothing; the file is truncated, the page \
             found in the other process only, flushed there only, and freed.",
-    story: include_str!("linux_a4a118f2.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
-    code: code!["linux_a4a118f2.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Unshare::new(variant)))
 };
 

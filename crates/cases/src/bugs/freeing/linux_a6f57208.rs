@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7, 9],
     about: "A space with fewer than two users frees its page tables at once, before any flush, though a lazy CPU \
             has its root loaded and may walk them.",
-    story: include_str!("linux_a6f57208.md"),
     ends: "CPU 1 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     code: code!["linux_a6f57208.rs", "table_batch.rs"],

@@ -1,6 +1,6 @@
 //! A flush that waits for other CPUs is used where interrupts are off; two CPUs wait for each other.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -16,11 +16,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[11],
     about: "An allocator's checker changes a kernel mapping with interrupts off and flushes by a call that waits \
             for all CPUs; two CPUs that do so wait for each other.",
-    story: include_str!("linux_b3431a8b.md"),
     ends: "no CPU can go on: CPU 0 waits for calls.to1 to change from 0x1; CPU 1 waits for calls.to0 to change \
             from 0x1",
     engine: "masked-flushers",
-    code: code!["linux_b3431a8b.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(Protect::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! munmap of a device mapping unlinks the area before it flushes; the driver then finds nothing left to unmap.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "munmap of a device mapping leaves its flush for later but unlinks the area at once; the driver's own unmap \
             finds no area, returns without a flush, and the device's pages are reused.",
-    story: include_str!("linux_b67fbebd.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "nested-gathers",
-    code: code!["linux_b67fbebd.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Unlink::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! A count is read while it moves from one word to several; the reader takes it to be one.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
 use shootdown_explore::sync::{self, Word};
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[9],
     about: "A fault counts the mappings of a large page that is just being split by another process, gets one \
             instead of two, and writes to the shared page instead of copying it.",
-    story: include_str!("linux_c444eb56.md"),
     ends: "CPU 1 can still use page 0 of space B -> frame 1 read-only, which was revoked (SD-8)",
     engine: "seed",
     argued: &[("revoke f1r", "under the page's lock the page is always mapped twice, so a fault copies it")],
-    code: code!["linux_c444eb56.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Split::new(variant)))
 };
 

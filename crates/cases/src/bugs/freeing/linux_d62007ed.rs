@@ -1,6 +1,6 @@
 //! The notifier skips roots that are about to go; one of them is still being worked on.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::sync::{self, Word};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8, 10],
     about: "KVM takes a root of a guest's tables apart in steps; the notifier, called as a page goes, skips that \
             root as invalid, and the page is freed and then marked dirty by the first.",
-    story: include_str!("linux_d62007ed.md"),
     ends: "CPU 0 uses frame 1, which was freed (SD-8)",
     engine: "lazy-vs-final-drop",
-    code: code!["linux_d62007ed.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Zap::new(variant)))
 };
 

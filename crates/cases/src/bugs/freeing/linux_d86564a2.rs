@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7, 14],
     about: "If the page for the batch of tables cannot be allocated, the table is freed after an interrupt that \
             waits for lockless walkers but flushes nothing.",
-    story: include_str!("linux_d86564a2.md"),
     ends: "CPU 1 can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     code: code!["linux_d86564a2.rs", "table_batch.rs"],

@@ -1,6 +1,6 @@
 //! Migration relies on a new tag at the next switch; until then the old one is in use.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 8],
     about: "A page is moved; a CPU that runs the process only notes to take a new tag at its next switch, and \
             goes on using the old page under the tag that is loaded.",
-    story: include_str!("linux_dd5712f3.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
-    code: code!["linux_dd5712f3.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(Migrate::new(variant)))
 };
 

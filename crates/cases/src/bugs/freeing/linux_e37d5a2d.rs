@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7],
     about: "An IOMMU that walks a process's tables walks the kernel's half too and caches upper entries; vfree \
             flushes the CPUs only and frees a table that the IOMMU still walks.",
-    story: include_str!("linux_e37d5a2d.md"),
     ends: "CPU 1 can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     code: code!["linux_e37d5a2d.rs", "other_mmu.rs"],

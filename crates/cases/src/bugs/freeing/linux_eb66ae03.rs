@@ -14,7 +14,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "mremap moves a page-table entry and drops its locks before it flushes the old address; truncation \
             finds the page at the new address, flushes only that, and frees it.",
-    story: include_str!("linux_eb66ae03.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
     code: code!["linux_eb66ae03.rs", "moved_page.rs"],

@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "An unmap that ends inside a large IOMMU leaf removes all of the leaf and flushes only the \
             range that was asked for.",
-    story: include_str!("linux_ee6e69d0.md"),
     ends: "CPU 1 can still use page 1 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["linux_ee6e69d0.rs", "large_leaf.rs"],

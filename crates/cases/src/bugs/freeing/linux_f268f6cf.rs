@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "Collapsing a file's pages unmaps them from the process and flushes its CPUs, but calls no notifier: \
             a virtual machine that maps the same pages goes on using them.",
-    story: include_str!("linux_f268f6cf.md"),
     ends: "CPU 1 can still use page 0 of space B -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
     code: code!["linux_f268f6cf.rs", "other_mmu.rs"],

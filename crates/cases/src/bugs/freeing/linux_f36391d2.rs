@@ -1,6 +1,6 @@
 //! The addresses to flush stand in a batch that is used again before the other CPUs have read it.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 8],
     about: "A cross call that only waits for its delivery tells another CPU to flush the batch; the batch is \
             refilled before that CPU has read it, which then flushes the wrong address.",
-    story: include_str!("linux_f36391d2.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "history-overflow",
-    code: code!["linux_f36391d2.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Batch::new(variant)))
 };
 

@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7],
     about: "ioremap gives a table back that it has taken out of the kernel's own root; on PAE each process has \
             an entry of its own for it.",
-    story: include_str!("linux_f967db0b.md"),
     ends: "root A still points to table 2, which was freed (SD-7)",
     engine: "split-table-free",
     argued: &[("free table 2", "the fix is to keep the table")],

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7],
     about: "A PV guest changes an upper entry and may flush later; Xen itself reaches page tables through \
             the same TLB, and goes on with the old table.",
-    story: include_str!("xen_xsa286.md"),
     ends: "CPU 0 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     code: code!["xen_xsa286.rs", "unmap.rs"],

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "A guest's page is moved to another guest address and the flush of the IOMMU put off; the page is \
             removed at its new address and freed, and a device still uses the old one.",
-    story: include_str!("xen_xsa346.md"),
     ends: "CPU 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "nested-gathers",
     code: code!["xen_xsa346.rs", "moved_page.rs"],

@@ -1,6 +1,6 @@
 //! A flush that was given up completes, and passes for the one that is waited for now.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 8],
     about: "Xen gives up waiting for a slow IOMMU flush; when that flush completes, the word that it sets \
             is taken for the completion of the next one.",
-    story: include_str!("xen_xsa373.md"),
     ends: "CPU 1 can still use page 1 of space A -> frame 2, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
-    code: code!["xen_xsa373.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Timeout::new(variant)))
 };
 

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8, 9],
     about: "Xen flushes, then makes a page a page table by an exchange that expects the count it saw; another \
             CPU mapped it writable and unmapped it meanwhile, and can still write to it.",
-    story: include_str!("xen_xsa401.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "nested-gathers",
     code: code!["xen_xsa401.rs", "page_type.rs"],

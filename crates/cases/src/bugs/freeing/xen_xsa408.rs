@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8, 9],
     about: "The flush moved behind the exchange of a page's type, and its condition now looks at the new \
             type, not the old: pages that were writable stay so.",
-    story: include_str!("xen_xsa408.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "nested-gathers",
     code: code!["xen_xsa408.rs", "page_type.rs"],

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7],
     about: "Xen defers the flush of a guest's second-level tables to the end of an operation, and gives a \
             table page back to its pool before that.",
-    story: include_str!("xen_xsa480.md"),
     ends: "CPU 1 can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     argued: &[(

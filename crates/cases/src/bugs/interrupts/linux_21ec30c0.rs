@@ -1,6 +1,6 @@
 //! A request is stored, a DMB follows, and the interrupt overtakes the store.
 
-use crate::bugs::{Bug, Needs, boxed, code};
+use crate::bugs::{Bug, Needs, boxed};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Interrupts, Registry};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6],
     about: "The barrier before an SGI orders memory accesses, and the SGI is a write to a system register; the target \
             finds no request and goes on.",
-    story: include_str!("linux_21ec30c0.md"),
     ends: "no CPU can go on: CPU 0 waits for request.request to change from 0x1",
     engine: "aarch64-unmap",
-    code: code!["linux_21ec30c0.rs"],
     // A store that waits in a store buffer is enough, where an interrupt may overtake it.
     needs: Needs::StoreBuffer,
     ..Bug::weak(|variant| boxed(Call::new(variant)))

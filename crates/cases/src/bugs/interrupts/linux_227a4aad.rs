@@ -1,6 +1,6 @@
 //! membarrier looks into the address space of what another CPU runs, with nothing to keep it alive.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -15,10 +15,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[9, 10],
     about: "membarrier reads a word in the address space of each running task without a reference; the task \
             exits and the structure is freed in between.",
-    story: include_str!("linux_227a4aad.md"),
     ends: "use of mm.membarrier_state after its memory was given back",
     engine: "lazy-vs-final-drop",
-    code: code!["linux_227a4aad.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Peek::new(variant)))
 };
 

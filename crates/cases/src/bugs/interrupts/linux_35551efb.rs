@@ -1,6 +1,6 @@
 //! Two senders take the same call structure, as taking it is a load and a store.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -15,10 +15,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 11],
     about: "Two CPUs take the one structure that belongs to the target of their calls, both queue it, and it \
             comes to point to itself: the target walks its queue for ever.",
-    story: include_str!("linux_35551efb.md"),
     ends: "the queue of CPU 2 is a circle, which its handler walks for ever",
     engine: "two-flushers",
-    code: code!["linux_35551efb.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(SharedCall::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! The mask of a call is tested, then copied; between the two the CPUs in it have taken themselves out.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -16,14 +16,12 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6],
     about: "A call to many CPUs finds two in the mask, but copies it only when both have left: the copy is \
             empty, nobody answers, and the call structure is never released.",
-    story: include_str!("linux_723aae25.md"),
     ends: "no CPU can go on: CPU 0 waits for call.taken to change from 0x1",
     engine: "switch-vs-flush",
     argued: &[(
         "linux_723aae25.rs: Release of a store",
         "who lets a call go hands on what it did with it; the next caller here reads nothing of it",
     )],
-    code: code!["linux_723aae25.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Many::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! A CPU that comes back on line runs under another tag than its own records say.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12, 13],
     about: "Bring-up loads the kernel's root under tag 0; the CPU's records still say that tag 0 is a process's, \
             which is then switched to under that tag without a flush.",
-    story: include_str!("linux_72c0098d.md"),
     ends: "CPU 0, in space A, can use page 0 -> frame 2 of space B (SD-12)",
     engine: "first-boot",
-    code: code!["linux_72c0098d.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Resume::new(variant)))
 };
 

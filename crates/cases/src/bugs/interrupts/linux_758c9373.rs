@@ -1,6 +1,6 @@
 //! A barrier that shall have all CPUs fetch code again relies on interrupts for it.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use shootdown_explore::sync::{self, Word};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 8],
     about: "membarrier sends IPIs and takes the return from them for serializing; the interrupt may end in \
             another thread of the process, which goes back by SYSRET.",
-    story: include_str!("linux_758c9373.md"),
     ends: "CPU 1 may run version 1 of code 0, and not 2 (SD-8)",
     engine: "borrow-vs-unmap",
-    code: code!["linux_758c9373.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Membarrier::new(variant)))
 };
 

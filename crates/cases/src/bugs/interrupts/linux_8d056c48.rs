@@ -1,6 +1,6 @@
 //! A CPU goes off line with a call in its queue that it has not run.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[13],
     about: "A call is queued for a CPU that has its interrupts off, on its way off line; it dies with the call \
             in its queue, and whoever waits for it waits for ever.",
-    story: include_str!("linux_8d056c48.md"),
     ends: "no CPU can go on: CPU 0 waits for cpu1.queue to change from 0x1",
     engine: "hotplug-under-load",
-    code: code!["linux_8d056c48.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Offline::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! A hypervisor reads the flags of a preempted virtual CPU, and clears them in a step of its own.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use shootdown_explore::sync::{self, Word};
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 14],
     about: "A guest leaves a flush to the hypervisor by a flag, as the virtual CPU is preempted; the hypervisor \
             has just read the flags and overwrites them: the flush is lost.",
-    story: include_str!("linux_b0431382.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "transport-paravirtual",
-    code: code!["linux_b0431382.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Preempted::new(variant)))
 };
 

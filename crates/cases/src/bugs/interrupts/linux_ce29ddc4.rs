@@ -1,6 +1,6 @@
 //! A call to "many" CPUs leaves out the one that makes it; its own copy of a state stays stale.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
@@ -16,14 +16,12 @@ pub(super) const BUG: Bug = Bug {
     rules: &[1],
     about: "A thread registers for membarrier; the function that updates each CPU's copy of that state is run on \
             all CPUs but its own, which later barriers then skip.",
-    story: include_str!("linux_ce29ddc4.md"),
     ends: "neither side saw what the other had written",
     engine: "seed",
     argued: &[(
         "linux_ce29ddc4.rs: fence(SeqCst)",
         "the call and its answer order as much here; membarrier has them for CPUs that it does not have to call, and to come after what user code did",
     )],
-    code: code!["linux_ce29ddc4.rs"],
     ..Bug::delayed_store(Memory::Tso, |variant| boxed(Register::new(variant)))
 };
 

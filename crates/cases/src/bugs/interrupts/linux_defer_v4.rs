@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 8],
     about: "A kernel flush is left to CPUs whose context says user mode; an NMI that interrupts user mode runs \
             kernel code and does not change the context.",
-    story: include_str!("linux_defer_v4.md"),
     ends: "CPU 1 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "kernel-retired",
     code: code!["linux_defer_v4.rs", "deferred_entry.rs"],

@@ -1,6 +1,6 @@
 //! Code that a CPU runs on its way into the kernel is patched, and the CPU is left to catch up behind it.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::sync::{self, Word};
@@ -19,10 +19,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 8],
     about: "CPUs outside the kernel catch up with patched code at their next entry; entry code itself is excepted, \
             but not that of modules, and KVM may be one.",
-    story: include_str!("linux_defer_v4_text.md"),
     ends: "CPU 1 can still run version 1 of code 0, which is obsolete (SD-8)",
     engine: "kernel-retired",
-    code: code!["linux_defer_v4_text.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Patch::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! A CPU flushes when it enters the kernel, and only then says that it wants to be told of flushes.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::sync::{self, Word};
@@ -20,10 +20,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[5, 8],
     about: "An entry loads the kernel's root, flushes, and then marks the CPU as one to interrupt: between the two it \
             may fill again, and whoever unmaps something leaves it out.",
-    story: include_str!("linux_defer_v7.md"),
     ends: "CPU 1 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "lazy-return",
-    code: code!["linux_defer_v7.rs"],
     // Each side changes one word and reads the other behind a locked instruction, which is a full barrier on x86 and nowhere else.
     fixed_under: Memory::Pso,
     ..Bug::race(Memory::Tso, |variant| boxed(Coalesce::new(variant)))

@@ -1,6 +1,6 @@
 //! A core dump walks the areas without their lock, since all threads are stopped; but not all users are threads.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::sync::{self, Word};
@@ -16,10 +16,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[9, 10],
     about: "A core dump walks the areas without their lock because it has stopped every thread; somebody with a user reference of \
             his own takes the lock and frees one.",
-    story: include_str!("linux_04f5866e.md"),
     ends: "use of area.next after its memory was given back",
     engine: "upgrade-vs-last-drop",
-    code: code!["linux_04f5866e.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(CoreDump::new(variant)))
 };
 

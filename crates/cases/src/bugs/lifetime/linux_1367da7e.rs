@@ -14,7 +14,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10],
     about: "swapoff finds a space in the list of all that have pages in swap while fork is still building it, and walks into the hole \
             that a failed fork leaves.",
-    story: include_str!("linux_1367da7e.md"),
     ends: "follows what a failed fork left in place of an area",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_1367da7e.rs", "half_built.rs"],

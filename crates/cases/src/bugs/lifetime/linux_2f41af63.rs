@@ -14,7 +14,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10, 14],
     about: "A driver that has to start again takes its user reference a second time without dropping the first: the address space \
             never dies.",
-    story: include_str!("linux_2f41af63.md"),
     ends: "frame 1 is lost: all CPUs have finished and it was never freed (SD-14)",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_2f41af63.rs", "balance.rs"],

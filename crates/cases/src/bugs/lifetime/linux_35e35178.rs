@@ -1,6 +1,6 @@
 //! fork links a new area to its file before the area's own lock is made.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::sync::{self, Word};
@@ -16,10 +16,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10],
     about: "fork hangs a new area into its file's tree and makes the area's own lock afterwards; whoever finds the area in between \
             passes without a lock and releases the new one.",
-    story: include_str!("linux_35e35178.md"),
     ends: "releases a lock of the area that it does not hold",
     engine: "upgrade-vs-last-drop",
-    code: code!["linux_35e35178.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Fork::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! A profiler's interrupt samples the user stack of a task whose mappings are being torn down.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -16,10 +16,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10],
     about: "A profiling interrupt that cannot be masked copies from the user stack of an exiting task, through tables that the task \
             is tearing down.",
-    story: include_str!("linux_4f6fc782.md"),
     ends: "CPU 0 is in user mode in space A, whose mappings are dead (SD-10)",
     engine: "temporary-vs-exit",
-    code: code!["linux_4f6fc782.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Sampled::new(variant)))
 };
 

@@ -14,7 +14,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10],
     about: "A query about mappings drops its user reference, then finds the buffer too short and drops it once more: the \
             mappings of a running program are torn down under it.",
-    story: include_str!("linux_61dc9f77.md"),
     ends: "CPU 0 has the root of space A loaded, which was freed (SD-10)",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_61dc9f77.rs", "balance.rs"],

@@ -14,7 +14,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10],
     about: "Whoever registers a probe finds a half-copied space through the file that one of its areas maps, and walks into the hole \
             that a failed fork leaves.",
-    story: include_str!("linux_64c37e13.md"),
     ends: "follows what a failed fork left in place of an area",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_64c37e13.rs", "half_built.rs"],

@@ -14,7 +14,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10],
     about: "A walker that holds a structure reference gets the lock of the areas after exit has destroyed them under the same \
             lock, and does not ask again.",
-    story: include_str!("linux_6db504ce.md"),
     ends: "use of areas.first after its memory was given back",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_6db504ce.rs", "outsider.rs"],

@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10, 11],
     about: "A structure reference held for a dead task is dropped in a soft interrupt; it is the last, and freeing the root takes a \
             lock that the interrupted code holds.",
-    story: include_str!("linux_7283094e.md"),
     ends: "no CPU can go on: CPU 0 waits for lock.held to change from 0x1",
     engine: "deferred-teardown",
     duty: "where a last reference may be dropped is for the embedder to know, to whom the engine hands the teardown",

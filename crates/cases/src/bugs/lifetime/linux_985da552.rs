@@ -14,7 +14,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10],
     about: "fork registers the new space with background scanners before it copies the areas; if that fails halfway, a scanner \
             that has a user reference walks into the hole that marks where the copy stopped.",
-    story: include_str!("linux_985da552.md"),
     ends: "follows what a failed fork left in place of an area",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_985da552.rs", "half_built.rs"],

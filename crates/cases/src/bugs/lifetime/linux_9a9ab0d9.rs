@@ -14,7 +14,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10, 11],
     about: "A sender to a process that exits drops its last user reference, inherits the closing of its files, and sleeps until it \
             is told of the death that only that closing would tell.",
-    story: include_str!("linux_9a9ab0d9.md"),
     ends: "no CPU can go on: CPU 0 waits for events.told to change from 0x0",
     engine: "deferred-teardown",
     duty: "where a last reference may be dropped is for the embedder to know, to whom the engine hands the teardown",

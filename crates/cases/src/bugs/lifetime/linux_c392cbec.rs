@@ -1,6 +1,6 @@
 //! A ring of buffers that the kernel allocated is freed while a program has it mapped.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::AcqRel;
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -16,10 +16,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "A program maps pages that a driver allocated, unregisters them, and keeps the mapping: a mapping made without references \
             does not keep its pages.",
-    story: include_str!("linux_c392cbec.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
-    code: code!["linux_c392cbec.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Ring::new(variant)))
 };
 

@@ -14,7 +14,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[9, 10],
     about: "A holder of a structure reference write-protects pages without taking a user reference, while the last user \
             exits and frees areas and page tables.",
-    story: include_str!("linux_cb185d5f.md"),
     ends: "use of areas.first after its memory was given back",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_cb185d5f.rs", "outsider.rs"],

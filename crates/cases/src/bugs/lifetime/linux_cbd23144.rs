@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10, 12],
     about: "A driver that shares a process's address space with a device keeps a bare pointer to the structure and gives the \
             address-space number back through it when the structure is gone.",
-    story: include_str!("linux_cbd23144.md"),
     ends: "use of mm.context after its memory was given back",
     engine: "lazy-vs-final-drop",
     code: code!["linux_cbd23144.rs", "outsider.rs"],

@@ -14,7 +14,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10, 11],
     about: "A GPU driver's notifier, called under a lock of the reverse map, drops what becomes the last user reference; tearing \
             the mappings down takes that lock again.",
-    story: include_str!("linux_cf234231.md"),
     ends: "no CPU can go on: CPU 0 waits for lock.held to change from 0x1",
     engine: "deferred-teardown",
     duty: "where a last reference may be dropped is for the embedder to know, to whom the engine hands the teardown",

@@ -14,7 +14,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10],
     about: "A program attached to the kernel reads a task's address space with neither a lock nor a reference, and takes a lock \
             inside a structure that the exiting task has freed.",
-    story: include_str!("linux_d8e27d2d.md"),
     ends: "use of mm.held after its memory was given back",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_d8e27d2d.rs", "outsider.rs"],

@@ -14,7 +14,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10, 11],
     about: "The out-of-memory reaper drops a victim's last user reference, and so waits for I/O that cannot complete until the \
             reaper has freed memory.",
-    story: include_str!("linux_ec8d7c14.md"),
     ends: "no CPU can go on: CPU 0 waits for events.io to change from 0x0; CPU 2 waits for events.memory to change from 0x0",
     engine: "deferred-teardown",
     duty: "where a last reference may be dropped is for the embedder to know, to whom the engine hands the teardown",

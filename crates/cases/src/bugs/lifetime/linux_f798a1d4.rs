@@ -14,7 +14,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10],
     about: "Exit frees the areas under their lock but leaves the pointer to them; a flag kept the out-of-memory reaper away, and a \
             new system call does not look at the flag.",
-    story: include_str!("linux_f798a1d4.md"),
     ends: "use of areas.first after its memory was given back",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_f798a1d4.rs", "outsider.rs"],

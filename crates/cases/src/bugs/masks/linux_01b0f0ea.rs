@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[3, 13],
     about: "A CPU goes off line with its bit in the mask and translations in its TLB; the owner asks the CPUs that are on line \
             to leave, believes itself alone, and flushes locally.",
-    story: include_str!("linux_01b0f0ea.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "trim-vs-hotplug",
     code: code!["linux_01b0f0ea.rs", "single_user.rs"],

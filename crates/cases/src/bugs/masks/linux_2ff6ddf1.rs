@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7],
     about: "A flush that skips lazy CPUs is enough for pages but not for page-table pages: a lazy CPU's walker can read \
             the freed table.",
-    story: include_str!("linux_2ff6ddf1.md"),
     ends: "CPU 1 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     code: code!["linux_2ff6ddf1.rs", "lazy_tables.rs"],

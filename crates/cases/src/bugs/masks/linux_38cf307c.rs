@@ -1,7 +1,7 @@
 //! A kernel thread announces the space it is about to borrow before hardware has switched; a flush that comes in
 //! between flushes the wrong tag and is believed.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
@@ -19,10 +19,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[5, 6],
     about: "A flush request that arrives between `active_mm = mm` and the hardware's switch flushes the tag of the old \
             space and counts as served.",
-    story: include_str!("linux_38cf307c.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in",
-    code: code!["linux_38cf307c.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(UseMm::new(variant)))
 };
 

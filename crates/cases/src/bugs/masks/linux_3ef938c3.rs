@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7],
     about: "Collapsing small pages into a huge one unhooks a page table through a flush that promises `no tables freed`: \
             lazy CPUs are skipped, and the table is freed all the same.",
-    story: include_str!("linux_3ef938c3.md"),
     ends: "CPU 1 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     code: code!["linux_3ef938c3.rs", "lazy_tables.rs"],

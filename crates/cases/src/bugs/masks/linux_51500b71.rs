@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[3],
     about: "A flush finds a CPU in the mask with interrupts off; that CPU switches away and clears its bit, \
             and the flush looks up the last CPU of an empty set.",
-    story: include_str!("linux_51500b71.md"),
     ends: "CPU 0 reads past the end of the table of virtual processor numbers",
     engine: "transport-hypercall",
     code: code!["linux_51500b71.rs", "hypercall_mask.rs"],

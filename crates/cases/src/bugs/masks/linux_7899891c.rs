@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[3],
     about: "Exit asks a lazy CPU to leave the dying space; the CPU has begun to switch to another one by the \
             time it is asked, leaves as if it were lazy, and runs into a BUG.",
-    story: include_str!("linux_7899891c.md"),
     ends: "CPU 1 must leave a space on which it is not lazy",
     engine: "lazy-vs-final-drop",
     code: code!["linux_7899891c.rs", "last_exit.rs"],

@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[1, 3],
     about: "A CPU drops out of the mask at switch-out while its TLB keeps the space's ASID; the next flush misses it, \
             and it comes back to stale translations.",
-    story: include_str!("linux_82dd33fd.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "warm-tags",
     code: code!["linux_82dd33fd.rs", "switching.rs"],

@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[3, 10],
     about: "A CPU clears its bit at a context switch while the request to load the next root still waits in \
             a queue; exit sees nobody on the old root and gives it back.",
-    story: include_str!("linux_9f79991d.md"),
     ends: "CPU 1 has the root of space A loaded, which was freed (SD-10)",
     engine: "lazy-vs-final-drop",
     code: code!["linux_9f79991d.rs", "last_exit.rs"],

@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[3, 6, 9],
     about: "An owner asks lazy CPUs to leave and overwrites the CPU mask with itself; a CPU that has just begun to use \
             the space ignores the request without a flush, and loses its bit.",
-    story: include_str!("linux_a665eec0.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "trim-vs-borrow",
     code: code!["linux_a665eec0.rs", "single_user.rs"],

@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10],
     about: "A lazy CPU saves the root on which it is lazy, patches code through a temporary space, and loads \
             the saved root again; the space exits in between and finds nobody on it.",
-    story: include_str!("linux_abee7c49.md"),
     ends: "CPU 1 has the root of space A loaded, which was freed (SD-10)",
     engine: "temporary-vs-exit",
     code: code!["linux_abee7c49.rs", "last_exit.rs"],

@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[3],
     about: "A flush finds a CPU in the mask, is interrupted by a request to leave that empties the mask, and \
             looks up the last CPU of an empty set.",
-    story: include_str!("linux_ad0a6bad.md"),
     ends: "CPU 0 reads past the end of the table of virtual processor numbers",
     engine: "transport-hypercall",
     code: code!["linux_ad0a6bad.rs", "hypercall_mask.rs"],

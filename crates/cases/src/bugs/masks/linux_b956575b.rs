@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[1, 7],
     about: "A CPU that goes lazy takes itself out of the mask with the root still loaded: no flush reaches it, and its \
             walker can read a page table that was freed.",
-    story: include_str!("linux_b956575b.md"),
     ends: "CPU 1 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     code: code!["linux_b956575b.rs", "lazy_tables.rs"],

@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[3, 9],
     about: "An owner that sees one user overwrites the CPU mask with itself, and wipes out the bit of a kernel thread \
             that has just borrowed the space.",
-    story: include_str!("linux_bafb056c.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "seed",
     code: code!["linux_bafb056c.rs", "single_user.rs"],

@@ -1,6 +1,6 @@
 //! A count says whether any device of a domain has a TLB of its own; a device is counted after its TLB was switched on.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -17,14 +17,12 @@ pub(super) const BUG: Bug = Bug {
     rules: &[1, 2],
     about: "An unmap skips the devices' TLBs where none is counted; a device that is being attached has its TLB on \
             before it is counted.",
-    story: include_str!("linux_cdb8a3c3.md"),
     ends: "device 3 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "seed",
     argued: &[(
         "linux_cdb8a3c3.rs: fence(SeqCst)",
         "the IOMMU's flush is as much of a barrier here, and the unmap reads its answer; the driver's IOMMU takes no part in the order of its CPUs",
     )],
-    code: code!["linux_cdb8a3c3.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(Count::new(variant)))
 };
 

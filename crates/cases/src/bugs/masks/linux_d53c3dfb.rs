@@ -1,6 +1,6 @@
 //! exec reads the space that it borrows, is preempted, and drops a reference that the scheduler has dropped already.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -16,14 +16,12 @@ pub(super) const BUG: Bug = Bug {
     rules: &[5, 10],
     about: "exec by a kernel thread reads which space it borrows, is preempted, and comes back borrowing another one: it \
             drops the reference to the first a second time.",
-    story: include_str!("linux_d53c3dfb.md"),
     ends: "CPU 0 has the root of space A loaded, which was freed (SD-10)",
     engine: "lazy-vs-final-drop",
     argued: &[(
         "free root A",
         "the first space keeps the references of its own threads, which only the bug gives away",
     )],
-    code: code!["linux_d53c3dfb.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Exec::new(variant)))
 };
 

@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[1, 3],
     about: "A lazy CPU that leaves a space by itself notes it before hardware has switched, with interrupts on; a request that \
             comes in between takes its bit out of the mask with the root still loaded.",
-    story: include_str!("linux_dfaed3e1.md"),
     ends: "CPU 1 has the root of space A loaded but is not in its mask (SD-1)",
     engine: "trim-kept-bits",
     code: code!["linux_dfaed3e1.rs", "single_user.rs"],

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[1, 3],
     about: "A switch between two threads of one process clears the CPU's bit and sets it again, with the page tables \
             loaded all along; a flush in between misses the CPU.",
-    story: include_str!("openbsd_9f1181d5.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "lazy-return",
     code: code!["openbsd_9f1181d5.rs", "switching.rs"],

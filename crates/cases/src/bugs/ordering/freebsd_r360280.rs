@@ -1,6 +1,6 @@
 //! A TLB miss handler in software follows a pointer to a page table that is freed before it gets there.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use shootdown_explore::{Memory, Registry, sync};
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7],
     about: "A page table is unhooked and freed at once; a TLB miss handler on another CPU has read the pointer to it and \
             goes on to read the freed page.",
-    story: include_str!("freebsd_r360280.md"),
     ends: "use of table1.slot0 after its memory was given back",
     engine: "lazy-vs-table-free",
-    code: code!["freebsd_r360280.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(Refill::new(variant)))
 };
 

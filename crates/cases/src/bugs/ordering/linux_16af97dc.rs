@@ -14,7 +14,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 8, 14],
     about: "Two threads change protection at once and share a flag, flush pending; the one that finishes \
             first clears it, and migration believes that the other has flushed, too.",
-    story: include_str!("linux_16af97dc.md"),
     ends: "CPU 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "nested-gathers",
     code: code!["linux_16af97dc.rs", "flush_pending.rs"],

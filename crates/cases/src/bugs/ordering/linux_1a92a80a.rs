@@ -1,6 +1,6 @@
 //! A CPU sets its bit in the mask by an atomic operation, which is taken for a barrier.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Registry, sync};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[2],
     about: "A CPU that switches in sets its bit by an atomic operation that orders nothing; its walks may come first, and \
             a flush that reads the mask misses it.",
-    story: include_str!("linux_1a92a80a.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in/weak",
-    code: code!["linux_1a92a80a.rs"],
     ..Bug::weak(|variant| boxed(SwitchIn::new(variant)))
 };
 

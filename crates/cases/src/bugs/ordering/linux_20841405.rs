@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 8],
     about: "Protection is changed page by page and flushed at the end; migration finds an entry that denies \
             access, flushes nothing, and frees the page under a CPU that still writes to it.",
-    story: include_str!("linux_20841405.md"),
     ends: "CPU 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "nested-gathers",
     code: code!["linux_20841405.rs", "flush_pending.rs"],

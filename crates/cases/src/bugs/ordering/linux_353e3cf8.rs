@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "An unmap invalidates the device's TLB at once and the IOMMU's when it is told to sync: in between \
             the device fetches the old translation again.",
-    story: include_str!("linux_353e3cf8.md"),
     ends: "device 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["linux_353e3cf8.rs", "ats.rs"],

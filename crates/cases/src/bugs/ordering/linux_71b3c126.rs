@@ -1,6 +1,6 @@
 //! A flush reads the mask before its page-table store has left the store buffer.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, Registry, sync};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 5],
     about: "A CPU that does not run the space changes an entry and reads the mask with no barrier between: a CPU that \
             switches in meanwhile is not in the mask yet and still reads the old entry.",
-    story: include_str!("linux_71b3c126.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "switch-in/pso",
-    code: code!["linux_71b3c126.rs"],
     ..Bug::delayed_store(Memory::Tso, |variant| boxed(Flush::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! A CPU comes back to the space on which it was lazy and keeps its old ASID, though the space has a new one.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::Mm;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[5, 12],
     about: "A space gets a new ASID while a CPU is lazy on it; the CPU comes back, sees that it is the same space, and \
             keeps the old ASID, which no flush names any more.",
-    story: include_str!("linux_8678c1f0.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "tag-reuse",
-    code: code!["linux_8678c1f0.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(AsidVersion::new(variant)))
 };
 

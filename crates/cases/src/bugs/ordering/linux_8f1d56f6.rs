@@ -1,6 +1,6 @@
 //! A flush request without a generation carries 0, and targets skip it as an old one.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::sync::{self, Word};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 14],
     about: "Targets skip requests whose generation they have reached; batched requests have none and carry 0, so every \
             target skips them.",
-    story: include_str!("linux_8f1d56f6.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
-    code: code!["linux_8f1d56f6.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Batch::new(variant)))
 };
 

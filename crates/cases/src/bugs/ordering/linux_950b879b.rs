@@ -1,6 +1,6 @@
 //! A flag says that instruction caches have been flushed for a page; it is set before they are.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -16,10 +16,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 8],
     about: "A CPU that maps a page to be executed flushes instruction caches once, and sets the page's flag before: \
             another CPU sees the flag, maps the page, and runs what its cache still has.",
-    story: include_str!("linux_950b879b.md"),
     ends: "CPU 0 may run version 1 of code 0, and not 2 (SD-8)",
     engine: "borrow-vs-unmap",
-    code: code!["linux_950b879b.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(Flag::new(variant)))
 };
 

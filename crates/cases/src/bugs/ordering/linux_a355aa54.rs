@@ -1,6 +1,6 @@
 //! A fault looks at two words of the notifier without the lock, and nothing orders the two looks.
 
-use crate::bugs::{Bug, Needs, boxed, code};
+use crate::bugs::{Bug, Needs, boxed};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use shootdown_explore::Registry;
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4],
     about: "A guest's fault reads that no invalidation is under way, then that none has ended since it began; with no \
             barrier the second look may be the older one, and a page that is gone is mapped.",
-    story: include_str!("linux_a355aa54.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in/weak",
-    code: code!["linux_a355aa54.rs"],
     // Stores that pass each other are enough: the count falls before the number has grown.
     needs: Needs::StoreOrder,
     ..Bug::weak(|variant| boxed(Fault::new(variant)))

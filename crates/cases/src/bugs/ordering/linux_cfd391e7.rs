@@ -1,6 +1,6 @@
 //! A broadcast flush finishes before a store that used the dropped translation has arrived.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
@@ -16,10 +16,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 8],
     about: "On some processors a broadcast flush is reported complete while another CPU's store through the dropped \
             translation is still on its way; it lands in a frame that was given away.",
-    story: include_str!("linux_cfd391e7.md"),
     ends: "an access by CPU 1 may still arrive at frame 1, which was freed (SD-8)",
     engine: "broadcast-fallback",
-    code: code!["linux_cfd391e7.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(EarlyCompletion::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! A flush does not count a CPU as using the space until after it has loaded the root.
 
-use crate::bugs::{Bug, Right, Stage, boxed, code};
+use crate::bugs::{Bug, Right, Stage, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[1, 5],
     about: "A flush skips CPUs whose word does not name the space; a CPU that has loaded the root and not \
             yet written the word is skipped, and fills its TLB.",
-    story: include_str!("linux_fea4e317.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "seed",
-    code: code!["linux_fea4e317.rs"],
     chain: &[
         Stage::broken(""),
         Stage {

@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6],
     about: "A CPU that waits for the kernel lock polls the flag of a remote call, sees it before the \
             arguments that were stored before it, flushes what an earlier call named, and answers.",
-    story: include_str!("sel4_81679f2b.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in/pso",
     code: code!["sel4_81679f2b.rs", "flagged_call.rs"],

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 11],
     about: "The flag of a remote call is ordered before other stores but not before the interrupt, which is \
             sent by a register write; the target finds no flag and ignores it.",
-    story: include_str!("sel4_b8f1753d.md"),
     ends: "no CPU can go on: CPU 0 waits for call.pending to change from 0x1",
     engine: "switch-in/pso",
     code: code!["sel4_b8f1753d.rs", "flagged_call.rs"],

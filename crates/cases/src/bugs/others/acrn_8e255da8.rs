@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 8],
     about: "Memory moves to a guest's secure world, and the second-level flush happens on one CPU; the \
             guest's other virtual CPUs still reach it.",
-    story: include_str!("acrn_8e255da8.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["acrn_8e255da8.rs", "unmap.rs"],

@@ -1,6 +1,6 @@
 //! A page-table node is recycled while somebody walks it without a lock.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
 use shootdown_explore::{Memory, Registry, sync};
@@ -18,11 +18,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7],
     about: "A node of the kernel's page table that has become empty is recycled at once, while walkers that take no locks, \
             the MMU's and one in software, are on their way into it.",
-    story: include_str!("asterinas_035e12a4.md"),
     ends: "CPU 0 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     argued: &[("free table 1", "the fix is to keep nodes as long as the space lives")],
-    code: code!["asterinas_035e12a4.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Recycle::new(variant)))
 };
 

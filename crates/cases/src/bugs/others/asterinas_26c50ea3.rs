@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[5, 8],
     about: "A new task's stack is mapped where an old one was; a CPU that still holds the old translation \
             switches to the task and runs on the old stack.",
-    story: include_str!("asterinas_26c50ea3.md"),
     ends: "CPU 0 can still use kernel page 0 -> frame 1 writable, which was revoked (SD-8)",
     engine: "two-flushers",
     code: code!["asterinas_26c50ea3.rs", "slot.rs"],

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "Activating a page table writes satp with ASID 0 and flushes nothing; the next space hits the \
             translations of the last.",
-    story: include_str!("asterinas_491b35b0.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "tag-reuse",
     code: code!["asterinas_491b35b0.rs", "one_tag.rs"],

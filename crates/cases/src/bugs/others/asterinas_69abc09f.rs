@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "Mapping over a page, unmapping and protecting change the page table and flush nothing; the program goes \
             on with its old translation.",
-    story: include_str!("asterinas_69abc09f.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
     code: code!["asterinas_69abc09f.rs", "unmap.rs"],

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4],
     about: "The hypervisor maps memory for itself, fences its stores, and touches it; the core has cached \
             the entry as invalid and faults.",
-    story: include_str!("bao_pr378.md"),
     ends: "CPU 0 may find kernel page 0 absent (SD-4)",
     engine: "seed",
     duty: "whether mapping flushes is decided where entries are written, and the engine flushes what it is told",

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 8],
     about: "The flush on other CPUs is asked for by an asynchronous call: the caller goes on, and frees, when they have \
             taken the request and not flushed yet.",
-    story: include_str!("fiasco_1a3567c1.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["fiasco_1a3567c1.rs", "unmap.rs"],

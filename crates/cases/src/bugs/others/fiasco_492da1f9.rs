@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4],
     about: "Mapping a page again with another memory type, or as global, overwrites the valid entry; Arm \
             demands that it is cleared and flushed first.",
-    story: include_str!("fiasco_492da1f9.md"),
     ends: "CPU 0 may hold page 0 by entries 1 and 2 at once (SD-4)",
     engine: "seed",
     duty: "who writes an entry breaks it before it is made, and the engine flushes what it is told",

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4],
     about: "The kernel maps a page for a fault and returns; the CPU has cached that there is none, and \
             faults again, for ever.",
-    story: include_str!("fiasco_b65fe69e.md"),
     ends: "CPU 0 may find page 0 of space A absent (SD-4)",
     engine: "seed",
     duty: "whether mapping flushes is decided where entries are written, and the engine flushes what it is told",

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10],
     about: "A list of spaces that are to be flushed later holds bare pointers; a space may be deleted \
             before its turn comes.",
-    story: include_str!("fiasco_c318d6f1.md"),
     ends: "use of mm.context after its memory was given back",
     engine: "lazy-vs-final-drop",
     code: code!["fiasco_c318d6f1.rs", "outsider.rs"],

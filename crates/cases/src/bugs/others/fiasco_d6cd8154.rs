@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "Memory that the kernel shares with a task is unmapped from the task and given back, and no \
             TLB is flushed.",
-    story: include_str!("fiasco_d6cd8154.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["fiasco_d6cd8154.rs", "unmap.rs"],

@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "pmap_protect reads an entry, and stores it without the right to write; a mark that hardware \
             sets in between is overwritten.",
-    story: include_str!("freebsd_pr61852.md"),
     ends: "CPU 0 discards frame 1, which was written (SD-8)",
     engine: "borrow-vs-unmap",
     duty: "who changes an entry keeps its dirty mark, and the engine never looks into one",

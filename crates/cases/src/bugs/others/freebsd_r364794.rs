@@ -1,6 +1,6 @@
 //! The interrupt of a rendezvous overtakes the store that resets its counter.
 
-use crate::bugs::{Bug, Needs, boxed, code};
+use crate::bugs::{Bug, Needs, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Interrupts, Registry};
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 11],
     about: "A rendezvous sets its counter of waiters to zero and interrupts the others at once; a target counts itself \
             before the zero is visible, its step is lost, and all wait for ever.",
-    story: include_str!("freebsd_r364794.md"),
     ends: "no CPU can go on: CPU 0 waits for rendezvous.waiters to change from 0x1; CPU 1 waits for rendezvous.waiters to change from 0x1",
     engine: "aarch64-unmap-for-another",
-    code: code!["freebsd_r364794.rs"],
     // A store that waits in a store buffer is enough, where an interrupt may overtake it.
     needs: Needs::StoreBuffer,
     ..Bug::weak(|variant| boxed(Rendezvous::new(variant)))

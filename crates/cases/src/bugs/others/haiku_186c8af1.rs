@@ -17,7 +17,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 8],
     about: "A kernel address through which physical pages are reached gets a new page, and only the CPU \
             that changes the entry flushes.",
-    story: include_str!("haiku_186c8af1.md"),
     ends: "CPU 1 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "kernel-memory",
     code: code!["haiku_186c8af1.rs", "kernel_unmap.rs"],

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4],
     about: "Protect() exchanges a valid entry for one of another memory type; Arm demands that the entry \
             is cleared and flushed in between.",
-    story: include_str!("haiku_4bb796cf.md"),
     ends: "CPU 0 may hold page 0 by entries 1 and 2 at once (SD-4)",
     engine: "seed",
     duty: "who writes an entry breaks it before it is made, and the engine flushes what it is told",

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "A space gets the first ASID that is free and loads it without a flush; what its last owner \
             left in the TLB is still there.",
-    story: include_str!("haiku_9406d2a4.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "tag-reuse",
     code: code!["haiku_9406d2a4.rs", "one_tag.rs"],

@@ -17,7 +17,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 8],
     about: "Kernel pages are flushed by ASID 0, which was reserved for the kernel; they are global and \
             belong to no ASID, so the flush drops nothing.",
-    story: include_str!("haiku_af5e461f.md"),
     ends: "CPU 0 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "kernel-memory",
     code: code!["haiku_af5e461f.rs", "kernel_unmap.rs"],

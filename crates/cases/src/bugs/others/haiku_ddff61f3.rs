@@ -1,6 +1,6 @@
 //! A flush of kernel memory asks whether the user space is still the same.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 8],
     about: "A flush of kernel pages passes on the root register as it read it; interrupted before the \
             comparison, it finds another value and flushes nothing.",
-    story: include_str!("haiku_ddff61f3.md"),
     ends: "CPU 0 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "kernel-memory",
-    code: code!["haiku_ddff61f3.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Context::new(variant)))
 };
 

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "Haiku's hypervisor keeps second-level tables as one more kind of translation map, whose flush \
             told no virtual CPU anything.",
-    story: include_str!("haiku_fbed0c14.md"),
     ends: "CPU 1 can still use page 0 of space B -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["haiku_fbed0c14.rs", "other_mmu.rs"],

@@ -1,6 +1,6 @@
 //! The flush comes first and the new page-table entry second.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 8],
     about: "Remapping flushes the address and then writes the new entry; the CPU may cache the old one again in \
             between.",
-    story: include_str!("hermitcore_37f47877.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
-    code: code!["hermitcore_37f47877.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Remap::new(variant)))
 };
 

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 8],
     about: "A kernel with one address space for all cores turned its flushes off; replacing a mapping leaves the old \
             frame in every TLB.",
-    story: include_str!("hermitcore_b08965d8.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
     code: code!["hermitcore_b08965d8.rs", "unmap.rs"],

@@ -1,6 +1,6 @@
 //! A host forgets that its guest has to flush before the guest has got to run.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "The note that a guest has to flush is cleared before the guest runs; a run that is cancelled first flushes \
             nothing, and neither does the next.",
-    story: include_str!("hyperlight_pr1333.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "transport-paravirtual",
-    code: code!["hyperlight_pr1333.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Sandbox::new(variant)))
 };
 

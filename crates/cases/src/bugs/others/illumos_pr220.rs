@@ -1,6 +1,6 @@
 //! The tag changes before the root does, and the walker goes on in between.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, Install};
 use shootdown_machine::{Machine, Program, Variant};
@@ -16,10 +16,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "A switch writes the new tag while the old root is still walked, so that entries of the old process are \
             filed under the new one's tag.",
-    story: include_str!("illumos_pr220.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "tag-reuse",
-    code: code!["illumos_pr220.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(Switch::new(variant)))
 };
 

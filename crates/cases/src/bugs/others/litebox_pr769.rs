@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4],
     about: "A kernel page becomes present and no core is told; one that holds it as absent faults in the \
             kernel, which has no handler for that.",
-    story: include_str!("litebox_pr769.md"),
     ends: "CPU 0 may find kernel page 0 absent (SD-4)",
     engine: "seed",
     duty: "whether mapping flushes is decided where entries are written, and the engine flushes what it is told",

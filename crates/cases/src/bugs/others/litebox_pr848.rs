@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     arch: "x86",
     rules: &[8],
     about: "unmap_pages gives each frame back in its loop over the pages, and flushes all cores only after the loop.",
-    story: include_str!("litebox_pr848.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
     code: code!["litebox_pr848.rs", "unmap.rs"],

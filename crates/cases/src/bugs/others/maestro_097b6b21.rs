@@ -1,6 +1,6 @@
 //! A kernel shootdown at boot waits for CPUs that have not been started.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[11, 13],
     about: "Kernel shootdowns go to every CPU in the firmware's table; at boot the first CPU waits for one that it \
             has yet to start.",
-    story: include_str!("maestro_097b6b21.md"),
     ends: "no CPU can go on: CPU 0 waits for cpu1.call to change from 0x1; CPU 1 waits for cpu1.started to change from 0x0",
     engine: "kernel-memory-hotplug",
-    code: code!["maestro_097b6b21.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Boot::new(variant)))
 };
 

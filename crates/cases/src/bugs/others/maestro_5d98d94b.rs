@@ -1,6 +1,6 @@
 //! A range of kernel pages is flushed on one CPU only, and there by a root load, which keeps global entries.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, Registry, sync};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8, 14],
     about: "A kernel mapping changes and the other CPUs are not asked to flush; the CPU that changed it reloads its root, \
             which keeps global entries.",
-    story: include_str!("maestro_5d98d94b.md"),
     ends: "CPU 0 can still use kernel page 0 -> frame 1 writable, which was revoked (SD-8)",
     engine: "kernel-history-race",
-    code: code!["maestro_5d98d94b.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(DropMmio::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! A CPU works in another process's space for a while and is not among those that are told of changes.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, Registry, sync};
@@ -18,14 +18,12 @@ pub(super) const BUG: Bug = Bug {
     rules: &[1, 2],
     about: "A temporary switch to another process's space loads its root without entering the bitmap of CPUs that \
             shootdowns go to.",
-    story: include_str!("maestro_6fd36556.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "temporary-vs-exit",
     argued: &[(
         "maestro_6fd36556.rs: flush page 0",
         "the handler is that of every shootdown; here interrupts are off while CPU 1 has the space",
     )],
-    code: code!["maestro_6fd36556.rs"],
     // The bit is set by a locked instruction, which is a full barrier there and nowhere else.
     fixed_under: Memory::Pso,
     ..Bug::race(Memory::Tso, |variant| boxed(Switch::new(variant)))

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 8],
     about: "Copy-on-write replaces the shared page by the copy in the table, and no CPU is told: another \
             thread goes on with the old page.",
-    story: include_str!("managarm_0b00105d.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["managarm_0b00105d.rs", "unmap.rs"],

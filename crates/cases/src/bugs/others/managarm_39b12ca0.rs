@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "The shootdown's interrupt goes to all CPUs but the sender, whose own flush was to be done by \
             that interrupt, too.",
-    story: include_str!("managarm_39b12ca0.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["managarm_39b12ca0.rs", "unmap.rs"],

@@ -17,7 +17,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 8],
     about: "The handler of the shootdown interrupt goes through the CPU's user bindings and leaves out \
             the one for kernel memory.",
-    story: include_str!("managarm_93053efa.md"),
     ends: "CPU 1 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "kernel-memory",
     code: code!["managarm_93053efa.rs", "kernel_unmap.rs"],

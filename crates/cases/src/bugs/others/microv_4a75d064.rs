@@ -1,6 +1,6 @@
 //! An address is flushed where it is given back, and not where it is used next.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "A monitor flushes an address on the CPU that gives it back; the CPU that takes it next may have read the \
             old entry by speculation.",
-    story: include_str!("microv_4a75d064.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "kernel-gather",
-    code: code!["microv_4a75d064.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Maps::new(variant)))
 };
 

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[5, 8],
     about: "Mapping where no page is mapped flushes nothing; a CPU that has yet to serve the flush of the \
             old page uses that one.",
-    story: include_str!("mushroom_096ed0c9.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "two-flushers",
     code: code!["mushroom_096ed0c9.rs", "addition.rs"],

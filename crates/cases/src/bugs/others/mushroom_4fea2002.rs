@@ -1,6 +1,6 @@
 //! One of four ways to flush forgets the CPUs that will come back.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
@@ -19,10 +19,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[5, 8],
     about: "A flush by hypercall names the CPUs that run the space; those that hold it under its PCID \
             from earlier are not told, nor noted for their return.",
-    story: include_str!("mushroom_4fea2002.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "lazy-return",
-    code: code!["mushroom_4fea2002.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Hypercall::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! A CPU wakes up in the middle of a flush that has taken it for asleep.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 5, 8],
     about: "A flush of kernel memory leaves a note for CPUs that sleep; one that wakes between the look \
             at who sleeps and the note finds nothing and goes on.",
-    story: include_str!("mushroom_8d006f6b.md"),
     ends: "CPU 1 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "kernel-memory",
-    code: code!["mushroom_8d006f6b.rs"],
     // Both looks at the set of active CPUs rest on locked instructions, which are full barriers there and nowhere else.
     fixed_under: Memory::Pso,
     ..Bug::race(Memory::Tso, |variant| boxed(Sleeper::new(variant)))

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7],
     about: "Unmapping the last page of a table clears the upper entry and frees the table, and no INVLPG \
             drops the cached upper entry.",
-    story: include_str!("nanvix_pr2244.md"),
     ends: "CPU 0 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     code: code!["nanvix_pr2244.rs", "unmap.rs"],

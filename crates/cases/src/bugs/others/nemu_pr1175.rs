@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "The emulator caches a 2 MiB leaf as many 4 KiB entries; a guest's fence for one address of \
             the leaf drops one of them.",
-    story: include_str!("nemu_pr1175.md"),
     ends: "CPU 0 can still use page 1 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["nemu_pr1175.rs", "large_leaf.rs"],

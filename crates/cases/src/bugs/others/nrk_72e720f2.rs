@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[11],
     about: "Two cores that unmap at once wait for each other with interrupts off; neither empties its own queue of \
             shootdowns.",
-    story: include_str!("nrk_72e720f2.md"),
     ends: "no CPU can go on: CPU 0 waits for mail0to1.request to change from 0x1; CPU 1 waits for mail1to0.request to change from 0x2",
     engine: "masked-flushers",
     code: code!["nrk_72e720f2.rs", "diagonal.rs"],

@@ -1,6 +1,6 @@
 //! A shootdown that finds the target's queue full is dropped, and waited for.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[14],
     about: "A shootdown request that meets a full queue is dropped in silence; its sender waits for an answer for \
             ever.",
-    story: include_str!("nrk_e9530817.md"),
     ends: "no CPU can go on: CPU 0 waits for shootdown0.acknowledged to change from 0x0",
     engine: "history-overflow",
-    code: code!["nrk_e9530817.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Queue::new(variant)))
 };
 

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 8],
     about: "Unmapping a leaf asks whether the entry is present after it was cleared, so that the flush \
             that hangs on the answer never comes.",
-    story: include_str!("pkvm_pr18.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     argued: &[(

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "The list of what to flush for a device is made before its TLB is switched on, so the device's \
             own TLB is not in it and is never flushed.",
-    story: include_str!("pkvm_pr86.md"),
     ends: "CPU 1 can still use page 0 of space B -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["pkvm_pr86.rs", "other_mmu.rs"],

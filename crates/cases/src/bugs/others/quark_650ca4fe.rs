@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[5, 8],
     about: "A virtual CPU on its way to user mode looks for flush requests before it publishes \"user\"; a request \
             between the two neither interrupts it nor is seen.",
-    story: include_str!("quark_650ca4fe.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "transport-paravirtual",
     code: code!["quark_650ca4fe.rs", "published_mode.rs"],

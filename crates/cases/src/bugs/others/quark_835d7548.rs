@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 8],
     about: "The handler of flush interrupts does nothing where it interrupts the kernel, though that has published \
             \"user\" and looked for requests already.",
-    story: include_str!("quark_835d7548.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "transport-paravirtual",
     code: code!["quark_835d7548.rs", "published_mode.rs"],

@@ -1,6 +1,6 @@
 //! Pages are freed once other virtual CPUs have been signalled, and nobody waits until they have stopped.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "The host signals virtual CPUs that have to flush and does not wait until they have left the guest; the \
             pages are given back meanwhile.",
-    story: include_str!("quark_be2e0cb7.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "transport-paravirtual",
-    code: code!["quark_be2e0cb7.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Signal::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! A CPU that waits for a space's lock, interrupts off, does not answer the flush request of the one who holds it.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{MAIL, Mailbox};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
@@ -19,14 +19,12 @@ pub(super) const BUG: Bug = Bug {
     rules: &[11],
     about: "A CPU flushes under a space's lock and waits for one that spins for that lock with interrupts off and \
             serves nothing.",
-    story: include_str!("redox_1f8d7bc6.md"),
     ends: "no CPU can go on: CPU 0 waits for mail0to1.request to change from 0x1; CPU 1 waits for space.lock.held to change from 0x1",
     engine: "masked-flushers",
     argued: &[(
         "redox_1f8d7bc6.rs: wait",
         "who finds it taken tries again all the same, and serves requests meanwhile",
     )],
-    code: code!["redox_1f8d7bc6.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(SpaceLock::new(variant)))
 };
 

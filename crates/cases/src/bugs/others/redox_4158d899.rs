@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[11],
     about: "Two CPUs with interrupts off each send the other a flush request and spin for the answer; neither serves \
             the other.",
-    story: include_str!("redox_4158d899.md"),
     ends: "no CPU can go on: CPU 0 waits for mail0to1.request to change from 0x1; CPU 1 waits for mail1to0.request to change from 0x2",
     engine: "masked-flushers",
     code: code!["redox_4158d899.rs", "diagonal.rs"],

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "Copying a page on write drops the last reference to the old frame at once, before other CPUs have \
             flushed it.",
-    story: include_str!("redox_4e392d05.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["redox_4e392d05.rs", "unmap.rs"],

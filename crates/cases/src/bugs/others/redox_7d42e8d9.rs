@@ -1,6 +1,6 @@
 //! A switch waits for the lock of a space whose holder waits for the CPU that switches.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{Lock, MAIL, Mailbox};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
@@ -19,10 +19,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[11],
     about: "A CPU that leaves a space takes its lock, with interrupts off, to clear its bit; the holder \
             of the lock waits for that CPU to flush.",
-    story: include_str!("redox_7d42e8d9.md"),
     ends: "no CPU can go on: CPU 0 waits for mail0to1.request to change from 0x1; CPU 1 waits for space.lock.held to change from 0x1",
     engine: "masked-flushers",
-    code: code!["redox_7d42e8d9.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(SwitchLock::new(variant)))
 };
 

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "Memory that was granted as one physical range goes back to the allocator first; the flush of \
             other CPUs comes afterwards.",
-    story: include_str!("redox_b35c9d1e.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["redox_b35c9d1e.rs", "unmap.rs"],

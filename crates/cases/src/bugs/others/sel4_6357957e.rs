@@ -1,6 +1,6 @@
 //! A flush looks its tag up where it was just erased.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "Deleting a space first forgets which VMID it has and then flushes by looking the VMID up: \
             nothing is found, and nothing flushed.",
-    story: include_str!("sel4_6357957e.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "tag-reuse",
-    code: code!["sel4_6357957e.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(Delete::new(variant)))
 };
 

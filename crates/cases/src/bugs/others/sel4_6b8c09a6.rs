@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 8],
     about: "unmapPage invalidates only if the space is the current one on this core; a thread of it on another core \
             keeps its translation.",
-    story: include_str!("sel4_6b8c09a6.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in",
     argued: &[(

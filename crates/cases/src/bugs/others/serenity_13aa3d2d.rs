@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[5, 8],
     about: "A temporary mapping is flushed only if its entry changes; a CPU that finds the entry as it \
             needs it has not flushed since another CPU wrote it.",
-    story: include_str!("serenity_13aa3d2d.md"),
     ends: "CPU 0 can still use kernel page 0 -> frame 1 writable, which was revoked (SD-8)",
     engine: "two-flushers",
     code: code!["serenity_13aa3d2d.rs", "slot.rs"],

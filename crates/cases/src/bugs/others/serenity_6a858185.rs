@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "On arm64 a write of the root register flushes nothing, unlike on x86; every process hits the \
             translations of the one before.",
-    story: include_str!("serenity_6a858185.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "tag-reuse",
     code: code!["serenity_6a858185.rs", "one_tag.rs"],

@@ -1,6 +1,6 @@
 //! A page of the page cache is mapped by two areas, and only one is unmapped before its frame goes.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, Registry, sync};
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "Evicting a cached page unmaps it from the area that faulted and frees the frame; a sibling area, split \
             off by mprotect, still maps it.",
-    story: include_str!("starry_366b8cff.md"),
     ends: "CPU 1 can still use page 1 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
-    code: code!["starry_366b8cff.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(Evict::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! A page that was shared with the host becomes private again, and the TLB still has it as shared.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "Dropping a page shared with the host makes its entry private and flushes nothing; later secrets are \
             written through the shared one.",
-    story: include_str!("svsm_338cbc2d.md"),
     ends: "CPU 0 can still use kernel page 0 -> frame 2, which was freed (SD-8)",
     engine: "kernel-gather",
-    code: code!["svsm_338cbc2d.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Ghcb::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! A broadcast invalidation runs before the store of the entry that it is about.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4],
     about: "A TLBI follows the store of the entry with no DSB between; it may be over before the store is visible, and \
             another core walks the old entry once more.",
-    story: include_str!("tgoskits_pr2008.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "aarch64-broadcast",
-    code: code!["tgoskits_pr2008.rs"],
     ..Bug::weak(|variant| boxed(Unmap::new(variant)))
 };
 

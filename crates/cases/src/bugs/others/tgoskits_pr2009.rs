@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7],
     about: "Unmapping frees a table that has become empty right after its parent entry is cleared; \
             a core may still walk it.",
-    story: include_str!("tgoskits_pr2009.md"),
     ends: "CPU 0 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     code: code!["tgoskits_pr2009.rs", "unmap.rs"],

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "The emulator's TLB has units of 1 KiB and the guest flushes pages of 4 KiB; of four units one \
             is dropped.",
-    story: include_str!("tlib_pr22.md"),
     ends: "CPU 0 can still use page 1 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["tlib_pr22.rs", "large_leaf.rs"],

@@ -1,6 +1,6 @@
 //! The interrupt of a flush overtakes the address to be flushed.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Interrupts, Memory, Registry};
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6],
     about: "An IPI to all others is sent by a write to an MSR with no fence before it; a target flushes the address of the \
             flush before, answers, and keeps the page.",
-    story: include_str!("xen_x2apic_shorthand.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "x2apic-unmap",
-    code: code!["xen_x2apic_shorthand.rs"],
     ..Bug::delayed_store(Memory::Tso, |variant| boxed(Flush::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! A TLB that keeps the result of both stages in the smaller of their sizes misses what a guest's fence names.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::AcqRel;
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache};
@@ -16,10 +16,8 @@ pub(super) const BUG: Bug = Bug {
     arch: "riscv (the core itself)",
     rules: &[8],
     about: "A guest's large page is kept as small pieces, of which a fence with an address drops one.",
-    story: include_str!("xiangshan_pr5114.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "seed",
-    code: code!["xiangshan_pr5114.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(Fence::new(variant)))
 };
 

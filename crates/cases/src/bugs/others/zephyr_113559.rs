@@ -1,6 +1,6 @@
 //! An ASID is given out again with the translations of its last owner still in the TLB.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, Install, Which, Whose};
@@ -16,10 +16,8 @@ pub(super) const BUG: Bug = Bug {
     arch: "arm64",
     rules: &[7, 12],
     about: "A removed memory domain leaves its translations under its ASID, which a later domain gets again.",
-    story: include_str!("zephyr_113559.md"),
     ends: "CPU 0 is lazy but can still walk table 1 in space B, which was freed (SD-7)",
     engine: "asid-rollover",
-    code: code!["zephyr_113559.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(Domains::new(variant)))
 };
 

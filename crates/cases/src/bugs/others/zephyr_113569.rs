@@ -1,6 +1,6 @@
 //! ASIDs are given out in turn, also those that are in use.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "The counter that gives out ASIDs wraps and hands a new domain the ASID of one that is alive; both hit \
             each other in the TLB.",
-    story: include_str!("zephyr_113569.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "asid-rollover",
-    code: code!["zephyr_113569.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(RoundRobin::new(variant)))
 };
 

@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[3, 9],
     about: "As we read it, an owner that sees one user overwrites the other CPUs' tags for the space and calls nobody; a kernel \
             thread that has just borrowed the space has its tag loaded.",
-    story: include_str!("linux_h1_mips.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "seed",
     code: code!["linux_h1_mips.rs", "single_user.rs"],

@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[3, 9],
     about: "As we read it, an owner calls all members of the mask and then, if it sees one user, overwrites the mask with itself; \
             a kernel thread that borrowed the space in between drops out of it.",
-    story: include_str!("linux_h1_sparc32.md"),
     ends: "CPU 1 can still use page 1 of space A -> frame 2, which was freed (SD-8)",
     engine: "seed",
     code: code!["linux_h1_sparc32.rs", "single_user.rs"],

@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 5],
     about: "As we read it, neither side has a full fence: an entry's store may wait while the mask is read, and a CPU that switches \
             in meanwhile walks the old entry and is not called.",
-    story: include_str!("linux_h2_riscv.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in/pso",
     code: code!["linux_h2_riscv.rs", "switch_in.rs"],

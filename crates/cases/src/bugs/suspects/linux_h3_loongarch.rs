@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[1, 2],
     about: "As we read it, a CPU that switches in loads the root first and then sets its bit; a hardware walker may fill in between, \
             and a flush in between does not call it.",
-    story: include_str!("linux_h3_loongarch.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in",
     code: code!["linux_h3_loongarch.rs", "switch_in.rs"],

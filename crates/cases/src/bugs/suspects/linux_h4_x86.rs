@@ -1,6 +1,6 @@
 //! As read: a search that finds no free number returns the one past the end, and nobody refuses it, twice.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "As we read it, the search for a free global number returns the one past the end while freed numbers wait for the wrap, \
             and a second process can get that same number.",
-    story: include_str!("linux_h4_x86.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 2 of space A (SD-12)",
     engine: "tag-reuse",
-    code: code!["linux_h4_x86.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Allocator::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! A flush invalidates the other CPUs' generations only after it has looked whom to interrupt.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
@@ -19,10 +19,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 5],
     about: "A flush clears other CPUs' generations after it has looked which are active; one that activates in \
             between keeps stale translations.",
-    story: include_str!("freebsd_3fd989da.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "warm-tags",
-    code: code!["freebsd_3fd989da.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Activate::new(variant)))
 };
 

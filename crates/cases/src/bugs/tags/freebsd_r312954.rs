@@ -1,6 +1,6 @@
 //! Removing a superpage flushes its first address; small entries from before the promotion stay behind the others.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8, 14],
     about: "Removing a promoted superpage flushes only its first address; small entries from before the promotion \
             survive for all other pages.",
-    story: include_str!("freebsd_r312954.md"),
     ends: "CPU 0 can still use page 1 of space A -> frame 2, which was freed (SD-8)",
     engine: "two-flushers",
-    code: code!["freebsd_r312954.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Superpage::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! Exit flushes the whole space first and frees its tables after, with the root still loaded.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, Install, Which, Whose};
@@ -16,10 +16,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7, 8],
     about: "Exit flushes the dying space first and frees its tables after, while its root is loaded: hardware may \
             read it again in between.",
-    story: include_str!("linux_02a8f3ab.md"),
     ends: "CPU 0 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-final-drop",
-    code: code!["linux_02a8f3ab.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Exit::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! A virtual CPU comes back to a CPU that still has results of the guest's own stage.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "A virtual CPU that changes CPUs has entries of the second stage dropped; cores that keep the first \
             stage apart go on with mappings that the guest has flushed elsewhere.",
-    story: include_str!("linux_3239c52f.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "tag-reuse",
-    code: code!["linux_3239c52f.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(Migration::new(variant)))
 };
 

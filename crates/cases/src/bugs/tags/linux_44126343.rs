@@ -1,6 +1,6 @@
 //! Broadcast flushes name a PCID on a machine where PCIDs are off.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, Registry, sync};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "With PCIDs turned off, busy spaces are still given a global PCID and flushed by broadcast under it, \
             which the processor refuses.",
-    story: include_str!("linux_44126343.md"),
     ends: "CPU 0 broadcasts a flush of a PCID where PCIDs are off: a general protection fault",
     engine: "asid-broadcast",
-    code: code!["linux_44126343.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(NoPcid::new(variant)))
 };
 

@@ -1,7 +1,7 @@
 //! A space gets a new context number and keeps the CPU mask of its old one, so the first use of the new one flushes
 //! nothing.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::{Lock, Mm};
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::sync::{self, Word};
@@ -19,10 +19,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "A space with a new context number keeps the mask of the old one; a set bit suppresses the flush at first \
             use, and old entries are hit.",
-    story: include_str!("linux_58897485.md"),
     ends: "CPU 1, in space A, can use page 0 -> frame 2 of space B (SD-12)",
     engine: "contexts-rollover",
-    code: code!["linux_58897485.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(FirstUse::new(variant)))
 };
 

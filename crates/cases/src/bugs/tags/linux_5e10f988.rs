@@ -1,6 +1,6 @@
 //! A flush names the ASID that the space had; a CPU that uses the new one has read the old entry.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 12],
     about: "An unmap reads the ASID to flush before its cleared entry is visible; a CPU that switches in with a new \
             ASID caches the old entry under that.",
-    story: include_str!("linux_5e10f988.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "asid-renewal/pso",
-    code: code!["linux_5e10f988.rs"],
     ..Bug::delayed_store(Memory::Pso, |variant| boxed(Rollover::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! A deferred flush of the user half is noted in a bitmap that has no bit for this ASID.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -17,10 +17,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12, 14],
     about: "The bitmap of deferred user flushes has a bit for each of a few ASIDs; the bit of a global ASID falls \
             into a neighbour and is lost.",
-    story: include_str!("linux_94a17f2d.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "global-tag",
-    code: code!["linux_94a17f2d.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(Isolated::new(variant)))
 };
 

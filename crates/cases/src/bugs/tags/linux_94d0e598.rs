@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "Two virtual CPUs of a guest run on one physical CPU under one VMID; the second hits translations that \
             the first has left.",
-    story: include_str!("linux_94d0e598.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "vmid-rollover",
     code: code!["linux_94d0e598.rs", "one_tag.rs"],

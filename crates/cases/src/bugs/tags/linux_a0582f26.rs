@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "A wrap of context numbers is announced and not waited for: a CPU that has not been told \
             still runs with a number that another space has got.",
-    story: include_str!("linux_a0582f26.md"),
     ends: "CPU 1, in space A, can use page 0 -> frame 2 of space B (SD-12)",
     engine: "contexts-rollover",
     code: code!["linux_a0582f26.rs", "wrap.rs"],

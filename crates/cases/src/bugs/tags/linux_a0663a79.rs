@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "After a wrap a context number is given out again while another thread of the core still runs with it and \
             fills the TLB they share.",
-    story: include_str!("linux_a0663a79.md"),
     ends: "CPU 1, in space A, can use page 0 -> frame 2 of space B (SD-12)",
     engine: "contexts-rollover",
     code: code!["linux_a0663a79.rs", "wrap.rs"],

@@ -1,6 +1,6 @@
 //! A shared page table is unshared with a flush that leaves cached upper levels.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
@@ -16,10 +16,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7, 12],
     about: "A table that stays alive in another space is unlinked with a leaf-only flush; cached upper levels still \
             lead into it.",
-    story: include_str!("linux_c2ff4764.md"),
     ends: "CPU 1, in space A, can use page 0 -> frame 2 of space B (SD-12)",
     engine: "lazy-vs-table-free",
-    code: code!["linux_c2ff4764.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(Unshare::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! A page flush that leaves global entries behind, while PCIDs are in use.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::{Machine, Program, Variant, hw};
@@ -15,10 +15,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "On some processors INVLPG leaves global entries while PCIDs are in use: a freed page of the kernel can \
             still be used.",
-    story: include_str!("linux_ce0b15d1.md"),
     ends: "CPU 0 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "kernel-gather",
-    code: code!["linux_ce0b15d1.rs"],
     ..Bug::race(Memory::Tso, |variant| boxed(KernelUnmap::new(variant)))
 };
 

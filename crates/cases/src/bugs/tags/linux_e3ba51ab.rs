@@ -1,6 +1,6 @@
 //! The largest range that a range flush can take is encoded as nothing.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
@@ -16,10 +16,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8, 14],
     about: "A request for exactly the largest range is encoded as no range at all; writable translations survive a \
             write protection.",
-    story: include_str!("linux_e3ba51ab.md"),
     ends: "CPU 0 can still use page 3 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "asid-broadcast",
-    code: code!["linux_e3ba51ab.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(Migration::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! A virtual CPU loads its guest's root before the guest has a VMID, and somebody else allocates one.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, boxed};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "A virtual CPU loads the root with VMID 0 before one is allocated; when another allocates it, the first \
             skips its reload and runs with 0.",
-    story: include_str!("linux_fa808ed4.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "vmid-rollover",
-    code: code!["linux_fa808ed4.rs"],
     ..Bug::race(Memory::Pso, |variant| boxed(FirstRun::new(variant)))
 };
 

@@ -1,6 +1,6 @@
 //! A guest's VMID generation is published before its VMID: a virtual CPU enters with the new one and the old other.
 
-use crate::bugs::{Bug, Stage, boxed, code};
+use crate::bugs::{Bug, Stage, boxed};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "A guest's new VMID generation is stored before the VMID: a virtual CPU that checks in between enters \
             with the old one.",
-    story: include_str!("linux_fb544d1c.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "vmid-rollover",
-    code: code!["linux_fb544d1c.rs"],
     chain: &[
         Stage::wrong(
             "looks-unlocked",

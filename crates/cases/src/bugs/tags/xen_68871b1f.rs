@@ -1,6 +1,6 @@
 //! A new round of ASIDs begins with a flush of the first of them alone.
 
-use crate::bugs::{Bug, Stage, boxed, code};
+use crate::bugs::{Bug, Stage, boxed};
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "When ASIDs have run out Xen begins a new round and flushes, with a command that flushes the \
             one ASID which is entered; the rest of the round is stale.",
-    story: include_str!("xen_68871b1f.md"),
     ends: "CPU 0, in space A, can use page 0 -> frame 2 of space B (SD-12)",
     engine: "tag-reuse",
-    code: code!["xen_68871b1f.rs"],
     chain: &[
         Stage::right("flushes-all", || boxed(Round::new(Variant::Fixed))),
         Stage::broken("64b1da5a2fcf x86/svm: Use flush-by-asid when available"),

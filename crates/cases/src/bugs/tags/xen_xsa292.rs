@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "A switch flushes everything and then loads the new root with flushing off; in between the CPU refills \
             from the old tables.",
-    story: include_str!("xen_xsa292.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "slots-reuse",
     code: code!["xen_xsa292.rs", "one_tag.rs"],

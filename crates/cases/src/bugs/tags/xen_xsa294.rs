@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "Switching shadow page tables relied on the flush that a root load implied; with PCIDs the load keeps \
             what the old tables left.",
-    story: include_str!("xen_xsa294.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "slots-reuse",
     code: code!["xen_xsa294.rs", "one_tag.rs"],

@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "Xen changes which tables a device uses and flushes the entry that says so, but not the \
             IOMMU's TLB; the device goes on with the old tables.",
-    story: include_str!("xen_xsa442.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "tag-reuse",
     code: code!["xen_xsa442.rs", "one_tag.rs"],
