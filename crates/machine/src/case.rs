@@ -75,7 +75,8 @@ pub trait Program: Debug + Send + Sync + 'static {
         panic!("cpu {cpu}: interrupt {line} has no handler");
     }
 
-    /// Names the objects that hold words, the machine's excepted.
+    /// Names the objects that hold words. The machine's have names; so have words of the program itself that are called
+    /// `object.word`, as those of the [kit](crate::kit) are.
     fn register(&self, registry: &mut Registry) {
         let _ = registry;
     }
@@ -135,6 +136,7 @@ impl<P: Program> Scenario for OnMachine<P> {
     }
     fn register(&self, registry: &mut Registry) {
         self.0.register(registry);
+        registry.object("", &self.0);
         self.0.machine().register(registry, self.0.mask().as_slice());
     }
     fn pending_at_start(&self, cpu: usize) -> u32 {

@@ -2,7 +2,7 @@
 
 use shootdown_model::hw::{self, WalkCache};
 use shootdown_model::sync::{self, Word};
-use shootdown_model::{Machine, Memory, Program, Registry, Sketch, Variant, boxed};
+use shootdown_model::{Machine, Memory, Program, Sketch, Variant, boxed};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
 /// The model.
@@ -55,9 +55,9 @@ impl Flush {
             machine = machine.start(cpu, SPACE, TAG, cpu == TARGET);
         }
         let requests = Requests {
-            acks: Word::new("acks", 0),
-            asked: Word::new("asked", 0),
-            answered: Word::new("answered", 0),
+            acks: Word::new("requests.acks", 0),
+            asked: Word::new("requests.asked", 0),
+            answered: Word::new("requests.answered", 0),
         };
         Self { variant, machine: machine.build(), requests }
     }
@@ -114,9 +114,5 @@ impl Program for Flush {
                 self.requests.answered.store(asked, Release);
             }
         }
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("requests", &self.requests);
     }
 }

@@ -5,7 +5,7 @@
 
 use super::Mm;
 use core::sync::atomic::Ordering::Relaxed;
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, Install, Which, Whose};
 use shootdown_machine::{Machine, Program};
 
@@ -98,9 +98,5 @@ impl Program for Balance {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
     }
 }

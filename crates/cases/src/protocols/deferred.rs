@@ -141,7 +141,7 @@ impl Deferred {
             calls: CrossCall::new(policy.cpus),
             batch: Batch { pending: Word::new("pending", 0), flushed: Word::new("flushed", 0) },
             mapped: Word::new("mapped", 1),
-            ptl: (0..policy.pages).map(|_| Lock::new()).collect(),
+            ptl: (0..policy.pages).map(|_| Lock::new("lock.held")).collect(),
         }
     }
 
@@ -311,7 +311,6 @@ impl Program for Deferred {
         if self.policy.goal == Goal::Clean {
             registry.object("page", &self.mapped);
         }
-        self.calls.register(registry);
         for (page, lock) in self.ptl.iter().enumerate() {
             registry.object(format!("ptl{page}"), lock);
         }

@@ -3,7 +3,6 @@
 
 use super::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw;
 use shootdown_machine::{Machine, Privilege, Program};
@@ -56,7 +55,7 @@ impl DeferredEntry {
             .user_code(CPU)
             .must_free_frame(1)
             .build();
-        Self { machine, defer, entry, context: Word::new("context", 0), calls: CrossCall::new(2) }
+        Self { machine, defer, entry, context: Word::new("cpu1.context", 0), calls: CrossCall::new(2) }
     }
 
     fn vunmap(&self) {
@@ -140,10 +139,5 @@ impl Program for DeferredEntry {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("cpu1", &self.context);
-        self.calls.register(registry);
     }
 }

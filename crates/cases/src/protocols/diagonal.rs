@@ -5,7 +5,7 @@
 
 use super::{MAIL, Mailbox};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program};
 
@@ -88,9 +88,5 @@ impl Program for Diagonal {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        self.mail.register(registry);
     }
 }

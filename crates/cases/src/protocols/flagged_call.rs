@@ -4,8 +4,8 @@
 //! CPU 0 holds the kernel lock and unmaps a page. CPU 1 runs a user thread of the space, which may enter the kernel.
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::Interrupts;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Interrupts, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program};
 
@@ -68,8 +68,8 @@ impl FlaggedCall {
         Self {
             policy,
             machine,
-            call: Call { page: Word::new("page", EARLIER), pending: Word::new("pending", 0) },
-            kernel_lock: Word::new("kernel_lock", 1),
+            call: Call { page: Word::new("call.page", EARLIER), pending: Word::new("call.pending", 0) },
+            kernel_lock: Word::new("node.kernel_lock", 1),
         }
     }
 
@@ -145,10 +145,5 @@ impl Program for FlaggedCall {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("call", &self.call);
-        registry.object("node", &self.kernel_lock);
     }
 }

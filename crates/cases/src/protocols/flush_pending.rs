@@ -6,7 +6,6 @@
 
 use super::{CROSS_CALL, CrossCall, Lock};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program};
@@ -58,8 +57,8 @@ impl FlushPending {
         Self {
             policy,
             machine,
-            pending: Word::new("flush_pending", 0),
-            page_table: Lock::new(),
+            pending: Word::new("mm.flush_pending", 0),
+            page_table: Lock::new("mm.ptl.held"),
             calls: CrossCall::new(CPUS),
         }
     }
@@ -134,11 +133,5 @@ impl Program for FlushPending {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.pending);
-        registry.object("mm.ptl", &self.page_table);
-        self.calls.register(registry);
     }
 }

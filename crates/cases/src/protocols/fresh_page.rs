@@ -4,7 +4,6 @@
 //! CPU 0 maps the page and uses it. A page of the kernel is used on CPU 1, too, once CPU 0 has told it.
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
 use shootdown_machine::{Machine, Program};
@@ -40,7 +39,7 @@ impl FreshPage {
             .start(0, SPACE, TAG, false)
             .caches_absent()
             .build();
-        Self { machine, page, flushes, told: Word::new("told", 0) }
+        Self { machine, page, flushes, told: Word::new("kernel.told", 0) }
     }
 
     fn map(&self) {
@@ -80,9 +79,5 @@ impl Program for FreshPage {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("kernel", &self.told);
     }
 }

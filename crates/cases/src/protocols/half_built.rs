@@ -65,11 +65,11 @@ impl HalfBuilt {
             policy,
             child: Child {
                 mm: Mm::new(1, 1, 0),
-                mmap_lock: Lock::new(),
+                mmap_lock: Lock::new("lock.held"),
                 unstable: Word::new("unstable", 0),
                 areas: [const { Word::new("area", 0) }; 2],
             },
-            list: Word::new("list", 0),
+            list: Word::new("mmlist.list", 0),
         }
     }
 
@@ -143,6 +143,5 @@ impl Program for HalfBuilt {
     fn register(&self, registry: &mut Registry) {
         registry.object("child", &self.child);
         registry.array("child.area", &self.child.areas);
-        registry.object("mmlist", &self.list);
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
 use shootdown_machine::{Machine, Program};
 
@@ -78,9 +78,5 @@ impl Program for KernelUnmap {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        self.calls.register(registry);
     }
 }

@@ -6,7 +6,6 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::Relaxed;
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Install};
 use shootdown_machine::{Machine, Program};
@@ -89,9 +88,9 @@ impl LastExit {
             mm: Mm::new(1, 1, 1 << OTHER),
             calls: CrossCall::new(2),
             cpu1: Cpu {
-                lazy: Word::new("is_lazy", 1),
-                active: Word::new("active", DYING as u64),
-                loaded: Word::new("loaded", DYING as u64),
+                lazy: Word::new("cpu1.is_lazy", 1),
+                active: Word::new("cpu1.active", DYING as u64),
+                loaded: Word::new("cpu1.loaded", DYING as u64),
             },
         }
     }
@@ -197,11 +196,5 @@ impl Program for LastExit {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
-        registry.local(OTHER, "cpu1", &self.cpu1);
     }
 }

@@ -6,7 +6,6 @@
 
 use super::{Lock, Mm};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Install};
 use shootdown_machine::{Machine, Program};
@@ -79,13 +78,13 @@ impl LateDrop {
             machine,
             policy,
             mm: Mm::new(1, count, 0b10),
-            lock: Lock::new(),
+            lock: Lock::new("lock.held"),
             events: Events {
-                work: event("work"),
-                gone: event("gone"),
-                told: event("told"),
-                memory: event("memory"),
-                io: event("io"),
+                work: event("events.work"),
+                gone: event("events.gone"),
+                told: event("events.told"),
+                memory: event("events.memory"),
+                io: event("events.io"),
             },
         }
     }
@@ -236,11 +235,5 @@ impl Program for LateDrop {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        registry.object("lock", &self.lock);
-        registry.object("events", &self.events);
     }
 }

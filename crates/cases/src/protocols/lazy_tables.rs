@@ -5,7 +5,6 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Install};
 use shootdown_machine::{Machine, Program};
@@ -78,11 +77,11 @@ impl LazyTables {
             machine,
             mm: Mm::new(2, 1, 0b11),
             calls: CrossCall::new(2),
-            generation: Word::new("generation", 0),
+            generation: Word::new("mm.generation", 0),
             cpu1: Cpu {
-                lazy: Word::new("is_lazy", 0),
-                loaded: Word::new("loaded", 1),
-                seen: Word::new("seen", 0),
+                lazy: Word::new("cpu1.is_lazy", 0),
+                loaded: Word::new("cpu1.loaded", 1),
+                seen: Word::new("cpu1.seen", 0),
             },
         }
     }
@@ -174,12 +173,5 @@ impl Program for LazyTables {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        registry.object("mm", &self.generation);
-        self.calls.register(registry);
-        registry.local(OTHER, "cpu1", &self.cpu1);
     }
 }

@@ -4,7 +4,6 @@
 
 use super::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Which, Whose};
 use shootdown_machine::{Machine, Program};
@@ -81,7 +80,7 @@ impl Lockless {
         if shared {
             machine.tables.root(SECOND, 0).store(TABLE, Relaxed);
         }
-        let frames = Frames { refs: [Word::new("refs1", 1), Word::new("refs2", 1)] };
+        let frames = Frames { refs: [Word::new("frames.refs1", 1), Word::new("frames.refs2", 1)] };
         Self { policy, machine, calls: CrossCall::new(2), frames }
     }
 
@@ -167,10 +166,5 @@ impl Program for Lockless {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        self.calls.register(registry);
-        registry.object("frames", &self.frames);
     }
 }

@@ -4,7 +4,6 @@
 
 use super::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
 use shootdown_machine::{Machine, Program};
@@ -79,9 +78,9 @@ impl MovedPage {
             machine: machine.build(),
             mm: Mm::new(2, 1, 0b11),
             calls: CrossCall::new(2),
-            old: Lock::new(),
-            new: Lock::new(),
-            refs: Word::new("refs", 1),
+            old: Lock::new("old.ptl.held"),
+            new: Lock::new("new.ptl.held"),
+            refs: Word::new("page.refs", 1),
         }
     }
 
@@ -162,13 +161,5 @@ impl Program for MovedPage {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
-        registry.object("old.ptl", &self.old);
-        registry.object("new.ptl", &self.new);
-        registry.object("page", &self.refs);
     }
 }

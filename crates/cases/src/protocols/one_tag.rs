@@ -4,7 +4,6 @@
 //! One CPU runs space A, then space B, then B again, then A.
 
 use core::sync::atomic::Ordering::Relaxed;
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Install};
 use shootdown_machine::{Machine, Program};
@@ -46,7 +45,7 @@ impl OneTag {
             .own_page(B, 0, 2)
             .start(0, A, TAG, true)
             .build();
-        Self { machine, flush, last: Word::new("last", A as u64) }
+        Self { machine, flush, last: Word::new("cpu0.last", A as u64) }
     }
 
     fn switch_to(&self, space: usize) {
@@ -87,9 +86,5 @@ impl Program for OneTag {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("cpu0", &self.last);
     }
 }

@@ -112,12 +112,12 @@ impl Outsider {
             policy,
             space: Structure {
                 mm: Mm::new(1, count, 0b01),
-                mmap_lock: Lock::new(),
+                mmap_lock: Lock::new("lock.held"),
                 areas: Word::new("areas", 1),
                 context: Word::new("context", 0),
             },
             areas: Areas { first: Word::new("first", 1) },
-            task: Task { lock: Lock::new(), mm: Word::new("mm", 1) },
+            task: Task { lock: Lock::new("task.held"), mm: Word::new("task.mm", 1) },
         }
     }
 
@@ -229,6 +229,5 @@ impl Program for Outsider {
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.space);
         registry.object("areas", &self.areas);
-        registry.object("task", &self.task);
     }
 }

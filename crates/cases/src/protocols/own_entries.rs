@@ -3,7 +3,7 @@
 
 use super::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program};
 
@@ -85,9 +85,5 @@ impl Program for OwnEntries {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        self.calls.register(registry);
     }
 }

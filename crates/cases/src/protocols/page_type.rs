@@ -2,7 +2,6 @@
 //! versions of Xen differ in when they flush, and for which types.
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Which, Whose};
 use shootdown_machine::{Machine, Program};
@@ -43,7 +42,7 @@ impl PageType {
             .start(0, SPACE, TAG, false)
             .start(1, SPACE, TAG, false)
             .build();
-        Self { flush, machine, page: Word::new("type", TYPE_WRITABLE) }
+        Self { flush, machine, page: Word::new("page.type", TYPE_WRITABLE) }
     }
 
     fn make_page_table(&self) {
@@ -93,9 +92,5 @@ impl Program for PageType {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("page", &self.page);
     }
 }

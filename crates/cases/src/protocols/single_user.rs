@@ -7,7 +7,6 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
 use shootdown_machine::{Machine, MaskWord, Program};
@@ -117,12 +116,12 @@ impl SingleUser {
             mm: Mm::new(1, 2, 0b11),
             calls: CrossCall::new(2),
             borrower: Borrower {
-                current: Word::new("current", 0),
-                active: Word::new("active", 1),
-                tag: Word::new("tag", TAG.into()),
+                current: Word::new("borrower.current", 0),
+                active: Word::new("borrower.active", 1),
+                tag: Word::new("borrower.tag", TAG.into()),
             },
             own_tags: false,
-            online: Word::new("online", 0b11),
+            online: Word::new("cpus.online", 0b11),
         }
     }
 
@@ -304,13 +303,6 @@ impl Program for SingleUser {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
-        registry.local(BORROWER, "borrower", &self.borrower);
-        registry.object("cpus", &self.online);
     }
 
     fn mask(&self) -> Option<MaskWord<'_>> {

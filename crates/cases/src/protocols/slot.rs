@@ -4,7 +4,6 @@
 //! CPU 0 has used the address for frame 1. CPU 1 puts frame 2 there, under a lock. Then CPU 0 has the lock and needs frame 2.
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw;
 use shootdown_machine::{Machine, Program};
@@ -31,7 +30,12 @@ impl Slot {
             .translation(2, None, true)
             .map_kernel(0, OLD)
             .build();
-        Self { machine, remembers, last: Word::new("last", OLD), unlocked: Word::new("unlocked", 0) }
+        Self {
+            machine,
+            remembers,
+            last: Word::new("cpu0.last", OLD),
+            unlocked: Word::new("slot.unlocked", 0),
+        }
     }
 
     fn change(&self) {
@@ -61,10 +65,5 @@ impl Program for Slot {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("slot", &self.unlocked);
-        registry.object("cpu0", &self.last);
     }
 }

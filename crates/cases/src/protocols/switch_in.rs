@@ -5,7 +5,7 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, Install, WalkCache};
 use shootdown_machine::{Machine, Program};
 
@@ -89,10 +89,5 @@ impl Program for SwitchIn {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
     }
 }

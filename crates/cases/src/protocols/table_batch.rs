@@ -7,7 +7,7 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire};
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::sync;
 use shootdown_machine::{Machine, Program, hw};
 
 /// What becomes of a table that does not go into the batch.
@@ -126,10 +126,5 @@ impl Program for TableBatch {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
     }
 }

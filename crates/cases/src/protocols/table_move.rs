@@ -4,7 +4,7 @@
 
 use super::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program};
 
@@ -72,9 +72,9 @@ impl TableMove {
             machine: machine.build(),
             mm: Mm::new(1, 1, 0b01),
             calls: CrossCall::new(2),
-            i_mmap: Lock::new(),
-            pmd: Lock::new(),
-            pte: Lock::new(),
+            i_mmap: Lock::new("i_mmap.held"),
+            pmd: Lock::new("pmd.ptl.held"),
+            pte: Lock::new("pte.ptl.held"),
         }
     }
 
@@ -166,13 +166,5 @@ impl Program for TableMove {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
-        registry.object("i_mmap", &self.i_mmap);
-        registry.object("pmd.ptl", &self.pmd);
-        registry.object("pte.ptl", &self.pte);
     }
 }

@@ -5,7 +5,7 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::AcqRel;
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program};
 
@@ -153,10 +153,5 @@ impl Program for Unmap {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
     }
 }

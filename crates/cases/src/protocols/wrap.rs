@@ -6,7 +6,6 @@
 
 use super::{Lock, MAIL, Mailbox};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Install};
 use shootdown_machine::{Machine, Program};
@@ -58,10 +57,10 @@ impl Wrap {
             .start(1, A, 1, true)
             .build();
         let numbers = Numbers {
-            lock: Lock::new(),
-            version: Word::new("version", 1),
-            taken: Word::new("taken", ALL_TAKEN),
-            contexts: [Word::new("A", NUMBERS + 1), Word::new("B", 0)],
+            lock: Lock::new("contexts.held"),
+            version: Word::new("contexts.version", 1),
+            taken: Word::new("contexts.taken", ALL_TAKEN),
+            contexts: [Word::new("contexts.A", NUMBERS + 1), Word::new("contexts.B", 0)],
         };
         Self { machine, others, numbers, mail: Mailbox::new(2) }
     }
@@ -131,10 +130,5 @@ impl Program for Wrap {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("contexts", &self.numbers);
-        self.mail.register(registry);
     }
 }

@@ -1,5 +1,5 @@
 //! One sentence: a page is unmapped and its frame freed, and nobody tells the other CPU.
-use shootdown_model::{Machine, Program, Registry, Sketch, Variant, boxed, hw, kit::CrossCall, sync};
+use shootdown_model::{Machine, Program, Sketch, Variant, boxed, hw, kit::CrossCall, sync};
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 pub const SKETCH: Sketch = Sketch::new("@NAME@", &[("@FILE@.rs", include_str!("@FILE@.rs"))], |variant| {
@@ -33,8 +33,5 @@ impl Program for Toy {
     }
     fn interrupt(&self, cpu: usize, _line: u8) {
         self.calls.serve(cpu, |_| hw::flush_user());
-    }
-    fn register(&self, registry: &mut Registry) {
-        self.calls.register(registry);
     }
 }

@@ -1,6 +1,5 @@
 //! A model whose file is called as one of the kit's.
 
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_model::kit::Lock;
 use shootdown_model::{Machine, Program, Sketch, Variant, boxed, hw};
@@ -21,7 +20,7 @@ impl Toy {
     fn new(variant: Variant) -> Self {
         let machine = Machine::builder(2).own_page(0, 0, 1).start(0, 0, 0, true).start(1, 0, 0, true);
         let machine = machine.must_free_frame(1).build();
-        Self { variant, machine, lock: Lock::new(), flushed: Word::new("flushed", 0) }
+        Self { variant, machine, lock: Lock::new("toy.held"), flushed: Word::new("toy.flushed", 0) }
     }
 
     fn unmap(&self) {
@@ -56,8 +55,5 @@ impl Program for Toy {
     fn interrupt(&self, _cpu: usize, _line: u8) {
         hw::flush_user();
         self.flushed.store(1, Release);
-    }
-    fn register(&self, registry: &mut Registry) {
-        registry.object("toy", self);
     }
 }

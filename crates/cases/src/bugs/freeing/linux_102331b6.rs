@@ -3,8 +3,8 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Which, Whose};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -48,7 +48,12 @@ impl Sync {
             .start(0, HOST, TAG, false)
             .must_free_frame(1)
             .build();
-        Self { variant, machine, entry: Word::new("entry", PAGE | CHANGED), table_lock: Lock::new() }
+        Self {
+            variant,
+            machine,
+            entry: Word::new("page0.entry", PAGE | CHANGED),
+            table_lock: Lock::new("table.held"),
+        }
     }
 
     fn sync(&self) {
@@ -94,10 +99,5 @@ impl Program for Sync {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("page0", &self.entry);
-        registry.object("table", &self.table_lock);
     }
 }

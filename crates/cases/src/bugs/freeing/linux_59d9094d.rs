@@ -3,8 +3,8 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
@@ -52,8 +52,9 @@ impl ShareCount {
             .must_free_frame(1)
             .must_free_table(TABLE)
             .build();
-        let page = TablePage { refs: Word::new("refs", 1), sharers: Word::new("sharers", 0) };
-        Self { variant, machine, i_mmap: Lock::new(), page }
+        let page =
+            TablePage { refs: Word::new("table_page.refs", 1), sharers: Word::new("table_page.sharers", 0) };
+        Self { variant, machine, i_mmap: Lock::new("i_mmap.held"), page }
     }
 
     fn unmap(&self) {
@@ -99,10 +100,5 @@ impl Program for ShareCount {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("i_mmap", &self.i_mmap);
-        registry.object("table_page", &self.page);
     }
 }

@@ -58,10 +58,10 @@ impl Grow {
             mm: Mm::new(1, 2, 0b11),
             calls: CrossCall::new(2),
             old: Tsb { entry: Word::new("entry", 1) },
-            new: Tsb { entry: Word::new("entry", 0) },
-            current: Word::new("tsb", OLD),
-            loaded: Word::new("tsb", OLD),
-            runs_on: Word::new("runs_on", 1),
+            new: Tsb { entry: Word::new("new.entry", 0) },
+            current: Word::new("mm.tsb", OLD),
+            loaded: Word::new("cpu0.tsb", OLD),
+            runs_on: Word::new("thread.runs_on", 1),
         }
     }
 
@@ -124,12 +124,6 @@ impl Program for Grow {
     }
 
     fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
-        registry.object("mm", &self.current);
-        registry.local(LAZY, "cpu0", &self.loaded);
-        registry.object("thread", &self.runs_on);
         registry.object("old", &self.old);
-        registry.object("new", &self.new);
     }
 }

@@ -3,7 +3,7 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
-use shootdown_explore::{Memory, Registry, sync};
+use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -51,7 +51,13 @@ impl Unshare {
             .must_free_frame(1)
             .build();
         machine.tables.root(SECOND, 0).store(TABLE, Relaxed);
-        Self { variant, machine, mm: Mm::new(2, 1, 0b11), calls: CrossCall::new(2), i_mmap: Lock::new() }
+        Self {
+            variant,
+            machine,
+            mm: Mm::new(2, 1, 0b11),
+            calls: CrossCall::new(2),
+            i_mmap: Lock::new("i_mmap.held"),
+        }
     }
 
     /// Flushes the first process.
@@ -103,11 +109,5 @@ impl Program for Unshare {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
-        registry.object("i_mmap", &self.i_mmap);
     }
 }

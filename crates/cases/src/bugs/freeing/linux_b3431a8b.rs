@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
@@ -45,7 +45,7 @@ impl Protect {
             .map_kernel(0, WRITABLE)
             .map_kernel(1, WRITABLE + 1)
             .build();
-        Self { variant, machine, calls: [Word::new("to0", 0), Word::new("to1", 0)] }
+        Self { variant, machine, calls: [Word::new("calls.to0", 0), Word::new("calls.to1", 0)] }
     }
 
     fn free_object(&self, cpu: usize) {
@@ -82,9 +82,5 @@ impl Program for Protect {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("calls", &self.calls);
     }
 }

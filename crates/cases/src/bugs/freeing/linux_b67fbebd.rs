@@ -3,8 +3,8 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -55,9 +55,9 @@ impl Unlink {
             machine,
             mm: Mm::new(2, 1, 0b11),
             calls: CrossCall::new(2),
-            ptl: Lock::new(),
-            i_mmap: Lock::new(),
-            linked: Word::new("area", 1),
+            ptl: Lock::new("ptl.held"),
+            i_mmap: Lock::new("i_mmap.held"),
+            linked: Word::new("file.area", 1),
         }
     }
 
@@ -119,13 +119,5 @@ impl Program for Unlink {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
-        registry.object("ptl", &self.ptl);
-        registry.object("i_mmap", &self.i_mmap);
-        registry.object("file", &self.linked);
     }
 }

@@ -3,8 +3,8 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -69,8 +69,11 @@ impl Split {
             machine,
             mm: Mm::new(1, 1, 0b01),
             calls: CrossCall::new(2),
-            mappings: Mappings { whole: Word::new("whole", 2), parts: Word::new("parts", 0) },
-            page_lock: Lock::new(),
+            mappings: Mappings {
+                whole: Word::new("mappings.whole", 2),
+                parts: Word::new("mappings.parts", 0),
+            },
+            page_lock: Lock::new("page_lock.held"),
         }
     }
 
@@ -122,12 +125,5 @@ impl Program for Split {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
-        registry.object("mappings", &self.mappings);
-        registry.object("page_lock", &self.page_lock);
     }
 }

@@ -3,8 +3,8 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
@@ -43,7 +43,7 @@ impl Zap {
             .map(SPACE, 0, PAGE)
             .must_free_frame(1)
             .build();
-        Self { variant, machine, lock: Lock::new(), valid: Word::new("valid", 1) }
+        Self { variant, machine, lock: Lock::new("mmu_lock.held"), valid: Word::new("root.valid", 1) }
     }
 
     /// Clears the entry; a page that it mapped is marked dirty, as the guest may have written to it.
@@ -88,10 +88,5 @@ impl Program for Zap {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mmu_lock", &self.lock);
-        registry.object("root", &self.valid);
     }
 }

@@ -3,8 +3,8 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -49,7 +49,7 @@ impl Migrate {
             .start(OTHER, SPACE, FIRST, true)
             .must_free_frame(1)
             .build();
-        let given_up = Word::new("given_up", 0);
+        let given_up = Word::new("cpu1.given_up", 0);
         Self { variant, machine, mm: Mm::new(1, 1, 0b10), calls: CrossCall::new(2), given_up }
     }
 
@@ -96,11 +96,5 @@ impl Program for Migrate {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
-        registry.local(OTHER, "cpu1", &self.given_up);
     }
 }

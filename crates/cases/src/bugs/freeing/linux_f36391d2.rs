@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -55,10 +55,10 @@ impl Batch {
             .must_free_frame(1)
             .build();
         let pending = Pending {
-            count: Word::new("count", 0),
-            page: Word::new("page", 0),
-            delivered: Word::new("delivered", 0),
-            done: Word::new("done", 0),
+            count: Word::new("batch.count", 0),
+            page: Word::new("batch.page", 0),
+            delivered: Word::new("batch.delivered", 0),
+            done: Word::new("batch.done", 0),
         };
         Self { variant, machine, pending }
     }
@@ -109,9 +109,5 @@ impl Program for Batch {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("batch", &self.pending);
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -47,8 +47,8 @@ impl Timeout {
             .start(1, SPACE, TAG, true)
             .must_free_frame(2)
             .build();
-        let queue = [Word::new("flush0", 0), Word::new("flush1", 0)];
-        Self { variant, machine, queue, status: Word::new("status", DONE) }
+        let queue = [Word::new("queue.flush0", 0), Word::new("queue.flush1", 0)];
+        Self { variant, machine, queue, status: Word::new("queue.status", DONE) }
     }
 
     fn unmap(&self, page: usize) {
@@ -88,11 +88,5 @@ impl Program for Timeout {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("queue", &self.queue[0]);
-        registry.object("queue", &self.queue[1]);
-        registry.object("queue", &self.status);
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, Needs, boxed};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use shootdown_explore::Interrupts;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Interrupts, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -40,7 +40,7 @@ impl Call {
     pub(crate) fn new(variant: Variant) -> Self {
         let machine =
             Machine::builder(2).own_page(SPACE, 0, 1).start(1, SPACE, TAG, true).must_free_frame(1).build();
-        Self { variant, machine, request: Word::new("request", 0) }
+        Self { variant, machine, request: Word::new("request.request", 0) }
     }
 
     fn unmap(&self) {
@@ -89,9 +89,5 @@ impl Program for Call {
 
     fn interrupts(&self) -> Interrupts {
         Interrupts::Overtake
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("request", &self.request);
     }
 }

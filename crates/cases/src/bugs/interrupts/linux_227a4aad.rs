@@ -54,8 +54,8 @@ impl Peek {
             variant,
             machine: Machine::builder(2).build(),
             mm: Mm { membarrier_state: Word::new("membarrier_state", 1), count: Word::new("count", 1) },
-            rq: Runqueue { current: Word::new("current", TASK), state: Word::new("state", 1) },
-            barriers: Word::new("barriers", 0),
+            rq: Runqueue { current: Word::new("rq1.current", TASK), state: Word::new("rq1.state", 1) },
+            barriers: Word::new("sent.barriers", 0),
         }
     }
 
@@ -94,7 +94,5 @@ impl Program for Peek {
 
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.mm);
-        registry.object("rq1", &self.rq);
-        registry.object("sent", &self.barriers);
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
@@ -48,8 +48,8 @@ impl SharedCall {
         Self {
             variant,
             machine: Machine::builder(3).build(),
-            call: Call { taken: Word::new("taken", 0), next: Word::new("next", 0) },
-            queue: Word::new("first", 0),
+            call: Call { taken: Word::new("call.taken", 0), next: Word::new("call.next", 0) },
+            queue: Word::new("queue.first", 0),
         }
     }
 
@@ -95,10 +95,5 @@ impl Program for SharedCall {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("call", &self.call);
-        registry.object("queue", &self.queue);
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -56,11 +56,11 @@ impl Many {
             .must_free_frame(1)
             .build();
         let call = Call {
-            taken: Word::new("taken", 0),
-            targets: Word::new("targets", 0),
-            left: Word::new("left", 0),
+            taken: Word::new("call.taken", 0),
+            targets: Word::new("call.targets", 0),
+            left: Word::new("call.left", 0),
         };
-        Self { variant, machine, mask: Word::new("mask", 0b111), call }
+        Self { variant, machine, mask: Word::new("mm.mask", 0b111), call }
     }
 
     fn unmap(&self) {
@@ -124,10 +124,5 @@ impl Program for Many {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mask);
-        registry.object("call", &self.call);
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -53,8 +53,9 @@ impl Resume {
             .start(0, INIT, 1, false)
             .cached(0, 0, 0, 1)
             .build();
-        let owner = [Word::new("owner0", PROCESS as u64 + 1), Word::new("owner1", INIT as u64 + 1)];
-        Self { variant, machine, state: State { owner, loaded: Word::new("loaded", 1) } }
+        let owner =
+            [Word::new("tlbstate.owner0", PROCESS as u64 + 1), Word::new("tlbstate.owner1", INIT as u64 + 1)];
+        Self { variant, machine, state: State { owner, loaded: Word::new("tlbstate.loaded", 1) } }
     }
 
     fn go_off_and_on(&self) {
@@ -98,9 +99,5 @@ impl Program for Resume {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.local(0, "tlbstate", &self.state);
     }
 }

@@ -3,8 +3,8 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
@@ -39,7 +39,7 @@ pub(crate) struct Membarrier {
 impl Membarrier {
     fn new(variant: Variant) -> Self {
         let machine = Machine::builder(2).code(OLD).build();
-        Self { variant, machine, published: Word::new("published", 0), calls: CrossCall::new(2) }
+        Self { variant, machine, published: Word::new("jit.published", 0), calls: CrossCall::new(2) }
     }
 
     fn compile(&self) {
@@ -88,10 +88,5 @@ impl Program for Membarrier {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("jit", &self.published);
-        self.calls.register(registry);
     }
 }

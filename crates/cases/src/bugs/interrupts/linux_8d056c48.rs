@@ -3,8 +3,8 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -50,9 +50,9 @@ impl Offline {
         Self {
             variant,
             machine,
-            hotplug: Lock::new(),
-            online: Word::new("online", 0b11),
-            queue: Word::new("queue", 0),
+            hotplug: Lock::new("hotplug.held"),
+            online: Word::new("cpus.online", 0b11),
+            queue: Word::new("cpu1.queue", 0),
         }
     }
 
@@ -106,11 +106,5 @@ impl Program for Offline {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("hotplug", &self.hotplug);
-        registry.object("cpus", &self.online);
-        registry.object("cpu1", &self.queue);
     }
 }

@@ -3,8 +3,8 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -57,7 +57,7 @@ impl Preempted {
             machine,
             mm: Mm::new(2, 1, 0b11),
             calls: CrossCall::new(2),
-            steal: Word::new("steal", 0),
+            steal: Word::new("vcpu1.steal", 0),
         }
     }
 
@@ -110,11 +110,5 @@ impl Program for Preempted {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        registry.object("vcpu1", &self.steal);
-        self.calls.register(registry);
     }
 }

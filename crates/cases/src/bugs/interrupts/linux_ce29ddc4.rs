@@ -3,8 +3,8 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
@@ -58,13 +58,13 @@ impl Register {
             variant,
             machine: Machine::builder(2).build(),
             calls: CrossCall::new(2),
-            state: [Word::new("state0", 0), Word::new("state1", 0)],
+            state: [Word::new("rq.state0", 0), Word::new("rq.state1", 0)],
             program: UserProgram {
-                x: Word::new("x", 0),
-                y: Word::new("y", 0),
-                registered: Word::new("registered", 0),
-                read: [Word::new("read0", 2), Word::new("read1", 2)],
-                done: Word::new("done", 0),
+                x: Word::new("program.x", 0),
+                y: Word::new("program.y", 0),
+                registered: Word::new("program.registered", 0),
+                read: [Word::new("program.read0", 2), Word::new("program.read1", 2)],
+                done: Word::new("program.done", 0),
             },
         }
     }
@@ -130,11 +130,5 @@ impl Program for Register {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        self.calls.register(registry);
-        registry.object("rq", &self.state);
-        registry.object("program", &self.program);
     }
 }

@@ -3,8 +3,8 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Privilege, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
@@ -47,7 +47,7 @@ pub(crate) struct Patch {
 impl Patch {
     fn new(variant: Variant) -> Self {
         let machine = Machine::builder(2).code(OLD).entry_code(EXIT_PATH).user_code(CPU).build();
-        Self { variant, machine, context: Word::new("context", 0), calls: CrossCall::new(2) }
+        Self { variant, machine, context: Word::new("cpu1.context", 0), calls: CrossCall::new(2) }
     }
 
     fn patch(&self) {
@@ -98,10 +98,5 @@ impl Program for Patch {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("cpu1", &self.context);
-        self.calls.register(registry);
     }
 }

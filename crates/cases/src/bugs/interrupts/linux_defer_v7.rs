@@ -3,8 +3,8 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
 use shootdown_machine::{Machine, Privilege, Program, Variant};
 
@@ -57,7 +57,7 @@ impl Coalesce {
             .user_code(CPU)
             .must_free_frame(1)
             .build();
-        Self { variant, machine, loaded: Word::new("kernel_root_loaded", 0), calls: CrossCall::new(2) }
+        Self { variant, machine, loaded: Word::new("cpu1.kernel_root_loaded", 0), calls: CrossCall::new(2) }
     }
 
     fn vunmap(&self) {
@@ -108,10 +108,5 @@ impl Program for Coalesce {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("cpu1", &self.loaded);
-        self.calls.register(registry);
     }
 }

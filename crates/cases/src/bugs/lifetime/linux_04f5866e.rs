@@ -49,9 +49,9 @@ impl CoreDump {
     fn new(variant: Variant) -> Self {
         let space = Space {
             mm: Mm::new(1, 2, 0b01),
-            mmap_lock: Lock::new(),
-            dumping: Word::new("dumping", 0),
-            first: Word::new("first", 1),
+            mmap_lock: Lock::new("mm.held"),
+            dumping: Word::new("mm.dumping", 0),
+            first: Word::new("mm.first", 1),
         };
         Self {
             variant,
@@ -113,7 +113,6 @@ impl Program for CoreDump {
     }
 
     fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.space);
         registry.object("area", &self.area);
     }
 }

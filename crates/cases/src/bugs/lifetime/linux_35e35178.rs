@@ -3,8 +3,8 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
@@ -55,8 +55,8 @@ impl Fork {
         Self {
             variant,
             machine: Machine::builder(2).build(),
-            file: File { tree_lock: Lock::new(), linked: Word::new("linked", 0) },
-            area: Area { own_lock: Word::new("own_lock", PARENTS), held: Word::new("held", 0) },
+            file: File { tree_lock: Lock::new("file.held"), linked: Word::new("file.linked", 0) },
+            area: Area { own_lock: Word::new("area.own_lock", PARENTS), held: Word::new("area.held", 0) },
         }
     }
 
@@ -109,10 +109,5 @@ impl Program for Fork {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("file", &self.file);
-        registry.object("area", &self.area);
     }
 }

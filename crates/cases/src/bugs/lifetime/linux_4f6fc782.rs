@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, Which, Whose};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -47,7 +47,7 @@ impl Sampled {
             .must_free_table(1)
             .must_free_root(SPACE)
             .build();
-        Self { variant, machine, task: Task { mm: Word::new("mm", 1) } }
+        Self { variant, machine, task: Task { mm: Word::new("task.mm", 1) } }
     }
 
     fn exit(&self) {
@@ -102,9 +102,5 @@ impl Program for Sampled {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("task", &self.task);
     }
 }

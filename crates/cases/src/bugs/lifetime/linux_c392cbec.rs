@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::AcqRel;
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -43,7 +43,7 @@ impl Ring {
     fn new(variant: Variant) -> Self {
         let machine =
             Machine::builder(2).own_page(SPACE, 0, 1).start(0, SPACE, TAG, true).must_free_frame(1).build();
-        Self { variant, machine, context: Context { refs: Word::new("refs", 2) } }
+        Self { variant, machine, context: Context { refs: Word::new("context.refs", 2) } }
     }
 
     fn unmap(&self) {
@@ -79,9 +79,5 @@ impl Program for Ring {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("context", &self.context);
     }
 }

@@ -4,8 +4,8 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -73,9 +73,9 @@ impl UseMm {
             mm: Mm::new(1, 2, 0b11),
             calls: CrossCall::new(2),
             thread: Thread {
-                active: Word::new("active_mm", OLD as u64),
-                loaded: Word::new("loaded", OLD as u64),
-                stale: Word::new("stale", 0),
+                active: Word::new("thread.active_mm", OLD as u64),
+                loaded: Word::new("thread.loaded", OLD as u64),
+                stale: Word::new("thread.stale", 0),
             },
         }
     }
@@ -145,11 +145,5 @@ impl Program for UseMm {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
-        registry.local(THREAD, "thread", &self.thread);
     }
 }

@@ -53,7 +53,7 @@ impl Count {
             .must_free_frame(1)
             .build();
         let queue = InvalidationQueue::new(IOMMU, COMMANDS);
-        Self { variant, machine, with_tlb: Word::new("with_tlb", 0), queue }
+        Self { variant, machine, with_tlb: Word::new("domain.with_tlb", 0), queue }
     }
 
     fn unmap(&self) {
@@ -111,7 +111,6 @@ impl Program for Count {
     }
 
     fn register(&self, registry: &mut Registry) {
-        registry.object("domain", &self.with_tlb);
         self.queue.register(registry);
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -49,8 +49,8 @@ impl Exec {
         Self {
             variant,
             machine,
-            counts: [Word::new("first", 2), Word::new("second", 1), Word::new("new", 1)],
-            active: Word::new("active_mm", FIRST as u64),
+            counts: [Word::new("count.first", 2), Word::new("count.second", 1), Word::new("count.new", 1)],
+            active: Word::new("thread.active_mm", FIRST as u64),
         }
     }
 
@@ -119,10 +119,5 @@ impl Program for Exec {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("count", &self.counts);
-        registry.local(0, "thread", &self.active);
     }
 }

@@ -3,7 +3,7 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Memory, Registry, sync};
+use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, Install, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -89,10 +89,5 @@ impl Program for Flush {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
     }
 }

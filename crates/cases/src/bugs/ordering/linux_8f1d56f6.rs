@@ -3,8 +3,8 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
@@ -57,8 +57,8 @@ impl Batch {
             machine,
             mm: Mm::new(2, 1, 0b11),
             calls: CrossCall::new(2),
-            generation: Word::new("generation", START),
-            seen: Word::new("seen", START),
+            generation: Word::new("mm.generation", START),
+            seen: Word::new("cpu1.seen", START),
         }
     }
 
@@ -112,12 +112,5 @@ impl Program for Batch {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        registry.object("mm", &self.generation);
-        self.calls.register(registry);
-        registry.local(OTHER, "cpu1", &self.seen);
     }
 }

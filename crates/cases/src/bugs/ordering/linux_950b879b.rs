@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
@@ -36,7 +36,7 @@ pub(crate) struct Flag {
 impl Flag {
     fn new(variant: Variant) -> Self {
         let machine = Machine::builder(2).code(NEW).fetched(0, 0, OLD).fetched(1, 0, OLD).build();
-        Self { variant, machine, clean: Word::new("clean", 0) }
+        Self { variant, machine, clean: Word::new("page.clean", 0) }
     }
 
     fn map(&self) {
@@ -61,9 +61,5 @@ impl Program for Flag {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("page", &self.clean);
     }
 }

@@ -3,7 +3,6 @@
 use crate::bugs::{Bug, Needs, boxed};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
@@ -53,10 +52,10 @@ impl Fault {
         Self {
             variant,
             machine,
-            host: Word::new("host entry", PAGE),
-            count: Word::new("count", 0),
-            sequence: Word::new("sequence", 0),
-            entry_lock: Lock::new(),
+            host: Word::new("host.host entry", PAGE),
+            count: Word::new("notifier.count.count", 0),
+            sequence: Word::new("notifier.sequence.sequence", 0),
+            entry_lock: Lock::new("entry_lock.held"),
         }
     }
 
@@ -114,12 +113,5 @@ impl Program for Fault {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("host", &self.host);
-        registry.object("notifier.count", &self.count);
-        registry.object("notifier.sequence", &self.sequence);
-        registry.object("entry_lock", &self.entry_lock);
     }
 }

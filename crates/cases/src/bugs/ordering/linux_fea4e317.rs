@@ -3,8 +3,8 @@
 use crate::bugs::{Bug, Right, Stage, boxed};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -81,8 +81,8 @@ impl Window {
             mark,
             machine,
             mm: Mm::new(1, 1, 0b10),
-            generation: Word::new("tlb_gen", SEEN),
-            loaded: Word::new("loaded_mm", ANOTHER),
+            generation: Word::new("mm.tlb_gen", SEEN),
+            loaded: Word::new("cpu1.loaded_mm", ANOTHER),
             calls: CrossCall::new(2),
         }
     }
@@ -130,12 +130,5 @@ impl Program for Window {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        registry.object("mm", &self.generation);
-        registry.object("cpu1", &self.loaded);
-        self.calls.register(registry);
     }
 }

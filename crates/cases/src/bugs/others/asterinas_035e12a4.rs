@@ -3,7 +3,7 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
-use shootdown_explore::{Memory, Registry, sync};
+use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -48,7 +48,7 @@ impl Recycle {
             .start(1, KERNEL, TAG, false)
             .must_free_frame(1)
             .build();
-        Self { variant, machine, root: Lock::new(), leaf: Lock::new() }
+        Self { variant, machine, root: Lock::new("root.lock.held"), leaf: Lock::new("leaf.lock.held") }
     }
 
     fn unmap(&self) {
@@ -92,10 +92,5 @@ impl Program for Recycle {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("root.lock", &self.root);
-        registry.object("leaf.lock", &self.leaf);
     }
 }

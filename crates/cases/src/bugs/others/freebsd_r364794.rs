@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, Needs, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use shootdown_explore::Interrupts;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Interrupts, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -48,7 +48,12 @@ impl Rendezvous {
             .start(1, SPACE, TAG, true)
             .must_free_frame(1)
             .build();
-        Self { variant, machine, waiters: Word::new("waiters", CPUS), done: Word::new("done", 0) }
+        Self {
+            variant,
+            machine,
+            waiters: Word::new("rendezvous.waiters", CPUS),
+            done: Word::new("rendezvous.done.done", 0),
+        }
     }
 
     fn unmap(&self) {
@@ -94,10 +99,5 @@ impl Program for Rendezvous {
 
     fn interrupts(&self) -> Interrupts {
         Interrupts::Overtake
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("rendezvous", &self.waiters);
-        registry.object("rendezvous.done", &self.done);
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -49,7 +49,7 @@ impl Context {
             .start(0, SPACE, TAG, false)
             .must_free_frame(1)
             .build();
-        Self { variant, machine, cr3: Word::new("cr3", TAG.into()) }
+        Self { variant, machine, cr3: Word::new("cpu0.cr3", TAG.into()) }
     }
 
     fn invalidate(&self, context: u64) {
@@ -82,9 +82,5 @@ impl Program for Context {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("cpu0", &self.cr3);
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::{Machine, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
@@ -38,7 +38,7 @@ impl Sandbox {
     pub(crate) fn new(variant: Variant) -> Self {
         let machine =
             Machine::builder(1).own_page(GUEST, 0, 1).start(0, GUEST, TAG, false).must_free_frame(1).build();
-        Self { variant, machine, must_flush: Word::new("must_flush", 0) }
+        Self { variant, machine, must_flush: Word::new("sandbox.must_flush", 0) }
     }
 
     fn restore(&self) {
@@ -83,9 +83,5 @@ impl Program for Sandbox {
         self.restore();
         self.call(sync::choose(2) == 1);
         self.call(false);
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("sandbox", &self.must_flush);
     }
 }

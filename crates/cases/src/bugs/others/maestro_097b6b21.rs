@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -49,7 +49,13 @@ impl Boot {
             .must_free_frame(1)
             .build();
         let word = |name| Word::new(name, 0);
-        Self { variant, machine, started: word("started"), online: word("online"), call: word("call") }
+        Self {
+            variant,
+            machine,
+            started: word("cpu1.started"),
+            online: word("cpu1.online"),
+            call: word("cpu1.call"),
+        }
     }
 
     fn boot(&self) {
@@ -104,9 +110,5 @@ impl Program for Boot {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("cpu1", self);
     }
 }

@@ -93,6 +93,5 @@ impl Program for Switch {
 
     fn register(&self, registry: &mut Registry) {
         registry.object("space", &self.mm);
-        self.calls.register(registry);
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -46,7 +46,7 @@ impl Maps {
             .start(0, MONITOR, TAG, true)
             .start(1, MONITOR, TAG, false)
             .build();
-        Self { variant, machine, pool: Word::new("free", 0) }
+        Self { variant, machine, pool: Word::new("pool.free", 0) }
     }
 
     fn give_back(&self) {
@@ -81,9 +81,5 @@ impl Program for Maps {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("pool", &self.pool);
     }
 }

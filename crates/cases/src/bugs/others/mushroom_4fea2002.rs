@@ -3,8 +3,8 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -53,8 +53,8 @@ impl Hypercall {
             .cached(1, TAG_A, 0, 1)
             .must_free_frame(1)
             .build();
-        let (active, needs_flush) = (Word::new("active", 0b101), Word::new("needs_flush", 0));
-        Self { variant, machine, lock: Lock::new(), active, needs_flush }
+        let (active, needs_flush) = (Word::new("flush.active", 0b101), Word::new("flush.needs_flush", 0));
+        Self { variant, machine, lock: Lock::new("flush.held"), active, needs_flush }
     }
 
     fn unmap(&self) {
@@ -98,11 +98,5 @@ impl Program for Hypercall {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("flush", &self.lock);
-        registry.object("flush", &self.active);
-        registry.object("flush", &self.needs_flush);
     }
 }

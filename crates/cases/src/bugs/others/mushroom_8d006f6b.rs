@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw;
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -49,8 +49,8 @@ impl Sleeper {
             .map_kernel(0, 1)
             .must_free_frame(1)
             .build();
-        let [active, pending, lazy] =
-            [("active", 0b11), ("pending", 0), ("lazy", 0)].map(|(name, bits)| Word::new(name, bits));
+        let [active, pending, lazy] = [("flush.active", 0b11), ("flush.pending", 0), ("flush.lazy", 0)]
+            .map(|(name, bits)| Word::new(name, bits));
         Self { variant, machine, active, pending, lazy }
     }
 
@@ -104,11 +104,5 @@ impl Program for Sleeper {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("flush", &self.active);
-        registry.object("flush", &self.pending);
-        registry.object("flush", &self.lazy);
     }
 }

@@ -3,8 +3,8 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::{MAIL, Mailbox};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -49,7 +49,7 @@ impl SpaceLock {
             .start(1, SPACE, TAG, false)
             .must_free_frame(1)
             .build();
-        Self { variant, machine, mail: Mailbox::new(2), held: Word::new("held", 0) }
+        Self { variant, machine, mail: Mailbox::new(2), held: Word::new("space.lock.held", 0) }
     }
 
     /// Takes the lock from within its module, where the bare lock is in use before and after the fix.
@@ -132,10 +132,5 @@ impl Program for SpaceLock {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("space.lock", &self.held);
-        self.mail.register(registry);
     }
 }

@@ -3,8 +3,8 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::{Lock, MAIL, Mailbox};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -47,8 +47,8 @@ impl SwitchLock {
             .start(1, SPACE, TAG, false)
             .must_free_frame(1)
             .build();
-        let used_by = Word::new("used_by", 0b11);
-        Self { variant, machine, lock: Lock::new(), used_by, mail: Mailbox::new(2) }
+        let used_by = Word::new("space.used_by", 0b11);
+        Self { variant, machine, lock: Lock::new("space.lock.held"), used_by, mail: Mailbox::new(2) }
     }
 
     fn unmap(&self) {
@@ -101,11 +101,5 @@ impl Program for SwitchLock {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("space", &self.used_by);
-        registry.object("space.lock", &self.lock);
-        self.mail.register(registry);
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, Which, Whose};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -48,7 +48,7 @@ impl Delete {
             .own_page(B, 0, 2)
             .start(0, A, VMID, true)
             .build();
-        Self { variant, machine, stored: Word::new("stored", VMID.into()) }
+        Self { variant, machine, stored: Word::new("space.stored", VMID.into()) }
     }
 
     fn flush(&self) {
@@ -83,9 +83,5 @@ impl Program for Delete {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("space", &self.stored);
     }
 }

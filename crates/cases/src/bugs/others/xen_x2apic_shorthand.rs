@@ -3,7 +3,7 @@
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Interrupts, Memory, Registry};
+use shootdown_explore::{Interrupts, Memory};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -46,7 +46,12 @@ impl Flush {
             .start(1, SPACE, TAG, true)
             .must_free_frame(1)
             .build();
-        Self { variant, machine, mask: Word::new("mask", 0), address: Word::new("address", EARLIER) }
+        Self {
+            variant,
+            machine,
+            mask: Word::new("flush.mask.mask", 0),
+            address: Word::new("flush.address.address", EARLIER),
+        }
     }
 
     fn unmap(&self) {
@@ -89,10 +94,5 @@ impl Program for Flush {
 
     fn interrupts(&self) -> Interrupts {
         Interrupts::Overtake
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("flush.mask", &self.mask);
-        registry.object("flush.address", &self.address);
     }
 }

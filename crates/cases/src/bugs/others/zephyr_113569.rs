@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -47,7 +47,12 @@ impl RoundRobin {
             .own_page(NEW, 0, 2)
             .start(0, OLD, 1, true)
             .build();
-        Self { variant, machine, next: Word::new("next", 1), live: Word::new("live", 0b010) }
+        Self {
+            variant,
+            machine,
+            next: Word::new("asid.next.next", 1),
+            live: Word::new("asid.live.live", 0b010),
+        }
     }
 
     fn allocate(&self) -> u64 {
@@ -81,10 +86,5 @@ impl Program for RoundRobin {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("asid.next", &self.next);
-        registry.object("asid.live", &self.live);
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -51,9 +51,9 @@ impl Allocator {
         let machine = Machine::builder(1).spaces(2, 1).tags(4).own_page(A, 0, 2).own_page(B, 0, 3).build();
         // A process that lives long has number 2; others had 0, which is freed, and have 1.
         let numbers = Numbers {
-            used: Word::new("used", 0b111),
-            freed: Word::new("freed", 0b001),
-            last: Word::new("last", 1),
+            used: Word::new("numbers.used", 0b111),
+            freed: Word::new("numbers.freed", 0b001),
+            last: Word::new("numbers.last", 1),
         };
         Self { variant, machine, numbers }
     }
@@ -121,9 +121,5 @@ impl Program for Allocator {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("numbers", &self.numbers);
     }
 }

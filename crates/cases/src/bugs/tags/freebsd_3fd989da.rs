@@ -54,7 +54,7 @@ impl Activate {
             machine,
             mm: Mm::new(2, 1, 0b01),
             calls: CrossCall::new(2),
-            generation: Word::new("generation1", 1),
+            generation: Word::new("pmap.pcids.generation1", 1),
         }
     }
 
@@ -104,7 +104,5 @@ impl Program for Activate {
 
     fn register(&self, registry: &mut Registry) {
         registry.object("pmap", &self.mm);
-        registry.object("pmap.pcids", &self.generation);
-        self.calls.register(registry);
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -49,7 +49,7 @@ impl Superpage {
             .must_free_frame(1)
             .must_free_frame(2)
             .build();
-        Self { variant, machine, entry: Word::new("superpage", 1) }
+        Self { variant, machine, entry: Word::new("directory.superpage", 1) }
     }
 
     fn flush(&self) {
@@ -76,9 +76,5 @@ impl Program for Superpage {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("directory", &self.entry);
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
 use shootdown_machine::{Combined, Machine, Program, Variant};
 
@@ -46,7 +46,7 @@ impl Migration {
             .map(GUEST, 0, 1)
             .start(1, GUEST, VM, true)
             .build();
-        Self { variant, machine, turn: Word::new("turn", 1) }
+        Self { variant, machine, turn: Word::new("vcpu.turn", 1) }
     }
 
     /// The guest has page 0 lead to its page 2, and flushes where it runs.
@@ -92,9 +92,5 @@ impl Program for Migration {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("vcpu", &self.turn);
     }
 }

@@ -4,8 +4,8 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::{Lock, Mm};
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -50,7 +50,13 @@ impl FirstUse {
             .own_page(B, 0, 2)
             .cached(1, NEW, 0, 2)
             .build();
-        Self { variant, machine, mm: Mm::new(2, 1, 0b10), lock: Lock::new(), number: Word::new("number", 0) }
+        Self {
+            variant,
+            machine,
+            mm: Mm::new(2, 1, 0b10),
+            lock: Lock::new("mm.context_lock.held"),
+            number: Word::new("mm.context.number", 0),
+        }
     }
 
     fn switch_to_a(&self, cpu: usize) {
@@ -82,11 +88,5 @@ impl Program for FirstUse {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        registry.object("mm.context", &self.number);
-        registry.object("mm.context_lock", &self.lock);
     }
 }

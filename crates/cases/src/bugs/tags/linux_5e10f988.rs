@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -37,7 +37,7 @@ pub(crate) struct Rollover {
 impl Rollover {
     pub(crate) fn new(variant: Variant) -> Self {
         let machine = Machine::builder(2).tags(3).own_page(SPACE, 0, 1).must_free_frame(1).build();
-        Self { variant, machine, asid: Word::new("asid", OLD.into()) }
+        Self { variant, machine, asid: Word::new("mm.asid", OLD.into()) }
     }
 
     fn reclaim(&self) {
@@ -69,9 +69,5 @@ impl Program for Rollover {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.asid);
     }
 }

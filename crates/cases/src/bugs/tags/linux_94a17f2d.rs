@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, boxed};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -57,7 +57,8 @@ impl Isolated {
             .cached(0, USER, 0, 1)
             .must_free_frame(1)
             .build();
-        let percpu = PerCpu { to_flush: Word::new("to_flush", 0), control: Word::new("control", 0) };
+        let percpu =
+            PerCpu { to_flush: Word::new("cpu0.to_flush", 0), control: Word::new("cpu0.control", 0) };
         Self { asid, machine, percpu }
     }
 
@@ -99,9 +100,5 @@ impl Program for Isolated {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.local(0, "cpu0", &self.percpu);
     }
 }

@@ -3,8 +3,8 @@
 use crate::bugs::{Bug, boxed};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -40,7 +40,7 @@ pub(crate) struct FirstRun {
 impl FirstRun {
     pub(crate) fn new(variant: Variant) -> Self {
         let machine = Machine::builder(2).tags(2).own_page(GUEST, 0, 1).must_free_frame(1).build();
-        Self { variant, machine, lock: Lock::new(), vmid: Word::new("vmid", NONE) }
+        Self { variant, machine, lock: Lock::new("vmid_lock.held"), vmid: Word::new("guest.vmid", NONE) }
     }
 
     fn run(&self) {
@@ -97,10 +97,5 @@ impl Program for FirstRun {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("guest", &self.vmid);
-        registry.object("vmid_lock", &self.lock);
     }
 }

@@ -3,8 +3,8 @@
 use crate::bugs::{Bug, Stage, boxed};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -71,10 +71,10 @@ impl Vmid {
     fn new(update: Update) -> Self {
         let machine = Machine::builder(2).tags(3).own_page(GUEST, 0, 1).must_free_frame(1).build();
         let guest = Guest {
-            lock: Lock::new(),
-            current: Word::new("current", 2),
-            generation: Word::new("generation", 1),
-            vmid: Word::new("vmid", 1),
+            lock: Lock::new("guest.held"),
+            current: Word::new("guest.current", 2),
+            generation: Word::new("guest.generation", 1),
+            vmid: Word::new("guest.vmid", 1),
         };
         Self { update, machine, guest }
     }
@@ -148,9 +148,5 @@ impl Program for Vmid {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("guest", &self.guest);
     }
 }

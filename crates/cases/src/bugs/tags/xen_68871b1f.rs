@@ -2,8 +2,8 @@
 
 use crate::bugs::{Bug, Stage, boxed};
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
 use shootdown_machine::{Machine, Program, Variant};
 
@@ -51,7 +51,7 @@ impl Round {
             .start(0, A, 1, true)
             .cached(0, 2, 0, 2)
             .build();
-        Self { variant, machine, next: Word::new("next", FIRST) }
+        Self { variant, machine, next: Word::new("cpu0.asid.next", FIRST) }
     }
 
     /// Enters a guest that has no ASID of this round.
@@ -80,9 +80,5 @@ impl Program for Round {
 
     fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("cpu0.asid", &self.next);
     }
 }
