@@ -1,5 +1,5 @@
 use crate::hw::{self, Install, WalkCache, Which, Whose};
-use crate::{Acknowledged, Builder, Machine, MaskWord, Program, boxed};
+use crate::{Acknowledged, Builder, Machine, MaskWord, Program};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Action, Memory, Options, Registry, Report, Scenario, Verdict, explore};
@@ -16,17 +16,8 @@ struct SmallMachine {
 }
 
 impl Program for SmallMachine {
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
     fn main(&self, cpu: usize) {
         self.mains[cpu](self);
-    }
-    fn register(&self, registry: &mut Registry) {
-        registry.object("small_machine", &self.word);
-        if let Some(mask) = &self.mask {
-            registry.object("mask", mask);
-        }
     }
     fn mask(&self) -> Option<MaskWord<'_>> {
         self.mask.as_ref().map(|word| MaskWord { space: 0, word, first: 0 })
@@ -35,9 +26,9 @@ impl Program for SmallMachine {
 
 fn run(builder: Builder, mains: &[Main], memory: Memory) -> Report {
     let mask = None;
-    let small_machine =
-        SmallMachine { machine: builder.build(), mains: mains.to_vec(), word: Word::new("word", 0), mask };
-    explore(&boxed(small_machine), &Options { memory, workers: 1, ..Options::default() })
+    let word = Word::new("small_machine.word", 0);
+    let model = builder.runs(|machine| SmallMachine { machine, mains: mains.to_vec(), word, mask });
+    explore(&model, &Options { memory, workers: 1, ..Options::default() })
 }
 
 #[track_caller]
@@ -467,10 +458,11 @@ fn user_mode_and_accesses_need_a_live_space() {
 #[test]
 fn mask_must_name_every_cpu_that_has_the_root_loaded() {
     let check = |main: Main| {
-        let machine = Machine::builder(1).build();
-        let mask = Some(Word::new("mask", 0));
-        let small_machine = SmallMachine { machine, mains: vec![main], word: Word::new("word", 0), mask };
-        explore(&boxed(small_machine), &Options::default()).verdict
+        let mask = Some(Word::new("small_machine.mask", 0));
+        let word = Word::new("small_machine.word", 0);
+        let mains = vec![main];
+        let model = Machine::builder(1).runs(|machine| SmallMachine { machine, mains, word, mask });
+        explore(&model, &Options::default()).verdict
     };
     let in_order: Main = |small_machine| {
         small_machine.mask.as_ref().map(|mask| mask.fetch_or(1, SeqCst));

@@ -28,7 +28,7 @@ pub use mutants::mutants;
 pub use stage::{Right, Stage};
 
 pub use shootdown_machine::judge::Mutant;
-pub use shootdown_machine::{Protocol, SOURCES, boxed, is_kebab_case};
+pub use shootdown_machine::{Protocol, SOURCES, is_kebab_case};
 
 use shootdown_machine::Case;
 

@@ -6,7 +6,7 @@
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// Whose page it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,16 +30,15 @@ pub(crate) struct FreshPage {
 }
 
 impl FreshPage {
-    pub(crate) fn new(page: Page, flushes: bool) -> Self {
+    pub(crate) fn model(page: Page, flushes: bool) -> Model {
         let cpus = if page == Page::User { 1 } else { 2 };
         let machine = Machine::builder(cpus)
             .kernel_pages(1)
             .translation(1, None, true)
             .link(SPACE, 0)
             .start(0, SPACE, TAG, false)
-            .caches_absent()
-            .build();
-        Self { machine, page, flushes, told: Word::new("kernel.told", 0) }
+            .caches_absent();
+        machine.runs(|machine| Self { machine, page, flushes, told: Word::new("kernel.told", 0) })
     }
 
     fn map(&self) {
@@ -75,9 +74,5 @@ impl Program for FreshPage {
             sync::wait_until(|| self.told.load(Acquire) != 0);
         }
         self.use_it();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

@@ -7,7 +7,7 @@ use super::{Lock, Mm};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_machine::{Machine, Program, hw};
+use shootdown_machine::{Machine, Model, Program, hw};
 
 /// When the new space gets into the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,16 +52,14 @@ struct Child {
 
 #[derive(Debug)]
 pub(crate) struct HalfBuilt {
-    machine: Machine,
     policy: Policy,
     child: Child,
     list: Word,
 }
 
 impl HalfBuilt {
-    pub(crate) fn new(policy: Policy) -> Self {
-        Self {
-            machine: Machine::builder(2).must_free_root(SPACE).build(),
+    pub(crate) fn model(policy: Policy) -> Model {
+        Machine::builder(2).must_free_root(SPACE).runs(|_| Self {
             policy,
             child: Child {
                 mm: Mm::new(1, 1, 0),
@@ -70,7 +68,7 @@ impl HalfBuilt {
                 areas: [const { Word::new("area", 0) }; 2],
             },
             list: Word::new("mmlist.list", 0),
-        }
+        })
     }
 
     fn fork(&self) {
@@ -134,10 +132,6 @@ impl HalfBuilt {
 impl Program for HalfBuilt {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.fork() } else { self.visit() }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {

@@ -2,7 +2,7 @@
 
 use shootdown_explore::sync::Word;
 use shootdown_explore::{Memory, Options, Registry, Verdict};
-use shootdown_model::{Builder, Machine, Program, boxed, run};
+use shootdown_model::{Builder, Machine, Program, run};
 
 /// What a CPU does.
 pub type Main = fn(&SmallMachine);
@@ -16,9 +16,6 @@ pub struct SmallMachine {
 }
 
 impl Program for SmallMachine {
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
     fn main(&self, cpu: usize) {
         self.mains[cpu](self);
     }
@@ -34,7 +31,7 @@ pub fn verdict(builder: Builder, mains: &[Main]) -> Verdict {
 
 /// The same under a memory model.
 pub fn verdict_under(memory: Memory, builder: Builder, mains: &[Main]) -> Verdict {
-    let small_machine =
-        SmallMachine { machine: builder.build(), word: Word::new("word", 0), mains: mains.to_vec() };
-    run(&boxed(small_machine), &Options { memory, workers: 1, ..Options::default() }).verdict
+    let word = Word::new("word", 0);
+    let model = builder.runs(|machine| SmallMachine { machine, word, mains: mains.to_vec() });
+    run(&model, &Options { memory, workers: 1, ..Options::default() }).verdict
 }

@@ -1,9 +1,9 @@
 //! A shared table is handed to another space while a lockless walker is in it.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::lockless::{Lockless, Policy, Recheck, Task, Wait};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-1013af4f-hugetlb-unshare",
@@ -17,10 +17,10 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 uses frame 2 of space B for space A (SD-12)",
     engine: "lazy-vs-table-free",
     code: code!["linux_1013af4f.rs", "lockless.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> Lockless {
+fn model(variant: Variant) -> Model {
     let wait = if variant == Variant::Broken { Wait::Flush } else { Wait::FlushAndWalkers };
-    Lockless::new(Policy { task: Task::Unshare, wait, recheck: Recheck::Leaf })
+    Lockless::model(Policy { task: Task::Unshare, wait, recheck: Recheck::Leaf })
 }

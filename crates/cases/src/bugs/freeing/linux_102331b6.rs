@@ -1,12 +1,12 @@
 //! What the host maps is brought up to date from a page table that is not locked.
 
-use crate::bugs::{Bug, boxed};
+use crate::bugs::Bug;
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Which, Whose};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-102331b6-um-tlb-sync",
@@ -20,7 +20,7 @@ pub(super) const BUG: Bug = Bug {
             entry that goes meanwhile is mapped again after its page was freed.",
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "pair-split-split",
-    ..Bug::race(Memory::Tso, |variant| boxed(Sync::new(variant)))
+    ..Bug::race(Memory::Tso, Sync::model)
 };
 
 const HOST: usize = 0;
@@ -41,19 +41,18 @@ pub(crate) struct Sync {
 }
 
 impl Sync {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .translation(1, Some(HOST), true)
             .link(HOST, 0)
             .start(0, HOST, TAG, false)
-            .must_free_frame(1)
-            .build();
-        Self {
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
             variant,
             machine,
             entry: Word::new("page0.entry", PAGE | CHANGED),
             table_lock: Lock::new("table.held"),
-        }
+        })
     }
 
     fn sync(&self) {
@@ -95,9 +94,5 @@ impl Program for Sync {
         } else {
             self.take_page();
         }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

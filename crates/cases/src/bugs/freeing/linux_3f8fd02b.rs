@@ -1,6 +1,6 @@
 //! A range of kernel memory is unmapped in one root; the entries that other roots have of their own stay.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::own_entries::{Change, OwnEntries};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -18,7 +18,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 1 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "kernel-gather",
     code: code!["linux_3f8fd02b.rs", "own_entries.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(OwnEntries::new(change(variant))))
+    ..Bug::race(Memory::Tso, |variant| OwnEntries::model(change(variant)))
 };
 
 fn change(variant: Variant) -> Change {

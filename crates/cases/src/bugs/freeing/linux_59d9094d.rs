@@ -1,11 +1,11 @@
 //! Whether a page table is shared is read off its reference count, which others raise for a moment.
 
-use crate::bugs::{Bug, boxed};
+use crate::bugs::Bug;
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_machine::{Machine, Program, Variant, hw};
+use shootdown_machine::{Machine, Model, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-59d9094d-pmd-share-count",
@@ -18,7 +18,7 @@ pub(super) const BUG: Bug = Bug {
             somebody else, and the pages that the table maps are never freed.",
     ends: "frame 1 is lost: all CPUs have finished and it was never freed (SD-14)",
     engine: "seed",
-    ..Bug::race(Memory::Tso, |variant| boxed(ShareCount::new(variant)))
+    ..Bug::race(Memory::Tso, ShareCount::model)
 };
 
 const SPACE: usize = 0;
@@ -45,16 +45,15 @@ pub(crate) struct ShareCount {
 }
 
 impl ShareCount {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, false)
             .must_free_frame(1)
-            .must_free_table(TABLE)
-            .build();
+            .must_free_table(TABLE);
         let page =
             TablePage { refs: Word::new("table_page.refs", 1), sharers: Word::new("table_page.sharers", 0) };
-        Self { variant, machine, i_mmap: Lock::new("i_mmap.held"), page }
+        machine.runs(|machine| Self { variant, machine, i_mmap: Lock::new("i_mmap.held"), page })
     }
 
     fn unmap(&self) {
@@ -96,9 +95,5 @@ impl ShareCount {
 impl Program for ShareCount {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.unmap() } else { self.look() }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

@@ -1,11 +1,11 @@
 //! A CPU comes back from lazy mode and goes on with a translation buffer that was replaced and freed.
 
-use crate::bugs::{Bug, boxed};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-7a1ac526-sparc64-tsb-grow",
@@ -19,7 +19,7 @@ pub(super) const BUG: Bug = Bug {
             back, finds its context valid, and keeps using the freed one.",
     ends: "use of old.entry after its memory was given back",
     engine: "lazy-return",
-    ..Bug::race(Memory::Tso, |variant| boxed(Grow::new(variant)))
+    ..Bug::race(Memory::Tso, Grow::model)
 };
 
 const LAZY: usize = 0;
@@ -38,7 +38,6 @@ struct Tsb {
 #[derive(Debug)]
 pub(crate) struct Grow {
     variant: Variant,
-    machine: Machine,
     mm: Mm,
     calls: CrossCall,
     old: Tsb,
@@ -51,10 +50,9 @@ pub(crate) struct Grow {
 }
 
 impl Grow {
-    pub(crate) fn new(variant: Variant) -> Self {
-        Self {
+    pub(crate) fn model(variant: Variant) -> Model {
+        Machine::builder(2).runs(|_| Self {
             variant,
-            machine: Machine::builder(2).build(),
             mm: Mm::new(1, 2, 0b11),
             calls: CrossCall::new(2),
             old: Tsb { entry: Word::new("entry", 1) },
@@ -62,7 +60,7 @@ impl Grow {
             current: Word::new("mm.tsb", OLD),
             loaded: Word::new("cpu0.tsb", OLD),
             runs_on: Word::new("thread.runs_on", 1),
-        }
+        })
     }
 
     fn come_back(&self) {
@@ -117,10 +115,6 @@ impl Program for Grow {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (LAZY, CROSS_CALL), "only CPU 1 calls");
         self.calls.serve(cpu, |_| self.reload());
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {

@@ -1,6 +1,6 @@
 //! A table of the kernel is taken out of one root and given back; other roots have entries of their own for it.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::own_entries::{Change, OwnEntries};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -19,7 +19,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "split-table-free",
     argued: &[("free table 2", "the fix is to keep the table")],
     code: code!["linux_f967db0b.rs", "own_entries.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(OwnEntries::new(change(variant))))
+    ..Bug::race(Memory::Tso, |variant| OwnEntries::model(change(variant)))
 };
 
 fn change(variant: Variant) -> Change {

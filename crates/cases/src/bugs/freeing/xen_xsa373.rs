@@ -1,11 +1,11 @@
 //! A flush that was given up completes, and passes for the one that is waited for now.
 
-use crate::bugs::{Bug, boxed};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "xen-xsa373-flush-timeout",
@@ -20,7 +20,7 @@ pub(super) const BUG: Bug = Bug {
             is taken for the completion of the next one.",
     ends: "CPU 1 can still use page 1 of space A -> frame 2, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
-    ..Bug::race(Memory::Tso, |variant| boxed(Timeout::new(variant)))
+    ..Bug::race(Memory::Tso, Timeout::model)
 };
 
 const SPACE: usize = 0;
@@ -40,15 +40,14 @@ pub(crate) struct Timeout {
 }
 
 impl Timeout {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .own_page(SPACE, 0, 1)
             .own_page(SPACE, 1, 2)
             .start(1, SPACE, TAG, true)
-            .must_free_frame(2)
-            .build();
+            .must_free_frame(2);
         let queue = [Word::new("queue.flush0", 0), Word::new("queue.flush1", 0)];
-        Self { variant, machine, queue, status: Word::new("queue.status", DONE) }
+        machine.runs(|machine| Self { variant, machine, queue, status: Word::new("queue.status", DONE) })
     }
 
     fn unmap(&self, page: usize) {
@@ -84,9 +83,5 @@ impl Program for Timeout {
         self.unmap(1);
         self.wait();
         hw::free_frame(2);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

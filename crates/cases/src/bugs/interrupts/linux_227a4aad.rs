@@ -1,10 +1,10 @@
 //! membarrier looks into the address space of what another CPU runs, with nothing to keep it alive.
 
-use crate::bugs::{Bug, boxed};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-227a4aad-membarrier-mm",
@@ -17,7 +17,7 @@ pub(super) const BUG: Bug = Bug {
             exits and the structure is freed in between.",
     ends: "use of mm.membarrier_state after its memory was given back",
     engine: "lazy-vs-final-drop",
-    ..Bug::race(Memory::Tso, |variant| boxed(Peek::new(variant)))
+    ..Bug::race(Memory::Tso, Peek::model)
 };
 
 /// What a CPU runs: the task's address space, or nothing.
@@ -42,21 +42,19 @@ struct Runqueue {
 #[derive(Debug)]
 pub(crate) struct Peek {
     variant: Variant,
-    machine: Machine,
     mm: Mm,
     rq: Runqueue,
     barriers: Word,
 }
 
 impl Peek {
-    pub(crate) fn new(variant: Variant) -> Self {
-        Self {
+    pub(crate) fn model(variant: Variant) -> Model {
+        Machine::builder(2).runs(|_| Self {
             variant,
-            machine: Machine::builder(2).build(),
             mm: Mm { membarrier_state: Word::new("membarrier_state", 1), count: Word::new("count", 1) },
             rq: Runqueue { current: Word::new("rq1.current", TASK), state: Word::new("rq1.state", 1) },
             barriers: Word::new("sent.barriers", 0),
-        }
+        })
     }
 
     fn membarrier(&self) {
@@ -86,10 +84,6 @@ impl Peek {
 impl Program for Peek {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.membarrier() } else { self.exit() }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {

@@ -1,10 +1,10 @@
 //! Two senders take the same call structure, as taking it is a load and a store.
 
-use crate::bugs::{Bug, boxed};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-35551efb-csd-lock",
@@ -17,7 +17,7 @@ pub(super) const BUG: Bug = Bug {
             comes to point to itself: the target walks its queue for ever.",
     ends: "the queue of CPU 2 is a circle, which its handler walks for ever",
     engine: "two-flushers",
-    ..Bug::race(Memory::Tso, |variant| boxed(SharedCall::new(variant)))
+    ..Bug::race(Memory::Tso, SharedCall::model)
 };
 
 const TARGET: usize = 2;
@@ -37,20 +37,18 @@ struct Call {
 #[derive(Debug)]
 pub(crate) struct SharedCall {
     variant: Variant,
-    machine: Machine,
     call: Call,
     /// First of the target's queue.
     queue: Word,
 }
 
 impl SharedCall {
-    pub(crate) fn new(variant: Variant) -> Self {
-        Self {
+    pub(crate) fn model(variant: Variant) -> Model {
+        Machine::builder(3).runs(|_| Self {
             variant,
-            machine: Machine::builder(3).build(),
             call: Call { taken: Word::new("call.taken", 0), next: Word::new("call.next", 0) },
             queue: Word::new("queue.first", 0),
-        }
+        })
     }
 
     fn send(&self) {
@@ -91,9 +89,5 @@ impl Program for SharedCall {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (TARGET, CALL), "nobody else is called");
         self.serve();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

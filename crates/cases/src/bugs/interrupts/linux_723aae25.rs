@@ -1,11 +1,11 @@
 //! The mask of a call is tested, then copied; between the two the CPUs in it have taken themselves out.
 
-use crate::bugs::{Bug, boxed};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-723aae25-mask-cleared",
@@ -22,7 +22,7 @@ pub(super) const BUG: Bug = Bug {
         "linux_723aae25.rs: Release of a store",
         "who lets a call go hands on what it did with it; the next caller here reads nothing of it",
     )],
-    ..Bug::race(Memory::Tso, |variant| boxed(Many::new(variant)))
+    ..Bug::race(Memory::Tso, Many::model)
 };
 
 const SPACE: usize = 0;
@@ -47,20 +47,19 @@ pub(crate) struct Many {
 }
 
 impl Many {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(3)
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, true)
             .start(1, SPACE, TAG, false)
             .start(2, SPACE, TAG, false)
-            .must_free_frame(1)
-            .build();
+            .must_free_frame(1);
         let call = Call {
             taken: Word::new("call.taken", 0),
             targets: Word::new("call.targets", 0),
             left: Word::new("call.left", 0),
         };
-        Self { variant, machine, mask: Word::new("mm.mask", 0b111), call }
+        machine.runs(|machine| Self { variant, machine, mask: Word::new("mm.mask", 0b111), call })
     }
 
     fn unmap(&self) {
@@ -120,9 +119,5 @@ impl Program for Many {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert!(cpu != 0 && line == CALL, "only CPU 0 calls");
         self.answer(cpu);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

@@ -1,11 +1,11 @@
 //! A barrier that shall have all CPUs fetch code again relies on interrupts for it.
 
-use crate::bugs::{Bug, boxed};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_machine::{Machine, Program, Variant, hw};
+use shootdown_machine::{Machine, Model, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-758c9373-membarrier-sync",
@@ -19,7 +19,7 @@ pub(super) const BUG: Bug = Bug {
             another thread of the process, which goes back by SYSRET.",
     ends: "CPU 1 may run version 1 of code 0, and not 2 (SD-8)",
     engine: "borrow-vs-unmap",
-    ..Bug::race(Memory::Tso, |variant| boxed(Membarrier::new(variant)))
+    ..Bug::race(Memory::Tso, Membarrier::model)
 };
 
 const OLD: u64 = 1;
@@ -37,9 +37,14 @@ pub(crate) struct Membarrier {
 }
 
 impl Membarrier {
-    fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(2).code(OLD).build();
-        Self { variant, machine, published: Word::new("jit.published", 0), calls: CrossCall::new(2) }
+    fn model(variant: Variant) -> Model {
+        let machine = Machine::builder(2).code(OLD);
+        machine.runs(|machine| Self {
+            variant,
+            machine,
+            published: Word::new("jit.published", 0),
+            calls: CrossCall::new(2),
+        })
     }
 
     fn compile(&self) {
@@ -84,9 +89,5 @@ impl Program for Membarrier {
         assert_eq!((cpu, line), (CPU, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |_| self.barrier());
         self.back_to_user();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

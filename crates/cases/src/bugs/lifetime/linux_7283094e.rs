@@ -1,9 +1,9 @@
 //! The last structure reference is dropped in an interrupt, over code that holds the lock which freeing the root takes.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::late_drop::{By, LateDrop, Place, Policy};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-7283094e-mmdrop-softirq",
@@ -19,10 +19,10 @@ pub(super) const BUG: Bug = Bug {
     engine: "deferred-teardown",
     duty: "where a last reference may be dropped is for the embedder to know, to whom the engine hands the teardown",
     code: code!["linux_7283094e.rs", "late_drop.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> LateDrop {
+fn model(variant: Variant) -> Model {
     let by = if variant == Variant::Broken { By::Dropper } else { By::Worker };
-    LateDrop::new(Policy { place: Place::Interrupt, by })
+    LateDrop::model(Policy { place: Place::Interrupt, by })
 }

@@ -1,9 +1,9 @@
 //! The thread that frees memory drops a last user reference and waits for I/O that needs memory.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::late_drop::{By, LateDrop, Place, Policy};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-ec8d7c14-oom-reaper-put",
@@ -18,10 +18,10 @@ pub(super) const BUG: Bug = Bug {
     engine: "deferred-teardown",
     duty: "where a last reference may be dropped is for the embedder to know, to whom the engine hands the teardown",
     code: code!["linux_ec8d7c14.rs", "late_drop.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> LateDrop {
+fn model(variant: Variant) -> Model {
     let by = if variant == Variant::Broken { By::Dropper } else { By::Worker };
-    LateDrop::new(Policy { place: Place::Reaper, by })
+    LateDrop::model(Policy { place: Place::Reaper, by })
 }

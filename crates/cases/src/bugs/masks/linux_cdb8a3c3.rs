@@ -1,11 +1,11 @@
 //! A count says whether any device of a domain has a TLB of its own; a device is counted after its TLB was switched on.
 
-use crate::bugs::{Bug, boxed};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{InvalidationQueue, Machine, Program, Variant};
+use shootdown_machine::{InvalidationQueue, Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-cdb8a3c3-ats-count",
@@ -23,7 +23,7 @@ pub(super) const BUG: Bug = Bug {
         "linux_cdb8a3c3.rs: fence(SeqCst)",
         "the IOMMU's flush is as much of a barrier here, and the unmap reads its answer; the driver's IOMMU takes no part in the order of its CPUs",
     )],
-    ..Bug::race(Memory::Pso, |variant| boxed(Count::new(variant)))
+    ..Bug::race(Memory::Pso, Count::model)
 };
 
 const SPACE: usize = 0;
@@ -43,17 +43,16 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    fn new(variant: Variant) -> Self {
+    fn model(variant: Variant) -> Model {
         let machine = Machine::builder(4)
             .own_page(SPACE, 0, 1)
             .device(DEVICE, IOMMU)
             .ats_off(DEVICE)
             .start(IOMMU, SPACE, TAG, true)
             .start(DEVICE, SPACE, TAG, true)
-            .must_free_frame(1)
-            .build();
+            .must_free_frame(1);
         let queue = InvalidationQueue::new(IOMMU, COMMANDS);
-        Self { variant, machine, with_tlb: Word::new("domain.with_tlb", 0), queue }
+        machine.runs(|machine| Self { variant, machine, with_tlb: Word::new("domain.with_tlb", 0), queue })
     }
 
     fn unmap(&self) {
@@ -104,10 +103,6 @@ impl Program for Count {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (IOMMU, COMMANDS), "only the IOMMU is told of commands");
         self.queue.execute();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {

@@ -1,11 +1,11 @@
 //! A CPU sets its bit in the mask by an atomic operation, which is taken for a barrier.
 
-use crate::bugs::{Bug, boxed};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::sync;
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-1a92a80a-powerpc-mask-order",
@@ -19,7 +19,7 @@ pub(super) const BUG: Bug = Bug {
             a flush that reads the mask misses it.",
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in/weak",
-    ..Bug::weak(|variant| boxed(SwitchIn::new(variant)))
+    ..Bug::weak(SwitchIn::model)
 };
 
 const SPACE: usize = 0;
@@ -36,9 +36,9 @@ pub(crate) struct SwitchIn {
 }
 
 impl SwitchIn {
-    pub(crate) fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(2).own_page(SPACE, 0, 1).must_free_frame(1).build();
-        Self { variant, machine, mm: Mm::new(1, 1, 0), calls: CrossCall::new(2) }
+    pub(crate) fn model(variant: Variant) -> Model {
+        let machine = Machine::builder(2).own_page(SPACE, 0, 1).must_free_frame(1);
+        machine.runs(|machine| Self { variant, machine, mm: Mm::new(1, 1, 0), calls: CrossCall::new(2) })
     }
 
     /// The barrier on this side, between the entry and the mask, was there.
@@ -72,9 +72,5 @@ impl Program for SwitchIn {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

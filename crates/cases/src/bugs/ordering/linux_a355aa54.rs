@@ -1,11 +1,11 @@
 //! A fault looks at two words of the notifier without the lock, and nothing orders the two looks.
 
-use crate::bugs::{Bug, Needs, boxed};
+use crate::bugs::{Bug, Needs};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-a355aa54-kvm-lockless-retry",
@@ -21,7 +21,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "switch-in/weak",
     // Stores that pass each other are enough: the count falls before the number has grown.
     needs: Needs::StoreOrder,
-    ..Bug::weak(|variant| boxed(Fault::new(variant)))
+    ..Bug::weak(Fault::model)
 };
 
 const GUEST: usize = 0;
@@ -42,21 +42,20 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .translation(1, Some(GUEST), true)
             .link(GUEST, 0)
             .start(1, GUEST, TAG, true)
-            .must_free_frame(1)
-            .build();
-        Self {
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
             variant,
             machine,
             host: Word::new("host.host entry", PAGE),
             count: Word::new("notifier.count.count", 0),
             sequence: Word::new("notifier.sequence.sequence", 0),
             entry_lock: Lock::new("entry_lock.held"),
-        }
+        })
     }
 
     fn is_mended(&self) -> bool {
@@ -109,9 +108,5 @@ impl Fault {
 impl Program for Fault {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.invalidate() } else { self.fault() }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

@@ -1,11 +1,11 @@
 //! A page-table node is recycled while somebody walks it without a lock.
 
-use crate::bugs::{Bug, boxed};
+use crate::bugs::Bug;
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "asterinas-035e12a4-table-recycle",
@@ -21,7 +21,7 @@ pub(super) const BUG: Bug = Bug {
     ends: "CPU 0 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     argued: &[("free table 1", "the fix is to keep nodes as long as the space lives")],
-    ..Bug::race(Memory::Tso, |variant| boxed(Recycle::new(variant)))
+    ..Bug::race(Memory::Tso, Recycle::model)
 };
 
 /// The kernel's own page table: every CPU has it loaded.
@@ -41,14 +41,18 @@ pub(crate) struct Recycle {
 }
 
 impl Recycle {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .own_page(KERNEL, 0, 1)
             .start(0, KERNEL, TAG, false)
             .start(1, KERNEL, TAG, false)
-            .must_free_frame(1)
-            .build();
-        Self { variant, machine, root: Lock::new("root.lock.held"), leaf: Lock::new("leaf.lock.held") }
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
+            variant,
+            machine,
+            root: Lock::new("root.lock.held"),
+            leaf: Lock::new("leaf.lock.held"),
+        })
     }
 
     fn unmap(&self) {
@@ -88,9 +92,5 @@ impl Program for Recycle {
         } else {
             self.page_walk();
         }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

@@ -1,11 +1,11 @@
 //! The interrupt of a rendezvous overtakes the store that resets its counter.
 
-use crate::bugs::{Bug, Needs, boxed};
+use crate::bugs::{Bug, Needs};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use shootdown_explore::Interrupts;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "freebsd-r364794-rendezvous-reset",
@@ -22,7 +22,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "aarch64-unmap-for-another",
     // A store that waits in a store buffer is enough, where an interrupt may overtake it.
     needs: Needs::StoreBuffer,
-    ..Bug::weak(|variant| boxed(Rendezvous::new(variant)))
+    ..Bug::weak(Rendezvous::model)
 };
 
 const SPACE: usize = 0;
@@ -41,19 +41,18 @@ pub(crate) struct Rendezvous {
 }
 
 impl Rendezvous {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, true)
             .start(1, SPACE, TAG, true)
-            .must_free_frame(1)
-            .build();
-        Self {
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
             variant,
             machine,
             waiters: Word::new("rendezvous.waiters", CPUS),
             done: Word::new("rendezvous.done.done", 0),
-        }
+        })
     }
 
     fn unmap(&self) {
@@ -91,10 +90,6 @@ impl Program for Rendezvous {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, IPI), "only CPU 0 calls");
         self.act();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 
     fn interrupts(&self) -> Interrupts {

@@ -1,6 +1,6 @@
 //! A page of the kernel is mapped on one core and faults on another.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::fresh_page::{FreshPage, Page};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -20,5 +20,5 @@ pub(super) const BUG: Bug = Bug {
     engine: "seed",
     duty: "whether mapping flushes is decided where entries are written, and the engine flushes what it is told",
     code: code!["litebox_pr769.rs", "fresh_page.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(FreshPage::new(Page::Kernel, variant == Variant::Fixed)))
+    ..Bug::race(Memory::Tso, |variant| FreshPage::model(Page::Kernel, variant == Variant::Fixed))
 };

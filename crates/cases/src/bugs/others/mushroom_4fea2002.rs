@@ -1,12 +1,12 @@
 //! One of four ways to flush forgets the CPUs that will come back.
 
-use crate::bugs::{Bug, boxed};
+use crate::bugs::Bug;
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "mushroom-4fea2002-hypercall",
@@ -21,7 +21,7 @@ pub(super) const BUG: Bug = Bug {
             from earlier are not told, nor noted for their return.",
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "lazy-return",
-    ..Bug::race(Memory::Tso, |variant| boxed(Hypercall::new(variant)))
+    ..Bug::race(Memory::Tso, Hypercall::model)
 };
 
 const A: usize = 0;
@@ -42,7 +42,7 @@ pub(crate) struct Hypercall {
 }
 
 impl Hypercall {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(3)
             .spaces(2, 1)
             .tags(3)
@@ -51,10 +51,9 @@ impl Hypercall {
             .start(1, B, TAG_B, false)
             .start(2, A, TAG_A, true)
             .cached(1, TAG_A, 0, 1)
-            .must_free_frame(1)
-            .build();
+            .must_free_frame(1);
         let (active, needs_flush) = (Word::new("flush.active", 0b101), Word::new("flush.needs_flush", 0));
-        Self { variant, machine, lock: Lock::new("flush.held"), active, needs_flush }
+        machine.runs(|machine| Self { variant, machine, lock: Lock::new("flush.held"), active, needs_flush })
     }
 
     fn unmap(&self) {
@@ -94,9 +93,5 @@ impl Program for Hypercall {
             1 => self.come_back(cpu),
             _ => {}
         }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

@@ -1,11 +1,11 @@
 //! A CPU wakes up in the middle of a flush that has taken it for asleep.
 
-use crate::bugs::{Bug, boxed};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw;
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "mushroom-8d006f6b-lazy-pending",
@@ -22,7 +22,7 @@ pub(super) const BUG: Bug = Bug {
     engine: "kernel-memory",
     // Both looks at the set of active CPUs rest on locked instructions, which are full barriers there and nowhere else.
     fixed_under: Memory::Pso,
-    ..Bug::race(Memory::Tso, |variant| boxed(Sleeper::new(variant)))
+    ..Bug::race(Memory::Tso, Sleeper::model)
 };
 
 const FLUSH: u8 = 0;
@@ -42,16 +42,15 @@ pub(crate) struct Sleeper {
 }
 
 impl Sleeper {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .kernel_pages(1)
             .translation(1, None, true)
             .map_kernel(0, 1)
-            .must_free_frame(1)
-            .build();
+            .must_free_frame(1);
         let [active, pending, lazy] = [("flush.active", 0b11), ("flush.pending", 0), ("flush.lazy", 0)]
             .map(|(name, bits)| Word::new(name, bits));
-        Self { variant, machine, active, pending, lazy }
+        machine.runs(|machine| Self { variant, machine, active, pending, lazy })
     }
 
     fn unmap(&self) {
@@ -100,9 +99,5 @@ impl Program for Sleeper {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, FLUSH), "only CPU 0 asks");
         self.serve();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

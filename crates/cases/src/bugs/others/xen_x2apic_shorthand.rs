@@ -1,11 +1,11 @@
 //! The interrupt of a flush overtakes the address to be flushed.
 
-use crate::bugs::{Bug, boxed};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Interrupts, Memory};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "xen-5500d265-x2apic-shorthand",
@@ -20,7 +20,7 @@ pub(super) const BUG: Bug = Bug {
             flush before, answers, and keeps the page.",
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "x2apic-unmap",
-    ..Bug::delayed_store(Memory::Tso, |variant| boxed(Flush::new(variant)))
+    ..Bug::delayed_store(Memory::Tso, Flush::model)
 };
 
 const SPACE: usize = 0;
@@ -39,19 +39,18 @@ pub(crate) struct Flush {
 }
 
 impl Flush {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, true)
             .start(1, SPACE, TAG, true)
-            .must_free_frame(1)
-            .build();
-        Self {
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
             variant,
             machine,
             mask: Word::new("flush.mask.mask", 0),
             address: Word::new("flush.address.address", EARLIER),
-        }
+        })
     }
 
     fn unmap(&self) {
@@ -86,10 +85,6 @@ impl Program for Flush {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, INVALIDATE), "only CPU 0 asks");
         self.invalidate();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 
     fn interrupts(&self) -> Interrupts {

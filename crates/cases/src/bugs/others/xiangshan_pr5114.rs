@@ -1,10 +1,10 @@
 //! A TLB that keeps the result of both stages in the smaller of their sizes misses what a guest's fence names.
 
-use crate::bugs::{Bug, boxed};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::AcqRel;
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Combined, Machine, Program, Variant};
+use shootdown_machine::{Combined, Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "xiangshan-pr5114-combined-sizes",
@@ -18,7 +18,7 @@ pub(super) const BUG: Bug = Bug {
     about: "A guest's large page is kept as small pieces, of which a fence with an address drops one.",
     ends: "CPU 0 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "seed",
-    ..Bug::race(Memory::Pso, |variant| boxed(Fence::new(variant)))
+    ..Bug::race(Memory::Pso, Fence::model)
 };
 
 const GUEST: usize = 0;
@@ -34,16 +34,15 @@ pub(crate) struct Fence {
 }
 
 impl Fence {
-    fn new(variant: Variant) -> Self {
+    fn model(variant: Variant) -> Model {
         let machine = Machine::builder(1)
             .tags(2)
             .large(1, Some(GUEST))
             .splintered_leaves()
             .second_stage(VM, Combined::Go, &[LARGE])
             .map(GUEST, 0, 1)
-            .start(0, GUEST, VM, true)
-            .build();
-        Self { variant, machine }
+            .start(0, GUEST, VM, true);
+        machine.runs(|machine| Self { variant, machine })
     }
 
     fn unmap(&self) {
@@ -67,9 +66,5 @@ impl Fence {
 impl Program for Fence {
     fn main(&self, _cpu: usize) {
         self.unmap();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

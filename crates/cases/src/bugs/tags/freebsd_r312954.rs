@@ -1,11 +1,11 @@
 //! Removing a superpage flushes its first address; small entries from before the promotion stay behind the others.
 
-use crate::bugs::{Bug, boxed};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "freebsd-r312954-superpage-flush",
@@ -20,7 +20,7 @@ pub(super) const BUG: Bug = Bug {
             survive for all other pages.",
     ends: "CPU 0 can still use page 1 of space A -> frame 2, which was freed (SD-8)",
     engine: "two-flushers",
-    ..Bug::race(Memory::Tso, |variant| boxed(Superpage::new(variant)))
+    ..Bug::race(Memory::Tso, Superpage::model)
 };
 
 const SPACE: usize = 0;
@@ -34,12 +34,11 @@ const PAGES: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Superpage {
     variant: Variant,
-    machine: Machine,
     entry: Word,
 }
 
 impl Superpage {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(1)
             .translation(1, Some(SPACE), true)
             .translation(2, Some(SPACE), true)
@@ -47,9 +46,8 @@ impl Superpage {
             .cached(0, TAG, 0, 1)
             .cached(0, TAG, 1, 2)
             .must_free_frame(1)
-            .must_free_frame(2)
-            .build();
-        Self { variant, machine, entry: Word::new("directory.superpage", 1) }
+            .must_free_frame(2);
+        machine.runs(|_| Self { variant, entry: Word::new("directory.superpage", 1) })
     }
 
     fn flush(&self) {
@@ -72,9 +70,5 @@ impl Program for Superpage {
         sync::note("use the addresses again");
         hw::user(true);
         hw::touch(1);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

@@ -1,11 +1,11 @@
 //! A deferred flush of the user half is noted in a bitmap that has no bit for this ASID.
 
-use crate::bugs::{Bug, boxed};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-94a17f2d-pti-bitmap",
@@ -19,7 +19,7 @@ pub(super) const BUG: Bug = Bug {
             into a neighbour and is lost.",
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "global-tag",
-    ..Bug::race(Memory::Tso, |variant| boxed(Isolated::new(variant)))
+    ..Bug::race(Memory::Tso, Isolated::model)
 };
 
 const SPACE: usize = 0;
@@ -47,7 +47,7 @@ pub(crate) struct Isolated {
 }
 
 impl Isolated {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         // Global ASIDs come after the few of the bitmap.
         let asid = if variant == Variant::Fixed { 1 } else { BITS + 1 };
         let machine = Machine::builder(1)
@@ -55,11 +55,10 @@ impl Isolated {
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, KERNEL, false)
             .cached(0, USER, 0, 1)
-            .must_free_frame(1)
-            .build();
+            .must_free_frame(1);
         let percpu =
             PerCpu { to_flush: Word::new("cpu0.to_flush", 0), control: Word::new("cpu0.control", 0) };
-        Self { asid, machine, percpu }
+        machine.runs(|machine| Self { asid, machine, percpu })
     }
 
     /// Bit instructions take any bit number: they find the word that it falls into.
@@ -96,9 +95,5 @@ impl Program for Isolated {
         sync::note("some other work sets the control register");
         self.percpu.control.store(0, Relaxed);
         self.return_to_user();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

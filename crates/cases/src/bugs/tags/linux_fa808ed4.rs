@@ -1,12 +1,12 @@
 //! A virtual CPU loads its guest's root before the guest has a VMID, and somebody else allocates one.
 
-use crate::bugs::{Bug, boxed};
+use crate::bugs::Bug;
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-fa808ed4-kvm-vmid-zero",
@@ -20,7 +20,7 @@ pub(super) const BUG: Bug = Bug {
             skips its reload and runs with 0.",
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "vmid-rollover",
-    ..Bug::race(Memory::Pso, |variant| boxed(FirstRun::new(variant)))
+    ..Bug::race(Memory::Pso, FirstRun::model)
 };
 
 const GUEST: usize = 0;
@@ -38,9 +38,14 @@ pub(crate) struct FirstRun {
 }
 
 impl FirstRun {
-    pub(crate) fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(2).tags(2).own_page(GUEST, 0, 1).must_free_frame(1).build();
-        Self { variant, machine, lock: Lock::new("vmid_lock.held"), vmid: Word::new("guest.vmid", NONE) }
+    pub(crate) fn model(variant: Variant) -> Model {
+        let machine = Machine::builder(2).tags(2).own_page(GUEST, 0, 1).must_free_frame(1);
+        machine.runs(|machine| Self {
+            variant,
+            machine,
+            lock: Lock::new("vmid_lock.held"),
+            vmid: Word::new("guest.vmid", NONE),
+        })
     }
 
     fn run(&self) {
@@ -93,9 +98,5 @@ impl Program for FirstRun {
             hw::user(false);
             self.take_page();
         }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }
