@@ -1,9 +1,9 @@
 //! Weak memory on the simulated machine: what the other models call right and is not.
 
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Interrupts, Memory, Options, Registry, Verdict};
+use shootdown_explore::{Interrupts, Memory, Options, Verdict};
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Program, boxed, run};
+use shootdown_machine::{Machine, Model, Program, run};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 const SPACE: usize = 0;
@@ -28,14 +28,14 @@ struct Flush {
 }
 
 impl Flush {
-    fn new(fences: Fences, interrupts: Interrupts) -> Self {
+    fn model(fences: Fences, interrupts: Interrupts) -> Model {
         let machine = Machine::builder(2)
             .translation(1, Some(SPACE), true)
             .map(SPACE, 0, 1)
             .start(0, SPACE, TAG, false)
-            .must_free_frame(1)
-            .build();
-        Self { fences, interrupts, machine, mask: Word::new("mask", 0), done: Word::new("done", 0) }
+            .must_free_frame(1);
+        let (mask, done) = (Word::new("sb.mask", 0), Word::new("sb.done", 0));
+        machine.runs(|machine| Self { fences, interrupts, machine, mask, done })
     }
 
     fn unmap(&self) {
@@ -73,13 +73,6 @@ impl Program for Flush {
         hw::flush_page(TAG, 0, WalkCache::Drop);
         self.done.store(1, Release);
     }
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-    fn register(&self, registry: &mut Registry) {
-        registry.object("sb", &self.mask);
-        registry.object("sb", &self.done);
-    }
     fn interrupts(&self) -> Interrupts {
         self.interrupts
     }
@@ -87,7 +80,7 @@ impl Program for Flush {
 
 fn verdict(fences: Fences, interrupts: Interrupts, memory: Memory) -> Verdict {
     let options = Options { memory, ..Options::default() };
-    run(&boxed(Flush::new(fences, interrupts)), &options).verdict
+    run(&Flush::model(fences, interrupts), &options).verdict
 }
 
 const STALE: &str = "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)";

@@ -1,3 +1,4 @@
+use crate::config::Builder;
 use crate::machine::{Machine, MaskWord};
 use shootdown_explore::{
     Interrupts, Memory, Move, Options, Registry, Report, Scenario, Trace, Verdict, explore, replay,
@@ -62,11 +63,8 @@ impl<S: Scenario<Device = Machine> + Debug + Send> Protocol for S {}
 pub type Model = Box<dyn Protocol>;
 
 /// What the CPUs of a machine run. This is a [`Scenario`] without what all scenarios on a [`Machine`] have in common;
-/// [`boxed`] makes a model of it.
+/// [`Builder::runs`] makes a model of it.
 pub trait Program: Debug + Send + Sync + 'static {
-    /// The machine.
-    fn machine(&self) -> &Machine;
-
     /// What `cpu` runs, from start to end.
     fn main(&self, cpu: usize);
 
@@ -75,7 +73,8 @@ pub trait Program: Debug + Send + Sync + 'static {
         panic!("cpu {cpu}: interrupt {line} has no handler");
     }
 
-    /// Names the objects that hold words, the machine's excepted.
+    /// Names the objects that hold words. The machine's have names; so have words of the program itself that are called
+    /// `object.word`, as those of the [kit](crate::kit) are.
     fn register(&self, registry: &mut Registry) {
         let _ = registry;
     }
@@ -104,17 +103,23 @@ pub trait Program: Debug + Send + Sync + 'static {
     }
 }
 
-/// Makes a model of a program.
-pub fn boxed(program: impl Program) -> Model {
-    Box::new(OnMachine(program))
+impl Builder {
+    /// Makes the machine, and of it and the program that its CPUs run a model.
+    pub fn runs<P: Program>(self, program: impl FnOnce(Machine) -> P) -> Model {
+        let machine = self.build();
+        Box::new(OnMachine { program: program(machine.clone()), machine })
+    }
 }
 
 /// A program as a scenario of the machine; its debug output is the program's.
-pub struct OnMachine<P>(pub P);
+struct OnMachine<P> {
+    program: P,
+    machine: Machine,
+}
 
 impl<P: Debug> Debug for OnMachine<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.program.fmt(f)
     }
 }
 
@@ -122,29 +127,30 @@ impl<P: Program> Scenario for OnMachine<P> {
     type Device = Machine;
 
     fn cpus(&self) -> usize {
-        self.0.machine().cpus()
+        self.machine.cpus()
     }
     fn main(&self, cpu: usize) {
-        self.0.main(cpu);
+        self.program.main(cpu);
     }
     fn interrupt(&self, cpu: usize, line: u8) {
-        self.0.interrupt(cpu, line);
+        self.program.interrupt(cpu, line);
     }
     fn device(&self) -> &Machine {
-        self.0.machine()
+        &self.machine
     }
     fn register(&self, registry: &mut Registry) {
-        self.0.register(registry);
-        self.0.machine().register(registry, self.0.mask().as_slice());
+        self.program.register(registry);
+        registry.object("", &self.program);
+        self.machine.register(registry, self.program.mask().as_slice());
     }
     fn pending_at_start(&self, cpu: usize) -> u32 {
-        self.0.pending_at_start(cpu)
+        self.program.pending_at_start(cpu)
     }
     fn non_maskable(&self) -> u32 {
-        self.0.non_maskable()
+        self.program.non_maskable()
     }
     fn interrupts(&self) -> Interrupts {
-        self.0.interrupts()
+        self.program.interrupts()
     }
 }
 

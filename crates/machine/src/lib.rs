@@ -53,15 +53,14 @@ mod uses;
 pub mod watchdog;
 
 pub use case::{
-    Case, Expected, Kind, Model, Objections, OnMachine, Program, Protocol, ReplayFn, Unreached, Variant,
-    boxed, run, run_again,
+    Case, Expected, Kind, Model, Objections, Program, Protocol, ReplayFn, Unreached, Variant, run, run_again,
 };
 #[cfg(feature = "command")]
 pub use command::main_with;
 pub use config::{Builder, Combined, HardwareOrder, Translation};
 pub use device::{InvalidationQueue, Submitted};
 pub use limits::{MAX_CPUS, MAX_PAGES, MAX_TAGS};
-pub use machine::{Acknowledged, Machine, MaskWord};
+pub use machine::{Acknowledged, Hardware, Machine, MaskWord};
 /// What models are made of, so that a package of models depends on this crate alone.
 #[doc(no_inline)]
 pub use shootdown_explore::{Interrupts, Memory, Options, Registry, Scenario, sync};

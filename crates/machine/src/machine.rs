@@ -6,7 +6,8 @@ use crate::tables::Tables;
 use shootdown_explore::sync::Word;
 use shootdown_explore::{Device, Did, Dissection, Effect, Facts, Registry, Survey, Uses, View, Violation};
 use std::collections::BTreeSet;
-use std::sync::OnceLock;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
 /// One word of a space's CPU mask, for [`Machine::register`].
 #[derive(Clone, Copy, Debug)]
@@ -28,9 +29,21 @@ pub struct Acknowledged<'a> {
     pub caught: &'a [&'a Word],
 }
 
-/// The simulated hardware: page tables in memory, what TLBs may hold of them, and the oracle.
+/// The simulated hardware: page tables in memory, what TLBs may hold of them, and the oracle. A clone is the same machine.
+#[derive(Clone, Debug)]
+pub struct Machine(Arc<Hardware>);
+
+impl Deref for Machine {
+    type Target = Hardware;
+
+    fn deref(&self) -> &Hardware {
+        &self.0
+    }
+}
+
+/// What a [`Machine`] is made of.
 #[derive(Debug)]
-pub struct Machine {
+pub struct Hardware {
     /// Page tables in memory.
     pub tables: Tables,
     pub(crate) config: Builder,
@@ -87,7 +100,7 @@ impl Watched {
 }
 
 impl Builder {
-    /// Makes the machine.
+    /// Makes the machine, for a [`Scenario`](shootdown_explore::Scenario) of its own.
     pub fn build(self) -> Machine {
         Machine::new(self)
     }
@@ -114,14 +127,14 @@ impl Machine {
                 .enumerate()
                 .fold(0u16, |set, (n, t)| if wanted(t) { set | 2 << n } else { set })
         };
-        Self {
+        Self(Arc::new(Hardware {
             foreign: std::array::from_fn(|s| values(&|t| t.space.is_some_and(|owner| owner != owner_of(s)))),
             own: std::array::from_fn(|s| values(&|t| t.space == Some(owner_of(s)))),
             leading_to: std::array::from_fn(|f| values(&|t| t.frame == f)),
             tables,
             config,
             watched: OnceLock::new(),
-        }
+        }))
     }
 
     /// Returns the first CPU that starts otherwise than in `other`: with another root, tag, mode or TLB.

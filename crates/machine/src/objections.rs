@@ -17,7 +17,9 @@ pub fn ends_as(words: &str, stated: &str) -> bool {
 /// Returns what the words that a drawing cannot call by a name of their own lack.
 pub fn names(survey: &Survey) -> Vec<String> {
     let stray = |word: &&str| {
-        format!("the word {word:?} is in no object that `register` names: give that to `Registry::object`")
+        format!(
+            "the word {word:?} is in no object that `register` names: give that to `Registry::object`, or call the word `object.{word}`"
+        )
     };
     let alike = |word: &&str| {
         format!("several words of one object are called {word:?}: `Registry::array` names those of an array")

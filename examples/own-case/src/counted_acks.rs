@@ -2,7 +2,7 @@
 
 use shootdown_model::hw::{self, WalkCache};
 use shootdown_model::sync::{self, Word};
-use shootdown_model::{Machine, Memory, Program, Registry, Sketch, Variant, boxed};
+use shootdown_model::{Machine, Memory, Model, Program, Sketch, Variant};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
 /// The model.
@@ -14,7 +14,7 @@ pub const SKETCH: Sketch = Sketch {
     ..Sketch::new(
         "toy-issue7-counted-acks",
         &[("counted_acks.rs", include_str!("counted_acks.rs"))],
-        |variant| boxed(Flush::new(variant)),
+        Flush::model,
     )
 };
 
@@ -43,7 +43,7 @@ struct Requests {
 }
 
 impl Flush {
-    fn new(variant: Variant) -> Self {
+    fn model(variant: Variant) -> Model {
         let mut machine = Machine::builder(3)
             .translation(1, Some(SPACE), true)
             .translation(2, Some(SPACE), true)
@@ -55,11 +55,11 @@ impl Flush {
             machine = machine.start(cpu, SPACE, TAG, cpu == TARGET);
         }
         let requests = Requests {
-            acks: Word::new("acks", 0),
-            asked: Word::new("asked", 0),
-            answered: Word::new("answered", 0),
+            acks: Word::new("requests.acks", 0),
+            asked: Word::new("requests.asked", 0),
+            answered: Word::new("requests.answered", 0),
         };
-        Self { variant, machine: machine.build(), requests }
+        machine.runs(|machine| Self { variant, machine, requests })
     }
 
     fn unmap(&self, page: usize) {
@@ -88,10 +88,6 @@ impl Flush {
 }
 
 impl Program for Flush {
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
     fn main(&self, cpu: usize) {
         if cpu == TARGET {
             hw::touch(0);
@@ -114,9 +110,5 @@ impl Program for Flush {
                 self.requests.answered.store(asked, Release);
             }
         }
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("requests", &self.requests);
     }
 }

@@ -27,7 +27,9 @@ fn stray(path: &str, inside: &BTreeMap<&str, &Source>) -> Option<String> {
     let stem = file.strip_suffix(".rs").filter(|stem| *stem != "mod")?;
     let list = format!("{class}/mod.rs");
     let listed = inside.get(list.as_str()).is_some_and(|list| {
-        list.text.contains(&format!("mod {stem};")) && list.text.contains(&format!("{stem}::BUG"))
+        let bugs = list.text.split_once("bugs![").map_or("", |(_, bugs)| bugs);
+        let named = bugs.split(|c: char| c != '_' && !c.is_alphanumeric()).any(|name| name == stem);
+        list.text.contains(&format!("mod {stem};")) && named
     });
     let story = inside.contains_key(format!("{class}/{stem}.md").as_str());
     match (listed, story) {
@@ -65,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_bug_is_listed_and_has_a_story() {
-        let list = file("mod.rs", "mod a;\nmod b;\npub(super) const ALL: &[Bug] = &[a::BUG, b::BUG];\n");
+        let list = file("mod.rs", "mod a;\nmod b;\npub(super) const ALL: &[Bug] = bugs![a, b];\n");
         let whole = [list.clone(), file("a.rs", ""), file("a.md", ""), file("b.rs", ""), file("b.md", "")];
         assert_eq!(read(&whole), []);
         let strays = [list, file("a.rs", ""), file("c.rs", ""), file("c.md", ""), file("d.md", "")];

@@ -131,10 +131,22 @@ impl Class {
     }
 }
 
-/// The source of a model as [`Bug::code`] has it: the bug's own file, then those of `protocols` that it shares.
+/// The bugs of a class, by the names of their modules: each with the story beside it and, unless it shares code with others, its
+/// own file as its source.
+macro_rules! bugs {
+    ($($module:ident),* $(,)?) => {
+        &[$($module::BUG.of_files(
+            include_str!(concat!(stringify!($module), ".md")),
+            &[(concat!(stringify!($module), ".rs"), include_str!(concat!(stringify!($module), ".rs")))],
+        )),*]
+    };
+}
+pub(super) use bugs;
+
+/// The source of a model that shares code with others, as [`Bug::code`] has it: the bug's own file, then those of `protocols`.
 macro_rules! code {
-    ($own:literal $(, $shared:literal)*) => {
-        &[($own, include_str!($own)) $(, ($shared, include_str!(concat!("../../protocols/", $shared))))*]
+    ($own:literal $(, $shared:literal)+) => {
+        &[($own, include_str!($own)) $(, ($shared, include_str!(concat!("../../protocols/", $shared))))+]
     };
 }
 pub(super) use code;
@@ -188,6 +200,15 @@ impl Bug {
     pub const fn of(sketch: Sketch) -> Self {
         let Sketch { name, about, memory, ends, code, build } = sketch;
         Self { name, about, ends, code, ..Self::race(memory, build) }
+    }
+
+    /// Adds the story, and the source where the bug names none.
+    pub(super) const fn of_files(
+        self,
+        story: &'static str,
+        code: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        Self { story, code: if self.code.is_empty() { code } else { self.code }, ..self }
     }
 
     /// Returns the bug without the fields of the collection.

@@ -216,7 +216,7 @@ fn is_number(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::problems;
-    use crate::bugs::{Bug, Stage, all, boxed};
+    use crate::bugs::{Bug, Stage, all};
     use crate::protocols::page_type::{Flush, PageType};
     use shootdown_explore::Memory;
 
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_malformed_chain_is_told_what_is_wrong() {
-        const OLD: Stage = Stage::wrong("old", "it ends", || boxed(PageType::new(Flush::BeforeExchange)));
+        const OLD: Stage = Stage::wrong("old", "it ends", || PageType::model(Flush::BeforeExchange));
         const BROKEN: Stage = Stage::broken("1234 a change");
         const SHOUTED: Stage = Stage { name: "The Old", ..OLD };
         const ENDLESS: Stage = Stage { ends: "", ..OLD };

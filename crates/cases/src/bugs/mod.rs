@@ -21,14 +21,14 @@ mod tags;
 #[cfg(test)]
 mod tests;
 
-use bug::code;
 pub use bug::{Bug, Class, Needs};
+use bug::{bugs, code};
 pub use header::{Problem, problems};
 pub use mutants::mutants;
 pub use stage::{Right, Stage};
 
 pub use shootdown_machine::objections::Mutant;
-pub use shootdown_machine::{Protocol, SOURCES, boxed, is_kebab_case};
+pub use shootdown_machine::{Protocol, SOURCES, is_kebab_case};
 
 use shootdown_machine::Case;
 

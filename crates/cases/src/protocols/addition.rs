@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 const SPACE: usize = 0;
 const TAG: u8 = 0;
@@ -20,15 +20,14 @@ pub(crate) struct Addition {
 }
 
 impl Addition {
-    pub(crate) fn new(flushes_always: bool) -> Self {
+    pub(crate) fn model(flushes_always: bool) -> Model {
         let machine = Machine::builder(2)
             .own_page(SPACE, 0, 1)
             .translation(2, Some(SPACE), true)
             .start(0, SPACE, TAG, false)
             .start(1, SPACE, TAG, false)
-            .must_free_frame(1)
-            .build();
-        Self { flushes_always, machine }
+            .must_free_frame(1);
+        machine.runs(|machine| Self { flushes_always, machine })
     }
 
     /// Does not wait: whoever serves the shootdown last gives the frame back.
@@ -68,9 +67,5 @@ impl Program for Addition {
         assert_eq!((cpu, line), (1, SHOOTDOWN), "only CPU 0 asks");
         hw::flush_page(TAG, 0, WalkCache::Drop);
         hw::free_frame(1);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

@@ -4,7 +4,7 @@
 use core::sync::atomic::Ordering::AcqRel;
 use shootdown_explore::{Registry, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{InvalidationQueue, Machine, Program};
+use shootdown_machine::{InvalidationQueue, Machine, Model, Program};
 
 /// What the driver invalidates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,15 +42,14 @@ pub(crate) struct Ats {
 }
 
 impl Ats {
-    pub(crate) fn new(takes: Takes, order: Order) -> Self {
+    pub(crate) fn model(takes: Takes, order: Order) -> Model {
         let machine = Machine::builder(3)
             .own_page(SPACE, 0, 1)
             .device(DEVICE, IOMMU)
             .start(IOMMU, SPACE, TAG, true)
             .start(DEVICE, SPACE, TAG, true)
-            .must_free_frame(1)
-            .build();
-        Self { machine, takes, order, queue: InvalidationQueue::new(IOMMU, COMMANDS) }
+            .must_free_frame(1);
+        machine.runs(|machine| Self { machine, takes, order, queue: InvalidationQueue::new(IOMMU, COMMANDS) })
     }
 
     fn take_away(&self) {
@@ -88,10 +87,6 @@ impl Program for Ats {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (IOMMU, COMMANDS), "only the IOMMU is told of commands");
         self.queue.execute();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {

@@ -5,9 +5,9 @@
 
 use super::Mm;
 use core::sync::atomic::Ordering::Relaxed;
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, Install, Which, Whose};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// Where the function drops the reference.
 #[derive(Clone, Copy, Debug)]
@@ -29,14 +29,13 @@ pub(crate) struct Balance {
 }
 
 impl Balance {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn model(policy: Policy) -> Model {
         let machine = Machine::builder(1)
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, true)
             .must_free_frame(1)
-            .must_free_root(SPACE)
-            .build();
-        Self { machine, policy, mm: Mm::new(1, 1, 0b1) }
+            .must_free_root(SPACE);
+        machine.runs(|machine| Self { machine, policy, mm: Mm::new(1, 1, 0b1) })
     }
 
     /// Looks at the space, starts again at most once, and hands the answer out, for which there may be no room.
@@ -94,13 +93,5 @@ impl Program for Balance {
         hw::user(true);
         hw::touch(0);
         self.exit();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
     }
 }

@@ -9,7 +9,7 @@ use super::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_machine::{Machine, Program, hw};
+use shootdown_machine::{Machine, Model, Program, hw};
 
 /// What CPU 0 does to an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +118,7 @@ pub(crate) struct Deferred {
 }
 
 impl Deferred {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn model(policy: Policy) -> Model {
         let mut machine = Machine::builder(policy.cpus)
             .translation(1, Some(SPACE), true)
             .translation(2, Some(SPACE), true)
@@ -134,15 +134,15 @@ impl Deferred {
         for cpu in members.clone() {
             machine = machine.start(cpu, SPACE, TAG, cpu > SECOND);
         }
-        Self {
+        machine.runs(|machine| Self {
             policy,
-            machine: machine.build(),
+            machine,
             mm: Mm::new(members.len() as u64, 1, members.map(|cpu| 1 << cpu).sum()),
             calls: CrossCall::new(policy.cpus),
             batch: Batch { pending: Word::new("pending", 0), flushed: Word::new("flushed", 0) },
             mapped: Word::new("mapped", 1),
-            ptl: (0..policy.pages).map(|_| Lock::new()).collect(),
-        }
+            ptl: (0..policy.pages).map(|_| Lock::new("lock.held")).collect(),
+        })
     }
 
     fn flush(&self, cpu: usize) {
@@ -301,17 +301,12 @@ impl Program for Deferred {
         self.calls.serve(cpu, |_| hw::flush_tag(TAG));
     }
 
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.mm);
         registry.object("batch", &self.batch);
         if self.policy.goal == Goal::Clean {
             registry.object("page", &self.mapped);
         }
-        self.calls.register(registry);
         for (page, lock) in self.ptl.iter().enumerate() {
             registry.object(format!("ptl{page}"), lock);
         }

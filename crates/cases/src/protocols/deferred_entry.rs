@@ -3,10 +3,9 @@
 
 use super::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw;
-use shootdown_machine::{Machine, Privilege, Program};
+use shootdown_machine::{Machine, Model, Privilege, Program};
 
 /// When work may be left to a CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,15 +47,20 @@ pub(crate) struct DeferredEntry {
 }
 
 impl DeferredEntry {
-    pub(crate) fn new(defer: Defer, entry: Entry) -> Self {
+    pub(crate) fn model(defer: Defer, entry: Entry) -> Model {
         let machine = Machine::builder(2)
             .kernel_pages(1)
             .translation(1, None, true)
             .map_kernel(0, 1)
             .user_code(CPU)
-            .must_free_frame(1)
-            .build();
-        Self { machine, defer, entry, context: Word::new("context", 0), calls: CrossCall::new(2) }
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
+            machine,
+            defer,
+            entry,
+            context: Word::new("cpu1.context", 0),
+            calls: CrossCall::new(2),
+        })
     }
 
     fn vunmap(&self) {
@@ -136,14 +140,5 @@ impl Program for DeferredEntry {
 
     fn non_maskable(&self) -> u32 {
         1 << NMI
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("cpu1", &self.context);
-        self.calls.register(registry);
     }
 }

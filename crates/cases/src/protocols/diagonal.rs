@@ -5,9 +5,9 @@
 
 use super::{MAIL, Mailbox};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// What a CPU does while it waits for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(crate) struct Diagonal {
 const TAG: u8 = 0;
 
 impl Diagonal {
-    pub(crate) fn new(spaces: Spaces, waits: Waits) -> Self {
+    pub(crate) fn model(spaces: Spaces, waits: Waits) -> Model {
         let of_page = |page: usize| if spaces == Spaces::One { 0 } else { 1 - page };
         let runs = |cpu: usize| if spaces == Spaces::One { 0 } else { cpu };
         let machine = Machine::builder(2)
@@ -50,9 +50,8 @@ impl Diagonal {
             .start(0, runs(0), TAG, false)
             .start(1, runs(1), TAG, false)
             .must_free_frame(1)
-            .must_free_frame(2)
-            .build();
-        Self { machine, waits, spaces, mail: Mailbox::new(2) }
+            .must_free_frame(2);
+        machine.runs(|machine| Self { machine, waits, spaces, mail: Mailbox::new(2) })
     }
 
     fn system_call(&self, me: usize) {
@@ -84,13 +83,5 @@ impl Program for Diagonal {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!(line, MAIL, "there is no other line");
         self.mail.serve(cpu, flush);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        self.mail.register(registry);
     }
 }

@@ -7,7 +7,7 @@
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// How the entry is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,16 +34,15 @@ pub(crate) struct DirtyMark {
 }
 
 impl DirtyMark {
-    pub(crate) fn new(cpus: usize, protect: Protect) -> Self {
+    pub(crate) fn model(cpus: usize, protect: Protect) -> Model {
         let machine = Machine::builder(cpus)
             .translation(1, Some(SPACE), true)
             .translation(1, Some(SPACE), true)
             .translation(1, Some(SPACE), false)
             .translation(1, Some(SPACE), false)
             .marks_dirty(CLEAN, DIRTY)
-            .map(SPACE, 0, CLEAN)
-            .build();
-        Self { machine, protect }
+            .map(SPACE, 0, CLEAN);
+        machine.runs(|machine| Self { machine, protect })
     }
 
     fn protect(&self) {
@@ -82,9 +81,5 @@ impl Program for DirtyMark {
             sync::note("reclaim it");
             self.reclaim();
         }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

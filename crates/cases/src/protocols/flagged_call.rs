@@ -4,10 +4,10 @@
 //! CPU 0 holds the kernel lock and unmaps a page. CPU 1 runs a user thread of the space, which may enter the kernel.
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::Interrupts;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Interrupts, Registry};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// How the flag is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,19 +58,18 @@ pub(crate) struct FlaggedCall {
 }
 
 impl FlaggedCall {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn model(policy: Policy) -> Model {
         let machine = Machine::builder(2)
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, false)
             .start(1, SPACE, TAG, true)
-            .must_free_frame(1)
-            .build();
-        Self {
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
             policy,
             machine,
-            call: Call { page: Word::new("page", EARLIER), pending: Word::new("pending", 0) },
-            kernel_lock: Word::new("kernel_lock", 1),
-        }
+            call: Call { page: Word::new("call.page", EARLIER), pending: Word::new("call.pending", 0) },
+            kernel_lock: Word::new("node.kernel_lock", 1),
+        })
     }
 
     fn unmap(&self) {
@@ -141,14 +140,5 @@ impl Program for FlaggedCall {
     /// GICv3 sends them by a register of the CPU.
     fn interrupts(&self) -> Interrupts {
         Interrupts::Overtake
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("call", &self.call);
-        registry.object("node", &self.kernel_lock);
     }
 }

@@ -6,10 +6,9 @@
 
 use super::{CROSS_CALL, CrossCall, Lock};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// How a change of protection says that its flush is still to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,22 +45,21 @@ pub(crate) struct FlushPending {
 }
 
 impl FlushPending {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn model(policy: Policy) -> Model {
         let machine = Machine::builder(CPUS)
             .own_page(SPACE, 0, 1)
             .own_page(SPACE, 1, 2)
             .start(0, SPACE, TAG, false)
             .start(1, SPACE, TAG, false)
             .start(2, SPACE, TAG, true)
-            .must_free_frame(1)
-            .build();
-        Self {
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
             policy,
             machine,
-            pending: Word::new("flush_pending", 0),
-            page_table: Lock::new(),
+            pending: Word::new("mm.flush_pending", 0),
+            page_table: Lock::new("mm.ptl.held"),
             calls: CrossCall::new(CPUS),
-        }
+        })
     }
 
     fn change_protection(&self, cpu: usize, page: usize) {
@@ -130,15 +128,5 @@ impl Program for FlushPending {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!(line, CROSS_CALL, "there is no other line");
         self.calls.serve(cpu, |page| hw::flush_page(TAG, page as usize - 1, WalkCache::Drop));
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.pending);
-        registry.object("mm.ptl", &self.page_table);
-        self.calls.register(registry);
     }
 }

@@ -4,10 +4,9 @@
 //! CPU 0 maps the page and uses it. A page of the kernel is used on CPU 1, too, once CPU 0 has told it.
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// Whose page it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,16 +30,15 @@ pub(crate) struct FreshPage {
 }
 
 impl FreshPage {
-    pub(crate) fn new(page: Page, flushes: bool) -> Self {
+    pub(crate) fn model(page: Page, flushes: bool) -> Model {
         let cpus = if page == Page::User { 1 } else { 2 };
         let machine = Machine::builder(cpus)
             .kernel_pages(1)
             .translation(1, None, true)
             .link(SPACE, 0)
             .start(0, SPACE, TAG, false)
-            .caches_absent()
-            .build();
-        Self { machine, page, flushes, told: Word::new("told", 0) }
+            .caches_absent();
+        machine.runs(|machine| Self { machine, page, flushes, told: Word::new("kernel.told", 0) })
     }
 
     fn map(&self) {
@@ -76,13 +74,5 @@ impl Program for FreshPage {
             sync::wait_until(|| self.told.load(Acquire) != 0);
         }
         self.use_it();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("kernel", &self.told);
     }
 }

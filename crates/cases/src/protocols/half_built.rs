@@ -7,7 +7,7 @@ use super::{Lock, Mm};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_machine::{Machine, Program, hw};
+use shootdown_machine::{Machine, Model, Program, hw};
 
 /// When the new space gets into the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,25 +52,23 @@ struct Child {
 
 #[derive(Debug)]
 pub(crate) struct HalfBuilt {
-    machine: Machine,
     policy: Policy,
     child: Child,
     list: Word,
 }
 
 impl HalfBuilt {
-    pub(crate) fn new(policy: Policy) -> Self {
-        Self {
-            machine: Machine::builder(2).must_free_root(SPACE).build(),
+    pub(crate) fn model(policy: Policy) -> Model {
+        Machine::builder(2).must_free_root(SPACE).runs(|_| Self {
             policy,
             child: Child {
                 mm: Mm::new(1, 1, 0),
-                mmap_lock: Lock::new(),
+                mmap_lock: Lock::new("lock.held"),
                 unstable: Word::new("unstable", 0),
                 areas: [const { Word::new("area", 0) }; 2],
             },
-            list: Word::new("list", 0),
-        }
+            list: Word::new("mmlist.list", 0),
+        })
     }
 
     fn fork(&self) {
@@ -136,13 +134,8 @@ impl Program for HalfBuilt {
         if cpu == 0 { self.fork() } else { self.visit() }
     }
 
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
     fn register(&self, registry: &mut Registry) {
         registry.object("child", &self.child);
         registry.array("child.area", &self.child.areas);
-        registry.object("mmlist", &self.list);
     }
 }

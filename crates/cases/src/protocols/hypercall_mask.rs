@@ -6,9 +6,9 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// Where the flush makes sure that the mask holds a CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,17 +51,19 @@ pub(crate) struct HypercallMask {
 }
 
 impl HypercallMask {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn model(policy: Policy) -> Model {
         let (cpu, user) = match policy.member {
             Member::Flusher => (0, false),
             Member::Other => (1, true),
         };
-        let machine = Machine::builder(CPUS)
-            .own_page(SPACE, 0, 1)
-            .start(cpu, SPACE, TAG, user)
-            .must_free_frame(1)
-            .build();
-        Self { policy, machine, mm: Mm::new(1, 1, 1 << cpu), calls: CrossCall::new(CPUS) }
+        let machine =
+            Machine::builder(CPUS).own_page(SPACE, 0, 1).start(cpu, SPACE, TAG, user).must_free_frame(1);
+        machine.runs(|machine| Self {
+            policy,
+            machine,
+            mm: Mm::new(1, 1, 1 << cpu),
+            calls: CrossCall::new(CPUS),
+        })
     }
 
     fn reclaim(&self) {
@@ -129,14 +131,5 @@ impl Program for HypercallMask {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (0, CROSS_CALL), "only CPU 1 calls");
         self.calls.serve(cpu, |_| self.leave(cpu));
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
     }
 }

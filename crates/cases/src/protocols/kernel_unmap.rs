@@ -3,9 +3,9 @@
 
 use super::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// Whom the flush reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,14 +31,13 @@ pub(crate) struct KernelUnmap {
 }
 
 impl KernelUnmap {
-    pub(crate) fn new(reach: Reach) -> Self {
+    pub(crate) fn model(reach: Reach) -> Model {
         let machine = Machine::builder(2)
             .kernel_pages(1)
             .translation(1, None, true)
             .map_kernel(0, 1)
-            .must_free_frame(1)
-            .build();
-        Self { machine, reach, calls: CrossCall::new(2) }
+            .must_free_frame(1);
+        machine.runs(|machine| Self { machine, reach, calls: CrossCall::new(2) })
     }
 
     fn unmap(&self) {
@@ -74,13 +73,5 @@ impl Program for KernelUnmap {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |_| self.serve());
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        self.calls.register(registry);
     }
 }

@@ -6,7 +6,7 @@
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// Which pieces are dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +29,14 @@ pub(crate) struct LargeLeaf {
 }
 
 impl LargeLeaf {
-    pub(crate) fn new(cpus: usize, drops: Drops) -> Self {
+    pub(crate) fn model(cpus: usize, drops: Drops) -> Model {
         let machine = Machine::builder(cpus)
             .large(1, Some(SPACE))
             .splintered_leaves()
             .map(SPACE, 0, LEAF)
             .start(cpus - 1, SPACE, TAG, true)
-            .must_free_frame(1)
-            .build();
-        Self { machine, drops }
+            .must_free_frame(1);
+        machine.runs(|machine| Self { machine, drops })
     }
 
     fn take_out(&self) {
@@ -57,9 +56,5 @@ impl Program for LargeLeaf {
             sync::note("take the leaf of pages 0 and 1 out");
             self.take_out();
         }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

@@ -6,10 +6,9 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::Relaxed;
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Install};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// What CPU 1 does meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,27 +72,24 @@ struct Cpu {
 #[derive(Debug)]
 pub(crate) struct LastExit {
     policy: Policy,
-    machine: Machine,
     mm: Mm,
     calls: CrossCall,
     cpu1: Cpu,
 }
 
 impl LastExit {
-    pub(crate) fn new(policy: Policy) -> Self {
-        let machine =
-            Machine::builder(2).spaces(2, 1).start(OTHER, DYING, TAG, false).must_free_root(DYING).build();
-        Self {
+    pub(crate) fn model(policy: Policy) -> Model {
+        let machine = Machine::builder(2).spaces(2, 1).start(OTHER, DYING, TAG, false).must_free_root(DYING);
+        machine.runs(|_| Self {
             policy,
-            machine,
             mm: Mm::new(1, 1, 1 << OTHER),
             calls: CrossCall::new(2),
             cpu1: Cpu {
-                lazy: Word::new("is_lazy", 1),
-                active: Word::new("active", DYING as u64),
-                loaded: Word::new("loaded", DYING as u64),
+                lazy: Word::new("cpu1.is_lazy", 1),
+                active: Word::new("cpu1.active", DYING as u64),
+                loaded: Word::new("cpu1.loaded", DYING as u64),
             },
-        }
+        })
     }
 
     fn exit(&self) {
@@ -193,15 +189,5 @@ impl Program for LastExit {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (OTHER, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |_| self.let_go());
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
-        registry.local(OTHER, "cpu1", &self.cpu1);
     }
 }

@@ -6,10 +6,9 @@
 
 use super::{Lock, Mm};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Install};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// Where CPU 0 drops its reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +60,6 @@ struct Events {
 
 #[derive(Debug)]
 pub(crate) struct LateDrop {
-    machine: Machine,
     policy: Policy,
     mm: Mm,
     /// Protects what teardown edits.
@@ -70,24 +68,23 @@ pub(crate) struct LateDrop {
 }
 
 impl LateDrop {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn model(policy: Policy) -> Model {
         let cpus = if policy.place == Place::Reaper { 3 } else { 2 };
-        let machine = Machine::builder(cpus).start(1, SPACE, TAG, true).must_free_root(SPACE).build();
+        let machine = Machine::builder(cpus).start(1, SPACE, TAG, true).must_free_root(SPACE);
         let count = if policy.place == Place::Interrupt { 2 } else { 1 };
         let event = |name| Word::new(name, 0);
-        Self {
-            machine,
+        machine.runs(|_| Self {
             policy,
             mm: Mm::new(1, count, 0b10),
-            lock: Lock::new(),
+            lock: Lock::new("lock.held"),
             events: Events {
-                work: event("work"),
-                gone: event("gone"),
-                told: event("told"),
-                memory: event("memory"),
-                io: event("io"),
+                work: event("events.work"),
+                gone: event("events.gone"),
+                told: event("events.told"),
+                memory: event("events.memory"),
+                io: event("events.io"),
             },
-        }
+        })
     }
 
     fn hold_for_a_moment(&self) {
@@ -232,15 +229,5 @@ impl Program for LateDrop {
 
     fn interrupt(&self, _cpu: usize, _line: u8) {
         self.drop_in_interrupt();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        registry.object("lock", &self.lock);
-        registry.object("events", &self.events);
     }
 }

@@ -5,10 +5,9 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Install};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// What a flush does about a lazy CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,26 +64,25 @@ pub(crate) struct LazyTables {
 }
 
 impl LazyTables {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn model(policy: Policy) -> Model {
         let machine = Machine::builder(2)
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, true)
             .start(OTHER, SPACE, TAG, true)
             .must_free_frame(1)
-            .must_free_table(1)
-            .build();
-        Self {
+            .must_free_table(1);
+        machine.runs(|machine| Self {
             policy,
             machine,
             mm: Mm::new(2, 1, 0b11),
             calls: CrossCall::new(2),
-            generation: Word::new("generation", 0),
+            generation: Word::new("mm.generation", 0),
             cpu1: Cpu {
-                lazy: Word::new("is_lazy", 0),
-                loaded: Word::new("loaded", 1),
-                seen: Word::new("seen", 0),
+                lazy: Word::new("cpu1.is_lazy", 0),
+                loaded: Word::new("cpu1.loaded", 1),
+                seen: Word::new("cpu1.seen", 0),
             },
-        }
+        })
     }
 
     fn unmap(&self) {
@@ -170,16 +168,5 @@ impl Program for LazyTables {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (OTHER, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |what| if what == LEAVE { self.leave() } else { self.catch_up() });
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        registry.object("mm", &self.generation);
-        self.calls.register(registry);
-        registry.local(OTHER, "cpu1", &self.cpu1);
     }
 }

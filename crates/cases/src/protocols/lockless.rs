@@ -4,10 +4,9 @@
 
 use super::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Which, Whose};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// What CPU 0 does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,21 +67,20 @@ pub(crate) struct Lockless {
 }
 
 impl Lockless {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn model(policy: Policy) -> Model {
         let shared = policy.task == Task::Unshare;
         let owner = if shared { None } else { Some(FIRST) };
-        let machine = Machine::builder(2)
+        let mut machine = Machine::builder(2)
             .spaces(2, 1)
             .translation(1, owner, true)
             .translation(2, Some(SECOND), true)
             .map(FIRST, 0, PAGE)
-            .start(1, FIRST, TAG, false)
-            .build();
+            .start(1, FIRST, TAG, false);
         if shared {
-            machine.tables.root(SECOND, 0).store(TABLE, Relaxed);
+            machine = machine.link_table(SECOND, 0, TABLE);
         }
-        let frames = Frames { refs: [Word::new("refs1", 1), Word::new("refs2", 1)] };
-        Self { policy, machine, calls: CrossCall::new(2), frames }
+        let frames = Frames { refs: [Word::new("frames.refs1", 1), Word::new("frames.refs2", 1)] };
+        machine.runs(|machine| Self { policy, machine, calls: CrossCall::new(2), frames })
     }
 
     fn take_away(&self) {
@@ -163,14 +161,5 @@ impl Program for Lockless {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |_| {});
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        self.calls.register(registry);
-        registry.object("frames", &self.frames);
     }
 }

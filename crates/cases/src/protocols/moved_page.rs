@@ -4,10 +4,9 @@
 
 use super::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// When CPU 0 flushes the old address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +60,7 @@ pub(crate) struct MovedPage {
 }
 
 impl MovedPage {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn model(policy: Policy) -> Model {
         let (cpus, tags) = if policy.user == User::Device { (3, 2) } else { (2, 1) };
         let mut machine = Machine::builder(cpus)
             .spaces(1, 2)
@@ -74,15 +73,15 @@ impl MovedPage {
         } else {
             machine = machine.start(0, SPACE, TAG, false).start(REMOVER, SPACE, TAG, false);
         }
-        Self {
+        machine.runs(|machine| Self {
             policy,
-            machine: machine.build(),
+            machine,
             mm: Mm::new(2, 1, 0b11),
             calls: CrossCall::new(2),
-            old: Lock::new(),
-            new: Lock::new(),
-            refs: Word::new("refs", 1),
-        }
+            old: Lock::new("old.ptl.held"),
+            new: Lock::new("new.ptl.held"),
+            refs: Word::new("page.refs", 1),
+        })
     }
 
     fn flush(&self, cpu: usize, page: usize) {
@@ -158,17 +157,5 @@ impl Program for MovedPage {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!(line, CROSS_CALL, "there is no other line");
         self.calls.serve(cpu, |what| hw::flush_page(TAG, (what - FLUSH_PAGE) as usize, WalkCache::Drop));
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
-        registry.object("old.ptl", &self.old);
-        registry.object("new.ptl", &self.new);
-        registry.object("page", &self.refs);
     }
 }

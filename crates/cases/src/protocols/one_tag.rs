@@ -4,10 +4,9 @@
 //! One CPU runs space A, then space B, then B again, then A.
 
 use core::sync::atomic::Ordering::Relaxed;
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Install};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// When a switch flushes the tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,22 +30,20 @@ const B: usize = 1;
 
 #[derive(Debug)]
 pub(crate) struct OneTag {
-    machine: Machine,
     flush: Flush,
     /// The space that ran last on this CPU.
     last: Word,
 }
 
 impl OneTag {
-    pub(crate) fn new(flush: Flush) -> Self {
+    pub(crate) fn model(flush: Flush) -> Model {
         let machine = Machine::builder(1)
             .spaces(2, 1)
             .tags(2)
             .own_page(A, 0, 1)
             .own_page(B, 0, 2)
-            .start(0, A, TAG, true)
-            .build();
-        Self { machine, flush, last: Word::new("last", A as u64) }
+            .start(0, A, TAG, true);
+        machine.runs(|_| Self { flush, last: Word::new("cpu0.last", A as u64) })
     }
 
     fn switch_to(&self, space: usize) {
@@ -83,13 +80,5 @@ impl Program for OneTag {
         self.switch_to(B);
         sync::note("run A");
         self.switch_to(A);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("cpu0", &self.last);
     }
 }

@@ -8,7 +8,7 @@
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// What the other MMU walks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub(crate) struct OtherMmu {
 }
 
 impl OtherMmu {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn model(policy: Policy) -> Model {
         let its_space = if policy.walks == Walks::ItsOwnTables { ITS_SPACE } else { SPACE };
         let machine = Machine::builder(2)
             .spaces(2, 1)
@@ -62,9 +62,8 @@ impl OtherMmu {
             .map(ITS_SPACE, 0, 1)
             .start(0, SPACE, TAG, false)
             .start(1, its_space, ITS_TAG, true)
-            .must_free_frame(1)
-            .build();
-        Self { policy, machine }
+            .must_free_frame(1);
+        machine.runs(|machine| Self { policy, machine })
     }
 
     fn give_back(&self) {
@@ -98,9 +97,5 @@ impl Program for OtherMmu {
         if cpu == 0 {
             self.give_back();
         }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// What the outsider has of the space when it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ pub(crate) struct Outsider {
 }
 
 impl Outsider {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn model(policy: Policy) -> Model {
         let machine = Machine::builder(2)
             .translation(1, Some(SPACE), true)
             .translation(1, Some(SPACE), false)
@@ -104,21 +104,20 @@ impl Outsider {
             .start(0, SPACE, TAG, true)
             .must_free_frame(1)
             .must_free_table(1)
-            .must_free_root(SPACE)
-            .build();
+            .must_free_root(SPACE);
         let count = if policy.hold == Hold::Structure { 2 } else { 1 };
-        Self {
+        machine.runs(|machine| Self {
             machine,
             policy,
             space: Structure {
                 mm: Mm::new(1, count, 0b01),
-                mmap_lock: Lock::new(),
+                mmap_lock: Lock::new("lock.held"),
                 areas: Word::new("areas", 1),
                 context: Word::new("context", 0),
             },
             areas: Areas { first: Word::new("first", 1) },
-            task: Task { lock: Lock::new(), mm: Word::new("mm", 1) },
-        }
+            task: Task { lock: Lock::new("task.held"), mm: Word::new("task.mm", 1) },
+        })
     }
 
     fn exit(&self) {
@@ -222,13 +221,8 @@ impl Program for Outsider {
         if cpu == 0 { self.exit() } else { self.work() }
     }
 
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.space);
         registry.object("areas", &self.areas);
-        registry.object("task", &self.task);
     }
 }

@@ -3,9 +3,9 @@
 
 use super::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// The change to the part of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(crate) struct OwnEntries {
 }
 
 impl OwnEntries {
-    pub(crate) fn new(change: Change) -> Self {
+    pub(crate) fn model(change: Change) -> Model {
         let unmaps = matches!(change, Change::ClearsReference | Change::ClearsAll);
         let machine = Machine::builder(2)
             .kernel_pages(1)
@@ -42,7 +42,7 @@ impl OwnEntries {
             .map_kernel(0, 1)
             .start(CPU, PROCESS, 0, false);
         let machine = if unmaps { machine.must_free_frame(1) } else { machine };
-        Self { machine: machine.build(), change, calls: CrossCall::new(2) }
+        machine.runs(|machine| Self { machine, change, calls: CrossCall::new(2) })
     }
 
     fn change(&self) {
@@ -81,13 +81,5 @@ impl Program for OwnEntries {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (CPU, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |_| flush());
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        self.calls.register(registry);
     }
 }

@@ -2,10 +2,9 @@
 //! versions of Xen differ in when they flush, and for which types.
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Which, Whose};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// When the change of the type flushes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,14 +35,13 @@ pub(crate) struct PageType {
 }
 
 impl PageType {
-    pub(crate) fn new(flush: Flush) -> Self {
+    pub(crate) fn model(flush: Flush) -> Model {
         let machine = Machine::builder(2)
             .translation(1, Some(SPACE), true)
             .link(SPACE, 0)
             .start(0, SPACE, TAG, false)
-            .start(1, SPACE, TAG, false)
-            .build();
-        Self { flush, machine, page: Word::new("type", TYPE_WRITABLE) }
+            .start(1, SPACE, TAG, false);
+        machine.runs(|machine| Self { flush, machine, page: Word::new("page.type", TYPE_WRITABLE) })
     }
 
     fn make_page_table(&self) {
@@ -89,13 +87,5 @@ impl Program for PageType {
             sync::note("back to the guest");
             hw::user(true);
         }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("page", &self.page);
     }
 }

@@ -7,7 +7,7 @@
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
-use shootdown_machine::{Machine, Program, hw};
+use shootdown_machine::{Machine, Model, Program, hw};
 
 /// What a virtual CPU does first on its way to user mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,16 +56,15 @@ pub(crate) struct PublishedMode {
 }
 
 impl PublishedMode {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn model(policy: Policy) -> Model {
         let machine = Machine::builder(2)
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, true)
             .start(1, SPACE, TAG, false)
-            .must_free_frame(1)
-            .build();
+            .must_free_frame(1);
         let [to_flush, mode, left, from_user] =
             ["to_flush", "mode", "left", "from_user"].map(|name| Word::new(name, 0));
-        Self { policy, machine, to_flush, mode, left, from_user }
+        machine.runs(|machine| Self { policy, machine, to_flush, mode, left, from_user })
     }
 
     fn unmap(&self) {
@@ -121,10 +120,6 @@ impl Program for PublishedMode {
         hw::user(false);
         self.interrupted(true);
         hw::user(true);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {

@@ -6,7 +6,7 @@
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 const SPACE: usize = 0;
 const TAG: u8 = 0;
@@ -22,16 +22,15 @@ pub(crate) struct Remake {
 
 impl Remake {
     /// Words say what the replacement is for.
-    pub(crate) fn new(words: &'static str, breaks_first: bool) -> Self {
+    pub(crate) fn model(words: &'static str, breaks_first: bool) -> Model {
         let machine = Machine::builder(2)
             .translation(1, Some(SPACE), true)
             .translation(1, Some(SPACE), true)
             .conflict(OLD, NEW)
             .map(SPACE, 0, OLD)
             .start(0, SPACE, TAG, false)
-            .start(1, SPACE, TAG, true)
-            .build();
-        Self { machine, words, breaks_first }
+            .start(1, SPACE, TAG, true);
+        machine.runs(|machine| Self { machine, words, breaks_first })
     }
 
     fn flush() {
@@ -52,9 +51,5 @@ impl Program for Remake {
         }
         entry.store(NEW, Release);
         Self::flush();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

@@ -7,10 +7,9 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, MaskWord, Program};
+use shootdown_machine::{Machine, MaskWord, Model, Program};
 
 /// How an architecture trims the mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +65,8 @@ pub(crate) struct Policy {
     pub(crate) outsider: Outsider,
     /// Whether a CPU that is not in the mask flushes the tag when it joins.
     pub(crate) joins_clean: bool,
+    /// Whether each CPU has a tag of its own for the space, which it loads at every switch.
+    pub(crate) own_tags: bool,
 }
 
 const OWNER: usize = 0;
@@ -94,14 +95,12 @@ pub(crate) struct SingleUser {
     mm: Mm,
     calls: CrossCall,
     borrower: Borrower,
-    /// Whether each CPU has a tag of its own for the space.
-    own_tags: bool,
     /// CPUs that can be called.
     online: Word,
 }
 
 impl SingleUser {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn model(policy: Policy) -> Model {
         let machine = Machine::builder(2)
             .tags(3)
             .own_page(SPACE, 0, 1)
@@ -109,26 +108,19 @@ impl SingleUser {
             .start(OWNER, SPACE, TAG, true)
             .start(BORROWER, SPACE, TAG, false)
             .must_free_frame(1)
-            .must_free_frame(2)
-            .build();
-        Self {
+            .must_free_frame(2);
+        machine.runs(|machine| Self {
             machine,
             policy,
             mm: Mm::new(1, 2, 0b11),
             calls: CrossCall::new(2),
             borrower: Borrower {
-                current: Word::new("current", 0),
-                active: Word::new("active", 1),
-                tag: Word::new("tag", TAG.into()),
+                current: Word::new("borrower.current", 0),
+                active: Word::new("borrower.active", 1),
+                tag: Word::new("borrower.tag", TAG.into()),
             },
-            own_tags: false,
-            online: Word::new("online", 0b11),
-        }
-    }
-
-    /// Gives each CPU a tag of its own for the space, which it loads at every switch.
-    pub(crate) fn with_own_tags(self) -> Self {
-        Self { own_tags: true, ..self }
+            online: Word::new("cpus.online", 0b11),
+        })
     }
 
     fn unmap(&self, page: usize) {
@@ -236,7 +228,7 @@ impl SingleUser {
             self.mm.join(BORROWER);
             sync::fence(SeqCst);
         }
-        if self.own_tags {
+        if self.policy.own_tags {
             self.switch_in_with_own_tag();
         } else if self.borrower.active.load(Relaxed) == 0 {
             self.borrower.active.store(1, Relaxed);
@@ -250,7 +242,7 @@ impl SingleUser {
     /// The borrower's CPU is asked to flush a page.
     fn flush_here(&self, page: usize) {
         hw::flush_page(TAG, page, WalkCache::Drop);
-        if self.own_tags {
+        if self.policy.own_tags {
             hw::flush_page(FRESH, page, WalkCache::Drop);
         }
     }
@@ -300,17 +292,6 @@ impl Program for SingleUser {
             LEAVE => self.leave(),
             _ => self.flush_here((what - FLUSH_PAGE) as usize),
         });
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
-        registry.local(BORROWER, "borrower", &self.borrower);
-        registry.object("cpus", &self.online);
     }
 
     fn mask(&self) -> Option<MaskWord<'_>> {

@@ -4,10 +4,9 @@
 //! CPU 0 has used the address for frame 1. CPU 1 puts frame 2 there, under a lock. Then CPU 0 has the lock and needs frame 2.
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw;
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 const OLD: u64 = 1;
 const NEW: u64 = 2;
@@ -24,14 +23,18 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    pub(crate) fn new(remembers: bool) -> Self {
+    pub(crate) fn model(remembers: bool) -> Model {
         let machine = Machine::builder(2)
             .kernel_pages(1)
             .translation(1, None, true)
             .translation(2, None, true)
-            .map_kernel(0, OLD)
-            .build();
-        Self { machine, remembers, last: Word::new("last", OLD), unlocked: Word::new("unlocked", 0) }
+            .map_kernel(0, OLD);
+        machine.runs(|machine| Self {
+            machine,
+            remembers,
+            last: Word::new("cpu0.last", OLD),
+            unlocked: Word::new("slot.unlocked", 0),
+        })
     }
 
     fn change(&self) {
@@ -57,14 +60,5 @@ impl Slot {
 impl Program for Slot {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.use_it() } else { self.change() }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("slot", &self.unlocked);
-        registry.object("cpu0", &self.last);
     }
 }

@@ -5,9 +5,9 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// When the CPU that switches sets its bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +39,10 @@ pub(crate) struct SwitchIn {
 }
 
 impl SwitchIn {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn model(policy: Policy) -> Model {
         let machine =
-            Machine::builder(2).translation(1, Some(SPACE), true).map(SPACE, 0, 1).must_free_frame(1).build();
-        Self { policy, machine, mm: Mm::new(1, 1, 0), calls: CrossCall::new(2) }
+            Machine::builder(2).translation(1, Some(SPACE), true).map(SPACE, 0, 1).must_free_frame(1);
+        machine.runs(|machine| Self { policy, machine, mm: Mm::new(1, 1, 0), calls: CrossCall::new(2) })
     }
 
     fn reclaim(&self) {
@@ -85,14 +85,5 @@ impl Program for SwitchIn {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
     }
 }

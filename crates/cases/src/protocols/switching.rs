@@ -6,9 +6,9 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// When a CPU takes itself out of the mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub(crate) struct Switching {
 }
 
 impl Switching {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn model(policy: Policy) -> Model {
         let tag = u8::from(policy.tagged);
         let machine = Machine::builder(2)
             .tags(1 + usize::from(tag))
@@ -61,9 +61,8 @@ impl Switching {
             .map(SPACE, 0, 1)
             .start(0, SPACE, tag, true)
             .start(1, SPACE, tag, true)
-            .must_free_frame(1)
-            .build();
-        Self { policy, machine, mm: Mm::new(2, 1, 0b11), calls: CrossCall::new(2) }
+            .must_free_frame(1);
+        machine.runs(|machine| Self { policy, machine, mm: Mm::new(2, 1, 0b11), calls: CrossCall::new(2) })
     }
 
     fn tag(&self) -> u8 {
@@ -129,14 +128,5 @@ impl Program for Switching {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!(line, CROSS_CALL, "there is no other line");
         self.calls.serve(cpu, |_| hw::flush_page(self.tag(), 0, WalkCache::Drop));
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
     }
 }

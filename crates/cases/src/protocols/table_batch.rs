@@ -7,8 +7,8 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire};
-use shootdown_explore::{Registry, sync};
-use shootdown_machine::{Machine, Program, hw};
+use shootdown_explore::sync;
+use shootdown_machine::{Machine, Model, Program, hw};
 
 /// What becomes of a table that does not go into the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,16 +55,20 @@ pub(crate) struct TableBatch {
 }
 
 impl TableBatch {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn model(policy: Policy) -> Model {
         let runs = policy.other == Other::Runs;
         let machine = Machine::builder(2)
             .own_page(SPACE, 0, 1)
             .start(1, SPACE, TAG, runs)
             .must_free_frame(1)
-            .must_free_table(TABLE)
-            .build();
+            .must_free_table(TABLE);
         let users = if runs { 2 } else { 1 };
-        Self { policy, machine, mm: Mm::new(users, 2, 0b10), calls: CrossCall::new(2) }
+        machine.runs(|machine| Self {
+            policy,
+            machine,
+            mm: Mm::new(users, 2, 0b10),
+            calls: CrossCall::new(2),
+        })
     }
 
     fn unmap(&self) {
@@ -122,14 +126,5 @@ impl Program for TableBatch {
                 hw::flush_tag(TAG);
             }
         });
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
     }
 }

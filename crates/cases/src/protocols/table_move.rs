@@ -4,9 +4,9 @@
 
 use super::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// What CPU 1 does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,20 +62,20 @@ pub(crate) struct TableMove {
 }
 
 impl TableMove {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn model(policy: Policy) -> Model {
         let mut machine = Machine::builder(2).spaces(1, 2).own_page(SPACE, 0, 1).start(0, SPACE, TAG, false);
         if policy.other == Other::Retract {
             machine = machine.must_free_table(TABLE);
         }
-        Self {
+        machine.runs(|machine| Self {
             policy,
-            machine: machine.build(),
+            machine,
             mm: Mm::new(1, 1, 0b01),
             calls: CrossCall::new(2),
-            i_mmap: Lock::new(),
-            pmd: Lock::new(),
-            pte: Lock::new(),
-        }
+            i_mmap: Lock::new("i_mmap.held"),
+            pmd: Lock::new("pmd.ptl.held"),
+            pte: Lock::new("pte.ptl.held"),
+        })
     }
 
     fn remap(&self) {
@@ -162,17 +162,5 @@ impl Program for TableMove {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (0, CROSS_CALL), "only CPU 1 calls");
         self.calls.serve(cpu, |what| hw::flush_page(TAG, (what - FLUSH_PAGE) as usize, WalkCache::Drop));
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
-        registry.object("i_mmap", &self.i_mmap);
-        registry.object("pmd.ptl", &self.pmd);
-        registry.object("pte.ptl", &self.pte);
     }
 }

@@ -5,9 +5,9 @@
 
 use super::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::AcqRel;
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// Whom the flush reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub(crate) struct Unmap {
 }
 
 impl Unmap {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn model(policy: Policy) -> Model {
         let mut machine = Machine::builder(policy.cpus)
             .spaces(2, 1)
             .own_page(SPACE, 0, 1)
@@ -86,12 +86,12 @@ impl Unmap {
             machine = machine.start(1, SPACE, TAG, true);
         }
         let runs_it = if policy.current == SPACE { 0b01 } else { 0b00 };
-        Self {
-            machine: machine.build(),
+        machine.runs(|machine| Self {
+            machine,
             policy,
             mm: Mm::new(1, 1, runs_it | if policy.cpus > 1 { 0b10 } else { 0 }),
             calls: CrossCall::new(policy.cpus),
-        }
+        })
     }
 
     fn system_call(&self) {
@@ -149,14 +149,5 @@ impl Program for Unmap {
             Reach::MembersWhoAnswerFirst => self.calls.take(cpu, flush),
             _ => self.calls.serve(cpu, flush),
         }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
     }
 }

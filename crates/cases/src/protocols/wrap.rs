@@ -6,10 +6,9 @@
 
 use super::{Lock, MAIL, Mailbox};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, Install};
-use shootdown_machine::{Machine, Program};
+use shootdown_machine::{Machine, Model, Program};
 
 /// What a new version means for CPUs that run with a number of the old one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,29 +40,27 @@ struct Numbers {
 
 #[derive(Debug)]
 pub(crate) struct Wrap {
-    machine: Machine,
     others: Others,
     numbers: Numbers,
     mail: Mailbox,
 }
 
 impl Wrap {
-    pub(crate) fn new(others: Others) -> Self {
+    pub(crate) fn model(others: Others) -> Model {
         let machine = Machine::builder(2)
             .share_tlb(0b11)
             .spaces(2, 1)
             .tags(3)
             .own_page(A, 0, 1)
             .own_page(B, 0, 2)
-            .start(1, A, 1, true)
-            .build();
+            .start(1, A, 1, true);
         let numbers = Numbers {
-            lock: Lock::new(),
-            version: Word::new("version", 1),
-            taken: Word::new("taken", ALL_TAKEN),
-            contexts: [Word::new("A", NUMBERS + 1), Word::new("B", 0)],
+            lock: Lock::new("contexts.held"),
+            version: Word::new("contexts.version", 1),
+            taken: Word::new("contexts.taken", ALL_TAKEN),
+            contexts: [Word::new("contexts.A", NUMBERS + 1), Word::new("contexts.B", 0)],
         };
-        Self { machine, others, numbers, mail: Mailbox::new(2) }
+        machine.runs(|_| Self { others, numbers, mail: Mailbox::new(2) })
     }
 
     fn switch_to(&self, cpu: usize, space: usize) {
@@ -127,14 +124,5 @@ impl Program for Wrap {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, MAIL), "only CPU 0 tells");
         self.mail.serve(cpu, |_| self.switch_to(cpu, A));
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("contexts", &self.numbers);
-        self.mail.register(registry);
     }
 }

@@ -86,8 +86,9 @@ In a package with a program like src/bin/corpus.rs of examples/own-case:
          check {name}
 
 In this project itself the sketch and what is said of it are one file of
-crates/cases/src/bugs/CLASS, with `use crate::bugs::{{Bug, boxed}}`,
-`pub(super) const BUG`, and a line in that folder's mod.rs.",
+crates/cases/src/bugs/CLASS, with `use crate::bugs::Bug`,
+`pub(super) const BUG`, no `story` and no `code`, and a line in each of the
+two lists of that folder's mod.rs, the second of which adds those.",
         files[0].display(),
         files[1].display()
     )

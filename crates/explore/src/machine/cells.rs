@@ -85,7 +85,7 @@ impl Cells {
         let kind = kind.rsplit("::").next().unwrap_or(kind);
         let twins = self.objects.iter().filter(|o| o.name.starts_with(kind)).count();
         let name = if twins == 0 { kind.to_owned() } else { format!("{kind}#{twins}") };
-        self.objects.push(Object { name, start, size, cpu: None });
+        self.objects.push(Object { name, start, size, cpu: None, names: false });
         for id in 0..self.all.len() {
             self.place(id);
         }
@@ -96,7 +96,8 @@ impl Cells {
         &self.objects[usize::from(index)].name
     }
 
-    /// `object.word`, with its index in an array that is known, else a number where an object holds several words of that name.
+    /// `object.word`, with its index in an array that is known, else a number where an object holds several words of that name. A
+    /// word that is called `object.word` itself, and lies in no object with a name that the registry was given, needs none.
     pub(crate) fn name(&self, id: u16) -> String {
         let cell = &self.all[usize::from(id)];
         let address = cell.word.address;
@@ -106,9 +107,13 @@ impl Cells {
         let home = self.home(address);
         let twins: Vec<&Cell> = self.all.iter().filter(|other| self.is_twin(cell, other)).collect();
         let before = twins.iter().filter(|other| other.word.address < address).count();
-        let owner = home.map_or_else(String::new, |object| format!("{}.", self.objects[object].name));
         let number = if twins.len() > 1 { format!("#{before}") } else { String::new() };
-        format!("{owner}{}{number}", cell.word.name)
+        let word = cell.word.name;
+        match (home.map(|object| &self.objects[object]), word.rsplit_once('.')) {
+            (Some(object), Some((_, last))) if object.names => format!("{}.{last}{number}", object.name),
+            (Some(object), None) if !object.name.is_empty() => format!("{}.{word}{number}", object.name),
+            _ => format!("{word}{number}"),
+        }
     }
 
     /// Whether two words, which may be the same, have one name in one object.
@@ -123,12 +128,13 @@ impl Cells {
         self.arrays.iter().find_map(|array| array.name_of(address))
     }
 
-    /// Names of the words that are part of no object or array, and those that several words of an object share.
+    /// Names of the words that are part of no named object or array and name none themselves, and those that several words of an object share.
     pub(crate) fn unnamed(&self) -> (Vec<&'static str>, Vec<&'static str>) {
         let stray = |cell: &&Cell| self.in_array(cell.word.address).is_none();
         let (mut homeless, mut alike) = (BTreeSet::new(), BTreeSet::new());
         for cell in self.all.iter().filter(stray) {
-            if self.home(cell.word.address).is_none() {
+            let home = self.home(cell.word.address).map(|object| &self.objects[object]);
+            if home.is_none_or(|object| !object.names && !cell.word.name.contains('.')) {
                 homeless.insert(cell.word.name);
             } else if self.all.iter().filter(|other| self.is_twin(cell, other)).count() > 1 {
                 alike.insert(cell.word.name);
@@ -151,7 +157,8 @@ impl Cells {
     }
 
     fn show_address(&self, value: u64) -> String {
-        let Some(object) = self.home(value as usize).map(|index| &self.objects[index]) else {
+        let home = self.home(value as usize).map(|index| &self.objects[index]);
+        let Some(object) = home.filter(|object| !object.name.is_empty()) else {
             return number(value);
         };
         match value - object.start as u64 {

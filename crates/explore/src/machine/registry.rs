@@ -49,11 +49,14 @@ pub(crate) struct Object {
     pub(crate) start: usize,
     pub(crate) size: usize,
     pub(crate) cpu: Option<usize>,
+    /// Whether the registry was given the name.
+    pub(crate) names: bool,
 }
 
 impl Registry {
     /// Names `object`; its words show as `name.word`, and several of one name, which [`Registry::array`] did not name, with a
-    /// number that tells them apart and nothing else: `name.word#1`.
+    /// number that tells them apart and nothing else: `name.word#1`. A word that is called `cpu1.loaded` brings the name of its
+    /// object along: it needs no other, so `name` may be empty, and gives way to one that is not.
     pub fn object<T>(&mut self, name: impl Into<String>, object: &T) {
         self.add(name.into(), object, None);
     }
@@ -86,6 +89,7 @@ impl Registry {
 
     fn add<T>(&mut self, name: String, object: &T, cpu: Option<usize>) {
         let start = core::ptr::from_ref(object).addr();
-        self.objects.push(Object { name, start, size: size_of::<T>(), cpu });
+        let names = !name.is_empty();
+        self.objects.push(Object { name, start, size: size_of::<T>(), cpu, names });
     }
 }

@@ -36,21 +36,18 @@ impl From<io::Error> for Failure {
 /// used, 141 when the reader of the output went away. A package's `main` is one call of it:
 ///
 /// ```no_run
-/// use shootdown_model::{Machine, Sketch, Program, boxed, main_with};
+/// use shootdown_model::{Machine, Sketch, Program, main_with};
 ///
 /// #[derive(Debug)]
 /// struct Toy(Machine);
 ///
 /// impl Program for Toy {
-///     fn machine(&self) -> &Machine {
-///         &self.0
-///     }
 ///     fn main(&self, cpu: usize) {
 ///         // What this CPU does.
 ///     }
 /// }
 ///
-/// const TOY: Sketch = Sketch::new("toy-munmap", &[("main.rs", "...")], |_| boxed(Toy(Machine::builder(2).build())));
+/// const TOY: Sketch = Sketch::new("toy-munmap", &[("main.rs", "...")], |_| Machine::builder(2).runs(Toy));
 ///
 /// fn main() -> std::process::ExitCode {
 ///     main_with(&[TOY])

@@ -1,5 +1,5 @@
+use super::slots::{Slots, slots};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 
 /// Interrupt line of cross calls.
@@ -9,13 +9,13 @@ pub const CROSS_CALL: u8 = 0;
 #[derive(Debug)]
 pub struct CrossCall {
     cpus: usize,
-    slots: Vec<Word>,
+    slots: Slots,
 }
 
 impl CrossCall {
-    /// Makes the slots of `cpus` CPUs, all empty.
+    /// Makes the slots of `cpus` CPUs, all empty: `call0to1.request`, ...
     pub fn new(cpus: usize) -> Self {
-        Self { cpus, slots: (0..cpus * cpus).map(|_| Word::new("request", 0)).collect() }
+        Self { cpus, slots: slots("call", cpus) }
     }
 
     /// Has every CPU of `targets` but the caller run request `what` (not 0); returns when all have.
@@ -52,14 +52,7 @@ impl CrossCall {
         }
     }
 
-    /// Names the words: `call0to1`, ...
-    pub fn register(&self, registry: &mut Registry) {
-        for (n, slot) in self.slots.iter().enumerate() {
-            registry.object(format!("call{}to{}", n / self.cpus, n % self.cpus), slot);
-        }
-    }
-
     fn slot(&self, from: usize, to: usize) -> &Word {
-        &self.slots[from * self.cpus + to]
+        &self.slots[from][to]
     }
 }

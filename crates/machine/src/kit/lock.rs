@@ -9,10 +9,9 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Makes a lock that is free.
-    #[expect(clippy::new_without_default, reason = "a model says what it starts with")]
-    pub fn new() -> Self {
-        Self { held: Word::new("held", 0) }
+    /// Makes a lock that is free; `held` is what drawings call its word, as in `"list_lock.held"`.
+    pub fn new(held: &'static str) -> Self {
+        Self { held: Word::new(held, 0) }
     }
 
     /// Takes the lock.

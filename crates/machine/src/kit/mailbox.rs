@@ -1,5 +1,5 @@
+use super::slots::{Slots, slots};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 
 /// Interrupt line of mailboxes.
@@ -9,13 +9,13 @@ pub const MAIL: u8 = 0;
 #[derive(Debug)]
 pub struct Mailbox {
     cpus: usize,
-    slots: Vec<Word>,
+    slots: Slots,
 }
 
 impl Mailbox {
-    /// Makes the slots of `cpus` CPUs, all empty.
+    /// Makes the slots of `cpus` CPUs, all empty: `mail0to1.request`, ...
     pub fn new(cpus: usize) -> Self {
-        Self { cpus, slots: (0..cpus * cpus).map(|_| Word::new("request", 0)).collect() }
+        Self { cpus, slots: slots("mail", cpus) }
     }
 
     /// Asks `to` for `what` (not 0).
@@ -52,13 +52,6 @@ impl Mailbox {
         }
     }
 
-    /// Names the words: `mail0to1`, ...
-    pub fn register(&self, registry: &mut Registry) {
-        for (n, slot) in self.slots.iter().enumerate() {
-            registry.object(format!("mail{}to{}", n / self.cpus, n % self.cpus), slot);
-        }
-    }
-
     fn answered(&self, me: usize, to: usize) -> bool {
         self.slot(me, to).load(Acquire) == 0
     }
@@ -69,6 +62,6 @@ impl Mailbox {
     }
 
     fn slot(&self, from: usize, to: usize) -> &Word {
-        &self.slots[from * self.cpus + to]
+        &self.slots[from][to]
     }
 }

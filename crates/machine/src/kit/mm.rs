@@ -1,8 +1,7 @@
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 
-/// The words of an address space that its users share.
+/// The words of an address space that its users share: `mm.users`, `mm.count` and `mm.mask`.
 #[derive(Debug)]
 pub struct Mm {
     /// References that keep the mappings alive.
@@ -17,16 +16,10 @@ impl Mm {
     /// Makes a space with these counts and this mask.
     pub fn new(users: u64, count: u64, mask: u64) -> Self {
         Self {
-            users: Word::new("users", users),
-            count: Word::new("count", count),
-            mask: Word::new("mask", mask),
+            users: Word::new("mm.users", users),
+            count: Word::new("mm.count", count),
+            mask: Word::new("mm.mask", mask),
         }
-    }
-
-    /// Names the words: `mm.users`, ..., and shows the mask as the CPUs in it.
-    pub fn register(&self, registry: &mut Registry) {
-        registry.object("mm", self);
-        registry.mask(&self.mask);
     }
 
     /// Takes a user reference where only a structure reference is held; refuses when the mappings are dead.

@@ -1,11 +1,11 @@
 //! One sentence: a page is unmapped and its frame freed, and nobody tells the other CPU.
-use shootdown_model::{Machine, Program, Registry, Sketch, Variant, boxed, hw, kit::CrossCall, sync};
+use shootdown_model::{Machine, Program, Sketch, Variant, hw, kit::CrossCall, sync};
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 pub const SKETCH: Sketch = Sketch::new("@NAME@", &[("@FILE@.rs", include_str!("@FILE@.rs"))], |variant| {
     // Page 0 of space 0 leads to frame 1; both CPUs run the space, under tag 0.
     let machine = Machine::builder(2).own_page(0, 0, 1).start(0, 0, 0, true).start(1, 0, 0, true);
-    boxed(Toy { variant, machine: machine.must_free_frame(1).build(), calls: CrossCall::new(2) })
+    machine.must_free_frame(1).runs(|machine| Toy { variant, machine, calls: CrossCall::new(2) })
 });
 
 #[derive(Debug)]
@@ -16,9 +16,6 @@ struct Toy {
 }
 
 impl Program for Toy {
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
     fn main(&self, cpu: usize) {
         if cpu == 1 {
             return hw::touch(0);
@@ -33,8 +30,5 @@ impl Program for Toy {
     }
     fn interrupt(&self, cpu: usize, _line: u8) {
         self.calls.serve(cpu, |_| hw::flush_user());
-    }
-    fn register(&self, registry: &mut Registry) {
-        self.calls.register(registry);
     }
 }

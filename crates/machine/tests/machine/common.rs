@@ -2,8 +2,8 @@
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Options, Registry, Report, Verdict};
-use shootdown_model::{Builder, Machine, MaskWord, Program, boxed, hw, run};
+use shootdown_explore::{Memory, Options, Report, Verdict};
+use shootdown_model::{Builder, Machine, MaskWord, Model, Program, hw, run};
 
 /// What a CPU does.
 pub type Main = fn(&SmallMachine);
@@ -19,8 +19,9 @@ pub struct SmallMachine {
 }
 
 impl SmallMachine {
-    pub fn new(builder: Builder, mains: &[Main]) -> Self {
-        Self { machine: builder.build(), word: Word::new("word", 0), mask: None, mains: mains.to_vec() }
+    pub fn model(builder: Builder, mains: &[Main], mask: Option<Word>) -> Model {
+        let word = Word::new("small_machine.word", 0);
+        builder.runs(|machine| Self { machine, word, mask, mains: mains.to_vec() })
     }
 
     /// The entry of a page of space A.
@@ -40,17 +41,8 @@ impl SmallMachine {
 }
 
 impl Program for SmallMachine {
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
     fn main(&self, cpu: usize) {
         self.mains[cpu](self);
-    }
-    fn register(&self, registry: &mut Registry) {
-        registry.object("small_machine", &self.word);
-        if let Some(mask) = &self.mask {
-            registry.object("mask", mask);
-        }
     }
     fn mask(&self) -> Option<MaskWord<'_>> {
         self.mask.as_ref().map(|word| MaskWord { space: 0, word, first: 0 })
@@ -58,8 +50,8 @@ impl Program for SmallMachine {
 }
 
 /// Visits every execution under a memory model.
-pub fn report(memory: Memory, small_machine: SmallMachine) -> Report {
-    run(&boxed(small_machine), &Options { memory, workers: 1, ..Options::default() })
+pub fn report(memory: Memory, model: &Model) -> Report {
+    run(model, &Options { memory, workers: 1, ..Options::default() })
 }
 
 /// Visits every execution of `mains` on the machine, under total store order.
@@ -69,7 +61,7 @@ pub fn verdict(builder: Builder, mains: &[Main]) -> Verdict {
 
 /// The same under a memory model.
 pub fn verdict_under(memory: Memory, builder: Builder, mains: &[Main]) -> Verdict {
-    report(memory, SmallMachine::new(builder, mains)).verdict
+    report(memory, &SmallMachine::model(builder, mains, None)).verdict
 }
 
 #[track_caller]

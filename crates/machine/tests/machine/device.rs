@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::sync;
 use shootdown_explore::{Memory, Options, Registry, Verdict};
 use shootdown_model::hw::{self, WalkCache, Which, Whose};
-use shootdown_model::{Builder, InvalidationQueue, Machine, Program, Submitted, boxed, run};
+use shootdown_model::{Builder, InvalidationQueue, Machine, Program, Submitted, run};
 
 const IOMMU: usize = 1;
 const DEVICE: usize = 2;
@@ -37,9 +37,6 @@ impl Driver {
 }
 
 impl Program for Driver {
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
     fn main(&self, cpu: usize) {
         if cpu == 0 {
             (self.main)(self);
@@ -62,8 +59,8 @@ fn device() -> Builder {
 
 fn verdict(builder: Builder, main: Main) -> Verdict {
     let queue = InvalidationQueue::new(IOMMU, COMMANDS);
-    let driver = Driver { machine: builder.build(), queue, main };
-    run(&boxed(driver), &Options { memory: Memory::Tso, workers: 1, ..Options::default() }).verdict
+    let model = builder.runs(|machine| Driver { machine, queue, main });
+    run(&model, &Options { memory: Memory::Tso, workers: 1, ..Options::default() }).verdict
 }
 
 #[track_caller]

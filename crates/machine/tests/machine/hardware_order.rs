@@ -10,10 +10,10 @@
 use super::common::{Main, SmallMachine, verdict_under};
 use core::sync::atomic::Ordering::{self, Acquire, Relaxed, Release};
 use shootdown_explore::sync::Word;
-use shootdown_explore::{Memory, Options, Registry, Verdict};
+use shootdown_explore::{Memory, Options, Verdict};
 use shootdown_model::HardwareOrder::{self, Barriers, Flushes};
 use shootdown_model::hw::{self, WalkCache, Which, Whose};
-use shootdown_model::{Builder, Machine, Program, boxed, run};
+use shootdown_model::{Builder, Machine, Program, run};
 
 /// The translations: page 0 leads through the first to the old frame, through the second to the new one.
 const OLD: u64 = 1;
@@ -175,9 +175,6 @@ impl Litmus {
 }
 
 impl Program for Litmus {
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
     fn main(&self, cpu: usize) {
         for &step in self.cpus[cpu] {
             if !self.take(step) {
@@ -185,16 +182,13 @@ impl Program for Litmus {
             }
         }
     }
-    fn register(&self, registry: &mut Registry) {
-        registry.object("litmus", &self.flag);
-    }
 }
 
 /// Visits every execution of these steps.
 fn litmus(memory: Memory, order: HardwareOrder, first: u64, cpus: &'static [&'static [Step]]) -> Verdict {
-    let machine = machine(cpus.len(), order, first).build();
-    let litmus = Litmus { machine, flag: Word::new("flag", 0), cpus };
-    run(&boxed(litmus), &Options { memory, workers: 1, ..Options::default() }).verdict
+    let flag = Word::new("litmus.flag", 0);
+    let model = machine(cpus.len(), order, first).runs(|machine| Litmus { machine, flag, cpus });
+    run(&model, &Options { memory, workers: 1, ..Options::default() }).verdict
 }
 
 #[test]

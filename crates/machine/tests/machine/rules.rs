@@ -360,9 +360,8 @@ fn user_mode_and_accesses_need_a_live_space() {
 #[test]
 fn mask_must_name_every_cpu_that_has_the_root_loaded() {
     let check = |main: Main| {
-        let mut small_machine = SmallMachine::new(Machine::builder(1), &[main]);
-        small_machine.mask = Some(Word::new("mask", 0));
-        report(Memory::Tso, small_machine).verdict
+        let mask = Some(Word::new("small_machine.mask", 0));
+        report(Memory::Tso, &SmallMachine::model(Machine::builder(1), &[main], mask)).verdict
     };
     fn joins_and_leaves(m: &SmallMachine, before: impl Fn(&Word), after: impl Fn(&Word)) {
         let mask = m.mask.as_ref().expect("a mask");
@@ -430,7 +429,7 @@ fn walker_reads_its_own_cpus_store_buffer() {
         m.leaf(0).store(1, Relaxed);
         hw::free_frame(1);
     };
-    let report = report(Memory::Tso, SmallMachine::new(machine, &[main]));
+    let report = report(Memory::Tso, &SmallMachine::model(machine, &[main], None));
     assert_eq!(report.verdict, Verdict::Violates(stale(0).as_str().into()));
     let steps = report.trace.map(|trace| trace.steps).unwrap_or_default();
     assert!(

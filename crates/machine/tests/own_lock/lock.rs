@@ -1,13 +1,11 @@
 //! A model whose file is called as one of the kit's.
 
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_model::kit::Lock;
-use shootdown_model::{Machine, Program, Sketch, Variant, boxed, hw};
+use shootdown_model::{Machine, Model, Program, Sketch, Variant, hw};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
-pub const SKETCH: Sketch =
-    Sketch::new("toy-own-lock", &[("lock.rs", include_str!("lock.rs"))], |variant| boxed(Toy::new(variant)));
+pub const SKETCH: Sketch = Sketch::new("toy-own-lock", &[("lock.rs", include_str!("lock.rs"))], Toy::model);
 
 #[derive(Debug)]
 struct Toy {
@@ -18,10 +16,14 @@ struct Toy {
 }
 
 impl Toy {
-    fn new(variant: Variant) -> Self {
+    fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2).own_page(0, 0, 1).start(0, 0, 0, true).start(1, 0, 0, true);
-        let machine = machine.must_free_frame(1).build();
-        Self { variant, machine, lock: Lock::new(), flushed: Word::new("flushed", 0) }
+        machine.must_free_frame(1).runs(|machine| Self {
+            variant,
+            machine,
+            lock: Lock::new("toy.held"),
+            flushed: Word::new("toy.flushed", 0),
+        })
     }
 
     fn unmap(&self) {
@@ -45,9 +47,6 @@ impl Toy {
 }
 
 impl Program for Toy {
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
     fn main(&self, cpu: usize) {
         if cpu == 0 {
             self.unmap();
@@ -56,8 +55,5 @@ impl Program for Toy {
     fn interrupt(&self, _cpu: usize, _line: u8) {
         hw::flush_user();
         self.flushed.store(1, Release);
-    }
-    fn register(&self, registry: &mut Registry) {
-        registry.object("toy", self);
     }
 }

@@ -105,7 +105,7 @@ impl Toy {
             mistake,
             machine: machine.build(),
             flushed: Word::new("flushed", 0),
-            lock: Lock::new(),
+            lock: Lock::new("toy.held"),
             twins: [const { Word::new("twin", 0) }; 2],
             many: (0..MANY).map(|_| Word::new("many", 0)).collect(),
             runs: AtomicU64::new(0),

@@ -1,9 +1,9 @@
 //! Write protection clears the only mark that says that a page was written.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::dirty_mark::{DirtyMark, Protect};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-018e9828-wrprotect-dirty",
@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "Hardware marks a page dirty in one bit and software in another; write protection clears the \
             first, and reclaim takes the page for clean.",
-    story: include_str!("linux_018e9828.md"),
     ends: "CPU 0 discards frame 1, which was written (SD-8)",
     engine: "borrow-vs-unmap",
     duty: "who changes an entry keeps its dirty mark, and the engine never looks into one",
@@ -24,9 +23,9 @@ pub(super) const BUG: Bug = Bug {
         "with the mark kept, reclaim takes the page for written and does not discard it",
     )],
     code: code!["linux_018e9828.rs", "dirty_mark.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Pso, model)
 };
 
-fn model(variant: Variant) -> DirtyMark {
-    DirtyMark::new(1, if variant == Variant::Broken { Protect::Forgets } else { Protect::LoadAndStore })
+fn model(variant: Variant) -> Model {
+    DirtyMark::model(1, if variant == Variant::Broken { Protect::Forgets } else { Protect::LoadAndStore })
 }

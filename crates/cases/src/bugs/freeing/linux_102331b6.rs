@@ -1,12 +1,12 @@
 //! What the host maps is brought up to date from a page table that is not locked.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Which, Whose};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-102331b6-um-tlb-sync",
@@ -18,11 +18,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "User-mode Linux copies changed entries of its page table to the host without the table's lock; an \
             entry that goes meanwhile is mapped again after its page was freed.",
-    story: include_str!("linux_102331b6.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "pair-split-split",
-    code: code!["linux_102331b6.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Sync::new(variant)))
+    ..Bug::race(Memory::Tso, Sync::model)
 };
 
 const HOST: usize = 0;
@@ -43,14 +41,18 @@ pub(crate) struct Sync {
 }
 
 impl Sync {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .translation(1, Some(HOST), true)
             .link(HOST, 0)
             .start(0, HOST, TAG, false)
-            .must_free_frame(1)
-            .build();
-        Self { variant, machine, entry: Word::new("entry", PAGE | CHANGED), table_lock: Lock::new() }
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
+            variant,
+            machine,
+            entry: Word::new("page0.entry", PAGE | CHANGED),
+            table_lock: Lock::new("table.held"),
+        })
     }
 
     fn sync(&self) {
@@ -92,14 +94,5 @@ impl Program for Sync {
         } else {
             self.take_page();
         }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("page0", &self.entry);
-        registry.object("table", &self.table_lock);
     }
 }

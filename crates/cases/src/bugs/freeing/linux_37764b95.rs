@@ -1,6 +1,6 @@
 //! A device is taken out of the IOMMU's table, and its own TLB is forgotten.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::ats::{Ats, Order, Takes};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -15,11 +15,10 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "A device's context entry is cleared and the IOMMU is flushed; what the device keeps in its own TLB goes \
             on working.",
-    story: include_str!("linux_37764b95.md"),
     ends: "device 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["linux_37764b95.rs", "ats.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Ats::new(Takes::Everything, order(variant))))
+    ..Bug::race(Memory::Tso, |variant| Ats::model(Takes::Everything, order(variant)))
 };
 
 fn order(variant: Variant) -> Order {

@@ -1,9 +1,9 @@
 //! The flush that is due is asked for when the lock is first taken, not when it is taken again.
 
-use crate::bugs::{Bug, Stage, boxed, code};
+use crate::bugs::{Bug, Stage, code};
 use crate::protocols::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-383c4613-madvise-relock",
@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[15],
     about: "MADV_FREE asks for a pending flush when it takes the page-table lock, then drops the lock to split a \
             large page and takes it again without asking; reclaim comes in between.",
-    story: include_str!("linux_383c4613.md"),
     ends: "CPU 1 can still use page 0 of space A, which was unmapped (SD-8)",
     engine: "nested-gathers",
     code: code!["linux_383c4613.rs", "deferred.rs"],
@@ -23,7 +22,7 @@ pub(super) const BUG: Bug = Bug {
         Stage::wrong(
             "never-asks",
             "CPU 1 can still use page 0 of space A, which was unmapped (SD-8)",
-            || boxed(model(Ask::Never)),
+            || model(Ask::Never),
         ),
         Stage::broken(
             "3ea277194daa mm, mprotect: flush TLB if potentially racing with a parallel reclaim leaving stale TLB entries",
@@ -31,12 +30,12 @@ pub(super) const BUG: Bug = Bug {
         Stage::FIXED,
     ],
     ..Bug::race(Memory::Tso, |variant| {
-        boxed(model(if variant == Variant::Broken { Ask::AtFirstLock } else { Ask::AtEveryLock }))
+        model(if variant == Variant::Broken { Ask::AtFirstLock } else { Ask::AtEveryLock })
     })
 };
 
-fn model(ask: Ask) -> Deferred {
-    Deferred::new(Policy {
+fn model(ask: Ask) -> Model {
+    Deferred::model(Policy {
         words: ["reclaim page 0", "MADV_FREE page 0"],
         cpus: 2,
         outsider: true,

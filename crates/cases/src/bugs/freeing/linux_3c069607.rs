@@ -1,9 +1,9 @@
 //! An entry that software takes for dirty, and hardware for clean.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::{Memory, sync};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-3c069607-soft-dirty-loop",
@@ -15,11 +15,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4],
     about: "mprotect makes an entry writable that is dirty by software's bit and read-only for hardware; a write \
             faults, and the handler finds it dirty already.",
-    story: include_str!("linux_3c069607.md"),
     ends: "no CPU can go on: CPU 0 waits for table1.slot0 to change from 0x2",
     engine: "seed",
-    code: code!["linux_3c069607.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(Protect::new(variant)))
+    ..Bug::race(Memory::Pso, Protect::model)
 };
 
 const SPACE: usize = 0;
@@ -38,7 +36,7 @@ pub(crate) struct Protect {
 }
 
 impl Protect {
-    fn new(variant: Variant) -> Self {
+    fn model(variant: Variant) -> Model {
         let machine = Machine::builder(1)
             .translation(1, Some(SPACE), true)
             .translation(1, Some(SPACE), false)
@@ -46,9 +44,8 @@ impl Protect {
             .marks_dirty(SOFT_DIRTY, DIRTY)
             .marks_dirty(CLEAN, DIRTY)
             .sets_no_marks(0)
-            .map(SPACE, 0, CLEAN)
-            .build();
-        Self { variant, machine }
+            .map(SPACE, 0, CLEAN);
+        machine.runs(|machine| Self { variant, machine })
     }
 
     /// Changes the entry to what `wanted` says of rights; that it was dirty is kept.
@@ -83,9 +80,5 @@ impl Program for Protect {
         self.modify(DIRTY);
         sync::note("write");
         self.write();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

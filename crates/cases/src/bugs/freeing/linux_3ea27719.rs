@@ -1,9 +1,9 @@
 //! mprotect finds an entry that reclaim has cleared but not flushed yet, and flushes nothing.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-3ea27719-reclaim-mprotect",
@@ -15,16 +15,15 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "Reclaim clears an entry and puts its flush off; mprotect finds the entry empty, flushes nothing, and \
             the thread goes on writing to a page that it may no longer write.",
-    story: include_str!("linux_3ea27719.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "nested-gathers",
     code: code!["linux_3ea27719.rs", "deferred.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> Deferred {
+fn model(variant: Variant) -> Model {
     let ask = if variant == Variant::Broken { Ask::Never } else { Ask::AtFirstLock };
-    Deferred::new(Policy {
+    Deferred::model(Policy {
         words: ["reclaim page 0", "mprotect page 0 to read-only"],
         cpus: 2,
         outsider: true,

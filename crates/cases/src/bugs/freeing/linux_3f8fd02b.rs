@@ -1,6 +1,6 @@
 //! A range of kernel memory is unmapped in one root; the entries that other roots have of their own stay.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::own_entries::{Change, OwnEntries};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -15,11 +15,10 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "vunmap clears the entry in the kernel's own root and flushes; a process whose root has a copy of the entry \
             goes on using the frame.",
-    story: include_str!("linux_3f8fd02b.md"),
     ends: "CPU 1 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "kernel-gather",
     code: code!["linux_3f8fd02b.rs", "own_entries.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(OwnEntries::new(change(variant))))
+    ..Bug::race(Memory::Tso, |variant| OwnEntries::model(change(variant)))
 };
 
 fn change(variant: Variant) -> Change {

@@ -1,11 +1,11 @@
 //! Whether a page table is shared is read off its reference count, which others raise for a moment.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
-use shootdown_machine::{Machine, Program, Variant, hw};
+use shootdown_machine::{Machine, Model, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-59d9094d-pmd-share-count",
@@ -16,11 +16,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[9, 14],
     about: "An unmap takes a page table to be shared, as its page has two references; one is a passing look by \
             somebody else, and the pages that the table maps are never freed.",
-    story: include_str!("linux_59d9094d.md"),
     ends: "frame 1 is lost: all CPUs have finished and it was never freed (SD-14)",
     engine: "seed",
-    code: code!["linux_59d9094d.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(ShareCount::new(variant)))
+    ..Bug::race(Memory::Tso, ShareCount::model)
 };
 
 const SPACE: usize = 0;
@@ -47,15 +45,15 @@ pub(crate) struct ShareCount {
 }
 
 impl ShareCount {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, false)
             .must_free_frame(1)
-            .must_free_table(TABLE)
-            .build();
-        let page = TablePage { refs: Word::new("refs", 1), sharers: Word::new("sharers", 0) };
-        Self { variant, machine, i_mmap: Lock::new(), page }
+            .must_free_table(TABLE);
+        let page =
+            TablePage { refs: Word::new("table_page.refs", 1), sharers: Word::new("table_page.sharers", 0) };
+        machine.runs(|machine| Self { variant, machine, i_mmap: Lock::new("i_mmap.held"), page })
     }
 
     fn unmap(&self) {
@@ -97,14 +95,5 @@ impl ShareCount {
 impl Program for ShareCount {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.unmap() } else { self.look() }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("i_mmap", &self.i_mmap);
-        registry.object("table_page", &self.page);
     }
 }

@@ -1,9 +1,9 @@
 //! Migration to device memory clears entries, drops the lock, and flushes; madvise comes in between.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-60bae737-migrate-device",
@@ -14,16 +14,15 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "Migration clears an entry and flushes only after it has dropped the lock; madvise finds nothing \
             there and returns while the page can still be used.",
-    story: include_str!("linux_60bae737.md"),
     ends: "CPU 1 can still use page 0 of space A, which was unmapped (SD-8)",
     engine: "nested-gathers",
     code: code!["linux_60bae737.rs", "deferred.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> Deferred {
+fn model(variant: Variant) -> Model {
     let flush = if variant == Variant::Broken { Flush::AfterUnlock } else { Flush::BeforeUnlock };
-    Deferred::new(Policy {
+    Deferred::model(Policy {
         words: ["migrate page 0 to a device", "MADV_DONTNEED page 0"],
         cpus: 2,
         outsider: false,

@@ -1,9 +1,9 @@
 //! A lockless walker takes a reference to a page that khugepaged has already found unused.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::lockless::{Lockless, Policy, Recheck, Task, Wait};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-70cbc3cc-gup-collapse",
@@ -15,14 +15,13 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7, 8],
     about: "khugepaged unlinks a table, finds its page unused, and copies it; a lockless walker that was in the \
             table already takes its reference late and keeps the stale page.",
-    story: include_str!("linux_70cbc3cc.md"),
     ends: "CPU 1 uses frame 1 writable, which was revoked (SD-8)",
     engine: "pair-table-table",
     code: code!["linux_70cbc3cc.rs", "lockless.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Pso, model)
 };
 
-fn model(variant: Variant) -> Lockless {
+fn model(variant: Variant) -> Model {
     let recheck = if variant == Variant::Broken { Recheck::Leaf } else { Recheck::LeafAndRoot };
-    Lockless::new(Policy { task: Task::Collapse, wait: Wait::Flush, recheck })
+    Lockless::model(Policy { task: Task::Collapse, wait: Wait::Flush, recheck })
 }

@@ -1,11 +1,11 @@
 //! A CPU comes back from lazy mode and goes on with a translation buffer that was replaced and freed.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-7a1ac526-sparc64-tsb-grow",
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[5, 7],
     about: "A space's software TLB is replaced by a larger one while a CPU is lazy and out of the mask; it comes \
             back, finds its context valid, and keeps using the freed one.",
-    story: include_str!("linux_7a1ac526.md"),
     ends: "use of old.entry after its memory was given back",
     engine: "lazy-return",
-    code: code!["linux_7a1ac526.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Grow::new(variant)))
+    ..Bug::race(Memory::Tso, Grow::model)
 };
 
 const LAZY: usize = 0;
@@ -40,7 +38,6 @@ struct Tsb {
 #[derive(Debug)]
 pub(crate) struct Grow {
     variant: Variant,
-    machine: Machine,
     mm: Mm,
     calls: CrossCall,
     old: Tsb,
@@ -53,18 +50,17 @@ pub(crate) struct Grow {
 }
 
 impl Grow {
-    pub(crate) fn new(variant: Variant) -> Self {
-        Self {
+    pub(crate) fn model(variant: Variant) -> Model {
+        Machine::builder(2).runs(|_| Self {
             variant,
-            machine: Machine::builder(2).build(),
             mm: Mm::new(1, 2, 0b11),
             calls: CrossCall::new(2),
             old: Tsb { entry: Word::new("entry", 1) },
-            new: Tsb { entry: Word::new("entry", 0) },
-            current: Word::new("tsb", OLD),
-            loaded: Word::new("tsb", OLD),
-            runs_on: Word::new("runs_on", 1),
-        }
+            new: Tsb { entry: Word::new("new.entry", 0) },
+            current: Word::new("mm.tsb", OLD),
+            loaded: Word::new("cpu0.tsb", OLD),
+            runs_on: Word::new("thread.runs_on", 1),
+        })
     }
 
     fn come_back(&self) {
@@ -121,17 +117,7 @@ impl Program for Grow {
         self.calls.serve(cpu, |_| self.reload());
     }
 
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
     fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
-        registry.object("mm", &self.current);
-        registry.local(LAZY, "cpu0", &self.loaded);
-        registry.object("thread", &self.runs_on);
         registry.object("old", &self.old);
-        registry.object("new", &self.new);
     }
 }

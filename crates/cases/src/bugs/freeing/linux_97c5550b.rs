@@ -1,9 +1,9 @@
 //! A fault handler looks at a whole group of entries, finds the mark on one, and leaves that which faulted as it is.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::{Memory, sync};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-97c5550b-contpte-loop",
@@ -15,11 +15,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4],
     about: "A CPU marks one entry of a group dirty; a device that writes through another faults, and the handler \
             takes the group for dirty and changes nothing: it faults for ever.",
-    story: include_str!("linux_97c5550b.md"),
     ends: "no CPU can go on: CPU 1 waits for table1.slot1 to change from 0x3",
     engine: "seed",
-    code: code!["linux_97c5550b.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(Group::new(variant)))
+    ..Bug::race(Memory::Pso, Group::model)
 };
 
 const SPACE: usize = 0;
@@ -37,7 +35,7 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    fn new(variant: Variant) -> Self {
+    fn model(variant: Variant) -> Model {
         let page = |machine: shootdown_machine::Builder, frame| {
             machine.translation(frame, Some(SPACE), false).translation(frame, Some(SPACE), true)
         };
@@ -46,9 +44,8 @@ impl Group {
             .marks_dirty(CLEAN[1], DIRTY[1])
             .sets_no_marks(SMMU)
             .map(SPACE, 0, CLEAN[0])
-            .map(SPACE, 1, CLEAN[1])
-            .build();
-        Self { variant, machine }
+            .map(SPACE, 1, CLEAN[1]);
+        machine.runs(|machine| Self { variant, machine })
     }
 
     /// Handles a fault of the SMMU: makes the entries of the group dirty. Answers whether there was anything to do.
@@ -76,9 +73,5 @@ impl Program for Group {
             sync::note("write to page 0");
             self.machine.write(SPACE, 0);
         }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

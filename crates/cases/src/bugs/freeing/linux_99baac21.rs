@@ -1,9 +1,9 @@
 //! Two calls gather the same page; the one that finds the entry gone ends without a flush.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::deferred::{Ask, Change, Deferred, Flush, Goal, Pending, Policy};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-99baac21-nested-madvise",
@@ -14,16 +14,15 @@ pub(super) const BUG: Bug = Bug {
     rules: &[15],
     about: "Two threads discard one page at once; one clears the entry and will flush, the other finds it \
             cleared, has nothing to flush, and returns first.",
-    story: include_str!("linux_99baac21.md"),
     ends: "CPU 1 can still use page 0 of space A, which was unmapped (SD-8)",
     engine: "nested-gathers",
     code: code!["linux_99baac21.rs", "deferred.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> Deferred {
+fn model(variant: Variant) -> Model {
     let ask = if variant == Variant::Broken { Ask::Never } else { Ask::AtTheEnd };
-    Deferred::new(Policy {
+    Deferred::model(Policy {
         words: ["MADV_DONTNEED page 0", "MADV_DONTNEED page 0 as well"],
         cpus: 2,
         outsider: false,

@@ -1,11 +1,11 @@
 //! The pages of a replaced descriptor table are freed while user page tables still map them.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Memory, Registry, sync};
+use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-a0e6e083-ldt-unmap",
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "modify_ldt maps a new descriptor table in another slot and frees the pages of the old one, whose \
             slot stays mapped in the tables that user mode runs on.",
-    story: include_str!("linux_a0e6e083.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
-    code: code!["linux_a0e6e083.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Ldt::new(variant)))
+    ..Bug::race(Memory::Tso, Ldt::model)
 };
 
 const SPACE: usize = 0;
@@ -40,16 +38,15 @@ pub(crate) struct Ldt {
 }
 
 impl Ldt {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .translation(1, Some(SPACE), false)
             .translation(2, Some(SPACE), false)
             .map(SPACE, OLD_SLOT, 1)
             .start(0, SPACE, TAG, false)
             .start(1, SPACE, TAG, true)
-            .must_free_frame(1)
-            .build();
-        Self { variant, machine, mm: Mm::new(2, 1, 0b11), calls: CrossCall::new(2) }
+            .must_free_frame(1);
+        machine.runs(|machine| Self { variant, machine, mm: Mm::new(2, 1, 0b11), calls: CrossCall::new(2) })
     }
 
     fn modify(&self) {
@@ -85,14 +82,5 @@ impl Program for Ldt {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |what| hw::flush_page(TAG, (what - FLUSH) as usize, WalkCache::Drop));
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
     }
 }

@@ -1,11 +1,11 @@
 //! A process leaves a shared page table without a flush; the table's pages are freed by way of another.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall, Lock, Mm};
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
-use shootdown_explore::{Memory, Registry, sync};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
+use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-a4a118f2-unshare-flush",
@@ -16,11 +16,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "A process leaves a page table that it shares and flushes nothing; the file is truncated, the page \
             found in the other process only, flushed there only, and freed.",
-    story: include_str!("linux_a4a118f2.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
-    code: code!["linux_a4a118f2.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Unshare::new(variant)))
+    ..Bug::race(Memory::Tso, Unshare::model)
 };
 
 const FIRST: usize = 0;
@@ -43,17 +41,22 @@ pub(crate) struct Unshare {
 }
 
 impl Unshare {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .spaces(2, 1)
             .translation(1, None, true)
             .map(FIRST, 0, 1)
+            .link_table(SECOND, 0, TABLE)
             .start(0, FIRST, TAG, false)
             .start(TRUNCATOR, FIRST, TAG, false)
-            .must_free_frame(1)
-            .build();
-        machine.tables.root(SECOND, 0).store(TABLE, Relaxed);
-        Self { variant, machine, mm: Mm::new(2, 1, 0b11), calls: CrossCall::new(2), i_mmap: Lock::new() }
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
+            variant,
+            machine,
+            mm: Mm::new(2, 1, 0b11),
+            calls: CrossCall::new(2),
+            i_mmap: Lock::new("i_mmap.held"),
+        })
     }
 
     /// Flushes the first process.
@@ -101,15 +104,5 @@ impl Program for Unshare {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!(line, CROSS_CALL, "there is no other line");
         self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
-        registry.object("i_mmap", &self.i_mmap);
     }
 }

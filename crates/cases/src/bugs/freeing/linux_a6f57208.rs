@@ -1,9 +1,9 @@
 //! With less than two users a page table is freed at once, lazy CPUs or not.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::table_batch::{Other, Past, Policy, TableBatch};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-a6f57208-lone-user-tables",
@@ -15,14 +15,13 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7, 9],
     about: "A space with fewer than two users frees its page tables at once, before any flush, though a lazy CPU \
             has its root loaded and may walk them.",
-    story: include_str!("linux_a6f57208.md"),
     ends: "CPU 1 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     code: code!["linux_a6f57208.rs", "table_batch.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> TableBatch {
+fn model(variant: Variant) -> Model {
     let alone = if variant == Variant::Broken { Past::Free } else { Past::Never };
-    TableBatch::new(Policy { alone, no_memory: Past::FlushAndFree, other: Other::IsLazy })
+    TableBatch::model(Policy { alone, no_memory: Past::FlushAndFree, other: Other::IsLazy })
 }

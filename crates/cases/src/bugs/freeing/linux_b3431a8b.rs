@@ -1,10 +1,10 @@
 //! A flush that waits for other CPUs is used where interrupts are off; two CPUs wait for each other.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
-use shootdown_machine::{Machine, Program, Variant, hw};
+use shootdown_machine::{Machine, Model, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-b3431a8b-kfence-irqs-off",
@@ -16,12 +16,10 @@ pub(super) const BUG: Bug = Bug {
     rules: &[11],
     about: "An allocator's checker changes a kernel mapping with interrupts off and flushes by a call that waits \
             for all CPUs; two CPUs that do so wait for each other.",
-    story: include_str!("linux_b3431a8b.md"),
     ends: "no CPU can go on: CPU 0 waits for calls.to1 to change from 0x1; CPU 1 waits for calls.to0 to change \
             from 0x1",
     engine: "masked-flushers",
-    code: code!["linux_b3431a8b.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(Protect::new(variant)))
+    ..Bug::race(Memory::Pso, Protect::model)
 };
 
 const CALL: u8 = 0;
@@ -39,15 +37,18 @@ pub(crate) struct Protect {
 }
 
 impl Protect {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .kernel_pages(2)
             .translation(1, None, true)
             .translation(2, None, true)
             .map_kernel(0, WRITABLE)
-            .map_kernel(1, WRITABLE + 1)
-            .build();
-        Self { variant, machine, calls: [Word::new("to0", 0), Word::new("to1", 0)] }
+            .map_kernel(1, WRITABLE + 1);
+        machine.runs(|machine| Self {
+            variant,
+            machine,
+            calls: [Word::new("calls.to0", 0), Word::new("calls.to1", 0)],
+        })
     }
 
     fn free_object(&self, cpu: usize) {
@@ -80,13 +81,5 @@ impl Program for Protect {
             hw::flush_kernel_page(1 - cpu);
             self.calls[cpu].store(0, Release);
         }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("calls", &self.calls);
     }
 }

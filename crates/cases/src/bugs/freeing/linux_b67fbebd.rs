@@ -1,12 +1,12 @@
 //! munmap of a device mapping unlinks the area before it flushes; the driver then finds nothing left to unmap.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-b67fbebd-pfnmap-unlink",
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "munmap of a device mapping leaves its flush for later but unlinks the area at once; the driver's own unmap \
             finds no area, returns without a flush, and the device's pages are reused.",
-    story: include_str!("linux_b67fbebd.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "nested-gathers",
-    code: code!["linux_b67fbebd.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Unlink::new(variant)))
+    ..Bug::race(Memory::Tso, Unlink::model)
 };
 
 const SPACE: usize = 0;
@@ -45,22 +43,21 @@ pub(crate) struct Unlink {
 }
 
 impl Unlink {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, false)
             .start(1, SPACE, TAG, false)
-            .must_free_frame(1)
-            .build();
-        Self {
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
             variant,
             machine,
             mm: Mm::new(2, 1, 0b11),
             calls: CrossCall::new(2),
-            ptl: Lock::new(),
-            i_mmap: Lock::new(),
-            linked: Word::new("area", 1),
-        }
+            ptl: Lock::new("ptl.held"),
+            i_mmap: Lock::new("i_mmap.held"),
+            linked: Word::new("file.area", 1),
+        })
     }
 
     fn flush(&self, cpu: usize) {
@@ -117,17 +114,5 @@ impl Program for Unlink {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!(line, CROSS_CALL, "there is no other line");
         self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
-        registry.object("ptl", &self.ptl);
-        registry.object("i_mmap", &self.i_mmap);
-        registry.object("file", &self.linked);
     }
 }

@@ -1,12 +1,12 @@
 //! A count is read while it moves from one word to several; the reader takes it to be one.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall, Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-c444eb56-thp-mapcount",
@@ -17,12 +17,10 @@ pub(super) const BUG: Bug = Bug {
     rules: &[9],
     about: "A fault counts the mappings of a large page that is just being split by another process, gets one \
             instead of two, and writes to the shared page instead of copying it.",
-    story: include_str!("linux_c444eb56.md"),
     ends: "CPU 1 can still use page 0 of space B -> frame 1 read-only, which was revoked (SD-8)",
     engine: "seed",
     argued: &[("revoke f1r", "under the page's lock the page is always mapped twice, so a fault copies it")],
-    code: code!["linux_c444eb56.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Split::new(variant)))
+    ..Bug::race(Memory::Tso, Split::model)
 };
 
 const FAULTING: usize = 0;
@@ -54,7 +52,7 @@ pub(crate) struct Split {
 }
 
 impl Split {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .spaces(2, 1)
             .translation(1, Some(FAULTING), false)
@@ -64,16 +62,18 @@ impl Split {
             .map(FAULTING, 0, READ_ONLY[FAULTING])
             .map(SPLITTING, 0, READ_ONLY[SPLITTING])
             .start(0, FAULTING, TAG, false)
-            .start(1, SPLITTING, TAG, false)
-            .build();
-        Self {
+            .start(1, SPLITTING, TAG, false);
+        machine.runs(|machine| Self {
             variant,
             machine,
             mm: Mm::new(1, 1, 0b01),
             calls: CrossCall::new(2),
-            mappings: Mappings { whole: Word::new("whole", 2), parts: Word::new("parts", 0) },
-            page_lock: Lock::new(),
-        }
+            mappings: Mappings {
+                whole: Word::new("mappings.whole", 2),
+                parts: Word::new("mappings.parts", 0),
+            },
+            page_lock: Lock::new("page_lock.held"),
+        })
     }
 
     fn write_fault(&self) {
@@ -120,16 +120,5 @@ impl Program for Split {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
-        registry.object("mappings", &self.mappings);
-        registry.object("page_lock", &self.page_lock);
     }
 }

@@ -1,11 +1,11 @@
 //! The notifier skips roots that are about to go; one of them is still being worked on.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
-use shootdown_machine::{Machine, Program, Variant, hw};
+use shootdown_machine::{Machine, Model, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-d62007ed-kvm-zap-roots",
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8, 10],
     about: "KVM takes a root of a guest's tables apart in steps; the notifier, called as a page goes, skips that \
             root as invalid, and the page is freed and then marked dirty by the first.",
-    story: include_str!("linux_d62007ed.md"),
     ends: "CPU 0 uses frame 1, which was freed (SD-8)",
     engine: "lazy-vs-final-drop",
-    code: code!["linux_d62007ed.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Zap::new(variant)))
+    ..Bug::race(Memory::Tso, Zap::model)
 };
 
 const SPACE: usize = 0;
@@ -39,13 +37,15 @@ pub(crate) struct Zap {
 }
 
 impl Zap {
-    pub(crate) fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(2)
-            .translation(1, Some(SPACE), true)
-            .map(SPACE, 0, PAGE)
-            .must_free_frame(1)
-            .build();
-        Self { variant, machine, lock: Lock::new(), valid: Word::new("valid", 1) }
+    pub(crate) fn model(variant: Variant) -> Model {
+        let machine =
+            Machine::builder(2).translation(1, Some(SPACE), true).map(SPACE, 0, PAGE).must_free_frame(1);
+        machine.runs(|machine| Self {
+            variant,
+            machine,
+            lock: Lock::new("mmu_lock.held"),
+            valid: Word::new("root.valid", 1),
+        })
     }
 
     /// Clears the entry; a page that it mapped is marked dirty, as the guest may have written to it.
@@ -86,14 +86,5 @@ impl Zap {
 impl Program for Zap {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.take_apart() } else { self.notify() }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mmu_lock", &self.lock);
-        registry.object("root", &self.valid);
     }
 }

@@ -1,9 +1,9 @@
 //! When there is no memory for the batch, a page table is freed without a flush.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::table_batch::{Other, Past, Policy, TableBatch};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-d86564a2-batch-oom",
@@ -15,14 +15,13 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7, 14],
     about: "If the page for the batch of tables cannot be allocated, the table is freed after an interrupt that \
             waits for lockless walkers but flushes nothing.",
-    story: include_str!("linux_d86564a2.md"),
     ends: "CPU 1 can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     code: code!["linux_d86564a2.rs", "table_batch.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> TableBatch {
+fn model(variant: Variant) -> Model {
     let no_memory = if variant == Variant::Broken { Past::SyncAndFree } else { Past::FlushAndFree };
-    TableBatch::new(Policy { alone: Past::Never, no_memory, other: Other::Runs })
+    TableBatch::model(Policy { alone: Past::Never, no_memory, other: Other::Runs })
 }

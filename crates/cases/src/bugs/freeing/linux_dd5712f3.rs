@@ -1,12 +1,12 @@
 //! Migration relies on a new tag at the next switch; until then the old one is in use.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-dd5712f3-alpha-migration",
@@ -18,11 +18,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 8],
     about: "A page is moved; a CPU that runs the process only notes to take a new tag at its next switch, and \
             goes on using the old page under the tag that is loaded.",
-    story: include_str!("linux_dd5712f3.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
-    code: code!["linux_dd5712f3.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(Migrate::new(variant)))
+    ..Bug::race(Memory::Pso, Migrate::model)
 };
 
 const SPACE: usize = 0;
@@ -43,16 +41,21 @@ pub(crate) struct Migrate {
 }
 
 impl Migrate {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .tags(3)
             .own_page(SPACE, 0, 1)
             .translation(2, Some(SPACE), true)
             .start(OTHER, SPACE, FIRST, true)
-            .must_free_frame(1)
-            .build();
-        let given_up = Word::new("given_up", 0);
-        Self { variant, machine, mm: Mm::new(1, 1, 0b10), calls: CrossCall::new(2), given_up }
+            .must_free_frame(1);
+        let given_up = Word::new("cpu1.given_up", 0);
+        machine.runs(|machine| Self {
+            variant,
+            machine,
+            mm: Mm::new(1, 1, 0b10),
+            calls: CrossCall::new(2),
+            given_up,
+        })
     }
 
     fn migrate(&self) {
@@ -94,15 +97,5 @@ impl Program for Migrate {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (OTHER, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |_| self.flush());
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
-        registry.local(OTHER, "cpu1", &self.given_up);
     }
 }

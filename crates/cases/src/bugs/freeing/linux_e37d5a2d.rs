@@ -1,9 +1,9 @@
 //! An I/O MMU that shares the kernel's page tables is not told when one of them is freed.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::other_mmu::{OtherMmu, Policy, Told, Walks};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-e37d5a2d-iommu-sva",
@@ -15,14 +15,13 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7],
     about: "An IOMMU that walks a process's tables walks the kernel's half too and caches upper entries; vfree \
             flushes the CPUs only and frees a table that the IOMMU still walks.",
-    story: include_str!("linux_e37d5a2d.md"),
     ends: "CPU 1 can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     code: code!["linux_e37d5a2d.rs", "other_mmu.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> OtherMmu {
+fn model(variant: Variant) -> Model {
     let told = if variant == Variant::Broken { Told::Nothing } else { Told::ClearedAndFlushed };
-    OtherMmu::new(Policy { words: "vfree", walks: Walks::TheSameTables, told, frees_table: true })
+    OtherMmu::model(Policy { words: "vfree", walks: Walks::TheSameTables, told, frees_table: true })
 }

@@ -1,11 +1,11 @@
 //! The addresses to flush stand in a batch that is used again before the other CPUs have read it.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-f36391d2-sparc64-batch",
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 8],
     about: "A cross call that only waits for its delivery tells another CPU to flush the batch; the batch is \
             refilled before that CPU has read it, which then flushes the wrong address.",
-    story: include_str!("linux_f36391d2.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "history-overflow",
-    code: code!["linux_f36391d2.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Batch::new(variant)))
+    ..Bug::race(Memory::Tso, Batch::model)
 };
 
 const SPACE: usize = 0;
@@ -48,21 +46,20 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .own_page(SPACE, 0, 1)
             .own_page(SPACE, 1, 2)
             .start(0, SPACE, TAG, false)
             .start(OTHER, SPACE, TAG, true)
-            .must_free_frame(1)
-            .build();
+            .must_free_frame(1);
         let pending = Pending {
-            count: Word::new("count", 0),
-            page: Word::new("page", 0),
-            delivered: Word::new("delivered", 0),
-            done: Word::new("done", 0),
+            count: Word::new("batch.count", 0),
+            page: Word::new("batch.page", 0),
+            delivered: Word::new("batch.delivered", 0),
+            done: Word::new("batch.done", 0),
         };
-        Self { variant, machine, pending }
+        machine.runs(|machine| Self { variant, machine, pending })
     }
 
     fn unmap(&self) {
@@ -107,13 +104,5 @@ impl Program for Batch {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (OTHER, CALL), "only CPU 0 calls");
         self.serve();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("batch", &self.pending);
     }
 }

@@ -1,6 +1,6 @@
 //! A table of the kernel is taken out of one root and given back; other roots have entries of their own for it.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::own_entries::{Change, OwnEntries};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -15,12 +15,11 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7],
     about: "ioremap gives a table back that it has taken out of the kernel's own root; on PAE each process has \
             an entry of its own for it.",
-    story: include_str!("linux_f967db0b.md"),
     ends: "root A still points to table 2, which was freed (SD-7)",
     engine: "split-table-free",
     argued: &[("free table 2", "the fix is to keep the table")],
     code: code!["linux_f967db0b.rs", "own_entries.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(OwnEntries::new(change(variant))))
+    ..Bug::race(Memory::Tso, |variant| OwnEntries::model(change(variant)))
 };
 
 fn change(variant: Variant) -> Change {

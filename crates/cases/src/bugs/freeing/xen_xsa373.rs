@@ -1,11 +1,11 @@
 //! A flush that was given up completes, and passes for the one that is waited for now.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "xen-xsa373-flush-timeout",
@@ -18,11 +18,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 8],
     about: "Xen gives up waiting for a slow IOMMU flush; when that flush completes, the word that it sets \
             is taken for the completion of the next one.",
-    story: include_str!("xen_xsa373.md"),
     ends: "CPU 1 can still use page 1 of space A -> frame 2, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
-    code: code!["xen_xsa373.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Timeout::new(variant)))
+    ..Bug::race(Memory::Tso, Timeout::model)
 };
 
 const SPACE: usize = 0;
@@ -42,15 +40,14 @@ pub(crate) struct Timeout {
 }
 
 impl Timeout {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .own_page(SPACE, 0, 1)
             .own_page(SPACE, 1, 2)
             .start(1, SPACE, TAG, true)
-            .must_free_frame(2)
-            .build();
-        let queue = [Word::new("flush0", 0), Word::new("flush1", 0)];
-        Self { variant, machine, queue, status: Word::new("status", DONE) }
+            .must_free_frame(2);
+        let queue = [Word::new("queue.flush0", 0), Word::new("queue.flush1", 0)];
+        machine.runs(|machine| Self { variant, machine, queue, status: Word::new("queue.status", DONE) })
     }
 
     fn unmap(&self, page: usize) {
@@ -86,15 +83,5 @@ impl Program for Timeout {
         self.unmap(1);
         self.wait();
         hw::free_frame(2);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("queue", &self.queue[0]);
-        registry.object("queue", &self.queue[1]);
-        registry.object("queue", &self.status);
     }
 }

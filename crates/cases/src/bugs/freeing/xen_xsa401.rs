@@ -1,9 +1,9 @@
 //! The type of a page is changed by compare-and-exchange after a flush; in between it was used and released.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::page_type::{Flush, PageType};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "xen-xsa401-page-type",
@@ -16,13 +16,12 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8, 9],
     about: "Xen flushes, then makes a page a page table by an exchange that expects the count it saw; another \
             CPU mapped it writable and unmapped it meanwhile, and can still write to it.",
-    story: include_str!("xen_xsa401.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "nested-gathers",
     code: code!["xen_xsa401.rs", "page_type.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> PageType {
-    PageType::new(if variant == Variant::Broken { Flush::BeforeExchange } else { Flush::AfterExchange })
+fn model(variant: Variant) -> Model {
+    PageType::model(if variant == Variant::Broken { Flush::BeforeExchange } else { Flush::AfterExchange })
 }

@@ -1,9 +1,9 @@
 //! A table page of the second level goes back to its pool while the flush of it is still deferred.
 
-use crate::bugs::{Bug, Stage, boxed, code};
+use crate::bugs::{Bug, Stage, code};
 use crate::protocols::unmap::{Change, Free, Policy, Reach, Unmap};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "xen-xsa480-deferred-flush",
@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7],
     about: "Xen defers the flush of a guest's second-level tables to the end of an operation, and gives a \
             table page back to its pool before that.",
-    story: include_str!("xen_xsa480.md"),
     ends: "CPU 1 can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     argued: &[(
@@ -25,14 +24,14 @@ pub(super) const BUG: Bug = Bug {
     )],
     code: code!["xen_xsa480.rs", "unmap.rs"],
     chain: &[
-        Stage::right("flushes-first", || boxed(model(Variant::Fixed))),
+        Stage::right("flushes-first", || model(Variant::Fixed)),
         Stage::broken("4a59e6bb3a96 x86/EPT: squash meaningless TLB flush"),
         Stage::FIXED,
     ],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> Unmap {
+fn model(variant: Variant) -> Model {
     let free = if variant == Variant::Broken { Free::BeforeFlush } else { Free::AfterFlush };
-    Unmap::new(Policy { cpus: 2, current: 1, change: Change::Table, reach: Reach::Members, free })
+    Unmap::model(Policy { cpus: 2, current: 1, change: Change::Table, reach: Reach::Members, free })
 }

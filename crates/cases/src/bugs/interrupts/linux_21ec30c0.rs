@@ -1,11 +1,11 @@
 //! A request is stored, a DMB follows, and the interrupt overtakes the store.
 
-use crate::bugs::{Bug, Needs, boxed, code};
+use crate::bugs::{Bug, Needs};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use shootdown_explore::Interrupts;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Interrupts, Registry};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-21ec30c0-gic-dmb",
@@ -17,13 +17,11 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6],
     about: "The barrier before an SGI orders memory accesses, and the SGI is a write to a system register; the target \
             finds no request and goes on.",
-    story: include_str!("linux_21ec30c0.md"),
     ends: "no CPU can go on: CPU 0 waits for request.request to change from 0x1",
     engine: "aarch64-unmap",
-    code: code!["linux_21ec30c0.rs"],
     // A store that waits in a store buffer is enough, where an interrupt may overtake it.
     needs: Needs::StoreBuffer,
-    ..Bug::weak(|variant| boxed(Call::new(variant)))
+    ..Bug::weak(Call::model)
 };
 
 const SPACE: usize = 0;
@@ -39,10 +37,9 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn new(variant: Variant) -> Self {
-        let machine =
-            Machine::builder(2).own_page(SPACE, 0, 1).start(1, SPACE, TAG, true).must_free_frame(1).build();
-        Self { variant, machine, request: Word::new("request", 0) }
+    pub(crate) fn model(variant: Variant) -> Model {
+        let machine = Machine::builder(2).own_page(SPACE, 0, 1).start(1, SPACE, TAG, true).must_free_frame(1);
+        machine.runs(|machine| Self { variant, machine, request: Word::new("request.request", 0) })
     }
 
     fn unmap(&self) {
@@ -85,15 +82,7 @@ impl Program for Call {
         self.serve();
     }
 
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
     fn interrupts(&self) -> Interrupts {
         Interrupts::Overtake
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("request", &self.request);
     }
 }

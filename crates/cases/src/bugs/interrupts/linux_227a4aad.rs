@@ -1,10 +1,10 @@
 //! membarrier looks into the address space of what another CPU runs, with nothing to keep it alive.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-227a4aad-membarrier-mm",
@@ -15,11 +15,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[9, 10],
     about: "membarrier reads a word in the address space of each running task without a reference; the task \
             exits and the structure is freed in between.",
-    story: include_str!("linux_227a4aad.md"),
     ends: "use of mm.membarrier_state after its memory was given back",
     engine: "lazy-vs-final-drop",
-    code: code!["linux_227a4aad.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Peek::new(variant)))
+    ..Bug::race(Memory::Tso, Peek::model)
 };
 
 /// What a CPU runs: the task's address space, or nothing.
@@ -44,21 +42,19 @@ struct Runqueue {
 #[derive(Debug)]
 pub(crate) struct Peek {
     variant: Variant,
-    machine: Machine,
     mm: Mm,
     rq: Runqueue,
     barriers: Word,
 }
 
 impl Peek {
-    pub(crate) fn new(variant: Variant) -> Self {
-        Self {
+    pub(crate) fn model(variant: Variant) -> Model {
+        Machine::builder(2).runs(|_| Self {
             variant,
-            machine: Machine::builder(2).build(),
             mm: Mm { membarrier_state: Word::new("membarrier_state", 1), count: Word::new("count", 1) },
-            rq: Runqueue { current: Word::new("current", TASK), state: Word::new("state", 1) },
-            barriers: Word::new("barriers", 0),
-        }
+            rq: Runqueue { current: Word::new("rq1.current", TASK), state: Word::new("rq1.state", 1) },
+            barriers: Word::new("sent.barriers", 0),
+        })
     }
 
     fn membarrier(&self) {
@@ -90,13 +86,7 @@ impl Program for Peek {
         if cpu == 0 { self.membarrier() } else { self.exit() }
     }
 
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
     fn register(&self, registry: &mut Registry) {
         registry.object("mm", &self.mm);
-        registry.object("rq1", &self.rq);
-        registry.object("sent", &self.barriers);
     }
 }

@@ -1,10 +1,10 @@
 //! Two senders take the same call structure, as taking it is a load and a store.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-35551efb-csd-lock",
@@ -15,11 +15,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 11],
     about: "Two CPUs take the one structure that belongs to the target of their calls, both queue it, and it \
             comes to point to itself: the target walks its queue for ever.",
-    story: include_str!("linux_35551efb.md"),
     ends: "the queue of CPU 2 is a circle, which its handler walks for ever",
     engine: "two-flushers",
-    code: code!["linux_35551efb.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(SharedCall::new(variant)))
+    ..Bug::race(Memory::Tso, SharedCall::model)
 };
 
 const TARGET: usize = 2;
@@ -39,20 +37,18 @@ struct Call {
 #[derive(Debug)]
 pub(crate) struct SharedCall {
     variant: Variant,
-    machine: Machine,
     call: Call,
     /// First of the target's queue.
     queue: Word,
 }
 
 impl SharedCall {
-    pub(crate) fn new(variant: Variant) -> Self {
-        Self {
+    pub(crate) fn model(variant: Variant) -> Model {
+        Machine::builder(3).runs(|_| Self {
             variant,
-            machine: Machine::builder(3).build(),
-            call: Call { taken: Word::new("taken", 0), next: Word::new("next", 0) },
-            queue: Word::new("first", 0),
-        }
+            call: Call { taken: Word::new("call.taken", 0), next: Word::new("call.next", 0) },
+            queue: Word::new("queue.first", 0),
+        })
     }
 
     fn send(&self) {
@@ -93,14 +89,5 @@ impl Program for SharedCall {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (TARGET, CALL), "nobody else is called");
         self.serve();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("call", &self.call);
-        registry.object("queue", &self.queue);
     }
 }

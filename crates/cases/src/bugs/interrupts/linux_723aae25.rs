@@ -1,11 +1,11 @@
 //! The mask of a call is tested, then copied; between the two the CPUs in it have taken themselves out.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-723aae25-mask-cleared",
@@ -16,15 +16,13 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6],
     about: "A call to many CPUs finds two in the mask, but copies it only when both have left: the copy is \
             empty, nobody answers, and the call structure is never released.",
-    story: include_str!("linux_723aae25.md"),
     ends: "no CPU can go on: CPU 0 waits for call.taken to change from 0x1",
     engine: "switch-vs-flush",
     argued: &[(
         "linux_723aae25.rs: Release of a store",
         "who lets a call go hands on what it did with it; the next caller here reads nothing of it",
     )],
-    code: code!["linux_723aae25.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Many::new(variant)))
+    ..Bug::race(Memory::Tso, Many::model)
 };
 
 const SPACE: usize = 0;
@@ -49,20 +47,19 @@ pub(crate) struct Many {
 }
 
 impl Many {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(3)
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, true)
             .start(1, SPACE, TAG, false)
             .start(2, SPACE, TAG, false)
-            .must_free_frame(1)
-            .build();
+            .must_free_frame(1);
         let call = Call {
-            taken: Word::new("taken", 0),
-            targets: Word::new("targets", 0),
-            left: Word::new("left", 0),
+            taken: Word::new("call.taken", 0),
+            targets: Word::new("call.targets", 0),
+            left: Word::new("call.left", 0),
         };
-        Self { variant, machine, mask: Word::new("mask", 0b111), call }
+        machine.runs(|machine| Self { variant, machine, mask: Word::new("mm.mask", 0b111), call })
     }
 
     fn unmap(&self) {
@@ -122,14 +119,5 @@ impl Program for Many {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert!(cpu != 0 && line == CALL, "only CPU 0 calls");
         self.answer(cpu);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mask);
-        registry.object("call", &self.call);
     }
 }

@@ -1,11 +1,11 @@
 //! A CPU that comes back on line runs under another tag than its own records say.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-72c0098d-resume-pcid",
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12, 13],
     about: "Bring-up loads the kernel's root under tag 0; the CPU's records still say that tag 0 is a process's, \
             which is then switched to under that tag without a flush.",
-    story: include_str!("linux_72c0098d.md"),
     ends: "CPU 0, in space A, can use page 0 -> frame 2 of space B (SD-12)",
     engine: "first-boot",
-    code: code!["linux_72c0098d.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Resume::new(variant)))
+    ..Bug::race(Memory::Tso, Resume::model)
 };
 
 const PROCESS: usize = 0;
@@ -41,22 +39,21 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Resume {
     variant: Variant,
-    machine: Machine,
     state: State,
 }
 
 impl Resume {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(1)
             .spaces(2, 1)
             .tags(TAGS)
             .own_page(PROCESS, 0, 1)
             .own_page(INIT, 0, 2)
             .start(0, INIT, 1, false)
-            .cached(0, 0, 0, 1)
-            .build();
-        let owner = [Word::new("owner0", PROCESS as u64 + 1), Word::new("owner1", INIT as u64 + 1)];
-        Self { variant, machine, state: State { owner, loaded: Word::new("loaded", 1) } }
+            .cached(0, 0, 0, 1);
+        let owner =
+            [Word::new("tlbstate.owner0", PROCESS as u64 + 1), Word::new("tlbstate.owner1", INIT as u64 + 1)];
+        machine.runs(|_| Self { variant, state: State { owner, loaded: Word::new("tlbstate.loaded", 1) } })
     }
 
     fn go_off_and_on(&self) {
@@ -96,13 +93,5 @@ impl Program for Resume {
     fn main(&self, _: usize) {
         self.go_off_and_on();
         self.switch_to_process();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.local(0, "tlbstate", &self.state);
     }
 }

@@ -1,11 +1,11 @@
 //! A barrier that shall have all CPUs fetch code again relies on interrupts for it.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
-use shootdown_machine::{Machine, Program, Variant, hw};
+use shootdown_machine::{Machine, Model, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-758c9373-membarrier-sync",
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 8],
     about: "membarrier sends IPIs and takes the return from them for serializing; the interrupt may end in \
             another thread of the process, which goes back by SYSRET.",
-    story: include_str!("linux_758c9373.md"),
     ends: "CPU 1 may run version 1 of code 0, and not 2 (SD-8)",
     engine: "borrow-vs-unmap",
-    code: code!["linux_758c9373.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Membarrier::new(variant)))
+    ..Bug::race(Memory::Tso, Membarrier::model)
 };
 
 const OLD: u64 = 1;
@@ -39,9 +37,14 @@ pub(crate) struct Membarrier {
 }
 
 impl Membarrier {
-    fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(2).code(OLD).build();
-        Self { variant, machine, published: Word::new("published", 0), calls: CrossCall::new(2) }
+    fn model(variant: Variant) -> Model {
+        let machine = Machine::builder(2).code(OLD);
+        machine.runs(|machine| Self {
+            variant,
+            machine,
+            published: Word::new("jit.published", 0),
+            calls: CrossCall::new(2),
+        })
     }
 
     fn compile(&self) {
@@ -86,14 +89,5 @@ impl Program for Membarrier {
         assert_eq!((cpu, line), (CPU, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |_| self.barrier());
         self.back_to_user();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("jit", &self.published);
-        self.calls.register(registry);
     }
 }

@@ -1,12 +1,12 @@
 //! A CPU goes off line with a call in its queue that it has not run.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-8d056c48-offline-calls",
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[13],
     about: "A call is queued for a CPU that has its interrupts off, on its way off line; it dies with the call \
             in its queue, and whoever waits for it waits for ever.",
-    story: include_str!("linux_8d056c48.md"),
     ends: "no CPU can go on: CPU 0 waits for cpu1.queue to change from 0x1",
     engine: "hotplug-under-load",
-    code: code!["linux_8d056c48.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Offline::new(variant)))
+    ..Bug::race(Memory::Tso, Offline::model)
 };
 
 const SPACE: usize = 0;
@@ -42,20 +40,19 @@ pub(crate) struct Offline {
 }
 
 impl Offline {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, true)
             .start(DYING, SPACE, TAG, false)
-            .must_free_frame(1)
-            .build();
-        Self {
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
             variant,
             machine,
-            hotplug: Lock::new(),
-            online: Word::new("online", 0b11),
-            queue: Word::new("queue", 0),
-        }
+            hotplug: Lock::new("hotplug.held"),
+            online: Word::new("cpus.online", 0b11),
+            queue: Word::new("cpu1.queue", 0),
+        })
     }
 
     fn unmap(&self) {
@@ -104,15 +101,5 @@ impl Program for Offline {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (DYING, CALL), "nobody else is called");
         self.serve();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("hotplug", &self.hotplug);
-        registry.object("cpus", &self.online);
-        registry.object("cpu1", &self.queue);
     }
 }

@@ -1,12 +1,12 @@
 //! A hypervisor reads the flags of a preempted virtual CPU, and clears them in a step of its own.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-b0431382-kvm-flush-flag",
@@ -18,11 +18,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 14],
     about: "A guest leaves a flush to the hypervisor by a flag, as the virtual CPU is preempted; the hypervisor \
             has just read the flags and overwrites them: the flush is lost.",
-    story: include_str!("linux_b0431382.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "transport-paravirtual",
-    code: code!["linux_b0431382.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Preempted::new(variant)))
+    ..Bug::race(Memory::Tso, Preempted::model)
 };
 
 const SPACE: usize = 0;
@@ -46,21 +44,20 @@ pub(crate) struct Preempted {
 }
 
 impl Preempted {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .tags(2)
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, GUEST, true)
             .start(1, SPACE, GUEST, true)
-            .must_free_frame(1)
-            .build();
-        Self {
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
             variant,
             machine,
             mm: Mm::new(2, 1, 0b11),
             calls: CrossCall::new(2),
-            steal: Word::new("steal", 0),
-        }
+            steal: Word::new("vcpu1.steal", 0),
+        })
     }
 
     fn unmap(&self) {
@@ -108,15 +105,5 @@ impl Program for Preempted {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |_| hw::flush_page(GUEST, 0, WalkCache::Drop));
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        registry.object("vcpu1", &self.steal);
-        self.calls.register(registry);
     }
 }

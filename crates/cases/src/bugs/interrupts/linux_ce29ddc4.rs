@@ -1,11 +1,11 @@
 //! A call to "many" CPUs leaves out the one that makes it; its own copy of a state stays stale.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-ce29ddc4-membarrier-self",
@@ -16,15 +16,13 @@ pub(super) const BUG: Bug = Bug {
     rules: &[1],
     about: "A thread registers for membarrier; the function that updates each CPU's copy of that state is run on \
             all CPUs but its own, which later barriers then skip.",
-    story: include_str!("linux_ce29ddc4.md"),
     ends: "neither side saw what the other had written",
     engine: "seed",
     argued: &[(
         "linux_ce29ddc4.rs: fence(SeqCst)",
         "the call and its answer order as much here; membarrier has them for CPUs that it does not have to call, and to come after what user code did",
     )],
-    code: code!["linux_ce29ddc4.rs"],
-    ..Bug::delayed_store(Memory::Tso, |variant| boxed(Register::new(variant)))
+    ..Bug::delayed_store(Memory::Tso, Register::model)
 };
 
 const FENCE: u64 = 1;
@@ -47,7 +45,6 @@ struct UserProgram {
 #[derive(Debug)]
 pub(crate) struct Register {
     variant: Variant,
-    machine: Machine,
     calls: CrossCall,
     /// Per CPU: whether what runs there has registered.
     state: [Word; 2],
@@ -55,20 +52,19 @@ pub(crate) struct Register {
 }
 
 impl Register {
-    pub(crate) fn new(variant: Variant) -> Self {
-        Self {
+    pub(crate) fn model(variant: Variant) -> Model {
+        Machine::builder(2).runs(|_| Self {
             variant,
-            machine: Machine::builder(2).build(),
             calls: CrossCall::new(2),
-            state: [Word::new("state0", 0), Word::new("state1", 0)],
+            state: [Word::new("rq.state0", 0), Word::new("rq.state1", 0)],
             program: UserProgram {
-                x: Word::new("x", 0),
-                y: Word::new("y", 0),
-                registered: Word::new("registered", 0),
-                read: [Word::new("read0", 2), Word::new("read1", 2)],
-                done: Word::new("done", 0),
+                x: Word::new("program.x", 0),
+                y: Word::new("program.y", 0),
+                registered: Word::new("program.registered", 0),
+                read: [Word::new("program.read0", 2), Word::new("program.read1", 2)],
+                done: Word::new("program.done", 0),
             },
-        }
+        })
     }
 
     /// Registers the process of CPU 0. With one user the kernel would set its own copy here; with two it has all CPUs set
@@ -128,15 +124,5 @@ impl Program for Register {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!(line, CROSS_CALL, "there is no other line");
         self.calls.serve(cpu, |what| if what == SYNC { self.sync_state(cpu) } else { sync::fence(SeqCst) });
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        self.calls.register(registry);
-        registry.object("rq", &self.state);
-        registry.object("program", &self.program);
     }
 }

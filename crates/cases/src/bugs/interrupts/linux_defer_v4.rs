@@ -1,6 +1,6 @@
 //! A flush is left to the next entry of a CPU that runs an NMI on top of user code.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::deferred_entry::{Defer, DeferredEntry, Entry};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -16,11 +16,10 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 8],
     about: "A kernel flush is left to CPUs whose context says user mode; an NMI that interrupts user mode runs \
             kernel code and does not change the context.",
-    story: include_str!("linux_defer_v4.md"),
     ends: "CPU 1 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "kernel-retired",
     code: code!["linux_defer_v4.rs", "deferred_entry.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(DeferredEntry::new(defer(variant), Entry::Nmi)))
+    ..Bug::race(Memory::Tso, |variant| DeferredEntry::model(defer(variant), Entry::Nmi))
 };
 
 fn defer(variant: Variant) -> Defer {

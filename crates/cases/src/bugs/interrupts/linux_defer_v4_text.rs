@@ -1,11 +1,11 @@
 //! Code that a CPU runs on its way into the kernel is patched, and the CPU is left to catch up behind it.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
-use shootdown_machine::{Machine, Privilege, Program, Variant, hw};
+use shootdown_machine::{Machine, Model, Privilege, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-defer-v4-module-text",
@@ -19,11 +19,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 8],
     about: "CPUs outside the kernel catch up with patched code at their next entry; entry code itself is excepted, \
             but not that of modules, and KVM may be one.",
-    story: include_str!("linux_defer_v4_text.md"),
     ends: "CPU 1 can still run version 1 of code 0, which is obsolete (SD-8)",
     engine: "kernel-retired",
-    code: code!["linux_defer_v4_text.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Patch::new(variant)))
+    ..Bug::race(Memory::Tso, Patch::model)
 };
 
 const OLD: u64 = 1;
@@ -47,9 +45,14 @@ pub(crate) struct Patch {
 }
 
 impl Patch {
-    fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(2).code(OLD).entry_code(EXIT_PATH).user_code(CPU).build();
-        Self { variant, machine, context: Word::new("context", 0), calls: CrossCall::new(2) }
+    fn model(variant: Variant) -> Model {
+        let machine = Machine::builder(2).code(OLD).entry_code(EXIT_PATH).user_code(CPU);
+        machine.runs(|machine| Self {
+            variant,
+            machine,
+            context: Word::new("cpu1.context", 0),
+            calls: CrossCall::new(2),
+        })
     }
 
     fn patch(&self) {
@@ -96,14 +99,5 @@ impl Program for Patch {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (CPU, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |_| hw::synchronise_context());
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("cpu1", &self.context);
-        self.calls.register(registry);
     }
 }

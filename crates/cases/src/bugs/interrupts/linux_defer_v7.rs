@@ -1,12 +1,12 @@
 //! A CPU flushes when it enters the kernel, and only then says that it wants to be told of flushes.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
-use shootdown_machine::{Machine, Privilege, Program, Variant};
+use shootdown_machine::{Machine, Model, Privilege, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-defer-v7-flush-first",
@@ -20,13 +20,11 @@ pub(super) const BUG: Bug = Bug {
     rules: &[5, 8],
     about: "An entry loads the kernel's root, flushes, and then marks the CPU as one to interrupt: between the two it \
             may fill again, and whoever unmaps something leaves it out.",
-    story: include_str!("linux_defer_v7.md"),
     ends: "CPU 1 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "lazy-return",
-    code: code!["linux_defer_v7.rs"],
     // Each side changes one word and reads the other behind a locked instruction, which is a full barrier on x86 and nowhere else.
     fixed_under: Memory::Pso,
-    ..Bug::race(Memory::Tso, |variant| boxed(Coalesce::new(variant)))
+    ..Bug::race(Memory::Tso, Coalesce::model)
 };
 
 /// A process has two roots: one with the kernel, and one without it for user mode.
@@ -47,7 +45,7 @@ pub(crate) struct Coalesce {
 }
 
 impl Coalesce {
-    fn new(variant: Variant) -> Self {
+    fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .spaces(2, 1)
             .same_space(USER_ROOT, PROCESS)
@@ -57,9 +55,13 @@ impl Coalesce {
             .map_kernel(0, 1)
             .start(CPU, USER_ROOT, TAG, true)
             .user_code(CPU)
-            .must_free_frame(1)
-            .build();
-        Self { variant, machine, loaded: Word::new("kernel_root_loaded", 0), calls: CrossCall::new(2) }
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
+            variant,
+            machine,
+            loaded: Word::new("cpu1.kernel_root_loaded", 0),
+            calls: CrossCall::new(2),
+        })
     }
 
     fn vunmap(&self) {
@@ -106,14 +108,5 @@ impl Program for Coalesce {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (CPU, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |_| hw::flush_kernel_page(0));
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("cpu1", &self.loaded);
-        self.calls.register(registry);
     }
 }

@@ -14,20 +14,20 @@ mod linux_defer_v4;
 mod linux_defer_v4_text;
 mod linux_defer_v7;
 
-use crate::bugs::Bug;
+use crate::bugs::{Bug, bugs};
 
-pub(super) const ALL: &[Bug] = &[
-    linux_b0431382::BUG,
-    linux_35551efb::BUG,
-    linux_8d056c48::BUG,
-    linux_ce29ddc4::BUG,
-    linux_227a4aad::BUG,
-    linux_723aae25::BUG,
-    linux_72c0098d::BUG,
-    linux_defer_v3::BUG,
-    linux_defer_v4::BUG,
-    linux_defer_v7::BUG,
-    linux_defer_v4_text::BUG,
-    linux_758c9373::BUG,
-    linux_21ec30c0::BUG,
+pub(super) const ALL: &[Bug] = bugs![
+    linux_b0431382,
+    linux_35551efb,
+    linux_8d056c48,
+    linux_ce29ddc4,
+    linux_227a4aad,
+    linux_723aae25,
+    linux_72c0098d,
+    linux_defer_v3,
+    linux_defer_v4,
+    linux_defer_v7,
+    linux_defer_v4_text,
+    linux_758c9373,
+    linux_21ec30c0,
 ];

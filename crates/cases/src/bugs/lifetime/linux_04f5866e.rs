@@ -1,11 +1,11 @@
 //! A core dump walks the areas without their lock, since all threads are stopped; but not all users are threads.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{Lock, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
-use shootdown_machine::{Machine, Program, Variant, hw};
+use shootdown_machine::{Machine, Model, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-04f5866e-coredump-alone",
@@ -16,18 +16,15 @@ pub(super) const BUG: Bug = Bug {
     rules: &[9, 10],
     about: "A core dump walks the areas without their lock because it has stopped every thread; somebody with a user reference of \
             his own takes the lock and frees one.",
-    story: include_str!("linux_04f5866e.md"),
     ends: "use of area.next after its memory was given back",
     engine: "upgrade-vs-last-drop",
-    code: code!["linux_04f5866e.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(CoreDump::new(variant)))
+    ..Bug::race(Memory::Tso, CoreDump::model)
 };
 
 /// CPU 0 dumps the only program of the space; CPU 1 holds a structure reference and works on the areas.
 #[derive(Debug)]
 struct CoreDump {
     variant: Variant,
-    machine: Machine,
     space: Space,
     area: Area,
 }
@@ -48,19 +45,14 @@ struct Area {
 }
 
 impl CoreDump {
-    fn new(variant: Variant) -> Self {
+    fn model(variant: Variant) -> Model {
         let space = Space {
             mm: Mm::new(1, 2, 0b01),
-            mmap_lock: Lock::new(),
-            dumping: Word::new("dumping", 0),
-            first: Word::new("first", 1),
+            mmap_lock: Lock::new("mm.held"),
+            dumping: Word::new("mm.dumping", 0),
+            first: Word::new("mm.first", 1),
         };
-        Self {
-            variant,
-            machine: Machine::builder(2).build(),
-            space,
-            area: Area { next: Word::new("next", 0) },
-        }
+        Machine::builder(2).runs(|_| Self { variant, space, area: Area { next: Word::new("next", 0) } })
     }
 
     fn dump(&self) {
@@ -110,12 +102,7 @@ impl Program for CoreDump {
         if cpu == 0 { self.dump() } else { self.change_areas() }
     }
 
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
     fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.space);
         registry.object("area", &self.area);
     }
 }

@@ -1,9 +1,9 @@
 //! swapoff finds a space whose fork failed, and walks into the hole.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::half_built::{Ask, HalfBuilt, Policy, Publish};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-1367da7e-swapoff-fork",
@@ -14,14 +14,13 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10],
     about: "swapoff finds a space in the list of all that have pages in swap while fork is still building it, and walks into the hole \
             that a failed fork leaves.",
-    story: include_str!("linux_1367da7e.md"),
     ends: "follows what a failed fork left in place of an area",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_1367da7e.rs", "half_built.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> HalfBuilt {
+fn model(variant: Variant) -> Model {
     let ask = if variant == Variant::Broken { Ask::Users } else { Ask::Stable };
-    HalfBuilt::new(Policy { name: "swapoff", publish: Publish::Early, ask })
+    HalfBuilt::model(Policy { name: "swapoff", publish: Publish::Early, ask })
 }

@@ -1,9 +1,9 @@
 //! A driver that starts again takes a second reference and drops one.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::balance::{Balance, Policy};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-2f41af63-amdxdna-retry-leak",
@@ -14,14 +14,13 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10, 14],
     about: "A driver that has to start again takes its user reference a second time without dropping the first: the address space \
             never dies.",
-    story: include_str!("linux_2f41af63.md"),
     ends: "frame 1 is lost: all CPUs have finished and it was never freed (SD-14)",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_2f41af63.rs", "balance.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> Balance {
+fn model(variant: Variant) -> Model {
     let before_retry = variant == Variant::Fixed;
-    Balance::new(Policy { twice_on_error: false, before_retry })
+    Balance::model(Policy { twice_on_error: false, before_retry })
 }

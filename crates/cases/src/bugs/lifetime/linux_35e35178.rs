@@ -1,11 +1,11 @@
 //! fork links a new area to its file before the area's own lock is made.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-35e35178-fork-link-last",
@@ -16,18 +16,15 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10],
     about: "fork hangs a new area into its file's tree and makes the area's own lock afterwards; whoever finds the area in between \
             passes without a lock and releases the new one.",
-    story: include_str!("linux_35e35178.md"),
     ends: "releases a lock of the area that it does not hold",
     engine: "upgrade-vs-last-drop",
-    code: code!["linux_35e35178.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Fork::new(variant)))
+    ..Bug::race(Memory::Tso, Fork::model)
 };
 
 /// CPU 0 forks; CPU 1 punches a hole into the file, and visits all areas that map it.
 #[derive(Debug)]
 struct Fork {
     variant: Variant,
-    machine: Machine,
     file: File,
     area: Area,
 }
@@ -53,13 +50,12 @@ const PARENTS: u64 = 1;
 const NEW: u64 = 2;
 
 impl Fork {
-    fn new(variant: Variant) -> Self {
-        Self {
+    fn model(variant: Variant) -> Model {
+        Machine::builder(2).runs(|_| Self {
             variant,
-            machine: Machine::builder(2).build(),
-            file: File { tree_lock: Lock::new(), linked: Word::new("linked", 0) },
-            area: Area { own_lock: Word::new("own_lock", PARENTS), held: Word::new("held", 0) },
-        }
+            file: File { tree_lock: Lock::new("file.held"), linked: Word::new("file.linked", 0) },
+            area: Area { own_lock: Word::new("area.own_lock", PARENTS), held: Word::new("area.held", 0) },
+        })
     }
 
     fn fork(&self) {
@@ -107,14 +103,5 @@ impl Fork {
 impl Program for Fork {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.fork() } else { self.punch_hole() }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("file", &self.file);
-        registry.object("area", &self.area);
     }
 }

@@ -1,11 +1,11 @@
 //! A profiler's interrupt samples the user stack of a task whose mappings are being torn down.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, Which, Whose};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-4f6fc782-perf-sample-exit",
@@ -16,11 +16,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10],
     about: "A profiling interrupt that cannot be masked copies from the user stack of an exiting task, through tables that the task \
             is tearing down.",
-    story: include_str!("linux_4f6fc782.md"),
     ends: "CPU 0 is in user mode in space A, whose mappings are dead (SD-10)",
     engine: "temporary-vs-exit",
-    code: code!["linux_4f6fc782.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Sampled::new(variant)))
+    ..Bug::race(Memory::Tso, Sampled::model)
 };
 
 /// CPU 0 runs the last thread of the space, which exits; a profiling interrupt may come at any time, once.
@@ -41,15 +39,14 @@ const TAG: u8 = 0;
 const SAMPLE: u8 = 0;
 
 impl Sampled {
-    fn new(variant: Variant) -> Self {
+    fn model(variant: Variant) -> Model {
         let machine = Machine::builder(1)
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, false)
             .must_free_frame(1)
             .must_free_table(1)
-            .must_free_root(SPACE)
-            .build();
-        Self { variant, machine, task: Task { mm: Word::new("mm", 1) } }
+            .must_free_root(SPACE);
+        machine.runs(|machine| Self { variant, machine, task: Task { mm: Word::new("task.mm", 1) } })
     }
 
     fn exit(&self) {
@@ -100,13 +97,5 @@ impl Program for Sampled {
 
     fn interrupt(&self, _cpu: usize, _line: u8) {
         self.sample();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("task", &self.task);
     }
 }

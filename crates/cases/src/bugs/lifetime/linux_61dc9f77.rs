@@ -1,9 +1,9 @@
 //! An error after the reference was dropped leads to the exit that drops it again.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::balance::{Balance, Policy};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-61dc9f77-procmap-double-put",
@@ -14,14 +14,13 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10],
     about: "A query about mappings drops its user reference, then finds the buffer too short and drops it once more: the \
             mappings of a running program are torn down under it.",
-    story: include_str!("linux_61dc9f77.md"),
     ends: "CPU 0 has the root of space A loaded, which was freed (SD-10)",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_61dc9f77.rs", "balance.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> Balance {
+fn model(variant: Variant) -> Model {
     let twice_on_error = variant == Variant::Broken;
-    Balance::new(Policy { twice_on_error, before_retry: true })
+    Balance::model(Policy { twice_on_error, before_retry: true })
 }

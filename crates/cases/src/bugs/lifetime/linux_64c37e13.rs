@@ -1,9 +1,9 @@
 //! A probe is put into all mappings of a file, and finds a space whose fork failed.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::half_built::{Ask, HalfBuilt, Policy, Publish};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-64c37e13-uprobe-fork",
@@ -14,14 +14,13 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10],
     about: "Whoever registers a probe finds a half-copied space through the file that one of its areas maps, and walks into the hole \
             that a failed fork leaves.",
-    story: include_str!("linux_64c37e13.md"),
     ends: "follows what a failed fork left in place of an area",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_64c37e13.rs", "half_built.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> HalfBuilt {
+fn model(variant: Variant) -> Model {
     let ask = if variant == Variant::Broken { Ask::Users } else { Ask::Stable };
-    HalfBuilt::new(Policy { name: "register a probe", publish: Publish::Early, ask })
+    HalfBuilt::model(Policy { name: "register a probe", publish: Publish::Early, ask })
 }

@@ -1,9 +1,9 @@
 //! A sender drops the receiver's last user reference, so telling of its death becomes the sleeping sender's own task.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::late_drop::{By, LateDrop, Place, Policy};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-9a9ab0d9-binder-last-put",
@@ -14,15 +14,14 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10, 11],
     about: "A sender to a process that exits drops its last user reference, inherits the closing of its files, and sleeps until it \
             is told of the death that only that closing would tell.",
-    story: include_str!("linux_9a9ab0d9.md"),
     ends: "no CPU can go on: CPU 0 waits for events.told to change from 0x0",
     engine: "deferred-teardown",
     duty: "where a last reference may be dropped is for the embedder to know, to whom the engine hands the teardown",
     code: code!["linux_9a9ab0d9.rs", "late_drop.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> LateDrop {
+fn model(variant: Variant) -> Model {
     let by = if variant == Variant::Broken { By::Dropper } else { By::Worker };
-    LateDrop::new(Policy { place: Place::BeforeSleep, by })
+    LateDrop::model(Policy { place: Place::BeforeSleep, by })
 }

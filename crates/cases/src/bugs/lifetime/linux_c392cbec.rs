@@ -1,11 +1,11 @@
 //! A ring of buffers that the kernel allocated is freed while a program has it mapped.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::AcqRel;
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-c392cbec-kbuf-ring",
@@ -16,11 +16,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "A program maps pages that a driver allocated, unregisters them, and keeps the mapping: a mapping made without references \
             does not keep its pages.",
-    story: include_str!("linux_c392cbec.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
-    code: code!["linux_c392cbec.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Ring::new(variant)))
+    ..Bug::race(Memory::Tso, Ring::model)
 };
 
 const SPACE: usize = 0;
@@ -42,10 +40,13 @@ struct Context {
 }
 
 impl Ring {
-    fn new(variant: Variant) -> Self {
-        let machine =
-            Machine::builder(2).own_page(SPACE, 0, 1).start(0, SPACE, TAG, true).must_free_frame(1).build();
-        Self { variant, machine, context: Context { refs: Word::new("refs", 2) } }
+    fn model(variant: Variant) -> Model {
+        let machine = Machine::builder(2).own_page(SPACE, 0, 1).start(0, SPACE, TAG, true).must_free_frame(1);
+        machine.runs(|machine| Self {
+            variant,
+            machine,
+            context: Context { refs: Word::new("context.refs", 2) },
+        })
     }
 
     fn unmap(&self) {
@@ -77,13 +78,5 @@ impl Ring {
 impl Program for Ring {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.unmap() } else { self.unregister() }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("context", &self.context);
     }
 }

@@ -1,9 +1,9 @@
 //! userfaultfd holds a structure reference only and works on mappings that exit has torn down.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-cb185d5f-userfaultfd-exit",
@@ -14,16 +14,15 @@ pub(super) const BUG: Bug = Bug {
     rules: &[9, 10],
     about: "A holder of a structure reference write-protects pages without taking a user reference, while the last user \
             exits and frees areas and page tables.",
-    story: include_str!("linux_cb185d5f.md"),
     ends: "use of areas.first after its memory was given back",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_cb185d5f.rs", "outsider.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> Outsider {
+fn model(variant: Variant) -> Model {
     let permit = if variant == Variant::Broken { Permit::Nothing } else { Permit::UserReference };
-    Outsider::new(Policy {
+    Outsider::model(Policy {
         name: "UFFDIO_WRITEPROTECT",
         hold: Hold::Structure,
         permit,

@@ -1,9 +1,9 @@
 //! A device shares a process's space and keeps a pointer that is not counted; it is unbound after the process is gone.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-cbd23144-smmu-sva-bond",
@@ -15,16 +15,15 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10, 12],
     about: "A driver that shares a process's address space with a device keeps a bare pointer to the structure and gives the \
             address-space number back through it when the structure is gone.",
-    story: include_str!("linux_cbd23144.md"),
     ends: "use of mm.context after its memory was given back",
     engine: "lazy-vs-final-drop",
     code: code!["linux_cbd23144.rs", "outsider.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Pso, model)
 };
 
-fn model(variant: Variant) -> Outsider {
+fn model(variant: Variant) -> Model {
     let hold = if variant == Variant::Broken { Hold::Pointer } else { Hold::Structure };
-    Outsider::new(Policy {
+    Outsider::model(Policy {
         name: "unbind the device",
         hold,
         permit: Permit::Nothing,

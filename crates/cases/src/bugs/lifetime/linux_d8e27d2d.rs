@@ -1,9 +1,9 @@
 //! An iterator reads the space from a task without a lock or a reference, and the task exits.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-d8e27d2d-bpf-task-vma",
@@ -14,16 +14,15 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10],
     about: "A program attached to the kernel reads a task's address space with neither a lock nor a reference, and takes a lock \
             inside a structure that the exiting task has freed.",
-    story: include_str!("linux_d8e27d2d.md"),
     ends: "use of mm.held after its memory was given back",
     engine: "upgrade-vs-last-drop",
     code: code!["linux_d8e27d2d.rs", "outsider.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> Outsider {
+fn model(variant: Variant) -> Model {
     let permit = if variant == Variant::Broken { Permit::Nothing } else { Permit::UserReference };
-    Outsider::new(Policy {
+    Outsider::model(Policy {
         name: "iterate over the areas of a task",
         hold: Hold::Task,
         permit,

@@ -1,9 +1,9 @@
 //! The thread that frees memory drops a last user reference and waits for I/O that needs memory.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::late_drop::{By, LateDrop, Place, Policy};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-ec8d7c14-oom-reaper-put",
@@ -14,15 +14,14 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10, 11],
     about: "The out-of-memory reaper drops a victim's last user reference, and so waits for I/O that cannot complete until the \
             reaper has freed memory.",
-    story: include_str!("linux_ec8d7c14.md"),
     ends: "no CPU can go on: CPU 0 waits for events.io to change from 0x0; CPU 2 waits for events.memory to change from 0x0",
     engine: "deferred-teardown",
     duty: "where a last reference may be dropped is for the embedder to know, to whom the engine hands the teardown",
     code: code!["linux_ec8d7c14.rs", "late_drop.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> LateDrop {
+fn model(variant: Variant) -> Model {
     let by = if variant == Variant::Broken { By::Dropper } else { By::Worker };
-    LateDrop::new(Policy { place: Place::Reaper, by })
+    LateDrop::model(Policy { place: Place::Reaper, by })
 }

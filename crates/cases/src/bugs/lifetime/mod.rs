@@ -19,25 +19,25 @@ mod linux_d8e27d2d;
 mod linux_ec8d7c14;
 mod linux_f798a1d4;
 
-use crate::bugs::Bug;
+use crate::bugs::{Bug, bugs};
 
-pub(super) const ALL: &[Bug] = &[
-    linux_cb185d5f::BUG,
-    linux_6db504ce::BUG,
-    linux_f798a1d4::BUG,
-    linux_d8e27d2d::BUG,
-    linux_cbd23144::BUG,
-    linux_61dc9f77::BUG,
-    linux_2f41af63::BUG,
-    linux_9a9ab0d9::BUG,
-    linux_cf234231::BUG,
-    linux_ec8d7c14::BUG,
-    linux_7283094e::BUG,
-    linux_04f5866e::BUG,
-    linux_985da552::BUG,
-    linux_1367da7e::BUG,
-    linux_64c37e13::BUG,
-    linux_35e35178::BUG,
-    linux_4f6fc782::BUG,
-    linux_c392cbec::BUG,
+pub(super) const ALL: &[Bug] = bugs![
+    linux_cb185d5f,
+    linux_6db504ce,
+    linux_f798a1d4,
+    linux_d8e27d2d,
+    linux_cbd23144,
+    linux_61dc9f77,
+    linux_2f41af63,
+    linux_9a9ab0d9,
+    linux_cf234231,
+    linux_ec8d7c14,
+    linux_7283094e,
+    linux_04f5866e,
+    linux_985da552,
+    linux_1367da7e,
+    linux_64c37e13,
+    linux_35e35178,
+    linux_4f6fc782,
+    linux_c392cbec,
 ];

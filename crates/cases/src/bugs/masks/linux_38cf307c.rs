@@ -1,13 +1,13 @@
 //! A kernel thread announces the space it is about to borrow before hardware has switched; a flush that comes in
 //! between flushes the wrong tag and is believed.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-38cf307c-kthread-use-mm",
@@ -19,11 +19,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[5, 6],
     about: "A flush request that arrives between `active_mm = mm` and the hardware's switch flushes the tag of the old \
             space and counts as served.",
-    story: include_str!("linux_38cf307c.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in",
-    code: code!["linux_38cf307c.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(UseMm::new(variant)))
+    ..Bug::race(Memory::Pso, UseMm::model)
 };
 
 const BORROWED: usize = 0;
@@ -58,7 +56,7 @@ pub(crate) struct UseMm {
 }
 
 impl UseMm {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .spaces(2, 1)
             .tags(3)
@@ -67,19 +65,18 @@ impl UseMm {
             .start(0, BORROWED, tag(BORROWED), true)
             .start(THREAD, OLD, tag(OLD), false)
             .cached(THREAD, tag(BORROWED), 0, 1)
-            .must_free_frame(1)
-            .build();
-        Self {
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
             variant,
             machine,
             mm: Mm::new(1, 2, 0b11),
             calls: CrossCall::new(2),
             thread: Thread {
-                active: Word::new("active_mm", OLD as u64),
-                loaded: Word::new("loaded", OLD as u64),
-                stale: Word::new("stale", 0),
+                active: Word::new("thread.active_mm", OLD as u64),
+                loaded: Word::new("thread.loaded", OLD as u64),
+                stale: Word::new("thread.stale", 0),
             },
-        }
+        })
     }
 
     fn unmap(&self) {
@@ -143,15 +140,5 @@ impl Program for UseMm {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (THREAD, CROSS_CALL), "only the owner calls");
         self.calls.serve(cpu, |_| self.flush_request());
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
-        registry.local(THREAD, "thread", &self.thread);
     }
 }

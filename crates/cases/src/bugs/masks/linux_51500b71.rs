@@ -1,9 +1,9 @@
 //! A flush by hypercall checks the mask with interrupts off; another CPU empties it before it is used.
 
-use crate::bugs::{Bug, Stage, boxed, code};
+use crate::bugs::{Bug, Stage, code};
 use crate::protocols::hypercall_mask::{Check, HypercallMask, Member, Policy};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-51500b71-hyperv-shrinking-mask",
@@ -15,7 +15,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[3],
     about: "A flush finds a CPU in the mask with interrupts off; that CPU switches away and clears its bit, \
             and the flush looks up the last CPU of an empty set.",
-    story: include_str!("linux_51500b71.md"),
     ends: "CPU 0 reads past the end of the table of virtual processor numbers",
     engine: "transport-hypercall",
     code: code!["linux_51500b71.rs", "hypercall_mask.rs"],
@@ -25,16 +24,16 @@ pub(super) const BUG: Bug = Bug {
         Stage::wrong(
             "interrupts-on",
             "CPU 0 reads past the end of the table of virtual processor numbers",
-            || boxed(model(Check::First)),
+            || model(Check::First),
         ),
         Stage::broken("ad0a6bad4475 x86/hyperv: check cpu mask after interrupt has been disabled"),
         Stage::FIXED,
     ],
     ..Bug::race(Memory::Tso, |variant| {
-        boxed(model(if variant == Variant::Broken { Check::FirstMasked } else { Check::EachValue }))
+        model(if variant == Variant::Broken { Check::FirstMasked } else { Check::EachValue })
     })
 };
 
-fn model(check: Check) -> HypercallMask {
-    HypercallMask::new(Policy { check, member: Member::Other })
+fn model(check: Check) -> Model {
+    HypercallMask::model(Policy { check, member: Member::Other })
 }

@@ -1,9 +1,9 @@
 //! A CPU leaves the mask when it switches away, though with ASIDs its TLB keeps what it holds.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::switching::{Between, Leaves, Policy, Switching};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-82dd33fd-riscv-asid-mask",
@@ -15,14 +15,13 @@ pub(super) const BUG: Bug = Bug {
     rules: &[1, 3],
     about: "A CPU drops out of the mask at switch-out while its TLB keeps the space's ASID; the next flush misses it, \
             and it comes back to stale translations.",
-    story: include_str!("linux_82dd33fd.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "warm-tags",
     code: code!["linux_82dd33fd.rs", "switching.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Pso, model)
 };
 
-fn model(variant: Variant) -> Switching {
+fn model(variant: Variant) -> Model {
     let leaves = if variant == Variant::Broken { Leaves::WithTheRoot } else { Leaves::Never };
-    Switching::new(Policy { leaves, between: Between::Kernel, tagged: true })
+    Switching::model(Policy { leaves, between: Between::Kernel, tagged: true })
 }

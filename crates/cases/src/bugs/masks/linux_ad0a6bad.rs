@@ -1,9 +1,9 @@
 //! A flush by hypercall checks the mask with interrupts on; an interrupt empties it before it is used.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::hypercall_mask::{Check, HypercallMask, Member, Policy};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-ad0a6bad-hyperv-empty-mask",
@@ -15,14 +15,13 @@ pub(super) const BUG: Bug = Bug {
     rules: &[3],
     about: "A flush finds a CPU in the mask, is interrupted by a request to leave that empties the mask, and \
             looks up the last CPU of an empty set.",
-    story: include_str!("linux_ad0a6bad.md"),
     ends: "CPU 0 reads past the end of the table of virtual processor numbers",
     engine: "transport-hypercall",
     code: code!["linux_ad0a6bad.rs", "hypercall_mask.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> HypercallMask {
+fn model(variant: Variant) -> Model {
     let check = if variant == Variant::Broken { Check::First } else { Check::FirstMasked };
-    HypercallMask::new(Policy { check, member: Member::Flusher })
+    HypercallMask::model(Policy { check, member: Member::Flusher })
 }

@@ -1,9 +1,9 @@
 //! A CPU that goes lazy leaves the mask but keeps the root loaded; no flush reaches the upper levels that it caches.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::lazy_tables::{Lazy, LazyTables, Policy, Says};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-b956575b-x86-all-lazy",
@@ -15,14 +15,13 @@ pub(super) const BUG: Bug = Bug {
     rules: &[1, 7],
     about: "A CPU that goes lazy takes itself out of the mask with the root still loaded: no flush reaches it, and its \
             walker can read a page table that was freed.",
-    story: include_str!("linux_b956575b.md"),
     ends: "CPU 1 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     code: code!["linux_b956575b.rs", "lazy_tables.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> LazyTables {
+fn model(variant: Variant) -> Model {
     let lazy = if variant == Variant::Broken { Lazy::Unlisted } else { Lazy::Leaves };
-    LazyTables::new(Policy { lazy, says: Says::PageTables })
+    LazyTables::model(Policy { lazy, says: Says::PageTables })
 }

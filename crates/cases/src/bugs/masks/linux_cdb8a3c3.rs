@@ -1,11 +1,11 @@
 //! A count says whether any device of a domain has a TLB of its own; a device is counted after its TLB was switched on.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{InvalidationQueue, Machine, Program, Variant};
+use shootdown_machine::{InvalidationQueue, Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-cdb8a3c3-ats-count",
@@ -17,15 +17,13 @@ pub(super) const BUG: Bug = Bug {
     rules: &[1, 2],
     about: "An unmap skips the devices' TLBs where none is counted; a device that is being attached has its TLB on \
             before it is counted.",
-    story: include_str!("linux_cdb8a3c3.md"),
     ends: "device 3 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "seed",
     argued: &[(
         "linux_cdb8a3c3.rs: fence(SeqCst)",
         "the IOMMU's flush is as much of a barrier here, and the unmap reads its answer; the driver's IOMMU takes no part in the order of its CPUs",
     )],
-    code: code!["linux_cdb8a3c3.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(Count::new(variant)))
+    ..Bug::race(Memory::Pso, Count::model)
 };
 
 const SPACE: usize = 0;
@@ -45,17 +43,16 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    fn new(variant: Variant) -> Self {
+    fn model(variant: Variant) -> Model {
         let machine = Machine::builder(4)
             .own_page(SPACE, 0, 1)
             .device(DEVICE, IOMMU)
             .ats_off(DEVICE)
             .start(IOMMU, SPACE, TAG, true)
             .start(DEVICE, SPACE, TAG, true)
-            .must_free_frame(1)
-            .build();
+            .must_free_frame(1);
         let queue = InvalidationQueue::new(IOMMU, COMMANDS);
-        Self { variant, machine, with_tlb: Word::new("with_tlb", 0), queue }
+        machine.runs(|machine| Self { variant, machine, with_tlb: Word::new("domain.with_tlb", 0), queue })
     }
 
     fn unmap(&self) {
@@ -108,12 +105,7 @@ impl Program for Count {
         self.queue.execute();
     }
 
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
     fn register(&self, registry: &mut Registry) {
-        registry.object("domain", &self.with_tlb);
         self.queue.register(registry);
     }
 }

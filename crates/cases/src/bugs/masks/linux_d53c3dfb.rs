@@ -1,11 +1,11 @@
 //! exec reads the space that it borrows, is preempted, and drops a reference that the scheduler has dropped already.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-d53c3dfb-exec-activate",
@@ -16,15 +16,13 @@ pub(super) const BUG: Bug = Bug {
     rules: &[5, 10],
     about: "exec by a kernel thread reads which space it borrows, is preempted, and comes back borrowing another one: it \
             drops the reference to the first a second time.",
-    story: include_str!("linux_d53c3dfb.md"),
     ends: "CPU 0 has the root of space A loaded, which was freed (SD-10)",
     engine: "lazy-vs-final-drop",
     argued: &[(
         "free root A",
         "the first space keeps the references of its own threads, which only the bug gives away",
     )],
-    code: code!["linux_d53c3dfb.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Exec::new(variant)))
+    ..Bug::race(Memory::Tso, Exec::model)
 };
 
 const FIRST: usize = 0;
@@ -38,7 +36,6 @@ const TICK: u8 = 0;
 #[derive(Debug)]
 pub(crate) struct Exec {
     variant: Variant,
-    machine: Machine,
     /// Structure references: one by each space's users, one by each thread that is lazy on it.
     counts: [Word; 3],
     /// Space on which the thread that executes is.
@@ -46,14 +43,13 @@ pub(crate) struct Exec {
 }
 
 impl Exec {
-    pub(crate) fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(1).spaces(3, 1).start(0, FIRST, TAG, false).build();
-        Self {
+    pub(crate) fn model(variant: Variant) -> Model {
+        let machine = Machine::builder(1).spaces(3, 1).start(0, FIRST, TAG, false);
+        machine.runs(|_| Self {
             variant,
-            machine,
-            counts: [Word::new("first", 2), Word::new("second", 1), Word::new("new", 1)],
-            active: Word::new("active_mm", FIRST as u64),
-        }
+            counts: [Word::new("count.first", 2), Word::new("count.second", 1), Word::new("count.new", 1)],
+            active: Word::new("thread.active_mm", FIRST as u64),
+        })
     }
 
     fn put(&self, space: usize) {
@@ -117,14 +113,5 @@ impl Program for Exec {
 
     fn pending_at_start(&self, _cpu: usize) -> u32 {
         1 << TICK
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("count", &self.counts);
-        registry.local(0, "thread", &self.active);
     }
 }

@@ -1,9 +1,9 @@
 //! A CPU leaves a space with interrupts on; a request to leave that comes in between clears its bit too early.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-dfaed3e1-powerpc-self-trim",
@@ -15,19 +15,24 @@ pub(super) const BUG: Bug = Bug {
     rules: &[1, 3],
     about: "A lazy CPU that leaves a space by itself notes it before hardware has switched, with interrupts on; a request that \
             comes in between takes its bit out of the mask with the root still loaded.",
-    story: include_str!("linux_dfaed3e1.md"),
     ends: "CPU 1 has the root of space A loaded but is not in its mask (SD-1)",
     engine: "trim-kept-bits",
     code: code!["linux_dfaed3e1.rs", "single_user.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Pso, model)
 };
 
-fn model(variant: Variant) -> SingleUser {
+fn model(variant: Variant) -> Model {
     let outsider = if variant == Variant::Broken {
         Outsider::Leaves { irqs_off: false }
     } else {
         Outsider::Leaves { irqs_off: true }
     };
     let trim = Trim::AskToLeave;
-    SingleUser::new(Policy { trim, remote: Remote::Broadcast, outsider, joins_clean: false })
+    SingleUser::model(Policy {
+        trim,
+        remote: Remote::Broadcast,
+        outsider,
+        joins_clean: false,
+        own_tags: false,
+    })
 }

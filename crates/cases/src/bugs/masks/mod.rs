@@ -18,24 +18,24 @@ mod linux_d53c3dfb;
 mod linux_dfaed3e1;
 mod openbsd_9f1181d5;
 
-use crate::bugs::Bug;
+use crate::bugs::{Bug, bugs};
 
-pub(super) const ALL: &[Bug] = &[
-    linux_bafb056c::BUG,
-    linux_a665eec0::BUG,
-    linux_dfaed3e1::BUG,
-    linux_38cf307c::BUG,
-    linux_d53c3dfb::BUG,
-    linux_82dd33fd::BUG,
-    linux_7899891c::BUG,
-    linux_9f79991d::BUG,
-    linux_abee7c49::BUG,
-    linux_2ff6ddf1::BUG,
-    linux_b956575b::BUG,
-    linux_3ef938c3::BUG,
-    linux_01b0f0ea::BUG,
-    openbsd_9f1181d5::BUG,
-    linux_ad0a6bad::BUG,
-    linux_51500b71::BUG,
-    linux_cdb8a3c3::BUG,
+pub(super) const ALL: &[Bug] = bugs![
+    linux_bafb056c,
+    linux_a665eec0,
+    linux_dfaed3e1,
+    linux_38cf307c,
+    linux_d53c3dfb,
+    linux_82dd33fd,
+    linux_7899891c,
+    linux_9f79991d,
+    linux_abee7c49,
+    linux_2ff6ddf1,
+    linux_b956575b,
+    linux_3ef938c3,
+    linux_01b0f0ea,
+    openbsd_9f1181d5,
+    linux_ad0a6bad,
+    linux_51500b71,
+    linux_cdb8a3c3,
 ];

@@ -1,11 +1,11 @@
 //! A TLB miss handler in software follows a pointer to a page table that is freed before it gets there.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use shootdown_explore::{Memory, Registry, sync};
+use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "freebsd-r360280-mips-refill",
@@ -18,11 +18,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7],
     about: "A page table is unhooked and freed at once; a TLB miss handler on another CPU has read the pointer to it and \
             goes on to read the freed page.",
-    story: include_str!("freebsd_r360280.md"),
     ends: "use of table1.slot0 after its memory was given back",
     engine: "lazy-vs-table-free",
-    code: code!["freebsd_r360280.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(Refill::new(variant)))
+    ..Bug::race(Memory::Pso, Refill::model)
 };
 
 const SPACE: usize = 0;
@@ -40,7 +38,7 @@ pub(crate) struct Refill {
 }
 
 impl Refill {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .software_refill()
             .tags(2)
@@ -48,9 +46,8 @@ impl Refill {
             .start(0, SPACE, TAG, true)
             .start(1, SPACE, TAG, true)
             .must_free_frame(1)
-            .must_free_table(TABLE)
-            .build();
-        Self { variant, machine, mm: Mm::new(2, 1, 0b11), calls: CrossCall::new(2) }
+            .must_free_table(TABLE);
+        machine.runs(|machine| Self { variant, machine, mm: Mm::new(2, 1, 0b11), calls: CrossCall::new(2) })
     }
 
     fn unmap(&self) {
@@ -95,14 +92,5 @@ impl Program for Refill {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
     }
 }

@@ -1,11 +1,11 @@
 //! A CPU sets its bit in the mask by an atomic operation, which is taken for a barrier.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Registry, sync};
+use shootdown_explore::sync;
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-1a92a80a-powerpc-mask-order",
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[2],
     about: "A CPU that switches in sets its bit by an atomic operation that orders nothing; its walks may come first, and \
             a flush that reads the mask misses it.",
-    story: include_str!("linux_1a92a80a.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in/weak",
-    code: code!["linux_1a92a80a.rs"],
-    ..Bug::weak(|variant| boxed(SwitchIn::new(variant)))
+    ..Bug::weak(SwitchIn::model)
 };
 
 const SPACE: usize = 0;
@@ -38,9 +36,9 @@ pub(crate) struct SwitchIn {
 }
 
 impl SwitchIn {
-    pub(crate) fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(2).own_page(SPACE, 0, 1).must_free_frame(1).build();
-        Self { variant, machine, mm: Mm::new(1, 1, 0), calls: CrossCall::new(2) }
+    pub(crate) fn model(variant: Variant) -> Model {
+        let machine = Machine::builder(2).own_page(SPACE, 0, 1).must_free_frame(1);
+        machine.runs(|machine| Self { variant, machine, mm: Mm::new(1, 1, 0), calls: CrossCall::new(2) })
     }
 
     /// The barrier on this side, between the entry and the mask, was there.
@@ -74,14 +72,5 @@ impl Program for SwitchIn {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
     }
 }

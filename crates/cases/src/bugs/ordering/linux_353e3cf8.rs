@@ -1,6 +1,6 @@
 //! A device's own TLB is invalidated before that of the IOMMU, out of which it fills.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::ats::{Ats, Order, Takes};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -15,11 +15,10 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "An unmap invalidates the device's TLB at once and the IOMMU's when it is told to sync: in between \
             the device fetches the old translation again.",
-    story: include_str!("linux_353e3cf8.md"),
     ends: "device 2 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["linux_353e3cf8.rs", "ats.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(Ats::new(Takes::Page, order(variant))))
+    ..Bug::race(Memory::Pso, |variant| Ats::model(Takes::Page, order(variant)))
 };
 
 fn order(variant: Variant) -> Order {

@@ -1,11 +1,11 @@
 //! A flush reads the mask before its page-table store has left the store buffer.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Memory, Registry, sync};
+use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-71b3c126-x86-switch-barrier",
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 5],
     about: "A CPU that does not run the space changes an entry and reads the mask with no barrier between: a CPU that \
             switches in meanwhile is not in the mask yet and still reads the old entry.",
-    story: include_str!("linux_71b3c126.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "switch-in/pso",
-    code: code!["linux_71b3c126.rs"],
-    ..Bug::delayed_store(Memory::Tso, |variant| boxed(Flush::new(variant)))
+    ..Bug::delayed_store(Memory::Tso, Flush::model)
 };
 
 const SPACE: usize = 0;
@@ -41,13 +39,12 @@ pub(crate) struct Flush {
 }
 
 impl Flush {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .translation(1, Some(SPACE), true)
             .translation(1, Some(SPACE), false)
-            .map(SPACE, 0, WRITABLE)
-            .build();
-        Self { variant, machine, mm: Mm::new(1, 1, 0), calls: CrossCall::new(2) }
+            .map(SPACE, 0, WRITABLE);
+        machine.runs(|machine| Self { variant, machine, mm: Mm::new(1, 1, 0), calls: CrossCall::new(2) })
     }
 
     fn write_protect(&self) {
@@ -87,14 +84,5 @@ impl Program for Flush {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
     }
 }

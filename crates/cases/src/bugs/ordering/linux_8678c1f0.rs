@@ -1,12 +1,12 @@
 //! A CPU comes back to the space on which it was lazy and keeps its old ASID, though the space has a new one.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::Mm;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-8678c1f0-arm-asid-version",
@@ -18,11 +18,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[5, 12],
     about: "A space gets a new ASID while a CPU is lazy on it; the CPU comes back, sees that it is the same space, and \
             keeps the old ASID, which no flush names any more.",
-    story: include_str!("linux_8678c1f0.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "tag-reuse",
-    code: code!["linux_8678c1f0.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(AsidVersion::new(variant)))
+    ..Bug::race(Memory::Pso, AsidVersion::model)
 };
 
 const A: usize = 0;
@@ -59,7 +57,7 @@ pub(crate) struct AsidVersion {
 }
 
 impl AsidVersion {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .spaces(2, 1)
             .tags(3)
@@ -67,16 +65,15 @@ impl AsidVersion {
             .translation(2, Some(A), true)
             .map(A, 0, 1)
             .start(1, A, 1, false)
-            .must_free_frame(1)
-            .build();
+            .must_free_frame(1);
         let space = |mask, id| Space { mm: Mm::new(1, 1, mask), id: Word::new("id", id) };
-        Self {
+        machine.runs(|machine| Self {
             variant,
             machine,
             spaces: [space(0b10, 4 + 1), space(0, 0)],
             last: Word::new("last", 4 + LAST_ASID),
             handed_over: Word::new("handed_over", 0),
-        }
+        })
     }
 
     fn switch(&self, cpu: usize, previous: Option<usize>, next: usize) {
@@ -136,10 +133,6 @@ impl Program for AsidVersion {
             hw::user(true);
             self.copy_on_write();
         }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {

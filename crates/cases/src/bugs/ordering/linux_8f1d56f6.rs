@@ -1,11 +1,11 @@
 //! A flush request without a generation carries 0, and targets skip it as an old one.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
-use shootdown_machine::{Machine, Program, Variant, hw};
+use shootdown_machine::{Machine, Model, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-8f1d56f6-x86-generation-zero",
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 14],
     about: "Targets skip requests whose generation they have reached; batched requests have none and carry 0, so every \
             target skips them.",
-    story: include_str!("linux_8f1d56f6.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
-    code: code!["linux_8f1d56f6.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Batch::new(variant)))
+    ..Bug::race(Memory::Tso, Batch::model)
 };
 
 const SPACE: usize = 0;
@@ -45,23 +43,22 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .own_page(SPACE, 0, 1)
             .own_page(SPACE, 1, 2)
             .start(0, SPACE, TAG, true)
             .start(OTHER, SPACE, TAG, true)
             .must_free_frame(1)
-            .must_free_frame(2)
-            .build();
-        Self {
+            .must_free_frame(2);
+        machine.runs(|machine| Self {
             variant,
             machine,
             mm: Mm::new(2, 1, 0b11),
             calls: CrossCall::new(2),
-            generation: Word::new("generation", START),
-            seen: Word::new("seen", START),
-        }
+            generation: Word::new("mm.generation", START),
+            seen: Word::new("cpu1.seen", START),
+        })
     }
 
     fn clear(&self, page: usize) -> u64 {
@@ -110,16 +107,5 @@ impl Program for Batch {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (OTHER, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |what| self.flush_request(what - 1));
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        registry.object("mm", &self.generation);
-        self.calls.register(registry);
-        registry.local(OTHER, "cpu1", &self.seen);
     }
 }

@@ -1,10 +1,10 @@
 //! A flag says that instruction caches have been flushed for a page; it is set before they are.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
-use shootdown_machine::{Machine, Program, Variant, hw};
+use shootdown_machine::{Machine, Model, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-950b879b-icache-flag",
@@ -16,11 +16,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 8],
     about: "A CPU that maps a page to be executed flushes instruction caches once, and sets the page's flag before: \
             another CPU sees the flag, maps the page, and runs what its cache still has.",
-    story: include_str!("linux_950b879b.md"),
     ends: "CPU 0 may run version 1 of code 0, and not 2 (SD-8)",
     engine: "borrow-vs-unmap",
-    code: code!["linux_950b879b.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(Flag::new(variant)))
+    ..Bug::race(Memory::Pso, Flag::model)
 };
 
 /// What the page held before it was read from the file, and what it holds now.
@@ -31,14 +29,13 @@ const NEW: u64 = 2;
 #[derive(Debug)]
 pub(crate) struct Flag {
     variant: Variant,
-    machine: Machine,
     clean: Word,
 }
 
 impl Flag {
-    fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(2).code(NEW).fetched(0, 0, OLD).fetched(1, 0, OLD).build();
-        Self { variant, machine, clean: Word::new("clean", 0) }
+    fn model(variant: Variant) -> Model {
+        let machine = Machine::builder(2).code(NEW).fetched(0, 0, OLD).fetched(1, 0, OLD);
+        machine.runs(|_| Self { variant, clean: Word::new("page.clean", 0) })
     }
 
     fn map(&self) {
@@ -59,13 +56,5 @@ impl Program for Flag {
         self.map();
         sync::note("run it");
         hw::execute(0, NEW);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("page", &self.clean);
     }
 }

@@ -1,12 +1,11 @@
 //! A fault looks at two words of the notifier without the lock, and nothing orders the two looks.
 
-use crate::bugs::{Bug, Needs, boxed, code};
+use crate::bugs::{Bug, Needs};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use shootdown_explore::Registry;
 use shootdown_explore::sync::{self, Word};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-a355aa54-kvm-lockless-retry",
@@ -18,13 +17,11 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4],
     about: "A guest's fault reads that no invalidation is under way, then that none has ended since it began; with no \
             barrier the second look may be the older one, and a page that is gone is mapped.",
-    story: include_str!("linux_a355aa54.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in/weak",
-    code: code!["linux_a355aa54.rs"],
     // Stores that pass each other are enough: the count falls before the number has grown.
     needs: Needs::StoreOrder,
-    ..Bug::weak(|variant| boxed(Fault::new(variant)))
+    ..Bug::weak(Fault::model)
 };
 
 const GUEST: usize = 0;
@@ -45,21 +42,20 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .translation(1, Some(GUEST), true)
             .link(GUEST, 0)
             .start(1, GUEST, TAG, true)
-            .must_free_frame(1)
-            .build();
-        Self {
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
             variant,
             machine,
-            host: Word::new("host entry", PAGE),
-            count: Word::new("count", 0),
-            sequence: Word::new("sequence", 0),
-            entry_lock: Lock::new(),
-        }
+            host: Word::new("host.host entry", PAGE),
+            count: Word::new("notifier.count.count", 0),
+            sequence: Word::new("notifier.sequence.sequence", 0),
+            entry_lock: Lock::new("entry_lock.held"),
+        })
     }
 
     fn is_mended(&self) -> bool {
@@ -112,16 +108,5 @@ impl Fault {
 impl Program for Fault {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.invalidate() } else { self.fault() }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("host", &self.host);
-        registry.object("notifier.count", &self.count);
-        registry.object("notifier.sequence", &self.sequence);
-        registry.object("entry_lock", &self.entry_lock);
     }
 }

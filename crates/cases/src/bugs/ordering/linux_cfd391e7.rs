@@ -1,10 +1,10 @@
 //! A broadcast flush finishes before a store that used the dropped translation has arrived.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-cfd391e7-arm64-early-completion",
@@ -16,11 +16,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 8],
     about: "On some processors a broadcast flush is reported complete while another CPU's store through the dropped \
             translation is still on its way; it lands in a frame that was given away.",
-    story: include_str!("linux_cfd391e7.md"),
     ends: "an access by CPU 1 may still arrive at frame 1, which was freed (SD-8)",
     engine: "broadcast-fallback",
-    code: code!["linux_cfd391e7.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(EarlyCompletion::new(variant)))
+    ..Bug::race(Memory::Pso, EarlyCompletion::model)
 };
 
 const SPACE: usize = 0;
@@ -34,16 +32,15 @@ pub(crate) struct EarlyCompletion {
 }
 
 impl EarlyCompletion {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .late_accesses()
             .tags(2)
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, true)
             .start(1, SPACE, TAG, true)
-            .must_free_frame(1)
-            .build();
-        Self { variant, machine }
+            .must_free_frame(1);
+        machine.runs(|machine| Self { variant, machine })
     }
 
     fn unmap(&self) {
@@ -64,9 +61,5 @@ impl EarlyCompletion {
 impl Program for EarlyCompletion {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.unmap() } else { hw::touch(0) }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

@@ -1,12 +1,12 @@
 //! A flush does not count a CPU as using the space until after it has loaded the root.
 
-use crate::bugs::{Bug, Right, Stage, boxed, code};
+use crate::bugs::{Bug, Right, Stage};
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-fea4e317-switching-window",
@@ -18,10 +18,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[1, 5],
     about: "A flush skips CPUs whose word does not name the space; a CPU that has loaded the root and not \
             yet written the word is skipped, and fills its TLB.",
-    story: include_str!("linux_fea4e317.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "seed",
-    code: code!["linux_fea4e317.rs"],
     chain: &[
         Stage::broken(""),
         Stage {
@@ -29,7 +27,7 @@ pub(super) const BUG: Bug = Bug {
             ..Stage::wrong(
                 "unordered",
                 "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
-                || boxed(Window::new(Mark::Due)),
+                || Window::model(Mark::Due),
             )
         }
         .by("fea4e317f9e7 (CVE-2025-37964) x86/mm: Eliminate window where TLB flushes may be inadvertently skipped"),
@@ -38,7 +36,7 @@ pub(super) const BUG: Bug = Bug {
     // Locked instructions are full barriers there and nowhere else.
     fixed_under: Memory::Pso,
     ..Bug::race(Memory::Tso, |variant| {
-        boxed(Window::new(if variant == Variant::Broken { Mark::Skipped } else { Mark::Ordered }))
+        Window::model(if variant == Variant::Broken { Mark::Skipped } else { Mark::Ordered })
     })
 };
 
@@ -76,17 +74,17 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    pub(crate) fn new(mark: Mark) -> Self {
+    pub(crate) fn model(mark: Mark) -> Model {
         let machine =
-            Machine::builder(2).tags(2).own_page(SPACE, 0, 1).cached(1, TAG, 0, 1).must_free_frame(1).build();
-        Self {
+            Machine::builder(2).tags(2).own_page(SPACE, 0, 1).cached(1, TAG, 0, 1).must_free_frame(1);
+        machine.runs(|machine| Self {
             mark,
             machine,
             mm: Mm::new(1, 1, 0b10),
-            generation: Word::new("tlb_gen", SEEN),
-            loaded: Word::new("loaded_mm", ANOTHER),
+            generation: Word::new("mm.tlb_gen", SEEN),
+            loaded: Word::new("cpu1.loaded_mm", ANOTHER),
             calls: CrossCall::new(2),
-        }
+        })
     }
 
     fn unmap(&self) {
@@ -128,16 +126,5 @@ impl Program for Window {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        registry.object("mm", &self.generation);
-        registry.object("cpu1", &self.loaded);
-        self.calls.register(registry);
     }
 }

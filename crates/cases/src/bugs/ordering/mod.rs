@@ -15,21 +15,21 @@ mod linux_fea4e317;
 mod sel4_81679f2b;
 mod sel4_b8f1753d;
 
-use crate::bugs::Bug;
+use crate::bugs::{Bug, bugs};
 
-pub(super) const ALL: &[Bug] = &[
-    linux_71b3c126::BUG,
-    linux_8f1d56f6::BUG,
-    linux_8678c1f0::BUG,
-    linux_16af97dc::BUG,
-    linux_20841405::BUG,
-    sel4_81679f2b::BUG,
-    sel4_b8f1753d::BUG,
-    linux_cfd391e7::BUG,
-    freebsd_r360280::BUG,
-    linux_fea4e317::BUG,
-    linux_353e3cf8::BUG,
-    linux_950b879b::BUG,
-    linux_1a92a80a::BUG,
-    linux_a355aa54::BUG,
+pub(super) const ALL: &[Bug] = bugs![
+    linux_71b3c126,
+    linux_8f1d56f6,
+    linux_8678c1f0,
+    linux_16af97dc,
+    linux_20841405,
+    sel4_81679f2b,
+    sel4_b8f1753d,
+    linux_cfd391e7,
+    freebsd_r360280,
+    linux_fea4e317,
+    linux_353e3cf8,
+    linux_950b879b,
+    linux_1a92a80a,
+    linux_a355aa54,
 ];

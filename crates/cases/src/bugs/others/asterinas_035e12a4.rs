@@ -1,11 +1,11 @@
 //! A page-table node is recycled while somebody walks it without a lock.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
-use shootdown_explore::{Memory, Registry, sync};
+use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "asterinas-035e12a4-table-recycle",
@@ -18,12 +18,10 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7],
     about: "A node of the kernel's page table that has become empty is recycled at once, while walkers that take no locks, \
             the MMU's and one in software, are on their way into it.",
-    story: include_str!("asterinas_035e12a4.md"),
     ends: "CPU 0 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-table-free",
     argued: &[("free table 1", "the fix is to keep nodes as long as the space lives")],
-    code: code!["asterinas_035e12a4.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Recycle::new(variant)))
+    ..Bug::race(Memory::Tso, Recycle::model)
 };
 
 /// The kernel's own page table: every CPU has it loaded.
@@ -43,14 +41,18 @@ pub(crate) struct Recycle {
 }
 
 impl Recycle {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .own_page(KERNEL, 0, 1)
             .start(0, KERNEL, TAG, false)
             .start(1, KERNEL, TAG, false)
-            .must_free_frame(1)
-            .build();
-        Self { variant, machine, root: Lock::new(), leaf: Lock::new() }
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
+            variant,
+            machine,
+            root: Lock::new("root.lock.held"),
+            leaf: Lock::new("leaf.lock.held"),
+        })
     }
 
     fn unmap(&self) {
@@ -90,14 +92,5 @@ impl Program for Recycle {
         } else {
             self.page_walk();
         }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("root.lock", &self.root);
-        registry.object("leaf.lock", &self.leaf);
     }
 }

@@ -1,6 +1,6 @@
 //! A CPU switches to a task whose stack is at an address that it has cached from an earlier stack.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::slot::Slot;
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -16,9 +16,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[5, 8],
     about: "A new task's stack is mapped where an old one was; a CPU that still holds the old translation \
             switches to the task and runs on the old stack.",
-    story: include_str!("asterinas_26c50ea3.md"),
     ends: "CPU 0 can still use kernel page 0 -> frame 1 writable, which was revoked (SD-8)",
     engine: "two-flushers",
     code: code!["asterinas_26c50ea3.rs", "slot.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Slot::new(variant == Variant::Fixed)))
+    ..Bug::race(Memory::Tso, |variant| Slot::model(variant == Variant::Fixed))
 };

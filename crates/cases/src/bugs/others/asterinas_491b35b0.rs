@@ -1,9 +1,9 @@
 //! RISC-V keeps translations across a write of the root register, and all spaces have ASID 0.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::one_tag::{Flush, OneTag};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "asterinas-491b35b0-riscv-activate",
@@ -16,13 +16,12 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "Activating a page table writes satp with ASID 0 and flushes nothing; the next space hits the \
             translations of the last.",
-    story: include_str!("asterinas_491b35b0.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "tag-reuse",
     code: code!["asterinas_491b35b0.rs", "one_tag.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Pso, model)
 };
 
-fn model(variant: Variant) -> OneTag {
-    OneTag::new(if variant == Variant::Broken { Flush::Never } else { Flush::AfterLoad })
+fn model(variant: Variant) -> Model {
+    OneTag::model(if variant == Variant::Broken { Flush::Never } else { Flush::AfterLoad })
 }

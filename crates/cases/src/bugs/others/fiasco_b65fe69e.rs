@@ -1,6 +1,6 @@
 //! A fault is handled by mapping the page, and comes again, as the CPU still knows that there is none.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::fresh_page::{FreshPage, Page};
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -16,10 +16,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4],
     about: "The kernel maps a page for a fault and returns; the CPU has cached that there is none, and \
             faults again, for ever.",
-    story: include_str!("fiasco_b65fe69e.md"),
     ends: "CPU 0 may find page 0 of space A absent (SD-4)",
     engine: "seed",
     duty: "whether mapping flushes is decided where entries are written, and the engine flushes what it is told",
     code: code!["fiasco_b65fe69e.rs", "fresh_page.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(FreshPage::new(Page::User, variant == Variant::Fixed)))
+    ..Bug::race(Memory::Pso, |variant| FreshPage::model(Page::User, variant == Variant::Fixed))
 };

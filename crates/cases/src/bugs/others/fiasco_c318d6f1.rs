@@ -1,9 +1,9 @@
 //! A deferred flush keeps pointers to spaces that nobody counts.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::outsider::{Hold, Look, Outsider, Permit, Policy};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "fiasco-c318d6f1-flush-list",
@@ -16,16 +16,15 @@ pub(super) const BUG: Bug = Bug {
     rules: &[10],
     about: "A list of spaces that are to be flushed later holds bare pointers; a space may be deleted \
             before its turn comes.",
-    story: include_str!("fiasco_c318d6f1.md"),
     ends: "use of mm.context after its memory was given back",
     engine: "lazy-vs-final-drop",
     code: code!["fiasco_c318d6f1.rs", "outsider.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> Outsider {
+fn model(variant: Variant) -> Model {
     let hold = if variant == Variant::Broken { Hold::Pointer } else { Hold::Structure };
-    Outsider::new(Policy {
+    Outsider::model(Policy {
         name: "flush the spaces in the list",
         hold,
         permit: Permit::Nothing,

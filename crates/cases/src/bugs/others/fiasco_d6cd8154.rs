@@ -1,9 +1,9 @@
 //! Memory shared by kernel and task is given back without a flush.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::unmap::{Change, Free, Policy, Reach, Unmap};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "fiasco-d6cd8154-kernel-user-memory",
@@ -16,14 +16,13 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "Memory that the kernel shares with a task is unmapped from the task and given back, and no \
             TLB is flushed.",
-    story: include_str!("fiasco_d6cd8154.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["fiasco_d6cd8154.rs", "unmap.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> Unmap {
+fn model(variant: Variant) -> Model {
     let reach = if variant == Variant::Broken { Reach::Nobody } else { Reach::Members };
-    Unmap::new(Policy { cpus: 2, current: 0, change: Change::Unmap, reach, free: Free::AfterFlush })
+    Unmap::model(Policy { cpus: 2, current: 0, change: Change::Unmap, reach, free: Free::AfterFlush })
 }

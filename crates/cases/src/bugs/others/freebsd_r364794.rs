@@ -1,11 +1,11 @@
 //! The interrupt of a rendezvous overtakes the store that resets its counter.
 
-use crate::bugs::{Bug, Needs, boxed, code};
+use crate::bugs::{Bug, Needs};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use shootdown_explore::Interrupts;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Interrupts, Registry};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "freebsd-r364794-rendezvous-reset",
@@ -18,13 +18,11 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6, 11],
     about: "A rendezvous sets its counter of waiters to zero and interrupts the others at once; a target counts itself \
             before the zero is visible, its step is lost, and all wait for ever.",
-    story: include_str!("freebsd_r364794.md"),
     ends: "no CPU can go on: CPU 0 waits for rendezvous.waiters to change from 0x1; CPU 1 waits for rendezvous.waiters to change from 0x1",
     engine: "aarch64-unmap-for-another",
-    code: code!["freebsd_r364794.rs"],
     // A store that waits in a store buffer is enough, where an interrupt may overtake it.
     needs: Needs::StoreBuffer,
-    ..Bug::weak(|variant| boxed(Rendezvous::new(variant)))
+    ..Bug::weak(Rendezvous::model)
 };
 
 const SPACE: usize = 0;
@@ -43,14 +41,18 @@ pub(crate) struct Rendezvous {
 }
 
 impl Rendezvous {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, true)
             .start(1, SPACE, TAG, true)
-            .must_free_frame(1)
-            .build();
-        Self { variant, machine, waiters: Word::new("waiters", CPUS), done: Word::new("done", 0) }
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
+            variant,
+            machine,
+            waiters: Word::new("rendezvous.waiters", CPUS),
+            done: Word::new("rendezvous.done.done", 0),
+        })
     }
 
     fn unmap(&self) {
@@ -90,16 +92,7 @@ impl Program for Rendezvous {
         self.act();
     }
 
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
     fn interrupts(&self) -> Interrupts {
         Interrupts::Overtake
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("rendezvous", &self.waiters);
-        registry.object("rendezvous.done", &self.done);
     }
 }

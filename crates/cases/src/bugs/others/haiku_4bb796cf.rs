@@ -1,6 +1,6 @@
 //! A change of protection changes the memory type of a valid entry.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::remake::Remake;
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -16,10 +16,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4],
     about: "Protect() exchanges a valid entry for one of another memory type; Arm demands that the entry \
             is cleared and flushed in between.",
-    story: include_str!("haiku_4bb796cf.md"),
     ends: "CPU 0 may hold page 0 by entries 1 and 2 at once (SD-4)",
     engine: "seed",
     duty: "who writes an entry breaks it before it is made, and the engine flushes what it is told",
     code: code!["haiku_4bb796cf.rs", "remake.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(Remake::new("make page 0 uncached", variant == Variant::Fixed)))
+    ..Bug::race(Memory::Pso, |variant| Remake::model("make page 0 uncached", variant == Variant::Fixed))
 };

@@ -1,9 +1,9 @@
 //! An ASID that was freed is given out again without a flush.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::one_tag::{Flush, OneTag};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "haiku-9406d2a4-asid-reuse",
@@ -16,13 +16,12 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "A space gets the first ASID that is free and loads it without a flush; what its last owner \
             left in the TLB is still there.",
-    story: include_str!("haiku_9406d2a4.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "tag-reuse",
     code: code!["haiku_9406d2a4.rs", "one_tag.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Pso, model)
 };
 
-fn model(variant: Variant) -> OneTag {
-    OneTag::new(if variant == Variant::Broken { Flush::Never } else { Flush::AfterLoad })
+fn model(variant: Variant) -> Model {
+    OneTag::model(if variant == Variant::Broken { Flush::Never } else { Flush::AfterLoad })
 }

@@ -1,11 +1,11 @@
 //! A flush of kernel memory asks whether the user space is still the same.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "haiku-ddff61f3-changed-context",
@@ -18,11 +18,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 8],
     about: "A flush of kernel pages passes on the root register as it read it; interrupted before the \
             comparison, it finds another value and flushes nothing.",
-    story: include_str!("haiku_ddff61f3.md"),
     ends: "CPU 0 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "kernel-memory",
-    code: code!["haiku_ddff61f3.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Context::new(variant)))
+    ..Bug::race(Memory::Tso, Context::model)
 };
 
 const SPACE: usize = 0;
@@ -42,16 +40,15 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(1)
             .tags(3)
             .kernel_pages(1)
             .translation(1, None, true)
             .map_kernel(0, 1)
             .start(0, SPACE, TAG, false)
-            .must_free_frame(1)
-            .build();
-        Self { variant, machine, cr3: Word::new("cr3", TAG.into()) }
+            .must_free_frame(1);
+        machine.runs(|machine| Self { variant, machine, cr3: Word::new("cpu0.cr3", TAG.into()) })
     }
 
     fn invalidate(&self, context: u64) {
@@ -80,13 +77,5 @@ impl Program for Context {
 
     fn pending_at_start(&self, _: usize) -> u32 {
         1 << SCHEDULE
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("cpu0", &self.cr3);
     }
 }

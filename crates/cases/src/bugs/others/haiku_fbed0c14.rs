@@ -1,9 +1,9 @@
 //! Unmapping a guest's memory clears the second-level entry and leaves the virtual CPUs' TLBs alone.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::other_mmu::{OtherMmu, Policy, Told, Walks};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "haiku-fbed0c14-nested-paging",
@@ -16,14 +16,13 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "Haiku's hypervisor keeps second-level tables as one more kind of translation map, whose flush \
             told no virtual CPU anything.",
-    story: include_str!("haiku_fbed0c14.md"),
     ends: "CPU 1 can still use page 0 of space B -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["haiku_fbed0c14.rs", "other_mmu.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> OtherMmu {
+fn model(variant: Variant) -> Model {
     let told = if variant == Variant::Broken { Told::Cleared } else { Told::ClearedAndFlushed };
-    OtherMmu::new(Policy { words: "unmap page 0", walks: Walks::ItsOwnTables, told, frees_table: false })
+    OtherMmu::model(Policy { words: "unmap page 0", walks: Walks::ItsOwnTables, told, frees_table: false })
 }

@@ -1,10 +1,10 @@
 //! The flush comes first and the new page-table entry second.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "hermitcore-37f47877-flush-first",
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 8],
     about: "Remapping flushes the address and then writes the new entry; the CPU may cache the old one again in \
             between.",
-    story: include_str!("hermitcore_37f47877.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
-    code: code!["hermitcore_37f47877.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Remap::new(variant)))
+    ..Bug::race(Memory::Tso, Remap::model)
 };
 
 const SPACE: usize = 0;
@@ -36,14 +34,13 @@ pub(crate) struct Remap {
 }
 
 impl Remap {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(1)
             .own_page(SPACE, 0, 1)
             .translation(2, Some(SPACE), true)
             .start(0, SPACE, TAG, false)
-            .must_free_frame(1)
-            .build();
-        Self { variant, machine }
+            .must_free_frame(1);
+        machine.runs(|machine| Self { variant, machine })
     }
 
     fn remap(&self) {
@@ -70,9 +67,5 @@ impl Program for Remap {
         sync::note("back to the application");
         hw::user(true);
         hw::touch(0);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

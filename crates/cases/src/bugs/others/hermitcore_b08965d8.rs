@@ -1,9 +1,9 @@
 //! A kernel with one address space believes that it needs no flushes.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::unmap::{Change, Free, Policy, Reach, Unmap};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "hermitcore-b08965d8-one-space",
@@ -16,14 +16,13 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 8],
     about: "A kernel with one address space for all cores turned its flushes off; replacing a mapping leaves the old \
             frame in every TLB.",
-    story: include_str!("hermitcore_b08965d8.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
     code: code!["hermitcore_b08965d8.rs", "unmap.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> Unmap {
+fn model(variant: Variant) -> Model {
     let reach = if variant == Variant::Broken { Reach::Nobody } else { Reach::Members };
-    Unmap::new(Policy { cpus: 2, current: 0, change: Change::Copy, reach, free: Free::AfterFlush })
+    Unmap::model(Policy { cpus: 2, current: 0, change: Change::Copy, reach, free: Free::AfterFlush })
 }

@@ -1,10 +1,10 @@
 //! A host forgets that its guest has to flush before the guest has got to run.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
-use shootdown_machine::{Machine, Program, Variant, hw};
+use shootdown_machine::{Machine, Model, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
     name: "hyperlight-pr1333-cancelled-run",
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "The note that a guest has to flush is cleared before the guest runs; a run that is cancelled first flushes \
             nothing, and neither does the next.",
-    story: include_str!("hyperlight_pr1333.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "transport-paravirtual",
-    code: code!["hyperlight_pr1333.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Sandbox::new(variant)))
+    ..Bug::race(Memory::Tso, Sandbox::model)
 };
 
 const GUEST: usize = 0;
@@ -37,10 +35,10 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine =
-            Machine::builder(1).own_page(GUEST, 0, 1).start(0, GUEST, TAG, false).must_free_frame(1).build();
-        Self { variant, machine, must_flush: Word::new("must_flush", 0) }
+            Machine::builder(1).own_page(GUEST, 0, 1).start(0, GUEST, TAG, false).must_free_frame(1);
+        machine.runs(|machine| Self { variant, machine, must_flush: Word::new("sandbox.must_flush", 0) })
     }
 
     fn restore(&self) {
@@ -77,17 +75,9 @@ fn enter(flush: bool) {
 }
 
 impl Program for Sandbox {
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
     fn main(&self, _: usize) {
         self.restore();
         self.call(sync::choose(2) == 1);
         self.call(false);
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("sandbox", &self.must_flush);
     }
 }

@@ -1,9 +1,9 @@
 //! The tag changes before the root does, and the walker goes on in between.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, Install};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "illumos-pr220-tag-then-root",
@@ -16,11 +16,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "A switch writes the new tag while the old root is still walked, so that entries of the old process are \
             filed under the new one's tag.",
-    story: include_str!("illumos_pr220.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "tag-reuse",
-    code: code!["illumos_pr220.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(Switch::new(variant)))
+    ..Bug::race(Memory::Pso, Switch::model)
 };
 
 const OLD: usize = 0;
@@ -32,19 +30,17 @@ const NEW_TAG: u8 = 2;
 #[derive(Debug)]
 struct Switch {
     variant: Variant,
-    machine: Machine,
 }
 
 impl Switch {
-    fn new(variant: Variant) -> Self {
+    fn model(variant: Variant) -> Model {
         let machine = Machine::builder(1)
             .spaces(2, 1)
             .tags(3)
             .own_page(OLD, 0, 1)
             .own_page(NEW, 0, 2)
-            .start(0, OLD, OLD_TAG, false)
-            .build();
-        Self { variant, machine }
+            .start(0, OLD, OLD_TAG, false);
+        machine.runs(|_| Self { variant })
     }
 
     fn switch(&self) {
@@ -66,9 +62,5 @@ impl Switch {
 impl Program for Switch {
     fn main(&self, _: usize) {
         self.switch();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

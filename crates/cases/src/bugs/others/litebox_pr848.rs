@@ -1,9 +1,9 @@
 //! unmap gives the frames back page by page and flushes in the end.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::unmap::{Change, Free, Policy, Reach, Unmap};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "litebox-pr848-unmap-free",
@@ -15,14 +15,13 @@ pub(super) const BUG: Bug = Bug {
     arch: "x86",
     rules: &[8],
     about: "unmap_pages gives each frame back in its loop over the pages, and flushes all cores only after the loop.",
-    story: include_str!("litebox_pr848.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
     code: code!["litebox_pr848.rs", "unmap.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> Unmap {
+fn model(variant: Variant) -> Model {
     let free = if variant == Variant::Broken { Free::BeforeFlush } else { Free::AfterFlush };
-    Unmap::new(Policy { cpus: 2, current: 0, change: Change::Unmap, reach: Reach::Members, free })
+    Unmap::model(Policy { cpus: 2, current: 0, change: Change::Unmap, reach: Reach::Members, free })
 }

@@ -1,11 +1,11 @@
 //! A kernel shootdown at boot waits for CPUs that have not been started.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "maestro-097b6b21-boot-shootdown",
@@ -18,11 +18,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[11, 13],
     about: "Kernel shootdowns go to every CPU in the firmware's table; at boot the first CPU waits for one that it \
             has yet to start.",
-    story: include_str!("maestro_097b6b21.md"),
     ends: "no CPU can go on: CPU 0 waits for cpu1.call to change from 0x1; CPU 1 waits for cpu1.started to change from 0x0",
     engine: "kernel-memory-hotplug",
-    code: code!["maestro_097b6b21.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Boot::new(variant)))
+    ..Bug::race(Memory::Tso, Boot::model)
 };
 
 const TAG: u8 = 0;
@@ -42,16 +40,21 @@ pub(crate) struct Boot {
 }
 
 impl Boot {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .kernel_pages(1)
             .translation(1, None, true)
             .map_kernel(0, 1)
             .offline(1)
-            .must_free_frame(1)
-            .build();
+            .must_free_frame(1);
         let word = |name| Word::new(name, 0);
-        Self { variant, machine, started: word("started"), online: word("online"), call: word("call") }
+        machine.runs(|machine| Self {
+            variant,
+            machine,
+            started: word("cpu1.started"),
+            online: word("cpu1.online"),
+            call: word("cpu1.call"),
+        })
     }
 
     fn boot(&self) {
@@ -102,13 +105,5 @@ impl Program for Boot {
             hw::flush_kernel_page(0);
             self.call.store(0, Release);
         }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("cpu1", self);
     }
 }

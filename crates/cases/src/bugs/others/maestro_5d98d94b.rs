@@ -1,10 +1,10 @@
 //! A range of kernel pages is flushed on one CPU only, and there by a root load, which keeps global entries.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Memory, Registry, sync};
-use shootdown_machine::{Machine, Program, Variant, hw};
+use shootdown_explore::{Memory, sync};
+use shootdown_machine::{Machine, Model, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
     name: "maestro-5d98d94b-global-range",
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8, 14],
     about: "A kernel mapping changes and the other CPUs are not asked to flush; the CPU that changed it reloads its root, \
             which keeps global entries.",
-    story: include_str!("maestro_5d98d94b.md"),
     ends: "CPU 0 can still use kernel page 0 -> frame 1 writable, which was revoked (SD-8)",
     engine: "kernel-history-race",
-    code: code!["maestro_5d98d94b.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(DropMmio::new(variant)))
+    ..Bug::race(Memory::Tso, DropMmio::model)
 };
 
 const PAGES: usize = 2;
@@ -42,7 +40,7 @@ pub(crate) struct DropMmio {
 }
 
 impl DropMmio {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let mut machine = Machine::builder(2).kernel_pages(PAGES);
         for frame in REGISTERS.into_iter().chain(MEMORY) {
             machine = machine.translation(frame as usize, None, true);
@@ -50,7 +48,7 @@ impl DropMmio {
         for (page, registers) in REGISTERS.into_iter().enumerate() {
             machine = machine.map_kernel(page, registers);
         }
-        Self { variant, machine: machine.build(), calls: CrossCall::new(2) }
+        machine.runs(|machine| Self { variant, machine, calls: CrossCall::new(2) })
     }
 
     fn drop_mapping(&self) {
@@ -90,13 +88,5 @@ impl Program for DropMmio {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |_| self.invalidate_range());
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        self.calls.register(registry);
     }
 }

@@ -1,11 +1,11 @@
 //! A CPU works in another process's space for a while and is not among those that are told of changes.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, Registry, sync};
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "maestro-6fd36556-temporary-switch",
@@ -18,17 +18,15 @@ pub(super) const BUG: Bug = Bug {
     rules: &[1, 2],
     about: "A temporary switch to another process's space loads its root without entering the bitmap of CPUs that \
             shootdowns go to.",
-    story: include_str!("maestro_6fd36556.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "temporary-vs-exit",
     argued: &[(
         "maestro_6fd36556.rs: flush page 0",
         "the handler is that of every shootdown; here interrupts are off while CPU 1 has the space",
     )],
-    code: code!["maestro_6fd36556.rs"],
     // The bit is set by a locked instruction, which is a full barrier there and nowhere else.
     fixed_under: Memory::Pso,
-    ..Bug::race(Memory::Tso, |variant| boxed(Switch::new(variant)))
+    ..Bug::race(Memory::Tso, Switch::model)
 };
 
 const SPACE: usize = 0;
@@ -45,10 +43,9 @@ pub(crate) struct Switch {
 }
 
 impl Switch {
-    pub(crate) fn new(variant: Variant) -> Self {
-        let machine =
-            Machine::builder(2).own_page(SPACE, 0, 1).start(0, SPACE, TAG, true).must_free_frame(1).build();
-        Self { variant, machine, mm: Mm::new(1, 1, 0b01), calls: CrossCall::new(2) }
+    pub(crate) fn model(variant: Variant) -> Model {
+        let machine = Machine::builder(2).own_page(SPACE, 0, 1).start(0, SPACE, TAG, true).must_free_frame(1);
+        machine.runs(|machine| Self { variant, machine, mm: Mm::new(1, 1, 0b01), calls: CrossCall::new(2) })
     }
 
     fn unmap(&self) {
@@ -89,12 +86,7 @@ impl Program for Switch {
         self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
     }
 
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
     fn register(&self, registry: &mut Registry) {
         registry.object("space", &self.mm);
-        self.calls.register(registry);
     }
 }

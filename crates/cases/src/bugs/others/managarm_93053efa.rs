@@ -1,10 +1,10 @@
 //! The shootdown's handler looks at user spaces only.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::kernel_unmap::{KernelUnmap, Reach, TAG};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
 use shootdown_machine::hw::Whose;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "managarm-93053efa-global-binding",
@@ -17,15 +17,14 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 8],
     about: "The handler of the shootdown interrupt goes through the CPU's user bindings and leaves out \
             the one for kernel memory.",
-    story: include_str!("managarm_93053efa.md"),
     ends: "CPU 1 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "kernel-memory",
     code: code!["managarm_93053efa.rs", "kernel_unmap.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> KernelUnmap {
-    KernelUnmap::new(if variant == Variant::Broken {
+fn model(variant: Variant) -> Model {
+    KernelUnmap::model(if variant == Variant::Broken {
         Reach::Call(Whose::Tag(TAG))
     } else {
         Reach::Call(Whose::Kernel)

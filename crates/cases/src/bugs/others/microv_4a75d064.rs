@@ -1,11 +1,11 @@
 //! An address is flushed where it is given back, and not where it is used next.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "microv-4a75d064-reused-address",
@@ -18,11 +18,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "A monitor flushes an address on the CPU that gives it back; the CPU that takes it next may have read the \
             old entry by speculation.",
-    story: include_str!("microv_4a75d064.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "kernel-gather",
-    code: code!["microv_4a75d064.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Maps::new(variant)))
+    ..Bug::race(Memory::Tso, Maps::model)
 };
 
 /// The monitor's page tables, which all CPUs have loaded. A CPU that uses no mapping counts as lazy there.
@@ -41,14 +39,13 @@ struct Maps {
 }
 
 impl Maps {
-    fn new(variant: Variant) -> Self {
+    fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .own_page(MONITOR, 0, 1)
             .translation(2, Some(MONITOR), true)
             .start(0, MONITOR, TAG, true)
-            .start(1, MONITOR, TAG, false)
-            .build();
-        Self { variant, machine, pool: Word::new("free", 0) }
+            .start(1, MONITOR, TAG, false);
+        machine.runs(|machine| Self { variant, machine, pool: Word::new("pool.free", 0) })
     }
 
     fn give_back(&self) {
@@ -79,13 +76,5 @@ impl Maps {
 impl Program for Maps {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.give_back() } else { self.take() }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("pool", &self.pool);
     }
 }

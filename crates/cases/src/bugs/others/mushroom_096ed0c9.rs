@@ -1,6 +1,6 @@
 //! A thread maps a page between another one's unmapping and the flush that comes with it.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::addition::Addition;
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -16,9 +16,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[5, 8],
     about: "Mapping where no page is mapped flushes nothing; a CPU that has yet to serve the flush of the \
             old page uses that one.",
-    story: include_str!("mushroom_096ed0c9.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "two-flushers",
     code: code!["mushroom_096ed0c9.rs", "addition.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Addition::new(variant == Variant::Fixed)))
+    ..Bug::race(Memory::Tso, |variant| Addition::model(variant == Variant::Fixed))
 };

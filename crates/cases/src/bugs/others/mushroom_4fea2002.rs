@@ -1,12 +1,12 @@
 //! One of four ways to flush forgets the CPUs that will come back.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "mushroom-4fea2002-hypercall",
@@ -19,11 +19,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[5, 8],
     about: "A flush by hypercall names the CPUs that run the space; those that hold it under its PCID \
             from earlier are not told, nor noted for their return.",
-    story: include_str!("mushroom_4fea2002.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "lazy-return",
-    code: code!["mushroom_4fea2002.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Hypercall::new(variant)))
+    ..Bug::race(Memory::Tso, Hypercall::model)
 };
 
 const A: usize = 0;
@@ -44,7 +42,7 @@ pub(crate) struct Hypercall {
 }
 
 impl Hypercall {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(3)
             .spaces(2, 1)
             .tags(3)
@@ -53,10 +51,9 @@ impl Hypercall {
             .start(1, B, TAG_B, false)
             .start(2, A, TAG_A, true)
             .cached(1, TAG_A, 0, 1)
-            .must_free_frame(1)
-            .build();
-        let (active, needs_flush) = (Word::new("active", 0b101), Word::new("needs_flush", 0));
-        Self { variant, machine, lock: Lock::new(), active, needs_flush }
+            .must_free_frame(1);
+        let (active, needs_flush) = (Word::new("flush.active", 0b101), Word::new("flush.needs_flush", 0));
+        machine.runs(|machine| Self { variant, machine, lock: Lock::new("flush.held"), active, needs_flush })
     }
 
     fn unmap(&self) {
@@ -96,15 +93,5 @@ impl Program for Hypercall {
             1 => self.come_back(cpu),
             _ => {}
         }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("flush", &self.lock);
-        registry.object("flush", &self.active);
-        registry.object("flush", &self.needs_flush);
     }
 }

@@ -1,11 +1,11 @@
 //! A CPU wakes up in the middle of a flush that has taken it for asleep.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw;
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "mushroom-8d006f6b-lazy-pending",
@@ -18,13 +18,11 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 5, 8],
     about: "A flush of kernel memory leaves a note for CPUs that sleep; one that wakes between the look \
             at who sleeps and the note finds nothing and goes on.",
-    story: include_str!("mushroom_8d006f6b.md"),
     ends: "CPU 1 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "kernel-memory",
-    code: code!["mushroom_8d006f6b.rs"],
     // Both looks at the set of active CPUs rest on locked instructions, which are full barriers there and nowhere else.
     fixed_under: Memory::Pso,
-    ..Bug::race(Memory::Tso, |variant| boxed(Sleeper::new(variant)))
+    ..Bug::race(Memory::Tso, Sleeper::model)
 };
 
 const FLUSH: u8 = 0;
@@ -44,16 +42,15 @@ pub(crate) struct Sleeper {
 }
 
 impl Sleeper {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .kernel_pages(1)
             .translation(1, None, true)
             .map_kernel(0, 1)
-            .must_free_frame(1)
-            .build();
-        let [active, pending, lazy] =
-            [("active", 0b11), ("pending", 0), ("lazy", 0)].map(|(name, bits)| Word::new(name, bits));
-        Self { variant, machine, active, pending, lazy }
+            .must_free_frame(1);
+        let [active, pending, lazy] = [("flush.active", 0b11), ("flush.pending", 0), ("flush.lazy", 0)]
+            .map(|(name, bits)| Word::new(name, bits));
+        machine.runs(|machine| Self { variant, machine, active, pending, lazy })
     }
 
     fn unmap(&self) {
@@ -102,15 +99,5 @@ impl Program for Sleeper {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, FLUSH), "only CPU 0 asks");
         self.serve();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("flush", &self.active);
-        registry.object("flush", &self.pending);
-        registry.object("flush", &self.lazy);
     }
 }

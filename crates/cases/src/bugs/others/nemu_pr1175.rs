@@ -1,9 +1,9 @@
 //! An emulator's fence drops one piece of a leaf that it has cached in many.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::large_leaf::{Drops, LargeLeaf};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "nemu-pr1175-superpage-fence",
@@ -16,13 +16,12 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "The emulator caches a 2 MiB leaf as many 4 KiB entries; a guest's fence for one address of \
             the leaf drops one of them.",
-    story: include_str!("nemu_pr1175.md"),
     ends: "CPU 0 can still use page 1 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["nemu_pr1175.rs", "large_leaf.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Pso, model)
 };
 
-fn model(variant: Variant) -> LargeLeaf {
-    LargeLeaf::new(1, if variant == Variant::Broken { Drops::TheNamed } else { Drops::TheLeaf })
+fn model(variant: Variant) -> Model {
+    LargeLeaf::model(1, if variant == Variant::Broken { Drops::TheNamed } else { Drops::TheLeaf })
 }

@@ -1,11 +1,11 @@
 //! A shootdown that finds the target's queue full is dropped, and waited for.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "nrk-e9530817-queue-overflow",
@@ -18,11 +18,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[14],
     about: "A shootdown request that meets a full queue is dropped in silence; its sender waits for an answer for \
             ever.",
-    story: include_str!("nrk_e9530817.md"),
     ends: "no CPU can go on: CPU 0 waits for shootdown0.acknowledged to change from 0x0",
     engine: "history-overflow",
-    code: code!["nrk_e9530817.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Queue::new(variant)))
+    ..Bug::race(Memory::Tso, Queue::model)
 };
 
 const SPACE: usize = 0;
@@ -42,16 +40,15 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(3)
             .own_page(SPACE, 0, 1)
             .own_page(SPACE, 1, 2)
             .start(TARGET, SPACE, TAG, true)
             .must_free_frame(1)
-            .must_free_frame(2)
-            .build();
+            .must_free_frame(2);
         let acknowledged = [0, 1].map(|_| Word::new("acknowledged", 0));
-        Self { variant, machine, slot: Word::new("slot", 0), acknowledged }
+        machine.runs(|machine| Self { variant, machine, slot: Word::new("slot", 0), acknowledged })
     }
 
     fn unmap(&self, me: usize) {
@@ -95,10 +92,6 @@ impl Program for Queue {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (TARGET, WORK), "core 2 has the work");
         self.dequeue();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {

@@ -1,9 +1,9 @@
 //! A flag that says "flush" is decided when there is nothing left to see.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::unmap::{Change, Free, Policy, Reach, Unmap};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "pkvm-pr18-unmap-leaf",
@@ -16,7 +16,6 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 8],
     about: "Unmapping a leaf asks whether the entry is present after it was cleared, so that the flush \
             that hangs on the answer never comes.",
-    story: include_str!("pkvm_pr18.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     argued: &[(
@@ -24,10 +23,10 @@ pub(super) const BUG: Bug = Bug {
         "the routine flushes the CPU that it runs on, too, which holds nothing of the space here",
     )],
     code: code!["pkvm_pr18.rs", "unmap.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> Unmap {
+fn model(variant: Variant) -> Model {
     let reach = if variant == Variant::Broken { Reach::Nobody } else { Reach::Members };
-    Unmap::new(Policy { cpus: 2, current: 1, change: Change::Unmap, reach, free: Free::AfterFlush })
+    Unmap::model(Policy { cpus: 2, current: 1, change: Change::Unmap, reach, free: Free::AfterFlush })
 }

@@ -1,9 +1,9 @@
 //! A device's own TLB is left out of the list of what a flush reaches.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::other_mmu::{OtherMmu, Policy, Told, Walks};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "pkvm-pr86-device-tlb",
@@ -16,14 +16,13 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "The list of what to flush for a device is made before its TLB is switched on, so the device's \
             own TLB is not in it and is never flushed.",
-    story: include_str!("pkvm_pr86.md"),
     ends: "CPU 1 can still use page 0 of space B -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["pkvm_pr86.rs", "other_mmu.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> OtherMmu {
+fn model(variant: Variant) -> Model {
     let told = if variant == Variant::Broken { Told::Cleared } else { Told::ClearedAndFlushed };
-    OtherMmu::new(Policy { words: "unmap page 0", walks: Walks::ItsOwnTables, told, frees_table: false })
+    OtherMmu::model(Policy { words: "unmap page 0", walks: Walks::ItsOwnTables, told, frees_table: false })
 }

@@ -1,10 +1,10 @@
 //! Pages are freed once other virtual CPUs have been signalled, and nobody waits until they have stopped.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
-use shootdown_machine::{Machine, Program, Variant, hw};
+use shootdown_machine::{Machine, Model, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
     name: "quark-be2e0cb7-wait-for-exit",
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "The host signals virtual CPUs that have to flush and does not wait until they have left the guest; the \
             pages are given back meanwhile.",
-    story: include_str!("quark_be2e0cb7.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "transport-paravirtual",
-    code: code!["quark_be2e0cb7.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Signal::new(variant)))
+    ..Bug::race(Memory::Tso, Signal::model)
 };
 
 const SPACE: usize = 0;
@@ -41,14 +39,18 @@ struct Signal {
 }
 
 impl Signal {
-    fn new(variant: Variant) -> Self {
+    fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, true)
             .start(1, SPACE, TAG, true)
-            .must_free_frame(1)
-            .build();
-        Self { variant, machine, to_flush: Word::new("to_flush", 0), left: Word::new("left", 0) }
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
+            variant,
+            machine,
+            to_flush: Word::new("to_flush", 0),
+            left: Word::new("left", 0),
+        })
     }
 
     fn unmap(&self) {
@@ -80,10 +82,6 @@ impl Program for Signal {
             hw::flush_user();
         }
         hw::user(true);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 
     fn register(&self, registry: &mut Registry) {

@@ -1,12 +1,12 @@
 //! A CPU that waits for a space's lock, interrupts off, does not answer the flush request of the one who holds it.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{MAIL, Mailbox};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "redox-1f8d7bc6-space-lock",
@@ -19,15 +19,13 @@ pub(super) const BUG: Bug = Bug {
     rules: &[11],
     about: "A CPU flushes under a space's lock and waits for one that spins for that lock with interrupts off and \
             serves nothing.",
-    story: include_str!("redox_1f8d7bc6.md"),
     ends: "no CPU can go on: CPU 0 waits for mail0to1.request to change from 0x1; CPU 1 waits for space.lock.held to change from 0x1",
     engine: "masked-flushers",
     argued: &[(
         "redox_1f8d7bc6.rs: wait",
         "who finds it taken tries again all the same, and serves requests meanwhile",
     )],
-    code: code!["redox_1f8d7bc6.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(SpaceLock::new(variant)))
+    ..Bug::race(Memory::Tso, SpaceLock::model)
 };
 
 const SPACE: usize = 0;
@@ -44,14 +42,18 @@ pub(crate) struct SpaceLock {
 }
 
 impl SpaceLock {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, false)
             .start(1, SPACE, TAG, false)
-            .must_free_frame(1)
-            .build();
-        Self { variant, machine, mail: Mailbox::new(2), held: Word::new("held", 0) }
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
+            variant,
+            machine,
+            mail: Mailbox::new(2),
+            held: Word::new("space.lock.held", 0),
+        })
     }
 
     /// Takes the lock from within its module, where the bare lock is in use before and after the fix.
@@ -130,14 +132,5 @@ impl Program for SpaceLock {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, MAIL), "only CPU 0 asks");
         self.mail.serve(cpu, flush);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("space.lock", &self.held);
-        self.mail.register(registry);
     }
 }

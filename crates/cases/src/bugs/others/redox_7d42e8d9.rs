@@ -1,12 +1,12 @@
 //! A switch waits for the lock of a space whose holder waits for the CPU that switches.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{Lock, MAIL, Mailbox};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "redox-7d42e8d9-switch-lock",
@@ -19,11 +19,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[11],
     about: "A CPU that leaves a space takes its lock, with interrupts off, to clear its bit; the holder \
             of the lock waits for that CPU to flush.",
-    story: include_str!("redox_7d42e8d9.md"),
     ends: "no CPU can go on: CPU 0 waits for mail0to1.request to change from 0x1; CPU 1 waits for space.lock.held to change from 0x1",
     engine: "masked-flushers",
-    code: code!["redox_7d42e8d9.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(SwitchLock::new(variant)))
+    ..Bug::race(Memory::Tso, SwitchLock::model)
 };
 
 const SPACE: usize = 0;
@@ -42,15 +40,20 @@ pub(crate) struct SwitchLock {
 }
 
 impl SwitchLock {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, false)
             .start(1, SPACE, TAG, false)
-            .must_free_frame(1)
-            .build();
-        let used_by = Word::new("used_by", 0b11);
-        Self { variant, machine, lock: Lock::new(), used_by, mail: Mailbox::new(2) }
+            .must_free_frame(1);
+        let used_by = Word::new("space.used_by", 0b11);
+        machine.runs(|machine| Self {
+            variant,
+            machine,
+            lock: Lock::new("space.lock.held"),
+            used_by,
+            mail: Mailbox::new(2),
+        })
     }
 
     fn unmap(&self) {
@@ -99,15 +102,5 @@ impl Program for SwitchLock {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, MAIL), "only CPU 0 asks");
         self.mail.serve(cpu, flush);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("space", &self.used_by);
-        registry.object("space.lock", &self.lock);
-        self.mail.register(registry);
     }
 }

@@ -1,11 +1,11 @@
 //! A flush looks its tag up where it was just erased.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, Which, Whose};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "sel4-6357957e-vmid-first",
@@ -18,11 +18,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "Deleting a space first forgets which VMID it has and then flushes by looking the VMID up: \
             nothing is found, and nothing flushed.",
-    story: include_str!("sel4_6357957e.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "tag-reuse",
-    code: code!["sel4_6357957e.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(Delete::new(variant)))
+    ..Bug::race(Memory::Pso, Delete::model)
 };
 
 const A: usize = 0;
@@ -36,21 +34,19 @@ const VMID: u8 = 1;
 #[derive(Debug)]
 pub(crate) struct Delete {
     variant: Variant,
-    machine: Machine,
     /// The VMID of A, or none.
     stored: Word,
 }
 
 impl Delete {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(1)
             .spaces(2, 1)
             .tags(2)
             .own_page(A, 0, 1)
             .own_page(B, 0, 2)
-            .start(0, A, VMID, true)
-            .build();
-        Self { variant, machine, stored: Word::new("stored", VMID.into()) }
+            .start(0, A, VMID, true);
+        machine.runs(|_| Self { variant, stored: Word::new("space.stored", VMID.into()) })
     }
 
     fn flush(&self) {
@@ -81,13 +77,5 @@ impl Program for Delete {
         hw::install(Some(B), VMID, Install::Keep);
         hw::user(true);
         hw::touch(0);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("space", &self.stored);
     }
 }

@@ -1,6 +1,6 @@
 //! A temporary mapping that another CPU has made is used without a flush.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::slot::Slot;
 use shootdown_explore::Memory;
 use shootdown_machine::Variant;
@@ -16,9 +16,8 @@ pub(super) const BUG: Bug = Bug {
     rules: &[5, 8],
     about: "A temporary mapping is flushed only if its entry changes; a CPU that finds the entry as it \
             needs it has not flushed since another CPU wrote it.",
-    story: include_str!("serenity_13aa3d2d.md"),
     ends: "CPU 0 can still use kernel page 0 -> frame 1 writable, which was revoked (SD-8)",
     engine: "two-flushers",
     code: code!["serenity_13aa3d2d.rs", "slot.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Slot::new(variant == Variant::Fixed)))
+    ..Bug::race(Memory::Tso, |variant| Slot::model(variant == Variant::Fixed))
 };

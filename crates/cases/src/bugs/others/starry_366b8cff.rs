@@ -1,11 +1,11 @@
 //! A page of the page cache is mapped by two areas, and only one is unmapped before its frame goes.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Memory, Registry, sync};
+use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "starry-366b8cff-evict-siblings",
@@ -18,11 +18,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "Evicting a cached page unmaps it from the area that faulted and frees the frame; a sibling area, split \
             off by mprotect, still maps it.",
-    story: include_str!("starry_366b8cff.md"),
     ends: "CPU 1 can still use page 1 of space A -> frame 1, which was freed (SD-8)",
     engine: "two-flushers",
-    code: code!["starry_366b8cff.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(Evict::new(variant)))
+    ..Bug::race(Memory::Pso, Evict::model)
 };
 
 const SPACE: usize = 0;
@@ -42,16 +40,15 @@ pub(crate) struct Evict {
 }
 
 impl Evict {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .translation(1, Some(SPACE), true)
             .map(SPACE, AREAS[0], 1)
             .map(SPACE, AREAS[1], 1)
             .start(0, SPACE, TAG, false)
             .start(1, SPACE, TAG, true)
-            .must_free_frame(1)
-            .build();
-        Self { variant, machine, mm: Mm::new(2, 1, 0b11), calls: CrossCall::new(2) }
+            .must_free_frame(1);
+        machine.runs(|machine| Self { variant, machine, mm: Mm::new(2, 1, 0b11), calls: CrossCall::new(2) })
     }
 
     fn populate(&self) {
@@ -88,14 +85,5 @@ impl Program for Evict {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |what| hw::flush_page(TAG, (what - FLUSH_PAGE) as usize, WalkCache::Drop));
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
     }
 }

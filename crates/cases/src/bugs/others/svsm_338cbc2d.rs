@@ -1,10 +1,10 @@
 //! A page that was shared with the host becomes private again, and the TLB still has it as shared.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "svsm-338cbc2d-ghcb-drop",
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "Dropping a page shared with the host makes its entry private and flushes nothing; later secrets are \
             written through the shared one.",
-    story: include_str!("svsm_338cbc2d.md"),
     ends: "CPU 0 can still use kernel page 0 -> frame 2, which was freed (SD-8)",
     engine: "kernel-gather",
-    code: code!["svsm_338cbc2d.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Ghcb::new(variant)))
+    ..Bug::race(Memory::Tso, Ghcb::model)
 };
 
 /// The page as its owner alone can read it, and the same page as the host can: with encryption, two addresses.
@@ -36,15 +34,14 @@ pub(crate) struct Ghcb {
 }
 
 impl Ghcb {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .kernel_pages(1)
             .translation(1, None, true)
             .translation(SHARED_VIEW, None, true)
             .map_kernel(0, 2)
-            .must_free_frame(SHARED_VIEW)
-            .build();
-        Self { variant, machine }
+            .must_free_frame(SHARED_VIEW);
+        machine.runs(|machine| Self { variant, machine })
     }
 
     fn drop_page(&self) {
@@ -64,9 +61,5 @@ impl Program for Ghcb {
         if cpu == 0 {
             self.drop_page();
         }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

@@ -1,10 +1,10 @@
 //! A broadcast invalidation runs before the store of the entry that it is about.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::sync;
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{HardwareOrder, Machine, Program, Variant};
+use shootdown_machine::{HardwareOrder, Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "tgoskits-pr2008-early-tlbi",
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4],
     about: "A TLBI follows the store of the entry with no DSB between; it may be over before the store is visible, and \
             another core walks the old entry once more.",
-    story: include_str!("tgoskits_pr2008.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "aarch64-broadcast",
-    code: code!["tgoskits_pr2008.rs"],
-    ..Bug::weak(|variant| boxed(Unmap::new(variant)))
+    ..Bug::weak(Unmap::model)
 };
 
 const SPACE: usize = 0;
@@ -34,14 +32,13 @@ pub(crate) struct Unmap {
 }
 
 impl Unmap {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .order(HardwareOrder::Barriers)
             .own_page(SPACE, 0, 1)
             .start(1, SPACE, 0, true)
-            .must_free_frame(1)
-            .build();
-        Self { variant, machine }
+            .must_free_frame(1);
+        machine.runs(|machine| Self { variant, machine })
     }
 
     fn unmap(&self) {
@@ -62,9 +59,5 @@ impl Program for Unmap {
         if cpu == 0 {
             self.unmap();
         }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

@@ -1,9 +1,9 @@
 //! An emulator's page is smaller than its guest's, and a flush drops one of several.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::large_leaf::{Drops, LargeLeaf};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "tlib-pr22-sub-pages",
@@ -16,13 +16,12 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "The emulator's TLB has units of 1 KiB and the guest flushes pages of 4 KiB; of four units one \
             is dropped.",
-    story: include_str!("tlib_pr22.md"),
     ends: "CPU 0 can still use page 1 of space A -> frame 1, which was freed (SD-8)",
     engine: "borrow-vs-unmap",
     code: code!["tlib_pr22.rs", "large_leaf.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Pso, model)
 };
 
-fn model(variant: Variant) -> LargeLeaf {
-    LargeLeaf::new(1, if variant == Variant::Broken { Drops::TheNamed } else { Drops::TheLeaf })
+fn model(variant: Variant) -> Model {
+    LargeLeaf::model(1, if variant == Variant::Broken { Drops::TheNamed } else { Drops::TheLeaf })
 }

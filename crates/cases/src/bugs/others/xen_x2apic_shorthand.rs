@@ -1,11 +1,11 @@
 //! The interrupt of a flush overtakes the address to be flushed.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Interrupts, Memory, Registry};
+use shootdown_explore::{Interrupts, Memory};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "xen-5500d265-x2apic-shorthand",
@@ -18,11 +18,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[6],
     about: "An IPI to all others is sent by a write to an MSR with no fence before it; a target flushes the address of the \
             flush before, answers, and keeps the page.",
-    story: include_str!("xen_x2apic_shorthand.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "x2apic-unmap",
-    code: code!["xen_x2apic_shorthand.rs"],
-    ..Bug::delayed_store(Memory::Tso, |variant| boxed(Flush::new(variant)))
+    ..Bug::delayed_store(Memory::Tso, Flush::model)
 };
 
 const SPACE: usize = 0;
@@ -41,14 +39,18 @@ pub(crate) struct Flush {
 }
 
 impl Flush {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, true)
             .start(1, SPACE, TAG, true)
-            .must_free_frame(1)
-            .build();
-        Self { variant, machine, mask: Word::new("mask", 0), address: Word::new("address", EARLIER) }
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
+            variant,
+            machine,
+            mask: Word::new("flush.mask.mask", 0),
+            address: Word::new("flush.address.address", EARLIER),
+        })
     }
 
     fn unmap(&self) {
@@ -85,16 +87,7 @@ impl Program for Flush {
         self.invalidate();
     }
 
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
     fn interrupts(&self) -> Interrupts {
         Interrupts::Overtake
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("flush.mask", &self.mask);
-        registry.object("flush.address", &self.address);
     }
 }

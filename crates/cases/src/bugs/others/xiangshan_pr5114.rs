@@ -1,10 +1,10 @@
 //! A TLB that keeps the result of both stages in the smaller of their sizes misses what a guest's fence names.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::AcqRel;
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Combined, Machine, Program, Variant};
+use shootdown_machine::{Combined, Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "xiangshan-pr5114-combined-sizes",
@@ -16,11 +16,9 @@ pub(super) const BUG: Bug = Bug {
     arch: "riscv (the core itself)",
     rules: &[8],
     about: "A guest's large page is kept as small pieces, of which a fence with an address drops one.",
-    story: include_str!("xiangshan_pr5114.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "seed",
-    code: code!["xiangshan_pr5114.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(Fence::new(variant)))
+    ..Bug::race(Memory::Pso, Fence::model)
 };
 
 const GUEST: usize = 0;
@@ -36,16 +34,15 @@ pub(crate) struct Fence {
 }
 
 impl Fence {
-    fn new(variant: Variant) -> Self {
+    fn model(variant: Variant) -> Model {
         let machine = Machine::builder(1)
             .tags(2)
             .large(1, Some(GUEST))
             .splintered_leaves()
             .second_stage(VM, Combined::Go, &[LARGE])
             .map(GUEST, 0, 1)
-            .start(0, GUEST, VM, true)
-            .build();
-        Self { variant, machine }
+            .start(0, GUEST, VM, true);
+        machine.runs(|machine| Self { variant, machine })
     }
 
     fn unmap(&self) {
@@ -69,9 +66,5 @@ impl Fence {
 impl Program for Fence {
     fn main(&self, _cpu: usize) {
         self.unmap();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

@@ -1,10 +1,10 @@
 //! An ASID is given out again with the translations of its last owner still in the TLB.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, Install, Which, Whose};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "zephyr-113559-asid-reuse",
@@ -16,11 +16,9 @@ pub(super) const BUG: Bug = Bug {
     arch: "arm64",
     rules: &[7, 12],
     about: "A removed memory domain leaves its translations under its ASID, which a later domain gets again.",
-    story: include_str!("zephyr_113559.md"),
     ends: "CPU 0 is lazy but can still walk table 1 in space B, which was freed (SD-7)",
     engine: "asid-rollover",
-    code: code!["zephyr_113559.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(Domains::new(variant)))
+    ..Bug::race(Memory::Pso, Domains::model)
 };
 
 const OLD: usize = 0;
@@ -37,7 +35,7 @@ pub(crate) struct Domains {
 }
 
 impl Domains {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(1)
             .spaces(2, 1)
             .tags(2)
@@ -45,9 +43,8 @@ impl Domains {
             .own_page(NEW, 0, 2)
             .start(0, OLD, ASID, true)
             .must_free_table(1)
-            .must_free_root(OLD)
-            .build();
-        Self { variant, machine }
+            .must_free_root(OLD);
+        machine.runs(|machine| Self { variant, machine })
     }
 
     fn remove_domain(&self) {
@@ -75,9 +72,5 @@ impl Program for Domains {
         self.remove_domain();
         sync::note("run a new one");
         self.run_new_domain();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

@@ -1,11 +1,11 @@
 //! ASIDs are given out in turn, also those that are in use.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "zephyr-113569-live-asid",
@@ -18,11 +18,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "The counter that gives out ASIDs wraps and hands a new domain the ASID of one that is alive; both hit \
             each other in the TLB.",
-    story: include_str!("zephyr_113569.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "asid-rollover",
-    code: code!["zephyr_113569.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(RoundRobin::new(variant)))
+    ..Bug::race(Memory::Pso, RoundRobin::model)
 };
 
 const OLD: usize = 0;
@@ -34,22 +32,24 @@ const LAST: u64 = 2;
 #[derive(Debug)]
 pub(crate) struct RoundRobin {
     variant: Variant,
-    machine: Machine,
     next: Word,
     /// ASIDs of live domains, as bits.
     live: Word,
 }
 
 impl RoundRobin {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(1)
             .spaces(2, 1)
             .tags(3)
             .own_page(OLD, 0, 1)
             .own_page(NEW, 0, 2)
-            .start(0, OLD, 1, true)
-            .build();
-        Self { variant, machine, next: Word::new("next", 1), live: Word::new("live", 0b010) }
+            .start(0, OLD, 1, true);
+        machine.runs(|_| Self {
+            variant,
+            next: Word::new("asid.next.next", 1),
+            live: Word::new("asid.live.live", 0b010),
+        })
     }
 
     fn allocate(&self) -> u64 {
@@ -79,14 +79,5 @@ impl Program for RoundRobin {
         hw::install(Some(NEW), asid, Install::Keep);
         hw::user(true);
         hw::touch(0);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("asid.next", &self.next);
-        registry.object("asid.live", &self.live);
     }
 }

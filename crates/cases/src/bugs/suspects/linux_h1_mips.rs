@@ -1,9 +1,9 @@
 //! As read: an owner that sees one user takes the tags of other CPUs away; a borrower has loaded its own already.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-h1-mips-single-user",
@@ -15,15 +15,14 @@ pub(super) const BUG: Bug = Bug {
     rules: &[3, 9],
     about: "As we read it, an owner that sees one user overwrites the other CPUs' tags for the space and calls nobody; a kernel \
             thread that has just borrowed the space has its tag loaded.",
-    story: include_str!("linux_h1_mips.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "seed",
     code: code!["linux_h1_mips.rs", "single_user.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Pso, model)
 };
 
-fn model(variant: Variant) -> SingleUser {
+fn model(variant: Variant) -> Model {
     let trim = if variant == Variant::Broken { Trim::TakeTagsAway } else { Trim::Never };
-    let policy = Policy { trim, remote: Remote::CrossCall, outsider: Outsider::Borrows, joins_clean: false };
-    SingleUser::new(policy).with_own_tags()
+    let (remote, outsider) = (Remote::CrossCall, Outsider::Borrows);
+    SingleUser::model(Policy { trim, remote, outsider, joins_clean: false, own_tags: true })
 }

@@ -1,9 +1,9 @@
 //! As read: an owner flushes everywhere, then sees one user and overwrites the mask with itself.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::single_user::{Outsider, Policy, Remote, SingleUser, Trim};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-h1-sparc32-single-user",
@@ -15,19 +15,19 @@ pub(super) const BUG: Bug = Bug {
     rules: &[3, 9],
     about: "As we read it, an owner calls all members of the mask and then, if it sees one user, overwrites the mask with itself; \
             a kernel thread that borrowed the space in between drops out of it.",
-    story: include_str!("linux_h1_sparc32.md"),
     ends: "CPU 1 can still use page 1 of space A -> frame 2, which was freed (SD-8)",
     engine: "seed",
     code: code!["linux_h1_sparc32.rs", "single_user.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> SingleUser {
+fn model(variant: Variant) -> Model {
     let trim = if variant == Variant::Broken { Trim::OverwriteAfterCall } else { Trim::Never };
-    SingleUser::new(Policy {
+    SingleUser::model(Policy {
         trim,
         remote: Remote::CrossCall,
         outsider: Outsider::Borrows,
         joins_clean: true,
+        own_tags: false,
     })
 }

@@ -1,9 +1,9 @@
 //! As read: a CPU that switches in sets its bit after it has loaded the root.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::switch_in::{Bit, Policy, SwitchIn};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-h3-loongarch-late-bit",
@@ -15,14 +15,13 @@ pub(super) const BUG: Bug = Bug {
     rules: &[1, 2],
     about: "As we read it, a CPU that switches in loads the root first and then sets its bit; a hardware walker may fill in between, \
             and a flush in between does not call it.",
-    story: include_str!("linux_h3_loongarch.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "switch-in",
     code: code!["linux_h3_loongarch.rs", "switch_in.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Pso, model)
 };
 
-fn model(variant: Variant) -> SwitchIn {
+fn model(variant: Variant) -> Model {
     let bit = if variant == Variant::Broken { Bit::AfterRoot } else { Bit::BeforeRoot };
-    SwitchIn::new(Policy { bit, fences: true })
+    SwitchIn::model(Policy { bit, fences: true })
 }

@@ -1,11 +1,11 @@
 //! As read: a search that finds no free number returns the one past the end, and nobody refuses it, twice.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-h4-x86-global-asid",
@@ -17,18 +17,15 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "As we read it, the search for a free global number returns the one past the end while freed numbers wait for the wrap, \
             and a second process can get that same number.",
-    story: include_str!("linux_h4_x86.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 2 of space A (SD-12)",
     engine: "tag-reuse",
-    code: code!["linux_h4_x86.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Allocator::new(variant)))
+    ..Bug::race(Memory::Tso, Allocator::model)
 };
 
 /// CPU 0 runs process A, then B. Other processes, which need no CPU here, take and free numbers in between.
 #[derive(Debug)]
 struct Allocator {
     variant: Variant,
-    machine: Machine,
     numbers: Numbers,
 }
 
@@ -49,15 +46,15 @@ const A: usize = 0;
 const B: usize = 1;
 
 impl Allocator {
-    fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(1).spaces(2, 1).tags(4).own_page(A, 0, 2).own_page(B, 0, 3).build();
+    fn model(variant: Variant) -> Model {
+        let machine = Machine::builder(1).spaces(2, 1).tags(4).own_page(A, 0, 2).own_page(B, 0, 3);
         // A process that lives long has number 2; others had 0, which is freed, and have 1.
         let numbers = Numbers {
-            used: Word::new("used", 0b111),
-            freed: Word::new("freed", 0b001),
-            last: Word::new("last", 1),
+            used: Word::new("numbers.used", 0b111),
+            freed: Word::new("numbers.freed", 0b001),
+            last: Word::new("numbers.last", 1),
         };
-        Self { variant, machine, numbers }
+        machine.runs(|_| Self { variant, numbers })
     }
 
     fn allocate(&self) -> u64 {
@@ -119,13 +116,5 @@ impl Program for Allocator {
         sync::note("process B gets a number");
         let b = self.allocate();
         self.switch_to(B, b);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("numbers", &self.numbers);
     }
 }

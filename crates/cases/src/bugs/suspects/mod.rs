@@ -6,12 +6,7 @@ mod linux_h2_riscv;
 mod linux_h3_loongarch;
 mod linux_h4_x86;
 
-use crate::bugs::Bug;
+use crate::bugs::{Bug, bugs};
 
-pub(super) const ALL: &[Bug] = &[
-    linux_h1_mips::BUG,
-    linux_h1_sparc32::BUG,
-    linux_h2_riscv::BUG,
-    linux_h3_loongarch::BUG,
-    linux_h4_x86::BUG,
-];
+pub(super) const ALL: &[Bug] =
+    bugs![linux_h1_mips, linux_h1_sparc32, linux_h2_riscv, linux_h3_loongarch, linux_h4_x86,];

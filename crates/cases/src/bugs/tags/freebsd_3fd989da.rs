@@ -1,12 +1,12 @@
 //! A flush invalidates the other CPUs' generations only after it has looked whom to interrupt.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use shootdown_explore::sync::{self, Word};
 use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "freebsd-3fd989da-pcid-generation",
@@ -19,11 +19,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 5],
     about: "A flush clears other CPUs' generations after it has looked which are active; one that activates in \
             between keeps stale translations.",
-    story: include_str!("freebsd_3fd989da.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "warm-tags",
-    code: code!["freebsd_3fd989da.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Activate::new(variant)))
+    ..Bug::race(Memory::Tso, Activate::model)
 };
 
 const SPACE: usize = 0;
@@ -42,22 +40,21 @@ pub(crate) struct Activate {
 }
 
 impl Activate {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .tags(2)
             .own_page(SPACE, 0, 1)
             .translation(2, Some(SPACE), true)
             .start(0, SPACE, TAG, true)
             .cached(1, TAG, 0, 1)
-            .must_free_frame(1)
-            .build();
-        Self {
+            .must_free_frame(1);
+        machine.runs(|machine| Self {
             variant,
             machine,
             mm: Mm::new(2, 1, 0b01),
             calls: CrossCall::new(2),
-            generation: Word::new("generation1", 1),
-        }
+            generation: Word::new("pmap.pcids.generation1", 1),
+        })
     }
 
     fn copy_on_write(&self) {
@@ -100,13 +97,7 @@ impl Program for Activate {
         self.calls.serve(cpu, |_| hw::flush_page(TAG, 0, WalkCache::Drop));
     }
 
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
     fn register(&self, registry: &mut Registry) {
         registry.object("pmap", &self.mm);
-        registry.object("pmap.pcids", &self.generation);
-        self.calls.register(registry);
     }
 }

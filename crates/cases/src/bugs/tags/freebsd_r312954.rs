@@ -1,11 +1,11 @@
 //! Removing a superpage flushes its first address; small entries from before the promotion stay behind the others.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "freebsd-r312954-superpage-flush",
@@ -18,11 +18,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8, 14],
     about: "Removing a promoted superpage flushes only its first address; small entries from before the promotion \
             survive for all other pages.",
-    story: include_str!("freebsd_r312954.md"),
     ends: "CPU 0 can still use page 1 of space A -> frame 2, which was freed (SD-8)",
     engine: "two-flushers",
-    code: code!["freebsd_r312954.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Superpage::new(variant)))
+    ..Bug::race(Memory::Tso, Superpage::model)
 };
 
 const SPACE: usize = 0;
@@ -36,12 +34,11 @@ const PAGES: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Superpage {
     variant: Variant,
-    machine: Machine,
     entry: Word,
 }
 
 impl Superpage {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(1)
             .translation(1, Some(SPACE), true)
             .translation(2, Some(SPACE), true)
@@ -49,9 +46,8 @@ impl Superpage {
             .cached(0, TAG, 0, 1)
             .cached(0, TAG, 1, 2)
             .must_free_frame(1)
-            .must_free_frame(2)
-            .build();
-        Self { variant, machine, entry: Word::new("superpage", 1) }
+            .must_free_frame(2);
+        machine.runs(|_| Self { variant, entry: Word::new("directory.superpage", 1) })
     }
 
     fn flush(&self) {
@@ -74,13 +70,5 @@ impl Program for Superpage {
         sync::note("use the addresses again");
         hw::user(true);
         hw::touch(1);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("directory", &self.entry);
     }
 }

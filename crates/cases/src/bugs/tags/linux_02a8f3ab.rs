@@ -1,10 +1,10 @@
 //! Exit flushes the whole space first and frees its tables after, with the root still loaded.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, Install, Which, Whose};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-02a8f3ab-s390-exit",
@@ -16,11 +16,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7, 8],
     about: "Exit flushes the dying space first and frees its tables after, while its root is loaded: hardware may \
             read it again in between.",
-    story: include_str!("linux_02a8f3ab.md"),
     ends: "CPU 0 is lazy but can still walk table 1 in space A, which was freed (SD-7)",
     engine: "lazy-vs-final-drop",
-    code: code!["linux_02a8f3ab.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Exit::new(variant)))
+    ..Bug::race(Memory::Tso, Exit::model)
 };
 
 const SPACE: usize = 0;
@@ -34,15 +32,14 @@ pub(crate) struct Exit {
 }
 
 impl Exit {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(1)
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, TAG, false)
             .must_free_frame(1)
             .must_free_table(1)
-            .must_free_root(SPACE)
-            .build();
-        Self { variant, machine }
+            .must_free_root(SPACE);
+        machine.runs(|machine| Self { variant, machine })
     }
 
     fn exit(&self) {
@@ -72,9 +69,5 @@ impl Exit {
 impl Program for Exit {
     fn main(&self, _: usize) {
         self.exit();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

@@ -1,11 +1,11 @@
 //! A virtual CPU comes back to a CPU that still has results of the guest's own stage.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Combined, Machine, Program, Variant};
+use shootdown_machine::{Combined, Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-3239c52f-split-tlb",
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "A virtual CPU that changes CPUs has entries of the second stage dropped; cores that keep the first \
             stage apart go on with mappings that the guest has flushed elsewhere.",
-    story: include_str!("linux_3239c52f.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "tag-reuse",
-    code: code!["linux_3239c52f.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(Migration::new(variant)))
+    ..Bug::race(Memory::Pso, Migration::model)
 };
 
 const GUEST: usize = 0;
@@ -38,7 +36,7 @@ pub(crate) struct Migration {
 }
 
 impl Migration {
-    fn new(variant: Variant) -> Self {
+    fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .tags(2)
             .translation(1, Some(GUEST), true)
@@ -46,9 +44,8 @@ impl Migration {
             .second_stage(VM, Combined::Go, &[1, 2])
             .keeps_first_stage()
             .map(GUEST, 0, 1)
-            .start(1, GUEST, VM, true)
-            .build();
-        Self { variant, machine, turn: Word::new("turn", 1) }
+            .start(1, GUEST, VM, true);
+        machine.runs(|machine| Self { variant, machine, turn: Word::new("vcpu.turn", 1) })
     }
 
     /// The guest has page 0 lead to its page 2, and flushes where it runs.
@@ -90,13 +87,5 @@ impl Migration {
 impl Program for Migration {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.remap() } else { self.leave_and_return() }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("vcpu", &self.turn);
     }
 }

@@ -1,11 +1,11 @@
 //! Broadcast flushes name a PCID on a machine where PCIDs are off.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{CROSS_CALL, CrossCall, Mm};
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use shootdown_explore::{Memory, Registry, sync};
+use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-44126343-nopcid-broadcast",
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "With PCIDs turned off, busy spaces are still given a global PCID and flushed by broadcast under it, \
             which the processor refuses.",
-    story: include_str!("linux_44126343.md"),
     ends: "CPU 0 broadcasts a flush of a PCID where PCIDs are off: a general protection fault",
     engine: "asid-broadcast",
-    code: code!["linux_44126343.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(NoPcid::new(variant)))
+    ..Bug::race(Memory::Tso, NoPcid::model)
 };
 
 const SPACE: usize = 0;
@@ -44,16 +42,15 @@ pub(crate) struct NoPcid {
 }
 
 impl NoPcid {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .translation(1, Some(SPACE), false)
             .translation(2, Some(SPACE), true)
             .map(SPACE, 0, 1)
             .start(0, SPACE, NO_TAG, true)
             .start(1, SPACE, NO_TAG, true)
-            .must_free_frame(1)
-            .build();
-        Self { variant, machine, mm: Mm::new(2, 1, 0b11), calls: CrossCall::new(2) }
+            .must_free_frame(1);
+        machine.runs(|machine| Self { variant, machine, mm: Mm::new(2, 1, 0b11), calls: CrossCall::new(2) })
     }
 
     /// Whether the processor has the broadcast instruction, and what it takes to use it.
@@ -91,14 +88,5 @@ impl Program for NoPcid {
     fn interrupt(&self, cpu: usize, line: u8) {
         assert_eq!((cpu, line), (1, CROSS_CALL), "only CPU 0 calls");
         self.calls.serve(cpu, |_| hw::flush_page(NO_TAG, 0, WalkCache::Drop));
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        self.calls.register(registry);
     }
 }

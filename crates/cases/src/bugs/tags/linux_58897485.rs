@@ -1,13 +1,13 @@
 //! A space gets a new context number and keeps the CPU mask of its old one, so the first use of the new one flushes
 //! nothing.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::{Lock, Mm};
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-58897485-wrap-mask",
@@ -19,11 +19,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "A space with a new context number keeps the mask of the old one; a set bit suppresses the flush at first \
             use, and old entries are hit.",
-    story: include_str!("linux_58897485.md"),
     ends: "CPU 1, in space A, can use page 0 -> frame 2 of space B (SD-12)",
     engine: "contexts-rollover",
-    code: code!["linux_58897485.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(FirstUse::new(variant)))
+    ..Bug::race(Memory::Tso, FirstUse::model)
 };
 
 const A: usize = 0;
@@ -35,7 +33,6 @@ const NEW: u8 = 2;
 #[derive(Debug)]
 pub(crate) struct FirstUse {
     variant: Variant,
-    machine: Machine,
     mm: Mm,
     /// Protects the context of A.
     lock: Lock,
@@ -44,15 +41,15 @@ pub(crate) struct FirstUse {
 }
 
 impl FirstUse {
-    pub(crate) fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(2)
-            .spaces(2, 1)
-            .tags(3)
-            .own_page(A, 0, 1)
-            .own_page(B, 0, 2)
-            .cached(1, NEW, 0, 2)
-            .build();
-        Self { variant, machine, mm: Mm::new(2, 1, 0b10), lock: Lock::new(), number: Word::new("number", 0) }
+    pub(crate) fn model(variant: Variant) -> Model {
+        let machine =
+            Machine::builder(2).spaces(2, 1).tags(3).own_page(A, 0, 1).own_page(B, 0, 2).cached(1, NEW, 0, 2);
+        machine.runs(|_| Self {
+            variant,
+            mm: Mm::new(2, 1, 0b10),
+            lock: Lock::new("mm.context_lock.held"),
+            number: Word::new("mm.context.number", 0),
+        })
     }
 
     fn switch_to_a(&self, cpu: usize) {
@@ -80,15 +77,5 @@ impl Program for FirstUse {
     fn main(&self, cpu: usize) {
         sync::note("switch to A");
         self.switch_to_a(cpu);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.mm);
-        registry.object("mm.context", &self.number);
-        registry.object("mm.context_lock", &self.lock);
     }
 }

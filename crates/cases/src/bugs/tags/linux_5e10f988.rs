@@ -1,11 +1,11 @@
 //! A flush names the ASID that the space had; a CPU that uses the new one has read the old entry.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-5e10f988-tlbi-rollover",
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[4, 12],
     about: "An unmap reads the ASID to flush before its cleared entry is visible; a CPU that switches in with a new \
             ASID caches the old entry under that.",
-    story: include_str!("linux_5e10f988.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "asid-renewal/pso",
-    code: code!["linux_5e10f988.rs"],
-    ..Bug::delayed_store(Memory::Pso, |variant| boxed(Rollover::new(variant)))
+    ..Bug::delayed_store(Memory::Pso, Rollover::model)
 };
 
 const SPACE: usize = 0;
@@ -37,9 +35,9 @@ pub(crate) struct Rollover {
 }
 
 impl Rollover {
-    pub(crate) fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(2).tags(3).own_page(SPACE, 0, 1).must_free_frame(1).build();
-        Self { variant, machine, asid: Word::new("asid", OLD.into()) }
+    pub(crate) fn model(variant: Variant) -> Model {
+        let machine = Machine::builder(2).tags(3).own_page(SPACE, 0, 1).must_free_frame(1);
+        machine.runs(|machine| Self { variant, machine, asid: Word::new("mm.asid", OLD.into()) })
     }
 
     fn reclaim(&self) {
@@ -67,13 +65,5 @@ impl Rollover {
 impl Program for Rollover {
     fn main(&self, cpu: usize) {
         if cpu == 0 { self.reclaim() } else { self.switch_in() }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("mm", &self.asid);
     }
 }

@@ -1,11 +1,11 @@
 //! A deferred flush of the user half is noted in a bitmap that has no bit for this ASID.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-94a17f2d-pti-bitmap",
@@ -17,11 +17,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12, 14],
     about: "The bitmap of deferred user flushes has a bit for each of a few ASIDs; the bit of a global ASID falls \
             into a neighbour and is lost.",
-    story: include_str!("linux_94a17f2d.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "global-tag",
-    code: code!["linux_94a17f2d.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(Isolated::new(variant)))
+    ..Bug::race(Memory::Tso, Isolated::model)
 };
 
 const SPACE: usize = 0;
@@ -49,7 +47,7 @@ pub(crate) struct Isolated {
 }
 
 impl Isolated {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         // Global ASIDs come after the few of the bitmap.
         let asid = if variant == Variant::Fixed { 1 } else { BITS + 1 };
         let machine = Machine::builder(1)
@@ -57,10 +55,10 @@ impl Isolated {
             .own_page(SPACE, 0, 1)
             .start(0, SPACE, KERNEL, false)
             .cached(0, USER, 0, 1)
-            .must_free_frame(1)
-            .build();
-        let percpu = PerCpu { to_flush: Word::new("to_flush", 0), control: Word::new("control", 0) };
-        Self { asid, machine, percpu }
+            .must_free_frame(1);
+        let percpu =
+            PerCpu { to_flush: Word::new("cpu0.to_flush", 0), control: Word::new("cpu0.control", 0) };
+        machine.runs(|machine| Self { asid, machine, percpu })
     }
 
     /// Bit instructions take any bit number: they find the word that it falls into.
@@ -97,13 +95,5 @@ impl Program for Isolated {
         sync::note("some other work sets the control register");
         self.percpu.control.store(0, Relaxed);
         self.return_to_user();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.local(0, "cpu0", &self.percpu);
     }
 }

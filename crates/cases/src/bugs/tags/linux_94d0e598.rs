@@ -1,9 +1,9 @@
 //! Two virtual CPUs of a guest take turns on one CPU under the guest's VMID and find each other's translations.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::one_tag::{Flush, OneTag};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-94d0e598-kvm-vcpus",
@@ -15,13 +15,12 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "Two virtual CPUs of a guest run on one physical CPU under one VMID; the second hits translations that \
             the first has left.",
-    story: include_str!("linux_94d0e598.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "vmid-rollover",
     code: code!["linux_94d0e598.rs", "one_tag.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Pso, model)
 };
 
-fn model(variant: Variant) -> OneTag {
-    OneTag::new(if variant == Variant::Broken { Flush::Never } else { Flush::WhenAnotherRanLast })
+fn model(variant: Variant) -> Model {
+    OneTag::model(if variant == Variant::Broken { Flush::Never } else { Flush::WhenAnotherRanLast })
 }

@@ -1,10 +1,10 @@
 //! A shared page table is unshared with a flush that leaves cached upper levels.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-c2ff4764-unshare-walk-cache",
@@ -16,11 +16,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[7, 12],
     about: "A table that stays alive in another space is unlinked with a leaf-only flush; cached upper levels still \
             lead into it.",
-    story: include_str!("linux_c2ff4764.md"),
     ends: "CPU 1, in space A, can use page 0 -> frame 2 of space B (SD-12)",
     engine: "lazy-vs-table-free",
-    code: code!["linux_c2ff4764.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(Unshare::new(variant)))
+    ..Bug::race(Memory::Pso, Unshare::model)
 };
 
 const A: usize = 0;
@@ -46,17 +44,16 @@ pub(crate) struct Unshare {
 }
 
 impl Unshare {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(2)
             .spaces(2, 1)
             .tags(3)
             .translation(1, None, true)
             .translation(2, Some(B), true)
             .map(B, 0, 1)
-            .start(1, A, TAG_A, true)
-            .build();
-        machine.tables.root(A, 0).store(SHARED, Relaxed);
-        Self { variant, machine }
+            .link_table(A, 0, SHARED)
+            .start(1, A, TAG_A, true);
+        machine.runs(|machine| Self { variant, machine })
     }
 
     fn unmap(&self) {
@@ -84,9 +81,5 @@ impl Program for Unshare {
         } else {
             hw::touch(0);
         }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

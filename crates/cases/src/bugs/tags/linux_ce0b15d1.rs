@@ -1,9 +1,9 @@
 //! A page flush that leaves global entries behind, while PCIDs are in use.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use shootdown_explore::{Memory, sync};
-use shootdown_machine::{Machine, Program, Variant, hw};
+use shootdown_machine::{Machine, Model, Program, Variant, hw};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-ce0b15d1-invlpg-global",
@@ -15,11 +15,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8],
     about: "On some processors INVLPG leaves global entries while PCIDs are in use: a freed page of the kernel can \
             still be used.",
-    story: include_str!("linux_ce0b15d1.md"),
     ends: "CPU 0 can still use kernel page 0 -> frame 1, which was freed (SD-8)",
     engine: "kernel-gather",
-    code: code!["linux_ce0b15d1.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(KernelUnmap::new(variant)))
+    ..Bug::race(Memory::Tso, KernelUnmap::model)
 };
 
 /// A CPU with the fault unmaps a page of the kernel's.
@@ -29,7 +27,7 @@ pub(crate) struct KernelUnmap {
 }
 
 impl KernelUnmap {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         // The fault shows only while there are tags.
         let tags = if variant == Variant::Fixed { 1 } else { 4 };
         let machine = Machine::builder(1)
@@ -38,9 +36,8 @@ impl KernelUnmap {
             .kernel_pages(1)
             .translation(1, None, true)
             .map_kernel(0, 1)
-            .must_free_frame(1)
-            .build();
-        Self { machine }
+            .must_free_frame(1);
+        machine.runs(|machine| Self { machine })
     }
 }
 
@@ -51,9 +48,5 @@ impl Program for KernelUnmap {
         sync::fence(SeqCst);
         hw::flush_kernel_page(0);
         hw::free_frame(1);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

@@ -1,10 +1,10 @@
 //! The largest range that a range flush can take is encoded as nothing.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use core::sync::atomic::Ordering::Relaxed;
 use shootdown_explore::{Memory, sync};
 use shootdown_machine::hw::{self, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-e3ba51ab-tlbi-range",
@@ -16,11 +16,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[8, 14],
     about: "A request for exactly the largest range is encoded as no range at all; writable translations survive a \
             write protection.",
-    story: include_str!("linux_e3ba51ab.md"),
     ends: "CPU 0 can still use page 3 of space A -> frame 1 writable, which was revoked (SD-8)",
     engine: "asid-broadcast",
-    code: code!["linux_e3ba51ab.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(Migration::new(variant)))
+    ..Bug::race(Memory::Pso, Migration::model)
 };
 
 const GUEST: usize = 0;
@@ -42,16 +40,15 @@ pub(crate) struct Migration {
 }
 
 impl Migration {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(1)
             .spaces(1, 2)
             .tags(2)
             .translation(1, Some(GUEST), true)
             .translation(1, Some(GUEST), false)
             .map(GUEST, PAGES - 1, 1)
-            .start(0, GUEST, TAG, false)
-            .build();
-        Self { variant, machine }
+            .start(0, GUEST, TAG, false);
+        machine.runs(|machine| Self { variant, machine })
     }
 
     fn flush_range(&self, pages: usize) {
@@ -79,9 +76,5 @@ impl Program for Migration {
         hw::revoke(1);
         sync::note("back to the guest");
         hw::user(true);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
     }
 }

@@ -1,12 +1,12 @@
 //! A virtual CPU loads its guest's root before the guest has a VMID, and somebody else allocates one.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::Bug;
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-fa808ed4-kvm-vmid-zero",
@@ -18,11 +18,9 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "A virtual CPU loads the root with VMID 0 before one is allocated; when another allocates it, the first \
             skips its reload and runs with 0.",
-    story: include_str!("linux_fa808ed4.md"),
     ends: "CPU 1 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "vmid-rollover",
-    code: code!["linux_fa808ed4.rs"],
-    ..Bug::race(Memory::Pso, |variant| boxed(FirstRun::new(variant)))
+    ..Bug::race(Memory::Pso, FirstRun::model)
 };
 
 const GUEST: usize = 0;
@@ -40,9 +38,14 @@ pub(crate) struct FirstRun {
 }
 
 impl FirstRun {
-    pub(crate) fn new(variant: Variant) -> Self {
-        let machine = Machine::builder(2).tags(2).own_page(GUEST, 0, 1).must_free_frame(1).build();
-        Self { variant, machine, lock: Lock::new(), vmid: Word::new("vmid", NONE) }
+    pub(crate) fn model(variant: Variant) -> Model {
+        let machine = Machine::builder(2).tags(2).own_page(GUEST, 0, 1).must_free_frame(1);
+        machine.runs(|machine| Self {
+            variant,
+            machine,
+            lock: Lock::new("vmid_lock.held"),
+            vmid: Word::new("guest.vmid", NONE),
+        })
     }
 
     fn run(&self) {
@@ -95,14 +98,5 @@ impl Program for FirstRun {
             hw::user(false);
             self.take_page();
         }
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("guest", &self.vmid);
-        registry.object("vmid_lock", &self.lock);
     }
 }

@@ -1,12 +1,12 @@
 //! A guest's VMID generation is published before its VMID: a virtual CPU enters with the new one and the old other.
 
-use crate::bugs::{Bug, Stage, boxed, code};
+use crate::bugs::{Bug, Stage};
 use crate::protocols::Lock;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install, WalkCache, Which, Whose};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "linux-fb544d1c-kvm-vmid",
@@ -18,21 +18,19 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "A guest's new VMID generation is stored before the VMID: a virtual CPU that checks in between enters \
             with the old one.",
-    story: include_str!("linux_fb544d1c.md"),
     ends: "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
     engine: "vmid-rollover",
-    code: code!["linux_fb544d1c.rs"],
     chain: &[
         Stage::wrong(
             "looks-unlocked",
             "CPU 0 can still use page 0 of space A -> frame 1, which was freed (SD-8)",
-            || boxed(Vmid::new(Update::LooksUnlocked)),
+            || Vmid::model(Update::LooksUnlocked),
         ),
         Stage::broken("f0cf47d939d0 KVM: arm/arm64: Close VMID generation race"),
         Stage::FIXED,
     ],
     ..Bug::race(Memory::Pso, |variant| {
-        boxed(Vmid::new(if variant == Variant::Broken { Update::LooksLocked } else { Update::VmidFirst }))
+        Vmid::model(if variant == Variant::Broken { Update::LooksLocked } else { Update::VmidFirst })
     })
 };
 
@@ -70,15 +68,15 @@ struct Vmid {
 }
 
 impl Vmid {
-    fn new(update: Update) -> Self {
-        let machine = Machine::builder(2).tags(3).own_page(GUEST, 0, 1).must_free_frame(1).build();
+    fn model(update: Update) -> Model {
+        let machine = Machine::builder(2).tags(3).own_page(GUEST, 0, 1).must_free_frame(1);
         let guest = Guest {
-            lock: Lock::new(),
-            current: Word::new("current", 2),
-            generation: Word::new("generation", 1),
-            vmid: Word::new("vmid", 1),
+            lock: Lock::new("guest.held"),
+            current: Word::new("guest.current", 2),
+            generation: Word::new("guest.generation", 1),
+            vmid: Word::new("guest.vmid", 1),
         };
-        Self { update, machine, guest }
+        machine.runs(|machine| Self { update, machine, guest })
     }
 
     fn is_stale(&self) -> bool {
@@ -146,13 +144,5 @@ impl Program for Vmid {
         self.prepare();
         sync::note("take page 0 from the guest");
         self.take_page();
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("guest", &self.guest);
     }
 }

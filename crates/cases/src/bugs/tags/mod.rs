@@ -21,27 +21,27 @@ mod xen_xsa292;
 mod xen_xsa294;
 mod xen_xsa442;
 
-use crate::bugs::Bug;
+use crate::bugs::{Bug, bugs};
 
-pub(super) const ALL: &[Bug] = &[
-    linux_94d0e598::BUG,
-    xen_xsa292::BUG,
-    xen_xsa294::BUG,
-    linux_a0663a79::BUG,
-    linux_a0582f26::BUG,
-    linux_58897485::BUG,
-    linux_5e10f988::BUG,
-    linux_fb544d1c::BUG,
-    linux_02a8f3ab::BUG,
-    freebsd_3fd989da::BUG,
-    linux_ce0b15d1::BUG,
-    linux_44126343::BUG,
-    linux_94a17f2d::BUG,
-    linux_e3ba51ab::BUG,
-    linux_c2ff4764::BUG,
-    freebsd_r312954::BUG,
-    linux_fa808ed4::BUG,
-    xen_xsa442::BUG,
-    xen_68871b1f::BUG,
-    linux_3239c52f::BUG,
+pub(super) const ALL: &[Bug] = bugs![
+    linux_94d0e598,
+    xen_xsa292,
+    xen_xsa294,
+    linux_a0663a79,
+    linux_a0582f26,
+    linux_58897485,
+    linux_5e10f988,
+    linux_fb544d1c,
+    linux_02a8f3ab,
+    freebsd_3fd989da,
+    linux_ce0b15d1,
+    linux_44126343,
+    linux_94a17f2d,
+    linux_e3ba51ab,
+    linux_c2ff4764,
+    freebsd_r312954,
+    linux_fa808ed4,
+    xen_xsa442,
+    xen_68871b1f,
+    linux_3239c52f,
 ];

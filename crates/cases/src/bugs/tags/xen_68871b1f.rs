@@ -1,11 +1,11 @@
 //! A new round of ASIDs begins with a flush of the first of them alone.
 
-use crate::bugs::{Bug, Stage, boxed, code};
+use crate::bugs::{Bug, Stage};
 use core::sync::atomic::Ordering::Relaxed;
+use shootdown_explore::Memory;
 use shootdown_explore::sync::{self, Word};
-use shootdown_explore::{Memory, Registry};
 use shootdown_machine::hw::{self, Install};
-use shootdown_machine::{Machine, Program, Variant};
+use shootdown_machine::{Machine, Model, Program, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "xen-68871b1f-asid-round",
@@ -18,16 +18,14 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "When ASIDs have run out Xen begins a new round and flushes, with a command that flushes the \
             one ASID which is entered; the rest of the round is stale.",
-    story: include_str!("xen_68871b1f.md"),
     ends: "CPU 0, in space A, can use page 0 -> frame 2 of space B (SD-12)",
     engine: "tag-reuse",
-    code: code!["xen_68871b1f.rs"],
     chain: &[
-        Stage::right("flushes-all", || boxed(Round::new(Variant::Fixed))),
+        Stage::right("flushes-all", || Round::model(Variant::Fixed)),
         Stage::broken("64b1da5a2fcf x86/svm: Use flush-by-asid when available"),
         Stage::FIXED,
     ],
-    ..Bug::race(Memory::Tso, |variant| boxed(Round::new(variant)))
+    ..Bug::race(Memory::Tso, Round::model)
 };
 
 const A: usize = 0;
@@ -38,22 +36,20 @@ const FIRST: u64 = 1;
 #[derive(Debug)]
 pub(crate) struct Round {
     variant: Variant,
-    machine: Machine,
     /// The ASID that is given out next.
     next: Word,
 }
 
 impl Round {
-    pub(crate) fn new(variant: Variant) -> Self {
+    pub(crate) fn model(variant: Variant) -> Model {
         let machine = Machine::builder(1)
             .spaces(2, 1)
             .tags(3)
             .own_page(A, 0, 1)
             .own_page(B, 0, 2)
             .start(0, A, 1, true)
-            .cached(0, 2, 0, 2)
-            .build();
-        Self { variant, machine, next: Word::new("next", FIRST) }
+            .cached(0, 2, 0, 2);
+        machine.runs(|_| Self { variant, next: Word::new("cpu0.asid.next", FIRST) })
     }
 
     /// Enters a guest that has no ASID of this round.
@@ -78,13 +74,5 @@ impl Program for Round {
         self.enter(B);
         sync::note("enter A");
         self.enter(A);
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.object("cpu0.asid", &self.next);
     }
 }

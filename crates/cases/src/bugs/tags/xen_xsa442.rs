@@ -1,9 +1,9 @@
 //! A device gets other page tables, and the IOMMU keeps what it has cached of the old ones.
 
-use crate::bugs::{Bug, boxed, code};
+use crate::bugs::{Bug, code};
 use crate::protocols::one_tag::{Flush, OneTag};
 use shootdown_explore::Memory;
-use shootdown_machine::Variant;
+use shootdown_machine::{Model, Variant};
 
 pub(super) const BUG: Bug = Bug {
     name: "xen-xsa442-device-table",
@@ -16,13 +16,12 @@ pub(super) const BUG: Bug = Bug {
     rules: &[12],
     about: "Xen changes which tables a device uses and flushes the entry that says so, but not the \
             IOMMU's TLB; the device goes on with the old tables.",
-    story: include_str!("xen_xsa442.md"),
     ends: "CPU 0, in space B, can use page 0 -> frame 1 of space A (SD-12)",
     engine: "tag-reuse",
     code: code!["xen_xsa442.rs", "one_tag.rs"],
-    ..Bug::race(Memory::Tso, |variant| boxed(model(variant)))
+    ..Bug::race(Memory::Tso, model)
 };
 
-fn model(variant: Variant) -> OneTag {
-    OneTag::new(if variant == Variant::Broken { Flush::Never } else { Flush::AfterLoad })
+fn model(variant: Variant) -> Model {
+    OneTag::model(if variant == Variant::Broken { Flush::Never } else { Flush::AfterLoad })
 }
