@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod ci;
+mod files;
 mod measure;
 mod mutants;
 mod mutate;

@@ -153,6 +153,18 @@ pub fn caught(records: &[Value]) -> Option<&str> {
     records.iter().find(found).and_then(|record| record["name"].as_str())
 }
 
+/// Boots `image` by a program of QEMU, for at most so many seconds; returns how that ended and what the machine printed.
+///
+/// # Errors
+/// It cannot be started.
+pub fn boot(patience: &str, qemu: &str, machine: &[&str], image: &Path) -> Result<(ExitStatus, String)> {
+    let mut command = Command::new("timeout");
+    command.args([patience, qemu]).args(machine).args(["-nographic", "-kernel"]).arg(image);
+    let output =
+        command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start QEMU")?;
+    Ok((output.status, String::from_utf8_lossy(&output.stdout).into_owned()))
+}
+
 /// Fails if `status` says that `command` did.
 ///
 /// # Errors
