@@ -83,24 +83,19 @@ const EXIT: &Fields = &[
     ("prio", r" prio=-?\d+"),
     ("group_dead", "(?: group_dead=(?:true|false))?"),
 ];
-/// Option verbose puts a type before each name.
-const MUNMAP: &Fields = &[("addr", r"(?:[^,]* )?addr: HEX"), ("len", r", (?:[^,]* )?len: (?<bytes>HEX)")];
-const MPROTECT: &Fields = &[
-    ("start", r"(?:[^,]* )?start: HEX"),
-    ("len", r", (?:[^,]* )?len: (?<bytes>HEX)"),
-    ("prot", r", (?:[^,]* )?prot: HEX"),
-];
-const MADVISE: &Fields = &[
-    ("start", r"(?:[^,]* )?start: HEX"),
-    ("len_in", r", (?:[^,]* )?len_in: (?<bytes>HEX)"),
-    ("behavior", r", (?:[^,]* )?behavior: HEX"),
-];
+/// An argument of a call; option verbose puts a type before its name.
+const ARGUMENT: &str = "(?:^|, )(?:[^,]* )?NAME: HEX";
+/// The one that is a length.
+const LENGTH: &str = "(?:^|, )(?:[^,]* )?NAME: (?<bytes>HEX)";
+const MUNMAP: &Fields = &[("addr", ARGUMENT), ("len", LENGTH)];
+const MPROTECT: &Fields = &[("start", ARGUMENT), ("len", LENGTH), ("prot", ARGUMENT)];
+const MADVISE: &Fields = &[("start", ARGUMENT), ("len_in", LENGTH), ("behavior", ARGUMENT)];
 const MREMAP: &Fields = &[
-    ("addr", r"(?:[^,]* )?addr: HEX"),
-    ("old_len", r", (?:[^,]* )?old_len: (?<bytes>HEX)"),
-    ("new_len", r", (?:[^,]* )?new_len: HEX"),
-    ("flags", r", (?:[^,]* )?flags: HEX"),
-    ("new_addr", r", (?:[^,]* )?new_addr: HEX"),
+    ("addr", ARGUMENT),
+    ("old_len", LENGTH),
+    ("new_len", ARGUMENT),
+    ("flags", ARGUMENT),
+    ("new_addr", ARGUMENT),
 ];
 /// Of execve and execveat; Linux 7 also prints the path, which may hold anything.
 const EXEC: &Fields = &[("envp", ".*envp: "), ("envp", "HEX(?:, .*flags: HEX)?")];
@@ -164,7 +159,7 @@ fn first(fields: &Fields) -> String {
         let number = reason as u8;
         format!(r"(?:(?i:{words})|(?:0x)?0*{number})? \({number}\)")
     };
-    let fields: String = fields.iter().map(|(_, printed)| *printed).collect();
+    let fields: String = fields.iter().map(|(name, printed)| printed.replace("NAME", name)).collect();
     let fields = fields.replace("HEX", "(?:0x)?[[:xdigit:]]{1,16}");
     format!("^{}", fields.replace("REASONS", &Reason::ALL.map(reason).join("|")))
 }
